@@ -1,0 +1,251 @@
+//! The validated configuration. Whoever holds one need not check anything again.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use secrecy::SecretString;
+
+use crate::sample::ServerIdent;
+
+/// Everything the service was told.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// `[monitor]`.
+    pub monitor: Monitor,
+    /// `[[server]]`, each with the `[defaults]` applied; names are unique.
+    pub servers: Vec<Arc<Server>>,
+    /// `[http]`.
+    pub http: Http,
+    /// `[influxdb]`; nothing is missing without it.
+    pub influxdb: Option<Influx>,
+    /// `[csv]`.
+    pub csv: Option<Csv>,
+    /// `[store]`.
+    pub store: Store,
+    /// `[log]`.
+    pub log: Log,
+}
+
+/// `[monitor]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Monitor {
+    /// Where this monitor looks from; a tag of everything it writes. Default: the host name.
+    pub vantage: String,
+    /// Where state is kept.
+    pub data_dir: PathBuf,
+}
+
+/// One `[[server]]`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Server {
+    /// Name and tags.
+    pub ident: Arc<ServerIdent>,
+    /// Whom to ask.
+    pub host: Host,
+    /// UDP port, 123 unless configured.
+    pub port: u16,
+    /// Ours, so it may be polled faster than the floor for other people's servers.
+    pub own: bool,
+    /// Wanted time between polls, already not below the floor.
+    pub poll_interval: Duration,
+    /// How long to wait for a reply.
+    pub timeout: Duration,
+    /// Which engine to measure with.
+    pub engine: EngineChoice,
+    /// Which address family to use.
+    pub family: Family,
+    /// One address of a name, or all.
+    pub addresses: Addresses,
+    /// Requests per poll, 2 s apart; 1 is no burst.
+    pub samples_per_poll: u16,
+    /// |offset| from which a server is worth a warning.
+    pub offset_warning: Duration,
+    /// |offset| from which it is critical.
+    pub offset_critical: Duration,
+}
+
+impl Server {
+    /// No server that is not `own` is polled faster than this.
+    pub const FLOOR: Duration = Duration::from_secs(16);
+    /// Not even one's own is polled faster than this.
+    pub const OWN_FLOOR: Duration = Duration::from_millis(100);
+
+    /// The shortest time between two requests to this server, whatever happens.
+    #[must_use]
+    pub fn floor(&self) -> Duration {
+        if self.own { Self::OWN_FLOOR } else { Self::FLOOR }
+    }
+}
+
+/// Whom a `[[server]]` names.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Host {
+    /// An address.
+    Address(IpAddr),
+    /// A name to resolve.
+    Name(String),
+}
+
+/// `engine`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum EngineChoice {
+    /// Kernel timestamps where the kernel gives them, otherwise the portable engine.
+    #[default]
+    Kernel,
+    /// The portable engine (rsntp), always.
+    Sntp,
+}
+
+/// `family`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Family {
+    /// Whatever resolves.
+    #[default]
+    Any,
+    /// IPv4 only.
+    V4,
+    /// IPv6 only.
+    V6,
+}
+
+impl Family {
+    /// Whether an address is of this family.
+    #[must_use]
+    pub fn admits(self, address: IpAddr) -> bool {
+        match self {
+            Self::Any => true,
+            Self::V4 => address.is_ipv4(),
+            Self::V6 => address.is_ipv6(),
+        }
+    }
+}
+
+/// `addresses`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Addresses {
+    /// One address of the name, kept as long as the name has it.
+    #[default]
+    First,
+    /// A prober for each address.
+    All,
+}
+
+/// `[http]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Http {
+    /// Where to listen; loopback unless configured.
+    pub listen: SocketAddr,
+    /// Whether reading is open to everybody when listening beyond loopback.
+    pub public_read: bool,
+}
+
+/// `[influxdb]`.
+#[derive(Debug, Clone)]
+pub struct Influx {
+    /// `http://host:port` or `https://…`, without path.
+    pub url: String,
+    /// Organisation.
+    pub org: String,
+    /// Bucket.
+    pub bucket: String,
+    /// The token, from `token`, `token_file` or the environment.
+    pub token: SecretString,
+    /// Lines a request carries at most.
+    pub batch: usize,
+    /// Longest wait of a line for company.
+    pub flush_interval: Duration,
+    /// Deadline of one request.
+    pub timeout: Duration,
+    /// The outbox drops what is older.
+    pub outbox_max_age: Duration,
+    /// The outbox drops its oldest beyond this many bytes.
+    pub outbox_max_bytes: u64,
+}
+
+/// `[csv]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Csv {
+    /// Where the files are written.
+    pub dir: PathBuf,
+    /// `daily` is the only rotation; kept as a type so that another can be added.
+    pub rotation: Rotation,
+    /// Whether finished files are compressed (gzip).
+    pub compress: bool,
+    /// How long finished files are kept; `None` for ever.
+    pub keep: Option<Duration>,
+}
+
+/// When a file is finished.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Rotation {
+    /// At midnight UTC.
+    #[default]
+    Daily,
+}
+
+/// `[store]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Store {
+    /// The SQLite file; default `DATA_DIR/ntp-monitor.db`.
+    pub path: PathBuf,
+    /// How long raw samples are kept.
+    pub raw_for: Duration,
+    /// How long 5-minute rollups are kept.
+    pub rollup_5m_for: Duration,
+    /// How long hourly rollups are kept.
+    pub rollup_1h_for: Duration,
+}
+
+/// `[log]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Log {
+    /// The least severe level that is written.
+    pub level: LogLevel,
+    /// How records are written to stderr.
+    pub format: LogFormat,
+    /// A file that gets every record too.
+    pub file: Option<LogFile>,
+}
+
+/// `level`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum LogLevel {
+    /// A person must act.
+    Error,
+    /// Something is wrong.
+    Warning,
+    /// What a person wants to know.
+    #[default]
+    Info,
+    /// What remotes can trigger at will, and every poll.
+    Debug,
+    /// Everything.
+    Trace,
+}
+
+/// `format`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum LogFormat {
+    /// Terminal on a terminal, journald under systemd, JSON otherwise.
+    #[default]
+    Auto,
+    /// For people.
+    Term,
+    /// A JSON object a line.
+    Json,
+    /// The journal's own protocol, with fields.
+    Journald,
+}
+
+/// Where and how the log file is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogFile {
+    /// Its path; finished files get their date appended.
+    pub path: PathBuf,
+    /// A file is finished at this size.
+    pub max_bytes: u64,
+    /// How many finished files are kept.
+    pub keep: usize,
+}

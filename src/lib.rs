@@ -1,0 +1,18 @@
+//! ntp-monitor: who is wrong, by how much, since when, and how sure.
+//!
+//! The map of the code is in ARCHITECTURE.md; `app` is the file to read first.
+
+pub mod actors;
+pub mod cli;
+pub mod clock;
+pub mod config;
+pub mod log;
+pub mod messages;
+pub mod ntp;
+pub mod probe;
+pub mod sample;
+pub mod sim;
+pub mod sinks;
+pub mod stats;
+pub mod store;
+pub mod web;

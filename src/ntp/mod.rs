@@ -1,0 +1,52 @@
+//! NTP itself: packets, timestamps, the checks of a reply, and the arithmetic of one exchange (RFC 5905).
+//!
+//! Pure: data in, decisions out. Does no I/O, reads no clock, knows no actor.
+
+mod checks;
+mod kiss;
+mod refid;
+mod timestamp;
+
+pub use checks::{Check, CheckRow};
+pub use kiss::KissCode;
+pub use refid::RefId;
+pub use timestamp::NtpTimestamp;
+
+use serde::{Deserialize, Serialize};
+
+/// The leap indicator of a reply (RFC 5905 §7.3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Leap {
+    /// 0: no leap second is announced.
+    None,
+    /// 1: the last minute of the day has 61 seconds.
+    Insert,
+    /// 2: the last minute of the day has 59 seconds.
+    Delete,
+    /// 3: the server's clock is not synchronised.
+    Unknown,
+}
+
+impl Leap {
+    /// From the two bits of the packet; only the lowest two count.
+    #[must_use]
+    pub fn from_bits(bits: u8) -> Self {
+        match bits & 0b11 {
+            0 => Self::None,
+            1 => Self::Insert,
+            2 => Self::Delete,
+            _ => Self::Unknown,
+        }
+    }
+
+    /// The number in the packet, 0 to 3, as data files and metrics carry it.
+    #[must_use]
+    pub fn bits(self) -> u8 {
+        match self {
+            Self::None => 0,
+            Self::Insert => 1,
+            Self::Delete => 2,
+            Self::Unknown => 3,
+        }
+    }
+}

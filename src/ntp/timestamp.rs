@@ -1,0 +1,58 @@
+//! The 64-bit NTP timestamp and its era-safe arithmetic (RFC 5905 §6).
+
+use std::fmt;
+
+/// Seconds between 1900-01-01 (the NTP era 0) and 1970-01-01 (Unix).
+const UNIX_EPOCH_IN_NTP_S: i64 = 2_208_988_800;
+const NANOS: i128 = 1_000_000_000;
+
+/// 32 bits of seconds and 32 bits of fraction; the era is not in it. Exactly zero means "no timestamp".
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct NtpTimestamp(pub u64);
+
+impl NtpTimestamp {
+    /// "No timestamp."
+    pub const ZERO: Self = Self(0);
+
+    /// Whether this is "no timestamp".
+    #[must_use]
+    pub fn is_zero(self) -> bool {
+        self.0 == 0
+    }
+
+    /// The era-less timestamp of a Unix time in nanoseconds, rounded to the nearest 2^-32 s.
+    #[must_use]
+    pub fn from_unix_ns(unix_ns: i64) -> Self {
+        let since_1900_ns = i128::from(unix_ns) + i128::from(UNIX_EPOCH_IN_NTP_S) * NANOS;
+        let ticks = (since_1900_ns * (1_i128 << 32) + NANOS / 2).div_euclid(NANOS);
+        Self(ticks as u64)
+    }
+
+    /// `self − earlier` in units of 2^-32 s, right whenever the two are within 68 years, across eras too. This is the
+    /// only subtraction there is: turning stamps into floats first would destroy the low bits (metrology §1.1).
+    #[must_use]
+    pub fn ticks_since(self, earlier: Self) -> i64 {
+        self.0.wrapping_sub(earlier.0) as i64
+    }
+
+    /// `self − earlier` in seconds.
+    #[must_use]
+    pub fn seconds_since(self, earlier: Self) -> f64 {
+        self.ticks_since(earlier) as f64 / 4_294_967_296.0
+    }
+
+    /// The Unix time in nanoseconds, in the era that lands within 68 years of `near_unix_ns`.
+    #[must_use]
+    pub fn to_unix_ns(self, near_unix_ns: i64) -> i64 {
+        let ticks = i128::from(self.ticks_since(Self::from_unix_ns(near_unix_ns)));
+        let base = i128::from(near_unix_ns);
+        let ns = base + (ticks * NANOS + (1_i128 << 31)).div_euclid(1_i128 << 32);
+        ns.clamp(i128::from(i64::MIN), i128::from(i64::MAX)) as i64
+    }
+}
+
+impl fmt::Display for NtpTimestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:08x}.{:08x}", self.0 >> 32, self.0 & 0xffff_ffff)
+    }
+}

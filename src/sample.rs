@@ -1,0 +1,280 @@
+//! One poll of one server, as everything downstream sees it. Data only: no clock is read and nothing is decided here.
+//!
+//! Signs and units hold everywhere in this program: an offset is in seconds and **positive when the server is ahead of
+//! this host** (theta of RFC 5905 §8); delays, dispersions and distances are in seconds and not negative.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use crate::clock::Stamp;
+use crate::ntp::{Check, CheckRow, KissCode, Leap, NtpTimestamp, RefId};
+
+/// Who a sample is about: the configured name and tags, shared by all samples of that server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServerIdent {
+    /// The configured `name`, or the configured address when no name was given. Unique within a configuration.
+    pub name: Arc<str>,
+    /// The configured `tags`.
+    pub tags: BTreeMap<String, String>,
+}
+
+impl ServerIdent {
+    /// An identity without tags, as `replay` and tests make them.
+    #[must_use]
+    pub fn named(name: &str) -> Arc<Self> {
+        Arc::new(Self { name: name.into(), tags: BTreeMap::new() })
+    }
+}
+
+/// What identifies one series of samples: pool rotation gives a name new addresses, and each keeps its own history.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SeriesKey {
+    /// The configured name.
+    pub server: Arc<str>,
+    /// The address polled; `None` for polls that ended before an address was known.
+    pub address: Option<SocketAddr>,
+}
+
+/// One poll of one server.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Sample {
+    /// When the poll ended: the reply was received, or was given up on.
+    pub at: Stamp,
+    /// Which server was asked.
+    pub server: Arc<ServerIdent>,
+    /// Where it was asked; `None` when its name did not resolve.
+    pub address: Option<SocketAddr>,
+    /// How the poll ended.
+    pub outcome: Outcome,
+    /// What the server says of itself. Present for [`Outcome::Sample`] and [`Outcome::Unsynchronised`].
+    pub reply: Option<Reply>,
+    /// What was measured. Present for [`Outcome::Sample`] and for nothing else.
+    pub measure: Option<Measure>,
+    /// The interval at which this server was being polled, in seconds.
+    pub poll_s: f64,
+    /// How T1 and T4 were taken. Statistics never mix ways.
+    pub timestamping: Option<Timestamping>,
+    /// Requests sent in this poll (more than one in a burst).
+    pub sent: u16,
+    /// Requests of this poll that no accepted reply answered.
+    pub lost: u16,
+    /// Packet evidence: the reply that was used, or the last one that was refused.
+    pub evidence: Option<Arc<Evidence>>,
+}
+
+impl Sample {
+    /// The series that this sample belongs to.
+    #[must_use]
+    pub fn key(&self) -> SeriesKey {
+        SeriesKey { server: Arc::clone(&self.server.name), address: self.address }
+    }
+
+    /// Offset in seconds, positive when the server is ahead; only a poll that ended in a sample has one.
+    #[must_use]
+    pub fn offset_s(&self) -> Option<f64> {
+        self.measure.map(|m| m.offset_s)
+    }
+}
+
+/// The numbers of one accepted exchange.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Measure {
+    /// Clock offset in seconds, positive when the server is ahead of this host (RFC 5905 §8, theta).
+    pub offset_s: f64,
+    /// Round-trip delay in seconds without the server's processing time (RFC 5905 §8, delta), at least the precision.
+    pub delay_s: f64,
+    /// The bound within which the server's claim holds, in seconds: `delay/2 + root_delay/2 + root_dispersion +
+    /// server precision + own precision + 15 ppm · age`.
+    pub root_distance_s: f64,
+}
+
+/// What a server says of itself in an accepted reply.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Reply {
+    /// Stratum as sent: 1 primary, 2–15 secondary, 16 unsynchronised.
+    pub stratum: u8,
+    /// The leap indicator.
+    pub leap: Leap,
+    /// The reference identifier.
+    pub refid: RefId,
+    /// Precision as sent: log2 seconds.
+    pub precision_log2: i8,
+    /// Round-trip delay to the reference clock in seconds.
+    pub root_delay_s: f64,
+    /// Dispersion to the reference clock in seconds.
+    pub root_dispersion_s: f64,
+}
+
+impl Reply {
+    /// The precision in seconds.
+    #[must_use]
+    pub fn precision_s(&self) -> f64 {
+        f64::from(self.precision_log2).exp2()
+    }
+}
+
+/// How a poll ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// An offset was measured.
+    Sample,
+    /// No acceptable reply came before the deadline, and none was refused on the way.
+    Timeout,
+    /// The host answered that nothing listens there (ICMP port unreachable and its kin).
+    Refused,
+    /// A kiss-o'-death that answers our own request (RFC 5905 §7.4). Never an offset.
+    Kiss(KissCode),
+    /// Replies came, none acceptable; the first test that the last of them failed.
+    Rejected(Check),
+    /// The server answers but says that its clock is not synchronised (leap 3, stratum 0 or 16).
+    Unsynchronised,
+    /// The name did not resolve; the reason as the resolver gave it.
+    Dns(Box<str>),
+    /// The fault is on our side (no socket, no route, a panic); the reason.
+    Fault(Box<str>),
+}
+
+impl Outcome {
+    /// Every label, in the order of display.
+    pub const LABELS: [&'static str; 8] =
+        ["sample", "timeout", "refused", "kiss", "rejected", "unsynchronised", "dns", "fault"];
+
+    /// The outcome as data files, metrics and the API name it: one of [`Outcome::LABELS`].
+    #[must_use]
+    pub fn label(&self) -> &'static str {
+        match self {
+            Self::Sample => "sample",
+            Self::Timeout => "timeout",
+            Self::Refused => "refused",
+            Self::Kiss(_) => "kiss",
+            Self::Rejected(_) => "rejected",
+            Self::Unsynchronised => "unsynchronised",
+            Self::Dns(_) => "dns",
+            Self::Fault(_) => "fault",
+        }
+    }
+
+    /// The detail behind the label: the kiss code, the failed test, the error. Empty when the label says all.
+    #[must_use]
+    pub fn reason(&self) -> Cow<'_, str> {
+        match self {
+            Self::Kiss(code) => Cow::Owned(code.to_string()),
+            Self::Rejected(check) => Cow::Borrowed(check.label()),
+            Self::Dns(why) | Self::Fault(why) => Cow::Borrowed(why),
+            Self::Sample | Self::Timeout | Self::Refused | Self::Unsynchronised => Cow::Borrowed(""),
+        }
+    }
+
+    /// The inverse of [`Outcome::label`] and [`Outcome::reason`]; `None` when the label is unknown or the reason does
+    /// not fit it.
+    #[must_use]
+    pub fn parse(label: &str, reason: &str) -> Option<Self> {
+        Some(match label {
+            "sample" => Self::Sample,
+            "timeout" => Self::Timeout,
+            "refused" => Self::Refused,
+            "kiss" => Self::Kiss(KissCode::parse(reason)?),
+            "rejected" => Self::Rejected(Check::parse(reason)?),
+            "unsynchronised" => Self::Unsynchronised,
+            "dns" => Self::Dns(reason.into()),
+            "fault" => Self::Fault(reason.into()),
+            _ => return None,
+        })
+    }
+
+    /// Whether the server answered as a working time server: what success rates and reach count.
+    #[must_use]
+    pub fn is_success(&self) -> bool {
+        matches!(self, Self::Sample)
+    }
+}
+
+/// How T1 and T4 of an exchange were taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Timestamping {
+    /// Both by the kernel, at the interface.
+    Kernel,
+    /// T4 by the kernel, T1 just before the send call: the route gives no transmit stamps.
+    KernelRx,
+    /// Both by this program.
+    Userland,
+}
+
+impl Timestamping {
+    /// Every way, best first.
+    pub const ALL: [Self; 3] = [Self::Kernel, Self::KernelRx, Self::Userland];
+
+    /// The way as data files, metrics and the API name it.
+    #[must_use]
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Kernel => "kernel",
+            Self::KernelRx => "kernel-rx",
+            Self::Userland => "userland",
+        }
+    }
+
+    /// The inverse of [`Timestamping::label`].
+    #[must_use]
+    pub fn parse(label: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|way| way.label() == label)
+    }
+}
+
+/// A judged reply: which tests were made, which failed, and the four timestamps.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Evidence {
+    /// When the reply arrived.
+    pub at: Stamp,
+    /// Every test with its result.
+    pub checks: CheckRow,
+    /// T1: our transmit time, kept locally (the packet carried a random cookie instead).
+    pub t1: NtpTimestamp,
+    /// T2: the server's receive time, as sent.
+    pub t2: NtpTimestamp,
+    /// T3: the server's transmit time, as sent.
+    pub t3: NtpTimestamp,
+    /// T4: our receive time.
+    pub t4: NtpTimestamp,
+    /// The first bytes of the datagram as received, at most [`Evidence::MAX_BYTES`].
+    pub datagram: Box<[u8]>,
+}
+
+impl Evidence {
+    /// How much of a datagram is kept: the header and a usual MAC.
+    pub const MAX_BYTES: usize = 72;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_outcome_survives_the_way_through_label_and_reason() {
+        let outcomes = [
+            Outcome::Sample,
+            Outcome::Timeout,
+            Outcome::Refused,
+            Outcome::Kiss(KissCode::parse("RATE").unwrap()),
+            Outcome::Rejected(Check::Origin),
+            Outcome::Unsynchronised,
+            Outcome::Dns("no such name".into()),
+            Outcome::Fault("no route to host".into()),
+        ];
+        for (outcome, label) in outcomes.iter().zip(Outcome::LABELS) {
+            assert_eq!(outcome.label(), label);
+            assert_eq!(Outcome::parse(label, &outcome.reason()).as_ref(), Some(outcome));
+        }
+        assert_eq!(Outcome::parse("success", ""), None);
+        assert_eq!(Outcome::parse("kiss", "too long"), None);
+    }
+
+    #[test]
+    fn every_way_of_timestamping_survives_the_way_through_its_label() {
+        for way in Timestamping::ALL {
+            assert_eq!(Timestamping::parse(way.label()), Some(way));
+        }
+    }
+}

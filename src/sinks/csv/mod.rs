@@ -1,0 +1,1 @@
+//! CSV files: the brief columns, daily.
