@@ -60,8 +60,12 @@ pub struct Sample {
     pub sent: u16,
     /// Requests of this poll that no accepted reply answered.
     pub lost: u16,
-    /// Packet evidence: the reply that was used, or the last one that was refused.
+    /// Packet evidence of the reply that was used.
     pub evidence: Option<Arc<Evidence>>,
+    /// Packet evidence of replies that were refused on the way, oldest first; bounded.
+    pub rejected: Vec<Arc<Evidence>>,
+    /// How many replies were refused on the way, also those beyond the bound of `rejected`.
+    pub rejected_count: u32,
 }
 
 impl Sample {
