@@ -1,1 +1,4 @@
 //! What actors say to each other. Data only.
+
+pub mod lifecycle;
+pub mod sample;

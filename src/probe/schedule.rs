@@ -247,8 +247,7 @@ mod tests {
     #[test]
     fn a_restart_keeps_the_slower_pace_that_rate_asked_for() {
         let mut schedule = Schedule::new(&server(64, false), 0);
-        let past =
-            Past { age_ns: 0, poll: Duration::from_secs(128), outcome: Outcome::Kiss(KissCode::RATE) };
+        let past = Past { age_ns: 0, poll: Duration::from_secs(128), outcome: Outcome::Kiss(KissCode::RATE) };
         schedule.resume(&past, 0);
         assert_eq!(schedule.interval(), Duration::from_secs(256));
     }
