@@ -50,7 +50,9 @@ mod tests {
     #[test]
     fn a_healthy_spell_starts_the_count_again() {
         let mut backoff = Backoff::default();
-        (0..5).for_each(|_| drop(backoff.died(Duration::ZERO, 0.0)));
+        for _ in 0..5 {
+            backoff.died(Duration::ZERO, 0.0);
+        }
         assert_eq!(backoff.died(HEALTHY, 0.0), FIRST);
         assert_eq!(backoff.deaths(), 1);
     }

@@ -3,6 +3,7 @@
 
 pub mod backoff;
 pub mod census;
+pub mod health;
 pub mod notice;
 pub mod outlet;
 pub mod prober;

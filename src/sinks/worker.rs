@@ -82,6 +82,8 @@ pub struct WriterGauge {
     pub abandoned: u64,
     /// Samples taken from the queue and not yet written.
     pub in_hand: usize,
+    /// When the oldest of them was taken by its poll, on the monotonic clock in nanoseconds.
+    pub oldest_mono_ns: Option<i64>,
     /// Whether the last attempt failed.
     pub failing: bool,
     /// The last error, also when it is over.
@@ -92,11 +94,16 @@ impl WriterState {
     /// The state as it is now.
     #[must_use]
     pub fn gauge(&self) -> WriterGauge {
+        let (in_hand, oldest_mono_ns) = {
+            let in_hand = self.in_hand();
+            (in_hand.batch.len(), in_hand.batch.first().map(|sample| sample.at.mono_ns))
+        };
         WriterGauge {
             written: self.written.load(Ordering::Relaxed),
             failures: self.failures.load(Ordering::Relaxed),
             abandoned: self.abandoned.load(Ordering::Relaxed),
-            in_hand: self.in_hand().batch.len(),
+            in_hand,
+            oldest_mono_ns,
             failing: self.failing.load(Ordering::Relaxed),
             last_error: self.last_error.lock().unwrap_or_else(PoisonError::into_inner).clone(),
         }
