@@ -1,0 +1,70 @@
+//! The clock of a scripted server: this host's clock, made wrong on purpose.
+
+use std::time::Duration;
+
+use crate::clock::Stamp;
+use crate::ntp::NtpTimestamp;
+
+/// What time a scripted server believes it is, as a function of this host's clocks.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct ServerClock {
+    /// Constant offset in nanoseconds, positive when the server is ahead of this host.
+    pub offset_ns: i64,
+    /// Frequency error in parts per million since the server was started; positive when the server runs fast.
+    pub drift_ppm: f64,
+    /// A sudden change of the offset.
+    pub step: Option<Step>,
+}
+
+/// A sudden change of a server's time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Step {
+    /// How long after the server was started.
+    pub after: Duration,
+    /// By how many nanoseconds, positive forwards.
+    pub by_ns: i64,
+}
+
+impl ServerClock {
+    /// How far the server is ahead of this host when it has been running for `age`, in nanoseconds.
+    #[must_use]
+    pub fn offset_after(&self, age: Duration) -> i64 {
+        let drift_ns = (self.drift_ppm * 1e-6 * age.as_secs_f64() * 1e9).round() as i64;
+        let step_ns = self.step.filter(|step| age >= step.after).map_or(0, |step| step.by_ns);
+        self.offset_ns.saturating_add(drift_ns).saturating_add(step_ns)
+    }
+
+    /// What the server, started at `start`, shows at the instant `now` of this host moved by `shift_ns`.
+    #[must_use]
+    pub fn show(&self, start: Stamp, now: Stamp, shift_ns: i64) -> NtpTimestamp {
+        let wrong_by_ns = self.offset_after(now.since(start));
+        NtpTimestamp::from_unix_ns(now.wall_ns.saturating_add(wrong_by_ns).saturating_add(shift_ns))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND_NS: i64 = 1_000_000_000;
+
+    #[test]
+    fn offset_drift_and_step_add_up_and_the_step_comes_in_its_time() {
+        let step = Step { after: Duration::from_secs(10), by_ns: -SECOND_NS };
+        let clock = ServerClock { offset_ns: 80_000_000, drift_ppm: 50.0, step: Some(step) };
+        assert_eq!(clock.offset_after(Duration::ZERO), 80_000_000);
+        assert_eq!(clock.offset_after(Duration::from_secs(4)), 80_200_000);
+        assert_eq!(clock.offset_after(Duration::from_secs(10)), 80_500_000 - SECOND_NS);
+    }
+
+    #[test]
+    fn the_clock_shows_local_time_plus_its_error_also_across_an_era() {
+        let start = Stamp { wall_ns: 1_700_000_000 * SECOND_NS, mono_ns: 0, raw_ns: 0 };
+        let now = Stamp { wall_ns: start.wall_ns + SECOND_NS, mono_ns: SECOND_NS, raw_ns: 0 };
+        // 2036-02-07 06:28:16 UTC is second 0 of NTP era 1.
+        let era_1_ns = 2_085_978_496 * SECOND_NS;
+        let clock = ServerClock { offset_ns: era_1_ns - now.wall_ns, ..ServerClock::default() };
+        assert_eq!(clock.show(start, now, SECOND_NS), NtpTimestamp(1 << 32));
+        assert_eq!(clock.show(start, now, -SECOND_NS), NtpTimestamp(0xffff_ffff << 32));
+    }
+}

@@ -1,0 +1,162 @@
+//! The datagrams that a scripted server sends. Written here byte by byte, and not with the parser under test, so that
+//! they can be wrong in every way.
+
+use rand::{Rng, RngExt};
+
+use super::script::Request;
+use crate::ntp::{KissCode, Leap, NtpTimestamp, RefId};
+
+/// Octets of an NTP header without extensions.
+pub(super) const HEADER_BYTES: usize = 48;
+/// Where the transmit time stands in it.
+pub(super) const TRANSMIT: std::ops::Range<usize> = 40..48;
+/// The protocol version that scripted servers speak unless told otherwise: whatever the client speaks.
+const MODE_SERVER: u8 = 4;
+
+/// What a server says of itself in every reply.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Header {
+    /// The leap indicator.
+    pub leap: Leap,
+    /// The stratum as sent.
+    pub stratum: u8,
+    /// The reference identifier.
+    pub refid: RefId,
+    /// Precision: log2 seconds.
+    pub precision_log2: i8,
+    /// Round-trip delay to the reference in seconds, below 65 536.
+    pub root_delay_s: f64,
+    /// Dispersion to the reference in seconds, below 65 536.
+    pub root_dispersion_s: f64,
+}
+
+/// A healthy primary server.
+impl Default for Header {
+    fn default() -> Self {
+        Self {
+            leap: Leap::None,
+            stratum: 1,
+            refid: RefId(*b"SIM\0"),
+            precision_log2: -20,
+            root_delay_s: 0.0,
+            root_dispersion_s: 0.000_1,
+        }
+    }
+}
+
+/// One datagram in answer to a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReplyKind {
+    /// A proper reply.
+    Good,
+    /// A proper reply whose origin field is not the request's transmit field.
+    WrongOrigin,
+    /// A proper reply, sent from another port.
+    OtherPort,
+    /// The first so many octets of a proper reply.
+    Short(usize),
+    /// A proper reply with so many octets of noise behind.
+    Long(usize),
+    /// So many octets of noise.
+    Garbage(usize),
+    /// A reply without receive and transmit time.
+    ZeroTimestamps,
+    /// A kiss-o'-death that answers the request.
+    Kiss(KissCode),
+    /// A kiss-o'-death whose origin field is wrong: somebody who cannot see our requests forged it.
+    ForgedKiss(KissCode),
+    /// A reply that ends in the four zero octets by which a server says that authentication failed.
+    CryptoNak,
+    /// A reply that was transmitted a second before its request was received.
+    TransmitBeforeReceive,
+    /// A reply whose reference time is an hour after its transmit time.
+    ReferenceInFuture,
+    /// A reply of this mode instead of 4.
+    Mode(u8),
+    /// A reply of this protocol version instead of the request's.
+    Version(u8),
+}
+
+/// A datagram before its transmit time is known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Draft {
+    pub datagram: Vec<u8>,
+    /// Nanoseconds to add to the transmit time; `None` leaves the field as it is.
+    pub transmit_shift_ns: Option<i64>,
+}
+
+const SECOND_NS: i64 = 1_000_000_000;
+
+impl ReplyKind {
+    /// Writes the datagram for a request that the server received at `received`, by its own clock.
+    pub(super) fn draft(self, header: &Header, request: &Request, received: NtpTimestamp, rng: &mut impl Rng) -> Draft {
+        let mut datagram = proper(header, request, received);
+        let mut transmit_shift_ns = Some(0);
+        match self {
+            Self::Good | Self::OtherPort => {}
+            Self::WrongOrigin => write_wrong_origin(&mut datagram, request),
+            Self::Short(length) => datagram.truncate(length),
+            Self::Long(extra) => datagram.extend(noise(extra, rng)),
+            Self::Garbage(length) => datagram = noise(length, rng).collect(),
+            Self::ZeroTimestamps => datagram[32..48].fill(0),
+            Self::Kiss(code) | Self::ForgedKiss(code) => write_kiss(&mut datagram, code),
+            Self::CryptoNak => datagram.extend([0; 4]),
+            Self::TransmitBeforeReceive => transmit_shift_ns = Some(-SECOND_NS),
+            Self::ReferenceInFuture => put_timestamp(&mut datagram, 16, moved(received, 3600)),
+            Self::Mode(mode) => datagram[0] = datagram[0] & !0b111 | mode & 0b111,
+            Self::Version(version) => datagram[0] = datagram[0] & !0b11_1000 | (version & 0b111) << 3,
+        }
+        if matches!(self, Self::ForgedKiss(_)) {
+            write_wrong_origin(&mut datagram, request);
+        }
+        let is_stamped = !matches!(self, Self::ZeroTimestamps | Self::Garbage(_)) && datagram.len() >= TRANSMIT.end;
+        Draft { datagram, transmit_shift_ns: transmit_shift_ns.filter(|_| is_stamped) }
+    }
+}
+
+fn proper(header: &Header, request: &Request, received: NtpTimestamp) -> Vec<u8> {
+    let mut bytes = vec![0; HEADER_BYTES];
+    bytes[0] = header.leap.bits() << 6 | request.version << 3 | MODE_SERVER;
+    bytes[1] = header.stratum;
+    bytes[2] = request.poll;
+    bytes[3] = header.precision_log2.to_be_bytes()[0];
+    bytes[4..8].copy_from_slice(&short_format(header.root_delay_s));
+    bytes[8..12].copy_from_slice(&short_format(header.root_dispersion_s));
+    bytes[12..16].copy_from_slice(&header.refid.0);
+    // A server's clock was last set a little before it answers.
+    put_timestamp(&mut bytes, 16, moved(received, -8));
+    bytes[24..32].copy_from_slice(&request.transmit);
+    put_timestamp(&mut bytes, 32, received);
+    put_timestamp(&mut bytes, TRANSMIT.start, received);
+    bytes
+}
+
+fn write_kiss(datagram: &mut [u8], code: KissCode) {
+    datagram[0] |= 0b1100_0000;
+    datagram[1] = 0;
+    let text = code.to_string();
+    datagram[12..16].fill(0);
+    datagram[12..12 + text.len()].copy_from_slice(text.as_bytes());
+}
+
+fn write_wrong_origin(datagram: &mut [u8], request: &Request) {
+    let origin = u64::from_be_bytes(request.transmit) ^ 0x5555_5555_5555_5555;
+    datagram[24..32].copy_from_slice(&origin.to_be_bytes());
+}
+
+fn put_timestamp(datagram: &mut [u8], at: usize, time: NtpTimestamp) {
+    datagram[at..at + 8].copy_from_slice(&time.0.to_be_bytes());
+}
+
+fn moved(time: NtpTimestamp, by_s: i64) -> NtpTimestamp {
+    NtpTimestamp(time.0.wrapping_add_signed(by_s << 32))
+}
+
+/// The 16.16 format of RFC 5905 §6, clamped to what it can hold.
+fn short_format(seconds: f64) -> [u8; 4] {
+    ((seconds * 65_536.0).round().clamp(0.0, f64::from(u32::MAX)) as u32).to_be_bytes()
+}
+
+fn noise(length: usize, rng: &mut impl Rng) -> impl Iterator<Item = u8> {
+    (0..length).map(|_| rng.random())
+}

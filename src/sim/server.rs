@@ -1,0 +1,175 @@
+//! The sockets of a scripted server.
+
+use std::collections::VecDeque;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+use tokio::net::UdpSocket;
+use tokio::sync::watch;
+use tokio::task::{JoinHandle, JoinSet};
+
+use super::script::{Action, Request, Script};
+use crate::clock::Stamp;
+
+/// How many arrivals are remembered.
+const ARRIVALS_KEPT: usize = 65_536;
+/// How many delayed replies may be under way; beyond, replies are lost, as on a real path.
+const REPLIES_UNDER_WAY: usize = 1024;
+/// Loss must be the same in each run of a test.
+const SEED: u64 = 0x6e74_705f_7369_6d00;
+
+/// What a scripted server has seen and done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Counters {
+    /// Requests received, answered or not.
+    pub requests: u64,
+    /// Datagrams received that were no client's request.
+    pub ignored: u64,
+    /// Datagrams sent.
+    pub replies: u64,
+}
+
+/// A running scripted server. Dropping it closes its sockets.
+#[derive(Debug)]
+pub struct ScriptedServer {
+    address: SocketAddr,
+    shared: Arc<Shared>,
+    task: JoinHandle<()>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    start: Stamp,
+    script: Mutex<Arc<Script>>,
+    arrivals: Mutex<VecDeque<Stamp>>,
+    counters: watch::Sender<Counters>,
+}
+
+impl ScriptedServer {
+    /// Starts a server at `address`, with port 0 at a free port, on the tokio runtime of the caller.
+    ///
+    /// # Errors
+    /// When the address is not loopback, or cannot be bound.
+    pub async fn start(address: SocketAddr, script: Script) -> io::Result<Self> {
+        if !address.ip().is_loopback() {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "scripted servers listen on loopback only"));
+        }
+        let socket = Arc::new(UdpSocket::bind(address).await?);
+        let other = Arc::new(UdpSocket::bind(SocketAddr::new(address.ip(), 0)).await?);
+        let address = socket.local_addr()?;
+        let shared = Arc::new(Shared {
+            start: Stamp::now(),
+            script: Mutex::new(Arc::new(script)),
+            arrivals: Mutex::default(),
+            counters: watch::Sender::default(),
+        });
+        let task = tokio::spawn(serve(Sockets { socket, other }, Arc::clone(&shared)));
+        Ok(Self { address, shared, task })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Changes its behaviour from the next request on. Drift and steps go on counting from the start of the server.
+    pub fn set_script(&self, script: Script) {
+        *self.shared.script.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(script);
+    }
+
+    /// How long the server has been running, in the measure of drift and steps.
+    #[must_use]
+    pub fn age(&self) -> std::time::Duration {
+        Stamp::now().since(self.shared.start)
+    }
+
+    /// What it has seen and done.
+    #[must_use]
+    pub fn counters(&self) -> Counters {
+        *self.shared.counters.borrow()
+    }
+
+    /// Waits until `reached` holds. The caller sets the deadline.
+    pub async fn wait_for(&self, reached: impl FnMut(&Counters) -> bool) {
+        // The server holds the sending half as long as `self` lives, so this ends with the condition only.
+        let _ = self.shared.counters.subscribe().wait_for(reached).await;
+    }
+
+    /// When the last requests arrived, oldest first: what tests of politeness look at.
+    #[must_use]
+    pub fn arrivals(&self) -> Vec<Stamp> {
+        self.shared.arrivals.lock().unwrap_or_else(PoisonError::into_inner).iter().copied().collect()
+    }
+}
+
+impl Drop for ScriptedServer {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Shared {
+    fn script(&self) -> Arc<Script> {
+        Arc::clone(&self.script.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Counts a request; returns how many came before.
+    fn arrived(&self, arrival: Stamp) -> u64 {
+        let mut arrivals = self.arrivals.lock().unwrap_or_else(PoisonError::into_inner);
+        if arrivals.len() == ARRIVALS_KEPT {
+            arrivals.pop_front();
+        }
+        arrivals.push_back(arrival);
+        drop(arrivals);
+        let before = self.counters.borrow().requests;
+        self.counters.send_modify(|counters| counters.requests += 1);
+        before
+    }
+}
+
+#[derive(Clone)]
+struct Sockets {
+    socket: Arc<UdpSocket>,
+    other: Arc<UdpSocket>,
+}
+
+async fn serve(sockets: Sockets, shared: Arc<Shared>) {
+    let mut rng = StdRng::seed_from_u64(SEED);
+    let mut under_way = JoinSet::new();
+    let mut buffer = [0; 2048];
+    loop {
+        // An error here is the echo of an earlier reply to a client that is gone (ICMP).
+        let Ok((length, client)) = sockets.socket.recv_from(&mut buffer).await else { continue };
+        let arrival = Stamp::now();
+        while under_way.try_join_next().is_some() {}
+        let Some(request) = Request::parse(&buffer[..length]) else {
+            shared.counters.send_modify(|counters| counters.ignored += 1);
+            continue;
+        };
+        let nth = shared.arrived(arrival);
+        let script = shared.script();
+        for action in script.answer(&request, nth, shared.start, arrival, &mut rng) {
+            if action.delay.is_zero() {
+                send(&sockets, &shared, &script, action, client).await;
+            } else if under_way.len() < REPLIES_UNDER_WAY {
+                let (sockets, shared, script) = (sockets.clone(), Arc::clone(&shared), Arc::clone(&script));
+                under_way.spawn(async move {
+                    tokio::time::sleep(action.delay).await;
+                    send(&sockets, &shared, &script, action, client).await;
+                });
+            }
+        }
+    }
+}
+
+async fn send(sockets: &Sockets, shared: &Shared, script: &Script, mut action: Action, client: SocketAddr) {
+    let socket = if action.from_other_port { &sockets.other } else { &sockets.socket };
+    script.stamp(&mut action, shared.start, Stamp::now());
+    if socket.send_to(&action.datagram, client).await.is_ok() {
+        shared.counters.send_modify(|counters| counters.replies += 1);
+    }
+}
