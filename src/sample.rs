@@ -69,6 +69,26 @@ pub struct Sample {
 }
 
 impl Sample {
+    /// A poll that ended before anybody could be asked: the name did not resolve, or the fault is ours.
+    #[must_use]
+    pub fn unasked(at: Stamp, server: Arc<ServerIdent>, outcome: Outcome, poll_s: f64) -> Self {
+        Self {
+            at,
+            server,
+            address: None,
+            outcome,
+            reply: None,
+            measure: None,
+            poll_s,
+            timestamping: None,
+            sent: 0,
+            lost: 0,
+            evidence: None,
+            rejected: Vec::new(),
+            rejected_count: 0,
+        }
+    }
+
     /// The series that this sample belongs to.
     #[must_use]
     pub fn key(&self) -> SeriesKey {

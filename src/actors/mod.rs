@@ -8,3 +8,4 @@ pub mod notice;
 pub mod outlet;
 pub mod prober;
 pub mod supervisor;
+pub mod targets;

@@ -3,10 +3,11 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use actix::Recipient;
+use actix::dev::ToEnvelope;
+use actix::{Actor, Addr, Handler, Recipient};
 
-use crate::messages::sample::SampleReady;
-use crate::sample::Sample;
+use crate::messages::sample::{Forget, SampleReady};
+use crate::sample::{Sample, SeriesKey};
 use crate::sinks::queue::SinkQueue;
 
 /// The way out for every prober. Cheap to clone.
@@ -25,7 +26,7 @@ pub struct Listener {
 
 #[derive(Debug, Default)]
 struct Seat {
-    address: Mutex<Option<Recipient<SampleReady>>>,
+    address: Mutex<Option<(Recipient<SampleReady>, Recipient<Forget>)>>,
     missed: AtomicU64,
 }
 
@@ -37,8 +38,13 @@ impl Listener {
     }
 
     /// The listener's new incarnation takes over.
-    pub fn seat(&self, address: Recipient<SampleReady>) {
-        *self.seat.address.lock().unwrap_or_else(PoisonError::into_inner) = Some(address);
+    pub fn seat<A>(&self, address: Addr<A>)
+    where
+        A: Actor + Handler<SampleReady> + Handler<Forget>,
+        A::Context: ToEnvelope<A, SampleReady> + ToEnvelope<A, Forget>,
+    {
+        let both = (address.clone().recipient(), address.recipient());
+        *self.seat.address.lock().unwrap_or_else(PoisonError::into_inner) = Some(both);
     }
 
     /// Its name, for metrics.
@@ -56,9 +62,15 @@ impl Listener {
     fn tell(&self, sample: &Arc<Sample>) {
         let address = self.seat.address.lock().unwrap_or_else(PoisonError::into_inner);
         // Only an address that is kept sees a full mailbox; that is why it is not cloned out of the lock.
-        let told = address.as_ref().is_some_and(|to| to.try_send(SampleReady(Arc::clone(sample))).is_ok());
+        let told = address.as_ref().is_some_and(|(to, _)| to.try_send(SampleReady(Arc::clone(sample))).is_ok());
         if !told {
             self.seat.missed.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn forget(&self, key: &SeriesKey) {
+        if let Some((_, to)) = &*self.seat.address.lock().unwrap_or_else(PoisonError::into_inner) {
+            to.do_send(Forget(key.clone()));
         }
     }
 }
@@ -77,6 +89,11 @@ impl Outlet {
             listener.tell(&sample);
         }
         self.journal.offer(sample);
+    }
+
+    /// Tells those who keep something for each series that this one is no longer polled.
+    pub fn forget(&self, key: &SeriesKey) {
+        self.listeners.iter().for_each(|listener| listener.forget(key));
     }
 
     /// Those who compute on samples.

@@ -129,21 +129,8 @@ mod tests {
     }
 
     fn sample(second: i64, address: Option<&str>, outcome: Outcome) -> Sample {
-        Sample {
-            at: at(second),
-            server: ServerIdent::named("a"),
-            address: address.map(|text| text.parse().unwrap()),
-            outcome,
-            reply: None,
-            measure: None,
-            poll_s: 64.0,
-            timestamping: None,
-            sent: 1,
-            lost: 0,
-            evidence: None,
-            rejected: Vec::new(),
-            rejected_count: 0,
-        }
+        let sample = Sample::unasked(at(second), ServerIdent::named("a"), outcome, 64.0);
+        Sample { address: address.map(|text| text.parse().unwrap()), sent: 1, ..sample }
     }
 
     const ADDRESS: Option<&str> = Some("192.0.2.1:123");
