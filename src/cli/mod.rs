@@ -1,1 +1,4 @@
 //! cli
+
+pub mod table;
+pub mod units;

@@ -4,6 +4,7 @@
 //! [`ProbeReport`]; the prober turns it into a [`crate::sample::Sample`].
 
 pub mod poll;
+pub mod resolve;
 pub mod rotation;
 pub mod schedule;
 
