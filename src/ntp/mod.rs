@@ -4,12 +4,16 @@
 
 mod checks;
 mod kiss;
+pub mod packet;
 mod refid;
+mod short;
 mod timestamp;
 
 pub use checks::{Check, CheckRow};
 pub use kiss::KissCode;
+pub use packet::{Mac, Mode, Packet, ParseError, Trailer};
 pub use refid::RefId;
+pub use short::NtpShort;
 pub use timestamp::NtpTimestamp;
 
 use serde::{Deserialize, Serialize};
