@@ -3,6 +3,7 @@
 //! Pure: data in, decisions out. Does no I/O, reads no clock, knows no actor.
 
 mod checks;
+pub mod exchange;
 mod kiss;
 pub mod packet;
 mod refid;
@@ -10,6 +11,7 @@ mod short;
 mod timestamp;
 
 pub use checks::{Check, CheckRow};
+pub use exchange::{Exchange, RootDistance};
 pub use kiss::KissCode;
 pub use packet::{Mac, Mode, Packet, ParseError, Trailer};
 pub use refid::RefId;
