@@ -3,6 +3,8 @@
 //! An engine knows sockets and stamps; it knows no actor, no schedule and no output. What it hands back is a
 //! [`ProbeReport`]; the prober turns it into a [`crate::sample::Sample`].
 
+pub mod judge;
+
 use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::Pin;
