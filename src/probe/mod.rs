@@ -3,6 +3,7 @@
 //! An engine knows sockets and stamps; it knows no actor, no schedule and no output. What it hands back is a
 //! [`ProbeReport`]; the prober turns it into a [`crate::sample::Sample`].
 
+pub mod judge;
 pub mod poll;
 pub mod resolve;
 pub mod rotation;
