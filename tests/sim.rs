@@ -1,5 +1,7 @@
 //! Scripted servers as an independent client (rsntp) and a bare socket see them.
 
+#![allow(clippy::unwrap_used)] // a failed unwrap is a failed test
+
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 

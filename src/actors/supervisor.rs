@@ -28,6 +28,9 @@ pub struct Escalation {
 /// The actor. It panics on nothing that a child can do.
 pub struct Supervisor {
     children: HashMap<Arc<str>, Child>,
+    /// Counts incarnations of all children together: a name that is released and adopted again must not be taken for
+    /// dead when the notice of its namesake arrives.
+    generations: u64,
     census: Census,
     clock: Arc<dyn Clock>,
     escalate: watch::Sender<Option<Escalation>>,
@@ -54,12 +57,13 @@ impl Supervisor {
         escalate: watch::Sender<Option<Escalation>>,
         log: Logger,
     ) -> Self {
-        Self { children: HashMap::new(), census, clock, escalate, log }
+        Self { children: HashMap::new(), generations: 0, census, clock, escalate, log }
     }
 
     fn start_child(&mut self, name: &Arc<str>, ctx: &mut Context<Self>) {
         let Some(child) = self.children.get_mut(name) else { return };
-        child.generation += 1;
+        self.generations += 1;
+        child.generation = self.generations;
         child.started = self.clock.now();
         let notice = DeathNotice::new(Arc::clone(name), child.generation, ctx.address().recipient());
         // A factory that panics drops the notice on its way out, which is a death like any other.
