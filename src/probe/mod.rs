@@ -3,15 +3,19 @@
 //! An engine knows sockets and stamps; it knows no actor, no schedule and no output. What it hands back is a
 //! [`ProbeReport`]; the prober turns it into a [`crate::sample::Sample`].
 
+mod auto;
 mod fault;
 pub mod judge;
 mod kernel;
 mod precision;
 #[cfg(test)]
 pub(crate) mod responder;
+mod sntp;
 mod stamped;
 
+pub use auto::{AutoEngine, Engines};
 pub use kernel::{KernelEngine, NoStamps};
+pub use sntp::SntpEngine;
 
 use std::future::Future;
 use std::net::SocketAddr;
