@@ -1,3 +1,9 @@
 //! Judging time: windows, quantiles, stability, consensus, attribution. Pure: data in, decisions out.
 
+pub mod histogram;
+pub mod loss;
+pub mod moments;
+pub mod quantile;
+pub mod reach;
+pub mod score;
 pub mod sketch;
