@@ -1,5 +1,7 @@
 //! Judging time: windows, quantiles, stability, consensus, attribution. Pure: data in, decisions out.
 
+pub mod distance;
+pub mod filter;
 pub mod histogram;
 pub mod loss;
 pub mod moments;
@@ -7,3 +9,5 @@ pub mod quantile;
 pub mod reach;
 pub mod score;
 pub mod sketch;
+#[cfg(test)]
+mod testing;
