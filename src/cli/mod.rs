@@ -1,1 +1,3 @@
-//! cli
+//! The command line: arguments, tables, exit codes.
+
+pub mod config;
