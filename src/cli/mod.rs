@@ -2,3 +2,6 @@
 
 pub mod table;
 pub mod units;
+//! The command line: arguments, tables, exit codes.
+
+pub mod config;
