@@ -44,5 +44,7 @@ pub fn lost(at_s: f64) -> Sample {
         sent: 1,
         lost: 1,
         evidence: None,
+        rejected: Vec::new(),
+        rejected_count: 0,
     }
 }

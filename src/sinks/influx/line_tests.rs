@@ -194,6 +194,8 @@ fn timeout_with_tags(tags: &[(&str, &str)]) -> Sample {
         sent: 1,
         lost: 1,
         evidence: None,
+        rejected: Vec::new(),
+        rejected_count: 0,
     }
 }
 
