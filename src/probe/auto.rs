@@ -13,10 +13,10 @@ use crate::config::EngineChoice;
 const RETEST_AFTER: Duration = Duration::from_secs(3600);
 
 /// The engines of this process: one of each, shared by every prober.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Engines {
-    auto: Arc<AutoEngine>,
-    sntp: Arc<SntpEngine>,
+    auto: Arc<dyn ProbeEngine>,
+    sntp: Arc<dyn ProbeEngine>,
 }
 
 impl Engines {
@@ -33,12 +33,18 @@ impl Engines {
         Self { auto: Arc::new(auto), sntp }
     }
 
+    /// Engines of the caller's making, for simulations: `kernel` and its fallback in one, and the portable one.
+    #[must_use]
+    pub fn of(kernel: Arc<dyn ProbeEngine>, sntp: Arc<dyn ProbeEngine>) -> Self {
+        Self { auto: kernel, sntp }
+    }
+
     /// The engine for a configured choice.
     #[must_use]
     pub fn choose(&self, choice: EngineChoice) -> Arc<dyn ProbeEngine> {
         match choice {
-            EngineChoice::Kernel => Arc::clone(&self.auto) as Arc<dyn ProbeEngine>,
-            EngineChoice::Sntp => Arc::clone(&self.sntp) as Arc<dyn ProbeEngine>,
+            EngineChoice::Kernel => Arc::clone(&self.auto),
+            EngineChoice::Sntp => Arc::clone(&self.sntp),
         }
     }
 }

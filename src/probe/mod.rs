@@ -6,14 +6,14 @@
 mod auto;
 mod fault;
 pub mod judge;
-pub mod poll;
-pub mod resolve;
-pub mod rotation;
-pub mod schedule;
 mod kernel;
+pub mod poll;
 mod precision;
+pub mod resolve;
 #[cfg(test)]
 pub(crate) mod responder;
+pub mod rotation;
+pub mod schedule;
 mod sntp;
 mod stamped;
 
