@@ -9,7 +9,7 @@ pub mod run;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use actix::{Actor, Addr};
@@ -25,11 +25,10 @@ use crate::actors::targets::{Ledger, Tools};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Changes, Config, diff};
 use crate::health::report::Health;
-use crate::messages::lifecycle::{Adopt, Release};
+use crate::messages::lifecycle::Release;
 use crate::messages::targets::SetServers;
 use crate::probe::Engines;
 use crate::probe::resolve::{Resolve, SystemResolver};
-use crate::sinks::csv;
 use crate::sinks::influx;
 use crate::sinks::worker::WriteError;
 use crate::store::{Options, Store, StoreError};

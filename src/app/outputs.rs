@@ -2,6 +2,7 @@
 //! passes them.
 
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -19,7 +20,7 @@ use crate::config::{Config, Csv, Influx};
 use crate::health::report::SinkHealth;
 use crate::messages::lifecycle::{Adopt, Factory, Release};
 use crate::sample::Sample;
-use crate::sinks::csv::{self, CsvCommand, CsvWriter};
+use crate::sinks::csv::{self, CsvWriter};
 use crate::sinks::influx::{self, InfluxClient, SenderConfig, SenderLabel, SenderState};
 use crate::sinks::queue::SinkQueue;
 use crate::sinks::worker::{self, WriterHandle};
@@ -45,7 +46,7 @@ pub(super) struct Outputs {
     store: Store,
     journal: SinkQueue<Arc<Sample>>,
     csv_queue: SinkQueue<Arc<Sample>>,
-    csv: Option<WriterHandle<CsvCommand>>,
+    csv: Option<WriterHandle<Infallible>>,
     influx: Option<InfluxOutput>,
     supervisor: Addr<Supervisor>,
     gauges: Gauges,
@@ -127,7 +128,8 @@ impl Outputs {
     /// Gives CSV what a kill kept from it: samples that the store has and the files lack.
     async fn catch_up(&self, config: &Csv) -> Result<(), StartError> {
         let (dir, queue) = (config.dir.clone(), self.csv_queue.clone());
-        let caught_up = self.store().read(move |reader| {
+        let store = self.store();
+        let caught_up = store.read(move |reader| {
             let Ok(Some(tail)) = csv::tail_keys(&dir, CATCH_UP) else { return Ok(0) };
             let mut count = 0_usize;
             for stored in reader.since(tail.since_ns) {
@@ -191,7 +193,7 @@ impl Outputs {
         let state = Arc::new(SenderState::default());
         let (outbox, log, config) = (Arc::new(self.store()), self.log.clone(), config.clone());
         let gauge = influx_gauge(self.store(), Arc::clone(&state));
-        let client = Arc::new(InfluxClient::new(&config)?);
+        let client = InfluxClient::new(&config)?;
         let token = Arc::clone(&alive);
         self.adopt(
             INFLUX,
@@ -200,7 +202,7 @@ impl Outputs {
             Box::new(move |notice| {
                 let sender = influx::run(
                     Arc::clone(&outbox),
-                    Arc::clone(&client),
+                    client.clone(),
                     SenderConfig::from(&config),
                     Arc::clone(&state),
                     log.clone(),

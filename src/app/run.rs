@@ -10,7 +10,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::{Service, StartError, Surroundings};
 use crate::config::{self, Environment, Faults, Loaded};
-use crate::log::{self, LogGuard};
+use crate::log::LogControl;
 
 /// From the signal to stop until the process ends; systemd waits 90 s unless told otherwise.
 const STOP_WITHIN: Duration = Duration::from_secs(20);
@@ -44,19 +44,19 @@ impl Inputs {
 ///
 /// # Errors
 /// When the service cannot start; it has been logged.
-pub async fn run(inputs: &Inputs, loaded: Loaded, log: &Logger, guard: &LogGuard) -> Result<ExitCode, StartError> {
+pub async fn run(inputs: &Inputs, loaded: Loaded, log: &Logger, control: &LogControl) -> Result<ExitCode, StartError> {
     for warning in &loaded.warnings {
         warn!(log, "{warning}");
     }
-    let dropped = guard.dropped_counter();
-    let around = Surroundings::real(log, Arc::new(move || dropped.get()));
+    let counter = control.clone();
+    let around = Surroundings::real(log, Arc::new(move || counter.dropped()));
     let mut service = Service::start(loaded.config, around, log).await?;
-    let code = attend(&mut service, inputs, log, guard).await;
+    let code = attend(&mut service, inputs, log, control).await;
     service.stop(Instant::now() + STOP_WITHIN).await;
     Ok(code)
 }
 
-async fn attend(service: &mut Service, inputs: &Inputs, log: &Logger, guard: &LogGuard) -> ExitCode {
+async fn attend(service: &mut Service, inputs: &Inputs, log: &Logger, control: &LogControl) -> ExitCode {
     let mut terminate = listen(SignalKind::terminate());
     let mut interrupt = listen(SignalKind::interrupt());
     let mut hang_up = listen(SignalKind::hangup());
@@ -65,7 +65,7 @@ async fn attend(service: &mut Service, inputs: &Inputs, log: &Logger, guard: &Lo
         tokio::select! {
             _ = terminate.recv() => return ExitCode::SUCCESS,
             _ = interrupt.recv() => return ExitCode::SUCCESS,
-            _ = hang_up.recv() => reload(service, inputs, log, guard).await,
+            _ = hang_up.recv() => reload(service, inputs, log, control).await,
             Ok(()) = escalation.changed() => {
                 error!(log, "ending, so that the service manager starts it anew");
                 return ExitCode::FAILURE;
@@ -78,7 +78,7 @@ fn listen(kind: SignalKind) -> Signal {
     signal(kind).expect("signals can be listened to within a tokio runtime")
 }
 
-async fn reload(service: &mut Service, inputs: &Inputs, log: &Logger, guard: &LogGuard) {
+async fn reload(service: &mut Service, inputs: &Inputs, log: &Logger, control: &LogControl) {
     let loaded = match inputs.load() {
         Ok(loaded) => loaded,
         Err(faults) => {
@@ -88,7 +88,7 @@ async fn reload(service: &mut Service, inputs: &Inputs, log: &Logger, guard: &Lo
             return;
         }
     };
-    guard.set_level(loaded.config.log.level);
+    control.set_level(loaded.config.log.level);
     for warning in &loaded.warnings {
         warn!(log, "{warning}");
     }
@@ -97,12 +97,4 @@ async fn reload(service: &mut Service, inputs: &Inputs, log: &Logger, guard: &Lo
             "removed" => changes.removed.len(), "changed" => changes.changed.len(), "sections" => ?changes.sections),
         Err(why) => error!(log, "configuration not reloaded"; "reason" => %why),
     }
-}
-
-/// Starts logging as configured.
-///
-/// # Errors
-/// When the log file cannot be opened.
-pub fn start_logging(loaded: &Loaded) -> Result<(Logger, LogGuard), log::LogError> {
-    log::init(&loaded.config.log)
 }

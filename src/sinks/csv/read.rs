@@ -143,6 +143,8 @@ impl<'a> Row<'a> {
             sent: 1,
             lost: u16::from(!answered),
             evidence: None,
+            rejected: Vec::new(),
+            rejected_count: 0,
             outcome,
         })
     }
