@@ -1,5 +1,7 @@
 //! Scripted servers as an independent client (rsntp) and a bare socket see them.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot set up its scene must fail")]
+
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
