@@ -6,6 +6,7 @@ pub mod actors;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod health;
 pub mod log;
 pub mod messages;
 pub mod ntp;

@@ -60,11 +60,35 @@ pub struct Sample {
     pub sent: u16,
     /// Requests of this poll that no accepted reply answered.
     pub lost: u16,
-    /// Packet evidence: the reply that was used, or the last one that was refused.
+    /// Packet evidence of the reply that was used.
     pub evidence: Option<Arc<Evidence>>,
+    /// Packet evidence of replies that were refused on the way, oldest first; bounded.
+    pub rejected: Vec<Arc<Evidence>>,
+    /// How many replies were refused on the way, also those beyond the bound of `rejected`.
+    pub rejected_count: u32,
 }
 
 impl Sample {
+    /// A poll that ended before anybody could be asked: the name did not resolve, or the fault is ours.
+    #[must_use]
+    pub fn unasked(at: Stamp, server: Arc<ServerIdent>, outcome: Outcome, poll_s: f64) -> Self {
+        Self {
+            at,
+            server,
+            address: None,
+            outcome,
+            reply: None,
+            measure: None,
+            poll_s,
+            timestamping: None,
+            sent: 0,
+            lost: 0,
+            evidence: None,
+            rejected: Vec::new(),
+            rejected_count: 0,
+        }
+    }
+
     /// The series that this sample belongs to.
     #[must_use]
     pub fn key(&self) -> SeriesKey {

@@ -1,1 +1,11 @@
-//! actors
+//! Who lives, who dies, who is told. Actors hold no arithmetic: they take a message, call a pure function and send what
+//! came of it.
+
+pub mod backoff;
+pub mod census;
+pub mod health;
+pub mod notice;
+pub mod outlet;
+pub mod prober;
+pub mod supervisor;
+pub mod targets;

@@ -1,8 +1,9 @@
-//! cli
+//! The command line: arguments, tables, exit codes.
 
 pub mod args;
 pub mod check;
 pub mod conclusion;
+pub mod config;
 pub mod measure;
 pub mod measured;
 pub mod query;

@@ -1,5 +1,67 @@
 //! Configuration: files, environment and flags in; one validated [`Config`] out, or every fault at once.
+//!
+//! The way in: [`layers`] reads and merges with the `config` crate, [`tree`] keeps each value with its source and fills
+//! in defaults, [`decode`] types them by [`raw`], [`validate`] applies the rules that types cannot. Nothing here looks at
+//! the process's environment unless it is handed in, nothing is written, and no fault shows a secret.
 
+mod address;
+mod decode;
+mod diff;
+mod example;
+mod fault;
+mod layers;
+mod lines;
 mod model;
+mod raw;
+mod schema;
+mod show;
+mod tree;
+mod units;
+mod validate;
 
+use std::path::Path;
+
+pub use diff::{Changes, diff};
+pub use example::example;
+pub use fault::{Fault, Faults, KeyPath, Source};
+pub use layers::{Environment, process_environment};
 pub use model::*;
+pub use schema::schema;
+
+use decode::Findings;
+use tree::Tree;
+
+/// A configuration that is sound, and what may be said about it.
+#[derive(Debug, Clone)]
+pub struct Loaded {
+    /// The configuration.
+    pub config: Config,
+    /// What looks wrong but can be lived with; to be logged once.
+    pub warnings: Vec<String>,
+    tree: Tree,
+}
+
+/// Reads the configuration: `file` (TOML, or YAML and JSON by extension), then a `.env` file, then `environment`, then
+/// `flags` (`section.key=value`); what comes later wins. Without a file the environment alone is enough.
+///
+/// # Errors
+/// Every fault that was found, each with its key and its source.
+pub fn load(file: Option<&Path>, environment: &Environment, flags: &[String]) -> Result<Loaded, Faults> {
+    let merged = layers::merge(file, environment, flags).map_err(Faults)?;
+    let mut tree = Tree::new(&merged);
+    let mut warnings = merged.warnings;
+    let mut findings = Findings::default();
+    let config = decode::decode(&mut tree, &hostname(), &mut findings).and_then(|sections| {
+        let surroundings = validate::Surroundings { environment, file };
+        validate::validate(sections, &tree, &surroundings, &mut findings, &mut warnings)
+    });
+    match config {
+        Some(config) if findings.faults.is_empty() => Ok(Loaded { config, warnings, tree }),
+        _ => Err(Faults(findings.faults)),
+    }
+}
+
+fn hostname() -> String {
+    let name = nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok());
+    name.filter(|name| !name.is_empty()).unwrap_or_else(|| "localhost".to_owned())
+}

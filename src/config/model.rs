@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use secrecy::SecretString;
+use serde::Deserialize;
 
 use crate::sample::ServerIdent;
 
@@ -89,7 +91,9 @@ pub enum Host {
 }
 
 /// `engine`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[schemars(inline)]
 pub enum EngineChoice {
     /// Kernel timestamps where the kernel gives them, otherwise the portable engine.
     #[default]
@@ -99,7 +103,9 @@ pub enum EngineChoice {
 }
 
 /// `family`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[schemars(inline)]
 pub enum Family {
     /// Whatever resolves.
     #[default]
@@ -123,7 +129,9 @@ impl Family {
 }
 
 /// `addresses`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[schemars(inline)]
 pub enum Addresses {
     /// One address of the name, kept as long as the name has it.
     #[default]
@@ -178,7 +186,9 @@ pub struct Csv {
 }
 
 /// When a file is finished.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[schemars(inline)]
 pub enum Rotation {
     /// At midnight UTC.
     #[default]
@@ -210,7 +220,9 @@ pub struct Log {
 }
 
 /// `level`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[schemars(inline)]
 pub enum LogLevel {
     /// A person must act.
     Error,
@@ -226,7 +238,9 @@ pub enum LogLevel {
 }
 
 /// `format`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[schemars(inline)]
 pub enum LogFormat {
     /// Terminal on a terminal, journald under systemd, JSON otherwise.
     #[default]

@@ -3,13 +3,19 @@
 //! Pure: data in, decisions out. Does no I/O, reads no clock, knows no actor.
 
 mod checks;
+pub mod exchange;
 mod kiss;
+pub mod packet;
 mod refid;
+mod short;
 mod timestamp;
 
 pub use checks::{Check, CheckRow};
+pub use exchange::{Exchange, RootDistance};
 pub use kiss::KissCode;
+pub use packet::{Mac, Mode, Packet, ParseError, Trailer};
 pub use refid::RefId;
+pub use short::NtpShort;
 pub use timestamp::NtpTimestamp;
 
 use serde::{Deserialize, Serialize};

@@ -3,7 +3,23 @@
 //! An engine knows sockets and stamps; it knows no actor, no schedule and no output. What it hands back is a
 //! [`ProbeReport`]; the prober turns it into a [`crate::sample::Sample`].
 
+mod auto;
+mod fault;
+pub mod judge;
+mod kernel;
+pub mod poll;
+mod precision;
 pub mod resolve;
+#[cfg(test)]
+pub(crate) mod responder;
+pub mod rotation;
+pub mod schedule;
+mod sntp;
+mod stamped;
+
+pub use auto::{AutoEngine, Engines};
+pub use kernel::{KernelEngine, NoStamps};
+pub use sntp::SntpEngine;
 
 use std::future::Future;
 use std::net::SocketAddr;
@@ -47,6 +63,16 @@ pub struct ProbeReport {
 impl ProbeReport {
     /// How many refused replies of one query are kept as evidence; a flood costs a counter, not memory.
     pub const MAX_REJECTED: usize = 4;
+
+    /// Keeps the evidence of a refused reply, within the limit, and counts it.
+    pub fn refuse(&mut self, evidence: Arc<Evidence>) {
+        self.rejected_count = self.rejected_count.saturating_add(1);
+        if self.rejected.len() == Self::MAX_REJECTED {
+            // The last is the one that names the outcome, so it is always here.
+            self.rejected.remove(0);
+        }
+        self.rejected.push(evidence);
+    }
 
     /// A report without any exchange.
     #[must_use]

@@ -7,6 +7,7 @@ mod clock;
 mod reply;
 mod script;
 mod server;
+pub mod time;
 
 pub use clock::{ServerClock, Step};
 pub use reply::{Header, ReplyKind};

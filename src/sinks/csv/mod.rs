@@ -1,1 +1,20 @@
-//! CSV files: the brief columns, daily.
+//! CSV files: the columns of [`COLUMNS`], a file a UTC day, `samples-YYYY-MM-DD.csv`.
+//!
+//! `record` writes a row and `read` reads one; both know nothing of files' names. `files` names and lists them,
+//! `append` adds to one or leaves it as it was, `compress` squeezes finished ones piece by piece, `writer` is the
+//! output itself, and `tail` finds what a killed process had not written yet.
+
+mod append;
+mod columns;
+mod compress;
+mod files;
+mod read;
+mod record;
+mod tail;
+mod writer;
+
+pub use columns::{COLUMNS, HEADER, REQUIRED};
+pub use read::{RowError, Rows, read_file, read_from};
+pub use record::append_record;
+pub use tail::{Tail, missing, tail_keys};
+pub use writer::CsvWriter;

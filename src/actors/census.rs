@@ -1,0 +1,75 @@
+//! Who is alive: written by the supervisor, read by health and the web at any time without asking an actor.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::clock::Stamp;
+
+/// Whether the service can do without a child.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// The service is nothing without it: when it cannot stay up, the process ends and systemd restarts it.
+    Core,
+    /// An output: it is restarted for ever, its queue waits, bounded and counted.
+    Sink,
+    /// One server's prober: when it keeps dying it harms nobody else.
+    Prober,
+}
+
+/// How a child is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ChildState {
+    /// It runs.
+    Running,
+    /// It died and will be back shortly.
+    Restarting,
+    /// It died several times in a row; the next attempt is up to 30 s away.
+    Crashed,
+}
+
+/// One child.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChildStatus {
+    /// Whether the service can do without it.
+    pub role: Role,
+    /// How it is.
+    pub state: ChildState,
+    /// When it came into this state.
+    pub since: Stamp,
+    /// How often it was started again.
+    pub restarts: u64,
+    /// How many of its deaths were panics.
+    pub panics: u64,
+}
+
+/// All children by name. Cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub struct Census(Arc<Mutex<BTreeMap<Arc<str>, ChildStatus>>>);
+
+impl Census {
+    /// A copy of everything, by name.
+    #[must_use]
+    pub fn all(&self) -> BTreeMap<Arc<str>, ChildStatus> {
+        self.lock().clone()
+    }
+
+    /// One child.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<ChildStatus> {
+        self.lock().get(name).cloned()
+    }
+
+    pub(super) fn put(&self, name: &Arc<str>, status: ChildStatus) {
+        self.lock().insert(Arc::clone(name), status);
+    }
+
+    pub(super) fn remove(&self, name: &str) {
+        self.lock().remove(name);
+    }
+
+    // Nothing that can panic happens under this lock.
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<Arc<str>, ChildStatus>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

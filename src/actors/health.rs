@@ -1,0 +1,157 @@
+//! Keeps the book on every server and publishes the health of the whole, every second (every ten with many servers).
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::{Actor, ActorContext, AsyncContext, Context, Handler};
+use slog::{Logger, info, warn};
+use tokio::sync::watch;
+
+use super::census::{Census, ChildState};
+use super::notice::DeathNotice;
+use super::outlet::Listener;
+use crate::clock::{Clock, Stamp};
+use crate::health::book::Book;
+use crate::health::judge::judge;
+use crate::health::report::{ChildHealth, Health, SinkHealth};
+use crate::messages::lifecycle::StopNow;
+use crate::messages::sample::{Forget, SampleReady};
+
+/// Samples that may wait for the book: at 625 a second (10 000 servers at 16 s), 13 seconds of them.
+const MAILBOX: usize = 8192;
+const PERIOD: Duration = Duration::from_secs(1);
+/// From this many series on, the report is built every `PERIOD_OF_MANY` only: it costs about a microsecond a series.
+const MANY: usize = 500;
+const PERIOD_OF_MANY: Duration = Duration::from_secs(10);
+
+/// Reads one output, at the given instant.
+pub type SinkGauge = Arc<dyn Fn(Stamp) -> SinkHealth + Send + Sync>;
+
+/// What health looks at, besides the samples. Cheap to clone.
+#[derive(Clone)]
+pub struct Observed {
+    /// Where this monitor looks from.
+    pub vantage: Arc<str>,
+    /// When the service started.
+    pub started: Stamp,
+    /// Every child.
+    pub census: Census,
+    /// Every output by name; what is in the map changes at a reload.
+    pub sinks: Arc<std::sync::Mutex<BTreeMap<String, SinkGauge>>>,
+    /// Those who compute on samples.
+    pub listeners: Vec<Listener>,
+    /// Log records dropped so far.
+    pub log_dropped: Arc<dyn Fn() -> u64 + Send + Sync>,
+    /// By which clock.
+    pub clock: Arc<dyn Clock>,
+}
+
+/// The actor.
+pub struct HealthKeeper {
+    book: Book,
+    observed: Observed,
+    publish: Arc<watch::Sender<Arc<Health>>>,
+    log: Logger,
+    _notice: DeathNotice,
+}
+
+impl HealthKeeper {
+    /// A keeper that begins with `book` and publishes through `publish`.
+    #[must_use]
+    pub fn new(
+        book: Book,
+        observed: Observed,
+        publish: Arc<watch::Sender<Arc<Health>>>,
+        log: Logger,
+        notice: DeathNotice,
+    ) -> Self {
+        Self { book, observed, publish, log, _notice: notice }
+    }
+
+    fn report(&mut self, ctx: &mut Context<Self>) {
+        let health = self.assemble();
+        self.announce(&health);
+        let period = if health.servers.len() > MANY { PERIOD_OF_MANY } else { PERIOD };
+        self.publish.send_replace(Arc::new(health));
+        ctx.run_later(period, Self::report);
+    }
+
+    fn assemble(&mut self) -> Health {
+        let now = self.observed.clock.now();
+        let children = self.observed.census.all();
+        let sinks = self.observed.sinks.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
+        let servers = self.book.report(now);
+        let mut health = Health {
+            ready: !servers.is_empty(),
+            version: env!("CARGO_PKG_VERSION"),
+            vantage: self.observed.vantage.to_string(),
+            uptime_s: now.since(self.observed.started).as_secs_f64(),
+            restarts: children.values().map(|child| child.restarts).sum(),
+            panics: children.values().map(|child| child.panics).sum(),
+            servers,
+            sinks: sinks.into_iter().map(|(name, gauge)| (name, gauge(now))).collect(),
+            down: children
+                .into_iter()
+                .filter(|(_, child)| child.state != ChildState::Running)
+                .map(|(name, c)| {
+                    (name.to_string(), ChildHealth { state: c.state, restarts: c.restarts, panics: c.panics })
+                })
+                .collect(),
+            log_dropped: (self.observed.log_dropped)(),
+            ..Health::default()
+        };
+        for listener in &self.observed.listeners {
+            let gauge = SinkHealth { dropped: listener.missed(), ..SinkHealth::default() };
+            health.sinks.insert(listener.name().to_owned(), gauge);
+        }
+        judge(&mut health);
+        health
+    }
+
+    fn announce(&self, health: &Health) {
+        let before = self.publish.borrow().status;
+        if before != health.status {
+            let first =
+                health.reasons.first().map_or_else(String::new, |r| format!("{} {}: {}", r.about, r.name, r.reason));
+            if health.status > before {
+                warn!(self.log, "health is {:?}", health.status; "reasons" => health.reasons.len(), "first" => first);
+            } else {
+                info!(self.log, "health is {:?}", health.status; "reasons" => health.reasons.len(), "first" => first);
+            }
+        }
+    }
+}
+
+impl Actor for HealthKeeper {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Context<Self>) {
+        ctx.set_mailbox_capacity(MAILBOX);
+        self.report(ctx);
+    }
+}
+
+impl Handler<SampleReady> for HealthKeeper {
+    type Result = ();
+
+    fn handle(&mut self, SampleReady(sample): SampleReady, _: &mut Context<Self>) {
+        self.book.record(&sample);
+    }
+}
+
+impl Handler<Forget> for HealthKeeper {
+    type Result = ();
+
+    fn handle(&mut self, Forget(key): Forget, _: &mut Context<Self>) {
+        self.book.forget(&key);
+    }
+}
+
+impl Handler<StopNow> for HealthKeeper {
+    type Result = ();
+
+    fn handle(&mut self, _: StopNow, ctx: &mut Context<Self>) {
+        ctx.stop();
+    }
+}

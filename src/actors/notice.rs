@@ -1,0 +1,40 @@
+//! The death notice: a value that a child holds, and whose `Drop` tells the supervisor. It works on a clean end and on a
+//! panic alike, in an actor, in a task and in a thread, because all three drop what they own.
+
+use std::sync::Arc;
+
+use actix::Recipient;
+
+use crate::messages::lifecycle::Down;
+
+/// Held by a child for as long as it lives.
+#[derive(Debug)]
+pub struct DeathNotice {
+    child: Arc<str>,
+    generation: u64,
+    supervisor: Option<Recipient<Down>>,
+}
+
+impl DeathNotice {
+    /// The notice of the child's `generation`-th incarnation.
+    #[must_use]
+    pub(super) fn new(child: Arc<str>, generation: u64, supervisor: Recipient<Down>) -> Self {
+        Self { child, generation, supervisor: Some(supervisor) }
+    }
+
+    /// A notice that tells nobody: for a child that is run without a supervisor, in tests.
+    #[must_use]
+    pub fn unsupervised() -> Self {
+        Self { child: "unsupervised".into(), generation: 0, supervisor: None }
+    }
+}
+
+impl Drop for DeathNotice {
+    fn drop(&mut self) {
+        if let Some(supervisor) = self.supervisor.take() {
+            let child = Arc::clone(&self.child);
+            let panicked = std::thread::panicking();
+            supervisor.do_send(Down { child, generation: self.generation, panicked });
+        }
+    }
+}

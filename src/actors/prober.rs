@@ -1,0 +1,138 @@
+//! One address of one server: waits, lets the engine ask, publishes what came of it, and waits again.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, WrapFuture};
+use tokio::task::{AbortHandle, JoinError};
+
+use super::notice::DeathNotice;
+use super::outlet::Outlet;
+use crate::clock::{Clock, Stamp};
+use crate::config::Server;
+use crate::messages::lifecycle::StopNow;
+use crate::probe::poll::{PollReport, poll};
+use crate::probe::schedule::Schedule;
+use crate::probe::{ProbeEngine, ProbeReport, Query};
+use crate::sample::{Outcome, Sample};
+
+/// The pace of one address, shared with whoever comes after this prober: a restart must not make it impolite.
+pub type SharedSchedule = Arc<Mutex<Schedule>>;
+
+/// Everything a prober needs; what survives it is behind an `Arc`.
+#[derive(Clone)]
+pub struct Assignment {
+    /// Whom to ask, and how.
+    pub server: Arc<Server>,
+    /// Where.
+    pub address: SocketAddr,
+    /// When.
+    pub schedule: SharedSchedule,
+    /// With what.
+    pub engine: Arc<dyn ProbeEngine>,
+    /// Where the samples go.
+    pub outlet: Outlet,
+    /// By which clock.
+    pub clock: Arc<dyn Clock>,
+}
+
+/// The actor.
+pub struct Prober {
+    assignment: Assignment,
+    /// The poll under way; dropping the prober ends it and frees its socket.
+    under_way: Option<AbortHandle>,
+    _notice: DeathNotice,
+}
+
+impl Prober {
+    /// A prober for `assignment`; it begins when started.
+    #[must_use]
+    pub fn new(assignment: Assignment, notice: DeathNotice) -> Self {
+        Self { assignment, under_way: None, _notice: notice }
+    }
+
+    fn schedule(&self) -> MutexGuard<'_, Schedule> {
+        self.assignment.schedule.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn arm(&mut self, ctx: &mut Context<Self>) {
+        let wait = self.schedule().next_poll(rand::random()) - self.assignment.clock.now().mono_ns;
+        let wait = Duration::from_nanos(u64::try_from(wait).unwrap_or(0));
+        ctx.run_later(wait, Self::begin);
+    }
+
+    fn begin(&mut self, ctx: &mut Context<Self>) {
+        let now = self.assignment.clock.now();
+        self.schedule().requested(now.mono_ns);
+        let Assignment { server, address, engine, clock, .. } = &self.assignment;
+        let query = Query { address: *address, timeout: server.timeout };
+        let poll = poll(Arc::clone(engine), query, server.samples_per_poll, Arc::clone(clock));
+        // In a task of its own: an engine that panics costs this poll, not the prober.
+        let task = actix_rt::spawn(poll);
+        self.under_way = Some(task.abort_handle());
+        ctx.spawn(task.into_actor(self).map(Self::end));
+    }
+
+    fn end(report: Result<PollReport, JoinError>, this: &mut Self, ctx: &mut Context<Self>) {
+        this.under_way = None;
+        let now = this.assignment.clock.now();
+        let report = report.unwrap_or_else(|error| engine_died(&error, now));
+        let poll_s = {
+            let mut schedule = this.schedule();
+            let interval = schedule.interval();
+            schedule.ended(&report.best.outcome, now.mono_ns);
+            interval.as_secs_f64()
+        };
+        this.assignment.outlet.publish(to_sample(&this.assignment, report, poll_s));
+        this.arm(ctx);
+    }
+}
+
+fn engine_died(error: &JoinError, at: Stamp) -> PollReport {
+    let why = if error.is_panic() { "the engine panicked" } else { "the poll was cut short" };
+    PollReport { best: ProbeReport::failed(at, Outcome::Fault(why.into())), sent: 1, lost: 1 }
+}
+
+fn to_sample(assignment: &Assignment, poll: PollReport, poll_s: f64) -> Sample {
+    let report = poll.best;
+    Sample {
+        at: report.at,
+        server: Arc::clone(&assignment.server.ident),
+        address: Some(assignment.address),
+        outcome: report.outcome,
+        reply: report.reply,
+        measure: report.measure,
+        poll_s,
+        timestamping: report.timestamping,
+        sent: poll.sent,
+        lost: poll.lost,
+        evidence: report.accepted,
+        rejected: report.rejected,
+        rejected_count: report.rejected_count,
+    }
+}
+
+impl Actor for Prober {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Context<Self>) {
+        self.arm(ctx);
+    }
+}
+
+impl Drop for Prober {
+    fn drop(&mut self) {
+        if let Some(poll) = self.under_way.take() {
+            poll.abort();
+        }
+    }
+}
+
+impl Handler<StopNow> for Prober {
+    type Result = ();
+
+    fn handle(&mut self, _: StopNow, ctx: &mut Context<Self>) {
+        ctx.stop();
+    }
+}

@@ -1,0 +1,356 @@
+//! From configured servers to probers: resolves names, gives each address its prober, and keeps every address's pace.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use actix::{Actor, ActorContext, ActorFutureExt, Addr, AsyncContext, Context, Handler, WrapFuture};
+use slog::{Logger, info, warn};
+
+use super::census::Role;
+use super::notice::DeathNotice;
+use super::outlet::Outlet;
+use super::prober::{Assignment, Prober, SharedSchedule};
+use super::supervisor::Supervisor;
+use crate::clock::Clock;
+use crate::config::{EngineChoice, Host, Server};
+use crate::messages::lifecycle::{Adopt, Release, StopNow};
+use crate::messages::targets::SetServers;
+use crate::probe::ProbeEngine;
+use crate::probe::resolve::{Resolution, Resolve, ResolveError, retry_after};
+use crate::probe::rotation::{Change, Rotation};
+use crate::probe::schedule::{Past, Schedule};
+use crate::sample::{Outcome, Sample, SeriesKey};
+
+/// New probers begin this far apart, so that a long list is not one burst.
+const STAGGER: Duration = Duration::from_millis(10);
+/// A series is forgotten this long after its prober was told to stop: its last sample may still be under way, and a
+/// server that was only changed comes back at once.
+const FORGET_AFTER: Duration = Duration::from_secs(5);
+/// The paces of addresses that are no longer polled are looked through when this many more have been added.
+const PACES_BETWEEN_SWEEPS: usize = 1024;
+
+/// The engines there are.
+#[derive(Clone)]
+pub struct Engines {
+    /// Kernel timestamps, with its own fallback.
+    pub kernel: Arc<dyn ProbeEngine>,
+    /// The portable one.
+    pub sntp: Arc<dyn ProbeEngine>,
+}
+
+impl Engines {
+    fn get(&self, choice: EngineChoice) -> Arc<dyn ProbeEngine> {
+        Arc::clone(match choice {
+            EngineChoice::Kernel => &self.kernel,
+            EngineChoice::Sntp => &self.sntp,
+        })
+    }
+}
+
+/// What outlives this actor: it may die, but no server may be polled too fast because of that.
+#[derive(Clone, Default)]
+pub struct Ledger(Arc<Mutex<LedgerState>>);
+
+#[derive(Default)]
+struct LedgerState {
+    servers: Vec<Arc<Server>>,
+    paces: HashMap<SocketAddr, SharedSchedule>,
+    /// The last poll of each address by an earlier process: its wall time, interval and outcome.
+    past: HashMap<SocketAddr, (i64, Duration, Outcome)>,
+}
+
+impl LedgerState {
+    /// Drops paces that nobody follows and that hold nothing back any more.
+    fn sweep(&mut self, now: i64) {
+        self.paces.retain(|_, pace| {
+            Arc::strong_count(pace) > 1 || pace.lock().unwrap_or_else(PoisonError::into_inner).next_poll(1.0) > now
+        });
+    }
+}
+
+impl Ledger {
+    /// A ledger that knows how each address was last polled: wall clock in nanoseconds, interval, outcome.
+    #[must_use]
+    pub fn new(past: HashMap<SocketAddr, (i64, Duration, Outcome)>) -> Self {
+        Self(Arc::new(Mutex::new(LedgerState { past, ..LedgerState::default() })))
+    }
+
+    fn with<T>(&self, change: impl FnOnce(&mut LedgerState) -> T) -> T {
+        change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn pace(&self, server: &Server, address: SocketAddr, first: i64, clock: &dyn Clock) -> SharedSchedule {
+        self.with(|state| {
+            if let Some(pace) = state.paces.get(&address) {
+                pace.lock().unwrap_or_else(PoisonError::into_inner).reconfigure(server);
+                return Arc::clone(pace);
+            }
+            let mut schedule = Schedule::new(server, first);
+            if let Some((wall_ns, poll, outcome)) = state.past.remove(&address) {
+                let now = clock.now();
+                schedule.resume(&Past { age_ns: now.wall_ns - wall_ns, poll, outcome }, now.mono_ns);
+            }
+            let pace = Arc::new(Mutex::new(schedule));
+            state.paces.insert(address, Arc::clone(&pace));
+            if state.paces.len().is_multiple_of(PACES_BETWEEN_SWEEPS) {
+                state.sweep(clock.now().mono_ns);
+            }
+            pace
+        })
+    }
+}
+
+/// What the actor works with.
+#[derive(Clone)]
+pub struct Tools {
+    /// Who looks after the probers.
+    pub supervisor: Addr<Supervisor>,
+    /// How names are resolved.
+    pub resolver: Arc<dyn Resolve>,
+    /// How servers are measured.
+    pub engines: Engines,
+    /// Where samples go.
+    pub outlet: Outlet,
+    /// By which clock.
+    pub clock: Arc<dyn Clock>,
+    /// What outlives the actor.
+    pub ledger: Ledger,
+    /// The log.
+    pub log: Logger,
+}
+
+/// The actor.
+pub struct Targets {
+    tools: Tools,
+    entries: HashMap<Arc<str>, Entry>,
+    taken: HashMap<SocketAddr, Arc<str>>,
+    next_entry: u64,
+    _notice: DeathNotice,
+}
+
+struct Entry {
+    /// Tells a resolution that belongs to an earlier configuration of the same name.
+    id: u64,
+    server: Arc<Server>,
+    rotation: Rotation,
+    failures: u32,
+}
+
+impl Targets {
+    /// An actor that takes up the servers of the ledger, if there are any.
+    #[must_use]
+    pub fn new(tools: Tools, notice: DeathNotice) -> Self {
+        Self { tools, entries: HashMap::new(), taken: HashMap::new(), next_entry: 0, _notice: notice }
+    }
+
+    /// Touches only what changed: a server that is configured as before goes on undisturbed.
+    fn set(&mut self, servers: Vec<Arc<Server>>, ctx: &mut Context<Self>) {
+        let wanted: HashMap<Arc<str>, Arc<Server>> =
+            servers.iter().map(|server| (Arc::clone(&server.ident.name), Arc::clone(server))).collect();
+        let kept = |entry: &Entry| wanted.get(&entry.server.ident.name).is_some_and(|new| **new == *entry.server);
+        let dropped: Vec<Arc<str>> =
+            self.entries.iter().filter(|(_, entry)| !kept(entry)).map(|(name, _)| Arc::clone(name)).collect();
+        for name in dropped {
+            self.drop_entry(&name, ctx);
+        }
+        let new: Vec<Arc<Server>> =
+            servers.iter().filter(|server| !self.entries.contains_key(&server.ident.name)).cloned().collect();
+        info!(self.tools.log, "watching servers"; "servers" => servers.len(), "new" => new.len());
+        self.tools.ledger.with(|state| state.servers = servers);
+        self.try_the_idle(ctx);
+        for (place, server) in new.into_iter().enumerate() {
+            self.add_entry(server, place, ctx);
+        }
+    }
+
+    fn add_entry(&mut self, server: Arc<Server>, place: usize, ctx: &mut Context<Self>) {
+        let stagger = STAGGER.mul_f64(place as f64 + rand::random::<f64>()).min(server.poll_interval);
+        let name = Arc::clone(&server.ident.name);
+        let host = server.host.clone();
+        let port = server.port;
+        self.next_entry += 1;
+        let id = self.next_entry;
+        self.entries.insert(Arc::clone(&name), Entry { id, server, rotation: Rotation::default(), failures: 0 });
+        match host {
+            Host::Address(ip) => self.answered(&name, &[SocketAddr::new(ip, port)], stagger, ctx),
+            Host::Name(_) => {
+                ctx.run_later(stagger, move |this, ctx| this.resolve(&name, id, ctx));
+            }
+        }
+    }
+
+    fn drop_entry(&mut self, name: &Arc<str>, ctx: &mut Context<Self>) {
+        if let Some(entry) = self.entries.remove(name) {
+            for address in entry.rotation.addresses() {
+                self.stop_prober(name, address, ctx);
+            }
+            forget_later(SeriesKey { server: Arc::clone(name), address: None }, ctx);
+        }
+    }
+
+    fn resolve(&mut self, name: &Arc<str>, id: u64, ctx: &mut Context<Self>) {
+        let Some(entry) = self.entries.get(name).filter(|entry| entry.id == id) else { return };
+        let Host::Name(host) = &entry.server.host else { return };
+        let answer = self.tools.resolver.resolve(host, entry.server.family);
+        let name = Arc::clone(name);
+        ctx.spawn(answer.into_actor(self).map(move |answer, this, ctx| this.resolved(&name, id, answer, ctx)));
+    }
+
+    fn resolved(
+        &mut self,
+        name: &Arc<str>,
+        id: u64,
+        answer: Result<Resolution, ResolveError>,
+        ctx: &mut Context<Self>,
+    ) {
+        let Some(entry) = self.entries.get_mut(name).filter(|entry| entry.id == id) else { return };
+        let again = match answer {
+            Ok(resolution) => {
+                entry.failures = 0;
+                let port = entry.server.port;
+                let addresses: Vec<_> = resolution.addresses.iter().map(|ip| SocketAddr::new(*ip, port)).collect();
+                self.answered(name, &addresses, Duration::ZERO, ctx);
+                resolution.expires
+            }
+            Err(why) => {
+                entry.failures += 1;
+                let pause = retry_after(entry.failures);
+                self.unresolved(name, &why, pause);
+                pause
+            }
+        };
+        let name = Arc::clone(name);
+        ctx.run_later(again, move |this, ctx| this.resolve(&name, id, ctx));
+    }
+
+    fn answered(&mut self, name: &Arc<str>, addresses: &[SocketAddr], stagger: Duration, ctx: &mut Context<Self>) {
+        let Some(entry) = self.entries.get_mut(name) else { return };
+        let now = self.tools.clock.now().mono_ns;
+        let taken = &self.taken;
+        let change = entry.rotation.resolved(entry.server.addresses, addresses, now, |a| taken.contains_key(a));
+        if entry.rotation.is_empty() {
+            let other = addresses.iter().find_map(|address| taken.get(address));
+            warn!(self.tools.log, "server is not polled: each of its addresses is polled under another name";
+                "server" => %name, "other" => other.map(ToString::to_string));
+            let why = format!("polled already as {}", other.map_or("another server", |name| name));
+            self.publish(name, Outcome::Fault(why.into()), Duration::from_secs(60));
+        }
+        let server = Arc::clone(&self.entries[name].server);
+        self.apply(&server, change, now + stagger.as_nanos() as i64, ctx);
+    }
+
+    fn apply(&mut self, server: &Arc<Server>, change: Change, first: i64, ctx: &mut Context<Self>) {
+        let name = &server.ident.name;
+        for address in change.stop {
+            self.stop_prober(name, address, ctx);
+        }
+        for address in change.start {
+            self.taken.insert(address, Arc::clone(name));
+            self.start_prober(server, address, first);
+        }
+    }
+
+    /// No address, so no prober: the failure itself is the outcome. A name that did resolve before stays polled.
+    fn unresolved(&mut self, name: &Arc<str>, why: &ResolveError, pause: Duration) {
+        let polled = self.entries.get(name).is_some_and(|entry| !entry.rotation.is_empty());
+        if polled {
+            info!(self.tools.log, "name does not resolve, going on with the known address"; "server" => %name, "reason" => %why);
+        } else {
+            self.publish(name, Outcome::Dns(why.to_string().into()), pause);
+        }
+    }
+
+    fn publish(&self, name: &Arc<str>, outcome: Outcome, poll: Duration) {
+        let Some(entry) = self.entries.get(name) else { return };
+        let at = self.tools.clock.now();
+        let ident = Arc::clone(&entry.server.ident);
+        self.tools.outlet.publish(Sample::unasked(at, ident, outcome, poll.as_secs_f64()));
+    }
+
+    fn start_prober(&self, server: &Arc<Server>, address: SocketAddr, first: i64) {
+        let assignment = Assignment {
+            server: Arc::clone(server),
+            address,
+            schedule: self.tools.ledger.pace(server, address, first, &*self.tools.clock),
+            engine: self.tools.engines.get(server.engine),
+            outlet: self.tools.outlet.clone(),
+            clock: Arc::clone(&self.tools.clock),
+        };
+        self.tools.supervisor.do_send(Adopt {
+            name: child_name(&server.ident.name, address),
+            role: Role::Prober,
+            factory: Box::new(move |notice| {
+                let prober = Prober::new(assignment.clone(), notice).start();
+                Box::new(move || prober.do_send(StopNow))
+            }),
+        });
+    }
+
+    fn stop_prober(&mut self, name: &Arc<str>, address: SocketAddr, ctx: &mut Context<Self>) {
+        self.taken.remove(&address);
+        self.tools.supervisor.do_send(Release { name: child_name(name, address) });
+        forget_later(SeriesKey { server: Arc::clone(name), address: Some(address) }, ctx);
+    }
+
+    /// An address literal that another server held may be free now.
+    fn try_the_idle(&mut self, ctx: &mut Context<Self>) {
+        let idle = self.entries.values().filter(|entry| entry.rotation.is_empty());
+        let literals: Vec<(Arc<str>, SocketAddr)> = idle
+            .filter_map(|entry| match entry.server.host {
+                Host::Address(ip) => {
+                    Some((Arc::clone(&entry.server.ident.name), SocketAddr::new(ip, entry.server.port)))
+                }
+                Host::Name(_) => None,
+            })
+            .filter(|(_, address)| !self.taken.contains_key(address))
+            .collect();
+        for (name, address) in literals {
+            self.answered(&name, &[address], Duration::ZERO, ctx);
+        }
+    }
+}
+
+fn forget_later(key: SeriesKey, ctx: &mut Context<Targets>) {
+    ctx.run_later(FORGET_AFTER, move |this, _| {
+        let back = match key.address {
+            Some(address) => this.taken.get(&address) == Some(&key.server),
+            None => this.entries.contains_key(&key.server),
+        };
+        if !back {
+            this.tools.outlet.forget(&key);
+        }
+    });
+}
+
+fn child_name(server: &str, address: SocketAddr) -> Arc<str> {
+    format!("prober/{server}/{address}").into()
+}
+
+impl Actor for Targets {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Context<Self>) {
+        let servers = self.tools.ledger.with(|state| state.servers.clone());
+        if !servers.is_empty() {
+            self.set(servers, ctx);
+        }
+    }
+}
+
+impl Handler<SetServers> for Targets {
+    type Result = ();
+
+    fn handle(&mut self, SetServers(servers): SetServers, ctx: &mut Context<Self>) {
+        self.set(servers, ctx);
+    }
+}
+
+impl Handler<StopNow> for Targets {
+    type Result = ();
+
+    fn handle(&mut self, _: StopNow, ctx: &mut Context<Self>) {
+        ctx.stop();
+    }
+}

@@ -1,0 +1,170 @@
+//! `ntp-monitor config`: check, show, schema, example. Text and exit codes; the configuration itself is the library's.
+
+use std::io::Write;
+use std::path::Path;
+use std::process::ExitCode;
+
+use clap::Subcommand;
+
+use crate::config::{Environment, Loaded, example, load, schema};
+
+/// The exit code for a configuration that cannot be used: `EX_CONFIG` of sysexits.h.
+pub const EXIT_CONFIG: u8 = 78;
+
+/// What to do with the configuration.
+#[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
+pub enum ConfigCommand {
+    /// Say everything that is wrong with the configuration, or that it is sound
+    #[command(after_help = "Exit code: 0 when it is sound, 78 otherwise.\n\n\
+        Example:\n  ntp-monitor --config servers.toml config check")]
+    Check,
+    /// Print the effective configuration, each value with its source; secrets are masked
+    #[command(after_help = "Examples:\n  ntp-monitor --config servers.toml config show\n  \
+        NTP_SERVER=time.example.net ntp-monitor config show --json")]
+    Show {
+        /// As JSON: {"values": …, "sources": …}
+        #[arg(long)]
+        json: bool,
+    },
+    /// Print the JSON Schema (2020-12) of the configuration, for editors
+    #[command(after_help = "Example:\n  ntp-monitor config schema > ntp-monitor.schema.json")]
+    Schema,
+    /// Print a complete, commented example
+    #[command(after_help = "Example:\n  ntp-monitor config example > servers.toml")]
+    Example,
+}
+
+/// What the commands look at.
+#[derive(Debug, Clone, Copy)]
+pub struct ConfigInputs<'a> {
+    /// `--config FILE`.
+    pub file: Option<&'a Path>,
+    /// The environment.
+    pub environment: &'a Environment,
+    /// Overrides given as `section.key=value`.
+    pub flags: &'a [String],
+}
+
+/// Runs one command. Data goes to `out`, faults and warnings to `err`.
+///
+/// # Errors
+/// When `out` or `err` cannot be written.
+pub fn run(
+    command: &ConfigCommand,
+    inputs: ConfigInputs<'_>,
+    out: &mut impl Write,
+    err: &mut impl Write,
+) -> std::io::Result<ExitCode> {
+    match command {
+        ConfigCommand::Schema => out.write_all(schema().as_bytes())?,
+        ConfigCommand::Example => out.write_all(example().as_bytes())?,
+        ConfigCommand::Check => match loaded(inputs, err)? {
+            Some(loaded) => writeln!(out, "{}", summary(&loaded))?,
+            None => return Ok(ExitCode::from(EXIT_CONFIG)),
+        },
+        ConfigCommand::Show { json } => match loaded(inputs, err)? {
+            Some(loaded) if *json => writeln!(out, "{:#}", loaded.to_json())?,
+            Some(loaded) => out.write_all(loaded.to_toml().as_bytes())?,
+            None => return Ok(ExitCode::from(EXIT_CONFIG)),
+        },
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn loaded(inputs: ConfigInputs<'_>, err: &mut impl Write) -> std::io::Result<Option<Loaded>> {
+    match load(inputs.file, inputs.environment, inputs.flags) {
+        Ok(loaded) => {
+            for warning in &loaded.warnings {
+                writeln!(err, "warning: {warning}")?;
+            }
+            Ok(Some(loaded))
+        }
+        Err(faults) => {
+            let count = faults.0.len();
+            writeln!(err, "{faults}\n{count} fault{} found", if count == 1 { "" } else { "s" })?;
+            Ok(None)
+        }
+    }
+}
+
+/// `ok: 3 servers, outputs: store, csv, influxdb; http on 127.0.0.1:8080`.
+fn summary(loaded: &Loaded) -> String {
+    let config = &loaded.config;
+    let count = config.servers.len();
+    let outputs = [("store", true), ("csv", config.csv.is_some()), ("influxdb", config.influxdb.is_some())];
+    let outputs: Vec<&str> = outputs.into_iter().filter_map(|(name, on)| on.then_some(name)).collect();
+    let plural = if count == 1 { "" } else { "s" };
+    format!("ok: {count} server{plural}, outputs: {}; http on {}", outputs.join(", "), config.http.listen)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::{CommandFactory, Parser};
+
+    #[derive(Parser)]
+    struct Args {
+        #[command(subcommand)]
+        _command: ConfigCommand,
+    }
+
+    fn output(command: &ConfigCommand, environment: &Environment) -> (ExitCode, String, String) {
+        let (mut out, mut err) = (Vec::new(), Vec::new());
+        let inputs = ConfigInputs { file: None, environment, flags: &[] };
+        let code = run(command, inputs, &mut out, &mut err).unwrap();
+        (code, String::from_utf8(out).unwrap(), String::from_utf8(err).unwrap())
+    }
+
+    fn environment(settings: &[(&str, &str)]) -> Environment {
+        settings.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect()
+    }
+
+    #[test]
+    fn the_arguments_are_sound() {
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn check_says_ok_and_what_will_run() {
+        let (code, out, err) = output(&ConfigCommand::Check, &environment(&[("NTP_SERVER", "a.example, b.example")]));
+        assert_eq!(code, ExitCode::SUCCESS);
+        assert_eq!(out, "ok: 2 servers, outputs: store, csv; http on 127.0.0.1:8080\n");
+        assert_eq!(err, "");
+    }
+
+    #[test]
+    fn check_names_every_fault_and_exits_with_78() {
+        let bad = environment(&[("LOG_LEVEL", "loud"), ("POLLING_INTERVAL", "often")]);
+        let (code, out, err) = output(&ConfigCommand::Check, &bad);
+        assert_eq!(code, ExitCode::from(EXIT_CONFIG));
+        assert_eq!(out, "");
+        for part in [
+            "environment LOG_LEVEL: log.level",
+            "environment POLLING_INTERVAL: defaults.poll_interval",
+            "NTP_SERVER=",
+            "3 faults",
+        ] {
+            assert!(err.contains(part), "{part}: {err}");
+        }
+    }
+
+    #[test]
+    fn show_masks_the_token_and_names_each_source() {
+        let all = environment(&[
+            ("NTP_SERVER", "a.example"),
+            ("INFLUX_URL", "http://h:8086"),
+            ("INFLUX_TOKEN", "hunter2"),
+            ("INFLUX_ORG", "o"),
+            ("INFLUX_BUCKET", "b"),
+        ]);
+        for json in [false, true] {
+            let (code, out, _) = output(&ConfigCommand::Show { json }, &all);
+            assert_eq!(code, ExitCode::SUCCESS);
+            assert!(
+                out.contains("********") && out.contains("environment INFLUX_TOKEN") && out.contains("default"),
+                "{out}"
+            );
+            assert!(!out.contains("hunter2"), "{out}");
+        }
+    }
+}

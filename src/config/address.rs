@@ -1,0 +1,121 @@
+//! The syntax of a server's address. Nothing is resolved here.
+
+use std::net::{IpAddr, Ipv6Addr};
+
+use super::model::Host;
+
+/// The port of NTP (RFC 5905 §7.2).
+const NTP_PORT: u16 = 123;
+
+/// Splits `text` into whom to ask and at which port: a name or an IPv4 address, either with `:port`; an IPv6 address,
+/// in brackets when a port follows.
+///
+/// # Errors
+/// What is wrong with it, for a person.
+pub(super) fn parse(text: &str) -> Result<(Host, u16), String> {
+    if let Ok(address) = text.parse::<Ipv6Addr>() {
+        return Ok((Host::Address(IpAddr::V6(address)), NTP_PORT));
+    }
+    let (host, port) = match text.strip_prefix('[') {
+        Some(rest) => {
+            let (inside, after) = rest.split_once(']').ok_or("the closing ] is missing")?;
+            let address = inside.parse::<Ipv6Addr>().map_err(|_| format!("{inside:?} is not an IPv6 address"))?;
+            let port = match after {
+                "" => None,
+                _ => Some(after.strip_prefix(':').ok_or_else(|| format!("{after:?} after the ] is not a port"))?),
+            };
+            (Host::Address(IpAddr::V6(address)), port)
+        }
+        None => match text.split_once(':') {
+            Some((_, rest)) if rest.contains(':') => {
+                return Err(format!(
+                    "{text:?} is not an IPv6 address; with a port it is written \"[2001:db8::1]:123\""
+                ));
+            }
+            Some((host, port)) => (name_or_v4(host)?, Some(port)),
+            None => (name_or_v4(text)?, None),
+        },
+    };
+    let port = port.map_or(Ok(NTP_PORT), parse_port)?;
+    Ok((host, port))
+}
+
+fn parse_port(text: &str) -> Result<u16, String> {
+    match text.parse() {
+        Ok(port @ 1..) if text.bytes().all(|b| b.is_ascii_digit()) => Ok(port),
+        _ => Err(format!("{text:?} is not a port from 1 to 65535")),
+    }
+}
+
+fn name_or_v4(text: &str) -> Result<Host, String> {
+    if let Ok(address) = text.parse::<IpAddr>() {
+        return Ok(Host::Address(address));
+    }
+    // RFC 1123 §2.1, and underscores, which resolvers accept.
+    let label = |l: &str| {
+        !l.is_empty()
+            && l.len() <= 63
+            && !l.starts_with('-')
+            && !l.ends_with('-')
+            && l.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+    };
+    let name = text.strip_suffix('.').unwrap_or(text);
+    // All-numeric names are addresses gone wrong: "192.0.2.300".
+    let numeric = name.bytes().all(|b| b.is_ascii_digit() || b == b'.');
+    if name.len() > 253 || numeric || !name.split('.').all(label) {
+        return Err(format!("{text:?} is neither an address nor a host name"));
+    }
+    Ok(Host::Name(name.to_ascii_lowercase()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn names_and_addresses_come_with_and_without_a_port() {
+        for (text, host, port) in [
+            ("time.example.net", Host::Name("time.example.net".into()), 123),
+            ("Time.Example.net.:1123", Host::Name("time.example.net".into()), 1123),
+            ("192.0.2.1", Host::Address("192.0.2.1".parse().unwrap()), 123),
+            ("192.0.2.1:65535", Host::Address("192.0.2.1".parse().unwrap()), 65535),
+            ("2001:db8::1", Host::Address("2001:db8::1".parse().unwrap()), 123),
+            ("[2001:db8::1]", Host::Address("2001:db8::1".parse().unwrap()), 123),
+            ("[2001:db8::1]:124", Host::Address("2001:db8::1".parse().unwrap()), 124),
+        ] {
+            assert_eq!(parse(text), Ok((host, port)), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_address_is_refused_with_a_reason() {
+        for text in [
+            "",
+            ":123",
+            "a b",
+            "-a.example",
+            "a..b",
+            "192.0.2.300",
+            "host:0",
+            "host:+1",
+            "host:65536",
+            "host:",
+            "[::1",
+            "[::1]123",
+            "[192.0.2.1]",
+            "2001:db8::1:x",
+            "http://host",
+            "h\nost",
+        ] {
+            assert!(parse(text).is_err_and(|why| !why.is_empty()), "{text:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_makes_the_parser_panic(text in "\\PC*|[\\[\\]:0-9a-f.]*") {
+            let _ = parse(&text);
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! From the tree of values to typed sections, with every fault found on the way: unknown and missing keys first, by the
+//! schema; then wrong types and values, section by section, each faulty value being replaced so that decoding goes on.
+
+use std::collections::BTreeSet;
+
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use serde_path_to_error::Segment;
+
+use super::fault::{Fault, KeyPath, Source, Step};
+use super::raw;
+use super::schema;
+use super::tree::Tree;
+
+/// The sections, typed. What is wrong in them has been replaced by something harmless and stands in the [`Findings`].
+pub(super) struct Sections {
+    pub monitor: raw::Monitor,
+    /// With their index in the configuration.
+    pub servers: Vec<(usize, raw::Server)>,
+    pub http: raw::Http,
+    pub influxdb: Option<raw::Influx>,
+    pub csv: Option<raw::Csv>,
+    pub store: raw::Store,
+    pub log: raw::Log,
+}
+
+/// What was found wrong so far.
+#[derive(Debug, Default)]
+pub(super) struct Findings {
+    pub faults: Vec<Fault>,
+    faulty: BTreeSet<KeyPath>,
+}
+
+impl Findings {
+    pub(super) fn add(&mut self, tree: &Tree, path: &KeyPath, message: impl Into<String>) {
+        self.faulty.insert(path.clone());
+        let fault = tree.fault(path, message);
+        if !self.faults.contains(&fault) {
+            self.faults.push(fault);
+        }
+    }
+
+    /// Whether the value at `path` is what was configured, and not what replaced something faulty. Rules across keys
+    /// ask this first, so that one mistake is one fault.
+    pub(super) fn is_sound(&self, path: &KeyPath) -> bool {
+        !self.faulty.iter().any(|faulty| path.starts_with(faulty))
+    }
+}
+
+/// Decodes everything. `None` only when there are faults that leave a section without any value.
+pub(super) fn decode(tree: &mut Tree, hostname: &str, findings: &mut Findings) -> Option<Sections> {
+    check_keys(tree, &KeyPath::default(), &schema::SCHEMA, findings);
+    tree.fill(hostname);
+    let root = KeyPath::default();
+    let _: raw::Defaults = section(tree, &root.key("defaults"), findings)?;
+    tree.fill_servers();
+    let mut servers = Vec::new();
+    for n in 0..tree.server_count() {
+        if let Some(server) = section(tree, &root.key("server").index(n), findings) {
+            servers.push((n, server));
+        }
+    }
+    Some(Sections {
+        monitor: section(tree, &root.key("monitor"), findings)?,
+        servers,
+        http: section(tree, &root.key("http"), findings)?,
+        influxdb: section(tree, &root.key("influxdb"), findings),
+        csv: section(tree, &root.key("csv"), findings),
+        store: section(tree, &root.key("store"), findings)?,
+        log: section(tree, &root.key("log"), findings)?,
+    })
+}
+
+/// Finds tables that are none, keys that do not exist and keys that must.
+fn check_keys(tree: &mut Tree, path: &KeyPath, schema: &Value, findings: &mut Findings) {
+    let wrong = match (schema["type"].as_str(), tree.get(path)) {
+        (Some("object"), Some(value)) if !value.is_object() => "must be a table",
+        (Some("array"), Some(value)) if !value.is_array() => "must be an array of tables: [[server]]",
+        (_, Some(_)) => "",
+        (_, None) => return,
+    };
+    if !wrong.is_empty() {
+        findings.add(tree, path, wrong);
+        return tree.remove(path);
+    }
+    if let Some(items) = schema.get("items") {
+        for n in 0..tree.get(path).and_then(Value::as_array).map_or(0, Vec::len) {
+            check_keys(tree, &path.index(n), items, findings);
+        }
+    }
+    let keys: Vec<String> =
+        tree.get(path).and_then(Value::as_object).into_iter().flat_map(|t| t.keys().cloned()).collect();
+    for key in keys {
+        match schema::child(schema, &key) {
+            Some(child) => check_keys(tree, &path.key(&key), child, findings),
+            None => {
+                findings.add(tree, &path.key(&key), format!("unknown key{}", suggestion(&key, path, schema)));
+                tree.remove(&path.key(&key));
+            }
+        }
+    }
+    for key in schema::required(schema) {
+        let path = path.key(key);
+        if tree.get(&path).is_none() {
+            findings.add(tree, &path, "is missing");
+            tree.set(&path, json!(""), Source::Default);
+        }
+    }
+}
+
+/// `; did you mean …?`, or where the key does belong, or nothing.
+fn suggestion(key: &str, path: &KeyPath, schema: &Value) -> String {
+    let near = schema::properties(schema)
+        .map(|(known, _)| (strsim::damerau_levenshtein(key, known), known))
+        .filter(|(distance, known)| *distance <= 1 + known.len() / 4)
+        .min();
+    if let Some((_, known)) = near {
+        return format!("; did you mean {:?}?", known);
+    }
+    let home = schema::properties(&schema::SCHEMA)
+        .filter(|(section, _)| path.0.first() != Some(&Step::Key((*section).clone())))
+        .find(|(_, section)| schema::child(section, key).is_some());
+    home.map_or_else(String::new, |(section, _)| format!("; it belongs in [{section}]"))
+}
+
+/// Decodes what stands at `path`, fault by fault. `None` when nothing stands there, or nothing usable.
+fn section<T: DeserializeOwned>(tree: &mut Tree, path: &KeyPath, findings: &mut Findings) -> Option<T> {
+    // Each turn replaces one faulty value for good, so the loop ends; the set makes that certain.
+    let mut replaced = BTreeSet::new();
+    loop {
+        let value = tree.get(path).filter(|value| value.is_object())?;
+        let error = match serde_path_to_error::deserialize(value) {
+            Ok(section) => return Some(section),
+            Err(error) => error,
+        };
+        let faulty = inside(path, error.path());
+        findings.add(tree, &faulty, error.inner().to_string());
+        if faulty == *path || !replaced.insert(faulty.clone()) {
+            return None;
+        }
+        replace(tree, &faulty);
+    }
+}
+
+fn inside(path: &KeyPath, within: &serde_path_to_error::Path) -> KeyPath {
+    within.iter().fold(path.clone(), |path, segment| match segment {
+        Segment::Seq { index } => path.index(*index),
+        Segment::Map { key } => path.key(key),
+        Segment::Enum { .. } | Segment::Unknown => path,
+    })
+}
+
+/// Puts something harmless in the place of a faulty value.
+fn replace(tree: &mut Tree, path: &KeyPath) {
+    let schema = schema::at(path);
+    let source = tree.source(path);
+    match schema.and_then(schema::default) {
+        Some(default) => tree.set(path, default, source),
+        None if schema.is_some_and(|s| s.get("x-default").is_some()) || is_required(path) => {
+            tree.set(path, json!(""), source);
+        }
+        None => tree.remove(path),
+    }
+}
+
+fn is_required(path: &KeyPath) -> bool {
+    let (Some(Step::Key(key)), Some(parent)) = (path.0.last(), path.parent()) else { return false };
+    schema::at(&parent).is_some_and(|table| schema::required(table).any(|required| required == key))
+}

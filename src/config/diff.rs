@@ -1,0 +1,132 @@
+//! What a reload has to do: the difference of two configurations. Pure.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use secrecy::ExposeSecret;
+
+use super::model::{Config, Influx, Server};
+
+/// The difference between a running configuration and its successor.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Changes {
+    /// Servers whose name is new.
+    pub added: Vec<Arc<Server>>,
+    /// Names that are gone.
+    pub removed: Vec<Arc<str>>,
+    /// Servers that kept their name and nothing else is certain, as they are to be.
+    pub changed: Vec<Arc<Server>>,
+    /// Sections in which something changed, by name: `monitor`, `http`, `influxdb`, `csv`, `store`, `log`.
+    pub sections: Vec<&'static str>,
+    /// Changed keys that take effect at the next start only.
+    pub needs_restart: Vec<&'static str>,
+}
+
+impl Changes {
+    /// Whether the two configurations say the same.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// What has to change to come from `old` to `new`. Servers are told apart by their names; their order says nothing.
+#[must_use]
+pub fn diff(old: &Config, new: &Config) -> Changes {
+    let mut before: BTreeMap<&str, &Arc<Server>> = old.servers.iter().map(|s| (&*s.ident.name, s)).collect();
+    let mut changes = Changes { sections: sections(old, new), needs_restart: fixed(old, new), ..Changes::default() };
+    for server in &new.servers {
+        match before.remove(&*server.ident.name) {
+            None => changes.added.push(Arc::clone(server)),
+            Some(same) if same == server => {}
+            Some(_) => changes.changed.push(Arc::clone(server)),
+        }
+    }
+    changes.removed = before.into_values().map(|server| Arc::clone(&server.ident.name)).collect();
+    changes
+}
+
+fn sections(old: &Config, new: &Config) -> Vec<&'static str> {
+    let differs = [
+        ("monitor", old.monitor != new.monitor),
+        ("http", old.http != new.http),
+        ("influxdb", !same_influx(old.influxdb.as_ref(), new.influxdb.as_ref())),
+        ("csv", old.csv != new.csv),
+        ("store", old.store != new.store),
+        ("log", old.log != new.log),
+    ];
+    differs.into_iter().filter_map(|(name, differs)| differs.then_some(name)).collect()
+}
+
+/// What is opened once: a socket and files that others hold.
+fn fixed(old: &Config, new: &Config) -> Vec<&'static str> {
+    let differs = [
+        ("monitor.data_dir", old.monitor.data_dir != new.monitor.data_dir),
+        ("http.listen", old.http.listen != new.http.listen),
+        ("store.path", old.store.path != new.store.path),
+    ];
+    differs.into_iter().filter_map(|(key, differs)| differs.then_some(key)).collect()
+}
+
+fn same_influx(old: Option<&Influx>, new: Option<&Influx>) -> bool {
+    let (Some(old), Some(new)) = (old, new) else { return old.is_none() && new.is_none() };
+    let Influx { url, org, bucket, token, batch, flush_interval, timeout, outbox_max_age, outbox_max_bytes } = old;
+    *url == new.url
+        && *org == new.org
+        && *bucket == new.bucket
+        && token.expose_secret() == new.token.expose_secret()
+        && *batch == new.batch
+        && *flush_interval == new.flush_interval
+        && *timeout == new.timeout
+        && *outbox_max_age == new.outbox_max_age
+        && *outbox_max_bytes == new.outbox_max_bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Environment, load};
+    use super::*;
+
+    fn config(settings: &[(&str, &str)]) -> Config {
+        let environment: Environment = settings.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+        load(None, &environment, &[]).unwrap().config
+    }
+
+    #[test]
+    fn the_same_configuration_needs_no_change() {
+        let one = config(&[("NTP_SERVER", "a.example,b.example")]);
+        let reordered = config(&[("NTP_SERVER", "b.example,a.example")]);
+        assert!(diff(&one, &one.clone()).is_empty());
+        assert!(diff(&one, &reordered).is_empty());
+    }
+
+    #[test]
+    fn servers_are_added_removed_and_changed_by_name() {
+        let old = config(&[("NTP_SERVER", "a.example,b.example")]);
+        let new = config(&[("NTP_SERVER", "b.example,c.example"), ("POLLING_INTERVAL", "32")]);
+        let changes = diff(&old, &new);
+        let names = |servers: &[Arc<Server>]| servers.iter().map(|s| s.ident.name.to_string()).collect::<Vec<_>>();
+        assert_eq!(names(&changes.added), ["c.example"]);
+        assert_eq!(names(&changes.changed), ["b.example"]);
+        assert_eq!(changes.removed, [Arc::from("a.example")]);
+        assert!(changes.sections.is_empty());
+    }
+
+    #[test]
+    fn what_is_opened_once_is_named_as_needing_a_restart() {
+        let server = ("NTP_SERVER", "a.example");
+        let old = config(&[server]);
+        let new = config(&[server, ("NTP_MONITOR__HTTP__LISTEN", "127.0.0.1:8081"), ("LOG_LEVEL", "debug")]);
+        let changes = diff(&old, &new);
+        assert_eq!(changes.sections, ["http", "log"]);
+        assert_eq!(changes.needs_restart, ["http.listen"]);
+    }
+
+    #[test]
+    fn a_new_token_is_a_change() {
+        let base = [("NTP_SERVER", "a"), ("INFLUX_URL", "http://h"), ("INFLUX_ORG", "o"), ("INFLUX_BUCKET", "b")];
+        let with = |token| config(&[&base[..], &[("INFLUX_TOKEN", token)]].concat());
+        assert_eq!(diff(&with("one"), &with("two")).sections, ["influxdb"]);
+        assert!(diff(&with("one"), &with("one")).is_empty());
+    }
+}

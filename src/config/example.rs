@@ -1,0 +1,77 @@
+//! A complete, commented example, made from the schema: what the editor shows, what the loader does and what the
+//! example says cannot drift apart.
+
+use std::fmt::Write as _;
+
+use serde_json::Value;
+
+use super::schema;
+use super::show::toml;
+
+const WIDTH: usize = 116;
+
+/// The example, as TOML that loads. A key with a default is shown with it, commented out.
+#[must_use]
+pub fn example() -> String {
+    let mut text = String::from("# Configuration of ntp-monitor. What is commented out shows the default.\n");
+    for (name, section) in schema::properties(&schema::SCHEMA) {
+        let is_array = section.get("items").is_some();
+        let table = section.get("items").unwrap_or(section);
+        // Only what cannot be left out is active: a server, and so its section.
+        let active = is_array || !matches!(name.as_str(), "influxdb" | "csv");
+        let comment = if active { "" } else { "#" };
+        text.push('\n');
+        describe(&mut text, section);
+        let header = if is_array { format!("[[{name}]]") } else { format!("[{name}]") };
+        let _ = writeln!(text, "{comment}{header}");
+        for (key, schema) in schema::properties(table) {
+            // What a server takes from [defaults] is explained there.
+            let repeated =
+                is_array && schema::properties(&schema::SCHEMA["properties"]["defaults"]).any(|(k, _)| k == key);
+            if !repeated {
+                entry(&mut text, key, schema, active && is_array && schema::required(table).any(|r| r == key));
+            }
+        }
+        if is_array {
+            text.push_str("# … and any key of [defaults].\n");
+        }
+    }
+    text
+}
+
+fn entry(text: &mut String, key: &str, schema: &Value, active: bool) {
+    describe(text, schema);
+    if let Some(derived) = schema.get("x-default").and_then(Value::as_str) {
+        let _ = writeln!(text, "# Default: {derived}.");
+    }
+    let examples = schema.get("examples").and_then(Value::as_array).and_then(|e| e.first());
+    let value = schema.get("default").or(examples).map_or_else(|| "\"…\"".to_owned(), toml);
+    let comment = if active { "" } else { "#" };
+    let _ = writeln!(text, "{comment}{key} = {value}");
+}
+
+fn describe(text: &mut String, schema: &Value) {
+    let description = schema.get("description").and_then(Value::as_str).unwrap_or_default();
+    wrap(text, description);
+    for choice in schema.get("oneOf").and_then(Value::as_array).into_iter().flatten() {
+        if let (Some(name), Some(meaning)) = (choice["const"].as_str(), choice["description"].as_str()) {
+            wrap(text, &format!("  \"{name}\": {meaning}"));
+        }
+    }
+}
+
+fn wrap(text: &mut String, paragraph: &str) {
+    let indent: String = paragraph.chars().take_while(|c| *c == ' ').collect();
+    let mut line = format!("# {indent}");
+    for word in paragraph.split_whitespace() {
+        if line.len() + word.len() > WIDTH {
+            let _ = writeln!(text, "{}", line.trim_end());
+            line = format!("# {indent}");
+        }
+        line.push_str(word);
+        line.push(' ');
+    }
+    if !paragraph.is_empty() {
+        let _ = writeln!(text, "{}", line.trim_end());
+    }
+}

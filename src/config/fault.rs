@@ -1,0 +1,175 @@
+//! What is wrong with a configuration, and where it came from. A fault never carries the value of a secret.
+
+use std::fmt;
+
+/// One step into a configuration.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Step {
+    /// Into a table.
+    Key(String),
+    /// Into an array, counted from 0.
+    Index(usize),
+}
+
+/// Where a value stands: `server[2].poll_interval`, counted from 0.
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct KeyPath(pub(super) Vec<Step>);
+
+impl KeyPath {
+    /// The path of `section.key`, as flags and environment variables name it.
+    #[must_use]
+    pub fn dotted(text: &str) -> Self {
+        Self(text.split('.').map(|key| Step::Key(key.to_owned())).collect())
+    }
+
+    pub(super) fn key(&self, key: &str) -> Self {
+        self.join(Step::Key(key.to_owned()))
+    }
+
+    pub(super) fn index(&self, index: usize) -> Self {
+        self.join(Step::Index(index))
+    }
+
+    fn join(&self, step: Step) -> Self {
+        Self(self.0.iter().cloned().chain([step]).collect())
+    }
+
+    pub(super) fn starts_with(&self, other: &Self) -> bool {
+        self.0.starts_with(&other.0)
+    }
+
+    pub(super) fn parent(&self) -> Option<Self> {
+        self.0.split_last().map(|(_, init)| Self(init.to_vec()))
+    }
+}
+
+impl fmt::Display for KeyPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (n, step) in self.0.iter().enumerate() {
+            match step {
+                Step::Index(index) => write!(f, "[{index}]")?,
+                Step::Key(key) => {
+                    let bare = !key.is_empty() && key.chars().all(|c| c.is_ascii_alphanumeric() || "_-".contains(c));
+                    f.write_str(if n == 0 { "" } else { "." })?;
+                    // A key that could disturb a terminal or a log is written as TOML would quote it.
+                    if bare { f.write_str(key)? } else { write!(f, "{key:?}")? }
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Who said a value. Ordered by precedence: what comes later wins.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Source {
+    /// Nobody: the built-in default, or one that follows from another value.
+    Default,
+    /// A file, and the line where its parser gives one.
+    File {
+        /// As given on the command line.
+        name: String,
+        /// Counted from 1.
+        line: Option<usize>,
+    },
+    /// A variable of a `.env` file.
+    DotEnv(String),
+    /// A variable of the environment.
+    Environment(String),
+    /// A flag on the command line.
+    Flag(String),
+}
+
+impl Source {
+    /// Which layer it is, counted from the weakest.
+    pub(super) fn layer(&self) -> u8 {
+        match self {
+            Self::Default => 0,
+            Self::File { .. } => 1,
+            Self::DotEnv(_) => 2,
+            Self::Environment(_) => 3,
+            Self::Flag(_) => 4,
+        }
+    }
+
+    /// The form in which it travels through the layering, which knows only text.
+    pub(super) fn encode(&self) -> String {
+        match self {
+            Self::Default => "0".to_owned(),
+            Self::File { name, .. } => format!("1{name}"),
+            Self::DotEnv(name) => format!("2{name}"),
+            Self::Environment(name) => format!("3{name}"),
+            Self::Flag(name) => format!("4{name}"),
+        }
+    }
+
+    /// The inverse of [`Source::encode`].
+    pub(super) fn decode(text: &str) -> Self {
+        let name = || text.get(1..).unwrap_or_default().to_owned();
+        match text.chars().next() {
+            Some('1') => Self::File { name: name(), line: None },
+            Some('2') => Self::DotEnv(name()),
+            Some('3') => Self::Environment(name()),
+            Some('4') => Self::Flag(name()),
+            _ => Self::Default,
+        }
+    }
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Default => f.write_str("default"),
+            Self::File { name, line: Some(line) } => write!(f, "{name}:{line}"),
+            Self::File { name, line: None } => f.write_str(name),
+            Self::DotEnv(name) => write!(f, ".env {name}"),
+            Self::Environment(name) => write!(f, "environment {name}"),
+            Self::Flag(name) => write!(f, "flag {name}"),
+        }
+    }
+}
+
+/// One thing that is wrong.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    /// Which key.
+    pub path: KeyPath,
+    /// Who said it.
+    pub source: Source,
+    /// What is wrong and what would be right.
+    pub message: String,
+}
+
+impl Fault {
+    /// A fault of a whole source, not of one key.
+    pub(super) fn general(source: Source, message: String) -> Self {
+        Self { path: KeyPath::default(), source, message }
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.source != Source::Default {
+            write!(f, "{}: ", self.source)?;
+        }
+        if !self.path.0.is_empty() {
+            write!(f, "{}: ", self.path)?;
+        }
+        f.write_str(&self.message)
+    }
+}
+
+/// Everything that is wrong, in the order of the configuration; never empty. One fault a line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Faults(pub Vec<Fault>);
+
+impl fmt::Display for Faults {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (n, fault) in self.0.iter().enumerate() {
+            write!(f, "{}{fault}", if n == 0 { "" } else { "\n" })?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Faults {}

@@ -1,0 +1,201 @@
+//! The merged configuration as a tree of plain values, each with its source, and the defaults filled in.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+use config::ValueKind;
+use serde_json::{Value, json};
+
+use super::fault::{Fault, KeyPath, Source, Step};
+use super::layers::Merged;
+use super::schema;
+
+/// Values and where they came from.
+#[derive(Clone)]
+pub(super) struct Tree {
+    root: Value,
+    sources: BTreeMap<KeyPath, Source>,
+    /// Keys of servers that came from `[defaults]`.
+    inherited: BTreeSet<KeyPath>,
+}
+
+/// The values may hold secrets, so none is shown.
+impl std::fmt::Debug for Tree {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Tree").field("values", &self.sources.len()).finish_non_exhaustive()
+    }
+}
+
+impl Tree {
+    pub(super) fn new(merged: &Merged) -> Self {
+        let mut tree = Self { root: Value::Null, sources: BTreeMap::new(), inherited: BTreeSet::new() };
+        tree.root = tree.convert(&merged.root, &KeyPath::default(), merged);
+        tree
+    }
+
+    fn convert(&mut self, value: &config::Value, path: &KeyPath, merged: &Merged) -> Value {
+        self.sources.insert(path.clone(), source_of(value, path, merged));
+        match &value.kind {
+            ValueKind::Nil => Value::Null,
+            ValueKind::Boolean(v) => json!(v),
+            ValueKind::I64(v) => json!(v),
+            ValueKind::U64(v) => json!(v),
+            // Beyond 64 bits nothing here has a meaning; as text it is refused as what it is.
+            ValueKind::I128(v) => json!(v.to_string()),
+            ValueKind::U128(v) => json!(v.to_string()),
+            ValueKind::Float(v) => json!(v),
+            ValueKind::String(v) => json!(v),
+            ValueKind::Array(items) => {
+                items.iter().enumerate().map(|(n, v)| self.convert(v, &path.index(n), merged)).collect()
+            }
+            ValueKind::Table(items) => {
+                // Sorted, so that faults come in the same order each time.
+                let sorted: BTreeMap<_, _> = items.iter().collect();
+                sorted.into_iter().map(|(k, v)| (k.clone(), self.convert(v, &path.key(k), merged))).collect()
+            }
+        }
+    }
+
+    pub(super) fn root(&self) -> &Value {
+        &self.root
+    }
+
+    pub(super) fn get(&self, path: &KeyPath) -> Option<&Value> {
+        path.0.iter().try_fold(&self.root, |value, step| match step {
+            Step::Key(key) => value.get(key),
+            Step::Index(index) => value.get(index),
+        })
+    }
+
+    fn get_mut(&mut self, path: &KeyPath) -> Option<&mut Value> {
+        path.0.iter().try_fold(&mut self.root, |value, step| match step {
+            Step::Key(key) => value.get_mut(key),
+            Step::Index(index) => value.get_mut(*index),
+        })
+    }
+
+    pub(super) fn text(&self, section: &str, key: &str) -> Option<&str> {
+        self.root.get(section)?.get(key)?.as_str()
+    }
+
+    /// Who said the value at `path`; for what is absent, who said the section around it.
+    pub(super) fn source(&self, path: &KeyPath) -> Source {
+        let mut path = path.clone();
+        loop {
+            if let Some(source) = self.sources.get(&path) {
+                return source.clone();
+            }
+            match path.parent() {
+                Some(parent) => path = parent,
+                None => return Source::Default,
+            }
+        }
+    }
+
+    /// A fault of the value at `path`; of the default that a server took it from, where it did.
+    pub(super) fn fault(&self, path: &KeyPath, message: impl Into<String>) -> Fault {
+        let path = match path.0.last() {
+            Some(Step::Key(key)) if self.inherited.contains(path) => KeyPath::dotted("defaults").key(key),
+            _ => path.clone(),
+        };
+        Fault { source: self.source(&path), path, message: message.into() }
+    }
+
+    /// Puts a value at `path`; nothing happens when what is around it is no table.
+    pub(super) fn set(&mut self, path: &KeyPath, value: Value, source: Source) {
+        let Some((Step::Key(key), parent)) = path.0.split_last() else { return };
+        if let Some(Value::Object(table)) = self.get_mut(&KeyPath(parent.to_vec())) {
+            table.insert(key.clone(), value);
+            self.sources.insert(path.clone(), source);
+        }
+    }
+
+    /// Takes the value at `path` away.
+    pub(super) fn remove(&mut self, path: &KeyPath) {
+        let Some((last, parent)) = path.0.split_last() else { return };
+        match (last, self.get_mut(&KeyPath(parent.to_vec()))) {
+            // Arrays are tables of servers or nothing we know; a hole keeps the indices of the others right.
+            (Step::Index(index), Some(Value::Array(items))) if *index < items.len() => items[*index] = Value::Null,
+            (Step::Key(key), Some(Value::Object(table))) => {
+                table.shift_remove(key);
+            }
+            _ => {}
+        }
+    }
+
+    /// Fills in every default but those of servers: sections, keys, and what follows from other values.
+    pub(super) fn fill(&mut self, hostname: &str) {
+        let root = KeyPath::default();
+        if self.root.get("influxdb").is_none() {
+            self.fill_key(&root.key("csv"), json!({}), Source::Default);
+        }
+        self.fill_key(&root.key("server"), json!([]), Source::Default);
+        for (key, section) in schema::properties(&schema::SCHEMA) {
+            if !matches!(key.as_str(), "influxdb" | "csv" | "server") {
+                self.fill_key(&root.key(key), json!({}), Source::Default);
+            }
+            self.fill_table(&root.key(key), section);
+        }
+        self.fill_key(&KeyPath::dotted("monitor.vantage"), json!(hostname), Source::Default);
+        let data_dir = PathBuf::from(self.text("monitor", "data_dir").unwrap_or_default());
+        for (key, file) in [("store.path", "ntp-monitor.db"), ("csv.dir", "csv")] {
+            self.fill_key(&KeyPath::dotted(key), json!(data_dir.join(file)), Source::Default);
+        }
+    }
+
+    /// Fills in what each server takes from `[defaults]`, which must be decoded before: a fault there is one fault.
+    pub(super) fn fill_servers(&mut self) {
+        let servers = KeyPath::dotted("server");
+        let defaults = self.root.get("defaults").and_then(Value::as_object).cloned().unwrap_or_default();
+        let Some(schema) = schema::at(&servers.index(0)) else { return };
+        for path in (0..self.server_count()).map(|n| servers.index(n)) {
+            for (key, value) in &defaults {
+                let path = path.key(key);
+                if self.get(&path).is_none() {
+                    let source = self.source(&KeyPath::dotted("defaults").key(key));
+                    self.set(&path, value.clone(), source);
+                    self.inherited.insert(path);
+                }
+            }
+            self.fill_table(&path, schema);
+            if let Some(address) = self.get(&path.key("address")).cloned() {
+                let name = if address.is_string() { address } else { json!("") };
+                self.fill_key(&path.key("name"), name, Source::Default);
+            }
+        }
+    }
+
+    pub(super) fn server_count(&self) -> usize {
+        self.root.get("server").and_then(Value::as_array).map_or(0, Vec::len)
+    }
+
+    fn fill_table(&mut self, path: &KeyPath, schema: &Value) {
+        if !self.get(path).is_some_and(Value::is_object) {
+            return;
+        }
+        for (key, schema) in schema::properties(schema) {
+            if let Some(default) = schema.get("default") {
+                self.fill_key(&path.key(key), default.clone(), Source::Default);
+            }
+        }
+    }
+
+    fn fill_key(&mut self, path: &KeyPath, value: Value, source: Source) {
+        if self.get(path).is_none() {
+            self.set(path, value, source);
+        }
+    }
+}
+
+fn source_of(value: &config::Value, path: &KeyPath, merged: &Merged) -> Source {
+    let source = value.origin().map(Source::decode);
+    match source {
+        Some(Source::File { name, .. }) => Source::File { name, line: merged.lines.get(path).copied() },
+        Some(source) => source,
+        // Merging forgets who opened a section; a line says that it was the file.
+        None => match (&merged.file, merged.lines.get(path)) {
+            (Some(name), Some(line)) => Source::File { name: name.clone(), line: Some(*line) },
+            _ => Source::Default,
+        },
+    }
+}

@@ -1,0 +1,137 @@
+//! From facts to `ok`, `degraded` or `failing`, with reasons. The rules are documented in docs/HEALTH.md.
+
+use super::report::{Health, Reason, ServerHealth, SinkHealth, Status};
+
+/// A server is worth a reason from this many failed polls in a row on: one lost datagram is life.
+const FAILURES: u64 = 3;
+/// The store may fail for this long before the service counts as failing: history is being lost then.
+const STORE_LAG_S: f64 = 60.0;
+/// An output that works may be this far behind before it is worth a reason.
+const SINK_LAG_S: f64 = 120.0;
+
+/// Fills in `status` and `reasons` from everything else in `health`.
+pub fn judge(health: &mut Health) {
+    let mut reasons: Vec<Reason> = Vec::new();
+    servers(health, &mut reasons);
+    health.sinks.iter().for_each(|(name, sink)| sink_reasons(name, sink, &mut reasons));
+    for (name, child) in &health.down {
+        let reason = format!("{:?} after {} restarts, {} panics", child.state, child.restarts, child.panics);
+        push(&mut reasons, Status::Degraded, "child", name, reason.to_lowercase());
+    }
+    if health.log_dropped > 0 {
+        let reason = format!("{} log records were dropped", health.log_dropped);
+        push(&mut reasons, Status::Degraded, "monitor", "log", reason);
+    }
+    reasons.sort_by_key(|reason| std::cmp::Reverse(reason.status));
+    health.status = reasons.first().map_or(Status::Ok, |worst| worst.status);
+    health.reasons = reasons;
+}
+
+fn servers(health: &Health, reasons: &mut Vec<Reason>) {
+    let failing: Vec<&ServerHealth> =
+        health.servers.iter().filter(|server| server.consecutive_failures >= FAILURES).collect();
+    // One reason when all are lost, not one for each: the monitor's own network is then the likeliest cause.
+    if !failing.is_empty() && failing.len() == health.servers.len() {
+        let reason = format!("none of the {} servers gives samples", failing.len());
+        push(reasons, Status::Failing, "monitor", "servers", reason);
+    }
+    for server in failing {
+        let why = if server.reason.is_empty() {
+            server.outcome.to_owned()
+        } else {
+            format!("{} ({})", server.outcome, server.reason)
+        };
+        let reason = format!("{} polls in a row gave no sample; the last one: {why}", server.consecutive_failures);
+        push(reasons, Status::Degraded, "server", &server.server, reason);
+    }
+}
+
+fn sink_reasons(name: &str, sink: &SinkHealth, reasons: &mut Vec<Reason>) {
+    let why = sink.last_error.as_deref().unwrap_or("no reason known");
+    if sink.failing {
+        let status = if name == "store" && sink.lag_s > STORE_LAG_S { Status::Failing } else { Status::Degraded };
+        push(reasons, status, "sink", name, format!("cannot be written: {why}"));
+    } else if sink.lag_s > SINK_LAG_S {
+        push(reasons, Status::Degraded, "sink", name, format!("is {:.0} s behind", sink.lag_s));
+    }
+    if sink.dropped > 0 {
+        push(reasons, Status::Degraded, "sink", name, format!("{} samples were lost for it since start", sink.dropped));
+    }
+}
+
+fn push(reasons: &mut Vec<Reason>, status: Status, about: &'static str, name: &str, reason: String) {
+    reasons.push(Reason { status, about, name: name.to_owned(), reason });
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::super::availability::Rates;
+    use super::super::report::ChildHealth;
+    use super::*;
+    use crate::actors::census::ChildState;
+
+    fn server(name: String, failures: u64) -> ServerHealth {
+        ServerHealth {
+            server: name,
+            address: None,
+            outcome: if failures > 0 { "timeout" } else { "sample" },
+            reason: String::new(),
+            consecutive_failures: failures,
+            reach: "377".into(),
+            success: Rates::default(),
+            up_for_s: None,
+            last_poll_ago_s: 1.0,
+            last_sample_ago_s: None,
+            poll_s: 64.0,
+            outcomes: BTreeMap::new(),
+            rejected_replies: 0,
+        }
+    }
+
+    fn with(servers: &[u64], sinks: Vec<(&str, SinkHealth)>) -> Health {
+        let mut health = Health {
+            servers: servers.iter().enumerate().map(|(n, failures)| server(format!("s{n}"), *failures)).collect(),
+            sinks: sinks.into_iter().map(|(name, sink)| (name.to_owned(), sink)).collect(),
+            ..Health::default()
+        };
+        judge(&mut health);
+        health
+    }
+
+    #[test]
+    fn all_is_well_when_nothing_is_the_matter() {
+        let health = with(&[0, 2], vec![("store", SinkHealth::default())]);
+        assert_eq!((health.status, health.reasons.len()), (Status::Ok, 0));
+    }
+
+    #[test]
+    fn one_lost_server_degrades_and_all_lost_is_failing_with_that_said_first() {
+        let one = with(&[0, 3], vec![]);
+        assert_eq!((one.status, one.reasons[0].name.as_str()), (Status::Degraded, "s1"));
+        let all = with(&[5, 3], vec![]);
+        assert_eq!((all.status, all.reasons[0].about), (Status::Failing, "monitor"));
+    }
+
+    #[test]
+    fn a_store_that_stays_unwritable_is_failing_and_another_sink_only_degrades() {
+        let bad =
+            SinkHealth { failing: true, lag_s: 61.0, last_error: Some("disk full".into()), ..SinkHealth::default() };
+        assert_eq!(with(&[0], vec![("store", bad.clone())]).status, Status::Failing);
+        let influx = with(&[0], vec![("influxdb", bad)]);
+        assert_eq!(influx.status, Status::Degraded);
+        assert!(influx.reasons[0].reason.contains("disk full"));
+    }
+
+    #[test]
+    fn losses_and_crashed_children_are_never_silent() {
+        let lost = SinkHealth { dropped: 7, ..SinkHealth::default() };
+        assert!(with(&[0], vec![("csv", lost)]).reasons[0].reason.contains('7'));
+        let mut health = Health::default();
+        health.down.insert("prober/a".into(), ChildHealth { state: ChildState::Crashed, restarts: 4, panics: 4 });
+        judge(&mut health);
+        assert_eq!(health.status, Status::Degraded);
+        assert!(health.reasons[0].reason.contains("crashed after 4 restarts"));
+    }
+}

@@ -1,0 +1,6 @@
+//! How the service and its servers are doing: counts in, a judgement with reasons out. Pure.
+
+pub mod availability;
+pub mod book;
+pub mod judge;
+pub mod report;

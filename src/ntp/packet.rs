@@ -1,0 +1,342 @@
+//! The NTP packet: the 48-octet header of versions 3 and 4, and what may follow it (RFC 5905 §7.3, RFC 7822).
+//!
+//! Extension fields and MACs are recognised and measured, not interpreted: this program asks for neither.
+
+use super::{Leap, NtpShort, NtpTimestamp, RefId};
+
+/// Octets of the header.
+pub const HEADER_LEN: usize = 48;
+
+/// What a client sends for "my clock's precision is nobody's business" (draft-ietf-ntp-data-minimization).
+const MINIMISED_PRECISION: i8 = 0x20;
+
+/// The association mode (RFC 5905 §7.3, figure 10).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Mode {
+    /// 0: reserved.
+    Reserved,
+    /// 1: symmetric active.
+    SymmetricActive,
+    /// 2: symmetric passive.
+    SymmetricPassive,
+    /// 3: a client's request.
+    Client,
+    /// 4: a server's reply.
+    Server,
+    /// 5: broadcast.
+    Broadcast,
+    /// 6: NTP control message; its body is not that of a [`Packet`].
+    Control,
+    /// 7: reserved for private use; its body is not that of a [`Packet`].
+    Private,
+}
+
+impl Mode {
+    const ALL: [Self; 8] = [
+        Self::Reserved,
+        Self::SymmetricActive,
+        Self::SymmetricPassive,
+        Self::Client,
+        Self::Server,
+        Self::Broadcast,
+        Self::Control,
+        Self::Private,
+    ];
+
+    /// From the three bits of the packet; only the lowest three count.
+    #[must_use]
+    pub fn from_bits(bits: u8) -> Self {
+        Self::ALL[usize::from(bits & 0b111)]
+    }
+
+    /// The number in the packet, 0 to 7.
+    #[must_use]
+    pub fn bits(self) -> u8 {
+        self as u8
+    }
+}
+
+/// What follows the header.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct Trailer {
+    /// How many extension fields there are.
+    pub extension_fields: u16,
+    /// What follows them.
+    pub mac: Mac,
+}
+
+/// The end of a packet, told by its length alone (RFC 5905 §7.3, RFC 7822 §7.5).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Mac {
+    /// Nothing.
+    #[default]
+    None,
+    /// 4 octets: the server could not authenticate the request.
+    CryptoNak,
+    /// 20 octets: a key identifier and 16 octets of digest (MD5, AES-CMAC).
+    Digest16,
+    /// 24 octets: a key identifier and 20 octets of digest (SHA-1).
+    Digest20,
+}
+
+/// Why a datagram is not an NTP packet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
+pub enum ParseError {
+    /// Shorter than the header.
+    #[error("{octets} octets, but the header alone has 48")]
+    TooShort {
+        /// The length of the datagram.
+        octets: usize,
+    },
+    /// The octets after the header are neither extension fields nor a MAC.
+    #[error("the {octets} octets after the header are neither extension fields nor a MAC of a known length")]
+    Trailer {
+        /// How many octets follow the header.
+        octets: usize,
+    },
+}
+
+impl Trailer {
+    /// No version before 4 has extension fields; RFC 7822 §7.5 says that none is shorter.
+    const SHORTEST_FIELD: usize = 16;
+
+    /// Measures what follows the header of a packet of `version`.
+    ///
+    /// # Errors
+    /// [`ParseError::Trailer`] when the lengths do not add up.
+    pub fn parse(version: u8, octets: &[u8]) -> Result<Self, ParseError> {
+        let malformed = ParseError::Trailer { octets: octets.len() };
+        let mut rest = octets;
+        let mut extension_fields = 0;
+        loop {
+            // A last field without MAC has at least 28 octets, so these lengths cannot be a field (RFC 7822 §7.5.1.4).
+            let mac = match rest.len() {
+                0 => Mac::None,
+                4 => Mac::CryptoNak,
+                20 => Mac::Digest16,
+                24 => Mac::Digest20,
+                _ if version < 4 => return Err(malformed),
+                _ => {
+                    rest = Self::skip_field(rest).ok_or(malformed)?;
+                    extension_fields += 1;
+                    continue;
+                }
+            };
+            return Ok(Self { extension_fields, mac });
+        }
+    }
+
+    fn skip_field(octets: &[u8]) -> Option<&[u8]> {
+        let [_, _, high, low, ..] = octets else { return None };
+        let length = usize::from(u16::from_be_bytes([*high, *low]));
+        let fits = length >= Self::SHORTEST_FIELD && length.is_multiple_of(4);
+        octets.get(length..).filter(|_| fits)
+    }
+}
+
+/// An NTP packet of version 3 or 4; both have the same header.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Packet {
+    /// Leap indicator.
+    pub leap: Leap,
+    /// Protocol version, 0 to 7 as sent.
+    pub version: u8,
+    /// Association mode.
+    pub mode: Mode,
+    /// Stratum as sent.
+    pub stratum: u8,
+    /// Poll exponent: log2 seconds.
+    pub poll_log2: i8,
+    /// Precision exponent: log2 seconds.
+    pub precision_log2: i8,
+    /// Round-trip delay to the reference clock.
+    pub root_delay: NtpShort,
+    /// Dispersion to the reference clock.
+    pub root_dispersion: NtpShort,
+    /// Reference identifier.
+    pub refid: RefId,
+    /// When the sender's clock was last set.
+    pub reference: NtpTimestamp,
+    /// The transmit field of the packet that this one answers.
+    pub origin: NtpTimestamp,
+    /// When that packet arrived (T2 in a reply).
+    pub receive: NtpTimestamp,
+    /// When this packet left (T3 in a reply); a client's is random.
+    pub transmit: NtpTimestamp,
+    /// What follows the header.
+    pub trailer: Trailer,
+}
+
+impl Packet {
+    /// A client's request that tells nothing about the client: everything is zero except version 4, mode 3, the
+    /// precision that everybody sends, and `cookie`, 64 random bits in the transmit field that only the server's
+    /// answer can know (draft-ietf-ntp-data-minimization, as chrony sends).
+    #[must_use]
+    pub fn request(cookie: u64) -> Self {
+        Self {
+            leap: Leap::None,
+            version: 4,
+            mode: Mode::Client,
+            stratum: 0,
+            poll_log2: 0,
+            precision_log2: MINIMISED_PRECISION,
+            root_delay: NtpShort::default(),
+            root_dispersion: NtpShort::default(),
+            refid: RefId([0; 4]),
+            reference: NtpTimestamp::ZERO,
+            origin: NtpTimestamp::ZERO,
+            receive: NtpTimestamp::ZERO,
+            transmit: NtpTimestamp(cookie),
+            trailer: Trailer::default(),
+        }
+    }
+
+    /// Parses a whole datagram.
+    ///
+    /// # Errors
+    /// When it is shorter than the header, or what follows the header does not add up.
+    pub fn parse(datagram: &[u8]) -> Result<Self, ParseError> {
+        let (header, rest) = datagram.split_first_chunk().ok_or(ParseError::TooShort { octets: datagram.len() })?;
+        let packet = Self::from_header(header);
+        Ok(Self { trailer: Trailer::parse(packet.version, rest)?, ..packet })
+    }
+
+    /// Reads the header alone. Every 48 octets are a header; whether it makes sense is for the checks to say.
+    #[must_use]
+    pub fn from_header(header: &[u8; HEADER_LEN]) -> Self {
+        let word = |at: usize| u32::from_be_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]]);
+        let stamp = |at: usize| NtpTimestamp(u64::from(word(at)) << 32 | u64::from(word(at + 4)));
+        Self {
+            leap: Leap::from_bits(header[0] >> 6),
+            version: header[0] >> 3 & 0b111,
+            mode: Mode::from_bits(header[0]),
+            stratum: header[1],
+            poll_log2: header[2].cast_signed(),
+            precision_log2: header[3].cast_signed(),
+            root_delay: NtpShort(word(4)),
+            root_dispersion: NtpShort(word(8)),
+            refid: RefId(word(12).to_be_bytes()),
+            reference: stamp(16),
+            origin: stamp(24),
+            receive: stamp(32),
+            transmit: stamp(40),
+            trailer: Trailer::default(),
+        }
+    }
+
+    /// The header on the wire. The trailer is not written: this program sends none.
+    #[must_use]
+    pub fn to_bytes(&self) -> [u8; HEADER_LEN] {
+        let mut octets = [0; HEADER_LEN];
+        octets[0] = self.leap.bits() << 6 | (self.version & 0b111) << 3 | self.mode.bits();
+        octets[1] = self.stratum;
+        octets[2] = self.poll_log2.cast_unsigned();
+        octets[3] = self.precision_log2.cast_unsigned();
+        octets[4..8].copy_from_slice(&self.root_delay.0.to_be_bytes());
+        octets[8..12].copy_from_slice(&self.root_dispersion.0.to_be_bytes());
+        octets[12..16].copy_from_slice(&self.refid.0);
+        for (at, stamp) in [(16, self.reference), (24, self.origin), (32, self.receive), (40, self.transmit)] {
+            octets[at..at + 8].copy_from_slice(&stamp.0.to_be_bytes());
+        }
+        octets
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn octets(hex: &str) -> Vec<u8> {
+        (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap()).collect()
+    }
+
+    /// `ntpRequest` and `ntpResponse` of facebook/time `ntp/protocol/ntp_test.go` (Apache-2.0).
+    #[test]
+    fn packets_read_as_in_facebook_time() {
+        let request = Packet::parse(&octets(
+            "e30003fa000100000001000000000000000000000000000000000000000000000000000000000000e2270f77a204b0d4",
+        ))
+        .unwrap();
+        assert_eq!((request.leap, request.version, request.mode), (Leap::Unknown, 4, Mode::Client));
+        assert_eq!((request.stratum, request.poll_log2, request.precision_log2), (0, 3, -6));
+        assert_eq!((request.root_delay.0, request.root_dispersion.0), (65_536, 65_536));
+        assert_eq!(request.transmit, NtpTimestamp(3_794_210_679 << 32 | 2_718_216_404));
+
+        let wire =
+            octets("240103e0000000000000000a46422020e2270c0800000000e2270f77a204b0d4e2270f77a2071e30e2270f77a21c2506");
+        let response = Packet::parse(&wire).unwrap();
+        assert_eq!((response.leap, response.version, response.mode), (Leap::None, 4, Mode::Server));
+        assert_eq!((response.stratum, response.poll_log2, response.precision_log2), (1, 3, -32));
+        assert_eq!((response.root_delay.0, response.root_dispersion.0), (0, 10));
+        assert_eq!(response.refid, RefId(*b"FB  "));
+        assert_eq!(response.reference, NtpTimestamp(3_794_209_800 << 32));
+        assert_eq!(response.origin, request.transmit);
+        assert_eq!(response.receive, NtpTimestamp(3_794_210_679 << 32 | 2_718_375_472));
+        assert_eq!(response.transmit, NtpTimestamp(3_794_210_679 << 32 | 2_719_753_478));
+        assert_eq!(response.to_bytes().as_slice(), wire);
+    }
+
+    #[test]
+    fn a_request_tells_nothing_but_its_cookie() {
+        let mut expected = [0; HEADER_LEN];
+        expected[0] = 0b00_100_011;
+        expected[3] = 0x20;
+        expected[40..].copy_from_slice(&[1, 2, 3, 4, 5, 6, 7, 8]);
+        assert_eq!(Packet::request(0x0102_0304_0506_0708).to_bytes(), expected);
+    }
+
+    fn trailer(version: u8, octets: &[u8]) -> Option<(u16, Mac)> {
+        Trailer::parse(version, octets).ok().map(|trailer| (trailer.extension_fields, trailer.mac))
+    }
+
+    fn field(length: u8) -> Vec<u8> {
+        let mut field = vec![0; usize::from(length)];
+        field[..4].copy_from_slice(&[1, 4, 0, length]);
+        field
+    }
+
+    #[test]
+    fn the_length_tells_a_mac_and_a_crypto_nak() {
+        assert_eq!(trailer(4, &[]), Some((0, Mac::None)));
+        assert_eq!(trailer(4, &[0; 4]), Some((0, Mac::CryptoNak)));
+        assert_eq!(trailer(4, &[0; 20]), Some((0, Mac::Digest16)));
+        assert_eq!(trailer(3, &[0; 24]), Some((0, Mac::Digest20)));
+        for length in [1, 2, 3, 5, 8, 12, 16, 18, 22, 28, 36, 68] {
+            assert_eq!(trailer(4, &vec![0; length]), None, "{length}");
+        }
+    }
+
+    #[test]
+    fn extension_fields_must_fill_the_datagram_exactly() {
+        assert_eq!(trailer(4, &field(28)), Some((1, Mac::None)));
+        assert_eq!(trailer(4, &[field(16), field(32)].concat()), Some((2, Mac::None)));
+        assert_eq!(trailer(4, &[field(16), vec![9; 20]].concat()), Some((1, Mac::Digest16)));
+        assert_eq!(trailer(3, &field(28)), None, "version 3 has no extension fields");
+        assert_eq!(trailer(4, &field(28)[..27]), None);
+        assert_eq!(trailer(4, &[field(28), vec![0; 3]].concat()), None);
+        assert_eq!(trailer(4, &[vec![1, 4, 0, 0], vec![0; 24]].concat()), None, "a length of zero must not loop");
+    }
+
+    proptest! {
+        #[test]
+        fn no_datagram_panics_and_every_header_survives_a_round_trip(
+            datagram in proptest::collection::vec(any::<u8>(), 0..600),
+        ) {
+            match Packet::parse(&datagram) {
+                Ok(packet) => prop_assert_eq!(packet.to_bytes().to_vec(), &datagram[..HEADER_LEN]),
+                Err(ParseError::TooShort { octets }) => prop_assert!(octets < HEADER_LEN),
+                Err(ParseError::Trailer { octets }) => prop_assert_eq!(octets, datagram.len() - HEADER_LEN),
+            }
+        }
+
+        #[test]
+        fn chained_fields_are_counted(lengths in proptest::collection::vec(4_u8..=60, 1..8)) {
+            // Multiples of four from 28: no tail of such a chain is as short as a MAC.
+            let lengths: Vec<u8> = lengths.into_iter().map(|n| n.max(7) * 4).collect();
+            let octets: Vec<u8> = lengths.iter().flat_map(|n| field(*n)).collect();
+            prop_assert_eq!(trailer(4, &octets), Some((lengths.len() as u16, Mac::None)));
+        }
+    }
+}

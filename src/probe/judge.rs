@@ -1,0 +1,241 @@
+//! Judging one datagram that arrived while a query was under way. Pure: data in, a [`Judgement`] out.
+//!
+//! Every check that can be made is made and recorded, also after one has failed: the row is what a person reads. The
+//! first failure in the order of [`Check::ALL`] names the verdict.
+
+use std::net::SocketAddr;
+
+use crate::clock::Stamp;
+use crate::ntp::packet::HEADER_LEN;
+use crate::ntp::{
+    Check, CheckRow, Exchange, KissCode, Leap, Mac, Mode, NtpTimestamp, Packet, ParseError, RefId, RootDistance,
+};
+use crate::sample::{Evidence, Measure, Reply};
+
+/// RFC 5905 §7.2 MAXDISP: a server this far from its reference is unfit as a time source.
+const MAX_DISPERSION_S: f64 = 16.0;
+/// No server needs longer; chrony's limit (MAX_SERVER_INTERVAL).
+const MAX_SERVER_TIME_S: f64 = 4.0;
+/// The coarsest server clock in use ticks at 64 Hz; a server that claims a coarser one gets no more tolerance for it.
+const COARSEST_PRECISION_S: f64 = 1.0 / 64.0;
+/// Wall and monotonic clock are slewed alike, so over an exchange they differ by a step only. What is allowed beside
+/// it: the time between reading one and the other …
+const STEP_TOLERANCE_NS: u64 = 1_000_000;
+/// … and one 2000th (500 ppm, the kernel's largest slew) of the exchange.
+const STEP_SLEW_DIVISOR: u64 = 2_000;
+
+/// The request that a datagram may answer.
+#[derive(Debug, Clone, Copy)]
+pub struct Request {
+    /// Where it was sent.
+    pub address: SocketAddr,
+    /// The random transmit field.
+    pub cookie: NtpTimestamp,
+    /// T1, the time at which it really left.
+    pub t1: NtpTimestamp,
+    /// Both clocks when it left.
+    pub sent: Stamp,
+    /// The reference identifier by which the server would name this host as its source, when there is one.
+    pub own_refid: Option<RefId>,
+    /// The precision of T1 and T4 in seconds.
+    pub own_precision_s: f64,
+    /// The transmit time of the last reply to this request that was refused; the same again is a duplicate.
+    pub refused_transmit: Option<NtpTimestamp>,
+}
+
+/// A datagram as it arrived.
+#[derive(Debug, Clone, Copy)]
+pub struct Arrival<'a> {
+    /// Its payload, whole.
+    pub datagram: &'a [u8],
+    /// Who sent it.
+    pub source: SocketAddr,
+    /// T4, the time at which it arrived.
+    pub t4: NtpTimestamp,
+    /// Both clocks when it was read.
+    pub received: Stamp,
+}
+
+/// What a datagram amounts to.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Verdict {
+    /// The answer of a working time server.
+    Accepted(Reply, Measure),
+    /// A kiss-o'-death that answers this very request. Its timestamps were not looked at.
+    Kiss(KissCode),
+    /// The answer of a server that knows that its clock is wrong.
+    Unsynchronised(Reply),
+    /// Anything else, with the first check that failed. The wait for an answer goes on.
+    Rejected(Check),
+}
+
+/// A judged datagram.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Judgement {
+    /// Every check that could be made, with its result.
+    pub row: CheckRow,
+    /// What follows.
+    pub verdict: Verdict,
+    /// The header, when there was a whole one.
+    pub packet: Option<Packet>,
+}
+
+impl Judgement {
+    /// The evidence to keep.
+    #[must_use]
+    pub fn evidence(&self, request: &Request, arrival: &Arrival<'_>) -> Evidence {
+        let stamp = |field: fn(&Packet) -> NtpTimestamp| self.packet.as_ref().map_or(NtpTimestamp::ZERO, field);
+        let kept = arrival.datagram.len().min(Evidence::MAX_BYTES);
+        Evidence {
+            at: arrival.received,
+            checks: self.row,
+            t1: request.t1,
+            t2: stamp(|packet| packet.receive),
+            t3: stamp(|packet| packet.transmit),
+            t4: arrival.t4,
+            datagram: arrival.datagram[..kept].into(),
+        }
+    }
+
+    /// Whether the datagram echoes the cookie: nobody but the server, or who sits on the path, can send that.
+    #[must_use]
+    pub fn answers_request(&self) -> bool {
+        self.row.result(Check::Origin) == Some(true)
+    }
+}
+
+/// Judges `arrival` as an answer to `request`.
+#[must_use]
+pub fn judge(request: &Request, arrival: &Arrival<'_>) -> Judgement {
+    let mut row = CheckRow::default();
+    row.record(Check::Source, same_endpoint(arrival.source, request.address));
+    row.record(Check::LocalStep, !clock_was_stepped(request.sent, arrival.received));
+    let parsed = Packet::parse(arrival.datagram);
+    row.record(Check::Length, parsed.is_ok());
+    let Some(packet) = header(arrival.datagram, parsed) else {
+        return Judgement { row, verdict: verdict_of_failure(&row), packet: None };
+    };
+    check_identity(&mut row, request, &packet);
+    let kiss = kiss_code(&packet);
+    row.record(Check::Kiss, kiss.is_none());
+    if kiss.is_none() {
+        check_claims(&mut row, request, &packet);
+        check_times(&mut row, request, arrival, &packet);
+    }
+    let verdict = match row.first_failure() {
+        None => {
+            let reply = reply(&packet);
+            Verdict::Accepted(reply, measure(request, arrival, &packet, &reply))
+        }
+        Some(Check::Kiss) => kiss.map_or(Verdict::Rejected(Check::Kiss), Verdict::Kiss),
+        Some(Check::Synchronised) => Verdict::Unsynchronised(reply(&packet)),
+        Some(check) => Verdict::Rejected(check),
+    };
+    Judgement { row, verdict, packet: Some(packet) }
+}
+
+/// A datagram with a bad trailer still has a header to judge.
+fn header(datagram: &[u8], parsed: Result<Packet, ParseError>) -> Option<Packet> {
+    parsed.ok().or_else(|| datagram.first_chunk::<HEADER_LEN>().map(Packet::from_header))
+}
+
+/// Without a header the length has failed, if not the source.
+fn verdict_of_failure(row: &CheckRow) -> Verdict {
+    Verdict::Rejected(row.first_failure().unwrap_or(Check::Length))
+}
+
+/// Whether the datagram is a server's answer to this request at all.
+fn check_identity(row: &mut CheckRow, request: &Request, packet: &Packet) {
+    // The header of version 3 is the same, and servers that know no other answer with it.
+    row.record(Check::Version, matches!(packet.version, 3 | 4));
+    row.record(Check::Mode, packet.mode == Mode::Server);
+    row.record(Check::Origin, packet.origin == request.cookie);
+    let duplicate = !packet.transmit.is_zero() && request.refused_transmit == Some(packet.transmit);
+    row.record(Check::Duplicate, !duplicate);
+    // We ask for no authentication, so a MAC cannot be verified and proves nothing; a crypto-NAK is a refusal.
+    row.record(Check::Authentication, packet.trailer.mac != Mac::CryptoNak);
+}
+
+/// Whether what the server says of itself makes it a time source.
+fn check_claims(row: &mut CheckRow, request: &Request, packet: &Packet) {
+    let synchronised = packet.leap != Leap::Unknown && (1..=15).contains(&packet.stratum);
+    row.record(Check::Synchronised, synchronised);
+    let to_reference_s = packet.root_delay.seconds() / 2.0 + packet.root_dispersion.seconds();
+    row.record(Check::RootDistance, to_reference_s < MAX_DISPERSION_S);
+    if let Some(own) = request.own_refid {
+        // At stratum 1 the identifier is text, whatever it looks like.
+        row.record(Check::Loop, packet.stratum < 2 || packet.refid != own);
+    }
+}
+
+/// Whether the four timestamps can be those of one exchange.
+fn check_times(row: &mut CheckRow, request: &Request, arrival: &Arrival<'_>, packet: &Packet) {
+    let present = !packet.receive.is_zero() && !packet.transmit.is_zero();
+    row.record(Check::ZeroTimestamp, present);
+    if !present {
+        return;
+    }
+    let exchange = exchange(request, arrival, packet);
+    row.record(Check::ServerTime, (0.0..=MAX_SERVER_TIME_S).contains(&exchange.server_time_s()));
+    if !packet.reference.is_zero() {
+        row.record(Check::ReferenceTime, packet.transmit.ticks_since(packet.reference) >= 0);
+    }
+    let tolerance_s = request.own_precision_s + precision_s(packet).min(COARSEST_PRECISION_S);
+    row.record(Check::Delay, exchange.raw_delay_s() >= -tolerance_s);
+}
+
+fn kiss_code(packet: &Packet) -> Option<KissCode> {
+    let printable = packet.refid.0.iter().all(u8::is_ascii_graphic);
+    (packet.stratum == 0 && printable).then(|| KissCode::from_refid(packet.refid.0))
+}
+
+fn exchange(request: &Request, arrival: &Arrival<'_>, packet: &Packet) -> Exchange {
+    Exchange { t1: request.t1, t2: packet.receive, t3: packet.transmit, t4: arrival.t4 }
+}
+
+fn precision_s(packet: &Packet) -> f64 {
+    f64::from(packet.precision_log2).exp2()
+}
+
+fn reply(packet: &Packet) -> Reply {
+    Reply {
+        stratum: packet.stratum,
+        leap: packet.leap,
+        refid: packet.refid,
+        precision_log2: packet.precision_log2,
+        root_delay_s: packet.root_delay.seconds(),
+        root_dispersion_s: packet.root_dispersion.seconds(),
+    }
+}
+
+fn measure(request: &Request, arrival: &Arrival<'_>, packet: &Packet, reply: &Reply) -> Measure {
+    let exchange = exchange(request, arrival, packet);
+    let delay_s = exchange.delay_s(request.own_precision_s);
+    let distance = RootDistance::new(
+        delay_s,
+        reply.root_delay_s,
+        reply.root_dispersion_s,
+        reply.precision_s(),
+        request.own_precision_s,
+        exchange.duration_s(),
+    );
+    Measure { offset_s: exchange.offset_s(), delay_s, root_distance_s: distance.total_s() }
+}
+
+/// Address and port; scope and flow label of IPv6 are the kernel's affair.
+fn same_endpoint(a: SocketAddr, b: SocketAddr) -> bool {
+    a.ip() == b.ip() && a.port() == b.port()
+}
+
+/// Whether the wall clock moved otherwise than the monotonic clock between the two.
+#[must_use]
+pub fn clock_was_stepped(from: Stamp, to: Stamp) -> bool {
+    let wall_ns = to.wall_ns.saturating_sub(from.wall_ns);
+    let mono_ns = to.mono_ns.saturating_sub(from.mono_ns);
+    let allowed_ns = STEP_TOLERANCE_NS + mono_ns.unsigned_abs() / STEP_SLEW_DIVISOR;
+    wall_ns.saturating_sub(mono_ns).unsigned_abs() > allowed_ns
+}
+
+#[cfg(test)]
+#[path = "judge_tests.rs"]
+mod tests;

@@ -1,0 +1,248 @@
+use proptest::prelude::*;
+
+use super::*;
+use crate::ntp::NtpShort;
+
+const SECOND_NS: i64 = 1_000_000_000;
+const NOW_NS: i64 = 1_800_000_000 * SECOND_NS;
+
+fn stamp(after_ns: i64) -> Stamp {
+    Stamp { wall_ns: NOW_NS + after_ns, mono_ns: 5 * SECOND_NS + after_ns, raw_ns: NOW_NS - 5 * SECOND_NS }
+}
+
+fn ntp(after_ns: i64) -> NtpTimestamp {
+    NtpTimestamp::from_unix_ns(NOW_NS + after_ns)
+}
+
+fn request() -> Request {
+    Request {
+        address: "192.0.2.1:123".parse().unwrap(),
+        cookie: NtpTimestamp(0x1234_5678_9abc_def0),
+        t1: ntp(0),
+        sent: stamp(0),
+        own_refid: Some(RefId([192, 0, 2, 99])),
+        own_precision_s: 1e-6,
+        refused_transmit: None,
+    }
+}
+
+/// A server half a second ahead, 10 ms away in each direction, that takes 1 ms.
+fn good() -> Packet {
+    Packet {
+        mode: Mode::Server,
+        stratum: 2,
+        precision_log2: -20,
+        root_delay: NtpShort::from_seconds(0.010),
+        root_dispersion: NtpShort::from_seconds(0.002),
+        refid: RefId([198, 51, 100, 1]),
+        reference: ntp(-64 * SECOND_NS),
+        origin: request().cookie,
+        receive: ntp(510_000_000),
+        transmit: ntp(511_000_000),
+        ..Packet::request(0)
+    }
+}
+
+fn judge_octets(request: &Request, datagram: &[u8]) -> Judgement {
+    let received = stamp(21_100_000);
+    judge(request, &Arrival { datagram, source: request.address, t4: ntp(21_000_000), received })
+}
+
+fn judge_packet(packet: &Packet) -> Judgement {
+    judge_octets(&request(), &packet.to_bytes())
+}
+
+/// What `change` makes of a good reply.
+fn verdict(change: impl FnOnce(&mut Packet)) -> Verdict {
+    let mut packet = good();
+    change(&mut packet);
+    judge_packet(&packet).verdict
+}
+
+#[test]
+fn a_good_reply_passes_every_check_and_is_measured() {
+    let judgement = judge_packet(&good());
+    let Verdict::Accepted(reply, measure) = judgement.verdict else { panic!("{judgement:?}") };
+    assert!(Check::ALL.iter().all(|check| judgement.row.result(*check) == Some(true)), "{}", judgement.row);
+    assert!((measure.offset_s - 0.5).abs() < 1e-9, "{measure:?}");
+    assert!((measure.delay_s - 0.020).abs() < 1e-9, "{measure:?}");
+    let expected_s =
+        0.010 + reply.root_delay_s / 2.0 + reply.root_dispersion_s + reply.precision_s() + 1e-6 + 0.021 * 15e-6;
+    assert!((measure.root_distance_s - expected_s).abs() < 1e-9, "{measure:?}");
+}
+
+#[test]
+fn each_fault_is_named_by_its_check() {
+    assert_eq!(verdict(|p| p.version = 2), Verdict::Rejected(Check::Version));
+    assert_eq!(verdict(|p| p.version = 5), Verdict::Rejected(Check::Version));
+    assert_eq!(verdict(|p| p.mode = Mode::Broadcast), Verdict::Rejected(Check::Mode));
+    assert_eq!(verdict(|p| p.origin = ntp(0)), Verdict::Rejected(Check::Origin));
+    assert_eq!(verdict(|p| p.origin = NtpTimestamp::ZERO), Verdict::Rejected(Check::Origin));
+    assert_eq!(verdict(|p| p.receive = NtpTimestamp::ZERO), Verdict::Rejected(Check::ZeroTimestamp));
+    assert_eq!(verdict(|p| p.transmit = NtpTimestamp::ZERO), Verdict::Rejected(Check::ZeroTimestamp));
+    assert_eq!(verdict(|p| p.root_dispersion = NtpShort::from_seconds(16.0)), Verdict::Rejected(Check::RootDistance));
+    assert_eq!(verdict(|p| p.transmit = ntp(509_000_000)), Verdict::Rejected(Check::ServerTime));
+    assert_eq!(verdict(|p| p.transmit = ntp(4_600_000_000)), Verdict::Rejected(Check::ServerTime));
+    assert_eq!(verdict(|p| p.reference = ntp(600_000_000)), Verdict::Rejected(Check::ReferenceTime));
+    assert_eq!(verdict(|p| p.transmit = ntp(600_000_000)), Verdict::Rejected(Check::Delay));
+    assert_eq!(verdict(|p| p.refid = RefId([192, 0, 2, 99])), Verdict::Rejected(Check::Loop));
+}
+
+#[test]
+fn a_version_3_reply_and_a_server_without_reference_time_are_accepted() {
+    assert!(matches!(verdict(|p| p.version = 3), Verdict::Accepted(..)));
+    assert!(matches!(verdict(|p| p.reference = NtpTimestamp::ZERO), Verdict::Accepted(..)));
+}
+
+#[test]
+fn a_delay_that_is_negative_within_the_precision_is_clamped() {
+    let Verdict::Accepted(_, measure) = verdict(|p| p.transmit = ntp(531_000_500)) else { panic!() };
+    assert_eq!(measure.delay_s, 1e-6);
+}
+
+#[test]
+fn a_claimed_precision_of_hours_buys_no_tolerance() {
+    let verdict = verdict(|p| {
+        p.precision_log2 = 12;
+        p.transmit = ntp(600_000_000);
+    });
+    assert_eq!(verdict, Verdict::Rejected(Check::Delay));
+}
+
+#[test]
+fn an_unsynchronised_server_is_told_apart_and_keeps_its_header() {
+    let verdict_of = |leap, stratum, refid| {
+        verdict(|p| {
+            (p.leap, p.stratum, p.refid) = (leap, stratum, RefId(refid));
+        })
+    };
+    assert!(
+        matches!(verdict_of(Leap::Unknown, 2, [1, 2, 3, 4]), Verdict::Unsynchronised(r) if r.leap == Leap::Unknown)
+    );
+    assert!(matches!(verdict_of(Leap::None, 16, [1, 2, 3, 4]), Verdict::Unsynchronised(r) if r.stratum == 16));
+    assert!(matches!(verdict_of(Leap::None, 200, [1, 2, 3, 4]), Verdict::Unsynchronised(_)));
+    assert!(matches!(verdict_of(Leap::None, 0, [0; 4]), Verdict::Unsynchronised(_)), "stratum 0 without a kiss code");
+}
+
+#[test]
+fn a_kiss_counts_only_when_it_answers_our_request() {
+    let kiss = |p: &mut Packet| (p.stratum, p.refid, p.leap) = (0, RefId(*b"RATE"), Leap::Unknown);
+    assert_eq!(verdict(kiss), Verdict::Kiss(KissCode::RATE));
+    let forged = verdict(|p| {
+        kiss(p);
+        p.origin = NtpTimestamp(7);
+    });
+    assert_eq!(forged, Verdict::Rejected(Check::Origin));
+}
+
+#[test]
+fn a_kiss_may_lack_its_timestamps_and_none_of_them_is_judged() {
+    let mut packet = good();
+    (packet.stratum, packet.refid) = (0, RefId(*b"DENY"));
+    (packet.receive, packet.transmit) = (NtpTimestamp::ZERO, NtpTimestamp::ZERO);
+    let judgement = judge_packet(&packet);
+    assert_eq!(judgement.verdict, Verdict::Kiss(KissCode::DENY));
+    assert_eq!(judgement.row.result(Check::ZeroTimestamp), None);
+    assert_eq!(judgement.row.result(Check::Delay), None);
+}
+
+#[test]
+fn the_trailer_is_judged_by_its_length() {
+    let with = |trailer: &[u8]| judge_octets(&request(), &[&good().to_bytes()[..], trailer].concat()).verdict;
+    assert_eq!(with(&[0; 4]), Verdict::Rejected(Check::Authentication));
+    assert!(matches!(with(&[0; 20]), Verdict::Accepted(..)));
+    assert_eq!(with(&[0; 7]), Verdict::Rejected(Check::Length));
+    let short = judge_octets(&request(), &good().to_bytes()[..47]);
+    assert_eq!(short.verdict, Verdict::Rejected(Check::Length));
+    assert_eq!(short.row.result(Check::Origin), None, "what is not there cannot be checked");
+}
+
+#[test]
+fn a_bad_trailer_does_not_hide_what_else_is_wrong() {
+    let mut packet = good();
+    (packet.origin, packet.stratum) = (NtpTimestamp(1), 16);
+    let judgement = judge_octets(&request(), &[&packet.to_bytes()[..], &[0; 7]].concat());
+    assert_eq!(judgement.row.failures().collect::<Vec<_>>(), [Check::Length, Check::Origin, Check::Synchronised]);
+}
+
+#[test]
+fn a_reply_from_elsewhere_is_refused_whatever_it_says() {
+    let request = request();
+    for source in ["192.0.2.1:124", "192.0.2.2:123"] {
+        let source = source.parse().unwrap();
+        let datagram = good().to_bytes();
+        let arrival = Arrival { datagram: &datagram, source, t4: ntp(21_000_000), received: stamp(21_000_000) };
+        assert_eq!(judge(&request, &arrival).verdict, Verdict::Rejected(Check::Source));
+    }
+}
+
+#[test]
+fn the_same_reply_again_is_a_duplicate() {
+    let request = Request { refused_transmit: Some(good().transmit), ..request() };
+    assert_eq!(judge_octets(&request, &good().to_bytes()).verdict, Verdict::Rejected(Check::Duplicate));
+}
+
+#[test]
+fn a_local_step_during_the_exchange_discards_the_sample_and_a_slew_does_not() {
+    let judged = |wall_extra_ns: i64, took_ns: i64| {
+        let mut received = stamp(took_ns);
+        received.wall_ns += wall_extra_ns;
+        let datagram = good().to_bytes();
+        let request = request();
+        judge(&request, &Arrival { datagram: &datagram, source: request.address, t4: ntp(21_000_000), received })
+            .verdict
+    };
+    assert_eq!(judged(2_000_000, 21_000_000), Verdict::Rejected(Check::LocalStep));
+    assert_eq!(judged(-2_000_000, 21_000_000), Verdict::Rejected(Check::LocalStep));
+    assert!(matches!(judged(900_000, 21_000_000), Verdict::Accepted(..)));
+    assert!(matches!(judged(1_900_000, 2 * SECOND_NS), Verdict::Accepted(..)), "500 ppm of 2 s is 1 ms more");
+}
+
+#[test]
+fn evidence_keeps_the_stamps_and_a_bounded_piece_of_the_datagram() {
+    let request = request();
+    let datagram = [&good().to_bytes()[..], &[7; 500]].concat();
+    let arrival =
+        Arrival { datagram: &datagram, source: request.address, t4: ntp(21_000_000), received: stamp(21_000_000) };
+    let judgement = judge(&request, &arrival);
+    let evidence = judgement.evidence(&request, &arrival);
+    assert_eq!(evidence.datagram.len(), Evidence::MAX_BYTES);
+    assert_eq!(
+        (evidence.t1, evidence.t2, evidence.t3, evidence.t4),
+        (ntp(0), good().receive, good().transmit, ntp(21_000_000))
+    );
+}
+
+proptest! {
+    /// Nobody who does not know the cookie gets anything but a refusal, whatever the datagram.
+    #[test]
+    fn without_the_cookie_nothing_is_ever_believed(
+        mut datagram in proptest::collection::vec(any::<u8>(), 0..200),
+        shape in proptest::bool::ANY,
+    ) {
+        if shape && datagram.len() >= HEADER_LEN {
+            datagram[0] = 0b00_100_100;
+            datagram.truncate(HEADER_LEN);
+        }
+        let judgement = judge_octets(&request(), &datagram);
+        prop_assert!(matches!(judgement.verdict, Verdict::Rejected(_)), "{judgement:?}");
+        prop_assert!(judgement.row.first_failure().is_some());
+    }
+
+    /// With the cookie, what is accepted has a finite measure within its bounds.
+    #[test]
+    fn what_is_accepted_is_finite(header in proptest::array::uniform32(any::<u8>()), late in any::<[u8; 8]>()) {
+        let mut datagram = [0; HEADER_LEN];
+        datagram[..32].copy_from_slice(&header);
+        datagram[0] = 0b00_100_100 | header[0] & 0b1100_0000;
+        datagram[24..32].copy_from_slice(&request().cookie.0.to_be_bytes());
+        datagram[32..40].copy_from_slice(&good().receive.0.to_be_bytes());
+        datagram[40..].copy_from_slice(&good().transmit.0.wrapping_add(u64::from(late[0]) << 24).to_be_bytes());
+        let judgement = judge_octets(&request(), &datagram);
+        if let Verdict::Accepted(reply, measure) = judgement.verdict {
+            prop_assert!(measure.offset_s.is_finite() && measure.root_distance_s.is_finite());
+            prop_assert!(measure.delay_s > 0.0 && measure.root_distance_s >= measure.delay_s / 2.0);
+            prop_assert!((1..=15).contains(&reply.stratum));
+        }
+    }
+}

@@ -1,0 +1,284 @@
+//! The engine that measures with the kernel's own timestamps: T1 when the datagram goes to the interface, T4 when the
+//! reply comes from it. What this program is busy with in between does not change the measurement.
+//!
+//! One query is one datagram, always: a refusal is seen as the error that ICMP leaves on the socket, not by asking
+//! again. Each query has a socket of its own on a random port, and 64 random bits that its answer must echo.
+
+use std::io::ErrorKind;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::{Instant, timeout, timeout_at};
+
+use super::fault::outcome_of;
+use super::judge::{Arrival, Judgement, Request, Verdict, judge};
+use super::precision::own_precision_s;
+use super::stamped::{BUFFER_LEN, KeepStamping, OpenError, StampedSocket};
+use super::{ProbeEngine, ProbeFuture, ProbeReport, Query};
+use crate::clock::Stamp;
+use crate::ntp::{NtpTimestamp, Packet, RefId};
+use crate::sample::{Evidence, Outcome, Timestamping};
+
+/// How long a transmit stamp may come after the reply. It is made before the datagram is on the wire, so a route that
+/// has not delivered it by now has none (many wireless drivers).
+const STAMP_GRACE: Duration = Duration::from_millis(5);
+/// Two readings of the clocks this close together were not interrupted.
+const CALM_READ: Duration = Duration::from_micros(200);
+const CALM_ATTEMPTS: usize = 4;
+
+/// Measures with kernel timestamps. Stateless from query to query; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct KernelEngine {
+    own_precision_s: f64,
+    _keep_stamping: Option<Arc<KeepStamping>>,
+}
+
+/// The kernel, or a sandbox around this process, gives no stamps.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub struct NoStamps(OpenError);
+
+impl Default for KernelEngine {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl KernelEngine {
+    /// An engine; measures how finely the clock of this host can be read, and switches the kernel's stamping on. Takes
+    /// about a millisecond, 20 at most.
+    #[must_use]
+    pub fn new() -> Self {
+        // Where this fails the queries fail too, and say why.
+        Self { own_precision_s: own_precision_s(), _keep_stamping: KeepStamping::start().ok().map(Arc::new) }
+    }
+
+    /// As [`ProbeEngine::probe`].
+    ///
+    /// # Errors
+    /// When there are no stamps to be had. Nothing was sent.
+    pub async fn try_probe(self, query: Query) -> Result<ProbeReport, NoStamps> {
+        let deadline = Instant::now() + query.timeout;
+        match StampedSocket::connect(query.address) {
+            Ok(socket) => Ok(Exchange::new(socket, query, self.own_precision_s).run(deadline).await),
+            Err(OpenError::Io(error)) => Ok(ProbeReport::failed(Stamp::now(), outcome_of(&error))),
+            Err(no_stamps @ OpenError::NoStamps(_)) => Err(NoStamps(no_stamps)),
+        }
+    }
+}
+
+impl ProbeEngine for KernelEngine {
+    fn probe(&self, query: Query) -> ProbeFuture {
+        let engine = self.clone();
+        Box::pin(async move {
+            engine.try_probe(query).await.unwrap_or_else(|no_stamps| {
+                ProbeReport::failed(Stamp::now(), Outcome::Fault(no_stamps.to_string().into()))
+            })
+        })
+    }
+}
+
+/// One query under way.
+struct Exchange {
+    socket: StampedSocket,
+    cookie: u64,
+    query: Query,
+    own_precision_s: f64,
+    /// Both clocks just before the send call.
+    sent: Stamp,
+    transmit_stamp: Option<NtpTimestamp>,
+    waited_for_stamp: bool,
+    refused_transmit: Option<NtpTimestamp>,
+    last_refused: Option<(Outcome, Timestamping)>,
+    report: ProbeReport,
+}
+
+impl Exchange {
+    fn new(socket: StampedSocket, query: Query, own_precision_s: f64) -> Self {
+        let sent = Stamp::now();
+        Self {
+            socket,
+            // A server copies zero from a request without a transmit time, so zero would be no secret.
+            cookie: rand::random::<u64>().max(1),
+            query,
+            own_precision_s,
+            sent,
+            transmit_stamp: None,
+            waited_for_stamp: false,
+            refused_transmit: None,
+            last_refused: None,
+            report: ProbeReport::failed(sent, Outcome::Timeout),
+        }
+    }
+
+    async fn run(mut self, deadline: Instant) -> ProbeReport {
+        // The time-out passing is the outcome that the report has from the start.
+        let outcome = timeout_at(deadline, self.exchange(deadline)).await.ok().flatten();
+        if let Some(outcome) = outcome {
+            self.report.outcome = outcome;
+        } else if let Some((outcome, way)) = self.last_refused {
+            self.report.outcome = outcome;
+            self.report.timestamping = Some(way);
+        }
+        self.report.at = Stamp::now();
+        self.report
+    }
+
+    /// Sends the request and listens until something decides the query; `None` when the deadline does.
+    async fn exchange(&mut self, deadline: Instant) -> Option<Outcome> {
+        if let Err(error) = self.send().await {
+            return Some(outcome_of(&error));
+        }
+        let mut buffer = [0; BUFFER_LEN];
+        while Instant::now() < deadline {
+            if let Err(error) = self.socket.ready().await {
+                return Some(outcome_of(&error));
+            }
+            self.take_transmit_stamp();
+            if self.socket.take_error().is_some() {
+                // The only datagram that this socket ever sent was refused (ICMP port unreachable and its kin).
+                return Some(Outcome::Refused);
+            }
+            if let Some(outcome) = self.receive_all(&mut buffer, deadline).await {
+                return Some(outcome);
+            }
+        }
+        None
+    }
+
+    async fn send(&mut self) -> std::io::Result<()> {
+        let request = Packet::request(self.cookie).to_bytes();
+        loop {
+            self.socket.writable().await?;
+            self.sent = calm_stamp();
+            match self.socket.try_send(&request) {
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                done => return done,
+            }
+        }
+    }
+
+    fn take_transmit_stamp(&mut self) {
+        if let Some(stamp) = self.socket.try_transmit_stamp() {
+            self.transmit_stamp.get_or_insert(stamp);
+        }
+    }
+
+    /// Judges every datagram that is waiting; the first that decides the query ends it.
+    async fn receive_all(&mut self, buffer: &mut [u8], deadline: Instant) -> Option<Outcome> {
+        while Instant::now() < deadline {
+            let received = match self.socket.try_receive(buffer) {
+                Ok(received) => received,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return None,
+                Err(error) => return Some(outcome_of(&error)),
+            };
+            let now = calm_stamp();
+            self.wait_for_transmit_stamp().await;
+            let Some(source) = received.source else { continue };
+            if let Some(outcome) = self.judge(&buffer[..received.len], source, received.stamp, now) {
+                return Some(outcome);
+            }
+        }
+        None
+    }
+
+    /// Once for each query: a flood of datagrams must not be answered with as many pauses.
+    async fn wait_for_transmit_stamp(&mut self) {
+        self.take_transmit_stamp();
+        if self.transmit_stamp.is_some() || self.waited_for_stamp {
+            return;
+        }
+        self.waited_for_stamp = true;
+        // Running out of this time is the answer "no stamp".
+        let _ = timeout(STAMP_GRACE, async {
+            while self.transmit_stamp.is_none() && self.socket.stamp_or_error().await.is_ok() {
+                self.take_transmit_stamp();
+            }
+        })
+        .await;
+    }
+
+    /// `Some` when this datagram decides the query.
+    fn judge(
+        &mut self,
+        datagram: &[u8],
+        source: SocketAddr,
+        receive_stamp: Option<NtpTimestamp>,
+        received: Stamp,
+    ) -> Option<Outcome> {
+        let userland = |stamp: Stamp| NtpTimestamp::from_unix_ns(stamp.wall_ns);
+        let (t1, t4, way) = match (self.transmit_stamp, receive_stamp) {
+            (Some(t1), Some(t4)) => (t1, t4, Timestamping::Kernel),
+            (None, Some(t4)) => (userland(self.sent), t4, Timestamping::KernelRx),
+            (_, None) => (userland(self.sent), userland(received), Timestamping::Userland),
+        };
+        let request = self.request(t1);
+        let arrival = Arrival { datagram, source, t4, received };
+        let judgement = judge(&request, &arrival);
+        let evidence = Arc::new(judgement.evidence(&request, &arrival));
+        self.conclude(&judgement, evidence, way)
+    }
+
+    fn request(&self, t1: NtpTimestamp) -> Request {
+        Request {
+            address: self.query.address,
+            cookie: NtpTimestamp(self.cookie),
+            t1,
+            sent: self.sent,
+            own_refid: self.socket.local_ip().and_then(refid_of),
+            own_precision_s: self.own_precision_s,
+            refused_transmit: self.refused_transmit,
+        }
+    }
+
+    fn conclude(&mut self, judgement: &Judgement, evidence: Arc<Evidence>, way: Timestamping) -> Option<Outcome> {
+        let outcome = match judgement.verdict {
+            Verdict::Accepted(reply, measure) => {
+                (self.report.reply, self.report.measure) = (Some(reply), Some(measure));
+                Outcome::Sample
+            }
+            Verdict::Unsynchronised(reply) => {
+                self.report.reply = Some(reply);
+                Outcome::Unsynchronised
+            }
+            Verdict::Kiss(code) => Outcome::Kiss(code),
+            Verdict::Rejected(check) => {
+                if judgement.answers_request() {
+                    self.refused_transmit = Some(evidence.t3);
+                }
+                self.report.refuse(evidence);
+                self.last_refused = Some((Outcome::Rejected(check), way));
+                return None;
+            }
+        };
+        self.report.accepted = Some(evidence);
+        self.report.timestamping = Some(way);
+        Some(outcome)
+    }
+}
+
+/// As RFC 5905 §7.3 makes it of an IPv4 address. That of an IPv6 address is a hash; loops over it are not seen.
+fn refid_of(address: IpAddr) -> Option<RefId> {
+    match address {
+        IpAddr::V4(v4) => Some(RefId(v4.octets())),
+        IpAddr::V6(_) => None,
+    }
+}
+
+/// Reads the clocks, again when something came in between the readings: that would look like a step of the clock.
+fn calm_stamp() -> Stamp {
+    let mut first = Stamp::now();
+    for _ in 0..CALM_ATTEMPTS {
+        let second = Stamp::now();
+        if second.since(first) <= CALM_READ {
+            break;
+        }
+        first = second;
+    }
+    first
+}
+
+#[cfg(test)]
+#[path = "kernel_tests.rs"]
+mod tests;

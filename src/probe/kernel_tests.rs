@@ -1,0 +1,177 @@
+use std::net::UdpSocket;
+
+use super::*;
+use crate::ntp::{Check, KissCode, Leap, NtpShort};
+use crate::probe::responder::{PATIENCE, Responder, answer, changed};
+
+/// Enough for what must not arrive to arrive; no test depends on it being exact.
+const SHORT: Duration = Duration::from_millis(150);
+
+async fn query(address: SocketAddr, timeout: Duration) -> ProbeReport {
+    KernelEngine::new().probe(Query { address, timeout }).await
+}
+
+/// What the engine makes of a server that answers one request with `script`.
+async fn probe(timeout: Duration, script: impl FnOnce(&Packet) -> Vec<Vec<u8>> + Send + 'static) -> ProbeReport {
+    let server = Responder::start("127.0.0.1:0", script);
+    let report = query(server.address, timeout).await;
+    assert_eq!(server.further_requests(), 0, "one query is one datagram");
+    report
+}
+
+#[tokio::test]
+async fn a_good_reply_is_measured_with_kernel_stamps_on_both_families() {
+    for listen in ["127.0.0.1:0", "[::1]:0"] {
+        let server = Responder::start(listen, |request| vec![answer(request).to_bytes().to_vec()]);
+        let report = query(server.address, PATIENCE).await;
+        assert_eq!(report.outcome, Outcome::Sample, "{report:?}");
+        assert_eq!(report.timestamping, Some(Timestamping::Kernel));
+        let measure = report.measure.unwrap();
+        assert!(measure.offset_s.abs() <= measure.root_distance_s, "{measure:?}");
+        assert_eq!(report.reply.unwrap().stratum, 2);
+        assert_eq!(report.accepted.unwrap().checks.first_failure(), None);
+    }
+}
+
+#[tokio::test]
+async fn the_request_tells_the_server_nothing_and_its_cookie_changes() {
+    let (cookies, seen) = std::sync::mpsc::channel();
+    for _ in 0..2 {
+        let cookies = cookies.clone();
+        let report = probe(PATIENCE, move |request| {
+            assert_eq!(*request, Packet::request(request.transmit.0));
+            cookies.send(request.transmit).unwrap();
+            vec![answer(request).to_bytes().to_vec()]
+        })
+        .await;
+        assert_eq!(report.outcome, Outcome::Sample);
+    }
+    assert_ne!(seen.recv().unwrap(), seen.recv().unwrap());
+}
+
+#[tokio::test]
+async fn bad_datagrams_are_kept_as_evidence_and_do_not_end_the_wait_for_the_good_one() {
+    let report = probe(PATIENCE, |request| {
+        vec![
+            changed(request, |p| p.origin = NtpTimestamp(1)),
+            answer(request).to_bytes()[..40].to_vec(),
+            [&answer(request).to_bytes()[..], &[0; 700]].concat(),
+            vec![],
+            changed(request, |p| p.mode = crate::ntp::Mode::Broadcast),
+            changed(request, |p| (p.stratum, p.refid, p.origin) = (0, RefId(*b"DENY"), NtpTimestamp(2))),
+            answer(request).to_bytes().to_vec(),
+        ]
+    })
+    .await;
+    assert_eq!(report.outcome, Outcome::Sample, "{report:?}");
+    assert_eq!(report.rejected_count, 6);
+    let kept: Vec<_> = report.rejected.iter().map(|evidence| evidence.checks.first_failure().unwrap()).collect();
+    assert_eq!(kept, [Check::Length, Check::Length, Check::Mode, Check::Origin], "the oldest make room");
+}
+
+#[tokio::test]
+async fn a_reply_that_stays_bad_names_the_check_at_the_deadline() {
+    for check in [Check::ZeroTimestamp, Check::RootDistance, Check::Loop] {
+        let spoil = move |p: &mut Packet| match check {
+            Check::ZeroTimestamp => p.transmit = NtpTimestamp::ZERO,
+            Check::RootDistance => p.root_delay = NtpShort::from_seconds(60.0),
+            _ => p.refid = RefId([127, 0, 0, 1]),
+        };
+        let report = probe(SHORT, move |request| vec![changed(request, spoil)]).await;
+        assert_eq!(report.outcome, Outcome::Rejected(check));
+        assert_eq!((report.measure, report.rejected_count), (None, 1));
+    }
+}
+
+#[tokio::test]
+async fn a_refused_reply_sent_twice_is_seen_as_a_duplicate() {
+    let report = probe(SHORT, |request| {
+        let bad = changed(request, |p| p.root_delay = NtpShort::from_seconds(60.0));
+        vec![bad.clone(), bad]
+    })
+    .await;
+    assert_eq!(report.outcome, Outcome::Rejected(Check::Duplicate));
+}
+
+#[tokio::test]
+async fn an_unsynchronised_server_is_reachable_but_gives_no_offset() {
+    let cases: [fn(&mut Packet); 2] = [|p| p.leap = Leap::Unknown, |p| p.stratum = 16];
+    for change in cases {
+        let report = probe(PATIENCE, move |request| vec![changed(request, change)]).await;
+        assert_eq!(report.outcome, Outcome::Unsynchronised);
+        assert!(report.reply.is_some() && report.measure.is_none());
+    }
+}
+
+#[tokio::test]
+async fn a_kiss_ends_the_query_with_its_code() {
+    for code in [b"RATE", b"DENY"] {
+        let report = probe(PATIENCE, move |request| {
+            vec![changed(request, |p| (p.stratum, p.refid, p.leap) = (0, RefId(*code), Leap::Unknown))]
+        })
+        .await;
+        assert_eq!(report.outcome, Outcome::Kiss(KissCode::from_refid(*code)));
+        assert_eq!(report.measure, None);
+    }
+}
+
+#[tokio::test]
+async fn silence_is_a_timeout_and_costs_one_datagram() {
+    let report = probe(SHORT, |_| vec![]).await;
+    assert_eq!(report.outcome, Outcome::Timeout);
+    assert_eq!(report.timestamping, None);
+}
+
+#[tokio::test]
+async fn a_reply_after_the_deadline_is_too_late() {
+    let server = Responder::start("127.0.0.1:0", |request| {
+        // Late is what the test is about; the query is over by then, or the assertion below fails.
+        std::thread::sleep(2 * SHORT);
+        vec![answer(request).to_bytes().to_vec()]
+    });
+    assert_eq!(query(server.address, SHORT).await.outcome, Outcome::Timeout);
+}
+
+#[tokio::test]
+async fn a_reply_from_another_port_is_not_heard() {
+    let elsewhere = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let server = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let address = server.local_addr().unwrap();
+    server.set_read_timeout(Some(PATIENCE)).unwrap();
+    let script = std::thread::spawn(move || {
+        let mut buffer = [0; 48];
+        let (_, client) = server.recv_from(&mut buffer).unwrap();
+        let reply = answer(&Packet::from_header(&buffer)).to_bytes();
+        elsewhere.send_to(&reply, client).unwrap();
+        // Until the query is over: a closed port would be a refusal.
+        server.recv_from(&mut buffer).unwrap_err();
+    });
+    assert_eq!(query(address, SHORT).await.outcome, Outcome::Timeout);
+    drop(script);
+}
+
+#[tokio::test]
+async fn a_closed_port_is_refused_at_once_on_both_families() {
+    for listen in ["127.0.0.1:0", "[::1]:0"] {
+        let closed = UdpSocket::bind(listen).unwrap().local_addr().unwrap();
+        // Were the refusal not noticed, this would be a time-out after ten seconds.
+        assert_eq!(query(closed, PATIENCE).await.outcome, Outcome::Refused);
+    }
+}
+
+#[tokio::test]
+async fn an_address_that_cannot_be_sent_to_is_a_fault_of_ours() {
+    let report = query("255.255.255.255:123".parse().unwrap(), PATIENCE).await;
+    assert!(matches!(report.outcome, Outcome::Fault(_)), "{report:?}");
+}
+
+#[tokio::test]
+async fn many_queries_at_once_do_not_disturb_each_other() {
+    let servers: Vec<_> =
+        (0..50).map(|_| Responder::start("127.0.0.1:0", |request| vec![answer(request).to_bytes().to_vec()])).collect();
+    let engine = KernelEngine::new();
+    let queries = servers.iter().map(|server| engine.probe(Query { address: server.address, timeout: PATIENCE }));
+    for report in futures_util::future::join_all(queries).await {
+        assert_eq!((report.outcome, report.timestamping), (Outcome::Sample, Some(Timestamping::Kernel)));
+    }
+}

@@ -1,0 +1,30 @@
+//! How finely this host can stamp an event.
+
+use crate::clock::Stamp;
+
+/// Two software stamps of one event differ by about this much: they are made in the driver's path, not at the wire. A
+/// clock that reads finer does not measure finer.
+const FINEST_S: f64 = 1.0 / 1_048_576.0;
+/// A host whose clock is coarser than this cannot judge anybody's.
+const COARSEST_S: f64 = 1.0 / 64.0;
+const READINGS: usize = 64;
+
+/// The smallest step between two successive readings of the wall clock, in seconds: at least 2^-20 (0.95 µs), at most
+/// 2^-6. What RFC 5905 §7.3 calls the precision of the system clock.
+#[must_use]
+pub(super) fn own_precision_s() -> f64 {
+    let readings: Vec<i64> = (0..READINGS).map(|_| Stamp::now().wall_ns).collect();
+    let steps = readings.windows(2).map(|pair| pair[1] - pair[0]).filter(|step_ns| *step_ns > 0);
+    // No step at all in 64 readings is a coarse clock.
+    steps.min().map_or(COARSEST_S, |step_ns| step_ns as f64 / 1e9).clamp(FINEST_S, COARSEST_S)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_precision_of_this_host_is_believable() {
+        assert!((FINEST_S..=COARSEST_S).contains(&own_precision_s()));
+    }
+}

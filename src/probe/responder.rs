@@ -1,0 +1,66 @@
+//! A scripted server on loopback for the tests of the engines.
+
+use std::net::{SocketAddr, UdpSocket};
+use std::time::Duration;
+
+use crate::clock::Stamp;
+use crate::ntp::{Mode, NtpShort, NtpTimestamp, Packet, RefId};
+
+/// Whoever waits longer than this in a test has found a bug.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Serves one request on `listen` with whatever `script` makes of it, from a thread that ends by itself. The thread's
+/// result is how many requests came in within the time after that.
+pub(crate) struct Responder {
+    pub address: SocketAddr,
+    socket: UdpSocket,
+}
+
+impl Responder {
+    pub fn start(listen: &str, script: impl FnOnce(&Packet) -> Vec<Vec<u8>> + Send + 'static) -> Self {
+        let socket = UdpSocket::bind(listen).unwrap();
+        socket.set_read_timeout(Some(PATIENCE)).unwrap();
+        let address = socket.local_addr().unwrap();
+        let server = socket.try_clone().unwrap();
+        std::thread::spawn(move || {
+            let mut buffer = [0; 512];
+            let Ok((len, client)) = server.recv_from(&mut buffer) else { return };
+            for reply in script(&Packet::parse(&buffer[..len]).unwrap()) {
+                // The client may have got what it wanted and be gone.
+                let _ = server.send_to(&reply, client);
+            }
+        });
+        Self { address, socket }
+    }
+
+    /// How many datagrams came in beside the one that was answered.
+    pub fn further_requests(&self) -> usize {
+        self.socket.set_nonblocking(true).unwrap();
+        std::iter::from_fn(|| self.socket.recv_from(&mut [0; 512]).ok()).count()
+    }
+}
+
+/// A good answer to `request`, by the clock of this host.
+pub(crate) fn answer(request: &Packet) -> Packet {
+    let now = NtpTimestamp::from_unix_ns(Stamp::now().wall_ns);
+    Packet {
+        mode: Mode::Server,
+        stratum: 2,
+        precision_log2: -20,
+        root_delay: NtpShort::from_seconds(0.010),
+        root_dispersion: NtpShort::from_seconds(0.002),
+        refid: RefId([198, 51, 100, 1]),
+        reference: NtpTimestamp(now.0.wrapping_sub(64 << 32)),
+        origin: request.transmit,
+        receive: now,
+        transmit: now,
+        ..Packet::request(0)
+    }
+}
+
+/// A good answer with a change.
+pub(crate) fn changed(request: &Packet, change: impl FnOnce(&mut Packet)) -> Vec<u8> {
+    let mut packet = answer(request);
+    change(&mut packet);
+    packet.to_bytes().to_vec()
+}

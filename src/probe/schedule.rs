@@ -1,0 +1,271 @@
+//! When to poll next, and never too soon. Pure: the monotonic clock and the dice are handed in.
+//!
+//! One schedule belongs to one address and outlives the prober that follows it, so a restart, a reload or a panic
+//! cannot make the monitor impolite.
+
+use std::time::Duration;
+
+use crate::config::Server;
+use crate::sample::Outcome;
+
+/// A poll comes up to this fraction of its interval early or late, so that no two monitors stay in step.
+const JITTER: f64 = 1.0 / 16.0;
+/// A kiss RATE doubles the interval up to here (RFC 5905 §7.4: reduce at once, and again at each RATE).
+const LONGEST_INTERVAL: Duration = Duration::from_secs(36 * 3600);
+/// A slower pace after RATE is kept this long without another RATE before one doubling is taken back.
+const PENANCE: Duration = Duration::from_secs(24 * 3600);
+/// DENY and RSTR mean stop. A monitor asks again, but not within the hour, and each time later.
+const DENIAL: Duration = Duration::from_secs(3600);
+const LONGEST_DENIAL: Duration = Duration::from_secs(24 * 3600);
+
+/// The pace of one address.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Schedule {
+    floor: Duration,
+    wanted: Duration,
+    /// How often RATE has doubled the interval.
+    doublings: u32,
+    rated_at: Option<i64>,
+    /// Denials in a row.
+    denials: u32,
+    /// Nothing is sent before this monotonic time, in nanoseconds, whatever else is decided.
+    not_before: i64,
+    last_request: Option<i64>,
+}
+
+/// What is known of an address from before this process started.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Past {
+    /// How long ago, by the wall clock, its last poll ended. Negative when the clock was set back since.
+    pub age_ns: i64,
+    /// The interval it was polled at.
+    pub poll: Duration,
+    /// How that poll ended.
+    pub outcome: Outcome,
+}
+
+impl Schedule {
+    /// The schedule of a server that was never polled. The first poll is due at `first` (monotonic nanoseconds).
+    #[must_use]
+    pub fn new(server: &Server, first: i64) -> Self {
+        Self {
+            floor: server.floor(),
+            wanted: server.poll_interval.max(server.floor()),
+            doublings: 0,
+            rated_at: None,
+            denials: 0,
+            not_before: first,
+            last_request: None,
+        }
+    }
+
+    /// Takes up what an earlier process left: the floor is kept across a restart, and so is a kiss-o'-death.
+    pub fn resume(&mut self, past: &Past, now: i64) {
+        if let Outcome::Kiss(_) = past.outcome {
+            self.doublings = doublings_between(self.wanted, past.poll);
+            self.kissed(&past.outcome, now.saturating_sub(past.age_ns.max(0)));
+        }
+        // A clock that was set back hides the true age; the whole floor is then the safe answer.
+        let age = past.age_ns.max(0);
+        self.hold(now.saturating_sub(age).saturating_add(nanos(self.floor)));
+    }
+
+    /// Follows a changed configuration; whatever was promised to the server stays promised.
+    pub fn reconfigure(&mut self, server: &Server) {
+        self.floor = server.floor();
+        self.wanted = server.poll_interval.max(server.floor());
+    }
+
+    /// The interval in force: the wanted one, doubled for each RATE, never below the floor.
+    #[must_use]
+    pub fn interval(&self) -> Duration {
+        let doubled = self.wanted.saturating_mul(1 << self.doublings.min(24));
+        doubled.min(LONGEST_INTERVAL.max(self.wanted)).max(self.floor)
+    }
+
+    /// When the next request may and should be sent, in monotonic nanoseconds; `dice` is uniform in [0, 1). A time
+    /// that has passed means now; one poll is missed at most, because the following one counts from the request.
+    #[must_use]
+    pub fn next_poll(&self, dice: f64) -> i64 {
+        let Some(last) = self.last_request else { return self.not_before };
+        let interval = self.interval();
+        let swing = JITTER * (2.0 * dice.clamp(0.0, 1.0) - 1.0);
+        let due = interval.mul_f64(1.0 + swing).max(self.floor);
+        last.saturating_add(nanos(due)).max(self.not_before)
+    }
+
+    /// A request is being sent.
+    pub fn requested(&mut self, now: i64) {
+        self.last_request = Some(now);
+        self.hold(now.saturating_add(nanos(self.floor)));
+    }
+
+    /// A poll has ended.
+    pub fn ended(&mut self, outcome: &Outcome, now: i64) {
+        match outcome {
+            Outcome::Kiss(_) => self.kissed(outcome, now),
+            Outcome::Sample => {
+                self.denials = 0;
+                self.relent(now);
+            }
+            _ => {}
+        }
+    }
+
+    fn kissed(&mut self, outcome: &Outcome, now: i64) {
+        let Outcome::Kiss(code) = outcome else { return };
+        if code.is_denial() {
+            let pause = DENIAL.saturating_mul(1 << self.denials.min(8)).min(LONGEST_DENIAL);
+            self.denials += 1;
+            self.hold(now.saturating_add(nanos(pause)));
+        } else if *code == crate::ntp::KissCode::RATE {
+            if self.interval() < LONGEST_INTERVAL {
+                self.doublings += 1;
+            }
+            self.rated_at = Some(now);
+        }
+    }
+
+    /// After a long time without RATE one doubling is taken back.
+    fn relent(&mut self, now: i64) {
+        if self.rated_at.is_some_and(|at| now.saturating_sub(at) >= nanos(PENANCE)) {
+            self.doublings = self.doublings.saturating_sub(1);
+            self.rated_at = (self.doublings > 0).then_some(now);
+        }
+    }
+
+    fn hold(&mut self, until: i64) {
+        self.not_before = self.not_before.max(until);
+    }
+}
+
+/// How many doublings lead from `wanted` to about `kept`.
+fn doublings_between(wanted: Duration, kept: Duration) -> u32 {
+    let ratio = kept.as_secs_f64() / wanted.as_secs_f64().max(1e-3);
+    if ratio > 1.0 { ratio.log2().round().min(24.0) as u32 } else { 0 }
+}
+
+fn nanos(duration: Duration) -> i64 {
+    i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Addresses, EngineChoice, Family, Host};
+    use crate::ntp::KissCode;
+    use crate::sample::ServerIdent;
+
+    const S: i64 = 1_000_000_000;
+
+    fn server(poll_s: u64, own: bool) -> Server {
+        Server {
+            ident: ServerIdent::named("a"),
+            host: Host::Name("a".into()),
+            port: 123,
+            own,
+            poll_interval: Duration::from_secs(poll_s),
+            timeout: Duration::from_secs(1),
+            engine: EngineChoice::Kernel,
+            family: Family::Any,
+            addresses: Addresses::First,
+            samples_per_poll: 1,
+            offset_warning: Duration::from_millis(25),
+            offset_critical: Duration::from_millis(100),
+        }
+    }
+
+    fn polled(poll_s: u64) -> Schedule {
+        let mut schedule = Schedule::new(&server(poll_s, false), 0);
+        schedule.requested(0);
+        schedule
+    }
+
+    #[test]
+    fn jitter_stays_within_a_sixteenth_and_never_goes_below_the_floor() {
+        let schedule = polled(64);
+        assert_eq!(schedule.next_poll(0.5), 64 * S);
+        assert_eq!(schedule.next_poll(0.0), 60 * S);
+        assert!(schedule.next_poll(0.999_999) <= 68 * S);
+        assert_eq!(polled(16).next_poll(0.0), 16 * S);
+    }
+
+    #[test]
+    fn rate_doubles_the_interval_each_time_and_the_interval_stays_longer() {
+        let mut schedule = polled(64);
+        schedule.ended(&Outcome::Kiss(KissCode::RATE), 0);
+        assert_eq!(schedule.interval(), Duration::from_secs(128));
+        schedule.ended(&Outcome::Kiss(KissCode::RATE), 128 * S);
+        schedule.ended(&Outcome::Sample, 400 * S);
+        assert_eq!(schedule.interval(), Duration::from_secs(256));
+    }
+
+    #[test]
+    fn after_a_day_without_rate_one_doubling_is_taken_back_and_the_next_a_day_later() {
+        let mut schedule = polled(64);
+        schedule.ended(&Outcome::Kiss(KissCode::RATE), 0);
+        schedule.ended(&Outcome::Kiss(KissCode::RATE), 0);
+        let day = 86_400 * S;
+        schedule.ended(&Outcome::Sample, day);
+        assert_eq!(schedule.interval(), Duration::from_secs(128));
+        schedule.ended(&Outcome::Sample, day + 1000 * S);
+        assert_eq!(schedule.interval(), Duration::from_secs(128));
+        schedule.ended(&Outcome::Sample, 2 * day);
+        assert_eq!(schedule.interval(), Duration::from_secs(64));
+    }
+
+    #[test]
+    fn rate_never_shortens_an_interval_that_was_configured_longer_than_the_longest() {
+        let mut schedule = polled(200_000);
+        schedule.ended(&Outcome::Kiss(KissCode::RATE), 0);
+        assert_eq!(schedule.interval(), Duration::from_secs(200_000));
+    }
+
+    #[test]
+    fn a_denial_holds_for_an_hour_and_longer_each_time() {
+        let mut schedule = polled(64);
+        schedule.ended(&Outcome::Kiss(KissCode::DENY), S);
+        assert_eq!(schedule.next_poll(0.0), 3601 * S);
+        schedule.ended(&Outcome::Kiss(KissCode::RSTR), 3601 * S);
+        assert_eq!(schedule.next_poll(0.0), (3601 + 7200) * S);
+    }
+
+    #[test]
+    fn a_restart_keeps_the_floor_and_a_denial() {
+        let past = |age_s: i64, outcome| Past { age_ns: age_s * S, poll: Duration::from_secs(64), outcome };
+        let resumed = |past: &Past| {
+            let mut schedule = Schedule::new(&server(64, false), 1000 * S);
+            schedule.resume(past, 1000 * S);
+            schedule.next_poll(0.0)
+        };
+        assert_eq!(resumed(&past(5, Outcome::Sample)), 1011 * S);
+        assert_eq!(resumed(&past(500, Outcome::Timeout)), 1000 * S);
+        assert_eq!(resumed(&past(-500, Outcome::Sample)), 1016 * S);
+        assert_eq!(resumed(&past(600, Outcome::Kiss(KissCode::DENY))), 4000 * S);
+    }
+
+    #[test]
+    fn a_restart_keeps_the_slower_pace_that_rate_asked_for() {
+        let mut schedule = Schedule::new(&server(64, false), 0);
+        let past = Past { age_ns: 0, poll: Duration::from_secs(128), outcome: Outcome::Kiss(KissCode::RATE) };
+        schedule.resume(&past, 0);
+        assert_eq!(schedule.interval(), Duration::from_secs(256));
+    }
+
+    #[test]
+    fn after_a_stall_there_is_one_poll_and_then_a_whole_interval() {
+        let mut schedule = polled(64);
+        let late = 10_000 * S;
+        assert!(schedule.next_poll(0.5) < late);
+        schedule.requested(late);
+        assert_eq!(schedule.next_poll(0.5), late + 64 * S);
+    }
+
+    #[test]
+    fn a_changed_interval_does_not_break_the_promise_made_to_the_server() {
+        let mut schedule = polled(64);
+        schedule.ended(&Outcome::Kiss(KissCode::DENY), 0);
+        schedule.reconfigure(&server(16, false));
+        assert!(schedule.next_poll(0.0) >= 3600 * S);
+    }
+}

@@ -1,0 +1,284 @@
+//! The portable engine, on `rsntp`: for hosts and sandboxes that give no kernel timestamps.
+//!
+//! What it cannot show, and what follows from that:
+//! - T1 and T4 are taken by this program, late by whatever else it does: labelled `userland`, and under many queries at
+//!   once biased by hundreds of microseconds.
+//! - The four timestamps, the server's root delay and dispersion and its precision stay inside `rsntp`. The checks on
+//!   them are left out of the row, and the root distance assumes [`ASSUMED_DISPERSION_S`].
+//! - `rsntp` gives up at the first bad datagram, and believes a kiss-o'-death before it looks at the origin, so somebody
+//!   who guesses the port can end a query. The kernel engine has neither weakness.
+//! - Its request carries the time of this host's clock.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use rsntp::{
+    AsyncSntpClient, Config, KissCode as RsntpKiss, LeapIndicator, ProtocolError, ReferenceIdentifier,
+    SynchronizationError, SynchronizationResult,
+};
+
+use super::fault::outcome_of;
+use super::judge::clock_was_stepped;
+use super::precision::own_precision_s;
+use super::stamped::any_local;
+use super::{ProbeEngine, ProbeFuture, ProbeReport, Query};
+use crate::clock::Stamp;
+use crate::ntp::{Check, CheckRow, KissCode, Leap, NtpTimestamp, RefId, RootDistance};
+use crate::sample::{Evidence, Measure, Outcome, Reply, Timestamping};
+
+/// RFC 5905 §7.2 MAXDIST: a server that keeps to the standard is not selected beyond this. As the real value cannot be
+/// seen, the bound has to hold for every server that could be good.
+const ASSUMED_DISPERSION_S: f64 = 1.0;
+/// The precision of a computer's clock when nothing is known of it; of no weight beside the assumed dispersion.
+const ASSUMED_PRECISION_LOG2: i8 = -20;
+/// Unix time at which NTP era 1 begins (2036-02-07 06:28:16 UTC): what `rsntp` makes of a missing timestamp.
+const ERA_1_UNIX_S: f64 = 2_085_978_496.0;
+
+/// Measures with `rsntp`. Stateless; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct SntpEngine {
+    own_precision_s: f64,
+}
+
+impl Default for SntpEngine {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl SntpEngine {
+    /// An engine; measures how finely the clock of this host can be read.
+    #[must_use]
+    pub fn new() -> Self {
+        Self { own_precision_s: own_precision_s() }
+    }
+}
+
+impl ProbeEngine for SntpEngine {
+    fn probe(&self, query: Query) -> ProbeFuture {
+        let own_precision_s = self.own_precision_s;
+        Box::pin(async move {
+            let config =
+                Config::default().bind_address(any_local(query.address)).timeout(query.timeout).connect_ip(true);
+            let sent = Stamp::now();
+            let result = AsyncSntpClient::with_config(config).synchronize(query.address).await;
+            let received = Stamp::now();
+            match result {
+                Ok(answer) => {
+                    let own_ip = local_ip_towards(query.address);
+                    Answer::new(&answer, sent, received, own_precision_s, own_ip).into_report()
+                }
+                Err(error) => refused(&error, sent, received),
+            }
+        })
+    }
+}
+
+/// The address by which `peer` knows this host. Connecting a datagram socket sends nothing.
+fn local_ip_towards(peer: SocketAddr) -> Option<IpAddr> {
+    let socket = std::net::UdpSocket::bind(any_local(peer)).ok()?;
+    socket.connect(peer).ok()?;
+    socket.local_addr().ok().map(|address| address.ip())
+}
+
+/// What `rsntp` shows of a reply, between two readings of our clocks.
+#[derive(Debug, Clone, Copy)]
+struct Answer {
+    offset_s: f64,
+    raw_delay_s: f64,
+    stratum: u8,
+    leap: Leap,
+    refid: RefId,
+    sent: Stamp,
+    received: Stamp,
+    own_precision_s: f64,
+    own_ip: Option<IpAddr>,
+}
+
+impl Answer {
+    fn new(
+        answer: &SynchronizationResult,
+        sent: Stamp,
+        received: Stamp,
+        own_precision_s: f64,
+        own_ip: Option<IpAddr>,
+    ) -> Self {
+        Self {
+            offset_s: answer.clock_offset().as_secs_f64(),
+            raw_delay_s: answer.round_trip_delay().as_secs_f64(),
+            stratum: answer.stratum(),
+            leap: leap_of(answer.leap_indicator()),
+            refid: refid_of(answer.reference_identifier()),
+            sent,
+            received,
+            own_precision_s,
+            own_ip,
+        }
+    }
+
+    fn into_report(self) -> ProbeReport {
+        let row = self.checks();
+        let evidence = Arc::new(evidence(row, self.sent, self.received));
+        let mut report = ProbeReport::failed(self.received, Outcome::Sample);
+        report.timestamping = Some(Timestamping::Userland);
+        match row.first_failure() {
+            None => {
+                let reply = self.reply();
+                (report.measure, report.reply) = (Some(self.measure(&reply)), Some(reply));
+                report.accepted = Some(evidence);
+            }
+            Some(Check::Synchronised) => {
+                report.outcome = Outcome::Unsynchronised;
+                (report.reply, report.accepted) = (Some(self.reply()), Some(evidence));
+            }
+            Some(check) => {
+                report.outcome = Outcome::Rejected(check);
+                report.refuse(evidence);
+            }
+        }
+        report
+    }
+
+    /// Those that `rsntp` made (it would not have answered otherwise), and those that its answer still allows.
+    fn checks(&self) -> CheckRow {
+        let mut row = CheckRow::default();
+        for made in [Check::Source, Check::Length, Check::Version, Check::Origin, Check::Kiss] {
+            row.record(made, true);
+        }
+        let synchronised = self.leap != Leap::Unknown && (1..=15).contains(&self.stratum);
+        row.record(Check::Synchronised, synchronised);
+        let took_s = self.received.since(self.sent).as_secs_f64();
+        // T2 and T3 both missing put the server exactly at the start of era 1 when the exchange was half over.
+        let server_s = (self.sent.wall_s() + self.received.wall_s()) / 2.0 + self.offset_s;
+        row.record(Check::ZeroTimestamp, (server_s - ERA_1_UNIX_S).abs() > took_s.max(1.0));
+        // A reply cannot take longer than the whole exchange, unless the server's T3 is before its T2 (or T2 missing).
+        row.record(Check::ServerTime, self.raw_delay_s <= took_s + self.own_precision_s);
+        // Also what a missing T3 alone comes to.
+        row.record(Check::Delay, self.raw_delay_s >= -self.own_precision_s);
+        if let Some(IpAddr::V4(own)) = self.own_ip {
+            row.record(Check::Loop, self.stratum < 2 || self.refid != RefId(own.octets()));
+        }
+        row.record(Check::LocalStep, !clock_was_stepped(self.sent, self.received));
+        row
+    }
+
+    fn reply(&self) -> Reply {
+        Reply {
+            stratum: self.stratum,
+            leap: self.leap,
+            refid: self.refid,
+            precision_log2: ASSUMED_PRECISION_LOG2,
+            root_delay_s: 0.0,
+            root_dispersion_s: ASSUMED_DISPERSION_S,
+        }
+    }
+
+    fn measure(&self, reply: &Reply) -> Measure {
+        let delay_s = self.raw_delay_s.max(self.own_precision_s);
+        let age_s = self.received.since(self.sent).as_secs_f64();
+        let distance = RootDistance::new(
+            delay_s,
+            reply.root_delay_s,
+            reply.root_dispersion_s,
+            reply.precision_s(),
+            self.own_precision_s,
+            age_s,
+        );
+        Measure { offset_s: self.offset_s, delay_s, root_distance_s: distance.total_s() }
+    }
+}
+
+/// The report of a query for which `rsntp` has an error.
+fn refused(error: &SynchronizationError, sent: Stamp, received: Stamp) -> ProbeReport {
+    let protocol = match error {
+        SynchronizationError::IOError(io) if io.kind() == std::io::ErrorKind::TimedOut => {
+            return ProbeReport::failed(received, Outcome::Timeout);
+        }
+        SynchronizationError::IOError(io) => return ProbeReport::failed(received, outcome_of(io)),
+        SynchronizationError::ProtocolError(protocol) => *protocol,
+    };
+    let outcome = outcome_of_protocol(protocol);
+    let mut report = ProbeReport::failed(received, outcome.clone());
+    report.timestamping = Some(Timestamping::Userland);
+    if let Outcome::Rejected(check) = outcome {
+        let mut row = CheckRow::default();
+        row.record(check, false);
+        report.refuse(Arc::new(evidence(row, sent, received)));
+    }
+    report
+}
+
+fn outcome_of_protocol(error: ProtocolError) -> Outcome {
+    match error {
+        ProtocolError::KissODeath(code) => kiss_of(code).map_or(Outcome::Unsynchronised, Outcome::Kiss),
+        ProtocolError::ServerNotSynchronized => Outcome::Unsynchronised,
+        ProtocolError::InvalidPacketVersion => Outcome::Rejected(Check::Version),
+        ProtocolError::InvalidMode => Outcome::Rejected(Check::Mode),
+        ProtocolError::InvalidOriginateTimestamp => Outcome::Rejected(Check::Origin),
+        ProtocolError::InvalidTransmitTimestamp => Outcome::Rejected(Check::ZeroTimestamp),
+        // The others mean that it could not be read as a packet.
+        ProtocolError::PacketIsTooShort
+        | ProtocolError::InvalidLeapIndicator
+        | ProtocolError::InvalidReferenceIdentifier => Outcome::Rejected(Check::Length),
+    }
+}
+
+/// Back to the four characters. `rsntp` tells DENY and RSTR not apart; both mean "stop". Stratum 0 with a code that it
+/// does not know is a server without a clock, as far as one can see.
+fn kiss_of(code: RsntpKiss) -> Option<KissCode> {
+    KissCode::parse(match code {
+        RsntpKiss::Unknown => return None,
+        RsntpKiss::AssociationBelongsToAnycastServer => "ACST",
+        RsntpKiss::AssociationBelongsToBroadcastServer => "BCST",
+        RsntpKiss::AssociationBelongsToManycastServer => "MCST",
+        RsntpKiss::ServerAuthenticationFailed => "AUTH",
+        RsntpKiss::AutokeySequenceFailed => "AUTO",
+        RsntpKiss::CryptographicAuthenticationFailed => "CRYP",
+        RsntpKiss::AccessDenied => "DENY",
+        RsntpKiss::LostPeer => "DROP",
+        RsntpKiss::AssociationNotYetSynchronized => "INIT",
+        RsntpKiss::NoKeyFound => "NKEY",
+        RsntpKiss::RateExceeded => "RATE",
+        RsntpKiss::TinkeringWithAssociation => "RMOT",
+        RsntpKiss::StepChange => "STEP",
+    })
+}
+
+fn leap_of(leap: LeapIndicator) -> Leap {
+    match leap {
+        LeapIndicator::NoWarning => Leap::None,
+        LeapIndicator::LastMinuteHas61Seconds => Leap::Insert,
+        LeapIndicator::LastMinuteHas59Seconds => Leap::Delete,
+        LeapIndicator::AlarmCondition => Leap::Unknown,
+    }
+}
+
+fn refid_of(refid: &ReferenceIdentifier) -> RefId {
+    match refid {
+        ReferenceIdentifier::IpAddress(IpAddr::V4(v4)) => RefId(v4.octets()),
+        ReferenceIdentifier::MD5Hash(hash) => RefId(hash.to_be_bytes()),
+        ReferenceIdentifier::ASCII(text) => {
+            let mut octets = [0; 4];
+            octets.iter_mut().zip(text.bytes()).for_each(|(octet, byte)| *octet = byte);
+            RefId(octets)
+        }
+        ReferenceIdentifier::Empty | ReferenceIdentifier::IpAddress(IpAddr::V6(_)) => RefId([0; 4]),
+    }
+}
+
+/// Without T2, T3 and the datagram, which stay inside `rsntp`.
+fn evidence(checks: CheckRow, sent: Stamp, received: Stamp) -> Evidence {
+    Evidence {
+        at: received,
+        checks,
+        t1: NtpTimestamp::from_unix_ns(sent.wall_ns),
+        t2: NtpTimestamp::ZERO,
+        t3: NtpTimestamp::ZERO,
+        t4: NtpTimestamp::from_unix_ns(received.wall_ns),
+        datagram: Box::default(),
+    }
+}
+
+#[cfg(test)]
+#[path = "sntp_tests.rs"]
+mod tests;

@@ -1,0 +1,72 @@
+use std::time::Duration;
+
+use super::*;
+use crate::ntp::Packet;
+use crate::probe::responder::{PATIENCE, Responder, answer, changed};
+
+const SHORT: Duration = Duration::from_millis(150);
+
+async fn query(address: SocketAddr, timeout: Duration) -> ProbeReport {
+    SntpEngine::new().probe(Query { address, timeout }).await
+}
+
+/// The outcome of a server that answers one request with a good reply and this change.
+async fn outcome(change: impl FnOnce(&mut Packet) + Send + 'static) -> Outcome {
+    let server = Responder::start("127.0.0.1:0", move |request| vec![changed(request, change)]);
+    let report = query(server.address, PATIENCE).await;
+    assert_eq!(report.measure.is_some(), report.outcome == Outcome::Sample);
+    assert_eq!(server.further_requests(), 0);
+    report.outcome
+}
+
+#[tokio::test]
+async fn a_good_reply_is_measured_and_labelled_userland_on_both_families() {
+    for listen in ["127.0.0.1:0", "[::1]:0"] {
+        let server = Responder::start(listen, |request| vec![answer(request).to_bytes().to_vec()]);
+        let report = query(server.address, PATIENCE).await;
+        assert_eq!((report.outcome, report.timestamping), (Outcome::Sample, Some(Timestamping::Userland)));
+        let measure = report.measure.unwrap();
+        assert!(measure.offset_s.abs() <= measure.delay_s / 2.0 + 1e-6, "{measure:?}");
+        assert!(measure.root_distance_s > ASSUMED_DISPERSION_S, "what is not shown must not look perfect");
+    }
+}
+
+#[tokio::test]
+async fn timestamps_that_are_missing_give_no_offset_of_years() {
+    let none = outcome(|p| (p.receive, p.transmit) = (NtpTimestamp::ZERO, NtpTimestamp::ZERO)).await;
+    assert_eq!(none, Outcome::Rejected(Check::ZeroTimestamp));
+    assert_eq!(outcome(|p| p.transmit = NtpTimestamp::ZERO).await, Outcome::Rejected(Check::Delay));
+    assert_eq!(outcome(|p| p.receive = NtpTimestamp::ZERO).await, Outcome::Rejected(Check::ServerTime));
+}
+
+#[tokio::test]
+async fn a_negative_delay_is_refused() {
+    let spoiled = outcome(|p| p.transmit = NtpTimestamp(p.transmit.0 + (1 << 36))).await;
+    assert_eq!(spoiled, Outcome::Rejected(Check::Delay));
+}
+
+#[tokio::test]
+async fn other_answers_keep_their_meaning() {
+    assert_eq!(outcome(|p| p.leap = Leap::Unknown).await, Outcome::Unsynchronised);
+    assert_eq!(outcome(|p| p.stratum = 16).await, Outcome::Unsynchronised);
+    assert_eq!(outcome(|p| (p.stratum, p.refid) = (0, RefId([0; 4]))).await, Outcome::Unsynchronised);
+    assert_eq!(outcome(|p| (p.stratum, p.refid) = (0, RefId(*b"RATE"))).await, Outcome::Kiss(KissCode::RATE));
+    assert_eq!(outcome(|p| p.origin = NtpTimestamp(1)).await, Outcome::Rejected(Check::Origin));
+    assert_eq!(outcome(|p| p.refid = RefId([127, 0, 0, 1])).await, Outcome::Rejected(Check::Loop));
+}
+
+#[tokio::test]
+async fn silence_is_a_timeout_and_a_closed_port_a_refusal() {
+    let silent = Responder::start("127.0.0.1:0", |_| vec![]);
+    assert_eq!(query(silent.address, SHORT).await.outcome, Outcome::Timeout);
+    let closed = std::net::UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    assert_eq!(query(closed, PATIENCE).await.outcome, Outcome::Refused);
+}
+
+#[test]
+fn every_kiss_code_that_rsntp_knows_keeps_its_four_characters() {
+    assert_eq!(kiss_of(RsntpKiss::RateExceeded), Some(KissCode::RATE));
+    assert_eq!(kiss_of(RsntpKiss::AccessDenied), Some(KissCode::DENY));
+    assert_eq!(kiss_of(RsntpKiss::StepChange).map(|code| code.to_string()), Some("STEP".into()));
+    assert_eq!(kiss_of(RsntpKiss::Unknown), None);
+}

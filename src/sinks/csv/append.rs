@@ -1,0 +1,196 @@
+//! Adding to a file, or leaving it as it was; and cutting off what a crash left torn.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
+use std::path::Path;
+
+use super::columns::HEADER;
+
+/// How much of a file is read at once when looking for its last line end.
+const BLOCK: u64 = 64 * 1024;
+
+/// What an [`Appender`] needs of a file. A seam, so that a full disk can be tried without one.
+pub(super) trait Medium: Write {
+    /// Cuts the file at `length` bytes; what is written next follows there.
+    fn cut(&mut self, length: u64) -> io::Result<()>;
+    /// Brings what was written to the disk.
+    fn sync(&self) -> io::Result<()>;
+}
+
+impl Medium for File {
+    fn cut(&mut self, length: u64) -> io::Result<()> {
+        // Opened for appending, so the position follows by itself.
+        self.set_len(length)
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        self.sync_data()
+    }
+}
+
+/// A file that grows by whole batches.
+#[derive(Debug)]
+pub(super) struct Appender<M> {
+    medium: M,
+    length: u64,
+    /// A failed write could not be undone yet.
+    dirty: bool,
+}
+
+impl Appender<File> {
+    /// Opens or makes the file. `None` when it has other columns than ours, and must be left alone.
+    pub(super) fn open(path: &Path) -> io::Result<Option<Self>> {
+        let mut file = OpenOptions::new().read(true).append(true).create(true).open(path)?;
+        cut_torn_line(&mut file)?;
+        let length = file.metadata()?.len();
+        if length > 0 && !has_our_header(&mut file)? {
+            return Ok(None);
+        }
+        Ok(Some(Self { medium: file, length, dirty: false }))
+    }
+}
+
+impl<M: Medium> Appender<M> {
+    /// Appends all of `rows`, in one write, or nothing. A new file gets its header in the same write.
+    pub(super) fn append(&mut self, rows: &[u8]) -> io::Result<()> {
+        if self.dirty {
+            self.cut_to(self.length)?;
+        }
+        let headed;
+        let bytes = if self.length == 0 {
+            headed = [HEADER.as_bytes(), rows].concat();
+            &headed
+        } else {
+            rows
+        };
+        if let Err(why) = self.medium.write_all(bytes) {
+            self.dirty = true;
+            // If this fails too, the next attempt begins with it.
+            let _ = self.cut_to(self.length);
+            return Err(why);
+        }
+        self.length += bytes.len() as u64;
+        Ok(())
+    }
+
+    /// Takes back what was appended after the file had `length` bytes.
+    pub(super) fn cut_to(&mut self, length: u64) -> io::Result<()> {
+        self.length = length;
+        self.dirty = true;
+        self.medium.cut(length)?;
+        self.dirty = false;
+        Ok(())
+    }
+
+    /// Its size in bytes.
+    pub(super) fn length(&self) -> u64 {
+        self.length
+    }
+
+    /// Brings what was written to the disk.
+    pub(super) fn sync(&self) -> io::Result<()> {
+        self.medium.sync()
+    }
+}
+
+/// Cuts off what follows the last line end. Returns how many bytes that were.
+pub(super) fn cut_torn_line(file: &mut File) -> io::Result<u64> {
+    let length = file.metadata()?.len();
+    let mut end = length;
+    let mut block = Vec::new();
+    while end > 0 {
+        let start = end.saturating_sub(BLOCK);
+        file.seek(SeekFrom::Start(start))?;
+        block.clear();
+        file.take(end - start).read_to_end(&mut block)?;
+        if let Some(at) = block.iter().rposition(|b| *b == b'\n') {
+            end = start + at as u64 + 1;
+            break;
+        }
+        end = start;
+    }
+    if end < length {
+        file.set_len(end)?;
+    }
+    Ok(length - end)
+}
+
+fn has_our_header(file: &mut File) -> io::Result<bool> {
+    let mut start = vec![0; HEADER.len()];
+    file.seek(SeekFrom::Start(0))?;
+    match file.read_exact(&mut start) {
+        Ok(()) => Ok(start == HEADER.as_bytes()),
+        Err(error) if error.kind() == ErrorKind::UnexpectedEof => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A disk with room for so many bytes, whose cutting may fail too.
+    struct Disk {
+        bytes: Vec<u8>,
+        room: usize,
+        cuts: bool,
+    }
+
+    impl Write for Disk {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let fits = bytes.len().min(self.room - self.bytes.len());
+            if fits == 0 {
+                return Err(ErrorKind::StorageFull.into());
+            }
+            self.bytes.extend_from_slice(&bytes[..fits]);
+            Ok(fits)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl Medium for Disk {
+        fn cut(&mut self, length: u64) -> io::Result<()> {
+            if !self.cuts {
+                return Err(ErrorKind::Other.into());
+            }
+            self.bytes.truncate(usize::try_from(length).unwrap());
+            Ok(())
+        }
+
+        fn sync(&self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_full_disk_leaves_the_file_as_it_was_and_the_batch_follows_when_there_is_room() {
+        let disk = Disk { bytes: Vec::new(), room: HEADER.len() + 6, cuts: true };
+        let mut file = Appender { medium: disk, length: 0, dirty: false };
+        file.append(b"one\n").unwrap();
+        let before = file.medium.bytes.clone();
+        assert_eq!(file.append(b"two\nthree\n").unwrap_err().kind(), ErrorKind::StorageFull);
+        assert_eq!(file.medium.bytes, before);
+
+        file.medium.cuts = false;
+        file.append(b"two\nthree\n").unwrap_err();
+        assert_ne!(file.medium.bytes, before, "the cut failed, half a batch is there");
+        file.medium.cuts = true;
+        file.medium.room = 1000;
+        file.append(b"two\nthree\n").unwrap();
+        assert_eq!(file.medium.bytes, [HEADER.as_bytes(), b"one\ntwo\nthree\n"].concat());
+    }
+
+    #[test]
+    fn a_torn_line_is_cut_also_when_it_is_longer_than_a_block() {
+        let torn = "x".repeat(150_000);
+        for (content, cut) in [("", 0), ("a\n", 0), ("a\nb", 1), ("torn", 4), (&format!("a\n{torn}"), 150_000)] {
+            let mut file = tempfile::tempfile().unwrap();
+            file.write_all(content.as_bytes()).unwrap();
+            assert_eq!(cut_torn_line(&mut file).unwrap(), cut);
+            assert_eq!(file.metadata().unwrap().len(), content.len() as u64 - cut);
+        }
+    }
+}

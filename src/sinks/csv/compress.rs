@@ -1,0 +1,74 @@
+//! Compresses one finished file piece by piece, so that writing never waits long for it.
+
+use std::fs::{self, File};
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+
+use super::files::DayFile;
+
+/// How much of the file one step reads; a few tens of milliseconds of work.
+const STEP_BYTES: u64 = 1 << 20;
+/// The name of an unfinished archive ends so; one that a crash left behind is never taken for data.
+const UNFINISHED: &str = "part";
+
+/// A compression under way.
+#[derive(Debug)]
+pub(super) struct Job {
+    /// The file that is being compressed; nobody appends to it any more.
+    pub(super) source: DayFile,
+    dir: PathBuf,
+    input: File,
+    output: GzEncoder<File>,
+}
+
+impl Job {
+    /// Begins to compress `source`.
+    pub(super) fn begin(dir: &Path, source: DayFile) -> io::Result<Self> {
+        let input = File::open(source.path(dir))?;
+        let output = GzEncoder::new(File::create(unfinished(dir, source))?, Compression::default());
+        Ok(Self { source, dir: dir.to_owned(), input, output })
+    }
+
+    /// Does a piece of the work. Returns whether all is done.
+    pub(super) fn step(&mut self) -> io::Result<bool> {
+        let mut piece = Vec::new();
+        (&self.input).take(STEP_BYTES).read_to_end(&mut piece)?;
+        self.output.write_all(&piece)?;
+        if !piece.is_empty() {
+            return Ok(false);
+        }
+        self.finish()?;
+        Ok(true)
+    }
+
+    /// The archive takes its name only when it is whole and on the disk, and only then the original goes: a crash in
+    /// between leaves both, and the next start removes the original.
+    fn finish(&mut self) -> io::Result<()> {
+        self.output.try_finish()?;
+        self.output.get_ref().sync_all()?;
+        fs::rename(unfinished(&self.dir, self.source), self.source.gzipped().path(&self.dir))?;
+        File::open(&self.dir)?.sync_all()?;
+        fs::remove_file(self.source.path(&self.dir))
+    }
+}
+
+fn unfinished(dir: &Path, source: DayFile) -> PathBuf {
+    source.gzipped().path(dir).with_extension(format!("gz.{UNFINISHED}"))
+}
+
+/// Removes what a crash left: unfinished archives, and originals whose archive is whole.
+pub(super) fn clean_up(dir: &Path, files: &[DayFile]) -> io::Result<()> {
+    for file in files.iter().filter(|file| !file.compressed) {
+        match fs::remove_file(unfinished(dir, *file)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        if files.contains(&file.gzipped()) {
+            fs::remove_file(file.path(dir))?;
+        }
+    }
+    Ok(())
+}

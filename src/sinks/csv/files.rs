@@ -1,0 +1,92 @@
+//! The files of a directory: `samples-YYYY-MM-DD.csv`, then `samples-YYYY-MM-DD.2.csv` and so on when the first of a
+//! day cannot be continued (compressed already, or with other columns), each with `.gz` when compressed.
+
+use std::fmt;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use jiff::civil::Date;
+
+/// The name of one file, in the order of day and number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct DayFile {
+    /// The UTC day of its samples.
+    pub(super) date: Date,
+    /// 1 for the first file of a day.
+    pub(super) number: u32,
+    /// Whether it is compressed.
+    pub(super) compressed: bool,
+}
+
+impl DayFile {
+    /// The first file of a day.
+    pub(super) fn first(date: Date) -> Self {
+        Self { date, number: 1, compressed: false }
+    }
+
+    /// The file after this one, of the same day.
+    pub(super) fn successor(self) -> Self {
+        Self { number: self.number + 1, compressed: false, ..self }
+    }
+
+    /// The same file, compressed.
+    pub(super) fn gzipped(self) -> Self {
+        Self { compressed: true, ..self }
+    }
+
+    /// Its path below `dir`.
+    pub(super) fn path(self, dir: &Path) -> PathBuf {
+        dir.join(self.to_string())
+    }
+
+    fn parse(name: &str) -> Option<Self> {
+        let name = name.strip_prefix("samples-")?;
+        let (name, compressed) = name.strip_suffix(".gz").map_or((name, false), |rest| (rest, true));
+        let name = name.strip_suffix(".csv")?;
+        let (date, number) = match name.split_once('.') {
+            Some((date, number)) => (date, number.parse().ok().filter(|n| *n > 1)?),
+            None => (name, 1),
+        };
+        let file = Self { date: date.parse().ok()?, number, compressed };
+        // Only what we would write ourselves: nobody else's files are touched.
+        (file.to_string() == format!("samples-{name}.csv{}", if compressed { ".gz" } else { "" })).then_some(file)
+    }
+}
+
+impl fmt::Display for DayFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "samples-{}", self.date)?;
+        if self.number > 1 {
+            write!(f, ".{}", self.number)?;
+        }
+        f.write_str(if self.compressed { ".csv.gz" } else { ".csv" })
+    }
+}
+
+/// Our files in `dir`, oldest first.
+pub(super) fn list(dir: &Path) -> io::Result<Vec<DayFile>> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(dir)? {
+        files.extend(entry?.file_name().to_str().and_then(DayFile::parse));
+    }
+    files.sort_unstable();
+    Ok(files)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_read_back_and_nobody_elses_are_taken() {
+        let first = DayFile::first("2026-11-22".parse().unwrap());
+        for file in [first, first.successor(), first.gzipped(), first.successor().gzipped()] {
+            assert_eq!(DayFile::parse(&file.to_string()), Some(file));
+        }
+        for foreign in ["samples-2026-11-22.1.csv", "samples-20261122.csv", "samples-.csv", "x.csv", "samples-a.csv.gz"]
+        {
+            assert_eq!(DayFile::parse(foreign), None, "{foreign}");
+        }
+    }
+}

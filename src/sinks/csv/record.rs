@@ -1,0 +1,179 @@
+//! One sample as one line of CSV.
+//!
+//! A record is exactly one line: line breaks inside of a text become blanks, so that a torn file can be repaired, and
+//! its tail found, without reading it from the start. A text that a spreadsheet would take for a formula (a leading
+//! `=`, `+`, `-`, `@` or tab) gets a leading apostrophe, which reading takes off again; a text that begins with an
+//! apostrophe gets one too, so that the way back is exact.
+//!
+//! Numbers are the shortest that read back to the same value, and never have an exponent. `time`, `mono_s` and `raw_s`
+//! come from integers and show every nanosecond. What was not measured is an empty cell.
+
+use std::fmt::{self, Write as _};
+use std::io::Write as _;
+
+use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+
+use crate::sample::Sample;
+
+/// First characters that get an apostrophe before them.
+const DEFUSED: &[char] = &['=', '+', '-', '@', '\t', '\r', '\''];
+
+/// Appends `sample`, seen from `vantage`, to `out` as one line. Allocates for the name of a refid or kiss code only.
+pub fn append_record(out: &mut Vec<u8>, vantage: &str, sample: &Sample) {
+    put(out, format_args!("{:.9}", timestamp(sample.at.wall_ns)));
+    text(out, vantage);
+    text(out, &sample.server.name);
+    cell(out, sample.address);
+    text(out, sample.outcome.label());
+    text(out, &sample.outcome.reason());
+    let (measure, reply) = (sample.measure.as_ref(), sample.reply.as_ref());
+    number(out, measure.map(|m| m.offset_s));
+    number(out, measure.map(|m| m.delay_s));
+    number(out, reply.map(|r| r.root_delay_s));
+    number(out, reply.map(|r| r.root_dispersion_s));
+    number(out, measure.map(|m| m.root_distance_s));
+    cell(out, reply.map(|r| r.stratum));
+    cell(out, reply.map(|r| r.leap.bits()));
+    text(out, &reply.map_or_else(String::new, |r| r.refid.display(r.stratum)));
+    number(out, reply.map(|r| r.precision_s()));
+    number(out, Some(sample.poll_s));
+    text(out, sample.timestamping.map_or("", |way| way.label()));
+    put(out, format_args!(",{}", Nanos(sample.at.mono_ns)));
+    put(out, format_args!(",{}\n", Nanos(sample.at.raw_ns)));
+}
+
+/// The UTC day to which a wall stamp belongs.
+pub(super) fn day(wall_ns: i64) -> Date {
+    timestamp(wall_ns).to_zoned(TimeZone::UTC).date()
+}
+
+/// A text as it was before [`append_record`] defused it.
+pub(super) fn restored(cell: &str) -> &str {
+    match cell.strip_prefix('\'') {
+        Some(rest) if rest.starts_with(DEFUSED) => rest,
+        _ => cell,
+    }
+}
+
+fn timestamp(wall_ns: i64) -> Timestamp {
+    Timestamp::from_nanosecond(i128::from(wall_ns)).expect("64 bits of nanoseconds end in 2262, jiff in 9999")
+}
+
+fn put(out: &mut Vec<u8>, what: fmt::Arguments<'_>) {
+    out.write_fmt(what).expect("writing to memory does not fail");
+}
+
+fn cell<T: fmt::Display>(out: &mut Vec<u8>, value: Option<T>) {
+    out.push(b',');
+    if let Some(value) = value {
+        put(out, format_args!("{value}"));
+    }
+}
+
+/// Rust prints the shortest decimal that reads back to the same bits, and never an exponent.
+fn number(out: &mut Vec<u8>, value: Option<f64>) {
+    cell(out, value.filter(|value| value.is_finite()));
+}
+
+fn text(out: &mut Vec<u8>, text: &str) {
+    out.push(b',');
+    let apostrophe = text.starts_with(DEFUSED);
+    let quoted = text.contains([',', '"', '\n', '\r']);
+    if !quoted {
+        out.extend_from_slice(if apostrophe { b"'" } else { b"" });
+        out.extend_from_slice(text.as_bytes());
+        return;
+    }
+    out.extend_from_slice(if apostrophe { b"\"'" } else { b"\"" });
+    for byte in text.bytes() {
+        match byte {
+            b'"' => out.extend_from_slice(b"\"\""),
+            b'\n' | b'\r' => out.push(b' '),
+            byte => out.push(byte),
+        }
+    }
+    out.push(b'"');
+}
+
+/// Nanoseconds, shown as seconds with nine decimals.
+struct Nanos(i64);
+
+impl fmt::Display for Nanos {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0 < 0 {
+            f.write_char('-')?;
+        }
+        let ns = self.0.unsigned_abs();
+        write!(f, "{}.{:09}", ns / 1_000_000_000, ns % 1_000_000_000)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Stamp;
+    use crate::ntp::{Leap, RefId};
+    use crate::sample::{Measure, Outcome, Reply, ServerIdent, Timestamping};
+
+    fn line(sample: &Sample) -> String {
+        let mut out = Vec::new();
+        append_record(&mut out, "ams-1", sample);
+        String::from_utf8(out).unwrap()
+    }
+
+    fn sample() -> Sample {
+        Sample {
+            at: Stamp { wall_ns: 1_795_380_162_000_000_001, mono_ns: 2_500_000_000, raw_ns: -1 },
+            server: ServerIdent::named("a"),
+            address: Some("[2001:db8::1]:123".parse().unwrap()),
+            outcome: Outcome::Sample,
+            reply: Some(Reply {
+                stratum: 1,
+                leap: Leap::None,
+                refid: RefId(*b"GPS\0"),
+                precision_log2: -3,
+                root_delay_s: 0.0,
+                root_dispersion_s: 1e-7,
+            }),
+            measure: Some(Measure { offset_s: -0.000_125, delay_s: 0.1, root_distance_s: 0.3 }),
+            poll_s: 64.0,
+            timestamping: Some(Timestamping::KernelRx),
+            sent: 1,
+            lost: 0,
+            evidence: None,
+        }
+    }
+
+    #[test]
+    fn a_sample_is_a_line_with_every_nanosecond_and_no_exponent() {
+        assert_eq!(
+            line(&sample()),
+            "2026-11-22T20:42:42.000000001Z,ams-1,a,[2001:db8::1]:123,sample,,-0.000125,0.1,0,0.0000001,0.3,1,0,GPS,\
+             0.125,64,kernel-rx,2.500000000,-0.000000001\n"
+        );
+    }
+
+    #[test]
+    fn what_was_not_measured_is_empty_and_a_text_stays_one_cell_of_one_line() {
+        let outcome = Outcome::Dns("=1+1,\n\"x\"".into());
+        let failed = Sample { address: None, reply: None, measure: None, timestamping: None, outcome, ..sample() };
+        assert_eq!(
+            line(&failed),
+            "2026-11-22T20:42:42.000000001Z,ams-1,a,,dns,\"'=1+1, \"\"x\"\"\",,,,,,,,,,64,,2.500000000,-0.000000001\n"
+        );
+    }
+
+    #[test]
+    fn apostrophes_come_off_only_where_they_were_put() {
+        for text in ["=x", "'", "'=x", "''x", "-", "@a", "+1", "\tx", "plain", "", "'plain"] {
+            let mut out = Vec::new();
+            super::text(&mut out, text);
+            let cell = std::str::from_utf8(&out[1..]).unwrap();
+            assert!(!cell.starts_with(['=', '+', '-', '@', '\t']), "{cell}");
+            assert_eq!(restored(cell), text);
+        }
+        assert_eq!(restored("'foreign"), "'foreign");
+    }
+}

@@ -1,0 +1,270 @@
+//! One request to InfluxDB, and what its answer means for the lines it carried.
+//!
+//! influxdb2 builds the lines and asks for readiness. The write request itself goes through the same HTTP library
+//! directly, because influxdb2's own write takes any success but 204 for a failure, drops the headers (a `Retry-After`
+//! cannot be honoured) and reads an error's body without a limit.
+
+use std::future::Future;
+use std::time::Duration;
+
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
+use reqwest::redirect::Policy;
+use reqwest::{Client, ClientBuilder, Response, StatusCode, Url};
+use secrecy::ExposeSecret;
+
+use crate::config::Influx;
+
+/// An error's body is read this far.
+const MAX_BODY_BYTES: usize = 8 * 1024;
+/// A reason is kept this long.
+const MAX_REASON_CHARS: usize = 300;
+
+/// What the answer to a write means for its lines.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum WriteOutcome {
+    /// Acknowledged: any 2xx.
+    Done,
+    /// Time may heal it (429, 408, 5xx, no answer): the same lines again later.
+    Retry {
+        /// What happened.
+        reason: String,
+        /// How long the server wants to be left alone.
+        after: Option<Duration>,
+    },
+    /// More than the server takes in one request (413).
+    TooLarge,
+    /// The server refuses what the request contains (400, 422); its message. It may have kept the good lines.
+    Invalid(String),
+    /// The server refuses us, not the lines (401, 403, 404, a redirect, any other 4xx): a person must act.
+    Paused(String),
+}
+
+/// Why no client can be made of a configuration.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ClientFault {
+    /// The URL cannot be used. It is not repeated, for it may hold a password.
+    #[error("influxdb.url: {0}")]
+    Url(String),
+    /// The token cannot be sent.
+    #[error("influxdb.token: {0}")]
+    Token(&'static str),
+    /// The HTTP library refuses.
+    #[error("influxdb: no HTTP client: {0}")]
+    Client(String),
+}
+
+/// Something that takes lines to a database. The seam between the sender and the network.
+pub trait LineWriter: Send + Sync + 'static {
+    /// Sends whole lines once and says what came of it. Never fails: a failure is an outcome.
+    fn write(&self, lines: Vec<u8>) -> impl Future<Output = WriteOutcome> + Send;
+}
+
+/// A connection to one bucket. Redirects are not followed, HTTP/1.1 only, every request has the configured deadline.
+#[derive(Debug, Clone)]
+pub struct InfluxClient {
+    http: Client,
+    write_url: Url,
+    api: influxdb2::Client,
+}
+
+impl InfluxClient {
+    /// A client for the configured bucket. Connects to nothing yet.
+    ///
+    /// # Errors
+    /// When the URL or the token cannot be used: influxdb2 would panic, or fail every write.
+    pub fn new(config: &Influx) -> Result<Self, ClientFault> {
+        let base = base_url(&config.url)?;
+        let token = config.token.expose_secret();
+        let mut headers = HeaderMap::new();
+        if !token.is_empty() {
+            headers.insert(AUTHORIZATION, authorization(token)?);
+        }
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+        let http = builder(config.timeout)
+            .default_headers(headers)
+            .build()
+            .map_err(|error| ClientFault::Client(error.to_string()))?;
+        let api = influxdb2::ClientBuilder::with_builder(builder(config.timeout), base.as_str(), &config.org, token)
+            .build()
+            .map_err(|error| ClientFault::Client(error.to_string()))?;
+        Ok(Self { http, write_url: write_url(base, config), api })
+    }
+
+    /// Whether the server says that it is ready (`/ready`; VictoriaMetrics answers too).
+    ///
+    /// # Errors
+    /// Why not.
+    pub async fn ready(&self) -> Result<(), String> {
+        self.api.ready().await.map(drop).map_err(|error| short(&error.to_string()))
+    }
+}
+
+impl LineWriter for InfluxClient {
+    async fn write(&self, lines: Vec<u8>) -> WriteOutcome {
+        match self.http.post(self.write_url.clone()).body(lines).send().await {
+            Ok(response) => classify(response).await,
+            Err(error) => WriteOutcome::Retry { reason: failure(error), after: None },
+        }
+    }
+}
+
+fn builder(timeout: Duration) -> ClientBuilder {
+    // No proxy of the environment: lines and token go where the configuration says.
+    Client::builder().http1_only().redirect(Policy::none()).timeout(timeout).no_proxy()
+}
+
+fn base_url(text: &str) -> Result<Url, ClientFault> {
+    let fault = |why: &str| Err(ClientFault::Url(why.to_owned()));
+    let url = Url::parse(text).map_err(|error| ClientFault::Url(format!("not a URL: {error}")))?;
+    if !matches!(url.scheme(), "http" | "https") {
+        return fault("must begin with http:// or https://");
+    }
+    if !url.has_host() {
+        return fault("names no host");
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return fault("must not hold a user name or password; use the token");
+    }
+    if url.path() != "/" || url.query().is_some() || url.fragment().is_some() {
+        return fault("must end after the port: a path would be dropped silently");
+    }
+    Ok(url)
+}
+
+fn authorization(token: &str) -> Result<HeaderValue, ClientFault> {
+    if !token.bytes().all(|b| b.is_ascii_graphic()) {
+        return Err(ClientFault::Token("holds a blank, a line end or another character that cannot be sent"));
+    }
+    let mut value = HeaderValue::try_from(format!("Token {token}"))
+        .map_err(|_| ClientFault::Token("cannot be sent in a header"))?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+fn write_url(mut base: Url, config: &Influx) -> Url {
+    base.set_path("/api/v2/write");
+    base.query_pairs_mut()
+        .append_pair("org", &config.org)
+        .append_pair("bucket", &config.bucket)
+        .append_pair("precision", "ns");
+    base
+}
+
+/// The status table.
+async fn classify(response: Response) -> WriteOutcome {
+    let status = response.status();
+    if status.is_success() {
+        return WriteOutcome::Done;
+    }
+    if status == StatusCode::PAYLOAD_TOO_LARGE {
+        return WriteOutcome::TooLarge;
+    }
+    let after = retry_after(response.headers());
+    let reason = reason(status, &body(response).await);
+    match status {
+        StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY => WriteOutcome::Invalid(reason),
+        StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT => WriteOutcome::Retry { reason, after },
+        status if status.is_server_error() => WriteOutcome::Retry { reason, after },
+        _ => WriteOutcome::Paused(reason),
+    }
+}
+
+/// `Retry-After` in seconds. The form with a date is ignored: it would need a wall clock that can be trusted.
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok().map(Duration::from_secs)
+}
+
+/// The beginning of a body; what cannot be read counts as absent, for the status has said enough.
+async fn body(mut response: Response) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    while let Ok(Some(chunk)) = response.chunk().await {
+        let room = MAX_BODY_BYTES - bytes.len();
+        bytes.extend_from_slice(&chunk[..chunk.len().min(room)]);
+        if bytes.len() == MAX_BODY_BYTES {
+            break;
+        }
+    }
+    bytes
+}
+
+/// InfluxDB's message (`{"code": …, "message": …}`), or the beginning of whatever else came.
+fn reason(status: StatusCode, body: &[u8]) -> String {
+    let json: Option<serde_json::Value> = serde_json::from_slice(body).ok();
+    let message = json.as_ref().and_then(|json| json.get("message")?.as_str());
+    let text = message.map_or_else(|| String::from_utf8_lossy(body), Into::into);
+    if text.trim().is_empty() { status.to_string() } else { format!("{status}: {}", short(&text)) }
+}
+
+/// What went wrong on the way, with its innermost cause ("connection refused"). The URL is left out.
+fn failure(error: reqwest::Error) -> String {
+    if error.is_timeout() {
+        return "no answer in time".to_owned();
+    }
+    let error = error.without_url();
+    let mut cause: &dyn std::error::Error = &error;
+    while let Some(inner) = cause.source() {
+        cause = inner;
+    }
+    short(&cause.to_string())
+}
+
+/// One line of bounded length without control characters, fit for logs.
+fn short(text: &str) -> String {
+    text.trim().chars().take(MAX_REASON_CHARS).map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(url: &str, token: &str) -> Influx {
+        Influx {
+            url: url.to_owned(),
+            org: "an org".to_owned(),
+            bucket: "b&c=d".to_owned(),
+            token: token.to_owned().into(),
+            batch: 10,
+            flush_interval: Duration::from_secs(1),
+            timeout: Duration::from_secs(1),
+            outbox_max_age: Duration::from_secs(1),
+            outbox_max_bytes: 1,
+        }
+    }
+
+    #[test]
+    fn what_influxdb2_would_panic_on_is_refused_with_a_reason() {
+        for bad in
+            ["not a url", "http://", "localhost:8086", "mailto:x@y", "ftp://h", "http://h/prefix", "http://h?x=1"]
+        {
+            let fault = InfluxClient::new(&config(bad, "t")).unwrap_err();
+            assert!(matches!(fault, ClientFault::Url(_)), "{bad}: {fault}");
+        }
+        let fault = InfluxClient::new(&config("http://me:secret@h", "t")).unwrap_err();
+        assert!(!fault.to_string().contains("secret"));
+        for good in ["http://127.0.0.1:8086", "https://influx.example.net/", "http://[::1]:8086"] {
+            assert!(InfluxClient::new(&config(good, "t")).is_ok(), "{good}");
+        }
+    }
+
+    #[test]
+    fn a_token_that_breaks_the_header_is_refused_and_never_shown() {
+        let fault = InfluxClient::new(&config("http://h", "se\ncret")).unwrap_err();
+        assert!(matches!(fault, ClientFault::Token(_)) && !fault.to_string().contains("cret"));
+        let client = InfluxClient::new(&config("http://h", "hush-hush")).unwrap();
+        assert!(!format!("{client:?}").contains("hush"));
+    }
+
+    #[test]
+    fn organisation_and_bucket_are_encoded() {
+        let client = InfluxClient::new(&config("http://h:1", "t")).unwrap();
+        assert_eq!(client.write_url.as_str(), "http://h:1/api/v2/write?org=an+org&bucket=b%26c%3Dd&precision=ns");
+    }
+
+    #[test]
+    fn a_reason_is_one_short_line() {
+        let json = br#"{"code":"invalid","message":"partial write:\nfield type conflict"}"#;
+        assert_eq!(reason(StatusCode::BAD_REQUEST, json), "400 Bad Request: partial write: field type conflict");
+        assert_eq!(reason(StatusCode::BAD_GATEWAY, b" "), "502 Bad Gateway");
+        assert!(reason(StatusCode::BAD_GATEWAY, &[b'x'; 9000]).len() < 400);
+    }
+}

@@ -1,0 +1,262 @@
+//! The sender in simulated time, against a database that answers as a test tells it to.
+
+use std::collections::VecDeque;
+use std::sync::Mutex;
+
+use slog::{Discard, o};
+use tokio::time::{advance, timeout};
+
+use super::*;
+use crate::sinks::influx::outbox::{OutboxGauge, OutboxRow};
+
+#[derive(Default)]
+struct Memory {
+    rows: Mutex<Vec<OutboxRow>>,
+    quarantine: Mutex<Vec<(String, String)>>,
+}
+
+impl Memory {
+    fn with(rows: &[&str]) -> Arc<Self> {
+        let memory = Self::default();
+        rows.iter().for_each(|row| memory.push(row));
+        Arc::new(memory)
+    }
+
+    fn push(&self, lines: &str) {
+        let mut rows = self.rows.lock().unwrap();
+        let id = rows.last().map_or(1, |row| row.id + 1);
+        let count = u32::try_from(lines.lines().count()).unwrap();
+        rows.push(OutboxRow { id, created_ns: 0, lines: count, body: lines.as_bytes().to_vec() });
+    }
+
+    fn left(&self) -> usize {
+        self.rows.lock().unwrap().len()
+    }
+
+    fn quarantined(&self) -> Vec<(String, String)> {
+        self.quarantine.lock().unwrap().clone()
+    }
+}
+
+impl Outbox for Memory {
+    async fn oldest(&self, max_lines: usize, _: usize) -> Result<Vec<OutboxRow>, OutboxError> {
+        let rows = self.rows.lock().unwrap();
+        let mut lines = 0;
+        let fits = |row: &&OutboxRow| {
+            lines += row.lines as usize;
+            lines <= max_lines
+        };
+        let fitting = rows.iter().take_while(fits).count().max(1);
+        Ok(rows.iter().take(fitting).cloned().collect())
+    }
+
+    async fn done(&self, ids: Vec<i64>) -> Result<(), OutboxError> {
+        self.rows.lock().unwrap().retain(|row| !ids.contains(&row.id));
+        Ok(())
+    }
+
+    async fn quarantine(&self, line: Vec<u8>, reason: String) -> Result<(), OutboxError> {
+        self.quarantine.lock().unwrap().push((String::from_utf8(line).unwrap(), reason));
+        Ok(())
+    }
+
+    async fn gauge(&self) -> Result<OutboxGauge, OutboxError> {
+        let rows = self.rows.lock().unwrap();
+        let lines = rows.iter().map(|row| u64::from(row.lines)).sum();
+        Ok(OutboxGauge { rows: rows.len() as u64, lines, ..OutboxGauge::default() })
+    }
+}
+
+/// Answers from a script, then as a database that refuses lines that begin with `bad` and takes all others.
+#[derive(Default, Clone)]
+struct Database {
+    script: Arc<Mutex<VecDeque<WriteOutcome>>>,
+    requests: Arc<Mutex<Vec<(Instant, String)>>>,
+    hangs: bool,
+}
+
+impl Database {
+    fn scripted(script: impl IntoIterator<Item = WriteOutcome>) -> Self {
+        Self { script: Arc::new(Mutex::new(script.into_iter().collect())), ..Self::default() }
+    }
+
+    fn times_s(&self, since: Instant) -> Vec<u64> {
+        self.requests.lock().unwrap().iter().map(|(at, _)| at.duration_since(since).as_secs()).collect()
+    }
+}
+
+impl LineWriter for Database {
+    async fn write(&self, lines: Vec<u8>) -> WriteOutcome {
+        if self.hangs {
+            std::future::pending::<()>().await;
+        }
+        let lines = String::from_utf8(lines).unwrap();
+        self.requests.lock().unwrap().push((Instant::now(), lines.clone()));
+        let scripted = self.script.lock().unwrap().pop_front();
+        scripted.unwrap_or_else(|| match lines.lines().any(|line| line.starts_with("bad")) {
+            true => WriteOutcome::Invalid("bad line".to_owned()),
+            false => WriteOutcome::Done,
+        })
+    }
+}
+
+struct Running {
+    state: Arc<SenderState>,
+    stop: watch::Sender<Option<std::time::Instant>>,
+    task: tokio::task::JoinHandle<()>,
+}
+
+impl Running {
+    async fn stop_within(self, time: Duration) {
+        self.stop.send(Some((Instant::now() + time).into_std())).unwrap();
+        timeout(time + Duration::from_secs(1), self.task).await.expect("ends by its deadline").unwrap();
+    }
+}
+
+fn start(outbox: &Arc<Memory>, database: &Database) -> Running {
+    let config = SenderConfig { batch: 100, flush_interval: Duration::from_secs(10), pacing: Pacing::default() };
+    let (stop, shutdown) = watch::channel(None);
+    let state = Arc::new(SenderState::default());
+    let log = Logger::root(Discard, o!());
+    let task = tokio::spawn(run(Arc::clone(outbox), database.clone(), config, Arc::clone(&state), log, shutdown));
+    Running { state, stop, task }
+}
+
+async fn seconds(seconds: u64) {
+    for _ in 0..seconds * 4 {
+        advance(Duration::from_millis(250)).await;
+        tokio::task::yield_now().await;
+    }
+}
+
+fn unavailable(after_s: Option<u64>) -> WriteOutcome {
+    WriteOutcome::Retry { reason: "503".to_owned(), after: after_s.map(Duration::from_secs) }
+}
+
+#[tokio::test(start_paused = true)]
+async fn few_lines_wait_for_company_and_a_full_batch_does_not() {
+    let (outbox, database) = (Memory::with(&["a 1\n"]), Database::default());
+    let running = start(&outbox, &database);
+    seconds(9).await;
+    assert_eq!(database.requests.lock().unwrap().len(), 0);
+    outbox.push("b 2\n");
+    seconds(2).await;
+    assert_eq!(database.requests.lock().unwrap().iter().map(|r| r.1.clone()).collect::<Vec<_>>(), ["a 1\nb 2\n"]);
+    outbox.push(&"c 3\n".repeat(100));
+    seconds(2).await;
+    assert_eq!((outbox.left(), running.state.gauge().sent_lines), (0, 102));
+    assert_eq!(running.state.gauge().state, SenderLabel::Idle);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_database_that_is_away_is_asked_ever_less_often_and_gets_every_line() {
+    let (outbox, database) = (Memory::with(&["a 1\n"]), Database::scripted(vec![unavailable(None); 9]));
+    let began = Instant::now();
+    let running = start(&outbox, &database);
+    seconds(60).await;
+    assert_eq!(running.state.gauge().state, SenderLabel::Retrying);
+    assert!(running.state.gauge().next_attempt_in.is_some());
+    seconds(900).await;
+    let times = database.times_s(began);
+    assert_eq!(times.len(), 10, "{times:?}");
+    for (n, pair) in times.windows(2).enumerate() {
+        let full = 1 << n;
+        assert!(((full / 2)..=full + 1).contains(&(pair[1] - pair[0])), "wait {n}: {times:?}");
+    }
+    assert_eq!((outbox.left(), running.state.gauge().consecutive_failures), (0, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn retry_after_is_honoured() {
+    let (outbox, database) = (Memory::with(&["a 1\n"]), Database::scripted([unavailable(Some(120))]));
+    let began = Instant::now();
+    let _running = start(&outbox, &database);
+    seconds(140).await;
+    let times = database.times_s(began);
+    assert!(times.len() == 2 && times[1] - times[0] >= 120, "{times:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn bad_lines_go_into_quarantine_and_the_good_rest_is_sent() {
+    let lines: String = (0..100).map(|n| format!("{} {n}\n", if n % 33 == 1 { "bad" } else { "good" })).collect();
+    let (outbox, database) = (Memory::with(&[&lines]), Database::default());
+    let running = start(&outbox, &database);
+    seconds(2).await;
+    let expected: Vec<_> = [1, 34, 67].map(|n| (format!("bad {n}"), "bad line".to_owned())).into();
+    assert_eq!(outbox.quarantined(), expected);
+    assert_eq!((outbox.left(), running.state.gauge().sent_lines), (0, 97));
+    assert_eq!(running.state.gauge().quarantined_lines, 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn when_every_line_is_refused_the_bucket_is_suspected_first() {
+    let (outbox, database) = (Memory::with(&["bad 1\nbad 2\n"]), Database::default());
+    let running = start(&outbox, &database);
+    seconds(30).await;
+    assert_eq!((outbox.left(), outbox.quarantined().len()), (1, 0));
+    assert_eq!(running.state.gauge().state, SenderLabel::Paused);
+    seconds(150).await;
+    assert_eq!((outbox.left(), outbox.quarantined().len()), (0, 2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_that_is_too_large_is_halved_and_the_size_is_remembered() {
+    let script = [WriteOutcome::TooLarge, WriteOutcome::Done, WriteOutcome::Done];
+    let (outbox, database) = (Memory::with(&[&"a 1\n".repeat(100)]), Database::scripted(script));
+    let _running = start(&outbox, &database);
+    seconds(2).await;
+    outbox.push(&"b 2\n".repeat(100));
+    seconds(2).await;
+    let sizes: Vec<_> = database.requests.lock().unwrap().iter().map(|(_, lines)| lines.lines().count()).collect();
+    assert_eq!(sizes, [100, 50, 50, 50, 50]);
+    assert_eq!(outbox.left(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refused_token_pauses_with_a_probe_a_minute() {
+    let script = vec![WriteOutcome::Paused("401 Unauthorized".to_owned()); 3];
+    let (outbox, database) = (Memory::with(&["a 1\n"]), Database::scripted(script));
+    let began = Instant::now();
+    let running = start(&outbox, &database);
+    seconds(100).await;
+    let gauge = running.state.gauge();
+    assert_eq!((gauge.state, gauge.last_error.as_deref()), (SenderLabel::Paused, Some("401 Unauthorized")));
+    seconds(150).await;
+    let times = database.times_s(began);
+    assert!(times.windows(2).all(|pair| pair[1] - pair[0] >= 60), "{times:?}");
+    assert_eq!((times.len(), outbox.left()), (4, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_shutdown_empties_the_outbox_without_waiting_for_company() {
+    let (outbox, database) = (Memory::with(&["a 1\n", "b 2\n"]), Database::default());
+    let running = start(&outbox, &database);
+    seconds(1).await;
+    running.stop_within(Duration::from_secs(5)).await;
+    assert_eq!(outbox.left(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_shutdown_ends_by_its_deadline_and_what_is_left_stays() {
+    let (outbox, database) = (Memory::with(&["a 1\n"]), Database { hangs: true, ..Database::default() });
+    let running = start(&outbox, &database);
+    seconds(20).await;
+    running.stop_within(Duration::from_secs(5)).await;
+    assert_eq!(outbox.left(), 1);
+
+    let database = Database::scripted(vec![unavailable(None); 100]);
+    let running = start(&outbox, &database);
+    seconds(200).await;
+    running.stop_within(Duration::from_secs(5)).await;
+    assert_eq!(outbox.left(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_left_to_say_when_means_now() {
+    let (outbox, database) = (Memory::with(&["a 1\n"]), Database { hangs: true, ..Database::default() });
+    let Running { stop, task, .. } = start(&outbox, &database);
+    seconds(1).await;
+    drop(stop);
+    timeout(Duration::from_secs(1), task).await.expect("ends").unwrap();
+    assert_eq!(outbox.left(), 1);
+}

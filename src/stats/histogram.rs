@@ -1,0 +1,121 @@
+//! Histograms: cumulative ones with fixed bounds for metrics, and one that fits its values for display.
+
+use serde::Serialize;
+
+/// Counts of non-negative values (|offset| or delay, in seconds) below fixed, logarithmic bounds.
+///
+/// Classic Prometheus histograms interpolate from zero, which is wrong for signed values: a signed offset is not put
+/// here. The counts only rise, as a scraper expects.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct LogHistogram {
+    /// One more than bounds: the last counts what is above them all.
+    counts: [u32; Self::BOUNDS_S.len() + 1],
+    sum: f64,
+}
+
+impl LogHistogram {
+    /// Upper bounds in seconds, inclusive: 1, 2, 5 in each decade from 1 µs to 10 s.
+    pub const BOUNDS_S: [f64; 22] = [
+        1e-6, 2e-6, 5e-6, 1e-5, 2e-5, 5e-5, 1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3, 1e-2, 2e-2, 5e-2, 0.1, 0.2, 0.5, 1.0,
+        2.0, 5.0, 10.0,
+    ];
+
+    /// Counts the magnitude of one finite value.
+    pub fn add(&mut self, value: f64) {
+        let magnitude = value.abs();
+        let at = Self::BOUNDS_S.partition_point(|bound| *bound < magnitude);
+        self.counts[at] = self.counts[at].saturating_add(1);
+        self.sum += magnitude;
+    }
+
+    /// Each bound with the number of values at or below it, as `le` wants; the last bound is infinite and its count is
+    /// that of all values.
+    pub fn cumulative(&self) -> impl Iterator<Item = (f64, u64)> {
+        let bounds = Self::BOUNDS_S.into_iter().chain([f64::INFINITY]);
+        bounds.zip(self.counts).scan(0, |total, (bound, count)| {
+            *total += u64::from(count);
+            Some((bound, *total))
+        })
+    }
+
+    /// All values.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        self.counts.iter().map(|&count| u64::from(count)).sum()
+    }
+
+    /// The sum of the magnitudes in seconds.
+    #[must_use]
+    pub fn sum(&self) -> f64 {
+        self.sum
+    }
+}
+
+/// A histogram of signed values with equal bins over their own range, for people to look at.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct DisplayHistogram {
+    /// The lower edge of the first bin, in seconds.
+    pub from_s: f64,
+    /// The width of a bin in seconds; 0 when all values are equal and one bin holds them.
+    pub bin_s: f64,
+    /// Values in each bin. The last bin includes its upper edge.
+    pub counts: Vec<u64>,
+}
+
+impl DisplayHistogram {
+    /// The most bins there are, enough for a page's width.
+    pub const MAX_BINS: usize = 60;
+
+    /// The histogram of finite values, each with its number of occurrences: about √n bins. `None` when there is none.
+    #[must_use]
+    pub fn of(values: &[(f64, u64)]) -> Option<Self> {
+        let n: u64 = values.iter().map(|(_, count)| count).sum();
+        let from_s = values.iter().map(|(value, _)| *value).min_by(f64::total_cmp)?;
+        let until_s = values.iter().map(|(value, _)| *value).max_by(f64::total_cmp)?;
+        let bins = ((n as f64).sqrt().ceil() as usize).clamp(1, Self::MAX_BINS);
+        let bin_s = (until_s - from_s) / bins as f64;
+        if !(bin_s > 0.0 && bin_s.is_finite()) {
+            return Some(Self { from_s, bin_s: 0.0, counts: vec![n] });
+        }
+        let mut counts = vec![0; bins];
+        for (value, count) in values {
+            let bin = ((value - from_s) / bin_s) as usize;
+            counts[bin.min(bins - 1)] += count;
+        }
+        Some(Self { from_s, bin_s, counts })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_value_on_a_bound_is_at_or_below_it_and_the_sign_is_dropped() {
+        let mut histogram = LogHistogram::default();
+        [1e-3, -1e-3, 1.1e-3, 99.0, 0.0].into_iter().for_each(|value| histogram.add(value));
+        let at = |bound: f64| histogram.cumulative().find(|(le, _)| *le == bound).unwrap().1;
+        assert_eq!((at(1e-6), at(1e-3), at(2e-3), at(10.0), at(f64::INFINITY)), (1, 3, 4, 4, 5));
+        assert_eq!(histogram.count(), 5);
+        assert!((histogram.sum() - 99.0031).abs() < 1e-9);
+    }
+
+    #[test]
+    fn equal_values_share_one_bin() {
+        let histogram = DisplayHistogram::of(&[(0.5, 3), (0.5, 4)]).unwrap();
+        assert_eq!((histogram.bin_s, histogram.counts), (0.0, vec![7]));
+        assert_eq!(DisplayHistogram::of(&[]), None);
+    }
+
+    proptest! {
+        #[test]
+        fn every_value_is_in_exactly_one_bin(values in prop::collection::vec((-1e9..1e9_f64, 1..9_u64), 1..200)) {
+            let histogram = DisplayHistogram::of(&values).unwrap();
+            let n: u64 = values.iter().map(|(_, count)| count).sum();
+            prop_assert_eq!(histogram.counts.iter().sum::<u64>(), n);
+            prop_assert!(histogram.counts.len() <= DisplayHistogram::MAX_BINS);
+        }
+    }
+}

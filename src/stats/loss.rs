@@ -1,0 +1,136 @@
+//! Loss by cause: how polls ended, counted.
+
+use serde::ser::SerializeMap;
+use serde::{Serialize, Serializer};
+
+use crate::sample::Outcome;
+
+/// How many polls ended in each way. Serialises as an object of the outcomes that occurred.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Outcomes {
+    /// In the order of [`Outcome::LABELS`].
+    counts: [u32; Outcome::LABELS.len()],
+}
+
+impl Outcomes {
+    /// Counts the end of a poll.
+    pub fn record(&mut self, outcome: &Outcome) {
+        self.record_index(index_of(outcome));
+    }
+
+    /// Counts every poll of `other`.
+    pub fn merge(&mut self, other: &Self) {
+        for (mine, theirs) in self.counts.iter_mut().zip(other.counts) {
+            *mine = mine.saturating_add(theirs);
+        }
+    }
+
+    /// All polls.
+    #[must_use]
+    pub fn polls(&self) -> u64 {
+        self.counts.iter().map(|&count| u64::from(count)).sum()
+    }
+
+    /// Polls that brought a sample.
+    #[must_use]
+    pub fn successes(&self) -> u64 {
+        u64::from(self.counts[SAMPLE])
+    }
+
+    /// The share of polls that brought a sample, 0 to 1; absent when nothing was polled.
+    #[must_use]
+    pub fn success_ratio(&self) -> Option<f64> {
+        let polls = self.polls();
+        (polls > 0).then(|| self.successes() as f64 / polls as f64)
+    }
+
+    /// The share of polls that brought no sample, whatever the cause, 0 to 1; absent when nothing was polled.
+    #[must_use]
+    pub fn loss_ratio(&self) -> Option<f64> {
+        let polls = self.polls();
+        (polls > 0).then(|| (polls - self.successes()) as f64 / polls as f64)
+    }
+
+    /// The outcomes that occurred, by [`Outcome::label`], in the order of display.
+    pub fn by_label(&self) -> impl Iterator<Item = (&'static str, u32)> {
+        Outcome::LABELS.into_iter().zip(self.counts).filter(|(_, count)| *count > 0)
+    }
+
+    /// Counts a poll by its position in [`Outcome::LABELS`].
+    pub(super) fn record_index(&mut self, index: u8) {
+        if let Some(count) = self.counts.get_mut(usize::from(index)) {
+            *count = count.saturating_add(1);
+        }
+    }
+}
+
+impl Serialize for Outcomes {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        for (label, count) in self.by_label() {
+            map.serialize_entry(label, &count)?;
+        }
+        map.end()
+    }
+}
+
+const SAMPLE: usize = 0;
+
+/// The position of an outcome in [`Outcome::LABELS`].
+pub(super) fn index_of(outcome: &Outcome) -> u8 {
+    match outcome {
+        Outcome::Sample => SAMPLE as u8,
+        Outcome::Timeout => 1,
+        Outcome::Refused => 2,
+        Outcome::Kiss(_) => 3,
+        Outcome::Rejected(_) => 4,
+        Outcome::Unsynchronised => 5,
+        Outcome::Dns(_) => 6,
+        Outcome::Fault(_) => 7,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ntp::{Check, KissCode};
+
+    fn one_of_each() -> [Outcome; 8] {
+        [
+            Outcome::Sample,
+            Outcome::Timeout,
+            Outcome::Refused,
+            Outcome::Kiss(KissCode::RATE),
+            Outcome::Rejected(Check::Origin),
+            Outcome::Unsynchronised,
+            Outcome::Dns("no such name".into()),
+            Outcome::Fault("no socket".into()),
+        ]
+    }
+
+    #[test]
+    fn every_outcome_is_counted_under_its_own_label() {
+        for outcome in one_of_each() {
+            assert_eq!(Outcome::LABELS[usize::from(index_of(&outcome))], outcome.label());
+        }
+    }
+
+    #[test]
+    fn loss_is_what_brought_no_sample_and_its_causes_add_up() {
+        let mut outcomes = Outcomes::default();
+        assert_eq!((outcomes.loss_ratio(), outcomes.success_ratio()), (None, None));
+        one_of_each().iter().for_each(|outcome| outcomes.record(outcome));
+        assert_eq!(outcomes.loss_ratio(), Some(0.875));
+        assert_eq!(outcomes.success_ratio(), Some(0.125));
+        assert_eq!(outcomes.by_label().map(|(_, count)| count).sum::<u32>(), 8);
+    }
+
+    #[test]
+    fn json_names_only_the_outcomes_that_occurred() {
+        let mut outcomes = Outcomes::default();
+        outcomes.record(&Outcome::Sample);
+        outcomes.record(&Outcome::Sample);
+        outcomes.record(&Outcome::Timeout);
+        assert_eq!(serde_json::to_string(&outcomes).unwrap(), r#"{"sample":2,"timeout":1}"#);
+    }
+}

@@ -1,0 +1,159 @@
+//! The score of the NTP Pool, as its monitor computes it (ntppool/monitor, commit c06769b6, 2026-04-28).
+//!
+//! A figure of reachability and plausibility, not of accuracy: root distance plays no part. The pool hands out servers
+//! that score above 10; a perfect one converges to 20. Polls that failed on our side (names that do not resolve, own
+//! faults) leave the score alone, as the pool's monitor does not submit them.
+
+use serde::{Serialize, Serializer};
+
+use crate::ntp::KissCode;
+use crate::sample::{Outcome, Sample};
+
+/// The score of one server, from a start of 0. Serialises as a number.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct PoolScore(f64);
+
+/// What one poll does to a score.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Step {
+    step: f64,
+    /// The score is at most this afterwards.
+    cap: Option<f64>,
+}
+
+impl PoolScore {
+    /// The pool hands a server out above this.
+    pub const GOOD: f64 = 10.0;
+
+    /// The score now, about −100 to 20.
+    #[must_use]
+    pub fn value(self) -> f64 {
+        self.0
+    }
+
+    /// Takes the result of a poll into account.
+    pub fn record(&mut self, sample: &Sample) {
+        if let Some(step) = step_of(sample) {
+            self.apply(step);
+        }
+    }
+
+    fn apply(&mut self, Step { step, cap }: Step) {
+        let score = self.0 * 0.95 + step;
+        self.0 = cap.map_or(score, |cap| score.min(cap));
+    }
+}
+
+impl Serialize for PoolScore {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_f64(self.0)
+    }
+}
+
+fn step_of(sample: &Sample) -> Option<Step> {
+    let plain = |step| Some(Step { step, cap: None });
+    match &sample.outcome {
+        Outcome::Sample => {
+            let stratum = sample.reply.map_or(0, |reply| reply.stratum);
+            sample.offset_s().map_or(plain(-4.0), |offset_s| Some(step_of_offset(offset_s, stratum)))
+        }
+        Outcome::Timeout => plain(-5.0),
+        Outcome::Kiss(code) if code.is_denial() => Some(Step { step: -10.0, cap: Some(-50.0) }),
+        Outcome::Kiss(code) if *code == KissCode::RATE => plain(-3.5),
+        Outcome::Kiss(_) => Some(Step { step: -2.0, cap: Some(5.0) }),
+        Outcome::Unsynchronised if sample.reply.is_some_and(|reply| reply.stratum == 0) => {
+            Some(Step { step: -2.0, cap: Some(5.0) })
+        }
+        Outcome::Unsynchronised | Outcome::Refused | Outcome::Rejected(_) => plain(-4.0),
+        Outcome::Dns(_) | Outcome::Fault(_) => None,
+    }
+}
+
+fn step_of_offset(offset_s: f64, stratum: u8) -> Step {
+    let magnitude = offset_s.abs();
+    if magnitude > 3.0 {
+        return Step { step: -4.0, cap: Some(-20.0) };
+    }
+    let step = match magnitude {
+        _ if stratum >= 8 => -4.0,
+        m if m > 0.75 => -2.0,
+        m if m > 0.1 => -2.308 * m + 0.731,
+        m if m > 0.025 => (-6.667 * m + 1.167).min(1.0),
+        _ => 1.0,
+    };
+    Step { step, cap: None }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The table of the monitor's own unit test, which allows 0.01.
+    #[test]
+    fn steps_are_those_that_the_pool_publishes() {
+        let published = [
+            (0.0, 1.0),
+            (10.0, 1.0),
+            (25.0, 1.0),
+            (26.0, 0.993),
+            (50.0, 0.833),
+            (100.0, 0.5),
+            (200.0, 0.270),
+            (400.0, -0.192),
+            (600.0, -0.654),
+            (749.0, -0.998),
+            (750.0, -1.0),
+            (1000.0, -2.0),
+        ];
+        for (offset_ms, expected) in published {
+            let step = step_of_offset(offset_ms / 1e3, 2).step;
+            assert!((step - expected).abs() <= 0.01, "{offset_ms} ms: {step}");
+            assert_eq!(step, step_of_offset(-offset_ms / 1e3, 2).step);
+        }
+    }
+
+    /// The edges of the monitor's formula, evaluated from its source.
+    #[test]
+    fn steps_change_just_above_each_limit() {
+        let cases = [
+            (0.0250001, 1, 1.0, None),
+            (0.026, 1, 0.993658, None),
+            (0.1, 1, 0.5003, None),
+            (0.1000001, 1, 0.500199769, None),
+            (0.75, 1, -1.0, None),
+            (0.7500001, 1, -2.0, None),
+            (3.0, 1, -2.0, None),
+            (3.0000001, 1, -4.0, Some(-20.0)),
+            (0.001, 7, 1.0, None),
+            (0.001, 8, -4.0, None),
+            (5.0, 8, -4.0, Some(-20.0)),
+        ];
+        for (offset_s, stratum, step, cap) in cases {
+            let got = step_of_offset(offset_s, stratum);
+            assert!((got.step - step).abs() < 1e-6 && got.cap == cap, "{offset_s} s: {got:?}");
+        }
+    }
+
+    /// Sequences computed with the monitor's update rule.
+    #[test]
+    fn scores_follow_the_published_sequences() {
+        let good = Step { step: 1.0, cap: None };
+        let timeout = Step { step: -5.0, cap: None };
+        let after = |start: f64, first: Step, then: Step, times: usize| {
+            let mut score = PoolScore(start);
+            score.apply(first);
+            (0..times).for_each(|_| score.apply(then));
+            score.value()
+        };
+        let sequences = [
+            (after(0.0, good, good, 59), 19.078_604_02),
+            (after(20.0, timeout, good, 20), 17.849_084_466),
+            (after(20.0, timeout, timeout, 9), -28.151_567_291),
+            (after(20.0, Step { step: -10.0, cap: Some(-50.0) }, good, 5), -34.164_665_625),
+            (after(20.0, Step { step: -4.0, cap: Some(-20.0) }, good, 5), -10.951_237_5),
+        ];
+        for (got, expected) in sequences {
+            assert!((got - expected).abs() < 1e-6, "{got} is not {expected}");
+        }
+    }
+}

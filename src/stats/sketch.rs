@@ -1,0 +1,392 @@
+//! A mergeable quantile sketch for signed values: the DDSketch of Masson, Rim and Lee (VLDB 2019), kept sparse.
+//!
+//! Sign and magnitude are bucketed apart, with one bucket for zero in between. The estimate of a value is within
+//! [`RELATIVE_ACCURACY`] of it, between [`SMALLEST`] and [`LARGEST`]; nothing is ever collapsed, so merging any
+//! number of sketches in any order gives the sketch of all their values. A bucket takes 8 bytes and only the
+//! buckets in use exist: a quiet server's hour takes some hundred bytes where a dense store (sketches-ddsketch)
+//! starts at a kilobyte a sign. At most [`Sketch::MAX_BUCKETS`] buckets exist, which bounds a sketch to 34 kB
+//! whatever it is fed.
+
+use std::sync::LazyLock;
+
+use thiserror::Error;
+
+/// How far an estimate may be from the value it stands for, relative to that value: 1 %.
+pub const RELATIVE_ACCURACY: f64 = 0.01;
+
+/// Magnitudes up to this (1 ns) count as zero.
+pub const SMALLEST: f64 = 1e-9;
+
+/// Magnitudes above this (the 136 years of an NTP era, in seconds) count as this.
+pub const LARGEST: f64 = 4_294_967_296.0;
+
+/// The first octet of [`Sketch::to_bytes`]. Changes with the layout, the accuracy or the range.
+const VERSION: u8 = 1;
+
+/// The width of a bucket on the logarithmic axis: ln γ with γ = (1 + α) / (1 − α).
+static LN_GAMMA: LazyLock<f64> = LazyLock::new(|| ((1.0 + RELATIVE_ACCURACY) / (1.0 - RELATIVE_ACCURACY)).ln());
+
+/// The bucket of [`LARGEST`]. `quantile` and the tests hold it against the formula.
+const LAST_INDEX: i16 = 2146;
+
+/// Why bytes are not a sketch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum SketchError {
+    /// The first octet is not a version this program knows.
+    #[error("sketch version {0} is not known to this program")]
+    Version(u8),
+    /// The bytes end within a number, or there are none.
+    #[error("the sketch is cut short")]
+    Truncated,
+    /// A bucket is out of range, out of order or empty, or the counts overflow.
+    #[error("the sketch is damaged: a bucket is out of range, out of order or empty")]
+    Bucket,
+    /// Bytes follow the last bucket.
+    #[error("the sketch is followed by bytes that do not belong to it")]
+    Trailing,
+}
+
+/// Index and count. The index carries the sign of its values and rises with them; 0 is zero.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Bucket {
+    index: i16,
+    count: u32,
+}
+
+/// The distribution of a set of signed values, within [`RELATIVE_ACCURACY`].
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Sketch {
+    /// Sorted by index, each index at most once, no count zero.
+    buckets: Vec<Bucket>,
+    count: u64,
+}
+
+impl Sketch {
+    /// The most buckets that can exist: both signs and zero.
+    pub const MAX_BUCKETS: usize = 2 * LAST_INDEX as usize + 1;
+
+    /// A sketch of nothing.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Counts one value. NaN and the infinities are refused: they have no place among quantiles.
+    ///
+    /// Returns whether the value was counted. Costs a binary search, and a move of at most
+    /// [`Sketch::MAX_BUCKETS`] buckets for a value whose bucket is new.
+    pub fn add(&mut self, value: f64) -> bool {
+        if !value.is_finite() {
+            return false;
+        }
+        self.add_bucket(Bucket { index: index_of(value), count: 1 });
+        true
+    }
+
+    /// Adds every value of `other`, as if each had been added here.
+    pub fn merge(&mut self, other: &Self) {
+        if self.buckets.is_empty() {
+            self.clone_from(other);
+            return;
+        }
+        let mine = std::mem::take(&mut self.buckets);
+        self.buckets = merge_sorted(&mine, &other.buckets);
+        self.count = self.count.saturating_add(other.count);
+    }
+
+    /// How many values were counted.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// The `q`-quantile by the rule of NumPy and Prometheus (type 7: rank `q·(n−1)`, linear between the two values
+    /// around it). `None` when nothing was counted or `q` is not within 0 to 1.
+    ///
+    /// The error is at most [`RELATIVE_ACCURACY`] of the larger magnitude of the two values around the rank, or
+    /// [`SMALLEST`].
+    #[must_use]
+    pub fn quantile(&self, q: f64) -> Option<f64> {
+        if self.count == 0 || !(0.0..=1.0).contains(&q) {
+            return None;
+        }
+        let rank = q * (self.count - 1) as f64;
+        let low = self.value_at(rank.floor() as u64);
+        let high = self.value_at(rank.ceil() as u64);
+        Some(low + (high - low) * rank.fract())
+    }
+
+    /// The memory behind this sketch in bytes, allocation included.
+    #[must_use]
+    pub fn memory_bytes(&self) -> usize {
+        size_of::<Self>() + self.buckets.capacity() * size_of::<Bucket>()
+    }
+
+    /// A compact form for storage: version, number of buckets, then the distance to the next index and the count of
+    /// each, all as LEB128. About three bytes a bucket.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(4 + 3 * self.buckets.len());
+        bytes.push(VERSION);
+        put_varint(&mut bytes, self.buckets.len() as u64);
+        let mut previous = -i64::from(LAST_INDEX) - 1;
+        for bucket in &self.buckets {
+            let index = i64::from(bucket.index);
+            put_varint(&mut bytes, (index - previous) as u64);
+            put_varint(&mut bytes, u64::from(bucket.count));
+            previous = index;
+        }
+        bytes
+    }
+
+    /// The inverse of [`Sketch::to_bytes`], for any bytes at all.
+    ///
+    /// # Errors
+    /// Says what is wrong when the bytes are not exactly one sketch of this version.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, SketchError> {
+        let (&version, mut rest) = bytes.split_first().ok_or(SketchError::Truncated)?;
+        if version != VERSION {
+            return Err(SketchError::Version(version));
+        }
+        let expected = take_varint(&mut rest)?;
+        let mut sketch = Self::new();
+        let mut previous = -i64::from(LAST_INDEX) - 1;
+        for _ in 0..expected {
+            let bucket = take_bucket(&mut rest, previous)?;
+            previous = i64::from(bucket.index);
+            sketch.count += u64::from(bucket.count);
+            sketch.buckets.push(bucket);
+        }
+        if rest.is_empty() { Ok(sketch) } else { Err(SketchError::Trailing) }
+    }
+
+    fn add_bucket(&mut self, new: Bucket) {
+        self.count = self.count.saturating_add(u64::from(new.count));
+        match self.buckets.binary_search_by_key(&new.index, |bucket| bucket.index) {
+            Ok(at) => self.buckets[at].count = self.buckets[at].count.saturating_add(new.count),
+            Err(at) => self.buckets.insert(at, new),
+        }
+    }
+
+    /// The estimate of the value that has `rank` values before it.
+    fn value_at(&self, rank: u64) -> f64 {
+        let mut before = 0;
+        for bucket in &self.buckets {
+            before += u64::from(bucket.count);
+            if before > rank {
+                return value_of(bucket.index);
+            }
+        }
+        self.buckets.last().map_or(0.0, |bucket| value_of(bucket.index))
+    }
+}
+
+impl Extend<f64> for Sketch {
+    fn extend<I: IntoIterator<Item = f64>>(&mut self, values: I) {
+        for value in values {
+            self.add(value);
+        }
+    }
+}
+
+/// Bucket `k` holds the magnitudes in (SMALLEST·γ^(k−1), SMALLEST·γ^k].
+fn index_of(value: f64) -> i16 {
+    let magnitude = value.abs().min(LARGEST);
+    if magnitude <= SMALLEST {
+        return 0;
+    }
+    let index = ((magnitude / SMALLEST).ln() / *LN_GAMMA).ceil().clamp(1.0, f64::from(LAST_INDEX)) as i16;
+    if value < 0.0 { -index } else { index }
+}
+
+/// The value that is within α of every value of the bucket: 2γ^k / (γ + 1), which is γ^k · (1 − α).
+fn value_of(index: i16) -> f64 {
+    if index == 0 {
+        return 0.0;
+    }
+    let upper_edge = SMALLEST * (f64::from(index.abs()) * *LN_GAMMA).exp();
+    (upper_edge * (1.0 - RELATIVE_ACCURACY)).copysign(f64::from(index))
+}
+
+fn merge_sorted(a: &[Bucket], b: &[Bucket]) -> Vec<Bucket> {
+    let mut merged = Vec::with_capacity(a.len().max(b.len()));
+    let (mut a, mut b) = (a.iter().copied().peekable(), b.iter().copied().peekable());
+    while let (Some(x), Some(y)) = (a.peek().copied(), b.peek().copied()) {
+        let mut next = if x.index <= y.index { x } else { y };
+        if x.index == y.index {
+            next.count = x.count.saturating_add(y.count);
+        }
+        a.next_if(|bucket| bucket.index == next.index);
+        b.next_if(|bucket| bucket.index == next.index);
+        merged.push(next);
+    }
+    merged.extend(a);
+    merged.extend(b);
+    merged
+}
+
+fn take_bucket(rest: &mut &[u8], previous: i64) -> Result<Bucket, SketchError> {
+    let distance = take_varint(rest)?;
+    let count = take_varint(rest)?;
+    let distance = i64::try_from(distance).ok().filter(|d| (1..=i64::from(u16::MAX)).contains(d));
+    let index = previous + distance.ok_or(SketchError::Bucket)?;
+    if index > i64::from(LAST_INDEX) || count == 0 {
+        return Err(SketchError::Bucket);
+    }
+    let count = u32::try_from(count).map_err(|_| SketchError::Bucket)?;
+    Ok(Bucket { index: index as i16, count })
+}
+
+fn put_varint(bytes: &mut Vec<u8>, mut value: u64) {
+    while value >= 0x80 {
+        bytes.push(value as u8 | 0x80);
+        value >>= 7;
+    }
+    bytes.push(value as u8);
+}
+
+fn take_varint(rest: &mut &[u8]) -> Result<u64, SketchError> {
+    let mut value = 0;
+    for shift in (0..63).step_by(7) {
+        let (&byte, tail) = rest.split_first().ok_or(SketchError::Truncated)?;
+        *rest = tail;
+        value |= u64::from(byte & 0x7f) << shift;
+        if byte & 0x80 == 0 {
+            return Ok(value);
+        }
+    }
+    Err(SketchError::Bucket)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Type 7 over sorted values, as NumPy computes it, and the error that the sketch promises around it.
+    fn exact(sorted: &[f64], q: f64) -> (f64, f64) {
+        let rank = q * (sorted.len() - 1) as f64;
+        let (low, high) = (sorted[rank.floor() as usize], sorted[rank.ceil() as usize]);
+        let promised = RELATIVE_ACCURACY * low.abs().max(high.abs()) * (1.0 + 1e-9) + SMALLEST;
+        (low + (high - low) * rank.fract(), promised)
+    }
+
+    fn assert_close(sketch: &Sketch, values: &mut [f64]) {
+        values.sort_by(f64::total_cmp);
+        for q in [0.0, 0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99, 0.999, 1.0] {
+            let (expected, promised) = exact(values, q);
+            let got = sketch.quantile(q).unwrap();
+            assert!((got - expected).abs() <= promised, "q {q}: {got} is not within {promised} of {expected}");
+        }
+    }
+
+    /// From a tenth of the smallest magnitude to the largest, both signs, and zero.
+    fn magnitudes() -> impl Strategy<Value = f64> {
+        prop_oneof![
+            8 => (-10.0..9.6_f64, any::<bool>()).prop_map(|(e, negative)| {
+                let magnitude = 10_f64.powf(e);
+                if negative { -magnitude } else { magnitude }
+            }),
+            1 => Just(0.0),
+        ]
+    }
+
+    #[test]
+    fn the_last_bucket_holds_the_largest_magnitude_and_is_needed() {
+        assert_eq!(((LARGEST / SMALLEST).ln() / *LN_GAMMA).ceil(), f64::from(LAST_INDEX));
+        assert_eq!(index_of(f64::MAX), LAST_INDEX);
+        assert_eq!(index_of(f64::MIN), -LAST_INDEX);
+    }
+
+    #[test]
+    fn nothing_counted_has_no_quantile_and_a_quantile_beyond_one_does_not_exist() {
+        let mut sketch = Sketch::new();
+        assert_eq!(sketch.quantile(0.5), None);
+        assert!(sketch.add(1.0));
+        assert_eq!(sketch.quantile(1.01), None);
+        assert_eq!(sketch.quantile(f64::NAN), None);
+    }
+
+    #[test]
+    fn what_is_not_finite_is_refused() {
+        let mut sketch = Sketch::new();
+        assert!(![f64::NAN, f64::INFINITY, f64::NEG_INFINITY].into_iter().any(|value| sketch.add(value)));
+        assert_eq!(sketch.count(), 0);
+    }
+
+    #[test]
+    fn values_below_a_nanosecond_are_zero_and_lie_between_the_signs() {
+        let mut sketch = Sketch::new();
+        sketch.extend([-1.0, 1e-10, -1e-10, 0.0, 1.0]);
+        assert_eq!(sketch.quantile(0.5), Some(0.0));
+        assert!(sketch.quantile(0.0).unwrap() < -0.99);
+        assert!(sketch.quantile(1.0).unwrap() > 0.99);
+    }
+
+    #[test]
+    fn bytes_of_another_version_and_cut_or_extended_bytes_are_refused_by_name() {
+        let mut sketch = Sketch::new();
+        sketch.extend([0.5, -0.25, 0.0]);
+        let bytes = sketch.to_bytes();
+        assert_eq!(Sketch::from_bytes(&[]), Err(SketchError::Truncated));
+        assert_eq!(Sketch::from_bytes(&bytes[..bytes.len() - 1]), Err(SketchError::Truncated));
+        assert_eq!(Sketch::from_bytes(&[bytes.as_slice(), &[0]].concat()), Err(SketchError::Trailing));
+        assert_eq!(Sketch::from_bytes(&[9]), Err(SketchError::Version(9)));
+        assert_eq!(Sketch::from_bytes(&[VERSION, 1, 0, 1]), Err(SketchError::Bucket));
+        assert_eq!(Sketch::from_bytes(&[VERSION, 1, 1, 0]), Err(SketchError::Bucket));
+    }
+
+    proptest! {
+        #[test]
+        fn quantiles_are_within_the_stated_error(mut values in prop::collection::vec(magnitudes(), 1..400)) {
+            let mut sketch = Sketch::new();
+            sketch.extend(values.iter().copied());
+            assert_close(&sketch, &mut values);
+        }
+
+        #[test]
+        fn quantiles_rise_with_q(values in prop::collection::vec(magnitudes(), 1..200)) {
+            let mut sketch = Sketch::new();
+            sketch.extend(values);
+            let quantiles: Vec<_> = (0..=100).map(|p| sketch.quantile(f64::from(p) / 100.0).unwrap()).collect();
+            prop_assert!(quantiles.is_sorted());
+        }
+
+        #[test]
+        fn merging_equals_adding_everything_to_one(
+            parts in prop::collection::vec(prop::collection::vec(magnitudes(), 0..60), 1..6),
+        ) {
+            let (mut whole, mut merged) = (Sketch::new(), Sketch::new());
+            for part in parts {
+                let mut sketch = Sketch::new();
+                sketch.extend(part.iter().copied());
+                merged.merge(&sketch);
+                whole.extend(part);
+            }
+            prop_assert_eq!(merged, whole);
+        }
+
+        #[test]
+        fn a_sketch_survives_its_bytes_and_stays_within_its_bound(
+            values in prop::collection::vec(any::<f64>(), 0..500),
+        ) {
+            let mut sketch = Sketch::new();
+            sketch.extend(values);
+            prop_assert!(sketch.buckets.len() <= Sketch::MAX_BUCKETS);
+            prop_assert_eq!(Sketch::from_bytes(&sketch.to_bytes()), Ok(sketch));
+        }
+
+        #[test]
+        fn any_bytes_are_read_or_refused_without_a_panic(
+            mut bytes in prop::collection::vec(any::<u8>(), 0..200), versioned in any::<bool>(),
+        ) {
+            if versioned && !bytes.is_empty() {
+                bytes[0] = VERSION;
+            }
+            if let Ok(sketch) = Sketch::from_bytes(&bytes) {
+                prop_assert_eq!(sketch.quantile(0.5).is_some(), sketch.count() > 0);
+            }
+        }
+    }
+}

@@ -1,0 +1,50 @@
+//! Samples for the unit tests of this room.
+
+use crate::clock::Stamp;
+use crate::ntp::{Leap, RefId};
+use crate::sample::{Measure, Outcome, Reply, Sample, ServerIdent, Timestamping};
+
+/// Both clocks at `at_s`; the wall clock a billion seconds further.
+pub fn stamp(at_s: f64) -> Stamp {
+    let mono_ns = (at_s * 1e9).round() as i64;
+    Stamp { wall_ns: mono_ns + 1_000_000_000_000_000_000, mono_ns, raw_ns: 0 }
+}
+
+/// A stratum 2 sample taken by the kernel.
+pub fn sample(at_s: f64, offset_s: f64, delay_s: f64) -> Sample {
+    let reply = Reply {
+        stratum: 2,
+        leap: Leap::None,
+        refid: RefId(*b"GPS\0"),
+        precision_log2: -23,
+        root_delay_s: 0.0,
+        root_dispersion_s: 0.0,
+    };
+    Sample {
+        outcome: Outcome::Sample,
+        reply: Some(reply),
+        measure: Some(Measure { offset_s, delay_s, root_distance_s: delay_s / 2.0 }),
+        timestamping: Some(Timestamping::Kernel),
+        lost: 0,
+        ..lost(at_s)
+    }
+}
+
+/// A poll that timed out.
+pub fn lost(at_s: f64) -> Sample {
+    Sample {
+        at: stamp(at_s),
+        server: ServerIdent::named("test"),
+        address: None,
+        outcome: Outcome::Timeout,
+        reply: None,
+        measure: None,
+        poll_s: 64.0,
+        timestamping: None,
+        sent: 1,
+        lost: 1,
+        evidence: None,
+        rejected: Vec::new(),
+        rejected_count: 0,
+    }
+}

@@ -1,0 +1,179 @@
+//! A sample as a row of the `sample` table, and back. What a CSV file says of a poll can be told from its row.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use rusqlite::types::Type;
+use rusqlite::{Connection, Row, params};
+
+use crate::clock::Stamp;
+use crate::ntp::{CheckRow, Leap, RefId};
+use crate::sample::{Measure, Outcome, Reply, Sample, ServerIdent, Timestamping};
+
+/// The columns that [`decode`] reads, in its order; to be selected from `sample`.
+pub(super) const COLUMNS: &str = "sample.wall_ns, mono_ns, raw_ns, outcome, reason, timestamping, poll_s, sent, lost, \
+     offset_s, delay_s, root_distance_s, stratum, leap, refid, precision_log2, root_delay_s, root_dispersion_s, \
+     checks_made, checks_failed";
+
+const INSERT: &str = "INSERT INTO sample (series_id, wall_ns, mono_ns, raw_ns, outcome, reason, timestamping, poll_s, \
+     sent, lost, offset_s, delay_s, root_distance_s, stratum, leap, refid, precision_log2, root_delay_s, \
+     root_dispersion_s, checks_made, checks_failed) \
+     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21) \
+     ON CONFLICT (series_id, wall_ns) DO NOTHING";
+
+/// A sample as the store gives it back.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StoredSample {
+    /// The sample. Its identity has no tags (they are the configuration's) and its packet evidence is not here (that
+    /// of refused replies is kept apart).
+    pub sample: Sample,
+    /// The tests made on the reply that was used, or on the last one refused.
+    pub checks: Option<CheckRow>,
+}
+
+/// The code of an outcome: its place in [`Outcome::LABELS`], to which labels are only ever appended.
+pub(super) fn outcome_index(outcome: &Outcome) -> usize {
+    match outcome {
+        Outcome::Sample => 0,
+        Outcome::Timeout => 1,
+        Outcome::Refused => 2,
+        Outcome::Kiss(_) => 3,
+        Outcome::Rejected(_) => 4,
+        Outcome::Unsynchronised => 5,
+        Outcome::Dns(_) => 6,
+        Outcome::Fault(_) => 7,
+    }
+}
+
+/// The code of a way of timestamping.
+pub(super) fn way_code(way: Timestamping) -> i64 {
+    match way {
+        Timestamping::Kernel => 0,
+        Timestamping::KernelRx => 1,
+        Timestamping::Userland => 2,
+    }
+}
+
+/// The inverse of [`way_code`].
+pub(super) fn way_of(code: i64) -> Option<Timestamping> {
+    Timestamping::ALL.into_iter().find(|way| way_code(*way) == code)
+}
+
+/// Inserts `sample`; returns whether it was new. The same sample twice is one row.
+pub(super) fn insert(conn: &Connection, series_id: i64, sample: &Sample) -> rusqlite::Result<bool> {
+    let reason = sample.outcome.reason();
+    let reply = sample.reply.as_ref();
+    let checks = sample.evidence.as_ref().map(|evidence| evidence.checks.to_bits());
+    let changed = conn.prepare_cached(INSERT)?.execute(params![
+        series_id,
+        sample.at.wall_ns,
+        sample.at.mono_ns,
+        sample.at.raw_ns,
+        outcome_index(&sample.outcome) as i64,
+        (!reason.is_empty()).then_some(reason),
+        sample.timestamping.map(way_code),
+        // SQLite makes NULL of NaN, and a row that is refused would be offered again for ever.
+        if sample.poll_s.is_finite() { sample.poll_s } else { 0.0 },
+        sample.sent,
+        sample.lost,
+        sample.measure.map(|m| m.offset_s),
+        sample.measure.map(|m| m.delay_s),
+        sample.measure.map(|m| m.root_distance_s),
+        reply.map(|r| r.stratum),
+        reply.map(|r| r.leap.bits()),
+        reply.map(|r| u32::from_be_bytes(r.refid.0)),
+        reply.map(|r| r.precision_log2),
+        reply.map(|r| r.root_delay_s),
+        reply.map(|r| r.root_dispersion_s),
+        checks.map(|(made, _)| made),
+        checks.map(|(_, failed)| failed),
+    ])?;
+    Ok(changed > 0)
+}
+
+/// Reads a row of [`COLUMNS`] of the series of `server` at `address`.
+pub(super) fn decode(
+    row: &Row<'_>,
+    server: &Arc<ServerIdent>,
+    address: Option<SocketAddr>,
+) -> rusqlite::Result<StoredSample> {
+    let checks = match (row.get::<_, Option<u32>>(18)?, row.get::<_, Option<u32>>(19)?) {
+        (Some(made), Some(failed)) => Some(CheckRow::from_bits(made, failed)),
+        _ => None,
+    };
+    let sample = Sample {
+        at: Stamp { wall_ns: row.get(0)?, mono_ns: row.get(1)?, raw_ns: row.get(2)? },
+        server: Arc::clone(server),
+        address,
+        outcome: decode_outcome(row)?,
+        reply: decode_reply(row)?,
+        measure: decode_measure(row)?,
+        poll_s: row.get(6)?,
+        timestamping: row.get::<_, Option<i64>>(5)?.and_then(way_of),
+        sent: row.get(7)?,
+        lost: row.get(8)?,
+        evidence: None,
+    };
+    Ok(StoredSample { sample, checks })
+}
+
+fn decode_outcome(row: &Row<'_>) -> rusqlite::Result<Outcome> {
+    let code: usize = row.get::<_, u8>(3)?.into();
+    let reason = row.get_ref(4)?.as_str_or_null()?.unwrap_or_default();
+    let label = Outcome::LABELS.get(code).copied().unwrap_or_default();
+    Outcome::parse(label, reason).ok_or_else(|| {
+        let why = format!("outcome {code} with the reason {reason:?} is unknown");
+        rusqlite::Error::FromSqlConversionFailure(3, Type::Integer, why.into())
+    })
+}
+
+fn decode_measure(row: &Row<'_>) -> rusqlite::Result<Option<Measure>> {
+    let parts = (row.get(9)?, row.get(10)?, row.get(11)?);
+    Ok(match parts {
+        (Some(offset_s), Some(delay_s), Some(root_distance_s)) => Some(Measure { offset_s, delay_s, root_distance_s }),
+        _ => None,
+    })
+}
+
+fn decode_reply(row: &Row<'_>) -> rusqlite::Result<Option<Reply>> {
+    let Some(stratum) = row.get(12)? else { return Ok(None) };
+    Ok(Some(Reply {
+        stratum,
+        leap: Leap::from_bits(row.get(13)?),
+        refid: RefId(row.get::<_, u32>(14)?.to_be_bytes()),
+        precision_log2: row.get(15)?,
+        root_delay_s: row.get::<_, Option<f64>>(16)?.unwrap_or(f64::NAN),
+        root_dispersion_s: row.get::<_, Option<f64>>(17)?.unwrap_or(f64::NAN),
+    }))
+}
+
+/// The text under which an address is stored; empty when there is none.
+pub(super) fn address_text(address: Option<SocketAddr>) -> String {
+    address.map(|address| address.to_string()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ntp::{Check, KissCode};
+
+    #[test]
+    fn the_codes_on_disk_never_move() {
+        let outcomes = [
+            Outcome::Sample,
+            Outcome::Timeout,
+            Outcome::Refused,
+            Outcome::Kiss(KissCode::RATE),
+            Outcome::Rejected(Check::Origin),
+            Outcome::Unsynchronised,
+            Outcome::Dns("".into()),
+            Outcome::Fault("".into()),
+        ];
+        for (code, outcome) in outcomes.iter().enumerate() {
+            assert_eq!(outcome_index(outcome), code);
+            assert_eq!(Outcome::LABELS[code], outcome.label());
+        }
+        assert_eq!(Timestamping::ALL.map(way_code), [0, 1, 2]);
+        assert!(Timestamping::ALL.into_iter().all(|way| way_of(way_code(way)) == Some(way)));
+    }
+}

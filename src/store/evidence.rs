@@ -1,0 +1,61 @@
+//! Refused replies as packets: the last few of each series.
+
+use rusqlite::{Connection, Row, params};
+
+use crate::clock::Stamp;
+use crate::ntp::{CheckRow, NtpTimestamp};
+use crate::sample::Evidence;
+
+/// How many refused replies of a series are kept.
+pub const KEPT_PER_SERIES: usize = 16;
+
+/// Keeps a refused reply, and lets go of the oldest.
+pub(super) fn insert(conn: &Connection, series_id: i64, evidence: &Evidence) -> rusqlite::Result<()> {
+    let (made, failed) = evidence.checks.to_bits();
+    let datagram = evidence.datagram.get(..Evidence::MAX_BYTES).unwrap_or(&evidence.datagram);
+    conn.prepare_cached(
+        "INSERT INTO evidence (series_id, wall_ns, mono_ns, raw_ns, checks_made, checks_failed, t1, t2, t3, t4, \
+         datagram) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) ON CONFLICT DO NOTHING",
+    )?
+    .execute(params![
+        series_id,
+        evidence.at.wall_ns,
+        evidence.at.mono_ns,
+        evidence.at.raw_ns,
+        made,
+        failed,
+        evidence.t1.0.cast_signed(),
+        evidence.t2.0.cast_signed(),
+        evidence.t3.0.cast_signed(),
+        evidence.t4.0.cast_signed(),
+        datagram,
+    ])?;
+    conn.prepare_cached(
+        "DELETE FROM evidence WHERE series_id = ?1 AND wall_ns <= \
+         (SELECT wall_ns FROM evidence WHERE series_id = ?1 ORDER BY wall_ns DESC LIMIT 1 OFFSET ?2)",
+    )?
+    .execute(params![series_id, KEPT_PER_SERIES as i64])?;
+    Ok(())
+}
+
+/// The kept replies of a series, oldest first.
+pub(super) fn of_series(conn: &Connection, series_id: i64) -> rusqlite::Result<Vec<Evidence>> {
+    let mut statement = conn.prepare_cached(
+        "SELECT wall_ns, mono_ns, raw_ns, checks_made, checks_failed, t1, t2, t3, t4, datagram FROM evidence \
+         WHERE series_id = ?1 ORDER BY wall_ns",
+    )?;
+    statement.query_map([series_id], decode)?.collect()
+}
+
+fn decode(row: &Row<'_>) -> rusqlite::Result<Evidence> {
+    let stamp = |column| row.get::<_, i64>(column).map(|ticks| NtpTimestamp(ticks.cast_unsigned()));
+    Ok(Evidence {
+        at: Stamp { wall_ns: row.get(0)?, mono_ns: row.get(1)?, raw_ns: row.get(2)? },
+        checks: CheckRow::from_bits(row.get(3)?, row.get(4)?),
+        t1: stamp(5)?,
+        t2: stamp(6)?,
+        t3: stamp(7)?,
+        t4: stamp(8)?,
+        datagram: row.get::<_, Vec<u8>>(9)?.into_boxed_slice(),
+    })
+}

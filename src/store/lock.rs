@@ -1,0 +1,77 @@
+//! One service per store. An advisory lock on a file beside it, not on the store itself: SQLite's own locks must stay
+//! free for readers in other processes, and closing a second descriptor of the store would drop them.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{Read, Seek, Write};
+use std::path::{Path, PathBuf};
+
+use super::StoreError;
+
+/// Held as long as this process may write the store; the kernel lets go of it however the process ends.
+#[derive(Debug)]
+pub(super) struct InstanceLock {
+    _file: File,
+}
+
+impl InstanceLock {
+    /// Takes the lock of the store at `store`, or says who has it.
+    pub(super) fn take(store: &Path) -> Result<Self, StoreError> {
+        let path = lock_path(store);
+        let io = |doing| {
+            let path = path.clone();
+            move |source| StoreError::Io { doing, path, source }
+        };
+        let mut file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(&path)
+            .map_err(io("open the lock file"))?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                return Err(StoreError::InUse { path: store.to_owned(), pid: holder(&mut file) });
+            }
+            Err(TryLockError::Error(source)) => return Err(io("lock")(source)),
+        }
+        name_holder(&mut file).map_err(io("write the lock file"))?;
+        Ok(Self { _file: file })
+    }
+}
+
+fn lock_path(store: &Path) -> PathBuf {
+    let mut name = store.as_os_str().to_owned();
+    name.push(".lock");
+    name.into()
+}
+
+fn name_holder(file: &mut File) -> std::io::Result<()> {
+    file.set_len(0)?;
+    file.rewind()?;
+    writeln!(file, "{}", std::process::id())
+}
+
+fn holder(file: &mut File) -> String {
+    let mut text = String::new();
+    match file.read_to_string(&mut text) {
+        Ok(_) if !text.trim().is_empty() => text.trim().to_owned(),
+        _ => "unknown".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_second_holder_is_refused_by_name_until_the_first_lets_go() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = dir.path().join("a.db");
+        let first = InstanceLock::take(&store).unwrap();
+        let refusal = InstanceLock::take(&store).unwrap_err().to_string();
+        assert!(refusal.contains(&format!("process {}", std::process::id())), "{refusal}");
+        drop(first);
+        InstanceLock::take(&store).unwrap();
+    }
+}

@@ -1,0 +1,153 @@
+//! The outbox on disk: lines for InfluxDB from the transaction of their samples until they are acknowledged.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::meta;
+use crate::sinks::influx::outbox::{OutboxGauge, OutboxRow};
+
+/// How many refused lines are kept for a person to look at.
+pub const QUARANTINE_LINES: i64 = 1000;
+/// Rows that one pass of the bounds drops at most, so that no pass takes long.
+const DROP_CHUNK: usize = 256;
+
+/// How full the outbox is, as of the last commit. The writer alone changes it, so it need not be counted again.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Totals(Arc<Mutex<OutboxGauge>>);
+
+impl Totals {
+    /// As of the last commit.
+    pub(super) fn get(&self) -> OutboxGauge {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// To be called once the transaction that changed the outbox is committed.
+    pub(super) fn set(&self, gauge: OutboxGauge) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = gauge;
+    }
+}
+
+/// Counts everything anew: when the store is opened.
+pub(super) fn count(conn: &Connection) -> rusqlite::Result<OutboxGauge> {
+    let dropped_lines = meta::number(conn, meta::DROPPED_LINES)?.unwrap_or(0).cast_unsigned();
+    let quarantined: i64 = conn.query_row("SELECT count(*) FROM outbox_quarantine", [], |row| row.get(0))?;
+    conn.query_row("SELECT count(*), total(lines), total(bytes), min(created_ns) FROM outbox", [], |row| {
+        Ok(OutboxGauge {
+            rows: row.get::<_, i64>(0)?.cast_unsigned(),
+            lines: row.get::<_, f64>(1)? as u64,
+            bytes: row.get::<_, f64>(2)? as u64,
+            oldest_ns: row.get(3)?,
+            dropped_lines,
+            quarantined_lines: quarantined.cast_unsigned(),
+        })
+    })
+}
+
+/// Appends lines; `gauge` follows.
+pub(super) fn push(
+    conn: &Connection,
+    gauge: &mut OutboxGauge,
+    now_ns: i64,
+    lines: u32,
+    body: &[u8],
+) -> rusqlite::Result<()> {
+    if lines == 0 {
+        return Ok(());
+    }
+    conn.prepare_cached("INSERT INTO outbox (created_ns, lines, bytes, body) VALUES (?1, ?2, ?3, ?4)")?
+        .execute(params![now_ns, lines, body.len() as i64, body])?;
+    gauge.rows += 1;
+    gauge.lines += u64::from(lines);
+    gauge.bytes += body.len() as u64;
+    gauge.oldest_ns.get_or_insert(now_ns);
+    Ok(())
+}
+
+/// Takes rows out; those that are gone already do not matter.
+pub(super) fn remove(conn: &Connection, gauge: &mut OutboxGauge, ids: &[i64]) -> rusqlite::Result<u64> {
+    let mut lines = 0;
+    let mut delete = conn.prepare_cached("DELETE FROM outbox WHERE id = ?1 RETURNING lines, bytes")?;
+    for id in ids {
+        let mut rows = delete.query([id])?;
+        while let Some(row) = rows.next()? {
+            let (row_lines, row_bytes) = (row.get::<_, u32>(0)?, row.get::<_, i64>(1)?);
+            lines += u64::from(row_lines);
+            gauge.rows -= 1;
+            gauge.bytes -= row_bytes.cast_unsigned();
+        }
+    }
+    gauge.lines -= lines;
+    gauge.oldest_ns = conn
+        .prepare_cached("SELECT created_ns FROM outbox ORDER BY id LIMIT 1")?
+        .query_row([], |row| row.get(0))
+        .optional()?;
+    Ok(lines)
+}
+
+/// Keeps a refused line apart.
+pub(super) fn quarantine(
+    conn: &Connection,
+    gauge: &mut OutboxGauge,
+    now_ns: i64,
+    line: &[u8],
+    reason: &str,
+) -> rusqlite::Result<()> {
+    conn.prepare_cached("INSERT INTO outbox_quarantine (created_ns, reason, line) VALUES (?1, ?2, ?3)")?
+        .execute(params![now_ns, reason, line])?;
+    let dropped = conn
+        .prepare_cached("DELETE FROM outbox_quarantine WHERE id <= (SELECT max(id) FROM outbox_quarantine) - ?1")?
+        .execute([QUARANTINE_LINES])?;
+    gauge.quarantined_lines = (gauge.quarantined_lines + 1).saturating_sub(dropped as u64);
+    Ok(())
+}
+
+/// Drops the oldest rows that were written before `before_ns`, or that are too much for `max_bytes`. Every line is
+/// counted, in the store and in `gauge`. Returns the lines dropped; a pass drops a bounded number.
+pub(super) fn enforce_bounds(
+    conn: &Connection,
+    gauge: &mut OutboxGauge,
+    before_ns: i64,
+    max_bytes: u64,
+) -> rusqlite::Result<u64> {
+    let too_old = gauge.oldest_ns.is_some_and(|oldest_ns| oldest_ns < before_ns);
+    if !too_old && gauge.bytes <= max_bytes {
+        return Ok(0);
+    }
+    let ids = surplus(conn, gauge.bytes, before_ns, max_bytes)?;
+    let lines = remove(conn, gauge, &ids)?;
+    meta::add(conn, meta::DROPPED_LINES, lines.cast_signed())?;
+    gauge.dropped_lines += lines;
+    Ok(lines)
+}
+
+fn surplus(conn: &Connection, mut bytes: u64, before_ns: i64, max_bytes: u64) -> rusqlite::Result<Vec<i64>> {
+    let mut oldest = conn.prepare_cached("SELECT id, created_ns, bytes FROM outbox ORDER BY id LIMIT ?1")?;
+    let mut rows = oldest.query([DROP_CHUNK as i64])?;
+    let mut ids = Vec::new();
+    while let Some(row) = rows.next()? {
+        if row.get::<_, i64>(1)? >= before_ns && bytes <= max_bytes {
+            break;
+        }
+        bytes = bytes.saturating_sub(row.get::<_, i64>(2)?.cast_unsigned());
+        ids.push(row.get(0)?);
+    }
+    Ok(ids)
+}
+
+/// The oldest rows, as many as fit both limits together, at least one when there is any.
+pub(super) fn oldest(conn: &Connection, max_lines: usize, max_bytes: usize) -> rusqlite::Result<Vec<OutboxRow>> {
+    let mut statement = conn.prepare_cached("SELECT id, created_ns, lines, body FROM outbox ORDER BY id")?;
+    let mut rows = statement.query([])?;
+    let (mut taken, mut lines, mut bytes) = (Vec::new(), 0, 0);
+    while let Some(row) = rows.next()? {
+        let row = OutboxRow { id: row.get(0)?, created_ns: row.get(1)?, lines: row.get(2)?, body: row.get(3)? };
+        lines += row.lines as usize;
+        bytes += row.body.len();
+        if !taken.is_empty() && (lines > max_lines || bytes > max_bytes) {
+            break;
+        }
+        taken.push(row);
+    }
+    Ok(taken)
+}

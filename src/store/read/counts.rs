@@ -1,0 +1,138 @@
+//! How polls ended over a window, for all series at once: what success rates are made of.
+//!
+//! The window is covered exactly: whole hours from hourly rollups, what is left at its edges from five-minute rollups,
+//! and what is left of that from raw samples.
+
+use std::collections::BTreeMap;
+
+use rusqlite::Connection;
+
+use super::{Reader, select_series};
+use crate::sample::SeriesKey;
+use crate::store::rollup::{Counts, Grain};
+use crate::store::{StoreError, rollup_table};
+
+/// How the polls of one series ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SeriesCounts {
+    /// Which series.
+    pub key: SeriesKey,
+    /// Its polls.
+    pub counts: Counts,
+}
+
+impl Reader {
+    /// How the polls within a span ended, for every series that has any, by server and address. Reaches back as far as
+    /// the retention of the resolutions involved does.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn counts(&self, from_ns: i64, to_ns: i64) -> Result<Vec<SeriesCounts>, StoreError> {
+        self.run("count outcomes", |conn| {
+            let mut by_id = BTreeMap::new();
+            for (source, from_ns, to_ns) in cover(from_ns, to_ns) {
+                add_counts(conn, source, from_ns, to_ns, &mut by_id)?;
+            }
+            let series = select_series(conn, "ORDER BY server, address", [])?;
+            let known = series.into_iter().filter_map(|one| Some((by_id.remove(&one.id)?, one.key)));
+            Ok(known.map(|(counts, key)| SeriesCounts { key, counts }).collect())
+        })
+    }
+}
+
+/// Where a part of a window is read from; `None` is the raw samples.
+type Source = Option<Grain>;
+
+/// Cuts a window into parts, each with its source, without gap or overlap.
+fn cover(from_ns: i64, to_ns: i64) -> Vec<(Source, i64, i64)> {
+    let up = |ns: i64, width_ns: i64| {
+        ns.div_euclid(width_ns) * width_ns + if ns.rem_euclid(width_ns) > 0 { width_ns } else { 0 }
+    };
+    let down = |ns: i64, width_ns: i64| ns.div_euclid(width_ns) * width_ns;
+    let mut parts = vec![(from_ns, to_ns, None)];
+    for grain in Grain::ALL {
+        let width_ns = grain.width_ns();
+        parts = parts
+            .into_iter()
+            .flat_map(|(from_ns, to_ns, source)| {
+                let (inner_from, inner_to) = (up(from_ns, width_ns), down(to_ns, width_ns));
+                if source != finer(grain) || inner_from >= inner_to {
+                    return vec![(from_ns, to_ns, source)];
+                }
+                vec![(from_ns, inner_from, source), (inner_from, inner_to, Some(grain)), (inner_to, to_ns, source)]
+            })
+            .collect();
+    }
+    parts.into_iter().filter(|(from, to, _)| from < to).map(|(from, to, source)| (source, from, to)).collect()
+}
+
+/// The source that a grain takes over from.
+fn finer(grain: Grain) -> Source {
+    match grain {
+        Grain::FiveMinutes => None,
+        Grain::Hour => Some(Grain::FiveMinutes),
+    }
+}
+
+fn add_counts(
+    conn: &Connection,
+    source: Source,
+    from_ns: i64,
+    to_ns: i64,
+    by_id: &mut BTreeMap<i64, Counts>,
+) -> rusqlite::Result<()> {
+    let sql = match source {
+        Some(grain) => rollup_sql(grain),
+        None => raw_sql(),
+    };
+    let unit_ns = if source.is_some() { 1_000_000_000 } else { 1 };
+    let mut statement = conn.prepare_cached(&sql)?;
+    let mut rows = statement.query([from_ns / unit_ns, to_ns / unit_ns])?;
+    while let Some(row) = rows.next()? {
+        by_id.entry(row.get(10)?).or_default().merge(&rollup_table::decode_counts(row)?);
+    }
+    Ok(())
+}
+
+fn rollup_sql(grain: Grain) -> String {
+    let table = grain.table();
+    // The cross join fixes the order: one short range of the key for each series.
+    format!(
+        "SELECT {}, series.id FROM series CROSS JOIN {table} ON series_id = series.id AND bucket_s >= ?1 \
+         AND bucket_s < ?2",
+        rollup_table::COUNTS
+    )
+}
+
+fn raw_sql() -> String {
+    let outcomes: Vec<_> = (0..8).map(|code| format!("outcome = {code}")).collect();
+    format!(
+        "SELECT {}, sent, lost, series.id FROM series CROSS JOIN sample ON series_id = series.id AND wall_ns >= ?1 \
+         AND wall_ns < ?2",
+        outcomes.join(", ")
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MINUTE: i64 = 60_000_000_000;
+
+    #[test]
+    fn a_window_is_covered_once_with_the_coarsest_rollup_that_fits() {
+        let parts = cover(52 * MINUTE, 187 * MINUTE);
+        assert_eq!(
+            parts,
+            [
+                (None, 52 * MINUTE, 55 * MINUTE),
+                (Some(Grain::FiveMinutes), 55 * MINUTE, 60 * MINUTE),
+                (Some(Grain::Hour), 60 * MINUTE, 180 * MINUTE),
+                (Some(Grain::FiveMinutes), 180 * MINUTE, 185 * MINUTE),
+                (None, 185 * MINUTE, 187 * MINUTE),
+            ]
+        );
+        assert_eq!(cover(MINUTE, 2 * MINUTE), [(None, MINUTE, 2 * MINUTE)]);
+        assert_eq!(cover(MINUTE, MINUTE), []);
+    }
+}

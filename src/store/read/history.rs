@@ -1,0 +1,198 @@
+//! A server's history at the resolution that fits: raw samples for a short span, rollups for a long one.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use rusqlite::{Connection, params};
+
+use super::samples::read_span;
+use super::{Reader, Series, find_series};
+use crate::sample::{SeriesKey, Timestamping};
+use crate::store::codec::StoredSample;
+use crate::store::rollup::{Grain, Rollup};
+use crate::store::{StoreError, rollup_table};
+
+/// A span of a server's history, by time, at the resolution that was chosen.
+#[derive(Debug, Clone, PartialEq)]
+pub enum History {
+    /// Every sample.
+    Raw(Vec<StoredSample>),
+    /// Sums over buckets.
+    Rollups {
+        /// The width of a bucket in seconds: a multiple of 300.
+        width_s: i64,
+        /// One for each bucket, series and way of timestamping that has polls.
+        rollups: Vec<(SeriesKey, Rollup)>,
+    },
+}
+
+/// A wish for a resolution.
+#[derive(Debug, Clone, Copy)]
+struct Wish {
+    from_ns: i64,
+    to_ns: i64,
+    step: Option<Duration>,
+    max_points: usize,
+}
+
+impl Reader {
+    /// The history of a server within a span. Raw samples are given when no `step` of five minutes or more is asked
+    /// for, they are at most `max_points`, and they reach back as far as the rollups do. Otherwise rollups are given,
+    /// their buckets as wide as `step`, and widened until about `max_points` span it.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn history(
+        &self,
+        server: &str,
+        address: Option<SocketAddr>,
+        from_ns: i64,
+        to_ns: i64,
+        step: Option<Duration>,
+        max_points: usize,
+    ) -> Result<History, StoreError> {
+        let wish = Wish { from_ns, to_ns, step, max_points: max_points.max(1) };
+        self.run("read the history", |conn| {
+            let series = find_series(conn, server, address)?;
+            if wants_raw(conn, &series, &wish)? {
+                let samples = read_span(conn, &series, from_ns, to_ns, usize::MAX)?;
+                return Ok(History::Raw(samples));
+            }
+            let (grain, width_s) = choose(&wish);
+            let rollups = widened(read_rollups(conn, &series, grain, from_ns, to_ns)?, width_s);
+            Ok(History::Rollups { width_s, rollups })
+        })
+    }
+
+    /// The rollups of a server whose buckets begin within a span, by time.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn rollups(
+        &self,
+        server: &str,
+        address: Option<SocketAddr>,
+        grain: Grain,
+        from_ns: i64,
+        to_ns: i64,
+    ) -> Result<Vec<(SeriesKey, Rollup)>, StoreError> {
+        self.run("read rollups", |conn| {
+            let series = find_series(conn, server, address)?;
+            Ok(widened(read_rollups(conn, &series, grain, from_ns, to_ns)?, grain.width_s()))
+        })
+    }
+}
+
+fn wants_raw(conn: &Connection, series: &[Series], wish: &Wish) -> rusqlite::Result<bool> {
+    if wish.step.is_some_and(|step| step >= Duration::from_secs(Grain::FiveMinutes.width_s().unsigned_abs())) {
+        return Ok(false);
+    }
+    let enough = i64::try_from(wish.max_points).unwrap_or(i64::MAX).saturating_add(1);
+    let mut found = 0;
+    for one in series {
+        if reaches_further_in_rollups(conn, one.id, wish)? {
+            return Ok(false);
+        }
+        found += conn
+            .prepare_cached(
+                "SELECT count(*) FROM (SELECT 1 FROM sample WHERE series_id = ?1 AND wall_ns >= ?2 AND wall_ns < ?3 \
+                 LIMIT ?4)",
+            )?
+            .query_row(params![one.id, wish.from_ns, wish.to_ns, enough], |row| row.get::<_, i64>(0))?;
+        if found >= enough {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// Whether retention has taken raw samples of the span whose rollups are still there.
+fn reaches_further_in_rollups(conn: &Connection, series_id: i64, wish: &Wish) -> rusqlite::Result<bool> {
+    let oldest_raw_ns: Option<i64> = conn
+        .prepare_cached("SELECT min(wall_ns) FROM sample WHERE series_id = ?1")?
+        .query_row([series_id], |row| row.get(0))?;
+    let raw_from_ns = oldest_raw_ns.unwrap_or(i64::MAX).min(wish.to_ns);
+    for grain in Grain::ALL {
+        // A bucket that holds the oldest raw sample proves nothing; one before it does.
+        let (from_s, to_s) = (grain.bucket_s(wish.from_ns), grain.bucket_s(raw_from_ns));
+        let sql = format!(
+            "SELECT EXISTS (SELECT 1 FROM {} WHERE series_id = ?1 AND bucket_s >= ?2 AND bucket_s < ?3)",
+            grain.table()
+        );
+        if conn.prepare_cached(&sql)?.query_row(params![series_id, from_s, to_s], |row| row.get(0))? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Which rollups to read, and how wide the buckets are to be.
+fn choose(wish: &Wish) -> (Grain, i64) {
+    let span_s = wish.to_ns.saturating_sub(wish.from_ns).max(0) / 1_000_000_000;
+    let least_s = span_s / i64::try_from(wish.max_points).unwrap_or(i64::MAX);
+    let step_s = wish.step.map_or(0, |step| i64::try_from(step.as_secs()).unwrap_or(i64::MAX));
+    let wanted_s = least_s.max(step_s);
+    let grain = if wanted_s >= Grain::Hour.width_s() { Grain::Hour } else { Grain::FiveMinutes };
+    let widths = wanted_s.saturating_add(grain.width_s() - 1) / grain.width_s();
+    (grain, widths.max(1).saturating_mul(grain.width_s()))
+}
+
+fn read_rollups(
+    conn: &Connection,
+    series: &[Series],
+    grain: Grain,
+    from_ns: i64,
+    to_ns: i64,
+) -> rusqlite::Result<Vec<(SeriesKey, Rollup)>> {
+    let sql = format!(
+        "SELECT {} FROM {} WHERE series_id = ?1 AND bucket_s >= ?2 AND bucket_s < ?3 ORDER BY bucket_s",
+        rollup_table::columns(grain),
+        grain.table()
+    );
+    let mut statement = conn.prepare_cached(&sql)?;
+    let mut found = Vec::new();
+    for one in series {
+        // The bucket in which the span begins is part of it.
+        let bounds = params![one.id, grain.bucket_s(from_ns), to_ns.div_euclid(1_000_000_000)];
+        let mut rows = statement.query(bounds)?;
+        while let Some(row) = rows.next()? {
+            found.push((one.key.clone(), rollup_table::decode(row, grain)?));
+        }
+    }
+    Ok(found)
+}
+
+/// Merges into buckets of `width_s`, by time, series and way.
+fn widened(rollups: Vec<(SeriesKey, Rollup)>, width_s: i64) -> Vec<(SeriesKey, Rollup)> {
+    let mut merged: BTreeMap<(i64, SeriesKey, Option<Timestamping>), Rollup> = BTreeMap::new();
+    for (key, mut rollup) in rollups {
+        rollup.bucket_s = rollup.bucket_s.div_euclid(width_s) * width_s;
+        let place = (rollup.bucket_s, key, rollup.timestamping);
+        match merged.get_mut(&place) {
+            Some(wide) => wide.merge(&rollup),
+            None => drop(merged.insert(place, rollup)),
+        }
+    }
+    merged.into_iter().map(|((_, key, _), rollup)| (key, rollup)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DAY_NS: i64 = 86_400_000_000_000;
+
+    fn chosen(days: i64, step_s: Option<u64>, max_points: usize) -> (Grain, i64) {
+        choose(&Wish { from_ns: 0, to_ns: days * DAY_NS, step: step_s.map(Duration::from_secs), max_points })
+    }
+
+    #[test]
+    fn buckets_are_as_wide_as_the_step_and_the_number_of_points_ask_for() {
+        assert_eq!(chosen(1, None, 1000), (Grain::FiveMinutes, 300));
+        assert_eq!(chosen(1, Some(600), 1000), (Grain::FiveMinutes, 600));
+        assert_eq!(chosen(7, None, 500), (Grain::FiveMinutes, 1500));
+        assert_eq!(chosen(365, None, 1000), (Grain::Hour, 9 * 3600));
+        assert_eq!(chosen(1, Some(86_400), 1000), (Grain::Hour, 86_400));
+    }
+}

@@ -1,0 +1,154 @@
+//! The read side. A [`Reader`] has a read-only connection of its own: it sees whole commits, never half a batch, and
+//! does not disturb the writer. All its functions block; async code goes through [`super::StoreHandle::read`].
+//!
+//! Everywhere: times are wall-clock nanoseconds since 1970, spans are `[from, to)`, and a series is named by server and
+//! address, where no address means all addresses of the server.
+
+mod counts;
+mod history;
+mod samples;
+
+pub use counts::SeriesCounts;
+pub use history::History;
+pub use samples::Since;
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rusqlite::{Connection, Row};
+
+use super::codec::address_text;
+use super::events::{self, StoredEvent};
+use super::{StoreError, connection, evidence, meta, outbox};
+use crate::sample::{Evidence, SeriesKey, ServerIdent};
+use crate::sinks::influx::outbox::{OutboxGauge, OutboxRow};
+
+/// One series of the store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Series {
+    /// Its number.
+    pub id: i64,
+    /// Server and address.
+    pub key: SeriesKey,
+    /// When its first sample was taken.
+    pub first_seen_ns: i64,
+    /// When its latest sample was taken, to within five minutes.
+    pub last_seen_ns: i64,
+}
+
+impl Series {
+    /// The identity that its samples get; without tags, which are the configuration's.
+    fn ident(&self) -> Arc<ServerIdent> {
+        ServerIdent::named(&self.key.server)
+    }
+}
+
+/// A read-only connection.
+#[derive(Debug)]
+pub struct Reader {
+    conn: Connection,
+    path: PathBuf,
+}
+
+impl Reader {
+    /// Opens the store at `path` for reading; a service may be writing it.
+    ///
+    /// # Errors
+    /// When there is no such file, it is not a store, or it is of another version.
+    pub fn open(path: &Path) -> Result<Self, StoreError> {
+        Ok(Self { conn: connection::open_reader(path)?, path: path.to_owned() })
+    }
+
+    fn run<T>(
+        &self,
+        doing: &'static str,
+        work: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+    ) -> Result<T, StoreError> {
+        // One read transaction, so that several statements see the same commit.
+        let work = || {
+            let tx = self.conn.unchecked_transaction()?;
+            work(&tx)
+        };
+        work().map_err(StoreError::sqlite(doing, &self.path))
+    }
+
+    /// Every series, by server and address.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn series(&self) -> Result<Vec<Series>, StoreError> {
+        self.run("list the series", |conn| select_series(conn, "ORDER BY server, address", []))
+    }
+
+    /// The refused replies that are kept of a server, oldest first.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn evidence(
+        &self,
+        server: &str,
+        address: Option<SocketAddr>,
+    ) -> Result<Vec<(SeriesKey, Evidence)>, StoreError> {
+        self.run("read the evidence", |conn| {
+            let mut all = Vec::new();
+            for series in find_series(conn, server, address)? {
+                let kept = evidence::of_series(conn, series.id)?;
+                all.extend(kept.into_iter().map(|evidence| (series.key.clone(), evidence)));
+            }
+            all.sort_by_key(|(_, evidence)| evidence.at.wall_ns);
+            Ok(all)
+        })
+    }
+
+    /// The events that touch a span, by start; the latest `limit` of them.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn events(&self, from_ns: i64, to_ns: i64, limit: usize) -> Result<Vec<StoredEvent>, StoreError> {
+        self.run("read the events", |conn| events::between(conn, from_ns, to_ns, limit))
+    }
+
+    /// The oldest rows of the outbox, as many as fit both limits together, at least one when there is any.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn outbox_oldest(&self, max_lines: usize, max_bytes: usize) -> Result<Vec<OutboxRow>, StoreError> {
+        self.run("read the outbox", |conn| outbox::oldest(conn, max_lines, max_bytes))
+    }
+
+    /// How full the outbox is, counted row by row.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn outbox_gauge(&self) -> Result<OutboxGauge, StoreError> {
+        self.run("count the outbox", outbox::count)
+    }
+
+    /// The vantage of the service that wrote last; `None` when none was set.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn vantage(&self) -> Result<Option<String>, StoreError> {
+        self.run("read the vantage", |conn| meta::text(conn, meta::VANTAGE))
+    }
+}
+
+/// The series of `server`: that at `address`, or all.
+fn find_series(conn: &Connection, server: &str, address: Option<SocketAddr>) -> rusqlite::Result<Vec<Series>> {
+    match address {
+        Some(_) => select_series(conn, "WHERE server = ?1 AND address = ?2", [server, &address_text(address)]),
+        None => select_series(conn, "WHERE server = ?1 ORDER BY address", [server]),
+    }
+}
+
+fn select_series(conn: &Connection, rest: &str, params: impl rusqlite::Params) -> rusqlite::Result<Vec<Series>> {
+    let sql = format!("SELECT id, server, address, first_seen_ns, last_seen_ns FROM series {rest}");
+    conn.prepare_cached(&sql)?.query_map(params, decode_series)?.collect()
+}
+
+/// Reads a row that begins with the columns id, server, address, first and last seen.
+fn decode_series(row: &Row<'_>) -> rusqlite::Result<Series> {
+    let key = SeriesKey { server: row.get_ref(1)?.as_str()?.into(), address: row.get_ref(2)?.as_str()?.parse().ok() };
+    Ok(Series { id: row.get(0)?, key, first_seen_ns: row.get(3)?, last_seen_ns: row.get(4)? })
+}

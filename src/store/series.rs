@@ -1,0 +1,60 @@
+//! The numbers under which the rows of a series are kept.
+
+use std::collections::HashMap;
+
+use rusqlite::{Connection, params};
+
+use super::codec::address_text;
+use crate::sample::{Sample, SeriesKey};
+
+/// `last_seen_ns` is written anew when it is behind by this much: a write for each sample would say little more.
+const SEEN_STEP_NS: i64 = 300 * 1_000_000_000;
+
+/// What was read or written of the `series` table. Must be cleared after a transaction that did not commit.
+#[derive(Debug, Default)]
+pub(super) struct SeriesCache {
+    known: HashMap<SeriesKey, Known>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Known {
+    id: i64,
+    last_seen_ns: i64,
+}
+
+impl SeriesCache {
+    /// Forgets everything.
+    pub(super) fn clear(&mut self) {
+        self.known.clear();
+    }
+
+    /// The number of the series of `sample`, given one if it is new.
+    pub(super) fn id_of(&mut self, conn: &Connection, sample: &Sample) -> rusqlite::Result<i64> {
+        let key = sample.key();
+        let seen_ns = sample.at.wall_ns;
+        match self.known.get(&key) {
+            Some(known) if seen_ns < known.last_seen_ns.saturating_add(SEEN_STEP_NS) => Ok(known.id),
+            _ => {
+                let known = upsert(conn, &key, seen_ns)?;
+                self.known.insert(key, known);
+                Ok(known.id)
+            }
+        }
+    }
+}
+
+fn upsert(conn: &Connection, key: &SeriesKey, seen_ns: i64) -> rusqlite::Result<Known> {
+    conn.prepare_cached(
+        "INSERT INTO series (server, address, first_seen_ns, last_seen_ns) VALUES (?1, ?2, ?3, ?3) \
+         ON CONFLICT (server, address) DO UPDATE SET first_seen_ns = min(first_seen_ns, excluded.first_seen_ns), \
+         last_seen_ns = max(last_seen_ns, excluded.last_seen_ns) RETURNING id, last_seen_ns",
+    )?
+    .query_row(params![&*key.server, address_text(key.address), seen_ns], |row| {
+        Ok(Known { id: row.get(0)?, last_seen_ns: row.get(1)? })
+    })
+}
+
+/// The number of a series, given one if it is new; for what is not a sample.
+pub(super) fn id_of(conn: &Connection, key: &SeriesKey, seen_ns: i64) -> rusqlite::Result<i64> {
+    upsert(conn, key, seen_ns).map(|known| known.id)
+}

@@ -1,0 +1,240 @@
+//! The one writer. A batch is one transaction: raw rows, rollups and InfluxDB lines, of the samples that are new.
+
+use std::time::Duration;
+
+use rusqlite::Connection;
+use slog::{Logger, debug, warn};
+
+use super::command::{Command, Reply};
+use super::db::Db;
+use super::outbox::{self, Totals};
+use super::retention::{self, Horizons, Pass, Pruner, RetentionClock};
+use super::rollup::Grain;
+use super::rollup_table::OpenRollups;
+use super::series::{self, SeriesCache};
+use super::{Options, StoreError, codec, events, evidence, meta};
+use crate::clock::Stamp;
+use crate::sample::{Evidence, Sample};
+use crate::sinks::influx::outbox::OutboxGauge;
+use crate::sinks::worker::{BatchWriter, WriteError};
+
+use std::sync::Arc;
+
+/// Appends the lines of a sample to the buffer and returns how many there are.
+pub type Encoder = Box<dyn Fn(&Sample, &mut Vec<u8>) -> u32 + Send>;
+
+/// Every how many ticks the file itself is looked after.
+const UPKEEP_TICKS: u32 = 60;
+/// Pages that one upkeep gives back to the file system.
+const VACUUM_PAGES: i64 = 256;
+
+/// Writes the store; owned by its thread ([`crate::sinks::worker`]).
+pub struct Writer {
+    db: Db,
+    series: SeriesCache,
+    encoder: Option<Encoder>,
+    totals: Totals,
+    keep: Horizons,
+    outbox_max_age: Duration,
+    outbox_max_bytes: u64,
+    clock: RetentionClock,
+    pruner: Pruner,
+    ticks: u32,
+    log: Logger,
+}
+
+impl Writer {
+    pub(super) fn new(options: &Options, encoder: Option<Encoder>, totals: Totals, log: Logger) -> Self {
+        Self {
+            db: Db::new(&options.path, options.max_pages),
+            series: SeriesCache::default(),
+            encoder,
+            totals,
+            keep: options.horizons(),
+            outbox_max_age: options.outbox_max_age,
+            outbox_max_bytes: options.outbox_max_bytes,
+            clock: RetentionClock::default(),
+            pruner: Pruner::default(),
+            ticks: 0,
+            log,
+        }
+    }
+
+    /// Runs `work` in a transaction, with the outbox gauge to keep up to date.
+    fn transact<T>(
+        &mut self,
+        doing: &'static str,
+        work: impl FnOnce(&Connection, &mut OutboxGauge) -> rusqlite::Result<T>,
+    ) -> Result<T, StoreError> {
+        let mut gauge = self.totals.get();
+        let result = self.db.transact(doing, |tx| work(tx, &mut gauge));
+        match &result {
+            Ok(_) => self.totals.set(gauge),
+            // What the cache learned may have been rolled back.
+            Err(_) => self.series.clear(),
+        }
+        result
+    }
+
+    fn answer<T>(
+        &mut self,
+        reply: Reply<T>,
+        doing: &'static str,
+        work: impl FnOnce(&Connection, &mut OutboxGauge) -> rusqlite::Result<T>,
+    ) {
+        let result = self.transact(doing, work).map_err(WriteError::from);
+        if reply.send(result).is_err() {
+            debug!(self.log, "nobody waits for the answer any more"; "command" => doing);
+        }
+    }
+
+    fn prune(&mut self, now: Stamp) -> Result<Pass, StoreError> {
+        let Self { db, series, totals, clock, pruner, keep, .. } = self;
+        let (max_age, max_bytes) = (self.outbox_max_age, self.outbox_max_bytes);
+        let mut gauge = totals.get();
+        let (pass, dropped) = db.transact("delete what is old", |tx| {
+            let now_ns = clock.advance(tx, now)?;
+            let pass = pruner.pass(tx, now_ns, keep)?;
+            let before_ns = now_ns.saturating_sub(i64::try_from(max_age.as_nanos()).unwrap_or(i64::MAX));
+            let dropped = outbox::enforce_bounds(tx, &mut gauge, before_ns, max_bytes)?;
+            if pass.wrapped && pass.deleted == 0 && retention::prune_rest(tx, now_ns, keep)? {
+                series.clear();
+            }
+            Ok((pass, dropped))
+        })?;
+        totals.set(gauge);
+        if dropped > 0 {
+            warn!(self.log, "lines for influxdb dropped: the outbox is too old or too large"; "lines" => dropped);
+        }
+        Ok(pass)
+    }
+
+    fn prune_all(&mut self) -> Result<usize, StoreError> {
+        let mut total = 0;
+        let mut in_this_round = 0;
+        loop {
+            let pass = self.prune(Stamp::now())?;
+            total += pass.deleted;
+            in_this_round += pass.deleted;
+            match (pass.wrapped, in_this_round) {
+                (true, 0) => return Ok(total),
+                (true, _) => in_this_round = 0,
+                (false, _) => {}
+            }
+        }
+    }
+
+    /// Gives pages back, moves the log into the file, and notes how far retention has come.
+    fn upkeep(&mut self, now: Stamp) -> Result<(), StoreError> {
+        let clock = &mut self.clock;
+        self.db.with("look after the store", |conn| {
+            let at_ns = clock.advance(conn, now)?;
+            meta::set(conn, meta::RETENTION_CLOCK_NS, at_ns)?;
+            let mut vacuum = conn.prepare_cached(&format!("PRAGMA incremental_vacuum({VACUUM_PAGES})"))?;
+            let mut steps = vacuum.query([])?;
+            while steps.next()?.is_some() {}
+            // Passive: a reader may keep some of the log in use, and then it is moved next time.
+            conn.pragma_update_and_check(None, "wal_checkpoint", "PASSIVE", |_| Ok(()))
+        })
+    }
+}
+
+/// Writes what is new of `batch`: a sample that is there already changes nothing.
+fn append(
+    conn: &Connection,
+    series: &mut SeriesCache,
+    encoder: Option<&Encoder>,
+    batch: &[Arc<Sample>],
+    gauge: &mut OutboxGauge,
+) -> rusqlite::Result<()> {
+    let mut rollups = Grain::ALL.map(OpenRollups::new);
+    let (mut lines, mut body) = (0, Vec::new());
+    for sample in batch {
+        let id = series.id_of(conn, sample)?;
+        if !codec::insert(conn, id, sample)? {
+            continue;
+        }
+        for open in &mut rollups {
+            open.add(conn, id, sample)?;
+        }
+        if let Some(refused) = sample.evidence.as_deref().filter(|evidence| is_refused(evidence)) {
+            evidence::insert(conn, id, refused)?;
+        }
+        if let Some(encode) = encoder {
+            lines += encode(sample, &mut body);
+        }
+    }
+    rollups.into_iter().try_for_each(|open| open.save(conn))?;
+    outbox::push(conn, gauge, Stamp::now().wall_ns, lines, &body)
+}
+
+fn is_refused(evidence: &Evidence) -> bool {
+    evidence.checks.first_failure().is_some()
+}
+
+impl BatchWriter for Writer {
+    type Command = Command;
+
+    fn write(&mut self, batch: &[Arc<Sample>]) -> Result<(), WriteError> {
+        let Self { db, series, encoder, totals, .. } = self;
+        let mut gauge = totals.get();
+        let result = db.transact("write samples", |tx| append(tx, series, encoder.as_ref(), batch, &mut gauge));
+        match result {
+            Ok(()) => {
+                totals.set(gauge);
+                Ok(())
+            }
+            Err(why) => {
+                series.clear();
+                Err(why.into())
+            }
+        }
+    }
+
+    fn command(&mut self, command: Command) {
+        let now_ns = Stamp::now().wall_ns;
+        match command {
+            Command::OutboxDone { ids, reply } => {
+                self.answer(reply, "take lines out of the outbox", |conn, gauge| {
+                    outbox::remove(conn, gauge, &ids).map(drop)
+                });
+            }
+            Command::Quarantine { line, reason, reply } => {
+                self.answer(reply, "keep a refused line", |conn, gauge| {
+                    outbox::quarantine(conn, gauge, now_ns, &line, &reason)
+                });
+            }
+            Command::Lines { lines, body, reply } => {
+                self.answer(reply, "keep lines", |conn, gauge| outbox::push(conn, gauge, now_ns, lines, &body));
+            }
+            Command::Evidence { series, evidence, reply } => {
+                self.answer(reply, "keep a refused reply", |conn, _| {
+                    let id = series::id_of(conn, &series, evidence.at.wall_ns)?;
+                    evidence::insert(conn, id, &evidence)
+                });
+            }
+            Command::RecordEvent { event, reply } => {
+                self.answer(reply, "record an event", |conn, _| events::record(conn, &event));
+            }
+            Command::CloseEvent { id, end_ns, reply } => {
+                self.answer(reply, "close an event", |conn, _| events::close(conn, id, end_ns));
+            }
+            Command::PruneNow { reply } => {
+                let result = self.prune_all().map_err(WriteError::from);
+                if reply.send(result).is_err() {
+                    debug!(self.log, "nobody waits for the answer any more"; "command" => "prune");
+                }
+            }
+        }
+    }
+
+    fn tick(&mut self, now: Stamp) -> Result<(), WriteError> {
+        self.prune(now)?;
+        self.ticks += 1;
+        if self.ticks >= UPKEEP_TICKS {
+            self.ticks = 0;
+            self.upkeep(now)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,69 @@
+//! `/health` and `/ready`.
+
+use actix_web::{HttpResponse, web};
+
+use super::State;
+use crate::health::report::Status;
+
+/// 200 while the service is `ok` or `degraded`, 503 while it is `failing`; the body gives the reasons.
+pub async fn health(state: web::Data<State>) -> HttpResponse {
+    let health = state.health.borrow().clone();
+    let mut response = match health.status {
+        Status::Ok | Status::Degraded => HttpResponse::Ok(),
+        Status::Failing => HttpResponse::ServiceUnavailable(),
+    };
+    response.insert_header(("Cache-Control", "no-store")).json(&*health)
+}
+
+/// 200 once the service measures: its outputs are open and a poll has ended. 503 before.
+pub async fn ready(state: web::Data<State>) -> HttpResponse {
+    let health = state.health.borrow().clone();
+    let mut response = if health.ready { HttpResponse::Ok() } else { HttpResponse::ServiceUnavailable() };
+    let body = serde_json::json!({ "ready": health.ready });
+    response.insert_header(("Cache-Control", "no-store")).json(body)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use actix_web::http::StatusCode;
+    use actix_web::{App, test, web};
+    use tokio::sync::watch;
+
+    use super::super::{State, routes};
+    use crate::health::report::{Health, Reason, Status};
+
+    async fn get(path: &str, health: Health) -> (StatusCode, serde_json::Value) {
+        let (_keep, receiver) = watch::channel(Arc::new(health));
+        let state = State { health: receiver };
+        let app = test::init_service(App::new().app_data(web::Data::new(state)).configure(routes)).await;
+        let response = test::call_service(&app, test::TestRequest::get().uri(path).to_request()).await;
+        let status = response.status();
+        let body = test::read_body(response).await;
+        (status, serde_json::from_slice(&body).unwrap())
+    }
+
+    #[actix_rt::test]
+    async fn a_degraded_service_answers_200_and_a_failing_one_503_with_its_reasons() {
+        let reason = |status| Reason { status, about: "sink", name: "store".into(), reason: "disk full".into() };
+        let of = |status| Health { status, reasons: vec![reason(status)], ready: true, ..Health::default() };
+        let (code, body) = get("/health", of(Status::Degraded)).await;
+        assert_eq!((code, &body["status"]), (StatusCode::OK, &"degraded".into()));
+        let (code, body) = get("/health", of(Status::Failing)).await;
+        assert_eq!((code, &body["reasons"][0]["reason"]), (StatusCode::SERVICE_UNAVAILABLE, &"disk full".into()));
+    }
+
+    #[actix_rt::test]
+    async fn the_service_is_ready_once_a_poll_has_ended() {
+        assert_eq!(get("/ready", Health::default()).await.0, StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(get("/ready", Health { ready: true, ..Health::default() }).await.0, StatusCode::OK);
+    }
+
+    #[actix_rt::test]
+    async fn what_is_not_there_is_a_problem_document() {
+        let (code, body) = get("/nowhere", Health::default()).await;
+        assert_eq!((code, &body["status"]), (StatusCode::NOT_FOUND, &404.into()));
+        assert_eq!(body["detail"], "there is nothing at /nowhere");
+    }
+}

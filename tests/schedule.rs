@@ -1,0 +1,347 @@
+//! Probers under a paused clock, with engines and names that are faked: floors, jitter, back-off, reach and supervision
+//! over simulated days. No socket is opened here.
+
+#![allow(clippy::unwrap_used)] // a failed unwrap is a failed test
+
+use std::collections::{BTreeMap, HashMap};
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use actix::{Actor, Addr, Context, Handler};
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use ntp_monitor::actors::census::{Census, ChildState};
+use ntp_monitor::actors::notice::DeathNotice;
+use ntp_monitor::actors::outlet::{Listener, Outlet};
+use ntp_monitor::actors::supervisor::Supervisor;
+use ntp_monitor::actors::targets::{Engines, Ledger, Targets, Tools};
+use ntp_monitor::clock::Clock;
+use ntp_monitor::config::{Addresses, EngineChoice, Family, Host, Server};
+use ntp_monitor::messages::sample::{Forget, SampleReady};
+use ntp_monitor::messages::targets::SetServers;
+use ntp_monitor::ntp::KissCode;
+use ntp_monitor::probe::resolve::{Resolution, Resolve, ResolveError};
+use ntp_monitor::probe::{ProbeEngine, ProbeFuture, ProbeReport, Query};
+use ntp_monitor::sample::{Outcome, Sample, ServerIdent};
+use ntp_monitor::sim::time::SimClock;
+use ntp_monitor::sinks::queue::SinkQueue;
+use tokio::sync::watch;
+
+const S: i64 = 1_000_000_000;
+
+/// What a fake engine does when asked for the n-th time at an address.
+type Behaviour = Arc<dyn Fn(SocketAddr, usize) -> Act + Send + Sync>;
+
+enum Act {
+    End(Outcome),
+    Panic,
+    Hang,
+}
+
+/// Answers as told and keeps the time of each request.
+struct FakeEngine {
+    clock: SimClock,
+    behaviour: Behaviour,
+    requests: Mutex<BTreeMap<SocketAddr, Vec<i64>>>,
+}
+
+impl ProbeEngine for FakeEngine {
+    fn probe(&self, query: Query) -> ProbeFuture {
+        let now = self.clock.now();
+        let mut requests = self.requests.lock().unwrap();
+        let times = requests.entry(query.address).or_default();
+        times.push(now.mono_ns);
+        let act = (self.behaviour)(query.address, times.len());
+        async move {
+            match act {
+                Act::End(outcome) => ProbeReport::failed(now, outcome),
+                Act::Panic => panic!("the engine was told to panic"),
+                Act::Hang => std::future::pending().await,
+            }
+        }
+        .boxed()
+    }
+}
+
+struct FakeNames(HashMap<&'static str, Vec<IpAddr>>);
+
+impl Resolve for FakeNames {
+    fn resolve(&self, host: &str, _: Family) -> BoxFuture<'static, Result<Resolution, ResolveError>> {
+        let answer = match self.0.get(host) {
+            Some(addresses) => Ok(Resolution { addresses: addresses.clone(), expires: Duration::from_secs(60) }),
+            None => Err(ResolveError::NoSuchName { host: host.into() }),
+        };
+        async { answer }.boxed()
+    }
+}
+
+/// Hears every sample; panics when told to, as a prober's neighbour would.
+#[derive(Default)]
+struct Recorder(Arc<Mutex<Vec<Arc<Sample>>>>);
+
+impl Actor for Recorder {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Context<Self>) {
+        ctx.set_mailbox_capacity(100_000);
+    }
+}
+
+impl Handler<SampleReady> for Recorder {
+    type Result = ();
+
+    fn handle(&mut self, SampleReady(sample): SampleReady, _: &mut Context<Self>) {
+        self.0.lock().unwrap().push(sample);
+    }
+}
+
+impl Handler<Forget> for Recorder {
+    type Result = ();
+
+    fn handle(&mut self, _: Forget, _: &mut Context<Self>) {}
+}
+
+/// The actor tree around a fake engine.
+struct World {
+    engine: Arc<FakeEngine>,
+    samples: Arc<Mutex<Vec<Arc<Sample>>>>,
+    census: Census,
+    targets: Addr<Targets>,
+    tools: Tools,
+}
+
+impl World {
+    /// Pauses the clock and starts the tree with `servers`.
+    fn start(servers: Vec<Server>, behaviour: impl Fn(SocketAddr, usize) -> Act + Send + Sync + 'static) -> Self {
+        Self::with_names(servers, HashMap::new(), behaviour)
+    }
+
+    fn with_names(
+        servers: Vec<Server>,
+        names: HashMap<&'static str, Vec<IpAddr>>,
+        behaviour: impl Fn(SocketAddr, usize) -> Act + Send + Sync + 'static,
+    ) -> Self {
+        tokio::time::pause();
+        let clock = SimClock::begin();
+        let log = slog::Logger::root(slog::Discard, slog::o!());
+        let engine = Arc::new(FakeEngine { clock, behaviour: Arc::new(behaviour), requests: Mutex::default() });
+        let census = Census::default();
+        let (escalate, _) = watch::channel(None);
+        let supervisor = Supervisor::new(census.clone(), Arc::new(clock), escalate, log.clone()).start();
+        let recorder = Recorder::default();
+        let samples = Arc::clone(&recorder.0);
+        let listener = Listener::new("recorder");
+        listener.seat(recorder.start());
+        let tools = Tools {
+            supervisor,
+            resolver: Arc::new(FakeNames(names)),
+            engines: Engines { kernel: engine.clone(), sntp: engine.clone() },
+            outlet: Outlet::new(SinkQueue::new("journal", 1024), [listener]),
+            clock: Arc::new(clock),
+            ledger: Ledger::default(),
+            log,
+        };
+        let targets = Targets::new(tools.clone(), DeathNotice::unsupervised()).start();
+        let world = Self { engine, samples, census, targets, tools };
+        world.set(servers);
+        world
+    }
+
+    fn set(&self, servers: Vec<Server>) {
+        self.targets.do_send(SetServers(servers.into_iter().map(Arc::new).collect()));
+    }
+
+    /// Lets this much time pass.
+    async fn pass(&self, time: Duration) {
+        tokio::time::sleep(time).await;
+    }
+
+    fn requests(&self, address: &str) -> Vec<i64> {
+        self.engine.requests.lock().unwrap().get(&address.parse().unwrap()).cloned().unwrap_or_default()
+    }
+
+    fn outcomes(&self, server: &str) -> Vec<Outcome> {
+        let samples = self.samples.lock().unwrap();
+        samples.iter().filter(|s| &*s.server.name == server).map(|s| s.outcome.clone()).collect()
+    }
+}
+
+fn server(address: &str) -> Server {
+    let address: SocketAddr = address.parse().unwrap();
+    Server {
+        ident: ServerIdent::named(&address.to_string()),
+        host: Host::Address(address.ip()),
+        port: address.port(),
+        own: false,
+        poll_interval: Duration::from_secs(64),
+        timeout: Duration::from_secs(3),
+        engine: EngineChoice::Kernel,
+        family: Family::Any,
+        addresses: Addresses::First,
+        samples_per_poll: 1,
+        offset_warning: Duration::from_millis(25),
+        offset_critical: Duration::from_millis(100),
+    }
+}
+
+fn named(name: &str, addresses: Addresses) -> Server {
+    Server { ident: ServerIdent::named(name), host: Host::Name(name.into()), addresses, ..server("192.0.2.9:123") }
+}
+
+fn gaps(times: &[i64]) -> Vec<i64> {
+    times.windows(2).map(|pair| pair[1] - pair[0]).collect()
+}
+
+const A: &str = "192.0.2.1:123";
+const B: &str = "192.0.2.2:123";
+
+fn good(_: SocketAddr, _: usize) -> Act {
+    Act::End(Outcome::Sample)
+}
+
+#[actix_rt::test]
+async fn a_week_of_polling_keeps_the_interval_within_its_jitter() {
+    let world = World::start(vec![server(A)], good);
+    world.pass(Duration::from_secs(7 * 86_400)).await;
+    let gaps = gaps(&world.requests(A));
+    let mean = gaps.iter().sum::<i64>() as f64 / gaps.len() as f64 / S as f64;
+    // The mean of 9450 uniform jitters of ±4 s is within ±0.1 s, four standard deviations.
+    assert!((63.9..64.1).contains(&mean), "{mean}");
+    assert!(gaps.iter().all(|gap| (60 * S..=68 * S + S / 100).contains(gap)));
+    assert!(gaps.iter().any(|gap| *gap < 62 * S) && gaps.iter().any(|gap| *gap > 66 * S), "no jitter");
+}
+
+#[actix_rt::test]
+async fn a_week_at_the_floor_never_goes_below_it() {
+    let fast = Server { poll_interval: Duration::from_secs(1), ..server(A) };
+    let world = World::start(vec![fast], |_, n| Act::End(if n % 3 == 0 { Outcome::Timeout } else { Outcome::Sample }));
+    world.pass(Duration::from_secs(7 * 86_400)).await;
+    assert!(gaps(&world.requests(A)).iter().all(|gap| *gap >= 16 * S));
+}
+
+#[actix_rt::test]
+async fn rate_slows_one_server_down_and_leaves_the_other_alone() {
+    let rated: SocketAddr = A.parse().unwrap();
+    let kiss = move |address, n| {
+        Act::End(if address == rated && n <= 2 { Outcome::Kiss(KissCode::RATE) } else { Outcome::Sample })
+    };
+    let world = World::start(vec![server(A), server(B)], kiss);
+    world.pass(Duration::from_secs(6 * 3600)).await;
+    let slow = gaps(&world.requests(A));
+    assert!((120 * S..=136 * S + S).contains(&slow[0]), "{slow:?}");
+    assert!(slow[1..].iter().all(|gap| *gap >= 240 * S), "{slow:?}");
+    assert!(gaps(&world.requests(B)).iter().all(|gap| *gap <= 69 * S));
+}
+
+#[actix_rt::test]
+async fn a_denied_server_is_left_alone_for_an_hour_and_then_for_longer() {
+    let world = World::start(vec![server(A)], |_, _| Act::End(Outcome::Kiss(KissCode::DENY)));
+    world.pass(Duration::from_secs(86_400)).await;
+    let hours: Vec<i64> = gaps(&world.requests(A)).iter().map(|gap| gap / (3600 * S)).collect();
+    assert_eq!(hours, [1, 2, 4, 8]);
+}
+
+#[actix_rt::test]
+async fn a_panicking_engine_costs_its_poll_and_nothing_else() {
+    let bad: SocketAddr = A.parse().unwrap();
+    let world = World::start(vec![server(A), server(B)], move |address, n| {
+        if address == bad && n % 2 == 1 { Act::Panic } else { Act::End(Outcome::Sample) }
+    });
+    world.pass(Duration::from_secs(3600)).await;
+    let outcomes = world.outcomes(A);
+    assert!(matches!(&outcomes[0], Outcome::Fault(why) if why.contains("panicked")), "{outcomes:?}");
+    assert_eq!(outcomes[1], Outcome::Sample);
+    assert!(world.outcomes(B).iter().all(|outcome| *outcome == Outcome::Sample));
+    let child = world.census.get(&format!("prober/{A}/{A}")).unwrap();
+    assert_eq!((child.state, child.restarts), (ChildState::Running, 0));
+}
+
+#[actix_rt::test]
+async fn a_hung_engine_ends_at_its_deadline_and_is_asked_again() {
+    let world = World::start(vec![server(A)], |_, n| if n == 1 { Act::Hang } else { Act::End(Outcome::Sample) });
+    world.pass(Duration::from_secs(200)).await;
+    let outcomes = world.outcomes(A);
+    assert!(matches!(&outcomes[0], Outcome::Fault(why) if why.contains("deadline")), "{outcomes:?}");
+    assert_eq!(outcomes[1], Outcome::Sample);
+}
+
+#[actix_rt::test]
+async fn a_prober_that_keeps_panicking_is_shown_as_crashed_and_stays_polite() {
+    // A prober panics when its clock does; the factory gives each incarnation the same one.
+    struct Bomb(SimClock);
+    impl Clock for Bomb {
+        fn now(&self) -> ntp_monitor::clock::Stamp {
+            let stamp = self.0.now();
+            assert!(stamp.mono_ns < 10 * S, "the clock was told to panic");
+            stamp
+        }
+    }
+    let world = World::start(vec![server(B)], good);
+    let clock = Arc::new(Bomb(world.engine.clock));
+    let tools = Tools { clock, ledger: Ledger::default(), ..world.tools.clone() };
+    let doomed = Targets::new(tools, DeathNotice::unsupervised()).start();
+    doomed.do_send(SetServers(vec![Arc::new(server(A))]));
+    world.pass(Duration::from_secs(3600)).await;
+    let child = world.census.get(&format!("prober/{A}/{A}")).unwrap();
+    assert_eq!(child.state, ChildState::Crashed);
+    assert!(child.panics > 50 && child.panics == child.restarts, "{child:?}");
+    assert!(world.requests(A).len() <= 2);
+    let undisturbed = world.requests(B).len();
+    assert!((52..=60).contains(&undisturbed), "{undisturbed}");
+}
+
+#[actix_rt::test]
+async fn a_reload_disturbs_only_what_changed_and_keeps_the_pace() {
+    let world = World::start(vec![server(A), server(B)], good);
+    world.pass(Duration::from_secs(70)).await;
+    for _ in 0..30 {
+        let flipped = Duration::from_secs(if world.requests(A).len() % 2 == 0 { 64 } else { 65 });
+        world.set(vec![Server { poll_interval: flipped, ..server(A) }, server(B)]);
+        world.pass(Duration::from_secs(3)).await;
+    }
+    world.pass(Duration::from_secs(600)).await;
+    assert!(gaps(&world.requests(A)).iter().all(|gap| *gap >= 16 * S), "{:?}", gaps(&world.requests(A)));
+    assert!(gaps(&world.requests(B)).iter().all(|gap| (60 * S..=69 * S).contains(gap)));
+    world.set(vec![server(B)]);
+    world.pass(Duration::from_secs(1)).await;
+    let stopped = world.requests(A).len();
+    world.pass(Duration::from_secs(600)).await;
+    assert_eq!(world.requests(A).len(), stopped);
+}
+
+#[actix_rt::test]
+async fn every_address_of_a_name_gets_a_prober_and_none_two() {
+    let names = HashMap::from([("pool", vec![ip(1), ip(2), ip(2)]), ("alias", vec![ip(2), ip(3)])]);
+    let servers = vec![named("pool", Addresses::All), named("alias", Addresses::First)];
+    let world = World::with_names(servers, names, good);
+    world.pass(Duration::from_secs(600)).await;
+    for address in ["192.0.2.1:123", "192.0.2.2:123", "192.0.2.3:123"] {
+        let requests = world.requests(address).len();
+        assert!((9..=11).contains(&requests), "{address}: {requests}");
+    }
+}
+
+#[actix_rt::test]
+async fn a_name_that_never_resolves_is_an_outcome_and_harms_nobody() {
+    let world = World::start(vec![named("nowhere", Addresses::First), server(B)], good);
+    world.pass(Duration::from_secs(3600)).await;
+    let outcomes = world.outcomes("nowhere");
+    assert!(outcomes.len() >= 10 && outcomes.len() < 100, "{}", outcomes.len());
+    assert!(outcomes.iter().all(|outcome| matches!(outcome, Outcome::Dns(why) if why.contains("NXDOMAIN"))));
+    assert!(world.requests(B).len() >= 52);
+}
+
+#[actix_rt::test]
+async fn a_burst_counts_its_losses_and_keeps_its_spacing() {
+    let burst = Server { samples_per_poll: 4, ..server(A) };
+    let world = World::start(vec![burst], |_, n| Act::End(if n % 4 == 0 { Outcome::Sample } else { Outcome::Timeout }));
+    world.pass(Duration::from_secs(20)).await;
+    let sample = Arc::clone(&world.samples.lock().unwrap()[0]);
+    assert_eq!((sample.outcome.clone(), sample.sent, sample.lost), (Outcome::Sample, 4, 3));
+    assert!(gaps(&world.requests(A)).iter().all(|gap| *gap >= 2 * S));
+}
+
+fn ip(host: u8) -> IpAddr {
+    IpAddr::from([192, 0, 2, host])
+}
