@@ -1,12 +1,16 @@
-//! Scripted servers as an independent client (rsntp) and a bare socket see them.
+//! Scripted servers as an independent client (rsntp), a bare socket and the engines see them.
 
-#![allow(clippy::unwrap_used)] // a failed unwrap is a failed test
+#![expect(clippy::unwrap_used, reason = "a test that cannot set up its scene must fail")]
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
-use ntp_monitor::ntp::KissCode;
-use ntp_monitor::sim::{ReplyKind, Script, ScriptedServer};
+use ntp_monitor::config::EngineChoice;
+use ntp_monitor::ntp::{Check, KissCode, Leap, RefId};
+use ntp_monitor::probe::{Engines, ProbeEngine, ProbeReport, Query};
+use ntp_monitor::sample::Outcome;
+use ntp_monitor::sim::{Header, ReplyKind, Script, ScriptedServer};
 use rsntp::{AsyncSntpClient, Config, SynchronizationError, SynchronizationResult};
 use tokio::net::UdpSocket;
 
@@ -126,4 +130,92 @@ async fn a_stopped_server_frees_its_port() {
 async fn a_scripted_server_refuses_to_lie_to_the_world() {
     let refused = ScriptedServer::start("0.0.0.0:0".parse().unwrap(), Script::good()).await;
     assert_eq!(refused.unwrap_err().kind(), std::io::ErrorKind::InvalidInput);
+}
+
+fn engines() -> [Arc<dyn ProbeEngine>; 2] {
+    let engines = Engines::new(&slog::Logger::root(slog::Discard, slog::o!()));
+    [EngineChoice::Kernel, EngineChoice::Sntp].map(|choice| engines.choose(choice))
+}
+
+/// What both engines make of a server; they must agree.
+async fn probe(script: Script, timeout: Duration) -> [ProbeReport; 2] {
+    let server = serve(script).await;
+    let query = Query { address: server.address(), timeout };
+    let [kernel, sntp] = engines().map(|engine| engine.probe(query));
+    [kernel.await, sntp.await]
+}
+
+async fn outcomes(script: Script, timeout: Duration) -> [Outcome; 2] {
+    probe(script, timeout).await.map(|report| report.outcome)
+}
+
+/// For what is to be refused the wait must end by time-out: short, but long enough for a busy machine to answer.
+const REFUSAL: Duration = Duration::from_millis(500);
+
+#[tokio::test]
+async fn engines_measure_what_was_scripted() {
+    let header = Header {
+        leap: Leap::Insert,
+        stratum: 3,
+        refid: RefId([192, 0, 2, 7]),
+        precision_log2: -18,
+        root_delay_s: 0.25,
+        root_dispersion_s: 0.5,
+    };
+    for report in probe(Script::good().offset_ns(80_000_000).header(header), DEADLINE).await {
+        let (measure, reply) = (report.measure.unwrap(), report.reply.unwrap());
+        assert!((measure.offset_s - 0.080).abs() <= measure.delay_s / 2.0 + 20e-6, "{measure:?}");
+        assert!(measure.root_distance_s > 0.625, "{measure:?}");
+        assert_eq!((reply.leap, reply.stratum, reply.refid), (Leap::Insert, 3, RefId([192, 0, 2, 7])));
+        assert_eq!((reply.precision_log2, reply.root_delay_s, reply.root_dispersion_s), (-18, 0.25, 0.5));
+    }
+}
+
+#[tokio::test]
+async fn a_bad_reply_before_the_good_one_is_evidence_and_no_obstacle() {
+    let bad = [ReplyKind::WrongOrigin, ReplyKind::ForgedKiss(KissCode::DENY), ReplyKind::Short(47), ReplyKind::Mode(5)];
+    let [kernel, _] = probe(Script::good().replying(bad.into_iter().chain([ReplyKind::Good])), DEADLINE).await;
+    assert_eq!((kernel.outcome, kernel.rejected_count, kernel.rejected.len()), (Outcome::Sample, 4, 4));
+}
+
+#[tokio::test]
+async fn engines_refuse_each_bad_reply_for_its_own_reason() {
+    let cases = [
+        (ReplyKind::WrongOrigin, Check::Origin),
+        (ReplyKind::Short(47), Check::Length),
+        (ReplyKind::Mode(5), Check::Mode),
+        (ReplyKind::Version(7), Check::Version),
+        (ReplyKind::ZeroTimestamps, Check::ZeroTimestamp),
+        (ReplyKind::TransmitBeforeReceive, Check::ServerTime),
+        (ReplyKind::ReferenceInFuture, Check::ReferenceTime),
+        (ReplyKind::CryptoNak, Check::Authentication),
+    ];
+    for (kind, check) in cases {
+        let [kernel, _] = outcomes(Script::good().replying([kind]), REFUSAL).await;
+        assert_eq!(kernel, Outcome::Rejected(check), "{kind:?}");
+    }
+    let far = Header { root_dispersion_s: 20.0, ..Header::default() };
+    let [kernel, _] = outcomes(Script::good().header(far), REFUSAL).await;
+    assert_eq!(kernel, Outcome::Rejected(Check::RootDistance));
+}
+
+#[tokio::test]
+async fn engines_agree_on_kisses_silence_and_servers_without_time() {
+    let kiss = |code| Script::good().kissing(code, 0);
+    assert_eq!(outcomes(kiss(KissCode::RATE), DEADLINE).await, [(); 2].map(|()| Outcome::Kiss(KissCode::RATE)));
+    assert_eq!(outcomes(kiss(KissCode::DENY), DEADLINE).await, [(); 2].map(|()| Outcome::Kiss(KissCode::DENY)));
+    assert_eq!(outcomes(Script::silent(), REFUSAL).await, [(); 2].map(|()| Outcome::Timeout));
+    let unsynchronised = Script::good().unsynchronised();
+    assert_eq!(outcomes(unsynchronised, DEADLINE).await, [(); 2].map(|()| Outcome::Unsynchronised));
+}
+
+#[tokio::test]
+async fn a_server_in_the_next_era_is_measured_across_the_rollover() {
+    // 2036-02-07 06:28:16 UTC, the first second of NTP era 1, and ten minutes more.
+    let rollover_s: i64 = 2_085_978_496 + 600;
+    let now = ntp_monitor::clock::Stamp::now();
+    let offset_ns = rollover_s * 1_000_000_000 - now.wall_ns;
+    let [kernel, _] = probe(Script::good().offset_ns(offset_ns), DEADLINE).await;
+    let offset_s = kernel.measure.unwrap().offset_s;
+    assert!((offset_s - offset_ns as f64 / 1e9).abs() < 5.0, "{offset_s}");
 }

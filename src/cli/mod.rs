@@ -1,5 +1,13 @@
 //! The command line: arguments, tables, exit codes.
 
+pub mod args;
+pub mod check;
+pub mod conclusion;
 pub mod config;
+pub mod measure;
+pub mod measured;
+pub mod query;
+mod query_json;
 pub mod table;
 pub mod units;
+pub mod words;

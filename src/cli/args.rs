@@ -1,0 +1,148 @@
+//! The arguments that `query` and `check` share.
+
+use std::net::{IpAddr, Ipv6Addr};
+use std::num::NonZeroU16;
+use std::time::Duration;
+
+use clap::Args;
+
+use crate::config::{EngineChoice, Family};
+
+/// The port of NTP.
+pub(super) const NTP_PORT: u16 = 123;
+
+/// The options that every one-shot measurement has.
+#[derive(Debug, Clone, Args)]
+pub struct MeasureArgs {
+    /// Servers to ask: NAME, ADDRESS, NAME:PORT, [ADDRESS]:PORT.
+    #[arg(required = true, value_name = "HOST", value_parser = Target::parse)]
+    pub hosts: Vec<Target>,
+    /// Requests to each server; the one with the lowest delay counts.
+    #[arg(short = 'n', long, value_name = "N", default_value = "1")]
+    pub count: NonZeroU16,
+    /// Time between two requests to one server; at least (and usually) 2 s, on this host 100 ms.
+    #[arg(short, long, value_name = "TIME", value_parser = parse_duration)]
+    pub interval: Option<Duration>,
+    /// How long to wait for each reply.
+    #[arg(short, long, value_name = "TIME", default_value = "3s", value_parser = parse_duration)]
+    pub timeout: Duration,
+    /// UDP port of hosts that are given without one.
+    #[arg(short, long, default_value_t = NTP_PORT)]
+    pub port: u16,
+    /// IPv4 only.
+    #[arg(short = '4', long = "ipv4", conflicts_with = "ipv6")]
+    pub ipv4: bool,
+    /// IPv6 only.
+    #[arg(short = '6', long = "ipv6")]
+    pub ipv6: bool,
+    /// Every address of a name, and not just the first.
+    #[arg(short, long)]
+    pub all: bool,
+    /// How to measure: kernel (kernel timestamps where there are any) or sntp (portable).
+    #[arg(long, value_name = "ENGINE", default_value = "kernel", value_parser = parse_engine)]
+    pub engine: EngineChoice,
+}
+
+impl MeasureArgs {
+    pub(super) fn family(&self) -> Family {
+        match (self.ipv4, self.ipv6) {
+            (true, _) => Family::V4,
+            (_, true) => Family::V6,
+            _ => Family::Any,
+        }
+    }
+}
+
+/// A duration with its unit (`25ms`, `1.5s`), or a bare number of seconds.
+///
+/// # Errors
+/// When it is neither.
+pub fn parse_duration(text: &str) -> Result<Duration, String> {
+    let bare = text.strip_suffix('s').unwrap_or(text).parse::<f64>().ok();
+    match bare.map(Duration::try_from_secs_f64) {
+        Some(Ok(duration)) => Ok(duration),
+        Some(Err(why)) => Err(why.to_string()),
+        None => humantime::parse_duration(text).map_err(|why| format!("{why} (examples: 25ms, 1.5s)")),
+    }
+}
+
+fn parse_engine(text: &str) -> Result<EngineChoice, String> {
+    match text {
+        "kernel" => Ok(EngineChoice::Kernel),
+        "sntp" => Ok(EngineChoice::Sntp),
+        _ => Err("kernel or sntp".to_owned()),
+    }
+}
+
+/// A server as it was named on the command line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Target {
+    /// As it was given.
+    pub name: String,
+    pub(super) host: String,
+    pub(super) port: Option<u16>,
+}
+
+impl Target {
+    /// Reads `name`, `name:port`, an IPv4 address with or without port, `v6`, `[v6]` or `[v6]:port`.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let target = |host: &str, port| Self { name: text.to_owned(), host: host.to_owned(), port };
+        if text.parse::<IpAddr>().is_ok() {
+            return Ok(target(text, None));
+        }
+        if let Some(rest) = text.strip_prefix('[') {
+            let (host, rest) = rest.split_once(']').ok_or("the closing bracket is missing")?;
+            host.parse::<Ipv6Addr>().map_err(|_| "only IPv6 addresses stand in brackets")?;
+            return match rest.strip_prefix(':') {
+                Some(port) => Ok(target(host, Some(parse_port(port)?))),
+                None if rest.is_empty() => Ok(target(host, None)),
+                None => Err("only :PORT may follow the bracket".to_owned()),
+            };
+        }
+        let (host, port) = match text.split_once(':') {
+            Some((host, port)) => (host, Some(parse_port(port)?)),
+            None => (text, None),
+        };
+        if host.is_empty() || host.chars().any(|c| c.is_whitespace() || c.is_control() || c == '/') {
+            return Err("neither a host name nor an address".to_owned());
+        }
+        Ok(target(host, port))
+    }
+}
+
+fn parse_port(text: &str) -> Result<u16, String> {
+    text.parse().ok().filter(|port| *port > 0).ok_or_else(|| format!("{text:?} is no port (1 to 65535)"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_may_carry_its_port_in_every_usual_notation() {
+        let parsed = |text| Target::parse(text).map(|t| (t.host, t.port));
+        let host = |host: &str, port| Ok((host.to_owned(), port));
+        assert_eq!(parsed("time.example.net"), host("time.example.net", None));
+        assert_eq!(parsed("time.example.net:1123"), host("time.example.net", Some(1123)));
+        assert_eq!(parsed("192.0.2.1:123"), host("192.0.2.1", Some(123)));
+        assert_eq!(parsed("2001:db8::1"), host("2001:db8::1", None));
+        assert_eq!(parsed("[2001:db8::1]"), host("2001:db8::1", None));
+        assert_eq!(parsed("[2001:db8::1]:1123"), host("2001:db8::1", Some(1123)));
+        for bad in ["", ":123", "a:0", "a:b", "a:1:2", "[::1", "[a]:1", "[::1]x", "http://a", "a b"] {
+            assert!(parsed(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn durations_have_units_or_are_seconds() {
+        assert_eq!(parse_duration("25ms"), Ok(Duration::from_millis(25)));
+        assert_eq!(parse_duration("1.5s"), Ok(Duration::from_millis(1500)));
+        assert_eq!(parse_duration("0.025"), Ok(Duration::from_millis(25)));
+        for bad in ["", "-1", "soon", "inf", "nan"] {
+            assert!(parse_duration(bad).is_err(), "{bad}");
+        }
+    }
+}

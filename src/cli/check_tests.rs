@@ -1,0 +1,112 @@
+use clap::Parser;
+
+use super::*;
+use crate::clock::Stamp;
+use crate::ntp::{KissCode, Leap, RefId};
+use crate::probe::ProbeReport;
+use crate::sample::Reply;
+
+#[derive(Parser)]
+struct Line {
+    #[command(flatten)]
+    args: CheckArgs,
+}
+
+fn args(line: &str) -> CheckArgs {
+    Line::parse_from(std::iter::once("check").chain(line.split_whitespace())).args
+}
+
+fn sampled(name: &str, offset_s: f64) -> Measured {
+    let reply = Reply {
+        stratum: 2,
+        leap: Leap::None,
+        refid: RefId([192, 0, 2, 9]),
+        precision_log2: -20,
+        root_delay_s: 0.0,
+        root_dispersion_s: 0.0,
+    };
+    let measure = Some(Measure { offset_s, delay_s: 0.001_2, root_distance_s: 0.002 });
+    let report = ProbeReport { measure, reply: Some(reply), ..ProbeReport::failed(Stamp::now(), Outcome::Sample) };
+    Measured::new(name, "192.0.2.1:123".parse().ok(), report)
+}
+
+fn failed(name: &str, outcome: Outcome) -> Measured {
+    Measured::new(name, "192.0.2.2:123".parse().ok(), ProbeReport::failed(Stamp::now(), outcome))
+}
+
+fn line(args: &CheckArgs, results: &[Measured]) -> (String, u8) {
+    let mut out = Vec::new();
+    let status = write_line(args, results, &mut out).unwrap();
+    (String::from_utf8(out).unwrap(), status)
+}
+
+#[test]
+fn one_good_server_is_one_line_with_performance_data() {
+    let expected = "NTP OK - offset +0.000123s, delay 0.001200s, root distance 0.002000s, stratum 2|\
+        offset=0.000123s;0.025;0.1;; delay=0.001200s;;;0; root_distance=0.002000s;;;0; stratum=2;;;1;16 loss=0%;;;0;100\n";
+    assert_eq!(line(&args("a"), &[sampled("a", 0.000_123)]), (expected.to_owned(), 0));
+}
+
+#[test]
+fn thresholds_count_in_both_directions_and_at_their_very_value() {
+    let args = args("a -w 25ms -c 0.1");
+    for (offset_s, status) in [(0.024_9, 0), (0.025, 1), (-0.025, 1), (0.1, 2), (-5.0, 2), (f64::NAN, 3)] {
+        assert_eq!(line(&args, &[sampled("a", offset_s)]).1, status, "{offset_s}");
+    }
+}
+
+#[test]
+fn what_was_not_measured_is_never_green() {
+    let cases = [
+        (Outcome::Timeout, 3),
+        (Outcome::Refused, 3),
+        (Outcome::Dns("no such host".into()), 3),
+        (Outcome::Kiss(KissCode::RATE), 3),
+        (Outcome::Rejected(Check::Origin), 3),
+        (Outcome::Rejected(Check::RootDistance), 2),
+        (Outcome::Unsynchronised, 2),
+        (Outcome::Fault("no socket".into()), 3),
+        // An engine that claims a sample without numbers.
+        (Outcome::Sample, 3),
+    ];
+    for (outcome, expected) in cases {
+        let (text, status) = line(&args("a"), &[failed("a", outcome.clone())]);
+        assert_eq!(status, expected, "{outcome:?}: {text}");
+        assert!(!text.contains("OK") && !text.contains('='), "{text}");
+    }
+}
+
+#[test]
+fn an_unreachable_server_can_be_made_critical() {
+    let args = args("a --unreachable critical");
+    assert_eq!(line(&args, &[failed("a", Outcome::Timeout)]).1, 2);
+    assert_eq!(line(&args, &[failed("a", Outcome::Kiss(KissCode::DENY))]).1, 3);
+}
+
+#[test]
+fn of_several_servers_the_worst_counts_and_stands_first() {
+    let results = [sampled("a", 0.001), failed("it's b", Outcome::Timeout), sampled("192.0.2.1", 0.03)];
+    let (text, status) = line(&args("a b c"), &results);
+    assert_eq!(status, 1);
+    let (text, performance) = text.split_once('|').unwrap();
+    let expected =
+        "NTP WARNING - 1 of 3 servers ok: 192.0.2.1 +0.030000s (WARNING), it's b no reply (UNKNOWN), a +0.001000s";
+    assert_eq!(text, expected);
+    assert!(performance.starts_with("'a 192.0.2.1 offset'=0.001000s;0.025;0.1;; "), "{performance}");
+    assert!(performance.contains(" '192.0.2.1 offset'=0.030000s;"), "{performance}");
+    assert_eq!(line(&args("a b"), &results[..2]).1, 3);
+}
+
+#[test]
+fn a_bar_in_a_name_cannot_begin_the_performance_data() {
+    let (text, _) = line(&args("a"), &[failed("a|b", Outcome::Dns("x|y".into()))]);
+    assert!(!text.contains('|'), "{text}");
+}
+
+#[test]
+fn what_cannot_be_understood_is_refused_before_anything_is_sent() {
+    for line in ["", "a -c soon", "a -4 -6", "a -n 0", "http://a", "a --unreachable maybe", "a --engine magic"] {
+        let words = std::iter::once("check").chain(line.split_whitespace());
+        assert!(Line::try_parse_from(words).is_err(), "{line}");
+    }
+}

@@ -1,0 +1,197 @@
+//! `query`: one-shot measurement of servers side by side, for people (a table) and for programs (`--json`).
+
+use std::borrow::Cow;
+use std::io::{self, Write};
+use std::net::SocketAddr;
+
+use clap::Args;
+
+use super::args::{MeasureArgs, NTP_PORT};
+use super::conclusion::{Claim, conclude};
+use super::measure::{Tools, measure};
+use super::measured::Measured;
+use super::query_json;
+use super::table::{Align, Cell, Style, Table, Terminal};
+use super::{units, words};
+use crate::clock::Stamp;
+use crate::ntp::{Check, CheckRow};
+use crate::sample::Outcome;
+
+/// Every server gave a sample.
+pub const EXIT_OK: u8 = 0;
+/// Some server did not.
+pub const EXIT_FAILURE: u8 = 1;
+
+const EXAMPLES: &str = "\
+Columns:
+  offset  how far the server is ahead of this host (+) or behind it (-)
+  bound   the root distance: the server claims that true time is within this of its offset
+  stamps  where the packets were stamped: kernel, kernel-rx (replies only) or userland
+
+Examples:
+  ntp-monitor query time.example.net
+  ntp-monitor query -n 4 192.0.2.1 [2001:db8::1]:1123     four requests to each, 2 s apart
+  ntp-monitor query --all --json pool.example.net | jq '.results[].offset_s'
+
+Exit status: 0 when every server gave a time, 1 when one did not, 2 on wrong usage.";
+
+/// Arguments of `query`.
+#[derive(Debug, Clone, Args)]
+#[command(about = "Measure servers now, side by side", after_help = EXAMPLES)]
+pub struct QueryArgs {
+    /// Whom to ask and how.
+    #[command(flatten)]
+    pub measure: MeasureArgs,
+    /// Write one JSON object instead of a table.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Measures and writes the result to `out`; returns the exit status.
+///
+/// # Errors
+/// Those of writing.
+pub async fn run(args: &QueryArgs, tools: &Tools, terminal: Terminal, out: &mut impl Write) -> io::Result<u8> {
+    let results = measure(&args.measure, tools, |done, total| show_progress(terminal, done, total)).await;
+    if args.json {
+        query_json::write(&results, Stamp::now(), out)?;
+    } else {
+        write_text(&results, terminal.color, out)?;
+    }
+    let is_complete = results.iter().all(|measured| measured.outcome().is_success());
+    Ok(if is_complete { EXIT_OK } else { EXIT_FAILURE })
+}
+
+/// One line on stderr that rewrites itself and is gone when all is done. Nothing depends on it, so errors are ignored.
+fn show_progress(terminal: Terminal, done: usize, total: usize) {
+    if !terminal.progress {
+        return;
+    }
+    let mut stderr = io::stderr().lock();
+    let _ = if done < total {
+        write!(stderr, "\r\x1b[Kmeasuring: {done} of {total} done")
+    } else {
+        write!(stderr, "\r\x1b[K")
+    };
+    let _ = stderr.flush();
+}
+
+/// What the servers that were measured claim; two names of one address are one witness.
+pub(super) fn claims(results: &[Measured]) -> Vec<Claim> {
+    let mut seen: Vec<SocketAddr> = Vec::new();
+    let mut claims = Vec::new();
+    for measured in results {
+        let (Some(address), Some(measure)) = (measured.address, measured.measure()) else { continue };
+        if !seen.contains(&address) {
+            seen.push(address);
+            let server = measured.name.clone();
+            claims.push(Claim { server, offset_s: measure.offset_s, bound_s: measure.root_distance_s });
+        }
+    }
+    claims
+}
+
+fn write_text(results: &[Measured], color: bool, out: &mut impl Write) -> io::Result<()> {
+    write_table(results, color, out)?;
+    let mut separator = "\n";
+    for measured in results {
+        for remark in remarks(measured) {
+            writeln!(out, "{separator}{remark}")?;
+            separator = "";
+        }
+    }
+    writeln!(out, "\n{}.", Style::Bold.paint(&sentence_case(&conclude(&claims(results)).to_string()), color))
+}
+
+fn write_table(results: &[Measured], color: bool, out: &mut impl Write) -> io::Result<()> {
+    let has_jitter = results.iter().any(|measured| measured.jitter_s().is_some());
+    let mut columns = vec![
+        ("server", Align::Left),
+        ("address", Align::Left),
+        ("offset", Align::Right),
+        ("bound", Align::Right),
+        ("delay", Align::Right),
+    ];
+    if has_jitter {
+        columns.push(("jitter", Align::Right));
+    }
+    columns.extend([
+        ("stratum", Align::Right),
+        ("refid", Align::Left),
+        ("leap", Align::Left),
+        ("stamps", Align::Left),
+        ("state", Align::Left),
+    ]);
+    let mut table = Table::new(&columns);
+    for measured in results {
+        table.row(row(measured, has_jitter));
+    }
+    table.write(out, color)
+}
+
+fn row(measured: &Measured, has_jitter: bool) -> Vec<Cell> {
+    let best = measured.best();
+    let shown = |text: Option<String>| Cell::from(text.unwrap_or_default());
+    let mut cells = vec![
+        Cell::styled(measured.name.as_str(), Style::Bold),
+        shown(measured.address.map(address)),
+        shown(best.measure.map(|m| units::signed_seconds(m.offset_s))),
+        shown(best.measure.map(|m| units::bound(m.root_distance_s))),
+        shown(best.measure.map(|m| units::seconds(m.delay_s))),
+    ];
+    if has_jitter {
+        cells.push(shown(measured.jitter_s().map(units::seconds)));
+    }
+    cells.extend([
+        shown(best.reply.map(|reply| reply.stratum.to_string())),
+        shown(best.reply.map(|reply| reply.refid.display(reply.stratum))),
+        shown(best.reply.map(|reply| words::leap(reply.leap).to_owned())),
+        Cell::styled(best.timestamping.map_or("", |way| way.label()), Style::Faint),
+        state(measured),
+    ]);
+    cells
+}
+
+/// The address without the port that everybody uses.
+fn address(address: SocketAddr) -> String {
+    if address.port() == NTP_PORT { address.ip().to_string() } else { address.to_string() }
+}
+
+fn state(measured: &Measured) -> Cell {
+    let outcome = measured.outcome();
+    let mut text = words::state(outcome).into_owned();
+    if measured.sent() > 1 && measured.lost() > 0 {
+        text.push_str(&format!(", {} of {} lost", measured.lost(), measured.sent()));
+    }
+    let style = match outcome {
+        Outcome::Sample if measured.lost() == 0 => Style::Good,
+        Outcome::Sample | Outcome::Kiss(_) | Outcome::Unsynchronised => Style::Warning,
+        _ => Style::Bad,
+    };
+    Cell::styled(text, style)
+}
+
+/// What must be said about a server below the table: why it gave no time, and each reply that was refused.
+fn remarks(measured: &Measured) -> Vec<String> {
+    let refusals: Vec<String> = measured.rejected().map(|evidence| refusal(evidence.checks)).collect();
+    let headline: Option<Cow<'_, str>> = match measured.outcome() {
+        Outcome::Rejected(_) if !refusals.is_empty() => Some("every reply was refused".into()),
+        Outcome::Sample if !refusals.is_empty() => Some("other replies came as well and were refused".into()),
+        outcome => words::explain(outcome),
+    };
+    headline.map(|text| format!("{}: {text}", measured.name)).into_iter().chain(refusals).collect()
+}
+
+fn refusal(checks: CheckRow) -> String {
+    let why = checks.first_failure().map_or("no check failed", Check::explain);
+    format!("  refused: {why}\n  checks:  {checks}")
+}
+
+fn sentence_case(sentence: &str) -> String {
+    let mut chars = sentence.chars();
+    chars.next().map(|first| first.to_uppercase().chain(chars).collect()).unwrap_or_default()
+}
+
+#[cfg(test)]
+#[path = "query_tests.rs"]
+mod tests;

@@ -1,0 +1,87 @@
+//! How a poll ended, in words for a person who did not write an NTP client.
+
+use std::borrow::Cow;
+
+use crate::ntp::{KissCode, Leap};
+use crate::sample::Outcome;
+
+/// Two or three words for a table.
+#[must_use]
+pub fn state(outcome: &Outcome) -> Cow<'static, str> {
+    match outcome {
+        Outcome::Sample => "ok".into(),
+        Outcome::Timeout => "no reply".into(),
+        Outcome::Refused => "refused".into(),
+        Outcome::Kiss(code) => format!("kiss {code}").into(),
+        Outcome::Rejected(check) => format!("rejected: {}", check.label()).into(),
+        Outcome::Unsynchronised => "unsynchronised".into(),
+        Outcome::Dns(_) => "not resolved".into(),
+        Outcome::Fault(_) => "fault".into(),
+    }
+}
+
+/// A sentence that says what happened and what may be done; `None` when all is well.
+#[must_use]
+pub fn explain(outcome: &Outcome) -> Option<Cow<'_, str>> {
+    Some(match outcome {
+        Outcome::Sample => return None,
+        Outcome::Timeout => {
+            "no reply came in time: the host is down, its NTP port is filtered, or packets are lost".into()
+        }
+        Outcome::Refused => "the host answers that nothing listens on this port (ICMP port unreachable)".into(),
+        Outcome::Kiss(code) => explain_kiss(*code),
+        Outcome::Rejected(check) => check.explain().into(),
+        Outcome::Unsynchronised => {
+            "the server answers, but says that its clock is not synchronised: no offset is taken from it".into()
+        }
+        Outcome::Dns(why) => Cow::Borrowed(why),
+        Outcome::Fault(why) => format!("this side could not measure: {why}").into(),
+    })
+}
+
+fn explain_kiss(code: KissCode) -> Cow<'static, str> {
+    if code == KissCode::RATE {
+        "the server asks for fewer requests (kiss code RATE): wait some minutes, then ask less often".into()
+    } else if code.is_denial() {
+        format!("the server refuses to serve this host (kiss code {code}): stop asking, or ask its operator").into()
+    } else {
+        format!("the server sent a kiss-o'-death (kiss code {code}): its timestamps mean nothing").into()
+    }
+}
+
+/// The leap indicator for a table.
+#[must_use]
+pub fn leap(leap: Leap) -> &'static str {
+    match leap {
+        Leap::None => "none",
+        Leap::Insert => "insert",
+        Leap::Delete => "delete",
+        Leap::Unknown => "unknown",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ntp::Check;
+
+    #[test]
+    fn whatever_is_not_well_is_explained() {
+        assert_eq!(explain(&Outcome::Sample), None);
+        let outcomes = [
+            (Outcome::Timeout, "no reply"),
+            (Outcome::Refused, "nothing listens"),
+            (Outcome::Kiss(KissCode::RATE), "fewer requests"),
+            (Outcome::Kiss(KissCode::DENY), "refuses to serve"),
+            (Outcome::Kiss(KissCode::from_refid(*b"INIT")), "kiss code INIT"),
+            (Outcome::Rejected(Check::Origin), "cookie"),
+            (Outcome::Unsynchronised, "not synchronised"),
+            (Outcome::Dns("no such host".into()), "no such host"),
+            (Outcome::Fault("no socket".into()), "no socket"),
+        ];
+        for (outcome, words) in outcomes {
+            let text = explain(&outcome).unwrap();
+            assert!(text.contains(words), "{text}");
+        }
+    }
+}

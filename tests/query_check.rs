@@ -1,0 +1,185 @@
+//! `query` and `check` as functions: exit statuses, shape of the output, politeness; resolver and engine are made up.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot set up its scene must fail")]
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use clap::{CommandFactory, Parser};
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use ntp_monitor::cli::check::{self, CheckArgs};
+use ntp_monitor::cli::measure::Tools;
+use ntp_monitor::cli::query::{self, QueryArgs};
+use ntp_monitor::cli::table::Terminal;
+use ntp_monitor::clock::Stamp;
+use ntp_monitor::config::Family;
+use ntp_monitor::ntp::KissCode;
+use ntp_monitor::probe::resolve::{Resolution, Resolve, ResolveError};
+use ntp_monitor::probe::{ProbeEngine, ProbeFuture, ProbeReport, Query};
+use ntp_monitor::sample::{Measure, Outcome};
+use tokio::time::Instant;
+
+#[derive(Parser)]
+enum Line {
+    Query(QueryArgs),
+    Check(CheckArgs),
+}
+
+/// An engine whose answers are made up, by address; it remembers when it was asked.
+#[derive(Default)]
+struct Canned {
+    answers: HashMap<IpAddr, Answer>,
+    asked: Mutex<Vec<(IpAddr, Instant)>>,
+}
+
+#[derive(Clone)]
+enum Answer {
+    Offset(f64),
+    Fails(Outcome),
+    Hangs,
+    Panics,
+}
+
+impl ProbeEngine for Canned {
+    fn probe(&self, query: Query) -> ProbeFuture {
+        let ip = query.address.ip();
+        self.asked.lock().unwrap().push((ip, Instant::now()));
+        let answer = self.answers[&ip].clone();
+        Box::pin(async move {
+            match answer {
+                Answer::Offset(offset_s) => {
+                    let measure = Some(Measure { offset_s, delay_s: 0.01, root_distance_s: 0.006 });
+                    ProbeReport { measure, ..ProbeReport::failed(Stamp::now(), Outcome::Sample) }
+                }
+                Answer::Fails(outcome) => ProbeReport::failed(Stamp::now(), outcome),
+                Answer::Hangs => std::future::pending().await,
+                Answer::Panics => panic!("made up"),
+            }
+        })
+    }
+}
+
+/// A resolver that knows `pool` and literals.
+struct Names;
+
+impl Resolve for Names {
+    fn resolve(&self, host: &str, _family: Family) -> BoxFuture<'static, Result<Resolution, ResolveError>> {
+        let found: Vec<IpAddr> = match host {
+            "pool" => vec![ip(1), ip(2)],
+            literal => literal.parse().into_iter().collect(),
+        };
+        let answer = if found.is_empty() {
+            Err(ResolveError::NoSuchName { host: host.into() })
+        } else {
+            Ok(Resolution { addresses: found, expires: Duration::from_secs(60) })
+        };
+        std::future::ready(answer).boxed()
+    }
+}
+
+fn ip(last: u8) -> IpAddr {
+    IpAddr::from([192, 0, 2, last])
+}
+
+fn engine(answers: &[(u8, Answer)]) -> Arc<Canned> {
+    let answers = answers.iter().map(|(last, answer)| (ip(*last), answer.clone())).collect();
+    Arc::new(Canned { answers, ..Canned::default() })
+}
+
+/// Runs a command line; returns what it wrote and its exit status.
+async fn run(line: &str, engine: &Arc<Canned>) -> (String, u8) {
+    let tools = Tools { engine: Arc::clone(engine) as Arc<dyn ProbeEngine>, resolver: Arc::new(Names) };
+    let mut out = Vec::new();
+    let status = match Line::parse_from(std::iter::once("x").chain(line.split_whitespace())) {
+        Line::Query(args) => query::run(&args, &tools, Terminal::default(), &mut out).await.unwrap(),
+        Line::Check(args) => check::run(&args, &tools, &mut out).await.unwrap(),
+    };
+    (String::from_utf8(out).unwrap(), status)
+}
+
+#[tokio::test(start_paused = true)]
+async fn query_succeeds_only_when_every_server_gave_a_time() {
+    let engine = engine(&[(1, Answer::Offset(0.001)), (2, Answer::Fails(Outcome::Timeout))]);
+    assert_eq!(run("query 192.0.2.1", &engine).await.1, 0);
+    let (text, status) = run("query 192.0.2.1 192.0.2.2 nowhere", &engine).await;
+    assert_eq!(status, 1);
+    assert!(text.contains("+1.00 ms") && text.contains("no reply") && text.contains("NXDOMAIN"), "{text}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_server_that_hangs_or_panics_spoils_no_other() {
+    let engine = engine(&[(1, Answer::Hangs), (2, Answer::Panics), (3, Answer::Offset(0.001))]);
+    let (text, status) = run("query --json 192.0.2.1 192.0.2.2 192.0.2.3", &engine).await;
+    let json: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let outcomes: Vec<&str> = (0..3).map(|n| json["results"][n]["outcome"].as_str().unwrap()).collect();
+    assert_eq!((outcomes.as_slice(), status), (["fault", "fault", "sample"].as_slice(), 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn servers_are_asked_at_once_but_each_only_every_two_seconds() {
+    // The first answers at once, the second never: neither may bring two requests together.
+    let engine = engine(&[(1, Answer::Offset(0.001)), (2, Answer::Hangs)]);
+    let start = Instant::now();
+    // The pool's first address is asked under two names.
+    run("query -n 3 -i 1ms pool 192.0.2.1 192.0.2.2", &engine).await;
+    assert!(start.elapsed() < Duration::from_secs(20), "{:?}", start.elapsed());
+    let asked = engine.asked.lock().unwrap().clone();
+    for (server, requests) in [(1, 6), (2, 3)] {
+        let times: Vec<Instant> = asked.iter().filter(|(who, _)| *who == ip(server)).map(|(_, at)| *at).collect();
+        assert_eq!(times.len(), requests);
+        assert!(times.windows(2).all(|pair| pair[1] - pair[0] >= Duration::from_secs(2)), "{times:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_kiss_ends_the_requests_to_that_server() {
+    let engine = engine(&[(1, Answer::Fails(Outcome::Kiss(KissCode::RATE)))]);
+    let (text, status) = run("query -n 5 192.0.2.1", &engine).await;
+    assert_eq!((engine.asked.lock().unwrap().len(), status), (1, 1));
+    assert!(text.contains("kiss RATE") && text.contains("ask less often"), "{text}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_address_of_a_name_is_measured_on_demand() {
+    let engine = engine(&[(1, Answer::Offset(0.001)), (2, Answer::Offset(0.002))]);
+    let (text, _) = run("query --all --json pool", &engine).await;
+    let json: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let addresses: Vec<&str> = (0..2).map(|n| json["results"][n]["address"].as_str().unwrap()).collect();
+    assert_eq!(addresses, ["192.0.2.1:123", "192.0.2.2:123"]);
+    assert_eq!(json["conclusion"]["state"], "agrees");
+}
+
+#[tokio::test(start_paused = true)]
+async fn check_speaks_the_language_of_plugins() {
+    let cases = [
+        (Answer::Offset(0.001), "", "NTP OK - ", 0),
+        (Answer::Offset(-0.05), "", "NTP WARNING - ", 1),
+        (Answer::Offset(0.05), "-c 50ms", "NTP CRITICAL - ", 2),
+        (Answer::Fails(Outcome::Timeout), "", "NTP UNKNOWN - ", 3),
+        (Answer::Fails(Outcome::Timeout), "--unreachable critical", "NTP CRITICAL - ", 2),
+        (Answer::Fails(Outcome::Unsynchronised), "", "NTP CRITICAL - ", 2),
+        (Answer::Hangs, "", "NTP UNKNOWN - ", 3),
+        (Answer::Offset(0.0), "-w 2s -c 1s", "NTP UNKNOWN - --critical must not be below --warning", 3),
+    ];
+    for (answer, options, beginning, expected) in cases {
+        let (text, status) = run(&format!("check 192.0.2.1 {options}"), &engine(&[(1, answer)])).await;
+        assert!(text.starts_with(beginning) && text.lines().count() == 1, "{text}");
+        assert_eq!(status, expected, "{text}");
+    }
+}
+
+#[test]
+fn help_shows_examples_and_what_the_command_is_for() {
+    let mut command = Line::command();
+    for (name, purpose, example) in [
+        ("query", "Measure servers now", "ntp-monitor query time.example.net"),
+        ("check", "Monitoring plugin", "ntp-monitor check time.example.net"),
+    ] {
+        let help = command.find_subcommand_mut(name).unwrap().render_long_help().to_string();
+        assert!(help.starts_with(purpose) && help.contains(example), "{help}");
+        assert!(help.contains("--timeout <TIME>"), "{help}");
+    }
+}
