@@ -1,5 +1,7 @@
 //! The configuration as its users meet it: shipped files, faulty files, layers, garbage.
 
+#![allow(clippy::unwrap_used)] // a failed unwrap is a failed test
+
 use std::path::{Path, PathBuf};
 
 use ntp_monitor::config::{Environment, Loaded, example, load, schema};

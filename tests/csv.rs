@@ -1,5 +1,7 @@
 //! The CSV output from sample to file and back: midnight, crashes, compression, retention, catching up.
 
+#![allow(clippy::unwrap_used)] // a failed unwrap is a failed test
+
 use std::fs;
 use std::io::Read;
 use std::path::Path;
@@ -33,6 +35,8 @@ fn timeout_at(wall_ns: i64, server: &str) -> Arc<Sample> {
         sent: 1,
         lost: 1,
         evidence: None,
+        rejected: Vec::new(),
+        rejected_count: 0,
     })
 }
 
@@ -264,6 +268,8 @@ prop_compose! {
             sent: 1,
             lost: u16::from(!answered),
             evidence: None,
+            rejected: Vec::new(),
+            rejected_count: 0,
             outcome,
         }
     }
