@@ -1,5 +1,7 @@
 //! A real chronyd on loopback, serving the clock of this host: its true offset is zero.
 
+#![allow(clippy::unwrap_used, clippy::print_stderr, reason = "test code, which benches share")]
+
 use std::fmt::Write as _;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::path::Path;
