@@ -175,3 +175,15 @@ async fn many_queries_at_once_do_not_disturb_each_other() {
         assert_eq!((report.outcome, report.timestamping), (Outcome::Sample, Some(Timestamping::Kernel)));
     }
 }
+
+#[test]
+fn the_label_says_which_stamps_the_kernel_gave() {
+    let at = |wall_ns| Stamp { wall_ns, mono_ns: wall_ns, raw_ns: 0 };
+    let ntp = NtpTimestamp::from_unix_ns;
+    let (sent, received) = (at(1_000), at(9_000));
+    let (tx, rx) = (Some(ntp(2_000)), Some(ntp(8_000)));
+    assert_eq!(best_stamps(tx, rx, sent, received), (ntp(2_000), ntp(8_000), Timestamping::Kernel));
+    assert_eq!(best_stamps(None, rx, sent, received), (ntp(1_000), ntp(8_000), Timestamping::KernelRx));
+    assert_eq!(best_stamps(tx, None, sent, received), (ntp(1_000), ntp(9_000), Timestamping::Userland));
+    assert_eq!(best_stamps(None, None, sent, received), (ntp(1_000), ntp(9_000), Timestamping::Userland));
+}
