@@ -57,3 +57,21 @@ async fn both_engines_agree_within_their_delays() {
         }
     }
 }
+
+#[tokio::test]
+async fn a_chronyd_without_a_source_is_reachable_but_unsynchronised() {
+    let chronyd = Chronyd::start_unsynchronised("127.0.0.1");
+    let query = Query { address: chronyd.address, timeout: PATIENCE };
+    let report = KernelEngine::new().probe(query).await;
+    assert_eq!((report.outcome, report.measure), (Outcome::Unsynchronised, None));
+    assert_eq!(report.reply.unwrap().leap, Leap::Unknown);
+    assert_eq!(SntpEngine::new().probe(query).await.outcome, Outcome::Unsynchronised);
+}
+
+#[tokio::test]
+async fn a_chronyd_that_was_killed_is_refused() {
+    let chronyd = Chronyd::start("127.0.0.1");
+    let query = Query { address: chronyd.address, timeout: PATIENCE };
+    drop(chronyd);
+    assert_eq!(KernelEngine::new().probe(query).await.outcome, Outcome::Refused);
+}

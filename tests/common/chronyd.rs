@@ -1,6 +1,7 @@
 //! A real chronyd on loopback, serving the clock of this host: its true offset is zero.
 
 #![allow(clippy::unwrap_used, clippy::print_stderr, reason = "test code, which benches share")]
+#![allow(dead_code, reason = "each test uses the part that it needs")]
 
 use std::fmt::Write as _;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
@@ -25,17 +26,26 @@ pub struct Chronyd {
 impl Chronyd {
     /// Starts one on a free port of `ip` and waits until it answers. Tests need it: without chronyd they fail.
     pub fn start(ip: &str) -> Self {
+        Self::start_with(ip, "local stratum 1")
+    }
+
+    /// As [`Chronyd::start`], with a server that has no source and says so.
+    pub fn start_unsynchronised(ip: &str) -> Self {
+        Self::start_with(ip, "")
+    }
+
+    fn start_with(ip: &str, source: &str) -> Self {
         assert!(Path::new(PROGRAM).exists(), "{PROGRAM} is missing: install it (apt-get install chrony)");
         let ip: IpAddr = ip.parse().unwrap();
         // Somebody may take the free port before chronyd does.
-        (0..START_ATTEMPTS).find_map(|_| Self::try_start(ip)).expect("chronyd answers on a free port")
+        (0..START_ATTEMPTS).find_map(|_| Self::try_start(ip, source)).expect("chronyd answers on a free port")
     }
 
-    fn try_start(ip: IpAddr) -> Option<Self> {
+    fn try_start(ip: IpAddr, source: &str) -> Option<Self> {
         let address = UdpSocket::bind((ip, 0)).unwrap().local_addr().unwrap();
         let dir = tempfile::tempdir().unwrap();
         let config = dir.path().join("chrony.conf");
-        std::fs::write(&config, configuration(address, dir.path())).unwrap();
+        std::fs::write(&config, configuration(address, source, dir.path())).unwrap();
         // -x leaves the clock alone, -d stays in the foreground, -U runs without root when it must.
         let child = Command::new(PROGRAM)
             .args(["-x", "-d", "-U", "-u"])
@@ -81,9 +91,9 @@ impl Drop for Chronyd {
     }
 }
 
-fn configuration(address: SocketAddr, dir: &Path) -> String {
+fn configuration(address: SocketAddr, source: &str, dir: &Path) -> String {
     let mut text = String::new();
-    writeln!(text, "local stratum 1\nallow\ncmdport 0").unwrap();
+    writeln!(text, "{source}\nallow\ncmdport 0").unwrap();
     writeln!(text, "port {}\nbindaddress {}", address.port(), address.ip()).unwrap();
     writeln!(text, "pidfile {0}/chronyd.pid\ndriftfile {0}/drift", dir.display()).unwrap();
     text
