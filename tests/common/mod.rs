@@ -1,3 +1,6 @@
 //! What several integration tests share.
 
 pub mod victoria;
+//! What integration tests share.
+
+pub mod chronyd;
