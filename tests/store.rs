@@ -1,5 +1,8 @@
 //! The store as a whole: what is written is there, once, whatever happens to the process, the disk or the clock.
 
+// allow-unwrap-in-tests sees #[test] functions only, not the helpers beside them.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on must fail")]
+
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
