@@ -189,8 +189,8 @@ fn files_go_after_their_time_and_nobody_elses_do() {
 fn what_a_kill_kept_from_the_files_is_found_missing_and_nothing_else() {
     let dir = tempfile::tempdir().unwrap();
     assert_eq!(tail_keys(dir.path(), Duration::from_secs(60)).unwrap(), None);
-    // Twenty servers, a sample a second each for ten minutes, around midnight; more than one piece of the file is read.
-    let all: Vec<_> = (-300..300_i64)
+    // Twenty servers, a sample a second each for twenty minutes, over midnight; the longer window needs a second piece of the file.
+    let all: Vec<_> = (-300..900_i64)
         .flat_map(|s| (0..20).map(move |n| timeout_at(MIDNIGHT_NS + s * SECOND_NS + n, &format!("s{n}"))))
         .collect();
     let lost = |n: usize| n >= all.len() - 100 && n.is_multiple_of(3);
