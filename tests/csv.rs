@@ -197,7 +197,7 @@ fn what_a_kill_kept_from_the_files_is_found_missing_and_nothing_else() {
     let written: Vec<_> = all.iter().enumerate().filter(|(n, _)| !lost(*n)).map(|(_, s)| Arc::clone(s)).collect();
     let mut first = writer(config(dir.path()));
     first.write(&written).unwrap();
-    for window_s in [30, 400] {
+    for window_s in [30, 700] {
         let tail = tail_keys(dir.path(), Duration::from_secs(window_s)).unwrap().unwrap();
         let found: Vec<_> = missing(&tail, all.iter().cloned()).collect();
         let expected: Vec<_> = all.iter().enumerate().filter(|(n, _)| lost(*n)).map(|(_, s)| Arc::clone(s)).collect();
