@@ -186,6 +186,18 @@ fn files_go_after_their_time_and_nobody_elses_do() {
 }
 
 #[test]
+fn a_file_that_was_removed_under_the_writer_is_begun_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("samples-2026-11-22.csv");
+    let mut writer = writer(config(dir.path()));
+    writer.write(&[timeout_at(MIDNIGHT_NS, "a")]).unwrap();
+    fs::remove_file(&path).unwrap();
+    writer.tick(Stamp { wall_ns: MIDNIGHT_NS, mono_ns: 0, raw_ns: 0 }).unwrap();
+    writer.write(&[timeout_at(MIDNIGHT_NS + 1, "a")]).unwrap();
+    assert_eq!(stamps(&path), [MIDNIGHT_NS + 1]);
+}
+
+#[test]
 fn what_a_kill_kept_from_the_files_is_found_missing_and_nothing_else() {
     let dir = tempfile::tempdir().unwrap();
     assert_eq!(tail_keys(dir.path(), Duration::from_secs(60)).unwrap(), None);
