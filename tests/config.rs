@@ -150,6 +150,14 @@ fn the_environment_wins_over_the_file_and_flags_over_both() {
 }
 
 #[test]
+fn servers_of_the_environment_replace_those_of_the_file_and_this_is_said() {
+    let loaded = load_text("c.toml", "[[server]]\naddress = \"a.example\"\n", &[("NTP_SERVER", "b.example")]).unwrap();
+    assert_eq!(loaded.config.servers.len(), 1);
+    assert_eq!(&*loaded.config.servers[0].ident.name, "b.example");
+    assert!(matches!(&loaded.warnings[..], [only] if only.contains("NTP_SERVER replaces")), "{:?}", loaded.warnings);
+}
+
+#[test]
 fn variables_are_typed_by_their_key() {
     let env = [
         ("NTP_SERVER", "a.example"),
