@@ -11,3 +11,4 @@ pub mod score;
 pub mod sketch;
 #[cfg(test)]
 mod testing;
+pub mod trend;
