@@ -72,6 +72,8 @@ fn sample(server: &Arc<ServerIdent>, wall_ns: i64) -> Sample {
         sent: 1,
         lost: 0,
         evidence: None,
+        rejected: Vec::new(),
+        rejected_count: 0,
     }
 }
 

@@ -296,7 +296,7 @@ async fn a_reload_disturbs_only_what_changed_and_keeps_the_pace() {
     let world = World::start(vec![server(A), server(B)], good);
     world.pass(Duration::from_secs(70)).await;
     for _ in 0..30 {
-        let flipped = Duration::from_secs(if world.requests(A).len() % 2 == 0 { 64 } else { 65 });
+        let flipped = Duration::from_secs(if world.requests(A).len().is_multiple_of(2) { 64 } else { 65 });
         world.set(vec![Server { poll_interval: flipped, ..server(A) }, server(B)]);
         world.pass(Duration::from_secs(3)).await;
     }

@@ -71,6 +71,8 @@ fn poll(server: &str, wall_ns: i64, outcome: Outcome) -> Sample {
         sent: 1,
         lost: 1,
         evidence: None,
+        rejected: Vec::new(),
+        rejected_count: 0,
     }
 }
 
