@@ -93,10 +93,10 @@ pub fn of_low_delay(points: &[Point], groups: usize) -> Option<Trend> {
 }
 
 /// The lowest-delay sample of each stretch: eight samples share one where there are enough (as in the clock filter),
-/// but no more than `groups` and, of a short series, no less than 16 stretches are made.
+/// but no more than `groups` and, of a short series, no less than 32 stretches are made.
 fn lowest_delay(points: &[Point], groups: usize) -> Vec<Point> {
     let (Some(first), Some(last)) = (points.first(), points.last()) else { return Vec::new() };
-    let stretches = (points.len() / 8).max(16).min(groups).max(1);
+    let stretches = (points.len() / 8).max(32).min(groups).max(1);
     let length_s = (last.at_s - first.at_s) / stretches as f64;
     let stretch_of = |point: &Point| (((point.at_s - first.at_s) / length_s) as usize).min(stretches - 1);
     points

@@ -23,6 +23,11 @@ use edf::Variance;
 use serde::Serialize;
 use thiserror::Error;
 
+use super::intake::{Intake, TimeAxis};
+use super::summary::Assembly;
+use super::trend::{MAX_POINTS, Point};
+use crate::sample::Sample;
+
 /// The probability with which an interval holds the true deviation.
 pub const CONFIDENCE: f64 = 0.95;
 
@@ -38,6 +43,36 @@ pub enum StabilityError {
     /// The grid would not fit into memory.
     #[error("{0} slots of tau0 are too many (at most {MAX_SLOTS}): choose a larger tau0 or a shorter span")]
     TooLong(f64),
+}
+
+/// The stability of the offsets of recorded samples of one server, ordered by their wall clock, at the given averaging
+/// times in seconds or at octaves. tau0 is the usual distance of its polls, lost ones included. Only samples of the way
+/// of timestamping that has most are used; what is out of order, double or not a number is left out.
+///
+/// # Errors
+/// When the samples do not fill a grid.
+pub fn of_samples<'a>(
+    samples: impl Iterator<Item = &'a Sample>,
+    taus_s: Option<&[f64]>,
+) -> Result<Stability, StabilityError> {
+    let mut intake = Intake::new(TimeAxis::Wall);
+    let mut assembly = Assembly::new(MAX_POINTS);
+    let mut polls_s = Vec::new();
+    let mut first_ns = None;
+    for sample in samples {
+        let Ok(at_ns) = intake.admit(sample) else { continue };
+        // Counted from the first poll: seconds since 1970 would cost a quarter of a microsecond.
+        let at_s = at_ns.saturating_sub(*first_ns.get_or_insert(at_ns)) as f64 / 1e9;
+        polls_s.push(at_s);
+        if let Some(measure) = sample.measure.filter(|_| sample.outcome.is_success()) {
+            let point = Point { at_s, offset_s: measure.offset_s, delay_s: measure.delay_s };
+            assembly.way(sample.timestamping).points.push(point);
+        }
+    }
+    let points = assembly.main_way().map_or(&[][..], |way| &way.points);
+    let tau0_s = usual_spacing_s(&polls_s).ok_or(StabilityError::TooFew(points.len()))?;
+    let phases: Vec<_> = points.iter().map(|point| (point.at_s, point.offset_s)).collect();
+    Ok(Stability::of(&PhaseGrid::from_samples(tau0_s, &phases)?, taus_s))
 }
 
 /// A deviation and how many terms carry it.

@@ -2,6 +2,7 @@
 
 use proptest::prelude::*;
 
+use super::super::testing::{lost, sample};
 use super::*;
 
 /// The multiplier and modulus of the generator of NIST SP 1065 §12.4.
@@ -150,6 +151,22 @@ fn one_lost_poll_does_not_void_the_modified_deviation_around_it() {
     let holed = analyse(x, &[8.0]);
     let (whole, holed) = (whole.mdev[0].unwrap(), holed.mdev[0].unwrap());
     assert!((holed / whole - 1.0).abs() < 0.1, "{holed} is not about {whole}");
+}
+
+#[test]
+fn recorded_samples_are_put_on_the_grid_of_their_polls_and_ways_are_not_mixed() {
+    let x = suite();
+    let mut samples: Vec<_> = x.iter().zip(0..).map(|(x, i)| sample(64.0 * f64::from(i), *x, 0.01)).collect();
+    let whole = of_samples(samples.iter(), Some(&[64.0, 640.0])).unwrap();
+    assert_printed(&whole.tdev, &["0.1687202", "0.3563623"]);
+    assert_eq!((whole.tau0_s, whole.slots, whole.measured), (64.0, 1001, 1001));
+    samples[500].timestamping = None;
+    samples[501] = lost(64.0 * 501.0);
+    samples[502].measure.as_mut().unwrap().offset_s = f64::NAN;
+    let holed = of_samples(samples.iter(), None).unwrap();
+    assert_eq!((holed.slots, holed.measured), (1001, 998));
+    assert_eq!(of_samples(samples[..1].iter(), None), Err(StabilityError::TooFew(1)));
+    assert_eq!(of_samples([].into_iter(), None), Err(StabilityError::TooFew(0)));
 }
 
 #[test]
