@@ -2,9 +2,10 @@
 
 use std::net::SocketAddr;
 
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, Row, params};
 
 use super::{Reader, Series, find_series, select_series};
+use crate::sample::ServerIdent;
 use crate::store::StoreError;
 use crate::store::codec::{self, COLUMNS, StoredSample};
 
@@ -20,11 +21,17 @@ impl Reader {
     /// When the store cannot be read.
     pub fn latest(&self) -> Result<Vec<StoredSample>, StoreError> {
         self.run("read the latest samples", |conn| {
-            let mut latest = Vec::new();
-            for series in select_series(conn, "ORDER BY server, address", [])? {
-                read_into(conn, &series, "ORDER BY wall_ns DESC LIMIT 1", [series.id], &mut latest)?;
-            }
-            Ok(latest)
+            // One statement: a step for each series is what this costs.
+            let sql = format!(
+                "SELECT {COLUMNS}, server, address FROM series CROSS JOIN sample ON series_id = series.id AND wall_ns = \
+                 (SELECT max(wall_ns) FROM sample WHERE series_id = series.id) ORDER BY server, address"
+            );
+            let mut statement = conn.prepare_cached(&sql)?;
+            let decode = |row: &Row<'_>| {
+                let ident = ServerIdent::named(row.get_ref(20)?.as_str()?);
+                codec::decode(row, &ident, row.get_ref(21)?.as_str()?.parse().ok())
+            };
+            statement.query_map([], decode)?.collect()
         })
     }
 
