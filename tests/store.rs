@@ -110,14 +110,14 @@ fn refused_reply(wall_ns: i64) -> Arc<Evidence> {
 
 fn every_outcome(server: &str) -> Vec<Arc<Sample>> {
     let at = |n: i64| T0 + n * SECOND;
-    let evidence = Some(refused_reply(at(4)));
+    let rejected = vec![refused_reply(at(4))];
     let unsynchronised = Sample { measure: None, outcome: Outcome::Unsynchronised, ..measured(server, at(5), 0.0) };
     [
         measured(server, at(0), -0.25),
         poll(server, at(1), Outcome::Timeout),
         poll(server, at(2), Outcome::Refused),
         poll(server, at(3), Outcome::Kiss(KissCode::RATE)),
-        Sample { evidence, ..poll(server, at(4), Outcome::Rejected(Check::Origin)) },
+        Sample { rejected, rejected_count: 1, ..poll(server, at(4), Outcome::Rejected(Check::Origin)) },
         unsynchronised,
         Sample { address: None, sent: 0, ..poll(server, at(6), Outcome::Dns("no such name".into())) },
         poll(server, at(7), Outcome::Fault("no route to host".into())),
@@ -154,7 +154,8 @@ fn every_outcome_comes_back_as_it_was_written() {
     store.writer(None).write(&batch).unwrap();
 
     let reader = reader(&options);
-    let written: Vec<_> = batch.iter().map(|s| Sample { evidence: None, ..Sample::clone(s) }).collect();
+    let written: Vec<_> =
+        batch.iter().map(|s| Sample { rejected: Vec::new(), rejected_count: 0, ..Sample::clone(s) }).collect();
     assert_eq!(all(&reader, "a"), written);
     let checks: Vec<_> = reader.samples("a", None, T0, T0 + DAY, 100).unwrap().iter().map(|s| s.checks).collect();
     assert_eq!(checks.iter().flatten().collect::<Vec<_>>(), [&refused_reply(0).checks]);
@@ -207,7 +208,11 @@ fn only_the_last_refused_replies_of_a_series_are_kept() {
     let batch: Vec<_> = (0..40)
         .map(|n| {
             let at = T0 + n * SECOND;
-            Arc::new(Sample { evidence: Some(refused_reply(at)), ..poll("a", at, Outcome::Rejected(Check::Origin)) })
+            Arc::new(Sample {
+                rejected: vec![refused_reply(at)],
+                rejected_count: 1,
+                ..poll("a", at, Outcome::Rejected(Check::Origin))
+            })
         })
         .collect();
     store.writer(None).write(&batch).unwrap();

@@ -3,10 +3,7 @@
 use tokio::sync::oneshot;
 
 use super::events::Event;
-use crate::sample::{Evidence, SeriesKey};
 use crate::sinks::worker::WriteError;
-
-use std::sync::Arc;
 
 /// Where an answer goes. Whoever asked may have gone; then nobody is told.
 pub type Reply<T> = oneshot::Sender<Result<T, WriteError>>;
@@ -37,15 +34,6 @@ pub enum Command {
         /// Line protocol, each line with its newline.
         body: Vec<u8>,
         /// Answers when they are kept.
-        reply: Reply<()>,
-    },
-    /// Keeps a refused reply that no sample carries.
-    Evidence {
-        /// Whose it is.
-        series: SeriesKey,
-        /// The reply.
-        evidence: Arc<Evidence>,
-        /// Answers when it is kept.
         reply: Reply<()>,
     },
     /// Records an event, or brings it up to date.

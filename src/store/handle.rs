@@ -12,7 +12,6 @@ use super::lock::InstanceLock;
 use super::outbox::Totals;
 use super::read::Reader;
 use super::{Event, StoreError};
-use crate::sample::{Evidence, SeriesKey};
 use crate::sinks::influx::outbox::{Outbox, OutboxError, OutboxGauge, OutboxRow};
 use crate::sinks::worker::WriterHandle;
 
@@ -100,14 +99,6 @@ impl StoreHandle {
     /// When the store cannot be written; the lines are not kept.
     pub async fn append_lines(&self, lines: u32, body: Vec<u8>) -> Result<(), StoreError> {
         self.ask(|reply| Command::Lines { lines, body, reply }).await
-    }
-
-    /// Keeps a refused reply that no sample carries.
-    ///
-    /// # Errors
-    /// When the store cannot be written.
-    pub async fn keep_evidence(&self, series: SeriesKey, evidence: Arc<Evidence>) -> Result<(), StoreError> {
-        self.ask(|reply| Command::Evidence { series, evidence, reply }).await
     }
 
     /// Records an event, or brings it up to date, and returns its number.

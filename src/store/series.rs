@@ -53,8 +53,3 @@ fn upsert(conn: &Connection, key: &SeriesKey, seen_ns: i64) -> rusqlite::Result<
         Ok(Known { id: row.get(0)?, last_seen_ns: row.get(1)? })
     })
 }
-
-/// The number of a series, given one if it is new; for what is not a sample.
-pub(super) fn id_of(conn: &Connection, key: &SeriesKey, seen_ns: i64) -> rusqlite::Result<i64> {
-    upsert(conn, key, seen_ns).map(|known| known.id)
-}

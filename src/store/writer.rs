@@ -11,7 +11,7 @@ use super::outbox::{self, Totals};
 use super::retention::{self, Horizons, Pass, Pruner, RetentionClock};
 use super::rollup::Grain;
 use super::rollup_table::OpenRollups;
-use super::series::{self, SeriesCache};
+use super::series::SeriesCache;
 use super::{Options, StoreError, codec, events, evidence, meta};
 use crate::clock::Stamp;
 use crate::sample::Sample;
@@ -202,12 +202,6 @@ impl BatchWriter for Writer {
             }
             Command::Lines { lines, body, reply } => {
                 self.answer(reply, "keep lines", |conn, gauge| outbox::push(conn, gauge, now_ns, lines, &body));
-            }
-            Command::Evidence { series, evidence, reply } => {
-                self.answer(reply, "keep a refused reply", |conn, _| {
-                    let id = series::id_of(conn, &series, evidence.at.wall_ns)?;
-                    evidence::insert(conn, id, &evidence)
-                });
             }
             Command::RecordEvent { event, reply } => {
                 self.answer(reply, "record an event", |conn, _| events::record(conn, &event));
