@@ -15,14 +15,14 @@ use ntp_monitor::actors::census::{Census, ChildState};
 use ntp_monitor::actors::notice::DeathNotice;
 use ntp_monitor::actors::outlet::{Listener, Outlet};
 use ntp_monitor::actors::supervisor::Supervisor;
-use ntp_monitor::actors::targets::{Engines, Ledger, Targets, Tools};
+use ntp_monitor::actors::targets::{Ledger, Targets, Tools};
 use ntp_monitor::clock::Clock;
 use ntp_monitor::config::{Addresses, EngineChoice, Family, Host, Server};
 use ntp_monitor::messages::sample::{Forget, SampleReady};
 use ntp_monitor::messages::targets::SetServers;
 use ntp_monitor::ntp::KissCode;
 use ntp_monitor::probe::resolve::{Resolution, Resolve, ResolveError};
-use ntp_monitor::probe::{ProbeEngine, ProbeFuture, ProbeReport, Query};
+use ntp_monitor::probe::{Engines, ProbeEngine, ProbeFuture, ProbeReport, Query};
 use ntp_monitor::sample::{Outcome, Sample, ServerIdent};
 use ntp_monitor::sim::time::SimClock;
 use ntp_monitor::sinks::queue::SinkQueue;
@@ -136,7 +136,7 @@ impl World {
         let tools = Tools {
             supervisor,
             resolver: Arc::new(FakeNames(names)),
-            engines: Engines { kernel: engine.clone(), sntp: engine.clone() },
+            engines: Engines::of(engine.clone(), engine.clone()),
             outlet: Outlet::new(SinkQueue::new("journal", 1024), [listener]),
             clock: Arc::new(clock),
             ledger: Ledger::default(),
@@ -296,7 +296,7 @@ async fn a_reload_disturbs_only_what_changed_and_keeps_the_pace() {
     let world = World::start(vec![server(A), server(B)], good);
     world.pass(Duration::from_secs(70)).await;
     for _ in 0..30 {
-        let flipped = Duration::from_secs(if world.requests(A).len() % 2 == 0 { 64 } else { 65 });
+        let flipped = Duration::from_secs(if world.requests(A).len().is_multiple_of(2) { 64 } else { 65 });
         world.set(vec![Server { poll_interval: flipped, ..server(A) }, server(B)]);
         world.pass(Duration::from_secs(3)).await;
     }

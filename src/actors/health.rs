@@ -16,7 +16,7 @@ use crate::health::book::Book;
 use crate::health::judge::judge;
 use crate::health::report::{ChildHealth, Health, SinkHealth};
 use crate::messages::lifecycle::StopNow;
-use crate::messages::sample::{Forget, SampleReady};
+use crate::messages::sample::{Forget, Recall, SampleReady};
 
 /// Samples that may wait for the book: at 625 a second (10 000 servers at 16 s), 13 seconds of them.
 const MAILBOX: usize = 8192;
@@ -153,5 +153,14 @@ impl Handler<StopNow> for HealthKeeper {
 
     fn handle(&mut self, _: StopNow, ctx: &mut Context<Self>) {
         ctx.stop();
+    }
+}
+
+impl Handler<Recall> for HealthKeeper {
+    type Result = ();
+
+    fn handle(&mut self, recall: Recall, _: &mut Context<Self>) {
+        let now = self.observed.clock.now();
+        self.book.recall(recall.key, now, recall.age_s, recall.tally);
     }
 }

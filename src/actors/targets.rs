@@ -14,10 +14,10 @@ use super::outlet::Outlet;
 use super::prober::{Assignment, Prober, SharedSchedule};
 use super::supervisor::Supervisor;
 use crate::clock::Clock;
-use crate::config::{EngineChoice, Host, Server};
+use crate::config::{Host, Server};
 use crate::messages::lifecycle::{Adopt, Release, StopNow};
 use crate::messages::targets::SetServers;
-use crate::probe::ProbeEngine;
+use crate::probe::Engines;
 use crate::probe::resolve::{Resolution, Resolve, ResolveError, retry_after};
 use crate::probe::rotation::{Change, Rotation};
 use crate::probe::schedule::{Past, Schedule};
@@ -30,24 +30,6 @@ const STAGGER: Duration = Duration::from_millis(10);
 const FORGET_AFTER: Duration = Duration::from_secs(5);
 /// The paces of addresses that are no longer polled are looked through when this many more have been added.
 const PACES_BETWEEN_SWEEPS: usize = 1024;
-
-/// The engines there are.
-#[derive(Clone)]
-pub struct Engines {
-    /// Kernel timestamps, with its own fallback.
-    pub kernel: Arc<dyn ProbeEngine>,
-    /// The portable one.
-    pub sntp: Arc<dyn ProbeEngine>,
-}
-
-impl Engines {
-    fn get(&self, choice: EngineChoice) -> Arc<dyn ProbeEngine> {
-        Arc::clone(match choice {
-            EngineChoice::Kernel => &self.kernel,
-            EngineChoice::Sntp => &self.sntp,
-        })
-    }
-}
 
 /// What outlives this actor: it may die, but no server may be polled too fast because of that.
 #[derive(Clone, Default)]
@@ -75,6 +57,11 @@ impl Ledger {
     #[must_use]
     pub fn new(past: HashMap<SocketAddr, (i64, Duration, Outcome)>) -> Self {
         Self(Arc::new(Mutex::new(LedgerState { past, ..LedgerState::default() })))
+    }
+
+    /// What is to be watched; an incarnation of [`Targets`] takes it up when it starts.
+    pub fn set_servers(&self, servers: Vec<Arc<Server>>) {
+        self.with(|state| state.servers = servers);
     }
 
     fn with<T>(&self, change: impl FnOnce(&mut LedgerState) -> T) -> T {
@@ -274,7 +261,7 @@ impl Targets {
             server: Arc::clone(server),
             address,
             schedule: self.tools.ledger.pace(server, address, first, &*self.tools.clock),
-            engine: self.tools.engines.get(server.engine),
+            engine: self.tools.engines.choose(server.engine),
             outlet: self.tools.outlet.clone(),
             clock: Arc::clone(&self.tools.clock),
         };

@@ -1,1 +1,137 @@
-//! log
+//! Logging: slog with its writers on one thread, behind one bounded queue; nobody who logs ever waits.
+//!
+//! A record passes a level filter, the queue ([`queue`]), and then the drains of [`formats`] and [`file`]. Records of
+//! dependencies (the `log` crate) come in by a filter of their own. What a remote can trigger at will passes
+//! [`RateLimit`] before it is logged at all.
+
+mod clean;
+mod file;
+mod formats;
+mod journal;
+mod level;
+mod panics;
+mod queue;
+mod rate_limit;
+
+use std::io::IsTerminal;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use slog::{Discard, Logger, o};
+
+use crate::config::{Log, LogFormat, LogLevel};
+use file::RotatingFile;
+use formats::AnyDrain;
+use level::{LevelFilter, SharedLevel, Who};
+use queue::Queue;
+
+pub use panics::log_panics;
+pub use rate_limit::{Allowance, RateLimit};
+
+/// Why logging could not be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum LogError {
+    /// The log file cannot be written.
+    #[error("log file {path}: {source}")]
+    File {
+        /// As configured.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// There is no journal to write to.
+    #[error("log.format is \"journald\", but there is no journal at {0}")]
+    NoJournal(&'static str),
+}
+
+/// Held until the program ends: dropping it writes what is queued.
+pub struct LogGuard {
+    control: LogControl,
+    _writer: slog_async::AsyncGuard,
+}
+
+impl LogGuard {
+    /// What may be asked of logging while it runs.
+    #[must_use]
+    pub fn control(&self) -> LogControl {
+        self.control.clone()
+    }
+}
+
+/// Level and counter of the running log. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct LogControl {
+    level: SharedLevel,
+    queue: Arc<queue::Counters>,
+}
+
+impl LogControl {
+    /// Changes the level, at once and for every logger.
+    pub fn set_level(&self, level: LogLevel) {
+        self.level.set(level);
+        ::log::set_max_level(level::of_dependencies(level));
+    }
+
+    /// Records that were dropped because the queue was full, since the start.
+    #[must_use]
+    pub fn dropped(&self) -> u64 {
+        self.queue.dropped()
+    }
+}
+
+/// Sets logging up as configured and routes the records of dependencies into it.
+///
+/// # Errors
+/// When the file or the journal that was asked for is not there to write to.
+pub fn init(config: &Log) -> Result<(Logger, LogGuard), LogError> {
+    let mut drains = vec![stderr_drain(config.format)?];
+    if let Some(file) = &config.file {
+        let writer = RotatingFile::open(file).map_err(|source| LogError::File { path: file.path.clone(), source })?;
+        drains.push(formats::json(Box::new(writer)));
+    }
+    let (logger, dependencies, guard) = build(drains, config.level, queue::CAPACITY);
+    // The global logger is never taken back: a reset one panics when a dependency logs late.
+    slog_scope::set_global_logger(dependencies).cancel_reset();
+    // Only the first call in a process can set it; what it set leads to the global logger, so later ones need not.
+    let _ = slog_stdlog::init();
+    guard.control.set_level(config.level);
+    Ok((logger, guard))
+}
+
+/// A logger for tests and for commands that log nothing.
+pub fn discard() -> Logger {
+    Logger::root(Discard, o!())
+}
+
+fn build(drains: Vec<AnyDrain>, level: LogLevel, capacity: usize) -> (Logger, Logger, LogGuard) {
+    let level = SharedLevel::new(level);
+    let (queue, writer) = Queue::new(formats::Fan(drains), capacity);
+    let queue = Arc::new(queue);
+    let control = LogControl { level: level.clone(), queue: queue.counters() };
+    let root = |who| Logger::root(LevelFilter::new(Arc::clone(&queue), level.clone(), who), o!());
+    (root(Who::Us), root(Who::Dependencies), LogGuard { control, _writer: writer })
+}
+
+fn stderr_drain(format: LogFormat) -> Result<AnyDrain, LogError> {
+    let stderr = || Box::new(std::io::LineWriter::new(std::io::stderr()));
+    let terminal = std::io::stderr().is_terminal();
+    match resolve(format, terminal, libsystemd::logging::connected_to_journal()) {
+        LogFormat::Journald => journal::drain(),
+        LogFormat::Json => Ok(formats::json(stderr())),
+        LogFormat::Auto | LogFormat::Term if terminal => Ok(formats::colour_term()),
+        LogFormat::Auto | LogFormat::Term => Ok(formats::plain_term(stderr())),
+    }
+}
+
+/// What `auto` means here: the journal when stderr leads there, a terminal's format on a terminal, JSON otherwise.
+fn resolve(format: LogFormat, terminal: bool, journal: bool) -> LogFormat {
+    match format {
+        LogFormat::Auto if journal => LogFormat::Journald,
+        LogFormat::Auto if terminal => LogFormat::Term,
+        LogFormat::Auto => LogFormat::Json,
+        asked => asked,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use actix::Message;
 
+use crate::health::availability::Tally;
 use crate::sample::{Sample, SeriesKey};
 
 /// To whoever computes on samples: a poll has ended.
@@ -15,3 +16,15 @@ pub struct SampleReady(pub Arc<Sample>);
 #[derive(Debug, Clone, Message)]
 #[rtype(result = "()")]
 pub struct Forget(pub SeriesKey);
+
+/// To the keeper of the book: what an earlier process counted in the span that began `age_s` seconds ago.
+#[derive(Debug, Clone, Message)]
+#[rtype(result = "()")]
+pub struct Recall {
+    /// Whose polls.
+    pub key: SeriesKey,
+    /// How long ago the span began, in seconds.
+    pub age_s: i64,
+    /// How they ended.
+    pub tally: Tally,
+}

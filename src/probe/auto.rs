@@ -13,10 +13,10 @@ use crate::config::EngineChoice;
 const RETEST_AFTER: Duration = Duration::from_secs(3600);
 
 /// The engines of this process: one of each, shared by every prober.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Engines {
-    auto: Arc<AutoEngine>,
-    sntp: Arc<SntpEngine>,
+    auto: Arc<dyn ProbeEngine>,
+    sntp: Arc<dyn ProbeEngine>,
 }
 
 impl Engines {
@@ -24,21 +24,22 @@ impl Engines {
     #[must_use]
     pub fn new(log: &Logger) -> Self {
         let sntp = Arc::new(SntpEngine::new());
-        let auto = AutoEngine {
-            kernel: KernelEngine::new(),
-            sntp: Arc::clone(&sntp),
-            refusal: Arc::default(),
-            log: log.clone(),
-        };
+        let auto = AutoEngine::new(Arc::clone(&sntp), log);
         Self { auto: Arc::new(auto), sntp }
+    }
+
+    /// Engines of the caller's making, for simulations: `kernel` and its fallback in one, and the portable one.
+    #[must_use]
+    pub fn of(kernel: Arc<dyn ProbeEngine>, sntp: Arc<dyn ProbeEngine>) -> Self {
+        Self { auto: kernel, sntp }
     }
 
     /// The engine for a configured choice.
     #[must_use]
     pub fn choose(&self, choice: EngineChoice) -> Arc<dyn ProbeEngine> {
         match choice {
-            EngineChoice::Kernel => Arc::clone(&self.auto) as Arc<dyn ProbeEngine>,
-            EngineChoice::Sntp => Arc::clone(&self.sntp) as Arc<dyn ProbeEngine>,
+            EngineChoice::Kernel => Arc::clone(&self.auto),
+            EngineChoice::Sntp => Arc::clone(&self.sntp),
         }
     }
 }
@@ -53,6 +54,10 @@ pub struct AutoEngine {
 }
 
 impl AutoEngine {
+    fn new(sntp: Arc<SntpEngine>, log: &Logger) -> Self {
+        Self { kernel: KernelEngine::new(), sntp, refusal: Arc::default(), log: log.clone() }
+    }
+
     fn refusal(&self) -> std::sync::MutexGuard<'_, Refusal> {
         // One `Option` cannot be left half-written.
         self.refusal.lock().unwrap_or_else(PoisonError::into_inner)
@@ -130,9 +135,9 @@ mod tests {
 
     #[tokio::test]
     async fn while_the_kernel_refuses_the_portable_engine_measures() {
-        let engines = Engines::new(&Logger::root(slog::Discard, slog::o!()));
-        engines.auto.refusal().refused(Instant::now());
-        assert_eq!(way(&*engines.auto).await, Some(Timestamping::Userland));
+        let engine = AutoEngine::new(Arc::new(SntpEngine::new()), &Logger::root(slog::Discard, slog::o!()));
+        engine.refusal().refused(Instant::now());
+        assert_eq!(way(&engine).await, Some(Timestamping::Userland));
     }
 
     #[test]

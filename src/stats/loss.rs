@@ -1,21 +1,46 @@
 //! Loss by cause: how polls ended, counted.
+//!
+//! Loss is the share of polls that brought no sample, whatever the cause; the causes stand beside it. In a burst a poll
+//! succeeds with its first good reply, so requests are counted apart.
 
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
-use crate::sample::Outcome;
+use crate::sample::{Outcome, Sample};
 
 /// How many polls ended in each way. Serialises as an object of the outcomes that occurred.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Outcomes {
     /// In the order of [`Outcome::LABELS`].
     counts: [u32; Outcome::LABELS.len()],
+    sent: u32,
+    lost: u32,
+}
+
+/// How one poll ended, in the least space.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Ending {
+    /// Position in [`Outcome::LABELS`].
+    pub outcome: u8,
+    pub sent: u8,
+    pub lost: u8,
+}
+
+impl Ending {
+    pub fn of(sample: &Sample) -> Self {
+        let small = |n: u16| u8::try_from(n).unwrap_or(u8::MAX);
+        Self { outcome: index_of(&sample.outcome), sent: small(sample.sent), lost: small(sample.lost) }
+    }
+
+    pub fn is_success(self) -> bool {
+        usize::from(self.outcome) == SAMPLE
+    }
 }
 
 impl Outcomes {
     /// Counts the end of a poll.
-    pub fn record(&mut self, outcome: &Outcome) {
-        self.record_index(index_of(outcome));
+    pub fn record(&mut self, sample: &Sample) {
+        self.record_ending(Ending::of(sample));
     }
 
     /// Counts every poll of `other`.
@@ -23,6 +48,8 @@ impl Outcomes {
         for (mine, theirs) in self.counts.iter_mut().zip(other.counts) {
             *mine = mine.saturating_add(theirs);
         }
+        self.sent = self.sent.saturating_add(other.sent);
+        self.lost = self.lost.saturating_add(other.lost);
     }
 
     /// All polls.
@@ -56,11 +83,24 @@ impl Outcomes {
         Outcome::LABELS.into_iter().zip(self.counts).filter(|(_, count)| *count > 0)
     }
 
-    /// Counts a poll by its position in [`Outcome::LABELS`].
-    pub(super) fn record_index(&mut self, index: u8) {
-        if let Some(count) = self.counts.get_mut(usize::from(index)) {
+    /// Requests sent in these polls: more than polls when bursts are on.
+    #[must_use]
+    pub fn requests_sent(&self) -> u64 {
+        u64::from(self.sent)
+    }
+
+    /// Requests of these polls that no accepted reply answered.
+    #[must_use]
+    pub fn requests_lost(&self) -> u64 {
+        u64::from(self.lost)
+    }
+
+    pub(super) fn record_ending(&mut self, ending: Ending) {
+        if let Some(count) = self.counts.get_mut(usize::from(ending.outcome)) {
             *count = count.saturating_add(1);
         }
+        self.sent = self.sent.saturating_add(u32::from(ending.sent));
+        self.lost = self.lost.saturating_add(u32::from(ending.lost));
     }
 }
 
@@ -77,7 +117,7 @@ impl Serialize for Outcomes {
 const SAMPLE: usize = 0;
 
 /// The position of an outcome in [`Outcome::LABELS`].
-pub(super) fn index_of(outcome: &Outcome) -> u8 {
+fn index_of(outcome: &Outcome) -> u8 {
     match outcome {
         Outcome::Sample => SAMPLE as u8,
         Outcome::Timeout => 1,
@@ -92,6 +132,7 @@ pub(super) fn index_of(outcome: &Outcome) -> u8 {
 
 #[cfg(test)]
 mod tests {
+    use super::super::testing;
     use super::*;
     use crate::ntp::{Check, KissCode};
 
@@ -119,18 +160,19 @@ mod tests {
     fn loss_is_what_brought_no_sample_and_its_causes_add_up() {
         let mut outcomes = Outcomes::default();
         assert_eq!((outcomes.loss_ratio(), outcomes.success_ratio()), (None, None));
-        one_of_each().iter().for_each(|outcome| outcomes.record(outcome));
+        one_of_each().into_iter().for_each(|outcome| outcomes.record(&Sample { outcome, ..testing::lost(0.0) }));
         assert_eq!(outcomes.loss_ratio(), Some(0.875));
         assert_eq!(outcomes.success_ratio(), Some(0.125));
         assert_eq!(outcomes.by_label().map(|(_, count)| count).sum::<u32>(), 8);
+        assert_eq!((outcomes.requests_sent(), outcomes.requests_lost()), (8, 8));
     }
 
     #[test]
     fn json_names_only_the_outcomes_that_occurred() {
         let mut outcomes = Outcomes::default();
-        outcomes.record(&Outcome::Sample);
-        outcomes.record(&Outcome::Sample);
-        outcomes.record(&Outcome::Timeout);
+        outcomes.record(&testing::sample(0.0, 0.0, 0.01));
+        outcomes.record(&testing::sample(1.0, 0.0, 0.01));
+        outcomes.record(&testing::lost(2.0));
         assert_eq!(serde_json::to_string(&outcomes).unwrap(), r#"{"sample":2,"timeout":1}"#);
     }
 }

@@ -1,13 +1,20 @@
 //! Judging time: windows, quantiles, stability, consensus, attribution. Pure: data in, decisions out.
 
 pub mod distance;
+mod distribution;
 pub mod filter;
 pub mod histogram;
+pub mod intake;
 pub mod loss;
 pub mod moments;
 pub mod quantile;
 pub mod reach;
 pub mod score;
 pub mod sketch;
+pub mod stability;
+pub mod state;
+pub mod summary;
 #[cfg(test)]
 mod testing;
+pub mod trend;
+pub mod window;

@@ -116,6 +116,20 @@ impl Sketch {
         Some(low + (high - low) * rank.fract())
     }
 
+    /// The sketch of the magnitudes of the same values.
+    #[must_use]
+    pub fn magnitudes(&self) -> Self {
+        let mirrored = self.buckets.iter().rev().map(|bucket| Bucket { index: -bucket.index, ..*bucket });
+        let negative: Vec<_> = mirrored.filter(|bucket| bucket.index > 0).collect();
+        let positive = &self.buckets[self.buckets.partition_point(|bucket| bucket.index < 0)..];
+        Self { buckets: merge_sorted(&negative, positive), count: self.count }
+    }
+
+    /// Each value that is told apart, in order, with how often it was counted: for histograms.
+    pub fn values(&self) -> impl Iterator<Item = (f64, u64)> {
+        self.buckets.iter().map(|bucket| (value_of(bucket.index), u64::from(bucket.count)))
+    }
+
     /// The memory behind this sketch in bytes, allocation included.
     #[must_use]
     pub fn memory_bytes(&self) -> usize {
@@ -365,6 +379,14 @@ mod tests {
                 whole.extend(part);
             }
             prop_assert_eq!(merged, whole);
+        }
+
+        #[test]
+        fn magnitudes_are_those_of_the_values(values in prop::collection::vec(magnitudes(), 0..200)) {
+            let (mut signed, mut unsigned) = (Sketch::new(), Sketch::new());
+            signed.extend(values.iter().copied());
+            unsigned.extend(values.iter().map(|value| value.abs()));
+            prop_assert_eq!(signed.magnitudes(), unsigned);
         }
 
         #[test]

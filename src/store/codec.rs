@@ -63,7 +63,7 @@ pub(super) fn way_of(code: i64) -> Option<Timestamping> {
 pub(super) fn insert(conn: &Connection, series_id: i64, sample: &Sample) -> rusqlite::Result<bool> {
     let reason = sample.outcome.reason();
     let reply = sample.reply.as_ref();
-    let checks = sample.evidence.as_ref().map(|evidence| evidence.checks.to_bits());
+    let checks = sample.evidence.as_ref().or(sample.rejected.last()).map(|evidence| evidence.checks.to_bits());
     let changed = conn.prepare_cached(INSERT)?.execute(params![
         series_id,
         sample.at.wall_ns,
@@ -113,6 +113,8 @@ pub(super) fn decode(
         sent: row.get(7)?,
         lost: row.get(8)?,
         evidence: None,
+        rejected: Vec::new(),
+        rejected_count: 0,
     };
     Ok(StoredSample { sample, checks })
 }

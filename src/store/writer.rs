@@ -14,7 +14,7 @@ use super::rollup_table::OpenRollups;
 use super::series::{self, SeriesCache};
 use super::{Options, StoreError, codec, events, evidence, meta};
 use crate::clock::Stamp;
-use crate::sample::{Evidence, Sample};
+use crate::sample::Sample;
 use crate::sinks::influx::outbox::OutboxGauge;
 use crate::sinks::worker::{BatchWriter, WriteError};
 
@@ -157,7 +157,7 @@ fn append(
         for open in &mut rollups {
             open.add(conn, id, sample)?;
         }
-        if let Some(refused) = sample.evidence.as_deref().filter(|evidence| is_refused(evidence)) {
+        for refused in &sample.rejected {
             evidence::insert(conn, id, refused)?;
         }
         if let Some(encode) = encoder {
@@ -166,10 +166,6 @@ fn append(
     }
     rollups.into_iter().try_for_each(|open| open.save(conn))?;
     outbox::push(conn, gauge, Stamp::now().wall_ns, lines, &body)
-}
-
-fn is_refused(evidence: &Evidence) -> bool {
-    evidence.checks.first_failure().is_some()
 }
 
 impl BatchWriter for Writer {

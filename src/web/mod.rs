@@ -25,11 +25,11 @@ pub struct State {
     pub health: watch::Receiver<Arc<Health>>,
 }
 
-/// Listens on `listen` and answers until the returned server is stopped.
+/// Listens on `listen` and answers until the returned server is stopped; also says where it listens (port 0 takes a free one).
 ///
 /// # Errors
 /// When the address cannot be listened on; the error names it and what to do.
-pub fn serve(listen: SocketAddr, state: State) -> Result<Server, ListenError> {
+pub fn serve(listen: SocketAddr, state: State) -> Result<(Server, Vec<SocketAddr>), ListenError> {
     let server = HttpServer::new(move || App::new().app_data(web::Data::new(state.clone())).configure(routes))
         // One worker is plenty, and an idle service should be small.
         .workers(1)
@@ -39,7 +39,8 @@ pub fn serve(listen: SocketAddr, state: State) -> Result<Server, ListenError> {
         .disable_signals()
         .bind(listen)
         .map_err(|source| ListenError { listen, source })?;
-    Ok(server.run())
+    let listening = server.addrs();
+    Ok((server.run(), listening))
 }
 
 fn routes(config: &mut web::ServiceConfig) {

@@ -113,7 +113,7 @@ impl<O: Outbox, W: LineWriter> Sender<O, W> {
 
     /// Waits for lines, or for company for those that are there.
     async fn rest(&mut self) -> Result<(), Ended> {
-        self.state.idle();
+        self.state.idle(self.waiting_since.is_none());
         if self.shutdown.deadline.is_some() {
             return Err(Ended);
         }

@@ -195,7 +195,9 @@ async fn when_every_line_is_refused_the_bucket_is_suspected_first() {
     seconds(30).await;
     assert_eq!((outbox.left(), outbox.quarantined().len()), (1, 0));
     assert_eq!(running.state.gauge().state, SenderLabel::Paused);
-    seconds(150).await;
+    seconds(35).await;
+    assert_eq!(running.state.gauge().state, SenderLabel::Paused, "also while the lines wait for company again");
+    seconds(115).await;
     assert_eq!((outbox.left(), outbox.quarantined().len()), (0, 2));
 }
 

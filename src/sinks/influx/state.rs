@@ -74,10 +74,12 @@ impl SenderState {
         SenderGauge { next_attempt_in, ..inner.gauge.clone() }
     }
 
-    /// Nothing is due. A paused or retrying sender whose outbox was emptied otherwise is idle too.
-    pub(super) fn idle(&self) {
+    /// Nothing is due. While lines of a failed attempt still wait, the state stays what that attempt made it.
+    pub(super) fn idle(&self, outbox_is_empty: bool) {
         let mut inner = self.lock();
-        inner.gauge.state = SenderLabel::Idle;
+        if outbox_is_empty || inner.gauge.consecutive_failures == 0 {
+            inner.gauge.state = SenderLabel::Idle;
+        }
         inner.next_attempt = None;
     }
 

@@ -1,0 +1,73 @@
+# `make help` lists what can be made. A fresh Debian machine with Rust and Node needs `make demo` and `make test` only.
+
+CARGO ?= cargo
+# The cargo profile of `make build` and `make demo`: `make demo PROFILE=release` takes longer to build and runs leaner.
+PROFILE ?= dev
+ARGS ?=
+
+# The page is built where there is one and npm can be had; without it the program serves a plain page.
+ifneq ($(wildcard web/package.json),)
+ifneq ($(shell command -v npm 2>/dev/null),)
+WITH_PAGE := yes
+endif
+endif
+
+.DEFAULT_GOAL := help
+.PHONY: demo test lint bench build page page-test doc fmt clean help
+
+demo: build ## build everything and run the service against scripted NTP servers on loopback (options: ARGS="...")
+	$(CARGO) run --locked --profile $(PROFILE) --bin ntp-monitor -- demo $(ARGS)
+
+# nextest comes last: its closing lines are the summary. It does not run documentation tests.
+test: page ## install what the tests need (as root; otherwise say what is missing) and run them all
+	scripts/install-dependencies.sh build test
+	@$(MAKE) --no-print-directory page-test
+	$(CARGO) test --locked --doc --quiet
+	@if $(CARGO) nextest --version >/dev/null 2>&1; \
+	then set -x; $(CARGO) nextest run --locked $(NEXTEST); \
+	else set -x; $(CARGO) test --locked --lib --bins --tests; fi
+
+lint: ## rustfmt, clippy and rustdoc with warnings denied, licences and known faults of all crates, shellcheck
+	scripts/install-dependencies.sh build lint
+	$(CARGO) fmt --all --check
+	shellcheck $$(git ls-files '*.sh' .ci/run)
+	scripts/check-dependencies.sh
+	$(CARGO) clippy --locked --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps --document-private-items
+
+bench: ## run the benchmarks
+	scripts/install-dependencies.sh build test
+	$(CARGO) bench --locked $(ARGS)
+
+build: page ## build the program and its page (PROFILE=release for the one to install)
+	scripts/install-dependencies.sh build
+	$(CARGO) build --locked --profile $(PROFILE)
+
+fmt: ## format the Rust sources
+	$(CARGO) fmt --all
+
+clean: ## remove everything that was built
+	$(CARGO) clean
+	rm -rf web/dist web/node_modules
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' Makefile
+
+ifdef WITH_PAGE
+PAGE_SOURCES := $(shell find web -type f -not -path 'web/node_modules/*' -not -path 'web/dist/*')
+
+page: web/node_modules/.built
+
+# npm writes the first file itself; the second says that the sources as they are now have been built.
+web/node_modules/.package-lock.json: web/package.json web/package-lock.json
+	cd web && npm ci --no-audit --no-fund
+
+web/node_modules/.built: web/node_modules/.package-lock.json $(PAGE_SOURCES)
+	cd web && npm run build
+	@touch $@
+
+page-test: page
+	cd web && npm run --if-present test
+else
+page page-test:
+endif

@@ -1,0 +1,18 @@
+#!/bin/sh
+# Checks the licences, the sources, the bans and, where the advisory database can be fetched, the known faults of every
+# crate in Cargo.lock, by the rules in deny.toml.
+set -eu
+cd "$(dirname "$0")/.."
+
+# Seconds to wait for the advisory database, which lies on a git host and not in the crate registry.
+FETCH_TIMEOUT=60
+
+cargo deny --locked check --hide-inclusion-graph licenses bans sources
+
+reason=$(mktemp)
+trap 'rm -f "$reason"' EXIT
+if timeout "$FETCH_TIMEOUT" cargo deny --locked fetch db >/dev/null 2>"$reason"; then
+    cargo deny --locked check --disable-fetch --hide-inclusion-graph advisories
+else
+    echo "advisories NOT CHECKED: the advisory database could not be fetched: $(grep . "$reason" | tail -n 1)"
+fi

@@ -1,0 +1,127 @@
+#!/bin/sh
+# Installs what building, testing and linting need beyond Rust (and Node for the page), on Debian and its relatives.
+#
+#   scripts/install-dependencies.sh [build] [test] [lint]        without arguments: all three
+#
+# Quick when nothing is missing. As root it installs with apt-get; otherwise it says what to run and exits 1. It starts
+# no service, enables none that it brought, and removes no package: the clock of this machine is not its business.
+set -eu
+
+# Administrators' programs (chronyd) are not on everybody's PATH.
+PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
+CARGO_DENY=0.20.2
+POLICY=/usr/sbin/policy-rc.d
+SAVED=$POLICY.ntp-monitor-saved
+# Units that the packages below bring and would start at the next boot.
+UNITS='chrony prometheus victoria-metrics'
+
+say() { printf 'dependencies: %s\n' "$*" >&2; }
+has() { command -v "$1" >/dev/null 2>&1; }
+
+# need CHECK ARGUMENT PACKAGE: the package is wanted unless the check succeeds.
+missing=
+need() {
+    "$1" "$2" || missing="$missing $3"
+}
+openssl_headers() { has pkg-config && pkg-config --exists "$1"; }
+c_headers() { has cc && echo "#include <$1>" | cc -E - >/dev/null 2>&1; }
+
+need_group() {
+    case $1 in
+    build)
+        need has cc gcc
+        need c_headers stdlib.h libc6-dev
+        need has pkg-config pkg-config
+        # The InfluxDB client speaks TLS through OpenSSL.
+        need openssl_headers openssl libssl-dev
+        ;;
+    test)
+        # Time servers and databases that the integration tests start themselves, on loopback.
+        need has chronyd chrony
+        need has victoria-metrics victoria-metrics
+        need has prometheus prometheus
+        need has sqlite3 sqlite3
+        need has curl curl
+        need has jq jq
+        # The page is tested in a real browser.
+        if [ -f web/package.json ]; then need has chromium chromium; fi
+        ;;
+    lint)
+        need has shellcheck shellcheck
+        ;;
+    *)
+        say "there is no group '$1'; the groups are build, test and lint"
+        exit 2
+        ;;
+    esac
+}
+
+lacks_cargo_deny() { ! cargo deny --version >/dev/null 2>&1; }
+
+# Until restore_policy, no package starts a service (see invoke-rc.d(8)). A policy that is there already, as in
+# containers, is put back.
+deny_services() {
+    trap restore_policy EXIT
+    trap 'exit 130' INT
+    trap 'exit 143' TERM HUP
+    # One saved already is the real one: an earlier run was killed before it could put it back.
+    if [ -e "$POLICY" ] && [ ! -e "$SAVED" ]; then mv "$POLICY" "$SAVED"; fi
+    printf '#!/bin/sh\n# Put here by ntp-monitor while it installs packages; may be deleted.\nexit 101\n' >"$POLICY"
+    chmod 755 "$POLICY"
+}
+
+restore_policy() {
+    trap - EXIT
+    rm -f "$POLICY"
+    if [ -e "$SAVED" ]; then mv "$SAVED" "$POLICY"; fi
+}
+
+# The units of the packages just installed, one a line.
+new_units() {
+    for unit in $UNITS; do
+        case " $missing " in *" $unit "*) echo "$unit" ;; esac
+    done
+}
+
+install_packages() {
+    say "installing$missing"
+    apt='apt-get -qq -o DPkg::Lock::Timeout=120 -o Acquire::Retries=3'
+    export DEBIAN_FRONTEND=noninteractive
+    deny_services
+    # shellcheck disable=SC2086 # both are lists of words
+    if ! { $apt update && $apt install --yes --no-install-recommends --no-remove $missing >/dev/null; }; then
+        say "apt-get could not install$missing; where it says that packages would be removed, another time service is" \
+            "in the way of chrony's package, and this script does not replace it"
+        exit 1
+    fi
+    for unit in $(new_units); do
+        if has update-rc.d; then update-rc.d "$unit" disable >/dev/null 2>&1 || true; fi
+    done
+    restore_policy
+}
+
+install_cargo_deny() {
+    say "building cargo-deny $CARGO_DENY, once"
+    cargo install --quiet --locked "cargo-deny@$CARGO_DENY"
+}
+
+cd "$(dirname "$0")/.."
+[ $# -gt 0 ] || set -- build test lint
+deny=no
+for group in "$@"; do
+    need_group "$group"
+    if [ "$group" = lint ] && lacks_cargo_deny; then deny=yes; fi
+done
+
+if [ -n "$missing" ]; then
+    if ! has apt-get; then
+        say "missing here, under the names that Debian gives them:$missing"
+        exit 1
+    elif [ "$(id -u)" -ne 0 ]; then
+        say "missing:$missing"
+        say "run once: sudo $0 $*"
+        exit 1
+    fi
+    install_packages
+fi
+if [ $deny = yes ]; then install_cargo_deny; fi

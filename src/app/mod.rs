@@ -1,0 +1,236 @@
+//! Builds the whole service from a [`Config`], changes it at a reload, and takes it down without losing anything.
+//!
+//! Read this first: it names every part and says what is connected to what.
+
+mod children;
+mod outputs;
+mod recall;
+pub mod run;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use actix::{Actor, Addr};
+use actix_web::dev::ServerHandle;
+use slog::{Logger, info, warn};
+use tokio::sync::watch;
+
+use crate::actors::census::{Census, Role};
+use crate::actors::health::Observed;
+use crate::actors::outlet::{Listener, Outlet};
+use crate::actors::supervisor::{Escalation, Supervisor};
+use crate::actors::targets::{Ledger, Tools};
+use crate::clock::{Clock, SystemClock};
+use crate::config::{Changes, Config, diff};
+use crate::health::report::Health;
+use crate::messages::lifecycle::Release;
+use crate::messages::targets::SetServers;
+use crate::probe::Engines;
+use crate::probe::resolve::{Resolve, SystemResolver};
+use crate::sinks::influx;
+use crate::sinks::worker::WriteError;
+use crate::store::{Options, Store, StoreError};
+use crate::web::{self, ListenError};
+
+use outputs::Outputs;
+
+/// A name is given up after this long; the next attempt comes soon.
+const RESOLVE_WITHIN: Duration = Duration::from_secs(10);
+/// Polls that are under way when the service stops get this long to be dropped.
+const PROBERS_STOP_WITHIN: Duration = Duration::from_secs(1);
+
+/// What may be replaced around the service: by tests, and by `demo`.
+pub struct Surroundings {
+    /// How servers are measured.
+    pub engines: Engines,
+    /// How names are resolved.
+    pub resolver: Arc<dyn Resolve>,
+    /// By which clock.
+    pub clock: Arc<dyn Clock>,
+    /// Log records dropped so far.
+    pub log_dropped: Arc<dyn Fn() -> u64 + Send + Sync>,
+}
+
+impl Surroundings {
+    /// The real ones.
+    #[must_use]
+    pub fn real(log: &Logger, log_dropped: Arc<dyn Fn() -> u64 + Send + Sync>) -> Self {
+        Self {
+            engines: Engines::new(log),
+            resolver: Arc::new(SystemResolver::new(RESOLVE_WITHIN)),
+            clock: Arc::new(SystemClock),
+            log_dropped,
+        }
+    }
+}
+
+/// Why the service could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The store.
+    #[error("the store cannot be used: {0}")]
+    Store(#[from] StoreError),
+    /// The CSV files.
+    #[error("the CSV files cannot be written: {0}")]
+    Csv(WriteError),
+    /// InfluxDB, as configured.
+    #[error("influxdb: {0}")]
+    Influx(#[from] influx::ClientFault),
+    /// The web server.
+    #[error(transparent)]
+    Listen(#[from] ListenError),
+}
+
+/// A running service.
+pub struct Service {
+    config: Config,
+    supervisor: Addr<Supervisor>,
+    targets: children::Seat,
+    ledger: Ledger,
+    outputs: Outputs,
+    census: Census,
+    health: watch::Receiver<Arc<Health>>,
+    escalation: watch::Receiver<Option<Escalation>>,
+    web: ServerHandle,
+    listening: Vec<SocketAddr>,
+    log: Logger,
+}
+
+impl Service {
+    /// Starts everything. Must be called within an actix system.
+    ///
+    /// # Errors
+    /// When an output cannot be opened or the address cannot be listened on; nothing is left running then.
+    pub async fn start(config: Config, around: Surroundings, log: &Logger) -> Result<Self, StartError> {
+        let store = Store::open(Options::from_config(&config), log)?;
+        let (publish, health) = watch::channel(Arc::new(Health::default()));
+        let (server, listening) = web::serve(config.http.listen, web::State { health: health.clone() })?;
+        let (escalate, escalation) = watch::channel(None);
+        let census = Census::default();
+        let clock = Arc::clone(&around.clock);
+        let supervisor = Supervisor::new(census.clone(), Arc::clone(&clock), escalate, log.clone()).start();
+
+        let started = clock.now();
+        let sinks = Arc::new(Mutex::new(BTreeMap::new()));
+        let outputs = Outputs::start(&config, store, supervisor.clone(), Arc::clone(&sinks), log).await?;
+        let book = Listener::new("health");
+        let outlet = Outlet::new(outputs.journal(), [book.clone()]);
+        let observed = Observed {
+            vantage: config.monitor.vantage.as_str().into(),
+            started,
+            census: census.clone(),
+            sinks,
+            listeners: outlet.listeners().to_vec(),
+            log_dropped: around.log_dropped,
+            clock: Arc::clone(&clock),
+        };
+        supervisor.do_send(children::health(observed, book, outputs.store(), publish, log));
+
+        let ledger = recall::ledger(&outputs.store()).await?;
+        let tools = Tools {
+            supervisor: supervisor.clone(),
+            resolver: around.resolver,
+            engines: around.engines,
+            outlet,
+            clock,
+            ledger: ledger.clone(),
+            log: log.clone(),
+        };
+        ledger.set_servers(config.servers.clone());
+        let targets = children::Seat::default();
+        supervisor.do_send(children::targets(tools, targets.clone()));
+        let web = server.handle();
+        actix_rt::spawn(server);
+        info!(log, "started"; "servers" => config.servers.len(), "http" => ?listening,
+            "store" => %config.store.path.display(), "version" => env!("CARGO_PKG_VERSION"));
+        Ok(Self {
+            config,
+            supervisor,
+            targets,
+            ledger,
+            outputs,
+            census,
+            health,
+            escalation,
+            web,
+            listening,
+            log: log.clone(),
+        })
+    }
+
+    /// Where HTTP is answered.
+    #[must_use]
+    pub fn listening(&self) -> &[SocketAddr] {
+        &self.listening
+    }
+
+    /// The newest health.
+    #[must_use]
+    pub fn health(&self) -> watch::Receiver<Arc<Health>> {
+        self.health.clone()
+    }
+
+    /// Every child of the supervisor.
+    #[must_use]
+    pub fn census(&self) -> &Census {
+        &self.census
+    }
+
+    /// Says when the service has to end because a core child cannot stay up.
+    #[must_use]
+    pub fn escalation(&self) -> watch::Receiver<Option<Escalation>> {
+        self.escalation.clone()
+    }
+
+    /// Changes the running service to `new`. Only what changed is touched.
+    ///
+    /// # Errors
+    /// When a changed output cannot be opened; the old configuration stays in force.
+    pub async fn reload(&mut self, new: Config) -> Result<Changes, StartError> {
+        let changes = diff(&self.config, &new);
+        if changes.sections.iter().any(|section| matches!(*section, "influxdb" | "csv" | "monitor")) {
+            // Both are tried before anything that runs is touched.
+            Outputs::try_out(&new, &self.log)?;
+            self.outputs.replace(&new).await?;
+        }
+        self.ledger.set_servers(new.servers.clone());
+        if let Some(targets) = self.targets.get() {
+            targets.do_send(SetServers(new.servers.clone()));
+        }
+        for key in &changes.needs_restart {
+            warn!(self.log, "this change takes effect at the next start only"; "key" => *key);
+        }
+        self.config = new;
+        Ok(changes)
+    }
+
+    /// Takes everything down, by `until` at the latest: probers stop, queues empty into the outputs, HTTP ends last.
+    pub async fn stop(self, until: Instant) {
+        info!(self.log, "stopping");
+        self.ledger.set_servers(Vec::new());
+        if let Some(targets) = self.targets.get() {
+            targets.do_send(SetServers(Vec::new()));
+        }
+        let probers_gone = || !self.census.all().values().any(|child| child.role == Role::Prober);
+        wait_for(probers_gone, until.min(Instant::now() + PROBERS_STOP_WITHIN)).await;
+        self.supervisor.do_send(Release { name: children::TARGETS.into() });
+        self.outputs.stop(until).await;
+        self.supervisor.do_send(Release { name: children::HEALTH.into() });
+        self.web.stop(false).await;
+        info!(self.log, "stopped");
+    }
+}
+
+/// Waits for a condition that nobody announces, until a deadline. Returns whether it came true.
+async fn wait_for(condition: impl Fn() -> bool, until: Instant) -> bool {
+    const STEP: Duration = Duration::from_millis(5);
+    while !condition() {
+        if Instant::now() >= until {
+            return false;
+        }
+        tokio::time::sleep(STEP).await;
+    }
+    true
+}

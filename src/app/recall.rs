@@ -1,0 +1,72 @@
+//! What the store remembers of earlier processes: how each address was last polled, and how many polls ended well.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::Addr;
+use slog::{Logger, warn};
+
+use crate::actors::health::HealthKeeper;
+use crate::actors::targets::Ledger;
+use crate::clock::Clock;
+use crate::health::availability::Tally;
+use crate::messages::sample::Recall;
+use crate::store::{StoreError, StoreHandle};
+
+const MINUTE_NS: i64 = 60 * 1_000_000_000;
+const HOUR_NS: i64 = 60 * MINUTE_NS;
+
+/// The pace of every address polled before: floors and kisses-o'-death hold across a restart.
+pub(super) async fn ledger(store: &StoreHandle) -> Result<Ledger, StoreError> {
+    let latest = store.read(|reader| reader.latest()).await?;
+    let past: HashMap<_, _> = latest
+        .into_iter()
+        .filter_map(|stored| {
+            let sample = stored.sample;
+            let poll = Duration::try_from_secs_f64(sample.poll_s).unwrap_or_default();
+            Some((sample.address?, (sample.at.wall_ns, poll, sample.outcome)))
+        })
+        .collect();
+    Ok(Ledger::new(past))
+}
+
+/// Reads the last week's success counts, newest first, and tells the keeper of the book.
+pub(super) async fn rates(store: StoreHandle, clock: Arc<dyn Clock>, keeper: Addr<HealthKeeper>, log: Logger) {
+    let now_ns = clock.now().wall_ns;
+    for (from_ns, to_ns) in spans(now_ns) {
+        let counts = match store.read(move |reader| reader.counts(from_ns, to_ns)).await {
+            Ok(counts) => counts,
+            Err(why) => {
+                warn!(log, "success rates begin anew, for the history cannot be read"; "reason" => %why);
+                return;
+            }
+        };
+        let age_s = (now_ns - from_ns) / 1_000_000_000;
+        for one in counts {
+            let tally = Tally { ok: one.counts.samples(), polls: one.counts.polls() };
+            keeper.do_send(Recall { key: one.key, age_s, tally });
+        }
+    }
+}
+
+/// As fine as the windows of the book: five minutes for the last hour, an hour for the last day, six for the week.
+fn spans(now_ns: i64) -> impl Iterator<Item = (i64, i64)> {
+    let back = move |from: i64, count: i64, width_ns: i64| {
+        (0..count).map(move |n| (now_ns - from - (n + 1) * width_ns, now_ns - from - n * width_ns))
+    };
+    back(0, 12, 5 * MINUTE_NS).chain(back(HOUR_NS, 23, HOUR_NS)).chain(back(24 * HOUR_NS, 24, 6 * HOUR_NS))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_spans_cover_a_week_without_gap_or_overlap() {
+        let spans: Vec<_> = spans(0).collect();
+        assert_eq!(spans[0].1, 0);
+        assert!(spans.windows(2).all(|pair| pair[0].0 == pair[1].1));
+        assert_eq!(spans.last().unwrap().0, -7 * 24 * HOUR_NS);
+    }
+}

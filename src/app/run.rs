@@ -1,0 +1,100 @@
+//! The service as a process: configuration in, signals heard, exit code out.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use slog::{Logger, error, info, warn};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use super::{Service, StartError, Surroundings};
+use crate::config::{self, Environment, Faults, Loaded};
+use crate::log::LogControl;
+
+/// From the signal to stop until the process ends; systemd waits 90 s unless told otherwise.
+const STOP_WITHIN: Duration = Duration::from_secs(20);
+
+/// Where the configuration comes from, at start and at each reload.
+#[derive(Debug, Clone)]
+pub struct Inputs {
+    /// `--config FILE`.
+    pub file: Option<PathBuf>,
+    /// Overrides, `section.key=value`.
+    pub flags: Vec<String>,
+}
+
+impl Inputs {
+    /// Reads the configuration as it is now.
+    ///
+    /// # Errors
+    /// Every fault at once.
+    pub fn load(&self) -> Result<Loaded, Faults> {
+        config::load(self.file.as_deref(), &self.environment(), &self.flags)
+    }
+
+    /// The environment that the configuration is read with.
+    #[must_use]
+    pub fn environment(&self) -> Environment {
+        config::process_environment()
+    }
+}
+
+/// Runs until a signal says stop or a core child cannot stay up.
+///
+/// # Errors
+/// When the service cannot start; it has been logged.
+pub async fn run(inputs: &Inputs, loaded: Loaded, log: &Logger, control: &LogControl) -> Result<ExitCode, StartError> {
+    for warning in &loaded.warnings {
+        warn!(log, "{warning}");
+    }
+    let counter = control.clone();
+    let around = Surroundings::real(log, Arc::new(move || counter.dropped()));
+    let mut service = Service::start(loaded.config, around, log).await?;
+    let code = attend(&mut service, inputs, log, control).await;
+    service.stop(Instant::now() + STOP_WITHIN).await;
+    Ok(code)
+}
+
+async fn attend(service: &mut Service, inputs: &Inputs, log: &Logger, control: &LogControl) -> ExitCode {
+    let mut terminate = listen(SignalKind::terminate());
+    let mut interrupt = listen(SignalKind::interrupt());
+    let mut hang_up = listen(SignalKind::hangup());
+    let mut escalation = service.escalation();
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => return ExitCode::SUCCESS,
+            _ = interrupt.recv() => return ExitCode::SUCCESS,
+            _ = hang_up.recv() => reload(service, inputs, log, control).await,
+            Ok(()) = escalation.changed() => {
+                error!(log, "ending, so that the service manager starts it anew");
+                return ExitCode::FAILURE;
+            }
+        }
+    }
+}
+
+fn listen(kind: SignalKind) -> Signal {
+    signal(kind).expect("signals can be listened to within a tokio runtime")
+}
+
+async fn reload(service: &mut Service, inputs: &Inputs, log: &Logger, control: &LogControl) {
+    let loaded = match inputs.load() {
+        Ok(loaded) => loaded,
+        Err(faults) => {
+            for fault in &faults.0 {
+                error!(log, "configuration not reloaded"; "fault" => %fault);
+            }
+            return;
+        }
+    };
+    control.set_level(loaded.config.log.level);
+    for warning in &loaded.warnings {
+        warn!(log, "{warning}");
+    }
+    match service.reload(loaded.config).await {
+        Ok(changes) => info!(log, "configuration reloaded"; "added" => changes.added.len(),
+            "removed" => changes.removed.len(), "changed" => changes.changed.len(), "sections" => ?changes.sections),
+        Err(why) => error!(log, "configuration not reloaded"; "reason" => %why),
+    }
+}

@@ -1,0 +1,89 @@
+//! The log file: whole records, a new file at a configured size, and only so many old ones.
+//!
+//! A finished file is renamed to `NAME.2026-11-22T10-00-00.123Z`, which sorts by time. A failure to finish a file is no
+//! reason to lose records: they go on into the present one, and the next record tries again.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+
+use crate::config::LogFile;
+
+/// A record of more than this is cut loose from its buffer after it was written.
+const BUFFER: usize = 64 << 10;
+
+/// A writer to the log file. Bytes are gathered until `flush`, so that a record is never spread over two files.
+pub(super) struct RotatingFile {
+    config: LogFile,
+    file: File,
+    size: u64,
+    pending: Vec<u8>,
+}
+
+impl RotatingFile {
+    /// Opens the file for appending.
+    pub(super) fn open(config: &LogFile) -> io::Result<Self> {
+        let (file, size) = append(&config.path)?;
+        Ok(Self { config: config.clone(), file, size, pending: Vec::new() })
+    }
+
+    fn rotate(&mut self) -> io::Result<()> {
+        self.file.flush()?;
+        let stamp = Timestamp::now().strftime("%Y-%m-%dT%H-%M-%S%.3fZ");
+        let mut finished = self.config.path.clone().into_os_string();
+        finished.push(format!(".{stamp}"));
+        let finished = PathBuf::from(finished);
+        // Two in one millisecond: the present file simply grows a little more.
+        if finished.exists() {
+            return Ok(());
+        }
+        std::fs::rename(&self.config.path, &finished)?;
+        (self.file, self.size) = append(&self.config.path)?;
+        self.prune()
+    }
+
+    fn prune(&self) -> io::Result<()> {
+        let mut finished = self.finished()?;
+        finished.sort();
+        let surplus = finished.len().saturating_sub(self.config.keep);
+        finished.iter().take(surplus).try_for_each(std::fs::remove_file)
+    }
+
+    /// Finished files of this log, in no order; files of other names are left alone.
+    fn finished(&self) -> io::Result<Vec<PathBuf>> {
+        let name = self.config.path.file_name().and_then(|n| n.to_str()).unwrap_or_default();
+        let is_ours = |path: &Path| {
+            let stamp = path.file_name().and_then(|n| n.to_str()).and_then(|n| n.strip_prefix(name)?.strip_prefix('.'));
+            stamp
+                .is_some_and(|s| s.len() == "2026-11-22T10-00-00.123Z".len() && s.ends_with('Z') && s.starts_with("20"))
+        };
+        let dir = self.config.path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let entries = std::fs::read_dir(dir)?.filter_map(|entry| entry.ok().map(|e| e.path()));
+        Ok(entries.filter(|path| is_ours(path)).collect())
+    }
+}
+
+fn append(path: &Path) -> io::Result<(File, u64)> {
+    let file = OpenOptions::new().create(true).append(true).open(path)?;
+    let size = file.metadata()?.len();
+    Ok((file, size))
+}
+
+impl Write for RotatingFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.pending.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        let length = self.pending.len() as u64;
+        let rotated = if self.size > 0 && self.size + length > self.config.max_bytes { self.rotate() } else { Ok(()) };
+        let written = self.file.write_all(&self.pending);
+        self.pending.clear();
+        self.pending.shrink_to(BUFFER);
+        self.size += length;
+        written.and(rotated)
+    }
+}

@@ -1,0 +1,73 @@
+//! The hand-over to the writer thread: bounded, never waiting. What finds it full is dropped, counted, and reported as
+//! soon as there is room again.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use slog::{Drain, Level, Never, OwnedKVList, Record, b, record};
+use slog_async::{AsyncCore, AsyncGuard};
+
+use super::formats::Fan;
+
+/// Room for the bursts of a start or a reload; at a usual 300 bytes a record about 1 MiB.
+pub(super) const CAPACITY: usize = 4096;
+
+/// What the queue shows of itself.
+#[derive(Debug, Default)]
+pub(super) struct Counters {
+    dropped: AtomicU64,
+    unreported: AtomicU64,
+}
+
+impl Counters {
+    pub(super) fn dropped(&self) -> u64 {
+        self.dropped.load(Ordering::Relaxed)
+    }
+}
+
+/// The entrance.
+pub(super) struct Queue {
+    core: AsyncCore,
+    counters: Arc<Counters>,
+}
+
+impl Queue {
+    /// Starts the writer thread. The guard ends it after everything queued is written.
+    pub(super) fn new(drain: Fan, capacity: usize) -> (Self, AsyncGuard) {
+        let builder = AsyncCore::custom(drain).chan_size(capacity).thread_name("log".to_owned());
+        let (core, guard) = builder.build_with_guard();
+        (Self { core, counters: Arc::default() }, guard)
+    }
+
+    pub(super) fn counters(&self) -> Arc<Counters> {
+        Arc::clone(&self.counters)
+    }
+
+    fn report(&self) {
+        let unreported = self.counters.unreported.swap(0, Ordering::Relaxed);
+        if unreported == 0 {
+            return;
+        }
+        let message = format_args!("log records were dropped because the log could not be written fast enough");
+        let count = b!("count" => unreported);
+        let outcome = self.core.log(&record!(Level::Warning, "", &message, count), &slog::o!().into());
+        if outcome.is_err() {
+            self.counters.unreported.fetch_add(unreported, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Drain for Queue {
+    type Ok = ();
+    type Err = Never;
+
+    fn log(&self, record: &Record<'_>, values: &OwnedKVList) -> Result<(), Never> {
+        if self.core.log(record, values).is_ok() {
+            self.report();
+        } else {
+            self.counters.dropped.fetch_add(1, Ordering::Relaxed);
+            self.counters.unreported.fetch_add(1, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+}

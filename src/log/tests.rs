@@ -1,0 +1,188 @@
+//! The drains from a logger's point of view: what was logged is what is read, and nothing a remote says is more.
+
+use std::io::{self, Write};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex};
+
+use slog::{Drain, debug, error, info, o, warn};
+
+use super::*;
+use crate::config::LogFile;
+
+/// What a remote might say to forge a line and to steer a terminal.
+const EVIL: &str = "RATE\n2026-01-01 CRIT forged\r\u{1b}[2J\u{202e}";
+
+#[derive(Clone, Default)]
+struct Page(Arc<Mutex<Vec<u8>>>);
+
+impl Page {
+    fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+}
+
+impl Write for Page {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// What a logger with one drain writes until its guard is dropped.
+fn written(drain: impl Fn(Box<dyn Write + Send>) -> AnyDrain, log: impl Fn(&Logger, &Logger, &LogControl)) -> String {
+    let page = Page::default();
+    let (logger, dependencies, guard) = build(vec![drain(Box::new(page.clone()))], LogLevel::Info, 64);
+    log(&logger, &dependencies, &guard.control());
+    drop(guard);
+    page.text()
+}
+
+#[test]
+fn a_remote_cannot_forge_a_line_for_people() {
+    let text = written(formats::plain_term, |logger, _, _| {
+        warn!(logger.new(o!("server" => "a")), "refused: {}", EVIL; "said" => EVIL);
+    });
+    assert_eq!(text.lines().count(), 1, "{text:?}");
+    assert!(text.contains("WARN refused: RATE\\n2026") && text.contains("server: a, said: RATE\\n"), "{text:?}");
+    assert!(!text.trim_end().contains(|c: char| c.is_control() || c == '\u{202e}'), "{text:?}");
+}
+
+#[test]
+fn a_remote_cannot_forge_a_json_line() {
+    let text = written(formats::json, |logger, _, _| {
+        error!(logger.new(o!("server" => "a")), "refused: {}", EVIL; "said" => EVIL, "count" => 3);
+    });
+    assert_eq!(text.lines().count(), 1, "{text:?}");
+    let line: serde_json::Value = serde_json::from_str(&text).unwrap();
+    assert_eq!((&line["level"], &line["server"], &line["count"]), (&"error".into(), &"a".into(), &3.into()));
+    assert_eq!(line["said"], EVIL);
+    assert!(line["time"].as_str().unwrap().parse::<jiff::Timestamp>().is_ok());
+}
+
+#[test]
+fn the_journal_gets_priorities_and_fields_that_it_takes() {
+    type Entry = (u8, String, Vec<(String, String)>);
+    struct Entries(Mutex<Sender<Entry>>);
+    impl Drain for Entries {
+        type Ok = ();
+        type Err = slog::Never;
+        fn log(&self, record: &slog::Record<'_>, values: &slog::OwnedKVList) -> Result<(), slog::Never> {
+            let (priority, message, fields) = journal::entry(record, values);
+            self.0.lock().unwrap().send((priority.into(), message, fields)).unwrap();
+            Ok(())
+        }
+    }
+    let (entries, read): (_, Receiver<Entry>) = channel();
+    let logger = Logger::root(Entries(Mutex::new(entries)), o!("server" => "a"));
+    warn!(logger, "refused"; "_priority" => 0, "kiss-code" => EVIL);
+    let (priority, message, fields) = read.recv().unwrap();
+    assert_eq!(priority, 4);
+    assert!(message.starts_with("refused, server: a") && !message.contains(char::is_control), "{message:?}");
+    let names: Vec<_> = fields.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(names, ["SERVER", "F_PRIORITY", "KISS_CODE"]);
+    assert_eq!(fields[2].1, EVIL);
+}
+
+#[test]
+fn the_level_changes_while_the_program_runs() {
+    let text = written(formats::plain_term, |logger, _, control| {
+        debug!(logger, "before");
+        control.set_level(LogLevel::Debug);
+        debug!(logger, "between");
+        control.set_level(LogLevel::Error);
+        warn!(logger, "after");
+    });
+    assert!(text.contains("between") && !text.contains("before") && !text.contains("after"), "{text}");
+}
+
+#[test]
+fn dependencies_are_heard_from_warnings_on_unless_somebody_debugs() {
+    let text = written(formats::plain_term, |_, dependencies, control| {
+        info!(dependencies, "chatter");
+        warn!(dependencies, "trouble");
+        control.set_level(LogLevel::Debug);
+        debug!(dependencies, "detail");
+    });
+    assert!(!text.contains("chatter") && text.contains("trouble") && text.contains("detail"), "{text}");
+}
+
+#[test]
+fn what_finds_the_queue_full_is_counted_and_reported() {
+    /// Waits before each record until it is told to go on.
+    struct Gate(Mutex<Receiver<()>>, AnyDrain);
+    impl Drain for Gate {
+        type Ok = ();
+        type Err = slog::Never;
+        fn log(&self, record: &slog::Record<'_>, values: &slog::OwnedKVList) -> Result<(), slog::Never> {
+            // When the sender is gone the gate stands open.
+            let _ = self.0.lock().unwrap().recv();
+            self.1.log(record, values)
+        }
+    }
+    let page = Page::default();
+    let (open, gate) = channel();
+    let drain = Gate(Mutex::new(gate), formats::plain_term(Box::new(page.clone())));
+    let (logger, _, guard) = build(vec![Box::new(drain)], LogLevel::Info, 8);
+    for n in 0..100 {
+        info!(logger, "record {}", n);
+    }
+    let dropped = guard.control().dropped();
+    // Eight in the queue and at most one in the writer's hands.
+    assert!((91..=92).contains(&dropped), "{dropped}");
+    drop(open);
+    // There is room as soon as the writer goes on; until then this is dropped too.
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
+    while guard.control().dropped() > dropped || !page.text().contains("were dropped") {
+        assert!(std::time::Instant::now() < deadline, "{}", page.text());
+        info!(logger, "later");
+        if page.text().contains("were dropped") {
+            break;
+        }
+        std::thread::yield_now();
+    }
+    drop(guard);
+    assert!(page.text().contains("count: "), "{}", page.text());
+}
+
+#[test]
+fn a_file_is_finished_at_its_size_and_only_so_many_are_kept() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = LogFile { path: dir.path().join("x.log"), max_bytes: 100, keep: 2 };
+    std::fs::write(dir.path().join("x.log.mine"), "not ours").unwrap();
+    let mut file = RotatingFile::open(&config).unwrap();
+    let mut finished = std::collections::BTreeSet::new();
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
+    while finished.len() < 4 {
+        assert!(std::time::Instant::now() < deadline, "{finished:?}");
+        file.write_all(&[b'x'; 59]).unwrap();
+        file.write_all(b"\n").unwrap();
+        file.flush().unwrap();
+        let names = std::fs::read_dir(dir.path()).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap());
+        let names: Vec<_> = names.filter(|name| name.ends_with('Z')).collect();
+        assert!(names.len() <= 2, "{names:?}");
+        finished.extend(names);
+    }
+    assert!(dir.path().join("x.log.mine").exists());
+    let text = std::fs::read_to_string(&config.path).unwrap();
+    assert!(text.lines().all(|line| line.len() == 59), "a record is in one file");
+}
+
+#[test]
+fn auto_follows_where_stderr_leads() {
+    assert_eq!(resolve(LogFormat::Auto, true, true), LogFormat::Journald);
+    assert_eq!(resolve(LogFormat::Auto, true, false), LogFormat::Term);
+    assert_eq!(resolve(LogFormat::Auto, false, false), LogFormat::Json);
+    assert_eq!(resolve(LogFormat::Term, false, true), LogFormat::Term);
+}
+
+#[test]
+fn a_log_file_that_cannot_be_written_is_an_error_with_its_path() {
+    let file = LogFile { path: "/nonexistent/x.log".into(), max_bytes: 1 << 20, keep: 1 };
+    let config = Log { level: LogLevel::Info, format: LogFormat::Json, file: Some(file) };
+    let why = init(&config).err().unwrap().to_string();
+    assert!(why.starts_with("log file /nonexistent/x.log: "), "{why}");
+}

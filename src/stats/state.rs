@@ -1,0 +1,101 @@
+//! What is known of a server now, whatever the window: reach, score, clock filter, and totals for metrics.
+
+use super::filter::{ClockFilter, Filtered, PHI, Stage};
+use super::histogram::LogHistogram;
+use super::reach::Reach;
+use super::score::PoolScore;
+use crate::sample::{Sample, Timestamping};
+
+/// What reading the clock of this host is good for, in seconds: 2^-24, 60 ns.
+const OWN_PRECISION_S: f64 = 1.0 / 16_777_216.0;
+
+/// The state that each poll of a server changes. Fed with samples that were let in.
+#[derive(Debug, Clone)]
+pub struct ServerState {
+    /// The fate of the last eight polls.
+    pub reach: Reach,
+    /// The score of the NTP Pool.
+    pub score: PoolScore,
+    /// |offset| of every sample so far; samples of all ways of timestamping.
+    pub offset_histogram: LogHistogram,
+    /// Delay of every sample so far; samples of all ways of timestamping.
+    pub delay_histogram: LogHistogram,
+    filter: ClockFilter,
+    way: Option<Timestamping>,
+}
+
+impl Default for ServerState {
+    fn default() -> Self {
+        Self {
+            reach: Reach::default(),
+            score: PoolScore::default(),
+            offset_histogram: LogHistogram::default(),
+            delay_histogram: LogHistogram::default(),
+            filter: ClockFilter::new(OWN_PRECISION_S),
+            way: None,
+        }
+    }
+}
+
+impl ServerState {
+    /// Takes a poll into account; `at_s` is its time on the axis in use.
+    pub fn record(&mut self, at_s: f64, sample: &Sample) {
+        self.reach.record(sample.outcome.is_success());
+        self.score.record(sample);
+        if sample.outcome.is_success() {
+            self.record_measure(at_s, sample);
+        } else if self.reach.is_fading() {
+            self.filter.shift_in_dummy();
+        }
+    }
+
+    /// What the clock filter says at `now_s` on the same axis.
+    #[must_use]
+    pub fn filtered(&self, now_s: f64) -> Option<Filtered> {
+        self.filter.output(now_s)
+    }
+
+    fn record_measure(&mut self, at_s: f64, sample: &Sample) {
+        let Some(measure) = sample.measure else { return };
+        if sample.timestamping != self.way {
+            // Offsets of another way of stamping differ by what the ways differ: no jitter of the server's.
+            self.filter.clear();
+            self.way = sample.timestamping;
+        }
+        let server_precision_s = sample.reply.map_or(0.0, |reply| reply.precision_s());
+        let dispersion_s = server_precision_s + OWN_PRECISION_S + PHI * measure.delay_s;
+        self.filter.shift_in(Stage { at_s, offset_s: measure.offset_s, delay_s: measure.delay_s, dispersion_s });
+        self.offset_histogram.add(measure.offset_s);
+        self.delay_histogram.add(measure.delay_s);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{lost, sample};
+    use super::*;
+
+    #[test]
+    fn the_filter_starts_anew_when_the_way_of_stamping_changes() {
+        let mut state = ServerState::default();
+        state.record(0.0, &sample(0.0, 0.001, 0.010));
+        state.record(64.0, &sample(64.0, 0.002, 0.010));
+        assert_eq!(state.filtered(64.0).unwrap().n, 2);
+        let mut other = sample(128.0, 0.5, 0.020);
+        other.timestamping = Some(Timestamping::Userland);
+        state.record(128.0, &other);
+        let filtered = state.filtered(128.0).unwrap();
+        assert_eq!((filtered.n, filtered.offset_s), (1, 0.5));
+    }
+
+    #[test]
+    fn a_silent_server_is_forgotten_by_the_filter() {
+        let mut state = ServerState::default();
+        state.record(0.0, &sample(0.0, 0.001, 0.010));
+        (1..=9).for_each(|i| state.record(f64::from(i), &lost(f64::from(i))));
+        assert!(state.filtered(9.0).is_some());
+        state.record(10.0, &lost(10.0));
+        assert_eq!(state.filtered(10.0), None);
+        assert_eq!(state.offset_histogram.count(), 1);
+    }
+}

@@ -1,0 +1,340 @@
+//! What a set of samples says, as it is shown: in tables, in JSON, on the page.
+//!
+//! [`summarise`] is exact over any span; windows of a running monitor are assembled by [`super::window`]. Both end in
+//! one [`WindowSummary`]. What a sample is too small to say is absent. Samples stamped in different ways are never
+//! mixed: the way with most samples is summarised, and the number of the others is given.
+
+use std::collections::BTreeMap;
+
+use serde::ser::SerializeMap;
+use serde::{Serialize, Serializer};
+
+use super::distribution::Distribution;
+use super::filter::Filtered;
+use super::intake::{Intake, Refusals, TimeAxis};
+use super::loss::Outcomes;
+use super::moments::Moments;
+use super::quantile::{self, Percentile};
+use super::reach::Reach;
+use super::score::PoolScore;
+use super::sketch::Sketch;
+use super::state::ServerState;
+use super::trend::{self, Point, Trend};
+use crate::sample::{Sample, Timestamping};
+
+/// The distribution of one quantity. In JSON the percentiles stand beside the rest: `"p50"`, `"p99.9"`.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Summary {
+    /// How many values.
+    pub n: u64,
+    /// Arithmetic mean.
+    pub mean: Option<f64>,
+    /// Median, by the same rule as the percentiles.
+    pub median: Option<f64>,
+    /// Sample standard deviation (n − 1).
+    pub stddev: Option<f64>,
+    /// Smallest value.
+    pub min: Option<f64>,
+    /// Largest value.
+    pub max: Option<f64>,
+    /// Those of [`Percentile::ALL`] that n supports (type 7).
+    pub percentiles: Vec<(Percentile, f64)>,
+}
+
+impl Summary {
+    /// Of finite values, exactly. Sorts them.
+    #[must_use]
+    pub fn exact(mut values: Vec<f64>) -> Self {
+        let moments: Moments = values.iter().copied().collect();
+        values.sort_unstable_by(f64::total_cmp);
+        Self::new(&moments, |q| quantile::of_sorted(&values, q))
+    }
+
+    /// Of what a sketch and exact moments know. Estimates are kept within the exact extremes.
+    #[must_use]
+    pub fn sketched(moments: &Moments, sketch: &Sketch) -> Self {
+        let (min, max) = (moments.min().unwrap_or(f64::MIN), moments.max().unwrap_or(f64::MAX));
+        Self::new(moments, |q| sketch.quantile(q).map(|value| value.clamp(min, max)))
+    }
+
+    /// The percentile of this label, when n supports it.
+    #[must_use]
+    pub fn percentile(&self, label: &str) -> Option<f64> {
+        self.percentiles.iter().find(|(percentile, _)| percentile.label == label).map(|(_, value)| *value)
+    }
+
+    fn new(moments: &Moments, quantile: impl Fn(f64) -> Option<f64>) -> Self {
+        let supported = Percentile::supported_by(moments.n());
+        Self {
+            n: moments.n(),
+            mean: moments.mean(),
+            median: quantile(0.5),
+            stddev: moments.stddev(),
+            min: moments.min(),
+            max: moments.max(),
+            percentiles: supported.filter_map(|p| quantile(p.q).map(|value| (p, value))).collect(),
+        }
+    }
+}
+
+impl Serialize for Summary {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("n", &self.n)?;
+        let named = [
+            ("mean", self.mean),
+            ("median", self.median),
+            ("stddev", self.stddev),
+            ("min", self.min),
+            ("max", self.max),
+        ];
+        let percentiles = self.percentiles.iter().map(|(percentile, value)| (percentile.label, Some(*value)));
+        for (name, value) in named.into_iter().chain(percentiles) {
+            if let Some(value) = value {
+                map.serialize_entry(name, &value)?;
+            }
+        }
+        map.end()
+    }
+}
+
+/// All that is said of one server over one span. Offsets are positive when the server is ahead; times in seconds.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct WindowSummary {
+    /// Samples summarised: those of the way of timestamping that has most.
+    pub n: u64,
+    /// That way; absent when the samples do not say theirs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub timestamping: Option<&'static str>,
+    /// Samples of other ways, left out of the figures.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub other_ways: BTreeMap<&'static str, u64>,
+    /// Whether quantiles are exact; otherwise they are within 1 % of their value.
+    pub exact: bool,
+    /// From the first poll that counted to the end of the span; absent without any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub covers_s: Option<f64>,
+    /// Signed offset.
+    pub offset: Summary,
+    /// Its magnitude.
+    pub offset_abs: Summary,
+    /// Round-trip delay.
+    pub delay: Summary,
+    /// Polls, however they ended.
+    pub polls: u64,
+    /// The share of polls that brought no sample, 0 to 1; absent when nothing was polled.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub loss: Option<f64>,
+    /// 1 − loss.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub success_ratio: Option<f64>,
+    /// Polls by the way they ended.
+    pub outcomes: Outcomes,
+    /// Requests sent; more than polls when bursts are on.
+    pub requests_sent: u64,
+    /// Requests that no accepted reply answered.
+    pub requests_lost: u64,
+    /// Jitter of RFC 5905 at the end of the span: over the last eight polls, whatever the window.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub jitter_s: Option<f64>,
+    /// What the clock filter of RFC 5905 says at the end of the span.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub filter: Option<Filtered>,
+    /// The fate of the last eight polls, octal.
+    pub reach: Reach,
+    /// The score of the NTP Pool at the end of the span.
+    pub score: PoolScore,
+    /// How fast the offset changes; absent when too few samples can say.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trend: Option<Trend>,
+    /// Samples refused since the statistics began, by reason.
+    pub refused: Refusals,
+}
+
+/// The exact summary of recorded samples of one server, ordered by their wall clock.
+///
+/// What is out of order, double or not a number is refused and counted; gaps are fine.
+#[must_use]
+pub fn summarise<'a>(samples: impl Iterator<Item = &'a Sample>) -> WindowSummary {
+    let mut intake = Intake::new(TimeAxis::Wall);
+    let mut state = ServerState::default();
+    let mut assembly = Assembly::new(trend::MAX_POINTS);
+    for sample in samples {
+        let Ok(at_ns) = intake.admit(sample) else { continue };
+        let at_s = at_ns as f64 / 1e9;
+        state.record(at_s, sample);
+        assembly.outcomes.record(sample);
+        assembly.begins_at(at_ns);
+        if let Some(measure) = sample.measure.filter(|_| sample.outcome.is_success()) {
+            let point = Point { at_s, offset_s: measure.offset_s, delay_s: measure.delay_s };
+            assembly.way(sample.timestamping).points.push(point);
+        }
+    }
+    let now_ns = intake.last_ns().unwrap_or(0);
+    assembly.finish(now_ns, &state, intake.refused)
+}
+
+/// What a summary is made of, way by way.
+#[derive(Debug)]
+pub(super) struct Assembly {
+    pub outcomes: Outcomes,
+    first_ns: Option<i64>,
+    ways: Vec<Way>,
+    trend_points: usize,
+}
+
+/// The samples of one way of timestamping.
+#[derive(Debug)]
+pub(super) struct Way {
+    way: Option<Timestamping>,
+    /// Single samples in order of time, newer than what is merged.
+    pub points: Vec<Point>,
+    /// Older samples, when there are some.
+    pub merged: Option<Distribution>,
+    /// The lowest-delay sample of each part of `merged`, in order of time.
+    pub lowest: Vec<Point>,
+}
+
+impl Way {
+    pub fn merge(&mut self, older: &Distribution, lowest: Point) {
+        self.merged.get_or_insert_default().merge(older);
+        self.lowest.push(lowest);
+    }
+
+    fn n(&self) -> u64 {
+        self.points.len() as u64 + self.merged.as_ref().map_or(0, |merged| merged.moments.offset.n())
+    }
+
+    /// Offset, |offset| and delay.
+    fn summaries(&self) -> [Summary; 3] {
+        let Some(merged) = &self.merged else {
+            let of = |value: fn(&Point) -> f64| Summary::exact(self.points.iter().map(value).collect());
+            return [of(|p| p.offset_s), of(|p| p.offset_s.abs()), of(|p| p.delay_s)];
+        };
+        let mut all = merged.clone();
+        self.points.iter().for_each(|point| all.add(point));
+        [
+            Summary::sketched(&all.moments.offset, &all.offsets),
+            Summary::sketched(&all.moments.magnitude, &all.offsets.magnitudes()),
+            Summary::sketched(&all.moments.delay, &all.delays),
+        ]
+    }
+
+    fn trend(&self, at_most: usize) -> Option<Trend> {
+        trend::of_low_delay(&[self.lowest.as_slice(), &self.points].concat(), at_most)
+    }
+}
+
+impl Assembly {
+    pub fn new(trend_points: usize) -> Self {
+        Self { outcomes: Outcomes::default(), first_ns: None, ways: Vec::new(), trend_points }
+    }
+
+    /// Notes the time of a poll that counts; the earliest one stays.
+    pub fn begins_at(&mut self, at_ns: i64) {
+        self.first_ns = Some(self.first_ns.map_or(at_ns, |first_ns| first_ns.min(at_ns)));
+    }
+
+    pub fn way(&mut self, way: Option<Timestamping>) -> &mut Way {
+        let at = self.ways.iter().position(|known| known.way == way).unwrap_or_else(|| {
+            self.ways.push(Way { way, points: Vec::new(), merged: None, lowest: Vec::new() });
+            self.ways.len() - 1
+        });
+        &mut self.ways[at]
+    }
+
+    /// The way with most samples; of equal ones the better.
+    pub fn main_way(&mut self) -> Option<&Way> {
+        // A way that is not known would sort before the best of those that are.
+        self.ways.sort_by_key(|way| (std::cmp::Reverse(way.n()), way.way.is_none(), way.way));
+        self.ways.first()
+    }
+
+    pub fn finish(mut self, now_ns: i64, state: &ServerState, refused: Refusals) -> WindowSummary {
+        let trend_points = self.trend_points;
+        let main = self.main_way();
+        let [offset, offset_abs, delay] = main.map(Way::summaries).unwrap_or_default();
+        let trend = main.and_then(|way| way.trend(trend_points));
+        let exact = main.is_none_or(|way| way.merged.is_none());
+        let timestamping = main.and_then(|way| way.way).map(Timestamping::label);
+        let others = self.ways.iter().skip(1);
+        let filter = state.filtered(now_ns as f64 / 1e9);
+        WindowSummary {
+            n: offset.n,
+            timestamping,
+            other_ways: others.map(|way| (way.way.map_or("unknown", Timestamping::label), way.n())).collect(),
+            exact,
+            covers_s: self.first_ns.map(|first_ns| now_ns.saturating_sub(first_ns) as f64 / 1e9),
+            offset,
+            offset_abs,
+            delay,
+            polls: self.outcomes.polls(),
+            loss: self.outcomes.loss_ratio(),
+            success_ratio: self.outcomes.success_ratio(),
+            outcomes: self.outcomes,
+            requests_sent: self.outcomes.requests_sent(),
+            requests_lost: self.outcomes.requests_lost(),
+            jitter_s: filter.map(|filtered| filtered.jitter_s),
+            filter,
+            reach: state.reach,
+            score: state.score,
+            trend,
+            refused,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{lost, sample};
+    use super::*;
+
+    #[test]
+    fn a_summary_shows_what_its_sample_supports_and_no_more() {
+        let json = serde_json::to_value(Summary::exact((1..=20).map(f64::from).collect())).unwrap();
+        assert_eq!(
+            (json["n"].as_u64(), json["mean"].as_f64(), json["median"].as_f64()),
+            (Some(20), Some(10.5), Some(10.5))
+        );
+        assert_eq!(json["p50"], json["median"]);
+        assert!(json.get("p95").is_some() && json.get("p99").is_none());
+        assert_eq!(serde_json::to_string(&Summary::exact(Vec::new())).unwrap(), r#"{"n":0}"#);
+        let one = serde_json::to_string(&Summary::exact(vec![0.5])).unwrap();
+        assert_eq!(one, r#"{"n":1,"mean":0.5,"median":0.5,"min":0.5,"max":0.5,"p50":0.5}"#);
+    }
+
+    #[test]
+    fn recorded_samples_are_summarised_with_their_losses() {
+        let mut samples: Vec<_> = (0..40).map(|i| sample(f64::from(i) * 64.0, -1e-3, 0.02)).collect();
+        samples[39] = lost(39.0 * 64.0);
+        samples.push(sample(39.0 * 64.0, 5.0, 0.02));
+        let got = summarise(samples.iter());
+        assert_eq!((got.n, got.polls, got.loss), (39, 40, Some(0.025)));
+        assert_eq!((got.offset.mean, got.offset_abs.mean, got.offset.stddev), (Some(-1e-3), Some(1e-3), Some(0.0)));
+        assert_eq!((got.reach.to_string().as_str(), got.refused.total()), ("376", 1));
+        assert_eq!(got.covers_s, Some(39.0 * 64.0));
+        let json = serde_json::to_value(&got).unwrap();
+        assert_eq!(json["outcomes"], serde_json::json!({"sample": 39, "timeout": 1}));
+        assert_eq!(json["trend"]["ppm"].as_f64(), Some(0.0));
+        assert_eq!(json["timestamping"], "kernel");
+    }
+
+    #[test]
+    fn ways_of_timestamping_are_never_mixed() {
+        let mut samples: Vec<_> = (0..30).map(|i| sample(f64::from(i), 1e-6, 0.001)).collect();
+        samples.iter_mut().step_by(3).for_each(|sample| {
+            sample.timestamping = Some(Timestamping::Userland);
+            sample.measure.as_mut().unwrap().offset_s = 0.5;
+        });
+        samples[1].timestamping = None;
+        let got = summarise(samples.iter());
+        assert_eq!((got.timestamping, got.n, got.offset.max), (Some("kernel"), 19, Some(1e-6)));
+        assert_eq!(got.other_ways, BTreeMap::from([("unknown", 1), ("userland", 10)]));
+    }
+
+    #[test]
+    fn nothing_at_all_is_a_summary_too() {
+        let got = summarise([].into_iter());
+        assert_eq!((got.n, got.polls, got.loss, got.covers_s, got.trend), (0, 0, None, None, None));
+    }
+}

@@ -1,0 +1,212 @@
+//! Named windows over the samples of one server, in bounded memory.
+//!
+//! A poll is kept as it is for an hour, as long as no more than [`ServerWindows::MAX_SINGLE`] are: windows made of
+//! single polls are exact. Then it moves into panes that grow coarser with age: 5 minutes for what did not fit, an hour
+//! up to a day, 12 hours up to a week. Panes hold exact moments and counts, and mergeable sketches for quantiles (1 %).
+//!
+//! A window begins at its exact time where single polls reach back that far. Otherwise it begins with the pane in which
+//! it would, so that it covers at most one pane more: 25 h of the 24 h window, 7.5 days of the 7 d window. How much it
+//! covers is said in each summary.
+//!
+//! Memory: 32 bytes for each poll of the last hour (16 kB at most), and at most 52 panes; a pane takes about 0.5 kB and
+//! grows with the spread of its values, not with their number. `benches/stats.rs` measures it.
+
+mod pane;
+
+use std::collections::VecDeque;
+
+use super::histogram::DisplayHistogram;
+use super::intake::{Intake, Refusal, Refusals, TimeAxis};
+use super::loss::Ending;
+use super::state::ServerState;
+use super::summary::{Assembly, WindowSummary};
+use crate::clock::Stamp;
+use crate::sample::Sample;
+use pane::{Record, Tier};
+
+const SECOND_NS: i64 = 1_000_000_000;
+const MINUTE_NS: i64 = 60 * SECOND_NS;
+const HOUR_NS: i64 = 60 * MINUTE_NS;
+
+/// A named span up to now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Window {
+    /// `5m`.
+    FiveMinutes,
+    /// `1h`.
+    Hour,
+    /// `24h`.
+    Day,
+    /// `7d`.
+    Week,
+}
+
+impl Window {
+    /// Every window, shortest first.
+    pub const ALL: [Self; 4] = [Self::FiveMinutes, Self::Hour, Self::Day, Self::Week];
+
+    /// The name in the API and in metrics.
+    #[must_use]
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::FiveMinutes => "5m",
+            Self::Hour => "1h",
+            Self::Day => "24h",
+            Self::Week => "7d",
+        }
+    }
+
+    /// The inverse of [`Window::label`].
+    #[must_use]
+    pub fn parse(label: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|window| window.label() == label)
+    }
+
+    /// Its length in seconds.
+    #[must_use]
+    pub fn length_s(self) -> f64 {
+        self.length_ns() as f64 / SECOND_NS as f64
+    }
+
+    fn length_ns(self) -> i64 {
+        match self {
+            Self::FiveMinutes => 5 * MINUTE_NS,
+            Self::Hour => HOUR_NS,
+            Self::Day => 24 * HOUR_NS,
+            Self::Week => 7 * 24 * HOUR_NS,
+        }
+    }
+}
+
+/// The windows of one server's series.
+#[derive(Debug)]
+pub struct ServerWindows {
+    intake: Intake,
+    state: ServerState,
+    singles: VecDeque<Record>,
+    /// Coarser and older from one to the next.
+    tiers: Vec<Tier>,
+}
+
+impl ServerWindows {
+    /// The most polls that are kept one by one.
+    pub const MAX_SINGLE: usize = 512;
+
+    /// The points that carry the trend of a window at most, which bounds its cost.
+    const TREND_POINTS: usize = 64;
+
+    /// Windows up to 7 d over samples in the order of `axis`.
+    #[must_use]
+    pub fn new(axis: TimeAxis) -> Self {
+        Self::up_to(Window::Week, axis)
+    }
+
+    /// Windows up to `longest` only: less memory where thousands of servers are watched. A longer window then shows
+    /// what there is.
+    #[must_use]
+    pub fn up_to(longest: Window, axis: TimeAxis) -> Self {
+        let tiers = [
+            (5 * MINUTE_NS, HOUR_NS, Window::FiveMinutes),
+            (HOUR_NS, 24 * HOUR_NS, Window::Day),
+            (12 * HOUR_NS, 7 * 24 * HOUR_NS, Window::Week),
+        ];
+        let needed = tiers.into_iter().filter(|(_, _, from)| *from <= longest);
+        Self {
+            intake: Intake::new(axis),
+            state: ServerState::default(),
+            singles: VecDeque::new(),
+            tiers: needed.map(|(width_ns, keep_ns, _)| Tier::new(width_ns, keep_ns)).collect(),
+        }
+    }
+
+    /// Refuses samples after `latest` from now on: recorded ones that claim to come from the future.
+    pub fn refuse_after(&mut self, latest: Stamp) {
+        self.intake.until_ns = self.intake.axis.ns(latest);
+    }
+
+    /// Takes a poll into account. Amortised O(log n); the work is bounded whatever came before.
+    ///
+    /// # Errors
+    /// When the sample is refused, with the reason, which is counted too. Nothing has changed then.
+    pub fn observe(&mut self, sample: &Sample) -> Result<(), Refusal> {
+        let at_ns = self.intake.admit(sample)?;
+        self.state.record(at_ns as f64 / SECOND_NS as f64, sample);
+        let (offset_s, delay_s) = sample.measure.map_or((0.0, 0.0), |measure| (measure.offset_s, measure.delay_s));
+        let ending = Ending::of(sample);
+        self.singles.push_back(Record { at_ns, offset_s, delay_s, ending, way: sample.timestamping });
+        self.age(at_ns);
+        Ok(())
+    }
+
+    /// What the samples of a window say. `now` ends the window; it is not before the last sample.
+    #[must_use]
+    pub fn summary(&self, window: Window, now: Stamp) -> WindowSummary {
+        let now_ns = self.end_ns(now);
+        self.assemble(window, now_ns).finish(now_ns, &self.state, self.intake.refused)
+    }
+
+    /// The histogram of the signed offsets of a window. `None` when it holds no sample.
+    #[must_use]
+    pub fn offset_histogram(&self, window: Window, now: Stamp) -> Option<DisplayHistogram> {
+        let mut assembly = self.assemble(window, self.end_ns(now));
+        let way = assembly.main_way()?;
+        let singles = way.points.iter().map(|point| (point.offset_s, 1));
+        let merged = way.merged.iter().flat_map(|merged| merged.offsets.values());
+        DisplayHistogram::of(&singles.chain(merged).collect::<Vec<_>>())
+    }
+
+    /// Reach, score, clock filter and totals.
+    #[must_use]
+    pub fn state(&self) -> &ServerState {
+        &self.state
+    }
+
+    /// What was refused so far.
+    #[must_use]
+    pub fn refused(&self) -> Refusals {
+        self.intake.refused
+    }
+
+    /// The memory held for this server in bytes, allocations included.
+    #[must_use]
+    pub fn memory_bytes(&self) -> usize {
+        let tiers: usize = self.tiers.iter().map(|tier| size_of::<Tier>() + tier.memory_bytes()).sum();
+        size_of::<Self>() + self.singles.capacity() * size_of::<Record>() + tiers
+    }
+
+    fn end_ns(&self, now: Stamp) -> i64 {
+        self.intake.axis.ns(now).max(self.intake.last_ns().unwrap_or(i64::MIN))
+    }
+
+    fn assemble(&self, window: Window, now_ns: i64) -> Assembly {
+        let start_ns = now_ns.saturating_sub(window.length_ns());
+        let mut assembly = Assembly::new(Self::TREND_POINTS);
+        self.tiers.iter().rev().for_each(|tier| tier.add_to(start_ns, &mut assembly));
+        let from = self.singles.partition_point(|record| record.at_ns < start_ns);
+        self.singles.range(from..).for_each(|record| record.add_to(&mut assembly));
+        assembly
+    }
+
+    /// Moves what is too old, or too much, one tier further.
+    fn age(&mut self, now_ns: i64) {
+        let hour_ago_ns = now_ns.saturating_sub(HOUR_NS);
+        while let Some(oldest) = self.singles.front() {
+            if oldest.at_ns >= hour_ago_ns && self.singles.len() <= Self::MAX_SINGLE {
+                break;
+            }
+            if let (Some(oldest), Some(finest)) = (self.singles.pop_front(), self.tiers.first_mut()) {
+                finest.add(&oldest);
+            }
+        }
+        for i in 0..self.tiers.len() {
+            while let Some(pane) = self.tiers[i].pop_older(now_ns) {
+                if let Some(coarser) = self.tiers.get_mut(i + 1) {
+                    coarser.merge(pane);
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

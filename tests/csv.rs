@@ -1,0 +1,302 @@
+//! The CSV output from sample to file and back: midnight, crashes, compression, retention, catching up.
+
+#![allow(clippy::unwrap_used)] // a failed unwrap is a failed test
+
+use std::fs;
+use std::io::Read;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ntp_monitor::clock::Stamp;
+use ntp_monitor::config::{Csv, Rotation};
+use ntp_monitor::ntp::{Check, KissCode, Leap, RefId};
+use ntp_monitor::sample::{Measure, Outcome, Reply, Sample, ServerIdent, Timestamping};
+use ntp_monitor::sinks::csv::{CsvWriter, HEADER, append_record, missing, read_file, read_from, tail_keys};
+use ntp_monitor::sinks::worker::BatchWriter;
+use proptest::prelude::*;
+use slog::{Discard, Logger, o};
+
+const SECOND_NS: i64 = 1_000_000_000;
+const DAY_NS: i64 = 86_400 * SECOND_NS;
+/// 2026-11-22T00:00:00Z.
+const MIDNIGHT_NS: i64 = 1_795_305_600 * SECOND_NS;
+
+fn timeout_at(wall_ns: i64, server: &str) -> Arc<Sample> {
+    Arc::new(Sample {
+        at: Stamp { wall_ns, mono_ns: wall_ns - MIDNIGHT_NS, raw_ns: 7 },
+        server: ServerIdent::named(server),
+        address: Some("192.0.2.1:123".parse().unwrap()),
+        outcome: Outcome::Timeout,
+        reply: None,
+        measure: None,
+        poll_s: 64.0,
+        timestamping: None,
+        sent: 1,
+        lost: 1,
+        evidence: None,
+        rejected: Vec::new(),
+        rejected_count: 0,
+    })
+}
+
+fn config(dir: &Path) -> Csv {
+    Csv { dir: dir.to_owned(), rotation: Rotation::Daily, compress: false, keep: None }
+}
+
+fn writer(config: Csv) -> CsvWriter {
+    CsvWriter::new(config, "ams-1", Logger::root(Discard, o!())).unwrap()
+}
+
+fn names(dir: &Path) -> Vec<String> {
+    let mut names: Vec<_> = fs::read_dir(dir).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+fn stamps(path: &Path) -> Vec<i64> {
+    read_file(path).unwrap().map(|row| row.unwrap().at.wall_ns).collect()
+}
+
+/// Ticks a second apart, until nothing has changed in the directory for two minutes.
+fn keep_house(writer: &mut CsvWriter, dir: &Path, wall_ns: i64) {
+    let (mut mono_ns, mut quiet, mut before) = (wall_ns - MIDNIGHT_NS, 0, Vec::new());
+    while quiet < 120 {
+        writer.tick(Stamp { wall_ns, mono_ns, raw_ns: 0 }).unwrap();
+        mono_ns += SECOND_NS;
+        let now = names(dir);
+        quiet = if now == before { quiet + 1 } else { 0 };
+        before = now;
+    }
+}
+
+#[test]
+fn a_batch_that_spans_midnight_goes_to_two_files_each_with_a_header() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut writer = writer(config(dir.path()));
+    writer.write(&[timeout_at(MIDNIGHT_NS - 1, "a"), timeout_at(MIDNIGHT_NS, "a")]).unwrap();
+    writer.write(&[timeout_at(MIDNIGHT_NS - 2, "late"), timeout_at(MIDNIGHT_NS + 1, "a")]).unwrap();
+    assert_eq!(names(dir.path()), ["samples-2026-11-21.csv", "samples-2026-11-22.csv"]);
+    assert_eq!(stamps(&dir.path().join("samples-2026-11-21.csv")), [MIDNIGHT_NS - 1, MIDNIGHT_NS - 2]);
+    assert_eq!(stamps(&dir.path().join("samples-2026-11-22.csv")), [MIDNIGHT_NS, MIDNIGHT_NS + 1]);
+    let text = fs::read_to_string(dir.path().join("samples-2026-11-22.csv")).unwrap();
+    assert_eq!(text.matches(HEADER).count(), 1);
+}
+
+#[test]
+fn a_torn_last_line_is_cut_at_start_and_writing_goes_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("samples-2026-11-22.csv");
+    writer(config(dir.path())).write(&[timeout_at(MIDNIGHT_NS, "a"), timeout_at(MIDNIGHT_NS + 1, "a")]).unwrap();
+    let whole = fs::read(&path).unwrap();
+    for torn in [whole.len() - 1, whole.len() - 30, HEADER.len() - 3, 0] {
+        fs::write(&path, &whole[..torn]).unwrap();
+        let mut writer = writer(config(dir.path()));
+        let left = if torn > HEADER.len() { stamps(&path) } else { Vec::new() };
+        writer.write(&[timeout_at(MIDNIGHT_NS + 2, "a")]).unwrap();
+        assert_eq!(stamps(&path), [left, vec![MIDNIGHT_NS + 2]].concat());
+    }
+}
+
+#[test]
+fn a_file_with_other_columns_is_left_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let foreign = "time,server\nx,y\n";
+    fs::write(dir.path().join("samples-2026-11-22.csv"), foreign).unwrap();
+    let mut writer = writer(config(dir.path()));
+    writer.write(&[timeout_at(MIDNIGHT_NS, "a")]).unwrap();
+    writer.write(&[timeout_at(MIDNIGHT_NS + 1, "a")]).unwrap();
+    assert_eq!(fs::read_to_string(dir.path().join("samples-2026-11-22.csv")).unwrap(), foreign);
+    assert_eq!(stamps(&dir.path().join("samples-2026-11-22.2.csv")), [MIDNIGHT_NS, MIDNIGHT_NS + 1]);
+}
+
+#[test]
+fn a_batch_that_cannot_be_written_whole_is_taken_back_whole() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut writer = writer(config(dir.path()));
+    writer.write(&[timeout_at(MIDNIGHT_NS - 1, "a")]).unwrap();
+    let before = fs::read(dir.path().join("samples-2026-11-21.csv")).unwrap();
+    // The second day's file cannot be opened: a directory has its name.
+    let blocked = dir.path().join("samples-2026-11-22.csv");
+    fs::create_dir(&blocked).unwrap();
+    let batch = [timeout_at(MIDNIGHT_NS - 2, "a"), timeout_at(MIDNIGHT_NS, "a")];
+    writer.write(&batch).unwrap_err();
+    assert_eq!(fs::read(dir.path().join("samples-2026-11-21.csv")).unwrap(), before);
+    fs::remove_dir(&blocked).unwrap();
+    writer.write(&batch).unwrap();
+    assert_eq!(stamps(&dir.path().join("samples-2026-11-21.csv")), [MIDNIGHT_NS - 1, MIDNIGHT_NS - 2]);
+    assert_eq!(stamps(&blocked), [MIDNIGHT_NS]);
+}
+
+#[test]
+fn finished_files_are_compressed_and_what_is_late_gets_a_file_of_its_own() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut writer = writer(Csv { compress: true, ..config(dir.path()) });
+    writer.write(&[timeout_at(MIDNIGHT_NS - 1, "a"), timeout_at(MIDNIGHT_NS, "a")]).unwrap();
+    let before = fs::read(dir.path().join("samples-2026-11-21.csv")).unwrap();
+
+    keep_house(&mut writer, dir.path(), MIDNIGHT_NS + 300 * SECOND_NS);
+    assert_eq!(names(dir.path()), ["samples-2026-11-21.csv", "samples-2026-11-22.csv"], "too early to be finished");
+    keep_house(&mut writer, dir.path(), MIDNIGHT_NS + 3600 * SECOND_NS);
+    assert_eq!(names(dir.path()), ["samples-2026-11-21.csv.gz", "samples-2026-11-22.csv"]);
+    let mut unpacked = Vec::new();
+    let archive = fs::File::open(dir.path().join("samples-2026-11-21.csv.gz")).unwrap();
+    flate2::read::GzDecoder::new(archive).read_to_end(&mut unpacked).unwrap();
+    assert_eq!(unpacked, before);
+
+    writer.write(&[timeout_at(MIDNIGHT_NS - 5, "late")]).unwrap();
+    assert_eq!(stamps(&dir.path().join("samples-2026-11-21.2.csv")), [MIDNIGHT_NS - 5]);
+    keep_house(&mut writer, dir.path(), MIDNIGHT_NS + 7200 * SECOND_NS);
+    assert_eq!(stamps(&dir.path().join("samples-2026-11-21.2.csv.gz")), [MIDNIGHT_NS - 5]);
+}
+
+#[test]
+fn a_crash_while_compressing_loses_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("samples-2026-11-21.csv");
+    let compressing = Csv { compress: true, ..config(dir.path()) };
+    let mut first = writer(compressing.clone());
+    first.write(&[timeout_at(MIDNIGHT_NS - 1, "a")]).unwrap();
+    let plain = fs::read(&path).unwrap();
+    first.tick(Stamp { wall_ns: MIDNIGHT_NS + DAY_NS, mono_ns: 0, raw_ns: 0 }).unwrap();
+    assert_eq!(names(dir.path()), ["samples-2026-11-21.csv", "samples-2026-11-21.csv.gz.part"]);
+    drop(first);
+
+    let mut second = writer(compressing.clone());
+    assert_eq!(names(dir.path()), ["samples-2026-11-21.csv"]);
+    keep_house(&mut second, dir.path(), MIDNIGHT_NS + DAY_NS);
+    drop(second);
+    // As if the crash had come just before the original was removed.
+    fs::write(&path, plain).unwrap();
+    drop(writer(compressing));
+    assert_eq!(names(dir.path()), ["samples-2026-11-21.csv.gz"]);
+    assert_eq!(stamps(&dir.path().join("samples-2026-11-21.csv.gz")), [MIDNIGHT_NS - 1]);
+}
+
+#[test]
+fn files_go_after_their_time_and_nobody_elses_do() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("samples-of-mine.csv"), "x").unwrap();
+    let mut writer = writer(Csv { keep: Some(Duration::from_secs(2 * 86_400)), ..config(dir.path()) });
+    for day in 0..6 {
+        writer.write(&[timeout_at(MIDNIGHT_NS + day * DAY_NS, "a")]).unwrap();
+    }
+    keep_house(&mut writer, dir.path(), MIDNIGHT_NS + 5 * DAY_NS + 3600 * SECOND_NS);
+    assert_eq!(
+        names(dir.path()),
+        ["samples-2026-11-25.csv", "samples-2026-11-26.csv", "samples-2026-11-27.csv", "samples-of-mine.csv"]
+    );
+}
+
+#[test]
+fn a_file_that_was_removed_under_the_writer_is_begun_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("samples-2026-11-22.csv");
+    let mut writer = writer(config(dir.path()));
+    writer.write(&[timeout_at(MIDNIGHT_NS, "a")]).unwrap();
+    fs::remove_file(&path).unwrap();
+    writer.tick(Stamp { wall_ns: MIDNIGHT_NS, mono_ns: 0, raw_ns: 0 }).unwrap();
+    writer.write(&[timeout_at(MIDNIGHT_NS + 1, "a")]).unwrap();
+    assert_eq!(stamps(&path), [MIDNIGHT_NS + 1]);
+}
+
+#[test]
+fn what_a_kill_kept_from_the_files_is_found_missing_and_nothing_else() {
+    let dir = tempfile::tempdir().unwrap();
+    assert_eq!(tail_keys(dir.path(), Duration::from_secs(60)).unwrap(), None);
+    // Twenty servers, a sample a second each for twenty minutes, over midnight; the longer window needs a second piece of the file.
+    let all: Vec<_> = (-300..900_i64)
+        .flat_map(|s| (0..20).map(move |n| timeout_at(MIDNIGHT_NS + s * SECOND_NS + n, &format!("s{n}"))))
+        .collect();
+    let lost = |n: usize| n >= all.len() - 100 && n.is_multiple_of(3);
+    let written: Vec<_> = all.iter().enumerate().filter(|(n, _)| !lost(*n)).map(|(_, s)| Arc::clone(s)).collect();
+    let mut first = writer(config(dir.path()));
+    first.write(&written).unwrap();
+    for window_s in [30, 700] {
+        let tail = tail_keys(dir.path(), Duration::from_secs(window_s)).unwrap().unwrap();
+        let found: Vec<_> = missing(&tail, all.iter().cloned()).collect();
+        let expected: Vec<_> = all.iter().enumerate().filter(|(n, _)| lost(*n)).map(|(_, s)| Arc::clone(s)).collect();
+        assert_eq!(found, expected);
+    }
+    let tail = tail_keys(dir.path(), Duration::from_secs(60)).unwrap().unwrap();
+    first.write(&missing(&tail, all.iter().cloned()).collect::<Vec<_>>()).unwrap();
+    let tail = tail_keys(dir.path(), Duration::from_secs(60)).unwrap().unwrap();
+    assert_eq!(missing(&tail, all).count(), 0);
+}
+
+fn text() -> impl Strategy<Value = String> {
+    let nasty = prop::sample::select(vec!['=', '+', '-', '@', '\t', '\'', '"', ',', ';', ' ', 'a', 'ü', '\0']);
+    prop::collection::vec(nasty, 1..8).prop_map(|chars| chars.into_iter().collect())
+}
+
+fn outcome() -> impl Strategy<Value = Outcome> {
+    prop_oneof![
+        4 => Just(Outcome::Sample),
+        1 => Just(Outcome::Timeout),
+        1 => Just(Outcome::Refused),
+        2 => Just(Outcome::Unsynchronised),
+        1 => "[!-~]{1,4}".prop_map(|code| Outcome::Kiss(KissCode::parse(&code).unwrap())),
+        1 => prop::sample::select(Check::ALL.to_vec()).prop_map(Outcome::Rejected),
+        1 => text().prop_map(|why| Outcome::Dns(why.into())),
+        1 => text().prop_map(|why| Outcome::Fault(why.into())),
+    ]
+}
+
+fn reply() -> impl Strategy<Value = Reply> {
+    let refid = prop_oneof!["[!-~]{1,4}".prop_map(|text| RefId::parse(&text).unwrap()), Just(RefId([10, 0, 0, 1]))];
+    (any::<u8>(), 0..4_u8, refid, any::<i8>(), 0.0..65_536.0, 0.0..65_536.0).prop_map(
+        |(stratum, leap, refid, precision_log2, root_delay_s, root_dispersion_s)| Reply {
+            stratum,
+            leap: Leap::from_bits(leap),
+            refid,
+            precision_log2,
+            root_delay_s,
+            root_dispersion_s,
+        },
+    )
+}
+
+prop_compose! {
+    fn sample()(
+        (wall_ns, mono_ns, raw_ns) in any::<(i64, i64, i64)>(),
+        name in text(),
+        address in any::<Option<std::net::SocketAddrV4>>(),
+        outcome in outcome(),
+        reply in reply(),
+        (offset_s, delay_s, root_distance_s) in (-1e9..1e9, 0.0..1e3, 0.0..1e3),
+        poll_s in 0.1..1e5,
+        timestamping in prop::option::of(prop::sample::select(Timestamping::ALL.to_vec())),
+    ) -> Sample {
+        let answered = matches!(outcome, Outcome::Sample | Outcome::Unsynchronised);
+        let measured = outcome == Outcome::Sample;
+        Sample {
+            at: Stamp { wall_ns, mono_ns, raw_ns },
+            server: ServerIdent::named(&name),
+            address: address.map(Into::into),
+            reply: answered.then_some(reply),
+            measure: measured.then_some(Measure { offset_s, delay_s, root_distance_s }),
+            poll_s,
+            timestamping,
+            sent: 1,
+            lost: u16::from(!answered),
+            evidence: None,
+            rejected: Vec::new(),
+            rejected_count: 0,
+            outcome,
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn every_outcome_comes_back_from_a_file_as_it_was(samples in prop::collection::vec(sample(), 1..8)) {
+        let mut bytes = HEADER.as_bytes().to_vec();
+        for sample in &samples {
+            append_record(&mut bytes, "=vantage", sample);
+        }
+        let text = std::str::from_utf8(&bytes).unwrap();
+        prop_assert_eq!(text.lines().count(), samples.len() + 1);
+        let back: Vec<_> = read_from("f", &bytes[..]).unwrap().map(Result::unwrap).collect();
+        prop_assert_eq!(back, samples);
+    }
+}
