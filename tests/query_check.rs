@@ -1,4 +1,5 @@
-//! `query` and `check` as functions: exit statuses, shape of the output, politeness; resolver and engine are made up.
+//! `query` and `check` as functions: exit statuses, shape of the output and politeness with a made-up engine; then the
+//! real engine against scripted servers.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot set up its scene must fail")]
 
@@ -15,11 +16,12 @@ use ntp_monitor::cli::measure::Tools;
 use ntp_monitor::cli::query::{self, QueryArgs};
 use ntp_monitor::cli::table::Terminal;
 use ntp_monitor::clock::Stamp;
-use ntp_monitor::config::Family;
+use ntp_monitor::config::{EngineChoice, Family};
 use ntp_monitor::ntp::KissCode;
 use ntp_monitor::probe::resolve::{Resolution, Resolve, ResolveError};
-use ntp_monitor::probe::{ProbeEngine, ProbeFuture, ProbeReport, Query};
+use ntp_monitor::probe::{Engines, ProbeEngine, ProbeFuture, ProbeReport, Query};
 use ntp_monitor::sample::{Measure, Outcome};
+use ntp_monitor::sim::{ReplyKind, Script, ScriptedServer};
 use tokio::time::Instant;
 
 #[derive(Parser)]
@@ -91,7 +93,11 @@ fn engine(answers: &[(u8, Answer)]) -> Arc<Canned> {
 
 /// Runs a command line; returns what it wrote and its exit status.
 async fn run(line: &str, engine: &Arc<Canned>) -> (String, u8) {
-    let tools = Tools { engine: Arc::clone(engine) as Arc<dyn ProbeEngine>, resolver: Arc::new(Names) };
+    run_with(line, Arc::clone(engine) as Arc<dyn ProbeEngine>).await
+}
+
+async fn run_with(line: &str, engine: Arc<dyn ProbeEngine>) -> (String, u8) {
+    let tools = Tools { engine, resolver: Arc::new(Names) };
     let mut out = Vec::new();
     let status = match Line::parse_from(std::iter::once("x").chain(line.split_whitespace())) {
         Line::Query(args) => query::run(&args, &tools, Terminal::default(), &mut out).await.unwrap(),
@@ -181,5 +187,57 @@ fn help_shows_examples_and_what_the_command_is_for() {
         let help = command.find_subcommand_mut(name).unwrap().render_long_help().to_string();
         assert!(help.starts_with(purpose) && help.contains(example), "{help}");
         assert!(help.contains("--timeout <TIME>"), "{help}");
+    }
+}
+
+/// Runs a command line with the real engine; `HOSTS` stands for scripted servers, in their order.
+async fn run_against(line: &str, scripts: &[Script]) -> (String, u8) {
+    let mut servers = Vec::new();
+    for script in scripts {
+        servers.push(ScriptedServer::start("127.0.0.1:0".parse().unwrap(), script.clone()).await.unwrap());
+    }
+    let hosts: Vec<String> = servers.iter().map(|server| server.address().to_string()).collect();
+    let engine = Engines::new(&slog::Logger::root(slog::Discard, slog::o!())).choose(EngineChoice::Kernel);
+    run_with(&line.replace("HOSTS", &hosts.join(" ")), engine).await
+}
+
+fn ahead(offset_ms: i64) -> Script {
+    Script::good().offset_ns(offset_ms * 1_000_000)
+}
+
+#[tokio::test]
+async fn query_finds_the_one_of_three_servers_that_is_wrong() {
+    let (text, status) = run_against("query --json HOSTS", &[ahead(0), ahead(80), ahead(0)]).await;
+    let json: serde_json::Value = serde_json::from_str(&text).unwrap();
+    assert_eq!((&json["conclusion"]["state"], status), (&"agrees".into(), 0), "{text}");
+    assert_eq!(json["conclusion"]["excluded"], serde_json::json!([json["results"][1]["server"]]), "{text}");
+    let offset_s = json["results"][1]["offset_s"].as_f64().unwrap();
+    assert!((offset_s - 0.080).abs() < json["results"][1]["root_distance_s"].as_f64().unwrap(), "{text}");
+    assert!(json["results"][1]["checks"].as_array().unwrap().iter().all(|check| check["passed"] == true), "{text}");
+}
+
+#[tokio::test]
+async fn query_explains_each_reply_that_it_refused() {
+    let forged_first = Script::good().replying([ReplyKind::WrongOrigin, ReplyKind::Good]);
+    let (text, status) = run_against("query HOSTS", &[forged_first]).await;
+    assert_eq!(status, 0, "{text}");
+    assert!(text.contains("other replies came as well and were refused"), "{text}");
+    assert!(text.contains("its origin field is not our cookie") && text.contains("origin-"), "{text}");
+}
+
+#[tokio::test]
+async fn check_tells_scripted_servers_apart() {
+    let cases = [
+        (ahead(0), 0),
+        (ahead(50), 1),
+        (ahead(-500), 2),
+        (Script::good().unsynchronised(), 2),
+        (Script::good().kissing(KissCode::RATE, 0), 3),
+        (Script::good().replying([ReplyKind::WrongOrigin]), 3),
+        (Script::silent(), 3),
+    ];
+    for (script, expected) in cases {
+        let (text, status) = run_against("check -t 1s HOSTS", std::slice::from_ref(&script)).await;
+        assert_eq!(status, expected, "{script:?}: {text}");
     }
 }
