@@ -1,5 +1,6 @@
 //! The command line as a whole: what may be said, and who does it.
 
+use std::ffi::OsString;
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -19,6 +20,9 @@ use crate::probe::resolve::SystemResolver;
 
 const RESOLVE_WITHIN: Duration = Duration::from_secs(5);
 
+/// A command line that cannot be understood.
+const EXIT_USAGE: u8 = 2;
+
 const EXAMPLES: &str = "\
 Examples:
   ntp-monitor demo                            a playground on this host, no network needed
@@ -35,7 +39,7 @@ Exit status: 0, 1 failure, 2 usage, 78 configuration; `check` as monitoring plug
 #[command(name = "ntp-monitor", version, max_term_width = 100, after_help = EXAMPLES)]
 pub struct Cli {
     /// Configuration: TOML, or YAML or JSON by extension.
-    #[arg(short, long, global = true, value_name = "FILE")]
+    #[arg(long, global = true, value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// Override one key of the configuration, for instance `--set log.level=debug`.
     #[arg(long = "set", global = true, value_name = "KEY=VALUE")]
@@ -69,6 +73,23 @@ pub enum Command {
 }
 
 impl Cli {
+    /// Reads a command line, the name of the program first.
+    ///
+    /// # Errors
+    /// The exit status, when it asks for help (which has been printed) or cannot be understood (which has been said).
+    pub fn read(line: impl IntoIterator<Item = OsString>) -> Result<Self, ExitCode> {
+        let line: Vec<OsString> = line.into_iter().collect();
+        Self::try_parse_from(&line).map_err(|error| {
+            // Nobody is left to tell when this fails.
+            let _ = error.print();
+            match error.exit_code() {
+                0 => ExitCode::SUCCESS,
+                _ if is_check(&line) => ExitCode::from(check::EXIT_USAGE),
+                _ => ExitCode::from(EXIT_USAGE),
+            }
+        })
+    }
+
     /// Does what was asked and returns the exit status.
     pub fn run(self) -> ExitCode {
         let inputs = Inputs { file: self.config, flags: self.overrides };
@@ -98,6 +119,12 @@ impl Cli {
             }
         }
     }
+}
+
+/// Whether a line that cannot be understood is meant for `check`, whose exit statuses are those of plugins.
+fn is_check(line: &[OsString]) -> bool {
+    let lenient = Cli::command().ignore_errors(true).try_get_matches_from(line);
+    lenient.is_ok_and(|matches| matches.subcommand_name() == Some("check"))
 }
 
 fn service(inputs: &Inputs) -> ExitCode {
@@ -144,4 +171,14 @@ fn finish(status: std::io::Result<u8>) -> ExitCode {
 
 fn complain(text: &str) {
     let _ = writeln!(std::io::stderr(), "ntp-monitor: {text}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_two_arguments_of_any_command_clash() {
+        Cli::command().debug_assert();
+    }
 }
