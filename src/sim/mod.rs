@@ -13,3 +13,6 @@ pub use clock::{ServerClock, Step};
 pub use reply::{Header, ReplyKind};
 pub use script::{Action, KissRule, Request, Script, Transmit};
 pub use server::{Counters, ScriptedServer};
+//! sim
+
+pub mod world;

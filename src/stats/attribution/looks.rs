@@ -1,0 +1,370 @@
+//! The looks that are taken at each cell of the common grid, in order: intervals, common movement, each server against it,
+//! delays. Each feeds a [`Watch`](super::watch::Watch); nothing is concluded here.
+
+use super::series::{Episode, Series};
+use super::watch::{Edge, Look, OPEN_AFTER};
+use super::{Engine, change, robust};
+use crate::stats::consensus::{Consensus, Interval, Standing, Undecidable, consense};
+
+/// A change of route must show in every value for this long: queues come and go.
+const ROUTE_AFTER: u8 = 5;
+/// A route that has lasted this many cells is the usual one.
+const ROUTE_ACCEPTED: u64 = 64;
+/// Between this share of a threshold and the threshold itself nothing is concluded either way.
+const CALM_SHARE: f64 = 0.6;
+/// Ages, in cells, at which the shape of a change is worked out again; after the last it is settled.
+const REFINE_AT: [u64; 11] = [1, 2, 3, 4, 6, 9, 13, 20, 32, 48, 64];
+/// At this age a shape is named even when another explains it nearly as well.
+const NAMED_AT: u64 = 13;
+
+fn look(value: f64, threshold: f64, slack: f64) -> Look {
+    if value.abs() > threshold + slack {
+        return Look::Hit(if value > 0.0 { 1 } else { -1 });
+    }
+    if value.abs() <= CALM_SHARE * threshold { Look::Calm } else { Look::Unclear }
+}
+
+impl Engine {
+    /// Takes every look at the cell that was just sensed.
+    pub(super) fn look_at_cell(&mut self) {
+        self.look_at_intervals();
+        self.look_at_common();
+        self.look_at_servers();
+        self.look_at_paths();
+        self.learn();
+        self.refine();
+    }
+
+    fn look_at_intervals(&mut self) {
+        let intervals: Vec<Interval> = self.present.iter().map(|i| self.series[*i].interval()).collect();
+        let consensus = consense(&intervals);
+        let (k, t_s) = (self.cell, self.cell_s);
+        for (i, standing) in self.present.iter().zip(&consensus.standings) {
+            let series = &mut self.series[*i];
+            let look = match standing {
+                Standing::Falseticker { gap_s } => {
+                    series.gap_s = *gap_s;
+                    Look::Hit(1)
+                }
+                Standing::Truechimer => Look::Calm,
+                Standing::Unknown => Look::Unclear,
+            };
+            if series.disjoint.is_quiet() {
+                series.disjoint_since_s = t_s;
+            }
+            self.dirty |= series.disjoint.look(k, look, OPEN_AFTER).is_some();
+        }
+        let common = &mut self.common;
+        common.majority = consensus.majority;
+        if common.excluded.is_quiet() {
+            common.excluded_since_s = t_s;
+        }
+        let excluded = match consensus.majority {
+            Some(m) if m.low_s > 0.0 => Look::Hit(1),
+            Some(m) if m.high_s < 0.0 => Look::Hit(-1),
+            Some(_) => Look::Calm,
+            None => Look::Unclear,
+        };
+        self.dirty |= common.excluded.look(k, excluded, OPEN_AFTER).is_some();
+        let split = if consensus.undecidable == Some(Undecidable::NoMajority) { Look::Hit(1) } else { Look::Calm };
+        self.dirty |= common.split.look(k, split, OPEN_AFTER).is_some();
+        let level_s = self.level(&consensus);
+        self.common.set_level(k, level_s);
+    }
+
+    /// The median offset of those that are not proven wrong.
+    fn level(&mut self, consensus: &Consensus) -> f64 {
+        self.scratch.clear();
+        let trusted = self.present.iter().zip(&consensus.standings);
+        self.scratch.extend(
+            trusted
+                .filter(|(_, s)| !matches!(s, Standing::Falseticker { .. }))
+                .filter_map(|(i, _)| self.series[*i].now.map(|p| p.theta_s)),
+        );
+        robust::median(&mut self.scratch)
+    }
+
+    fn look_at_common(&mut self) {
+        let known: Vec<usize> = self.present.iter().copied().filter(|i| self.series[*i].base.is_some()).collect();
+        let (k, t_s) = (self.cell, self.cell_s);
+        if known.is_empty() {
+            return;
+        }
+        let Some(members) = self.shared_movement(&known) else {
+            self.dirty |= self.common.torn.look(k, Look::Hit(1), OPEN_AFTER).is_some();
+            return;
+        };
+        self.dirty |= self.common.torn.look(k, Look::Calm, OPEN_AFTER).is_some();
+        let (move_s, slack_s) = self.centre(&members);
+        self.common.set_move(k, move_s);
+        self.common.slack_s = slack_s;
+        self.scratch.clear();
+        self.scratch.extend(members.iter().filter_map(|i| self.series[*i].now.map(|p| p.lambda_s)));
+        let threshold = self.common.threshold_s(robust::median(&mut self.scratch));
+        let edge = self.common.moved.look(k, look(move_s, threshold, slack_s), OPEN_AFTER);
+        match edge {
+            Some(Edge::Opened) => {
+                self.common.contested = (0, 0);
+                self.common.episode = Some(Episode::open(k, t_s));
+            }
+            Some(Edge::Closed) => self.close_common(),
+            None => {}
+        }
+        self.dirty |= edge.is_some();
+        if !self.common.moved.is_quiet() {
+            self.count_stayers(&known, move_s);
+        }
+    }
+
+    /// The servers whose movement away from their baselines is shared by a majority; `None` without one.
+    fn shared_movement(&self, known: &[usize]) -> Option<Vec<usize>> {
+        let intervals: Vec<Interval> = known
+            .iter()
+            .map(|i| {
+                let series = &self.series[*i];
+                let half = series.threshold_s() + series.now.map_or(0.0, |p| p.slack_s);
+                series.movement().and_then(|y| Interval::around(y, half)).unwrap_or_else(|| series.interval())
+            })
+            .collect();
+        if known.len() < 3 {
+            let agree = intervals.iter().all(|it| it.gap_s(&intervals[0]) <= 0.0);
+            return agree.then(|| known.to_vec());
+        }
+        let consensus = consense(&intervals);
+        consensus.majority?;
+        let meets = |s: &Standing| *s == Standing::Truechimer;
+        Some(known.iter().zip(&consensus.standings).filter(|(_, s)| meets(s)).map(|(i, _)| *i).collect())
+    }
+
+    /// The median movement of those members whose paths are quiet, and how far paths alone can have moved it.
+    fn centre(&mut self, members: &[usize]) -> (f64, f64) {
+        self.scratch.clear();
+        self.scratch.extend(members.iter().filter_map(|i| self.series[*i].now.map(|p| p.slack_s)));
+        let slack_s = robust::median(&mut self.scratch);
+        self.scratch.clear();
+        let quiet = members.iter().filter(|i| self.series[**i].now.is_some_and(|p| p.slack_s <= slack_s));
+        self.scratch.extend(quiet.filter_map(|i| self.series[*i].movement()));
+        (robust::median(&mut self.scratch), slack_s)
+    }
+
+    /// Counts servers that provably stayed where they were while the majority moved.
+    fn count_stayers(&mut self, known: &[usize], move_s: f64) {
+        let stayed = |i: &usize| {
+            let series = &self.series[*i];
+            let (Some(y), Some(p), Some(base)) = (series.movement(), series.now, series.base) else { return false };
+            y.abs() + p.slack_s + 3.0 * base.noise_s < move_s.abs() / 2.0
+        };
+        let contested = known.iter().any(stayed);
+        let (with, of) = self.common.contested;
+        if of < 32 {
+            self.common.contested = (with + u32::from(contested), of + 1);
+        }
+    }
+
+    fn close_common(&mut self) {
+        self.common.episode = None;
+        self.common.contested = (0, 0);
+        self.common.valid_from = self.cell;
+        self.series.iter_mut().for_each(|s| s.forget_until(self.cell));
+    }
+
+    fn look_at_servers(&mut self) {
+        let (k, t_s) = (self.cell, self.cell_s);
+        let move_s = self.common.move_s(k);
+        if move_s.is_nan() {
+            return;
+        }
+        for i in &self.present {
+            let series = &mut self.series[*i];
+            let (Some(y), Some(now)) = (series.movement(), series.now) else { continue };
+            let look = look(y - move_s, series.threshold_s(), now.slack_s + self.common.slack_s);
+            match series.moved.look(k, look, OPEN_AFTER) {
+                Some(Edge::Opened) => series.episode = Some(Episode::open(k, t_s)),
+                Some(Edge::Closed) => {
+                    series.episode = None;
+                    series.forget_until(k);
+                }
+                None => continue,
+            }
+            self.dirty = true;
+        }
+    }
+
+    fn look_at_paths(&mut self) {
+        let (k, t_s) = (self.cell, self.cell_s);
+        let move_s = self.common.move_s(k);
+        let (mut up, mut known) = (0, 0);
+        for i in &self.present {
+            let series = &mut self.series[*i];
+            let (Some(base), Some(now), Some(y)) = (series.base, series.now, series.movement()) else { continue };
+            let (more_s, limit) = (now.delay_s - base.delay_s, series.delay_threshold_s());
+            known += 1;
+            up += usize::from(more_s > limit);
+            if move_s.is_nan() || self.common.congested {
+                continue;
+            }
+            let moved_s = y - move_s;
+            let explained = moved_s.abs() <= 0.65 * more_s.abs() + series.threshold_s();
+            let look = match more_s.abs() {
+                d if d > limit && moved_s.abs() > series.threshold_s() && explained => Look::Hit(1),
+                d if d <= 0.7 * limit => Look::Calm,
+                _ => Look::Unclear,
+            };
+            if series.route.is_quiet() {
+                series.route_since_s = t_s;
+            }
+            let edge = series.route.look(k, look, ROUTE_AFTER);
+            if edge == Some(Edge::Closed) {
+                series.forget_until(k);
+            }
+            self.dirty |= edge.is_some();
+        }
+        self.look_at_congestion(known >= 2 && up * 2 > known);
+        self.settle_routes(move_s);
+    }
+
+    fn look_at_congestion(&mut self, most_are_up: bool) {
+        let common = &mut self.common;
+        if most_are_up {
+            if common.congestion == 0 {
+                common.congested_since_s = self.cell_s;
+            }
+            common.congestion = (common.congestion + 1).min(6);
+        } else {
+            common.congestion = common.congestion.saturating_sub(1);
+        }
+        let congested = if common.congested { common.congestion > 0 } else { common.congestion >= 3 };
+        if congested != common.congested {
+            common.congested = congested;
+            self.dirty = true;
+            // What single paths seemed to do was this.
+            self.series.iter_mut().for_each(|s| s.route.reset());
+            if !congested {
+                self.common.valid_from = self.cell;
+                self.series.iter_mut().for_each(|s| s.forget_until(self.cell));
+            }
+        }
+    }
+
+    /// Describes routes that changed, and accepts them once they have lasted.
+    fn settle_routes(&mut self, move_s: f64) {
+        let k = self.cell;
+        for series in self.series.iter_mut().filter(|s| s.route.open) {
+            let age = k - series.route.first;
+            if age == u64::from(ROUTE_AFTER) || age == 16 || age == 32 {
+                let (delay_s, scatter_s) = series.since_cell(series.route.first, k);
+                let base = series.base.map_or((0.0, 0.0), |b| (b.delay_s, b.delay_noise_s));
+                series.route_steady = scatter_s <= (0.35 * (delay_s - base.0).abs()).max(3.0 * base.1);
+                self.dirty = true;
+            }
+            if let Some(y) = series.movement().filter(|_| !move_s.is_nan()) {
+                series.route_size_s = y - move_s;
+            }
+            if age >= ROUTE_ACCEPTED {
+                let first = series.route.first;
+                series.begin_anew(first);
+                series.learn(k, &mut self.scratch);
+                self.dirty = true;
+            }
+        }
+    }
+
+    fn learn(&mut self) {
+        let k = self.cell;
+        // Nothing is usual while the own clock moves or everybody waits in queues.
+        if !self.common.moved.is_quiet() || self.common.congestion > 0 || self.common.torn.open {
+            return;
+        }
+        let due = k % 8 == 0;
+        for series in &mut self.series {
+            let untaught = series.base.is_none() && k % 4 == 0;
+            if (due || untaught) && series.moved.is_quiet() && series.route.is_quiet() {
+                series.learn(k, &mut self.scratch);
+            }
+        }
+        if due {
+            self.common.learn(k, &mut self.scratch);
+        }
+    }
+
+    fn refine(&mut self) {
+        let k = self.cell;
+        if let Some(mut episode) = self.common.episode
+            && REFINE_AT.contains(&(k - episode.opened))
+        {
+            episode.refine(k, &self.common.moves(k));
+            self.dirty = true;
+            self.common.episode = Some(episode);
+            self.settle_common(episode);
+        }
+        for i in 0..self.series.len() {
+            let Some(mut episode) = self.series[i].episode else { continue };
+            if !REFINE_AT.contains(&(k - episode.opened)) {
+                continue;
+            }
+            episode.refine(k, &self.residuals(i));
+            self.dirty = true;
+            self.series[i].episode = Some(episode);
+            self.settle_server(i, episode);
+        }
+    }
+
+    /// The offsets of a server without its baseline and without what all share, as (time, seconds).
+    pub(super) fn residuals(&self, i: usize) -> Vec<(f64, f64)> {
+        let series = &self.series[i];
+        let base_s = series.base.map_or(0.0, |b| b.offset_s);
+        let at = |(j, theta_s): (u64, f64)| (self.common.time_s(j), theta_s - base_s - self.common.move_s(j));
+        series.offsets(self.cell).into_iter().map(at).filter(|(_, r)| !r.is_nan()).collect()
+    }
+
+    /// A common movement that brought the own clock nearer to the servers was a repair.
+    fn settle_common(&mut self, episode: Episode) {
+        let (Some(usual_s), Some(change)) = (self.common.usual_level_s, episode.change) else { return };
+        let now_s = usual_s + change.size_s;
+        if episode.named && !self.common.excluded.open && now_s.abs() < 0.7 * usual_s.abs() {
+            let first = self.common.moved.first;
+            self.series.iter_mut().for_each(|s| s.begin_anew(first));
+            self.common.moved.reset();
+            self.common.usual_level_s = None;
+            self.close_common();
+        }
+    }
+
+    /// A server that came nearer to the others was repaired.
+    fn settle_server(&mut self, i: usize, episode: Episode) {
+        let usual_level_s = self.common.usual_level_s.unwrap_or(0.0);
+        let series = &mut self.series[i];
+        let (Some(base), Some(change)) = (series.base, episode.change) else { return };
+        let before_s = base.offset_s - usual_level_s;
+        if episode.named && (before_s + change.size_s).abs() < 0.7 * before_s.abs() {
+            let first = series.moved.first;
+            series.begin_anew(first);
+        }
+    }
+}
+
+impl Series {
+    /// The correctness interval at the newest cell; a point at zero when there is none (never asked for then).
+    fn interval(&self) -> Interval {
+        let around = self.now.and_then(|p| Interval::around(p.theta_s, p.lambda_s));
+        around.unwrap_or(Interval { low_s: 0.0, high_s: 0.0 })
+    }
+
+    /// How far the newest value is from the baseline, in seconds.
+    pub(super) fn movement(&self) -> Option<f64> {
+        Some(self.now?.theta_s - self.base?.offset_s)
+    }
+}
+
+impl Episode {
+    fn open(k: u64, t_s: f64) -> Self {
+        Self { opened: k, since_s: t_s, change: None, named: false, smear: false }
+    }
+
+    fn refine(&mut self, k: u64, points: &[(f64, f64)]) {
+        let Some(change) = change::describe(points) else { return };
+        self.since_s = change.onset_s;
+        self.named |= change.decisive || k - self.opened >= NAMED_AT;
+        self.change = Some(change);
+    }
+}

@@ -1,0 +1,210 @@
+//! The verdicts of a span, one after the other: what `replay --json` prints and the store keeps.
+
+use serde::Serialize;
+
+use super::{Kind, State, Verdict, When};
+
+/// One verdict of the history, as `replay --json` prints it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Entry {
+    /// When it began to be true (backdated to the onset).
+    pub since: When,
+    /// When another one took its place; absent while it stands.
+    pub until: Option<When>,
+    /// The answer in one word.
+    pub state: State,
+    /// The own clock.
+    pub local: EntryLocal,
+    /// Whom it accuses; in state `path`, whose path.
+    pub blamed: Vec<Blame>,
+    /// How sure it is, 0 to 1.
+    pub confidence: f64,
+    /// What had to be assumed.
+    pub assumption: String,
+    /// One sentence for a person.
+    pub sentence: String,
+}
+
+/// The own clock within an [`Entry`].
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct EntryLocal {
+    /// See [`super::LocalVerdict::estimate_s`].
+    pub estimate_s: Option<f64>,
+    /// See [`super::LocalVerdict::bound_s`].
+    pub bound_s: Option<f64>,
+    /// How it is wrong, when it is.
+    pub kind: Option<Kind>,
+}
+
+/// One accused within an [`Entry`].
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Blame {
+    /// The configured name.
+    pub server: String,
+    /// What is wrong.
+    pub kind: Option<Kind>,
+    /// The largest proven gap in seconds while this verdict stood; absent when only inferred.
+    pub gap_s: Option<f64>,
+    /// Whether the intervals alone prove it.
+    pub proven: bool,
+    /// Since when.
+    pub since: Option<When>,
+}
+
+impl Entry {
+    fn open(verdict: &Verdict, since: When) -> Self {
+        let mut entry = Self {
+            since,
+            until: None,
+            state: verdict.state,
+            local: EntryLocal { estimate_s: None, bound_s: None, kind: None },
+            blamed: Vec::new(),
+            confidence: 0.0,
+            assumption: String::new(),
+            sentence: String::new(),
+        };
+        entry.update(verdict);
+        entry
+    }
+
+    /// The newest numbers of the same verdict; a gap only grows, so that a recovery does not shrink what was proven.
+    fn update(&mut self, verdict: &Verdict) {
+        let local = &verdict.local;
+        self.local = EntryLocal { estimate_s: local.estimate_s, bound_s: local.bound_s, kind: local.kind };
+        let blamed = verdict.blamed().map(|s| {
+            let before = self.blamed.iter().find(|b| b.server == s.server);
+            let gap_s = match (before.and_then(|b| b.gap_s), s.gap_s.filter(|_| s.proven)) {
+                (Some(a), Some(b)) => Some(a.max(b)),
+                (a, b) => a.or(b),
+            };
+            let proven = s.proven || before.is_some_and(|b| b.proven);
+            Blame { server: s.server.clone(), kind: s.kind, gap_s, proven, since: s.since }
+        });
+        self.blamed = blamed.collect();
+        self.confidence = self.confidence.max(verdict.confidence);
+        self.assumption.clone_from(&verdict.assumption);
+        self.sentence.clone_from(&verdict.sentence);
+    }
+
+    /// Whether `verdict` says the same thing, perhaps with better numbers.
+    fn continues(&self, verdict: &Verdict) -> bool {
+        let shared = |kind: Option<Kind>| kind == Some(Kind::Congestion);
+        if self.state != verdict.state {
+            return false;
+        }
+        // The set of servers behind a shared queue changes from poll to poll; the finding does not.
+        if self.state == State::Path && self.blamed.iter().any(|b| shared(b.kind)) {
+            return verdict.blamed().any(|s| shared(s.kind));
+        }
+        self.blamed.iter().map(|b| b.server.as_str()).eq(verdict.blamed().map(|s| s.server.as_str()))
+    }
+}
+
+/// Keeps the last verdicts. When another one takes over, the one before it ends where the new one began.
+#[derive(Debug, Clone)]
+pub struct History {
+    entries: std::collections::VecDeque<Entry>,
+    capacity: usize,
+}
+
+impl History {
+    /// A history of at most `capacity` verdicts (at least one); the oldest is dropped.
+    #[must_use]
+    pub fn new(capacity: usize) -> Self {
+        Self { entries: std::collections::VecDeque::new(), capacity: capacity.max(1) }
+    }
+
+    /// Takes note of the verdict as it stands. Call it whenever it may have changed; the same verdict costs an update.
+    pub fn record(&mut self, verdict: &Verdict) {
+        let Some(since) = verdict.since else { return };
+        if let Some(last) = self.entries.back_mut() {
+            if last.continues(verdict) {
+                let floor = self.entries.len().checked_sub(2).and_then(|i| self.entries[i].until);
+                let last = self.entries.back_mut().expect("just seen");
+                last.update(verdict);
+                // A refined onset moves the seam, not the verdict before it.
+                last.since = floor.map_or(since, |f| f.max(since));
+                return;
+            }
+            // Backdating never reaches behind the beginning of the verdict that it ends.
+            last.until = Some(since.max(last.since));
+        }
+        let since = self.entries.back().and_then(|last| last.until).map_or(since, |until| until.max(since));
+        self.entries.push_back(Entry::open(verdict, since));
+        if self.entries.len() > self.capacity {
+            self.entries.pop_front();
+        }
+    }
+
+    /// The verdicts, oldest first.
+    pub fn entries(&self) -> impl ExactSizeIterator<Item = &Entry> {
+        self.entries.iter()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stats::verdict::{Class, ServerVerdict};
+
+    fn verdict(state: State, since: i64, blamed: &[(&str, f64)]) -> Verdict {
+        let servers = blamed
+            .iter()
+            .map(|(name, gap)| ServerVerdict {
+                server: (*name).to_owned(),
+                address: None,
+                class: Class::Falseticker,
+                gap_s: Some(*gap),
+                size_s: None,
+                rate_ppm: None,
+                since: Some(When(since)),
+                kind: Some(Kind::Step),
+                blamed: true,
+                proven: true,
+                confidence: 0.9,
+                sentence: String::new(),
+            })
+            .collect();
+        Verdict { state, since: Some(When(since)), servers, ..Verdict::nothing_yet() }
+    }
+
+    #[test]
+    fn a_different_verdict_closes_the_one_before_it_at_its_own_onset() {
+        let mut history = History::new(10);
+        history.record(&verdict(State::Consistent, 0, &[]));
+        history.record(&verdict(State::ServerWrong, 100, &[("a", 0.1)]));
+        history.record(&verdict(State::ServerWrong, 90, &[("a", 0.3)]));
+        history.record(&verdict(State::ServerWrong, 90, &[("a", 0.2)]));
+        history.record(&verdict(State::Consistent, 500, &[]));
+        let entries: Vec<_> = history.entries().collect();
+        assert_eq!(entries.len(), 3);
+        assert_eq!((entries[0].since, entries[0].until), (When(0), Some(When(100))));
+        assert_eq!((entries[1].since, entries[1].until), (When(100), Some(When(500))));
+        assert_eq!(entries[1].blamed[0].gap_s, Some(0.3));
+        assert_eq!(entries[2].until, None);
+    }
+
+    #[test]
+    fn the_json_has_the_documented_keys() {
+        let mut history = History::new(10);
+        history.record(&verdict(State::ServerWrong, 0, &[("a", 0.1)]));
+        let json = serde_json::to_value(history.entries().next().unwrap()).unwrap();
+        for key in ["since", "until", "state", "local", "blamed", "assumption", "sentence"] {
+            assert!(json.get(key).is_some(), "{key}");
+        }
+        assert_eq!(json["state"], "server_wrong");
+        assert_eq!(json["blamed"][0]["kind"], "step");
+        assert_eq!(json["since"], "1970-01-01T00:00:00Z");
+        assert!(json["local"].get("bound_s").is_some());
+    }
+
+    #[test]
+    fn the_oldest_verdict_makes_room() {
+        let mut history = History::new(2);
+        for k in 0..5 {
+            let state = if k % 2 == 0 { State::Consistent } else { State::Undecidable };
+            history.record(&verdict(state, k, &[]));
+        }
+        assert_eq!(history.entries().len(), 2);
+    }
+}
