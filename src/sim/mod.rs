@@ -8,11 +8,9 @@ mod reply;
 mod script;
 mod server;
 pub mod time;
+pub mod world;
 
 pub use clock::{ServerClock, Step};
 pub use reply::{Header, ReplyKind};
 pub use script::{Action, KissRule, Request, Script, Transmit};
 pub use server::{Counters, ScriptedServer};
-//! sim
-
-pub mod world;

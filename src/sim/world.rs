@@ -332,6 +332,8 @@ impl Samples<'_> {
             sent: 1,
             lost: u16::from(lost),
             evidence: None,
+            rejected: Vec::new(),
+            rejected_count: 0,
         }
     }
 

@@ -223,6 +223,7 @@ pub fn spawn<W: BatchWriter>(
         retry_at: None,
         linger_until: None,
         tick_at: Instant::now() + TICK,
+        untidy: false,
     };
     std::thread::Builder::new().name(format!("sink-{name}")).spawn(move || {
         let _guard = guard;
@@ -240,6 +241,8 @@ struct Worker<W: BatchWriter> {
     retry_at: Option<Instant>,
     linger_until: Option<Instant>,
     tick_at: Instant,
+    /// Whether the last housekeeping failed.
+    untidy: bool,
 }
 
 impl<W: BatchWriter> Worker<W> {
@@ -367,9 +370,17 @@ impl<W: BatchWriter> Worker<W> {
             return;
         }
         self.tick_at = now + TICK;
-        if let Err(why) = self.writer.tick(Stamp::now()) {
-            self.state.failed(&why);
-            warn!(self.log, "housekeeping of an output failed"; "reason" => %why);
+        match self.writer.tick(Stamp::now()) {
+            Err(why) => {
+                self.state.failed(&why);
+                if !std::mem::replace(&mut self.untidy, true) {
+                    warn!(self.log, "housekeeping of an output failed, will retry"; "reason" => %why);
+                }
+            }
+            Ok(()) if std::mem::take(&mut self.untidy) && self.retry_at.is_none() => {
+                self.state.failing.store(false, Ordering::Relaxed);
+            }
+            Ok(()) => {}
         }
     }
 

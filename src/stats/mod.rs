@@ -1,10 +1,16 @@
 //! Judging time: windows, quantiles, stability, consensus, attribution. Pure: data in, decisions out.
 
+pub mod attribution;
+pub mod consensus;
 pub mod distance;
 mod distribution;
+pub mod events;
 pub mod filter;
 pub mod histogram;
+pub mod independence;
 pub mod intake;
+pub mod leap;
+pub mod local;
 pub mod loss;
 pub mod moments;
 pub mod quantile;
@@ -17,13 +23,5 @@ pub mod summary;
 #[cfg(test)]
 mod testing;
 pub mod trend;
-pub mod window;
-//! Windows, quantiles, stability, consensus, attribution and events. Pure: no I/O, no actor, no clock.
-
-pub mod attribution;
-pub mod consensus;
-pub mod events;
-pub mod independence;
-pub mod leap;
-pub mod local;
 pub mod verdict;
+pub mod window;
