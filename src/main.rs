@@ -1,3 +1,10 @@
 //! The program. Arguments and exit codes only; everything else is the library's.
 
-fn main() {}
+use std::process::ExitCode;
+
+use clap::Parser;
+use ntp_monitor::cli::commands::Cli;
+
+fn main() -> ExitCode {
+    Cli::parse().run()
+}

@@ -1,5 +1,7 @@
 //! The configuration as its users meet it: shipped files, faulty files, layers, garbage.
 
+#![allow(clippy::unwrap_used)] // a failed unwrap is a failed test
+
 use std::path::{Path, PathBuf};
 
 use ntp_monitor::config::{Environment, Loaded, example, load, schema};
@@ -12,15 +14,15 @@ fn environment(settings: &[(&str, &str)]) -> Environment {
 
 /// Writes `text` as `name` and loads it.
 fn load_text(name: &str, text: &str, env: &[(&str, &str)]) -> Result<Loaded, String> {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = tempfile::tempdir().expect("a temporary directory");
     let path = dir.path().join(name);
-    std::fs::write(&path, text).unwrap();
+    std::fs::write(&path, text).expect("a writable file");
     load(Some(&path), &environment(env), &[]).map_err(|faults| faults.to_string())
 }
 
 fn toml_files(dir: &str) -> Vec<PathBuf> {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join(dir);
-    let mut files: Vec<_> = std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let mut files: Vec<_> = std::fs::read_dir(dir).expect("the directory").flatten().map(|e| e.path()).collect();
     files.retain(|path| path.extension().is_some_and(|e| e == "toml"));
     files.sort();
     assert!(!files.is_empty());
@@ -66,6 +68,14 @@ fn all_faults_are_reported_at_once() {
         assert!(why.contains(part), "{part} in {why}");
     }
     assert_eq!(why.lines().count(), 8, "{why}");
+}
+
+#[test]
+fn a_faulty_default_is_one_fault_however_many_servers_take_it() {
+    let servers = "[[server]]\naddress = \"a.example\"\n[[server]]\naddress = \"b.example\"\n";
+    let why = load_text("c.toml", &format!("[defaults]\npoll_interval = \"1s\"\n{servers}"), &[]).unwrap_err();
+    assert!(why.contains(":2: defaults.poll_interval: 1s is below the floor"), "{why}");
+    assert_eq!(why.matches("poll_interval: 1s").count(), 1, "{why}");
 }
 
 #[test]
@@ -139,6 +149,14 @@ fn the_environment_wins_over_the_file_and_flags_over_both() {
     assert_eq!(port(&Environment::new(), &[]), (2, LogLevel::Debug));
     assert_eq!(port(&env, &[]), (3, LogLevel::Debug));
     assert_eq!(port(&env, &["http.listen=127.0.0.1:4".to_owned()]), (4, LogLevel::Debug));
+}
+
+#[test]
+fn servers_of_the_environment_replace_those_of_the_file_and_this_is_said() {
+    let loaded = load_text("c.toml", "[[server]]\naddress = \"a.example\"\n", &[("NTP_SERVER", "b.example")]).unwrap();
+    assert_eq!(loaded.config.servers.len(), 1);
+    assert_eq!(&*loaded.config.servers[0].ident.name, "b.example");
+    assert!(matches!(&loaded.warnings[..], [only] if only.contains("NTP_SERVER replaces")), "{:?}", loaded.warnings);
 }
 
 #[test]

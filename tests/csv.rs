@@ -1,4 +1,6 @@
 //! The CSV output from sample to file and back: midnight, crashes, compression, retention, catching up.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(clippy::unwrap_used)] // a failed unwrap is a failed test
 
 use std::fs;
 use std::io::Read;
@@ -33,6 +35,8 @@ fn timeout_at(wall_ns: i64, server: &str) -> Arc<Sample> {
         sent: 1,
         lost: 1,
         evidence: None,
+        rejected: Vec::new(),
+        rejected_count: 0,
     })
 }
 
@@ -185,18 +189,30 @@ fn files_go_after_their_time_and_nobody_elses_do() {
 }
 
 #[test]
+fn a_file_that_was_removed_under_the_writer_is_begun_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("samples-2026-11-22.csv");
+    let mut writer = writer(config(dir.path()));
+    writer.write(&[timeout_at(MIDNIGHT_NS, "a")]).unwrap();
+    fs::remove_file(&path).unwrap();
+    writer.tick(Stamp { wall_ns: MIDNIGHT_NS, mono_ns: 0, raw_ns: 0 }).unwrap();
+    writer.write(&[timeout_at(MIDNIGHT_NS + 1, "a")]).unwrap();
+    assert_eq!(stamps(&path), [MIDNIGHT_NS + 1]);
+}
+
+#[test]
 fn what_a_kill_kept_from_the_files_is_found_missing_and_nothing_else() {
     let dir = tempfile::tempdir().unwrap();
     assert_eq!(tail_keys(dir.path(), Duration::from_secs(60)).unwrap(), None);
-    // Twenty servers, a sample a second each for ten minutes, around midnight; more than one piece of the file is read.
-    let all: Vec<_> = (-300..300_i64)
+    // Twenty servers, a sample a second each for twenty minutes, over midnight; the longer window needs a second piece of the file.
+    let all: Vec<_> = (-300..900_i64)
         .flat_map(|s| (0..20).map(move |n| timeout_at(MIDNIGHT_NS + s * SECOND_NS + n, &format!("s{n}"))))
         .collect();
-    let lost = |n: usize| n >= all.len() - 100 && n % 3 == 0;
+    let lost = |n: usize| n >= all.len() - 100 && n.is_multiple_of(3);
     let written: Vec<_> = all.iter().enumerate().filter(|(n, _)| !lost(*n)).map(|(_, s)| Arc::clone(s)).collect();
     let mut first = writer(config(dir.path()));
     first.write(&written).unwrap();
-    for window_s in [30, 400] {
+    for window_s in [30, 700] {
         let tail = tail_keys(dir.path(), Duration::from_secs(window_s)).unwrap().unwrap();
         let found: Vec<_> = missing(&tail, all.iter().cloned()).collect();
         let expected: Vec<_> = all.iter().enumerate().filter(|(n, _)| lost(*n)).map(|(_, s)| Arc::clone(s)).collect();
@@ -264,6 +280,8 @@ prop_compose! {
             sent: 1,
             lost: u16::from(!answered),
             evidence: None,
+            rejected: Vec::new(),
+            rejected_count: 0,
             outcome,
         }
     }

@@ -1,4 +1,7 @@
 //! The way to InfluxDB, over real sockets: every answer a database can give, and a real database.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+#![allow(clippy::unwrap_used)] // a failed unwrap is a failed test
 
 mod common;
 

@@ -7,7 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use actix::{Actor, AsyncContext, Context, Handler};
-use slog::{Logger, error, info, warn};
+use slog::{Logger, debug, error, warn};
 use tokio::sync::watch;
 
 use super::backoff::{self, Backoff};
@@ -145,7 +145,7 @@ impl Handler<Down> for Supervisor {
         match self.children.get(&down.child) {
             Some(child) if child.generation == down.generation => self.buried(&down.child, down.panicked, ctx),
             // Released, or the late notice of an earlier incarnation.
-            _ => info!(self.log, "child ended"; "child" => %down.child),
+            _ => debug!(self.log, "child ended"; "child" => %down.child),
         }
     }
 }

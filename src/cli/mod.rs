@@ -2,8 +2,10 @@
 
 pub mod args;
 pub mod check;
+pub mod commands;
 pub mod conclusion;
 pub mod config;
+pub mod demo;
 pub mod measure;
 pub mod measured;
 pub mod query;

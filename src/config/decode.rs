@@ -29,13 +29,15 @@ pub(super) struct Sections {
 pub(super) struct Findings {
     pub faults: Vec<Fault>,
     faulty: BTreeSet<KeyPath>,
+    /// What was said already: a fault of a default would come back with every server that takes it.
+    said: BTreeSet<(KeyPath, String)>,
 }
 
 impl Findings {
     pub(super) fn add(&mut self, tree: &Tree, path: &KeyPath, message: impl Into<String>) {
         self.faulty.insert(path.clone());
         let fault = tree.fault(path, message);
-        if !self.faults.contains(&fault) {
+        if self.said.insert((fault.path.clone(), fault.message.clone())) {
             self.faults.push(fault);
         }
     }
@@ -43,7 +45,7 @@ impl Findings {
     /// Whether the value at `path` is what was configured, and not what replaced something faulty. Rules across keys
     /// ask this first, so that one mistake is one fault.
     pub(super) fn is_sound(&self, path: &KeyPath) -> bool {
-        !self.faulty.iter().any(|faulty| path.starts_with(faulty))
+        (0..=path.0.len()).all(|n| !self.faulty.contains(&KeyPath(path.0[..n].to_vec())))
     }
 }
 

@@ -108,11 +108,13 @@ pub(super) fn merge(file: Option<&Path>, environment: &Environment, flags: &[Str
     let mut faults = Vec::new();
     let mut warnings = Vec::new();
     let mut lines = BTreeMap::new();
+    let mut file_has_servers = false;
     let mut builder = config::Config::builder();
     if let Some(path) = file {
         match read_file(path) {
             Ok((layer, found)) => {
                 lines = found;
+                file_has_servers = layer.0.contains_key("server");
                 builder = builder.add_source(layer);
             }
             Err(fault) => faults.push(fault),
@@ -132,6 +134,11 @@ pub(super) fn merge(file: Option<&Path>, environment: &Environment, flags: &[Str
     let merged = builder.build().and_then(|all| config::Source::collect(&all));
     let mut tables = merged.map_err(|why| vec![Fault::general(Source::Default, why.to_string())])?;
     let mut root = tables.remove(WRAPPER).unwrap_or_else(|| Value::new(None, Map::<String, Value>::new()));
+    if file_has_servers
+        && [&dotenv, environment].iter().any(|v| v.get("NTP_SERVER").is_some_and(|s| !s.trim().is_empty()))
+    {
+        warnings.push("NTP_SERVER replaces the servers of the configuration file".to_owned());
+    }
     drop_leftover_influx(&mut root, &mut warnings);
     Ok(Merged { root, lines, file: file.map(|p| p.display().to_string()), warnings })
 }

@@ -9,6 +9,7 @@ mod file;
 mod formats;
 mod journal;
 mod level;
+mod panics;
 mod queue;
 mod rate_limit;
 
@@ -24,6 +25,7 @@ use formats::AnyDrain;
 use level::{LevelFilter, SharedLevel, Who};
 use queue::Queue;
 
+pub use panics::log_panics;
 pub use rate_limit::{Allowance, RateLimit};
 
 /// Why logging could not be set up.

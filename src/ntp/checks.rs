@@ -12,17 +12,17 @@ pub enum Check {
     Source,
     /// At least 48 octets, a multiple of four, extension fields that parse.
     Length,
-    /// The protocol version that was sent.
+    /// Version 4, as was sent, or 3, whose header is the same.
     Version,
     /// Mode 4, server.
     Mode,
     /// The origin field echoes the random cookie of our request.
     Origin,
-    /// The first reply to this request.
+    /// Not a reply to this request that was refused before: the transmit time differs.
     Duplicate,
     /// No MAC or extension that we did not ask for claims to fail (crypto-NAK).
     Authentication,
-    /// Not a kiss-o'-death.
+    /// Not a kiss-o'-death: stratum 0 with a printable code. Only one whose origin matches is believed.
     Kiss,
     /// Receive and transmit time are present.
     ZeroTimestamp,
@@ -34,7 +34,7 @@ pub enum Check {
     ServerTime,
     /// The reference time is not after the transmit time.
     ReferenceTime,
-    /// The round trip was not negative beyond the precision.
+    /// The round trip was not negative beyond the precision of both clocks.
     Delay,
     /// The server is not synchronised to this host.
     Loop,
@@ -103,7 +103,7 @@ impl Check {
             Self::Origin => {
                 "the reply does not answer our request: its origin field is not our cookie (stale or forged)"
             }
-            Self::Duplicate => "a second reply to a request that was already answered",
+            Self::Duplicate => "the same reply again, after it was refused",
             Self::Authentication => "the server says that authentication failed (crypto-NAK), but none was asked for",
             Self::Kiss => "a kiss-o'-death: the server refuses service, its timestamps mean nothing",
             Self::ZeroTimestamp => "the reply lacks its receive or transmit time",

@@ -29,7 +29,7 @@ impl NtpTimestamp {
     }
 
     /// `self − earlier` in units of 2^-32 s, right whenever the two are within 68 years, across eras too. This is the
-    /// only subtraction there is: turning stamps into floats first would destroy the low bits (metrology §1.1).
+    /// only subtraction there is: turning stamps into floats first would destroy the low bits.
     #[must_use]
     pub fn ticks_since(self, earlier: Self) -> i64 {
         self.0.wrapping_sub(earlier.0) as i64
@@ -54,5 +54,52 @@ impl NtpTimestamp {
 impl fmt::Display for NtpTimestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:08x}.{:08x}", self.0 >> 32, self.0 & 0xffff_ffff)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const SECOND_NS: i64 = 1_000_000_000;
+
+    /// `TestOfflineTimeRollover` of beevik/ntp (BSD-2-Clause): era 0 down to 1970, era 1 from 2036 on.
+    #[test]
+    fn eras_roll_over_as_in_beevik_ntp() {
+        let cases: [(u64, i64); 8] = [
+            (0x83aa_7e80, 0),
+            (0x9000_0000, 206_930_304),
+            (0xe000_0000, 1_549_107_584),
+            (0xffff_ffff, 2_085_978_495),
+            (0x0000_0001, 2_085_978_497),
+            (0x4000_0000, 3_159_720_320),
+            (0x8000_0000, 4_233_462_144),
+            (0x83aa_7e70, 4_294_967_280),
+        ];
+        for (seconds, unix_s) in cases {
+            let stamp = NtpTimestamp(seconds << 32);
+            assert_eq!(NtpTimestamp::from_unix_ns(unix_s * SECOND_NS), stamp);
+            for near_s in [unix_s - 2_000_000_000, unix_s, unix_s + 2_000_000_000] {
+                assert_eq!(stamp.to_unix_ns(near_s * SECOND_NS), unix_s * SECOND_NS, "{stamp} near {near_s}");
+            }
+        }
+    }
+
+    /// RFC 5905 §6, figure 4: the rows that are consistent in themselves.
+    #[test]
+    fn dates_are_those_of_rfc_5905() {
+        for (unix_s, seconds) in [(0, 2_208_988_800_u64), (63_072_000, 2_272_060_800), (2_086_041_600, 63_104)] {
+            assert_eq!(NtpTimestamp::from_unix_ns(unix_s * SECOND_NS), NtpTimestamp(seconds << 32));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn every_nanosecond_survives_the_way_through_the_stamp(unix_ns in any::<i64>(), far_s in -2_147_000_000_i64..2_147_000_000) {
+            let near_ns = unix_ns.saturating_add(far_s * SECOND_NS);
+            prop_assert_eq!(NtpTimestamp::from_unix_ns(unix_ns).to_unix_ns(near_ns), unix_ns);
+        }
     }
 }

@@ -24,12 +24,7 @@ impl Engines {
     #[must_use]
     pub fn new(log: &Logger) -> Self {
         let sntp = Arc::new(SntpEngine::new());
-        let auto = AutoEngine {
-            kernel: KernelEngine::new(),
-            sntp: Arc::clone(&sntp),
-            refusal: Arc::default(),
-            log: log.clone(),
-        };
+        let auto = AutoEngine::new(Arc::clone(&sntp), log);
         Self { auto: Arc::new(auto), sntp }
     }
 
@@ -59,6 +54,10 @@ pub struct AutoEngine {
 }
 
 impl AutoEngine {
+    fn new(sntp: Arc<SntpEngine>, log: &Logger) -> Self {
+        Self { kernel: KernelEngine::new(), sntp, refusal: Arc::default(), log: log.clone() }
+    }
+
     fn refusal(&self) -> std::sync::MutexGuard<'_, Refusal> {
         // One `Option` cannot be left half-written.
         self.refusal.lock().unwrap_or_else(PoisonError::into_inner)
@@ -136,9 +135,9 @@ mod tests {
 
     #[tokio::test]
     async fn while_the_kernel_refuses_the_portable_engine_measures() {
-        let engines = Engines::new(&Logger::root(slog::Discard, slog::o!()));
-        engines.auto.refusal().refused(Instant::now());
-        assert_eq!(way(&*engines.auto).await, Some(Timestamping::Userland));
+        let engine = AutoEngine::new(Arc::new(SntpEngine::new()), &Logger::root(slog::Discard, slog::o!()));
+        engine.refusal().refused(Instant::now());
+        assert_eq!(way(&engine).await, Some(Timestamping::Userland));
     }
 
     #[test]

@@ -13,7 +13,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use super::fault::outcome_of;
 use super::judge::{Arrival, Judgement, Request, Verdict, judge};
-use super::precision::own_precision_s;
+use super::precision::{calm_stamp, own_precision_s};
 use super::stamped::{BUFFER_LEN, KeepStamping, OpenError, StampedSocket};
 use super::{ProbeEngine, ProbeFuture, ProbeReport, Query};
 use crate::clock::Stamp;
@@ -23,9 +23,6 @@ use crate::sample::{Evidence, Outcome, Timestamping};
 /// How long a transmit stamp may come after the reply. It is made before the datagram is on the wire, so a route that
 /// has not delivered it by now has none (many wireless drivers).
 const STAMP_GRACE: Duration = Duration::from_millis(5);
-/// Two readings of the clocks this close together were not interrupted.
-const CALM_READ: Duration = Duration::from_micros(200);
-const CALM_ATTEMPTS: usize = 4;
 
 /// Measures with kernel timestamps. Stateless from query to query; cheap to clone.
 #[derive(Debug, Clone)]
@@ -179,6 +176,8 @@ impl Exchange {
             if let Some(outcome) = self.judge(&buffer[..received.len], source, received.stamp, now) {
                 return Some(outcome);
             }
+            // A flood of datagrams must not keep the other queries of this thread from being heard.
+            tokio::task::yield_now().await;
         }
         None
     }
@@ -207,12 +206,7 @@ impl Exchange {
         receive_stamp: Option<NtpTimestamp>,
         received: Stamp,
     ) -> Option<Outcome> {
-        let userland = |stamp: Stamp| NtpTimestamp::from_unix_ns(stamp.wall_ns);
-        let (t1, t4, way) = match (self.transmit_stamp, receive_stamp) {
-            (Some(t1), Some(t4)) => (t1, t4, Timestamping::Kernel),
-            (None, Some(t4)) => (userland(self.sent), t4, Timestamping::KernelRx),
-            (_, None) => (userland(self.sent), userland(received), Timestamping::Userland),
-        };
+        let (t1, t4, way) = best_stamps(self.transmit_stamp, receive_stamp, self.sent, received);
         let request = self.request(t1);
         let arrival = Arrival { datagram, source, t4, received };
         let judgement = judge(&request, &arrival);
@@ -258,25 +252,28 @@ impl Exchange {
     }
 }
 
+/// T1 and T4 of the best kind that there is for both, and which kind that is. Missing is normal: many wireless drivers
+/// give no transmit stamps, and some sandboxes none at all. Mixing a kernel T1 with a T4 of ours would bias the offset.
+fn best_stamps(
+    transmitted: Option<NtpTimestamp>,
+    received: Option<NtpTimestamp>,
+    sent_at: Stamp,
+    received_at: Stamp,
+) -> (NtpTimestamp, NtpTimestamp, Timestamping) {
+    let ours = |stamp: Stamp| NtpTimestamp::from_unix_ns(stamp.wall_ns);
+    match (transmitted, received) {
+        (Some(t1), Some(t4)) => (t1, t4, Timestamping::Kernel),
+        (None, Some(t4)) => (ours(sent_at), t4, Timestamping::KernelRx),
+        (_, None) => (ours(sent_at), ours(received_at), Timestamping::Userland),
+    }
+}
+
 /// As RFC 5905 §7.3 makes it of an IPv4 address. That of an IPv6 address is a hash; loops over it are not seen.
 fn refid_of(address: IpAddr) -> Option<RefId> {
     match address {
         IpAddr::V4(v4) => Some(RefId(v4.octets())),
         IpAddr::V6(_) => None,
     }
-}
-
-/// Reads the clocks, again when something came in between the readings: that would look like a step of the clock.
-fn calm_stamp() -> Stamp {
-    let mut first = Stamp::now();
-    for _ in 0..CALM_ATTEMPTS {
-        let second = Stamp::now();
-        if second.since(first) <= CALM_READ {
-            break;
-        }
-        first = second;
-    }
-    first
 }
 
 #[cfg(test)]

@@ -6,6 +6,8 @@ use crate::probe::responder::{PATIENCE, Responder, answer, changed};
 
 /// Enough for what must not arrive to arrive; no test depends on it being exact.
 const SHORT: Duration = Duration::from_millis(150);
+/// Enough for what must arrive to arrive on a busy machine, when the query goes on until its deadline all the same.
+const AMPLE: Duration = Duration::from_secs(2);
 
 async fn query(address: SocketAddr, timeout: Duration) -> ProbeReport {
     KernelEngine::new().probe(Query { address, timeout }).await
@@ -71,21 +73,23 @@ async fn bad_datagrams_are_kept_as_evidence_and_do_not_end_the_wait_for_the_good
 
 #[tokio::test]
 async fn a_reply_that_stays_bad_names_the_check_at_the_deadline() {
-    for check in [Check::ZeroTimestamp, Check::RootDistance, Check::Loop] {
+    let stays_bad = async |check: Check| {
         let spoil = move |p: &mut Packet| match check {
             Check::ZeroTimestamp => p.transmit = NtpTimestamp::ZERO,
             Check::RootDistance => p.root_delay = NtpShort::from_seconds(60.0),
             _ => p.refid = RefId([127, 0, 0, 1]),
         };
-        let report = probe(SHORT, move |request| vec![changed(request, spoil)]).await;
+        let report = probe(AMPLE, move |request| vec![changed(request, spoil)]).await;
         assert_eq!(report.outcome, Outcome::Rejected(check));
         assert_eq!((report.measure, report.rejected_count), (None, 1));
-    }
+    };
+    let checks = [Check::ZeroTimestamp, Check::RootDistance, Check::Loop];
+    futures_util::future::join_all(checks.map(stays_bad)).await;
 }
 
 #[tokio::test]
 async fn a_refused_reply_sent_twice_is_seen_as_a_duplicate() {
-    let report = probe(SHORT, |request| {
+    let report = probe(AMPLE, |request| {
         let bad = changed(request, |p| p.root_delay = NtpShort::from_seconds(60.0));
         vec![bad.clone(), bad]
     })
@@ -174,4 +178,16 @@ async fn many_queries_at_once_do_not_disturb_each_other() {
     for report in futures_util::future::join_all(queries).await {
         assert_eq!((report.outcome, report.timestamping), (Outcome::Sample, Some(Timestamping::Kernel)));
     }
+}
+
+#[test]
+fn the_label_says_which_stamps_the_kernel_gave() {
+    let at = |wall_ns| Stamp { wall_ns, mono_ns: wall_ns, raw_ns: 0 };
+    let ntp = NtpTimestamp::from_unix_ns;
+    let (sent, received) = (at(1_000), at(9_000));
+    let (tx, rx) = (Some(ntp(2_000)), Some(ntp(8_000)));
+    assert_eq!(best_stamps(tx, rx, sent, received), (ntp(2_000), ntp(8_000), Timestamping::Kernel));
+    assert_eq!(best_stamps(None, rx, sent, received), (ntp(1_000), ntp(8_000), Timestamping::KernelRx));
+    assert_eq!(best_stamps(tx, None, sent, received), (ntp(1_000), ntp(9_000), Timestamping::Userland));
+    assert_eq!(best_stamps(None, None, sent, received), (ntp(1_000), ntp(9_000), Timestamping::Userland));
 }

@@ -19,7 +19,7 @@ use rsntp::{
 
 use super::fault::outcome_of;
 use super::judge::clock_was_stepped;
-use super::precision::own_precision_s;
+use super::precision::{calm_stamp, own_precision_s};
 use super::stamped::any_local;
 use super::{ProbeEngine, ProbeFuture, ProbeReport, Query};
 use crate::clock::Stamp;
@@ -60,9 +60,9 @@ impl ProbeEngine for SntpEngine {
         Box::pin(async move {
             let config =
                 Config::default().bind_address(any_local(query.address)).timeout(query.timeout).connect_ip(true);
-            let sent = Stamp::now();
+            let sent = calm_stamp();
             let result = AsyncSntpClient::with_config(config).synchronize(query.address).await;
-            let received = Stamp::now();
+            let received = calm_stamp();
             match result {
                 Ok(answer) => {
                     let own_ip = local_ip_towards(query.address);

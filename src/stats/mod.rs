@@ -9,5 +9,7 @@ pub mod quantile;
 pub mod reach;
 pub mod score;
 pub mod sketch;
+pub mod stability;
 #[cfg(test)]
 mod testing;
+pub mod trend;

@@ -1,3 +1,4 @@
-//! What several integration tests share.
+//! What integration tests share: real servers, each ended with the value that stands for it.
 
+pub mod chronyd;
 pub mod victoria;

@@ -31,6 +31,43 @@ pub const REQUIRED: [&str; 9] =
 pub const HEADER: &str = "time,vantage,server,address,outcome,reason,offset_s,delay_s,root_delay_s,root_dispersion_s,\
                           root_distance_s,stratum,leap,refid,precision_s,poll_s,timestamping,mono_s,raw_s\n";
 
+/// One of [`COLUMNS`], in the same order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Column {
+    Time,
+    #[allow(dead_code, reason = "a sample does not say where it was seen from; the column has its place")]
+    Vantage,
+    Server,
+    Address,
+    Outcome,
+    Reason,
+    OffsetS,
+    DelayS,
+    RootDelayS,
+    RootDispersionS,
+    RootDistanceS,
+    Stratum,
+    Leap,
+    Refid,
+    PrecisionS,
+    PollS,
+    Timestamping,
+    MonoS,
+    RawS,
+}
+
+impl Column {
+    /// Its place among [`COLUMNS`].
+    pub(super) fn index(self) -> usize {
+        self as usize
+    }
+
+    /// Its name in the first line of a file.
+    pub(super) fn name(self) -> &'static str {
+        COLUMNS[self.index()]
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -39,5 +76,6 @@ mod tests {
     fn the_header_is_the_columns_and_holds_what_reading_requires() {
         assert_eq!(HEADER, COLUMNS.join(",") + "\n");
         assert!(REQUIRED.iter().all(|name| COLUMNS.contains(name)));
+        assert_eq!((Column::Time.name(), Column::Stratum.name(), Column::RawS.name()), ("time", "stratum", "raw_s"));
     }
 }

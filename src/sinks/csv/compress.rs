@@ -32,8 +32,13 @@ impl Job {
         Ok(Self { source, dir: dir.to_owned(), input, output })
     }
 
-    /// Does a piece of the work. Returns whether all is done.
+    /// Does a piece of the work. Returns whether all is done. After an error the job is over; what it wrote is removed,
+    /// for the disk may be full.
     pub(super) fn step(&mut self) -> io::Result<bool> {
+        self.try_step().inspect_err(|_| drop(fs::remove_file(unfinished(&self.dir, self.source))))
+    }
+
+    fn try_step(&mut self) -> io::Result<bool> {
         let mut piece = Vec::new();
         (&self.input).take(STEP_BYTES).read_to_end(&mut piece)?;
         self.output.write_all(&piece)?;

@@ -1,6 +1,6 @@
 //! CSV files: the columns of [`COLUMNS`], a file a UTC day, `samples-YYYY-MM-DD.csv`.
 //!
-//! `record` writes a row and `read` reads one; both know nothing of files' names. `files` names and lists them,
+//! `record` writes a row and `read` reads them (`row` one of them); both know nothing of files' names. `files` names and lists them,
 //! `append` adds to one or leaves it as it was, `compress` squeezes finished ones piece by piece, `writer` is the
 //! output itself, and `tail` finds what a killed process had not written yet.
 
@@ -10,6 +10,7 @@ mod compress;
 mod files;
 mod read;
 mod record;
+mod row;
 mod tail;
 mod writer;
 

@@ -5,28 +5,16 @@
 //! and a failed origin test; poll interval 64 s; precision 2⁻²⁰ s; root distance from its parts; the monotonic clock
 //! ran with the wall clock. Requests of a burst and configured tags are not in a file.
 
-use std::collections::HashMap;
 use std::fs::File;
 use std::io::{BufReader, Read};
-use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
-use std::sync::Arc;
 
 use csv::{Reader, ReaderBuilder, StringRecord};
 use flate2::read::MultiGzDecoder;
-use jiff::Timestamp;
 
 use super::columns::{COLUMNS, REQUIRED};
-use super::record::restored;
-use crate::clock::Stamp;
-use crate::ntp::{Check, Leap, RefId};
-use crate::sample::{Measure, Outcome, Reply, Sample, ServerIdent, Timestamping};
-
-/// NTP cannot express more than 68 years; neither offsets nor delays can be larger.
-const MAX_SECONDS: f64 = 4_294_967_296.0;
-const DEFAULT_POLL_S: f64 = 64.0;
-const DEFAULT_PRECISION_LOG2: i8 = -20;
-const NTP_PORT: u16 = 123;
+use super::row::{Row, Servers};
+use crate::sample::Sample;
 
 /// What is wrong with a file or a row of it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -48,7 +36,7 @@ pub struct Rows<R> {
     reader: Reader<R>,
     /// Where each of [`COLUMNS`] is in a row.
     places: [Option<usize>; COLUMNS.len()],
-    servers: HashMap<String, Arc<ServerIdent>>,
+    servers: Servers,
     record: StringRecord,
     ended: bool,
 }
@@ -81,7 +69,7 @@ pub fn read_from<R: Read>(name: &str, source: R) -> Result<Rows<R>, RowError> {
         return Err(RowError { file: name.to_owned(), line: 1, column: missing.to_owned(), reason });
     }
     let places = COLUMNS.map(place);
-    let (servers, record) = (HashMap::new(), StringRecord::new());
+    let (servers, record) = (Servers::new(), StringRecord::new());
     Ok(Rows { file: name.to_owned(), reader, places, servers, record, ended: false })
 }
 
@@ -111,127 +99,9 @@ impl<R: Read> Rows<R> {
         row.sample(&mut self.servers).map_err(|(column, reason)| RowError {
             file: self.file.clone(),
             line: self.record.position().map_or(0, csv::Position::line),
-            column: column.to_owned(),
+            column: column.name().to_owned(),
             reason,
         })
-    }
-}
-
-/// The column at fault and the reason.
-type Fault = (&'static str, String);
-
-/// One row, by column.
-struct Row<'a> {
-    record: &'a StringRecord,
-    places: &'a [Option<usize>; COLUMNS.len()],
-}
-
-impl<'a> Row<'a> {
-    fn sample(&self, servers: &mut HashMap<String, Arc<ServerIdent>>) -> Result<Sample, Fault> {
-        let outcome = self.outcome()?;
-        let answered = matches!(outcome, Outcome::Sample | Outcome::Unsynchronised);
-        let reply = if answered { self.reply(outcome == Outcome::Sample)? } else { None };
-        let measure = if outcome == Outcome::Sample { Some(self.measure(reply)?) } else { None };
-        Ok(Sample {
-            at: self.stamp()?,
-            server: self.server(servers)?,
-            address: self.parsed("address", address)?,
-            reply,
-            measure,
-            poll_s: self.seconds("poll_s", 0.0)?.unwrap_or(DEFAULT_POLL_S),
-            timestamping: self.parsed("timestamping", Timestamping::parse)?,
-            sent: 1,
-            lost: u16::from(!answered),
-            evidence: None,
-            rejected: Vec::new(),
-            rejected_count: 0,
-            outcome,
-        })
-    }
-
-    /// The cell of a column; empty when the column or the cell is missing.
-    fn cell(&self, column: &'static str) -> &'a str {
-        let index = COLUMNS.iter().position(|name| *name == column);
-        let place = index.and_then(|index| self.places[index]);
-        place.and_then(|place| self.record.get(place)).unwrap_or("")
-    }
-
-    /// The cell read by `parse`; `None` when it is empty.
-    fn parsed<T>(&self, column: &'static str, parse: impl Fn(&str) -> Option<T>) -> Result<Option<T>, Fault> {
-        match self.cell(column).trim() {
-            "" => Ok(None),
-            text => parse(text).map(Some).ok_or_else(|| (column, format!("{} cannot be read", quoted(text)))),
-        }
-    }
-
-    /// A finite number of seconds from `min` to what NTP can express; `None` when the cell is empty.
-    fn seconds(&self, column: &'static str, min: f64) -> Result<Option<f64>, Fault> {
-        let value = self.parsed(column, |text| text.parse::<f64>().ok())?;
-        match value {
-            Some(value) if !(min..=MAX_SECONDS).contains(&value) => {
-                Err((column, format!("{} is not a possible time in seconds", quoted(self.cell(column)))))
-            }
-            value => Ok(value),
-        }
-    }
-
-    fn needed<T>(column: &'static str, value: Option<T>) -> Result<T, Fault> {
-        value.ok_or_else(|| (column, "empty, but the outcome needs it".to_owned()))
-    }
-
-    fn outcome(&self) -> Result<Outcome, Fault> {
-        let (label, reason) = (self.cell("outcome").trim(), restored(self.cell("reason")));
-        if label == "rejected" && reason.is_empty() {
-            return Ok(Outcome::Rejected(Check::Origin));
-        }
-        Outcome::parse(label, reason).ok_or_else(|| {
-            let known = Outcome::LABELS.contains(&label);
-            let (column, text) = if known { ("reason", reason) } else { ("outcome", label) };
-            (column, format!("{} is not known", quoted(text)))
-        })
-    }
-
-    fn measure(&self, reply: Option<Reply>) -> Result<Measure, Fault> {
-        let offset_s = Self::needed("offset_s", self.seconds("offset_s", -MAX_SECONDS)?)?;
-        let delay_s = Self::needed("delay_s", self.seconds("delay_s", 0.0)?)?;
-        let of_parts = || delay_s / 2.0 + reply.map_or(0.0, |r| r.root_delay_s / 2.0 + r.root_dispersion_s);
-        let root_distance_s = self.seconds("root_distance_s", 0.0)?.unwrap_or_else(of_parts);
-        Ok(Measure { offset_s, delay_s, root_distance_s })
-    }
-
-    /// What the server said of itself; for an unsynchronised one it may be missing altogether.
-    fn reply(&self, needed: bool) -> Result<Option<Reply>, Fault> {
-        if !needed && self.cell("stratum").trim().is_empty() {
-            return Ok(None);
-        }
-        Ok(Some(Reply {
-            stratum: Self::needed("stratum", self.parsed("stratum", |text| text.parse().ok())?)?,
-            leap: Self::needed("leap", self.parsed("leap", leap)?)?,
-            refid: self.parsed("refid", |text| RefId::parse(restored(text)))?.unwrap_or(RefId([0; 4])),
-            precision_log2: self.parsed("precision_s", precision_log2)?.unwrap_or(DEFAULT_PRECISION_LOG2),
-            root_delay_s: Self::needed("root_delay_s", self.seconds("root_delay_s", 0.0)?)?,
-            root_dispersion_s: Self::needed("root_dispersion_s", self.seconds("root_dispersion_s", 0.0)?)?,
-        }))
-    }
-
-    fn stamp(&self) -> Result<Stamp, Fault> {
-        let wall_ns = self.parsed("time", wall_ns)?.ok_or_else(|| ("time", "empty".to_owned()))?;
-        let mono_ns = self.parsed("mono_s", nanos)?.unwrap_or(wall_ns);
-        let raw_ns = self.parsed("raw_s", nanos)?.unwrap_or(0);
-        Ok(Stamp { wall_ns, mono_ns, raw_ns })
-    }
-
-    fn server(&self, servers: &mut HashMap<String, Arc<ServerIdent>>) -> Result<Arc<ServerIdent>, Fault> {
-        let name = restored(self.cell("server"));
-        if name.is_empty() {
-            return Err(("server", "empty".to_owned()));
-        }
-        if let Some(known) = servers.get(name) {
-            return Ok(Arc::clone(known));
-        }
-        let ident = ServerIdent::named(name);
-        servers.insert(name.to_owned(), Arc::clone(&ident));
-        Ok(ident)
     }
 }
 
@@ -239,46 +109,12 @@ fn whole(file: &str, line: u64, reason: &str) -> RowError {
     RowError { file: file.to_owned(), line, column: String::new(), reason: reason.to_owned() }
 }
 
-/// A cell in a message: in quotes, without control characters, not at any length.
-fn quoted(text: &str) -> String {
-    format!("{:?}", text.chars().take(60).collect::<String>())
-}
-
-fn address(text: &str) -> Option<SocketAddr> {
-    text.parse().ok().or_else(|| Some(SocketAddr::new(text.parse::<IpAddr>().ok()?, NTP_PORT)))
-}
-
-fn leap(text: &str) -> Option<Leap> {
-    text.parse().ok().filter(|bits| *bits <= 3).map(Leap::from_bits)
-}
-
-fn precision_log2(text: &str) -> Option<i8> {
-    let log2 = text.parse::<f64>().ok()?.log2().round();
-    (log2 >= f64::from(i8::MIN) && log2 <= f64::from(i8::MAX)).then_some(log2 as i8)
-}
-
-fn wall_ns(text: &str) -> Option<i64> {
-    i64::try_from(text.parse::<Timestamp>().ok()?.as_nanosecond()).ok()
-}
-
-/// Seconds as nanoseconds, exactly when written without an exponent.
-fn nanos(text: &str) -> Option<i64> {
-    let (sign, digits) = text.strip_prefix('-').map_or((1, text), |rest| (-1, rest));
-    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
-    let exact = !whole.is_empty() && whole.bytes().chain(fraction.bytes()).all(|b| b.is_ascii_digit());
-    if exact {
-        let ns: i128 = format!("{whole}{fraction:0<9.9}").parse().ok()?;
-        return i64::try_from(sign * ns).ok();
-    }
-    let ns = text.parse::<f64>().ok()? * 1e9;
-    (ns.abs() < i64::MAX as f64).then_some(ns as i64)
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::sample::Outcome;
 
     const MINIMAL: &str = "leap,server,time,stratum,colour,offset_s,delay_s,outcome,root_dispersion_s,root_delay_s\n";
 
@@ -322,19 +158,6 @@ mod tests {
         }
         let missing = read_from("f.csv", &b"time,server\n"[..]).err().unwrap();
         assert_eq!(missing.to_string(), "f.csv:1: outcome: this column is needed and missing");
-    }
-
-    #[test]
-    fn seconds_of_our_own_come_back_to_the_nanosecond() {
-        for (text, ns) in
-            [("0.000000001", 1), ("-0.000000001", -1), ("1795380162.123456789", 1_795_380_162_123_456_789)]
-        {
-            assert_eq!(nanos(text), Some(ns));
-        }
-        assert_eq!(nanos("1e1"), Some(10_000_000_000));
-        for bad in ["", "-", ".", "1.x", "NaN", "99999999999999999999"] {
-            assert_eq!(nanos(bad), None, "{bad}");
-        }
     }
 
     proptest! {

@@ -143,6 +143,8 @@ mod tests {
             sent: 1,
             lost: 0,
             evidence: None,
+            rejected: Vec::new(),
+            rejected_count: 0,
         }
     }
 

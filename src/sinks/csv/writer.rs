@@ -141,16 +141,20 @@ impl CsvWriter {
         }
         let dir = self.config.dir.clone();
         let files = list(&dir)?;
+        // A file that somebody removed or renamed is let go; what comes next begins a new one.
+        self.open.retain(|file, _| files.contains(file));
         let today = day(now.wall_ns.saturating_sub(GRACE_NS));
         if let Some(old) = files.iter().find(|file| self.config.keep.is_some_and(|keep| is_old(**file, keep, today))) {
             self.open.remove(old);
             fs::remove_file(old.path(&dir))?;
             info!(self.log, "removed a file after its time"; "file" => %old);
+            // One a minute: a wall clock that jumped ahead for a moment must not empty the directory.
+            self.looked_at_ns = Some(now.mono_ns);
             return Ok(());
         }
         match files.iter().find(|file| self.config.compress && !file.compressed && file.date < today) {
             Some(finished) => self.finish(&dir, *finished)?,
-            // Only now: after a file was dealt with, the next tick looks for another.
+            // Only now: after a file was compressed, the next tick looks for another.
             None => self.looked_at_ns = Some(now.mono_ns),
         }
         Ok(())

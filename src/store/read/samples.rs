@@ -11,7 +11,7 @@ use crate::store::codec::{self, COLUMNS, StoredSample};
 /// A slice of [`Since`] begins this wide …
 const FIRST_SLICE_NS: i64 = 60 * 1_000_000_000;
 /// … and is fitted so that about this many samples are in memory at once.
-const SLICE_SAMPLES: usize = 4096;
+const SLICE_SAMPLES: usize = 8192;
 
 impl Reader {
     /// The latest sample of every series that has any, by server and address.
@@ -49,25 +49,28 @@ impl Reader {
     }
 
     /// Every sample of every series since `from_ns`, by time; for outputs that catch up. Memory stays bounded however
-    /// long the span is: about 4,000 samples, more only when one slice of time has suddenly more than the one before.
+    /// long the span is: about 8,000 samples, more only when one slice of time has suddenly more than the one before.
     #[must_use]
     pub fn since(&self, from_ns: i64) -> Since<'_> {
         Since { reader: self, next_ns: from_ns, width_ns: FIRST_SLICE_NS, slice: Vec::new().into_iter(), ended: false }
     }
 
-    fn slice(&self, from_ns: i64, to_ns: i64) -> Result<(Vec<StoredSample>, bool), StoreError> {
+    /// The slice of `width_ns` that begins with the first sample at or after `from_ns`, and its end; `None` when there
+    /// is no such sample.
+    fn slice(&self, from_ns: i64, width_ns: i64) -> Result<Option<(Vec<StoredSample>, i64)>, StoreError> {
         self.run("read samples", |conn| {
+            let Some(first_ns) = first_from(conn, from_ns)? else { return Ok(None) };
+            let to_ns = first_ns.saturating_add(width_ns);
             let series = select_series(conn, "ORDER BY id", [])?;
-            let slice = read_span(conn, &series, from_ns, to_ns, usize::MAX)?;
-            let more = !slice.is_empty() || any_from(conn, to_ns)?;
-            Ok((slice, more))
+            Ok(Some((read_span(conn, &series, first_ns, to_ns, usize::MAX)?, to_ns)))
         })
     }
 }
 
-fn any_from(conn: &Connection, from_ns: i64) -> rusqlite::Result<bool> {
+fn first_from(conn: &Connection, from_ns: i64) -> rusqlite::Result<Option<i64>> {
     conn.prepare_cached(
-        "SELECT EXISTS (SELECT 1 FROM series CROSS JOIN sample ON sample.series_id = series.id AND wall_ns >= ?1)",
+        "SELECT min((SELECT wall_ns FROM sample WHERE series_id = series.id AND wall_ns >= ?1 ORDER BY wall_ns LIMIT 1)) \
+         FROM series",
     )?
     .query_row([from_ns], |row| row.get(0))
 }
@@ -133,14 +136,13 @@ pub struct Since<'a> {
 
 impl Since<'_> {
     fn refill(&mut self) -> Result<(), StoreError> {
-        while !self.ended && self.slice.len() == 0 {
-            let to_ns = self.next_ns.saturating_add(self.width_ns);
-            let (slice, more) = self.reader.slice(self.next_ns, to_ns)?;
-            self.ended = !more || to_ns == i64::MAX;
-            self.next_ns = to_ns;
-            self.width_ns = fitted(self.width_ns, slice.len());
-            self.slice = slice.into_iter();
-        }
+        let Some((slice, end_ns)) = self.reader.slice(self.next_ns, self.width_ns)? else {
+            self.ended = true;
+            return Ok(());
+        };
+        self.next_ns = end_ns;
+        self.width_ns = fitted(self.width_ns, slice.len());
+        self.slice = slice.into_iter();
         Ok(())
     }
 }
@@ -160,7 +162,10 @@ impl Iterator for Since<'_> {
     type Item = Result<StoredSample, StoreError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        if let Err(why) = self.refill() {
+        if self.slice.len() == 0
+            && !self.ended
+            && let Err(why) = self.refill()
+        {
             self.ended = true;
             return Some(Err(why));
         }

@@ -1,0 +1,12 @@
+//! No datagram panics the parser, and a header that was read is written back the same.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use ntp_monitor::ntp::Packet;
+use ntp_monitor::ntp::packet::HEADER_LEN;
+
+fuzz_target!(|datagram: &[u8]| {
+    if let Ok(packet) = Packet::parse(datagram) {
+        assert_eq!(packet.to_bytes(), datagram[..HEADER_LEN]);
+    }
+});

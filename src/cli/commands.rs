@@ -1,0 +1,147 @@
+//! The command line as a whole: what may be said, and who does it.
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::{CommandFactory, Parser, Subcommand};
+
+use super::config::{ConfigCommand, ConfigInputs, EXIT_CONFIG};
+use super::measure::Tools;
+use super::table::Terminal;
+use super::{check, config, demo, query};
+use crate::app::run::{self, Inputs};
+use crate::log;
+use crate::probe::Engines;
+use crate::probe::resolve::SystemResolver;
+
+const RESOLVE_WITHIN: Duration = Duration::from_secs(5);
+
+const EXAMPLES: &str = "\
+Examples:
+  ntp-monitor demo                            a playground on this host, no network needed
+  ntp-monitor query time.example.net          measure a server now
+  ntp-monitor config example > servers.toml   begin a configuration
+  ntp-monitor --config servers.toml           run the service
+  NTP_SERVER=a.example,b.example ntp-monitor  the same, configured by the environment alone
+
+Offsets are positive when the server is ahead of this host.
+Exit status: 0, 1 failure, 2 usage, 78 configuration; `check` as monitoring plugins have them.";
+
+/// Watches NTP servers and the clock of this host, and says who is wrong, by how much, and since when.
+#[derive(Debug, Parser)]
+#[command(name = "ntp-monitor", version, max_term_width = 100, after_help = EXAMPLES)]
+pub struct Cli {
+    /// Configuration: TOML, or YAML or JSON by extension.
+    #[arg(short, long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Override one key of the configuration, for instance `--set log.level=debug`.
+    #[arg(long = "set", global = true, value_name = "KEY=VALUE")]
+    pub overrides: Vec<String>,
+    /// What to do; without it, run the service.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+/// What can be done.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the service; what happens without any command.
+    Run,
+    /// Run the service against scripted servers on this host.
+    Demo(demo::DemoArgs),
+    /// Measure servers now, side by side.
+    Query(query::QueryArgs),
+    /// Check servers as a monitoring plugin.
+    Check(check::CheckArgs),
+    /// Check, show or explain the configuration.
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Print completions for a shell.
+    Completions {
+        /// Which shell.
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page.
+    Man,
+}
+
+impl Cli {
+    /// Does what was asked and returns the exit status.
+    pub fn run(self) -> ExitCode {
+        let inputs = Inputs { file: self.config, flags: self.overrides };
+        match self.command.unwrap_or(Command::Run) {
+            Command::Run => service(&inputs),
+            Command::Demo(args) => block_on(demo::run(args)),
+            Command::Query(args) => finish(block_on(async {
+                query::run(&args, &tools(args.measure.engine), Terminal::detect(), &mut std::io::stdout()).await
+            })),
+            Command::Check(args) => {
+                finish(block_on(async { check::run(&args, &tools(args.measure.engine), &mut std::io::stdout()).await }))
+            }
+            Command::Config(command) => {
+                let environment = inputs.environment();
+                let file = inputs.file.as_deref();
+                let inputs = ConfigInputs { file, environment: &environment, flags: &inputs.flags };
+                let done = config::run(&command, inputs, &mut std::io::stdout(), &mut std::io::stderr());
+                done.unwrap_or(ExitCode::FAILURE)
+            }
+            Command::Completions { shell } => {
+                clap_complete::generate(shell, &mut Self::command(), "ntp-monitor", &mut std::io::stdout());
+                ExitCode::SUCCESS
+            }
+            Command::Man => {
+                let page = clap_mangen::Man::new(Self::command()).render(&mut std::io::stdout());
+                page.map_or(ExitCode::FAILURE, |()| ExitCode::SUCCESS)
+            }
+        }
+    }
+}
+
+fn service(inputs: &Inputs) -> ExitCode {
+    let loaded = match inputs.load() {
+        Ok(loaded) => loaded,
+        Err(faults) => {
+            complain(&faults.to_string());
+            return ExitCode::from(EXIT_CONFIG);
+        }
+    };
+    let (logger, guard) = match log::init(&loaded.config.log) {
+        Ok(logging) => logging,
+        Err(why) => {
+            complain(&why.to_string());
+            return ExitCode::FAILURE;
+        }
+    };
+    log::log_panics(&logger);
+    block_on(async {
+        match run::run(inputs, loaded, &logger, &guard.control()).await {
+            Ok(code) => code,
+            Err(why) => {
+                slog::crit!(logger, "cannot start"; "reason" => %why);
+                ExitCode::FAILURE
+            }
+        }
+    })
+}
+
+fn tools(engine: crate::config::EngineChoice) -> Tools {
+    let engines = Engines::new(&log::discard());
+    Tools { engine: engines.choose(engine), resolver: Arc::new(SystemResolver::new(RESOLVE_WITHIN)) }
+}
+
+/// Runs on an actix system, as everything here does.
+fn block_on<T>(work: impl Future<Output = T>) -> T {
+    actix_rt::System::new().block_on(work)
+}
+
+/// A reader that went away (`… | head`) is no failure of ours, but there is nobody left to tell.
+fn finish(status: std::io::Result<u8>) -> ExitCode {
+    status.map_or(ExitCode::FAILURE, ExitCode::from)
+}
+
+fn complain(text: &str) {
+    let _ = writeln!(std::io::stderr(), "ntp-monitor: {text}");
+}

@@ -1,0 +1,194 @@
+//! One row of cells as a sample, or the cell that is at fault.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use csv::StringRecord;
+use jiff::Timestamp;
+
+use super::columns::{COLUMNS, Column};
+use super::record::restored;
+use crate::clock::Stamp;
+use crate::ntp::{Check, Leap, RefId};
+use crate::sample::{Measure, Outcome, Reply, Sample, ServerIdent, Timestamping};
+
+/// NTP cannot express more than 68 years; neither offsets nor delays can be larger.
+const MAX_SECONDS: f64 = 4_294_967_296.0;
+const DEFAULT_POLL_S: f64 = 64.0;
+const DEFAULT_PRECISION_LOG2: i8 = -20;
+const NTP_PORT: u16 = 123;
+
+/// The column at fault and the reason.
+pub(super) type Fault = (Column, String);
+
+/// The servers met so far, by name.
+pub(super) type Servers = HashMap<String, Arc<ServerIdent>>;
+
+/// One row, by column.
+pub(super) struct Row<'a> {
+    pub(super) record: &'a StringRecord,
+    pub(super) places: &'a [Option<usize>; COLUMNS.len()],
+}
+
+impl<'a> Row<'a> {
+    /// The sample of this row; the names in `servers` are shared.
+    pub(super) fn sample(&self, servers: &mut Servers) -> Result<Sample, Fault> {
+        let outcome = self.outcome()?;
+        let answered = matches!(outcome, Outcome::Sample | Outcome::Unsynchronised);
+        let reply = if answered { self.reply(outcome == Outcome::Sample)? } else { None };
+        let measure = if outcome == Outcome::Sample { Some(self.measure(reply)?) } else { None };
+        Ok(Sample {
+            at: self.stamp()?,
+            server: self.server(servers)?,
+            address: self.parsed(Column::Address, address)?,
+            reply,
+            measure,
+            poll_s: self.seconds(Column::PollS, 0.0)?.unwrap_or(DEFAULT_POLL_S),
+            timestamping: self.parsed(Column::Timestamping, Timestamping::parse)?,
+            sent: 1,
+            lost: u16::from(!answered),
+            evidence: None,
+            rejected: Vec::new(),
+            rejected_count: 0,
+            outcome,
+        })
+    }
+
+    /// The cell of a column; empty when the column or the cell is missing.
+    fn cell(&self, column: Column) -> &'a str {
+        let place = self.places[column.index()];
+        place.and_then(|place| self.record.get(place)).unwrap_or("")
+    }
+
+    /// The cell read by `parse`; `None` when it is empty.
+    fn parsed<T>(&self, column: Column, parse: impl Fn(&str) -> Option<T>) -> Result<Option<T>, Fault> {
+        match self.cell(column).trim() {
+            "" => Ok(None),
+            text => parse(text).map(Some).ok_or_else(|| (column, format!("{} cannot be read", quoted(text)))),
+        }
+    }
+
+    /// A finite number of seconds from `min` to what NTP can express; `None` when the cell is empty.
+    fn seconds(&self, column: Column, min: f64) -> Result<Option<f64>, Fault> {
+        let value = self.parsed(column, |text| text.parse::<f64>().ok())?;
+        match value {
+            Some(value) if !(min..=MAX_SECONDS).contains(&value) => {
+                Err((column, format!("{} is not a possible time in seconds", quoted(self.cell(column)))))
+            }
+            value => Ok(value),
+        }
+    }
+
+    fn needed<T>(column: Column, value: Option<T>) -> Result<T, Fault> {
+        value.ok_or_else(|| (column, "empty, but the outcome needs it".to_owned()))
+    }
+
+    fn outcome(&self) -> Result<Outcome, Fault> {
+        let (label, reason) = (self.cell(Column::Outcome).trim(), restored(self.cell(Column::Reason)));
+        if label == "rejected" && reason.is_empty() {
+            return Ok(Outcome::Rejected(Check::Origin));
+        }
+        Outcome::parse(label, reason).ok_or_else(|| {
+            let known = Outcome::LABELS.contains(&label);
+            let (column, text) = if known { (Column::Reason, reason) } else { (Column::Outcome, label) };
+            (column, format!("{} is not known", quoted(text)))
+        })
+    }
+
+    fn measure(&self, reply: Option<Reply>) -> Result<Measure, Fault> {
+        let offset_s = Self::needed(Column::OffsetS, self.seconds(Column::OffsetS, -MAX_SECONDS)?)?;
+        let delay_s = Self::needed(Column::DelayS, self.seconds(Column::DelayS, 0.0)?)?;
+        let of_parts = || delay_s / 2.0 + reply.map_or(0.0, |r| r.root_delay_s / 2.0 + r.root_dispersion_s);
+        let root_distance_s = self.seconds(Column::RootDistanceS, 0.0)?.unwrap_or_else(of_parts);
+        Ok(Measure { offset_s, delay_s, root_distance_s })
+    }
+
+    /// What the server said of itself; for an unsynchronised one it may be missing altogether.
+    fn reply(&self, needed: bool) -> Result<Option<Reply>, Fault> {
+        if !needed && self.cell(Column::Stratum).trim().is_empty() {
+            return Ok(None);
+        }
+        Ok(Some(Reply {
+            stratum: Self::needed(Column::Stratum, self.parsed(Column::Stratum, |text| text.parse().ok())?)?,
+            leap: Self::needed(Column::Leap, self.parsed(Column::Leap, leap)?)?,
+            refid: self.parsed(Column::Refid, |text| RefId::parse(restored(text)))?.unwrap_or(RefId([0; 4])),
+            precision_log2: self.parsed(Column::PrecisionS, precision_log2)?.unwrap_or(DEFAULT_PRECISION_LOG2),
+            root_delay_s: Self::needed(Column::RootDelayS, self.seconds(Column::RootDelayS, 0.0)?)?,
+            root_dispersion_s: Self::needed(Column::RootDispersionS, self.seconds(Column::RootDispersionS, 0.0)?)?,
+        }))
+    }
+
+    fn stamp(&self) -> Result<Stamp, Fault> {
+        let wall_ns = self.parsed(Column::Time, wall_ns)?.ok_or_else(|| (Column::Time, "empty".to_owned()))?;
+        let mono_ns = self.parsed(Column::MonoS, nanos)?.unwrap_or(wall_ns);
+        let raw_ns = self.parsed(Column::RawS, nanos)?.unwrap_or(0);
+        Ok(Stamp { wall_ns, mono_ns, raw_ns })
+    }
+
+    fn server(&self, servers: &mut Servers) -> Result<Arc<ServerIdent>, Fault> {
+        let name = restored(self.cell(Column::Server));
+        if name.is_empty() {
+            return Err((Column::Server, "empty".to_owned()));
+        }
+        if let Some(known) = servers.get(name) {
+            return Ok(Arc::clone(known));
+        }
+        let ident = ServerIdent::named(name);
+        servers.insert(name.to_owned(), Arc::clone(&ident));
+        Ok(ident)
+    }
+}
+
+/// A cell in a message: in quotes, without control characters, not at any length.
+fn quoted(text: &str) -> String {
+    format!("{:?}", text.chars().take(60).collect::<String>())
+}
+
+fn address(text: &str) -> Option<SocketAddr> {
+    text.parse().ok().or_else(|| Some(SocketAddr::new(text.parse::<IpAddr>().ok()?, NTP_PORT)))
+}
+
+fn leap(text: &str) -> Option<Leap> {
+    text.parse().ok().filter(|bits| *bits <= 3).map(Leap::from_bits)
+}
+
+fn precision_log2(text: &str) -> Option<i8> {
+    let log2 = text.parse::<f64>().ok()?.log2().round();
+    (log2 >= f64::from(i8::MIN) && log2 <= f64::from(i8::MAX)).then_some(log2 as i8)
+}
+
+fn wall_ns(text: &str) -> Option<i64> {
+    i64::try_from(text.parse::<Timestamp>().ok()?.as_nanosecond()).ok()
+}
+
+/// Seconds as nanoseconds, exactly when written without an exponent.
+fn nanos(text: &str) -> Option<i64> {
+    let (sign, digits) = text.strip_prefix('-').map_or((1, text), |rest| (-1, rest));
+    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
+    let exact = !whole.is_empty() && whole.bytes().chain(fraction.bytes()).all(|b| b.is_ascii_digit());
+    if exact {
+        let ns: i128 = format!("{whole}{fraction:0<9.9}").parse().ok()?;
+        return i64::try_from(sign * ns).ok();
+    }
+    let ns = text.parse::<f64>().ok()? * 1e9;
+    (ns.abs() < i64::MAX as f64).then_some(ns as i64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn seconds_of_our_own_come_back_to_the_nanosecond() {
+        for (text, ns) in
+            [("0.000000001", 1), ("-0.000000001", -1), ("1795380162.123456789", 1_795_380_162_123_456_789)]
+        {
+            assert_eq!(nanos(text), Some(ns));
+        }
+        assert_eq!(nanos("1e1"), Some(10_000_000_000));
+        for bad in ["", "-", ".", "1.x", "NaN", "99999999999999999999"] {
+            assert_eq!(nanos(bad), None, "{bad}");
+        }
+    }
+}

@@ -1,0 +1,191 @@
+//! Stability of a phase series (offsets over time): Allan, modified, time and Hadamard deviations with confidence
+//! intervals, MTIE and TIE rms.
+//!
+//! Definitions, equations and the check values of the tests are those of NIST SP 1065 (Riley, 2008). Samples go on an
+//! even grid that keeps its gaps ([`PhaseGrid`]); a known step of the own clock splits the series before it comes here.
+//! At short averaging times the offsets of NTP show the network (white PM, slopes −1 and −3/2), not the oscillator.
+//!
+//! Intervals hold the true deviation with probability [`CONFIDENCE`]: chi-squared with the equivalent degrees of freedom
+//! of Greenhall and Riley for the noise that the lag-1 autocorrelation shows at that averaging time. Where fewer than
+//! thirty points remain at an averaging time, the noise of the next shorter one is taken; where none was ever
+//! identified there is no interval. MTIE is an observed maximum and TIE rms keeps the mean: neither has one.
+
+mod deviation;
+mod edf;
+mod grid;
+mod mtie;
+mod noise;
+
+pub use grid::{MAX_SLOTS, PhaseGrid, usual_spacing_s};
+pub use noise::Noise;
+
+use edf::Variance;
+use serde::Serialize;
+use thiserror::Error;
+
+/// The probability with which an interval holds the true deviation.
+pub const CONFIDENCE: f64 = 0.95;
+
+/// Why there is no stability to show.
+#[derive(Debug, Clone, Copy, PartialEq, Error)]
+pub enum StabilityError {
+    /// Three phases make one second difference.
+    #[error("stability needs at least 3 samples, there are {0}")]
+    TooFew(usize),
+    /// tau0 is not a positive number of seconds.
+    #[error("samples cannot be spaced {0} s apart")]
+    Spacing(f64),
+    /// The grid would not fit into memory.
+    #[error("{0} slots of tau0 are too many (at most {MAX_SLOTS}): choose a larger tau0 or a shorter span")]
+    TooLong(f64),
+}
+
+/// A deviation and how many terms carry it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Estimate {
+    dev: f64,
+    n: u64,
+}
+
+/// Deviations by averaging time. All vectors run in parallel with `tau_s`; what too few terms support is `None`.
+///
+/// A row is shown when its factor is at most a third of the slots and three terms or more carry its Allan deviation.
+/// ADEV, MDEV and HDEV are fractional frequencies, TDEV, MTIE and TIE rms are seconds.
+#[derive(Debug, Clone, PartialEq, Default, Serialize)]
+pub struct Stability {
+    /// The spacing of the grid in seconds.
+    pub tau0_s: f64,
+    /// Slots of the grid.
+    pub slots: usize,
+    /// Slots that hold a sample.
+    pub measured: usize,
+    /// What the intervals are worth.
+    pub confidence: f64,
+    /// Averaging times in seconds.
+    pub tau_s: Vec<f64>,
+    /// Terms behind `oadev`.
+    pub n: Vec<u64>,
+    /// The noise that the intervals assume.
+    pub noise: Vec<Option<Noise>>,
+    /// Overlapping Allan deviation.
+    pub oadev: Vec<Option<f64>>,
+    /// Lower end of its interval.
+    pub oadev_lo: Vec<Option<f64>>,
+    /// Upper end of its interval.
+    pub oadev_hi: Vec<Option<f64>>,
+    /// Modified Allan deviation.
+    pub mdev: Vec<Option<f64>>,
+    /// Lower end of its interval.
+    pub mdev_lo: Vec<Option<f64>>,
+    /// Upper end of its interval.
+    pub mdev_hi: Vec<Option<f64>>,
+    /// Time deviation in seconds: tau / √3 · MDEV.
+    pub tdev: Vec<Option<f64>>,
+    /// Lower end of its interval.
+    pub tdev_lo: Vec<Option<f64>>,
+    /// Upper end of its interval.
+    pub tdev_hi: Vec<Option<f64>>,
+    /// Overlapping Hadamard deviation: blind to linear frequency drift.
+    pub hdev: Vec<Option<f64>>,
+    /// Lower end of its interval.
+    pub hdev_lo: Vec<Option<f64>>,
+    /// Upper end of its interval.
+    pub hdev_hi: Vec<Option<f64>>,
+    /// Maximum time interval error in seconds; with gaps a lower bound.
+    pub mtie: Vec<Option<f64>>,
+    /// Root mean square time interval error in seconds.
+    pub tie_rms: Vec<Option<f64>>,
+}
+
+/// The terms below which a figure is not shown.
+const MIN_TERMS: u64 = 3;
+
+impl Stability {
+    /// The stability of a grid at the given averaging times in seconds, each rounded to a multiple of tau0; without
+    /// any, at tau0 times the powers of two. Times that round to nothing, or exceed a third of the span, are left out.
+    #[must_use]
+    pub fn of(grid: &PhaseGrid, taus_s: Option<&[f64]>) -> Self {
+        let factors = factors(grid, taus_s);
+        let mut result = Self {
+            tau0_s: grid.tau0_s,
+            slots: grid.slots(),
+            measured: grid.measured(),
+            confidence: CONFIDENCE,
+            ..Self::default()
+        };
+        let mut noise = None;
+        let mut second = Vec::with_capacity(grid.slots());
+        for (&m, mtie) in factors.iter().zip(mtie::mtie(&grid.x, &factors)) {
+            noise = noise::identify(&grid.x, m).or(noise);
+            deviation::second_differences(&grid.x, m, &mut second);
+            result.push_row(&Row { x: &grid.x, second: &second, m, tau_s: m as f64 * grid.tau0_s, noise }, mtie);
+        }
+        result
+    }
+
+    fn push_row(&mut self, row: &Row<'_>, mtie: Option<Estimate>) {
+        let Some(oadev) = row.shown(deviation::oadev(row.second, row.tau_s)) else { return };
+        let mdev = row.shown(deviation::mdev(row.second, row.m, row.tau_s));
+        let hdev = row.shown(deviation::ohdev(row.x, row.m, row.tau_s));
+        let to_time = row.tau_s / 3_f64.sqrt();
+        let tdev = mdev.map(|e| Estimate { dev: e.dev * to_time, n: e.n });
+        self.tau_s.push(row.tau_s);
+        self.n.push(oadev.n);
+        self.noise.push(row.noise);
+        let allan = Variance { order: 2, modified: false };
+        let modified = Variance { order: 2, modified: true };
+        let hadamard = Variance { order: 3, modified: false };
+        row.push(Some(oadev), allan, [&mut self.oadev, &mut self.oadev_lo, &mut self.oadev_hi]);
+        row.push(mdev, modified, [&mut self.mdev, &mut self.mdev_lo, &mut self.mdev_hi]);
+        row.push(tdev, modified, [&mut self.tdev, &mut self.tdev_lo, &mut self.tdev_hi]);
+        row.push(hdev, hadamard, [&mut self.hdev, &mut self.hdev_lo, &mut self.hdev_hi]);
+        self.mtie.push(mtie.map(|e| e.dev));
+        self.tie_rms.push(deviation::tie_rms(row.x, row.m).map(|e| e.dev));
+    }
+}
+
+/// One averaging time at work.
+struct Row<'a> {
+    x: &'a [f64],
+    second: &'a [f64],
+    m: usize,
+    tau_s: f64,
+    noise: Option<Noise>,
+}
+
+impl Row<'_> {
+    fn shown(&self, estimate: Option<Estimate>) -> Option<Estimate> {
+        estimate.filter(|e| e.n >= MIN_TERMS && e.dev.is_finite())
+    }
+
+    /// Appends an estimate with the ends of its interval to three columns.
+    fn push(&self, estimate: Option<Estimate>, variance: Variance, [dev, lo, hi]: [&mut Vec<Option<f64>>; 3]) {
+        let interval = estimate.and_then(|e| self.interval(e, variance));
+        dev.push(estimate.map(|e| e.dev));
+        lo.push(interval.map(|ends| ends.0));
+        hi.push(interval.map(|ends| ends.1));
+    }
+
+    /// Gaps cost confidence: the degrees of freedom are those of an unbroken series with as many terms.
+    fn interval(&self, estimate: Estimate, variance: Variance) -> Option<(f64, f64)> {
+        let reach = if variance.modified { 3 * self.m - 1 } else { variance.order as usize * self.m };
+        let edf = edf::edf(variance, self.noise?, self.m, estimate.n as usize + reach)?;
+        edf::interval(estimate.dev, edf, CONFIDENCE)
+    }
+}
+
+/// The averaging factors to show, rising: at least 1, at most a third of the slots.
+fn factors(grid: &PhaseGrid, taus_s: Option<&[f64]>) -> Vec<usize> {
+    let largest = grid.slots() / 3;
+    let mut factors: Vec<usize> = match taus_s {
+        Some(taus_s) => taus_s.iter().map(|tau_s| (tau_s / grid.tau0_s).round() as usize).collect(),
+        None => std::iter::successors(Some(1), |m| Some(m * 2)).take_while(|m| *m <= largest).collect(),
+    };
+    factors.retain(|m| (1..=largest).contains(m));
+    factors.sort_unstable();
+    factors.dedup();
+    factors
+}
+
+#[cfg(test)]
+mod tests;

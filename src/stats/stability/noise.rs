@@ -1,0 +1,162 @@
+//! Which noise dominates at an averaging time: the lag-1 autocorrelation method.
+//!
+//! Riley and Greenhall, "Power law noise identification using the lag 1 autocorrelation" (EFTF 2004); NIST SP 1065
+//! §5.5.6. Phase is decimated by m and its quadratic trend removed; it is differenced until what remains is stationary,
+//! and the lag-1 autocorrelation of that gives the power law.
+
+use serde::Serialize;
+
+/// A power law S_y(f) ∝ f^alpha.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub enum Noise {
+    /// alpha = 2: what network delay and stamping do to NTP offsets at short averaging times.
+    #[serde(rename = "white PM")]
+    WhitePm,
+    /// alpha = 1.
+    #[serde(rename = "flicker PM")]
+    FlickerPm,
+    /// alpha = 0.
+    #[serde(rename = "white FM")]
+    WhiteFm,
+    /// alpha = −1.
+    #[serde(rename = "flicker FM")]
+    FlickerFm,
+    /// alpha = −2.
+    #[serde(rename = "random walk FM")]
+    RandomWalkFm,
+}
+
+impl Noise {
+    /// The exponent alpha.
+    #[must_use]
+    pub fn alpha(self) -> i32 {
+        match self {
+            Self::WhitePm => 2,
+            Self::FlickerPm => 1,
+            Self::WhiteFm => 0,
+            Self::FlickerFm => -1,
+            Self::RandomWalkFm => -2,
+        }
+    }
+
+    pub(super) fn from_alpha(alpha: f64) -> Self {
+        match alpha {
+            a if a >= 1.5 => Self::WhitePm,
+            a if a >= 0.5 => Self::FlickerPm,
+            a if a >= -0.5 => Self::WhiteFm,
+            a if a >= -1.5 => Self::FlickerFm,
+            _ => Self::RandomWalkFm,
+        }
+    }
+}
+
+/// The method wants about thirty points; below them nothing is claimed.
+const MIN_POINTS: usize = 30;
+
+/// Differences taken at most: enough for the noises that the Allan variances tell apart.
+const MAX_DIFFERENCES: u32 = 2;
+
+/// What is left of a smooth series after its parabola is rounding, about 1e-16 of each value.
+const ROUNDING: f64 = 1e-28;
+
+/// The noise of a phase series with gaps (NaN) at averaging factor `m`; `None` when fewer than thirty points remain
+/// after decimation, or when they do not vary.
+pub(super) fn identify(x: &[f64], m: usize) -> Option<Noise> {
+    let mut z: Vec<f64> = x.iter().copied().step_by(m).collect();
+    if z.iter().filter(|z| !z.is_nan()).count() < MIN_POINTS {
+        return None;
+    }
+    let before = sum_of_squares(&z);
+    remove_quadratic(&mut z);
+    if sum_of_squares(&z) <= before * ROUNDING {
+        return None;
+    }
+    let mut differences = 0;
+    loop {
+        let r1 = lag_1_autocorrelation(&z)?;
+        let delta = r1 / (1.0 + r1);
+        if delta < 0.25 || differences == MAX_DIFFERENCES {
+            return Some(Noise::from_alpha(2.0 - 2.0 * (delta + f64::from(differences))));
+        }
+        z = z.windows(2).map(|pair| pair[1] - pair[0]).collect();
+        differences += 1;
+    }
+}
+
+/// The correlation of neighbours about the mean. `None` when nothing varies.
+fn lag_1_autocorrelation(z: &[f64]) -> Option<f64> {
+    let known = || z.iter().copied().filter(|z| !z.is_nan());
+    let mean = known().sum::<f64>() / known().count() as f64;
+    let together: f64 = z.windows(2).map(|p| (p[0] - mean) * (p[1] - mean)).filter(|p| !p.is_nan()).sum();
+    let alone: f64 = known().map(|z| (z - mean).powi(2)).sum();
+    let r1 = together / alone;
+    (alone > 0.0 && r1 > -1.0 && r1.is_finite()).then_some(r1)
+}
+
+fn sum_of_squares(z: &[f64]) -> f64 {
+    z.iter().filter(|z| !z.is_nan()).map(|z| z * z).sum()
+}
+
+/// Subtracts the least-squares parabola, by projection on polynomials that are made orthogonal over what was measured.
+fn remove_quadratic(z: &mut [f64]) {
+    let half = (z.len() as f64 - 1.0).max(1.0) / 2.0;
+    let u: Vec<f64> = (0..z.len()).map(|i| i as f64 / half - 1.0).collect();
+    let mut basis: Vec<Vec<f64>> = Vec::with_capacity(3);
+    for power in 0..3 {
+        let mut p: Vec<f64> = u.iter().zip(&*z).map(|(u, z)| if z.is_nan() { 0.0 } else { u.powi(power) }).collect();
+        basis.iter().for_each(|q| subtract_projection(&mut p, q));
+        subtract_projection(z, &p);
+        basis.push(p);
+    }
+}
+
+/// Subtracts from `v` its part along `q`; NaN in `v` stays NaN and counts for nothing.
+fn subtract_projection(v: &mut [f64], q: &[f64]) {
+    let length: f64 = q.iter().map(|q| q * q).sum();
+    if length <= 0.0 {
+        return;
+    }
+    let along: f64 = v.iter().zip(q).filter(|(v, _)| !v.is_nan()).map(|(v, q)| v * q).sum::<f64>() / length;
+    v.iter_mut().zip(q).for_each(|(v, q)| *v -= along * q);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Seeded uniform noise about zero (the generator of NIST SP 1065 §12.4).
+    fn white(n: usize) -> Vec<f64> {
+        let mut state = 1_234_567_890_u64;
+        let next = |state: &mut u64| {
+            *state = *state * 16807 % 2_147_483_647;
+            *state as f64 / 2_147_483_647.0 - 0.5
+        };
+        (0..n).map(|_| next(&mut state)).collect()
+    }
+
+    fn integrate(x: &[f64]) -> Vec<f64> {
+        x.iter().scan(0.0, |sum, x| Some(std::mem::replace(sum, *sum + x))).collect()
+    }
+
+    #[test]
+    fn white_and_integrated_noise_are_told_apart_also_with_gaps_and_a_drift() {
+        let phase_noise = white(4000);
+        let frequency_noise = integrate(&phase_noise);
+        let walk = integrate(&frequency_noise);
+        for (x, expected) in
+            [(phase_noise, Noise::WhitePm), (frequency_noise, Noise::WhiteFm), (walk, Noise::RandomWalkFm)]
+        {
+            assert_eq!(identify(&x, 1), Some(expected));
+            let drifting = x.iter().enumerate().map(|(i, x)| x + 1e-3 * i as f64 + 1e-6 * (i as f64).powi(2));
+            let with_gaps: Vec<_> = drifting.enumerate().map(|(i, x)| if i % 11 == 3 { f64::NAN } else { x }).collect();
+            assert_eq!(identify(&with_gaps, 1), Some(expected));
+        }
+    }
+
+    #[test]
+    fn the_noise_of_few_or_equal_phases_is_not_claimed() {
+        assert_eq!(identify(&white(29), 1), None);
+        assert_eq!(identify(&white(100), 4), None);
+        assert_eq!(identify(&[0.25; 100], 1), None);
+    }
+}

@@ -1,0 +1,106 @@
+//! A real chronyd on loopback, serving the clock of this host: its true offset is zero.
+
+#![allow(clippy::unwrap_used, clippy::print_stderr, reason = "test code, which benches share")]
+#![allow(dead_code, reason = "each test uses the part that it needs")]
+
+use std::fmt::Write as _;
+use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use ntp_monitor::ntp::Packet;
+
+const PROGRAM: &str = "/usr/sbin/chronyd";
+const START_DEADLINE: Duration = Duration::from_secs(10);
+const START_ATTEMPTS: usize = 3;
+
+/// A running chronyd; killed and reaped when dropped, also when the test fails.
+pub struct Chronyd {
+    child: Child,
+    /// Where it answers.
+    pub address: SocketAddr,
+    _dir: tempfile::TempDir,
+}
+
+impl Chronyd {
+    /// Starts one on a free port of `ip` and waits until it answers. Tests need it: without chronyd they fail.
+    pub fn start(ip: &str) -> Self {
+        Self::start_with(ip, "local stratum 1")
+    }
+
+    /// As [`Chronyd::start`], with a server that has no source and says so.
+    pub fn start_unsynchronised(ip: &str) -> Self {
+        Self::start_with(ip, "")
+    }
+
+    fn start_with(ip: &str, source: &str) -> Self {
+        assert!(Path::new(PROGRAM).exists(), "{PROGRAM} is missing: install it (apt-get install chrony)");
+        let ip: IpAddr = ip.parse().unwrap();
+        // Somebody may take the free port before chronyd does.
+        (0..START_ATTEMPTS).find_map(|_| Self::try_start(ip, source)).expect("chronyd answers on a free port")
+    }
+
+    fn try_start(ip: IpAddr, source: &str) -> Option<Self> {
+        let address = UdpSocket::bind((ip, 0)).unwrap().local_addr().unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        let config = dir.path().join("chrony.conf");
+        std::fs::write(&config, configuration(address, source, dir.path())).unwrap();
+        // -x leaves the clock alone, -d stays in the foreground, -U runs without root when it must.
+        let child = Command::new(PROGRAM)
+            .args(["-x", "-d", "-U", "-u"])
+            .arg(user())
+            .arg("-f")
+            .arg(&config)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(std::fs::File::create(dir.path().join("stderr")).unwrap())
+            .spawn()
+            .unwrap();
+        let mut chronyd = Self { child, address, _dir: dir };
+        chronyd.wait_until_it_answers().then_some(chronyd)
+    }
+
+    fn wait_until_it_answers(&mut self) -> bool {
+        let deadline = Instant::now() + START_DEADLINE;
+        let socket = UdpSocket::bind((self.address.ip(), 0)).unwrap();
+        socket.set_read_timeout(Some(Duration::from_millis(50))).unwrap();
+        socket.connect(self.address).unwrap();
+        while Instant::now() < deadline && self.child.try_wait().unwrap().is_none() {
+            // Refused until it listens; the read time-out paces the loop otherwise.
+            let asked = socket.send(&Packet::request(1).to_bytes());
+            if asked.is_ok() && socket.recv(&mut [0; 48]).is_ok() {
+                return true;
+            }
+            std::thread::yield_now();
+        }
+        eprintln!("chronyd did not answer: {}", self.stderr());
+        false
+    }
+
+    fn stderr(&self) -> String {
+        std::fs::read_to_string(self._dir.path().join("stderr")).unwrap_or_default()
+    }
+}
+
+impl Drop for Chronyd {
+    fn drop(&mut self) {
+        // It may have ended by itself; then there is nothing to kill.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn configuration(address: SocketAddr, source: &str, dir: &Path) -> String {
+    let mut text = String::new();
+    writeln!(text, "{source}\nallow\ncmdport 0").unwrap();
+    writeln!(text, "port {}\nbindaddress {}", address.port(), address.ip()).unwrap();
+    writeln!(text, "pidfile {0}/chronyd.pid\ndriftfile {0}/drift", dir.display()).unwrap();
+    text
+}
+
+/// chronyd drops to this user; whoever runs the tests owns the directory.
+fn user() -> String {
+    let output = Command::new("id").arg("-un").output().unwrap();
+    String::from_utf8(output.stdout).unwrap().trim().to_owned()
+}
