@@ -85,5 +85,5 @@ web/node_modules/.built: web/node_modules/.package-lock.json $(PAGE_SOURCES)
 page-test: page
 	cd web && npm run --if-present test
 else
-page page-test:
+page page-test: ; @:
 endif
