@@ -7,5 +7,6 @@ pub mod health;
 pub mod notice;
 pub mod outlet;
 pub mod prober;
+pub mod stats;
 pub mod supervisor;
 pub mod targets;

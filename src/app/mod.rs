@@ -3,6 +3,7 @@
 //! Read this first: it names every part and says what is connected to what.
 
 mod children;
+mod events;
 mod outputs;
 mod recall;
 pub mod run;
@@ -31,6 +32,8 @@ use crate::probe::Engines;
 use crate::probe::resolve::{Resolve, SystemResolver};
 use crate::sinks::influx;
 use crate::sinks::worker::WriteError;
+use crate::stats::snapshot::Snapshot;
+use crate::stats::window::Window;
 use crate::store::{Options, Store, StoreError};
 use crate::web::{self, ListenError};
 
@@ -92,6 +95,7 @@ pub struct Service {
     outputs: Outputs,
     census: Census,
     health: watch::Receiver<Arc<Health>>,
+    snapshot: watch::Receiver<Arc<Snapshot>>,
     escalation: watch::Receiver<Option<Escalation>>,
     web: ServerHandle,
     listening: Vec<SocketAddr>,
@@ -106,7 +110,9 @@ impl Service {
     pub async fn start(config: Config, around: Surroundings, log: &Logger) -> Result<Self, StartError> {
         let store = Store::open(Options::from_config(&config), log)?;
         let (publish, health) = watch::channel(Arc::new(Health::default()));
-        let (server, listening) = web::serve(config.http.listen, web::State { health: health.clone() })?;
+        let (picture, snapshot) = watch::channel(Arc::new(Snapshot::empty(around.clock.now())));
+        let state = web::State { health: health.clone() };
+        let (server, listening) = web::serve(config.http.listen, state)?;
         let (escalate, escalation) = watch::channel(None);
         let census = Census::default();
         let clock = Arc::clone(&around.clock);
@@ -116,7 +122,8 @@ impl Service {
         let sinks = Arc::new(Mutex::new(BTreeMap::new()));
         let outputs = Outputs::start(&config, store, supervisor.clone(), Arc::clone(&sinks), log).await?;
         let book = Listener::new("health");
-        let outlet = Outlet::new(outputs.journal(), [book.clone()]);
+        let analysis = Listener::new("stats");
+        let outlet = Outlet::new(outputs.journal(), [book.clone(), analysis.clone()]);
         let observed = Observed {
             vantage: config.monitor.vantage.as_str().into(),
             started,
@@ -127,6 +134,10 @@ impl Service {
             clock: Arc::clone(&clock),
         };
         supervisor.do_send(children::health(observed, book, outputs.store(), publish, log));
+
+        let events = events::keeper(outputs.store(), log);
+        let windows = windows_for(config.servers.len());
+        supervisor.do_send(children::stats(windows, analysis, picture, events, Arc::clone(&clock), log));
 
         let ledger = recall::ledger(&outputs.store()).await?;
         let tools = Tools {
@@ -153,6 +164,7 @@ impl Service {
             outputs,
             census,
             health,
+            snapshot,
             escalation,
             web,
             listening,
@@ -170,6 +182,12 @@ impl Service {
     #[must_use]
     pub fn health(&self) -> watch::Receiver<Arc<Health>> {
         self.health.clone()
+    }
+
+    /// The newest picture of what was computed.
+    #[must_use]
+    pub fn snapshot(&self) -> watch::Receiver<Arc<Snapshot>> {
+        self.snapshot.clone()
     }
 
     /// Every child of the supervisor.
@@ -217,10 +235,17 @@ impl Service {
         wait_for(probers_gone, until.min(Instant::now() + PROBERS_STOP_WITHIN)).await;
         self.supervisor.do_send(Release { name: children::TARGETS.into() });
         self.outputs.stop(until).await;
+        self.supervisor.do_send(Release { name: children::STATS.into() });
         self.supervisor.do_send(Release { name: children::HEALTH.into() });
         self.web.stop(false).await;
         info!(self.log, "stopped");
     }
+}
+
+/// A week of windows costs about 20 kB a series; where thousands are watched, an hour must do, and the store knows more.
+fn windows_for(servers: usize) -> Window {
+    const MANY: usize = 1000;
+    if servers < MANY { Window::Week } else { Window::Hour }
 }
 
 /// Waits for a condition that nobody announces, until a deadline. Returns whether it came true.

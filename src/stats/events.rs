@@ -40,6 +40,27 @@ pub enum EventKind {
     MachineRestart,
 }
 
+impl EventKind {
+    /// The name in the store and the API.
+    #[must_use]
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Stratum => "stratum",
+            Self::Refid => "refid",
+            Self::Leap => "leap",
+            Self::LossBurst => "loss_burst",
+            Self::ServerStep => "server_step",
+            Self::ServerDrift => "server_drift",
+            Self::RouteChange => "route_change",
+            Self::Congestion => "congestion",
+            Self::ClockStep => "clock_step",
+            Self::ClockSlew => "clock_slew",
+            Self::MonitorPause => "monitor_pause",
+            Self::MachineRestart => "machine_restart",
+        }
+    }
+}
+
 /// One event.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Event {

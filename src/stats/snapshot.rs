@@ -1,0 +1,49 @@
+//! An immutable picture of all that was computed, for whoever shows or judges it. Data only.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::histogram::LogHistogram;
+use super::local::LocalState;
+use super::summary::WindowSummary;
+use super::verdict::Verdict;
+use crate::clock::Stamp;
+use crate::sample::{Sample, SeriesKey};
+
+/// The picture.
+#[derive(Debug, Clone)]
+pub struct Snapshot {
+    /// When it was made.
+    pub at: Stamp,
+    /// Every series that is polled.
+    pub series: BTreeMap<SeriesKey, Arc<SeriesSnapshot>>,
+    /// Who is wrong.
+    pub verdict: Arc<Verdict>,
+    /// What the kernel and a time daemon say of the own clock.
+    pub local: LocalState,
+}
+
+/// One series.
+#[derive(Debug, Clone)]
+pub struct SeriesSnapshot {
+    /// The last poll, however it ended.
+    pub last: Arc<Sample>,
+    /// The last poll that brought an offset.
+    pub last_measured: Option<Arc<Sample>>,
+    /// Polls since start.
+    pub polls: u64,
+    /// The last hour as of the last poll.
+    pub hour: WindowSummary,
+    /// |offset| of every sample since start.
+    pub offset_histogram: LogHistogram,
+    /// Delay of every sample since start.
+    pub delay_histogram: LogHistogram,
+}
+
+impl Snapshot {
+    /// A picture of nothing.
+    #[must_use]
+    pub fn empty(at: Stamp) -> Self {
+        Self { at, series: BTreeMap::new(), verdict: Arc::new(Verdict::nothing_yet()), local: LocalState::default() }
+    }
+}
