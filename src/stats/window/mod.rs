@@ -8,7 +8,7 @@
 //! it would, so that it covers at most one pane more: 25 h of the 24 h window, 7.5 days of the 7 d window. How much it
 //! covers is said in each summary.
 //!
-//! Memory: 32 bytes for each poll of the last hour (16 kB at most), and at most 52 panes; a pane takes about 0.5 kB and
+//! Memory: 32 bytes for each poll of the last hour (16 kB at most), and at most 54 panes; a pane takes about 0.5 kB and
 //! grows with the spread of its values, not with their number. `benches/stats.rs` measures it.
 
 mod pane;
