@@ -8,8 +8,9 @@
 //! it would, so that it covers at most one pane more: 25 h of the 24 h window, 7.5 days of the 7 d window. How much it
 //! covers is said in each summary.
 //!
-//! Memory: 32 bytes for each poll of the last hour (16 kB at most), and at most 52 panes; a pane takes about 0.5 kB and
-//! grows with the spread of its values, not with their number. `benches/stats.rs` measures it.
+//! Memory: 32 bytes for each poll of the last hour (16 kB at most), and at most 54 panes, whose size grows with the
+//! spread of their values and not with their number. Measured by `benches/stats.rs` with offsets spread over 1 ms, in kB
+//! of each server, for windows up to 1 h, 24 h and 7 d: 3, 15 and 29 when polled each 64 s; 9, 26 and 46 each 16 s.
 
 mod pane;
 
