@@ -19,7 +19,7 @@ use std::collections::VecDeque;
 use super::histogram::DisplayHistogram;
 use super::intake::{Intake, Refusal, Refusals, TimeAxis};
 use super::loss::Ending;
-use super::state::ServerState;
+use super::state::{ServerState, Totals};
 use super::summary::{Assembly, WindowSummary};
 use crate::clock::Stamp;
 use crate::sample::Sample;
@@ -172,7 +172,8 @@ impl ServerWindows {
     #[must_use]
     pub fn memory_bytes(&self) -> usize {
         let tiers: usize = self.tiers.iter().map(|tier| size_of::<Tier>() + tier.memory_bytes()).sum();
-        size_of::<Self>() + self.singles.capacity() * size_of::<Record>() + tiers
+        let totals = self.state.totals.capacity() * size_of::<Totals>();
+        size_of::<Self>() + self.singles.capacity() * size_of::<Record>() + totals + tiers
     }
 
     fn end_ns(&self, now: Stamp) -> i64 {
