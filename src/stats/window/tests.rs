@@ -81,6 +81,17 @@ fn long_windows_agree_with_the_exact_summary_within_the_sketch() {
 }
 
 #[test]
+fn a_seldom_polled_server_has_exact_windows_of_many_hours() {
+    let samples = polls(2000, 1800.0);
+    let windows = fed(&samples);
+    let now = samples.last().unwrap().at;
+    let got = windows.summary(Window::Day, now);
+    assert!(got.exact);
+    assert_eq!(got.offset, exact_over(&samples, Window::Day.length_s()).offset);
+    assert!(windows.memory_bytes() < 16 * 1024, "{}", windows.memory_bytes());
+}
+
+#[test]
 fn a_fast_poller_stays_within_the_same_memory() {
     let samples = polls(100_000, 0.1);
     let windows = fed(&samples);
