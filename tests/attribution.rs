@@ -50,23 +50,19 @@ fn name(server: usize) -> String {
     format!("ntp{}", server + 1)
 }
 
-/// The party that an entry accuses is one that is at fault.
+/// Nobody is accused who is not at fault. That a server does not answer is true of those that do not.
 fn accuses_only(entry: &Entry, truth: Option<&Truth>) -> bool {
-    match (entry.state, truth) {
-        (State::Consistent | State::Undecidable, _) => true,
-        (_, None) => false,
-        (State::Path, Some(truth)) => {
-            truth.state == State::Path
-                || entry.blamed.iter().all(|b| truth.servers.iter().any(|s| name(*s) == b.server))
+    let at_fault = |server: &str| truth.is_some_and(|t| t.servers.iter().any(|s| name(*s) == server));
+    let silent = truth.is_some_and(|t| t.kind == Some(Kind::Unreachable));
+    let blamed_at_fault =
+        entry.blamed.iter().all(|b| at_fault(&b.server) || (silent && b.kind == Some(Kind::Unreachable)));
+    match entry.state {
+        State::Consistent | State::Undecidable => true,
+        State::Path => {
+            truth.is_some_and(|t| t.kind == Some(Kind::Congestion)) || (!entry.blamed.is_empty() && blamed_at_fault)
         }
-        (State::LocalWrong, Some(truth)) => {
-            truth.state == State::LocalWrong
-                && entry.blamed.iter().all(|b| truth.servers.iter().any(|s| name(*s) == b.server))
-        }
-        (State::ServerWrong, Some(truth)) => {
-            truth.state != State::Path
-                && entry.blamed.iter().all(|b| truth.servers.iter().any(|s| name(*s) == b.server))
-        }
+        State::LocalWrong => truth.is_some_and(|t| t.state == State::LocalWrong) && blamed_at_fault,
+        State::ServerWrong => truth.is_some_and(|t| t.state != State::Path) && blamed_at_fault,
     }
 }
 

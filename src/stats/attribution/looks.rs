@@ -136,14 +136,19 @@ impl Engine {
         Some(known.iter().zip(&consensus.standings).filter(|(_, s)| meets(s)).map(|(i, _)| *i).collect())
     }
 
-    /// The median movement of those members whose paths are quiet, and how far paths alone can have moved it.
+    /// The median movement of the members, those with quiet paths counting twice, and how far paths alone can have moved
+    /// it. Every member has a voice, so one that is about to leave the majority cannot drag the centre along.
     fn centre(&mut self, members: &[usize]) -> (f64, f64) {
         self.scratch.clear();
         self.scratch.extend(members.iter().filter_map(|i| self.series[*i].now.map(|p| p.slack_s)));
         let slack_s = robust::median(&mut self.scratch);
         self.scratch.clear();
-        let quiet = members.iter().filter(|i| self.series[**i].now.is_some_and(|p| p.slack_s <= slack_s));
-        self.scratch.extend(quiet.filter_map(|i| self.series[*i].movement()));
+        for i in members {
+            let series = &self.series[*i];
+            let (Some(y), Some(now)) = (series.movement(), series.now) else { continue };
+            let is_quiet = now.slack_s <= 2.0 * slack_s + 0.001;
+            self.scratch.extend(std::iter::repeat_n(y, 1 + usize::from(is_quiet)));
+        }
         (robust::median(&mut self.scratch), slack_s)
     }
 
