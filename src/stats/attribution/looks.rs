@@ -24,6 +24,14 @@ fn look(value: f64, threshold: f64, slack: f64) -> Look {
     if value.abs() <= CALM_SHARE * threshold { Look::Calm } else { Look::Unclear }
 }
 
+/// Like [`look`], with the part of the value already known that no path can explain.
+fn look_beyond(value: f64, least: f64, threshold: f64) -> Look {
+    if least.abs() > threshold {
+        return Look::Hit(if least > 0.0 { 1 } else { -1 });
+    }
+    if value.abs() <= CALM_SHARE * threshold { Look::Calm } else { Look::Unclear }
+}
+
 impl Engine {
     /// Takes every look at the cell that was just sensed.
     pub(super) fn look_at_cell(&mut self) {
@@ -95,13 +103,13 @@ impl Engine {
             return;
         };
         self.dirty |= self.common.torn.look(k, Look::Calm, OPEN_AFTER).is_some();
-        let (move_s, slack_s) = self.centre(&members);
+        let (move_s, slack_s, least_s) = self.centre(&members);
         self.common.set_move(k, move_s);
         self.common.slack_s = slack_s;
         self.scratch.clear();
         self.scratch.extend(members.iter().filter_map(|i| self.series[*i].now.map(|p| p.lambda_s)));
         let threshold = self.common.threshold_s(robust::median(&mut self.scratch));
-        let edge = self.common.moved.look(k, look(move_s, threshold, slack_s), OPEN_AFTER);
+        let edge = self.common.moved.look(k, look_beyond(move_s, least_s, threshold), OPEN_AFTER);
         match edge {
             Some(Edge::Opened) => {
                 self.common.contested = (0, 0);
@@ -136,20 +144,25 @@ impl Engine {
         Some(known.iter().zip(&consensus.standings).filter(|(_, s)| meets(s)).map(|(i, _)| *i).collect())
     }
 
-    /// The median movement of the members, those with quiet paths counting twice, and how far paths alone can have moved
-    /// it. Every member has a voice, so one that is about to leave the majority cannot drag the centre along.
-    fn centre(&mut self, members: &[usize]) -> (f64, f64) {
-        self.scratch.clear();
-        self.scratch.extend(members.iter().filter_map(|i| self.series[*i].now.map(|p| p.slack_s)));
-        let slack_s = robust::median(&mut self.scratch);
-        self.scratch.clear();
-        for i in members {
-            let series = &self.series[*i];
-            let (Some(y), Some(now)) = (series.movement(), series.now) else { continue };
-            let is_quiet = now.slack_s <= 2.0 * slack_s + 0.001;
-            self.scratch.extend(std::iter::repeat_n(y, 1 + usize::from(is_quiet)));
+    /// The median movement of the members, those with quiet paths counting twice; how far paths alone can have moved it;
+    /// and what remains of it when each path is given all the blame that its delay allows. Every member has a voice, so
+    /// one that is about to leave the majority cannot drag the centre along.
+    fn centre(&mut self, members: &[usize]) -> (f64, f64, f64) {
+        let series = &self.series;
+        let moves = || members.iter().filter_map(|i| Some((series[*i].movement()?, series[*i].now?.slack_s)));
+        let scratch = &mut self.scratch;
+        scratch.clear();
+        scratch.extend(moves().map(|(_, slack)| slack));
+        let slack_s = robust::median(scratch);
+        scratch.clear();
+        scratch.extend(moves().map(|(y, slack)| (y.abs() - slack).max(0.0).copysign(y)));
+        let least_s = robust::median(scratch);
+        scratch.clear();
+        for (y, slack) in moves() {
+            let is_quiet = slack <= 2.0 * slack_s + 0.001;
+            scratch.extend(std::iter::repeat_n(y, 1 + usize::from(is_quiet)));
         }
-        (robust::median(&mut self.scratch), slack_s)
+        (robust::median(scratch), slack_s, least_s)
     }
 
     /// Counts servers that provably stayed where they were while the majority moved.

@@ -129,23 +129,27 @@ impl History {
     /// Takes note of the verdict as it stands. Call it whenever it may have changed; the same verdict costs an update.
     pub fn record(&mut self, verdict: &Verdict) {
         let Some(since) = verdict.since else { return };
-        if let Some(last) = self.entries.back_mut() {
-            if last.continues(verdict) {
-                let floor = self.entries.len().checked_sub(2).and_then(|i| self.entries[i].until);
-                let last = self.entries.back_mut().expect("just seen");
-                last.update(verdict);
-                // A refined onset moves the seam, not the verdict before it.
-                last.since = floor.map_or(since, |f| f.max(since));
-                return;
-            }
-            // Backdating never reaches behind the beginning of the verdict that it ends.
-            last.until = Some(since.max(last.since));
+        if self.entries.back().is_some_and(|last| last.continues(verdict)) {
+            self.entries.back_mut().expect("just seen").update(verdict);
+            self.move_seam(self.entries.len() - 1, since);
+            return;
         }
-        let since = self.entries.back().and_then(|last| last.until).map_or(since, |until| until.max(since));
         self.entries.push_back(Entry::open(verdict, since));
+        self.move_seam(self.entries.len() - 1, since);
         if self.entries.len() > self.capacity {
             self.entries.pop_front();
         }
+    }
+
+    /// Lets the entry at `index` begin at `since`, and the one before it end there. A refined onset moves the seam in
+    /// either direction, but never behind the beginning of the entry before.
+    fn move_seam(&mut self, index: usize, since: When) {
+        let before = index.checked_sub(1).and_then(|i| self.entries.get_mut(i));
+        let since = before.as_ref().map_or(since, |b| since.max(b.since));
+        if let Some(before) = before {
+            before.until = Some(since);
+        }
+        self.entries[index].since = since;
     }
 
     /// The verdicts, oldest first.
@@ -190,8 +194,9 @@ mod tests {
         history.record(&verdict(State::Consistent, 500, &[]));
         let entries: Vec<_> = history.entries().collect();
         assert_eq!(entries.len(), 3);
-        assert_eq!((entries[0].since, entries[0].until), (When(0), Some(When(100))));
-        assert_eq!((entries[1].since, entries[1].until), (When(100), Some(When(500))));
+        // The onset was refined from 100 to 90, and the seam with it.
+        assert_eq!((entries[0].since, entries[0].until), (When(0), Some(When(90))));
+        assert_eq!((entries[1].since, entries[1].until), (When(90), Some(When(500))));
         assert_eq!(entries[1].blamed[0].gap_s, Some(0.3));
         assert_eq!(entries[2].until, None);
     }
