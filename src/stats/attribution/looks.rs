@@ -5,6 +5,7 @@ use super::series::{Episode, Series};
 use super::watch::{Edge, Look, OPEN_AFTER};
 use super::{Engine, change, robust};
 use crate::stats::consensus::{Consensus, Interval, Standing, Undecidable, consense};
+use crate::stats::verdict::Kind;
 
 /// A change of route must show in every value for this long: queues come and go.
 const ROUTE_AFTER: u8 = 5;
@@ -339,7 +340,8 @@ impl Engine {
     fn settle_common(&mut self, episode: Episode) {
         let (Some(usual_s), Some(change)) = (self.common.usual_level_s, episode.change) else { return };
         let now_s = usual_s + change.size_s;
-        if episode.named && !self.common.excluded.open && now_s.abs() < 0.7 * usual_s.abs() {
+        let was_off = usual_s.abs() > self.common.threshold_s(0.0);
+        if episode.named && !self.common.excluded.open && was_off && now_s.abs() < 0.5 * usual_s.abs() {
             let first = self.common.moved.first;
             self.series.iter_mut().for_each(|s| s.begin_anew(first));
             self.common.moved.reset();
@@ -348,13 +350,18 @@ impl Engine {
         }
     }
 
-    /// A server that came nearer to the others was repaired.
+    /// A server that jumped into agreement with the others was repaired. A drift that passes through it was not.
     fn settle_server(&mut self, i: usize, episode: Episode) {
         let usual_level_s = self.common.usual_level_s.unwrap_or(0.0);
         let series = &mut self.series[i];
         let (Some(base), Some(change)) = (series.base, episode.change) else { return };
         let before_s = base.offset_s - usual_level_s;
-        if episode.named && (before_s + change.size_s).abs() < 0.7 * before_s.abs() {
+        let was_off = before_s.abs() > series.threshold_s();
+        if episode.named
+            && change.kind == Kind::Step
+            && was_off
+            && (before_s + change.size_s).abs() < 0.3 * before_s.abs()
+        {
             let first = series.moved.first;
             series.begin_anew(first);
         }
