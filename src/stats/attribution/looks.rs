@@ -8,7 +8,7 @@ use crate::stats::consensus::{Consensus, Interval, Standing, Undecidable, consen
 use crate::stats::verdict::Kind;
 
 /// A change of route must show in every value for this long: queues come and go.
-const ROUTE_AFTER: u8 = 5;
+const ROUTE_AFTER: u8 = 7;
 /// A route that has lasted this many cells is the usual one.
 const ROUTE_ACCEPTED: u64 = 64;
 /// Between this share of a threshold and the threshold itself nothing is concluded either way.
@@ -303,6 +303,27 @@ impl Engine {
         }
         if due {
             self.common.learn(k, &mut self.scratch);
+            if self.common.lacks_past && self.series.iter().any(|s| s.base.is_some()) {
+                self.common.lacks_past = false;
+                self.fill_in_past();
+            }
+        }
+    }
+
+    /// Once baselines are known, the cells from before are measured against them too: what was wrong from the beginning
+    /// began then and not when it could first be judged.
+    fn fill_in_past(&mut self) {
+        for j in self.common.cells(self.cell) {
+            if !self.common.move_s(j).is_nan() {
+                continue;
+            }
+            self.scratch.clear();
+            let moves = self.series.iter().filter_map(|s| Some(s.offset_at(j)? - s.base?.offset_s));
+            self.scratch.extend(moves);
+            if !self.scratch.is_empty() {
+                let move_s = robust::median(&mut self.scratch);
+                self.common.set_move(j, move_s);
+            }
         }
     }
 
@@ -346,6 +367,7 @@ impl Engine {
             self.series.iter_mut().for_each(|s| s.begin_anew(first));
             self.common.moved.reset();
             self.common.usual_level_s = None;
+            self.common.lacks_past = true;
             self.close_common();
         }
     }

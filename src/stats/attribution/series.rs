@@ -249,6 +249,12 @@ impl Series {
         (from..=until).map(|j| (j, &self.cells[slot(j)])).filter(|(_, cell)| !cell.theta_s.is_nan())
     }
 
+    /// The offset at a cell that is still kept.
+    pub fn offset_at(&self, k: u64) -> Option<f64> {
+        let theta_s = self.cells[slot(k)].theta_s;
+        (k >= self.valid_from && !theta_s.is_nan()).then_some(theta_s)
+    }
+
     /// Offsets of the usable cells up to `k` as (cell, offset); what waited in queues is left out when enough remains.
     pub fn offsets(&self, k: u64) -> Vec<(u64, f64)> {
         let limit = self.threshold_s() as f32;
