@@ -123,6 +123,8 @@ pub enum Fault {
         server: usize,
         /// When.
         at_s: f64,
+        /// When the old route returns.
+        until_s: f64,
         /// By how much; positive on the way to the server (offsets rise), negative on the way back (they fall).
         one_way_s: f64,
     },
@@ -344,7 +346,9 @@ impl Samples<'_> {
         let mut back_s = server.delay_s * (0.5 - server.asymmetry / 2.0) + self.queue(server);
         for fault in &self.world.faults {
             match *fault {
-                Fault::RouteChange { server, at_s, one_way_s } if server == which && t_s >= at_s => {
+                Fault::RouteChange { server, at_s, until_s, one_way_s }
+                    if server == which && (at_s..until_s).contains(&t_s) =>
+                {
                     out_s += one_way_s.max(0.0);
                     back_s += (-one_way_s).max(0.0);
                 }

@@ -90,8 +90,13 @@ pub struct ClockMove {
     pub step: bool,
 }
 
-/// What is slower than this, beyond the usual correction, is steering and not a step.
+/// What is slower than this, beyond the usual correction, is steering and not a step; over a pause longer than a minute
+/// the usual correction is known better than that.
 const STEER_PPM: f64 = 50.0;
+/// How well the usual correction is known over a long pause.
+const LONG_STEER_PPM: f64 = 5.0;
+/// How long a pause without stamps leaves doubt about what happened in it.
+const DOUBT_TAU_S: f64 = 3600.0;
 /// Steps smaller than this are not reported: three clock reads under load can be that far apart.
 const MIN_STEP_S: f64 = 0.002;
 /// Over a pause longer than this the own oscillator's wander is no longer negligible against a step worth reporting.
@@ -104,6 +109,8 @@ pub struct StepDetector {
     /// The usual rate of `raw_ns`: the frequency correction that is applied, in seconds per second.
     rate: Option<f64>,
     moving: Option<ClockMove>,
+    /// The largest step that can have gone unnoticed lately.
+    doubt_s: f64,
 }
 
 impl StepDetector {
@@ -119,10 +126,10 @@ impl StepDetector {
         *self = Self::default();
     }
 
-    /// Whether the wall clock is known not to have been moved within the last stamps.
+    /// The largest step that can have gone unnoticed lately, in seconds; `None` when nothing is known.
     #[must_use]
-    pub fn is_witness(&self) -> bool {
-        self.last.is_some() && self.rate.is_some()
+    pub fn doubt_s(&self) -> Option<f64> {
+        self.rate.map(|_| self.doubt_s)
     }
 
     /// Feeds the stamp of a sample; stamps must come in order. Returns a movement once it is over.
@@ -140,8 +147,14 @@ impl StepDetector {
         let usual_s = self.rate.unwrap_or(0.0) * passed_s;
         let unusual_s = moved_s - usual_s;
         // Before the usual rate is known, any rate that a kernel can apply is possible.
-        let steer_ppm = if self.rate.is_some() { STEER_PPM } else { 500.0 };
-        if unusual_s.abs() <= MIN_STEP_S + steer_ppm * 1e-6 * passed_s {
+        let tolerance_s = MIN_STEP_S
+            + 1e-6
+                * match self.rate {
+                    Some(_) => STEER_PPM * passed_s.min(60.0) + LONG_STEER_PPM * (passed_s - 60.0).max(0.0),
+                    None => 500.0 * passed_s,
+                };
+        self.doubt_s = tolerance_s.max(self.doubt_s * (-passed_s / DOUBT_TAU_S).exp());
+        if unusual_s.abs() <= tolerance_s {
             self.learn(moved_s / passed_s, passed_s);
             return self.moving.take();
         }
@@ -161,7 +174,7 @@ impl StepDetector {
     }
 
     fn learn(&mut self, rate: f64, passed_s: f64) {
-        let weight = (passed_s / 600.0).min(1.0);
+        let weight = (passed_s / 600.0).min(0.5);
         self.rate = Some(self.rate.map_or(rate, |old| old + weight * (rate - old)));
     }
 }
@@ -204,12 +217,25 @@ mod tests {
     }
 
     #[test]
+    fn a_step_in_a_pause_is_found_when_it_is_larger_than_the_doubt() {
+        let mut detector = StepDetector::default();
+        let mut found = Vec::new();
+        for t in (0..100).chain(300..400).map(|k| f64::from(k) * 16.0) {
+            found.extend(detector.observe(&stamp(t, 20e-6 * t + if t > 3000.0 { -0.06 } else { 0.0 })));
+        }
+        assert_eq!(found.len(), 1);
+        assert!((found[0].size_s + 0.06).abs() < 1e-3);
+        let doubt_s = detector.doubt_s().unwrap();
+        assert!((0.002..0.02).contains(&doubt_s), "{doubt_s}");
+    }
+
+    #[test]
     fn recordings_without_the_column_prove_nothing() {
         let mut detector = StepDetector::default();
         for k in 0..10 {
             assert_eq!(detector.observe(&Stamp { wall_ns: k * 1_000_000_000, mono_ns: 0, raw_ns: 0 }), None);
         }
-        assert!(!detector.is_witness());
+        assert_eq!(detector.doubt_s(), None);
     }
 
     #[test]

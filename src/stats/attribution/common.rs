@@ -18,6 +18,8 @@ pub(super) struct Common {
     /// The median of all offsets when nothing was wrong, in seconds.
     pub usual_level_s: Option<f64>,
     pub noise_s: f64,
+    /// Cells from before the first baselines have no common movement yet.
+    pub lacks_past: bool,
     /// The majority interval of the newest cell.
     pub majority: Option<Interval>,
     /// How far the path alone can have moved the common value of the newest cell.
@@ -50,6 +52,7 @@ impl Default for Common {
             valid_from: 0,
             usual_level_s: None,
             noise_s: 0.0,
+            lacks_past: true,
             majority: None,
             slack_s: 0.0,
             moved: Watch::default(),
@@ -98,7 +101,8 @@ impl Common {
         self.levels_s[(k % CELLS as u64) as usize] = level_s;
     }
 
-    fn cells(&self, k: u64) -> std::ops::RangeInclusive<u64> {
+    /// The cells that are kept and count, oldest first.
+    pub fn cells(&self, k: u64) -> std::ops::RangeInclusive<u64> {
         self.valid_from.max((k + 1).saturating_sub(CELLS as u64))..=k
     }
 

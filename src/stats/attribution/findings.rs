@@ -82,7 +82,7 @@ impl Attribution {
             it.undecided = Some(
                 "all servers drift at the rate of a smeared leap second: this clock is wrong or all of them smear",
             );
-        } else if it.kind == Some(Kind::Step) && episode.is_some() && !it.witnessed && self.raw_known {
+        } else if it.kind == Some(Kind::Step) && !it.witnessed && self.is_unmoved(it.size_s) {
             it.undecided = Some(
                 "all servers moved together, yet this machine's clock was provably not set: they share a source that \
                  stepped, or the whole machine was frozen",
@@ -139,6 +139,11 @@ impl Attribution {
                 && at >= step.from_ns.saturating_sub(near_ns)
                 && at <= step.until_ns.saturating_add(near_ns)
         })
+    }
+
+    /// Whether a step of this size would have been seen by the raw clock.
+    fn is_unmoved(&self, size_s: Option<f64>) -> bool {
+        size_s.zip(self.doubt_s).is_some_and(|(size, doubt)| size.abs() > 2.0 * doubt)
     }
 
     fn is_smear(&self, rate_ppm: Option<(f64, f64)>, since: Option<When>) -> bool {

@@ -54,7 +54,13 @@ impl Attribution {
         let contested = self.is_contested();
         let local = self.local_finding(heard);
         let enough = heard >= MIN_SERVERS;
-        let servers: Vec<_> = (0..series.len()).map(|i| self.server_finding(i, enough, contested)).collect();
+        let mut servers: Vec<_> = (0..series.len()).map(|i| self.server_finding(i, enough, contested)).collect();
+        // When half of all seem to have moved, who moved is a matter of taste: only proofs are kept.
+        let inferred = servers.iter().filter(|s| s.accused && !s.proven).count();
+        let contested = contested || (inferred > 0 && inferred * 2 >= heard);
+        if contested {
+            servers.iter_mut().filter(|s| !s.proven).for_each(|s| s.accused = false);
+        }
         let witnesses: Vec<Witness> = series
             .iter()
             .filter(|s| self.is_heard(s))
@@ -85,7 +91,7 @@ impl Attribution {
             () if case.local.wrong => State::LocalWrong,
             () if accused => State::ServerWrong,
             () if case.heard < MIN_SERVERS || common.split.open => State::Undecidable,
-            () if common.torn.open && !common.congested => State::Undecidable,
+            () if (common.torn.open || case.contested) && !common.congested => State::Undecidable,
             () if case.servers.iter().any(|s| s.path) => State::Path,
             () => State::Consistent,
         }
@@ -141,11 +147,10 @@ impl Attribution {
             (true, false, false) => Class::Truechimer,
             _ => Class::Unknown,
         };
-        let all_silent = case.heard == 0;
         let blamed = match state {
             State::LocalWrong | State::ServerWrong => it.accused,
             State::Path => it.path,
-            State::Undecidable => all_silent && it.path,
+            State::Undecidable => it.kind == Some(Kind::Unreachable),
             State::Consistent => false,
         };
         let mut verdict = ServerVerdict {

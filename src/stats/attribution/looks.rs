@@ -5,9 +5,10 @@ use super::series::{Episode, Series};
 use super::watch::{Edge, Look, OPEN_AFTER};
 use super::{Engine, change, robust};
 use crate::stats::consensus::{Consensus, Interval, Standing, Undecidable, consense};
+use crate::stats::verdict::Kind;
 
 /// A change of route must show in every value for this long: queues come and go.
-const ROUTE_AFTER: u8 = 5;
+const ROUTE_AFTER: u8 = 7;
 /// A route that has lasted this many cells is the usual one.
 const ROUTE_ACCEPTED: u64 = 64;
 /// Between this share of a threshold and the threshold itself nothing is concluded either way.
@@ -20,6 +21,14 @@ const NAMED_AT: u64 = 13;
 fn look(value: f64, threshold: f64, slack: f64) -> Look {
     if value.abs() > threshold + slack {
         return Look::Hit(if value > 0.0 { 1 } else { -1 });
+    }
+    if value.abs() <= CALM_SHARE * threshold { Look::Calm } else { Look::Unclear }
+}
+
+/// Like [`look`], with the part of the value already known that no path can explain.
+fn look_beyond(value: f64, least: f64, threshold: f64) -> Look {
+    if least.abs() > threshold {
+        return Look::Hit(if least > 0.0 { 1 } else { -1 });
     }
     if value.abs() <= CALM_SHARE * threshold { Look::Calm } else { Look::Unclear }
 }
@@ -95,13 +104,13 @@ impl Engine {
             return;
         };
         self.dirty |= self.common.torn.look(k, Look::Calm, OPEN_AFTER).is_some();
-        let (move_s, slack_s) = self.centre(&members);
+        let (move_s, slack_s, least_s) = self.centre(&members);
         self.common.set_move(k, move_s);
         self.common.slack_s = slack_s;
         self.scratch.clear();
         self.scratch.extend(members.iter().filter_map(|i| self.series[*i].now.map(|p| p.lambda_s)));
         let threshold = self.common.threshold_s(robust::median(&mut self.scratch));
-        let edge = self.common.moved.look(k, look(move_s, threshold, slack_s), OPEN_AFTER);
+        let edge = self.common.moved.look(k, look_beyond(move_s, least_s, threshold), OPEN_AFTER);
         match edge {
             Some(Edge::Opened) => {
                 self.common.contested = (0, 0);
@@ -136,15 +145,25 @@ impl Engine {
         Some(known.iter().zip(&consensus.standings).filter(|(_, s)| meets(s)).map(|(i, _)| *i).collect())
     }
 
-    /// The median movement of those members whose paths are quiet, and how far paths alone can have moved it.
-    fn centre(&mut self, members: &[usize]) -> (f64, f64) {
-        self.scratch.clear();
-        self.scratch.extend(members.iter().filter_map(|i| self.series[*i].now.map(|p| p.slack_s)));
-        let slack_s = robust::median(&mut self.scratch);
-        self.scratch.clear();
-        let quiet = members.iter().filter(|i| self.series[**i].now.is_some_and(|p| p.slack_s <= slack_s));
-        self.scratch.extend(quiet.filter_map(|i| self.series[*i].movement()));
-        (robust::median(&mut self.scratch), slack_s)
+    /// The median movement of the members, those with quiet paths counting twice; how far paths alone can have moved it;
+    /// and what remains of it when each path is given all the blame that its delay allows. Every member has a voice, so
+    /// one that is about to leave the majority cannot drag the centre along.
+    fn centre(&mut self, members: &[usize]) -> (f64, f64, f64) {
+        let series = &self.series;
+        let moves = || members.iter().filter_map(|i| Some((series[*i].movement()?, series[*i].now?.slack_s)));
+        let scratch = &mut self.scratch;
+        scratch.clear();
+        scratch.extend(moves().map(|(_, slack)| slack));
+        let slack_s = robust::median(scratch);
+        scratch.clear();
+        scratch.extend(moves().map(|(y, slack)| (y.abs() - slack).max(0.0).copysign(y)));
+        let least_s = robust::median(scratch);
+        scratch.clear();
+        for (y, slack) in moves() {
+            let is_quiet = slack <= 2.0 * slack_s + 0.001;
+            scratch.extend(std::iter::repeat_n(y, 1 + usize::from(is_quiet)));
+        }
+        (robust::median(scratch), slack_s, least_s)
     }
 
     /// Counts servers that provably stayed where they were while the majority moved.
@@ -284,6 +303,27 @@ impl Engine {
         }
         if due {
             self.common.learn(k, &mut self.scratch);
+            if self.common.lacks_past && self.series.iter().any(|s| s.base.is_some()) {
+                self.common.lacks_past = false;
+                self.fill_in_past();
+            }
+        }
+    }
+
+    /// Once baselines are known, the cells from before are measured against them too: what was wrong from the beginning
+    /// began then and not when it could first be judged.
+    fn fill_in_past(&mut self) {
+        for j in self.common.cells(self.cell) {
+            if !self.common.move_s(j).is_nan() {
+                continue;
+            }
+            self.scratch.clear();
+            let moves = self.series.iter().filter_map(|s| Some(s.offset_at(j)? - s.base?.offset_s));
+            self.scratch.extend(moves);
+            if !self.scratch.is_empty() {
+                let move_s = robust::median(&mut self.scratch);
+                self.common.set_move(j, move_s);
+            }
         }
     }
 
@@ -321,22 +361,29 @@ impl Engine {
     fn settle_common(&mut self, episode: Episode) {
         let (Some(usual_s), Some(change)) = (self.common.usual_level_s, episode.change) else { return };
         let now_s = usual_s + change.size_s;
-        if episode.named && !self.common.excluded.open && now_s.abs() < 0.7 * usual_s.abs() {
+        let was_off = usual_s.abs() > self.common.threshold_s(0.0);
+        if episode.named && !self.common.excluded.open && was_off && now_s.abs() < 0.5 * usual_s.abs() {
             let first = self.common.moved.first;
             self.series.iter_mut().for_each(|s| s.begin_anew(first));
             self.common.moved.reset();
             self.common.usual_level_s = None;
+            self.common.lacks_past = true;
             self.close_common();
         }
     }
 
-    /// A server that came nearer to the others was repaired.
+    /// A server that jumped into agreement with the others was repaired. A drift that passes through it was not.
     fn settle_server(&mut self, i: usize, episode: Episode) {
         let usual_level_s = self.common.usual_level_s.unwrap_or(0.0);
         let series = &mut self.series[i];
         let (Some(base), Some(change)) = (series.base, episode.change) else { return };
         let before_s = base.offset_s - usual_level_s;
-        if episode.named && (before_s + change.size_s).abs() < 0.7 * before_s.abs() {
+        let was_off = before_s.abs() > series.threshold_s();
+        if episode.named
+            && change.kind == Kind::Step
+            && was_off
+            && (before_s + change.size_s).abs() < 0.3 * before_s.abs()
+        {
             let first = series.moved.first;
             series.begin_anew(first);
         }

@@ -70,7 +70,8 @@ pub struct Attribution {
     timeline: Timeline,
     steps: StepDetector,
     clock_moves: std::collections::VecDeque<ClockMove>,
-    raw_known: bool,
+    /// The largest step of the own clock that can have gone unnoticed; absent without a raw clock.
+    doubt_s: Option<f64>,
     local: LocalState,
     last_s: f64,
     last_wall_ns: i64,
@@ -97,7 +98,7 @@ impl Attribution {
             timeline: Timeline::default(),
             steps: StepDetector::default(),
             clock_moves: std::collections::VecDeque::new(),
-            raw_known: false,
+            doubt_s: None,
             local: LocalState::default(),
             last_s: 0.0,
             last_wall_ns: 0,
@@ -261,7 +262,6 @@ impl Attribution {
             let detail = format!("{silent_s:.0} s");
             self.events.push(own_event(EventKind::MonitorPause, When(self.last_wall_ns), Some(now), detail, text));
         }
-        self.raw_known = StepDetector::has_raw(&sample.at) && self.steps.is_witness();
         if let Some(step) = self.steps.observe(&sample.at) {
             self.events.push(clock_event(&step));
             if self.clock_moves.len() == CLOCK_MOVES {
@@ -269,11 +269,13 @@ impl Attribution {
             }
             self.clock_moves.push_back(step);
         }
+        self.doubt_s = self.steps.doubt_s().filter(|_| StepDetector::has_raw(&sample.at));
     }
 
     fn judge_if_due(&mut self) -> bool {
         let due = self.engine.cell >= self.judged_at + REFRESH_CELLS;
-        if self.engine.dirty || due {
+        // Before every server had its turn there is nothing to say.
+        if (self.engine.dirty || due) && self.engine.cell > 0 {
             self.engine.dirty = false;
             self.judged_at = self.engine.cell;
             self.judge();

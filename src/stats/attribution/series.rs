@@ -67,6 +67,8 @@ pub(super) struct Baseline {
     pub noise_s: f64,
     /// Noise of the delay.
     pub delay_noise_s: f64,
+    /// How far above the low delay nineteen of twenty values stay, in seconds: a path with queues is no new route.
+    pub delay_spread_s: f64,
 }
 
 /// A deviation that is being watched.
@@ -189,7 +191,7 @@ impl Series {
     /// The smallest change of this server's delay that counts, in seconds.
     pub fn delay_threshold_s(&self) -> f64 {
         let material = (0.2 * self.lambda_s).clamp(MATERIAL_S.0, MATERIAL_S.1);
-        material.max(6.0 * self.base.map_or(0.0, |b| b.delay_noise_s))
+        material.max(self.base.map_or(0.0, |b| (6.0 * b.delay_noise_s).max(1.5 * b.delay_spread_s)))
     }
 
     /// Works out the value at the grid time `g_s` and keeps it as cell `k`. Returns whether there is one.
@@ -247,6 +249,12 @@ impl Series {
         (from..=until).map(|j| (j, &self.cells[slot(j)])).filter(|(_, cell)| !cell.theta_s.is_nan())
     }
 
+    /// The offset at a cell that is still kept.
+    pub fn offset_at(&self, k: u64) -> Option<f64> {
+        let theta_s = self.cells[slot(k)].theta_s;
+        (k >= self.valid_from && !theta_s.is_nan()).then_some(theta_s)
+    }
+
     /// Offsets of the usable cells up to `k` as (cell, offset); what waited in queues is left out when enough remains.
     pub fn offsets(&self, k: u64) -> Vec<(u64, f64)> {
         let limit = self.threshold_s() as f32;
@@ -272,13 +280,14 @@ impl Series {
         let noise_s = robust::noise(self.valid(k, until).map(|(_, c)| c.theta_s), scratch);
         let delay_noise_s = robust::noise(delays.iter().copied(), scratch);
         let delay_s = robust::quantile(&mut delays, 0.2);
+        let delay_spread_s = robust::quantile(&mut delays, 0.95) - delay_s;
         // The quarter with the least delay, but not fewer than a baseline needs.
         let share = (MIN_BASELINE as f64 / delays.len() as f64).clamp(0.25, 1.0);
         let cut = robust::quantile(&mut delays, share);
         let mut low: Vec<f64> =
             self.valid(k, until).filter(|(_, c)| f64::from(c.delay_s) <= cut).map(|(_, c)| c.theta_s).collect();
         let offset_s = robust::median(&mut low);
-        self.base = Some(Baseline { offset_s, delay_s, noise_s, delay_noise_s });
+        self.base = Some(Baseline { offset_s, delay_s, noise_s, delay_noise_s, delay_spread_s });
     }
 
     /// From now on this server is another one (repaired, or on a new route): its past is no measure for it.

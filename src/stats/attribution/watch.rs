@@ -101,7 +101,9 @@ mod tests {
             let look = if k % 3 == 2 { Look::Calm } else { Look::Hit(1) };
             assert_eq!(watch.look(k, look, OPEN_AFTER), None);
         }
-        (0..3).for_each(|k| drop(watch.look(k, Look::Hit(-1), OPEN_AFTER)));
+        for k in 0..3 {
+            watch.look(k, Look::Hit(-1), OPEN_AFTER);
+        }
         assert!(watch.open);
         for k in 0..100 {
             let look = if k % 5 == 4 { Look::Hit(-1) } else { Look::Calm };

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{Kind, State, Verdict, When};
+use super::{Kind, ServerVerdict, State, Verdict, When};
 
 /// One verdict of the history, as `replay --json` prints it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -71,16 +71,12 @@ impl Entry {
     fn update(&mut self, verdict: &Verdict) {
         let local = &verdict.local;
         self.local = EntryLocal { estimate_s: local.estimate_s, bound_s: local.bound_s, kind: local.kind };
-        let blamed = verdict.blamed().map(|s| {
-            let before = self.blamed.iter().find(|b| b.server == s.server);
-            let gap_s = match (before.and_then(|b| b.gap_s), s.gap_s.filter(|_| s.proven)) {
-                (Some(a), Some(b)) => Some(a.max(b)),
-                (a, b) => a.or(b),
-            };
-            let proven = s.proven || before.is_some_and(|b| b.proven);
-            Blame { server: s.server.clone(), kind: s.kind, gap_s, proven, since: s.since }
-        });
-        self.blamed = blamed.collect();
+        let before = std::mem::take(&mut self.blamed);
+        self.blamed = verdict.blamed().map(|s| Blame::of(s, before.iter().find(|b| b.server == s.server))).collect();
+        // Of what comes and goes server by server, everybody who had a part stays named.
+        let gone = before.into_iter().filter(|b| is_shared(b.kind));
+        let gone: Vec<_> = gone.filter(|b| self.blamed.iter().all(|now| now.server != b.server)).collect();
+        self.blamed.extend(gone);
         self.confidence = self.confidence.max(verdict.confidence);
         self.assumption.clone_from(&verdict.assumption);
         self.sentence.clone_from(&verdict.sentence);
@@ -88,16 +84,32 @@ impl Entry {
 
     /// Whether `verdict` says the same thing, perhaps with better numbers.
     fn continues(&self, verdict: &Verdict) -> bool {
-        let shared = |kind: Option<Kind>| kind == Some(Kind::Congestion);
         if self.state != verdict.state {
             return false;
         }
-        // The set of servers behind a shared queue changes from poll to poll; the finding does not.
-        if self.state == State::Path && self.blamed.iter().any(|b| shared(b.kind)) {
-            return verdict.blamed().any(|s| shared(s.kind));
+        let was_shared = self.blamed.iter().any(|b| is_shared(b.kind));
+        if was_shared && verdict.blamed().any(|s| is_shared(s.kind)) {
+            let kind = |k: Option<Kind>| k.filter(|_| is_shared(k));
+            return verdict.blamed().any(|s| self.blamed.iter().any(|b| kind(b.kind) == kind(s.kind)));
         }
         self.blamed.iter().map(|b| b.server.as_str()).eq(verdict.blamed().map(|s| s.server.as_str()))
     }
+}
+
+impl Blame {
+    fn of(now: &ServerVerdict, before: Option<&Self>) -> Self {
+        let gap_s = match (before.and_then(|b| b.gap_s), now.gap_s.filter(|_| now.proven)) {
+            (Some(a), Some(b)) => Some(a.max(b)),
+            (a, b) => a.or(b),
+        };
+        let proven = now.proven || before.is_some_and(|b| b.proven);
+        Self { server: now.server.clone(), kind: now.kind, gap_s, proven, since: now.since }
+    }
+}
+
+/// What is one finding although the servers that show it change from poll to poll.
+fn is_shared(kind: Option<Kind>) -> bool {
+    matches!(kind, Some(Kind::Congestion | Kind::Unreachable))
 }
 
 /// Keeps the last verdicts. When another one takes over, the one before it ends where the new one began.
@@ -117,23 +129,27 @@ impl History {
     /// Takes note of the verdict as it stands. Call it whenever it may have changed; the same verdict costs an update.
     pub fn record(&mut self, verdict: &Verdict) {
         let Some(since) = verdict.since else { return };
-        if let Some(last) = self.entries.back_mut() {
-            if last.continues(verdict) {
-                let floor = self.entries.len().checked_sub(2).and_then(|i| self.entries[i].until);
-                let last = self.entries.back_mut().expect("just seen");
-                last.update(verdict);
-                // A refined onset moves the seam, not the verdict before it.
-                last.since = floor.map_or(since, |f| f.max(since));
-                return;
-            }
-            // Backdating never reaches behind the beginning of the verdict that it ends.
-            last.until = Some(since.max(last.since));
+        if self.entries.back().is_some_and(|last| last.continues(verdict)) {
+            self.entries.back_mut().expect("just seen").update(verdict);
+            self.move_seam(self.entries.len() - 1, since);
+            return;
         }
-        let since = self.entries.back().and_then(|last| last.until).map_or(since, |until| until.max(since));
         self.entries.push_back(Entry::open(verdict, since));
+        self.move_seam(self.entries.len() - 1, since);
         if self.entries.len() > self.capacity {
             self.entries.pop_front();
         }
+    }
+
+    /// Lets the entry at `index` begin at `since`, and the one before it end there. A refined onset moves the seam in
+    /// either direction, but never behind the beginning of the entry before.
+    fn move_seam(&mut self, index: usize, since: When) {
+        let before = index.checked_sub(1).and_then(|i| self.entries.get_mut(i));
+        let since = before.as_ref().map_or(since, |b| since.max(b.since));
+        if let Some(before) = before {
+            before.until = Some(since);
+        }
+        self.entries[index].since = since;
     }
 
     /// The verdicts, oldest first.
@@ -145,7 +161,7 @@ impl History {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::stats::verdict::{Class, ServerVerdict};
+    use crate::stats::verdict::Class;
 
     fn verdict(state: State, since: i64, blamed: &[(&str, f64)]) -> Verdict {
         let servers = blamed
@@ -178,8 +194,9 @@ mod tests {
         history.record(&verdict(State::Consistent, 500, &[]));
         let entries: Vec<_> = history.entries().collect();
         assert_eq!(entries.len(), 3);
-        assert_eq!((entries[0].since, entries[0].until), (When(0), Some(When(100))));
-        assert_eq!((entries[1].since, entries[1].until), (When(100), Some(When(500))));
+        // The onset was refined from 100 to 90, and the seam with it.
+        assert_eq!((entries[0].since, entries[0].until), (When(0), Some(When(90))));
+        assert_eq!((entries[1].since, entries[1].until), (When(90), Some(When(500))));
         assert_eq!(entries[1].blamed[0].gap_s, Some(0.3));
         assert_eq!(entries[2].until, None);
     }
