@@ -130,8 +130,7 @@ impl Series {
                 last_measured: last_measured.clone(),
                 polls: *polls,
                 hour: windows.summary(Window::Hour, now),
-                offset_histogram: state.offset_histogram.clone(),
-                delay_histogram: state.delay_histogram.clone(),
+                totals: state.totals.clone(),
             })
         });
         Arc::clone(made)

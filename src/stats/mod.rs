@@ -1,7 +1,7 @@
 //! Judging time: windows, quantiles, stability, consensus, attribution. Pure: data in, decisions out.
 
-pub mod attribution;
 pub mod analysis;
+pub mod attribution;
 pub mod consensus;
 pub mod distance;
 mod distribution;
@@ -18,8 +18,8 @@ pub mod quantile;
 pub mod reach;
 pub mod score;
 pub mod sketch;
-pub mod stability;
 pub mod snapshot;
+pub mod stability;
 pub mod state;
 pub mod summary;
 #[cfg(test)]

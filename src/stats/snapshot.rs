@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::histogram::LogHistogram;
 use super::local::LocalState;
+use super::state::Totals;
 use super::summary::WindowSummary;
 use super::verdict::Verdict;
 use crate::clock::Stamp;
@@ -34,10 +34,8 @@ pub struct SeriesSnapshot {
     pub polls: u64,
     /// The last hour as of the last poll.
     pub hour: WindowSummary,
-    /// |offset| of every sample since start.
-    pub offset_histogram: LogHistogram,
-    /// Delay of every sample since start.
-    pub delay_histogram: LogHistogram,
+    /// Histograms of every sample since start, for each way of timestamping.
+    pub totals: Vec<Totals>,
 }
 
 impl Snapshot {
