@@ -35,7 +35,7 @@ Exit status: 0, 1 failure, 2 usage, 78 configuration; `check` as monitoring plug
 #[command(name = "ntp-monitor", version, max_term_width = 100, after_help = EXAMPLES)]
 pub struct Cli {
     /// Configuration: TOML, or YAML or JSON by extension.
-    #[arg(short, long, global = true, value_name = "FILE")]
+    #[arg(long, global = true, value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// Override one key of the configuration, for instance `--set log.level=debug`.
     #[arg(long = "set", global = true, value_name = "KEY=VALUE")]
@@ -144,4 +144,14 @@ fn finish(status: std::io::Result<u8>) -> ExitCode {
 
 fn complain(text: &str) {
     let _ = writeln!(std::io::stderr(), "ntp-monitor: {text}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
 }

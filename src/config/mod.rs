@@ -57,7 +57,10 @@ pub fn load(file: Option<&Path>, environment: &Environment, flags: &[String]) ->
     });
     match config {
         Some(config) if findings.faults.is_empty() => Ok(Loaded { config, warnings, tree }),
-        _ => Err(Faults(findings.faults)),
+        _ => {
+            findings.faults.sort_by_key(|fault| fault.source.order());
+            Err(Faults(findings.faults))
+        }
     }
 }
 
