@@ -13,6 +13,8 @@ const ROUTE_AFTER: u8 = 7;
 const ROUTE_ACCEPTED: u64 = 64;
 /// Between this share of a threshold and the threshold itself nothing is concluded either way.
 const CALM_SHARE: f64 = 0.6;
+/// Paths are given a little more than the half of the unusual delay that they can explain: delays are noisy too.
+const PATH_EXCESS: f64 = 1.1;
 /// Ages, in cells, at which the shape of a change is worked out again; after the last it is settled.
 const REFINE_AT: [u64; 11] = [1, 2, 3, 4, 6, 9, 13, 20, 32, 48, 64];
 /// At this age a shape is named even when another explains it nearly as well.
@@ -196,7 +198,10 @@ impl Engine {
         for i in &self.present {
             let series = &mut self.series[*i];
             let (Some(y), Some(now)) = (series.movement(), series.now) else { continue };
-            let look = look(y - move_s, series.threshold_s(), now.slack_s + self.common.slack_s);
+            let mut look = look(y - move_s, series.threshold_s(), PATH_EXCESS * now.slack_s + self.common.slack_s);
+            if !series.route.is_quiet() && series.is_explained(y - move_s) {
+                look = Look::Unclear;
+            }
             match series.moved.look(k, look, OPEN_AFTER) {
                 Some(Edge::Opened) => series.episode = Some(Episode::open(k, t_s)),
                 Some(Edge::Closed) => {
@@ -223,7 +228,7 @@ impl Engine {
                 continue;
             }
             let moved_s = y - move_s;
-            let explained = moved_s.abs() <= 0.65 * more_s.abs() + series.threshold_s();
+            let explained = series.is_explained(moved_s);
             let look = match more_s.abs() {
                 d if d > limit && moved_s.abs() > series.threshold_s() && explained => Look::Hit(1),
                 d if d <= 0.7 * limit => Look::Calm,
@@ -303,10 +308,10 @@ impl Engine {
         }
         if due {
             self.common.learn(k, &mut self.scratch);
-            if self.common.lacks_past && self.series.iter().any(|s| s.base.is_some()) {
-                self.common.lacks_past = false;
-                self.fill_in_past();
-            }
+        }
+        if self.common.lacks_past && self.series.iter().any(|s| s.base.is_some()) {
+            self.common.lacks_past = false;
+            self.fill_in_past();
         }
     }
 
@@ -332,7 +337,8 @@ impl Engine {
         if let Some(mut episode) = self.common.episode
             && REFINE_AT.contains(&(k - episode.opened))
         {
-            episode.refine(k, &self.common.moves(k));
+            let threshold_s = self.common.threshold_s(0.0);
+            episode.refine(k, &self.common.moves(k), threshold_s);
             self.dirty = true;
             self.common.episode = Some(episode);
             self.settle_common(episode);
@@ -342,7 +348,8 @@ impl Engine {
             if !REFINE_AT.contains(&(k - episode.opened)) {
                 continue;
             }
-            episode.refine(k, &self.residuals(i));
+            let threshold_s = self.series[i].threshold_s();
+            episode.refine(k, &self.residuals(i), threshold_s);
             self.dirty = true;
             self.series[i].episode = Some(episode);
             self.settle_server(i, episode);
@@ -391,6 +398,12 @@ impl Engine {
 }
 
 impl Series {
+    /// Whether a movement is one that a path can make whose delay changed as it did.
+    fn is_explained(&self, moved_s: f64) -> bool {
+        let (Some(base), Some(now)) = (self.base, self.now) else { return false };
+        moved_s.abs() <= 0.65 * (now.delay_s - base.delay_s).abs() + self.threshold_s()
+    }
+
     /// The correctness interval at the newest cell; a point at zero when there is none (never asked for then).
     fn interval(&self) -> Interval {
         let around = self.now.and_then(|p| Interval::around(p.theta_s, p.lambda_s));
@@ -408,10 +421,12 @@ impl Episode {
         Self { opened: k, since_s: t_s, change: None, named: false, smear: false }
     }
 
-    fn refine(&mut self, k: u64, points: &[(f64, f64)]) {
+    /// Works out the shape anew. It is named once it is clear, and only while it is large enough to matter.
+    fn refine(&mut self, k: u64, points: &[(f64, f64)], threshold_s: f64) {
         let Some(change) = change::describe(points) else { return };
         self.since_s = change.onset_s;
-        self.named |= change.decisive || k - self.opened >= NAMED_AT;
+        let is_clear = self.named || change.decisive || k - self.opened >= NAMED_AT;
+        self.named = is_clear && change.size_s.abs() >= 0.6 * threshold_s;
         self.change = Some(change);
     }
 }
