@@ -184,7 +184,7 @@ impl Attribution {
                 it.size_s = Some(change.size_s);
                 it.kind = Some(change.kind);
                 it.rate_ppm = change.slope.map(rate).filter(|_| change.kind == Kind::Frequency);
-                if episode.smear || self.is_smear(it.rate_ppm, it.since) {
+                if self.is_smear(it.rate_ppm, it.since) {
                     it.kind = Some(Kind::Smear);
                 }
             }

@@ -418,7 +418,7 @@ impl Series {
 
 impl Episode {
     fn open(k: u64, t_s: f64) -> Self {
-        Self { opened: k, since_s: t_s, change: None, named: false, smear: false }
+        Self { opened: k, since_s: t_s, change: None, named: false }
     }
 
     /// Works out the shape anew. It is named once it is clear, and only while it is large enough to matter.

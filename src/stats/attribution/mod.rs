@@ -20,6 +20,9 @@ mod series;
 mod timeline;
 mod watch;
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::HashMap;
 
 use crate::clock::Stamp;
@@ -67,6 +70,8 @@ struct Engine {
 pub struct Attribution {
     engine: Engine,
     index: HashMap<SeriesKey, usize>,
+    /// Series whose address is not known yet.
+    unresolved: usize,
     timeline: Timeline,
     steps: StepDetector,
     clock_moves: std::collections::VecDeque<ClockMove>,
@@ -95,6 +100,7 @@ impl Attribution {
         Self {
             engine: Engine::new(),
             index: HashMap::new(),
+            unresolved: 0,
             timeline: Timeline::default(),
             steps: StepDetector::default(),
             clock_moves: std::collections::VecDeque::new(),
@@ -154,6 +160,14 @@ impl Attribution {
     /// What happened since the last call, oldest first; see [`Event`] for how to keep them.
     pub fn take_events(&mut self) -> Vec<Event> {
         std::mem::take(&mut self.events)
+    }
+
+    /// What each server that was heard says of leap seconds, for [`crate::stats::leap::judge_announcements`].
+    #[must_use]
+    pub fn announcements(&self) -> Vec<(&str, crate::ntp::Leap)> {
+        let said = |s: &Series| s.watch.said().map(|said| said.2);
+        let heard = self.engine.series.iter().filter(|s| s.failures < UNREACHABLE_AFTER);
+        heard.filter_map(|s| said(s).map(|leap| (&*s.ident.name, leap))).collect()
     }
 
     /// How many samples were refused.
@@ -229,14 +243,20 @@ impl Attribution {
         let same_name = |s: &Series| s.ident.name == sample.server.name;
         let known = match sample.address {
             None => self.engine.series.iter().position(same_name),
+            Some(_) if self.unresolved == 0 => None,
             Some(_) => self.engine.series.iter().position(|s| same_name(s) && s.address.is_none()),
         };
         let i = known.unwrap_or_else(|| {
             self.engine.add(Series::new(&sample.server, sample.address, t_s), sample.poll_s, t_s);
             self.engine.series.len() - 1
         });
-        if sample.address.is_some() {
-            self.engine.series[i].address = sample.address;
+        match (sample.address, known) {
+            (Some(_), Some(i)) => {
+                self.engine.series[i].address = sample.address;
+                self.unresolved -= 1;
+            }
+            (None, None) => self.unresolved += 1,
+            _ => {}
         }
         self.index.insert(key, i);
         i
@@ -273,9 +293,10 @@ impl Attribution {
     }
 
     fn judge_if_due(&mut self) -> bool {
-        let due = self.engine.cell >= self.judged_at + REFRESH_CELLS;
-        // Before every server had its turn there is nothing to say.
-        if (self.engine.dirty || due) && self.engine.cell > 0 {
+        // At most once a cell, however many servers change at once; and before every server had its turn there is nothing
+        // to say.
+        let cells = self.engine.cell - self.judged_at;
+        if cells > 0 && (self.engine.dirty || cells >= REFRESH_CELLS) {
             self.engine.dirty = false;
             self.judged_at = self.engine.cell;
             self.judge();
@@ -303,6 +324,7 @@ impl Attribution {
         for (i, s) in self.engine.series.iter().enumerate() {
             self.index.insert(SeriesKey { server: s.ident.name.clone(), address: s.address }, i);
         }
+        self.unresolved = self.engine.series.iter().filter(|s| s.address.is_none()).count();
         self.engine.present.clear();
         self.engine.dirty = true;
         self.engine.count_live(self.last_s);

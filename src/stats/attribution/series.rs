@@ -82,8 +82,6 @@ pub(super) struct Episode {
     pub change: Option<Change>,
     /// Whether its shape is known well enough to say so.
     pub named: bool,
-    /// Whether it was once recognised as a smeared leap second.
-    pub smear: bool,
 }
 
 #[derive(Debug)]
