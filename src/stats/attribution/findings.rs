@@ -63,7 +63,7 @@ impl Attribution {
     pub(super) fn is_contested(&self) -> bool {
         let common = &self.engine.common;
         let (with, of) = common.contested;
-        common.moved.open && of >= 2 && with * 2 > of
+        !common.moved.is_quiet() && with >= 2 && with * 2 > of
     }
 
     pub(super) fn local_finding(&self, heard: usize) -> LocalFinding {

@@ -49,6 +49,7 @@ impl Engine {
     fn look_at_intervals(&mut self) {
         let intervals: Vec<Interval> = self.present.iter().map(|i| self.series[*i].interval()).collect();
         let consensus = consense(&intervals);
+        let split = consensus.undecidable == Some(Undecidable::NoMajority);
         let (k, t_s) = (self.cell, self.cell_s);
         for (i, standing) in self.present.iter().zip(&consensus.standings) {
             let series = &mut self.series[*i];
@@ -58,6 +59,8 @@ impl Engine {
                     Look::Hit(1)
                 }
                 Standing::Truechimer => Look::Calm,
+                // Where camps oppose each other, a lost poll can make one of them a majority for a moment.
+                Standing::Unknown if split => Look::Calm,
                 Standing::Unknown => Look::Unclear,
             };
             if series.disjoint.is_quiet() {
@@ -74,10 +77,11 @@ impl Engine {
             Some(m) if m.low_s > 0.0 => Look::Hit(1),
             Some(m) if m.high_s < 0.0 => Look::Hit(-1),
             Some(_) => Look::Calm,
+            None if split => Look::Calm,
             None => Look::Unclear,
         };
         self.dirty |= common.excluded.look(k, excluded, OPEN_AFTER).is_some();
-        let split = if consensus.undecidable == Some(Undecidable::NoMajority) { Look::Hit(1) } else { Look::Calm };
+        let split = if split { Look::Hit(1) } else { Look::Calm };
         self.dirty |= common.split.look(k, split, OPEN_AFTER).is_some();
         let level_s = self.level(&consensus);
         self.common.set_level(k, level_s);
@@ -103,6 +107,9 @@ impl Engine {
         }
         let Some(members) = self.shared_movement(&known) else {
             self.dirty |= self.common.torn.look(k, Look::Hit(1), OPEN_AFTER).is_some();
+            if self.common.moved.look(k, Look::Calm, OPEN_AFTER).is_some() {
+                self.close_common();
+            }
             return;
         };
         self.dirty |= self.common.torn.look(k, Look::Calm, OPEN_AFTER).is_some();
@@ -115,14 +122,15 @@ impl Engine {
         let edge = self.common.moved.look(k, look_beyond(move_s, least_s, threshold), OPEN_AFTER);
         match edge {
             Some(Edge::Opened) => {
-                self.common.contested = (0, 0);
                 self.common.episode = Some(Episode::open(k, t_s));
             }
             Some(Edge::Closed) => self.close_common(),
             None => {}
         }
         self.dirty |= edge.is_some();
-        if !self.common.moved.is_quiet() {
+        if self.common.moved.is_quiet() {
+            self.common.contested = (0, 0);
+        } else {
             self.count_stayers(&known, move_s);
         }
     }
