@@ -52,10 +52,7 @@ impl Attribution {
 
     /// Whether a series has been measured lately.
     pub(super) fn is_heard(&self, series: &Series) -> bool {
-        let patience_s = 6.0 * series.interval_s().unwrap_or(0.0).max(self.engine.step_s);
-        series.failures < UNREACHABLE_AFTER
-            && !series.unsynchronised
-            && series.last_accepted_s().is_some_and(|t| self.last_s - t <= patience_s)
+        !series.unsynchronised && series.votes(self.last_s, self.engine.step_s)
     }
 
     /// Some servers provably stayed where they were while most moved: the own clock did not move, so most are wrong, or

@@ -4,7 +4,7 @@
 use super::series::{Episode, Series};
 use super::watch::{Edge, Look, OPEN_AFTER};
 use super::{Engine, change, robust};
-use crate::stats::consensus::{Consensus, Interval, Standing, Undecidable, consense};
+use crate::stats::consensus::{Consensus, Interval, Standing, Undecidable, consense_among};
 use crate::stats::verdict::Kind;
 
 /// A change of route must show in every value for this long: queues come and go.
@@ -48,7 +48,7 @@ impl Engine {
 
     fn look_at_intervals(&mut self) {
         let intervals: Vec<Interval> = self.present.iter().map(|i| self.series[*i].interval()).collect();
-        let consensus = consense(&intervals);
+        let consensus = consense_among(&intervals, self.voters);
         let split = consensus.undecidable == Some(Undecidable::NoMajority);
         let (k, t_s) = (self.cell, self.cell_s);
         for (i, standing) in self.present.iter().zip(&consensus.standings) {
@@ -149,10 +149,15 @@ impl Engine {
             let agree = intervals.iter().all(|it| it.gap_s(&intervals[0]) <= 0.0);
             return agree.then(|| known.to_vec());
         }
-        let consensus = consense(&intervals);
+        let consensus = consense_among(&intervals, self.voters.min(self.taught()));
         consensus.majority?;
         let meets = |s: &Standing| *s == Standing::Truechimer;
         Some(known.iter().zip(&consensus.standings).filter(|(_, s)| meets(s)).map(|(i, _)| *i).collect())
+    }
+
+    /// How many of the voters have a baseline.
+    fn taught(&self) -> usize {
+        self.series.iter().filter(|s| s.base.is_some() && s.votes(self.cell_s, self.step_s)).count()
     }
 
     /// The median movement of the members, those with quiet paths counting twice; how far paths alone can have moved it;
@@ -200,15 +205,16 @@ impl Engine {
     fn look_at_servers(&mut self) {
         let (k, t_s) = (self.cell, self.cell_s);
         let move_s = self.common.move_s(k);
-        if move_s.is_nan() {
-            return;
-        }
         for i in &self.present {
             let series = &mut self.series[*i];
             let (Some(y), Some(now)) = (series.movement(), series.now) else { continue };
             let mut look = look(y - move_s, series.threshold_s(), PATH_EXCESS * now.slack_s + self.common.slack_s);
             if !series.route.is_quiet() && series.is_explained(y - move_s) {
                 look = Look::Unclear;
+            }
+            if move_s.is_nan() {
+                // Nothing to compare with: no majority moves the same way.
+                look = Look::Calm;
             }
             match series.moved.look(k, look, OPEN_AFTER) {
                 Some(Edge::Opened) => series.episode = Some(Episode::open(k, t_s)),

@@ -50,6 +50,8 @@ struct Engine {
     series: Vec<Series>,
     /// Indices of the series that have a value at the present cell.
     present: Vec<usize>,
+    /// How many series count for a majority, present at this cell or not.
+    voters: usize,
     common: Common,
     /// The newest cell and its time.
     cell: u64,
@@ -350,6 +352,7 @@ impl Engine {
         Self {
             series: Vec::new(),
             present: Vec::new(),
+            voters: 0,
             common: Common::default(),
             cell: 0,
             cell_s: 0.0,
@@ -413,6 +416,7 @@ impl Engine {
                 self.present.push(i);
             }
         }
+        self.voters = self.series.iter().filter(|s| s.votes(g_s, self.step_s)).count();
         if !self.present.is_empty() {
             self.look_at_cell();
         }

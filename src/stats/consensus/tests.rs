@@ -113,6 +113,13 @@ fn an_honest_server_survives_two_liars_that_overlap_the_others() {
 }
 
 #[test]
+fn an_absent_voter_does_not_make_a_camp_a_majority() {
+    let intervals = set(&[(0.0, 5.0), (1.0, 5.0), (100.0, 5.0)]);
+    assert_eq!(consense(&intervals).truechimers(), 2);
+    assert_eq!(consense_among(&intervals, 4).undecidable, Some(Undecidable::NoMajority));
+}
+
+#[test]
 fn points_are_intervals_too() {
     assert_eq!(consense(&set(&[(1.0, 0.0), (1.0, 0.0), (1.0, 0.0), (2.0, 0.0)])).truechimers(), 3);
 }
