@@ -81,6 +81,12 @@ pub struct Consensus {
 pub const MIN_SERVERS: usize = 3;
 
 impl Consensus {
+    /// Whether there is no majority because camps oppose each other, and not because voters are absent.
+    #[must_use]
+    pub fn is_split(&self) -> bool {
+        self.undecidable == Some(Undecidable::NoMajority) && self.depth * 2 <= self.standings.len()
+    }
+
     /// How many are not proven wrong.
     #[must_use]
     pub fn truechimers(&self) -> usize {

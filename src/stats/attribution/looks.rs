@@ -49,7 +49,7 @@ impl Engine {
     fn look_at_intervals(&mut self) {
         let intervals: Vec<Interval> = self.present.iter().map(|i| self.series[*i].interval()).collect();
         let consensus = consense_among(&intervals, self.voters);
-        let split = consensus.undecidable == Some(Undecidable::NoMajority);
+        let split = consensus.is_split();
         let (k, t_s) = (self.cell, self.cell_s);
         for (i, standing) in self.present.iter().zip(&consensus.standings) {
             let series = &mut self.series[*i];
@@ -81,7 +81,11 @@ impl Engine {
             None => Look::Unclear,
         };
         self.dirty |= common.excluded.look(k, excluded, OPEN_AFTER).is_some();
-        let split = if split { Look::Hit(1) } else { Look::Calm };
+        let split = match consensus.undecidable {
+            Some(Undecidable::NoMajority) if split => Look::Hit(1),
+            Some(Undecidable::NoMajority) => Look::Unclear,
+            _ => Look::Calm,
+        };
         self.dirty |= common.split.look(k, split, OPEN_AFTER).is_some();
         let level_s = self.level(&consensus);
         self.common.set_level(k, level_s);
@@ -105,7 +109,12 @@ impl Engine {
         if known.is_empty() {
             return;
         }
-        let Some(members) = self.shared_movement(&known) else {
+        let (shared, torn) = self.shared_movement(&known);
+        self.torn_now = torn;
+        let Some(members) = shared else {
+            if !torn {
+                return;
+            }
             self.dirty |= self.common.torn.look(k, Look::Hit(1), OPEN_AFTER).is_some();
             if self.common.moved.look(k, Look::Calm, OPEN_AFTER).is_some() {
                 self.close_common();
@@ -135,8 +144,9 @@ impl Engine {
         }
     }
 
-    /// The servers whose movement away from their baselines is shared by a majority; `None` without one.
-    fn shared_movement(&self, known: &[usize]) -> Option<Vec<usize>> {
+    /// The servers whose movement away from their baselines is shared by a majority, `None` without one; and whether that is
+    /// because they move in different ways.
+    fn shared_movement(&self, known: &[usize]) -> (Option<Vec<usize>>, bool) {
         let intervals: Vec<Interval> = known
             .iter()
             .map(|i| {
@@ -147,12 +157,14 @@ impl Engine {
             .collect();
         if known.len() < 3 {
             let agree = intervals.iter().all(|it| it.gap_s(&intervals[0]) <= 0.0);
-            return agree.then(|| known.to_vec());
+            return (agree.then(|| known.to_vec()), !agree);
         }
         let consensus = consense_among(&intervals, self.voters.min(self.taught()));
-        consensus.majority?;
+        if consensus.majority.is_none() {
+            return (None, consensus.is_split());
+        }
         let meets = |s: &Standing| *s == Standing::Truechimer;
-        Some(known.iter().zip(&consensus.standings).filter(|(_, s)| meets(s)).map(|(i, _)| *i).collect())
+        (Some(known.iter().zip(&consensus.standings).filter(|(_, s)| meets(s)).map(|(i, _)| *i).collect()), false)
     }
 
     /// How many of the voters have a baseline.
@@ -213,8 +225,8 @@ impl Engine {
                 look = Look::Unclear;
             }
             if move_s.is_nan() {
-                // Nothing to compare with: no majority moves the same way.
-                look = Look::Calm;
+                // Nothing to compare with. When no majority moves the same way, a suspicion does not outlast it.
+                look = if self.torn_now { Look::Calm } else { Look::Unclear };
             }
             match series.moved.look(k, look, OPEN_AFTER) {
                 Some(Edge::Opened) => series.episode = Some(Episode::open(k, t_s)),

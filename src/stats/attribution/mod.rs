@@ -52,6 +52,8 @@ struct Engine {
     present: Vec<usize>,
     /// How many series count for a majority, present at this cell or not.
     voters: usize,
+    /// No majority moves the same way at this cell.
+    torn_now: bool,
     common: Common,
     /// The newest cell and its time.
     cell: u64,
@@ -353,6 +355,7 @@ impl Engine {
             series: Vec::new(),
             present: Vec::new(),
             voters: 0,
+            torn_now: false,
             common: Common::default(),
             cell: 0,
             cell_s: 0.0,

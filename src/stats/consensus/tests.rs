@@ -116,7 +116,9 @@ fn an_honest_server_survives_two_liars_that_overlap_the_others() {
 fn an_absent_voter_does_not_make_a_camp_a_majority() {
     let intervals = set(&[(0.0, 5.0), (1.0, 5.0), (100.0, 5.0)]);
     assert_eq!(consense(&intervals).truechimers(), 2);
-    assert_eq!(consense_among(&intervals, 4).undecidable, Some(Undecidable::NoMajority));
+    let among_four = consense_among(&intervals, 4);
+    assert_eq!((among_four.undecidable, among_four.is_split()), (Some(Undecidable::NoMajority), false));
+    assert!(consense(&set(&[(0.0, 5.0), (1.0, 5.0), (100.0, 5.0), (101.0, 5.0)])).is_split());
 }
 
 #[test]
