@@ -105,8 +105,8 @@ fn truth(state: State, servers: &[usize], kind: Kind, onset_s: f64) -> Option<Tr
 fn cases(seed: u64) -> Vec<Case> {
     let n = [3, 5, 4, 7, 9, 15, 6][(seed % 7) as usize];
     let poll = [64.0, 64.0, 16.0, 64.0, 256.0][(seed % 5) as usize];
-    let sign = if seed % 2 == 0 { 1.0 } else { -1.0 };
-    let raw = seed % 3 != 0;
+    let sign = if seed.is_multiple_of(2) { 1.0 } else { -1.0 };
+    let raw = !seed.is_multiple_of(3);
     let at = 150.0 * poll + 17.0 * (seed % 11) as f64;
     let long = at + 260.0 * poll;
     let world = |n: usize, faults: Vec<Fault>| {

@@ -112,7 +112,7 @@ impl Attribution {
     fn describe_lasting(&self, it: &mut LocalFinding) {
         let engine = &self.engine;
         let levels = engine.common.levels(engine.cell);
-        it.since = Some(self.when(self.from_the_start(engine.common.excluded_since_s)));
+        it.since = Some(self.when(self.or_the_beginning(engine.common.excluded_since_s)));
         it.kind = Some(Kind::Constant);
         if let Some(slope) = creeping(&levels, engine.common.threshold_s(f64::MAX)) {
             it.kind = Some(Kind::Frequency);
@@ -121,7 +121,7 @@ impl Attribution {
     }
 
     /// A moment within the first cells is the beginning of the recording.
-    fn from_the_start(&self, t_s: f64) -> f64 {
+    fn or_the_beginning(&self, t_s: f64) -> f64 {
         let first_s = self.engine.series.iter().map(|s| s.first_s).fold(f64::INFINITY, f64::min);
         if t_s - first_s <= 4.0 * self.engine.step_s { first_s } else { t_s }
     }
