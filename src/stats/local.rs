@@ -137,7 +137,7 @@ impl StepDetector {
         if !Self::has_raw(stamp) {
             return None;
         }
-        let Some(last) = self.last.replace(*stamp) else { return None };
+        let last = self.last.replace(*stamp)?;
         // The raw clock itself tells how much time passed; neither wall nor mono need be right.
         let passed_s = ((stamp.wall_ns - stamp.raw_ns) - (last.wall_ns - last.raw_ns)) as f64 / 1e9;
         if passed_s <= 0.0 {

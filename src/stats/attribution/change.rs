@@ -11,6 +11,8 @@ use crate::stats::verdict::Kind;
 pub(super) const MAX_POINTS: usize = 128;
 /// Fewer points after the change than this say nothing of its shape.
 const MIN_AFTER: usize = 4;
+/// A bend among the first points of the window is hard to tell from none.
+const BEGINNING: usize = 8;
 /// The winning shape must explain this much better than the other before it is believed early.
 const DECISIVE: f64 = 1.3;
 
@@ -84,7 +86,8 @@ fn choose(points: &[(f64, f64)], step: Fit, hinge: Fit, line: f64, scratch: &mut
         };
     }
     // A line that fits as well as any hinge was there from the beginning.
-    let begin = if line < hinge.cost * 0.9 { 0 } else { hinge.at - 1 };
+    let margin = if hinge.at <= BEGINNING { 1.2 } else { 0.9 };
+    let begin = if line < hinge.cost * margin { 0 } else { hinge.at - 1 };
     let after = &points[begin..];
     let level = if begin == 0 { after[0].1 } else { median_of(&points[..begin], scratch) };
     let slope = theil_sen(&thin(after));

@@ -6,8 +6,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use super::change::Change;
-use super::robust;
 use super::watch::Watch;
+use super::{UNREACHABLE_AFTER, robust};
 use crate::sample::ServerIdent;
 use crate::stats::events::ServerWatch;
 
@@ -82,8 +82,6 @@ pub(super) struct Episode {
     pub change: Option<Change>,
     /// Whether its shape is known well enough to say so.
     pub named: bool,
-    /// Whether it was once recognised as a smeared leap second.
-    pub smear: bool,
 }
 
 #[derive(Debug)]
@@ -180,6 +178,12 @@ impl Series {
     /// The time of the newest accepted measurement.
     pub fn last_accepted_s(&self) -> Option<f64> {
         self.count.checked_sub(1).map(|i| self.recent[i % RECENT].t_s)
+    }
+
+    /// Whether it was measured lately enough to have a voice, though perhaps not at this very cell.
+    pub fn votes(&self, t_s: f64, step_s: f64) -> bool {
+        let patience_s = 6.0 * self.interval_s().unwrap_or(0.0).max(step_s);
+        self.failures < UNREACHABLE_AFTER && self.last_accepted_s().is_some_and(|last| t_s - last <= patience_s)
     }
 
     /// The smallest change of this server's offset that counts, in seconds.
