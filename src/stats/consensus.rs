@@ -101,12 +101,18 @@ pub fn consense(intervals: &[Interval]) -> Consensus {
     consense_among(intervals, intervals.len())
 }
 
-/// Like [`consense`], when `voters` servers count of which only some have an interval at this instant: a majority is more
-/// than half of the voters, so that a lost poll does not turn a camp into a majority.
+/// Like [`consense`], when `voters` servers count of which only some have an interval at this instant. A majority is more
+/// than half of the voters, so a lost poll does not turn a camp into one; and the majority interval then reaches over every
+/// point that the absent ones could lift to a majority, so nobody is blamed for their absence.
 #[must_use]
 pub fn consense_among(intervals: &[Interval], voters: usize) -> Consensus {
     let n = intervals.len();
-    let sweep = Sweep::over(intervals, voters.max(n) / 2 + 1);
+    let need = voters.max(n) / 2 + 1;
+    let absent = voters.saturating_sub(n);
+    let mut sweep = Sweep::over(intervals, need.saturating_sub(absent).max(1));
+    if sweep.depth < need {
+        sweep.majority = None;
+    }
     let undecidable = if n < MIN_SERVERS {
         Some(Undecidable::TooFew)
     } else if sweep.majority.is_none() {

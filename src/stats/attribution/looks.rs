@@ -220,6 +220,10 @@ impl Engine {
             if !series.route.is_quiet() && series.is_explained(y - move_s) {
                 look = Look::Unclear;
             }
+            if series.route.open {
+                // Judged against the old route, everything is odd; the intervals still prove what they can.
+                look = Look::Calm;
+            }
             if move_s.is_nan() {
                 // Nothing to compare with. When no majority moves the same way, a suspicion does not outlast it.
                 look = if self.torn_now { Look::Calm } else { Look::Unclear };
