@@ -13,7 +13,7 @@ use super::notice::DeathNotice;
 use super::outlet::Outlet;
 use super::prober::{Assignment, Prober, SharedSchedule};
 use super::supervisor::Supervisor;
-use crate::clock::Clock;
+use crate::clock::{Clock, Stamp};
 use crate::config::{Host, Server};
 use crate::messages::lifecycle::{Adopt, Release, StopNow};
 use crate::messages::targets::SetServers;
@@ -41,6 +41,25 @@ struct LedgerState {
     paces: HashMap<SocketAddr, SharedSchedule>,
     /// The last poll of each address by an earlier process: its wall time, interval and outcome.
     past: HashMap<SocketAddr, (i64, Duration, Outcome)>,
+    doubt: Option<Doubt>,
+}
+
+/// An earlier process did not end in order: what it asked last may have gone unrecorded, for whatever server.
+#[derive(Debug, Clone, Copy)]
+struct Doubt {
+    /// How long before `now` such requests ended, in nanoseconds.
+    age_ns: i64,
+    now: Stamp,
+}
+
+impl Doubt {
+    /// Until when a server with this floor is left alone, on the monotonic clock.
+    fn over_at(self, floor: Duration) -> i64 {
+        let floor_ns = i64::try_from(floor.as_nanos()).unwrap_or(i64::MAX);
+        // A process that came in between left servers alone for a floor; after that, it asked as it liked.
+        let age_ns = if (0..floor_ns).contains(&self.age_ns) { self.age_ns } else { 0 };
+        self.now.mono_ns.saturating_sub(age_ns).saturating_add(floor_ns)
+    }
 }
 
 impl LedgerState {
@@ -53,10 +72,19 @@ impl LedgerState {
 }
 
 impl Ledger {
-    /// A ledger that knows how each address was last polled: wall clock in nanoseconds, interval, outcome.
+    /// A ledger that knows how each address was last polled: wall clock in nanoseconds, interval, outcome. When an
+    /// earlier process did not end in order, requests that were sent before `in_doubt_before` (wall clock, nanoseconds)
+    /// may be missing; whoever is asked `now` or later is left alone for a floor first.
     #[must_use]
-    pub fn new(past: HashMap<SocketAddr, (i64, Duration, Outcome)>) -> Self {
-        Self(Arc::new(Mutex::new(LedgerState { past, ..LedgerState::default() })))
+    pub fn new(past: HashMap<SocketAddr, (i64, Duration, Outcome)>, in_doubt_before: Option<i64>, now: Stamp) -> Self {
+        let doubt = in_doubt_before.map(|before| Doubt { age_ns: now.wall_ns.saturating_sub(before), now });
+        Self(Arc::new(Mutex::new(LedgerState { past, doubt, ..LedgerState::default() })))
+    }
+
+    /// Whether no prober follows any pace: every request that was sent has been recorded.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.with(|state| state.paces.values().all(|pace| Arc::strong_count(pace) == 1))
     }
 
     /// What is to be watched; an incarnation of [`Targets`] takes it up when it starts.
@@ -78,6 +106,9 @@ impl Ledger {
             if let Some((wall_ns, poll, outcome)) = state.past.remove(&address) {
                 let now = clock.now();
                 schedule.resume(&Past { age_ns: now.wall_ns - wall_ns, poll, outcome }, now.mono_ns);
+            }
+            if let Some(doubt) = state.doubt {
+                schedule.hold(doubt.over_at(server.floor()));
             }
             let pace = Arc::new(Mutex::new(schedule));
             state.paces.insert(address, Arc::clone(&pace));

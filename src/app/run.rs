@@ -45,7 +45,7 @@ impl Inputs {
 /// # Errors
 /// When the service cannot start; it has been logged.
 pub async fn run(inputs: &Inputs, loaded: Loaded, log: &Logger, control: &LogControl) -> Result<ExitCode, StartError> {
-    // Heard from now on: a reload that comes while the service starts must not end it.
+    // First of all: a signal that comes while the service starts must not end it half-way.
     let signals = Signals::listen();
     for warning in &loaded.warnings {
         warn!(log, "{warning}");
@@ -53,11 +53,12 @@ pub async fn run(inputs: &Inputs, loaded: Loaded, log: &Logger, control: &LogCon
     let counter = control.clone();
     let around = Surroundings::real(log, Arc::new(move || counter.dropped()));
     let mut service = Service::start(loaded.config, around, log).await?;
-    let code = attend(signals, &mut service, inputs, log, control).await;
+    let code = attend(&mut service, signals, inputs, log, control).await;
     service.stop(Instant::now() + STOP_WITHIN).await;
     Ok(code)
 }
 
+/// The signals that the service understands.
 struct Signals {
     terminate: Signal,
     interrupt: Signal,
@@ -66,7 +67,6 @@ struct Signals {
 
 impl Signals {
     fn listen() -> Self {
-        let listen = |kind| signal(kind).expect("signals can be listened to within a tokio runtime");
         Self {
             terminate: listen(SignalKind::terminate()),
             interrupt: listen(SignalKind::interrupt()),
@@ -76,8 +76,8 @@ impl Signals {
 }
 
 async fn attend(
-    mut signals: Signals,
     service: &mut Service,
+    mut signals: Signals,
     inputs: &Inputs,
     log: &Logger,
     control: &LogControl,
@@ -94,6 +94,10 @@ async fn attend(
             }
         }
     }
+}
+
+fn listen(kind: SignalKind) -> Signal {
+    signal(kind).expect("signals can be listened to within a tokio runtime")
 }
 
 async fn reload(service: &mut Service, inputs: &Inputs, log: &Logger, control: &LogControl) {
