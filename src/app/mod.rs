@@ -139,7 +139,6 @@ impl Service {
         let windows = windows_for(config.servers.len());
         supervisor.do_send(children::stats(windows, analysis, picture, events, Arc::clone(&clock), log));
 
-        let ledger = recall::ledger(&outputs.store()).await?;
         let ledger = recall::ledger(&store, clock.now()).await?;
         let tools = Tools {
             supervisor: supervisor.clone(),
@@ -236,7 +235,6 @@ impl Service {
         let polls_ended = || !self.census.all().values().any(is_prober) && self.ledger.is_idle();
         let is_settled = wait_for(polls_ended, until.min(Instant::now() + POLLS_END_WITHIN)).await;
         self.supervisor.do_send(Release { name: children::TARGETS.into() });
-        self.outputs.stop(until).await;
         self.supervisor.do_send(Release { name: children::STATS.into() });
         self.outputs.stop(until, is_settled).await;
         self.supervisor.do_send(Release { name: children::HEALTH.into() });
