@@ -20,9 +20,10 @@ use tokio::sync::watch;
 
 use crate::actors::census::{Census, ChildStatus, Role};
 use crate::actors::health::Observed;
+use crate::actors::ledger::Ledger;
 use crate::actors::outlet::{Listener, Outlet};
 use crate::actors::supervisor::{Escalation, Supervisor};
-use crate::actors::targets::{Ledger, Tools};
+use crate::actors::targets::Tools;
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Changes, Config, diff};
 use crate::health::report::Health;
