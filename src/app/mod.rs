@@ -89,7 +89,7 @@ pub enum StartError {
 
 /// A running service.
 pub struct Service {
-    config: Config,
+    config: watch::Sender<Arc<Config>>,
     supervisor: Addr<Supervisor>,
     targets: children::Seat,
     ledger: Ledger,
@@ -112,14 +112,22 @@ impl Service {
         let store = Store::open(Options::from_config(&config), log)?;
         let (publish, health) = watch::channel(Arc::new(Health::default()));
         let (picture, snapshot) = watch::channel(Arc::new(Snapshot::empty(around.clock.now())));
-        let state = web::State { health: health.clone() };
+        let clock = Arc::clone(&around.clock);
+        let started = clock.now();
+        let current = watch::Sender::new(Arc::new(config.clone()));
+        let state = web::State {
+            health: health.clone(),
+            snapshot: snapshot.clone(),
+            config: current.subscribe(),
+            store: store.handle(),
+            clock: Arc::clone(&clock),
+            started,
+        };
         let (server, listening) = web::serve(config.http.listen, state)?;
         let (escalate, escalation) = watch::channel(None);
         let census = Census::default();
-        let clock = Arc::clone(&around.clock);
         let supervisor = Supervisor::new(census.clone(), Arc::clone(&clock), escalate, log.clone()).start();
 
-        let started = clock.now();
         let sinks = Arc::new(Mutex::new(BTreeMap::new()));
         let outputs = Outputs::start(&config, store.clone(), supervisor.clone(), Arc::clone(&sinks), log).await?;
         let book = Listener::new("health");
@@ -158,7 +166,7 @@ impl Service {
         info!(log, "started"; "servers" => config.servers.len(), "http" => ?listening,
             "store" => %config.store.path.display(), "version" => env!("CARGO_PKG_VERSION"));
         Ok(Self {
-            config,
+            config: current,
             supervisor,
             targets,
             ledger,
@@ -208,7 +216,7 @@ impl Service {
     /// # Errors
     /// When a changed output cannot be opened; the old configuration stays in force.
     pub async fn reload(&mut self, new: Config) -> Result<Changes, StartError> {
-        let changes = diff(&self.config, &new);
+        let changes = diff(&self.config.borrow(), &new);
         if changes.sections.iter().any(|section| matches!(*section, "influxdb" | "csv" | "monitor")) {
             // Both are tried before anything that runs is touched.
             Outputs::try_out(&new, &self.log)?;
@@ -221,7 +229,7 @@ impl Service {
         for key in &changes.needs_restart {
             warn!(self.log, "this change takes effect at the next start only"; "key" => *key);
         }
-        self.config = new;
+        self.config.send_replace(Arc::new(new));
         Ok(changes)
     }
 

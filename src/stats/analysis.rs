@@ -1,7 +1,7 @@
 //! Everything that is computed from samples, in one place: windows of each series, and the verdict over all. Fed by the
 //! stats actor live and by `replay` from files, it is the same code for both.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use super::attribution::Attribution;
@@ -35,6 +35,7 @@ struct Series {
     snapshot: Option<Arc<SeriesSnapshot>>,
     last: Arc<Sample>,
     last_measured: Option<Arc<Sample>>,
+    recent_s: VecDeque<f32>,
     polls: u64,
 }
 
@@ -60,15 +61,11 @@ impl Analysis {
             snapshot: None,
             last: Arc::clone(sample),
             last_measured: None,
+            recent_s: VecDeque::with_capacity(SeriesSnapshot::RECENT),
             polls: 0,
         });
         if series.windows.observe(sample).is_ok() {
-            series.polls += 1;
-            series.last = Arc::clone(sample);
-            if sample.measure.is_some() {
-                series.last_measured = Some(Arc::clone(sample));
-            }
-            series.snapshot = None;
+            series.take(sample);
         }
         if self.attribution.observe(sample) == Ok(true) {
             self.history.record(self.attribution.verdict());
@@ -121,13 +118,27 @@ impl Analysis {
 }
 
 impl Series {
+    fn take(&mut self, sample: &Arc<Sample>) {
+        self.polls += 1;
+        self.last = Arc::clone(sample);
+        if sample.measure.is_some() {
+            self.last_measured = Some(Arc::clone(sample));
+        }
+        if self.recent_s.len() == SeriesSnapshot::RECENT {
+            self.recent_s.pop_front();
+        }
+        self.recent_s.push_back(sample.offset_s().map_or(f32::NAN, |offset_s| offset_s as f32));
+        self.snapshot = None;
+    }
+
     fn picture(&mut self, now: Stamp) -> Arc<SeriesSnapshot> {
-        let Self { windows, last, last_measured, polls, .. } = self;
+        let Self { windows, last, last_measured, recent_s, polls, .. } = self;
         let made = self.snapshot.get_or_insert_with(|| {
             let state = windows.state();
             Arc::new(SeriesSnapshot {
                 last: Arc::clone(last),
                 last_measured: last_measured.clone(),
+                recent_s: recent_s.iter().copied().collect(),
                 polls: *polls,
                 hour: windows.summary(Window::Hour, now),
                 totals: state.totals.clone(),

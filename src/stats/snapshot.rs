@@ -30,12 +30,20 @@ pub struct SeriesSnapshot {
     pub last: Arc<Sample>,
     /// The last poll that brought an offset.
     pub last_measured: Option<Arc<Sample>>,
+    /// The offsets of the last polls in seconds, oldest first, at most [`SeriesSnapshot::RECENT`]; NaN where a poll
+    /// brought none. For small pictures: single precision.
+    pub recent_s: Vec<f32>,
     /// Polls since start.
     pub polls: u64,
     /// The last hour as of the last poll.
     pub hour: WindowSummary,
     /// Histograms of every sample since start, for each way of timestamping.
     pub totals: Vec<Totals>,
+}
+
+impl SeriesSnapshot {
+    /// How many of the last offsets are kept.
+    pub const RECENT: usize = 30;
 }
 
 impl Snapshot {
