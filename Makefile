@@ -13,7 +13,8 @@ endif
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: demo test lint bench build page page-test doc fmt clean help
+.PHONY: demo test lint lint-tools lint-format lint-shell lint-crates lint-code lint-docs bench build page page-test \
+        fmt clean help
 
 demo: build ## build everything and run the service against scripted NTP servers on loopback (options: ARGS="...")
 	$(CARGO) run --locked --profile $(PROFILE) --bin ntp-monitor -- demo $(ARGS)
@@ -27,13 +28,28 @@ test: page ## install what the tests need (as root; otherwise say what is missin
 	then set -x; $(CARGO) nextest run --locked $(NEXTEST); \
 	else set -x; $(CARGO) test --locked --lib --bins --tests; fi
 
-lint: ## rustfmt, clippy and rustdoc with warnings denied, licences and known faults of all crates, shellcheck
+# `make --keep-going lint` reports what every one of them finds.
+lint: lint-format lint-shell lint-crates lint-code lint-docs ## rustfmt, clippy, rustdoc, cargo-deny, shellcheck
+
+lint-tools:
 	scripts/install-dependencies.sh build lint
+
+lint-format:
 	$(CARGO) fmt --all --check
+
+lint-shell: lint-tools
 	shellcheck $$(git ls-files '*.sh' .ci/run)
+
+lint-crates: lint-tools
 	scripts/check-dependencies.sh
+
+lint-code: lint-tools
 	$(CARGO) clippy --locked --all-targets -- -D warnings
-	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps --document-private-items
+
+# Private items are documented too, for whoever reads the source, so links to them are welcome.
+lint-docs: lint-tools
+	RUSTDOCFLAGS="-D warnings -A rustdoc::private_intra_doc_links" \
+	$(CARGO) doc --locked --no-deps --document-private-items
 
 bench: ## run the benchmarks
 	scripts/install-dependencies.sh build test
@@ -69,5 +85,5 @@ web/node_modules/.built: web/node_modules/.package-lock.json $(PAGE_SOURCES)
 page-test: page
 	cd web && npm run --if-present test
 else
-page page-test:
+page page-test: ; @:
 endif

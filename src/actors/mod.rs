@@ -4,8 +4,10 @@
 pub mod backoff;
 pub mod census;
 pub mod health;
+pub mod ledger;
 pub mod notice;
 pub mod outlet;
 pub mod prober;
+pub mod stats;
 pub mod supervisor;
 pub mod targets;

@@ -9,15 +9,22 @@ use tokio::sync::watch;
 use crate::actors::census::Role;
 use crate::actors::health::{HealthKeeper, Observed};
 use crate::actors::outlet::Listener;
+use crate::actors::stats::{EventSink, Statistician};
 use crate::actors::targets::{Targets, Tools};
+use crate::clock::Clock;
 use crate::health::book::Book;
 use crate::health::report::Health;
 use crate::messages::lifecycle::{Adopt, StopNow};
+use crate::stats::analysis::Analysis;
+use crate::stats::intake::TimeAxis;
+use crate::stats::snapshot::Snapshot;
+use crate::stats::window::Window;
 use crate::store::StoreHandle;
 
 use super::recall;
 
 pub(super) const HEALTH: &str = "health";
+pub(super) const STATS: &str = "stats";
 pub(super) const TARGETS: &str = "targets";
 
 /// The address of the incarnation of [`Targets`] that is alive.
@@ -51,6 +58,26 @@ pub(super) fn health(
         Box::new(move || keeper.do_send(StopNow)) as _
     });
     Adopt { name: HEALTH.into(), role: Role::Core, factory }
+}
+
+/// The analysis begins anew when its actor died: what made it panic once must not stay in it.
+pub(super) fn stats(
+    windows: Window,
+    listener: Listener,
+    publish: watch::Sender<Arc<Snapshot>>,
+    events: EventSink,
+    clock: Arc<dyn Clock>,
+    log: &Logger,
+) -> Adopt {
+    let (publish, log) = (Arc::new(publish), log.clone());
+    let factory = Box::new(move |notice| {
+        let analysis = Analysis::new(windows, TimeAxis::Monotonic);
+        let (publish, events, clock) = (Arc::clone(&publish), Arc::clone(&events), Arc::clone(&clock));
+        let actor = Statistician::new(analysis, publish, events, clock, log.clone(), notice).start();
+        listener.seat(actor.clone());
+        Box::new(move || actor.do_send(StopNow)) as _
+    });
+    Adopt { name: STATS.into(), role: Role::Core, factory }
 }
 
 pub(super) fn targets(tools: Tools, seat: Seat) -> Adopt {

@@ -3,6 +3,7 @@
 //! Read this first: it names every part and says what is connected to what.
 
 mod children;
+mod events;
 mod outputs;
 mod recall;
 pub mod run;
@@ -19,9 +20,10 @@ use tokio::sync::watch;
 
 use crate::actors::census::{Census, ChildStatus, Role};
 use crate::actors::health::Observed;
+use crate::actors::ledger::Ledger;
 use crate::actors::outlet::{Listener, Outlet};
 use crate::actors::supervisor::{Escalation, Supervisor};
-use crate::actors::targets::{Ledger, Tools};
+use crate::actors::targets::Tools;
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Changes, Config, diff};
 use crate::health::report::Health;
@@ -31,6 +33,8 @@ use crate::probe::Engines;
 use crate::probe::resolve::{Resolve, SystemResolver};
 use crate::sinks::influx;
 use crate::sinks::worker::WriteError;
+use crate::stats::snapshot::Snapshot;
+use crate::stats::window::Window;
 use crate::store::{Options, Store, StoreError};
 use crate::web::{self, ListenError};
 
@@ -85,13 +89,14 @@ pub enum StartError {
 
 /// A running service.
 pub struct Service {
-    config: Config,
+    config: watch::Sender<Arc<Config>>,
     supervisor: Addr<Supervisor>,
     targets: children::Seat,
     ledger: Ledger,
     outputs: Outputs,
     census: Census,
     health: watch::Receiver<Arc<Health>>,
+    snapshot: watch::Receiver<Arc<Snapshot>>,
     escalation: watch::Receiver<Option<Escalation>>,
     web: ServerHandle,
     listening: Vec<SocketAddr>,
@@ -106,17 +111,28 @@ impl Service {
     pub async fn start(config: Config, around: Surroundings, log: &Logger) -> Result<Self, StartError> {
         let store = Store::open(Options::from_config(&config), log)?;
         let (publish, health) = watch::channel(Arc::new(Health::default()));
-        let (server, listening) = web::serve(config.http.listen, web::State { health: health.clone() })?;
+        let (picture, snapshot) = watch::channel(Arc::new(Snapshot::empty(around.clock.now())));
+        let clock = Arc::clone(&around.clock);
+        let started = clock.now();
+        let current = watch::Sender::new(Arc::new(config.clone()));
+        let state = web::State {
+            health: health.clone(),
+            snapshot: snapshot.clone(),
+            config: current.subscribe(),
+            store: store.handle(),
+            clock: Arc::clone(&clock),
+            started,
+        };
+        let (server, listening) = web::serve(config.http.listen, state)?;
         let (escalate, escalation) = watch::channel(None);
         let census = Census::default();
-        let clock = Arc::clone(&around.clock);
         let supervisor = Supervisor::new(census.clone(), Arc::clone(&clock), escalate, log.clone()).start();
 
-        let started = clock.now();
         let sinks = Arc::new(Mutex::new(BTreeMap::new()));
         let outputs = Outputs::start(&config, store.clone(), supervisor.clone(), Arc::clone(&sinks), log).await?;
         let book = Listener::new("health");
-        let outlet = Outlet::new(outputs.journal(), [book.clone()]);
+        let analysis = Listener::new("stats");
+        let outlet = Outlet::new(outputs.journal(), [book.clone(), analysis.clone()]);
         let observed = Observed {
             vantage: config.monitor.vantage.as_str().into(),
             started,
@@ -127,6 +143,10 @@ impl Service {
             clock: Arc::clone(&clock),
         };
         supervisor.do_send(children::health(observed, book, outputs.store(), publish, log));
+
+        let events = events::keeper(outputs.store(), log);
+        let windows = windows_for(config.servers.len());
+        supervisor.do_send(children::stats(windows, analysis, picture, events, Arc::clone(&clock), log));
 
         let ledger = recall::ledger(&store, clock.now()).await?;
         let tools = Tools {
@@ -146,13 +166,14 @@ impl Service {
         info!(log, "started"; "servers" => config.servers.len(), "http" => ?listening,
             "store" => %config.store.path.display(), "version" => env!("CARGO_PKG_VERSION"));
         Ok(Self {
-            config,
+            config: current,
             supervisor,
             targets,
             ledger,
             outputs,
             census,
             health,
+            snapshot,
             escalation,
             web,
             listening,
@@ -172,6 +193,12 @@ impl Service {
         self.health.clone()
     }
 
+    /// The newest picture of what was computed.
+    #[must_use]
+    pub fn snapshot(&self) -> watch::Receiver<Arc<Snapshot>> {
+        self.snapshot.clone()
+    }
+
     /// Every child of the supervisor.
     #[must_use]
     pub fn census(&self) -> &Census {
@@ -189,7 +216,7 @@ impl Service {
     /// # Errors
     /// When a changed output cannot be opened; the old configuration stays in force.
     pub async fn reload(&mut self, new: Config) -> Result<Changes, StartError> {
-        let changes = diff(&self.config, &new);
+        let changes = diff(&self.config.borrow(), &new);
         if changes.sections.iter().any(|section| matches!(*section, "influxdb" | "csv" | "monitor")) {
             // Both are tried before anything that runs is touched.
             Outputs::try_out(&new, &self.log)?;
@@ -202,7 +229,7 @@ impl Service {
         for key in &changes.needs_restart {
             warn!(self.log, "this change takes effect at the next start only"; "key" => *key);
         }
-        self.config = new;
+        self.config.send_replace(Arc::new(new));
         Ok(changes)
     }
 
@@ -217,11 +244,18 @@ impl Service {
         let polls_ended = || !self.census.all().values().any(is_prober) && self.ledger.is_idle();
         let is_settled = wait_for(polls_ended, until.min(Instant::now() + POLLS_END_WITHIN)).await;
         self.supervisor.do_send(Release { name: children::TARGETS.into() });
+        self.supervisor.do_send(Release { name: children::STATS.into() });
         self.outputs.stop(until, is_settled).await;
         self.supervisor.do_send(Release { name: children::HEALTH.into() });
         self.web.stop(false).await;
         info!(self.log, "stopped");
     }
+}
+
+/// A week of windows costs about 20 kB a series; where thousands are watched, an hour must do, and the store knows more.
+fn windows_for(servers: usize) -> Window {
+    const MANY: usize = 1000;
+    if servers < MANY { Window::Week } else { Window::Hour }
 }
 
 /// Waits for a condition that nobody announces, until a deadline. Returns whether it came true.

@@ -22,6 +22,7 @@ use crate::health::report::SinkHealth;
 use crate::messages::lifecycle::{Adopt, Factory, Release};
 use crate::sample::Sample;
 use crate::sinks::csv::CsvWriter;
+use crate::sinks::influx::outbox::OutboxGauge;
 use crate::sinks::influx::{self, InfluxClient, SenderConfig, SenderLabel, SenderState};
 use crate::sinks::queue::SinkQueue;
 use crate::sinks::worker::{self, WriterHandle};
@@ -290,7 +291,7 @@ fn writer_gauge<C: Send + 'static>(queue: SinkQueue<Arc<Sample>>, handle: Writer
         SinkHealth {
             failing: writer.failing,
             queue_depth: queue.depth,
-            queue_capacity: queue.capacity,
+            queue_capacity: Some(queue.capacity),
             in_hand: writer.in_hand,
             dropped: queue.dropped + writer.abandoned,
             written: writer.written,
@@ -302,17 +303,20 @@ fn writer_gauge<C: Send + 'static>(queue: SinkQueue<Arc<Sample>>, handle: Writer
 }
 
 fn influx_gauge(store: StoreHandle, state: Arc<SenderState>) -> SinkGauge {
+    let lost = |outbox: OutboxGauge| outbox.dropped_lines + outbox.quarantined_lines;
+    // The store counts since it was made; health tells of this process.
+    let lost_before = lost(store.outbox_gauge());
     Arc::new(move |now: Stamp| {
         let (outbox, sender) = (store.outbox_gauge(), state.gauge());
         let failing = matches!(sender.state, SenderLabel::Retrying | SenderLabel::Paused);
         SinkHealth {
             failing,
             queue_depth: usize::try_from(outbox.lines).unwrap_or(usize::MAX),
-            queue_capacity: usize::MAX,
+            queue_capacity: None,
             in_hand: 0,
-            dropped: outbox.dropped_lines + outbox.quarantined_lines,
+            dropped: lost(outbox).saturating_sub(lost_before),
             written: sender.sent_lines,
-            failures: sender.consecutive_failures.into(),
+            failures: sender.failures,
             lag_s: outbox.oldest_ns.map_or(0.0, |oldest| (now.wall_ns - oldest).max(0) as f64 / 1e9),
             last_error: sender.last_error,
         }

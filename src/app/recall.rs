@@ -10,7 +10,7 @@ use actix::Addr;
 use slog::{Logger, warn};
 
 use crate::actors::health::HealthKeeper;
-use crate::actors::targets::Ledger;
+use crate::actors::ledger::Ledger;
 use crate::clock::{Clock, Stamp};
 use crate::health::availability::Tally;
 use crate::messages::sample::Recall;

@@ -14,7 +14,7 @@ pub(super) const NTP_PORT: u16 = 123;
 /// The options that every one-shot measurement has.
 #[derive(Debug, Clone, Args)]
 pub struct MeasureArgs {
-    /// Servers to ask: NAME, ADDRESS, NAME:PORT, [ADDRESS]:PORT.
+    /// Servers to ask: NAME, ADDRESS, NAME:PORT or `[ADDRESS]:PORT`.
     #[arg(required = true, value_name = "HOST", value_parser = Target::parse)]
     pub hosts: Vec<Target>,
     /// Requests to each server; the one with the lowest delay counts.

@@ -81,6 +81,12 @@ pub enum Source {
 }
 
 impl Source {
+    /// The order in which a person looks: by layer, and within a file from top to bottom.
+    pub(super) fn order(&self) -> (u8, Option<usize>) {
+        let line = if let Self::File { line, .. } = self { *line } else { None };
+        (self.layer(), line)
+    }
+
     /// Which layer it is, counted from the weakest.
     pub(super) fn layer(&self) -> u8 {
         match self {

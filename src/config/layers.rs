@@ -33,7 +33,7 @@ const SHORT: [(&str, &str); 4] = [
 ];
 
 /// The name of the table that each layer is wrapped in: the `config` crate reads top-level keys as path expressions,
-/// and a key such as "a[99999999]" must not become an array.
+/// and a key such as `a[99999999]` must not become an array.
 const WRAPPER: &str = "root";
 
 /// One layer: keys with their values, each value with its source as origin.

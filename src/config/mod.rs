@@ -20,6 +20,7 @@ mod units;
 mod validate;
 
 use std::path::Path;
+use std::sync::Arc;
 
 pub use diff::{Changes, diff};
 pub use example::example;
@@ -56,8 +57,15 @@ pub fn load(file: Option<&Path>, environment: &Environment, flags: &[String]) ->
         validate::validate(sections, &tree, &surroundings, &mut findings, &mut warnings)
     });
     match config {
-        Some(config) if findings.faults.is_empty() => Ok(Loaded { config, warnings, tree }),
-        _ => Err(Faults(findings.faults)),
+        Some(config) if findings.faults.is_empty() => {
+            let mut loaded = Loaded { config, warnings, tree };
+            loaded.config.shown = Arc::new(loaded.to_json());
+            Ok(loaded)
+        }
+        _ => {
+            findings.faults.sort_by_key(|fault| fault.source.order());
+            Err(Faults(findings.faults))
+        }
     }
 }
 

@@ -28,6 +28,8 @@ pub struct Config {
     pub store: Store,
     /// `[log]`.
     pub log: Log,
+    /// All of it as it may be shown, secrets masked: `{"values": {…}, "sources": {"http.listen": "default", …}}`.
+    pub shown: Arc<serde_json::Value>,
 }
 
 /// `[monitor]`.

@@ -28,7 +28,7 @@ pub(super) struct Root {
     pub http: Http,
     /// InfluxDB 2, or what speaks its write protocol. Nothing is missing without it.
     pub influxdb: Option<Influx>,
-    /// CSV files. On by default when there is no [influxdb].
+    /// CSV files. On by default when there is no `[influxdb]`.
     pub csv: Option<Csv>,
     /// The embedded store.
     pub store: Store,
@@ -95,7 +95,7 @@ with_probe_keys! {
 with_probe_keys! {
     /// `[[server]]`.
     Server {
-        /// A name or an address, with a port when it is not 123: "time.example.net", "192.0.2.1:123", "[2001:db8::1]".
+        /// A name or an address, with a port when it is not 123: "time.example.net", "192.0.2.1:123", `"[2001:db8::1]"`.
         #[schemars(extend("examples" = ["time.example.net"]))]
         pub address: String,
         /// What to call it; unique.

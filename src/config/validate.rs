@@ -83,7 +83,7 @@ pub(super) fn validate(
     let csv = sections.csv.filter(|csv| csv.enabled).map(|csv| self::csv(csv, &mut rules));
     let store = store(sections.store, &mut rules);
     let log = log(sections.log, &mut rules);
-    Some(Config { monitor, servers, http: http?, influxdb: influxdb.flatten(), csv, store, log })
+    Some(Config { monitor, servers, http: http?, influxdb: influxdb.flatten(), csv, store, log, shown: Arc::default() })
 }
 
 fn servers(sections: Vec<(usize, raw::Server)>, rules: &mut Rules<'_>) -> Vec<Arc<Server>> {

@@ -21,6 +21,18 @@ pub enum Status {
     Failing,
 }
 
+impl Status {
+    /// As `/health` says it.
+    #[must_use]
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Degraded => "degraded",
+            Self::Failing => "failing",
+        }
+    }
+}
+
 /// One reason for a status that is not `ok`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Reason {
@@ -101,8 +113,8 @@ pub struct SinkHealth {
     pub failing: bool,
     /// Entries waiting in the queue.
     pub queue_depth: usize,
-    /// Entries the queue can hold.
-    pub queue_capacity: usize,
+    /// Entries the queue can hold; `None` when it is bounded by age and bytes instead.
+    pub queue_capacity: Option<usize>,
     /// Entries taken from the queue and not yet written.
     pub in_hand: usize,
     /// Entries lost for this output since start: queue full, or given up.

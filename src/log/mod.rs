@@ -1,6 +1,6 @@
 //! Logging: slog with its writers on one thread, behind one bounded queue; nobody who logs ever waits.
 //!
-//! A record passes a level filter, the queue ([`queue`]), and then the drains of [`formats`] and [`file`]. Records of
+//! A record passes a level filter, the queue ([`queue`]), and then the drains of [`formats`] and [`mod@file`]. Records of
 //! dependencies (the `log` crate) come in by a filter of their own. What a remote can trigger at will passes
 //! [`RateLimit`] before it is logged at all.
 

@@ -6,6 +6,7 @@ use actix::Message;
 
 use crate::health::availability::Tally;
 use crate::sample::{Sample, SeriesKey};
+use crate::stats::local::LocalState;
 
 /// To whoever computes on samples: a poll has ended.
 #[derive(Debug, Clone, Message)]
@@ -28,3 +29,8 @@ pub struct Recall {
     /// How they ended.
     pub tally: Tally,
 }
+
+/// To the statistician: what the kernel and a time daemon say of the own clock.
+#[derive(Debug, Clone, Message)]
+#[rtype(result = "()")]
+pub struct LocalKnown(pub LocalState);

@@ -8,6 +8,7 @@ mod reply;
 mod script;
 mod server;
 pub mod time;
+pub mod world;
 
 pub use clock::{ServerClock, Step};
 pub use reply::{Header, ReplyKind};

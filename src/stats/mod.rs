@@ -1,20 +1,29 @@
 //! Judging time: windows, quantiles, stability, consensus, attribution. Pure: data in, decisions out.
 
+pub mod analysis;
+pub mod attribution;
+pub mod consensus;
 pub mod distance;
 mod distribution;
+pub mod events;
 pub mod filter;
 pub mod histogram;
+pub mod independence;
 pub mod intake;
+pub mod leap;
+pub mod local;
 pub mod loss;
 pub mod moments;
 pub mod quantile;
 pub mod reach;
 pub mod score;
 pub mod sketch;
+pub mod snapshot;
 pub mod stability;
 pub mod state;
 pub mod summary;
 #[cfg(test)]
 mod testing;
 pub mod trend;
+pub mod verdict;
 pub mod window;

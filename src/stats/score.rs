@@ -60,11 +60,10 @@ fn step_of(sample: &Sample) -> Option<Step> {
         Outcome::Timeout => plain(-5.0),
         Outcome::Kiss(code) if code.is_denial() => Some(Step { step: -10.0, cap: Some(-50.0) }),
         Outcome::Kiss(code) if *code == KissCode::RATE => plain(-3.5),
-        Outcome::Kiss(_) => Some(Step { step: -2.0, cap: Some(5.0) }),
         Outcome::Unsynchronised if sample.reply.is_some_and(|reply| reply.stratum == 0) => {
             Some(Step { step: -2.0, cap: Some(5.0) })
         }
-        Outcome::Unsynchronised | Outcome::Refused | Outcome::Rejected(_) => plain(-4.0),
+        Outcome::Unsynchronised | Outcome::Kiss(_) | Outcome::Refused | Outcome::Rejected(_) => plain(-4.0),
         Outcome::Dns(_) | Outcome::Fault(_) => None,
     }
 }
@@ -86,6 +85,7 @@ fn step_of_offset(offset_s: f64, stratum: u8) -> Step {
 
 #[cfg(test)]
 mod tests {
+    use super::super::testing;
     use super::*;
 
     /// The table of the monitor's own unit test, which allows 0.01.
@@ -131,6 +131,30 @@ mod tests {
         for (offset_s, stratum, step, cap) in cases {
             let got = step_of_offset(offset_s, stratum);
             assert!((got.step - step).abs() < 1e-6 && got.cap == cap, "{offset_s} s: {got:?}");
+        }
+    }
+
+    /// The branches of the monitor that do not depend on an offset.
+    #[test]
+    fn polls_without_an_offset_cost_what_the_pool_takes_for_them() {
+        let kiss = |code| Outcome::Kiss(KissCode::parse(code).unwrap());
+        let cases = [
+            (Outcome::Timeout, 2, 20.0, 14.0),
+            (kiss("RATE"), 0, 20.0, 15.5),
+            (kiss("DENY"), 0, 20.0, -50.0),
+            (kiss("RSTR"), 0, 20.0, -50.0),
+            (Outcome::Unsynchronised, 0, 20.0, 5.0),
+            (Outcome::Unsynchronised, 16, 20.0, 15.0),
+            (Outcome::Refused, 2, 20.0, 15.0),
+            (Outcome::Dns("no such name".into()), 2, 20.0, 20.0),
+            (Outcome::Fault("no socket".into()), 2, 20.0, 20.0),
+        ];
+        for (outcome, stratum, before, after) in cases {
+            let mut sample = testing::sample(0.0, 0.0, 0.01);
+            sample.reply.as_mut().unwrap().stratum = stratum;
+            let mut score = PoolScore(before);
+            score.record(&Sample { outcome: outcome.clone(), measure: None, ..sample });
+            assert_eq!(score.value(), after, "{outcome:?}");
         }
     }
 

@@ -338,6 +338,23 @@ mod tests {
         assert!(sketch.quantile(1.0).unwrap() > 0.99);
     }
 
+    /// Both estimates are within 1 % of the value at the rank.
+    #[test]
+    fn quantiles_agree_with_those_of_sketches_ddsketch() {
+        let mut ours = Sketch::new();
+        let mut theirs = sketches_ddsketch::DDSketch::default();
+        for i in 0..1001_i32 {
+            let value = f64::from(i * 7919 % 1001 - 400).powi(3) * 1e-9;
+            ours.add(value);
+            theirs.add(value);
+        }
+        for permille in 0..=1000 {
+            let q = f64::from(permille) / 1000.0;
+            let (ours, theirs) = (ours.quantile(q).unwrap(), theirs.quantile(q).unwrap().unwrap());
+            assert!((ours - theirs).abs() <= 0.0203 * theirs.abs() + 2e-9, "q {q}: {ours} is not about {theirs}");
+        }
+    }
+
     #[test]
     fn bytes_of_another_version_and_cut_or_extended_bytes_are_refused_by_name() {
         let mut sketch = Sketch::new();

@@ -16,12 +16,21 @@ pub struct ServerState {
     pub reach: Reach,
     /// The score of the NTP Pool.
     pub score: PoolScore,
-    /// |offset| of every sample so far; samples of all ways of timestamping.
-    pub offset_histogram: LogHistogram,
-    /// Delay of every sample so far; samples of all ways of timestamping.
-    pub delay_histogram: LogHistogram,
+    /// Every sample so far; one entry for each way of timestamping that occurred.
+    pub totals: Vec<Totals>,
     filter: ClockFilter,
     way: Option<Timestamping>,
+}
+
+/// The samples of one way of timestamping since the statistics began, for metrics.
+#[derive(Debug, Clone)]
+pub struct Totals {
+    /// The way; `None` when the samples do not say theirs.
+    pub way: Option<Timestamping>,
+    /// |offset|.
+    pub offset_abs: LogHistogram,
+    /// Round-trip delay.
+    pub delay: LogHistogram,
 }
 
 impl Default for ServerState {
@@ -29,8 +38,7 @@ impl Default for ServerState {
         Self {
             reach: Reach::default(),
             score: PoolScore::default(),
-            offset_histogram: LogHistogram::default(),
-            delay_histogram: LogHistogram::default(),
+            totals: Vec::new(),
             filter: ClockFilter::new(OWN_PRECISION_S),
             way: None,
         }
@@ -65,8 +73,19 @@ impl ServerState {
         let server_precision_s = sample.reply.map_or(0.0, |reply| reply.precision_s());
         let dispersion_s = server_precision_s + OWN_PRECISION_S + PHI * measure.delay_s;
         self.filter.shift_in(Stage { at_s, offset_s: measure.offset_s, delay_s: measure.delay_s, dispersion_s });
-        self.offset_histogram.add(measure.offset_s);
-        self.delay_histogram.add(measure.delay_s);
+        let totals = self.totals_of(sample.timestamping);
+        totals.offset_abs.add(measure.offset_s);
+        totals.delay.add(measure.delay_s);
+    }
+
+    fn totals_of(&mut self, way: Option<Timestamping>) -> &mut Totals {
+        let at = self.totals.iter().position(|totals| totals.way == way).unwrap_or_else(|| {
+            // One way is the rule: no room for more is kept.
+            self.totals.reserve_exact(1);
+            self.totals.push(Totals { way, offset_abs: LogHistogram::default(), delay: LogHistogram::default() });
+            self.totals.len() - 1
+        });
+        &mut self.totals[at]
     }
 }
 
@@ -86,6 +105,8 @@ mod tests {
         state.record(128.0, &other);
         let filtered = state.filtered(128.0).unwrap();
         assert_eq!((filtered.n, filtered.offset_s), (1, 0.5));
+        let totals: Vec<_> = state.totals.iter().map(|totals| (totals.way, totals.offset_abs.count())).collect();
+        assert_eq!(totals, [(Some(Timestamping::Kernel), 2), (Some(Timestamping::Userland), 1)]);
     }
 
     #[test]
@@ -96,6 +117,6 @@ mod tests {
         assert!(state.filtered(9.0).is_some());
         state.record(10.0, &lost(10.0));
         assert_eq!(state.filtered(10.0), None);
-        assert_eq!(state.offset_histogram.count(), 1);
+        assert_eq!(state.totals[0].delay.count(), 1);
     }
 }

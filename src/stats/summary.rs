@@ -153,7 +153,8 @@ pub struct WindowSummary {
 
 /// The exact summary of recorded samples of one server, ordered by their wall clock.
 ///
-/// What is out of order, double or not a number is refused and counted; gaps are fine.
+/// What is out of order, double or not a number is refused and counted; gaps are fine. The caller leaves out what lies in
+/// the future: behind such a sample everything is out of order.
 #[must_use]
 pub fn summarise<'a>(samples: impl Iterator<Item = &'a Sample>) -> WindowSummary {
     let mut intake = Intake::new(TimeAxis::Wall);

@@ -25,18 +25,14 @@ pub async fn ready(state: web::Data<State>) -> HttpResponse {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use actix_web::http::StatusCode;
     use actix_web::{App, test, web};
-    use tokio::sync::watch;
 
-    use super::super::{State, routes};
+    use super::super::{routes, testing};
     use crate::health::report::{Health, Reason, Status};
 
     async fn get(path: &str, health: Health) -> (StatusCode, serde_json::Value) {
-        let (_keep, receiver) = watch::channel(Arc::new(health));
-        let state = State { health: receiver };
+        let (state, _dir) = testing::state(health);
         let app = test::init_service(App::new().app_data(web::Data::new(state)).configure(routes)).await;
         let response = test::call_service(&app, test::TestRequest::get().uri(path).to_request()).await;
         let status = response.status();

@@ -1,17 +1,29 @@
 //! HTTP. Reads snapshots and the store; never asks an actor, so a busy or dead one cannot hold up an answer.
 
+pub mod api;
 mod health;
+pub mod params;
 pub mod problem;
+pub mod respond;
+#[cfg(test)]
+mod testing;
+pub mod view;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::dev::Server;
+use actix_web::middleware::Compress;
 use actix_web::{App, HttpServer, web};
 use tokio::sync::watch;
 
+use crate::clock::{Clock, Stamp};
+use crate::config::Config;
 use crate::health::report::Health;
+use crate::stats::snapshot::Snapshot;
+use crate::store::StoreHandle;
+use problem::{Problem, wrong_method};
 
 /// Requests are small; whoever sends one slower than this is cut off.
 const CLIENT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -19,10 +31,28 @@ const CLIENT_TIMEOUT: Duration = Duration::from_secs(10);
 const MAX_CONNECTIONS: usize = 1024;
 
 /// What the handlers read.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct State {
     /// The newest health.
     pub health: watch::Receiver<Arc<Health>>,
+    /// The newest picture of what was computed.
+    pub snapshot: watch::Receiver<Arc<Snapshot>>,
+    /// The configuration in effect.
+    pub config: watch::Receiver<Arc<Config>>,
+    /// What was measured before.
+    pub store: StoreHandle,
+    /// By which clock.
+    pub clock: Arc<dyn Clock>,
+    /// When the service started.
+    pub started: Stamp,
+}
+
+impl State {
+    /// Configuration, snapshot and health, as they are.
+    #[must_use]
+    pub fn now(&self) -> (Arc<Config>, Arc<Snapshot>, Arc<Health>) {
+        (self.config.borrow().clone(), self.snapshot.borrow().clone(), self.health.borrow().clone())
+    }
 }
 
 /// Listens on `listen` and answers until the returned server is stopped; also says where it listens (port 0 takes a free one).
@@ -30,23 +60,29 @@ pub struct State {
 /// # Errors
 /// When the address cannot be listened on; the error names it and what to do.
 pub fn serve(listen: SocketAddr, state: State) -> Result<(Server, Vec<SocketAddr>), ListenError> {
-    let server = HttpServer::new(move || App::new().app_data(web::Data::new(state.clone())).configure(routes))
-        // One worker is plenty, and an idle service should be small.
-        .workers(1)
-        .max_connections(MAX_CONNECTIONS)
-        .client_request_timeout(CLIENT_TIMEOUT)
-        .shutdown_timeout(2)
-        .disable_signals()
-        .bind(listen)
-        .map_err(|source| ListenError { listen, source })?;
+    let state = web::Data::new(state);
+    let server =
+        HttpServer::new(move || App::new().wrap(Compress::default()).app_data(state.clone()).configure(routes))
+            // One worker is plenty, and an idle service should be small.
+            .workers(1)
+            .max_connections(MAX_CONNECTIONS)
+            .client_request_timeout(CLIENT_TIMEOUT)
+            .shutdown_timeout(2)
+            .disable_signals()
+            .bind(listen)
+            .map_err(|source| ListenError { listen, source })?;
     let listening = server.addrs();
     Ok((server.run(), listening))
 }
 
 fn routes(config: &mut web::ServiceConfig) {
+    let refused = |why: String| actix_web::Error::from(Problem::bad_request(why));
     config
-        .service(web::resource("/health").get(health::health))
-        .service(web::resource("/ready").get(health::ready))
+        .app_data(web::QueryConfig::default().error_handler(move |why, _| refused(why.to_string())))
+        .app_data(web::PathConfig::default().error_handler(move |why, _| refused(why.to_string())))
+        .service(web::resource("/health").get(health::health).default_service(web::to(wrong_method)))
+        .service(web::resource("/ready").get(health::ready).default_service(web::to(wrong_method)))
+        .service(web::scope("/api/v1").configure(api::routes).default_service(web::to(problem::not_found)))
         .default_service(web::to(problem::not_found));
 }
 

@@ -2,11 +2,14 @@
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::ContentType;
-use actix_web::{HttpRequest, HttpResponse};
+use actix_web::{HttpRequest, HttpResponse, ResponseError};
 use serde::Serialize;
 
+use crate::store::StoreError;
+
 /// A problem document (RFC 9457 §3).
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, thiserror::Error)]
+#[error("{title}: {detail}")]
 pub struct Problem {
     /// What kind of problem it is; `about:blank` says that the status tells it all.
     pub r#type: &'static str,
@@ -19,18 +22,53 @@ pub struct Problem {
 }
 
 impl Problem {
-    /// A response with `status` that says `detail`.
+    /// A problem with `status` that says `detail`.
     #[must_use]
-    pub fn response(status: StatusCode, detail: impl Into<String>) -> HttpResponse {
+    pub fn new(status: StatusCode, detail: impl Into<String>) -> Self {
         let title = status.canonical_reason().unwrap_or("Error");
-        let problem = Self { r#type: "about:blank", title, status: status.as_u16(), detail: detail.into() };
-        HttpResponse::build(status)
+        Self { r#type: "about:blank", title, status: status.as_u16(), detail: detail.into() }
+    }
+
+    /// 400: the request says something that cannot be.
+    #[must_use]
+    pub fn bad_request(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, detail)
+    }
+
+    /// 404: there is no such thing.
+    #[must_use]
+    pub fn not_found(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, detail)
+    }
+}
+
+impl ResponseError for Problem {
+    fn status_code(&self) -> StatusCode {
+        StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        HttpResponse::build(self.status_code())
             .insert_header(ContentType("application/problem+json".parse().expect("a valid media type")))
-            .body(serde_json::to_string(&problem).expect("strings and numbers can be written as JSON"))
+            .insert_header(("Cache-Control", "no-store"))
+            .body(serde_json::to_string(self).expect("strings and numbers can be written as JSON"))
+    }
+}
+
+/// The history cannot be read now. The reason may name paths; readers get it, for it is theirs to repair.
+impl From<StoreError> for Problem {
+    fn from(why: StoreError) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, format!("the store cannot be read: {why}"))
     }
 }
 
 /// Everything that is nowhere.
 pub async fn not_found(request: HttpRequest) -> HttpResponse {
-    Problem::response(StatusCode::NOT_FOUND, format!("there is nothing at {}", request.path()))
+    Problem::not_found(format!("there is nothing at {}", request.path())).error_response()
+}
+
+/// What exists, but not for this method.
+pub async fn wrong_method(request: HttpRequest) -> HttpResponse {
+    let detail = format!("{} does not answer {}", request.path(), request.method());
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, detail).error_response()
 }

@@ -8,5 +8,6 @@ pub mod monitor;
 pub mod root;
 pub mod rows;
 pub mod sim;
+pub mod service;
 pub mod victoria;
 pub mod wait;

@@ -41,6 +41,8 @@ pub struct SenderGauge {
     pub state: SenderLabel,
     /// Failed attempts since the last good one.
     pub consecutive_failures: u32,
+    /// Failed attempts since start.
+    pub failures: u64,
     /// Lines that the database has acknowledged since start.
     pub sent_lines: u64,
     /// Lines put into quarantine since start.
@@ -100,6 +102,7 @@ impl SenderState {
         let mut inner = self.lock();
         inner.gauge.state = state;
         inner.gauge.consecutive_failures = inner.gauge.consecutive_failures.saturating_add(1);
+        inner.gauge.failures += 1;
         inner.gauge.last_error = Some(why.to_owned());
         inner.gauge.consecutive_failures
     }

@@ -1,4 +1,4 @@
-//! The deviations of NIST SP 1065 over a phase grid, each in O(n) for one averaging factor m.
+//! The deviations of NIST SP 1065 §5.2 over a phase grid, each in O(n) for one averaging factor m.
 //!
 //! Gaps are NaN. A difference counts when every phase it needs was measured; `n` says how many did. The modified
 //! deviation averages m neighbouring differences: it takes the mean of those that are complete and leaves the term out
@@ -14,13 +14,13 @@ pub(super) fn second_differences(x: &[f64], m: usize, into: &mut Vec<f64>) {
     into.extend(x.iter().zip(middle).zip(end).map(|((a, b), c)| c - 2.0 * b + a));
 }
 
-/// Overlapping Allan deviation (SP 1065 eq. 11) from the second differences.
+/// Overlapping Allan deviation from the second differences.
 pub(super) fn oadev(second: &[f64], tau_s: f64) -> Option<Estimate> {
     let (sum, n) = sum_of_squares(second.iter().copied());
     rms(sum / (2.0 * tau_s * tau_s), n)
 }
 
-/// Modified Allan deviation (SP 1065 eq. 13) from the second differences.
+/// Modified Allan deviation from the second differences.
 pub(super) fn mdev(second: &[f64], m: usize, tau_s: f64) -> Option<Estimate> {
     let (first, rest) = second.split_at_checked(m)?;
     let value_of = |difference: f64| if difference.is_nan() { (0.0, 0) } else { (difference, 1) };
@@ -42,7 +42,7 @@ pub(super) fn mdev(second: &[f64], m: usize, tau_s: f64) -> Option<Estimate> {
     rms(sum / (2.0 * tau_s * tau_s), n)
 }
 
-/// Overlapping Hadamard deviation (SP 1065 eq. 21): blind to linear frequency drift.
+/// Overlapping Hadamard deviation: blind to linear frequency drift.
 pub(super) fn ohdev(x: &[f64], m: usize, tau_s: f64) -> Option<Estimate> {
     let (b, c, d) = (x.get(m..)?, x.get(2 * m..)?, x.get(3 * m..)?);
     let third = x.iter().zip(b).zip(c).zip(d).map(|(((a, b), c), d)| d - 3.0 * c + 3.0 * b - a);
@@ -50,7 +50,7 @@ pub(super) fn ohdev(x: &[f64], m: usize, tau_s: f64) -> Option<Estimate> {
     rms(sum / (6.0 * tau_s * tau_s), n)
 }
 
-/// Root mean square time interval error (SP 1065 eq. 35); no mean is removed.
+/// Root mean square time interval error; no mean is removed.
 pub(super) fn tie_rms(x: &[f64], m: usize) -> Option<Estimate> {
     let later = x.get(m..)?;
     let (sum, n) = sum_of_squares(x.iter().zip(later).map(|(a, b)| b - a));

@@ -1,7 +1,7 @@
 //! Confidence of a deviation: its equivalent degrees of freedom, and the chi-squared interval they give.
 //!
 //! Greenhall and Riley, "Uncertainty of stability variances based on finite differences" (PTTI 2003), NIST SP 1065
-//! §5.4.1. Their sum over all lags is taken directly where it is short. Where it is long they give fitted tables; here
+//! §5.4. Their sum over all lags is taken directly where it is short. Where it is long they give fitted tables; here
 //! the sum is taken with a stride that grows with the distance from the whole lags, at which alone it varies fast.
 
 use statrs::distribution::{ChiSquared, ContinuousCDF};

@@ -1,7 +1,7 @@
 //! Which noise dominates at an averaging time: the lag-1 autocorrelation method.
 //!
 //! Riley and Greenhall, "Power law noise identification using the lag 1 autocorrelation" (EFTF 2004); NIST SP 1065
-//! §5.5.6. Phase is decimated by m and its quadratic trend removed; it is differenced until what remains is stationary,
+//! §5.5. Phase is decimated by m and its quadratic trend removed; it is differenced until what remains is stationary,
 //! and the lag-1 autocorrelation of that gives the power law.
 
 use serde::Serialize;

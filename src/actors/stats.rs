@@ -1,0 +1,116 @@
+//! Feeds the analysis with every poll and publishes its picture, every second (every ten with many series). Events go to
+//! whoever keeps them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::{Actor, ActorContext, AsyncContext, Context, Handler};
+use slog::{Logger, info, warn};
+use tokio::sync::watch;
+
+use super::notice::DeathNotice;
+use crate::clock::Clock;
+use crate::messages::lifecycle::StopNow;
+use crate::messages::sample::{Forget, LocalKnown, SampleReady};
+use crate::stats::analysis::Analysis;
+use crate::stats::events::Event;
+use crate::stats::snapshot::Snapshot;
+use crate::stats::verdict::State;
+
+/// Samples that may wait for the analysis: at 625 a second (10 000 servers at 16 s), 13 seconds of them.
+const MAILBOX: usize = 8192;
+const PERIOD: Duration = Duration::from_secs(1);
+/// From this many series on, the picture is made every `PERIOD_OF_MANY` only.
+const MANY: usize = 500;
+const PERIOD_OF_MANY: Duration = Duration::from_secs(10);
+
+/// Takes events that began, changed or ended. Must not wait.
+pub type EventSink = Arc<dyn Fn(Event) + Send + Sync>;
+
+/// The actor.
+pub struct Statistician {
+    analysis: Analysis,
+    publish: Arc<watch::Sender<Arc<Snapshot>>>,
+    events: EventSink,
+    clock: Arc<dyn Clock>,
+    said: State,
+    log: Logger,
+    _notice: DeathNotice,
+}
+
+impl Statistician {
+    /// An actor that continues `analysis` and publishes through `publish`.
+    #[must_use]
+    pub fn new(
+        analysis: Analysis,
+        publish: Arc<watch::Sender<Arc<Snapshot>>>,
+        events: EventSink,
+        clock: Arc<dyn Clock>,
+        log: Logger,
+        notice: DeathNotice,
+    ) -> Self {
+        Self { said: analysis.verdict().state, analysis, publish, events, clock, log, _notice: notice }
+    }
+
+    fn picture(&mut self, ctx: &mut Context<Self>) {
+        let snapshot = self.analysis.snapshot(self.clock.now());
+        self.announce(&snapshot);
+        let period = if snapshot.series.len() > MANY { PERIOD_OF_MANY } else { PERIOD };
+        self.publish.send_replace(Arc::new(snapshot));
+        self.analysis.take_events().into_iter().for_each(&*self.events);
+        ctx.run_later(period, Self::picture);
+    }
+
+    fn announce(&mut self, snapshot: &Snapshot) {
+        let verdict = &snapshot.verdict;
+        if verdict.state != self.said {
+            self.said = verdict.state;
+            let state = verdict.state.label();
+            match verdict.state {
+                State::LocalWrong | State::ServerWrong => warn!(self.log, "{}", verdict.sentence; "verdict" => state),
+                _ => info!(self.log, "{}", verdict.sentence; "verdict" => state),
+            }
+        }
+    }
+}
+
+impl Actor for Statistician {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Context<Self>) {
+        ctx.set_mailbox_capacity(MAILBOX);
+        self.picture(ctx);
+    }
+}
+
+impl Handler<SampleReady> for Statistician {
+    type Result = ();
+
+    fn handle(&mut self, SampleReady(sample): SampleReady, _: &mut Context<Self>) {
+        self.analysis.observe(&sample);
+    }
+}
+
+impl Handler<LocalKnown> for Statistician {
+    type Result = ();
+
+    fn handle(&mut self, LocalKnown(local): LocalKnown, _: &mut Context<Self>) {
+        self.analysis.observe_local(local);
+    }
+}
+
+impl Handler<Forget> for Statistician {
+    type Result = ();
+
+    fn handle(&mut self, Forget(key): Forget, _: &mut Context<Self>) {
+        self.analysis.forget(&key);
+    }
+}
+
+impl Handler<StopNow> for Statistician {
+    type Result = ();
+
+    fn handle(&mut self, _: StopNow, ctx: &mut Context<Self>) {
+        ctx.stop();
+    }
+}

@@ -1,0 +1,44 @@
+//! Brings events from the analysis into the store. The analysis never waits; what does not fit is counted in the log.
+
+use std::sync::Arc;
+
+use slog::{Logger, error, warn};
+use tokio::sync::mpsc::{self, error::TrySendError};
+
+use crate::actors::stats::EventSink;
+use crate::stats::events::Event;
+use crate::store::{Event as Kept, StoreHandle};
+
+/// Events are rare: a dozen a day. A network that comes back can bring one for each server.
+const QUEUE: usize = 4096;
+
+/// A sink that keeps events in `store`, for as long as it or a clone of it lives.
+pub(super) fn keeper(store: StoreHandle, log: &Logger) -> EventSink {
+    let (queue, mut waiting) = mpsc::channel::<Event>(QUEUE);
+    let log = log.clone();
+    let refused = log.clone();
+    actix_rt::spawn(async move {
+        while let Some(event) = waiting.recv().await {
+            if let Err(why) = store.record_event(to_kept(&event)).await {
+                error!(log, "an event is not in the store"; "event" => event.sentence, "reason" => %why);
+            }
+        }
+    });
+    Arc::new(move |event| {
+        if let Err(TrySendError::Full(event)) = queue.try_send(event) {
+            warn!(refused, "too many events at once, one is not in the store"; "event" => event.sentence);
+        }
+    })
+}
+
+fn to_kept(event: &Event) -> Kept {
+    let detail = serde_json::json!({ "detail": event.detail, "sentence": event.sentence });
+    Kept {
+        start_ns: event.start.0,
+        end_ns: event.end.map(|end| end.0),
+        kind: event.kind.label().to_owned(),
+        server: event.server.clone(),
+        address: event.address.as_deref().and_then(|address| address.parse().ok()),
+        detail: detail.to_string(),
+    }
+}

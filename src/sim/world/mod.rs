@@ -1,0 +1,273 @@
+//! A seeded world without sockets: true time, one own clock, servers behind noisy paths, and faults at known times. It makes
+//! the samples that a monitor in it would have made, so that the analysis can be held against the truth.
+//!
+//! Paths have a minimum delay that is split unevenly (a constant error within the bound), exponential queueing in each
+//! direction and now and then a heavy tail. The same seed makes the same samples on every machine.
+
+mod dice;
+mod model;
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+
+use crate::clock::Stamp;
+use crate::ntp::{Leap, RefId};
+use crate::sample::{Measure, Outcome, Reply, Sample, ServerIdent, Timestamping};
+use crate::stats::leap::smeared_minus_utc_s;
+pub use dice::Dice;
+pub use model::{Fault, ServerModel};
+
+/// A world to be simulated.
+#[derive(Debug, Clone)]
+pub struct World {
+    /// Same seed, same samples.
+    pub seed: u64,
+    /// Unix time of the beginning.
+    pub start_unix_s: i64,
+    /// How long it runs, in seconds.
+    pub duration_s: f64,
+    /// The servers.
+    pub servers: Vec<ServerModel>,
+    /// What goes wrong.
+    pub faults: Vec<Fault>,
+    /// Whether samples carry `mono_ns` and `raw_ns`.
+    pub has_raw: bool,
+    /// Wander of the own disciplined clock, one standard deviation, in seconds.
+    pub wander_s: f64,
+}
+
+/// The raw clock gains this much; the discipline takes it out of the wall clock.
+const OSCILLATOR_PPM: f64 = 12.0;
+/// How slowly the own clock wanders, in seconds.
+const WANDER_TAU_S: f64 = 2000.0;
+
+impl World {
+    /// Ordinary servers on the Internet: 8 to 60 ms away, a fifth asymmetric at most, some queueing, 1 % loss.
+    #[must_use]
+    pub fn ordinary(seed: u64, servers: usize, poll_s: f64, duration_s: f64) -> Self {
+        let mut dice = Dice::new(seed);
+        let servers = (0..servers)
+            .map(|i| {
+                let third = u8::try_from(i % 250).unwrap_or(0);
+                let address = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(198, 18, third, 1)), 123);
+                ServerModel {
+                    ident: ServerIdent::named(&format!("ntp{}", i + 1)),
+                    address,
+                    poll_s,
+                    delay_s: dice.between(0.008, 0.06),
+                    asymmetry: dice.between(-0.2, 0.2),
+                    queue_s: dice.between(0.0001, 0.0008),
+                    tail: dice.between(0.005, 0.03),
+                    loss: 0.01,
+                    noise_s: dice.between(2e-5, 1e-4),
+                    error_s: dice.between(-0.0005, 0.0005),
+                    root_delay_s: dice.between(0.0005, 0.015),
+                    root_dispersion_s: dice.between(0.001, 0.012),
+                }
+            })
+            .collect();
+        let start_unix_s = 1_772_000_000;
+        Self { seed, start_unix_s, duration_s, servers, faults: Vec::new(), has_raw: true, wander_s: 2e-4 }
+    }
+
+    /// The samples in the order in which polls end.
+    #[must_use]
+    pub fn samples(&self) -> Samples<'_> {
+        let mut dice = Dice::new(self.seed.wrapping_mul(0x9e37_79b9).wrapping_add(77));
+        let next = self.servers.iter().map(|s| dice.between(0.0, s.poll_s)).collect();
+        Samples { world: self, dice, next, wander_s: 0.0, wander_at_s: 0.0 }
+    }
+
+    /// How far the own clock is ahead of true time because of faults.
+    fn local_fault_s(&self, t_s: f64) -> f64 {
+        let of = |fault: &Fault| match *fault {
+            Fault::LocalStep { at_s, size_s } if t_s >= at_s => size_s,
+            _ => 0.0,
+        };
+        self.faults.iter().map(of).sum::<f64>() + self.local_drift_s(t_s)
+    }
+
+    /// The part of it that comes from the oscillator, which the raw clock shares.
+    fn local_drift_s(&self, t_s: f64) -> f64 {
+        let of = |fault: &Fault| match *fault {
+            Fault::LocalDrift { at_s, ppm } => ppm * 1e-6 * (t_s - at_s).max(0.0),
+            _ => 0.0,
+        };
+        self.faults.iter().map(of).sum()
+    }
+
+    fn server_fault_s(&self, which: usize, t_s: f64) -> f64 {
+        let of = |fault: &Fault| match *fault {
+            Fault::ServerStep { server, at_s, size_s } if server == which && t_s >= at_s => size_s,
+            Fault::ServerDrift { server, at_s, ppm } if server == which => ppm * 1e-6 * (t_s - at_s).max(0.0),
+            Fault::Smear { server, midnight_unix_s } if server == which => {
+                let noon_s = (midnight_unix_s - self.start_unix_s) as f64 - 43_200.0;
+                smeared_minus_utc_s(t_s - noon_s).unwrap_or(0.0)
+            }
+            _ => 0.0,
+        };
+        self.faults.iter().map(of).sum()
+    }
+
+    fn is_paused(&self, t_s: f64) -> bool {
+        let during = |f: &Fault| matches!(*f, Fault::Pause { from_s, until_s } if (from_s..until_s).contains(&t_s));
+        self.faults.iter().any(during)
+    }
+
+    fn is_silent(&self, which: usize, t_s: f64) -> bool {
+        self.faults.iter().any(|fault| match *fault {
+            Fault::Silence { server, from_s, until_s } => {
+                server.is_none_or(|s| s == which) && (from_s..until_s).contains(&t_s)
+            }
+            _ => false,
+        })
+    }
+}
+
+/// See [`World::samples`].
+#[derive(Debug)]
+pub struct Samples<'a> {
+    world: &'a World,
+    dice: Dice,
+    next: Vec<f64>,
+    wander_s: f64,
+    wander_at_s: f64,
+}
+
+impl Iterator for Samples<'_> {
+    type Item = Sample;
+
+    fn next(&mut self) -> Option<Sample> {
+        loop {
+            let (which, t_s) = self.next.iter().copied().enumerate().min_by(|a, b| a.1.total_cmp(&b.1))?;
+            if t_s >= self.world.duration_s {
+                return None;
+            }
+            let poll_s = self.world.servers[which].poll_s;
+            self.next[which] += poll_s * (1.0 + self.dice.between(-1.0, 1.0) / 32.0);
+            if !self.world.is_paused(t_s) {
+                return Some(self.poll(which, t_s));
+            }
+        }
+    }
+}
+
+impl Samples<'_> {
+    fn poll(&mut self, which: usize, t_s: f64) -> Sample {
+        let server = &self.world.servers[which];
+        self.wander(t_s);
+        let local_s = self.wander_s + self.world.local_fault_s(t_s);
+        let lost = self.dice.unit() < server.loss || self.world.is_silent(which, t_s);
+        let (out_s, back_s) = self.path(which, t_s);
+        let server_s = server.error_s + server.noise_s * self.dice.normal() + self.world.server_fault_s(which, t_s);
+        let delay_s = out_s + back_s;
+        let reply = Reply {
+            stratum: 2,
+            leap: Leap::None,
+            refid: RefId([10, 0, u8::try_from(which % 250).unwrap_or(0), 7]),
+            precision_log2: -23,
+            root_delay_s: server.root_delay_s,
+            root_dispersion_s: server.root_dispersion_s,
+        };
+        let measure = Measure {
+            offset_s: server_s - local_s + (out_s - back_s) / 2.0,
+            delay_s,
+            root_distance_s: delay_s / 2.0
+                + reply.root_delay_s / 2.0
+                + reply.root_dispersion_s
+                + 2.0 * reply.precision_s(),
+        };
+        Sample {
+            at: self.stamp(t_s, local_s),
+            server: Arc::clone(&server.ident),
+            address: Some(server.address),
+            outcome: if lost { Outcome::Timeout } else { Outcome::Sample },
+            reply: (!lost).then_some(reply),
+            measure: (!lost).then_some(measure),
+            poll_s: server.poll_s,
+            timestamping: Some(Timestamping::Kernel),
+            sent: 1,
+            lost: u16::from(lost),
+            evidence: None,
+            rejected: Vec::new(),
+            rejected_count: 0,
+        }
+    }
+
+    /// One-way delays to the server and back.
+    fn path(&mut self, which: usize, t_s: f64) -> (f64, f64) {
+        let server = &self.world.servers[which];
+        let mut out_s = server.delay_s * (0.5 + server.asymmetry / 2.0) + self.queue(server);
+        let mut back_s = server.delay_s * (0.5 - server.asymmetry / 2.0) + self.queue(server);
+        for fault in &self.world.faults {
+            match *fault {
+                Fault::RouteChange { server, at_s, until_s, one_way_s }
+                    if server == which && (at_s..until_s).contains(&t_s) =>
+                {
+                    out_s += one_way_s.max(0.0);
+                    back_s += (-one_way_s).max(0.0);
+                }
+                Fault::Congestion { from_s, until_s, mean_s } if (from_s..until_s).contains(&t_s) => {
+                    back_s += 0.5 * mean_s + self.dice.exponential(0.5 * mean_s);
+                }
+                _ => {}
+            }
+        }
+        (out_s, back_s)
+    }
+
+    fn queue(&mut self, server: &ServerModel) -> f64 {
+        let heavy = self.dice.unit() < server.tail;
+        self.dice.exponential(if heavy { 20.0 * server.queue_s } else { server.queue_s })
+    }
+
+    /// The own clock under a daemon: a stationary first-order process.
+    fn wander(&mut self, t_s: f64) {
+        let keep = (-(t_s - self.wander_at_s) / WANDER_TAU_S).exp();
+        self.wander_s = keep * self.wander_s + (1.0 - keep * keep).sqrt() * self.world.wander_s * self.dice.normal();
+        self.wander_at_s = t_s;
+    }
+
+    fn stamp(&self, t_s: f64, local_s: f64) -> Stamp {
+        let ns = |s: f64| (s * 1e9).round() as i64;
+        let wall_ns = self.world.start_unix_s * 1_000_000_000 + ns(t_s + local_s);
+        if !self.world.has_raw {
+            return Stamp { wall_ns, mono_ns: 0, raw_ns: 0 };
+        }
+        let uptime_s = 86_400.0 + t_s;
+        let raw = ns(uptime_s + OSCILLATOR_PPM * 1e-6 * t_s + self.world.local_drift_s(t_s));
+        Stamp { wall_ns, mono_ns: ns(uptime_s), raw_ns: wall_ns - raw }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_seed_makes_the_same_world() {
+        let world = World::ordinary(7, 4, 64.0, 7200.0);
+        assert_eq!(world.samples().collect::<Vec<_>>(), world.samples().collect::<Vec<_>>());
+        let other = World::ordinary(8, 4, 64.0, 7200.0);
+        assert_ne!(world.samples().next(), other.samples().next());
+    }
+
+    #[test]
+    fn honest_servers_keep_their_claim() {
+        let mut world = World::ordinary(3, 5, 64.0, 86_400.0);
+        world.wander_s = 0.0;
+        for m in world.samples().filter_map(|s| s.measure) {
+            assert!(m.offset_s.abs() <= m.root_distance_s, "{m:?}");
+        }
+    }
+
+    #[test]
+    fn a_local_step_shows_in_the_raw_difference_and_a_drift_does_not() {
+        let mut world = World::ordinary(3, 3, 64.0, 7200.0);
+        world.faults =
+            vec![Fault::LocalStep { at_s: 3600.0, size_s: 0.06 }, Fault::LocalDrift { at_s: 0.0, ppm: 100.0 }];
+        let samples: Vec<_> = world.samples().collect();
+        let moved = (samples[samples.len() - 1].at.raw_ns - samples[0].at.raw_ns) as f64 / 1e9;
+        assert!((moved - (0.06 - 12e-6 * 7200.0)).abs() < 2e-3, "{moved}");
+    }
+}

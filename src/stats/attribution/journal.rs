@@ -1,0 +1,55 @@
+//! Turns what a verdict names into events: each once, with its beginning, and again with its end.
+
+use crate::stats::events::{Event, EventKind};
+use crate::stats::verdict::{Kind, ServerVerdict, State, Verdict, When};
+
+/// Events that have begun and not ended.
+#[derive(Debug, Default)]
+pub(super) struct Journal {
+    open: Vec<Event>,
+}
+
+impl Journal {
+    /// Compares a new verdict with what was open.
+    pub fn note(&mut self, verdict: &Verdict, now: When, events: &mut Vec<Event>) {
+        let current: Vec<Event> = verdict.servers.iter().filter_map(|s| named(s, verdict.state)).collect();
+        let same = |a: &Event, b: &Event| a.kind == b.kind && a.server == b.server && a.address == b.address;
+        self.open.retain(|event| {
+            let lasts = current.iter().any(|c| same(c, event));
+            if !lasts {
+                events.push(Event { end: Some(now.max(event.start)), ..event.clone() });
+            }
+            lasts
+        });
+        for event in current {
+            if !self.open.iter().any(|o| same(o, &event)) {
+                events.push(event.clone());
+                self.open.push(event);
+            }
+        }
+    }
+}
+
+fn named(server: &ServerVerdict, state: State) -> Option<Event> {
+    let kind = match server.kind.filter(|_| server.blamed)? {
+        Kind::Step | Kind::Constant => EventKind::ServerStep,
+        Kind::Frequency | Kind::Smear => EventKind::ServerDrift,
+        Kind::Asymmetry => EventKind::RouteChange,
+        Kind::Congestion if state == State::Path => EventKind::Congestion,
+        Kind::Congestion | Kind::Unreachable => return None,
+    };
+    let detail = match (server.rate_ppm, server.size_s) {
+        (Some(rate), _) => crate::stats::verdict::ppm(rate),
+        (None, Some(size_s)) => format!("{size_s:+.6} s"),
+        (None, None) => String::new(),
+    };
+    Some(Event {
+        kind,
+        server: Some(server.server.clone()),
+        address: server.address.clone(),
+        start: server.since?,
+        end: None,
+        detail,
+        sentence: server.sentence.clone(),
+    })
+}

@@ -1,0 +1,303 @@
+//! From findings to the verdict: which state they amount to, and the words for it.
+
+use super::findings::{LocalFinding, ServerFinding};
+use super::{Attribution, robust};
+use crate::stats::consensus::{Interval, MIN_SERVERS, camps};
+use crate::stats::independence::{Independence, Witness};
+use crate::stats::verdict::{
+    Class, Kind, LocalVerdict, MajorityVerdict, ServerVerdict, Sign, State, Verdict, When, local_sentence, seconds,
+    server_sentence, verdict_sentence,
+};
+
+/// Everything that a verdict is made of, before the words.
+struct Case {
+    heard: usize,
+    local: LocalFinding,
+    servers: Vec<ServerFinding>,
+    majority: Option<MajorityVerdict>,
+    independence: Independence,
+    contested: bool,
+}
+
+impl Attribution {
+    /// Works out the verdict anew.
+    pub(super) fn judge(&mut self) {
+        let case = self.case();
+        let state = self.state(&case);
+        let local = self.local_verdict(&case, state);
+        let unreliable = state == State::LocalWrong || local.distrust.is_some();
+        let servers: Vec<_> =
+            case.servers.iter().enumerate().map(|(i, f)| self.server_verdict(i, f, &case, state, unreliable)).collect();
+        let reason = self.reason(&case, state, &servers, &local);
+        let local_text = local_sentence(&local, case.majority.as_ref());
+        let sentence = verdict_sentence(state, &local_text, &servers, &reason);
+        let verdict = Verdict {
+            state,
+            since: Some(self.since(state, &local, &servers)),
+            confidence: confidence(state, &case),
+            assumption: assumption(state, &case),
+            independence: case.independence.sentence(),
+            local,
+            servers,
+            majority: case.majority,
+            reason,
+            sentence,
+        };
+        let now = When(self.timeline.wall_ns(self.last_s));
+        self.journal.note(&verdict, now, &mut self.events);
+        self.verdict = verdict;
+    }
+
+    fn case(&self) -> Case {
+        let series = &self.engine.series;
+        let heard = series.iter().filter(|s| self.is_heard(s)).count();
+        let contested = self.is_contested();
+        let local = self.local_finding(heard);
+        let enough = heard >= MIN_SERVERS;
+        let mut servers: Vec<_> = (0..series.len()).map(|i| self.server_finding(i, enough, contested)).collect();
+        // When half of all seem to have moved, who moved is a matter of taste: only proofs are kept.
+        let inferred = servers.iter().filter(|s| s.accused && !s.proven).count();
+        let contested = contested || (inferred > 0 && inferred * 2 >= heard);
+        if contested {
+            servers.iter_mut().filter(|s| !s.proven).for_each(|s| s.accused = false);
+        }
+        let witnesses: Vec<Witness> = series
+            .iter()
+            .filter(|s| self.is_heard(s))
+            .map(|s| Witness {
+                address: s.address.map(|a| a.ip()),
+                stratum: s.watch.said().map(|said| said.0),
+                refid: s.watch.said().map(|said| said.1),
+            })
+            .collect();
+        let independence = Independence::of(&witnesses);
+        let members = servers.iter().filter(|s| s.heard && !s.proven).count();
+        let majority = self.engine.common.majority.filter(|_| enough).map(|m| MajorityVerdict {
+            low_s: m.low_s,
+            high_s: m.high_s,
+            members,
+            of: heard,
+            independent: independence.count,
+        });
+        Case { heard, local, servers, majority, independence, contested }
+    }
+
+    fn state(&self, case: &Case) -> State {
+        let common = &self.engine.common;
+        let accused = case.servers.iter().any(|s| s.accused);
+        match () {
+            () if case.heard == 0 => State::Undecidable,
+            () if case.local.undecided.is_some() => State::Undecidable,
+            () if case.local.wrong => State::LocalWrong,
+            () if accused => State::ServerWrong,
+            () if case.heard < MIN_SERVERS || common.split.open => State::Undecidable,
+            () if (common.torn.open || case.contested) && !common.congested => State::Undecidable,
+            () if case.servers.iter().any(|s| s.path) => State::Path,
+            () => State::Consistent,
+        }
+    }
+
+    fn local_verdict(&self, case: &Case, state: State) -> LocalVerdict {
+        let estimate_s = self.estimate();
+        let bound_s = match (estimate_s, case.majority) {
+            (Some(estimate), Some(m)) => Some((m.high_s - estimate).max(estimate - m.low_s).max(0.0)),
+            _ => None,
+        };
+        let wrong = state == State::LocalWrong;
+        let at_least_s =
+            case.majority.filter(|_| wrong && case.local.proven).map_or(0.0, |m| m.low_s.max(-m.high_s).max(0.0));
+        let sign = match estimate_s.filter(|_| wrong) {
+            Some(estimate) if estimate > 0.0 => Sign::Slow,
+            Some(_) => Sign::Fast,
+            None => Sign::None,
+        };
+        LocalVerdict {
+            estimate_s,
+            bound_s,
+            at_least_s,
+            sign,
+            kind: case.local.kind.filter(|_| wrong),
+            rate_ppm: case.local.rate_ppm.filter(|_| wrong),
+            since: case.local.since.filter(|_| wrong),
+            distrust: self.local.distrust().map(str::to_owned),
+        }
+    }
+
+    /// The median offset of those servers that are not proven wrong, the ones with the smaller root distance first.
+    fn estimate(&self) -> Option<f64> {
+        let trusted = self.engine.series.iter().filter(|s| self.is_heard(s) && !s.disjoint.open);
+        let mut now: Vec<_> = trusted.filter_map(|s| s.now.map(|p| (p.lambda_s, p.theta_s))).collect();
+        now.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
+        now.truncate((now.len() / 2 + 1).max(3));
+        let mut offsets: Vec<f64> = now.into_iter().map(|(_, theta)| theta).collect();
+        (!offsets.is_empty()).then(|| robust::median(&mut offsets))
+    }
+
+    fn server_verdict(
+        &self,
+        i: usize,
+        it: &ServerFinding,
+        case: &Case,
+        state: State,
+        unreliable: bool,
+    ) -> ServerVerdict {
+        let series = &self.engine.series[i];
+        let class = match (it.heard && case.majority.is_some() && state != State::Undecidable, it.proven, it.accused) {
+            (true, true, _) => Class::Falseticker,
+            (true, false, false) => Class::Truechimer,
+            _ => Class::Unknown,
+        };
+        let blamed = match state {
+            State::LocalWrong | State::ServerWrong => it.accused,
+            State::Path => it.path,
+            State::Undecidable => it.kind == Some(Kind::Unreachable),
+            State::Consistent => false,
+        };
+        let mut verdict = ServerVerdict {
+            server: series.ident.name.to_string(),
+            address: series.address.map(|a| a.to_string()),
+            class,
+            gap_s: it.proven.then_some(series.gap_s),
+            size_s: it.size_s,
+            rate_ppm: it.rate_ppm,
+            since: it.since,
+            kind: it.kind,
+            blamed,
+            proven: it.proven,
+            confidence: it.confidence,
+            sentence: String::new(),
+        };
+        verdict.sentence = server_sentence(&verdict, case.majority.as_ref(), unreliable);
+        if series.unsynchronised {
+            verdict.sentence = format!("{} says itself that it is not synchronised.", verdict.server);
+        }
+        verdict
+    }
+
+    /// When the verdict began to be true: the latest onset of what it names, or, when it names nothing, now.
+    fn since(&self, state: State, local: &LocalVerdict, servers: &[ServerVerdict]) -> When {
+        let now = When(self.timeline.wall_ns(self.last_s));
+        let onsets = servers.iter().filter(|s| s.blamed).filter_map(|s| s.since).chain(local.since);
+        if let Some(onset) = onsets.max() {
+            return onset.min(now);
+        }
+        match self.verdict.since {
+            Some(since) if self.verdict.state == state && self.verdict.blamed().next().is_none() => since,
+            _ => now,
+        }
+    }
+
+    fn reason(&self, case: &Case, state: State, servers: &[ServerVerdict], local: &LocalVerdict) -> String {
+        match state {
+            State::Undecidable => self.undecidable_reason(case),
+            State::Path => path_reason(servers, self.engine.common.congested),
+            State::Consistent => consistent_reason(case, local),
+            State::LocalWrong if case.local.witnessed => {
+                "REALTIME − MONOTONIC_RAW jumped by the same amount by which all servers moved".into()
+            }
+            State::LocalWrong if case.local.proven => "the majority interval excludes zero".into(),
+            State::LocalWrong => "all servers moved together while their delays did not".into(),
+            State::ServerWrong if case.servers.iter().any(|s| s.proven) => {
+                "an interval is disjoint from the majority interval".into()
+            }
+            State::ServerWrong => "one server moved against all others while its delay did not".into(),
+        }
+    }
+
+    fn undecidable_reason(&self, case: &Case) -> String {
+        if case.heard == 0 && !self.engine.series.is_empty() {
+            return "No server answers: nothing can be said of any clock.".into();
+        }
+        if let Some(why) = case.local.undecided {
+            let groups = if case.contested { self.groups(true) } else { String::new() };
+            return format!("Undecidable: {why}{groups}.");
+        }
+        if case.heard < MIN_SERVERS {
+            let n = case.heard;
+            return format!(
+                "Undecidable: {n} server{} cannot outvote a wrong one; three are needed, four are better.",
+                if n == 1 { "" } else { "s" }
+            );
+        }
+        let by_movement = !self.engine.common.split.open;
+        format!("Undecidable: no majority agrees{}.", self.groups(by_movement))
+    }
+
+    /// Names the camps, by where the intervals are or by how servers moved.
+    fn groups(&self, by_movement: bool) -> String {
+        let heard: Vec<_> = self.engine.series.iter().filter(|s| self.is_heard(s) && s.now.is_some()).collect();
+        let interval = |s: &&super::Series| {
+            let now = s.now?;
+            if by_movement {
+                Interval::around(s.movement()?, s.threshold_s())
+            } else {
+                Interval::around(now.theta_s, now.lambda_s)
+            }
+        };
+        let (named, intervals): (Vec<_>, Vec<_>) =
+            heard.iter().filter_map(|s| Some((s.ident.name.to_string(), interval(s)?))).unzip();
+        let camps = camps(&intervals);
+        let text: Vec<String> =
+            camps.iter().map(|camp| camp.iter().map(|i| named[*i].as_str()).collect::<Vec<_>>().join(", ")).collect();
+        if text.len() < 2 { String::new() } else { format!(" ({})", text.join(" against ")) }
+    }
+}
+
+/// Nobody is accused. A server that stands apart for a moment is not counted among those that agree.
+fn consistent_reason(case: &Case, local: &LocalVerdict) -> String {
+    let (members, of) = case.majority.as_ref().map_or((case.heard, case.heard), |it| (it.members, it.of));
+    let who = if members < of { format!("{members} of {of}") } else { format!("All {of}") };
+    let agree = format!("{who} servers agree with each other and with this machine's clock");
+    match local.bound_s.zip(local.estimate_s) {
+        Some((bound, estimate)) => {
+            format!("{agree}, which is right within {} if the majority is.", seconds(bound + estimate.abs()))
+        }
+        None => format!("{agree}."),
+    }
+}
+
+fn path_reason(servers: &[ServerVerdict], congested: bool) -> String {
+    if congested {
+        return "The delays to most servers are up together: a shared access link is congested. No clock is accused; the \
+                low-delay samples did not move."
+            .into();
+    }
+    servers.iter().filter(|s| s.blamed).map(|s| s.sentence.as_str()).collect::<Vec<_>>().join(" ")
+}
+
+fn confidence(state: State, case: &Case) -> f64 {
+    match state {
+        State::LocalWrong if case.local.witnessed => 0.999,
+        State::LocalWrong if case.local.proven => 0.99,
+        State::LocalWrong => 0.9,
+        State::ServerWrong => case.servers.iter().filter(|s| s.accused).map(|s| s.confidence).fold(1.0, f64::min),
+        State::Path | State::Consistent => 0.9,
+        State::Undecidable => 0.0,
+    }
+}
+
+fn assumption(state: State, case: &Case) -> String {
+    let majority = format!(
+        "more than half of the {} servers ({} of them independent as far as packets show) are right",
+        case.heard, case.independence.count
+    );
+    let inferred = case.servers.iter().any(|s| s.accused && !s.proven);
+    match state {
+        State::Undecidable => String::new(),
+        State::LocalWrong if case.local.witnessed => {
+            "the raw clock of this machine ran on; the step itself needs no server".into()
+        }
+        State::LocalWrong if !case.local.proven => {
+            format!(
+                "{majority}, keep their rate, and did not step together; no path changes its asymmetry without its delay"
+            )
+        }
+        State::ServerWrong if inferred => {
+            format!("{majority} and keep their rate; no path changes its asymmetry without its delay")
+        }
+        _ if case.servers.iter().any(|s| s.kind == Some(Kind::Asymmetry)) => {
+            format!("{majority}; half of the change of delay bounds what a path does to an offset")
+        }
+        _ => majority,
+    }
+}

@@ -1,0 +1,340 @@
+//! The looks that are taken at each cell of the common grid, in order: intervals, common movement, each server against it,
+//! delays. Each feeds a [`Watch`](super::watch::Watch); nothing is concluded here.
+
+use super::engine::Engine;
+use super::robust;
+use super::series::{Episode, Series};
+use super::watch::{Edge, Look, OPEN_AFTER};
+use crate::stats::consensus::{Consensus, Interval, Standing, Undecidable, consense_among};
+
+/// A change of route must show in every value for this long: queues come and go.
+const ROUTE_AFTER: u8 = 7;
+/// A route that has lasted this many cells is the usual one.
+const ROUTE_ACCEPTED: u64 = 64;
+/// Between this share of a threshold and the threshold itself nothing is concluded either way.
+const CALM_SHARE: f64 = 0.6;
+/// Paths are given a little more than the half of the unusual delay that they can explain: delays are noisy too.
+const PATH_EXCESS: f64 = 1.1;
+
+fn look(value: f64, threshold: f64, slack: f64) -> Look {
+    if value.abs() > threshold + slack {
+        return Look::Hit(if value > 0.0 { 1 } else { -1 });
+    }
+    if value.abs() <= CALM_SHARE * threshold { Look::Calm } else { Look::Unclear }
+}
+
+/// Like [`look`], with the part of the value already known that no path can explain.
+fn look_beyond(value: f64, least: f64, threshold: f64) -> Look {
+    if least.abs() > threshold {
+        return Look::Hit(if least > 0.0 { 1 } else { -1 });
+    }
+    if value.abs() <= CALM_SHARE * threshold { Look::Calm } else { Look::Unclear }
+}
+
+impl Engine {
+    /// Takes every look at the cell that was just sensed.
+    pub(super) fn look_at_cell(&mut self) {
+        self.look_at_intervals();
+        self.look_at_common();
+        self.look_at_servers();
+        self.look_at_paths();
+        self.learn();
+        self.refine();
+    }
+
+    fn look_at_intervals(&mut self) {
+        let intervals: Vec<Interval> = self.present.iter().map(|i| self.series[*i].interval()).collect();
+        let consensus = consense_among(&intervals, self.voters);
+        let split = consensus.is_split();
+        let (k, t_s) = (self.cell, self.cell_s);
+        for (i, standing) in self.present.iter().zip(&consensus.standings) {
+            let series = &mut self.series[*i];
+            let look = match standing {
+                Standing::Falseticker { gap_s } => {
+                    series.gap_s = *gap_s;
+                    Look::Hit(1)
+                }
+                Standing::Truechimer => Look::Calm,
+                // Where camps oppose each other, a lost poll can make one of them a majority for a moment.
+                Standing::Unknown if split => Look::Calm,
+                Standing::Unknown => Look::Unclear,
+            };
+            if series.disjoint.is_quiet() {
+                series.disjoint_since_s = t_s;
+            }
+            self.dirty |= series.disjoint.look(k, look, OPEN_AFTER).is_some();
+        }
+        let common = &mut self.common;
+        common.majority = consensus.majority;
+        if common.excluded.is_quiet() {
+            common.excluded_since_s = t_s;
+        }
+        let excluded = match consensus.majority {
+            Some(m) if m.low_s > 0.0 => Look::Hit(1),
+            Some(m) if m.high_s < 0.0 => Look::Hit(-1),
+            Some(_) => Look::Calm,
+            None if split => Look::Calm,
+            None => Look::Unclear,
+        };
+        self.dirty |= common.excluded.look(k, excluded, OPEN_AFTER).is_some();
+        let split = match consensus.undecidable {
+            Some(Undecidable::NoMajority) if split => Look::Hit(1),
+            Some(Undecidable::NoMajority) => Look::Unclear,
+            _ => Look::Calm,
+        };
+        self.dirty |= common.split.look(k, split, OPEN_AFTER).is_some();
+        let level_s = self.level(&consensus);
+        self.common.set_level(k, level_s);
+    }
+
+    /// The median offset of those that are not proven wrong.
+    fn level(&mut self, consensus: &Consensus) -> f64 {
+        self.scratch.clear();
+        let trusted = self.present.iter().zip(&consensus.standings);
+        self.scratch.extend(
+            trusted
+                .filter(|(_, s)| !matches!(s, Standing::Falseticker { .. }))
+                .filter_map(|(i, _)| self.series[*i].now.map(|p| p.theta_s)),
+        );
+        robust::median(&mut self.scratch)
+    }
+
+    fn look_at_common(&mut self) {
+        let known: Vec<usize> = self.present.iter().copied().filter(|i| self.series[*i].base.is_some()).collect();
+        let (k, t_s) = (self.cell, self.cell_s);
+        if known.is_empty() {
+            return;
+        }
+        let (shared, torn) = self.shared_movement(&known);
+        self.torn_now = torn;
+        let Some(members) = shared else {
+            if !torn {
+                return;
+            }
+            self.dirty |= self.common.torn.look(k, Look::Hit(1), OPEN_AFTER).is_some();
+            if self.common.moved.look(k, Look::Calm, OPEN_AFTER).is_some() {
+                self.close_common();
+            }
+            return;
+        };
+        self.dirty |= self.common.torn.look(k, Look::Calm, OPEN_AFTER).is_some();
+        let (move_s, slack_s, least_s) = self.centre(&members);
+        self.common.set_move(k, move_s);
+        self.common.slack_s = slack_s;
+        self.scratch.clear();
+        self.scratch.extend(members.iter().filter_map(|i| self.series[*i].now.map(|p| p.lambda_s)));
+        let threshold = self.common.threshold_s(robust::median(&mut self.scratch));
+        let edge = self.common.moved.look(k, look_beyond(move_s, least_s, threshold), OPEN_AFTER);
+        match edge {
+            Some(Edge::Opened) => {
+                self.common.episode = Some(Episode::open(k, t_s));
+            }
+            Some(Edge::Closed) => self.close_common(),
+            None => {}
+        }
+        self.dirty |= edge.is_some();
+        if self.common.moved.is_quiet() {
+            self.common.contested = (0, 0);
+        } else {
+            self.count_stayers(&known, move_s);
+        }
+    }
+
+    /// The servers whose movement away from their baselines is shared by a majority, `None` without one; and whether that is
+    /// because they move in different ways.
+    fn shared_movement(&self, known: &[usize]) -> (Option<Vec<usize>>, bool) {
+        let intervals: Vec<Interval> = known
+            .iter()
+            .map(|i| {
+                let series = &self.series[*i];
+                let half = series.threshold_s() + series.now.map_or(0.0, |p| p.slack_s);
+                series.movement().and_then(|y| Interval::around(y, half)).unwrap_or_else(|| series.interval())
+            })
+            .collect();
+        if known.len() < 3 {
+            let agree = intervals.iter().all(|it| it.gap_s(&intervals[0]) <= 0.0);
+            return (agree.then(|| known.to_vec()), !agree);
+        }
+        let consensus = consense_among(&intervals, self.voters.min(self.taught()));
+        if consensus.majority.is_none() {
+            return (None, consensus.is_split());
+        }
+        let meets = |s: &Standing| *s == Standing::Truechimer;
+        (Some(known.iter().zip(&consensus.standings).filter(|(_, s)| meets(s)).map(|(i, _)| *i).collect()), false)
+    }
+
+    /// How many of the voters have a baseline.
+    fn taught(&self) -> usize {
+        self.series.iter().filter(|s| s.base.is_some() && s.votes(self.cell_s, self.step_s)).count()
+    }
+
+    /// The median movement of the members, those with quiet paths counting twice; how far paths alone can have moved it;
+    /// and what remains of it when each path is given all the blame that its delay allows. Every member has a voice, so
+    /// one that is about to leave the majority cannot drag the centre along.
+    fn centre(&mut self, members: &[usize]) -> (f64, f64, f64) {
+        let series = &self.series;
+        let moves = || members.iter().filter_map(|i| Some((series[*i].movement()?, series[*i].now?.slack_s)));
+        let scratch = &mut self.scratch;
+        scratch.clear();
+        scratch.extend(moves().map(|(_, slack)| slack));
+        let slack_s = robust::median(scratch);
+        scratch.clear();
+        scratch.extend(moves().map(|(y, slack)| (y.abs() - slack).max(0.0).copysign(y)));
+        let least_s = robust::median(scratch);
+        scratch.clear();
+        for (y, slack) in moves() {
+            let is_quiet = slack <= 2.0 * slack_s + 0.001;
+            scratch.extend(std::iter::repeat_n(y, 1 + usize::from(is_quiet)));
+        }
+        (robust::median(scratch), slack_s, least_s)
+    }
+
+    /// Counts servers that provably stayed where they were while the majority moved.
+    fn count_stayers(&mut self, known: &[usize], move_s: f64) {
+        let stayed = |i: &usize| {
+            let series = &self.series[*i];
+            let (Some(y), Some(p), Some(base)) = (series.movement(), series.now, series.base) else { return false };
+            y.abs() + p.slack_s + 3.0 * base.noise_s < move_s.abs() / 2.0
+        };
+        let contested = known.iter().any(stayed);
+        let (with, of) = self.common.contested;
+        if of < 32 {
+            self.common.contested = (with + u32::from(contested), of + 1);
+        }
+    }
+
+    pub(super) fn close_common(&mut self) {
+        self.common.episode = None;
+        self.common.contested = (0, 0);
+        self.common.valid_from = self.cell;
+        self.series.iter_mut().for_each(|s| s.forget_until(self.cell));
+    }
+
+    fn look_at_servers(&mut self) {
+        let (k, t_s) = (self.cell, self.cell_s);
+        let move_s = self.common.move_s(k);
+        for i in &self.present {
+            let series = &mut self.series[*i];
+            let (Some(y), Some(now)) = (series.movement(), series.now) else { continue };
+            let mut look = look(y - move_s, series.threshold_s(), PATH_EXCESS * now.slack_s + self.common.slack_s);
+            if !series.route.is_quiet() && series.is_explained(y - move_s) {
+                look = Look::Unclear;
+            }
+            if series.route.open {
+                // Judged against the old route, everything is odd; the intervals still prove what they can.
+                look = Look::Calm;
+            }
+            if move_s.is_nan() {
+                // Nothing to compare with. When no majority moves the same way, a suspicion does not outlast it.
+                look = if self.torn_now { Look::Calm } else { Look::Unclear };
+            }
+            match series.moved.look(k, look, OPEN_AFTER) {
+                Some(Edge::Opened) => series.episode = Some(Episode::open(k, t_s)),
+                Some(Edge::Closed) => {
+                    series.episode = None;
+                    series.forget_until(k);
+                }
+                None => continue,
+            }
+            self.dirty = true;
+        }
+    }
+
+    fn look_at_paths(&mut self) {
+        let (k, t_s) = (self.cell, self.cell_s);
+        let move_s = self.common.move_s(k);
+        let (mut up, mut known) = (0, 0);
+        for i in &self.present {
+            let series = &mut self.series[*i];
+            let (Some(base), Some(now), Some(y)) = (series.base, series.now, series.movement()) else { continue };
+            let (more_s, limit) = (now.delay_s - base.delay_s, series.delay_threshold_s());
+            known += 1;
+            up += usize::from(more_s > limit);
+            if move_s.is_nan() || self.common.congested {
+                continue;
+            }
+            let moved_s = y - move_s;
+            let explained = series.is_explained(moved_s);
+            let look = match more_s.abs() {
+                d if d > limit && moved_s.abs() > series.threshold_s() && explained => Look::Hit(1),
+                d if d <= 0.7 * limit => Look::Calm,
+                _ => Look::Unclear,
+            };
+            if series.route.is_quiet() {
+                series.route_since_s = t_s;
+            }
+            let edge = series.route.look(k, look, ROUTE_AFTER);
+            if edge == Some(Edge::Closed) {
+                series.forget_until(k);
+            }
+            self.dirty |= edge.is_some();
+        }
+        self.look_at_congestion(known >= 2 && up * 2 > known);
+        self.settle_routes(move_s);
+    }
+
+    fn look_at_congestion(&mut self, most_are_up: bool) {
+        let common = &mut self.common;
+        if most_are_up {
+            if common.congestion == 0 {
+                common.congested_since_s = self.cell_s;
+            }
+            common.congestion = (common.congestion + 1).min(6);
+        } else {
+            common.congestion = common.congestion.saturating_sub(1);
+        }
+        let congested = if common.congested { common.congestion > 0 } else { common.congestion >= 3 };
+        if congested != common.congested {
+            common.congested = congested;
+            self.dirty = true;
+            // What single paths seemed to do was this.
+            self.series.iter_mut().for_each(|s| s.route.reset());
+            if !congested {
+                self.common.valid_from = self.cell;
+                self.series.iter_mut().for_each(|s| s.forget_until(self.cell));
+            }
+        }
+    }
+
+    /// Describes routes that changed, and accepts them once they have lasted.
+    fn settle_routes(&mut self, move_s: f64) {
+        let k = self.cell;
+        for series in self.series.iter_mut().filter(|s| s.route.open) {
+            let age = k - series.route.first;
+            if age == u64::from(ROUTE_AFTER) || age == 16 || age == 32 {
+                let (delay_s, scatter_s) = series.since_cell(series.route.first, k);
+                let base = series.base.map_or((0.0, 0.0), |b| (b.delay_s, b.delay_noise_s));
+                series.route_steady = scatter_s <= (0.35 * (delay_s - base.0).abs()).max(3.0 * base.1);
+                self.dirty = true;
+            }
+            if let Some(y) = series.movement().filter(|_| !move_s.is_nan()) {
+                series.route_size_s = y - move_s;
+            }
+            if age >= ROUTE_ACCEPTED {
+                let first = series.route.first;
+                series.begin_anew(first);
+                series.learn(k, &mut self.scratch);
+                self.dirty = true;
+            }
+        }
+    }
+}
+
+impl Series {
+    /// Whether a movement is one that a path can make whose delay changed as it did.
+    fn is_explained(&self, moved_s: f64) -> bool {
+        let (Some(base), Some(now)) = (self.base, self.now) else { return false };
+        moved_s.abs() <= 0.65 * (now.delay_s - base.delay_s).abs() + self.threshold_s()
+    }
+
+    /// The correctness interval at the newest cell; a point at zero when there is none (never asked for then).
+    fn interval(&self) -> Interval {
+        let around = self.now.and_then(|p| Interval::around(p.theta_s, p.lambda_s));
+        around.unwrap_or(Interval { low_s: 0.0, high_s: 0.0 })
+    }
+
+    /// How far the newest value is from the baseline, in seconds.
+    pub(super) fn movement(&self) -> Option<f64> {
+        Some(self.now?.theta_s - self.base?.offset_s)
+    }
+}

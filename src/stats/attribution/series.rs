@@ -1,0 +1,314 @@
+//! One server address: its last samples, its values on the common grid, and what it is like when nothing is wrong.
+//!
+//! Memory: [`CELLS`] grid values of 16 bytes and [`RECENT`] samples of 40 bytes, about 3 kB per address in all.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use super::change::Change;
+use super::watch::Watch;
+use super::{UNREACHABLE_AFTER, robust};
+use crate::sample::ServerIdent;
+use crate::stats::events::ServerWatch;
+
+/// Grid values that are kept: two hours and a quarter at a poll interval of 64 s.
+pub(super) const CELLS: usize = 128;
+/// Samples that are kept for interpolation.
+const RECENT: usize = 16;
+/// Grid values that a baseline needs at least.
+const MIN_BASELINE: usize = 8;
+/// The newest grid values do not enter a baseline: they are what it judges.
+const HOLD_OUT: u64 = 4;
+/// Clocks are not trusted to keep their rate better than this over the time that a value is carried, in s/s.
+const CARRY_RATE: f64 = 20e-6;
+/// Smallest and largest change of a server's offset that is worth a word, in seconds; between them a fifth of the
+/// server's root distance.
+const MATERIAL_S: (f64, f64) = (0.0005, 0.005);
+
+/// An accepted measurement.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Point {
+    pub t_s: f64,
+    pub theta_s: f64,
+    pub delay_s: f64,
+    pub lambda_s: f64,
+}
+
+/// The value of a server at a grid time.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Present {
+    /// Offset in seconds.
+    pub theta_s: f64,
+    /// Delay in seconds.
+    pub delay_s: f64,
+    /// Half width of the correctness interval in seconds.
+    pub lambda_s: f64,
+    /// How far the path alone can have moved the offset away from its usual value: half of the unusual delay.
+    pub slack_s: f64,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Cell {
+    theta_s: f64,
+    delay_s: f32,
+    slack_s: f32,
+}
+
+const EMPTY: Cell = Cell { theta_s: f64::NAN, delay_s: f32::NAN, slack_s: f32::NAN };
+
+/// What a server is like when nothing is wrong.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Baseline {
+    /// Median offset of the low-delay values, in seconds.
+    pub offset_s: f64,
+    /// Low delay (the lower fifth), in seconds.
+    pub delay_s: f64,
+    /// Noise of the offset, one standard deviation, in seconds.
+    pub noise_s: f64,
+    /// Noise of the delay.
+    pub delay_noise_s: f64,
+    /// How far above the low delay nineteen of twenty values stay, in seconds: a path with queues is no new route.
+    pub delay_spread_s: f64,
+}
+
+/// A deviation that is being watched.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Episode {
+    /// The cell at which it was opened.
+    pub opened: u64,
+    /// Its onset on the samples' axis.
+    pub since_s: f64,
+    /// What it is, as far as known.
+    pub change: Option<Change>,
+    /// Whether its shape is known well enough to say so.
+    pub named: bool,
+}
+
+#[derive(Debug)]
+pub(super) struct Series {
+    pub ident: Arc<ServerIdent>,
+    pub address: Option<SocketAddr>,
+    pub watch: ServerWatch,
+    recent: [Point; RECENT],
+    count: usize,
+    cells: Box<[Cell; CELLS]>,
+    /// Grid values before this cell belong to another life of the server and are ignored.
+    valid_from: u64,
+    pub base: Option<Baseline>,
+    pub now: Option<Present>,
+    /// Slow average of the root distance.
+    lambda_s: f64,
+    /// The time of the last poll, whatever came of it; minus infinity before the first.
+    pub last_poll_s: f64,
+    gaps_s: [f64; 4],
+    /// Polls in a row without a usable reply, and the time of the first of them.
+    pub failures: u32,
+    pub failed_since_s: f64,
+    /// The server answers, but calls itself unsynchronised.
+    pub unsynchronised: bool,
+    pub first_s: f64,
+    /// Its interval is disjoint from the majority's.
+    pub disjoint: Watch,
+    pub disjoint_since_s: f64,
+    pub gap_s: f64,
+    /// Its offset left its baseline against the others.
+    pub moved: Watch,
+    pub episode: Option<Episode>,
+    /// Its delay left its baseline and explains its offset.
+    pub route: Watch,
+    pub route_since_s: f64,
+    pub route_size_s: f64,
+    pub route_steady: bool,
+}
+
+impl Series {
+    pub fn new(ident: &Arc<ServerIdent>, address: Option<SocketAddr>, t_s: f64) -> Self {
+        Self {
+            ident: Arc::clone(ident),
+            address,
+            watch: ServerWatch::default(),
+            recent: [Point::default(); RECENT],
+            count: 0,
+            cells: Box::new([EMPTY; CELLS]),
+            valid_from: 0,
+            base: None,
+            now: None,
+            lambda_s: 0.0,
+            last_poll_s: f64::NEG_INFINITY,
+            gaps_s: [f64::INFINITY; 4],
+            failures: 0,
+            failed_since_s: t_s,
+            unsynchronised: false,
+            first_s: t_s,
+            disjoint: Watch::default(),
+            disjoint_since_s: t_s,
+            gap_s: 0.0,
+            moved: Watch::default(),
+            episode: None,
+            route: Watch::default(),
+            route_since_s: t_s,
+            route_size_s: 0.0,
+            route_steady: true,
+        }
+    }
+
+    /// Takes note that a poll ended at `t_s`, whatever came of it.
+    pub fn polled(&mut self, t_s: f64) {
+        if self.last_poll_s.is_finite() {
+            self.gaps_s.rotate_left(1);
+            self.gaps_s[3] = t_s - self.last_poll_s;
+        }
+        self.last_poll_s = t_s;
+    }
+
+    /// The poll interval as observed: the shortest of the last four, so that losses and pauses do not count.
+    pub fn interval_s(&self) -> Option<f64> {
+        let shortest = self.gaps_s.iter().copied().fold(f64::INFINITY, f64::min);
+        shortest.is_finite().then_some(shortest)
+    }
+
+    /// Keeps an accepted measurement; times only grow.
+    pub fn accept(&mut self, point: Point) {
+        self.recent[self.count % RECENT] = point;
+        self.count += 1;
+        let weight = if self.count == 1 { 1.0 } else { 0.1 };
+        self.lambda_s += weight * (point.lambda_s - self.lambda_s);
+    }
+
+    /// The time of the newest accepted measurement.
+    pub fn last_accepted_s(&self) -> Option<f64> {
+        self.count.checked_sub(1).map(|i| self.recent[i % RECENT].t_s)
+    }
+
+    /// Whether it was measured lately enough to have a voice, though perhaps not at this very cell.
+    pub fn votes(&self, t_s: f64, step_s: f64) -> bool {
+        let patience_s = 6.0 * self.interval_s().unwrap_or(0.0).max(step_s);
+        self.failures < UNREACHABLE_AFTER && self.last_accepted_s().is_some_and(|last| t_s - last <= patience_s)
+    }
+
+    /// The smallest change of this server's offset that counts, in seconds.
+    pub fn threshold_s(&self) -> f64 {
+        let material = (0.2 * self.lambda_s).clamp(MATERIAL_S.0, MATERIAL_S.1);
+        material.max(6.0 * self.base.map_or(0.0, |b| b.noise_s))
+    }
+
+    /// The smallest change of this server's delay that counts, in seconds.
+    pub fn delay_threshold_s(&self) -> f64 {
+        let material = (0.2 * self.lambda_s).clamp(MATERIAL_S.0, MATERIAL_S.1);
+        material.max(self.base.map_or(0.0, |b| (6.0 * b.delay_noise_s).max(1.5 * b.delay_spread_s)))
+    }
+
+    /// Works out the value at the grid time `g_s` and keeps it as cell `k`. Returns whether there is one.
+    pub fn sense(&mut self, k: u64, g_s: f64, step_s: f64) -> bool {
+        self.now = self.value_at(g_s, step_s);
+        self.cells[slot(k)] = self.now.map_or(EMPTY, |p| Cell {
+            theta_s: p.theta_s,
+            delay_s: p.delay_s as f32,
+            slack_s: p.slack_s as f32,
+        });
+        self.now.is_some()
+    }
+
+    fn value_at(&self, g_s: f64, step_s: f64) -> Option<Present> {
+        let kept = self.count.min(RECENT);
+        let newest_first = (1..=kept).map(|back| &self.recent[(self.count - back) % RECENT]);
+        let mut after: Option<&Point> = None;
+        for point in newest_first {
+            if point.t_s <= g_s {
+                return self.between(point, after?, g_s, step_s);
+            }
+            after = Some(point);
+        }
+        None
+    }
+
+    fn between(&self, a: &Point, b: &Point, g_s: f64, step_s: f64) -> Option<Present> {
+        let width = b.t_s - a.t_s;
+        if width > 2.5 * step_s.max(self.interval_s().unwrap_or(0.0)) {
+            return None;
+        }
+        let usual = self.base.map_or(a.delay_s.min(b.delay_s), |base| base.delay_s);
+        let slack = |p: &Point| (p.delay_s - usual).abs() / 2.0;
+        let (slack_a, slack_b) = (slack(a), slack(b));
+        // Of two values of which one waited in a queue, only the other is used.
+        if (slack_a - slack_b).abs() > 0.001 {
+            let (p, slack_s) = if slack_a < slack_b { (a, slack_a) } else { (b, slack_b) };
+            let carried = CARRY_RATE * (g_s - p.t_s).abs();
+            let lambda_s = p.lambda_s + carried;
+            return Some(Present { theta_s: p.theta_s, delay_s: p.delay_s, lambda_s, slack_s: slack_s + carried });
+        }
+        let w = if width > 0.0 { (g_s - a.t_s) / width } else { 0.0 };
+        let mix = |x: f64, y: f64| x + w * (y - x);
+        Some(Present {
+            theta_s: mix(a.theta_s, b.theta_s),
+            delay_s: mix(a.delay_s, b.delay_s),
+            lambda_s: mix(a.lambda_s, b.lambda_s),
+            slack_s: slack_a.max(slack_b),
+        })
+    }
+
+    /// The cells that count, oldest first, up to and including `until`.
+    fn valid(&self, k: u64, until: u64) -> impl Iterator<Item = (u64, &Cell)> {
+        let from = self.valid_from.max((k + 1).saturating_sub(CELLS as u64));
+        (from..=until).map(|j| (j, &self.cells[slot(j)])).filter(|(_, cell)| !cell.theta_s.is_nan())
+    }
+
+    /// The offset at a cell that is still kept.
+    pub fn offset_at(&self, k: u64) -> Option<f64> {
+        let theta_s = self.cells[slot(k)].theta_s;
+        (k >= self.valid_from && !theta_s.is_nan()).then_some(theta_s)
+    }
+
+    /// Offsets of the usable cells up to `k` as (cell, offset); what waited in queues is left out when enough remains.
+    pub fn offsets(&self, k: u64) -> Vec<(u64, f64)> {
+        let limit = self.threshold_s() as f32;
+        let clean: Vec<_> = self.valid(k, k).filter(|(_, c)| c.slack_s <= limit).map(|(j, c)| (j, c.theta_s)).collect();
+        if clean.len() >= MIN_BASELINE { clean } else { self.valid(k, k).map(|(j, c)| (j, c.theta_s)).collect() }
+    }
+
+    /// Median offset and delay since a cell, and the scatter of the delay: what a new route looks like.
+    pub fn since_cell(&self, first: u64, k: u64) -> (f64, f64) {
+        let mut delays: Vec<f64> =
+            self.valid(k, k).filter(|(j, _)| *j >= first).map(|(_, c)| f64::from(c.delay_s)).collect();
+        let scatter = robust::noise(delays.iter().copied(), &mut Vec::new());
+        (robust::median(&mut delays), scatter)
+    }
+
+    /// Learns what is usual from the cells before the newest few. Keeps the old baseline while there are too few.
+    pub fn learn(&mut self, k: u64, scratch: &mut Vec<f64>) {
+        let until = k.saturating_sub(HOLD_OUT);
+        let mut delays: Vec<f64> = self.valid(k, until).map(|(_, c)| f64::from(c.delay_s)).collect();
+        if delays.len() < MIN_BASELINE {
+            return;
+        }
+        let noise_s = robust::noise(self.valid(k, until).map(|(_, c)| c.theta_s), scratch);
+        let delay_noise_s = robust::noise(delays.iter().copied(), scratch);
+        let delay_s = robust::quantile(&mut delays, 0.2);
+        let delay_spread_s = robust::quantile(&mut delays, 0.95) - delay_s;
+        // The quarter with the least delay, but not fewer than a baseline needs.
+        let share = (MIN_BASELINE as f64 / delays.len() as f64).clamp(0.25, 1.0);
+        let cut = robust::quantile(&mut delays, share);
+        let mut low: Vec<f64> =
+            self.valid(k, until).filter(|(_, c)| f64::from(c.delay_s) <= cut).map(|(_, c)| c.theta_s).collect();
+        let offset_s = robust::median(&mut low);
+        self.base = Some(Baseline { offset_s, delay_s, noise_s, delay_noise_s, delay_spread_s });
+    }
+
+    /// From now on this server is another one (repaired, or on a new route): its past is no measure for it.
+    pub fn begin_anew(&mut self, from: u64) {
+        self.valid_from = from;
+        self.base = None;
+        self.episode = None;
+        self.moved.reset();
+        self.route.reset();
+    }
+
+    /// What was seen while something was wrong must not teach the baseline; the baseline itself stays.
+    pub fn forget_until(&mut self, k: u64) {
+        self.valid_from = k;
+    }
+}
+
+fn slot(k: u64) -> usize {
+    (k % CELLS as u64) as usize
+}

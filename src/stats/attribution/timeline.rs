@@ -1,0 +1,152 @@
+//! The samples' own time: one axis in seconds that neither a wall clock step nor a restart can bend, and the refusal of
+//! samples that do not fit on it.
+//!
+//! The monotonic clock is the axis where the recording has it; a recording without it (zero) falls back on the wall
+//! clock. A sample far ahead of all others is held until the next one confirms it: one record from the future must not
+//! age everything else out of the windows.
+
+use crate::clock::Stamp;
+use crate::sample::Sample;
+
+/// Why a sample was not used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// An offset, delay or root distance that is not finite, or a negative distance.
+    #[error("a measured number is not finite, or a distance is negative")]
+    NotANumber,
+    /// The same server was already heard at this time or later.
+    #[error("out of order: this server already has a sample of this time or a later one")]
+    OutOfOrder,
+    /// Far ahead of every other sample, before and after it.
+    #[error("from the future: the samples around it are more than an hour older")]
+    Future,
+}
+
+/// Disorder between servers that is normal: polls of several servers end in any order.
+const TOLERATED_S: f64 = 30.0;
+/// A jump ahead of this size needs a second witness.
+const LEAP_AHEAD_S: f64 = 3600.0;
+/// After this many refusals in a row it is the time line that is wrong (the wall clock was set back).
+const GIVE_IN: u32 = 8;
+
+/// Where a sample belongs.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Place {
+    /// At this many seconds on the axis; `restarted` when the monotonic clock began anew before it.
+    At { t_s: f64, restarted: bool },
+    /// Too far ahead to be believed alone.
+    Ahead,
+    /// Behind what was already used.
+    Behind,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Timeline {
+    /// The newest stamp and its place.
+    head: Option<(Stamp, f64)>,
+    /// A sample that waits for confirmation.
+    pub held: Option<Box<Sample>>,
+    behind_in_row: u32,
+}
+
+impl Timeline {
+    /// Unix nanoseconds of the wall clock at a place on the axis, as the clock stands now.
+    pub fn wall_ns(&self, t_s: f64) -> i64 {
+        self.head.map_or(0, |(stamp, head_s)| stamp.wall_ns.saturating_add(((t_s - head_s) * 1e9) as i64))
+    }
+
+    /// Places a stamp without moving the head for one that is ahead or behind.
+    pub fn place(&mut self, stamp: &Stamp) -> Place {
+        let Some((last, last_s)) = self.head else {
+            self.head = Some((*stamp, 0.0));
+            return Place::At { t_s: 0.0, restarted: false };
+        };
+        let wall_s = stamp.wall_ns.saturating_sub(last.wall_ns) as f64 / 1e9;
+        let (passed_s, restarted) = passed(&last, stamp, wall_s);
+        if passed_s < -TOLERATED_S {
+            self.behind_in_row += 1;
+            if self.behind_in_row < GIVE_IN {
+                return Place::Behind;
+            }
+            // Everybody is behind: the clock was set back, so go on from here.
+            return self.advance(stamp, last_s + 1.0, true);
+        }
+        if passed_s > LEAP_AHEAD_S && self.held.is_none() {
+            return Place::Ahead;
+        }
+        if passed_s <= 0.0 {
+            self.behind_in_row = 0;
+            return Place::At { t_s: last_s + passed_s, restarted: false };
+        }
+        self.advance(stamp, last_s + passed_s, restarted)
+    }
+
+    /// Whether the held sample fits with `stamp`: not after it, and not more than an hour before it.
+    pub fn confirms(&self, stamp: &Stamp) -> bool {
+        self.held.as_ref().is_some_and(|held| {
+            let between_s = stamp.wall_ns.saturating_sub(held.at.wall_ns) as f64 / 1e9;
+            (-TOLERATED_S..=LEAP_AHEAD_S).contains(&between_s)
+        })
+    }
+
+    fn advance(&mut self, stamp: &Stamp, t_s: f64, restarted: bool) -> Place {
+        self.behind_in_row = 0;
+        self.head = Some((*stamp, t_s));
+        Place::At { t_s, restarted }
+    }
+}
+
+/// Seconds from one stamp to the next, and whether the machine restarted between them.
+fn passed(last: &Stamp, now: &Stamp, wall_s: f64) -> (f64, bool) {
+    if last.mono_ns == 0 || now.mono_ns == 0 {
+        return (wall_s, false);
+    }
+    let mono_s = now.mono_ns.saturating_sub(last.mono_ns) as f64 / 1e9;
+    // A monotonic clock that goes back while the wall clock goes on is another boot; the wall clock bridges it.
+    if mono_s < -TOLERATED_S && wall_s > -TOLERATED_S { (wall_s.max(0.001), true) } else { (mono_s, false) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stamp(wall_s: f64, mono_s: f64) -> Stamp {
+        Stamp { wall_ns: (wall_s * 1e9) as i64, mono_ns: (mono_s * 1e9) as i64, raw_ns: 0 }
+    }
+
+    fn at(t_s: f64) -> Place {
+        Place::At { t_s, restarted: false }
+    }
+
+    #[test]
+    fn a_wall_clock_step_does_not_bend_the_axis() {
+        let mut line = Timeline::default();
+        assert_eq!(line.place(&stamp(1e6, 100.0)), at(0.0));
+        assert_eq!(line.place(&stamp(1e6 - 7200.0, 164.0)), at(64.0));
+    }
+
+    #[test]
+    fn another_boot_is_a_restart_and_time_goes_on() {
+        let mut line = Timeline::default();
+        line.place(&stamp(1e6, 5000.0));
+        assert_eq!(line.place(&stamp(1e6 + 90.0, 20.0)), Place::At { t_s: 90.0, restarted: true });
+    }
+
+    #[test]
+    fn a_leap_ahead_needs_confirmation_and_stragglers_are_behind() {
+        let mut line = Timeline::default();
+        line.place(&stamp(1e6, 0.0));
+        assert_eq!(line.place(&stamp(1e6 + 1e7, 0.0)), Place::Ahead);
+        assert_eq!(line.place(&stamp(1e6 - 10.0, 0.0)), at(-10.0));
+        assert_eq!(line.place(&stamp(1e6 - 1000.0, 0.0)), Place::Behind);
+    }
+
+    #[test]
+    fn a_wall_clock_set_back_without_a_monotonic_clock_is_followed_in_the_end() {
+        let mut line = Timeline::default();
+        line.place(&stamp(1e6, 0.0));
+        let places: Vec<_> = (0..8).map(|k| line.place(&stamp(1e6 - 5000.0 + f64::from(k) * 10.0, 0.0))).collect();
+        assert!(places[..7].iter().all(|p| *p == Place::Behind));
+        assert_eq!(places[7], Place::At { t_s: 1.0, restarted: true });
+    }
+}

@@ -1,0 +1,232 @@
+//! What happened, once each, with start and end: changes in what servers say of themselves, bursts of loss, steps, route
+//! changes, pauses and restarts of the monitor.
+//!
+//! An event that lasts is handed out when it begins (without end) and again when it is over. The key of an event is
+//! (kind, server, address, start): whoever keeps events replaces by that key.
+
+use serde::Serialize;
+
+use super::verdict::When;
+use crate::ntp::{Leap, RefId};
+use crate::sample::{Outcome, Sample};
+
+/// What kind of thing happened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EventKind {
+    /// A server's stratum changed.
+    Stratum,
+    /// A server changed its upstream.
+    Refid,
+    /// A server's leap indicator changed.
+    Leap,
+    /// Three or more polls in a row without a usable reply.
+    LossBurst,
+    /// A server's clock stepped against the others.
+    ServerStep,
+    /// A server's clock changed its rate against the others.
+    ServerDrift,
+    /// The delay to a server moved for good, and its offset with it.
+    RouteChange,
+    /// The delays to most servers rose together.
+    Congestion,
+    /// The own wall clock was set.
+    ClockStep,
+    /// The own wall clock was moved quickly but not at once.
+    ClockSlew,
+    /// The monitor did not run.
+    MonitorPause,
+    /// The machine was started anew.
+    MachineRestart,
+}
+
+impl EventKind {
+    /// The name in the store and the API.
+    #[must_use]
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Stratum => "stratum",
+            Self::Refid => "refid",
+            Self::Leap => "leap",
+            Self::LossBurst => "loss_burst",
+            Self::ServerStep => "server_step",
+            Self::ServerDrift => "server_drift",
+            Self::RouteChange => "route_change",
+            Self::Congestion => "congestion",
+            Self::ClockStep => "clock_step",
+            Self::ClockSlew => "clock_slew",
+            Self::MonitorPause => "monitor_pause",
+            Self::MachineRestart => "machine_restart",
+        }
+    }
+}
+
+/// One event.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Event {
+    /// What kind of thing happened.
+    pub kind: EventKind,
+    /// To whom; absent for the own clock and the monitor.
+    pub server: Option<String>,
+    /// At which address.
+    pub address: Option<String>,
+    /// When it began.
+    pub start: When,
+    /// When it ended: equal to the start for a change, absent while it lasts.
+    pub end: Option<When>,
+    /// The numbers, short: `2 -> 3`, `+0.060 s`.
+    pub detail: String,
+    /// One sentence for a person.
+    pub sentence: String,
+}
+
+impl Event {
+    /// Replaces the entry with the same key in `events`, or appends.
+    pub fn upsert(self, events: &mut Vec<Self>) {
+        let same = |e: &&mut Self| {
+            e.kind == self.kind && e.server == self.server && e.address == self.address && e.start == self.start
+        };
+        match events.iter_mut().rev().find(same) {
+            Some(old) => *old = self,
+            None => events.push(self),
+        }
+    }
+}
+
+/// A burst is at least this many failures in a row.
+const BURST: u32 = 3;
+
+/// What a server said last, and its present row of failures.
+#[derive(Debug, Default)]
+pub(super) struct ServerWatch {
+    said: Option<(u8, RefId, Leap)>,
+    lost: u32,
+    lost_since: i64,
+}
+
+impl ServerWatch {
+    /// Stratum, reference identifier and leap indicator as last heard.
+    pub fn said(&self) -> Option<(u8, RefId, Leap)> {
+        self.said
+    }
+
+    /// Compares a poll with the ones before it.
+    pub fn observe(&mut self, sample: &Sample, events: &mut Vec<Event>) {
+        if let Some(reply) = &sample.reply {
+            let said = (reply.stratum, reply.refid, reply.leap);
+            if let Some(before) = self.said.replace(said) {
+                changes(sample, before, said, events);
+            }
+        }
+        // A fault of ours says nothing of the server.
+        if matches!(sample.outcome, Outcome::Fault(_)) {
+            return;
+        }
+        if matches!(sample.outcome, Outcome::Sample | Outcome::Unsynchronised) {
+            if self.lost >= BURST {
+                events.push(self.burst(sample, Some(When(sample.at.wall_ns))));
+            }
+            self.lost = 0;
+            return;
+        }
+        if self.lost == 0 {
+            self.lost_since = sample.at.wall_ns;
+        }
+        self.lost += 1;
+        if self.lost == BURST {
+            events.push(self.burst(sample, None));
+        }
+    }
+
+    fn burst(&self, sample: &Sample, end: Option<When>) -> Event {
+        let name = &sample.server.name;
+        let text = match end {
+            None => format!("{name} does not answer usably ({}).", sample.outcome.label()),
+            Some(_) => format!("{name} answers again after {} polls in a row without a usable reply.", self.lost),
+        };
+        event(sample, EventKind::LossBurst, When(self.lost_since), end, format!("{} polls", self.lost), text)
+    }
+}
+
+fn changes(sample: &Sample, before: (u8, RefId, Leap), now: (u8, RefId, Leap), events: &mut Vec<Event>) {
+    let name = &sample.server.name;
+    let at = When(sample.at.wall_ns);
+    let mut changed = |kind, what: &str, from: String, to: String| {
+        let sentence = format!("{name} changed its {what} from {from} to {to}.");
+        events.push(event(sample, kind, at, Some(at), format!("{from} -> {to}"), sentence));
+    };
+    if before.0 != now.0 {
+        changed(EventKind::Stratum, "stratum", before.0.to_string(), now.0.to_string());
+    }
+    if before.1 != now.1 {
+        changed(EventKind::Refid, "upstream", before.1.display(before.0), now.1.display(now.0));
+    }
+    if before.2 != now.2 {
+        changed(EventKind::Leap, "leap indicator", before.2.bits().to_string(), now.2.bits().to_string());
+    }
+}
+
+fn event(sample: &Sample, kind: EventKind, start: When, end: Option<When>, detail: String, sentence: String) -> Event {
+    let server = Some(sample.server.name.to_string());
+    Event { kind, server, address: sample.address.map(|a| a.to_string()), start, end, detail, sentence }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Stamp;
+    use crate::sample::{Reply, ServerIdent};
+
+    fn sample(k: i64, outcome: Outcome, stratum: u8) -> Sample {
+        let reply = (outcome == Outcome::Sample).then_some(Reply {
+            stratum,
+            leap: Leap::None,
+            refid: RefId([192, 0, 2, 1]),
+            precision_log2: -20,
+            root_delay_s: 0.0,
+            root_dispersion_s: 0.0,
+        });
+        Sample {
+            at: Stamp { wall_ns: k * 64_000_000_000, mono_ns: 0, raw_ns: 0 },
+            server: ServerIdent::named("a"),
+            address: None,
+            outcome,
+            reply,
+            measure: None,
+            poll_s: 64.0,
+            timestamping: None,
+            sent: 1,
+            lost: 0,
+            evidence: None,
+            rejected: Vec::new(),
+            rejected_count: 0,
+        }
+    }
+
+    #[test]
+    fn a_change_of_stratum_is_one_event() {
+        let (mut watch, mut events) = (ServerWatch::default(), Vec::new());
+        for (k, stratum) in [2, 2, 3, 3, 3].into_iter().enumerate() {
+            watch.observe(&sample(k as i64, Outcome::Sample, stratum), &mut events);
+        }
+        assert_eq!(events.len(), 1);
+        assert_eq!((events[0].kind, events[0].detail.as_str()), (EventKind::Stratum, "2 -> 3"));
+        assert_eq!(events[0].end, Some(events[0].start));
+    }
+
+    #[test]
+    fn a_burst_of_loss_has_a_beginning_and_an_end_and_one_key() {
+        let (mut watch, mut events) = (ServerWatch::default(), Vec::new());
+        let polls = [true, false, true, false, false, false, false, true];
+        for (k, answered) in polls.into_iter().enumerate() {
+            let outcome = if answered { Outcome::Sample } else { Outcome::Timeout };
+            watch.observe(&sample(k as i64, outcome, 2), &mut events);
+        }
+        let mut kept = Vec::new();
+        assert_eq!(events.len(), 2);
+        events.into_iter().for_each(|e| e.upsert(&mut kept));
+        assert_eq!(kept.len(), 1);
+        assert_eq!((kept[0].start, kept[0].end), (When(3 * 64_000_000_000), Some(When(7 * 64_000_000_000))));
+        assert_eq!(kept[0].detail, "4 polls");
+    }
+}

@@ -1,0 +1,171 @@
+//! How many of the servers are independent witnesses: five servers behind one upstream are one opinion.
+//!
+//! Two servers are put together when they have the same address, the same network (/24, /48), or, at stratum 2 and
+//! above, the same reference identifier (the same upstream). This finds what the packets show; servers that share an
+//! operator or an upstream further up look independent, so the count is an upper bound.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+
+use crate::ntp::RefId;
+
+/// What is known of one server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Witness {
+    /// Its address, when known.
+    pub address: Option<IpAddr>,
+    /// Its stratum, when it has answered.
+    pub stratum: Option<u8>,
+    /// Its reference identifier, when it has answered.
+    pub refid: Option<RefId>,
+}
+
+/// Groups of servers that are not independent of each other.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Independence {
+    /// How many independent groups there are.
+    pub count: usize,
+    /// How many servers there are.
+    pub of: usize,
+    /// How many servers share the most popular upstream, network or address.
+    pub largest: usize,
+    /// What the largest group shares.
+    pub shared: Option<Tie>,
+}
+
+/// What makes two servers one witness.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Tie {
+    /// The same address.
+    Address(IpAddr),
+    /// The same /24 or /48, given by its first address.
+    Network(IpAddr),
+    /// The same reference identifier at stratum 2 or above.
+    Upstream(RefId),
+}
+
+impl Independence {
+    /// Counts the independent witnesses among `servers`. O(n).
+    #[must_use]
+    pub fn of(servers: &[Witness]) -> Self {
+        let mut parent: Vec<usize> = (0..servers.len()).collect();
+        let mut seen: HashMap<Tie, (usize, usize)> = HashMap::new();
+        for (i, server) in servers.iter().enumerate() {
+            for tie in ties(server) {
+                let (first, members) = seen.entry(tie).or_insert((i, 0));
+                *members += 1;
+                let (a, b) = (root(&mut parent, *first), root(&mut parent, i));
+                parent[b] = a;
+            }
+        }
+        let count = (0..servers.len()).filter(|i| root(&mut parent, *i) == *i).count();
+        // Upstream says more than network, network more than address; ties are broken by that order.
+        let best = seen
+            .iter()
+            .filter(|(_, (_, n))| *n > 1)
+            .max_by_key(|(tie, (first, n))| (*n, rank(tie), usize::MAX - first));
+        let (largest, shared) = best.map_or((servers.len().min(1), None), |(tie, (_, n))| (*n, Some(*tie)));
+        Self { count, of: servers.len(), largest, shared }
+    }
+
+    /// A plain sentence when servers are not independent: "4 of your 5 servers share one upstream (192.0.2.1)".
+    #[must_use]
+    pub fn sentence(&self) -> Option<String> {
+        let (largest, of) = (self.largest, self.of);
+        Some(match self.shared? {
+            Tie::Upstream(refid) => format!("{largest} of your {of} servers share one upstream ({refid})"),
+            Tie::Network(net) => format!("{largest} of your {of} servers are in one network ({})", network_text(net)),
+            Tie::Address(address) => format!("{largest} of your {of} servers are the same address ({address})"),
+        })
+    }
+}
+
+fn ties(server: &Witness) -> impl Iterator<Item = Tie> {
+    let upstream = server.refid.filter(|r| r.0 != [0; 4] && server.stratum.is_some_and(|s| (2..16).contains(&s)));
+    // Loopback and other local test addresses say nothing about who runs a server.
+    let address = server.address.map(|a| a.to_canonical()).filter(|a| !a.is_loopback());
+    [address.map(Tie::Address), address.map(|a| Tie::Network(network(a))), upstream.map(Tie::Upstream)]
+        .into_iter()
+        .flatten()
+}
+
+fn network(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V4(v4) => IpAddr::V4((v4.to_bits() & 0xffff_ff00).into()),
+        IpAddr::V6(v6) => IpAddr::V6((v6.to_bits() >> 80 << 80).into()),
+    }
+}
+
+fn network_text(network: IpAddr) -> String {
+    format!("{network}/{}", if network.is_ipv4() { 24 } else { 48 })
+}
+
+fn rank(tie: &Tie) -> u8 {
+    match tie {
+        Tie::Address(_) => 0,
+        Tie::Network(_) => 1,
+        Tie::Upstream(_) => 2,
+    }
+}
+
+fn root(parent: &mut [usize], mut i: usize) -> usize {
+    while parent[i] != i {
+        parent[i] = parent[parent[i]];
+        i = parent[i];
+    }
+    i
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn witness(address: &str, stratum: u8, refid: [u8; 4]) -> Witness {
+        Witness { address: Some(address.parse().unwrap()), stratum: Some(stratum), refid: Some(RefId(refid)) }
+    }
+
+    #[test]
+    fn servers_behind_one_upstream_are_one_witness() {
+        let up = [10, 9, 8, 7];
+        let mut servers: Vec<_> = (1..5).map(|n| witness(&format!("198.51.{n}.1"), 2, up)).collect();
+        servers.push(witness("203.0.113.9", 1, *b"GPS\0"));
+        let got = Independence::of(&servers);
+        assert_eq!((got.count, got.of), (2, 5));
+        assert_eq!(got.sentence().unwrap(), "4 of your 5 servers share one upstream (10.9.8.7)");
+    }
+
+    #[test]
+    fn primary_servers_with_the_same_kind_of_clock_are_independent() {
+        let servers = [witness("198.51.100.1", 1, *b"GPS\0"), witness("203.0.113.1", 1, *b"GPS\0")];
+        let got = Independence::of(&servers);
+        assert_eq!((got.count, got.sentence()), (2, None));
+    }
+
+    #[test]
+    fn neighbours_in_a_network_are_one_witness_in_both_families() {
+        let v4 = [witness("192.0.2.1", 1, *b"PPS\0"), witness("192.0.2.200", 1, *b"GPS\0")];
+        assert_eq!(Independence::of(&v4).count, 1);
+        assert_eq!(Independence::of(&v4).sentence().unwrap(), "2 of your 2 servers are in one network (192.0.2.0/24)");
+        let v6 = [witness("2001:db8:1:2::1", 1, *b"PPS\0"), witness("2001:db8:1:ffff::1", 1, *b"GPS\0")];
+        assert_eq!(Independence::of(&v6).count, 1);
+        let apart = [witness("2001:db8:1::1", 1, *b"PPS\0"), witness("2001:db8:2::1", 1, *b"GPS\0")];
+        assert_eq!(Independence::of(&apart).count, 2);
+    }
+
+    #[test]
+    fn ties_are_transitive() {
+        let servers = [
+            witness("192.0.2.1", 2, [1, 1, 1, 1]),
+            witness("192.0.2.2", 2, [2, 2, 2, 2]),
+            witness("198.51.100.1", 2, [2, 2, 2, 2]),
+        ];
+        assert_eq!(Independence::of(&servers).count, 1);
+    }
+
+    #[test]
+    fn nothing_known_means_nothing_shared() {
+        let unknown = Witness { address: None, stratum: None, refid: None };
+        assert_eq!(Independence::of(&[unknown; 3]).count, 3);
+        assert_eq!(Independence::of(&[]), Independence { count: 0, of: 0, largest: 0, shared: None });
+    }
+}

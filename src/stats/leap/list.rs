@@ -1,0 +1,210 @@
+//! `leap-seconds.list`, as IERS and NIST publish it.
+
+use sha1::{Digest, Sha1};
+use thiserror::Error;
+
+use super::{DAY_S, NTP_TO_UNIX_S};
+
+/// Why a file is not a usable list.
+#[derive(Debug, Error, PartialEq, Eq)]
+pub enum LeapListError {
+    /// A line that is neither a comment nor "seconds offset".
+    #[error("line {line}: expected \"SECONDS OFFSET\", found {text:?}")]
+    Line {
+        /// The line's number, from 1.
+        line: usize,
+        /// Its beginning.
+        text: String,
+    },
+    /// Entries must be in order.
+    #[error("line {line}: this entry is not later than the one before it")]
+    Order {
+        /// The line's number, from 1.
+        line: usize,
+    },
+    /// No entries.
+    #[error("the file has no entries; is it a leap-seconds.list?")]
+    Empty,
+    /// Without an expiry nobody knows for how long it holds.
+    #[error("the file has no expiry line (#@)")]
+    NoExpiry,
+    /// The hash line is there and wrong.
+    #[error("the hash line (#h) does not match the data: the file was damaged or edited")]
+    Hash,
+}
+
+/// One leap second.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LeapSecond {
+    /// The Unix time of the midnight at whose end it is inserted or deleted: the first second with the new offset.
+    pub at_unix_s: i64,
+    /// +1 when a second is inserted, −1 when one is deleted.
+    pub sign: i8,
+}
+
+/// A parsed list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LeapList {
+    /// (Unix time, TAI − UTC from then on), oldest first, at least one.
+    entries: Vec<(i64, i32)>,
+    /// Unix time after which the list says nothing.
+    pub expires_unix_s: i64,
+    /// When the list was last changed, Unix time.
+    pub updated_unix_s: Option<i64>,
+    /// Whether the file had a hash line; when it had, it matched.
+    pub hashed: bool,
+}
+
+impl LeapList {
+    /// Parses the text of the file. Unknown comments are ignored; a hash line that is present must match.
+    ///
+    /// # Errors
+    /// The first thing that makes the list unusable.
+    pub fn parse(text: &str) -> Result<Self, LeapListError> {
+        let mut parsed = Parsed::default();
+        for (index, line) in text.lines().enumerate() {
+            parsed.line(index + 1, line.trim())?;
+        }
+        parsed.finish()
+    }
+
+    /// TAI − UTC in seconds at a Unix time; `None` before 1972 and after the expiry.
+    #[must_use]
+    pub fn tai_offset_s(&self, unix_s: i64) -> Option<i32> {
+        let index = self.entries.partition_point(|(at, _)| *at <= unix_s);
+        if unix_s > self.expires_unix_s {
+            return None;
+        }
+        index.checked_sub(1).map(|i| self.entries[i].1)
+    }
+
+    /// The leap second that takes effect within `within_s` after `unix_s`.
+    #[must_use]
+    pub fn next_leap(&self, unix_s: i64, within_s: i64) -> Option<LeapSecond> {
+        self.leaps().find(|leap| leap.at_unix_s > unix_s && leap.at_unix_s - unix_s <= within_s)
+    }
+
+    /// Every leap second of the list.
+    pub fn leaps(&self) -> impl Iterator<Item = LeapSecond> {
+        self.entries.windows(2).map(|w| LeapSecond { at_unix_s: w[1].0, sign: (w[1].1 - w[0].1).signum() as i8 })
+    }
+
+    /// Whole days until the list expires, negative afterwards.
+    #[must_use]
+    pub fn days_left(&self, unix_s: i64) -> i64 {
+        (self.expires_unix_s - unix_s).div_euclid(DAY_S)
+    }
+}
+
+/// The numbers of the file, also as the text that is hashed.
+#[derive(Default)]
+struct Parsed {
+    entries: Vec<(i64, i32)>,
+    expires: Option<i64>,
+    updated: Option<i64>,
+    digits: [String; 2],
+    data: String,
+    hash: Option<String>,
+}
+
+impl Parsed {
+    fn line(&mut self, number: usize, line: &str) -> Result<(), LeapListError> {
+        let malformed = || LeapListError::Line { line: number, text: line.chars().take(60).collect() };
+        if let Some(rest) = line.strip_prefix("#$") {
+            let text = rest.trim();
+            self.updated = Some(ntp_seconds(text).ok_or_else(malformed)?);
+            self.digits[0] = text.into();
+        } else if let Some(rest) = line.strip_prefix("#@") {
+            let text = rest.trim();
+            self.expires = Some(ntp_seconds(text).ok_or_else(malformed)?);
+            self.digits[1] = text.into();
+        } else if let Some(rest) = line.strip_prefix("#h") {
+            self.hash = Some(normal_hash(rest));
+        } else if !line.is_empty() && !line.starts_with('#') {
+            let mut fields = line.split('#').next().unwrap_or_default().split_whitespace();
+            let (Some(at), Some(offset)) = (fields.next(), fields.next()) else { return Err(malformed()) };
+            let entry = (ntp_seconds(at).ok_or_else(malformed)?, offset.parse().map_err(|_| malformed())?);
+            if self.entries.last().is_some_and(|last| last.0 >= entry.0) {
+                return Err(LeapListError::Order { line: number });
+            }
+            self.entries.push(entry);
+            self.data.push_str(at);
+            self.data.push_str(offset);
+        }
+        Ok(())
+    }
+
+    fn finish(self) -> Result<LeapList, LeapListError> {
+        if self.entries.is_empty() {
+            return Err(LeapListError::Empty);
+        }
+        let expires_unix_s = self.expires.ok_or(LeapListError::NoExpiry)?;
+        if let Some(hash) = &self.hash {
+            let digest = Sha1::digest(format!("{}{}{}", self.digits[0], self.digits[1], self.data));
+            let computed: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+            if *hash != computed {
+                return Err(LeapListError::Hash);
+            }
+        }
+        Ok(LeapList {
+            entries: self.entries,
+            expires_unix_s,
+            updated_unix_s: self.updated,
+            hashed: self.hash.is_some(),
+        })
+    }
+}
+
+fn ntp_seconds(text: &str) -> Option<i64> {
+    text.parse::<u64>().ok().and_then(|s| i64::try_from(s).ok()).and_then(|s| s.checked_sub(NTP_TO_UNIX_S))
+}
+
+/// Five groups of eight hexadecimal digits; writers have been known to drop leading zeros of a group.
+fn normal_hash(text: &str) -> String {
+    text.split_whitespace().map(|group| format!("{:0>8}", group.to_ascii_lowercase())).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The file that IERS publishes, as the tz project carries it (public domain).
+    const IERS: &str = include_str!("testdata/leap-seconds.list");
+
+    #[test]
+    fn the_published_file_parses_and_its_hash_matches() {
+        let list = LeapList::parse(IERS).unwrap();
+        assert!(list.hashed);
+        assert_eq!(list.expires_unix_s, 4_023_129_600 - NTP_TO_UNIX_S);
+        assert_eq!(list.leaps().count(), 27);
+        assert_eq!(list.tai_offset_s(1_750_000_000), Some(37));
+        assert_eq!(list.tai_offset_s(0), None);
+        assert_eq!(list.tai_offset_s(list.expires_unix_s + 1), None);
+        assert_eq!(list.days_left(list.expires_unix_s - 86_400 * 28), 28);
+    }
+
+    #[test]
+    fn the_leap_second_of_2016_is_found_the_day_before_and_not_the_day_after() {
+        let list = LeapList::parse(IERS).unwrap();
+        let midnight = 1_483_228_800;
+        assert_eq!(list.next_leap(midnight - 3600, 86_400), Some(LeapSecond { at_unix_s: midnight, sign: 1 }));
+        assert_eq!(list.next_leap(midnight, 86_400), None);
+    }
+
+    #[test]
+    fn an_edited_entry_breaks_the_hash() {
+        assert_eq!(
+            LeapList::parse(&IERS.replace("3692217600      37", "3692217600      38")),
+            Err(LeapListError::Hash)
+        );
+    }
+
+    #[test]
+    fn unusable_files_are_refused_with_their_reason() {
+        assert_eq!(LeapList::parse(""), Err(LeapListError::Empty));
+        assert_eq!(LeapList::parse("2272060800 10"), Err(LeapListError::NoExpiry));
+        assert_eq!(LeapList::parse("<html>"), Err(LeapListError::Line { line: 1, text: "<html>".into() }));
+        assert_eq!(LeapList::parse("20 10\n10 11"), Err(LeapListError::Order { line: 2 }));
+        assert!(LeapList::parse("99999999999999999999 1").is_err());
+    }
+}

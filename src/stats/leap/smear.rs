@@ -1,0 +1,109 @@
+//! Servers that smear a leap second over a day instead of inserting it.
+//!
+//! Google and AWS smear linearly from noon to noon UTC around the leap second: 86 401 seconds are shown as 86 400, so such
+//! a server loses 11.574 ppm against UTC, is half a second behind at midnight, half a second ahead right after it (UTC has
+//! just repeated a second), and right again at noon.
+
+use super::{DAY_S, is_leap_day};
+use crate::ntp::RefId;
+
+/// The rate of a smear of an inserted second in ppm: −1e6 / 86401.
+pub const SMEAR_PPM: f64 = -1e6 / 86_401.0;
+/// A fitted slope this close to the rate of a smear, or its confidence interval around it, counts.
+const TOLERANCE_PPM: f64 = 0.6;
+const HALF_DAY_S: i64 = DAY_S / 2;
+
+/// How far a smearing server is ahead of UTC, `since_noon_s` SI seconds after the noon before an inserted leap second.
+/// `None` outside of the smear and during the leap second itself, which has no number in Unix time.
+#[must_use]
+pub fn smeared_minus_utc_s(since_noon_s: f64) -> Option<f64> {
+    if !(0.0..=86_401.0).contains(&since_noon_s) || (43_200.0..43_201.0).contains(&since_noon_s) {
+        return None;
+    }
+    let shown = since_noon_s * 86_400.0 / 86_401.0;
+    let utc = if since_noon_s < 43_200.0 { since_noon_s } else { since_noon_s - 1.0 };
+    Some(shown - utc)
+}
+
+/// Whether a Unix time is within the day from noon to noon around the end of June or December, with an hour to spare.
+#[must_use]
+pub fn is_leap_date_near(unix_s: i64) -> bool {
+    // Shift so that the window noon..noon becomes one day.
+    let spare_s = 3600;
+    [-spare_s, spare_s].iter().any(|s| is_leap_day((unix_s + s - HALF_DAY_S).div_euclid(DAY_S)))
+}
+
+/// Whether a drift against the majority is a smear: the rate fits, near a date on which leap seconds occur.
+/// `low_ppm..high_ppm` is the confidence interval of the slope; the server's leap indicator must not announce.
+#[must_use]
+pub fn looks_like_smear(slope_ppm: f64, low_ppm: f64, high_ppm: f64, unix_s: i64) -> bool {
+    let fits = |target: f64| {
+        (slope_ppm - target).abs() <= TOLERANCE_PPM.max((high_ppm - low_ppm) / 2.0) && (slope_ppm - target).abs() <= 2.5
+    };
+    is_leap_date_near(unix_s) && (fits(SMEAR_PPM) || fits(-SMEAR_PPM))
+}
+
+/// The smear in seconds that an ntpd smear server states in its reference identifier 254.x.y.z: 24 bits of two's
+/// complement with 22 fraction bits. Only meaningful for a server that is known to smear.
+#[must_use]
+pub fn smear_from_refid(refid: RefId) -> Option<f64> {
+    let [254, x, y, z] = refid.0 else { return None };
+    let shifted = i32::from_be_bytes([x, y, z, 0]);
+    Some(f64::from(shifted >> 8) / f64::from(1 << 22))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_smear_follows_the_published_points() {
+        // google/unsmear, "standard smear": (SI seconds since noon, smeared − UTC).
+        let points = [
+            (0.0, 0.0),
+            (3600.0, -0.041_666_184_419_227_65),
+            (21_600.0, -0.249_997_106_515_365_89),
+            (43_199.0, -0.499_982_639_092_195_3),
+            (43_201.0, 0.499_994_213_032_731_8),
+            (64_801.0, 0.249_997_106_515_365_89),
+            (86_401.0, 0.0),
+        ];
+        for (si, expected) in points {
+            let got = smeared_minus_utc_s(si).unwrap();
+            assert!((got - expected).abs() < 1e-9, "{si}: {got}");
+        }
+        assert_eq!(smeared_minus_utc_s(43_200.0), None);
+        assert!((SMEAR_PPM - -11.573_940_116_433_837).abs() < 1e-9);
+    }
+
+    #[test]
+    fn the_window_is_noon_to_noon_at_the_end_of_june_and_december() {
+        let midnight = 1_483_228_800; // 2017-01-01
+        assert!(is_leap_date_near(midnight - 11 * 3600) && is_leap_date_near(midnight + 11 * 3600));
+        assert!(!is_leap_date_near(midnight - 14 * 3600) && !is_leap_date_near(midnight + 14 * 3600));
+        assert!(!is_leap_date_near(midnight + 31 * 86_400));
+    }
+
+    #[test]
+    fn only_the_right_slope_at_the_right_time_is_a_smear() {
+        let near = 1_483_228_800 - 6 * 3600;
+        assert!(looks_like_smear(-11.4, -12.0, -10.8, near));
+        assert!(looks_like_smear(11.6, 11.4, 11.8, near));
+        assert!(!looks_like_smear(-8.0, -8.4, -7.6, near));
+        assert!(!looks_like_smear(-11.5, -11.7, -11.3, near - 10 * 86_400));
+    }
+
+    #[test]
+    fn the_reference_identifier_of_a_smear_server_reads_as_ntpsec_prints_it() {
+        // NTPsec tests/libntp/refidsmear.c
+        for (refid, smear) in [
+            (0xfe80_0000_u32, -2.0),
+            (0xfe80_0001, -1.999_999_761_581_421),
+            (0xfef0_0000, -0.25),
+            (0xfeff_fffe, -4.768_371_582_031_25e-7),
+        ] {
+            assert_eq!(smear_from_refid(RefId(refid.to_be_bytes())), Some(smear));
+        }
+        assert_eq!(smear_from_refid(RefId([192, 0, 2, 1])), None);
+    }
+}

@@ -1,0 +1,166 @@
+//! What servers announce, against each other, the calendar and the list.
+
+use super::{DAY_S, LeapList, is_leap_day};
+use crate::ntp::Leap;
+
+/// Something about leap seconds that a person should know.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LeapFinding {
+    /// Some servers announce a leap second and others do not, or not the same one.
+    Disagreement {
+        /// Those that announce.
+        announcing: Vec<String>,
+        /// How many answered.
+        of: usize,
+    },
+    /// Announced on a day outside of June and December, when none can occur.
+    WrongSeason {
+        /// Those that announce.
+        announcing: Vec<String>,
+    },
+    /// Announced, but the list has no such leap second this month.
+    NotInList {
+        /// Those that announce.
+        announcing: Vec<String>,
+    },
+    /// The list has a leap second within a day and these servers do not announce it (a smearing server never does).
+    NotAnnounced {
+        /// Those that are silent.
+        silent: Vec<String>,
+    },
+    /// The list expires soon or has expired.
+    ListExpiry {
+        /// Whole days left, negative afterwards.
+        days_left: i64,
+    },
+}
+
+/// A list that expires within this many days is reported: new ones come out half a year ahead.
+const EXPIRY_WARNING_DAYS: i64 = 28;
+/// Servers announce at most this long ahead (RFC 5905 speaks of the last minute of the month; ntpd arms a month ahead).
+const ANNOUNCE_AHEAD_S: i64 = 31 * DAY_S;
+
+impl LeapFinding {
+    /// One sentence for a person.
+    #[must_use]
+    pub fn sentence(&self) -> String {
+        match self {
+            Self::Disagreement { announcing, of } => {
+                format!(
+                    "{} of {of} servers announce a leap second, the others do not: {}",
+                    announcing.len(),
+                    announcing.join(", ")
+                )
+            }
+            Self::WrongSeason { announcing } => format!(
+                "a leap second is announced outside of June and December, when none can occur, by {}",
+                announcing.join(", ")
+            ),
+            Self::NotInList { announcing } => {
+                format!("a leap second is announced that the list does not have, by {}", announcing.join(", "))
+            }
+            Self::NotAnnounced { silent } => format!(
+                "the list has a leap second within a day that is not announced by {}: they smear it or will miss it",
+                silent.join(", ")
+            ),
+            Self::ListExpiry { days_left } if *days_left < 0 => {
+                format!("the leap second list expired {} days ago and says nothing any more", -days_left)
+            }
+            Self::ListExpiry { days_left } => format!("the leap second list expires in {days_left} days"),
+        }
+    }
+}
+
+/// Judges what the servers announce at a Unix time. Servers that call themselves unsynchronised announce nothing.
+#[must_use]
+pub fn judge_announcements(servers: &[(&str, Leap)], list: Option<&LeapList>, unix_s: i64) -> Vec<LeapFinding> {
+    let mut findings = Vec::new();
+    let speaking: Vec<_> = servers.iter().filter(|(_, leap)| *leap != Leap::Unknown).collect();
+    let names = |wanted: &dyn Fn(Leap) -> bool| -> Vec<String> {
+        speaking.iter().filter(|(_, leap)| wanted(*leap)).map(|(name, _)| (*name).to_owned()).collect()
+    };
+    let announcing = names(&|leap| leap != Leap::None);
+    let inserting = names(&|leap| leap == Leap::Insert).len();
+    if !announcing.is_empty() {
+        if announcing.len() < speaking.len() || (inserting > 0 && inserting < announcing.len()) {
+            findings.push(LeapFinding::Disagreement { announcing: announcing.clone(), of: speaking.len() });
+        }
+        if !in_season(unix_s) {
+            findings.push(LeapFinding::WrongSeason { announcing: announcing.clone() });
+        }
+    }
+    if let Some(list) = list {
+        findings.extend(against_list(list, unix_s, announcing, names(&|leap| leap == Leap::None)));
+    }
+    findings
+}
+
+fn against_list(list: &LeapList, unix_s: i64, announcing: Vec<String>, silent: Vec<String>) -> Vec<LeapFinding> {
+    let mut findings = Vec::new();
+    let days_left = list.days_left(unix_s);
+    if days_left < EXPIRY_WARNING_DAYS {
+        findings.push(LeapFinding::ListExpiry { days_left });
+    }
+    if days_left < 0 {
+        return findings;
+    }
+    if !announcing.is_empty() && list.next_leap(unix_s, ANNOUNCE_AHEAD_S).is_none() {
+        findings.push(LeapFinding::NotInList { announcing });
+    }
+    if !silent.is_empty() && list.next_leap(unix_s, DAY_S).is_some() {
+        findings.push(LeapFinding::NotAnnounced { silent });
+    }
+    findings
+}
+
+/// June or December: the month at whose end a leap second can occur.
+fn in_season(unix_s: i64) -> bool {
+    let today = unix_s.div_euclid(DAY_S);
+    (today..today + 31).any(is_leap_day)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MIDNIGHT_2017: i64 = 1_483_228_800;
+
+    fn list() -> LeapList {
+        LeapList::parse(include_str!("testdata/leap-seconds.list")).unwrap()
+    }
+
+    #[test]
+    fn servers_that_disagree_are_named() {
+        let servers = [("a", Leap::Insert), ("b", Leap::None), ("c", Leap::Unknown)];
+        let findings = judge_announcements(&servers, None, MIDNIGHT_2017 - 3600);
+        assert_eq!(findings, [LeapFinding::Disagreement { announcing: vec!["a".into()], of: 2 }]);
+        let opposite = [("a", Leap::Insert), ("b", Leap::Delete)];
+        assert_eq!(judge_announcements(&opposite, None, MIDNIGHT_2017 - 3600).len(), 1);
+    }
+
+    #[test]
+    fn an_announcement_in_march_is_impossible_and_one_that_is_not_listed_is_reported() {
+        let march = 1_488_800_000;
+        let findings = judge_announcements(&[("a", Leap::Insert)], Some(&list()), march);
+        assert_eq!(findings.len(), 2);
+        assert!(findings[0].sentence().contains("outside of June and December"));
+        assert!(matches!(findings[1], LeapFinding::NotInList { .. }));
+    }
+
+    #[test]
+    fn a_listed_leap_second_must_be_announced_the_day_before() {
+        let servers = [("a", Leap::Insert), ("smearer", Leap::None)];
+        let findings = judge_announcements(&servers, Some(&list()), MIDNIGHT_2017 - 3600);
+        assert!(findings.contains(&LeapFinding::NotAnnounced { silent: vec!["smearer".into()] }));
+        assert_eq!(judge_announcements(&[("a", Leap::Insert)], Some(&list()), MIDNIGHT_2017 - 3600), []);
+    }
+
+    #[test]
+    fn the_expiry_of_the_list_is_watched() {
+        let list = list();
+        let at = |days: i64| judge_announcements(&[], Some(&list), list.expires_unix_s - days * DAY_S);
+        assert_eq!(at(60), []);
+        assert_eq!(at(10), [LeapFinding::ListExpiry { days_left: 10 }]);
+        assert!(at(-3)[0].sentence().contains("expired 3 days ago"));
+    }
+}

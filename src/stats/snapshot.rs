@@ -1,0 +1,55 @@
+//! An immutable picture of all that was computed, for whoever shows or judges it. Data only.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::local::LocalState;
+use super::state::Totals;
+use super::summary::WindowSummary;
+use super::verdict::Verdict;
+use crate::clock::Stamp;
+use crate::sample::{Sample, SeriesKey};
+
+/// The picture.
+#[derive(Debug, Clone)]
+pub struct Snapshot {
+    /// When it was made.
+    pub at: Stamp,
+    /// Every series that is polled.
+    pub series: BTreeMap<SeriesKey, Arc<SeriesSnapshot>>,
+    /// Who is wrong.
+    pub verdict: Arc<Verdict>,
+    /// What the kernel and a time daemon say of the own clock.
+    pub local: LocalState,
+}
+
+/// One series.
+#[derive(Debug, Clone)]
+pub struct SeriesSnapshot {
+    /// The last poll, however it ended.
+    pub last: Arc<Sample>,
+    /// The last poll that brought an offset.
+    pub last_measured: Option<Arc<Sample>>,
+    /// The offsets of the last polls in seconds, oldest first, at most [`SeriesSnapshot::RECENT`]; NaN where a poll
+    /// brought none. For small pictures: single precision.
+    pub recent_s: Vec<f32>,
+    /// Polls since start.
+    pub polls: u64,
+    /// The last hour as of the last poll.
+    pub hour: WindowSummary,
+    /// Histograms of every sample since start, for each way of timestamping.
+    pub totals: Vec<Totals>,
+}
+
+impl SeriesSnapshot {
+    /// How many of the last offsets are kept.
+    pub const RECENT: usize = 30;
+}
+
+impl Snapshot {
+    /// A picture of nothing.
+    #[must_use]
+    pub fn empty(at: Stamp) -> Self {
+        Self { at, series: BTreeMap::new(), verdict: Arc::new(Verdict::nothing_yet()), local: LocalState::default() }
+    }
+}

@@ -1,0 +1,48 @@
+//! A moment of the wall clock, as data files and sentences write it.
+
+use std::fmt;
+
+use serde::{Serialize, Serializer};
+
+/// Nanoseconds since 1970-01-01 UTC. Serialises as RFC 3339.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct When(pub i64);
+
+impl When {
+    fn timestamp(self) -> jiff::Timestamp {
+        jiff::Timestamp::from_nanosecond(i128::from(self.0))
+            .expect("64 bits of nanoseconds are within years 1677 to 2262")
+    }
+
+    /// RFC 3339 in UTC.
+    #[must_use]
+    pub fn rfc3339(self) -> String {
+        self.timestamp().to_string()
+    }
+}
+
+/// For people: minutes are enough.
+impl fmt::Display for When {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.timestamp().strftime("%Y-%m-%d %H:%M UTC").to_string())
+    }
+}
+
+impl Serialize for When {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&self.timestamp())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn people_get_minutes_and_machines_rfc_3339() {
+        let when = When(1_483_228_799_500_000_000);
+        assert_eq!(when.to_string(), "2016-12-31 23:59 UTC");
+        assert_eq!(serde_json::to_string(&when).unwrap(), "\"2016-12-31T23:59:59.5Z\"");
+        assert!(!When(i64::MIN).rfc3339().is_empty() && !When(i64::MAX).rfc3339().is_empty());
+    }
+}

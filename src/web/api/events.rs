@@ -1,0 +1,98 @@
+//! What happened.
+
+use std::time::Duration;
+
+use actix_web::{HttpRequest, HttpResponse, web};
+use serde::{Deserialize, Serialize};
+
+use crate::stats::verdict::When;
+use crate::store::StoredEvent;
+use crate::web::State;
+use crate::web::params::{self, Range};
+use crate::web::problem::Problem;
+use crate::web::respond;
+
+const USUAL: usize = 500;
+const MOST: usize = 5000;
+/// Without a beginning, a week is told.
+const USUAL_SPAN: Duration = Duration::from_secs(7 * 86_400);
+
+/// What may be asked for.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EventsQuery {
+    from: Option<String>,
+    to: Option<String>,
+    /// Kinds, separated by commas.
+    kind: Option<String>,
+    /// The configured name of a server.
+    server: Option<String>,
+    /// The latest so many, 1 to 5000.
+    limit: Option<usize>,
+}
+
+#[derive(Debug, Serialize)]
+struct Events {
+    from: When,
+    to: When,
+    /// Oldest first.
+    events: Vec<Entry>,
+}
+
+#[derive(Debug, Serialize)]
+struct Entry {
+    id: i64,
+    kind: String,
+    /// Absent for the own clock and the monitor.
+    server: Option<String>,
+    address: Option<String>,
+    start: When,
+    /// Equal to the start for a change; `null` while it lasts.
+    end: Option<When>,
+    /// The numbers, short.
+    detail: String,
+    /// One sentence for a person.
+    sentence: String,
+}
+
+impl From<StoredEvent> for Entry {
+    fn from(StoredEvent { id, event }: StoredEvent) -> Self {
+        // What the program keeps is an object of these two texts.
+        let kept: serde_json::Value = serde_json::from_str(&event.detail).unwrap_or_default();
+        let text = |key: &str| kept.get(key).and_then(|v| v.as_str()).unwrap_or_default().to_owned();
+        Self {
+            id,
+            kind: event.kind,
+            server: event.server,
+            address: event.address.map(|address| address.to_string()),
+            start: When(event.start_ns),
+            end: event.end_ns.map(When),
+            detail: text("detail"),
+            sentence: text("sentence"),
+        }
+    }
+}
+
+/// `GET /api/v1/events`.
+pub async fn events(
+    request: HttpRequest,
+    state: web::Data<State>,
+    query: web::Query<EventsQuery>,
+) -> Result<HttpResponse, Problem> {
+    let now_ns = state.clock.now().wall_ns;
+    let range = Range::parse(query.from.as_deref(), query.to.as_deref(), USUAL_SPAN, now_ns)?;
+    let limit = params::limit(query.limit, USUAL, MOST)?;
+    let query = query.into_inner();
+    // Filters come after the store's limit, so all that it may give is read.
+    let narrowed = query.kind.is_some() || query.server.is_some();
+    let most = if narrowed { MOST } else { limit };
+    let found = state.store.read(move |reader| reader.events(range.from_ns, range.to_ns, most)).await?;
+    let kinds: Option<Vec<&str>> = query.kind.as_deref().map(|kinds| kinds.split(',').map(str::trim).collect());
+    let wanted = |one: &StoredEvent| {
+        kinds.as_ref().is_none_or(|kinds| kinds.contains(&one.event.kind.as_str()))
+            && (query.server.is_none() || query.server == one.event.server)
+    };
+    let mut events: Vec<Entry> = found.into_iter().filter(wanted).map(Entry::from).collect();
+    events.drain(..events.len().saturating_sub(limit));
+    respond::json(&request, &Events { from: When(range.from_ns), to: When(range.to_ns), events })
+}

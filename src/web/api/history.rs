@@ -1,0 +1,279 @@
+//! What was measured of one server: samples, statistics over a window, stability, refused replies.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::{HttpRequest, HttpResponse, web};
+use serde::{Deserialize, Serialize};
+
+use super::points::{Samples, points};
+use crate::ntp::{Check, CheckRow};
+use crate::sample::{Evidence, Sample, SeriesKey};
+use crate::stats::histogram::DisplayHistogram;
+use crate::stats::intake::TimeAxis;
+use crate::stats::stability::{self, Stability};
+use crate::stats::summary::{WindowSummary, summarise};
+use crate::stats::verdict::When;
+use crate::stats::window::{ServerWindows, Window};
+use crate::store::StoreError;
+use crate::store::read::Reader;
+use crate::web::State;
+use crate::web::params::{self, Range, Target};
+use crate::web::problem::Problem;
+use crate::web::respond;
+use crate::web::view::rows::series_of;
+
+const HOUR: Duration = Duration::from_secs(3600);
+const DAY: Duration = Duration::from_secs(86_400);
+/// Samples that are worked on at once; beyond, stability wants a shorter span, and statistics use windows of sums.
+const MOST_SAMPLES: usize = 50_000;
+
+/// A span and a resolution.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SamplesQuery {
+    from: Option<String>,
+    to: Option<String>,
+    /// The wished distance of two points.
+    step: Option<String>,
+}
+
+/// `GET /api/v1/servers/{id}/samples`.
+pub async fn samples(
+    request: HttpRequest,
+    state: web::Data<State>,
+    id: web::Path<String>,
+    query: web::Query<SamplesQuery>,
+) -> Result<HttpResponse, Problem> {
+    let target = Target::find(&state, &id)?;
+    let range = Range::parse(query.from.as_deref(), query.to.as_deref(), HOUR, state.clock.now().wall_ns)?;
+    let step = params::step(query.step.as_deref())?;
+    let body: Samples = state.store.read(move |reader| points(reader, &target, range, step)).await?;
+    respond::json(&request, &body)
+}
+
+/// A window.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StatsQuery {
+    /// `5m`, `1h`, `24h` or `7d`; an hour unless asked for.
+    window: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct Stats {
+    window: &'static str,
+    from: When,
+    to: When,
+    series: Vec<SeriesStats>,
+}
+
+#[derive(Debug, Serialize)]
+struct SeriesStats {
+    name: String,
+    address: Option<String>,
+    stats: WindowSummary,
+    /// Of the signed offsets; `null` without any.
+    histogram: Option<DisplayHistogram>,
+}
+
+/// `GET /api/v1/servers/{id}/stats`.
+pub async fn stats(
+    request: HttpRequest,
+    state: web::Data<State>,
+    id: web::Path<String>,
+    query: web::Query<StatsQuery>,
+) -> Result<HttpResponse, Problem> {
+    let target = Target::find(&state, &id)?;
+    let text = query.window.as_deref().unwrap_or(Window::Hour.label());
+    let window = Window::parse(text).ok_or_else(|| {
+        let known = Window::ALL.map(Window::label).join(", ");
+        Problem::bad_request(format!("window: {text:?} is none of {known}"))
+    })?;
+    let now = state.clock.now();
+    let to_ns = now.wall_ns;
+    let range = Range { from_ns: to_ns - (window.length_s() * 1e9) as i64, to_ns };
+    let keys = keys(&state, &target);
+    let series = state.store.read(move |reader| {
+        keys.into_iter().map(|key| series_stats(reader, key, window, range)).collect::<Result<Vec<_>, _>>()
+    });
+    let (from, to) = (When(range.from_ns), When(range.to_ns));
+    respond::json(&request, &Stats { window: window.label(), from, to, series: series.await? })
+}
+
+/// Exact while the samples are not too many, and with windows of sums when they are: memory stays bounded.
+fn series_stats(reader: &Reader, key: SeriesKey, window: Window, range: Range) -> Result<SeriesStats, StoreError> {
+    let read = |from_ns, limit| reader.samples(&key.server, key.address, from_ns, range.to_ns, limit);
+    let mut page = read(range.from_ns, MOST_SAMPLES)?;
+    let (stats, histogram) = if page.len() < MOST_SAMPLES {
+        let samples = || page.iter().map(|stored| &stored.sample);
+        let offsets: Vec<_> = samples().filter_map(Sample::offset_s).map(|offset_s| (offset_s, 1)).collect();
+        (summarise(samples()), DisplayHistogram::of(&offsets))
+    } else {
+        let mut windows = ServerWindows::up_to(window, TimeAxis::Wall);
+        let mut now = None;
+        while let Some(last) = page.last().map(|stored| stored.sample.at) {
+            for stored in &page {
+                // What is refused is counted in the summary.
+                let _ = windows.observe(&stored.sample);
+            }
+            now = Some(last);
+            page = read(last.wall_ns.saturating_add(1), MOST_SAMPLES)?;
+        }
+        let now = now.expect("the first page was not empty");
+        (windows.summary(window, now), windows.offset_histogram(window, now))
+    };
+    Ok(SeriesStats { name: key.server.to_string(), address: text(&key), stats, histogram })
+}
+
+/// A span and averaging times.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StabilityQuery {
+    from: Option<String>,
+    to: Option<String>,
+    /// Averaging times in seconds, separated by commas; octaves unless asked for.
+    taus: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct StabilityBody {
+    from: When,
+    to: When,
+    series: Vec<SeriesStability>,
+}
+
+#[derive(Debug, Serialize)]
+struct SeriesStability {
+    name: String,
+    address: Option<String>,
+    /// `null` when there is none; `reason` says why.
+    stability: Option<Stability>,
+    reason: Option<String>,
+}
+
+/// `GET /api/v1/servers/{id}/stability`.
+pub async fn stability(
+    request: HttpRequest,
+    state: web::Data<State>,
+    id: web::Path<String>,
+    query: web::Query<StabilityQuery>,
+) -> Result<HttpResponse, Problem> {
+    let target = Target::find(&state, &id)?;
+    let range = Range::parse(query.from.as_deref(), query.to.as_deref(), DAY, state.clock.now().wall_ns)?;
+    let taus = params::taus(query.taus.as_deref())?;
+    let keys = keys(&state, &target);
+    let series = state.store.read(move |reader| {
+        keys.into_iter().map(|key| series_stability(reader, &key, range, taus.as_deref())).collect::<Result<_, _>>()
+    });
+    let (from, to) = (When(range.from_ns), When(range.to_ns));
+    respond::json(&request, &StabilityBody { from, to, series: series.await? })
+}
+
+fn series_stability(
+    reader: &Reader,
+    key: &SeriesKey,
+    range: Range,
+    taus: Option<&[f64]>,
+) -> Result<SeriesStability, StoreError> {
+    let samples = reader.samples(&key.server, key.address, range.from_ns, range.to_ns, MOST_SAMPLES)?;
+    let found = if samples.len() < MOST_SAMPLES {
+        stability::of_samples(samples.iter().map(|stored| &stored.sample), taus).map_err(|why| why.to_string())
+    } else {
+        Err(format!("the span holds more than {MOST_SAMPLES} samples: choose a shorter one"))
+    };
+    let reason = found.as_ref().err().cloned();
+    Ok(SeriesStability { name: key.server.to_string(), address: text(key), stability: found.ok(), reason })
+}
+
+#[derive(Debug, Serialize)]
+struct EvidenceBody {
+    /// Oldest first.
+    evidence: Vec<Refusal>,
+}
+
+/// A refused reply.
+#[derive(Debug, Serialize)]
+struct Refusal {
+    /// When it arrived.
+    time: When,
+    address: Option<String>,
+    /// The first check that failed, and what that means.
+    failed: Option<&'static str>,
+    explanation: Option<&'static str>,
+    checks: Vec<CheckResult>,
+    t1: Moment,
+    t2: Moment,
+    t3: Moment,
+    t4: Moment,
+    /// The first bytes of the datagram, hexadecimal.
+    datagram: String,
+}
+
+#[derive(Debug, Serialize)]
+struct CheckResult {
+    check: &'static str,
+    passed: bool,
+}
+
+/// One of the four timestamps.
+#[derive(Debug, Serialize)]
+struct Moment {
+    /// In the notation of RFC 5905: hexadecimal seconds and fraction since 1900.
+    ntp: String,
+    /// RFC 3339; `null` when it is zero, which stands for unknown.
+    time: Option<When>,
+}
+
+/// `GET /api/v1/servers/{id}/evidence`.
+pub async fn evidence(
+    request: HttpRequest,
+    state: web::Data<State>,
+    id: web::Path<String>,
+) -> Result<HttpResponse, Problem> {
+    let target = Target::find(&state, &id)?;
+    let kept = state.store.read(move |reader| reader.evidence(&target.name, target.address)).await?;
+    let evidence = kept.iter().map(|(key, evidence)| Refusal::of(key, evidence)).collect();
+    respond::json(&request, &EvidenceBody { evidence })
+}
+
+impl Refusal {
+    fn of(key: &SeriesKey, evidence: &Evidence) -> Self {
+        let failed = evidence.checks.first_failure();
+        let near_ns = evidence.at.wall_ns;
+        let moment = |time: crate::ntp::NtpTimestamp| Moment {
+            ntp: time.to_string(),
+            time: (!time.is_zero()).then(|| When(time.to_unix_ns(near_ns))),
+        };
+        Self {
+            time: When(near_ns),
+            address: text(key),
+            failed: failed.map(Check::label),
+            explanation: failed.map(Check::explain),
+            checks: checks(evidence.checks),
+            t1: moment(evidence.t1),
+            t2: moment(evidence.t2),
+            t3: moment(evidence.t3),
+            t4: moment(evidence.t4),
+            datagram: evidence.datagram.iter().map(|byte| format!("{byte:02x}")).collect(),
+        }
+    }
+}
+
+fn checks(row: CheckRow) -> Vec<CheckResult> {
+    let made = Check::ALL.into_iter().filter_map(|check| row.result(check).map(|passed| (check, passed)));
+    made.map(|(check, passed)| CheckResult { check: check.label(), passed }).collect()
+}
+
+/// The series that are meant: those polled now, or the one asked for.
+fn keys(state: &State, target: &Target) -> Vec<SeriesKey> {
+    if target.address.is_some() {
+        return vec![SeriesKey { server: Arc::clone(&target.name), address: target.address }];
+    }
+    let snapshot = state.snapshot.borrow();
+    series_of(&snapshot, &target.name).into_iter().map(|(key, _)| key.clone()).collect()
+}
+
+fn text(key: &SeriesKey) -> Option<String> {
+    key.address.map(|address| address.to_string())
+}

@@ -1,0 +1,182 @@
+//! The servers as they are now.
+
+use std::sync::Arc;
+
+use actix_web::{HttpRequest, HttpResponse, web};
+use serde::{Deserialize, Serialize};
+
+use crate::config::{Addresses, EngineChoice, Family, Server};
+use crate::stats::verdict::When;
+use crate::web::State;
+use crate::web::params::{self, Target};
+use crate::web::problem::Problem;
+use crate::web::respond;
+use crate::web::view::row::{Condition, Row};
+use crate::web::view::rows::{Column, Filter, Picture, sort};
+
+/// Entries of a page unless asked for, and at most.
+const USUAL: usize = 1000;
+const MOST: usize = 10_000;
+
+/// What a list of servers may be asked for.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ListQuery {
+    /// Tags, `key:value` or `key`, separated by commas; all must be there.
+    tag: Option<String>,
+    /// States, separated by commas; one must hold.
+    state: Option<String>,
+    /// Text in the name, the address, the reference identifier or a tag.
+    q: Option<String>,
+    /// The column, with a minus sign for descending order.
+    sort: Option<String>,
+    /// Entries of this page, 1 to 10000.
+    limit: Option<usize>,
+    /// Entries before this page.
+    #[serde(default)]
+    offset: usize,
+}
+
+/// A page of servers.
+#[derive(Debug, Serialize)]
+struct Page {
+    /// As of when.
+    as_of: When,
+    /// Entries that the filter admits.
+    total: usize,
+    limit: usize,
+    offset: usize,
+    servers: Vec<Row>,
+}
+
+/// `GET /api/v1/servers`.
+pub async fn list(
+    request: HttpRequest,
+    state: web::Data<State>,
+    query: web::Query<ListQuery>,
+) -> Result<HttpResponse, Problem> {
+    let (filter, (column, descending)) = (filter(&query)?, order(query.sort.as_deref())?);
+    let limit = params::limit(query.limit, USUAL, MOST)?;
+    let (config, snapshot, health) = state.now();
+    let mut rows = Picture::new(&config, &snapshot, &health).rows();
+    rows.retain(|row| filter.admits(row));
+    sort(&mut rows, column, descending);
+    let total = rows.len();
+    let servers = rows.into_iter().skip(query.offset).take(limit).collect();
+    let as_of = When(snapshot.at.wall_ns);
+    respond::json(&request, &Page { as_of, total, limit, offset: query.offset, servers })
+}
+
+fn filter(query: &ListQuery) -> Result<Filter, Problem> {
+    let parts = |text: &Option<String>| -> Vec<String> {
+        let parts = text.iter().flat_map(|text| text.split(',')).map(str::trim).filter(|part| !part.is_empty());
+        parts.map(str::to_owned).collect()
+    };
+    let tag = |part: String| match part.split_once(':') {
+        Some((key, value)) => (key.to_owned(), Some(value.to_owned())),
+        None => (part, None),
+    };
+    let state = |part: String| {
+        let known = Condition::ALL.map(Condition::label).join(", ");
+        Condition::parse(&part).ok_or_else(|| Problem::bad_request(format!("state: {part:?} is none of {known}")))
+    };
+    Ok(Filter {
+        tags: parts(&query.tag).into_iter().map(tag).collect(),
+        states: parts(&query.state).into_iter().map(state).collect::<Result<_, _>>()?,
+        text: query.q.as_deref().unwrap_or_default().trim().to_lowercase(),
+    })
+}
+
+fn order(text: Option<&str>) -> Result<(Column, bool), Problem> {
+    let Some(text) = text else { return Ok((Column::Configured, false)) };
+    let (name, descending) = text.strip_prefix('-').map_or((text, false), |name| (name, true));
+    match Column::NAMES.iter().find(|(known, _)| *known == name) {
+        Some((_, column)) => Ok((*column, descending)),
+        None => {
+            let known = Column::NAMES.map(|(name, _)| name).join(", ");
+            Err(Problem::bad_request(format!("sort: {name:?} is none of {known}")))
+        }
+    }
+}
+
+/// One server with its series and how it is polled.
+#[derive(Debug, Serialize)]
+struct Detail {
+    as_of: When,
+    name: String,
+    tags: std::collections::BTreeMap<String, String>,
+    settings: Settings,
+    series: Vec<Row>,
+}
+
+/// What is configured for it.
+#[derive(Debug, Serialize)]
+struct Settings {
+    /// As written: a name or an address.
+    host: String,
+    port: u16,
+    own: bool,
+    poll_interval_s: f64,
+    timeout_s: f64,
+    engine: &'static str,
+    family: &'static str,
+    addresses: &'static str,
+    samples_per_poll: u16,
+    offset_warning_s: f64,
+    offset_critical_s: f64,
+}
+
+impl Settings {
+    fn of(server: &Server) -> Self {
+        Self {
+            host: match &server.host {
+                crate::config::Host::Address(address) => address.to_string(),
+                crate::config::Host::Name(name) => name.clone(),
+            },
+            port: server.port,
+            own: server.own,
+            poll_interval_s: server.poll_interval.as_secs_f64(),
+            timeout_s: server.timeout.as_secs_f64(),
+            engine: match server.engine {
+                EngineChoice::Kernel => "kernel",
+                EngineChoice::Sntp => "sntp",
+            },
+            family: match server.family {
+                Family::Any => "any",
+                Family::V4 => "v4",
+                Family::V6 => "v6",
+            },
+            addresses: match server.addresses {
+                Addresses::First => "first",
+                Addresses::All => "all",
+            },
+            samples_per_poll: server.samples_per_poll,
+            offset_warning_s: server.offset_warning.as_secs_f64(),
+            offset_critical_s: server.offset_critical.as_secs_f64(),
+        }
+    }
+}
+
+/// `GET /api/v1/servers/{id}`.
+pub async fn one(
+    request: HttpRequest,
+    state: web::Data<State>,
+    id: web::Path<String>,
+) -> Result<HttpResponse, Problem> {
+    let target = Target::find(&state, &id)?;
+    let (config, snapshot, health) = state.now();
+    let found = config.servers.iter().find(|server| server.ident.name == target.name).map(Arc::clone);
+    let server = found.ok_or_else(|| Problem::not_found(format!("there is no server {:?}", &*target.name)))?;
+    let mut series = Picture::new(&config, &snapshot, &health).rows_of(&server);
+    if let Some(address) = target.address.map(|address| address.to_string()) {
+        series.retain(|row| row.address.as_ref() == Some(&address));
+    }
+    let detail = Detail {
+        as_of: When(snapshot.at.wall_ns),
+        name: server.ident.name.to_string(),
+        tags: server.ident.tags.clone(),
+        settings: Settings::of(&server),
+        series,
+    };
+    respond::json(&request, &detail)
+}

@@ -1,0 +1,42 @@
+//! Answers in JSON that need not be sent twice.
+
+use std::hash::{DefaultHasher, Hasher};
+
+use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, EntityTag, Header, IfNoneMatch};
+use actix_web::{HttpRequest, HttpResponse};
+use serde::Serialize;
+
+use super::problem::Problem;
+
+/// `body` as JSON with an entity tag; 304 when the client has it already. Weak, because it may be sent compressed.
+///
+/// # Errors
+/// Never for the types of this program; it is an error and not a panic all the same.
+pub fn json(request: &HttpRequest, body: &impl Serialize) -> Result<HttpResponse, Problem> {
+    let text = serde_json::to_vec(body).map_err(|why| {
+        let detail = format!("the answer cannot be written: {why}");
+        Problem::new(actix_web::http::StatusCode::INTERNAL_SERVER_ERROR, detail)
+    })?;
+    let tag = EntityTag::new_weak(fingerprint(&text));
+    let mut response = if is_known(request, &tag) { HttpResponse::NotModified() } else { HttpResponse::Ok() };
+    // The client may keep it, and has to ask whether it still holds.
+    response.insert_header((CACHE_CONTROL, "no-cache")).insert_header((ETAG, tag.to_string()));
+    if is_known(request, &tag) {
+        return Ok(response.finish());
+    }
+    Ok(response.insert_header((CONTENT_TYPE, "application/json")).body(text))
+}
+
+fn is_known(request: &HttpRequest, tag: &EntityTag) -> bool {
+    match IfNoneMatch::parse(request) {
+        Ok(IfNoneMatch::Any) => true,
+        Ok(IfNoneMatch::Items(known)) => known.iter().any(|one| one.weak_eq(tag)),
+        Err(_) => false,
+    }
+}
+
+fn fingerprint(text: &[u8]) -> String {
+    let mut hasher = DefaultHasher::new();
+    hasher.write(text);
+    format!("{:016x}", hasher.finish())
+}

@@ -1,0 +1,33 @@
+//! A state for tests of handlers, without a service.
+
+use std::sync::Arc;
+
+use tempfile::TempDir;
+use tokio::sync::watch;
+
+use super::State;
+use crate::clock::{Stamp, SystemClock};
+use crate::config::{self, Environment};
+use crate::health::report::Health;
+use crate::stats::snapshot::Snapshot;
+use crate::store::{Options, Store};
+
+/// A state that knows `health`, one configured server `a.example`, and an empty store, which goes with the directory.
+pub(super) fn state(health: Health) -> (State, TempDir) {
+    let dir = TempDir::new().unwrap();
+    let settings = [("NTP_SERVER", "a.example"), ("NTP_MONITOR__MONITOR__DATA_DIR", dir.path().to_str().unwrap())];
+    let environment: Environment = settings.map(|(key, value)| (key.to_owned(), value.to_owned())).into();
+    let config = config::load(None, &environment, &[]).unwrap().config;
+    let log = slog::Logger::root(slog::Discard, slog::o!());
+    let store = Store::open(Options::from_config(&config), &log).unwrap().handle();
+    let started = Stamp::now();
+    let state = State {
+        health: watch::channel(Arc::new(health)).1,
+        snapshot: watch::channel(Arc::new(Snapshot::empty(started))).1,
+        config: watch::channel(Arc::new(config)).1,
+        store,
+        clock: Arc::new(SystemClock),
+        started,
+    };
+    (state, dir)
+}

@@ -1,0 +1,4 @@
+//! What is shown, put together from snapshots: the same for the API, the page and metrics. Pure.
+
+pub mod row;
+pub mod rows;

@@ -1,0 +1,291 @@
+//! One series as the API shows it.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use crate::config::Server;
+use crate::health::availability::{Rates, Tally};
+use crate::health::report::ServerHealth;
+use crate::sample::{Sample, SeriesKey};
+use crate::stats::snapshot::SeriesSnapshot;
+use crate::stats::verdict::{Class, Kind, ServerVerdict, When};
+
+/// How a series does, in one word, worst last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Condition {
+    /// No poll has ended yet.
+    Pending,
+    /// The last poll brought an offset, and nothing is held against it.
+    Ok,
+    /// The last poll brought no offset; an earlier one of the last eight did.
+    Failing,
+    /// None of the last eight polls brought an offset.
+    Unreachable,
+    /// The verdict calls it wrong.
+    Wrong,
+}
+
+impl Condition {
+    /// Every condition.
+    pub const ALL: [Self; 5] = [Self::Pending, Self::Ok, Self::Failing, Self::Unreachable, Self::Wrong];
+
+    /// The name in the API.
+    #[must_use]
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Ok => "ok",
+            Self::Failing => "failing",
+            Self::Unreachable => "unreachable",
+            Self::Wrong => "wrong",
+        }
+    }
+
+    /// The inverse of [`Condition::label`].
+    #[must_use]
+    pub fn parse(label: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|condition| condition.label() == label)
+    }
+}
+
+/// One address of one server. What is not known is `null`. Offsets are positive when the server is ahead of this host;
+/// times are in seconds.
+///
+/// Measured values are those of the last poll that brought an offset, as long as it is one of the last eight.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Row {
+    /// What to ask for: the name, or `name@address` when the name has several addresses.
+    pub id: String,
+    /// The configured name.
+    pub name: String,
+    /// The address polled; `null` before the name has resolved.
+    pub address: Option<String>,
+    /// The configured tags.
+    pub tags: BTreeMap<String, String>,
+    /// How it does.
+    pub state: Condition,
+    /// How the last poll ended.
+    pub outcome: Option<&'static str>,
+    /// The detail behind it; empty when the outcome says all.
+    pub reason: String,
+    /// Its standing among the servers.
+    pub class: Class,
+    /// Whether the verdict accuses it, or its path.
+    pub blamed: bool,
+    /// What is wrong with it or its path.
+    pub kind: Option<Kind>,
+    /// Wrong by at least this, when proven.
+    pub gap_s: Option<f64>,
+    /// Since when.
+    pub since: Option<When>,
+    /// One sentence for a person.
+    pub sentence: String,
+    /// Offset.
+    pub offset_s: Option<f64>,
+    /// Round-trip delay.
+    pub delay_s: Option<f64>,
+    /// Jitter (RFC 5905) over the last eight polls.
+    pub jitter_s: Option<f64>,
+    /// The bound within which its claim holds.
+    pub root_distance_s: Option<f64>,
+    /// Offset ± root distance: where the true offset is if its claim holds.
+    pub interval: Option<Bounds>,
+    /// The fate of the last eight polls, octal.
+    pub reach: String,
+    /// Stratum.
+    pub stratum: Option<u8>,
+    /// Leap indicator, 0 to 3.
+    pub leap: Option<u8>,
+    /// Reference identifier.
+    pub refid: Option<String>,
+    /// Root delay, as the server states it.
+    pub root_delay_s: Option<f64>,
+    /// Root dispersion, as the server states it.
+    pub root_dispersion_s: Option<f64>,
+    /// Precision, as the server states it.
+    pub precision_s: Option<f64>,
+    /// The interval at which it is polled.
+    pub poll_s: f64,
+    /// How the exchange was stamped: `kernel`, `kernel-rx`, `userland`.
+    pub timestamping: Option<&'static str>,
+    /// The score of the NTP Pool, about −100 to 20.
+    pub score: Option<f64>,
+    /// Success rates.
+    pub success: Success,
+    /// Polls in a row that brought no offset.
+    pub consecutive_failures: u64,
+    /// Polls since the program started.
+    pub polls: u64,
+    /// When the last poll ended.
+    pub last_poll: Option<When>,
+    /// When the last poll ended that brought an offset.
+    pub last_seen: Option<When>,
+    /// The offsets of the last polls, oldest first, at most 30; `null` where a poll brought none.
+    pub sparkline: Vec<f32>,
+}
+
+/// A closed interval of offsets.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Bounds {
+    /// The lower end.
+    pub low_s: f64,
+    /// The upper end.
+    pub high_s: f64,
+}
+
+/// Success rates over three windows.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize)]
+pub struct Success {
+    /// The last hour.
+    pub hour: Rate,
+    /// The last 24 hours.
+    pub day: Rate,
+    /// The last 7 days.
+    pub week: Rate,
+}
+
+/// Polls that brought an offset, of how many.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize)]
+pub struct Rate {
+    /// Polls that brought an offset.
+    pub ok: u64,
+    /// Polls.
+    pub polls: u64,
+    /// Their share, 0 to 1.
+    pub ratio: Option<f64>,
+}
+
+impl From<Tally> for Rate {
+    fn from(tally: Tally) -> Self {
+        Self { ok: tally.ok, polls: tally.polls, ratio: tally.ratio() }
+    }
+}
+
+impl From<Rates> for Success {
+    fn from(rates: Rates) -> Self {
+        Self { hour: rates.hour.into(), day: rates.day.into(), week: rates.week.into() }
+    }
+}
+
+impl Row {
+    /// A server of which no poll has ended.
+    pub(super) fn pending(server: &Server) -> Self {
+        let name = server.ident.name.to_string();
+        Self {
+            id: name.clone(),
+            sentence: format!("{name} has not been polled yet."),
+            name,
+            address: None,
+            tags: server.ident.tags.clone(),
+            state: Condition::Pending,
+            outcome: None,
+            reason: String::new(),
+            class: Class::Unknown,
+            blamed: false,
+            kind: None,
+            gap_s: None,
+            since: None,
+            offset_s: None,
+            delay_s: None,
+            jitter_s: None,
+            root_distance_s: None,
+            interval: None,
+            reach: "000".into(),
+            stratum: None,
+            leap: None,
+            refid: None,
+            root_delay_s: None,
+            root_dispersion_s: None,
+            precision_s: None,
+            poll_s: server.poll_interval.as_secs_f64(),
+            timestamping: None,
+            score: None,
+            success: Success::default(),
+            consecutive_failures: 0,
+            polls: 0,
+            last_poll: None,
+            last_seen: None,
+            sparkline: Vec::new(),
+        }
+    }
+
+    /// A series with what is known of it.
+    pub(super) fn of(
+        server: &Server,
+        key: &SeriesKey,
+        series: &SeriesSnapshot,
+        verdict: Option<&ServerVerdict>,
+        health: Option<&ServerHealth>,
+    ) -> Self {
+        let last = &series.last;
+        let mut row = Self {
+            address: key.address.map(|address| address.to_string()),
+            outcome: Some(last.outcome.label()),
+            reason: last.outcome.reason().into_owned(),
+            reach: series.hour.reach.to_string(),
+            poll_s: last.poll_s,
+            score: Some(series.hour.score.value()),
+            polls: series.polls,
+            last_poll: Some(When(last.at.wall_ns)),
+            last_seen: series.last_measured.as_ref().map(|sample| When(sample.at.wall_ns)),
+            sparkline: series.recent_s.clone(),
+            ..Self::pending(server)
+        };
+        row.sentence = format!("Nothing is said of {} yet.", row.name);
+        let reachable = series.hour.reach.is_reachable();
+        if let Some(sample) = series.last_measured.as_ref().filter(|_| reachable) {
+            row.measured(sample, series.hour.jitter_s);
+        }
+        if let Some(verdict) = verdict {
+            row.judged(verdict);
+        }
+        if let Some(health) = health {
+            row.success = health.success.into();
+            row.consecutive_failures = health.consecutive_failures;
+        }
+        row.state = match () {
+            () if row.is_accused() => Condition::Wrong,
+            () if !reachable => Condition::Unreachable,
+            () if !last.outcome.is_success() => Condition::Failing,
+            () => Condition::Ok,
+        };
+        row
+    }
+
+    fn measured(&mut self, sample: &Sample, jitter_s: Option<f64>) {
+        self.jitter_s = jitter_s;
+        self.timestamping = sample.timestamping.map(|way| way.label());
+        if let Some(measure) = sample.measure {
+            self.offset_s = Some(measure.offset_s);
+            self.delay_s = Some(measure.delay_s);
+            self.root_distance_s = Some(measure.root_distance_s);
+            let (centre, half) = (measure.offset_s, measure.root_distance_s);
+            self.interval = Some(Bounds { low_s: centre - half, high_s: centre + half });
+        }
+        if let Some(reply) = sample.reply {
+            self.stratum = Some(reply.stratum);
+            self.leap = Some(reply.leap.bits());
+            self.refid = Some(reply.refid.display(reply.stratum));
+            self.root_delay_s = Some(reply.root_delay_s);
+            self.root_dispersion_s = Some(reply.root_dispersion_s);
+            self.precision_s = Some(reply.precision_s());
+        }
+    }
+
+    /// Whether its clock is accused; a path that is, is no fault of the server's.
+    fn is_accused(&self) -> bool {
+        let of_the_path = matches!(self.kind, Some(Kind::Asymmetry | Kind::Congestion | Kind::Unreachable));
+        self.class == Class::Falseticker || (self.blamed && !of_the_path)
+    }
+
+    fn judged(&mut self, verdict: &ServerVerdict) {
+        self.class = verdict.class;
+        self.blamed = verdict.blamed;
+        self.kind = verdict.kind;
+        self.gap_s = verdict.gap_s;
+        self.since = verdict.since;
+        self.sentence.clone_from(&verdict.sentence);
+    }
+}

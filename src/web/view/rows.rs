@@ -1,0 +1,179 @@
+//! All series as the API lists them: put together, filtered, sorted and cut into pages.
+
+use std::cmp::Ordering;
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use super::row::{Condition, Row};
+use crate::config::{Config, Server};
+use crate::health::report::{Health, ServerHealth};
+use crate::sample::SeriesKey;
+use crate::stats::snapshot::{SeriesSnapshot, Snapshot};
+use crate::stats::verdict::ServerVerdict;
+
+/// What was known at one moment, indexed.
+pub struct Picture<'a> {
+    config: &'a Config,
+    snapshot: &'a Snapshot,
+    verdicts: HashMap<(&'a str, Option<SocketAddr>), &'a ServerVerdict>,
+    health: HashMap<(&'a str, Option<SocketAddr>), &'a ServerHealth>,
+}
+
+impl<'a> Picture<'a> {
+    /// Puts together what three places know.
+    #[must_use]
+    pub fn new(config: &'a Config, snapshot: &'a Snapshot, health: &'a Health) -> Self {
+        let address = |text: &Option<String>| text.as_deref().and_then(|text| text.parse().ok());
+        let verdicts = snapshot.verdict.servers.iter().map(|v| ((v.server.as_str(), address(&v.address)), v));
+        let health = health.servers.iter().map(|h| ((h.server.as_str(), h.address), h));
+        Self { config, snapshot, verdicts: verdicts.collect(), health: health.collect() }
+    }
+
+    /// Every series of every configured server, in the order of the configuration. A server without any is one row.
+    #[must_use]
+    pub fn rows(&self) -> Vec<Row> {
+        self.config.servers.iter().flat_map(|server| self.rows_of(server)).collect()
+    }
+
+    /// The series of one server.
+    #[must_use]
+    pub fn rows_of(&self, server: &Server) -> Vec<Row> {
+        let series = series_of(self.snapshot, &server.ident.name);
+        if series.is_empty() {
+            return vec![Row::pending(server)];
+        }
+        let several = series.len() > 1;
+        let row = |(key, series): (&SeriesKey, &Arc<SeriesSnapshot>)| {
+            let at = (&*key.server, key.address);
+            let mut row = Row::of(server, key, series, self.verdicts.get(&at).copied(), self.health.get(&at).copied());
+            if let Some(address) = key.address.filter(|_| several) {
+                row.id = format!("{}@{address}", row.name);
+            }
+            row
+        };
+        series.into_iter().map(row).collect()
+    }
+}
+
+/// The series of a name. That of the name before it had an address is left out once it has one.
+#[must_use]
+pub fn series_of<'a>(snapshot: &'a Snapshot, name: &Arc<str>) -> Vec<(&'a SeriesKey, &'a Arc<SeriesSnapshot>)> {
+    let first = SeriesKey { server: Arc::clone(name), address: None };
+    let mut all: Vec<_> = snapshot.series.range(first..).take_while(|(key, _)| key.server == *name).collect();
+    if all.len() > 1 {
+        all.retain(|(key, _)| key.address.is_some());
+    }
+    all
+}
+
+/// What a list is narrowed to.
+#[derive(Debug, Default)]
+pub struct Filter {
+    /// Tags that must be there, with their values; without a value the tag must be there.
+    pub tags: Vec<(String, Option<String>)>,
+    /// Any of these.
+    pub states: Vec<Condition>,
+    /// In the name, the address, the reference identifier or a tag; lower case.
+    pub text: String,
+}
+
+impl Filter {
+    /// Whether a row is wanted.
+    #[must_use]
+    pub fn admits(&self, row: &Row) -> bool {
+        let tagged = |(key, value): &(String, Option<String>)| {
+            row.tags.get(key).is_some_and(|has| value.as_ref().is_none_or(|value| has == value))
+        };
+        let state = self.states.is_empty() || self.states.contains(&row.state);
+        state && self.tags.iter().all(tagged) && (self.text.is_empty() || self.is_mentioned(row))
+    }
+
+    fn is_mentioned(&self, row: &Row) -> bool {
+        let texts = [Some(&row.name), row.address.as_ref(), row.refid.as_ref()].into_iter().flatten();
+        texts.chain(row.tags.values()).any(|text| text.to_lowercase().contains(&self.text))
+    }
+}
+
+/// What a list is sorted by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Column {
+    /// As configured.
+    Configured,
+    /// `name`.
+    Name,
+    /// `address`.
+    Address,
+    /// `state`, worst last.
+    State,
+    /// `offset`, signed.
+    Offset,
+    /// `magnitude` of the offset.
+    Magnitude,
+    /// `delay`.
+    Delay,
+    /// `jitter`.
+    Jitter,
+    /// `root_distance`.
+    RootDistance,
+    /// `stratum`.
+    Stratum,
+    /// `reach`.
+    Reach,
+    /// `score`.
+    Score,
+    /// `last_seen`.
+    LastSeen,
+}
+
+impl Column {
+    /// Every column with its name in the API.
+    pub const NAMES: [(&'static str, Self); 12] = [
+        ("name", Self::Name),
+        ("address", Self::Address),
+        ("state", Self::State),
+        ("offset", Self::Offset),
+        ("magnitude", Self::Magnitude),
+        ("delay", Self::Delay),
+        ("jitter", Self::Jitter),
+        ("root_distance", Self::RootDistance),
+        ("stratum", Self::Stratum),
+        ("reach", Self::Reach),
+        ("score", Self::Score),
+        ("last_seen", Self::LastSeen),
+    ];
+
+    fn compare(self, a: &Row, b: &Row, descending: bool) -> Ordering {
+        let number = |value: fn(&Row) -> Option<f64>| compare(value(a), value(b), descending, f64::total_cmp);
+        let plain = |order: Ordering| if descending { order.reverse() } else { order };
+        match self {
+            Self::Configured => Ordering::Equal,
+            Self::Name => plain(a.name.cmp(&b.name)),
+            Self::Address => compare(a.address.as_ref(), b.address.as_ref(), descending, |a, b| a.cmp(b)),
+            Self::State => plain(a.state.cmp(&b.state)),
+            Self::Offset => number(|row| row.offset_s),
+            Self::Magnitude => number(|row| row.offset_s.map(f64::abs)),
+            Self::Delay => number(|row| row.delay_s),
+            Self::Jitter => number(|row| row.jitter_s),
+            Self::RootDistance => number(|row| row.root_distance_s),
+            Self::Stratum => number(|row| row.stratum.map(f64::from)),
+            Self::Reach => number(|row| u8::from_str_radix(&row.reach, 8).ok().map(f64::from)),
+            Self::Score => number(|row| row.score),
+            Self::LastSeen => compare(a.last_seen, b.last_seen, descending, Ord::cmp),
+        }
+    }
+}
+
+/// What is not known comes last, whichever the direction.
+fn compare<T>(a: Option<T>, b: Option<T>, descending: bool, order: impl Fn(&T, &T) -> Ordering) -> Ordering {
+    match (a, b) {
+        (Some(a), Some(b)) if descending => order(&b, &a),
+        (Some(a), Some(b)) => order(&a, &b),
+        (a, b) => a.is_none().cmp(&b.is_none()),
+    }
+}
+
+/// Sorts; equal rows keep the order of the configuration.
+pub fn sort(rows: &mut [Row], column: Column, descending: bool) {
+    rows.sort_by(|a, b| column.compare(a, b, descending));
+}
