@@ -7,7 +7,7 @@ pub mod chronyd;
 pub mod monitor;
 pub mod root;
 pub mod rows;
-pub mod sim;
 pub mod service;
+pub mod sim;
 pub mod victoria;
 pub mod wait;
