@@ -192,13 +192,11 @@ impl Attribution {
             State::Undecidable => self.undecidable_reason(case),
             State::Path => path_reason(servers, self.engine.common.congested),
             State::Consistent => {
-                let bound = local.bound_s.zip(local.estimate_s).map_or(0.0, |(b, e)| b + e.abs());
-                format!(
-                    "All {} servers agree with each other and with this machine's clock, which is right within {} if the \
-                     majority is.",
-                    case.heard,
-                    seconds(bound)
-                )
+                let within = match local.bound_s.zip(local.estimate_s) {
+                    Some((b, e)) => format!(", which is right within {} if the majority is", seconds(b + e.abs())),
+                    None => String::new(),
+                };
+                format!("All {} servers agree with each other and with this machine's clock{within}.", case.heard)
             }
             State::LocalWrong if case.local.witnessed => {
                 "REALTIME − MONOTONIC_RAW jumped by the same amount by which all servers moved".into()

@@ -258,7 +258,7 @@ impl Attribution {
             ));
         }
         let silent_s = t_s - self.last_s;
-        if self.last_s > 0.0 && silent_s > self.engine.pause_s() {
+        if self.engine.tuned && silent_s > self.engine.pause_s() {
             let text = format!("The monitor did not measure for {}.", crate::stats::verdict::seconds(silent_s));
             let detail = format!("{silent_s:.0} s");
             self.events.push(own_event(EventKind::MonitorPause, When(self.last_wall_ns), Some(now), detail, text));
