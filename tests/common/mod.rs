@@ -4,5 +4,6 @@
 #![allow(clippy::unwrap_used, dead_code)]
 
 pub mod chronyd;
+pub mod prometheus;
 pub mod service;
 pub mod victoria;
