@@ -97,7 +97,11 @@ fn compare() -> Result<(), Failure> {
                 println!("{:<46} {:>19}", "  lines that the database got, warm-up included", sink.lines() - before);
             }
         }
-        println!("{:<46} {:>10.2} % of a core, taken off above", "the service without polls", idle.cpu_us / idle.wall_us * 100.0);
+        println!(
+            "{:<46} {:>10.2} % of a core, taken off above",
+            "the service without polls",
+            idle.cpu_us / idle.wall_us * 100.0
+        );
     }
     Ok(())
 }
@@ -147,10 +151,8 @@ fn plain_runtime() -> std::io::Result<tokio::runtime::Runtime> {
 }
 
 fn load(port: u16, dir: &Path, poll: &str) -> Result<Config, Failure> {
-    let more = format!(
-        "[csv]\n[influxdb]\nurl = \"{}\"\norg = \"o\"\nbucket = \"b\"\ntoken = \"t\"\n",
-        std::env::var(URL)?
-    );
+    let more =
+        format!("[csv]\n[influxdb]\nurl = \"{}\"\norg = \"o\"\nbucket = \"b\"\ntoken = \"t\"\n", std::env::var(URL)?);
     let servers = addresses(1, SERVERS);
     let file = Setting { data_dir: dir, servers: &servers, port, own: true, poll, more: &more }.write()?;
     Ok(config::load(Some(&file), &Environment::new(), &[])?.config)

@@ -64,8 +64,7 @@ fn serve_one(socket: &UdpSocket) -> nix::Result<Option<Arrival>> {
     let mut space = nix::cmsg_space!(in_pktinfo);
     let (length, client, mut route) = {
         let mut parts = [IoSliceMut::new(&mut buffer)];
-        let message =
-            recvmsg::<SockaddrIn>(socket.as_raw_fd(), &mut parts, Some(&mut space), MsgFlags::empty())?;
+        let message = recvmsg::<SockaddrIn>(socket.as_raw_fd(), &mut parts, Some(&mut space), MsgFlags::empty())?;
         let route = message.cmsgs()?.find_map(|control| match control {
             ControlMessageOwned::Ipv4PacketInfo(info) => Some(info),
             _ => None,
