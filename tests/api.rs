@@ -388,3 +388,21 @@ async fn the_stream_can_be_narrowed_and_tells_changes_of_verdict_and_health() {
     assert_problem(&running.get("/api/v1/stream?events=everything").await, 400);
     running.stop().await;
 }
+
+#[actix_rt::test]
+async fn the_page_shows_names_as_text_and_nothing_that_runs() {
+    let running = three().await;
+    let page = running.get("/").await;
+    assert_eq!((page.status, page.header("content-type")), (200, "text/html; charset=utf-8"));
+    assert!(!page.text.contains("<script>alert"), "a name became an element");
+    let policy = page.header("content-security-policy");
+    assert!(policy.contains("default-src 'none'") && !policy.contains("unsafe"), "{policy}");
+    assert_eq!(page.header("x-content-type-options"), "nosniff");
+    assert_eq!(page.header("referrer-policy"), "no-referrer");
+    assert_eq!(running.get("/plain.css").await.header("content-type"), "text/css; charset=utf-8");
+    for path in ["/assets/../../Cargo.toml", "/..%2f..%2fCargo.toml", "/assets/nothing.js", "//etc/passwd"] {
+        let answer = running.get_with(path, &[("Accept", "application/json")]).await;
+        assert_eq!(answer.status, 404, "{path}");
+    }
+    running.stop().await;
+}

@@ -1,9 +1,11 @@
 //! HTTP. Reads snapshots and the store; never asks an actor, so a busy or dead one cannot hold up an answer.
 
 pub mod api;
+mod headers;
 mod health;
 pub mod live;
 pub mod metrics;
+mod page;
 pub mod params;
 pub mod problem;
 pub mod respond;
@@ -69,17 +71,18 @@ impl State {
 /// When the address cannot be listened on; the error names it and what to do.
 pub fn serve(listen: SocketAddr, state: State) -> Result<(Server, Vec<SocketAddr>), ListenError> {
     let state = web::Data::new(state);
-    let server =
-        HttpServer::new(move || App::new().wrap(Compress::default()).app_data(state.clone()).configure(routes))
-            // One worker is plenty, and an idle service should be small.
-            .workers(1)
-            .on_connect(give_up_on_the_deaf)
-            .max_connections(MAX_CONNECTIONS)
-            .client_request_timeout(CLIENT_TIMEOUT)
-            .shutdown_timeout(2)
-            .disable_signals()
-            .bind(listen)
-            .map_err(|source| ListenError { listen, source })?;
+    let server = HttpServer::new(move || {
+        App::new().wrap(Compress::default()).wrap(headers::security()).app_data(state.clone()).configure(routes)
+    })
+    // One worker is plenty, and an idle service should be small.
+    .workers(1)
+    .on_connect(give_up_on_the_deaf)
+    .max_connections(MAX_CONNECTIONS)
+    .client_request_timeout(CLIENT_TIMEOUT)
+    .shutdown_timeout(2)
+    .disable_signals()
+    .bind(listen)
+    .map_err(|source| ListenError { listen, source })?;
     let listening = server.addrs();
     Ok((server.run(), listening))
 }
@@ -101,7 +104,9 @@ fn routes(config: &mut web::ServiceConfig) {
         .service(web::resource("/ready").get(health::ready).default_service(web::to(wrong_method)))
         .service(web::resource("/metrics").get(metrics::metrics).default_service(web::to(wrong_method)))
         .service(web::scope("/api/v1").configure(api::routes).default_service(web::to(problem::not_found)))
-        .default_service(web::to(problem::not_found));
+        .service(web::resource("/").get(page::index).default_service(web::to(wrong_method)))
+        .service(web::resource("/plain.css").get(page::plain_style))
+        .default_service(web::to(page::file));
 }
 
 /// The configured address cannot be listened on.

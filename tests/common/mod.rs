@@ -4,8 +4,8 @@
 #![allow(clippy::unwrap_used, clippy::print_stderr, dead_code)]
 
 pub mod chronyd;
-pub mod prometheus;
 pub mod monitor;
+pub mod prometheus;
 pub mod root;
 pub mod rows;
 pub mod service;
