@@ -406,3 +406,23 @@ async fn the_page_shows_names_as_text_and_nothing_that_runs() {
     }
     running.stop().await;
 }
+
+#[actix_rt::test]
+async fn every_documented_path_answers_as_documented() {
+    let running = three().await;
+    let document = running.get("/api/openapi.json").await.json();
+    assert_eq!(document["openapi"], "3.1.0");
+    let paths = document["paths"].as_object().unwrap();
+    assert!(paths.len() >= 16, "{:?}", paths.keys());
+    for (path, item) in paths.iter().filter(|(path, _)| !path.ends_with("/stream")) {
+        let documented = |status: u16| item["get"]["responses"].get(status.to_string()).is_some();
+        for query in ["", "?unknown=1", "?target=alpha"] {
+            let answer = running.get(&format!("{}{query}", path.replace("{id}", "alpha"))).await;
+            let is_plain = answer.status == 200 && documented(200);
+            assert!(is_plain || documented(answer.status), "{path}{query}: {}", answer.status);
+        }
+    }
+    let docs = running.get("/api/docs").await;
+    assert!(docs.text.contains("/api/v1/servers/{id}/stability") && !docs.text.contains("<script"));
+    running.stop().await;
+}

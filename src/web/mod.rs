@@ -1,12 +1,15 @@
 //! HTTP. Reads snapshots and the store; never asks an actor, so a busy or dead one cannot hold up an answer.
 
 pub mod api;
+mod docs;
 mod headers;
 mod health;
+mod html;
 pub mod live;
 pub mod metrics;
 mod page;
 pub mod params;
+mod probe;
 pub mod problem;
 pub mod respond;
 #[cfg(test)]
@@ -103,6 +106,9 @@ fn routes(config: &mut web::ServiceConfig) {
         .service(web::resource("/health").get(health::health).default_service(web::to(wrong_method)))
         .service(web::resource("/ready").get(health::ready).default_service(web::to(wrong_method)))
         .service(web::resource("/metrics").get(metrics::metrics).default_service(web::to(wrong_method)))
+        .service(web::resource("/probe").get(probe::probe).default_service(web::to(wrong_method)))
+        .service(web::resource("/api/openapi.json").get(docs::openapi).default_service(web::to(wrong_method)))
+        .service(web::resource("/api/docs").get(docs::docs).default_service(web::to(wrong_method)))
         .service(web::scope("/api/v1").configure(api::routes).default_service(web::to(problem::not_found)))
         .service(web::resource("/").get(page::index).default_service(web::to(wrong_method)))
         .service(web::resource("/plain.css").get(page::plain_style))

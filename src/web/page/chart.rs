@@ -4,9 +4,9 @@
 
 use std::fmt::Write as _;
 
-use super::html::Text;
 use crate::cli::units::signed_seconds;
 use crate::stats::verdict::{Class, MajorityVerdict};
+use crate::web::html::Text;
 use crate::web::view::row::{Bounds, Row};
 
 const WIDTH: f64 = 960.0;

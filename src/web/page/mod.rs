@@ -3,7 +3,6 @@
 //! A debug build reads `web/dist` when asked, a release build holds it.
 
 mod chart;
-mod html;
 mod plain;
 
 use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, EntityTag, IF_NONE_MATCH};

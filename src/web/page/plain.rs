@@ -4,9 +4,9 @@
 use std::fmt::Write as _;
 
 use super::chart;
-use super::html::Text;
 use crate::cli::units::{NOTHING, seconds, signed_seconds};
 use crate::stats::snapshot::Snapshot;
+use crate::web::html::Text;
 use crate::web::view::row::Row;
 
 /// Seconds after which the page is asked for again.
