@@ -12,7 +12,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 use super::config::{ConfigCommand, ConfigInputs, EXIT_CONFIG};
 use super::measure::Tools;
 use super::table::Terminal;
-use super::{check, config, demo, query};
+use super::{check, config, demo, query, replay};
 use crate::app::run::{self, Inputs};
 use crate::log;
 use crate::probe::Engines;
@@ -60,6 +60,8 @@ pub enum Command {
     Query(query::QueryArgs),
     /// Check servers as a monitoring plugin.
     Check(check::CheckArgs),
+    /// Feed recorded samples through statistics and verdict, in their own time.
+    Replay(replay::ReplayArgs),
     /// Check, show or explain the configuration.
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -101,6 +103,9 @@ impl Cli {
             })),
             Command::Check(args) => {
                 finish(block_on(async { check::run(&args, &tools(args.measure.engine), &mut std::io::stdout()).await }))
+            }
+            Command::Replay(args) => {
+                finish(replay::run(&args, Terminal::detect(), &mut std::io::stdout().lock(), &mut std::io::stderr()))
             }
             Command::Config(command) => {
                 let environment = inputs.environment();

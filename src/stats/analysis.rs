@@ -53,6 +53,13 @@ impl Analysis {
         }
     }
 
+    /// The same, remembering this many verdicts.
+    #[must_use]
+    pub fn remembering(mut self, verdicts: usize) -> Self {
+        self.history = History::new(verdicts);
+        self
+    }
+
     /// Takes one poll. What is out of order or double counts nowhere.
     pub fn observe(&mut self, sample: &Arc<Sample>) {
         let (longest, axis) = (self.longest, self.axis);

@@ -88,6 +88,13 @@ impl Refusals {
         self.counts.iter().map(|&count| u64::from(count)).sum()
     }
 
+    /// Adds what another door refused.
+    pub fn merge(&mut self, other: &Self) {
+        for (mine, theirs) in self.counts.iter_mut().zip(other.counts) {
+            *mine = mine.saturating_add(theirs);
+        }
+    }
+
     fn record(&mut self, reason: Refusal) {
         let count = &mut self.counts[reason as usize];
         *count = count.saturating_add(1);

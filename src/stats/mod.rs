@@ -16,6 +16,7 @@ pub mod loss;
 pub mod moments;
 pub mod quantile;
 pub mod reach;
+pub mod replay;
 pub mod score;
 pub mod sketch;
 pub mod snapshot;

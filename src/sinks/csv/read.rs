@@ -94,11 +94,17 @@ impl<R: Read> Iterator for Rows<R> {
 }
 
 impl<R: Read> Rows<R> {
+    /// The line of the row that was read last, from 1.
+    #[must_use]
+    pub fn line(&self) -> u64 {
+        self.record.position().map_or(0, csv::Position::line)
+    }
+
     fn sample(&mut self) -> Result<Sample, RowError> {
         let row = Row { record: &self.record, places: &self.places };
         row.sample(&mut self.servers).map_err(|(column, reason)| RowError {
             file: self.file.clone(),
-            line: self.record.position().map_or(0, csv::Position::line),
+            line: self.line(),
             column: column.name().to_owned(),
             reason,
         })

@@ -1,0 +1,245 @@
+//! Recorded samples of several CSV files as one stream by time, with bounded memory: of each file that is being read,
+//! [`READ_AHEAD`] rows at most, and a file is opened when its time has come.
+//!
+//! The order of rows within a file is the order of the polls, for the wall clock may have been set back between two;
+//! files are merged by the wall clock. A file that fits into the read-ahead and is not in order is sorted; of a longer
+//! one the analysis refuses what comes too late, and a note says so. One row between two older ones that is more than
+//! an hour ahead of both would age all others out, and is left out.
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, VecDeque};
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+
+use crate::sample::Sample;
+use crate::sinks::csv::{self, RowError, Rows};
+
+/// Rows of a file that are in memory at most; a file of no more rows is sorted when it must be.
+pub const READ_AHEAD: usize = 65_536;
+/// Faults of a file that are printed one by one.
+const FAULTS_SHOWN: u64 = 20;
+/// How far ahead of both its neighbours a row is from the future.
+const FUTURE_NS: i64 = 3600 * 1_000_000_000;
+
+/// The stream.
+pub struct Recording<W> {
+    paths: Vec<PathBuf>,
+    open: Vec<Option<Source>>,
+    /// The time of the next row of each file, the earliest first.
+    heads: BinaryHeap<Reverse<(i64, usize)>>,
+    complaints: Complaints<W>,
+}
+
+/// What was found wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Faults {
+    /// Rows that could not be read, and files.
+    pub unreadable: u64,
+    /// Rows from the future.
+    pub future: u64,
+}
+
+/// Says what is wrong, but does not fill a disk with it.
+struct Complaints<W> {
+    to: W,
+    faults: Faults,
+    said: u64,
+}
+
+impl<W: Write> Complaints<W> {
+    fn say(&mut self, what: &dyn std::fmt::Display) {
+        self.said += 1;
+        // Whoever closed stderr does not want to know.
+        let _ = match self.said {
+            said if said <= FAULTS_SHOWN => writeln!(self.to, "ntp-monitor: {what}"),
+            said if said == FAULTS_SHOWN + 1 => writeln!(self.to, "ntp-monitor: further faults are counted only"),
+            _ => Ok(()),
+        };
+    }
+
+    fn unreadable(&mut self, why: &RowError) {
+        self.faults.unreadable += 1;
+        self.say(why);
+    }
+}
+
+impl<W: Write> Recording<W> {
+    /// A stream of the rows of `paths`; what is wrong with them is told to `complaints`.
+    #[must_use]
+    pub fn new(paths: &[PathBuf], complaints: W) -> Self {
+        let mut complaints = Complaints { to: complaints, faults: Faults::default(), said: 0 };
+        let mut heads = BinaryHeap::new();
+        for (index, path) in paths.iter().enumerate() {
+            match first_ns(path) {
+                Ok(Some(first_ns)) => heads.push(Reverse((first_ns, index))),
+                Ok(None) => {}
+                Err(why) => complaints.unreadable(&why),
+            }
+        }
+        Self { paths: paths.to_vec(), open: paths.iter().map(|_| None).collect(), heads, complaints }
+    }
+
+    /// What was found wrong so far.
+    #[must_use]
+    pub fn faults(&self) -> Faults {
+        self.complaints.faults
+    }
+}
+
+impl<W: Write> Iterator for Recording<W> {
+    type Item = Sample;
+
+    fn next(&mut self) -> Option<Sample> {
+        loop {
+            let Reverse((_, index)) = self.heads.pop()?;
+            let source = match &mut self.open[index] {
+                Some(source) => source,
+                closed => match Source::open(&self.paths[index], &mut self.complaints) {
+                    Ok(source) => {
+                        let source = closed.insert(source);
+                        // Sorting may have changed which row is first.
+                        if let Some(head_ns) = source.head_ns() {
+                            self.heads.push(Reverse((head_ns, index)));
+                        }
+                        continue;
+                    }
+                    Err(why) => {
+                        self.complaints.unreadable(&why);
+                        continue;
+                    }
+                },
+            };
+            let sample = source.next(&mut self.complaints);
+            match source.head_ns() {
+                Some(head_ns) => self.heads.push(Reverse((head_ns, index))),
+                None => self.open[index] = None,
+            }
+            if sample.is_some() {
+                return sample;
+            }
+        }
+    }
+}
+
+/// The time of the first row that can be read.
+fn first_ns(path: &Path) -> Result<Option<i64>, RowError> {
+    Ok(csv::read_file(path)?.find_map(Result::ok).map(|sample| sample.at.wall_ns))
+}
+
+/// One file.
+struct Source {
+    path: PathBuf,
+    rows: Rows<Box<dyn Read + Send>>,
+    ahead: VecDeque<(u64, Sample)>,
+    /// The time of the row before the first of `ahead`.
+    last_ns: Option<i64>,
+    ended: bool,
+    /// Whether a note about the order was made.
+    noted: bool,
+}
+
+impl Source {
+    fn open<W: Write>(path: &Path, complaints: &mut Complaints<W>) -> Result<Self, RowError> {
+        let rows = csv::read_file(path)?;
+        let (ahead, path) = (VecDeque::new(), path.to_owned());
+        let mut source = Self { path, rows, ahead, last_ns: None, ended: false, noted: false };
+        source.fill(READ_AHEAD, complaints);
+        if source.ended {
+            source.sort(complaints);
+        }
+        source.skip_future(complaints);
+        Ok(source)
+    }
+
+    fn fill<W: Write>(&mut self, upto: usize, complaints: &mut Complaints<W>) {
+        while !self.ended && self.ahead.len() < upto {
+            match self.rows.next() {
+                Some(Ok(sample)) => self.ahead.push_back((self.rows.line(), sample)),
+                Some(Err(why)) => complaints.unreadable(&why),
+                None => self.ended = true,
+            }
+        }
+    }
+
+    /// Sorts a whole file, if it must be.
+    fn sort<W: Write>(&mut self, complaints: &mut Complaints<W>) {
+        let mut future = Vec::new();
+        for at in 0..self.ahead.len() {
+            let before = at.checked_sub(1).and_then(|before| self.ahead.get(before));
+            if is_future(before.map(|row| row.1.at.wall_ns), &self.ahead[at].1, self.ahead.get(at + 1)) {
+                future.push(at);
+            }
+        }
+        for at in future.into_iter().rev() {
+            if let Some((line, _)) = self.ahead.remove(at) {
+                self.complain_future(line, complaints);
+            }
+        }
+        let rows = self.ahead.make_contiguous();
+        let is_disordered = rows.windows(2).any(|pair| is_unexplained(&pair[0].1, &pair[1].1));
+        if is_disordered {
+            rows.sort_by_key(|(_, sample)| sample.at.wall_ns);
+            let _ = writeln!(complaints.to, "ntp-monitor: {}: not in order of time, sorted", self.path.display());
+        }
+    }
+
+    /// Drops rows from the future at the head, so that the head is what comes next.
+    fn skip_future<W: Write>(&mut self, complaints: &mut Complaints<W>) {
+        loop {
+            self.fill(2, complaints);
+            let Some((line, head)) = self.ahead.front() else { return };
+            if !is_future(self.last_ns, head, self.ahead.get(1)) {
+                return;
+            }
+            let line = *line;
+            self.ahead.pop_front();
+            self.complain_future(line, complaints);
+        }
+    }
+
+    fn complain_future<W: Write>(&self, line: u64, complaints: &mut Complaints<W>) {
+        complaints.faults.future += 1;
+        complaints
+            .say(&format_args!("{}:{line}: time: from the future: the row after it is older", self.path.display()));
+    }
+
+    fn head_ns(&self) -> Option<i64> {
+        self.ahead.front().map(|(_, sample)| sample.at.wall_ns)
+    }
+
+    fn next<W: Write>(&mut self, complaints: &mut Complaints<W>) -> Option<Sample> {
+        let (line, sample) = self.ahead.pop_front()?;
+        self.last_ns = Some(sample.at.wall_ns);
+        self.skip_future(complaints);
+        if !self.noted && self.ahead.front().is_some_and(|(_, next)| is_late(&sample, next)) {
+            self.noted = true;
+            complaints.say(&format_args!(
+                "{}:{}: not in order of time, and too long to be sorted here (more than {READ_AHEAD} rows): what comes \
+                 too late is refused",
+                self.path.display(),
+                line + 1
+            ));
+        }
+        Some(sample)
+    }
+}
+
+/// Whether a row is more than an hour ahead of both its neighbours, which agree with each other.
+fn is_future(before_ns: Option<i64>, row: &Sample, after: Option<&(u64, Sample)>) -> bool {
+    let Some((_, after)) = after else { return false };
+    let after_ns = after.at.wall_ns;
+    before_ns.is_none_or(|before_ns| before_ns <= after_ns) && row.at.wall_ns.saturating_sub(after_ns) > FUTURE_NS
+}
+
+/// Whether the second row is older, and no clock that was set back explains it.
+fn is_unexplained(first: &Sample, second: &Sample) -> bool {
+    let (a, b) = (first.at, second.at);
+    let is_set_back = a.mono_ns != 0 && b.mono_ns > a.mono_ns;
+    b.wall_ns < a.wall_ns && !is_set_back
+}
+
+/// Whether the second row is so much older that the analysis will refuse it; less is usual between servers.
+fn is_late(first: &Sample, second: &Sample) -> bool {
+    const USUAL_NS: i64 = 30 * 1_000_000_000;
+    is_unexplained(first, second) && first.at.wall_ns.saturating_sub(second.at.wall_ns) > USUAL_NS
+}

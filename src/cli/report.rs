@@ -1,0 +1,160 @@
+//! What statistics over a span look like for a person: a table of servers, stability, verdicts and events.
+
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+use std::time::Duration;
+
+use super::table::{Align, Cell, Style, Table};
+use super::units::{NOTHING, seconds, signed_seconds, span};
+use crate::stats::events::Event;
+use crate::stats::replay::{Report, ServerReport};
+use crate::stats::summary::WindowSummary;
+use crate::stats::verdict::{Entry, State};
+
+/// The last so many are shown; JSON has them all.
+const EVENTS_SHOWN: usize = 200;
+const VERDICTS_SHOWN: usize = 200;
+
+/// Writes the report; averaging times that were asked for get their table.
+///
+/// # Errors
+/// Those of `out`.
+pub(super) fn write(out: &mut impl Write, report: &Report, with_stability: bool, color: bool) -> io::Result<()> {
+    let summaries = report.servers.iter().map(|(name, server)| (name.as_str(), &server.summary, ""));
+    servers(out, summaries, color)?;
+    if with_stability {
+        stability(out, &report.servers, color)?;
+    }
+    verdicts(out, &report.verdicts, color)?;
+    events(out, &report.events, color)
+}
+
+/// One row for each server: name, summary, and where the figures come from.
+pub(super) fn servers<'a>(
+    out: &mut impl Write,
+    servers: impl Iterator<Item = (&'a str, &'a WindowSummary, &'a str)>,
+    color: bool,
+) -> io::Result<()> {
+    let mut table = Table::new(&[
+        ("server", Align::Left),
+        ("n", Align::Right),
+        ("loss", Align::Right),
+        ("median", Align::Right),
+        ("mean", Align::Right),
+        ("stddev", Align::Right),
+        ("p5", Align::Right),
+        ("p95", Align::Right),
+        ("delay p50", Align::Right),
+        ("delay p95", Align::Right),
+        ("drift", Align::Right),
+        ("span", Align::Right),
+        ("from", Align::Left),
+    ]);
+    for (name, summary, source) in servers {
+        table.row(row(name, summary, source));
+    }
+    table.write(out, color)
+}
+
+fn row(name: &str, summary: &WindowSummary, source: &str) -> Vec<Cell> {
+    let signed = |value: Option<f64>| value.map_or_else(|| NOTHING.to_owned(), signed_seconds);
+    let plain = |value: Option<f64>| value.map_or_else(|| NOTHING.to_owned(), seconds);
+    let (offset, delay) = (&summary.offset, &summary.delay);
+    let style = match summary.loss {
+        Some(loss) if loss >= 0.5 => Style::Bad,
+        Some(loss) if loss >= 0.05 => Style::Warning,
+        _ => Style::Plain,
+    };
+    let loss = summary.loss.map_or_else(|| NOTHING.to_owned(), |loss| format!("{:.2} %", loss * 100.0));
+    let drift = summary.trend.map_or_else(|| NOTHING.to_owned(), |trend| format!("{:+.3} ppm", trend.ppm));
+    let covered = summary.covers_s.and_then(|covers_s| Duration::try_from_secs_f64(covers_s).ok());
+    vec![
+        name.into(),
+        summary.n.to_string().into(),
+        Cell::styled(loss, style),
+        signed(offset.median).into(),
+        signed(offset.mean).into(),
+        plain(offset.stddev).into(),
+        signed(offset.percentile("p5")).into(),
+        signed(offset.percentile("p95")).into(),
+        plain(delay.median).into(),
+        plain(delay.percentile("p95")).into(),
+        drift.into(),
+        covered.map_or_else(|| NOTHING.to_owned(), span).into(),
+        source.into(),
+    ]
+}
+
+fn stability(out: &mut impl Write, servers: &BTreeMap<String, ServerReport>, color: bool) -> io::Result<()> {
+    heading(out, "Stability", color)?;
+    let mut table = Table::new(&[
+        ("server", Align::Left),
+        ("tau", Align::Right),
+        ("n", Align::Right),
+        ("ADEV", Align::Right),
+        ("TDEV", Align::Right),
+        ("MTIE", Align::Right),
+    ]);
+    let mut absent = Vec::new();
+    for (name, server) in servers {
+        let got = &server.stability;
+        for (at, tau_s) in got.tau_s.iter().enumerate() {
+            let time = |column: &[Option<f64>]| column[at].map_or_else(|| NOTHING.to_owned(), seconds);
+            table.row(vec![
+                name.as_str().into(),
+                format!("{tau_s} s").into(),
+                got.n[at].to_string().into(),
+                got.oadev[at].map_or_else(|| NOTHING.to_owned(), |dev| format!("{dev:.3e}")).into(),
+                time(&got.tdev).into(),
+                time(&got.mtie).into(),
+            ]);
+        }
+        absent.extend(server.stability_absent.as_ref().map(|why| format!("{name}: {why}")));
+    }
+    table.write(out, color)?;
+    absent.iter().try_for_each(|line| writeln!(out, "{line}"))
+}
+
+fn verdicts(out: &mut impl Write, verdicts: &[Entry], color: bool) -> io::Result<()> {
+    heading(out, "Verdicts", color)?;
+    if verdicts.is_empty() {
+        writeln!(out, "none: too few samples to judge")?;
+    }
+    earlier(out, verdicts.len(), VERDICTS_SHOWN)?;
+    for entry in &verdicts[verdicts.len().saturating_sub(VERDICTS_SHOWN)..] {
+        let style = match entry.state {
+            State::Consistent => Style::Good,
+            State::LocalWrong | State::ServerWrong => Style::Bad,
+            State::Path | State::Undecidable => Style::Warning,
+        };
+        let until = entry.until.map_or_else(|| "the end".to_owned(), |until| until.to_string());
+        let state = style.paint(&format!("{:<12}", entry.state.label()), color);
+        writeln!(out, "{} to {until:<20}  {state}  {}", entry.since, printable(&entry.sentence))?;
+    }
+    Ok(())
+}
+
+fn events(out: &mut impl Write, events: &[Event], color: bool) -> io::Result<()> {
+    heading(out, "Events", color)?;
+    if events.is_empty() {
+        writeln!(out, "none")?;
+    }
+    earlier(out, events.len(), EVENTS_SHOWN)?;
+    for event in &events[events.len().saturating_sub(EVENTS_SHOWN)..] {
+        writeln!(out, "{}  {:<16}{}", event.start, event.kind.label(), printable(&event.sentence))?;
+    }
+    Ok(())
+}
+
+fn heading(out: &mut impl Write, text: &str, color: bool) -> io::Result<()> {
+    writeln!(out, "\n{}", Style::Bold.paint(text, color))
+}
+
+fn earlier(out: &mut impl Write, count: usize, shown: usize) -> io::Result<()> {
+    if count > shown { writeln!(out, "({} earlier ones: see --json)", count - shown) } else { Ok(()) }
+}
+
+/// Names come from files: a terminal must not be told what to do by them.
+fn printable(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { '?' } else { c }).collect()
+}

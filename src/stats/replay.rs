@@ -1,0 +1,247 @@
+//! Recorded samples through the analysis that runs live, in their own time, and all that it said about their span.
+//!
+//! Statistics of a server are exact over the whole span and hold all its addresses together. They keep 32 bytes a poll:
+//! a year of five servers at 64 s is 80 MB. Of the verdicts the last [`VERDICTS`] are kept.
+
+use std::collections::{BTreeMap, HashMap};
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+
+use serde::Serialize;
+
+use super::analysis::Analysis;
+use super::events::{Event, EventKind};
+use super::intake::{Intake, Refusals, TimeAxis};
+use super::stability::{PhaseGrid, Stability, StabilityError, usual_spacing_s};
+use super::state::ServerState;
+use super::summary::{Assembly, WindowSummary};
+use super::trend::{MAX_POINTS, Point};
+use super::verdict::{Entry, When};
+use super::window::Window;
+use crate::sample::Sample;
+
+/// How many verdicts are kept: more than a recording has, unless it flaps every minute for two years.
+pub const VERDICTS: usize = 1_000_000;
+
+/// A replay under way.
+#[derive(Debug)]
+pub struct Replay {
+    analysis: Analysis,
+    servers: BTreeMap<Arc<str>, Totals>,
+    events: Events,
+}
+
+/// What a replay found. Serialises as `replay --json` prints it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Report {
+    /// Every server by name.
+    pub servers: BTreeMap<String, ServerReport>,
+    /// What happened, by start.
+    pub events: Vec<Event>,
+    /// The verdicts one after the other.
+    pub verdicts: Vec<Entry>,
+}
+
+/// One server over the whole span.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ServerReport {
+    /// Distribution, loss and the like.
+    #[serde(flatten)]
+    pub summary: WindowSummary,
+    /// Deviations by averaging time; empty vectors when there is nothing to show.
+    pub stability: Stability,
+    /// Why there is nothing to show.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stability_absent: Option<String>,
+}
+
+impl Default for Replay {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Replay {
+    /// A replay that has seen nothing.
+    #[must_use]
+    pub fn new() -> Self {
+        // Windows are not reported here, so the shortest suffices.
+        let analysis = Analysis::new(Window::Hour, TimeAxis::Wall).remembering(VERDICTS);
+        Self { analysis, servers: BTreeMap::new(), events: Events::default() }
+    }
+
+    /// Takes the next sample.
+    pub fn observe(&mut self, sample: &Arc<Sample>) {
+        match self.servers.get_mut(&sample.server.name) {
+            Some(totals) => totals.observe(sample),
+            None => self.servers.entry(Arc::clone(&sample.server.name)).or_default().observe(sample),
+        }
+        self.analysis.observe(sample);
+        self.analysis.take_events().into_iter().for_each(|event| self.events.keep(event));
+    }
+
+    /// What was found, with stability at the given averaging times in seconds or at octaves.
+    #[must_use]
+    pub fn finish(self, taus_s: Option<&[f64]>) -> Report {
+        Report {
+            servers: reports(self.servers, taus_s),
+            events: self.events.sorted(),
+            verdicts: self.analysis.history().entries().cloned().collect(),
+        }
+    }
+}
+
+/// Stability is the costly part, so servers share the cores.
+fn reports(servers: BTreeMap<Arc<str>, Totals>, taus_s: Option<&[f64]>) -> BTreeMap<String, ServerReport> {
+    let workers = thread::available_parallelism().map_or(1, usize::from).min(servers.len());
+    let waiting = Mutex::new(servers.into_iter());
+    let next = || waiting.lock().unwrap_or_else(PoisonError::into_inner).next();
+    let work = || {
+        let mut done = Vec::new();
+        while let Some((name, totals)) = next() {
+            done.push((name.to_string(), totals.report(taus_s)));
+        }
+        done
+    };
+    thread::scope(|scope| {
+        let threads: Vec<_> = (0..workers).map(|_| scope.spawn(work)).collect();
+        let done = threads.into_iter().flat_map(|thread| thread.join().expect("a panic of a worker is one of ours"));
+        done.collect()
+    })
+}
+
+/// All polls of one server. Times count from its first poll: seconds since 1970 would cost a quarter of a microsecond.
+#[derive(Debug)]
+struct Totals {
+    /// Addresses are polled independently of each other, so each has an order of its own.
+    doors: HashMap<Option<SocketAddr>, Intake>,
+    first_ns: Option<i64>,
+    last_ns: i64,
+    state: ServerState,
+    assembly: Assembly,
+    polls_s: Vec<f64>,
+}
+
+impl Default for Totals {
+    fn default() -> Self {
+        Self {
+            doors: HashMap::new(),
+            first_ns: None,
+            last_ns: 0,
+            state: ServerState::default(),
+            assembly: Assembly::new(MAX_POINTS),
+            polls_s: Vec::new(),
+        }
+    }
+}
+
+impl Totals {
+    fn observe(&mut self, sample: &Sample) {
+        let door = self.doors.entry(sample.address).or_insert_with(|| Intake::new(TimeAxis::Wall));
+        let Ok(at_ns) = door.admit(sample) else { return };
+        let at_ns = at_ns.saturating_sub(*self.first_ns.get_or_insert(at_ns));
+        let at_s = at_ns as f64 / 1e9;
+        self.last_ns = self.last_ns.max(at_ns);
+        self.state.record(at_s, sample);
+        self.assembly.outcomes.record(sample);
+        self.assembly.begins_at(at_ns);
+        self.polls_s.push(at_s);
+        if let Some(measure) = sample.measure.filter(|_| sample.outcome.is_success()) {
+            let point = Point { at_s, offset_s: measure.offset_s, delay_s: measure.delay_s };
+            self.assembly.way(sample.timestamping).points.push(point);
+        }
+    }
+
+    fn report(mut self, taus_s: Option<&[f64]>) -> ServerReport {
+        let stability = self.stability(taus_s);
+        let stability_absent = stability.as_ref().err().map(ToString::to_string);
+        let mut refused = Refusals::default();
+        self.doors.values().for_each(|door| refused.merge(&door.refused));
+        let summary = self.assembly.finish(self.last_ns, &self.state, refused);
+        ServerReport { summary, stability: stability.unwrap_or_default(), stability_absent }
+    }
+
+    fn stability(&mut self, taus_s: Option<&[f64]>) -> Result<Stability, StabilityError> {
+        let points = self.assembly.main_way().map_or(&[][..], |way| &way.points);
+        let tau0_s = usual_spacing_s(&self.polls_s).ok_or(StabilityError::TooFew(points.len()))?;
+        let phases: Vec<_> = points.iter().map(|point| (point.at_s, point.offset_s)).collect();
+        Ok(Stability::of(&PhaseGrid::from_samples(tau0_s, &phases)?, taus_s))
+    }
+}
+
+/// Events by their key: one that ends replaces its beginning.
+#[derive(Debug, Default)]
+struct Events {
+    all: Vec<Event>,
+    places: HashMap<(EventKind, Option<String>, Option<String>, When), usize>,
+}
+
+impl Events {
+    fn keep(&mut self, event: Event) {
+        let key = (event.kind, event.server.clone(), event.address.clone(), event.start);
+        match self.places.get(&key) {
+            Some(place) => self.all[*place] = event,
+            None => {
+                self.places.insert(key, self.all.len());
+                self.all.push(event);
+            }
+        }
+    }
+
+    fn sorted(self) -> Vec<Event> {
+        let mut all = self.all;
+        all.sort_by_key(|event| event.start);
+        all
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::stability::of_samples;
+    use super::super::summary::summarise;
+    use super::*;
+    use crate::sim::world::{Fault, World};
+
+    fn replay(world: &World) -> (Vec<Arc<Sample>>, Report) {
+        let samples: Vec<_> = world.samples().map(Arc::new).collect();
+        let mut replay = Replay::new();
+        samples.iter().for_each(|sample| replay.observe(sample));
+        (samples, replay.finish(None))
+    }
+
+    #[test]
+    fn the_figures_are_those_of_an_exact_summary() {
+        let (samples, report) = replay(&World::ordinary(7, 3, 64.0, 86_400.0));
+        for (name, got) in &report.servers {
+            let own: Vec<&Sample> = samples.iter().map(|s| &**s).filter(|s| *s.server.name == **name).collect();
+            let expected = summarise(own.iter().copied());
+            assert_eq!((got.summary.n, &got.summary.offset), (expected.n, &expected.offset));
+            assert_eq!((got.summary.loss, got.summary.covers_s), (expected.loss, expected.covers_s));
+            assert_eq!(got.stability, of_samples(own.into_iter(), None).unwrap());
+        }
+    }
+
+    #[test]
+    fn a_server_that_steps_is_named_and_the_json_has_the_documented_keys() {
+        let mut world = World::ordinary(3, 5, 64.0, 6.0 * 3600.0);
+        world.faults.push(Fault::ServerStep { server: 1, at_s: 3.0 * 3600.0, size_s: 0.12 });
+        let (_, report) = replay(&world);
+        let last = report.verdicts.last().unwrap();
+        assert_eq!(last.blamed.iter().map(|blame| blame.server.as_str()).collect::<Vec<_>>(), ["ntp2"]);
+        let json = serde_json::to_value(&report).unwrap();
+        for key in ["n", "offset", "delay", "loss", "stability"] {
+            assert!(json["servers"]["ntp1"].get(key).is_some(), "{key}");
+        }
+        for key in ["tau_s", "oadev", "mdev", "tdev", "hdev", "mtie", "n"] {
+            assert!(!json["servers"]["ntp1"]["stability"][key].as_array().unwrap().is_empty(), "{key}");
+        }
+        assert!(report.events.iter().any(|event| event.kind == EventKind::ServerStep));
+    }
+
+    #[test]
+    fn nothing_at_all_is_a_report_too() {
+        let json = serde_json::to_value(Replay::new().finish(None)).unwrap();
+        assert_eq!(json, serde_json::json!({ "servers": {}, "events": [], "verdicts": [] }));
+    }
+}
