@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use actix::{Actor, Addr};
 use actix_web::dev::ServerHandle;
 use slog::{Logger, info, warn};
-use tokio::sync::watch;
+use tokio::sync::{broadcast, watch};
 
 use crate::actors::census::{Census, Role};
 use crate::actors::health::Observed;
@@ -35,7 +35,7 @@ use crate::sinks::worker::WriteError;
 use crate::stats::snapshot::Snapshot;
 use crate::stats::window::Window;
 use crate::store::{Options, Store, StoreError};
-use crate::web::{self, ListenError};
+use crate::web::{self, ListenError, live};
 
 use outputs::Outputs;
 
@@ -114,6 +114,8 @@ impl Service {
         let clock = Arc::clone(&around.clock);
         let started = clock.now();
         let current = watch::Sender::new(Arc::new(config.clone()));
+        let tap = broadcast::Sender::new(live::SAMPLES);
+        let sources = live::Sources { samples: tap.subscribe(), snapshot: snapshot.clone(), health: health.clone() };
         let state = web::State {
             health: health.clone(),
             snapshot: snapshot.clone(),
@@ -121,6 +123,7 @@ impl Service {
             store: store.handle(),
             clock: Arc::clone(&clock),
             started,
+            hub: live::Hub::start(started, sources),
         };
         let (server, listening) = web::serve(config.http.listen, state)?;
         let (escalate, escalation) = watch::channel(None);
@@ -131,7 +134,7 @@ impl Service {
         let outputs = Outputs::start(&config, store, supervisor.clone(), Arc::clone(&sinks), log).await?;
         let book = Listener::new("health");
         let analysis = Listener::new("stats");
-        let outlet = Outlet::new(outputs.journal(), [book.clone(), analysis.clone()]);
+        let outlet = Outlet::new(outputs.journal(), [book.clone(), analysis.clone()]).tapped(tap);
         let observed = Observed {
             vantage: config.monitor.vantage.as_str().into(),
             started,

@@ -2,6 +2,7 @@
 
 pub mod api;
 mod health;
+pub mod live;
 pub mod params;
 pub mod problem;
 pub mod respond;
@@ -13,9 +14,11 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_web::dev::Server;
+use actix_web::dev::{Extensions, Server};
 use actix_web::middleware::Compress;
+use actix_web::rt::net::TcpStream;
 use actix_web::{App, HttpServer, web};
+use nix::sys::socket::{setsockopt, sockopt::TcpUserTimeout};
 use tokio::sync::watch;
 
 use crate::clock::{Clock, Stamp};
@@ -27,8 +30,10 @@ use problem::{Problem, wrong_method};
 
 /// Requests are small; whoever sends one slower than this is cut off.
 const CLIENT_TIMEOUT: Duration = Duration::from_secs(10);
-/// Connections at once; a monitor has few readers.
-const MAX_CONNECTIONS: usize = 1024;
+/// Connections at once: every reader of the stream, and as many others.
+const MAX_CONNECTIONS: usize = 2048;
+/// A connection is given up when its peer takes nothing for this long.
+const UNREAD_FOR: Duration = Duration::from_secs(30);
 
 /// What the handlers read.
 #[derive(Clone)]
@@ -45,6 +50,8 @@ pub struct State {
     pub clock: Arc<dyn Clock>,
     /// When the service started.
     pub started: Stamp,
+    /// What happens.
+    pub hub: live::Hub,
 }
 
 impl State {
@@ -65,6 +72,7 @@ pub fn serve(listen: SocketAddr, state: State) -> Result<(Server, Vec<SocketAddr
         HttpServer::new(move || App::new().wrap(Compress::default()).app_data(state.clone()).configure(routes))
             // One worker is plenty, and an idle service should be small.
             .workers(1)
+            .on_connect(give_up_on_the_deaf)
             .max_connections(MAX_CONNECTIONS)
             .client_request_timeout(CLIENT_TIMEOUT)
             .shutdown_timeout(2)
@@ -73,6 +81,14 @@ pub fn serve(listen: SocketAddr, state: State) -> Result<(Server, Vec<SocketAddr
             .map_err(|source| ListenError { listen, source })?;
     let listening = server.addrs();
     Ok((server.run(), listening))
+}
+
+/// Lets the kernel close a connection whose peer has stopped reading: the server would wait for it for ever.
+fn give_up_on_the_deaf(connection: &dyn std::any::Any, _: &mut Extensions) {
+    let Some(stream) = connection.downcast_ref::<TcpStream>() else { return };
+    let milliseconds = u32::try_from(UNREAD_FOR.as_millis()).unwrap_or(u32::MAX);
+    // Without the option the connection lasts longer, and nothing else changes.
+    let _ = setsockopt(stream, TcpUserTimeout, &milliseconds);
 }
 
 fn routes(config: &mut web::ServiceConfig) {

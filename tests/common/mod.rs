@@ -4,4 +4,5 @@
 #![allow(clippy::unwrap_used, dead_code)]
 
 pub mod chronyd;
+pub mod service;
 pub mod victoria;

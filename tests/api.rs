@@ -1,0 +1,388 @@
+//! The HTTP API as its users see it: shapes, filters, limits and errors, over a real socket.
+#![allow(clippy::unwrap_used)] // a failed unwrap is a failed test
+
+mod common;
+
+use common::service::{Answer, Running};
+use ntp_monitor::sim::{ReplyKind, Script};
+use serde_json::{Value, json};
+
+const NASTY: &str = "<script>alert('1')</script> a/b?c#d%2F@é";
+
+async fn three() -> Running {
+    let scripts = [
+        ("alpha", Script::good()),
+        ("beta", Script::good().replying([ReplyKind::WrongOrigin, ReplyKind::Good])),
+        ("gamma", Script::good()),
+        ("liar", Script::good().offset_ns(80_000_000)),
+        ("silent", Script::silent()),
+        (NASTY, Script::good()),
+    ];
+    let running = Running::start(&scripts, json!({})).await;
+    running.polled(4).await;
+    running
+}
+
+fn keys(value: &Value) -> Vec<&str> {
+    value.as_object().unwrap().keys().map(String::as_str).collect()
+}
+
+fn names(answer: &Answer) -> Vec<String> {
+    let body = answer.json();
+    body["servers"].as_array().unwrap().iter().map(|row| row["name"].as_str().unwrap().to_owned()).collect()
+}
+
+/// RFC 9457: the media type, and what the document has to say.
+fn assert_problem(answer: &Answer, status: u16) {
+    assert_eq!(answer.status, status, "{answer:?}");
+    assert_eq!(answer.header("content-type"), "application/problem+json");
+    let body = answer.json();
+    assert_eq!((keys(&body), &body["status"]), (vec!["type", "title", "status", "detail"], &json!(status)));
+}
+
+#[actix_rt::test]
+async fn what_runs_here_is_told_with_its_configuration() {
+    let running = three().await;
+    let version = running.get("/api/v1/version").await.json();
+    assert_eq!(keys(&version), ["name", "version", "api", "vantage", "started"]);
+    assert_eq!((&version["name"], &version["vantage"]), (&json!("ntp-monitor"), &json!("here")));
+    let config = running.get("/api/v1/config").await.json();
+    assert_eq!(keys(&config), ["values", "sources"]);
+    assert_eq!(config["values"]["http"]["listen"], "127.0.0.1:0");
+    assert_eq!(config["sources"]["store.raw_for"], "default");
+    running.stop().await;
+}
+
+#[actix_rt::test]
+async fn a_row_of_the_list_has_every_key_whether_known_or_not() {
+    let running = three().await;
+    let body = running.get("/api/v1/servers").await.json();
+    assert_eq!(keys(&body), ["as_of", "total", "limit", "offset", "servers"]);
+    let expected = [
+        "id",
+        "name",
+        "address",
+        "tags",
+        "state",
+        "outcome",
+        "reason",
+        "class",
+        "blamed",
+        "kind",
+        "gap_s",
+        "since",
+        "sentence",
+        "offset_s",
+        "delay_s",
+        "jitter_s",
+        "root_distance_s",
+        "interval",
+        "reach",
+        "stratum",
+        "leap",
+        "refid",
+        "root_delay_s",
+        "root_dispersion_s",
+        "precision_s",
+        "poll_s",
+        "timestamping",
+        "score",
+        "success",
+        "consecutive_failures",
+        "polls",
+        "last_poll",
+        "last_seen",
+        "sparkline",
+    ];
+    for row in body["servers"].as_array().unwrap() {
+        assert_eq!(keys(row), expected);
+        assert_eq!(keys(&row["success"]["week"]), ["ok", "polls", "ratio"]);
+    }
+    let row = |name: &str| body["servers"].as_array().unwrap().iter().find(|row| row["name"] == name).unwrap().clone();
+    let liar = row("liar");
+    assert!((liar["offset_s"].as_f64().unwrap() - 0.08).abs() < 0.02, "{liar}");
+    let (low, high) = (liar["interval"]["low_s"].as_f64().unwrap(), liar["interval"]["high_s"].as_f64().unwrap());
+    let width = 2.0 * liar["root_distance_s"].as_f64().unwrap();
+    assert!((high - low - width).abs() < 1e-12, "{liar}");
+    let silent = row("silent");
+    assert_eq!((&silent["state"], &silent["outcome"]), (&json!("unreachable"), &json!("timeout")));
+    assert_eq!(
+        (&silent["offset_s"], &silent["interval"], &silent["reach"]),
+        (&json!(null), &json!(null), &json!("000"))
+    );
+    assert_eq!(silent["sparkline"][0], json!(null));
+    running.stop().await;
+}
+
+#[actix_rt::test]
+async fn the_liar_is_found_in_the_verdict_and_in_the_list() {
+    let running = three().await;
+    let found = |answer: &Answer| answer.json()["state"] == "server_wrong";
+    let verdict = running.get_until("/api/v1/verdict", found).await.json();
+    let expected = [
+        "as_of",
+        "state",
+        "since",
+        "confidence",
+        "local",
+        "servers",
+        "majority",
+        "reason",
+        "assumption",
+        "independence",
+        "sentence",
+    ];
+    assert_eq!(keys(&verdict), expected);
+    let wrong = running.get_until("/api/v1/servers?state=wrong", |a| a.json()["total"] == 1).await;
+    let row = &wrong.json()["servers"][0];
+    assert_eq!((&row["name"], &row["class"], &row["blamed"]), (&json!("liar"), &json!("falseticker"), &json!(true)));
+    assert!(row["gap_s"].as_f64().unwrap() > 0.07, "{row}");
+    let local = running.get("/api/v1/local").await.json();
+    assert_eq!(keys(&local), ["as_of", "verdict", "kernel", "daemon", "distrust"]);
+    let stored = |answer: &Answer| !answer.json()["events"].as_array().unwrap().is_empty();
+    let events = running.get_until("/api/v1/events?server=liar", stored).await.json();
+    assert_eq!(keys(&events), ["from", "to", "events"]);
+    let expected = ["id", "kind", "server", "address", "start", "end", "detail", "sentence"];
+    assert_eq!(keys(&events["events"][0]), expected);
+    assert_eq!(running.get("/api/v1/events?kind=machine_restart").await.json()["events"], json!([]));
+    running.stop().await;
+}
+
+#[actix_rt::test]
+async fn lists_are_filtered_sorted_and_cut_into_pages() {
+    let running = three().await;
+    let of = async |query: &str| running.get(&format!("/api/v1/servers?{query}")).await;
+    assert_eq!(names(&of("q=ALPH").await), ["alpha"]);
+    assert_eq!(names(&of("tag=site:even&q=a").await), ["beta", "liar"]);
+    assert_eq!(names(&of("tag=nothing").await), Vec::<String>::new());
+    assert_eq!(names(&of("sort=-magnitude&limit=1").await), ["liar"]);
+    assert_eq!(names(&of("sort=offset").await).last().unwrap(), "silent", "what is not known comes last");
+    assert_eq!(names(&of("sort=-offset").await).last().unwrap(), "silent", "in both directions");
+    assert_eq!(names(&of("sort=name&limit=2&offset=2").await), ["beta", "gamma"]);
+    let page = of("limit=2&offset=5").await.json();
+    assert_eq!((&page["total"], page["servers"].as_array().unwrap().len()), (&json!(6), 1));
+    for bad in ["state=good", "sort=colour", "limit=0", "limit=10001", "limit=-1", "offset=x", "token=secret"] {
+        assert_problem(&of(bad).await, 400);
+    }
+    running.stop().await;
+}
+
+#[actix_rt::test]
+async fn any_configured_name_finds_its_server_and_nothing_else_does() {
+    let running = three().await;
+    let escaped: String = NASTY.bytes().map(|byte| format!("%{byte:02X}")).collect();
+    let body = running.get(&format!("/api/v1/servers/{escaped}")).await.json();
+    assert_eq!(body["name"], NASTY);
+    let body = running.get("/api/v1/servers/alpha").await.json();
+    assert_eq!(keys(&body), ["as_of", "name", "tags", "settings", "series"]);
+    let expected = [
+        "host",
+        "port",
+        "own",
+        "poll_interval_s",
+        "timeout_s",
+        "engine",
+        "family",
+        "addresses",
+        "samples_per_poll",
+        "offset_warning_s",
+        "offset_critical_s",
+    ];
+    assert_eq!(keys(&body["settings"]), expected);
+    let address = body["series"][0]["address"].as_str().unwrap();
+    let same = running.get(&format!("/api/v1/servers/alpha@{address}")).await.json();
+    assert_eq!(same["series"][0]["address"], address);
+    for path in ["nobody", "alpha@127.0.0.1:1", "alpha@", "@", "..", "%00", "%2e%2e%2fversion", "alpha/nothing"] {
+        assert_eq!(running.get(&format!("/api/v1/servers/{path}")).await.status, 404, "{path}");
+    }
+    for what in ["samples", "stats", "stability", "evidence"] {
+        assert_problem(&running.get(&format!("/api/v1/servers/nobody/{what}")).await, 404);
+        assert_eq!(running.get(&format!("/api/v1/servers/{escaped}/{what}")).await.status, 200, "{what}");
+    }
+    running.stop().await;
+}
+
+#[actix_rt::test]
+async fn samples_come_at_the_resolution_that_fits() {
+    let running = three().await;
+    let some = |answer: &Answer| !answer.json()["samples"].as_array().unwrap().is_empty();
+    let raw = running.get_until("/api/v1/servers/alpha/samples", some).await.json();
+    assert_eq!(keys(&raw), ["from", "to", "resolution", "step_s", "samples"]);
+    assert_eq!((&raw["resolution"], &raw["step_s"]), (&json!("raw"), &json!(null)));
+    let expected = [
+        "time",
+        "address",
+        "outcome",
+        "reason",
+        "offset_s",
+        "delay_s",
+        "root_distance_s",
+        "stratum",
+        "leap",
+        "refid",
+        "poll_s",
+        "timestamping",
+    ];
+    assert_eq!(keys(&raw["samples"][0]), expected);
+    let hourly = running.get("/api/v1/servers/alpha/samples?from=-20y&step=1h").await.json();
+    assert_eq!(hourly["resolution"], "1h");
+    let expected = [
+        "time",
+        "address",
+        "timestamping",
+        "polls",
+        "successes",
+        "offset_s",
+        "offset_min_s",
+        "offset_max_s",
+        "offset_stddev_s",
+        "delay_s",
+        "delay_min_s",
+        "delay_max_s",
+        "root_distance_s",
+        "root_distance_max_s",
+    ];
+    assert_eq!(keys(&hourly["samples"][0]), expected);
+    let five = running.get("/api/v1/servers/silent/samples?from=-1h&step=300").await.json();
+    assert_eq!(
+        (&five["resolution"], &five["step_s"], &five["samples"][0]["offset_s"]),
+        (&json!("5m"), &json!(300), &json!(null))
+    );
+    let bad = [
+        "from=now",
+        "from=now&to=-1h",
+        "from=-100y",
+        "from=1900-01-01T00:00:00Z",
+        "from=soon",
+        "step=0",
+        "step=-1s",
+        "step=0s",
+        "to=",
+        "span=1h",
+    ];
+    for bad in bad {
+        assert_problem(&running.get(&format!("/api/v1/servers/alpha/samples?{bad}")).await, 400);
+    }
+    running.stop().await;
+}
+
+#[actix_rt::test]
+async fn statistics_stability_and_evidence_are_told_series_by_series() {
+    let running = three().await;
+    let enough = |answer: &Answer| answer.json()["series"][0]["stats"]["n"].as_u64() >= Some(12);
+    for window in ["5m", "1h", "24h", "7d"] {
+        let path = format!("/api/v1/servers/alpha/stats?window={window}");
+        let body = running.get_until(&path, enough).await.json();
+        assert_eq!(keys(&body), ["window", "from", "to", "series"]);
+        let series = &body["series"][0];
+        assert_eq!(keys(series), ["name", "address", "stats", "histogram"]);
+        let counted: u64 = series["histogram"]["counts"].as_array().unwrap().iter().map(|n| n.as_u64().unwrap()).sum();
+        assert_eq!(counted, series["stats"]["n"].as_u64().unwrap());
+    }
+    assert_problem(&running.get("/api/v1/servers/alpha/stats?window=1d").await, 400);
+    let body = running.get("/api/v1/servers/alpha/stability?taus=0.1,0.2").await.json();
+    assert_eq!(keys(&body["series"][0]), ["name", "address", "stability", "reason"]);
+    assert!(body["series"][0]["stability"]["oadev"][0].as_f64().unwrap() > 0.0, "{body}");
+    assert_problem(&running.get("/api/v1/servers/alpha/stability?taus=0").await, 400);
+    let silent = running.get("/api/v1/servers/silent/stability").await.json();
+    assert_eq!(silent["series"][0]["stability"], json!(null));
+    assert!(silent["series"][0]["reason"].is_string());
+    let body = running.get("/api/v1/servers/beta/evidence").await.json();
+    let refusal = &body["evidence"][0];
+    let expected = ["time", "address", "failed", "explanation", "checks", "t1", "t2", "t3", "t4", "datagram"];
+    assert_eq!((keys(refusal), &refusal["failed"]), (expected.to_vec(), &json!("origin")));
+    assert_eq!(keys(&refusal["t1"]), ["ntp", "time"]);
+    running.stop().await;
+}
+
+#[actix_rt::test]
+async fn an_answer_that_the_client_has_is_not_sent_again_and_large_ones_are_compressed() {
+    let running = three().await;
+    let first = running.get("/api/v1/config").await;
+    assert_eq!(first.header("cache-control"), "no-cache");
+    let again = running.get_with("/api/v1/config", &[("If-None-Match", first.header("etag"))]).await;
+    assert_eq!((again.status, again.text.as_str()), (304, ""));
+    assert_eq!(again.header("etag"), first.header("etag"));
+    let other = running.get_with("/api/v1/config", &[("If-None-Match", "W/\"other\"")]).await;
+    assert_eq!(other.status, 200);
+    let packed = running.get_with("/api/v1/servers", &[("Accept-Encoding", "identity;q=0.5, gzip")]).await;
+    assert_eq!(packed.header("content-encoding"), "gzip");
+    running.stop().await;
+}
+
+#[actix_rt::test]
+async fn what_is_not_there_or_not_meant_is_a_problem() {
+    let running = three().await;
+    assert_problem(&running.get("/api/v1/").await, 404);
+    assert_problem(&running.get("/api/v1/nothing").await, 404);
+    assert_problem(&running.get("/../../etc/passwd").await, 404);
+    assert_problem(&running.get("/nothing").await, 404);
+    assert_problem(&running.send(reqwest::Method::DELETE, "/api/v1/servers/alpha", &[]).await, 405);
+    assert_problem(&running.send(reqwest::Method::POST, "/health", &[]).await, 405);
+    running.stop().await;
+}
+
+#[actix_rt::test]
+async fn a_reload_shows_at_once_in_the_list_and_in_the_configuration() {
+    let mut running = three().await;
+    let fewer = running.configuration(&["alpha"], json!({ "monitor": { "vantage": "there" } }));
+    running.service.reload(fewer).await.unwrap();
+    let body = running.get("/api/v1/servers").await;
+    assert_eq!(names(&body), ["alpha"]);
+    assert_eq!(running.get("/api/v1/config").await.json()["values"]["monitor"]["vantage"], "there");
+    assert_problem(&running.get("/api/v1/servers/beta").await, 404);
+    running.stop().await;
+}
+
+#[actix_rt::test]
+async fn the_stream_tells_what_happens_and_goes_on_where_a_reader_left() {
+    let running = three().await;
+    let mut events = running.stream("", None).await;
+    let hello = events.next().await;
+    assert_eq!((hello.event.as_str(), &hello.data), ("hello", &json!({ "resumed": false })));
+    let sample = events.next_of("sample").await;
+    let expected = [
+        "name",
+        "time",
+        "address",
+        "outcome",
+        "reason",
+        "offset_s",
+        "delay_s",
+        "root_distance_s",
+        "stratum",
+        "leap",
+        "refid",
+        "poll_s",
+        "timestamping",
+    ];
+    assert_eq!(keys(&sample.data), expected);
+    drop(events);
+    running.polled(12).await;
+    let mut again = running.stream("", Some(&sample.id)).await;
+    assert_eq!(again.next().await.data, json!({ "resumed": true }));
+    let number = |id: &str| id.rsplit_once('-').unwrap().1.parse::<u64>().unwrap();
+    let first = number(&sample.id) + 1;
+    for expected in first..first + 20 {
+        assert_eq!(number(&again.next().await.id), expected, "each once, in order");
+    }
+    let mut strange = running.stream("?last_event_id=1a2b-7", None).await;
+    assert_eq!(strange.next().await.data, json!({ "resumed": false }));
+    running.stop().await;
+}
+
+#[actix_rt::test]
+async fn the_stream_can_be_narrowed_and_tells_changes_of_verdict_and_health() {
+    let running = three().await;
+    let mut one = running.stream("?events=sample&server=gamma", None).await;
+    for _ in 0..3 {
+        assert_eq!(one.next_of("sample").await.data["name"], "gamma");
+    }
+    // Everything kept is asked for: the verdict and health changed before anybody read.
+    let begin = one.next().await.id.rsplit_once('-').unwrap().0.to_owned();
+    let mut all = running.stream("?events=verdict,health", Some(&format!("{begin}-0"))).await;
+    assert_eq!(keys(&all.next_of("health").await.data), ["status", "reasons"]);
+    while all.next_of("verdict").await.data["state"] != "server_wrong" {}
+    assert_problem(&running.get("/api/v1/stream?events=everything").await, 400);
+    running.stop().await;
+}
