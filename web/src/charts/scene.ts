@@ -38,7 +38,7 @@ export function paint(context: CanvasRenderingContext2D, scene: Scene, colour: (
       context.stroke();
     } else {
       context.font = `${mark.bold ? "600 " : ""}${FONT_PX}px system-ui, sans-serif`;
-      context.textAlign = mark.anchor ?? "start";
+      context.textAlign = mark.anchor === "middle" ? "center" : mark.anchor ?? "start";
       context.fillText(mark.text, mark.x, mark.y);
     }
   }

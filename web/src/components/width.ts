@@ -2,7 +2,7 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import type { RefObject } from "preact";
 
-export function useWidth(usual: number): [RefObject<HTMLDivElement>, number] {
+export function useWidth(usual: number): [RefObject<HTMLDivElement | null>, number] {
   const box = useRef<HTMLDivElement>(null);
   const [width, setWidth] = useState(usual);
   useEffect(() => {

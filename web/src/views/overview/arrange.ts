@@ -56,7 +56,13 @@ export function arrange(rows: readonly ServerRow[], wish: Wish): Line[] {
   const key = KEYS[wish.sort];
   const sorted = rows.filter((row) => admits(row, wish)).sort((a, b) => compare(key(a), key(b), wish.descending));
   if (!wish.group) return sorted.map((row) => ({ kind: "server", row }));
-  const groups = Map.groupBy(sorted, (row) => groupOf(row, wish.group));
+  const groups = new Map<string, ServerRow[]>();
+  for (const row of sorted) {
+    const title = groupOf(row, wish.group);
+    const members = groups.get(title);
+    if (members) members.push(row);
+    else groups.set(title, [row]);
+  }
   return [...groups]
     .sort(([a], [b]) => collator.compare(a, b))
     .flatMap(([title, members]): Line[] => [

@@ -5,7 +5,7 @@ import { visible } from "./arrange";
 
 const WHOLE_UP_TO = 120;
 
-export function useVisible(list: RefObject<HTMLElement>, lines: number, height: number): { first: number; end: number } {
+export function useVisible(list: RefObject<HTMLElement | null>, lines: number, height: number): { first: number; end: number } {
   const [place, setPlace] = useState({ top: 0, bottom: 1200 });
   useEffect(() => {
     if (lines <= WHOLE_UP_TO) return undefined;
