@@ -1,5 +1,6 @@
 /** Axes and colours that every uPlot chart of the page shares. */
 import uPlot from "uplot";
+import { instant } from "../format/time";
 import { tick } from "../format/units";
 import { cssColour } from "./download";
 
@@ -21,6 +22,27 @@ export function axis(values: ((ticks: number[]) => string[]) | null, label?: str
 /** An axis of seconds in sensible units; `signed` says the plus too. */
 export function secondsAxis(signed: boolean, label?: string): uPlot.Axis {
   return { ...axis((ticks) => ticks.map((value) => (value == null ? "" : tick(value, signed))), label), size: 74 };
+}
+
+const DAY_S = 86_400;
+
+/** The ticks of a time axis: the clock, and the date below it where it begins; by ISO 8601, as lists tell it. Pure. */
+export function timeTicks(times_s: readonly number[], step_s: number, zone: string): string[] {
+  let before = "";
+  return times_s.map((time_s) => {
+    const [date = "", clock = ""] = instant(time_s * 1000, zone).split(" ");
+    const day = date === before ? "" : date;
+    before = date;
+    if (step_s >= 28 * DAY_S) return date.slice(0, 7);
+    if (step_s >= DAY_S) return date.slice(5);
+    const shown = step_s < 60 ? clock : clock.slice(0, 5);
+    return day ? `${shown}\n${day}` : shown;
+  });
+}
+
+/** A time axis in a zone. */
+export function timeAxis(zone: string): uPlot.Axis {
+  return { ...axis(null), space: 70, values: (_plot, times, _index, _space, step) => timeTicks(times, step, zone) };
 }
 
 /** The zone of a time axis. */

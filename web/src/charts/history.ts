@@ -19,6 +19,8 @@ export interface History {
 /** Jitter is taken over so many differences of neighbours. */
 const JITTER_OVER = 8;
 const LOSS_BINS = 60;
+/** Fewer polls than these say little of a loss. */
+const LOSS_POLLS = 5;
 /** So many missing polls in a row are a gap, and no line is drawn across. */
 const GAP = 4;
 
@@ -35,6 +37,16 @@ export function historyOf(samples: Samples): History {
     jitter: raw ? jitterOf(offset) : points.map((point) => point.offset_stddev_s ?? null),
     loss: lossOf(samples),
   };
+}
+
+/**
+ * The part of the stretch `[from_s, to_s]` that is worth drawing: when the record fills less than a third of it, from
+ * its beginning.
+ */
+export function recorded(history: History, from_s: number, to_s: number): { from_s: number; to_s: number } {
+  const first = history.time_s[0];
+  if (first === undefined || to_s - first > (to_s - from_s) / 3) return { from_s, to_s };
+  return { from_s: Math.max(from_s, Math.min(first, to_s - 10)), to_s };
 }
 
 /** Points by time, with an empty one in each gap. */
@@ -57,7 +69,7 @@ function withGaps(samples: Samples): Point[] {
 
 function typicalStep(times: readonly number[]): number {
   const steps = times.slice(1).map((time, index) => time - (times[index] ?? time)).sort((a, b) => a - b);
-  return steps[Math.floor(steps.length * 0.9)] ?? Infinity;
+  return steps[Math.floor((steps.length - 1) * 0.9)] ?? 1000;
 }
 
 /** RMS of the differences of neighbouring offsets over the last eight, as RFC 5905 weighs them against the last one. */
@@ -75,9 +87,10 @@ export function jitterOf(offsets: Column): Column {
 
 /** The share of polls without an offset, per bin of time. */
 export function lossOf(samples: Samples): History["loss"] {
-  const from = Date.parse(samples.from) / 1000;
+  const times = samples.samples.map((point) => Date.parse(point.time)).sort((a, b) => a - b);
+  const from = Math.max(Date.parse(samples.from), times[0] ?? 0) / 1000;
   const to = Date.parse(samples.to) / 1000;
-  const step_s = samples.step_s ?? (to - from) / LOSS_BINS;
+  const step_s = samples.step_s ?? Math.max((to - from) / LOSS_BINS, (LOSS_POLLS * typicalStep(times)) / 1000 || 1);
   const polls = new Map<number, { all: number; good: number }>();
   for (const point of samples.samples) {
     const bin = Math.floor((Date.parse(point.time) / 1000 - from) / step_s);

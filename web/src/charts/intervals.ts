@@ -4,7 +4,7 @@
  */
 import type { Majority, ServerRow } from "../api/types";
 import { duration, offset, tick, type Unit } from "../format/units";
-import { href } from "../state/route";
+import { href } from "../state/address";
 import { scaleFor, type Scale } from "./scale";
 import type { Mark, Role, Scene } from "./scene";
 

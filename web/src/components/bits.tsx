@@ -33,13 +33,15 @@ export interface PanelProps {
   /** Buttons beside the title. */
   tools?: ComponentChildren;
   /** What is shown, in one line. */
-  note?: ComponentChildren;
+  note?: ComponentChildren | undefined;
+  /** In a grid of two columns, over both. */
+  wide?: boolean | undefined;
   children: ComponentChildren;
 }
 
-export function Panel({ title, tools, note, children }: PanelProps) {
+export function Panel({ title, tools, note, wide, children }: PanelProps) {
   return (
-    <section class="panel" aria-label={title}>
+    <section class={wide ? "panel wide" : "panel"} aria-label={title}>
       <header class="panel-head">
         <h2>{title}</h2>
         {tools && <div class="tools">{tools}</div>}

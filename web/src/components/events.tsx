@@ -3,7 +3,7 @@ import type { EventEntry } from "../api/types";
 import { instant, span } from "../format/time";
 import { title } from "../format/words";
 import { zone } from "../state/prefs";
-import { href } from "../state/route";
+import { href } from "../state/address";
 
 const MOST = 50;
 

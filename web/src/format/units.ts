@@ -18,9 +18,10 @@ export function unitOf(seconds: number, wish: Unit = "auto"): { name: string; fa
 
 /** Three digits that mean something, no more; without an exponent. */
 export function threeDigits(value: number): string {
+  if (value === 0) return "0";
   const size = Math.abs(value);
   const digits = size >= 100 ? 0 : size >= 10 ? 1 : 2;
-  const text = size !== 0 && size < 0.005 ? size.toPrecision(1) : size.toFixed(digits);
+  const text = size < 0.005 ? size.toPrecision(1) : size.toFixed(digits);
   const plain = text.includes("e") ? "0" : text;
   return value < 0 && Number(plain) !== 0 ? MINUS + plain : plain;
 }

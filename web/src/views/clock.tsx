@@ -3,7 +3,7 @@ import { useMemo, useRef } from "preact/hooks";
 import type uPlot from "uplot";
 import { api } from "../api/client";
 import type { DaemonView, KernelState, LocalClock, LocalVerdict } from "../api/types";
-import { axis, faint, inZone, secondsAxis } from "../charts/axes";
+import { faint, inZone, secondsAxis, timeAxis } from "../charts/axes";
 import { cssColour, downloadCanvas, downloadCsv } from "../charts/download";
 import { Plot } from "../charts/plot";
 import { Downloads, Empty, Facts, Failure, Loading, Panel, ToneIcon } from "../components/bits";
@@ -37,9 +37,11 @@ function Opinion({ verdict }: { verdict: LocalVerdict }) {
   const wrong = verdict.at_least_s > 0;
   const known = verdict.estimate_s !== null;
   const wish = unit.value;
+  // The true offset may be anywhere within estimate ± bound, so the far end is what this clock may be off by.
+  const within_s = Math.abs(verdict.estimate_s ?? 0) + (verdict.bound_s ?? 0);
   const sentence = !known ? "No majority of servers says anything of this clock."
     : wrong ? `This clock is ${verdict.sign === "fast" ? "ahead" : "behind"} by at least ${duration(verdict.at_least_s, wish)}, if the majority is right.`
-      : `This clock is right within ${duration(verdict.bound_s, wish)}, if the majority is right.`;
+      : `This clock is right within ${duration(within_s, wish)}, if the majority is right.`;
   return (
     <section class={`verdict verdict-${wrong ? "bad" : known ? "good" : "idle"}`} aria-label="What the servers say">
       <div class="verdict-head">
@@ -128,7 +130,9 @@ function options(): Omit<uPlot.Options, "width" | "height"> {
   const edge = (label: string): uPlot.Series => ({ label, stroke: faint(colour, 40), points: { show: false }, value });
   return {
     tzDate: inZone(zone.value),
-    axes: [axis(null), secondsAxis(true)],
+    // A line of a few seconds would be all ticks.
+    scales: { x: { range: (_plot, from, to) => [Math.min(from, to - 60), to] } },
+    axes: [timeAxis(zone.value), secondsAxis(true)],
     cursor: { drag: { x: false, y: false } },
     bands: [{ series: [1, 2], fill: faint(colour, 15) }],
     series: [

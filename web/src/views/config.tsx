@@ -40,6 +40,28 @@ function entries(values: Json, sources: Json): Entry[] {
   return flatten(values).map(([path, value]) => ({ path, value, source: String(known[path] ?? "") }));
 }
 
+interface Section {
+  title: string;
+  /** Long lists begin folded. */
+  open: boolean;
+  entries: Entry[];
+}
+
+/** Entries by their table of the file; a server's table bears its name. Pure. */
+export function sections(entries: readonly Entry[]): Section[] {
+  const found = new Map<string, Entry[]>();
+  for (const entry of entries) {
+    const table = entry.path.split(".")[0] ?? "";
+    const held = found.get(table);
+    if (held) held.push(entry);
+    else found.set(table, [entry]);
+  }
+  return [...found].map(([table, held]) => {
+    const name = ["name", "address"].map((key) => held.find((entry) => entry.path === `${table}.${key}`)).find(Boolean);
+    return { title: name ? `${table} ${name.value}` : table, open: !table.includes("["), entries: held };
+  });
+}
+
 function Values({ entries: all }: { entries: Entry[] }) {
   const [text, setText] = useState("");
   const wanted = text.trim().toLowerCase();
@@ -52,22 +74,30 @@ function Values({ entries: all }: { entries: Entry[] }) {
           <input type="search" placeholder="Filter by key or value" value={text} onInput={(event) => setText(event.currentTarget.value)} />
         </label>
       )}>
-      {shown.length === 0 ? <Empty>No value matches.</Empty> : (
-        <div class="scroll" tabIndex={0} role="region" aria-label="Values in effect">
-          <table class="plain config">
-            <thead><tr><th scope="col">Key</th><th scope="col">Value</th><th scope="col">From</th></tr></thead>
-            <tbody>
-              {shown.map((entry) => (
-                <tr key={entry.path}>
-                  <th scope="row"><code>{entry.path}</code></th>
-                  <td>{entry.value}</td>
-                  <td class="muted">{entry.source}</td>
-                </tr>
-              ))}
-            </tbody>
-          </table>
-        </div>
-      )}
+      {shown.length === 0 && <Empty>No value matches.</Empty>}
+      {sections(shown).map((section) => (
+        <details class="section" key={`${section.title} ${wanted !== ""}`} open={section.open || wanted !== ""}>
+          <summary>{section.title}</summary>
+          <Table entries={section.entries} />
+        </details>
+      ))}
     </Panel>
+  );
+}
+
+function Table({ entries: shown }: { entries: Entry[] }) {
+  return (
+    <table class="plain config">
+      <thead><tr><th scope="col">Key</th><th scope="col">Value</th><th scope="col">From</th></tr></thead>
+      <tbody>
+        {shown.map((entry) => (
+          <tr key={entry.path}>
+            <th scope="row"><code>{entry.path.split(".").slice(1).join(".") || entry.path}</code></th>
+            <td>{entry.value}</td>
+            <td class="muted" title={entry.source}>{entry.source.split("/").at(-1)}</td>
+          </tr>
+        ))}
+      </tbody>
+    </table>
   );
 }

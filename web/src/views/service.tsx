@@ -4,7 +4,7 @@ import { Badge, Empty, Facts, Panel } from "../components/bits";
 import { span } from "../format/time";
 import { count, duration } from "../format/units";
 import { title, type Tone } from "../format/words";
-import { href } from "../state/route";
+import { href } from "../state/address";
 
 const TONES: Record<HealthStatus, Tone> = { ok: "good", degraded: "warn", failing: "bad" };
 

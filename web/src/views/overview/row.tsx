@@ -6,7 +6,7 @@ import { Reach } from "../../components/reach";
 import { ago } from "../../format/time";
 import { duration, offset, plain, type Unit } from "../../format/units";
 import { CONDITIONS, outcome } from "../../format/words";
-import { href } from "../../state/route";
+import { href } from "../../state/address";
 
 export function ServerLine({ row, unit, nowMs, index }: { row: ServerRow; unit: Unit; nowMs: number; index: number }) {
   const state = CONDITIONS[row.state];

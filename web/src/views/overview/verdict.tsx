@@ -4,7 +4,7 @@ import { Facts, ToneIcon } from "../../components/bits";
 import { instant, span } from "../../format/time";
 import { duration, offset, percent, type Unit } from "../../format/units";
 import { VERDICTS } from "../../format/words";
-import { href } from "../../state/route";
+import { href } from "../../state/address";
 import { monitorNowMs } from "../../state/live";
 import { unit, zone } from "../../state/prefs";
 

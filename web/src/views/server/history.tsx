@@ -2,7 +2,7 @@
 import { useMemo } from "preact/hooks";
 import { api } from "../../api/client";
 import type { EventEntry } from "../../api/types";
-import { historyOf } from "../../charts/history";
+import { historyOf, recorded } from "../../charts/history";
 import { Choice, Failure, Loading } from "../../components/bits";
 import { instant, span } from "../../format/time";
 import { duration, offset, percent } from "../../format/units";
@@ -35,7 +35,7 @@ export function HistoryCharts({ id, events }: { id: string; events: readonly Eve
   }, live ? EVERY_MS : null);
   return (
     <>
-      <Controls window={window} />
+      <Controls window={window} begins_s={data ? recorded(data.history, window.from_s, window.to_s).from_s : window.from_s} />
       {error && !data && <Failure what="The history" error={error} retry={retry} />}
       {!data && !error && <Loading what="the history" />}
       {data && <Charts id={id} window={window} data={data} events={events} />}
@@ -49,7 +49,7 @@ function historyAndSource(samples: Awaited<ReturnType<typeof api.samples>>) {
   return { samples, history: historyOf(samples) };
 }
 
-function Controls({ window }: { window: Window }) {
+function Controls({ window, begins_s }: { window: Window; begins_s: number }) {
   const now_s = monitorNowMs.value / 1000;
   const onKeyDown = (event: KeyboardEvent): void => {
     const moves: Record<string, Window> = {
@@ -74,6 +74,7 @@ function Controls({ window }: { window: Window }) {
       <span class="muted">
         {instant(window.from_s * 1000, zone.value)} to {instant(window.to_s * 1000, zone.value)} {zone.value} ({span(window.to_s - window.from_s)})
       </span>
+      {begins_s > window.from_s && <span class="muted">Drawn from {instant(begins_s * 1000, zone.value)}: nothing is recorded before.</span>}
       <span class="muted hint">Drag in a chart to zoom, double click to go back; arrows, + and − work here too.</span>
     </div>
   );
@@ -83,7 +84,7 @@ function Charts({ id, window, data, events }: { id: string; window: Window; data
   const { samples, history } = data;
   const wish = unit.value;
   const shared = {
-    server: id, window, events,
+    server: id, window: recorded(history, window.from_s, window.to_s), events,
     onZoom: (from_s: number, to_s: number) => show({ from_s, to_s: Math.max(to_s, from_s + 1), span: null }),
     onReset: () => setQuery({ span: "1h", from: null, to: null }),
   };
@@ -97,7 +98,7 @@ function Charts({ id, window, data, events }: { id: string; window: Window; data
   ], [raw, history, wish]);
   return (
     <div class="chart-grid">
-      <TimeChart {...shared} title="Offset" measure="offset" time_s={history.time_s} note={`Plus: the server is ahead. ${step}`}
+      <TimeChart {...shared} title="Offset" wide measure="offset" time_s={history.time_s} note={`Plus: the server is ahead. ${step}`}
         lines={[...band, { name: "Offset", values: history.offset, colour: "accent", write: signed }]} />
       <TimeChart {...shared} title="Delay" measure="duration" time_s={history.time_s} note="Round trip without the server's own time."
         lines={[{ name: "Delay", values: history.delay, colour: "accent", write: size }]} />

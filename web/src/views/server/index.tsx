@@ -9,7 +9,7 @@ import { count, duration, offset, percent, plain } from "../../format/units";
 import { CONDITIONS, KINDS, outcome } from "../../format/words";
 import { monitorNowMs, type Picture } from "../../state/live";
 import { unit } from "../../state/prefs";
-import { href } from "../../state/route";
+import { href } from "../../state/address";
 import { useResource } from "../../state/resource";
 import { Distribution } from "./distribution";
 import { Evidence } from "./evidence";

@@ -2,7 +2,7 @@
 import { useRef } from "preact/hooks";
 import uPlot from "uplot";
 import type { EventEntry } from "../../api/types";
-import { axis, faint, inZone, secondsAxis } from "../../charts/axes";
+import { axis, faint, inZone, secondsAxis, timeAxis } from "../../charts/axes";
 import { cssColour, downloadCanvas, downloadCsv } from "../../charts/download";
 import type { Column } from "../../charts/history";
 import { Plot } from "../../charts/plot";
@@ -29,6 +29,8 @@ export interface TimeChartProps {
   measure: "offset" | "duration" | "ratio";
   window: { from_s: number; to_s: number };
   events: readonly EventEntry[];
+  /** As wide as two others. */
+  wide?: boolean;
   onZoom: (from_s: number, to_s: number) => void;
   onReset: () => void;
 }
@@ -50,7 +52,7 @@ export function TimeChart(props: TimeChartProps) {
   const csv = (): void => downloadCsv(full, ["time", ...lines.map((line) => csvName(line.name, measure))],
     time_s.map((time, index) => [new Date(time * 1000).toISOString(), ...lines.map((line) => line.values[index] ?? null)]));
   return (
-    <Panel title={title} note={note} tools={!empty && <Downloads of={full} png={png} csv={csv} />}>
+    <Panel title={title} note={note} wide={props.wide} tools={!empty && <Downloads of={full} png={png} csv={csv} />}>
       {empty ? <Empty>Nothing was measured in this stretch of time.</Empty> : (
         <Plot label={`${full} over time`} height={HEIGHT} data={data} options={options(latest)}
           onReady={(made) => { plot.current = made; }}
@@ -91,7 +93,7 @@ function options(latest: Latest): Omit<uPlot.Options, "width" | "height"> {
       x: { time: true, range: () => [latest.current.window.from_s, latest.current.window.to_s] },
       y: { range: (_plot, low, high) => range(measure, low, high) },
     },
-    axes: [axis(null), vertical],
+    axes: [timeAxis(zone.value), vertical],
     series: [
       { label: "Time", value: "{YYYY}-{MM}-{DD} {HH}:{mm}:{ss}" },
       ...lines.map((line) => series(line, measure)),
