@@ -178,6 +178,8 @@ fn polls(poll_s: f64, days: f64) -> Vec<Sample> {
             sent: 1,
             lost: u16::from(lost),
             evidence: None,
+            rejected: Vec::new(),
+            rejected_count: 0,
         }
     };
     noise.chunks_exact(2).enumerate().map(poll).collect()

@@ -2,9 +2,11 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
 use ntp_monitor::cli::commands::Cli;
 
 fn main() -> ExitCode {
-    Cli::parse().run()
+    match Cli::read(std::env::args_os()) {
+        Ok(cli) => cli.run(),
+        Err(status) => status,
+    }
 }

@@ -90,6 +90,8 @@ async fn a_row_of_the_list_has_every_key_whether_known_or_not() {
         "success",
         "consecutive_failures",
         "polls",
+        "outcomes",
+        "rejected_replies",
         "last_poll",
         "last_seen",
         "sparkline",

@@ -105,8 +105,8 @@ fn truth(state: State, servers: &[usize], kind: Kind, onset_s: f64) -> Option<Tr
 fn cases(seed: u64) -> Vec<Case> {
     let n = [3, 5, 4, 7, 9, 15, 6][(seed % 7) as usize];
     let poll = [64.0, 64.0, 16.0, 64.0, 256.0][(seed % 5) as usize];
-    let sign = if seed % 2 == 0 { 1.0 } else { -1.0 };
-    let raw = seed % 3 != 0;
+    let sign = if seed.is_multiple_of(2) { 1.0 } else { -1.0 };
+    let raw = !seed.is_multiple_of(3);
     let at = 150.0 * poll + 17.0 * (seed % 11) as f64;
     let long = at + 260.0 * poll;
     let world = |n: usize, faults: Vec<Fault>| {
@@ -115,9 +115,11 @@ fn cases(seed: u64) -> Vec<Case> {
         world
     };
     let case = |name, world, truth| Case { name, world, truth };
+    let mut week = World::ordinary(seed, n, poll, 7.0 * 24.0 * HOUR);
+    week.has_raw = raw;
     let pause = (at, at + 40.0 * poll);
     let mut cases = vec![
-        case("healthy", world(n, vec![]), None),
+        case("healthy week", week, None),
         case(
             "local step 60 ms",
             world(n, vec![Fault::LocalStep { at_s: at, size_s: sign * 0.06 }]),
@@ -224,9 +226,14 @@ fn cases(seed: u64) -> Vec<Case> {
     // A longer route from the beginning that becomes the short one: the delay falls.
     let shorter = Fault::RouteChange { server: 1, at_s: 0.0, until_s: at, one_way_s: sign * 0.04 };
     cases.push(case("route shorter by 40 ms", world(n, vec![shorter]), truth(State::Path, &[1], Kind::Asymmetry, at)));
-    let mut coarse = world(n, vec![Fault::ServerDrift { server: 1, at_s: at, ppm: sign * 8.0 }]);
+    // At 16 s five polls are 80 s, in which 8 ppm do less than the noise: no estimator can date that.
+    let slow = poll.max(64.0);
+    let late = 150.0 * slow;
+    let mut coarse = World::ordinary(seed, n, slow, late + 260.0 * slow);
+    coarse.faults = vec![Fault::ServerDrift { server: 1, at_s: late, ppm: sign * 8.0 }];
     coarse.servers.iter_mut().for_each(|s| s.noise_s = 0.001);
-    cases.push(case("server drift 8 ppm, 1 ms of noise", coarse, truth(State::ServerWrong, &[1], Kind::Frequency, at)));
+    let drifts = truth(State::ServerWrong, &[1], Kind::Frequency, late);
+    cases.push(case("server drift 8 ppm, 1 ms of noise", coarse, drifts));
     let mut coarse = world(n, vec![]);
     coarse.servers.iter_mut().for_each(|s| (s.noise_s, s.queue_s, s.loss) = (0.002, 0.003, 0.05));
     coarse.wander_s = 0.0015;
@@ -286,10 +293,6 @@ fn smear(seed: u64, n: usize) -> Case {
     Case { name: "smearing server", world, truth: truth(State::ServerWrong, &[2], Kind::Smear, 6.0 * HOUR) }
 }
 
-fn first_seed() -> u64 {
-    std::env::var("ATTRIBUTION_FIRST").ok().and_then(|n| n.parse().ok()).unwrap_or(1)
-}
-
 fn seeds() -> u64 {
     std::env::var("ATTRIBUTION_SEEDS").ok().and_then(|n| n.parse().ok()).unwrap_or(6)
 }
@@ -298,8 +301,8 @@ fn seeds() -> u64 {
 fn faults_are_named_in_time_and_nobody_else_is_accused_confusion() {
     let mut table: Vec<(&str, Vec<Result>)> = Vec::new();
     let verbose = std::env::var_os("ATTRIBUTION_VERBOSE").is_some();
-    for seed in first_seed()..=seeds() {
-        for case in cases(seed).into_iter().filter(|c| std::env::var("ONLY").map_or(true, |o| c.name.contains(&o))) {
+    for seed in 1..=seeds() {
+        for case in cases(seed) {
             let entries = run(&case.world);
             let result = score(&case.world, case.truth.as_ref(), &entries);
             if verbose && result != Result::Right {
@@ -321,6 +324,7 @@ fn faults_are_named_in_time_and_nobody_else_is_accused_confusion() {
             }
         }
     }
+    println!("seeds 1 to {}", seeds());
     println!("{:42} right  late  kind missed wrong-party", "scenario");
     let mut bad = Vec::new();
     for (name, results) in &table {
@@ -332,31 +336,4 @@ fn faults_are_named_in_time_and_nobody_else_is_accused_confusion() {
         }
     }
     assert!(bad.is_empty(), "not good enough: {bad:?}");
-}
-
-#[test]
-fn dbg_perf() {
-    if std::env::var_os("PERF").is_none() {
-        return;
-    }
-    let mut world = World::ordinary(5, 5, 64.0, 86400.0 * 60.0);
-    world.has_raw = true;
-    let samples: Vec<_> = world.samples().collect();
-    let start = std::time::Instant::now();
-    let mut a = Attribution::new();
-    let mut h = History::new(1000);
-    for s in &samples {
-        if a.observe(s).unwrap() {
-            h.record(a.verdict());
-        }
-    }
-    println!(
-        "{} samples, {:?} per sample, {} entries",
-        samples.len(),
-        start.elapsed() / samples.len() as u32,
-        h.entries().len()
-    );
-    for e in h.entries() {
-        println!("{:?} {}", e.state, e.sentence);
-    }
 }

@@ -5,18 +5,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix::{Actor, ActorContext, AsyncContext, Context, Handler};
-use slog::{Logger, info, warn};
+use slog::{Logger, info, o, warn};
 use tokio::sync::watch;
 
 use super::census::{Census, ChildState};
 use super::notice::DeathNotice;
 use super::outlet::Listener;
 use crate::clock::{Clock, Stamp};
-use crate::health::book::Book;
+use crate::health::book::{Book, Turn};
 use crate::health::judge::judge;
 use crate::health::report::{ChildHealth, Health, SinkHealth};
+use crate::log::{Allowance, RateLimit};
 use crate::messages::lifecycle::StopNow;
 use crate::messages::sample::{Forget, Recall, SampleReady};
+use crate::sample::Sample;
 
 /// Samples that may wait for the book: at 625 a second (10 000 servers at 16 s), 13 seconds of them.
 const MAILBOX: usize = 8192;
@@ -24,6 +26,11 @@ const PERIOD: Duration = Duration::from_secs(1);
 /// From this many series on, the report is built every `PERIOD_OF_MANY` only: it costs about a microsecond a series.
 const MANY: usize = 500;
 const PERIOD_OF_MANY: Duration = Duration::from_secs(10);
+
+/// A server may turn this often in a row and be in the log each time …
+const TURNS_AT_ONCE: u32 = 4;
+/// … and then once in this time.
+const TURN_REFILL_NS: i64 = 600_000_000_000;
 
 /// Reads one output, at the given instant.
 pub type SinkGauge = Arc<dyn Fn(Stamp) -> SinkHealth + Send + Sync>;
@@ -52,6 +59,7 @@ pub struct HealthKeeper {
     book: Book,
     observed: Observed,
     publish: Arc<watch::Sender<Arc<Health>>>,
+    limit: RateLimit,
     log: Logger,
     _notice: DeathNotice,
 }
@@ -66,7 +74,8 @@ impl HealthKeeper {
         log: Logger,
         notice: DeathNotice,
     ) -> Self {
-        Self { book, observed, publish, log, _notice: notice }
+        let limit = RateLimit::new(TURNS_AT_ONCE, TURN_REFILL_NS);
+        Self { book, observed, publish, limit, log, _notice: notice }
     }
 
     fn report(&mut self, ctx: &mut Context<Self>) {
@@ -109,15 +118,31 @@ impl HealthKeeper {
         health
     }
 
+    /// A remote can bring this about at will, so it is said at a limited rate.
+    fn say(&mut self, sample: &Sample, turn: Turn) {
+        let server = &sample.server.name;
+        let Allowance::Log { suppressed } = self.limit.allow(server, "turn", sample.at.mono_ns) else { return };
+        let address = sample.address.map(|address| address.to_string());
+        let outcome = sample.outcome.label();
+        let reason = sample.outcome.reason().into_owned();
+        let fields = o!("server" => server.to_string(), "address" => address, "suppressed" => suppressed);
+        let log = self.log.new(fields);
+        match turn {
+            Turn::Failed => warn!(log, "server gives no samples"; "outcome" => outcome, "reason" => reason),
+            Turn::Recovered { failures } => info!(log, "server gives samples again"; "failed_polls" => failures),
+            Turn::Kissed => warn!(log, "server asks to be asked less"; "kiss" => reason, "poll_s" => sample.poll_s),
+        }
+    }
+
     fn announce(&self, health: &Health) {
         let before = self.publish.borrow().status;
         if before != health.status {
             let first =
                 health.reasons.first().map_or_else(String::new, |r| format!("{} {}: {}", r.about, r.name, r.reason));
             if health.status > before {
-                warn!(self.log, "health is {:?}", health.status; "reasons" => health.reasons.len(), "first" => first);
+                warn!(self.log, "health is {}", health.status.label(); "reasons" => health.reasons.len(), "first" => first);
             } else {
-                info!(self.log, "health is {:?}", health.status; "reasons" => health.reasons.len(), "first" => first);
+                info!(self.log, "health is {}", health.status.label(); "reasons" => health.reasons.len(), "first" => first);
             }
         }
     }
@@ -136,7 +161,9 @@ impl Handler<SampleReady> for HealthKeeper {
     type Result = ();
 
     fn handle(&mut self, SampleReady(sample): SampleReady, _: &mut Context<Self>) {
-        self.book.record(&sample);
+        if let Some(turn) = self.book.record(&sample) {
+            self.say(&sample, turn);
+        }
     }
 }
 

@@ -4,6 +4,7 @@
 pub mod backoff;
 pub mod census;
 pub mod health;
+pub mod ledger;
 pub mod notice;
 pub mod outlet;
 pub mod prober;

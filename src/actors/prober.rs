@@ -42,6 +42,8 @@ pub struct Prober {
     assignment: Assignment,
     /// The poll under way; dropping the prober ends it and frees its socket.
     under_way: Option<AbortHandle>,
+    /// It was told to stop, and ends with the poll under way.
+    retired: bool,
     _notice: DeathNotice,
 }
 
@@ -49,7 +51,7 @@ impl Prober {
     /// A prober for `assignment`; it begins when started.
     #[must_use]
     pub fn new(assignment: Assignment, notice: DeathNotice) -> Self {
-        Self { assignment, under_way: None, _notice: notice }
+        Self { assignment, under_way: None, retired: false, _notice: notice }
     }
 
     fn schedule(&self) -> MutexGuard<'_, Schedule> {
@@ -85,7 +87,11 @@ impl Prober {
             interval.as_secs_f64()
         };
         this.assignment.outlet.publish(to_sample(&this.assignment, report, poll_s));
-        this.arm(ctx);
+        if this.retired {
+            ctx.stop();
+        } else {
+            this.arm(ctx);
+        }
     }
 }
 
@@ -132,7 +138,14 @@ impl Drop for Prober {
 impl Handler<StopNow> for Prober {
     type Result = ();
 
+    /// A request that was sent must be recorded, or the next process would send another too soon. So its answer is
+    /// waited for, as long as the engine does; a burst is cut short, which is recorded too.
     fn handle(&mut self, _: StopNow, ctx: &mut Context<Self>) {
-        ctx.stop();
+        self.retired = true;
+        match &self.under_way {
+            None => ctx.stop(),
+            Some(burst) if self.assignment.server.samples_per_poll > 1 => burst.abort(),
+            Some(_) => {}
+        }
     }
 }

@@ -2,16 +2,17 @@
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix::{Actor, ActorContext, ActorFutureExt, Addr, AsyncContext, Context, Handler, WrapFuture};
 use slog::{Logger, info, warn};
 
 use super::census::Role;
+use super::ledger::Ledger;
 use super::notice::DeathNotice;
 use super::outlet::Outlet;
-use super::prober::{Assignment, Prober, SharedSchedule};
+use super::prober::{Assignment, Prober};
 use super::supervisor::Supervisor;
 use crate::clock::Clock;
 use crate::config::{Host, Server};
@@ -20,74 +21,14 @@ use crate::messages::targets::SetServers;
 use crate::probe::Engines;
 use crate::probe::resolve::{Resolution, Resolve, ResolveError, retry_after};
 use crate::probe::rotation::{Change, Rotation};
-use crate::probe::schedule::{Past, Schedule};
 use crate::sample::{Outcome, Sample, SeriesKey};
 
-/// New probers begin this far apart, so that a long list is not one burst.
+/// New probers begin this far apart, so that a long list is not one burst; nearer when the list is so long that it
+/// would not be through within one interval.
 const STAGGER: Duration = Duration::from_millis(10);
 /// A series is forgotten this long after its prober was told to stop: its last sample may still be under way, and a
 /// server that was only changed comes back at once.
 const FORGET_AFTER: Duration = Duration::from_secs(5);
-/// The paces of addresses that are no longer polled are looked through when this many more have been added.
-const PACES_BETWEEN_SWEEPS: usize = 1024;
-
-/// What outlives this actor: it may die, but no server may be polled too fast because of that.
-#[derive(Clone, Default)]
-pub struct Ledger(Arc<Mutex<LedgerState>>);
-
-#[derive(Default)]
-struct LedgerState {
-    servers: Vec<Arc<Server>>,
-    paces: HashMap<SocketAddr, SharedSchedule>,
-    /// The last poll of each address by an earlier process: its wall time, interval and outcome.
-    past: HashMap<SocketAddr, (i64, Duration, Outcome)>,
-}
-
-impl LedgerState {
-    /// Drops paces that nobody follows and that hold nothing back any more.
-    fn sweep(&mut self, now: i64) {
-        self.paces.retain(|_, pace| {
-            Arc::strong_count(pace) > 1 || pace.lock().unwrap_or_else(PoisonError::into_inner).next_poll(1.0) > now
-        });
-    }
-}
-
-impl Ledger {
-    /// A ledger that knows how each address was last polled: wall clock in nanoseconds, interval, outcome.
-    #[must_use]
-    pub fn new(past: HashMap<SocketAddr, (i64, Duration, Outcome)>) -> Self {
-        Self(Arc::new(Mutex::new(LedgerState { past, ..LedgerState::default() })))
-    }
-
-    /// What is to be watched; an incarnation of [`Targets`] takes it up when it starts.
-    pub fn set_servers(&self, servers: Vec<Arc<Server>>) {
-        self.with(|state| state.servers = servers);
-    }
-
-    fn with<T>(&self, change: impl FnOnce(&mut LedgerState) -> T) -> T {
-        change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    fn pace(&self, server: &Server, address: SocketAddr, first: i64, clock: &dyn Clock) -> SharedSchedule {
-        self.with(|state| {
-            if let Some(pace) = state.paces.get(&address) {
-                pace.lock().unwrap_or_else(PoisonError::into_inner).reconfigure(server);
-                return Arc::clone(pace);
-            }
-            let mut schedule = Schedule::new(server, first);
-            if let Some((wall_ns, poll, outcome)) = state.past.remove(&address) {
-                let now = clock.now();
-                schedule.resume(&Past { age_ns: now.wall_ns - wall_ns, poll, outcome }, now.mono_ns);
-            }
-            let pace = Arc::new(Mutex::new(schedule));
-            state.paces.insert(address, Arc::clone(&pace));
-            if state.paces.len().is_multiple_of(PACES_BETWEEN_SWEEPS) {
-                state.sweep(clock.now().mono_ns);
-            }
-            pace
-        })
-    }
-}
 
 /// What the actor works with.
 #[derive(Clone)]
@@ -147,13 +88,14 @@ impl Targets {
         info!(self.tools.log, "watching servers"; "servers" => servers.len(), "new" => new.len());
         self.tools.ledger.with(|state| state.servers = servers);
         self.try_the_idle(ctx);
+        let count = new.len();
         for (place, server) in new.into_iter().enumerate() {
-            self.add_entry(server, place, ctx);
+            let stagger = stagger(place, count, server.poll_interval);
+            self.add_entry(server, stagger, ctx);
         }
     }
 
-    fn add_entry(&mut self, server: Arc<Server>, place: usize, ctx: &mut Context<Self>) {
-        let stagger = STAGGER.mul_f64(place as f64 + rand::random::<f64>()).min(server.poll_interval);
+    fn add_entry(&mut self, server: Arc<Server>, stagger: Duration, ctx: &mut Context<Self>) {
         let name = Arc::clone(&server.ident.name);
         let host = server.host.clone();
         let port = server.port;
@@ -299,6 +241,11 @@ impl Targets {
     }
 }
 
+/// When the server at `place` of `count` new ones begins.
+fn stagger(place: usize, count: usize, interval: Duration) -> Duration {
+    STAGGER.min(interval.div_f64(count as f64)).mul_f64(place as f64 + rand::random::<f64>())
+}
+
 fn forget_later(key: SeriesKey, ctx: &mut Context<Targets>) {
     ctx.run_later(FORGET_AFTER, move |this, _| {
         let back = match key.address {
@@ -339,5 +286,23 @@ impl Handler<StopNow> for Targets {
 
     fn handle(&mut self, _: StopNow, ctx: &mut Context<Self>) {
         ctx.stop();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_of_any_length_begins_within_one_interval_and_never_at_once() {
+        let interval = Duration::from_secs(16);
+        for count in [1, 100, 10_000] {
+            let step = STAGGER.min(interval / count as u32);
+            for place in [0, count / 2, count - 1] {
+                let begin = stagger(place, count, interval);
+                let (from, to) = (step.mul_f64(place as f64), step.mul_f64((place + 1) as f64));
+                assert!(from <= begin && begin <= to && to <= interval, "{place} of {count}: {begin:?}");
+            }
+        }
     }
 }

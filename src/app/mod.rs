@@ -18,11 +18,12 @@ use actix_web::dev::ServerHandle;
 use slog::{Logger, info, warn};
 use tokio::sync::{broadcast, watch};
 
-use crate::actors::census::{Census, Role};
+use crate::actors::census::{Census, ChildStatus, Role};
 use crate::actors::health::Observed;
+use crate::actors::ledger::Ledger;
 use crate::actors::outlet::{Listener, Outlet};
 use crate::actors::supervisor::{Escalation, Supervisor};
-use crate::actors::targets::{Ledger, Tools};
+use crate::actors::targets::Tools;
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Changes, Config, diff};
 use crate::health::report::Health;
@@ -41,8 +42,8 @@ use outputs::Outputs;
 
 /// A name is given up after this long; the next attempt comes soon.
 const RESOLVE_WITHIN: Duration = Duration::from_secs(10);
-/// Polls that are under way when the service stops get this long to be dropped.
-const PROBERS_STOP_WITHIN: Duration = Duration::from_secs(1);
+/// Polls that are under way when the service stops get this long to end; most servers answer at once or not at all.
+const POLLS_END_WITHIN: Duration = Duration::from_secs(5);
 
 /// What may be replaced around the service: by tests, and by `demo`.
 pub struct Surroundings {
@@ -131,7 +132,7 @@ impl Service {
         let supervisor = Supervisor::new(census.clone(), Arc::clone(&clock), escalate, log.clone()).start();
 
         let sinks = Arc::new(Mutex::new(BTreeMap::new()));
-        let outputs = Outputs::start(&config, store, supervisor.clone(), Arc::clone(&sinks), log).await?;
+        let outputs = Outputs::start(&config, store.clone(), supervisor.clone(), Arc::clone(&sinks), log).await?;
         let book = Listener::new("health");
         let analysis = Listener::new("stats");
         let outlet = Outlet::new(outputs.journal(), [book.clone(), analysis.clone()]).tapped(tap);
@@ -150,7 +151,7 @@ impl Service {
         let windows = windows_for(config.servers.len());
         supervisor.do_send(children::stats(windows, analysis, picture, events, Arc::clone(&clock), log));
 
-        let ledger = recall::ledger(&outputs.store()).await?;
+        let ledger = recall::ledger(&store, clock.now()).await?;
         let tools = Tools {
             supervisor: supervisor.clone(),
             resolver: around.resolver,
@@ -242,11 +243,12 @@ impl Service {
         if let Some(targets) = self.targets.get() {
             targets.do_send(SetServers(Vec::new()));
         }
-        let probers_gone = || !self.census.all().values().any(|child| child.role == Role::Prober);
-        wait_for(probers_gone, until.min(Instant::now() + PROBERS_STOP_WITHIN)).await;
+        let is_prober = |child: &ChildStatus| child.role == Role::Prober;
+        let polls_ended = || !self.census.all().values().any(is_prober) && self.ledger.is_idle();
+        let is_settled = wait_for(polls_ended, until.min(Instant::now() + POLLS_END_WITHIN)).await;
         self.supervisor.do_send(Release { name: children::TARGETS.into() });
-        self.outputs.stop(until).await;
         self.supervisor.do_send(Release { name: children::STATS.into() });
+        self.outputs.stop(until, is_settled).await;
         self.supervisor.do_send(Release { name: children::HEALTH.into() });
         self.web.stop(false).await;
         info!(self.log, "stopped");

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -10,7 +11,7 @@ use actix::Addr;
 use slog::{Logger, error, info, warn};
 use tokio::sync::watch;
 
-use super::{StartError, wait_for};
+use super::{StartError, recall, wait_for};
 use crate::actors::census::Role;
 use crate::actors::health::SinkGauge;
 use crate::actors::notice::DeathNotice;
@@ -20,7 +21,7 @@ use crate::config::{Config, Csv, Influx};
 use crate::health::report::SinkHealth;
 use crate::messages::lifecycle::{Adopt, Factory, Release};
 use crate::sample::Sample;
-use crate::sinks::csv::{self, CsvWriter};
+use crate::sinks::csv::CsvWriter;
 use crate::sinks::influx::outbox::OutboxGauge;
 use crate::sinks::influx::{self, InfluxClient, SenderConfig, SenderLabel, SenderState};
 use crate::sinks::queue::SinkQueue;
@@ -31,8 +32,6 @@ use crate::store::{Encoder, Store, StoreHandle};
 /// tries and fails holds as many again.
 const JOURNAL_QUEUE: usize = 65_536;
 const CSV_QUEUE: usize = 65_536;
-/// CSV files are compared with the store this far back from their newest row; the store is ahead by less.
-const CATCH_UP: Duration = Duration::from_secs(600);
 /// What the web and the store need of the time that is given to stop.
 const RESERVE: Duration = Duration::from_secs(2);
 
@@ -48,6 +47,8 @@ pub(super) struct Outputs {
     journal: SinkQueue<Arc<Sample>>,
     csv_queue: SinkQueue<Arc<Sample>>,
     csv: Option<WriterHandle<Infallible>>,
+    /// Where CSV files were written last.
+    csv_dir: Option<PathBuf>,
     influx: Option<InfluxOutput>,
     supervisor: Addr<Supervisor>,
     gauges: Gauges,
@@ -75,6 +76,7 @@ impl Outputs {
             journal: SinkQueue::new(STORE, JOURNAL_QUEUE),
             csv_queue: SinkQueue::new(CSV, CSV_QUEUE),
             csv: None,
+            csv_dir: None,
             influx: None,
             supervisor,
             gauges,
@@ -109,14 +111,25 @@ impl Outputs {
         self.launch(config).await
     }
 
-    /// Stops the outputs for good, by `until` at the latest.
-    pub(super) async fn stop(mut self, until: Instant) {
+    /// Stops the outputs for good, by `until` at the latest. `is_settled` says that no poll is under way any more.
+    pub(super) async fn stop(mut self, until: Instant, is_settled: bool) {
         self.land(until.checked_sub(RESERVE).unwrap_or(until)).await;
+        let is_written = self.journal.gauge().depth == 0 && self.store().writer().gauge().abandoned == 0;
+        if is_settled
+            && is_written
+            && let Err(why) = self.store.settle()
+        {
+            warn!(self.log, "the next start will be more cautious than it need be"; "reason" => %why);
+        }
     }
 
     async fn launch(&mut self, config: &Config) -> Result<(), StartError> {
         if let Some(csv) = &config.csv {
-            self.catch_up(csv).await?;
+            // Files that are begun elsewhere at a reload lack nothing: those before them were finished.
+            if self.csv_dir.as_ref().is_none_or(|dir| *dir == csv.dir) {
+                self.catch_up(csv).await;
+            }
+            self.csv_dir = Some(csv.dir.clone());
             self.launch_csv(csv, &config.monitor.vantage);
         }
         self.launch_store(config);
@@ -127,26 +140,14 @@ impl Outputs {
     }
 
     /// Gives CSV what a kill kept from it: samples that the store has and the files lack.
-    async fn catch_up(&self, config: &Csv) -> Result<(), StartError> {
+    async fn catch_up(&self, config: &Csv) {
         let (dir, queue) = (config.dir.clone(), self.csv_queue.clone());
-        let store = self.store();
-        let caught_up = store.read(move |reader| {
-            let Ok(Some(tail)) = csv::tail_keys(&dir, CATCH_UP) else { return Ok(0) };
-            let mut count = 0_usize;
-            for stored in reader.since(tail.since_ns) {
-                let sample = stored?.sample;
-                if tail.lacks(&sample) {
-                    queue.offer(Arc::new(sample));
-                    count += 1;
-                }
-            }
-            Ok(count)
-        });
-        let count = caught_up.await?;
-        if count > 0 {
-            info!(self.log, "samples that an earlier process did not bring into the CSV files follow"; "samples" => count);
+        match self.store().read(move |reader| recall::lost_rows(reader, &dir, &queue)).await {
+            Ok(0) => {}
+            Ok(count) => info!(self.log, "samples that an earlier process did not bring into the CSV files follow";
+                "samples" => count),
+            Err(why) => warn!(self.log, "the CSV files may lack samples of an earlier process"; "reason" => %why),
         }
-        Ok(())
     }
 
     fn launch_csv(&mut self, config: &Csv, vantage: &str) {

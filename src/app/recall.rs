@@ -1,6 +1,8 @@
-//! What the store remembers of earlier processes: how each address was last polled, and how many polls ended well.
+//! What the store remembers of earlier processes: how each address was last polled, how many polls ended well, and what
+//! they did not bring into the CSV files.
 
 use std::collections::HashMap;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,18 +10,24 @@ use actix::Addr;
 use slog::{Logger, warn};
 
 use crate::actors::health::HealthKeeper;
-use crate::actors::targets::Ledger;
-use crate::clock::Clock;
+use crate::actors::ledger::Ledger;
+use crate::clock::{Clock, Stamp};
 use crate::health::availability::Tally;
 use crate::messages::sample::Recall;
-use crate::store::{StoreError, StoreHandle};
+use crate::sample::Sample;
+use crate::sinks::csv::{self, Tail};
+use crate::sinks::queue::SinkQueue;
+use crate::store::read::Reader;
+use crate::store::{Store, StoreError, StoreHandle};
 
 const MINUTE_NS: i64 = 60 * 1_000_000_000;
 const HOUR_NS: i64 = 60 * MINUTE_NS;
+/// CSV files are compared with the store this far back from their newest row; the store is ahead by less.
+const CATCH_UP: Duration = Duration::from_secs(600);
 
 /// The pace of every address polled before: floors and kisses-o'-death hold across a restart.
-pub(super) async fn ledger(store: &StoreHandle) -> Result<Ledger, StoreError> {
-    let latest = store.read(|reader| reader.latest()).await?;
+pub(super) async fn ledger(store: &Store, now: Stamp) -> Result<Ledger, StoreError> {
+    let latest = store.handle().read(|reader| reader.latest()).await?;
     let past: HashMap<_, _> = latest
         .into_iter()
         .filter_map(|stored| {
@@ -28,7 +36,7 @@ pub(super) async fn ledger(store: &StoreHandle) -> Result<Ledger, StoreError> {
             Some((sample.address?, (sample.at.wall_ns, poll, sample.outcome)))
         })
         .collect();
-    Ok(Ledger::new(past))
+    Ok(Ledger::new(past, store.begin()?, now))
 }
 
 /// Reads the last week's success counts, newest first, and tells the keeper of the book.
@@ -56,6 +64,32 @@ fn spans(now_ns: i64) -> impl Iterator<Item = (i64, i64)> {
         (0..count).map(move |n| (now_ns - from - (n + 1) * width_ns, now_ns - from - n * width_ns))
     };
     back(0, 12, 5 * MINUTE_NS).chain(back(HOUR_NS, 23, HOUR_NS)).chain(back(24 * HOUR_NS, 24, 6 * HOUR_NS))
+}
+
+/// Puts what a kill kept from the CSV files in `dir` into `queue`; returns how many samples that were.
+pub(super) fn lost_rows(reader: &Reader, dir: &Path, queue: &SinkQueue<Arc<Sample>>) -> Result<usize, StoreError> {
+    let tail = csv::tail_keys(dir, CATCH_UP).map_err(|source| StoreError::Io {
+        doing: "read the CSV files in",
+        path: dir.to_owned(),
+        source,
+    })?;
+    let tail = match tail {
+        Some(tail) => tail,
+        None => {
+            let newest = reader.latest()?.iter().map(|stored| stored.sample.at.wall_ns).max();
+            let Some(newest_ns) = newest else { return Ok(0) };
+            Tail::of_nothing(newest_ns, CATCH_UP)
+        }
+    };
+    let mut count = 0;
+    for stored in reader.since(tail.since_ns) {
+        let sample = stored?.sample;
+        if tail.lacks(&sample) {
+            queue.offer(Arc::new(sample));
+            count += 1;
+        }
+    }
+    Ok(count)
 }
 
 #[cfg(test)]

@@ -45,27 +45,49 @@ impl Inputs {
 /// # Errors
 /// When the service cannot start; it has been logged.
 pub async fn run(inputs: &Inputs, loaded: Loaded, log: &Logger, control: &LogControl) -> Result<ExitCode, StartError> {
+    // First of all: a signal that comes while the service starts must not end it half-way.
+    let signals = Signals::listen();
     for warning in &loaded.warnings {
         warn!(log, "{warning}");
     }
     let counter = control.clone();
     let around = Surroundings::real(log, Arc::new(move || counter.dropped()));
-    let mut service = Service::start(loaded.config, around, log).await?;
-    let code = attend(&mut service, inputs, log, control).await;
+    let mut service = Service::start(loaded.into_config(), around, log).await?;
+    let code = attend(&mut service, signals, inputs, log, control).await;
     service.stop(Instant::now() + STOP_WITHIN).await;
     Ok(code)
 }
 
-async fn attend(service: &mut Service, inputs: &Inputs, log: &Logger, control: &LogControl) -> ExitCode {
-    let mut terminate = listen(SignalKind::terminate());
-    let mut interrupt = listen(SignalKind::interrupt());
-    let mut hang_up = listen(SignalKind::hangup());
+/// The signals that the service understands.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hang_up: Signal,
+}
+
+impl Signals {
+    fn listen() -> Self {
+        Self {
+            terminate: listen(SignalKind::terminate()),
+            interrupt: listen(SignalKind::interrupt()),
+            hang_up: listen(SignalKind::hangup()),
+        }
+    }
+}
+
+async fn attend(
+    service: &mut Service,
+    mut signals: Signals,
+    inputs: &Inputs,
+    log: &Logger,
+    control: &LogControl,
+) -> ExitCode {
     let mut escalation = service.escalation();
     loop {
         tokio::select! {
-            _ = terminate.recv() => return ExitCode::SUCCESS,
-            _ = interrupt.recv() => return ExitCode::SUCCESS,
-            _ = hang_up.recv() => reload(service, inputs, log, control).await,
+            _ = signals.terminate.recv() => return ExitCode::SUCCESS,
+            _ = signals.interrupt.recv() => return ExitCode::SUCCESS,
+            _ = signals.hang_up.recv() => reload(service, inputs, log, control).await,
             Ok(()) = escalation.changed() => {
                 error!(log, "ending, so that the service manager starts it anew");
                 return ExitCode::FAILURE;
@@ -79,9 +101,13 @@ fn listen(kind: SignalKind) -> Signal {
 }
 
 async fn reload(service: &mut Service, inputs: &Inputs, log: &Logger, control: &LogControl) {
-    let loaded = match inputs.load() {
-        Ok(loaded) => loaded,
-        Err(faults) => {
+    let reader = inputs.clone();
+    // A long list of servers takes its time to read, and polls come due meanwhile.
+    let read = tokio::task::spawn_blocking(move || reader.load()).await;
+    let loaded = match read {
+        Ok(Ok(loaded)) => loaded,
+        Err(died) => return error!(log, "configuration not reloaded"; "fault" => %died),
+        Ok(Err(faults)) => {
             for fault in &faults.0 {
                 error!(log, "configuration not reloaded"; "fault" => %fault);
             }

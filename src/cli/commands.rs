@@ -1,5 +1,6 @@
 //! The command line as a whole: what may be said, and who does it.
 
+use std::ffi::OsString;
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -18,6 +19,9 @@ use crate::probe::Engines;
 use crate::probe::resolve::SystemResolver;
 
 const RESOLVE_WITHIN: Duration = Duration::from_secs(5);
+
+/// A command line that cannot be understood.
+const EXIT_USAGE: u8 = 2;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -69,6 +73,23 @@ pub enum Command {
 }
 
 impl Cli {
+    /// Reads a command line, the name of the program first.
+    ///
+    /// # Errors
+    /// The exit status, when it asks for help (which has been printed) or cannot be understood (which has been said).
+    pub fn read(line: impl IntoIterator<Item = OsString>) -> Result<Self, ExitCode> {
+        let line: Vec<OsString> = line.into_iter().collect();
+        Self::try_parse_from(&line).map_err(|error| {
+            // Nobody is left to tell when this fails.
+            let _ = error.print();
+            match error.exit_code() {
+                0 => ExitCode::SUCCESS,
+                _ if is_check(&line) => ExitCode::from(check::EXIT_USAGE),
+                _ => ExitCode::from(EXIT_USAGE),
+            }
+        })
+    }
+
     /// Does what was asked and returns the exit status.
     pub fn run(self) -> ExitCode {
         let inputs = Inputs { file: self.config, flags: self.overrides };
@@ -98,6 +119,12 @@ impl Cli {
             }
         }
     }
+}
+
+/// Whether a line that cannot be understood is meant for `check`, whose exit statuses are those of plugins.
+fn is_check(line: &[OsString]) -> bool {
+    let lenient = Cli::command().ignore_errors(true).try_get_matches_from(line);
+    lenient.is_ok_and(|matches| matches.subcommand_name() == Some("check"))
 }
 
 fn service(inputs: &Inputs) -> ExitCode {
@@ -151,7 +178,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_command_line_is_sound() {
+    fn no_two_arguments_of_any_command_clash() {
         Cli::command().debug_assert();
     }
 }

@@ -58,12 +58,18 @@ fn sections(old: &Config, new: &Config) -> Vec<&'static str> {
     differs.into_iter().filter_map(|(name, differs)| differs.then_some(name)).collect()
 }
 
-/// What is opened once: a socket and files that others hold.
+/// What is set up once: a socket, files that others hold, and what they were told.
 fn fixed(old: &Config, new: &Config) -> Vec<&'static str> {
     let differs = [
         ("monitor.data_dir", old.monitor.data_dir != new.monitor.data_dir),
         ("http.listen", old.http.listen != new.http.listen),
+        ("http.public_read", old.http.public_read != new.http.public_read),
         ("store.path", old.store.path != new.store.path),
+        ("store.raw_for", old.store.raw_for != new.store.raw_for),
+        ("store.rollup_5m_for", old.store.rollup_5m_for != new.store.rollup_5m_for),
+        ("store.rollup_1h_for", old.store.rollup_1h_for != new.store.rollup_1h_for),
+        ("log.format", old.log.format != new.log.format),
+        ("log.file", old.log.file != new.log.file),
     ];
     differs.into_iter().filter_map(|(key, differs)| differs.then_some(key)).collect()
 }
@@ -116,10 +122,11 @@ mod tests {
     fn what_is_opened_once_is_named_as_needing_a_restart() {
         let server = ("NTP_SERVER", "a.example");
         let old = config(&[server]);
-        let new = config(&[server, ("NTP_MONITOR__HTTP__LISTEN", "127.0.0.1:8081"), ("LOG_LEVEL", "debug")]);
+        let listen = ("NTP_MONITOR__HTTP__LISTEN", "127.0.0.1:8081");
+        let new = config(&[server, listen, ("LOG_LEVEL", "debug"), ("NTP_MONITOR__STORE__RAW_FOR", "8d")]);
         let changes = diff(&old, &new);
-        assert_eq!(changes.sections, ["http", "log"]);
-        assert_eq!(changes.needs_restart, ["http.listen"]);
+        assert_eq!(changes.sections, ["http", "store", "log"]);
+        assert_eq!(changes.needs_restart, ["http.listen", "store.raw_for"]);
     }
 
     #[test]

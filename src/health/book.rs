@@ -44,7 +44,8 @@ impl Page {
         }
     }
 
-    fn record(&mut self, sample: &Sample) {
+    fn record(&mut self, sample: &Sample) -> Option<Turn> {
+        let failures_before = self.consecutive_failures;
         let ok = sample.outcome.is_success();
         self.availability.record(seconds(sample.at), ok);
         self.reach = self.reach << 1 | u8::from(ok);
@@ -63,18 +64,41 @@ impl Page {
         self.last = sample.outcome.clone();
         self.last_at = sample.at;
         self.poll_s = sample.poll_s;
+        match sample.outcome {
+            Outcome::Kiss(_) => Some(Turn::Kissed),
+            _ if self.consecutive_failures == FAILURES => Some(Turn::Failed),
+            _ if ok && failures_before >= FAILURES => Some(Turn::Recovered { failures: failures_before }),
+            _ => None,
+        }
     }
 }
 
+/// A server is said to fail from this many failed polls in a row on: one lost datagram is life.
+pub const FAILURES: u64 = 3;
+
+/// What a poll changed that a person wants to read in the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Turn {
+    /// The server fails, from now on.
+    Failed,
+    /// It gives samples again, after so many polls that did not.
+    Recovered {
+        /// How many.
+        failures: u64,
+    },
+    /// It asked to be left alone.
+    Kissed,
+}
+
 impl Book {
-    /// A poll has ended.
-    pub fn record(&mut self, sample: &Sample) {
+    /// A poll has ended. Returns what is worth a line in the log.
+    pub fn record(&mut self, sample: &Sample) -> Option<Turn> {
         let key = sample.key();
         if key.address.is_some() {
             // The name resolves again.
             self.pages.remove(&SeriesKey { server: key.server.clone(), address: None });
         }
-        self.pages.entry(key).or_insert_with(|| Page::new(sample.at)).record(sample);
+        self.pages.entry(key).or_insert_with(|| Page::new(sample.at)).record(sample)
     }
 
     /// Takes up what an earlier process counted in the hour that began `age_s` seconds before `now`.
@@ -147,6 +171,18 @@ mod tests {
         let working = book.report(at(200)).remove(0);
         assert_eq!((working.consecutive_failures, working.up_for_s, working.reach.as_str()), (0, Some(72.0), "3"));
         assert_eq!(working.outcomes.get("timeout"), Some(&1));
+    }
+
+    #[test]
+    fn a_server_that_fails_and_recovers_is_said_once_each() {
+        let mut book = Book::default();
+        let lost = |n| sample(n, ADDRESS, Outcome::Timeout);
+        let turns: Vec<_> = (0..5).map(|n| book.record(&lost(n))).collect();
+        assert_eq!(turns, [None, None, Some(Turn::Failed), None, None]);
+        let good = |n| sample(n, ADDRESS, Outcome::Sample);
+        assert_eq!(book.record(&good(5)), Some(Turn::Recovered { failures: 5 }));
+        assert_eq!(book.record(&good(6)), None);
+        assert_eq!(book.record(&lost(7)).or(book.record(&good(8))), None);
     }
 
     #[test]

@@ -1,9 +1,8 @@
 //! From facts to `ok`, `degraded` or `failing`, with reasons. The rules are documented in docs/HEALTH.md.
 
+use super::book::FAILURES;
 use super::report::{Health, Reason, ServerHealth, SinkHealth, Status};
 
-/// A server is worth a reason from this many failed polls in a row on: one lost datagram is life.
-const FAILURES: u64 = 3;
 /// The store may fail for this long before the service counts as failing: history is being lost then.
 const STORE_LAG_S: f64 = 60.0;
 /// An output that works may be this far behind before it is worth a reason.

@@ -21,6 +21,18 @@ pub enum Status {
     Failing,
 }
 
+impl Status {
+    /// As `/health` says it.
+    #[must_use]
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Degraded => "degraded",
+            Self::Failing => "failing",
+        }
+    }
+}
+
 /// One reason for a status that is not `ok`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Reason {

@@ -134,7 +134,8 @@ impl Schedule {
         }
     }
 
-    fn hold(&mut self, until: i64) {
+    /// Sends nothing before `until`, in monotonic nanoseconds.
+    pub fn hold(&mut self, until: i64) {
         self.not_before = self.not_before.max(until);
     }
 }

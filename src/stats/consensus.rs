@@ -81,6 +81,12 @@ pub struct Consensus {
 pub const MIN_SERVERS: usize = 3;
 
 impl Consensus {
+    /// Whether there is no majority because camps oppose each other, and not because voters are absent.
+    #[must_use]
+    pub fn is_split(&self) -> bool {
+        self.undecidable == Some(Undecidable::NoMajority) && self.depth * 2 <= self.standings.len()
+    }
+
     /// How many are not proven wrong.
     #[must_use]
     pub fn truechimers(&self) -> usize {
@@ -92,8 +98,21 @@ impl Consensus {
 /// still reported as `deepest`.
 #[must_use]
 pub fn consense(intervals: &[Interval]) -> Consensus {
+    consense_among(intervals, intervals.len())
+}
+
+/// Like [`consense`], when `voters` servers count of which only some have an interval at this instant. A majority is more
+/// than half of the voters, so a lost poll does not turn a camp into one; and the majority interval then reaches over every
+/// point that the absent ones could lift to a majority, so nobody is blamed for their absence.
+#[must_use]
+pub fn consense_among(intervals: &[Interval], voters: usize) -> Consensus {
     let n = intervals.len();
-    let sweep = Sweep::over(intervals);
+    let need = voters.max(n) / 2 + 1;
+    let absent = voters.saturating_sub(n);
+    let mut sweep = Sweep::over(intervals, need.saturating_sub(absent).max(1));
+    if sweep.depth < need {
+        sweep.majority = None;
+    }
     let undecidable = if n < MIN_SERVERS {
         Some(Undecidable::TooFew)
     } else if sweep.majority.is_none() {
@@ -120,7 +139,7 @@ struct Sweep {
 }
 
 impl Sweep {
-    fn over(intervals: &[Interval]) -> Self {
+    fn over(intervals: &[Interval], need: usize) -> Self {
         let mut edges: Vec<(f64, bool)> = Vec::with_capacity(intervals.len() * 2);
         for it in intervals {
             edges.push((it.low_s, false));
@@ -128,7 +147,6 @@ impl Sweep {
         }
         // Intervals are closed, so at one point all that begin come before all that end: touching is meeting.
         edges.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
-        let need = intervals.len() / 2 + 1;
         let mut sweep = Self { majority: None, deepest: None, depth: 0 };
         let mut depth = 0;
         for (at, ends) in edges {
@@ -175,7 +193,7 @@ pub fn camps(intervals: &[Interval]) -> Vec<Vec<usize>> {
     let mut camps = Vec::new();
     while !left.is_empty() {
         let remaining: Vec<Interval> = left.iter().map(|i| intervals[*i]).collect();
-        let Some(deepest) = Sweep::over(&remaining).deepest else { break };
+        let Some(deepest) = Sweep::over(&remaining, remaining.len()).deepest else { break };
         let (camp, rest) = left.into_iter().partition(|i| intervals[*i].contains(deepest.low_s));
         camps.push(camp);
         left = rest;

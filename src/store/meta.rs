@@ -1,6 +1,8 @@
 //! Single values: counters that survive a restart, and what the store is.
 
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, Transaction, params};
+
+use crate::config::Server;
 
 /// Lines for InfluxDB that were dropped because of age or size.
 pub(super) const DROPPED_LINES: &str = "outbox_dropped_lines";
@@ -8,8 +10,27 @@ pub(super) const DROPPED_LINES: &str = "outbox_dropped_lines";
 pub(super) const RETENTION_CLOCK_NS: &str = "retention_clock_ns";
 /// When the store was made.
 pub(super) const CREATED_NS: &str = "created_ns";
+/// Absent or 0 when the last service ended in order, [`NO_DOUBT`] while one runs that began so. Otherwise requests that
+/// were sent before this wall time may be missing.
+const IN_DOUBT_NS: &str = "in_doubt_ns";
+const NO_DOUBT: i64 = 1;
 /// Where the monitor that writes looks from.
 pub(super) const VANTAGE: &str = "vantage";
+
+/// A service begins; says what the one before left in doubt.
+pub(super) fn begin(conn: &Connection, now_ns: i64) -> rusqlite::Result<Option<i64>> {
+    let left = number(conn, IN_DOUBT_NS)?.filter(|left| *left > 0);
+    // The one before may have died while it left servers alone because of the one before it.
+    let floor_ns = i64::try_from(Server::FLOOR.as_nanos()).unwrap_or(i64::MAX);
+    let before = left.map(|left| if (0..floor_ns).contains(&(now_ns - left)) { left } else { now_ns });
+    set(conn, IN_DOUBT_NS, before.unwrap_or(NO_DOUBT))?;
+    Ok(before)
+}
+
+/// A service ends in order.
+pub(super) fn settle(conn: &Transaction<'_>) -> rusqlite::Result<()> {
+    set(conn, IN_DOUBT_NS, 0)
+}
 
 /// A number; `None` when it was never written.
 pub(super) fn number(conn: &Connection, key: &str) -> rusqlite::Result<Option<i64>> {
@@ -34,4 +55,25 @@ pub(super) fn add(conn: &Connection, key: &str, amount: i64) -> rusqlite::Result
     )?
     .execute(params![key, amount])?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const S: i64 = 1_000_000_000;
+
+    #[test]
+    fn whoever_did_not_end_in_order_leaves_doubt_that_a_crash_loop_does_not_prolong_for_ever() {
+        let mut conn = Connection::open_in_memory().unwrap();
+        conn.execute_batch("CREATE TABLE meta (key TEXT PRIMARY KEY, value ANY)").unwrap();
+        assert_eq!(begin(&conn, 1000 * S).unwrap(), None);
+        let tx = conn.transaction().unwrap();
+        settle(&tx).unwrap();
+        tx.commit().unwrap();
+        assert_eq!(begin(&conn, 2000 * S).unwrap(), None);
+        for (at, before) in [(2001, 2001), (2005, 2001), (2016, 2001), (2017, 2017), (2030, 2017), (9000, 9000)] {
+            assert_eq!(begin(&conn, at * S).unwrap(), Some(before * S), "at {at}");
+        }
+    }
 }

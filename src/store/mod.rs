@@ -50,6 +50,8 @@ use self::outbox::Totals;
 use self::retention::Horizons;
 use crate::clock::Stamp;
 use crate::config::Config;
+#[cfg(doc)]
+use crate::config::Server;
 
 /// How a store is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -124,6 +126,25 @@ impl Store {
         totals.set(gauge);
         let handle = StoreHandle::new(options.path.clone(), totals, lock);
         Ok(Self { options, handle, log: log.clone() })
+    }
+
+    /// Notes that a service begins to send requests. When the one before did not end in order, returns a wall time in
+    /// nanoseconds: requests that were sent before it may be missing here, and none was sent between it and now to
+    /// whoever must not be asked faster than [`Server::FLOOR`].
+    ///
+    /// # Errors
+    /// When the store cannot be written.
+    pub fn begin(&self) -> Result<Option<i64>, StoreError> {
+        let now_ns = Stamp::now().wall_ns;
+        Db::new(&self.options.path, self.options.max_pages).transact("note the start", |tx| meta::begin(tx, now_ns))
+    }
+
+    /// Notes that the service ends in order: all that it asked is recorded. To be called when the writer has ended.
+    ///
+    /// # Errors
+    /// When the store cannot be written; the next service is then more cautious than it need be.
+    pub fn settle(&self) -> Result<(), StoreError> {
+        Db::new(&self.options.path, self.options.max_pages).transact("note the end", meta::settle)
     }
 
     /// A writer, for [`crate::sinks::worker::spawn`]. One at a time; a successor takes over where it ended.

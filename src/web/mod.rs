@@ -3,6 +3,7 @@
 pub mod api;
 mod health;
 pub mod live;
+pub mod metrics;
 pub mod params;
 pub mod problem;
 pub mod respond;
@@ -98,6 +99,7 @@ fn routes(config: &mut web::ServiceConfig) {
         .app_data(web::PathConfig::default().error_handler(move |why, _| refused(why.to_string())))
         .service(web::resource("/health").get(health::health).default_service(web::to(wrong_method)))
         .service(web::resource("/ready").get(health::ready).default_service(web::to(wrong_method)))
+        .service(web::resource("/metrics").get(metrics::metrics).default_service(web::to(wrong_method)))
         .service(web::scope("/api/v1").configure(api::routes).default_service(web::to(problem::not_found)))
         .default_service(web::to(problem::not_found));
 }

@@ -1,8 +1,14 @@
-//! What integration tests share: real servers, each ended with the value that stands for it.
+//! What integration tests share: real servers and the program itself, each ended with the value that stands for it.
 
-// A failed unwrap is a failed test; and no test uses all of this.
-#![allow(clippy::unwrap_used, dead_code)]
+// A failed unwrap is a failed test; no test uses all of this; and what a test says of itself goes to its stderr.
+#![allow(clippy::unwrap_used, clippy::print_stderr, dead_code)]
 
 pub mod chronyd;
+pub mod monitor;
+pub mod prometheus;
+pub mod root;
+pub mod rows;
 pub mod service;
+pub mod sim;
 pub mod victoria;
+pub mod wait;

@@ -6,7 +6,11 @@ use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use tempfile::TempDir;
+
+use super::wait::until;
 
 const READY_WITHIN: Duration = Duration::from_secs(60);
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
@@ -33,6 +37,8 @@ impl Victoria {
             .arg(format!("-httpListenAddr=127.0.0.1:{}", self.port))
             .arg(format!("-storageDataPath={}", self.data.path().display()))
             .arg("-retentionPeriod=100y")
+            // A point that is written twice replaces itself, as it does in InfluxDB; by default both are kept here.
+            .arg("-dedup.minScrapeInterval=1ms")
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
@@ -54,6 +60,14 @@ impl Victoria {
             let _ = child.kill();
             let _ = child.wait();
         }
+    }
+
+    /// Asks the server to end, and waits until it has brought everything to its disk and ended.
+    pub fn shut_down(&mut self) {
+        let Some(mut child) = self.child.take() else { return };
+        let pid = Pid::from_raw(child.id().cast_signed());
+        kill(pid, Signal::SIGTERM).unwrap();
+        until("the end of victoria-metrics", || child.try_wait().unwrap().is_some());
     }
 
     /// `http://127.0.0.1:PORT`.

@@ -35,6 +35,14 @@ pub struct Tail {
 type Key = (i64, Arc<str>, Option<SocketAddr>);
 
 impl Tail {
+    /// The tail of files without any row, for a store whose newest sample is of `newest_ns`: they lack all of the last
+    /// `window` before it.
+    #[must_use]
+    pub fn of_nothing(newest_ns: i64, window: Duration) -> Self {
+        let window_ns = i64::try_from(window.as_nanos()).unwrap_or(i64::MAX);
+        Self { newest_ns, since_ns: newest_ns.saturating_sub(window_ns), keys: HashSet::new() }
+    }
+
     /// Whether the files lack this sample.
     #[must_use]
     pub fn lacks(&self, sample: &Sample) -> bool {
@@ -47,7 +55,7 @@ impl Tail {
         self.keys.len()
     }
 
-    /// Whether the window has no rows; it has one at least.
+    /// Whether the window has no rows; that of [`tail_keys`] has one at least.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.keys.is_empty()

@@ -52,10 +52,7 @@ impl Attribution {
 
     /// Whether a series has been measured lately.
     pub(super) fn is_heard(&self, series: &Series) -> bool {
-        let patience_s = 6.0 * series.interval_s().unwrap_or(0.0).max(self.engine.step_s);
-        series.failures < UNREACHABLE_AFTER
-            && !series.unsynchronised
-            && series.last_accepted_s().is_some_and(|t| self.last_s - t <= patience_s)
+        !series.unsynchronised && series.votes(self.last_s, self.engine.step_s)
     }
 
     /// Some servers provably stayed where they were while most moved: the own clock did not move, so most are wrong, or
@@ -63,7 +60,7 @@ impl Attribution {
     pub(super) fn is_contested(&self) -> bool {
         let common = &self.engine.common;
         let (with, of) = common.contested;
-        common.moved.open && of >= 2 && with * 2 > of
+        !common.moved.is_quiet() && with >= 2 && with * 2 > of
     }
 
     pub(super) fn local_finding(&self, heard: usize) -> LocalFinding {
@@ -115,7 +112,7 @@ impl Attribution {
     fn describe_lasting(&self, it: &mut LocalFinding) {
         let engine = &self.engine;
         let levels = engine.common.levels(engine.cell);
-        it.since = Some(self.when(self.from_the_start(engine.common.excluded_since_s)));
+        it.since = Some(self.when(self.or_the_beginning(engine.common.excluded_since_s)));
         it.kind = Some(Kind::Constant);
         if let Some(slope) = creeping(&levels, engine.common.threshold_s(f64::MAX)) {
             it.kind = Some(Kind::Frequency);
@@ -124,7 +121,7 @@ impl Attribution {
     }
 
     /// A moment within the first cells is the beginning of the recording.
-    fn from_the_start(&self, t_s: f64) -> f64 {
+    fn or_the_beginning(&self, t_s: f64) -> f64 {
         let first_s = self.engine.series.iter().map(|s| s.first_s).fold(f64::INFINITY, f64::min);
         if t_s - first_s <= 4.0 * self.engine.step_s { first_s } else { t_s }
     }
@@ -184,7 +181,7 @@ impl Attribution {
                 it.size_s = Some(change.size_s);
                 it.kind = Some(change.kind);
                 it.rate_ppm = change.slope.map(rate).filter(|_| change.kind == Kind::Frequency);
-                if episode.smear || self.is_smear(it.rate_ppm, it.since) {
+                if self.is_smear(it.rate_ppm, it.since) {
                     it.kind = Some(Kind::Smear);
                 }
             }

@@ -191,15 +191,7 @@ impl Attribution {
         match state {
             State::Undecidable => self.undecidable_reason(case),
             State::Path => path_reason(servers, self.engine.common.congested),
-            State::Consistent => {
-                let bound = local.bound_s.zip(local.estimate_s).map_or(0.0, |(b, e)| b + e.abs());
-                format!(
-                    "All {} servers agree with each other and with this machine's clock, which is right within {} if the \
-                     majority is.",
-                    case.heard,
-                    seconds(bound)
-                )
-            }
+            State::Consistent => consistent_reason(case, local),
             State::LocalWrong if case.local.witnessed => {
                 "REALTIME − MONOTONIC_RAW jumped by the same amount by which all servers moved".into()
             }
@@ -248,6 +240,19 @@ impl Attribution {
         let text: Vec<String> =
             camps.iter().map(|camp| camp.iter().map(|i| named[*i].as_str()).collect::<Vec<_>>().join(", ")).collect();
         if text.len() < 2 { String::new() } else { format!(" ({})", text.join(" against ")) }
+    }
+}
+
+/// Nobody is accused. A server that stands apart for a moment is not counted among those that agree.
+fn consistent_reason(case: &Case, local: &LocalVerdict) -> String {
+    let (members, of) = case.majority.as_ref().map_or((case.heard, case.heard), |it| (it.members, it.of));
+    let who = if members < of { format!("{members} of {of}") } else { format!("All {of}") };
+    let agree = format!("{who} servers agree with each other and with this machine's clock");
+    match local.bound_s.zip(local.estimate_s) {
+        Some((bound, estimate)) => {
+            format!("{agree}, which is right within {} if the majority is.", seconds(bound + estimate.abs()))
+        }
+        None => format!("{agree}."),
     }
 }
 

@@ -1,11 +1,11 @@
 //! The looks that are taken at each cell of the common grid, in order: intervals, common movement, each server against it,
 //! delays. Each feeds a [`Watch`](super::watch::Watch); nothing is concluded here.
 
+use super::engine::Engine;
+use super::robust;
 use super::series::{Episode, Series};
 use super::watch::{Edge, Look, OPEN_AFTER};
-use super::{Engine, change, robust};
-use crate::stats::consensus::{Consensus, Interval, Standing, Undecidable, consense};
-use crate::stats::verdict::Kind;
+use crate::stats::consensus::{Consensus, Interval, Standing, Undecidable, consense_among};
 
 /// A change of route must show in every value for this long: queues come and go.
 const ROUTE_AFTER: u8 = 7;
@@ -13,10 +13,8 @@ const ROUTE_AFTER: u8 = 7;
 const ROUTE_ACCEPTED: u64 = 64;
 /// Between this share of a threshold and the threshold itself nothing is concluded either way.
 const CALM_SHARE: f64 = 0.6;
-/// Ages, in cells, at which the shape of a change is worked out again; after the last it is settled.
-const REFINE_AT: [u64; 11] = [1, 2, 3, 4, 6, 9, 13, 20, 32, 48, 64];
-/// At this age a shape is named even when another explains it nearly as well.
-const NAMED_AT: u64 = 13;
+/// Paths are given a little more than the half of the unusual delay that they can explain: delays are noisy too.
+const PATH_EXCESS: f64 = 1.1;
 
 fn look(value: f64, threshold: f64, slack: f64) -> Look {
     if value.abs() > threshold + slack {
@@ -46,7 +44,8 @@ impl Engine {
 
     fn look_at_intervals(&mut self) {
         let intervals: Vec<Interval> = self.present.iter().map(|i| self.series[*i].interval()).collect();
-        let consensus = consense(&intervals);
+        let consensus = consense_among(&intervals, self.voters);
+        let split = consensus.is_split();
         let (k, t_s) = (self.cell, self.cell_s);
         for (i, standing) in self.present.iter().zip(&consensus.standings) {
             let series = &mut self.series[*i];
@@ -56,6 +55,8 @@ impl Engine {
                     Look::Hit(1)
                 }
                 Standing::Truechimer => Look::Calm,
+                // Where camps oppose each other, a lost poll can make one of them a majority for a moment.
+                Standing::Unknown if split => Look::Calm,
                 Standing::Unknown => Look::Unclear,
             };
             if series.disjoint.is_quiet() {
@@ -64,7 +65,10 @@ impl Engine {
             self.dirty |= series.disjoint.look(k, look, OPEN_AFTER).is_some();
         }
         let common = &mut self.common;
-        common.majority = consensus.majority;
+        // A cell that lacks voters says nothing; the last majority stands.
+        if consensus.majority.is_some() || consensus.undecidable != Some(Undecidable::NoMajority) || split {
+            common.majority = consensus.majority;
+        }
         if common.excluded.is_quiet() {
             common.excluded_since_s = t_s;
         }
@@ -72,10 +76,15 @@ impl Engine {
             Some(m) if m.low_s > 0.0 => Look::Hit(1),
             Some(m) if m.high_s < 0.0 => Look::Hit(-1),
             Some(_) => Look::Calm,
+            None if split => Look::Calm,
             None => Look::Unclear,
         };
         self.dirty |= common.excluded.look(k, excluded, OPEN_AFTER).is_some();
-        let split = if consensus.undecidable == Some(Undecidable::NoMajority) { Look::Hit(1) } else { Look::Calm };
+        let split = match consensus.undecidable {
+            Some(Undecidable::NoMajority) if split => Look::Hit(1),
+            Some(Undecidable::NoMajority) => Look::Unclear,
+            _ => Look::Calm,
+        };
         self.dirty |= common.split.look(k, split, OPEN_AFTER).is_some();
         let level_s = self.level(&consensus);
         self.common.set_level(k, level_s);
@@ -96,11 +105,20 @@ impl Engine {
     fn look_at_common(&mut self) {
         let known: Vec<usize> = self.present.iter().copied().filter(|i| self.series[*i].base.is_some()).collect();
         let (k, t_s) = (self.cell, self.cell_s);
-        if known.is_empty() {
+        // What a minority does is not shared, even while nobody else can be measured.
+        if known.len() * 2 <= self.voters {
             return;
         }
-        let Some(members) = self.shared_movement(&known) else {
+        let (shared, torn) = self.shared_movement(&known);
+        self.torn_now = torn;
+        let Some(members) = shared else {
+            if !torn {
+                return;
+            }
             self.dirty |= self.common.torn.look(k, Look::Hit(1), OPEN_AFTER).is_some();
+            if self.common.moved.look(k, Look::Calm, OPEN_AFTER).is_some() {
+                self.close_common();
+            }
             return;
         };
         self.dirty |= self.common.torn.look(k, Look::Calm, OPEN_AFTER).is_some();
@@ -113,20 +131,22 @@ impl Engine {
         let edge = self.common.moved.look(k, look_beyond(move_s, least_s, threshold), OPEN_AFTER);
         match edge {
             Some(Edge::Opened) => {
-                self.common.contested = (0, 0);
                 self.common.episode = Some(Episode::open(k, t_s));
             }
             Some(Edge::Closed) => self.close_common(),
             None => {}
         }
         self.dirty |= edge.is_some();
-        if !self.common.moved.is_quiet() {
+        if self.common.moved.is_quiet() {
+            self.common.contested = (0, 0);
+        } else {
             self.count_stayers(&known, move_s);
         }
     }
 
-    /// The servers whose movement away from their baselines is shared by a majority; `None` without one.
-    fn shared_movement(&self, known: &[usize]) -> Option<Vec<usize>> {
+    /// The servers whose movement away from their baselines is shared by a majority, `None` without one; and whether that is
+    /// because they move in different ways.
+    fn shared_movement(&self, known: &[usize]) -> (Option<Vec<usize>>, bool) {
         let intervals: Vec<Interval> = known
             .iter()
             .map(|i| {
@@ -137,12 +157,19 @@ impl Engine {
             .collect();
         if known.len() < 3 {
             let agree = intervals.iter().all(|it| it.gap_s(&intervals[0]) <= 0.0);
-            return agree.then(|| known.to_vec());
+            return (agree.then(|| known.to_vec()), !agree);
         }
-        let consensus = consense(&intervals);
-        consensus.majority?;
+        let consensus = consense_among(&intervals, self.voters.min(self.taught()));
+        if consensus.majority.is_none() {
+            return (None, consensus.is_split());
+        }
         let meets = |s: &Standing| *s == Standing::Truechimer;
-        Some(known.iter().zip(&consensus.standings).filter(|(_, s)| meets(s)).map(|(i, _)| *i).collect())
+        (Some(known.iter().zip(&consensus.standings).filter(|(_, s)| meets(s)).map(|(i, _)| *i).collect()), false)
+    }
+
+    /// How many of the voters have a baseline.
+    pub(super) fn taught(&self) -> usize {
+        self.series.iter().filter(|s| s.base.is_some() && s.votes(self.cell_s, self.step_s)).count()
     }
 
     /// The median movement of the members, those with quiet paths counting twice; how far paths alone can have moved it;
@@ -180,7 +207,7 @@ impl Engine {
         }
     }
 
-    fn close_common(&mut self) {
+    pub(super) fn close_common(&mut self) {
         self.common.episode = None;
         self.common.contested = (0, 0);
         self.common.valid_from = self.cell;
@@ -190,13 +217,21 @@ impl Engine {
     fn look_at_servers(&mut self) {
         let (k, t_s) = (self.cell, self.cell_s);
         let move_s = self.common.move_s(k);
-        if move_s.is_nan() {
-            return;
-        }
         for i in &self.present {
             let series = &mut self.series[*i];
             let (Some(y), Some(now)) = (series.movement(), series.now) else { continue };
-            let look = look(y - move_s, series.threshold_s(), now.slack_s + self.common.slack_s);
+            let mut look = look(y - move_s, series.threshold_s(), PATH_EXCESS * now.slack_s + self.common.slack_s);
+            if !series.route.is_quiet() && series.is_explained(y - move_s) {
+                look = Look::Unclear;
+            }
+            if series.route.open {
+                // Judged against the old route, everything is odd; the intervals still prove what they can.
+                look = Look::Calm;
+            }
+            if move_s.is_nan() {
+                // Nothing to compare with. When no majority moves the same way, a suspicion does not outlast it.
+                look = if self.torn_now { Look::Calm } else { Look::Unclear };
+            }
             match series.moved.look(k, look, OPEN_AFTER) {
                 Some(Edge::Opened) => series.episode = Some(Episode::open(k, t_s)),
                 Some(Edge::Closed) => {
@@ -217,13 +252,16 @@ impl Engine {
             let series = &mut self.series[*i];
             let (Some(base), Some(now), Some(y)) = (series.base, series.now, series.movement()) else { continue };
             let (more_s, limit) = (now.delay_s - base.delay_s, series.delay_threshold_s());
-            known += 1;
-            up += usize::from(more_s > limit);
+            // A path that changed for good says nothing of the others.
+            if !series.route.open {
+                known += 1;
+                up += usize::from(more_s > limit);
+            }
             if move_s.is_nan() || self.common.congested {
                 continue;
             }
             let moved_s = y - move_s;
-            let explained = moved_s.abs() <= 0.65 * more_s.abs() + series.threshold_s();
+            let explained = series.is_explained(moved_s);
             let look = match more_s.abs() {
                 d if d > limit && moved_s.abs() > series.threshold_s() && explained => Look::Hit(1),
                 d if d <= 0.7 * limit => Look::Calm,
@@ -287,110 +325,15 @@ impl Engine {
             }
         }
     }
-
-    fn learn(&mut self) {
-        let k = self.cell;
-        // Nothing is usual while the own clock moves or everybody waits in queues.
-        if !self.common.moved.is_quiet() || self.common.congestion > 0 || self.common.torn.open {
-            return;
-        }
-        let due = k % 8 == 0;
-        for series in &mut self.series {
-            let untaught = series.base.is_none() && k % 4 == 0;
-            if (due || untaught) && series.moved.is_quiet() && series.route.is_quiet() {
-                series.learn(k, &mut self.scratch);
-            }
-        }
-        if due {
-            self.common.learn(k, &mut self.scratch);
-            if self.common.lacks_past && self.series.iter().any(|s| s.base.is_some()) {
-                self.common.lacks_past = false;
-                self.fill_in_past();
-            }
-        }
-    }
-
-    /// Once baselines are known, the cells from before are measured against them too: what was wrong from the beginning
-    /// began then and not when it could first be judged.
-    fn fill_in_past(&mut self) {
-        for j in self.common.cells(self.cell) {
-            if !self.common.move_s(j).is_nan() {
-                continue;
-            }
-            self.scratch.clear();
-            let moves = self.series.iter().filter_map(|s| Some(s.offset_at(j)? - s.base?.offset_s));
-            self.scratch.extend(moves);
-            if !self.scratch.is_empty() {
-                let move_s = robust::median(&mut self.scratch);
-                self.common.set_move(j, move_s);
-            }
-        }
-    }
-
-    fn refine(&mut self) {
-        let k = self.cell;
-        if let Some(mut episode) = self.common.episode
-            && REFINE_AT.contains(&(k - episode.opened))
-        {
-            episode.refine(k, &self.common.moves(k));
-            self.dirty = true;
-            self.common.episode = Some(episode);
-            self.settle_common(episode);
-        }
-        for i in 0..self.series.len() {
-            let Some(mut episode) = self.series[i].episode else { continue };
-            if !REFINE_AT.contains(&(k - episode.opened)) {
-                continue;
-            }
-            episode.refine(k, &self.residuals(i));
-            self.dirty = true;
-            self.series[i].episode = Some(episode);
-            self.settle_server(i, episode);
-        }
-    }
-
-    /// The offsets of a server without its baseline and without what all share, as (time, seconds).
-    pub(super) fn residuals(&self, i: usize) -> Vec<(f64, f64)> {
-        let series = &self.series[i];
-        let base_s = series.base.map_or(0.0, |b| b.offset_s);
-        let at = |(j, theta_s): (u64, f64)| (self.common.time_s(j), theta_s - base_s - self.common.move_s(j));
-        series.offsets(self.cell).into_iter().map(at).filter(|(_, r)| !r.is_nan()).collect()
-    }
-
-    /// A common movement that brought the own clock nearer to the servers was a repair.
-    fn settle_common(&mut self, episode: Episode) {
-        let (Some(usual_s), Some(change)) = (self.common.usual_level_s, episode.change) else { return };
-        let now_s = usual_s + change.size_s;
-        let was_off = usual_s.abs() > self.common.threshold_s(0.0);
-        if episode.named && !self.common.excluded.open && was_off && now_s.abs() < 0.5 * usual_s.abs() {
-            let first = self.common.moved.first;
-            self.series.iter_mut().for_each(|s| s.begin_anew(first));
-            self.common.moved.reset();
-            self.common.usual_level_s = None;
-            self.common.lacks_past = true;
-            self.close_common();
-        }
-    }
-
-    /// A server that jumped into agreement with the others was repaired. A drift that passes through it was not.
-    fn settle_server(&mut self, i: usize, episode: Episode) {
-        let usual_level_s = self.common.usual_level_s.unwrap_or(0.0);
-        let series = &mut self.series[i];
-        let (Some(base), Some(change)) = (series.base, episode.change) else { return };
-        let before_s = base.offset_s - usual_level_s;
-        let was_off = before_s.abs() > series.threshold_s();
-        if episode.named
-            && change.kind == Kind::Step
-            && was_off
-            && (before_s + change.size_s).abs() < 0.3 * before_s.abs()
-        {
-            let first = series.moved.first;
-            series.begin_anew(first);
-        }
-    }
 }
 
 impl Series {
+    /// Whether a movement is one that a path can make whose delay changed as it did.
+    fn is_explained(&self, moved_s: f64) -> bool {
+        let (Some(base), Some(now)) = (self.base, self.now) else { return false };
+        moved_s.abs() <= 0.65 * (now.delay_s - base.delay_s).abs() + self.threshold_s()
+    }
+
     /// The correctness interval at the newest cell; a point at zero when there is none (never asked for then).
     fn interval(&self) -> Interval {
         let around = self.now.and_then(|p| Interval::around(p.theta_s, p.lambda_s));
@@ -400,18 +343,5 @@ impl Series {
     /// How far the newest value is from the baseline, in seconds.
     pub(super) fn movement(&self) -> Option<f64> {
         Some(self.now?.theta_s - self.base?.offset_s)
-    }
-}
-
-impl Episode {
-    fn open(k: u64, t_s: f64) -> Self {
-        Self { opened: k, since_s: t_s, change: None, named: false, smear: false }
-    }
-
-    fn refine(&mut self, k: u64, points: &[(f64, f64)]) {
-        let Some(change) = change::describe(points) else { return };
-        self.since_s = change.onset_s;
-        self.named |= change.decisive || k - self.opened >= NAMED_AT;
-        self.change = Some(change);
     }
 }

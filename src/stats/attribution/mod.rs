@@ -11,14 +11,19 @@
 
 mod change;
 mod common;
+mod engine;
 mod findings;
 mod journal;
 mod judge;
 mod looks;
 mod robust;
 mod series;
+mod settle;
 mod timeline;
 mod watch;
+
+#[cfg(test)]
+mod tests;
 
 use std::collections::HashMap;
 
@@ -27,7 +32,7 @@ use crate::sample::{Outcome, Sample, SeriesKey};
 use crate::stats::events::{Event, EventKind};
 use crate::stats::local::{ClockMove, LocalState, StepDetector};
 use crate::stats::verdict::{Verdict, When};
-use common::Common;
+use engine::Engine;
 use series::{Point, Series};
 pub use timeline::Refusal;
 use timeline::{Place, Timeline};
@@ -38,35 +43,18 @@ pub const UNREACHABLE_AFTER: u32 = 5;
 const REFRESH_CELLS: u64 = 16;
 /// Moves of the own clock that are remembered to explain what servers show.
 const CLOCK_MOVES: usize = 16;
+/// What 32 bits of NTP seconds can express; a number beyond it is no measurement.
+const NTP_RANGE_S: f64 = 4_294_967_296.0;
 /// A series that was not polled for this long is forgotten (a pool name moved on).
 const FORGET_AFTER_S: f64 = 86_400.0;
-
-/// Everything on the common grid.
-#[derive(Debug)]
-struct Engine {
-    series: Vec<Series>,
-    /// Indices of the series that have a value at the present cell.
-    present: Vec<usize>,
-    common: Common,
-    /// The newest cell and its time.
-    cell: u64,
-    cell_s: f64,
-    /// Distance of cells, and the time of the next one.
-    step_s: f64,
-    next_s: f64,
-    /// Series that are being polled, and those of them that were polled after the next cell's time.
-    live: usize,
-    passed: usize,
-    wait_s: f64,
-    dirty: bool,
-    scratch: Vec<f64>,
-}
 
 /// The analysis. Feed it every sample in the order in which polls ended; read the verdict at any time.
 #[derive(Debug)]
 pub struct Attribution {
     engine: Engine,
     index: HashMap<SeriesKey, usize>,
+    /// Series whose address is not known yet.
+    unresolved: usize,
     timeline: Timeline,
     steps: StepDetector,
     clock_moves: std::collections::VecDeque<ClockMove>,
@@ -95,6 +83,7 @@ impl Attribution {
         Self {
             engine: Engine::new(),
             index: HashMap::new(),
+            unresolved: 0,
             timeline: Timeline::default(),
             steps: StepDetector::default(),
             clock_moves: std::collections::VecDeque::new(),
@@ -156,6 +145,14 @@ impl Attribution {
         std::mem::take(&mut self.events)
     }
 
+    /// What each server that was heard says of leap seconds, for [`crate::stats::leap::judge_announcements`].
+    #[must_use]
+    pub fn announcements(&self) -> Vec<(&str, crate::ntp::Leap)> {
+        let said = |s: &Series| s.watch.said().map(|said| said.2);
+        let heard = self.engine.series.iter().filter(|s| s.failures < UNREACHABLE_AFTER);
+        heard.filter_map(|s| said(s).map(|leap| (&*s.ident.name, leap))).collect()
+    }
+
     /// How many samples were refused.
     #[must_use]
     pub fn refused(&self) -> u64 {
@@ -164,8 +161,9 @@ impl Attribution {
 
     fn check(&self, sample: &Sample) -> Result<(), Refusal> {
         let Some(m) = &sample.measure else { return Ok(()) };
-        let finite = m.offset_s.is_finite() && m.delay_s.is_finite() && m.root_distance_s.is_finite();
-        if finite && m.root_distance_s >= 0.0 { Ok(()) } else { Err(Refusal::NotANumber) }
+        // Not true of a NaN either.
+        let possible = [m.offset_s, m.delay_s, m.root_distance_s].iter().all(|x| x.abs() <= NTP_RANGE_S);
+        if possible && m.root_distance_s >= 0.0 { Ok(()) } else { Err(Refusal::NotANumber) }
     }
 
     /// Uses the held sample when `next` confirms it, otherwise refuses it.
@@ -229,14 +227,20 @@ impl Attribution {
         let same_name = |s: &Series| s.ident.name == sample.server.name;
         let known = match sample.address {
             None => self.engine.series.iter().position(same_name),
+            Some(_) if self.unresolved == 0 => None,
             Some(_) => self.engine.series.iter().position(|s| same_name(s) && s.address.is_none()),
         };
         let i = known.unwrap_or_else(|| {
             self.engine.add(Series::new(&sample.server, sample.address, t_s), sample.poll_s, t_s);
             self.engine.series.len() - 1
         });
-        if sample.address.is_some() {
-            self.engine.series[i].address = sample.address;
+        match (sample.address, known) {
+            (Some(_), Some(i)) => {
+                self.engine.series[i].address = sample.address;
+                self.unresolved -= 1;
+            }
+            (None, None) => self.unresolved += 1,
+            _ => {}
         }
         self.index.insert(key, i);
         i
@@ -257,7 +261,7 @@ impl Attribution {
             ));
         }
         let silent_s = t_s - self.last_s;
-        if self.last_s > 0.0 && silent_s > self.engine.pause_s() {
+        if self.engine.tuned && silent_s > self.engine.pause_s() {
             let text = format!("The monitor did not measure for {}.", crate::stats::verdict::seconds(silent_s));
             let detail = format!("{silent_s:.0} s");
             self.events.push(own_event(EventKind::MonitorPause, When(self.last_wall_ns), Some(now), detail, text));
@@ -273,9 +277,10 @@ impl Attribution {
     }
 
     fn judge_if_due(&mut self) -> bool {
-        let due = self.engine.cell >= self.judged_at + REFRESH_CELLS;
-        // Before every server had its turn there is nothing to say.
-        if (self.engine.dirty || due) && self.engine.cell > 0 {
+        // At most once a cell, however many servers change at once; and before every server had its turn there is nothing
+        // to say.
+        let cells = self.engine.cell - self.judged_at;
+        if cells > 0 && (self.engine.dirty || cells >= REFRESH_CELLS) {
             self.engine.dirty = false;
             self.judged_at = self.engine.cell;
             self.judge();
@@ -303,6 +308,7 @@ impl Attribution {
         for (i, s) in self.engine.series.iter().enumerate() {
             self.index.insert(SeriesKey { server: s.ident.name.clone(), address: s.address }, i);
         }
+        self.unresolved = self.engine.series.iter().filter(|s| s.address.is_none()).count();
         self.engine.present.clear();
         self.engine.dirty = true;
         self.engine.count_live(self.last_s);
@@ -321,97 +327,4 @@ fn clock_event(step: &ClockMove) -> Event {
         crate::stats::verdict::seconds(step.size_s)
     );
     own_event(kind, When(step.from_ns), Some(When(step.until_ns)), format!("{:+.6} s", step.size_s), text)
-}
-
-impl Engine {
-    fn new() -> Self {
-        Self {
-            series: Vec::new(),
-            present: Vec::new(),
-            common: Common::default(),
-            cell: 0,
-            cell_s: 0.0,
-            step_s: 0.0,
-            next_s: 0.0,
-            live: 0,
-            passed: 0,
-            wait_s: 0.0,
-            dirty: true,
-            scratch: Vec::new(),
-        }
-    }
-
-    fn add(&mut self, series: Series, poll_s: f64, t_s: f64) {
-        if self.series.is_empty() {
-            self.step_s = if poll_s.is_finite() && poll_s > 0.0 { poll_s.clamp(0.05, 4096.0) } else { 64.0 };
-            self.wait_s = 2.0 * self.step_s;
-            self.next_s = t_s + 2.0 * self.step_s;
-        }
-        self.series.push(series);
-        self.live += 1;
-        self.dirty = true;
-    }
-
-    /// A silence of all servers longer than this is a pause of the monitor.
-    fn pause_s(&self) -> f64 {
-        4.0 * self.step_s.max(self.wait_s)
-    }
-
-    fn polled(&mut self, i: usize, t_s: f64) {
-        let before_s = self.series[i].last_poll_s;
-        self.series[i].polled(t_s);
-        self.passed += usize::from(before_s <= self.next_s && t_s > self.next_s);
-    }
-
-    /// Closes every cell that no further sample can change.
-    fn advance(&mut self, t_s: f64) {
-        if t_s - self.next_s > self.pause_s() {
-            // Nobody was asked in between: those cells have no values, and the grid goes on from here.
-            self.close_cell(self.next_s);
-            self.next_s = t_s + 0.5 * self.step_s;
-            self.count_live(t_s);
-        }
-        while t_s > self.next_s && (self.passed >= self.live || t_s > self.next_s + self.wait_s) {
-            self.close_cell(self.next_s);
-            self.next_s += self.step_s;
-            if self.cell <= 4 || self.cell % 16 == 0 {
-                self.tune_grid();
-            }
-            self.count_live(t_s);
-        }
-    }
-
-    fn close_cell(&mut self, g_s: f64) {
-        self.cell += 1;
-        self.cell_s = g_s;
-        self.common.begin(self.cell, g_s);
-        self.present.clear();
-        for (i, series) in self.series.iter_mut().enumerate() {
-            if series.sense(self.cell, g_s, self.step_s) {
-                self.present.push(i);
-            }
-        }
-        if !self.present.is_empty() {
-            self.look_at_cell();
-        }
-    }
-
-    fn count_live(&mut self, t_s: f64) {
-        let (step_s, next_s) = (self.step_s, self.next_s);
-        let is_live = |s: &&Series| t_s - s.last_poll_s <= 10.0 * s.interval_s().unwrap_or(0.0).max(step_s);
-        self.live = self.series.iter().filter(is_live).count();
-        self.passed = self.series.iter().filter(is_live).filter(|s| s.last_poll_s > next_s).count();
-    }
-
-    /// The grid follows the median poll interval; it waits for slower servers, up to four times as long.
-    fn tune_grid(&mut self) {
-        self.scratch.clear();
-        self.scratch.extend(self.series.iter().filter_map(Series::interval_s));
-        if self.scratch.is_empty() {
-            return;
-        }
-        let slowest_s = self.scratch.iter().copied().fold(0.0, f64::max);
-        self.step_s = robust::median(&mut self.scratch).clamp(0.05, 4096.0);
-        self.wait_s = 1.5 * slowest_s.min(4.0 * self.step_s) + 2.0_f64.min(self.step_s);
-    }
 }

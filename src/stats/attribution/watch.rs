@@ -6,6 +6,9 @@ pub(super) const OPEN_AFTER: u8 = 3;
 /// Absences in a row that close.
 pub(super) const CLOSE_AFTER: u8 = 5;
 
+/// A row of sightings is forgotten after this many looks in a row that could not tell.
+const FORGET_AFTER: u32 = 12;
+
 /// What one look found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Look {
@@ -29,6 +32,7 @@ pub(super) struct Watch {
     sign: i8,
     hits: u8,
     calms: u8,
+    unclear: u32,
     /// The cell of the first sighting of the present row.
     pub first: u64,
     pub open: bool,
@@ -48,9 +52,15 @@ impl Watch {
     /// Takes note of one look at `cell`, opening after `open_after` hits.
     pub fn look(&mut self, cell: u64, look: Look, open_after: u8) -> Option<Edge> {
         match look {
-            Look::Unclear => None,
+            Look::Unclear => {
+                self.unclear += 1;
+                if self.unclear > FORGET_AFTER && !self.open {
+                    self.hits = 0;
+                }
+                None
+            }
             Look::Hit(sign) => {
-                self.calms = 0;
+                (self.calms, self.unclear) = (0, 0);
                 if self.open {
                     return None;
                 }

@@ -113,6 +113,21 @@ fn an_honest_server_survives_two_liars_that_overlap_the_others() {
 }
 
 #[test]
+fn an_absent_voter_does_not_make_a_camp_a_majority() {
+    let intervals = set(&[(0.0, 5.0), (1.0, 5.0), (100.0, 5.0)]);
+    assert_eq!(consense(&intervals).truechimers(), 2);
+    let among_four = consense_among(&intervals, 4);
+    assert_eq!((among_four.undecidable, among_four.is_split()), (Some(Undecidable::NoMajority), false));
+    // Three agree above zero, and a fourth who is absent may well cover it.
+    let above = set(&[(6.0, 5.0), (6.0, 7.0), (6.0, 8.0)]);
+    assert!(
+        !consense(&above).majority.unwrap().contains(0.0) || consense_among(&above, 4).majority.unwrap().contains(0.0)
+    );
+    assert!(consense_among(&above, 4).majority.unwrap().contains(0.0));
+    assert!(consense(&set(&[(0.0, 5.0), (1.0, 5.0), (100.0, 5.0), (101.0, 5.0)])).is_split());
+}
+
+#[test]
 fn points_are_intervals_too() {
     assert_eq!(consense(&set(&[(1.0, 0.0), (1.0, 0.0), (1.0, 0.0), (2.0, 0.0)])).truechimers(), 3);
 }

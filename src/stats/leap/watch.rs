@@ -90,17 +90,12 @@ pub fn judge_announcements(servers: &[(&str, Leap)], list: Option<&LeapList>, un
         }
     }
     if let Some(list) = list {
-        findings.extend(against_list(list, unix_s, announcing, &names));
+        findings.extend(against_list(list, unix_s, announcing, names(&|leap| leap == Leap::None)));
     }
     findings
 }
 
-fn against_list(
-    list: &LeapList,
-    unix_s: i64,
-    announcing: Vec<String>,
-    names: &dyn Fn(&dyn Fn(Leap) -> bool) -> Vec<String>,
-) -> Vec<LeapFinding> {
+fn against_list(list: &LeapList, unix_s: i64, announcing: Vec<String>, silent: Vec<String>) -> Vec<LeapFinding> {
     let mut findings = Vec::new();
     let days_left = list.days_left(unix_s);
     if days_left < EXPIRY_WARNING_DAYS {
@@ -112,11 +107,8 @@ fn against_list(
     if !announcing.is_empty() && list.next_leap(unix_s, ANNOUNCE_AHEAD_S).is_none() {
         findings.push(LeapFinding::NotInList { announcing });
     }
-    if list.next_leap(unix_s, DAY_S).is_some() {
-        let silent = names(&|leap| leap == Leap::None);
-        if !silent.is_empty() {
-            findings.push(LeapFinding::NotAnnounced { silent });
-        }
+    if !silent.is_empty() && list.next_leap(unix_s, DAY_S).is_some() {
+        findings.push(LeapFinding::NotAnnounced { silent });
     }
     findings
 }

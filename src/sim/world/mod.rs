@@ -4,6 +4,9 @@
 //! Paths have a minimum delay that is split unevenly (a constant error within the bound), exponential queueing in each
 //! direction and now and then a heavy tail. The same seed makes the same samples on every machine.
 
+mod dice;
+mod model;
+
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
@@ -11,156 +14,8 @@ use crate::clock::Stamp;
 use crate::ntp::{Leap, RefId};
 use crate::sample::{Measure, Outcome, Reply, Sample, ServerIdent, Timestamping};
 use crate::stats::leap::smeared_minus_utc_s;
-
-/// A small generator with a fixed algorithm (SplitMix64), so that seeds mean the same for ever.
-#[derive(Debug, Clone)]
-pub struct Dice(u64);
-
-impl Dice {
-    /// From a seed.
-    #[must_use]
-    pub fn new(seed: u64) -> Self {
-        Self(seed ^ 0x6a09_e667_f3bc_c909)
-    }
-
-    /// 64 random bits.
-    pub fn bits(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    /// Uniform in (0, 1).
-    pub fn unit(&mut self) -> f64 {
-        ((self.bits() >> 11) as f64 + 0.5) / (1u64 << 53) as f64
-    }
-
-    /// Uniform between two numbers.
-    pub fn between(&mut self, low: f64, high: f64) -> f64 {
-        low + (high - low) * self.unit()
-    }
-
-    /// Normal with mean 0 and standard deviation 1 (Box–Muller).
-    pub fn normal(&mut self) -> f64 {
-        (-2.0 * self.unit().ln()).sqrt() * (std::f64::consts::TAU * self.unit()).cos()
-    }
-
-    /// Exponential with this mean.
-    pub fn exponential(&mut self, mean: f64) -> f64 {
-        -mean * self.unit().ln()
-    }
-}
-
-/// A server and the path to it. Times in seconds.
-#[derive(Debug, Clone)]
-pub struct ServerModel {
-    /// Its name.
-    pub ident: Arc<ServerIdent>,
-    /// Its address.
-    pub address: SocketAddr,
-    /// How often it is asked.
-    pub poll_s: f64,
-    /// Shortest round trip.
-    pub delay_s: f64,
-    /// How the shortest round trip is split: 0 evenly, ±1 all in one direction. Shifts offsets by half of it times delay.
-    pub asymmetry: f64,
-    /// Mean queueing in each direction.
-    pub queue_s: f64,
-    /// Share of packets that meet a queue twenty times as long.
-    pub tail: f64,
-    /// Share of polls that are lost.
-    pub loss: f64,
-    /// Noise of the server's own clock, one standard deviation.
-    pub noise_s: f64,
-    /// Constant error of the server's clock, positive when it is ahead.
-    pub error_s: f64,
-    /// As the server states it.
-    pub root_delay_s: f64,
-    /// As the server states it.
-    pub root_dispersion_s: f64,
-}
-
-/// Something that goes wrong at a known time. Times are seconds since the beginning, sizes seconds.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Fault {
-    /// The own clock is set by `size_s`.
-    LocalStep {
-        /// When.
-        at_s: f64,
-        /// How far, positive forward.
-        size_s: f64,
-    },
-    /// The own oscillator changes its rate, and nobody corrects it.
-    LocalDrift {
-        /// When.
-        at_s: f64,
-        /// By how much, positive when it gains.
-        ppm: f64,
-    },
-    /// A server's clock is set.
-    ServerStep {
-        /// Which, by index.
-        server: usize,
-        /// When.
-        at_s: f64,
-        /// How far, positive forward.
-        size_s: f64,
-    },
-    /// A server's clock changes its rate.
-    ServerDrift {
-        /// Which, by index.
-        server: usize,
-        /// When.
-        at_s: f64,
-        /// By how much, positive when it gains.
-        ppm: f64,
-    },
-    /// One direction of a path becomes longer by `one_way_s`: the offset moves by half of it.
-    RouteChange {
-        /// Which, by index.
-        server: usize,
-        /// When.
-        at_s: f64,
-        /// When the old route returns.
-        until_s: f64,
-        /// By how much; positive on the way to the server (offsets rise), negative on the way back (they fall).
-        one_way_s: f64,
-    },
-    /// A queue on the access link, shared by all.
-    Congestion {
-        /// From when.
-        from_s: f64,
-        /// Until when.
-        until_s: f64,
-        /// Mean extra wait on the way back.
-        mean_s: f64,
-    },
-    /// A server smears an inserted leap second around this midnight (the others insert it).
-    Smear {
-        /// Which, by index.
-        server: usize,
-        /// The midnight, Unix time.
-        midnight_unix_s: i64,
-    },
-    /// A server does not answer.
-    Silence {
-        /// Which, by index; `None` for all.
-        server: Option<usize>,
-        /// From when.
-        from_s: f64,
-        /// Until when.
-        until_s: f64,
-    },
-    /// The monitor does not run.
-    Pause {
-        /// From when.
-        from_s: f64,
-        /// Until when.
-        until_s: f64,
-    },
-}
+pub use dice::Dice;
+pub use model::{Fault, ServerModel};
 
 /// A world to be simulated.
 #[derive(Debug, Clone)]

@@ -1,0 +1,105 @@
+//! The pace of every address. It outlives the actors: they may die, and the process too, but no server may be polled too
+//! fast because of that.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use super::prober::SharedSchedule;
+use crate::clock::{Clock, Stamp};
+use crate::config::Server;
+use crate::probe::schedule::{Past, Schedule};
+use crate::sample::Outcome;
+
+/// The paces of addresses that are no longer polled are looked through when this many more have been added.
+const PACES_BETWEEN_SWEEPS: usize = 1024;
+
+/// Cheap to clone; outlives whoever holds it.
+#[derive(Clone, Default)]
+pub struct Ledger(Arc<Mutex<LedgerState>>);
+
+#[derive(Default)]
+pub(super) struct LedgerState {
+    pub(super) servers: Vec<Arc<Server>>,
+    paces: HashMap<SocketAddr, SharedSchedule>,
+    /// The last poll of each address by an earlier process: its wall time, interval and outcome.
+    past: HashMap<SocketAddr, (i64, Duration, Outcome)>,
+    doubt: Option<Doubt>,
+}
+
+/// An earlier process did not end in order: what it asked last may have gone unrecorded, for whatever server.
+#[derive(Debug, Clone, Copy)]
+struct Doubt {
+    /// How long before `now` such requests ended, in nanoseconds.
+    age_ns: i64,
+    now: Stamp,
+}
+
+impl Doubt {
+    /// Until when a server with this floor is left alone, on the monotonic clock.
+    fn over_at(self, floor: Duration) -> i64 {
+        let floor_ns = i64::try_from(floor.as_nanos()).unwrap_or(i64::MAX);
+        // A process that came in between left servers alone for a floor; after that, it asked as it liked.
+        let age_ns = if (0..floor_ns).contains(&self.age_ns) { self.age_ns } else { 0 };
+        self.now.mono_ns.saturating_sub(age_ns).saturating_add(floor_ns)
+    }
+}
+
+impl LedgerState {
+    /// Drops paces that nobody follows and that hold nothing back any more.
+    fn sweep(&mut self, now: i64) {
+        self.paces.retain(|_, pace| {
+            Arc::strong_count(pace) > 1 || pace.lock().unwrap_or_else(PoisonError::into_inner).next_poll(1.0) > now
+        });
+    }
+}
+
+impl Ledger {
+    /// A ledger that knows how each address was last polled: wall clock in nanoseconds, interval, outcome. When an
+    /// earlier process did not end in order, requests that were sent before `in_doubt_before` (wall clock, nanoseconds)
+    /// may be missing; whoever is asked `now` or later is left alone for a floor first.
+    #[must_use]
+    pub fn new(past: HashMap<SocketAddr, (i64, Duration, Outcome)>, in_doubt_before: Option<i64>, now: Stamp) -> Self {
+        let doubt = in_doubt_before.map(|before| Doubt { age_ns: now.wall_ns.saturating_sub(before), now });
+        Self(Arc::new(Mutex::new(LedgerState { past, doubt, ..LedgerState::default() })))
+    }
+
+    /// Whether no prober follows any pace: every request that was sent has been recorded.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.with(|state| state.paces.values().all(|pace| Arc::strong_count(pace) == 1))
+    }
+
+    /// What is to be watched; an incarnation of [`super::targets::Targets`] takes it up when it starts.
+    pub fn set_servers(&self, servers: Vec<Arc<Server>>) {
+        self.with(|state| state.servers = servers);
+    }
+
+    pub(super) fn with<T>(&self, change: impl FnOnce(&mut LedgerState) -> T) -> T {
+        change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(super) fn pace(&self, server: &Server, address: SocketAddr, first: i64, clock: &dyn Clock) -> SharedSchedule {
+        self.with(|state| {
+            if let Some(pace) = state.paces.get(&address) {
+                pace.lock().unwrap_or_else(PoisonError::into_inner).reconfigure(server);
+                return Arc::clone(pace);
+            }
+            let mut schedule = Schedule::new(server, first);
+            if let Some((wall_ns, poll, outcome)) = state.past.remove(&address) {
+                let now = clock.now();
+                schedule.resume(&Past { age_ns: now.wall_ns - wall_ns, poll, outcome }, now.mono_ns);
+            }
+            if let Some(doubt) = state.doubt {
+                schedule.hold(doubt.over_at(server.floor()));
+            }
+            let pace = Arc::new(Mutex::new(schedule));
+            state.paces.insert(address, Arc::clone(&pace));
+            if state.paces.len().is_multiple_of(PACES_BETWEEN_SWEEPS) {
+                state.sweep(clock.now().mono_ns);
+            }
+            pace
+        })
+    }
+}

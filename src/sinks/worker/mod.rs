@@ -1,0 +1,122 @@
+//! The thread of one blocking output: gathers samples into batches, writes, retries with back-off, and passes each
+//! batch on to the next output. What is written, and how, is the [`BatchWriter`]'s affair.
+
+mod state;
+mod thread;
+
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Instant;
+
+use crossbeam_channel::{Receiver, Sender, unbounded};
+use slog::{Logger, o};
+
+use super::queue::SinkQueue;
+use crate::clock::Stamp;
+use crate::sample::Sample;
+
+pub use state::WriterGauge;
+
+use state::WriterState;
+use thread::Worker;
+
+/// A batch has at most this many samples. A transaction costs nearly the same for one row as for hundreds.
+const MAX_BATCH: usize = 2048;
+
+/// A blocking output.
+pub trait BatchWriter: Send + 'static {
+    /// What others may ask of the thread that owns the output, beside writing.
+    type Command: Send + 'static;
+
+    /// Writes all of `batch` or nothing. On an error the same samples are offered again later, perhaps with others.
+    ///
+    /// # Errors
+    /// A reason that a person can act on ("no space left on device").
+    fn write(&mut self, batch: &[Arc<Sample>]) -> Result<(), WriteError>;
+
+    /// Does what was asked, and answers through whatever the command carries.
+    fn command(&mut self, command: Self::Command);
+
+    /// Housekeeping; called about once a second, between batches.
+    ///
+    /// # Errors
+    /// As [`BatchWriter::write`]; the writer goes on.
+    fn tick(&mut self, now: Stamp) -> Result<(), WriteError>;
+}
+
+/// Why an output could not be written.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct WriteError(pub String);
+
+enum Control<C> {
+    Command(C),
+    Drain { until: Instant, done: Sender<()> },
+}
+
+/// The handle to a running output. Cheap to clone; survives the thread, so that a successor can take over.
+#[derive(Debug)]
+pub struct WriterHandle<C> {
+    control: Sender<Control<C>>,
+    commands: Receiver<Control<C>>,
+    state: Arc<WriterState>,
+}
+
+impl<C> Clone for WriterHandle<C> {
+    fn clone(&self) -> Self {
+        Self { control: self.control.clone(), commands: self.commands.clone(), state: Arc::clone(&self.state) }
+    }
+}
+
+impl<C> Default for WriterHandle<C> {
+    fn default() -> Self {
+        // Commands are few and each is awaited by whoever sent it, so the channel needs no bound.
+        let (control, commands) = unbounded();
+        Self { control, commands, state: Arc::default() }
+    }
+}
+
+impl<C> WriterHandle<C> {
+    /// Asks the thread to do `command` between two batches.
+    pub fn command(&self, command: C) {
+        // The handle holds the other end, so this cannot fail; a successor reads what its predecessor left.
+        let _ = self.control.send(Control::Command(command));
+    }
+
+    /// Asks the thread to write what is queued and to end, by `until` at the latest. The receiver gets a message when
+    /// it has ended; what could not be written by then is counted as abandoned and logged.
+    pub fn drain(&self, until: Instant) -> Receiver<()> {
+        let (done, ended) = unbounded();
+        let _ = self.control.send(Control::Drain { until, done });
+        ended
+    }
+
+    /// What the writer shows of itself.
+    #[must_use]
+    pub fn gauge(&self) -> WriterGauge {
+        self.state.gauge()
+    }
+}
+
+/// Starts the thread of an output. `guard` is held by the thread and dropped when it ends, by a panic too: the
+/// supervisor's death notice.
+///
+/// # Errors
+/// When the system gives no more threads.
+pub fn spawn<W: BatchWriter>(
+    writer: W,
+    queue: &SinkQueue<Arc<Sample>>,
+    next: Option<SinkQueue<Arc<Sample>>>,
+    handle: &WriterHandle<W::Command>,
+    log: &Logger,
+    guard: impl Send + 'static,
+) -> std::io::Result<JoinHandle<()>> {
+    let name = queue.gauge().name;
+    let commands = handle.commands.clone();
+    let state = Arc::clone(&handle.state);
+    let worker = Worker::new(writer, queue.exit(), next, commands, state, log.new(o!("sink" => name)));
+    std::thread::Builder::new().name(format!("sink-{name}")).spawn(move || {
+        let _guard = guard;
+        worker.run();
+    })
+}

@@ -1,0 +1,122 @@
+//! What a writer has in hand and shows of itself. It outlives the thread, so that nothing is lost with it.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::{MAX_BATCH, WriteError};
+use crate::sample::Sample;
+use crate::sinks::queue::SinkQueue;
+
+/// What a writer shows of itself, to health and metrics.
+#[derive(Debug, Default)]
+pub struct WriterState {
+    written: AtomicU64,
+    failures: AtomicU64,
+    abandoned: AtomicU64,
+    failing: AtomicBool,
+    last_error: Mutex<Option<String>>,
+    /// The batch in hand. It is here and not on the thread's stack so that it survives a panic of the writer.
+    in_hand: Mutex<InHand>,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct InHand {
+    pub(super) batch: VecDeque<Arc<Sample>>,
+    /// Failed attempts in a row.
+    pub(super) attempts: u32,
+    /// Attempts that a writer did not live to end.
+    pub(super) panics: u32,
+    /// How many samples at the front have been passed on to the next output.
+    passed_on: usize,
+}
+
+impl InHand {
+    /// The samples of the next attempt.
+    pub(super) fn chunk(&self) -> Vec<Arc<Sample>> {
+        self.batch.iter().take(MAX_BATCH).cloned().collect()
+    }
+
+    /// Takes the first `count` samples out.
+    pub(super) fn remove(&mut self, count: usize) {
+        self.batch.drain(..count);
+        self.passed_on = self.passed_on.saturating_sub(count);
+    }
+
+    /// Passes the first `count` samples on, those that have not been already.
+    pub(super) fn pass_on(&mut self, count: usize, next: Option<&SinkQueue<Arc<Sample>>>) {
+        if let Some(next) = next {
+            for sample in self.batch.range(self.passed_on.min(count)..count) {
+                next.offer(Arc::clone(sample));
+            }
+        }
+        self.passed_on = self.passed_on.max(count);
+    }
+}
+
+/// A reading of a [`WriterState`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WriterGauge {
+    /// Samples written since start.
+    pub written: u64,
+    /// Failed attempts since start.
+    pub failures: u64,
+    /// Samples given up: their batch made the writer panic again and again, or could not be written at shutdown.
+    pub abandoned: u64,
+    /// Samples taken from the queue and not yet written.
+    pub in_hand: usize,
+    /// When the oldest of them was taken by its poll, on the monotonic clock in nanoseconds.
+    pub oldest_mono_ns: Option<i64>,
+    /// Whether the last attempt failed.
+    pub failing: bool,
+    /// The last error, also when it is over.
+    pub last_error: Option<String>,
+}
+
+impl WriterState {
+    /// The state as it is now.
+    #[must_use]
+    pub fn gauge(&self) -> WriterGauge {
+        let (in_hand, oldest_mono_ns) = {
+            let in_hand = self.in_hand();
+            (in_hand.batch.len(), in_hand.batch.front().map(|sample| sample.at.mono_ns))
+        };
+        WriterGauge {
+            written: self.written.load(Ordering::Relaxed),
+            failures: self.failures.load(Ordering::Relaxed),
+            abandoned: self.abandoned.load(Ordering::Relaxed),
+            in_hand,
+            oldest_mono_ns,
+            failing: self.failing.load(Ordering::Relaxed),
+            last_error: self.last_error.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+        }
+    }
+
+    // A panic of the writer poisons these locks by design; the data behind them stays whole.
+    pub(super) fn in_hand(&self) -> MutexGuard<'_, InHand> {
+        self.in_hand.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Samples were written. Returns whether attempts had been failing.
+    pub(super) fn wrote(&self, count: usize) -> bool {
+        self.written.fetch_add(count as u64, Ordering::Relaxed);
+        self.works()
+    }
+
+    /// What failed works again. Returns whether it had been failing.
+    pub(super) fn works(&self) -> bool {
+        self.failing.swap(false, Ordering::Relaxed)
+    }
+
+    /// An attempt failed. Returns whether the one before had not.
+    pub(super) fn failed(&self, why: &WriteError) -> bool {
+        self.failures.fetch_add(1, Ordering::Relaxed);
+        *self.last_error.lock().unwrap_or_else(PoisonError::into_inner) = Some(why.to_string());
+        !self.failing.swap(true, Ordering::Relaxed)
+    }
+
+    /// Samples are given up.
+    pub(super) fn gave_up(&self, count: usize) {
+        self.abandoned.fetch_add(count as u64, Ordering::Relaxed);
+    }
+}

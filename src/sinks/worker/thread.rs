@@ -1,0 +1,222 @@
+//! The thread itself: what it does between two batches, and what when one fails.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, RecvTimeoutError, select};
+use slog::{Logger, info, warn};
+
+use super::state::WriterState;
+use super::{BatchWriter, Control, MAX_BATCH, WriteError};
+use crate::clock::Stamp;
+use crate::sample::Sample;
+use crate::sinks::queue::SinkQueue;
+
+/// A batch that is not full is written when its first sample has waited this long.
+const LINGER: Duration = Duration::from_millis(250);
+/// While the output cannot be written this many samples are held for it; beyond, the oldest is dropped and counted.
+/// At 625 samples a second (10 000 servers at 16 s) that is 105 s, at most about 30 MB.
+const HOLD: usize = 65_536;
+/// How often an idle writer gets a [`BatchWriter::tick`].
+const TICK: Duration = Duration::from_secs(1);
+const FIRST_RETRY: Duration = Duration::from_millis(100);
+const LONGEST_RETRY: Duration = Duration::from_secs(30);
+/// A batch that made the writer panic this often is given up, and counted: it would kill every successor too.
+const PANICS_PER_BATCH: u32 = 3;
+
+pub(super) struct Worker<W: BatchWriter> {
+    writer: W,
+    queue: Receiver<Arc<Sample>>,
+    next: Option<SinkQueue<Arc<Sample>>>,
+    commands: Receiver<Control<W::Command>>,
+    state: Arc<WriterState>,
+    log: Logger,
+    retry_at: Option<Instant>,
+    linger_until: Option<Instant>,
+    tick_at: Instant,
+    /// Whether the last housekeeping failed.
+    untidy: bool,
+}
+
+impl<W: BatchWriter> Worker<W> {
+    pub(super) fn new(
+        writer: W,
+        queue: Receiver<Arc<Sample>>,
+        next: Option<SinkQueue<Arc<Sample>>>,
+        commands: Receiver<Control<W::Command>>,
+        state: Arc<WriterState>,
+        log: Logger,
+    ) -> Self {
+        let tick_at = Instant::now() + TICK;
+        Self { writer, queue, next, commands, state, log, retry_at: None, linger_until: None, tick_at, untidy: false }
+    }
+
+    pub(super) fn run(mut self) {
+        self.take_over();
+        loop {
+            let wait = self.next_deadline().saturating_duration_since(Instant::now());
+            select! {
+                recv(self.commands) -> control => match control {
+                    Ok(Control::Command(command)) => self.writer.command(command),
+                    Ok(Control::Drain { until, done }) => {
+                        self.drain(until);
+                        let _ = done.send(());
+                        return;
+                    }
+                    Err(_) => return,
+                },
+                recv(self.queue) -> sample => if let Ok(sample) = sample { self.gather(sample) },
+                default(wait) => {}
+            }
+            self.write_when_due(Instant::now());
+            self.tick_when_due(Instant::now());
+        }
+    }
+
+    /// A predecessor that panicked left its batch; one that keeps killing writers is given up.
+    fn take_over(&mut self) {
+        let mut in_hand = self.state.in_hand();
+        let mut lost = 0;
+        if in_hand.panics >= PANICS_PER_BATCH {
+            lost = in_hand.chunk().len();
+            in_hand.remove(lost);
+            in_hand.panics = 0;
+        }
+        if !in_hand.batch.is_empty() {
+            self.linger_until = Some(Instant::now());
+        }
+        drop(in_hand);
+        self.abandon(lost, "they made the writer panic again and again");
+    }
+
+    fn next_deadline(&self) -> Instant {
+        let due = self.retry_at.or(self.linger_until).unwrap_or(self.tick_at);
+        due.min(self.tick_at)
+    }
+
+    fn gather(&mut self, first: Arc<Sample>) {
+        let mut in_hand = self.state.in_hand();
+        in_hand.batch.push_back(first);
+        in_hand.batch.extend(self.queue.try_iter().take(MAX_BATCH));
+        if self.retry_at.is_some() {
+            // One output that fails must not starve the next.
+            let count = in_hand.batch.len();
+            in_hand.pass_on(count, self.next.as_ref());
+        }
+        let lost = in_hand.batch.len().saturating_sub(HOLD);
+        in_hand.remove(lost);
+        let full = in_hand.batch.len() >= MAX_BATCH;
+        drop(in_hand);
+        self.state.gave_up(lost);
+        let due = if full { Instant::now() } else { Instant::now() + LINGER };
+        self.linger_until = Some(self.linger_until.map_or(due, |earlier| earlier.min(due)));
+    }
+
+    fn write_when_due(&mut self, now: Instant) {
+        if self.retry_at.or(self.linger_until).is_some_and(|due| due <= now) {
+            self.attempt();
+        }
+    }
+
+    /// Writes what is in hand, a chunk at a time, until all is written or one fails.
+    fn attempt(&mut self) -> bool {
+        loop {
+            let chunk = {
+                let mut in_hand = self.state.in_hand();
+                in_hand.panics += 1;
+                in_hand.chunk()
+            };
+            if let Err(why) = self.writer.write(&chunk) {
+                let mut in_hand = self.state.in_hand();
+                in_hand.panics -= 1;
+                in_hand.attempts += 1;
+                let count = in_hand.batch.len();
+                in_hand.pass_on(count, self.next.as_ref());
+                let pause = backoff(in_hand.attempts);
+                drop(in_hand);
+                self.failed(&why, pause);
+                return false;
+            }
+            let mut in_hand = self.state.in_hand();
+            in_hand.panics -= 1;
+            in_hand.attempts = 0;
+            in_hand.pass_on(chunk.len(), self.next.as_ref());
+            in_hand.remove(chunk.len());
+            let empty = in_hand.batch.is_empty();
+            drop(in_hand);
+            self.succeeded(chunk.len());
+            if empty {
+                return true;
+            }
+        }
+    }
+
+    fn succeeded(&mut self, count: usize) {
+        self.retry_at = None;
+        self.linger_until = None;
+        if self.state.wrote(count) {
+            info!(self.log, "output works again"; "samples" => count);
+        }
+    }
+
+    fn failed(&mut self, why: &WriteError, pause: Duration) {
+        let first = self.state.failed(why);
+        self.retry_at = Some(Instant::now() + pause);
+        // One line when it begins; health and metrics carry the rest.
+        if first {
+            warn!(self.log, "output cannot be written, will retry"; "reason" => %why);
+        }
+    }
+
+    fn tick_when_due(&mut self, now: Instant) {
+        if now < self.tick_at {
+            return;
+        }
+        self.tick_at = now + TICK;
+        match self.writer.tick(Stamp::now()) {
+            Err(why) => {
+                self.state.failed(&why);
+                if !std::mem::replace(&mut self.untidy, true) {
+                    warn!(self.log, "housekeeping of an output failed, will retry"; "reason" => %why);
+                }
+            }
+            Ok(()) if std::mem::take(&mut self.untidy) && self.retry_at.is_none() => {
+                self.state.works();
+            }
+            Ok(()) => {}
+        }
+    }
+
+    fn drain(&mut self, until: Instant) {
+        loop {
+            match self.queue.recv_timeout(Duration::ZERO) {
+                Ok(sample) => self.gather(sample),
+                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
+                    if self.state.in_hand().batch.is_empty() {
+                        return;
+                    }
+                }
+            }
+            while !self.attempt() {
+                if Instant::now() + FIRST_RETRY > until {
+                    let lost = self.state.in_hand().batch.len() + self.queue.try_iter().count();
+                    self.abandon(lost, "the deadline of the shutdown passed");
+                    return;
+                }
+                std::thread::sleep(FIRST_RETRY);
+            }
+        }
+    }
+
+    fn abandon(&self, samples: usize, why: &str) {
+        if samples > 0 {
+            self.state.gave_up(samples);
+            slog::error!(self.log, "samples were not written"; "samples" => samples, "reason" => why);
+        }
+    }
+}
+
+/// 100 ms, doubling to 30 s.
+fn backoff(attempts: u32) -> Duration {
+    FIRST_RETRY.saturating_mul(1 << attempts.saturating_sub(1).min(16)).min(LONGEST_RETRY)
+}

@@ -1,0 +1,133 @@
+//! What follows from the looks over time: learning what is usual, describing what began, and letting repairs be repairs.
+
+use super::engine::Engine;
+use super::series::Episode;
+use super::{change, robust};
+use crate::stats::verdict::Kind;
+
+/// Ages, in cells, at which the shape of a change is worked out again; after the last it is settled.
+const REFINE_AT: [u64; 11] = [1, 2, 3, 4, 6, 9, 13, 20, 32, 48, 64];
+/// At this age a shape is named even when another explains it nearly as well.
+const NAMED_AT: u64 = 13;
+
+impl Engine {
+    /// Learns from quiet cells what is usual.
+    pub(super) fn learn(&mut self) {
+        let k = self.cell;
+        // Nothing is usual while the own clock moves or everybody waits in queues.
+        if !self.common.moved.is_quiet() || self.common.congestion > 0 || self.common.torn.open {
+            return;
+        }
+        let due = k.is_multiple_of(8);
+        for series in &mut self.series {
+            let untaught = series.base.is_none() && k.is_multiple_of(4);
+            if (due || untaught) && series.moved.is_quiet() && series.route.is_quiet() {
+                series.learn(k, &mut self.scratch);
+            }
+        }
+        if due {
+            self.common.learn(k, &mut self.scratch);
+        }
+        if self.common.lacks_past && self.taught() * 2 > self.voters {
+            self.common.lacks_past = false;
+            self.fill_in_past();
+        }
+    }
+
+    /// Once baselines are known, the cells from before are measured against them too: what was wrong from the beginning
+    /// began then and not when it could first be judged.
+    fn fill_in_past(&mut self) {
+        for j in self.common.cells(self.cell) {
+            if !self.common.move_s(j).is_nan() {
+                continue;
+            }
+            self.scratch.clear();
+            let moves = self.series.iter().filter_map(|s| Some(s.offset_at(j)? - s.base?.offset_s));
+            self.scratch.extend(moves);
+            if !self.scratch.is_empty() {
+                let move_s = robust::median(&mut self.scratch);
+                self.common.set_move(j, move_s);
+            }
+        }
+    }
+
+    /// Works out the shapes of what is open, at certain ages.
+    pub(super) fn refine(&mut self) {
+        let k = self.cell;
+        if let Some(mut episode) = self.common.episode
+            && REFINE_AT.contains(&(k - episode.opened))
+        {
+            let threshold_s = self.common.threshold_s(0.0);
+            episode.refine(k, &self.common.moves(k), threshold_s);
+            self.dirty = true;
+            self.common.episode = Some(episode);
+            self.settle_common(episode);
+        }
+        for i in 0..self.series.len() {
+            let Some(mut episode) = self.series[i].episode else { continue };
+            if !REFINE_AT.contains(&(k - episode.opened)) {
+                continue;
+            }
+            let threshold_s = self.series[i].threshold_s();
+            episode.refine(k, &self.residuals(i), threshold_s);
+            self.dirty = true;
+            self.series[i].episode = Some(episode);
+            self.settle_server(i, episode);
+        }
+    }
+
+    /// The offsets of a server without its baseline and without what all share, as (time, seconds).
+    pub(super) fn residuals(&self, i: usize) -> Vec<(f64, f64)> {
+        let series = &self.series[i];
+        let base_s = series.base.map_or(0.0, |b| b.offset_s);
+        let at = |(j, theta_s): (u64, f64)| (self.common.time_s(j), theta_s - base_s - self.common.move_s(j));
+        series.offsets(self.cell).into_iter().map(at).filter(|(_, r)| !r.is_nan()).collect()
+    }
+
+    /// A common movement that brought the own clock nearer to the servers was a repair.
+    fn settle_common(&mut self, episode: Episode) {
+        let (Some(usual_s), Some(change)) = (self.common.usual_level_s, episode.change) else { return };
+        let now_s = usual_s + change.size_s;
+        let was_off = usual_s.abs() > self.common.threshold_s(0.0);
+        if episode.named && !self.common.excluded.open && was_off && now_s.abs() < 0.5 * usual_s.abs() {
+            let first = self.common.moved.first;
+            self.series.iter_mut().for_each(|s| s.begin_anew(first));
+            self.common.moved.reset();
+            self.common.usual_level_s = None;
+            self.common.lacks_past = true;
+            self.close_common();
+        }
+    }
+
+    /// A server that jumped into agreement with the others was repaired. A drift that passes through it was not.
+    fn settle_server(&mut self, i: usize, episode: Episode) {
+        let usual_level_s = self.common.usual_level_s.unwrap_or(0.0);
+        let series = &mut self.series[i];
+        let (Some(base), Some(change)) = (series.base, episode.change) else { return };
+        let before_s = base.offset_s - usual_level_s;
+        let was_off = before_s.abs() > series.threshold_s();
+        if episode.named
+            && change.kind == Kind::Step
+            && was_off
+            && (before_s + change.size_s).abs() < 0.3 * before_s.abs()
+        {
+            let first = series.moved.first;
+            series.begin_anew(first);
+        }
+    }
+}
+
+impl Episode {
+    pub(super) fn open(k: u64, t_s: f64) -> Self {
+        Self { opened: k, since_s: t_s, change: None, named: false }
+    }
+
+    /// Works out the shape anew. It is named once it is clear, and only while it is large enough to matter.
+    fn refine(&mut self, k: u64, points: &[(f64, f64)], threshold_s: f64) {
+        let Some(change) = change::describe(points) else { return };
+        self.since_s = change.onset_s;
+        let is_clear = self.named || change.decisive || k - self.opened >= NAMED_AT;
+        self.named = is_clear && change.size_s.abs() >= 0.6 * threshold_s;
+        self.change = Some(change);
+    }
+}
