@@ -24,6 +24,9 @@ export function secondsAxis(signed: boolean, label?: string): uPlot.Axis {
   return { ...axis((ticks) => ticks.map((value) => (value == null ? "" : tick(value, signed))), label), size: 74 };
 }
 
+/** Room on the right for half of the last tick. */
+export const ROOM: uPlot.Padding = [null, 30, null, null];
+
 const DAY_S = 86_400;
 
 /** The ticks of a time axis: the clock, and the date below it where it begins; by ISO 8601, as lists tell it. Pure. */

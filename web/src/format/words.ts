@@ -12,6 +12,13 @@ export const CONDITIONS: Record<Condition, { label: string; tone: Tone; rank: nu
   ok: { label: "OK", tone: "good", rank: 4 },
 };
 
+/** A state in words. One that answers, but says that it has no time, is not unreachable to a reader. */
+export function stateWords(row: { state: Condition; outcome: string | null }): { label: string; tone: Tone } {
+  const { label, tone } = CONDITIONS[row.state];
+  const silent = row.state === "unreachable" || row.state === "failing";
+  return { label: silent && row.outcome === "unsynchronised" ? "Unsynchronised" : label, tone };
+}
+
 export const VERDICTS: Record<VerdictState, { label: string; tone: Tone }> = {
   consistent: { label: "Consistent", tone: "good" },
   server_wrong: { label: "A server is wrong", tone: "bad" },

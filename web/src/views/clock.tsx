@@ -3,7 +3,7 @@ import { useMemo, useRef } from "preact/hooks";
 import type uPlot from "uplot";
 import { api } from "../api/client";
 import type { DaemonView, KernelState, LocalClock, LocalVerdict } from "../api/types";
-import { faint, inZone, secondsAxis, timeAxis } from "../charts/axes";
+import { faint, inZone, ROOM, secondsAxis, timeAxis } from "../charts/axes";
 import { cssColour, downloadCanvas, downloadCsv } from "../charts/download";
 import { Plot } from "../charts/plot";
 import { Downloads, Empty, Facts, Failure, Loading, Panel, ToneIcon } from "../components/bits";
@@ -130,6 +130,7 @@ function options(): Omit<uPlot.Options, "width" | "height"> {
   const edge = (label: string): uPlot.Series => ({ label, stroke: faint(colour, 40), points: { show: false }, value });
   return {
     tzDate: inZone(zone.value),
+    padding: ROOM,
     // A line of a few seconds would be all ticks.
     scales: { x: { range: (_plot, from, to) => [Math.min(from, to - 60), to] } },
     axes: [timeAxis(zone.value), secondsAxis(true)],

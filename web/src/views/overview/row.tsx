@@ -5,11 +5,11 @@ import { Badge } from "../../components/bits";
 import { Reach } from "../../components/reach";
 import { ago } from "../../format/time";
 import { duration, offset, plain, type Unit } from "../../format/units";
-import { CONDITIONS, outcome } from "../../format/words";
+import { outcome, stateWords } from "../../format/words";
 import { href } from "../../state/address";
 
 export function ServerLine({ row, unit, nowMs, index }: { row: ServerRow; unit: Unit; nowMs: number; index: number }) {
-  const state = CONDITIONS[row.state];
+  const state = stateWords(row);
   return (
     <tr aria-rowindex={index} class={`row-${state.tone}`}>
       <td class="c-state"><span title={`${row.sentence} Last poll: ${outcome(row.outcome, row.reason)}.`}><Badge tone={state.tone}>{state.label}</Badge></span></td>

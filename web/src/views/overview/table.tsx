@@ -76,7 +76,7 @@ function Toolbar({ rows, wish }: { rows: readonly ServerRow[]; wish: Wish }) {
     <>
       <label class="search">
         <span class="visually-hidden">Filter servers</span>
-        <input type="search" placeholder="Filter by name, address, tag" value={wish.text}
+        <input type="search" placeholder="Name, address or tag" value={wish.text}
           onInput={(event) => setQuery({ q: event.currentTarget.value || null })} />
       </label>
       <Select label="State" value={wish.state} onChange={(state) => setQuery({ state })}

@@ -6,7 +6,7 @@ import { EventList } from "../../components/events";
 import { Reach } from "../../components/reach";
 import { ago, span } from "../../format/time";
 import { count, duration, offset, percent, plain } from "../../format/units";
-import { CONDITIONS, KINDS, outcome } from "../../format/words";
+import { KINDS, outcome, stateWords } from "../../format/words";
 import { monitorNowMs, type Picture } from "../../state/live";
 import { unit } from "../../state/prefs";
 import { href } from "../../state/address";
@@ -45,7 +45,7 @@ function Series({ series }: { series: readonly ServerRow[] }) {
       <ul class="reasons">
         {series.map((row) => (
           <li key={row.id}>
-            <Badge tone={CONDITIONS[row.state].tone}>{CONDITIONS[row.state].label}</Badge>
+            <Badge tone={stateWords(row).tone}>{stateWords(row).label}</Badge>
             <a href={href("server", row.id)}>{row.address}</a> {offset(row.offset_s, unit.value)}
           </li>
         ))}
@@ -56,7 +56,7 @@ function Series({ series }: { series: readonly ServerRow[] }) {
 
 function Head({ row }: { row: ServerRow }) {
   const wish = unit.value;
-  const state = CONDITIONS[row.state];
+  const state = stateWords(row);
   return (
     <section class="server-head" aria-label="Now" data-state={row.state}>
       <h1 class="view-title">{row.id} <Badge tone={state.tone}>{state.label}</Badge></h1>

@@ -2,7 +2,7 @@
 import { useRef } from "preact/hooks";
 import uPlot from "uplot";
 import type { EventEntry } from "../../api/types";
-import { axis, faint, inZone, secondsAxis, timeAxis } from "../../charts/axes";
+import { axis, faint, inZone, ROOM, secondsAxis, timeAxis } from "../../charts/axes";
 import { cssColour, downloadCanvas, downloadCsv } from "../../charts/download";
 import type { Column } from "../../charts/history";
 import { Plot } from "../../charts/plot";
@@ -84,6 +84,7 @@ function options(latest: Latest): Omit<uPlot.Options, "width" | "height"> {
   const bandAt = lines.findIndex((line) => line.band);
   return {
     tzDate: inZone(zone.value),
+    padding: ROOM,
     cursor: {
       sync: { key: SYNC, setSeries: false },
       drag: { x: true, y: false, setScale: false },
