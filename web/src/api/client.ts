@@ -27,6 +27,12 @@ function problemDetail(body: unknown): string | null {
   return typeof body.detail === "string" ? body.detail : null;
 }
 
+/** A detail as a sentence: capital, full stop. */
+function sentence(detail: string): string {
+  const text = detail.charAt(0).toUpperCase() + detail.slice(1);
+  return /[.!?]$/.test(text) ? text : `${text}.`;
+}
+
 async function getJson<T>(path: string, signal: AbortSignal | undefined, admitted: (status: number) => boolean): Promise<T> {
   const deadline = AbortSignal.timeout(DEADLINE_MS);
   let response: Response;
@@ -41,7 +47,8 @@ async function getJson<T>(path: string, signal: AbortSignal | undefined, admitte
   }
   const body: unknown = await response.json().catch(() => null);
   if (!admitted(response.status)) {
-    throw new ApiError(response.status, problemDetail(body) ?? `The service answered with status ${response.status}.`);
+    const detail = problemDetail(body);
+    throw new ApiError(response.status, detail ? sentence(detail) : `The service answered with status ${response.status}.`);
   }
   // The service's contract tests hold these types; the page does not check them a second time.
   return body as T;

@@ -25,13 +25,16 @@ const AXIS = 34;
 const TOP = 20;
 const NARROW = 560;
 
-/** Lays the chart out for `width` pixels, with at most `most` servers: the accused first, then the widest claims last. */
+/** Lays the chart out for `width` pixels, with at most `most` servers: the accused first, worst first. */
 export function intervalChart(servers: readonly ServerRow[], majority: Majority | null, width: number, most: number, unit: Unit): IntervalChart {
   const drawn = servers.filter((row): row is Drawn => row.interval !== null);
   const order = (a: Drawn, b: Drawn): number => distance(b) - distance(a) || 0;
   const apart = drawn.filter((row) => row.class === "falseticker").sort(order);
   const together = drawn.filter((row) => row.class !== "falseticker");
-  const shown = [...apart, ...together].slice(0, most);
+  // However many are apart, some of those that agree are shown beside them.
+  const room = Math.max(1, most - Math.min(together.length, Math.ceil(most / 3)));
+  const first = apart.slice(0, room);
+  const shown = [...first, ...together.slice(0, most - first.length)];
   const scale = scaleFor(shown.map((row) => row.interval), majority);
   const groups = [
     { title: "Disjoint from the majority", role: "bad" as Role, rows: shown.filter((row) => row.class === "falseticker") },
@@ -65,7 +68,7 @@ function layout(groups: readonly Group[], scale: Scale, majority: Majority | nul
     marks.push({ kind: "text", x: 0, y: y + 16, text: group.title, role: group.role, bold: true });
     y += HEADING;
     for (const row of group.rows) {
-      marks.push(...bar(row, y, x, unit, narrow, width));
+      marks.push(...bar(row, roleOf(row, majority), y, x, unit, narrow, width));
       y += ROW;
     }
   }
@@ -94,10 +97,19 @@ function ground(scale: Scale, majority: Majority | null, x: (s: number) => numbe
   return marks;
 }
 
-function bar(row: Drawn, top: number, x: (s: number) => number, unit: Unit, narrow: boolean, width: number): Mark[] {
+/**
+ * Red only by verdict. Green when the interval of the last poll meets the majority too: the verdict weighs several
+ * polls, so a single one may stray before, or without ever, being called wrong.
+ */
+function roleOf(row: Drawn, majority: Majority | null): Role {
+  if (row.class === "falseticker") return "bad";
+  const meets = majority !== null && row.interval.low_s <= majority.high_s && row.interval.high_s >= majority.low_s;
+  return row.class === "truechimer" && meets ? "good" : "idle";
+}
+
+function bar(row: Drawn, role: Role, top: number, x: (s: number) => number, unit: Unit, narrow: boolean, width: number): Mark[] {
   const { low_s, high_s } = row.interval;
   const middle = top + ROW / 2;
-  const role: Role = row.class === "falseticker" ? "bad" : row.class === "truechimer" ? "good" : "idle";
   const [from, to] = [x(low_s), x(high_s)];
   const wide = Math.max(3, to - from);
   const start = (from + to - wide) / 2;

@@ -46,7 +46,7 @@ test("a thousand servers are a list of which only what is seen is drawn", async 
   expect(await tab.locator("table.servers").getAttribute("aria-rowcount")).toBe("1008");
   await tab.evaluate(() => scrollTo(0, document.body.scrollHeight));
   await tab.locator("table.servers tbody tr", { hasText: "host-993" }).waitFor();
-  await screenshot(tab, "thousand-light");
+  await screenshot(tab, "thousand-light", false);
   expect(faults).toEqual([]);
   await close();
   front.answers.clear();
@@ -64,7 +64,7 @@ test("a monitor without servers says what to do", async () => {
 test("a service that fails is told with its reason, and a later answer takes its place", async () => {
   front.answers.set(SERVERS, 503);
   const { page: tab, close } = await open(browser, `${front.url}/`);
-  await tab.getByText("the store cannot be read: made up").waitFor();
+  await tab.getByText("The store cannot be read: made up.").waitFor();
   await screenshot(tab, "failure-light");
   front.answers.clear();
   await tab.getByRole("button", { name: "Try again" }).click();

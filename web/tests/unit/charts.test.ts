@@ -75,6 +75,18 @@ describe("the interval chart", () => {
     expect(scene.marks.some((mark) => mark.kind === "text" && mark.text === "✕ liar")).toBe(true);
   });
 
+  test("shows some that agree, however many are false", () => {
+    const many = [row("good", 0), ...Array.from({ length: 50 }, (_, n) => row(`liar${n}`, 0.08, true))];
+    const { scene } = intervalChart(many, majority, 900, 10, "auto");
+    expect(scene.marks.some((mark) => mark.kind === "text" && mark.text === "good")).toBe(true);
+  });
+
+  test("a single poll that strays is neither green nor red until the verdict says so", () => {
+    const { scene } = intervalChart([row("strays", 0.005)], majority, 900, 24, "auto");
+    const bars = scene.marks.filter((mark) => mark.kind === "rect" && mark.role !== "majority");
+    expect(bars.map((mark) => mark.role)).toEqual(["idle"]);
+  });
+
   test("counts servers without an offset", () => {
     expect(intervalChart([{ ...row("a", 0), interval: null }], null, 900, 24, "auto").absent).toBe(1);
   });

@@ -1,5 +1,5 @@
 /** Offset, delay, jitter and loss over time, with the controls of the stretch that is shown. */
-import { useMemo } from "preact/hooks";
+import { useMemo, useRef } from "preact/hooks";
 import { api } from "../../api/client";
 import type { EventEntry } from "../../api/types";
 import { historyOf, recorded } from "../../charts/history";
@@ -29,14 +29,18 @@ export function HistoryCharts({ id, events }: { id: string; events: readonly Eve
   const live = window.span !== null;
   const key = `${id} ${window.span ?? `${window.from_s} ${window.to_s}`}`;
   // A moving stretch is read anew at each turn; what it covers is taken then.
-  const { data, error, retry } = useResource(key, async (signal) => {
+  const { data: read, error, retry } = useResource(key, async (signal) => {
     const wanted = live ? windowOf(route.value.query, monitorNowMs.value / 1000) : window;
     return historyAndSource(await api.samples(id, asTexts(wanted), signal));
   }, live ? EVERY_MS : null);
+  // While another stretch is read, the charts stay as they are: a zoom must not flicker.
+  const drawn = useRef<Data | null>(null);
+  if (read) drawn.current = read;
+  const data = read ?? drawn.current;
   return (
     <>
       <Controls window={window} begins_s={data ? recorded(data.history, window.from_s, window.to_s).from_s : window.from_s} />
-      {error && !data && <Failure what="The history" error={error} retry={retry} />}
+      {error && !read && <Failure what="The history" error={error} retry={retry} />}
       {!data && !error && <Loading what="the history" />}
       {data && <Charts id={id} window={window} data={data} events={events} />}
     </>
