@@ -388,3 +388,41 @@ async fn the_stream_can_be_narrowed_and_tells_changes_of_verdict_and_health() {
     assert_problem(&running.get("/api/v1/stream?events=everything").await, 400);
     running.stop().await;
 }
+
+#[actix_rt::test]
+async fn the_page_shows_names_as_text_and_nothing_that_runs() {
+    let running = three().await;
+    let page = running.get("/").await;
+    assert_eq!((page.status, page.header("content-type")), (200, "text/html; charset=utf-8"));
+    assert!(!page.text.contains("<script>alert"), "a name became an element");
+    let policy = page.header("content-security-policy");
+    assert!(policy.contains("default-src 'none'") && !policy.contains("unsafe"), "{policy}");
+    assert_eq!(page.header("x-content-type-options"), "nosniff");
+    assert_eq!(page.header("referrer-policy"), "no-referrer");
+    assert_eq!(running.get("/plain.css").await.header("content-type"), "text/css; charset=utf-8");
+    for path in ["/assets/../../Cargo.toml", "/..%2f..%2fCargo.toml", "/assets/nothing.js", "//etc/passwd"] {
+        let answer = running.get_with(path, &[("Accept", "application/json")]).await;
+        assert_eq!(answer.status, 404, "{path}");
+    }
+    running.stop().await;
+}
+
+#[actix_rt::test]
+async fn every_documented_path_answers_as_documented() {
+    let running = three().await;
+    let document = running.get("/api/openapi.json").await.json();
+    assert_eq!(document["openapi"], "3.1.0");
+    let paths = document["paths"].as_object().unwrap();
+    assert!(paths.len() >= 16, "{:?}", paths.keys());
+    for (path, item) in paths.iter().filter(|(path, _)| !path.ends_with("/stream")) {
+        let documented = |status: u16| item["get"]["responses"].get(status.to_string()).is_some();
+        for query in ["", "?unknown=1", "?target=alpha"] {
+            let answer = running.get(&format!("{}{query}", path.replace("{id}", "alpha"))).await;
+            let is_plain = answer.status == 200 && documented(200);
+            assert!(is_plain || documented(answer.status), "{path}{query}: {}", answer.status);
+        }
+    }
+    let docs = running.get("/api/docs").await;
+    assert!(docs.text.contains("/api/v1/servers/{id}/stability") && !docs.text.contains("<script"));
+    running.stop().await;
+}

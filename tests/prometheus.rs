@@ -97,3 +97,21 @@ fn the_table_in_the_documentation_is_the_one_in_the_code() {
         "docs/METRICS.md is out of date: NTP_MONITOR_WRITE_DOCS=1 cargo test --test prometheus"
     );
 }
+
+#[actix_rt::test]
+async fn a_probe_answers_from_the_last_poll_and_sends_nothing() {
+    let running = running().await;
+    let answer = running.get("/probe?target=alpha&module=ntp").await;
+    assert_eq!((answer.status, complaints(&answer.text)), (200, String::new()));
+    assert_eq!(value_of(&answer.text, "probe_success"), Some(1.0));
+    assert!(value_of(&answer.text, "probe_duration_seconds").unwrap() < 5.0);
+    assert!(value_of(&answer.text, "ntp_monitor_offset_seconds{server=\"alpha\"").is_some());
+    assert!(!answer.text.contains("server=\"beta\""));
+    assert_eq!(value_of(&running.get("/probe?target=silent").await.text, "probe_success"), Some(0.0));
+    let explained = running.get_with("/probe?target=liar&debug=true", &[("X-Prometheus-Scrape-Timeout-Seconds", "1")]);
+    assert!(explained.await.text.starts_with("Nothing was sent"));
+    for (path, status) in [("?target=203.0.113.1", 404), ("?target=alpha&module=icmp", 400), ("", 400)] {
+        assert_eq!(running.get(&format!("/probe{path}")).await.status, status, "{path}");
+    }
+    running.stop().await;
+}

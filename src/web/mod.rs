@@ -1,10 +1,15 @@
 //! HTTP. Reads snapshots and the store; never asks an actor, so a busy or dead one cannot hold up an answer.
 
 pub mod api;
+mod docs;
+mod headers;
 mod health;
+mod html;
 pub mod live;
 pub mod metrics;
+mod page;
 pub mod params;
+mod probe;
 pub mod problem;
 pub mod respond;
 #[cfg(test)]
@@ -69,17 +74,18 @@ impl State {
 /// When the address cannot be listened on; the error names it and what to do.
 pub fn serve(listen: SocketAddr, state: State) -> Result<(Server, Vec<SocketAddr>), ListenError> {
     let state = web::Data::new(state);
-    let server =
-        HttpServer::new(move || App::new().wrap(Compress::default()).app_data(state.clone()).configure(routes))
-            // One worker is plenty, and an idle service should be small.
-            .workers(1)
-            .on_connect(give_up_on_the_deaf)
-            .max_connections(MAX_CONNECTIONS)
-            .client_request_timeout(CLIENT_TIMEOUT)
-            .shutdown_timeout(2)
-            .disable_signals()
-            .bind(listen)
-            .map_err(|source| ListenError { listen, source })?;
+    let server = HttpServer::new(move || {
+        App::new().wrap(Compress::default()).wrap(headers::security()).app_data(state.clone()).configure(routes)
+    })
+    // One worker is plenty, and an idle service should be small.
+    .workers(1)
+    .on_connect(give_up_on_the_deaf)
+    .max_connections(MAX_CONNECTIONS)
+    .client_request_timeout(CLIENT_TIMEOUT)
+    .shutdown_timeout(2)
+    .disable_signals()
+    .bind(listen)
+    .map_err(|source| ListenError { listen, source })?;
     let listening = server.addrs();
     Ok((server.run(), listening))
 }
@@ -100,8 +106,13 @@ fn routes(config: &mut web::ServiceConfig) {
         .service(web::resource("/health").get(health::health).default_service(web::to(wrong_method)))
         .service(web::resource("/ready").get(health::ready).default_service(web::to(wrong_method)))
         .service(web::resource("/metrics").get(metrics::metrics).default_service(web::to(wrong_method)))
+        .service(web::resource("/probe").get(probe::probe).default_service(web::to(wrong_method)))
+        .service(web::resource("/api/openapi.json").get(docs::openapi).default_service(web::to(wrong_method)))
+        .service(web::resource("/api/docs").get(docs::docs).default_service(web::to(wrong_method)))
         .service(web::scope("/api/v1").configure(api::routes).default_service(web::to(problem::not_found)))
-        .default_service(web::to(problem::not_found));
+        .service(web::resource("/").get(page::index).default_service(web::to(wrong_method)))
+        .service(web::resource("/plain.css").get(page::plain_style))
+        .default_service(web::to(page::file));
 }
 
 /// The configured address cannot be listened on.

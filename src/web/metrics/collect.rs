@@ -61,32 +61,27 @@ impl Collector for Scrape {
     }
 }
 
+/// Series without the service around them.
+#[derive(Debug)]
+pub struct Servers(pub Vec<Row>);
+
+impl Collector for Servers {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let of_servers =
+            |values: &Values| matches!(values, Values::Server(_) | Values::ServerBy(..) | Values::ServerInfo(_));
+        for family in FAMILIES.iter().filter(|family| of_servers(&family.values)) {
+            let unit = unit(family);
+            let mut metric = encoder.encode_descriptor(family.name, family.help, unit.as_ref(), kind(family))?;
+            encode_servers(&self.0, family, &mut metric)?;
+        }
+        Ok(())
+    }
+}
+
 fn encode_family(scrape: &Scrape, rows: &[Row], family: &Family, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
-    let kind = match family.kind {
-        Kind::Gauge => MetricType::Gauge,
-        Kind::Counter => MetricType::Counter,
-        Kind::Info => MetricType::Info,
-    };
-    let unit = family.unit.map(|unit| Unit::Other(unit.to_owned()));
-    let mut metric = encoder.encode_descriptor(family.name, family.help, unit.as_ref(), kind)?;
+    let unit = unit(family);
+    let mut metric = encoder.encode_descriptor(family.name, family.help, unit.as_ref(), kind(family))?;
     match &family.values {
-        Values::Server(value) => rows.iter().try_for_each(|row| match value(row) {
-            Some(value) => put(&mut metric, family.kind, &server_labels(row), value),
-            None => Ok(()),
-        }),
-        Values::ServerBy(label, values) => rows.iter().try_for_each(|row| {
-            values(row).into_iter().try_for_each(|(name, value)| {
-                let mut labels = server_labels(row);
-                labels.push((*label, name));
-                put(&mut metric, family.kind, &labels, value)
-            })
-        }),
-        Values::ServerInfo(more) => rows.iter().try_for_each(|row| {
-            let more = more(row);
-            let mut labels = server_labels(row);
-            labels.extend(more.iter().map(|(name, value)| (name.as_str(), value.as_str())));
-            metric.encode_info(&labels)
-        }),
         Values::One(value) => match value(scrape) {
             Some(value) => put(&mut metric, family.kind, &Labels::new(), value),
             None => Ok(()),
@@ -95,7 +90,47 @@ fn encode_family(scrape: &Scrape, rows: &[Row], family: &Family, encoder: &mut D
             .into_iter()
             .try_for_each(|(name, value)| put(&mut metric, family.kind, &vec![(*label, name.as_str())], value)),
         Values::Info(labels) => metric.encode_info(&labels(scrape)),
+        Values::Server(_) | Values::ServerBy(..) | Values::ServerInfo(_) => encode_servers(rows, family, &mut metric),
     }
+}
+
+fn encode_servers(rows: &[Row], family: &Family, metric: &mut MetricEncoder<'_>) -> fmt::Result {
+    for row in rows {
+        match &family.values {
+            Values::Server(value) => {
+                if let Some(value) = value(row) {
+                    put(metric, family.kind, &server_labels(row), value)?;
+                }
+            }
+            Values::ServerBy(label, values) => {
+                for (name, value) in values(row) {
+                    let mut labels = server_labels(row);
+                    labels.push((*label, name));
+                    put(metric, family.kind, &labels, value)?;
+                }
+            }
+            Values::ServerInfo(more) => {
+                let more = more(row);
+                let mut labels = server_labels(row);
+                labels.extend(more.iter().map(|(name, value)| (name.as_str(), value.as_str())));
+                metric.encode_info(&labels)?;
+            }
+            Values::One(_) | Values::By(..) | Values::Info(_) => {}
+        }
+    }
+    Ok(())
+}
+
+fn kind(family: &Family) -> MetricType {
+    match family.kind {
+        Kind::Gauge => MetricType::Gauge,
+        Kind::Counter => MetricType::Counter,
+        Kind::Info => MetricType::Info,
+    }
+}
+
+fn unit(family: &Family) -> Option<Unit> {
+    family.unit.map(|unit| Unit::Other(unit.to_owned()))
 }
 
 fn server_labels(row: &Row) -> Labels<'_> {

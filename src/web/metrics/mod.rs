@@ -13,17 +13,19 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use prometheus_client::encoding::text;
 use prometheus_client::registry::Registry;
 
-pub use collect::Scrape;
+pub use collect::{Scrape, Servers};
 pub use table::markdown;
 
 use super::State;
 use super::problem::Problem;
+use super::view::row::Row;
 
 /// What every name begins with.
 pub const PREFIX: &str = "ntp_monitor";
 
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-const CLASSIC: &str = "text/plain; version=0.0.4; charset=utf-8";
+/// The media type of the older text format.
+pub const CLASSIC: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// `GET /metrics`: OpenMetrics for whoever accepts it, as Prometheus does, and the older text format for others.
 pub async fn metrics(request: HttpRequest, state: web::Data<State>) -> Result<HttpResponse, Problem> {
@@ -48,4 +50,16 @@ pub fn expose(scrape: Scrape) -> Result<String, std::fmt::Error> {
     let mut body = String::new();
     text::encode(&mut body, &registry)?;
     Ok(body)
+}
+
+/// The metrics of these series only, in the older text format.
+///
+/// # Errors
+/// Never: a string takes everything.
+pub fn of_rows(rows: &[Row]) -> Result<String, std::fmt::Error> {
+    let mut registry = Registry::with_prefix(PREFIX);
+    registry.register_collector(Box::new(Servers(rows.to_vec())));
+    let mut body = String::new();
+    text::encode_registry(&mut body, &registry)?;
+    Ok(classic::from_openmetrics(&body))
 }
