@@ -319,8 +319,8 @@ async fn what_is_not_there_or_not_meant_is_a_problem() {
     assert_problem(&running.get("/api/v1/nothing").await, 404);
     assert_problem(&running.get("/../../etc/passwd").await, 404);
     assert_problem(&running.get("/nothing").await, 404);
-    assert_problem(&running.send(reqwest::Method::DELETE, "/api/v1/servers/alpha", &[]).await, 405);
-    assert_problem(&running.send(reqwest::Method::POST, "/health", &[]).await, 405);
+    assert_problem(&running.send(reqwest::Method::DELETE, "/api/v1/servers/alpha", &[]).await, 401);
+    assert_problem(&running.send(reqwest::Method::POST, "/health", &[]).await, 401);
     running.stop().await;
 }
 
@@ -424,5 +424,31 @@ async fn every_documented_path_answers_as_documented() {
     }
     let docs = running.get("/api/docs").await;
     assert!(docs.text.contains("/api/v1/servers/{id}/stability") && !docs.text.contains("<script"));
+    running.stop().await;
+}
+
+#[actix_rt::test]
+async fn a_token_that_is_sent_is_judged_and_its_hash_is_never_shown() {
+    use sha2::Digest;
+    let hash: String = sha2::Sha256::digest(b"a token of ours").iter().map(|byte| format!("{byte:02x}")).collect();
+    let tokens = json!([{ "name": "page", "role": "operate", "sha256": hash }]);
+    let running = Running::start(&[("alpha", Script::good())], json!({ "http": { "tokens": tokens } })).await;
+    let with = async |token: &str| {
+        let bearer = format!("Bearer {token}");
+        running.get_with("/api/v1/config", &[("Authorization", bearer.as_str())]).await
+    };
+    let shown = with("a token of ours").await;
+    assert_eq!(shown.json()["values"]["http"]["tokens"][0]["name"], "page");
+    assert!(!shown.text.contains(&hash), "{shown:?}");
+    let refused = with("another").await;
+    assert_problem(&refused, 401);
+    assert_eq!(refused.header("www-authenticate"), "Bearer");
+    let known = [("Authorization", "Bearer a token of ours")];
+    assert_problem(&running.send(reqwest::Method::DELETE, "/api/v1/servers/alpha", &known).await, 405);
+    for _ in 0..9 {
+        assert_problem(&with("another").await, 401);
+    }
+    assert_problem(&with("a token of ours").await, 429);
+    assert_eq!(running.get("/ready").await.header("content-type"), "application/json");
     running.stop().await;
 }

@@ -149,6 +149,40 @@ pub struct Http {
     pub listen: SocketAddr,
     /// Whether reading is open to everybody when listening beyond loopback.
     pub public_read: bool,
+    /// Who may do what; names are unique.
+    pub tokens: Vec<Token>,
+}
+
+/// One `[[http.tokens]]`. The token itself is known to its holder only.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Token {
+    /// What its holder is called.
+    pub name: String,
+    /// What its holder may do.
+    pub role: Role,
+    /// The SHA-256 of the token.
+    pub sha256: [u8; 32],
+}
+
+/// Without the hash: a weak token could be guessed from it.
+impl std::fmt::Debug for Token {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Token").field("name", &self.name).field("role", &self.role).finish_non_exhaustive()
+    }
+}
+
+/// `role`: what the holder of a token may do. Each role may do what those before it may.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[schemars(inline)]
+pub enum Role {
+    /// Read.
+    #[default]
+    Read,
+    /// Silence alerts.
+    Operate,
+    /// Change the configuration.
+    Admin,
 }
 
 /// `[influxdb]`.

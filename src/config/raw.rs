@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::model::{Addresses, EngineChoice, Family, LogFormat, LogLevel, Rotation};
+use super::model::{Addresses, EngineChoice, Family, LogFormat, LogLevel, Role, Rotation};
 use super::units::{Bytes, Retention, Secret, Span};
 
 /// Configuration of ntp-monitor.
@@ -118,9 +118,29 @@ pub(super) struct Http {
     /// Address and port to listen on; 127.0.0.1 is reached from this machine only.
     #[schemars(extend("default" = "127.0.0.1:8080"))]
     pub listen: String,
-    /// Let everybody read who can reach it. Needed to listen beyond this machine.
+    /// Let everybody read who can reach it. This or a token is needed to listen beyond this machine.
     #[schemars(extend("default" = false))]
     pub public_read: bool,
+    /// Who may do what, each with a token of its own, sent as "Authorization: Bearer TOKEN".
+    #[schemars(extend("default" = []))]
+    pub tokens: Vec<Token>,
+}
+
+/// `[[http.tokens]]`.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(inline)]
+pub(super) struct Token {
+    /// What to call its holder; unique.
+    pub name: String,
+    /// What its holder may do.
+    #[schemars(extend("default" = "read"))]
+    #[serde(default)]
+    pub role: Role,
+    /// The SHA-256 of the token, hexadecimal, as `printf %s TOKEN | sha256sum` prints it.
+    pub sha256: Option<Secret>,
+    /// A file that holds the token itself; a relative path is looked for among systemd's credentials first.
+    pub token_file: Option<PathBuf>,
 }
 
 /// `[influxdb]`.

@@ -47,9 +47,7 @@ impl Loaded {
         let mut values = self.tree.root().clone();
         let mut sources = serde_json::Map::new();
         visit(&mut values, &KeyPath::default(), &schema::SCHEMA, &mut |path, value, schema| {
-            if schema::is_secret(schema) {
-                *value = json!(MASK);
-            }
+            mask(value, schema);
             sources.insert(path.to_string(), json!(self.tree.source(path).to_string()));
         });
         json!({ "values": values, "sources": sources })
@@ -60,11 +58,19 @@ fn table_text(text: &mut String, tree: &Tree, path: &KeyPath, schema: &Value) {
     for (key, schema) in schema::properties(schema) {
         let path = path.key(key);
         let Some(value) = tree.get(&path) else { continue };
-        let value = if schema::is_secret(schema) { toml(&json!(MASK)) } else { toml(value) };
+        let mut value = value.clone();
+        visit(&mut value, &path, schema, &mut |_, value, schema| mask(value, schema));
+        let value = toml(&value);
         let entry = format!("{key} = {value}");
         let _ = writeln!(text, "{entry:COLUMN$} # {}", comment(&tree.source(&path).to_string()));
     }
     text.push('\n');
+}
+
+fn mask(value: &mut Value, schema: &Value) {
+    if schema::is_secret(schema) {
+        *value = json!(MASK);
+    }
 }
 
 /// A file may have any name; a comment is one line.

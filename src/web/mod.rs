@@ -1,6 +1,7 @@
 //! HTTP. Reads snapshots and the store; never asks an actor, so a busy or dead one cannot hold up an answer.
 
 pub mod api;
+mod auth;
 mod docs;
 mod headers;
 mod health;
@@ -21,7 +22,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::dev::{Extensions, Server};
-use actix_web::middleware::Compress;
+use actix_web::middleware::{Compress, from_fn};
 use actix_web::rt::net::TcpStream;
 use actix_web::{App, HttpServer, web};
 use nix::sys::socket::{setsockopt, sockopt::TcpUserTimeout};
@@ -74,8 +75,15 @@ impl State {
 /// When the address cannot be listened on; the error names it and what to do.
 pub fn serve(listen: SocketAddr, state: State) -> Result<(Server, Vec<SocketAddr>), ListenError> {
     let state = web::Data::new(state);
+    let gate = web::Data::new(auth::Gate::new(!listen.ip().is_loopback()));
     let server = HttpServer::new(move || {
-        App::new().wrap(Compress::default()).wrap(headers::security()).app_data(state.clone()).configure(routes)
+        App::new()
+            .wrap(from_fn(auth::guard))
+            .wrap(Compress::default())
+            .wrap(headers::security())
+            .app_data(state.clone())
+            .app_data(gate.clone())
+            .configure(routes)
     })
     // One worker is plenty, and an idle service should be small.
     .workers(1)

@@ -55,6 +55,13 @@ pub async fn file(request: HttpRequest) -> HttpResponse {
     not_found(request).await
 }
 
+/// Whether the built page has a file for this path.
+#[must_use]
+pub fn is_built(path: &str) -> bool {
+    let path = path.trim_start_matches('/');
+    Built::get(if path.is_empty() { INDEX } else { path }).is_some()
+}
+
 fn send(request: &HttpRequest, path: &str, file: EmbeddedFile) -> HttpResponse {
     let hash: String = file.metadata.sha256_hash()[..8].iter().map(|byte| format!("{byte:02x}")).collect();
     let tag = EntityTag::new_weak(hash).to_string();
