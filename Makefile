@@ -20,8 +20,10 @@ demo: build ## build everything and run the service against scripted NTP servers
 	$(CARGO) run --locked --profile $(PROFILE) --bin ntp-monitor -- demo $(ARGS)
 
 # nextest comes last: its closing lines are the summary. It does not run documentation tests.
-test: page ## install what the tests need (as root; otherwise say what is missing) and run them all
+test: ## install what the tests need (as root; otherwise say what is missing) and run them all
 	scripts/install-dependencies.sh build test
+	@$(MAKE) --no-print-directory page
+	$(CARGO) build --locked
 	@$(MAKE) --no-print-directory page-test
 	$(CARGO) test --locked --doc --quiet
 	@if $(CARGO) nextest --version >/dev/null 2>&1; \

@@ -90,6 +90,8 @@ async fn a_row_of_the_list_has_every_key_whether_known_or_not() {
         "success",
         "consecutive_failures",
         "polls",
+        "outcomes",
+        "rejected_replies",
         "last_poll",
         "last_seen",
         "sparkline",
@@ -331,5 +333,96 @@ async fn a_reload_shows_at_once_in_the_list_and_in_the_configuration() {
     assert_eq!(names(&body), ["alpha"]);
     assert_eq!(running.get("/api/v1/config").await.json()["values"]["monitor"]["vantage"], "there");
     assert_problem(&running.get("/api/v1/servers/beta").await, 404);
+    running.stop().await;
+}
+
+#[actix_rt::test]
+async fn the_stream_tells_what_happens_and_goes_on_where_a_reader_left() {
+    let running = three().await;
+    let mut events = running.stream("", None).await;
+    let hello = events.next().await;
+    assert_eq!((hello.event.as_str(), &hello.data), ("hello", &json!({ "resumed": false })));
+    let sample = events.next_of("sample").await;
+    let expected = [
+        "name",
+        "time",
+        "address",
+        "outcome",
+        "reason",
+        "offset_s",
+        "delay_s",
+        "root_distance_s",
+        "stratum",
+        "leap",
+        "refid",
+        "poll_s",
+        "timestamping",
+    ];
+    assert_eq!(keys(&sample.data), expected);
+    drop(events);
+    running.polled(12).await;
+    let mut again = running.stream("", Some(&sample.id)).await;
+    assert_eq!(again.next().await.data, json!({ "resumed": true }));
+    let number = |id: &str| id.rsplit_once('-').unwrap().1.parse::<u64>().unwrap();
+    let first = number(&sample.id) + 1;
+    for expected in first..first + 20 {
+        assert_eq!(number(&again.next().await.id), expected, "each once, in order");
+    }
+    let mut strange = running.stream("?last_event_id=1a2b-7", None).await;
+    assert_eq!(strange.next().await.data, json!({ "resumed": false }));
+    running.stop().await;
+}
+
+#[actix_rt::test]
+async fn the_stream_can_be_narrowed_and_tells_changes_of_verdict_and_health() {
+    let running = three().await;
+    let mut one = running.stream("?events=sample&server=gamma", None).await;
+    for _ in 0..3 {
+        assert_eq!(one.next_of("sample").await.data["name"], "gamma");
+    }
+    // Everything kept is asked for: the verdict and health changed before anybody read.
+    let begin = one.next().await.id.rsplit_once('-').unwrap().0.to_owned();
+    let mut all = running.stream("?events=verdict,health", Some(&format!("{begin}-0"))).await;
+    assert_eq!(keys(&all.next_of("health").await.data), ["status", "reasons"]);
+    while all.next_of("verdict").await.data["state"] != "server_wrong" {}
+    assert_problem(&running.get("/api/v1/stream?events=everything").await, 400);
+    running.stop().await;
+}
+
+#[actix_rt::test]
+async fn the_page_shows_names_as_text_and_nothing_that_runs() {
+    let running = three().await;
+    let page = running.get("/").await;
+    assert_eq!((page.status, page.header("content-type")), (200, "text/html; charset=utf-8"));
+    assert!(!page.text.contains("<script>alert"), "a name became an element");
+    let policy = page.header("content-security-policy");
+    assert!(policy.contains("default-src 'none'") && !policy.contains("unsafe"), "{policy}");
+    assert_eq!(page.header("x-content-type-options"), "nosniff");
+    assert_eq!(page.header("referrer-policy"), "no-referrer");
+    assert_eq!(running.get("/plain.css").await.header("content-type"), "text/css; charset=utf-8");
+    for path in ["/assets/../../Cargo.toml", "/..%2f..%2fCargo.toml", "/assets/nothing.js", "//etc/passwd"] {
+        let answer = running.get_with(path, &[("Accept", "application/json")]).await;
+        assert_eq!(answer.status, 404, "{path}");
+    }
+    running.stop().await;
+}
+
+#[actix_rt::test]
+async fn every_documented_path_answers_as_documented() {
+    let running = three().await;
+    let document = running.get("/api/openapi.json").await.json();
+    assert_eq!(document["openapi"], "3.1.0");
+    let paths = document["paths"].as_object().unwrap();
+    assert!(paths.len() >= 16, "{:?}", paths.keys());
+    for (path, item) in paths.iter().filter(|(path, _)| !path.ends_with("/stream")) {
+        let documented = |status: u16| item["get"]["responses"].get(status.to_string()).is_some();
+        for query in ["", "?unknown=1", "?target=alpha"] {
+            let answer = running.get(&format!("{}{query}", path.replace("{id}", "alpha"))).await;
+            let is_plain = answer.status == 200 && documented(200);
+            assert!(is_plain || documented(answer.status), "{path}{query}: {}", answer.status);
+        }
+    }
+    let docs = running.get("/api/docs").await;
+    assert!(docs.text.contains("/api/v1/servers/{id}/stability") && !docs.text.contains("<script"));
     running.stop().await;
 }

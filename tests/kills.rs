@@ -31,7 +31,8 @@ const SEED: &str = "NTP_MONITOR_TEST_SEED";
 #[test]
 fn twenty_four_kills_lose_no_sample_and_double_none_in_any_output() {
     let mut rng = seeded();
-    let (chronyd, playground, mut victoria) = (Chronyd::start("127.0.0.1"), Playground::open(), Victoria::start());
+    let chronyds = ["127.0.0.1", "::1"].map(Chronyd::start);
+    let (playground, mut victoria) = (Playground::open(), Victoria::start());
     let servers = [
         Script::good(),
         Script::good().losing(0.3),
@@ -41,7 +42,7 @@ fn twenty_four_kills_lose_no_sample_and_double_none_in_any_output() {
     ]
     .map(|script| playground.server(script));
     let polite = playground.server(Script::good());
-    let home = Home::with(&configuration(&chronyd, &servers, &polite, &victoria));
+    let home = Home::with(&configuration(&chronyds, &servers, &polite, &victoria));
 
     for nth in 0..KILLS {
         if nth == AWAY.start {
@@ -89,7 +90,7 @@ fn a_request_that_a_kill_kept_from_the_record_is_not_repeated_before_the_floor()
         monitor.kill();
     }
     let mut monitor = home.start();
-    until("the second request", || server.counters().requests == 2);
+    until("the second request", || server.counters().requests > 1);
     assert_eq!(monitor.stop(), 0);
     assert_polite(&server);
 }
@@ -132,8 +133,9 @@ fn seeded() -> StdRng {
     StdRng::seed_from_u64(seed)
 }
 
-fn configuration(chronyd: &Chronyd, own_ones: &[ScriptedServer], polite: &ScriptedServer, to: &Victoria) -> String {
-    let mut text = own("chronyd", chronyd.address);
+fn configuration(chronyds: &[Chronyd], own_ones: &[ScriptedServer], polite: &ScriptedServer, to: &Victoria) -> String {
+    let chronyds = chronyds.iter().map(|chronyd| own(&format!("chronyd-{}", chronyd.address.ip()), chronyd.address));
+    let mut text: String = chronyds.collect();
     for (nth, server) in own_ones.iter().enumerate() {
         text += &own(&format!("own-{nth}"), server.address());
     }

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use actix::dev::ToEnvelope;
 use actix::{Actor, Addr, Handler, Recipient};
+use tokio::sync::broadcast;
 
 use crate::messages::sample::{Forget, SampleReady};
 use crate::sample::{Sample, SeriesKey};
@@ -15,6 +16,7 @@ use crate::sinks::queue::SinkQueue;
 pub struct Outlet {
     journal: SinkQueue<Arc<Sample>>,
     listeners: Arc<[Listener]>,
+    tap: Option<broadcast::Sender<Arc<Sample>>>,
 }
 
 /// One who computes on samples. It may die and be replaced: the address is looked up at each sample.
@@ -79,7 +81,13 @@ impl Outlet {
     /// An outlet into `journal`, heard by `listeners`.
     #[must_use]
     pub fn new(journal: SinkQueue<Arc<Sample>>, listeners: impl Into<Arc<[Listener]>>) -> Self {
-        Self { journal, listeners: listeners.into() }
+        Self { journal, listeners: listeners.into(), tap: None }
+    }
+
+    /// The same outlet, with a tap for whoever shows samples as they come. Its readers are never waited for.
+    #[must_use]
+    pub fn tapped(self, tap: broadcast::Sender<Arc<Sample>>) -> Self {
+        Self { tap: Some(tap), ..self }
     }
 
     /// Hands a sample over. What a full queue dropped, and what a listener missed, is counted there.
@@ -87,6 +95,10 @@ impl Outlet {
         let sample = Arc::new(sample);
         for listener in &*self.listeners {
             listener.tell(&sample);
+        }
+        if let Some(tap) = &self.tap {
+            // An error says that nobody reads.
+            let _ = tap.send(Arc::clone(&sample));
         }
         self.journal.offer(sample);
     }

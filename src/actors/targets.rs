@@ -23,7 +23,8 @@ use crate::probe::resolve::{Resolution, Resolve, ResolveError, retry_after};
 use crate::probe::rotation::{Change, Rotation};
 use crate::sample::{Outcome, Sample, SeriesKey};
 
-/// New probers begin this far apart, so that a long list is not one burst.
+/// New probers begin this far apart, so that a long list is not one burst; nearer when the list is so long that it
+/// would not be through within one interval.
 const STAGGER: Duration = Duration::from_millis(10);
 /// A series is forgotten this long after its prober was told to stop: its last sample may still be under way, and a
 /// server that was only changed comes back at once.
@@ -87,13 +88,14 @@ impl Targets {
         info!(self.tools.log, "watching servers"; "servers" => servers.len(), "new" => new.len());
         self.tools.ledger.with(|state| state.servers = servers);
         self.try_the_idle(ctx);
+        let count = new.len();
         for (place, server) in new.into_iter().enumerate() {
-            self.add_entry(server, place, ctx);
+            let stagger = stagger(place, count, server.poll_interval);
+            self.add_entry(server, stagger, ctx);
         }
     }
 
-    fn add_entry(&mut self, server: Arc<Server>, place: usize, ctx: &mut Context<Self>) {
-        let stagger = STAGGER.mul_f64(place as f64 + rand::random::<f64>()).min(server.poll_interval);
+    fn add_entry(&mut self, server: Arc<Server>, stagger: Duration, ctx: &mut Context<Self>) {
         let name = Arc::clone(&server.ident.name);
         let host = server.host.clone();
         let port = server.port;
@@ -239,6 +241,11 @@ impl Targets {
     }
 }
 
+/// When the server at `place` of `count` new ones begins.
+fn stagger(place: usize, count: usize, interval: Duration) -> Duration {
+    STAGGER.min(interval.div_f64(count as f64)).mul_f64(place as f64 + rand::random::<f64>())
+}
+
 fn forget_later(key: SeriesKey, ctx: &mut Context<Targets>) {
     ctx.run_later(FORGET_AFTER, move |this, _| {
         let back = match key.address {
@@ -279,5 +286,23 @@ impl Handler<StopNow> for Targets {
 
     fn handle(&mut self, _: StopNow, ctx: &mut Context<Self>) {
         ctx.stop();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_of_any_length_begins_within_one_interval_and_never_at_once() {
+        let interval = Duration::from_secs(16);
+        for count in [1, 100, 10_000] {
+            let step = STAGGER.min(interval / count as u32);
+            for place in [0, count / 2, count - 1] {
+                let begin = stagger(place, count, interval);
+                let (from, to) = (step.mul_f64(place as f64), step.mul_f64((place + 1) as f64));
+                assert!(from <= begin && begin <= to && to <= interval, "{place} of {count}: {begin:?}");
+            }
+        }
     }
 }

@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 use actix::{Actor, Addr};
 use actix_web::dev::ServerHandle;
 use slog::{Logger, info, warn};
-use tokio::sync::watch;
+use tokio::sync::{broadcast, watch};
 
 use crate::actors::census::{Census, ChildStatus, Role};
 use crate::actors::health::Observed;
@@ -38,7 +38,7 @@ use crate::stats::local::LocalState;
 use crate::stats::snapshot::Snapshot;
 use crate::stats::window::Window;
 use crate::store::{Options, Store, StoreError};
-use crate::web::{self, ListenError};
+use crate::web::{self, ListenError, live};
 
 use outputs::Outputs;
 use points::Points;
@@ -118,6 +118,8 @@ impl Service {
         let clock = Arc::clone(&around.clock);
         let started = clock.now();
         let current = watch::Sender::new(Arc::new(config.clone()));
+        let tap = broadcast::Sender::new(live::SAMPLES);
+        let sources = live::Sources { samples: tap.subscribe(), snapshot: snapshot.clone(), health: health.clone() };
         let state = web::State {
             health: health.clone(),
             snapshot: snapshot.clone(),
@@ -125,6 +127,7 @@ impl Service {
             store: store.handle(),
             clock: Arc::clone(&clock),
             started,
+            hub: live::Hub::start(started, sources),
         };
         let (server, listening) = web::serve(config.http.listen, state)?;
         let (escalate, escalation) = watch::channel(None);
@@ -135,7 +138,7 @@ impl Service {
         let outputs = Outputs::start(&config, store.clone(), supervisor.clone(), Arc::clone(&sinks), log).await?;
         let book = Listener::new("health");
         let analysis = Listener::new("stats");
-        let outlet = Outlet::new(outputs.journal(), [book.clone(), analysis.clone()]);
+        let outlet = Outlet::new(outputs.journal(), [book.clone(), analysis.clone()]).tapped(tap);
         let observed = Observed {
             vantage: config.monitor.vantage.as_str().into(),
             started,

@@ -52,7 +52,7 @@ pub async fn run(inputs: &Inputs, loaded: Loaded, log: &Logger, control: &LogCon
     }
     let counter = control.clone();
     let around = Surroundings::real(log, Arc::new(move || counter.dropped()));
-    let mut service = Service::start(loaded.config, around, log).await?;
+    let mut service = Service::start(loaded.into_config(), around, log).await?;
     let code = attend(&mut service, signals, inputs, log, control).await;
     service.stop(Instant::now() + STOP_WITHIN).await;
     Ok(code)
@@ -101,9 +101,13 @@ fn listen(kind: SignalKind) -> Signal {
 }
 
 async fn reload(service: &mut Service, inputs: &Inputs, log: &Logger, control: &LogControl) {
-    let loaded = match inputs.load() {
-        Ok(loaded) => loaded,
-        Err(faults) => {
+    let reader = inputs.clone();
+    // A long list of servers takes its time to read, and polls come due meanwhile.
+    let read = tokio::task::spawn_blocking(move || reader.load()).await;
+    let loaded = match read {
+        Ok(Ok(loaded)) => loaded,
+        Err(died) => return error!(log, "configuration not reloaded"; "fault" => %died),
+        Ok(Err(faults)) => {
             for fault in &faults.0 {
                 error!(log, "configuration not reloaded"; "fault" => %fault);
             }

@@ -42,6 +42,14 @@ pub struct Loaded {
     tree: Tree,
 }
 
+impl Loaded {
+    /// The configuration alone. Where each value came from is let go: with many servers that is most of the memory.
+    #[must_use]
+    pub fn into_config(self) -> Config {
+        self.config
+    }
+}
+
 /// Reads the configuration: `file` (TOML, or YAML and JSON by extension), then a `.env` file, then `environment`, then
 /// `flags` (`section.key=value`); what comes later wins. Without a file the environment alone is enough.
 ///

@@ -139,11 +139,13 @@ impl StepDetector {
         }
         let last = self.last.replace(*stamp)?;
         // The raw clock itself tells how much time passed; neither wall nor mono need be right.
-        let passed_s = ((stamp.wall_ns - stamp.raw_ns) - (last.wall_ns - last.raw_ns)) as f64 / 1e9;
+        // Wide, because a recording may hold any number.
+        let raw = |s: &Stamp| i128::from(s.wall_ns) - i128::from(s.raw_ns);
+        let passed_s = (raw(stamp) - raw(&last)) as f64 / 1e9;
         if passed_s <= 0.0 {
             return None;
         }
-        let moved_s = (stamp.raw_ns - last.raw_ns) as f64 / 1e9;
+        let moved_s = (i128::from(stamp.raw_ns) - i128::from(last.raw_ns)) as f64 / 1e9;
         let usual_s = self.rate.unwrap_or(0.0) * passed_s;
         let unusual_s = moved_s - usual_s;
         // Before the usual rate is known, any rate that a kernel can apply is possible.

@@ -1,8 +1,15 @@
 //! HTTP. Reads snapshots and the store; never asks an actor, so a busy or dead one cannot hold up an answer.
 
 pub mod api;
+mod docs;
+mod headers;
 mod health;
+mod html;
+pub mod live;
+pub mod metrics;
+mod page;
 pub mod params;
+mod probe;
 pub mod problem;
 pub mod respond;
 #[cfg(test)]
@@ -13,9 +20,11 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_web::dev::Server;
+use actix_web::dev::{Extensions, Server};
 use actix_web::middleware::Compress;
+use actix_web::rt::net::TcpStream;
 use actix_web::{App, HttpServer, web};
+use nix::sys::socket::{setsockopt, sockopt::TcpUserTimeout};
 use tokio::sync::watch;
 
 use crate::clock::{Clock, Stamp};
@@ -27,8 +36,10 @@ use problem::{Problem, wrong_method};
 
 /// Requests are small; whoever sends one slower than this is cut off.
 const CLIENT_TIMEOUT: Duration = Duration::from_secs(10);
-/// Connections at once; a monitor has few readers.
-const MAX_CONNECTIONS: usize = 1024;
+/// Connections at once: every reader of the stream, and as many others.
+const MAX_CONNECTIONS: usize = 2048;
+/// A connection is given up when its peer takes nothing for this long.
+const UNREAD_FOR: Duration = Duration::from_secs(30);
 
 /// What the handlers read.
 #[derive(Clone)]
@@ -45,6 +56,8 @@ pub struct State {
     pub clock: Arc<dyn Clock>,
     /// When the service started.
     pub started: Stamp,
+    /// What happens.
+    pub hub: live::Hub,
 }
 
 impl State {
@@ -61,18 +74,28 @@ impl State {
 /// When the address cannot be listened on; the error names it and what to do.
 pub fn serve(listen: SocketAddr, state: State) -> Result<(Server, Vec<SocketAddr>), ListenError> {
     let state = web::Data::new(state);
-    let server =
-        HttpServer::new(move || App::new().wrap(Compress::default()).app_data(state.clone()).configure(routes))
-            // One worker is plenty, and an idle service should be small.
-            .workers(1)
-            .max_connections(MAX_CONNECTIONS)
-            .client_request_timeout(CLIENT_TIMEOUT)
-            .shutdown_timeout(2)
-            .disable_signals()
-            .bind(listen)
-            .map_err(|source| ListenError { listen, source })?;
+    let server = HttpServer::new(move || {
+        App::new().wrap(Compress::default()).wrap(headers::security()).app_data(state.clone()).configure(routes)
+    })
+    // One worker is plenty, and an idle service should be small.
+    .workers(1)
+    .on_connect(give_up_on_the_deaf)
+    .max_connections(MAX_CONNECTIONS)
+    .client_request_timeout(CLIENT_TIMEOUT)
+    .shutdown_timeout(2)
+    .disable_signals()
+    .bind(listen)
+    .map_err(|source| ListenError { listen, source })?;
     let listening = server.addrs();
     Ok((server.run(), listening))
+}
+
+/// Lets the kernel close a connection whose peer has stopped reading: the server would wait for it for ever.
+fn give_up_on_the_deaf(connection: &dyn std::any::Any, _: &mut Extensions) {
+    let Some(stream) = connection.downcast_ref::<TcpStream>() else { return };
+    let milliseconds = u32::try_from(UNREAD_FOR.as_millis()).unwrap_or(u32::MAX);
+    // Without the option the connection lasts longer, and nothing else changes.
+    let _ = setsockopt(stream, TcpUserTimeout, &milliseconds);
 }
 
 fn routes(config: &mut web::ServiceConfig) {
@@ -82,8 +105,14 @@ fn routes(config: &mut web::ServiceConfig) {
         .app_data(web::PathConfig::default().error_handler(move |why, _| refused(why.to_string())))
         .service(web::resource("/health").get(health::health).default_service(web::to(wrong_method)))
         .service(web::resource("/ready").get(health::ready).default_service(web::to(wrong_method)))
+        .service(web::resource("/metrics").get(metrics::metrics).default_service(web::to(wrong_method)))
+        .service(web::resource("/probe").get(probe::probe).default_service(web::to(wrong_method)))
+        .service(web::resource("/api/openapi.json").get(docs::openapi).default_service(web::to(wrong_method)))
+        .service(web::resource("/api/docs").get(docs::docs).default_service(web::to(wrong_method)))
         .service(web::scope("/api/v1").configure(api::routes).default_service(web::to(problem::not_found)))
-        .default_service(web::to(problem::not_found));
+        .service(web::resource("/").get(page::index).default_service(web::to(wrong_method)))
+        .service(web::resource("/plain.css").get(page::plain_style))
+        .default_service(web::to(page::file));
 }
 
 /// The configured address cannot be listened on.

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use tempfile::TempDir;
-use tokio::sync::watch;
+use tokio::sync::{broadcast, watch};
 
 use super::State;
+use super::live::{Hub, Sources};
 use crate::clock::{Stamp, SystemClock};
 use crate::config::{self, Environment};
 use crate::health::report::Health;
@@ -21,13 +22,18 @@ pub(super) fn state(health: Health) -> (State, TempDir) {
     let log = slog::Logger::root(slog::Discard, slog::o!());
     let store = Store::open(Options::from_config(&config), &log).unwrap().handle();
     let started = Stamp::now();
+    let health = watch::channel(Arc::new(health)).1;
+    let snapshot = watch::channel(Arc::new(Snapshot::empty(started))).1;
+    let samples = broadcast::Sender::new(1).subscribe();
+    let sources = Sources { samples, snapshot: snapshot.clone(), health: health.clone() };
     let state = State {
-        health: watch::channel(Arc::new(health)).1,
-        snapshot: watch::channel(Arc::new(Snapshot::empty(started))).1,
+        health,
+        snapshot,
         config: watch::channel(Arc::new(config)).1,
         store,
         clock: Arc::new(SystemClock),
         started,
+        hub: Hub::start(started, sources),
     };
     (state, dir)
 }

@@ -34,6 +34,13 @@ impl Chronyd {
         Self::start_with(ip, "")
     }
 
+    /// Starts one at `address` in the network namespace of the process `pid`. Nobody here can see whether it answers.
+    pub fn start_in_network_of(pid: u32, address: SocketAddr) -> Self {
+        let mut enter = Command::new("nsenter");
+        enter.args(["-t", &pid.to_string(), "-n", PROGRAM]);
+        Self::spawn(enter, address, "local stratum 1")
+    }
+
     fn start_with(ip: &str, source: &str) -> Self {
         assert!(Path::new(PROGRAM).exists(), "{PROGRAM} is missing: install it (apt-get install chrony)");
         let ip: IpAddr = ip.parse().unwrap();
@@ -43,11 +50,16 @@ impl Chronyd {
 
     fn try_start(ip: IpAddr, source: &str) -> Option<Self> {
         let address = UdpSocket::bind((ip, 0)).unwrap().local_addr().unwrap();
+        let mut chronyd = Self::spawn(Command::new(PROGRAM), address, source);
+        chronyd.wait_until_it_answers().then_some(chronyd)
+    }
+
+    fn spawn(mut program: Command, address: SocketAddr, source: &str) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let config = dir.path().join("chrony.conf");
         std::fs::write(&config, configuration(address, source, dir.path())).unwrap();
         // -x leaves the clock alone, -d stays in the foreground, -U runs without root when it must.
-        let child = Command::new(PROGRAM)
+        let child = program
             .args(["-x", "-d", "-U", "-u"])
             .arg(user())
             .arg("-f")
@@ -57,8 +69,7 @@ impl Chronyd {
             .stderr(std::fs::File::create(dir.path().join("stderr")).unwrap())
             .spawn()
             .unwrap();
-        let mut chronyd = Self { child, address, _dir: dir };
-        chronyd.wait_until_it_answers().then_some(chronyd)
+        Self { child, address, _dir: dir }
     }
 
     fn wait_until_it_answers(&mut self) -> bool {

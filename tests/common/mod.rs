@@ -5,6 +5,7 @@
 
 pub mod chronyd;
 pub mod monitor;
+pub mod prometheus;
 pub mod root;
 pub mod rows;
 pub mod service;

@@ -134,3 +134,61 @@ fn configuration(dir: &TempDir, names: &[&str], servers: &[ScriptedServer], more
     std::fs::write(&file, all.to_string()).unwrap();
     config::load(Some(&file), &Environment::new(), &[]).unwrap().config
 }
+
+/// A reader of the stream.
+pub struct Events {
+    response: reqwest::Response,
+    text: String,
+}
+
+/// One server-sent event.
+#[derive(Debug)]
+pub struct Event {
+    pub id: String,
+    pub event: String,
+    pub data: Value,
+}
+
+impl Running {
+    pub async fn stream(&self, query: &str, last_id: Option<&str>) -> Events {
+        let mut request = self.client.get(format!("{}/api/v1/stream{query}", self.base));
+        if let Some(id) = last_id {
+            request = request.header("Last-Event-ID", id);
+        }
+        let response = request.send().await.unwrap();
+        assert_eq!(response.headers()["content-type"], "text/event-stream");
+        Events { response, text: String::new() }
+    }
+}
+
+impl Events {
+    /// The next event; comments are passed over.
+    pub async fn next(&mut self) -> Event {
+        loop {
+            if let Some((one, rest)) = self.text.split_once("\n\n") {
+                let field = |name: &str| {
+                    let mut lines = one.lines().filter_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
+                    lines.next().unwrap_or_default().to_owned()
+                };
+                let (id, event, data) = (field("id"), field("event"), field("data"));
+                self.text = rest.to_owned();
+                if !event.is_empty() {
+                    return Event { id, event, data: serde_json::from_str(&data).unwrap() };
+                }
+                continue;
+            }
+            let chunk = tokio::time::timeout(WITHIN, self.response.chunk()).await.unwrap().unwrap().unwrap();
+            self.text.push_str(std::str::from_utf8(&chunk).unwrap());
+        }
+    }
+
+    /// The next event of this name.
+    pub async fn next_of(&mut self, name: &str) -> Event {
+        loop {
+            let event = self.next().await;
+            if event.event == name {
+                return event;
+            }
+        }
+    }
+}

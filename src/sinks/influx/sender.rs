@@ -7,7 +7,8 @@
 //!   after a pause, twice: the fault may be the bucket's.
 //! - When the database refuses us (token, bucket), nothing is sent but a probe now and then.
 //!
-//! At a shutdown the outbox is emptied as far as the deadline allows. What is left stays on disk for the next start.
+//! At a shutdown the outbox is emptied as far as the deadline and the database allow. What is left stays on disk for the
+//! next start.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,6 +29,8 @@ use crate::config::Influx;
 const MAX_REQUEST_BYTES: usize = 4 << 20;
 /// How often a batch without any good line is taken up again before its lines go into quarantine.
 const SECOND_THOUGHTS: u32 = 2;
+/// At a shutdown a database that is away is tried this often; nobody should wait for it longer, for nothing is lost.
+const LAST_ATTEMPTS: u32 = 3;
 
 /// What the sender needs of the configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,7 +61,20 @@ pub async fn run<O: Outbox, W: LineWriter>(
 ) {
     let shutdown = Shutdown { signal: shutdown, deadline: None };
     let line_limit = config.batch;
-    Sender { outbox, writer, config, state, log, shutdown, line_limit, waiting_since: None, fruitless: 0 }.run().await;
+    Sender {
+        outbox,
+        writer,
+        config,
+        state,
+        log,
+        shutdown,
+        line_limit,
+        waiting_since: None,
+        fruitless: 0,
+        last_attempts: 0,
+    }
+    .run()
+    .await;
 }
 
 /// Why the sender ends.
@@ -77,6 +93,8 @@ struct Sender<O, W> {
     waiting_since: Option<Instant>,
     /// Batches in a row of which no line was accepted.
     fruitless: u32,
+    /// Attempts that failed since the shutdown began.
+    last_attempts: u32,
 }
 
 impl<O: Outbox, W: LineWriter> Sender<O, W> {
@@ -207,9 +225,16 @@ impl<O: Outbox, W: LineWriter> Sender<O, W> {
 
     async fn retry(&mut self, why: &str, after: Option<Duration>) -> Result<(), Ended> {
         let failures = self.failed(SenderLabel::Retrying, why);
-        // A shutdown has no time for long waits, unless the server insists.
-        let failures = if self.shutdown.deadline.is_some() { 1 } else { failures };
-        let wait = self.config.pacing.retry(failures, rand::random(), after);
+        if self.shutdown.deadline.is_none() {
+            let wait = self.config.pacing.retry(failures, rand::random(), after);
+            return self.wait(wait).await;
+        }
+        self.last_attempts += 1;
+        if self.last_attempts >= LAST_ATTEMPTS {
+            return Err(Ended);
+        }
+        // There is no time for long waits, unless the server insists.
+        let wait = self.config.pacing.retry(1, rand::random(), after);
         self.wait(wait).await
     }
 

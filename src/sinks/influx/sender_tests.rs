@@ -254,6 +254,18 @@ async fn a_shutdown_ends_by_its_deadline_and_what_is_left_stays() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_shutdown_tries_a_database_that_is_away_a_few_times_and_does_not_wait_for_it() {
+    let (outbox, database) = (Memory::with(&["a 1\n"]), Database::scripted(vec![unavailable(None); 100]));
+    let running = start(&outbox, &database);
+    seconds(200).await;
+    let (before, began) = (database.requests.lock().unwrap().len(), Instant::now());
+    running.stop_within(Duration::from_secs(60)).await;
+    assert_eq!(database.requests.lock().unwrap().len() - before, LAST_ATTEMPTS as usize);
+    assert!(began.elapsed() < Duration::from_secs(5));
+    assert_eq!(outbox.left(), 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn nobody_left_to_say_when_means_now() {
     let (outbox, database) = (Memory::with(&["a 1\n"]), Database { hangs: true, ..Database::default() });
     let Running { stop, task, .. } = start(&outbox, &database);

@@ -46,6 +46,7 @@ pub(super) fn describe(points: &[(f64, f64)]) -> Option<Change> {
         return None;
     }
     let mut scratch = Vec::with_capacity(points.len());
+    let mut slopes = Vec::with_capacity(points.len());
     let (mut step, mut hinge) = (Fit { cost: f64::MAX, at: 1 }, Fit { cost: f64::MAX, at: 1 });
     for at in 1..=points.len() - MIN_AFTER {
         let (before, after) = points.split_at(at);
@@ -56,7 +57,7 @@ pub(super) fn describe(points: &[(f64, f64)]) -> Option<Change> {
         if step_cost < step.cost {
             step = Fit { cost: step_cost, at };
         }
-        let slope = hinge_slope(points[at - 1].0, level, after, &mut scratch);
+        let slope = hinge_slope(points[at - 1].0, level, after, &mut slopes);
         let hinge_cost = before_cost + cost(after, |t| level + slope * (t - points[at - 1].0));
         if hinge_cost < hinge.cost {
             hinge = Fit { cost: hinge_cost, at };
@@ -105,10 +106,19 @@ fn crossing(after: &[(f64, f64)], level: f64, slope: Option<Slope>, scratch: &mu
     onset.clamp(after[0].0 - reach, after[0].0 + reach)
 }
 
-fn hinge_slope(from: f64, level: f64, after: &[(f64, f64)], scratch: &mut Vec<f64>) -> f64 {
-    scratch.clear();
-    scratch.extend(after.iter().filter(|(t, _)| *t > from).map(|(t, x)| (x - level) / (t - from)));
-    robust::median(scratch)
+/// The slope through (`from`, `level`) with the least absolute error: the median of the slopes to each point, weighted by
+/// how far away it is.
+fn hinge_slope(from: f64, level: f64, after: &[(f64, f64)], slopes: &mut Vec<(f64, f64)>) -> f64 {
+    slopes.clear();
+    slopes.extend(after.iter().filter(|(t, _)| *t > from).map(|(t, x)| ((x - level) / (t - from), t - from)));
+    slopes.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
+    let half = slopes.iter().map(|(_, weight)| weight).sum::<f64>() / 2.0;
+    let mut below = 0.0;
+    let middle = slopes.iter().find(|(_, weight)| {
+        below += weight;
+        below >= half
+    });
+    middle.map_or(0.0, |(slope, _)| *slope)
 }
 
 fn line_cost(points: &[(f64, f64)], scratch: &mut Vec<f64>) -> f64 {

@@ -25,6 +25,8 @@ pub(super) struct Engine {
     pub live: usize,
     pub passed: usize,
     pub wait_s: f64,
+    /// Whether the step comes from observed intervals.
+    pub tuned: bool,
     pub dirty: bool,
     pub scratch: Vec<f64>,
 }
@@ -44,6 +46,7 @@ impl Engine {
             live: 0,
             passed: 0,
             wait_s: 0.0,
+            tuned: false,
             dirty: true,
             scratch: Vec::new(),
         }
@@ -51,7 +54,8 @@ impl Engine {
 
     pub fn add(&mut self, series: Series, poll_s: f64, t_s: f64) {
         if self.series.is_empty() {
-            self.step_s = if poll_s.is_finite() && poll_s > 0.0 { poll_s.clamp(0.05, 4096.0) } else { 64.0 };
+            // A recording may not say; then the grid begins fine and follows what it sees.
+            self.step_s = if poll_s.is_finite() && poll_s > 0.0 { poll_s.clamp(0.05, 4096.0) } else { 16.0 };
             self.wait_s = 2.0 * self.step_s;
             self.next_s = t_s + 2.0 * self.step_s;
         }
@@ -82,7 +86,7 @@ impl Engine {
         while t_s > self.next_s && (self.passed >= self.live || t_s > self.next_s + self.wait_s) {
             self.close_cell(self.next_s);
             self.next_s += self.step_s;
-            if self.cell <= 4 || self.cell.is_multiple_of(16) {
+            if self.cell <= 4 || !self.tuned || self.cell.is_multiple_of(16) {
                 self.tune_grid();
             }
             self.count_live(t_s);
@@ -119,6 +123,7 @@ impl Engine {
         if self.scratch.is_empty() {
             return;
         }
+        self.tuned = true;
         let slowest_s = self.scratch.iter().copied().fold(0.0, f64::max);
         self.step_s = robust::median(&mut self.scratch).clamp(0.05, 4096.0);
         self.wait_s = 1.5 * slowest_s.min(4.0 * self.step_s) + 2.0_f64.min(self.step_s);

@@ -65,7 +65,10 @@ impl Engine {
             self.dirty |= series.disjoint.look(k, look, OPEN_AFTER).is_some();
         }
         let common = &mut self.common;
-        common.majority = consensus.majority;
+        // A cell that lacks voters says nothing; the last majority stands.
+        if consensus.majority.is_some() || consensus.undecidable != Some(Undecidable::NoMajority) || split {
+            common.majority = consensus.majority;
+        }
         if common.excluded.is_quiet() {
             common.excluded_since_s = t_s;
         }
@@ -102,7 +105,8 @@ impl Engine {
     fn look_at_common(&mut self) {
         let known: Vec<usize> = self.present.iter().copied().filter(|i| self.series[*i].base.is_some()).collect();
         let (k, t_s) = (self.cell, self.cell_s);
-        if known.is_empty() {
+        // What a minority does is not shared, even while nobody else can be measured.
+        if known.len() * 2 <= self.voters {
             return;
         }
         let (shared, torn) = self.shared_movement(&known);
@@ -164,7 +168,7 @@ impl Engine {
     }
 
     /// How many of the voters have a baseline.
-    fn taught(&self) -> usize {
+    pub(super) fn taught(&self) -> usize {
         self.series.iter().filter(|s| s.base.is_some() && s.votes(self.cell_s, self.step_s)).count()
     }
 
@@ -248,8 +252,11 @@ impl Engine {
             let series = &mut self.series[*i];
             let (Some(base), Some(now), Some(y)) = (series.base, series.now, series.movement()) else { continue };
             let (more_s, limit) = (now.delay_s - base.delay_s, series.delay_threshold_s());
-            known += 1;
-            up += usize::from(more_s > limit);
+            // A path that changed for good says nothing of the others.
+            if !series.route.open {
+                known += 1;
+                up += usize::from(more_s > limit);
+            }
             if move_s.is_nan() || self.common.congested {
                 continue;
             }

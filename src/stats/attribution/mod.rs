@@ -43,6 +43,8 @@ pub const UNREACHABLE_AFTER: u32 = 5;
 const REFRESH_CELLS: u64 = 16;
 /// Moves of the own clock that are remembered to explain what servers show.
 const CLOCK_MOVES: usize = 16;
+/// What 32 bits of NTP seconds can express; a number beyond it is no measurement.
+const NTP_RANGE_S: f64 = 4_294_967_296.0;
 /// A series that was not polled for this long is forgotten (a pool name moved on).
 const FORGET_AFTER_S: f64 = 86_400.0;
 
@@ -159,8 +161,9 @@ impl Attribution {
 
     fn check(&self, sample: &Sample) -> Result<(), Refusal> {
         let Some(m) = &sample.measure else { return Ok(()) };
-        let finite = m.offset_s.is_finite() && m.delay_s.is_finite() && m.root_distance_s.is_finite();
-        if finite && m.root_distance_s >= 0.0 { Ok(()) } else { Err(Refusal::NotANumber) }
+        // Not true of a NaN either.
+        let possible = [m.offset_s, m.delay_s, m.root_distance_s].iter().all(|x| x.abs() <= NTP_RANGE_S);
+        if possible && m.root_distance_s >= 0.0 { Ok(()) } else { Err(Refusal::NotANumber) }
     }
 
     /// Uses the held sample when `next` confirms it, otherwise refuses it.
@@ -258,7 +261,7 @@ impl Attribution {
             ));
         }
         let silent_s = t_s - self.last_s;
-        if self.last_s > 0.0 && silent_s > self.engine.pause_s() {
+        if self.engine.tuned && silent_s > self.engine.pause_s() {
             let text = format!("The monitor did not measure for {}.", crate::stats::verdict::seconds(silent_s));
             let detail = format!("{silent_s:.0} s");
             self.events.push(own_event(EventKind::MonitorPause, When(self.last_wall_ns), Some(now), detail, text));

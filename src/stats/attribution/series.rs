@@ -25,6 +25,9 @@ const CARRY_RATE: f64 = 20e-6;
 /// server's root distance.
 const MATERIAL_S: (f64, f64) = (0.0005, 0.005);
 
+/// A baseline of so many cells doubles the threshold: its own error is then as large as what it is compared with.
+const YOUNG: f64 = 6.0;
+
 /// An accepted measurement.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Point {
@@ -69,6 +72,8 @@ pub(super) struct Baseline {
     pub delay_noise_s: f64,
     /// How far above the low delay nineteen of twenty values stay, in seconds: a path with queues is no new route.
     pub delay_spread_s: f64,
+    /// How many cells it was learned from.
+    pub cells: usize,
 }
 
 /// A deviation that is being watched.
@@ -189,7 +194,7 @@ impl Series {
     /// The smallest change of this server's offset that counts, in seconds.
     pub fn threshold_s(&self) -> f64 {
         let material = (0.2 * self.lambda_s).clamp(MATERIAL_S.0, MATERIAL_S.1);
-        material.max(6.0 * self.base.map_or(0.0, |b| b.noise_s))
+        self.base.map_or(material, |b| material.max(6.0 * b.noise_s) * (1.0 + YOUNG / b.cells as f64))
     }
 
     /// The smallest change of this server's delay that counts, in seconds.
@@ -291,7 +296,7 @@ impl Series {
         let mut low: Vec<f64> =
             self.valid(k, until).filter(|(_, c)| f64::from(c.delay_s) <= cut).map(|(_, c)| c.theta_s).collect();
         let offset_s = robust::median(&mut low);
-        self.base = Some(Baseline { offset_s, delay_s, noise_s, delay_noise_s, delay_spread_s });
+        self.base = Some(Baseline { offset_s, delay_s, noise_s, delay_noise_s, delay_spread_s, cells: delays.len() });
     }
 
     /// From now on this server is another one (repaired, or on a new route): its past is no measure for it.

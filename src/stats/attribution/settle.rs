@@ -28,7 +28,7 @@ impl Engine {
         if due {
             self.common.learn(k, &mut self.scratch);
         }
-        if self.common.lacks_past && self.series.iter().any(|s| s.base.is_some()) {
+        if self.common.lacks_past && self.taught() * 2 > self.voters {
             self.common.lacks_past = false;
             self.fill_in_past();
         }

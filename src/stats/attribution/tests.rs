@@ -1,7 +1,7 @@
 use super::*;
 use crate::ntp::Leap;
 use crate::sample::ServerIdent;
-use crate::sim::world::{Fault, World};
+use crate::sim::world::{Dice, Fault, World};
 use crate::stats::local::KernelState;
 use crate::stats::verdict::{Entry, History, Kind, State};
 
@@ -282,4 +282,35 @@ fn a_server_that_is_only_named_gets_its_address_later() {
         ServerIdent::named("ntp1").name
             == attribution.engine.series.iter().find(|s| &*s.ident.name == "ntp1").unwrap().ident.name
     );
+}
+
+#[test]
+fn whatever_is_fed_nothing_panics_and_the_numbers_stay_finite() {
+    let template: Vec<_> = World::ordinary(5, 6, 64.0, 2000.0).samples().collect();
+    for seed in 0..40 {
+        let mut dice = Dice::new(seed);
+        let mut attribution = Attribution::new();
+        let mut t_ns = template[0].at.wall_ns;
+        for _ in 0..1500 {
+            let mut sample = template[(dice.bits() % template.len() as u64) as usize].clone();
+            t_ns = t_ns.wrapping_add(match dice.bits() % 50 {
+                0 => -(dice.exponential(1e13) as i64),
+                1 => dice.exponential(1e14) as i64,
+                2 => dice.bits() as i64,
+                _ => dice.exponential(1e10) as i64,
+            });
+            let raw_ns = if seed % 3 == 0 { 0 } else { dice.exponential(1e10) as i64 };
+            sample.at = Stamp { wall_ns: t_ns, mono_ns: if seed % 2 == 0 { 0 } else { t_ns / 3 }, raw_ns };
+            sample.poll_s = [64.0, 0.0, -1.0, f64::NAN, f64::INFINITY, 1e300][(dice.bits() % 6) as usize];
+            if let Some(m) = &mut sample.measure {
+                let size = [1e-9, 1e-3, 1.0, 1e9, 1e300, f64::NAN][(dice.bits() % 6) as usize];
+                (m.offset_s, m.delay_s, m.root_distance_s) =
+                    (dice.normal() * size, dice.normal() * size, dice.unit() * size);
+            }
+            let _ = attribution.observe(&sample);
+            let local = &attribution.verdict().local;
+            assert!(local.estimate_s.into_iter().chain(local.bound_s).all(f64::is_finite), "{local:?}");
+        }
+        assert!(!attribution.verdict().sentence.is_empty());
+    }
 }

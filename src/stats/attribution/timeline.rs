@@ -11,8 +11,8 @@ use crate::sample::Sample;
 /// Why a sample was not used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
-    /// An offset, delay or root distance that is not finite, or a negative distance.
-    #[error("a measured number is not finite, or a distance is negative")]
+    /// An offset, delay or root distance that is not finite or beyond what NTP can express, or a negative distance.
+    #[error("a measured number is not finite or beyond the range of NTP, or a distance is negative")]
     NotANumber,
     /// The same server was already heard at this time or later.
     #[error("out of order: this server already has a sample of this time or a later one")]

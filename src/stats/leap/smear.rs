@@ -10,7 +10,7 @@ use crate::ntp::RefId;
 /// The rate of a smear of an inserted second in ppm: −1e6 / 86401.
 pub const SMEAR_PPM: f64 = -1e6 / 86_401.0;
 /// A fitted slope this close to the rate of a smear, or its confidence interval around it, counts.
-const TOLERANCE_PPM: f64 = 0.6;
+const TOLERANCE_PPM: f64 = 1.0;
 const HALF_DAY_S: i64 = DAY_S / 2;
 
 /// How far a smearing server is ahead of UTC, `since_noon_s` SI seconds after the noon before an inserted leap second.

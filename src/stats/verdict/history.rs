@@ -82,6 +82,10 @@ impl Entry {
         self.sentence.clone_from(&verdict.sentence);
     }
 
+    fn accuses_nobody(&self) -> bool {
+        self.blamed.is_empty() && matches!(self.state, State::Consistent | State::Undecidable)
+    }
+
     /// Whether `verdict` says the same thing, perhaps with better numbers.
     fn continues(&self, verdict: &Verdict) -> bool {
         if self.state != verdict.state {
@@ -133,6 +137,10 @@ impl History {
             self.entries.back_mut().expect("just seen").update(verdict);
             self.move_seam(self.entries.len() - 1, since);
             return;
+        }
+        // What was said before the onset was known never held: it is not part of the history.
+        while self.entries.back().is_some_and(|last| last.since >= since && last.accuses_nobody()) {
+            self.entries.pop_back();
         }
         self.entries.push_back(Entry::open(verdict, since));
         self.move_seam(self.entries.len() - 1, since);

@@ -4,22 +4,32 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Serialize;
 
 use crate::stats::local::{DaemonView, KernelState};
+use crate::stats::snapshot::Snapshot;
 use crate::stats::verdict::{LocalVerdict, Verdict, When};
 use crate::web::State;
 use crate::web::problem::Problem;
 use crate::web::respond;
 
+/// The verdict, with the moment of the picture that it is part of.
 #[derive(Serialize)]
-struct VerdictBody<'a> {
+pub struct VerdictBody<'a> {
     as_of: When,
     #[serde(flatten)]
     verdict: &'a Verdict,
 }
 
+impl<'a> VerdictBody<'a> {
+    /// That of a picture.
+    #[must_use]
+    pub fn of(snapshot: &'a Snapshot) -> Self {
+        Self { as_of: When(snapshot.at.wall_ns), verdict: &snapshot.verdict }
+    }
+}
+
 /// `GET /api/v1/verdict`.
 pub async fn verdict(request: HttpRequest, state: web::Data<State>) -> Result<HttpResponse, Problem> {
     let snapshot = state.snapshot.borrow().clone();
-    respond::json(&request, &VerdictBody { as_of: When(snapshot.at.wall_ns), verdict: &snapshot.verdict })
+    respond::json(&request, &VerdictBody::of(&snapshot))
 }
 
 #[derive(Serialize)]

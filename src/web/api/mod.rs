@@ -3,12 +3,13 @@
 mod about;
 mod events;
 mod history;
-mod judgement;
-mod points;
+pub mod judgement;
+pub mod points;
 mod servers;
 
 use actix_web::web;
 
+use super::live;
 use super::problem::wrong_method;
 
 /// The routes below `/api/v1`.
@@ -27,5 +28,6 @@ pub fn routes(config: &mut web::ServiceConfig) {
         .service(get("/servers/{id}/evidence", web::get().to(history::evidence)))
         .service(get("/verdict", web::get().to(judgement::verdict)))
         .service(get("/local", web::get().to(judgement::local)))
-        .service(get("/events", web::get().to(events::events)));
+        .service(get("/events", web::get().to(events::events)))
+        .service(get("/stream", web::get().to(live::stream)));
 }

@@ -4,11 +4,10 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::ntp::RefId;
-use crate::sample::{Outcome, SeriesKey};
+use crate::sample::{Sample, SeriesKey};
 use crate::stats::verdict::When;
 use crate::store::read::{History, Reader};
-use crate::store::{Rollup, StoreError, StoredSample};
+use crate::store::{Rollup, StoreError};
 use crate::web::params::{Range, Target, from_seconds};
 
 /// The most points of an answer.
@@ -37,7 +36,7 @@ enum Point {
 
 /// One poll. Offsets are positive when the server is ahead.
 #[derive(Debug, Serialize)]
-struct Poll {
+pub struct Poll {
     time: When,
     address: Option<String>,
     outcome: &'static str,
@@ -95,7 +94,7 @@ impl Samples {
     fn of(history: History, range: Range) -> Self {
         let (resolution, step_s, samples) = match history {
             History::Raw(stored) => {
-                ("raw", None, stored.iter().map(|one| Point::Poll(Box::new(Poll::of(one)))).collect())
+                ("raw", None, stored.iter().map(|one| Point::Poll(Box::new(Poll::of(&one.sample)))).collect())
             }
             History::Rollups { width_s, rollups } => {
                 let resolution = if width_s % 3600 == 0 { "1h" } else { "5m" };
@@ -108,21 +107,21 @@ impl Samples {
 }
 
 impl Poll {
-    fn of(stored: &StoredSample) -> Self {
-        let sample = &stored.sample;
+    /// What a sample says.
+    #[must_use]
+    pub fn of(sample: &Sample) -> Self {
         let (measure, reply) = (sample.measure, sample.reply);
-        let refid = |refid: RefId, stratum| refid.display(stratum);
         Self {
             time: When(sample.at.wall_ns),
             address: sample.address.map(|address| address.to_string()),
             outcome: sample.outcome.label(),
-            reason: Outcome::reason(&sample.outcome).into_owned(),
+            reason: sample.outcome.reason().into_owned(),
             offset_s: measure.map(|m| m.offset_s),
             delay_s: measure.map(|m| m.delay_s),
             root_distance_s: measure.map(|m| m.root_distance_s),
             stratum: reply.map(|r| r.stratum),
             leap: reply.map(|r| r.leap.bits()),
-            refid: reply.map(|r| refid(r.refid, r.stratum)),
+            refid: reply.map(|r| r.refid.display(r.stratum)),
             poll_s: sample.poll_s,
             timestamping: sample.timestamping.map(|way| way.label()),
         }

@@ -118,6 +118,10 @@ pub struct Row {
     pub consecutive_failures: u64,
     /// Polls since the program started.
     pub polls: u64,
+    /// The same by the way they ended; ways that did not occur are left out.
+    pub outcomes: BTreeMap<&'static str, u64>,
+    /// Replies refused on the way since the program started.
+    pub rejected_replies: u64,
     /// When the last poll ended.
     pub last_poll: Option<When>,
     /// When the last poll ended that brought an offset.
@@ -205,6 +209,8 @@ impl Row {
             success: Success::default(),
             consecutive_failures: 0,
             polls: 0,
+            outcomes: BTreeMap::new(),
+            rejected_replies: 0,
             last_poll: None,
             last_seen: None,
             sparkline: Vec::new(),
@@ -244,6 +250,8 @@ impl Row {
         if let Some(health) = health {
             row.success = health.success.into();
             row.consecutive_failures = health.consecutive_failures;
+            row.outcomes.clone_from(&health.outcomes);
+            row.rejected_replies = health.rejected_replies;
         }
         row.state = match () {
             () if row.is_accused() => Condition::Wrong,

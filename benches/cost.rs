@@ -1,0 +1,274 @@
+//! What a probe costs in processor time, stage by stage from the timer to store, CSV and InfluxDB line, with `rsntp` and
+//! a CSV line beside it.
+//!
+//! `cargo bench --bench cost`; takes about three minutes. Each stage is a process of its own, which this one starts
+//! again for it; the servers and the database that it talks to live in this process, so that their work is not counted.
+//! Goal: at most 60 µs.
+
+#![allow(clippy::print_stdout, missing_docs, reason = "a bench prints its table and has no callers")]
+
+mod support;
+
+use std::io::Write as _;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use actix::Actor as _;
+use nix::time::{ClockId, clock_gettime};
+use ntp_monitor::actors::census::Census;
+use ntp_monitor::actors::ledger::Ledger;
+use ntp_monitor::actors::notice::DeathNotice;
+use ntp_monitor::actors::outlet::Outlet;
+use ntp_monitor::actors::supervisor::Supervisor;
+use ntp_monitor::actors::targets::{Targets, Tools};
+use ntp_monitor::app::{Service, Surroundings};
+use ntp_monitor::clock::SystemClock;
+use ntp_monitor::config::{self, Config, EngineChoice, Environment};
+use ntp_monitor::log;
+use ntp_monitor::probe::resolve::SystemResolver;
+use ntp_monitor::probe::{Engines, KernelEngine, ProbeEngine, ProbeFuture, Query};
+use ntp_monitor::sample::Outcome;
+use ntp_monitor::sinks::queue::SinkQueue;
+use support::servers::Servers;
+use support::sink::LineSink;
+use support::{Setting, addresses};
+
+type Failure = Box<dyn std::error::Error>;
+
+/// 200 servers, each every 320 ms: 625 polls a second, as many as 10,000 servers make at 16 s.
+const SERVERS: usize = 200;
+const POLL: &str = "320ms";
+/// The same service with hardly a poll: what it costs without them.
+const IDLE_POLL: &str = "1h";
+const ROUNDS: usize = 2;
+const WARM_UP: Duration = Duration::from_secs(3);
+const SPAN: Duration = Duration::from_secs(10);
+/// Exchanges of the plain loops.
+const EXCHANGES: u64 = 6000;
+
+const STAGE: &str = "NTP_MONITOR_BENCH_STAGE";
+const PORT: &str = "NTP_MONITOR_BENCH_PORT";
+const URL: &str = "NTP_MONITOR_BENCH_URL";
+
+const IDLE: &str = "idle";
+const PEER: &str = "peer: rsntp in a loop, a CSV line each";
+const STAGES: [&str; 6] = [
+    PEER,
+    "engine alone, in a loop",
+    "timer, prober, engine",
+    "the service: + health, store with rollups",
+    "the service: + CSV",
+    "the service: + InfluxDB lines, sent",
+];
+
+fn main() -> Result<(), Failure> {
+    match std::env::var(STAGE) {
+        Ok(stage) => measure(&stage),
+        Err(_) => compare(),
+    }
+}
+
+// ---- this process: peers and table ----
+
+fn compare() -> Result<(), Failure> {
+    // `cargo test --benches` only wants to know that it builds and starts.
+    let rounds = if std::env::args().any(|arg| arg == "--bench") { ROUNDS } else { 0 };
+    let (servers, sink) = (Servers::start()?, LineSink::start()?);
+    println!("processor time of a probe, user and system; {SERVERS} servers, one poll in {POLL} each\n");
+    println!("{:<46} {:>10} {:>8} {:>10} {:>10}", "stage", "µs/probe", "probes", "× rsntp", "wall µs");
+    for round in 1..=rounds {
+        println!("round {round}");
+        let idle = run_stage(IDLE, &servers, &sink)?;
+        let mut peer_us = f64::NAN;
+        for stage in STAGES {
+            let before = sink.lines();
+            let Spent { probes, cpu_us, wall_us } = run_stage(stage, &servers, &sink)?;
+            let is_loop = STAGES[..2].contains(&stage);
+            let rest = if is_loop { 0.0 } else { idle.cpu_us / idle.wall_us * wall_us };
+            let each = (cpu_us - rest) / probes;
+            if stage == PEER {
+                peer_us = each;
+            }
+            println!("{stage:<46} {each:>10.1} {probes:>8} {:>10.2} {:>10.1}", each / peer_us, wall_us / probes);
+            if sink.lines() > before {
+                println!("{:<46} {:>19}", "  lines that the database got, warm-up included", sink.lines() - before);
+            }
+        }
+        println!(
+            "{:<46} {:>10.2} % of a core, taken off above",
+            "the service without polls",
+            idle.cpu_us / idle.wall_us * 100.0
+        );
+    }
+    Ok(())
+}
+
+struct Spent {
+    probes: f64,
+    cpu_us: f64,
+    wall_us: f64,
+}
+
+fn run_stage(stage: &str, servers: &Servers, sink: &LineSink) -> Result<Spent, Failure> {
+    let output = Command::new(std::env::current_exe()?)
+        .env(STAGE, stage)
+        .env(PORT, servers.port.to_string())
+        .env(URL, &sink.url)
+        .stderr(std::process::Stdio::inherit())
+        .output()?;
+    let text = String::from_utf8(output.stdout)?;
+    let numbers: Vec<f64> = text.split_whitespace().map(str::parse).collect::<Result<_, _>>()?;
+    match numbers[..] {
+        [probes, cpu_us, wall_us] if output.status.success() => Ok(Spent { probes, cpu_us, wall_us }),
+        _ => Err(format!("{stage}: {}: {text}", output.status).into()),
+    }
+}
+
+// ---- the process of one stage ----
+
+fn measure(stage: &str) -> Result<(), Failure> {
+    let port = std::env::var(PORT)?.parse()?;
+    let dir = tempfile::tempdir()?;
+    match STAGES.iter().position(|known| *known == stage) {
+        Some(0) => plain_runtime()?.block_on(rsntp_loop(port, dir.path())),
+        Some(1) => plain_runtime()?.block_on(engine_loop(port)),
+        Some(2) => actix_rt::System::new().block_on(probers(load(port, dir.path(), POLL)?)),
+        Some(n) => {
+            let mut config = load(port, dir.path(), POLL)?;
+            config.csv = config.csv.filter(|_| n >= 4);
+            config.influxdb = config.influxdb.filter(|_| n >= 5);
+            actix_rt::System::new().block_on(service(config))
+        }
+        None => actix_rt::System::new().block_on(service(load(port, dir.path(), IDLE_POLL)?)),
+    }
+}
+
+fn plain_runtime() -> std::io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build()
+}
+
+fn load(port: u16, dir: &Path, poll: &str) -> Result<Config, Failure> {
+    let more =
+        format!("[csv]\n[influxdb]\nurl = \"{}\"\norg = \"o\"\nbucket = \"b\"\ntoken = \"t\"\n", std::env::var(URL)?);
+    let servers = addresses(1, SERVERS);
+    let file = Setting { data_dir: dir, servers: &servers, port, own: true, poll, more: &more }.write()?;
+    Ok(config::load(Some(&file), &Environment::new(), &[])?.config)
+}
+
+/// Says what was spent since `before`, in the words that [`run_stage`] reads.
+fn tell(probes: u64, before: &Reading) {
+    let spent = Reading::now();
+    println!("{probes} {} {}", spent.cpu_us - before.cpu_us, spent.wall_us - before.wall_us);
+}
+
+struct Reading {
+    cpu_us: f64,
+    wall_us: f64,
+}
+
+impl Reading {
+    fn now() -> Self {
+        let read = |clock| {
+            let time = clock_gettime(clock).expect("this clock exists on every Linux");
+            time.tv_sec() as f64 * 1e6 + time.tv_nsec() as f64 / 1e3
+        };
+        // All threads, user and system together, to the nanosecond.
+        Self { cpu_us: read(ClockId::CLOCK_PROCESS_CPUTIME_ID), wall_us: read(ClockId::CLOCK_MONOTONIC) }
+    }
+}
+
+async fn rsntp_loop(port: u16, dir: &Path) -> Result<(), Failure> {
+    let client = rsntp::AsyncSntpClient::new();
+    let mut csv = std::fs::File::create(dir.join("peer.csv"))?;
+    let addresses = addresses(1, SERVERS);
+    let before = Reading::now();
+    for address in addresses.iter().cycle().take(EXCHANGES as usize) {
+        let result = client.synchronize(format!("{address}:{port}")).await?;
+        let (offset, delay) = (result.clock_offset().as_secs_f64(), result.round_trip_delay().as_secs_f64());
+        writeln!(csv, "bench,{address},sample,{offset},{delay},{}", result.stratum())?;
+    }
+    tell(EXCHANGES, &before);
+    Ok(())
+}
+
+async fn engine_loop(port: u16) -> Result<(), Failure> {
+    let engine = KernelEngine::new();
+    let addresses = addresses(1, SERVERS);
+    let before = Reading::now();
+    for address in addresses.iter().cycle().take(EXCHANGES as usize) {
+        let query = Query { address: SocketAddr::from((*address, port)), timeout: Duration::from_secs(1) };
+        if engine.probe(query).await.outcome != Outcome::Sample {
+            return Err("an exchange failed".into());
+        }
+    }
+    tell(EXCHANGES, &before);
+    Ok(())
+}
+
+async fn probers(config: Config) -> Result<(), Failure> {
+    let (counted, engines) = Counted::engines();
+    let clock = Arc::new(SystemClock);
+    let (escalate, _escalation) = tokio::sync::watch::channel(None);
+    let queue = SinkQueue::new("nobody", SERVERS);
+    let ledger = Ledger::default();
+    ledger.set_servers(config.servers);
+    let tools = Tools {
+        supervisor: Supervisor::new(Census::default(), clock.clone(), escalate, log::discard()).start(),
+        resolver: Arc::new(SystemResolver::new(Duration::from_secs(1))),
+        engines,
+        outlet: Outlet::new(queue, []),
+        clock,
+        ledger,
+        log: log::discard(),
+    };
+    let _targets = Targets::new(tools, DeathNotice::unsupervised()).start();
+    watch(&counted).await;
+    Ok(())
+}
+
+async fn service(config: Config) -> Result<(), Failure> {
+    let (counted, engines) = Counted::engines();
+    let log = log::discard();
+    let around = Surroundings { engines, ..Surroundings::real(&log, Arc::new(|| 0)) };
+    let service = Service::start(config, around, &log).await?;
+    watch(&counted).await;
+    service.stop(std::time::Instant::now() + Duration::from_secs(10)).await;
+    Ok(())
+}
+
+async fn watch(counted: &AtomicU64) {
+    tokio::time::sleep(WARM_UP).await;
+    let (samples, before) = (counted.load(Ordering::Relaxed), Reading::now());
+    tokio::time::sleep(SPAN).await;
+    tell(counted.load(Ordering::Relaxed) - samples, &before);
+}
+
+/// The engine that is on by default, with a counter of samples around it.
+struct Counted {
+    engine: Arc<dyn ProbeEngine>,
+    samples: Arc<AtomicU64>,
+}
+
+impl Counted {
+    fn engines() -> (Arc<AtomicU64>, Engines) {
+        let samples = Arc::new(AtomicU64::new(0));
+        let engine = Engines::new(&log::discard()).choose(EngineChoice::Kernel);
+        let counted = Arc::new(Self { engine, samples: Arc::clone(&samples) });
+        (samples, Engines::of(counted.clone(), counted))
+    }
+}
+
+impl ProbeEngine for Counted {
+    fn probe(&self, query: Query) -> ProbeFuture {
+        let (answer, samples) = (self.engine.probe(query), Arc::clone(&self.samples));
+        Box::pin(async move {
+            let report = answer.await;
+            samples.fetch_add(u64::from(report.outcome == Outcome::Sample), Ordering::Relaxed);
+            report
+        })
+    }
+}

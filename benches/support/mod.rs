@@ -1,0 +1,48 @@
+//! What the benches of the whole service share: peers on loopback, and configurations that name them.
+
+#![allow(dead_code, reason = "each bench uses the part that it needs")]
+
+pub mod servers;
+pub mod sink;
+
+use std::fmt::Write as _;
+use std::net::Ipv4Addr;
+use std::path::{Path, PathBuf};
+
+/// What a configuration of a bench says; the rest is as everybody has it.
+pub struct Setting<'a> {
+    pub data_dir: &'a Path,
+    pub servers: &'a [Ipv4Addr],
+    pub port: u16,
+    pub own: bool,
+    pub poll: &'a str,
+    /// Further sections.
+    pub more: &'a str,
+}
+
+impl Setting<'_> {
+    /// Writes the configuration as the TOML file of a user.
+    pub fn write(&self) -> std::io::Result<PathBuf> {
+        let mut text = format!(
+            "[monitor]\nvantage = \"bench\"\ndata_dir = {:?}\n[http]\nlisten = \"127.0.0.1:0\"\n[log]\nformat = \"json\"\n\
+             [defaults]\npoll_interval = {:?}\ntimeout = \"250ms\"\n{}\n",
+            self.data_dir, self.poll, self.more
+        );
+        for (n, address) in self.servers.iter().enumerate() {
+            // A string takes everything.
+            let _ = writeln!(
+                text,
+                "[[server]]\nname = \"server-{n:05}\"\naddress = \"{address}:{}\"\nown = {}\n",
+                self.port, self.own
+            );
+        }
+        let file = self.data_dir.join("servers.toml");
+        std::fs::write(&file, text)?;
+        Ok(file)
+    }
+}
+
+/// `count` loopback addresses: 127.NET.0.1 and so on.
+pub fn addresses(net: u8, count: usize) -> Vec<Ipv4Addr> {
+    (1..=count).map(|n| Ipv4Addr::new(127, net, (n / 250) as u8, (n % 250 + 1) as u8)).collect()
+}

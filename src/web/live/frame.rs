@@ -1,0 +1,134 @@
+//! One happening, written once for all readers.
+
+use std::sync::{Arc, OnceLock};
+
+use actix_web::web::Bytes;
+use serde::Serialize;
+
+use crate::health::report::{Health, Reason, Status};
+use crate::sample::Sample;
+use crate::stats::snapshot::Snapshot;
+use crate::stats::verdict::{State, Verdict, When};
+use crate::web::api::judgement::VerdictBody;
+use crate::web::api::points::Poll;
+
+/// What a reader may be interested in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Topic {
+    /// The end of a poll.
+    Sample,
+    /// The verdict says something else.
+    Verdict,
+    /// Health, or one of its reasons, changed.
+    Health,
+}
+
+impl Topic {
+    /// Every topic.
+    pub const ALL: [Self; 3] = [Self::Sample, Self::Verdict, Self::Health];
+
+    /// The name of its events.
+    #[must_use]
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Sample => "sample",
+            Self::Verdict => "verdict",
+            Self::Health => "health",
+        }
+    }
+
+    /// The inverse of [`Topic::label`].
+    #[must_use]
+    pub fn parse(label: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|topic| topic.label() == label)
+    }
+}
+
+/// What happened.
+#[derive(Debug)]
+pub enum Happening {
+    /// A poll ended.
+    Sample(Arc<Sample>),
+    /// The verdict of this picture says something else than the one before.
+    Verdict(Arc<Snapshot>),
+    /// Health changed.
+    Health(Arc<Health>),
+}
+
+/// A numbered happening.
+#[derive(Debug)]
+pub struct Frame {
+    /// Counts up from 1 in each process.
+    pub number: u64,
+    happening: Happening,
+    data: OnceLock<Bytes>,
+}
+
+#[derive(Serialize)]
+struct SampleBody<'a> {
+    name: &'a str,
+    #[serde(flatten)]
+    poll: Poll,
+}
+
+#[derive(Serialize)]
+struct HealthBody<'a> {
+    status: Status,
+    reasons: &'a [Reason],
+}
+
+impl Frame {
+    pub(super) fn new(number: u64, happening: Happening) -> Self {
+        Self { number, happening, data: OnceLock::new() }
+    }
+
+    /// What it is about.
+    #[must_use]
+    pub fn topic(&self) -> Topic {
+        match self.happening {
+            Happening::Sample(_) => Topic::Sample,
+            Happening::Verdict(_) => Topic::Verdict,
+            Happening::Health(_) => Topic::Health,
+        }
+    }
+
+    /// The configured name of the server that it is about, if it is about one.
+    #[must_use]
+    pub fn server(&self) -> Option<&str> {
+        match &self.happening {
+            Happening::Sample(sample) => Some(&sample.server.name),
+            _ => None,
+        }
+    }
+
+    /// Its data in JSON: for a sample that of `samples` with the server's name, for a verdict that of `verdict`.
+    /// Nothing is written as long as nobody reads.
+    #[must_use]
+    pub fn data(&self) -> Bytes {
+        self.data.get_or_init(|| Bytes::from(self.write())).clone()
+    }
+
+    fn write(&self) -> Vec<u8> {
+        let written = match &self.happening {
+            Happening::Sample(sample) => {
+                serde_json::to_vec(&SampleBody { name: &sample.server.name, poll: Poll::of(sample) })
+            }
+            Happening::Verdict(snapshot) => serde_json::to_vec(&VerdictBody::of(snapshot)),
+            Happening::Health(health) => {
+                serde_json::to_vec(&HealthBody { status: health.status, reasons: &health.reasons })
+            }
+        };
+        written.expect("strings and numbers can be written as JSON")
+    }
+}
+
+/// What of a verdict is worth an event: numbers change with each poll, whom it accuses does not.
+pub(super) fn verdict_key(verdict: &Verdict) -> (State, Vec<String>, Option<When>) {
+    let blamed = verdict.blamed().map(|server| format!("{} {:?}", server.server, server.address));
+    (verdict.state, blamed.collect(), verdict.since)
+}
+
+/// What of health is worth an event: which reasons there are, not how many polls they count.
+pub(super) fn reason_key(health: &Health) -> Vec<(Status, &'static str, String)> {
+    health.reasons.iter().map(|reason| (reason.status, reason.about, reason.name.clone())).collect()
+}

@@ -1,0 +1,206 @@
+//! What happens, as it happens: samples, changes of the verdict and of health, for server-sent events.
+//!
+//! One task numbers what happens and keeps the last [`KEPT`] of it, so that a reader that comes back misses nothing it
+//! could still get. Nobody waits for a reader: who cannot keep up is cut off, and counted.
+
+mod frame;
+mod stream;
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::broadcast::{self, error::RecvError};
+use tokio::sync::{Semaphore, watch};
+
+pub use frame::{Frame, Happening, Topic};
+pub use stream::stream;
+
+use crate::clock::Stamp;
+use crate::health::report::Health;
+use crate::sample::Sample;
+use crate::stats::snapshot::Snapshot;
+
+/// Samples that may wait for the task that numbers them.
+pub const SAMPLES: usize = 4096;
+/// What a reader may be behind, and may get again.
+const KEPT: usize = 2048;
+/// Readers at once.
+const READERS: usize = 1000;
+
+/// Where happenings come from.
+#[derive(Debug)]
+pub struct Sources {
+    /// Every poll.
+    pub samples: broadcast::Receiver<Arc<Sample>>,
+    /// The pictures, with their verdicts.
+    pub snapshot: watch::Receiver<Arc<Snapshot>>,
+    /// Health.
+    pub health: watch::Receiver<Arc<Health>>,
+}
+
+/// Where readers get happenings. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Hub(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    /// Tells the numbers of this process from those of another one.
+    epoch: String,
+    kept: Mutex<VecDeque<Arc<Frame>>>,
+    frames: broadcast::Sender<Arc<Frame>>,
+    places: Arc<Semaphore>,
+    cut_off: AtomicU64,
+    missed: AtomicU64,
+}
+
+impl Hub {
+    /// A hub of a service that started at `started`, fed from `sources` until they end.
+    #[must_use]
+    pub fn start(started: Stamp, sources: Sources) -> Self {
+        let hub = Self::idle(started);
+        actix_rt::spawn(feed(hub.clone(), sources));
+        hub
+    }
+
+    fn idle(started: Stamp) -> Self {
+        Self(Arc::new(Shared {
+            epoch: format!("{:x}", started.wall_ns),
+            kept: Mutex::new(VecDeque::with_capacity(KEPT)),
+            frames: broadcast::Sender::new(KEPT),
+            places: Arc::new(Semaphore::new(READERS)),
+            cut_off: AtomicU64::new(0),
+            missed: AtomicU64::new(0),
+        }))
+    }
+
+    /// Readers now.
+    #[must_use]
+    pub fn readers(&self) -> usize {
+        READERS - self.0.places.available_permits()
+    }
+
+    /// Readers that were cut off because they could not keep up.
+    #[must_use]
+    pub fn cut_off(&self) -> u64 {
+        self.0.cut_off.load(Ordering::Relaxed)
+    }
+
+    /// Samples that came too fast to be numbered, which no reader got.
+    #[must_use]
+    pub fn missed(&self) -> u64 {
+        self.0.missed.load(Ordering::Relaxed)
+    }
+
+    /// Only the feeding task calls this, so numbers are given in order.
+    fn publish(&self, happening: Happening) {
+        let mut kept = self.kept();
+        let number = kept.back().map_or(1, |last| last.number + 1);
+        let frame = Arc::new(Frame::new(number, happening));
+        if kept.len() == KEPT {
+            kept.pop_front();
+        }
+        kept.push_back(Arc::clone(&frame));
+        // Within the lock, so that whoever subscribes within it sees each frame once.
+        let _ = self.0.frames.send(frame);
+    }
+
+    /// What came after `last_id`, and what will come.
+    fn subscribe(&self, last_id: Option<&str>) -> Subscription {
+        let kept = self.kept();
+        let live = self.0.frames.subscribe();
+        let after = last_id.and_then(|id| id.strip_prefix(&*self.0.epoch)?.strip_prefix('-')?.parse::<u64>().ok());
+        let newest = kept.back().map_or(0, |frame| frame.number);
+        let oldest = kept.front().map_or(1, |frame| frame.number);
+        let after = after.filter(|after| *after <= newest && after + 1 >= oldest);
+        let begin = after.unwrap_or(newest);
+        let behind = kept.iter().filter(|frame| frame.number > begin).map(Arc::clone).collect();
+        Subscription { begin, behind, live, resumed: after.is_some() }
+    }
+
+    fn id_of(&self, number: u64) -> String {
+        format!("{}-{number}", self.0.epoch)
+    }
+
+    fn kept(&self) -> MutexGuard<'_, VecDeque<Arc<Frame>>> {
+        self.0.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What a reader gets.
+struct Subscription {
+    /// The number before the first that it gets.
+    begin: u64,
+    /// What it missed.
+    behind: VecDeque<Arc<Frame>>,
+    /// What is to come.
+    live: broadcast::Receiver<Arc<Frame>>,
+    /// Nothing is lost since the last time.
+    resumed: bool,
+}
+
+async fn feed(hub: Hub, mut sources: Sources) {
+    let mut said = (None, None);
+    loop {
+        tokio::select! {
+            sample = sources.samples.recv() => match sample {
+                Ok(sample) => hub.publish(Happening::Sample(sample)),
+                Err(RecvError::Lagged(n)) => { hub.0.missed.fetch_add(n, Ordering::Relaxed); }
+                Err(RecvError::Closed) => return,
+            },
+            Ok(()) = sources.snapshot.changed() => {
+                let snapshot = sources.snapshot.borrow_and_update().clone();
+                let key = frame::verdict_key(&snapshot.verdict);
+                if said.0.replace(key.clone()) != Some(key) {
+                    hub.publish(Happening::Verdict(snapshot));
+                }
+            }
+            Ok(()) = sources.health.changed() => {
+                let health = sources.health.borrow_and_update().clone();
+                let key = (health.status, frame::reason_key(&health));
+                if said.1.replace(key.clone()) != Some(key) {
+                    hub.publish(Happening::Health(health));
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::health::report::Health;
+
+    fn hub() -> Hub {
+        Hub::idle(Stamp { wall_ns: 0x5e, mono_ns: 0, raw_ns: 0 })
+    }
+
+    fn publish(hub: &Hub, count: usize) {
+        (0..count).for_each(|_| hub.publish(Happening::Health(Arc::new(Health::default()))));
+    }
+
+    #[test]
+    fn a_reader_that_comes_back_gets_what_it_missed_once() {
+        let hub = hub();
+        publish(&hub, 5);
+        let mut reader = hub.subscribe(Some("5e-3"));
+        assert_eq!((reader.behind.iter().map(|f| f.number).collect::<Vec<_>>(), reader.resumed), (vec![4, 5], true));
+        publish(&hub, 1);
+        assert_eq!(reader.live.try_recv().unwrap().number, 6);
+        let fresh = hub.subscribe(None);
+        assert_eq!((fresh.begin, fresh.behind.len(), fresh.resumed), (6, 0, false));
+    }
+
+    #[test]
+    fn a_reader_of_another_process_or_of_long_ago_is_told_that_something_is_lost() {
+        let hub = hub();
+        assert!(hub.subscribe(Some("5e-0")).resumed, "nothing has happened yet");
+        publish(&hub, KEPT + 10);
+        for id in ["5e-3", "5f-2000", "5e-99999", "5e", "", "5e-x"] {
+            let reader = hub.subscribe(Some(id));
+            assert!(reader.behind.is_empty() && !reader.resumed, "{id}");
+        }
+        let reader = hub.subscribe(Some("5e-10"));
+        assert_eq!((reader.behind.len(), reader.resumed), (KEPT, true));
+    }
+}

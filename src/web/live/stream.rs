@@ -1,0 +1,150 @@
+//! `GET /api/v1/stream`: server-sent events.
+//!
+//! The first event is `hello`; its `resumed` says whether nothing is lost since `Last-Event-ID`. A reader that is too
+//! slow is cut off: it comes back with its last number and gets what is still kept. What a reader does not take off its
+//! socket is given up on by the kernel (see [`super::super::serve`]).
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE};
+use actix_web::web::Bytes;
+use actix_web::{HttpRequest, HttpResponse, web};
+use futures_util::stream::{Stream, unfold};
+use serde::Deserialize;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::broadcast::{Receiver, error::RecvError};
+use tokio::time::timeout;
+
+use super::{Frame, Hub, KEPT, Subscription, Topic};
+use crate::web::State;
+use crate::web::problem::Problem;
+
+/// A comment is sent after this much silence, so that the dead are found and proxies stay patient.
+const HEARTBEAT: Duration = Duration::from_secs(15);
+/// A browser waits this long before it comes back, in milliseconds.
+const RETRY_MS: u32 = 3000;
+
+/// What a reader may ask for.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StreamQuery {
+    /// Topics, separated by commas: `sample`, `verdict`, `health`; all unless asked for.
+    events: Option<String>,
+    /// The configured name of the server whose samples are wanted; all unless asked for.
+    server: Option<String>,
+    /// As the header `Last-Event-ID`, which wins.
+    last_event_id: Option<String>,
+}
+
+/// What a reader wants.
+struct Wish {
+    topics: Vec<Topic>,
+    server: Option<String>,
+}
+
+impl Wish {
+    fn parse(query: &StreamQuery) -> Result<Self, Problem> {
+        let topic = |label: &str| {
+            let refused = || Problem::bad_request(format!("events: {label:?} is none of sample, verdict, health"));
+            Topic::parse(label).ok_or_else(refused)
+        };
+        let topics = match &query.events {
+            Some(labels) => labels.split(',').map(|label| topic(label.trim())).collect::<Result<_, _>>()?,
+            None => Topic::ALL.to_vec(),
+        };
+        Ok(Self { topics, server: query.server.clone() })
+    }
+
+    fn admits(&self, frame: &Frame) -> bool {
+        let wanted = |server: &str| self.server.as_deref().is_none_or(|wish| wish == server);
+        self.topics.contains(&frame.topic()) && frame.server().is_none_or(wanted)
+    }
+}
+
+/// A reader being served.
+struct Reader {
+    hub: Hub,
+    wish: Wish,
+    hello: Option<Bytes>,
+    behind: VecDeque<Arc<Frame>>,
+    live: Receiver<Arc<Frame>>,
+    _place: OwnedSemaphorePermit,
+}
+
+/// `GET /api/v1/stream`.
+pub async fn stream(
+    request: HttpRequest,
+    state: web::Data<State>,
+    query: web::Query<StreamQuery>,
+) -> Result<HttpResponse, Problem> {
+    let wish = Wish::parse(&query)?;
+    let hub = state.hub.clone();
+    let place = Arc::clone(&hub.0.places).try_acquire_owned().map_err(|_| {
+        Problem::new(StatusCode::SERVICE_UNAVAILABLE, "too many readers of the stream: try again later")
+    })?;
+    let header = request.headers().get("Last-Event-ID").and_then(|value| value.to_str().ok());
+    let Subscription { begin, behind, live, resumed } = hub.subscribe(header.or(query.last_event_id.as_deref()));
+    let id = hub.id_of(begin);
+    let hello = format!("retry: {RETRY_MS}\nid: {id}\nevent: hello\ndata: {{\"resumed\":{resumed}}}\n\n");
+    let reader = Reader { hub, wish, hello: Some(hello.into()), behind, live, _place: place };
+    Ok(HttpResponse::Ok()
+        .insert_header((CONTENT_TYPE, "text/event-stream"))
+        .insert_header((CACHE_CONTROL, "no-store"))
+        // Compressing would hold events back.
+        .insert_header((CONTENT_ENCODING, "identity"))
+        .insert_header(("X-Accel-Buffering", "no"))
+        .streaming(reader.events()))
+}
+
+impl Reader {
+    fn events(self) -> impl Stream<Item = Result<Bytes, std::convert::Infallible>> {
+        unfold(self, |mut reader| async move {
+            let next = reader.next().await?;
+            Some((Ok(next), reader))
+        })
+    }
+
+    async fn next(&mut self) -> Option<Bytes> {
+        if let Some(hello) = self.hello.take() {
+            return Some(hello);
+        }
+        loop {
+            let frame = match self.behind.pop_front() {
+                Some(frame) => frame,
+                None => match timeout(HEARTBEAT, self.live.recv()).await {
+                    Err(_) => return Some(Bytes::from_static(b": still here\n\n")),
+                    Ok(Ok(frame)) => frame,
+                    Ok(Err(RecvError::Lagged(_))) => {
+                        self.hub.0.cut_off.fetch_add(1, Ordering::Relaxed);
+                        return None;
+                    }
+                    Ok(Err(RecvError::Closed)) => return None,
+                },
+            };
+            if self.wish.admits(&frame) {
+                return Some(self.write(&frame));
+            }
+        }
+    }
+
+    fn write(&self, frame: &Frame) -> Bytes {
+        let (id, event, data) = (self.hub.id_of(frame.number), frame.topic().label(), frame.data());
+        let mut text = format!("id: {id}\nevent: {event}\ndata: ").into_bytes();
+        text.extend_from_slice(&data);
+        text.extend_from_slice(b"\n\n");
+        text.into()
+    }
+}
+
+/// A reader that takes nothing off its socket is never asked for more, so it never learns that it lags.
+impl Drop for Reader {
+    fn drop(&mut self) {
+        if self.live.len() > KEPT {
+            self.hub.0.cut_off.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}

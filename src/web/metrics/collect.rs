@@ -1,0 +1,152 @@
+//! From the snapshots to the encoder.
+
+use std::fmt;
+use std::sync::Arc;
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::exemplar::Exemplar;
+use prometheus_client::registry::Unit;
+
+use super::families::{FAMILIES, Family, Kind, Values};
+use crate::clock::Stamp;
+use crate::config::Config;
+use crate::health::report::Health;
+use crate::stats::snapshot::Snapshot;
+use crate::web::State;
+use crate::web::live::Hub;
+use crate::web::view::row::Row;
+use crate::web::view::rows::Picture;
+
+/// What is known at one scrape.
+pub struct Scrape {
+    /// The configuration in effect.
+    pub config: Arc<Config>,
+    /// The newest picture.
+    pub snapshot: Arc<Snapshot>,
+    /// The newest health.
+    pub health: Arc<Health>,
+    /// Who reads the stream.
+    pub hub: Hub,
+    /// When the service started.
+    pub started: Stamp,
+}
+
+impl fmt::Debug for Scrape {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "a scrape of {} servers", self.config.servers.len())
+    }
+}
+
+impl Scrape {
+    /// What is known now.
+    #[must_use]
+    pub fn of(state: &State) -> Self {
+        let (config, snapshot, health) = state.now();
+        Self { config, snapshot, health, hub: state.hub.clone(), started: state.started }
+    }
+}
+
+/// Labels with their values.
+type Labels<'a> = Vec<(&'a str, &'a str)>;
+
+impl Collector for Scrape {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let rows = Picture::new(&self.config, &self.snapshot, &self.health).rows();
+        for family in FAMILIES {
+            encode_family(self, &rows, family, &mut encoder)?;
+        }
+        Ok(())
+    }
+}
+
+/// Series without the service around them.
+#[derive(Debug)]
+pub struct Servers(pub Vec<Row>);
+
+impl Collector for Servers {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let of_servers =
+            |values: &Values| matches!(values, Values::Server(_) | Values::ServerBy(..) | Values::ServerInfo(_));
+        for family in FAMILIES.iter().filter(|family| of_servers(&family.values)) {
+            let unit = unit(family);
+            let mut metric = encoder.encode_descriptor(family.name, family.help, unit.as_ref(), kind(family))?;
+            encode_servers(&self.0, family, &mut metric)?;
+        }
+        Ok(())
+    }
+}
+
+fn encode_family(scrape: &Scrape, rows: &[Row], family: &Family, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+    let unit = unit(family);
+    let mut metric = encoder.encode_descriptor(family.name, family.help, unit.as_ref(), kind(family))?;
+    match &family.values {
+        Values::One(value) => match value(scrape) {
+            Some(value) => put(&mut metric, family.kind, &Labels::new(), value),
+            None => Ok(()),
+        },
+        Values::By(label, values) => values(scrape)
+            .into_iter()
+            .try_for_each(|(name, value)| put(&mut metric, family.kind, &vec![(*label, name.as_str())], value)),
+        Values::Info(labels) => metric.encode_info(&labels(scrape)),
+        Values::Server(_) | Values::ServerBy(..) | Values::ServerInfo(_) => encode_servers(rows, family, &mut metric),
+    }
+}
+
+fn encode_servers(rows: &[Row], family: &Family, metric: &mut MetricEncoder<'_>) -> fmt::Result {
+    for row in rows {
+        match &family.values {
+            Values::Server(value) => {
+                if let Some(value) = value(row) {
+                    put(metric, family.kind, &server_labels(row), value)?;
+                }
+            }
+            Values::ServerBy(label, values) => {
+                for (name, value) in values(row) {
+                    let mut labels = server_labels(row);
+                    labels.push((*label, name));
+                    put(metric, family.kind, &labels, value)?;
+                }
+            }
+            Values::ServerInfo(more) => {
+                let more = more(row);
+                let mut labels = server_labels(row);
+                labels.extend(more.iter().map(|(name, value)| (name.as_str(), value.as_str())));
+                metric.encode_info(&labels)?;
+            }
+            Values::One(_) | Values::By(..) | Values::Info(_) => {}
+        }
+    }
+    Ok(())
+}
+
+fn kind(family: &Family) -> MetricType {
+    match family.kind {
+        Kind::Gauge => MetricType::Gauge,
+        Kind::Counter => MetricType::Counter,
+        Kind::Info => MetricType::Info,
+    }
+}
+
+fn unit(family: &Family) -> Option<Unit> {
+    family.unit.map(|unit| Unit::Other(unit.to_owned()))
+}
+
+fn server_labels(row: &Row) -> Labels<'_> {
+    vec![("server", row.name.as_str()), ("address", row.address.as_deref().unwrap_or_default())]
+}
+
+fn put(metric: &mut MetricEncoder<'_>, kind: Kind, labels: &Labels<'_>, value: f64) -> fmt::Result {
+    if labels.is_empty() {
+        return write(metric, kind, value);
+    }
+    write(&mut metric.encode_family(labels)?, kind, value)
+}
+
+fn write(metric: &mut MetricEncoder<'_>, kind: Kind, value: f64) -> fmt::Result {
+    match kind {
+        Kind::Counter => metric.encode_counter(&(value as u64), None::<&Exemplar<NoLabelSet, f64>>),
+        Kind::Gauge | Kind::Info => metric.encode_gauge(&value),
+    }
+}

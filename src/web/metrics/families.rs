@@ -1,0 +1,323 @@
+//! Every metric: name, unit, kind, meaning and where its value comes from. The servers' metrics and the verdict's stand
+//! here, those of the program itself in [`super::own`].
+
+use super::collect::Scrape;
+use super::own;
+use crate::sample::Outcome;
+use crate::stats::verdict::{Class, State, When};
+use crate::web::view::row::Row;
+
+/// One metric.
+pub struct Family {
+    /// Its name without prefix, unit and suffix.
+    pub name: &'static str,
+    /// Its unit, which ends its name.
+    pub unit: Option<&'static str>,
+    /// Its kind.
+    pub kind: Kind,
+    /// What it says, with unit and sign.
+    pub help: &'static str,
+    /// Where its values come from.
+    pub values: Values,
+}
+
+/// The kinds in use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A value that goes up and down.
+    Gauge,
+    /// A number that only rises while the program runs.
+    Counter,
+    /// Texts, as labels of the value 1.
+    Info,
+}
+
+/// Where values come from, and what labels they get. Those of servers have `server` and `address`.
+pub enum Values {
+    /// One of each series, if it is known.
+    Server(fn(&Row) -> Option<f64>),
+    /// Several of each series, told apart by one more label.
+    ServerBy(&'static str, fn(&Row) -> Vec<(&'static str, f64)>),
+    /// Texts of each series.
+    ServerInfo(fn(&Row) -> Vec<(String, String)>),
+    /// One, if it is known.
+    One(fn(&Scrape) -> Option<f64>),
+    /// Several, told apart by a label.
+    By(&'static str, fn(&Scrape) -> Vec<(String, f64)>),
+    /// Texts.
+    Info(fn(&Scrape) -> Vec<(&'static str, String)>),
+}
+
+const fn of_server(
+    name: &'static str,
+    unit: Option<&'static str>,
+    help: &'static str,
+    value: fn(&Row) -> Option<f64>,
+) -> Family {
+    Family { name, unit, kind: Kind::Gauge, help, values: Values::Server(value) }
+}
+
+pub(super) const fn gauge(
+    name: &'static str,
+    unit: Option<&'static str>,
+    help: &'static str,
+    value: fn(&Scrape) -> Option<f64>,
+) -> Family {
+    Family { name, unit, kind: Kind::Gauge, help, values: Values::One(value) }
+}
+
+const SECONDS: Option<&str> = Some("seconds");
+const RATIO: Option<&str> = Some("ratio");
+
+/// Every metric, in the order of the exposition.
+pub static FAMILIES: &[Family] = &[
+    Family {
+        name: "server",
+        unit: None,
+        kind: Kind::Info,
+        help: "Texts of a server: its configured tags (as tag_NAME), reference identifier, way of timestamping.",
+        values: Values::ServerInfo(server_info),
+    },
+    of_server("up", None, "Whether the last poll brought an offset: 1, else 0.", |row| {
+        Some(truth(row.outcome == Some(Outcome::Sample.label())))
+    }),
+    of_server(
+        "offset",
+        SECONDS,
+        "Clock offset in seconds, positive when the server is ahead of this host (RFC 5905 theta). Absent when none of the last eight polls brought one.",
+        |row| row.offset_s,
+    ),
+    of_server(
+        "delay",
+        SECONDS,
+        "Round-trip delay in seconds, without the server's processing time (RFC 5905 delta).",
+        |row| row.delay_s,
+    ),
+    of_server(
+        "jitter",
+        SECONDS,
+        "Jitter in seconds: root mean square of the offsets' differences over the last eight polls (RFC 5905).",
+        |row| row.jitter_s,
+    ),
+    of_server(
+        "root_distance",
+        SECONDS,
+        "Root distance in seconds: the true offset lies within offset ± this if the server's claim holds.",
+        |row| row.root_distance_s,
+    ),
+    of_server(
+        "root_delay",
+        SECONDS,
+        "Round-trip delay to the reference clock in seconds, as the server states it.",
+        |row| row.root_delay_s.filter(|v| v.is_finite()),
+    ),
+    of_server(
+        "root_dispersion",
+        SECONDS,
+        "Dispersion to the reference clock in seconds, as the server states it.",
+        |row| row.root_dispersion_s.filter(|v| v.is_finite()),
+    ),
+    of_server("precision", SECONDS, "Precision of the server's clock in seconds, as it states it.", |row| {
+        row.precision_s
+    }),
+    of_server("stratum", None, "Stratum: 1 primary, 2 to 15 secondary.", |row| row.stratum.map(f64::from)),
+    of_server("leap", None, "Leap indicator: 0 none, 1 insert a second, 2 delete one, 3 not synchronised.", |row| {
+        row.leap.map(f64::from)
+    }),
+    of_server(
+        "reach",
+        None,
+        "The reach register as a number, 0 to 255: a bit for each of the last eight polls, the lowest for the last.",
+        reach,
+    ),
+    of_server("reach", RATIO, "The share of the last eight polls that brought an offset, 0 to 1.", |row| {
+        reach(row).map(|bits| f64::from((bits as u8).count_ones()) / 8.0)
+    }),
+    of_server("poll_interval", SECONDS, "The interval at which the server is polled, in seconds.", |row| {
+        Some(row.poll_s)
+    }),
+    of_server(
+        "score",
+        None,
+        "The score of the NTP Pool, about -100 to 20; the pool hands out servers above 10.",
+        |row| row.score,
+    ),
+    of_server("last_poll_timestamp", SECONDS, "When the last poll ended, in seconds since 1970.", |row| {
+        row.last_poll.map(seconds)
+    }),
+    of_server(
+        "last_sample_timestamp",
+        SECONDS,
+        "When the last poll ended that brought an offset, in seconds since 1970.",
+        |row| row.last_seen.map(seconds),
+    ),
+    Family {
+        name: "polls",
+        unit: None,
+        kind: Kind::Counter,
+        help: "Polls since the program started, by the way they ended.",
+        values: Values::ServerBy("outcome", |row| {
+            Outcome::LABELS.map(|label| (label, row.outcomes.get(label).map_or(0.0, |n| *n as f64))).to_vec()
+        }),
+    },
+    Family {
+        name: "rejected_replies",
+        unit: None,
+        kind: Kind::Counter,
+        help: "Replies that were refused on the way, since the program started.",
+        values: Values::Server(|row| Some(row.rejected_replies as f64)),
+    },
+    of_server("consecutive_failures", None, "Polls in a row that brought no offset.", |row| {
+        Some(row.consecutive_failures as f64)
+    }),
+    Family {
+        name: "success",
+        unit: RATIO,
+        kind: Kind::Gauge,
+        help: "The share of polls that brought an offset over the window, 0 to 1; earlier processes included.",
+        values: Values::ServerBy("window", |row| {
+            let rates = [("1h", row.success.hour), ("24h", row.success.day), ("7d", row.success.week)];
+            rates.into_iter().filter_map(|(window, rate)| Some((window, rate.ratio?))).collect()
+        }),
+    },
+    of_server("truechimer", None, "Whether the server's interval meets the majority interval: 1, else 0.", |row| {
+        Some(truth(row.class == Class::Truechimer))
+    }),
+    of_server(
+        "falseticker",
+        None,
+        "Whether the server is proven wrong, its interval disjoint from the majority interval: 1, else 0.",
+        |row| Some(truth(row.class == Class::Falseticker)),
+    ),
+    of_server("blamed", None, "Whether the verdict accuses the server or its path: 1, else 0.", |row| {
+        Some(truth(row.blamed))
+    }),
+    of_server("gap", SECONDS, "The server is wrong by at least this many seconds; only when that is proven.", |row| {
+        row.gap_s
+    }),
+    Family {
+        name: "verdict",
+        unit: None,
+        kind: Kind::Gauge,
+        help: "The verdict: 1 for the state that holds, 0 for the others.",
+        values: Values::By("state", |scrape| {
+            let now = scrape.snapshot.verdict.state;
+            STATES.map(|state| (state.label().to_owned(), truth(state == now))).to_vec()
+        }),
+    },
+    gauge("verdict_confidence", RATIO, "How sure the verdict is, 0 to 1, given its assumption.", |scrape| {
+        Some(scrape.snapshot.verdict.confidence)
+    }),
+    gauge("verdict_since_timestamp", SECONDS, "Since when the verdict holds, in seconds since 1970.", |scrape| {
+        scrape.snapshot.verdict.since.map(seconds)
+    }),
+    gauge(
+        "majority_low",
+        SECONDS,
+        "The lower end of the majority interval, in seconds of offset (positive: ahead of this host).",
+        |scrape| scrape.snapshot.verdict.majority.map(|it| it.low_s),
+    ),
+    gauge(
+        "majority_high",
+        SECONDS,
+        "The upper end of the majority interval, in seconds of offset (positive: ahead of this host).",
+        |scrape| scrape.snapshot.verdict.majority.map(|it| it.high_s),
+    ),
+    gauge("majority_members", None, "How many servers meet the majority interval.", |scrape| {
+        scrape.snapshot.verdict.majority.map(|it| it.members as f64)
+    }),
+    gauge("majority_compared", None, "How many servers were compared.", |scrape| {
+        scrape.snapshot.verdict.majority.map(|it| it.of as f64)
+    }),
+    gauge(
+        "local_offset",
+        SECONDS,
+        "Estimated offset of true time against this clock in seconds, positive when this clock is slow.",
+        |scrape| scrape.snapshot.verdict.local.estimate_s,
+    ),
+    gauge(
+        "local_bound",
+        SECONDS,
+        "True time lies within the estimate ± this many seconds, if the majority is right.",
+        |scrape| scrape.snapshot.verdict.local.bound_s,
+    ),
+    gauge(
+        "local_error_at_least",
+        SECONDS,
+        "This clock is wrong by at least this many seconds, if the majority is right; 0 when that is not proven.",
+        |scrape| Some(scrape.snapshot.verdict.local.at_least_s),
+    ),
+    gauge(
+        "local_rate_error",
+        RATIO,
+        "Fitted rate error of this clock, in seconds per second, positive when it loses time; only when it is wrong that way.",
+        |scrape| scrape.snapshot.verdict.local.rate_ppm.map(|(rate, _)| rate * 1e-6),
+    ),
+    gauge("kernel_synchronised", None, "Whether the kernel calls its clock synchronised: 1, else 0.", |scrape| {
+        scrape.snapshot.local.kernel.map(|kernel| truth(kernel.synchronised))
+    }),
+    gauge("kernel_max_error", SECONDS, "The kernel's bound on the error of its clock, in seconds.", |scrape| {
+        scrape.snapshot.local.kernel.map(|kernel| kernel.max_error_s)
+    }),
+    gauge(
+        "kernel_estimated_error",
+        SECONDS,
+        "The kernel's estimate of the error of its clock, in seconds.",
+        |scrape| scrape.snapshot.local.kernel.map(|kernel| kernel.est_error_s),
+    ),
+    gauge(
+        "kernel_frequency_correction",
+        RATIO,
+        "The correction that the kernel applies, in seconds per second, positive when it speeds the clock up.",
+        |scrape| scrape.snapshot.local.kernel.map(|kernel| kernel.frequency_ppm * 1e-6),
+    ),
+    own::BUILD,
+    own::START,
+    own::READY,
+    own::HEALTH,
+    own::SERVERS,
+    own::RESTARTS,
+    own::PANICS,
+    own::CHILDREN_DOWN,
+    own::SINK_FAILING,
+    own::SINK_WAITING,
+    own::SINK_CAPACITY,
+    own::SINK_DROPPED,
+    own::SINK_WRITTEN,
+    own::SINK_FAILURES,
+    own::SINK_LAG,
+    own::LOG_DROPPED,
+    own::STREAM_READERS,
+    own::STREAM_CUT_OFF,
+    own::STREAM_MISSED,
+];
+
+const STATES: [State; 5] = [State::Consistent, State::LocalWrong, State::ServerWrong, State::Path, State::Undecidable];
+
+pub(super) fn truth(holds: bool) -> f64 {
+    f64::from(u8::from(holds))
+}
+
+fn seconds(when: When) -> f64 {
+    when.0 as f64 / 1e9
+}
+
+fn reach(row: &Row) -> Option<f64> {
+    u8::from_str_radix(&row.reach, 8).ok().map(f64::from)
+}
+
+fn server_info(row: &Row) -> Vec<(String, String)> {
+    let mut labels = vec![
+        ("refid".to_owned(), row.refid.clone().unwrap_or_default()),
+        ("timestamping".to_owned(), row.timestamping.unwrap_or_default().to_owned()),
+    ];
+    for (key, value) in &row.tags {
+        let name: String = key.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
+        let name = format!("tag_{name}");
+        // Two tags may come out the same; a label twice would make the whole exposition invalid.
+        if labels.iter().all(|(known, _)| *known != name) {
+            labels.push((name, value.clone()));
+        }
+    }
+    labels
+}

@@ -1,0 +1,43 @@
+//! The table of all metrics, as docs/METRICS.md has it.
+
+use std::fmt::Write as _;
+
+use super::PREFIX;
+use super::families::{FAMILIES, Family, Kind, Values};
+
+/// Every metric as a row of a Markdown table.
+#[must_use]
+pub fn markdown() -> String {
+    let mut text = String::from("| metric | type | labels | meaning |\n|---|---|---|---|\n");
+    for family in FAMILIES {
+        let kind = match family.kind {
+            Kind::Gauge => "gauge",
+            Kind::Counter => "counter",
+            Kind::Info => "info",
+        };
+        let _ = writeln!(text, "| `{}` | {kind} | {} | {} |", name(family), labels(&family.values), family.help);
+    }
+    text
+}
+
+fn name(family: &Family) -> String {
+    let unit = family.unit.map(|unit| format!("_{unit}")).unwrap_or_default();
+    let suffix = match family.kind {
+        Kind::Gauge => "",
+        Kind::Counter => "_total",
+        Kind::Info => "_info",
+    };
+    format!("{PREFIX}_{}{unit}{suffix}", family.name)
+}
+
+fn labels(values: &Values) -> String {
+    let names: Vec<&str> = match values {
+        Values::Server(_) => vec!["server", "address"],
+        Values::ServerBy(label, _) => vec!["server", "address", label],
+        Values::ServerInfo(_) => vec!["server", "address", "refid", "timestamping", "tag_…"],
+        Values::One(_) => Vec::new(),
+        Values::By(label, _) => vec![label],
+        Values::Info(_) => vec!["version", "vantage"],
+    };
+    names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+}

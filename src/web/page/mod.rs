@@ -1,0 +1,71 @@
+//! The page at `/`: what `web/` builds, embedded in the program. A program built without it serves a plain page.
+//!
+//! A debug build reads `web/dist` when asked, a release build holds it.
+
+mod chart;
+mod plain;
+
+use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, EntityTag, IF_NONE_MATCH};
+use actix_web::http::{Method, StatusCode};
+use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, web};
+use rust_embed::{EmbeddedFile, RustEmbed};
+
+use super::State;
+use super::problem::not_found;
+use super::view::rows::Picture;
+
+/// What the build of `web/` left; empty when it was not built.
+#[derive(RustEmbed)]
+#[folder = "web/dist"]
+#[allow_missing = true]
+struct Built;
+
+const INDEX: &str = "index.html";
+/// The style of the plain page: a file of its own, since the policy of the service forbids style within pages.
+const PLAIN_STYLE: &str = include_str!("plain.css");
+
+/// `GET /`.
+pub async fn index(request: HttpRequest, state: web::Data<State>) -> HttpResponse {
+    if let Some(file) = Built::get(INDEX) {
+        return send(&request, INDEX, file);
+    }
+    let (config, snapshot, health) = state.now();
+    let rows = Picture::new(&config, &snapshot, &health).rows();
+    HttpResponse::Ok()
+        .insert_header((CONTENT_TYPE, "text/html; charset=utf-8"))
+        .insert_header((CACHE_CONTROL, "no-store"))
+        .body(plain::page(&config.monitor.vantage, &snapshot, &rows))
+}
+
+/// `GET /plain.css`.
+pub async fn plain_style() -> HttpResponse {
+    HttpResponse::Ok().insert_header((CONTENT_TYPE, "text/css; charset=utf-8")).body(PLAIN_STYLE)
+}
+
+/// Every path that is no other's: files of the built page, else 404.
+pub async fn file(request: HttpRequest) -> HttpResponse {
+    let path = request.path().trim_start_matches('/');
+    if request.method() != Method::GET && request.method() != Method::HEAD {
+        return not_found(request).await;
+    }
+    // Names are looked up in a table: nothing outside of it can be reached.
+    if let Some(file) = Built::get(path) {
+        return send(&request, path, file);
+    }
+    not_found(request).await
+}
+
+fn send(request: &HttpRequest, path: &str, file: EmbeddedFile) -> HttpResponse {
+    let hash: String = file.metadata.sha256_hash()[..8].iter().map(|byte| format!("{byte:02x}")).collect();
+    let tag = EntityTag::new_weak(hash).to_string();
+    let known = request.headers().get(IF_NONE_MATCH).is_some_and(|value| value.as_bytes() == tag.as_bytes());
+    let status = if known { StatusCode::NOT_MODIFIED } else { StatusCode::OK };
+    // The build puts a hash into the names of assets, so what is under a name never changes.
+    let caching = if path.starts_with("assets/") { "public, max-age=31536000, immutable" } else { "no-cache" };
+    let mut response = HttpResponseBuilder::new(status);
+    response.insert_header((CACHE_CONTROL, caching)).insert_header((ETAG, tag));
+    if known {
+        return response.finish();
+    }
+    response.insert_header((CONTENT_TYPE, file.metadata.mimetype())).body(file.data.into_owned())
+}

@@ -1,0 +1,179 @@
+//! The service within the test's own process: engines, names and outputs that panic, under the real supervisor.
+
+#![allow(clippy::unwrap_used)] // a failed unwrap is a failed test
+
+mod common;
+
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use actix::Actor;
+use common::monitor::{Home, own};
+use common::rows;
+use common::wait::PATIENCE;
+use futures_util::future::BoxFuture;
+use ntp_monitor::actors::census::{Census, ChildState, Role};
+use ntp_monitor::actors::supervisor::Supervisor;
+use ntp_monitor::app::{Service, Surroundings};
+use ntp_monitor::clock::{Stamp, SystemClock};
+use ntp_monitor::config::{self, Config, Environment, Family};
+use ntp_monitor::messages::lifecycle::Adopt;
+use ntp_monitor::probe::resolve::{Resolution, Resolve, ResolveError};
+use ntp_monitor::probe::{Engines, ProbeEngine, ProbeFuture, ProbeReport, Query};
+use ntp_monitor::sample::{Outcome, Sample, ServerIdent};
+use ntp_monitor::sinks::queue::SinkQueue;
+use ntp_monitor::sinks::worker::{self, BatchWriter, WriteError, WriterHandle};
+use slog::{Discard, Logger, o};
+use tokio::sync::watch;
+
+const PANICKY: &str = "192.0.2.1:123";
+const HANGING: &str = "192.0.2.2:123";
+const CALM: &str = "192.0.2.3:123";
+
+fn log() -> Logger {
+    Logger::root(Discard, o!())
+}
+
+fn configuration(home: &Home) -> Config {
+    config::load(Some(&home.config()), &Environment::new(), &[]).unwrap().config
+}
+
+async fn until(what: &str, condition: impl Fn() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !condition() {
+        assert!(Instant::now() < deadline, "never: {what}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// An engine that panics at one address, never ends at another, and answers at the rest.
+struct Moody;
+
+impl ProbeEngine for Moody {
+    fn probe(&self, query: Query) -> ProbeFuture {
+        Box::pin(async move {
+            match query.address.to_string().as_str() {
+                PANICKY => panic!("the engine was told to"),
+                HANGING => std::future::pending().await,
+                _ => ProbeReport::failed(Stamp::now(), Outcome::Unsynchronised),
+            }
+        })
+    }
+}
+
+/// A resolver that takes the actor that asks it down.
+struct PanickyNames;
+
+impl Resolve for PanickyNames {
+    fn resolve(&self, _: &str, _: Family) -> BoxFuture<'static, Result<Resolution, ResolveError>> {
+        panic!("the resolver was told to")
+    }
+}
+
+#[actix_rt::test]
+async fn an_engine_that_panics_or_hangs_costs_its_polls_alone_and_all_outputs_say_so() {
+    let address = |text: &str| -> SocketAddr { text.parse().unwrap() };
+    let servers = [("panicky", PANICKY), ("hanging", HANGING), ("calm", CALM)];
+    let home = Home::with(&servers.map(|(name, text)| own(name, address(text))).concat());
+    let engine = Arc::new(Moody);
+    let around =
+        Surroundings { engines: Engines::of(engine.clone(), engine), ..Surroundings::real(&log(), Arc::new(|| 0)) };
+    let service = Service::start(configuration(&home), around, &log()).await.unwrap();
+    let health = service.health();
+    let polls = |name: &str, outcome: &str| {
+        let health = health.borrow();
+        let server = health.servers.iter().find(|server| server.server == name);
+        server.and_then(|server| server.outcomes.get(outcome).copied()).unwrap_or(0)
+    };
+    // A hung engine is given a second beyond its query's time-out.
+    until("the calm one is polled on", || polls("calm", "unsynchronised") > 20).await;
+    until("panics are faults", || polls("panicky", "fault") > 20).await;
+    until("so are hung polls", || polls("hanging", "fault") > 1).await;
+    assert!(service.census().all().values().all(|child| child.restarts == 0), "no prober died of it");
+    service.stop(Instant::now() + PATIENCE).await;
+
+    let samples = rows::csv(&home.csv());
+    let why = |name: &str| samples.iter().find(|s| &*s.server.name == name).unwrap().outcome.reason().into_owned();
+    assert_eq!(
+        (why("panicky").as_str(), why("hanging").as_str()),
+        ("the engine panicked", "the engine did not end by its deadline")
+    );
+    let csv = rows::keys_once("the CSV file", &samples);
+    rows::assert_same(("the CSV file", &csv), ("the store", &rows::keys_once("it", &rows::store(&home.store()))));
+}
+
+/// The pauses between nine deaths in a row sum up to about twenty seconds.
+#[actix_rt::test]
+async fn a_core_child_that_cannot_stay_up_is_a_reason_to_end_and_the_outputs_are_drained() {
+    let named = "[[server]]\nname = \"named\"\naddress = \"some.name\"\nown = true\n";
+    let home = Home::with(&[named, &own("calm", CALM.parse().unwrap())].concat());
+    let engine = Arc::new(Moody);
+    let around = Surroundings {
+        engines: Engines::of(engine.clone(), engine),
+        resolver: Arc::new(PanickyNames),
+        ..Surroundings::real(&log(), Arc::new(|| 0))
+    };
+    let service = Service::start(configuration(&home), around, &log()).await.unwrap();
+    until("it is shown as crashed", || {
+        service.health().borrow().down.get("targets").is_some_and(|child| child.state == ChildState::Crashed)
+    })
+    .await;
+    assert!(service.health().borrow().panics > 2);
+    let mut escalation = service.escalation();
+    let reason = tokio::time::timeout(PATIENCE, escalation.wait_for(Option::is_some)).await.unwrap().unwrap().clone();
+    assert_eq!(&*reason.unwrap().child, "targets");
+    service.stop(Instant::now() + PATIENCE).await;
+    let csv = rows::keys_once("the CSV file", &rows::csv(&home.csv()));
+    assert!(!csv.is_empty());
+    rows::assert_same(("the CSV file", &csv), ("the store", &rows::keys_once("it", &rows::store(&home.store()))));
+}
+
+/// An output that panics at its first two batches.
+struct Clumsy {
+    attempts: Arc<AtomicU32>,
+    written: Arc<Mutex<Vec<i64>>>,
+}
+
+impl BatchWriter for Clumsy {
+    type Command = ();
+
+    fn write(&mut self, batch: &[Arc<Sample>]) -> Result<(), WriteError> {
+        assert!(self.attempts.fetch_add(1, Ordering::SeqCst) >= 2, "the output was told to panic");
+        self.written.lock().unwrap().extend(batch.iter().map(|sample| sample.at.wall_ns));
+        Ok(())
+    }
+
+    fn command(&mut self, (): ()) {}
+
+    fn tick(&mut self, _: Stamp) -> Result<(), WriteError> {
+        Ok(())
+    }
+}
+
+#[actix_rt::test]
+async fn an_output_that_panics_is_started_again_with_its_batch_and_both_are_counted() {
+    let (queue, handle) = (SinkQueue::new("clumsy", 100), WriterHandle::default());
+    let (attempts, written) = (Arc::<AtomicU32>::default(), Arc::<Mutex<Vec<i64>>>::default());
+    let census = Census::default();
+    let supervisor = Supervisor::new(census.clone(), Arc::new(SystemClock), watch::Sender::new(None), log()).start();
+    let (given, kept) = ((queue.clone(), handle.clone()), (Arc::clone(&attempts), Arc::clone(&written)));
+    let factory = Box::new(move |notice| {
+        let writer = Clumsy { attempts: Arc::clone(&kept.0), written: Arc::clone(&kept.1) };
+        worker::spawn(writer, &given.0, None, &given.1, &log(), notice).unwrap();
+        Box::new(|| ()) as _
+    });
+    supervisor.do_send(Adopt { name: "sink/clumsy".into(), role: Role::Sink, factory });
+
+    for n in 0..10 {
+        let at = Stamp { wall_ns: n, mono_ns: n, raw_ns: 0 };
+        queue.offer(Arc::new(Sample::unasked(at, ServerIdent::named("a"), Outcome::Timeout, 64.0)));
+    }
+    until("everything is written", || written.lock().unwrap().len() == 10).await;
+    assert_eq!(*written.lock().unwrap(), (0..10).collect::<Vec<_>>());
+    let child = census.get("sink/clumsy").unwrap();
+    assert_eq!((child.state, child.restarts, child.panics), (ChildState::Running, 2, 2));
+    assert_eq!(handle.gauge().abandoned, 0);
+    handle.drain(Instant::now() + PATIENCE);
+}

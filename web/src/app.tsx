@@ -1,0 +1,117 @@
+/** The frame of the page: navigation, the state of the link, preferences, and the view that the address names. */
+import { useEffect, useRef } from "preact/hooks";
+import { Failure, Loading, Select, ToneIcon } from "./components/bits";
+import { failure, link, picture, refresh, type Link, type Picture } from "./state/live";
+import { theme, THEMES, unit, UNITS, zone, ZONES, type Theme } from "./state/prefs";
+import { href, type View } from "./state/address";
+import { route } from "./state/route";
+import type { Unit } from "./format/units";
+import type { Tone } from "./format/words";
+import { ClockView } from "./views/clock";
+import { ConfigView } from "./views/config";
+import { Overview } from "./views/overview/index";
+import { ServerView } from "./views/server/index";
+import { ServiceView } from "./views/service";
+
+const TABS: readonly { view: View; text: string }[] = [
+  { view: "overview", text: "Overview" },
+  { view: "clock", text: "Own clock" },
+  { view: "service", text: "Service" },
+  { view: "config", text: "Configuration" },
+];
+
+const LINKS: Record<Link, { text: string; tone: Tone }> = {
+  connecting: { text: "Connecting", tone: "idle" },
+  stream: { text: "Live", tone: "good" },
+  polling: { text: "Every 5 s", tone: "good" },
+  lost: { text: "Connection lost", tone: "bad" },
+};
+
+export function App() {
+  const { view, id } = route.value;
+  const main = useRef<HTMLElement>(null);
+  const moved = useRef(false);
+  useEffect(() => {
+    const name = TABS.find((tab) => tab.view === view)?.text ?? (id || "Not found");
+    document.title = `${name} – ntp-monitor`;
+    // After a change of view the reader begins at its top, with the keyboard too.
+    if (moved.current) {
+      scrollTo(0, 0);
+      main.current?.focus({ preventScroll: true });
+    }
+    moved.current = true;
+  }, [view, id]);
+  return (
+    <>
+      <a class="skip" href="#main" onClick={(event) => { event.preventDefault(); main.current?.focus(); }}>Skip to content</a>
+      <Header view={view} />
+      <main id="main" ref={main} tabIndex={-1}>
+        {failure.value && picture.value && <Stale error={failure.value} />}
+        <Body view={view} />
+      </main>
+      <Footer />
+    </>
+  );
+}
+
+function Header({ view }: { view: View }) {
+  const health = picture.value?.health;
+  return (
+    <header class="top">
+      <a class="brand" href={href("overview")}>
+        <img src="./icon.svg" alt="" width="24" height="24" /> ntp-monitor{health && <span class="vantage">{health.vantage}</span>}
+      </a>
+      <nav aria-label="Views">
+        {TABS.map((tab) => (
+          <a key={tab.view} href={href(tab.view)} aria-current={tab.view === view ? "page" : undefined}>
+            {tab.text}
+            {tab.view === "service" && health && health.status !== "ok" && (
+              <span class="tab-mark"><ToneIcon tone={health.status === "failing" ? "bad" : "warn"} size={14} /><span class="visually-hidden"> ({health.status})</span></span>
+            )}
+          </a>
+        ))}
+      </nav>
+      <span class="link-state" role="status"><ToneIcon tone={LINKS[link.value].tone} size={12} /> {LINKS[link.value].text}</span>
+    </header>
+  );
+}
+
+function Body({ view }: { view: View }) {
+  const now: Picture | null = picture.value;
+  if (view === "nowhere") {
+    return <p class="empty">There is no such view. <a href={href("overview")}>Go to the overview</a></p>;
+  }
+  if (!now) {
+    return failure.value
+      ? <Failure what="The monitor" error={failure.value} retry={refresh} />
+      : <Loading what="the monitor" />;
+  }
+  switch (view) {
+    case "overview": return <Overview picture={now} />;
+    case "server": return <ServerView key={route.value.id} id={route.value.id} picture={now} />;
+    case "clock": return <ClockView picture={now} />;
+    case "service": return <ServiceView health={now.health} />;
+    case "config": return <ConfigView />;
+  }
+}
+
+function Stale({ error }: { error: Error }) {
+  return (
+    <p class="stale" role="alert"><ToneIcon tone="bad" /> What you see is no longer current. {error.message} Trying again.</p>
+  );
+}
+
+function Footer() {
+  const version = picture.value?.health.version;
+  const asOptions = (values: readonly string[]): { value: string; text: string }[] =>
+    values.map((value) => ({ value, text: value }));
+  return (
+    <footer class="bottom">
+      <Select label="Time zone" value={zone.value} options={asOptions(ZONES)} onChange={(value) => { zone.value = value; }} />
+      <Select label="Unit" value={unit.value} options={asOptions(UNITS)} onChange={(value) => { unit.value = value as Unit; }} />
+      <Select label="Theme" value={theme.value} options={asOptions(THEMES)} onChange={(value) => { theme.value = value as Theme; }} />
+      <span class="muted">Offsets: + means that the server is ahead of this host.</span>
+      {version && <span class="muted">ntp-monitor {version}</span>}
+    </footer>
+  );
+}

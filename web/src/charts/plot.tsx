@@ -1,0 +1,42 @@
+/** uPlot as a component: made anew when its options change, fed when its data change, sized by its box. */
+import { useEffect, useRef } from "preact/hooks";
+import uPlot from "uplot";
+import "uplot/dist/uPlot.min.css";
+
+export interface PlotProps {
+  /** Options without size. They are compared by `version`, so they may be built anew at each render. */
+  options: Omit<uPlot.Options, "width" | "height">;
+  version: string;
+  data: uPlot.AlignedData;
+  height: number;
+  label: string;
+  onReady?: (plot: uPlot) => void;
+}
+
+export function Plot({ options, version, data, height, label, onReady }: PlotProps) {
+  const box = useRef<HTMLDivElement>(null);
+  const plot = useRef<uPlot | null>(null);
+
+  useEffect(() => {
+    const host = box.current;
+    if (!host) return undefined;
+    const made = new uPlot({ ...options, width: host.clientWidth || 300, height }, data, host);
+    plot.current = made;
+    onReady?.(made);
+    const observer = new ResizeObserver(() => {
+      if (host.clientWidth > 0) made.setSize({ width: host.clientWidth, height });
+    });
+    observer.observe(host);
+    return () => {
+      observer.disconnect();
+      made.destroy();
+      plot.current = null;
+    };
+  }, [version, height]);
+
+  useEffect(() => {
+    plot.current?.setData(data);
+  }, [data]);
+
+  return <div class="plot" ref={box} role="img" aria-label={label} />;
+}

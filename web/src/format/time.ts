@@ -1,0 +1,49 @@
+/** Instants and ages for people, in the zone that the reader chose. Pure, but for the cache of formatters. */
+
+const formatters = new Map<string, Intl.DateTimeFormat>();
+
+function formatter(zone: string): Intl.DateTimeFormat {
+  let found = formatters.get(zone);
+  if (!found) {
+    found = new Intl.DateTimeFormat("sv-SE", { timeZone: zone, dateStyle: "short", timeStyle: "medium" });
+    formatters.set(zone, found);
+  }
+  return found;
+}
+
+/** `2026-11-22 23:39:42`, in the zone. */
+export function instant(time: string | number | null | undefined, zone: string): string {
+  if (time == null) return "–";
+  const ms = typeof time === "number" ? time : Date.parse(time);
+  return Number.isFinite(ms) ? formatter(zone).format(ms) : "–";
+}
+
+/** How long: `42 s`, `12 min`, `3 h 5 min`, `2 d 4 h`. */
+export function span(seconds: number): string {
+  const whole = Math.max(0, Math.round(seconds));
+  if (whole < 60) return `${whole} s`;
+  const minutes = Math.floor(whole / 60);
+  if (minutes < 60) return `${minutes} min`;
+  const hours = Math.floor(minutes / 60);
+  if (hours < 24) return join(hours, "h", minutes % 60, "min");
+  return join(Math.floor(hours / 24), "d", hours % 24, "h");
+}
+
+function join(big: number, bigUnit: string, small: number, smallUnit: string): string {
+  return small === 0 ? `${big} ${bigUnit}` : `${big} ${bigUnit} ${small} ${smallUnit}`;
+}
+
+/** How long ago: `42 s ago`; `–` when never. */
+export function ago(time: string | null | undefined, nowMs: number): string {
+  if (time == null) return "never";
+  return `${span((nowMs - Date.parse(time)) / 1000)} ago`;
+}
+
+const SPAN_S: Record<string, number> = { s: 1, m: 60, h: 3600, d: 86_400, y: 365.25 * 86_400 };
+
+/** Seconds of `1h`, `7d`, `1y`; `null` when it is no such text. */
+export function parseSpan(text: string): number | null {
+  const match = /^(\d+(?:\.\d+)?)([smhdy])$/.exec(text);
+  const unit = SPAN_S[match?.[2] ?? ""];
+  return match && unit ? Number(match[1]) * unit : null;
+}

@@ -1,0 +1,73 @@
+/** Numbers for people: durations with a unit of their size, offsets always with their sign. Pure. */
+
+export type Unit = "auto" | "s" | "ms" | "µs";
+
+const FACTORS: readonly (readonly [string, number])[] = [["s", 1], ["ms", 1e-3], ["µs", 1e-6], ["ns", 1e-9]];
+const NONE = "–";
+const MINUS = "−";
+
+/** The unit in which `seconds` reads best. */
+export function unitOf(seconds: number, wish: Unit = "auto"): { name: string; factor: number } {
+  const size = Math.abs(seconds);
+  const found = wish === "auto"
+    ? FACTORS.find(([, factor]) => size >= factor * 0.9995) ?? (size === 0 ? FACTORS[2] : FACTORS[3])
+    : FACTORS.find(([name]) => name === wish);
+  const [name, factor] = found ?? ["s", 1];
+  return { name, factor };
+}
+
+/** Three digits that mean something, no more; without an exponent. */
+export function threeDigits(value: number): string {
+  if (value === 0) return "0";
+  const size = Math.abs(value);
+  const digits = size >= 100 ? 0 : size >= 10 ? 1 : 2;
+  const text = size < 0.005 ? size.toPrecision(1) : size.toFixed(digits);
+  const plain = text.includes("e") ? "0" : text;
+  return value < 0 && Number(plain) !== 0 ? MINUS + plain : plain;
+}
+
+/** A duration, such as `81.2 µs`. */
+export function duration(seconds: number | null | undefined, wish: Unit = "auto"): string {
+  if (seconds == null || !Number.isFinite(seconds)) return NONE;
+  const { name, factor } = unitOf(seconds, wish);
+  return `${threeDigits(seconds / factor)} ${name}`;
+}
+
+/** An offset, such as `+81.2 µs`: the sign is always said. Plus: the server is ahead of this host. */
+export function offset(seconds: number | null | undefined, wish: Unit = "auto"): string {
+  const text = duration(seconds, wish);
+  return seconds != null && Number.isFinite(seconds) && seconds > 0 ? `+${text}` : text;
+}
+
+/** A tick of an axis: as few digits as tell it. */
+export function tick(seconds: number, signed: boolean): string {
+  if (seconds === 0) return "0";
+  const { name, factor } = unitOf(seconds);
+  const text = String(Number(Math.abs(seconds / factor).toPrecision(4)));
+  return `${seconds < 0 ? MINUS : signed ? "+" : ""}${text} ${name}`;
+}
+
+/** A share, such as `99.2 %`. Never rounds a loss away: `< 0.1 %`, `> 99.9 %`. */
+export function percent(ratio: number | null | undefined): string {
+  if (ratio == null) return NONE;
+  if (ratio > 0 && ratio < 0.001) return "< 0.1 %";
+  if (ratio < 1 && ratio > 0.999) return "> 99.9 %";
+  const value = ratio * 100;
+  return `${Number.isInteger(value) ? value : value.toFixed(1)} %`;
+}
+
+/** A count with thin gaps: `12 345`. */
+export function count(value: number | null | undefined): string {
+  return value == null ? NONE : Math.round(value).toString().replace(/\B(?=(\d{3})+$)/g, "\u202f");
+}
+
+/** A plain number with so many decimals. */
+export function plain(value: number | null | undefined, decimals: number): string {
+  return value == null ? NONE : value.toFixed(decimals).replace("-", MINUS);
+}
+
+/** Parts per million, with the sign. */
+export function ppm(value: number | null | undefined): string {
+  if (value == null) return NONE;
+  return `${value > 0 ? "+" : ""}${threeDigits(value)} ppm`;
+}

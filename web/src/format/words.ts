@@ -1,0 +1,70 @@
+/** Words for the codes of the API. What is not known here is shown as the service names it. */
+import type { Condition, Kind, VerdictState } from "../api/types";
+
+/** How good something is; each has its own colour and its own shape, for those who see no colour. */
+export type Tone = "good" | "warn" | "bad" | "idle";
+
+export const CONDITIONS: Record<Condition, { label: string; tone: Tone; rank: number }> = {
+  wrong: { label: "Wrong", tone: "bad", rank: 0 },
+  unreachable: { label: "Unreachable", tone: "warn", rank: 1 },
+  failing: { label: "Failing", tone: "warn", rank: 2 },
+  pending: { label: "Not polled yet", tone: "idle", rank: 3 },
+  ok: { label: "OK", tone: "good", rank: 4 },
+};
+
+/** A state in words. One that answers, but says that it has no time, is not unreachable to a reader. */
+export function stateWords(row: { state: Condition; outcome: string | null }): { label: string; tone: Tone } {
+  const { label, tone } = CONDITIONS[row.state];
+  const silent = row.state === "unreachable" || row.state === "failing";
+  return { label: silent && row.outcome === "unsynchronised" ? "Unsynchronised" : label, tone };
+}
+
+export const VERDICTS: Record<VerdictState, { label: string; tone: Tone }> = {
+  consistent: { label: "Consistent", tone: "good" },
+  server_wrong: { label: "A server is wrong", tone: "bad" },
+  local_wrong: { label: "This host's clock is wrong", tone: "bad" },
+  path: { label: "The path is to blame", tone: "warn" },
+  undecidable: { label: "Cannot be decided", tone: "idle" },
+};
+
+export const KINDS: Record<Kind, string> = {
+  step: "it jumped",
+  frequency: "it runs at a wrong rate",
+  constant: "it is off by a constant",
+  smear: "it smears a leap second",
+  asymmetry: "its path is asymmetric",
+  congestion: "its path is congested",
+  unreachable: "it does not answer",
+};
+
+/** What each check of a reply asks; the order is the API's. */
+export const CHECKS: Record<string, string> = {
+  "source": "Came from the address and port that was asked",
+  "length": "Has the length of an NTP packet",
+  "version": "Speaks the version that was asked",
+  "mode": "Is a server's answer (mode 4)",
+  "origin": "Echoes the random cookie of our request",
+  "duplicate": "Is no repetition of a refused reply",
+  "authentication": "Does not claim that authentication failed",
+  "kiss": "Is no kiss-o'-death",
+  "zero-timestamp": "Carries its receive and transmit time",
+  "synchronised": "The server calls itself synchronised",
+  "root-distance": "Root distance below 16 s",
+  "server-time": "Sent after it was received, within 4 s",
+  "reference-time": "Clock was set before it answered",
+  "delay": "The round trip is not negative",
+  "loop": "The server does not follow this host",
+  "local-step": "Our clock was not stepped meanwhile",
+};
+
+/** `server_step` as `Server step`. */
+export function title(code: string): string {
+  const text = code.replaceAll("_", " ").replaceAll("-", " ");
+  return text.charAt(0).toUpperCase() + text.slice(1);
+}
+
+/** How the last poll ended, in a few words. */
+export function outcome(label: string | null, reason: string): string {
+  if (label === null) return "No poll has ended yet";
+  return reason ? `${title(label)}: ${reason}` : title(label);
+}

@@ -1,0 +1,39 @@
+/** Addresses of views: `#/server/NAME?span=24h`. All that a view shows is in its address, so a link shows the same. Pure. */
+
+export type View = "overview" | "server" | "clock" | "service" | "config" | "nowhere";
+
+export interface Route {
+  view: View;
+  /** Which server; empty for other views. */
+  id: string;
+  query: URLSearchParams;
+}
+
+const VIEWS: Record<string, View> = { "": "overview", clock: "clock", service: "service", config: "config" };
+
+/** What an address means. Pure. */
+export function parseRoute(hash: string): Route {
+  const [path = "", query = ""] = hash.replace(/^#\/?/, "").split("?", 2);
+  const [first = "", ...rest] = path.split("/");
+  if (first === "server" && rest.length > 0) {
+    return { view: "server", id: decode(rest.join("/")), query: new URLSearchParams(query) };
+  }
+  const view = rest.join("") === "" ? VIEWS[first] : undefined;
+  return { view: view ?? "nowhere", id: "", query: new URLSearchParams(query) };
+}
+
+function decode(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}
+
+/** The address of a view. Entries of the query that are empty are left out. */
+export function href(view: View, id = "", query: Record<string, string | null> = {}): string {
+  const path = view === "overview" ? "" : view === "server" ? `server/${encodeURIComponent(id)}` : view;
+  const entries = Object.entries(query).filter((entry): entry is [string, string] => !!entry[1]);
+  const text = new URLSearchParams(entries).toString();
+  return `#/${path}${text ? `?${text}` : ""}`;
+}

@@ -1,0 +1,122 @@
+/**
+ * The picture that every view shares: servers, verdict, health. The service's event stream says when something is new,
+ * the picture is then read again, at most so often; without a stream it is read at intervals. So a lost event costs a
+ * moment and never correctness.
+ */
+import { computed, signal } from "@preact/signals";
+import { api } from "../api/client";
+import type { Health, ServerPage, Verdict } from "../api/types";
+
+export interface Picture {
+  servers: ServerPage;
+  verdict: Verdict;
+  health: Health;
+}
+
+/** How the page hears of news. */
+export type Link = "connecting" | "stream" | "polling" | "lost";
+
+export const picture = signal<Picture | null>(null);
+export const failure = signal<Error | null>(null);
+export const streaming = signal(false);
+/** Advances once a second, for ages. */
+export const nowMs = signal(Date.now());
+/** The host clock of the monitor when the picture was taken, minus that of this browser, in milliseconds. */
+const skewMs = signal(0);
+
+export const link = computed<Link>(() => {
+  if (failure.value) return "lost";
+  if (!picture.value) return "connecting";
+  return streaming.value ? "stream" : "polling";
+});
+
+/** Now by the clock of the monitor: a browser whose clock is wrong must not show ages that are. */
+export const monitorNowMs = computed(() => nowMs.value + skewMs.value);
+
+/** The own clock's estimate since the page was opened: the service keeps no history of it to read. */
+export interface LocalPoint {
+  time_s: number;
+  estimate_s: number | null;
+  bound_s: number | null;
+}
+export const localTrail = signal<LocalPoint[]>([]);
+const TRAIL = 3600;
+
+const EVENTS = ["sample", "verdict", "alert", "health", "message"];
+const POLL_MS = 5000;
+const RETRY_MS = 3000;
+/** With more servers each picture costs more, so it is taken less often. */
+const restMs = (servers: number): number => Math.min(10_000, 1000 + 4 * servers);
+
+let due: ReturnType<typeof setTimeout> | undefined;
+let reading = false;
+let restUntil = 0;
+
+async function read(): Promise<void> {
+  reading = true;
+  try {
+    const [servers, verdict, health] = await Promise.all([api.servers(), api.verdict(), api.health()]);
+    picture.value = { servers, verdict, health };
+    failure.value = null;
+    remember(verdict);
+    skewMs.value = skew(servers);
+    restUntil = Date.now() + restMs(servers.servers.length);
+  } catch (why) {
+    failure.value = why instanceof Error ? why : new Error(String(why));
+    restUntil = Date.now() + RETRY_MS;
+  } finally {
+    reading = false;
+  }
+  schedule(streaming.value && !failure.value ? 4 * POLL_MS : POLL_MS);
+}
+
+/** Only a skew too large for the age of a snapshot is the browser's. */
+function skew(servers: ServerPage): number {
+  const difference = Date.parse(servers.as_of) - Date.now();
+  return Math.abs(difference) > 30_000 ? difference : 0;
+}
+
+function remember(verdict: Verdict): void {
+  const { estimate_s, bound_s } = verdict.local;
+  const point = { time_s: Date.parse(verdict.as_of) / 1000, estimate_s, bound_s };
+  const before = localTrail.value;
+  if (before.at(-1)?.time_s !== point.time_s) localTrail.value = [...before.slice(1 - TRAIL), point];
+}
+
+function schedule(inMs: number): void {
+  clearTimeout(due);
+  due = setTimeout(() => {
+    if (document.hidden) schedule(inMs);
+    else void read();
+  }, inMs);
+}
+
+/** Something is new: read as soon as the last reading has rested. */
+export function refresh(): void {
+  if (!reading) schedule(Math.max(0, restUntil - Date.now()));
+}
+
+function listen(): void {
+  const source = new EventSource("/api/v1/stream");
+  source.addEventListener("open", () => {
+    streaming.value = true;
+  });
+  source.addEventListener("error", () => {
+    streaming.value = false;
+    // The browser tries again by itself, unless the service refused; then polling goes on.
+    if (source.readyState === EventSource.CLOSED) setTimeout(listen, 60_000);
+  });
+  for (const name of EVENTS) source.addEventListener(name, refresh);
+}
+
+/** Begins to follow the service. Called once. */
+export function follow(): void {
+  setInterval(() => {
+    nowMs.value = Date.now();
+  }, 1000);
+  document.addEventListener("visibilitychange", () => {
+    if (!document.hidden) refresh();
+  });
+  void read();
+  listen();
+}

@@ -1,0 +1,54 @@
+/** Something that is read from the service: loading, there, stale with a reason, or missing with a reason. */
+import { useEffect, useRef, useState } from "preact/hooks";
+
+export interface Resource<T> {
+  data: T | null;
+  /** Why the last attempt failed; `data` is then what was known before. */
+  error: Error | null;
+  loading: boolean;
+  retry: () => void;
+}
+
+/**
+ * Reads by `load` at once, whenever `key` changes, and every `everyMs` while the page is visible. What belongs to
+ * another key is never shown.
+ */
+export function useResource<T>(key: string, load: (signal: AbortSignal) => Promise<T>, everyMs: number | null = null): Resource<T> {
+  const [held, setHeld] = useState<{ key: string; data: T | null; error: Error | null }>({ key, data: null, error: null });
+  const [attempt, setAttempt] = useState(0);
+  const latest = useRef(load);
+  latest.current = load;
+
+  useEffect(() => {
+    const controller = new AbortController();
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const again = (): void => {
+      if (everyMs !== null && !controller.signal.aborted) timer = setTimeout(() => void read(), everyMs);
+    };
+    const read = async (): Promise<void> => {
+      if (document.hidden && everyMs !== null) return again();
+      try {
+        const data = await latest.current(controller.signal);
+        if (!controller.signal.aborted) setHeld({ key, data, error: null });
+      } catch (why) {
+        if (controller.signal.aborted) return;
+        const error = why instanceof Error ? why : new Error(String(why));
+        setHeld((before) => ({ key, data: before.key === key ? before.data : null, error }));
+      }
+      again();
+    };
+    void read();
+    return () => {
+      controller.abort();
+      clearTimeout(timer);
+    };
+  }, [key, everyMs, attempt]);
+
+  const current = held.key === key ? held : { data: null, error: null };
+  return {
+    data: current.data,
+    error: current.error,
+    loading: current.data === null && current.error === null,
+    retry: () => setAttempt((n) => n + 1),
+  };
+}

@@ -1,0 +1,103 @@
+/** The configuration in effect, to read: each value with where it comes from. Secrets are masked by the service. */
+import { useState } from "preact/hooks";
+import { api } from "../api/client";
+import type { Json } from "../api/types";
+import { Empty, Failure, Loading, Panel } from "../components/bits";
+import { useResource } from "../state/resource";
+
+interface Entry {
+  path: string;
+  value: string;
+  source: string;
+}
+
+/** Every value with its key path, as faults of the configuration name it. Pure. */
+export function flatten(value: Json, path = ""): [string, string][] {
+  if (Array.isArray(value)) {
+    const plain = value.every((item) => typeof item !== "object" || item === null);
+    return plain ? [[path, value.map(String).join(", ")]] : value.flatMap((item, index) => flatten(item, `${path}[${index}]`));
+  }
+  if (typeof value === "object" && value !== null) {
+    return Object.entries(value).flatMap(([key, inner]) => flatten(inner, path ? `${path}.${key}` : key));
+  }
+  return [[path, value === null ? "–" : String(value)]];
+}
+
+export function ConfigView() {
+  const { data, error, retry } = useResource("config", api.config, 60_000);
+  return (
+    <>
+      <h1 class="view-title">Configuration</h1>
+      {error && !data && <Failure what="The configuration" error={error} retry={retry} />}
+      {!data && !error && <Loading what="the configuration" />}
+      {data && <Values entries={entries(data.values, data["sources"] ?? {})} />}
+    </>
+  );
+}
+
+function entries(values: Json, sources: Json): Entry[] {
+  const known = typeof sources === "object" && sources !== null && !Array.isArray(sources) ? sources : {};
+  return flatten(values).map(([path, value]) => ({ path, value, source: String(known[path] ?? "") }));
+}
+
+interface Section {
+  title: string;
+  /** Long lists begin folded. */
+  open: boolean;
+  entries: Entry[];
+}
+
+/** Entries by their table of the file; a server's table bears its name. Pure. */
+export function sections(entries: readonly Entry[]): Section[] {
+  const found = new Map<string, Entry[]>();
+  for (const entry of entries) {
+    const table = entry.path.split(".")[0] ?? "";
+    const held = found.get(table);
+    if (held) held.push(entry);
+    else found.set(table, [entry]);
+  }
+  return [...found].map(([table, held]) => {
+    const name = ["name", "address"].map((key) => held.find((entry) => entry.path === `${table}.${key}`)).find(Boolean);
+    return { title: name ? `${table} ${name.value}` : table, open: !table.includes("["), entries: held };
+  });
+}
+
+function Values({ entries: all }: { entries: Entry[] }) {
+  const [text, setText] = useState("");
+  const wanted = text.trim().toLowerCase();
+  const shown = all.filter((entry) => !wanted || `${entry.path} ${entry.value}`.toLowerCase().includes(wanted));
+  return (
+    <Panel title="Values in effect" note="The file, the environment and the defaults, put together. It is read only here."
+      tools={(
+        <label class="search">
+          <span class="visually-hidden">Filter values</span>
+          <input type="search" placeholder="Filter by key or value" value={text} onInput={(event) => setText(event.currentTarget.value)} />
+        </label>
+      )}>
+      {shown.length === 0 && <Empty>No value matches.</Empty>}
+      {sections(shown).map((section) => (
+        <details class="section" key={`${section.title} ${wanted !== ""}`} open={section.open || wanted !== ""}>
+          <summary>{section.title}</summary>
+          <Table entries={section.entries} />
+        </details>
+      ))}
+    </Panel>
+  );
+}
+
+function Table({ entries: shown }: { entries: Entry[] }) {
+  return (
+    <table class="plain config">
+      <thead><tr><th scope="col">Key</th><th scope="col">Value</th><th scope="col">From</th></tr></thead>
+      <tbody>
+        {shown.map((entry) => (
+          <tr key={entry.path}>
+            <th scope="row"><code>{entry.path.split(".").slice(1).join(".") || entry.path}</code></th>
+            <td>{entry.value}</td>
+            <td class="muted" title={entry.source}>{entry.source.split("/").at(-1)}</td>
+          </tr>
+        ))}
+      </tbody>
+    </table>
+  );
+}

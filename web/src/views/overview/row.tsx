@@ -1,0 +1,28 @@
+/** One server in the table. Drawn again only when its row, the unit or the age of its last sample changed. */
+import type { ServerRow } from "../../api/types";
+import { Sparkline } from "../../charts/sparkline";
+import { Badge } from "../../components/bits";
+import { Reach } from "../../components/reach";
+import { ago } from "../../format/time";
+import { duration, offset, plain, type Unit } from "../../format/units";
+import { outcome, stateWords } from "../../format/words";
+import { href } from "../../state/address";
+
+export function ServerLine({ row, unit, nowMs, index }: { row: ServerRow; unit: Unit; nowMs: number; index: number }) {
+  const state = stateWords(row);
+  return (
+    <tr aria-rowindex={index} class={`row-${state.tone}`}>
+      <td class="c-state"><span title={`${row.sentence} Last poll: ${outcome(row.outcome, row.reason)}.`}><Badge tone={state.tone}>{state.label}</Badge></span></td>
+      <th scope="row" class="c-name"><a href={href("server", row.id)}>{row.id}</a></th>
+      <td class="c-offset num">{offset(row.offset_s, unit)}</td>
+      <td class="c-spark"><Sparkline values={row.sparkline} /></td>
+      <td class="c-delay num">{duration(row.delay_s, unit)}</td>
+      <td class="c-jitter num">{duration(row.jitter_s, unit)}</td>
+      <td class="c-reach"><Reach octal={row.reach} /></td>
+      <td class="c-stratum num">{row.stratum ?? "–"}</td>
+      <td class="c-refid">{row.refid ?? "–"}</td>
+      <td class="c-score num">{plain(row.score, 1)}</td>
+      <td class="c-seen num">{ago(row.last_seen, nowMs)}</td>
+    </tr>
+  );
+}

@@ -1,0 +1,137 @@
+/** The table of servers: its wish is in the address of the page, its lines come from `arrange`. */
+import { useMemo, useRef } from "preact/hooks";
+import type { Condition, ServerRow } from "../../api/types";
+import { downloadCsv } from "../../charts/download";
+import { Downloads, Empty, Panel, Select } from "../../components/bits";
+import { CONDITIONS } from "../../format/words";
+import { monitorNowMs } from "../../state/live";
+import { unit } from "../../state/prefs";
+import { route, setQuery } from "../../state/route";
+import { arrange, tagsOf, type Line, type SortKey, type Wish } from "./arrange";
+import { ServerLine } from "./row";
+import { useVisible } from "./window";
+
+/** The height of a line in pixels; the style sheet holds rows to it. */
+const LINE = 40;
+
+const COLUMNS: readonly { key: SortKey | null; text: string; name: string; hint?: string }[] = [
+  { key: "state", text: "State", name: "state" },
+  { key: "name", text: "Server", name: "name" },
+  { key: "offset", text: "Offset", name: "offset", hint: "Plus: the server is ahead of this host. Sorted by size." },
+  { key: null, text: "Last polls", name: "spark", hint: "Shape of the last 30 offsets, each on its own scale" },
+  { key: "delay", text: "Delay", name: "delay", hint: "Round trip" },
+  { key: "jitter", text: "Jitter", name: "jitter", hint: "Over the last 8 polls (RFC 5905)" },
+  { key: "reach", text: "Reach", name: "reach", hint: "The last 8 polls, oldest first" },
+  { key: "stratum", text: "Stratum", name: "stratum" },
+  { key: "refid", text: "Ref. id", name: "refid", hint: "Where the server takes its time from" },
+  { key: "score", text: "Score", name: "score", hint: "As the NTP Pool scores: up to 20" },
+  { key: "seen", text: "Last seen", name: "seen" },
+];
+
+function wishOf(query: URLSearchParams): Wish {
+  const sort = query.get("sort") ?? "state";
+  const key = sort.replace(/^-/, "");
+  const known = COLUMNS.some((column) => column.key === key);
+  const state = query.get("state") ?? "";
+  return {
+    text: query.get("q") ?? "",
+    state: state in CONDITIONS ? (state as Condition) : "",
+    group: query.get("group") ?? "",
+    sort: known ? (key as SortKey) : "state",
+    descending: known && sort.startsWith("-"),
+  };
+}
+
+function csv(lines: readonly Line[]): void {
+  const rows = lines.flatMap((line) => (line.kind === "server" ? [line.row] : []));
+  downloadCsv(
+    "ntp-monitor servers",
+    ["id", "address", "state", "class", "offset_s", "delay_s", "jitter_s", "root_distance_s", "reach", "stratum", "refid", "score", "last_seen", "sentence"],
+    rows.map((row) => [row.id, row.address, row.state, row.class, row.offset_s, row.delay_s, row.jitter_s,
+      row.root_distance_s, row.reach, row.stratum, row.refid, row.score, row.last_seen, row.sentence]),
+  );
+}
+
+export function ServerTable({ rows }: { rows: readonly ServerRow[] }) {
+  const wish = wishOf(route.value.query);
+  const lines = useMemo(() => arrange(rows, wish), [rows, JSON.stringify(wish)]);
+  const shown = lines.reduce((sum, line) => sum + Number(line.kind === "server"), 0);
+  return (
+    <Panel title="Servers" tools={<><Toolbar rows={rows} wish={wish} /><Downloads of="the servers" csv={() => csv(lines)} /></>}>
+      <p class="visually-hidden" role="status">{shown} of {rows.length} servers shown</p>
+      {lines.length === 0
+        ? <Empty>No server matches. <button type="button" class="link" onClick={() => setQuery({ q: null, state: null })}>Clear the filter</button></Empty>
+        : <Lines lines={lines} wish={wish} />}
+    </Panel>
+  );
+}
+
+function Toolbar({ rows, wish }: { rows: readonly ServerRow[]; wish: Wish }) {
+  const states = (Object.keys(CONDITIONS) as Condition[]).map((value) => {
+    const count = rows.filter((row) => row.state === value).length;
+    return { value, text: `${CONDITIONS[value].label} (${count})` };
+  });
+  const tags = tagsOf(rows);
+  return (
+    <>
+      <label class="search">
+        <span class="visually-hidden">Filter servers</span>
+        <input type="search" placeholder="Name, address or tag" value={wish.text}
+          onInput={(event) => setQuery({ q: event.currentTarget.value || null })} />
+      </label>
+      <Select label="State" value={wish.state} onChange={(state) => setQuery({ state })}
+        options={[{ value: "", text: `All (${rows.length})` }, ...states]} />
+      {tags.length > 0 && (
+        <Select label="Group by" value={wish.group} onChange={(group) => setQuery({ group })}
+          options={[{ value: "", text: "Nothing" }, ...tags.map((tag) => ({ value: tag, text: tag }))]} />
+      )}
+    </>
+  );
+}
+
+function Lines({ lines, wish }: { lines: readonly Line[]; wish: Wish }) {
+  const body = useRef<HTMLTableSectionElement>(null);
+  const { first, end } = useVisible(body, lines.length, LINE);
+  // Ages are in whole seconds; with many lines they are brought up to date with the data only.
+  const nowMs = monitorNowMs.value;
+  return (
+    <div class="table-box">
+      <table class="servers" aria-rowcount={lines.length + 1}>
+        <thead>
+          <tr>{COLUMNS.map((column) => <Heading key={column.name} column={column} wish={wish} />)}</tr>
+        </thead>
+        <tbody ref={body}>
+          {first > 0 && <Spacer height={first * LINE} />}
+          {lines.slice(first, end).map((line, index) => line.kind === "group"
+            ? <GroupLine key={`group ${line.title}`} title={line.title} count={line.count} />
+            : <ServerLine key={line.row.id} row={line.row} unit={unit.value} nowMs={nowMs} index={first + index + 2} />)}
+          {end < lines.length && <Spacer height={(lines.length - end) * LINE} />}
+        </tbody>
+      </table>
+    </div>
+  );
+}
+
+function Heading({ column, wish }: { column: (typeof COLUMNS)[number]; wish: Wish }) {
+  const { key, text, name, hint } = column;
+  if (key === null) return <th scope="col" class={`c-${name}`} title={hint}>{text}</th>;
+  const active = wish.sort === key;
+  const next = active && !wish.descending ? `-${key}` : key;
+  return (
+    <th scope="col" class={`c-${name}`} aria-sort={active ? (wish.descending ? "descending" : "ascending") : "none"} title={hint}>
+      <button type="button" class="sort" onClick={() => setQuery({ sort: next === "state" ? null : next })}>
+        {text}<span aria-hidden="true" class="arrow">{active ? (wish.descending ? "▾" : "▴") : ""}</span>
+      </button>
+    </th>
+  );
+}
+
+function GroupLine({ title, count }: { title: string; count: number }) {
+  return (
+    <tr class="group"><th scope="rowgroup" colSpan={COLUMNS.length}>{title} <span class="muted">({count})</span></th></tr>
+  );
+}
+
+function Spacer({ height }: { height: number }) {
+  return <tr aria-hidden="true" class="spacer"><td colSpan={COLUMNS.length} style={{ height: `${height}px` }} /></tr>;
+}

@@ -1,0 +1,50 @@
+/** The answer to the question that people open the page with: who is wrong, by how much, since when, how sure. */
+import type { ServerRow, Verdict } from "../../api/types";
+import { Facts, ToneIcon } from "../../components/bits";
+import { instant, span } from "../../format/time";
+import { duration, offset, percent, type Unit } from "../../format/units";
+import { VERDICTS } from "../../format/words";
+import { href } from "../../state/address";
+import { monitorNowMs } from "../../state/live";
+import { unit, zone } from "../../state/prefs";
+
+export function VerdictCard({ verdict, rows }: { verdict: Verdict; rows: readonly ServerRow[] }) {
+  const { label, tone } = VERDICTS[verdict.state];
+  return (
+    <section class={`verdict verdict-${tone}`} aria-label="Verdict" data-state={verdict.state}>
+      <div class="verdict-head">
+        <ToneIcon tone={tone} size={40} />
+        <div>
+          <p class="verdict-state">{label}{verdict.since && <Since time={verdict.since} />}</p>
+          <h1>{verdict.sentence}</h1>
+        </div>
+      </div>
+      <Facts facts={facts(verdict, rows, unit.value)} />
+      <details>
+        <summary>Why, and what is assumed</summary>
+        <p>{verdict.reason}</p>
+        {verdict.assumption && <p><strong>Assumed:</strong> {verdict.assumption}</p>}
+        {verdict.independence && <p><strong>Independence:</strong> {verdict.independence}</p>}
+        {verdict.local.distrust && <p><strong>This host's clock:</strong> {verdict.local.distrust}</p>}
+      </details>
+    </section>
+  );
+}
+
+function Since({ time }: { time: string }) {
+  const age_s = (monitorNowMs.value - Date.parse(time)) / 1000;
+  return <span class="since"> since <time dateTime={time}>{instant(time, zone.value)}</time> ({span(age_s)})</span>;
+}
+
+function facts(verdict: Verdict, rows: readonly ServerRow[], wish: Unit): [string, preact.ComponentChildren, string?][] {
+  const { majority, local } = verdict;
+  const answering = rows.filter((row) => row.offset_s !== null).length;
+  const estimate = local.estimate_s === null ? "no majority to compare with"
+    : `${offset(local.estimate_s, wish)} ± ${duration(local.bound_s, wish)}`;
+  return [
+    ["True time against this clock", <a href={href("clock")}>{estimate}</a>, "Plus: this clock is behind"],
+    ["Majority", majority ? `${majority.members} of ${majority.of} agree, ${majority.independent} independent` : "none"],
+    ["Measured now", `${answering} of ${rows.length} servers`],
+    ["Confidence", percent(verdict.confidence), "Given the assumption below"],
+  ];
+}

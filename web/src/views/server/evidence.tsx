@@ -1,0 +1,66 @@
+/** The last replies that were refused: which test failed, what it means, and the packet itself. */
+import { api } from "../../api/client";
+import type { Refusal } from "../../api/types";
+import { Empty, Failure, Loading, Panel, ToneIcon } from "../../components/bits";
+import { instant } from "../../format/time";
+import { CHECKS, title } from "../../format/words";
+import { zone } from "../../state/prefs";
+import { useResource } from "../../state/resource";
+
+export function Evidence({ id }: { id: string }) {
+  const { data, error, retry } = useResource(`evidence ${id}`, (signal) => api.evidence(id, signal), 10_000);
+  return (
+    <Panel title="Refused replies" note="Replies that failed a test and so gave no offset; the last 16 are kept. A reply is data until the tests have judged it.">
+      {error && !data && <Failure what="The evidence" error={error} retry={retry} />}
+      {!data && !error && <Loading what="the evidence" />}
+      {data && data.evidence.length === 0 && <Empty>No reply of this server was refused.</Empty>}
+      {data && [...data.evidence].reverse().map((refusal) => <Packet key={refusal.time} refusal={refusal} />)}
+    </Panel>
+  );
+}
+
+function Packet({ refusal }: { refusal: Refusal }) {
+  return (
+    <details class="packet">
+      <summary>
+        <ToneIcon tone="bad" size={16} />
+        <time dateTime={refusal.time}>{instant(refusal.time, zone.value)}</time>
+        <strong>{refusal.failed ? title(refusal.failed) : "Refused"}</strong>
+        <span>{refusal.explanation}</span>
+      </summary>
+      <div class="packet-body">
+        <ul class="checks" aria-label="Tests of this reply">
+          {refusal.checks.map(({ check, passed }) => (
+            <li key={check} class={passed ? "passed" : "failed"}>
+              <ToneIcon tone={passed ? "good" : "bad"} size={14} />
+              <span>{CHECKS[check] ?? title(check)}<span class="visually-hidden">: {passed ? "passed" : "failed"}</span></span>
+            </li>
+          ))}
+        </ul>
+        <div>
+          <table class="plain">
+            <thead><tr><th scope="col">Timestamp</th><th scope="col">UTC</th><th scope="col">As sent</th></tr></thead>
+            <tbody>
+              {([["T1, we sent", refusal.t1], ["T2, it received", refusal.t2], ["T3, it sent", refusal.t3], ["T4, we received", refusal.t4]] as const)
+                .map(([name, moment]) => (
+                  <tr key={name}><th scope="row">{name}</th><td>{moment.time ?? "none"}</td><td><code>{moment.ntp}</code></td></tr>
+                ))}
+            </tbody>
+          </table>
+          <p class="muted">From {refusal.address ?? "an unknown address"}. The datagram:</p>
+          <pre class="hex" tabIndex={0}>{hexLines(refusal.datagram)}</pre>
+        </div>
+      </div>
+    </details>
+  );
+}
+
+/** Hexadecimal text, sixteen bytes to a line in groups of four. Pure. */
+export function hexLines(hex: string): string {
+  const words = hex.match(/.{1,8}/g) ?? [];
+  const lines: string[] = [];
+  for (let at = 0; at < words.length; at += 4) {
+    lines.push(`${(at * 4).toString().padStart(3)}  ${words.slice(at, at + 4).join(" ")}`);
+  }
+  return lines.join("\n");
+}

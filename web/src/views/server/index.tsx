@@ -1,0 +1,133 @@
+/** One server: how it is now, its history, its statistics, what happened, and what it was refused for. */
+import { api, ApiError } from "../../api/client";
+import type { ServerDetail, ServerRow } from "../../api/types";
+import { Badge, Empty, Facts, Failure, Loading, Panel } from "../../components/bits";
+import { EventList } from "../../components/events";
+import { Reach } from "../../components/reach";
+import { ago, span } from "../../format/time";
+import { count, duration, offset, percent, plain } from "../../format/units";
+import { KINDS, outcome, stateWords } from "../../format/words";
+import { monitorNowMs, type Picture } from "../../state/live";
+import { unit } from "../../state/prefs";
+import { href } from "../../state/address";
+import { useResource } from "../../state/resource";
+import { Distribution } from "./distribution";
+import { Evidence } from "./evidence";
+import { HistoryCharts, useWindow } from "./history";
+import { asTexts } from "./span";
+import { StabilityPanel } from "./stability";
+
+export function ServerView({ id, picture }: { id: string; picture: Picture }) {
+  const { data, error, retry } = useResource(`server ${id}`, (signal) => api.server(id, signal));
+  if (error instanceof ApiError && error.status === 404) {
+    return <Empty>There is no server “{id}” in the configuration. <a href={href("overview")}>Go to the overview</a></Empty>;
+  }
+  if (error && !data) return <Failure what="The server" error={error} retry={retry} />;
+  if (!data) return <Loading what="the server" />;
+  // The shared picture is newer than what was read when the view was opened.
+  const row = picture.servers.servers.find((one) => one.id === id) ?? data.series[0];
+  return (
+    <>
+      <p class="crumb"><a href={href("overview")}>Overview</a> / {id}</p>
+      {row && <Head row={row} />}
+      {row && row.id !== id
+        ? <Series series={data.series} />
+        : <Details id={id} name={data.name} />}
+      <Asked detail={data} />
+    </>
+  );
+}
+
+/** A name with several addresses: each has a history of its own. */
+function Series({ series }: { series: readonly ServerRow[] }) {
+  return (
+    <Panel title="Addresses" note="This name has several addresses; each has a history of its own.">
+      <ul class="reasons">
+        {series.map((row) => (
+          <li key={row.id}>
+            <Badge tone={stateWords(row).tone}>{stateWords(row).label}</Badge>
+            <a href={href("server", row.id)}>{row.address}</a> {offset(row.offset_s, unit.value)}
+          </li>
+        ))}
+      </ul>
+    </Panel>
+  );
+}
+
+function Head({ row }: { row: ServerRow }) {
+  const wish = unit.value;
+  const state = stateWords(row);
+  return (
+    <section class="server-head" aria-label="Now" data-state={row.state}>
+      <h1 class="view-title">{row.id} <Badge tone={state.tone}>{state.label}</Badge></h1>
+      <p class="sentence">{row.sentence}{row.kind && <span class="muted"> ({KINDS[row.kind]})</span>}</p>
+      <Facts facts={[
+        ["Offset", <strong>{offset(row.offset_s, wish)}</strong>, "Plus: the server is ahead of this host"],
+        ["Root distance", `± ${duration(row.root_distance_s, wish)}`, "The bound within which its claim holds"],
+        ["Delay", duration(row.delay_s, wish)],
+        ["Jitter", duration(row.jitter_s, wish), "Over the last 8 polls"],
+        ["Reach", <Reach octal={row.reach} />],
+        ["Stratum", row.stratum ?? "–"],
+        ["Reference", row.refid ?? "–"],
+        ["Root delay", duration(row.root_delay_s, wish), "As the server states it"],
+        ["Root dispersion", duration(row.root_dispersion_s, wish), "As the server states it"],
+        ["Precision", duration(row.precision_s, wish), "As the server states it"],
+        ["Leap", leap(row.leap)],
+        ["Timestamps by", row.timestamping ?? "–", "How our own two timestamps were taken"],
+        ["Pool score", plain(row.score, 1), "As the NTP Pool scores: up to 20"],
+        ["Answered, hour", percent(row.success.hour.ratio)],
+        ["Answered, day", percent(row.success.day.ratio)],
+        ["Polls", count(row.polls)],
+        ["Polled every", span(row.poll_s)],
+        ["Last poll", outcome(row.outcome, row.reason)],
+        ["Last seen", ago(row.last_seen, monitorNowMs.value)],
+      ]} />
+    </section>
+  );
+}
+
+function leap(indicator: number | null): string {
+  const words = ["none announced", "a second will be inserted", "a second will be deleted", "not synchronised"];
+  return indicator === null ? "–" : words[indicator] ?? String(indicator);
+}
+
+function Details({ id, name }: { id: string; name: string }) {
+  const window = useWindow();
+  const key = `${name} ${window.span ?? `${window.from_s} ${window.to_s}`}`;
+  const events = useResource(key, async (signal) => (await api.events({ server: name, ...asTexts(window) }, signal)).events, 10_000);
+  return (
+    <>
+      <HistoryCharts id={id} events={events.data ?? []} />
+      <Panel title="Events" note="What happened to this server in the time shown; the marks in the charts.">
+        {events.error && !events.data && <Failure what="What happened" error={events.error} retry={events.retry} />}
+        {events.loading && <Loading what="events" />}
+        {events.data && (events.data.length === 0
+          ? <Empty>Nothing happened to this server in the time shown.</Empty>
+          : <EventList events={events.data} withServer={false} />)}
+      </Panel>
+      <Distribution id={id} />
+      <StabilityPanel id={id} />
+      <Evidence id={id} />
+    </>
+  );
+}
+
+function Asked({ detail }: { detail: ServerDetail }) {
+  const { settings, tags } = detail;
+  return (
+    <Panel title="How it is asked">
+      <Facts facts={[
+        ["Host", `${settings.host}, port ${settings.port}`],
+        ["Poll interval", span(settings.poll_interval_s)],
+        ["Time-out", duration(settings.timeout_s)],
+        ["Engine", settings.engine],
+        ["Addresses", `${settings.addresses}, ${settings.family}`],
+        ["Samples per poll", settings.samples_per_poll],
+        ["Own server", settings.own ? "yes: may be polled fast" : "no"],
+        ["Offset warning", duration(settings.offset_warning_s)],
+        ["Offset critical", duration(settings.offset_critical_s)],
+        ["Tags", Object.entries(tags).map(([key, value]) => `${key}: ${value}`).join(", ") || "none"],
+      ]} />
+    </Panel>
+  );
+}

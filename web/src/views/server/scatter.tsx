@@ -1,0 +1,59 @@
+/**
+ * Offset against delay. Packets that met no queue gather at the left; a wedge that opens to one side shows which
+ * direction of the path queues.
+ */
+import { useMemo, useRef } from "preact/hooks";
+import type uPlot from "uplot";
+import { DOTS, secondsAxis } from "../../charts/axes";
+import { cssColour, downloadCanvas, downloadCsv } from "../../charts/download";
+import type { History } from "../../charts/history";
+import { Plot } from "../../charts/plot";
+import { Downloads, Empty, Panel } from "../../components/bits";
+import { duration, offset } from "../../format/units";
+import { dark, unit } from "../../state/prefs";
+
+const TITLE = "Offset against delay";
+
+export function Scatter({ id, history }: { id: string; history: History }) {
+  const plot = useRef<uPlot | null>(null);
+  const data = useMemo((): uPlot.AlignedData => {
+    const pairs = history.delay.flatMap((delay, index) => {
+      const value = history.offset[index];
+      return delay !== null && value != null ? [[delay, value] as const] : [];
+    });
+    pairs.sort(([a], [b]) => a - b);
+    return [pairs.map(([delay]) => delay), pairs.map(([, value]) => value)];
+  }, [history]);
+  const full = `${TITLE} of ${id}`;
+  const empty = data[0].length === 0;
+  return (
+    <Panel title={TITLE} note="A wedge that opens upwards or downwards shows which direction of the path queues." tools={!empty && (
+      <Downloads of={full} csv={() => csv(full, data)}
+        png={() => plot.current && downloadCanvas(full, plot.current.ctx.canvas, devicePixelRatio)} />
+    )}>
+      {empty ? <Empty>Nothing was measured in this stretch of time.</Empty> : (
+        <Plot label={full} height={220} data={data} version={`${dark.value} ${unit.value}`} options={options()}
+          onReady={(made) => { plot.current = made; }} />
+      )}
+    </Panel>
+  );
+}
+
+function csv(title: string, data: uPlot.AlignedData): void {
+  const offsets = data[1] ?? [];
+  downloadCsv(title, ["delay_s", "offset_s"], Array.from(data[0], (delay, index) => [delay, offsets[index] ?? null]));
+}
+
+function options(): Omit<uPlot.Options, "width" | "height"> {
+  const wish = unit.value;
+  return {
+    scales: { x: { time: false } },
+    axes: [{ ...secondsAxis(false, "Delay"), size: 40, space: 80 }, secondsAxis(true)],
+    cursor: { drag: { x: false, y: false } },
+    series: [
+      { label: "Delay", value: (_plot, value) => duration(value, wish) },
+      { label: "Offset", stroke: cssColour("accent"), paths: () => null, points: { ...DOTS, fill: cssColour("accent") },
+        value: (_plot, value) => offset(value, wish) },
+    ],
+  };
+}

@@ -1,0 +1,51 @@
+/**
+ * Which stretch of time the server view shows. In the address it is `span=24h`, which ends now and moves on, or
+ * `from` and `to` in Unix seconds after a zoom or a pan. Pure.
+ */
+import { parseSpan } from "../../format/time";
+
+export const SPANS = ["1h", "6h", "24h", "7d", "30d", "1y"] as const;
+const SHORTEST_S = 10;
+const LONGEST_S = 10 * 365.25 * 86_400;
+
+export interface Window {
+  from_s: number;
+  to_s: number;
+  /** The name of the span when it ends now. */
+  span: string | null;
+}
+
+export function windowOf(query: URLSearchParams, now_s: number): Window {
+  const [from, to] = [Number(query.get("from")), Number(query.get("to"))];
+  if (query.has("from") && query.has("to") && from > 0 && to > from) return { from_s: from, to_s: to, span: null };
+  const text = query.get("span") ?? "1h";
+  const seconds = parseSpan(text);
+  const span = seconds === null || seconds > LONGEST_S ? "1h" : text;
+  return { from_s: now_s - (parseSpan(span) ?? 3600), to_s: now_s, span };
+}
+
+/** Moves by a part of its length; not beyond now. */
+export function pan(window: Window, part: number, now_s: number): Window {
+  const length = window.to_s - window.from_s;
+  const to_s = Math.min(now_s, window.to_s + part * length);
+  return { from_s: to_s - length, to_s, span: null };
+}
+
+/** Makes the stretch `factor` times as long around its middle. */
+export function zoom(window: Window, factor: number, now_s: number): Window {
+  const length = Math.min(LONGEST_S, Math.max(SHORTEST_S, (window.to_s - window.from_s) * factor));
+  const to_s = Math.min(now_s, (window.from_s + window.to_s + length) / 2);
+  return { from_s: to_s - length, to_s, span: null };
+}
+
+/** As the API reads it. */
+export function asTexts(window: Window): { from: string; to: string } {
+  const text = (seconds: number): string => new Date(seconds * 1000).toISOString();
+  return { from: text(window.from_s), to: text(window.to_s) };
+}
+
+/** As the address keeps it. */
+export function asQuery(window: Window): Record<string, string | null> {
+  if (window.span !== null) return { span: window.span, from: null, to: null };
+  return { span: null, from: window.from_s.toFixed(0), to: window.to_s.toFixed(0) };
+}

@@ -1,0 +1,158 @@
+/** One chart over time: crosshair shared with its neighbours, drag to zoom, events marked on the axis. */
+import { useRef } from "preact/hooks";
+import uPlot from "uplot";
+import type { EventEntry } from "../../api/types";
+import { axis, faint, inZone, ROOM, secondsAxis, timeAxis } from "../../charts/axes";
+import { cssColour, downloadCanvas, downloadCsv } from "../../charts/download";
+import type { Column } from "../../charts/history";
+import { Plot } from "../../charts/plot";
+import { Downloads, Empty, Panel } from "../../components/bits";
+import { dark, unit, zone } from "../../state/prefs";
+
+export interface Line {
+  name: string;
+  values: Column;
+  /** A colour of the style sheet. */
+  colour: string;
+  /** Drawn as one edge of a shaded band with the next line. */
+  band?: boolean;
+  write: (value: number | null) => string;
+}
+
+export interface TimeChartProps {
+  title: string;
+  note?: string;
+  server: string;
+  time_s: number[];
+  lines: Line[];
+  /** What the vertical axis counts. */
+  measure: "offset" | "duration" | "ratio";
+  window: { from_s: number; to_s: number };
+  events: readonly EventEntry[];
+  /** As wide as two others. */
+  wide?: boolean;
+  onZoom: (from_s: number, to_s: number) => void;
+  onReset: () => void;
+}
+
+const HEIGHT = 190;
+const SYNC = "server";
+
+export function TimeChart(props: TimeChartProps) {
+  const latest = useRef(props);
+  latest.current = props;
+  const plot = useRef<uPlot | null>(null);
+  const { title, note, server, time_s, lines, measure } = props;
+  const full = `${title} of ${server}`;
+  const empty = lines.every((line) => line.values.every((value) => value === null));
+  const data = useData(time_s, lines);
+  const png = (): void => {
+    if (plot.current) downloadCanvas(full, plot.current.ctx.canvas, devicePixelRatio);
+  };
+  const csv = (): void => downloadCsv(full, ["time", ...lines.map((line) => csvName(line.name, measure))],
+    time_s.map((time, index) => [new Date(time * 1000).toISOString(), ...lines.map((line) => line.values[index] ?? null)]));
+  return (
+    <Panel title={title} note={note} wide={props.wide} tools={!empty && <Downloads of={full} png={png} csv={csv} />}>
+      {empty ? <Empty>Nothing was measured in this stretch of time.</Empty> : (
+        <Plot label={`${full} over time`} height={HEIGHT} data={data} options={options(latest)}
+          onReady={(made) => { plot.current = made; }}
+          version={[dark.value, zone.value, unit.value, measure, lines.map((line) => line.name).join()].join()} />
+      )}
+    </Panel>
+  );
+}
+
+const csvName = (name: string, measure: TimeChartProps["measure"]): string =>
+  `${name.toLowerCase().replaceAll(" ", "_")}${measure === "ratio" ? "_ratio" : "_s"}`;
+
+/** The same columns give the same array, so that a chart is fed only what is new. */
+function useData(time_s: number[], lines: Line[]): uPlot.AlignedData {
+  const held = useRef<{ time_s: number[]; columns: Column[]; data: uPlot.AlignedData } | null>(null);
+  const columns = lines.map((line) => line.values);
+  const same = held.current?.time_s === time_s && columns.every((column, index) => held.current?.columns[index] === column);
+  if (!same || !held.current) held.current = { time_s, columns, data: [time_s, ...columns] };
+  return held.current.data;
+}
+
+type Latest = { current: TimeChartProps };
+
+function options(latest: Latest): Omit<uPlot.Options, "width" | "height"> {
+  const { lines, measure } = latest.current;
+  const vertical = measure === "ratio"
+    ? { ...axis((ticks) => ticks.map((value) => `${Number((value * 100).toFixed(1))} %`)), size: 74 }
+    : secondsAxis(measure === "offset");
+  const bandAt = lines.findIndex((line) => line.band);
+  return {
+    tzDate: inZone(zone.value),
+    padding: ROOM,
+    cursor: {
+      sync: { key: SYNC, setSeries: false },
+      drag: { x: true, y: false, setScale: false },
+      bind: { dblclick: () => () => { latest.current.onReset(); return null; } },
+    },
+    scales: {
+      x: { time: true, range: () => [latest.current.window.from_s, latest.current.window.to_s] },
+      y: { range: (_plot, low, high) => range(measure, low, high) },
+    },
+    axes: [timeAxis(zone.value), vertical],
+    series: [
+      { label: "Time", value: "{YYYY}-{MM}-{DD} {HH}:{mm}:{ss}" },
+      ...lines.map((line) => series(line, measure)),
+    ],
+    ...(bandAt < 0 ? {} : { bands: [{ series: [bandAt + 2, bandAt + 1], fill: faint(cssColour("accent"), 18) } as uPlot.Band] }),
+    hooks: { setSelect: [(plot) => select(plot, latest)], draw: [(plot) => drawEvents(plot, latest.current.events)] },
+  };
+}
+
+function series(line: Line, measure: TimeChartProps["measure"]): uPlot.Series {
+  const colour = cssColour(line.colour);
+  return {
+    label: line.name,
+    stroke: line.band ? faint(colour, 35) : colour,
+    width: line.band ? 1 : 1.5,
+    value: (_plot, value) => line.write(value),
+    ...(measure === "ratio" ? { fill: faint(colour, 18), ...(uPlot.paths.bars ? { paths: uPlot.paths.bars({ size: [0.9, 24] }) } : {}), points: { show: false } } : {}),
+    ...(line.band ? { points: { show: false } } : {}),
+  };
+}
+
+/** Some air above and below; a loss begins at zero and shows ten per cent at least. */
+function range(measure: TimeChartProps["measure"], low: number | null, high: number | null): [number, number] {
+  if (measure === "ratio") return [0, Math.max(0.1, Math.min(1, (high ?? 0) * 1.1))];
+  if (low === null || high === null) return [0, 1e-3];
+  const air = (high - low || Math.abs(high) * 0.1 || 1e-6) * 0.08;
+  return [measure === "duration" ? Math.max(0, low - air) : low - air, high + air];
+}
+
+function select(plot: uPlot, latest: Latest): void {
+  const { left, width } = plot.select;
+  if (width < 8) return;
+  const [from, to] = [plot.posToVal(left, "x"), plot.posToVal(left + width, "x")];
+  plot.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false);
+  latest.current.onZoom(from, to);
+}
+
+/** A line through the chart where an event begins. */
+function drawEvents(plot: uPlot, events: readonly EventEntry[]): void {
+  const { ctx } = plot;
+  const { left, top, width, height } = plot.bbox;
+  ctx.save();
+  ctx.strokeStyle = ctx.fillStyle = cssColour("warn");
+  ctx.lineWidth = devicePixelRatio;
+  ctx.setLineDash([3 * devicePixelRatio, 3 * devicePixelRatio]);
+  for (const event of events) {
+    const x = plot.valToPos(Date.parse(event.start) / 1000, "x", true);
+    if (x < left || x > left + width) continue;
+    ctx.beginPath();
+    ctx.moveTo(x, top);
+    ctx.lineTo(x, top + height);
+    ctx.stroke();
+    const size = 4 * devicePixelRatio;
+    ctx.beginPath();
+    ctx.moveTo(x - size, top);
+    ctx.lineTo(x + size, top);
+    ctx.lineTo(x, top + 1.6 * size);
+    ctx.fill();
+  }
+  ctx.restore();
+}

@@ -1,0 +1,177 @@
+/** Every view against the demo: live data, the liar seen as such, no error, no foreign request, accessible. */
+import type { Browser, BrowserContextOptions } from "playwright-core";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { accessibilityFaults, DESKTOP, launch, open, PHONE, screenshot, type Watched } from "./browser";
+import { startDemo, type Demo } from "./demo";
+import { startFront, type Front } from "./front";
+
+let demo: Demo;
+let front: Front;
+let browser: Browser;
+let page: string;
+
+beforeAll(async () => {
+  demo = await startDemo();
+  front = await startFront(demo.url);
+  // A binary that was built without the page serves a plain one: the page under test is then put in front of it.
+  page = (await (await fetch(demo.url)).text()).includes('id="app"') ? demo.url : front.url;
+  browser = await launch();
+}, 60_000);
+
+afterAll(async () => {
+  await browser?.close();
+  await front?.stop();
+  await demo?.stop();
+});
+
+function opened(hash: string, options: BrowserContextOptions = DESKTOP): Promise<Watched> {
+  return open(browser, `${page}/${hash}`, options);
+}
+
+describe("overview", () => {
+  test("the liar is named by the verdict, stands apart in the intervals and is marked in the table", async () => {
+    const { page, faults, close } = await opened("#/");
+    await page.locator('.verdict[data-state="server_wrong"]').waitFor({ timeout: 30_000 });
+    expect(await page.locator(".verdict h1").innerText()).toMatch(/wrong/);
+    await page.locator(".scene text", { hasText: "✕ ahead" }).waitFor();
+    expect(await page.locator(".scene text", { hasText: "Disjoint from the majority" }).count()).toBe(1);
+    const row = page.locator("table.servers tbody tr", { hasText: "ahead" });
+    expect(await row.innerText()).toMatch(/Wrong[\s\S]*\+80\.\d ms/);
+    // The outlier does not flatten the others: each interval is wide enough to be seen.
+    const widths = await page.locator(".scene rect.fill-good").evaluateAll((bars) => bars.map((bar) => bar.getBoundingClientRect().width));
+    expect(Math.min(...widths)).toBeGreaterThan(60);
+    expect(await page.locator(".note", { hasText: "logarithmic beyond" }).count()).toBe(1);
+    expect(faults).toEqual([]);
+    await close();
+  });
+
+  test("figures move without a reload", async () => {
+    const { page, close } = await opened("#/");
+    const cell = page.locator("table.servers tbody tr", { hasText: "good-1" }).locator(".c-spark path");
+    const before = await cell.getAttribute("d");
+    await expect.poll(() => cell.getAttribute("d"), { timeout: 20_000 }).not.toBe(before);
+    await close();
+  });
+
+  test("filter, order and groups are in the address, so that a link shows the same", async () => {
+    const { page, close } = await opened("#/");
+    await page.getByRole("searchbox").fill("good");
+    await expect.poll(() => page.locator("table.servers tbody tr").count()).toBe(3);
+    await page.getByRole("button", { name: "Server", exact: true }).click();
+    await page.getByRole("button", { name: "Server", exact: true }).click();
+    await page.getByLabel("Group by").selectOption("group");
+    const address = page.url();
+    expect(address).toContain("q=good");
+    await page.goto("about:blank");
+    await page.goto(address);
+    const names = page.locator("table.servers tbody tr .c-name");
+    await expect.poll(() => names.allInnerTexts()).toEqual(["good-3", "good-2", "good-1"]);
+    expect(await page.locator("tr.group").innerText()).toContain("group: demo");
+    await close();
+  });
+
+  test("a chart is downloaded as PNG and as CSV", async () => {
+    const { page, faults, close } = await opened("#/");
+    for (const [name, ending] of [["PNG", ".png"], ["CSV", ".csv"]] as const) {
+      const download = page.waitForEvent("download");
+      await page.getByRole("button", { name: `Download the intervals as ${name}` }).click();
+      expect((await download).suggestedFilename()).toMatch(new RegExp(`^correctness-intervals.*\\${ending}$`));
+    }
+    expect(faults).toEqual([]);
+    await close();
+  });
+});
+
+describe("server", () => {
+  test("history, distribution and stability are drawn, and a drag zooms all charts", async () => {
+    const { page, faults, close } = await opened("#/server/ahead");
+    await page.locator('.server-head[data-state="wrong"]').waitFor({ timeout: 30_000 });
+    for (const title of ["Offset", "Delay", "Jitter", "Loss", "Offset against delay", "Allan deviation", "Time deviation"]) {
+      await page.locator(`section[aria-label="${title}"] canvas`).waitFor({ timeout: 20_000 });
+    }
+    await page.locator('section[aria-label="Events"]', { hasText: "ahead is wrong" }).waitFor();
+    await page.locator('section[aria-label="Distribution"] .scene rect.fill-accent').first().waitFor();
+    const over = page.locator('section[aria-label="Offset"] .u-over');
+    const box = await over.boundingBox();
+    if (!box) throw new Error("the chart has no size");
+    await page.mouse.move(box.x + box.width * 0.5, box.y + 40);
+    await page.mouse.down();
+    await page.mouse.move(box.x + box.width * 0.9, box.y + 60, { steps: 5 });
+    await page.mouse.up();
+    await expect.poll(() => page.url()).toMatch(/from=\d+&to=\d+/);
+    expect(faults).toEqual([]);
+    await close();
+  });
+
+  test("a refused reply is explained in words", async () => {
+    const { page, faults, close } = await opened("#/server/spoofed");
+    const packet = page.locator(".packet").first();
+    await packet.waitFor({ timeout: 30_000 });
+    expect(await packet.innerText()).toContain("its origin field is not our cookie");
+    await packet.locator("summary").click();
+    expect(await packet.locator(".checks .failed").innerText()).toContain("Echoes the random cookie of our request");
+    expect(faults).toEqual([]);
+    await close();
+  });
+
+  test("a server that is not configured is said not to be", async () => {
+    const { page, close } = await opened("#/server/nobody");
+    await page.getByText("There is no server “nobody”").waitFor();
+    await close();
+  });
+});
+
+describe("other views", () => {
+  test("own clock, service and configuration show what runs", async () => {
+    const { page, faults, close } = await opened("#/clock");
+    await page.getByText(/This clock is right within/).waitFor({ timeout: 30_000 });
+    await page.locator(".plot canvas").waitFor({ timeout: 30_000 });
+    await page.getByRole("link", { name: /Service/ }).click();
+    await page.locator('section[aria-label="Reasons"]', { hasText: "unsynchronised" }).waitFor({ timeout: 30_000 });
+    await page.locator('section[aria-label="Outputs"]', { hasText: "store" }).waitFor();
+    await page.getByRole("link", { name: "Configuration" }).click();
+    await page.locator("summary", { hasText: "good-1" }).waitFor();
+    await page.getByRole("searchbox").fill("poll_interval");
+    await page.locator("td", { hasText: "600ms" }).first().waitFor();
+    expect(faults).toEqual([]);
+    await close();
+  });
+
+  test("every control is reached by the keyboard", async () => {
+    const { page, close } = await opened("#/");
+    await page.locator("table.servers").waitFor();
+    await page.keyboard.press("Tab");
+    expect(await page.evaluate(() => document.activeElement?.textContent)).toBe("Skip to content");
+    await page.keyboard.press("Enter");
+    expect(await page.evaluate(() => document.activeElement?.id)).toBe("main");
+    await close();
+  });
+});
+
+describe("looks", () => {
+  const LOOKS = [
+    { name: "light", options: { ...DESKTOP, colorScheme: "light" as const } },
+    { name: "dark", options: { ...DESKTOP, colorScheme: "dark" as const } },
+    { name: "phone", options: { ...PHONE, colorScheme: "light" as const } },
+  ];
+  const VIEWS = { overview: "#/", server: "#/server/drifting", evidence: "#/server/spoofed", clock: "#/clock", service: "#/service", config: "#/config" };
+
+  for (const look of LOOKS) {
+    test(`axe finds no serious fault in ${look.name}, and nothing is wider than the screen`, async () => {
+      const found: string[] = [];
+      for (const [view, hash] of Object.entries(VIEWS)) {
+        const { page, faults, close } = await opened(hash, look.options);
+        await page.locator("main h1, main .verdict").first().waitFor({ timeout: 30_000 });
+        if (view === "evidence") await page.locator(".packet summary").first().click({ timeout: 30_000 });
+        if (view === "clock") await page.locator(".plot canvas").waitFor({ timeout: 30_000 });
+        await expect.poll(() => page.locator(".loading").count(), { timeout: 20_000 }).toBe(0);
+        await screenshot(page, `${view}-${look.name}`);
+        found.push(...(await accessibilityFaults(page)).map((fault) => `${view}: ${fault}`), ...faults);
+        const excess = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+        if (excess > 0) found.push(`${view}: ${excess} px wider than the screen`);
+        await close();
+      }
+      expect(found).toEqual([]);
+    });
+  }
+});

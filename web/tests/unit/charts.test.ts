@@ -1,0 +1,162 @@
+import { describe, expect, test } from "vitest";
+import type { Point, Samples, ServerRow } from "../../src/api/types";
+import { timeTicks } from "../../src/charts/axes";
+import { csvText } from "../../src/charts/download";
+import { histogramScene } from "../../src/charts/histogram";
+import { historyOf, jitterOf, lossOf, recorded } from "../../src/charts/history";
+import { axisSentence, intervalChart } from "../../src/charts/intervals";
+import { niceAbove, scaleFor } from "../../src/charts/scale";
+import { sparkPath } from "../../src/charts/sparkline";
+
+const around = (middle: number, half: number) => ({ low_s: middle - half, high_s: middle + half });
+
+describe("the axis of intervals", () => {
+  const good = [around(30e-6, 150e-6), around(20e-6, 140e-6), around(40e-6, 160e-6)];
+
+  test("is linear while all intervals are alike", () => {
+    expect(scaleFor(good, around(30e-6, 140e-6)).kind).toBe("linear");
+  });
+
+  test("bends for an outlier, and the intervals keep a good part of it", () => {
+    const scale = scaleFor([...good, around(0.08, 150e-6)], around(30e-6, 140e-6));
+    expect(scale.kind).toBe("symlog");
+    expect(scale.place(170e-6) - scale.place(-110e-6)).toBeGreaterThan(0.15);
+    expect(scale.place(0.08)).toBeLessThan(1);
+    expect(scale.ticks).toContain(0);
+  });
+
+  test("keeps the order of offsets", () => {
+    const scale = scaleFor([...good, around(0.08, 150e-6), around(-4, 1e-3)], null);
+    const places = [-4, -1e-3, -1e-4, 0, 1e-6, 1e-4, 1e-3, 0.08].map(scale.place);
+    expect([...places].sort((a, b) => a - b)).toEqual(places);
+    expect(places.every((place) => place >= 0 && place <= 1)).toBe(true);
+  });
+
+  test("turns around the majority when this clock is far off, and shows zero all the same", () => {
+    const scale = scaleFor([around(3, 1e-4), around(3.00002, 1e-4)], around(3, 9e-5));
+    expect(scale.centre_s).toBeCloseTo(3);
+    expect(scale.place(0)).toBeGreaterThan(0);
+    expect(scale.place(3 + 1e-4) - scale.place(3 - 1e-4)).toBeGreaterThan(0.1);
+  });
+
+  test("stands without any interval, and with intervals of no width", () => {
+    expect(Number.isFinite(scaleFor([], null).place(0))).toBe(true);
+    expect(Number.isFinite(scaleFor([around(0, 0)], null).place(0))).toBe(true);
+  });
+
+  test("steps are 1, 2 or 5", () => {
+    expect([0.0003, 0.0011, 0.6, 5].map(niceAbove)).toEqual([0.0005, 0.002, 1, 5]);
+    expect(niceAbove(0)).toBeGreaterThan(0);
+  });
+});
+
+function row(id: string, middle: number, falseticker = false): ServerRow {
+  return {
+    id, name: id, interval: around(middle, 150e-6), offset_s: middle, root_distance_s: 150e-6,
+    class: falseticker ? "falseticker" : "truechimer", gap_s: falseticker ? Math.abs(middle) : null, sentence: "",
+  } as ServerRow;
+}
+
+describe("the interval chart", () => {
+  const majority = { ...around(0, 140e-6), members: 3, of: 4, independent: 4 };
+
+  test("puts the false ones first, under a heading of their own, worst first", () => {
+    const { scene, scale } = intervalChart([row("a", 0), row("off", 0.01, true), row("liar", 0.08, true)], majority, 900, 24, "auto");
+    const texts = scene.marks.flatMap((mark) => (mark.kind === "text" ? [mark.text] : []));
+    expect(texts.filter((text) => /Disjoint|✕|^a$|In agreement/.test(text)))
+      .toEqual(["Disjoint from the majority", "✕ liar", "✕ off", "In agreement, or not judged", "a"]);
+    expect(axisSentence(scale)).toContain("logarithmic beyond");
+  });
+
+  test("never leaves a false one out to keep itself short, and says what it leaves out", () => {
+    const many = [...Array.from({ length: 50 }, (_, n) => row(`s${n}`, 0)), row("liar", 0.08, true)];
+    const { scene, hidden } = intervalChart(many, majority, 900, 10, "auto");
+    expect(hidden).toBe(41);
+    expect(scene.marks.some((mark) => mark.kind === "text" && mark.text === "✕ liar")).toBe(true);
+  });
+
+  test("shows some that agree, however many are false", () => {
+    const many = [row("good", 0), ...Array.from({ length: 50 }, (_, n) => row(`liar${n}`, 0.08, true))];
+    const { scene } = intervalChart(many, majority, 900, 10, "auto");
+    expect(scene.marks.some((mark) => mark.kind === "text" && mark.text === "good")).toBe(true);
+  });
+
+  test("a single poll that strays is neither green nor red until the verdict says so", () => {
+    const { scene } = intervalChart([row("strays", 0.005)], majority, 900, 24, "auto");
+    const bars = scene.marks.filter((mark) => mark.kind === "rect" && mark.role !== "majority");
+    expect(bars.map((mark) => mark.role)).toEqual(["idle"]);
+  });
+
+  test("counts servers without an offset", () => {
+    expect(intervalChart([{ ...row("a", 0), interval: null }], null, 900, 24, "auto").absent).toBe(1);
+  });
+});
+
+const START = Date.parse("2026-11-22T00:00:00Z");
+const poll = (second: number, offset_s: number | null): Point => ({
+  time: new Date(START + second * 1000).toISOString(), address: null, timestamping: "kernel", offset_s,
+  delay_s: offset_s === null ? null : 1e-3, root_distance_s: null,
+});
+const raw = (points: Point[]): Samples => ({
+  from: new Date(START).toISOString(), to: new Date(START + 600_000).toISOString(), resolution: "raw", step_s: null, samples: points,
+});
+
+describe("history", () => {
+  test("no line is drawn across a pause of the monitor", () => {
+    const points = [0, 1, 2, 3, 4, 100, 101, 102, 103, 104, 105].map((second) => poll(second, 1e-3));
+    const { offset, time_s } = historyOf(raw(points));
+    expect(offset.filter((value) => value === null)).toHaveLength(1);
+    expect(offset[5]).toBeNull();
+    expect([...time_s].sort((a, b) => a - b)).toEqual(time_s);
+  });
+
+  test("jitter needs two differences and skips lost polls", () => {
+    expect(jitterOf([0, 1, null, 0])).toEqual([null, null, null, 1]);
+    expect(jitterOf([])).toEqual([]);
+  });
+
+  test("loss is a share of polls per bin", () => {
+    const { ratio } = lossOf(raw([poll(1, null), poll(2, 1), poll(3, 1), poll(4, 1), poll(500, null)]));
+    expect(ratio).toEqual([0.25, 1]);
+  });
+
+  test("loss of rollups counts polls, not buckets", () => {
+    const bucket = { ...poll(0, 1e-3), polls: 10, successes: 7 };
+    expect(lossOf({ ...raw([bucket]), resolution: "5m", step_s: 300 }).ratio[0]).toBeCloseTo(0.3);
+  });
+
+  test("a young record is drawn from its beginning, an old one over the whole stretch", () => {
+    const history = historyOf(raw([poll(580, 1), poll(590, 1)]));
+    const [from_s, to_s] = [START / 1000, START / 1000 + 600];
+    expect(recorded(history, from_s, to_s).from_s).toBe(from_s + 580);
+    expect(recorded(historyOf(raw([poll(30, 1)])), from_s, to_s).from_s).toBe(from_s);
+  });
+});
+
+test("a time axis tells the date once", () => {
+  const at = START / 1000 - 600;
+  expect(timeTicks([at, at + 600, at + 1200], 600, "UTC")).toEqual(["23:50\n2026-11-21", "00:00\n2026-11-22", "00:10"]);
+});
+
+test("a sparkline breaks at lost polls and draws a lonely one", () => {
+  const path = sparkPath([1, 2, null, 3]);
+  expect(path.match(/M/g)).toHaveLength(2);
+  expect(path.match(/h0/g)).toHaveLength(2);
+  expect(sparkPath([null, null])).toBe("");
+  expect(sparkPath([5, 5])).not.toContain("NaN");
+});
+
+test("a histogram of equal offsets is still drawn", () => {
+  const { marks } = histogramScene({ from_s: 0.08, bin_s: 0, counts: [7] }, 600);
+  expect(JSON.stringify(marks)).not.toContain("null");
+});
+
+describe("CSV", () => {
+  test("quotes what needs it", () => {
+    expect(csvText(["a", "b"], [['say "x", y', null], [1.5e-7, "plain"]])).toBe('a,b\r\n"say ""x"", y",\r\n1.5e-7,plain\r\n');
+  });
+
+  test("defuses what a spreadsheet would run", () => {
+    expect(csvText(["name"], [["=cmd()"], ["@x"], [-3]])).toBe("name\r\n'=cmd()\r\n'@x\r\n-3\r\n");
+  });
+});

@@ -1,0 +1,57 @@
+import { describe, expect, test } from "vitest";
+import { ago, instant, parseSpan, span } from "../../src/format/time";
+import { count, duration, offset, percent, tick } from "../../src/format/units";
+
+describe("durations and offsets", () => {
+  test("have the unit of their size", () => {
+    expect([3e-9, 81.24e-6, 0.0800331, 1.5, 0].map((value) => duration(value)))
+      .toEqual(["3.00 ns", "81.2 µs", "80.0 ms", "1.50 s", "0 µs"]);
+  });
+
+  test("keep to the unit that was asked for, and lose no small one", () => {
+    expect(duration(81.24e-6, "ms")).toBe("0.08 ms");
+    expect(duration(2e-9, "ms")).toBe("0.000002 ms");
+    expect(duration(1500, "µs")).toBe("1500000000 µs");
+  });
+
+  test("an offset always says its sign", () => {
+    expect([80e-6, -80e-6, 0].map((value) => offset(value))).toEqual(["+80.0 µs", "−80.0 µs", "0 µs"]);
+  });
+
+  test("what is not known is a dash", () => {
+    expect([duration(null), offset(undefined), duration(Number.NaN), percent(null), count(null)]).toEqual(["–", "–", "–", "–", "–"]);
+  });
+
+  test("just below a unit is not a thousand of the next", () => {
+    expect(duration(0.00099999)).toBe("1.00 ms");
+  });
+
+  test("ticks have no more digits than they need", () => {
+    expect([tick(0, true), tick(2e-4, true), tick(-0.02, true), tick(1.5e-3, false)]).toEqual(["0", "+200 µs", "−20 ms", "1.5 ms"]);
+  });
+});
+
+test("a share never rounds a loss away", () => {
+  expect([0, 0.0004, 0.5, 0.9996, 1].map(percent)).toEqual(["0 %", "< 0.1 %", "50 %", "> 99.9 %", "100 %"]);
+});
+
+describe("times", () => {
+  test("are told in the zone of the reader", () => {
+    expect(instant("2026-11-22T23:39:42.067Z", "UTC")).toBe("2026-11-22 23:39:42");
+    expect(instant("2026-11-22T23:39:42.067Z", "Asia/Tokyo")).toBe("2026-11-23 08:39:42");
+    expect(instant("no time", "UTC")).toBe("–");
+  });
+
+  test("spans have two units at most", () => {
+    expect([0.4, 42, 200, 3600, 11_100, 187_200].map(span)).toEqual(["0 s", "42 s", "3 min", "1 h", "3 h 5 min", "2 d 4 h"]);
+  });
+
+  test("an age is never negative, and never is never", () => {
+    expect(ago("2026-11-22T00:00:10Z", Date.parse("2026-11-22T00:00:00Z"))).toBe("0 s ago");
+    expect(ago(null, 0)).toBe("never");
+  });
+
+  test("spans of the address are read strictly", () => {
+    expect([parseSpan("1h"), parseSpan("7d"), parseSpan("h"), parseSpan("1w"), parseSpan("-1h")]).toEqual([3600, 604_800, null, null, null]);
+  });
+});

@@ -1,0 +1,104 @@
+import { describe, expect, test } from "vitest";
+import type { ServerRow } from "../../src/api/types";
+import { reachBits } from "../../src/components/reach";
+import { href, parseRoute } from "../../src/state/address";
+import { arrange, tagsOf, visible, type Wish } from "../../src/views/overview/arrange";
+import { asQuery, pan, windowOf, zoom } from "../../src/views/server/span";
+
+const row = (name: string, more: Partial<ServerRow> = {}): ServerRow =>
+  ({ id: name, name, address: null, tags: {}, state: "ok", offset_s: 0, refid: null, reach: "377", last_seen: null, ...more }) as ServerRow;
+const WISH: Wish = { text: "", state: "", group: "", sort: "state", descending: false };
+const names = (rows: ServerRow[], wish: Partial<Wish>): string[] =>
+  arrange(rows, { ...WISH, ...wish }).map((line) => (line.kind === "server" ? line.row.name : `[${line.title}]`));
+
+describe("the table", () => {
+  test("begins with what is wrong", () => {
+    const rows = [row("a"), row("b", { state: "failing" }), row("c", { state: "wrong" }), row("d", { state: "unreachable" })];
+    expect(names(rows, {})).toEqual(["c", "d", "b", "a"]);
+  });
+
+  test("offsets are sorted by size, and what is not known comes last either way", () => {
+    const rows = [row("none", { offset_s: null }), row("minus", { offset_s: -2 }), row("plus", { offset_s: 1 })];
+    expect(names(rows, { sort: "offset" })).toEqual(["plus", "minus", "none"]);
+    expect(names(rows, { sort: "offset", descending: true })).toEqual(["minus", "plus", "none"]);
+  });
+
+  test("names are sorted as people count", () => {
+    expect(names([row("host-10"), row("host-9")], { sort: "name" })).toEqual(["host-9", "host-10"]);
+  });
+
+  test("the filter looks at names, addresses, references and tags", () => {
+    const rows = [row("a", { address: "192.0.2.1:123" }), row("b", { refid: "GPS" }), row("c", { tags: { site: "Ams" } }), row("d")];
+    expect([names(rows, { text: "192" }), names(rows, { text: "gps" }), names(rows, { text: "site:ams" })]).toEqual([["a"], ["b"], ["c"]]);
+    expect(names(rows, { state: "wrong" })).toEqual([]);
+  });
+
+  test("groups bear the value of their tag, and servers without it are not lost", () => {
+    const rows = [row("a", { tags: { site: "x" } }), row("b"), row("c", { tags: { site: "x" } })];
+    expect(names(rows, { group: "site" })).toEqual(["[site: (no tag)]", "b", "[site: x]", "a", "c"]);
+    expect(tagsOf(rows)).toEqual(["site"]);
+  });
+
+  test("of a long list what lies in the window is drawn", () => {
+    const { first, end } = visible(1000, 40, 20_000, 20_900);
+    expect(first).toBeLessThanOrEqual(500);
+    expect(end).toBeGreaterThanOrEqual(523);
+    expect(end - first).toBeLessThan(60);
+    expect(visible(1000, 40, -500, 400).first).toBe(0);
+    expect(visible(10, 40, 90_000, 91_000)).toEqual({ first: 10, end: 10 });
+  });
+});
+
+test("the reach register is read oldest first", () => {
+  expect(reachBits("001")).toEqual([false, false, false, false, false, false, false, true]);
+  expect(reachBits("nonsense").some(Boolean)).toBe(false);
+});
+
+describe("the stretch of time", () => {
+  const NOW = 1_800_000_000;
+  const of = (query: string) => windowOf(new URLSearchParams(query), NOW);
+
+  test("is an hour unless the address says otherwise", () => {
+    expect(of("")).toEqual({ from_s: NOW - 3600, to_s: NOW, span: "1h" });
+    expect(of("span=7d").from_s).toBe(NOW - 604_800);
+    expect(of("from=10&to=20")).toEqual({ from_s: 10, to_s: 20, span: null });
+  });
+
+  test("nonsense in the address is an hour", () => {
+    for (const query of ["span=century", "span=999y", "from=20&to=10", "from=a&to=b", "span=-1h"]) {
+      expect(of(query).span).toBe("1h");
+    }
+  });
+
+  test("is never moved beyond now, nor made shorter than can be seen", () => {
+    expect(pan(of(""), 0.5, NOW).to_s).toBe(NOW);
+    expect(pan(of(""), -0.5, NOW).to_s).toBe(NOW - 1800);
+    let window = of("");
+    for (let n = 0; n < 30; n += 1) window = zoom(window, 0.5, NOW);
+    expect(window.to_s - window.from_s).toBe(10);
+    expect(zoom(of("span=1h"), 2, NOW)).toMatchObject({ to_s: NOW, from_s: NOW - 7200 });
+  });
+
+  test("survives the way through the address", () => {
+    const window = { from_s: 1000, to_s: 2000, span: null };
+    const query = new URLSearchParams(Object.entries(asQuery(window)).filter((entry): entry is [string, string] => entry[1] !== null));
+    expect(windowOf(query, NOW)).toEqual(window);
+  });
+});
+
+describe("routes", () => {
+  test("a server's name survives whatever it is made of", () => {
+    for (const id of ["time.example.net", "pool@[2001:db8::1]:123", "a/b?c#d%", "ü"]) {
+      expect(parseRoute(href("server", id, { span: "1h" }))).toMatchObject({ view: "server", id });
+    }
+  });
+
+  test("what is no view is nowhere", () => {
+    expect(["#/", "", "#/clock", "#/nothing", "#/clock/x"].map((hash) => parseRoute(hash).view))
+      .toEqual(["overview", "overview", "clock", "nowhere", "nowhere"]);
+  });
+
+  test("a broken escape is taken as it is", () => {
+    expect(parseRoute("#/server/%E0%A4%A").id).toBe("%E0%A4%A");
+  });
+});
