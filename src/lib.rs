@@ -8,6 +8,7 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod health;
+pub mod local;
 pub mod log;
 pub mod messages;
 pub mod ntp;

@@ -2,12 +2,14 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use actix::{Actor, Addr};
+use actix::prelude::SendError;
+use actix::{Actor, Addr, Recipient};
 use slog::Logger;
 use tokio::sync::watch;
 
 use crate::actors::census::Role;
 use crate::actors::health::{HealthKeeper, Observed};
+use crate::actors::notice::DeathNotice;
 use crate::actors::outlet::Listener;
 use crate::actors::stats::{EventSink, Statistician};
 use crate::actors::targets::{Targets, Tools};
@@ -15,16 +17,21 @@ use crate::clock::Clock;
 use crate::health::book::Book;
 use crate::health::report::Health;
 use crate::messages::lifecycle::{Adopt, StopNow};
+use crate::messages::sample::LocalKnown;
 use crate::stats::analysis::Analysis;
 use crate::stats::intake::TimeAxis;
+use crate::stats::local::LocalState;
 use crate::stats::snapshot::Snapshot;
 use crate::stats::window::Window;
 use crate::store::StoreHandle;
 
+use super::points::Points;
 use super::recall;
 
 pub(super) const HEALTH: &str = "health";
 pub(super) const STATS: &str = "stats";
+pub(super) const LOCAL: &str = "local";
+pub(super) const POINTS: &str = "points";
 pub(super) const TARGETS: &str = "targets";
 
 /// The address of the incarnation of [`Targets`] that is alive.
@@ -64,6 +71,7 @@ pub(super) fn health(
 pub(super) fn stats(
     windows: Window,
     listener: Listener,
+    local: watch::Receiver<LocalState>,
     publish: watch::Sender<Arc<Snapshot>>,
     events: EventSink,
     clock: Arc<dyn Clock>,
@@ -75,9 +83,51 @@ pub(super) fn stats(
         let (publish, events, clock) = (Arc::clone(&publish), Arc::clone(&events), Arc::clone(&clock));
         let actor = Statistician::new(analysis, publish, events, clock, log.clone(), notice).start();
         listener.seat(actor.clone());
+        actix_rt::spawn(forward(local.clone(), actor.clone().recipient()));
         Box::new(move || actor.do_send(StopNow)) as _
     });
     Adopt { name: STATS.into(), role: Role::Core, factory }
+}
+
+/// Tells one incarnation what is known of the own clock, until it is gone.
+async fn forward(mut local: watch::Receiver<LocalState>, to: Recipient<LocalKnown>) {
+    loop {
+        let state = local.borrow_and_update().clone();
+        // What a full mailbox does not take, the next look brings.
+        if let Err(SendError::Closed(_)) = to.try_send(LocalKnown(state)) {
+            return;
+        }
+        if local.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Looks at the own clock.
+pub(super) fn local(publish: watch::Sender<LocalState>, log: &Logger) -> Adopt {
+    let (publish, log) = (Arc::new(publish), log.clone());
+    let factory = Box::new(move |notice: DeathNotice| {
+        let (publish, log) = (Arc::clone(&publish), log.clone());
+        let task = actix_rt::spawn(async move {
+            let _held = notice;
+            crate::local::watch(&publish, &log).await;
+        });
+        Box::new(move || task.abort()) as _
+    });
+    Adopt { name: LOCAL.into(), role: Role::Sink, factory }
+}
+
+/// Sends to InfluxDB what was computed.
+pub(super) fn points(points: Points) -> Adopt {
+    let factory = Box::new(move |notice: DeathNotice| {
+        let points = points.clone();
+        let task = actix_rt::spawn(async move {
+            let _held = notice;
+            points.run().await;
+        });
+        Box::new(move || task.abort()) as _
+    });
+    Adopt { name: POINTS.into(), role: Role::Sink, factory }
 }
 
 pub(super) fn targets(tools: Tools, seat: Seat) -> Adopt {

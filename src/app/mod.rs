@@ -5,6 +5,7 @@
 mod children;
 mod events;
 mod outputs;
+mod points;
 mod recall;
 pub mod run;
 
@@ -33,12 +34,14 @@ use crate::probe::Engines;
 use crate::probe::resolve::{Resolve, SystemResolver};
 use crate::sinks::influx;
 use crate::sinks::worker::WriteError;
+use crate::stats::local::LocalState;
 use crate::stats::snapshot::Snapshot;
 use crate::stats::window::Window;
 use crate::store::{Options, Store, StoreError};
 use crate::web::{self, ListenError, live};
 
 use outputs::Outputs;
+use points::Points;
 
 /// A name is given up after this long; the next attempt comes soon.
 const RESOLVE_WITHIN: Duration = Duration::from_secs(10);
@@ -149,7 +152,18 @@ impl Service {
 
         let events = events::keeper(outputs.store(), log);
         let windows = windows_for(config.servers.len());
-        supervisor.do_send(children::stats(windows, analysis, picture, events, Arc::clone(&clock), log));
+        let (own_clock, local) = watch::channel(LocalState::default());
+        supervisor.do_send(children::local(own_clock, log));
+        supervisor.do_send(children::stats(windows, analysis, local, picture, events, Arc::clone(&clock), log));
+
+        supervisor.do_send(children::points(Points {
+            config: current.subscribe(),
+            snapshot: snapshot.clone(),
+            health: health.clone(),
+            store: outputs.store(),
+            clock: Arc::clone(&clock),
+            log: log.clone(),
+        }));
 
         let ledger = recall::ledger(&store, clock.now()).await?;
         let tools = Tools {
@@ -247,6 +261,8 @@ impl Service {
         let polls_ended = || !self.census.all().values().any(is_prober) && self.ledger.is_idle();
         let is_settled = wait_for(polls_ended, until.min(Instant::now() + POLLS_END_WITHIN)).await;
         self.supervisor.do_send(Release { name: children::TARGETS.into() });
+        self.supervisor.do_send(Release { name: children::POINTS.into() });
+        self.supervisor.do_send(Release { name: children::LOCAL.into() });
         self.supervisor.do_send(Release { name: children::STATS.into() });
         self.outputs.stop(until, is_settled).await;
         self.supervisor.do_send(Release { name: children::HEALTH.into() });

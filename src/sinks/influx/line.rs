@@ -20,7 +20,7 @@ use crate::sample::{Sample, Timestamping};
 /// The measurement of [`append_sample`].
 const SAMPLE: &str = "ntp_sample";
 /// Tags that every point of a sample has; configured tags of these names are ignored.
-const OWN_TAGS: [&str; 3] = ["vantage", "server", "address"];
+pub(super) const OWN_TAGS: [&str; 3] = ["vantage", "server", "address"];
 const MAX_TEXT_BYTES: usize = 1024;
 
 /// One point on its way to becoming one line.
@@ -173,7 +173,7 @@ fn measurement_name(name: &str) -> String {
 }
 
 /// The name of a tag or field; `None` when there is none.
-fn key(name: &str) -> Option<Cow<'_, str>> {
+pub(super) fn key(name: &str) -> Option<Cow<'_, str>> {
     let name = name_text(name);
     if name.is_empty() {
         return None;
