@@ -25,7 +25,7 @@ Examples:
   ntp-monitor demo                            until Ctrl-C; data in a directory that is removed at the end
   ntp-monitor demo --for 30s --dir demo-data  for half a minute, keeping the data
 
-Then look at http://127.0.0.1:8080/health";
+Then open http://127.0.0.1:8080/";
 
 /// Arguments of `demo`.
 #[derive(Debug, Clone, Args)]
@@ -140,7 +140,9 @@ fn introduce(servers: &[(ScriptedServer, Actor)], service: &Service, dir: &std::
         writeln!(out, "  {:<16}{:<22}{}", actor.name, server.address(), actor.what)?;
     }
     for address in service.listening() {
-        writeln!(out, "\nHealth:         http://{address}/health")?;
+        writeln!(out, "\nPage:           http://{address}/")?;
+        writeln!(out, "Metrics:        http://{address}/metrics")?;
+        writeln!(out, "Health:         http://{address}/health")?;
     }
     writeln!(out, "Configuration:  {}", dir.join("servers.json").display())?;
     writeln!(out, "CSV and store:  {}", dir.display())?;
