@@ -390,9 +390,9 @@ async fn the_stream_can_be_narrowed_and_tells_changes_of_verdict_and_health() {
 }
 
 #[actix_rt::test]
-async fn the_page_shows_names_as_text_and_nothing_that_runs() {
+async fn the_plain_page_shows_names_as_text_and_nothing_that_runs() {
     let running = three().await;
-    let page = running.get("/").await;
+    let page = running.get("/plain").await;
     assert_eq!((page.status, page.header("content-type")), (200, "text/html; charset=utf-8"));
     assert!(!page.text.contains("<script>alert"), "a name became an element");
     let policy = page.header("content-security-policy");

@@ -119,6 +119,7 @@ fn routes(config: &mut web::ServiceConfig) {
         .service(web::resource("/api/docs").get(docs::docs).default_service(web::to(wrong_method)))
         .service(web::scope("/api/v1").configure(api::routes).default_service(web::to(problem::not_found)))
         .service(web::resource("/").get(page::index).default_service(web::to(wrong_method)))
+        .service(web::resource("/plain").get(page::plain).default_service(web::to(wrong_method)))
         .service(web::resource("/plain.css").get(page::plain_style))
         .default_service(web::to(page::file));
 }

@@ -1,4 +1,5 @@
-//! The page at `/`: what `web/` builds, embedded in the program. A program built without it serves a plain page.
+//! The page at `/`: what `web/` builds, embedded in the program. A program built without it serves a plain page, which is
+//! always at `/plain` too, for whoever reads without script.
 //!
 //! A debug build reads `web/dist` when asked, a release build holds it.
 
@@ -26,9 +27,14 @@ const PLAIN_STYLE: &str = include_str!("plain.css");
 
 /// `GET /`.
 pub async fn index(request: HttpRequest, state: web::Data<State>) -> HttpResponse {
-    if let Some(file) = Built::get(INDEX) {
-        return send(&request, INDEX, file);
+    match Built::get(INDEX) {
+        Some(file) => send(&request, INDEX, file),
+        None => plain(state).await,
     }
+}
+
+/// `GET /plain`: the page without script, also where the other one was built.
+pub async fn plain(state: web::Data<State>) -> HttpResponse {
     let (config, snapshot, health) = state.now();
     let rows = Picture::new(&config, &snapshot, &health).rows();
     HttpResponse::Ok()
