@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)] // a failed unwrap is a failed test
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use ntp_monitor::config::{Environment, Loaded, example, load, schema};
 use proptest::prelude::*;
@@ -301,4 +302,14 @@ proptest! {
             let _ = load(None, &environment(&[(name, &value)]), &[format!("{key}={value}")]);
         }
     }
+}
+
+#[test]
+fn the_default_timeout_gives_way_to_a_short_poll_interval_and_one_that_was_set_does_not() {
+    let own = |timeout: &str| {
+        let server = "[[server]]\naddress = \"192.0.2.1\"\nown = true\npoll_interval = \"1s\"\n";
+        load_text("servers.toml", &format!("{server}{timeout}"), &[])
+    };
+    assert_eq!(own("").unwrap().config.servers[0].timeout, Duration::from_millis(750));
+    assert!(own("timeout = \"3s\"").unwrap_err().contains("must be shorter than the poll interval"));
 }

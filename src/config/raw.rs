@@ -61,7 +61,7 @@ macro_rules! with_probe_keys {
             /// Time between two polls: at least 16 s, or 100 ms for a server that is your own.
             #[schemars(extend("default" = "64s"))]
             pub poll_interval: Span,
-            /// How long to wait for a reply. An honest path is far below it; shorter than the poll interval.
+            /// How long to wait for a reply: shorter than the poll interval. When not set, three quarters of it at most.
             #[schemars(extend("default" = "3s"))]
             pub timeout: Span,
             /// How to measure.

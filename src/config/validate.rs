@@ -10,7 +10,7 @@ use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 
 use super::decode::{Findings, Sections};
-use super::fault::KeyPath;
+use super::fault::{KeyPath, Source};
 use super::layers::Environment;
 use super::model::{Config, Csv, Host, Http, Influx, Log, LogFile, Monitor, Server, Store, Token as HttpToken};
 use super::tree::Tree;
@@ -133,13 +133,14 @@ fn server(section: raw::Server, path: &KeyPath, rules: &mut Rules<'_>) -> Option
     }
     tags(&section.tags, &path.key("tags"), rules);
     let (host, port) = target.ok()?;
+    let timeout = timeout(&section, path, rules);
     let server = Server {
         ident: Arc::new(ServerIdent { name: section.name.into(), tags: section.tags }),
         host,
         port,
         own: section.own,
         poll_interval: section.poll_interval.0,
-        timeout: section.timeout.0,
+        timeout,
         engine: section.engine,
         family: section.family,
         addresses: section.addresses,
@@ -164,6 +165,15 @@ fn tags(tags: &BTreeMap<String, String>, path: &KeyPath, rules: &mut Rules<'_>) 
         });
         rules.plain(key, &path);
         rules.plain(value, &path);
+    }
+}
+
+/// The default is meant for usual intervals; where one's own server is polled faster, it gives way.
+fn timeout(section: &raw::Server, path: &KeyPath, rules: &Rules<'_>) -> Duration {
+    let wanted = section.timeout.0;
+    match rules.tree.source(&path.key("timeout")) {
+        Source::Default => wanted.min(section.poll_interval.0.mul_f64(0.75)),
+        _ => wanted,
     }
 }
 
