@@ -1,0 +1,76 @@
+//! Rules of `[http]`: who can reach it, and who may do what.
+
+use std::net::SocketAddr;
+
+use secrecy::ExposeSecret;
+use sha2::{Digest, Sha256};
+
+use super::secret::read_token;
+use super::{Rules, Surroundings};
+use crate::config::fault::KeyPath;
+use crate::config::model::{Http, Token as HttpToken};
+use crate::config::raw;
+
+pub(super) fn http(section: raw::Http, rules: &mut Rules<'_>, surroundings: &Surroundings<'_>) -> Option<Http> {
+    let path = KeyPath::dotted("http.listen");
+    let listen: Option<SocketAddr> = section.listen.parse().ok();
+    rules.require(listen.is_some(), &path, || {
+        format!("{:?} is not an address with a port, such as \"127.0.0.1:8080\" or \"[::1]:8080\"", section.listen)
+    });
+    let listen = listen?;
+    let has_token = !section.tokens.is_empty();
+    if rules.sound(&[&KeyPath::dotted("http.public_read")]) {
+        rules.require(listen.ip().is_loopback() || section.public_read || has_token, &path, || {
+            format!(
+                "{listen} can be reached from other machines: set public_read = true if everybody may read, or give \
+                 tokens to those who may"
+            )
+        });
+    }
+    Some(Http { listen, public_read: section.public_read, tokens: tokens(section.tokens, rules, surroundings) })
+}
+
+fn tokens(sections: Vec<raw::Token>, rules: &mut Rules<'_>, surroundings: &Surroundings<'_>) -> Vec<HttpToken> {
+    let all = KeyPath::dotted("http.tokens");
+    let mut tokens: Vec<HttpToken> = Vec::new();
+    for (n, section) in sections.into_iter().enumerate() {
+        let path = all.index(n);
+        rules.plain(&section.name, &path.key("name"));
+        let unique = tokens.iter().all(|known| known.name != section.name);
+        rules.require(unique, &path.key("name"), || format!("{:?} is the name of another token too", section.name));
+        if let Some(sha256) = hash(&section, &path, rules, surroundings) {
+            tokens.push(HttpToken { name: section.name, role: section.role, sha256 });
+        }
+    }
+    tokens
+}
+
+/// The hash of a token, as given or of the token in a file. The reasons repeat neither.
+fn hash(section: &raw::Token, path: &KeyPath, rules: &mut Rules<'_>, around: &Surroundings<'_>) -> Option<[u8; 32]> {
+    /// A token that can be guessed is none.
+    const SHORTEST: usize = 16;
+    let found = match (&section.sha256, &section.token_file) {
+        (Some(hash), None) => from_hex(hash.0.expose_secret())
+            .ok_or_else(|| ("sha256", "must be the 64 hexadecimal digits that sha256sum prints".to_owned())),
+        (None, Some(file)) => match read_token(file, around) {
+            Ok(token) if token.expose_secret().len() >= SHORTEST => {
+                Ok(Sha256::digest(token.expose_secret().as_bytes()).into())
+            }
+            Ok(_) => Err(("token_file", format!("holds a token of fewer than {SHORTEST} characters"))),
+            Err(why) => Err(("token_file", why)),
+        },
+        _ => Err(("sha256", "or token_file must be set, and not both".to_owned())),
+    };
+    found.map_err(|(key, why)| rules.require(false, &path.key(key), || why)).ok()
+}
+
+fn from_hex(text: &str) -> Option<[u8; 32]> {
+    let mut hash = [0; 32];
+    if text.len() != 64 || !text.is_ascii() {
+        return None;
+    }
+    for (byte, digits) in hash.iter_mut().zip(text.as_bytes().chunks(2)) {
+        *byte = u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()?;
+    }
+    Some(hash)
+}

@@ -1,0 +1,89 @@
+//! Rules of `[influxdb]`.
+
+use secrecy::{ExposeSecret, SecretString};
+
+use super::secret::read_token;
+use super::{Rules, Surroundings};
+use crate::config::fault::KeyPath;
+use crate::config::model::Influx;
+use crate::config::{address, raw};
+
+pub(super) fn influx(section: raw::Influx, rules: &mut Rules<'_>, surroundings: &Surroundings<'_>) -> Option<Influx> {
+    let key = |key: &str| KeyPath::dotted("influxdb").key(key);
+    if let Err(why) = check_url(&section.url) {
+        rules.require(false, &key("url"), || why.to_owned());
+    }
+    rules.plain(&section.org, &key("org"));
+    rules.plain(&section.bucket, &key("bucket"));
+    rules.require((1..=100_000).contains(&section.batch), &key("batch"), || "must be from 1 to 100000".to_owned());
+    rules.positive(section.flush_interval.0, &key("flush_interval"));
+    rules.positive(section.timeout.0, &key("timeout"));
+    rules.positive(section.outbox_max_age.0, &key("outbox_max_age"));
+    rules.require(section.outbox_max_bytes.0 > 0, &key("outbox_max_bytes"), || "must be more than 0".to_owned());
+    let token = token(&section, rules, surroundings)?;
+    Some(Influx {
+        url: section.url.trim_end_matches('/').to_owned(),
+        org: section.org,
+        bucket: section.bucket,
+        token,
+        batch: section.batch as usize,
+        flush_interval: section.flush_interval.0,
+        timeout: section.timeout.0,
+        outbox_max_age: section.outbox_max_age.0,
+        outbox_max_bytes: section.outbox_max_bytes.0,
+    })
+}
+
+/// The client library panics on some of what is refused here, and drops a path without a word. The URL is not repeated:
+/// it may hold a password.
+fn check_url(url: &str) -> Result<(), &'static str> {
+    let rest = url.strip_prefix("http://").or_else(|| url.strip_prefix("https://"));
+    let rest = rest.ok_or("must begin with http:// or https://")?;
+    let authority = rest.strip_suffix('/').unwrap_or(rest);
+    if authority.contains('@') {
+        return Err("must not contain a user or a password: the token goes into token, token_file or INFLUX_TOKEN");
+    }
+    if authority.contains(['/', '?', '#']) {
+        return Err("must not contain a path or a query: InfluxDB behind a path is not supported");
+    }
+    match address::parse(authority) {
+        Ok(_) => Ok(()),
+        Err(_) => Err("must name a host, such as http://127.0.0.1:8086"),
+    }
+}
+
+/// The token: from whichever of `token` and `token_file` the stronger layer sets.
+fn token(section: &raw::Influx, rules: &mut Rules<'_>, surroundings: &Surroundings<'_>) -> Option<SecretString> {
+    let [token, file] = ["influxdb.token", "influxdb.token_file"].map(KeyPath::dotted);
+    let layer = |path: &KeyPath| rules.tree.source(path).layer();
+    let (inline, from_file) = match (&section.token, &section.token_file) {
+        (Some(secret), Some(_)) if layer(&token) > layer(&file) => (Some(secret), None),
+        (Some(_), Some(path)) if layer(&token) < layer(&file) => (None, Some(path)),
+        (inline, from_file) => (inline.as_ref(), from_file.as_ref()),
+    };
+    let secret = match (inline, from_file) {
+        (Some(_), Some(_)) => {
+            rules.require(false, &token, || "and token_file are both set; one is enough".to_owned());
+            return None;
+        }
+        (Some(secret), None) => secret.0.clone(),
+        (None, Some(path)) => match read_token(path, surroundings) {
+            Ok(secret) => secret,
+            Err(why) => {
+                rules.require(false, &file, || why);
+                return None;
+            }
+        },
+        (None, None) => {
+            if rules.sound(&[&file]) {
+                rules.require(false, &token, || "is missing: set INFLUX_TOKEN, token_file or token".to_owned());
+            }
+            return None;
+        }
+    };
+    let text = secret.expose_secret();
+    let printable = !text.is_empty() && text.bytes().all(|b| b.is_ascii_graphic());
+    let path = if from_file.is_some() { &file } else { &token };
+    rules.require(printable, path, || "the token must be printable ASCII without spaces, and not empty".to_owned());
+    printable.then_some(secret)
+}

@@ -1,0 +1,81 @@
+//! The rules that types cannot express, applied to decoded sections. Every broken rule is a fault; none ends the search.
+
+mod http;
+mod influx;
+mod outputs;
+mod secret;
+mod servers;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::decode::{Findings, Sections};
+use super::fault::KeyPath;
+use super::layers::Environment;
+use super::model::{Config, Monitor};
+use super::tree::Tree;
+
+/// Names become tags, file contents and parts of URLs.
+const LONGEST_NAME: usize = 128;
+
+/// What validation may look at beside the configuration.
+pub(super) struct Surroundings<'a> {
+    pub environment: &'a Environment,
+    pub file: Option<&'a Path>,
+}
+
+struct Rules<'a> {
+    tree: &'a Tree,
+    findings: &'a mut Findings,
+}
+
+impl Rules<'_> {
+    fn require(&mut self, holds: bool, path: &KeyPath, message: impl FnOnce() -> String) {
+        if !holds && self.findings.is_sound(path) {
+            self.findings.add(self.tree, path, message());
+        }
+    }
+
+    fn sound(&self, paths: &[&KeyPath]) -> bool {
+        paths.iter().all(|path| self.findings.is_sound(path))
+    }
+
+    fn positive(&mut self, span: Duration, path: &KeyPath) {
+        self.require(span > Duration::ZERO, path, || "must be longer than nothing".to_owned());
+    }
+
+    fn plain(&mut self, text: &str, path: &KeyPath) {
+        self.require(!text.trim().is_empty(), path, || "must not be empty".to_owned());
+        self.require(text.len() <= LONGEST_NAME, path, || format!("must not be longer than {LONGEST_NAME} bytes"));
+        self.require(!text.chars().any(char::is_control), path, || "must not contain control characters".to_owned());
+    }
+
+    fn path(&mut self, value: &Path, path: &KeyPath) {
+        self.require(!value.as_os_str().is_empty(), path, || "must not be empty".to_owned());
+        let nul = value.as_os_str().as_encoded_bytes().contains(&0);
+        self.require(!nul, path, || "must not contain a NUL".to_owned());
+    }
+}
+
+/// Turns decoded sections into a configuration. What it returns is to be used only when there are no findings.
+pub(super) fn validate(
+    sections: Sections,
+    tree: &Tree,
+    surroundings: &Surroundings<'_>,
+    findings: &mut Findings,
+    warnings: &mut Vec<String>,
+) -> Option<Config> {
+    let mut rules = Rules { tree, findings };
+    let servers = servers::servers(sections.servers, &mut rules);
+    servers::warn_about_pools(&servers, warnings);
+    let monitor = Monitor { vantage: sections.monitor.vantage, data_dir: sections.monitor.data_dir };
+    rules.plain(&monitor.vantage, &KeyPath::dotted("monitor.vantage"));
+    rules.path(&monitor.data_dir, &KeyPath::dotted("monitor.data_dir"));
+    let http = http::http(sections.http, &mut rules, surroundings);
+    let influxdb = sections.influxdb.map(|section| influx::influx(section, &mut rules, surroundings));
+    let csv = sections.csv.filter(|csv| csv.enabled).map(|csv| outputs::csv(csv, &mut rules));
+    let store = outputs::store(sections.store, &mut rules);
+    let log = outputs::log(sections.log, &mut rules);
+    Some(Config { monitor, servers, http: http?, influxdb: influxdb.flatten(), csv, store, log, shown: Arc::default() })
+}

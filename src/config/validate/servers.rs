@@ -1,0 +1,163 @@
+//! Rules of `[[server]]`: names, floors, time-outs, bursts, thresholds.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Rules;
+use crate::config::fault::{KeyPath, Source};
+use crate::config::model::{Host, Server};
+use crate::config::{address, raw};
+use crate::sample::ServerIdent;
+
+/// Requests of a burst are this far apart.
+const BURST_SPACING: Duration = Duration::from_secs(2);
+/// Asked politely, a pool is polled no faster: its servers are other people's.
+const POOL_POLL: Duration = Duration::from_secs(900);
+/// Tags that every output writes itself.
+const OWN_TAGS: [&str; 3] = ["vantage", "server", "address"];
+
+pub(super) fn servers(sections: Vec<(usize, raw::Server)>, rules: &mut Rules<'_>) -> Vec<Arc<Server>> {
+    let all = KeyPath::dotted("server");
+    if sections.is_empty() && rules.sound(&[&all]) && rules.tree.server_count() == 0 {
+        let message =
+            "there is no server to watch: add a [[server]] with an address, or set NTP_SERVER=time.example.net";
+        rules.findings.add(rules.tree, &all, message);
+    }
+    let mut servers: Vec<(KeyPath, Arc<Server>)> = Vec::with_capacity(sections.len());
+    for (index, section) in sections {
+        let path = all.index(index);
+        if let Some(server) = server(section, &path, rules) {
+            servers.push((path, Arc::new(server)));
+        }
+    }
+    unique(&servers, rules);
+    servers.into_iter().map(|(_, server)| server).collect()
+}
+
+/// Names are unique; so are addresses, or the same machine would be polled faster than its floor.
+fn unique(servers: &[(KeyPath, Arc<Server>)], rules: &mut Rules<'_>) {
+    let mut names = BTreeMap::new();
+    let mut targets = BTreeMap::new();
+    for (path, server) in servers {
+        if let Some(first) = names.insert(&server.ident.name, path) {
+            let message = || format!("{:?} is the name of {first} too", server.ident.name);
+            rules.require(false, &path.key("name"), message);
+        }
+        let target = (format!("{:?}", server.host), server.port);
+        let Some((first, own)) = targets.insert(target, (path, server.own)) else { continue };
+        rules.require(own && server.own, &path.key("address"), || {
+            format!("is the address of {first} too; only a server that is your own (own = true) may be polled twice")
+        });
+    }
+}
+
+fn server(section: raw::Server, path: &KeyPath, rules: &mut Rules<'_>) -> Option<Server> {
+    let address = path.key("address");
+    let target = address::parse(&section.address);
+    if let Err(why) = &target {
+        rules.require(false, &address, || why.clone());
+    }
+    if rules.sound(&[&address]) {
+        rules.plain(&section.name, &path.key("name"));
+    }
+    tags(&section.tags, &path.key("tags"), rules);
+    let (host, port) = target.ok()?;
+    let timeout = timeout(&section, path, rules);
+    let server = Server {
+        ident: Arc::new(ServerIdent { name: section.name.into(), tags: section.tags }),
+        host,
+        port,
+        own: section.own,
+        poll_interval: section.poll_interval.0,
+        timeout,
+        engine: section.engine,
+        family: section.family,
+        addresses: section.addresses,
+        samples_per_poll: section.samples_per_poll,
+        offset_warning: section.offset_warning.0,
+        offset_critical: section.offset_critical.0,
+    };
+    timing(&server, path, rules);
+    thresholds(&server, path, rules);
+    if let Host::Address(ip) = server.host {
+        let message = || "and the address are of different families".to_owned();
+        rules.require(server.family.admits(ip), &path.key("family"), message);
+    }
+    Some(server)
+}
+
+fn tags(tags: &BTreeMap<String, String>, path: &KeyPath, rules: &mut Rules<'_>) {
+    for (key, value) in tags {
+        let path = path.key(key);
+        rules.require(!OWN_TAGS.contains(&key.as_str()), &path, || {
+            format!("clashes with a tag that the program writes ({})", OWN_TAGS.join(", "))
+        });
+        rules.plain(key, &path);
+        rules.plain(value, &path);
+    }
+}
+
+/// The default is meant for usual intervals; where one's own server is polled faster, it gives way.
+fn timeout(section: &raw::Server, path: &KeyPath, rules: &Rules<'_>) -> Duration {
+    let wanted = section.timeout.0;
+    match rules.tree.source(&path.key("timeout")) {
+        Source::Default => wanted.min(section.poll_interval.0.mul_f64(0.75)),
+        _ => wanted,
+    }
+}
+
+fn timing(server: &Server, path: &KeyPath, rules: &mut Rules<'_>) {
+    let show = humantime::format_duration;
+    let [poll, timeout, samples] = ["poll_interval", "timeout", "samples_per_poll"].map(|key| path.key(key));
+    rules.require(server.poll_interval >= server.floor(), &poll, || {
+        let hint = if server.own { "" } else { "; mark it own = true if it is yours" };
+        format!("{} is below the floor of {}{hint}", show(server.poll_interval), show(server.floor()))
+    });
+    rules.positive(server.timeout, &timeout);
+    rules.require((1..=8).contains(&server.samples_per_poll), &samples, || "must be from 1 to 8".to_owned());
+    if rules.sound(&[&poll, &timeout]) {
+        rules.require(server.timeout < server.poll_interval, &timeout, || {
+            format!("{} must be shorter than the poll interval, {}", show(server.timeout), show(server.poll_interval))
+        });
+    }
+    if server.samples_per_poll > 1 && rules.sound(&[&poll, &timeout, &samples]) {
+        let burst = BURST_SPACING * u32::from(server.samples_per_poll - 1) + server.timeout;
+        rules.require(burst < server.poll_interval, &samples, || {
+            format!(
+                "a burst of {} and its timeout take {}, which does not fit into the poll interval, {}",
+                server.samples_per_poll,
+                show(burst),
+                show(server.poll_interval)
+            )
+        });
+    }
+}
+
+fn thresholds(server: &Server, path: &KeyPath, rules: &mut Rules<'_>) {
+    let [warning, critical] = ["offset_warning", "offset_critical"].map(|key| path.key(key));
+    rules.positive(server.offset_warning, &warning);
+    rules.positive(server.offset_critical, &critical);
+    if rules.sound(&[&warning, &critical]) {
+        rules.require(server.offset_warning <= server.offset_critical, &warning, || {
+            let show = humantime::format_duration;
+            format!("{} is above offset_critical, {}", show(server.offset_warning), show(server.offset_critical))
+        });
+    }
+}
+
+pub(super) fn warn_about_pools(servers: &[Arc<Server>], warnings: &mut Vec<String>) {
+    let is_pool =
+        |host: &Host| matches!(host, Host::Name(name) if name.ends_with(".pool.ntp.org") || name == "pool.ntp.org");
+    let hasty: Vec<&str> = servers
+        .iter()
+        .filter(|server| !server.own && is_pool(&server.host) && server.poll_interval < POOL_POLL)
+        .map(|server| &*server.ident.name)
+        .collect();
+    if let Some(first) = hasty.first() {
+        let others = if hasty.len() > 1 { format!(" and {} more", hasty.len() - 1) } else { String::new() };
+        warnings.push(format!(
+            "{first}{others}: pool servers belong to volunteers; poll_interval = \"15m\" or longer is polite"
+        ));
+    }
+}
