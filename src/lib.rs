@@ -3,6 +3,7 @@
 //! The map of the code is in ARCHITECTURE.md; `app` is the file to read first.
 
 pub mod actors;
+pub mod alert;
 pub mod app;
 pub mod cli;
 pub mod clock;
