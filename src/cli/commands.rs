@@ -12,7 +12,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 use super::config::{ConfigCommand, ConfigInputs, EXIT_CONFIG};
 use super::measure::Tools;
 use super::table::Terminal;
-use super::{check, config, demo, query, replay};
+use super::{check, config, demo, notify, query, replay};
 use crate::app::run::{self, Inputs};
 use crate::log;
 use crate::probe::Engines;
@@ -65,6 +65,9 @@ pub enum Command {
     /// Check, show or explain the configuration.
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// List notifiers, or test one.
+    #[command(subcommand)]
+    Notify(notify::NotifyCommand),
     /// Print completions for a shell.
     Completions {
         /// Which shell.
@@ -114,6 +117,9 @@ impl Cli {
                 let done = config::run(&command, inputs, &mut std::io::stdout(), &mut std::io::stderr());
                 done.unwrap_or(ExitCode::FAILURE)
             }
+            Command::Notify(command) => finish(block_on(async {
+                notify::run(&command, &inputs, &mut std::io::stdout(), &mut std::io::stderr()).await
+            })),
             Command::Completions { shell } => {
                 clap_complete::generate(shell, &mut Self::command(), "ntp-monitor", &mut std::io::stdout());
                 ExitCode::SUCCESS

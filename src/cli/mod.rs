@@ -8,6 +8,7 @@ pub mod config;
 pub mod demo;
 pub mod measure;
 pub mod measured;
+pub mod notify;
 pub mod query;
 mod query_json;
 pub mod recorded;

@@ -155,6 +155,16 @@ const ENDPOINTS: &[Endpoint] = &[
         others: &[304, 400, 503],
     },
     Endpoint {
+        path: "/api/v1/notifiers",
+        about: "How each notifier is doing. POST /api/v1/notifiers/{name}/test (operate) sends a test and answers name, \
+                delivered, detail, took_s.",
+        answer: "notifiers: name, type, failing, queued, oldest_s, delivered, failures, given_up, expired, \
+                 consecutive_failures, failing_since, last_success, last_failure, last_error, paused_until.",
+        media: JSON,
+        parameters: &[],
+        others: &[304],
+    },
+    Endpoint {
         path: "/api/v1/stream",
         about: "What happens, as it happens: server-sent events hello, sample, verdict, health. Last-Event-ID resumes.",
         answer: "Events; the data of each is JSON.",

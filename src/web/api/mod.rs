@@ -4,6 +4,7 @@ mod about;
 mod events;
 mod history;
 pub mod judgement;
+mod notifiers;
 pub mod points;
 mod servers;
 
@@ -29,5 +30,8 @@ pub fn routes(config: &mut web::ServiceConfig) {
         .service(get("/verdict", web::get().to(judgement::verdict)))
         .service(get("/local", web::get().to(judgement::local)))
         .service(get("/events", web::get().to(events::events)))
+        .app_data(web::Data::new(notifiers::Tests::default()))
+        .service(get("/notifiers", web::get().to(notifiers::list)))
+        .service(get("/notifiers/{name}/test", web::post().to(notifiers::test)))
         .service(get("/stream", web::get().to(live::stream)));
 }

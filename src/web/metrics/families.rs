@@ -2,7 +2,7 @@
 //! here, those of the program itself in [`super::own`].
 
 use super::collect::Scrape;
-use super::own;
+use super::{notifiers, own};
 use crate::sample::Outcome;
 use crate::stats::verdict::{Class, State, When};
 use crate::web::view::row::Row;
@@ -44,6 +44,8 @@ pub enum Values {
     One(fn(&Scrape) -> Option<f64>),
     /// Several, told apart by a label.
     By(&'static str, fn(&Scrape) -> Vec<(String, f64)>),
+    /// Several, told apart by two labels.
+    ByTwo(&'static str, &'static str, fn(&Scrape) -> Vec<(String, &'static str, f64)>),
     /// Texts.
     Info(fn(&Scrape) -> Vec<(&'static str, String)>),
 }
@@ -290,6 +292,11 @@ pub static FAMILIES: &[Family] = &[
     own::STREAM_READERS,
     own::STREAM_CUT_OFF,
     own::STREAM_MISSED,
+    notifiers::NOTIFICATIONS,
+    notifiers::QUEUE,
+    notifiers::LAG,
+    notifiers::FAILING,
+    notifiers::LAST_SUCCESS,
 ];
 
 const STATES: [State; 5] = [State::Consistent, State::LocalWrong, State::ServerWrong, State::Path, State::Undecidable];
