@@ -6,9 +6,12 @@
 pub mod chronyd;
 pub mod monitor;
 pub mod prometheus;
+pub mod python;
+pub mod receiver;
 pub mod root;
 pub mod rows;
 pub mod service;
 pub mod sim;
+pub mod smtp;
 pub mod victoria;
 pub mod wait;
