@@ -34,9 +34,9 @@ use crate::probe::Engines;
 use crate::probe::resolve::{Resolve, SystemResolver};
 use crate::sinks::influx;
 use crate::sinks::worker::WriteError;
+use crate::stats::leap::LeapSource;
 use crate::stats::local::LocalState;
 use crate::stats::snapshot::Snapshot;
-use crate::stats::window::Window;
 use crate::store::{Options, Store, StoreError};
 use crate::web::{self, ListenError, live};
 
@@ -151,10 +151,13 @@ impl Service {
         supervisor.do_send(children::health(observed, book, outputs.store(), publish, log));
 
         let events = events::keeper(outputs.store(), log);
-        let windows = windows_for(config.servers.len());
         let (own_clock, local) = watch::channel(LocalState::default());
         supervisor.do_send(children::local(own_clock, log));
-        supervisor.do_send(children::stats(windows, analysis, local, picture, events, Arc::clone(&clock), log));
+        let (leap_list, leap) = watch::channel(LeapSource::default());
+        supervisor.do_send(children::leap(current.subscribe(), leap_list, log));
+        let recalled = recall::last_hour(outputs.store(), started, log).await;
+        let heard = children::Heard { local, leap };
+        supervisor.do_send(children::stats(recalled, analysis, heard, picture, events, Arc::clone(&clock), log));
 
         supervisor.do_send(children::points(Points {
             config: current.subscribe(),
@@ -263,18 +266,13 @@ impl Service {
         self.supervisor.do_send(Release { name: children::TARGETS.into() });
         self.supervisor.do_send(Release { name: children::POINTS.into() });
         self.supervisor.do_send(Release { name: children::LOCAL.into() });
+        self.supervisor.do_send(Release { name: children::LEAP.into() });
         self.supervisor.do_send(Release { name: children::STATS.into() });
         self.outputs.stop(until, is_settled).await;
         self.supervisor.do_send(Release { name: children::HEALTH.into() });
         self.web.stop(false).await;
         info!(self.log, "stopped");
     }
-}
-
-/// A week of windows costs about 20 kB a series; where thousands are watched, an hour must do, and the store knows more.
-fn windows_for(servers: usize) -> Window {
-    const MANY: usize = 1000;
-    if servers < MANY { Window::Week } else { Window::Hour }
 }
 
 /// Waits for a condition that nobody announces, until a deadline. Returns whether it came true.

@@ -28,6 +28,8 @@ pub struct Config {
     pub store: Store,
     /// `[log]`.
     pub log: Log,
+    /// `[leap]`.
+    pub leap: Leap,
     /// All of it as it may be shown, secrets masked: `{"values": {…}, "sources": {"http.listen": "default", …}}`.
     pub shown: Arc<serde_json::Value>,
 }
@@ -298,4 +300,11 @@ pub struct LogFile {
     pub max_bytes: u64,
     /// How many finished files are kept.
     pub keep: usize,
+}
+
+/// `[leap]`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Leap {
+    /// The list to use instead of the system's.
+    pub list: Option<PathBuf>,
 }

@@ -34,6 +34,8 @@ pub(super) struct Root {
     pub store: Store,
     /// What the program says of itself, on stderr.
     pub log: Log,
+    /// Leap seconds.
+    pub leap: Leap,
 }
 
 /// `[monitor]`.
@@ -243,4 +245,14 @@ pub(super) struct Log {
     /// How many finished files are kept.
     #[schemars(extend("default" = 7), range(max = 10_000))]
     pub keep: u32,
+}
+
+/// `[leap]`.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(inline)]
+pub(super) struct Leap {
+    /// The leap-seconds.list that announcements are held against. Without it, the one that the system's tzdata brings.
+    #[schemars(extend("examples" = ["/usr/share/zoneinfo/leap-seconds.list"]))]
+    pub list: Option<PathBuf>,
 }
