@@ -62,9 +62,9 @@ pub async fn watch_list(mut config: Receiver<Arc<Config>>, publish: &Sender<Leap
             publish.send_replace(source);
             known = Some(seen);
         }
-        match tokio::time::timeout(EVERY, config.changed()).await {
-            Ok(Err(_)) => return,
-            Ok(Ok(())) | Err(_) => {}
+        // Woken by a reload or by the clock, the next look is the same.
+        if let Ok(Err(_)) = tokio::time::timeout(EVERY, config.changed()).await {
+            return;
         }
     }
 }
