@@ -181,10 +181,22 @@ pub enum Role {
     /// Read.
     #[default]
     Read,
-    /// Silence alerts.
+    /// Silence alerts, ask a server now.
     Operate,
     /// Change the configuration.
     Admin,
+}
+
+impl Role {
+    /// As the configuration names it.
+    #[must_use]
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Operate => "operate",
+            Self::Admin => "admin",
+        }
+    }
 }
 
 /// `[influxdb]`.
