@@ -8,6 +8,8 @@ mod outputs;
 mod points;
 mod recall;
 pub mod run;
+mod systemd;
+mod vital;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
