@@ -4,6 +4,7 @@
 //! An event that lasts is handed out when it begins (without end) and again when it is over. The key of an event is
 //! (kind, server, address, start): whoever keeps events replaces by that key.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::verdict::When;
@@ -11,7 +12,7 @@ use crate::ntp::{Leap, RefId};
 use crate::sample::{Outcome, Sample};
 
 /// What kind of thing happened.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum EventKind {
     /// A server's stratum changed.

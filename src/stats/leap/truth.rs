@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use serde::{Serialize, Serializer};
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use super::{LeapFinding, LeapList, judge_announcements};
 use crate::ntp::Leap;
-use crate::stats::events::Event;
+use crate::stats::events::{Event, EventKind};
 use crate::stats::verdict::When;
 
 /// What servers say must differ, or agree again, for this long before it counts: they learn of an announcement one
@@ -27,7 +28,7 @@ pub struct LeapSource {
 }
 
 /// What is known now.
-#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, JsonSchema)]
 pub struct LeapTruth {
     /// The list; absent without one.
     pub list: Option<ListFacts>,
@@ -40,23 +41,18 @@ pub struct LeapTruth {
 }
 
 /// Something that is wrong.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Finding {
     /// Its kind, as events have it.
-    #[serde(serialize_with = "label")]
-    pub kind: crate::stats::events::EventKind,
+    pub kind: EventKind,
     /// Since when.
     pub since: When,
     /// One sentence for a person.
     pub sentence: String,
 }
 
-fn label<S: Serializer>(kind: &crate::stats::events::EventKind, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(kind.label())
-}
-
 /// What the list says at a moment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct ListFacts {
     /// When it expires.
     pub expires: When,
@@ -177,7 +173,6 @@ impl Seen {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::stats::events::EventKind;
 
     const MIDNIGHT_2017_S: i64 = 1_483_228_800;
 
