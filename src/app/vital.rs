@@ -72,7 +72,8 @@ mod tests {
 
     #[test]
     fn only_whoever_was_silent_for_too_long_is_named() {
-        let part = |name: &str, silent_for_s| Part { name: name.to_owned(), silent_for: Duration::from_secs(silent_for_s) };
+        let part =
+            |name: &str, silent_for_s| Part { name: name.to_owned(), silent_for: Duration::from_secs(silent_for_s) };
         let parts = [part("supervisor", 0), part("scheduler", 30), part("sink/store", 31)];
         assert_eq!(silent(&parts, Duration::from_secs(30)), ["sink/store"]);
         assert_eq!(silent(&parts, Duration::from_secs(60)), Vec::<&str>::new());

@@ -5,6 +5,6 @@ mod daemon;
 mod kernel;
 mod watch;
 
-pub use daemon::{parse_ntpq, parse_tracking};
+pub use daemon::{ask as ask_daemon, parse_ntpq, parse_tracking};
 pub use kernel::{RawTimex, decode, read_kernel};
 pub use watch::watch;
