@@ -7,7 +7,7 @@ mod kernel;
 mod leap;
 mod watch;
 
-pub use daemon::{parse_ntpq, parse_tracking};
+pub use daemon::{ask as ask_daemon, parse_ntpq, parse_tracking};
 pub use kernel::{RawTimex, decode, read_kernel};
 pub use leap::{read_list, watch_list};
 pub use watch::watch;

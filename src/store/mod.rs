@@ -26,6 +26,7 @@ mod rollup;
 mod rollup_table;
 mod schema;
 mod series;
+pub mod upkeep;
 mod writer;
 
 pub use codec::StoredSample;
