@@ -4,6 +4,7 @@
 
 mod children;
 mod events;
+mod notifiers;
 mod outputs;
 mod points;
 mod recall;
@@ -32,6 +33,7 @@ use crate::config::{Changes, Config, diff};
 use crate::health::report::Health;
 use crate::messages::lifecycle::Release;
 use crate::messages::targets::SetServers;
+use crate::notify::{self, Board};
 use crate::probe::Engines;
 use crate::probe::resolve::{Resolve, SystemResolver};
 use crate::sinks::influx;
@@ -42,6 +44,7 @@ use crate::stats::snapshot::Snapshot;
 use crate::store::{Options, Store, StoreError};
 use crate::web::{self, ListenError, live};
 
+use notifiers::Notifiers;
 use outputs::Outputs;
 use points::Points;
 
@@ -87,6 +90,9 @@ pub enum StartError {
     /// InfluxDB, as configured.
     #[error("influxdb: {0}")]
     Influx(#[from] influx::ClientFault),
+    /// A notifier, as configured.
+    #[error(transparent)]
+    Notifier(#[from] notify::BuildError),
     /// The web server.
     #[error(transparent)]
     Listen(#[from] ListenError),
@@ -99,6 +105,7 @@ pub struct Service {
     targets: children::Seat,
     ledger: Ledger,
     outputs: Outputs,
+    notifiers: Notifiers,
     census: Census,
     health: watch::Receiver<Arc<Health>>,
     snapshot: watch::Receiver<Arc<Snapshot>>,
@@ -114,6 +121,7 @@ impl Service {
     /// # Errors
     /// When an output cannot be opened or the address cannot be listened on; nothing is left running then.
     pub async fn start(config: Config, around: Surroundings, log: &Logger) -> Result<Self, StartError> {
+        notify::try_out(&config.notifiers).await?;
         let store = Store::open(Options::from_config(&config), log)?;
         let (publish, health) = watch::channel(Arc::new(Health::default()));
         let (picture, snapshot) = watch::channel(Arc::new(Snapshot::empty(around.clock.now())));
@@ -141,7 +149,10 @@ impl Service {
         let book = Listener::new("health");
         let analysis = Listener::new("stats");
         let outlet = Outlet::new(outputs.journal(), [book.clone(), analysis.clone()]).tapped(tap);
+        let (board, queues) = (Board::default(), store.handle());
+        let shown = board.clone();
         let observed = Observed {
+            notifiers: Arc::new(move |now| shown.report(&queues.queue_gauges(), now.wall_ns)),
             vantage: config.monitor.vantage.as_str().into(),
             started,
             census: census.clone(),
@@ -152,6 +163,8 @@ impl Service {
         };
         supervisor.do_send(children::health(observed, book, outputs.store(), publish, log));
 
+        let notifiers =
+            Notifiers::start(&config.notifiers, board, outputs.store(), health.clone(), supervisor.clone(), log);
         let events = events::keeper(outputs.store(), log);
         let (own_clock, local) = watch::channel(LocalState::default());
         supervisor.do_send(children::local(own_clock, log));
@@ -193,6 +206,7 @@ impl Service {
             targets,
             ledger,
             outputs,
+            notifiers,
             census,
             health,
             snapshot,
@@ -239,11 +253,13 @@ impl Service {
     /// When a changed output cannot be opened; the old configuration stays in force.
     pub async fn reload(&mut self, new: Config) -> Result<Changes, StartError> {
         let changes = diff(&self.config.borrow(), &new);
+        notify::try_out(&new.notifiers).await?;
         if changes.sections.iter().any(|section| matches!(*section, "influxdb" | "csv" | "monitor")) {
             // Both are tried before anything that runs is touched.
             Outputs::try_out(&new, &self.log)?;
             self.outputs.replace(&new).await?;
         }
+        self.notifiers.replace(&new.notifiers).await;
         self.ledger.set_servers(new.servers.clone());
         if let Some(targets) = self.targets.get() {
             targets.do_send(SetServers(new.servers.clone()));
@@ -270,6 +286,7 @@ impl Service {
         self.supervisor.do_send(Release { name: children::LOCAL.into() });
         self.supervisor.do_send(Release { name: children::LEAP.into() });
         self.supervisor.do_send(Release { name: children::STATS.into() });
+        self.notifiers.stop(until).await;
         self.outputs.stop(until, is_settled).await;
         self.supervisor.do_send(Release { name: children::HEALTH.into() });
         self.web.stop(false).await;

@@ -13,7 +13,7 @@ use super::config::{ConfigCommand, ConfigInputs, EXIT_CONFIG};
 use super::measure::Tools;
 use super::table::Terminal;
 use super::upkeep::UpkeepError;
-use super::{check, config, demo, doctor, man, query, replay, upkeep};
+use super::{check, config, demo, doctor, man, notify, query, replay, upkeep};
 use crate::app::run::{self, Inputs};
 use crate::config::{Config, Faults, Loaded};
 use crate::doctor::Examination;
@@ -77,6 +77,9 @@ pub enum Command {
     /// Check, compact or prune the store.
     #[command(subcommand)]
     Store(upkeep::StoreCommand),
+    /// List notifiers, or test one.
+    #[command(subcommand)]
+    Notify(notify::NotifyCommand),
     /// Print completions for a shell.
     Completions {
         /// Which shell.
@@ -126,6 +129,9 @@ impl Cli {
                 let done = config::run(&command, inputs, &mut std::io::stdout(), &mut std::io::stderr());
                 done.unwrap_or(ExitCode::FAILURE)
             }
+            Command::Notify(command) => finish(block_on(async {
+                notify::run(&command, &inputs, &mut std::io::stdout(), &mut std::io::stderr()).await
+            })),
             Command::Completions { shell } => {
                 clap_complete::generate(shell, &mut Self::command(), "ntp-monitor", &mut std::io::stdout());
                 ExitCode::SUCCESS

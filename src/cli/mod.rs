@@ -10,6 +10,7 @@ pub mod doctor;
 pub mod man;
 pub mod measure;
 pub mod measured;
+pub mod notify;
 pub mod query;
 mod query_json;
 pub mod recorded;

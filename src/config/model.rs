@@ -1,5 +1,9 @@
 //! The validated configuration. Whoever holds one need not check anything again.
 
+mod notifier;
+
+pub use notifier::{Channel, Email, Heartbeat, Hidden, MailTls, Notifier, NotifierType, Webhook};
+
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -30,6 +34,8 @@ pub struct Config {
     pub log: Log,
     /// `[leap]`.
     pub leap: Leap,
+    /// `[[notifier]]`; names are unique.
+    pub notifiers: Vec<Notifier>,
     /// All of it as it may be shown, secrets masked: `{"values": {…}, "sources": {"http.listen": "default", …}}`.
     pub shown: Arc<serde_json::Value>,
 }

@@ -10,6 +10,10 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+mod notifier;
+
+pub(super) use notifier::Notifier;
+
 use super::model::{Addresses, EngineChoice, Family, LogFormat, LogLevel, Role, Rotation};
 use super::units::{Bytes, Retention, Secret, Span};
 
@@ -36,6 +40,8 @@ pub(super) struct Root {
     pub log: Log,
     /// Leap seconds.
     pub leap: Leap,
+    /// Whom to tell of alerts, and how; repeat the section for each.
+    pub notifier: Vec<Notifier>,
 }
 
 /// `[monitor]`.

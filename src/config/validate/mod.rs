@@ -3,6 +3,7 @@
 mod http;
 mod influx;
 mod leap;
+mod notifier;
 mod outputs;
 mod secret;
 mod servers;
@@ -79,6 +80,7 @@ pub(super) fn validate(
     let store = outputs::store(sections.store, &mut rules);
     let log = outputs::log(sections.log, &mut rules);
     let leap = leap::leap(sections.leap, &mut rules);
+    let notifiers = notifier::notifiers(sections.notifiers, &mut rules, surroundings, warnings);
     Some(Config {
         monitor,
         servers,
@@ -88,6 +90,7 @@ pub(super) fn validate(
         store,
         log,
         leap,
+        notifiers,
         shown: Arc::default(),
     })
 }

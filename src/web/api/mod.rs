@@ -4,6 +4,7 @@ mod about;
 mod events;
 mod history;
 pub mod judgement;
+pub mod notifiers;
 pub mod points;
 mod servers;
 
@@ -17,5 +18,6 @@ pub const ENDPOINTS: &[&[Endpoint]] = &[
     history::ENDPOINTS,
     judgement::ENDPOINTS,
     events::ENDPOINTS,
+    notifiers::ENDPOINTS,
     live::ENDPOINTS,
 ];

@@ -2,7 +2,7 @@
 //! here, those of the program itself in [`super::own`].
 
 use super::collect::Scrape;
-use super::own;
+use super::{notifiers, own};
 use crate::sample::Outcome;
 use crate::stats::events::EventKind;
 use crate::stats::verdict::{Class, State, When};
@@ -45,6 +45,8 @@ pub enum Values {
     One(fn(&Scrape) -> Option<f64>),
     /// Several, told apart by a label.
     By(&'static str, fn(&Scrape) -> Vec<(String, f64)>),
+    /// Several, told apart by two labels.
+    ByTwo(&'static str, &'static str, fn(&Scrape) -> Vec<(String, &'static str, f64)>),
     /// Texts.
     Info(fn(&Scrape) -> Vec<(&'static str, String)>),
 }
@@ -307,6 +309,11 @@ pub static FAMILIES: &[Family] = &[
     own::STREAM_READERS,
     own::STREAM_CUT_OFF,
     own::STREAM_MISSED,
+    notifiers::NOTIFICATIONS,
+    notifiers::QUEUE,
+    notifiers::LAG,
+    notifiers::FAILING,
+    notifiers::LAST_SUCCESS,
 ];
 
 const LEAP_FINDINGS: [EventKind; 5] = [
