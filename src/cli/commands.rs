@@ -1,7 +1,7 @@
 //! The command line as a whole: what may be said, and who does it.
 
 use std::ffi::OsString;
-use std::io::Write;
+use std::io::{Stderr, Stdout, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -11,8 +11,9 @@ use clap::{CommandFactory, Parser, Subcommand};
 
 use super::config::{ConfigCommand, ConfigInputs, EXIT_CONFIG};
 use super::measure::Tools;
+use super::span::Place;
 use super::table::Terminal;
-use super::{check, config, demo, query, replay};
+use super::{check, config, demo, export, plot, query, replay, stats};
 use crate::app::run::{self, Inputs};
 use crate::log;
 use crate::probe::Engines;
@@ -62,6 +63,12 @@ pub enum Command {
     Check(check::CheckArgs),
     /// Feed recorded samples through statistics and verdict, in their own time.
     Replay(replay::ReplayArgs),
+    /// Print what the store says of a span: statistics, verdicts, events.
+    Stats(stats::StatsArgs),
+    /// Write the samples of the store as CSV, JSON lines or InfluxDB line protocol.
+    Export(export::ExportArgs),
+    /// Draw what the store says of a span, as SVG or PNG.
+    Plot(plot::PlotArgs),
     /// Check, show or explain the configuration.
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -107,6 +114,15 @@ impl Cli {
             Command::Replay(args) => {
                 finish(replay::run(&args, Terminal::detect(), &mut std::io::stdout().lock(), &mut std::io::stderr()))
             }
+            Command::Stats(args) => with_store(&inputs, args.span.store.as_ref(), |place, out, err| {
+                stats::run(&args, place, Terminal::detect(), out, err)
+            }),
+            Command::Export(args) => with_store(&inputs, args.span.store.as_ref(), |place, _, err| {
+                export::run(&args, place, Terminal::detect(), err)
+            }),
+            Command::Plot(args) => with_store(&inputs, args.span.store.as_ref(), |place, _, err| {
+                plot::run(&args, place, Terminal::detect(), err)
+            }),
             Command::Config(command) => {
                 let environment = inputs.environment();
                 let file = inputs.file.as_deref();
@@ -162,6 +178,18 @@ fn service(inputs: &Inputs) -> ExitCode {
 fn tools(engine: crate::config::EngineChoice) -> Tools {
     let engines = Engines::new(&log::discard());
     Tools { engine: engines.choose(engine), resolver: Arc::new(SystemResolver::new(RESOLVE_WITHIN)) }
+}
+
+/// Finds the store and does something with it.
+fn with_store(
+    inputs: &Inputs,
+    store: Option<&PathBuf>,
+    work: impl FnOnce(&Place, &mut Stdout, &mut Stderr) -> std::io::Result<u8>,
+) -> ExitCode {
+    match Place::find(store, inputs, complain) {
+        Ok(place) => finish(work(&place, &mut std::io::stdout(), &mut std::io::stderr())),
+        Err(status) => status,
+    }
 }
 
 /// Runs on an actix system, as everything here does.

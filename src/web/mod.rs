@@ -5,7 +5,7 @@ mod auth;
 mod docs;
 mod headers;
 mod health;
-mod html;
+pub mod html;
 pub mod live;
 pub mod metrics;
 mod page;
