@@ -4,7 +4,7 @@ pub mod api;
 mod auth;
 mod headers;
 mod health;
-pub(crate) mod html;
+pub mod html;
 pub mod live;
 pub mod metrics;
 pub mod openapi;
