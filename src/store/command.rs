@@ -2,6 +2,7 @@
 
 use tokio::sync::oneshot;
 
+use super::audit::AuditEntry;
 use super::events::Event;
 use crate::sinks::worker::WriteError;
 
@@ -51,6 +52,13 @@ pub enum Command {
         end_ns: i64,
         /// Answers whether there is such an event.
         reply: Reply<bool>,
+    },
+    /// Records who changed what.
+    Audit {
+        /// The entry.
+        entry: AuditEntry,
+        /// Answers when it is kept.
+        reply: Reply<()>,
     },
     /// Deletes all that is too old, at once.
     PruneNow {
