@@ -14,6 +14,7 @@ use super::measure::Tools;
 use super::table::Terminal;
 use super::{check, config, demo, query, replay};
 use crate::app::run::{self, Inputs};
+use crate::config::process_environment;
 use crate::log;
 use crate::probe::Engines;
 use crate::probe::resolve::SystemResolver;
@@ -94,7 +95,7 @@ impl Cli {
 
     /// Does what was asked and returns the exit status.
     pub fn run(self) -> ExitCode {
-        let inputs = Inputs { file: self.config, flags: self.overrides };
+        let inputs = Inputs { file: self.config, environment: process_environment(), flags: self.overrides };
         match self.command.unwrap_or(Command::Run) {
             Command::Run => service(&inputs),
             Command::Demo(args) => block_on(demo::run(args)),
@@ -108,9 +109,8 @@ impl Cli {
                 finish(replay::run(&args, Terminal::detect(), &mut std::io::stdout().lock(), &mut std::io::stderr()))
             }
             Command::Config(command) => {
-                let environment = inputs.environment();
                 let file = inputs.file.as_deref();
-                let inputs = ConfigInputs { file, environment: &environment, flags: &inputs.flags };
+                let inputs = ConfigInputs { file, environment: &inputs.environment, flags: &inputs.flags };
                 let done = config::run(&command, inputs, &mut std::io::stdout(), &mut std::io::stderr());
                 done.unwrap_or(ExitCode::FAILURE)
             }
