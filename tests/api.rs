@@ -140,7 +140,7 @@ async fn the_liar_is_found_in_the_verdict_and_in_the_list() {
     assert_eq!((&row["name"], &row["class"], &row["blamed"]), (&json!("liar"), &json!("falseticker"), &json!(true)));
     assert!(row["gap_s"].as_f64().unwrap() > 0.07, "{row}");
     let local = running.get("/api/v1/local").await.json();
-    assert_eq!(keys(&local), ["as_of", "verdict", "kernel", "daemon", "distrust"]);
+    assert_eq!(keys(&local), ["as_of", "verdict", "kernel", "daemon", "distrust", "leap"]);
     let stored = |answer: &Answer| !answer.json()["events"].as_array().unwrap().is_empty();
     let events = running.get_until("/api/v1/events?server=liar", stored).await.json();
     assert_eq!(keys(&events), ["from", "to", "events"]);

@@ -16,6 +16,7 @@ mod inputs;
 mod layers;
 mod lines;
 mod model;
+mod notifier_env;
 mod raw;
 mod schema;
 mod show;

@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::availability::Rates;
+use super::notifiers::NotifierHealth;
 use crate::actors::census::ChildState;
 
 /// The state of the whole.
@@ -39,7 +40,7 @@ impl Status {
 pub struct Reason {
     /// How bad it is by itself.
     pub status: Status,
-    /// What it is about: `server`, `sink`, `child`, `monitor`.
+    /// What it is about: `server`, `sink`, `child`, `notifier`, `monitor`.
     pub about: &'static str,
     /// Which one.
     pub name: String,
@@ -74,6 +75,8 @@ pub struct Health {
     pub down: BTreeMap<String, ChildHealth>,
     /// Log records dropped because the log could not keep up.
     pub log_dropped: u64,
+    /// Every notifier by name.
+    pub notifiers: BTreeMap<String, NotifierHealth>,
 }
 
 /// One address of one server.

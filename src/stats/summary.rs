@@ -184,7 +184,7 @@ pub fn summarise<'a>(samples: impl Iterator<Item = &'a Sample>) -> WindowSummary
 }
 
 /// What a summary is made of, way by way.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Assembly {
     pub outcomes: Outcomes,
     first_ns: Option<i64>,
@@ -193,7 +193,7 @@ pub(super) struct Assembly {
 }
 
 /// The samples of one way of timestamping.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Way {
     way: Option<Timestamping>,
     /// Single samples in order of time, newer than what is merged.

@@ -4,6 +4,7 @@ use tokio::sync::oneshot;
 
 use super::audit::AuditEntry;
 use super::events::Event;
+use super::notices::NoticeCommand;
 use crate::sinks::worker::WriteError;
 
 /// Where an answer goes. Whoever asked may have gone; then nobody is told.
@@ -58,6 +59,13 @@ pub enum Command {
         /// The entry.
         entry: AuditEntry,
         /// Answers when it is kept.
+        reply: Reply<()>,
+    },
+    /// Changes the queue of notifications.
+    Notice {
+        /// How.
+        command: NoticeCommand,
+        /// Answers when it is done.
         reply: Reply<()>,
     },
     /// Deletes all that is too old, at once.

@@ -8,7 +8,7 @@ mod body;
 pub mod desk;
 mod headers;
 mod health;
-mod html;
+pub(crate) mod html;
 pub mod live;
 pub mod metrics;
 pub mod openapi;
@@ -84,6 +84,7 @@ impl State {
 /// When the address cannot be listened on; the error names it and what to do.
 pub fn serve(listen: SocketAddr, state: State) -> Result<(Server, Vec<SocketAddr>), ListenError> {
     let state = web::Data::new(state);
+    let tests = web::Data::new(api::notifiers::Tests::default());
     let gate = web::Data::new(auth::Gate::new(!listen.ip().is_loopback()));
     let server = HttpServer::new(move || {
         App::new()
@@ -92,6 +93,7 @@ pub fn serve(listen: SocketAddr, state: State) -> Result<(Server, Vec<SocketAddr
             .wrap(headers::security())
             .app_data(state.clone())
             .app_data(gate.clone())
+            .app_data(tests.clone())
             .configure(routes)
     })
     // One worker is plenty, and an idle service should be small.

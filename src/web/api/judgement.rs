@@ -4,6 +4,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::stats::leap::LeapTruth;
 use crate::stats::local::{DaemonView, KernelState};
 use crate::stats::snapshot::Snapshot;
 use crate::stats::verdict::{LocalVerdict, Verdict, When};
@@ -59,6 +60,8 @@ struct Local<'a> {
     daemon: Option<&'a DaemonView>,
     /// Why it must not be used to judge others, by what it says of itself.
     distrust: Option<&'static str>,
+    /// The list of leap seconds, and what is wrong with what servers announce.
+    leap: &'a LeapTruth,
 }
 
 /// `GET /api/v1/local`.
@@ -71,6 +74,7 @@ pub async fn local(request: HttpRequest, state: web::Data<State>) -> Result<Http
         kernel: local.kernel,
         daemon: local.daemon.as_ref(),
         distrust: local.distrust(),
+        leap: &snapshot.leap,
     };
     respond::json(&request, &body)
 }

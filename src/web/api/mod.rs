@@ -5,6 +5,7 @@ mod config;
 mod events;
 mod history;
 pub mod judgement;
+pub mod notifiers;
 pub mod points;
 mod servers;
 
@@ -21,6 +22,7 @@ pub const ENDPOINTS: &[&[Endpoint]] = &[
     history::ENDPOINTS,
     judgement::ENDPOINTS,
     events::ENDPOINTS,
+    notifiers::ENDPOINTS,
     live::ENDPOINTS,
     audit::ENDPOINTS,
 ];

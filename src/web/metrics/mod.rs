@@ -4,6 +4,7 @@
 mod classic;
 mod collect;
 mod families;
+mod notifiers;
 mod own;
 mod table;
 
