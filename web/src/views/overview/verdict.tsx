@@ -10,13 +10,15 @@ import { unit, zone } from "../../state/prefs";
 
 export function VerdictCard({ verdict, rows }: { verdict: Verdict; rows: readonly ServerRow[] }) {
   const { label, tone } = VERDICTS[verdict.state];
+  const [headline, ...rest] = sentences(verdict.sentence);
   return (
     <section class={`verdict verdict-${tone}`} aria-label="Verdict" data-state={verdict.state}>
       <div class="verdict-head">
         <ToneIcon tone={tone} size={40} />
         <div>
           <p class="verdict-state">{label}{verdict.since && <Since time={verdict.since} />}</p>
-          <h1>{verdict.sentence}</h1>
+          <h1>{headline}</h1>
+          {rest.map((sentence) => <p key={sentence} class="verdict-more">{sentence}</p>)}
         </div>
       </div>
       <Facts facts={facts(verdict, rows, unit.value)} />
@@ -29,6 +31,11 @@ export function VerdictCard({ verdict, rows }: { verdict: Verdict; rows: readonl
       </details>
     </section>
   );
+}
+
+/** The first sentence is the headline; what is said of several servers alike is said once. Pure. */
+export function sentences(text: string): string[] {
+  return [...new Set(text.split(/(?<=[.!?]) (?=\S)/))];
 }
 
 function Since({ time }: { time: string }) {
