@@ -67,12 +67,17 @@ export function App() {
 
 function Header({ view }: { view: View }) {
   const health = picture.value?.health;
+  const tabs = useRef<HTMLElement>(null);
+  useEffect(() => {
+    // On a phone the tabs are wider than the screen.
+    tabs.current?.querySelector("[aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
+  }, [view]);
   return (
     <header class="top">
       <a class="brand" href={href("overview")}>
         <img src="./icon.svg" alt="" width="24" height="24" /> ntp-monitor{health && <span class="vantage">{health.vantage}</span>}
       </a>
-      <nav aria-label="Views">
+      <nav aria-label="Views" ref={tabs}>
         {TABS.map((tab) => (
           <a key={tab.view} href={href(tab.view)} aria-current={tab.view === view ? "page" : undefined}>
             {tab.text}
@@ -84,7 +89,7 @@ function Header({ view }: { view: View }) {
         ))}
       </nav>
       <span class="header-end">
-        {mayRead.value && <span class="link-state" role="status"><ToneIcon tone={LINKS[link.value].tone} size={12} /> {LINKS[link.value].text}</span>}
+        {mayRead.value && <span class="link-state" role="status"><ToneIcon tone={LINKS[link.value].tone} size={12} /> <span class="link-words">{LINKS[link.value].text}</span></span>}
         <Who />
       </span>
     </header>

@@ -53,12 +53,12 @@ function Lock() {
 
 /** Above what a reader may see but not change. */
 export function NeedsRole({ need, what }: { need: Role; what: string }) {
-  const why = whyNot(need);
+  const why = whyNot(need, what);
   if (why === null) return null;
   const stranger = !session.value?.authenticated;
   return (
     <p class="needs">
-      <Lock /> <span>{what}: {why}</span>
+      <Lock /> <span>{why}</span>
       {stranger && <button type="button" onClick={() => askToSignIn(why)}>Sign in</button>}
     </p>
   );

@@ -2,7 +2,7 @@
 import { useState } from "preact/hooks";
 import { useAction } from "../state/action";
 import { tell } from "../state/notices";
-import { session, signIn, signInAsked, signOut } from "../state/session";
+import { mayRead, session, signIn, signInAsked, signOut } from "../state/session";
 import { Dialog } from "./dialog";
 import { Field, FormError } from "./fields";
 
@@ -59,7 +59,8 @@ export function Who() {
   });
   if (!now) return null;
   if (!now.authenticated) {
-    return <button type="button" class="small" onClick={() => { signInAsked.value = ""; }}>Sign in</button>;
+    // The gate asks already.
+    return !mayRead.value ? null : <button type="button" class="small" onClick={() => { signInAsked.value = ""; }}>Sign in</button>;
   }
   return (
     <span class="who">

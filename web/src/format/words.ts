@@ -83,3 +83,8 @@ export function outcome(label: string | null, reason: string): string {
   if (label === null) return "No poll has ended yet";
   return reason ? `${title(label)}: ${reason}` : title(label);
 }
+
+/** The sentences of a text; what is said of several servers alike is said once. */
+export function sentences(text: string): string[] {
+  return [...new Set(text.split(/(?<=[.!?]) (?=\S)/))];
+}

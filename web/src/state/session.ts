@@ -19,12 +19,12 @@ export function may(need: Role): boolean {
   return role != null && RANKS[role] >= RANKS[need];
 }
 
-/** Why the reader may not do what needs `need`; `null` when they may. */
-export function whyNot(need: Role): string | null {
+/** Why the reader may not do `what`, which needs `need`; `null` when they may. */
+export function whyNot(need: Role, what = "This"): string | null {
   if (may(need)) return null;
   const now = session.value;
-  if (!now?.authenticated) return `This needs a token with the role “${need}”.`;
-  return `This needs the role “${need}”; ${now.name ?? "you"} may only “${now.role ?? "read"}”.`;
+  if (!now?.authenticated) return `${what} needs a token with the role “${need}”.`;
+  return `${what} needs the role “${need}”; ${now.name ?? "you"} may only “${now.role ?? "read"}”.`;
 }
 
 /** Why the dialog that asks for a token is open; `null` when it is not. */

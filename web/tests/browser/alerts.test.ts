@@ -112,8 +112,8 @@ test("a silence is ended, and a maintenance window of the file is not", async ()
   mock.on("DELETE /api/v1/silences/s1", () => ({ status: 204 }));
   const page = await opened("#/alerts/silences");
   await page.getByText("A maintenance window of the configuration").waitFor();
-  expect(await page.getByRole("button", { name: /^End the silence/ }).count()).toBe(1);
-  await page.getByRole("button", { name: "End the silence “New antenna on Tuesday”" }).click();
+  expect(await page.getByRole("button", { name: /^End now/ }).count()).toBe(1);
+  await page.getByRole("button", { name: "End now: New antenna on Tuesday" }).click();
   await page.getByText("The silence is over.").waitFor();
   expect(mock.writes).toMatchObject([{ method: "DELETE", path: "/api/v1/silences/s1" }]);
   expect(faults()).toEqual([]);

@@ -204,7 +204,7 @@ describe("who may", () => {
       return { body: { name: "alice", role: "admin" } };
     });
     const page = await opened("#/config/file");
-    await page.getByText("This needs a token with the role “admin”.").first().waitFor();
+    await page.getByText("Reading and changing the file needs a token with the role “admin”.").waitFor();
     await page.getByRole("main").getByRole("button", { name: "Sign in" }).click();
     await dialog(page).getByLabel(/Token/).fill("wrong");
     await page.keyboard.press("Enter");
@@ -226,7 +226,7 @@ describe("who may", () => {
     await page.getByRole("status").getByText("alice may only “operate”").waitFor();
     expect(mock.writes).toEqual([]);
     await page.getByRole("link", { name: "Audit log" }).click();
-    await page.getByText(/Reading the audit log: This needs the role “admin”/).waitFor();
+    await page.getByText(/Reading the audit log needs the role “admin”/).waitFor();
   });
 
   test("a page that is not open asks first, shows nothing, and forgets at the end", async () => {

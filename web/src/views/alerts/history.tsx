@@ -10,17 +10,9 @@ import { picture } from "../../state/live";
 import { zone } from "../../state/prefs";
 import { useResource } from "../../state/resource";
 import { route, setQuery } from "../../state/route";
-import { valueText } from "./words";
+import { filtered, valueText } from "./words";
 
 const LIMIT = "500";
-
-/** Those that the filter lets through, newest first. Pure. */
-export function filtered(alerts: readonly Alert[], rule: string, text: string): Alert[] {
-  const wanted = text.trim().toLowerCase();
-  return alerts
-    .filter((alert) => (!rule || alert.alert === rule) && (!wanted || `${alert.alert} ${alert.server ?? ""} ${alert.summary}`.toLowerCase().includes(wanted)))
-    .sort((a, b) => b.started_at.localeCompare(a.started_at));
-}
 
 export function HistoryPart() {
   const { query } = route.value;

@@ -7,12 +7,12 @@ import { Badge, Empty, Failure, Loading, Panel } from "../../components/bits";
 import { FormError } from "../../components/fields";
 import { ago, instant } from "../../format/time";
 import { count } from "../../format/units";
-import type { Tone } from "../../format/words";
 import { useAction } from "../../state/action";
 import { monitorNowMs } from "../../state/live";
 import { tell } from "../../state/notices";
 import { zone } from "../../state/prefs";
 import { useResource } from "../../state/resource";
+import { notifierState } from "./words";
 
 export function NotifiersPart() {
   const { data, error, retry } = useResource("notifiers", alerting.notifiers, 10_000);
@@ -24,14 +24,6 @@ export function NotifiersPart() {
       {data && data.notifiers.length > 0 && <ul class="alerts">{data.notifiers.map((one) => <Line key={one.name} notifier={one} again={retry} />)}</ul>}
     </Panel>
   );
-}
-
-/** How a notifier stands: what happened last counts. Pure. */
-export function notifierState(notifier: Notifier, nowMs: number): { label: string; tone: Tone } {
-  const at = (time: string | null): number => (time === null ? 0 : Date.parse(time));
-  if (at(notifier.paused_until) > nowMs) return { label: "Waits", tone: "warn" };
-  if (at(notifier.last_failure) > at(notifier.last_success)) return { label: "Failing", tone: "bad" };
-  return notifier.last_success === null ? { label: "Not used yet", tone: "idle" } : { label: "OK", tone: "good" };
 }
 
 function Line({ notifier, again }: { notifier: Notifier; again: () => void }) {

@@ -14,7 +14,7 @@ import { tell } from "../../state/notices";
 import { zone } from "../../state/prefs";
 import { useResource } from "../../state/resource";
 import { SilenceDialog } from "./silence-form";
-import { selectorText } from "./words";
+import { selectorText, standing } from "./words";
 
 export function SilencesPart() {
   const { data, error, retry } = useResource("silences", alerting.silences, 15_000);
@@ -40,13 +40,6 @@ export function SilencesPart() {
   );
 }
 
-/** Whether it holds, is to come, or is over, by the clock of the monitor. Pure. */
-export function standing(silence: Silence, nowMs: number): "active" | "to come" | "over" {
-  if (silence.ends_at && Date.parse(silence.ends_at) <= nowMs) return "over";
-  if (silence.active === false || (silence.starts_at && Date.parse(silence.starts_at) > nowMs)) return "to come";
-  return "active";
-}
-
 function Line({ silence, busy, onEnd }: { silence: Silence; busy: boolean; onEnd: () => void }) {
   const state = standing(silence, monitorNowMs.value);
   const left_s = silence.ends_at ? (Date.parse(silence.ends_at) - monitorNowMs.value) / 1000 : null;
@@ -67,7 +60,7 @@ function Line({ silence, busy, onEnd }: { silence: Silence; busy: boolean; onEnd
         </p>
       </div>
       {state !== "over" && !fixed && (
-        <div class="row-buttons"><Act need="operate" kind="small" busy={busy} label={`End the silence “${silence.comment}”`} onClick={onEnd}>End now</Act></div>
+        <div class="row-buttons"><Act need="operate" kind="small" busy={busy} label={`End now: ${silence.comment}`} onClick={onEnd}>End now</Act></div>
       )}
     </li>
   );

@@ -38,7 +38,7 @@ export function Editor({ text, faults, readOnly, onInput, onLine }: EditorProps)
       <div class="editor">
         <pre class="gutter" aria-hidden="true">
           {Array.from({ length: lines }, (_, index) => (
-            <span key={index} class={bad.has(index + 1) ? "bad-line" : undefined}>{index + 1}{"\n"}</span>
+            <span key={index} class={bad.has(index + 1) ? "bad-line" : undefined}>{index + 1}</span>
           ))}
         </pre>
         <textarea ref={area} value={text} rows={lines} wrap="off" spellcheck={false} autocomplete="off" autocapitalize="off"

@@ -3,7 +3,7 @@ import type { ServerRow, Verdict } from "../../api/types";
 import { Facts, ToneIcon } from "../../components/bits";
 import { instant, span } from "../../format/time";
 import { duration, offset, percent, type Unit } from "../../format/units";
-import { VERDICTS } from "../../format/words";
+import { sentences, VERDICTS } from "../../format/words";
 import { href } from "../../state/address";
 import { monitorNowMs } from "../../state/live";
 import { unit, zone } from "../../state/prefs";
@@ -31,11 +31,6 @@ export function VerdictCard({ verdict, rows }: { verdict: Verdict; rows: readonl
       </details>
     </section>
   );
-}
-
-/** The first sentence is the headline; what is said of several servers alike is said once. Pure. */
-export function sentences(text: string): string[] {
-  return [...new Set(text.split(/(?<=[.!?]) (?=\S)/))];
 }
 
 function Since({ time }: { time: string }) {
