@@ -129,9 +129,10 @@ impl HealthKeeper {
         let address = sample.address.map(|address| address.to_string());
         let outcome = sample.outcome.label();
         let reason = sample.outcome.reason().into_owned();
-        let fields = o!("server" => server.to_string(), "address" => address, "suppressed" => suppressed);
-        let log = self.log.new(fields);
+        let log = self.log.new(o!("server" => server.to_string(), "address" => address));
+        let log = if suppressed > 0 { log.new(o!("suppressed" => suppressed)) } else { log };
         match turn {
+            Turn::Failed if reason.is_empty() => warn!(log, "server gives no samples"; "outcome" => outcome),
             Turn::Failed => warn!(log, "server gives no samples"; "outcome" => outcome, "reason" => reason),
             Turn::Recovered { failures } => info!(log, "server gives samples again"; "failed_polls" => failures),
             Turn::Kissed => warn!(log, "server asks to be asked less"; "kiss" => reason, "poll_s" => sample.poll_s),

@@ -22,6 +22,7 @@ pub(super) struct Sections {
     pub csv: Option<raw::Csv>,
     pub store: raw::Store,
     pub log: raw::Log,
+    pub leap: raw::Leap,
     /// With their index in the configuration.
     pub notifiers: Vec<(usize, raw::Notifier)>,
 }
@@ -66,6 +67,7 @@ pub(super) fn decode(tree: &mut Tree, hostname: &str, findings: &mut Findings) -
         csv: section(tree, &root.key("csv"), findings),
         store: section(tree, &root.key("store"), findings)?,
         log: section(tree, &root.key("log"), findings)?,
+        leap: section(tree, &root.key("leap"), findings)?,
         notifiers: each(tree, &root.key("notifier"), findings),
     })
 }

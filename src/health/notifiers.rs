@@ -1,6 +1,7 @@
 //! What `/health` says of notifiers.
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::report::{Health, Reason, Status};
@@ -9,7 +10,7 @@ use super::report::{Health, Reason, Status};
 const LATE_S: f64 = 600.0;
 
 /// One notifier.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, JsonSchema, Serialize)]
 pub struct NotifierHealth {
     /// Its type.
     pub r#type: &'static str,

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::availability::Rates;
@@ -10,7 +11,7 @@ use super::notifiers::NotifierHealth;
 use crate::actors::census::ChildState;
 
 /// The state of the whole.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, JsonSchema, Serialize, Default)]
 #[serde(rename_all = "lowercase")]
 pub enum Status {
     /// Everything configured works.
@@ -35,7 +36,7 @@ impl Status {
 }
 
 /// One reason for a status that is not `ok`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, JsonSchema, Serialize)]
 pub struct Reason {
     /// How bad it is by itself.
     pub status: Status,
@@ -48,7 +49,7 @@ pub struct Reason {
 }
 
 /// The health of the service at one moment.
-#[derive(Debug, Clone, PartialEq, Serialize, Default)]
+#[derive(Debug, Clone, PartialEq, JsonSchema, Serialize, Default)]
 pub struct Health {
     /// The worst of the reasons.
     pub status: Status,
@@ -79,11 +80,12 @@ pub struct Health {
 }
 
 /// One address of one server.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, JsonSchema, Serialize)]
 pub struct ServerHealth {
     /// The configured name.
     pub server: String,
     /// The address polled; `None` while the name does not resolve.
+    #[schemars(with = "Option<String>")]
     pub address: Option<SocketAddr>,
     /// How the last poll ended.
     pub outcome: &'static str,
@@ -110,7 +112,7 @@ pub struct ServerHealth {
 }
 
 /// One output.
-#[derive(Debug, Clone, PartialEq, Serialize, Default)]
+#[derive(Debug, Clone, PartialEq, JsonSchema, Serialize, Default)]
 pub struct SinkHealth {
     /// Whether the last attempt failed.
     pub failing: bool,
@@ -133,7 +135,7 @@ pub struct SinkHealth {
 }
 
 /// A child that is not running.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, JsonSchema, Serialize)]
 pub struct ChildHealth {
     /// Restarting or crashed.
     pub state: ChildState,

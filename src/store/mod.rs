@@ -8,6 +8,7 @@
 //! Limits: a process that is killed loses nothing that was committed; a power cut may cost the last commits, never the
 //! file. Tags of servers are not kept: they are the configuration's.
 
+mod audit;
 mod codec;
 mod command;
 mod connection;
@@ -18,7 +19,6 @@ mod evidence;
 mod handle;
 mod lock;
 mod meta;
-mod moments;
 mod notices;
 mod outbox;
 pub mod read;
@@ -27,15 +27,16 @@ mod rollup;
 mod rollup_table;
 mod schema;
 mod series;
+pub mod upkeep;
 mod writer;
 
+pub use audit::AuditEntry;
 pub use codec::StoredSample;
 pub use command::{Command, Reply};
 pub use error::StoreError;
 pub use events::{Event, StoredEvent};
 pub use evidence::KEPT_PER_SERIES as EVIDENCE_PER_SERIES;
 pub use handle::StoreHandle;
-pub use moments::Moments;
 pub use notices::{Due, NoticeCommand, QueueGauge, insert as insert_notification};
 pub use outbox::QUARANTINE_LINES;
 pub use rollup::{Counts, Grain, Rollup};

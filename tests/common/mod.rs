@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::print_stderr, dead_code)]
 
 pub mod chronyd;
+pub mod http;
 pub mod monitor;
 pub mod prometheus;
 pub mod python;
@@ -13,5 +14,6 @@ pub mod rows;
 pub mod service;
 pub mod sim;
 pub mod smtp;
+pub mod stored;
 pub mod victoria;
 pub mod wait;

@@ -2,6 +2,7 @@
 
 mod http;
 mod influx;
+mod leap;
 mod notifier;
 mod outputs;
 mod secret;
@@ -78,6 +79,7 @@ pub(super) fn validate(
     let csv = sections.csv.filter(|csv| csv.enabled).map(|csv| outputs::csv(csv, &mut rules));
     let store = outputs::store(sections.store, &mut rules);
     let log = outputs::log(sections.log, &mut rules);
+    let leap = leap::leap(sections.leap, &mut rules);
     let notifiers = notifier::notifiers(sections.notifiers, &mut rules, surroundings, warnings);
     Some(Config {
         monitor,
@@ -87,6 +89,7 @@ pub(super) fn validate(
         csv,
         store,
         log,
+        leap,
         notifiers,
         shown: Arc::default(),
     })

@@ -6,23 +6,38 @@ use std::time::{Duration, Instant};
 use actix_web::http::StatusCode;
 use actix_web::http::header::CACHE_CONTROL;
 use actix_web::{HttpRequest, HttpResponse, web};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::health::notifiers::NotifierHealth;
 use crate::notify;
 use crate::web::State;
+use crate::web::openapi::{Body, Endpoint, part};
 use crate::web::problem::Problem;
 use crate::web::respond;
 
 /// Between two tests: whoever tries a notifier is a person, and its receiver may be someone's telephone.
 const BETWEEN_TESTS: Duration = Duration::from_secs(2);
 
-#[derive(Debug, Serialize)]
+/// Whom alerts are told to.
+pub const ENDPOINTS: &[Endpoint] = &[
+    Endpoint::get("/api/v1/notifiers", || web::to(list))
+        .about("How each notifier is doing.")
+        .giving(Body::json::<Notifiers>("notifiers, each with what waits, what was delivered and what failed."))
+        .or(&[304]),
+    Endpoint::post("/api/v1/notifiers/{name}/test", || web::to(test))
+        .about("Sends a test notification, past the queue, and says what came of it.")
+        .taking(&[part("name", "The notifier's configured name; percent-encoded.")])
+        .giving(Body::json::<Tested>("Whether it was taken, and what the receiver said."))
+        .or(&[404, 429]),
+];
+
+#[derive(Debug, JsonSchema, Serialize)]
 struct Notifiers<'a> {
     notifiers: Vec<Entry<'a>>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
 struct Entry<'a> {
     name: &'a str,
     #[serde(flatten)]
@@ -67,7 +82,7 @@ impl Drop for UnderWay {
     }
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
 struct Tested {
     name: String,
     delivered: bool,
