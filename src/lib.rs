@@ -16,6 +16,7 @@ pub mod messages;
 pub mod ntp;
 pub mod plot;
 pub mod probe;
+pub mod report;
 pub mod sample;
 pub mod sim;
 pub mod sinks;

@@ -13,7 +13,7 @@ use super::config::{ConfigCommand, ConfigInputs, EXIT_CONFIG};
 use super::measure::Tools;
 use super::span::Place;
 use super::table::Terminal;
-use super::{check, config, demo, export, plot, query, replay, stats};
+use super::{check, config, demo, export, make_report, plot, query, replay, stats};
 use crate::app::run::{self, Inputs};
 use crate::log;
 use crate::probe::Engines;
@@ -69,6 +69,8 @@ pub enum Command {
     Export(export::ExportArgs),
     /// Draw what the store says of a span, as SVG or PNG.
     Plot(plot::PlotArgs),
+    /// Make a report of a span: one HTML page with tables, pictures and evidence.
+    Report(make_report::ReportArgs),
     /// Check, show or explain the configuration.
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -122,6 +124,9 @@ impl Cli {
             }),
             Command::Plot(args) => with_store(&inputs, args.span.store.as_ref(), |place, _, err| {
                 plot::run(&args, place, Terminal::detect(), err)
+            }),
+            Command::Report(args) => with_store(&inputs, args.span.store.as_ref(), |place, _, err| {
+                make_report::run(&args, place, Terminal::detect(), err)
             }),
             Command::Config(command) => {
                 let environment = inputs.environment();

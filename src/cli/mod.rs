@@ -7,6 +7,7 @@ pub mod conclusion;
 pub mod config;
 pub mod demo;
 pub mod export;
+pub mod make_report;
 pub mod measure;
 pub mod measured;
 pub mod output;
