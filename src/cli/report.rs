@@ -18,14 +18,20 @@ const VERDICTS_SHOWN: usize = 200;
 /// # Errors
 /// Those of `out`.
 pub(super) fn write(out: &mut impl Write, report: &Report, with_stability: bool, color: bool) -> io::Result<()> {
-    let summaries = report.servers.iter().map(|(name, server)| (name.as_str(), &server.summary, ""));
-    servers(out, summaries, color)?;
+    let rows: Vec<_> = report.servers.iter().flat_map(|(name, server)| rows(name, server)).collect();
+    servers(out, rows.iter().map(|(name, server)| (name.as_str(), &server.summary, "")), color)?;
     if with_stability {
         stability(out, report.servers.iter().map(|(name, server)| (name.as_str(), server)), color)?;
     }
     verdicts(out, &report.verdicts, color)?;
     let happened = report.events.iter().map(|event| (event.start, event.kind.label(), event.sentence.as_str()));
     events(out, happened, color)
+}
+
+/// A server, and each of its addresses where there are several.
+fn rows<'a>(name: &str, server: &'a ServerReport) -> Vec<(String, &'a ServerReport)> {
+    let addresses = server.addresses.iter().map(|(address, report)| (format!("{name}@{address}"), report));
+    std::iter::once((name.to_owned(), server)).chain(addresses).collect()
 }
 
 /// One row for each server: name, summary, and where the figures come from.
@@ -100,12 +106,12 @@ pub(super) fn stability<'a>(
         ("MTIE", Align::Right),
     ]);
     let mut absent = Vec::new();
-    for (name, server) in servers {
+    for (name, server) in servers.flat_map(|(name, server)| rows(name, server)) {
         let got = &server.stability;
         for (at, tau_s) in got.tau_s.iter().enumerate() {
             let time = |column: &[Option<f64>]| column[at].map_or_else(|| NOTHING.to_owned(), seconds);
             table.row(vec![
-                name.into(),
+                name.as_str().into(),
                 format!("{tau_s} s").into(),
                 got.n[at].to_string().into(),
                 got.oadev[at].map_or_else(|| NOTHING.to_owned(), |dev| format!("{dev:.3e}")).into(),

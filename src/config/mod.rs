@@ -12,6 +12,7 @@ mod fault;
 mod layers;
 mod lines;
 mod model;
+mod notifier_env;
 mod raw;
 mod schema;
 mod show;

@@ -1,12 +1,13 @@
 //! An event of the store as it is shown.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::stats::verdict::When;
 use crate::store::StoredEvent;
 
 /// Something that happened.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Happening {
     /// What kind of thing it was; one that an earlier or later release knew is shown all the same.
     pub kind: String,

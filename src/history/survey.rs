@@ -224,17 +224,18 @@ fn one(reader: &Reader, name: &str, span: Span, judged: Option<ServerReport>) ->
     let rollups = reader.rollups(name, None, Grain::Hour, from_ns, to_ns)?;
     let mut summary = rolled::summary(rollups.iter().map(|(_, rollup)| rollup), to_ns);
     let figures = match judged {
-        Some(ServerReport { summary: of_samples, stability, stability_absent }) => {
+        Some(ServerReport { summary: of_samples, stability, stability_absent, addresses }) => {
             summary.jitter_s = of_samples.jitter_s;
             summary.filter = of_samples.filter;
             summary.reach = of_samples.reach;
             summary.score = of_samples.score;
-            ServerReport { summary, stability, stability_absent }
+            ServerReport { summary, stability, stability_absent, addresses }
         }
         None => ServerReport {
             summary,
             stability: Stability::default(),
             stability_absent: Some("of this span no samples are kept, or too many to look at one by one".to_owned()),
+            addresses: BTreeMap::new(),
         },
     };
     Ok(Surveyed { source: Source::Rollups, figures })

@@ -1,24 +1,24 @@
 //! A report as it is sent.
 
-/// What notifiers hand on: mail takes all of it, everything else the summary and the text.
+/// A report, ready to be sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Report {
-    /// One line: what it is about.
+    /// One line: the subject of a mail.
     pub title: String,
-    /// One or two sentences: what there is to know.
+    /// One sentence that says what matters.
     pub summary: String,
-    /// The report for readers without HTML.
+    /// All of it as plain text.
     pub text: String,
-    /// The report for mail: its pictures are referred to as `cid:` and their [`Picture::id`].
+    /// All of it as HTML, which refers to its pictures as `cid:ID`.
     pub html: String,
-    /// The pictures of `html`.
+    /// The pictures of the HTML.
     pub pictures: Vec<Picture>,
 }
 
-/// A picture beside a mail.
+/// A picture within a report.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Picture {
-    /// Its content identifier, without brackets; letters, digits, dots and hyphens.
+    /// What the HTML calls it.
     pub id: String,
     /// The picture.
     pub png: Vec<u8>,

@@ -1,13 +1,13 @@
-//! A report for readers without HTML.
+//! A report for readers without HTML. What is sent begins with the summary, so the text goes on from there.
 
 use std::fmt::Write as _;
 
 use super::document::{Document, percent};
 use crate::cli::units::seconds;
 
-/// The text: sentences first, then a line for each server, each verdict and each event.
+/// The text: a line for each server, each verdict and each event.
 pub(super) fn text(document: &Document) -> String {
-    let mut text = format!("{}\n{}\n\n{}\n", document.title, document.span, document.summary.join("\n"));
+    let mut text = format!("{}\n", document.span);
     if !document.rows.is_empty() {
         text.push_str("\nServers\n");
     }

@@ -3,6 +3,7 @@
 use tokio::sync::oneshot;
 
 use super::events::Event;
+use super::notices::NoticeCommand;
 use crate::sinks::worker::WriteError;
 
 /// Where an answer goes. Whoever asked may have gone; then nobody is told.
@@ -51,6 +52,13 @@ pub enum Command {
         end_ns: i64,
         /// Answers whether there is such an event.
         reply: Reply<bool>,
+    },
+    /// Changes the queue of notifications.
+    Notice {
+        /// How.
+        command: NoticeCommand,
+        /// Answers when it is done.
+        reply: Reply<()>,
     },
     /// Deletes all that is too old, at once.
     PruneNow {
