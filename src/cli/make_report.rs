@@ -7,14 +7,13 @@ use std::time::Duration;
 use clap::Args;
 
 use super::output::{Output, status_of};
-use super::plot::limit_s;
 use super::progress::Progress;
 use super::span::{Place, SpanArgs};
 use super::table::Terminal;
 use crate::clock::Stamp;
 use crate::history::survey::SurveyError;
 use crate::report::make::{Made, make};
-use crate::report::material::Order;
+use crate::report::material::{Order, limit_s};
 use crate::store::read::Reader;
 
 const EXAMPLES: &str = "\

@@ -10,7 +10,6 @@ use super::output::{Output, status_of};
 use super::progress::Progress;
 use super::span::{Place, SpanArgs};
 use super::table::Terminal;
-use crate::config::Config;
 use crate::history::course::{Course, dots, measured, offsets};
 use crate::history::span::Span;
 use crate::history::survey::{Survey, SurveyError, Wish, first_seen_ns, names, survey};
@@ -19,7 +18,7 @@ use crate::plot::{
     Compared, Deviation, Look, MOST_LINES, Mark, Quantity, Size, Theme, comparison, deviations, histogram, over_time,
     scatter,
 };
-use crate::report::material::limit_of;
+use crate::report::material::limit_s;
 use crate::stats::verdict::When;
 use crate::store::StoreError;
 use crate::store::read::Reader;
@@ -192,12 +191,6 @@ fn picture(args: &PlotArgs, place: &Place, terminal: Terminal, notes: &mut Vec<S
 
 fn said(why: StoreError) -> String {
     why.to_string()
-}
-
-/// The limit that was given, or the configured one, or the strictest at which a server is critical.
-pub(super) fn limit_s(given: Option<Duration>, config: Option<&Config>) -> f64 {
-    const USUAL_S: f64 = 0.1;
-    given.or_else(|| config.and_then(limit_of)).map_or(USUAL_S, |limit| limit.as_secs_f64())
 }
 
 impl Wanted<'_> {

@@ -52,6 +52,28 @@ pub struct Order {
     pub vantage: Option<String>,
 }
 
+/// The order for a report of all servers, as configured.
+#[must_use]
+pub fn order_of(config: &Config, span: Span) -> Order {
+    Order {
+        span,
+        servers: Vec::new(),
+        limit_s: limit_s(None, Some(config)),
+        alerts: Vec::new(),
+        vantage: Some(config.monitor.vantage.clone()),
+    }
+}
+
+/// The limit that is given, or that of `[report]`, or the strictest offset at which a server is critical, in seconds.
+#[must_use]
+pub fn limit_s(given: Option<Duration>, config: Option<&Config>) -> f64 {
+    /// As `offset_critical` is when nobody says otherwise.
+    const USUAL: Duration = Duration::from_millis(100);
+    let strictest = |config: &Config| config.servers.iter().map(|server| server.offset_critical).min();
+    let configured = || config.and_then(|config| config.report.limit.or_else(|| strictest(config)));
+    given.or_else(configured).unwrap_or(USUAL).as_secs_f64()
+}
+
 /// All of it.
 #[derive(Debug, Clone)]
 pub struct Material {
@@ -105,12 +127,6 @@ pub fn gather(reader: &Reader, order: Order, progress: &mut dyn FnMut(u64, i64))
     };
     let traceability = evidence.finish();
     Ok(Material { span, vantage, survey: found, traceability, worst: moments, drawn, alerts: order.alerts })
-}
-
-/// The limit of reports, or else the strictest offset at which a server is critical; `None` without any server.
-#[must_use]
-pub fn limit_of(config: &Config) -> Option<Duration> {
-    config.servers.iter().map(|server| server.offset_critical).min()
 }
 
 /// The servers that deserve pictures: those that are accused, then those that fail most, then those furthest off.

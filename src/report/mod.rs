@@ -9,6 +9,7 @@ mod mail;
 pub mod make;
 pub mod material;
 pub mod message;
+pub mod pending;
 pub mod schedule;
 pub mod shelf;
 mod text;

@@ -7,13 +7,18 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::Serialize;
 
+use super::pending::Pending;
 use crate::stats::verdict::When;
 
 /// Bounds what a reader of a report may cost; reports are a megabyte or two.
 const LARGEST: u64 = 64 << 20;
 /// Holds the time of the last report that was due.
 const MARK: &str = "last-due";
+/// Holds what was begun and is not done yet.
+const PENDING: &str = "pending.json";
 
 /// The directory.
 #[derive(Debug, Clone)]
@@ -22,7 +27,7 @@ pub struct Shelf {
 }
 
 /// A report that is kept.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, JsonSchema, Serialize)]
 pub struct Kept {
     /// Its name: `report-20261123T080000Z`.
     pub id: String,
@@ -110,6 +115,26 @@ impl Shelf {
     /// When the mark cannot be written.
     pub fn set_last_due(&self, due: Timestamp) -> io::Result<()> {
         self.write(MARK, format!("{due}\n").as_bytes())
+    }
+
+    /// What was begun and is not done yet; `None` when there is nothing, or it cannot be read.
+    #[must_use]
+    pub fn pending(&self) -> Option<Pending> {
+        serde_json::from_slice(&std::fs::read(self.dir.join(PENDING)).ok()?).ok()
+    }
+
+    /// Notes what was begun, or that all is done.
+    ///
+    /// # Errors
+    /// When the note cannot be written.
+    pub fn set_pending(&self, pending: Option<&Pending>) -> io::Result<()> {
+        match pending {
+            Some(pending) => self.write(PENDING, serde_json::to_string(pending)?.as_bytes()),
+            None => match std::fs::remove_file(self.dir.join(PENDING)) {
+                Err(why) if why.kind() != io::ErrorKind::NotFound => Err(why),
+                _ => Ok(()),
+            },
+        }
     }
 
     fn write(&self, name: &str, bytes: &[u8]) -> io::Result<()> {

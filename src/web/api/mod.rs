@@ -6,6 +6,7 @@ mod history;
 pub mod judgement;
 pub mod notifiers;
 pub mod points;
+pub mod reports;
 mod servers;
 
 use super::live;
@@ -19,5 +20,6 @@ pub const ENDPOINTS: &[&[Endpoint]] = &[
     judgement::ENDPOINTS,
     events::ENDPOINTS,
     notifiers::ENDPOINTS,
+    reports::ENDPOINTS,
     live::ENDPOINTS,
 ];
