@@ -10,5 +10,6 @@ pub mod root;
 pub mod rows;
 pub mod service;
 pub mod sim;
+pub mod tool;
 pub mod victoria;
 pub mod wait;
