@@ -26,6 +26,8 @@ need() {
 openssl_headers() { has pkg-config && pkg-config --exists "$1"; }
 c_headers() { has cc && echo "#include <$1>" | cc -E - >/dev/null 2>&1; }
 
+python_can_venv() { has "$1" && "$1" -c 'import ensurepip, venv' >/dev/null 2>&1; }
+
 need_group() {
     case $1 in
     build)
@@ -43,6 +45,8 @@ need_group() {
         need has sqlite3 sqlite3
         need has curl curl
         need has jq jq
+        # Other people's programs that results are held against come from PyPI, into an environment of their own.
+        need python_can_venv python3 python3-venv
         # The page is tested in a real browser.
         if [ -f web/package.json ]; then need has chromium chromium; fi
         ;;

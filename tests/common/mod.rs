@@ -4,8 +4,11 @@
 #![allow(clippy::unwrap_used, clippy::print_stderr, dead_code)]
 
 pub mod chronyd;
+pub mod grafana;
+pub mod influxdb;
 pub mod monitor;
 pub mod prometheus;
+pub mod recorded;
 pub mod root;
 pub mod rows;
 pub mod service;
