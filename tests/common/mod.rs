@@ -6,6 +6,7 @@
 pub mod chronyd;
 pub mod grafana;
 pub mod influxdb;
+pub mod http;
 pub mod monitor;
 pub mod prometheus;
 pub mod recorded;
@@ -14,5 +15,6 @@ pub mod rows;
 pub mod service;
 pub mod sim;
 pub mod tool;
+pub mod stored;
 pub mod victoria;
 pub mod wait;
