@@ -13,6 +13,7 @@ mod layers;
 mod lines;
 mod model;
 mod raw;
+mod reference;
 mod schema;
 mod show;
 mod tree;
@@ -27,6 +28,7 @@ pub use example::example;
 pub use fault::{Fault, Faults, KeyPath, Source};
 pub use layers::{Environment, process_environment};
 pub use model::*;
+pub use reference::reference;
 pub use schema::schema;
 
 use decode::Findings;
