@@ -29,7 +29,9 @@ fn table(text: &mut String, path: &str, section: &Value) {
     let _ = write!(text, "\n## {heading}\n\n{}\n\n", sentence(section));
     text.push_str("| key | what it takes | default | meaning |\n|---|---|---|---|\n");
     let (within, keys): (Vec<_>, Vec<_>) = schema::properties(table_schema).partition(|(_, schema)| is_table(schema));
-    for (key, schema) in keys {
+    // What a server takes from [defaults] is explained there.
+    let shared = |key: &str| path == "server" && schema::child(&schema::SCHEMA["properties"]["defaults"], key).is_some();
+    for (key, schema) in keys.into_iter().filter(|(key, _)| !shared(key)) {
         let required = schema::required(table_schema).any(|required| required == key);
         let _ = writeln!(
             text,
@@ -38,6 +40,9 @@ fn table(text: &mut String, path: &str, section: &Value) {
             cell(&default(schema, required)),
             cell(&meaning(schema))
         );
+    }
+    if path == "server" {
+        text.push_str("| … | | | any key of [defaults] |\n");
     }
     for (key, schema) in within {
         table(text, &format!("{path}.{key}"), schema);
