@@ -1,7 +1,7 @@
 /** What a rule would have done in the past, on a time axis. */
 import { useState } from "preact/hooks";
 import { alerting } from "../../api/client";
-import type { Alert, Replayed, Rule } from "../../api/types-alerts";
+import type { PastAlert, Replayed, Rule, Severity } from "../../api/types-alerts";
 import { downloadScene } from "../../charts/download";
 import { lanes, type Stretch } from "../../charts/lanes";
 import type { Role } from "../../charts/scene";
@@ -75,10 +75,10 @@ function Result({ shown: { found, since, to_s } }: { shown: Shown }) {
   );
 }
 
-const ROLES: Record<Alert["severity"], Role> = { critical: "bad", warning: "warn", info: "accent" };
+const ROLES: Record<Severity, Role> = { critical: "bad", warning: "warn", info: "accent" };
 
 /** Alerts as stretches, a lane for each server. Pure. */
-export function stretches(alerts: readonly Alert[], timeZone: string): Stretch[] {
+export function stretches(alerts: readonly PastAlert[], timeZone: string): Stretch[] {
   return alerts.map((alert) => {
     const [from_s, to_s] = [Date.parse(alert.started_at) / 1000, alert.ended_at ? Date.parse(alert.ended_at) / 1000 : null];
     const lasted = to_s === null ? "goes on" : span(to_s - from_s);
@@ -87,7 +87,7 @@ export function stretches(alerts: readonly Alert[], timeZone: string): Stretch[]
   });
 }
 
-function Lanes({ alerts, from_s, to_s }: { alerts: readonly Alert[]; from_s: number; to_s: number }) {
+function Lanes({ alerts, from_s, to_s }: { alerts: readonly PastAlert[]; from_s: number; to_s: number }) {
   const [box, width] = useWidth(800);
   const { scene, left } = lanes(stretches(alerts, zone.value), { from_s, to_s, width, zone: zone.value, most: MOST_LANES });
   return (

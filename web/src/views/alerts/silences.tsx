@@ -26,7 +26,7 @@ export function SilencesPart() {
     await readAlerts();
   });
   return (
-    <Panel title="Silences" note="Silenced alerts are judged and shown, but nobody is notified."
+    <Panel title="Silences" note={<>Silenced alerts are judged and shown, but nobody is notified. Windows that come back stand under <code>[[silence]]</code> in the configuration.</>}
       tools={<Act need="operate" kind="main" onClick={() => setMaking(true)}>New silence …</Act>}>
       <FormError error={ending.error} />
       {error && !data && <Failure what="The silences" error={error} retry={retry} />}
@@ -42,9 +42,7 @@ export function SilencesPart() {
 
 function Line({ silence, busy, onEnd }: { silence: Silence; busy: boolean; onEnd: () => void }) {
   const state = standing(silence, monitorNowMs.value);
-  const left_s = silence.ends_at ? (Date.parse(silence.ends_at) - monitorNowMs.value) / 1000 : null;
-  const fixed = silence.source !== undefined && /^conf/.test(silence.source);
-  const by = silence.by ?? silence.created_by;
+  const left_s = (Date.parse(silence.ends_at) - monitorNowMs.value) / 1000;
   return (
     <li class="alert">
       <div class="alert-words">
@@ -53,13 +51,12 @@ function Line({ silence, busy, onEnd }: { silence: Silence; busy: boolean; onEnd
           <Badge tone={state === "active" ? "good" : "idle"}>{title(state)}</Badge>
           <span>Rule <strong>{silence.alert || "all"}</strong></span>
           <span>Servers <strong>{selectorText(silence.servers)}</strong></span>
-          {silence.starts_at && state === "to come" && <span>From {instant(silence.starts_at, zone.value)}</span>}
-          {silence.ends_at && <span>Until {instant(silence.ends_at, zone.value)}{state === "active" && left_s !== null && ` (${span(left_s)} left)`}</span>}
-          {by && <span>By {by}</span>}
-          {fixed && <span>A maintenance window of the configuration</span>}
+          {state === "to come" && <span>From {instant(silence.starts_at, zone.value)}</span>}
+          <span>Until {instant(silence.ends_at, zone.value)}{state === "active" && ` (${span(left_s)} left)`}</span>
+          <span>By {silence.created_by}</span>
         </p>
       </div>
-      {state !== "over" && !fixed && (
+      {state !== "over" && (
         <div class="row-buttons"><Act need="operate" kind="small" busy={busy} label={`End now: ${silence.comment}`} onClick={onEnd}>End now</Act></div>
       )}
     </li>
