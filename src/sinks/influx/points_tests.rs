@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::*;
 use crate::sim::world::World;
-use crate::sinks::influx::append_sample;
+use crate::sinks::influx::SampleLines;
 use crate::stats::analysis::Analysis;
 use crate::stats::intake::TimeAxis;
 use crate::stats::local::{DaemonView, KernelState};
@@ -85,11 +85,12 @@ fn documented() -> BTreeMap<String, BTreeSet<String>> {
 #[test]
 fn the_document_names_exactly_the_fields_that_are_written() {
     let mut lines = Lines::of_all("here", 1, &full(), &Health::default());
+    let mut of_samples = SampleLines::new("here".to_owned());
     for mut sample in World::ordinary(1, 1, 16.0, 600.0).samples() {
         sample.timestamping = Some(crate::sample::Timestamping::Kernel);
-        append_sample(&mut lines.body, "here", &sample);
+        of_samples.append(&mut lines.body, &sample);
         let fault = crate::sample::Outcome::Fault("no route".into());
-        append_sample(&mut lines.body, "here", &crate::sample::Sample::unasked(sample.at, sample.server, fault, 16.0));
+        of_samples.append(&mut lines.body, &crate::sample::Sample::unasked(sample.at, sample.server, fault, 16.0));
     }
     assert_eq!(documented(), written(&lines.body));
 }
