@@ -37,6 +37,10 @@ impl Moments {
         if other.n == 0 {
             return;
         }
+        if self.n == 0 {
+            *self = *other;
+            return;
+        }
         let (n, m) = (self.n as f64, other.n as f64);
         let gap = other.mean - self.mean;
         self.mean += gap * m / (n + m);
