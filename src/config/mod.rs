@@ -20,7 +20,6 @@ mod units;
 mod validate;
 
 use std::path::Path;
-use std::sync::Arc;
 
 pub use diff::{Changes, diff};
 pub use example::example;
@@ -67,7 +66,7 @@ pub fn load(file: Option<&Path>, environment: &Environment, flags: &[String]) ->
     match config {
         Some(config) if findings.faults.is_empty() => {
             let mut loaded = Loaded { config, warnings, tree };
-            loaded.config.shown = Arc::new(loaded.to_json());
+            loaded.config.shown = loaded.to_json_text().into();
             Ok(loaded)
         }
         _ => {

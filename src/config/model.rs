@@ -29,7 +29,7 @@ pub struct Config {
     /// `[log]`.
     pub log: Log,
     /// All of it as it may be shown, secrets masked: `{"values": {…}, "sources": {"http.listen": "default", …}}`.
-    pub shown: Arc<serde_json::Value>,
+    pub shown: Arc<str>,
 }
 
 /// `[monitor]`.
