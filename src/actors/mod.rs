@@ -8,6 +8,7 @@ pub mod ledger;
 pub mod notice;
 pub mod outlet;
 pub mod prober;
+mod pulse;
 pub mod stats;
 pub mod supervisor;
 pub mod targets;

@@ -4,10 +4,13 @@
 
 mod children;
 mod events;
+mod notifiers;
 mod outputs;
 mod points;
 mod recall;
 pub mod run;
+mod systemd;
+mod vital;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -17,7 +20,7 @@ use std::time::{Duration, Instant};
 use actix::{Actor, Addr};
 use actix_web::dev::ServerHandle;
 use slog::{Logger, info, warn};
-use tokio::sync::{broadcast, watch};
+use tokio::sync::{broadcast, mpsc, watch};
 
 use crate::actors::census::{Census, ChildStatus, Role};
 use crate::actors::health::Observed;
@@ -26,20 +29,24 @@ use crate::actors::outlet::{Listener, Outlet};
 use crate::actors::supervisor::{Escalation, Supervisor};
 use crate::actors::targets::Tools;
 use crate::clock::{Clock, SystemClock};
-use crate::config::{Changes, Config, diff};
+use crate::config::{Changes, Config, Inputs, diff};
 use crate::health::report::Health;
 use crate::messages::lifecycle::Release;
 use crate::messages::targets::SetServers;
+use crate::notify::{self, Board};
 use crate::probe::Engines;
 use crate::probe::resolve::{Resolve, SystemResolver};
 use crate::sinks::influx;
 use crate::sinks::worker::WriteError;
+use crate::stats::leap::LeapSource;
 use crate::stats::local::LocalState;
 use crate::stats::snapshot::Snapshot;
-use crate::stats::window::Window;
 use crate::store::{Options, Store, StoreError};
+use crate::web::audit::Audit;
+use crate::web::desk::{Desk, Reload};
 use crate::web::{self, ListenError, live};
 
+use notifiers::Notifiers;
 use outputs::Outputs;
 use points::Points;
 
@@ -58,6 +65,8 @@ pub struct Surroundings {
     pub clock: Arc<dyn Clock>,
     /// Log records dropped so far.
     pub log_dropped: Arc<dyn Fn() -> u64 + Send + Sync>,
+    /// Where the configuration came from; it can be edited there.
+    pub inputs: Option<Inputs>,
 }
 
 impl Surroundings {
@@ -69,7 +78,14 @@ impl Surroundings {
             resolver: Arc::new(SystemResolver::new(RESOLVE_WITHIN)),
             clock: Arc::new(SystemClock),
             log_dropped,
+            inputs: None,
         }
+    }
+
+    /// The same, with a configuration that can be edited where it came from.
+    #[must_use]
+    pub fn editing(self, inputs: Inputs) -> Self {
+        Self { inputs: Some(inputs), ..self }
     }
 }
 
@@ -85,6 +101,9 @@ pub enum StartError {
     /// InfluxDB, as configured.
     #[error("influxdb: {0}")]
     Influx(#[from] influx::ClientFault),
+    /// A notifier, as configured.
+    #[error(transparent)]
+    Notifier(#[from] notify::BuildError),
     /// The web server.
     #[error(transparent)]
     Listen(#[from] ListenError),
@@ -97,11 +116,13 @@ pub struct Service {
     targets: children::Seat,
     ledger: Ledger,
     outputs: Outputs,
+    notifiers: Notifiers,
     census: Census,
     health: watch::Receiver<Arc<Health>>,
     snapshot: watch::Receiver<Arc<Snapshot>>,
     escalation: watch::Receiver<Option<Escalation>>,
     web: ServerHandle,
+    reloads: mpsc::Receiver<Reload>,
     listening: Vec<SocketAddr>,
     log: Logger,
 }
@@ -112,6 +133,7 @@ impl Service {
     /// # Errors
     /// When an output cannot be opened or the address cannot be listened on; nothing is left running then.
     pub async fn start(config: Config, around: Surroundings, log: &Logger) -> Result<Self, StartError> {
+        notify::try_out(&config.notifiers).await?;
         let store = Store::open(Options::from_config(&config), log)?;
         let (publish, health) = watch::channel(Arc::new(Health::default()));
         let (picture, snapshot) = watch::channel(Arc::new(Snapshot::empty(around.clock.now())));
@@ -120,6 +142,7 @@ impl Service {
         let current = watch::Sender::new(Arc::new(config.clone()));
         let tap = broadcast::Sender::new(live::SAMPLES);
         let sources = live::Sources { samples: tap.subscribe(), snapshot: snapshot.clone(), health: health.clone() };
+        let (desk, reloads) = Desk::new(around.inputs);
         let state = web::State {
             health: health.clone(),
             snapshot: snapshot.clone(),
@@ -128,6 +151,8 @@ impl Service {
             clock: Arc::clone(&clock),
             started,
             hub: live::Hub::start(started, sources),
+            desk,
+            audit: Audit::start(store.handle(), log),
         };
         let (server, listening) = web::serve(config.http.listen, state)?;
         let (escalate, escalation) = watch::channel(None);
@@ -139,7 +164,10 @@ impl Service {
         let book = Listener::new("health");
         let analysis = Listener::new("stats");
         let outlet = Outlet::new(outputs.journal(), [book.clone(), analysis.clone()]).tapped(tap);
+        let (board, queues) = (Board::default(), store.handle());
+        let shown = board.clone();
         let observed = Observed {
+            notifiers: Arc::new(move |now| shown.report(&queues.queue_gauges(), now.wall_ns)),
             vantage: config.monitor.vantage.as_str().into(),
             started,
             census: census.clone(),
@@ -150,11 +178,16 @@ impl Service {
         };
         supervisor.do_send(children::health(observed, book, outputs.store(), publish, log));
 
+        let notifiers =
+            Notifiers::start(&config.notifiers, board, outputs.store(), health.clone(), supervisor.clone(), log);
         let events = events::keeper(outputs.store(), log);
-        let windows = windows_for(config.servers.len());
         let (own_clock, local) = watch::channel(LocalState::default());
         supervisor.do_send(children::local(own_clock, log));
-        supervisor.do_send(children::stats(windows, analysis, local, picture, events, Arc::clone(&clock), log));
+        let (leap_list, leap) = watch::channel(LeapSource::default());
+        supervisor.do_send(children::leap(current.subscribe(), leap_list, log));
+        let recalled = recall::last_hour(outputs.store(), started, log).await;
+        let heard = children::Heard { local, leap };
+        supervisor.do_send(children::stats(recalled, analysis, heard, picture, events, Arc::clone(&clock), log));
 
         supervisor.do_send(children::points(Points {
             config: current.subscribe(),
@@ -175,7 +208,7 @@ impl Service {
             ledger: ledger.clone(),
             log: log.clone(),
         };
-        ledger.set_servers(config.servers.clone());
+        ledger.set_servers(config.active_servers());
         let targets = children::Seat::default();
         supervisor.do_send(children::targets(tools, targets.clone()));
         let web = server.handle();
@@ -188,11 +221,13 @@ impl Service {
             targets,
             ledger,
             outputs,
+            notifiers,
             census,
             health,
             snapshot,
             escalation,
             web,
+            reloads,
             listening,
             log: log.clone(),
         })
@@ -228,20 +263,30 @@ impl Service {
         self.escalation.clone()
     }
 
+    /// The next configuration that somebody who edited it wants to be taken up; whoever runs the service calls
+    /// [`Service::reload`] with it and answers. Can be given up at any time.
+    pub async fn next_reload(&mut self) -> Option<Reload> {
+        self.reloads.recv().await
+    }
+
     /// Changes the running service to `new`. Only what changed is touched.
     ///
     /// # Errors
     /// When a changed output cannot be opened; the old configuration stays in force.
     pub async fn reload(&mut self, new: Config) -> Result<Changes, StartError> {
         let changes = diff(&self.config.borrow(), &new);
+        notify::try_out(&new.notifiers).await?;
         if changes.sections.iter().any(|section| matches!(*section, "influxdb" | "csv" | "monitor")) {
             // Both are tried before anything that runs is touched.
             Outputs::try_out(&new, &self.log)?;
             self.outputs.replace(&new).await?;
         }
+        let active = new.active_servers();
+        self.ledger.set_servers(active.clone());
+        self.notifiers.replace(&new.notifiers).await;
         self.ledger.set_servers(new.servers.clone());
         if let Some(targets) = self.targets.get() {
-            targets.do_send(SetServers(new.servers.clone()));
+            targets.do_send(SetServers(active));
         }
         for key in &changes.needs_restart {
             warn!(self.log, "this change takes effect at the next start only"; "key" => *key);
@@ -263,18 +308,14 @@ impl Service {
         self.supervisor.do_send(Release { name: children::TARGETS.into() });
         self.supervisor.do_send(Release { name: children::POINTS.into() });
         self.supervisor.do_send(Release { name: children::LOCAL.into() });
+        self.supervisor.do_send(Release { name: children::LEAP.into() });
         self.supervisor.do_send(Release { name: children::STATS.into() });
+        self.notifiers.stop(until).await;
         self.outputs.stop(until, is_settled).await;
         self.supervisor.do_send(Release { name: children::HEALTH.into() });
         self.web.stop(false).await;
         info!(self.log, "stopped");
     }
-}
-
-/// A week of windows costs about 20 kB a series; where thousands are watched, an hour must do, and the store knows more.
-fn windows_for(servers: usize) -> Window {
-    const MANY: usize = 1000;
-    if servers < MANY { Window::Week } else { Window::Hour }
 }
 
 /// Waits for a condition that nobody announces, until a deadline. Returns whether it came true.

@@ -1,7 +1,7 @@
 //! The command line as a whole: what may be said, and who does it.
 
 use std::ffi::OsString;
-use std::io::Write;
+use std::io::{Stderr, Stdout, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -11,9 +11,13 @@ use clap::{CommandFactory, Parser, Subcommand};
 
 use super::config::{ConfigCommand, ConfigInputs, EXIT_CONFIG};
 use super::measure::Tools;
+use super::span::Place;
 use super::table::Terminal;
-use super::{check, config, demo, query, replay};
+use super::upkeep::UpkeepError;
+use super::{check, config, demo, doctor, export, man, notify, plot, query, replay, stats, upkeep};
 use crate::app::run::{self, Inputs};
+use crate::config::{Config, Faults, Loaded, process_environment};
+use crate::doctor::Examination;
 use crate::log;
 use crate::probe::Engines;
 use crate::probe::resolve::SystemResolver;
@@ -62,16 +66,34 @@ pub enum Command {
     Check(check::CheckArgs),
     /// Feed recorded samples through statistics and verdict, in their own time.
     Replay(replay::ReplayArgs),
+    /// Print what the store says of a span: statistics, verdicts, events.
+    Stats(stats::StatsArgs),
+    /// Write the samples of the store as CSV, JSON lines or InfluxDB line protocol.
+    Export(export::ExportArgs),
+    /// Draw what the store says of a span, as SVG or PNG.
+    Plot(plot::PlotArgs),
     /// Check, show or explain the configuration.
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// Examine everything that the service depends on, and say what to do.
+    Doctor(doctor::DoctorArgs),
+    /// Copy the store while the service runs.
+    Backup(upkeep::BackupArgs),
+    /// Put a copy of the store back.
+    Restore(upkeep::RestoreArgs),
+    /// Check, compact or prune the store.
+    #[command(subcommand)]
+    Store(upkeep::StoreCommand),
+    /// List notifiers, or test one.
+    #[command(subcommand)]
+    Notify(notify::NotifyCommand),
     /// Print completions for a shell.
     Completions {
         /// Which shell.
         shell: clap_complete::Shell,
     },
-    /// Print the manual page.
-    Man,
+    /// Print the manual page, or write that of every command.
+    Man(man::ManArgs),
 }
 
 impl Cli {
@@ -94,7 +116,7 @@ impl Cli {
 
     /// Does what was asked and returns the exit status.
     pub fn run(self) -> ExitCode {
-        let inputs = Inputs { file: self.config, flags: self.overrides };
+        let inputs = Inputs { file: self.config, environment: process_environment(), flags: self.overrides };
         match self.command.unwrap_or(Command::Run) {
             Command::Run => service(&inputs),
             Command::Demo(args) => block_on(demo::run(args)),
@@ -107,21 +129,33 @@ impl Cli {
             Command::Replay(args) => {
                 finish(replay::run(&args, Terminal::detect(), &mut std::io::stdout().lock(), &mut std::io::stderr()))
             }
+            Command::Stats(args) => with_store(&inputs, args.span.store.as_ref(), |place, out, err| {
+                stats::run(&args, place, Terminal::detect(), out, err)
+            }),
+            Command::Export(args) => with_store(&inputs, args.span.store.as_ref(), |place, _, err| {
+                export::run(&args, place, Terminal::detect(), err)
+            }),
+            Command::Plot(args) => with_store(&inputs, args.span.store.as_ref(), |place, _, err| {
+                plot::run(&args, place, Terminal::detect(), err)
+            }),
             Command::Config(command) => {
-                let environment = inputs.environment();
                 let file = inputs.file.as_deref();
-                let inputs = ConfigInputs { file, environment: &environment, flags: &inputs.flags };
+                let inputs = ConfigInputs { file, environment: &inputs.environment, flags: &inputs.flags };
                 let done = config::run(&command, inputs, &mut std::io::stdout(), &mut std::io::stderr());
                 done.unwrap_or(ExitCode::FAILURE)
             }
+            Command::Notify(command) => finish(block_on(async {
+                notify::run(&command, &inputs, &mut std::io::stdout(), &mut std::io::stderr()).await
+            })),
             Command::Completions { shell } => {
                 clap_complete::generate(shell, &mut Self::command(), "ntp-monitor", &mut std::io::stdout());
                 ExitCode::SUCCESS
             }
-            Command::Man => {
-                let page = clap_mangen::Man::new(Self::command()).render(&mut std::io::stdout());
-                page.map_or(ExitCode::FAILURE, |()| ExitCode::SUCCESS)
-            }
+            Command::Doctor(args) => finish(block_on(examine(&args, inputs))),
+            Command::Backup(args) => upkeep_ended(upkeep::backup(&args, || configuration(&inputs), voice())),
+            Command::Restore(args) => upkeep_ended(upkeep::restore(&args, || configuration(&inputs), voice())),
+            Command::Store(command) => upkeep_ended(upkeep::store(&command, || configuration(&inputs), voice())),
+            Command::Man(args) => finish(man::run(&args, Self::command(), &mut std::io::stdout())),
         }
     }
 }
@@ -159,9 +193,47 @@ fn service(inputs: &Inputs) -> ExitCode {
     })
 }
 
+async fn examine(args: &doctor::DoctorArgs, inputs: Inputs) -> std::io::Result<u8> {
+    let examination = Examination {
+        loaded: inputs.load(),
+        file: inputs.file,
+        offline: args.offline,
+        engines: Engines::new(&log::discard()),
+        resolver: Arc::new(SystemResolver::new(RESOLVE_WITHIN)),
+    };
+    doctor::run(args, &examination, Terminal::detect(), &mut std::io::stdout(), &mut std::io::stderr()).await
+}
+
+fn configuration(inputs: &Inputs) -> Result<Config, Faults> {
+    inputs.load().map(Loaded::into_config)
+}
+
+fn voice() -> upkeep::Voice<std::io::Stdout, std::io::Stderr> {
+    upkeep::Voice { out: std::io::stdout(), err: std::io::stderr(), terminal: Terminal::detect() }
+}
+
+fn upkeep_ended(done: Result<u8, UpkeepError>) -> ExitCode {
+    done.map(ExitCode::from).unwrap_or_else(|why| {
+        complain(&why.to_string());
+        if matches!(why, UpkeepError::Config(_)) { ExitCode::from(EXIT_CONFIG) } else { ExitCode::FAILURE }
+    })
+}
+
 fn tools(engine: crate::config::EngineChoice) -> Tools {
     let engines = Engines::new(&log::discard());
     Tools { engine: engines.choose(engine), resolver: Arc::new(SystemResolver::new(RESOLVE_WITHIN)) }
+}
+
+/// Finds the store and does something with it.
+fn with_store(
+    inputs: &Inputs,
+    store: Option<&PathBuf>,
+    work: impl FnOnce(&Place, &mut Stdout, &mut Stderr) -> std::io::Result<u8>,
+) -> ExitCode {
+    match Place::find(store, inputs, complain) {
+        Ok(place) => finish(work(&place, &mut std::io::stdout(), &mut std::io::stderr())),
+        Err(status) => status,
+    }
 }
 
 /// Runs on an actix system, as everything here does.

@@ -1,5 +1,9 @@
 //! The validated configuration. Whoever holds one need not check anything again.
 
+mod notifier;
+
+pub use notifier::{Channel, Email, Heartbeat, Hidden, MailTls, Notifier, NotifierType, Webhook};
+
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -28,6 +32,10 @@ pub struct Config {
     pub store: Store,
     /// `[log]`.
     pub log: Log,
+    /// `[leap]`.
+    pub leap: Leap,
+    /// `[[notifier]]`; names are unique.
+    pub notifiers: Vec<Notifier>,
     /// All of it as it may be shown, secrets masked: `{"values": {…}, "sources": {"http.listen": "default", …}}`.
     pub shown: Arc<str>,
 }
@@ -68,6 +76,16 @@ pub struct Server {
     pub offset_warning: Duration,
     /// |offset| from which it is critical.
     pub offset_critical: Duration,
+    /// Not polled for now, and no vote.
+    pub paused: bool,
+}
+
+impl Config {
+    /// The servers that are polled: all but the paused ones.
+    #[must_use]
+    pub fn active_servers(&self) -> Vec<Arc<Server>> {
+        self.servers.iter().filter(|server| !server.paused).map(Arc::clone).collect()
+    }
 }
 
 impl Server {
@@ -149,6 +167,8 @@ pub struct Http {
     pub listen: SocketAddr,
     /// Whether reading is open to everybody when listening beyond loopback.
     pub public_read: bool,
+    /// Names that the service goes by, beside localhost, its addresses and those it is reached at.
+    pub names: Vec<String>,
     /// Who may do what; names are unique.
     pub tokens: Vec<Token>,
 }
@@ -179,10 +199,22 @@ pub enum Role {
     /// Read.
     #[default]
     Read,
-    /// Silence alerts.
+    /// Silence alerts, ask a server now.
     Operate,
     /// Change the configuration.
     Admin,
+}
+
+impl Role {
+    /// As the configuration names it.
+    #[must_use]
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Operate => "operate",
+            Self::Admin => "admin",
+        }
+    }
 }
 
 /// `[influxdb]`.
@@ -298,4 +330,11 @@ pub struct LogFile {
     pub max_bytes: u64,
     /// How many finished files are kept.
     pub keep: usize,
+}
+
+/// `[leap]`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Leap {
+    /// The list to use instead of the system's.
+    pub list: Option<PathBuf>,
 }

@@ -10,6 +10,10 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+mod notifier;
+
+pub(super) use notifier::Notifier;
+
 use super::model::{Addresses, EngineChoice, Family, LogFormat, LogLevel, Role, Rotation};
 use super::units::{Bytes, Retention, Secret, Span};
 
@@ -34,6 +38,10 @@ pub(super) struct Root {
     pub store: Store,
     /// What the program says of itself, on stderr.
     pub log: Log,
+    /// Leap seconds.
+    pub leap: Leap,
+    /// Whom to tell of alerts, and how; repeat the section for each.
+    pub notifier: Vec<Notifier>,
 }
 
 /// `[monitor]`.
@@ -107,6 +115,9 @@ with_probe_keys! {
         /// It is yours, so it may be polled faster than every 16 s.
         #[schemars(extend("default" = false))]
         pub own: bool,
+        /// Not polled for now; it is listed as paused, and has no vote.
+        #[schemars(extend("default" = false))]
+        pub paused: bool,
     }
 }
 
@@ -121,6 +132,10 @@ pub(super) struct Http {
     /// Let everybody read who can reach it. This or a token is needed to listen beyond this machine.
     #[schemars(extend("default" = false))]
     pub public_read: bool,
+    /// Names under which a browser reaches the service, for instance through a proxy. On loopback, or when there are any,
+    /// it answers to these, to localhost and to bare addresses only, so that no web site can pose as it.
+    #[schemars(extend("default" = [], "examples" = [["monitor.example.net"]]))]
+    pub names: Vec<String>,
     /// Who may do what, each with a token of its own, sent as "Authorization: Bearer TOKEN".
     #[schemars(extend("default" = []))]
     pub tokens: Vec<Token>,
@@ -243,4 +258,14 @@ pub(super) struct Log {
     /// How many finished files are kept.
     #[schemars(extend("default" = 7), range(max = 10_000))]
     pub keep: u32,
+}
+
+/// `[leap]`.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(inline)]
+pub(super) struct Leap {
+    /// The leap-seconds.list that announcements are held against. Without it, the one that the system's tzdata brings.
+    #[schemars(extend("examples" = ["/usr/share/zoneinfo/leap-seconds.list"]))]
+    pub list: Option<PathBuf>,
 }

@@ -12,7 +12,7 @@ use super::schema;
 use super::tree::Tree;
 
 /// What stands in the place of a secret.
-const MASK: &str = "********";
+pub(super) const MASK: &str = "********";
 /// Sources are lined up at this column where the value is shorter.
 const COLUMN: usize = 44;
 
@@ -76,7 +76,7 @@ struct Masked<'a> {
 impl Serialize for Masked<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match (self.value, self.schema.get("items")) {
-            (Value::Object(table), _) if self.schema.get("properties").is_some() => {
+            (Value::Object(table), _) if is_section(self.schema) => {
                 let entries = table.iter().map(|(key, value)| {
                     let schema = schema::child(self.schema, key).unwrap_or(&Value::Null);
                     (key, Masked { value, schema })
@@ -129,7 +129,7 @@ fn visit<E>(
     leaf: &mut impl FnMut(&KeyPath) -> Result<(), E>,
 ) -> Result<(), E> {
     match (value, schema.get("items")) {
-        (Value::Object(table), _) if schema.get("properties").is_some() => {
+        (Value::Object(table), _) if is_section(schema) => {
             let known = table.iter().filter_map(|(key, value)| Some((key, value, schema::child(schema, key)?)));
             known.into_iter().try_for_each(|(key, value, schema)| visit(value, &path.key(key), schema, leaf))
         }
@@ -139,6 +139,11 @@ fn visit<E>(
         (Value::Array(_), None) => Ok(()),
         _ => leaf(path),
     }
+}
+
+/// Whether its values are looked at one by one: a table of keys that are known, or of free keys whose values are secrets.
+fn is_section(schema: &Value) -> bool {
+    schema.get("properties").is_some() || schema.get("additionalProperties").is_some_and(schema::is_secret)
 }
 
 /// A value as TOML writes it, on one line.

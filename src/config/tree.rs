@@ -129,17 +129,30 @@ impl Tree {
         if self.root.get("influxdb").is_none() {
             self.fill_key(&root.key("csv"), json!({}), Source::Default);
         }
-        self.fill_key(&root.key("server"), json!([]), Source::Default);
         for (key, section) in schema::properties(&schema::SCHEMA) {
-            if !matches!(key.as_str(), "influxdb" | "csv" | "server") {
-                self.fill_key(&root.key(key), json!({}), Source::Default);
+            let empty = if section.get("items").is_some() { json!([]) } else { json!({}) };
+            if !matches!(key.as_str(), "influxdb" | "csv") {
+                self.fill_key(&root.key(key), empty, Source::Default);
             }
             self.fill_table(&root.key(key), section);
         }
+        self.fill_notifiers();
         self.fill_key(&KeyPath::dotted("monitor.vantage"), json!(hostname), Source::Default);
         let data_dir = PathBuf::from(self.text("monitor", "data_dir").unwrap_or_default());
         for (key, file) in [("store.path", "ntp-monitor.db"), ("csv.dir", "csv")] {
             self.fill_key(&KeyPath::dotted(key), json!(data_dir.join(file)), Source::Default);
+        }
+    }
+
+    /// Fills in what notifiers of every type have; the other keys are for some types only.
+    fn fill_notifiers(&mut self) {
+        let notifiers = KeyPath::dotted("notifier");
+        for path in (0..self.count(&notifiers)).map(|n| notifiers.index(n)) {
+            for path in ["timeout", "rate"].map(|key| path.key(key)) {
+                if let Some(default) = schema::at(&path).and_then(schema::default) {
+                    self.fill_key(&path, default, Source::Default);
+                }
+            }
         }
     }
 
@@ -148,7 +161,7 @@ impl Tree {
         let servers = KeyPath::dotted("server");
         let defaults = self.root.get("defaults").and_then(Value::as_object).cloned().unwrap_or_default();
         let Some(schema) = schema::at(&servers.index(0)) else { return };
-        for path in (0..self.server_count()).map(|n| servers.index(n)) {
+        for path in (0..self.count(&servers)).map(|n| servers.index(n)) {
             for (key, value) in &defaults {
                 let path = path.key(key);
                 if self.get(&path).is_none() {
@@ -165,8 +178,9 @@ impl Tree {
         }
     }
 
-    pub(super) fn server_count(&self) -> usize {
-        self.root.get("server").and_then(Value::as_array).map_or(0, Vec::len)
+    /// How many tables an array has.
+    pub(super) fn count(&self, path: &KeyPath) -> usize {
+        self.get(path).and_then(Value::as_array).map_or(0, Vec::len)
     }
 
     fn fill_table(&mut self, path: &KeyPath, schema: &Value) {

@@ -3,4 +3,5 @@
 pub mod availability;
 pub mod book;
 pub mod judge;
+pub mod notifiers;
 pub mod report;

@@ -2,7 +2,9 @@
 
 use tokio::sync::oneshot;
 
+use super::audit::AuditEntry;
 use super::events::Event;
+use super::notices::NoticeCommand;
 use crate::sinks::worker::WriteError;
 
 /// Where an answer goes. Whoever asked may have gone; then nobody is told.
@@ -51,6 +53,20 @@ pub enum Command {
         end_ns: i64,
         /// Answers whether there is such an event.
         reply: Reply<bool>,
+    },
+    /// Records who changed what.
+    Audit {
+        /// The entry.
+        entry: AuditEntry,
+        /// Answers when it is kept.
+        reply: Reply<()>,
+    },
+    /// Changes the queue of notifications.
+    Notice {
+        /// How.
+        command: NoticeCommand,
+        /// Answers when it is done.
+        reply: Reply<()>,
     },
     /// Deletes all that is too old, at once.
     PruneNow {

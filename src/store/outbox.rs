@@ -102,11 +102,6 @@ pub(super) fn quarantine(
     Ok(())
 }
 
-/// Whether [`enforce_bounds`] would find something to drop.
-pub(super) fn is_out_of_bounds(gauge: &OutboxGauge, before_ns: i64, max_bytes: u64) -> bool {
-    gauge.bytes > max_bytes || gauge.oldest_ns.is_some_and(|oldest_ns| oldest_ns < before_ns)
-}
-
 /// Drops the oldest rows that were written before `before_ns`, or that are too much for `max_bytes`. Every line is
 /// counted, in the store and in `gauge`. Returns the lines dropped; a pass drops a bounded number.
 pub(super) fn enforce_bounds(
@@ -115,7 +110,8 @@ pub(super) fn enforce_bounds(
     before_ns: i64,
     max_bytes: u64,
 ) -> rusqlite::Result<u64> {
-    if !is_out_of_bounds(gauge, before_ns, max_bytes) {
+    let too_old = gauge.oldest_ns.is_some_and(|oldest_ns| oldest_ns < before_ns);
+    if !too_old && gauge.bytes <= max_bytes {
         return Ok(0);
     }
     let ids = surplus(conn, gauge.bytes, before_ns, max_bytes)?;

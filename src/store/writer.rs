@@ -1,20 +1,22 @@
 //! The one writer. A batch is one transaction: raw rows, InfluxDB lines and what is due of rollups, of the samples that
 //! are new.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use rusqlite::Connection;
-use slog::{Logger, debug, warn};
+use slog::{Logger, debug, error, warn};
 
 use super::command::{Command, Reply};
 use super::db::Db;
+use super::notices::{self, Queues};
 use super::outbox::{self, Totals};
 use super::pending::Pending;
 use super::retention::{self, Horizons, Pass, Pruner, RetentionClock};
 use super::rollup::Grain;
 use super::rollup_table::OpenRollups;
 use super::series::SeriesCache;
-use super::{Options, StoreError, codec, events, evidence, meta};
+use super::{Options, StoreError, audit, codec, events, evidence, meta};
 use crate::clock::Stamp;
 use crate::sample::Sample;
 use crate::sinks::influx::outbox::OutboxGauge;
@@ -37,6 +39,7 @@ pub struct Writer {
     pending: Pending,
     encoder: Option<Encoder>,
     totals: Totals,
+    queues: Queues,
     keep: Horizons,
     outbox_max_age: Duration,
     outbox_max_bytes: u64,
@@ -47,13 +50,20 @@ pub struct Writer {
 }
 
 impl Writer {
-    pub(super) fn new(options: &Options, encoder: Option<Encoder>, totals: Totals, log: Logger) -> Self {
+    pub(super) fn new(
+        options: &Options,
+        encoder: Option<Encoder>,
+        totals: Totals,
+        queues: Queues,
+        log: Logger,
+    ) -> Self {
         Self {
             db: Db::new(&options.path, options.max_pages),
             series: SeriesCache::default(),
             pending: Pending::default(),
             encoder,
             totals,
+            queues,
             keep: options.horizons(),
             outbox_max_age: options.outbox_max_age,
             outbox_max_bytes: options.outbox_max_bytes,
@@ -92,26 +102,37 @@ impl Writer {
         }
     }
 
-    fn prune(&mut self, now: Stamp) -> Result<Pass, StoreError> {
-        let Self { db, series, pending, totals, clock, pruner, keep, .. } = self;
+    /// Deletes a little of what is too old; of samples and rollups only when that `is_due`.
+    fn prune(&mut self, now: Stamp, is_due: bool) -> Result<Pass, StoreError> {
+        let Self { db, series, pending, totals, queues, clock, pruner, keep, .. } = self;
         let (max_age, max_bytes) = (self.outbox_max_age, self.outbox_max_bytes);
         let mut gauge = totals.get();
         let done = db.transact("delete what is old", |tx| {
             let now_ns = clock.advance(tx, now)?;
-            pending.settle_before(tx, before(now_ns, keep.raw_for))?;
-            let pass = pruner.pass(tx, now, now_ns, keep)?;
+            let pass = if is_due {
+                pending.settle_before(tx, before(now_ns, keep.raw_for))?;
+                pruner.pass(tx, now, now_ns, keep)?
+            } else {
+                Pass::default()
+            };
             let dropped = outbox::enforce_bounds(tx, &mut gauge, before(now_ns, max_age), max_bytes)?;
+            let expired = notices::enforce_bounds(tx, &notices::count(tx)?, now_ns)?;
             if pass.wrapped && pass.deleted == 0 && retention::prune_rest(tx, now_ns, keep)? {
                 series.clear();
             }
-            Ok((pass, dropped))
+            Ok((pass, dropped, notices::count(tx)?, expired))
         });
         if done.is_err() {
             pending.forget();
             *pruner = Pruner::default();
         }
-        let (pass, dropped) = done?;
+        let (pass, dropped, waiting, expired) = done?;
         totals.set(gauge);
+        queues.set(waiting, &expired);
+        for (notifier, count) in expired {
+            error!(self.log, "notifications dropped: they are too old or too many";
+                "notifier" => notifier, "count" => count);
+        }
         if dropped > 0 {
             warn!(self.log, "lines for influxdb dropped: the outbox is too old or too large"; "lines" => dropped);
         }
@@ -122,7 +143,7 @@ impl Writer {
         let mut total = 0;
         let mut in_this_round = 0;
         loop {
-            let pass = self.prune(Stamp::now())?;
+            let pass = self.prune(Stamp::now(), true)?;
             total += pass.deleted;
             in_this_round += pass.deleted;
             match (pass.wrapped, in_this_round) {
@@ -229,6 +250,17 @@ impl BatchWriter for Writer {
             Command::CloseEvent { id, end_ns, reply } => {
                 self.answer(reply, "close an event", |conn, _| events::close(conn, id, end_ns));
             }
+            Command::Audit { entry, reply } => {
+                self.answer(reply, "record who changed what", |conn, _| audit::record(conn, &entry));
+            }
+            Command::Notice { command, reply } => {
+                let queues = self.queues.clone();
+                self.answer(reply, "change the queue of notifications", |conn, _| {
+                    notices::apply(conn, command, now_ns)?;
+                    queues.set(notices::count(conn)?, &BTreeMap::new());
+                    Ok(())
+                });
+            }
             Command::PruneNow { reply } => {
                 let result = self.prune_all().map_err(WriteError::from);
                 if reply.send(result).is_err() {
@@ -239,12 +271,7 @@ impl BatchWriter for Writer {
     }
 
     fn tick(&mut self, now: Stamp) -> Result<(), WriteError> {
-        let gauge = self.totals.get();
-        if self.pruner.is_due(now)
-            || outbox::is_out_of_bounds(&gauge, before(now.wall_ns, self.outbox_max_age), self.outbox_max_bytes)
-        {
-            self.prune(now)?;
-        }
+        self.prune(now, self.pruner.is_due(now))?;
         self.ticks += 1;
         if self.ticks >= UPKEEP_TICKS {
             self.ticks = 0;

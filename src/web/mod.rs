@@ -1,13 +1,17 @@
-//! HTTP. Reads snapshots and the store; never asks an actor, so a busy or dead one cannot hold up an answer.
+//! HTTP. Reads snapshots and the store; never asks an actor, so a busy or dead one cannot hold up an answer. What it
+//! changes goes through the configuration file ([`desk`]).
 
 pub mod api;
+pub mod audit;
 mod auth;
-mod docs;
+mod body;
+pub mod desk;
 mod headers;
 mod health;
-mod html;
+pub mod html;
 pub mod live;
 pub mod metrics;
+pub mod openapi;
 mod page;
 pub mod params;
 mod probe;
@@ -33,6 +37,7 @@ use crate::config::Config;
 use crate::health::report::Health;
 use crate::stats::snapshot::Snapshot;
 use crate::store::StoreHandle;
+use openapi::Endpoint;
 use problem::{Problem, wrong_method};
 
 /// Requests are small; whoever sends one slower than this is cut off.
@@ -59,6 +64,10 @@ pub struct State {
     pub started: Stamp,
     /// What happens.
     pub hub: live::Hub,
+    /// Where the configuration file is edited.
+    pub desk: desk::Desk,
+    /// Who changed what.
+    pub audit: audit::Audit,
 }
 
 impl State {
@@ -75,6 +84,7 @@ impl State {
 /// When the address cannot be listened on; the error names it and what to do.
 pub fn serve(listen: SocketAddr, state: State) -> Result<(Server, Vec<SocketAddr>), ListenError> {
     let state = web::Data::new(state);
+    let tests = web::Data::new(api::notifiers::Tests::default());
     let gate = web::Data::new(auth::Gate::new(!listen.ip().is_loopback()));
     let server = HttpServer::new(move || {
         App::new()
@@ -83,6 +93,7 @@ pub fn serve(listen: SocketAddr, state: State) -> Result<(Server, Vec<SocketAddr
             .wrap(headers::security())
             .app_data(state.clone())
             .app_data(gate.clone())
+            .app_data(tests.clone())
             .configure(routes)
     })
     // One worker is plenty, and an idle service should be small.
@@ -106,18 +117,19 @@ fn give_up_on_the_deaf(connection: &dyn std::any::Any, _: &mut Extensions) {
     let _ = setsockopt(stream, TcpUserTimeout, &milliseconds);
 }
 
+/// Everything that can be asked for; the page and its files are not in it.
+pub fn endpoints() -> impl Iterator<Item = &'static Endpoint> {
+    let service = [health::ENDPOINTS, metrics::ENDPOINTS, probe::ENDPOINTS, openapi::ENDPOINTS];
+    api::ENDPOINTS.iter().copied().chain(service).flatten()
+}
+
 fn routes(config: &mut web::ServiceConfig) {
     let refused = |why: String| actix_web::Error::from(Problem::bad_request(why));
     config
+        .app_data(body::config())
         .app_data(web::QueryConfig::default().error_handler(move |why, _| refused(why.to_string())))
         .app_data(web::PathConfig::default().error_handler(move |why, _| refused(why.to_string())))
-        .service(web::resource("/health").get(health::health).default_service(web::to(wrong_method)))
-        .service(web::resource("/ready").get(health::ready).default_service(web::to(wrong_method)))
-        .service(web::resource("/metrics").get(metrics::metrics).default_service(web::to(wrong_method)))
-        .service(web::resource("/probe").get(probe::probe).default_service(web::to(wrong_method)))
-        .service(web::resource("/api/openapi.json").get(docs::openapi).default_service(web::to(wrong_method)))
-        .service(web::resource("/api/docs").get(docs::docs).default_service(web::to(wrong_method)))
-        .service(web::scope("/api/v1").configure(api::routes).default_service(web::to(problem::not_found)))
+        .configure(openapi::routes)
         .service(web::resource("/").get(page::index).default_service(web::to(wrong_method)))
         .service(web::resource("/plain").get(page::plain).default_service(web::to(wrong_method)))
         .service(web::resource("/plain.css").get(page::plain_style))

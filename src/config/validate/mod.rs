@@ -2,6 +2,8 @@
 
 mod http;
 mod influx;
+mod leap;
+mod notifier;
 mod outputs;
 mod secret;
 mod servers;
@@ -77,5 +79,18 @@ pub(super) fn validate(
     let csv = sections.csv.filter(|csv| csv.enabled).map(|csv| outputs::csv(csv, &mut rules));
     let store = outputs::store(sections.store, &mut rules);
     let log = outputs::log(sections.log, &mut rules);
-    Some(Config { monitor, servers, http: http?, influxdb: influxdb.flatten(), csv, store, log, shown: Arc::default() })
+    let leap = leap::leap(sections.leap, &mut rules);
+    let notifiers = notifier::notifiers(sections.notifiers, &mut rules, surroundings, warnings);
+    Some(Config {
+        monitor,
+        servers,
+        http: http?,
+        influxdb: influxdb.flatten(),
+        csv,
+        store,
+        log,
+        leap,
+        notifiers,
+        shown: Arc::default(),
+    })
 }

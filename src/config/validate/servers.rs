@@ -19,7 +19,7 @@ const OWN_TAGS: [&str; 3] = ["vantage", "server", "address"];
 
 pub(super) fn servers(sections: Vec<(usize, raw::Server)>, rules: &mut Rules<'_>) -> Vec<Arc<Server>> {
     let all = KeyPath::dotted("server");
-    if sections.is_empty() && rules.sound(&[&all]) && rules.tree.server_count() == 0 {
+    if sections.is_empty() && rules.sound(&[&all]) && rules.tree.count(&all) == 0 {
         let message =
             "there is no server to watch: add a [[server]] with an address, or set NTP_SERVER=time.example.net";
         rules.findings.add(rules.tree, &all, message);
@@ -77,6 +77,7 @@ fn server(section: raw::Server, path: &KeyPath, rules: &mut Rules<'_>) -> Option
         samples_per_poll: section.samples_per_poll,
         offset_warning: section.offset_warning.0,
         offset_critical: section.offset_critical.0,
+        paused: section.paused,
     };
     timing(&server, path, rules);
     thresholds(&server, path, rules);

@@ -56,6 +56,7 @@ impl<W: BatchWriter> Worker<W> {
         self.take_over();
         let nothing = never();
         loop {
+            self.state.turned();
             let wait = self.next_deadline().saturating_duration_since(Instant::now());
             let is_gathering = self.linger_until.is_some() && self.retry_at.is_none();
             let queue = if is_gathering { &nothing } else { &self.queue };
@@ -133,6 +134,7 @@ impl<W: BatchWriter> Worker<W> {
     /// Writes what is in hand, a chunk at a time, until all is written or one fails.
     fn attempt(&mut self) -> bool {
         loop {
+            self.state.turned();
             let chunk = {
                 let mut in_hand = self.state.in_hand();
                 in_hand.panics += 1;

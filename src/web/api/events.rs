@@ -3,14 +3,30 @@
 use std::time::Duration;
 
 use actix_web::{HttpRequest, HttpResponse, web};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::history::happening::Happening;
 use crate::stats::verdict::When;
 use crate::store::StoredEvent;
 use crate::web::State;
+use crate::web::openapi::{Body, Endpoint, FROM, TO, query};
 use crate::web::params::{self, Range};
 use crate::web::problem::Problem;
 use crate::web::respond;
+
+/// What is here.
+pub const ENDPOINTS: &[Endpoint] = &[Endpoint::get("/api/v1/events", || web::to(events))
+    .about("What happened: steps, changes, outages.")
+    .taking(&[
+        FROM,
+        TO,
+        query("kind", "string", "Kinds, separated by commas."),
+        query("server", "string", "The configured name of a server."),
+        query("limit", "integer", "The latest so many, 1 to 5000; 500 unless given."),
+    ])
+    .giving(Body::json::<Events>("from, to, events, oldest first."))
+    .or(&[304, 503])];
 
 const USUAL: usize = 500;
 const MOST: usize = 5000;
@@ -31,7 +47,7 @@ pub struct EventsQuery {
     limit: Option<usize>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
 struct Events {
     from: When,
     to: When,
@@ -39,37 +55,16 @@ struct Events {
     events: Vec<Entry>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
 struct Entry {
     id: i64,
-    kind: String,
-    /// Absent for the own clock and the monitor.
-    server: Option<String>,
-    address: Option<String>,
-    start: When,
-    /// Equal to the start for a change; `null` while it lasts.
-    end: Option<When>,
-    /// The numbers, short.
-    detail: String,
-    /// One sentence for a person.
-    sentence: String,
+    #[serde(flatten)]
+    happening: Happening,
 }
 
 impl From<StoredEvent> for Entry {
-    fn from(StoredEvent { id, event }: StoredEvent) -> Self {
-        // What the program keeps is an object of these two texts.
-        let kept: serde_json::Value = serde_json::from_str(&event.detail).unwrap_or_default();
-        let text = |key: &str| kept.get(key).and_then(|v| v.as_str()).unwrap_or_default().to_owned();
-        Self {
-            id,
-            kind: event.kind,
-            server: event.server,
-            address: event.address.map(|address| address.to_string()),
-            start: When(event.start_ns),
-            end: event.end_ns.map(When),
-            detail: text("detail"),
-            sentence: text("sentence"),
-        }
+    fn from(stored: StoredEvent) -> Self {
+        Self { id: stored.id, happening: stored.into() }
     }
 }
 

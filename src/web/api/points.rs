@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::sample::{Sample, SeriesKey};
@@ -14,7 +15,7 @@ use crate::web::params::{Range, Target, from_seconds};
 pub const MOST: usize = 2000;
 
 /// The answer.
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
 pub struct Samples {
     from: When,
     to: When,
@@ -27,7 +28,7 @@ pub struct Samples {
 }
 
 /// One poll, or the polls within one step.
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
 #[serde(untagged)]
 enum Point {
     Poll(Box<Poll>),
@@ -35,7 +36,7 @@ enum Point {
 }
 
 /// One poll. Offsets are positive when the server is ahead.
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
 pub struct Poll {
     time: When,
     address: Option<String>,
@@ -52,7 +53,7 @@ pub struct Poll {
 }
 
 /// The polls within one step, of one address and one way of timestamping. Without a measurement the figures are `null`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
 struct Bucket {
     /// The beginning of the step.
     time: When,
@@ -131,20 +132,20 @@ impl Poll {
 impl Bucket {
     fn of(key: &SeriesKey, rollup: &Rollup) -> Self {
         let (offset, delay) = (&rollup.offset_s, &rollup.delay_s);
-        let known = |value: f64| (offset.n > 0).then_some(value);
+        let known = |value: f64| (offset.n() > 0).then_some(value);
         Self {
             time: When(from_seconds(rollup.bucket_s)),
             address: key.address.map(|address| address.to_string()),
             timestamping: rollup.timestamping.map(|way| way.label()),
             polls: rollup.counts.polls(),
             successes: rollup.counts.samples(),
-            offset_s: known(offset.mean),
-            offset_min_s: known(offset.min),
-            offset_max_s: known(offset.max),
+            offset_s: offset.mean(),
+            offset_min_s: offset.min(),
+            offset_max_s: offset.max(),
             offset_stddev_s: offset.stddev(),
-            delay_s: known(delay.mean),
-            delay_min_s: known(delay.min),
-            delay_max_s: known(delay.max),
+            delay_s: delay.mean(),
+            delay_min_s: delay.min(),
+            delay_max_s: delay.max(),
             root_distance_s: known(rollup.root_distance_mean_s),
             root_distance_max_s: known(rollup.root_distance_max_s),
         }

@@ -14,7 +14,7 @@ use tokio::sync::broadcast::{self, error::RecvError};
 use tokio::sync::{Semaphore, watch};
 
 pub use frame::{Frame, Happening, Topic};
-pub use stream::stream;
+pub use stream::ENDPOINTS;
 
 use crate::clock::Stamp;
 use crate::health::report::Health;

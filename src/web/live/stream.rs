@@ -21,7 +21,20 @@ use tokio::time::timeout;
 
 use super::{Frame, Hub, KEPT, Subscription, Topic};
 use crate::web::State;
+use crate::web::openapi::{Body, Endpoint, header, query};
 use crate::web::problem::Problem;
+
+/// What is here.
+pub const ENDPOINTS: &[Endpoint] = &[Endpoint::get("/api/v1/stream", || web::to(stream))
+    .about("What happens, as it happens: server-sent events hello, sample, verdict, health. Last-Event-ID resumes.")
+    .taking(&[
+        query("events", "string", "sample, verdict, health; separated by commas, all unless given."),
+        query("server", "string", "The configured name of the server whose samples are wanted."),
+        query("last_event_id", "string", "As the header Last-Event-ID, which wins."),
+        header("Last-Event-ID", "The number of the last event that was seen."),
+    ])
+    .giving(Body::text("text/event-stream", "Events; the data of each is JSON."))
+    .or(&[503])];
 
 /// A comment is sent after this much silence, so that the dead are found and proxies stay patient.
 const HEARTBEAT: Duration = Duration::from_secs(15);

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::config::Server;
@@ -12,9 +13,11 @@ use crate::stats::snapshot::SeriesSnapshot;
 use crate::stats::verdict::{Class, Kind, ServerVerdict, When};
 
 /// How a series does, in one word, worst last.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, JsonSchema, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Condition {
+    /// It is configured not to be polled for now.
+    Paused,
     /// No poll has ended yet.
     Pending,
     /// The last poll brought an offset, and nothing is held against it.
@@ -29,12 +32,13 @@ pub enum Condition {
 
 impl Condition {
     /// Every condition.
-    pub const ALL: [Self; 5] = [Self::Pending, Self::Ok, Self::Failing, Self::Unreachable, Self::Wrong];
+    pub const ALL: [Self; 6] = [Self::Paused, Self::Pending, Self::Ok, Self::Failing, Self::Unreachable, Self::Wrong];
 
     /// The name in the API.
     #[must_use]
     pub fn label(self) -> &'static str {
         match self {
+            Self::Paused => "paused",
             Self::Pending => "pending",
             Self::Ok => "ok",
             Self::Failing => "failing",
@@ -54,7 +58,7 @@ impl Condition {
 /// times are in seconds.
 ///
 /// Measured values are those of the last poll that brought an offset, as long as it is one of the last eight.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, JsonSchema, Serialize)]
 pub struct Row {
     /// What to ask for: the name, or `name@address` when the name has several addresses.
     pub id: String,
@@ -127,11 +131,12 @@ pub struct Row {
     /// When the last poll ended that brought an offset.
     pub last_seen: Option<When>,
     /// The offsets of the last polls, oldest first, at most 30; `null` where a poll brought none.
+    #[schemars(with = "Vec<Option<f32>>")]
     pub sparkline: Vec<f32>,
 }
 
 /// A closed interval of offsets.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, JsonSchema, Serialize)]
 pub struct Bounds {
     /// The lower end.
     pub low_s: f64,
@@ -140,7 +145,7 @@ pub struct Bounds {
 }
 
 /// Success rates over three windows.
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, JsonSchema, Serialize)]
 pub struct Success {
     /// The last hour.
     pub hour: Rate,
@@ -151,7 +156,7 @@ pub struct Success {
 }
 
 /// Polls that brought an offset, of how many.
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, JsonSchema, Serialize)]
 pub struct Rate {
     /// Polls that brought an offset.
     pub ok: u64,
@@ -215,6 +220,12 @@ impl Row {
             last_seen: None,
             sparkline: Vec::new(),
         }
+    }
+
+    /// A server that is not polled for now; what was known of it is in its history.
+    pub(super) fn paused(server: &Server) -> Self {
+        let pending = Self::pending(server);
+        Self { state: Condition::Paused, sentence: format!("{} is paused.", pending.name), ..pending }
     }
 
     /// A series with what is known of it.
