@@ -41,7 +41,7 @@ pub struct Config {
     /// `[report]`.
     pub report: Report,
     /// All of it as it may be shown, secrets masked: `{"values": {…}, "sources": {"http.listen": "default", …}}`.
-    pub shown: Arc<serde_json::Value>,
+    pub shown: Arc<str>,
 }
 
 /// `[monitor]`.
