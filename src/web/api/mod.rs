@@ -1,6 +1,7 @@
 //! `/api/v1/`: everything the service knows, as JSON.
 
 mod about;
+mod ask;
 mod config;
 mod events;
 mod history;
@@ -19,6 +20,7 @@ pub const ENDPOINTS: &[&[Endpoint]] = &[
     config::ENDPOINTS,
     servers::ENDPOINTS,
     config::SERVERS,
+    ask::ENDPOINTS,
     history::ENDPOINTS,
     judgement::ENDPOINTS,
     events::ENDPOINTS,
