@@ -6,6 +6,7 @@
 //! fault shows a secret.
 
 mod address;
+mod certificate;
 mod decode;
 mod diff;
 pub mod edit;

@@ -116,6 +116,12 @@ impl Schedule {
         }
     }
 
+    /// The earliest moment at which a request may be sent, in monotonic nanoseconds: floors and denials hold.
+    #[must_use]
+    pub fn earliest(&self) -> i64 {
+        self.not_before
+    }
+
     /// A request is being sent.
     pub fn requested(&mut self, now: i64) {
         self.last_request = Some(now);
