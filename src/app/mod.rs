@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 use actix::{Actor, Addr};
 use actix_web::dev::ServerHandle;
 use slog::{Logger, info, warn};
-use tokio::sync::{broadcast, watch};
+use tokio::sync::{broadcast, mpsc, watch};
 
 use crate::actors::census::{Census, ChildStatus, Role};
 use crate::actors::health::Observed;
@@ -30,7 +30,7 @@ use crate::actors::reporter::Reporter;
 use crate::actors::supervisor::{Escalation, Supervisor};
 use crate::actors::targets::Tools;
 use crate::clock::{Clock, SystemClock};
-use crate::config::{Changes, Config, diff};
+use crate::config::{Changes, Config, Inputs, diff};
 use crate::health::report::Health;
 use crate::messages::lifecycle::Release;
 use crate::messages::targets::SetServers;
@@ -43,6 +43,8 @@ use crate::stats::leap::LeapSource;
 use crate::stats::local::LocalState;
 use crate::stats::snapshot::Snapshot;
 use crate::store::{Options, Store, StoreError};
+use crate::web::audit::Audit;
+use crate::web::desk::{Desk, Reload};
 use crate::web::{self, ListenError, live};
 
 use notifiers::Notifiers;
@@ -64,6 +66,8 @@ pub struct Surroundings {
     pub clock: Arc<dyn Clock>,
     /// Log records dropped so far.
     pub log_dropped: Arc<dyn Fn() -> u64 + Send + Sync>,
+    /// Where the configuration came from; it can be edited there.
+    pub inputs: Option<Inputs>,
 }
 
 impl Surroundings {
@@ -75,7 +79,14 @@ impl Surroundings {
             resolver: Arc::new(SystemResolver::new(RESOLVE_WITHIN)),
             clock: Arc::new(SystemClock),
             log_dropped,
+            inputs: None,
         }
+    }
+
+    /// The same, with a configuration that can be edited where it came from.
+    #[must_use]
+    pub fn editing(self, inputs: Inputs) -> Self {
+        Self { inputs: Some(inputs), ..self }
     }
 }
 
@@ -112,6 +123,7 @@ pub struct Service {
     snapshot: watch::Receiver<Arc<Snapshot>>,
     escalation: watch::Receiver<Option<Escalation>>,
     web: ServerHandle,
+    reloads: mpsc::Receiver<Reload>,
     listening: Vec<SocketAddr>,
     log: Logger,
 }
@@ -131,6 +143,7 @@ impl Service {
         let current = watch::Sender::new(Arc::new(config.clone()));
         let tap = broadcast::Sender::new(live::SAMPLES);
         let sources = live::Sources { samples: tap.subscribe(), snapshot: snapshot.clone(), health: health.clone() };
+        let (desk, reloads) = Desk::new(around.inputs);
         let state = web::State {
             health: health.clone(),
             snapshot: snapshot.clone(),
@@ -139,6 +152,8 @@ impl Service {
             clock: Arc::clone(&clock),
             started,
             hub: live::Hub::start(started, sources),
+            desk,
+            audit: Audit::start(store.handle(), log),
         };
         let (server, listening) = web::serve(config.http.listen, state)?;
         let (escalate, escalation) = watch::channel(None);
@@ -201,7 +216,7 @@ impl Service {
             ledger: ledger.clone(),
             log: log.clone(),
         };
-        ledger.set_servers(config.servers.clone());
+        ledger.set_servers(config.active_servers());
         let targets = children::Seat::default();
         supervisor.do_send(children::targets(tools, targets.clone()));
         let web = server.handle();
@@ -220,6 +235,7 @@ impl Service {
             snapshot,
             escalation,
             web,
+            reloads,
             listening,
             log: log.clone(),
         })
@@ -255,6 +271,12 @@ impl Service {
         self.escalation.clone()
     }
 
+    /// The next configuration that somebody who edited it wants to be taken up; whoever runs the service calls
+    /// [`Service::reload`] with it and answers. Can be given up at any time.
+    pub async fn next_reload(&mut self) -> Option<Reload> {
+        self.reloads.recv().await
+    }
+
     /// Changes the running service to `new`. Only what changed is touched.
     ///
     /// # Errors
@@ -267,10 +289,12 @@ impl Service {
             Outputs::try_out(&new, &self.log)?;
             self.outputs.replace(&new).await?;
         }
+        let active = new.active_servers();
+        self.ledger.set_servers(active.clone());
         self.notifiers.replace(&new.notifiers).await;
         self.ledger.set_servers(new.servers.clone());
         if let Some(targets) = self.targets.get() {
-            targets.do_send(SetServers(new.servers.clone()));
+            targets.do_send(SetServers(active));
         }
         for key in &changes.needs_restart {
             warn!(self.log, "this change takes effect at the next start only"; "key" => *key);

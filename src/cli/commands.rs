@@ -16,7 +16,7 @@ use super::table::Terminal;
 use super::upkeep::UpkeepError;
 use super::{check, config, demo, doctor, export, make_report, man, notify, plot, query, replay, stats, upkeep};
 use crate::app::run::{self, Inputs};
-use crate::config::{Config, Faults, Loaded};
+use crate::config::{Config, Faults, Loaded, process_environment};
 use crate::doctor::Examination;
 use crate::log;
 use crate::probe::Engines;
@@ -118,7 +118,7 @@ impl Cli {
 
     /// Does what was asked and returns the exit status.
     pub fn run(self) -> ExitCode {
-        let inputs = Inputs { file: self.config, flags: self.overrides };
+        let inputs = Inputs { file: self.config, environment: process_environment(), flags: self.overrides };
         match self.command.unwrap_or(Command::Run) {
             Command::Run => service(&inputs),
             Command::Demo(args) => block_on(demo::run(args)),
@@ -144,9 +144,8 @@ impl Cli {
                 make_report::run(&args, place, Terminal::detect(), err)
             }),
             Command::Config(command) => {
-                let environment = inputs.environment();
                 let file = inputs.file.as_deref();
-                let inputs = ConfigInputs { file, environment: &environment, flags: &inputs.flags };
+                let inputs = ConfigInputs { file, environment: &inputs.environment, flags: &inputs.flags };
                 let done = config::run(&command, inputs, &mut std::io::stdout(), &mut std::io::stderr());
                 done.unwrap_or(ExitCode::FAILURE)
             }

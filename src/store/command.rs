@@ -2,6 +2,7 @@
 
 use tokio::sync::oneshot;
 
+use super::audit::AuditEntry;
 use super::events::Event;
 use super::notices::NoticeCommand;
 use crate::sinks::worker::WriteError;
@@ -52,6 +53,13 @@ pub enum Command {
         end_ns: i64,
         /// Answers whether there is such an event.
         reply: Reply<bool>,
+    },
+    /// Records who changed what.
+    Audit {
+        /// The entry.
+        entry: AuditEntry,
+        /// Answers when it is kept.
+        reply: Reply<()>,
     },
     /// Changes the queue of notifications.
     Notice {

@@ -8,6 +8,7 @@
 //! Limits: a process that is killed loses nothing that was committed; a power cut may cost the last commits, never the
 //! file. Tags of servers are not kept: they are the configuration's.
 
+mod audit;
 mod codec;
 mod command;
 mod connection;
@@ -29,6 +30,7 @@ mod series;
 pub mod upkeep;
 mod writer;
 
+pub use audit::AuditEntry;
 pub use codec::StoredSample;
 pub use command::{Command, Reply};
 pub use error::StoreError;

@@ -1,7 +1,11 @@
-//! HTTP. Reads snapshots and the store; never asks an actor, so a busy or dead one cannot hold up an answer.
+//! HTTP. Reads snapshots and the store; never asks an actor, so a busy or dead one cannot hold up an answer. What it
+//! changes goes through the configuration file ([`desk`]).
 
 pub mod api;
+pub mod audit;
 mod auth;
+mod body;
+pub mod desk;
 mod headers;
 mod health;
 pub mod html;
@@ -60,6 +64,10 @@ pub struct State {
     pub started: Stamp,
     /// What happens.
     pub hub: live::Hub,
+    /// Where the configuration file is edited.
+    pub desk: desk::Desk,
+    /// Who changed what.
+    pub audit: audit::Audit,
 }
 
 impl State {
@@ -120,6 +128,7 @@ pub fn endpoints() -> impl Iterator<Item = &'static Endpoint> {
 fn routes(config: &mut web::ServiceConfig) {
     let refused = |why: String| actix_web::Error::from(Problem::bad_request(why));
     config
+        .app_data(body::config())
         .app_data(web::QueryConfig::default().error_handler(move |why, _| refused(why.to_string())))
         .app_data(web::PathConfig::default().error_handler(move |why, _| refused(why.to_string())))
         .configure(openapi::routes)

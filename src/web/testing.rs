@@ -6,6 +6,8 @@ use tempfile::TempDir;
 use tokio::sync::{broadcast, watch};
 
 use super::State;
+use super::audit::Audit;
+use super::desk::Desk;
 use super::live::{Hub, Sources};
 use crate::clock::{Stamp, SystemClock};
 use crate::config::{self, Environment};
@@ -26,6 +28,7 @@ pub(super) fn state(health: Health) -> (State, TempDir) {
     let snapshot = watch::channel(Arc::new(Snapshot::empty(started))).1;
     let samples = broadcast::Sender::new(1).subscribe();
     let sources = Sources { samples, snapshot: snapshot.clone(), health: health.clone() };
+    let audit = Audit::start(store.clone(), &log);
     let state = State {
         health,
         snapshot,
@@ -34,6 +37,8 @@ pub(super) fn state(health: Health) -> (State, TempDir) {
         clock: Arc::new(SystemClock),
         started,
         hub: Hub::start(started, sources),
+        desk: Desk::new(None).0,
+        audit,
     };
     (state, dir)
 }

@@ -1,6 +1,7 @@
 //! `/api/v1/`: everything the service knows, as JSON.
 
 mod about;
+mod config;
 mod events;
 mod history;
 pub mod judgement;
@@ -9,17 +10,21 @@ pub mod points;
 pub mod reports;
 mod servers;
 
-use super::live;
 use super::openapi::Endpoint;
+use super::{audit, auth, live};
 
 /// What can be asked for below `/api/v1`, in the order in which it is documented.
 pub const ENDPOINTS: &[&[Endpoint]] = &[
     about::ENDPOINTS,
+    auth::ENDPOINTS,
+    config::ENDPOINTS,
     servers::ENDPOINTS,
+    config::SERVERS,
     history::ENDPOINTS,
     judgement::ENDPOINTS,
     events::ENDPOINTS,
     notifiers::ENDPOINTS,
     reports::ENDPOINTS,
     live::ENDPOINTS,
+    audit::ENDPOINTS,
 ];
