@@ -51,10 +51,12 @@ type Source = Option<Grain>;
 
 /// Cuts a window into parts, each with its source, without gap or overlap.
 fn cover(from_ns: i64, to_ns: i64) -> Vec<(Source, i64, i64)> {
+    // A span may end when nanoseconds do.
+    let down = |ns: i64, width_ns: i64| ns.div_euclid(width_ns).saturating_mul(width_ns);
     let up = |ns: i64, width_ns: i64| {
-        ns.div_euclid(width_ns) * width_ns + if ns.rem_euclid(width_ns) > 0 { width_ns } else { 0 }
+        let more = if ns.rem_euclid(width_ns) > 0 { width_ns } else { 0 };
+        down(ns, width_ns).saturating_add(more)
     };
-    let down = |ns: i64, width_ns: i64| ns.div_euclid(width_ns) * width_ns;
     let mut parts = vec![(from_ns, to_ns, None)];
     for grain in Grain::ALL {
         let width_ns = grain.width_ns();
@@ -140,5 +142,8 @@ mod tests {
         );
         assert_eq!(cover(MINUTE, 2 * MINUTE), [(None, MINUTE, 2 * MINUTE)]);
         assert_eq!(cover(MINUTE, MINUTE), []);
+        let parts = cover(i64::MIN, i64::MAX);
+        assert_eq!((parts.first().unwrap().1, parts.last().unwrap().2), (i64::MIN, i64::MAX));
+        assert!(parts.windows(2).all(|pair| pair[0].2 == pair[1].1));
     }
 }
