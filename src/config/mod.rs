@@ -18,6 +18,7 @@ mod lines;
 mod model;
 mod notifier_env;
 mod raw;
+mod reference;
 mod schema;
 mod show;
 mod tree;
@@ -33,6 +34,8 @@ pub use fault::{Fault, Faults, KeyPath, Source};
 pub use inputs::Inputs;
 pub use layers::{Environment, process_environment};
 pub use model::*;
+pub use reference::reference;
+pub use schema::schema;
 pub use schema::{schema, schema_value};
 
 use decode::Findings;

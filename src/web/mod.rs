@@ -85,6 +85,7 @@ impl State {
 pub fn serve(listen: SocketAddr, state: State) -> Result<(Server, Vec<SocketAddr>), ListenError> {
     let state = web::Data::new(state);
     let tests = web::Data::new(api::notifiers::Tests::default());
+    let making = web::Data::new(api::reports::Making::default());
     let gate = web::Data::new(auth::Gate::new(!listen.ip().is_loopback()));
     let server = HttpServer::new(move || {
         App::new()
@@ -94,6 +95,7 @@ pub fn serve(listen: SocketAddr, state: State) -> Result<(Server, Vec<SocketAddr
             .app_data(state.clone())
             .app_data(gate.clone())
             .app_data(tests.clone())
+            .app_data(making.clone())
             .configure(routes)
     })
     // One worker is plenty, and an idle service should be small.

@@ -5,6 +5,7 @@ mod influx;
 mod leap;
 mod notifier;
 mod outputs;
+mod report;
 mod secret;
 mod servers;
 
@@ -81,6 +82,7 @@ pub(super) fn validate(
     let log = outputs::log(sections.log, &mut rules);
     let leap = leap::leap(sections.leap, &mut rules);
     let notifiers = notifier::notifiers(sections.notifiers, &mut rules, surroundings, warnings);
+    let report = report::report(sections.report, &notifiers, &mut rules, warnings);
     Some(Config {
         monitor,
         servers,
@@ -91,6 +93,7 @@ pub(super) fn validate(
         log,
         leap,
         notifiers,
+        report,
         shown: Arc::default(),
     })
 }
