@@ -22,6 +22,9 @@ pub(super) struct Sections {
     pub csv: Option<raw::Csv>,
     pub store: raw::Store,
     pub log: raw::Log,
+    pub alerting: raw::alerting::Alerting,
+    pub alerts: Vec<(usize, raw::alerting::Alert)>,
+    pub silences: Vec<(usize, raw::alerting::Silence)>,
 }
 
 /// What was found wrong so far.
@@ -56,12 +59,7 @@ pub(super) fn decode(tree: &mut Tree, hostname: &str, findings: &mut Findings) -
     let root = KeyPath::default();
     let _: raw::Defaults = section(tree, &root.key("defaults"), findings)?;
     tree.fill_servers();
-    let mut servers = Vec::new();
-    for n in 0..tree.server_count() {
-        if let Some(server) = section(tree, &root.key("server").index(n), findings) {
-            servers.push((n, server));
-        }
-    }
+    let servers = sections(tree, "server", findings);
     Some(Sections {
         monitor: section(tree, &root.key("monitor"), findings)?,
         servers,
@@ -70,14 +68,23 @@ pub(super) fn decode(tree: &mut Tree, hostname: &str, findings: &mut Findings) -
         csv: section(tree, &root.key("csv"), findings),
         store: section(tree, &root.key("store"), findings)?,
         log: section(tree, &root.key("log"), findings)?,
+        alerting: section(tree, &root.key("alerting"), findings)?,
+        alerts: sections(tree, "alert", findings),
+        silences: sections(tree, "silence", findings),
     })
+}
+
+/// Decodes an array of tables; each with its index in the configuration.
+fn sections<T: DeserializeOwned>(tree: &mut Tree, name: &str, findings: &mut Findings) -> Vec<(usize, T)> {
+    let all = KeyPath::default().key(name);
+    (0..tree.count(&all)).filter_map(|n| Some((n, section(tree, &all.index(n), findings)?))).collect()
 }
 
 /// Finds tables that are none, keys that do not exist and keys that must.
 fn check_keys(tree: &mut Tree, path: &KeyPath, schema: &Value, findings: &mut Findings) {
     let wrong = match (schema["type"].as_str(), tree.get(path)) {
         (Some("object"), Some(value)) if !value.is_object() => "must be a table",
-        (Some("array"), Some(value)) if !value.is_array() => "must be an array of tables: [[server]]",
+        (Some("array"), Some(value)) if !value.is_array() => "must be an array of tables, each with its own [[ ]]",
         (_, Some(_)) => "",
         (_, None) => return,
     };

@@ -16,7 +16,8 @@ pub struct Changes {
     pub removed: Vec<Arc<str>>,
     /// Servers that kept their name and nothing else is certain, as they are to be.
     pub changed: Vec<Arc<Server>>,
-    /// Sections in which something changed, by name: `monitor`, `http`, `influxdb`, `csv`, `store`, `log`.
+    /// Sections in which something changed, by name: `monitor`, `http`, `influxdb`, `csv`, `store`, `log`,
+    /// `alerting` (with `[[alert]]` and `[[silence]]`).
     pub sections: Vec<&'static str>,
     /// Changed keys that take effect at the next start only.
     pub needs_restart: Vec<&'static str>,
@@ -54,6 +55,7 @@ fn sections(old: &Config, new: &Config) -> Vec<&'static str> {
         ("csv", old.csv != new.csv),
         ("store", old.store != new.store),
         ("log", old.log != new.log),
+        ("alerting", old.alerting != new.alerting),
     ];
     differs.into_iter().filter_map(|(name, differs)| differs.then_some(name)).collect()
 }

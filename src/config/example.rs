@@ -18,7 +18,8 @@ pub fn example() -> String {
         let is_array = section.get("items").is_some();
         let table = section.get("items").unwrap_or(section);
         // Only what cannot be left out is active: a server, and so its section.
-        let active = is_array || !matches!(name.as_str(), "influxdb" | "csv");
+        let is_server = name == "server";
+        let active = is_server || !(is_array || matches!(name.as_str(), "influxdb" | "csv"));
         let comment = if active { "" } else { "#" };
         text.push('\n');
         describe(&mut text, section);
@@ -27,12 +28,12 @@ pub fn example() -> String {
         for (key, schema) in schema::properties(table) {
             // What a server takes from [defaults] is explained there.
             let repeated =
-                is_array && schema::properties(&schema::SCHEMA["properties"]["defaults"]).any(|(k, _)| k == key);
+                is_server && schema::properties(&schema::SCHEMA["properties"]["defaults"]).any(|(k, _)| k == key);
             if !repeated {
-                entry(&mut text, key, schema, active && is_array && schema::required(table).any(|r| r == key));
+                entry(&mut text, key, schema, active && is_server && schema::required(table).any(|r| r == key));
             }
         }
-        if is_array {
+        if is_server {
             text.push_str("# … and any key of [defaults].\n");
         }
     }

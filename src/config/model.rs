@@ -9,6 +9,7 @@ use schemars::JsonSchema;
 use secrecy::SecretString;
 use serde::Deserialize;
 
+use crate::alert::engine::Rulebook;
 use crate::sample::ServerIdent;
 
 /// Everything the service was told.
@@ -28,6 +29,8 @@ pub struct Config {
     pub store: Store,
     /// `[log]`.
     pub log: Log,
+    /// `[alerting]`, the built-in rules and every `[[alert]]`, and every `[[silence]]`.
+    pub alerting: Arc<Rulebook>,
     /// All of it as it may be shown, secrets masked: `{"values": {…}, "sources": {"http.listen": "default", …}}`.
     pub shown: Arc<serde_json::Value>,
 }

@@ -129,12 +129,19 @@ impl Tree {
         if self.root.get("influxdb").is_none() {
             self.fill_key(&root.key("csv"), json!({}), Source::Default);
         }
-        self.fill_key(&root.key("server"), json!([]), Source::Default);
         for (key, section) in schema::properties(&schema::SCHEMA) {
-            if !matches!(key.as_str(), "influxdb" | "csv" | "server") {
-                self.fill_key(&root.key(key), json!({}), Source::Default);
+            let path = root.key(key);
+            if let Some(item) = section.get("items") {
+                self.fill_key(&path, json!([]), Source::Default);
+                // Servers take the values of [defaults] before those of the schema.
+                let count = if key == "server" { 0 } else { self.count(&path) };
+                (0..count).for_each(|n| self.fill_table(&path.index(n), item));
+                continue;
             }
-            self.fill_table(&root.key(key), section);
+            if !matches!(key.as_str(), "influxdb" | "csv") {
+                self.fill_key(&path, json!({}), Source::Default);
+            }
+            self.fill_table(&path, section);
         }
         self.fill_key(&KeyPath::dotted("monitor.vantage"), json!(hostname), Source::Default);
         let data_dir = PathBuf::from(self.text("monitor", "data_dir").unwrap_or_default());
@@ -148,7 +155,7 @@ impl Tree {
         let servers = KeyPath::dotted("server");
         let defaults = self.root.get("defaults").and_then(Value::as_object).cloned().unwrap_or_default();
         let Some(schema) = schema::at(&servers.index(0)) else { return };
-        for path in (0..self.server_count()).map(|n| servers.index(n)) {
+        for path in (0..self.count(&servers)).map(|n| servers.index(n)) {
             for (key, value) in &defaults {
                 let path = path.key(key);
                 if self.get(&path).is_none() {
@@ -165,8 +172,9 @@ impl Tree {
         }
     }
 
-    pub(super) fn server_count(&self) -> usize {
-        self.root.get("server").and_then(Value::as_array).map_or(0, Vec::len)
+    /// The length of the array at `path`; 0 when there is none.
+    pub(super) fn count(&self, path: &KeyPath) -> usize {
+        self.get(path).and_then(Value::as_array).map_or(0, Vec::len)
     }
 
     fn fill_table(&mut self, path: &KeyPath, schema: &Value) {

@@ -37,6 +37,7 @@ struct Series {
     last_measured: Option<Arc<Sample>>,
     recent_s: VecDeque<f32>,
     polls: u64,
+    consecutive_failures: u64,
 }
 
 impl Analysis {
@@ -70,6 +71,7 @@ impl Analysis {
             last_measured: None,
             recent_s: VecDeque::with_capacity(SeriesSnapshot::RECENT),
             polls: 0,
+            consecutive_failures: 0,
         });
         if series.windows.observe(sample).is_ok() {
             series.take(sample);
@@ -127,6 +129,7 @@ impl Analysis {
 impl Series {
     fn take(&mut self, sample: &Arc<Sample>) {
         self.polls += 1;
+        self.consecutive_failures = if sample.outcome.is_success() { 0 } else { self.consecutive_failures + 1 };
         self.last = Arc::clone(sample);
         if sample.measure.is_some() {
             self.last_measured = Some(Arc::clone(sample));
@@ -139,7 +142,7 @@ impl Series {
     }
 
     fn picture(&mut self, now: Stamp) -> Arc<SeriesSnapshot> {
-        let Self { windows, last, last_measured, recent_s, polls, .. } = self;
+        let Self { windows, last, last_measured, recent_s, polls, consecutive_failures, .. } = self;
         let made = self.snapshot.get_or_insert_with(|| {
             let state = windows.state();
             Arc::new(SeriesSnapshot {
@@ -147,6 +150,7 @@ impl Series {
                 last_measured: last_measured.clone(),
                 recent_s: recent_s.iter().copied().collect(),
                 polls: *polls,
+                consecutive_failures: *consecutive_failures,
                 hour: windows.summary(Window::Hour, now),
                 totals: state.totals.clone(),
             })

@@ -35,6 +35,8 @@ pub struct SeriesSnapshot {
     pub recent_s: Vec<f32>,
     /// Polls since start.
     pub polls: u64,
+    /// Polls in a row, up to the last one, that brought no offset.
+    pub consecutive_failures: u64,
     /// The last hour as of the last poll.
     pub hour: WindowSummary,
     /// Histograms of every sample since start, for each way of timestamping.
@@ -51,5 +53,16 @@ impl Snapshot {
     #[must_use]
     pub fn empty(at: Stamp) -> Self {
         Self { at, series: BTreeMap::new(), verdict: Arc::new(Verdict::nothing_yet()), local: LocalState::default() }
+    }
+
+    /// The series of a name. That of the name before it had an address is left out once it has one.
+    #[must_use]
+    pub fn series_of(&self, name: &Arc<str>) -> Vec<(&SeriesKey, &Arc<SeriesSnapshot>)> {
+        let first = SeriesKey { server: Arc::clone(name), address: None };
+        let mut all: Vec<_> = self.series.range(first..).take_while(|(key, _)| key.server == *name).collect();
+        if all.len() > 1 {
+            all.retain(|(key, _)| key.address.is_some());
+        }
+        all
     }
 }

@@ -1,5 +1,6 @@
 //! The rules that types cannot express, applied to decoded sections. Every broken rule is a fault; none ends the search.
 
+mod alerting;
 mod http;
 mod influx;
 mod outputs;
@@ -77,5 +78,9 @@ pub(super) fn validate(
     let csv = sections.csv.filter(|csv| csv.enabled).map(|csv| outputs::csv(csv, &mut rules));
     let store = outputs::store(sections.store, &mut rules);
     let log = outputs::log(sections.log, &mut rules);
-    Some(Config { monitor, servers, http: http?, influxdb: influxdb.flatten(), csv, store, log, shown: Arc::default() })
+    let alerting =
+        alerting::Sections { settings: sections.alerting, rules: sections.alerts, windows: sections.silences };
+    let alerting = alerting::alerting(alerting, &monitor.vantage, &servers, &mut rules, warnings);
+    let (influxdb, shown) = (influxdb.flatten(), Arc::default());
+    Some(Config { monitor, servers, http: http?, influxdb, csv, store, log, alerting: Arc::new(alerting), shown })
 }

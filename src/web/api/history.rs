@@ -21,7 +21,6 @@ use crate::web::State;
 use crate::web::params::{self, Range, Target};
 use crate::web::problem::Problem;
 use crate::web::respond;
-use crate::web::view::rows::series_of;
 
 const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(86_400);
@@ -271,7 +270,7 @@ fn keys(state: &State, target: &Target) -> Vec<SeriesKey> {
         return vec![SeriesKey { server: Arc::clone(&target.name), address: target.address }];
     }
     let snapshot = state.snapshot.borrow();
-    series_of(&snapshot, &target.name).into_iter().map(|(key, _)| key.clone()).collect()
+    snapshot.series_of(&target.name).into_iter().map(|(key, _)| key.clone()).collect()
 }
 
 fn text(key: &SeriesKey) -> Option<String> {
