@@ -4,6 +4,11 @@
 //! `cargo bench --bench cost`; takes about three minutes. Each stage is a process of its own, which this one starts
 //! again for it; the servers and the database that it talks to live in this process, so that their work is not counted.
 //! Goal: at most 60 µs.
+//!
+//! Options, after `--`, each with a value: `--only TEXT` runs the stages whose names contain it (the peer and the idle
+//! service always run); `--rounds`, `--servers`, `--poll`, `--span` (seconds) and `--exchanges` (of the plain loops)
+//! replace what the constants say; `--under "perf record -g -o /tmp/perf.data"` starts the stages of `--only`, and no
+//! others, under that program.
 
 #![allow(clippy::print_stdout, missing_docs, reason = "a bench prints its table and has no callers")]
 
@@ -46,7 +51,7 @@ const POLL: &str = "320ms";
 const IDLE_POLL: &str = "1h";
 const ROUNDS: usize = 2;
 const WARM_UP: Duration = Duration::from_secs(3);
-const SPAN: Duration = Duration::from_secs(10);
+const SPAN_S: u64 = 10;
 /// Exchanges of the plain loops.
 const EXCHANGES: u64 = 6000;
 
@@ -76,15 +81,20 @@ fn main() -> Result<(), Failure> {
 
 fn compare() -> Result<(), Failure> {
     // `cargo test --benches` only wants to know that it builds and starts.
-    let rounds = if std::env::args().any(|arg| arg == "--bench") { ROUNDS } else { 0 };
+    let rounds = if std::env::args().any(|arg| arg == "--bench") { number("--rounds", ROUNDS)? } else { 0 };
+    let only = option("--only").unwrap_or_default();
+    if option("--under").is_some() {
+        return profile(&only);
+    }
     let (servers, sink) = (Servers::start()?, LineSink::start()?);
-    println!("processor time of a probe, user and system; {SERVERS} servers, one poll in {POLL} each\n");
+    let (count, poll) = (number("--servers", SERVERS)?, poll());
+    println!("processor time of a probe, user and system; {count} servers, one poll in {poll} each\n");
     println!("{:<46} {:>10} {:>8} {:>10} {:>10}", "stage", "µs/probe", "probes", "× rsntp", "wall µs");
     for round in 1..=rounds {
         println!("round {round}");
         let idle = run_stage(IDLE, &servers, &sink)?;
         let mut peer_us = f64::NAN;
-        for stage in STAGES {
+        for stage in STAGES.into_iter().filter(|stage| *stage == PEER || stage.contains(&only)) {
             let before = sink.lines();
             let Spent { probes, cpu_us, wall_us } = run_stage(stage, &servers, &sink)?;
             let is_loop = STAGES[..2].contains(&stage);
@@ -107,6 +117,29 @@ fn compare() -> Result<(), Failure> {
     Ok(())
 }
 
+/// The value of an option of the command line.
+fn option(name: &str) -> Option<String> {
+    std::env::args().skip_while(|arg| arg != name).nth(1)
+}
+
+fn number<N: std::str::FromStr<Err: std::error::Error + 'static>>(name: &str, usual: N) -> Result<N, Failure> {
+    option(name).map_or(Ok(usual), |text| Ok(text.parse()?))
+}
+
+fn poll() -> String {
+    option("--poll").unwrap_or_else(|| POLL.to_owned())
+}
+
+/// Runs the chosen stages under another program and says nothing of its own but their names and totals.
+fn profile(only: &str) -> Result<(), Failure> {
+    let (servers, sink) = (Servers::start()?, LineSink::start()?);
+    for stage in STAGES.into_iter().filter(|stage| stage.contains(only)) {
+        let Spent { probes, cpu_us, .. } = run_stage(stage, &servers, &sink)?;
+        println!("{stage:<46} {:>10.1} {probes:>8}", cpu_us / probes);
+    }
+    Ok(())
+}
+
 struct Spent {
     probes: f64,
     cpu_us: f64,
@@ -114,7 +147,12 @@ struct Spent {
 }
 
 fn run_stage(stage: &str, servers: &Servers, sink: &LineSink) -> Result<Spent, Failure> {
-    let output = Command::new(std::env::current_exe()?)
+    let under = option("--under").unwrap_or_default();
+    let mut words = under.split_whitespace().map(std::ffi::OsString::from).collect::<Vec<_>>();
+    words.push(std::env::current_exe()?.into());
+    let output = Command::new(&words[0])
+        .args(&words[1..])
+        .args(std::env::args_os().skip(1))
         .env(STAGE, stage)
         .env(PORT, servers.port.to_string())
         .env(URL, &sink.url)
@@ -136,9 +174,9 @@ fn measure(stage: &str) -> Result<(), Failure> {
     match STAGES.iter().position(|known| *known == stage) {
         Some(0) => plain_runtime()?.block_on(rsntp_loop(port, dir.path())),
         Some(1) => plain_runtime()?.block_on(engine_loop(port)),
-        Some(2) => actix_rt::System::new().block_on(probers(load(port, dir.path(), POLL)?)),
+        Some(2) => actix_rt::System::new().block_on(probers(load(port, dir.path(), &poll())?)),
         Some(n) => {
-            let mut config = load(port, dir.path(), POLL)?;
+            let mut config = load(port, dir.path(), &poll())?;
             config.csv = config.csv.filter(|_| n >= 4);
             config.influxdb = config.influxdb.filter(|_| n >= 5);
             actix_rt::System::new().block_on(service(config))
@@ -154,7 +192,7 @@ fn plain_runtime() -> std::io::Result<tokio::runtime::Runtime> {
 fn load(port: u16, dir: &Path, poll: &str) -> Result<Config, Failure> {
     let more =
         format!("[csv]\n[influxdb]\nurl = \"{}\"\norg = \"o\"\nbucket = \"b\"\ntoken = \"t\"\n", std::env::var(URL)?);
-    let servers = addresses(1, SERVERS);
+    let servers = addresses(1, number("--servers", SERVERS)?);
     let file = Setting { data_dir: dir, servers: &servers, port, own: true, poll, more: &more }.write()?;
     Ok(config::load(Some(&file), &Environment::new(), &[])?.config)
 }
@@ -184,28 +222,28 @@ impl Reading {
 async fn rsntp_loop(port: u16, dir: &Path) -> Result<(), Failure> {
     let client = rsntp::AsyncSntpClient::new();
     let mut csv = std::fs::File::create(dir.join("peer.csv"))?;
-    let addresses = addresses(1, SERVERS);
+    let (addresses, exchanges) = (addresses(1, SERVERS), number("--exchanges", EXCHANGES)?);
     let before = Reading::now();
-    for address in addresses.iter().cycle().take(EXCHANGES as usize) {
+    for address in addresses.iter().cycle().take(exchanges as usize) {
         let result = client.synchronize(format!("{address}:{port}")).await?;
         let (offset, delay) = (result.clock_offset().as_secs_f64(), result.round_trip_delay().as_secs_f64());
         writeln!(csv, "bench,{address},sample,{offset},{delay},{}", result.stratum())?;
     }
-    tell(EXCHANGES, &before);
+    tell(exchanges, &before);
     Ok(())
 }
 
 async fn engine_loop(port: u16) -> Result<(), Failure> {
     let engine = KernelEngine::new();
-    let addresses = addresses(1, SERVERS);
+    let (addresses, exchanges) = (addresses(1, SERVERS), number("--exchanges", EXCHANGES)?);
     let before = Reading::now();
-    for address in addresses.iter().cycle().take(EXCHANGES as usize) {
+    for address in addresses.iter().cycle().take(exchanges as usize) {
         let query = Query { address: SocketAddr::from((*address, port)), timeout: Duration::from_secs(1) };
         if engine.probe(query).await.outcome != Outcome::Sample {
             return Err("an exchange failed".into());
         }
     }
-    tell(EXCHANGES, &before);
+    tell(exchanges, &before);
     Ok(())
 }
 
@@ -213,7 +251,7 @@ async fn probers(config: Config) -> Result<(), Failure> {
     let (counted, engines) = Counted::engines();
     let clock = Arc::new(SystemClock);
     let (escalate, _escalation) = tokio::sync::watch::channel(None);
-    let queue = SinkQueue::new("nobody", SERVERS);
+    let queue = SinkQueue::new("nobody", config.servers.len());
     let ledger = Ledger::default();
     ledger.set_servers(config.servers);
     let tools = Tools {
@@ -226,8 +264,7 @@ async fn probers(config: Config) -> Result<(), Failure> {
         log: log::discard(),
     };
     let _targets = Targets::new(tools, DeathNotice::unsupervised()).start();
-    watch(&counted).await;
-    Ok(())
+    watch(&counted).await
 }
 
 async fn service(config: Config) -> Result<(), Failure> {
@@ -235,16 +272,17 @@ async fn service(config: Config) -> Result<(), Failure> {
     let log = log::discard();
     let around = Surroundings { engines, ..Surroundings::real(&log, Arc::new(|| 0)) };
     let service = Service::start(config, around, &log).await?;
-    watch(&counted).await;
+    watch(&counted).await?;
     service.stop(std::time::Instant::now() + Duration::from_secs(10)).await;
     Ok(())
 }
 
-async fn watch(counted: &AtomicU64) {
+async fn watch(counted: &AtomicU64) -> Result<(), Failure> {
     tokio::time::sleep(WARM_UP).await;
     let (samples, before) = (counted.load(Ordering::Relaxed), Reading::now());
-    tokio::time::sleep(SPAN).await;
+    tokio::time::sleep(Duration::from_secs(number("--span", SPAN_S)?)).await;
     tell(counted.load(Ordering::Relaxed) - samples, &before);
+    Ok(())
 }
 
 /// The engine that is on by default, with a counter of samples around it.

@@ -24,7 +24,7 @@ fn main() -> Result<(), Failure> {
     let rows = record(&path, days)?;
 
     let plain = timed(|| Ok(csv::read_file(&path)?.filter(Result::is_ok).map(black_box).count()))?;
-    let args = ReplayArgs { files: vec![path], json: true, taus: None, progress: false };
+    let args = ReplayArgs { files: vec![path], json: true, taus: None, progress: false, leap_list: None };
     let mut out = Vec::new();
     let replayed = timed(|| {
         replay::run(&args, Terminal::default(), &mut out, &mut std::io::stderr())?;

@@ -232,6 +232,14 @@ fn an_absent_file_is_a_fault_with_its_reason() {
     assert!(why.starts_with("/nonexistent/c.toml: cannot be read: No such file"), "{why}");
 }
 
+#[test]
+fn a_list_of_leap_seconds_that_is_named_must_be_one() {
+    let server = "[[server]]\naddress = \"192.0.2.1\"\n";
+    let why = load_text("c.toml", &format!("{server}[leap]\nlist = \"/nonexistent\"\n"), &[]).unwrap_err();
+    assert!(why.contains("leap.list") && why.contains("/nonexistent cannot be read"), "{why}");
+    assert!(load_text("c.toml", &format!("{server}[leap]\n"), &[]).unwrap().config.leap.list.is_none());
+}
+
 /// Text that is often a configuration, and often nearly one.
 fn configuration() -> impl Strategy<Value = String> {
     let key = prop::sample::select(vec![

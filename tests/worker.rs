@@ -174,3 +174,24 @@ fn a_command_is_answered_while_the_output_fails() {
     assert_eq!(answered.recv_timeout(DEADLINE), Ok("done"));
     rig.handle.drain(Instant::now());
 }
+
+#[test]
+fn whether_the_thread_still_comes_round_can_be_seen_from_outside() {
+    static GATE: Mutex<()> = Mutex::new(());
+    let closed = GATE.lock().unwrap();
+    let rig = Rig::new(|_| {
+        drop(GATE.lock().unwrap());
+        Ok(())
+    });
+    assert_eq!(rig.handle.gauge().turn_mono_ns, 0);
+    let _ended = rig.start();
+    rig.offer(0..1);
+    let turns = || rig.handle.gauge().turn_mono_ns;
+    wait_until(|| rig.attempts.load(Ordering::SeqCst) == 1);
+    // It hangs in its first attempt, which began after its last turn, and takes no other.
+    let hung = turns();
+    std::thread::sleep(Duration::from_millis(1500));
+    assert_eq!(turns(), hung);
+    drop(closed);
+    wait_until(|| turns() > hung);
+}

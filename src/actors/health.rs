@@ -11,9 +11,12 @@ use tokio::sync::watch;
 use super::census::{Census, ChildState};
 use super::notice::DeathNotice;
 use super::outlet::Listener;
+use crate::alert::status::AlertStatus;
 use crate::clock::{Clock, Stamp};
+use crate::health::alerting::AlertingHealth;
 use crate::health::book::{Book, Turn};
 use crate::health::judge::judge;
+use crate::health::notifiers::NotifierHealth;
 use crate::health::report::{ChildHealth, Health, SinkHealth};
 use crate::log::{Allowance, RateLimit};
 use crate::messages::lifecycle::StopNow;
@@ -46,6 +49,10 @@ pub struct Observed {
     pub census: Census,
     /// Every output by name; what is in the map changes at a reload.
     pub sinks: Arc<std::sync::Mutex<BTreeMap<String, SinkGauge>>>,
+    /// How alerts stand.
+    pub alerts: watch::Receiver<Arc<AlertStatus>>,
+    /// Every notifier, at the given instant.
+    pub notifiers: Arc<dyn Fn(Stamp) -> BTreeMap<String, NotifierHealth> + Send + Sync>,
     /// Those who compute on samples.
     pub listeners: Vec<Listener>,
     /// Log records dropped so far.
@@ -108,6 +115,8 @@ impl HealthKeeper {
                 })
                 .collect(),
             log_dropped: (self.observed.log_dropped)(),
+            notifiers: (self.observed.notifiers)(now),
+            alerting: AlertingHealth::of(&self.observed.alerts.borrow()),
             ..Health::default()
         };
         for listener in &self.observed.listeners {
@@ -125,9 +134,10 @@ impl HealthKeeper {
         let address = sample.address.map(|address| address.to_string());
         let outcome = sample.outcome.label();
         let reason = sample.outcome.reason().into_owned();
-        let fields = o!("server" => server.to_string(), "address" => address, "suppressed" => suppressed);
-        let log = self.log.new(fields);
+        let log = self.log.new(o!("server" => server.to_string(), "address" => address));
+        let log = if suppressed > 0 { log.new(o!("suppressed" => suppressed)) } else { log };
         match turn {
+            Turn::Failed if reason.is_empty() => warn!(log, "server gives no samples"; "outcome" => outcome),
             Turn::Failed => warn!(log, "server gives no samples"; "outcome" => outcome, "reason" => reason),
             Turn::Recovered { failures } => info!(log, "server gives samples again"; "failed_polls" => failures),
             Turn::Kissed => warn!(log, "server asks to be asked less"; "kiss" => reason, "poll_s" => sample.poll_s),

@@ -71,6 +71,18 @@ impl Ledger {
         self.with(|state| state.paces.values().all(|pace| Arc::strong_count(pace) == 1))
     }
 
+    /// By how much the next poll is late, of the address that is least late, in monotonic nanoseconds; negative when it
+    /// is not due yet. `None` when no address is polled. One prober may be dead and late; all of them late together
+    /// means that nobody is asked any more.
+    #[must_use]
+    pub fn least_late_ns(&self, now: Stamp) -> Option<i64> {
+        self.with(|state| {
+            let followed = state.paces.values().filter(|pace| Arc::strong_count(pace) > 1);
+            let due = followed.map(|pace| pace.lock().unwrap_or_else(PoisonError::into_inner).next_poll(1.0));
+            due.max().map(|latest| now.mono_ns.saturating_sub(latest))
+        })
+    }
+
     /// What is to be watched; an incarnation of [`super::targets::Targets`] takes it up when it starts.
     pub fn set_servers(&self, servers: Vec<Arc<Server>>) {
         self.with(|state| state.servers = servers);

@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use super::notice::DeathNotice;
 use crate::clock::Clock;
 use crate::messages::lifecycle::StopNow;
-use crate::messages::sample::{Forget, LocalKnown, SampleReady};
+use crate::messages::sample::{Forget, LeapListKnown, LocalKnown, SampleReady};
 use crate::stats::analysis::Analysis;
 use crate::stats::events::Event;
 use crate::stats::snapshot::Snapshot;
@@ -96,6 +96,14 @@ impl Handler<LocalKnown> for Statistician {
 
     fn handle(&mut self, LocalKnown(local): LocalKnown, _: &mut Context<Self>) {
         self.analysis.observe_local(local);
+    }
+}
+
+impl Handler<LeapListKnown> for Statistician {
+    type Result = ();
+
+    fn handle(&mut self, LeapListKnown(source): LeapListKnown, _: &mut Context<Self>) {
+        self.analysis.use_leap_list(source);
     }
 }
 

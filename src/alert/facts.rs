@@ -8,20 +8,12 @@ use crate::clock::Stamp;
 use crate::health::report::Health;
 use crate::ntp::{Leap, RefId};
 use crate::sample::{Measure, SeriesKey, ServerIdent};
+use crate::stats::leap::LeapTruth;
 use crate::stats::snapshot::{SeriesSnapshot, Snapshot};
 use crate::stats::verdict::ServerVerdict;
 
 /// A server that failed so often in a row counts as lost. One lost datagram is life.
 const LOST_AFTER: u64 = 2;
-
-/// What the published list of leap seconds says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct LeapFacts {
-    /// Whether a leap second is listed for the end of this month; `None` without a list.
-    pub is_due: Option<bool>,
-    /// Days until the list expires.
-    pub days_left: Option<i64>,
-}
 
 /// What is known at one moment, as it came.
 #[derive(Debug, Clone, Copy)]
@@ -34,8 +26,6 @@ pub struct Observation<'a> {
     pub snapshot: &'a Snapshot,
     /// The state of the service.
     pub health: &'a Health,
-    /// Leap seconds.
-    pub leap: LeapFacts,
 }
 
 /// How many servers there are.
@@ -56,8 +46,6 @@ pub struct Common<'a> {
     pub snapshot: &'a Snapshot,
     /// The state of the service.
     pub health: &'a Health,
-    /// Leap seconds.
-    pub leap: LeapFacts,
     /// How many servers there are.
     pub count: Count,
 }
@@ -104,6 +92,10 @@ impl View<'_> {
 
     pub(super) fn verdict(&self) -> Option<&ServerVerdict> {
         self.server.as_ref()?.verdict
+    }
+
+    pub(super) fn leap(&self) -> &LeapTruth {
+        &self.common.snapshot.leap
     }
 
     pub(super) fn said(&self) -> Option<&Said> {
@@ -218,7 +210,7 @@ impl<'a> Facts<'a> {
     #[must_use]
     pub fn new(observed: &Observation<'a>, targets: &'a [Target], memory: &'a Memory) -> Self {
         type At<'b> = (&'b str, Option<SocketAddr>);
-        let Observation { now, snapshot, health, leap, .. } = *observed;
+        let Observation { now, snapshot, health, .. } = *observed;
         let address = |text: &Option<String>| text.as_deref().and_then(|text| text.parse().ok());
         let verdicts: HashMap<At<'_>, &ServerVerdict> =
             snapshot.verdict.servers.iter().map(|it| ((it.server.as_str(), address(&it.address)), it)).collect();
@@ -238,7 +230,7 @@ impl<'a> Facts<'a> {
             polled: servers.iter().filter(|server| server.series.is_some()).count(),
             lost: servers.iter().filter(|server| is_lost(server)).count(),
         };
-        Self { common: Common { now, snapshot, health, leap, count }, servers }
+        Self { common: Common { now, snapshot, health, count }, servers }
     }
 }
 

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::engine::{Engine, Rulebook, Settings};
-use super::facts::{LeapFacts, Observation};
+use super::facts::Observation;
 use super::notification::Notification;
 use super::status::{Outcome, Past};
 use crate::clock::Stamp;
@@ -80,8 +80,7 @@ impl AlertReplay {
         self.next_ns = wall_ns.saturating_add(STEP_NS);
         let now = Stamp { wall_ns, mono_ns: wall_ns, raw_ns: 0 };
         let engine = self.engine.get_or_insert_with(|| Engine::new(self.book.clone(), now));
-        let observed =
-            Observation { now, servers: &self.idents, snapshot, health: &self.health, leap: LeapFacts::default() };
+        let observed = Observation { now, servers: &self.idents, snapshot, health: &self.health };
         let outcome = engine.step(&observed, &|| 0);
         self.report.take(outcome);
     }

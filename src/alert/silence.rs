@@ -7,6 +7,7 @@ use std::time::Duration;
 use jiff::civil::{Time, Weekday};
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::selector::Selector;
@@ -34,7 +35,7 @@ impl Matcher {
 }
 
 /// A silence as a person set it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Silence {
     /// Its number.
     pub id: i64,
@@ -47,8 +48,10 @@ pub struct Silence {
     /// Who set it.
     pub created_by: String,
     /// When it begins.
+    #[schemars(with = "String")]
     pub starts_at: Timestamp,
     /// When it ends.
+    #[schemars(with = "String")]
     pub ends_at: Timestamp,
 }
 

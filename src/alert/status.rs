@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::notification::{Notification, Severity};
@@ -24,7 +25,7 @@ pub struct AlertStatus {
 }
 
 /// How an alert stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Standing {
     /// It fires.
@@ -57,7 +58,7 @@ impl Standing {
 }
 
 /// An alert that is not over.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Active {
     /// `rule` or `rule:server`.
     pub id: String,
@@ -80,8 +81,10 @@ pub struct Active {
     /// What to do about it.
     pub runbook_url: Option<String>,
     /// When it began to hold.
+    #[schemars(with = "String")]
     pub started_at: Timestamp,
     /// Since when it is pending, or fires.
+    #[schemars(with = "String")]
     pub since_state: Timestamp,
     /// Which silence or maintenance window keeps it quiet.
     pub silenced_by: Option<String>,
@@ -90,7 +93,7 @@ pub struct Active {
 }
 
 /// A rule and how it does.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct RuleStatus {
     /// Its name.
     pub name: String,
@@ -158,7 +161,7 @@ pub struct Saved {
 }
 
 /// An alert that fired, from beginning to end.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Past {
     /// The name of the rule.
     pub alert: String,
@@ -171,10 +174,13 @@ pub struct Past {
     /// One sentence.
     pub summary: String,
     /// When it began to hold.
+    #[schemars(with = "String")]
     pub started_at: Timestamp,
     /// When it began to fire.
+    #[schemars(with = "String")]
     pub fired_at: Timestamp,
     /// When it ended; `null` while it lasts.
+    #[schemars(with = "Option<String>")]
     pub ended_at: Option<Timestamp>,
     /// Why it ended: `clear`, `no_data` or `gone`.
     #[serde(skip_deserializing)]

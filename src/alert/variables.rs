@@ -4,15 +4,17 @@
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::facts::View;
 use crate::ntp::Leap;
 use crate::sample::Outcome;
+use crate::stats::events::EventKind;
 use crate::stats::verdict::{Class, State};
 
 /// The type of a variable or an expression.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
     /// A number; all numbers are floating-point.
@@ -36,7 +38,7 @@ impl Kind {
 }
 
 /// What a variable is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 pub enum Of {
     /// One server: a rule that names such a variable is judged for each server.
     #[serde(rename = "server")]
@@ -238,8 +240,9 @@ pub static VARIABLES: &[Variable] = &[
         Of::Server,
         "Whether the server announces a leap second that the published list does not have; absent without a list.",
         |view| {
-            let announced = !matches!(view.said()?.leap, Leap::None | Leap::Unknown);
-            view.common.leap.is_due.map(|due| announced && !due)
+            let (announced, leap) = (!matches!(view.said()?.leap, Leap::None | Leap::Unknown), view.leap());
+            let is_unlisted = || leap.findings.iter().any(|finding| finding.kind == EventKind::LeapNotListed);
+            leap.list.is_some().then(|| announced && is_unlisted())
         },
     ),
     truth("falseticker", Of::Server, "Whether the verdict calls the server wrong.", |view| {
@@ -347,7 +350,7 @@ pub static VARIABLES: &[Variable] = &[
         Of::Service,
         "",
         "Days until the list of leap seconds expires; absent without one.",
-        |view| view.common.leap.days_left.map(|days| days as f64),
+        |view| view.leap().list.map(|list| list.days_left as f64),
     ),
 ];
 

@@ -3,10 +3,11 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use actix::prelude::SendError;
-use actix::{Actor, Addr, Recipient};
+use actix::{Actor, Addr, Message, Recipient};
 use slog::Logger;
 use tokio::sync::watch;
 
+use crate::actors::alerter::Alerter;
 use crate::actors::census::Role;
 use crate::actors::health::{HealthKeeper, Observed};
 use crate::actors::notice::DeathNotice;
@@ -14,12 +15,14 @@ use crate::actors::outlet::Listener;
 use crate::actors::stats::{EventSink, Statistician};
 use crate::actors::targets::{Targets, Tools};
 use crate::clock::Clock;
+use crate::config::Config;
 use crate::health::book::Book;
 use crate::health::report::Health;
 use crate::messages::lifecycle::{Adopt, StopNow};
-use crate::messages::sample::LocalKnown;
-use crate::stats::analysis::Analysis;
+use crate::messages::sample::{LeapListKnown, LocalKnown};
+use crate::stats::analysis::{Analysis, Recalled};
 use crate::stats::intake::TimeAxis;
+use crate::stats::leap::LeapSource;
 use crate::stats::local::LocalState;
 use crate::stats::snapshot::Snapshot;
 use crate::stats::window::Window;
@@ -31,6 +34,8 @@ use super::recall;
 pub(super) const HEALTH: &str = "health";
 pub(super) const STATS: &str = "stats";
 pub(super) const LOCAL: &str = "local";
+pub(super) const LEAP: &str = "leap";
+pub(super) const ALERTER: &str = "alerter";
 pub(super) const POINTS: &str = "points";
 pub(super) const TARGETS: &str = "targets";
 
@@ -67,37 +72,52 @@ pub(super) fn health(
     Adopt { name: HEALTH.into(), role: Role::Core, factory }
 }
 
-/// The analysis begins anew when its actor died: what made it panic once must not stay in it.
+/// What the analysis hears of beside samples.
+pub(super) struct Heard {
+    pub local: watch::Receiver<LocalState>,
+    pub leap: watch::Receiver<LeapSource>,
+}
+
+/// The analysis begins anew when its actor died: what made it panic once must not stay in it. Only the first
+/// incarnation gets `recalled`, the last hour of an earlier process.
 pub(super) fn stats(
-    windows: Window,
+    recalled: Recalled,
     listener: Listener,
-    local: watch::Receiver<LocalState>,
+    heard: Heard,
     publish: watch::Sender<Arc<Snapshot>>,
     events: EventSink,
     clock: Arc<dyn Clock>,
     log: &Logger,
 ) -> Adopt {
     let (publish, log) = (Arc::new(publish), log.clone());
+    let recalled = Mutex::new(recalled);
     let factory = Box::new(move |notice| {
-        let analysis = Analysis::new(windows, TimeAxis::Monotonic);
+        let recalled = std::mem::take(&mut *recalled.lock().unwrap_or_else(PoisonError::into_inner));
+        // Nothing live looks further back than an hour; longer windows are read from the store.
+        let analysis = Analysis::new(Window::Hour, TimeAxis::Monotonic).recalling(recalled);
         let (publish, events, clock) = (Arc::clone(&publish), Arc::clone(&events), Arc::clone(&clock));
         let actor = Statistician::new(analysis, publish, events, clock, log.clone(), notice).start();
         listener.seat(actor.clone());
-        actix_rt::spawn(forward(local.clone(), actor.clone().recipient()));
+        actix_rt::spawn(forward(heard.local.clone(), LocalKnown, actor.clone().recipient()));
+        actix_rt::spawn(forward(heard.leap.clone(), LeapListKnown, actor.clone().recipient()));
         Box::new(move || actor.do_send(StopNow)) as _
     });
     Adopt { name: STATS.into(), role: Role::Core, factory }
 }
 
-/// Tells one incarnation what is known of the own clock, until it is gone.
-async fn forward(mut local: watch::Receiver<LocalState>, to: Recipient<LocalKnown>) {
+/// Tells one incarnation what is known, and what becomes known, until it is gone.
+async fn forward<T, M>(mut known: watch::Receiver<T>, message: fn(T) -> M, to: Recipient<M>)
+where
+    T: Clone,
+    M: Message<Result = ()> + Send,
+{
     loop {
-        let state = local.borrow_and_update().clone();
+        let state = known.borrow_and_update().clone();
         // What a full mailbox does not take, the next look brings.
-        if let Err(SendError::Closed(_)) = to.try_send(LocalKnown(state)) {
+        if let Err(SendError::Closed(_)) = to.try_send(message(state)) {
             return;
         }
-        if local.changed().await.is_err() {
+        if known.changed().await.is_err() {
             return;
         }
     }
@@ -115,6 +135,33 @@ pub(super) fn local(publish: watch::Sender<LocalState>, log: &Logger) -> Adopt {
         Box::new(move || task.abort()) as _
     });
     Adopt { name: LOCAL.into(), role: Role::Sink, factory }
+}
+
+/// Reads the list of leap seconds.
+pub(super) fn leap(config: watch::Receiver<Arc<Config>>, publish: watch::Sender<LeapSource>, log: &Logger) -> Adopt {
+    let (publish, log) = (Arc::new(publish), log.clone());
+    let factory = Box::new(move |notice: DeathNotice| {
+        let (config, publish, log) = (config.clone(), Arc::clone(&publish), log.clone());
+        let task = actix_rt::spawn(async move {
+            let _held = notice;
+            crate::local::watch_list(config, &publish, &log).await;
+        });
+        Box::new(move || task.abort()) as _
+    });
+    Adopt { name: LEAP.into(), role: Role::Sink, factory }
+}
+
+/// Steps the rules of alerts. A new incarnation goes on from what is in the store.
+pub(super) fn alerter(alerter: Alerter) -> Adopt {
+    let factory = Box::new(move |notice: DeathNotice| {
+        let alerter = alerter.clone();
+        let task = actix_rt::spawn(async move {
+            let _held = notice;
+            alerter.run().await;
+        });
+        Box::new(move || task.abort()) as _
+    });
+    Adopt { name: ALERTER.into(), role: Role::Sink, factory }
 }
 
 /// Sends to InfluxDB what was computed.

@@ -4,10 +4,13 @@
 
 mod children;
 mod events;
+mod notifiers;
 mod outputs;
 mod points;
 mod recall;
 pub mod run;
+mod systemd;
+mod vital;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -19,27 +22,31 @@ use actix_web::dev::ServerHandle;
 use slog::{Logger, info, warn};
 use tokio::sync::{broadcast, watch};
 
+use crate::actors::alerter::Alerter;
 use crate::actors::census::{Census, ChildStatus, Role};
 use crate::actors::health::Observed;
 use crate::actors::ledger::Ledger;
 use crate::actors::outlet::{Listener, Outlet};
 use crate::actors::supervisor::{Escalation, Supervisor};
 use crate::actors::targets::Tools;
+use crate::alert::status::AlertStatus;
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Changes, Config, diff};
 use crate::health::report::Health;
 use crate::messages::lifecycle::Release;
 use crate::messages::targets::SetServers;
+use crate::notify::{self, Board};
 use crate::probe::Engines;
 use crate::probe::resolve::{Resolve, SystemResolver};
 use crate::sinks::influx;
 use crate::sinks::worker::WriteError;
+use crate::stats::leap::LeapSource;
 use crate::stats::local::LocalState;
 use crate::stats::snapshot::Snapshot;
-use crate::stats::window::Window;
 use crate::store::{Options, Store, StoreError};
 use crate::web::{self, ListenError, live};
 
+use notifiers::Notifiers;
 use outputs::Outputs;
 use points::Points;
 
@@ -85,6 +92,9 @@ pub enum StartError {
     /// InfluxDB, as configured.
     #[error("influxdb: {0}")]
     Influx(#[from] influx::ClientFault),
+    /// A notifier, as configured.
+    #[error(transparent)]
+    Notifier(#[from] notify::BuildError),
     /// The web server.
     #[error(transparent)]
     Listen(#[from] ListenError),
@@ -97,6 +107,7 @@ pub struct Service {
     targets: children::Seat,
     ledger: Ledger,
     outputs: Outputs,
+    notifiers: Notifiers,
     census: Census,
     health: watch::Receiver<Arc<Health>>,
     snapshot: watch::Receiver<Arc<Snapshot>>,
@@ -112,6 +123,7 @@ impl Service {
     /// # Errors
     /// When an output cannot be opened or the address cannot be listened on; nothing is left running then.
     pub async fn start(config: Config, around: Surroundings, log: &Logger) -> Result<Self, StartError> {
+        notify::try_out(&config.notifiers).await?;
         let store = Store::open(Options::from_config(&config), log)?;
         let (publish, health) = watch::channel(Arc::new(Health::default()));
         let (picture, snapshot) = watch::channel(Arc::new(Snapshot::empty(around.clock.now())));
@@ -119,7 +131,14 @@ impl Service {
         let started = clock.now();
         let current = watch::Sender::new(Arc::new(config.clone()));
         let tap = broadcast::Sender::new(live::SAMPLES);
-        let sources = live::Sources { samples: tap.subscribe(), snapshot: snapshot.clone(), health: health.clone() };
+        let (standing, alerts) = watch::channel(Arc::<AlertStatus>::default());
+        let silences = Arc::new(watch::Sender::new(0));
+        let sources = live::Sources {
+            samples: tap.subscribe(),
+            snapshot: snapshot.clone(),
+            health: health.clone(),
+            alerts: alerts.clone(),
+        };
         let state = web::State {
             health: health.clone(),
             snapshot: snapshot.clone(),
@@ -128,6 +147,8 @@ impl Service {
             clock: Arc::clone(&clock),
             started,
             hub: live::Hub::start(started, sources),
+            alerts: alerts.clone(),
+            silences: Arc::clone(&silences),
         };
         let (server, listening) = web::serve(config.http.listen, state)?;
         let (escalate, escalation) = watch::channel(None);
@@ -139,7 +160,11 @@ impl Service {
         let book = Listener::new("health");
         let analysis = Listener::new("stats");
         let outlet = Outlet::new(outputs.journal(), [book.clone(), analysis.clone()]).tapped(tap);
+        let (board, queues) = (Board::default(), store.handle());
+        let shown = board.clone();
         let observed = Observed {
+            alerts,
+            notifiers: Arc::new(move |now| shown.report(&queues.queue_gauges(), now.wall_ns)),
             vantage: config.monitor.vantage.as_str().into(),
             started,
             census: census.clone(),
@@ -150,16 +175,32 @@ impl Service {
         };
         supervisor.do_send(children::health(observed, book, outputs.store(), publish, log));
 
+        let notifiers =
+            Notifiers::start(&config.notifiers, board, outputs.store(), health.clone(), supervisor.clone(), log);
         let events = events::keeper(outputs.store(), log);
-        let windows = windows_for(config.servers.len());
         let (own_clock, local) = watch::channel(LocalState::default());
         supervisor.do_send(children::local(own_clock, log));
-        supervisor.do_send(children::stats(windows, analysis, local, picture, events, Arc::clone(&clock), log));
+        let (leap_list, leap) = watch::channel(LeapSource::default());
+        supervisor.do_send(children::leap(current.subscribe(), leap_list, log));
+        let recalled = recall::last_hour(outputs.store(), started, log).await;
+        let heard = children::Heard { local, leap };
+        supervisor.do_send(children::stats(recalled, analysis, heard, picture, events, Arc::clone(&clock), log));
 
         supervisor.do_send(children::points(Points {
             config: current.subscribe(),
             snapshot: snapshot.clone(),
             health: health.clone(),
+            store: outputs.store(),
+            clock: Arc::clone(&clock),
+            log: log.clone(),
+        }));
+
+        supervisor.do_send(children::alerter(Alerter {
+            config: current.subscribe(),
+            snapshot: snapshot.clone(),
+            health: health.clone(),
+            silences: silences.subscribe(),
+            publish: Arc::new(standing),
             store: outputs.store(),
             clock: Arc::clone(&clock),
             log: log.clone(),
@@ -188,6 +229,7 @@ impl Service {
             targets,
             ledger,
             outputs,
+            notifiers,
             census,
             health,
             snapshot,
@@ -234,11 +276,13 @@ impl Service {
     /// When a changed output cannot be opened; the old configuration stays in force.
     pub async fn reload(&mut self, new: Config) -> Result<Changes, StartError> {
         let changes = diff(&self.config.borrow(), &new);
+        notify::try_out(&new.notifiers).await?;
         if changes.sections.iter().any(|section| matches!(*section, "influxdb" | "csv" | "monitor")) {
             // Both are tried before anything that runs is touched.
             Outputs::try_out(&new, &self.log)?;
             self.outputs.replace(&new).await?;
         }
+        self.notifiers.replace(&new.notifiers).await;
         self.ledger.set_servers(new.servers.clone());
         if let Some(targets) = self.targets.get() {
             targets.do_send(SetServers(new.servers.clone()));
@@ -261,20 +305,17 @@ impl Service {
         let polls_ended = || !self.census.all().values().any(is_prober) && self.ledger.is_idle();
         let is_settled = wait_for(polls_ended, until.min(Instant::now() + POLLS_END_WITHIN)).await;
         self.supervisor.do_send(Release { name: children::TARGETS.into() });
+        self.supervisor.do_send(Release { name: children::ALERTER.into() });
         self.supervisor.do_send(Release { name: children::POINTS.into() });
         self.supervisor.do_send(Release { name: children::LOCAL.into() });
+        self.supervisor.do_send(Release { name: children::LEAP.into() });
         self.supervisor.do_send(Release { name: children::STATS.into() });
+        self.notifiers.stop(until).await;
         self.outputs.stop(until, is_settled).await;
         self.supervisor.do_send(Release { name: children::HEALTH.into() });
         self.web.stop(false).await;
         info!(self.log, "stopped");
     }
-}
-
-/// A week of windows costs about 20 kB a series; where thousands are watched, an hour must do, and the store knows more.
-fn windows_for(servers: usize) -> Window {
-    const MANY: usize = 1000;
-    if servers < MANY { Window::Week } else { Window::Hour }
 }
 
 /// Waits for a condition that nobody announces, until a deadline. Returns whether it came true.

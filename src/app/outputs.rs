@@ -25,7 +25,7 @@ use crate::sinks::csv::CsvWriter;
 use crate::sinks::influx::outbox::OutboxGauge;
 use crate::sinks::influx::{self, InfluxClient, SenderConfig, SenderLabel, SenderState};
 use crate::sinks::queue::SinkQueue;
-use crate::sinks::worker::{self, WriterHandle};
+use crate::sinks::worker::{self, WriterGauge, WriterHandle};
 use crate::store::{Encoder, Store, StoreHandle};
 
 /// At 625 samples a second (10 000 servers at 16 s) this is 105 s of a store that does not even try; a store that
@@ -103,6 +103,12 @@ impl Outputs {
 
     pub(super) fn store(&self) -> StoreHandle {
         self.store.handle()
+    }
+
+    /// The writer threads that are meant to run, each with the name of its child and what it shows of itself.
+    pub(super) fn writers(&self) -> Vec<(String, WriterGauge)> {
+        let csv = self.csv.as_ref().map(|csv| (child(CSV), csv.gauge()));
+        std::iter::once((child(STORE), self.store().writer().gauge())).chain(csv).collect()
     }
 
     /// Stops the outputs, keeping the queues, and starts those of `config`.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix::Addr;
-use slog::{Logger, warn};
+use slog::{Logger, info, warn};
 
 use crate::actors::health::HealthKeeper;
 use crate::actors::ledger::Ledger;
@@ -17,11 +17,14 @@ use crate::messages::sample::Recall;
 use crate::sample::Sample;
 use crate::sinks::csv::{self, Tail};
 use crate::sinks::queue::SinkQueue;
+use crate::stats::analysis::Recalled;
 use crate::store::read::Reader;
 use crate::store::{Store, StoreError, StoreHandle};
 
 const MINUTE_NS: i64 = 60 * 1_000_000_000;
 const HOUR_NS: i64 = 60 * MINUTE_NS;
+/// Samples that are read before the first poll at most: an hour of a thousand servers, a fraction of a second.
+const MOST_RECALLED: usize = 60_000;
 /// CSV files are compared with the store this far back from their newest row; the store is ahead by less.
 const CATCH_UP: Duration = Duration::from_secs(600);
 
@@ -37,6 +40,42 @@ pub(super) async fn ledger(store: &Store, now: Stamp) -> Result<Ledger, StoreErr
         })
         .collect();
     Ok(Ledger::new(past, store.begin()?, now))
+}
+
+/// The last hour of every series, for windows that go on across a restart. Where that is more than [`MOST_RECALLED`]
+/// samples, or cannot be read, windows begin anew: nobody waits long for a start.
+pub(super) async fn last_hour(store: StoreHandle, now: Stamp, log: &Logger) -> Recalled {
+    let from_ns = now.wall_ns - HOUR_NS;
+    let read = store.read(move |reader| {
+        let mut recalled = Recalled::new();
+        for (count, stored) in reader.since(from_ns).enumerate() {
+            if count == MOST_RECALLED {
+                return Ok(None);
+            }
+            let sample = stored?.sample;
+            recalled.entry(sample.key()).or_default().push(sample);
+        }
+        Ok(Some(recalled))
+    });
+    match read.await {
+        Ok(Some(mut recalled)) => {
+            recalled.values_mut().flatten().for_each(|sample| sample.at.mono_ns = on_axis(sample.at.wall_ns, now));
+            recalled
+        }
+        Ok(None) => {
+            info!(log, "windows begin anew: the last hour is too long to read"; "samples" => format!(">{MOST_RECALLED}"));
+            Recalled::new()
+        }
+        Err(why) => {
+            warn!(log, "windows begin anew, for the history cannot be read"; "reason" => %why);
+            Recalled::new()
+        }
+    }
+}
+
+/// Where a wall time lies on the monotonic clock of this process. Earlier boots had another one.
+fn on_axis(wall_ns: i64, now: Stamp) -> i64 {
+    now.mono_ns.saturating_sub(now.wall_ns.saturating_sub(wall_ns).max(0))
 }
 
 /// Reads the last week's success counts, newest first, and tells the keeper of the book.

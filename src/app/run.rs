@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use slog::{Logger, error, info, warn};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use super::systemd::Manager;
 use super::{Service, StartError, Surroundings};
 use crate::config::{self, Environment, Faults, Loaded};
 use crate::log::LogControl;
@@ -53,7 +54,10 @@ pub async fn run(inputs: &Inputs, loaded: Loaded, log: &Logger, control: &LogCon
     let counter = control.clone();
     let around = Surroundings::real(log, Arc::new(move || counter.dropped()));
     let mut service = Service::start(loaded.into_config(), around, log).await?;
-    let code = attend(&mut service, signals, inputs, log, control).await;
+    let mut manager = Manager::new(log);
+    manager.ready();
+    let code = attend(&mut service, signals, &mut manager, inputs, log, control).await;
+    manager.stopping();
     service.stop(Instant::now() + STOP_WITHIN).await;
     Ok(code)
 }
@@ -78,6 +82,7 @@ impl Signals {
 async fn attend(
     service: &mut Service,
     mut signals: Signals,
+    manager: &mut Manager,
     inputs: &Inputs,
     log: &Logger,
     control: &LogControl,
@@ -87,7 +92,12 @@ async fn attend(
         tokio::select! {
             _ = signals.terminate.recv() => return ExitCode::SUCCESS,
             _ = signals.interrupt.recv() => return ExitCode::SUCCESS,
-            _ = signals.hang_up.recv() => reload(service, inputs, log, control).await,
+            _ = signals.hang_up.recv() => {
+                manager.reloading();
+                reload(service, inputs, log, control).await;
+                manager.ready();
+            }
+            () = manager.due() => manager.report(service).await,
             Ok(()) = escalation.changed() => {
                 error!(log, "ending, so that the service manager starts it anew");
                 return ExitCode::FAILURE;

@@ -12,8 +12,11 @@ use clap::{CommandFactory, Parser, Subcommand};
 use super::config::{ConfigCommand, ConfigInputs, EXIT_CONFIG};
 use super::measure::Tools;
 use super::table::Terminal;
-use super::{check, config, demo, query, replay};
+use super::upkeep::UpkeepError;
+use super::{check, config, demo, doctor, man, notify, query, replay, upkeep};
 use crate::app::run::{self, Inputs};
+use crate::config::{Config, Faults, Loaded};
+use crate::doctor::Examination;
 use crate::log;
 use crate::probe::Engines;
 use crate::probe::resolve::SystemResolver;
@@ -65,13 +68,25 @@ pub enum Command {
     /// Check, show or explain the configuration.
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// Examine everything that the service depends on, and say what to do.
+    Doctor(doctor::DoctorArgs),
+    /// Copy the store while the service runs.
+    Backup(upkeep::BackupArgs),
+    /// Put a copy of the store back.
+    Restore(upkeep::RestoreArgs),
+    /// Check, compact or prune the store.
+    #[command(subcommand)]
+    Store(upkeep::StoreCommand),
+    /// List notifiers, or test one.
+    #[command(subcommand)]
+    Notify(notify::NotifyCommand),
     /// Print completions for a shell.
     Completions {
         /// Which shell.
         shell: clap_complete::Shell,
     },
-    /// Print the manual page.
-    Man,
+    /// Print the manual page, or write that of every command.
+    Man(man::ManArgs),
 }
 
 impl Cli {
@@ -114,14 +129,18 @@ impl Cli {
                 let done = config::run(&command, inputs, &mut std::io::stdout(), &mut std::io::stderr());
                 done.unwrap_or(ExitCode::FAILURE)
             }
+            Command::Notify(command) => finish(block_on(async {
+                notify::run(&command, &inputs, &mut std::io::stdout(), &mut std::io::stderr()).await
+            })),
             Command::Completions { shell } => {
                 clap_complete::generate(shell, &mut Self::command(), "ntp-monitor", &mut std::io::stdout());
                 ExitCode::SUCCESS
             }
-            Command::Man => {
-                let page = clap_mangen::Man::new(Self::command()).render(&mut std::io::stdout());
-                page.map_or(ExitCode::FAILURE, |()| ExitCode::SUCCESS)
-            }
+            Command::Doctor(args) => finish(block_on(examine(&args, inputs))),
+            Command::Backup(args) => upkeep_ended(upkeep::backup(&args, || configuration(&inputs), voice())),
+            Command::Restore(args) => upkeep_ended(upkeep::restore(&args, || configuration(&inputs), voice())),
+            Command::Store(command) => upkeep_ended(upkeep::store(&command, || configuration(&inputs), voice())),
+            Command::Man(args) => finish(man::run(&args, Self::command(), &mut std::io::stdout())),
         }
     }
 }
@@ -156,6 +175,32 @@ fn service(inputs: &Inputs) -> ExitCode {
                 ExitCode::FAILURE
             }
         }
+    })
+}
+
+async fn examine(args: &doctor::DoctorArgs, inputs: Inputs) -> std::io::Result<u8> {
+    let examination = Examination {
+        loaded: inputs.load(),
+        file: inputs.file,
+        offline: args.offline,
+        engines: Engines::new(&log::discard()),
+        resolver: Arc::new(SystemResolver::new(RESOLVE_WITHIN)),
+    };
+    doctor::run(args, &examination, Terminal::detect(), &mut std::io::stdout(), &mut std::io::stderr()).await
+}
+
+fn configuration(inputs: &Inputs) -> Result<Config, Faults> {
+    inputs.load().map(Loaded::into_config)
+}
+
+fn voice() -> upkeep::Voice<std::io::Stdout, std::io::Stderr> {
+    upkeep::Voice { out: std::io::stdout(), err: std::io::stderr(), terminal: Terminal::detect() }
+}
+
+fn upkeep_ended(done: Result<u8, UpkeepError>) -> ExitCode {
+    done.map(ExitCode::from).unwrap_or_else(|why| {
+        complain(&why.to_string());
+        if matches!(why, UpkeepError::Config(_)) { ExitCode::from(EXIT_CONFIG) } else { ExitCode::FAILURE }
     })
 }
 

@@ -11,7 +11,9 @@ use crossbeam_channel::{Receiver, Sender};
 use super::recorded::{Faults, Recording};
 use super::report;
 use super::table::Terminal;
+use crate::local;
 use crate::sample::Sample;
+use crate::stats::leap::LeapSource;
 use crate::stats::replay::Replay;
 
 /// Samples that change threads at once.
@@ -42,6 +44,9 @@ pub struct ReplayArgs {
     /// Averaging times in seconds, rounded to multiples of the poll interval; octaves by default.
     #[arg(long, value_name = "SECONDS,…", value_delimiter = ',', value_parser = parse_tau)]
     pub taus: Option<Vec<f64>>,
+    /// A leap-seconds.list to hold announcements against.
+    #[arg(long, value_name = "FILE")]
+    pub leap_list: Option<PathBuf>,
     /// Say on stderr how far it is.
     #[arg(long)]
     pub progress: bool,
@@ -62,7 +67,14 @@ pub fn run(
     out: &mut impl Write,
     complaints: &mut (impl Write + Send),
 ) -> io::Result<u8> {
-    let (replay, count, faults) = feed(args, complaints);
+    let leap = match args.leap_list.as_deref().map(local::read_list).transpose() {
+        Ok(list) => LeapSource { list: list.map(Arc::new), ..LeapSource::default() },
+        Err(why) => {
+            writeln!(complaints, "ntp-monitor: {why}")?;
+            return Ok(1);
+        }
+    };
+    let (replay, count, faults) = feed(args, Replay::new().with_leap_list(leap), complaints);
     if count == 0 {
         writeln!(complaints, "ntp-monitor: nothing to replay: no row could be used")?;
         return Ok(1);
@@ -90,7 +102,7 @@ pub fn run(
 }
 
 /// Reads on a thread of its own and computes on this one.
-fn feed(args: &ReplayArgs, complaints: &mut (impl Write + Send)) -> (Replay, u64, Faults) {
+fn feed(args: &ReplayArgs, replay: Replay, complaints: &mut (impl Write + Send)) -> (Replay, u64, Faults) {
     let (to, from) = crossbeam_channel::bounded(BATCHES);
     let progress = args.progress;
     thread::scope(|scope| {
@@ -99,7 +111,7 @@ fn feed(args: &ReplayArgs, complaints: &mut (impl Write + Send)) -> (Replay, u64
             send(&mut recording, &to);
             recording.faults()
         });
-        let (replay, count) = compute(&from, progress);
+        let (replay, count) = compute(&from, replay, progress);
         (replay, count, reader.join().expect("a panic of the reader is one of ours"))
     })
 }
@@ -113,8 +125,8 @@ fn send(samples: &mut impl Iterator<Item = Sample>, to: &Sender<Vec<Arc<Sample>>
     }
 }
 
-fn compute(from: &Receiver<Vec<Arc<Sample>>>, progress: bool) -> (Replay, u64) {
-    let (mut replay, mut count) = (Replay::new(), 0_u64);
+fn compute(from: &Receiver<Vec<Arc<Sample>>>, mut replay: Replay, progress: bool) -> (Replay, u64) {
+    let mut count = 0_u64;
     for sample in from.iter().flatten() {
         replay.observe(&sample);
         count += 1;

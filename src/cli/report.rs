@@ -20,13 +20,19 @@ const VERDICTS_SHOWN: usize = 200;
 /// # Errors
 /// Those of `out`.
 pub(super) fn write(out: &mut impl Write, report: &Report, with_stability: bool, color: bool) -> io::Result<()> {
-    let summaries = report.servers.iter().map(|(name, server)| (name.as_str(), &server.summary, ""));
-    servers(out, summaries, color)?;
+    let rows: Vec<_> = report.servers.iter().flat_map(|(name, server)| rows(name, server)).collect();
+    servers(out, rows.iter().map(|(name, server)| (name.as_str(), &server.summary, "")), color)?;
     if with_stability {
         stability(out, &report.servers, color)?;
     }
     verdicts(out, &report.verdicts, color)?;
     events(out, &report.events, color)
+}
+
+/// A server, and each of its addresses where there are several.
+fn rows<'a>(name: &str, server: &'a ServerReport) -> Vec<(String, &'a ServerReport)> {
+    let addresses = server.addresses.iter().map(|(address, report)| (format!("{name}@{address}"), report));
+    std::iter::once((name.to_owned(), server)).chain(addresses).collect()
 }
 
 /// One row for each server: name, summary, and where the figures come from.
@@ -96,7 +102,7 @@ fn stability(out: &mut impl Write, servers: &BTreeMap<String, ServerReport>, col
         ("MTIE", Align::Right),
     ]);
     let mut absent = Vec::new();
-    for (name, server) in servers {
+    for (name, server) in servers.iter().flat_map(|(name, server)| rows(name, server)) {
         let got = &server.stability;
         for (at, tau_s) in got.tau_s.iter().enumerate() {
             let time = |column: &[Option<f64>]| column[at].map_or_else(|| NOTHING.to_owned(), seconds);

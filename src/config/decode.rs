@@ -25,6 +25,9 @@ pub(super) struct Sections {
     pub alerting: raw::alerting::Alerting,
     pub alerts: Vec<(usize, raw::alerting::Alert)>,
     pub silences: Vec<(usize, raw::alerting::Silence)>,
+    pub leap: raw::Leap,
+    /// With their index in the configuration.
+    pub notifiers: Vec<(usize, raw::Notifier)>,
 }
 
 /// What was found wrong so far.
@@ -59,32 +62,33 @@ pub(super) fn decode(tree: &mut Tree, hostname: &str, findings: &mut Findings) -
     let root = KeyPath::default();
     let _: raw::Defaults = section(tree, &root.key("defaults"), findings)?;
     tree.fill_servers();
-    let servers = sections(tree, "server", findings);
     Some(Sections {
         monitor: section(tree, &root.key("monitor"), findings)?,
-        servers,
+        servers: each(tree, &root.key("server"), findings),
         http: section(tree, &root.key("http"), findings)?,
         influxdb: section(tree, &root.key("influxdb"), findings),
         csv: section(tree, &root.key("csv"), findings),
         store: section(tree, &root.key("store"), findings)?,
         log: section(tree, &root.key("log"), findings)?,
         alerting: section(tree, &root.key("alerting"), findings)?,
-        alerts: sections(tree, "alert", findings),
-        silences: sections(tree, "silence", findings),
+        alerts: each(tree, &root.key("alert"), findings),
+        silences: each(tree, &root.key("silence"), findings),
+        leap: section(tree, &root.key("leap"), findings)?,
+        notifiers: each(tree, &root.key("notifier"), findings),
     })
 }
 
-/// Decodes an array of tables; each with its index in the configuration.
-fn sections<T: DeserializeOwned>(tree: &mut Tree, name: &str, findings: &mut Findings) -> Vec<(usize, T)> {
-    let all = KeyPath::default().key(name);
-    (0..tree.count(&all)).filter_map(|n| Some((n, section(tree, &all.index(n), findings)?))).collect()
+/// Decodes every table of an array, each with its index.
+fn each<T: DeserializeOwned>(tree: &mut Tree, path: &KeyPath, findings: &mut Findings) -> Vec<(usize, T)> {
+    let tables = 0..tree.count(path);
+    tables.filter_map(|n| Some((n, section(tree, &path.index(n), findings)?))).collect()
 }
 
 /// Finds tables that are none, keys that do not exist and keys that must.
 fn check_keys(tree: &mut Tree, path: &KeyPath, schema: &Value, findings: &mut Findings) {
     let wrong = match (schema["type"].as_str(), tree.get(path)) {
         (Some("object"), Some(value)) if !value.is_object() => "must be a table",
-        (Some("array"), Some(value)) if !value.is_array() => "must be an array of tables, each with its own [[ ]]",
+        (Some("array"), Some(value)) if !value.is_array() => &format!("must be an array of tables: [[{path}]]"),
         (_, Some(_)) => "",
         (_, None) => return,
     };
@@ -143,7 +147,10 @@ fn section<T: DeserializeOwned>(tree: &mut Tree, path: &KeyPath, findings: &mut 
             Err(error) => error,
         };
         let faulty = inside(path, error.path());
-        findings.add(tree, &faulty, error.inner().to_string());
+        // What replaced a faulty value may not fit either; that is not another mistake.
+        if findings.is_sound(&faulty) {
+            findings.add(tree, &faulty, error.inner().to_string());
+        }
         if faulty == *path || !replaced.insert(faulty.clone()) {
             return None;
         }

@@ -16,8 +16,7 @@ pub struct Changes {
     pub removed: Vec<Arc<str>>,
     /// Servers that kept their name and nothing else is certain, as they are to be.
     pub changed: Vec<Arc<Server>>,
-    /// Sections in which something changed, by name: `monitor`, `http`, `influxdb`, `csv`, `store`, `log`,
-    /// `alerting` (with `[[alert]]` and `[[silence]]`).
+    /// Sections in which something changed, by name: `monitor`, `http`, `influxdb`, …
     pub sections: Vec<&'static str>,
     /// Changed keys that take effect at the next start only.
     pub needs_restart: Vec<&'static str>,
@@ -56,6 +55,8 @@ fn sections(old: &Config, new: &Config) -> Vec<&'static str> {
         ("store", old.store != new.store),
         ("log", old.log != new.log),
         ("alerting", old.alerting != new.alerting),
+        ("leap", old.leap != new.leap),
+        ("notifier", old.notifiers != new.notifiers),
     ];
     differs.into_iter().filter_map(|(name, differs)| differs.then_some(name)).collect()
 }

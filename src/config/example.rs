@@ -16,21 +16,26 @@ pub fn example() -> String {
     let mut text = String::from("# Configuration of ntp-monitor. What is commented out shows the default.\n");
     for (name, section) in schema::properties(&schema::SCHEMA) {
         let is_array = section.get("items").is_some();
-        let table = section.get("items").unwrap_or(section);
-        // Only what cannot be left out is active: a server, and so its section.
         let is_server = name == "server";
-        let active = is_server || !(is_array || matches!(name.as_str(), "influxdb" | "csv"));
-        let comment = if active { "" } else { "#" };
+        let table = section.get("items").unwrap_or(section);
+        // Only what cannot be left out is active: a server, and so its section. The keys of a notifier depend on its type,
+        // so they cannot even be tried together.
+        let (mark, key_mark) = match name.as_str() {
+            "influxdb" | "csv" => ("#", "#"),
+            _ if is_array && !is_server => ("# ", "# "),
+            _ => ("", "#"),
+        };
         text.push('\n');
         describe(&mut text, section);
         let header = if is_array { format!("[[{name}]]") } else { format!("[{name}]") };
-        let _ = writeln!(text, "{comment}{header}");
+        let _ = writeln!(text, "{mark}{header}");
         for (key, schema) in schema::properties(table) {
             // What a server takes from [defaults] is explained there.
             let repeated =
                 is_server && schema::properties(&schema::SCHEMA["properties"]["defaults"]).any(|(k, _)| k == key);
             if !repeated {
-                entry(&mut text, key, schema, active && is_server && schema::required(table).any(|r| r == key));
+                let is_needed = is_server && schema::required(table).any(|required| required == key);
+                entry(&mut text, key, schema, if is_needed { "" } else { key_mark });
             }
         }
         if is_server {
@@ -40,15 +45,14 @@ pub fn example() -> String {
     text
 }
 
-fn entry(text: &mut String, key: &str, schema: &Value, active: bool) {
+fn entry(text: &mut String, key: &str, schema: &Value, mark: &str) {
     describe(text, schema);
     if let Some(derived) = schema.get("x-default").and_then(Value::as_str) {
         let _ = writeln!(text, "# Default: {derived}.");
     }
     let examples = schema.get("examples").and_then(Value::as_array).and_then(|e| e.first());
     let value = schema.get("default").or(examples).map_or_else(|| "\"…\"".to_owned(), toml);
-    let comment = if active { "" } else { "#" };
-    let _ = writeln!(text, "{comment}{key} = {value}");
+    let _ = writeln!(text, "{mark}{key} = {value}");
 }
 
 fn describe(text: &mut String, schema: &Value) {

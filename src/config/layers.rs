@@ -9,7 +9,7 @@ use config::{ConfigError, FileFormat, Format, Map, Value, ValueKind};
 use super::fault::{Fault, KeyPath, Source, Step};
 use super::lines;
 use super::model::Server;
-use super::schema;
+use super::{notifier_env, schema};
 
 /// Environment variables, handed in so that nothing here depends on the process.
 pub type Environment = BTreeMap<String, String>;
@@ -139,6 +139,13 @@ pub(super) fn merge(file: Option<&Path>, environment: &Environment, flags: &[Str
     {
         warnings.push("NTP_SERVER replaces the servers of the configuration file".to_owned());
     }
+    for (environment, source) in [(&dotenv, Source::DotEnv as fn(String) -> Source), (environment, Source::Environment)]
+    {
+        notifier_env::apply(&mut root, environment, PREFIX, source, &mut faults);
+    }
+    if !faults.is_empty() {
+        return Err(faults);
+    }
     drop_leftover_influx(&mut root, &mut warnings);
     Ok(Merged { root, lines, file: file.map(|p| p.display().to_string()), warnings })
 }
@@ -234,6 +241,10 @@ fn variables(
     for (name, value) in environment {
         let Some(key) = name.strip_prefix(PREFIX) else { continue };
         let path = KeyPath::dotted(&key.to_ascii_lowercase().replace("__", "."));
+        if path.starts_with(&KeyPath::dotted("notifier")) {
+            // They are told apart by their names, which are known once the layers are merged.
+            continue;
+        }
         if path.starts_with(&KeyPath::dotted("server")) {
             let message = "servers come from the configuration file or from NTP_SERVER".to_owned();
             faults.push(Fault { path, source: source(name.clone()), message });

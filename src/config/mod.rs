@@ -12,6 +12,7 @@ mod fault;
 mod layers;
 mod lines;
 mod model;
+mod notifier_env;
 mod raw;
 mod schema;
 mod show;
@@ -28,6 +29,7 @@ pub use fault::{Fault, Faults, KeyPath, Source};
 pub use layers::{Environment, process_environment};
 pub use model::*;
 pub use schema::schema;
+pub use validate::alerting::rule_of_json;
 
 use decode::Findings;
 use tree::Tree;

@@ -1,5 +1,9 @@
 //! The validated configuration. Whoever holds one need not check anything again.
 
+mod notifier;
+
+pub use notifier::{Channel, Email, Heartbeat, Hidden, MailTls, Notifier, NotifierType, Webhook};
+
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -31,6 +35,10 @@ pub struct Config {
     pub log: Log,
     /// `[alerting]`, the built-in rules and every `[[alert]]`, and every `[[silence]]`.
     pub alerting: Arc<Rulebook>,
+    /// `[leap]`.
+    pub leap: Leap,
+    /// `[[notifier]]`; names are unique.
+    pub notifiers: Vec<Notifier>,
     /// All of it as it may be shown, secrets masked: `{"values": {…}, "sources": {"http.listen": "default", …}}`.
     pub shown: Arc<serde_json::Value>,
 }
@@ -182,10 +190,22 @@ pub enum Role {
     /// Read.
     #[default]
     Read,
-    /// Silence alerts.
+    /// Silence alerts, ask a server now.
     Operate,
     /// Change the configuration.
     Admin,
+}
+
+impl Role {
+    /// As the configuration names it.
+    #[must_use]
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Operate => "operate",
+            Self::Admin => "admin",
+        }
+    }
 }
 
 /// `[influxdb]`.
@@ -301,4 +321,11 @@ pub struct LogFile {
     pub max_bytes: u64,
     /// How many finished files are kept.
     pub keep: usize,
+}
+
+/// `[leap]`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Leap {
+    /// The list to use instead of the system's.
+    pub list: Option<PathBuf>,
 }

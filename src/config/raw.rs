@@ -12,6 +12,10 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+mod notifier;
+
+pub(super) use notifier::Notifier;
+
 use super::model::{Addresses, EngineChoice, Family, LogFormat, LogLevel, Role, Rotation};
 use super::units::{Bytes, Retention, Secret, Span};
 
@@ -42,6 +46,10 @@ pub(super) struct Root {
     pub alert: Vec<alerting::Alert>,
     /// A maintenance window: nobody is told of alerts while it is open; repeat the section for each.
     pub silence: Vec<alerting::Silence>,
+    /// Leap seconds.
+    pub leap: Leap,
+    /// Whom to tell of alerts, and how; repeat the section for each.
+    pub notifier: Vec<Notifier>,
 }
 
 /// `[monitor]`.
@@ -251,4 +259,14 @@ pub(super) struct Log {
     /// How many finished files are kept.
     #[schemars(extend("default" = 7), range(max = 10_000))]
     pub keep: u32,
+}
+
+/// `[leap]`.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(inline)]
+pub(super) struct Leap {
+    /// The leap-seconds.list that announcements are held against. Without it, the one that the system's tzdata brings.
+    #[schemars(extend("examples" = ["/usr/share/zoneinfo/leap-seconds.list"]))]
+    pub list: Option<PathBuf>,
 }

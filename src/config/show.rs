@@ -81,7 +81,7 @@ fn comment(source: &str) -> String {
 /// Calls `leaf` for every value that is no section.
 fn visit(value: &mut Value, path: &KeyPath, schema: &Value, leaf: &mut impl FnMut(&KeyPath, &mut Value, &Value)) {
     match value {
-        Value::Object(table) if schema.get("properties").is_some() => {
+        Value::Object(table) if schema.get("properties").is_some() || holds_secrets(schema) => {
             for (key, value) in table {
                 if let Some(schema) = schema::child(schema, key) {
                     visit(value, &path.key(key), schema, leaf);
@@ -97,6 +97,11 @@ fn visit(value: &mut Value, path: &KeyPath, schema: &Value, leaf: &mut impl FnMu
         }
         _ => leaf(path, value, schema),
     }
+}
+
+/// Whether it is a table of free keys whose values are secrets.
+fn holds_secrets(schema: &Value) -> bool {
+    schema.get("additionalProperties").is_some_and(schema::is_secret)
 }
 
 /// A value as TOML writes it, on one line.

@@ -133,8 +133,8 @@ impl Tree {
             let path = root.key(key);
             if let Some(item) = section.get("items") {
                 self.fill_key(&path, json!([]), Source::Default);
-                // Servers take the values of [defaults] before those of the schema.
-                let count = if key == "server" { 0 } else { self.count(&path) };
+                // Servers and notifiers have defaults of their own.
+                let count = if matches!(key.as_str(), "server" | "notifier") { 0 } else { self.count(&path) };
                 (0..count).for_each(|n| self.fill_table(&path.index(n), item));
                 continue;
             }
@@ -143,10 +143,23 @@ impl Tree {
             }
             self.fill_table(&path, section);
         }
+        self.fill_notifiers();
         self.fill_key(&KeyPath::dotted("monitor.vantage"), json!(hostname), Source::Default);
         let data_dir = PathBuf::from(self.text("monitor", "data_dir").unwrap_or_default());
         for (key, file) in [("store.path", "ntp-monitor.db"), ("csv.dir", "csv")] {
             self.fill_key(&KeyPath::dotted(key), json!(data_dir.join(file)), Source::Default);
+        }
+    }
+
+    /// Fills in what notifiers of every type have; the other keys are for some types only.
+    fn fill_notifiers(&mut self) {
+        let notifiers = KeyPath::dotted("notifier");
+        for path in (0..self.count(&notifiers)).map(|n| notifiers.index(n)) {
+            for path in ["timeout", "rate"].map(|key| path.key(key)) {
+                if let Some(default) = schema::at(&path).and_then(schema::default) {
+                    self.fill_key(&path, default, Source::Default);
+                }
+            }
         }
     }
 
@@ -172,7 +185,7 @@ impl Tree {
         }
     }
 
-    /// The length of the array at `path`; 0 when there is none.
+    /// How many tables an array has.
     pub(super) fn count(&self, path: &KeyPath) -> usize {
         self.get(path).and_then(Value::as_array).map_or(0, Vec::len)
     }

@@ -2,10 +2,11 @@
 //!
 //! A window slides in steps of its bucket, so the 1 h rate is that of the last 55 to 60 minutes, and so on.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// Polls that ended well, of how many.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, JsonSchema, Serialize)]
 pub struct Tally {
     /// Polls that ended in a sample.
     pub ok: u64,
@@ -84,7 +85,7 @@ pub struct Availability {
 }
 
 /// The success rates of one server.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, JsonSchema, Serialize)]
 pub struct Rates {
     /// The last hour.
     pub hour: Tally,

@@ -1,6 +1,8 @@
 //! How the service and its servers are doing: counts in, a judgement with reasons out. Pure.
 
+pub mod alerting;
 pub mod availability;
 pub mod book;
 pub mod judge;
+pub mod notifiers;
 pub mod report;

@@ -3,13 +3,16 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::alerting::AlertingHealth;
 use super::availability::Rates;
+use super::notifiers::NotifierHealth;
 use crate::actors::census::ChildState;
 
 /// The state of the whole.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, JsonSchema, Serialize, Default)]
 #[serde(rename_all = "lowercase")]
 pub enum Status {
     /// Everything configured works.
@@ -34,11 +37,11 @@ impl Status {
 }
 
 /// One reason for a status that is not `ok`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, JsonSchema, Serialize)]
 pub struct Reason {
     /// How bad it is by itself.
     pub status: Status,
-    /// What it is about: `server`, `sink`, `child`, `monitor`.
+    /// What it is about: `server`, `sink`, `child`, `notifier`, `monitor`.
     pub about: &'static str,
     /// Which one.
     pub name: String,
@@ -47,7 +50,7 @@ pub struct Reason {
 }
 
 /// The health of the service at one moment.
-#[derive(Debug, Clone, PartialEq, Serialize, Default)]
+#[derive(Debug, Clone, PartialEq, JsonSchema, Serialize, Default)]
 pub struct Health {
     /// The worst of the reasons.
     pub status: Status,
@@ -73,14 +76,19 @@ pub struct Health {
     pub down: BTreeMap<String, ChildHealth>,
     /// Log records dropped because the log could not keep up.
     pub log_dropped: u64,
+    /// What is wrong with the rules of alerts.
+    pub alerting: AlertingHealth,
+    /// Every notifier by name.
+    pub notifiers: BTreeMap<String, NotifierHealth>,
 }
 
 /// One address of one server.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, JsonSchema, Serialize)]
 pub struct ServerHealth {
     /// The configured name.
     pub server: String,
     /// The address polled; `None` while the name does not resolve.
+    #[schemars(with = "Option<String>")]
     pub address: Option<SocketAddr>,
     /// How the last poll ended.
     pub outcome: &'static str,
@@ -107,7 +115,7 @@ pub struct ServerHealth {
 }
 
 /// One output.
-#[derive(Debug, Clone, PartialEq, Serialize, Default)]
+#[derive(Debug, Clone, PartialEq, JsonSchema, Serialize, Default)]
 pub struct SinkHealth {
     /// Whether the last attempt failed.
     pub failing: bool,
@@ -130,7 +138,7 @@ pub struct SinkHealth {
 }
 
 /// A child that is not running.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, JsonSchema, Serialize)]
 pub struct ChildHealth {
     /// Restarting or crashed.
     pub state: ChildState,

@@ -16,7 +16,7 @@ const MAX_ANSWER_BYTES: usize = 16 * 1024;
 const MAX_STRATUM: u8 = 15;
 
 /// The view of whichever daemon answers.
-pub(super) async fn ask() -> Option<DaemonView> {
+pub async fn ask() -> Option<DaemonView> {
     if let Some(answer) = answer_of("chronyc", &["-n", "-c", "tracking"]).await {
         return parse_tracking(&answer);
     }

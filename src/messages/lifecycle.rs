@@ -57,3 +57,8 @@ pub struct Down {
 #[derive(Debug, Clone, Copy, Message)]
 #[rtype(result = "()")]
 pub struct StopNow;
+
+/// To any actor: answer, in turn with everything else that waits.
+#[derive(Debug, Clone, Copy, Message)]
+#[rtype(result = "()")]
+pub struct Ping;

@@ -6,6 +6,7 @@ use actix::Message;
 
 use crate::health::availability::Tally;
 use crate::sample::{Sample, SeriesKey};
+use crate::stats::leap::LeapSource;
 use crate::stats::local::LocalState;
 
 /// To whoever computes on samples: a poll has ended.
@@ -34,3 +35,8 @@ pub struct Recall {
 #[derive(Debug, Clone, Message)]
 #[rtype(result = "()")]
 pub struct LocalKnown(pub LocalState);
+
+/// To the statistician: the list of leap seconds to use.
+#[derive(Debug, Clone, Message)]
+#[rtype(result = "()")]
+pub struct LeapListKnown(pub LeapSource);

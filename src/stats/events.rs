@@ -4,6 +4,7 @@
 //! An event that lasts is handed out when it begins (without end) and again when it is over. The key of an event is
 //! (kind, server, address, start): whoever keeps events replaces by that key.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::verdict::When;
@@ -11,7 +12,7 @@ use crate::ntp::{Leap, RefId};
 use crate::sample::{Outcome, Sample};
 
 /// What kind of thing happened.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum EventKind {
     /// A server's stratum changed.
@@ -34,10 +35,22 @@ pub enum EventKind {
     ClockStep,
     /// The own wall clock was moved quickly but not at once.
     ClockSlew,
+    /// The own clock runs at a wrong rate.
+    ClockDrift,
     /// The monitor did not run.
     MonitorPause,
     /// The machine was started anew.
     MachineRestart,
+    /// Some servers announce a leap second and others do not.
+    LeapDisagreement,
+    /// A leap second is announced for a month that cannot have one.
+    LeapOutOfSeason,
+    /// A leap second is announced that the list does not have.
+    LeapNotListed,
+    /// The list has a leap second within a day that some servers do not announce.
+    LeapNotAnnounced,
+    /// The list of leap seconds has expired or will soon.
+    LeapListExpiry,
 }
 
 impl EventKind {
@@ -55,8 +68,14 @@ impl EventKind {
             Self::Congestion => "congestion",
             Self::ClockStep => "clock_step",
             Self::ClockSlew => "clock_slew",
+            Self::ClockDrift => "clock_drift",
             Self::MonitorPause => "monitor_pause",
             Self::MachineRestart => "machine_restart",
+            Self::LeapDisagreement => "leap_disagreement",
+            Self::LeapOutOfSeason => "leap_out_of_season",
+            Self::LeapNotListed => "leap_not_listed",
+            Self::LeapNotAnnounced => "leap_not_announced",
+            Self::LeapListExpiry => "leap_list_expiry",
         }
     }
 }

@@ -3,6 +3,7 @@
 //! Jitter follows verified erratum 5600, which puts the divisor n − 1 inside of the root. Stages age: their dispersion
 //! grows by 15 ppm (PHI) of the time passed. Times are in seconds on any one clock.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// The frequency tolerance of RFC 5905, PHI, in seconds per second: how fast what is known of a clock gets older.
@@ -46,7 +47,7 @@ pub struct ClockFilter {
 }
 
 /// What the filter says.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, JsonSchema, Serialize)]
 pub struct Filtered {
     /// The offset of the sample with the lowest delay, positive when the server is ahead.
     pub offset_s: f64,

@@ -1,5 +1,6 @@
 //! Histograms: cumulative ones with fixed bounds for metrics, and one that fits its values for display.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// Counts of non-negative values (|offset| or delay, in seconds) below fixed, logarithmic bounds.
@@ -52,7 +53,7 @@ impl LogHistogram {
 }
 
 /// A histogram of signed values with equal bins over their own range, for people to look at.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, JsonSchema, Serialize)]
 pub struct DisplayHistogram {
     /// The lower edge of the first bin, in seconds.
     pub from_s: f64,

@@ -5,12 +5,13 @@
 //! therefore proves a local step without any server. What it cannot show: a machine that was frozen whole (all clocks
 //! stop together), and a bad oscillator (both clocks run on it).
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Stamp;
 
 /// The state of the kernel clock, as `adjtimex` with `modes = 0` reports it (adjtimex(2), linux/timex.h).
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, JsonSchema, Serialize, Deserialize)]
 pub struct KernelState {
     /// Whether the kernel calls its clock synchronised (`STA_UNSYNC` is clear). On Linux chronyd clears the flag only
     /// with `rtcsync`, so "no" alone proves nothing.
@@ -28,7 +29,7 @@ pub struct KernelState {
 }
 
 /// What a chronyd or ntpd on this machine says of itself.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, JsonSchema, Serialize, Deserialize)]
 pub struct DaemonView {
     /// Which daemon: `chronyd`, `ntpd`, …
     pub name: String,
@@ -44,7 +45,7 @@ pub struct DaemonView {
 }
 
 /// Everything that is known of the own clock without asking a server.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, JsonSchema, Serialize, Deserialize)]
 pub struct LocalState {
     /// The kernel's view; absent in replay.
     pub kernel: Option<KernelState>,

@@ -1,7 +1,7 @@
 //! Recorded samples through the analysis that runs live, in their own time, and all that it said about their span.
 //!
-//! Statistics of a server are exact over the whole span and hold all its addresses together. They keep 32 bytes a poll:
-//! a year of five servers at 64 s is 80 MB. Of the verdicts the last [`VERDICTS`] are kept.
+//! Statistics of a server are exact over the whole span and hold all its addresses together; where there are several,
+//! each is reported beside. They keep 32 bytes a poll: a year of five servers at 64 s is 80 MB. Of the verdicts the last [`VERDICTS`] are kept.
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
@@ -13,6 +13,7 @@ use serde::Serialize;
 use super::analysis::Analysis;
 use super::events::{Event, EventKind};
 use super::intake::{Intake, Refusals, TimeAxis};
+use super::leap::LeapSource;
 use super::snapshot::Snapshot;
 use super::stability::{PhaseGrid, Stability, StabilityError, usual_spacing_s};
 use super::state::ServerState;
@@ -30,7 +31,7 @@ pub const VERDICTS: usize = 1_000_000;
 #[derive(Debug)]
 pub struct Replay {
     analysis: Analysis,
-    servers: BTreeMap<Arc<str>, Totals>,
+    servers: BTreeMap<Arc<str>, Addresses>,
     events: Events,
 }
 
@@ -56,6 +57,9 @@ pub struct ServerReport {
     /// Why there is nothing to show.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stability_absent: Option<String>,
+    /// The same for each address, when there are several.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub addresses: BTreeMap<String, ServerReport>,
 }
 
 impl Default for Replay {
@@ -76,7 +80,7 @@ impl Replay {
     /// Takes the next sample.
     pub fn observe(&mut self, sample: &Arc<Sample>) {
         match self.servers.get_mut(&sample.server.name) {
-            Some(totals) => totals.observe(sample),
+            Some(addresses) => addresses.observe(sample),
             None => self.servers.entry(Arc::clone(&sample.server.name)).or_default().observe(sample),
         }
         self.analysis.observe(sample);
@@ -86,6 +90,13 @@ impl Replay {
     /// The picture as of `wall_ns`, as the rules of alerts look at it.
     pub fn snapshot(&mut self, wall_ns: i64) -> Snapshot {
         self.analysis.snapshot(Stamp { wall_ns, mono_ns: wall_ns, raw_ns: 0 })
+    }
+
+    /// From now on announcements are held against this list of leap seconds.
+    #[must_use]
+    pub fn with_leap_list(mut self, source: LeapSource) -> Self {
+        self.analysis.use_leap_list(source);
+        self
     }
 
     /// What was found, with stability at the given averaging times in seconds or at octaves.
@@ -100,14 +111,14 @@ impl Replay {
 }
 
 /// Stability is the costly part, so servers share the cores.
-fn reports(servers: BTreeMap<Arc<str>, Totals>, taus_s: Option<&[f64]>) -> BTreeMap<String, ServerReport> {
+fn reports(servers: BTreeMap<Arc<str>, Addresses>, taus_s: Option<&[f64]>) -> BTreeMap<String, ServerReport> {
     let workers = thread::available_parallelism().map_or(1, usize::from).min(servers.len());
     let waiting = Mutex::new(servers.into_iter());
     let next = || waiting.lock().unwrap_or_else(PoisonError::into_inner).next();
     let work = || {
         let mut done = Vec::new();
-        while let Some((name, totals)) = next() {
-            done.push((name.to_string(), totals.report(taus_s)));
+        while let Some((name, addresses)) = next() {
+            done.push((name.to_string(), addresses.report(taus_s)));
         }
         done
     };
@@ -118,8 +129,46 @@ fn reports(servers: BTreeMap<Arc<str>, Totals>, taus_s: Option<&[f64]>) -> BTree
     })
 }
 
-/// All polls of one server. Times count from its first poll: seconds since 1970 would cost a quarter of a microsecond.
-#[derive(Debug)]
+/// A server by its addresses.
+#[derive(Debug, Default)]
+struct Addresses {
+    all: Totals,
+    first: Option<SocketAddr>,
+    /// Empty until a second address is there: most servers have one, and nothing is kept twice for them.
+    each: BTreeMap<SocketAddr, Totals>,
+}
+
+impl Addresses {
+    fn observe(&mut self, sample: &Sample) {
+        if let Some(address) = sample.address {
+            let first = *self.first.get_or_insert(address);
+            if self.each.is_empty() && first != address {
+                self.each.insert(first, self.all.clone());
+            }
+            if !self.each.is_empty() {
+                self.each.entry(address).or_default().observe(sample);
+            }
+        }
+        self.all.observe(sample);
+    }
+
+    fn report(self, taus_s: Option<&[f64]>) -> ServerReport {
+        let addresses: BTreeMap<_, _> =
+            self.each.into_iter().map(|(address, totals)| (address.to_string(), totals.report(taus_s))).collect();
+        if addresses.is_empty() {
+            return self.all.report(taus_s);
+        }
+        let mut report = self.all.summarise();
+        // The phases of different clocks are not one series.
+        report.stability_absent = Some("several addresses: each has its own".to_owned());
+        report.addresses = addresses;
+        report
+    }
+}
+
+/// All polls of one server, or one of its addresses. Times count from the first poll: seconds since 1970 would cost a
+/// quarter of a microsecond.
+#[derive(Debug, Clone)]
 struct Totals {
     /// Addresses are polled independently of each other, so each has an order of its own.
     doors: HashMap<Option<SocketAddr>, Intake>,
@@ -162,11 +211,17 @@ impl Totals {
 
     fn report(mut self, taus_s: Option<&[f64]>) -> ServerReport {
         let stability = self.stability(taus_s);
-        let stability_absent = stability.as_ref().err().map(ToString::to_string);
+        let mut report = self.summarise();
+        report.stability_absent = stability.as_ref().err().map(ToString::to_string);
+        report.stability = stability.unwrap_or_default();
+        report
+    }
+
+    fn summarise(self) -> ServerReport {
         let mut refused = Refusals::default();
         self.doors.values().for_each(|door| refused.merge(&door.refused));
         let summary = self.assembly.finish(self.last_ns, &self.state, refused);
-        ServerReport { summary, stability: stability.unwrap_or_default(), stability_absent }
+        ServerReport { summary, stability: Stability::default(), stability_absent: None, addresses: BTreeMap::new() }
     }
 
     fn stability(&mut self, taus_s: Option<&[f64]>) -> Result<Stability, StabilityError> {
@@ -208,6 +263,7 @@ mod tests {
     use super::super::stability::of_samples;
     use super::super::summary::summarise;
     use super::*;
+    use crate::sample::ServerIdent;
     use crate::sim::world::{Fault, World};
 
     fn replay(world: &World) -> (Vec<Arc<Sample>>, Report) {
@@ -244,6 +300,23 @@ mod tests {
             assert!(!json["servers"]["ntp1"]["stability"][key].as_array().unwrap().is_empty(), "{key}");
         }
         assert!(report.events.iter().any(|event| event.kind == EventKind::ServerStep));
+    }
+
+    #[test]
+    fn each_address_of_a_server_has_its_own_figures_beside_those_of_all() {
+        let (samples, one) = replay(&World::ordinary(7, 2, 64.0, 86_400.0));
+        let renamed = samples.iter().map(|sample| Sample { server: ServerIdent::named("pool"), ..(**sample).clone() });
+        let mut replay = Replay::new();
+        renamed.for_each(|sample| replay.observe(&Arc::new(sample)));
+        let report = replay.finish(None);
+        let pool = &report.servers["pool"];
+        assert_eq!(pool.addresses.len(), 2);
+        assert_eq!(pool.summary.n, pool.addresses.values().map(|address| address.summary.n).sum::<u64>());
+        assert!(pool.stability.tau_s.is_empty() && pool.stability_absent.is_some());
+        for alone in one.servers.values() {
+            let same = |it: &&ServerReport| it.summary.n == alone.summary.n && it.stability == alone.stability;
+            assert!(pool.addresses.values().any(|address| same(&address)));
+        }
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::leap::LeapTruth;
 use super::local::LocalState;
 use super::state::Totals;
 use super::summary::WindowSummary;
@@ -21,6 +22,8 @@ pub struct Snapshot {
     pub verdict: Arc<Verdict>,
     /// What the kernel and a time daemon say of the own clock.
     pub local: LocalState,
+    /// What is known of leap seconds.
+    pub leap: Arc<LeapTruth>,
 }
 
 /// One series.
@@ -52,7 +55,13 @@ impl Snapshot {
     /// A picture of nothing.
     #[must_use]
     pub fn empty(at: Stamp) -> Self {
-        Self { at, series: BTreeMap::new(), verdict: Arc::new(Verdict::nothing_yet()), local: LocalState::default() }
+        Self {
+            at,
+            series: BTreeMap::new(),
+            verdict: Arc::new(Verdict::nothing_yet()),
+            local: LocalState::default(),
+            leap: Arc::default(),
+        }
     }
 
     /// The series of a name. That of the name before it had an address is left out once it has one.

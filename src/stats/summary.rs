@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
@@ -99,7 +100,7 @@ impl Serialize for Summary {
 }
 
 /// All that is said of one server over one span. Offsets are positive when the server is ahead; times in seconds.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, JsonSchema, Serialize)]
 pub struct WindowSummary {
     /// Samples summarised: those of the way of timestamping that has most.
     pub n: u64,
@@ -115,10 +116,13 @@ pub struct WindowSummary {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub covers_s: Option<f64>,
     /// Signed offset.
+    #[schemars(with = "BTreeMap<String, f64>")]
     pub offset: Summary,
     /// Its magnitude.
+    #[schemars(with = "BTreeMap<String, f64>")]
     pub offset_abs: Summary,
     /// Round-trip delay.
+    #[schemars(with = "BTreeMap<String, f64>")]
     pub delay: Summary,
     /// Polls, however they ended.
     pub polls: u64,
@@ -129,6 +133,7 @@ pub struct WindowSummary {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub success_ratio: Option<f64>,
     /// Polls by the way they ended.
+    #[schemars(with = "BTreeMap<String, u64>")]
     pub outcomes: Outcomes,
     /// Requests sent; more than polls when bursts are on.
     pub requests_sent: u64,
@@ -141,13 +146,16 @@ pub struct WindowSummary {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub filter: Option<Filtered>,
     /// The fate of the last eight polls, octal.
+    #[schemars(with = "String")]
     pub reach: Reach,
     /// The score of the NTP Pool at the end of the span.
+    #[schemars(with = "f64")]
     pub score: PoolScore,
     /// How fast the offset changes; absent when too few samples can say.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub trend: Option<Trend>,
     /// Samples refused since the statistics began, by reason.
+    #[schemars(with = "BTreeMap<String, u64>")]
     pub refused: Refusals,
 }
 
@@ -176,7 +184,7 @@ pub fn summarise<'a>(samples: impl Iterator<Item = &'a Sample>) -> WindowSummary
 }
 
 /// What a summary is made of, way by way.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Assembly {
     pub outcomes: Outcomes,
     first_ns: Option<i64>,
@@ -185,7 +193,7 @@ pub(super) struct Assembly {
 }
 
 /// The samples of one way of timestamping.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Way {
     way: Option<Timestamping>,
     /// Single samples in order of time, newer than what is merged.

@@ -5,6 +5,7 @@
 //! step is not a drift: whoever knows of a step splits there first. The interval takes the points as independent;
 //! slow wander makes it too narrow.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use statrs::distribution::{ContinuousCDF, Normal};
 
@@ -35,7 +36,7 @@ pub struct Line {
 }
 
 /// How fast a server's offset changes.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, JsonSchema, Serialize)]
 pub struct Trend {
     /// The slope in parts per million; positive when the server gains on this host.
     pub ppm: f64,

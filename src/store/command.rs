@@ -2,7 +2,9 @@
 
 use tokio::sync::oneshot;
 
+use super::alerts::AlertCommand;
 use super::events::Event;
+use super::notices::NoticeCommand;
 use crate::sinks::worker::WriteError;
 
 /// Where an answer goes. Whoever asked may have gone; then nobody is told.
@@ -51,6 +53,20 @@ pub enum Command {
         end_ns: i64,
         /// Answers whether there is such an event.
         reply: Reply<bool>,
+    },
+    /// Changes the queue of notifications.
+    Notice {
+        /// How.
+        command: NoticeCommand,
+        /// Answers when it is done.
+        reply: Reply<()>,
+    },
+    /// Records what alerts came to, and puts what is to be told into the queues.
+    Alerts {
+        /// What.
+        command: AlertCommand,
+        /// Answers with the number of a silence, or 0.
+        reply: Reply<i64>,
     },
     /// Deletes all that is too old, at once.
     PruneNow {

@@ -41,12 +41,17 @@ fn prepare(conn: &mut Connection, version: i64, max_pages: Option<u32>) -> rusql
 
 /// Opens an up-to-date store for reading only; the writer and other readers are not disturbed.
 pub(super) fn open_reader(path: &Path) -> Result<Connection, StoreError> {
-    let conn = open_read_only(path).map_err(StoreError::sqlite("open the store for reading", path))?;
+    let conn = open_any_version(path)?;
     let found = schema::inspect(&conn, path)?;
     if found < schema::newest() {
         return Err(StoreError::Older { path: path.to_owned(), found, known: schema::newest() });
     }
     Ok(conn)
+}
+
+/// Opens a store of any version for reading only: one of an earlier release can be checked and copied too.
+pub(super) fn open_any_version(path: &Path) -> Result<Connection, StoreError> {
+    open_read_only(path).map_err(StoreError::sqlite("open the store for reading", path))
 }
 
 fn open_read_only(path: &Path) -> rusqlite::Result<Connection> {

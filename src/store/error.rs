@@ -49,6 +49,14 @@ pub enum StoreError {
         /// The version needed.
         known: i64,
     },
+    /// A copy that must not take the place of a store.
+    #[error("{} is damaged and was not restored: {fault}", path.display())]
+    Unsound {
+        /// Which file.
+        path: PathBuf,
+        /// The first thing that is wrong with it.
+        fault: String,
+    },
     /// Another running service has it.
     #[error("{} is in use by another running ntp-monitor (process {pid}): stop that one, or set another [store] path",
         path.display())]

@@ -1,6 +1,7 @@
 //! The store as the rest of the program holds it: cheap to clone; writing goes to the writer's thread, reading to
 //! connections of its own.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -9,6 +10,7 @@ use tokio::sync::oneshot;
 
 use super::command::{Command, Reply};
 use super::lock::InstanceLock;
+use super::notices::{QueueGauge, Queues};
 use super::outbox::Totals;
 use super::read::Reader;
 use super::{Event, StoreError};
@@ -31,14 +33,15 @@ pub struct StoreHandle {
 struct Shared {
     path: PathBuf,
     totals: Totals,
+    queues: Queues,
     idle: Mutex<Vec<Reader>>,
     // Held as long as anybody can write or read here.
     _lock: InstanceLock,
 }
 
 impl StoreHandle {
-    pub(super) fn new(path: PathBuf, totals: Totals, lock: InstanceLock) -> Self {
-        let shared = Shared { path, totals, idle: Mutex::default(), _lock: lock };
+    pub(super) fn new(path: PathBuf, totals: Totals, queues: Queues, lock: InstanceLock) -> Self {
+        let shared = Shared { path, totals, queues, idle: Mutex::default(), _lock: lock };
         Self { writer: WriterHandle::default(), shared: Arc::new(shared) }
     }
 
@@ -50,6 +53,16 @@ impl StoreHandle {
 
     pub(super) fn totals(&self) -> Totals {
         self.shared.totals.clone()
+    }
+
+    pub(super) fn queues(&self) -> Queues {
+        self.shared.queues.clone()
+    }
+
+    /// How full the queue of each notifier is, as of the last commit. Reads memory only.
+    #[must_use]
+    pub fn queue_gauges(&self) -> BTreeMap<String, QueueGauge> {
+        self.shared.queues.get()
     }
 
     /// How full the outbox is, as of the last commit. Reads memory only.
@@ -125,7 +138,7 @@ impl StoreHandle {
         self.ask(|reply| Command::PruneNow { reply }).await
     }
 
-    async fn ask<T>(&self, command: impl FnOnce(Reply<T>) -> Command) -> Result<T, StoreError> {
+    pub(super) async fn ask<T>(&self, command: impl FnOnce(Reply<T>) -> Command) -> Result<T, StoreError> {
         let (reply, answer) = oneshot::channel();
         self.writer.command(command(reply));
         match tokio::time::timeout(ANSWER_WITHIN, answer).await {

@@ -3,6 +3,7 @@
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, Write};
+use std::os::unix::fs::{MetadataExt, fchown};
 use std::path::{Path, PathBuf};
 
 use super::StoreError;
@@ -28,6 +29,7 @@ impl InstanceLock {
             .truncate(false)
             .open(&path)
             .map_err(io("open the lock file"))?;
+        leave_to_owner(&file, &path);
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
@@ -37,6 +39,19 @@ impl InstanceLock {
         }
         name_holder(&mut file).map_err(io("write the lock file"))?;
         Ok(Self { _file: file })
+    }
+}
+
+/// What root makes while it looks after a store must not keep the service's own user out. Whoever is not root, or finds
+/// the owner right, changes nothing.
+fn leave_to_owner(file: &File, path: &Path) {
+    let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    if let (Ok(ours), Ok(dir)) = (file.metadata(), dir.metadata())
+        && ours.uid() == 0
+        && dir.uid() != 0
+    {
+        // Only a matter of convenience: the service says what it lacks.
+        let _ = fchown(file, Some(dir.uid()), Some(dir.gid()));
     }
 }
 

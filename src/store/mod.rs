@@ -8,6 +8,7 @@
 //! Limits: a process that is killed loses nothing that was committed; a power cut may cost the last commits, never the
 //! file. Tags of servers are not kept: they are the configuration's.
 
+mod alerts;
 mod codec;
 mod command;
 mod connection;
@@ -19,6 +20,7 @@ mod handle;
 mod lock;
 mod meta;
 mod moments;
+mod notices;
 mod outbox;
 pub mod read;
 mod retention;
@@ -26,8 +28,10 @@ mod rollup;
 mod rollup_table;
 mod schema;
 mod series;
+pub mod upkeep;
 mod writer;
 
+pub use alerts::{AlertCommand, AlertRecord};
 pub use codec::StoredSample;
 pub use command::{Command, Reply};
 pub use error::StoreError;
@@ -35,10 +39,12 @@ pub use events::{Event, StoredEvent};
 pub use evidence::KEPT_PER_SERIES as EVIDENCE_PER_SERIES;
 pub use handle::StoreHandle;
 pub use moments::Moments;
+pub use notices::{Due, NoticeCommand, QueueGauge, insert as insert_notification};
 pub use outbox::QUARANTINE_LINES;
 pub use rollup::{Counts, Grain, Rollup};
 pub use writer::{Encoder, Writer};
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -46,6 +52,7 @@ use slog::Logger;
 
 use self::db::Db;
 use self::lock::InstanceLock;
+use self::notices::Queues;
 use self::outbox::Totals;
 use self::retention::Horizons;
 use crate::clock::Stamp;
@@ -115,16 +122,17 @@ impl Store {
     pub fn open(options: Options, log: &Logger) -> Result<Self, StoreError> {
         make_directory(&options.path)?;
         let lock = InstanceLock::take(&options.path)?;
-        let totals = Totals::default();
-        let gauge = Db::new(&options.path, options.max_pages).transact("open the store", |tx| {
+        let (totals, queues) = (Totals::default(), Queues::default());
+        let (gauge, waiting) = Db::new(&options.path, options.max_pages).transact("open the store", |tx| {
             if meta::number(tx, meta::CREATED_NS)?.is_none() {
                 meta::set(tx, meta::CREATED_NS, Stamp::now().wall_ns)?;
             }
             meta::set(tx, meta::VANTAGE, &options.vantage)?;
-            outbox::count(tx)
+            Ok((outbox::count(tx)?, notices::count(tx)?))
         })?;
         totals.set(gauge);
-        let handle = StoreHandle::new(options.path.clone(), totals, lock);
+        queues.set(waiting, &BTreeMap::new());
+        let handle = StoreHandle::new(options.path.clone(), totals, queues, lock);
         Ok(Self { options, handle, log: log.clone() })
     }
 
@@ -150,7 +158,7 @@ impl Store {
     /// A writer, for [`crate::sinks::worker::spawn`]. One at a time; a successor takes over where it ended.
     #[must_use]
     pub fn writer(&self, encoder: Option<Encoder>) -> Writer {
-        Writer::new(&self.options, encoder, self.handle.totals(), self.log.clone())
+        Writer::new(&self.options, encoder, self.handle.totals(), self.handle.queues(), self.log.clone())
     }
 
     /// What the rest of the program holds.

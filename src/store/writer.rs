@@ -1,18 +1,20 @@
 //! The one writer. A batch is one transaction: raw rows, rollups and InfluxDB lines, of the samples that are new.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use rusqlite::Connection;
-use slog::{Logger, debug, warn};
+use slog::{Logger, debug, error, warn};
 
 use super::command::{Command, Reply};
 use super::db::Db;
+use super::notices::{self, Queues};
 use super::outbox::{self, Totals};
 use super::retention::{self, Horizons, Pass, Pruner, RetentionClock};
 use super::rollup::Grain;
 use super::rollup_table::OpenRollups;
 use super::series::SeriesCache;
-use super::{Options, StoreError, codec, events, evidence, meta};
+use super::{Options, StoreError, alerts, codec, events, evidence, meta};
 use crate::clock::Stamp;
 use crate::sample::Sample;
 use crate::sinks::influx::outbox::OutboxGauge;
@@ -34,6 +36,7 @@ pub struct Writer {
     series: SeriesCache,
     encoder: Option<Encoder>,
     totals: Totals,
+    queues: Queues,
     keep: Horizons,
     outbox_max_age: Duration,
     outbox_max_bytes: u64,
@@ -44,12 +47,19 @@ pub struct Writer {
 }
 
 impl Writer {
-    pub(super) fn new(options: &Options, encoder: Option<Encoder>, totals: Totals, log: Logger) -> Self {
+    pub(super) fn new(
+        options: &Options,
+        encoder: Option<Encoder>,
+        totals: Totals,
+        queues: Queues,
+        log: Logger,
+    ) -> Self {
         Self {
             db: Db::new(&options.path, options.max_pages),
             series: SeriesCache::default(),
             encoder,
             totals,
+            queues,
             keep: options.horizons(),
             outbox_max_age: options.outbox_max_age,
             outbox_max_bytes: options.outbox_max_bytes,
@@ -89,20 +99,26 @@ impl Writer {
     }
 
     fn prune(&mut self, now: Stamp) -> Result<Pass, StoreError> {
-        let Self { db, series, totals, clock, pruner, keep, .. } = self;
+        let Self { db, series, totals, queues, clock, pruner, keep, .. } = self;
         let (max_age, max_bytes) = (self.outbox_max_age, self.outbox_max_bytes);
         let mut gauge = totals.get();
-        let (pass, dropped) = db.transact("delete what is old", |tx| {
+        let (pass, dropped, waiting, expired) = db.transact("delete what is old", |tx| {
             let now_ns = clock.advance(tx, now)?;
             let pass = pruner.pass(tx, now_ns, keep)?;
             let before_ns = now_ns.saturating_sub(i64::try_from(max_age.as_nanos()).unwrap_or(i64::MAX));
             let dropped = outbox::enforce_bounds(tx, &mut gauge, before_ns, max_bytes)?;
+            let expired = notices::enforce_bounds(tx, &notices::count(tx)?, now_ns)?;
             if pass.wrapped && pass.deleted == 0 && retention::prune_rest(tx, now_ns, keep)? {
                 series.clear();
             }
-            Ok((pass, dropped))
+            Ok((pass, dropped, notices::count(tx)?, expired))
         })?;
         totals.set(gauge);
+        queues.set(waiting, &expired);
+        for (notifier, count) in expired {
+            error!(self.log, "notifications dropped: they are too old or too many";
+                "notifier" => notifier, "count" => count);
+        }
         if dropped > 0 {
             warn!(self.log, "lines for influxdb dropped: the outbox is too old or too large"; "lines" => dropped);
         }
@@ -208,6 +224,22 @@ impl BatchWriter for Writer {
             }
             Command::CloseEvent { id, end_ns, reply } => {
                 self.answer(reply, "close an event", |conn, _| events::close(conn, id, end_ns));
+            }
+            Command::Notice { command, reply } => {
+                let queues = self.queues.clone();
+                self.answer(reply, "change the queue of notifications", |conn, _| {
+                    notices::apply(conn, command, now_ns)?;
+                    queues.set(notices::count(conn)?, &BTreeMap::new());
+                    Ok(())
+                });
+            }
+            Command::Alerts { command, reply } => {
+                let queues = self.queues.clone();
+                self.answer(reply, "record alerts", |conn, _| {
+                    let number = alerts::apply(conn, &command, now_ns)?;
+                    queues.set(notices::count(conn)?, &BTreeMap::new());
+                    Ok(number)
+                });
             }
             Command::PruneNow { reply } => {
                 let result = self.prune_all().map_err(WriteError::from);

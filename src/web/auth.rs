@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 
 use actix_web::body::BoxBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::StatusCode;
 use actix_web::http::header::{AUTHORIZATION, HeaderMap, RETRY_AFTER, WWW_AUTHENTICATE};
-use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpResponse, ResponseError, web};
 use sha2::{Digest, Sha256};
@@ -58,14 +58,12 @@ impl Gate {
         &self,
         http: &Http,
         headers: &HeaderMap,
-        method: &Method,
+        needed: Role,
         peer: Option<IpAddr>,
         now: Instant,
     ) -> Result<(), Refusal> {
-        let reading = matches!(*method, Method::GET | Method::HEAD);
-        let needed = if reading { Role::Read } else { Role::Operate };
         let Some(header) = headers.get(AUTHORIZATION) else {
-            let open = reading && (!self.exposed || http.public_read);
+            let open = needed == Role::Read && (!self.exposed || http.public_read);
             return if open { Ok(()) } else { Err(Refusal::Unauthorised("a bearer token is needed")) };
         };
         if peer.is_some_and(|peer| self.is_guessing(peer, now)) {
@@ -119,12 +117,13 @@ fn role_of(http: &Http, token: &str) -> Option<Role> {
 /// # Errors
 /// Those of the handler.
 pub async fn guard(request: ServiceRequest, next: Next<BoxBody>) -> Result<ServiceResponse<BoxBody>, Error> {
-    let verdict = match (request.app_data::<web::Data<Gate>>(), request.app_data::<web::Data<State>>()) {
-        _ if is_open(request.path()) => Ok(()),
-        (Some(gate), Some(state)) => {
+    let needed = super::openapi::needed(&request).filter(|_| !is_open(request.path()));
+    let verdict = match (needed, request.app_data::<web::Data<Gate>>(), request.app_data::<web::Data<State>>()) {
+        (None, _, _) => Ok(()),
+        (Some(needed), Some(gate), Some(state)) => {
             let config = state.config.borrow().clone();
             let peer = request.peer_addr().map(|peer| peer.ip());
-            gate.judge(&config.http, request.headers(), request.method(), peer, Instant::now())
+            gate.judge(&config.http, request.headers(), needed, peer, Instant::now())
         }
         _ => Err(Refusal::Unauthorised("nobody is let in")),
     };
@@ -136,7 +135,7 @@ pub async fn guard(request: ServiceRequest, next: Next<BoxBody>) -> Result<Servi
 
 /// What holds nothing worth protecting: whether the service is up, and the built page without its data.
 fn is_open(path: &str) -> bool {
-    path == "/ready" || path == "/plain.css" || super::page::is_built(path)
+    path == "/plain.css" || super::page::is_built(path)
 }
 
 fn refusal(why: &Refusal) -> HttpResponse {
@@ -171,42 +170,42 @@ mod tests {
         Http { listen: "127.0.0.1:0".parse().unwrap(), public_read, tokens }
     }
 
-    fn asked(gate: &Gate, http: &Http, method: Method, authorization: &str, now: Instant) -> Result<(), Refusal> {
+    fn asked(gate: &Gate, http: &Http, needed: Role, authorization: &str, now: Instant) -> Result<(), Refusal> {
         let mut headers = HeaderMap::new();
         if !authorization.is_empty() {
             headers.insert(AUTHORIZATION, authorization.parse().unwrap());
         }
-        gate.judge(http, &headers, &method, PEER, now)
+        gate.judge(http, &headers, needed, PEER, now)
     }
 
     #[test]
     fn reading_is_open_on_loopback_or_to_the_public_and_needs_a_token_otherwise() {
         let now = Instant::now();
-        let read = |exposed, public| asked(&Gate::new(exposed), &http(public), Method::GET, "", now);
+        let read = |exposed, public| asked(&Gate::new(exposed), &http(public), Role::Read, "", now);
         assert!(read(false, false).is_ok() && read(true, true).is_ok());
         assert!(matches!(read(true, false), Err(Refusal::Unauthorised(_))));
         let exposed = Gate::new(true);
-        assert_eq!(asked(&exposed, &http(false), Method::GET, "Bearer reader", now), Ok(()));
+        assert_eq!(asked(&exposed, &http(false), Role::Read, "Bearer reader", now), Ok(()));
         for wrong in ["Bearer stranger", "Bearer ", "Basic reader", "reader"] {
-            assert!(matches!(asked(&exposed, &http(true), Method::GET, wrong, now), Err(Refusal::Unauthorised(_))));
+            assert!(matches!(asked(&exposed, &http(true), Role::Read, wrong, now), Err(Refusal::Unauthorised(_))));
         }
     }
 
     #[test]
     fn writing_needs_a_token_whose_role_allows_it_everywhere() {
         let (gate, now) = (Gate::new(false), Instant::now());
-        assert!(matches!(asked(&gate, &http(true), Method::PUT, "", now), Err(Refusal::Unauthorised(_))));
-        assert_eq!(asked(&gate, &http(true), Method::PUT, "Bearer reader", now), Err(Refusal::Forbidden));
-        assert_eq!(asked(&gate, &http(true), Method::PUT, "Bearer operator", now), Ok(()));
+        assert!(matches!(asked(&gate, &http(true), Role::Operate, "", now), Err(Refusal::Unauthorised(_))));
+        assert_eq!(asked(&gate, &http(true), Role::Operate, "Bearer reader", now), Err(Refusal::Forbidden));
+        assert_eq!(asked(&gate, &http(true), Role::Operate, "Bearer operator", now), Ok(()));
     }
 
     #[test]
     fn who_guesses_is_not_listened_to_for_a_minute() {
         let (gate, now) = (Gate::new(true), Instant::now());
         for n in 0..FAILURES {
-            assert!(asked(&gate, &http(false), Method::GET, &format!("Bearer {n}"), now).is_err());
+            assert!(asked(&gate, &http(false), Role::Read, &format!("Bearer {n}"), now).is_err());
         }
-        assert_eq!(asked(&gate, &http(false), Method::GET, "Bearer reader", now), Err(Refusal::Guessing));
-        assert_eq!(asked(&gate, &http(false), Method::GET, "Bearer reader", now + PENALTY), Ok(()));
+        assert_eq!(asked(&gate, &http(false), Role::Read, "Bearer reader", now), Err(Refusal::Guessing));
+        assert_eq!(asked(&gate, &http(false), Role::Read, "Bearer reader", now + PENALTY), Ok(()));
     }
 }

@@ -1,9 +1,31 @@
 //! `/health` and `/ready`.
 
 use actix_web::{HttpResponse, web};
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use super::State;
-use crate::health::report::Status;
+use super::openapi::{Body, Endpoint};
+use crate::health::report::{Health, Status};
+
+/// What is here.
+pub const ENDPOINTS: &[Endpoint] = &[
+    Endpoint::get("/health", || web::to(health))
+        .about("The health of the service.")
+        .giving(Body::json::<Health>("ok or degraded, with the reasons; 503 says failing."))
+        .or(&[503]),
+    Endpoint::get("/ready", || web::to(ready))
+        .about("Whether the service measures.")
+        .open()
+        .giving(Body::json::<Ready>("ready; 503 before."))
+        .or(&[503]),
+];
+
+#[derive(JsonSchema, Serialize)]
+struct Ready {
+    /// Its outputs are open and a poll has ended.
+    ready: bool,
+}
 
 /// 200 while the service is `ok` or `degraded`, 503 while it is `failing`; the body gives the reasons.
 pub async fn health(state: web::Data<State>) -> HttpResponse {
@@ -19,8 +41,7 @@ pub async fn health(state: web::Data<State>) -> HttpResponse {
 pub async fn ready(state: web::Data<State>) -> HttpResponse {
     let health = state.health.borrow().clone();
     let mut response = if health.ready { HttpResponse::Ok() } else { HttpResponse::ServiceUnavailable() };
-    let body = serde_json::json!({ "ready": health.ready });
-    response.insert_header(("Cache-Control", "no-store")).json(body)
+    response.insert_header(("Cache-Control", "no-store")).json(Ready { ready: health.ready })
 }
 
 #[cfg(test)]

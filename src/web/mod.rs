@@ -2,12 +2,12 @@
 
 pub mod api;
 mod auth;
-mod docs;
 mod headers;
 mod health;
-mod html;
+pub(crate) mod html;
 pub mod live;
 pub mod metrics;
+pub mod openapi;
 mod page;
 pub mod params;
 mod probe;
@@ -28,15 +28,19 @@ use actix_web::{App, HttpServer, web};
 use nix::sys::socket::{setsockopt, sockopt::TcpUserTimeout};
 use tokio::sync::watch;
 
+use crate::alert::status::AlertStatus;
 use crate::clock::{Clock, Stamp};
 use crate::config::Config;
 use crate::health::report::Health;
 use crate::stats::snapshot::Snapshot;
 use crate::store::StoreHandle;
+use openapi::Endpoint;
 use problem::{Problem, wrong_method};
 
 /// Requests are small; whoever sends one slower than this is cut off.
 const CLIENT_TIMEOUT: Duration = Duration::from_secs(10);
+/// The longest body of a request in JSON, in bytes.
+const LONGEST_BODY: usize = 256 * 1024;
 /// Connections at once: every reader of the stream, and as many others.
 const MAX_CONNECTIONS: usize = 2048;
 /// A connection is given up when its peer takes nothing for this long.
@@ -59,6 +63,10 @@ pub struct State {
     pub started: Stamp,
     /// What happens.
     pub hub: live::Hub,
+    /// How alerts stand.
+    pub alerts: watch::Receiver<Arc<AlertStatus>>,
+    /// Counts up when a silence changes, for whoever heeds them.
+    pub silences: Arc<watch::Sender<u64>>,
 }
 
 impl State {
@@ -75,6 +83,7 @@ impl State {
 /// When the address cannot be listened on; the error names it and what to do.
 pub fn serve(listen: SocketAddr, state: State) -> Result<(Server, Vec<SocketAddr>), ListenError> {
     let state = web::Data::new(state);
+    let tests = web::Data::new(api::notifiers::Tests::default());
     let gate = web::Data::new(auth::Gate::new(!listen.ip().is_loopback()));
     let server = HttpServer::new(move || {
         App::new()
@@ -83,6 +92,7 @@ pub fn serve(listen: SocketAddr, state: State) -> Result<(Server, Vec<SocketAddr
             .wrap(headers::security())
             .app_data(state.clone())
             .app_data(gate.clone())
+            .app_data(tests.clone())
             .configure(routes)
     })
     // One worker is plenty, and an idle service should be small.
@@ -106,18 +116,19 @@ fn give_up_on_the_deaf(connection: &dyn std::any::Any, _: &mut Extensions) {
     let _ = setsockopt(stream, TcpUserTimeout, &milliseconds);
 }
 
+/// Everything that can be asked for; the page and its files are not in it.
+pub fn endpoints() -> impl Iterator<Item = &'static Endpoint> {
+    let service = [health::ENDPOINTS, metrics::ENDPOINTS, probe::ENDPOINTS, openapi::ENDPOINTS];
+    api::ENDPOINTS.iter().copied().chain(service).flatten()
+}
+
 fn routes(config: &mut web::ServiceConfig) {
     let refused = |why: String| actix_web::Error::from(Problem::bad_request(why));
     config
         .app_data(web::QueryConfig::default().error_handler(move |why, _| refused(why.to_string())))
+        .app_data(web::JsonConfig::default().limit(LONGEST_BODY).error_handler(move |why, _| refused(why.to_string())))
         .app_data(web::PathConfig::default().error_handler(move |why, _| refused(why.to_string())))
-        .service(web::resource("/health").get(health::health).default_service(web::to(wrong_method)))
-        .service(web::resource("/ready").get(health::ready).default_service(web::to(wrong_method)))
-        .service(web::resource("/metrics").get(metrics::metrics).default_service(web::to(wrong_method)))
-        .service(web::resource("/probe").get(probe::probe).default_service(web::to(wrong_method)))
-        .service(web::resource("/api/openapi.json").get(docs::openapi).default_service(web::to(wrong_method)))
-        .service(web::resource("/api/docs").get(docs::docs).default_service(web::to(wrong_method)))
-        .service(web::scope("/api/v1").configure(api::routes).default_service(web::to(problem::not_found)))
+        .configure(openapi::routes)
         .service(web::resource("/").get(page::index).default_service(web::to(wrong_method)))
         .service(web::resource("/plain").get(page::plain).default_service(web::to(wrong_method)))
         .service(web::resource("/plain.css").get(page::plain_style))

@@ -15,11 +15,26 @@ use tokio::time::timeout;
 
 use super::State;
 use super::metrics::{self, Scrape};
+use super::openapi::{Body, Endpoint, query};
 use super::params::Target;
 use super::problem::Problem;
 use super::view::row::Row;
 use super::view::rows::Picture;
 use crate::sample::Outcome;
+
+/// What is here.
+pub const ENDPOINTS: &[Endpoint] = &[Endpoint::get("/probe", || web::to(probe))
+    .about(
+        "The last poll of one server, as blackbox exporter answers. Nothing is sent: the server is polled on its own \
+         schedule. Before its first poll has ended, the answer waits for it within the time of the scrape.",
+    )
+    .taking(&[
+        query("target", "string", "A configured server: its name, or name@address.").required(),
+        query("module", "string", "ntp, or nothing."),
+        query("debug", "boolean", "true explains the answer to a person."),
+    ])
+    .giving(Body::text("text/plain", "probe_success, probe_duration_seconds, and the metrics of the server."))
+    .or(&[404])];
 
 /// The scrape's own limit, and what of it is left for the way back, as blackbox exporter has it.
 const TIMEOUT_HEADER: &str = "X-Prometheus-Scrape-Timeout-Seconds";

@@ -3,12 +3,13 @@
 use actix_web::http::StatusCode;
 use actix_web::http::header::ContentType;
 use actix_web::{HttpRequest, HttpResponse, ResponseError};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::store::StoreError;
 
 /// A problem document (RFC 9457 §3).
-#[derive(Debug, Serialize, thiserror::Error)]
+#[derive(Debug, JsonSchema, Serialize, thiserror::Error)]
 #[error("{title}: {detail}")]
 pub struct Problem {
     /// What kind of problem it is; `about:blank` says that the status tells it all.

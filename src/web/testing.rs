@@ -25,7 +25,9 @@ pub(super) fn state(health: Health) -> (State, TempDir) {
     let health = watch::channel(Arc::new(health)).1;
     let snapshot = watch::channel(Arc::new(Snapshot::empty(started))).1;
     let samples = broadcast::Sender::new(1).subscribe();
-    let sources = Sources { samples, snapshot: snapshot.clone(), health: health.clone() };
+    let alerts = watch::channel(Arc::default()).1;
+    let (snapshots, healths) = (snapshot.clone(), health.clone());
+    let sources = Sources { samples, snapshot: snapshots, health: healths, alerts: alerts.clone() };
     let state = State {
         health,
         snapshot,
@@ -34,6 +36,8 @@ pub(super) fn state(health: Health) -> (State, TempDir) {
         clock: Arc::new(SystemClock),
         started,
         hub: Hub::start(started, sources),
+        alerts,
+        silences: Arc::new(watch::Sender::new(0)),
     };
     (state, dir)
 }

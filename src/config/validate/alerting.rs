@@ -17,7 +17,7 @@ use crate::alert::rule::{Origin, Rule, RuleFault, RuleSpec};
 use crate::alert::selector::Selector;
 use crate::alert::silence::{Matcher, Times, Window};
 use crate::config::fault::KeyPath;
-use crate::config::model::Server;
+use crate::config::model::{Notifier, Server};
 use crate::config::raw;
 use crate::config::units::Span;
 
@@ -115,6 +115,40 @@ fn specs(
         }
     }
     all.into_iter().filter_map(|(path, spec)| compiled(path, spec, rules)).collect()
+}
+
+/// A rule as a person tries it out: JSON with the keys of `[[alert]]`.
+///
+/// # Errors
+/// Everything that is wrong with it, each with its key.
+pub fn rule_of_json(value: &serde_json::Value) -> Result<Rule, Vec<(String, String)>> {
+    let section: raw::alerting::Alert = serde_path_to_error::deserialize(value).map_err(|why| {
+        let path = why.path().to_string();
+        vec![(if path == "." { String::new() } else { path }, why.inner().to_string())]
+    })?;
+    let built_in = defaults::rules().into_iter().find(|spec| spec.name == section.name);
+    if built_in.is_none() && section.expr.is_none() {
+        return Err(vec![("expr".to_owned(), format!("is missing: there is no built-in rule {:?}", section.name))]);
+    }
+    let spec = changed(built_in.unwrap_or_else(|| blank(section.name.clone())), section);
+    Rule::compile(spec).map_err(|faults| faults.into_iter().map(|it| (it.key.to_owned(), it.message)).collect())
+}
+
+/// Whoever is told must be configured.
+pub(super) fn receivers(book: &Rulebook, notifiers: &[Notifier], rules: &mut Rules<'_>, count: usize) {
+    let root = KeyPath::default().key("alert");
+    let known = |name: &String| notifiers.iter().any(|notifier| notifier.name == *name);
+    for n in 0..count {
+        let path = root.index(n);
+        let Some(name) = rules.tree.get(&path.key("name")).and_then(|name| name.as_str()).map(str::to_owned) else {
+            continue;
+        };
+        let rule = book.rules.iter().find(|rule| rule.spec.name == name);
+        let unknown = rule.and_then(|rule| rule.spec.notify.iter().flatten().find(|name| !known(name)).cloned());
+        if let Some(unknown) = unknown {
+            rules.require(false, &path.key("notify"), || format!("there is no notifier {unknown:?}"));
+        }
+    }
 }
 
 fn compiled(path: Option<KeyPath>, spec: RuleSpec, rules: &mut Rules<'_>) -> Option<Arc<Rule>> {

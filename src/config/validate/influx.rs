@@ -2,7 +2,7 @@
 
 use secrecy::{ExposeSecret, SecretString};
 
-use super::secret::read_token;
+use super::secret::Places;
 use super::{Rules, Surroundings};
 use crate::config::fault::KeyPath;
 use crate::config::model::Influx;
@@ -52,38 +52,18 @@ fn check_url(url: &str) -> Result<(), &'static str> {
     }
 }
 
-/// The token: from whichever of `token` and `token_file` the stronger layer sets.
+/// The token, which must be there.
 fn token(section: &raw::Influx, rules: &mut Rules<'_>, surroundings: &Surroundings<'_>) -> Option<SecretString> {
-    let [token, file] = ["influxdb.token", "influxdb.token_file"].map(KeyPath::dotted);
-    let layer = |path: &KeyPath| rules.tree.source(path).layer();
-    let (inline, from_file) = match (&section.token, &section.token_file) {
-        (Some(secret), Some(_)) if layer(&token) > layer(&file) => (Some(secret), None),
-        (Some(_), Some(path)) if layer(&token) < layer(&file) => (None, Some(path)),
-        (inline, from_file) => (inline.as_ref(), from_file.as_ref()),
-    };
-    let secret = match (inline, from_file) {
-        (Some(_), Some(_)) => {
-            rules.require(false, &token, || "and token_file are both set; one is enough".to_owned());
-            return None;
+    let places = Places::of(&KeyPath::dotted("influxdb"), "token");
+    if section.token.is_none() && section.token_file.is_none() {
+        if rules.sound(&[&places.file]) {
+            rules.require(false, &places.inline, || "is missing: set INFLUX_TOKEN, token_file or token".to_owned());
         }
-        (Some(secret), None) => secret.0.clone(),
-        (None, Some(path)) => match read_token(path, surroundings) {
-            Ok(secret) => secret,
-            Err(why) => {
-                rules.require(false, &file, || why);
-                return None;
-            }
-        },
-        (None, None) => {
-            if rules.sound(&[&file]) {
-                rules.require(false, &token, || "is missing: set INFLUX_TOKEN, token_file or token".to_owned());
-            }
-            return None;
-        }
-    };
+        return None;
+    }
+    let (secret, path) = places.look(section.token.as_ref(), section.token_file.as_ref(), rules, surroundings)?;
     let text = secret.expose_secret();
     let printable = !text.is_empty() && text.bytes().all(|b| b.is_ascii_graphic());
-    let path = if from_file.is_some() { &file } else { &token };
     rules.require(printable, path, || "the token must be printable ASCII without spaces, and not empty".to_owned());
     printable.then_some(secret)
 }

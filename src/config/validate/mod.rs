@@ -1,8 +1,10 @@
 //! The rules that types cannot express, applied to decoded sections. Every broken rule is a fault; none ends the search.
 
-mod alerting;
+pub mod alerting;
 mod http;
 mod influx;
+mod leap;
+mod notifier;
 mod outputs;
 mod secret;
 mod servers;
@@ -78,9 +80,24 @@ pub(super) fn validate(
     let csv = sections.csv.filter(|csv| csv.enabled).map(|csv| outputs::csv(csv, &mut rules));
     let store = outputs::store(sections.store, &mut rules);
     let log = outputs::log(sections.log, &mut rules);
+    let alerts = tree.count(&KeyPath::default().key("alert"));
     let alerting =
         alerting::Sections { settings: sections.alerting, rules: sections.alerts, windows: sections.silences };
     let alerting = alerting::alerting(alerting, &monitor.vantage, &servers, &mut rules, warnings);
-    let (influxdb, shown) = (influxdb.flatten(), Arc::default());
-    Some(Config { monitor, servers, http: http?, influxdb, csv, store, log, alerting: Arc::new(alerting), shown })
+    let leap = leap::leap(sections.leap, &mut rules);
+    let notifiers = notifier::notifiers(sections.notifiers, &mut rules, surroundings, warnings);
+    alerting::receivers(&alerting, &notifiers, &mut rules, alerts);
+    Some(Config {
+        monitor,
+        servers,
+        http: http?,
+        influxdb: influxdb.flatten(),
+        csv,
+        store,
+        log,
+        alerting: Arc::new(alerting),
+        leap,
+        notifiers,
+        shown: Arc::default(),
+    })
 }

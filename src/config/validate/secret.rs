@@ -1,17 +1,69 @@
-//! Secrets that stand in a file of their own.
+//! Secrets, each in a key or in a file of its own.
 
 use std::path::{Path, PathBuf};
 
 use secrecy::SecretString;
 
-use super::Surroundings;
+use super::{Rules, Surroundings};
+use crate::config::fault::KeyPath;
+use crate::config::units::Secret;
 
-/// Reads a token file. A relative path is looked for among systemd's credentials, then beside the configuration file.
+/// A key that holds a secret, and the key that names a file with it.
+pub(super) struct Places {
+    pub inline: KeyPath,
+    pub file: KeyPath,
+}
+
+impl Places {
+    /// `KEY` and `KEY_file` of a table.
+    pub(super) fn of(table: &KeyPath, key: &str) -> Self {
+        Self { inline: table.key(key), file: table.key(&format!("{key}_file")) }
+    }
+
+    /// The secret and where it was found: from whichever of the two the stronger layer sets. `None` without any, or with
+    /// a fault.
+    pub(super) fn look(
+        &self,
+        inline: Option<&Secret>,
+        file: Option<&PathBuf>,
+        rules: &mut Rules<'_>,
+        surroundings: &Surroundings<'_>,
+    ) -> Option<(SecretString, &KeyPath)> {
+        let layer = |path: &KeyPath| rules.tree.source(path).layer();
+        let (inline_wins, file_wins) =
+            (layer(&self.inline) > layer(&self.file), layer(&self.inline) < layer(&self.file));
+        match (inline, file) {
+            (Some(_), Some(_)) if !inline_wins && !file_wins => {
+                let name = self.file.to_string();
+                let name = name.rsplit('.').next().unwrap_or_default().to_owned();
+                rules.require(false, &self.inline, || format!("and {name} are both set; one is enough"));
+                None
+            }
+            (Some(secret), None) => Some((secret.0.clone(), &self.inline)),
+            (Some(secret), Some(_)) if inline_wins => Some((secret.0.clone(), &self.inline)),
+            (_, Some(path)) => match read_token(path, surroundings) {
+                Ok(secret) => Some((secret, &self.file)),
+                Err(why) => {
+                    rules.require(false, &self.file, || why);
+                    None
+                }
+            },
+            (None, None) => None,
+        }
+    }
+}
+
+/// Reads a token file; see [`resolve`].
 pub(super) fn read_token(path: &Path, surroundings: &Surroundings<'_>) -> Result<SecretString, String> {
+    let path = resolve(path, surroundings);
+    let text = std::fs::read_to_string(&path).map_err(|why| format!("{} cannot be read: {why}", path.display()))?;
+    Ok(SecretString::from(text.trim_end_matches(['\r', '\n'])))
+}
+
+/// Where a file is: a relative path is looked for among systemd's credentials, then beside the configuration file.
+pub(super) fn resolve(path: &Path, surroundings: &Surroundings<'_>) -> PathBuf {
     let credential = surroundings.environment.get("CREDENTIALS_DIRECTORY").map(|dir| Path::new(dir).join(path));
     let beside = surroundings.file.and_then(Path::parent).map(|dir| dir.join(path));
     let found = [credential, beside].into_iter().flatten().find(|path| path.exists());
-    let path: PathBuf = found.unwrap_or_else(|| path.to_owned());
-    let text = std::fs::read_to_string(&path).map_err(|why| format!("{} cannot be read: {why}", path.display()))?;
-    Ok(SecretString::from(text.trim_end_matches(['\r', '\n'])))
+    found.unwrap_or_else(|| path.to_owned())
 }

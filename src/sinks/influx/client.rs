@@ -7,17 +7,12 @@
 use std::future::Future;
 use std::time::Duration;
 
-use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
-use reqwest::redirect::Policy;
-use reqwest::{Client, ClientBuilder, Response, StatusCode, Url};
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
+use reqwest::{Client, Response, StatusCode, Url};
 use secrecy::ExposeSecret;
 
 use crate::config::Influx;
-
-/// An error's body is read this far.
-const MAX_BODY_BYTES: usize = 8 * 1024;
-/// A reason is kept this long.
-const MAX_REASON_CHARS: usize = 300;
+use crate::outbound::{body, builder, failure, retry_after, short};
 
 /// What the answer to a write means for its lines.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -108,11 +103,6 @@ impl LineWriter for InfluxClient {
     }
 }
 
-fn builder(timeout: Duration) -> ClientBuilder {
-    // No proxy of the environment: lines and token go where the configuration says.
-    Client::builder().http1_only().redirect(Policy::none()).timeout(timeout).no_proxy()
-}
-
 fn base_url(text: &str) -> Result<Url, ClientFault> {
     let fault = |why: &str| Err(ClientFault::Url(why.to_owned()));
     let url = Url::parse(text).map_err(|error| ClientFault::Url(format!("not a URL: {error}")))?;
@@ -169,48 +159,12 @@ async fn classify(response: Response) -> WriteOutcome {
     }
 }
 
-/// `Retry-After` in seconds. The form with a date is ignored: it would need a wall clock that can be trusted.
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok().map(Duration::from_secs)
-}
-
-/// The beginning of a body; what cannot be read counts as absent, for the status has said enough.
-async fn body(mut response: Response) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    while let Ok(Some(chunk)) = response.chunk().await {
-        let room = MAX_BODY_BYTES - bytes.len();
-        bytes.extend_from_slice(&chunk[..chunk.len().min(room)]);
-        if bytes.len() == MAX_BODY_BYTES {
-            break;
-        }
-    }
-    bytes
-}
-
 /// InfluxDB's message (`{"code": …, "message": …}`), or the beginning of whatever else came.
 fn reason(status: StatusCode, body: &[u8]) -> String {
     let json: Option<serde_json::Value> = serde_json::from_slice(body).ok();
     let message = json.as_ref().and_then(|json| json.get("message")?.as_str());
     let text = message.map_or_else(|| String::from_utf8_lossy(body), Into::into);
     if text.trim().is_empty() { status.to_string() } else { format!("{status}: {}", short(&text)) }
-}
-
-/// What went wrong on the way, with its innermost cause ("connection refused"). The URL is left out.
-fn failure(error: reqwest::Error) -> String {
-    if error.is_timeout() {
-        return "no answer in time".to_owned();
-    }
-    let error = error.without_url();
-    let mut cause: &dyn std::error::Error = &error;
-    while let Some(inner) = cause.source() {
-        cause = inner;
-    }
-    short(&cause.to_string())
-}
-
-/// One line of bounded length without control characters, fit for logs.
-fn short(text: &str) -> String {
-    text.trim().chars().take(MAX_REASON_CHARS).map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
 #[cfg(test)]

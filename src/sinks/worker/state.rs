@@ -1,10 +1,11 @@
 //! What a writer has in hand and shows of itself. It outlives the thread, so that nothing is lost with it.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::{MAX_BATCH, WriteError};
+use crate::clock::Stamp;
 use crate::sample::Sample;
 use crate::sinks::queue::SinkQueue;
 
@@ -14,6 +15,7 @@ pub struct WriterState {
     written: AtomicU64,
     failures: AtomicU64,
     abandoned: AtomicU64,
+    turn_mono_ns: AtomicI64,
     failing: AtomicBool,
     last_error: Mutex<Option<String>>,
     /// The batch in hand. It is here and not on the thread's stack so that it survives a panic of the writer.
@@ -67,6 +69,9 @@ pub struct WriterGauge {
     pub in_hand: usize,
     /// When the oldest of them was taken by its poll, on the monotonic clock in nanoseconds.
     pub oldest_mono_ns: Option<i64>,
+    /// When the thread last came round, on the monotonic clock in nanoseconds: about once a second, unless it hangs in
+    /// the system or was never started (0).
+    pub turn_mono_ns: i64,
     /// Whether the last attempt failed.
     pub failing: bool,
     /// The last error, also when it is over.
@@ -87,6 +92,7 @@ impl WriterState {
             abandoned: self.abandoned.load(Ordering::Relaxed),
             in_hand,
             oldest_mono_ns,
+            turn_mono_ns: self.turn_mono_ns.load(Ordering::Relaxed),
             failing: self.failing.load(Ordering::Relaxed),
             last_error: self.last_error.lock().unwrap_or_else(PoisonError::into_inner).clone(),
         }
@@ -95,6 +101,11 @@ impl WriterState {
     // A panic of the writer poisons these locks by design; the data behind them stays whole.
     pub(super) fn in_hand(&self) -> MutexGuard<'_, InHand> {
         self.in_hand.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The thread has come round.
+    pub(super) fn turned(&self) {
+        self.turn_mono_ns.store(Stamp::now().mono_ns, Ordering::Relaxed);
     }
 
     /// Samples were written. Returns whether attempts had been failing.

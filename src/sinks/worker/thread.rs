@@ -54,6 +54,7 @@ impl<W: BatchWriter> Worker<W> {
     pub(super) fn run(mut self) {
         self.take_over();
         loop {
+            self.state.turned();
             let wait = self.next_deadline().saturating_duration_since(Instant::now());
             select! {
                 recv(self.commands) -> control => match control {
@@ -121,6 +122,7 @@ impl<W: BatchWriter> Worker<W> {
     /// Writes what is in hand, a chunk at a time, until all is written or one fails.
     fn attempt(&mut self) -> bool {
         loop {
+            self.state.turned();
             let chunk = {
                 let mut in_hand = self.state.in_hand();
                 in_hand.panics += 1;

@@ -4,7 +4,8 @@
 //! outliers do not decide. The level before the change is fitted too. A third shape, a straight line over the whole window,
 //! stands for a drift that was there from the beginning. O(n²) for n ≤ [`MAX_POINTS`]; run a few times per episode.
 
-use super::robust::{self, Slope, theil_sen};
+use super::robust;
+use crate::stats::trend::{Line, theil_sen};
 use crate::stats::verdict::Kind;
 
 /// Longer windows are cut to their newest points.
@@ -26,7 +27,7 @@ pub(super) struct Change {
     /// How far the series is now from where it was, in seconds.
     pub size_s: f64,
     /// The slope since the onset in seconds per second.
-    pub slope: Option<Slope>,
+    pub slope: Option<Line>,
     /// Whether the other shape explains it clearly worse.
     pub decisive: bool,
     /// Scatter around the fitted shape, in seconds.
@@ -97,7 +98,7 @@ fn choose(points: &[(f64, f64)], step: Fit, hinge: Fit, line: f64, scratch: &mut
 }
 
 /// Where the fitted slope leaves the level of before: finer than the candidates.
-fn crossing(after: &[(f64, f64)], level: f64, slope: Option<Slope>, scratch: &mut Vec<f64>) -> f64 {
+fn crossing(after: &[(f64, f64)], level: f64, slope: Option<Line>, scratch: &mut Vec<f64>) -> f64 {
     let Some(slope) = slope.map(|s| s.slope).filter(|s| s.abs() > 0.0) else { return after[0].0 };
     scratch.clear();
     scratch.extend(after.iter().map(|(t, x)| t - (x - level) / slope));
@@ -172,7 +173,7 @@ mod tests {
         assert_eq!(change.kind, Kind::Frequency);
         assert!((change.onset_s - 2048.0).abs() < 192.0, "{change:?}");
         let slope = change.slope.unwrap();
-        assert!((slope.slope - 8e-6).abs() < 0.5e-6 && slope.low < 8.3e-6 && slope.high > 7.7e-6, "{slope:?}");
+        assert!((slope.slope - 8e-6).abs() < 0.5e-6 && slope.slope_lo < 8.3e-6 && slope.slope_hi > 7.7e-6, "{slope:?}");
     }
 
     #[test]

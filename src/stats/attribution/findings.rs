@@ -1,10 +1,11 @@
 //! What the watches amount to: one finding about the own clock, one per server. Still numbers; the words come later.
 
 use super::series::{Episode, Series};
-use super::{Attribution, UNREACHABLE_AFTER, robust};
+use super::{Attribution, UNREACHABLE_AFTER};
 use crate::stats::consensus::MIN_SERVERS;
 use crate::stats::leap::looks_like_smear;
 use crate::stats::local::ClockMove;
+use crate::stats::trend::{Line, theil_sen};
 use crate::stats::verdict::{Kind, When};
 
 /// A slope below this is no finding, in s/s.
@@ -225,15 +226,15 @@ impl Attribution {
 }
 
 /// A slope in ppm with the half width of its interval.
-fn rate(slope: robust::Slope) -> (f64, f64) {
-    (slope.slope * 1e6, (slope.high - slope.low) / 2.0 * 1e6)
+fn rate(slope: Line) -> (f64, f64) {
+    (slope.slope * 1e6, (slope.slope_hi - slope.slope_lo) / 2.0 * 1e6)
 }
 
 /// The slope of a series that creeps: significant, and large enough to matter over the window.
 fn creeping(points: &[(f64, f64)], threshold_s: f64) -> Option<(f64, f64)> {
     let thinned: Vec<_> = points.iter().copied().step_by(points.len().div_ceil(48).max(1)).collect();
-    let fit = robust::theil_sen(&thinned).filter(|_| thinned.len() >= 12)?;
+    let fit = theil_sen(&thinned).filter(|_| thinned.len() >= 12)?;
     let span_s = thinned.last()?.0 - thinned.first()?.0;
-    let one_sided = fit.low > MATERIAL_RATE || fit.high < -MATERIAL_RATE;
+    let one_sided = fit.slope_lo > MATERIAL_RATE || fit.slope_hi < -MATERIAL_RATE;
     (one_sided && fit.slope.abs() * span_s > 0.5 * threshold_s).then(|| rate(fit))
 }

@@ -1,7 +1,7 @@
 //! Turns what a verdict names into events: each once, with its beginning, and again with its end.
 
 use crate::stats::events::{Event, EventKind};
-use crate::stats::verdict::{Kind, ServerVerdict, State, Verdict, When};
+use crate::stats::verdict::{Kind, ServerVerdict, State, Verdict, When, local_sentence};
 
 /// Events that have begun and not ended.
 #[derive(Debug, Default)]
@@ -11,8 +11,11 @@ pub(super) struct Journal {
 
 impl Journal {
     /// Compares a new verdict with what was open.
-    pub fn note(&mut self, verdict: &Verdict, now: When, events: &mut Vec<Event>) {
-        let current: Vec<Event> = verdict.servers.iter().filter_map(|s| named(s, verdict.state)).collect();
+    ///
+    /// `witnessed` says that the raw clock saw a step of the own clock, which is an event of its own already.
+    pub fn note(&mut self, verdict: &Verdict, witnessed: bool, now: When, events: &mut Vec<Event>) {
+        let servers = verdict.servers.iter().filter_map(|s| named(s, verdict.state));
+        let current: Vec<Event> = servers.chain(own_clock(verdict).filter(|_| !witnessed)).collect();
         let same = |a: &Event, b: &Event| a.kind == b.kind && a.server == b.server && a.address == b.address;
         self.open.retain(|event| {
             let lasts = current.iter().any(|c| same(c, event));
@@ -28,6 +31,24 @@ impl Journal {
             }
         }
     }
+}
+
+/// What the servers together show of the own clock. The kind is absent unless it is wrong.
+fn own_clock(verdict: &Verdict) -> Option<Event> {
+    let local = &verdict.local;
+    let kind = match local.kind? {
+        Kind::Step => EventKind::ClockStep,
+        Kind::Frequency => EventKind::ClockDrift,
+        // Wrong from the start is a verdict; nothing happened.
+        _ => return None,
+    };
+    let detail = match (local.rate_ppm.filter(|_| kind == EventKind::ClockDrift), local.estimate_s) {
+        (Some(rate), _) => crate::stats::verdict::ppm(rate),
+        (None, Some(estimate_s)) => format!("{:+.6} s", -estimate_s),
+        (None, None) => String::new(),
+    };
+    let sentence = local_sentence(local, verdict.majority.as_ref());
+    Some(Event { kind, server: None, address: None, start: local.since?, end: None, detail, sentence })
 }
 
 fn named(server: &ServerVerdict, state: State) -> Option<Event> {

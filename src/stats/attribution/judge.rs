@@ -44,7 +44,7 @@ impl Attribution {
             sentence,
         };
         let now = When(self.timeline.wall_ns(self.last_s));
-        self.journal.note(&verdict, now, &mut self.events);
+        self.journal.note(&verdict, case.local.witnessed, now, &mut self.events);
         self.verdict = verdict;
     }
 

@@ -2,10 +2,12 @@
 
 mod list;
 mod smear;
+mod truth;
 mod watch;
 
 pub use list::{LeapList, LeapListError, LeapSecond};
 pub use smear::{SMEAR_PPM, is_leap_date_near, looks_like_smear, smear_from_refid, smeared_minus_utc_s};
+pub use truth::{LeapKeeper, LeapSource, LeapTruth, ListFacts};
 pub use watch::{LeapFinding, judge_announcements};
 
 /// Seconds from 1900-01-01 to 1970-01-01.

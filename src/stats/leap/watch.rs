@@ -2,6 +2,7 @@
 
 use super::{DAY_S, LeapList, is_leap_day};
 use crate::ntp::Leap;
+use crate::stats::events::EventKind;
 
 /// Something about leap seconds that a person should know.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,6 +42,18 @@ const EXPIRY_WARNING_DAYS: i64 = 28;
 const ANNOUNCE_AHEAD_S: i64 = 31 * DAY_S;
 
 impl LeapFinding {
+    /// The kind of event that it is.
+    #[must_use]
+    pub fn kind(&self) -> EventKind {
+        match self {
+            Self::Disagreement { .. } => EventKind::LeapDisagreement,
+            Self::WrongSeason { .. } => EventKind::LeapOutOfSeason,
+            Self::NotInList { .. } => EventKind::LeapNotListed,
+            Self::NotAnnounced { .. } => EventKind::LeapNotAnnounced,
+            Self::ListExpiry { .. } => EventKind::LeapListExpiry,
+        }
+    }
+
     /// One sentence for a person.
     #[must_use]
     pub fn sentence(&self) -> String {

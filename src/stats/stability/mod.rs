@@ -20,6 +20,7 @@ pub use grid::{MAX_SLOTS, PhaseGrid, usual_spacing_s};
 pub use noise::Noise;
 
 use edf::Variance;
+use schemars::JsonSchema;
 use serde::Serialize;
 use thiserror::Error;
 
@@ -86,7 +87,7 @@ struct Estimate {
 ///
 /// A row is shown when its factor is at most a third of the slots and three terms or more carry its Allan deviation.
 /// ADEV, MDEV and HDEV are fractional frequencies, TDEV, MTIE and TIE rms are seconds.
-#[derive(Debug, Clone, PartialEq, Default, Serialize)]
+#[derive(Debug, Clone, PartialEq, Default, JsonSchema, Serialize)]
 pub struct Stability {
     /// The spacing of the grid in seconds.
     pub tau0_s: f64,

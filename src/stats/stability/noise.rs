@@ -4,10 +4,11 @@
 //! §5.5. Phase is decimated by m and its quadratic trend removed; it is differenced until what remains is stationary,
 //! and the lag-1 autocorrelation of that gives the power law.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// A power law S_y(f) ∝ f^alpha.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, JsonSchema, Serialize)]
 pub enum Noise {
     /// alpha = 2: what network delay and stamping do to NTP offsets at short averaging times.
     #[serde(rename = "white PM")]

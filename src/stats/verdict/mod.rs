@@ -8,10 +8,11 @@ pub use history::{Blame, Entry, EntryLocal, History};
 pub use sentence::{local_sentence, ppm, seconds, server_sentence, verdict_sentence};
 pub use when::When;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// The answer in one word.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, JsonSchema, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum State {
     /// Nobody is proven or suspected wrong. Not "correct": right within the bound that is stated.
@@ -41,7 +42,7 @@ impl State {
 }
 
 /// How something is wrong.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, JsonSchema, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
     /// It jumped at one moment.
@@ -77,7 +78,7 @@ impl Kind {
 }
 
 /// The standing of a server.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, JsonSchema, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Class {
     /// Its interval meets the majority interval.
@@ -89,7 +90,7 @@ pub enum Class {
 }
 
 /// Which way the own clock is wrong.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, JsonSchema, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Sign {
     /// Behind the servers (positive offsets).
@@ -101,7 +102,7 @@ pub enum Sign {
 }
 
 /// The own clock.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, JsonSchema, Serialize)]
 pub struct LocalVerdict {
     /// The offset of true time against this clock in seconds, positive when this clock is slow: the servers' weighted
     /// median. Absent without a majority.
@@ -123,7 +124,7 @@ pub struct LocalVerdict {
 }
 
 /// One server.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, JsonSchema, Serialize)]
 pub struct ServerVerdict {
     /// The configured name.
     pub server: String,
@@ -152,7 +153,7 @@ pub struct ServerVerdict {
 }
 
 /// The majority that the verdict rests on.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, JsonSchema, Serialize)]
 pub struct MajorityVerdict {
     /// The lower end of the majority interval in seconds of offset.
     pub low_s: f64,
@@ -167,7 +168,7 @@ pub struct MajorityVerdict {
 }
 
 /// The verdict as it stands.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, JsonSchema, Serialize)]
 pub struct Verdict {
     /// The answer in one word.
     pub state: State,

@@ -160,6 +160,11 @@ impl ServerWindows {
         DisplayHistogram::of(&singles.chain(merged).collect::<Vec<_>>())
     }
 
+    /// Begins the totals anew: they count what this process measured.
+    pub fn begin_totals(&mut self) {
+        self.state.totals.clear();
+    }
+
     /// Reach, score, clock filter and totals.
     #[must_use]
     pub fn state(&self) -> &ServerState {

@@ -60,7 +60,7 @@ impl Reader {
         Ok(Self { conn: connection::open_reader(path)?, path: path.to_owned() })
     }
 
-    fn run<T>(
+    pub(super) fn run<T>(
         &self,
         doing: &'static str,
         work: impl FnOnce(&Connection) -> rusqlite::Result<T>,

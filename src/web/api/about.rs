@@ -1,14 +1,28 @@
 //! What runs here, and how it is configured.
 
 use actix_web::{HttpRequest, HttpResponse, web};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::stats::verdict::When;
 use crate::web::State;
+use crate::web::openapi::{Body, Endpoint};
 use crate::web::problem::Problem;
 use crate::web::respond;
 
-#[derive(Debug, Serialize)]
+/// What is here.
+pub const ENDPOINTS: &[Endpoint] = &[
+    Endpoint::get("/api/v1/version", || web::to(version))
+        .about("What runs here.")
+        .giving(Body::json::<Version>("name, version, api, vantage, started."))
+        .or(&[304]),
+    Endpoint::get("/api/v1/config", || web::to(config))
+        .about("The configuration in effect; secrets are masked.")
+        .giving(Body::json::<Shown>("values, and for each the source it came from."))
+        .or(&[304]),
+];
+
+#[derive(Debug, JsonSchema, Serialize)]
 struct Version {
     name: &'static str,
     version: &'static str,
@@ -29,6 +43,16 @@ pub async fn version(request: HttpRequest, state: web::Data<State>) -> Result<Ht
         started: When(state.started.wall_ns),
     };
     respond::json(&request, &version)
+}
+
+/// What [`config`] answers; made when the configuration is read.
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "stands for its schema")]
+struct Shown {
+    /// Every section with its keys.
+    values: std::collections::BTreeMap<String, serde_json::Value>,
+    /// Where each value came from, by its path.
+    sources: std::collections::BTreeMap<String, String>,
 }
 
 /// `GET /api/v1/config`: what is in effect, each value with its source, secrets masked.

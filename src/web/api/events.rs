@@ -3,14 +3,29 @@
 use std::time::Duration;
 
 use actix_web::{HttpRequest, HttpResponse, web};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::stats::verdict::When;
 use crate::store::StoredEvent;
 use crate::web::State;
+use crate::web::openapi::{Body, Endpoint, FROM, TO, query};
 use crate::web::params::{self, Range};
 use crate::web::problem::Problem;
 use crate::web::respond;
+
+/// What is here.
+pub const ENDPOINTS: &[Endpoint] = &[Endpoint::get("/api/v1/events", || web::to(events))
+    .about("What happened: steps, changes, outages.")
+    .taking(&[
+        FROM,
+        TO,
+        query("kind", "string", "Kinds, separated by commas."),
+        query("server", "string", "The configured name of a server."),
+        query("limit", "integer", "The latest so many, 1 to 5000; 500 unless given."),
+    ])
+    .giving(Body::json::<Events>("from, to, events, oldest first."))
+    .or(&[304, 503])];
 
 const USUAL: usize = 500;
 const MOST: usize = 5000;
@@ -31,7 +46,7 @@ pub struct EventsQuery {
     limit: Option<usize>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
 struct Events {
     from: When,
     to: When,
@@ -39,7 +54,7 @@ struct Events {
     events: Vec<Entry>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
 struct Entry {
     id: i64,
     kind: String,

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::{HttpRequest, HttpResponse, web};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::points::{Samples, points};
@@ -18,9 +19,34 @@ use crate::stats::window::{ServerWindows, Window};
 use crate::store::StoreError;
 use crate::store::read::Reader;
 use crate::web::State;
+use crate::web::openapi::{Body, Endpoint, FROM, ID, TO, query};
 use crate::web::params::{self, Range, Target};
 use crate::web::problem::Problem;
 use crate::web::respond;
+
+/// What is here.
+pub const ENDPOINTS: &[Endpoint] = &[
+    Endpoint::get("/api/v1/servers/{id}/samples", || web::to(samples))
+        .about("What was measured, at the resolution that fits: at most 2000 points.")
+        .taking(&[ID, FROM, TO, query("step", "string", "The wished distance of two points: 5m, 1h, or seconds.")])
+        .giving(Body::json::<Samples>("from, to, resolution (raw, 5m, 1h), step_s, samples."))
+        .or(&[304, 404, 503]),
+    Endpoint::get("/api/v1/servers/{id}/stats", || web::to(stats))
+        .about("Statistics of a window that ends now.")
+        .taking(&[ID, query("window", "string", "5m, 1h, 24h or 7d; 1h unless given.")])
+        .giving(Body::json::<Stats>("window, from, to, series: name, address, stats, histogram."))
+        .or(&[304, 404, 503]),
+    Endpoint::get("/api/v1/servers/{id}/stability", || web::to(stability))
+        .about("Allan, modified, time and Hadamard deviations, MTIE and TIE rms of the offsets (NIST SP 1065).")
+        .taking(&[ID, FROM, TO, query("taus", "string", "Averaging times in seconds, separated by commas.")])
+        .giving(Body::json::<StabilityBody>("from, to, series: name, address, stability, reason."))
+        .or(&[304, 404, 503]),
+    Endpoint::get("/api/v1/servers/{id}/evidence", || web::to(evidence))
+        .about("The last replies that were refused, with every check and the four timestamps.")
+        .taking(&[ID])
+        .giving(Body::json::<EvidenceBody>("evidence, oldest first."))
+        .or(&[304, 404, 503]),
+];
 
 const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(86_400);
@@ -59,7 +85,7 @@ pub struct StatsQuery {
     window: Option<String>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
 struct Stats {
     window: &'static str,
     from: When,
@@ -67,7 +93,7 @@ struct Stats {
     series: Vec<SeriesStats>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
 struct SeriesStats {
     name: String,
     address: Option<String>,
@@ -135,14 +161,14 @@ pub struct StabilityQuery {
     taus: Option<String>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
 struct StabilityBody {
     from: When,
     to: When,
     series: Vec<SeriesStability>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
 struct SeriesStability {
     name: String,
     address: Option<String>,
@@ -185,14 +211,14 @@ fn series_stability(
     Ok(SeriesStability { name: key.server.to_string(), address: text(key), stability: found.ok(), reason })
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
 struct EvidenceBody {
     /// Oldest first.
     evidence: Vec<Refusal>,
 }
 
 /// A refused reply.
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
 struct Refusal {
     /// When it arrived.
     time: When,
@@ -209,14 +235,14 @@ struct Refusal {
     datagram: String,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
 struct CheckResult {
     check: &'static str,
     passed: bool,
 }
 
 /// One of the four timestamps.
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
 struct Moment {
     /// In the notation of RFC 5905: hexadecimal seconds and fraction since 1900.
     ntp: String,

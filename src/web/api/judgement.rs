@@ -1,17 +1,34 @@
 //! Who is wrong, and how the own clock does.
 
 use actix_web::{HttpRequest, HttpResponse, web};
+use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::stats::leap::LeapTruth;
 use crate::stats::local::{DaemonView, KernelState};
 use crate::stats::snapshot::Snapshot;
 use crate::stats::verdict::{LocalVerdict, Verdict, When};
 use crate::web::State;
+use crate::web::openapi::{Body, Endpoint};
 use crate::web::problem::Problem;
 use crate::web::respond;
 
+/// What is here.
+pub const ENDPOINTS: &[Endpoint] = &[
+    Endpoint::get("/api/v1/verdict", || web::to(verdict))
+        .about("Who is wrong, by how much, since when, how sure that is, and what it assumes.")
+        .giving(Body::json::<VerdictBody<'static>>(
+            "as_of, state, since, confidence, local, servers, majority, reason, assumption, independence, sentence.",
+        ))
+        .or(&[304]),
+    Endpoint::get("/api/v1/local", || web::to(local))
+        .about("The own clock: what the servers, the kernel and a time daemon say of it.")
+        .giving(Body::json::<Local<'static>>("as_of, verdict, kernel, daemon, distrust."))
+        .or(&[304]),
+];
+
 /// The verdict, with the moment of the picture that it is part of.
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 pub struct VerdictBody<'a> {
     as_of: When,
     #[serde(flatten)]
@@ -32,7 +49,7 @@ pub async fn verdict(request: HttpRequest, state: web::Data<State>) -> Result<Ht
     respond::json(&request, &VerdictBody::of(&snapshot))
 }
 
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 struct Local<'a> {
     as_of: When,
     /// What the servers say of it.
@@ -43,6 +60,8 @@ struct Local<'a> {
     daemon: Option<&'a DaemonView>,
     /// Why it must not be used to judge others, by what it says of itself.
     distrust: Option<&'static str>,
+    /// The list of leap seconds, and what is wrong with what servers announce.
+    leap: &'a LeapTruth,
 }
 
 /// `GET /api/v1/local`.
@@ -55,6 +74,7 @@ pub async fn local(request: HttpRequest, state: web::Data<State>) -> Result<Http
         kernel: local.kernel,
         daemon: local.daemon.as_ref(),
         distrust: local.distrust(),
+        leap: &snapshot.leap,
     };
     respond::json(&request, &body)
 }

@@ -1,33 +1,29 @@
-//! `/api/v1/`: everything the service knows, as JSON. Reading only.
+//! `/api/v1/`: everything the service knows, as JSON.
 
 mod about;
+mod alerts;
 mod events;
 mod history;
 pub mod judgement;
+pub mod notifiers;
 pub mod points;
+mod rules;
 mod servers;
-
-use actix_web::web;
+mod silences;
 
 use super::live;
-use super::problem::wrong_method;
+use super::openapi::Endpoint;
 
-/// The routes below `/api/v1`.
-pub fn routes(config: &mut web::ServiceConfig) {
-    let get = |path: &str, handler: actix_web::Route| {
-        web::resource(path.to_owned()).route(handler).default_service(web::to(wrong_method))
-    };
-    config
-        .service(get("/version", web::get().to(about::version)))
-        .service(get("/config", web::get().to(about::config)))
-        .service(get("/servers", web::get().to(servers::list)))
-        .service(get("/servers/{id}", web::get().to(servers::one)))
-        .service(get("/servers/{id}/samples", web::get().to(history::samples)))
-        .service(get("/servers/{id}/stats", web::get().to(history::stats)))
-        .service(get("/servers/{id}/stability", web::get().to(history::stability)))
-        .service(get("/servers/{id}/evidence", web::get().to(history::evidence)))
-        .service(get("/verdict", web::get().to(judgement::verdict)))
-        .service(get("/local", web::get().to(judgement::local)))
-        .service(get("/events", web::get().to(events::events)))
-        .service(get("/stream", web::get().to(live::stream)));
-}
+/// What can be asked for below `/api/v1`, in the order in which it is documented.
+pub const ENDPOINTS: &[&[Endpoint]] = &[
+    about::ENDPOINTS,
+    servers::ENDPOINTS,
+    history::ENDPOINTS,
+    judgement::ENDPOINTS,
+    events::ENDPOINTS,
+    alerts::ENDPOINTS,
+    rules::ENDPOINTS,
+    silences::ENDPOINTS,
+    notifiers::ENDPOINTS,
+    live::ENDPOINTS,
+];

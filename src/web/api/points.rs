@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::sample::{Sample, SeriesKey};
@@ -14,7 +15,7 @@ use crate::web::params::{Range, Target, from_seconds};
 pub const MOST: usize = 2000;
 
 /// The answer.
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
 pub struct Samples {
     from: When,
     to: When,
@@ -27,7 +28,7 @@ pub struct Samples {
 }
 
 /// One poll, or the polls within one step.
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
 #[serde(untagged)]
 enum Point {
     Poll(Box<Poll>),
@@ -35,7 +36,7 @@ enum Point {
 }
 
 /// One poll. Offsets are positive when the server is ahead.
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
 pub struct Poll {
     time: When,
     address: Option<String>,
@@ -52,7 +53,7 @@ pub struct Poll {
 }
 
 /// The polls within one step, of one address and one way of timestamping. Without a measurement the figures are `null`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
 struct Bucket {
     /// The beginning of the step.
     time: When,

@@ -3,16 +3,51 @@
 use std::sync::Arc;
 
 use actix_web::{HttpRequest, HttpResponse, web};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::config::{Addresses, EngineChoice, Family, Server};
 use crate::stats::verdict::When;
 use crate::web::State;
+use crate::web::openapi::{Body, Endpoint, ID, query};
 use crate::web::params::{self, Target};
 use crate::web::problem::Problem;
 use crate::web::respond;
 use crate::web::view::row::{Condition, Row};
 use crate::web::view::rows::{Column, Filter, Picture, sort};
+
+/// What is here.
+pub const ENDPOINTS: &[Endpoint] = &[
+    Endpoint::get("/api/v1/servers", || web::to(list))
+        .about("Every address of every server, as it is now.")
+        .taking(&[
+            query("tag", "string", "Tags, key:value or key, separated by commas; all must be there."),
+            query(
+                "state",
+                "string",
+                "pending, ok, failing, unreachable, wrong; separated by commas, one must hold.",
+            ),
+            query("q", "string", "Text in the name, the address, the reference identifier or a tag."),
+            query(
+                "sort",
+                "string",
+                "name, address, state, offset, magnitude, delay, jitter, root_distance, stratum, reach, score or \
+                 last_seen; with a minus sign in descending order.",
+            ),
+            query("limit", "integer", "Entries of the page, 1 to 10000; 1000 unless given."),
+            query("offset", "integer", "Entries before the page."),
+        ])
+        .giving(Body::json::<Page>(
+            "as_of, total, limit, offset, servers. What is not known is null; offsets are in seconds, positive when the \
+             server is ahead of this host.",
+        ))
+        .or(&[304]),
+    Endpoint::get("/api/v1/servers/{id}", || web::to(one))
+        .about("One server: how it is polled, and each of its addresses.")
+        .taking(&[ID])
+        .giving(Body::json::<Detail>("as_of, name, tags, settings, series (as in the list)."))
+        .or(&[304, 404]),
+];
 
 /// Entries of a page unless asked for, and at most.
 const USUAL: usize = 1000;
@@ -38,7 +73,7 @@ pub struct ListQuery {
 }
 
 /// A page of servers.
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
 struct Page {
     /// As of when.
     as_of: When,
@@ -100,7 +135,7 @@ fn order(text: Option<&str>) -> Result<(Column, bool), Problem> {
 }
 
 /// One server with its series and how it is polled.
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
 struct Detail {
     as_of: When,
     name: String,
@@ -110,7 +145,7 @@ struct Detail {
 }
 
 /// What is configured for it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
 struct Settings {
     /// As written: a name or an address.
     host: String,

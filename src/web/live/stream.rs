@@ -21,7 +21,22 @@ use tokio::time::timeout;
 
 use super::{Frame, Hub, KEPT, Subscription, Topic};
 use crate::web::State;
+use crate::web::openapi::{Body, Endpoint, header, query};
 use crate::web::problem::Problem;
+
+/// What is here.
+pub const ENDPOINTS: &[Endpoint] = &[Endpoint::get("/api/v1/stream", || web::to(stream))
+    .about(
+        "What happens, as it happens: server-sent events hello, sample, verdict, health, alert. Last-Event-ID resumes.",
+    )
+    .taking(&[
+        query("events", "string", "sample, verdict, health, alert; separated by commas, all unless given."),
+        query("server", "string", "The configured name of the server whose samples are wanted."),
+        query("last_event_id", "string", "As the header Last-Event-ID, which wins."),
+        header("Last-Event-ID", "The number of the last event that was seen."),
+    ])
+    .giving(Body::text("text/event-stream", "Events; the data of each is JSON."))
+    .or(&[503])];
 
 /// A comment is sent after this much silence, so that the dead are found and proxies stay patient.
 const HEARTBEAT: Duration = Duration::from_secs(15);
@@ -32,7 +47,7 @@ const RETRY_MS: u32 = 3000;
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct StreamQuery {
-    /// Topics, separated by commas: `sample`, `verdict`, `health`; all unless asked for.
+    /// Topics, separated by commas: `sample`, `verdict`, `health`, `alert`; all unless asked for.
     events: Option<String>,
     /// The configured name of the server whose samples are wanted; all unless asked for.
     server: Option<String>,
@@ -49,7 +64,8 @@ struct Wish {
 impl Wish {
     fn parse(query: &StreamQuery) -> Result<Self, Problem> {
         let topic = |label: &str| {
-            let refused = || Problem::bad_request(format!("events: {label:?} is none of sample, verdict, health"));
+            let refused =
+                || Problem::bad_request(format!("events: {label:?} is none of sample, verdict, health, alert"));
             Topic::parse(label).ok_or_else(refused)
         };
         let topics = match &query.events {

@@ -89,6 +89,9 @@ fn encode_family(scrape: &Scrape, rows: &[Row], family: &Family, encoder: &mut D
         Values::By(label, values) => values(scrape)
             .into_iter()
             .try_for_each(|(name, value)| put(&mut metric, family.kind, &vec![(*label, name.as_str())], value)),
+        Values::ByTwo(first, second, values) => values(scrape).into_iter().try_for_each(|(name, label, value)| {
+            put(&mut metric, family.kind, &vec![(*first, name.as_str()), (*second, label)], value)
+        }),
         Values::Info(labels) => metric.encode_info(&labels(scrape)),
         Values::Server(_) | Values::ServerBy(..) | Values::ServerInfo(_) => encode_servers(rows, family, &mut metric),
     }
@@ -115,7 +118,7 @@ fn encode_servers(rows: &[Row], family: &Family, metric: &mut MetricEncoder<'_>)
                 labels.extend(more.iter().map(|(name, value)| (name.as_str(), value.as_str())));
                 metric.encode_info(&labels)?;
             }
-            Values::One(_) | Values::By(..) | Values::Info(_) => {}
+            Values::One(_) | Values::By(..) | Values::ByTwo(..) | Values::Info(_) => {}
         }
     }
     Ok(())

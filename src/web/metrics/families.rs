@@ -2,8 +2,9 @@
 //! here, those of the program itself in [`super::own`].
 
 use super::collect::Scrape;
-use super::own;
+use super::{notifiers, own};
 use crate::sample::Outcome;
+use crate::stats::events::EventKind;
 use crate::stats::verdict::{Class, State, When};
 use crate::web::view::row::Row;
 
@@ -44,6 +45,8 @@ pub enum Values {
     One(fn(&Scrape) -> Option<f64>),
     /// Several, told apart by a label.
     By(&'static str, fn(&Scrape) -> Vec<(String, f64)>),
+    /// Several, told apart by two labels.
+    ByTwo(&'static str, &'static str, fn(&Scrape) -> Vec<(String, &'static str, f64)>),
     /// Texts.
     Info(fn(&Scrape) -> Vec<(&'static str, String)>),
 }
@@ -271,6 +274,22 @@ pub static FAMILIES: &[Family] = &[
         "The correction that the kernel applies, in seconds per second, positive when it speeds the clock up.",
         |scrape| scrape.snapshot.local.kernel.map(|kernel| kernel.frequency_ppm * 1e-6),
     ),
+    gauge(
+        "leap_list_expiry_timestamp",
+        SECONDS,
+        "When the list of leap seconds in use expires, in seconds since 1970.",
+        |scrape| scrape.snapshot.leap.list.map(|list| seconds(list.expires)),
+    ),
+    Family {
+        name: "leap_finding",
+        unit: None,
+        kind: Kind::Gauge,
+        help: "What is wrong with the announcements of leap seconds or their list: 1 for each kind that holds, else 0.",
+        values: Values::By("kind", |scrape| {
+            let holds = |kind| scrape.snapshot.leap.findings.iter().any(|finding| finding.kind == kind);
+            LEAP_FINDINGS.map(|kind| (kind.label().to_owned(), truth(holds(kind)))).to_vec()
+        }),
+    },
     own::BUILD,
     own::START,
     own::READY,
@@ -290,6 +309,19 @@ pub static FAMILIES: &[Family] = &[
     own::STREAM_READERS,
     own::STREAM_CUT_OFF,
     own::STREAM_MISSED,
+    notifiers::NOTIFICATIONS,
+    notifiers::QUEUE,
+    notifiers::LAG,
+    notifiers::FAILING,
+    notifiers::LAST_SUCCESS,
+];
+
+const LEAP_FINDINGS: [EventKind; 5] = [
+    EventKind::LeapDisagreement,
+    EventKind::LeapOutOfSeason,
+    EventKind::LeapNotListed,
+    EventKind::LeapNotAnnounced,
+    EventKind::LeapListExpiry,
 ];
 
 const STATES: [State; 5] = [State::Consistent, State::LocalWrong, State::ServerWrong, State::Path, State::Undecidable];

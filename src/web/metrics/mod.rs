@@ -4,6 +4,7 @@
 mod classic;
 mod collect;
 mod families;
+mod notifiers;
 mod own;
 mod table;
 
@@ -17,8 +18,14 @@ pub use collect::{Scrape, Servers};
 pub use table::markdown;
 
 use super::State;
+use super::openapi::{Body, Endpoint};
 use super::problem::Problem;
 use super::view::row::Row;
+
+/// What is here.
+pub const ENDPOINTS: &[Endpoint] = &[Endpoint::get("/metrics", || web::to(metrics))
+    .about("Metrics for Prometheus.")
+    .giving(Body::text("text/plain", "OpenMetrics when accepted, else the text format."))];
 
 /// What every name begins with.
 pub const PREFIX: &str = "ntp_monitor";

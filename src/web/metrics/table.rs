@@ -37,6 +37,7 @@ fn labels(values: &Values) -> String {
         Values::ServerInfo(_) => vec!["server", "address", "refid", "timestamping", "tag_…"],
         Values::One(_) => Vec::new(),
         Values::By(label, _) => vec![label],
+        Values::ByTwo(first, second, _) => vec![first, second],
         Values::Info(_) => vec!["version", "vantage"],
     };
     names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::config::Server;
@@ -12,7 +13,7 @@ use crate::stats::snapshot::SeriesSnapshot;
 use crate::stats::verdict::{Class, Kind, ServerVerdict, When};
 
 /// How a series does, in one word, worst last.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, JsonSchema, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Condition {
     /// No poll has ended yet.
@@ -54,7 +55,7 @@ impl Condition {
 /// times are in seconds.
 ///
 /// Measured values are those of the last poll that brought an offset, as long as it is one of the last eight.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, JsonSchema, Serialize)]
 pub struct Row {
     /// What to ask for: the name, or `name@address` when the name has several addresses.
     pub id: String,
@@ -127,11 +128,12 @@ pub struct Row {
     /// When the last poll ended that brought an offset.
     pub last_seen: Option<When>,
     /// The offsets of the last polls, oldest first, at most 30; `null` where a poll brought none.
+    #[schemars(with = "Vec<Option<f32>>")]
     pub sparkline: Vec<f32>,
 }
 
 /// A closed interval of offsets.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, JsonSchema, Serialize)]
 pub struct Bounds {
     /// The lower end.
     pub low_s: f64,
@@ -140,7 +142,7 @@ pub struct Bounds {
 }
 
 /// Success rates over three windows.
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, JsonSchema, Serialize)]
 pub struct Success {
     /// The last hour.
     pub hour: Rate,
@@ -151,7 +153,7 @@ pub struct Success {
 }
 
 /// Polls that brought an offset, of how many.
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, JsonSchema, Serialize)]
 pub struct Rate {
     /// Polls that brought an offset.
     pub ok: u64,

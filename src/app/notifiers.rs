@@ -1,0 +1,143 @@
+//! The notifiers of the service: each a supervised child with a queue of its own, so that none waits for another.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use actix::Addr;
+use slog::{Logger, error, o};
+use tokio::sync::watch;
+
+use super::wait_for;
+use crate::actors::census::Role;
+use crate::actors::notice::DeathNotice;
+use crate::actors::supervisor::Supervisor;
+use crate::config::{Channel, Notifier as Config};
+use crate::health::report::Health;
+use crate::messages::lifecycle::{Adopt, Factory, Release};
+use crate::notify::dispatcher::{self, Settings, Stop};
+use crate::notify::{self, Beat, Board, NotifierState};
+use crate::sinks::influx::Pacing;
+use crate::store::StoreHandle;
+
+/// An attempt that is under way when a notifier changes or the service stops gets this long; then it is cut short, and
+/// repeated with the same key.
+const ATTEMPT_ENDS_WITHIN: Duration = Duration::from_secs(3);
+
+pub(super) struct Notifiers {
+    running: BTreeMap<String, Running>,
+    board: Board,
+    store: StoreHandle,
+    health: watch::Receiver<Arc<Health>>,
+    supervisor: Addr<Supervisor>,
+    log: Logger,
+}
+
+struct Running {
+    config: Config,
+    /// Set to a deadline, it ends the notifier.
+    stop: watch::Sender<Option<Instant>>,
+    /// Incarnations alive.
+    alive: Arc<()>,
+}
+
+impl Notifiers {
+    pub(super) fn start(
+        config: &[Config],
+        board: Board,
+        store: StoreHandle,
+        health: watch::Receiver<Arc<Health>>,
+        supervisor: Addr<Supervisor>,
+        log: &Logger,
+    ) -> Self {
+        let running = BTreeMap::new();
+        let mut notifiers = Self { running, board, store, health, supervisor, log: log.clone() };
+        config.iter().for_each(|config| notifiers.launch(config));
+        notifiers
+    }
+
+    /// Ends those that are gone or changed, and starts those that are new or changed. The others notice nothing.
+    pub(super) async fn replace(&mut self, config: &[Config]) {
+        let same = |running: &Running| config.contains(&running.config);
+        let over: Vec<String> =
+            self.running.iter().filter(|(_, running)| !same(running)).map(|(name, _)| name.clone()).collect();
+        self.land(over, Instant::now() + ATTEMPT_ENDS_WITHIN).await;
+        for config in config {
+            if !self.running.contains_key(&config.name) {
+                self.launch(config);
+            }
+        }
+    }
+
+    /// Ends all of them, by `until` at the latest. What waits stays in the store for the next start.
+    pub(super) async fn stop(mut self, until: Instant) {
+        let all = self.running.keys().cloned().collect();
+        self.land(all, until.min(Instant::now() + ATTEMPT_ENDS_WITHIN)).await;
+    }
+
+    async fn land(&mut self, names: Vec<String>, until: Instant) {
+        let mut ending = Vec::new();
+        for name in names {
+            let Some(running) = self.running.remove(&name) else { continue };
+            self.board.remove(&name);
+            self.supervisor.do_send(Release { name: child(&name).into() });
+            running.stop.send_replace(Some(until));
+            ending.push((name, running.alive));
+        }
+        for (name, alive) in ending {
+            // One reference is ours, one the factory's, until the supervisor has dropped it.
+            if !wait_for(|| Arc::strong_count(&alive) == 1, until + Duration::from_secs(1)).await {
+                error!(self.log, "a notifier did not end in time"; "notifier" => name);
+            }
+        }
+    }
+
+    fn launch(&mut self, config: &Config) {
+        let (stop, signal) = watch::channel(None);
+        let alive = Arc::new(());
+        let state = Arc::new(NotifierState::new(config.channel.kind()));
+        self.board.put(&config.name, Arc::clone(&state));
+        let factory = self.factory(config.clone(), state, Stop::new(signal), Arc::clone(&alive));
+        self.supervisor.do_send(Adopt { name: child(&config.name).into(), role: Role::Sink, factory });
+        self.running.insert(config.name.clone(), Running { config: config.clone(), stop, alive });
+    }
+
+    fn factory(&self, config: Config, state: Arc<NotifierState>, stop: Stop, alive: Arc<()>) -> Factory {
+        let (store, health) = (self.store.clone(), self.health.clone());
+        let log = self.log.new(o!("notifier" => config.name.clone(), "type" => config.channel.kind().label()));
+        Box::new(move |notice: DeathNotice| {
+            let (config, state, stop) = (config.clone(), Arc::clone(&state), stop.clone());
+            let (store, health, log, alive) = (store.clone(), health.clone(), log.clone(), Arc::clone(&alive));
+            actix_rt::spawn(async move {
+                let _held = (notice, alive);
+                run(&config, store, health, state, log, stop).await;
+            });
+            Box::new(|| ())
+        })
+    }
+}
+
+async fn run(
+    config: &Config,
+    store: StoreHandle,
+    health: watch::Receiver<Arc<Health>>,
+    state: Arc<NotifierState>,
+    log: Logger,
+    stop: Stop,
+) {
+    if let Channel::Heartbeat(settings) = &config.channel {
+        return match Beat::set_up(config, settings).await {
+            Ok(beat) => notify::beat(beat, health, state, log, stop).await,
+            Err(why) => error!(log, "a notifier cannot be set up"; "reason" => why),
+        };
+    }
+    let settings = Settings { name: config.name.clone(), per_minute: config.per_minute, pacing: Pacing::default() };
+    match notify::set_up(config).await {
+        Ok(notifier) => dispatcher::run(store, notifier, settings, state, log, stop).await,
+        Err(why) => error!(log, "a notifier cannot be set up"; "reason" => %why),
+    }
+}
+
+fn child(name: &str) -> String {
+    format!("notifier/{name}")
+}

@@ -1,0 +1,138 @@
+//! What systemd is told (sd_notify(3)): that the service is ready, reloads, stops, lives, and how it is. Where nobody
+//! listens (no `NOTIFY_SOCKET`) nothing is sent.
+
+use std::time::Duration;
+
+use sd_notify::NotifyState;
+use slog::{Logger, debug, warn};
+use tokio::time::{Interval, MissedTickBehavior, interval};
+
+use super::{Service, vital};
+use crate::health::report::{Health, Status};
+use crate::stats::snapshot::Snapshot;
+
+/// The status line is looked at this often when no watchdog asks for more.
+const STATUS_EVERY: Duration = Duration::from_secs(10);
+/// systemctl shows one line.
+const STATUS_CHARS: usize = 240;
+
+/// The manager of this service, if there is one.
+pub(super) struct Manager {
+    /// The watchdog barks when it is not fed for this long.
+    watchdog: Option<Duration>,
+    ticks: Interval,
+    status: String,
+    /// Whether the last feed was withheld.
+    withheld: bool,
+    log: Logger,
+}
+
+impl Manager {
+    /// To be made within a tokio runtime.
+    pub(super) fn new(log: &Logger) -> Self {
+        let watchdog = sd_notify::watchdog_enabled();
+        let mut ticks = interval(period(watchdog));
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        Self { watchdog, ticks, status: String::new(), withheld: false, log: log.clone() }
+    }
+
+    /// Returns when it is time to [`Manager::report`].
+    pub(super) async fn due(&mut self) {
+        self.ticks.tick().await;
+    }
+
+    pub(super) fn ready(&self) {
+        self.tell(&[NotifyState::Ready]);
+    }
+
+    pub(super) fn reloading(&self) {
+        match NotifyState::monotonic_usec_now() {
+            Ok(now) => self.tell(&[NotifyState::Reloading, now]),
+            Err(why) => debug!(self.log, "systemd is not told of the reload"; "reason" => %why),
+        }
+    }
+
+    pub(super) fn stopping(&self) {
+        self.tell(&[NotifyState::Stopping, NotifyState::Status("stopping: what was measured is being written")]);
+    }
+
+    /// Says how the service is, and feeds the watchdog if all that must answer does.
+    pub(super) async fn report(&mut self, service: &Service) {
+        let status = status_line(&service.health.borrow().clone(), &service.snapshot.borrow().clone());
+        if status != self.status {
+            self.tell(&[NotifyState::Status(&status)]);
+            self.status = status;
+        }
+        if let Some(watchdog) = self.watchdog {
+            self.feed(service, watchdog / 2).await;
+        }
+    }
+
+    async fn feed(&mut self, service: &Service, patience: Duration) {
+        let parts = service.parts(patience).await;
+        let silent = vital::silent(&parts, patience);
+        if silent.is_empty() {
+            self.tell(&[NotifyState::Watchdog]);
+        } else if !self.withheld {
+            warn!(self.log, "the watchdog of systemd is not fed"; "silent" => silent.join(", "));
+        }
+        self.withheld = !silent.is_empty();
+    }
+
+    fn tell(&self, states: &[NotifyState<'_>]) {
+        if let Err(why) = sd_notify::notify(states) {
+            debug!(self.log, "systemd cannot be told"; "reason" => %why);
+        }
+    }
+}
+
+/// Four looks in the time that the watchdog waits: one that comes late harms nothing.
+fn period(watchdog: Option<Duration>) -> Duration {
+    let quarter = watchdog.map_or(STATUS_EVERY, |watchdog| watchdog / 4);
+    quarter.clamp(Duration::from_millis(10), STATUS_EVERY)
+}
+
+/// One line for `systemctl status`: the health, how many servers give samples, and what the verdict is.
+fn status_line(health: &Health, snapshot: &Snapshot) -> String {
+    let total = health.servers.len();
+    let giving = health.servers.iter().filter(|server| server.consecutive_failures == 0).count();
+    let status = health.status.label();
+    let mut line = match total {
+        0 => format!("{status}: no poll has ended yet"),
+        _ => format!("{status}: {giving} of {total} give samples; {}", snapshot.verdict.reason),
+    };
+    if health.status != Status::Ok
+        && let Some(worst) = health.reasons.first()
+    {
+        line.push_str(&format!(" [{} {}: {}]", worst.about, worst.name, worst.reason));
+    }
+    // A line feed would begin another message to systemd.
+    line.chars().map(|c| if c.is_control() { ' ' } else { c }).take(STATUS_CHARS).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Stamp;
+    use crate::health::report::Reason;
+
+    #[test]
+    fn the_status_is_one_bounded_line_whatever_names_contain() {
+        let mut health = Health::default();
+        let snapshot = Snapshot::empty(Stamp { wall_ns: 0, mono_ns: 0, raw_ns: 0 });
+        assert_eq!(status_line(&health, &snapshot), "ok: no poll has ended yet");
+        health.status = Status::Degraded;
+        let reason = format!("no reply\nWATCHDOG=trigger {}", "x".repeat(1000));
+        health.reasons.push(Reason { status: Status::Degraded, about: "server", name: "a".to_owned(), reason });
+        let line = status_line(&health, &snapshot);
+        assert!(line.starts_with("degraded: no poll has ended yet [server a: no reply WATCHDOG=trigger"), "{line}");
+        assert_eq!((line.lines().count(), line.chars().count()), (1, STATUS_CHARS));
+    }
+
+    #[test]
+    fn the_watchdog_is_looked_after_four_times_in_its_time() {
+        assert_eq!(period(Some(Duration::from_secs(20))), Duration::from_secs(5));
+        assert_eq!(period(Some(Duration::from_secs(600))), STATUS_EVERY);
+        assert_eq!(period(None), STATUS_EVERY);
+    }
+}

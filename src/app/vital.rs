@@ -1,0 +1,81 @@
+//! Whether the parts that the service is nothing without still answer: supervisor, scheduler, writers. Whoever runs the
+//! service is told that it lives only while all of them do.
+
+use std::time::Duration;
+
+use actix::dev::ToEnvelope;
+use actix::{Actor, Addr, Handler};
+
+use super::Service;
+use crate::actors::census::{Census, ChildState};
+use crate::clock::Stamp;
+use crate::messages::lifecycle::Ping;
+
+/// A part, and for how long it has been silent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Part {
+    pub(super) name: String,
+    pub(super) silent_for: Duration,
+}
+
+/// Those of `parts` that have been silent for longer than `patience`.
+pub(super) fn silent(parts: &[Part], patience: Duration) -> Vec<&str> {
+    parts.iter().filter(|part| part.silent_for > patience).map(|part| part.name.as_str()).collect()
+}
+
+impl Service {
+    /// Asks every part, and waits for no answer longer than `patience`.
+    pub(super) async fn parts(&self, patience: Duration) -> Vec<Part> {
+        let mut parts = vec![ask("supervisor", &self.supervisor, patience).await];
+        if let Some(targets) = self.targets.get().filter(|_| runs(&self.census, super::children::TARGETS)) {
+            parts.push(ask("scheduler", &targets, patience).await);
+        }
+        let now = Stamp::now();
+        if let Some(late_ns) = self.ledger.least_late_ns(now) {
+            parts.push(Part { name: "polls".to_owned(), silent_for: nanos(late_ns) });
+        }
+        let running = self.outputs.writers().into_iter().filter(|(child, _)| runs(&self.census, child));
+        // A thread that was just started has not come round yet; that is its supervisor's affair.
+        let turned = running.filter(|(_, gauge)| gauge.turn_mono_ns > 0);
+        parts.extend(turned.map(|(child, gauge)| Part {
+            name: child,
+            silent_for: nanos(now.mono_ns.saturating_sub(gauge.turn_mono_ns)),
+        }));
+        parts
+    }
+}
+
+/// A child that is down is started again by the supervisor; only one that is said to run can be stuck.
+fn runs(census: &Census, child: &str) -> bool {
+    census.get(child).is_some_and(|child| child.state == ChildState::Running)
+}
+
+async fn ask<A>(name: &str, actor: &Addr<A>, patience: Duration) -> Part
+where
+    A: Actor + Handler<Ping>,
+    A::Context: ToEnvelope<A, Ping>,
+{
+    let asked = Stamp::now();
+    // Nobody at home is no answer either, and is told from one that comes late by nothing.
+    let answered = matches!(tokio::time::timeout(patience, actor.send(Ping)).await, Ok(Ok(())));
+    let silent_for = if answered { Stamp::now().since(asked) } else { Duration::MAX };
+    Part { name: name.to_owned(), silent_for }
+}
+
+fn nanos(ns: i64) -> Duration {
+    Duration::from_nanos(u64::try_from(ns).unwrap_or(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_whoever_was_silent_for_too_long_is_named() {
+        let part =
+            |name: &str, silent_for_s| Part { name: name.to_owned(), silent_for: Duration::from_secs(silent_for_s) };
+        let parts = [part("supervisor", 0), part("scheduler", 30), part("sink/store", 31)];
+        assert_eq!(silent(&parts, Duration::from_secs(30)), ["sink/store"]);
+        assert_eq!(silent(&parts, Duration::from_secs(60)), Vec::<&str>::new());
+    }
+}

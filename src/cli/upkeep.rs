@@ -1,0 +1,260 @@
+//! `backup`, `restore` and `store check|vacuum|prune`: the store's own upkeep, in words and exit codes.
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use clap::{Args, Subcommand};
+use serde_json::json;
+
+use super::table::Terminal;
+use crate::clock::Stamp;
+use crate::config::{Config, Faults};
+use crate::sinks::worker::BatchWriter;
+use crate::store::upkeep::{self, Checked, Depth};
+use crate::store::{Command, Options, Store, StoreError};
+
+const BACKUP_EXAMPLES: &str = "\
+The service may go on meanwhile. Examples:
+  ntp-monitor backup /srv/backup/ntp-monitor.db --config /etc/ntp-monitor/servers.toml
+  ntp-monitor backup today.db --store /var/lib/ntp-monitor/ntp-monitor.db --force";
+
+const RESTORE_EXAMPLES: &str = "\
+The service must be stopped. The store that was there is kept beside the new one. Example:
+  systemctl stop ntp-monitor
+  ntp-monitor restore /srv/backup/ntp-monitor.db --config /etc/ntp-monitor/servers.toml
+  systemctl start ntp-monitor";
+
+const CHECK_EXAMPLES: &str = "\
+The service may go on meanwhile. Exit status: 0 sound, 1 damaged or not to be read. Examples:
+  ntp-monitor store check --config /etc/ntp-monitor/servers.toml
+  ntp-monitor store check --full --store /srv/backup/ntp-monitor.db";
+
+/// Which store.
+#[derive(Debug, Clone, Args)]
+pub struct Which {
+    /// The store; without it, that of the configuration.
+    #[arg(long, value_name = "FILE")]
+    pub store: Option<PathBuf>,
+}
+
+impl Which {
+    /// The path, for which the configuration is read only when it must be.
+    fn path(&self, config: impl FnOnce() -> Result<Config, Faults>) -> Result<PathBuf, Faults> {
+        self.store.clone().map_or_else(|| config().map(|config| config.store.path), Ok)
+    }
+}
+
+/// Arguments of `backup`.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = BACKUP_EXAMPLES)]
+pub struct BackupArgs {
+    /// Where the copy goes.
+    pub file: PathBuf,
+    /// Replace a file that is there already.
+    #[arg(long)]
+    pub force: bool,
+    /// Which store.
+    #[command(flatten)]
+    pub which: Which,
+}
+
+/// Arguments of `restore`.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = RESTORE_EXAMPLES)]
+pub struct RestoreArgs {
+    /// The copy.
+    pub file: PathBuf,
+    /// Which store.
+    #[command(flatten)]
+    pub which: Which,
+}
+
+/// What to do with the store.
+#[derive(Debug, Clone, Subcommand)]
+pub enum StoreCommand {
+    /// Read all of it, count it, and say whether it is sound
+    #[command(after_help = CHECK_EXAMPLES)]
+    Check {
+        /// Compare every index with its table too; takes several times as long
+        #[arg(long)]
+        full: bool,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+        /// Which store
+        #[command(flatten)]
+        which: Which,
+    },
+    /// Give room that holds nothing back to the file system; the service must be stopped
+    Vacuum {
+        /// Which store
+        #[command(flatten)]
+        which: Which,
+    },
+    /// Delete now what is older than `[store]` says; the service must be stopped (it does this by itself)
+    Prune,
+}
+
+/// Where the words go.
+pub struct Voice<O, E> {
+    /// Data.
+    pub out: O,
+    /// Progress, on a terminal.
+    pub err: E,
+    /// What the terminal can do.
+    pub terminal: Terminal,
+}
+
+impl<O: Write, E: Write> Voice<O, E> {
+    fn step(&mut self, what: &str) {
+        if self.terminal.progress {
+            // Progress that nobody can see is no loss.
+            let _ = writeln!(self.err, "{what} …");
+        }
+    }
+}
+
+/// Why a command ended without result.
+#[derive(Debug, thiserror::Error)]
+pub enum UpkeepError {
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The configuration is needed and unusable.
+    #[error(transparent)]
+    Config(#[from] Faults),
+    /// Nobody listens.
+    #[error("cannot write the result: {0}")]
+    Output(#[from] io::Error),
+}
+
+/// Copies the store.
+///
+/// # Errors
+/// When it cannot be copied.
+pub fn backup(
+    args: &BackupArgs,
+    config: impl FnOnce() -> Result<Config, Faults>,
+    mut voice: Voice<impl Write, impl Write>,
+) -> Result<u8, UpkeepError> {
+    let path = args.which.path(config)?;
+    voice.step("copying");
+    let bytes = upkeep::backup(&path, &args.file, args.force)?;
+    writeln!(voice.out, "{} is a copy of {} ({})", args.file.display(), path.display(), size(bytes))?;
+    Ok(0)
+}
+
+/// Puts a copy back.
+///
+/// # Errors
+/// When a service runs, or the copy is not sound.
+pub fn restore(
+    args: &RestoreArgs,
+    config: impl FnOnce() -> Result<Config, Faults>,
+    mut voice: Voice<impl Write, impl Write>,
+) -> Result<u8, UpkeepError> {
+    let path = args.which.path(config)?;
+    let suffix = format!(".before-{}", Stamp::now().wall_ns / 1_000_000_000);
+    let restored = upkeep::restore(&args.file, &path, &suffix, |what| voice.step(what))?;
+    writeln!(voice.out, "{} is restored from {}", path.display(), args.file.display())?;
+    if let Some(kept) = restored.kept {
+        writeln!(voice.out, "what was there before is {}", kept.display())?;
+    }
+    if restored.checked.version < restored.checked.newest {
+        writeln!(voice.out, "it is of an earlier release: the service migrates it when it starts")?;
+    }
+    Ok(0)
+}
+
+/// Looks after the store.
+///
+/// # Errors
+/// When the store cannot be used as it must be for this.
+pub fn store(
+    command: &StoreCommand,
+    config: impl FnOnce() -> Result<Config, Faults>,
+    mut voice: Voice<impl Write, impl Write>,
+) -> Result<u8, UpkeepError> {
+    match command {
+        StoreCommand::Check { full, json, which } => {
+            let path = which.path(config)?;
+            let depth = if *full { Depth::Full } else { Depth::Quick };
+            let checked = upkeep::check(&path, depth, |what| voice.step(what))?;
+            say_checked(&path, &checked, *json, &mut voice.out)?;
+            Ok(u8::from(!checked.faults.is_empty()))
+        }
+        StoreCommand::Vacuum { which } => {
+            let path = which.path(config)?;
+            voice.step("compacting");
+            let (before, after) = upkeep::vacuum(&path)?;
+            writeln!(voice.out, "{}: {} before, {} now", path.display(), size(before), size(after))?;
+            Ok(0)
+        }
+        StoreCommand::Prune => {
+            let config = config()?;
+            voice.step("deleting");
+            let rows = prune(&config)?;
+            writeln!(voice.out, "{}: {rows} rows were too old", config.store.path.display())?;
+            Ok(0)
+        }
+    }
+}
+
+/// What the running service does a little at a time, at once.
+fn prune(config: &Config) -> Result<usize, StoreError> {
+    let store = Store::open(Options::from_config(config), &crate::log::discard())?;
+    let (reply, answer) = tokio::sync::oneshot::channel();
+    store.writer(None).command(Command::PruneNow { reply });
+    let rows = answer.blocking_recv().map_err(|_| StoreError::NoAnswer("it ended"))?;
+    rows.map_err(StoreError::NotWritten)
+}
+
+fn say_checked(path: &Path, checked: &Checked, as_json: bool, out: &mut impl Write) -> io::Result<()> {
+    if as_json {
+        let rows: serde_json::Map<_, _> = checked.rows.iter().map(|(t, n)| (t.clone(), json!(n))).collect();
+        let object = json!({
+            "path": path, "sound": checked.faults.is_empty(), "version": checked.version, "newest": checked.newest,
+            "bytes": checked.bytes, "free_bytes": checked.free_bytes, "rows": rows, "faults": checked.faults,
+        });
+        return writeln!(out, "{object:#}");
+    }
+    let state = if checked.faults.is_empty() { "sound" } else { "DAMAGED" };
+    writeln!(out, "{}: {state}", path.display())?;
+    let of = if checked.version == checked.newest { String::new() } else { format!(" of {}", checked.newest) };
+    writeln!(
+        out,
+        "schema version {}{of}; {}, of which {} are free",
+        checked.version,
+        size(checked.bytes),
+        size(checked.free_bytes)
+    )?;
+    for (table, rows) in &checked.rows {
+        writeln!(out, "{rows:>12}  {table}")?;
+    }
+    for fault in &checked.faults {
+        writeln!(out, "  {fault}")?;
+    }
+    if !checked.faults.is_empty() {
+        writeln!(out, "restore a backup, or move the file away: the service then makes a new one")?;
+    }
+    Ok(())
+}
+
+/// A size as people write it.
+pub(super) fn size(bytes: u64) -> String {
+    const UNITS: [(u64, &str); 3] = [(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
+    match UNITS.into_iter().find(|(unit, _)| bytes >= *unit) {
+        Some((unit, name)) => format!("{:.1} {name}", bytes as f64 / unit as f64),
+        None => format!("{bytes} B"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_have_the_unit_that_fits() {
+        assert_eq!([0, 1023, 1536, 5 << 20, 3 << 30].map(size), ["0 B", "1023 B", "1.5 KiB", "5.0 MiB", "3.0 GiB"]);
+    }
+}

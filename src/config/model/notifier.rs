@@ -1,0 +1,215 @@
+//! `[[notifier]]`: whom to tell, and how.
+
+use std::fmt;
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+
+/// One `[[notifier]]`; names are unique.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Notifier {
+    /// What it is called.
+    pub name: String,
+    /// Deadline of one attempt.
+    pub timeout: Duration,
+    /// Messages a minute at most.
+    pub per_minute: u32,
+    /// Certificates that are trusted beside those of the system, as PEM.
+    pub ca_pem: Option<String>,
+    /// How it is told.
+    pub channel: Channel,
+}
+
+/// `type`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[schemars(inline)]
+pub enum NotifierType {
+    /// A Slack webhook.
+    Slack,
+    /// Mail by SMTP.
+    Email,
+    /// A request with a JSON body to any URL.
+    Webhook,
+    /// PagerDuty, by its Events API v2.
+    Pagerduty,
+    /// A topic of ntfy.
+    Ntfy,
+    /// A chat of Telegram.
+    Telegram,
+    /// A workflow webhook of Microsoft Teams.
+    Teams,
+    /// A URL that is asked for while all is well, so that somebody else notices when it is not.
+    Heartbeat,
+}
+
+impl NotifierType {
+    /// As the configuration names it.
+    #[must_use]
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Slack => "slack",
+            Self::Email => "email",
+            Self::Webhook => "webhook",
+            Self::Pagerduty => "pagerduty",
+            Self::Ntfy => "ntfy",
+            Self::Telegram => "telegram",
+            Self::Teams => "teams",
+            Self::Heartbeat => "heartbeat",
+        }
+    }
+}
+
+/// What each type needs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Channel {
+    /// The webhook.
+    Slack(Hidden),
+    /// Mail.
+    Email(Email),
+    /// A request.
+    Webhook(Webhook),
+    /// PagerDuty.
+    Pagerduty {
+        /// Where the API is.
+        api_url: String,
+        /// The integration key.
+        routing_key: Hidden,
+    },
+    /// ntfy.
+    Ntfy {
+        /// The server.
+        api_url: String,
+        /// The topic.
+        topic: Hidden,
+        /// An access token.
+        token: Option<Hidden>,
+    },
+    /// Telegram.
+    Telegram {
+        /// Where the API is.
+        api_url: String,
+        /// The bot's token.
+        token: Hidden,
+        /// The chat.
+        chat_id: String,
+    },
+    /// The webhook.
+    Teams(Hidden),
+    /// The dead man's switch.
+    Heartbeat(Heartbeat),
+}
+
+impl Channel {
+    /// Its type.
+    #[must_use]
+    pub fn kind(&self) -> NotifierType {
+        match self {
+            Self::Slack(_) => NotifierType::Slack,
+            Self::Email(_) => NotifierType::Email,
+            Self::Webhook(_) => NotifierType::Webhook,
+            Self::Pagerduty { .. } => NotifierType::Pagerduty,
+            Self::Ntfy { .. } => NotifierType::Ntfy,
+            Self::Telegram { .. } => NotifierType::Telegram,
+            Self::Teams(_) => NotifierType::Teams,
+            Self::Heartbeat(_) => NotifierType::Heartbeat,
+        }
+    }
+}
+
+/// Mail.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Email {
+    /// The server that takes it.
+    pub host: String,
+    /// Its port.
+    pub port: u16,
+    /// How the connection is protected.
+    pub tls: MailTls,
+    /// The sender.
+    pub from: lettre::message::Mailbox,
+    /// The receivers, at least one.
+    pub to: Vec<lettre::message::Mailbox>,
+    /// Who logs in, with the password.
+    pub login: Option<(String, Hidden)>,
+}
+
+/// `tls` of mail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[schemars(inline)]
+pub enum MailTls {
+    /// Begins in the clear and must become protected before anything is said.
+    #[default]
+    Starttls,
+    /// Protected from the first byte.
+    Tls,
+    /// Not at all: to this machine only.
+    None,
+}
+
+/// A request to any URL.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Webhook {
+    /// Where.
+    pub url: Hidden,
+    /// The key that it is signed with.
+    pub secret: Option<Hidden>,
+    /// More headers.
+    pub headers: Vec<(String, Hidden)>,
+    /// What the body looks like, when it is not the usual JSON.
+    pub body_template: Option<String>,
+    /// What the body of the template is.
+    pub content_type: String,
+}
+
+/// The dead man's switch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Heartbeat {
+    /// What to ask for while all is well.
+    pub url: Hidden,
+    /// What to ask for while the service is failing.
+    pub fail_url: Option<Hidden>,
+    /// How often.
+    pub interval: Duration,
+}
+
+/// A secret that can be compared with another one, so that a reload sees whether it changed.
+#[derive(Clone)]
+pub struct Hidden(SecretString);
+
+impl Hidden {
+    /// The secret, for whoever sends it.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        self.0.expose_secret()
+    }
+}
+
+impl From<SecretString> for Hidden {
+    fn from(secret: SecretString) -> Self {
+        Self(secret)
+    }
+}
+
+impl From<&str> for Hidden {
+    fn from(secret: &str) -> Self {
+        Self(secret.into())
+    }
+}
+
+impl PartialEq for Hidden {
+    fn eq(&self, other: &Self) -> bool {
+        self.expose() == other.expose()
+    }
+}
+
+impl Eq for Hidden {}
+
+impl fmt::Debug for Hidden {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("********")
+    }
+}

@@ -1,0 +1,94 @@
+//! Directories that must be writable, by the user that the service runs as, and room on their disks.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use nix::sys::statvfs::statvfs;
+use nix::unistd::{AccessFlags, access};
+
+use super::finding::{Area, Finding};
+use crate::config::Config;
+
+const AREA: Area = Area("files");
+/// A server at 64 s takes about 0.2 MB a day; with less than this a disk is as good as full.
+const TOO_LITTLE: u64 = 64 << 20;
+const LITTLE: u64 = 1 << 30;
+const OTHERS_MAY_WRITE: u32 = 0o002;
+
+pub(super) fn examine(config: &Config) -> Vec<Finding> {
+    let mut dirs: BTreeSet<PathBuf> = BTreeSet::from([config.monitor.data_dir.clone()]);
+    dirs.extend(config.store.path.parent().map(Path::to_owned));
+    dirs.extend(config.csv.as_ref().map(|csv| csv.dir.clone()));
+    dirs.extend(config.log.file.as_ref().and_then(|log| log.path.parent()).map(Path::to_owned));
+    let mut findings: Vec<Finding> =
+        dirs.iter().filter(|dir| !dir.as_os_str().is_empty()).flat_map(|dir| directory(dir)).collect();
+    findings.extend(strangers(&config.store.path));
+    findings
+}
+
+fn directory(dir: &Path) -> Vec<Finding> {
+    let name = dir.display().to_string();
+    let Ok(meta) = fs::metadata(dir) else { return vec![missing(dir, &name)] };
+    if !meta.is_dir() {
+        return vec![AREA.problem(&name, "is not a directory", "name another, or move the file away")];
+    }
+    if access(dir, AccessFlags::W_OK | AccessFlags::X_OK).is_err() {
+        let advice = "run this as the user of the service (sudo -u ntp-monitor …); if it is, chown the directory to it";
+        return vec![AREA.problem(&name, format!("cannot be written by user {}", our_uid()), advice)];
+    }
+    let mut findings = vec![room(dir, &name)];
+    if meta.permissions().mode() & OTHERS_MAY_WRITE != 0 {
+        let advice = format!("chmod o-w {name}");
+        findings.push(AREA.warning(&name, "every user may write here, and so replace what was measured", advice));
+    }
+    findings
+}
+
+fn missing(dir: &Path, name: &str) -> Finding {
+    let above = dir.ancestors().skip(1).find(|above| above.is_dir()).unwrap_or(Path::new("."));
+    if access(above, AccessFlags::W_OK).is_ok() {
+        AREA.note(name, "is not there yet; the service makes it")
+    } else {
+        let advice = format!("mkdir -p {name} and chown it to the user of the service");
+        AREA.problem(name, format!("is not there, and {} cannot be written", above.display()), advice)
+    }
+}
+
+fn room(dir: &Path, name: &str) -> Finding {
+    let Ok(stat) = statvfs(dir) else { return AREA.note(name, "writable; the room on its disk is unknown") };
+    let free = stat.blocks_available() * stat.fragment_size();
+    let what = format!("writable, {} MiB free", free >> 20);
+    let advice = "free some room, or shorten [store] raw_for and [csv] keep";
+    match free {
+        free if free < TOO_LITTLE => AREA.problem(name, what, advice),
+        free if free < LITTLE => AREA.warning(name, what, advice),
+        _ => AREA.ok(name, what),
+    }
+}
+
+/// Files that somebody else than the owner of the directory left, usually root: the service cannot write them.
+fn strangers(store: &Path) -> Vec<Finding> {
+    let Some(dir) = store.parent() else { return Vec::new() };
+    let Ok(owner) = fs::metadata(dir).map(|meta| meta.uid()) else { return Vec::new() };
+    let files = ["", "-wal", "-shm", ".lock"].map(|end| {
+        let mut name = store.as_os_str().to_owned();
+        name.push(end);
+        PathBuf::from(name)
+    });
+    let strange = |path: &&PathBuf| fs::metadata(path).is_ok_and(|meta| meta.uid() != owner);
+    let report = |path: &PathBuf| {
+        let advice = format!("chown --reference={} {}", dir.display(), path.display());
+        AREA.problem(
+            path.display().to_string(),
+            format!("belongs to another user than its directory ({owner})"),
+            advice,
+        )
+    };
+    files.iter().filter(strange).map(report).collect()
+}
+
+fn our_uid() -> String {
+    fs::metadata("/proc/self").map_or_else(|_| "?".to_owned(), |meta| meta.uid().to_string())
+}

@@ -1,0 +1,70 @@
+//! Examines everything that the service depends on, and says what to do about each finding.
+//!
+//! An examination changes nothing. It sends at most one request to a server, and none to a server that the store says
+//! was asked a moment ago, so it may be run beside the service. What it cannot look into (another user's files, a
+//! network that is down) is a finding, never a failure.
+
+mod clock;
+mod files;
+mod finding;
+mod outputs;
+mod servers;
+mod service;
+mod settings;
+mod stamps;
+mod store;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+pub use finding::{Finding, Level};
+
+use crate::config::{Config, Faults, Loaded};
+use crate::probe::Engines;
+use crate::probe::resolve::Resolve;
+
+/// What is examined, and with what.
+pub struct Examination {
+    /// The configuration file, if there is one.
+    pub file: Option<PathBuf>,
+    /// What reading the configuration brought.
+    pub loaded: Result<Loaded, Faults>,
+    /// Whether nothing may be sent to other machines.
+    pub offline: bool,
+    /// How servers are measured.
+    pub engines: Engines,
+    /// How names are resolved.
+    pub resolver: Arc<dyn Resolve>,
+}
+
+impl Examination {
+    /// Looks at everything, in the order in which it should be put right.
+    pub async fn run(&self, mut step: impl FnMut(&str)) -> Vec<Finding> {
+        step("configuration");
+        let mut findings = settings::examine(self.file.as_deref(), &self.loaded);
+        let config = self.loaded.as_ref().ok().map(|loaded| &loaded.config);
+        if let Some(config) = config {
+            step("files");
+            findings.extend(files::examine(config));
+        }
+        step("clock");
+        findings.extend(clock::examine().await);
+        step("timestamps");
+        findings.extend(stamps::examine(&self.engines).await);
+        if let Some(config) = config {
+            self.depending_on(config, &mut findings, &mut step).await;
+        }
+        findings
+    }
+
+    async fn depending_on(&self, config: &Config, findings: &mut Vec<Finding>, step: &mut impl FnMut(&str)) {
+        step("store");
+        findings.extend(store::examine(config));
+        step("servers");
+        findings.extend(servers::examine(self, config).await);
+        step("outputs");
+        findings.extend(outputs::examine(config, self.offline).await);
+        step("service");
+        findings.extend(service::examine(config).await);
+    }
+}

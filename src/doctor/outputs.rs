@@ -1,0 +1,35 @@
+//! Outputs beyond the store: whether a database answers.
+
+use std::time::Duration;
+
+use super::finding::{Area, Finding};
+use crate::config::Config;
+use crate::sinks::influx::InfluxClient;
+
+const AREA: Area = Area("outputs");
+const ANSWER_WITHIN: Duration = Duration::from_secs(10);
+
+pub(super) async fn examine(config: &Config, offline: bool) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    if let Some(influx) = &config.influxdb {
+        findings.push(match InfluxClient::new(influx) {
+            Err(why) => AREA.problem("influxdb", why.to_string(), "correct [influxdb]"),
+            Ok(_) if offline => AREA.note("influxdb", "not asked"),
+            Ok(client) => ready(&influx.url, &client).await,
+        });
+    }
+    if let Some(csv) = &config.csv {
+        findings.push(AREA.ok("csv", format!("in {}", csv.dir.display())));
+    }
+    findings
+}
+
+async fn ready(url: &str, client: &InfluxClient) -> Finding {
+    let answer = tokio::time::timeout(ANSWER_WITHIN, client.ready()).await;
+    let advice = "start it, or correct url; what is measured meanwhile waits in the store and is sent later";
+    match answer {
+        Ok(Ok(())) => AREA.ok("influxdb", format!("{url} is ready")),
+        Ok(Err(why)) => AREA.problem("influxdb", format!("{url}: {why}"), advice),
+        Err(_) => AREA.problem("influxdb", format!("{url} does not answer"), advice),
+    }
+}

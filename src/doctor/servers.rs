@@ -1,0 +1,148 @@
+//! Every configured server: its name, and whether it answers with the time. What the store saw a moment ago is believed;
+//! only who was not asked lately is asked, once.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use futures_util::stream;
+
+use super::finding::{Area, Finding};
+use super::{Examination, Level};
+use crate::clock::Stamp;
+use crate::config::{Config, Host, Server};
+use crate::probe::Query;
+use crate::sample::{Outcome, Sample};
+use crate::store::read::Reader;
+
+const AREA: Area = Area("servers");
+/// Asked at the same time; more would queue behind each other.
+const AT_ONCE: usize = 8;
+/// A longer list is for the service's own pages.
+const MAX_ASKED: usize = 64;
+/// What the store saw within so many intervals is news enough.
+const FRESH_INTERVALS: u32 = 3;
+/// What an engine may take beyond its own time-out.
+const GRACE: Duration = Duration::from_secs(2);
+
+pub(super) async fn examine(examination: &Examination, config: &Config) -> Vec<Finding> {
+    let seen = seen(config);
+    let looks =
+        config.servers.iter().take(MAX_ASKED).map(|server| look(examination, server, seen.get(&*server.ident.name)));
+    let mut findings: Vec<Finding> = stream::iter(looks).buffered(AT_ONCE).collect().await;
+    if let Some(more) = config.servers.len().checked_sub(MAX_ASKED).filter(|more| *more > 0) {
+        findings.push(AREA.note("others", format!("{more} more were not looked at")).advising("ask /api/v1/servers"));
+    }
+    if config.servers.len() < 4 {
+        let count = config.servers.len();
+        findings.push(AREA.note("number", format!("{count}: too few to tell which is wrong")).advising(
+            "with three a wrong one can be outvoted, with four still when one is silent; take independent ones",
+        ));
+    }
+    findings
+}
+
+/// The last sample of each server, as far as the store can be read.
+fn seen(config: &Config) -> HashMap<String, Sample> {
+    let latest = Reader::open(&config.store.path).and_then(|reader| reader.latest()).unwrap_or_default();
+    let mut seen: HashMap<String, Sample> = HashMap::new();
+    for sample in latest.into_iter().map(|stored| stored.sample) {
+        let name = sample.server.name.to_string();
+        if seen.get(&name).is_none_or(|other| other.at.wall_ns < sample.at.wall_ns) {
+            seen.insert(name, sample);
+        }
+    }
+    seen
+}
+
+async fn look(examination: &Examination, server: &Server, seen: Option<&Sample>) -> Finding {
+    let name = &*server.ident.name;
+    if let Some((sample, age)) = seen.and_then(|sample| Some((sample, fresh(sample, server, Stamp::now())?))) {
+        let when = format!(", asked {} s ago by the service", age.as_secs());
+        return judge(name, &sample.outcome, &facts(sample), &when);
+    }
+    if examination.offline {
+        return AREA.note(name, "not asked");
+    }
+    let address = match &server.host {
+        Host::Address(ip) => SocketAddr::new(*ip, server.port),
+        Host::Name(host) => match examination.resolver.resolve(host, server.family).await {
+            Ok(found) => SocketAddr::new(found.addresses[0], server.port),
+            Err(why) => {
+                return AREA.problem(name, why.to_string(), "look at /etc/resolv.conf and the name's spelling");
+            }
+        },
+    };
+    let query = Query { address, timeout: server.timeout };
+    let asked = examination.engines.choose(server.engine).probe(query);
+    let Ok(report) = tokio::time::timeout(server.timeout + GRACE, asked).await else {
+        return AREA.problem(name, "the engine did not end by its deadline", "report this");
+    };
+    let facts = report.measure.map_or_else(String::new, |m| numbers(m.offset_s, m.delay_s));
+    let stamped = report.timestamping.map_or("", |stamps| stamps.label());
+    judge(name, &report.outcome, &facts, &format!(", {address} {stamped}"))
+}
+
+/// How old a sample is, if it is young enough to be believed.
+fn fresh(sample: &Sample, server: &Server, now: Stamp) -> Option<Duration> {
+    let age = Duration::from_nanos(u64::try_from(now.wall_ns - sample.at.wall_ns).ok()?);
+    let interval = server.poll_interval.max(Duration::try_from_secs_f64(sample.poll_s).unwrap_or_default());
+    (age < (interval * FRESH_INTERVALS).max(Server::FLOOR)).then_some(age)
+}
+
+fn facts(sample: &Sample) -> String {
+    sample.measure.as_ref().map_or_else(String::new, |measure| numbers(measure.offset_s, measure.delay_s))
+}
+
+fn numbers(offset_s: f64, delay_s: f64) -> String {
+    format!(", offset {:+.3} ms, delay {:.3} ms", offset_s * 1e3, delay_s * 1e3)
+}
+
+fn judge(name: &str, outcome: &Outcome, facts: &str, how: &str) -> Finding {
+    let reason = outcome.reason();
+    let colon = if reason.is_empty() { "" } else { ": " };
+    let what = format!("{}{colon}{reason}{facts}{how}", outcome.label());
+    match advice(outcome) {
+        None => AREA.ok(name, what),
+        Some((Level::Warning, advice)) => AREA.warning(name, what, advice),
+        Some((_, advice)) => AREA.problem(name, what, advice),
+    }
+}
+
+fn advice(outcome: &Outcome) -> Option<(Level, &'static str)> {
+    Some(match outcome {
+        Outcome::Sample => return None,
+        Outcome::Timeout => (
+            Level::Problem,
+            "a firewall on the way may drop UDP port 123 (there or back), or the server is down: try \
+             `ntp-monitor query` from another host",
+        ),
+        Outcome::Refused => (Level::Problem, "nothing listens there: check address and port, and start the server"),
+        Outcome::Kiss(_) => {
+            (Level::Warning, "it wants to be asked less, or not at all: lengthen poll_interval, or take another server")
+        }
+        Outcome::Rejected(_) => (
+            Level::Problem,
+            "a reply came that no honest server sends: see the evidence of this server on its page or in the API",
+        ),
+        Outcome::Unsynchronised => (Level::Problem, "it has no time to give: look at its own sources"),
+        Outcome::Dns(_) => (Level::Problem, "look at /etc/resolv.conf and the name's spelling"),
+        Outcome::Fault(_) => (Level::Problem, "this machine is at fault: see the reason; has it a route, and IPv6?"),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_failure_has_its_own_advice_and_success_none() {
+        assert_eq!(advice(&Outcome::Sample), None);
+        let ways = [Outcome::Timeout, Outcome::Refused, Outcome::Unsynchronised, Outcome::Fault("x".into())];
+        let texts: std::collections::BTreeSet<_> = ways.iter().filter_map(advice).map(|(_, text)| text).collect();
+        assert_eq!(texts.len(), ways.len());
+        let found = judge("a", &Outcome::Fault("no route".into()), "", ", 192.0.2.1:123 ");
+        assert_eq!((found.level, found.what.trim_end()), (Level::Problem, "fault: no route, 192.0.2.1:123"));
+    }
+}

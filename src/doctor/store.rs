@@ -1,0 +1,61 @@
+//! The store: whether it is sound, and what waits in it.
+
+use crate::config::Config;
+use crate::store::read::Reader;
+use crate::store::upkeep::{self, Depth};
+
+use super::finding::{Area, Finding};
+
+const AREA: Area = Area("store");
+/// A larger file takes minutes to read; whoever wants that has `store check`.
+const READ_UP_TO_BYTES: u64 = 512 << 20;
+
+pub(super) fn examine(config: &Config) -> Vec<Finding> {
+    let path = &config.store.path;
+    let name = path.display().to_string();
+    let Ok(meta) = std::fs::metadata(path) else {
+        return vec![AREA.note(name, "is not there yet; the service makes it")];
+    };
+    if meta.len() > READ_UP_TO_BYTES {
+        let note = AREA.note(&name, format!("{} MiB, not read through", meta.len() >> 20));
+        return vec![note.advising("ntp-monitor store check")];
+    }
+    match upkeep::check(path, Depth::Quick, |_| ()) {
+        Err(why) => {
+            vec![AREA.problem(name, why.to_string(), "run this as the user of the service, or restore a backup")]
+        }
+        Ok(checked) if !checked.faults.is_empty() => {
+            let advice =
+                "stop the service, then `ntp-monitor restore BACKUP`; or move the file away, and a new one is made";
+            checked.faults.iter().map(|fault| AREA.problem(&name, fault, advice)).collect()
+        }
+        Ok(checked) if checked.version < checked.newest => {
+            vec![
+                AREA.note(name, format!("sound, of schema version {}", checked.version))
+                    .advising("the service migrates it when it starts; make a backup before an upgrade"),
+            ]
+        }
+        Ok(checked) => {
+            let rows = checked.rows.iter().find(|(table, _)| table == "sample").map_or(0, |(_, rows)| *rows);
+            let mut findings = vec![AREA.ok(name, format!("sound, {} MiB, {rows} samples", checked.bytes >> 20))];
+            findings.extend(waiting(config));
+            findings
+        }
+    }
+}
+
+fn waiting(config: &Config) -> Option<Finding> {
+    let gauge = Reader::open(&config.store.path).and_then(|reader| reader.outbox_gauge()).ok()?;
+    if gauge.lines == 0 {
+        return None;
+    }
+    let what = format!("{} lines wait for InfluxDB", gauge.lines);
+    Some(match &config.influxdb {
+        Some(_) => AREA.note("outbox", what),
+        None => AREA.warning(
+            "outbox",
+            what,
+            "InfluxDB is not configured any more: they are dropped when they are a month old",
+        ),
+    })
+}

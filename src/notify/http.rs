@@ -1,0 +1,163 @@
+//! One request to a receiver, and what its answer means.
+
+use std::time::Duration;
+
+use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use reqwest::{Certificate, Client, Method, StatusCode};
+
+use super::{Failure, Retry};
+use crate::config::{Hidden, Notifier as Config};
+use crate::outbound;
+
+/// The media type of JSON.
+pub(super) const JSON: &str = "application/json";
+const MASK: &str = "********";
+
+/// The way to one receiver.
+#[derive(Debug, Clone)]
+pub(super) struct Http {
+    client: Client,
+    /// What must not be shown, should the receiver repeat it.
+    hidden: Vec<Hidden>,
+}
+
+/// A request before it is sent.
+pub(super) struct Request<'a> {
+    pub method: Method,
+    pub url: &'a str,
+    pub content_type: &'a str,
+    pub headers: Vec<(&'a str, String)>,
+    pub body: Vec<u8>,
+}
+
+impl<'a> Request<'a> {
+    /// A POST of JSON.
+    pub(super) fn json(url: &'a str, body: &serde_json::Value) -> Self {
+        let body = body.to_string().into_bytes();
+        Self { method: Method::POST, url, content_type: JSON, headers: Vec::new(), body }
+    }
+
+    pub(super) fn header(mut self, name: &'a str, value: String) -> Self {
+        self.headers.push((name, value));
+        self
+    }
+}
+
+impl Http {
+    /// A client of the notifier. What is in `hidden` is masked in everything that the receiver answers.
+    pub(super) fn new<'h>(config: &Config, hidden: impl IntoIterator<Item = &'h Hidden>) -> Result<Self, String> {
+        let mut builder =
+            outbound::builder(config.timeout).user_agent(concat!("ntp-monitor/", env!("CARGO_PKG_VERSION")));
+        for certificate in certificates(config.ca_pem.as_deref()) {
+            let certificate = Certificate::from_pem(certificate.as_bytes()).map_err(|why| why.to_string())?;
+            builder = builder.add_root_certificate(certificate);
+        }
+        let client = builder.build().map_err(|why| format!("no HTTP client: {}", outbound::innermost(&why)))?;
+        Ok(Self { client, hidden: hidden.into_iter().cloned().collect() })
+    }
+
+    /// Sends once. Returns what the receiver said when it took it.
+    pub(super) async fn send(&self, request: Request<'_>) -> Result<String, Failure> {
+        let headers = headers(&request)?;
+        let sent = self.client.request(request.method, request.url).headers(headers).body(request.body).send().await;
+        let response = sent.map_err(|error| Failure::new(Retry::Backoff, self.mask(&outbound::failure(error))))?;
+        let (status, after) = (response.status(), outbound::retry_after(response.headers()));
+        let text = String::from_utf8_lossy(&outbound::body(response).await).into_owned();
+        let after = after.or_else(|| telegram_wait(&text));
+        match judge(status, after) {
+            None => Ok(status.to_string()),
+            Some(retry) => Err(Failure::new(retry, self.mask(&reason(status, &text)))),
+        }
+    }
+
+    fn mask(&self, text: &str) -> String {
+        self.hidden.iter().fold(text.to_owned(), |text, secret| text.replace(secret.expose(), MASK))
+    }
+}
+
+/// Every certificate of a file, each with its marks: the library takes the first of a text only.
+pub(super) fn certificates(pem: Option<&str>) -> Vec<String> {
+    const END: &str = "-----END CERTIFICATE-----";
+    let parts = pem.unwrap_or_default().split_inclusive(END);
+    parts.filter(|part| part.contains(END)).map(str::to_owned).collect()
+}
+
+fn headers(request: &Request<'_>) -> Result<HeaderMap, Failure> {
+    let mut headers = HeaderMap::new();
+    let all = [(CONTENT_TYPE.as_str(), request.content_type.to_owned())].into_iter().chain(request.headers.clone());
+    for (name, value) in all {
+        let pair = HeaderName::try_from(name).ok().zip(HeaderValue::try_from(value).ok());
+        let (name_, mut value) =
+            pair.ok_or_else(|| Failure::new(Retry::Paused, format!("the header {name} cannot be sent")))?;
+        value.set_sensitive(true);
+        headers.insert(name_, value);
+    }
+    Ok(headers)
+}
+
+/// `None` for success.
+fn judge(status: StatusCode, after: Option<Duration>) -> Option<Retry> {
+    let again = after.map_or(Retry::Backoff, Retry::After);
+    match status.as_u16() {
+        200..=299 => None,
+        408 | 425 | 429 => Some(again),
+        500.. => Some(again),
+        400 | 406 | 409 | 411..=415 | 422 => Some(Retry::Refused),
+        _ => Some(Retry::Paused),
+    }
+}
+
+/// Telegram says in its answer how long to wait.
+fn telegram_wait(text: &str) -> Option<Duration> {
+    let json: serde_json::Value = serde_json::from_str(text).ok()?;
+    json.get("parameters")?.get("retry_after")?.as_u64().map(Duration::from_secs)
+}
+
+fn reason(status: StatusCode, text: &str) -> String {
+    let hint = match status.as_u16() {
+        300..=399 => " (redirects are not followed: the URL must be the final one)",
+        401 | 403 => " (the receiver does not let us in: is the secret still right?)",
+        404 | 410 => " (there is no such receiver: is the URL still right?)",
+        _ => "",
+    };
+    let said = outbound::short(text);
+    if said.is_empty() { format!("{status}{hint}") } else { format!("{status}{hint}: {said}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_status_says_what_to_do_next() {
+        let minute = Some(Duration::from_secs(60));
+        let retry = |status: u16, after| judge(StatusCode::from_u16(status).unwrap(), after);
+        for taken in [200, 201, 202, 204] {
+            assert_eq!(retry(taken, None), None);
+        }
+        for passing in [408, 429, 500, 502, 503, 504] {
+            assert_eq!(retry(passing, None), Some(Retry::Backoff));
+            assert_eq!(retry(passing, minute), Some(Retry::After(Duration::from_secs(60))));
+        }
+        for ours in [301, 302, 307, 308, 401, 403, 404, 405, 407, 410] {
+            assert_eq!(retry(ours, minute), Some(Retry::Paused), "{ours}");
+        }
+        for the_message in [400, 413, 415, 422] {
+            assert_eq!(retry(the_message, None), Some(Retry::Refused), "{the_message}");
+        }
+    }
+
+    #[test]
+    fn what_the_receiver_repeats_of_a_secret_is_masked() {
+        let http = Http { client: Client::new(), hidden: vec!["hush/hush".into()] };
+        assert_eq!(http.mask("no /hush/hush here"), "no /******** here");
+    }
+
+    #[test]
+    fn a_reason_is_one_line_of_bounded_length() {
+        let said = reason(StatusCode::BAD_GATEWAY, &"x\n".repeat(100_000));
+        assert!(said.len() < 400 && !said.contains('\n'), "{said}");
+        assert_eq!(telegram_wait(r#"{"ok":false,"parameters":{"retry_after":7}}"#), Some(Duration::from_secs(7)));
+        assert_eq!(telegram_wait("<html>"), None);
+    }
+}

@@ -1,0 +1,107 @@
+//! PagerDuty, by the Events API v2: an event for each alert, told apart by its dedup_key, so that a repeat changes nothing
+//! and the end of an alert closes its own incident and no other.
+
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use super::http::{Http, Request};
+use super::{Notifier, Sending, words};
+use crate::alert::notification::{Instance, Notification, Status};
+use crate::config::{Hidden, Notifier as Config};
+
+/// Limit of the API.
+const SUMMARY_CHARS: usize = 1000;
+
+pub(super) struct Pagerduty {
+    http: Http,
+    url: String,
+    routing_key: Hidden,
+}
+
+impl Pagerduty {
+    pub(super) fn new(config: &Config, api_url: &str, routing_key: &Hidden) -> Result<Self, String> {
+        let url = format!("{api_url}/v2/enqueue");
+        Ok(Self { http: Http::new(config, [routing_key])?, url, routing_key: routing_key.clone() })
+    }
+}
+
+impl Notifier for Pagerduty {
+    fn deliver<'a>(&'a self, notification: &'a Notification) -> Sending<'a> {
+        Box::pin(async {
+            let mut said = String::new();
+            // When one fails, all are repeated: those that were taken are recognised by their dedup_key.
+            for instance in &notification.alerts {
+                let event = event(notification, instance, self.routing_key.expose());
+                said = self.http.send(Request::json(&self.url, &event)).await?;
+            }
+            Ok(said)
+        })
+    }
+}
+
+fn event(notification: &Notification, instance: &Instance, routing_key: &str) -> Value {
+    let action = match notification.status {
+        Status::Firing => "trigger",
+        Status::Resolved => "resolve",
+    };
+    let links = [("Runbook", &notification.runbook_url), ("Details", &notification.url)];
+    let links = links.into_iter().filter_map(|(text, url)| Some(json!({ "href": url.as_ref()?, "text": text })));
+    json!({
+        "routing_key": routing_key,
+        "event_action": action,
+        "dedup_key": dedup_key(notification, instance),
+        "client": "ntp-monitor",
+        "client_url": notification.url,
+        "links": links.collect::<Vec<_>>(),
+        "payload": {
+            "summary": words::clip(&words::one_line(&instance.summary), SUMMARY_CHARS),
+            "source": instance.server.as_ref().unwrap_or(&notification.vantage),
+            "severity": words::severity(notification),
+            "timestamp": instance.started_at,
+            "component": "ntp",
+            "group": notification.vantage,
+            "class": notification.alert,
+            "custom_details": {
+                "description": notification.description,
+                "value": instance.value,
+                "labels": instance.labels,
+            },
+        },
+    })
+}
+
+/// The same for beginning and end of one alert; hashed, because a key has at most 255 characters.
+fn dedup_key(notification: &Notification, instance: &Instance) -> String {
+    let parts = [&notification.vantage, &notification.alert, instance.server.as_deref().unwrap_or_default()];
+    let mut hash = Sha256::new();
+    for part in parts.into_iter().chain(instance.labels.iter().flat_map(|(key, value)| [key.as_str(), value])) {
+        hash.update((part.len() as u64).to_be_bytes());
+        hash.update(part);
+    }
+    let digest: String = hash.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+    format!("ntp-monitor/{digest}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::notify::trial::sample;
+
+    #[test]
+    fn the_end_of_an_alert_closes_the_incident_that_its_beginning_opened() {
+        let mut news = sample();
+        let begun = event(&news, &news.alerts[0], "k");
+        news.status = Status::Resolved;
+        let ended = event(&news, &news.alerts[0], "k");
+        assert_eq!((&begun["event_action"], &ended["event_action"]), (&json!("trigger"), &json!("resolve")));
+        assert_eq!(begun["dedup_key"], ended["dedup_key"]);
+    }
+
+    #[test]
+    fn each_server_has_an_incident_of_its_own() {
+        let news = sample();
+        let mut other = news.alerts[0].clone();
+        other.server = Some("another".into());
+        assert_ne!(dedup_key(&news, &news.alerts[0]), dedup_key(&news, &other));
+    }
+}

@@ -1,0 +1,61 @@
+//! Telegram, by the Bot API. The token is part of the URL, which therefore is in no error.
+
+use serde_json::json;
+
+use super::http::{Http, Request};
+use super::{Failure, Notifier, Sending, words};
+use crate::alert::notification::Notification;
+use crate::config::{Hidden, Notifier as Config};
+use crate::report::message::Report;
+use crate::web::html::Text;
+
+/// A message has at most 4096 characters; those of escapes are not counted, but cost nothing to allow for.
+const TEXT_CHARS: usize = 3000;
+
+pub(super) struct Telegram {
+    http: Http,
+    url: Hidden,
+    chat_id: String,
+}
+
+impl Telegram {
+    pub(super) fn new(config: &Config, api_url: &str, token: &Hidden, chat_id: &str) -> Result<Self, String> {
+        let url = Hidden::from(format!("{api_url}/bot{}/sendMessage", token.expose()).as_str());
+        Ok(Self { http: Http::new(config, [token])?, url, chat_id: chat_id.to_owned() })
+    }
+
+    async fn say(&self, title: &str, text: &str) -> Result<String, Failure> {
+        let body = json!({
+            "chat_id": self.chat_id,
+            "text": html(title, text),
+            "parse_mode": "HTML",
+            "link_preview_options": { "is_disabled": true },
+        });
+        self.http.send(Request::json(self.url.expose(), &body)).await
+    }
+}
+
+impl Notifier for Telegram {
+    fn deliver<'a>(&'a self, notification: &'a Notification) -> Sending<'a> {
+        Box::pin(async { self.say(&words::title(notification), &words::text(notification)).await })
+    }
+
+    fn send_report<'a>(&'a self, report: &'a Report) -> Sending<'a> {
+        Box::pin(self.say(&report.title, &report.summary))
+    }
+}
+
+fn html(title: &str, text: &str) -> String {
+    let lines: Vec<String> = words::clip(text, TEXT_CHARS).lines().map(|line| Text(line).to_string()).collect();
+    format!("<b>{}</b>\n{}", Text(title), lines.join("\n"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_cannot_become_markup() {
+        assert_eq!(html("a < b", "x & y\n<b>"), "<b>a &lt; b</b>\nx &amp; y\n&lt;b&gt;");
+    }
+}

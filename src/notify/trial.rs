@@ -1,0 +1,79 @@
+//! A test notification: `ntp-monitor notify test`, and the same by the API.
+
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+
+use super::{BuildError, set_up};
+use crate::alert::notification::{Instance, Notification, Severity, Status};
+use crate::config::{Channel, Notifier as Config};
+
+/// What came of a test.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trial {
+    /// What the receiver said, or why it has not got the message.
+    pub result: Result<String, String>,
+    /// How long it took.
+    pub took: Duration,
+}
+
+/// Finds out whether every notifier can be set up, without connecting to anything.
+///
+/// # Errors
+/// Which one cannot, and why.
+pub async fn try_out(notifiers: &[Config]) -> Result<(), BuildError> {
+    for config in notifiers {
+        set_up(config).await?;
+    }
+    Ok(())
+}
+
+/// Sends a test notification, once and at once: it does not pass through the queue.
+pub async fn trial(config: &Config, vantage: &str) -> Trial {
+    let began = Instant::now();
+    let result = send(config, vantage).await;
+    Trial { result, took: began.elapsed() }
+}
+
+async fn send(config: &Config, vantage: &str) -> Result<String, String> {
+    let notifier = set_up(config).await.map_err(|why| why.to_string())?;
+    let mut test = sample();
+    test.key = format!("test/{:016x}", rand::random::<u64>());
+    test.vantage = vantage.to_owned();
+    test.summary = format!("Test of the notifier {}: nothing is wrong", config.name);
+    test.description = "Somebody asked ntp-monitor for this test. There is nothing to do.".to_owned();
+    test.alerts[0].summary.clone_from(&test.summary);
+    let said = notifier.deliver(&test).await.map_err(|failure| failure.why)?;
+    // An incident that nobody closes would stay.
+    if matches!(config.channel, Channel::Pagerduty { .. }) {
+        test.status = Status::Resolved;
+        test.alerts[0].ended_at = Some(Timestamp::now());
+        notifier.deliver(&test).await.map_err(|failure| format!("the incident was opened, not closed: {failure}"))?;
+    }
+    Ok(said)
+}
+
+/// A notification that has everything one can have.
+pub(super) fn sample() -> Notification {
+    let instance = Instance {
+        server: Some("test".to_owned()),
+        value: Some(0.0),
+        labels: [("test".to_owned(), "true".to_owned())].into(),
+        summary: "Test".to_owned(),
+        started_at: Timestamp::now(),
+        ended_at: None,
+    };
+    Notification {
+        key: "test".to_owned(),
+        status: Status::Firing,
+        reminder: false,
+        alert: "test".to_owned(),
+        severity: Severity::Info,
+        summary: "Test".to_owned(),
+        description: "Test".to_owned(),
+        runbook_url: None,
+        vantage: "test".to_owned(),
+        url: None,
+        alerts: vec![instance],
+    }
+}

@@ -1,0 +1,162 @@
+//! A request to any URL: one for each alert of a notification, or one with the body of a template.
+//!
+//! `Idempotency-Key` is the same at every attempt. With a secret, [`SIGNATURE`] proves who sent it and when:
+//! `t=UNIX_SECONDS,v1=HEX`, where HEX is the HMAC-SHA256 of `UNIX_SECONDS.BODY`.
+
+use std::collections::BTreeMap;
+
+use hmac::{Hmac, KeyInit, Mac};
+use reqwest::Method;
+use serde::Serialize;
+use sha2::Sha256;
+
+use super::http::{Http, JSON, Request};
+use super::template::BodyTemplate;
+use super::{Failure, Notifier, Retry, Sending};
+use crate::alert::notification::{Instance, Notification, Severity, Status};
+use crate::clock::Stamp;
+use crate::config::{Hidden, Notifier as Config, Webhook as Settings};
+
+/// The header of the signature.
+pub const SIGNATURE: &str = "X-Ntp-Monitor-Signature";
+
+pub(super) struct Webhook {
+    http: Http,
+    settings: Settings,
+    template: Option<BodyTemplate>,
+}
+
+/// The body. Its keys are a promise.
+#[derive(Debug, Serialize)]
+struct Body<'a> {
+    status: Status,
+    alert: &'a str,
+    severity: Severity,
+    server: Option<&'a str>,
+    value: Option<f64>,
+    summary: &'a str,
+    description: &'a str,
+    labels: &'a BTreeMap<String, String>,
+    started_at: jiff::Timestamp,
+    ended_at: Option<jiff::Timestamp>,
+    vantage: &'a str,
+    url: Option<&'a str>,
+}
+
+impl Webhook {
+    pub(super) fn new(config: &Config, settings: &Settings) -> Result<Self, String> {
+        let headers = settings.headers.iter().map(|(_, value)| value);
+        let http = Http::new(config, [&settings.url].into_iter().chain(&settings.secret).chain(headers))?;
+        let template = settings.body_template.as_deref().map(BodyTemplate::new).transpose()?;
+        Ok(Self { http, settings: settings.clone(), template })
+    }
+
+    async fn post(&self, key: String, body: Vec<u8>) -> Result<String, Failure> {
+        let content_type = if self.template.is_some() { &self.settings.content_type } else { JSON };
+        let mut headers: Vec<(&str, String)> =
+            self.settings.headers.iter().map(|(name, value)| (name.as_str(), value.expose().to_owned())).collect();
+        headers.push(("Idempotency-Key", key));
+        if let Some(secret) = &self.settings.secret {
+            let now_s = Stamp::now().wall_ns.div_euclid(1_000_000_000);
+            headers.push((SIGNATURE, signature(secret, now_s, &body)?));
+        }
+        self.http
+            .send(Request { method: Method::POST, url: self.settings.url.expose(), content_type, headers, body })
+            .await
+    }
+}
+
+impl Notifier for Webhook {
+    fn deliver<'a>(&'a self, notification: &'a Notification) -> Sending<'a> {
+        Box::pin(async {
+            if let Some(template) = &self.template {
+                return self.post(notification.key.clone(), template.render(notification)?.into_bytes()).await;
+            }
+            let mut said = String::new();
+            // When one fails, all are repeated: those that were taken are recognised by their key.
+            for (n, instance) in notification.alerts.iter().enumerate() {
+                let key = if notification.alerts.len() == 1 {
+                    notification.key.clone()
+                } else {
+                    format!("{}/{n}", notification.key)
+                };
+                said = self.post(key, body(notification, instance)?).await?;
+            }
+            Ok(said)
+        })
+    }
+}
+
+fn body(notification: &Notification, instance: &Instance) -> Result<Vec<u8>, Failure> {
+    let body = Body {
+        status: notification.status,
+        alert: &notification.alert,
+        severity: notification.severity,
+        server: instance.server.as_deref(),
+        // JSON has no infinity.
+        value: instance.value.filter(|value| value.is_finite()),
+        summary: &instance.summary,
+        description: &notification.description,
+        labels: &instance.labels,
+        started_at: instance.started_at,
+        ended_at: instance.ended_at,
+        vantage: &notification.vantage,
+        url: notification.url.as_deref(),
+    };
+    serde_json::to_vec(&body).map_err(|why| Failure::new(Retry::Refused, why.to_string()))
+}
+
+fn signature(secret: &Hidden, now_s: i64, body: &[u8]) -> Result<String, Failure> {
+    let mut mac = Hmac::<Sha256>::new_from_slice(secret.expose().as_bytes())
+        .map_err(|why| Failure::new(Retry::Paused, why.to_string()))?;
+    mac.update(format!("{now_s}.").as_bytes());
+    mac.update(body);
+    let hex: String = mac.finalize().into_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+    Ok(format!("t={now_s},v1={hex}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::notify::trial::sample;
+
+    #[test]
+    fn the_body_has_exactly_the_promised_keys_in_their_order() {
+        let news = sample();
+        let text = String::from_utf8(body(&news, &news.alerts[0]).unwrap()).unwrap();
+        let keys = [
+            "status",
+            "alert",
+            "severity",
+            "server",
+            "value",
+            "summary",
+            "description",
+            "labels",
+            "started_at",
+            "ended_at",
+            "vantage",
+            "url",
+        ];
+        let parsed: serde_json::Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(parsed.as_object().unwrap().len(), keys.len());
+        let at: Vec<usize> = keys.iter().map(|key| text.find(&format!("\"{key}\":")).unwrap()).collect();
+        assert!(at.is_sorted(), "{text}");
+        assert_eq!((&parsed["status"], &parsed["ended_at"]), (&"firing".into(), &serde_json::Value::Null));
+    }
+
+    #[test]
+    fn a_value_that_is_no_number_is_absent() {
+        let mut news = sample();
+        news.alerts[0].value = Some(f64::INFINITY);
+        let text = String::from_utf8(body(&news, &news.alerts[0]).unwrap()).unwrap();
+        assert!(text.contains("\"value\":null"), "{text}");
+    }
+
+    /// As `printf '%s' '1700000000.{}' | openssl dgst -sha256 -hmac key` prints it.
+    #[test]
+    fn the_signature_is_that_of_any_other_implementation() {
+        let expected = "t=1700000000,v1=9d713ed406bb7076d4123f0dc2c39d2df5c654ed4b0cd56b52c8b4c940bd63ae";
+        assert_eq!(signature(&"key".into(), 1_700_000_000, b"{}").unwrap(), expected);
+    }
+}

@@ -1,0 +1,139 @@
+//! A notification in words, the same for every channel that shows text.
+
+use crate::alert::notification::{Instance, Notification, Severity, Status};
+
+/// Instances that are listed one by one; the rest is counted.
+const LISTED: usize = 20;
+
+/// What kind of news it is, in one word or two.
+pub(super) fn kind(notification: &Notification) -> &'static str {
+    match (notification.status, notification.reminder, notification.severity) {
+        (Status::Resolved, ..) => "RESOLVED",
+        (Status::Firing, false, Severity::Critical) => "CRITICAL",
+        (Status::Firing, false, Severity::Warning) => "WARNING",
+        (Status::Firing, false, Severity::Info) => "INFO",
+        (Status::Firing, true, Severity::Critical) => "STILL CRITICAL",
+        (Status::Firing, true, Severity::Warning) => "STILL WARNING",
+        (Status::Firing, true, Severity::Info) => "STILL INFO",
+    }
+}
+
+/// One line: `CRITICAL: summary`.
+pub(super) fn title(notification: &Notification) -> String {
+    clip(&format!("{}: {}", kind(notification), one_line(&notification.summary)), 240)
+}
+
+/// The severity as the configuration names it.
+pub(super) fn severity(notification: &Notification) -> &'static str {
+    match notification.severity {
+        Severity::Info => "info",
+        Severity::Warning => "warning",
+        Severity::Critical => "critical",
+    }
+}
+
+/// A colour for a glance: red, orange, blue, and green for good news.
+pub(super) fn colour(notification: &Notification) -> &'static str {
+    match (notification.status, notification.severity) {
+        (Status::Resolved, _) => "#2e7d32",
+        (_, Severity::Critical) => "#c62828",
+        (_, Severity::Warning) => "#ef6c00",
+        (_, Severity::Info) => "#1565c0",
+    }
+}
+
+/// What it is about: a line for each instance, as far as they are listed.
+pub(super) fn lines(notification: &Notification) -> Vec<String> {
+    let mut lines: Vec<String> = notification.alerts.iter().take(LISTED).map(line).collect();
+    if notification.alerts.len() > LISTED {
+        lines.push(format!("… and {} more", notification.alerts.len() - LISTED));
+    }
+    lines
+}
+
+fn line(instance: &Instance) -> String {
+    let span = match instance.ended_at {
+        None => format!("since {}", when(instance.started_at)),
+        Some(end) => format!("from {} to {}", when(instance.started_at), when(end)),
+    };
+    format!("{} ({span})", one_line(&instance.summary))
+}
+
+/// A time as people read it, in UTC.
+pub(super) fn when(time: jiff::Timestamp) -> String {
+    time.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()
+}
+
+/// Rule, vantage and what to do, each with its name.
+pub(super) fn facts(notification: &Notification) -> Vec<(&'static str, String)> {
+    let mut facts = vec![("Alert", notification.alert.clone()), ("Seen from", notification.vantage.clone())];
+    facts.extend(notification.runbook_url.clone().map(|url| ("Runbook", url)));
+    facts.extend(notification.url.clone().map(|url| ("Details", url)));
+    facts
+}
+
+/// All of it as plain text, without the title.
+pub(super) fn text(notification: &Notification) -> String {
+    let mut text = String::new();
+    if !notification.description.is_empty() {
+        text = format!("{}\n\n", multi_line(&notification.description));
+    }
+    for line in lines(notification) {
+        text += &format!("• {line}\n");
+    }
+    text.push('\n');
+    for (name, value) in facts(notification) {
+        text += &format!("{name}: {}\n", one_line(&value));
+    }
+    text
+}
+
+/// Without anything that could break a line, a header or a terminal.
+pub(super) fn one_line(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+/// Likewise, but lines stay lines.
+pub(super) fn multi_line(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() && c != '\n' { ' ' } else { c }).collect()
+}
+
+/// At most so many characters; what is cut shows.
+pub(super) fn clip(text: &str, chars: usize) -> String {
+    if text.chars().count() <= chars {
+        return text.to_owned();
+    }
+    text.chars().take(chars - 1).chain(['…']).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::notify::trial::sample;
+
+    #[test]
+    fn the_title_says_what_kind_of_news_it_is_on_one_line() {
+        let mut news = sample();
+        news.severity = Severity::Critical;
+        news.summary = "time\nis off".into();
+        assert_eq!(title(&news), "CRITICAL: time is off");
+        news.reminder = true;
+        assert!(title(&news).starts_with("STILL CRITICAL"));
+        news.status = Status::Resolved;
+        assert!(title(&news).starts_with("RESOLVED"));
+    }
+
+    #[test]
+    fn a_crowd_of_instances_is_counted() {
+        let mut news = sample();
+        news.alerts = vec![news.alerts[0].clone(); 50];
+        let lines = lines(&news);
+        assert_eq!((lines.len(), lines[LISTED].as_str()), (LISTED + 1, "… and 30 more"));
+    }
+
+    #[test]
+    fn a_cut_shows_and_never_splits_a_character() {
+        assert_eq!(clip("äöüß", 4), "äöüß");
+        assert_eq!(clip("äöüßx", 4), "äöü…");
+    }
+}

@@ -1,0 +1,3 @@
+//! Reports: what a span of time looked like.
+
+pub mod message;

@@ -1,0 +1,286 @@
+//! The queue of notifications: each notifier has its own, in the order in which they were put in.
+//!
+//! Age is told by retention's clock, which a stepped wall clock cannot hurry. Waits are wall time, because they outlive
+//! the process; one that lies implausibly far ahead is not believed, for the clock was set back since.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::command::Reply;
+use super::read::Reader;
+use super::{StoreError, StoreHandle};
+use crate::alert::notification::Notification;
+use crate::store::command::Command;
+
+/// One that waits longer than this is dropped, and counted. Those that ended are kept as long, by which a repeat is known.
+const MAX_AGE_NS: i64 = 7 * 86_400_000_000_000;
+/// More than this of one notifier do not wait; the oldest are dropped, and counted.
+const MAX_WAITING: i64 = 10_000;
+/// Rows that one pass of the bounds ends or deletes at most, so that no pass takes long.
+const CHUNK: i64 = 256;
+/// No wait is longer: the longest Retry-After that is believed, twice.
+const PLAUSIBLE_WAIT_NS: i64 = 2 * 3_600_000_000_000;
+
+/// How full the queue of one notifier is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct QueueGauge {
+    /// Notifications that wait.
+    pub waiting: u64,
+    /// When the oldest of them was put in, in nanoseconds since 1970.
+    pub oldest_ns: Option<i64>,
+    /// Dropped since start, because of age or number.
+    pub expired: u64,
+}
+
+/// How full every queue is, as of the last commit.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Queues(Arc<Mutex<BTreeMap<String, QueueGauge>>>);
+
+impl Queues {
+    pub(super) fn get(&self) -> BTreeMap<String, QueueGauge> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// To be called once the transaction that counted is committed.
+    pub(super) fn set(&self, waiting: Counted, expired: &BTreeMap<String, u64>) {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        for gauge in all.values_mut() {
+            (gauge.waiting, gauge.oldest_ns) = (0, None);
+        }
+        for (notifier, count, oldest_ns) in waiting {
+            let gauge = all.entry(notifier).or_default();
+            (gauge.waiting, gauge.oldest_ns) = (count, Some(oldest_ns));
+        }
+        for (notifier, count) in expired {
+            all.entry(notifier.clone()).or_default().expired += count;
+        }
+    }
+}
+
+/// Of each notifier: how many wait, and since when the oldest.
+pub(super) type Counted = Vec<(String, u64, i64)>;
+
+/// A notification whose turn it is.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Due {
+    /// Its number.
+    pub id: i64,
+    /// Attempts that failed.
+    pub attempts: u32,
+    /// It, or why it cannot be read.
+    pub notification: Result<Notification, String>,
+}
+
+/// What may be asked of the queue.
+#[derive(Debug)]
+pub enum NoticeCommand {
+    /// Puts a notification in.
+    Insert {
+        /// For whom.
+        notifier: String,
+        /// It.
+        notification: Box<Notification>,
+    },
+    /// Its receiver has it.
+    Delivered {
+        /// Which one.
+        id: i64,
+        /// The others of its notifier need not wait any longer: the receiver is back.
+        others_at_once: bool,
+    },
+    /// An attempt failed.
+    Failed {
+        /// Which one.
+        id: i64,
+        /// Not before this, in nanoseconds since 1970.
+        next_ns: i64,
+        /// Why.
+        why: String,
+    },
+    /// There will be no other attempt.
+    GivenUp {
+        /// Which one.
+        id: i64,
+        /// Why.
+        why: String,
+    },
+}
+
+/// Puts a notification into the queue of `notifier`, at the wall time `now_ns`. One that was put in before (the same key)
+/// changes nothing, also when it has been delivered since. To be called in the transaction that records the states of
+/// its alerts.
+///
+/// # Errors
+/// When the store cannot be written.
+pub fn insert(conn: &Connection, notifier: &str, notification: &Notification, now_ns: i64) -> rusqlite::Result<()> {
+    let body =
+        serde_json::to_string(notification).map_err(|why| rusqlite::Error::ToSqlConversionFailure(Box::new(why)))?;
+    conn.prepare_cached(
+        "INSERT INTO notification (notifier, key, body, created_ns, next_ns) VALUES (?1, ?2, ?3, ?4, ?4) \
+         ON CONFLICT (notifier, key) DO NOTHING",
+    )?
+    .execute(params![notifier, notification.key, body, now_ns])?;
+    Ok(())
+}
+
+/// Does what was asked.
+pub(super) fn apply(conn: &Connection, command: NoticeCommand, now_ns: i64) -> rusqlite::Result<()> {
+    match command {
+        NoticeCommand::Insert { notifier, notification } => insert(conn, &notifier, &notification, now_ns),
+        NoticeCommand::Delivered { id, others_at_once } => {
+            if others_at_once {
+                conn.prepare_cached(
+                    "UPDATE notification SET next_ns = 0 WHERE ended_ns IS NULL \
+                     AND notifier = (SELECT notifier FROM notification WHERE id = ?1)",
+                )?
+                .execute([id])?;
+            }
+            end(conn, id, now_ns, "delivered", None)
+        }
+        NoticeCommand::Failed { id, next_ns, why } => conn
+            .prepare_cached(
+                "UPDATE notification SET attempts = attempts + 1, next_ns = ?2, last_error = ?3 \
+                 WHERE id = ?1 AND ended_ns IS NULL",
+            )?
+            .execute(params![id, next_ns, why])
+            .map(drop),
+        NoticeCommand::GivenUp { id, why } => end(conn, id, now_ns, "given up", Some(&why)),
+    }
+}
+
+fn end(conn: &Connection, id: i64, now_ns: i64, outcome: &str, why: Option<&str>) -> rusqlite::Result<()> {
+    conn.prepare_cached(
+        "UPDATE notification SET ended_ns = ?2, outcome = ?3, last_error = coalesce(?4, last_error) \
+         WHERE id = ?1 AND ended_ns IS NULL",
+    )?
+    .execute(params![id, now_ns, outcome, why])
+    .map(drop)
+}
+
+/// Counts what waits.
+pub(super) fn count(conn: &Connection) -> rusqlite::Result<Counted> {
+    conn.prepare_cached(
+        "SELECT notifier, count(*), min(created_ns) FROM notification WHERE ended_ns IS NULL GROUP BY notifier",
+    )?
+    .query_map([], |row| Ok((row.get(0)?, row.get::<_, i64>(1)?.cast_unsigned(), row.get(2)?)))?
+    .collect()
+}
+
+/// Drops what is too old or too much, a bounded number, and forgets what ended long ago. `now_ns` is that of retention's
+/// clock. Returns how many were dropped of each notifier.
+pub(super) fn enforce_bounds(
+    conn: &Connection,
+    counted: &Counted,
+    now_ns: i64,
+) -> rusqlite::Result<BTreeMap<String, u64>> {
+    let before_ns = now_ns.saturating_sub(MAX_AGE_NS);
+    conn.prepare_cached(
+        "DELETE FROM notification WHERE id IN (SELECT id FROM notification WHERE ended_ns < ?1 LIMIT ?2)",
+    )?
+    .execute([before_ns, CHUNK])?;
+    let mut dropped = BTreeMap::new();
+    for (notifier, waiting, oldest_ns) in counted {
+        let surplus = waiting.cast_signed().saturating_sub(MAX_WAITING).clamp(0, CHUNK);
+        if surplus > 0 || *oldest_ns < before_ns {
+            let count = expire(conn, notifier, surplus, before_ns, now_ns)?;
+            dropped.insert(notifier.clone(), count as u64);
+        }
+    }
+    Ok(dropped)
+}
+
+fn expire(conn: &Connection, notifier: &str, surplus: i64, before_ns: i64, now_ns: i64) -> rusqlite::Result<usize> {
+    conn.prepare_cached(
+        "UPDATE notification SET ended_ns = ?5, outcome = 'expired' WHERE id IN (\
+         SELECT id FROM (SELECT id FROM notification WHERE notifier = ?1 AND ended_ns IS NULL ORDER BY id LIMIT ?2) \
+         UNION SELECT id FROM (SELECT id FROM notification WHERE notifier = ?1 AND ended_ns IS NULL \
+         AND created_ns < ?3 ORDER BY id LIMIT ?4))",
+    )?
+    .execute(params![notifier, surplus, before_ns, CHUNK, now_ns])
+}
+
+impl Reader {
+    /// The oldest notification for `notifier` that may be tried at the wall time `now_ns`: those of one rule in order,
+    /// those of different rules not waiting for each other.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn due_notification(&self, notifier: &str, now_ns: i64) -> Result<Option<Due>, StoreError> {
+        self.run("read the queue of notifications", |conn| {
+            conn.prepare_cached(
+                "SELECT id, attempts, body FROM notification AS due \
+                 WHERE notifier = ?1 AND ended_ns IS NULL AND (next_ns <= ?2 OR next_ns > ?3) \
+                 AND NOT EXISTS (SELECT 1 FROM notification AS earlier WHERE earlier.notifier = ?1 \
+                 AND earlier.ended_ns IS NULL AND earlier.id < due.id AND earlier.rule = due.rule) \
+                 ORDER BY id LIMIT 1",
+            )?
+            .query_row(params![notifier, now_ns, now_ns.saturating_add(PLAUSIBLE_WAIT_NS)], |row| {
+                let notification = serde_json::from_str(row.get_ref(2)?.as_str()?).map_err(|why| why.to_string());
+                Ok(Due { id: row.get(0)?, attempts: row.get(1)?, notification })
+            })
+            .optional()
+        })
+    }
+
+    /// When a notification for `notifier` was delivered last, in nanoseconds since 1970.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn last_delivery(&self, notifier: &str) -> Result<Option<i64>, StoreError> {
+        self.run("read the queue of notifications", |conn| {
+            let sql = "SELECT max(ended_ns) FROM notification WHERE notifier = ?1 AND outcome = 'delivered'";
+            conn.prepare_cached(sql)?.query_row([notifier], |row| row.get(0))
+        })
+    }
+}
+
+impl StoreHandle {
+    /// How full the queue of `notifier` is, as of the last commit. Reads memory only.
+    #[must_use]
+    pub fn queue_gauge(&self, notifier: &str) -> QueueGauge {
+        self.queue_gauges().get(notifier).copied().unwrap_or_default()
+    }
+
+    /// Puts a notification into the queue of `notifier`; see [`insert`].
+    ///
+    /// # Errors
+    /// When the store cannot be written.
+    pub async fn queue_notification(&self, notifier: &str, notification: Notification) -> Result<(), StoreError> {
+        let (notifier, notification) = (notifier.to_owned(), Box::new(notification));
+        self.notice(NoticeCommand::Insert { notifier, notification }).await
+    }
+
+    /// Notes that the receiver has it; `others_at_once` lets the others of its notifier out of their waits.
+    ///
+    /// # Errors
+    /// When the store cannot be written.
+    pub async fn notification_delivered(&self, id: i64, others_at_once: bool) -> Result<(), StoreError> {
+        self.notice(NoticeCommand::Delivered { id, others_at_once }).await
+    }
+
+    /// Notes that an attempt failed; the next is not made before the wall time `next_ns`.
+    ///
+    /// # Errors
+    /// When the store cannot be written.
+    pub async fn notification_failed(&self, id: i64, next_ns: i64, why: String) -> Result<(), StoreError> {
+        self.notice(NoticeCommand::Failed { id, next_ns, why }).await
+    }
+
+    /// Notes that there will be no other attempt.
+    ///
+    /// # Errors
+    /// When the store cannot be written.
+    pub async fn notification_given_up(&self, id: i64, why: String) -> Result<(), StoreError> {
+        self.notice(NoticeCommand::GivenUp { id, why }).await
+    }
+
+    async fn notice(&self, command: NoticeCommand) -> Result<(), StoreError> {
+        self.ask(|reply: Reply<()>| Command::Notice { command, reply }).await
+    }
+}
+
+#[cfg(test)]
+#[path = "notices_tests.rs"]
+mod tests;

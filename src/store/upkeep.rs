@@ -1,0 +1,234 @@
+//! Looking after the file by hand: whether it is sound, a copy of it while a service writes it, a copy put back, and
+//! room given back. What changes the file in place takes the lock of a service, so it is refused while one runs.
+
+use std::fs::{self, File, OpenOptions};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, chown};
+use std::path::{Path, PathBuf};
+
+use rusqlite::Connection;
+
+use super::lock::InstanceLock;
+use super::{StoreError, connection, schema};
+
+/// SQLite names at most this many faults of a damaged file.
+const MAX_FAULTS: usize = 20;
+/// What was measured is nobody's business but the service's and its group's.
+const MODE: u32 = 0o640;
+
+/// How thoroughly a store is looked through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Depth {
+    /// Every page is read and must make sense.
+    Quick,
+    /// Every index is compared with its table too.
+    Full,
+}
+
+/// What a look through a store found.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Checked {
+    /// The version of its schema.
+    pub version: i64,
+    /// The version that this release writes; the service migrates an earlier one when it starts.
+    pub newest: i64,
+    /// Its size with its log, in bytes.
+    pub bytes: u64,
+    /// Bytes within that hold nothing.
+    pub free_bytes: u64,
+    /// Rows of each table, by name.
+    pub rows: Vec<(String, u64)>,
+    /// What is wrong; empty when it is sound.
+    pub faults: Vec<String>,
+}
+
+/// Looks through the store at `path`, which a service may be writing. Changes nothing. `step` is told what comes next.
+///
+/// # Errors
+/// When there is no store, or it cannot be read at all; what is wrong within is in the result.
+pub fn check(path: &Path, depth: Depth, mut step: impl FnMut(&str)) -> Result<Checked, StoreError> {
+    let conn = connection::open_any_version(path)?;
+    let version = schema::inspect(&conn, path)?;
+    let mut run = || -> rusqlite::Result<Checked> {
+        step("reading every page");
+        let mut faults = structure(&conn, depth)?;
+        let mut rows = Vec::new();
+        // A count in a damaged file may be wrong or fail; what is damaged has been said.
+        if faults.is_empty() {
+            for table in tables(&conn)? {
+                step(&format!("counting {table}"));
+                rows.push((table.clone(), count(&conn, &format!("SELECT count(*) FROM {table}"))?));
+            }
+            step("looking for rows without their series");
+            faults.extend(orphans(&conn)?);
+        }
+        let page_size = count(&conn, "SELECT page_size FROM pragma_page_size")?;
+        let free = count(&conn, "SELECT freelist_count FROM pragma_freelist_count")?;
+        let bytes = size(path) + size(&beside(path, "-wal"));
+        Ok(Checked { version, newest: schema::newest(), bytes, free_bytes: free * page_size, rows, faults })
+    };
+    run().map_err(StoreError::sqlite("check the store", path))
+}
+
+fn structure(conn: &Connection, depth: Depth) -> rusqlite::Result<Vec<String>> {
+    let pragma = match depth {
+        Depth::Quick => "quick_check",
+        Depth::Full => "integrity_check",
+    };
+    let mut statement = conn.prepare(&format!("PRAGMA {pragma}({MAX_FAULTS})"))?;
+    let lines: Vec<String> = statement.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
+    Ok(lines.into_iter().filter(|line| line != "ok").collect())
+}
+
+fn tables(conn: &Connection) -> rusqlite::Result<Vec<String>> {
+    let sql = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%' ORDER BY name";
+    conn.prepare(sql)?.query_map([], |row| row.get(0))?.collect()
+}
+
+/// What SQLite itself does not know to be wrong.
+fn orphans(conn: &Connection) -> rusqlite::Result<Vec<String>> {
+    let mut faults = Vec::new();
+    for table in ["sample", "evidence", "rollup_5m", "rollup_1h"] {
+        let lost = count(
+            conn,
+            &format!(
+                "SELECT count(*) FROM (SELECT DISTINCT series_id FROM {table}) \
+                 WHERE series_id NOT IN (SELECT id FROM series)"
+            ),
+        )?;
+        if lost > 0 {
+            faults.push(format!("{table}: rows of {lost} series that the store does not know"));
+        }
+    }
+    let torn = count(conn, "SELECT count(*) FROM outbox WHERE length(body) <> bytes")?;
+    if torn > 0 {
+        faults.push(format!("outbox: {torn} rows are not as long as they should be"));
+    }
+    Ok(faults)
+}
+
+fn count(conn: &Connection, sql: &str) -> rusqlite::Result<u64> {
+    conn.query_row(sql, [], |row| row.get::<_, i64>(0)).map(|n| u64::try_from(n).unwrap_or(0))
+}
+
+/// Copies the store at `path`, which a service may be writing, to `target`: whole commits up to now, without the room
+/// that holds nothing. A file that is there already is replaced only when `replace` says so, and only by a whole copy.
+///
+/// # Errors
+/// When the store cannot be read or the copy not be written; then nothing is left at `target` that was not there.
+pub fn backup(path: &Path, target: &Path, replace: bool) -> Result<u64, StoreError> {
+    if !replace && target.exists() {
+        return Err(io("replace", target)(std::io::ErrorKind::AlreadyExists.into()));
+    }
+    let part = beside(target, ".part");
+    let done = copy_out(path, &part).and_then(|()| fs::rename(&part, target).map_err(io("finish", target)));
+    if done.is_err() {
+        // It may not have come into being.
+        let _ = fs::remove_file(&part);
+    }
+    done.map(|()| size(target))
+}
+
+fn copy_out(path: &Path, part: &Path) -> Result<(), StoreError> {
+    let conn = connection::open_any_version(path)?;
+    schema::inspect(&conn, path)?;
+    // SQLite writes into an empty file that exists already, and so with our permissions.
+    let empty = OpenOptions::new().write(true).create(true).truncate(true).mode(MODE).open(part);
+    drop(empty.map_err(io("write", part))?);
+    let name = part.to_str().ok_or_else(|| io("write", part)(std::io::ErrorKind::InvalidFilename.into()))?;
+    // The temporary space of a copy is the copy itself; anything else stays in memory.
+    conn.pragma_update(None, "temp_store", "MEMORY")
+        .and_then(|()| conn.execute("VACUUM INTO ?1", [name]))
+        .map_err(StoreError::sqlite("copy the store", part))?;
+    File::open(part).and_then(|file| file.sync_all()).map_err(io("write", part))
+}
+
+/// What a restore did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Restored {
+    /// What was found in the copy.
+    pub checked: Checked,
+    /// Where the store that was there before is now.
+    pub kept: Option<PathBuf>,
+}
+
+/// Puts the copy at `backup` into the place of the store at `path`. The store that was there is kept beside it, under a
+/// name with `suffix`. The new one belongs to whom the old one (or its directory) belonged.
+///
+/// # Errors
+/// When a service runs on the store, or the copy is not a sound store; then nothing has changed.
+pub fn restore(backup: &Path, path: &Path, suffix: &str, step: impl FnMut(&str)) -> Result<Restored, StoreError> {
+    let checked = check(backup, Depth::Full, step)?;
+    if let Some(fault) = checked.faults.first() {
+        return Err(StoreError::Unsound { path: backup.to_owned(), fault: fault.clone() });
+    }
+    super::make_directory(path)?;
+    let _lock = InstanceLock::take(path)?;
+    let part = beside(path, ".restoring");
+    copy_out(backup, &part)?;
+    adopt_owner(path, &part).map_err(io("change the owner of", &part))?;
+    let kept = match path.exists() {
+        true => Some(move_away(path, suffix)?),
+        false => None,
+    };
+    fs::rename(&part, path).map_err(io("put in place", path))?;
+    Ok(Restored { checked, kept })
+}
+
+/// The log of the old store goes with it: it must never be taken for that of the new one.
+fn move_away(path: &Path, suffix: &str) -> Result<PathBuf, StoreError> {
+    let kept = beside(path, suffix);
+    for end in ["-wal", ""] {
+        let (from, to) = (beside(path, end), beside(&kept, end));
+        if from.exists() {
+            fs::rename(&from, &to).map_err(io("keep", &from))?;
+        }
+    }
+    // An index of the log, made anew when it is needed.
+    let _ = fs::remove_file(beside(path, "-shm"));
+    Ok(kept)
+}
+
+/// Root restores for the user of the service.
+fn adopt_owner(path: &Path, part: &Path) -> std::io::Result<()> {
+    let model = fs::metadata(path).or_else(|_| fs::metadata(path.parent().unwrap_or(Path::new("."))))?;
+    let ours = fs::metadata(part)?;
+    if (model.uid(), model.gid()) != (ours.uid(), ours.gid()) {
+        chown(part, Some(model.uid()), Some(model.gid()))?;
+    }
+    fs::set_permissions(part, fs::Permissions::from_mode(MODE))
+}
+
+/// Gives the room that holds nothing back to the file system; returns the size before and after, in bytes.
+///
+/// # Errors
+/// When a service runs on the store, or there is no room for a second copy of it.
+pub fn vacuum(path: &Path) -> Result<(u64, u64), StoreError> {
+    if !path.exists() {
+        return Err(io("find", path)(std::io::ErrorKind::NotFound.into()));
+    }
+    let _lock = InstanceLock::take(path)?;
+    let before = size(path) + size(&beside(path, "-wal"));
+    let conn = connection::open_writer(path, None)?;
+    let work = || {
+        conn.execute_batch("VACUUM")?;
+        conn.pragma_update_and_check(None, "wal_checkpoint", "TRUNCATE", |_| Ok(()))
+    };
+    work().map_err(StoreError::sqlite("compact the store", path))?;
+    drop(conn);
+    Ok((before, size(path)))
+}
+
+fn size(path: &Path) -> u64 {
+    fs::metadata(path).map_or(0, |meta| meta.len())
+}
+
+fn beside(path: &Path, end: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(end);
+    name.into()
+}
+
+fn io(doing: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> StoreError {
+    let path = path.to_owned();
+    move |source| StoreError::Io { doing, path, source }
+}

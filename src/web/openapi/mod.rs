@@ -1,0 +1,25 @@
+//! What there is to ask for: one table, from which the routes, the roles that they need, `/api/openapi.json` (OpenAPI
+//! 3.1) and `/api/docs` are made.
+//!
+//! Bodies are described by the schemas of the very types that are read and written.
+
+mod browse;
+mod document;
+mod endpoint;
+mod routes;
+
+pub use browse::docs;
+pub use document::openapi;
+pub use endpoint::{Body, Endpoint, FROM, ID, JSON, Method, Parameter, Place, TO, header, part, query};
+pub use routes::{needed, routes};
+
+/// The documents about all of it.
+pub const ENDPOINTS: &[Endpoint] = &[
+    Endpoint::get("/api/openapi.json", || actix_web::web::to(openapi))
+        .about("What there is to ask for, for programs.")
+        .giving(Body::json::<serde_json::Value>("An OpenAPI 3.1 document."))
+        .or(&[304]),
+    Endpoint::get("/api/docs", || actix_web::web::to(docs))
+        .about("What there is to ask for, for people.")
+        .giving(Body::text("text/html", "A page without script.")),
+];

@@ -1,0 +1,96 @@
+//! `doctor`: each fault it knows is found, with something to do about it, and a sound machine has none.
+
+use std::fs;
+use std::net::UdpSocket;
+use std::os::unix::fs::PermissionsExt;
+
+use serde_json::Value;
+
+use crate::common::monitor::{Home, own, run, text};
+use crate::common::sim::Playground;
+use ntp_monitor::sim::Script;
+
+fn examine(home: &Home, more: &[&str]) -> (i32, Vec<Value>) {
+    let config = home.config();
+    let mut all = vec!["doctor", "--json", "--config", config.to_str().unwrap()];
+    all.extend(more);
+    let output = run(home.path(), &all);
+    let report: Value = serde_json::from_str(&text(&output.stdout)).unwrap();
+    (output.status.code().unwrap(), report["findings"].as_array().unwrap().clone())
+}
+
+#[track_caller]
+fn finding<'a>(findings: &'a [Value], area: &str, subject: &str) -> &'a Value {
+    let found = findings.iter().find(|f| f["area"] == area && f["subject"].as_str().unwrap().contains(subject));
+    found.unwrap_or_else(|| panic!("nothing on {subject} in {findings:#?}"))
+}
+
+#[test]
+fn a_sound_configuration_without_a_service_has_no_problem_and_its_servers_are_asked_once() {
+    let playground = Playground::open();
+    let server = playground.server(Script::good());
+    let home = Home::with(&own("good", server.address()));
+    let (code, findings) = examine(&home, &[]);
+    assert_eq!(code, 0, "{findings:#?}");
+    let good = finding(&findings, "servers", "good");
+    assert_eq!((&good["level"], good["what"].as_str().unwrap().contains("kernel")), (&"ok".into(), true), "{good}");
+    assert_eq!(finding(&findings, "timestamps", "kernel")["level"], "ok");
+    assert_eq!(finding(&findings, "service", "127.0.0.1")["level"], "note");
+}
+
+#[test]
+fn whoever_the_service_asked_a_moment_ago_is_not_asked_again() {
+    let playground = Playground::open();
+    let server = playground.server(Script::good());
+    let address = server.address();
+    let home = Home::with(&format!("[[server]]\nname = \"polite\"\naddress = \"{address}\""));
+    let mut service = home.start();
+    service.health("a sample", |health| health["servers"][0]["outcomes"]["sample"] == 1);
+    assert_eq!(service.stop(), 0);
+    let (_, findings) = examine(&home, &[]);
+    let seen = finding(&findings, "servers", "polite");
+    assert!(seen["what"].as_str().unwrap().contains("by the service"), "{seen}");
+    assert_eq!(server.counters().requests, 1);
+}
+
+#[test]
+fn each_fault_is_found_with_what_to_do_about_it() {
+    let playground = Playground::open();
+    let (silent, lost) = (playground.server(Script::silent()), playground.server(Script::good().unsynchronised()));
+    let nobody = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let servers = [("silent", silent.address()), ("refused", nobody), ("lost", lost.address())];
+    let servers: String = servers.iter().map(|(name, address)| own(name, *address)).collect();
+    let database = "[influxdb]\nurl = \"http://127.0.0.1:9\"\norg = \"o\"\nbucket = \"b\"\ntoken = \"hush\"\n";
+    let home = Home::with(&format!("{database}{servers}"));
+    fs::create_dir_all(home.data()).unwrap();
+    fs::write(home.store(), "no store").unwrap();
+    fs::set_permissions(home.data(), fs::Permissions::from_mode(0o777)).unwrap();
+    fs::set_permissions(home.config(), fs::Permissions::from_mode(0o644)).unwrap();
+    let (code, findings) = examine(&home, &[]);
+    assert_eq!(code, 1);
+    for (area, subject, level) in [
+        ("configuration", "servers.toml", "ok"),
+        ("files", "data", "warning"),
+        ("store", "ntp-monitor.db", "problem"),
+        ("servers", "silent", "problem"),
+        ("servers", "refused", "problem"),
+        ("servers", "lost", "problem"),
+        ("outputs", "influxdb", "problem"),
+    ] {
+        let of_level: Vec<Value> = findings.iter().filter(|f| f["level"] == level).cloned().collect();
+        let found = finding(&of_level, area, subject);
+        assert_eq!(found["advice"].is_string(), level != "ok", "{found}");
+    }
+    assert!(findings.iter().any(|f| f["what"].as_str().unwrap().contains("holds a secret")), "{findings:#?}");
+    assert!(!findings.iter().any(|f| f.to_string().contains("hush")));
+}
+
+#[test]
+fn a_faulty_configuration_is_78_and_the_machine_is_examined_all_the_same() {
+    let home = Home::with("");
+    home.write("[log]\nlevel = \"loud\"\n[[server]]\naddress = \"\"\n");
+    let (code, findings) = examine(&home, &["--offline"]);
+    assert_eq!(code, 78);
+    assert_eq!(findings.iter().filter(|f| f["area"] == "configuration" && f["level"] == "problem").count(), 2);
+    finding(&findings, "timestamps", "kernel");
+}

@@ -1,0 +1,11 @@
+//! Operating the program: what systemd is told, the unit and its sandbox, the store's upkeep, the doctor, installing.
+
+#![allow(clippy::unwrap_used)] // a failed unwrap is a failed test
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod doctor;
+mod manager;
+mod unit;
+mod upkeep;
