@@ -14,7 +14,7 @@ endif
 
 .DEFAULT_GOAL := help
 .PHONY: demo test lint lint-tools lint-format lint-shell lint-crates lint-code lint-docs bench build page page-test \
-        fmt clean help
+        deb dist docs fmt clean help
 
 demo: build ## build everything and run the service against scripted NTP servers on loopback (options: ARGS="...")
 	$(CARGO) run --locked --profile $(PROFILE) --bin ntp-monitor -- demo $(ARGS)
@@ -40,7 +40,7 @@ lint-format:
 	$(CARGO) fmt --all --check
 
 lint-shell: lint-tools
-	shellcheck $$(git ls-files '*.sh' .ci/run)
+	shellcheck $$(git ls-files '*.sh' .ci/run packaging/debian/postinst packaging/debian/prerm packaging/debian/postrm)
 
 lint-crates: lint-tools
 	scripts/check-dependencies.sh
@@ -60,6 +60,20 @@ bench: ## run the benchmarks
 build: page ## build the program and its page (PROFILE=release for the one to install)
 	scripts/install-dependencies.sh build
 	$(CARGO) build --locked --profile $(PROFILE)
+
+deb: ## make the Debian package, into target/package
+	scripts/install-dependencies.sh build package
+	@$(MAKE) --no-print-directory build PROFILE=release
+	scripts/package.sh deb
+
+# OpenSSL is linked in, so that the program runs on any Linux with a glibc as new as this one's.
+dist: ## make the release archive with its checksums and bill of materials, into target/package
+	scripts/install-dependencies.sh build package
+	@OPENSSL_STATIC=1 $(MAKE) --no-print-directory build PROFILE=release
+	scripts/package.sh dist
+
+docs: ## make the documentation as a site, into target/site
+	scripts/build-docs.sh
 
 fmt: ## format the Rust sources
 	$(CARGO) fmt --all

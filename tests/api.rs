@@ -189,6 +189,7 @@ async fn any_configured_name_finds_its_server_and_nothing_else_does() {
         "samples_per_poll",
         "offset_warning_s",
         "offset_critical_s",
+        "paused",
     ];
     assert_eq!(keys(&body["settings"]), expected);
     let address = body["series"][0]["address"].as_str().unwrap();

@@ -183,6 +183,7 @@ fn server(address: &str) -> Server {
         samples_per_poll: 1,
         offset_warning: Duration::from_millis(25),
         offset_critical: Duration::from_millis(100),
+        paused: false,
     }
 }
 

@@ -135,7 +135,8 @@ impl Alerter {
         let now = self.clock.now();
         let work = move || {
             let begin = Instant::now();
-            let servers: Vec<_> = desk.config.servers.iter().map(|server| Arc::clone(&server.ident)).collect();
+            let polled = desk.config.servers.iter().filter(|server| !server.paused);
+            let servers: Vec<_> = polled.map(|server| Arc::clone(&server.ident)).collect();
             let observed = Observation { now, servers: &servers, snapshot: &snapshot, health: &health };
             let stopwatch = || u64::try_from(begin.elapsed().as_micros()).unwrap_or(u64::MAX);
             let outcome = desk.engine.step(&observed, &stopwatch);

@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 use actix::{Actor, Addr};
 use actix_web::dev::ServerHandle;
 use slog::{Logger, info, warn};
-use tokio::sync::{broadcast, watch};
+use tokio::sync::{broadcast, mpsc, watch};
 
 use crate::actors::alerter::Alerter;
 use crate::actors::census::{Census, ChildStatus, Role};
@@ -31,7 +31,7 @@ use crate::actors::supervisor::{Escalation, Supervisor};
 use crate::actors::targets::Tools;
 use crate::alert::status::AlertStatus;
 use crate::clock::{Clock, SystemClock};
-use crate::config::{Changes, Config, diff};
+use crate::config::{Changes, Config, Inputs, diff};
 use crate::health::report::Health;
 use crate::messages::lifecycle::Release;
 use crate::messages::targets::SetServers;
@@ -44,6 +44,8 @@ use crate::stats::leap::LeapSource;
 use crate::stats::local::LocalState;
 use crate::stats::snapshot::Snapshot;
 use crate::store::{Options, Store, StoreError};
+use crate::web::audit::Audit;
+use crate::web::desk::{Desk, Reload};
 use crate::web::{self, ListenError, live};
 
 use notifiers::Notifiers;
@@ -65,6 +67,8 @@ pub struct Surroundings {
     pub clock: Arc<dyn Clock>,
     /// Log records dropped so far.
     pub log_dropped: Arc<dyn Fn() -> u64 + Send + Sync>,
+    /// Where the configuration came from; it can be edited there.
+    pub inputs: Option<Inputs>,
 }
 
 impl Surroundings {
@@ -76,7 +80,14 @@ impl Surroundings {
             resolver: Arc::new(SystemResolver::new(RESOLVE_WITHIN)),
             clock: Arc::new(SystemClock),
             log_dropped,
+            inputs: None,
         }
+    }
+
+    /// The same, with a configuration that can be edited where it came from.
+    #[must_use]
+    pub fn editing(self, inputs: Inputs) -> Self {
+        Self { inputs: Some(inputs), ..self }
     }
 }
 
@@ -113,6 +124,7 @@ pub struct Service {
     snapshot: watch::Receiver<Arc<Snapshot>>,
     escalation: watch::Receiver<Option<Escalation>>,
     web: ServerHandle,
+    reloads: mpsc::Receiver<Reload>,
     listening: Vec<SocketAddr>,
     log: Logger,
 }
@@ -139,6 +151,7 @@ impl Service {
             health: health.clone(),
             alerts: alerts.clone(),
         };
+        let (desk, reloads) = Desk::new(around.inputs);
         let state = web::State {
             health: health.clone(),
             snapshot: snapshot.clone(),
@@ -149,6 +162,8 @@ impl Service {
             hub: live::Hub::start(started, sources),
             alerts: alerts.clone(),
             silences: Arc::clone(&silences),
+            desk,
+            audit: Audit::start(store.handle(), log),
         };
         let (server, listening) = web::serve(config.http.listen, state)?;
         let (escalate, escalation) = watch::channel(None);
@@ -216,7 +231,7 @@ impl Service {
             ledger: ledger.clone(),
             log: log.clone(),
         };
-        ledger.set_servers(config.servers.clone());
+        ledger.set_servers(config.active_servers());
         let targets = children::Seat::default();
         supervisor.do_send(children::targets(tools, targets.clone()));
         let web = server.handle();
@@ -235,6 +250,7 @@ impl Service {
             snapshot,
             escalation,
             web,
+            reloads,
             listening,
             log: log.clone(),
         })
@@ -270,6 +286,12 @@ impl Service {
         self.escalation.clone()
     }
 
+    /// The next configuration that somebody who edited it wants to be taken up; whoever runs the service calls
+    /// [`Service::reload`] with it and answers. Can be given up at any time.
+    pub async fn next_reload(&mut self) -> Option<Reload> {
+        self.reloads.recv().await
+    }
+
     /// Changes the running service to `new`. Only what changed is touched.
     ///
     /// # Errors
@@ -282,10 +304,12 @@ impl Service {
             Outputs::try_out(&new, &self.log)?;
             self.outputs.replace(&new).await?;
         }
+        let active = new.active_servers();
+        self.ledger.set_servers(active.clone());
         self.notifiers.replace(&new.notifiers).await;
         self.ledger.set_servers(new.servers.clone());
         if let Some(targets) = self.targets.get() {
-            targets.do_send(SetServers(new.servers.clone()));
+            targets.do_send(SetServers(active));
         }
         for key in &changes.needs_restart {
             warn!(self.log, "this change takes effect at the next start only"; "key" => *key);

@@ -1,6 +1,5 @@
 //! The service as a process: configuration in, signals heard, exit code out.
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -10,36 +9,13 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::systemd::Manager;
 use super::{Service, StartError, Surroundings};
-use crate::config::{self, Environment, Faults, Loaded};
+pub use crate::config::Inputs;
+use crate::config::{Changes, Loaded};
 use crate::log::LogControl;
+use crate::web::desk::Reload;
 
 /// From the signal to stop until the process ends; systemd waits 90 s unless told otherwise.
 const STOP_WITHIN: Duration = Duration::from_secs(20);
-
-/// Where the configuration comes from, at start and at each reload.
-#[derive(Debug, Clone)]
-pub struct Inputs {
-    /// `--config FILE`.
-    pub file: Option<PathBuf>,
-    /// Overrides, `section.key=value`.
-    pub flags: Vec<String>,
-}
-
-impl Inputs {
-    /// Reads the configuration as it is now.
-    ///
-    /// # Errors
-    /// Every fault at once.
-    pub fn load(&self) -> Result<Loaded, Faults> {
-        config::load(self.file.as_deref(), &self.environment(), &self.flags)
-    }
-
-    /// The environment that the configuration is read with.
-    #[must_use]
-    pub fn environment(&self) -> Environment {
-        config::process_environment()
-    }
-}
 
 /// Runs until a signal says stop or a core child cannot stay up.
 ///
@@ -52,7 +28,7 @@ pub async fn run(inputs: &Inputs, loaded: Loaded, log: &Logger, control: &LogCon
         warn!(log, "{warning}");
     }
     let counter = control.clone();
-    let around = Surroundings::real(log, Arc::new(move || counter.dropped()));
+    let around = Surroundings::real(log, Arc::new(move || counter.dropped())).editing(inputs.clone());
     let mut service = Service::start(loaded.into_config(), around, log).await?;
     let mut manager = Manager::new(log);
     manager.ready();
@@ -97,6 +73,7 @@ async fn attend(
                 reload(service, inputs, log, control).await;
                 manager.ready();
             }
+            Some(asked) = service.next_reload() => edited(service, asked, log, control).await,
             () = manager.due() => manager.report(service).await,
             Ok(()) = escalation.changed() => {
                 error!(log, "ending, so that the service manager starts it anew");
@@ -124,13 +101,38 @@ async fn reload(service: &mut Service, inputs: &Inputs, log: &Logger, control: &
             return;
         }
     };
-    control.set_level(loaded.config.log.level);
+    // What went wrong has been logged.
+    let _ = take_up(service, loaded, log, control).await;
+}
+
+/// Somebody edited the configuration and waits for what becomes of it.
+async fn edited(service: &mut Service, asked: Reload, log: &Logger, control: &LogControl) {
+    if asked.answer.is_closed() {
+        return warn!(log, "an edit of the configuration came too late"; "reason" => "nobody waits for it any more");
+    }
+    let result = take_up(service, asked.loaded, log, control).await;
+    // Whoever asked may have gone meanwhile; the log says what happened.
+    let _ = asked.answer.send(result.map_err(|why| why.to_string()));
+}
+
+async fn take_up(
+    service: &mut Service,
+    loaded: Loaded,
+    log: &Logger,
+    control: &LogControl,
+) -> Result<Changes, StartError> {
     for warning in &loaded.warnings {
         warn!(log, "{warning}");
     }
-    match service.reload(loaded.config).await {
-        Ok(changes) => info!(log, "configuration reloaded"; "added" => changes.added.len(),
-            "removed" => changes.removed.len(), "changed" => changes.changed.len(), "sections" => ?changes.sections),
+    let level = loaded.config.log.level;
+    let result = service.reload(loaded.config).await;
+    match &result {
+        Ok(changes) => {
+            control.set_level(level);
+            info!(log, "configuration reloaded"; "added" => changes.added.len(), "removed" => changes.removed.len(),
+                "changed" => changes.changed.len(), "sections" => ?changes.sections);
+        }
         Err(why) => error!(log, "configuration not reloaded"; "reason" => %why),
     }
+    result
 }

@@ -88,6 +88,15 @@ fn with_origin(origin: &String, value: Value) -> Value {
     Value::new(Some(origin), kind)
 }
 
+/// The configuration file.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct File<'a> {
+    /// Where it is; its extension tells its format.
+    pub path: &'a Path,
+    /// What stands in it, when it is not to be read.
+    pub text: Option<&'a str>,
+}
+
 /// All layers, merged.
 pub(super) struct Merged {
     /// The root table.
@@ -104,14 +113,14 @@ pub(super) struct Merged {
 ///
 /// # Errors
 /// Faults that leave nothing to look at: the file cannot be read or parsed, a flag is not `key=value`.
-pub(super) fn merge(file: Option<&Path>, environment: &Environment, flags: &[String]) -> Result<Merged, Vec<Fault>> {
+pub(super) fn merge(file: Option<File<'_>>, environment: &Environment, flags: &[String]) -> Result<Merged, Vec<Fault>> {
     let mut faults = Vec::new();
     let mut warnings = Vec::new();
     let mut lines = BTreeMap::new();
     let mut file_has_servers = false;
     let mut builder = config::Config::builder();
-    if let Some(path) = file {
-        match read_file(path) {
+    if let Some(file) = file {
+        match read_file(file) {
             Ok((layer, found)) => {
                 lines = found;
                 file_has_servers = layer.0.contains_key("server");
@@ -120,7 +129,7 @@ pub(super) fn merge(file: Option<&Path>, environment: &Environment, flags: &[Str
             Err(fault) => faults.push(fault),
         }
     }
-    let mut dotenv = read_dotenv(&dotenv_path(file)).unwrap_or_else(|fault| {
+    let mut dotenv = read_dotenv(&dotenv_path(file.map(|file| file.path))).unwrap_or_else(|fault| {
         faults.push(fault);
         Environment::new()
     });
@@ -147,7 +156,7 @@ pub(super) fn merge(file: Option<&Path>, environment: &Environment, flags: &[Str
         return Err(faults);
     }
     drop_leftover_influx(&mut root, &mut warnings);
-    Ok(Merged { root, lines, file: file.map(|p| p.display().to_string()), warnings })
+    Ok(Merged { root, lines, file: file.map(|file| file.path.display().to_string()), warnings })
 }
 
 /// The predecessor's installations set `INFLUX_TOKEN` and its kin also where they write CSV only. Without any URL, and
@@ -166,7 +175,7 @@ fn drop_leftover_influx(root: &mut Value, warnings: &mut Vec<String>) {
     }
 }
 
-fn read_file(path: &Path) -> Result<(Layer, BTreeMap<KeyPath, usize>), Fault> {
+fn read_file(File { path, text }: File<'_>) -> Result<(Layer, BTreeMap<KeyPath, usize>), Fault> {
     let name = path.display().to_string();
     let fault = |line, message| Fault::general(Source::File { name: name.clone(), line }, message);
     let format = match path.extension().and_then(|e| e.to_str()) {
@@ -175,7 +184,10 @@ fn read_file(path: &Path) -> Result<(Layer, BTreeMap<KeyPath, usize>), Fault> {
         Some("toml") | None => FileFormat::Toml,
         Some(_) => return Err(fault(None, "is neither .toml, .yaml, .yml nor .json".to_owned())),
     };
-    let text = std::fs::read_to_string(path).map_err(|why| fault(None, format!("cannot be read: {why}")))?;
+    let text = match text {
+        Some(text) => text.to_owned(),
+        None => std::fs::read_to_string(path).map_err(|why| fault(None, format!("cannot be read: {why}")))?,
+    };
     let found = match format {
         FileFormat::Toml => lines::of_toml(&text).map_err(|(line, message)| fault(line, message))?,
         _ => BTreeMap::new(),

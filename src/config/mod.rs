@@ -1,14 +1,18 @@
 //! Configuration: files, environment and flags in; one validated [`Config`] out, or every fault at once.
 //!
 //! The way in: [`layers`] reads and merges with the `config` crate, [`tree`] keeps each value with its source and fills
-//! in defaults, [`decode`] types them by [`raw`], [`validate`] applies the rules that types cannot. Nothing here looks at
-//! the process's environment unless it is handed in, nothing is written, and no fault shows a secret.
+//! in defaults, [`decode`] types them by [`raw`], [`validate`] applies the rules that types cannot. [`edit`] changes the
+//! text of a file and [`file`] writes it. Nothing here looks at the process's environment unless it is handed in, and no
+//! fault shows a secret.
 
 mod address;
 mod decode;
 mod diff;
+pub mod edit;
 mod example;
 mod fault;
+pub mod file;
+mod inputs;
 mod layers;
 mod lines;
 mod model;
@@ -26,12 +30,14 @@ use std::sync::Arc;
 pub use diff::{Changes, diff};
 pub use example::example;
 pub use fault::{Fault, Faults, KeyPath, Source};
+pub use inputs::Inputs;
 pub use layers::{Environment, process_environment};
 pub use model::*;
-pub use schema::schema;
+pub use schema::{schema, schema_value};
 pub use validate::alerting::rule_of_json;
 
 use decode::Findings;
+use layers::File;
 use tree::Tree;
 
 /// A configuration that is sound, and what may be said about it.
@@ -58,7 +64,20 @@ impl Loaded {
 /// # Errors
 /// Every fault that was found, each with its key and its source.
 pub fn load(file: Option<&Path>, environment: &Environment, flags: &[String]) -> Result<Loaded, Faults> {
+    load_layers(file.map(|path| File { path, text: None }), environment, flags)
+}
+
+/// As [`load`], as if `text` stood in the file at `path`.
+///
+/// # Errors
+/// Every fault that was found, each with its key and its source.
+pub fn load_text(path: &Path, text: &str, environment: &Environment, flags: &[String]) -> Result<Loaded, Faults> {
+    load_layers(Some(File { path, text: Some(text) }), environment, flags)
+}
+
+fn load_layers(file: Option<File<'_>>, environment: &Environment, flags: &[String]) -> Result<Loaded, Faults> {
     let merged = layers::merge(file, environment, flags).map_err(Faults)?;
+    let file = file.map(|file| file.path);
     let mut tree = Tree::new(&merged);
     let mut warnings = merged.warnings;
     let mut findings = Findings::default();

@@ -79,6 +79,16 @@ pub struct Server {
     pub offset_warning: Duration,
     /// |offset| from which it is critical.
     pub offset_critical: Duration,
+    /// Not polled for now, and no vote.
+    pub paused: bool,
+}
+
+impl Config {
+    /// The servers that are polled: all but the paused ones.
+    #[must_use]
+    pub fn active_servers(&self) -> Vec<Arc<Server>> {
+        self.servers.iter().filter(|server| !server.paused).map(Arc::clone).collect()
+    }
 }
 
 impl Server {
@@ -160,6 +170,8 @@ pub struct Http {
     pub listen: SocketAddr,
     /// Whether reading is open to everybody when listening beyond loopback.
     pub public_read: bool,
+    /// Names that the service goes by, beside localhost, its addresses and those it is reached at.
+    pub names: Vec<String>,
     /// Who may do what; names are unique.
     pub tokens: Vec<Token>,
 }

@@ -123,6 +123,9 @@ with_probe_keys! {
         /// It is yours, so it may be polled faster than every 16 s.
         #[schemars(extend("default" = false))]
         pub own: bool,
+        /// Not polled for now; it is listed as paused, and has no vote.
+        #[schemars(extend("default" = false))]
+        pub paused: bool,
     }
 }
 
@@ -137,6 +140,10 @@ pub(super) struct Http {
     /// Let everybody read who can reach it. This or a token is needed to listen beyond this machine.
     #[schemars(extend("default" = false))]
     pub public_read: bool,
+    /// Names under which a browser reaches the service, for instance through a proxy. On loopback, or when there are any,
+    /// it answers to these, to localhost and to bare addresses only, so that no web site can pose as it.
+    #[schemars(extend("default" = [], "examples" = [["monitor.example.net"]]))]
+    pub names: Vec<String>,
     /// Who may do what, each with a token of its own, sent as "Authorization: Bearer TOKEN".
     #[schemars(extend("default" = []))]
     pub tokens: Vec<Token>,

@@ -23,6 +23,12 @@ pub fn schema() -> String {
     format!("{:#}\n", *SCHEMA)
 }
 
+/// The schema as a value.
+#[must_use]
+pub fn schema_value() -> &'static Value {
+    &SCHEMA
+}
+
 /// Makes it say what a configuration may contain: no null, and only keys without any default are required.
 fn simplify(schema: &mut Value) {
     if let Some(some) = some_of_option(schema) {

@@ -10,7 +10,7 @@ use super::schema;
 use super::tree::Tree;
 
 /// What stands in the place of a secret.
-const MASK: &str = "********";
+pub(super) const MASK: &str = "********";
 /// Sources are lined up at this column where the value is shorter.
 const COLUMN: usize = 44;
 

@@ -173,6 +173,7 @@ mod tests {
             samples_per_poll: 1,
             offset_warning: Duration::from_millis(25),
             offset_critical: Duration::from_millis(100),
+            paused: false,
         }
     }
 

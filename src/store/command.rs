@@ -3,6 +3,7 @@
 use tokio::sync::oneshot;
 
 use super::alerts::AlertCommand;
+use super::audit::AuditEntry;
 use super::events::Event;
 use super::notices::NoticeCommand;
 use crate::sinks::worker::WriteError;
@@ -53,6 +54,13 @@ pub enum Command {
         end_ns: i64,
         /// Answers whether there is such an event.
         reply: Reply<bool>,
+    },
+    /// Records who changed what.
+    Audit {
+        /// The entry.
+        entry: AuditEntry,
+        /// Answers when it is kept.
+        reply: Reply<()>,
     },
     /// Changes the queue of notifications.
     Notice {

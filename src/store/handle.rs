@@ -13,7 +13,7 @@ use super::lock::InstanceLock;
 use super::notices::{QueueGauge, Queues};
 use super::outbox::Totals;
 use super::read::Reader;
-use super::{Event, StoreError};
+use super::{AuditEntry, Event, StoreError};
 use crate::sinks::influx::outbox::{Outbox, OutboxError, OutboxGauge, OutboxRow};
 use crate::sinks::worker::WriterHandle;
 
@@ -128,6 +128,14 @@ impl StoreHandle {
     /// When the store cannot be written.
     pub async fn close_event(&self, id: i64, end_ns: i64) -> Result<bool, StoreError> {
         self.ask(|reply| Command::CloseEvent { id, end_ns, reply }).await
+    }
+
+    /// Records who changed what.
+    ///
+    /// # Errors
+    /// When the store cannot be written.
+    pub async fn record_audit(&self, entry: AuditEntry) -> Result<(), StoreError> {
+        self.ask(|reply| Command::Audit { entry, reply }).await
     }
 
     /// Deletes all that is too old now; returns the number of rows.

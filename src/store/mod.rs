@@ -9,6 +9,7 @@
 //! file. Tags of servers are not kept: they are the configuration's.
 
 mod alerts;
+mod audit;
 mod codec;
 mod command;
 mod connection;
@@ -19,7 +20,6 @@ mod evidence;
 mod handle;
 mod lock;
 mod meta;
-mod moments;
 mod notices;
 mod outbox;
 pub mod read;
@@ -32,13 +32,13 @@ pub mod upkeep;
 mod writer;
 
 pub use alerts::{AlertCommand, AlertRecord};
+pub use audit::AuditEntry;
 pub use codec::StoredSample;
 pub use command::{Command, Reply};
 pub use error::StoreError;
 pub use events::{Event, StoredEvent};
 pub use evidence::KEPT_PER_SERIES as EVIDENCE_PER_SERIES;
 pub use handle::StoreHandle;
-pub use moments::Moments;
 pub use notices::{Due, NoticeCommand, QueueGauge, insert as insert_notification};
 pub use outbox::QUARANTINE_LINES;
 pub use rollup::{Counts, Grain, Rollup};

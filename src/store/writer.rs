@@ -14,7 +14,7 @@ use super::retention::{self, Horizons, Pass, Pruner, RetentionClock};
 use super::rollup::Grain;
 use super::rollup_table::OpenRollups;
 use super::series::SeriesCache;
-use super::{Options, StoreError, alerts, codec, events, evidence, meta};
+use super::{Options, StoreError, alerts, audit, codec, events, evidence, meta};
 use crate::clock::Stamp;
 use crate::sample::Sample;
 use crate::sinks::influx::outbox::OutboxGauge;
@@ -224,6 +224,9 @@ impl BatchWriter for Writer {
             }
             Command::CloseEvent { id, end_ns, reply } => {
                 self.answer(reply, "close an event", |conn, _| events::close(conn, id, end_ns));
+            }
+            Command::Audit { entry, reply } => {
+                self.answer(reply, "record who changed what", |conn, _| audit::record(conn, &entry));
             }
             Command::Notice { command, reply } => {
                 let queues = self.queues.clone();

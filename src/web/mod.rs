@@ -1,10 +1,14 @@
-//! HTTP. Reads snapshots and the store; never asks an actor, so a busy or dead one cannot hold up an answer.
+//! HTTP. Reads snapshots and the store; never asks an actor, so a busy or dead one cannot hold up an answer. What it
+//! changes goes through the configuration file ([`desk`]).
 
 pub mod api;
+pub mod audit;
 mod auth;
+mod body;
+pub mod desk;
 mod headers;
 mod health;
-pub(crate) mod html;
+pub mod html;
 pub mod live;
 pub mod metrics;
 pub mod openapi;
@@ -39,8 +43,6 @@ use problem::{Problem, wrong_method};
 
 /// Requests are small; whoever sends one slower than this is cut off.
 const CLIENT_TIMEOUT: Duration = Duration::from_secs(10);
-/// The longest body of a request in JSON, in bytes.
-const LONGEST_BODY: usize = 256 * 1024;
 /// Connections at once: every reader of the stream, and as many others.
 const MAX_CONNECTIONS: usize = 2048;
 /// A connection is given up when its peer takes nothing for this long.
@@ -67,6 +69,10 @@ pub struct State {
     pub alerts: watch::Receiver<Arc<AlertStatus>>,
     /// Counts up when a silence changes, for whoever heeds them.
     pub silences: Arc<watch::Sender<u64>>,
+    /// Where the configuration file is edited.
+    pub desk: desk::Desk,
+    /// Who changed what.
+    pub audit: audit::Audit,
 }
 
 impl State {
@@ -125,8 +131,8 @@ pub fn endpoints() -> impl Iterator<Item = &'static Endpoint> {
 fn routes(config: &mut web::ServiceConfig) {
     let refused = |why: String| actix_web::Error::from(Problem::bad_request(why));
     config
+        .app_data(body::config())
         .app_data(web::QueryConfig::default().error_handler(move |why, _| refused(why.to_string())))
-        .app_data(web::JsonConfig::default().limit(LONGEST_BODY).error_handler(move |why, _| refused(why.to_string())))
         .app_data(web::PathConfig::default().error_handler(move |why, _| refused(why.to_string())))
         .configure(openapi::routes)
         .service(web::resource("/").get(page::index).default_service(web::to(wrong_method)))

@@ -1,11 +1,14 @@
 //! Errors as RFC 9457 problem documents.
 
+use std::time::Duration;
+
 use actix_web::http::StatusCode;
-use actix_web::http::header::ContentType;
+use actix_web::http::header::{ContentType, RETRY_AFTER};
 use actix_web::{HttpRequest, HttpResponse, ResponseError};
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::desk::FaultView;
 use crate::store::StoreError;
 
 /// A problem document (RFC 9457 §3).
@@ -20,6 +23,12 @@ pub struct Problem {
     pub status: u16,
     /// What went wrong this time, for a person.
     pub detail: String,
+    /// What is wrong with a configuration that was sent.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub faults: Vec<FaultView>,
+    /// When to try again.
+    #[serde(skip)]
+    retry_after: Option<Duration>,
 }
 
 impl Problem {
@@ -27,7 +36,26 @@ impl Problem {
     #[must_use]
     pub fn new(status: StatusCode, detail: impl Into<String>) -> Self {
         let title = status.canonical_reason().unwrap_or("Error");
-        Self { r#type: "about:blank", title, status: status.as_u16(), detail: detail.into() }
+        Self {
+            r#type: "about:blank",
+            title,
+            status: status.as_u16(),
+            detail: detail.into(),
+            faults: Vec::new(),
+            retry_after: None,
+        }
+    }
+
+    /// The same, with what is wrong with a configuration.
+    #[must_use]
+    pub fn with_faults(self, faults: Vec<FaultView>) -> Self {
+        Self { faults, ..self }
+    }
+
+    /// The same, with a hint when to try again, in whole seconds and at least one.
+    #[must_use]
+    pub fn retry_after(self, wait: Duration) -> Self {
+        Self { retry_after: Some(wait), ..self }
     }
 
     /// 400: the request says something that cannot be.
@@ -49,7 +77,11 @@ impl ResponseError for Problem {
     }
 
     fn error_response(&self) -> HttpResponse {
-        HttpResponse::build(self.status_code())
+        let mut response = HttpResponse::build(self.status_code());
+        if let Some(wait) = self.retry_after {
+            response.insert_header((RETRY_AFTER, wait.as_secs_f64().ceil().max(1.0).to_string()));
+        }
+        response
             .insert_header(ContentType("application/problem+json".parse().expect("a valid media type")))
             .insert_header(("Cache-Control", "no-store"))
             .body(serde_json::to_string(self).expect("strings and numbers can be written as JSON"))

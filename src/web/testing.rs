@@ -6,6 +6,8 @@ use tempfile::TempDir;
 use tokio::sync::{broadcast, watch};
 
 use super::State;
+use super::audit::Audit;
+use super::desk::Desk;
 use super::live::{Hub, Sources};
 use crate::clock::{Stamp, SystemClock};
 use crate::config::{self, Environment};
@@ -28,6 +30,7 @@ pub(super) fn state(health: Health) -> (State, TempDir) {
     let alerts = watch::channel(Arc::default()).1;
     let (snapshots, healths) = (snapshot.clone(), health.clone());
     let sources = Sources { samples, snapshot: snapshots, health: healths, alerts: alerts.clone() };
+    let audit = Audit::start(store.clone(), &log);
     let state = State {
         health,
         snapshot,
@@ -38,6 +41,8 @@ pub(super) fn state(health: Health) -> (State, TempDir) {
         hub: Hub::start(started, sources),
         alerts,
         silences: Arc::new(watch::Sender::new(0)),
+        desk: Desk::new(None).0,
+        audit,
     };
     (state, dir)
 }

@@ -4,11 +4,13 @@
 #![allow(clippy::unwrap_used, clippy::print_stderr, dead_code)]
 
 pub mod chronyd;
+pub mod http;
 pub mod monitor;
 pub mod prometheus;
 pub mod root;
 pub mod rows;
 pub mod service;
 pub mod sim;
+pub mod stored;
 pub mod victoria;
 pub mod wait;

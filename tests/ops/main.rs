@@ -5,7 +5,9 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod debian;
 mod doctor;
+mod install;
 mod manager;
 mod unit;
 mod upkeep;

@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::defaults;
 use super::facts::{Facts, Memory, Observation, targets};
 use super::inhibit::Inhibitor;
 use super::rule::Rule;
@@ -82,6 +83,16 @@ pub struct Rulebook {
     pub rules: Vec<Arc<Rule>>,
     /// Maintenance windows.
     pub windows: Vec<Window>,
+}
+
+impl Rulebook {
+    /// The built-in rules, handled as usual.
+    #[must_use]
+    pub fn built_in() -> Self {
+        let rules =
+            defaults::rules().into_iter().map(|spec| Arc::new(Rule::compile(spec).expect("a test compiles each")));
+        Self { rules: rules.collect(), ..Self::default() }
+    }
 }
 
 /// The engine.

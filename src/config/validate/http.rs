@@ -27,7 +27,20 @@ pub(super) fn http(section: raw::Http, rules: &mut Rules<'_>, surroundings: &Sur
             )
         });
     }
-    Some(Http { listen, public_read: section.public_read, tokens: tokens(section.tokens, rules, surroundings) })
+    let names = names(section.names, rules);
+    Some(Http { listen, public_read: section.public_read, names, tokens: tokens(section.tokens, rules, surroundings) })
+}
+
+/// Host names without port, in lower case.
+fn names(names: Vec<String>, rules: &mut Rules<'_>) -> Vec<String> {
+    let all = KeyPath::dotted("http.names");
+    for (n, name) in names.iter().enumerate() {
+        let is_name = !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._".contains(&b));
+        rules.require(is_name, &all.index(n), || {
+            format!("{name:?} is not a host name such as \"monitor.example.net\", without a port")
+        });
+    }
+    names.into_iter().map(|name| name.to_ascii_lowercase()).collect()
 }
 
 fn tokens(sections: Vec<raw::Token>, rules: &mut Rules<'_>, surroundings: &Surroundings<'_>) -> Vec<HttpToken> {

@@ -77,6 +77,7 @@ fn server(section: raw::Server, path: &KeyPath, rules: &mut Rules<'_>) -> Option
         samples_per_poll: section.samples_per_poll,
         offset_warning: section.offset_warning.0,
         offset_critical: section.offset_critical.0,
+        paused: section.paused,
     };
     timing(&server, path, rules);
     thresholds(&server, path, rules);

@@ -65,6 +65,23 @@ impl Reader {
         })
     }
 
+    /// Whether the samples of a server reach back as far within a span as its rollups do: then nothing of the span is
+    /// lost by reading samples.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn samples_reach_back(&self, server: &str, from_ns: i64, to_ns: i64) -> Result<bool, StoreError> {
+        let wish = Wish { from_ns, to_ns, step: None, max_points: usize::MAX };
+        self.run("look how far samples reach back", |conn| {
+            for one in find_series(conn, server, None)? {
+                if reaches_further_in_rollups(conn, one.id, &wish)? {
+                    return Ok(false);
+                }
+            }
+            Ok(true)
+        })
+    }
+
     /// The rollups of a server whose buckets begin within a span, by time.
     ///
     /// # Errors

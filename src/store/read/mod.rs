@@ -20,7 +20,7 @@ use rusqlite::{Connection, Row};
 
 use super::codec::address_text;
 use super::events::{self, StoredEvent};
-use super::{StoreError, connection, evidence, meta, outbox};
+use super::{AuditEntry, StoreError, audit, connection, evidence, meta, outbox};
 use crate::sample::{Evidence, SeriesKey, ServerIdent};
 use crate::sinks::influx::outbox::{OutboxGauge, OutboxRow};
 
@@ -107,6 +107,14 @@ impl Reader {
     /// When the store cannot be read.
     pub fn events(&self, from_ns: i64, to_ns: i64, limit: usize) -> Result<Vec<StoredEvent>, StoreError> {
         self.run("read the events", |conn| events::between(conn, from_ns, to_ns, limit))
+    }
+
+    /// Who changed what: the latest entries, latest first.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn audit(&self, limit: usize) -> Result<Vec<AuditEntry>, StoreError> {
+        self.run("read the audit log", |conn| audit::latest(conn, limit))
     }
 
     /// The oldest rows of the outbox, as many as fit both limits together, at least one when there is any.

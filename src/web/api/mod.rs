@@ -2,6 +2,7 @@
 
 mod about;
 mod alerts;
+mod config;
 mod events;
 mod history;
 pub mod judgement;
@@ -11,13 +12,16 @@ mod rules;
 mod servers;
 mod silences;
 
-use super::live;
 use super::openapi::Endpoint;
+use super::{audit, auth, live};
 
 /// What can be asked for below `/api/v1`, in the order in which it is documented.
 pub const ENDPOINTS: &[&[Endpoint]] = &[
     about::ENDPOINTS,
+    auth::ENDPOINTS,
+    config::ENDPOINTS,
     servers::ENDPOINTS,
+    config::SERVERS,
     history::ENDPOINTS,
     judgement::ENDPOINTS,
     events::ENDPOINTS,
@@ -26,4 +30,5 @@ pub const ENDPOINTS: &[&[Endpoint]] = &[
     silences::ENDPOINTS,
     notifiers::ENDPOINTS,
     live::ENDPOINTS,
+    audit::ENDPOINTS,
 ];

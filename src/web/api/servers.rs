@@ -25,7 +25,7 @@ pub const ENDPOINTS: &[Endpoint] = &[
             query(
                 "state",
                 "string",
-                "pending, ok, failing, unreachable, wrong; separated by commas, one must hold.",
+                "paused, pending, ok, failing, unreachable, wrong; separated by commas, one must hold.",
             ),
             query("q", "string", "Text in the name, the address, the reference identifier or a tag."),
             query(
@@ -159,6 +159,7 @@ struct Settings {
     samples_per_poll: u16,
     offset_warning_s: f64,
     offset_critical_s: f64,
+    paused: bool,
 }
 
 impl Settings {
@@ -188,6 +189,7 @@ impl Settings {
             samples_per_poll: server.samples_per_poll,
             offset_warning_s: server.offset_warning.as_secs_f64(),
             offset_critical_s: server.offset_critical.as_secs_f64(),
+            paused: server.paused,
         }
     }
 }

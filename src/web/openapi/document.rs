@@ -108,7 +108,7 @@ pub(super) fn statuses(endpoint: &Endpoint) -> Vec<u16> {
         all.extend([401, 403, 429]);
     }
     if endpoint.request.is_some() {
-        all.extend([413, 415]);
+        all.extend([408, 413, 415]);
     }
     all.sort_unstable();
     all.dedup();
@@ -140,6 +140,7 @@ pub(super) fn meaning(status: u16) -> &'static str {
         401 => "A token is needed, or the one that was sent is not known.",
         403 => "The holder of the token may not do that, or another site asked for it.",
         404 => "There is no such thing.",
+        408 => "The request took too long to arrive.",
         409 => "Not in this state; the detail says why.",
         412 => "It has changed since it was read: read it again.",
         413 => "The body is too large.",

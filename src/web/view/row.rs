@@ -16,6 +16,8 @@ use crate::stats::verdict::{Class, Kind, ServerVerdict, When};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, JsonSchema, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Condition {
+    /// It is configured not to be polled for now.
+    Paused,
     /// No poll has ended yet.
     Pending,
     /// The last poll brought an offset, and nothing is held against it.
@@ -30,12 +32,13 @@ pub enum Condition {
 
 impl Condition {
     /// Every condition.
-    pub const ALL: [Self; 5] = [Self::Pending, Self::Ok, Self::Failing, Self::Unreachable, Self::Wrong];
+    pub const ALL: [Self; 6] = [Self::Paused, Self::Pending, Self::Ok, Self::Failing, Self::Unreachable, Self::Wrong];
 
     /// The name in the API.
     #[must_use]
     pub fn label(self) -> &'static str {
         match self {
+            Self::Paused => "paused",
             Self::Pending => "pending",
             Self::Ok => "ok",
             Self::Failing => "failing",
@@ -217,6 +220,12 @@ impl Row {
             last_seen: None,
             sparkline: Vec::new(),
         }
+    }
+
+    /// A server that is not polled for now; what was known of it is in its history.
+    pub(super) fn paused(server: &Server) -> Self {
+        let pending = Self::pending(server);
+        Self { state: Condition::Paused, sentence: format!("{} is paused.", pending.name), ..pending }
     }
 
     /// A series with what is known of it.

@@ -39,6 +39,9 @@ impl<'a> Picture<'a> {
     /// The series of one server.
     #[must_use]
     pub fn rows_of(&self, server: &Server) -> Vec<Row> {
+        if server.paused {
+            return vec![Row::paused(server)];
+        }
         let series = self.snapshot.series_of(&server.ident.name);
         if series.is_empty() {
             return vec![Row::pending(server)];

@@ -1,5 +1,6 @@
 /** Words for the codes of the API. What is not known here is shown as the service names it. */
 import type { Condition, Kind, VerdictState } from "../api/types";
+import type { AlertState, Severity } from "../api/types-alerts";
 
 /** How good something is; each has its own colour and its own shape, for those who see no colour. */
 export type Tone = "good" | "warn" | "bad" | "idle";
@@ -37,6 +38,20 @@ export const KINDS: Record<Kind, string> = {
   unreachable: "it does not answer",
 };
 
+export const SEVERITIES: Record<Severity, { label: string; tone: Tone; rank: number }> = {
+  critical: { label: "Critical", tone: "bad", rank: 0 },
+  warning: { label: "Warning", tone: "warn", rank: 1 },
+  info: { label: "Info", tone: "idle", rank: 2 },
+};
+
+export const ALERT_STATES: Record<AlertState, { label: string; help: string; rank: number }> = {
+  firing: { label: "Firing", help: "Its condition has held for as long as its rule asks.", rank: 0 },
+  pending: { label: "Pending", help: "Its condition holds, but not yet for as long as its rule asks.", rank: 1 },
+  inhibited: { label: "Held back", help: "It fires, but another alert explains it.", rank: 2 },
+  silenced: { label: "Silenced", help: "It fires, but somebody asked for silence.", rank: 3 },
+  resolved: { label: "Resolved", help: "It is over.", rank: 4 },
+};
+
 /** What each check of a reply asks; the order is the API's. */
 export const CHECKS: Record<string, string> = {
   "source": "Came from the address and port that was asked",
@@ -67,4 +82,9 @@ export function title(code: string): string {
 export function outcome(label: string | null, reason: string): string {
   if (label === null) return "No poll has ended yet";
   return reason ? `${title(label)}: ${reason}` : title(label);
+}
+
+/** The sentences of a text; what is said of several servers alike is said once. */
+export function sentences(text: string): string[] {
+  return [...new Set(text.split(/(?<=[.!?]) (?=\S)/))];
 }

@@ -45,6 +45,18 @@ describe("overview", () => {
     await close();
   });
 
+  test("the first chart is there soon; how soon is told", async () => {
+    const { page, close } = await opened("#/");
+    await page.locator(".scene rect").first().waitFor();
+    const times = await page.evaluate(() => ({
+      chart_ms: Math.round(performance.getEntriesByName("first-chart")[0]?.startTime ?? Number.NaN),
+      bytes: performance.getEntriesByType("resource").reduce((sum, entry) => sum + (entry as PerformanceResourceTiming).transferSize, 0),
+    }));
+    expect(times.chart_ms).toBeGreaterThan(0);
+    console.log(`first chart ${times.chart_ms} ms after the address was opened; ${times.bytes} bytes came over the wire`);
+    await close();
+  });
+
   test("figures move without a reload", async () => {
     const { page, close } = await opened("#/");
     const cell = page.locator("table.servers tbody tr", { hasText: "good-1" }).locator(".c-spark path");

@@ -1,0 +1,64 @@
+//! Changing the text of a configuration file. Pure: text in, text out; comments and order are kept.
+//!
+//! Whoever edits sees the file with its secrets masked ([`mask`]) and sends it back masked: [`restore`] puts in what
+//! stood at the same place before. Single servers are changed by [`ServerEdit`]. What the text means is the loader's
+//! business, not judged here.
+//!
+//! Limit: TOML only.
+
+mod difference;
+mod secrets;
+mod servers;
+
+use std::fmt::Write as _;
+
+use sha2::{Digest, Sha256};
+use toml_edit::DocumentMut;
+
+pub use difference::unified;
+pub use secrets::{mask, restore};
+pub use servers::ServerEdit;
+
+/// Why a text cannot be edited.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum EditError {
+    /// It is no TOML.
+    #[error("is not TOML: {reason}")]
+    NotToml {
+        /// Where, counted from 1, when that is known.
+        line: Option<usize>,
+        /// What the parser says; nothing of the text.
+        reason: String,
+    },
+    /// A secret was left masked where none was before.
+    #[error("{path} is masked, and there was no secret in that place that could be kept: write it")]
+    NothingToKeep {
+        /// Where.
+        path: String,
+    },
+    /// The file has no server of that name.
+    #[error("the configuration file has no server {0:?}: it comes from the environment, or it is gone")]
+    NoServer(String),
+    /// `server` is something else than tables.
+    #[error("server is no array of tables in the configuration file")]
+    NoTables,
+    /// A value that TOML has no form for.
+    #[error("{0} has a value that a configuration cannot hold")]
+    NoValue(String),
+}
+
+/// Tells one text from another: half of its SHA-256, hexadecimal.
+#[must_use]
+pub fn fingerprint(text: &str) -> String {
+    Sha256::digest(text.as_bytes()).iter().take(16).fold(String::new(), |mut hex, byte| {
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    })
+}
+
+fn parse(text: &str) -> Result<DocumentMut, EditError> {
+    text.parse().map_err(|why: toml_edit::TomlError| {
+        let line = why.span().map(|span| text[..span.start.min(text.len())].matches('\n').count() + 1);
+        EditError::NotToml { line, reason: why.message().lines().collect::<Vec<_>>().join("; ") }
+    })
+}

@@ -1,0 +1,206 @@
+//! Masks what is secret in a file, and puts it back.
+//!
+//! Secret is what the schema says is; a key that the schema does not know might be a misspelt one, so its value is
+//! masked too, and so is what a comment assigns to a key with a telling name.
+
+use std::collections::HashMap;
+
+use serde_json::Value as Json;
+use toml_edit::{Item, TableLike, Value};
+
+use super::{EditError, parse};
+use crate::config::schema;
+use crate::config::show::MASK;
+
+/// A key within a comment is taken for a secret when its name has one of these in it.
+const TELLING: [&str; 5] = ["token", "password", "secret", "sha256", "key"];
+
+/// The text with every secret masked.
+///
+/// # Errors
+/// When it is not TOML: what is secret in it cannot be told then.
+pub fn mask(text: &str) -> Result<String, EditError> {
+    let mut document = parse(text)?;
+    each_secret(document.as_table_mut(), &mut |_, value| put(value, Value::from(MASK)));
+    Ok(by_line(&document.to_string(), |line| masked_comment(line).unwrap_or_else(|| line.to_owned())))
+}
+
+/// `text` with every secret that was left masked as it stands in `old`: at the same path, where the tables of an array
+/// are told apart by their names.
+///
+/// # Errors
+/// When one of them is not TOML, or nothing stood where a masked secret stands.
+pub fn restore(text: &str, old: &str) -> Result<String, EditError> {
+    let mut before = HashMap::new();
+    each_secret(parse(old)?.as_table_mut(), &mut |path, value| {
+        before.insert(path.to_owned(), value.clone());
+    });
+    let mut document = parse(text)?;
+    let mut missing = None;
+    each_secret(document.as_table_mut(), &mut |path, value| {
+        if value.as_str() == Some(MASK) {
+            match before.get(path) {
+                Some(kept) => put(value, kept.clone()),
+                None => missing = missing.take().or_else(|| Some(path.join("."))),
+            }
+        }
+    });
+    if let Some(path) = missing {
+        return Err(EditError::NothingToKeep { path });
+    }
+    let comments: HashMap<String, &str> = old.lines().filter_map(|line| Some((masked_comment(line)?, line))).collect();
+    Ok(by_line(&document.to_string(), |line| comments.get(line).map_or(line, |kept| kept).to_owned()))
+}
+
+/// Replaces a value and leaves what is written around it.
+fn put(value: &mut Value, mut new: Value) {
+    *new.decor_mut() = value.decor().clone();
+    *value = new;
+}
+
+fn by_line(text: &str, change: impl Fn(&str) -> String) -> String {
+    text.split_inclusive('\n')
+        .map(|line| {
+            let (line, end) = line.strip_suffix('\n').map_or((line, ""), |line| (line, "\n"));
+            change(line) + end
+        })
+        .collect()
+}
+
+/// A comment that assigns a secret, without it: `# token = "…"`.
+fn masked_comment(line: &str) -> Option<String> {
+    let comment = line.trim_start().strip_prefix('#')?;
+    let (key, value) = comment.split_once('=')?;
+    let name = key.trim_matches(['#', ' ', '\t']);
+    let is_key = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || "._-\"".contains(c));
+    let telling = is_key && !name.ends_with("_file") && TELLING.iter().any(|word| name.contains(word));
+    let quoted = value.trim_start().starts_with(['"', '\'']);
+    (telling && quoted).then(|| format!("{}= \"{MASK}\"", &line[..line.len() - value.len() - 1]))
+}
+
+/// Calls `found` with every secret value and its path.
+fn each_secret(table: &mut dyn TableLike, found: &mut impl FnMut(&[String], &mut Value)) {
+    Walk { path: Vec::new(), found }.table(table, Some(&schema::SCHEMA));
+}
+
+struct Walk<'f, F> {
+    path: Vec<String>,
+    found: &'f mut F,
+}
+
+impl<F: FnMut(&[String], &mut Value)> Walk<'_, F> {
+    /// `schema` is `None` for what the configuration does not know.
+    fn table(&mut self, table: &mut dyn TableLike, schema: Option<&Json>) {
+        for (key, item) in table.iter_mut() {
+            self.path.push(key.get().to_owned());
+            self.item(item, schema.and_then(|schema| schema::child(schema, key.get())));
+            self.path.pop();
+        }
+    }
+
+    fn item(&mut self, item: &mut Item, schema: Option<&Json>) {
+        match item {
+            Item::Table(table) => self.table(table, schema),
+            Item::ArrayOfTables(tables) => {
+                let items = schema.and_then(|schema| schema.get("items"));
+                for (n, table) in tables.iter_mut().enumerate() {
+                    self.element(n, table, items);
+                }
+            }
+            Item::Value(value) => self.value(value, schema),
+            Item::None => {}
+        }
+    }
+
+    fn value(&mut self, value: &mut Value, schema: Option<&Json>) {
+        match value {
+            Value::InlineTable(table) => self.table(table, schema),
+            Value::Array(items) if schema.is_some_and(|schema| !schema::is_secret(schema)) => {
+                let schema = schema.and_then(|schema| schema.get("items"));
+                for (n, item) in items.iter_mut().enumerate() {
+                    match item {
+                        Value::InlineTable(table) => self.element(n, table, schema),
+                        other => self.labelled(n.to_string(), |walk| walk.value(other, schema)),
+                    }
+                }
+            }
+            _ if schema.is_none_or(schema::is_secret) => (self.found)(&self.path, value),
+            _ => {}
+        }
+    }
+
+    fn element(&mut self, n: usize, table: &mut dyn TableLike, schema: Option<&Json>) {
+        let name = table.get("name").and_then(Item::as_str).map(str::to_owned);
+        // Quoted, so that no name is taken for a number.
+        let label = name.map_or_else(|| n.to_string(), |name| format!("{name:?}"));
+        self.labelled(label, |walk| walk.table(table, schema));
+    }
+
+    fn labelled(&mut self, label: String, visit: impl FnOnce(&mut Self)) {
+        self.path.push(label);
+        visit(self);
+        self.path.pop();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FILE: &str = "\
+# Ours.
+[influxdb] # the big one
+url = \"http://h\"
+token = \"hunter2\" # do not tell
+# token = \"hunter1\"
+tokne = \"hunter3\"
+
+[[http.tokens]]
+name = \"page\"
+sha256 = \"hunter4\"
+[[http.tokens]]
+name = \"robot\"
+sha256 = \"hunter5\"
+
+[[server]]
+address = \"a\"
+tags = { key = \"value\" }
+";
+
+    #[test]
+    fn every_secret_is_masked_also_misspelt_ones_and_those_in_comments() {
+        let masked = mask(FILE).unwrap();
+        assert!(!masked.contains("hunter"), "{masked}");
+        assert!(masked.contains("token = \"********\" # do not tell") && masked.contains("# Ours."), "{masked}");
+        assert!(masked.contains("tags = { key = \"value\" }"), "{masked}");
+    }
+
+    #[test]
+    fn what_was_left_masked_is_as_before_also_when_tables_were_moved() {
+        let masked = mask(FILE).unwrap();
+        assert_eq!(restore(&masked, FILE).unwrap(), FILE);
+        let (robot, page) = ("name = \"robot\"", "name = \"page\"");
+        let swapped = masked.replace(robot, "§").replace(page, robot).replace('§', page);
+        let restored = restore(&swapped, FILE).unwrap();
+        assert!(restored.contains("name = \"robot\"\nsha256 = \"hunter5\""), "{restored}");
+        let changed = masked.replacen("token = \"********\"", "token = \"new\"", 1);
+        let restored = restore(&changed, FILE).unwrap();
+        assert!(restored.contains("token = \"new\" # do not tell") && !restored.contains("hunter2"), "{restored}");
+    }
+
+    #[test]
+    fn a_mask_where_no_secret_was_is_refused() {
+        let text = "[[http.tokens]]\nname = \"new\"\nsha256 = \"********\"\n";
+        let path = "http.tokens.\"new\".sha256".to_owned();
+        assert_eq!(restore(text, FILE), Err(EditError::NothingToKeep { path }));
+    }
+
+    #[test]
+    fn what_is_not_toml_is_not_repeated() {
+        let Err(EditError::NotToml { line, reason }) = mask("a = 1\ntoken = \"hunter2\n") else {
+            panic!("it was taken")
+        };
+        assert_eq!(line, Some(2));
+        assert!(!reason.contains("hunter2"), "{reason}");
+    }
+}

@@ -1,0 +1,165 @@
+//! The configuration file on disk: whether it can be edited, and how it is replaced. Blocks.
+//!
+//! A new version takes the place of the old one at once or not at all: it is written beside it, synced, and renamed. The
+//! old one is kept as `FILE.previous`, with the same owner and mode.
+
+use std::fs::{File, OpenOptions, Permissions};
+use std::io::Write;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
+use std::path::{Path, PathBuf};
+
+use nix::unistd::{AccessFlags, access};
+
+/// A configuration is small; what is larger is not read.
+pub const LARGEST: u64 = 4 << 20;
+
+/// Why the file cannot be read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum FileError {
+    /// The configuration comes from elsewhere.
+    #[error("there is no configuration file: the service is configured by its environment and flags")]
+    None,
+    /// It is YAML or JSON.
+    #[error("{} is not TOML: only TOML can be edited here, with its comments kept", .0.display())]
+    NotToml(PathBuf),
+    /// The system refuses.
+    #[error("{} cannot be {doing}: {source}{hint}", path.display())]
+    Io {
+        /// `read` or `written`.
+        doing: &'static str,
+        /// Which file or directory.
+        path: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+        /// What could be done.
+        hint: &'static str,
+    },
+    /// It is too large.
+    #[error("{} is larger than {LARGEST} bytes", .0.display())]
+    TooLarge(PathBuf),
+}
+
+/// A file that can be edited, as far as its name and the rights tell.
+///
+/// # Errors
+/// Why it cannot be.
+pub fn editable(file: Option<&Path>) -> Result<PathBuf, FileError> {
+    let path = file.ok_or(FileError::None)?;
+    if path.extension().is_some_and(|extension| extension != "toml") {
+        return Err(FileError::NotToml(path.to_owned()));
+    }
+    // A link is followed, so that it stays one.
+    let path = path.canonicalize().map_err(|source| unreadable(path, source))?;
+    let dir = directory(&path);
+    access(dir, AccessFlags::W_OK | AccessFlags::X_OK).map_err(|source| unwritable(dir, source.into()))?;
+    Ok(path)
+}
+
+/// What stands in the file.
+///
+/// # Errors
+/// When it cannot be read, or is no text.
+pub fn read(path: &Path) -> Result<String, FileError> {
+    let size = std::fs::metadata(path).map_err(|source| unreadable(path, source))?.len();
+    if size > LARGEST {
+        return Err(FileError::TooLarge(path.to_owned()));
+    }
+    std::fs::read_to_string(path).map_err(|source| unreadable(path, source))
+}
+
+/// Puts `new` into the file, whose text is `old`, which is kept as the previous version.
+///
+/// # Errors
+/// When that cannot be done; the file is then as it was.
+pub fn replace(path: &Path, old: &str, new: &str) -> Result<(), FileError> {
+    put(path, &previous(path), old)?;
+    put(path, path, new)
+}
+
+/// Where the previous version is kept.
+#[must_use]
+pub fn previous(path: &Path) -> PathBuf {
+    beside(path, "previous")
+}
+
+fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".");
+    name.push(suffix);
+    name.into()
+}
+
+/// Writes `text` to `target` whole, with the owner and mode of `like`.
+fn put(like: &Path, target: &Path, text: &str) -> Result<(), FileError> {
+    let temporary = beside(target, &format!("{:08x}.new", rand::random::<u32>()));
+    let written = write(like, &temporary, text).and_then(|()| std::fs::rename(&temporary, target));
+    written.and_then(|()| File::open(directory(target))?.sync_all()).map_err(|source| {
+        // It may not be there; what matters is said below.
+        let _ = std::fs::remove_file(&temporary);
+        unwritable(target, source)
+    })
+}
+
+fn write(like: &Path, temporary: &Path, text: &str) -> std::io::Result<()> {
+    let meta = std::fs::metadata(like)?;
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(temporary)?;
+    // Only root may give files away; others keep their own.
+    let _ = fchown(&file, Some(meta.uid()), Some(meta.gid()));
+    file.set_permissions(Permissions::from_mode(meta.mode() & 0o7777))?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()
+}
+
+fn directory(path: &Path) -> &Path {
+    path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+fn unreadable(path: &Path, source: std::io::Error) -> FileError {
+    FileError::Io { doing: "read", path: path.to_owned(), source, hint: "" }
+}
+
+fn unwritable(path: &Path, source: std::io::Error) -> FileError {
+    let hint = match source.kind() {
+        std::io::ErrorKind::ReadOnlyFilesystem => "; under systemd, ReadWritePaths= opens the directory",
+        std::io::ErrorKind::PermissionDenied => "; the user of the service needs to write the directory",
+        std::io::ErrorKind::ResourceBusy => {
+            "; a file that is mounted by itself cannot be replaced: mount its directory"
+        }
+        _ => "",
+    };
+    FileError::Io { doing: "written", path: path.to_owned(), source, hint }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_new_text_has_the_mode_of_the_old_which_is_kept_and_a_link_stays_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let (real, link) = (dir.path().join("real.toml"), dir.path().join("link.toml"));
+        std::fs::write(&real, "old").unwrap();
+        std::fs::set_permissions(&real, Permissions::from_mode(0o640)).unwrap();
+        std::os::unix::fs::symlink(&real, &link).unwrap();
+        let path = editable(Some(&link)).unwrap();
+        replace(&path, "old", "new").unwrap();
+        assert!(link.is_symlink());
+        assert_eq!((read(&link).unwrap(), read(&previous(&real)).unwrap()), ("new".into(), "old".into()));
+        for file in [&real, &previous(&real)] {
+            assert_eq!(std::fs::metadata(file).unwrap().mode() & 0o777, 0o640, "{file:?}");
+        }
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 3, "nothing is left behind");
+    }
+
+    #[test]
+    fn what_cannot_be_edited_says_why() {
+        assert!(matches!(editable(None), Err(FileError::None)));
+        let why = editable(Some(Path::new("servers.yaml"))).unwrap_err().to_string();
+        assert!(why.contains("not TOML"), "{why}");
+        let why = editable(Some(Path::new("/nowhere/servers.toml"))).unwrap_err().to_string();
+        assert!(why.contains("/nowhere/servers.toml cannot be read"), "{why}");
+        // For root every directory can be written, but not one of the kernel's.
+        let why = replace(Path::new("/proc/version"), "old", "new").unwrap_err().to_string();
+        assert!(why.contains("cannot be written"), "{why}");
+    }
+}

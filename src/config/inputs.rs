@@ -1,0 +1,44 @@
+//! Where the configuration of a process comes from, at start, at each reload and at each edit.
+
+use std::path::PathBuf;
+
+use super::{Environment, Faults, Loaded, load, load_text};
+
+/// The three layers that a process was started with.
+#[derive(Clone, Default)]
+pub struct Inputs {
+    /// `--config FILE`.
+    pub file: Option<PathBuf>,
+    /// The environment.
+    pub environment: Environment,
+    /// Overrides, `section.key=value`.
+    pub flags: Vec<String>,
+}
+
+/// The environment and the flags may hold secrets, so neither is shown.
+impl std::fmt::Debug for Inputs {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Inputs").field("file", &self.file).finish_non_exhaustive()
+    }
+}
+
+impl Inputs {
+    /// Reads the configuration as it is now.
+    ///
+    /// # Errors
+    /// Every fault at once.
+    pub fn load(&self) -> Result<Loaded, Faults> {
+        load(self.file.as_deref(), &self.environment, &self.flags)
+    }
+
+    /// Reads the configuration as if `text` stood in the file.
+    ///
+    /// # Errors
+    /// Every fault at once.
+    pub fn load_text(&self, text: &str) -> Result<Loaded, Faults> {
+        match &self.file {
+            Some(path) => load_text(path, text, &self.environment, &self.flags),
+            None => self.load(),
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! Servers added, changed, paused and removed one by one, in the configuration file.
+
+use std::borrow::Cow;
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::LOCATION;
+use actix_web::{HttpRequest, HttpResponse, web};
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use super::{IF_MATCH_HEADER, answer, condition, done};
+use crate::config::edit::ServerEdit;
+use crate::config::{Role, schema_value};
+use crate::web::State;
+use crate::web::desk::{Check, Edit};
+use crate::web::openapi::{Body, Endpoint, Parameter, part};
+use crate::web::params::Target;
+use crate::web::problem::Problem;
+
+const NAME: Parameter = part("id", "The configured name; percent-encoded.");
+const ANSWER: Body = Body::json::<Check>("valid, faults, warnings, diff, changes; the new ETag is in the header.");
+
+/// What is here.
+pub const ENDPOINTS: &[Endpoint] = &[
+    Endpoint::post("/api/v1/servers", || web::to(add))
+        .about("Adds a server to the configuration file and begins to poll it.")
+        .role(Role::Admin)
+        .taking(&[IF_MATCH_HEADER])
+        .wanting(Body::json::<NewServer>("The keys of a [[server]]; address is needed."))
+        .giving_with(201, ANSWER)
+        .or(&[409, 412, 422, 503]),
+    Endpoint::patch("/api/v1/servers/{id}", || web::to(change))
+        .about("Changes keys of a server in the configuration file; null takes a key away.")
+        .role(Role::Admin)
+        .taking(&[NAME, IF_MATCH_HEADER])
+        .wanting(Body::json::<ServerKeys>("The keys of a [[server]] that change."))
+        .giving(ANSWER)
+        .or(&[404, 409, 412, 422, 503]),
+    Endpoint::delete("/api/v1/servers/{id}", || web::to(remove))
+        .about("Takes a server out of the configuration file. What was measured stays in the store.")
+        .role(Role::Admin)
+        .taking(&[NAME, IF_MATCH_HEADER])
+        .giving_with(204, Body::none("It is gone; the new ETag is in the header."))
+        .or(&[404, 409, 412, 422, 503]),
+    Endpoint::post("/api/v1/servers/{id}/pause", || web::to(pause))
+        .about("Polls a server no longer, and leaves it out of the verdict, until it is resumed.")
+        .role(Role::Admin)
+        .taking(&[NAME, IF_MATCH_HEADER])
+        .giving(ANSWER)
+        .or(&[404, 409, 412, 422, 503]),
+    Endpoint::post("/api/v1/servers/{id}/resume", || web::to(resume))
+        .about("Polls a paused server again.")
+        .role(Role::Admin)
+        .taking(&[NAME, IF_MATCH_HEADER])
+        .giving(ANSWER)
+        .or(&[404, 409, 412, 422, 503]),
+];
+
+/// The keys of a server, as the configuration has them.
+#[derive(Deserialize)]
+struct NewServer(Map<String, Value>);
+
+/// Some of them; `null` for those that go.
+#[derive(Deserialize)]
+struct ServerKeys(Map<String, Value>);
+
+impl JsonSchema for NewServer {
+    fn schema_name() -> Cow<'static, str> {
+        "NewServer".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        server_schema().try_into().unwrap_or_default()
+    }
+}
+
+impl JsonSchema for ServerKeys {
+    fn schema_name() -> Cow<'static, str> {
+        "ServerKeys".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let mut schema = server_schema();
+        for (_, key) in schema["properties"].as_object_mut().into_iter().flatten() {
+            *key = json!({ "anyOf": [key.take(), { "type": "null" }] });
+        }
+        schema.as_object_mut().map(|schema| schema.remove("required"));
+        schema.try_into().unwrap_or_default()
+    }
+}
+
+/// What the schema of the configuration says of a `[[server]]`.
+fn server_schema() -> Value {
+    schema_value()["properties"]["server"]["items"].clone()
+}
+
+async fn add(
+    request: HttpRequest,
+    state: web::Data<State>,
+    keys: web::Json<NewServer>,
+) -> Result<HttpResponse, Problem> {
+    let keys = keys.into_inner().0;
+    let name = ["name", "address"].into_iter().find_map(|key| keys.get(key)?.as_str().map(str::to_owned));
+    let done = done(&request, &state, condition(&request), Edit::Server(ServerEdit::Add(keys))).await?;
+    let mut response = answer(StatusCode::CREATED, &done);
+    let path: String = name.unwrap_or_default().bytes().map(|byte| format!("%{byte:02X}")).collect();
+    Ok(response.insert_header((LOCATION, format!("/api/v1/servers/{path}"))).json(done.check))
+}
+
+async fn change(
+    request: HttpRequest,
+    state: web::Data<State>,
+    id: web::Path<String>,
+    keys: web::Json<ServerKeys>,
+) -> Result<HttpResponse, Problem> {
+    set(&request, &state, &id, keys.into_inner().0).await
+}
+
+async fn pause(request: HttpRequest, state: web::Data<State>, id: web::Path<String>) -> Result<HttpResponse, Problem> {
+    set(&request, &state, &id, Map::from_iter([("paused".to_owned(), json!(true))])).await
+}
+
+async fn resume(request: HttpRequest, state: web::Data<State>, id: web::Path<String>) -> Result<HttpResponse, Problem> {
+    // The default says the same, and leaves no trace in the file.
+    set(&request, &state, &id, Map::from_iter([("paused".to_owned(), Value::Null)])).await
+}
+
+async fn set(
+    request: &HttpRequest,
+    state: &State,
+    id: &str,
+    keys: Map<String, Value>,
+) -> Result<HttpResponse, Problem> {
+    let edit = Edit::Server(ServerEdit::Change(name(state, id)?, keys));
+    let done = done(request, state, condition(request), edit).await?;
+    Ok(answer(StatusCode::OK, &done).json(done.check))
+}
+
+async fn remove(request: HttpRequest, state: web::Data<State>, id: web::Path<String>) -> Result<HttpResponse, Problem> {
+    let edit = Edit::Server(ServerEdit::Remove(name(&state, &id)?));
+    let done = done(&request, &state, condition(&request), edit).await?;
+    Ok(answer(StatusCode::NO_CONTENT, &done).finish())
+}
+
+/// The name of the server that is meant; one of its addresses alone cannot be changed.
+fn name(state: &State, id: &str) -> Result<String, Problem> {
+    match Target::find(state, id)? {
+        Target { name, address: None } => Ok(name.to_string()),
+        Target { name, .. } => Err(Problem::not_found(format!("{id:?} is one address of {name:?}: change the server"))),
+    }
+}

@@ -1,0 +1,159 @@
+//! Who changed what: every write by a known caller, done or refused, in the log and in the store.
+//!
+//! Nothing waits for it. What the queue to the store does not take is in the log all the same.
+
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::{HttpMessage, HttpRequest, HttpResponse, web};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use slog::{Logger, info, warn};
+use tokio::sync::mpsc;
+
+use super::State;
+use super::auth::Caller;
+use super::openapi::{Body, Endpoint, query};
+use super::params;
+use super::problem::Problem;
+use crate::config::Role;
+use crate::stats::verdict::When;
+use crate::store::{AuditEntry, StoreHandle};
+
+/// What is here.
+pub const ENDPOINTS: &[Endpoint] = &[Endpoint::get("/api/v1/audit", || web::to(list))
+    .about("Who changed what, and what came of it, latest first.")
+    .role(Role::Admin)
+    .taking(&[query("limit", "integer", "Entries, 1 to 1000; 100 unless given.")])
+    .giving(Body::json::<AuditBody>("entries."))
+    .or(&[503])];
+
+/// Entries that may wait for the store.
+const QUEUE: usize = 256;
+const USUAL: usize = 100;
+const MOST: usize = 1000;
+
+/// Takes entries. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Audit {
+    queue: mpsc::Sender<AuditEntry>,
+    log: Logger,
+}
+
+impl Audit {
+    /// An audit log that is kept in `store`, for as long as it or a clone of it lives.
+    #[must_use]
+    pub fn start(store: StoreHandle, log: &Logger) -> Self {
+        let (queue, mut waiting) = mpsc::channel::<AuditEntry>(QUEUE);
+        let failed = log.clone();
+        actix_web::rt::spawn(async move {
+            while let Some(entry) = waiting.recv().await {
+                if let Err(why) = store.record_audit(entry).await {
+                    warn!(failed, "an entry of the audit log is not in the store"; "reason" => %why);
+                }
+            }
+        });
+        Self { queue, log: log.clone() }
+    }
+
+    fn note(&self, entry: AuditEntry) {
+        info!(self.log, "asked for a change"; "who" => &entry.who, "role" => &entry.role, "peer" => &entry.peer,
+            "action" => &entry.action, "target" => &entry.target, "outcome" => &entry.outcome);
+        if self.queue.try_send(entry).is_err() {
+            warn!(self.log, "an entry of the audit log is not in the store"; "reason" => "too many at once");
+        }
+    }
+}
+
+/// What was done to what, in the handler's own words.
+struct About(String);
+
+/// Says what a request is about, when its path does not.
+pub fn about(request: &HttpRequest, target: impl Into<String>) {
+    request.extensions_mut().insert(About(target.into()));
+}
+
+/// Says who asks, when the gate could not know.
+pub fn by(request: &HttpRequest, caller: Caller) {
+    request.extensions_mut().insert(caller);
+}
+
+/// A request under way.
+pub(super) struct Note {
+    action: String,
+    path: String,
+    peer: String,
+}
+
+impl Note {
+    pub(super) fn of(request: &ServiceRequest) -> Self {
+        let pattern = request.match_pattern().unwrap_or_else(|| "(nothing)".to_owned());
+        Self {
+            action: format!("{} {pattern}", request.method()),
+            path: request.path().to_owned(),
+            peer: request.peer_addr().map(|peer| peer.to_string()).unwrap_or_default(),
+        }
+    }
+
+    /// The request has been answered. Who is not known has changed nothing.
+    pub(super) fn end(self, state: &State, answer: &ServiceResponse) {
+        let extensions = answer.request().extensions();
+        let Some(caller) = extensions.get::<Caller>() else { return };
+        let target = extensions.get::<About>().map_or(self.path, |about| about.0.clone());
+        let status = answer.status();
+        let detail = answer.response().error().and_then(|why| why.as_error::<Problem>()).map(|why| &why.detail);
+        let outcome = match detail {
+            Some(detail) => format!("{status}: {detail}"),
+            None => status.to_string(),
+        };
+        state.audit.note(AuditEntry {
+            at_ns: state.clock.now().wall_ns,
+            who: caller.name.to_string(),
+            role: caller.role.label().to_owned(),
+            peer: self.peer,
+            action: self.action,
+            target,
+            outcome,
+        });
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AuditQuery {
+    limit: Option<usize>,
+}
+
+#[derive(JsonSchema, Serialize)]
+struct AuditBody {
+    /// Latest first.
+    entries: Vec<AuditView>,
+}
+
+#[derive(JsonSchema, Serialize)]
+struct AuditView {
+    time: When,
+    /// What the holder of the token is called.
+    who: String,
+    role: String,
+    /// Address and port.
+    peer: String,
+    /// Method and path.
+    action: String,
+    /// What it was about.
+    target: String,
+    /// The status, and why it was refused.
+    outcome: String,
+}
+
+impl From<AuditEntry> for AuditView {
+    fn from(entry: AuditEntry) -> Self {
+        let AuditEntry { at_ns, who, role, peer, action, target, outcome } = entry;
+        Self { time: When(at_ns), who, role, peer, action, target, outcome }
+    }
+}
+
+async fn list(state: web::Data<State>, query: web::Query<AuditQuery>) -> Result<HttpResponse, Problem> {
+    let limit = params::limit(query.limit, USUAL, MOST)?;
+    let entries = state.store.read(move |reader| reader.audit(limit)).await?;
+    let body = AuditBody { entries: entries.into_iter().map(AuditView::from).collect() };
+    Ok(HttpResponse::Ok().insert_header(("Cache-Control", "no-store")).json(body))
+}

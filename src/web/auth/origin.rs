@@ -1,0 +1,94 @@
+//! Which site a browser speaks for. Pure.
+//!
+//! A session is a cookie, which a browser sends whoever makes it ask; so what changes something must come from our own
+//! page. And a name that an attacker lets point at this machine (DNS rebinding) must not make his page ours; so the
+//! service answers only to names that it goes by.
+
+use std::net::IpAddr;
+
+use actix_web::http::header::{HOST, HeaderMap, HeaderName, ORIGIN};
+
+use crate::config::Http;
+
+const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+
+/// Whether a request comes from our own page, by what the browser says of it. Who says nothing is not believed.
+pub(super) fn is_same(headers: &HeaderMap) -> bool {
+    let text = |name: &HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
+    let same_origin = match (text(&ORIGIN), text(&HOST)) {
+        (Some(origin), Some(host)) => {
+            origin.split_once("://").is_some_and(|(_, authority)| authority.eq_ignore_ascii_case(host))
+        }
+        _ => false,
+    };
+    match text(&SEC_FETCH_SITE) {
+        Some(site) => site == "same-origin" && (!headers.contains_key(ORIGIN) || same_origin),
+        None => same_origin,
+    }
+}
+
+/// Whether a request was made by a page of another site.
+pub(super) fn is_foreign(headers: &HeaderMap) -> bool {
+    (headers.contains_key(ORIGIN) || headers.contains_key(&SEC_FETCH_SITE)) && !is_same(headers)
+}
+
+/// Whether the service goes by the name in `host`. Reached from other machines it goes by any, unless its names are
+/// configured; bare addresses and localhost can be nobody else's.
+pub(super) fn is_ours(host: Option<&str>, http: &Http, exposed: bool) -> bool {
+    let Some(host) = host else { return true };
+    if exposed && http.names.is_empty() {
+        return true;
+    }
+    let name = without_port(host).to_ascii_lowercase();
+    let name = name.strip_suffix('.').unwrap_or(&name);
+    let is_address = name.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>().is_ok();
+    is_address || name == "localhost" || name.ends_with(".localhost") || http.names.iter().any(|known| known == name)
+}
+
+fn without_port(host: &str) -> &str {
+    match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) && !name.ends_with(':') => name,
+        _ => host,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
+        pairs.iter().map(|(name, value)| (HeaderName::from_static(name), value.parse().unwrap())).collect()
+    }
+
+    #[test]
+    fn only_our_own_page_is_the_same_site() {
+        let host = ("host", "monitor.example:8080");
+        let same = |pairs: &[(&'static str, &str)]| is_same(&headers(&[&[host], pairs].concat()));
+        assert!(same(&[("origin", "http://monitor.example:8080")]));
+        assert!(same(&[("sec-fetch-site", "same-origin")]));
+        assert!(!same(&[]), "who says nothing is not believed");
+        for site in ["cross-site", "same-site", "none"] {
+            assert!(!same(&[("sec-fetch-site", site), ("origin", "http://monitor.example:8080")]), "{site}");
+        }
+        for origin in ["null", "http://evil.example", "http://monitor.example:81", "http://monitor.example:8080.evil"] {
+            assert!(!same(&[("origin", origin)]), "{origin}");
+        }
+        assert!(is_foreign(&headers(&[host, ("origin", "null")])) && !is_foreign(&headers(&[host])));
+    }
+
+    #[test]
+    fn on_loopback_the_service_goes_by_localhost_addresses_and_its_names() {
+        let names = vec!["monitor.example".to_owned()];
+        let listen = "127.0.0.1:8080".parse().unwrap();
+        let http = Http { listen, public_read: false, names, tokens: Vec::new() };
+        for ours in ["localhost", "LOCALHOST:8080", "127.0.0.1:8080", "[::1]:8080", "::1", "monitor.example.:443"] {
+            assert!(is_ours(Some(ours), &http, false), "{ours}");
+        }
+        for other in ["evil.example", "evil.example:8080", "127.0.0.1.evil.example", "localhost.evil.example", ""] {
+            assert!(!is_ours(Some(other), &http, false), "{other}");
+        }
+        let open = Http { names: Vec::new(), ..http.clone() };
+        assert!(is_ours(Some("any.example"), &open, true) && !is_ours(Some("any.example"), &http, true));
+        assert!(is_ours(None, &http, false), "HTTP/1.0 has no such header");
+    }
+}

@@ -1,0 +1,282 @@
+//! Sessions of browsers: who shows a token once gets a cookie that stands for it.
+//!
+//! Kept in memory, by the hash of the cookie, and gone with the process. A session ends when it rests for twelve hours,
+//! after a week, when its holder says so, and when its token is taken out of the configuration or given another value;
+//! its role is that of the token now.
+
+use std::collections::HashMap;
+use std::fmt::Write as _;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::{COOKIE, HeaderMap, SET_COOKIE};
+use actix_web::{HttpRequest, HttpResponse, web};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::gate::{Caller, Gate};
+use super::{guesses, known, origin};
+use crate::config::{Http, Token};
+use crate::web::openapi::{Body, Endpoint};
+use crate::web::problem::Problem;
+use crate::web::{State, audit, body};
+
+/// What is here.
+pub const ENDPOINTS: &[Endpoint] = &[
+    Endpoint::get("/api/v1/session", || web::to(look))
+        .about("Who asks, by the token or the session that is sent.")
+        .open()
+        .giving(Body::json::<SessionView>("authenticated, name, role, reading_is_open.")),
+    Endpoint::post("/api/v1/session", || web::to(begin))
+        .about("Begins a session of a browser: the answer sets a cookie that stands for the token.")
+        .open()
+        .wanting(Body::json::<Login>("token."))
+        .giving(Body::json::<SessionBegun>("name, role."))
+        .or(&[401, 403, 429]),
+    Endpoint::delete("/api/v1/session", || web::to(end))
+        .about("Ends the session that the cookie stands for.")
+        .open()
+        .giving_with(204, Body::none("It is over, if there was one."))
+        .or(&[403]),
+];
+
+/// A session that nobody uses ends after this time.
+const RESTS: Duration = Duration::from_secs(12 * 3600);
+/// A session ends after this time.
+const LASTS: Duration = Duration::from_secs(7 * 86_400);
+/// Sessions at once; the one that rested longest goes first.
+const MOST: usize = 1024;
+/// A token and the JSON around it are shorter.
+const LONGEST_LOGIN: usize = 4096;
+
+/// The sessions that are open.
+#[derive(Debug, Default)]
+pub struct Sessions(Mutex<HashMap<[u8; 32], Session>>);
+
+#[derive(Debug)]
+struct Session {
+    name: String,
+    /// The hash of its token: another token of that name is not the same.
+    token: [u8; 32],
+    begun: Instant,
+    used: Instant,
+}
+
+impl Session {
+    fn is_over(&self, now: Instant) -> bool {
+        now.duration_since(self.begun) >= LASTS || now.duration_since(self.used) >= RESTS
+    }
+}
+
+impl Sessions {
+    /// The name of the cookie.
+    pub const COOKIE: &str = "ntp-monitor-session";
+
+    /// Begins a session for the holder of `token`, and returns the secret that stands for it.
+    pub(super) fn open(&self, token: &Token, now: Instant) -> String {
+        let secret = rand::random::<[u8; 32]>().iter().fold(String::new(), |mut hex, byte| {
+            let _ = write!(hex, "{byte:02x}");
+            hex
+        });
+        let mut all = self.all();
+        all.retain(|_, session| !session.is_over(now));
+        if all.len() >= MOST {
+            let rested = all.iter().min_by_key(|(_, session)| session.used).map(|(hash, _)| *hash);
+            rested.and_then(|hash| all.remove(&hash));
+        }
+        all.insert(hash(&secret), Session { name: token.name.clone(), token: token.sha256, begun: now, used: now });
+        secret
+    }
+
+    /// Whom the cookie stands for.
+    pub(super) fn caller(&self, http: &Http, headers: &HeaderMap, now: Instant) -> Option<Caller> {
+        let hash = hash(secret(headers)?);
+        let mut all = self.all();
+        let session = all.get_mut(&hash)?;
+        let token = http.tokens.iter().find(|token| token.name == session.name && token.sha256 == session.token);
+        match token {
+            Some(token) if !session.is_over(now) => {
+                session.used = now;
+                Some(Caller { name: token.name.as_str().into(), role: token.role })
+            }
+            _ => {
+                all.remove(&hash);
+                None
+            }
+        }
+    }
+
+    fn close(&self, headers: &HeaderMap) {
+        if let Some(secret) = secret(headers) {
+            self.all().remove(&hash(secret));
+        }
+    }
+
+    fn all(&self) -> MutexGuard<'_, HashMap<[u8; 32], Session>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn hash(secret: &str) -> [u8; 32] {
+    Sha256::digest(secret.as_bytes()).into()
+}
+
+fn secret(headers: &HeaderMap) -> Option<&str> {
+    let pairs = headers.get_all(COOKIE).filter_map(|value| value.to_str().ok()).flat_map(|text| text.split(';'));
+    pairs.filter_map(|pair| pair.trim().split_once('=')).find(|(name, _)| *name == Sessions::COOKIE).map(|(_, v)| v)
+}
+
+#[derive(JsonSchema, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Login {
+    /// The token, as it was given to its holder.
+    token: String,
+}
+
+#[derive(JsonSchema, Serialize)]
+struct SessionBegun {
+    /// What the holder of the token is called.
+    name: String,
+    /// What he may do: read, operate or admin.
+    role: &'static str,
+}
+
+#[derive(JsonSchema, Serialize)]
+struct SessionView {
+    /// Whether a known token or an open session was shown.
+    authenticated: bool,
+    /// What its holder is called.
+    name: Option<String>,
+    /// What he may do: read, operate or admin.
+    role: Option<&'static str>,
+    /// Whether reading needs neither.
+    reading_is_open: bool,
+}
+
+async fn look(request: HttpRequest, state: web::Data<State>, gate: web::Data<Gate>) -> HttpResponse {
+    let http = &state.config.borrow().http;
+    let caller = gate.known_caller(http, request.headers(), Instant::now());
+    HttpResponse::Ok().insert_header(("Cache-Control", "no-store")).json(SessionView {
+        authenticated: caller.is_some(),
+        name: caller.as_ref().map(|caller| caller.name.to_string()),
+        role: caller.map(|caller| caller.role.label()),
+        reading_is_open: gate.reading_is_open(http),
+    })
+}
+
+async fn begin(
+    request: HttpRequest,
+    payload: web::Payload,
+    state: web::Data<State>,
+    gate: web::Data<Gate>,
+) -> Result<HttpResponse, Problem> {
+    not_foreign(&request)?;
+    let login: Login = body::json(&request, payload, LONGEST_LOGIN).await?;
+    let (now, peer) = (Instant::now(), request.peer_addr().map(|peer| peer.ip()));
+    if peer.is_some_and(|peer| gate.guesses.too_many(peer, now)) {
+        let detail = "too many wrong tokens: try again in a minute";
+        return Err(Problem::new(StatusCode::TOO_MANY_REQUESTS, detail).retry_after(guesses::PENALTY));
+    }
+    let http = state.config.borrow().http.clone();
+    let Some(token) = known(&http, login.token.trim()) else {
+        peer.inspect(|peer| gate.guesses.wrong(*peer, now));
+        return Err(Problem::new(StatusCode::UNAUTHORIZED, "the token is not known"));
+    };
+    audit::by(&request, Caller { name: token.name.as_str().into(), role: token.role });
+    let cookie = set_cookie(&request, &gate.sessions.open(token, now), LASTS);
+    let begun = SessionBegun { name: token.name.clone(), role: token.role.label() };
+    Ok(HttpResponse::Ok().insert_header((SET_COOKIE, cookie)).insert_header(("Cache-Control", "no-store")).json(begun))
+}
+
+async fn end(request: HttpRequest, state: web::Data<State>, gate: web::Data<Gate>) -> Result<HttpResponse, Problem> {
+    not_foreign(&request)?;
+    let caller = gate.sessions.caller(&state.config.borrow().http, request.headers(), Instant::now());
+    if let Some(caller) = caller {
+        audit::by(&request, caller);
+    }
+    gate.sessions.close(request.headers());
+    Ok(HttpResponse::NoContent().insert_header((SET_COOKIE, set_cookie(&request, "", Duration::ZERO))).finish())
+}
+
+/// Another site must neither log a browser in (as somebody else) nor out.
+fn not_foreign(request: &HttpRequest) -> Result<(), Problem> {
+    if origin::is_foreign(request.headers()) {
+        return Err(Problem::new(StatusCode::FORBIDDEN, "only the page of this service may do that"));
+    }
+    Ok(())
+}
+
+fn set_cookie(request: &HttpRequest, secret: &str, lasts: Duration) -> String {
+    let secure = if request.connection_info().scheme() == "https" { "; Secure" } else { "" };
+    let (name, seconds) = (Sessions::COOKIE, lasts.as_secs());
+    format!("{name}={secret}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Strict{secure}")
+}
+
+impl Gate {
+    /// Who asks, without judging it: by a known token, or by a session.
+    fn known_caller(&self, http: &Http, headers: &HeaderMap, now: Instant) -> Option<Caller> {
+        let bearer = headers.get(actix_web::http::header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+        match bearer.and_then(|text| text.strip_prefix("Bearer ")) {
+            Some(token) => {
+                known(http, token.trim()).map(|token| Caller { name: token.name.as_str().into(), role: token.role })
+            }
+            None => self.sessions.caller(http, headers, now),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Role;
+
+    fn http(tokens: Vec<Token>) -> Http {
+        Http { listen: "127.0.0.1:0".parse().unwrap(), public_read: false, names: Vec::new(), tokens }
+    }
+
+    fn token(name: &str) -> Token {
+        Token { name: name.into(), role: Role::Operate, sha256: hash(name) }
+    }
+
+    fn cookie(secret: &str) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        headers.insert(COOKIE, format!("{}={secret}", Sessions::COOKIE).parse().unwrap());
+        headers
+    }
+
+    #[test]
+    fn a_session_ends_when_it_rests_and_at_the_latest_after_a_week() {
+        let (sessions, http, begin) = (Sessions::default(), http(vec![token("a")]), Instant::now());
+        let headers = cookie(&sessions.open(&http.tokens[0], begin));
+        let open_at = |after| sessions.caller(&http, &headers, begin + after).is_some();
+        let mut used = Duration::ZERO;
+        while used + RESTS < LASTS {
+            used += RESTS - Duration::from_secs(1);
+            assert!(open_at(used));
+        }
+        assert!(!open_at(LASTS) && !open_at(used));
+        let headers = cookie(&sessions.open(&http.tokens[0], begin));
+        assert!(sessions.caller(&http, &headers, begin + RESTS).is_none());
+    }
+
+    #[test]
+    fn another_token_of_the_same_name_is_not_the_same() {
+        let (sessions, now) = (Sessions::default(), Instant::now());
+        let headers = cookie(&sessions.open(&token("a"), now));
+        let other = Token { sha256: hash("other"), ..token("a") };
+        assert!(sessions.caller(&http(vec![other]), &headers, now).is_none());
+        assert!(sessions.caller(&http(vec![token("a")]), &headers, now).is_none(), "it is over for good");
+    }
+
+    #[test]
+    fn there_are_never_too_many_sessions() {
+        let (sessions, http, now) = (Sessions::default(), http(vec![token("a")]), Instant::now());
+        let second = |n: usize| now + Duration::from_millis(n as u64);
+        let opened: Vec<String> = (0..=MOST).map(|n| sessions.open(&http.tokens[0], second(n))).collect();
+        assert_eq!(sessions.all().len(), MOST);
+        assert!(sessions.caller(&http, &cookie(&opened[0]), second(MOST)).is_none(), "the first one went");
+        assert!(sessions.caller(&http, &cookie(&opened[MOST]), second(MOST)).is_some());
+    }
+}

@@ -1,0 +1,79 @@
+//! Bodies of requests: JSON, bounded, and refused with a reason.
+
+use actix_web::error::JsonPayloadError;
+use actix_web::http::StatusCode;
+use actix_web::{HttpMessage, HttpRequest, web};
+use futures_util::StreamExt;
+use serde::de::DeserializeOwned;
+
+use super::problem::Problem;
+
+/// What `web::Json` takes: more than anything but a configuration file needs.
+const USUAL: usize = 64 << 10;
+
+/// How `web::Json` reads bodies, and what it says of those that it does not take.
+#[must_use]
+pub fn config() -> web::JsonConfig {
+    let refused = |why: JsonPayloadError, _: &HttpRequest| {
+        let problem = match &why {
+            JsonPayloadError::ContentType => not_json(),
+            JsonPayloadError::Overflow { limit } | JsonPayloadError::OverflowKnownLength { limit, .. } => {
+                too_large(*limit)
+            }
+            JsonPayloadError::Deserialize(why) => unreadable(why),
+            why => Problem::bad_request(format!("the body cannot be read: {why}")),
+        };
+        problem.into()
+    };
+    web::JsonConfig::default().limit(USUAL).error_handler(refused)
+}
+
+/// A body of at most `limit` bytes.
+///
+/// # Errors
+/// 415 when it is not said to be JSON, 413 when it is too large, 400 when it is not what is wanted.
+pub async fn json<T: DeserializeOwned>(
+    request: &HttpRequest,
+    mut payload: web::Payload,
+    limit: usize,
+) -> Result<T, Problem> {
+    if request.content_type() != "application/json" {
+        return Err(not_json());
+    }
+    let mut body = Vec::new();
+    while let Some(chunk) = payload.next().await {
+        let chunk = chunk.map_err(|why| Problem::bad_request(format!("the body cannot be read: {why}")))?;
+        if body.len() + chunk.len() > limit {
+            return Err(too_large(limit));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    serde_json::from_slice(&body).map_err(|why| unreadable(&why))
+}
+
+fn not_json() -> Problem {
+    Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "the body must be JSON, with Content-Type: application/json")
+}
+
+fn too_large(limit: usize) -> Problem {
+    Problem::new(StatusCode::PAYLOAD_TOO_LARGE, format!("the body must not be larger than {limit} bytes"))
+}
+
+/// The reason repeats keys and types. A value may be a secret, so it is left out.
+fn unreadable(why: &serde_json::Error) -> Problem {
+    let place = format!("line {}, column {}", why.line(), why.column());
+    let what = match why.classify() {
+        serde_json::error::Category::Data => shape(&why.to_string()),
+        _ => "it is not JSON".to_owned(),
+    };
+    Problem::bad_request(format!("the body cannot be understood at {place}: {what}"))
+}
+
+/// Unknown and missing fields are named by serde between backquotes; wrong types quote the value, which is not repeated.
+fn shape(why: &str) -> String {
+    if why.starts_with("unknown field") || why.starts_with("missing field") {
+        why.to_owned()
+    } else {
+        "a value is of the wrong kind".to_owned()
+    }
+}

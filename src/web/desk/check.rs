@@ -1,0 +1,116 @@
+//! What would come of a text, as the API says it.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::config::edit::EditError;
+use crate::config::{Changes, Fault, Faults, Source};
+
+/// Whether a configuration is sound, and what it would change.
+#[derive(Debug, Clone, PartialEq, JsonSchema, Serialize)]
+pub struct Check {
+    /// Whether the service would start with it.
+    pub valid: bool,
+    /// Everything that is wrong.
+    pub faults: Vec<FaultView>,
+    /// What looks wrong but can be lived with.
+    pub warnings: Vec<String>,
+    /// What changes in the file, as `diff -u` writes it; secrets are masked.
+    pub diff: String,
+    /// What changes in the running service.
+    pub changes: ChangesView,
+}
+
+/// One thing that is wrong.
+#[derive(Debug, Clone, PartialEq, JsonSchema, Serialize)]
+pub struct FaultView {
+    /// Which key; empty when it is about all of it.
+    pub path: String,
+    /// On which line of the file, counted from 1.
+    pub line: Option<usize>,
+    /// What is wrong, and what would be right.
+    pub message: String,
+}
+
+/// What a reload would do.
+#[derive(Debug, Clone, Default, PartialEq, JsonSchema, Serialize)]
+pub struct ChangesView {
+    /// Servers that are new.
+    pub added: Vec<String>,
+    /// Servers that stay under their name, otherwise configured.
+    pub changed: Vec<String>,
+    /// Servers that go.
+    pub removed: Vec<String>,
+    /// Sections in which something changes.
+    pub sections: Vec<String>,
+    /// Keys whose change takes effect at the next start only.
+    pub needs_restart: Vec<String>,
+}
+
+impl Check {
+    pub(super) fn sound(warnings: &[String], diff: String, changes: &Changes) -> Self {
+        Self { valid: true, faults: Vec::new(), warnings: warnings.to_vec(), diff, changes: changes.into() }
+    }
+
+    pub(super) fn unsound(faults: &Faults) -> Self {
+        Self::wrong(faults.0.iter().map(FaultView::from).collect())
+    }
+
+    pub(super) fn not_edited(why: &EditError) -> Self {
+        Self::wrong(vec![why.into()])
+    }
+
+    fn wrong(faults: Vec<FaultView>) -> Self {
+        Self { valid: false, faults, warnings: Vec::new(), diff: String::new(), changes: ChangesView::default() }
+    }
+}
+
+impl From<&Fault> for FaultView {
+    fn from(fault: &Fault) -> Self {
+        let (line, message) = match &fault.source {
+            Source::File { line, .. } => (*line, fault.message.clone()),
+            Source::Default => (None, fault.message.clone()),
+            elsewhere => (None, format!("{} (from {elsewhere})", fault.message)),
+        };
+        Self { path: fault.path.to_string(), line, message }
+    }
+}
+
+impl From<&EditError> for FaultView {
+    fn from(why: &EditError) -> Self {
+        let line = if let EditError::NotToml { line, .. } = why { *line } else { None };
+        let path = if let EditError::NothingToKeep { path } = why { path.clone() } else { String::new() };
+        Self { path, line, message: why.to_string() }
+    }
+}
+
+impl From<&Changes> for ChangesView {
+    fn from(changes: &Changes) -> Self {
+        let names = |servers: &[std::sync::Arc<crate::config::Server>]| {
+            servers.iter().map(|server| server.ident.name.to_string()).collect()
+        };
+        let owned = |keys: &[&'static str]| keys.iter().map(|key| (*key).to_owned()).collect();
+        Self {
+            added: names(&changes.added),
+            changed: names(&changes.changed),
+            removed: changes.removed.iter().map(ToString::to_string).collect(),
+            sections: owned(&changes.sections),
+            needs_restart: owned(&changes.needs_restart),
+        }
+    }
+}
+
+impl ChangesView {
+    /// In a few words, for the log.
+    #[must_use]
+    pub fn summary(&self) -> String {
+        let named = |what: &str, names: &[String]| (!names.is_empty()).then(|| format!("{what} {}", names.join(", ")));
+        let parts = [
+            named("added", &self.added),
+            named("changed", &self.changed),
+            named("removed", &self.removed),
+            named("sections", &self.sections),
+        ];
+        parts.into_iter().flatten().collect::<Vec<_>>().join("; ")
+    }
+}

@@ -1,0 +1,240 @@
+//! The one way in which the configuration file is changed by people: text in, checked as at a start, written, taken up.
+//!
+//! One edit at a time. A file that was changed meanwhile, here or by hand, is told from the one that the editor saw by
+//! its fingerprint. The running service takes up what was written through [`Reload`], a message to whoever runs it: an
+//! actor is never waited for. What cannot be taken up is not left in the file.
+
+mod check;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{Mutex, mpsc, oneshot};
+
+pub use check::{Check, FaultView};
+
+use crate::config::edit::{self, EditError, ServerEdit};
+use crate::config::file::{self, FileError};
+use crate::config::{Changes, Config, Faults, Inputs, Loaded, diff};
+
+/// The service takes up a new configuration within this time, or it is stuck.
+const RELOADED_WITHIN: Duration = Duration::from_secs(30);
+/// Reloads that may wait: edits come one by one, so one is enough.
+const RELOADS: usize = 1;
+
+/// Asks whoever runs the service to take up a configuration.
+#[derive(Debug)]
+pub struct Reload {
+    /// The configuration, sound.
+    pub loaded: Loaded,
+    /// Answers what changed, or why it could not be taken up. When it is closed nobody waits any more: let it be.
+    pub answer: oneshot::Sender<Result<Changes, String>>,
+}
+
+/// Where the configuration is edited. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Desk(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    inputs: Option<Inputs>,
+    turn: Mutex<()>,
+    reloads: mpsc::Sender<Reload>,
+}
+
+/// What is to become of the file; may hold secrets.
+#[derive(Clone)]
+pub enum Edit {
+    /// This text, in which secrets may be left masked.
+    Text(String),
+    /// The same with one server changed.
+    Server(ServerEdit),
+}
+
+/// What an edit depends on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Condition {
+    /// Nothing.
+    None,
+    /// There is a file.
+    Any,
+    /// The file has one of these fingerprints.
+    OneOf(Vec<String>),
+}
+
+/// The file as it may be shown.
+#[derive(Debug)]
+pub struct Look {
+    /// Where it is.
+    pub path: PathBuf,
+    /// Its text, secrets masked; empty when it cannot be shown.
+    pub text: String,
+    /// Its fingerprint; empty when it cannot be read.
+    pub fingerprint: String,
+    /// Why it cannot be edited.
+    pub why_not: Option<String>,
+}
+
+/// An edit that was done.
+#[derive(Debug)]
+pub struct Done {
+    /// What it changed.
+    pub check: Check,
+    /// The fingerprint of the file now.
+    pub fingerprint: String,
+}
+
+/// Why an edit was not done.
+#[derive(Debug, thiserror::Error)]
+pub enum Refused {
+    /// The file cannot be read or written.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// It is not what the editor saw.
+    #[error("the configuration file has changed since it was read: read it again")]
+    Stale,
+    /// The text cannot be edited like this.
+    #[error(transparent)]
+    Edit(#[from] EditError),
+    /// What would stand in the file is not sound.
+    #[error("the configuration would not be sound: {0}")]
+    Unsound(Faults),
+    /// The running service could not take it up; the file is as before.
+    #[error("the configuration is sound, but the service cannot take it up: {0}")]
+    NotTakenUp(String),
+    /// The service did not answer. The file is written.
+    #[error("the file is written, but the service has not said that it took it up: see its log")]
+    NoAnswer,
+}
+
+impl Desk {
+    /// A desk for the configuration that comes from `inputs`, if it is known where it comes from; and what is to be
+    /// listened to by whoever runs the service.
+    #[must_use]
+    pub fn new(inputs: Option<Inputs>) -> (Self, mpsc::Receiver<Reload>) {
+        let (reloads, requests) = mpsc::channel(RELOADS);
+        (Self(Arc::new(Shared { inputs, turn: Mutex::default(), reloads })), requests)
+    }
+
+    /// The file as it is now.
+    pub async fn look(&self) -> Look {
+        let desk = self.clone();
+        blocking(move || desk.look_now()).await
+    }
+
+    fn look_now(&self) -> Look {
+        let given = self.0.inputs.as_ref().and_then(|inputs| inputs.file.clone());
+        let empty = |why: String| Look {
+            path: given.clone().unwrap_or_default(),
+            text: String::new(),
+            fingerprint: String::new(),
+            why_not: Some(why),
+        };
+        let (path, why_not) = match (file::editable(given.as_deref()), &given) {
+            (Ok(path), _) => (path, None),
+            // It can be read at least.
+            (Err(why @ FileError::Io { doing: "written", .. }), Some(path)) => (path.clone(), Some(why.to_string())),
+            (Err(why), _) => return empty(why.to_string()),
+        };
+        let text = match file::read(&path) {
+            Ok(text) => text,
+            Err(why) => return empty(why.to_string()),
+        };
+        let fingerprint = edit::fingerprint(&text);
+        match edit::mask(&text) {
+            Ok(text) => Look { path, text, fingerprint, why_not },
+            // What is secret in it cannot be told; it has to be mended where it is.
+            Err(why) => Look { fingerprint, ..empty(format!("{}: {why}", path.display())) },
+        }
+    }
+
+    /// What would come of an edit.
+    ///
+    /// # Errors
+    /// When the file cannot be edited.
+    pub async fn check(&self, edit: Edit, running: Arc<Config>) -> Result<Check, Refused> {
+        let desk = self.clone();
+        blocking(move || match desk.plan(&Condition::None, &edit, &running) {
+            Ok(plan) => Ok(plan.check),
+            Err(Refused::Unsound(faults)) => Ok(Check::unsound(&faults)),
+            Err(Refused::Edit(why)) => Ok(Check::not_edited(&why)),
+            Err(why) => Err(why),
+        })
+        .await
+    }
+
+    /// Makes an edit and has it taken up. Goes on to the end also when nobody waits for it any more.
+    ///
+    /// # Errors
+    /// Why it was not done; the file is then as before, but for [`Refused::NoAnswer`].
+    pub async fn write(&self, condition: Condition, edit: Edit, running: Arc<Config>) -> Result<Done, Refused> {
+        let desk = self.clone();
+        let task = actix_web::rt::spawn(async move { desk.write_in_turn(condition, edit, running).await });
+        task.await.unwrap_or(Err(Refused::NoAnswer))
+    }
+
+    async fn write_in_turn(&self, condition: Condition, edit: Edit, running: Arc<Config>) -> Result<Done, Refused> {
+        let _turn = self.0.turn.lock().await;
+        let desk = self.clone();
+        let plan = blocking(move || {
+            let plan = desk.plan(&condition, &edit, &running)?;
+            file::replace(&plan.path, &plan.old, &plan.new)?;
+            Ok::<_, Refused>(plan)
+        })
+        .await?;
+        let Plan { path, old, new, loaded, check } = plan;
+        let (answer, answered) = oneshot::channel();
+        let asked = self.0.reloads.send(Reload { loaded, answer }).await;
+        let reason = match tokio::time::timeout(RELOADED_WITHIN, answered).await {
+            _ if asked.is_err() => "it is stopping".to_owned(),
+            Ok(Ok(Ok(_))) => return Ok(Done { check, fingerprint: edit::fingerprint(&new) }),
+            Ok(Ok(Err(reason))) => reason,
+            Ok(Err(_)) | Err(_) => return Err(Refused::NoAnswer),
+        };
+        blocking(move || file::replace(&path, &new, &old)).await?;
+        Err(Refused::NotTakenUp(reason))
+    }
+
+    /// Everything about an edit short of doing it.
+    fn plan(&self, condition: &Condition, edit: &Edit, running: &Config) -> Result<Plan, Refused> {
+        let inputs = self.0.inputs.as_ref().ok_or(FileError::None)?;
+        let path = file::editable(inputs.file.as_deref())?;
+        let old = file::read(&path)?;
+        if !condition.holds(&edit::fingerprint(&old)) {
+            return Err(Refused::Stale);
+        }
+        let new = match edit {
+            Edit::Text(text) => edit::restore(text, &old)?,
+            Edit::Server(change) => change.apply(&old)?,
+        };
+        let loaded = inputs.load_text(&new).map_err(Refused::Unsound)?;
+        let difference = edit::unified(&edit::mask(&old).unwrap_or_default(), &edit::mask(&new)?);
+        let check = Check::sound(&loaded.warnings, difference, &diff(running, &loaded.config));
+        Ok(Plan { path, old, new, loaded, check })
+    }
+}
+
+struct Plan {
+    path: PathBuf,
+    old: String,
+    new: String,
+    loaded: Loaded,
+    check: Check,
+}
+
+impl Condition {
+    fn holds(&self, fingerprint: &str) -> bool {
+        match self {
+            Self::None | Self::Any => true,
+            Self::OneOf(known) => known.iter().any(|one| one == fingerprint),
+        }
+    }
+}
+
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done,
+        Err(died) => std::panic::resume_unwind(died.into_panic()),
+    }
+}
