@@ -114,6 +114,12 @@ impl Life {
         self.holds_since
     }
 
+    /// Whether it holds as far as is known, and does not merely go on firing for a while.
+    #[must_use]
+    pub fn holds(&self) -> bool {
+        self.phase != Phase::Inactive && self.clear_since.is_none()
+    }
+
     /// Whether nothing need be remembered of it.
     #[must_use]
     pub fn is_forgettable(&self, now: Stamp, timing: &Timing) -> bool {

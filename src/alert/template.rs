@@ -111,7 +111,9 @@ impl Template {
     fn write(&self, values: &BTreeMap<&str, Value>) -> Result<String, Error> {
         let template = self.environment.get_template(NAME)?;
         let mut text = Bounded { text: Vec::new(), longest: self.longest, is_full: false };
-        let written = template.render_captured_to(Value::from_iter(values.clone()), &mut text).map(drop);
+        let written = template
+            .render_captured_to(Value::from_pairs(values.iter().map(|(name, value)| (*name, value.clone()))), &mut text)
+            .map(drop);
         // What was cut off is no fault.
         if !text.is_full {
             written?;
@@ -147,7 +149,7 @@ fn value_of(name: &str, view: &View<'_>, about: &About<'_>) -> Value {
 }
 
 fn tags(tags: &BTreeMap<String, String>) -> Value {
-    tags.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect()
+    Value::from_pairs(tags.iter().map(|(key, value)| (key.as_str(), value.as_str())))
 }
 
 /// Values of the right types, to see that a template can be rendered.

@@ -273,10 +273,12 @@ impl Watch {
             }
         }
         let audible = |id: &&Arc<str>| self.alerts.get(&**id).is_some_and(|alert| alert.mute.is_none());
+        // Nobody is told for the first time of what has ceased to hold.
+        let holds = |id: &&Arc<str>| self.alerts.get(&**id).is_some_and(|alert| alert.life.holds());
         let is_told = |id: &&Arc<str>| self.alerts.get(&**id).is_some_and(|alert| alert.told_at.is_some());
         let (told, untold): (Vec<&Arc<str>>, Vec<&Arc<str>>) = firing.iter().filter(audible).partition(is_told);
         let told: Vec<Arc<str>> = told.into_iter().map(Arc::clone).collect();
-        let untold: Vec<Arc<str>> = untold.into_iter().map(Arc::clone).collect();
+        let untold: Vec<Arc<str>> = untold.into_iter().filter(holds).map(Arc::clone).collect();
         let is_time = turn.may_fire && self.group.is_due(turn.now, turn.settings, !untold.is_empty());
         if is_time {
             self.tell(turn, Status::Firing, false, &untold, outcome);

@@ -99,3 +99,80 @@ impl Expression {
 
 /// CEL with our functions and without macros.
 static ENVIRONMENT: LazyLock<Arc<Env>> = LazyLock::new(|| Arc::new(evaluate::environment()));
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::alert::facts::{Common, Count};
+    use crate::clock::Stamp;
+    use crate::health::report::Health;
+    use crate::stats::snapshot::Snapshot;
+
+    fn fault(source: &str) -> String {
+        Expression::parse(source).map(|_| ()).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_with_its_place() {
+        for (source, expected) in [
+            ("", "must not be empty"),
+            ("offset_ms > ", "cannot be read"),
+            ("offsett_ms > 1", "there is no variable \"offsett_ms\"; did you mean \"offset_ms\"? (at column 1)"),
+            ("stratum > 1 &&\n  absolute(offset_ms) > 1", "at line 2, column"),
+            ("offset_ms > \"1\"", "does not fit a number and a text"),
+            ("offset_ms", "must be true or false, and is a number"),
+            ("offset_ms + provable > 1", "does not fit a number and a truth"),
+            ("1 / stratum > 1", "can fail"),
+            ("1 / 0 > 1", "can fail"),
+            ("stratum % 2 == 0", "%"),
+            ("[1, 2].all(x, x > 1)", ""),
+            ("verdict in verdict", "a list"),
+            ("verdict in [1]", "must be a text"),
+            ("server.name == \"a\"", "no field"),
+            ("known(1)", "the name of one variable"),
+            ("known(nothing)", "there is no variable"),
+            ("b\"x\" == b\"x\"", "only numbers"),
+        ] {
+            let found = fault(source);
+            assert!(found.contains(expected), "{source}: {found}");
+        }
+    }
+
+    #[test]
+    fn what_is_too_long_or_too_deep_is_refused_and_not_read() {
+        assert!(fault(&format!("provable{}", " || provable".repeat(500))).contains("longer"));
+        assert!(fault(&format!("{}provable{}", "(".repeat(200), ")".repeat(200))).contains("nested"));
+        assert!(fault(&format!("{}provable", "!".repeat(900))).contains("nested"));
+    }
+
+    fn answer(source: &str) -> Answer {
+        let snapshot = Snapshot::empty(Stamp { wall_ns: 0, mono_ns: 0, raw_ns: 0 });
+        let health = Health::default();
+        let count = Count { polled: 4, lost: 1 };
+        let common = Common { now: snapshot.at, snapshot: &snapshot, health: &health, count };
+        Expression::parse(source).unwrap().evaluate(&View { server: None, common: &common })
+    }
+
+    #[test]
+    fn whole_numbers_are_numbers_like_any_other() {
+        for source in [
+            "servers_total == 4 && servers_total * 2 > 7.5 && servers_total / 3 > 1 && -servers_lost < 0",
+            "abs(servers_lost - 3) == 2 && min(servers_total, 2) == 2 && max(1, servers_total) == 4",
+            "servers_total in [1, 4] && verdict == \"undecidable\" && verdict.startsWith(\"un\")",
+            "servers_total > 3 ? true : false",
+            "!known(local_error_ms) && known(servers_total)",
+        ] {
+            assert_eq!(answer(source), Answer::True, "{source}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_known_is_no_data_unless_the_rest_decides() {
+        assert_eq!(answer("offset_ms > 50"), Answer::NoData);
+        assert_eq!(answer("!(offset_ms > 50)"), Answer::NoData);
+        assert_eq!(answer("offset_ms > 50 && servers_total > 100"), Answer::False);
+        assert_eq!(answer("servers_total > 100 && offset_ms > 50"), Answer::False);
+        assert_eq!(answer("offset_ms > 50 || servers_total == 4"), Answer::True);
+        assert_eq!(answer("known(offset_ms) && offset_ms > 50"), Answer::False);
+    }
+}
