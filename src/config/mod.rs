@@ -36,6 +36,7 @@ pub use layers::{Environment, process_environment};
 pub use model::*;
 pub use reference::reference;
 pub use schema::{schema, schema_value};
+pub use validate::alerting::rule_of_json;
 
 use decode::Findings;
 use layers::File;

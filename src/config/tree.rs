@@ -130,11 +130,18 @@ impl Tree {
             self.fill_key(&root.key("csv"), json!({}), Source::Default);
         }
         for (key, section) in schema::properties(&schema::SCHEMA) {
-            let empty = if section.get("items").is_some() { json!([]) } else { json!({}) };
-            if !matches!(key.as_str(), "influxdb" | "csv") {
-                self.fill_key(&root.key(key), empty, Source::Default);
+            let path = root.key(key);
+            if let Some(item) = section.get("items") {
+                self.fill_key(&path, json!([]), Source::Default);
+                // Servers and notifiers have defaults of their own.
+                let count = if matches!(key.as_str(), "server" | "notifier") { 0 } else { self.count(&path) };
+                (0..count).for_each(|n| self.fill_table(&path.index(n), item));
+                continue;
             }
-            self.fill_table(&root.key(key), section);
+            if !matches!(key.as_str(), "influxdb" | "csv") {
+                self.fill_key(&path, json!({}), Source::Default);
+            }
+            self.fill_table(&path, section);
         }
         self.fill_notifiers();
         self.fill_key(&KeyPath::dotted("monitor.vantage"), json!(hostname), Source::Default);
