@@ -7,6 +7,7 @@ pub mod chronyd;
 pub mod http;
 pub mod monitor;
 pub mod prometheus;
+pub mod python;
 pub mod root;
 pub mod rows;
 pub mod service;
