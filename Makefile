@@ -13,8 +13,8 @@ endif
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: demo test lint lint-tools lint-format lint-shell lint-crates lint-code lint-docs bench build page page-test \
-        fmt clean help
+.PHONY: demo test lint lint-tools lint-format lint-shell lint-crates lint-code lint-docs bench build dashboards page \
+        page-test deb dist docs fmt clean help
 
 demo: build ## build everything and run the service against scripted NTP servers on loopback (options: ARGS="...")
 	$(CARGO) run --locked --profile $(PROFILE) --bin ntp-monitor -- demo $(ARGS)
@@ -40,7 +40,7 @@ lint-format:
 	$(CARGO) fmt --all --check
 
 lint-shell: lint-tools
-	shellcheck $$(git ls-files '*.sh' .ci/run)
+	shellcheck $$(git ls-files '*.sh' .ci/run packaging/debian/postinst packaging/debian/prerm packaging/debian/postrm)
 
 lint-crates: lint-tools
 	scripts/check-dependencies.sh
@@ -61,6 +61,23 @@ build: page ## build the program and its page (PROFILE=release for the one to in
 	scripts/install-dependencies.sh build
 	$(CARGO) build --locked --profile $(PROFILE)
 
+dashboards: ## write the dashboards and alert rules of grafana/ and prometheus/ anew
+	node grafana/generate/generate.mjs
+
+deb: ## make the Debian package, into target/package
+	scripts/install-dependencies.sh build package
+	@$(MAKE) --no-print-directory build PROFILE=release
+	scripts/package.sh deb
+
+# OpenSSL is linked in, so that the program runs on any Linux with a glibc as new as this one's.
+dist: ## make the release archive with its checksums and bill of materials, into target/package
+	scripts/install-dependencies.sh build package
+	@OPENSSL_STATIC=1 $(MAKE) --no-print-directory build PROFILE=release
+	scripts/package.sh dist
+
+docs: ## make the documentation as a site, into target/site
+	scripts/build-docs.sh
+
 fmt: ## format the Rust sources
 	$(CARGO) fmt --all
 
@@ -69,7 +86,7 @@ clean: ## remove everything that was built
 	rm -rf web/dist web/node_modules
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
 
 ifdef WITH_PAGE
 PAGE_SOURCES := $(shell find web -type f -not -path 'web/node_modules/*' -not -path 'web/dist/*')

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs what building, testing and linting need beyond Rust (and Node for the page), on Debian and its relatives.
 #
-#   scripts/install-dependencies.sh [build] [test] [lint]        without arguments: all three
+#   scripts/install-dependencies.sh [build] [test] [lint] [package]        without arguments: all of them
 #
 # Quick when nothing is missing. As root it installs with apt-get; otherwise it says what to run and exits 1. It starts
 # no service, enables none that it brought, and removes no package: the clock of this machine is not its business.
@@ -10,6 +10,7 @@ set -eu
 # Administrators' programs (chronyd) are not on everybody's PATH.
 PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
 CARGO_DENY=0.20.2
+CARGO_DEB=3.8.0
 POLICY=/usr/sbin/policy-rc.d
 SAVED=$POLICY.ntp-monitor-saved
 # Units that the packages below bring and would start at the next boot.
@@ -25,6 +26,16 @@ need() {
 }
 openssl_headers() { has pkg-config && pkg-config --exists "$1"; }
 c_headers() { has cc && echo "#include <$1>" | cc -E - >/dev/null 2>&1; }
+
+python_can_venv() { has "$1" && "$1" -c 'import ensurepip, venv' >/dev/null 2>&1; }
+faketime() { ls /usr/lib/*/faketime/"$1" >/dev/null 2>&1; }
+seccomp_module() { "$1" -c 'import seccomp' 2>/dev/null; }
+
+need_package() {
+    need has dpkg-deb dpkg
+    need has dpkg-shlibdeps dpkg-dev
+    need has python3 python3
+}
 
 need_group() {
     case $1 in
@@ -43,19 +54,36 @@ need_group() {
         need has sqlite3 sqlite3
         need has curl curl
         need has jq jq
+        # Other people's programs that results are held against come from PyPI, into an environment of their own.
+        need python_can_venv python3 python3-venv
+        # The systemd unit is checked, and the program run under its limits, also where no systemd runs.
+        need has systemd-analyze systemd
+        need has bwrap bubblewrap
+        need seccomp_module /usr/bin/python3 python3-seccomp
+        # A clock that jumps for one process alone, and a network without buffers.
+        need faketime libfaketime.so.1 libfaketime
+        need has tc iproute2
+        # Packages are made, checked, and installed into a fresh Debian.
+        need has debootstrap debootstrap
+        need has lintian lintian
+        need_package
         # The page is tested in a real browser.
         if [ -f web/package.json ]; then need has chromium chromium; fi
         ;;
     lint)
         need has shellcheck shellcheck
         ;;
+    package)
+        need_package
+        ;;
     *)
-        say "there is no group '$1'; the groups are build, test and lint"
+        say "there is no group '$1'; the groups are build, test, lint and package"
         exit 2
         ;;
     esac
 }
 
+lacks_cargo_deb() { ! cargo deb --version >/dev/null 2>&1; }
 lacks_cargo_deny() { ! cargo deny --version >/dev/null 2>&1; }
 
 # Until restore_policy, no package starts a service (see invoke-rc.d(8)). A policy that is there already, as in
@@ -105,12 +133,41 @@ install_cargo_deny() {
     cargo install --quiet --locked "cargo-deny@$CARGO_DENY"
 }
 
+# It makes packages, it is in none: what it was compiled for matters less than how long that takes.
+install_cargo_deb() {
+    say "building cargo-deb $CARGO_DEB, once"
+    cargo install --quiet --locked --debug "cargo-deb@$CARGO_DEB"
+}
+
+# The fresh Debian that packages are installed into; tests work on a copy-on-write view of it. Where it cannot be made,
+# they take this machine's own root instead, so that is no failure.
+FRESH=${NTP_MONITOR_FRESH_DEBIAN:-/var/cache/ntp-monitor-tests/debian}
+lacks_fresh_debian() { [ "$(id -u)" -eq 0 ] && has debootstrap && [ ! -d "$FRESH" ]; }
+
+make_fresh_debian() {
+    release=$(sed -n 's/^VERSION_CODENAME=//p' /etc/os-release)
+    say "making a fresh Debian ($release) in $FRESH, once"
+    rm -rf "$FRESH.part"
+    mkdir -p "$(dirname "$FRESH")"
+    if timeout 600 debootstrap --variant=minbase --include=libssl3 "$release" "$FRESH.part" >"$FRESH.log" 2>&1; then
+        rm -rf "$FRESH.part/var/cache/apt/archives" "$FRESH.part/var/lib/apt/lists"
+        mv "$FRESH.part" "$FRESH"
+    else
+        say "that did not work, see $FRESH.log; packages are tested on a view of this machine instead"
+        rm -rf "$FRESH.part"
+    fi
+}
+
 cd "$(dirname "$0")/.."
-[ $# -gt 0 ] || set -- build test lint
+[ $# -gt 0 ] || set -- build test lint package
 deny=no
+deb=no
+fresh=no
 for group in "$@"; do
     need_group "$group"
     if [ "$group" = lint ] && lacks_cargo_deny; then deny=yes; fi
+    case $group in test | package) if lacks_cargo_deb; then deb=yes; fi ;; esac
+    if [ "$group" = test ]; then fresh=yes; fi
 done
 
 if [ -n "$missing" ]; then
@@ -125,3 +182,5 @@ if [ -n "$missing" ]; then
     install_packages
 fi
 if [ $deny = yes ]; then install_cargo_deny; fi
+if [ $deb = yes ]; then install_cargo_deb; fi
+if [ $fresh = yes ] && lacks_fresh_debian; then make_fresh_debian; fi

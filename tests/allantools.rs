@@ -7,13 +7,9 @@
 
 mod common;
 
-use std::io::{Read, Write};
-use std::path::Path;
-use std::process::{Command, Stdio};
-use std::thread;
-use std::time::Duration;
+use std::process::Command;
 
-use common::python;
+use common::tool;
 use ntp_monitor::stats::stability::{PhaseGrid, Stability};
 use serde_json::{Value, json};
 
@@ -38,12 +34,14 @@ json.dump([deviations(phase) for phase in job["phases"]], sys.stdout)
 
 #[test]
 fn deviations_of_seeded_noise_are_those_of_allantools() {
-    let Some(python) = python::with("allantools", "allantools") else { return };
+    let Some(python) = tool::python("allantools", "import allantools", &[&["allantools"]]) else {
+        return tool::may_skip("allantools");
+    };
     let (white_pm, white_fm) = (white(5000), integrate(&white(5000)));
     let phases = [with_gaps(&white_pm), with_gaps(&white_fm), white_pm, white_fm];
     let known = |x: &[f64]| x.iter().map(|x| (!x.is_nan()).then_some(*x)).collect::<Vec<_>>();
     let job = json!({ "phases": phases.each_ref().map(|x| known(x)), "taus": FACTORS });
-    let theirs = run(&python, &job);
+    let theirs = tool::converse(Command::new(python).args(["-c", SCRIPT]), &job);
     for (x, theirs) in phases.into_iter().zip(theirs.as_array().unwrap()) {
         compare(x, theirs);
     }
@@ -83,22 +81,4 @@ fn white(n: usize) -> Vec<f64> {
 
 fn integrate(x: &[f64]) -> Vec<f64> {
     x.iter().scan(0.0, |sum, x| Some(std::mem::replace(sum, *sum + x))).collect()
-}
-
-fn run(python: &Path, job: &Value) -> Value {
-    let mut child = Command::new(python)
-        .args(["-c", SCRIPT])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("the interpreter ran a moment ago");
-    // The script reads all of its input before it writes, so the pipes cannot block each other.
-    child.stdin.take().unwrap().write_all(job.to_string().as_bytes()).unwrap();
-    let mut stdout = child.stdout.take().unwrap();
-    let reader = thread::spawn(move || {
-        let mut text = String::new();
-        stdout.read_to_string(&mut text).map(|_| text)
-    });
-    assert!(python::ends_well(child, Duration::from_secs(120)), "the Python side failed; its error stands above");
-    serde_json::from_str(&reader.join().unwrap().unwrap()).unwrap()
 }

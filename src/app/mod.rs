@@ -26,6 +26,7 @@ use crate::actors::census::{Census, ChildStatus, Role};
 use crate::actors::health::Observed;
 use crate::actors::ledger::Ledger;
 use crate::actors::outlet::{Listener, Outlet};
+use crate::actors::reporter::Reporter;
 use crate::actors::supervisor::{Escalation, Supervisor};
 use crate::actors::targets::Tools;
 use crate::clock::{Clock, SystemClock};
@@ -206,6 +207,13 @@ impl Service {
             log: log.clone(),
         }));
 
+        supervisor.do_send(children::reporter(Reporter {
+            config: current.subscribe(),
+            store: outputs.store(),
+            clock: Arc::clone(&clock),
+            log: log.clone(),
+        }));
+
         let ledger = recall::ledger(&store, clock.now()).await?;
         // It is set once, here.
         let _ = paces.set(ledger.clone());
@@ -317,6 +325,7 @@ impl Service {
         let is_settled = wait_for(polls_ended, until.min(Instant::now() + POLLS_END_WITHIN)).await;
         self.supervisor.do_send(Release { name: children::TARGETS.into() });
         self.supervisor.do_send(Release { name: children::POINTS.into() });
+        self.supervisor.do_send(Release { name: children::REPORTER.into() });
         self.supervisor.do_send(Release { name: children::LOCAL.into() });
         self.supervisor.do_send(Release { name: children::LEAP.into() });
         self.supervisor.do_send(Release { name: children::STATS.into() });

@@ -1,7 +1,7 @@
 //! The command line as a whole: what may be said, and who does it.
 
 use std::ffi::OsString;
-use std::io::Write;
+use std::io::{Stderr, Stdout, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -11,9 +11,10 @@ use clap::{CommandFactory, Parser, Subcommand};
 
 use super::config::{ConfigCommand, ConfigInputs, EXIT_CONFIG};
 use super::measure::Tools;
+use super::span::Place;
 use super::table::Terminal;
 use super::upkeep::UpkeepError;
-use super::{check, config, demo, doctor, man, notify, query, replay, upkeep};
+use super::{check, config, demo, doctor, export, make_report, man, notify, plot, query, replay, stats, upkeep};
 use crate::app::run::{self, Inputs};
 use crate::config::{Config, Faults, Loaded, process_environment};
 use crate::doctor::Examination;
@@ -65,6 +66,14 @@ pub enum Command {
     Check(check::CheckArgs),
     /// Feed recorded samples through statistics and verdict, in their own time.
     Replay(replay::ReplayArgs),
+    /// Print what the store says of a span: statistics, verdicts, events.
+    Stats(stats::StatsArgs),
+    /// Write the samples of the store as CSV, JSON lines or InfluxDB line protocol.
+    Export(export::ExportArgs),
+    /// Draw what the store says of a span, as SVG or PNG.
+    Plot(plot::PlotArgs),
+    /// Make a report of a span: one HTML page with tables, pictures and evidence.
+    Report(make_report::ReportArgs),
     /// Check, show or explain the configuration.
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -122,6 +131,18 @@ impl Cli {
             Command::Replay(args) => {
                 finish(replay::run(&args, Terminal::detect(), &mut std::io::stdout().lock(), &mut std::io::stderr()))
             }
+            Command::Stats(args) => with_store(&inputs, args.span.store.as_ref(), |place, out, err| {
+                stats::run(&args, place, Terminal::detect(), out, err)
+            }),
+            Command::Export(args) => with_store(&inputs, args.span.store.as_ref(), |place, _, err| {
+                export::run(&args, place, Terminal::detect(), err)
+            }),
+            Command::Plot(args) => with_store(&inputs, args.span.store.as_ref(), |place, _, err| {
+                plot::run(&args, place, Terminal::detect(), err)
+            }),
+            Command::Report(args) => with_store(&inputs, args.span.store.as_ref(), |place, _, err| {
+                make_report::run(&args, place, Terminal::detect(), err)
+            }),
             Command::Config(command) => {
                 let file = inputs.file.as_deref();
                 let inputs = ConfigInputs { file, environment: &inputs.environment, flags: &inputs.flags };
@@ -206,6 +227,18 @@ fn upkeep_ended(done: Result<u8, UpkeepError>) -> ExitCode {
 fn tools(engine: crate::config::EngineChoice) -> Tools {
     let engines = Engines::new(&log::discard());
     Tools { engine: engines.choose(engine), resolver: Arc::new(SystemResolver::new(RESOLVE_WITHIN)) }
+}
+
+/// Finds the store and does something with it.
+fn with_store(
+    inputs: &Inputs,
+    store: Option<&PathBuf>,
+    work: impl FnOnce(&Place, &mut Stdout, &mut Stderr) -> std::io::Result<u8>,
+) -> ExitCode {
+    match Place::find(store, inputs, complain) {
+        Ok(place) => finish(work(&place, &mut std::io::stdout(), &mut std::io::stderr())),
+        Err(status) => status,
+    }
 }
 
 /// Runs on an actix system, as everything here does.

@@ -52,7 +52,8 @@ pub struct ReplayArgs {
     pub progress: bool,
 }
 
-fn parse_tau(text: &str) -> Result<f64, String> {
+/// A positive number of seconds.
+pub(super) fn parse_tau(text: &str) -> Result<f64, String> {
     let tau_s = text.trim().parse::<f64>().ok().filter(|tau_s| tau_s.is_finite() && *tau_s > 0.0);
     tau_s.ok_or_else(|| format!("{text:?} is not a positive number of seconds"))
 }

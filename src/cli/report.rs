@@ -1,15 +1,13 @@
 //! What statistics over a span look like for a person: a table of servers, stability, verdicts and events.
 
-use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::time::Duration;
 
 use super::table::{Align, Cell, Style, Table};
 use super::units::{NOTHING, seconds, signed_seconds, span};
-use crate::stats::events::Event;
 use crate::stats::replay::{Report, ServerReport};
 use crate::stats::summary::WindowSummary;
-use crate::stats::verdict::{Entry, State};
+use crate::stats::verdict::{Entry, State, When};
 
 /// The last so many are shown; JSON has them all.
 const EVENTS_SHOWN: usize = 200;
@@ -23,10 +21,11 @@ pub(super) fn write(out: &mut impl Write, report: &Report, with_stability: bool,
     let rows: Vec<_> = report.servers.iter().flat_map(|(name, server)| rows(name, server)).collect();
     servers(out, rows.iter().map(|(name, server)| (name.as_str(), &server.summary, "")), color)?;
     if with_stability {
-        stability(out, &report.servers, color)?;
+        stability(out, report.servers.iter().map(|(name, server)| (name.as_str(), server)), color)?;
     }
     verdicts(out, &report.verdicts, color)?;
-    events(out, &report.events, color)
+    let happened = report.events.iter().map(|event| (event.start, event.kind.label(), event.sentence.as_str()));
+    events(out, happened, color)
 }
 
 /// A server, and each of its addresses where there are several.
@@ -91,7 +90,12 @@ fn row(name: &str, summary: &WindowSummary, source: &str) -> Vec<Cell> {
     ]
 }
 
-fn stability(out: &mut impl Write, servers: &BTreeMap<String, ServerReport>, color: bool) -> io::Result<()> {
+/// Deviations by averaging time, server by server.
+pub(super) fn stability<'a>(
+    out: &mut impl Write,
+    servers: impl Iterator<Item = (&'a str, &'a ServerReport)>,
+    color: bool,
+) -> io::Result<()> {
     heading(out, "Stability", color)?;
     let mut table = Table::new(&[
         ("server", Align::Left),
@@ -102,7 +106,7 @@ fn stability(out: &mut impl Write, servers: &BTreeMap<String, ServerReport>, col
         ("MTIE", Align::Right),
     ]);
     let mut absent = Vec::new();
-    for (name, server) in servers.iter().flat_map(|(name, server)| rows(name, server)) {
+    for (name, server) in servers.flat_map(|(name, server)| rows(name, server)) {
         let got = &server.stability;
         for (at, tau_s) in got.tau_s.iter().enumerate() {
             let time = |column: &[Option<f64>]| column[at].map_or_else(|| NOTHING.to_owned(), seconds);
@@ -121,7 +125,8 @@ fn stability(out: &mut impl Write, servers: &BTreeMap<String, ServerReport>, col
     absent.iter().try_for_each(|line| writeln!(out, "{line}"))
 }
 
-fn verdicts(out: &mut impl Write, verdicts: &[Entry], color: bool) -> io::Result<()> {
+/// The verdicts one after the other.
+pub(super) fn verdicts(out: &mut impl Write, verdicts: &[Entry], color: bool) -> io::Result<()> {
     heading(out, "Verdicts", color)?;
     if verdicts.is_empty() {
         writeln!(out, "none: too few samples to judge")?;
@@ -140,14 +145,20 @@ fn verdicts(out: &mut impl Write, verdicts: &[Entry], color: bool) -> io::Result
     Ok(())
 }
 
-fn events(out: &mut impl Write, events: &[Event], color: bool) -> io::Result<()> {
+/// What happened: start, kind and sentence of each event.
+pub(super) fn events<'a>(
+    out: &mut impl Write,
+    events: impl ExactSizeIterator<Item = (When, &'a str, &'a str)>,
+    color: bool,
+) -> io::Result<()> {
     heading(out, "Events", color)?;
-    if events.is_empty() {
+    if events.len() == 0 {
         writeln!(out, "none")?;
     }
     earlier(out, events.len(), EVENTS_SHOWN)?;
-    for event in &events[events.len().saturating_sub(EVENTS_SHOWN)..] {
-        writeln!(out, "{}  {:<16}{}", event.start, event.kind.label(), printable(&event.sentence))?;
+    let before = events.len().saturating_sub(EVENTS_SHOWN);
+    for (start, kind, sentence) in events.skip(before) {
+        writeln!(out, "{start}  {:<16}{}", printable(kind), printable(sentence))?;
     }
     Ok(())
 }

@@ -56,6 +56,7 @@ fn sections(old: &Config, new: &Config) -> Vec<&'static str> {
         ("log", old.log != new.log),
         ("leap", old.leap != new.leap),
         ("notifier", old.notifiers != new.notifiers),
+        ("report", old.report != new.report),
     ];
     differs.into_iter().filter_map(|(name, differs)| differs.then_some(name)).collect()
 }

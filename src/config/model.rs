@@ -1,8 +1,10 @@
 //! The validated configuration. Whoever holds one need not check anything again.
 
 mod notifier;
+mod report;
 
 pub use notifier::{Channel, Email, Heartbeat, Hidden, MailTls, Notifier, NotifierType, Webhook};
+pub use report::Report;
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -37,8 +39,10 @@ pub struct Config {
     pub leap: Leap,
     /// `[[notifier]]`; names are unique.
     pub notifiers: Vec<Notifier>,
+    /// `[report]`.
+    pub report: Report,
     /// All of it as it may be shown, secrets masked: `{"values": {…}, "sources": {"http.listen": "default", …}}`.
-    pub shown: Arc<serde_json::Value>,
+    pub shown: Arc<str>,
 }
 
 /// `[monitor]`.

@@ -11,8 +11,10 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 mod notifier;
+mod report;
 
 pub(super) use notifier::Notifier;
+pub(super) use report::Report;
 
 use super::model::{Addresses, EngineChoice, Family, LogFormat, LogLevel, Role, Rotation};
 use super::units::{Bytes, Retention, Secret, Span};
@@ -42,6 +44,8 @@ pub(super) struct Root {
     pub leap: Leap,
     /// Whom to tell of alerts, and how; repeat the section for each.
     pub notifier: Vec<Notifier>,
+    /// Reports: when one is made by itself, and for whom.
+    pub report: Report,
 }
 
 /// `[monitor]`.

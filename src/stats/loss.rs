@@ -43,6 +43,13 @@ impl Outcomes {
         self.record_ending(Ending::of(sample));
     }
 
+    /// From what was kept of polls: how many ended in each way, in the order of [`Outcome::LABELS`], and requests.
+    #[must_use]
+    pub fn from_counts(outcomes: [u64; Outcome::LABELS.len()], sent: u64, lost: u64) -> Self {
+        let small = |count: u64| u32::try_from(count).unwrap_or(u32::MAX);
+        Self { counts: outcomes.map(small), sent: small(sent), lost: small(lost) }
+    }
+
     /// Counts every poll of `other`.
     pub fn merge(&mut self, other: &Self) {
         for (mine, theirs) in self.counts.iter_mut().zip(other.counts) {

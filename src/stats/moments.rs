@@ -1,7 +1,7 @@
 //! Mean, standard deviation, minimum and maximum of a stream, in five numbers that merge.
 //!
 //! Welford's update and Chan's merge (Chan, Golub, LeVeque 1979). The moments of statrs stream as well but cannot be
-//! merged, which sub-windows need.
+//! merged, which sub-windows and the rollups of the store need.
 
 /// The first two moments and the extremes of the values seen so far.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
@@ -15,6 +15,13 @@ pub struct Moments {
 }
 
 impl Moments {
+    /// From what was kept of `n` values: mean, sum of squared distances from it, extremes. Of no values, whatever the
+    /// rest says, the moments of nothing.
+    #[must_use]
+    pub fn from_parts(n: u64, mean: f64, squares: f64, min: f64, max: f64) -> Self {
+        if n == 0 { Self::default() } else { Self { n, mean, squares, min, max } }
+    }
+
     /// Counts one finite value.
     pub fn add(&mut self, value: f64) {
         if self.n == 0 {
@@ -66,6 +73,12 @@ impl Moments {
         (self.n > 1).then(|| (self.squares / (self.n - 1) as f64).sqrt())
     }
 
+    /// The sum of the squared distances from the mean, of one value or more; for whoever keeps it.
+    #[must_use]
+    pub fn squares(&self) -> Option<f64> {
+        (self.n > 0).then_some(self.squares)
+    }
+
     /// The smallest value.
     #[must_use]
     pub fn min(&self) -> Option<f64> {
@@ -110,6 +123,15 @@ mod tests {
         assert_eq!((none.mean(), none.stddev(), none.min(), none.max()), (None, None, None, None));
         let one: Moments = [3.0].into_iter().collect();
         assert_eq!((one.mean(), one.stddev()), (Some(3.0), None));
+    }
+
+    #[test]
+    fn what_was_kept_comes_back() {
+        let moments: Moments = [2.0, 4.0, 4.0, 4.0].into_iter().collect();
+        let squares = moments.squares().unwrap();
+        assert_eq!(squares, 3.0);
+        assert_eq!(Moments::from_parts(4, 3.5, squares, 2.0, 4.0), moments);
+        assert_eq!(Moments::from_parts(0, f64::NAN, f64::NAN, 1.0, 2.0), Moments::default());
     }
 
     proptest! {

@@ -2,10 +2,10 @@
 //! equals what its raw rows would add up to. Ways of timestamping are never mixed.
 
 use crate::sample::{Outcome, Sample, Timestamping};
+use crate::stats::moments::Moments;
 use crate::stats::sketch::Sketch;
 
 use super::codec::outcome_index;
-use super::moments::Moments;
 
 /// The two widths of rollups.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -146,7 +146,7 @@ impl Rollup {
         }
         self.offset_s.add(m.offset_s);
         self.delay_s.add(m.delay_s);
-        self.root_distance_mean_s += (m.root_distance_s - self.root_distance_mean_s) / self.offset_s.n as f64;
+        self.root_distance_mean_s += (m.root_distance_s - self.root_distance_mean_s) / self.offset_s.n() as f64;
         self.root_distance_max_s = self.root_distance_max_s.max(m.root_distance_s);
         if let Some(sketch) = &mut self.offset_sketch {
             sketch.add(m.offset_s);
@@ -161,8 +161,8 @@ impl Rollup {
         self.counts.merge(&other.counts);
         self.offset_s.merge(&other.offset_s);
         self.delay_s.merge(&other.delay_s);
-        if self.offset_s.n > 0 {
-            let share = other.offset_s.n as f64 / self.offset_s.n as f64;
+        if self.offset_s.n() > 0 {
+            let share = other.offset_s.n() as f64 / self.offset_s.n() as f64;
             self.root_distance_mean_s += (other.root_distance_mean_s - self.root_distance_mean_s) * share;
         }
         self.root_distance_max_s = self.root_distance_max_s.max(other.root_distance_max_s);

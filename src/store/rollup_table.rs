@@ -1,13 +1,13 @@
-//! Rollups on disk: read, added to in memory, and written back, within the transaction of the raw rows.
+//! Rollups on disk: read, added to in memory, and written back, within the transaction that it belongs to.
 
 use std::collections::HashMap;
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::codec::{way_code, way_of};
-use super::moments::Moments;
 use super::rollup::{Counts, Grain, Rollup};
 use crate::sample::{Sample, Timestamping};
+use crate::stats::moments::Moments;
 use crate::stats::sketch::Sketch;
 
 /// What stands for "nothing was exchanged" in the key, where NULL cannot stand.
@@ -19,7 +19,7 @@ pub(super) const COUNTS: &str = "samples, timeouts, refused, kisses, rejected, u
 const SUMS: &str = "n, offset_mean_s, offset_m2, offset_min_s, offset_max_s, delay_mean_s, delay_m2, delay_min_s, \
      delay_max_s, root_distance_mean_s, root_distance_max_s";
 
-/// The rollups that one batch adds to, of one width.
+/// The rollups to which one batch adds single samples, of one width.
 #[derive(Debug)]
 pub(super) struct OpenRollups {
     grain: Grain,
@@ -53,7 +53,22 @@ impl OpenRollups {
     }
 }
 
-fn way_key(way: Option<Timestamping>) -> i64 {
+/// Adds sums over a part of a bucket, with sketches, to the rollup on disk.
+pub(super) fn merge(
+    conn: &Connection,
+    grain: Grain,
+    series_id: i64,
+    bucket_s: i64,
+    sums: &Rollup,
+) -> rusqlite::Result<()> {
+    let stored = load(conn, grain, series_id, bucket_s, sums.timestamping)?;
+    let mut rollup = stored.unwrap_or_else(|| Rollup::empty(grain, bucket_s, sums.timestamping));
+    rollup.merge(sums);
+    save(conn, grain, series_id, &rollup)
+}
+
+/// What stands for a way of timestamping in the key.
+pub(super) fn way_key(way: Option<Timestamping>) -> i64 {
     way.map_or(NO_WAY, way_code)
 }
 
@@ -104,19 +119,17 @@ fn save(conn: &Connection, grain: Grain, series_id: i64, rollup: &Rollup) -> rus
 }
 
 fn bind(statement: &mut rusqlite::Statement<'_>, series_id: i64, rollup: &Rollup) -> rusqlite::Result<()> {
-    let counts = &rollup.counts;
-    let integers = counts.outcomes.iter().chain([&counts.sent, &counts.lost, &rollup.offset_s.n]);
+    let (counts, n) = (&rollup.counts, rollup.offset_s.n());
+    let integers = counts.outcomes.iter().chain([&counts.sent, &counts.lost, &n]);
     for (place, value) in integers.enumerate() {
         statement.raw_bind_parameter(place + 1, value.cast_signed())?;
     }
-    let (offset, delay) = (&rollup.offset_s, &rollup.delay_s);
-    let reals = [(offset.mean, offset.m2, offset.min, offset.max), (delay.mean, delay.m2, delay.min, delay.max)]
-        .into_iter()
-        .flat_map(|(mean, m2, min, max)| [mean, m2, min, max])
-        .chain([rollup.root_distance_mean_s, rollup.root_distance_max_s]);
+    // Without a measurement there is no mean: NULL, also for whoever reads the file with another program.
+    let distances = [rollup.root_distance_mean_s, rollup.root_distance_max_s].map(|value| (n > 0).then_some(value));
+    let moments = [&rollup.offset_s, &rollup.delay_s].into_iter();
+    let reals = moments.flat_map(|of| [of.mean(), of.squares(), of.min(), of.max()]).chain(distances);
     for (place, value) in reals.enumerate() {
-        // Without a measurement there is no mean: NULL, also for whoever reads the file with another program.
-        statement.raw_bind_parameter(place + 12, (offset.n > 0).then_some(value))?;
+        statement.raw_bind_parameter(place + 12, value)?;
     }
     statement.raw_bind_parameter(22, series_id)?;
     statement.raw_bind_parameter(23, rollup.bucket_s)?;
@@ -141,7 +154,7 @@ pub(super) fn decode(row: &Row<'_>, grain: Grain) -> rusqlite::Result<Rollup> {
 }
 
 fn decode_moments(row: &Row<'_>, n: u64, at: usize) -> rusqlite::Result<Moments> {
-    Ok(Moments { n, mean: row.get(at)?, m2: row.get(at + 1)?, min: row.get(at + 2)?, max: row.get(at + 3)? })
+    Ok(Moments::from_parts(n, row.get(at)?, row.get(at + 1)?, row.get(at + 2)?, row.get(at + 3)?))
 }
 
 /// A sketch of a version that this release does not know is no sketch: the sums stay good, the quantiles are absent.

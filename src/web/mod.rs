@@ -8,6 +8,7 @@ mod body;
 pub mod desk;
 mod headers;
 mod health;
+pub mod html;
 pub(crate) mod html;
 pub mod listen;
 pub mod live;
@@ -91,6 +92,8 @@ pub fn serve(listeners: Listeners, state: State) -> Result<(Server, Vec<SocketAd
     let listening = listeners.addresses()?;
     let tls = tls::server(&state.config).map_err(|why| ListenError::HandedOver(std::io::Error::other(why)))?;
     let state = web::Data::new(state);
+    let tests = web::Data::new(api::notifiers::Tests::default());
+    let making = web::Data::new(api::reports::Making::default());
     let gate = web::Data::new(auth::Gate::new(listen::is_exposed(&listening)));
     let mut server = HttpServer::new(move || {
         App::new()
@@ -99,6 +102,8 @@ pub fn serve(listeners: Listeners, state: State) -> Result<(Server, Vec<SocketAd
             .wrap(headers::security())
             .app_data(state.clone())
             .app_data(gate.clone())
+            .app_data(tests.clone())
+            .app_data(making.clone())
             .configure(routes)
     })
     // One worker is plenty, and an idle service should be small.

@@ -5,7 +5,10 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod debian;
 mod doctor;
+mod install;
+mod limits;
 mod manager;
 mod unit;
 mod upkeep;

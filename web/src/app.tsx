@@ -1,21 +1,31 @@
 /** The frame of the page: navigation, the state of the link, preferences, and the view that the address names. */
 import { useEffect, useRef } from "preact/hooks";
 import { Failure, Loading, Select, ToneIcon } from "./components/bits";
+import { Notices } from "./components/notices";
+import { Gate, SignInDialog, Who } from "./components/sign-in";
+import { SEVERITIES } from "./format/words";
+import { firing, worst } from "./state/alerts";
 import { failure, link, picture, refresh, type Link, type Picture } from "./state/live";
 import { theme, THEMES, unit, UNITS, zone, ZONES, type Theme } from "./state/prefs";
 import { href, type View } from "./state/address";
+import { viewName } from "./state/mark";
 import { route } from "./state/route";
+import { mayRead } from "./state/session";
 import type { Unit } from "./format/units";
 import type { Tone } from "./format/words";
+import { AlertsView } from "./views/alerts/index";
 import { ClockView } from "./views/clock";
-import { ConfigView } from "./views/config";
+import { ConfigView } from "./views/config/index";
 import { Overview } from "./views/overview/index";
+import { ReportsView } from "./views/reports";
 import { ServerView } from "./views/server/index";
 import { ServiceView } from "./views/service";
 
 const TABS: readonly { view: View; text: string }[] = [
   { view: "overview", text: "Overview" },
   { view: "clock", text: "Own clock" },
+  { view: "alerts", text: "Alerts" },
+  { view: "reports", text: "Reports" },
   { view: "service", text: "Service" },
   { view: "config", text: "Configuration" },
 ];
@@ -32,8 +42,7 @@ export function App() {
   const main = useRef<HTMLElement>(null);
   const moved = useRef(false);
   useEffect(() => {
-    const name = TABS.find((tab) => tab.view === view)?.text ?? (id || "Not found");
-    document.title = `${name} – ntp-monitor`;
+    viewName.value = TABS.find((tab) => tab.view === view)?.text ?? (id || "Not found");
     // After a change of view the reader begins at its top, with the keyboard too.
     if (moved.current) {
       scrollTo(0, 0);
@@ -47,33 +56,51 @@ export function App() {
       <Header view={view} />
       <main id="main" ref={main} tabIndex={-1}>
         {failure.value && picture.value && <Stale error={failure.value} />}
-        <Body view={view} />
+        {mayRead.value ? <Body view={view} /> : <Gate />}
       </main>
       <Footer />
+      <SignInDialog />
+      <Notices />
     </>
   );
 }
 
 function Header({ view }: { view: View }) {
   const health = picture.value?.health;
+  const tabs = useRef<HTMLElement>(null);
+  useEffect(() => {
+    // On a phone the tabs are wider than the screen.
+    tabs.current?.querySelector("[aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
+  }, [view]);
   return (
     <header class="top">
       <a class="brand" href={href("overview")}>
         <img src="./icon.svg" alt="" width="24" height="24" /> ntp-monitor{health && <span class="vantage">{health.vantage}</span>}
       </a>
-      <nav aria-label="Views">
+      <nav aria-label="Views" ref={tabs}>
         {TABS.map((tab) => (
           <a key={tab.view} href={href(tab.view)} aria-current={tab.view === view ? "page" : undefined}>
             {tab.text}
+            {tab.view === "alerts" && <FiringMark />}
             {tab.view === "service" && health && health.status !== "ok" && (
               <span class="tab-mark"><ToneIcon tone={health.status === "failing" ? "bad" : "warn"} size={14} /><span class="visually-hidden"> ({health.status})</span></span>
             )}
           </a>
         ))}
       </nav>
-      <span class="link-state" role="status"><ToneIcon tone={LINKS[link.value].tone} size={12} /> {LINKS[link.value].text}</span>
+      <span class="header-end">
+        {mayRead.value && <span class="link-state" role="status"><ToneIcon tone={LINKS[link.value].tone} size={12} /> <span class="link-words">{LINKS[link.value].text}</span></span>}
+        <Who />
+      </span>
     </header>
   );
+}
+
+/** How many alerts fire, in the colour of the worst. */
+function FiringMark() {
+  if (worst.value === null) return null;
+  const count = firing.value.length;
+  return <span class={`firing-mark firing-${SEVERITIES[worst.value].tone}`}>{count}<span class="visually-hidden"> firing</span></span>;
 }
 
 function Body({ view }: { view: View }) {
@@ -90,8 +117,10 @@ function Body({ view }: { view: View }) {
     case "overview": return <Overview picture={now} />;
     case "server": return <ServerView key={route.value.id} id={route.value.id} picture={now} />;
     case "clock": return <ClockView picture={now} />;
+    case "alerts": return <AlertsView part={route.value.id} />;
+    case "reports": return <ReportsView />;
     case "service": return <ServiceView health={now.health} />;
-    case "config": return <ConfigView />;
+    case "config": return <ConfigView part={route.value.id} />;
   }
 }
 

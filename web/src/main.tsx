@@ -1,15 +1,35 @@
 /** The beginning: styles, the page, and the link to the service. */
+import { effect } from "@preact/signals";
 import { render } from "preact";
 import { App } from "./app";
-import { follow } from "./state/live";
+import { followAlerts, leaveAlerts } from "./state/alerts";
+import { follow, leave } from "./state/live";
+import { learnSession, mayRead } from "./state/session";
+import { showMark } from "./state/mark";
 import "./styles/tokens.css";
 import "./styles/base.css";
 import "./styles/parts.css";
 import "./styles/table.css";
 import "./styles/charts.css";
+import "./styles/forms.css";
+import "./styles/alerts.css";
+import "./styles/editor.css";
+
+async function begin(root: HTMLElement): Promise<void> {
+  // Asked first, so that a page that needs a token asks for it instead of collecting refusals.
+  await learnSession();
+  render(<App />, root);
+  showMark();
+  effect(() => {
+    if (mayRead.value) {
+      follow();
+      followAlerts();
+    } else {
+      leave();
+      leaveAlerts();
+    }
+  });
+}
 
 const root = document.getElementById("app");
-if (root) {
-  render(<App />, root);
-  follow();
-}
+if (root) void begin(root);

@@ -5,6 +5,7 @@ mod influx;
 mod leap;
 mod notifier;
 mod outputs;
+mod report;
 mod secret;
 mod servers;
 mod tls;
@@ -82,6 +83,7 @@ pub(super) fn validate(
     let log = outputs::log(sections.log, &mut rules);
     let leap = leap::leap(sections.leap, &mut rules);
     let notifiers = notifier::notifiers(sections.notifiers, &mut rules, surroundings, warnings);
+    let report = report::report(sections.report, &notifiers, &mut rules, warnings);
     Some(Config {
         monitor,
         servers,
@@ -92,6 +94,7 @@ pub(super) fn validate(
         log,
         leap,
         notifiers,
+        report,
         shown: Arc::default(),
     })
 }

@@ -6,6 +6,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::history::happening::Happening;
 use crate::stats::verdict::When;
 use crate::store::StoredEvent;
 use crate::web::State;
@@ -57,34 +58,13 @@ struct Events {
 #[derive(Debug, JsonSchema, Serialize)]
 struct Entry {
     id: i64,
-    kind: String,
-    /// Absent for the own clock and the monitor.
-    server: Option<String>,
-    address: Option<String>,
-    start: When,
-    /// Equal to the start for a change; `null` while it lasts.
-    end: Option<When>,
-    /// The numbers, short.
-    detail: String,
-    /// One sentence for a person.
-    sentence: String,
+    #[serde(flatten)]
+    happening: Happening,
 }
 
 impl From<StoredEvent> for Entry {
-    fn from(StoredEvent { id, event }: StoredEvent) -> Self {
-        // What the program keeps is an object of these two texts.
-        let kept: serde_json::Value = serde_json::from_str(&event.detail).unwrap_or_default();
-        let text = |key: &str| kept.get(key).and_then(|v| v.as_str()).unwrap_or_default().to_owned();
-        Self {
-            id,
-            kind: event.kind,
-            server: event.server,
-            address: event.address.map(|address| address.to_string()),
-            start: When(event.start_ns),
-            end: event.end_ns.map(When),
-            detail: text("detail"),
-            sentence: text("sentence"),
-        }
+    fn from(stored: StoredEvent) -> Self {
+        Self { id: stored.id, happening: stored.into() }
     }
 }
 

@@ -8,6 +8,7 @@ mod history;
 pub mod judgement;
 pub mod notifiers;
 pub mod points;
+pub mod reports;
 mod servers;
 
 use super::openapi::Endpoint;
@@ -25,6 +26,7 @@ pub const ENDPOINTS: &[&[Endpoint]] = &[
     judgement::ENDPOINTS,
     events::ENDPOINTS,
     notifiers::ENDPOINTS,
+    reports::ENDPOINTS,
     live::ENDPOINTS,
     audit::ENDPOINTS,
 ];

@@ -149,20 +149,20 @@ impl Poll {
 impl Bucket {
     fn of(key: &SeriesKey, rollup: &Rollup) -> Self {
         let (offset, delay) = (&rollup.offset_s, &rollup.delay_s);
-        let known = |value: f64| (offset.n > 0).then_some(value);
+        let known = |value: f64| (offset.n() > 0).then_some(value);
         Self {
             time: When(from_seconds(rollup.bucket_s)),
             address: key.address.map(|address| address.to_string()),
             timestamping: rollup.timestamping.map(|way| way.label()),
             polls: rollup.counts.polls(),
             successes: rollup.counts.samples(),
-            offset_s: known(offset.mean),
-            offset_min_s: known(offset.min),
-            offset_max_s: known(offset.max),
+            offset_s: offset.mean(),
+            offset_min_s: offset.min(),
+            offset_max_s: offset.max(),
             offset_stddev_s: offset.stddev(),
-            delay_s: known(delay.mean),
-            delay_min_s: known(delay.min),
-            delay_max_s: known(delay.max),
+            delay_s: delay.mean(),
+            delay_min_s: delay.min(),
+            delay_max_s: delay.max(),
             root_distance_s: known(rollup.root_distance_mean_s),
             root_distance_max_s: known(rollup.root_distance_max_s),
         }

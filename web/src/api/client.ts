@@ -1,67 +1,31 @@
-/**
- * Reading the API. Every request has a deadline and can be withdrawn; every failure is an `ApiError` whose message a
- * person can act on. Caching is the browser's: the service sends entity tags.
- */
+/** The endpoints that the page uses, by what they are for. */
+import { ask, ok, type Answer, type Ask } from "./http";
 import type {
   EventsBody, EvidenceBody, Health, LocalClock, Samples, ServerDetail, ServerPage, ShownConfig, StabilityBody, Stats,
   Verdict,
 } from "./types";
+import type {
+  AlertsBody, NotifiersBody, Replayed, ReportRow, ReportsBody, Rule, RuleCheck, RulesBody, SilencesBody, SilenceWish,
+  Tested,
+} from "./types-alerts";
+import type { AuditBody, ConfigCheck, ConfigFile, Schema, ServerKeys, Session } from "./types-config";
 
-const DEADLINE_MS = 15_000;
+export { ApiError } from "./http";
 
-/** Why an answer is missing. */
-export class ApiError extends Error {
-  /** The HTTP status; 0 when the service was not reached. */
-  readonly status: number;
+const V1 = "/api/v1";
 
-  constructor(status: number, message: string) {
-    super(message);
-    this.name = "ApiError";
-    this.status = status;
-  }
+async function get<T>(path: string, query: Record<string, string> = {}, signal?: AbortSignal): Promise<T> {
+  return (await ask<T>(`${V1}/${path}`, { query, signal })).body;
 }
 
-/** The detail of an RFC 9457 problem document, when the body is one. */
-function problemDetail(body: unknown): string | null {
-  if (typeof body !== "object" || body === null || !("detail" in body)) return null;
-  return typeof body.detail === "string" ? body.detail : null;
-}
-
-/** A detail as a sentence: capital, full stop. */
-function sentence(detail: string): string {
-  const text = detail.charAt(0).toUpperCase() + detail.slice(1);
-  return /[.!?]$/.test(text) ? text : `${text}.`;
-}
-
-async function getJson<T>(path: string, signal: AbortSignal | undefined, admitted: (status: number) => boolean): Promise<T> {
-  const deadline = AbortSignal.timeout(DEADLINE_MS);
-  let response: Response;
-  try {
-    response = await fetch(path, {
-      signal: signal ? AbortSignal.any([signal, deadline]) : deadline,
-      headers: { Accept: "application/json" },
-    });
-  } catch (why) {
-    if (signal?.aborted) throw why;
-    throw new ApiError(0, deadline.aborted ? "The service did not answer within 15 s." : "The service cannot be reached.");
-  }
-  const body: unknown = await response.json().catch(() => null);
-  if (!admitted(response.status)) {
-    const detail = problemDetail(body);
-    throw new ApiError(response.status, detail ? sentence(detail) : `The service answered with status ${response.status}.`);
-  }
-  // The service's contract tests hold these types; the page does not check them a second time.
-  return body as T;
-}
-
-const ok = (status: number): boolean => status >= 200 && status < 300;
-
-function get<T>(path: string, query: Record<string, string> = {}, signal?: AbortSignal): Promise<T> {
-  const text = new URLSearchParams(query).toString();
-  return getJson<T>(`/api/v1/${path}${text ? `?${text}` : ""}`, signal, ok);
+function write<T>(method: NonNullable<Ask["method"]>, path: string, wish: Ask = {}): Promise<Answer<T>> {
+  return ask<T>(`${V1}/${path}`, { ...wish, method });
 }
 
 const server = (id: string): string => `servers/${encodeURIComponent(id)}`;
+
+/** A replay reads days of samples, a test waits for somebody else's server, a change until the service has taken it up. */
+const PATIENT_MS = 60_000;
 
 /** A span of time, as texts that the API reads: RFC 3339, `now`, or relative (`-1h`). */
 export interface Span {
@@ -69,7 +33,7 @@ export interface Span {
   to: string;
 }
 
-/** The endpoints that the page reads. */
+/** Measurements, verdicts, health. */
 export const api = {
   servers: (signal?: AbortSignal) => get<ServerPage>("servers", { limit: "10000" }, signal),
   server: (id: string, signal?: AbortSignal) => get<ServerDetail>(server(id), {}, signal),
@@ -83,5 +47,61 @@ export const api = {
   events: (query: Record<string, string>, signal?: AbortSignal) => get<EventsBody>("events", query, signal),
   config: (signal?: AbortSignal) => get<ShownConfig>("config", {}, signal),
   /** A failing service answers 503 with the same body. */
-  health: (signal?: AbortSignal) => getJson<Health>("/health", signal, (status) => ok(status) || status === 503),
+  health: async (signal?: AbortSignal) =>
+    (await ask<Health>("/health", { signal, admitted: (status) => ok(status) || status === 503 })).body,
+};
+
+/** Polls a server at once, as far as its floor allows; needs the role `operate`. */
+export const probeNow = (id: string): Promise<Answer<unknown>> =>
+  write<unknown>("POST", `${server(id)}/probe`, { deadline_ms: PATIENT_MS });
+
+/** Who the reader is. The token is kept by the browser in a cookie that no script can read. */
+export const sessions = {
+  current: (signal?: AbortSignal) => get<Session>("session", {}, signal),
+  begin: (token: string) => write<unknown>("POST", "session", { body: { token } }),
+  end: () => write<null>("DELETE", "session"),
+};
+
+/** Reading and changing the configuration; needs the role `admin`. */
+export const settings = {
+  file: (signal?: AbortSignal) => get<ConfigFile>("config/file", {}, signal),
+  schema: (signal?: AbortSignal) => get<Schema>("config/schema", {}, signal),
+  check: async (text: string, signal?: AbortSignal) =>
+    (await write<ConfigCheck>("POST", "config/check", { body: { text }, signal })).body,
+  apply: (text: string, ifMatch: string) => write<ConfigCheck>("PUT", "config/file", { body: { text }, ifMatch, deadline_ms: PATIENT_MS }),
+  audit: (signal?: AbortSignal) => get<AuditBody>("audit", {}, signal),
+  addServer: (body: ServerKeys, ifMatch: string) =>
+    write<ConfigCheck>("POST", "servers", { body, ifMatch, deadline_ms: PATIENT_MS }),
+  changeServer: (id: string, body: ServerKeys, ifMatch: string) =>
+    write<ConfigCheck>("PATCH", server(id), { body, ifMatch, deadline_ms: PATIENT_MS }),
+  removeServer: (id: string, ifMatch: string) =>
+    write<null>("DELETE", server(id), { ifMatch, deadline_ms: PATIENT_MS }),
+  setPaused: (id: string, paused: boolean) =>
+    write<ConfigCheck>("POST", `${server(id)}/${paused ? "pause" : "resume"}`, { deadline_ms: PATIENT_MS }),
+};
+
+/** Alerts and what belongs to them; writing needs the role `operate`. */
+export const alerting = {
+  /** What is active; its history is another question. */
+  alerts: (signal?: AbortSignal) => get<AlertsBody>("alerts", { limit: "1" }, signal),
+  history: (query: Record<string, string>, signal?: AbortSignal) => get<AlertsBody>("alerts", query, signal),
+  rules: (signal?: AbortSignal) => get<RulesBody>("rules", {}, signal),
+  checkRule: async (rule: Partial<Rule>, signal?: AbortSignal) =>
+    (await write<RuleCheck>("POST", "rules/check", { body: { rule }, signal })).body,
+  replayRule: async (rule: Partial<Rule>, since: string, signal?: AbortSignal) =>
+    (await write<Replayed>("POST", "rules/replay", { body: { rule, since }, signal, deadline_ms: PATIENT_MS })).body,
+  silences: (signal?: AbortSignal) => get<SilencesBody>("silences", {}, signal),
+  silence: (wish: SilenceWish) => write<unknown>("POST", "silences", { body: wish }),
+  endSilence: (id: number) => write<null>("DELETE", `silences/${id}`),
+  notifiers: (signal?: AbortSignal) => get<NotifiersBody>("notifiers", {}, signal),
+  testNotifier: async (name: string) =>
+    (await write<Tested>("POST", `notifiers/${encodeURIComponent(name)}/test`, { deadline_ms: PATIENT_MS })).body,
+};
+
+export const reports = {
+  list: (signal?: AbortSignal) => get<ReportsBody>("reports", {}, signal),
+  make: async (since: string) =>
+    (await write<ReportRow>("POST", "reports", { body: { since }, deadline_ms: PATIENT_MS })).body,
+  /** Where a report is read: a document of its own. */
+  address: (id: string): string => `${V1}/reports/${encodeURIComponent(id)}`,
 };

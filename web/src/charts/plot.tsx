@@ -1,6 +1,7 @@
 /** uPlot as a component: made anew when its options change, fed when its data change, sized by its box. */
 import { useEffect, useRef } from "preact/hooks";
 import uPlot from "uplot";
+import { markChart } from "./first";
 import "uplot/dist/uPlot.min.css";
 
 export interface PlotProps {
@@ -22,6 +23,7 @@ export function Plot({ options, version, data, height, label, onReady }: PlotPro
     if (!host) return undefined;
     const made = new uPlot({ ...options, width: host.clientWidth || 300, height }, data, host);
     plot.current = made;
+    markChart();
     onReady?.(made);
     const observer = new ResizeObserver(() => {
       if (host.clientWidth > 0) made.setSize({ width: host.clientWidth, height });

@@ -1,7 +1,10 @@
 /** A scene as SVG. */
+import { useEffect } from "preact/hooks";
+import { markChart } from "./first";
 import type { Mark, Scene } from "./scene";
 
 export function SceneSvg({ scene, label }: { scene: Scene; label: string }) {
+  useEffect(markChart, []);
   return (
     <svg class="scene" width={scene.width} height={scene.height} viewBox={`0 0 ${scene.width} ${scene.height}`}
       role="group" aria-label={label}>
@@ -12,7 +15,11 @@ export function SceneSvg({ scene, label }: { scene: Scene; label: string }) {
 
 function MarkSvg({ mark }: { mark: Mark }) {
   if (mark.kind === "rect") {
-    return <rect class={`fill-${mark.role}`} x={mark.x} y={mark.y} width={mark.w} height={mark.h} rx={mark.round ?? 0} />;
+    return (
+      <rect class={`fill-${mark.role}`} x={mark.x} y={mark.y} width={mark.w} height={mark.h} rx={mark.round ?? 0}>
+        {mark.hint && <title>{mark.hint}</title>}
+      </rect>
+    );
   }
   if (mark.kind === "line") {
     return (

@@ -4,10 +4,12 @@
  */
 
 /** What a mark is: the last part of its CSS class, and the custom property of its colour. */
-export type Role = "ink" | "muted" | "line" | "zero" | "majority" | "good" | "bad" | "idle" | "accent";
+export type Role = "ink" | "muted" | "line" | "zero" | "majority" | "good" | "warn" | "bad" | "idle" | "accent";
 
 export type Mark =
-  | { kind: "rect"; x: number; y: number; w: number; h: number; role: Role; round?: number }
+  | { kind: "rect"; x: number; y: number; w: number; h: number; role: Role; round?: number;
+      /** What a pointer is told. */
+      hint?: string }
   | { kind: "line"; x1: number; y1: number; x2: number; y2: number; role: Role; width?: number; dashed?: boolean }
   | { kind: "text"; x: number; y: number; text: string; role: Role; anchor?: "start" | "middle" | "end"; bold?: boolean;
       /** Where a click leads, and what a pointer is told. */

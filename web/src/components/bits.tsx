@@ -30,7 +30,9 @@ export function Badge({ tone, children }: { tone: Tone; children: ComponentChild
 
 export interface PanelProps {
   title: string;
-  /** Buttons beside the title. */
+  /** How it stands, beside the title. */
+  badge?: ComponentChildren;
+  /** Buttons at the end of the title's line. */
   tools?: ComponentChildren;
   /** What is shown, in one line. */
   note?: ComponentChildren | undefined;
@@ -39,11 +41,12 @@ export interface PanelProps {
   children: ComponentChildren;
 }
 
-export function Panel({ title, tools, note, wide, children }: PanelProps) {
+export function Panel({ title, badge, tools, note, wide, children }: PanelProps) {
   return (
     <section class={wide ? "panel wide" : "panel"} aria-label={title}>
       <header class="panel-head">
         <h2>{title}</h2>
+        {badge}
         {tools && <div class="tools">{tools}</div>}
       </header>
       {note && <p class="note">{note}</p>}
@@ -124,11 +127,11 @@ export function Facts({ facts }: { facts: readonly (readonly [string, ComponentC
 }
 
 /** Downloads of a chart. */
-export function Downloads({ png, csv, of }: { png?: () => void; csv: () => void; of: string }) {
+export function Downloads({ png, csv, of }: { png?: () => void; csv?: () => void; of: string }) {
   return (
     <>
       {png && <button type="button" class="small" onClick={png} aria-label={`Download ${of} as PNG`}>PNG</button>}
-      <button type="button" class="small" onClick={csv} aria-label={`Download ${of} as CSV`}>CSV</button>
+      {csv && <button type="button" class="small" onClick={csv} aria-label={`Download ${of} as CSV`}>CSV</button>}
     </>
   );
 }

@@ -1,5 +1,6 @@
 /** Words for the codes of the API. What is not known here is shown as the service names it. */
 import type { Condition, Kind, VerdictState } from "../api/types";
+import type { AlertState, Severity } from "../api/types-alerts";
 
 /** How good something is; each has its own colour and its own shape, for those who see no colour. */
 export type Tone = "good" | "warn" | "bad" | "idle";
@@ -9,7 +10,8 @@ export const CONDITIONS: Record<Condition, { label: string; tone: Tone; rank: nu
   unreachable: { label: "Unreachable", tone: "warn", rank: 1 },
   failing: { label: "Failing", tone: "warn", rank: 2 },
   pending: { label: "Not polled yet", tone: "idle", rank: 3 },
-  ok: { label: "OK", tone: "good", rank: 4 },
+  paused: { label: "Paused", tone: "idle", rank: 4 },
+  ok: { label: "OK", tone: "good", rank: 5 },
 };
 
 /** A state in words. One that answers, but says that it has no time, is not unreachable to a reader. */
@@ -35,6 +37,20 @@ export const KINDS: Record<Kind, string> = {
   asymmetry: "its path is asymmetric",
   congestion: "its path is congested",
   unreachable: "it does not answer",
+};
+
+export const SEVERITIES: Record<Severity, { label: string; tone: Tone; rank: number }> = {
+  critical: { label: "Critical", tone: "bad", rank: 0 },
+  warning: { label: "Warning", tone: "warn", rank: 1 },
+  info: { label: "Info", tone: "idle", rank: 2 },
+};
+
+export const ALERT_STATES: Record<AlertState, { label: string; help: string; rank: number }> = {
+  firing: { label: "Firing", help: "Its condition has held for as long as its rule asks.", rank: 0 },
+  pending: { label: "Pending", help: "Its condition holds, but not yet for as long as its rule asks.", rank: 1 },
+  inhibited: { label: "Held back", help: "It fires, but another alert explains it.", rank: 2 },
+  silenced: { label: "Silenced", help: "It fires, but somebody asked for silence.", rank: 3 },
+  resolved: { label: "Resolved", help: "It is over.", rank: 4 },
 };
 
 /** What each check of a reply asks; the order is the API's. */
@@ -67,4 +83,9 @@ export function title(code: string): string {
 export function outcome(label: string | null, reason: string): string {
   if (label === null) return "No poll has ended yet";
   return reason ? `${title(label)}: ${reason}` : title(label);
+}
+
+/** The sentences of a text; what is said of several servers alike is said once. */
+export function sentences(text: string): string[] {
+  return [...new Set(text.split(/(?<=[.!?]) (?=\S)/))];
 }

@@ -1,15 +1,23 @@
 /** Addresses of views: `#/server/NAME?span=24h`. All that a view shows is in its address, so a link shows the same. Pure. */
 
-export type View = "overview" | "server" | "clock" | "service" | "config" | "nowhere";
+export type View = "overview" | "server" | "clock" | "alerts" | "reports" | "service" | "config" | "nowhere";
 
 export interface Route {
   view: View;
-  /** Which server; empty for other views. */
+  /** Which server, or which part of a view; empty for others. */
   id: string;
   query: URLSearchParams;
 }
 
-const VIEWS: Record<string, View> = { "": "overview", clock: "clock", service: "service", config: "config" };
+const VIEWS: Record<string, View> = {
+  "": "overview", clock: "clock", alerts: "alerts", reports: "reports", service: "service", config: "config",
+};
+
+/** Parts that have an address of their own; every view has the one without a name. */
+const PARTS: Partial<Record<View, readonly string[]>> = {
+  alerts: ["history", "silences", "rules", "notifiers"],
+  config: ["file", "values", "audit"],
+};
 
 /** What an address means. Pure. */
 export function parseRoute(hash: string): Route {
@@ -18,8 +26,10 @@ export function parseRoute(hash: string): Route {
   if (first === "server" && rest.length > 0) {
     return { view: "server", id: decode(rest.join("/")), query: new URLSearchParams(query) };
   }
-  const view = rest.join("") === "" ? VIEWS[first] : undefined;
-  return { view: view ?? "nowhere", id: "", query: new URLSearchParams(query) };
+  const view = VIEWS[first];
+  const part = rest.join("/");
+  const known = view !== undefined && (part === "" || PARTS[view]?.includes(part));
+  return { view: known ? view : "nowhere", id: known ? part : "", query: new URLSearchParams(query) };
 }
 
 function decode(text: string): string {
@@ -32,7 +42,7 @@ function decode(text: string): string {
 
 /** The address of a view. Entries of the query that are empty are left out. */
 export function href(view: View, id = "", query: Record<string, string | null> = {}): string {
-  const path = view === "overview" ? "" : view === "server" ? `server/${encodeURIComponent(id)}` : view;
+  const path = [view === "overview" ? "" : view, ...(id ? [encodeURIComponent(id)] : [])].join("/");
   const entries = Object.entries(query).filter((entry): entry is [string, string] => !!entry[1]);
   const text = new URLSearchParams(entries).toString();
   return `#/${path}${text ? `?${text}` : ""}`;

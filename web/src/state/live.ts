@@ -4,8 +4,9 @@
  * moment and never correctness.
  */
 import { computed, signal } from "@preact/signals";
-import { api } from "../api/client";
+import { api, ApiError } from "../api/client";
 import type { Health, ServerPage, Verdict } from "../api/types";
+import { learnSession } from "./session";
 
 export interface Picture {
   servers: ServerPage;
@@ -43,6 +44,10 @@ export const localTrail = signal<LocalPoint[]>([]);
 const TRAIL = 3600;
 
 const EVENTS = ["sample", "verdict", "alert", "health", "message"];
+const listeners = new Map<string, () => void>();
+/** Missing while the page may not be read. */
+let source: EventSource | undefined;
+let following = false;
 const POLL_MS = 5000;
 const RETRY_MS = 3000;
 /** With more servers each picture costs more, so it is taken less often. */
@@ -56,18 +61,21 @@ async function read(): Promise<void> {
   reading = true;
   try {
     const [servers, verdict, health] = await Promise.all([api.servers(), api.verdict(), api.health()]);
+    if (!source) return;
     picture.value = { servers, verdict, health };
     failure.value = null;
     remember(verdict);
     skewMs.value = skew(servers);
     restUntil = Date.now() + restMs(servers.servers.length);
   } catch (why) {
+    if (!source) return;
     failure.value = why instanceof Error ? why : new Error(String(why));
     restUntil = Date.now() + RETRY_MS;
+    if (why instanceof ApiError && why.status === 401) await learnSession();
   } finally {
     reading = false;
   }
-  schedule(streaming.value && !failure.value ? 4 * POLL_MS : POLL_MS);
+  if (source) schedule(streaming.value && !failure.value ? 4 * POLL_MS : POLL_MS);
 }
 
 /** Only a skew too large for the age of a snapshot is the browser's. */
@@ -97,26 +105,51 @@ export function refresh(): void {
 }
 
 function listen(): void {
-  const source = new EventSource("/api/v1/stream");
-  source.addEventListener("open", () => {
+  const opened = new EventSource("/api/v1/stream");
+  source = opened;
+  opened.addEventListener("open", () => {
     streaming.value = true;
   });
-  source.addEventListener("error", () => {
+  opened.addEventListener("error", () => {
     streaming.value = false;
     // The browser tries again by itself, unless the service refused; then polling goes on.
-    if (source.readyState === EventSource.CLOSED) setTimeout(listen, 60_000);
+    if (opened.readyState === EventSource.CLOSED) setTimeout(() => { if (source === opened) listen(); }, 60_000);
   });
-  for (const name of EVENTS) source.addEventListener(name, refresh);
+  for (const name of EVENTS) {
+    opened.addEventListener(name, () => {
+      listeners.get(name)?.();
+      refresh();
+    });
+  }
 }
 
-/** Begins to follow the service. Called once. */
+/** Calls `heard` at each event of that name, besides reading the picture again. */
+export function onEvent(name: string, heard: () => void): void {
+  listeners.set(name, heard);
+}
+
+/** Begins to follow the service, and begins anew after the reader has signed in. */
 export function follow(): void {
-  setInterval(() => {
-    nowMs.value = Date.now();
-  }, 1000);
-  document.addEventListener("visibilitychange", () => {
-    if (!document.hidden) refresh();
-  });
+  leave();
+  if (!following) {
+    setInterval(() => {
+      nowMs.value = Date.now();
+    }, 1000);
+    document.addEventListener("visibilitychange", () => {
+      if (!document.hidden && source) refresh();
+    });
+  }
+  following = true;
   void read();
   listen();
+}
+
+/** Stops following, and forgets what was read: the reader has signed out of a page that is not open. */
+export function leave(): void {
+  clearTimeout(due);
+  source?.close();
+  source = undefined;
+  streaming.value = false;
+  picture.value = null;
+  failure.value = null;
 }

@@ -2,9 +2,10 @@
 import { useMemo, useRef } from "preact/hooks";
 import type uPlot from "uplot";
 import { api } from "../api/client";
-import type { DaemonView, KernelState, LocalClock, LocalVerdict } from "../api/types";
+import type { DaemonView, EventEntry, KernelState, LocalClock, LocalVerdict } from "../api/types";
 import { faint, inZone, ROOM, secondsAxis, timeAxis } from "../charts/axes";
 import { cssColour, downloadCanvas, downloadCsv } from "../charts/download";
+import { drawEvents } from "../charts/marks";
 import { Plot } from "../charts/plot";
 import { Downloads, Empty, Facts, Failure, Loading, Panel, ToneIcon } from "../components/bits";
 import { EventList } from "../components/events";
@@ -17,8 +18,12 @@ import { useResource } from "../state/resource";
 
 const KINDS_OF_CLOCK = "clock_step,clock_slew,monitor_pause,machine_restart,leap";
 
+const NONE: EventEntry[] = [];
+
 export function ClockView({ picture }: { picture: Picture }) {
   const { data, error, retry } = useResource("local", api.local, 5000);
+  const events = useResource("clock events", (signal) => api.events({ from: "-30d", kind: KINDS_OF_CLOCK }, signal), 15_000);
+  const own = events.data?.events.filter((event) => event.server === null) ?? NONE;
   const verdict = picture.verdict.local;
   return (
     <>
@@ -27,8 +32,8 @@ export function ClockView({ picture }: { picture: Picture }) {
       {error && !data && <Failure what="The own clock" error={error} retry={retry} />}
       {!data && !error && <Loading what="the own clock" />}
       {data && <Kernel local={data} />}
-      <Trail />
-      <Happened />
+      <Trail events={own} />
+      <Happened events={events.data && own} error={events.error} retry={events.retry} />
     </>
   );
 }
@@ -100,9 +105,11 @@ function DaemonFacts({ daemon }: { daemon: DaemonView }) {
 const TRAIL = "Estimate and bound since this page was opened";
 
 /** Drawn from what the page has seen: estimate, and the bound around it. */
-function Trail() {
+function Trail({ events }: { events: readonly EventEntry[] }) {
   const trail = localTrail.value;
   const plot = useRef<uPlot | null>(null);
+  const happened = useRef(events);
+  happened.current = events;
   const data = useMemo((): uPlot.AlignedData => {
     const edge = (sign: number) => trail.map((point) =>
       point.estimate_s === null || point.bound_s === null ? null : point.estimate_s + sign * point.bound_s);
@@ -116,14 +123,14 @@ function Trail() {
           trail.map((point) => [new Date(point.time_s * 1000).toISOString(), point.estimate_s, point.bound_s]))} />
     )}>
       {known < 2 ? <Empty>The line begins with the second estimate; it takes a few seconds.</Empty> : (
-        <Plot label={TRAIL} height={220} data={data} version={`${dark.value} ${zone.value} ${unit.value}`} options={options()}
+        <Plot label={TRAIL} height={220} data={data} version={`${dark.value} ${zone.value} ${unit.value}`} options={options(happened)}
           onReady={(made) => { plot.current = made; }} />
       )}
     </Panel>
   );
 }
 
-function options(): Omit<uPlot.Options, "width" | "height"> {
+function options(happened: { current: readonly EventEntry[] }): Omit<uPlot.Options, "width" | "height"> {
   const colour = cssColour("accent");
   const wish = unit.value;
   const value = (_plot: uPlot, seconds: number | null): string => offset(seconds, wish);
@@ -135,6 +142,7 @@ function options(): Omit<uPlot.Options, "width" | "height"> {
     scales: { x: { range: (_plot, from, to) => [Math.min(from, to - 60), to] } },
     axes: [timeAxis(zone.value), secondsAxis(true)],
     cursor: { drag: { x: false, y: false } },
+    hooks: { draw: [(plot) => drawEvents(plot, happened.current)] },
     bands: [{ series: [1, 2], fill: faint(colour, 15) }],
     series: [
       { label: "Time", value: "{YYYY}-{MM}-{DD} {HH}:{mm}:{ss}" },
@@ -143,14 +151,12 @@ function options(): Omit<uPlot.Options, "width" | "height"> {
   };
 }
 
-function Happened() {
-  const { data, error, retry } = useResource("clock events", (signal) => api.events({ from: "-30d", kind: KINDS_OF_CLOCK }, signal), 15_000);
-  const own = data?.events.filter((event) => event.server === null) ?? [];
+function Happened({ events, error, retry }: { events: readonly EventEntry[] | null; error: Error | null; retry: () => void }) {
   return (
-    <Panel title="Steps, pauses and restarts" note="In the last 30 days.">
-      {error && !data && <Failure what="What happened" error={error} retry={retry} />}
-      {!data && !error && <Loading what="events" />}
-      {data && (own.length === 0 ? <Empty>The clock was not stepped, and the monitor was not paused.</Empty> : <EventList events={own} withServer={false} />)}
+    <Panel title="Steps, pauses and restarts" note="In the last 30 days; those within the time drawn are marked on its axis.">
+      {error && !events && <Failure what="What happened" error={error} retry={retry} />}
+      {!events && !error && <Loading what="events" />}
+      {events && (events.length === 0 ? <Empty>The clock was not stepped, and the monitor was not paused.</Empty> : <EventList events={events} withServer={false} />)}
     </Panel>
   );
 }

@@ -3,16 +3,9 @@
  * everything else on, and answers some paths with made-up bodies. For what the demo cannot show: a thousand servers, an
  * empty monitor, an unreachable one.
  */
-import { createReadStream, existsSync } from "node:fs";
 import { createServer, request, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
-import { extname, join, normalize, resolve } from "node:path";
-
-const DIST = resolve("dist");
-const TYPES: Record<string, string> = {
-  ".html": "text/html; charset=utf-8", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml",
-};
-const POLICY = "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'";
+import { serveFile } from "./files";
 
 export interface Front {
   url: string;
@@ -45,15 +38,6 @@ function invent(answer: unknown, response: ServerResponse): void {
   }
   response.writeHead(200, { "Content-Type": "application/json" });
   response.end(JSON.stringify(answer));
-}
-
-function serveFile(path: string, response: ServerResponse): boolean {
-  const file = join(DIST, normalize(path === "/" ? "/index.html" : path));
-  const type = TYPES[extname(file)];
-  if (!type || !file.startsWith(DIST) || !existsSync(file)) return false;
-  response.writeHead(200, { "Content-Type": type, "Content-Security-Policy": POLICY });
-  createReadStream(file).pipe(response);
-  return true;
 }
 
 function pass(service: string, asked: IncomingMessage, response: ServerResponse): void {

@@ -45,6 +45,18 @@ describe("overview", () => {
     await close();
   });
 
+  test("the first chart is there soon; how soon is told", async () => {
+    const { page, close } = await opened("#/");
+    await page.locator(".scene rect").first().waitFor();
+    const times = await page.evaluate(() => ({
+      chart_ms: Math.round(performance.getEntriesByName("first-chart")[0]?.startTime ?? Number.NaN),
+      bytes: performance.getEntriesByType("resource").reduce((sum, entry) => sum + (entry as PerformanceResourceTiming).transferSize, 0),
+    }));
+    expect(times.chart_ms).toBeGreaterThan(0);
+    console.log(`first chart ${times.chart_ms} ms after the address was opened; ${times.bytes} bytes came over the wire`);
+    await close();
+  });
+
   test("figures move without a reload", async () => {
     const { page, close } = await opened("#/");
     const cell = page.locator("table.servers tbody tr", { hasText: "good-1" }).locator(".c-spark path");
@@ -130,6 +142,7 @@ describe("other views", () => {
     await page.locator('section[aria-label="Reasons"]', { hasText: "unsynchronised" }).waitFor({ timeout: 30_000 });
     await page.locator('section[aria-label="Outputs"]', { hasText: "store" }).waitFor();
     await page.getByRole("link", { name: "Configuration" }).click();
+    await page.getByRole("link", { name: "In effect" }).click();
     await page.locator("summary", { hasText: "good-1" }).waitFor();
     await page.getByRole("searchbox").fill("poll_interval");
     await page.locator("td", { hasText: "600ms" }).first().waitFor();
@@ -154,7 +167,7 @@ describe("looks", () => {
     { name: "dark", options: { ...DESKTOP, colorScheme: "dark" as const } },
     { name: "phone", options: { ...PHONE, colorScheme: "light" as const } },
   ];
-  const VIEWS = { overview: "#/", server: "#/server/drifting", evidence: "#/server/spoofed", clock: "#/clock", service: "#/service", config: "#/config" };
+  const VIEWS = { overview: "#/", server: "#/server/drifting", evidence: "#/server/spoofed", clock: "#/clock", service: "#/service", config: "#/config", values: "#/config/values" };
 
   for (const look of LOOKS) {
     test(`axe finds no serious fault in ${look.name}, and nothing is wider than the screen`, async () => {

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { ago, instant, parseSpan, span } from "../../src/format/time";
 import { count, duration, offset, percent, tick } from "../../src/format/units";
+import { sentences } from "../../src/format/words";
 
 describe("durations and offsets", () => {
   test("have the unit of their size", () => {
@@ -54,4 +55,9 @@ describe("times", () => {
   test("spans of the address are read strictly", () => {
     expect([parseSpan("1h"), parseSpan("7d"), parseSpan("h"), parseSpan("1w"), parseSpan("-1h")]).toEqual([3600, 604_800, null, null, null]);
   });
+});
+
+test("a verdict of several sentences says what they share once", () => {
+  expect(sentences("a is wrong by at least 79.7 ms since 02:04 UTC (constant): 5 of 7 agree. So it is. b is wrong. So it is."))
+    .toEqual(["a is wrong by at least 79.7 ms since 02:04 UTC (constant): 5 of 7 agree.", "So it is.", "b is wrong."]);
 });

@@ -3,20 +3,22 @@ import type { ServerRow, Verdict } from "../../api/types";
 import { Facts, ToneIcon } from "../../components/bits";
 import { instant, span } from "../../format/time";
 import { duration, offset, percent, type Unit } from "../../format/units";
-import { VERDICTS } from "../../format/words";
+import { sentences, VERDICTS } from "../../format/words";
 import { href } from "../../state/address";
 import { monitorNowMs } from "../../state/live";
 import { unit, zone } from "../../state/prefs";
 
 export function VerdictCard({ verdict, rows }: { verdict: Verdict; rows: readonly ServerRow[] }) {
   const { label, tone } = VERDICTS[verdict.state];
+  const [headline, ...rest] = sentences(verdict.sentence);
   return (
     <section class={`verdict verdict-${tone}`} aria-label="Verdict" data-state={verdict.state}>
       <div class="verdict-head">
         <ToneIcon tone={tone} size={40} />
         <div>
           <p class="verdict-state">{label}{verdict.since && <Since time={verdict.since} />}</p>
-          <h1>{verdict.sentence}</h1>
+          <h1>{headline}</h1>
+          {rest.map((sentence) => <p key={sentence} class="verdict-more">{sentence}</p>)}
         </div>
       </div>
       <Facts facts={facts(verdict, rows, unit.value)} />

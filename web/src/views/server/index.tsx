@@ -11,6 +11,7 @@ import { monitorNowMs, type Picture } from "../../state/live";
 import { unit } from "../../state/prefs";
 import { href } from "../../state/address";
 import { useResource } from "../../state/resource";
+import { ServerActions } from "./actions";
 import { Distribution } from "./distribution";
 import { Evidence } from "./evidence";
 import { HistoryCharts, useWindow } from "./history";
@@ -29,7 +30,7 @@ export function ServerView({ id, picture }: { id: string; picture: Picture }) {
   return (
     <>
       <p class="crumb"><a href={href("overview")}>Overview</a> / {id}</p>
-      {row && <Head row={row} />}
+      {row && <Head row={row} name={data.name} />}
       {row && row.id !== id
         ? <Series series={data.series} />
         : <Details id={id} name={data.name} />}
@@ -54,13 +55,14 @@ function Series({ series }: { series: readonly ServerRow[] }) {
   );
 }
 
-function Head({ row }: { row: ServerRow }) {
+function Head({ row, name }: { row: ServerRow; name: string }) {
   const wish = unit.value;
   const state = stateWords(row);
   return (
     <section class="server-head" aria-label="Now" data-state={row.state}>
       <h1 class="view-title">{row.id} <Badge tone={state.tone}>{state.label}</Badge></h1>
       <p class="sentence">{row.sentence}{row.kind && <span class="muted"> ({KINDS[row.kind]})</span>}</p>
+      <ServerActions id={row.id} name={name} />
       <Facts facts={[
         ["Offset", <strong>{offset(row.offset_s, wish)}</strong>, "Plus: the server is ahead of this host"],
         ["Root distance", `± ${duration(row.root_distance_s, wish)}`, "The bound within which its claim holds"],

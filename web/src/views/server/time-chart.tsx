@@ -5,6 +5,7 @@ import type { EventEntry } from "../../api/types";
 import { axis, faint, inZone, ROOM, secondsAxis, timeAxis } from "../../charts/axes";
 import { cssColour, downloadCanvas, downloadCsv } from "../../charts/download";
 import type { Column } from "../../charts/history";
+import { drawEvents } from "../../charts/marks";
 import { Plot } from "../../charts/plot";
 import { Downloads, Empty, Panel } from "../../components/bits";
 import { dark, unit, zone } from "../../state/prefs";
@@ -130,29 +131,4 @@ function select(plot: uPlot, latest: Latest): void {
   const [from, to] = [plot.posToVal(left, "x"), plot.posToVal(left + width, "x")];
   plot.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false);
   latest.current.onZoom(from, to);
-}
-
-/** A line through the chart where an event begins. */
-function drawEvents(plot: uPlot, events: readonly EventEntry[]): void {
-  const { ctx } = plot;
-  const { left, top, width, height } = plot.bbox;
-  ctx.save();
-  ctx.strokeStyle = ctx.fillStyle = cssColour("warn");
-  ctx.lineWidth = devicePixelRatio;
-  ctx.setLineDash([3 * devicePixelRatio, 3 * devicePixelRatio]);
-  for (const event of events) {
-    const x = plot.valToPos(Date.parse(event.start) / 1000, "x", true);
-    if (x < left || x > left + width) continue;
-    ctx.beginPath();
-    ctx.moveTo(x, top);
-    ctx.lineTo(x, top + height);
-    ctx.stroke();
-    const size = 4 * devicePixelRatio;
-    ctx.beginPath();
-    ctx.moveTo(x - size, top);
-    ctx.lineTo(x + size, top);
-    ctx.lineTo(x, top + 1.6 * size);
-    ctx.fill();
-  }
-  ctx.restore();
 }

@@ -1,9 +1,10 @@
 /** The configuration in effect, to read: each value with where it comes from. Secrets are masked by the service. */
 import { useState } from "preact/hooks";
-import { api } from "../api/client";
-import type { Json } from "../api/types";
-import { Empty, Failure, Loading, Panel } from "../components/bits";
-import { useResource } from "../state/resource";
+import { api } from "../../api/client";
+import type { Json } from "../../api/types";
+import { Empty, Failure, Loading, Panel } from "../../components/bits";
+import { groupBy } from "../../format/group";
+import { useResource } from "../../state/resource";
 
 interface Entry {
   path: string;
@@ -14,6 +15,7 @@ interface Entry {
 /** Every value with its key path, as faults of the configuration name it. Pure. */
 export function flatten(value: Json, path = ""): [string, string][] {
   if (Array.isArray(value)) {
+    if (value.length === 0) return [[path, "none"]];
     const plain = value.every((item) => typeof item !== "object" || item === null);
     return plain ? [[path, value.map(String).join(", ")]] : value.flatMap((item, index) => flatten(item, `${path}[${index}]`));
   }
@@ -23,11 +25,10 @@ export function flatten(value: Json, path = ""): [string, string][] {
   return [[path, value === null ? "–" : String(value)]];
 }
 
-export function ConfigView() {
+export function ValuesPart() {
   const { data, error, retry } = useResource("config", api.config, 60_000);
   return (
     <>
-      <h1 class="view-title">Configuration</h1>
       {error && !data && <Failure what="The configuration" error={error} retry={retry} />}
       {!data && !error && <Loading what="the configuration" />}
       {data && <Values entries={entries(data.values, data["sources"] ?? {})} />}
@@ -49,14 +50,7 @@ interface Section {
 
 /** Entries by their table of the file; a server's table bears its name. Pure. */
 export function sections(entries: readonly Entry[]): Section[] {
-  const found = new Map<string, Entry[]>();
-  for (const entry of entries) {
-    const table = entry.path.split(".")[0] ?? "";
-    const held = found.get(table);
-    if (held) held.push(entry);
-    else found.set(table, [entry]);
-  }
-  return [...found].map(([table, held]) => {
+  return [...groupBy(entries, (entry) => entry.path.split(".")[0] ?? "")].map(([table, held]) => {
     const name = ["name", "address"].map((key) => held.find((entry) => entry.path === `${table}.${key}`)).find(Boolean);
     return { title: name ? `${table} ${name.value}` : table, open: !table.includes("["), entries: held };
   });
@@ -67,7 +61,7 @@ function Values({ entries: all }: { entries: Entry[] }) {
   const wanted = text.trim().toLowerCase();
   const shown = all.filter((entry) => !wanted || `${entry.path} ${entry.value}`.toLowerCase().includes(wanted));
   return (
-    <Panel title="Values in effect" note="The file, the environment and the defaults, put together. It is read only here."
+    <Panel title="Values in effect" note="The file, the environment and the defaults, put together."
       tools={(
         <label class="search">
           <span class="visually-hidden">Filter values</span>

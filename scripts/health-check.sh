@@ -1,0 +1,62 @@
+#!/bin/sh
+# Asks a running ntp-monitor whether it is well, for cron and monitoring.
+#
+#   health-check.sh [--url URL] [--timeout SECONDS] [--quiet]
+#
+# Exit status, as monitoring plugins have it: 0 ok, 1 degraded, 2 failing or not there, 3 cannot tell. One line says why.
+# The URL may come from NTP_MONITOR_URL, a token from NTP_MONITOR_TOKEN. Needs curl, or else wget.
+set -eu
+
+url=${NTP_MONITOR_URL:-http://127.0.0.1:8080}
+timeout=10
+quiet=no
+
+finish() {
+    [ "$quiet" = yes ] || printf 'NTP-MONITOR %s - %s\n' "$2" "$3"
+    exit "$1"
+}
+
+while [ $# -gt 0 ]; do
+    case $1 in
+    --url | --timeout)
+        [ $# -ge 2 ] || finish 3 UNKNOWN "$1 needs a value"
+        if [ "$1" = --url ]; then url=$2; else timeout=$2; fi
+        shift
+        ;;
+    --quiet) quiet=yes ;;
+    --help | -h)
+        sed -n '2,8s/^# \{0,1\}//p' "$0"
+        exit 0
+        ;;
+    *) finish 3 UNKNOWN "there is no option '$1'" ;;
+    esac
+    shift
+done
+
+# The token goes through a file descriptor: a command line can be read by everybody.
+header() {
+    if [ -n "${NTP_MONITOR_TOKEN:-}" ]; then printf 'header = "Authorization: Bearer %s"\n' "$NTP_MONITOR_TOKEN"; fi
+}
+
+if command -v curl >/dev/null 2>&1; then
+    answer=$(header | curl --silent --show-error --max-time "$timeout" --config - "${url%/}/health" 2>&1) ||
+        finish 2 CRITICAL "$answer"
+elif command -v wget >/dev/null 2>&1 && [ -z "${NTP_MONITOR_TOKEN:-}" ]; then
+    answer=$(wget --quiet --tries 1 --timeout "$timeout" --content-on-error -O - "${url%/}/health") ||
+        [ -n "$answer" ] || finish 2 CRITICAL "no answer from $url"
+else
+    finish 3 UNKNOWN "curl is not installed"
+fi
+
+# The report is JSON; the first of each of these is the whole's, or the worst reason's.
+first() { printf '%s' "$answer" | tr '\n' ' ' | grep -o "\"$1\"[[:space:]]*:[[:space:]]*\"[^\"]*\"" | head -n 1 |
+    sed 's/.*:[[:space:]]*"\(.*\)"/\1/'; }
+
+status=$(first status)
+reason=$(first reason)
+case $status in
+ok) finish 0 OK "version $(first version)" ;;
+degraded) finish 1 WARNING "${reason:-degraded}" ;;
+failing) finish 2 CRITICAL "${reason:-failing}" ;;
+*) finish 3 UNKNOWN "no health report at $url" ;;
+esac

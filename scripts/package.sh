@@ -1,0 +1,77 @@
+#!/bin/sh
+# Makes what a release consists of, from a program that is built already, into target/package (or PACKAGE_DIR).
+#
+#   scripts/package.sh deb [PROFILE]     the Debian package
+#   scripts/package.sh dist [PROFILE]    an archive for setup.sh, its software bill of materials, and checksums
+#
+# PROFILE is a cargo profile; without it, release.
+set -eu
+
+say() { printf 'package: %s\n' "$*" >&2; }
+
+cd "$(dirname "$0")/.."
+what=${1:-}
+profile=${2:-release}
+case $profile in
+# Compressing takes longer than anything else, and what is made for a test is thrown away.
+dev) target=${CARGO_TARGET_DIR:-target}/debug fast=--fast level=1 ;;
+*) target=${CARGO_TARGET_DIR:-target}/$profile fast='' level=9 ;;
+esac
+program=$target/ntp-monitor
+out=${PACKAGE_DIR:-target/package}
+# Named in Cargo.toml.
+generated=target/package/generated
+version=$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
+# Two builds of one commit are the same to the byte.
+SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct 2>/dev/null || date +%s)}
+export SOURCE_DATE_EPOCH
+
+# Pages and completions are made by the program itself.
+generate() {
+    [ -x "$program" ] || {
+        say "there is no $program; build it first"
+        exit 1
+    }
+    rm -rf "$generated"
+    mkdir -p "$generated"
+    "$program" man --dir "$generated/man"
+    for shell in bash zsh fish; do "$program" completions "$shell" >"$generated/ntp-monitor.$shell"; done
+}
+
+make_deb() {
+    generate
+    cargo deb --version >/dev/null 2>&1 || {
+        say "cargo-deb is missing: scripts/install-dependencies.sh package"
+        exit 1
+    }
+    # shellcheck disable=SC2086 # an option or nothing; and what came in DEB_OPTIONS
+    cargo deb --quiet --no-build --profile "$profile" $fast --output "$out/" ${DEB_OPTIONS:-}
+}
+
+make_dist() {
+    name=ntp-monitor-$version-$(uname -m)-linux
+    tree=$out/$name
+    rm -rf "$tree"
+    mkdir -p "$tree/bin" "$tree/scripts"
+    install -m 755 "$program" "$tree/bin/ntp-monitor"
+    strip --strip-debug "$tree/bin/ntp-monitor"
+    install -m 755 setup.sh "$tree/"
+    install -m 755 scripts/health-check.sh "$tree/scripts/"
+    cp -R systemd config docs LICENSE README.md CHANGELOG.md "$tree/"
+    scripts/sbom.py >"$out/$name.cdx.json"
+    tar --create --file - --directory "$out" --sort=name --owner=0 --group=0 --numeric-owner \
+        --mtime="@$SOURCE_DATE_EPOCH" "$name" | gzip "-$level" -n >"$out/$name.tar.gz"
+    rm -r "$tree"
+    (cd "$out" && sha256sum "$name.tar.gz" "$name.cdx.json" >"$name.sha256")
+    say "$out/$name.tar.gz"
+}
+
+mkdir -p "$out"
+case $what in
+deb) make_deb ;;
+dist) make_dist ;;
+*)
+    say "deb or dist?"
+    exit 2
+    ;;
+esac

@@ -1,0 +1,422 @@
+#!/bin/sh
+# Installs ntp-monitor as a service: from a checkout (which it builds) or from a release archive. `setup.sh --help` says
+# how. It never overwrites a configuration, it can be run again, and it puts everything back when a new version does not
+# become ready.
+set -eu
+
+PROGRAM=ntp-monitor
+PREDECESSOR=/opt/ntp-monitor
+
+say() { printf 'setup: %s\n' "$*" >&2; }
+die() {
+    say "$*"
+    exit 1
+}
+
+usage() {
+    cat <<'END'
+Usage: setup.sh [OPTION]...
+
+Installs ntp-monitor: program, manual pages, completions, user, configuration and systemd unit; then enables and starts
+the service and waits until it is ready. Run it again to repair or to upgrade.
+
+  --upgrade          as without, but fails when nothing is installed yet
+  --uninstall        stops the service and removes the program; configuration and data stay
+  --purge            with --uninstall: removes configuration, data, logs and user too
+  --prefix DIR       where the program goes (default: /usr/local)
+  --destdir DIR      installs below DIR, as packagers do: no user, no service, nothing outside of DIR
+  --binary FILE      installs this program instead of building one
+  --no-start         neither enables nor starts the service
+  --dry-run          says what would be done and does nothing
+  --help             prints this
+
+Examples:
+  sudo ./setup.sh
+  ./setup.sh --dry-run
+  sudo ./setup.sh --uninstall --purge
+END
+}
+
+# Arguments
+
+prefix=/usr/local
+destdir=
+action=install
+purge=no
+dry=no
+start=yes
+binary=
+
+arguments() {
+    while [ $# -gt 0 ]; do
+        case $1 in
+        --prefix | --destdir | --binary)
+            [ $# -ge 2 ] || { say "$1 needs a value"; exit 2; }
+            case $1 in
+            --prefix) prefix=$2 ;;
+            --destdir) destdir=${2%/} ;;
+            --binary) binary=$2 ;;
+            esac
+            shift
+            ;;
+        --prefix=*) prefix=${1#*=} ;;
+        --destdir=*) destdir=${1#*=} destdir=${destdir%/} ;;
+        --binary=*) binary=${1#*=} ;;
+        --upgrade) action=upgrade ;;
+        --uninstall) action=uninstall ;;
+        --purge) purge=yes ;;
+        --no-start) start=no ;;
+        --dry-run) dry=yes ;;
+        --help | -h)
+            usage
+            exit 0
+            ;;
+        *)
+            say "there is no option '$1'; --help lists them"
+            exit 2
+            ;;
+        esac
+        shift
+    done
+    case $prefix in
+    /*) ;;
+    *)
+        say "--prefix must begin with /"
+        exit 2
+        ;;
+    esac
+    if [ "$purge" = yes ] && [ "$action" != uninstall ]; then
+        say "--purge goes with --uninstall only"
+        exit 2
+    fi
+}
+
+# Where everything goes. Units are looked for below /usr and /usr/local; for any other prefix they go to /etc.
+places() {
+    prefix=${prefix%/}
+    bin=$destdir$prefix/bin/$PROGRAM
+    share=$destdir$prefix/share
+    case $prefix in
+    /usr | /usr/local) units=$prefix/lib/systemd/system sysusers=$prefix/lib/sysusers.d tmpfiles=$prefix/lib/tmpfiles.d ;;
+    *) units=/etc/systemd/system sysusers=/etc/sysusers.d tmpfiles=/etc/tmpfiles.d ;;
+    esac
+    etc=$destdir/etc/ntp-monitor
+    state=$destdir/var/lib/ntp-monitor
+    logs=$destdir/var/log/ntp-monitor
+    manifest=$share/ntp-monitor/manifest
+    # What --upgrade falls back on.
+    before=$share/ntp-monitor/before
+    kept_store=$state/ntp-monitor.db.before-upgrade
+}
+
+# Does what it is told, or says so.
+run() {
+    if [ "$dry" = yes ]; then
+        printf 'would run: %s\n' "$*"
+    else
+        "$@"
+    fi
+}
+
+is_systemd() { [ -z "$destdir" ] && [ -d /run/systemd/system ]; }
+is_installed() { [ -e "$manifest" ]; }
+
+# Checks
+
+check_surroundings() {
+    [ "$(uname -s)" = Linux ] || die "this is $(uname -s); the service needs Linux"
+    if [ -z "$destdir" ] && [ "$(id -u)" -ne 0 ] && [ "$dry" = no ]; then
+        die "run it as root (sudo $0), or into a directory of your own with --destdir"
+    fi
+    if [ "$action" = upgrade ] && ! is_installed; then
+        die "nothing is installed below $destdir$prefix; run it without --upgrade"
+    fi
+    if [ -z "$destdir" ] && [ -e "/var/lib/dpkg/info/$PROGRAM.list" ]; then
+        die "the Debian package $PROGRAM is installed; remove it first (apt-get remove $PROGRAM), or upgrade that"
+    fi
+}
+
+# The program to install: the one that was named, that of a release archive, or a new build.
+find_binary() {
+    if [ -n "$binary" ]; then
+        [ -f "$binary" ] || die "there is no file $binary"
+    elif [ -x "$here/bin/$PROGRAM" ]; then
+        binary=$here/bin/$PROGRAM
+    elif [ -f "$here/Cargo.toml" ]; then
+        build
+    else
+        die "neither a release archive (bin/$PROGRAM) nor a checkout (Cargo.toml) is here; see --binary"
+    fi
+    if [ "$dry" = no ] || [ -x "$binary" ]; then
+        version=$("$binary" --version 2>&1) || die "$binary does not run on this machine: $version"
+        say "installing $version"
+    fi
+}
+
+build() {
+    command -v cargo >/dev/null 2>&1 ||
+        die "cargo is not on the PATH of this user: install Rust, or build as yourself (make build PROFILE=release) and" \
+            "name the result with --binary target/release/$PROGRAM"
+    say "building; this takes some minutes the first time"
+    (cd "$here" && run make --no-print-directory build PROFILE=release)
+    binary=$here/target/release/$PROGRAM
+}
+
+# Files
+
+# put MODE SOURCE TARGET: complete or not at all, also where the old file is running.
+put() {
+    run mkdir -p "$(dirname "$3")"
+    run install -m "$1" "$2" "$3.new"
+    run mv -f "$3.new" "$3"
+    note "$3"
+}
+
+note() { [ "$dry" = yes ] || printf '%s\n' "${1#"$destdir"}" >>"$manifest.new"; }
+
+put_program() {
+    run mkdir -p "$share/ntp-monitor"
+    [ "$dry" = yes ] || : >"$manifest.new"
+    put 755 "$binary" "$bin"
+    put 755 "$here/scripts/health-check.sh" "$share/ntp-monitor/health-check.sh"
+    put 644 "$here/config/servers.example.toml" "$share/doc/ntp-monitor/servers.example.toml"
+    for example in "$here"/systemd/examples/*; do
+        put 644 "$example" "$share/doc/ntp-monitor/systemd/$(basename "$example")"
+    done
+    put_pages
+    put_units
+    if [ "$dry" = yes ]; then return; fi
+    # What an earlier version had and this one has not.
+    if is_installed; then
+        grep -vxFf "$manifest.new" "$manifest" | while IFS= read -r file; do rm -f "$destdir$file"; done
+    fi
+    mv -f "$manifest.new" "$manifest"
+}
+
+# Manual pages and completions are made by the program itself.
+put_pages() {
+    if [ "$dry" = yes ]; then
+        echo "would write: manual pages and completions below $share"
+        return
+    fi
+    pages=$(mktemp -d)
+    "$binary" man --dir "$pages"
+    for page in "$pages"/*.1; do put 644 "$page" "$share/man/man1/$(basename "$page")"; done
+    "$binary" completions bash >"$pages/bash"
+    "$binary" completions zsh >"$pages/zsh"
+    "$binary" completions fish >"$pages/fish"
+    put 644 "$pages/bash" "$share/bash-completion/completions/$PROGRAM"
+    put 644 "$pages/zsh" "$share/zsh/site-functions/_$PROGRAM"
+    put 644 "$pages/fish" "$share/fish/vendor_completions.d/$PROGRAM.fish"
+    rm -r "$pages"
+}
+
+put_units() {
+    unit=$(mktemp)
+    sed "s|/usr/bin/$PROGRAM|$prefix/bin/$PROGRAM|" "$here/systemd/$PROGRAM.service" >"$unit"
+    put 644 "$unit" "$destdir$units/$PROGRAM.service"
+    rm "$unit"
+    put 644 "$here/systemd/$PROGRAM.socket" "$destdir$units/$PROGRAM.socket"
+    put 644 "$here/systemd/$PROGRAM.sysusers" "$destdir$sysusers/$PROGRAM.conf"
+    put 644 "$here/systemd/$PROGRAM.tmpfiles" "$destdir$tmpfiles/$PROGRAM.conf"
+}
+
+# The user and the directories
+
+make_user() {
+    [ -z "$destdir" ] || return 0
+    if ! getent passwd "$PROGRAM" >/dev/null; then
+        run useradd --system --user-group --no-create-home --home-dir /var/lib/ntp-monitor \
+            --shell /usr/sbin/nologin --comment "NTP monitor" "$PROGRAM"
+    fi
+}
+
+make_directories() {
+    for dir in "$etc" "$state" "$logs"; do
+        [ -d "$dir" ] || run mkdir -p "$dir"
+        run chmod 750 "$dir"
+    done
+    [ -z "$destdir" ] || return 0
+    run chown "root:$PROGRAM" "$etc"
+    run chown "$PROGRAM:$PROGRAM" "$state" "$logs"
+}
+
+# The configuration
+
+configure() {
+    if [ -e "$etc/servers.toml" ]; then
+        say "$etc/servers.toml stays as it is"
+    elif [ -f "$destdir$PREDECESSOR/.env" ]; then
+        migrate
+    else
+        say "a first configuration is $etc/servers.toml: put your own servers there"
+        run install -m 640 "$here/config/servers.example.toml" "$etc/servers.toml"
+    fi
+    [ -n "$destdir" ] || run chown -R "root:$PROGRAM" "$etc"
+}
+
+# env_value KEY: as the predecessor read it; the last line counts, one pair of quotes is taken off.
+env_value() {
+    sed -n "s/^[[:space:]]*\(export[[:space:]][[:space:]]*\)\{0,1\}$1[[:space:]]*=[[:space:]]*//p" \
+        "$destdir$PREDECESSOR/.env" | tail -n 1 |
+        sed -e 's/[[:space:]]*$//' -e 's/^"\(.*\)"$/\1/' -e "s/^'\(.*\)'\$/\1/"
+}
+
+# As a string of TOML. A control character has no place in any of these values.
+quoted() { printf '"%s"' "$(printf '%s' "$1" | tr -d '[:cntrl:]' | sed -e 's/\\/\\\\/g' -e 's/"/\\"/g')"; }
+
+migrate() {
+    say "$destdir$PREDECESSOR/.env becomes $etc/servers.toml"
+    if [ "$dry" = yes ]; then return; fi
+    umask 027
+    migrated >"$etc/servers.toml.new"
+    token=$(env_value INFLUX_TOKEN)
+    if [ -n "$token" ]; then printf '%s\n' "$token" >"$etc/influxdb-token"; fi
+    mv "$etc/servers.toml.new" "$etc/servers.toml"
+    umask 022
+}
+
+migrated() {
+    echo "# Made from $PREDECESSOR/.env by setup.sh. Every key there is: ntp-monitor config example"
+    seconds=$(env_value POLLING_INTERVAL)
+    case $seconds in
+    '' | *[!0-9]*) ;;
+    *)
+        if [ "$seconds" -lt 16 ]; then
+            say "POLLING_INTERVAL=$seconds is not polite to other people's servers: 16s it is; see own = true"
+            seconds=16
+        fi
+        printf '\n[defaults]\npoll_interval = "%ss"\n' "$seconds"
+        ;;
+    esac
+    case $(env_value LOG_LEVEL | tr '[:upper:]' '[:lower:]') in
+    debug) printf '\n[log]\nlevel = "debug"\n' ;;
+    warn | warning) printf '\n[log]\nlevel = "warning"\n' ;;
+    error | critical) printf '\n[log]\nlevel = "error"\n' ;;
+    esac
+    migrated_influxdb
+    env_value NTP_SERVER | tr ',' '\n' | while IFS= read -r server || [ -n "$server" ]; do
+        server=$(printf '%s' "$server" | tr -d '[:space:]')
+        if [ -n "$server" ]; then printf '\n[[server]]\naddress = %s\n' "$(quoted "$server")"; fi
+    done
+}
+
+migrated_influxdb() {
+    url=$(env_value INFLUX_URL)
+    [ -n "$url" ] || return 0
+    printf '\n[influxdb]\nurl = %s\n' "$(quoted "$url")"
+    for key in org bucket; do
+        value=$(env_value "INFLUX_$(printf '%s' "$key" | tr '[:lower:]' '[:upper:]')")
+        if [ -n "$value" ]; then printf '%s = %s\n' "$key" "$(quoted "$value")"; fi
+    done
+    if [ -n "$(env_value INFLUX_TOKEN)" ]; then printf 'token_file = "/etc/ntp-monitor/influxdb-token"\n'; fi
+    printf '\n[csv]\n'
+}
+
+# A configuration that the new version does not take must not stop what runs.
+check_configuration() {
+    [ -z "$destdir" ] && [ "$dry" = no ] && [ -e "$etc/servers.toml" ] || return 0
+    if ! faults=$("$binary" --config "$etc/servers.toml" config check 2>&1); then
+        printf '%s\n' "$faults" >&2
+        die "this version does not take the configuration (above); what runs was not restarted"
+    fi
+}
+
+# The service
+
+# A unit of the same name in /etc hides ours: that of the predecessor, most likely.
+step_aside() {
+    old=$destdir/etc/systemd/system/$PROGRAM.service
+    if [ -f "$old" ] && ! [ "$units" = /etc/systemd/system ] && grep -q "$PREDECESSOR" "$old"; then
+        say "the predecessor's unit is kept as $old.predecessor"
+        if is_systemd; then run systemctl disable --now "$PROGRAM.service" || true; fi
+        run mv "$old" "$old.predecessor"
+    fi
+}
+
+keep_old() {
+    run rm -rf "$before"
+    if ! is_installed; then return 0; fi
+    run mkdir -p "$before"
+    for file in "$bin" "$destdir$units/$PROGRAM.service"; do
+        if [ -e "$file" ]; then run cp -p "$file" "$before/"; fi
+    done
+    # The old program cannot read a store that the new one has migrated.
+    if [ -z "$destdir" ] && [ -e "$state/ntp-monitor.db" ]; then
+        run "$binary" backup "$kept_store" --store "$state/ntp-monitor.db" --force ||
+            die "the store cannot be copied, so there would be no way back; free some room and try again"
+    fi
+}
+
+start_service() {
+    if [ "$start" = no ] || [ -n "$destdir" ]; then return 0; fi
+    if ! is_systemd; then
+        say "systemd does not run here; start it yourself: $prefix/bin/$PROGRAM --config /etc/ntp-monitor/servers.toml"
+        return 0
+    fi
+    run systemctl daemon-reload
+    run systemctl enable "$PROGRAM.service" || return 1
+    # Returns when the service has said that it is ready, or that it failed.
+    run systemctl restart "$PROGRAM.service"
+}
+
+roll_back() {
+    say "the new version does not become ready: journalctl -u $PROGRAM"
+    [ -e "$before/$PROGRAM" ] || die "there is no earlier version to go back to; the new one is installed and stopped"
+    systemctl stop "$PROGRAM.service" || true
+    if [ -e "$kept_store" ]; then
+        "$bin" restore "$kept_store" --store "$state/ntp-monitor.db" ||
+            die "the store could not be put back; it is $kept_store"
+        rm -f "$kept_store"
+    fi
+    mv -f "$before/$PROGRAM" "$bin"
+    mv -f "$before/$PROGRAM.service" "$destdir$units/$PROGRAM.service"
+    systemctl daemon-reload
+    systemctl restart "$PROGRAM.service" || die "the earlier version is back, and does not start either"
+    die "the earlier version is back and runs"
+}
+
+# Actions
+
+install_all() {
+    find_binary
+    check_configuration
+    keep_old
+    make_user
+    make_directories
+    step_aside
+    put_program
+    configure
+    check_configuration
+    if ! start_service; then roll_back; fi
+    run rm -rf "$before" "$kept_store"
+    say "done; $prefix/bin/$PROGRAM doctor --config /etc/ntp-monitor/servers.toml looks whether all is well"
+}
+
+uninstall() {
+    if is_systemd; then run systemctl disable --now "$PROGRAM.service" "$PROGRAM.socket" 2>/dev/null || true; fi
+    if is_installed; then
+        while IFS= read -r file; do run rm -f "$destdir$file"; done <"$manifest"
+        run rm -rf "$share/ntp-monitor"
+        run rm -rf "$share/doc/ntp-monitor"
+    else
+        say "nothing is installed below $destdir$prefix"
+    fi
+    if is_systemd; then run systemctl daemon-reload; fi
+    if [ "$purge" = yes ]; then
+        run rm -rf "$etc" "$state" "$logs"
+        if [ -z "$destdir" ] && getent passwd "$PROGRAM" >/dev/null; then run userdel "$PROGRAM"; fi
+    else
+        say "kept: $etc, $state and $logs; --purge removes them"
+    fi
+}
+
+here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
+version=
+arguments "$@"
+places
+check_surroundings
+case $action in
+install | upgrade) install_all ;;
+uninstall) uninstall ;;
+esac

@@ -1,0 +1,78 @@
+//! The arguments that every command on the store shares: which store, which span, which servers.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Args;
+
+use super::args::parse_duration;
+use super::config::EXIT_CONFIG;
+use crate::app::run::Inputs;
+use crate::clock::Stamp;
+use crate::config::Config;
+use crate::history::span::{Span, parse_instant};
+
+/// Which store, which span.
+#[derive(Debug, Clone, Args)]
+pub struct SpanArgs {
+    /// The store; without it, that of the configuration. The service may be running.
+    #[arg(long, value_name = "FILE")]
+    pub store: Option<PathBuf>,
+    /// How far back from the end (7d, 12h) [default: 24h].
+    #[arg(long, value_name = "TIME", value_parser = parse_duration, conflicts_with = "from")]
+    pub since: Option<Duration>,
+    /// From this time on: RFC 3339, or a date, or date and time in UTC.
+    #[arg(long, value_name = "TIME", value_parser = parse_instant)]
+    pub from: Option<i64>,
+    /// Up to this time, likewise [default: now].
+    #[arg(long, value_name = "TIME", value_parser = parse_instant)]
+    pub to: Option<i64>,
+    /// This server only; may be repeated.
+    #[arg(long = "server", value_name = "NAME")]
+    pub servers: Vec<String>,
+}
+
+/// How far back a command looks when nobody says.
+const USUAL: Duration = Duration::from_secs(86_400);
+
+impl SpanArgs {
+    /// The span that is meant, `usual` long when nobody says otherwise.
+    ///
+    /// # Errors
+    /// When it ends before it begins.
+    pub(super) fn span(&self, usual: Option<Duration>) -> Result<Span, String> {
+        let to_ns = self.to.unwrap_or_else(|| Stamp::now().wall_ns.saturating_add(1));
+        let span = match self.from {
+            Some(from_ns) => Span { from_ns, to_ns },
+            None => Span::ending(to_ns, self.since.or(usual).unwrap_or(USUAL)),
+        };
+        if span.from_ns < span.to_ns { Ok(span) } else { Err(format!("the span {span} is empty")) }
+    }
+}
+
+/// Where the store is, and the configuration when there was need for it.
+#[derive(Debug)]
+pub struct Place {
+    /// The store.
+    pub store: PathBuf,
+    /// The configuration; `None` when the store was named and no configuration can be used.
+    pub config: Option<Config>,
+}
+
+impl Place {
+    /// As the arguments say, or else the configuration.
+    ///
+    /// # Errors
+    /// The exit status, when there is neither; `complain` has been told why.
+    pub fn find(store: Option<&PathBuf>, inputs: &Inputs, complain: impl Fn(&str)) -> Result<Self, ExitCode> {
+        match (store, inputs.load()) {
+            (Some(store), loaded) => Ok(Self { store: store.clone(), config: loaded.ok().map(|loaded| loaded.config) }),
+            (None, Ok(loaded)) => Ok(Self { store: loaded.config.store.path.clone(), config: Some(loaded.config) }),
+            (None, Err(faults)) => {
+                complain(&format!("{faults}\nName the configuration with --config, or the store with --store."));
+                Err(ExitCode::from(EXIT_CONFIG))
+            }
+        }
+    }
+}

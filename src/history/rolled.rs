@@ -1,0 +1,164 @@
+//! A summary of a server from its hourly rollups: what is left of a span whose samples are no longer kept.
+//!
+//! Quantiles come from sketches (1 % of their value), everything else is exact, with two limits: the hours in which the
+//! span begins and ends count whole, and of |offset| only quantiles and the maximum are known. The trend runs through
+//! the means of the hours with the lowest mean delays.
+
+use std::collections::BTreeMap;
+
+use crate::sample::Timestamping;
+use crate::stats::intake::Refusals;
+use crate::stats::loss::Outcomes;
+use crate::stats::moments::Moments;
+use crate::stats::reach::Reach;
+use crate::stats::score::PoolScore;
+use crate::stats::sketch::Sketch;
+use crate::stats::summary::{Summary, WindowSummary};
+use crate::stats::trend::{self, Point};
+use crate::store::{Counts, Grain, Rollup};
+
+/// The rollups of one way of timestamping, added up.
+#[derive(Debug, Default)]
+struct Way {
+    offset: Moments,
+    delay: Moments,
+    offsets: Sketch,
+    delays: Sketch,
+    hours: Vec<Point>,
+}
+
+impl Way {
+    fn add(&mut self, rollup: &Rollup) {
+        self.offset.merge(&rollup.offset_s);
+        self.delay.merge(&rollup.delay_s);
+        for (all, one) in [(&mut self.offsets, &rollup.offset_sketch), (&mut self.delays, &rollup.delay_sketch)] {
+            if let Some(one) = one {
+                all.merge(one);
+            }
+        }
+        if let (Some(offset_s), Some(delay_s)) = (rollup.offset_s.mean(), rollup.delay_s.mean()) {
+            self.hours.push(Point { at_s: rollup.bucket_s as f64, offset_s, delay_s });
+        }
+    }
+
+    /// Of magnitudes nothing is kept but what the sketch knows of them.
+    fn magnitudes(&self) -> Summary {
+        let largest = [self.offset.min(), self.offset.max()].into_iter().flatten().map(f64::abs).reduce(f64::max);
+        Summary {
+            mean: None,
+            stddev: None,
+            min: None,
+            max: largest,
+            ..sketched(&self.offset, &self.offsets.magnitudes())
+        }
+    }
+}
+
+/// Without a sketch of every value there are no quantiles.
+fn sketched(moments: &Moments, sketch: &Sketch) -> Summary {
+    let summary = Summary::sketched(moments, sketch);
+    if sketch.count() == moments.n() { summary } else { Summary { median: None, percentiles: Vec::new(), ..summary } }
+}
+
+/// The summary of hourly rollups in order of time. What needs the last polls themselves (jitter, filter, reach, score)
+/// is as if there had been none: whoever has them fills it in.
+pub(super) fn summary<'a>(rollups: impl Iterator<Item = &'a Rollup>, to_ns: i64) -> WindowSummary {
+    let mut ways: BTreeMap<Option<Timestamping>, Way> = BTreeMap::new();
+    let mut counts = Counts::default();
+    let (mut first_s, mut end_ns) = (None, i64::MIN);
+    for rollup in rollups {
+        counts.merge(&rollup.counts);
+        first_s.get_or_insert(rollup.bucket_s);
+        end_ns = rollup.bucket_s.saturating_add(Grain::Hour.width_s()).saturating_mul(1_000_000_000).min(to_ns);
+        // Polls in which nothing was exchanged have no way, and no measurement either.
+        if rollup.offset_s.n() > 0 {
+            ways.entry(rollup.timestamping).or_default().add(rollup);
+        }
+    }
+    let mut ways: Vec<_> = ways.into_iter().collect();
+    ways.sort_by_key(|(way, sums)| (std::cmp::Reverse(sums.offset.n()), way.is_none(), *way));
+    let label = |way: Option<Timestamping>| way.map_or("unknown", Timestamping::label);
+    let none = Way::default();
+    let main = ways.first().map_or(&none, |(_, sums)| sums);
+    let outcomes = Outcomes::from_counts(counts.outcomes, counts.sent, counts.lost);
+    WindowSummary {
+        n: main.offset.n(),
+        timestamping: ways.first().and_then(|(way, _)| *way).map(Timestamping::label),
+        other_ways: ways.iter().skip(1).map(|(way, sums)| (label(*way), sums.offset.n())).collect(),
+        exact: false,
+        covers_s: first_s.map(|first_s| (end_ns as f64 / 1e9 - first_s as f64).max(0.0)),
+        offset: sketched(&main.offset, &main.offsets),
+        offset_abs: main.magnitudes(),
+        delay: sketched(&main.delay, &main.delays),
+        polls: outcomes.polls(),
+        loss: outcomes.loss_ratio(),
+        success_ratio: outcomes.success_ratio(),
+        requests_sent: outcomes.requests_sent(),
+        requests_lost: outcomes.requests_lost(),
+        outcomes,
+        jitter_s: None,
+        filter: None,
+        reach: Reach::default(),
+        score: PoolScore::default(),
+        trend: trend::of_low_delay(&main.hours, trend::MAX_POINTS),
+        refused: Refusals::default(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sample::{Measure, Outcome, Sample, ServerIdent};
+
+    fn sample(at_s: i64, way: Timestamping, offset_s: f64) -> Sample {
+        let at = crate::clock::Stamp { wall_ns: at_s * 1_000_000_000, mono_ns: 0, raw_ns: 0 };
+        let measure = Measure { offset_s, delay_s: 0.01, root_distance_s: 0.02 };
+        Sample {
+            outcome: Outcome::Sample,
+            measure: Some(measure),
+            timestamping: Some(way),
+            sent: 1,
+            ..Sample::unasked(at, ServerIdent::named("a"), Outcome::Timeout, 64.0)
+        }
+    }
+
+    fn rollups(samples: &[Sample]) -> Vec<Rollup> {
+        let mut all: BTreeMap<_, Rollup> = BTreeMap::new();
+        for sample in samples {
+            let bucket_s = Grain::Hour.bucket_s(sample.at.wall_ns);
+            let empty = || Rollup::empty(Grain::Hour, bucket_s, sample.timestamping);
+            all.entry((bucket_s, sample.timestamping)).or_insert_with(empty).add(sample);
+        }
+        all.into_values().collect()
+    }
+
+    #[test]
+    fn hours_add_up_to_what_their_samples_say() {
+        let mut samples: Vec<_> =
+            (0..200).map(|k| sample(k * 60, Timestamping::Kernel, 1e-3 * (k as f64 - 50.0))).collect();
+        samples.push(sample(200 * 60, Timestamping::Userland, 5.0));
+        samples.push(Sample { outcome: Outcome::Timeout, measure: None, timestamping: None, ..samples[0].clone() });
+        let rolled = rollups(&samples);
+        let got = summary(rolled.iter(), 4 * 3600 * 1_000_000_000);
+        assert_eq!((got.n, got.polls, got.timestamping), (200, 202, Some("kernel")));
+        assert_eq!(got.other_ways, BTreeMap::from([("userland", 1)]));
+        assert_eq!((got.offset.min, got.offset.max, got.covers_s), (Some(-0.05), Some(0.149), Some(14_400.0)));
+        assert!((got.offset.mean.unwrap() - 0.0495).abs() < 1e-12);
+        assert!((got.offset.median.unwrap() - 0.0495).abs() < 0.0495 * 0.02);
+        assert_eq!((got.offset_abs.max, got.offset_abs.mean, got.offset_abs.min), (Some(0.149), None, None));
+        assert!((got.offset_abs.percentile("p95").unwrap() - 0.139).abs() < 0.139 * 0.02);
+        assert!(!got.exact && got.loss == Some(1.0 / 202.0));
+    }
+
+    #[test]
+    fn without_a_sketch_there_are_no_quantiles_and_without_anything_nothing() {
+        let samples: Vec<_> = (0..50).map(|k| sample(k * 60, Timestamping::Kernel, 1e-3)).collect();
+        let mut rolled = rollups(&samples);
+        rolled[0].offset_sketch = None;
+        let got = summary(rolled.iter(), 3600 * 1_000_000_000);
+        assert_eq!((got.offset.median, got.offset.mean), (None, Some(1e-3)));
+        assert!(got.offset.percentiles.is_empty() && got.delay.median.is_some());
+        let nothing = summary([].into_iter(), 0);
+        assert_eq!((nothing.n, nothing.polls, nothing.loss, nothing.covers_s), (0, 0, None, None));
+    }
+}

@@ -1,0 +1,151 @@
+//! Shapes at places given in pixels, drawn by plotters. Positions are kept to a quarter of a pixel: plotters knows whole
+//! numbers only, so the picture is drawn large and shown small.
+
+use plotters::backend::SVGBackend;
+use plotters::coord::Shift;
+use plotters::drawing::{DrawingArea, IntoDrawingArea};
+use plotters::element::{Circle, Drawable, PathElement, PointCollection, Polygon, Rectangle};
+use plotters::style::text_anchor::{HPos, Pos, VPos};
+use plotters::style::{Color, FontTransform, IntoFont, RGBColor, ShapeStyle, TextStyle};
+
+/// Width and height in pixels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Size {
+    /// Width.
+    pub width: u32,
+    /// Height.
+    pub height: u32,
+}
+
+impl Size {
+    /// Fits a page and a screen.
+    pub const USUAL: Self = Self { width: 960, height: 400 };
+    /// Nothing is legible below.
+    pub const SMALLEST: Self = Self { width: 320, height: 200 };
+    /// Nothing is gained, and much memory lost, above.
+    pub const LARGEST: Self = Self { width: 8192, height: 8192 };
+}
+
+const DENSITY: u32 = 4;
+/// plotters takes the size of a font as the height of its line.
+const LINE: f64 = 1.24;
+/// The width of a letter, of its size, for layout: fonts are not known here.
+const LETTER: f64 = 0.56;
+
+/// A point in pixels from the upper left corner.
+pub(super) type Place = (f64, f64);
+
+/// Text as it is to be seen.
+#[derive(Clone, Copy)]
+pub(super) struct Type {
+    pub size: f64,
+    pub color: RGBColor,
+    pub at: (HPos, VPos),
+    pub upright: bool,
+}
+
+impl Type {
+    pub fn new(size: f64, color: RGBColor, at: (HPos, VPos)) -> Self {
+        Self { size, color, at, upright: false }
+    }
+}
+
+/// What is drawn on.
+pub(super) struct Canvas<'a> {
+    area: DrawingArea<SVGBackend<'a>, Shift>,
+    pub size: Size,
+}
+
+/// Draws a picture; `title` is what a screen reader says of it.
+pub(super) fn draw(size: Size, title: &str, work: impl FnOnce(&Canvas<'_>)) -> String {
+    let mut svg = String::new();
+    let large = (size.width * DENSITY, size.height * DENSITY);
+    let canvas = Canvas { area: SVGBackend::with_string(&mut svg, large).into_drawing_area(), size };
+    work(&canvas);
+    canvas.area.present().expect(TO_MEMORY);
+    drop(canvas);
+    let body = svg.split_once('>').map_or("", |(_, body)| body);
+    format!(
+        "<svg width=\"{}\" height=\"{}\" viewBox=\"0 0 {} {}\" xmlns=\"http://www.w3.org/2000/svg\" role=\"img\">\n\
+         <title>{}</title>{body}",
+        size.width,
+        size.height,
+        large.0,
+        large.1,
+        crate::web::html::Text(title),
+    )
+}
+
+const TO_MEMORY: &str = "writing to memory does not fail";
+
+/// How wide a text is, about.
+pub(super) fn text_width(text: &str, size: f64) -> f64 {
+    text.chars().count() as f64 * size * LETTER
+}
+
+impl Canvas<'_> {
+    fn put<E, B>(&self, element: &E)
+    where
+        B: plotters::element::CoordMapper,
+        for<'b> &'b E: PointCollection<'b, (i32, i32), B>,
+        for<'b> E: Drawable<SVGBackend<'b>, B>,
+    {
+        self.area.draw(element).expect(TO_MEMORY);
+    }
+
+    pub fn fill(&self, color: RGBColor) {
+        self.area.fill(&color).expect(TO_MEMORY);
+    }
+
+    /// A line through places; nothing of fewer than two.
+    pub fn line(&self, places: &[Place], color: RGBColor, width: f64, opacity: f64) {
+        if places.len() > 1 {
+            let style = ShapeStyle { color: color.mix(opacity), filled: false, stroke_width: stroke(width) };
+            self.put(&PathElement::new(places.iter().map(|place| dense(*place)).collect::<Vec<_>>(), style));
+        }
+    }
+
+    /// A filled area.
+    pub fn area(&self, places: &[Place], color: RGBColor, opacity: f64) {
+        if places.len() > 2 {
+            let places: Vec<_> = places.iter().map(|place| dense(*place)).collect();
+            self.put(&Polygon::new(places, color.mix(opacity).filled()));
+        }
+    }
+
+    pub fn rectangle(&self, upper_left: Place, lower_right: Place, color: RGBColor, opacity: f64) {
+        self.put(&Rectangle::new([dense(upper_left), dense(lower_right)], color.mix(opacity).filled()));
+    }
+
+    pub fn dot(&self, place: Place, radius: f64, color: RGBColor, opacity: f64) {
+        let radius = (radius * f64::from(DENSITY)).round() as i32;
+        self.put(&Circle::new(dense(place), radius, color.mix(opacity).filled()));
+    }
+
+    /// A text. What cannot stand in XML is shown as a replacement character.
+    pub fn text(&self, text: &str, place: Place, look: Type) {
+        if text.trim().is_empty() {
+            return;
+        }
+        let text: String = text.chars().map(|c| if is_xml(c) { c } else { '\u{fffd}' }).collect();
+        let font = ("sans-serif", look.size * LINE * f64::from(DENSITY)).into_font();
+        let font = if look.upright { font.transform(FontTransform::Rotate270) } else { font };
+        let style = TextStyle::from(font).color(&look.color).pos(Pos::new(look.at.0, look.at.1));
+        self.area.draw_text(&text, &style, dense(place)).expect(TO_MEMORY);
+    }
+}
+
+/// Beyond the picture by far is as good as anywhere beyond it, and stays a number that 32 bits hold.
+fn dense((x, y): Place) -> (i32, i32) {
+    let one = |value: f64| (value.clamp(-1e5, 1e5) * f64::from(DENSITY)).round() as i32;
+    (one(x), one(y))
+}
+
+fn stroke(width: f64) -> u32 {
+    (width * f64::from(DENSITY)).round().max(1.0) as u32
+}
+
+/// Char of XML 1.0, without the control characters that it would allow.
+fn is_xml(c: char) -> bool {
+    !c.is_control() && !matches!(c, '\u{fffe}' | '\u{ffff}')
+}

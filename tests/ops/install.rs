@@ -1,0 +1,307 @@
+//! `setup.sh` and the Debian package, installed for real, upgraded, removed; and the installed program at its main job.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use crate::common::monitor::{Home, Monitor, own, text};
+use crate::common::root;
+use crate::common::sim::Playground;
+use crate::common::wait::until;
+use crate::debian::Debian;
+use ntp_monitor::sim::Script;
+
+fn source(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+}
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_ntp-monitor");
+
+/// Runs the installed program in `debian` as its user until it has samples in its store.
+#[track_caller]
+fn main_job(debian: &Debian, program: &str) {
+    let playground = Playground::open();
+    let server = playground.server(Script::good());
+    let home = Home::with("");
+    let text = format!("[http]\nlisten = \"127.0.0.1:0\"\n[csv]\n{}", own("good", server.address()));
+    let config = debian.at("/etc/ntp-monitor/servers.toml");
+    let before = fs::read(&config).unwrap();
+    // Written in place: owner and mode are the installer's.
+    fs::write(&config, text).unwrap();
+    let user = "setpriv --reuid ntp-monitor --regid ntp-monitor --clear-groups --no-new-privs --inh-caps=-all";
+    let mut command = debian.command(&format!("{user} {program} --config /etc/ntp-monitor/servers.toml"));
+    let mut service = Monitor::spawn(&mut command, home.path());
+    service.health("samples in the store and in the files", |health| {
+        ["store", "csv"].into_iter().all(|sink| health["sinks"][sink]["written"].as_u64() > Some(3))
+    });
+    let (_, health) = service.get("/health");
+    assert_eq!(health["status"], "ok", "{health}");
+    drop(service);
+    // It is killed with the namespace it is in, a moment later.
+    let lock = fs::File::open(debian.at("/var/lib/ntp-monitor/ntp-monitor.db.lock")).unwrap();
+    until("the end of the service", || lock.try_lock().is_ok());
+    fs::write(&config, before).unwrap();
+}
+
+fn setup(arguments: &[&str]) -> Output {
+    Command::new(source("setup.sh")).args(arguments).output().unwrap()
+}
+
+#[test]
+fn setup_goes_into_a_directory_of_its_own_and_a_dry_run_nowhere() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |path: &str| dir.path().join(path);
+    let base = ["--prefix", "/usr", "--binary", PROGRAM, "--destdir", dir.path().to_str().unwrap()];
+    let dry = setup(&[&base[..], &["--dry-run"]].concat());
+    assert!(dry.status.success() && text(&dry.stdout).contains("would run: install"), "{dry:?}");
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
+
+    let done = setup(&base);
+    assert!(done.status.success(), "{}", text(&done.stderr));
+    for path in [
+        "usr/share/man/man1/ntp-monitor-doctor.1",
+        "usr/share/bash-completion/completions/ntp-monitor",
+        "usr/lib/systemd/system/ntp-monitor.service",
+        "usr/lib/sysusers.d/ntp-monitor.conf",
+        "usr/share/ntp-monitor/health-check.sh",
+        "etc/ntp-monitor/servers.toml",
+        "var/lib/ntp-monitor",
+    ] {
+        assert!(at(path).exists(), "{path}");
+    }
+    let check = Command::new(at("usr/bin/ntp-monitor"))
+        .args(["config", "check", "--config"])
+        .arg(at("etc/ntp-monitor/servers.toml"))
+        .output();
+    assert!(check.unwrap().status.success());
+
+    // Again, and over a configuration of one's own.
+    fs::write(at("etc/ntp-monitor/servers.toml"), "mine").unwrap();
+    assert!(setup(&[&base[..], &["--upgrade"]].concat()).status.success());
+    assert_eq!(fs::read_to_string(at("etc/ntp-monitor/servers.toml")).unwrap(), "mine");
+    assert!(setup(&[&base[..], &["--uninstall"]].concat()).status.success());
+    assert!(!at("usr/bin/ntp-monitor").exists() && !at("usr/share/ntp-monitor").exists());
+    assert_eq!(fs::read_to_string(at("etc/ntp-monitor/servers.toml")).unwrap(), "mine");
+    assert!(setup(&[&base[..], &["--uninstall", "--purge"]].concat()).status.success());
+    assert!(!at("etc/ntp-monitor").exists() && !at("var/lib/ntp-monitor").exists());
+}
+
+#[test]
+fn setup_says_what_is_wrong_with_its_arguments_and_its_program() {
+    for (arguments, code, part) in [
+        (&["--frobnicate"][..], 2, "there is no option '--frobnicate'"),
+        (&["--prefix"], 2, "needs a value"),
+        (&["--prefix", "usr"], 2, "must begin with /"),
+        (&["--purge"], 2, "goes with --uninstall"),
+        (&["--destdir", "/nonexistent", "--upgrade"], 1, "nothing is installed"),
+        (&["--destdir", "/nonexistent", "--binary", "/no/such/file"], 1, "there is no file"),
+        (&["--destdir", "/nonexistent", "--binary", "/etc/passwd"], 1, "does not run on this machine"),
+    ] {
+        let output = setup(arguments);
+        let said = text(&output.stderr);
+        assert_eq!((output.status.code(), said.contains(part)), (Some(code), true), "{arguments:?}: {said}");
+    }
+    assert!(!Path::new("/nonexistent").exists());
+}
+
+/// Stands for systemd: notes what it is told, and cannot start a program that says that it is broken.
+const SYSTEMCTL: &str = "#!/bin/sh
+echo \"$@\" >>/var/log/systemctl
+case $1 in restart) ! grep -q broken-on-purpose /usr/local/bin/ntp-monitor ;; esac
+";
+
+/// A version that does everything but run.
+const BROKEN: &str = "#!/bin/sh
+# broken-on-purpose
+case $1 in --version) echo ntp-monitor 9.9.9 ;; *) exec /opt/good/ntp-monitor \"$@\" ;; esac
+";
+
+#[test]
+fn setup_installs_migrates_the_predecessor_goes_back_from_a_broken_version_and_leaves_nothing() {
+    if !root::is_root("setup_installs_migrates_the_predecessor_goes_back_from_a_broken_version_and_leaves_nothing") {
+        return;
+    }
+    let debian = Debian::fresh();
+    let write = |path: &str, text: &str, mode| {
+        fs::create_dir_all(debian.at(path).parent().unwrap()).unwrap();
+        fs::write(debian.at(path), text).unwrap();
+        fs::set_permissions(debian.at(path), fs::Permissions::from_mode(mode)).unwrap();
+    };
+    write("/usr/bin/systemctl", SYSTEMCTL, 0o755);
+    fs::create_dir_all(debian.at("/run/systemd/system")).unwrap();
+    write(
+        "/opt/ntp-monitor/.env",
+        "# of the predecessor\nNTP_SERVER=\"127.0.0.1, 192.0.2.7\"\nexport POLLING_INTERVAL=30\nLOG_LEVEL=DEBUG\n\
+         INFLUX_URL=http://127.0.0.1:8086\nINFLUX_TOKEN='s3cr\"et'\nINFLUX_ORG=\"my org\"\nINFLUX_BUCKET=ntp\n",
+        0o600,
+    );
+    write("/etc/systemd/system/ntp-monitor.service", "[Service]\nExecStart=/opt/ntp-monitor/main.py\n", 0o644);
+    for part in ["setup.sh", "scripts", "systemd", "config"] {
+        root::run(Command::new("cp").arg("-R").arg(source(part)).arg(debian.at("/root/")));
+    }
+    fs::create_dir(debian.at("/opt/good")).unwrap();
+    fs::copy(PROGRAM, debian.at("/opt/good/ntp-monitor")).unwrap();
+    write("/opt/bad/ntp-monitor", BROKEN, 0o755);
+    let before = debian.inventory();
+
+    debian.run("/root/setup.sh --binary /opt/good/ntp-monitor");
+    let config = fs::read_to_string(debian.at("/etc/ntp-monitor/servers.toml")).unwrap();
+    for part in ["\"30s\"", "level = \"debug\"", "address = \"127.0.0.1\"", "address = \"192.0.2.7\"", "\"my org\""] {
+        assert!(config.contains(part), "{part}: {config}");
+    }
+    assert!(!config.contains("s3cr"), "{config}");
+    assert_eq!(fs::read_to_string(debian.at("/etc/ntp-monitor/influxdb-token")).unwrap(), "s3cr\"et\n");
+    assert_eq!(
+        debian.run(
+            "stat -c '%U:%G %a' /etc/ntp-monitor/servers.toml /etc/ntp-monitor/influxdb-token /var/lib/ntp-monitor"
+        ),
+        "root:ntp-monitor 640\nroot:ntp-monitor 640\nntp-monitor:ntp-monitor 750\n"
+    );
+    assert!(debian.exists("/etc/systemd/system/ntp-monitor.service.predecessor"));
+    let told = fs::read_to_string(debian.at("/var/log/systemctl")).unwrap();
+    assert!(told.contains("enable ntp-monitor.service") && told.contains("restart ntp-monitor.service"), "{told}");
+    main_job(&debian, "/usr/local/bin/ntp-monitor");
+
+    // Once more changes nothing, and a version that does not start is taken back, with the store it had.
+    let installed = debian.inventory();
+    debian.run("/root/setup.sh --binary /opt/good/ntp-monitor");
+    assert_eq!(debian.inventory(), installed);
+    let samples = |debian: &Debian| {
+        debian.run("ntp-monitor store check --store /var/lib/ntp-monitor/ntp-monitor.db | grep ' sample$'")
+    };
+    let kept = samples(&debian);
+    let failed = debian.attempt("/root/setup.sh --upgrade --binary /opt/bad/ntp-monitor");
+    assert!(!failed.status.success() && text(&failed.stderr).contains("the earlier version is back and runs"));
+    assert!(debian.run("/usr/local/bin/ntp-monitor --version").contains(env!("CARGO_PKG_VERSION")));
+    assert_eq!(samples(&debian), kept);
+    main_job(&debian, "/usr/local/bin/ntp-monitor");
+
+    // A configuration that the new version does not take stops the upgrade before anything is touched.
+    debian.run("cp /etc/ntp-monitor/servers.toml /root/saved && echo nonsense >>/etc/ntp-monitor/servers.toml");
+    let refused = debian.attempt("/root/setup.sh --upgrade --binary /opt/good/ntp-monitor");
+    assert!(!refused.status.success() && text(&refused.stderr).contains("does not take the configuration"));
+
+    debian.run("/root/setup.sh --uninstall --purge && rm /root/saved");
+    fs::remove_file(debian.at("/etc/systemd/system/ntp-monitor.service.predecessor")).unwrap();
+    write("/etc/systemd/system/ntp-monitor.service", "", 0o644);
+    let directories_apart = |text: &str| -> Vec<String> {
+        text.lines()
+            .filter(|line| !debian.at(line).is_dir() || line.contains("ntp-monitor"))
+            .map(str::to_owned)
+            .collect()
+    };
+    assert_eq!(directories_apart(&debian.inventory()), directories_apart(&before));
+    assert!(!debian.run("getent passwd ntp-monitor || echo nobody").contains("ntp-monitor"));
+}
+
+/// Makes the Debian package of the program as it was built for the tests.
+fn package(out: &Path, version: &str) -> PathBuf {
+    let mut command = Command::new(source("scripts/package.sh"));
+    command.args(["deb", "dev"]).current_dir(source("")).env("PACKAGE_DIR", out);
+    root::run(command.env("DEB_OPTIONS", format!("--deb-version {version}")));
+    out.join(format!("ntp-monitor_{version}_{}.deb", architecture()))
+}
+
+/// The same as of a later version.
+fn successor(package: &Path, version: &str) -> PathBuf {
+    let (tree, later) = (package.with_extension("tree"), package.with_file_name(format!("ntp-monitor_{version}.deb")));
+    root::run(Command::new("dpkg-deb").arg("-R").args([package, &tree]));
+    let control = fs::read_to_string(tree.join("DEBIAN/control")).unwrap();
+    let renamed = control.lines().map(|line| match line.strip_prefix("Version: ") {
+        Some(_) => format!("Version: {version}\n"),
+        None => format!("{line}\n"),
+    });
+    fs::write(tree.join("DEBIAN/control"), renamed.collect::<String>()).unwrap();
+    root::run(Command::new("dpkg-deb").args(["-Znone", "-b"]).args([&tree, &later]));
+    later
+}
+
+fn architecture() -> String {
+    text(&Command::new("dpkg").arg("--print-architecture").output().unwrap().stdout).trim().to_owned()
+}
+
+#[test]
+fn the_debian_package_is_sound_and_installs_upgrades_removes_and_purges_cleanly() {
+    if !root::is_root("the_debian_package_is_sound_and_installs_upgrades_removes_and_purges_cleanly") {
+        return;
+    }
+    let out = tempfile::tempdir().unwrap();
+    let debian = Debian::fresh();
+    let first = package(out.path(), "0.0.1-1");
+    let lintian = Command::new("lintian").arg("--fail-on=error,warning").arg(&first).output().unwrap();
+    assert!(lintian.status.success(), "{}", text(&lintian.stdout));
+    let install = [&first, &successor(&first, "0.0.2-1")].map(|package| {
+        let name = package.file_name().unwrap().to_str().unwrap();
+        fs::copy(package, debian.at("/root").join(name)).unwrap();
+        format!("dpkg -i /root/{name}")
+    });
+    let before = debian.inventory();
+    debian.run(&install[0]);
+    assert_eq!(
+        debian.run("stat -c '%U:%G %a' /etc/ntp-monitor/servers.toml /etc/ntp-monitor /var/lib/ntp-monitor"),
+        "root:ntp-monitor 640\nroot:ntp-monitor 750\nntp-monitor:ntp-monitor 750\n"
+    );
+    main_job(&debian, "/usr/bin/ntp-monitor");
+    debian.run("echo '# mine' >>/etc/ntp-monitor/servers.toml");
+    debian.run(&install[1]);
+    let mine = |debian: &Debian| debian.run("tail -n 1 /etc/ntp-monitor/servers.toml") == "# mine\n";
+    assert!(mine(&debian) && debian.run("dpkg -s ntp-monitor").contains("Version: 0.0.2-1"));
+    main_job(&debian, "/usr/bin/ntp-monitor");
+
+    debian.run("dpkg -r ntp-monitor");
+    assert!(!debian.exists("/usr/bin/ntp-monitor") && mine(&debian));
+    assert!(debian.exists("/var/lib/ntp-monitor/ntp-monitor.db"));
+    debian.run(&install[1]);
+    main_job(&debian, "/usr/bin/ntp-monitor");
+    debian.run("dpkg -P ntp-monitor");
+    assert_eq!(debian.inventory(), before);
+    assert!(!debian.run("getent passwd ntp-monitor || echo nobody").contains("ntp-monitor"));
+}
+
+#[test]
+fn the_release_archive_has_what_setup_needs_true_checksums_and_a_bill_of_materials() {
+    let out = tempfile::tempdir().unwrap();
+    let mut command = Command::new(source("scripts/package.sh"));
+    root::run(command.args(["dist", "dev"]).current_dir(source("")).env("PACKAGE_DIR", out.path()));
+    let name = format!("ntp-monitor-{}-{}-linux", env!("CARGO_PKG_VERSION"), std::env::consts::ARCH);
+    let sums = format!("{name}.sha256");
+    root::run(Command::new("sha256sum").args(["--check", "--strict", &sums]).current_dir(out.path()));
+    let bill: serde_json::Value =
+        serde_json::from_slice(&fs::read(out.path().join(format!("{name}.cdx.json"))).unwrap()).unwrap();
+    let parts: Vec<&str> = bill["components"].as_array().unwrap().iter().filter_map(|p| p["name"].as_str()).collect();
+    assert!(parts.contains(&"rusqlite") && !parts.contains(&"proptest"), "{parts:?}");
+    assert!(bill["components"].as_array().unwrap().iter().all(|part| part["licenses"].is_array()));
+
+    root::run(Command::new("tar").args(["xf", &format!("{name}.tar.gz")]).current_dir(out.path()));
+    let target = out.path().join("target");
+    let mut setup = Command::new(out.path().join(&name).join("setup.sh"));
+    root::run(setup.arg("--destdir").arg(&target));
+    let version = Command::new(target.join("usr/local/bin/ntp-monitor")).arg("--version").output().unwrap();
+    assert!(text(&version.stdout).contains(env!("CARGO_PKG_VERSION")));
+}
+
+#[test]
+fn the_health_check_exits_as_plugins_do() {
+    let playground = Playground::open();
+    let (good, silent) = (playground.server(Script::good()), playground.server(Script::silent()));
+    let check = |url: &str| {
+        let output = Command::new(source("scripts/health-check.sh")).args(["--url", url]).output().unwrap();
+        (output.status.code().unwrap(), text(&output.stdout))
+    };
+    for (servers, code, word) in [
+        (own("good", good.address()), 0, "OK"),
+        (own("good", good.address()) + &own("silent", silent.address()), 1, "WARNING - "),
+        (own("silent", silent.address()), 2, "CRITICAL - none of the 1 servers"),
+    ] {
+        let home = Home::with(&servers);
+        let mut service = home.start();
+        let status = ["ok", "degraded", "failing"][code as usize];
+        service.health(status, |health| health["ready"] == true && health["status"] == status);
+        let (found, said) = check(&format!("http://{}", service.http()));
+        assert_eq!((found, said.contains(word)), (code, true), "{said}");
+    }
+    assert_eq!(check("http://127.0.0.1:9").0, 2);
+    let wrong = Command::new(source("scripts/health-check.sh")).arg("--what").output().unwrap();
+    assert_eq!(wrong.status.code(), Some(3));
+}

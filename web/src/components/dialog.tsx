@@ -1,0 +1,30 @@
+/** A modal dialog: the browser's own, which keeps the focus inside and gives it back at the end. */
+import { useEffect, useId, useRef } from "preact/hooks";
+import type { ComponentChildren } from "preact";
+
+export function Dialog({ title, wide, onClose, children }: {
+  title: string;
+  /** For a form of two columns, or a difference. */
+  wide?: boolean;
+  /** Asked to go, by Escape too; whoever shows it takes it away. */
+  onClose: () => void;
+  children: ComponentChildren;
+}) {
+  const box = useRef<HTMLDialogElement>(null);
+  const label = useId();
+  useEffect(() => {
+    const dialog = box.current;
+    dialog?.showModal();
+    return () => dialog?.close();
+  }, []);
+  return (
+    <dialog ref={box} class={wide ? "dialog dialog-wide" : "dialog"} aria-labelledby={label}
+      onCancel={(event) => { event.preventDefault(); onClose(); }}>
+      <header class="dialog-head">
+        <h2 id={label}>{title}</h2>
+        <button type="button" class="small" aria-label="Close" onClick={onClose}>✕</button>
+      </header>
+      {children}
+    </dialog>
+  );
+}

@@ -1,0 +1,36 @@
+/** Something that the reader does and that may fail: one at a time, its failure kept until the next attempt. */
+import { useState } from "preact/hooks";
+import { ApiError } from "../api/client";
+import { askToSignIn, learnSession } from "./session";
+
+export interface Action<A extends unknown[]> {
+  busy: boolean;
+  error: Error | null;
+  /** Does it, unless it is being done; whether it succeeded. */
+  start: (...args: A) => Promise<boolean>;
+  forget: () => void;
+}
+
+export function useAction<A extends unknown[]>(run: (...args: A) => Promise<void>): Action<A> {
+  const [state, setState] = useState<{ busy: boolean; error: Error | null }>({ busy: false, error: null });
+  const start = async (...args: A): Promise<boolean> => {
+    if (state.busy) return false;
+    setState({ busy: true, error: null });
+    try {
+      await run(...args);
+      setState({ busy: false, error: null });
+      return true;
+    } catch (why) {
+      const error = why instanceof Error ? why : new Error(String(why));
+      setState({ busy: false, error });
+      if (error instanceof ApiError && error.status === 401) await sessionIsOver();
+      return false;
+    }
+  };
+  return { ...state, start, forget: () => setState({ busy: false, error: null }) };
+}
+
+async function sessionIsOver(): Promise<void> {
+  await learnSession();
+  askToSignIn("You are no longer signed in. What you were doing is kept.");
+}

@@ -1,0 +1,39 @@
+/** What the service says of something while it is typed. */
+import { useEffect, useRef, useState } from "preact/hooks";
+
+const RESTS_MS = 400;
+
+export interface Checked<V, R> {
+  /** What was judged: another value than the present one while an answer is on its way. */
+  value: V;
+  result: R | null;
+  error: Error | null;
+}
+
+/** Asks when the typing rests. Only the latest answer counts, and it stays until the next one is there. */
+export function useChecked<V, R>(value: V | null, ask: (value: V, signal: AbortSignal) => Promise<R>): Checked<V, R> | null {
+  const [checked, setChecked] = useState<Checked<V, R> | null>(null);
+  const latest = useRef(ask);
+  latest.current = ask;
+  useEffect(() => {
+    if (value === null) {
+      setChecked(null);
+      return undefined;
+    }
+    const controller = new AbortController();
+    const told = (result: R | null, error: Error | null): void => {
+      if (!controller.signal.aborted) setChecked({ value, result, error });
+    };
+    const timer = setTimeout(() => {
+      latest.current(value, controller.signal).then(
+        (result) => told(result, null),
+        (why: unknown) => told(null, why instanceof Error ? why : new Error(String(why))),
+      );
+    }, RESTS_MS);
+    return () => {
+      clearTimeout(timer);
+      controller.abort();
+    };
+  }, [value]);
+  return checked;
+}

@@ -1,0 +1,89 @@
+/** What fires, waits or is held back now, by rule; and silence by one click. */
+import { useState } from "preact/hooks";
+import type { Alert } from "../../api/types-alerts";
+import { Act } from "../../components/act";
+import { Badge, Empty, Failure, Loading, Panel } from "../../components/bits";
+import { instant, span } from "../../format/time";
+import { ALERT_STATES, SEVERITIES, title } from "../../format/words";
+import { href } from "../../state/address";
+import { active, alertsFailure, readAlerts } from "../../state/alerts";
+import { monitorNowMs } from "../../state/live";
+import { zone } from "../../state/prefs";
+import { SilenceDialog } from "./silence-form";
+import { grouped, valueText, type Group } from "./words";
+
+export function ActivePart() {
+  const [silencing, setSilencing] = useState<Alert | null>(null);
+  const alerts = active.value;
+  const failure = alertsFailure.value;
+  if (!alerts) {
+    return failure ? <Failure what="The alerts" error={failure} retry={() => void readAlerts()} /> : <Loading what="the alerts" />;
+  }
+  return (
+    <>
+      {failure && <p class="stale" role="alert">What you see is no longer current. {failure.message} Trying again.</p>}
+      {alerts.length === 0 && (
+        <Panel title="Now"><Empty>No alert is pending or firing. <a href={href("alerts", "history")}>What fired before</a></Empty></Panel>
+      )}
+      {grouped(alerts).map((group) => <GroupPanel key={group.alert} group={group} onSilence={setSilencing} />)}
+      {silencing && <SilenceDialog alert={silencing} onClose={() => setSilencing(null)} />}
+    </>
+  );
+}
+
+const FOLDED = 20;
+
+function GroupPanel({ group, onSilence }: { group: Group; onSilence: (alert: Alert) => void }) {
+  const [all, setAll] = useState(false);
+  const { label, tone } = SEVERITIES[group.severity];
+  const shown = all ? group.alerts : group.alerts.slice(0, FOLDED);
+  return (
+    <Panel title={title(group.alert)} badge={<Badge tone={tone}>{label}</Badge>}>
+      <ul class="alerts">{shown.map((alert) => <Line key={alert.id} alert={alert} onSilence={onSilence} />)}</ul>
+      {shown.length < group.alerts.length && (
+        <button type="button" class="link" onClick={() => setAll(true)}>{group.alerts.length - shown.length} more of this rule</button>
+      )}
+    </Panel>
+  );
+}
+
+function Line({ alert, onSilence }: { alert: Alert; onSilence: (alert: Alert) => void }) {
+  const age_s = (monitorNowMs.value - Date.parse(alert.started_at)) / 1000;
+  return (
+    <li class={`alert alert-${alert.state}`}>
+      <div class="alert-words">
+        <p class="alert-summary">{alert.summary || `${title(alert.alert)}${alert.server ? ` on ${alert.server}` : ""}`}</p>
+        {alert.description !== "" && <p>{alert.description}</p>}
+        <p class="muted alert-facts">
+          <AlertState alert={alert} />
+          {alert.server && <span>Server <a href={href("server", alert.server)}>{alert.server}</a></span>}
+          {alert.value !== null && <span>Value <strong>{valueText(alert.value)}</strong></span>}
+          <span>Since <time dateTime={alert.started_at}>{instant(alert.started_at, zone.value)}</time> ({span(age_s)})</span>
+          {runbook(alert)}
+        </p>
+        <Why alert={alert} />
+      </div>
+      {alert.state !== "silenced" && (
+        <div class="row-buttons">
+          <Act need="operate" kind="small" label={`Silence ${alert.alert}${alert.server ? ` of ${alert.server}` : ""}`} onClick={() => onSilence(alert)}>Silence …</Act>
+        </div>
+      )}
+    </li>
+  );
+}
+
+/** Only an address that a browser opens as a page: the text comes from the configuration. */
+function runbook({ runbook_url: url }: Alert) {
+  return url && /^https?:\/\//.test(url) ? <a href={url} rel="noreferrer" target="_blank">What to do</a> : null;
+}
+
+export function AlertState({ alert }: { alert: Alert }) {
+  const words = ALERT_STATES[alert.state] ?? { label: title(alert.state), help: "" };
+  return <span class={`alert-state state-${alert.state}`} title={words.help}>{words.label}</span>;
+}
+
+function Why({ alert }: { alert: Alert }) {
+  if (alert.inhibited_by) return <p class="muted">Held back, because <em>{alert.inhibited_by}</em> explains it.</p>;
+  if (alert.silenced_by) return <p class="muted">Silenced by <a href={href("alerts", "silences")}>{alert.silenced_by}</a>.</p>;
+  return null;
+}

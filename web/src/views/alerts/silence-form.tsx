@@ -1,0 +1,63 @@
+/** Asking for silence: about what, why, and until when. It ends by itself. */
+import { useState } from "preact/hooks";
+import { alerting } from "../../api/client";
+import type { Alert, SilenceWish } from "../../api/types-alerts";
+import { Choice } from "../../components/bits";
+import { Dialog } from "../../components/dialog";
+import { Field, FormError } from "../../components/fields";
+import { parseSpan } from "../../format/time";
+import { useAction } from "../../state/action";
+import { readAlerts } from "../../state/alerts";
+import { tell } from "../../state/notices";
+import { session } from "../../state/session";
+
+const SPANS = ["30m", "2h", "8h", "24h", "7d"] as const;
+
+export function SilenceDialog({ alert, onClose, onMade }: {
+  /** What it begins with; missing for one from scratch. */
+  alert: Alert | null;
+  onClose: () => void;
+  onMade?: () => void;
+}) {
+  const [rule, setRule] = useState(alert?.alert ?? "");
+  const [servers, setServers] = useState(alert?.server ?? "");
+  const [comment, setComment] = useState("");
+  const [span, setSpan] = useState<string>("2h");
+  const making = useAction(async (wish: SilenceWish) => {
+    await alerting.silence(wish);
+    tell(`Silence for ${span}.`);
+    await readAlerts();
+    onMade?.();
+  });
+  const named = servers.split(",").map((one) => one.trim()).filter(Boolean);
+  const fault = rule.trim() === "" && named.length === 0 ? "Name a rule, servers, or both."
+    : comment.trim() === "" ? "Say why, for whoever asks later."
+      : parseSpan(span) === null ? "Such as 30m, 2h or 7d." : null;
+  const submit = async (): Promise<void> => {
+    const wish: SilenceWish = { comment: comment.trim(), for: span };
+    if (rule.trim()) wish.alert = rule.trim();
+    if (named.length > 0) wish.servers = named;
+    if (session.value?.name) wish.created_by = session.value.name;
+    if (await making.start(wish)) onClose();
+  };
+  return (
+    <Dialog title="Silence" onClose={onClose}>
+      <form class="form" onSubmit={(event) => { event.preventDefault(); void submit(); }}>
+        <p class="sentence">What it is about goes on being judged and shown, but nobody is notified.</p>
+        <Field label="Rule" value={rule} onInput={setRule} help="Empty: every rule." mono />
+        <Field label="Servers" value={servers} onInput={setServers} help="Names, tags or tag:value, separated by commas. Empty: all, and what is about no server." mono />
+        <Field label="Comment" value={comment} onInput={setComment} help="Why, and who to ask." required autofocus />
+        <div class="field">
+          <span class="field-label">For</span>
+          <Choice label="For how long" value={span} onChange={setSpan} options={SPANS.map((one) => ({ value: one, text: one }))} />
+        </div>
+        <FormError error={making.error} />
+        <div class="form-buttons">
+          {fault && <span class="muted">{fault}</span>}
+          <button type="button" onClick={onClose}>Cancel</button>
+          <button type="submit" class="act-main" disabled={fault !== null || making.busy}>{making.busy ? "Writing …" : `Silence for ${span}`}</button>
+        </div>
+      </form>
+    </Dialog>
+  );
+}

@@ -1,0 +1,54 @@
+/** Words and order for alerts. Pure. */
+import type { Alert, Notifier, PastAlert, Silence } from "../../api/types-alerts";
+import { groupBy } from "../../format/group";
+import { ALERT_STATES, SEVERITIES, type Tone } from "../../format/words";
+
+/** A value as the rule computed it: no unit is known, so none is said. */
+export function valueText(value: Alert["value"]): string {
+  if (value === null) return "–";
+  return String(Number(value.toPrecision(4))).replace("-", "−");
+}
+
+export interface Group {
+  alert: string;
+  severity: Alert["severity"];
+  alerts: Alert[];
+}
+
+/** Alerts of one rule together, the worst rule first; within it what fires before what waits or is held back. */
+export function grouped(alerts: readonly Alert[]): Group[] {
+  const state = (alert: Alert): number => ALERT_STATES[alert.state]?.rank ?? 9;
+  const severity = (alert: Alert): number => SEVERITIES[alert.severity].rank;
+  const groups = [...groupBy(alerts, (alert) => alert.alert)].map(([name, held]): Group => ({
+    alert: name,
+    severity: held.reduce((worst, alert) => (severity(alert) < severity(worst) ? alert : worst)).severity,
+    alerts: held.sort((a, b) => state(a) - state(b) || (a.server ?? "").localeCompare(b.server ?? "", "en", { numeric: true })),
+  }));
+  const best = (group: Group): number => Math.min(...group.alerts.map(state));
+  return groups.sort((a, b) =>
+    best(a) - best(b) || SEVERITIES[a.severity].rank - SEVERITIES[b.severity].rank || a.alert.localeCompare(b.alert));
+}
+
+/** Which servers a rule or a silence is about. */
+export function selectorText(servers: readonly string[]): string {
+  return servers.length === 0 ? "all" : servers.join(", ");
+}
+
+/** Those that the filter lets through, newest first. */
+export function filtered(alerts: readonly PastAlert[], rule: string, text: string): PastAlert[] {
+  const wanted = text.trim().toLowerCase();
+  return alerts
+    .filter((alert) => (!rule || alert.alert === rule) && (!wanted || `${alert.alert} ${alert.server ?? ""} ${alert.summary}`.toLowerCase().includes(wanted)))
+    .sort((a, b) => b.started_at.localeCompare(a.started_at));
+}
+
+/** Whether it holds, is to come, or is over, by the clock of the monitor. */
+export function standing(silence: Silence, nowMs: number): "active" | "to come" | "over" {
+  if (Date.parse(silence.ends_at) <= nowMs) return "over";
+  return Date.parse(silence.starts_at) > nowMs ? "to come" : "active";
+}
+
+export function notifierState(notifier: Notifier): { label: string; tone: Tone } {
+  if (notifier.failing) return { label: "Failing", tone: "bad" };
+  return notifier.last_success === null ? { label: "Not used yet", tone: "idle" } : { label: "OK", tone: "good" };
+}

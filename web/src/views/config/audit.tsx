@@ -1,0 +1,44 @@
+/** Who changed what: every write that the service was asked for, newest first. */
+import { settings } from "../../api/client";
+import type { AuditEntry } from "../../api/types-config";
+import { NeedsRole } from "../../components/act";
+import { Empty, Failure, Loading, Panel } from "../../components/bits";
+import { instant } from "../../format/time";
+import { zone } from "../../state/prefs";
+import { useResource } from "../../state/resource";
+import { may } from "../../state/session";
+
+export function AuditPart() {
+  return (
+    <Panel title="Audit log" note="Every change that somebody asked for, whether it was made or refused.">
+      {may("admin") ? <Log /> : <NeedsRole need="admin" what="Reading the audit log" />}
+    </Panel>
+  );
+}
+
+function Log() {
+  const { data, error, retry } = useResource("audit", settings.audit, 10_000);
+  if (error && !data) return <Failure what="The audit log" error={error} retry={retry} />;
+  if (!data) return <Loading what="the audit log" />;
+  if (data.entries.length === 0) return <Empty>Nobody has changed anything yet.</Empty>;
+  return (
+    <div class="scroll" tabIndex={0} role="region" aria-label="Audit log entries">
+      <table class="plain">
+        <thead><tr><th scope="col">When</th><th scope="col">Who</th><th scope="col">From</th><th scope="col">What</th><th scope="col">Outcome</th></tr></thead>
+        <tbody>{data.entries.map((entry, index) => <Line key={index} entry={entry} />)}</tbody>
+      </table>
+    </div>
+  );
+}
+
+function Line({ entry }: { entry: AuditEntry }) {
+  return (
+    <tr>
+      <td class="num"><time dateTime={entry.time}>{instant(entry.time, zone.value)}</time></td>
+      <td>{entry.who} <span class="muted">({entry.role})</span></td>
+      <td>{entry.peer}</td>
+      <td>{entry.action}<br /><span class="muted">{entry.target}</span></td>
+      <td>{entry.outcome}</td>
+    </tr>
+  );
+}

@@ -1,0 +1,103 @@
+/** One server as a form made of the schema: what is common first, the rest folded. */
+import { useState } from "preact/hooks";
+import type { ComponentChildren } from "preact";
+import { ApiError } from "../../api/client";
+import type { Schema, ServerKeys } from "../../api/types-config";
+import { Dialog } from "../../components/dialog";
+import { ChoiceField, Field, FormError } from "../../components/fields";
+import { title } from "../../format/words";
+import { useAction } from "../../state/action";
+import { docOf, typeOf } from "./schema";
+import { changedKeys, faultsByKey, type Configured, type Texts } from "./server-keys";
+
+const COMMON = ["address", "name", "tags", "poll_interval", "own"];
+/** Paused and resumed by a button of its own. */
+const ELSEWHERE = ["paused"];
+
+export function ServerForm({ server, table, save, onClose, children }: {
+  /** Missing for a new one. */
+  server: Configured | null;
+  /** The schema of `[[server]]`. */
+  table: Schema;
+  /** Sends the keys; throws what the service says against them. */
+  save: (keys: ServerKeys) => Promise<void>;
+  onClose: () => void;
+  /** Above the buttons. */
+  children?: ComponentChildren;
+}) {
+  const properties = Object.fromEntries(Object.entries(table.properties ?? {}).filter(([key]) => !ELSEWHERE.includes(key)));
+  const before = server?.own ?? {};
+  const [texts, setTexts] = useState<Texts>(before);
+  const saving = useAction(save);
+  const keys = changedKeys(before, texts, properties);
+  const faults = saving.error instanceof ApiError ? faultsByKey(saving.error.body, properties) : {};
+  const field = (key: string) => (
+    <KeyField key={key} name={key} schema={properties[key] ?? {}} table={table} value={texts[key] ?? ""} fault={faults[key]}
+      usual={server?.inherited[key]} onInput={(value) => setTexts({ ...texts, [key]: value })} />
+  );
+  const known = Object.keys(properties);
+  const rest = known.filter((key) => !COMMON.includes(key));
+  const submit = async (): Promise<void> => {
+    if (await saving.start(keys)) onClose();
+  };
+  return (
+    <Dialog title={server ? `Change ${server.name}` : "Add a server"} wide onClose={onClose}>
+      <form class="form" onSubmit={(event) => { event.preventDefault(); void submit(); }}>
+        <div class="form-grid">{COMMON.filter((key) => known.includes(key)).map(field)}</div>
+        <details open={rest.some((key) => faults[key] !== undefined) || undefined}>
+          <summary>More settings</summary>
+          <div class="form-grid">{rest.map(field)}</div>
+        </details>
+        {server && <Summary keys={keys} before={before} after={texts} />}
+        <FormError error={saving.error && Object.keys(faults).length > 0 && !faults[""] ? new Error("The service refuses this; see the fields.") : saving.error} />
+        {children}
+        <div class="form-buttons">
+          <button type="button" onClick={onClose}>Cancel</button>
+          <button type="submit" class="act-main" disabled={saving.busy || Object.keys(keys).length === 0}>
+            {saving.busy ? "Writing …" : server ? "Apply" : "Add"}
+          </button>
+        </div>
+      </form>
+    </Dialog>
+  );
+}
+
+function KeyField({ name, schema, table, value, fault, usual, onInput }: {
+  name: string;
+  schema: Schema;
+  table: Schema;
+  value: string;
+  fault: string | undefined;
+  /** What holds when nothing is said here. */
+  usual: string | undefined;
+  onInput: (value: string) => void;
+}) {
+  const doc = docOf(name, name, schema, table);
+  const holds = usual ?? doc.usual ?? "";
+  const label = title(name);
+  const choices = typeOf(schema) === "boolean" ? [{ value: "true", help: "" }, { value: "false", help: "" }] : doc.choices;
+  if (choices.length > 0) {
+    const unset = { value: "", text: holds ? `as usual (${spoken(holds)})` : "not set" };
+    return <ChoiceField label={label} help={doc.help} value={value} onChange={onInput}
+      options={[unset, ...choices.map((choice) => ({ value: choice.value, text: spoken(choice.value) }))]} />;
+  }
+  const isTags = typeOf(schema) === "object";
+  const help = isTags ? `${doc.help} One a line: site = ams.` : doc.help;
+  return <Field label={label} help={help} value={value} fault={fault} onInput={onInput} mono required={doc.needed} lines={isTags ? 2 : 1}
+    placeholder={isTags ? undefined : holds || (doc.examples[0] ? `such as ${doc.examples[0]}` : undefined)} />;
+}
+
+const spoken = (value: string): string => (value === "true" ? "yes" : value === "false" ? "no" : value);
+
+/** What will be written, before it is. */
+function Summary({ keys, before, after }: { keys: ServerKeys; before: Texts; after: Texts }) {
+  const names = Object.keys(keys);
+  if (names.length === 0) return <p class="note">Nothing is changed yet.</p>;
+  const told = (text: string | undefined): string => text?.trim().replaceAll("\n", ", ") || "not set";
+  return (
+    <ul class="changes" aria-label="What will change">
+      {names.map((key) => <li key={key}><code>{key}</code>: <del>{told(before[key])}</del> → <ins>{told(after[key])}</ins></li>)}
+    </ul>
+  );
+}
+

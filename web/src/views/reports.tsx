@@ -1,0 +1,54 @@
+/** Reports: one document for a stretch of time, made by schedule or on demand. */
+import { useState } from "preact/hooks";
+import { reports } from "../api/client";
+import type { ReportRow } from "../api/types-alerts";
+import { Act } from "../components/act";
+import { Choice, Empty, Failure, Loading, Panel } from "../components/bits";
+import { FormError } from "../components/fields";
+import { instant } from "../format/time";
+import { count } from "../format/units";
+import { useAction } from "../state/action";
+import { tell } from "../state/notices";
+import { zone } from "../state/prefs";
+import { useResource } from "../state/resource";
+
+const SPANS = [{ value: "24h", text: "day" }, { value: "7d", text: "week" }, { value: "30d", text: "month" }];
+
+export function ReportsView() {
+  const { data, error, retry } = useResource("reports", reports.list, 30_000);
+  const [since, setSince] = useState("7d");
+  const make = useAction(async () => {
+    await reports.make(since);
+    tell("The report is made.");
+    retry();
+  });
+  return (
+    <>
+      <h1 class="view-title">Reports</h1>
+      <Panel title="Reports" note="Availability, offsets, verdicts, events and alerts of a stretch of time as one document to keep or to send."
+        tools={(
+          <>
+            <Choice label="Over the last" options={SPANS} value={since} onChange={setSince} />
+            <Act need="operate" kind="main" busy={make.busy} onClick={() => void make.start()}>{make.busy ? "Making …" : "Make a report"}</Act>
+          </>
+        )}>
+        <FormError error={make.error} />
+        {error && !data && <Failure what="The reports" error={error} retry={retry} />}
+        {!data && !error && <Loading what="the reports" />}
+        {data?.reports.length === 0 && <Empty>No report was made yet. A schedule stands under <code>[report]</code> in the configuration.</Empty>}
+        {data && data.reports.length > 0 && <ul class="alerts">{data.reports.map((report) => <Line key={report.id} report={report} />)}</ul>}
+      </Panel>
+    </>
+  );
+}
+
+function Line({ report }: { report: ReportRow }) {
+  return (
+    <li class="alert">
+      <div class="alert-words">
+        <p class="alert-summary"><a href={reports.address(report.id)} target="_blank" rel="noreferrer">Report of {instant(report.made, zone.value)}</a></p>
+        <p class="muted alert-facts"><span>{report.id}</span><span>{count(report.bytes / 1000)} kB</span></p>
+      </div>
+    </li>
+  );
+}

@@ -1,0 +1,40 @@
+/** What may be done about a server where it is looked at: poll it now; and what fires about it. */
+import { probeNow } from "../../api/client";
+import { Act } from "../../components/act";
+import { Badge } from "../../components/bits";
+import { FormError } from "../../components/fields";
+import { SEVERITIES } from "../../format/words";
+import { useAction } from "../../state/action";
+import { href } from "../../state/address";
+import { firing } from "../../state/alerts";
+import { refresh } from "../../state/live";
+import { tell } from "../../state/notices";
+
+export function ServerActions({ id, name }: { id: string; name: string }) {
+  const poll = useAction(async () => {
+    await probeNow(id);
+    tell(`${id} was polled.`);
+    refresh();
+  });
+  const alerts = firing.value.filter((alert) => alert.server === id || alert.server === name);
+  return (
+    <>
+      {alerts.length > 0 && (
+        <ul class="reasons" aria-label="Alerts that fire">
+          {alerts.map((alert) => (
+            <li key={alert.id}>
+              <Badge tone={SEVERITIES[alert.severity].tone}>{SEVERITIES[alert.severity].label}</Badge>
+              <span>{alert.summary || alert.alert} <a href={href("alerts")}>Alert</a></span>
+            </li>
+          ))}
+        </ul>
+      )}
+      <FormError error={poll.error} />
+      <div class="row-buttons">
+        <Act need="operate" kind="small" busy={poll.busy} onClick={() => void poll.start()}>{poll.busy ? "Polling …" : "Poll now"}</Act>
+        <a class="button act-small" href={href("alerts", "history", { server: name })}>Its alerts</a>
+        <a class="button act-small" href={href("config")}>Its settings</a>
+      </div>
+    </>
+  );
+}

@@ -1,0 +1,103 @@
+/** The views that change something, as they look: axe finds nothing, nothing is too wide, pictures are kept. */
+import type { Browser, Page } from "playwright-core";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { accessibilityFaults, DESKTOP, launch, open, PHONE, screenshot } from "./browser";
+import { check, FILE_TEXT, past, replayed, sessionOf } from "./canned";
+import { startMock, type Mock } from "./mock";
+
+let mock: Mock;
+let browser: Browser;
+
+beforeAll(async () => {
+  mock = await startMock();
+  browser = await launch();
+});
+
+afterAll(async () => {
+  await browser?.close();
+  await mock?.stop();
+});
+
+interface Look {
+  hash: string;
+  /** What is answered otherwise. */
+  given?: () => void;
+  /** What is done before the picture is taken. */
+  act?: (page: Page) => Promise<void>;
+}
+
+const LOOKS: Record<string, Look> = {
+  "alerts": { hash: "#/alerts" },
+  "alerts-none": { hash: "#/alerts", given: () => mock.on("GET /api/v1/alerts", { active: [], history: [] }) },
+  "alerts-silence": { hash: "#/alerts", act: async (page) => page.getByRole("button", { name: "Silence high-offset of wild" }).click() },
+  "alerts-history": { hash: "#/alerts/history" },
+  "silences": { hash: "#/alerts/silences" },
+  "rules": { hash: "#/alerts/rules", act: async (page) => page.getByText("What a rule may ask about").click() },
+  "rule-editor": {
+    hash: "#/alerts/rules?rule=office",
+    given: () => {
+      mock.on("POST /api/v1/rules/replay", replayed(Array.from({ length: 7 }, (_, n) => past(590_000 - n * 70_000, 9000, {
+        server: n % 3 === 0 ? "ams-1" : "a-server-with-a-long-name.example.net", severity: n % 2 ? "critical" : "warning",
+      }))));
+      mock.on("POST /api/v1/rules/check", { valid: false, faults: ["1:1: there is no variable offset_mss; did you mean offset_ms?"] });
+    },
+    act: async (page) => {
+      await page.getByRole("button", { name: "Replay" }).click();
+      await page.locator(".scene").waitFor();
+      await page.locator(".faults").first().waitFor();
+    },
+  },
+  "notifiers": { hash: "#/alerts/notifiers" },
+  "reports": { hash: "#/reports" },
+  "config-servers": { hash: "#/config" },
+  "config-server": { hash: "#/config", act: async (page) => {
+    await page.getByRole("button", { name: "Change ams-1" }).click();
+    await page.getByRole("dialog").getByLabel("Poll interval").fill("128s");
+    await page.getByText("More settings").click();
+  } },
+  "config-file": {
+    hash: "#/config/file",
+    given: () => mock.on("POST /api/v1/config/check", check({ valid: false, faults: [{ path: "server[0].poll_interval", line: 12, message: "1s is too short: at least 16s, or 100ms for a server that is your own" }] })),
+    act: async (page) => {
+      const box = page.getByRole("textbox", { name: "The configuration file" });
+      await box.fill(FILE_TEXT.replace("32s", "1s"));
+      await page.locator(".bad-line").waitFor();
+      await box.evaluate((area: HTMLTextAreaElement) => area.setSelectionRange(area.value.indexOf('1s"'), area.value.indexOf('1s"')));
+      await box.click({ position: { x: 60, y: 12 * 19.5 - 8 } });
+    },
+  },
+  "config-review": { hash: "#/config/file", act: async (page) => {
+    await page.getByRole("textbox", { name: "The configuration file" }).fill(FILE_TEXT.replace("32s", "16s"));
+    await page.getByRole("button", { name: /Review and apply/ }).click({ timeout: 10_000 });
+  } },
+  "config-values": { hash: "#/config/values" },
+  "config-audit": { hash: "#/config/audit" },
+  "stranger": { hash: "#/config", given: () => mock.on("GET /api/v1/session", sessionOf(null)), act: async (page) => page.getByRole("banner").getByRole("button", { name: "Sign in" }).click() },
+  "gate": { hash: "#/", given: () => mock.on("GET /api/v1/session", { ...sessionOf(null), reading_is_open: false }) },
+};
+
+const SCREENS = [
+  { name: "light", options: { ...DESKTOP, colorScheme: "light" as const } },
+  { name: "dark", options: { ...DESKTOP, colorScheme: "dark" as const } },
+  { name: "phone", options: { ...PHONE, colorScheme: "light" as const } },
+];
+
+for (const screen of SCREENS) {
+  test(`axe finds no serious fault in ${screen.name}, and nothing is wider than the screen`, async () => {
+    const found: string[] = [];
+    for (const [view, look] of Object.entries(LOOKS)) {
+      mock.reset("admin");
+      look.given?.();
+      const { page, faults, close } = await open(browser, `${mock.url}/${look.hash}`, screen.options);
+      await page.locator("main h1").first().waitFor();
+      await expect.poll(() => page.locator(".loading").count()).toBe(0);
+      await look.act?.(page);
+      await screenshot(page, `${view}-${screen.name}`, !(await page.getByRole("dialog").count()));
+      found.push(...(await accessibilityFaults(page)).map((fault) => `${view}: ${fault}`), ...faults.map((fault) => `${view}: ${fault}`));
+      const excess = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+      if (excess > 0) found.push(`${view}: ${excess} px wider than the screen`);
+      await close();
+    }
+    expect(found).toEqual([]);
+  });
+}
