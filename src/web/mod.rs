@@ -9,7 +9,6 @@ pub mod desk;
 mod headers;
 mod health;
 pub mod html;
-pub(crate) mod html;
 pub mod listen;
 pub mod live;
 pub mod metrics;
