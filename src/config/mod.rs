@@ -6,6 +6,7 @@
 //! fault shows a secret.
 
 mod address;
+mod certificate;
 mod decode;
 mod diff;
 pub mod edit;
@@ -26,7 +27,6 @@ mod units;
 mod validate;
 
 use std::path::Path;
-use std::sync::Arc;
 
 pub use diff::{Changes, diff};
 pub use example::example;
@@ -35,7 +35,6 @@ pub use inputs::Inputs;
 pub use layers::{Environment, process_environment};
 pub use model::*;
 pub use reference::reference;
-pub use schema::schema;
 pub use schema::{schema, schema_value};
 
 use decode::Findings;
@@ -90,7 +89,7 @@ fn load_layers(file: Option<File<'_>>, environment: &Environment, flags: &[Strin
     match config {
         Some(config) if findings.faults.is_empty() => {
             let mut loaded = Loaded { config, warnings, tree };
-            loaded.config.shown = Arc::new(loaded.to_json());
+            loaded.config.shown = loaded.to_json_text().into();
             Ok(loaded)
         }
         _ => {

@@ -5,8 +5,8 @@
 
 pub mod chronyd;
 pub mod grafana;
-pub mod influxdb;
 pub mod http;
+pub mod influxdb;
 pub mod monitor;
 pub mod prometheus;
 pub mod receiver;
@@ -16,7 +16,7 @@ pub mod rows;
 pub mod service;
 pub mod sim;
 pub mod smtp;
-pub mod tool;
 pub mod stored;
+pub mod tool;
 pub mod victoria;
 pub mod wait;
