@@ -9,7 +9,6 @@ pub mod desk;
 mod headers;
 mod health;
 pub mod html;
-pub(crate) mod html;
 pub mod listen;
 pub mod live;
 pub mod metrics;
@@ -94,8 +93,6 @@ pub fn serve(listeners: Listeners, state: State) -> Result<(Server, Vec<SocketAd
     let state = web::Data::new(state);
     let tests = web::Data::new(api::notifiers::Tests::default());
     let making = web::Data::new(api::reports::Making::default());
-    let gate = web::Data::new(auth::Gate::new(!listen.ip().is_loopback()));
-    let server = HttpServer::new(move || {
     let gate = web::Data::new(auth::Gate::new(listen::is_exposed(&listening)));
     let mut server = HttpServer::new(move || {
         App::new()
