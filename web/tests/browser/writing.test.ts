@@ -105,7 +105,7 @@ describe("the configuration", () => {
     const again = await opened("#/config");
     await again.getByRole("button", { name: "Change renamed" }).waitFor();
     await again.getByRole("link", { name: "Audit log" }).click();
-    await again.getByText("PUT /api/v1/config/file").first().waitFor();
+    await again.getByText("PUT /api/v1/config/file: ").first().waitFor();
     expect(watched.faults).toEqual([]);
   });
 
