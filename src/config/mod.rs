@@ -35,7 +35,6 @@ pub use inputs::Inputs;
 pub use layers::{Environment, process_environment};
 pub use model::*;
 pub use reference::reference;
-pub use schema::schema;
 pub use schema::{schema, schema_value};
 
 use decode::Findings;

@@ -30,7 +30,8 @@ fn table(text: &mut String, path: &str, section: &Value) {
     text.push_str("| key | what it takes | default | meaning |\n|---|---|---|---|\n");
     let (within, keys): (Vec<_>, Vec<_>) = schema::properties(table_schema).partition(|(_, schema)| is_table(schema));
     // What a server takes from [defaults] is explained there.
-    let shared = |key: &str| path == "server" && schema::child(&schema::SCHEMA["properties"]["defaults"], key).is_some();
+    let shared =
+        |key: &str| path == "server" && schema::child(&schema::SCHEMA["properties"]["defaults"], key).is_some();
     for (key, schema) in keys.into_iter().filter(|(key, _)| !shared(key)) {
         let required = schema::required(table_schema).any(|required| required == key);
         let _ = writeln!(
