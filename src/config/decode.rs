@@ -25,6 +25,7 @@ pub(super) struct Sections {
     pub leap: raw::Leap,
     /// With their index in the configuration.
     pub notifiers: Vec<(usize, raw::Notifier)>,
+    pub report: raw::Report,
 }
 
 /// What was found wrong so far.
@@ -69,6 +70,7 @@ pub(super) fn decode(tree: &mut Tree, hostname: &str, findings: &mut Findings) -
         log: section(tree, &root.key("log"), findings)?,
         leap: section(tree, &root.key("leap"), findings)?,
         notifiers: each(tree, &root.key("notifier"), findings),
+        report: section(tree, &root.key("report"), findings)?,
     })
 }
 

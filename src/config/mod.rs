@@ -6,6 +6,7 @@
 //! fault shows a secret.
 
 mod address;
+mod certificate;
 mod decode;
 mod diff;
 pub mod edit;
@@ -26,7 +27,6 @@ mod units;
 mod validate;
 
 use std::path::Path;
-use std::sync::Arc;
 
 pub use diff::{Changes, diff};
 pub use example::example;
@@ -89,7 +89,7 @@ fn load_layers(file: Option<File<'_>>, environment: &Environment, flags: &[Strin
     match config {
         Some(config) if findings.faults.is_empty() => {
             let mut loaded = Loaded { config, warnings, tree };
-            loaded.config.shown = Arc::new(loaded.to_json());
+            loaded.config.shown = loaded.to_json_text().into();
             Ok(loaded)
         }
         _ => {

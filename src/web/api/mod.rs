@@ -1,12 +1,14 @@
 //! `/api/v1/`: everything the service knows, as JSON.
 
 mod about;
+mod ask;
 mod config;
 mod events;
 mod history;
 pub mod judgement;
 pub mod notifiers;
 pub mod points;
+pub mod reports;
 mod servers;
 
 use super::openapi::Endpoint;
@@ -19,10 +21,12 @@ pub const ENDPOINTS: &[&[Endpoint]] = &[
     config::ENDPOINTS,
     servers::ENDPOINTS,
     config::SERVERS,
+    ask::ENDPOINTS,
     history::ENDPOINTS,
     judgement::ENDPOINTS,
     events::ENDPOINTS,
     notifiers::ENDPOINTS,
+    reports::ENDPOINTS,
     live::ENDPOINTS,
     audit::ENDPOINTS,
 ];
