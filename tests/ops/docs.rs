@@ -78,7 +78,7 @@ fn script(block: &Block) -> String {
     let ready = "until curl -sf -o health http://127.0.0.1:8080/ready && curl -sf -o health http://127.0.0.1:8080/health\n\
                  do sleep 0.1; done";
     let mut script = String::from(
-        "set -eu\nip link set lo up\nmount --bind hosts /etc/hosts\nmount -t tmpfs none /run\n\
+        "set -euo pipefail\nip link set lo up\nmount --bind hosts /etc/hosts\nmount -t tmpfs none /run\n\
          chronyd -x -d -U -u root -f chrony.conf >chronyd.log 2>&1 &\n",
     );
     let commands = commands(block);
@@ -89,7 +89,7 @@ fn script(block: &Block) -> String {
         let _ = match is_service(&command) {
             // The comment at its end would swallow what follows.
             true => writeln!(script, "{} >service.log 2>&1 &\n{ready}", command.split(" #").next().unwrap_or_default()),
-            false => writeln!(script, "{command}\n[ $? = 0 ]"),
+            false => writeln!(script, "{command}"),
         };
     }
     script
