@@ -14,5 +14,6 @@ export default defineConfig({
     modulePreload: { polyfill: false },
     reportCompressedSize: true,
   },
-  server: { proxy: { "/api": service, "/health": service } },
+  // The service answers changes from its own page only, so it must be asked by the name that the browser shows.
+  server: { proxy: Object.fromEntries(["/api", "/health"].map((path) => [path, { target: service, changeOrigin: false }])) },
 });
