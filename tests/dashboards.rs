@@ -14,6 +14,7 @@ use common::prometheus::Prometheus;
 use common::recorded::{self, Schema};
 use common::service::Running;
 use common::tool;
+use ntp_monitor::config::{self, Environment};
 use ntp_monitor::sim::Script;
 use serde_json::{Value, json};
 
@@ -100,6 +101,23 @@ fn the_schemas_of_grafana_and_of_compose_find_no_fault() {
     });
     let faults = tool::converse(Command::new(python).arg(root().join("tests/tools/validate.py")), &job);
     assert_eq!(faults, json!([]), "{faults:#}");
+}
+
+#[test]
+fn what_the_compose_file_mounts_is_there_and_its_configuration_is_valid() {
+    let compose = read("compose.yaml").replace("${NTP_ALERTS:-influxdb}", "influxdb");
+    let mounts = compose.lines().filter_map(|line| line.trim().strip_prefix("- ./")?.split(':').next());
+    let missing: Vec<&str> = mounts.filter(|path| !root().join(path).exists()).collect();
+    assert_eq!(missing, Vec::<&str>::new());
+    let dir = tempfile::tempdir().unwrap();
+    for secret in ["influx_token", "ntp_monitor_token"] {
+        std::fs::write(dir.path().join(secret), "a-long-random-text-of-a-test").unwrap();
+    }
+    let file = dir.path().join("servers.toml");
+    let text = read("config/compose.toml").replace("/run/secrets", dir.path().to_str().unwrap());
+    std::fs::write(&file, text).unwrap();
+    let config = config::load(Some(&file), &Environment::new(), &[]).unwrap().config;
+    assert!(config.influxdb.is_some() && !config.servers.is_empty());
 }
 
 #[test]
@@ -248,9 +266,11 @@ fn every_flux_query_is_sound_and_reads_what_is_written() {
     let (from, to) = ("2026-01-01T00:00:00Z", "2026-01-01T06:00:00Z");
     let queries = flux(&Choice { vantage: "here", servers: &["ntp1"], instance: "", bucket: "ntp", from, to });
     let job: BTreeMap<&str, &str> = queries.iter().map(|query| (query.name.as_str(), query.text.as_str())).collect();
-    let tasks = ["influxdb/downsample.flux"].map(|path| (path, read(path)));
-    let tasks = tasks.iter().map(|(path, text)| (*path, text.as_str()));
-    let job: BTreeMap<&str, &str> = job.into_iter().chain(tasks).collect();
+    let (task, document) = (read("influxdb/downsample.flux"), read("docs/DATA_MODEL.md"));
+    let examples: Vec<_> = document.split("```flux\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
+    let names: Vec<String> = (1..=examples.len()).map(|n| format!("docs/DATA_MODEL.md, example {n}")).collect();
+    let examples = names.iter().map(String::as_str).zip(examples);
+    let job: BTreeMap<&str, &str> = job.into_iter().chain(examples).chain([("the task", task.as_str())]).collect();
     let reports = tool::converse(Command::new("node").arg(reader), &json!(job));
     let written = recorded::schema(&recorded::lines());
     let mut faults = Vec::new();

@@ -16,7 +16,7 @@ use ntp_monitor::ntp::{Leap, RefId};
 use ntp_monitor::sample::{Measure, Outcome, Reply, Sample, ServerIdent, Timestamping};
 use ntp_monitor::sinks::influx::outbox::{Outbox, OutboxError, OutboxGauge, OutboxRow};
 use ntp_monitor::sinks::influx::{
-    InfluxClient, LineWriter, Pacing, SenderConfig, SenderLabel, SenderState, WriteOutcome, append_sample, run,
+    InfluxClient, LineWriter, Pacing, SampleLines, SenderConfig, SenderLabel, SenderState, WriteOutcome, run,
 };
 use slog::{Discard, Logger, o};
 use tokio::net::TcpListener;
@@ -307,7 +307,8 @@ async fn a_real_database_gets_every_line_once_although_it_was_away() {
     let now_ns = Stamp::now().wall_ns / 1_000_000_000 * 1_000_000_000;
     let stamps: Vec<i64> = (0..50).map(|n| now_ns - n * 1_000_000_000).collect();
     let mut body = Vec::new();
-    assert!(stamps.iter().all(|stamp| append_sample(&mut body, "ams-1", &measured(*stamp))));
+    let mut lines = SampleLines::new("ams-1".to_owned());
+    stamps.iter().for_each(|stamp| lines.append(&mut body, &measured(*stamp)));
     let outbox = Memory::of(String::from_utf8(body).unwrap().lines().map(str::to_owned));
 
     let config = Influx { timeout: Duration::from_secs(5), ..config(&victoria.url()) };

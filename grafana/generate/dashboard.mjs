@@ -102,13 +102,15 @@ function variable(model, source) {
   return { ...DEFAULTS, current, datasource: { type: source, uid: DATASOURCE }, ...model };
 }
 
-function variables(source) {
+function variables(board, source) {
   const { name, language } = SOURCES[source];
+  // A board that repeats its panels begins with one server: with all of them it would be as long as their list.
+  const begun = (model) => (model.name === 'server' && board.beginsWithOne ? { ...model, includeAll: false } : model);
   const datasource = {
     ...DEFAULTS, sort: 0, type: 'datasource', name: 'datasource', label: 'Data source', query: source, current: {},
     refresh: 1, description: `A data source of type ${name}`,
   };
-  return [datasource, ...language.variables().map((model) => variable(model, source))];
+  return [datasource, ...language.variables().map((model) => variable(begun(model), source))];
 }
 
 function annotations(source) {
@@ -143,7 +145,7 @@ export function dashboard(board, source) {
       asDropdown: false, icon: 'external link', includeVars: true, keepTime: true, tags: ['ntp-monitor'],
       targetBlank: false, title: 'NTP', tooltip: 'The other dashboards', type: 'dashboards', url: '',
     }],
-    templating: { list: variables(source) },
+    templating: { list: variables(board, source) },
     panels: layOut(board.rows, source),
   };
 }

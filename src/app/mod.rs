@@ -14,7 +14,7 @@ mod vital;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 use actix::{Actor, Addr};
@@ -45,7 +45,8 @@ use crate::stats::snapshot::Snapshot;
 use crate::store::{Options, Store, StoreError};
 use crate::web::audit::Audit;
 use crate::web::desk::{Desk, Reload};
-use crate::web::{self, ListenError, live};
+use crate::web::listen::{ListenError, Listeners};
+use crate::web::{self, live};
 
 use notifiers::Notifiers;
 use outputs::Outputs;
@@ -143,6 +144,7 @@ impl Service {
         let current = watch::Sender::new(Arc::new(config.clone()));
         let tap = broadcast::Sender::new(live::SAMPLES);
         let sources = live::Sources { samples: tap.subscribe(), snapshot: snapshot.clone(), health: health.clone() };
+        let paces = Arc::new(OnceLock::new());
         let (desk, reloads) = Desk::new(around.inputs);
         let state = web::State {
             health: health.clone(),
@@ -152,10 +154,16 @@ impl Service {
             clock: Arc::clone(&clock),
             started,
             hub: live::Hub::start(started, sources),
+            samples: tap.clone(),
+            ledger: Arc::clone(&paces),
             desk,
             audit: Audit::start(store.handle(), log),
         };
-        let (server, listening) = web::serve(config.http.listen, state)?;
+        let listeners = Listeners::open(config.http.listen)?;
+        if listeners.handed_over {
+            info!(log, "listening on sockets of the service manager, not on http.listen");
+        }
+        let (server, listening) = web::serve(listeners, state)?;
         let (escalate, escalation) = watch::channel(None);
         let census = Census::default();
         let supervisor = Supervisor::new(census.clone(), Arc::clone(&clock), escalate, log.clone()).start();
@@ -207,6 +215,8 @@ impl Service {
         }));
 
         let ledger = recall::ledger(&store, clock.now()).await?;
+        // It is set once, here.
+        let _ = paces.set(ledger.clone());
         let tools = Tools {
             supervisor: supervisor.clone(),
             resolver: around.resolver,

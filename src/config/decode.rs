@@ -127,7 +127,7 @@ fn suggestion(key: &str, path: &KeyPath, schema: &Value) -> String {
         return format!("; did you mean {:?}?", known);
     }
     let home = schema::properties(&schema::SCHEMA)
-        .filter(|(section, _)| path.0.first() != Some(&Step::Key((*section).clone())))
+        .filter(|(section, _)| path.0.first() != Some(&Step::Key(section.as_str().into())))
         .find(|(_, section)| schema::child(section, key).is_some());
     home.map_or_else(String::new, |(section, _)| format!("; it belongs in [{section}]"))
 }
@@ -177,5 +177,5 @@ fn replace(tree: &mut Tree, path: &KeyPath) {
 
 fn is_required(path: &KeyPath) -> bool {
     let (Some(Step::Key(key)), Some(parent)) = (path.0.last(), path.parent()) else { return false };
-    schema::at(&parent).is_some_and(|table| schema::required(table).any(|required| required == key))
+    schema::at(&parent).is_some_and(|table| schema::required(table).any(|required| required == &**key))
 }

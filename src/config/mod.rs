@@ -6,6 +6,7 @@
 //! fault shows a secret.
 
 mod address;
+mod certificate;
 mod decode;
 mod diff;
 pub mod edit;
@@ -26,7 +27,6 @@ mod units;
 mod validate;
 
 use std::path::Path;
-use std::sync::Arc;
 
 pub use diff::{Changes, diff};
 pub use example::example;
@@ -77,10 +77,12 @@ pub fn load_text(path: &Path, text: &str, environment: &Environment, flags: &[St
 }
 
 fn load_layers(file: Option<File<'_>>, environment: &Environment, flags: &[String]) -> Result<Loaded, Faults> {
-    let merged = layers::merge(file, environment, flags).map_err(Faults)?;
+    let mut merged = layers::merge(file, environment, flags).map_err(Faults)?;
     let file = file.map(|file| file.path);
     let mut tree = Tree::new(&merged);
-    let mut warnings = merged.warnings;
+    let mut warnings = std::mem::take(&mut merged.warnings);
+    // With thousands of servers the layers are large, and the tree says it all.
+    drop(merged);
     let mut findings = Findings::default();
     let config = decode::decode(&mut tree, &hostname(), &mut findings).and_then(|sections| {
         let surroundings = validate::Surroundings { environment, file };
@@ -89,7 +91,7 @@ fn load_layers(file: Option<File<'_>>, environment: &Environment, flags: &[Strin
     match config {
         Some(config) if findings.faults.is_empty() => {
             let mut loaded = Loaded { config, warnings, tree };
-            loaded.config.shown = Arc::new(loaded.to_json());
+            loaded.config.shown = loaded.to_json_text().into();
             Ok(loaded)
         }
         _ => {

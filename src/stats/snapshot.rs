@@ -38,7 +38,8 @@ pub struct SeriesSnapshot {
     pub recent_s: Vec<f32>,
     /// Polls since start.
     pub polls: u64,
-    /// The last hour as of the last poll.
+    /// The last hour: reach, score, jitter and clock filter as of the last poll; what many polls add up to, and the
+    /// trend, up to a minute or one poll in 32 older.
     pub hour: WindowSummary,
     /// Histograms of every sample since start, for each way of timestamping.
     pub totals: Vec<Totals>,

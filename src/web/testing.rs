@@ -26,8 +26,8 @@ pub(super) fn state(health: Health) -> (State, TempDir) {
     let started = Stamp::now();
     let health = watch::channel(Arc::new(health)).1;
     let snapshot = watch::channel(Arc::new(Snapshot::empty(started))).1;
-    let samples = broadcast::Sender::new(1).subscribe();
-    let sources = Sources { samples, snapshot: snapshot.clone(), health: health.clone() };
+    let samples = broadcast::Sender::new(1);
+    let sources = Sources { samples: samples.subscribe(), snapshot: snapshot.clone(), health: health.clone() };
     let audit = Audit::start(store.clone(), &log);
     let state = State {
         health,
@@ -37,6 +37,8 @@ pub(super) fn state(health: Health) -> (State, TempDir) {
         clock: Arc::new(SystemClock),
         started,
         hub: Hub::start(started, sources),
+        samples,
+        ledger: Arc::default(),
         desk: Desk::new(None).0,
         audit,
     };

@@ -10,7 +10,7 @@ use ntp_monitor::health::report::{Health, SinkHealth, Status};
 use ntp_monitor::ntp::Leap;
 use ntp_monitor::sample::{Outcome, Sample, Timestamping};
 use ntp_monitor::sim::world::{Fault, World};
-use ntp_monitor::sinks::influx::{Lines, append_sample};
+use ntp_monitor::sinks::influx::{Lines, SampleLines};
 use ntp_monitor::stats::analysis::Analysis;
 use ntp_monitor::stats::intake::TimeAxis;
 use ntp_monitor::stats::local::{DaemonView, KernelState, LocalState};
@@ -44,11 +44,12 @@ pub fn lines() -> Vec<u8> {
     }
     let start_ns = world.start_unix_s * 1_000_000_000;
     let mut analysis = Analysis::new(Window::Hour, TimeAxis::Wall);
+    let mut lines = SampleLines::new(VANTAGE.to_owned());
     let mut body = Vec::new();
     let mut minute = 0;
     for sample in world.samples() {
         let sample = Arc::new(with_events(sample, start_ns));
-        append_sample(&mut body, VANTAGE, &sample);
+        lines.append(&mut body, &sample);
         analysis.observe(&sample);
         while start_ns + minute * 60_000_000_000 < sample.at.wall_ns {
             minute += 1;

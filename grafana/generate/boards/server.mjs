@@ -224,6 +224,7 @@ export default {
   id: 'server',
   title: 'NTP: server',
   description: 'Offset, delay, stability and statistics of each chosen server, and the health of the monitor.',
+  beginsWithOne: true,
   rows: [
     { title: '$server', repeat: 'server', panels: [...gauges, ...offset, ...delay, ...statistics, ...health] },
     { title: 'The monitor', panels: monitor },

@@ -1,6 +1,7 @@
 //! `/api/v1/`: everything the service knows, as JSON.
 
 mod about;
+mod ask;
 mod config;
 mod events;
 mod history;
@@ -20,6 +21,7 @@ pub const ENDPOINTS: &[&[Endpoint]] = &[
     config::ENDPOINTS,
     servers::ENDPOINTS,
     config::SERVERS,
+    ask::ENDPOINTS,
     history::ENDPOINTS,
     judgement::ENDPOINTS,
     events::ENDPOINTS,

@@ -82,7 +82,8 @@ export const settings = {
 
 /** Alerts and what belongs to them; writing needs the role `operate`. */
 export const alerting = {
-  alerts: (signal?: AbortSignal) => get<AlertsBody>("alerts", {}, signal),
+  /** What is active; its history is another question. */
+  alerts: (signal?: AbortSignal) => get<AlertsBody>("alerts", { limit: "1" }, signal),
   history: (query: Record<string, string>, signal?: AbortSignal) => get<AlertsBody>("alerts", query, signal),
   rules: (signal?: AbortSignal) => get<RulesBody>("rules", {}, signal),
   checkRule: async (rule: Partial<Rule>, signal?: AbortSignal) =>

@@ -90,7 +90,13 @@ export interface RuleCheck {
 
 export interface Replayed {
   alerts: PastAlert[];
+  /** How many messages would have been sent. */
+  notifications: number;
   samples: number;
+  from: string;
+  to: string;
+  /** Otherwise the work was cut short. */
+  complete: boolean;
 }
 
 export interface Silence {
@@ -105,8 +111,17 @@ export interface Silence {
   ends_at: string;
 }
 
+/** A maintenance window of the configuration that is open. */
+export interface OpenWindow {
+  comment: string;
+  alert: string | null;
+  servers: string[];
+  ends_at: string;
+}
+
 export interface SilencesBody {
   silences: Silence[];
+  windows: OpenWindow[];
 }
 
 export interface SilenceWish {
@@ -115,6 +130,7 @@ export interface SilenceWish {
   comment: string;
   /** How long from now. */
   for: string;
+  created_by?: string;
 }
 
 export interface Notifier {

@@ -2,7 +2,7 @@
 import type { Browser, Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { DESKTOP, launch, open, type Watched } from "./browser";
-import { alert, alerts, past } from "./canned";
+import { alert, alerts, past, replayed } from "./canned";
 import { problem, startMock, type Asked, type Mock } from "./mock";
 
 let mock: Mock;
@@ -69,7 +69,7 @@ describe("now", () => {
     await dialog(page).getByRole("button", { name: "8h", exact: true }).click();
     await dialog(page).getByRole("button", { name: "Silence for 8h" }).click();
     await page.getByText("Silence for 8h.").waitFor();
-    expect(mock.writes).toMatchObject([{ path: "/api/v1/silences", body: { alert: "high-offset", servers: ["wild"], comment: "New antenna", for: "8h" } }]);
+    expect(mock.writes).toMatchObject([{ path: "/api/v1/silences", body: { alert: "high-offset", servers: ["wild"], comment: "New antenna", for: "8h", created_by: "alice" } }]);
     expect(faults()).toEqual([]);
   });
 
@@ -112,6 +112,8 @@ test("a silence is ended before its time", async () => {
   mock.on("DELETE /api/v1/silences/1", () => ({ status: 204 }));
   const page = await opened("#/alerts/silences");
   await page.getByText("To come").waitFor();
+  await page.getByText("A maintenance window of the configuration").waitFor();
+  expect(await page.getByRole("button", { name: /^End now/ }).count()).toBe(2);
   await page.getByRole("button", { name: "End now: New antenna on Tuesday" }).click();
   await page.getByText("The silence is over.").waitFor();
   expect(mock.writes).toMatchObject([{ method: "DELETE", path: "/api/v1/silences/1" }]);
@@ -130,17 +132,16 @@ describe("rules", () => {
   test("an expression is judged while it is typed, and tried on the past", async () => {
     mock.on("POST /api/v1/rules/check", ({ body }: Asked) =>
       ({ body: JSON.stringify(body).includes("offset_mss") ? { valid: false, faults: ["1:1: there is no variable offset_mss; did you mean offset_ms?"] } : { valid: true, faults: [] } }));
-    mock.on("POST /api/v1/rules/replay", {
-      samples: 90_000,
-      alerts: Array.from({ length: 9 }, (_, n) => past(600_000 - n * 60_000, 9000, { server: n % 3 === 0 ? "ams-1" : "wild", severity: n % 2 ? "critical" : "warning" })),
-    });
+    mock.on("POST /api/v1/rules/replay", replayed(
+      Array.from({ length: 9 }, (_, n) => past(600_000 - n * 60_000, 9000, { server: n % 3 === 0 ? "ams-1" : "wild", severity: n % 2 ? "critical" : "warning" })),
+    ));
     const page = await opened("#/alerts/rules?new=1");
     await page.getByLabel("Expression").fill("offset_mss > 1.0");
     await page.getByText("there is no variable offset_mss").waitFor();
     await page.getByLabel("Expression").fill("offset_ms > 1.0");
     await page.getByText("The rule is valid.").waitFor();
     await page.getByRole("button", { name: "Replay" }).click();
-    await page.getByText("It would have fired 9 times, over 90\u202f000 samples.").waitFor();
+    await page.getByText("It would have fired 9 times, over 90\u202f000 samples; 18 messages would have been sent.").waitFor();
     expect(await page.locator('.scene[aria-label="When the rule would have fired"] rect').count()).toBe(9);
     expect(faults()).toEqual([]);
   });

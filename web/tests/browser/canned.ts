@@ -1,6 +1,6 @@
 /** Answers of a small monitor that is well, but for one server: what the mock says until a test says otherwise. */
 import type { Health, LocalClock, ServerPage, ServerRow, ShownConfig, Verdict } from "../../src/api/types";
-import type { Alert, AlertsBody, Notifier, NotifiersBody, PastAlert, ReportsBody, Rule, RulesBody, SilencesBody } from "../../src/api/types-alerts";
+import type { Alert, AlertsBody, Notifier, NotifiersBody, PastAlert, Replayed, ReportsBody, Rule, RulesBody, SilencesBody } from "../../src/api/types-alerts";
 import type { AuditBody, ConfigCheck, ConfigFile, Schema, Session } from "../../src/api/types-config";
 
 /** So long ago, in seconds, as RFC 3339. */
@@ -167,6 +167,11 @@ export function rule(name: string, more: Partial<Rule> = {}): Rule {
   };
 }
 
+/** A week as a rule would have seen it. */
+export const replayed = (found: PastAlert[]): Replayed => ({
+  alerts: found, notifications: 2 * found.length, samples: 90_000, from: ago(604_800), to: ago(0), complete: true,
+});
+
 export const rules = (): RulesBody => ({
   rules: [
     rule("high-offset"), rule("office", { source: "configured", expr: "offset_ms > 5.0", severity: "warning", state: "inactive", servers: ["ams-1"] }),
@@ -184,6 +189,7 @@ export const silences = (): SilencesBody => ({
     { id: 1, alert: "falseticker", servers: ["wild"], comment: "New antenna on Tuesday", starts_at: ago(600), ends_at: ago(-6600), created_by: "alice" },
     { id: 2, alert: null, servers: [], comment: "Maintenance of the uplink", starts_at: ago(-86_400), ends_at: ago(-90_000), created_by: "bob" },
   ],
+  windows: [{ comment: "The router restarts on Sundays", alert: "failing-queries", servers: ["site:ams"], ends_at: ago(-1800) }],
 });
 
 export function notifier(name: string, more: Partial<Notifier> = {}): Notifier {

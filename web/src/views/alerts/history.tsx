@@ -24,7 +24,7 @@ export function HistoryPart() {
   const rules = [...new Set((data?.history ?? []).map((alert) => alert.alert))].sort();
   const servers = [...new Set([...(picture.value?.servers.servers ?? []).map((row) => row.name), ...(server ? [server] : [])])];
   return (
-    <Panel title="History" note="Alerts that are over, newest first." tools={(
+    <Panel title="History" note="Alerts that fired in the last 30 days, newest first." tools={(
       <>
         <label class="search">
           <span class="visually-hidden">Filter the history</span>
@@ -37,7 +37,7 @@ export function HistoryPart() {
     )}>
       {error && !data && <Failure what="The history" error={error} retry={retry} />}
       {!data && !error && <Loading what="the history" />}
-      {data && shown.length === 0 && <Empty>{data.history.length === 0 ? "No alert has ended yet." : "No alert matches."}</Empty>}
+      {data && shown.length === 0 && <Empty>{data.history.length === 0 ? "No alert has fired in the last 30 days." : "No alert matches."}</Empty>}
       {shown.length > 0 && <Table alerts={shown} />}
     </Panel>
   );
@@ -52,7 +52,7 @@ function csv(alerts: readonly PastAlert[]): void {
 
 export function Table({ alerts }: { alerts: readonly PastAlert[] }) {
   return (
-    <div class="scroll" tabIndex={0} role="region" aria-label="Alerts that are over">
+    <div class="scroll" tabIndex={0} role="region" aria-label="Alerts that fired">
       <table class="plain alert-table">
         <thead><tr><th scope="col">Began</th><th scope="col">Lasted</th><th scope="col">Severity</th><th scope="col">Rule</th><th scope="col">Server</th><th scope="col">What</th></tr></thead>
         <tbody>{alerts.map((alert) => <Line key={`${alert.alert} ${alert.server} ${alert.started_at}`} alert={alert} />)}</tbody>
