@@ -24,10 +24,18 @@ fn main() -> Result<(), Failure> {
     let rows = record(&path, days)?;
 
     let plain = timed(|| Ok(csv::read_file(&path)?.filter(Result::is_ok).map(black_box).count()))?;
-    let args = ReplayArgs { files: vec![path], json: true, taus: None, progress: false, leap_list: None };
+    let args = ReplayArgs {
+        files: vec![path],
+        json: true,
+        taus: None,
+        progress: false,
+        leap_list: None,
+        since: None,
+        alerts: false,
+    };
     let mut out = Vec::new();
     let replayed = timed(|| {
-        replay::run(&args, Terminal::default(), &mut out, &mut std::io::stderr())?;
+        replay::run(&args, replay::Recipe::default(), Terminal::default(), &mut out, &mut std::io::stderr())?;
         Ok(out.len())
     })?;
     println!("{rows} rows of five servers, {days} days");

@@ -11,7 +11,9 @@ use tokio::sync::watch;
 use super::census::{Census, ChildState};
 use super::notice::DeathNotice;
 use super::outlet::Listener;
+use crate::alert::status::AlertStatus;
 use crate::clock::{Clock, Stamp};
+use crate::health::alerting::AlertingHealth;
 use crate::health::book::{Book, Turn};
 use crate::health::judge::judge;
 use crate::health::notifiers::NotifierHealth;
@@ -47,6 +49,8 @@ pub struct Observed {
     pub census: Census,
     /// Every output by name; what is in the map changes at a reload.
     pub sinks: Arc<std::sync::Mutex<BTreeMap<String, SinkGauge>>>,
+    /// How alerts stand.
+    pub alerts: watch::Receiver<Arc<AlertStatus>>,
     /// Every notifier, at the given instant.
     pub notifiers: Arc<dyn Fn(Stamp) -> BTreeMap<String, NotifierHealth> + Send + Sync>,
     /// Those who compute on samples.
@@ -112,6 +116,7 @@ impl HealthKeeper {
                 .collect(),
             log_dropped: (self.observed.log_dropped)(),
             notifiers: (self.observed.notifiers)(now),
+            alerting: AlertingHealth::of(&self.observed.alerts.borrow()),
             ..Health::default()
         };
         for listener in &self.observed.listeners {

@@ -7,6 +7,7 @@ use actix::{Actor, Addr, Message, Recipient};
 use slog::Logger;
 use tokio::sync::watch;
 
+use crate::actors::alerter::Alerter;
 use crate::actors::census::Role;
 use crate::actors::health::{HealthKeeper, Observed};
 use crate::actors::notice::DeathNotice;
@@ -35,6 +36,7 @@ pub(super) const HEALTH: &str = "health";
 pub(super) const STATS: &str = "stats";
 pub(super) const LOCAL: &str = "local";
 pub(super) const LEAP: &str = "leap";
+pub(super) const ALERTER: &str = "alerter";
 pub(super) const POINTS: &str = "points";
 pub(super) const REPORTER: &str = "reporter";
 pub(super) const TARGETS: &str = "targets";
@@ -149,6 +151,19 @@ pub(super) fn leap(config: watch::Receiver<Arc<Config>>, publish: watch::Sender<
         Box::new(move || task.abort()) as _
     });
     Adopt { name: LEAP.into(), role: Role::Sink, factory }
+}
+
+/// Steps the rules of alerts. A new incarnation goes on from what is in the store.
+pub(super) fn alerter(alerter: Alerter) -> Adopt {
+    let factory = Box::new(move |notice: DeathNotice| {
+        let alerter = alerter.clone();
+        let task = actix_rt::spawn(async move {
+            let _held = notice;
+            alerter.run().await;
+        });
+        Box::new(move || task.abort()) as _
+    });
+    Adopt { name: ALERTER.into(), role: Role::Sink, factory }
 }
 
 /// Sends to InfluxDB what was computed.

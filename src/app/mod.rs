@@ -22,6 +22,7 @@ use actix_web::dev::ServerHandle;
 use slog::{Logger, info, warn};
 use tokio::sync::{broadcast, mpsc, watch};
 
+use crate::actors::alerter::Alerter;
 use crate::actors::census::{Census, ChildStatus, Role};
 use crate::actors::health::Observed;
 use crate::actors::ledger::Ledger;
@@ -29,6 +30,7 @@ use crate::actors::outlet::{Listener, Outlet};
 use crate::actors::reporter::Reporter;
 use crate::actors::supervisor::{Escalation, Supervisor};
 use crate::actors::targets::Tools;
+use crate::alert::status::AlertStatus;
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Changes, Config, Inputs, diff};
 use crate::health::report::Health;
@@ -143,7 +145,14 @@ impl Service {
         let started = clock.now();
         let current = watch::Sender::new(Arc::new(config.clone()));
         let tap = broadcast::Sender::new(live::SAMPLES);
-        let sources = live::Sources { samples: tap.subscribe(), snapshot: snapshot.clone(), health: health.clone() };
+        let (standing, alerts) = watch::channel(Arc::<AlertStatus>::default());
+        let silences = Arc::new(watch::Sender::new(0));
+        let sources = live::Sources {
+            samples: tap.subscribe(),
+            snapshot: snapshot.clone(),
+            health: health.clone(),
+            alerts: alerts.clone(),
+        };
         let paces = Arc::new(OnceLock::new());
         let (desk, reloads) = Desk::new(around.inputs);
         let state = web::State {
@@ -156,6 +165,8 @@ impl Service {
             hub: live::Hub::start(started, sources),
             samples: tap.clone(),
             ledger: Arc::clone(&paces),
+            alerts: alerts.clone(),
+            silences: Arc::clone(&silences),
             desk,
             audit: Audit::start(store.handle(), log),
         };
@@ -176,6 +187,7 @@ impl Service {
         let (board, queues) = (Board::default(), store.handle());
         let shown = board.clone();
         let observed = Observed {
+            alerts,
             notifiers: Arc::new(move |now| shown.report(&queues.queue_gauges(), now.wall_ns)),
             vantage: config.monitor.vantage.as_str().into(),
             started,
@@ -202,6 +214,17 @@ impl Service {
             config: current.subscribe(),
             snapshot: snapshot.clone(),
             health: health.clone(),
+            store: outputs.store(),
+            clock: Arc::clone(&clock),
+            log: log.clone(),
+        }));
+
+        supervisor.do_send(children::alerter(Alerter {
+            config: current.subscribe(),
+            snapshot: snapshot.clone(),
+            health: health.clone(),
+            silences: silences.subscribe(),
+            publish: Arc::new(standing),
             store: outputs.store(),
             clock: Arc::clone(&clock),
             log: log.clone(),
@@ -324,6 +347,7 @@ impl Service {
         let polls_ended = || !self.census.all().values().any(is_prober) && self.ledger.is_idle();
         let is_settled = wait_for(polls_ended, until.min(Instant::now() + POLLS_END_WITHIN)).await;
         self.supervisor.do_send(Release { name: children::TARGETS.into() });
+        self.supervisor.do_send(Release { name: children::ALERTER.into() });
         self.supervisor.do_send(Release { name: children::POINTS.into() });
         self.supervisor.do_send(Release { name: children::REPORTER.into() });
         self.supervisor.do_send(Release { name: children::LOCAL.into() });

@@ -129,7 +129,14 @@ impl Cli {
                 finish(block_on(async { check::run(&args, &tools(args.measure.engine), &mut std::io::stdout()).await }))
             }
             Command::Replay(args) => {
-                finish(replay::run(&args, Terminal::detect(), &mut std::io::stdout().lock(), &mut std::io::stderr()))
+                let (out, err) = (&mut std::io::stdout().lock(), &mut std::io::stderr());
+                match replay::Recipe::new(&args, &inputs) {
+                    Ok(recipe) => finish(replay::run(&args, recipe, Terminal::detect(), out, err)),
+                    Err(faults) => {
+                        complain(&faults);
+                        ExitCode::from(EXIT_CONFIG)
+                    }
+                }
             }
             Command::Stats(args) => with_store(&inputs, args.span.store.as_ref(), |place, out, err| {
                 stats::run(&args, place, Terminal::detect(), out, err)

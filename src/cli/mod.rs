@@ -1,5 +1,6 @@
 //! The command line: arguments, tables, exit codes.
 
+mod alerts;
 pub mod args;
 pub mod check;
 pub mod commands;

@@ -1,20 +1,30 @@
 //! `ntp-monitor replay`: recorded samples through statistics, events and verdict, exactly as they run live.
 
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread;
+use std::time::Duration;
 
 use clap::Args;
 use crossbeam_channel::{Receiver, Sender};
+use serde::Serialize;
 
+use super::alerts;
+use super::args::parse_duration;
 use super::recorded::{Faults, Recording};
 use super::report;
 use super::table::Terminal;
+use crate::alert::engine::Rulebook;
+use crate::alert::replay::{AlertReplay, AlertReport};
+use crate::app::run::Inputs;
+use crate::clock::Stamp;
 use crate::local;
-use crate::sample::Sample;
+use crate::sample::{Sample, ServerIdent};
 use crate::stats::leap::LeapSource;
-use crate::stats::replay::Replay;
+use crate::stats::replay::{Replay, Report};
+use crate::store::StoreError;
+use crate::store::read::Reader;
 
 /// Samples that change threads at once.
 const BATCH: usize = 4096;
@@ -25,6 +35,7 @@ const PROGRESS_EVERY: u64 = 500_000;
 const EXAMPLES: &str = "\
 Examples:
   ntp-monitor replay samples-2026-11-*.csv.gz           a month, as a report
+  ntp-monitor replay --alerts --config servers.toml --since 7d  what the rules would have told of the store's last week
   ntp-monitor replay --json --taus 64,1024,65536 a.csv  one JSON object, three averaging times
 
 Columns needed: time, server, outcome, offset_s, delay_s, root_delay_s, root_dispersion_s, stratum, leap, in any order.
@@ -36,8 +47,14 @@ Exit status: 0, 1 when there was nothing to replay.";
 #[command(after_help = EXAMPLES)]
 pub struct ReplayArgs {
     /// CSV files of one monitor, in any order; `.gz` too.
-    #[arg(required = true, value_name = "FILE")]
+    #[arg(required_unless_present = "since", value_name = "FILE")]
     pub files: Vec<PathBuf>,
+    /// Take the last 7d, 12h, … of the store of the configuration instead of files.
+    #[arg(long, value_name = "TIME", value_parser = parse_duration, conflicts_with = "files")]
+    pub since: Option<Duration>,
+    /// Say which alerts would have fired: by the rules of --config, or the built-in ones.
+    #[arg(long)]
+    pub alerts: bool,
     /// Print one JSON object.
     #[arg(long)]
     pub json: bool,
@@ -58,12 +75,56 @@ pub(super) fn parse_tau(text: &str) -> Result<f64, String> {
     tau_s.ok_or_else(|| format!("{text:?} is not a positive number of seconds"))
 }
 
+/// What a replay needs of the configuration.
+#[derive(Debug, Default)]
+pub struct Recipe {
+    /// The rules of alerts, when their alerts are wanted.
+    pub rules: Option<Rulebook>,
+    /// Servers with their tags: recordings do not have them.
+    pub servers: Vec<Arc<ServerIdent>>,
+    /// The store, when its samples are wanted.
+    pub store: Option<PathBuf>,
+}
+
+impl Recipe {
+    /// What `args` ask for, from the configuration where there is one.
+    ///
+    /// # Errors
+    /// When the configuration is not sound, or is needed and not there.
+    pub fn new(args: &ReplayArgs, inputs: &Inputs) -> Result<Self, String> {
+        if !args.alerts && args.since.is_none() {
+            return Ok(Self::default());
+        }
+        let config = match inputs.load() {
+            Ok(loaded) => Some(loaded.config),
+            Err(faults) if inputs.file.is_some() || args.since.is_some() => return Err(faults.to_string()),
+            Err(_) => None,
+        };
+        let rules = || config.as_ref().map_or_else(Rulebook::built_in, |config| (*config.alerting).clone());
+        Ok(Self {
+            rules: args.alerts.then(rules),
+            store: args.since.and_then(|_| config.as_ref().map(|config| config.store.path.clone())),
+            servers: config.iter().flat_map(|config| config.servers.iter().map(|it| Arc::clone(&it.ident))).collect(),
+        })
+    }
+}
+
+/// What `--json` prints.
+#[derive(Serialize)]
+struct Printed<'a> {
+    #[serde(flatten)]
+    report: &'a Report,
+    #[serde(flatten)]
+    alerts: Option<&'a AlertReport>,
+}
+
 /// Replays and prints; returns the exit status.
 ///
 /// # Errors
 /// Those of `out`.
 pub fn run(
     args: &ReplayArgs,
+    recipe: Recipe,
     terminal: Terminal,
     out: &mut impl Write,
     complaints: &mut (impl Write + Send),
@@ -75,7 +136,20 @@ pub fn run(
             return Ok(1);
         }
     };
-    let (replay, count, faults) = feed(args, Replay::new().with_leap_list(leap), complaints);
+    let alerts = recipe.rules.map(AlertReplay::new);
+    let work = Work { replay: Replay::new().with_leap_list(leap), alerts, servers: recipe.servers, count: 0 };
+    let (work, faults) = match (recipe.store, args.since) {
+        (Some(store), Some(since)) => match from_store(&store, since, work) {
+            Ok(work) => (work, Faults::default()),
+            Err(why) => {
+                writeln!(complaints, "ntp-monitor: {why}")?;
+                return Ok(1);
+            }
+        },
+        _ => feed(args, work, complaints),
+    };
+    let Work { replay, alerts, count, .. } = work;
+    let alerts = alerts.map(AlertReplay::finish);
     if count == 0 {
         writeln!(complaints, "ntp-monitor: nothing to replay: no row could be used")?;
         return Ok(1);
@@ -93,17 +167,60 @@ pub fn run(
         )?;
     }
     if args.json {
-        serde_json::to_writer(&mut *out, &report)?;
+        serde_json::to_writer(&mut *out, &Printed { report: &report, alerts: alerts.as_ref() })?;
         writeln!(out)?;
     } else {
         report::write(out, &report, args.taus.is_some(), terminal.color)?;
+        if let Some(alerts) = &alerts {
+            alerts::write(out, alerts, terminal.color)?;
+        }
     }
     out.flush()?;
     Ok(0)
 }
 
+/// What samples are fed to.
+struct Work {
+    replay: Replay,
+    alerts: Option<AlertReplay>,
+    servers: Vec<Arc<ServerIdent>>,
+    count: u64,
+}
+
+impl Work {
+    fn take(&mut self, sample: Arc<Sample>) {
+        let sample = self.tagged(sample);
+        let at_ns = sample.at.wall_ns;
+        self.replay.observe(&sample);
+        self.count += 1;
+        if let Some(alerts) = &mut self.alerts {
+            alerts.observe(&sample);
+            if alerts.is_due(at_ns) {
+                alerts.look(at_ns, &self.replay.snapshot(at_ns));
+            }
+        }
+    }
+
+    /// Rules may choose servers by their tags.
+    fn tagged(&self, sample: Arc<Sample>) -> Arc<Sample> {
+        match self.servers.iter().find(|ident| ident.name == sample.server.name) {
+            Some(ident) if self.alerts.is_some() => Arc::new(Sample { server: Arc::clone(ident), ..(*sample).clone() }),
+            _ => sample,
+        }
+    }
+}
+
+/// The samples of the store since so long ago.
+fn from_store(store: &Path, since: Duration, mut work: Work) -> Result<Work, StoreError> {
+    let since_ns = i64::try_from(since.as_nanos()).unwrap_or(i64::MAX);
+    for stored in Reader::open(store)?.since(Stamp::now().wall_ns.saturating_sub(since_ns)) {
+        work.take(Arc::new(stored?.sample));
+    }
+    Ok(work)
+}
+
 /// Reads on a thread of its own and computes on this one.
-fn feed(args: &ReplayArgs, replay: Replay, complaints: &mut (impl Write + Send)) -> (Replay, u64, Faults) {
+fn feed(args: &ReplayArgs, work: Work, complaints: &mut (impl Write + Send)) -> (Work, Faults) {
     let (to, from) = crossbeam_channel::bounded(BATCHES);
     let progress = args.progress;
     thread::scope(|scope| {
@@ -112,8 +229,8 @@ fn feed(args: &ReplayArgs, replay: Replay, complaints: &mut (impl Write + Send))
             send(&mut recording, &to);
             recording.faults()
         });
-        let (replay, count) = compute(&from, replay, progress);
-        (replay, count, reader.join().expect("a panic of the reader is one of ours"))
+        let work = compute(&from, work, progress);
+        (work, reader.join().expect("a panic of the reader is one of ours"))
     })
 }
 
@@ -126,14 +243,13 @@ fn send(samples: &mut impl Iterator<Item = Sample>, to: &Sender<Vec<Arc<Sample>>
     }
 }
 
-fn compute(from: &Receiver<Vec<Arc<Sample>>>, mut replay: Replay, progress: bool) -> (Replay, u64) {
-    let mut count = 0_u64;
+fn compute(from: &Receiver<Vec<Arc<Sample>>>, mut work: Work, progress: bool) -> Work {
     for sample in from.iter().flatten() {
-        replay.observe(&sample);
-        count += 1;
-        if progress && count.is_multiple_of(PROGRESS_EVERY) {
-            let _ = writeln!(io::stderr(), "{count} samples, {}", super::units::wall_time(sample.at.wall_ns));
+        let wall_ns = sample.at.wall_ns;
+        work.take(sample);
+        if progress && work.count.is_multiple_of(PROGRESS_EVERY) {
+            let _ = writeln!(io::stderr(), "{} samples, {}", work.count, super::units::wall_time(wall_ns));
         }
     }
-    (replay, count)
+    work
 }

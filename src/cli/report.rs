@@ -163,7 +163,7 @@ pub(super) fn events<'a>(
     Ok(())
 }
 
-fn heading(out: &mut impl Write, text: &str, color: bool) -> io::Result<()> {
+pub(super) fn heading(out: &mut impl Write, text: &str, color: bool) -> io::Result<()> {
     writeln!(out, "\n{}", Style::Bold.paint(text, color))
 }
 
@@ -172,6 +172,6 @@ fn earlier(out: &mut impl Write, count: usize, shown: usize) -> io::Result<()> {
 }
 
 /// Names come from files: a terminal must not be told what to do by them.
-fn printable(text: &str) -> String {
+pub(super) fn printable(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { '?' } else { c }).collect()
 }

@@ -22,6 +22,9 @@ pub(super) struct Sections {
     pub csv: Option<raw::Csv>,
     pub store: raw::Store,
     pub log: raw::Log,
+    pub alerting: raw::alerting::Alerting,
+    pub alerts: Vec<(usize, raw::alerting::Alert)>,
+    pub silences: Vec<(usize, raw::alerting::Silence)>,
     pub leap: raw::Leap,
     /// With their index in the configuration.
     pub notifiers: Vec<(usize, raw::Notifier)>,
@@ -68,6 +71,9 @@ pub(super) fn decode(tree: &mut Tree, hostname: &str, findings: &mut Findings) -
         csv: section(tree, &root.key("csv"), findings),
         store: section(tree, &root.key("store"), findings)?,
         log: section(tree, &root.key("log"), findings)?,
+        alerting: section(tree, &root.key("alerting"), findings)?,
+        alerts: each(tree, &root.key("alert"), findings),
+        silences: each(tree, &root.key("silence"), findings),
         leap: section(tree, &root.key("leap"), findings)?,
         notifiers: each(tree, &root.key("notifier"), findings),
         report: section(tree, &root.key("report"), findings)?,
@@ -127,7 +133,7 @@ fn suggestion(key: &str, path: &KeyPath, schema: &Value) -> String {
         return format!("; did you mean {:?}?", known);
     }
     let home = schema::properties(&schema::SCHEMA)
-        .filter(|(section, _)| path.0.first() != Some(&Step::Key((*section).clone())))
+        .filter(|(section, _)| path.0.first() != Some(&Step::Key(section.as_str().into())))
         .find(|(_, section)| schema::child(section, key).is_some());
     home.map_or_else(String::new, |(section, _)| format!("; it belongs in [{section}]"))
 }
@@ -177,5 +183,5 @@ fn replace(tree: &mut Tree, path: &KeyPath) {
 
 fn is_required(path: &KeyPath) -> bool {
     let (Some(Step::Key(key)), Some(parent)) = (path.0.last(), path.parent()) else { return false };
-    schema::at(&parent).is_some_and(|table| schema::required(table).any(|required| required == key))
+    schema::at(&parent).is_some_and(|table| schema::required(table).any(|required| required == &**key))
 }

@@ -54,6 +54,7 @@ fn sections(old: &Config, new: &Config) -> Vec<&'static str> {
         ("csv", old.csv != new.csv),
         ("store", old.store != new.store),
         ("log", old.log != new.log),
+        ("alerting", old.alerting != new.alerting),
         ("leap", old.leap != new.leap),
         ("notifier", old.notifiers != new.notifiers),
         ("report", old.report != new.report),

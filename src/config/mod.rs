@@ -36,6 +36,7 @@ pub use layers::{Environment, process_environment};
 pub use model::*;
 pub use reference::reference;
 pub use schema::{schema, schema_value};
+pub use validate::alerting::rule_of_json;
 
 use decode::Findings;
 use layers::File;
@@ -77,10 +78,12 @@ pub fn load_text(path: &Path, text: &str, environment: &Environment, flags: &[St
 }
 
 fn load_layers(file: Option<File<'_>>, environment: &Environment, flags: &[String]) -> Result<Loaded, Faults> {
-    let merged = layers::merge(file, environment, flags).map_err(Faults)?;
+    let mut merged = layers::merge(file, environment, flags).map_err(Faults)?;
     let file = file.map(|file| file.path);
     let mut tree = Tree::new(&merged);
-    let mut warnings = merged.warnings;
+    let mut warnings = std::mem::take(&mut merged.warnings);
+    // With thousands of servers the layers are large, and the tree says it all.
+    drop(merged);
     let mut findings = Findings::default();
     let config = decode::decode(&mut tree, &hostname(), &mut findings).and_then(|sections| {
         let surroundings = validate::Surroundings { environment, file };

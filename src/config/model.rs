@@ -16,6 +16,7 @@ use schemars::JsonSchema;
 use secrecy::SecretString;
 use serde::Deserialize;
 
+use crate::alert::engine::Rulebook;
 use crate::sample::ServerIdent;
 
 /// Everything the service was told.
@@ -35,6 +36,8 @@ pub struct Config {
     pub store: Store,
     /// `[log]`.
     pub log: Log,
+    /// `[alerting]`, the built-in rules and every `[[alert]]`, and every `[[silence]]`.
+    pub alerting: Arc<Rulebook>,
     /// `[leap]`.
     pub leap: Leap,
     /// `[[notifier]]`; names are unique.

@@ -4,6 +4,8 @@
 //! A key with a `default` is filled in before decoding, so its type needs no `Option`. `x-default` describes a default
 //! that follows from other values.
 
+pub(super) mod alerting;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -40,6 +42,12 @@ pub(super) struct Root {
     pub store: Store,
     /// What the program says of itself, on stderr.
     pub log: Log,
+    /// How alerts are handled.
+    pub alerting: alerting::Alerting,
+    /// A rule, or a change of the built-in rule of that name; repeat the section for each.
+    pub alert: Vec<alerting::Alert>,
+    /// A maintenance window: nobody is told of alerts while it is open; repeat the section for each.
+    pub silence: Vec<alerting::Silence>,
     /// Leap seconds.
     pub leap: Leap,
     /// Whom to tell of alerts, and how; repeat the section for each.

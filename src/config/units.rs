@@ -10,7 +10,7 @@ use serde::de::{Deserialize, Deserializer, Error, Visitor};
 
 /// A duration with its unit: `"64s"`, `"25ms"`, `"1h 30m"`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Span(pub Duration);
+pub(in crate::config) struct Span(pub Duration);
 
 /// A duration, or `"forever"`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,8 +1,8 @@
 //! From facts to `ok`, `degraded` or `failing`, with reasons. The rules are documented in docs/HEALTH.md.
 
 use super::book::FAILURES;
-use super::notifiers;
 use super::report::{Health, Reason, ServerHealth, SinkHealth, Status};
+use super::{alerting, notifiers};
 
 /// The store may fail for this long before the service counts as failing: history is being lost then.
 const STORE_LAG_S: f64 = 60.0;
@@ -18,6 +18,7 @@ pub fn judge(health: &mut Health) {
         let reason = format!("{:?} after {} restarts, {} panics", child.state, child.restarts, child.panics);
         push(&mut reasons, Status::Degraded, "child", name, reason.to_lowercase());
     }
+    reasons.extend(alerting::reasons(&health.alerting));
     reasons.extend(notifiers::reasons(health));
     if health.log_dropped > 0 {
         let reason = format!("{} log records were dropped", health.log_dropped);

@@ -1,5 +1,6 @@
 //! How the service and its servers are doing: counts in, a judgement with reasons out. Pure.
 
+pub mod alerting;
 pub mod availability;
 pub mod book;
 pub mod judge;

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::alerting::AlertingHealth;
 use super::availability::Rates;
 use super::notifiers::NotifierHealth;
 use crate::actors::census::ChildState;
@@ -75,6 +76,8 @@ pub struct Health {
     pub down: BTreeMap<String, ChildHealth>,
     /// Log records dropped because the log could not keep up.
     pub log_dropped: u64,
+    /// What is wrong with the rules of alerts.
+    pub alerting: AlertingHealth,
     /// Every notifier by name.
     pub notifiers: BTreeMap<String, NotifierHealth>,
 }

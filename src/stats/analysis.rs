@@ -57,6 +57,7 @@ struct Series {
     last_measured: Option<Arc<Sample>>,
     recent_s: VecDeque<f32>,
     polls: u64,
+    consecutive_failures: u64,
 }
 
 impl Analysis {
@@ -170,12 +171,21 @@ impl Series {
             }
         }
         windows.begin_totals();
-        let summed = (first.at, 0);
-        Self { windows, snapshot: None, summed, last: Arc::clone(first), last_measured: None, recent_s, polls: 0 }
+        Self {
+            windows,
+            snapshot: None,
+            summed: (first.at, 0),
+            last: Arc::clone(first),
+            last_measured: None,
+            recent_s,
+            polls: 0,
+            consecutive_failures: 0,
+        }
     }
 
     fn take(&mut self, sample: &Arc<Sample>) {
         self.polls += 1;
+        self.consecutive_failures = if sample.outcome.is_success() { 0 } else { self.consecutive_failures + 1 };
         self.last = Arc::clone(sample);
         if sample.measure.is_some() {
             self.last_measured = Some(Arc::clone(sample));
@@ -193,6 +203,7 @@ impl Series {
             last_measured: self.last_measured.clone(),
             recent_s: self.recent_s.iter().copied().collect(),
             polls: self.polls,
+            consecutive_failures: self.consecutive_failures,
             hour,
             totals: self.windows.state().totals.clone(),
         });

@@ -14,12 +14,14 @@ use super::analysis::Analysis;
 use super::events::{Event, EventKind};
 use super::intake::{Intake, Refusals, TimeAxis};
 use super::leap::LeapSource;
+use super::snapshot::Snapshot;
 use super::stability::{PhaseGrid, Stability, StabilityError, usual_spacing_s};
 use super::state::ServerState;
 use super::summary::{Assembly, WindowSummary};
 use super::trend::{MAX_POINTS, Point};
 use super::verdict::{Entry, When};
 use super::window::Window;
+use crate::clock::Stamp;
 use crate::sample::Sample;
 
 /// How many verdicts are kept: more than a recording has, unless it flaps every minute for two years.
@@ -83,6 +85,11 @@ impl Replay {
         }
         self.analysis.observe(sample);
         self.analysis.take_events().into_iter().for_each(|event| self.events.keep(event));
+    }
+
+    /// The picture as of `wall_ns`, as the rules of alerts look at it.
+    pub fn snapshot(&mut self, wall_ns: i64) -> Snapshot {
+        self.analysis.snapshot(Stamp { wall_ns, mono_ns: wall_ns, raw_ns: 0 })
     }
 
     /// From now on announcements are held against this list of leap seconds.

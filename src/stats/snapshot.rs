@@ -38,6 +38,8 @@ pub struct SeriesSnapshot {
     pub recent_s: Vec<f32>,
     /// Polls since start.
     pub polls: u64,
+    /// Polls in a row, up to the last one, that brought no offset.
+    pub consecutive_failures: u64,
     /// The last hour: reach, score, jitter and clock filter as of the last poll; what many polls add up to, and the
     /// trend, up to a minute or one poll in 32 older.
     pub hour: WindowSummary,
@@ -61,5 +63,16 @@ impl Snapshot {
             local: LocalState::default(),
             leap: Arc::default(),
         }
+    }
+
+    /// The series of a name. That of the name before it had an address is left out once it has one.
+    #[must_use]
+    pub fn series_of(&self, name: &Arc<str>) -> Vec<(&SeriesKey, &Arc<SeriesSnapshot>)> {
+        let first = SeriesKey { server: Arc::clone(name), address: None };
+        let mut all: Vec<_> = self.series.range(first..).take_while(|(key, _)| key.server == *name).collect();
+        if all.len() > 1 {
+            all.retain(|(key, _)| key.address.is_some());
+        }
+        all
     }
 }

@@ -2,6 +2,7 @@
 
 use tokio::sync::oneshot;
 
+use super::alerts::AlertCommand;
 use super::audit::AuditEntry;
 use super::events::Event;
 use super::notices::NoticeCommand;
@@ -67,6 +68,13 @@ pub enum Command {
         command: NoticeCommand,
         /// Answers when it is done.
         reply: Reply<()>,
+    },
+    /// Records what alerts came to, and puts what is to be told into the queues.
+    Alerts {
+        /// What.
+        command: AlertCommand,
+        /// Answers with the number of a silence, or 0.
+        reply: Reply<i64>,
     },
     /// Deletes all that is too old, at once.
     PruneNow {

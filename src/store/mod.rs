@@ -9,6 +9,7 @@
 //! Limits: a process that is killed loses nothing that was committed; a power cut may cost the last commits, never the
 //! file. Tags of servers are not kept: they are the configuration's.
 
+mod alerts;
 mod audit;
 mod codec;
 mod command;
@@ -32,6 +33,7 @@ mod series;
 pub mod upkeep;
 mod writer;
 
+pub use alerts::{AlertCommand, AlertRecord};
 pub use audit::AuditEntry;
 pub use codec::StoredSample;
 pub use command::{Command, Reply};

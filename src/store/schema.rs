@@ -11,8 +11,12 @@ use super::StoreError;
 const APPLICATION_ID: i64 = 0x4e54_504d;
 
 /// What makes version n+1 of version n, in order.
-const MIGRATIONS: &[&str] =
-    &[include_str!("migrations/v1.sql"), include_str!("migrations/v3.sql"), include_str!("migrations/v4.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("migrations/v1.sql"),
+    include_str!("migrations/v2.sql"),
+    include_str!("migrations/v3.sql"),
+    include_str!("migrations/v4.sql"),
+];
 
 /// The version this release writes.
 pub(super) fn newest() -> i64 {

@@ -16,7 +16,7 @@ use super::retention::{self, Horizons, Pass, Pruner, RetentionClock};
 use super::rollup::Grain;
 use super::rollup_table::OpenRollups;
 use super::series::SeriesCache;
-use super::{Options, StoreError, audit, codec, events, evidence, meta};
+use super::{Options, StoreError, alerts, audit, codec, events, evidence, meta};
 use crate::clock::Stamp;
 use crate::sample::Sample;
 use crate::sinks::influx::outbox::OutboxGauge;
@@ -259,6 +259,14 @@ impl BatchWriter for Writer {
                     notices::apply(conn, command, now_ns)?;
                     queues.set(notices::count(conn)?, &BTreeMap::new());
                     Ok(())
+                });
+            }
+            Command::Alerts { command, reply } => {
+                let queues = self.queues.clone();
+                self.answer(reply, "record alerts", |conn, _| {
+                    let number = alerts::apply(conn, &command, now_ns)?;
+                    queues.set(notices::count(conn)?, &BTreeMap::new());
+                    Ok(number)
                 });
             }
             Command::PruneNow { reply } => {

@@ -33,6 +33,7 @@ use actix_web::{App, HttpServer, web};
 use tokio::sync::{broadcast, watch};
 
 use crate::actors::ledger::Ledger;
+use crate::alert::status::AlertStatus;
 use crate::clock::{Clock, Stamp};
 use crate::config::Config;
 use crate::health::report::Health;
@@ -69,6 +70,10 @@ pub struct State {
     pub samples: broadcast::Sender<Arc<Sample>>,
     /// The pace of every address; set once the service has begun to measure.
     pub ledger: Arc<OnceLock<Ledger>>,
+    /// How alerts stand.
+    pub alerts: watch::Receiver<Arc<AlertStatus>>,
+    /// Counts up when a silence changes, for whoever heeds them.
+    pub silences: Arc<watch::Sender<u64>>,
     /// Where the configuration file is edited.
     pub desk: desk::Desk,
     /// Who changed what.

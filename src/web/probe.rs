@@ -19,7 +19,7 @@ use super::openapi::{Body, Endpoint, query};
 use super::params::Target;
 use super::problem::Problem;
 use super::view::row::Row;
-use super::view::rows::{Picture, series_of};
+use super::view::rows::Picture;
 use crate::sample::Outcome;
 
 /// What is here.
@@ -67,7 +67,7 @@ pub async fn probe(
     }
     let target = Target::find(&state, &query.target)?;
     let mut snapshot = state.snapshot.clone();
-    let polled = snapshot.wait_for(|snapshot| !series_of(snapshot, &target.name).is_empty());
+    let polled = snapshot.wait_for(|snapshot| !snapshot.series_of(&target.name).is_empty());
     // Whether it has been polled or not is seen below.
     let _ = timeout(patience(&request), polled).await;
     let scrape = Scrape::of(&state);

@@ -27,7 +27,13 @@ pub(super) fn state(health: Health) -> (State, TempDir) {
     let health = watch::channel(Arc::new(health)).1;
     let snapshot = watch::channel(Arc::new(Snapshot::empty(started))).1;
     let samples = broadcast::Sender::new(1);
-    let sources = Sources { samples: samples.subscribe(), snapshot: snapshot.clone(), health: health.clone() };
+    let alerts = watch::channel(Arc::default()).1;
+    let sources = Sources {
+        samples: samples.subscribe(),
+        snapshot: snapshot.clone(),
+        health: health.clone(),
+        alerts: alerts.clone(),
+    };
     let audit = Audit::start(store.clone(), &log);
     let state = State {
         health,
@@ -39,6 +45,8 @@ pub(super) fn state(health: Health) -> (State, TempDir) {
         hub: Hub::start(started, sources),
         samples,
         ledger: Arc::default(),
+        alerts,
+        silences: Arc::new(watch::Sender::new(0)),
         desk: Desk::new(None).0,
         audit,
     };

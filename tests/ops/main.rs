@@ -6,6 +6,7 @@
 mod common;
 
 mod debian;
+mod docs;
 mod doctor;
 mod install;
 mod limits;

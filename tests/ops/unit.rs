@@ -1,6 +1,8 @@
 //! The files in `systemd/`: sound, hardened, and the program does its main job under the limits that they set.
 
 use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpListener;
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -145,6 +147,8 @@ fn the_main_job_is_done_under_the_limits_of_the_unit_with_kernel_timestamps() {
     let tried = sandbox.command("/usr/bin/python3").args(["-c", FORBIDDEN]).output().unwrap();
     assert_eq!(text(&tried.stdout), "all refused\n", "{}", text(&tried.stderr));
 
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let hook = listener.local_addr().unwrap();
     let (chronyd, victoria) = (Chronyd::start("127.0.0.1"), Victoria::start());
     let home = Home::with("");
     let state = sandbox.state();
@@ -154,6 +158,7 @@ fn the_main_job_is_done_under_the_limits_of_the_unit_with_kernel_timestamps() {
         format!(
             "[monitor]\nvantage = \"sandbox\"\ndata_dir = {state:?}\n[http]\nlisten = \"127.0.0.1:0\"\n[csv]\n\
              [influxdb]\nurl = \"{}\"\norg = \"o\"\nbucket = \"b\"\ntoken = \"t\"\nflush_interval = \"1s\"\n\
+             [[notifier]]\nname = \"hook\"\ntype = \"webhook\"\nurl = \"http://{hook}/\"\n\
              [[server]]\nname = \"chronyd\"\naddress = \"{}\"\nown = true\npoll_interval = \"200ms\"\n\
              [[server]]\nname = \"by-name\"\naddress = \"localhost:9\"\nown = true\npoll_interval = \"200ms\"\n",
             victoria.url(),
@@ -174,4 +179,31 @@ fn the_main_job_is_done_under_the_limits_of_the_unit_with_kernel_timestamps() {
     assert!(measured.iter().all(|sample| sample.timestamping == Some(Timestamping::Kernel)), "{measured:?}");
     assert!(!service.log().contains("ermitted"), "{}", service.log());
     drop(service);
+
+    // Whoever is to be told can be reached too.
+    let receiver = std::thread::spawn(move || answer_once(&listener));
+    let mut tell = sandbox.command(program.to_str().unwrap());
+    root::run(tell.arg("--config").arg(&config).args(["notify", "test", "hook"]));
+    assert!(receiver.join().unwrap().starts_with("POST / "));
+}
+
+/// Takes one request whole, says that all is well, and returns it.
+fn answer_once(listener: &TcpListener) -> String {
+    let (mut stream, _) = listener.accept().unwrap();
+    let mut request = Vec::new();
+    let mut is_whole = false;
+    while !is_whole {
+        let mut part = [0; 4096];
+        let length = stream.read(&mut part).unwrap();
+        request.extend_from_slice(&part[..length]);
+        let text = String::from_utf8_lossy(&request);
+        is_whole = length == 0
+            || text.split_once("\r\n\r\n").is_some_and(|(head, body)| {
+                let length =
+                    head.lines().find_map(|line| line.to_lowercase().strip_prefix("content-length: ")?.parse().ok());
+                body.len() >= length.unwrap_or(0)
+            });
+    }
+    stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n").unwrap();
+    String::from_utf8(request).unwrap()
 }

@@ -137,6 +137,8 @@ fn a_store_of_the_first_release_is_migrated_and_keeps_every_sample() {
     assert_eq!(ask(&home, &["store", "check"]).0, 0);
     assert_eq!(ask(&home, &["backup", "before.db"]).0, 0);
     let mut service = home.start();
+    // A reader does not migrate.
+    service.http();
     until("new samples", || samples(&home.store()) > 502);
     assert_eq!(service.stop(), 0);
     let of = |name: &str| rows::store(&home.store()).iter().filter(|s| &*s.server.name == name).count();
@@ -147,6 +149,7 @@ fn a_store_of_the_first_release_is_migrated_and_keeps_every_sample() {
     // The copy from before the upgrade can still be put back.
     assert_eq!(ask(&home, &["restore", "before.db"]).0, 0);
     let mut service = home.start();
+    service.http();
     until("new samples after the restore", || samples(&home.store()) > 502);
     assert_eq!((service.stop(), of("old")), (0, 500));
 }

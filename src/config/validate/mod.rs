@@ -1,5 +1,6 @@
 //! The rules that types cannot express, applied to decoded sections. Every broken rule is a fault; none ends the search.
 
+pub mod alerting;
 mod http;
 mod influx;
 mod leap;
@@ -81,9 +82,14 @@ pub(super) fn validate(
     let csv = sections.csv.filter(|csv| csv.enabled).map(|csv| outputs::csv(csv, &mut rules));
     let store = outputs::store(sections.store, &mut rules);
     let log = outputs::log(sections.log, &mut rules);
+    let alerts = tree.count(&KeyPath::default().key("alert"));
+    let alerting =
+        alerting::Sections { settings: sections.alerting, rules: sections.alerts, windows: sections.silences };
+    let alerting = alerting::alerting(alerting, &monitor.vantage, &servers, &mut rules, warnings);
     let leap = leap::leap(sections.leap, &mut rules);
     let notifiers = notifier::notifiers(sections.notifiers, &mut rules, surroundings, warnings);
     let report = report::report(sections.report, &notifiers, &mut rules, warnings);
+    alerting::receivers(&alerting, &notifiers, &mut rules, alerts);
     Some(Config {
         monitor,
         servers,
@@ -92,6 +98,7 @@ pub(super) fn validate(
         csv,
         store,
         log,
+        alerting: Arc::new(alerting),
         leap,
         notifiers,
         report,

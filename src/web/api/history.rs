@@ -23,7 +23,6 @@ use crate::web::openapi::{Body, Endpoint, FROM, ID, TO, query};
 use crate::web::params::{self, Range, Target};
 use crate::web::problem::Problem;
 use crate::web::respond;
-use crate::web::view::rows::series_of;
 
 /// What is here.
 pub const ENDPOINTS: &[Endpoint] = &[
@@ -297,7 +296,7 @@ fn keys(state: &State, target: &Target) -> Vec<SeriesKey> {
         return vec![SeriesKey { server: Arc::clone(&target.name), address: target.address }];
     }
     let snapshot = state.snapshot.borrow();
-    series_of(&snapshot, &target.name).into_iter().map(|(key, _)| key.clone()).collect()
+    snapshot.series_of(&target.name).into_iter().map(|(key, _)| key.clone()).collect()
 }
 
 fn text(key: &SeriesKey) -> Option<String> {

@@ -1,6 +1,7 @@
 //! `/api/v1/`: everything the service knows, as JSON.
 
 mod about;
+mod alerts;
 mod ask;
 mod config;
 mod events;
@@ -9,7 +10,9 @@ pub mod judgement;
 pub mod notifiers;
 pub mod points;
 pub mod reports;
+mod rules;
 mod servers;
+mod silences;
 
 use super::openapi::Endpoint;
 use super::{audit, auth, live};
@@ -25,6 +28,9 @@ pub const ENDPOINTS: &[&[Endpoint]] = &[
     history::ENDPOINTS,
     judgement::ENDPOINTS,
     events::ENDPOINTS,
+    alerts::ENDPOINTS,
+    rules::ENDPOINTS,
+    silences::ENDPOINTS,
     notifiers::ENDPOINTS,
     reports::ENDPOINTS,
     live::ENDPOINTS,

@@ -1,10 +1,12 @@
 //! One happening, written once for all readers.
 
+use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 
 use actix_web::web::Bytes;
 use serde::Serialize;
 
+use crate::alert::status::{Active, AlertStatus, Standing};
 use crate::health::report::{Health, Reason, Status};
 use crate::sample::Sample;
 use crate::stats::snapshot::Snapshot;
@@ -21,11 +23,13 @@ pub enum Topic {
     Verdict,
     /// Health, or one of its reasons, changed.
     Health,
+    /// An alert stands otherwise than before.
+    Alert,
 }
 
 impl Topic {
     /// Every topic.
-    pub const ALL: [Self; 3] = [Self::Sample, Self::Verdict, Self::Health];
+    pub const ALL: [Self; 4] = [Self::Sample, Self::Verdict, Self::Health, Self::Alert];
 
     /// The name of its events.
     #[must_use]
@@ -34,6 +38,7 @@ impl Topic {
             Self::Sample => "sample",
             Self::Verdict => "verdict",
             Self::Health => "health",
+            Self::Alert => "alert",
         }
     }
 
@@ -53,6 +58,8 @@ pub enum Happening {
     Verdict(Arc<Snapshot>),
     /// Health changed.
     Health(Arc<Health>),
+    /// An alert stands like this now.
+    Alert(Box<Active>),
 }
 
 /// A numbered happening.
@@ -82,6 +89,7 @@ impl Frame {
             Happening::Sample(_) => Topic::Sample,
             Happening::Verdict(_) => Topic::Verdict,
             Happening::Health(_) => Topic::Health,
+            Happening::Alert(_) => Topic::Alert,
         }
     }
 
@@ -108,6 +116,7 @@ impl Frame {
             Happening::Health(health) => {
                 serde_json::to_vec(&HealthBody { status: health.status, reasons: &health.reasons })
             }
+            Happening::Alert(alert) => serde_json::to_vec(alert),
         };
         written.expect("strings and numbers can be written as JSON")
     }
@@ -122,4 +131,21 @@ pub(super) fn verdict_key(verdict: &Verdict) -> (State, Vec<String>, Option<When
 /// What of health is worth an event: which reasons there are, not how many polls they count.
 pub(super) fn reason_key(health: &Health) -> Vec<(Status, &'static str, String)> {
     health.reasons.iter().map(|reason| (reason.status, reason.about, reason.name.clone())).collect()
+}
+
+/// How alerts stood when readers were last told.
+#[derive(Debug, Default)]
+pub(super) struct Standings(HashMap<String, Active>);
+
+impl Standings {
+    /// The alerts that stand otherwise now; one that is no longer there is resolved, as it was last.
+    pub(super) fn changes(&mut self, status: &AlertStatus) -> Vec<Active> {
+        let now: HashMap<String, Active> = status.active.iter().map(|it| (it.id.clone(), it.clone())).collect();
+        let gone = self.0.values().filter(|it| !now.contains_key(&it.id));
+        let gone = gone.map(|it| Active { state: Standing::Resolved, ..it.clone() });
+        let differs = |it: &&Active| self.0.get(&it.id).is_none_or(|before| before.state != it.state);
+        let changes = gone.chain(status.active.iter().filter(differs).cloned()).collect();
+        self.0 = now;
+        changes
+    }
 }

@@ -1,4 +1,4 @@
-//! What happens, as it happens: samples, changes of the verdict and of health, for server-sent events.
+//! What happens, as it happens: samples, changes of the verdict, of health and of alerts, for server-sent events.
 //!
 //! One task numbers what happens and keeps the last [`KEPT`] of it, so that a reader that comes back misses nothing it
 //! could still get. Nobody waits for a reader: who cannot keep up is cut off, and counted.
@@ -16,6 +16,7 @@ use tokio::sync::{Semaphore, watch};
 pub use frame::{Frame, Happening, Topic};
 pub use stream::ENDPOINTS;
 
+use crate::alert::status::AlertStatus;
 use crate::clock::Stamp;
 use crate::health::report::Health;
 use crate::sample::Sample;
@@ -37,6 +38,8 @@ pub struct Sources {
     pub snapshot: watch::Receiver<Arc<Snapshot>>,
     /// Health.
     pub health: watch::Receiver<Arc<Health>>,
+    /// How alerts stand.
+    pub alerts: watch::Receiver<Arc<AlertStatus>>,
 }
 
 /// Where readers get happenings. Cheap to clone.
@@ -141,6 +144,7 @@ struct Subscription {
 
 async fn feed(hub: Hub, mut sources: Sources) {
     let mut said = (None, None);
+    let mut alerts = frame::Standings::default();
     loop {
         tokio::select! {
             sample = sources.samples.recv() => match sample {
@@ -154,6 +158,10 @@ async fn feed(hub: Hub, mut sources: Sources) {
                 if said.0.replace(key.clone()) != Some(key) {
                     hub.publish(Happening::Verdict(snapshot));
                 }
+            }
+            Ok(()) = sources.alerts.changed() => {
+                let status = sources.alerts.borrow_and_update().clone();
+                alerts.changes(&status).into_iter().for_each(|it| hub.publish(Happening::Alert(Box::new(it))));
             }
             Ok(()) = sources.health.changed() => {
                 let health = sources.health.borrow_and_update().clone();

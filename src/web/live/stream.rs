@@ -26,9 +26,11 @@ use crate::web::problem::Problem;
 
 /// What is here.
 pub const ENDPOINTS: &[Endpoint] = &[Endpoint::get("/api/v1/stream", || web::to(stream))
-    .about("What happens, as it happens: server-sent events hello, sample, verdict, health. Last-Event-ID resumes.")
+    .about(
+        "What happens, as it happens: server-sent events hello, sample, verdict, health, alert. Last-Event-ID resumes.",
+    )
     .taking(&[
-        query("events", "string", "sample, verdict, health; separated by commas, all unless given."),
+        query("events", "string", "sample, verdict, health, alert; separated by commas, all unless given."),
         query("server", "string", "The configured name of the server whose samples are wanted."),
         query("last_event_id", "string", "As the header Last-Event-ID, which wins."),
         header("Last-Event-ID", "The number of the last event that was seen."),
@@ -45,7 +47,7 @@ const RETRY_MS: u32 = 3000;
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct StreamQuery {
-    /// Topics, separated by commas: `sample`, `verdict`, `health`; all unless asked for.
+    /// Topics, separated by commas: `sample`, `verdict`, `health`, `alert`; all unless asked for.
     events: Option<String>,
     /// The configured name of the server whose samples are wanted; all unless asked for.
     server: Option<String>,
@@ -62,7 +64,8 @@ struct Wish {
 impl Wish {
     fn parse(query: &StreamQuery) -> Result<Self, Problem> {
         let topic = |label: &str| {
-            let refused = || Problem::bad_request(format!("events: {label:?} is none of sample, verdict, health"));
+            let refused =
+                || Problem::bad_request(format!("events: {label:?} is none of sample, verdict, health, alert"));
             Topic::parse(label).ok_or_else(refused)
         };
         let topics = match &query.events {

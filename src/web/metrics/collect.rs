@@ -10,6 +10,7 @@ use prometheus_client::metrics::exemplar::Exemplar;
 use prometheus_client::registry::Unit;
 
 use super::families::{FAMILIES, Family, Kind, Values};
+use crate::alert::status::AlertStatus;
 use crate::clock::Stamp;
 use crate::config::Config;
 use crate::health::report::Health;
@@ -27,6 +28,8 @@ pub struct Scrape {
     pub snapshot: Arc<Snapshot>,
     /// The newest health.
     pub health: Arc<Health>,
+    /// How alerts stand.
+    pub alerts: Arc<AlertStatus>,
     /// Who reads the stream.
     pub hub: Hub,
     /// When the service started.
@@ -44,7 +47,8 @@ impl Scrape {
     #[must_use]
     pub fn of(state: &State) -> Self {
         let (config, snapshot, health) = state.now();
-        Self { config, snapshot, health, hub: state.hub.clone(), started: state.started }
+        let (alerts, hub) = (state.alerts.borrow().clone(), state.hub.clone());
+        Self { config, snapshot, health, alerts, hub, started: state.started }
     }
 }
 
@@ -90,7 +94,7 @@ fn encode_family(scrape: &Scrape, rows: &[Row], family: &Family, encoder: &mut D
             .into_iter()
             .try_for_each(|(name, value)| put(&mut metric, family.kind, &vec![(*label, name.as_str())], value)),
         Values::ByTwo(first, second, values) => values(scrape).into_iter().try_for_each(|(name, label, value)| {
-            put(&mut metric, family.kind, &vec![(*first, name.as_str()), (*second, label)], value)
+            put(&mut metric, family.kind, &vec![(*first, name.as_str()), (*second, label.as_str())], value)
         }),
         Values::Info(labels) => metric.encode_info(&labels(scrape)),
         Values::Server(_) | Values::ServerBy(..) | Values::ServerInfo(_) => encode_servers(rows, family, &mut metric),

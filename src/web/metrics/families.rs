@@ -2,7 +2,7 @@
 //! here, those of the program itself in [`super::own`].
 
 use super::collect::Scrape;
-use super::{notifiers, own};
+use super::{alerts, notifiers, own};
 use crate::sample::Outcome;
 use crate::stats::events::EventKind;
 use crate::stats::verdict::{Class, State, When};
@@ -46,7 +46,7 @@ pub enum Values {
     /// Several, told apart by a label.
     By(&'static str, fn(&Scrape) -> Vec<(String, f64)>),
     /// Several, told apart by two labels.
-    ByTwo(&'static str, &'static str, fn(&Scrape) -> Vec<(String, &'static str, f64)>),
+    ByTwo(&'static str, &'static str, fn(&Scrape) -> Vec<(String, String, f64)>),
     /// Texts.
     Info(fn(&Scrape) -> Vec<(&'static str, String)>),
 }
@@ -290,6 +290,8 @@ pub static FAMILIES: &[Family] = &[
             LEAP_FINDINGS.map(|kind| (kind.label().to_owned(), truth(holds(kind)))).to_vec()
         }),
     },
+    alerts::ALERTS,
+    alerts::FIRING,
     own::BUILD,
     own::START,
     own::READY,

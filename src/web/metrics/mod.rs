@@ -1,6 +1,7 @@
 //! `/metrics`: everything that is known now, for Prometheus. Put together from the snapshots at each scrape, so that a
 //! server that is no longer configured is gone at once. The table of all metrics is [`families::FAMILIES`].
 
+mod alerts;
 mod classic;
 mod collect;
 mod families;

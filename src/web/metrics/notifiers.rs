@@ -17,8 +17,10 @@ pub(super) const NOTIFICATIONS: Family = Family {
     help: "Since start, by how they ended: delivered, given_up (refused while others were taken), expired (too old or too many), and attempts that failed.",
     values: Values::ByTwo("notifier", "outcome", |scrape| {
         let all = scrape.health.notifiers.iter();
-        all.flat_map(|(name, notifier)| outcomes(notifier).map(|(label, count)| (name.clone(), label, count as f64)))
-            .collect()
+        all.flat_map(|(name, notifier)| {
+            outcomes(notifier).map(|(label, count)| (name.clone(), label.to_owned(), count as f64))
+        })
+        .collect()
     }),
 };
 

@@ -42,7 +42,7 @@ impl<'a> Picture<'a> {
         if server.paused {
             return vec![Row::paused(server)];
         }
-        let series = series_of(self.snapshot, &server.ident.name);
+        let series = self.snapshot.series_of(&server.ident.name);
         if series.is_empty() {
             return vec![Row::pending(server)];
         }
@@ -57,17 +57,6 @@ impl<'a> Picture<'a> {
         };
         series.into_iter().map(row).collect()
     }
-}
-
-/// The series of a name. That of the name before it had an address is left out once it has one.
-#[must_use]
-pub fn series_of<'a>(snapshot: &'a Snapshot, name: &Arc<str>) -> Vec<(&'a SeriesKey, &'a Arc<SeriesSnapshot>)> {
-    let first = SeriesKey { server: Arc::clone(name), address: None };
-    let mut all: Vec<_> = snapshot.series.range(first..).take_while(|(key, _)| key.server == *name).collect();
-    if all.len() > 1 {
-        all.retain(|(key, _)| key.address.is_some());
-    }
-    all
 }
 
 /// What a list is narrowed to.

@@ -1,0 +1,142 @@
+//! Alerts of one rule that change together are told together: when something is to be said, it waits a little for more.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::{Settings, timestamp};
+use crate::alert::notification::{Instance, Notification, Status};
+use crate::alert::rule::Rule;
+use crate::alert::status::{Addressed, Saved};
+use crate::clock::Stamp;
+
+/// A message lists so many alerts and counts the rest.
+const LISTED: usize = 100;
+/// A summary names so many servers.
+const NAMED: usize = 5;
+
+/// What is to be said of the alerts of one rule, and when.
+#[derive(Debug, Default)]
+pub(super) struct Group {
+    /// Alerts that are over, which is still to be told.
+    pub over: BTreeMap<Arc<str>, Over>,
+    waits_since: Option<Stamp>,
+    told: Option<Stamp>,
+}
+
+/// An alert that is over.
+#[derive(Debug)]
+pub(super) struct Over {
+    pub instance: Instance,
+    pub description: String,
+    pub fired_at: Timestamp,
+}
+
+impl Over {
+    pub(super) fn saved(&self, alert: &str, target: &str) -> Saved {
+        Saved {
+            alert: alert.to_owned(),
+            target: target.to_owned(),
+            started_at: self.instance.started_at,
+            fired_at: self.fired_at,
+            ended_at: self.instance.ended_at,
+            told_at: Some(self.fired_at),
+            value: self.instance.value,
+            summary: self.instance.summary.clone(),
+            description: self.description.clone(),
+            labels: self.instance.labels.clone(),
+        }
+    }
+}
+
+impl Group {
+    /// Whether it is time to say what there is to say: somebody waits, and has waited for long enough.
+    pub(super) fn is_due(&mut self, now: Stamp, settings: &Settings, is_untold: bool) -> bool {
+        if !is_untold && self.over.is_empty() {
+            self.waits_since = None;
+            return false;
+        }
+        let since = *self.waits_since.get_or_insert(now);
+        let is_due = now.since(since) >= settings.group_wait;
+        if is_due {
+            self.waits_since = None;
+        }
+        is_due
+    }
+
+    pub(super) fn is_reminder_due(&self, now: Stamp, settings: &Settings) -> bool {
+        let every = settings.repeat_interval;
+        !every.is_zero() && self.told.is_some_and(|told| now.since(told) >= every)
+    }
+
+    pub(super) fn was_told(&mut self, now: Stamp) {
+        self.told = Some(now);
+    }
+
+    /// Takes up when it was told before a restart. The wall clock may be wrong by then; the worst is a reminder too early
+    /// or too late.
+    pub(super) fn told_before(&mut self, now: Stamp, told_at: Timestamp) {
+        let ago = timestamp(now).duration_since(told_at);
+        let ago_ns = Duration::try_from(ago).map_or(0, |ago| i64::try_from(ago.as_nanos()).unwrap_or(i64::MAX));
+        let told = Stamp { mono_ns: now.mono_ns.saturating_sub(ago_ns), ..now };
+        self.told = Some(self.told.map_or(told, |known| if known.mono_ns > told.mono_ns { known } else { told }));
+    }
+}
+
+/// What is said at once.
+pub(super) struct Said<'a> {
+    pub status: Status,
+    pub reminder: bool,
+    pub now: Stamp,
+    pub description: &'a str,
+    /// At least one.
+    pub instances: Vec<Instance>,
+}
+
+/// Puts it into words.
+pub(super) fn addressed(rule: &Rule, settings: &Settings, said: Said<'_>) -> Addressed {
+    let Said { status, reminder, now, description, mut instances } = said;
+    let spec = &rule.spec;
+    let summary = match instances.as_slice() {
+        [only] => only.summary.clone(),
+        several => summary_of(&spec.name, several),
+    };
+    let description = if instances.len() == 1 { description.to_owned() } else { lines(&instances) };
+    instances.truncate(LISTED);
+    let kind = match (status, reminder) {
+        (Status::Firing, false) => "firing",
+        (Status::Firing, true) => "reminder",
+        (Status::Resolved, _) => "resolved",
+    };
+    let notification = Notification {
+        key: format!("{}-{kind}-{}", spec.name, now.wall_ns),
+        status,
+        reminder,
+        alert: spec.name.clone(),
+        severity: spec.severity,
+        summary,
+        description,
+        runbook_url: spec.runbook_url.clone(),
+        vantage: settings.vantage.clone(),
+        url: settings.url.clone(),
+        alerts: instances,
+    };
+    Addressed { notify: spec.notify.clone(), notification }
+}
+
+fn summary_of(name: &str, instances: &[Instance]) -> String {
+    let names: Vec<&str> = instances.iter().take(NAMED).filter_map(|instance| instance.server.as_deref()).collect();
+    let rest = instances.len().saturating_sub(NAMED);
+    let more = if rest > 0 { format!(" and {rest} more") } else { String::new() };
+    format!("{name}: {} servers: {}{more}", instances.len(), names.join(", "))
+}
+
+fn lines(instances: &[Instance]) -> String {
+    let mut lines: Vec<String> = instances.iter().take(LISTED).map(|instance| instance.summary.clone()).collect();
+    if instances.len() > LISTED {
+        lines.push(format!("… and {} more", instances.len() - LISTED));
+    }
+    lines.join("\n")
+}

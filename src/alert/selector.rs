@@ -1,0 +1,61 @@
+//! Which servers a rule, a silence or a maintenance window is about.
+
+use crate::sample::ServerIdent;
+
+/// Servers by name or tag; without any entry all servers.
+///
+/// An entry is a configured name, `name@address` for one address of it, `key:value` for a tag with its value, or the key
+/// alone for whatever value.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Selector(pub Vec<String>);
+
+impl Selector {
+    /// Whether it names anybody; otherwise it means all.
+    #[must_use]
+    pub fn is_narrow(&self) -> bool {
+        !self.0.is_empty()
+    }
+
+    /// Whether it means this server, whose alerts are called `id`.
+    #[must_use]
+    pub fn admits(&self, id: &str, ident: &ServerIdent) -> bool {
+        self.0.is_empty() || self.0.iter().any(|entry| is_meant(entry, id, ident))
+    }
+
+    /// Whether it means alerts called `id` of a server of which nothing else is known.
+    #[must_use]
+    pub fn names(&self, id: &str) -> bool {
+        self.0.is_empty() || self.0.iter().any(|entry| entry == id)
+    }
+}
+
+fn is_meant(entry: &str, id: &str, ident: &ServerIdent) -> bool {
+    if entry == id || *entry == *ident.name {
+        return true;
+    }
+    match entry.split_once(':') {
+        Some((key, value)) => ident.tags.get(key).is_some_and(|has| has == value),
+        None => ident.tags.contains_key(entry),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn servers_are_meant_by_name_address_or_tag() {
+        let tags = [("site".to_owned(), "ams".to_owned())].into();
+        let ident = ServerIdent { name: "192.0.2.1:123".into(), tags };
+        let admits = |entries: &[&str]| {
+            let selector = Selector(entries.iter().map(|entry| (*entry).to_owned()).collect());
+            selector.admits("192.0.2.1:123@192.0.2.1:123", &ident)
+        };
+        for entries in [&[][..], &["192.0.2.1:123"], &["site:ams"], &["site"], &["x", "192.0.2.1:123@192.0.2.1:123"]] {
+            assert!(admits(entries), "{entries:?}");
+        }
+        for entries in [&["site:fra"][..], &["ams"], &["192.0.2.1"]] {
+            assert!(!admits(entries), "{entries:?}");
+        }
+    }
+}

@@ -1,0 +1,340 @@
+//! What alerts came to: states for the next start, history, silences. What is to be told goes into the queues of
+//! notifiers in the transaction that records the states, so that neither can be lost or repeated without the other.
+
+use jiff::Timestamp;
+use rusqlite::{Connection, Row, params};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::read::Reader;
+use super::{StoreError, StoreHandle, insert_notification};
+use crate::alert::notification::Notification;
+use crate::alert::silence::Silence;
+use crate::alert::status::{Memo, Past, Saved};
+use crate::store::command::Command;
+
+/// Silences there may be that have not ended.
+pub const MOST_SILENCES: i64 = 1000;
+/// A silence is kept this long after its end, in nanoseconds.
+const KEPT_NS: i64 = 30 * 86_400_000_000_000;
+
+/// What one step of the alerts brought about.
+#[derive(Debug, Clone, Default)]
+pub struct AlertRecord {
+    /// What is to be remembered; of the same alert the later one counts.
+    pub memos: Vec<Memo>,
+    /// Entries of the history, new or brought up to date.
+    pub history: Vec<Past>,
+    /// Which notifier gets what.
+    pub notifications: Vec<(String, Notification)>,
+}
+
+/// What may be asked.
+#[derive(Debug)]
+pub enum AlertCommand {
+    /// Records a step.
+    Record(Box<AlertRecord>),
+    /// Keeps a silence; its number is given here.
+    AddSilence(Box<Silence>),
+    /// Lets a silence end at this wall time.
+    EndSilence {
+        /// Which one.
+        id: i64,
+        /// When.
+        now: Timestamp,
+    },
+}
+
+/// Does what was asked. Returns the number of the silence, 0 when there is none (any more).
+pub(super) fn apply(conn: &Connection, command: &AlertCommand, now_ns: i64) -> rusqlite::Result<i64> {
+    match command {
+        AlertCommand::Record(record) => apply_record(conn, record, now_ns).map(|()| 0),
+        AlertCommand::AddSilence(silence) => add_silence(conn, silence, now_ns),
+        AlertCommand::EndSilence { id, now } => end_silence(conn, *id, *now),
+    }
+}
+
+fn apply_record(conn: &Connection, record: &AlertRecord, now_ns: i64) -> rusqlite::Result<()> {
+    for memo in &record.memos {
+        match &memo.saved {
+            Some(saved) => {
+                conn.prepare_cached("INSERT OR REPLACE INTO alert_state (alert, target, body) VALUES (?1, ?2, ?3)")?
+                    .execute(params![memo.alert, memo.target, json(saved)?])?;
+            }
+            None => {
+                conn.prepare_cached("DELETE FROM alert_state WHERE alert = ?1 AND target = ?2")?
+                    .execute(params![memo.alert, memo.target])?;
+            }
+        }
+    }
+    for past in &record.history {
+        conn.prepare_cached(
+            "INSERT INTO alert_history (alert, target, started_ns, ended_ns, body) VALUES (?1, ?2, ?3, ?4, ?5) \
+             ON CONFLICT (alert, target, started_ns) DO UPDATE SET ended_ns = excluded.ended_ns, body = excluded.body",
+        )?
+        .execute(params![
+            past.alert,
+            past.server.as_deref().unwrap_or_default(),
+            nanoseconds(past.started_at),
+            past.ended_at.map(nanoseconds),
+            json(past)?
+        ])?;
+    }
+    record.notifications.iter().try_for_each(|(notifier, it)| insert_notification(conn, notifier, it, now_ns))
+}
+
+fn add_silence(conn: &Connection, silence: &Silence, now_ns: i64) -> rusqlite::Result<i64> {
+    conn.prepare_cached("DELETE FROM silence WHERE ends_ns < ?1")?.execute([now_ns.saturating_sub(KEPT_NS)])?;
+    let count: i64 = conn
+        .prepare_cached("SELECT count(*) FROM silence WHERE ends_ns > ?1")?
+        .query_row([now_ns], |row| row.get(0))?;
+    if count >= MOST_SILENCES {
+        return Ok(0);
+    }
+    conn.prepare_cached("INSERT INTO silence (ends_ns, body) VALUES (?1, ?2) RETURNING id")?
+        .query_row(params![nanoseconds(silence.ends_at), json(silence)?], |row| row.get(0))
+}
+
+fn end_silence(conn: &Connection, id: i64, now: Timestamp) -> rusqlite::Result<i64> {
+    let Some(silence) = silences(conn, nanoseconds(now))?.into_iter().find(|silence| silence.id == id) else {
+        return Ok(0);
+    };
+    let ended = Silence { ends_at: now, starts_at: silence.starts_at.min(now), ..silence };
+    conn.prepare_cached("UPDATE silence SET ends_ns = ?2, body = ?3 WHERE id = ?1")?.execute(params![
+        id,
+        nanoseconds(now),
+        json(&ended)?
+    ])?;
+    Ok(id)
+}
+
+/// Those that end after `now_ns`.
+fn silences(conn: &Connection, now_ns: i64) -> rusqlite::Result<Vec<Silence>> {
+    let mut statement = conn.prepare_cached("SELECT body, id FROM silence WHERE ends_ns > ?1 ORDER BY id")?;
+    let read = |row: &Row<'_>| Ok(Silence { id: row.get(1)?, ..decode(row)? });
+    statement.query_map([now_ns], read)?.collect()
+}
+
+fn json(value: &impl Serialize) -> rusqlite::Result<String> {
+    serde_json::to_string(value).map_err(|why| rusqlite::Error::ToSqlConversionFailure(Box::new(why)))
+}
+
+/// The first column, from JSON.
+fn decode<T: DeserializeOwned>(row: &Row<'_>) -> rusqlite::Result<T> {
+    let text = row.get_ref(0)?.as_str()?;
+    serde_json::from_str(text)
+        .map_err(|why| rusqlite::Error::FromSqlConversionFailure(0, rusqlite::types::Type::Text, Box::new(why)))
+}
+
+/// Since 1970; what 64 bits do not hold is as far away as they reach.
+fn nanoseconds(at: Timestamp) -> i64 {
+    i64::try_from(at.as_nanosecond()).unwrap_or(if at < Timestamp::UNIX_EPOCH { i64::MIN } else { i64::MAX })
+}
+
+impl Reader {
+    /// Alerts as they were left. What cannot be read (from a later release) is left out and counted.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn alert_states(&self) -> Result<(Vec<Saved>, usize), StoreError> {
+        self.run("read the states of alerts", |conn| {
+            let mut statement = conn.prepare_cached("SELECT body FROM alert_state ORDER BY alert, target")?;
+            let (mut states, mut unreadable) = (Vec::new(), 0);
+            let mut rows = statement.query([])?;
+            while let Some(row) = rows.next()? {
+                match decode(row) {
+                    Ok(saved) => states.push(saved),
+                    Err(_) => unreadable += 1,
+                }
+            }
+            Ok((states, unreadable))
+        })
+    }
+
+    /// Alerts that fired and touch `[from_ns, to_ns)`, the latest `limit` of them, latest first.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn alert_history(
+        &self,
+        from_ns: i64,
+        to_ns: i64,
+        server: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<Past>, StoreError> {
+        self.run("read the history of alerts", |conn| {
+            let mut statement = conn.prepare_cached(
+                "SELECT body FROM alert_history WHERE started_ns < ?2 AND (ended_ns IS NULL OR ended_ns >= ?1) \
+                 AND (?3 IS NULL OR target = ?3) ORDER BY started_ns DESC, id DESC LIMIT ?4",
+            )?;
+            let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+            statement.query_map(params![from_ns, to_ns, server, limit], decode)?.collect()
+        })
+    }
+
+    /// Silences that end after the wall time `now_ns`, oldest first.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn silences(&self, now_ns: i64) -> Result<Vec<Silence>, StoreError> {
+        self.run("read the silences", |conn| silences(conn, now_ns))
+    }
+}
+
+impl StoreHandle {
+    /// Records a step of the alerts: all of it, or nothing.
+    ///
+    /// # Errors
+    /// When the store cannot be written.
+    pub async fn record_alerts(&self, record: AlertRecord) -> Result<(), StoreError> {
+        self.alerts(AlertCommand::Record(Box::new(record))).await.map(drop)
+    }
+
+    /// Keeps a silence and returns its number; `None` when there are too many.
+    ///
+    /// # Errors
+    /// When the store cannot be written.
+    pub async fn add_silence(&self, silence: Silence) -> Result<Option<i64>, StoreError> {
+        let number = self.alerts(AlertCommand::AddSilence(Box::new(silence))).await?;
+        Ok((number > 0).then_some(number))
+    }
+
+    /// Lets a silence end; says whether there was one.
+    ///
+    /// # Errors
+    /// When the store cannot be written.
+    pub async fn end_silence(&self, id: i64, now: Timestamp) -> Result<bool, StoreError> {
+        Ok(self.alerts(AlertCommand::EndSilence { id, now }).await? > 0)
+    }
+
+    async fn alerts(&self, command: AlertCommand) -> Result<i64, StoreError> {
+        self.ask(|reply| Command::Alerts { command, reply }).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rusqlite::Connection;
+
+    use super::*;
+    use crate::alert::notification::{Instance, Severity, Status};
+    use crate::store::schema;
+
+    fn store() -> Connection {
+        let mut conn = Connection::open_in_memory().unwrap();
+        schema::migrate(&mut conn, 0).unwrap();
+        conn
+    }
+
+    fn at(s: i64) -> Timestamp {
+        Timestamp::from_second(s).unwrap()
+    }
+
+    fn past(ended_at: Option<Timestamp>) -> Past {
+        Past {
+            alert: "high-offset".to_owned(),
+            severity: Severity::Warning,
+            server: Some("a".to_owned()),
+            value: Some(61.5),
+            summary: "a is off".to_owned(),
+            started_at: at(100),
+            fired_at: at(700),
+            ended_at,
+            end: None,
+            held_by: None,
+        }
+    }
+
+    fn notification() -> Notification {
+        let instance = Instance {
+            server: Some("a".to_owned()),
+            value: None,
+            labels: [].into(),
+            summary: "a is off".to_owned(),
+            started_at: at(100),
+            ended_at: None,
+        };
+        Notification {
+            key: "high-offset-firing-1".to_owned(),
+            status: Status::Firing,
+            reminder: false,
+            alert: "high-offset".to_owned(),
+            severity: Severity::Warning,
+            summary: "a is off".to_owned(),
+            description: String::new(),
+            runbook_url: None,
+            vantage: "here".to_owned(),
+            url: None,
+            alerts: vec![instance],
+        }
+    }
+
+    fn count(conn: &Connection, table: &str) -> i64 {
+        conn.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0)).unwrap()
+    }
+
+    #[test]
+    fn a_step_that_is_recorded_twice_is_there_once() {
+        let conn = store();
+        let notifications = vec![("ops".to_owned(), notification()), ("chat".to_owned(), notification())];
+        let record = AlertRecord { history: vec![past(None)], notifications, ..AlertRecord::default() };
+        let command = AlertCommand::Record(Box::new(record));
+        for _ in 0..2 {
+            apply(&conn, &command, 5).unwrap();
+        }
+        assert_eq!((count(&conn, "alert_history"), count(&conn, "notification")), (1, 2));
+        let over = AlertRecord { history: vec![past(Some(at(900)))], ..AlertRecord::default() };
+        apply(&conn, &AlertCommand::Record(Box::new(over)), 6).unwrap();
+        assert_eq!(count(&conn, "alert_history WHERE ended_ns = 900000000000"), 1);
+    }
+
+    #[test]
+    fn a_step_is_recorded_as_a_whole_or_not_at_all() {
+        let mut conn = store();
+        conn.execute_batch("DROP TABLE notification").unwrap();
+        let memo = Memo { alert: "high-offset".to_owned(), target: "a".to_owned(), saved: Some(saved()) };
+        let notifications = vec![("ops".to_owned(), notification())];
+        let record = AlertRecord { memos: vec![memo], history: vec![past(None)], notifications };
+        let tx = conn.transaction().unwrap();
+        assert!(apply(&tx, &AlertCommand::Record(Box::new(record)), 5).is_err());
+        drop(tx);
+        assert_eq!((count(&conn, "alert_state"), count(&conn, "alert_history")), (0, 0));
+    }
+
+    fn saved() -> Saved {
+        Saved {
+            alert: "high-offset".to_owned(),
+            target: "a".to_owned(),
+            started_at: at(100),
+            fired_at: at(700),
+            ended_at: None,
+            told_at: Some(at(730)),
+            value: Some(61.5),
+            summary: "a is off".to_owned(),
+            description: String::new(),
+            labels: [].into(),
+        }
+    }
+
+    #[test]
+    fn a_silence_ends_when_it_is_told_to_and_only_once() {
+        let conn = store();
+        let silence = Silence {
+            id: 0,
+            alert: None,
+            servers: vec!["a".to_owned()],
+            comment: "moving".to_owned(),
+            created_by: "me".to_owned(),
+            starts_at: at(100),
+            ends_at: at(1000),
+        };
+        let id = apply(&conn, &AlertCommand::AddSilence(Box::new(silence.clone())), 100).unwrap();
+        let of = |s: i64| silences(&conn, s * 1_000_000_000).unwrap();
+        assert_eq!(of(999), [Silence { id, ..silence.clone() }]);
+        assert!(of(1000).is_empty());
+        assert_eq!(apply(&conn, &AlertCommand::EndSilence { id, now: at(500) }, 0).unwrap(), id);
+        assert_eq!(apply(&conn, &AlertCommand::EndSilence { id, now: at(501) }, 0).unwrap(), 0);
+        assert!(of(500).is_empty());
+        assert_ne!(apply(&conn, &AlertCommand::AddSilence(Box::new(silence)), 0).unwrap(), id);
+    }
+}

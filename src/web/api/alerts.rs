@@ -1,0 +1,82 @@
+//! Alerts: those that are not over, and those that were.
+
+use actix_web::{HttpRequest, HttpResponse, web};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::alert::status::{Active, Past, Standing};
+use crate::web::State;
+use crate::web::openapi::{Body, Endpoint, FROM, TO, query};
+use crate::web::params::{self, Range};
+use crate::web::problem::Problem;
+use crate::web::respond;
+
+/// What is here.
+pub const ENDPOINTS: &[Endpoint] = &[Endpoint::get("/api/v1/alerts", || web::to(alerts))
+    .about("Alerts that hold now, the worst first, and the history of those that fired.")
+    .taking(&[
+        query("state", "string", "pending, firing, inhibited, silenced; separated by commas, all unless given."),
+        query("server", "string", "The name of a server, as alerts carry it."),
+        query("limit", "integer", "The latest so many of the history, 1 to 5000; 100 unless given."),
+        FROM,
+        TO,
+    ])
+    .giving(Body::json::<Alerts>("active, and history with the latest first."))
+    .or(&[304, 503])];
+
+const USUAL: usize = 100;
+const MOST: usize = 5000;
+/// Without a beginning, a month is told.
+const USUAL_SPAN: std::time::Duration = std::time::Duration::from_secs(30 * 86_400);
+
+/// What may be asked for.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AlertsQuery {
+    state: Option<String>,
+    server: Option<String>,
+    limit: Option<usize>,
+    from: Option<String>,
+    to: Option<String>,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+struct Alerts {
+    /// Those that hold, the worst first.
+    active: Vec<Active>,
+    /// Those that fired, latest first; `ended_at` is `null` while one lasts.
+    history: Vec<Past>,
+}
+
+/// `GET /api/v1/alerts`.
+pub async fn alerts(
+    request: HttpRequest,
+    state: web::Data<State>,
+    query: web::Query<AlertsQuery>,
+) -> Result<HttpResponse, Problem> {
+    let query = query.into_inner();
+    let standings = standings(query.state.as_deref())?;
+    let limit = params::limit(query.limit, USUAL, MOST)?;
+    let range = Range::parse(query.from.as_deref(), query.to.as_deref(), USUAL_SPAN, state.clock.now().wall_ns)?;
+    let server = query.server.clone();
+    // What began this very moment is history too.
+    let to_ns = range.to_ns.saturating_add(1);
+    let history =
+        state.store.read(move |reader| reader.alert_history(range.from_ns, to_ns, server.as_deref(), limit)).await?;
+    let status = state.alerts.borrow().clone();
+    let wanted = |it: &&Active| {
+        standings.contains(&it.state) && query.server.as_ref().is_none_or(|server| it.server.as_ref() == Some(server))
+    };
+    let active = status.active.iter().filter(wanted).cloned().collect();
+    respond::json(&request, &Alerts { active, history })
+}
+
+fn standings(text: Option<&str>) -> Result<Vec<Standing>, Problem> {
+    let Some(text) = text else { return Ok(Standing::ACTIVE.to_vec()) };
+    let one = |label: &str| {
+        Standing::ACTIVE.into_iter().find(|standing| standing.label() == label).ok_or_else(|| {
+            Problem::bad_request(format!("state: {label:?} is none of pending, firing, inhibited, silenced"))
+        })
+    };
+    text.split(',').map(|label| one(label.trim())).collect()
+}

@@ -1,0 +1,217 @@
+//! The rules of alerts, and a place to try one out: is it sound, and what would it have told?
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use actix_web::http::StatusCode;
+use actix_web::{HttpRequest, HttpResponse, web};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::alert::engine::Rulebook;
+use crate::alert::replay::AlertReplay;
+use crate::alert::rule::Rule;
+use crate::alert::status::{Past, RuleStatus};
+use crate::alert::variables::{Kind, Of, VARIABLES};
+use crate::clock::Stamp;
+use crate::config::{Config, rule_of_json};
+use crate::sample::Sample;
+use crate::stats::analysis::Analysis;
+use crate::stats::intake::TimeAxis;
+use crate::stats::verdict::When;
+use crate::stats::window::Window;
+use crate::store::StoreError;
+use crate::store::read::Reader;
+use crate::web::State;
+use crate::web::openapi::{Body, Endpoint};
+use crate::web::problem::Problem;
+use crate::web::respond;
+
+/// What is here.
+pub const ENDPOINTS: &[Endpoint] = &[
+    Endpoint::get("/api/v1/rules", || web::to(list))
+        .about("The rules of alerts with how they do, and the variables that they may look at.")
+        .giving(Body::json::<Rules>("rules and variables."))
+        .or(&[304]),
+    Endpoint::post("/api/v1/rules/check", || web::to(check))
+        .about("Says whether a rule is sound. Nothing is changed.")
+        .wanting(Body::json::<Tried>("rule: the keys of [[alert]]."))
+        .giving(Body::json::<Checked>("valid, and what is wrong with which key."))
+        .or(&[400]),
+    Endpoint::post("/api/v1/rules/replay", || web::to(replay))
+        .about("Says what a rule would have told about what is in the store. Nothing is changed and nobody is told.")
+        .wanting(Body::json::<ToReplay>("rule: the keys of [[alert]]; since: how far back, such as 7d."))
+        .giving(Body::json::<Replayed>("alerts that would have fired; complete says whether all of the span was seen."))
+        .or(&[400, 422, 429, 503]),
+];
+
+/// How far back a rule may be tried out.
+const LONGEST: Duration = Duration::from_secs(31 * 86_400);
+/// A trial is cut short after this much work; what it found so far is answered.
+const WORK_WITHIN: Duration = Duration::from_secs(20);
+/// … or after this many samples.
+const MOST_SAMPLES: u64 = 2_000_000;
+
+#[derive(Debug, Serialize, JsonSchema)]
+struct Rules {
+    rules: Vec<RuleStatus>,
+    variables: Vec<Described>,
+}
+
+/// A variable that rules may look at.
+#[derive(Debug, Serialize, JsonSchema)]
+struct Described {
+    name: &'static str,
+    r#type: Kind,
+    unit: &'static str,
+    of: Of,
+    help: &'static str,
+}
+
+/// `GET /api/v1/rules`.
+pub async fn list(request: HttpRequest, state: web::Data<State>) -> Result<HttpResponse, Problem> {
+    let rules = state.alerts.borrow().rules.clone();
+    let described = |it: &crate::alert::variables::Variable| Described {
+        name: it.name,
+        r#type: it.kind(),
+        unit: it.unit,
+        of: it.of,
+        help: it.help,
+    };
+    respond::json(&request, &Rules { rules, variables: VARIABLES.iter().map(described).collect() })
+}
+
+/// A rule to be tried.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Tried {
+    /// The keys of `[[alert]]`.
+    rule: Value,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+struct Checked {
+    valid: bool,
+    faults: Vec<KeyFault>,
+}
+
+/// What is wrong with a key.
+#[derive(Debug, Serialize, JsonSchema)]
+struct KeyFault {
+    /// The key; empty for the whole.
+    path: String,
+    message: String,
+}
+
+/// `POST /api/v1/rules/check`.
+pub async fn check(tried: web::Json<Tried>) -> HttpResponse {
+    let faults: Vec<KeyFault> = match rule_of_json(&tried.rule) {
+        Ok(_) => Vec::new(),
+        Err(faults) => faults.into_iter().map(|(path, message)| KeyFault { path, message }).collect(),
+    };
+    HttpResponse::Ok().insert_header(("Cache-Control", "no-store")).json(Checked { valid: faults.is_empty(), faults })
+}
+
+/// A rule to be replayed.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ToReplay {
+    /// The keys of `[[alert]]`.
+    rule: Value,
+    /// How far back; `7d` unless given.
+    since: Option<String>,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+struct Replayed {
+    /// Those that would have fired, by the time they did.
+    alerts: Vec<Past>,
+    /// How many messages would have been sent.
+    notifications: usize,
+    /// Samples that were looked at.
+    samples: u64,
+    from: When,
+    to: When,
+    /// Whether all of the span was looked at; otherwise the work was cut short.
+    complete: bool,
+}
+
+/// `POST /api/v1/rules/replay`.
+pub async fn replay(state: web::Data<State>, tried: web::Json<ToReplay>) -> Result<HttpResponse, Problem> {
+    let rule = rule_of_json(&tried.rule).map_err(|faults| {
+        let faults: Vec<String> = faults.iter().map(|(key, message)| format!("{key}: {message}")).collect();
+        Problem::new(StatusCode::UNPROCESSABLE_ENTITY, faults.join("; "))
+    })?;
+    let since = tried.since.as_deref().unwrap_or("7d");
+    let span = humantime::parse_duration(since).ok().filter(|span| !span.is_zero() && *span <= LONGEST);
+    let span = span.ok_or_else(|| {
+        Problem::bad_request(format!("since: {since:?} is not a span such as \"7d\", or is longer than 31 days"))
+    })?;
+    let turn = Turn::take().ok_or_else(|| {
+        Problem::new(StatusCode::TOO_MANY_REQUESTS, "another rule is being tried out: try again in a moment")
+    })?;
+    let to_ns = state.clock.now().wall_ns;
+    let from_ns = to_ns.saturating_sub(i64::try_from(span.as_nanos()).unwrap_or(i64::MAX));
+    let config = state.config.borrow().clone();
+    let replayed = state.store.read(move |reader| {
+        let _turn = turn;
+        work(reader, rule, &config, from_ns, to_ns)
+    });
+    Ok(HttpResponse::Ok().insert_header(("Cache-Control", "no-store")).json(replayed.await?))
+}
+
+fn work(reader: &Reader, rule: Rule, config: &Config, from_ns: i64, to_ns: i64) -> Result<Replayed, StoreError> {
+    let settings = config.alerting.settings.clone();
+    let book = Rulebook { settings, rules: vec![Arc::new(rule)], windows: config.alerting.windows.clone() };
+    let mut alerts = AlertReplay::new(book);
+    let mut analysis = Analysis::new(Window::Hour, TimeAxis::Wall);
+    let begin = Instant::now();
+    let (mut samples, mut complete) = (0, true);
+    for stored in reader.since(from_ns) {
+        let sample = Arc::new(tagged(stored?.sample, config));
+        let at_ns = sample.at.wall_ns;
+        if at_ns >= to_ns {
+            break;
+        }
+        samples += 1;
+        analysis.observe(&sample);
+        alerts.observe(&sample);
+        if alerts.is_due(at_ns) {
+            alerts.look(at_ns, &analysis.snapshot(Stamp { wall_ns: at_ns, mono_ns: at_ns, raw_ns: 0 }));
+        }
+        if samples >= MOST_SAMPLES || begin.elapsed() > WORK_WITHIN {
+            complete = false;
+            break;
+        }
+    }
+    let report = alerts.finish();
+    let notifications = report.notifications.len();
+    Ok(Replayed { alerts: report.alerts, notifications, samples, from: When(from_ns), to: When(to_ns), complete })
+}
+
+/// The store does not keep tags; rules may choose by them.
+fn tagged(sample: Sample, config: &Config) -> Sample {
+    match config.servers.iter().find(|server| server.ident.name == sample.server.name) {
+        Some(server) => Sample { server: Arc::clone(&server.ident), ..sample },
+        None => sample,
+    }
+}
+
+/// One trial at a time: it is work.
+struct Turn;
+
+static IS_TAKEN: AtomicBool = AtomicBool::new(false);
+
+impl Turn {
+    fn take() -> Option<Self> {
+        (!IS_TAKEN.swap(true, Ordering::AcqRel)).then_some(Self)
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        IS_TAKEN.store(false, Ordering::Release);
+    }
+}

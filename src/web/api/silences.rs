@@ -1,0 +1,146 @@
+//! Silences: alerts that nobody is told of for a while, with a reason and an end.
+
+use actix_web::http::StatusCode;
+use actix_web::{HttpRequest, HttpResponse, web};
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::alert::silence::Silence;
+use crate::web::State;
+use crate::web::openapi::{Body, Endpoint, part};
+use crate::web::problem::Problem;
+use crate::web::respond;
+
+/// What is here.
+pub const ENDPOINTS: &[Endpoint] = &[
+    Endpoint::get("/api/v1/silences", || web::to(list))
+        .about("Silences that are in force or to come, and the maintenance windows of the configuration that are open.")
+        .giving(Body::json::<Silences>("silences, oldest first, and windows."))
+        .or(&[304, 503]),
+    Endpoint::post("/api/v1/silences", || web::to(add))
+        .about("Keeps alerts quiet until a moment or for a time.")
+        .wanting(Body::json::<Wish>("Which alerts, why, and until when: give ends_at or for."))
+        .giving_with(201, Body::json::<Silence>("The silence with its number."))
+        .or(&[400, 409, 503]),
+    Endpoint::delete("/api/v1/silences/{id}", || web::to(end))
+        .about("Lets a silence end now.")
+        .taking(&[part("id", "Its number.")])
+        .giving_with(204, Body::none("It has ended."))
+        .or(&[404, 503]),
+];
+
+/// A silence is no longer than this: what lasts should be a change of the rules.
+const LONGEST_S: i64 = 366 * 86_400;
+const LONGEST_TEXT: usize = 1000;
+const MOST_SERVERS: usize = 1000;
+
+#[derive(Debug, Serialize, JsonSchema)]
+struct Silences {
+    silences: Vec<Silence>,
+    windows: Vec<OpenWindow>,
+}
+
+/// A maintenance window that is open.
+#[derive(Debug, Serialize, JsonSchema)]
+struct OpenWindow {
+    comment: String,
+    alert: Option<String>,
+    servers: Vec<String>,
+    #[schemars(with = "String")]
+    ends_at: Timestamp,
+}
+
+/// What is wished for.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Wish {
+    /// The name of a rule; all when not given.
+    alert: Option<String>,
+    /// Servers by name, name@address, tag or tag:value; all, and what is about none, when none is given.
+    #[serde(default)]
+    servers: Vec<String>,
+    /// Why.
+    comment: String,
+    /// When it begins; now unless given.
+    #[schemars(with = "Option<String>")]
+    starts_at: Option<Timestamp>,
+    /// When it ends.
+    #[schemars(with = "Option<String>")]
+    ends_at: Option<Timestamp>,
+    /// How long it lasts: `2h`.
+    r#for: Option<String>,
+    /// Who wishes it; for the record.
+    created_by: Option<String>,
+}
+
+/// `GET /api/v1/silences`.
+pub async fn list(request: HttpRequest, state: web::Data<State>) -> Result<HttpResponse, Problem> {
+    let now_ns = state.clock.now().wall_ns;
+    let silences = state.store.read(move |reader| reader.silences(now_ns)).await?;
+    let now = timestamp(now_ns);
+    let book = state.config.borrow().alerting.clone();
+    let open = |window: &crate::alert::silence::Window| {
+        let (matcher, comment) = (&window.matcher, window.comment.clone());
+        let ends_at = window.times.open_until(now)?;
+        Some(OpenWindow { comment, alert: matcher.alert.clone(), servers: matcher.servers.0.clone(), ends_at })
+    };
+    respond::json(&request, &Silences { silences, windows: book.windows.iter().filter_map(open).collect() })
+}
+
+/// `POST /api/v1/silences`.
+pub async fn add(state: web::Data<State>, wish: web::Json<Wish>) -> Result<HttpResponse, Problem> {
+    let silence = silence(wish.into_inner(), timestamp(state.clock.now().wall_ns))?;
+    let id = state.store.add_silence(silence.clone()).await?;
+    let id = id.ok_or_else(|| Problem::new(StatusCode::CONFLICT, "there are too many silences: let some end first"))?;
+    state.silences.send_modify(|count| *count = count.wrapping_add(1));
+    Ok(HttpResponse::Created().insert_header(("Cache-Control", "no-store")).json(Silence { id, ..silence }))
+}
+
+/// `DELETE /api/v1/silences/{id}`.
+pub async fn end(state: web::Data<State>, id: web::Path<i64>) -> Result<HttpResponse, Problem> {
+    let id = id.into_inner();
+    if !state.store.end_silence(id, timestamp(state.clock.now().wall_ns)).await? {
+        return Err(Problem::not_found(format!("there is no silence {id} in force or to come")));
+    }
+    state.silences.send_modify(|count| *count = count.wrapping_add(1));
+    Ok(HttpResponse::NoContent().finish())
+}
+
+fn silence(wish: Wish, now: Timestamp) -> Result<Silence, Problem> {
+    let refused = |why: &str| Problem::bad_request(why.to_owned());
+    let Wish { alert, servers, comment, starts_at, ends_at, r#for, created_by } = wish;
+    if comment.trim().is_empty() {
+        return Err(refused("comment: say why, for those who wonder later"));
+    }
+    let created_by = created_by.unwrap_or_default();
+    let is_bad = |text: &String| text.len() > LONGEST_TEXT || text.chars().any(char::is_control);
+    if [&comment, &created_by].into_iter().chain(&alert).chain(&servers).any(is_bad) {
+        return Err(refused("texts must be shorter than 1000 bytes and without control characters"));
+    }
+    if servers.len() > MOST_SERVERS {
+        return Err(refused("servers: at most 1000; use a tag"));
+    }
+    let starts_at = starts_at.unwrap_or(now);
+    let ends_at = match (ends_at, r#for) {
+        (Some(ends_at), None) => ends_at,
+        (None, Some(text)) => {
+            let span = humantime::parse_duration(&text).map_err(|why| {
+                Problem::bad_request(format!("for: {text:?} is not a duration such as \"2h\" ({why})"))
+            })?;
+            starts_at.checked_add(span).map_err(|_| refused("for: is too long"))?
+        }
+        _ => return Err(refused("give either ends_at or for")),
+    };
+    if ends_at <= starts_at || ends_at <= now {
+        return Err(refused("ends_at: must be in the future and later than starts_at"));
+    }
+    if ends_at.duration_since(now).as_secs() > LONGEST_S {
+        return Err(refused("a silence lasts for a year at most: change the rules instead"));
+    }
+    Ok(Silence { id: 0, alert, servers, comment, created_by, starts_at, ends_at })
+}
+
+fn timestamp(wall_ns: i64) -> Timestamp {
+    Timestamp::from_nanosecond(i128::from(wall_ns)).expect("64 bits of nanoseconds are within years 1677 to 2262")
+}
