@@ -75,7 +75,7 @@ fn fuzz(python: &Path, dir: &Path, address: SocketAddr, name: &str, paths: &str)
         // who tries wrong tokens is not listened to any more, which would end the test; tests/writing.rs does that.
         .args(["--include-path-regex", paths, "--exclude-path", "/api/v1/stream"])
         .args(["--exclude-checks", "positive_data_acceptance,ignored_auth", "--phases", "examples,coverage,fuzzing"])
-        .args(["--max-examples", "5", "--seed", "1", "--max-time", "20", "--request-timeout", "30", "--no-color"])
+        .args(["--max-examples", "5", "--seed", "1", "--max-time", "10", "--request-timeout", "30", "--no-color"])
         .args(["--suppress-health-check", "all", "--generation-database", "none", "--warnings", "off"])
         .current_dir(dir)
         .stdin(Stdio::null())
