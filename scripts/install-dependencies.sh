@@ -25,6 +25,8 @@ need() {
     "$1" "$2" || missing="$missing $3"
 }
 openssl_headers() { has pkg-config && pkg-config --exists "$1"; }
+# Fonts where programs look for them, of this kind in their name.
+has_font() { find /usr/share/fonts /usr/local/share/fonts -iname "*$1*.[to]tf" 2>/dev/null | grep -q .; }
 c_headers() { has cc && echo "#include <$1>" | cc -E - >/dev/null 2>&1; }
 
 python_can_venv() { has "$1" && "$1" -c 'import ensurepip, venv' >/dev/null 2>&1; }
@@ -67,6 +69,8 @@ need_group() {
         need has debootstrap debootstrap
         need has lintian lintian
         need_package
+        # PNG pictures of reports have text only where there is a font.
+        need has_font sans fonts-dejavu-core
         # The page is tested in a real browser.
         if [ -f web/package.json ]; then need has chromium chromium; fi
         ;;

@@ -231,11 +231,11 @@ impl Wanted<'_> {
     }
 
     fn scatter(&self, look: Look<'_>) -> Result<String, String> {
-        let (samples, first_ns) = dots(&self.reader, &self.names[0], self.span).map_err(said)?;
-        let later = first_ns.filter(|first_ns| *first_ns > self.span.from_ns + 3_600_000_000_000);
+        let found = dots(&self.reader, &self.names[0], self.span).map_err(said)?;
+        let later = found.since_ns.filter(|first_ns| *first_ns > self.span.from_ns + 3_600_000_000_000);
         let since = later.map_or_else(String::new, |first_ns| format!("; samples are kept since {}", When(first_ns)));
         let subtitle = format!("{}{since}", look.subtitle);
-        Ok(scatter(Look { subtitle: &subtitle, ..look }, &samples))
+        Ok(scatter(Look { subtitle: &subtitle, ..look }, &found.samples))
     }
 
     fn surveyed(&self, terminal: Terminal) -> Result<Survey, String> {

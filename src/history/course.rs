@@ -210,27 +210,35 @@ impl Point {
     }
 }
 
-/// Single samples as (offset, delay) in seconds, evenly chosen, at most [`MOST_DOTS`] of the latest that are kept; and
-/// since when.
+/// Single samples of a server, evenly chosen.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Dots {
+    /// Offset and delay of each, in seconds; at most [`MOST_DOTS`].
+    pub samples: Vec<(f64, f64)>,
+    /// When the first sample that is kept was taken, in nanoseconds since 1970; `None` without any.
+    pub since_ns: Option<i64>,
+}
+
+/// Chooses from the samples of a span that are kept; memory is bounded however many there are.
 ///
 /// # Errors
 /// When the store cannot be read.
-pub fn dots(reader: &Reader, server: &str, span: Span) -> Result<(Vec<(f64, f64)>, Option<i64>), StoreError> {
-    let mut dots: Vec<(f64, f64)> = Vec::new();
-    let (mut first_ns, mut next_ns, mut stride, mut seen) = (None, span.from_ns, 1, 0_usize);
+pub fn dots(reader: &Reader, server: &str, span: Span) -> Result<Dots, StoreError> {
+    let mut dots = Dots::default();
+    let (mut next_ns, mut stride, mut seen) = (span.from_ns, 1, 0_usize);
     loop {
         let page = reader.samples(server, None, next_ns, span.to_ns, MOST_DOTS)?;
-        let Some(last) = page.last() else { return Ok((dots, first_ns)) };
+        let Some(last) = page.last() else { return Ok(dots) };
         next_ns = last.sample.at.wall_ns.saturating_add(1);
-        first_ns = first_ns.or(page.first().map(|one| one.sample.at.wall_ns));
+        dots.since_ns = dots.since_ns.or(page.first().map(|one| one.sample.at.wall_ns));
         for measure in page.iter().filter_map(|one| one.sample.measure) {
             if seen.is_multiple_of(stride) {
-                dots.push((measure.offset_s, measure.delay_s));
+                dots.samples.push((measure.offset_s, measure.delay_s));
             }
             seen += 1;
-            if dots.len() > MOST_DOTS {
+            if dots.samples.len() > MOST_DOTS {
                 // Every other one goes, and from now on only every other one comes.
-                dots = dots.into_iter().step_by(2).collect();
+                dots.samples = dots.samples.into_iter().step_by(2).collect();
                 stride *= 2;
             }
         }

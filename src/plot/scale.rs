@@ -186,7 +186,7 @@ pub(super) fn seconds_label(power: i32, digit: u32) -> String {
         -6..-3 => ("µs", -6),
         _ => ("ns", -9),
     };
-    if power > 4 || power < -9 {
+    if !(-9..=4).contains(&power) {
         return format!("{} s", power_label(power, digit));
     }
     format!("{} {unit}", f64::from(digit) * 10_f64.powi(power - below))

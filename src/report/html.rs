@@ -71,7 +71,8 @@ fn server(html: &mut String, row: &Row) {
         let _ = write!(html, "<td class=\"number\">{}", Text(cell));
     }
     let worst: Vec<String> = row.worst.iter().map(|moment| Text(moment).to_string()).collect();
-    let _ = writeln!(html, "<td>{}<td>{}</tr>", Text(&row.verdict), worst.join("<br>"));
+    let _ =
+        writeln!(html, "<td class=\"said\">{}<td class=\"moments\">{}</tr>", Text(&row.verdict), worst.join("<br>"));
 }
 
 fn pictures(html: &mut String, drawings: &[Drawing], picture: &dyn Fn(&Drawing) -> String) {

@@ -1,15 +1,20 @@
 //! Bodies of requests: JSON, bounded, and refused with a reason.
 
+use std::time::Duration;
+
 use actix_web::error::JsonPayloadError;
 use actix_web::http::StatusCode;
 use actix_web::{HttpMessage, HttpRequest, web};
 use futures_util::StreamExt;
 use serde::de::DeserializeOwned;
+use tokio::time::timeout;
 
 use super::problem::Problem;
 
 /// What `web::Json` takes: more than anything but a configuration file needs.
 const USUAL: usize = 64 << 10;
+/// Whoever sends a body slower than this is cut off.
+const SENT_WITHIN: Duration = Duration::from_secs(20);
 
 /// How `web::Json` reads bodies, and what it says of those that it does not take.
 #[must_use]
@@ -31,7 +36,8 @@ pub fn config() -> web::JsonConfig {
 /// A body of at most `limit` bytes.
 ///
 /// # Errors
-/// 415 when it is not said to be JSON, 413 when it is too large, 400 when it is not what is wanted.
+/// 415 when it is not said to be JSON, 413 when it is too large, 408 when it comes too slowly, 400 when it is not what is
+/// wanted.
 pub async fn json<T: DeserializeOwned>(
     request: &HttpRequest,
     mut payload: web::Payload,
@@ -40,6 +46,13 @@ pub async fn json<T: DeserializeOwned>(
     if request.content_type() != "application/json" {
         return Err(not_json());
     }
+    let body = timeout(SENT_WITHIN, read(&mut payload, limit)).await.map_err(|_| {
+        Problem::new(StatusCode::REQUEST_TIMEOUT, format!("the body did not come within {} s", SENT_WITHIN.as_secs()))
+    })??;
+    serde_json::from_slice(&body).map_err(|why| unreadable(&why))
+}
+
+async fn read(payload: &mut web::Payload, limit: usize) -> Result<Vec<u8>, Problem> {
     let mut body = Vec::new();
     while let Some(chunk) = payload.next().await {
         let chunk = chunk.map_err(|why| Problem::bad_request(format!("the body cannot be read: {why}")))?;
@@ -48,7 +61,7 @@ pub async fn json<T: DeserializeOwned>(
         }
         body.extend_from_slice(&chunk);
     }
-    serde_json::from_slice(&body).map_err(|why| unreadable(&why))
+    Ok(body)
 }
 
 fn not_json() -> Problem {

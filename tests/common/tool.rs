@@ -66,7 +66,7 @@ pub fn succeeds(command: &mut Command, patience: Duration) -> bool {
 }
 
 /// Waits for the end of a child, ends it when the patience does, and says whether it succeeded.
-fn ends_well(mut child: Child, patience: Duration) -> bool {
+pub fn ends_well(mut child: Child, patience: Duration) -> bool {
     let deadline = Instant::now() + patience;
     while Instant::now() < deadline {
         match child.try_wait() {

@@ -18,7 +18,6 @@ use crate::web::State;
 use crate::web::openapi::{Body, Endpoint, ID};
 use crate::web::params::Target;
 use crate::web::problem::Problem;
-use crate::web::view::rows::series_of;
 
 /// What is here.
 pub const ENDPOINTS: &[Endpoint] = &[Endpoint::post("/api/v1/servers/{id}/probe", || web::to(ask))
@@ -65,7 +64,7 @@ fn address(state: &State, target: &Target, server: &Server) -> Result<SocketAddr
         return Ok(address);
     }
     let snapshot = state.snapshot.borrow();
-    let known: Vec<_> = series_of(&snapshot, &target.name).into_iter().filter_map(|(key, _)| key.address).collect();
+    let known: Vec<_> = snapshot.series_of(&target.name).into_iter().filter_map(|(key, _)| key.address).collect();
     match known.as_slice() {
         [] => conflict("no address of it has been polled yet"),
         [only] => Ok(*only),

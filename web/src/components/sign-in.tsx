@@ -12,7 +12,7 @@ function TokenForm({ onDone }: { onDone: () => void }) {
   const submit = async (): Promise<void> => {
     if (!(await present.start(token.trim()))) return;
     const now = session.value;
-    tell(now?.role ? `Signed in as ${now.name ?? "somebody"}: you may ${now.role}.` : "Signed in.");
+    tell(now?.role ? `Signed in as ${now.name ?? "somebody"}, with the role “${now.role}”.` : "Signed in.");
     onDone();
   };
   return (

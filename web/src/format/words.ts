@@ -85,7 +85,7 @@ export function outcome(label: string | null, reason: string): string {
   return reason ? `${title(label)}: ${reason}` : title(label);
 }
 
-/** The sentences of a text; what is said of several servers alike is said once. */
+/** The sentences of a text; what is said of several servers alike is said once, after them. */
 export function sentences(text: string): string[] {
-  return [...new Set(text.split(/(?<=[.!?]) (?=\S)/))];
+  return [...new Set(text.split(/(?<=[.!?]) (?=\S)/).reverse())].reverse();
 }

@@ -1,7 +1,7 @@
 /** The views that change something, as they look: axe finds nothing, nothing is too wide, pictures are kept. */
 import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { accessibilityFaults, DESKTOP, launch, open, PHONE, screenshot } from "./browser";
+import { accessibilityFaults, DESKTOP, excessWidth, launch, open, PHONE, screenshot } from "./browser";
 import { check, FILE_TEXT, past, replayed, sessionOf } from "./canned";
 import { startMock, type Mock } from "./mock";
 
@@ -94,7 +94,7 @@ for (const screen of SCREENS) {
       await look.act?.(page);
       await screenshot(page, `${view}-${screen.name}`, !(await page.getByRole("dialog").count()));
       found.push(...(await accessibilityFaults(page)).map((fault) => `${view}: ${fault}`), ...faults.map((fault) => `${view}: ${fault}`));
-      const excess = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+      const excess = await excessWidth(page);
       if (excess > 0) found.push(`${view}: ${excess} px wider than the screen`);
       await close();
     }

@@ -1,7 +1,7 @@
 /** Every view against the demo: live data, the liar seen as such, no error, no foreign request, accessible. */
 import type { Browser, BrowserContextOptions } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { accessibilityFaults, DESKTOP, launch, open, PHONE, screenshot, type Watched } from "./browser";
+import { accessibilityFaults, DESKTOP, excessWidth, launch, open, PHONE, screenshot, type Watched } from "./browser";
 import { startDemo, type Demo } from "./demo";
 import { startFront, type Front } from "./front";
 
@@ -180,7 +180,7 @@ describe("looks", () => {
         await expect.poll(() => page.locator(".loading").count(), { timeout: 20_000 }).toBe(0);
         await screenshot(page, `${view}-${look.name}`);
         found.push(...(await accessibilityFaults(page)).map((fault) => `${view}: ${fault}`), ...faults);
-        const excess = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+        const excess = await excessWidth(page);
         if (excess > 0) found.push(`${view}: ${excess} px wider than the screen`);
         await close();
       }

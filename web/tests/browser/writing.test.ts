@@ -1,7 +1,7 @@
 /** The page against a service with a file of its own: what is changed there takes effect, and stays. */
 import type { Browser, BrowserContextOptions, Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
-import { accessibilityFaults, DESKTOP, launch, open, PHONE, screenshot, type Watched } from "./browser";
+import { accessibilityFaults, DESKTOP, excessWidth, launch, open, PHONE, screenshot, type Watched } from "./browser";
 import { startDemo, type Demo } from "./demo";
 import { startFront, type Front } from "./front";
 import { startService, TOKENS, type Service } from "./service";
@@ -105,7 +105,7 @@ describe("the configuration", () => {
     const again = await opened("#/config");
     await again.getByRole("button", { name: "Change renamed" }).waitFor();
     await again.getByRole("link", { name: "Audit log" }).click();
-    await again.getByText("PUT /api/v1/config/file").first().waitFor();
+    await again.getByText("PUT /api/v1/config/file: ").first().waitFor();
     expect(watched.faults).toEqual([]);
   });
 
@@ -215,7 +215,7 @@ describe("looks", () => {
         await expect.poll(() => tab.locator(".loading").count(), { timeout: 20_000 }).toBe(0);
         await screenshot(tab, `real-${view}-${name}`);
         found.push(...(await accessibilityFaults(tab)).map((fault) => `${view} ${name}: ${fault}`));
-        const excess = await tab.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+        const excess = await excessWidth(tab);
         if (excess > 0) found.push(`${view} ${name}: ${excess} px wider than the screen`);
       }
       found.push(...watched.faults);

@@ -57,7 +57,7 @@ describe("times", () => {
   });
 });
 
-test("a verdict of several sentences says what they share once", () => {
+test("a verdict of several sentences says what they share once, at its end", () => {
   expect(sentences("a is wrong by at least 79.7 ms since 02:04 UTC (constant): 5 of 7 agree. So it is. b is wrong. So it is."))
-    .toEqual(["a is wrong by at least 79.7 ms since 02:04 UTC (constant): 5 of 7 agree.", "So it is.", "b is wrong."]);
+    .toEqual(["a is wrong by at least 79.7 ms since 02:04 UTC (constant): 5 of 7 agree.", "b is wrong.", "So it is."]);
 });

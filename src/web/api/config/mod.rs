@@ -122,7 +122,9 @@ async fn done(request: &HttpRequest, state: &State, condition: Condition, edit: 
     let running = state.config.borrow().clone();
     let done = state.desk.write(condition, edit, running).await?;
     let changes = done.check.changes.summary();
-    audit::about(request, format!("{}: {changes}", request.path()));
+    if !changes.is_empty() {
+        audit::about(request, format!("{}: {changes}", request.path()));
+    }
     Ok(done)
 }
 

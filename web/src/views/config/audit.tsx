@@ -37,7 +37,7 @@ function Line({ entry }: { entry: AuditEntry }) {
       <td class="num"><time dateTime={entry.time}>{instant(entry.time, zone.value)}</time></td>
       <td>{entry.who} <span class="muted">({entry.role})</span></td>
       <td>{entry.peer}</td>
-      <td>{entry.action}<br /><span class="muted">{entry.target}</span></td>
+      <td class="words">{entry.action.split(" ")[0]} {entry.target}</td>
       <td>{entry.outcome}</td>
     </tr>
   );
