@@ -2,7 +2,7 @@
 # docker run --read-only --cap-drop ALL -p 127.0.0.1:8080:8080 -v ntp-monitor:/var/lib/ntp-monitor \
 #     -v ./servers.toml:/etc/ntp-monitor/servers.toml:ro ntp-monitor
 #
-# The clock of a container is that of its host, and is judged as such. See compose.yaml for a setup with more.
+# The clock of a container is that of its host, and is judged as such.
 
 FROM node:22-bookworm-slim AS page
 WORKDIR /build/web

@@ -13,8 +13,8 @@ endif
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: demo test lint lint-tools lint-format lint-shell lint-crates lint-code lint-docs bench build page page-test \
-        deb dist docs fmt clean help
+.PHONY: demo test lint lint-tools lint-format lint-shell lint-crates lint-code lint-docs bench build dashboards page \
+        page-test deb dist docs fmt clean help
 
 demo: build ## build everything and run the service against scripted NTP servers on loopback (options: ARGS="...")
 	$(CARGO) run --locked --profile $(PROFILE) --bin ntp-monitor -- demo $(ARGS)
@@ -61,6 +61,9 @@ build: page ## build the program and its page (PROFILE=release for the one to in
 	scripts/install-dependencies.sh build
 	$(CARGO) build --locked --profile $(PROFILE)
 
+dashboards: ## write the dashboards and alert rules of grafana/ and prometheus/ anew
+	node grafana/generate/generate.mjs
+
 deb: ## make the Debian package, into target/package
 	scripts/install-dependencies.sh build package
 	@$(MAKE) --no-print-directory build PROFILE=release
@@ -83,7 +86,7 @@ clean: ## remove everything that was built
 	rm -rf web/dist web/node_modules
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
 
 ifdef WITH_PAGE
 PAGE_SOURCES := $(shell find web -type f -not -path 'web/node_modules/*' -not -path 'web/dist/*')

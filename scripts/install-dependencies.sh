@@ -27,6 +27,8 @@ need() {
 openssl_headers() { has pkg-config && pkg-config --exists "$1"; }
 c_headers() { has cc && echo "#include <$1>" | cc -E - >/dev/null 2>&1; }
 
+python_can_venv() { has "$1" && "$1" -c 'import ensurepip, venv' >/dev/null 2>&1; }
+faketime() { ls /usr/lib/*/faketime/"$1" >/dev/null 2>&1; }
 seccomp_module() { "$1" -c 'import seccomp' 2>/dev/null; }
 
 need_package() {
@@ -52,10 +54,15 @@ need_group() {
         need has sqlite3 sqlite3
         need has curl curl
         need has jq jq
+        # Other people's programs that results are held against come from PyPI, into an environment of their own.
+        need python_can_venv python3 python3-venv
         # The systemd unit is checked, and the program run under its limits, also where no systemd runs.
         need has systemd-analyze systemd
         need has bwrap bubblewrap
         need seccomp_module /usr/bin/python3 python3-seccomp
+        # A clock that jumps for one process alone, and a network without buffers.
+        need faketime libfaketime.so.1 libfaketime
+        need has tc iproute2
         # Packages are made, checked, and installed into a fresh Debian.
         need has debootstrap debootstrap
         need has lintian lintian

@@ -5,12 +5,11 @@
 
 #![allow(clippy::unwrap_used, reason = "the helpers of a test fail it by panicking")]
 
-use std::io::{Read, Write};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::thread;
-use std::time::{Duration, Instant};
+mod common;
 
+use std::process::Command;
+
+use common::tool;
 use ntp_monitor::stats::stability::{PhaseGrid, Stability};
 use serde_json::{Value, json};
 
@@ -35,16 +34,14 @@ json.dump([deviations(phase) for phase in job["phases"]], sys.stdout)
 
 #[test]
 fn deviations_of_seeded_noise_are_those_of_allantools() {
-    let Some(python) = python_with_allantools() else {
-        assert!(std::env::var("CI").as_deref() != Ok("true"), "CI must be able to install allantools");
-        eprintln!("skipped: no python3 that can import or install allantools");
-        return;
+    let Some(python) = tool::python("allantools", "import allantools", &[&["allantools"]]) else {
+        return tool::may_skip("allantools");
     };
     let (white_pm, white_fm) = (white(5000), integrate(&white(5000)));
     let phases = [with_gaps(&white_pm), with_gaps(&white_fm), white_pm, white_fm];
     let known = |x: &[f64]| x.iter().map(|x| (!x.is_nan()).then_some(*x)).collect::<Vec<_>>();
     let job = json!({ "phases": phases.each_ref().map(|x| known(x)), "taus": FACTORS });
-    let theirs = run(&python, &job);
+    let theirs = tool::converse(Command::new(python).args(["-c", SCRIPT]), &job);
     for (x, theirs) in phases.into_iter().zip(theirs.as_array().unwrap()) {
         compare(x, theirs);
     }
@@ -84,60 +81,4 @@ fn white(n: usize) -> Vec<f64> {
 
 fn integrate(x: &[f64]) -> Vec<f64> {
     x.iter().scan(0.0, |sum, x| Some(std::mem::replace(sum, *sum + x))).collect()
-}
-
-fn run(python: &Path, job: &Value) -> Value {
-    let mut child = Command::new(python)
-        .args(["-c", SCRIPT])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("the interpreter ran a moment ago");
-    // The script reads all of its input before it writes, so the pipes cannot block each other.
-    child.stdin.take().unwrap().write_all(job.to_string().as_bytes()).unwrap();
-    let mut stdout = child.stdout.take().unwrap();
-    let reader = thread::spawn(move || {
-        let mut text = String::new();
-        stdout.read_to_string(&mut text).map(|_| text)
-    });
-    assert!(ends_well(child, Duration::from_secs(120)), "the Python side failed; its error stands above");
-    serde_json::from_str(&reader.join().unwrap().unwrap()).unwrap()
-}
-
-fn python_with_allantools() -> Option<PathBuf> {
-    let system = PathBuf::from("python3");
-    if imports_allantools(&system) {
-        return Some(system);
-    }
-    let venv = Path::new(env!("CARGO_TARGET_TMPDIR")).join("allantools");
-    let python = venv.join("bin/python");
-    let minutes = |n: u64| Duration::from_secs(n * 60);
-    let install = ["-m", "pip", "install", "--quiet", "--timeout", "15", "--retries", "1", "allantools"];
-    let ready = imports_allantools(&python)
-        || (succeeds(Command::new(&system).args(["-m", "venv"]).arg(&venv), minutes(2))
-            && succeeds(Command::new(&python).args(install), minutes(5))
-            && imports_allantools(&python));
-    ready.then_some(python)
-}
-
-fn imports_allantools(python: &Path) -> bool {
-    succeeds(Command::new(python).args(["-c", "import allantools"]), Duration::from_secs(120))
-}
-
-fn succeeds(command: &mut Command, patience: Duration) -> bool {
-    let quiet = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    quiet.spawn().is_ok_and(|child| ends_well(child, patience))
-}
-
-/// Waits for the end of a child, ends it when the patience does, and says whether it succeeded.
-fn ends_well(mut child: Child, patience: Duration) -> bool {
-    let deadline = Instant::now() + patience;
-    while Instant::now() < deadline {
-        match child.try_wait() {
-            Ok(Some(status)) => return status.success(),
-            Ok(None) => thread::sleep(Duration::from_millis(20)),
-            Err(_) => break,
-        }
-    }
-    child.kill().and_then(|()| child.wait()).is_ok_and(|status| status.success())
 }

@@ -445,7 +445,7 @@ async fn a_token_that_is_sent_is_judged_and_its_hash_is_never_shown() {
     assert_problem(&refused, 401);
     assert_eq!(refused.header("www-authenticate"), "Bearer");
     let known = [("Authorization", "Bearer a token of ours")];
-    assert_problem(&running.send(reqwest::Method::DELETE, "/api/v1/servers/alpha", &known).await, 405);
+    assert_problem(&running.send(reqwest::Method::DELETE, "/api/v1/servers/alpha", &known).await, 403);
     for _ in 0..9 {
         assert_problem(&with("another").await, 401);
     }

@@ -321,3 +321,43 @@ fn the_default_timeout_gives_way_to_a_short_poll_interval_and_one_that_was_set_d
     assert_eq!(own("").unwrap().config.servers[0].timeout, Duration::from_millis(750));
     assert!(own("timeout = \"3s\"").unwrap_err().contains("must be shorter than the poll interval"));
 }
+
+const NOTIFIERS: &str = "[[server]]\naddress = \"192.0.2.1\"\n[[notifier]]\nname = \"ops-chat 1\"\ntype = \"slack\"\n\
+    [[notifier]]\nname = \"hook\"\ntype = \"webhook\"\nurl = \"https://h.example/hunter2\"\n\
+    headers = { Authorization = \"hunter2\", X-Site = \"hunter2\" }\n";
+
+#[test]
+fn a_secret_of_a_notifier_may_come_from_the_environment_which_wins() {
+    use ntp_monitor::config::Channel;
+    let variables = [
+        ("NTP_MONITOR__NOTIFIER__OPS_CHAT_1__URL", "https://a.example/one"),
+        ("NTP_MONITOR__NOTIFIER__HOOK__URL_FILE", "/nowhere"),
+        ("NTP_MONITOR__NOTIFIER__HOOK__URL", "https://b.example/two"),
+    ];
+    let loaded = load_text("c.toml", NOTIFIERS, &[variables[0]]).unwrap();
+    let Channel::Slack(url) = &loaded.config.notifiers[0].channel else { panic!("{loaded:?}") };
+    assert_eq!(url.expose(), "https://a.example/one");
+    assert!(loaded.to_toml().contains("# environment NTP_MONITOR__NOTIFIER__OPS_CHAT_1__URL"));
+    let why = load_text("c.toml", NOTIFIERS, &variables).unwrap_err();
+    assert!(why.contains("url_file are both set"), "{why}");
+    let why = load_text("c.toml", NOTIFIERS, &[("NTP_MONITOR__NOTIFIER__NOBODY__URL", "hunter2")]).unwrap_err();
+    assert!(why.contains("names no [[notifier]]") && !why.contains("hunter2"), "{why}");
+}
+
+#[test]
+fn no_secret_of_a_notifier_is_shown() {
+    let variable = ("NTP_MONITOR__NOTIFIER__OPS_CHAT_1__URL", "https://h.example/hunter2");
+    let loaded = load_text("c.toml", NOTIFIERS, &[variable]).unwrap();
+    for shown in [loaded.to_toml(), loaded.to_json().to_string(), format!("{loaded:?}")] {
+        assert!(!shown.contains("hunter2"), "{shown}");
+    }
+    assert!(loaded.to_toml().contains("headers = { Authorization = \"********\", X-Site = \"********\" }"));
+}
+
+#[test]
+fn a_changed_secret_of_a_notifier_is_a_change() {
+    let with = |url| load_text("c.toml", NOTIFIERS, &[("NTP_MONITOR__NOTIFIER__OPS_CHAT_1__URL", url)]).unwrap().config;
+    let diff = |a, b| ntp_monitor::config::diff(&with(a), &with(b)).sections;
+    assert_eq!(diff("https://a.example/1", "https://a.example/2"), ["notifier"]);
+    assert!(diff("https://a.example/1", "https://a.example/1").is_empty());
+}

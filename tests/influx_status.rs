@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use common::receiver::{Answer, Receiver, Request, status};
 use common::victoria::Victoria;
 use ntp_monitor::clock::Stamp;
 use ntp_monitor::config::Influx;
@@ -15,11 +16,10 @@ use ntp_monitor::ntp::{Leap, RefId};
 use ntp_monitor::sample::{Measure, Outcome, Reply, Sample, ServerIdent, Timestamping};
 use ntp_monitor::sinks::influx::outbox::{Outbox, OutboxError, OutboxGauge, OutboxRow};
 use ntp_monitor::sinks::influx::{
-    InfluxClient, LineWriter, Pacing, SenderConfig, SenderLabel, SenderState, WriteOutcome, append_sample, run,
+    InfluxClient, LineWriter, Pacing, SampleLines, SenderConfig, SenderLabel, SenderState, WriteOutcome, run,
 };
 use slog::{Discard, Logger, o};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -27,23 +27,11 @@ const PARTIAL: &str = r#"{"code":"invalid","message":"partial write: field type 
 /// Every wait for a condition ends here, in failure.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// What the fake database does with one request.
-#[derive(Debug, Clone)]
-enum Answer {
-    Status(u16, &'static str, String),
-    Hang,
-    Reset,
-}
-
-fn status(status: u16) -> Answer {
-    Answer::Status(status, "", String::new())
-}
-
 /// A database that answers from a script, then refuses lines that begin with `bad` and takes the rest.
 struct Fake {
     url: String,
     seen: Arc<Mutex<Seen>>,
-    server: JoinHandle<()>,
+    _server: Receiver,
 }
 
 #[derive(Default)]
@@ -55,17 +43,11 @@ struct Seen {
 }
 
 impl Fake {
-    async fn start(script: impl IntoIterator<Item = Answer>) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
+    fn start(script: impl IntoIterator<Item = Answer>) -> Self {
         let seen = Arc::new(Mutex::new(Seen { script: script.into_iter().collect(), ..Seen::default() }));
         let shared = Arc::clone(&seen);
-        let server = tokio::spawn(async move {
-            while let Ok((stream, _)) = listener.accept().await {
-                tokio::spawn(serve(stream, Arc::clone(&shared)));
-            }
-        });
-        Self { url, seen, server }
+        let server = Receiver::start(move |request| judge(&mut shared.lock().unwrap(), request));
+        Self { url: server.url(""), seen, _server: server }
     }
 
     fn seen<T>(&self, look: impl FnOnce(&Seen) -> T) -> T {
@@ -73,61 +55,17 @@ impl Fake {
     }
 }
 
-impl Drop for Fake {
-    fn drop(&mut self) {
-        self.server.abort();
-    }
-}
-
-async fn serve(mut stream: TcpStream, seen: Arc<Mutex<Seen>>) {
-    while let Some((head, body)) = request(&mut stream).await {
-        let answer = judge(&mut seen.lock().unwrap(), head, &body);
-        match answer {
-            Answer::Hang => std::future::pending().await,
-            Answer::Reset => {
-                stream.set_zero_linger().unwrap();
-                return;
-            }
-            Answer::Status(status, headers, body) => {
-                let length = body.len();
-                let answer = format!("HTTP/1.1 {status} X\r\n{headers}Content-Length: {length}\r\n\r\n{body}");
-                // A client that has read enough of a huge body hangs up.
-                let _ = stream.write_all(answer.as_bytes()).await;
-            }
-        }
-    }
-}
-
-async fn request(stream: &mut TcpStream) -> Option<(String, String)> {
-    let mut bytes = Vec::new();
-    let head = loop {
-        if let Some(end) = bytes.windows(4).position(|w| w == b"\r\n\r\n") {
-            break end + 4;
-        }
-        if stream.read_buf(&mut bytes).await.ok()? == 0 {
-            return None;
-        }
-    };
-    let text = String::from_utf8(bytes[..head].to_vec()).unwrap();
-    let length = text.lines().find_map(|l| l.to_lowercase().strip_prefix("content-length: ")?.parse().ok());
-    let mut body = bytes.split_off(head);
-    let have = body.len();
-    body.resize(length.unwrap_or(0).max(body.len()), 0);
-    stream.read_exact(&mut body[have..]).await.ok()?;
-    Some((text, String::from_utf8(body).unwrap()))
-}
-
-fn judge(seen: &mut Seen, head: String, body: &str) -> Answer {
-    seen.heads.push(head);
-    seen.at.push(Instant::now());
+fn judge(seen: &mut Seen, request: &Request) -> Answer {
+    seen.heads.push(request.head.clone());
+    seen.at.push(request.at);
     if let Some(answer) = seen.script.pop_front() {
         return answer;
     }
     // As InfluxDB does: the good lines of a request are taken, also when it is refused for the bad ones.
-    for line in body.lines().filter(|line| !line.starts_with("bad")) {
+    for line in request.body.lines().filter(|line| !line.starts_with("bad")) {
         *seen.taken.entry(line.to_owned()).or_default() += 1;
     }
-    let refused = body.lines().any(|line| line.starts_with("bad"));
+    let refused = request.body.lines().any(|line| line.starts_with("bad"));
     if refused { Answer::Status(400, "", PARTIAL.to_owned()) } else { status(204) }
 }
 
@@ -229,7 +167,7 @@ fn lines(count: usize) -> Vec<String> {
 
 /// Whatever the database answers first, every line is taken in the end and none is quarantined.
 async fn survives(script: Vec<Answer>) -> (Fake, SenderState) {
-    let (outbox, fake) = (Memory::of(lines(35)), Fake::start(script).await);
+    let (outbox, fake) = (Memory::of(lines(35)), Fake::start(script));
     let running = start(&outbox, &config(&fake.url));
     until("the outbox is empty", || outbox.left() == 0).await;
     assert_eq!(fake.seen(|seen| seen.taken.keys().cloned().collect::<std::collections::BTreeSet<_>>()).len(), 35);
@@ -275,7 +213,7 @@ async fn a_request_too_large_is_halved() {
 async fn a_refused_token_or_bucket_pauses_and_says_why() {
     for (code, reason) in [(401, "unauthorized access"), (403, "forbidden"), (404, "bucket not found"), (307, "")] {
         let body = format!(r#"{{"code":"x","message":"{reason}"}}"#);
-        let (outbox, fake) = (Memory::of(lines(5)), Fake::start(vec![Answer::Status(code, "", body); 2]).await);
+        let (outbox, fake) = (Memory::of(lines(5)), Fake::start(vec![Answer::Status(code, "", body); 2]));
         let running = start(&outbox, &config(&fake.url));
         until("paused", || running.state.gauge().state == SenderLabel::Paused).await;
         let error = running.state.gauge().last_error.unwrap();
@@ -292,7 +230,7 @@ async fn a_partial_write_quarantines_the_bad_lines_alone() {
     let mut lines = lines(95);
     lines.insert(17, "bad v=1 1".to_owned());
     lines.insert(60, "bad v=2 2".to_owned());
-    let (outbox, fake) = (Memory::of(lines), Fake::start([]).await);
+    let (outbox, fake) = (Memory::of(lines), Fake::start([]));
     let running = start(&outbox, &config(&fake.url));
     until("the outbox is empty", || outbox.left() == 0).await;
     let reason = "400 Bad Request: partial write: field type conflict dropped=1".to_owned();
@@ -304,7 +242,7 @@ async fn a_partial_write_quarantines_the_bad_lines_alone() {
 
 #[tokio::test]
 async fn an_answer_of_a_megabyte_becomes_a_short_reason() {
-    let fake = Fake::start([Answer::Status(500, "", "x".repeat(1 << 20))]).await;
+    let fake = Fake::start([Answer::Status(500, "", "x".repeat(1 << 20))]);
     match InfluxClient::new(&config(&fake.url)).unwrap().write(b"m v=1 1\n".to_vec()).await {
         WriteOutcome::Retry { reason, after: None } => assert!(reason.len() < 400, "{}", reason.len()),
         other => panic!("{other:?}"),
@@ -324,7 +262,7 @@ async fn a_refused_connection_is_retried_with_its_cause_as_the_reason() {
 
 #[tokio::test]
 async fn a_shutdown_ends_in_time_while_the_database_hangs_and_keeps_the_lines() {
-    let (outbox, fake) = (Memory::of(lines(5)), Fake::start(vec![Answer::Hang; 1000]).await);
+    let (outbox, fake) = (Memory::of(lines(5)), Fake::start(vec![Answer::Hang; 1000]));
     let running = start(&outbox, &Influx { timeout: PATIENCE, ..config(&fake.url) });
     until("a request hangs", || fake.seen(|seen| !seen.heads.is_empty())).await;
     running.stop.send(Some(Instant::now() + Duration::from_millis(50))).unwrap();
@@ -369,7 +307,8 @@ async fn a_real_database_gets_every_line_once_although_it_was_away() {
     let now_ns = Stamp::now().wall_ns / 1_000_000_000 * 1_000_000_000;
     let stamps: Vec<i64> = (0..50).map(|n| now_ns - n * 1_000_000_000).collect();
     let mut body = Vec::new();
-    assert!(stamps.iter().all(|stamp| append_sample(&mut body, "ams-1", &measured(*stamp))));
+    let mut lines = SampleLines::new("ams-1".to_owned());
+    stamps.iter().for_each(|stamp| lines.append(&mut body, &measured(*stamp)));
     let outbox = Memory::of(String::from_utf8(body).unwrap().lines().map(str::to_owned));
 
     let config = Influx { timeout: Duration::from_secs(5), ..config(&victoria.url()) };

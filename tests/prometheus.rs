@@ -75,7 +75,7 @@ async fn a_real_prometheus_scrapes_it() {
     let silent = up.iter().find(|series| label(series, "server") == "silent").unwrap();
     assert_eq!(silent["value"][1], "0");
     let proven = |series: &[Value]| series.len() == 1 && series[0]["metric"]["server"] == "liar";
-    prometheus.query_until("ntp_monitor_falseticker%20%3E%200", proven).await;
+    prometheus.query_until("ntp_monitor_falseticker > 0", proven).await;
     let typed = |series: &[Value]| series.len() == 1 && series[0]["metric"]["version"] == env!("CARGO_PKG_VERSION");
     prometheus.query_until("ntp_monitor_build_info", typed).await;
     running.stop().await;

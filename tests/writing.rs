@@ -283,6 +283,36 @@ fn what_is_no_request_is_refused_and_nothing_leaks() {
 }
 
 #[test]
+fn a_server_is_asked_now_but_never_faster_than_its_floor() {
+    let scene = Scene::open();
+    let address = scene.servers[2].address().to_string();
+    // An hour between polls: only the first one and those that are asked for are sent.
+    let slow = json!({ "name": "slow", "address": address, "own": true, "poll_interval": "1h" });
+    let probe = |id: &str, token| scene.ask(Method::POST, &format!("/servers/{id}/probe"), token, &[], None);
+    scene.ask(Method::POST, "/servers", ADMIN, &[], Some(&slow)).is(201);
+    scene.until("slow", "is polled", |row| row["polls"] == 1);
+    let sample = probe("slow", OPERATOR).is(200).json();
+    assert_eq!(
+        (&sample["name"], &sample["outcome"], &sample["address"]),
+        (&json!("slow"), &json!("sample"), &json!(address))
+    );
+    assert_eq!(scene.servers[2].arrivals().len(), 2);
+    let early: Vec<Reply> = (0..8).map(|_| probe("slow", OPERATOR)).filter(|reply| reply.status != 200).collect();
+    for reply in early {
+        assert_eq!((reply.status, reply.header("retry-after").as_str()), (429, "1"), "{reply:?}");
+    }
+    let arrivals = scene.servers[2].arrivals();
+    for pair in arrivals.windows(2) {
+        assert!(pair[1].mono_ns - pair[0].mono_ns >= 99_000_000, "the floor is broken");
+    }
+    probe(&format!("slow@{address}"), OPERATOR);
+    probe("slow", READER).is(403);
+    probe("nobody", OPERATOR).is(404);
+    scene.ask(Method::POST, "/servers/slow/pause", ADMIN, &[], None).is(200);
+    probe("slow", OPERATOR).is(409);
+}
+
+#[test]
 fn a_configuration_without_a_toml_file_says_why_it_cannot_be_edited() {
     let home = Home::with("");
     let mut command = common::monitor::program(home.path());

@@ -3,8 +3,10 @@
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+
+use tokio::sync::Notify;
 
 use super::prober::SharedSchedule;
 use crate::clock::{Clock, Stamp};
@@ -22,10 +24,38 @@ pub struct Ledger(Arc<Mutex<LedgerState>>);
 #[derive(Default)]
 pub(super) struct LedgerState {
     pub(super) servers: Vec<Arc<Server>>,
-    paces: HashMap<SocketAddr, SharedSchedule>,
+    paces: HashMap<SocketAddr, Pace>,
     /// The last poll of each address by an earlier process: its wall time, interval and outcome.
     past: HashMap<SocketAddr, (i64, Duration, Outcome)>,
     doubt: Option<Doubt>,
+}
+
+/// The pace of one address, and the way to wake whoever follows it.
+#[derive(Debug, Clone)]
+pub struct Pace {
+    /// When to poll.
+    pub schedule: SharedSchedule,
+    /// Asks for a poll as soon as the schedule allows one.
+    pub nudge: Arc<Notify>,
+}
+
+impl Pace {
+    fn schedule(&self) -> MutexGuard<'_, Schedule> {
+        self.schedule.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn is_followed(&self) -> bool {
+        Arc::strong_count(&self.schedule) > 1
+    }
+}
+
+/// Why an address is not polled right now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NotNow {
+    /// Nobody polls it.
+    NotPolled,
+    /// Its floor, or what it asked for by a kiss-o'-death, is over in this time.
+    TooSoon(Duration),
 }
 
 /// An earlier process did not end in order: what it asked last may have gone unrecorded, for whatever server.
@@ -49,9 +79,7 @@ impl Doubt {
 impl LedgerState {
     /// Drops paces that nobody follows and that hold nothing back any more.
     fn sweep(&mut self, now: i64) {
-        self.paces.retain(|_, pace| {
-            Arc::strong_count(pace) > 1 || pace.lock().unwrap_or_else(PoisonError::into_inner).next_poll(1.0) > now
-        });
+        self.paces.retain(|_, pace| pace.is_followed() || pace.schedule().next_poll(1.0) > now);
     }
 }
 
@@ -68,7 +96,7 @@ impl Ledger {
     /// Whether no prober follows any pace: every request that was sent has been recorded.
     #[must_use]
     pub fn is_idle(&self) -> bool {
-        self.with(|state| state.paces.values().all(|pace| Arc::strong_count(pace) == 1))
+        self.with(|state| !state.paces.values().any(Pace::is_followed))
     }
 
     /// By how much the next poll is late, of the address that is least late, in monotonic nanoseconds; negative when it
@@ -77,10 +105,27 @@ impl Ledger {
     #[must_use]
     pub fn least_late_ns(&self, now: Stamp) -> Option<i64> {
         self.with(|state| {
-            let followed = state.paces.values().filter(|pace| Arc::strong_count(pace) > 1);
-            let due = followed.map(|pace| pace.lock().unwrap_or_else(PoisonError::into_inner).next_poll(1.0));
+            let followed = state.paces.values().filter(|pace| pace.is_followed());
+            let due = followed.map(|pace| pace.schedule().next_poll(1.0));
             due.max().map(|latest| now.mono_ns.saturating_sub(latest))
         })
+    }
+
+    /// Has `address` polled now, and not when its turn comes.
+    ///
+    /// # Errors
+    /// When that is too soon, or nobody polls it.
+    pub fn poll_soon(&self, address: SocketAddr, now: i64) -> Result<(), NotNow> {
+        let pace = self.with(|state| state.paces.get(&address).filter(|pace| pace.is_followed()).cloned());
+        let pace = pace.ok_or(NotNow::NotPolled)?;
+        let wait = pace.schedule().earliest().saturating_sub(now);
+        match u64::try_from(wait) {
+            Ok(wait) if wait > 0 => Err(NotNow::TooSoon(Duration::from_nanos(wait))),
+            _ => {
+                pace.nudge.notify_one();
+                Ok(())
+            }
+        }
     }
 
     /// What is to be watched; an incarnation of [`super::targets::Targets`] takes it up when it starts.
@@ -92,11 +137,11 @@ impl Ledger {
         change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    pub(super) fn pace(&self, server: &Server, address: SocketAddr, first: i64, clock: &dyn Clock) -> SharedSchedule {
+    pub(super) fn pace(&self, server: &Server, address: SocketAddr, first: i64, clock: &dyn Clock) -> Pace {
         self.with(|state| {
             if let Some(pace) = state.paces.get(&address) {
-                pace.lock().unwrap_or_else(PoisonError::into_inner).reconfigure(server);
-                return Arc::clone(pace);
+                pace.schedule().reconfigure(server);
+                return pace.clone();
             }
             let mut schedule = Schedule::new(server, first);
             if let Some((wall_ns, poll, outcome)) = state.past.remove(&address) {
@@ -106,8 +151,8 @@ impl Ledger {
             if let Some(doubt) = state.doubt {
                 schedule.hold(doubt.over_at(server.floor()));
             }
-            let pace = Arc::new(Mutex::new(schedule));
-            state.paces.insert(address, Arc::clone(&pace));
+            let pace = Pace { schedule: Arc::new(Mutex::new(schedule)), nudge: Arc::default() };
+            state.paces.insert(address, pace.clone());
             if state.paces.len().is_multiple_of(PACES_BETWEEN_SWEEPS) {
                 state.sweep(clock.now().mono_ns);
             }

@@ -10,6 +10,7 @@ pub mod notice;
 pub mod outlet;
 pub mod prober;
 mod pulse;
+pub mod reporter;
 pub mod stats;
 pub mod supervisor;
 pub mod targets;

@@ -7,6 +7,7 @@ use std::time::Duration;
 use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, WrapFuture};
 use tokio::task::{AbortHandle, JoinError};
 
+use super::ledger::Pace;
 use super::notice::DeathNotice;
 use super::outlet::Outlet;
 use crate::clock::{Clock, Stamp};
@@ -28,7 +29,7 @@ pub struct Assignment {
     /// Where.
     pub address: SocketAddr,
     /// When.
-    pub schedule: SharedSchedule,
+    pub pace: Pace,
     /// With what.
     pub engine: Arc<dyn ProbeEngine>,
     /// Where the samples go.
@@ -55,13 +56,26 @@ impl Prober {
     }
 
     fn schedule(&self) -> MutexGuard<'_, Schedule> {
-        self.assignment.schedule.lock().unwrap_or_else(PoisonError::into_inner)
+        self.assignment.pace.schedule.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn arm(&mut self, ctx: &mut Context<Self>) {
         let wait = self.schedule().next_poll(rand::random()) - self.assignment.clock.now().mono_ns;
         let wait = Duration::from_nanos(u64::try_from(wait).unwrap_or(0));
-        ctx.run_later(wait, Self::begin);
+        let nudge = Arc::clone(&self.assignment.pace.nudge);
+        let due = async move {
+            tokio::select! {
+                () = tokio::time::sleep(wait) => {}
+                () = nudge.notified() => {}
+            }
+        };
+        ctx.spawn(due.into_actor(self).map(|(), this, ctx| this.awake(ctx)));
+    }
+
+    /// Whoever nudged may have come too early: the floor holds all the same.
+    fn awake(&mut self, ctx: &mut Context<Self>) {
+        let earliest = self.schedule().earliest();
+        if earliest > self.assignment.clock.now().mono_ns { self.arm(ctx) } else { self.begin(ctx) }
     }
 
     fn begin(&mut self, ctx: &mut Context<Self>) {

@@ -202,7 +202,7 @@ impl Targets {
         let assignment = Assignment {
             server: Arc::clone(server),
             address,
-            schedule: self.tools.ledger.pace(server, address, first, &*self.tools.clock),
+            pace: self.tools.ledger.pace(server, address, first, &*self.tools.clock),
             engine: self.tools.engines.choose(server.engine),
             outlet: self.tools.outlet.clone(),
             clock: Arc::clone(&self.tools.clock),

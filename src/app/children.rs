@@ -12,6 +12,7 @@ use crate::actors::census::Role;
 use crate::actors::health::{HealthKeeper, Observed};
 use crate::actors::notice::DeathNotice;
 use crate::actors::outlet::Listener;
+use crate::actors::reporter::Reporter;
 use crate::actors::stats::{EventSink, Statistician};
 use crate::actors::targets::{Targets, Tools};
 use crate::clock::Clock;
@@ -37,6 +38,7 @@ pub(super) const LOCAL: &str = "local";
 pub(super) const LEAP: &str = "leap";
 pub(super) const ALERTER: &str = "alerter";
 pub(super) const POINTS: &str = "points";
+pub(super) const REPORTER: &str = "reporter";
 pub(super) const TARGETS: &str = "targets";
 
 /// The address of the incarnation of [`Targets`] that is alive.
@@ -175,6 +177,19 @@ pub(super) fn points(points: Points) -> Adopt {
         Box::new(move || task.abort()) as _
     });
     Adopt { name: POINTS.into(), role: Role::Sink, factory }
+}
+
+/// Makes reports when they are due.
+pub(super) fn reporter(reporter: Reporter) -> Adopt {
+    let factory = Box::new(move |notice: DeathNotice| {
+        let reporter = reporter.clone();
+        let task = actix_rt::spawn(async move {
+            let _held = notice;
+            reporter.run().await;
+        });
+        Box::new(move || task.abort()) as _
+    });
+    Adopt { name: REPORTER.into(), role: Role::Sink, factory }
 }
 
 pub(super) fn targets(tools: Tools, seat: Seat) -> Adopt {

@@ -14,7 +14,7 @@ mod vital;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 use actix::{Actor, Addr};
@@ -27,6 +27,7 @@ use crate::actors::census::{Census, ChildStatus, Role};
 use crate::actors::health::Observed;
 use crate::actors::ledger::Ledger;
 use crate::actors::outlet::{Listener, Outlet};
+use crate::actors::reporter::Reporter;
 use crate::actors::supervisor::{Escalation, Supervisor};
 use crate::actors::targets::Tools;
 use crate::alert::status::AlertStatus;
@@ -46,7 +47,8 @@ use crate::stats::snapshot::Snapshot;
 use crate::store::{Options, Store, StoreError};
 use crate::web::audit::Audit;
 use crate::web::desk::{Desk, Reload};
-use crate::web::{self, ListenError, live};
+use crate::web::listen::{ListenError, Listeners};
+use crate::web::{self, live};
 
 use notifiers::Notifiers;
 use outputs::Outputs;
@@ -151,6 +153,7 @@ impl Service {
             health: health.clone(),
             alerts: alerts.clone(),
         };
+        let paces = Arc::new(OnceLock::new());
         let (desk, reloads) = Desk::new(around.inputs);
         let state = web::State {
             health: health.clone(),
@@ -162,10 +165,16 @@ impl Service {
             hub: live::Hub::start(started, sources),
             alerts: alerts.clone(),
             silences: Arc::clone(&silences),
+            samples: tap.clone(),
+            ledger: Arc::clone(&paces),
             desk,
             audit: Audit::start(store.handle(), log),
         };
-        let (server, listening) = web::serve(config.http.listen, state)?;
+        let listeners = Listeners::open(config.http.listen)?;
+        if listeners.handed_over {
+            info!(log, "listening on sockets of the service manager, not on http.listen");
+        }
+        let (server, listening) = web::serve(listeners, state)?;
         let (escalate, escalation) = watch::channel(None);
         let census = Census::default();
         let supervisor = Supervisor::new(census.clone(), Arc::clone(&clock), escalate, log.clone()).start();
@@ -221,7 +230,16 @@ impl Service {
             log: log.clone(),
         }));
 
+        supervisor.do_send(children::reporter(Reporter {
+            config: current.subscribe(),
+            store: outputs.store(),
+            clock: Arc::clone(&clock),
+            log: log.clone(),
+        }));
+
         let ledger = recall::ledger(&store, clock.now()).await?;
+        // It is set once, here.
+        let _ = paces.set(ledger.clone());
         let tools = Tools {
             supervisor: supervisor.clone(),
             resolver: around.resolver,
@@ -331,6 +349,7 @@ impl Service {
         self.supervisor.do_send(Release { name: children::TARGETS.into() });
         self.supervisor.do_send(Release { name: children::ALERTER.into() });
         self.supervisor.do_send(Release { name: children::POINTS.into() });
+        self.supervisor.do_send(Release { name: children::REPORTER.into() });
         self.supervisor.do_send(Release { name: children::LOCAL.into() });
         self.supervisor.do_send(Release { name: children::LEAP.into() });
         self.supervisor.do_send(Release { name: children::STATS.into() });

@@ -274,7 +274,11 @@ fn child(name: &str) -> String {
 }
 
 fn encoder(vantage: String) -> Encoder {
-    Box::new(move |sample, out| u32::from(influx::append_sample(out, &vantage, sample)))
+    let mut lines = influx::SampleLines::new(vantage);
+    Box::new(move |sample, out| {
+        lines.append(out, sample);
+        1
+    })
 }
 
 fn run_worker<W: worker::BatchWriter>(

@@ -106,7 +106,7 @@ async fn reload(service: &mut Service, inputs: &Inputs, log: &Logger, control: &
 }
 
 /// Somebody edited the configuration and waits for what becomes of it.
-async fn edited(service: &mut Service, asked: Reload, log: &Logger, control: &LogControl) {
+pub(crate) async fn edited(service: &mut Service, asked: Reload, log: &Logger, control: &LogControl) {
     if asked.answer.is_closed() {
         return warn!(log, "an edit of the configuration came too late"; "reason" => "nobody waits for it any more");
     }

@@ -14,7 +14,7 @@ use super::measure::Tools;
 use super::span::Place;
 use super::table::Terminal;
 use super::upkeep::UpkeepError;
-use super::{check, config, demo, doctor, export, man, notify, plot, query, replay, stats, upkeep};
+use super::{check, config, demo, doctor, export, make_report, man, notify, plot, query, replay, stats, upkeep};
 use crate::app::run::{self, Inputs};
 use crate::config::{Config, Faults, Loaded, process_environment};
 use crate::doctor::Examination;
@@ -72,6 +72,8 @@ pub enum Command {
     Export(export::ExportArgs),
     /// Draw what the store says of a span, as SVG or PNG.
     Plot(plot::PlotArgs),
+    /// Make a report of a span: one HTML page with tables, pictures and evidence.
+    Report(make_report::ReportArgs),
     /// Check, show or explain the configuration.
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -144,6 +146,9 @@ impl Cli {
             }),
             Command::Plot(args) => with_store(&inputs, args.span.store.as_ref(), |place, _, err| {
                 plot::run(&args, place, Terminal::detect(), err)
+            }),
+            Command::Report(args) => with_store(&inputs, args.span.store.as_ref(), |place, _, err| {
+                make_report::run(&args, place, Terminal::detect(), err)
             }),
             Command::Config(command) => {
                 let file = inputs.file.as_deref();

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use clap::Subcommand;
 
-use crate::config::{Environment, Loaded, example, load, schema};
+use crate::config::{Environment, Loaded, example, load, reference, schema};
 
 /// The exit code for a configuration that cannot be used: `EX_CONFIG` of sysexits.h.
 pub const EXIT_CONFIG: u8 = 78;
@@ -29,6 +29,9 @@ pub enum ConfigCommand {
     /// Print the JSON Schema (2020-12) of the configuration, for editors
     #[command(after_help = "Example:\n  ntp-monitor config schema > ntp-monitor.schema.json")]
     Schema,
+    /// Print every key as docs/CONFIGURATION.md shows it
+    #[command(hide = true)]
+    Reference,
     /// Print a complete, commented example
     #[command(after_help = "Example:\n  ntp-monitor config example > servers.toml")]
     Example,
@@ -57,6 +60,7 @@ pub fn run(
 ) -> std::io::Result<ExitCode> {
     match command {
         ConfigCommand::Schema => out.write_all(schema().as_bytes())?,
+        ConfigCommand::Reference => out.write_all(reference().as_bytes())?,
         ConfigCommand::Example => out.write_all(example().as_bytes())?,
         ConfigCommand::Check => match loaded(inputs, err)? {
             Some(loaded) => writeln!(out, "{}", summary(&loaded))?,

@@ -8,16 +8,20 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use clap::Args;
+use sha2::{Digest, Sha256};
 use slog::Logger;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::args::parse_duration;
-use crate::app::{Service, Surroundings};
-use crate::config::{self, Config, Environment};
-use crate::log;
+use crate::app::{Service, Surroundings, run};
+use crate::config::Inputs;
+use crate::config::edit::ServerEdit;
+use crate::log::{self, LogControl};
 use crate::ntp::KissCode;
 use crate::sim::{ReplyKind, Script, ScriptedServer};
 
+/// The configuration within the directory.
+const FILE: &str = "servers.toml";
 const STOP_WITHIN: Duration = Duration::from_secs(5);
 
 const EXAMPLES: &str = "\
@@ -40,6 +44,9 @@ pub struct DemoArgs {
     /// End after this time.
     #[arg(long = "for", value_name = "TIME", value_parser = parse_duration)]
     pub duration: Option<Duration>,
+    /// The token of an administrator, of at least 16 characters; a new one at each start unless given.
+    #[arg(long, value_name = "TOKEN")]
+    pub token: Option<String>,
     /// Time between polls.
     #[arg(long, value_name = "TIME", default_value = "1s", value_parser = parse_duration)]
     pub poll: Duration,
@@ -83,7 +90,7 @@ pub async fn run(args: DemoArgs) -> ExitCode {
 }
 
 async fn play(args: DemoArgs) -> Result<(), Box<dyn std::error::Error>> {
-    let (dir, _removed_at_the_end) = match args.dir {
+    let (dir, _removed_at_the_end) = match args.dir.clone() {
         Some(dir) => (dir, None),
         None => {
             let dir = TemporaryDirectory::make()?;
@@ -95,45 +102,53 @@ async fn play(args: DemoArgs) -> Result<(), Box<dyn std::error::Error>> {
         let any_port = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
         servers.push((ScriptedServer::start(any_port, actor.script.clone()).await?, actor));
     }
-    let config = configuration(&servers, &dir, args.listen, args.poll)?;
+    std::fs::create_dir_all(&dir)?;
+    let token = args.token.clone().unwrap_or_else(|| format!("{:032x}", rand::random::<u128>()));
+    let inputs = configure(&servers, &dir, &args, &token)?;
+    let config = inputs.load()?.into_config();
     let (logger, guard) = log::init(&config.log)?;
-    let control = guard.control();
-    let around = Surroundings::real(&logger, Arc::new(move || control.dropped()));
-    let service = Service::start(config, around, &logger).await?;
-    introduce(&servers, &service, &dir)?;
-    wait(args.duration, &logger).await;
+    let (control, counter) = (guard.control(), guard.control());
+    let around = Surroundings::real(&logger, Arc::new(move || counter.dropped())).editing(inputs);
+    let mut service = Service::start(config, around, &logger).await?;
+    introduce(&servers, &service, &dir, &token)?;
+    wait(args.duration, &mut service, &logger, &control).await;
     service.stop(Instant::now() + STOP_WITHIN).await;
     Ok(())
 }
 
-/// The configuration is read as any other, so the playground shows nothing that a user could not have.
-fn configuration(
+/// The configuration is a file as any other, so the playground shows nothing that a user could not have.
+fn configure(
     servers: &[(ScriptedServer, Actor)],
     dir: &std::path::Path,
-    listen: SocketAddr,
-    poll: Duration,
-) -> Result<Config, Box<dyn std::error::Error>> {
-    let list: Vec<serde_json::Value> = servers
-        .iter()
-        .map(|(server, actor)| {
-            let address = server.address().to_string();
-            serde_json::json!({ "name": actor.name, "address": address, "own": true, "tags": { "group": "demo" } })
-        })
-        .collect();
-    let poll = humantime::format_duration(poll).to_string();
-    let text = serde_json::json!({
-        "monitor": { "vantage": "demo", "data_dir": dir },
-        "http": { "listen": listen.to_string() },
-        "defaults": { "poll_interval": poll, "timeout": "500ms" },
-        "server": list,
-    });
-    let file = dir.join("servers.json");
-    std::fs::create_dir_all(dir)?;
-    std::fs::write(&file, serde_json::to_vec_pretty(&text)?)?;
-    Ok(config::load(Some(&file), &Environment::new(), &[])?.config)
+    args: &DemoArgs,
+    token: &str,
+) -> Result<Inputs, Box<dyn std::error::Error>> {
+    let poll = humantime::format_duration(args.poll);
+    let hash: String = Sha256::digest(token.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
+    let mut text = format!(
+        "# The playground of ntp-monitor. It is written anew at each start.\n\n[monitor]\nvantage = \"demo\"\ndata_dir = \
+         {:?}\n\n[http]\nlisten = \"{}\"\n\n[[http.tokens]]\nname = \"demo\"\nrole = \"admin\"\nsha256 = \"{hash}\"\n\n\
+         [defaults]\npoll_interval = \"{poll}\"\ntimeout = \"500ms\"\n",
+        dir.canonicalize().unwrap_or_else(|_| dir.to_owned()),
+        args.listen
+    );
+    for (server, actor) in servers {
+        let address = server.address().to_string();
+        let keys =
+            serde_json::json!({ "name": actor.name, "address": address, "own": true, "tags": { "group": "demo" } });
+        text = ServerEdit::Add(keys.as_object().cloned().unwrap_or_default()).apply(&text)?;
+    }
+    let file = dir.join(FILE);
+    std::fs::write(&file, text)?;
+    Ok(Inputs { file: Some(file), ..Inputs::default() })
 }
 
-fn introduce(servers: &[(ScriptedServer, Actor)], service: &Service, dir: &std::path::Path) -> std::io::Result<()> {
+fn introduce(
+    servers: &[(ScriptedServer, Actor)],
+    service: &Service,
+    dir: &std::path::Path,
+    token: &str,
+) -> std::io::Result<()> {
     let mut out = std::io::stdout().lock();
     writeln!(out, "Nine NTP servers on this host, and a monitor that watches them:\n")?;
     for (server, actor) in servers {
@@ -144,13 +159,14 @@ fn introduce(servers: &[(ScriptedServer, Actor)], service: &Service, dir: &std::
         writeln!(out, "Metrics:        http://{address}/metrics")?;
         writeln!(out, "Health:         http://{address}/health")?;
     }
-    writeln!(out, "Configuration:  {}", dir.join("servers.json").display())?;
+    writeln!(out, "Configuration:  {}", dir.join(FILE).display())?;
+    writeln!(out, "Token:          {token}  (an administrator's, to log in with)")?;
     writeln!(out, "CSV and store:  {}", dir.display())?;
     writeln!(out, "\nCtrl-C ends it.")?;
     out.flush()
 }
 
-async fn wait(duration: Option<Duration>, log: &Logger) {
+async fn wait(duration: Option<Duration>, service: &mut Service, log: &Logger, control: &LogControl) {
     let over = async {
         match duration {
             Some(duration) => tokio::time::sleep(duration).await,
@@ -159,10 +175,14 @@ async fn wait(duration: Option<Duration>, log: &Logger) {
     };
     let mut terminate = signal(SignalKind::terminate()).expect("signals can be listened to within a tokio runtime");
     let mut interrupt = signal(SignalKind::interrupt()).expect("signals can be listened to within a tokio runtime");
-    tokio::select! {
-        () = over => slog::info!(log, "the time is over"),
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+    tokio::pin!(over);
+    loop {
+        tokio::select! {
+            () = &mut over => return slog::info!(log, "the time is over"),
+            _ = terminate.recv() => return,
+            _ = interrupt.recv() => return,
+            Some(asked) = service.next_reload() => run::edited(service, asked, log, control).await,
+        }
     }
 }
 

@@ -80,10 +80,11 @@ pub fn run(args: &ExportArgs, place: &Place, terminal: Terminal, complaints: &mu
         }
     };
     let wanted = (!args.span.servers.is_empty()).then_some(wanted);
-    let encoder = Encoder { format: args.format, vantage, tags: tags(place) };
+    let lines = influx::SampleLines::new(vantage.clone());
+    let mut encoder = Encoder { format: args.format, vantage, lines, tags: tags(place) };
     let written = Output::to(args.output.as_deref()).map_err(Failure::Output).and_then(|mut output| {
         let mut progress = Progress::new(terminal.progress && !output.is_terminal(), "rows");
-        let count = stream(&reader, span, wanted.as_ref(), &encoder, &mut output, &mut progress);
+        let count = stream(&reader, span, wanted.as_ref(), &mut encoder, &mut output, &mut progress);
         progress.end();
         let count = count?;
         if count > 0 { output.finish().map(|()| count).map_err(Failure::Output) } else { Ok(0) }
@@ -115,7 +116,7 @@ fn stream(
     reader: &Reader,
     span: Span,
     wanted: Option<&BTreeSet<Arc<str>>>,
-    encoder: &Encoder,
+    encoder: &mut Encoder,
     output: &mut Output,
     progress: &mut Progress,
 ) -> Result<u64, Failure> {
@@ -148,11 +149,12 @@ fn tags(place: &Place) -> BTreeMap<Arc<str>, Arc<ServerIdent>> {
 struct Encoder {
     format: Format,
     vantage: String,
+    lines: influx::SampleLines,
     tags: BTreeMap<Arc<str>, Arc<ServerIdent>>,
 }
 
 impl Encoder {
-    fn append(&self, out: &mut Vec<u8>, mut sample: Sample) {
+    fn append(&mut self, out: &mut Vec<u8>, mut sample: Sample) {
         match self.format {
             Format::Csv => csv::append_record(out, &self.vantage, &sample),
             Format::Jsonl => {
@@ -164,7 +166,7 @@ impl Encoder {
                 if let Some(ident) = self.tags.get(&sample.server.name) {
                     sample.server = Arc::clone(ident);
                 }
-                influx::append_sample(out, &self.vantage, &sample);
+                self.lines.append(out, &sample);
             }
         }
     }

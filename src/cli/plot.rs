@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
@@ -9,7 +10,7 @@ use super::output::{Output, status_of};
 use super::progress::Progress;
 use super::span::{Place, SpanArgs};
 use super::table::Terminal;
-use crate::history::course::{Course, course, dots, offsets};
+use crate::history::course::{Course, dots, measured, offsets};
 use crate::history::span::Span;
 use crate::history::survey::{Survey, SurveyError, Wish, first_seen_ns, names, survey};
 use crate::plot::png::{Fonts, png};
@@ -17,6 +18,7 @@ use crate::plot::{
     Compared, Deviation, Look, MOST_LINES, Mark, Quantity, Size, Theme, comparison, deviations, histogram, over_time,
     scatter,
 };
+use crate::report::material::limit_s;
 use crate::stats::verdict::When;
 use crate::store::StoreError;
 use crate::store::read::Reader;
@@ -55,7 +57,7 @@ pub struct PlotArgs {
     pub theme: Colors,
     /// The limit that `bound` shows [default: the smallest offset_critical of the configuration, or 100ms].
     #[arg(long, value_name = "TIME", value_parser = super::args::parse_duration)]
-    pub limit: Option<std::time::Duration>,
+    pub limit: Option<Duration>,
 }
 
 /// What can be drawn.
@@ -176,7 +178,7 @@ fn picture(args: &PlotArgs, place: &Place, terminal: Terminal, notes: &mut Vec<S
     match args.kind {
         Kind::Offset => wanted.over_time(look, Quantity::Offset),
         Kind::Delay => wanted.over_time(look, Quantity::Delay),
-        Kind::Bound => wanted.over_time(look, Quantity::Bound { limit_s: limit_s(args, place) }),
+        Kind::Bound => wanted.over_time(look, Quantity::Bound { limit_s: limit_s(args.limit, place.config.as_ref()) }),
         Kind::Scatter => wanted.scatter(look),
         Kind::Histogram => {
             offsets(&wanted.reader, &wanted.names[0], wanted.span).map(|values| histogram(look, &values)).map_err(said)
@@ -189,14 +191,6 @@ fn picture(args: &PlotArgs, place: &Place, terminal: Terminal, notes: &mut Vec<S
 
 fn said(why: StoreError) -> String {
     why.to_string()
-}
-
-/// The limit that was given, or the strictest that is configured, or the default of the configuration.
-pub(super) fn limit_s(args: &PlotArgs, place: &Place) -> f64 {
-    const USUAL_S: f64 = 0.1;
-    let servers = place.config.iter().flat_map(|config| &config.servers);
-    let configured = servers.map(|server| server.offset_critical).min();
-    args.limit.or(configured).map_or(USUAL_S, |limit| limit.as_secs_f64())
 }
 
 impl Wanted<'_> {
@@ -224,8 +218,8 @@ impl Wanted<'_> {
 
     fn over_time(&self, look: Look<'_>, quantity: Quantity) -> Result<String, String> {
         let read = || -> Result<_, StoreError> {
-            let courses: Vec<Course> =
-                self.names.iter().map(|name| course(&self.reader, name, self.span)).collect::<Result<_, _>>()?;
+            let course = |name: &String| Ok(measured(&self.reader, name, self.span)?.course(self.span));
+            let courses: Vec<Course> = self.names.iter().map(course).collect::<Result<_, StoreError>>()?;
             let events = self.reader.events(self.span.from_ns, self.span.to_ns, MOST_EVENTS)?;
             Ok((courses, events))
         };

@@ -28,6 +28,7 @@ pub(super) struct Sections {
     pub leap: raw::Leap,
     /// With their index in the configuration.
     pub notifiers: Vec<(usize, raw::Notifier)>,
+    pub report: raw::Report,
 }
 
 /// What was found wrong so far.
@@ -75,6 +76,7 @@ pub(super) fn decode(tree: &mut Tree, hostname: &str, findings: &mut Findings) -
         silences: each(tree, &root.key("silence"), findings),
         leap: section(tree, &root.key("leap"), findings)?,
         notifiers: each(tree, &root.key("notifier"), findings),
+        report: section(tree, &root.key("report"), findings)?,
     })
 }
 
@@ -131,7 +133,7 @@ fn suggestion(key: &str, path: &KeyPath, schema: &Value) -> String {
         return format!("; did you mean {:?}?", known);
     }
     let home = schema::properties(&schema::SCHEMA)
-        .filter(|(section, _)| path.0.first() != Some(&Step::Key((*section).clone())))
+        .filter(|(section, _)| path.0.first() != Some(&Step::Key(section.as_str().into())))
         .find(|(_, section)| schema::child(section, key).is_some());
     home.map_or_else(String::new, |(section, _)| format!("; it belongs in [{section}]"))
 }
@@ -181,5 +183,5 @@ fn replace(tree: &mut Tree, path: &KeyPath) {
 
 fn is_required(path: &KeyPath) -> bool {
     let (Some(Step::Key(key)), Some(parent)) = (path.0.last(), path.parent()) else { return false };
-    schema::at(&parent).is_some_and(|table| schema::required(table).any(|required| required == key))
+    schema::at(&parent).is_some_and(|table| schema::required(table).any(|required| required == &**key))
 }

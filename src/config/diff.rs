@@ -57,6 +57,7 @@ fn sections(old: &Config, new: &Config) -> Vec<&'static str> {
         ("alerting", old.alerting != new.alerting),
         ("leap", old.leap != new.leap),
         ("notifier", old.notifiers != new.notifiers),
+        ("report", old.report != new.report),
     ];
     differs.into_iter().filter_map(|(name, differs)| differs.then_some(name)).collect()
 }
@@ -66,7 +67,7 @@ fn fixed(old: &Config, new: &Config) -> Vec<&'static str> {
     let differs = [
         ("monitor.data_dir", old.monitor.data_dir != new.monitor.data_dir),
         ("http.listen", old.http.listen != new.http.listen),
-        ("http.public_read", old.http.public_read != new.http.public_read),
+        ("http.tls", old.http.tls.is_some() != new.http.tls.is_some()),
         ("store.path", old.store.path != new.store.path),
         ("store.raw_for", old.store.raw_for != new.store.raw_for),
         ("store.rollup_5m_for", old.store.rollup_5m_for != new.store.rollup_5m_for),

@@ -1,12 +1,13 @@
 //! What is wrong with a configuration, and where it came from. A fault never carries the value of a secret.
 
 use std::fmt;
+use std::sync::Arc;
 
 /// One step into a configuration.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Step {
-    /// Into a table.
-    Key(String),
+    /// Into a table. Shared: there is a path for each value of each server, most of them begun alike.
+    Key(Arc<str>),
     /// Into an array, counted from 0.
     Index(usize),
 }
@@ -19,11 +20,11 @@ impl KeyPath {
     /// The path of `section.key`, as flags and environment variables name it.
     #[must_use]
     pub fn dotted(text: &str) -> Self {
-        Self(text.split('.').map(|key| Step::Key(key.to_owned())).collect())
+        Self(text.split('.').map(|key| Step::Key(key.into())).collect())
     }
 
     pub(super) fn key(&self, key: &str) -> Self {
-        self.join(Step::Key(key.to_owned()))
+        self.join(Step::Key(key.into()))
     }
 
     pub(super) fn index(&self, index: usize) -> Self {
@@ -68,7 +69,7 @@ pub enum Source {
     /// A file, and the line where its parser gives one.
     File {
         /// As given on the command line.
-        name: String,
+        name: Arc<str>,
         /// Counted from 1.
         line: Option<usize>,
     },
@@ -113,7 +114,7 @@ impl Source {
     pub(super) fn decode(text: &str) -> Self {
         let name = || text.get(1..).unwrap_or_default().to_owned();
         match text.chars().next() {
-            Some('1') => Self::File { name: name(), line: None },
+            Some('1') => Self::File { name: name().into(), line: None },
             Some('2') => Self::DotEnv(name()),
             Some('3') => Self::Environment(name()),
             Some('4') => Self::Flag(name()),

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use config::{ConfigError, FileFormat, Format, Map, Value, ValueKind};
 
@@ -64,7 +65,7 @@ impl Layer {
         let Some((last, sections)) = path.0.split_last() else { return };
         for section in sections {
             let Step::Key(section) = section else { return };
-            let node = table.entry(section.clone()).or_default();
+            let node = table.entry(section.to_string()).or_default();
             if !matches!(node.kind, ValueKind::Table(_)) {
                 *node = Value::new(Some(&origin), Map::<String, Value>::new());
             }
@@ -72,7 +73,7 @@ impl Layer {
             table = inner;
         }
         if let Step::Key(key) = last {
-            table.insert(key.clone(), with_origin(&origin, value));
+            table.insert(key.to_string(), with_origin(&origin, value));
         }
     }
 }
@@ -104,7 +105,7 @@ pub(super) struct Merged {
     /// Where the keys of the file stand, when its format tells.
     pub lines: BTreeMap<KeyPath, usize>,
     /// The file, as given.
-    pub file: Option<String>,
+    pub file: Option<Arc<str>>,
     /// What looks wrong but can be lived with.
     pub warnings: Vec<String>,
 }
@@ -156,7 +157,7 @@ pub(super) fn merge(file: Option<File<'_>>, environment: &Environment, flags: &[
         return Err(faults);
     }
     drop_leftover_influx(&mut root, &mut warnings);
-    Ok(Merged { root, lines, file: file.map(|file| file.path.display().to_string()), warnings })
+    Ok(Merged { root, lines, file: file.map(|file| file.path.display().to_string().into()), warnings })
 }
 
 /// The predecessor's installations set `INFLUX_TOKEN` and its kin also where they write CSV only. Without any URL, and
@@ -176,7 +177,7 @@ fn drop_leftover_influx(root: &mut Value, warnings: &mut Vec<String>) {
 }
 
 fn read_file(File { path, text }: File<'_>) -> Result<(Layer, BTreeMap<KeyPath, usize>), Fault> {
-    let name = path.display().to_string();
+    let name: Arc<str> = path.display().to_string().into();
     let fault = |line, message| Fault::general(Source::File { name: name.clone(), line }, message);
     let format = match path.extension().and_then(|e| e.to_str()) {
         Some("yaml" | "yml") => FileFormat::Yaml,
@@ -204,7 +205,7 @@ fn dotenv_path(file: Option<&Path>) -> PathBuf {
 }
 
 fn read_dotenv(path: &Path) -> Result<Environment, Fault> {
-    let fault = |message| Fault::general(Source::File { name: path.display().to_string(), line: None }, message);
+    let fault = |message| Fault::general(Source::File { name: path.display().to_string().into(), line: None }, message);
     let file = match std::fs::File::open(path) {
         Ok(file) => file,
         Err(why) if why.kind() == std::io::ErrorKind::NotFound => return Ok(Environment::new()),

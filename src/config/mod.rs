@@ -6,6 +6,7 @@
 //! fault shows a secret.
 
 mod address;
+mod certificate;
 mod decode;
 mod diff;
 pub mod edit;
@@ -18,6 +19,7 @@ mod lines;
 mod model;
 mod notifier_env;
 mod raw;
+mod reference;
 mod schema;
 mod show;
 mod tree;
@@ -25,7 +27,6 @@ mod units;
 mod validate;
 
 use std::path::Path;
-use std::sync::Arc;
 
 pub use diff::{Changes, diff};
 pub use example::example;
@@ -33,6 +34,7 @@ pub use fault::{Fault, Faults, KeyPath, Source};
 pub use inputs::Inputs;
 pub use layers::{Environment, process_environment};
 pub use model::*;
+pub use reference::reference;
 pub use schema::{schema, schema_value};
 pub use validate::alerting::rule_of_json;
 
@@ -76,10 +78,12 @@ pub fn load_text(path: &Path, text: &str, environment: &Environment, flags: &[St
 }
 
 fn load_layers(file: Option<File<'_>>, environment: &Environment, flags: &[String]) -> Result<Loaded, Faults> {
-    let merged = layers::merge(file, environment, flags).map_err(Faults)?;
+    let mut merged = layers::merge(file, environment, flags).map_err(Faults)?;
     let file = file.map(|file| file.path);
     let mut tree = Tree::new(&merged);
-    let mut warnings = merged.warnings;
+    let mut warnings = std::mem::take(&mut merged.warnings);
+    // With thousands of servers the layers are large, and the tree says it all.
+    drop(merged);
     let mut findings = Findings::default();
     let config = decode::decode(&mut tree, &hostname(), &mut findings).and_then(|sections| {
         let surroundings = validate::Surroundings { environment, file };
@@ -88,7 +92,7 @@ fn load_layers(file: Option<File<'_>>, environment: &Environment, flags: &[Strin
     match config {
         Some(config) if findings.faults.is_empty() => {
             let mut loaded = Loaded { config, warnings, tree };
-            loaded.config.shown = Arc::new(loaded.to_json());
+            loaded.config.shown = loaded.to_json_text().into();
             Ok(loaded)
         }
         _ => {

@@ -1,14 +1,17 @@
 //! The validated configuration. Whoever holds one need not check anything again.
 
 mod notifier;
+mod report;
 
 pub use notifier::{Channel, Email, Heartbeat, Hidden, MailTls, Notifier, NotifierType, Webhook};
+pub use report::Report;
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rustls::sign::CertifiedKey;
 use schemars::JsonSchema;
 use secrecy::SecretString;
 use serde::Deserialize;
@@ -39,8 +42,10 @@ pub struct Config {
     pub leap: Leap,
     /// `[[notifier]]`; names are unique.
     pub notifiers: Vec<Notifier>,
+    /// `[report]`.
+    pub report: Report,
     /// All of it as it may be shown, secrets masked: `{"values": {…}, "sources": {"http.listen": "default", …}}`.
-    pub shown: Arc<serde_json::Value>,
+    pub shown: Arc<str>,
 }
 
 /// `[monitor]`.
@@ -172,9 +177,31 @@ pub struct Http {
     pub public_read: bool,
     /// Names that the service goes by, beside localhost, its addresses and those it is reached at.
     pub names: Vec<String>,
+    /// By HTTPS; `None` for HTTP.
+    pub tls: Option<Tls>,
     /// Who may do what; names are unique.
     pub tokens: Vec<Token>,
 }
+
+/// `[http.tls]`, as read.
+#[derive(Debug, Clone)]
+pub struct Tls {
+    /// The file of the certificate, as written.
+    pub certificate: PathBuf,
+    /// The file of its key, as written.
+    pub key: PathBuf,
+    /// What stands in them.
+    pub pair: Arc<CertifiedKey>,
+}
+
+/// The same files with the same certificates; a key has one certificate.
+impl PartialEq for Tls {
+    fn eq(&self, other: &Self) -> bool {
+        (&self.certificate, &self.key, &self.pair.cert) == (&other.certificate, &other.key, &other.pair.cert)
+    }
+}
+
+impl Eq for Tls {}
 
 /// One `[[http.tokens]]`. The token itself is known to its holder only.
 #[derive(Clone, PartialEq, Eq)]

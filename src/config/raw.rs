@@ -13,8 +13,10 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 mod notifier;
+mod report;
 
 pub(super) use notifier::Notifier;
+pub(super) use report::Report;
 
 use super::model::{Addresses, EngineChoice, Family, LogFormat, LogLevel, Role, Rotation};
 use super::units::{Bytes, Retention, Secret, Span};
@@ -50,6 +52,8 @@ pub(super) struct Root {
     pub leap: Leap,
     /// Whom to tell of alerts, and how; repeat the section for each.
     pub notifier: Vec<Notifier>,
+    /// Reports: when one is made by itself, and for whom.
+    pub report: Report,
 }
 
 /// `[monitor]`.
@@ -144,9 +148,24 @@ pub(super) struct Http {
     /// it answers to these, to localhost and to bare addresses only, so that no web site can pose as it.
     #[schemars(extend("default" = [], "examples" = [["monitor.example.net"]]))]
     pub names: Vec<String>,
+    /// Answer by HTTPS instead of HTTP. Both files are read again at a reload.
+    pub tls: Option<HttpTls>,
     /// Who may do what, each with a token of its own, sent as "Authorization: Bearer TOKEN".
     #[schemars(extend("default" = []))]
     pub tokens: Vec<Token>,
+}
+
+/// `[http.tls]`.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(inline)]
+pub(super) struct HttpTls {
+    /// The certificate in PEM, with those between it and the root, if there are any; its own comes first.
+    #[schemars(extend("examples" = ["/etc/ntp-monitor/tls/fullchain.pem"]))]
+    pub certificate: PathBuf,
+    /// Its private key in PEM, without a passphrase; a relative path is looked for among systemd's credentials first.
+    #[schemars(extend("examples" = ["/etc/ntp-monitor/tls/key.pem"]))]
+    pub key: PathBuf,
 }
 
 /// `[[http.tokens]]`.

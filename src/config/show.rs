@@ -2,7 +2,9 @@
 
 use std::fmt::Write as _;
 
-use serde_json::{Value, json};
+use serde::ser::SerializeMap;
+use serde::{Serialize, Serializer};
+use serde_json::Value;
 
 use super::Loaded;
 use super::fault::KeyPath;
@@ -44,13 +46,62 @@ impl Loaded {
     /// The effective configuration as JSON: `{"values": {…}, "sources": {"http.listen": "default", …}}`.
     #[must_use]
     pub fn to_json(&self) -> Value {
-        let mut values = self.tree.root().clone();
-        let mut sources = serde_json::Map::new();
-        visit(&mut values, &KeyPath::default(), &schema::SCHEMA, &mut |path, value, schema| {
-            mask(value, schema);
-            sources.insert(path.to_string(), json!(self.tree.source(path).to_string()));
-        });
-        json!({ "values": values, "sources": sources })
+        serde_json::to_value(Effective(&self.tree)).expect("values and texts can be written as JSON")
+    }
+
+    /// The text of [`Loaded::to_json`]. With many servers a tree of values would be most of the memory of the service.
+    pub(super) fn to_json_text(&self) -> String {
+        serde_json::to_string(&Effective(&self.tree)).expect("values and texts can be written as JSON")
+    }
+}
+
+/// Values and sources, written without making a copy of them.
+struct Effective<'a>(&'a Tree);
+
+impl Serialize for Effective<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(2))?;
+        map.serialize_entry("values", &Masked { value: self.0.root(), schema: &schema::SCHEMA })?;
+        map.serialize_entry("sources", &Sources(self.0))?;
+        map.end()
+    }
+}
+
+/// A value in which [`MASK`] stands for each secret.
+struct Masked<'a> {
+    value: &'a Value,
+    schema: &'a Value,
+}
+
+impl Serialize for Masked<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match (self.value, self.schema.get("items")) {
+            (Value::Object(table), _) if is_section(self.schema) => {
+                let entries = table.iter().map(|(key, value)| {
+                    let schema = schema::child(self.schema, key).unwrap_or(&Value::Null);
+                    (key, Masked { value, schema })
+                });
+                serializer.collect_map(entries)
+            }
+            (Value::Array(items), Some(schema)) => {
+                serializer.collect_seq(items.iter().map(|value| Masked { value, schema }))
+            }
+            _ if schema::is_secret(self.schema) => serializer.serialize_str(MASK),
+            (value, _) => value.serialize(serializer),
+        }
+    }
+}
+
+/// The source of every value that is no section, by its path.
+struct Sources<'a>(&'a Tree);
+
+impl Serialize for Sources<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        visit(self.0.root(), &KeyPath::default(), &schema::SCHEMA, &mut |path| {
+            map.serialize_entry(&path.to_string(), &self.0.source(path).to_string())
+        })?;
+        map.end()
     }
 }
 
@@ -58,19 +109,11 @@ fn table_text(text: &mut String, tree: &Tree, path: &KeyPath, schema: &Value) {
     for (key, schema) in schema::properties(schema) {
         let path = path.key(key);
         let Some(value) = tree.get(&path) else { continue };
-        let mut value = value.clone();
-        visit(&mut value, &path, schema, &mut |_, value, schema| mask(value, schema));
-        let value = toml(&value);
-        let entry = format!("{key} = {value}");
+        let value = serde_json::to_value(Masked { value, schema }).expect("a value can be written as JSON");
+        let entry = format!("{key} = {}", toml(&value));
         let _ = writeln!(text, "{entry:COLUMN$} # {}", comment(&tree.source(&path).to_string()));
     }
     text.push('\n');
-}
-
-fn mask(value: &mut Value, schema: &Value) {
-    if schema::is_secret(schema) {
-        *value = json!(MASK);
-    }
 }
 
 /// A file may have any name; a comment is one line.
@@ -78,30 +121,29 @@ fn comment(source: &str) -> String {
     source.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
 
-/// Calls `leaf` for every value that is no section.
-fn visit(value: &mut Value, path: &KeyPath, schema: &Value, leaf: &mut impl FnMut(&KeyPath, &mut Value, &Value)) {
-    match value {
-        Value::Object(table) if schema.get("properties").is_some() || holds_secrets(schema) => {
-            for (key, value) in table {
-                if let Some(schema) = schema::child(schema, key) {
-                    visit(value, &path.key(key), schema, leaf);
-                }
-            }
+/// Calls `leaf` with the path of every value that is no section, until it fails.
+fn visit<E>(
+    value: &Value,
+    path: &KeyPath,
+    schema: &Value,
+    leaf: &mut impl FnMut(&KeyPath) -> Result<(), E>,
+) -> Result<(), E> {
+    match (value, schema.get("items")) {
+        (Value::Object(table), _) if is_section(schema) => {
+            let known = table.iter().filter_map(|(key, value)| Some((key, value, schema::child(schema, key)?)));
+            known.into_iter().try_for_each(|(key, value, schema)| visit(value, &path.key(key), schema, leaf))
         }
-        Value::Array(items) => {
-            for (n, value) in items.iter_mut().enumerate() {
-                if let Some(schema) = schema.get("items") {
-                    visit(value, &path.index(n), schema, leaf);
-                }
-            }
+        (Value::Array(items), Some(schema)) => {
+            items.iter().enumerate().try_for_each(|(n, value)| visit(value, &path.index(n), schema, leaf))
         }
-        _ => leaf(path, value, schema),
+        (Value::Array(_), None) => Ok(()),
+        _ => leaf(path),
     }
 }
 
-/// Whether it is a table of free keys whose values are secrets.
-fn holds_secrets(schema: &Value) -> bool {
-    schema.get("additionalProperties").is_some_and(schema::is_secret)
+/// Whether its values are looked at one by one: a table of keys that are known, or of free keys whose values are secrets.
+fn is_section(schema: &Value) -> bool {
+    schema.get("properties").is_some() || schema.get("additionalProperties").is_some_and(schema::is_secret)
 }
 
 /// A value as TOML writes it, on one line.

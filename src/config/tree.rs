@@ -62,14 +62,14 @@ impl Tree {
 
     pub(super) fn get(&self, path: &KeyPath) -> Option<&Value> {
         path.0.iter().try_fold(&self.root, |value, step| match step {
-            Step::Key(key) => value.get(key),
+            Step::Key(key) => value.get(&**key),
             Step::Index(index) => value.get(index),
         })
     }
 
     fn get_mut(&mut self, path: &KeyPath) -> Option<&mut Value> {
         path.0.iter().try_fold(&mut self.root, |value, step| match step {
-            Step::Key(key) => value.get_mut(key),
+            Step::Key(key) => value.get_mut(&**key),
             Step::Index(index) => value.get_mut(*index),
         })
     }
@@ -105,7 +105,7 @@ impl Tree {
     pub(super) fn set(&mut self, path: &KeyPath, value: Value, source: Source) {
         let Some((Step::Key(key), parent)) = path.0.split_last() else { return };
         if let Some(Value::Object(table)) = self.get_mut(&KeyPath(parent.to_vec())) {
-            table.insert(key.clone(), value);
+            table.insert(key.to_string(), value);
             self.sources.insert(path.clone(), source);
         }
     }
@@ -117,7 +117,7 @@ impl Tree {
             // Arrays are tables of servers or nothing we know; a hole keeps the indices of the others right.
             (Step::Index(index), Some(Value::Array(items))) if *index < items.len() => items[*index] = Value::Null,
             (Step::Key(key), Some(Value::Object(table))) => {
-                table.shift_remove(key);
+                table.shift_remove(&**key);
             }
             _ => {}
         }
@@ -211,7 +211,11 @@ impl Tree {
 fn source_of(value: &config::Value, path: &KeyPath, merged: &Merged) -> Source {
     let source = value.origin().map(Source::decode);
     match source {
-        Some(Source::File { name, .. }) => Source::File { name, line: merged.lines.get(path).copied() },
+        Some(Source::File { name, .. }) => {
+            // There is one file, so its name is there once.
+            let name = merged.file.clone().unwrap_or(name);
+            Source::File { name, line: merged.lines.get(path).copied() }
+        }
         Some(source) => source,
         // Merging forgets who opened a section; a line says that it was the file.
         None => match (&merged.file, merged.lines.get(path)) {

@@ -56,47 +56,77 @@ pub struct Course {
     pub server: String,
     /// By time, at most [`MOST_POINTS`].
     pub points: Vec<Point>,
-    /// Two points further apart have a gap between them, in nanoseconds.
-    pub gap_ns: i64,
+    /// The usual distance of two points, in nanoseconds; 0 when there is none.
+    pub usual_ns: i64,
     /// Whether each point is one sample.
     pub is_raw: bool,
     /// Polls, or times within which polls, brought nothing; at most [`MOST_POINTS`].
     pub failures_ns: Vec<i64>,
 }
 
-/// Reads the course of a server.
+impl Course {
+    /// The points without a gap between them, stretch by stretch.
+    pub fn stretches(&self) -> impl Iterator<Item = &[Point]> {
+        let gap_ns = if self.usual_ns > 0 { self.usual_ns.saturating_mul(GAP) } else { i64::MAX };
+        self.points.chunk_by(move |a, b| b.at_ns.saturating_sub(a.at_ns) <= gap_ns)
+    }
+}
+
+/// All that was measured of a server, not thinned yet.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Measured {
+    /// The server.
+    pub server: String,
+    /// By time.
+    pub points: Vec<Point>,
+    /// The width of the sums that the points are, in nanoseconds; `None` for samples.
+    pub width_ns: Option<i64>,
+    /// The usual distance of two points, in nanoseconds; 0 when there is none.
+    pub usual_ns: i64,
+    /// Polls, or times within which polls, brought nothing.
+    pub failures_ns: Vec<i64>,
+}
+
+/// Reads what was measured of a server.
 ///
 /// # Errors
 /// When the store cannot be read.
-pub fn course(reader: &Reader, server: &str, span: Span) -> Result<Course, StoreError> {
+pub fn measured(reader: &Reader, server: &str, span: Span) -> Result<Measured, StoreError> {
     let history = reader.history(server, None, span.from_ns, span.to_ns, None, MOST_SAMPLES)?;
     let mut failures_ns = Vec::new();
     let (points, width_ns) = match &history {
         History::Raw(stored) => {
             let failed = stored.iter().map(|one| &one.sample).filter(|sample| !sample.outcome.is_success());
             failures_ns.extend(failed.map(|sample| sample.at.wall_ns));
-            let measured = stored.iter().filter_map(|one| Some((one.sample.timestamping, Point::of(&one.sample)?)));
-            (of_main_way(measured), None)
+            let points = stored.iter().filter_map(|one| Some((one.sample.timestamping, Point::of(&one.sample)?)));
+            (of_main_way(points), None)
         }
         History::Rollups { width_s, rollups } => {
             let failed = rollups.iter().map(|(_, one)| one).filter(|one| one.counts.samples() < one.counts.polls());
             failures_ns.extend(failed.map(|one| middle_ns(one.bucket_s, *width_s)));
-            let measured =
-                rollups.iter().filter_map(|(_, one)| Some((one.timestamping, Point::summed(one, *width_s)?)));
-            (of_main_way(measured), Some(width_s.saturating_mul(1_000_000_000)))
+            let points = rollups.iter().filter_map(|(_, one)| Some((one.timestamping, Point::summed(one, *width_s)?)));
+            (of_main_way(points), Some(width_s.saturating_mul(1_000_000_000)))
         }
     };
-    let spacing_ns = width_ns.or_else(|| usual_spacing_ns(&points)).unwrap_or(0);
-    let column_ns = ((span.length_s() * 1e9) as i64 / MOST_POINTS as i64).max(1);
-    let is_raw = width_ns.is_none() && points.len() <= MOST_POINTS;
-    let (points, spacing_ns) = if points.len() <= MOST_POINTS {
-        (points, spacing_ns)
-    } else {
-        (thinned(&points, span, column_ns), spacing_ns.max(column_ns))
-    };
-    let stride = failures_ns.len().div_ceil(MOST_POINTS).max(1);
-    let failures_ns = failures_ns.into_iter().step_by(stride).collect();
-    Ok(Course { server: server.to_owned(), points, gap_ns: spacing_ns.saturating_mul(GAP), is_raw, failures_ns })
+    let usual_ns = width_ns.or_else(|| usual_spacing_ns(&points)).unwrap_or(0);
+    Ok(Measured { server: server.to_owned(), points, width_ns, usual_ns, failures_ns })
+}
+
+impl Measured {
+    /// As few points of it as a picture needs.
+    #[must_use]
+    pub fn course(&self, span: Span) -> Course {
+        let column_ns = ((span.length_s() * 1e9) as i64 / MOST_POINTS as i64).max(1);
+        let is_thin = self.points.len() <= MOST_POINTS;
+        let stride = self.failures_ns.len().div_ceil(MOST_POINTS).max(1);
+        Course {
+            server: self.server.clone(),
+            points: if is_thin { self.points.clone() } else { thinned(&self.points, span, column_ns) },
+            usual_ns: if is_thin { self.usual_ns } else { self.usual_ns.max(column_ns) },
+            is_raw: self.width_ns.is_none() && is_thin,
+            failures_ns: self.failures_ns.iter().copied().step_by(stride).collect(),
+        }
+    }
 }
 
 /// The points of the way of timestamping that stands for most samples.

@@ -124,7 +124,7 @@ fn failure(error: &Error) -> Failure {
         Some(500..) => Retry::Refused,
         Some(_) => Retry::Backoff,
         None if error.is_tls() || error.is_client() => Retry::Paused,
-        None => Retry::Backoff,
+        None => return Failure::on_the_way(outbound::innermost(error)),
     };
     let why = outbound::innermost(error);
     Failure::new(retry, status.map_or_else(|| why.clone(), |status| format!("{status} {why}")))

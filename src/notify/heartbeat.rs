@@ -6,6 +6,7 @@ use std::sync::Arc;
 use reqwest::Method;
 use slog::{Logger, info, warn};
 use tokio::sync::watch;
+use tokio::time::timeout;
 
 use super::dispatcher::Stop;
 use super::http::{Http, JSON, Request};
@@ -60,12 +61,17 @@ impl Notifier for Beat {
 /// Beats until `stop`.
 pub async fn beat(
     beat: Beat,
-    health: watch::Receiver<Arc<Health>>,
+    mut health: watch::Receiver<Arc<Health>>,
     state: Arc<NotifierState>,
     log: Logger,
     mut stop: Stop,
 ) {
     let mut judged_at = None;
+    // A service that has just started is not failing; but it has to begin to measure within one interval.
+    tokio::select! {
+        _ = timeout(beat.settings.interval, health.wait_for(|health| health.ready)) => {}
+        () = stop.signalled() => return,
+    }
     loop {
         let (is_well, uptime_s) = is_well(&health.borrow(), judged_at);
         judged_at = Some(uptime_s);

@@ -60,7 +60,7 @@ impl Http {
     pub(super) async fn send(&self, request: Request<'_>) -> Result<String, Failure> {
         let headers = headers(&request)?;
         let sent = self.client.request(request.method, request.url).headers(headers).body(request.body).send().await;
-        let response = sent.map_err(|error| Failure::new(Retry::Backoff, self.mask(&outbound::failure(error))))?;
+        let response = sent.map_err(|error| Failure::on_the_way(self.mask(&outbound::failure(error))))?;
         let (status, after) = (response.status(), outbound::retry_after(response.headers()));
         let text = String::from_utf8_lossy(&outbound::body(response).await).into_owned();
         let after = after.or_else(|| telegram_wait(&text));

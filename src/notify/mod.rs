@@ -70,6 +70,16 @@ impl Failure {
     pub fn new(retry: Retry, why: impl Into<String>) -> Self {
         Self { retry, why: why.into() }
     }
+
+    /// There was no connection, or it ended before an answer came. Mostly time heals it; a certificate it does not.
+    fn on_the_way(why: String) -> Self {
+        // The TLS library has no kind for it, and its text begins with a number and the place in its source.
+        if why.contains("certificate verify failed") {
+            let why = "the certificate of the receiver is not trusted; for one of your own, set ca_file";
+            return Self::new(Retry::Paused, why);
+        }
+        Self::new(Retry::Backoff, why)
+    }
 }
 
 /// What a failure says about the next attempt.

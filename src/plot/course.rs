@@ -136,7 +136,7 @@ fn remark(courses: &[&Course], marks: usize) -> String {
 
 /// The range of each point, and a line through the means; broken where nothing was measured.
 fn series(chart: &Chart<'_, '_>, course: &Course, quantity: Quantity, color: RGBColor, opacity: f64) {
-    for stretch in stretches(course) {
+    for stretch in course.stretches() {
         let ranges = || stretch.iter().map(|point| (point.at_ns as f64, quantity.range(point)));
         if !course.is_raw && !matches!(quantity, Quantity::Bound { .. }) {
             chart.band(&ranges().map(|(x, range)| (x, range.low, range.high)).collect::<Vec<_>>(), color, opacity);
@@ -150,16 +150,11 @@ fn series(chart: &Chart<'_, '_>, course: &Course, quantity: Quantity, color: RGB
 
 /// Offset ± root distance: where the true offset is if the server's claim holds. Usually wider than the picture.
 fn claim(chart: &Chart<'_, '_>, course: &Course, color: RGBColor) {
-    for stretch in stretches(course) {
+    for stretch in course.stretches() {
         let range = |point: &Point| {
             let (low, high) = (point.offset_s.mean - point.distance_s, point.offset_s.mean + point.distance_s);
             (point.at_ns as f64, low, high)
         };
         chart.band(&stretch.iter().map(range).collect::<Vec<_>>(), color, CLAIM_SHADE);
     }
-}
-
-fn stretches(course: &Course) -> impl Iterator<Item = &[Point]> {
-    let gap_ns = if course.gap_ns > 0 { course.gap_ns } else { i64::MAX };
-    course.points.chunk_by(move |a, b| b.at_ns.saturating_sub(a.at_ns) <= gap_ns)
 }

@@ -80,9 +80,11 @@ impl Scale {
     }
 
     fn in_unit(low: f64, high: f64, about: usize, unit: &'static str, size: f64) -> Self {
-        let (low, high) = (low.min(high) / size, high.max(low) / size);
-        // All values equal: some room around them.
-        let room = if high > low { 0.0 } else { (high.abs() * 0.1).max(1.0) };
+        // No quantity here is larger, and what is no number must not become many ticks.
+        let sound = |value: f64| if value.is_nan() { 0.0 } else { value.clamp(-1e12, 1e12) / size };
+        let (low, high) = (sound(low.min(high)), sound(high.max(low)));
+        // All values equal, or nearly so: some room around them.
+        let room = if high - low > 1e-9 * high.abs() { 0.0 } else { (high.abs() * 0.1).max(1.0) };
         let (low, high) = (low - room, high + room);
         let step = round_step((high - low) / about.max(1) as f64);
         let (first, last) = ((low / step).floor() as i64, (high / step).ceil() as i64);

@@ -14,7 +14,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use super::fault::outcome_of;
 use super::judge::{Arrival, Judgement, Request, Verdict, judge};
 use super::precision::{calm_stamp, own_precision_s};
-use super::stamped::{BUFFER_LEN, KeepStamping, OpenError, StampedSocket};
+use super::stamped::{BUFFER_LEN, FreshSocket, KeepStamping, OpenError, StampedSocket};
 use super::{ProbeEngine, ProbeFuture, ProbeReport, Query};
 use crate::clock::Stamp;
 use crate::ntp::{NtpTimestamp, Packet, RefId};
@@ -57,8 +57,10 @@ impl KernelEngine {
     /// When there are no stamps to be had. Nothing was sent.
     pub async fn try_probe(self, query: Query) -> Result<ProbeReport, NoStamps> {
         let deadline = Instant::now() + query.timeout;
-        match StampedSocket::connect(query.address) {
-            Ok(socket) => Ok(Exchange::new(socket, query, self.own_precision_s).run(deadline).await),
+        let begun = FreshSocket::connect(query.address)
+            .and_then(|socket| Ok(Exchange::begin(socket, query, self.own_precision_s)?));
+        match begun {
+            Ok(exchange) => Ok(exchange.run(deadline).await),
             Err(OpenError::Io(error)) => Ok(ProbeReport::failed(Stamp::now(), outcome_of(&error))),
             Err(no_stamps @ OpenError::NoStamps(_)) => Err(NoStamps(no_stamps)),
         }
@@ -92,21 +94,26 @@ struct Exchange {
 }
 
 impl Exchange {
-    fn new(socket: StampedSocket, query: Query, own_precision_s: f64) -> Self {
-        let sent = Stamp::now();
-        Self {
-            socket,
-            // A server copies zero from a request without a transmit time, so zero would be no secret.
-            cookie: rand::random::<u64>().max(1),
+    /// Sends the request, before anything is woken or waited for.
+    fn begin(socket: FreshSocket, query: Query, own_precision_s: f64) -> std::io::Result<Self> {
+        // A server copies zero from a request without a transmit time, so zero would be no secret.
+        let cookie = rand::random::<u64>().max(1);
+        let request = Packet::request(cookie).to_bytes();
+        let sent = calm_stamp();
+        socket.send(&request)?;
+        let transmit_stamp = socket.try_transmit_stamp();
+        Ok(Self {
+            socket: socket.listen()?,
+            cookie,
             query,
             own_precision_s,
             sent,
-            transmit_stamp: None,
+            transmit_stamp,
             waited_for_stamp: false,
             refused_transmit: None,
             last_refused: None,
             report: ProbeReport::failed(sent, Outcome::Timeout),
-        }
+        })
     }
 
     async fn run(mut self, deadline: Instant) -> ProbeReport {
@@ -122,38 +129,26 @@ impl Exchange {
         self.report
     }
 
-    /// Sends the request and listens until something decides the query; `None` when the deadline does.
+    /// Listens until something decides the query; `None` when the deadline does.
     async fn exchange(&mut self, deadline: Instant) -> Option<Outcome> {
-        if let Err(error) = self.send().await {
-            return Some(outcome_of(&error));
-        }
         let mut buffer = [0; BUFFER_LEN];
         while Instant::now() < deadline {
-            if let Err(error) = self.socket.ready().await {
-                return Some(outcome_of(&error));
-            }
-            self.take_transmit_stamp();
-            if self.socket.take_error().is_some() {
-                // The only datagram that this socket ever sent was refused (ICMP port unreachable and its kin).
-                return Some(Outcome::Refused);
+            let ready = match self.socket.ready().await {
+                Ok(ready) => ready,
+                Err(error) => return Some(outcome_of(&error)),
+            };
+            if ready.is_error() {
+                self.take_transmit_stamp();
+                if self.socket.take_error().is_some() {
+                    // The only datagram that this socket ever sent was refused (ICMP port unreachable and its kin).
+                    return Some(Outcome::Refused);
+                }
             }
             if let Some(outcome) = self.receive_all(&mut buffer, deadline).await {
                 return Some(outcome);
             }
         }
         None
-    }
-
-    async fn send(&mut self) -> std::io::Result<()> {
-        let request = Packet::request(self.cookie).to_bytes();
-        loop {
-            self.socket.writable().await?;
-            self.sent = calm_stamp();
-            match self.socket.try_send(&request) {
-                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
-                done => return done,
-            }
-        }
     }
 
     fn take_transmit_stamp(&mut self) {

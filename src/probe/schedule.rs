@@ -5,11 +5,15 @@
 
 use std::time::Duration;
 
-use crate::config::Server;
+use crate::config::{EngineChoice, Server};
 use crate::sample::Outcome;
 
 /// A poll comes up to this fraction of its interval early or late, so that no two monitors stay in step.
 const JITTER: f64 = 1.0 / 16.0;
+/// Polls come at common instants, this part of their interval apart and at most [`WIDEST_GRID`], so that one wake-up
+/// serves many servers. Less than jitter moves them.
+const GRID: u32 = 64;
+const WIDEST_GRID: Duration = Duration::from_millis(50);
 /// A kiss RATE doubles the interval up to here (RFC 5905 §7.4: reduce at once, and again at each RATE).
 const LONGEST_INTERVAL: Duration = Duration::from_secs(36 * 3600);
 /// A slower pace after RATE is kept this long without another RATE before one doubling is taken back.
@@ -23,6 +27,9 @@ const LONGEST_DENIAL: Duration = Duration::from_secs(24 * 3600);
 pub struct Schedule {
     floor: Duration,
     wanted: Duration,
+    /// Whether it may be asked at the same instant as others. Not when this program takes the stamps: what it does for
+    /// one server would then delay the stamp of another.
+    gathers: bool,
     /// How often RATE has doubled the interval.
     doublings: u32,
     rated_at: Option<i64>,
@@ -51,6 +58,7 @@ impl Schedule {
         Self {
             floor: server.floor(),
             wanted: server.poll_interval.max(server.floor()),
+            gathers: server.engine == EngineChoice::Kernel,
             doublings: 0,
             rated_at: None,
             denials: 0,
@@ -74,6 +82,7 @@ impl Schedule {
     pub fn reconfigure(&mut self, server: &Server) {
         self.floor = server.floor();
         self.wanted = server.poll_interval.max(server.floor());
+        self.gathers = server.engine == EngineChoice::Kernel;
     }
 
     /// The interval in force: the wanted one, doubled for each RATE, never below the floor.
@@ -91,7 +100,26 @@ impl Schedule {
         let interval = self.interval();
         let swing = JITTER * (2.0 * dice.clamp(0.0, 1.0) - 1.0);
         let due = interval.mul_f64(1.0 + swing).max(self.floor);
-        last.saturating_add(nanos(due)).max(self.not_before)
+        let earliest = last.saturating_add(nanos(self.floor)).max(self.not_before);
+        self.on_grid(last.saturating_add(nanos(due)), earliest)
+    }
+
+    /// The instant of the grid at or before `due`, or the first after `earliest`.
+    fn on_grid(&self, due: i64, earliest: i64) -> i64 {
+        let due = due.max(earliest);
+        let grid = nanos((self.interval() / GRID).min(WIDEST_GRID)).max(1);
+        let before = due - due.rem_euclid(grid);
+        match before >= earliest {
+            _ if !self.gathers => due,
+            true => before,
+            false => before.saturating_add(grid),
+        }
+    }
+
+    /// The earliest moment at which a request may be sent, in monotonic nanoseconds: floors and denials hold.
+    #[must_use]
+    pub fn earliest(&self) -> i64 {
+        self.not_before
     }
 
     /// A request is being sent.
@@ -190,6 +218,20 @@ mod tests {
         assert_eq!(schedule.next_poll(0.0), 60 * S);
         assert!(schedule.next_poll(0.999_999) <= 68 * S);
         assert_eq!(polled(16).next_poll(0.0), 16 * S);
+    }
+
+    #[test]
+    fn polls_come_at_common_instants_but_never_below_the_floor() {
+        for (poll_s, last, dice) in [(64, 7, 0.3), (64, 99_999_999, 0.9), (16, 3, 0.0), (16, 3, 0.2), (1024, 1, 0.7)] {
+            let mut schedule = polled(poll_s);
+            schedule.requested(last);
+            let (next, interval) = (schedule.next_poll(dice), poll_s as i64 * S);
+            assert_eq!(next % 50_000_000, 0);
+            assert!(next - last >= 16 * S && (next - last - interval).abs() <= interval / 16, "{poll_s} {next}");
+            let by_ourselves = Server { engine: EngineChoice::Sntp, ..server(poll_s, false) };
+            schedule.reconfigure(&by_ourselves);
+            assert!((schedule.next_poll(dice) - next).abs() < 50_000_000 && schedule.next_poll(dice) % 50_000_000 != 0);
+        }
     }
 
     #[test]

@@ -10,10 +10,11 @@ use std::os::fd::AsRawFd;
 use std::time::Duration;
 
 use nix::sys::socket::{
-    ControlMessageOwned, MsgFlags, SockaddrStorage, TimestampingFlag, recvmsg, setsockopt, sockopt,
+    AddressFamily, ControlMessageOwned, MsgFlags, SockFlag, SockType, SockaddrStorage, TimestampingFlag, recvmsg,
+    setsockopt, socket, sockopt,
 };
 use nix::sys::time::TimeSpec;
-use tokio::io::Interest;
+use tokio::io::{Interest, Ready};
 use tokio::net::UdpSocket;
 
 use crate::ntp::NtpTimestamp;
@@ -32,7 +33,13 @@ pub(super) enum OpenError {
     Io(#[from] io::Error),
 }
 
-/// The socket of one query.
+/// The socket of one query, from which nothing was sent yet.
+#[derive(Debug)]
+pub(super) struct FreshSocket {
+    socket: std::net::UdpSocket,
+}
+
+/// The socket of one query, which waits for answers.
 #[derive(Debug)]
 pub(super) struct StampedSocket {
     socket: UdpSocket,
@@ -99,34 +106,45 @@ impl KeepStamping {
     }
 }
 
-impl StampedSocket {
+impl FreshSocket {
     /// A socket on a port of the kernel's choice (random, RFC 9109), connected: only `peer` can be heard.
     pub fn connect(peer: SocketAddr) -> Result<Self, OpenError> {
-        let socket = std::net::UdpSocket::bind(any_local(peer))?;
+        let family = if peer.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 };
+        let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
+        let fd = socket(family, SockType::Datagram, flags, None).map_err(io::Error::from)?;
+        let socket = std::net::UdpSocket::from(fd);
         enable_stamps(&socket).map_err(OpenError::NoStamps)?;
+        // This binds it too.
         socket.connect(peer)?;
-        socket.set_nonblocking(true)?;
-        Ok(Self { socket: UdpSocket::from_std(socket)? })
+        Ok(Self { socket })
     }
 
+    /// Sends one datagram, for which an empty buffer has room, without waiting.
+    pub fn send(&self, datagram: &[u8]) -> io::Result<()> {
+        self.socket.send(datagram).map(drop)
+    }
+
+    /// The transmit stamp, if it is there by now: most interfaces make it before the send call returns.
+    pub fn try_transmit_stamp(&self) -> Option<NtpTimestamp> {
+        next_transmit_stamp(|| receive(&self.socket, &mut [], MsgFlags::MSG_ERRQUEUE))
+    }
+
+    /// Begins to wait for answers. What came already is not missed; that there is room to send, and a transmit stamp
+    /// that was taken, would only have woken us.
+    pub fn listen(self) -> io::Result<StampedSocket> {
+        Ok(StampedSocket { socket: UdpSocket::from_std(self.socket)? })
+    }
+}
+
+impl StampedSocket {
     /// The address by which the peer knows this host, as far as this host can tell.
     pub fn local_ip(&self) -> Option<IpAddr> {
         self.socket.local_addr().ok().map(|address| address.ip())
     }
 
-    /// Waits until a datagram can be sent.
-    pub async fn writable(&self) -> io::Result<()> {
-        self.socket.writable().await
-    }
-
-    /// Sends one datagram now, or says that it would block.
-    pub fn try_send(&self, datagram: &[u8]) -> io::Result<()> {
-        self.socket.try_send(datagram).map(drop)
-    }
-
     /// Waits until there is a datagram, a transmit stamp or an error to look at.
-    pub async fn ready(&self) -> io::Result<()> {
-        self.socket.ready(Interest::READABLE | Interest::ERROR).await.map(drop)
+    pub async fn ready(&self) -> io::Result<Ready> {
+        self.socket.ready(Interest::READABLE | Interest::ERROR).await
     }
 
     /// Waits until there is a transmit stamp or an error to look at.
@@ -137,14 +155,7 @@ impl StampedSocket {
     /// The transmit stamp, if it is there by now.
     pub fn try_transmit_stamp(&self) -> Option<NtpTimestamp> {
         let read = || receive(&self.socket, &mut [], MsgFlags::MSG_ERRQUEUE);
-        loop {
-            // What else may be in this queue carries no stamp, and the socket's error says it again.
-            match self.socket.try_io(Interest::ERROR, read) {
-                Ok(Received { stamp: Some(stamp), .. }) => return Some(stamp),
-                Ok(_) => {}
-                Err(_) => return None,
-            }
-        }
+        next_transmit_stamp(|| self.socket.try_io(Interest::ERROR, read))
     }
 
     /// The error that is pending on the socket: what ICMP told about our datagram.
@@ -155,6 +166,18 @@ impl StampedSocket {
     /// The next datagram, or that it would block.
     pub fn try_receive(&self, buffer: &mut [u8]) -> io::Result<Received> {
         self.socket.try_io(Interest::READABLE, || receive(&self.socket, buffer, MsgFlags::empty()))
+    }
+}
+
+/// Reads the error queue up to the first stamp. What else may be in it carries none, and the socket's error says it
+/// again.
+fn next_transmit_stamp(read: impl Fn() -> io::Result<Received>) -> Option<NtpTimestamp> {
+    loop {
+        match read() {
+            Ok(Received { stamp: Some(stamp), .. }) => return Some(stamp),
+            Ok(_) => {}
+            Err(_) => return None,
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::attribution::Attribution;
 use super::events::Event;
@@ -10,6 +11,7 @@ use super::intake::TimeAxis;
 use super::leap::{LeapKeeper, LeapSource};
 use super::local::LocalState;
 use super::snapshot::{SeriesSnapshot, Snapshot};
+use super::summary::WindowSummary;
 use super::verdict::{History, Verdict, When};
 use super::window::{ServerWindows, Window};
 use crate::clock::Stamp;
@@ -20,6 +22,14 @@ pub type Recalled = BTreeMap<SeriesKey, Vec<Sample>>;
 
 /// Verdicts that are remembered.
 const HISTORY: usize = 256;
+/// An hour of fewer polls than this is summed up for each picture.
+const FEW_POLLS: u64 = 16;
+/// An hour of more is not summed up again within this time …
+const SOON: Duration = Duration::from_secs(5);
+/// … nor before so large a part of its polls is new …
+const NEW_PART: u64 = 32;
+/// … unless so much time has passed.
+const LATE: Duration = Duration::from_secs(60);
 
 /// The analysis of all samples.
 #[derive(Debug)]
@@ -41,6 +51,8 @@ struct Series {
     windows: ServerWindows,
     /// What was last made of it; made anew when a poll has ended since.
     snapshot: Option<Arc<SeriesSnapshot>>,
+    /// When the hour of the snapshot was summed up, and how many polls had ended by then.
+    summed: (Stamp, u64),
     last: Arc<Sample>,
     last_measured: Option<Arc<Sample>>,
     recent_s: VecDeque<f32>,
@@ -159,15 +171,9 @@ impl Series {
             }
         }
         windows.begin_totals();
-        Self {
-            windows,
-            snapshot: None,
-            last: Arc::clone(first),
-            last_measured: None,
-            recent_s,
-            polls: 0,
-            consecutive_failures: 0,
-        }
+        let summed = (first.at, 0);
+        let (last, last_measured) = (Arc::clone(first), None);
+        Self { windows, snapshot: None, summed, last, last_measured, recent_s, polls: 0, consecutive_failures: 0 }
     }
 
     fn take(&mut self, sample: &Arc<Sample>) {
@@ -178,24 +184,40 @@ impl Series {
             self.last_measured = Some(Arc::clone(sample));
         }
         note(&mut self.recent_s, sample);
-        self.snapshot = None;
     }
 
     fn picture(&mut self, now: Stamp) -> Arc<SeriesSnapshot> {
-        let Self { windows, last, last_measured, recent_s, polls, consecutive_failures, .. } = self;
-        let made = self.snapshot.get_or_insert_with(|| {
-            let state = windows.state();
-            Arc::new(SeriesSnapshot {
-                last: Arc::clone(last),
-                last_measured: last_measured.clone(),
-                recent_s: recent_s.iter().copied().collect(),
-                polls: *polls,
-                consecutive_failures: *consecutive_failures,
-                hour: windows.summary(Window::Hour, now),
-                totals: state.totals.clone(),
-            })
+        if let Some(made) = self.snapshot.as_ref().filter(|made| made.polls == self.polls) {
+            return Arc::clone(made);
+        }
+        let hour = self.hour(now);
+        let made = Arc::new(SeriesSnapshot {
+            last: Arc::clone(&self.last),
+            last_measured: self.last_measured.clone(),
+            recent_s: self.recent_s.iter().copied().collect(),
+            polls: self.polls,
+            consecutive_failures: self.consecutive_failures,
+            hour,
+            totals: self.windows.state().totals.clone(),
         });
-        Arc::clone(made)
+        self.snapshot = Some(Arc::clone(&made));
+        made
+    }
+
+    /// The last hour. To sum it up costs more than all else that is done with a poll, so a long one waits for more polls.
+    fn hour(&mut self, now: Stamp) -> WindowSummary {
+        let (at, polls) = self.summed;
+        let (age, new_polls) = (now.since(at), self.polls - polls);
+        let is_good_enough = |hour: &WindowSummary| {
+            hour.polls >= FEW_POLLS && (age < SOON || (new_polls <= hour.polls / NEW_PART && age < LATE))
+        };
+        match self.snapshot.as_ref().map(|made| &made.hour).filter(|hour| is_good_enough(hour)) {
+            Some(hour) => self.windows.brought_up_to_date(hour, now),
+            None => {
+                self.summed = (now, self.polls);
+                self.windows.summary(Window::Hour, now)
+            }
+        }
     }
 }
 
@@ -209,7 +231,7 @@ fn note(recent_s: &mut VecDeque<f32>, sample: &Sample) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{sample, stamp};
+    use super::super::testing::{lost, sample, stamp};
     use super::*;
 
     #[test]
@@ -224,5 +246,30 @@ mod tests {
         let series = snapshot.series.values().next().unwrap();
         assert_eq!((series.hour.n, series.recent_s.len(), series.polls), (21, 21, 1));
         assert_eq!(series.totals[0].delay.count(), 1);
+    }
+
+    #[test]
+    fn a_long_hour_is_summed_up_now_and_then_and_what_each_poll_changes_always() {
+        let mut analysis = Analysis::new(Window::Hour, TimeAxis::Monotonic);
+        let mut polls_summed = |at_s: f64, poll: Sample| {
+            analysis.observe(&Arc::new(poll));
+            let snapshot = analysis.snapshot(stamp(at_s));
+            let series = snapshot.series.values().next().unwrap();
+            (series.hour.polls, series.polls, series.hour.reach.bits() & 1)
+        };
+        for n in 1..=16_u64 {
+            assert_eq!(polls_summed(n as f64, sample(n as f64, 0.0, 0.01)), (n, n, 1));
+        }
+        assert_eq!(polls_summed(17.0, lost(17.0)), (16, 17, 0), "five seconds are not over");
+        assert_eq!(polls_summed(22.0, sample(22.0, 0.0, 0.01)), (18, 18, 1));
+        let lag = |(summed, polls, _)| polls - summed;
+        let lags: Vec<u64> =
+            (19..=64).map(|n| lag(polls_summed(n as f64 * 10.0, sample(n as f64 * 10.0, 0.0, 0.01)))).collect();
+        assert_eq!(
+            (lags[..13].iter().max(), lags.iter().max()),
+            (Some(&0), Some(&1)),
+            "one poll of 32 is a small part"
+        );
+        assert_eq!(polls_summed(720.0, sample(720.0, 0.0, 0.01)), (65, 65, 1), "a minute is over");
     }
 }

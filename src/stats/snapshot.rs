@@ -40,7 +40,8 @@ pub struct SeriesSnapshot {
     pub polls: u64,
     /// Polls in a row, up to the last one, that brought no offset.
     pub consecutive_failures: u64,
-    /// The last hour as of the last poll.
+    /// The last hour: reach, score, jitter and clock filter as of the last poll; what many polls add up to, and the
+    /// trend, up to a minute or one poll in 32 older.
     pub hour: WindowSummary,
     /// Histograms of every sample since start, for each way of timestamping.
     pub totals: Vec<Totals>,

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use super::{StoreError, schema};
@@ -32,7 +33,7 @@ fn prepare(conn: &mut Connection, version: i64, max_pages: Option<u32>) -> rusql
     // NORMAL with WAL: a crash of the process loses nothing, a power cut at most the last commits, and never the file.
     conn.pragma_update(None, "synchronous", "NORMAL")?;
     conn.pragma_update_and_check(None, "journal_size_limit", WAL_LIMIT_BYTES, |_| Ok(()))?;
-    conn.set_prepared_statement_cache_capacity(STATEMENTS);
+    keep_statements(conn)?;
     if let Some(pages) = max_pages {
         conn.pragma_update_and_check(None, "max_page_count", pages, |_| Ok(()))?;
     }
@@ -57,6 +58,14 @@ pub(super) fn open_any_version(path: &Path) -> Result<Connection, StoreError> {
 fn open_read_only(path: &Path) -> rusqlite::Result<Connection> {
     let conn = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
     conn.busy_timeout(BUSY_TIMEOUT)?;
-    conn.set_prepared_statement_cache_capacity(STATEMENTS);
+    keep_statements(&conn)?;
     Ok(conn)
+}
+
+/// Statements stay prepared, also when they are given other values: without this guarantee SQLite plans a statement with
+/// a range or a limit anew for each value, which takes longer than to run it.
+fn keep_statements(conn: &Connection) -> rusqlite::Result<()> {
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
+    conn.set_prepared_statement_cache_capacity(STATEMENTS);
+    Ok(())
 }

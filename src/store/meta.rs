@@ -8,6 +8,8 @@ use crate::config::Server;
 pub(super) const DROPPED_LINES: &str = "outbox_dropped_lines";
 /// Up to when retention has come; see `retention`.
 pub(super) const RETENTION_CLOCK_NS: &str = "retention_clock_ns";
+/// The start, in seconds since 1970, of the five minutes that the rollups on disk lack; see `pending`.
+pub(super) const PENDING_BUCKET_S: &str = "pending_bucket_s";
 /// When the store was made.
 pub(super) const CREATED_NS: &str = "created_ns";
 /// Absent or 0 when the last service ended in order, [`NO_DOUBT`] while one runs that began so. Otherwise requests that
@@ -45,6 +47,12 @@ pub(super) fn text(conn: &Connection, key: &str) -> rusqlite::Result<Option<Stri
 /// Sets a value.
 pub(super) fn set(conn: &Connection, key: &str, value: impl rusqlite::ToSql) -> rusqlite::Result<()> {
     conn.prepare_cached("INSERT OR REPLACE INTO meta (key, value) VALUES (?1, ?2)")?.execute(params![key, value])?;
+    Ok(())
+}
+
+/// Removes a value.
+pub(super) fn remove(conn: &Connection, key: &str) -> rusqlite::Result<()> {
+    conn.prepare_cached("DELETE FROM meta WHERE key = ?1")?.execute([key])?;
     Ok(())
 }
 

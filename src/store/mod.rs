@@ -1,8 +1,9 @@
 //! The embedded store: one SQLite file that is the journal of everything measured, the outbox of what must still be
 //! sent, and the memory behind every window and picture.
 //!
-//! One thread writes ([`Writer`], driven by [`crate::sinks::worker`]): a batch is one transaction of raw rows, rollups
-//! and InfluxDB lines, and the same sample twice changes nothing. Readers ([`read::Reader`]) have connections of their
+//! One thread writes ([`Writer`], driven by [`crate::sinks::worker`]): a batch is one transaction of raw rows and
+//! InfluxDB lines, and the same sample twice changes nothing. Rollups on disk are behind by five minutes at most, which
+//! readers make up for (`pending`). Readers ([`read::Reader`]) have connections of their
 //! own. One service at a time may have a store; any number of processes may read it.
 //!
 //! Limits: a process that is killed loses nothing that was committed; a power cut may cost the last commits, never the
@@ -22,6 +23,7 @@ mod lock;
 mod meta;
 mod notices;
 mod outbox;
+mod pending;
 pub mod read;
 mod retention;
 mod rollup;

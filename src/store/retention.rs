@@ -21,6 +21,8 @@ const SERIES_PER_PASS: usize = 64;
 const ROWS_PER_SERIES: i64 = 256;
 /// A pass ends after this many deleted rows.
 const ROWS_PER_PASS: usize = 4096;
+/// After a round through all series that left nothing old behind, the next begins so much later.
+const REST_NS: i64 = 600 * 1_000_000_000;
 
 /// How long things are kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,6 +65,10 @@ impl RetentionClock {
 #[derive(Debug, Default)]
 pub(super) struct Pruner {
     after_id: i64,
+    /// Some series of this round may have more rows that are too old.
+    left_some: bool,
+    /// The next round does not begin before, on the monotonic clock.
+    rest_until_ns: Option<i64>,
 }
 
 /// What one pass did.
@@ -75,12 +81,31 @@ pub(super) struct Pass {
 }
 
 impl Pruner {
+    /// Whether a pass is due: not while it rests.
+    pub(super) fn is_due(&self, now: Stamp) -> bool {
+        self.rest_until_ns.is_none_or(|until| now.mono_ns >= until)
+    }
+
+    /// Notes how a round ended.
+    fn rest(&mut self, now: Stamp) {
+        let is_done = !std::mem::take(&mut self.left_some);
+        self.rest_until_ns = is_done.then(|| now.mono_ns.saturating_add(REST_NS));
+    }
+
     /// One pass over the next few series.
-    pub(super) fn pass(&mut self, conn: &Connection, now_ns: i64, keep: &Horizons) -> rusqlite::Result<Pass> {
+    pub(super) fn pass(
+        &mut self,
+        conn: &Connection,
+        now: Stamp,
+        now_ns: i64,
+        keep: &Horizons,
+    ) -> rusqlite::Result<Pass> {
         let ids = next_series(conn, self.after_id)?;
         let mut deleted = 0;
         for id in &ids {
-            deleted += prune_series(conn, *id, now_ns, keep)?;
+            let rows = prune_series(conn, *id, now_ns, keep)?;
+            deleted += rows;
+            self.left_some |= rows >= ROWS_PER_SERIES as usize;
             self.after_id = *id;
             if deleted >= ROWS_PER_PASS {
                 return Ok(Pass { deleted, wrapped: false });
@@ -89,6 +114,7 @@ impl Pruner {
         let wrapped = ids.len() < SERIES_PER_PASS;
         if wrapped {
             self.after_id = 0;
+            self.rest(now);
         }
         Ok(Pass { deleted, wrapped })
     }
@@ -157,6 +183,26 @@ mod tests {
         let hour = DAY / 24;
         assert_eq!(clock.advance(&conn, stamp(9999 * DAY, 5 + hour)).unwrap(), DAY + CATCH_UP * hour);
         assert_eq!(clock.advance(&conn, stamp(DAY + hour, 5 + 2 * hour)).unwrap(), DAY + hour);
+    }
+
+    #[test]
+    fn a_round_that_left_nothing_old_is_followed_by_a_rest_and_another_by_a_round() {
+        let mut conn = Connection::open_in_memory().unwrap();
+        schema::migrate(&mut conn, 0).unwrap();
+        conn.execute_batch("INSERT INTO series VALUES (1, 'a', '', 0, 0)").unwrap();
+        for n in 0..300 {
+            let sql = "INSERT INTO sample (series_id, wall_ns, mono_ns, raw_ns, outcome, poll_s, sent, lost) \
+                       VALUES (1, ?1, 0, 0, 1, 16.0, 1, 1)";
+            conn.execute(sql, [n]).unwrap();
+        }
+        let day = Duration::from_secs(86_400);
+        let keep = Horizons { raw_for: day, rollup_5m_for: day, rollup_1h_for: day };
+        let (mut pruner, now) = (Pruner::default(), stamp(9 * DAY, 5));
+        assert!(pruner.is_due(now));
+        assert_eq!(pruner.pass(&conn, now, 9 * DAY, &keep).unwrap(), Pass { deleted: 256, wrapped: true });
+        assert!(pruner.is_due(now), "there is more");
+        assert_eq!(pruner.pass(&conn, now, 9 * DAY, &keep).unwrap(), Pass { deleted: 44, wrapped: true });
+        assert!(!pruner.is_due(stamp(9 * DAY, 5)) && pruner.is_due(stamp(9 * DAY, 5 + REST_NS)));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Rollups on disk: read, added to in memory, and written back, within the transaction of the raw rows.
+//! Rollups on disk: read, added to in memory, and written back, within the transaction that it belongs to.
 
 use std::collections::HashMap;
 
@@ -19,7 +19,7 @@ pub(super) const COUNTS: &str = "samples, timeouts, refused, kisses, rejected, u
 const SUMS: &str = "n, offset_mean_s, offset_m2, offset_min_s, offset_max_s, delay_mean_s, delay_m2, delay_min_s, \
      delay_max_s, root_distance_mean_s, root_distance_max_s";
 
-/// The rollups that one batch adds to, of one width.
+/// The rollups to which one batch adds single samples, of one width.
 #[derive(Debug)]
 pub(super) struct OpenRollups {
     grain: Grain,
@@ -53,7 +53,22 @@ impl OpenRollups {
     }
 }
 
-fn way_key(way: Option<Timestamping>) -> i64 {
+/// Adds sums over a part of a bucket, with sketches, to the rollup on disk.
+pub(super) fn merge(
+    conn: &Connection,
+    grain: Grain,
+    series_id: i64,
+    bucket_s: i64,
+    sums: &Rollup,
+) -> rusqlite::Result<()> {
+    let stored = load(conn, grain, series_id, bucket_s, sums.timestamping)?;
+    let mut rollup = stored.unwrap_or_else(|| Rollup::empty(grain, bucket_s, sums.timestamping));
+    rollup.merge(sums);
+    save(conn, grain, series_id, &rollup)
+}
+
+/// What stands for a way of timestamping in the key.
+pub(super) fn way_key(way: Option<Timestamping>) -> i64 {
     way.map_or(NO_WAY, way_code)
 }
 

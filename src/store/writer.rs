@@ -1,4 +1,5 @@
-//! The one writer. A batch is one transaction: raw rows, rollups and InfluxDB lines, of the samples that are new.
+//! The one writer. A batch is one transaction: raw rows, InfluxDB lines and what is due of rollups, of the samples that
+//! are new.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -10,6 +11,7 @@ use super::command::{Command, Reply};
 use super::db::Db;
 use super::notices::{self, Queues};
 use super::outbox::{self, Totals};
+use super::pending::Pending;
 use super::retention::{self, Horizons, Pass, Pruner, RetentionClock};
 use super::rollup::Grain;
 use super::rollup_table::OpenRollups;
@@ -23,7 +25,7 @@ use crate::sinks::worker::{BatchWriter, WriteError};
 use std::sync::Arc;
 
 /// Appends the lines of a sample to the buffer and returns how many there are.
-pub type Encoder = Box<dyn Fn(&Sample, &mut Vec<u8>) -> u32 + Send>;
+pub type Encoder = Box<dyn FnMut(&Sample, &mut Vec<u8>) -> u32 + Send>;
 
 /// Every how many ticks the file itself is looked after.
 const UPKEEP_TICKS: u32 = 60;
@@ -34,6 +36,7 @@ const VACUUM_PAGES: i64 = 256;
 pub struct Writer {
     db: Db,
     series: SeriesCache,
+    pending: Pending,
     encoder: Option<Encoder>,
     totals: Totals,
     queues: Queues,
@@ -57,6 +60,7 @@ impl Writer {
         Self {
             db: Db::new(&options.path, options.max_pages),
             series: SeriesCache::default(),
+            pending: Pending::default(),
             encoder,
             totals,
             queues,
@@ -98,21 +102,31 @@ impl Writer {
         }
     }
 
-    fn prune(&mut self, now: Stamp) -> Result<Pass, StoreError> {
-        let Self { db, series, totals, queues, clock, pruner, keep, .. } = self;
+    /// Deletes a little of what is too old; of samples and rollups only when that `is_due`.
+    fn prune(&mut self, now: Stamp, is_due: bool) -> Result<Pass, StoreError> {
+        let Self { db, series, pending, totals, queues, clock, pruner, keep, .. } = self;
         let (max_age, max_bytes) = (self.outbox_max_age, self.outbox_max_bytes);
         let mut gauge = totals.get();
-        let (pass, dropped, waiting, expired) = db.transact("delete what is old", |tx| {
+        let done = db.transact("delete what is old", |tx| {
             let now_ns = clock.advance(tx, now)?;
-            let pass = pruner.pass(tx, now_ns, keep)?;
-            let before_ns = now_ns.saturating_sub(i64::try_from(max_age.as_nanos()).unwrap_or(i64::MAX));
-            let dropped = outbox::enforce_bounds(tx, &mut gauge, before_ns, max_bytes)?;
+            let pass = if is_due {
+                pending.settle_before(tx, before(now_ns, keep.raw_for))?;
+                pruner.pass(tx, now, now_ns, keep)?
+            } else {
+                Pass::default()
+            };
+            let dropped = outbox::enforce_bounds(tx, &mut gauge, before(now_ns, max_age), max_bytes)?;
             let expired = notices::enforce_bounds(tx, &notices::count(tx)?, now_ns)?;
             if pass.wrapped && pass.deleted == 0 && retention::prune_rest(tx, now_ns, keep)? {
                 series.clear();
             }
             Ok((pass, dropped, notices::count(tx)?, expired))
-        })?;
+        });
+        if done.is_err() {
+            pending.forget();
+            *pruner = Pruner::default();
+        }
+        let (pass, dropped, waiting, expired) = done?;
         totals.set(gauge);
         queues.set(waiting, &expired);
         for (notifier, count) in expired {
@@ -129,7 +143,7 @@ impl Writer {
         let mut total = 0;
         let mut in_this_round = 0;
         loop {
-            let pass = self.prune(Stamp::now())?;
+            let pass = self.prune(Stamp::now(), true)?;
             total += pass.deleted;
             in_this_round += pass.deleted;
             match (pass.wrapped, in_this_round) {
@@ -155,14 +169,21 @@ impl Writer {
     }
 }
 
+fn before(now_ns: i64, age: Duration) -> i64 {
+    now_ns.saturating_sub(i64::try_from(age.as_nanos()).unwrap_or(i64::MAX))
+}
+
 /// Writes what is new of `batch`: a sample that is there already changes nothing.
 fn append(
     conn: &Connection,
     series: &mut SeriesCache,
-    encoder: Option<&Encoder>,
+    pending: &mut Pending,
+    mut encoder: Option<&mut Encoder>,
     batch: &[Arc<Sample>],
     gauge: &mut OutboxGauge,
 ) -> rusqlite::Result<()> {
+    let Some(newest_ns) = batch.iter().map(|sample| sample.at.wall_ns).max() else { return Ok(()) };
+    let later = pending.follow(conn, newest_ns)?;
     let mut rollups = Grain::ALL.map(OpenRollups::new);
     let (mut lines, mut body) = (0, Vec::new());
     for sample in batch {
@@ -170,13 +191,15 @@ fn append(
         if !codec::insert(conn, id, sample)? {
             continue;
         }
-        for open in &mut rollups {
-            open.add(conn, id, sample)?;
+        if !later.is_some_and(|span| span.contains(sample.at.wall_ns)) {
+            for open in &mut rollups {
+                open.add(conn, id, sample)?;
+            }
         }
         for refused in &sample.rejected {
             evidence::insert(conn, id, refused)?;
         }
-        if let Some(encode) = encoder {
+        if let Some(encode) = &mut encoder {
             lines += encode(sample, &mut body);
         }
     }
@@ -188,9 +211,10 @@ impl BatchWriter for Writer {
     type Command = Command;
 
     fn write(&mut self, batch: &[Arc<Sample>]) -> Result<(), WriteError> {
-        let Self { db, series, encoder, totals, .. } = self;
+        let Self { db, series, pending, encoder, totals, .. } = self;
         let mut gauge = totals.get();
-        let result = db.transact("write samples", |tx| append(tx, series, encoder.as_ref(), batch, &mut gauge));
+        let result =
+            db.transact("write samples", |tx| append(tx, series, pending, encoder.as_mut(), batch, &mut gauge));
         match result {
             Ok(()) => {
                 totals.set(gauge);
@@ -198,6 +222,7 @@ impl BatchWriter for Writer {
             }
             Err(why) => {
                 series.clear();
+                pending.forget();
                 Err(why.into())
             }
         }
@@ -254,7 +279,7 @@ impl BatchWriter for Writer {
     }
 
     fn tick(&mut self, now: Stamp) -> Result<(), WriteError> {
-        self.prune(now)?;
+        self.prune(now, self.pruner.is_due(now))?;
         self.ticks += 1;
         if self.ticks >= UPKEEP_TICKS {
             self.ticks = 0;

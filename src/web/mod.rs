@@ -9,6 +9,7 @@ pub mod desk;
 mod headers;
 mod health;
 pub mod html;
+pub mod listen;
 pub mod live;
 pub mod metrics;
 pub mod openapi;
@@ -19,25 +20,27 @@ pub mod problem;
 pub mod respond;
 #[cfg(test)]
 mod testing;
+mod tls;
 pub mod view;
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use actix_web::dev::{Extensions, Server};
+use actix_web::dev::Server;
 use actix_web::middleware::{Compress, from_fn};
-use actix_web::rt::net::TcpStream;
 use actix_web::{App, HttpServer, web};
-use nix::sys::socket::{setsockopt, sockopt::TcpUserTimeout};
-use tokio::sync::watch;
+use tokio::sync::{broadcast, watch};
 
+use crate::actors::ledger::Ledger;
 use crate::alert::status::AlertStatus;
 use crate::clock::{Clock, Stamp};
 use crate::config::Config;
 use crate::health::report::Health;
+use crate::sample::Sample;
 use crate::stats::snapshot::Snapshot;
 use crate::store::StoreHandle;
+use listen::{ListenError, Listeners};
 use openapi::Endpoint;
 use problem::{Problem, wrong_method};
 
@@ -45,8 +48,6 @@ use problem::{Problem, wrong_method};
 const CLIENT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Connections at once: every reader of the stream, and as many others.
 const MAX_CONNECTIONS: usize = 2048;
-/// A connection is given up when its peer takes nothing for this long.
-const UNREAD_FOR: Duration = Duration::from_secs(30);
 
 /// What the handlers read.
 #[derive(Clone)]
@@ -69,6 +70,10 @@ pub struct State {
     pub alerts: watch::Receiver<Arc<AlertStatus>>,
     /// Counts up when a silence changes, for whoever heeds them.
     pub silences: Arc<watch::Sender<u64>>,
+    /// Every poll as it ends.
+    pub samples: broadcast::Sender<Arc<Sample>>,
+    /// The pace of every address; set once the service has begun to measure.
+    pub ledger: Arc<OnceLock<Ledger>>,
     /// Where the configuration file is edited.
     pub desk: desk::Desk,
     /// Who changed what.
@@ -83,15 +88,18 @@ impl State {
     }
 }
 
-/// Listens on `listen` and answers until the returned server is stopped; also says where it listens (port 0 takes a free one).
+/// Answers on `listeners` until the returned server is stopped.
 ///
 /// # Errors
-/// When the address cannot be listened on; the error names it and what to do.
-pub fn serve(listen: SocketAddr, state: State) -> Result<(Server, Vec<SocketAddr>), ListenError> {
+/// When a socket is of no use.
+pub fn serve(listeners: Listeners, state: State) -> Result<(Server, Vec<SocketAddr>), ListenError> {
+    let listening = listeners.addresses()?;
+    let tls = tls::server(&state.config).map_err(|why| ListenError::HandedOver(std::io::Error::other(why)))?;
     let state = web::Data::new(state);
     let tests = web::Data::new(api::notifiers::Tests::default());
-    let gate = web::Data::new(auth::Gate::new(!listen.ip().is_loopback()));
-    let server = HttpServer::new(move || {
+    let making = web::Data::new(api::reports::Making::default());
+    let gate = web::Data::new(auth::Gate::new(listen::is_exposed(&listening)));
+    let mut server = HttpServer::new(move || {
         App::new()
             .wrap(from_fn(auth::guard))
             .wrap(Compress::default())
@@ -99,27 +107,23 @@ pub fn serve(listen: SocketAddr, state: State) -> Result<(Server, Vec<SocketAddr
             .app_data(state.clone())
             .app_data(gate.clone())
             .app_data(tests.clone())
+            .app_data(making.clone())
             .configure(routes)
     })
     // One worker is plenty, and an idle service should be small.
     .workers(1)
-    .on_connect(give_up_on_the_deaf)
     .max_connections(MAX_CONNECTIONS)
     .client_request_timeout(CLIENT_TIMEOUT)
     .shutdown_timeout(2)
-    .disable_signals()
-    .bind(listen)
-    .map_err(|source| ListenError { listen, source })?;
-    let listening = server.addrs();
+    .disable_signals();
+    for socket in listeners.sockets {
+        let added = match &tls {
+            Some(tls) => server.listen_rustls_0_23(socket, tls.clone()),
+            None => server.listen(socket),
+        };
+        server = added.map_err(ListenError::HandedOver)?;
+    }
     Ok((server.run(), listening))
-}
-
-/// Lets the kernel close a connection whose peer has stopped reading: the server would wait for it for ever.
-fn give_up_on_the_deaf(connection: &dyn std::any::Any, _: &mut Extensions) {
-    let Some(stream) = connection.downcast_ref::<TcpStream>() else { return };
-    let milliseconds = u32::try_from(UNREAD_FOR.as_millis()).unwrap_or(u32::MAX);
-    // Without the option the connection lasts longer, and nothing else changes.
-    let _ = setsockopt(stream, TcpUserTimeout, &milliseconds);
 }
 
 /// Everything that can be asked for; the page and its files are not in it.
@@ -139,14 +143,4 @@ fn routes(config: &mut web::ServiceConfig) {
         .service(web::resource("/plain").get(page::plain).default_service(web::to(wrong_method)))
         .service(web::resource("/plain.css").get(page::plain_style))
         .default_service(web::to(page::file));
-}
-
-/// The configured address cannot be listened on.
-#[derive(Debug, thiserror::Error)]
-#[error("cannot listen on {listen}: {source}; is another instance running, or is http.listen wrong?")]
-pub struct ListenError {
-    /// The address.
-    pub listen: SocketAddr,
-    /// The system's reason.
-    pub source: std::io::Error,
 }

@@ -17,14 +17,19 @@ pub fn json(request: &HttpRequest, body: &impl Serialize) -> Result<HttpResponse
         let detail = format!("the answer cannot be written: {why}");
         Problem::new(actix_web::http::StatusCode::INTERNAL_SERVER_ERROR, detail)
     })?;
+    Ok(written(request, text))
+}
+
+/// As [`json`], of a body that is written already.
+pub fn written(request: &HttpRequest, text: Vec<u8>) -> HttpResponse {
     let tag = EntityTag::new_weak(fingerprint(&text));
     let mut response = if is_known(request, &tag) { HttpResponse::NotModified() } else { HttpResponse::Ok() };
     // The client may keep it, and has to ask whether it still holds.
     response.insert_header((CACHE_CONTROL, "no-cache")).insert_header((ETAG, tag.to_string()));
     if is_known(request, &tag) {
-        return Ok(response.finish());
+        return response.finish();
     }
-    Ok(response.insert_header((CONTENT_TYPE, "application/json")).body(text))
+    response.insert_header((CONTENT_TYPE, "application/json")).body(text)
 }
 
 fn is_known(request: &HttpRequest, tag: &EntityTag) -> bool {

@@ -26,10 +26,14 @@ pub(super) fn state(health: Health) -> (State, TempDir) {
     let started = Stamp::now();
     let health = watch::channel(Arc::new(health)).1;
     let snapshot = watch::channel(Arc::new(Snapshot::empty(started))).1;
-    let samples = broadcast::Sender::new(1).subscribe();
+    let samples = broadcast::Sender::new(1);
     let alerts = watch::channel(Arc::default()).1;
-    let (snapshots, healths) = (snapshot.clone(), health.clone());
-    let sources = Sources { samples, snapshot: snapshots, health: healths, alerts: alerts.clone() };
+    let sources = Sources {
+        samples: samples.subscribe(),
+        snapshot: snapshot.clone(),
+        health: health.clone(),
+        alerts: alerts.clone(),
+    };
     let audit = Audit::start(store.clone(), &log);
     let state = State {
         health,
@@ -41,6 +45,8 @@ pub(super) fn state(health: Health) -> (State, TempDir) {
         hub: Hub::start(started, sources),
         alerts,
         silences: Arc::new(watch::Sender::new(0)),
+        samples,
+        ledger: Arc::default(),
         desk: Desk::new(None).0,
         audit,
     };

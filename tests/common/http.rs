@@ -71,6 +71,12 @@ impl Client {
         })
     }
 
+    /// Whether there is an answer at all.
+    pub fn try_ask(&self, method: Method, path: &str) -> reqwest::Result<u16> {
+        let request = self.client.request(method, format!("{}{path}", self.base));
+        self.runtime.block_on(async { request.send().await.map(|response| response.status().as_u16()) })
+    }
+
     #[track_caller]
     pub fn get(&self, path: &str, headers: &[(&str, &str)]) -> Reply {
         self.ask(Method::GET, path, headers, None)

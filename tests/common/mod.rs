@@ -4,13 +4,19 @@
 #![allow(clippy::unwrap_used, clippy::print_stderr, dead_code)]
 
 pub mod chronyd;
+pub mod grafana;
 pub mod http;
+pub mod influxdb;
 pub mod monitor;
 pub mod prometheus;
+pub mod receiver;
+pub mod recorded;
 pub mod root;
 pub mod rows;
 pub mod service;
 pub mod sim;
+pub mod smtp;
 pub mod stored;
+pub mod tool;
 pub mod victoria;
 pub mod wait;

@@ -2,6 +2,7 @@
 
 use std::io::Write;
 use std::net::TcpListener;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -18,10 +19,18 @@ pub struct Prometheus {
 }
 
 impl Prometheus {
-    /// Starts a server that scrapes `target` (`host:port`); `rules` are its recording and alerting rules.
+    /// Starts a server that scrapes `target` (`host:port`).
     pub fn scraping(target: &str) -> Self {
+        Self::with_past(target, "")
+    }
+
+    /// The same, with a past: series in the OpenMetrics format, each value with its time.
+    pub fn with_past(target: &str, past: &str) -> Self {
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let data = tempfile::tempdir().unwrap();
+        if !past.is_empty() {
+            remember(data.path(), past);
+        }
         let config = data.path().join("prometheus.yml");
         let text = format!(
             "global: {{ scrape_interval: 1s, scrape_timeout: 1s }}\nscrape_configs:\n  - job_name: ntp\n    \
@@ -40,7 +49,7 @@ impl Prometheus {
         Self { child, base: format!("http://127.0.0.1:{port}"), client, _data: data }
     }
 
-    /// The series of an instant query (which must be URL-safe), once they are as wanted.
+    /// The series of an instant query, once they are as wanted.
     pub async fn query_until(&self, query: &str, wanted: impl Fn(&[Value]) -> bool) -> Vec<Value> {
         let deadline = Instant::now() + WITHIN;
         loop {
@@ -54,10 +63,25 @@ impl Prometheus {
     }
 
     async fn query(&self, query: &str) -> Option<Vec<Value>> {
-        let answer = self.client.get(format!("{}/api/v1/query?query={query}", self.base)).send().await.ok()?;
-        let body: Value = serde_json::from_str(&answer.text().await.ok()?).ok()?;
+        let body = self.ask("query", &[("query", query)]).await?;
         body["data"]["result"].as_array().cloned()
     }
+
+    /// What `/api/v1/{what}` says; errors of queries too.
+    pub async fn ask(&self, what: &str, parameters: &[(&str, &str)]) -> Option<Value> {
+        let request = self.client.get(format!("{}/api/v1/{what}", self.base)).query(parameters);
+        serde_json::from_str(&request.send().await.ok()?.text().await.ok()?).ok()
+    }
+}
+
+/// Makes blocks of a past, below the directory of a server that has not started yet.
+fn remember(data: &Path, past: &str) {
+    let file = data.join("past.txt");
+    std::fs::write(&file, past).unwrap();
+    let mut promtool = Command::new("promtool");
+    promtool.args(["tsdb", "create-blocks-from", "openmetrics"]).arg(&file).arg(data.join("tsdb"));
+    let output = promtool.output().expect("promtool must be installed (make test does it)");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
 impl Drop for Prometheus {

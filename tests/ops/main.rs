@@ -8,6 +8,7 @@ mod common;
 mod debian;
 mod doctor;
 mod install;
+mod limits;
 mod manager;
 mod unit;
 mod upkeep;

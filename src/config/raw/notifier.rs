@@ -19,6 +19,7 @@ pub(in crate::config) struct Notifier {
     #[schemars(extend("examples" = ["ops-chat"]))]
     pub name: String,
     /// How it is told. Each type has keys of its own, see docs/NOTIFIERS.md.
+    #[schemars(extend("examples" = ["slack"]))]
     #[serde(rename = "type")]
     pub kind: NotifierType,
     /// Deadline of one attempt.
@@ -42,6 +43,7 @@ pub(in crate::config) struct Notifier {
     /// A file that holds the secret.
     pub secret_file: Option<PathBuf>,
     /// webhook: more headers, such as Authorization.
+    #[schemars(extend("examples" = [{ "Authorization": "Bearer …" }]))]
     pub headers: Option<BTreeMap<String, Secret>>,
     /// webhook: a template of the body, instead of the usual JSON.
     pub body_template: Option<String>,

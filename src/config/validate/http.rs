@@ -6,12 +6,17 @@ use secrecy::ExposeSecret;
 use sha2::{Digest, Sha256};
 
 use super::secret::read_token;
-use super::{Rules, Surroundings};
+use super::{Rules, Surroundings, tls};
 use crate::config::fault::KeyPath;
 use crate::config::model::{Http, Token as HttpToken};
 use crate::config::raw;
 
-pub(super) fn http(section: raw::Http, rules: &mut Rules<'_>, surroundings: &Surroundings<'_>) -> Option<Http> {
+pub(super) fn http(
+    section: raw::Http,
+    rules: &mut Rules<'_>,
+    surroundings: &Surroundings<'_>,
+    warnings: &mut Vec<String>,
+) -> Option<Http> {
     let path = KeyPath::dotted("http.listen");
     let listen: Option<SocketAddr> = section.listen.parse().ok();
     rules.require(listen.is_some(), &path, || {
@@ -28,7 +33,14 @@ pub(super) fn http(section: raw::Http, rules: &mut Rules<'_>, surroundings: &Sur
         });
     }
     let names = names(section.names, rules);
-    Some(Http { listen, public_read: section.public_read, names, tokens: tokens(section.tokens, rules, surroundings) })
+    let tls = section.tls.and_then(|section| tls::tls(&section, rules, surroundings, warnings));
+    Some(Http {
+        listen,
+        public_read: section.public_read,
+        names,
+        tls,
+        tokens: tokens(section.tokens, rules, surroundings),
+    })
 }
 
 /// Host names without port, in lower case.

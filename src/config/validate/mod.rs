@@ -6,8 +6,10 @@ mod influx;
 mod leap;
 mod notifier;
 mod outputs;
+mod report;
 mod secret;
 mod servers;
+mod tls;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -75,7 +77,7 @@ pub(super) fn validate(
     let monitor = Monitor { vantage: sections.monitor.vantage, data_dir: sections.monitor.data_dir };
     rules.plain(&monitor.vantage, &KeyPath::dotted("monitor.vantage"));
     rules.path(&monitor.data_dir, &KeyPath::dotted("monitor.data_dir"));
-    let http = http::http(sections.http, &mut rules, surroundings);
+    let http = http::http(sections.http, &mut rules, surroundings, warnings);
     let influxdb = sections.influxdb.map(|section| influx::influx(section, &mut rules, surroundings));
     let csv = sections.csv.filter(|csv| csv.enabled).map(|csv| outputs::csv(csv, &mut rules));
     let store = outputs::store(sections.store, &mut rules);
@@ -87,6 +89,7 @@ pub(super) fn validate(
     let leap = leap::leap(sections.leap, &mut rules);
     let notifiers = notifier::notifiers(sections.notifiers, &mut rules, surroundings, warnings);
     alerting::receivers(&alerting, &notifiers, &mut rules, alerts);
+    let report = report::report(sections.report, &notifiers, &mut rules, warnings);
     Some(Config {
         monitor,
         servers,
@@ -98,6 +101,7 @@ pub(super) fn validate(
         alerting: Arc::new(alerting),
         leap,
         notifiers,
+        report,
         shown: Arc::default(),
     })
 }

@@ -52,7 +52,9 @@ pub(super) fn notifiers(
         let path = KeyPath::dotted("notifier").index(n);
         let unique = notifiers.iter().all(|known| known.name != section.name);
         rules.require(unique, &path.key("name"), || format!("{:?} is the name of another notifier too", section.name));
-        let mut table = Table { path, kind: section.kind, rules: &mut *rules, surroundings, warnings: &mut *warnings };
+        let name = section.name.clone();
+        let mut table =
+            Table { path, name, kind: section.kind, rules: &mut *rules, surroundings, warnings: &mut *warnings };
         notifiers.extend(table.notifier(section));
     }
     notifiers
@@ -61,6 +63,7 @@ pub(super) fn notifiers(
 /// One `[[notifier]]` under examination.
 struct Table<'a, 'r> {
     path: KeyPath,
+    name: String,
     kind: NotifierType,
     rules: &'a mut Rules<'r>,
     surroundings: &'a Surroundings<'a>,
@@ -80,8 +83,7 @@ impl Table<'_, '_> {
             Some(file) => Some(self.certificates(file)?),
             None => None,
         };
-        let name = section.name.clone();
-        let (timeout, per_minute) = (section.timeout.0, section.rate);
+        let (name, timeout, per_minute) = (section.name.clone(), section.timeout.0, section.rate);
         Some(Notifier { name, timeout, per_minute, ca_pem, channel: self.channel(section)? })
     }
 
@@ -153,7 +155,7 @@ impl Table<'_, '_> {
         self.require(
             tls != MailTls::None || is_local || host.is_none(),
             "tls",
-            "= \"none\" is for a server on this machine only: passwords and alerts would be open to everybody on the way",
+            "none is for a server on this machine only: passwords and alerts would be open to everybody on the way",
         );
         let usual = match tls {
             MailTls::Starttls => 587,
@@ -264,9 +266,9 @@ impl Table<'_, '_> {
         let sound = url.username().is_empty() && url.password().is_none();
         self.require(sound, key, "must not contain a user or a password");
         if url.scheme() == "http" && !url.host_str().is_some_and(is_loopback) {
-            let place = self.path.key(key);
-            self.warnings
-                .push(format!("{place} is http and not https: what is sent can be read and changed on the way"));
+            let name = &self.name;
+            let warning = "is http and not https: what is sent can be read and changed on the way";
+            self.warnings.push(format!("notifier {name}: {key} {warning}"));
         }
         sound.then_some(url)
     }

@@ -8,7 +8,6 @@
 //! Numbers are the shortest that read back to the same value, and never have an exponent. `time`, `mono_s` and `raw_s`
 //! come from integers and show every nanosecond. What was not measured is an empty cell.
 
-use std::fmt::{self, Write as _};
 use std::io::Write as _;
 
 use jiff::Timestamp;
@@ -16,16 +15,20 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
 use crate::sample::Sample;
+use crate::sinks::decimal::{push_f64, push_nanos, push_padded, push_u64};
 
 /// First characters that get an apostrophe before them.
 const DEFUSED: &[char] = &['=', '+', '-', '@', '\t', '\r', '\''];
 
 /// Appends `sample`, seen from `vantage`, to `out` as one line. Allocates for the name of a refid or kiss code only.
 pub fn append_record(out: &mut Vec<u8>, vantage: &str, sample: &Sample) {
-    put(out, format_args!("{:.9}", timestamp(sample.at.wall_ns)));
+    time(out, sample.at.wall_ns);
     text(out, vantage);
     text(out, &sample.server.name);
-    cell(out, sample.address);
+    out.push(b',');
+    if let Some(address) = sample.address {
+        write!(out, "{address}").expect("writing to memory does not fail");
+    }
     text(out, sample.outcome.label());
     text(out, &sample.outcome.reason());
     let (measure, reply) = (sample.measure.as_ref(), sample.reply.as_ref());
@@ -34,19 +37,22 @@ pub fn append_record(out: &mut Vec<u8>, vantage: &str, sample: &Sample) {
     number(out, reply.map(|r| r.root_delay_s));
     number(out, reply.map(|r| r.root_dispersion_s));
     number(out, measure.map(|m| m.root_distance_s));
-    cell(out, reply.map(|r| r.stratum));
-    cell(out, reply.map(|r| r.leap.bits()));
+    count(out, reply.map(|r| r.stratum));
+    count(out, reply.map(|r| r.leap.bits()));
     text(out, &reply.map_or_else(String::new, |r| r.refid.display(r.stratum)));
     number(out, reply.map(|r| r.precision_s()));
     number(out, Some(sample.poll_s));
     text(out, sample.timestamping.map_or("", |way| way.label()));
-    put(out, format_args!(",{}", Nanos(sample.at.mono_ns)));
-    put(out, format_args!(",{}\n", Nanos(sample.at.raw_ns)));
+    out.push(b',');
+    push_nanos(out, sample.at.mono_ns);
+    out.push(b',');
+    push_nanos(out, sample.at.raw_ns);
+    out.push(b'\n');
 }
 
 /// The UTC day to which a wall stamp belongs.
 pub(super) fn day(wall_ns: i64) -> Date {
-    timestamp(wall_ns).to_zoned(TimeZone::UTC).date()
+    TimeZone::UTC.to_datetime(timestamp(wall_ns)).date()
 }
 
 /// A text as it was before [`append_record`] defused it.
@@ -61,20 +67,32 @@ fn timestamp(wall_ns: i64) -> Timestamp {
     Timestamp::from_nanosecond(i128::from(wall_ns)).expect("64 bits of nanoseconds end in 2262, jiff in 9999")
 }
 
-fn put(out: &mut Vec<u8>, what: fmt::Arguments<'_>) {
-    out.write_fmt(what).expect("writing to memory does not fail");
+/// RFC 3339, with every nanosecond. The years of 64 bits of nanoseconds have four digits.
+fn time(out: &mut Vec<u8>, wall_ns: i64) {
+    let at = TimeZone::UTC.to_datetime(timestamp(wall_ns));
+    push_padded(out, at.year().unsigned_abs().into(), 4);
+    let parts = [(b'-', at.month()), (b'-', at.day()), (b'T', at.hour()), (b':', at.minute()), (b':', at.second())];
+    for (before, part) in parts {
+        out.push(before);
+        push_padded(out, part.unsigned_abs().into(), 2);
+    }
+    out.push(b'.');
+    push_padded(out, at.subsec_nanosecond().unsigned_abs().into(), 9);
+    out.push(b'Z');
 }
 
-fn cell<T: fmt::Display>(out: &mut Vec<u8>, value: Option<T>) {
+fn count(out: &mut Vec<u8>, value: Option<u8>) {
     out.push(b',');
     if let Some(value) = value {
-        put(out, format_args!("{value}"));
+        push_u64(out, value.into());
     }
 }
 
-/// Rust prints the shortest decimal that reads back to the same bits, and never an exponent.
 fn number(out: &mut Vec<u8>, value: Option<f64>) {
-    cell(out, value.filter(|value| value.is_finite()));
+    out.push(b',');
+    if let Some(value) = value.filter(|value| value.is_finite()) {
+        push_f64(out, value);
+    }
 }
 
 fn text(out: &mut Vec<u8>, text: &str) {
@@ -95,19 +113,6 @@ fn text(out: &mut Vec<u8>, text: &str) {
         }
     }
     out.push(b'"');
-}
-
-/// Nanoseconds, shown as seconds with nine decimals.
-struct Nanos(i64);
-
-impl fmt::Display for Nanos {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.0 < 0 {
-            f.write_char('-')?;
-        }
-        let ns = self.0.unsigned_abs();
-        write!(f, "{}.{:09}", ns / 1_000_000_000, ns % 1_000_000_000)
-    }
 }
 
 #[cfg(test)]
@@ -155,6 +160,15 @@ mod tests {
             "2026-11-22T20:42:42.000000001Z,ams-1,a,[2001:db8::1]:123,sample,,-0.000125,0.1,0,0.0000001,0.3,1,0,GPS,\
              0.125,64,kernel-rx,2.500000000,-0.000000001\n"
         );
+    }
+
+    #[test]
+    fn a_time_is_what_its_library_shows() {
+        for wall_ns in [i64::MIN, -1, 0, 951_782_400_000_000_001, i64::MAX] {
+            let mut out = Vec::new();
+            time(&mut out, wall_ns);
+            assert_eq!(String::from_utf8(out).unwrap(), format!("{:.9}", timestamp(wall_ns)));
+        }
     }
 
     #[test]

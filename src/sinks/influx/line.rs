@@ -15,10 +15,6 @@ use std::borrow::Cow;
 use influxdb2::models::WriteDataPoint;
 use influxdb2::models::data_point::{DataPoint, DataPointBuilder, FieldValue};
 
-use crate::sample::{Sample, Timestamping};
-
-/// The measurement of [`append_sample`].
-const SAMPLE: &str = "ntp_sample";
 /// Tags that every point of a sample has; configured tags of these names are ignored.
 pub(super) const OWN_TAGS: [&str; 3] = ["vantage", "server", "address"];
 const MAX_TEXT_BYTES: usize = 1024;
@@ -34,7 +30,12 @@ impl Point {
     /// twice lands on itself.
     #[must_use]
     pub fn new(measurement: &str, wall_ns: i64) -> Self {
-        Self { builder: DataPoint::builder(measurement_name(measurement)).timestamp(wall_ns) }
+        Self { builder: Self::without_time(measurement).builder.timestamp(wall_ns) }
+    }
+
+    /// A point of `measurement` that is not a whole line yet.
+    pub(super) fn without_time(measurement: &str) -> Self {
+        Self { builder: DataPoint::builder(measurement_name(measurement)) }
     }
 
     /// Sets a tag; one without a name or a value is left out. The last of a name counts.
@@ -102,66 +103,6 @@ impl Point {
     }
 }
 
-/// Appends the line of one poll to `out`: measurement `ntp_sample`, tags `vantage`, `server`, `address` and the
-/// configured ones, which cannot replace the three. All else is a field, stratum and leap too: as tags they would open
-/// a new series at each change.
-///
-/// The stamp is the wall clock at the end of the poll. A server is never polled faster than every 100 ms, so two
-/// samples of a series could share a stamp only if the clock were stepped back by exactly the time between them. `raw_s`
-/// is a 64-bit float here, good to a quarter of a microsecond; the store and CSV keep the nanoseconds.
-pub fn append_sample(out: &mut Vec<u8>, vantage: &str, sample: &Sample) -> bool {
-    let mut point = Point::new(SAMPLE, sample.at.wall_ns);
-    for (name, value) in &sample.server.tags {
-        if !key(name).is_some_and(|name| OWN_TAGS.contains(&name.as_ref())) {
-            point = point.tag(name, value);
-        }
-    }
-    point = point.tag("vantage", vantage).tag("server", &sample.server.name);
-    if let Some(address) = sample.address {
-        point = point.tag("address", &address.to_string());
-    }
-    measured(poll(point, sample), sample).append_to(out)
-}
-
-/// What every poll has, however it ended.
-fn poll(mut point: Point, sample: &Sample) -> Point {
-    let reason = sample.outcome.reason();
-    if !reason.is_empty() {
-        point = point.text("reason", &reason);
-    }
-    if let Some(way) = sample.timestamping.map(Timestamping::label) {
-        point = point.text("timestamping", way);
-    }
-    point
-        .text("outcome", sample.outcome.label())
-        .integer("success", i64::from(sample.outcome.is_success()))
-        .integer("sent", i64::from(sample.sent))
-        .integer("lost", i64::from(sample.lost))
-        .number("poll_s", sample.poll_s)
-        .number("mono_s", sample.at.mono_ns as f64 / 1e9)
-        .number("raw_s", sample.at.raw_ns as f64 / 1e9)
-}
-
-/// What only an answer has.
-fn measured(mut point: Point, sample: &Sample) -> Point {
-    if let Some(measure) = sample.measure {
-        point = point
-            .number("offset_s", measure.offset_s)
-            .number("delay_s", measure.delay_s)
-            .number("root_distance_s", measure.root_distance_s);
-    }
-    if let Some(reply) = sample.reply {
-        point = point
-            .number("root_delay_s", reply.root_delay_s)
-            .number("root_dispersion_s", reply.root_dispersion_s)
-            .number("precision_s", reply.precision_s())
-            .integer("stratum", i64::from(reply.stratum))
-            .integer("leap", i64::from(reply.leap.bits()))
-            .text("refid", &reply.refid.display(reply.stratum));
-    }
-    point
-}
-
 fn measurement_name(name: &str) -> String {
     let name = name_text(name);
     // A line that begins with `#` is a comment, one without a measurement an error.
@@ -195,7 +136,7 @@ fn name_text(text: &str) -> Cow<'_, str> {
 }
 
 /// The content of a string field, cleaned; the builder adds the quotes and escapes those inside.
-fn field_text(text: &str) -> String {
+pub(super) fn field_text(text: &str) -> String {
     let mut out = String::with_capacity(text.len().min(MAX_TEXT_BYTES));
     for c in shortened(text).chars() {
         if c == '\\' {

@@ -8,7 +8,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::clock::Stamp;
-use crate::sample::{Outcome, ServerIdent};
+use crate::sample::{Outcome, Sample, ServerIdent};
+use crate::sinks::influx::SampleLines;
 
 #[derive(Debug, PartialEq)]
 struct Parsed {
@@ -203,7 +204,7 @@ fn timeout_with_tags(tags: &[(&str, &str)]) -> Sample {
 fn configured_tags_never_take_the_place_of_our_own() {
     let mut out = Vec::new();
     let sample = timeout_with_tags(&[("address", "x"), ("server", "y"), ("vantage", "z"), ("rack", "4")]);
-    assert!(append_sample(&mut out, "ams", &sample));
+    SampleLines::new("ams".to_owned()).append(&mut out, &sample);
     let tags: Vec<_> = parse(&out).tags.into_iter().collect();
     let expected = [("rack", "4"), ("server", "a b,c"), ("vantage", "ams")].map(|(k, v)| (k.to_owned(), v.to_owned()));
     assert_eq!(tags, expected);
@@ -212,7 +213,7 @@ fn configured_tags_never_take_the_place_of_our_own() {
 #[test]
 fn a_poll_without_an_answer_has_the_fields_of_a_poll_and_no_others() {
     let mut out = Vec::new();
-    append_sample(&mut out, "ams", &timeout_with_tags(&[]));
+    SampleLines::new("ams".to_owned()).append(&mut out, &timeout_with_tags(&[]));
     assert_eq!(
         String::from_utf8(out).unwrap(),
         "ntp_sample,server=a\\ b\\,c,vantage=ams lost=1i,mono_s=2.5,outcome=\"timeout\",poll_s=64,raw_s=1.5,sent=1i,\

@@ -1,13 +1,16 @@
 //! What is sent beside samples: the last hour of each series, the verdict, the own clock and the service's health. The
 //! fields are those of docs/DATA_MODEL.md.
 
+use std::collections::HashMap;
+use std::net::SocketAddr;
+
 use super::line::{OWN_TAGS, Point, key};
 use crate::health::report::Health;
 use crate::sample::SeriesKey;
 use crate::stats::local::LocalState;
 use crate::stats::snapshot::{SeriesSnapshot, Snapshot};
 use crate::stats::summary::Summary;
-use crate::stats::verdict::Verdict;
+use crate::stats::verdict::{Class, ServerVerdict, Verdict};
 
 const STATS: &str = "ntp_stats";
 const VERDICT: &str = "ntp_verdict";
@@ -30,8 +33,10 @@ impl Lines {
     #[must_use]
     pub fn of_all(vantage: &str, wall_ns: i64, snapshot: &Snapshot, health: &Health) -> Self {
         let mut lines = Self::default();
+        let standings = Standings::of(&snapshot.verdict);
         for (series, picture) in &snapshot.series {
-            lines.add(stats(vantage, wall_ns, series, picture));
+            let point = stats(vantage, wall_ns, series, picture);
+            lines.add(standing(point, standings.get(series)));
         }
         lines.add(verdict(vantage, wall_ns, &snapshot.verdict));
         lines.add(local(vantage, wall_ns, &snapshot.local));
@@ -78,6 +83,28 @@ fn stats(vantage: &str, wall_ns: i64, series: &SeriesKey, picture: &SeriesSnapsh
         .number("score", hour.score.value())
 }
 
+/// What the verdict says of each series.
+struct Standings<'a>(HashMap<(&'a str, Option<SocketAddr>), &'a ServerVerdict>);
+
+impl<'a> Standings<'a> {
+    fn of(judged: &'a Verdict) -> Self {
+        let address = |it: &ServerVerdict| it.address.as_deref().and_then(|text| text.parse().ok());
+        Self(judged.servers.iter().map(|it| ((it.server.as_str(), address(it)), it)).collect())
+    }
+
+    fn get(&self, series: &SeriesKey) -> Option<&'a ServerVerdict> {
+        self.0.get(&(&*series.server, series.address)).copied()
+    }
+}
+
+/// Adds what the verdict says of the series; one that it does not know yet is unknown.
+fn standing(point: Point, judged: Option<&ServerVerdict>) -> Point {
+    point
+        .text("class", judged.map_or(Class::Unknown, |it| it.class).label())
+        .integer("blamed", i64::from(judged.is_some_and(|it| it.blamed)))
+        .maybe_number("gap_s", judged.and_then(|it| it.gap_s))
+}
+
 fn distribution(point: Point, name: &str, summary: &Summary) -> Point {
     let figures = [("mean", summary.mean), ("median", summary.median), ("stddev", summary.stddev)];
     let extremes = [("min", summary.min), ("max", summary.max)];
@@ -101,6 +128,8 @@ fn verdict(vantage: &str, wall_ns: i64, judged: &Verdict) -> Point {
         .text("blamed", &blamed.join(","))
         .count("blamed_count", blamed.len() as u64)
         .maybe_number("gap_s", gap_s)
+        .maybe_number("majority_low_s", judged.majority.map(|it| it.low_s))
+        .maybe_number("majority_high_s", judged.majority.map(|it| it.high_s))
         .text("sentence", &judged.sentence);
     match local.kind {
         Some(kind) => point.text("local_kind", kind.label()),
@@ -134,6 +163,7 @@ fn of_health(vantage: &str, wall_ns: i64, health: &Health) -> Point {
     let dropped = health.sinks.values().map(|sink| sink.dropped).fold(0, u64::saturating_add);
     let waiting =
         health.sinks.values().map(|sink| (sink.queue_depth + sink.in_hand) as u64).fold(0, u64::saturating_add);
+    let lag_s = health.sinks.values().map(|sink| sink.lag_s).fold(0.0, f64::max);
     let failing = health.servers.iter().filter(|server| server.consecutive_failures > 0).count();
     Point::new(HEALTH, wall_ns)
         .tag("vantage", vantage)
@@ -146,6 +176,7 @@ fn of_health(vantage: &str, wall_ns: i64, health: &Health) -> Point {
         .count("series_failing", failing as u64)
         .count("sink_dropped", dropped)
         .count("sink_waiting", waiting)
+        .number("sink_lag_s", lag_s)
         .count("log_dropped", health.log_dropped)
         .text("reason", health.reasons.first().map_or("", |reason| &reason.reason))
 }

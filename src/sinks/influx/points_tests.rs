@@ -1,11 +1,9 @@
-//! The document says what is sent, field by field.
+//! What the lines of a minute say. That docs/DATA_MODEL.md lists their fields is held in tests/dashboards.rs.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::*;
 use crate::sim::world::World;
-use crate::sinks::influx::append_sample;
 use crate::stats::analysis::Analysis;
 use crate::stats::intake::TimeAxis;
 use crate::stats::local::{DaemonView, KernelState};
@@ -43,57 +41,6 @@ fn full() -> Snapshot {
     snapshot
 }
 
-/// Fields by measurement, of lines without blanks in texts.
-fn written(body: &[u8]) -> BTreeMap<String, BTreeSet<String>> {
-    let mut found: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-    for line in std::str::from_utf8(body).unwrap().lines() {
-        let (head, rest) = line.split_once(' ').unwrap();
-        let measurement = head.split(',').next().unwrap().to_owned();
-        let fields = found.entry(measurement).or_default();
-        // A field begins after a comma outside of quotes.
-        let (mut quoted, mut start) = (false, 0);
-        for (at, c) in rest.char_indices().chain([(rest.len(), ',')]) {
-            match c {
-                '"' => quoted = !quoted,
-                ',' if !quoted => {
-                    fields.insert(rest[start..at].split_once('=').unwrap().0.to_owned());
-                    start = at + 1;
-                }
-                _ => {}
-            }
-        }
-    }
-    found
-}
-
-/// The fields of the tables of docs/DATA_MODEL.md, by measurement.
-fn documented() -> BTreeMap<String, BTreeSet<String>> {
-    let mut found: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-    let mut measurement = None;
-    for line in include_str!("../../../docs/DATA_MODEL.md").lines() {
-        if line.starts_with('#') {
-            measurement = line.split('`').nth(1).filter(|name| name.starts_with("ntp_")).map(str::to_owned);
-        }
-        let field = line.strip_prefix("| `").and_then(|rest| rest.split('`').next());
-        if let (Some(measurement), Some(field)) = (&measurement, field) {
-            found.entry(measurement.clone()).or_default().insert(field.to_owned());
-        }
-    }
-    found
-}
-
-#[test]
-fn the_document_names_exactly_the_fields_that_are_written() {
-    let mut lines = Lines::of_all("here", 1, &full(), &Health::default());
-    for mut sample in World::ordinary(1, 1, 16.0, 600.0).samples() {
-        sample.timestamping = Some(crate::sample::Timestamping::Kernel);
-        append_sample(&mut lines.body, "here", &sample);
-        let fault = crate::sample::Outcome::Fault("no route".into());
-        append_sample(&mut lines.body, "here", &crate::sample::Sample::unasked(sample.at, sample.server, fault, 16.0));
-    }
-    assert_eq!(documented(), written(&lines.body));
-}
-
 #[test]
 fn a_service_that_knows_nothing_yet_sends_what_it_knows() {
     let at = crate::clock::Stamp { wall_ns: 5, mono_ns: 5, raw_ns: 0 };
@@ -118,4 +65,19 @@ fn configured_tags_go_with_statistics_and_cannot_replace_ours() {
     let line = String::from_utf8(line).unwrap();
     let head = line.split(' ').next().unwrap();
     assert!(head.contains("site=x") && head.contains("window=1h") && head.contains("server=ntp1"), "{head}");
+}
+
+#[test]
+fn statistics_say_what_the_verdict_says_of_the_series() {
+    let mut snapshot = full();
+    let mut judged = (*snapshot.verdict).clone();
+    judged.servers[0].class = Class::Falseticker;
+    snapshot.verdict = Arc::new(judged);
+    let body = String::from_utf8(Lines::of_all("here", 1, &snapshot, &Health::default()).body).unwrap();
+    let said =
+        |server: &str| body.lines().find(|l| l.starts_with("ntp_stats") && l.contains(server)).unwrap().to_owned();
+    let accused = said(&format!("server={}", snapshot.verdict.servers[0].server));
+    assert!(["class=\"falseticker\"", "blamed=1i", "gap_s=0.1"].iter().all(|it| accused.contains(it)), "{accused}");
+    let other = said(&format!("server={}", snapshot.verdict.servers[1].server));
+    assert!(other.contains("blamed=0i") && !other.contains("gap_s"), "{other}");
 }

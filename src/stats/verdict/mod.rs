@@ -89,6 +89,18 @@ pub enum Class {
     Unknown,
 }
 
+impl Class {
+    /// As data files and the page name it.
+    #[must_use]
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Truechimer => "truechimer",
+            Self::Falseticker => "falseticker",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
 /// Which way the own clock is wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, JsonSchema, Serialize)]
 #[serde(rename_all = "snake_case")]

@@ -150,6 +150,20 @@ impl ServerWindows {
         self.assemble(window, now_ns).finish(now_ns, &self.state, self.intake.refused)
     }
 
+    /// A summary of before with what costs little as it is now: reach, score, jitter and clock filter.
+    #[must_use]
+    pub fn brought_up_to_date(&self, summary: &WindowSummary, now: Stamp) -> WindowSummary {
+        let filter = self.state.filtered(self.end_ns(now) as f64 / SECOND_NS as f64);
+        WindowSummary {
+            jitter_s: filter.map(|filtered| filtered.jitter_s),
+            filter,
+            reach: self.state.reach,
+            score: self.state.score,
+            refused: self.intake.refused,
+            ..summary.clone()
+        }
+    }
+
     /// The histogram of the signed offsets of a window. `None` when it holds no sample.
     #[must_use]
     pub fn offset_histogram(&self, window: Window, now: Stamp) -> Option<DisplayHistogram> {

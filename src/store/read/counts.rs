@@ -1,7 +1,7 @@
 //! How polls ended over a window, for all series at once: what success rates are made of.
 //!
 //! The window is covered exactly: whole hours from hourly rollups, what is left at its edges from five-minute rollups,
-//! and what is left of that from raw samples.
+//! and what is left of that from raw samples. So are the five minutes that rollups lack.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use rusqlite::Connection;
 use super::{Reader, select_series};
 use crate::sample::SeriesKey;
 use crate::store::rollup::{Counts, Grain};
-use crate::store::{StoreError, rollup_table};
+use crate::store::{StoreError, pending, rollup_table};
 
 /// How the polls of one series ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,8 +30,14 @@ impl Reader {
     pub fn counts(&self, from_ns: i64, to_ns: i64) -> Result<Vec<SeriesCounts>, StoreError> {
         self.run("count outcomes", |conn| {
             let mut by_id = BTreeMap::new();
+            let lacking = pending::span(conn)?;
             for (source, from_ns, to_ns) in cover(from_ns, to_ns) {
                 add_counts(conn, source, from_ns, to_ns, &mut by_id)?;
+                // A part that rollups cover holds all of those five minutes, or nothing of them.
+                let held = |span: &pending::Span| (from_ns..to_ns).contains(&span.from_ns);
+                if let Some(span) = lacking.filter(|span| source.is_some() && held(span)) {
+                    add_counts(conn, None, span.from_ns, span.to_ns, &mut by_id)?;
+                }
             }
             let series = select_series(conn, "ORDER BY server, address", [])?;
             let known = series.into_iter().filter_map(|one| Some((by_id.remove(&one.id)?, one.key)));
@@ -45,10 +51,12 @@ type Source = Option<Grain>;
 
 /// Cuts a window into parts, each with its source, without gap or overlap.
 fn cover(from_ns: i64, to_ns: i64) -> Vec<(Source, i64, i64)> {
+    // A span may end when nanoseconds do.
+    let down = |ns: i64, width_ns: i64| ns.div_euclid(width_ns).saturating_mul(width_ns);
     let up = |ns: i64, width_ns: i64| {
-        ns.div_euclid(width_ns) * width_ns + if ns.rem_euclid(width_ns) > 0 { width_ns } else { 0 }
+        let more = if ns.rem_euclid(width_ns) > 0 { width_ns } else { 0 };
+        down(ns, width_ns).saturating_add(more)
     };
-    let down = |ns: i64, width_ns: i64| ns.div_euclid(width_ns) * width_ns;
     let mut parts = vec![(from_ns, to_ns, None)];
     for grain in Grain::ALL {
         let width_ns = grain.width_ns();
@@ -134,5 +142,8 @@ mod tests {
         );
         assert_eq!(cover(MINUTE, 2 * MINUTE), [(None, MINUTE, 2 * MINUTE)]);
         assert_eq!(cover(MINUTE, MINUTE), []);
+        let parts = cover(i64::MIN, i64::MAX);
+        assert_eq!((parts.first().unwrap().1, parts.last().unwrap().2), (i64::MIN, i64::MAX));
+        assert!(parts.windows(2).all(|pair| pair[0].2 == pair[1].1));
     }
 }

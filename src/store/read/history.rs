@@ -11,7 +11,7 @@ use super::{Reader, Series, find_series};
 use crate::sample::{SeriesKey, Timestamping};
 use crate::store::codec::StoredSample;
 use crate::store::rollup::{Grain, Rollup};
-use crate::store::{StoreError, rollup_table};
+use crate::store::{StoreError, pending, rollup_table};
 
 /// A span of a server's history, by time, at the resolution that was chosen.
 #[derive(Debug, Clone, PartialEq)]
@@ -155,6 +155,7 @@ fn choose(wish: &Wish) -> (Grain, i64) {
     (grain, widths.max(1).saturating_mul(grain.width_s()))
 }
 
+/// May give two of a series, bucket and way, which [`widened`] brings together.
 fn read_rollups(
     conn: &Connection,
     series: &[Series],
@@ -168,13 +169,19 @@ fn read_rollups(
         grain.table()
     );
     let mut statement = conn.prepare_cached(&sql)?;
+    // The bucket in which the span begins is part of it.
+    let (from_s, to_s) = (grain.bucket_s(from_ns), to_ns.div_euclid(1_000_000_000));
+    let is_wanted = |span: &pending::Span| (from_s..to_s).contains(&grain.bucket_s(span.from_ns));
+    let lacking = pending::span(conn)?.filter(is_wanted);
     let mut found = Vec::new();
     for one in series {
-        // The bucket in which the span begins is part of it.
-        let bounds = params![one.id, grain.bucket_s(from_ns), to_ns.div_euclid(1_000_000_000)];
-        let mut rows = statement.query(bounds)?;
+        let mut rows = statement.query(params![one.id, from_s, to_s])?;
         while let Some(row) = rows.next()? {
             found.push((one.key.clone(), rollup_table::decode(row, grain)?));
+        }
+        if let Some(span) = lacking {
+            let sums = pending::sums_of_series(conn, one.id, span, grain)?;
+            found.extend(sums.into_iter().map(|sum| (one.key.clone(), sum)));
         }
     }
     Ok(found)

@@ -2,12 +2,14 @@
 
 mod about;
 mod alerts;
+mod ask;
 mod config;
 mod events;
 mod history;
 pub mod judgement;
 pub mod notifiers;
 pub mod points;
+pub mod reports;
 mod rules;
 mod servers;
 mod silences;
@@ -22,6 +24,7 @@ pub const ENDPOINTS: &[&[Endpoint]] = &[
     config::ENDPOINTS,
     servers::ENDPOINTS,
     config::SERVERS,
+    ask::ENDPOINTS,
     history::ENDPOINTS,
     judgement::ENDPOINTS,
     events::ENDPOINTS,
@@ -29,6 +32,7 @@ pub const ENDPOINTS: &[&[Endpoint]] = &[
     rules::ENDPOINTS,
     silences::ENDPOINTS,
     notifiers::ENDPOINTS,
+    reports::ENDPOINTS,
     live::ENDPOINTS,
     audit::ENDPOINTS,
 ];

@@ -52,6 +52,23 @@ pub struct Poll {
     timestamping: Option<&'static str>,
 }
 
+/// A poll with the server that it was of.
+#[derive(Debug, JsonSchema, Serialize)]
+pub struct NamedPoll<'a> {
+    /// The configured name.
+    name: &'a str,
+    #[serde(flatten)]
+    poll: Poll,
+}
+
+impl<'a> NamedPoll<'a> {
+    /// What a sample says, and of whom.
+    #[must_use]
+    pub fn of(sample: &'a Sample) -> Self {
+        Self { name: &sample.server.name, poll: Poll::of(sample) }
+    }
+}
+
 /// The polls within one step, of one address and one way of timestamping. Without a measurement the figures are `null`.
 #[derive(Debug, JsonSchema, Serialize)]
 struct Bucket {

@@ -233,7 +233,7 @@ mod tests {
     use crate::config::Role;
 
     fn http(tokens: Vec<Token>) -> Http {
-        Http { listen: "127.0.0.1:0".parse().unwrap(), public_read: false, names: Vec::new(), tokens }
+        Http { listen: "127.0.0.1:0".parse().unwrap(), public_read: false, names: Vec::new(), tls: None, tokens }
     }
 
     fn token(name: &str) -> Token {

@@ -12,7 +12,7 @@ use crate::sample::Sample;
 use crate::stats::snapshot::Snapshot;
 use crate::stats::verdict::{State, Verdict, When};
 use crate::web::api::judgement::VerdictBody;
-use crate::web::api::points::Poll;
+use crate::web::api::points::NamedPoll;
 
 /// What a reader may be interested in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,13 +72,6 @@ pub struct Frame {
 }
 
 #[derive(Serialize)]
-struct SampleBody<'a> {
-    name: &'a str,
-    #[serde(flatten)]
-    poll: Poll,
-}
-
-#[derive(Serialize)]
 struct HealthBody<'a> {
     status: Status,
     reasons: &'a [Reason],
@@ -118,9 +111,7 @@ impl Frame {
 
     fn write(&self) -> Vec<u8> {
         let written = match &self.happening {
-            Happening::Sample(sample) => {
-                serde_json::to_vec(&SampleBody { name: &sample.server.name, poll: Poll::of(sample) })
-            }
+            Happening::Sample(sample) => serde_json::to_vec(&NamedPoll::of(sample)),
             Happening::Verdict(snapshot) => serde_json::to_vec(&VerdictBody::of(snapshot)),
             Happening::Health(health) => {
                 serde_json::to_vec(&HealthBody { status: health.status, reasons: &health.reasons })

@@ -5,7 +5,7 @@
 use std::fmt::Write as _;
 
 use crate::cli::units::signed_seconds;
-use crate::stats::verdict::{Class, MajorityVerdict};
+use crate::stats::verdict::MajorityVerdict;
 use crate::web::html::Text;
 use crate::web::view::row::{Bounds, Row};
 
@@ -95,11 +95,7 @@ fn axis(svg: &mut String, scale: &Scale, height: f64) {
 }
 
 fn bar(svg: &mut String, scale: &Scale, row: &Row, bar: Bounds, y: f64) {
-    let class = match row.class {
-        Class::Truechimer => "truechimer",
-        Class::Falseticker => "falseticker",
-        Class::Unknown => "unknown",
-    };
+    let class = row.class.label();
     let (low, high) = (scale.x(bar.low_s), scale.x(bar.high_s).max(scale.x(bar.low_s) + 2.0));
     let centre = scale.x(row.offset_s.unwrap_or((bar.low_s + bar.high_s) / 2.0));
     let name: String = row.id.chars().take(30).collect();

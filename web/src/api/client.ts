@@ -6,6 +6,7 @@ import type {
 } from "./types";
 import type {
   AlertsBody, NotifiersBody, Replayed, ReportRow, ReportsBody, Rule, RuleCheck, RulesBody, SilencesBody, SilenceWish,
+  Tested,
 } from "./types-alerts";
 import type { AuditBody, ConfigCheck, ConfigFile, Schema, ServerKeys, Session } from "./types-config";
 
@@ -23,7 +24,7 @@ function write<T>(method: NonNullable<Ask["method"]>, path: string, wish: Ask = 
 
 const server = (id: string): string => `servers/${encodeURIComponent(id)}`;
 
-/** A replay reads days of samples, and a test waits for somebody else's server. */
+/** A replay reads days of samples, a test waits for somebody else's server, a change until the service has taken it up. */
 const PATIENT_MS = 60_000;
 
 /** A span of time, as texts that the API reads: RFC 3339, `now`, or relative (`-1h`). */
@@ -67,18 +68,22 @@ export const settings = {
   schema: (signal?: AbortSignal) => get<Schema>("config/schema", {}, signal),
   check: async (text: string, signal?: AbortSignal) =>
     (await write<ConfigCheck>("POST", "config/check", { body: { text }, signal })).body,
-  apply: (text: string, ifMatch: string) => write<ConfigCheck>("PUT", "config/file", { body: { text }, ifMatch }),
+  apply: (text: string, ifMatch: string) => write<ConfigCheck>("PUT", "config/file", { body: { text }, ifMatch, deadline_ms: PATIENT_MS }),
   audit: (signal?: AbortSignal) => get<AuditBody>("audit", {}, signal),
-  addServer: (keys: ServerKeys, ifMatch: string) => write<unknown>("POST", "servers", { body: keys, ifMatch }),
-  changeServer: (id: string, keys: ServerKeys, ifMatch: string) =>
-    write<unknown>("PATCH", server(id), { body: keys, ifMatch }),
-  removeServer: (id: string, ifMatch: string) => write<null>("DELETE", server(id), { ifMatch }),
-  setPaused: (id: string, paused: boolean) => write<unknown>("POST", `${server(id)}/${paused ? "pause" : "resume"}`),
+  addServer: (body: ServerKeys, ifMatch: string) =>
+    write<ConfigCheck>("POST", "servers", { body, ifMatch, deadline_ms: PATIENT_MS }),
+  changeServer: (id: string, body: ServerKeys, ifMatch: string) =>
+    write<ConfigCheck>("PATCH", server(id), { body, ifMatch, deadline_ms: PATIENT_MS }),
+  removeServer: (id: string, ifMatch: string) =>
+    write<null>("DELETE", server(id), { ifMatch, deadline_ms: PATIENT_MS }),
+  setPaused: (id: string, paused: boolean) =>
+    write<ConfigCheck>("POST", `${server(id)}/${paused ? "pause" : "resume"}`, { deadline_ms: PATIENT_MS }),
 };
 
 /** Alerts and what belongs to them; writing needs the role `operate`. */
 export const alerting = {
-  alerts: (signal?: AbortSignal) => get<AlertsBody>("alerts", {}, signal),
+  /** What is active; its history is another question. */
+  alerts: (signal?: AbortSignal) => get<AlertsBody>("alerts", { limit: "1" }, signal),
   history: (query: Record<string, string>, signal?: AbortSignal) => get<AlertsBody>("alerts", query, signal),
   rules: (signal?: AbortSignal) => get<RulesBody>("rules", {}, signal),
   checkRule: async (rule: Partial<Rule>, signal?: AbortSignal) =>
@@ -87,10 +92,10 @@ export const alerting = {
     (await write<Replayed>("POST", "rules/replay", { body: { rule, since }, signal, deadline_ms: PATIENT_MS })).body,
   silences: (signal?: AbortSignal) => get<SilencesBody>("silences", {}, signal),
   silence: (wish: SilenceWish) => write<unknown>("POST", "silences", { body: wish }),
-  endSilence: (id: string) => write<null>("DELETE", `silences/${encodeURIComponent(id)}`),
+  endSilence: (id: number) => write<null>("DELETE", `silences/${id}`),
   notifiers: (signal?: AbortSignal) => get<NotifiersBody>("notifiers", {}, signal),
-  testNotifier: (name: string) =>
-    write<unknown>("POST", `notifiers/${encodeURIComponent(name)}/test`, { deadline_ms: PATIENT_MS }),
+  testNotifier: async (name: string) =>
+    (await write<Tested>("POST", `notifiers/${encodeURIComponent(name)}/test`, { deadline_ms: PATIENT_MS })).body,
 };
 
 export const reports = {

@@ -1,51 +1,73 @@
 /** What the service answers about alerts, rules, silences, notifiers and reports. */
 
 export type Severity = "info" | "warning" | "critical";
-export type AlertState = "pending" | "firing" | "inhibited" | "silenced" | "resolved";
+export type AlertState = "firing" | "inhibited" | "silenced" | "pending" | "resolved";
 
-/** An alert of one server, or of the monitor as a whole. */
+/** An alert of one server, or of the monitor as a whole, that is not over. */
 export interface Alert {
   id: string;
   alert: string;
   severity: Severity;
   state: AlertState;
   server: string | null;
-  value: number | string | boolean | null;
+  /** What the rule looked at, in the unit of its variable. */
+  value: number | null;
   summary: string;
-  description: string | null;
+  description: string;
   labels: Record<string, string>;
+  /** When it began to hold. */
   started_at: string;
-  /** When the present state began. */
-  since_state?: string | null;
-  ended_at?: string | null;
-  silenced_by?: string | null;
-  inhibited_by?: string | null;
-  runbook_url?: string | null;
+  /** Since when it is pending, or fires. */
+  since_state: string;
+  silenced_by: string | null;
+  inhibited_by: string | null;
+  runbook_url: string | null;
+}
+
+/** One that fired, from beginning to end. */
+export interface PastAlert {
+  alert: string;
+  severity: Severity;
+  server: string | null;
+  value: number | null;
+  summary: string;
+  started_at: string;
+  fired_at: string;
+  /** `null` while it lasts. */
+  ended_at: string | null;
+  /** Why it ended: `clear`, `no_data` or `gone`. */
+  end: string | null;
+  /** What kept it quiet: a silence, a window or a cause. */
+  held_by: string | null;
 }
 
 export interface AlertsBody {
   active: Alert[];
-  history: Alert[];
+  history: PastAlert[];
 }
 
 /** A rule, as the configuration writes it and as it stands. */
 export interface Rule {
   name: string;
   expr: string;
-  for: string | null;
-  keep_firing_for: string | null;
+  for: string;
+  keep_firing_for: string;
   severity: Severity;
-  servers: string[] | string | Record<string, unknown> | null;
+  /** By name or tag; empty for all. */
+  servers: string[];
+  /** `null` for everybody. */
   notify: string[] | null;
-  summary?: string | null;
-  description?: string | null;
-  runbook_url?: string | null;
+  /** Templates. */
+  summary: string;
+  description: string;
+  runbook_url: string | null;
   source: "default" | "configured";
   enabled: boolean;
-  state: string;
+  /** The worst of its alerts. */
+  state: "firing" | "pending" | "error" | "inactive";
   last_error: string | null;
-  /** What the last evaluation took, in microseconds. */
-  eval_us: number | null;
+  /** What one look at all servers cost last, in microseconds. */
+  eval_us: number;
 }
 
 export interface Variable {
@@ -67,27 +89,39 @@ export interface RuleCheck {
 }
 
 export interface Replayed {
-  alerts: Alert[];
+  alerts: PastAlert[];
+  /** How many messages would have been sent. */
+  notifications: number;
   samples: number;
+  from: string;
+  to: string;
+  /** Otherwise the work was cut short. */
+  complete: boolean;
 }
 
 export interface Silence {
-  id: string;
+  id: number;
+  /** `null` for every rule. */
   alert: string | null;
-  servers: string[] | string | Record<string, unknown> | null;
+  /** By name or tag; empty for all. */
+  servers: string[];
   comment: string;
-  starts_at: string | null;
-  ends_at: string | null;
-  /** Who made it, where that is known. */
-  by?: string | null;
-  created_by?: string | null;
-  /** `config` for a maintenance window of the file, which is ended there. */
-  source?: string;
-  active?: boolean;
+  created_by: string;
+  starts_at: string;
+  ends_at: string;
+}
+
+/** A maintenance window of the configuration that is open. */
+export interface OpenWindow {
+  comment: string;
+  alert: string | null;
+  servers: string[];
+  ends_at: string;
 }
 
 export interface SilencesBody {
   silences: Silence[];
+  windows: OpenWindow[];
 }
 
 export interface SilenceWish {
@@ -96,16 +130,33 @@ export interface SilenceWish {
   comment: string;
   /** How long from now. */
   for: string;
+  created_by?: string;
 }
 
 export interface Notifier {
   name: string;
   type: string;
+  /** Whether the last attempts failed. */
+  failing: boolean;
+  failing_since: string | null;
   queued: number;
+  /** Messages that were taken since the start. */
+  delivered: number;
+  /** Given up, or dropped because they waited too long or were too many, since the start. */
+  given_up: number;
+  expired: number;
   last_success: string | null;
   last_failure: string | null;
   last_error: string | null;
+  /** When the next attempt is made, while one is waited for. */
   paused_until: string | null;
+}
+
+/** What came of a test message. */
+export interface Tested {
+  delivered: boolean;
+  /** What the receiver said, or why it has not got the message. */
+  detail: string;
 }
 
 export interface NotifiersBody {
@@ -114,13 +165,8 @@ export interface NotifiersBody {
 
 export interface ReportRow {
   id: string;
-  title?: string;
-  summary?: string;
-  created?: string | null;
-  created_at?: string | null;
-  from?: string | null;
-  to?: string | null;
-  bytes?: number | null;
+  made: string;
+  bytes: number;
 }
 
 export interface ReportsBody {

@@ -32,7 +32,7 @@ export interface Fault {
 export interface ConfigCheck {
   valid: boolean;
   faults: Fault[];
-  warnings: (Fault | string)[];
+  warnings: string[];
   /** A unified diff against the file as it is. */
   diff: string;
   changes: ConfigChanges;
@@ -75,11 +75,11 @@ export interface Schema {
 
 export interface AuditEntry {
   time: string;
-  who: string | null;
-  role: string | null;
-  peer: string | null;
+  who: string;
+  role: string;
+  peer: string;
   action: string;
-  target: string | null;
+  target: string;
   outcome: string;
 }
 

@@ -52,7 +52,7 @@ export function lanes(stretches: readonly Stretch[], wish: LanesWish): { scene: 
 }
 
 function* grid({ from_s, to_s, width, zone }: LanesWish, x: (time_s: number) => number, bottom: number): Generator<Mark> {
-  const step_s = STEPS_S.find((step) => (to_s - from_s) / step <= Math.max(2, width / 130)) ?? STEPS_S.at(-1) ?? 86_400;
+  const step_s = STEPS_S.find((step) => (to_s - from_s) / step <= Math.max(4, width / 130)) ?? STEPS_S.at(-1) ?? 86_400;
   const times: number[] = [];
   for (let time_s = Math.ceil(from_s / step_s) * step_s; time_s <= to_s; time_s += step_s) times.push(time_s);
   const texts = timeTicks(times, step_s, zone);

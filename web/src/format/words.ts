@@ -10,7 +10,8 @@ export const CONDITIONS: Record<Condition, { label: string; tone: Tone; rank: nu
   unreachable: { label: "Unreachable", tone: "warn", rank: 1 },
   failing: { label: "Failing", tone: "warn", rank: 2 },
   pending: { label: "Not polled yet", tone: "idle", rank: 3 },
-  ok: { label: "OK", tone: "good", rank: 4 },
+  paused: { label: "Paused", tone: "idle", rank: 4 },
+  ok: { label: "OK", tone: "good", rank: 5 },
 };
 
 /** A state in words. One that answers, but says that it has no time, is not unreachable to a reader. */

@@ -6,6 +6,7 @@ import { Act } from "../components/act";
 import { Choice, Empty, Failure, Loading, Panel } from "../components/bits";
 import { FormError } from "../components/fields";
 import { instant } from "../format/time";
+import { count } from "../format/units";
 import { useAction } from "../state/action";
 import { tell } from "../state/notices";
 import { zone } from "../state/prefs";
@@ -42,17 +43,11 @@ export function ReportsView() {
 }
 
 function Line({ report }: { report: ReportRow }) {
-  const made = report.created_at ?? report.created;
   return (
     <li class="alert">
       <div class="alert-words">
-        <p class="alert-summary"><a href={reports.address(report.id)} target="_blank" rel="noreferrer">{report.title ?? report.id}</a></p>
-        {report.summary && <p>{report.summary}</p>}
-        <p class="muted alert-facts">
-          {report.from && report.to && <span>{instant(report.from, zone.value)} to {instant(report.to, zone.value)}</span>}
-          {made && <span>Made {instant(made, zone.value)}</span>}
-          {report.bytes != null && <span>{Math.ceil(report.bytes / 1000)} kB</span>}
-        </p>
+        <p class="alert-summary"><a href={reports.address(report.id)} target="_blank" rel="noreferrer">Report of {instant(report.made, zone.value)}</a></p>
+        <p class="muted alert-facts"><span>{report.id}</span><span>{count(report.bytes / 1000)} kB</span></p>
       </div>
     </li>
   );

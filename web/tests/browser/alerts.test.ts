@@ -2,7 +2,7 @@
 import type { Browser, Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { DESKTOP, launch, open, type Watched } from "./browser";
-import { ago, alert, alerts } from "./canned";
+import { alert, alerts, past, replayed } from "./canned";
 import { problem, startMock, type Asked, type Mock } from "./mock";
 
 let mock: Mock;
@@ -40,8 +40,8 @@ describe("now", () => {
     expect(await panels.locator("h2").allInnerTexts()).toEqual(["High offset", "Failing queries", "Falseticker"]);
     const first = await panels.first().innerText();
     for (const part of ["Critical", "wild is 80 ms ahead", "Value 80.12", "(1 h 30 min)", "ams-2 is 51 ms ahead", "Pending"]) expect(first).toContain(part);
-    expect(await panels.nth(1).innerText()).toContain("Held back, because monitor_blind explains it.");
-    expect(await panels.nth(2).innerText()).toContain("Silenced by s1");
+    expect(await panels.nth(1).innerText()).toContain("Held back, because the monitor is blind explains it.");
+    expect(await panels.nth(2).innerText()).toContain("Silenced by silence 1");
     expect(faults()).toEqual([]);
   });
 
@@ -63,13 +63,13 @@ describe("now", () => {
 
   test("one click silences what fires, with a comment and an end", async () => {
     const page = await opened("#/alerts");
-    await page.getByRole("button", { name: "Silence high_offset of wild" }).click();
+    await page.getByRole("button", { name: "Silence high-offset of wild" }).click();
     expect(await dialog(page).getByRole("button", { name: "Silence for 2h" }).isDisabled()).toBe(true);
     await dialog(page).getByLabel(/Comment/).fill("New antenna");
     await dialog(page).getByRole("button", { name: "8h", exact: true }).click();
     await dialog(page).getByRole("button", { name: "Silence for 8h" }).click();
     await page.getByText("Silence for 8h.").waitFor();
-    expect(mock.writes).toMatchObject([{ path: "/api/v1/silences", body: { alert: "high_offset", servers: ["wild"], comment: "New antenna", for: "8h" } }]);
+    expect(mock.writes).toMatchObject([{ path: "/api/v1/silences", body: { alert: "high-offset", servers: ["wild"], comment: "New antenna", for: "8h", created_by: "alice" } }]);
     expect(faults()).toEqual([]);
   });
 
@@ -98,7 +98,7 @@ describe("now", () => {
 });
 
 test("the history is filtered by what is in the address", async () => {
-  const page = await opened("#/alerts/history?rule=stratum_change");
+  const page = await opened("#/alerts/history?rule=stratum-change");
   await page.locator(".alert-table tbody tr").first().waitFor();
   expect(await page.locator(".alert-table tbody tr").allInnerTexts()).toEqual([expect.stringContaining("ams-1 went from stratum 1 to 2")]);
   await page.getByLabel("Rule").selectOption("");
@@ -108,21 +108,22 @@ test("the history is filtered by what is in the address", async () => {
   expect(faults()).toEqual([]);
 });
 
-test("a silence is ended, and a maintenance window of the file is not", async () => {
-  mock.on("DELETE /api/v1/silences/s1", () => ({ status: 204 }));
+test("a silence is ended before its time", async () => {
+  mock.on("DELETE /api/v1/silences/1", () => ({ status: 204 }));
   const page = await opened("#/alerts/silences");
+  await page.getByText("To come").waitFor();
   await page.getByText("A maintenance window of the configuration").waitFor();
-  expect(await page.getByRole("button", { name: /^End now/ }).count()).toBe(1);
+  expect(await page.getByRole("button", { name: /^End now/ }).count()).toBe(2);
   await page.getByRole("button", { name: "End now: New antenna on Tuesday" }).click();
   await page.getByText("The silence is over.").waitFor();
-  expect(mock.writes).toMatchObject([{ method: "DELETE", path: "/api/v1/silences/s1" }]);
+  expect(mock.writes).toMatchObject([{ method: "DELETE", path: "/api/v1/silences/1" }]);
   expect(faults()).toEqual([]);
 });
 
 describe("rules", () => {
   test("each tells its expression and state, and what may be asked is documented", async () => {
     const page = await opened("#/alerts/rules");
-    await page.getByText("abs_offset_ms > 50.0 && provable").first().waitFor();
+    await page.getByText("abs_offset_ms > 50 && provable").first().waitFor();
     await page.getByText("What a rule may ask about").click();
     await page.getByText("Plus: the server is ahead of this host.").first().waitFor();
     expect(await page.locator(".alert-off").innerText()).toContain("Switched off");
@@ -131,17 +132,16 @@ describe("rules", () => {
   test("an expression is judged while it is typed, and tried on the past", async () => {
     mock.on("POST /api/v1/rules/check", ({ body }: Asked) =>
       ({ body: JSON.stringify(body).includes("offset_mss") ? { valid: false, faults: ["1:1: there is no variable offset_mss; did you mean offset_ms?"] } : { valid: true, faults: [] } }));
-    mock.on("POST /api/v1/rules/replay", {
-      samples: 90_000,
-      alerts: Array.from({ length: 9 }, (_, n) => alert(`r${n}`, { server: n % 3 === 0 ? "ams-1" : "wild", severity: n % 2 ? "critical" : "warning", started_at: ago(600_000 - n * 60_000), ended_at: ago(600_000 - n * 60_000 - 9000) })),
-    });
+    mock.on("POST /api/v1/rules/replay", replayed(
+      Array.from({ length: 9 }, (_, n) => past(600_000 - n * 60_000, 9000, { server: n % 3 === 0 ? "ams-1" : "wild", severity: n % 2 ? "critical" : "warning" })),
+    ));
     const page = await opened("#/alerts/rules?new=1");
     await page.getByLabel("Expression").fill("offset_mss > 1.0");
     await page.getByText("there is no variable offset_mss").waitFor();
     await page.getByLabel("Expression").fill("offset_ms > 1.0");
     await page.getByText("The rule is valid.").waitFor();
     await page.getByRole("button", { name: "Replay" }).click();
-    await page.getByText("It would have fired 9 times, over 90\u202f000 samples.").waitFor();
+    await page.getByText("It would have fired 9 times, over 90\u202f000 samples; 18 messages would have been sent.").waitFor();
     expect(await page.locator('.scene[aria-label="When the rule would have fired"] rect').count()).toBe(9);
     expect(faults()).toEqual([]);
   });
@@ -159,21 +159,21 @@ describe("rules", () => {
 });
 
 test("a notifier that fails says why, and a test says whether it works", async () => {
-  mock.on("POST /api/v1/notifiers/ops/test", {});
-  mock.on("POST /api/v1/notifiers/mail/test", () => problem(502, "connection refused by mail.example.net:587"));
+  mock.on("POST /api/v1/notifiers/ops/test", { delivered: true, detail: "200 OK" });
+  mock.on("POST /api/v1/notifiers/mail/test", { delivered: false, detail: "connection refused by mail.example.net:587" });
   const page = await opened("#/alerts/notifiers");
   await page.locator(".notifier-error", { hasText: "connection refused" }).waitFor();
   await page.getByRole("button", { name: "Send a test to ops" }).click();
-  await page.getByText("It accepted a test message.").waitFor();
+  await page.getByText("It took a test message: 200 OK").waitFor();
   await page.getByRole("button", { name: "Send a test to mail" }).click();
-  await page.locator(".form-error", { hasText: "Connection refused" }).waitFor();
+  await page.locator(".form-error", { hasText: "connection refused" }).waitFor();
   expect(faults()).toEqual([]);
 });
 
 test("reports are listed, opened in a tab of their own, and made", async () => {
   mock.on("POST /api/v1/reports", { id: "new" });
   const page = await opened("#/reports");
-  expect(await page.getByRole("link", { name: "Week 47 of 2026" }).getAttribute("href")).toBe("/api/v1/reports/2026-W47");
+  expect(await page.getByRole("link", { name: "Report of 2026-11-23 08:00:00" }).getAttribute("href")).toBe("/api/v1/reports/report-20261123T080000Z");
   await page.getByRole("button", { name: "day", exact: true }).click();
   await page.getByRole("button", { name: "Make a report" }).click();
   await page.getByText("The report is made.").waitFor();

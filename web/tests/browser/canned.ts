@@ -1,6 +1,6 @@
 /** Answers of a small monitor that is well, but for one server: what the mock says until a test says otherwise. */
 import type { Health, LocalClock, ServerPage, ServerRow, ShownConfig, Verdict } from "../../src/api/types";
-import type { Alert, AlertsBody, NotifiersBody, ReportsBody, Rule, RulesBody, SilencesBody } from "../../src/api/types-alerts";
+import type { Alert, AlertsBody, Notifier, NotifiersBody, PastAlert, Replayed, ReportsBody, Rule, RulesBody, SilencesBody } from "../../src/api/types-alerts";
 import type { AuditBody, ConfigCheck, ConfigFile, Schema, Session } from "../../src/api/types-config";
 
 /** So long ago, in seconds, as RFC 3339. */
@@ -126,65 +126,89 @@ export const schema: Schema = {
 
 export const audit = (): AuditBody => ({
   entries: [
-    { time: ago(7200), who: "alice", role: "admin", peer: "127.0.0.1", action: "put", target: "config/file", outcome: "applied" },
-    { time: ago(60), who: "bob", role: "operate", peer: "192.0.2.77", action: "delete", target: "servers/ams-1", outcome: "refused: the role operate may not" },
+    { time: ago(7200), who: "alice", role: "admin", peer: "127.0.0.1:40312", action: "PUT /api/v1/config/file", target: "/api/v1/config/file: changed ams-1", outcome: "200 OK" },
+    { time: ago(60), who: "bob", role: "operate", peer: "192.0.2.77:51000", action: "DELETE /api/v1/servers/{id}", target: "/api/v1/servers/ams-1", outcome: "403 Forbidden: the holder of this token may not do that" },
   ],
 });
 
 export function alert(id: string, more: Partial<Alert> = {}): Alert {
   return {
-    id, alert: "high_offset", severity: "critical", state: "firing", server: "wild", value: 80.1234, summary: "wild is 80 ms ahead",
-    description: "At least 79 ms of that are proven.", labels: {}, started_at: ago(5400), since_state: ago(5100), ended_at: null, silenced_by: null,
-    inhibited_by: null, ...more,
+    id, alert: "high-offset", severity: "critical", state: "firing", server: "wild", value: 80.1234, summary: "wild is 80 ms ahead",
+    description: "At least 79 ms of that are proven.", labels: {}, started_at: ago(5400), since_state: ago(5100), silenced_by: null,
+    inhibited_by: null, runbook_url: null, ...more,
+  };
+}
+
+/** One that began so long ago and lasted so long, in seconds. */
+export function past(began: number, lasted: number, more: Partial<PastAlert> = {}): PastAlert {
+  return {
+    alert: "high-offset", severity: "critical", server: "wild", value: 80.1, summary: "wild is 80 ms ahead", started_at: ago(began),
+    fired_at: ago(began - 300), ended_at: ago(began - lasted), end: "clear", held_by: null, ...more,
   };
 }
 
 export const alerts = (): AlertsBody => ({
   active: [
     alert("1"),
-    alert("2", { server: "ams-2", state: "pending", value: 51, summary: "ams-2 is 51 ms ahead", started_at: ago(40), description: null }),
-    alert("3", { alert: "falseticker", severity: "warning", summary: "wild is a falseticker", state: "silenced", silenced_by: "s1" }),
-    alert("4", { alert: "failing_queries", severity: "warning", server: "ams-3", summary: "ams-3 does not answer", state: "inhibited", inhibited_by: "monitor_blind" }),
+    alert("2", { server: "ams-2", state: "pending", value: 51, summary: "ams-2 is 51 ms ahead", started_at: ago(40), description: "" }),
+    alert("3", { alert: "falseticker", severity: "warning", summary: "wild is a falseticker", state: "silenced", silenced_by: "silence 1" }),
+    alert("4", { alert: "failing-queries", severity: "warning", server: "ams-3", summary: "ams-3 does not answer", state: "inhibited", inhibited_by: "the monitor is blind" }),
   ],
   history: [
-    alert("0", { state: "resolved", started_at: ago(90_000), ended_at: ago(86_400) }),
-    alert("9", { alert: "stratum_change", severity: "info", server: "ams-1", summary: "ams-1 went from stratum 1 to 2", state: "resolved", started_at: ago(50_000), ended_at: ago(49_000) }),
+    past(90_000, 3600),
+    past(50_000, 1000, { alert: "stratum-change", severity: "info", server: "ams-1", summary: "ams-1 went from stratum 1 to 2", held_by: "silence 1" }),
   ],
 });
 
 export function rule(name: string, more: Partial<Rule> = {}): Rule {
   return {
-    name, expr: "abs_offset_ms > 50.0 && provable", for: "5m", keep_firing_for: null, severity: "critical", servers: null, notify: null,
-    source: "default", enabled: true, state: "firing", last_error: null, eval_us: 12, ...more,
+    name, expr: "abs_offset_ms > 50 && provable", for: "5m", keep_firing_for: "5m", severity: "critical", servers: [], notify: null,
+    summary: "{{ server }} is off by {{ offset_ms }} ms", description: "", runbook_url: null, source: "default", enabled: true, state: "firing", last_error: null, eval_us: 12, ...more,
   };
 }
 
+/** A week as a rule would have seen it. */
+export const replayed = (found: PastAlert[]): Replayed => ({
+  alerts: found, notifications: 2 * found.length, samples: 90_000, from: ago(604_800), to: ago(0), complete: true,
+});
+
 export const rules = (): RulesBody => ({
   rules: [
-    rule("high_offset"), rule("office", { source: "configured", expr: "offset_ms > 5.0", severity: "warning", state: "inactive", servers: ["ams-1"] }),
+    rule("high-offset"), rule("office", { source: "configured", expr: "offset_ms > 5.0", severity: "warning", state: "inactive", servers: ["ams-1"] }),
     rule("leap", { enabled: false, state: "inactive", severity: "info" }),
   ],
   variables: [
-    { name: "offset_ms", type: "double", unit: "ms", of: "server", help: "Plus: the server is ahead of this host." },
-    { name: "provable", type: "bool", unit: null, of: "server", help: "Whether the offset exceeds what the path can explain." },
-    { name: "verdict", type: "string", unit: null, of: "verdict", help: "consistent, server_wrong, local_wrong, path or undecidable." },
+    { name: "offset_ms", type: "number", unit: "ms", of: "server", help: "Plus: the server is ahead of this host." },
+    { name: "provable", type: "truth", unit: "", of: "server", help: "Whether the offset exceeds what the path can explain." },
+    { name: "verdict", type: "text", unit: "", of: "verdict", help: "consistent, server_wrong, local_wrong, path or undecidable." },
   ],
 });
 
 export const silences = (): SilencesBody => ({
   silences: [
-    { id: "s1", alert: "falseticker", servers: ["wild"], comment: "New antenna on Tuesday", starts_at: ago(600), ends_at: ago(-6600), by: "alice" },
-    { id: "s2", alert: null, servers: null, comment: "Maintenance of the uplink", starts_at: ago(-86_400), ends_at: ago(-90_000), source: "config" },
+    { id: 1, alert: "falseticker", servers: ["wild"], comment: "New antenna on Tuesday", starts_at: ago(600), ends_at: ago(-6600), created_by: "alice" },
+    { id: 2, alert: null, servers: [], comment: "Maintenance of the uplink", starts_at: ago(-86_400), ends_at: ago(-90_000), created_by: "bob" },
   ],
+  windows: [{ comment: "The router restarts on Sundays", alert: "failing-queries", servers: ["site:ams"], ends_at: ago(-1800) }],
 });
+
+export function notifier(name: string, more: Partial<Notifier> = {}): Notifier {
+  return {
+    name, type: "slack", failing: false, failing_since: null, queued: 0, delivered: 0, given_up: 0, expired: 0, last_success: null, last_failure: null,
+    last_error: null, paused_until: null, ...more,
+  };
+}
 
 export const notifiers = (): NotifiersBody => ({
   notifiers: [
-    { name: "ops", type: "slack", queued: 0, last_success: ago(3600), last_failure: null, last_error: null, paused_until: null },
-    { name: "mail", type: "email", queued: 3, last_success: ago(90_000), last_failure: ago(30), last_error: "connection refused by mail.example.net:587", paused_until: ago(-90) },
+    notifier("ops", { last_success: ago(3600), delivered: 12 }),
+    notifier("mail", {
+      type: "email", failing: true, failing_since: ago(4000), queued: 3, delivered: 7, expired: 1, last_success: ago(90_000), last_failure: ago(30),
+      last_error: "connection refused by mail.example.net:587", paused_until: ago(-90),
+    }),
   ],
 });
 
 export const reports = (): ReportsBody => ({
-  reports: [{ id: "2026-W47", title: "Week 47 of 2026", summary: "All servers but one agreed within 1 ms.", created_at: ago(3600), from: ago(608_400), to: ago(3600), bytes: 123_456 }],
+  reports: [{ id: "report-20261123T080000Z", made: "2026-11-23T08:00:00Z", bytes: 1_234_567 }],
 });

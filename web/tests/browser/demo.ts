@@ -9,7 +9,7 @@ export interface Demo {
   stop: () => Promise<void>;
 }
 
-const BINARY = resolve(process.env["NTP_MONITOR_BIN"] ?? "../target/debug/ntp-monitor");
+export const BINARY = resolve(process.env["NTP_MONITOR_BIN"] ?? "../target/debug/ntp-monitor");
 const STARTS_WITHIN_MS = 20_000;
 
 export async function startDemo(): Promise<Demo> {
@@ -49,7 +49,8 @@ function address(child: ChildProcess): Promise<string> {
   });
 }
 
-async function ended(child: ChildProcess): Promise<void> {
+/** Ends a child, by force when it does not go by itself. */
+export async function ended(child: ChildProcess): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null || child.pid === undefined) return;
   const gone = new Promise<void>((done) => child.once("exit", () => done()));
   child.kill("SIGTERM");

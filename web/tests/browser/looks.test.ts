@@ -2,7 +2,7 @@
 import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { accessibilityFaults, DESKTOP, launch, open, PHONE, screenshot } from "./browser";
-import { ago, alert, check, FILE_TEXT, sessionOf } from "./canned";
+import { check, FILE_TEXT, past, replayed, sessionOf } from "./canned";
 import { startMock, type Mock } from "./mock";
 
 let mock: Mock;
@@ -29,20 +29,16 @@ interface Look {
 const LOOKS: Record<string, Look> = {
   "alerts": { hash: "#/alerts" },
   "alerts-none": { hash: "#/alerts", given: () => mock.on("GET /api/v1/alerts", { active: [], history: [] }) },
-  "alerts-silence": { hash: "#/alerts", act: async (page) => page.getByRole("button", { name: "Silence high_offset of wild" }).click() },
+  "alerts-silence": { hash: "#/alerts", act: async (page) => page.getByRole("button", { name: "Silence high-offset of wild" }).click() },
   "alerts-history": { hash: "#/alerts/history" },
   "silences": { hash: "#/alerts/silences" },
   "rules": { hash: "#/alerts/rules", act: async (page) => page.getByText("What a rule may ask about").click() },
   "rule-editor": {
     hash: "#/alerts/rules?rule=office",
     given: () => {
-      mock.on("POST /api/v1/rules/replay", {
-        samples: 90_000,
-        alerts: Array.from({ length: 7 }, (_, n) => alert(`r${n}`, {
-          server: n % 3 === 0 ? "ams-1" : "a-server-with-a-long-name.example.net", severity: n % 2 ? "critical" : "warning",
-          started_at: ago(590_000 - n * 70_000), ended_at: ago(590_000 - n * 70_000 - 9000),
-        })),
-      });
+      mock.on("POST /api/v1/rules/replay", replayed(Array.from({ length: 7 }, (_, n) => past(590_000 - n * 70_000, 9000, {
+        server: n % 3 === 0 ? "ams-1" : "a-server-with-a-long-name.example.net", severity: n % 2 ? "critical" : "warning",
+      }))));
       mock.on("POST /api/v1/rules/check", { valid: false, faults: ["1:1: there is no variable offset_mss; did you mean offset_ms?"] });
     },
     act: async (page) => {

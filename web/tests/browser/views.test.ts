@@ -142,6 +142,7 @@ describe("other views", () => {
     await page.locator('section[aria-label="Reasons"]', { hasText: "unsynchronised" }).waitFor({ timeout: 30_000 });
     await page.locator('section[aria-label="Outputs"]', { hasText: "store" }).waitFor();
     await page.getByRole("link", { name: "Configuration" }).click();
+    await page.getByRole("link", { name: "In effect" }).click();
     await page.locator("summary", { hasText: "good-1" }).waitFor();
     await page.getByRole("searchbox").fill("poll_interval");
     await page.locator("td", { hasText: "600ms" }).first().waitFor();
@@ -166,7 +167,7 @@ describe("looks", () => {
     { name: "dark", options: { ...DESKTOP, colorScheme: "dark" as const } },
     { name: "phone", options: { ...PHONE, colorScheme: "light" as const } },
   ];
-  const VIEWS = { overview: "#/", server: "#/server/drifting", evidence: "#/server/spoofed", clock: "#/clock", service: "#/service", config: "#/config" };
+  const VIEWS = { overview: "#/", server: "#/server/drifting", evidence: "#/server/spoofed", clock: "#/clock", service: "#/service", config: "#/config", values: "#/config/values" };
 
   for (const look of LOOKS) {
     test(`axe finds no serious fault in ${look.name}, and nothing is wider than the screen`, async () => {

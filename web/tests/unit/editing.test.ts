@@ -3,11 +3,11 @@ import type { Alert } from "../../src/api/types-alerts";
 import { lanes, type Stretch } from "../../src/charts/lanes";
 import { hunks, merge, unified } from "../../src/format/lines";
 import { href, parseRoute } from "../../src/state/address";
-import { putRule, ruleOf, ruleToml, type RuleTexts } from "../../src/views/alerts/rule-text";
+import { changed, putRule, ruleOf, ruleToml, type RuleTexts } from "../../src/views/alerts/rule-text";
 import { filtered, grouped, notifierState, selectorText, standing, valueText } from "../../src/views/alerts/words";
 import { keyDocs, pathAt, schemaAt } from "../../src/views/config/schema";
 import { changedKeys, faultsByKey, serversOf, valueOf } from "../../src/views/config/server-keys";
-import { FILE_TEXT, schema, shown } from "../browser/canned";
+import { FILE_TEXT, notifier, past, schema, shown } from "../browser/canned";
 
 describe("two texts", () => {
   test("differ by the lines that were changed, and no more", () => {
@@ -84,6 +84,10 @@ describe("a rule", () => {
     expect(ruleToml({ ...texts, summary: 'end"\n[[server]]' })).toContain('summary = "end\\"\\n[[server]]"');
   });
 
+  test("that is built in is written as far as it is changed", () => {
+    expect(ruleToml(changed(texts, { ...texts, for: "1h" }))).toBe('[[alert]]\nname = "x"\nfor = "1h"');
+  });
+
   test("takes the place of the one of its name, whose other keys stay", () => {
     const file = '[log]\nlevel = "info"\n\n[[alert]]\nname = "x"\nexpr = "old"\nrunbook_url = "http://r" # read me\n\n[[alert]]\nname = "y"\n';
     const put = putRule(file, texts);
@@ -107,30 +111,27 @@ describe("alerts", () => {
   });
 
   test("tell values and selectors plainly", () => {
-    expect([valueText(80.12345), valueText(-1e-7), valueText("x"), valueText(true), valueText(null)]).toEqual(["80.12", "−1e-7", "x", "true", "–"]);
-    expect([selectorText(null), selectorText(["a", "b"]), selectorText({ tags: ["x"] })]).toEqual(["all", "a, b", "tags: x"]);
+    expect([valueText(80.12345), valueText(-1e-7), valueText(null)]).toEqual(["80.12", "−1e-7", "–"]);
+    expect([selectorText([]), selectorText(["a", "site:b"])]).toEqual(["all", "a, site:b"]);
   });
 });
 
 test("a silence is to come, holds, or is over", () => {
-  const at = (starts_at: string | null, ends_at: string | null) =>
-    standing({ id: "1", alert: null, servers: null, comment: "", starts_at, ends_at }, Date.parse("2026-11-23T12:00:00Z"));
-  expect([at(null, null), at("2026-11-23T13:00:00Z", null), at(null, "2026-11-23T11:00:00Z"), at("2026-11-23T11:00:00Z", "2026-11-23T13:00:00Z")])
-    .toEqual(["active", "to come", "over", "active"]);
+  const at = (starts_at: string, ends_at: string) =>
+    standing({ id: 1, alert: null, servers: [], comment: "", created_by: "a", starts_at, ends_at }, Date.parse("2026-11-23T12:00:00Z"));
+  const [before, after, later] = ["2026-11-23T11:00:00Z", "2026-11-23T13:00:00Z", "2026-11-23T14:00:00Z"];
+  expect([at(after, later), at(before, after), at(before, before)]).toEqual(["to come", "active", "over"]);
 });
 
-test("a notifier is as good as its last attempt", () => {
-  const now = Date.parse("2026-11-23T12:00:00Z");
-  const at = (last_success: string | null, last_failure: string | null, paused_until: string | null = null) =>
-    notifierState({ name: "n", type: "slack", queued: 0, last_success, last_failure, last_error: null, paused_until }, now).label;
-  expect([at(null, null), at("2026-11-23T11:00:00Z", "2026-11-23T10:00:00Z"), at("2026-11-23T10:00:00Z", "2026-11-23T11:00:00Z"),
-    at(null, "2026-11-23T11:00:00Z", "2026-11-23T12:01:00Z")]).toEqual(["Not used yet", "OK", "Failing", "Waits"]);
+test("a notifier fails, works, or was not used yet", () => {
+  const label = (more: object): string => notifierState(notifier("n", more)).label;
+  expect([label({}), label({ last_success: "2026-11-23T11:00:00Z" }), label({ last_success: "2026-11-23T11:00:00Z", failing: true })])
+    .toEqual(["Not used yet", "OK", "Failing"]);
 });
 
 test("the history is filtered by rule and words, newest first", () => {
-  const past = (name: string, started_at: string, server: string | null = null) =>
-    ({ alert: name, started_at, server, summary: "" }) as Alert;
-  const all = [past("a", "2026-11-01"), past("b", "2026-11-02", "ams"), past("a", "2026-11-03", "fra")];
+  const one = (alert: string, started_at: string, server: string | null = null) => past(0, 0, { alert, started_at, server, summary: "" });
+  const all = [one("a", "2026-11-01"), one("b", "2026-11-02", "ams"), one("a", "2026-11-03", "fra")];
   expect(filtered(all, "a", "").map((one) => one.started_at)).toEqual(["2026-11-03", "2026-11-01"]);
   expect(filtered(all, "", "AMS")).toHaveLength(1);
 });

@@ -53,7 +53,7 @@ function Line({ alert, onSilence }: { alert: Alert; onSilence: (alert: Alert) =>
     <li class={`alert alert-${alert.state}`}>
       <div class="alert-words">
         <p class="alert-summary">{alert.summary || `${title(alert.alert)}${alert.server ? ` on ${alert.server}` : ""}`}</p>
-        {alert.description && <p>{alert.description}</p>}
+        {alert.description !== "" && <p>{alert.description}</p>}
         <p class="muted alert-facts">
           <AlertState alert={alert} />
           {alert.server && <span>Server <a href={href("server", alert.server)}>{alert.server}</a></span>}

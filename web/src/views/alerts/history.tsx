@@ -1,6 +1,6 @@
 /** What fired before. The filter is in the address. */
 import { alerting } from "../../api/client";
-import type { Alert } from "../../api/types-alerts";
+import type { PastAlert } from "../../api/types-alerts";
 import { Badge, Downloads, Empty, Failure, Loading, Panel, Select } from "../../components/bits";
 import { downloadCsv } from "../../charts/download";
 import { instant, span } from "../../format/time";
@@ -24,7 +24,7 @@ export function HistoryPart() {
   const rules = [...new Set((data?.history ?? []).map((alert) => alert.alert))].sort();
   const servers = [...new Set([...(picture.value?.servers.servers ?? []).map((row) => row.name), ...(server ? [server] : [])])];
   return (
-    <Panel title="History" note="Alerts that are over, newest first." tools={(
+    <Panel title="History" note="Alerts that fired in the last 30 days, newest first." tools={(
       <>
         <label class="search">
           <span class="visually-hidden">Filter the history</span>
@@ -37,31 +37,31 @@ export function HistoryPart() {
     )}>
       {error && !data && <Failure what="The history" error={error} retry={retry} />}
       {!data && !error && <Loading what="the history" />}
-      {data && shown.length === 0 && <Empty>{data.history.length === 0 ? "No alert has ended yet." : "No alert matches."}</Empty>}
+      {data && shown.length === 0 && <Empty>{data.history.length === 0 ? "No alert has fired in the last 30 days." : "No alert matches."}</Empty>}
       {shown.length > 0 && <Table alerts={shown} />}
     </Panel>
   );
 }
 
-function csv(alerts: readonly Alert[]): void {
+function csv(alerts: readonly PastAlert[]): void {
   downloadCsv("Alerts", ["alert", "severity", "server", "value", "started_at", "ended_at", "summary"], alerts.map((alert) => [
     alert.alert, alert.severity, alert.server, alert.value === null ? null : valueText(alert.value), alert.started_at,
-    alert.ended_at ?? null, alert.summary,
+    alert.ended_at, alert.summary,
   ]));
 }
 
-export function Table({ alerts }: { alerts: readonly Alert[] }) {
+export function Table({ alerts }: { alerts: readonly PastAlert[] }) {
   return (
-    <div class="scroll" tabIndex={0} role="region" aria-label="Alerts that are over">
+    <div class="scroll" tabIndex={0} role="region" aria-label="Alerts that fired">
       <table class="plain alert-table">
         <thead><tr><th scope="col">Began</th><th scope="col">Lasted</th><th scope="col">Severity</th><th scope="col">Rule</th><th scope="col">Server</th><th scope="col">What</th></tr></thead>
-        <tbody>{alerts.map((alert) => <Line key={`${alert.id} ${alert.started_at}`} alert={alert} />)}</tbody>
+        <tbody>{alerts.map((alert) => <Line key={`${alert.alert} ${alert.server} ${alert.started_at}`} alert={alert} />)}</tbody>
       </table>
     </div>
   );
 }
 
-function Line({ alert }: { alert: Alert }) {
+function Line({ alert }: { alert: PastAlert }) {
   const { label, tone } = SEVERITIES[alert.severity];
   const lasted_s = alert.ended_at ? (Date.parse(alert.ended_at) - Date.parse(alert.started_at)) / 1000 : null;
   return (
@@ -71,7 +71,7 @@ function Line({ alert }: { alert: Alert }) {
       <td><Badge tone={tone}>{label}</Badge></td>
       <td>{title(alert.alert)}</td>
       <td>{alert.server ? <a href={href("server", alert.server)}>{alert.server}</a> : "–"}</td>
-      <td class="words">{alert.summary}</td>
+      <td class="words">{alert.summary}{alert.held_by && <span class="muted"> Not told: {alert.held_by}.</span>}{alert.end === "no_data" && <span class="muted"> Ended for want of data.</span>}</td>
     </tr>
   );
 }

@@ -30,21 +30,25 @@ function Line({ notifier, again }: { notifier: Notifier; again: () => void }) {
   const [tested, setTested] = useState<string | null>(null);
   const test = useAction(async () => {
     setTested(null);
-    await alerting.testNotifier(notifier.name);
-    setTested("It accepted a test message.");
-    tell(`${notifier.name} accepted a test message.`);
+    const { delivered, detail } = await alerting.testNotifier(notifier.name);
+    if (!delivered) throw new Error(`It did not take a test message: ${detail}`);
+    setTested(`It took a test message: ${detail}`);
+    tell(`${notifier.name} took a test message.`);
   });
   const go = async (): Promise<void> => {
     await test.start();
     again();
   };
-  const { label, tone } = notifierState(notifier, monitorNowMs.value);
+  const { label, tone } = notifierState(notifier);
   return (
     <li class="alert">
       <div class="alert-words">
         <p class="alert-summary">{notifier.name} <span class="muted">({notifier.type})</span> <Badge tone={tone}>{label}</Badge></p>
         <p class="muted alert-facts">
+          {notifier.failing_since && <span>Failing since <strong>{instant(notifier.failing_since, zone.value)}</strong></span>}
           <span>Waiting <strong>{count(notifier.queued)}</strong></span>
+          <span>Sent <strong>{count(notifier.delivered)}</strong></span>
+          {notifier.given_up + notifier.expired > 0 && <span>Given up <strong>{count(notifier.given_up + notifier.expired)}</strong></span>}
           <span>Last sent <strong>{ago(notifier.last_success, monitorNowMs.value)}</strong></span>
           {notifier.last_failure && <span>Last failure <strong>{ago(notifier.last_failure, monitorNowMs.value)}</strong></span>}
           {notifier.paused_until && Date.parse(notifier.paused_until) > monitorNowMs.value && <span>Tries again at {instant(notifier.paused_until, zone.value)}</span>}

@@ -1,7 +1,7 @@
 /** What a rule would have done in the past, on a time axis. */
 import { useState } from "preact/hooks";
 import { alerting } from "../../api/client";
-import type { Alert, Replayed, Rule } from "../../api/types-alerts";
+import type { PastAlert, Replayed, Rule, Severity } from "../../api/types-alerts";
 import { downloadScene } from "../../charts/download";
 import { lanes, type Stretch } from "../../charts/lanes";
 import type { Role } from "../../charts/scene";
@@ -10,10 +10,9 @@ import { Act } from "../../components/act";
 import { Choice, Downloads, Empty, Panel } from "../../components/bits";
 import { FormError } from "../../components/fields";
 import { useWidth } from "../../components/width";
-import { instant, parseSpan, span } from "../../format/time";
+import { instant, span } from "../../format/time";
 import { count } from "../../format/units";
 import { useAction } from "../../state/action";
-import { monitorNowMs } from "../../state/live";
 import { zone } from "../../state/prefs";
 import { Table } from "./history";
 
@@ -25,8 +24,6 @@ interface Shown {
   found: Replayed;
   since: string;
   expr: string;
-  /** Unix seconds. */
-  to_s: number;
 }
 
 export function Replay({ rule }: { rule: Partial<Rule> }) {
@@ -34,7 +31,7 @@ export function Replay({ rule }: { rule: Partial<Rule> }) {
   const [shown, setShown] = useState<Shown | null>(null);
   const replay = useAction(async () => {
     const found = await alerting.replayRule({ ...rule, name: rule.name ?? "unnamed" }, since);
-    setShown({ found, since, expr: rule.expr ?? "", to_s: monitorNowMs.peek() / 1000 });
+    setShown({ found, since, expr: rule.expr ?? "" });
   });
   const stale = shown !== null && (shown.since !== since || shown.expr !== (rule.expr ?? ""));
   return (
@@ -50,22 +47,22 @@ export function Replay({ rule }: { rule: Partial<Rule> }) {
       <FormError error={replay.error} />
       {!shown && !replay.error && <Empty>Press Replay to see when the rule would have fired.</Empty>}
       {shown && stale && <p class="note">This is of the rule, or the time, before your last change.</p>}
-      {shown && <Result shown={shown} />}
+      {shown && <Result found={shown.found} />}
     </Panel>
   );
 }
 
-function Result({ shown: { found, since, to_s } }: { shown: Shown }) {
-  const from_s = to_s - (parseSpan(since) ?? 604_800);
-  const { alerts, samples } = found;
+function Result({ found }: { found: Replayed }) {
+  const { alerts, samples, notifications } = found;
   const over = `over ${count(samples)} samples`;
   if (samples === 0) return <Empty>Nothing is recorded of that time.</Empty>;
   if (alerts.length === 0) return <Empty>It would not have fired once, {over}.</Empty>;
   const newest = [...alerts].sort((a, b) => b.started_at.localeCompare(a.started_at));
   return (
     <>
-      <p class="note" role="status">It would have fired {alerts.length === 1 ? "once" : `${count(alerts.length)} times`}, {over}.</p>
-      <Lanes alerts={alerts} from_s={from_s} to_s={to_s} />
+      <p class="note" role="status">It would have fired {alerts.length === 1 ? "once" : `${count(alerts.length)} times`}, {over}; {notifications === 1 ? "one message" : `${count(notifications)} messages`} would have been sent.</p>
+      {!found.complete && <p class="note">The work was cut short: the end of that time was not looked at.</p>}
+      <Lanes alerts={alerts} from_s={Date.parse(found.from) / 1000} to_s={Date.parse(found.to) / 1000} />
       <details open={alerts.length <= 5}>
         <summary>As a list</summary>
         <Table alerts={newest.slice(0, MOST_LISTED)} />
@@ -75,10 +72,10 @@ function Result({ shown: { found, since, to_s } }: { shown: Shown }) {
   );
 }
 
-const ROLES: Record<Alert["severity"], Role> = { critical: "bad", warning: "warn", info: "accent" };
+const ROLES: Record<Severity, Role> = { critical: "bad", warning: "warn", info: "accent" };
 
 /** Alerts as stretches, a lane for each server. Pure. */
-export function stretches(alerts: readonly Alert[], timeZone: string): Stretch[] {
+export function stretches(alerts: readonly PastAlert[], timeZone: string): Stretch[] {
   return alerts.map((alert) => {
     const [from_s, to_s] = [Date.parse(alert.started_at) / 1000, alert.ended_at ? Date.parse(alert.ended_at) / 1000 : null];
     const lasted = to_s === null ? "goes on" : span(to_s - from_s);
@@ -87,7 +84,7 @@ export function stretches(alerts: readonly Alert[], timeZone: string): Stretch[]
   });
 }
 
-function Lanes({ alerts, from_s, to_s }: { alerts: readonly Alert[]; from_s: number; to_s: number }) {
+function Lanes({ alerts, from_s, to_s }: { alerts: readonly PastAlert[]; from_s: number; to_s: number }) {
   const [box, width] = useWidth(800);
   const { scene, left } = lanes(stretches(alerts, zone.value), { from_s, to_s, width, zone: zone.value, most: MOST_LANES });
   return (

@@ -12,27 +12,31 @@ import { useChecked } from "../../state/checked";
 import { draft } from "../../state/draft";
 import { may } from "../../state/session";
 import { Replay } from "./replay";
-import { putRule, ruleOf, ruleToml, type RuleTexts } from "./rule-text";
+import { changed, putRule, ruleOf, ruleToml, type RuleTexts } from "./rule-text";
 import { Variables } from "./rules";
 
 export function RuleEditor({ begin, rule, variables }: { begin: RuleTexts; rule: Rule | null; variables: readonly Variable[] }) {
   const [texts, setTexts] = useState(begin);
+  // Of a built-in rule only what was changed is written; under another name it is a rule of its own.
+  const builtIn = rule?.source === "default" && texts.name === rule.name;
+  const unchanged = rule !== null && JSON.stringify(texts) === JSON.stringify(begin);
+  const lacking = texts.name.trim() === "" ? "A rule needs a name." : texts.expr.trim() === "" ? "A rule needs an expression." : null;
   const set = (key: keyof RuleTexts) => (value: string): void => setTexts({ ...texts, [key]: value });
   return (
     <>
       <p class="crumb"><a href={href("alerts", "rules")}>Rules</a> / {rule ? rule.name : "new"}</p>
-      <Panel title={rule ? title(rule.name) : "A new rule"} note={rule?.source === "default" ? "A default rule. Put into the configuration under its name, it takes the place of the default." : undefined}>
+      <Panel title={rule ? title(rule.name) : "A new rule"} note={rule?.source === "default" ? "A built-in rule. What you change is put into the configuration under its name; the rest stays built in." : undefined}>
         <NeedsRole need="operate" what="Checking a rule and trying it on the past" />
         <div class="form">
           <Field label="Expression" value={texts.expr} onInput={set("expr")} mono lines={3}
-            help="What is asked of each server; it fires while the answer is yes." placeholder="abs_offset_ms > 50.0 && provable" />
+            help="What is asked of each server; it fires while the answer is yes." placeholder="abs_offset_ms > 20 && provable" />
           {may("operate") && <Verdict texts={texts} />}
           <div class="form-grid">
-            <Field label="Name" value={texts.name} onInput={set("name")} mono help="Unique; a default rule of this name gives way." placeholder="high_offset" />
+            <Field label="Name" value={texts.name} onInput={set("name")} mono help="Unique; under the name of a built-in rule it changes that." placeholder="high-offset" />
             <ChoiceField label="Severity" value={texts.severity} onChange={set("severity")} options={Object.entries(SEVERITIES).map(([value, { label }]) => ({ value, text: label }))} />
             <Field label="Holds for" value={texts.for} onInput={set("for")} mono help="So long it must hold before it fires." placeholder="5m" />
             <Field label="Goes on firing for" value={texts.keep_firing_for} onInput={set("keep_firing_for")} mono help="So long it stays after it no longer holds." placeholder="not at all" />
-            <Field label="Servers" value={texts.servers} onInput={set("servers")} mono help="Names or tags, separated by commas. Empty: all." />
+            <Field label="Servers" value={texts.servers} onInput={set("servers")} mono help="Names, tags or tag:value, separated by commas. Empty: all." />
             <Field label="Notify" value={texts.notify} onInput={set("notify")} mono help="Names of notifiers. Empty: every one." />
           </div>
           <Field label="Summary" value={texts.summary} onInput={set("summary")} mono help="One line for a person; a template." />
@@ -40,7 +44,7 @@ export function RuleEditor({ begin, rule, variables }: { begin: RuleTexts; rule:
         <Variables variables={variables} />
       </Panel>
       <Replay rule={ruleOf(texts)} />
-      <Snippet texts={texts} />
+      <Snippet texts={builtIn ? changed(begin, texts) : texts} blocked={unchanged ? "Nothing is changed yet." : lacking} />
     </>
   );
 }
@@ -69,17 +73,16 @@ function faultText(fault: RuleCheck["faults"][number]): string {
   return typeof fault === "string" ? fault : [fault.path ?? fault.key, fault.message].filter(Boolean).join(": ");
 }
 
-function Snippet({ texts }: { texts: RuleTexts }) {
+function Snippet({ texts, blocked }: { texts: RuleTexts; blocked: string | null }) {
   const put = useAction(async () => {
     const base = draft.value?.base ?? await settings.file();
     if (base.format !== "toml") throw new Error(`The configuration is ${base.format.toUpperCase()}: copy the rule into it by hand.`);
     draft.value = { base, text: putRule(draft.value?.text ?? base.text, texts) };
     location.hash = href("config", "file");
   });
-  const nameless = texts.name.trim() === "" || texts.expr.trim() === "" ? "A rule needs a name and an expression." : null;
   return (
     <Panel title="In the configuration" note="As the file writes it. Nothing is applied before you have seen the difference."
-      tools={<Act need="admin" kind="main" blocked={nameless} busy={put.busy} onClick={() => void put.start()}>Put into the file …</Act>}>
+      tools={<Act need="admin" kind="main" blocked={blocked} busy={put.busy} onClick={() => void put.start()}>Put into the file …</Act>}>
       <FormError error={put.error} />
       <pre class="expr" tabIndex={0}>{ruleToml(texts)}</pre>
     </Panel>

@@ -20,11 +20,16 @@ export const NEW_RULE: RuleTexts = {
 const LISTS: readonly (keyof RuleTexts)[] = ["servers", "notify"];
 
 export function textsOf(rule: Rule): RuleTexts {
-  const list = (value: unknown): string => (Array.isArray(value) ? value.join(", ") : typeof value === "string" ? value : "");
   return {
-    name: rule.name, expr: rule.expr, for: rule.for ?? "", keep_firing_for: rule.keep_firing_for ?? "", severity: rule.severity,
-    servers: list(rule.servers), notify: list(rule.notify), summary: rule.summary ?? "",
+    name: rule.name, expr: rule.expr, for: rule.for, keep_firing_for: rule.keep_firing_for, severity: rule.severity,
+    servers: rule.servers.join(", "), notify: (rule.notify ?? []).join(", "), summary: rule.summary,
   };
+}
+
+/** What differs from a built-in rule, and its name: the rest stays that of the program. */
+export function changed(begin: RuleTexts, now: RuleTexts): RuleTexts {
+  const entries = Object.entries(now).map(([key, text]) => [key, key === "name" || text !== begin[key as keyof RuleTexts] ? text : ""]);
+  return Object.fromEntries(entries) as unknown as RuleTexts;
 }
 
 /** As the API takes it: what is empty is left out. */

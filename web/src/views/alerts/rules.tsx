@@ -44,17 +44,17 @@ function Line({ rule }: { rule: Rule }) {
     <li class={rule.enabled ? "alert" : "alert alert-off"}>
       <div class="alert-words">
         <p class="alert-summary">{title(rule.name)} <Badge tone={rule.enabled ? tone : "idle"}>{rule.enabled ? label : "Switched off"}</Badge>{" "}
-          <span class="muted">{rule.source === "default" ? "default" : "configured"}{rule.state && rule.enabled && `, ${rule.state}`}</span></p>
+          <span class="muted">{rule.source === "default" ? "default" : "configured"}{rule.enabled && `, ${rule.state}`}</span></p>
         <pre class="expr">{rule.expr}</pre>
         {rule.last_error && <p class="notifier-error">{rule.last_error}</p>}
         <details>
           <summary>Settings</summary>
           <Facts facts={[
-            ["Holds for", rule.for ?? "at once", "So long its condition must hold before it fires"],
-            ["Goes on firing for", rule.keep_firing_for ?? "not at all", "After its condition no longer holds"],
+            ["Holds for", rule.for, "So long its condition must hold before it fires"],
+            ["Goes on firing for", rule.keep_firing_for, "After its condition no longer holds"],
             ["Servers", selectorText(rule.servers)],
             ["Notifies", rule.notify && rule.notify.length > 0 ? rule.notify.join(", ") : "every notifier"],
-            ["One evaluation takes", rule.eval_us === null ? "–" : duration(rule.eval_us / 1e6)],
+            ["One evaluation takes", duration(rule.eval_us / 1e6)],
           ]} />
         </details>
       </div>

@@ -9,6 +9,7 @@ import { parseSpan } from "../../format/time";
 import { useAction } from "../../state/action";
 import { readAlerts } from "../../state/alerts";
 import { tell } from "../../state/notices";
+import { session } from "../../state/session";
 
 const SPANS = ["30m", "2h", "8h", "24h", "7d"] as const;
 
@@ -36,6 +37,7 @@ export function SilenceDialog({ alert, onClose, onMade }: {
     const wish: SilenceWish = { comment: comment.trim(), for: span };
     if (rule.trim()) wish.alert = rule.trim();
     if (named.length > 0) wish.servers = named;
+    if (session.value?.name) wish.created_by = session.value.name;
     if (await making.start(wish)) onClose();
   };
   return (
@@ -43,7 +45,7 @@ export function SilenceDialog({ alert, onClose, onMade }: {
       <form class="form" onSubmit={(event) => { event.preventDefault(); void submit(); }}>
         <p class="sentence">What it is about goes on being judged and shown, but nobody is notified.</p>
         <Field label="Rule" value={rule} onInput={setRule} help="Empty: every rule." mono />
-        <Field label="Servers" value={servers} onInput={setServers} help="Names, separated by commas. Empty: all, and what is about no server." mono />
+        <Field label="Servers" value={servers} onInput={setServers} help="Names, tags or tag:value, separated by commas. Empty: all, and what is about no server." mono />
         <Field label="Comment" value={comment} onInput={setComment} help="Why, and who to ask." required autofocus />
         <div class="field">
           <span class="field-label">For</span>

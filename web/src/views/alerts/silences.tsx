@@ -1,7 +1,7 @@
 /** Silences and maintenance windows: what is not notified, why, until when. */
 import { useState } from "preact/hooks";
 import { alerting } from "../../api/client";
-import type { Silence } from "../../api/types-alerts";
+import type { OpenWindow, Silence } from "../../api/types-alerts";
 import { Act } from "../../components/act";
 import { Badge, Empty, Failure, Loading, Panel } from "../../components/bits";
 import { FormError } from "../../components/fields";
@@ -26,25 +26,41 @@ export function SilencesPart() {
     await readAlerts();
   });
   return (
-    <Panel title="Silences" note="Silenced alerts are judged and shown, but nobody is notified."
+    <Panel title="Silences" note={<>Silenced alerts are judged and shown, but nobody is notified. Windows that come back stand under <code>[[silence]]</code> in the configuration.</>}
       tools={<Act need="operate" kind="main" onClick={() => setMaking(true)}>New silence …</Act>}>
       <FormError error={ending.error} />
       {error && !data && <Failure what="The silences" error={error} retry={retry} />}
       {!data && !error && <Loading what="the silences" />}
-      {data?.silences.length === 0 && <Empty>Nothing is silenced. An alert is silenced by the button beside it.</Empty>}
-      {data && data.silences.length > 0 && (
-        <ul class="alerts">{data.silences.map((silence) => <Line key={silence.id} silence={silence} busy={ending.busy} onEnd={() => void ending.start(silence)} />)}</ul>
+      {data && data.silences.length + data.windows.length === 0 && <Empty>Nothing is silenced. An alert is silenced by the button beside it.</Empty>}
+      {data && data.silences.length + data.windows.length > 0 && (
+        <ul class="alerts">{data.windows.map((window, index) => <WindowLine key={index} window={window} />)}{data.silences.map((silence) => <Line key={silence.id} silence={silence} busy={ending.busy} onEnd={() => void ending.start(silence)} />)}</ul>
       )}
       {making && <SilenceDialog alert={null} onClose={() => setMaking(false)} onMade={retry} />}
     </Panel>
   );
 }
 
+/** It ends by itself, or in the file. */
+function WindowLine({ window }: { window: OpenWindow }) {
+  return (
+    <li class="alert">
+      <div class="alert-words">
+        <p class="alert-summary">{window.comment}</p>
+        <p class="muted alert-facts">
+          <Badge tone="good">Active</Badge>
+          <span>Rule <strong>{window.alert || "all"}</strong></span>
+          <span>Servers <strong>{selectorText(window.servers)}</strong></span>
+          <span>Until {instant(window.ends_at, zone.value)}</span>
+          <span>A maintenance window of the configuration</span>
+        </p>
+      </div>
+    </li>
+  );
+}
+
 function Line({ silence, busy, onEnd }: { silence: Silence; busy: boolean; onEnd: () => void }) {
   const state = standing(silence, monitorNowMs.value);
-  const left_s = silence.ends_at ? (Date.parse(silence.ends_at) - monitorNowMs.value) / 1000 : null;
-  const fixed = silence.source !== undefined && /^conf/.test(silence.source);
-  const by = silence.by ?? silence.created_by;
+  const left_s = (Date.parse(silence.ends_at) - monitorNowMs.value) / 1000;
   return (
     <li class="alert">
       <div class="alert-words">
@@ -53,13 +69,12 @@ function Line({ silence, busy, onEnd }: { silence: Silence; busy: boolean; onEnd
           <Badge tone={state === "active" ? "good" : "idle"}>{title(state)}</Badge>
           <span>Rule <strong>{silence.alert || "all"}</strong></span>
           <span>Servers <strong>{selectorText(silence.servers)}</strong></span>
-          {silence.starts_at && state === "to come" && <span>From {instant(silence.starts_at, zone.value)}</span>}
-          {silence.ends_at && <span>Until {instant(silence.ends_at, zone.value)}{state === "active" && left_s !== null && ` (${span(left_s)} left)`}</span>}
-          {by && <span>By {by}</span>}
-          {fixed && <span>A maintenance window of the configuration</span>}
+          {state === "to come" && <span>From {instant(silence.starts_at, zone.value)}</span>}
+          <span>Until {instant(silence.ends_at, zone.value)}{state === "active" && ` (${span(left_s)} left)`}</span>
+          {silence.created_by && <span>By {silence.created_by}</span>}
         </p>
       </div>
-      {state !== "over" && !fixed && (
+      {state !== "over" && (
         <div class="row-buttons"><Act need="operate" kind="small" busy={busy} label={`End now: ${silence.comment}`} onClick={onEnd}>End now</Act></div>
       )}
     </li>

@@ -21,12 +21,11 @@ function Log() {
   if (error && !data) return <Failure what="The audit log" error={error} retry={retry} />;
   if (!data) return <Loading what="the audit log" />;
   if (data.entries.length === 0) return <Empty>Nobody has changed anything yet.</Empty>;
-  const newest = [...data.entries].sort((a, b) => b.time.localeCompare(a.time));
   return (
     <div class="scroll" tabIndex={0} role="region" aria-label="Audit log entries">
       <table class="plain">
         <thead><tr><th scope="col">When</th><th scope="col">Who</th><th scope="col">From</th><th scope="col">What</th><th scope="col">Outcome</th></tr></thead>
-        <tbody>{newest.map((entry, index) => <Line key={index} entry={entry} />)}</tbody>
+        <tbody>{data.entries.map((entry, index) => <Line key={index} entry={entry} />)}</tbody>
       </table>
     </div>
   );
@@ -36,9 +35,9 @@ function Line({ entry }: { entry: AuditEntry }) {
   return (
     <tr>
       <td class="num"><time dateTime={entry.time}>{instant(entry.time, zone.value)}</time></td>
-      <td>{entry.who ?? "nobody"} {entry.role && <span class="muted">({entry.role})</span>}</td>
-      <td>{entry.peer ?? "–"}</td>
-      <td>{entry.action} {entry.target && <code>{entry.target}</code>}</td>
+      <td>{entry.who} <span class="muted">({entry.role})</span></td>
+      <td>{entry.peer}</td>
+      <td>{entry.action}<br /><span class="muted">{entry.target}</span></td>
       <td>{entry.outcome}</td>
     </tr>
   );

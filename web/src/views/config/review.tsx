@@ -54,8 +54,7 @@ export function Changes({ changes }: { changes: ConfigChanges }) {
 
 function Warnings({ warnings }: { warnings: ConfigCheck["warnings"] }) {
   if (warnings.length === 0) return null;
-  const texts = warnings.map((one) => (typeof one === "string" ? one : `${one.path}: ${one.message}`));
-  return <ul class="warnings" aria-label="Warnings">{texts.map((text) => <li key={text}>{text}</li>)}</ul>;
+  return <ul class="warnings" aria-label="Warnings">{warnings.map((text) => <li key={text}>{text}</li>)}</ul>;
 }
 
 function Conflict({ draft, theirs, onRebased, onClose }: {

@@ -1,0 +1,84 @@
+//! `ntp-monitor report`: what a span was like, as one HTML page.
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+
+use super::output::{Output, status_of};
+use super::progress::Progress;
+use super::span::{Place, SpanArgs};
+use super::table::Terminal;
+use crate::clock::Stamp;
+use crate::history::survey::SurveyError;
+use crate::report::make::{Made, make};
+use crate::report::material::{Order, limit_s};
+use crate::store::read::Reader;
+
+const EXAMPLES: &str = "\
+Examples:
+  ntp-monitor --config servers.toml report --since 7d -o week.html
+  ntp-monitor report --store ntp-monitor.db --from 2026-11-01 --to 2026-12-01 --limit 50ms -o november.html
+
+The page needs nothing beside it: no network, no script. It can be printed. A service makes it by itself with
+[report] schedule.
+Exit status: 0, 1 when there is nothing to report or it cannot be written, 78 configuration.";
+
+/// A week.
+const USUAL: Duration = Duration::from_secs(7 * 86_400);
+
+/// Arguments of `report`.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = EXAMPLES)]
+pub struct ReportArgs {
+    /// Which store, which span; a week unless given.
+    #[command(flatten)]
+    pub span: SpanArgs,
+    /// Where to; `-` is stdout.
+    #[arg(short, long, value_name = "FILE", default_value = "-")]
+    pub output: PathBuf,
+    /// The limit that the evidence of traceability is about [default: [report] limit, or else the smallest
+    /// offset_critical of the configuration, or 100ms].
+    #[arg(long, value_name = "TIME", value_parser = super::args::parse_duration)]
+    pub limit: Option<Duration>,
+}
+
+/// Makes it; returns the exit status.
+///
+/// # Errors
+/// When nobody can be told what went wrong.
+pub fn run(args: &ReportArgs, place: &Place, terminal: Terminal, complaints: &mut impl Write) -> io::Result<u8> {
+    let made = match made(args, place, terminal) {
+        Ok(made) => made,
+        Err(why) => {
+            writeln!(complaints, "ntp-monitor: {why}")?;
+            return Ok(1);
+        }
+    };
+    if made.is_empty() {
+        writeln!(complaints, "ntp-monitor: nothing was polled in this span: there is no report")?;
+        return Ok(1);
+    }
+    let written = Output::to(Some(&args.output)).and_then(|mut output| {
+        output.write_all(made.html().as_bytes())?;
+        output.finish()
+    });
+    status_of(written, complaints)
+}
+
+fn made(args: &ReportArgs, place: &Place, terminal: Terminal) -> Result<Made, String> {
+    let order = Order {
+        span: args.span.span(Some(USUAL))?,
+        servers: args.span.servers.clone(),
+        limit_s: limit_s(args.limit, place.config.as_ref()),
+        alerts: Vec::new(),
+        vantage: None,
+    };
+    let mut progress = Progress::new(terminal.progress, "samples");
+    let made = Reader::open(&place.store)
+        .map_err(SurveyError::from)
+        .and_then(|reader| make(&reader, order, Stamp::now().wall_ns, &mut |count, at_ns| progress.at(count, at_ns)));
+    progress.end();
+    made.map_err(|why| why.to_string())
+}

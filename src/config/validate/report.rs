@@ -1,0 +1,64 @@
+//! Rules of `[report]`: a schedule that can be read, a zone that is known, notifiers that are there.
+
+use jiff::tz::TimeZone;
+
+use super::Rules;
+use crate::config::fault::KeyPath;
+use crate::config::model::{Notifier, NotifierType, Report};
+use crate::config::raw;
+use crate::report::schedule::Schedule;
+
+pub(super) fn report(
+    section: raw::Report,
+    notifiers: &[Notifier],
+    rules: &mut Rules<'_>,
+    warnings: &mut Vec<String>,
+) -> Report {
+    let key = |name: &str| KeyPath::dotted("report").key(name);
+    let schedule = section.schedule.as_deref().map(str::parse::<Schedule>);
+    if let Some(Err(why)) = &schedule {
+        rules.require(false, &key("schedule"), || why.clone());
+    }
+    let zone = zone(&section.timezone);
+    rules.require(zone.is_some(), &key("timezone"), || {
+        format!("{:?} is no time zone of this machine's database, such as \"Europe/Amsterdam\"", section.timezone)
+    });
+    rules.require((1..=10_000).contains(&section.keep), &key("keep"), || "must be from 1 to 10000".to_owned());
+    if let Some(limit) = section.limit {
+        rules.positive(limit.0, &key("limit"));
+    }
+    // A notifier that is faulty itself is not missing.
+    if rules.sound(&[&KeyPath::dotted("notifier")]) {
+        for (n, name) in section.to.iter().enumerate() {
+            receiver(name, notifiers, &key("to").index(n), rules);
+        }
+    }
+    if section.schedule.is_none() && !section.to.is_empty() {
+        warnings.push("report.to: no report is ever sent, for there is no report.schedule".to_owned());
+    }
+    Report {
+        schedule: schedule.and_then(Result::ok),
+        zone: zone.unwrap_or(TimeZone::UTC),
+        to: section.to,
+        keep: section.keep as usize,
+        limit: section.limit.map(|limit| limit.0),
+    }
+}
+
+fn zone(name: &str) -> Option<TimeZone> {
+    if name.eq_ignore_ascii_case("system") { TimeZone::try_system().ok() } else { TimeZone::get(name).ok() }
+}
+
+/// A report is sent by what has words.
+fn receiver(name: &str, notifiers: &[Notifier], path: &KeyPath, rules: &mut Rules<'_>) {
+    let found = notifiers.iter().find(|notifier| notifier.name == name);
+    rules.require(found.is_some(), path, || {
+        let known: Vec<_> = notifiers.iter().map(|notifier| notifier.name.as_str()).collect();
+        let known =
+            if known.is_empty() { "there is none".to_owned() } else { format!("there are {}", known.join(", ")) };
+        format!("no [[notifier]] is called {name:?}; {known}")
+    });
+    let Some(kind) = found.map(|notifier| notifier.channel.kind()) else { return };
+    let silent = matches!(kind, NotifierType::Webhook | NotifierType::Pagerduty | NotifierType::Heartbeat);
+    rules.require(!silent, path, || format!("{name:?} is of type {}, which takes no reports", kind.label()));
+}

@@ -1,0 +1,336 @@
+//! A report as its parts: sentences, tables and pictures. Pure: what is said is decided here, how it looks elsewhere.
+
+use super::material::{Drawn, Material, PastAlert};
+use super::traceability::{Shares, Traceability};
+use super::worst::Moment;
+use crate::cli::units::{NOTHING, seconds, signed_seconds};
+use crate::history::happening::Happening;
+use crate::history::survey::Surveyed;
+use crate::plot::{
+    Compared, Deviation, Look, Mark, Quantity, Size, Theme, comparison, deviations, histogram, over_time,
+};
+use crate::stats::verdict::{Entry, State, When};
+
+/// Rows of the table of servers, at most.
+const MOST_ROWS: usize = 500;
+/// Verdicts, events and alerts that are listed, at most: the latest.
+const MOST_LISTED: usize = 100;
+
+/// A report.
+#[derive(Debug, Clone)]
+pub struct Document {
+    /// One line.
+    pub title: String,
+    /// What there is to know, in a few sentences.
+    pub summary: Vec<String>,
+    /// The span, for people.
+    pub span: String,
+    /// Every server, the accused first.
+    pub rows: Vec<Row>,
+    /// What is left out or said with reservations.
+    pub notes: Vec<String>,
+    /// Pictures of all servers together.
+    pub overview: Vec<Drawing>,
+    /// Pictures of single servers.
+    pub details: Vec<Drawing>,
+    /// The verdicts, latest last.
+    pub verdicts: Listed<Entry>,
+    /// What happened, latest last.
+    pub events: Listed<Happening>,
+    /// The alerts, latest last.
+    pub alerts: Listed<PastAlert>,
+    /// The evidence.
+    pub traceability: Option<Traceability>,
+}
+
+/// A list of which only the end is shown.
+#[derive(Debug, Clone)]
+pub struct Listed<T> {
+    /// The end.
+    pub shown: Vec<T>,
+    /// How many came before it.
+    pub before: usize,
+}
+
+impl<T: Clone> Listed<T> {
+    fn of(all: &[T]) -> Self {
+        let before = all.len().saturating_sub(MOST_LISTED);
+        Self { shown: all[before..].to_vec(), before }
+    }
+}
+
+/// A picture.
+#[derive(Debug, Clone)]
+pub struct Drawing {
+    /// Letters, digits and hyphens.
+    pub id: String,
+    /// What it shows, for who cannot see it.
+    pub about: String,
+    /// The picture.
+    pub svg: String,
+}
+
+/// One server, in words.
+#[derive(Debug, Clone)]
+pub struct Row {
+    /// Its name.
+    pub server: String,
+    /// What the verdicts say of it.
+    pub verdict: String,
+    /// Whether they accuse it.
+    pub accused: bool,
+    /// The figures, in the order of [`COLUMNS`].
+    pub cells: Vec<String>,
+    /// Its worst moments.
+    pub worst: Vec<String>,
+}
+
+/// The titles of [`Row::cells`].
+pub const COLUMNS: [&str; 10] = [
+    "polls",
+    "answered",
+    "offset p50",
+    "|offset| p95",
+    "|offset| p99",
+    "jitter",
+    "delay p50",
+    "drift",
+    "within limit",
+    "from",
+];
+
+/// Puts a report together.
+#[must_use]
+pub fn document(material: &Material) -> Document {
+    let found = &material.survey;
+    let mut rows: Vec<Row> = found.servers.iter().map(|(name, one)| row(material, name, one)).collect();
+    rows.sort_by_key(|row| !row.accused);
+    let left_out = rows.len().saturating_sub(MOST_ROWS);
+    rows.truncate(MOST_ROWS);
+    Document {
+        title: format!("Time report of {}, {}", material.vantage, days(material)),
+        summary: summary(material),
+        span: material.span.to_string(),
+        rows,
+        notes: notes(material, left_out),
+        overview: overview(material),
+        details: material.drawn.iter().enumerate().flat_map(|(n, one)| detail(material, n, one)).collect(),
+        verdicts: Listed::of(&found.verdicts),
+        events: Listed::of(&found.events),
+        alerts: Listed::of(&material.alerts),
+        traceability: material.traceability.clone(),
+    }
+}
+
+/// `2026-11-16 to 2026-11-23`.
+fn days(material: &Material) -> String {
+    let day = |at: When| at.to_string().chars().take(10).collect::<String>();
+    let (from, to) = (day(When(material.span.from_ns)), day(When(material.span.to_ns)));
+    if from == to { from } else { format!("{from} to {to}") }
+}
+
+/// `99.95 %`: never rounded up to all.
+pub(super) fn percent(share: f64) -> String {
+    format!("{:.2} %", (share * 1e4).floor() / 100.0)
+}
+
+fn summary(material: &Material) -> Vec<String> {
+    let found = &material.survey;
+    let polls: u64 = found.servers.values().map(|one| one.figures.summary.polls).sum();
+    let answered: u64 = found.servers.values().map(|one| one.figures.summary.outcomes.successes()).sum();
+    let count = |n: usize, what: &str| format!("{n} {what}{}", if n == 1 { "" } else { "s" });
+    if polls == 0 {
+        return vec![format!("Nothing was polled from {}.", material.span)];
+    }
+    let share = percent(answered as f64 / polls as f64);
+    let mut said = vec![format!(
+        "{} polled {polls} times, {share} of it with a sample.",
+        match found.servers.len() {
+            1 => "One server was".to_owned(),
+            n => format!("{n} servers were"),
+        }
+    )];
+    said.push(accusations(material));
+    if let Some(Traceability { limit_s, majority, .. }) = &material.traceability {
+        let (limit, share) = (seconds(*limit_s), percent(majority.within));
+        said.push(format!("For {share} of the time most servers show the own clock to be within {limit}."));
+    }
+    let alerts = if material.alerts.is_empty() { "No alert".to_owned() } else { count(material.alerts.len(), "alert") };
+    said.push(format!("{alerts}, {}.", count(found.events.len(), "event")));
+    said
+}
+
+/// Whom the verdicts accused, each with what was said last.
+fn accusations(material: &Material) -> String {
+    let verdicts = &material.survey.verdicts;
+    let wrong = verdicts.iter().rev().filter(|entry| matches!(entry.state, State::ServerWrong | State::LocalWrong));
+    let mut said: Vec<&str> = Vec::new();
+    let mut seen: Vec<Vec<&str>> = Vec::new();
+    for entry in wrong {
+        let who: Vec<&str> = entry.blamed.iter().map(|blame| blame.server.as_str()).collect();
+        if !seen.contains(&who) && said.len() < 3 {
+            said.push(&entry.sentence);
+            seen.push(who);
+        }
+    }
+    match (said.is_empty(), verdicts.is_empty()) {
+        (false, _) => said.join(" "),
+        (true, false) => "No clock was found to be wrong.".to_owned(),
+        (true, true) => "No verdict can be given: there are no samples of this span, or too many.".to_owned(),
+    }
+}
+
+fn row(material: &Material, name: &str, one: &Surveyed) -> Row {
+    let summary = &one.figures.summary;
+    let span = |value: Option<f64>| value.map_or_else(|| NOTHING.to_owned(), seconds);
+    let accused = material.survey.accuses(name);
+    let shares = material.traceability.as_ref().and_then(|all| all.servers.get(name));
+    let far = |label: &str| span(summary.offset_abs.percentile(label));
+    Row {
+        server: name.to_owned(),
+        verdict: verdict_of(&material.survey.verdicts, name),
+        accused,
+        cells: vec![
+            summary.polls.to_string(),
+            summary.success_ratio.map_or_else(|| NOTHING.to_owned(), percent),
+            summary.offset.median.map_or_else(|| NOTHING.to_owned(), signed_seconds),
+            far("p95"),
+            far("p99"),
+            span(summary.jitter_s),
+            span(summary.delay.median),
+            summary.trend.map_or_else(|| NOTHING.to_owned(), |trend| format!("{:+.3} ppm", trend.ppm)),
+            shares.map_or_else(|| NOTHING.to_owned(), |shares: &Shares| percent(shares.within)),
+            one.source.label().to_owned(),
+        ],
+        worst: material.worst.get(name).into_iter().flatten().map(moment).collect(),
+    }
+}
+
+fn moment(moment: &Moment) -> String {
+    format!("{} at {}", signed_seconds(moment.offset_s), moment.at)
+}
+
+/// What was last said of a server, if anything was.
+fn verdict_of(verdicts: &[Entry], name: &str) -> String {
+    let blamed = verdicts.iter().rev().find_map(|entry| {
+        let blame = entry.blamed.iter().find(|blame| blame.server == name)?;
+        Some((entry, blame))
+    });
+    let Some((entry, blame)) = blamed else {
+        return if verdicts.is_empty() { NOTHING.to_owned() } else { "nothing against it".to_owned() };
+    };
+    let what = blame.kind.map_or("suspected", |kind| kind.label());
+    let whose = if entry.state == State::Path { "path" } else { "clock" };
+    let proof = blame.gap_s.map_or_else(String::new, |gap_s| format!(", by at least {}", seconds(gap_s)));
+    let since = blame.since.unwrap_or(entry.since);
+    let until = entry.until.map_or_else(|| "now".to_owned(), |until| until.to_string());
+    format!("{whose}: {what}{proof}, {since} to {until}")
+}
+
+fn notes(material: &Material, rows_left_out: usize) -> Vec<String> {
+    let mut notes = Vec::new();
+    let found = &material.survey;
+    match found.judged_from {
+        _ if found.servers.is_empty() => {}
+        None => notes.push("Verdicts and stability need samples: of this span none are kept, or too many.".to_owned()),
+        Some(from) if from.0 > material.span.from_ns.saturating_add(3_600_000_000_000) => {
+            notes.push(format!("Verdicts and stability need samples, which are kept since {from}."));
+        }
+        Some(_) => {}
+    }
+    if rows_left_out > 0 {
+        notes.push(format!("{rows_left_out} more servers are not listed."));
+    }
+    let undrawn = found.servers.len().saturating_sub(material.drawn.len());
+    if undrawn > 0 {
+        notes.push(format!(
+            "Pictures show the {} servers that were accused, failed most or were furthest off.",
+            material.drawn.len()
+        ));
+    }
+    notes
+}
+
+const WIDE: Size = Size::USUAL;
+const LOW: Size = Size { width: 960, height: 300 };
+
+fn overview(material: &Material) -> Vec<Drawing> {
+    let found = &material.survey;
+    if found.servers.is_empty() {
+        return Vec::new();
+    }
+    let courses: Vec<_> = material.drawn.iter().map(|one| &one.course).collect();
+    let stability = material.drawn.iter().filter_map(|one| {
+        let figures = &found.servers.get(&one.course.server)?.figures;
+        Some((one.course.server.as_str(), &figures.stability))
+    });
+    let stability: Vec<_> = stability.collect();
+    let compared: Vec<_> = found
+        .servers
+        .iter()
+        .map(|(name, one)| Compared { server: name, offset: &one.figures.summary.offset, blamed: found.accuses(name) })
+        .collect();
+    let marks = marks(material, None);
+    let limit_s = material.traceability.as_ref().map_or(0.1, |all| all.limit_s);
+    let over = |quantity, look: Look<'_>| over_time(look, quantity, &courses, &marks, material.span);
+    let draw =
+        |id: &str, title: &str, size: Size, work: &dyn Fn(Look<'_>) -> String| drawing(material, id, title, size, work);
+    let mut all = vec![
+        draw("comparison", "Servers compared", WIDE, &|look| comparison(look, &compared)),
+        draw("offset", "Offset", WIDE, &|look| over(Quantity::Offset, look)),
+        draw("bound", "Bound of the own clock's error", WIDE, &|look| over(Quantity::Bound { limit_s }, look)),
+        draw("delay", "Round-trip delay", WIDE, &|look| over(Quantity::Delay, look)),
+    ];
+    if found.judged_from.is_some() {
+        all.push(draw("adev", "Allan deviation", WIDE, &|look| deviations(look, Deviation::Allan, &stability)));
+        all.push(draw("tdev", "Time deviation", WIDE, &|look| deviations(look, Deviation::Time, &stability)));
+    }
+    all
+}
+
+/// The n-th server in detail.
+fn detail(material: &Material, n: usize, one: &Drawn) -> [Drawing; 2] {
+    let name = &one.course.server;
+    let marks = marks(material, Some(name));
+    let offset = format!("Offset: {name}");
+    let values = format!("Distribution of offsets: {name}");
+    [
+        drawing(material, &format!("offset-{n}"), &offset, WIDE, &|look| {
+            over_time(look, Quantity::Offset, &[&one.course], &marks, material.span)
+        }),
+        drawing(material, &format!("histogram-{n}"), &values, LOW, &|look| histogram(look, &one.offsets)),
+    ]
+}
+
+fn drawing(material: &Material, id: &str, title: &str, size: Size, work: &dyn Fn(Look<'_>) -> String) -> Drawing {
+    let subtitle = format!("{}; seen from {}", material.span, material.vantage);
+    let svg = work(Look { size, theme: &Theme::LIGHT, title, subtitle: &subtitle });
+    Drawing { id: id.to_owned(), about: title.to_owned(), svg }
+}
+
+/// The events that concern one server and those that concern all; of the overview all.
+fn marks(material: &Material, server: Option<&str>) -> Vec<Mark> {
+    let concerned =
+        |event: &&Happening| server.is_none() || event.server.is_none() || event.server.as_deref() == server;
+    let within = material.survey.events.iter().filter(concerned).filter(|event| material.span.holds(event.start.0));
+    within.map(|event| Mark { at_ns: event.start.0 }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_share_is_never_rounded_up_to_all() {
+        assert_eq!(
+            (percent(1.0), percent(0.99999), percent(0.0)),
+            ("100.00 %".into(), "99.99 %".into(), "0.00 %".into())
+        );
+    }
+
+    #[test]
+    fn of_a_long_list_the_end_is_shown() {
+        let listed = Listed::of(&(0..150).collect::<Vec<_>>());
+        assert_eq!((listed.before, listed.shown.len(), listed.shown[99]), (50, 100, 149));
+    }
+}

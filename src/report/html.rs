@@ -1,0 +1,181 @@
+//! A report as a page of its own: style and pictures within, no script, nothing from elsewhere. Light or dark as the
+//! reader likes it, and on paper.
+
+use std::fmt::Write as _;
+
+use super::document::{COLUMNS, Document, Drawing, Listed, Row, percent};
+use crate::cli::units::{seconds, wall_time};
+use crate::plot::Theme;
+use crate::stats::verdict::{Entry, State};
+use crate::web::html::Text;
+
+const STYLE: &str = include_str!("report.css");
+const DEFINITIONS: &str = include_str!("definitions.html");
+
+/// The page.
+pub(super) fn page(document: &Document, made_ns: i64) -> String {
+    let mut html = String::from("<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n");
+    let title = Text(&document.title);
+    let _ = writeln!(html, "<title>{title}</title>\n<meta name=\"viewport\" content=\"width=device-width\">");
+    let _ = writeln!(html, "<style>\n{STYLE}{}</style>\n</head>\n<body>", colors());
+    body(&mut html, document, made_ns, &|drawing| figure(&themed(&drawing.svg)));
+    html.push_str("</body>\n</html>\n");
+    html
+}
+
+/// What page and mail share; `picture` shows a drawing.
+pub(super) fn body(html: &mut String, document: &Document, made_ns: i64, picture: &dyn Fn(&Drawing) -> String) {
+    let _ = writeln!(html, "<h1>{}</h1>\n<p class=\"faint\">{}</p>", Text(&document.title), Text(&document.span));
+    html.push_str("<div class=\"summary\">\n");
+    for sentence in &document.summary {
+        let _ = writeln!(html, "<p>{}</p>", Text(sentence));
+    }
+    html.push_str("</div>\n");
+    servers(html, document);
+    pictures(html, &document.overview, picture);
+    evidence(html, document);
+    verdicts(html, &document.verdicts);
+    events(html, document);
+    alerts(html, document);
+    if !document.details.is_empty() {
+        html.push_str("<h2>Server by server</h2>\n");
+        pictures(html, &document.details, picture);
+    }
+    html.push_str(DEFINITIONS);
+    let version = env!("CARGO_PKG_VERSION");
+    let _ = writeln!(html, "<footer>Made at {} by ntp-monitor {version}.</footer>", wall_time(made_ns));
+}
+
+fn servers(html: &mut String, document: &Document) {
+    html.push_str("<h2>Servers</h2>\n");
+    if document.rows.is_empty() {
+        html.push_str("<p>None was polled.</p>\n");
+    } else {
+        html.push_str("<div class=\"wide\"><table>\n<thead><tr><th>server");
+        for title in COLUMNS {
+            let _ = write!(html, "<th class=\"number\">{title}");
+        }
+        html.push_str("<th>verdict<th>worst moments</tr></thead>\n<tbody>\n");
+        document.rows.iter().for_each(|row| server(html, row));
+        html.push_str("</tbody></table></div>\n");
+    }
+    for note in &document.notes {
+        let _ = writeln!(html, "<p class=\"faint\">{}</p>", Text(note));
+    }
+}
+
+fn server(html: &mut String, row: &Row) {
+    let class = if row.accused { " class=\"bad\"" } else { "" };
+    let _ = write!(html, "<tr{class}><td>{}", Text(&row.server));
+    for cell in &row.cells {
+        let _ = write!(html, "<td class=\"number\">{}", Text(cell));
+    }
+    let worst: Vec<String> = row.worst.iter().map(|moment| Text(moment).to_string()).collect();
+    let _ = writeln!(html, "<td>{}<td>{}</tr>", Text(&row.verdict), worst.join("<br>"));
+}
+
+fn pictures(html: &mut String, drawings: &[Drawing], picture: &dyn Fn(&Drawing) -> String) {
+    drawings.iter().for_each(|drawing| html.push_str(&picture(drawing)));
+}
+
+/// A picture within its frame.
+pub(super) fn figure(inner: &str) -> String {
+    format!("<figure>{inner}</figure>\n")
+}
+
+fn evidence(html: &mut String, document: &Document) {
+    let Some(found) = &document.traceability else { return };
+    let _ = writeln!(
+        html,
+        "<h2>Evidence of traceability</h2>\n<p>Share of the time for which the own clock was shown to be within {} of \
+         true time, if the claim of the server holds; and by more than half of the servers at a time.</p>\n\
+         <div class=\"wide\"><table>\n<thead><tr><th>server<th class=\"number\">within the limit<th class=\"number\">\
+         shown less well<th class=\"number\">not shown</tr></thead>\n<tbody>",
+        Text(&seconds(found.limit_s))
+    );
+    let most = ("more than half of the servers", &found.majority, " class=\"strong\"");
+    let shown = document.rows.iter().filter_map(|row| Some((row.server.as_str(), found.servers.get(&row.server)?, "")));
+    for (name, shares, class) in std::iter::once(most).chain(shown) {
+        let cells = [shares.within, shares.beyond, shares.unshown].map(percent);
+        let _ = write!(html, "<tr{class}><td>{}", Text(name));
+        cells.iter().for_each(|cell| {
+            let _ = write!(html, "<td class=\"number\">{cell}");
+        });
+        html.push_str("</tr>\n");
+    }
+    html.push_str("</tbody></table></div>\n");
+}
+
+/// A heading, and how much of the list is not shown.
+fn list<T>(html: &mut String, title: &str, listed: &Listed<T>) {
+    let _ = writeln!(html, "<h2>{title}</h2>");
+    if listed.shown.is_empty() {
+        html.push_str("<p>None.</p>\n");
+    }
+    if listed.before > 0 {
+        let _ = writeln!(html, "<p class=\"faint\">{} earlier ones are not listed.</p>", listed.before);
+    }
+}
+
+fn table(html: &mut String, rows: impl ExactSizeIterator<Item = (bool, [String; 3])>) {
+    if rows.len() == 0 {
+        return;
+    }
+    html.push_str("<div class=\"wide\"><table><tbody>\n");
+    for (bad, cells) in rows {
+        html.push_str(if bad { "<tr class=\"bad\">" } else { "<tr>" });
+        for (cell, class) in cells.iter().zip([" class=\"time\"", " class=\"kind\"", ""]) {
+            let _ = write!(html, "<td{class}>{}", Text(cell));
+        }
+        html.push_str("</tr>\n");
+    }
+    html.push_str("</tbody></table></div>\n");
+}
+
+fn verdicts(html: &mut String, listed: &Listed<Entry>) {
+    list(html, "Verdicts", listed);
+    let row = |entry: &Entry| {
+        let until = entry.until.map_or_else(|| "the end".to_owned(), |until| until.to_string());
+        let bad = matches!(entry.state, State::ServerWrong | State::LocalWrong);
+        (bad, [format!("{} to {until}", entry.since), entry.state.label().replace('_', " "), entry.sentence.clone()])
+    };
+    table(html, listed.shown.iter().map(row));
+}
+
+fn events(html: &mut String, document: &Document) {
+    list(html, "Events", &document.events);
+    let row = |event: &crate::history::happening::Happening| {
+        let lasts = event.end.filter(|end| *end != event.start);
+        let time = match (lasts, event.end) {
+            (Some(end), _) => format!("{} to {end}", event.start),
+            (None, Some(_)) => event.start.to_string(),
+            (None, None) => format!("{} on", event.start),
+        };
+        (false, [time, event.kind.replace('_', " "), event.sentence.clone()])
+    };
+    table(html, document.events.shown.iter().map(row));
+}
+
+fn alerts(html: &mut String, document: &Document) {
+    list(html, "Alerts", &document.alerts);
+    let row = |alert: &super::material::PastAlert| {
+        let ended = alert.ended.map_or_else(|| "now".to_owned(), |ended| ended.to_string());
+        let bad = alert.severity == crate::alert::notification::Severity::Critical;
+        let about = alert.server.as_ref().map_or_else(String::new, |server| format!("{server}: "));
+        (bad, [format!("{} to {ended}", alert.started), alert.alert.clone(), format!("{about}{}", alert.summary)])
+    };
+    table(html, document.alerts.shown.iter().map(row));
+}
+
+/// The colours of pictures as names that the page gives a value, with the colour of paper to fall back on.
+fn themed(svg: &str) -> String {
+    Theme::LIGHT.colors().fold(svg.to_owned(), |svg, (name, color)| {
+        svg.replace(&format!("\"{color}\""), &format!("\"var(--{name}, {color})\""))
+    })
+}
+
+fn colors() -> String {
+    let list = |theme: Theme| theme.colors().map(|(name, color)| format!("--{name}:{color};")).collect::<String>();
+    let (light, dark) = (list(Theme::LIGHT), list(Theme::DARK));
+    format!(":root{{{light}}}\n@media screen and (prefers-color-scheme:dark){{:root{{{dark}}}}}\n")
+}

@@ -1,0 +1,48 @@
+//! A report as mail: the same page, with pictures beside it. Readers of mail show no SVG, and many no style but the
+//! simplest.
+
+use std::collections::BTreeMap;
+
+use super::document::{Document, Drawing};
+use super::html::{body, figure};
+use super::message::{Picture, Report};
+use super::text::text;
+use crate::plot::png::{Fonts, PngError, png};
+use crate::web::html::Text;
+
+const STYLE: &str = include_str!("mail.css");
+
+/// The mail. A picture that cannot be drawn, for want of a font, leaves its reason in its place.
+pub(super) fn report(document: &Document, made_ns: i64, fonts: Result<&Fonts, &PngError>) -> Report {
+    let mut pictures = Vec::new();
+    let mut failures: BTreeMap<&str, String> = BTreeMap::new();
+    for drawing in document.overview.iter().chain(&document.details) {
+        let drawn = fonts.map_err(ToString::to_string);
+        match drawn.and_then(|fonts| png(&drawing.svg, fonts).map_err(|why| why.to_string())) {
+            Ok(png) => pictures.push(Picture { id: content_id(drawing), png }),
+            Err(why) => drop(failures.insert(&drawing.id, why)),
+        }
+    }
+    let mut html = format!(
+        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<title>{}</title>\n\
+         <style>\n{STYLE}</style>\n</head>\n<body>\n",
+        Text(&document.title)
+    );
+    body(&mut html, document, made_ns, &|drawing| {
+        let about = Text(&drawing.about);
+        match failures.get(drawing.id.as_str()) {
+            Some(why) => format!("<p class=\"faint\">{about}: {}</p>\n", Text(why)),
+            None => figure(&format!(
+                "<img src=\"cid:{}\" alt=\"{about}\" width=\"960\" style=\"max-width:100%\">",
+                content_id(drawing)
+            )),
+        }
+    });
+    html.push_str("</body>\n</html>\n");
+    let summary = document.summary.join(" ");
+    Report { title: document.title.clone(), summary, text: text(document), html, pictures }
+}
+
+fn content_id(drawing: &Drawing) -> String {
+    format!("{}.png", drawing.id)
+}

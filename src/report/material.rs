@@ -1,0 +1,145 @@
+//! What a report is made of, read from the store. Blocks; memory is bounded: only servers with pictures keep their
+//! course, and only so many have one.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use super::traceability::{Evidence, Traceability};
+use super::worst::{Moment, worst};
+use crate::alert::notification::Severity;
+use crate::config::Config;
+use crate::history::course::{Course, measured, offsets};
+use crate::history::span::Span;
+use crate::history::survey::{Survey, SurveyError, Surveyed, Wish, survey};
+use crate::plot::MOST_LINES;
+use crate::stats::verdict::When;
+use crate::store::read::Reader;
+
+/// Servers with pictures of their own, at most: those that lines of one picture can be told apart of.
+pub const MOST_DRAWN: usize = MOST_LINES;
+/// Worst moments of each server.
+const MOMENTS: usize = 3;
+
+/// An alert of the span.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PastAlert {
+    /// The rule.
+    pub alert: String,
+    /// How bad it was.
+    pub severity: Severity,
+    /// About whom; absent for the own clock and the service.
+    pub server: Option<String>,
+    /// One sentence.
+    pub summary: String,
+    /// When it began.
+    pub started: When,
+    /// When it ended; absent while it lasts.
+    pub ended: Option<When>,
+}
+
+/// What is to be reported.
+#[derive(Debug, Clone)]
+pub struct Order {
+    /// The span.
+    pub span: Span,
+    /// These servers only; all when empty.
+    pub servers: Vec<String>,
+    /// The limit of the evidence, in seconds.
+    pub limit_s: f64,
+    /// The alerts of the span, by start.
+    pub alerts: Vec<PastAlert>,
+    /// Where the monitor looks from; what the store knows of it unless given.
+    pub vantage: Option<String>,
+}
+
+/// The order for a report of all servers, as configured.
+#[must_use]
+pub fn order_of(config: &Config, span: Span) -> Order {
+    Order {
+        span,
+        servers: Vec::new(),
+        limit_s: limit_s(None, Some(config)),
+        alerts: Vec::new(),
+        vantage: Some(config.monitor.vantage.clone()),
+    }
+}
+
+/// The limit that is given, or that of `[report]`, or the strictest offset at which a server is critical, in seconds.
+#[must_use]
+pub fn limit_s(given: Option<Duration>, config: Option<&Config>) -> f64 {
+    /// As `offset_critical` is when nobody says otherwise.
+    const USUAL: Duration = Duration::from_millis(100);
+    let strictest = |config: &Config| config.servers.iter().map(|server| server.offset_critical).min();
+    let configured = || config.and_then(|config| config.report.limit.or_else(|| strictest(config)));
+    given.or_else(configured).unwrap_or(USUAL).as_secs_f64()
+}
+
+/// All of it.
+#[derive(Debug, Clone)]
+pub struct Material {
+    /// The span, from the first sample on.
+    pub span: Span,
+    /// Where the monitor looks from.
+    pub vantage: String,
+    /// The figures of every server, verdicts and events.
+    pub survey: Survey,
+    /// The evidence; `None` without a server.
+    pub traceability: Option<Traceability>,
+    /// The worst moments of every server, worst first.
+    pub worst: BTreeMap<String, Vec<Moment>>,
+    /// Servers with pictures, by name.
+    pub drawn: Vec<Drawn>,
+    /// The alerts of the span.
+    pub alerts: Vec<PastAlert>,
+}
+
+/// A server with pictures.
+#[derive(Debug, Clone)]
+pub struct Drawn {
+    /// Its course.
+    pub course: Course,
+    /// Its offsets in seconds, each with how often it occurred.
+    pub offsets: Vec<(f64, u64)>,
+}
+
+/// Reads everything. `progress` hears how many samples have been read, and up to when.
+///
+/// # Errors
+/// When the store cannot be read, or does not know a server that is asked for.
+pub fn gather(reader: &Reader, order: Order, progress: &mut dyn FnMut(u64, i64)) -> Result<Material, SurveyError> {
+    let wish = Wish { servers: order.servers, taus_s: None };
+    let found = survey(reader, order.span, &wish, progress)?;
+    let span = Span { from_ns: found.from.0, to_ns: found.to.0 };
+    let drawn_names = most_interesting(&found);
+    let mut evidence = Evidence::new(span, order.limit_s);
+    let (mut moments, mut drawn) = (BTreeMap::new(), Vec::new());
+    for name in found.servers.keys() {
+        let measured = measured(reader, name, span)?;
+        evidence.add(&measured);
+        moments.insert(name.clone(), worst(&measured.points, MOMENTS));
+        if drawn_names.contains(name) {
+            drawn.push(Drawn { course: measured.course(span), offsets: offsets(reader, name, span)? });
+        }
+    }
+    let vantage = match order.vantage {
+        Some(vantage) => vantage,
+        None => reader.vantage()?.unwrap_or_default(),
+    };
+    let traceability = evidence.finish();
+    Ok(Material { span, vantage, survey: found, traceability, worst: moments, drawn, alerts: order.alerts })
+}
+
+/// The servers that deserve pictures: those that are accused, then those that fail most, then those furthest off.
+fn most_interesting(found: &Survey) -> BTreeSet<String> {
+    let mut names: Vec<(&String, &Surveyed)> = found.servers.iter().collect();
+    let rank = |(name, one): &(&String, &Surveyed)| {
+        let summary = &one.figures.summary;
+        let far_s = summary.offset_abs.percentile("p95").or(summary.offset_abs.max).unwrap_or(0.0);
+        (!found.accuses(name), 1.0 - summary.loss.unwrap_or(0.0), -far_s)
+    };
+    names.sort_by(|a, b| {
+        let (a, b) = (rank(a), rank(b));
+        a.0.cmp(&b.0).then(a.1.total_cmp(&b.1)).then(a.2.total_cmp(&b.2))
+    });
+    names.into_iter().take(MOST_DRAWN).map(|(name, _)| name.clone()).collect()
+}

@@ -1,0 +1,54 @@
+//! A report for readers without HTML. What is sent begins with the summary, so the text goes on from there.
+
+use std::fmt::Write as _;
+
+use super::document::{Document, percent};
+use crate::cli::units::seconds;
+
+/// The text: a line for each server, each verdict and each event.
+pub(super) fn text(document: &Document) -> String {
+    let mut text = format!("{}\n", document.span);
+    if !document.rows.is_empty() {
+        text.push_str("\nServers\n");
+    }
+    for row in &document.rows {
+        let figure = |n: usize| row.cells.get(n).map_or("", String::as_str);
+        let (answered, median, p95) = (figure(1), figure(2), figure(3));
+        let _ = writeln!(
+            text,
+            "  {}: {answered} answered, offset {median}, |offset| p95 {p95}; {}",
+            printable(&row.server),
+            printable(&row.verdict)
+        );
+    }
+    document.notes.iter().for_each(|note| {
+        let _ = writeln!(text, "  ({note})");
+    });
+    if let Some(found) = &document.traceability {
+        let (limit, share) = (seconds(found.limit_s), percent(found.majority.within));
+        let _ = writeln!(text, "\nOwn clock within {limit}, by more than half of the servers: {share} of the time");
+    }
+    let verdicts = document.verdicts.shown.iter().map(|entry| (entry.since, entry.sentence.as_str()));
+    lines(&mut text, "Verdicts", verdicts);
+    lines(&mut text, "Events", document.events.shown.iter().map(|event| (event.start, event.sentence.as_str())));
+    lines(&mut text, "Alerts", document.alerts.shown.iter().map(|alert| (alert.started, alert.summary.as_str())));
+    text
+}
+
+fn lines<'a>(
+    text: &mut String,
+    title: &str,
+    list: impl ExactSizeIterator<Item = (crate::stats::verdict::When, &'a str)>,
+) {
+    if list.len() > 0 {
+        let _ = writeln!(text, "\n{title}");
+    }
+    list.for_each(|(when, sentence)| {
+        let _ = writeln!(text, "  {when}  {}", printable(sentence));
+    });
+}
+
+/// One line stays one line.
+fn printable(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}

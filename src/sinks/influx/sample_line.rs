@@ -1,0 +1,159 @@
+//! The line of one poll: measurement `ntp_sample`, tags `vantage`, `server`, `address` and the configured ones, which
+//! cannot replace the three. All else is a field, stratum and leap too: as tags they would open a new series at each
+//! change.
+//!
+//! Most of what a monitor sends are these lines. What is the same in each line of a series, measurement and tags, is
+//! built once, by the same builder as every other point; the fields, whose names need no cleaning, are written directly.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::line::{OWN_TAGS, Point, field_text, key};
+use crate::sample::{Sample, SeriesKey, ServerIdent, Timestamping};
+use crate::sinks::decimal::{push_f64, push_i64};
+
+/// The measurement.
+const SAMPLE: &str = "ntp_sample";
+/// Series whose beginnings are remembered, some 150 bytes each.
+const HEADS: usize = 65_536;
+
+/// Writes the lines of samples that are seen from one vantage.
+#[derive(Debug)]
+pub struct SampleLines {
+    vantage: String,
+    heads: HashMap<SeriesKey, Head>,
+}
+
+/// How each line of a series begins: measurement and tags.
+#[derive(Debug)]
+struct Head {
+    /// Whose tags they are; a reload may bring others.
+    of: Arc<ServerIdent>,
+    text: Box<[u8]>,
+}
+
+impl SampleLines {
+    /// A writer that has written nothing yet.
+    #[must_use]
+    pub fn new(vantage: String) -> Self {
+        Self { vantage, heads: HashMap::new() }
+    }
+
+    /// Appends the line of one poll to `out`.
+    ///
+    /// The stamp is the wall clock at the end of the poll. A server is never polled faster than every 100 ms, so two
+    /// samples of a series could share a stamp only if the clock were stepped back by exactly the time between them.
+    /// `raw_s` is a 64-bit float here, good to a quarter of a microsecond; the store and CSV keep the nanoseconds.
+    pub fn append(&mut self, out: &mut Vec<u8>, sample: &Sample) {
+        out.extend_from_slice(self.head(sample));
+        append_fields(out, sample);
+        out.push(b' ');
+        push_i64(out, sample.at.wall_ns);
+        out.push(b'\n');
+    }
+
+    fn head(&mut self, sample: &Sample) -> &[u8] {
+        if self.heads.len() >= HEADS {
+            self.heads.clear();
+        }
+        let new = || Head { of: Arc::clone(&sample.server), text: head(&self.vantage, sample) };
+        let head = self.heads.entry(sample.key()).or_insert_with(&new);
+        if !Arc::ptr_eq(&head.of, &sample.server) {
+            *head = new();
+        }
+        &head.text
+    }
+}
+
+fn head(vantage: &str, sample: &Sample) -> Box<[u8]> {
+    /// A point without fields is no line, so it gets one, which is cut off again.
+    const FIELD: (&str, &[u8]) = ("x", b" x=t\n");
+    let mut point = Point::without_time(SAMPLE).flag(FIELD.0, true);
+    for (name, value) in &sample.server.tags {
+        if !key(name).is_some_and(|name| OWN_TAGS.contains(&name.as_ref())) {
+            point = point.tag(name, value);
+        }
+    }
+    point = point.tag("vantage", vantage).tag("server", &sample.server.name);
+    if let Some(address) = sample.address {
+        point = point.tag("address", &address.to_string());
+    }
+    let mut text = Vec::new();
+    point.append_to(&mut text);
+    text.truncate(text.len() - FIELD.1.len());
+    text.into()
+}
+
+/// In the order of their names, as the builder writes them.
+fn append_fields(out: &mut Vec<u8>, sample: &Sample) {
+    let mut fields = Fields { out, next: b' ' };
+    let (measure, reply) = (sample.measure, sample.reply);
+    fields.number("delay_s", measure.map(|m| m.delay_s));
+    fields.integer("leap", reply.map(|r| i64::from(r.leap.bits())));
+    fields.integer("lost", Some(i64::from(sample.lost)));
+    fields.number("mono_s", Some(sample.at.mono_ns as f64 / 1e9));
+    fields.number("offset_s", measure.map(|m| m.offset_s));
+    fields.text("outcome", sample.outcome.label());
+    fields.number("poll_s", Some(sample.poll_s));
+    fields.number("precision_s", reply.map(|r| r.precision_s()));
+    fields.number("raw_s", Some(sample.at.raw_ns as f64 / 1e9));
+    fields.text("reason", &sample.outcome.reason());
+    fields.text("refid", &reply.map_or_else(String::new, |r| r.refid.display(r.stratum)));
+    fields.number("root_delay_s", reply.map(|r| r.root_delay_s));
+    fields.number("root_dispersion_s", reply.map(|r| r.root_dispersion_s));
+    fields.number("root_distance_s", measure.map(|m| m.root_distance_s));
+    fields.integer("sent", Some(i64::from(sample.sent)));
+    fields.integer("stratum", reply.map(|r| i64::from(r.stratum)));
+    fields.integer("success", Some(i64::from(sample.outcome.is_success())));
+    fields.text("timestamping", sample.timestamping.map_or("", Timestamping::label));
+}
+
+/// Fields on their way into a line, each with what separates it from what is before it.
+struct Fields<'a> {
+    out: &'a mut Vec<u8>,
+    next: u8,
+}
+
+impl Fields<'_> {
+    fn name(&mut self, name: &str) {
+        self.out.push(std::mem::replace(&mut self.next, b','));
+        self.out.extend_from_slice(name.as_bytes());
+        self.out.push(b'=');
+    }
+
+    /// NaN and the infinities are left out, for InfluxDB has no such values.
+    fn number(&mut self, name: &str, value: Option<f64>) {
+        if let Some(value) = value.filter(|value| value.is_finite()) {
+            self.name(name);
+            push_f64(self.out, value);
+        }
+    }
+
+    fn integer(&mut self, name: &str, value: Option<i64>) {
+        if let Some(value) = value {
+            self.name(name);
+            push_i64(self.out, value);
+            self.out.push(b'i');
+        }
+    }
+
+    /// An empty text is left out.
+    fn text(&mut self, name: &str, value: &str) {
+        if value.is_empty() {
+            return;
+        }
+        self.name(name);
+        self.out.push(b'"');
+        for byte in field_text(value).bytes() {
+            if byte == b'"' {
+                self.out.push(b'\\');
+            }
+            self.out.push(byte);
+        }
+        self.out.push(b'"');
+    }
+}
+
+#[cfg(test)]
+#[path = "sample_line_tests.rs"]
+mod tests;

@@ -1,0 +1,118 @@
+//! Lines that are written directly are those that the builder would make.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::clock::Stamp;
+use crate::ntp::{Leap, RefId};
+use crate::sample::{Measure, Outcome, Reply};
+
+/// The same line, all of it by the builder.
+fn built(vantage: &str, sample: &Sample) -> String {
+    let mut point = Point::new(SAMPLE, sample.at.wall_ns);
+    for (name, value) in &sample.server.tags {
+        if !key(name).is_some_and(|name| OWN_TAGS.contains(&name.as_ref())) {
+            point = point.tag(name, value);
+        }
+    }
+    point = point.tag("vantage", vantage).tag("server", &sample.server.name);
+    if let Some(address) = sample.address {
+        point = point.tag("address", &address.to_string());
+    }
+    let texts = [("reason", &*sample.outcome.reason()), ("outcome", sample.outcome.label())];
+    for (name, text) in texts.into_iter().filter(|(_, text)| !text.is_empty()) {
+        point = point.text(name, text);
+    }
+    if let Some(way) = sample.timestamping {
+        point = point.text("timestamping", way.label());
+    }
+    point = point
+        .integer("success", i64::from(sample.outcome.is_success()))
+        .integer("sent", i64::from(sample.sent))
+        .integer("lost", i64::from(sample.lost))
+        .number("poll_s", sample.poll_s)
+        .number("mono_s", sample.at.mono_ns as f64 / 1e9)
+        .number("raw_s", sample.at.raw_ns as f64 / 1e9)
+        .maybe_number("offset_s", sample.measure.map(|m| m.offset_s))
+        .maybe_number("delay_s", sample.measure.map(|m| m.delay_s))
+        .maybe_number("root_distance_s", sample.measure.map(|m| m.root_distance_s));
+    if let Some(reply) = sample.reply {
+        point = point
+            .number("root_delay_s", reply.root_delay_s)
+            .number("root_dispersion_s", reply.root_dispersion_s)
+            .number("precision_s", reply.precision_s())
+            .integer("stratum", i64::from(reply.stratum))
+            .integer("leap", i64::from(reply.leap.bits()))
+            .text("refid", &reply.refid.display(reply.stratum));
+    }
+    let mut out = Vec::new();
+    assert!(point.append_to(&mut out));
+    String::from_utf8(out).unwrap()
+}
+
+fn written(lines: &mut SampleLines, sample: &Sample) -> String {
+    let mut out = Vec::new();
+    lines.append(&mut out, sample);
+    String::from_utf8(out).unwrap()
+}
+
+fn hostile() -> impl Strategy<Value = String> {
+    "[\\\\\", =#\\n\\t_aü🕰]{0,8}"
+}
+
+prop_compose! {
+    fn measured()(numbers in prop::array::uniform5(any::<f64>()), refid: [u8; 4], stratum in 0..17_u8, log2 in -30..3_i8)
+        -> (Measure, Reply)
+    {
+        let [offset_s, delay_s, root_distance_s, root_delay_s, root_dispersion_s] = numbers;
+        let reply = Reply {
+            stratum, leap: Leap::None, refid: RefId(refid), precision_log2: log2, root_delay_s, root_dispersion_s,
+        };
+        (Measure { offset_s, delay_s, root_distance_s }, reply)
+    }
+}
+
+prop_compose! {
+    fn polled()(
+        name in hostile(),
+        tags in prop::collection::btree_map(hostile(), hostile(), 0..3),
+        why in hostile(),
+        measured in prop::option::of(measured()),
+        way in prop::option::of(prop::sample::select(Timestamping::ALL.to_vec())),
+        at in any::<(i64, i64, i64)>(),
+        has_address: bool,
+        poll_s in prop_oneof![Just(64.0), any::<f64>()],
+    ) -> Sample {
+        let outcome = if measured.is_some() { Outcome::Sample } else { Outcome::Dns(why.as_str().into()) };
+        let server = Arc::new(ServerIdent { name: name.as_str().into(), tags });
+        let at = Stamp { wall_ns: at.0, mono_ns: at.1, raw_ns: at.2 };
+        Sample {
+            address: has_address.then(|| "[2001:db8::1]:123".parse().unwrap()),
+            measure: measured.map(|(measure, _)| measure),
+            reply: measured.map(|(_, reply)| reply),
+            timestamping: way,
+            ..Sample::unasked(at, server, outcome, poll_s)
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn a_line_is_what_the_builder_makes_at_the_first_time_and_later(sample in polled(), vantage in hostile()) {
+        let mut lines = SampleLines::new(vantage.clone());
+        let expected = built(&vantage, &sample);
+        prop_assert_eq!(written(&mut lines, &sample), expected.clone());
+        prop_assert_eq!(written(&mut lines, &sample), expected);
+    }
+}
+
+#[test]
+fn tags_that_a_reload_changed_are_in_the_next_line() {
+    let mut lines = SampleLines::new("ams".to_owned());
+    let at = Stamp { wall_ns: 1, mono_ns: 1, raw_ns: 0 };
+    let sample = Sample::unasked(at, ServerIdent::named("a"), Outcome::Timeout, 64.0);
+    written(&mut lines, &sample);
+    let tags = [("rack".to_owned(), "4".to_owned())].into();
+    let moved = Sample { server: Arc::new(ServerIdent { name: "a".into(), tags }), ..sample };
+    assert!(written(&mut lines, &moved).starts_with("ntp_sample,rack=4,server=a,vantage=ams "));
+}

@@ -1,0 +1,105 @@
+//! A server asked now, out of turn, but never faster than its floor.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::CACHE_CONTROL;
+use actix_web::{HttpResponse, web};
+use tokio::sync::broadcast::{Receiver, error::RecvError};
+
+use super::points::NamedPoll;
+use crate::actors::ledger::NotNow;
+use crate::config::Server;
+use crate::probe::poll::{BURST_SPACING, GRACE};
+use crate::sample::{Sample, SeriesKey};
+use crate::web::State;
+use crate::web::openapi::{Body, Endpoint, ID};
+use crate::web::params::Target;
+use crate::web::problem::Problem;
+
+/// What is here.
+pub const ENDPOINTS: &[Endpoint] = &[Endpoint::post("/api/v1/servers/{id}/probe", || web::to(ask))
+    .about(
+        "Polls a server now and answers with what came of it. Never faster than the floor of the server: 429 says how \
+         long to wait.",
+    )
+    .taking(&[ID])
+    .giving(Body::json::<NamedPoll<'static>>("The sample, as in the list of samples, with the name of the server."))
+    .or(&[404, 409, 429, 503, 504])];
+
+/// A sample travels from the prober to here within this time.
+const ON_THE_WAY: Duration = Duration::from_secs(2);
+
+async fn ask(state: web::Data<State>, id: web::Path<String>) -> Result<HttpResponse, Problem> {
+    let target = Target::find(&state, &id)?;
+    let config = state.config.borrow().clone();
+    let found = config.servers.iter().find(|server| server.ident.name == target.name);
+    let server = found.ok_or_else(|| Problem::not_found(format!("there is no server {:?}", &*target.name)))?;
+    let address = address(&state, &target, server)?;
+    let not_yet = || Problem::new(StatusCode::SERVICE_UNAVAILABLE, "the service has not begun to measure");
+    let ledger = state.ledger.get().ok_or_else(not_yet)?;
+    // Before anything is sent: the answer must not be missed.
+    let samples = state.samples.subscribe();
+    let now_ns = state.clock.now().mono_ns;
+    ledger.poll_soon(address, now_ns).map_err(|why| refused(&why))?;
+    let key = SeriesKey { server: Arc::clone(&target.name), address: Some(address) };
+    match tokio::time::timeout(longest(server), answer(samples, &key, now_ns)).await {
+        Ok(Some(sample)) => {
+            Ok(HttpResponse::Ok().insert_header((CACHE_CONTROL, "no-store")).json(NamedPoll::of(&sample)))
+        }
+        Ok(None) => Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "the service is stopping")),
+        Err(_) => Err(Problem::new(StatusCode::GATEWAY_TIMEOUT, "the poll has not ended in time")),
+    }
+}
+
+/// The address that is meant: the one that was asked for, or the only one.
+fn address(state: &State, target: &Target, server: &Server) -> Result<SocketAddr, Problem> {
+    let conflict = |why: &str| Err(Problem::new(StatusCode::CONFLICT, format!("{}: {why}", target.name)));
+    if server.paused {
+        return conflict("it is paused");
+    }
+    if let Some(address) = target.address {
+        return Ok(address);
+    }
+    let snapshot = state.snapshot.borrow();
+    let known: Vec<_> = snapshot.series_of(&target.name).into_iter().filter_map(|(key, _)| key.address).collect();
+    match known.as_slice() {
+        [] => conflict("no address of it has been polled yet"),
+        [only] => Ok(*only),
+        [first, ..] => conflict(&format!("it has several addresses; ask for one, such as {}@{first}", target.name)),
+    }
+}
+
+fn refused(why: &NotNow) -> Problem {
+    match why {
+        NotNow::NotPolled => Problem::new(StatusCode::CONFLICT, "this address is not polled any more"),
+        NotNow::TooSoon(wait) => {
+            let detail = format!("it was asked a moment ago: its floor is over in {:.1} s", wait.as_secs_f64());
+            Problem::new(StatusCode::TOO_MANY_REQUESTS, detail).retry_after(*wait)
+        }
+    }
+}
+
+/// The next sample of this series; `None` when there will be none.
+async fn answer(mut samples: Receiver<Arc<Sample>>, key: &SeriesKey, asked_ns: i64) -> Option<Arc<Sample>> {
+    loop {
+        match samples.recv().await {
+            Ok(sample) => {
+                let is_it = sample.server.name == key.server && sample.address == key.address;
+                if is_it && sample.at.mono_ns >= asked_ns {
+                    return Some(sample);
+                }
+            }
+            Err(RecvError::Lagged(_)) => {}
+            Err(RecvError::Closed) => return None,
+        }
+    }
+}
+
+/// A poll has ended by then, whatever the engine does.
+fn longest(server: &Server) -> Duration {
+    let single = server.timeout + GRACE;
+    (single + BURST_SPACING) * u32::from(server.samples_per_poll) + ON_THE_WAY
+}

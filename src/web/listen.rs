@@ -1,0 +1,95 @@
+//! The sockets that HTTP is answered on: those that the service manager hands over (socket activation), else one that is
+//! opened at the configured address.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr, TcpListener};
+use std::time::Duration;
+
+use listenfd::ListenFd;
+use nix::sys::socket::{setsockopt, sockopt::TcpUserTimeout};
+
+/// A connection is given up when its peer takes nothing for this long; the server itself would wait for it for ever.
+const UNREAD_FOR: Duration = Duration::from_secs(30);
+
+/// Sockets that listen.
+#[derive(Debug)]
+pub struct Listeners {
+    /// At least one.
+    pub sockets: Vec<TcpListener>,
+    /// The service manager opened them, and not this process.
+    pub handed_over: bool,
+}
+
+/// The configured address cannot be listened on.
+#[derive(Debug, thiserror::Error)]
+pub enum ListenError {
+    /// The system refuses.
+    #[error("cannot listen on {listen}: {source}; is another instance running, or is http.listen wrong?")]
+    Address {
+        /// The address.
+        listen: SocketAddr,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// What was handed over is of no use.
+    #[error("a socket that the service manager handed over cannot be used: {0}; it must be a stream socket of TCP")]
+    HandedOver(io::Error),
+}
+
+impl Listeners {
+    /// Those that were handed over to this very process, else a new one at `listen`.
+    ///
+    /// # Errors
+    /// When there is none that can be listened on; the error says what to do.
+    pub fn open(listen: SocketAddr) -> Result<Self, ListenError> {
+        // It looks at LISTEN_PID: what was meant for a parent is not ours.
+        let mut handed = ListenFd::from_env();
+        let handed: io::Result<Vec<_>> = (0..handed.len()).map(|n| handed.take_tcp_listener(n)).collect();
+        let mut sockets: Vec<_> = handed.map_err(ListenError::HandedOver)?.into_iter().flatten().collect();
+        let handed_over = !sockets.is_empty();
+        if !handed_over {
+            sockets.push(TcpListener::bind(listen).map_err(|source| ListenError::Address { listen, source })?);
+        }
+        for socket in &sockets {
+            let milliseconds = u32::try_from(UNREAD_FOR.as_millis()).unwrap_or(u32::MAX);
+            // Connections inherit it. Without the option they last longer, and nothing else changes.
+            let _ = setsockopt(socket, TcpUserTimeout, &milliseconds);
+        }
+        Ok(Self { sockets, handed_over })
+    }
+
+    /// Where they listen.
+    ///
+    /// # Errors
+    /// When the system does not know.
+    pub fn addresses(&self) -> Result<Vec<SocketAddr>, ListenError> {
+        self.sockets.iter().map(|socket| socket.local_addr().map_err(ListenError::HandedOver)).collect()
+    }
+}
+
+/// Whether other machines can reach one of these addresses.
+#[must_use]
+pub fn is_exposed(addresses: &[SocketAddr]) -> bool {
+    let is_loopback = |ip: IpAddr| ip.to_canonical().is_loopback();
+    addresses.iter().any(|address| !is_loopback(address.ip()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_address_beyond_loopback_exposes_the_service() {
+        let of = |text: &str| is_exposed(&text.split(' ').map(|one| one.parse().unwrap()).collect::<Vec<_>>());
+        assert!(!of("127.0.0.1:80 [::1]:80 [::ffff:127.0.0.2]:80"));
+        assert!(of("127.0.0.1:80 0.0.0.0:80") && of("[::]:80") && of("192.0.2.1:80"));
+    }
+
+    #[test]
+    fn an_address_in_use_is_named_with_what_to_do() {
+        let taken = Listeners::open("127.0.0.1:0".parse().unwrap()).unwrap();
+        let address = taken.addresses().unwrap()[0];
+        let why = Listeners::open(address).unwrap_err().to_string();
+        assert!(why.contains(&address.to_string()) && why.contains("another instance"), "{why}");
+    }
+}

@@ -1,0 +1,41 @@
+//! HTTPS by rustls. The certificate is looked up at each handshake in the configuration in effect: a reload changes it
+//! for whoever comes next, and connections that are open go on.
+
+use std::sync::Arc;
+
+use rustls::ServerConfig;
+use rustls::crypto::ring;
+use rustls::server::{ClientHello, ResolvesServerCert};
+use rustls::sign::CertifiedKey;
+use tokio::sync::watch;
+
+use crate::config::Config;
+
+/// Shows the certificate of the configuration in effect.
+#[derive(Debug)]
+struct Current {
+    config: watch::Receiver<Arc<Config>>,
+    /// That of the start: whether there is TLS at all changes with a restart only.
+    first: Arc<CertifiedKey>,
+}
+
+impl ResolvesServerCert for Current {
+    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        let config = self.config.borrow();
+        Some(Arc::clone(config.http.tls.as_ref().map_or(&self.first, |tls| &tls.pair)))
+    }
+}
+
+/// TLS as configured; `None` for plain HTTP.
+///
+/// # Errors
+/// When rustls does not take its own defaults.
+pub fn server(config: &watch::Receiver<Arc<Config>>) -> Result<Option<ServerConfig>, rustls::Error> {
+    let Some(first) = config.borrow().http.tls.as_ref().map(|tls| Arc::clone(&tls.pair)) else { return Ok(None) };
+    let current = Current { config: config.clone(), first };
+    let server = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()?
+        .with_no_client_auth()
+        .with_cert_resolver(Arc::new(current));
+    Ok(Some(server))
+}

@@ -1,0 +1,146 @@
+//! A mail server (aiosmtpd, from PyPI) on loopback, well-behaved or not.
+
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
+
+use serde_json::{Value, json};
+
+use super::tool;
+use super::wait::find;
+
+const SCRIPT: &str = r#"
+import asyncio, json, ssl, sys
+from aiosmtpd.smtp import SMTP, AuthResult
+
+mode = json.loads(sys.argv[1])
+say = lambda what: print(json.dumps(what), flush=True)
+trouble = mode.get("trouble", [])
+
+class Handler:
+    async def handle_DATA(self, server, session, envelope):
+        kind = trouble.pop(0) if trouble else None
+        if kind:
+            say({"trouble": kind})
+        if kind == "busy":
+            return "451 4.3.0 come back later"
+        if kind == "refused":
+            return "554 5.7.1 not with me"
+        say({"from": envelope.mail_from, "to": envelope.rcpt_tos, "tls": session.ssl is not None,
+             "mail": envelope.content.decode("utf-8", "replace")})
+        return "250 taken"
+
+class Server(SMTP):
+    async def smtp_DATA(self, arg):
+        if trouble and trouble[0] == "drop":
+            trouble.pop(0)
+            await self.push("354 go on")
+            await self._reader.readline()
+            say({"trouble": "drop"})
+            self.transport.abort()
+            return
+        if trouble and trouble[0] == "hang":
+            trouble.pop(0)
+            say({"trouble": "hang"})
+            await asyncio.sleep(3600)
+        await super().smtp_DATA(arg)
+
+def authenticate(server, session, envelope, mechanism, data):
+    good = data.login == b"ntp" and data.password == mode["password"].encode()
+    say({"login": good})
+    return AuthResult(success=good, handled=good)
+
+def server():
+    more = {}
+    if "cert" in mode:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(mode["cert"], mode["key"])
+        more.update(tls_context=context, require_starttls=True)
+    if "password" in mode:
+        more.update(authenticator=authenticate, auth_required=True, auth_require_tls="cert" in mode)
+    return Server(Handler(), hostname="localhost", **more)
+
+async def main():
+    listening = await asyncio.get_running_loop().create_server(server, "127.0.0.1", 0)
+    say({"port": listening.sockets[0].getsockname()[1]})
+    await listening.serve_forever()
+
+asyncio.run(main())
+"#;
+
+/// The server; ended when dropped.
+pub struct Mail {
+    child: Child,
+    said: Arc<Mutex<Vec<Value>>>,
+    pub port: u16,
+}
+
+impl Mail {
+    /// A server that does what `mode` says; `None` where there is no aiosmtpd.
+    pub fn start(mode: &Value) -> Option<Self> {
+        let Some(python) = tool::python("aiosmtpd", "import aiosmtpd", &[&["aiosmtpd"]]) else {
+            tool::may_skip("aiosmtpd");
+            return None;
+        };
+        let mut command = Command::new(python);
+        command.args(["-c", SCRIPT, &mode.to_string()]).stdin(Stdio::null()).stdout(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let said: Arc<Mutex<Vec<Value>>> = Arc::default();
+        let shared = Arc::clone(&said);
+        // Ends with the child, whose end of the pipe is closed then.
+        std::thread::spawn(move || {
+            for line in lines.map_while(Result::ok) {
+                shared.lock().unwrap().push(serde_json::from_str(&line).unwrap());
+            }
+        });
+        let mut mail = Self { child, said, port: 0 };
+        let port = find("the port of the mail server", || mail.said().first().and_then(|first| first["port"].as_u64()));
+        mail.port = port.try_into().unwrap();
+        Some(mail)
+    }
+
+    pub fn said(&self) -> Vec<Value> {
+        self.said.lock().unwrap().clone()
+    }
+
+    /// The first mail that was taken, once it is there: the server says so after it has answered.
+    pub fn first(&self) -> Value {
+        find("a mail", || self.taken().into_iter().next())
+    }
+
+    /// The mails that were taken.
+    pub fn taken(&self) -> Vec<Value> {
+        self.said().into_iter().filter(|said| said.get("mail").is_some()).collect()
+    }
+}
+
+impl Drop for Mail {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A certificate for 127.0.0.1 that it signed itself, and its key, as files in `dir`.
+pub fn certificate(dir: &Path) -> (PathBuf, PathBuf) {
+    let (cert, key) = (dir.join("cert.pem"), dir.join("key.pem"));
+    let made = Command::new("openssl")
+        .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"])
+        .args(["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1", "-keyout"])
+        .arg(&key)
+        .arg("-out")
+        .arg(&cert)
+        .stderr(Stdio::null())
+        .status();
+    assert!(made.unwrap().success());
+    (cert, key)
+}
+
+/// A mode with a certificate.
+pub fn with_tls(mut mode: Value, (cert, key): &(PathBuf, PathBuf)) -> Value {
+    mode["cert"] = json!(cert);
+    mode["key"] = json!(key);
+    mode
+}

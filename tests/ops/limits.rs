@@ -1,0 +1,188 @@
+//! The service at the limits of its machine and beside a clock that jumps: it says what is wrong, loses nothing that it
+//! measured, asks nobody too often, and goes on as before when it is over.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use nix::sys::signal::Signal;
+
+use crate::common::monitor::{Home, Monitor, own};
+use crate::common::sim::Playground;
+use crate::common::wait::{find, until};
+use crate::common::{root, rows};
+use ntp_monitor::clock::Stamp;
+use ntp_monitor::sample::Outcome;
+use ntp_monitor::sim::{Script, ScriptedServer};
+
+const FAKETIME: &str = "faketime/libfaketime.so.1";
+
+/// How many polls so far ended as `wanted` says.
+fn polls(home: &Home, wanted: impl Fn(&Outcome) -> bool) -> usize {
+    rows::csv_so_far(&home.csv()).iter().filter(|sample| wanted(&sample.outcome)).count()
+}
+
+fn is_fault(outcome: &Outcome, part: &str) -> bool {
+    matches!(outcome, Outcome::Fault(why) if why.contains(part))
+}
+
+#[track_caller]
+fn more_samples(home: &Home) {
+    let before = polls(home, |outcome| *outcome == Outcome::Sample);
+    until("more samples", || polls(home, |outcome| *outcome == Outcome::Sample) > before + 2);
+}
+
+#[test]
+fn a_process_without_files_left_says_so_of_each_poll_and_goes_on_when_there_are_some() {
+    let playground = Playground::open();
+    let server = playground.server(Script::good());
+    let home = Home::with(&own("good", server.address()));
+    let mut service = home.start();
+    service.health("samples", |health| health["servers"][0]["outcomes"]["sample"].as_u64() > Some(3));
+    more_samples(&home);
+    let limit = |files: &str| {
+        let pid = service.id().to_string();
+        root::run(Command::new("prlimit").args(["--pid", &pid, &format!("--nofile={files}:")]));
+    };
+    // Standard input, output and error are open, so nothing more can be.
+    limit("3");
+    until("faults", || polls(&home, |outcome| is_fault(outcome, "LimitNOFILE")) > 2);
+    limit("1024");
+    more_samples(&home);
+    let (_, health) = service.health("health", |health| health["status"] == "ok");
+    assert_eq!(health["panics"], 0);
+    assert_eq!(service.stop(), 0);
+    let csv = rows::keys_once("the files", &rows::csv(&home.csv()));
+    rows::assert_same(("the files", &csv), ("the store", &rows::keys_once("it", &rows::store(&home.store()))));
+}
+
+/// The kernel tells ENOBUFS of a full device queue only to sockets that ask for it (IP_RECVERR): for others the packet
+/// is lost, as it could be anywhere on the way.
+#[test]
+fn a_device_queue_without_room_is_a_lost_request_and_over_when_there_is_room() {
+    if !root::is_root("a_device_queue_without_room_is_a_lost_request_and_over_when_there_is_room") {
+        return;
+    }
+    let home = Home::with(&own("full", "127.0.0.1:9".parse().unwrap()));
+    // A queue that holds not even one packet, on a loopback of its own.
+    let script = "ip link set lo up && tc qdisc add dev lo root bfifo limit 1 && exec \"$0\" --config \"$1\"";
+    let mut command = Command::new("unshare");
+    command.args(["--net", "sh", "-c", script, env!("CARGO_BIN_EXE_ntp-monitor")]).arg(home.config());
+    let mut service = Monitor::spawn(command.current_dir(home.path()), home.path());
+    until("lost requests", || polls(&home, |outcome| *outcome == Outcome::Timeout) > 2);
+    let target = service.id().to_string();
+    root::run(Command::new("nsenter").args(["--net", "--target", &target, "tc", "qdisc", "del", "dev", "lo", "root"]));
+    until("an answer", || polls(&home, |outcome| *outcome == Outcome::Refused) > 2);
+    assert_eq!(service.stop(), 0);
+}
+
+/// The service with a wall clock that the test sets. Its monotonic clock is the machine's.
+struct Jumping {
+    home: Home,
+    servers: Vec<ScriptedServer>,
+    service: Monitor,
+    _playground: Playground,
+}
+
+impl Jumping {
+    fn start() -> Self {
+        let playground = Playground::open();
+        let servers: Vec<_> = (0..4).map(|_| playground.server(Script::good())).collect();
+        let names = ["a", "b", "c", "d"];
+        // The portable engine reads the clock in this process, where it can be set for this process alone.
+        let sections: String = names.iter().zip(&servers).map(|(name, s)| own(name, s.address())).collect();
+        let home = Home::with(&format!("[defaults]\nengine = \"sntp\"\n{sections}"));
+        set(&home, "+0");
+        let mut command = home.command();
+        command.env("LD_PRELOAD", library()).env("FAKETIME_TIMESTAMP_FILE", home.path().join("offset"));
+        command.env("FAKETIME_NO_CACHE", "1").env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
+        let mut service = Monitor::spawn(&mut command, home.path());
+        service.health("samples of all", |health| {
+            let servers = health["servers"].as_array().unwrap();
+            servers.len() == 4 && servers.iter().all(|s| s["outcomes"]["sample"].as_u64() > Some(20))
+        });
+        Self { home, servers, service, _playground: playground }
+    }
+
+    /// Nobody was asked faster than the floor of one's own servers allows.
+    #[track_caller]
+    fn is_polite(&self) {
+        let floor = Duration::from_millis(100);
+        // What the network and the scheduler may add to one request and not to the next.
+        let tolerance = Duration::from_millis(60);
+        for server in &self.servers {
+            let arrivals: Vec<Stamp> = server.arrivals();
+            // Three in a row: one that was late leaves the next one early.
+            let tightest = arrivals.windows(3).map(|three| three[2].since(three[0])).min().unwrap();
+            assert!(tightest + tolerance >= 2 * floor, "{tightest:?}");
+        }
+    }
+
+    #[track_caller]
+    fn goes_on(&mut self) {
+        more_samples(&self.home);
+        let (_, health) = self.service.get("/health");
+        assert_eq!((&health["panics"], &health["restarts"]), (&0.into(), &0.into()));
+    }
+
+    #[track_caller]
+    fn ends_with_everything_kept(mut self) {
+        assert_eq!(self.service.stop(), 0);
+        let csv = rows::keys_once("the files", &rows::csv(&self.home.csv()));
+        let store = rows::keys_once("the store", &rows::store(&self.home.store()));
+        rows::assert_same(("the files", &csv), ("the store", &store));
+        let faults: Vec<_> =
+            ["panic", "\"level\":\"error\""].into_iter().filter(|p| self.service.log().contains(p)).collect();
+        assert_eq!(faults, Vec::<&str>::new(), "{}", self.service.log());
+    }
+}
+
+fn set(home: &Home, offset: &str) {
+    // Whole or not at all: it is read at every look at the clock.
+    let (new, file) = (home.path().join("offset.new"), home.path().join("offset"));
+    fs::write(&new, offset).unwrap();
+    fs::rename(new, file).unwrap();
+}
+
+fn library() -> std::path::PathBuf {
+    let dirs = fs::read_dir("/usr/lib").unwrap().map(|entry| entry.unwrap().path().join(FAKETIME));
+    let found = dirs.into_iter().find(|path| path.exists());
+    found.or_else(|| Some(Path::new("/usr/lib").join(FAKETIME)).filter(|path| path.exists())).expect("libfaketime")
+}
+
+#[test]
+fn a_clock_that_is_stepped_is_blamed_and_polling_goes_on_at_its_pace() {
+    let mut one = Jumping::start();
+    set(&one.home, "+30");
+    let verdict = find("the own clock is blamed", || {
+        let (_, verdict) = one.service.get("/api/v1/verdict");
+        Some(verdict).filter(|verdict| verdict["state"] == "local_wrong")
+    });
+    // Ahead of all servers: what is wrong with it has the sign of the offsets.
+    let estimate = verdict["local"]["estimate_s"].as_f64().unwrap();
+    assert!((estimate.abs() - 30.0).abs() < 1.0, "{verdict}");
+    one.goes_on();
+    set(&one.home, "-3600");
+    one.goes_on();
+    set(&one.home, "+0");
+    one.goes_on();
+    one.is_polite();
+    one.ends_with_everything_kept();
+}
+
+#[test]
+fn after_a_suspend_nobody_is_asked_twice_for_what_was_missed() {
+    let mut one = Jumping::start();
+    let asked = |one: &Jumping| one.servers.iter().map(|server| server.counters().requests).max().unwrap();
+    one.service.signal(Signal::SIGSTOP);
+    let before = asked(&one);
+    set(&one.home, "+8h");
+    // As long as some twenty polls: a burst afterwards would be seen.
+    std::thread::sleep(Duration::from_secs(2));
+    assert!(asked(&one) <= before + 1, "it was stopped");
+    one.service.signal(Signal::SIGCONT);
+    one.goes_on();
+    one.is_polite();
+    one.ends_with_everything_kept();
+}

@@ -1,0 +1,449 @@
+//! Statistics, exports, pictures and reports of a store, as a user gets them.
+
+#![allow(clippy::unwrap_used)] // a failed unwrap is a failed test
+
+mod common;
+
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Output, Stdio};
+use std::sync::LazyLock;
+
+use common::monitor::{Home, own, program, run, text};
+use common::service::Running;
+use common::stored::{self, forget_samples, options, store, week};
+use common::wait::{find, until};
+use ntp_monitor::clock::Stamp;
+use ntp_monitor::history::span::Span;
+use ntp_monitor::history::survey::{Wish, survey};
+use ntp_monitor::ntp::{Leap, RefId};
+use ntp_monitor::report::make::make;
+use ntp_monitor::report::material::Order;
+use ntp_monitor::sample::{Measure, Outcome, Reply, Sample, ServerIdent, Timestamping};
+use ntp_monitor::sim::Script;
+use ntp_monitor::sinks::csv;
+use ntp_monitor::store::read::Reader;
+use serde_json::{Value, json};
+use sha2::Digest;
+
+const S: i64 = 1_000_000_000;
+/// 2026-11-01T00:00:00Z.
+const T0: i64 = 1_793_491_200 * S;
+/// Nothing listens there.
+const NOBODY: &str = "127.0.0.1:9";
+const DAY: [&str; 4] = ["--from", "2026-11-01", "--to", "2026-11-02"];
+const KINDS: [&str; 8] = ["offset", "delay", "bound", "scatter", "histogram", "adev", "tdev", "comparison"];
+
+/// A week of five servers, made once; the directory goes with the process.
+static WEEK: LazyLock<(tempfile::TempDir, PathBuf)> = LazyLock::new(|| {
+    let dir = tempfile::tempdir().unwrap();
+    let path = store(options(dir.path()), week().samples());
+    (dir, path)
+});
+const WEEK_SPAN: [&str; 4] = ["--from", "2026-02-25", "--to", "2026-03-05"];
+
+fn failed(server: &str, minute: i64) -> Sample {
+    let at = Stamp { wall_ns: T0 + minute * 60 * S, mono_ns: minute * 60 * S, raw_ns: 0 };
+    let address = Some("192.0.2.1:123".parse().unwrap());
+    let unasked = Sample::unasked(at, ServerIdent::named(server), Outcome::Timeout, 60.0);
+    Sample { address, sent: 1, lost: 1, ..unasked }
+}
+
+fn measured(server: &str, minute: i64, offset_s: f64, delay_s: f64) -> Sample {
+    let reply = Reply {
+        stratum: 1,
+        leap: Leap::None,
+        refid: RefId(*b"GPS\0"),
+        precision_log2: -20,
+        root_delay_s: 0.0,
+        root_dispersion_s: 0.001,
+    };
+    Sample {
+        outcome: Outcome::Sample,
+        reply: Some(reply),
+        measure: Some(Measure { offset_s, delay_s, root_distance_s: delay_s / 2.0 + 0.001 }),
+        timestamping: Some(Timestamping::Kernel),
+        lost: 0,
+        ..failed(server, minute)
+    }
+}
+
+/// A store of these samples in a directory of its own.
+fn small(samples: impl IntoIterator<Item = Sample>) -> (tempfile::TempDir, PathBuf) {
+    let dir = tempfile::tempdir().unwrap();
+    let path = store(options(dir.path()), samples);
+    (dir, path)
+}
+
+fn ask(store: &Path, arguments: &[&str]) -> Output {
+    let at = store.parent().unwrap();
+    let (command, rest) = arguments.split_first().unwrap();
+    run(at, &[&[*command, "--store", store.to_str().unwrap()], rest].concat())
+}
+
+/// What a command printed when it had to succeed.
+#[track_caller]
+fn told(store: &Path, arguments: &[&str]) -> String {
+    let output = ask(store, arguments);
+    assert!(output.status.success(), "{arguments:?}: {}", text(&output.stderr));
+    text(&output.stdout)
+}
+
+/// What a command complained of when it had to fail with 1.
+#[track_caller]
+fn complaint(store: &Path, arguments: &[&str]) -> String {
+    let output = ask(store, arguments);
+    assert_eq!(output.status.code(), Some(1), "{arguments:?}: {}", text(&output.stdout));
+    text(&output.stderr)
+}
+
+/// The offsets 1 to 5 ms, one failure, a minute apart.
+fn five() -> Vec<Sample> {
+    let mut samples: Vec<_> = (0..5).map(|n| measured("a", n, 1e-3 * (n + 1) as f64, 0.02)).collect();
+    samples.push(failed("a", 5));
+    samples
+}
+
+#[test]
+fn stats_are_what_a_person_works_out_by_hand() {
+    let (_dir, path) = small(five());
+    let found: Value = serde_json::from_str(&told(&path, &[&["stats", "--json"], &DAY[..]].concat())).unwrap();
+    let a = &found["servers"]["a"];
+    assert_eq!((a["n"].as_u64(), a["polls"].as_u64(), a["from"].as_str()), (Some(5), Some(6), Some("samples")));
+    let close = |value: &Value, expected: f64| (value.as_f64().unwrap() - expected).abs() < 1e-12;
+    assert!(close(&a["loss"], 1.0 / 6.0) && close(&a["offset"]["mean"], 3e-3) && close(&a["offset"]["median"], 3e-3));
+    assert!(close(&a["offset"]["stddev"], 2.5e-6_f64.sqrt()) && close(&a["offset"]["max"], 5e-3));
+    assert!(a["offset"].get("p99").is_none(), "five values have no p99");
+    assert_eq!(found["judged_from"], "2026-11-01T00:00:00Z");
+    let table = told(&path, &[&["stats"], &DAY[..]].concat());
+    assert!(table.contains("16.67 %") && table.contains("+3.00 ms") && table.contains("samples"), "{table}");
+}
+
+#[test]
+fn stats_tell_what_replay_tells_of_the_same_samples() {
+    let (_, path) = &*WEEK;
+    let export = tempfile::tempdir().unwrap();
+    let file = export.path().join("week.csv.gz");
+    told(path, &["export", "-o", file.to_str().unwrap()]);
+    let replayed = run(export.path(), &["replay", "--json", file.to_str().unwrap()]);
+    let replayed: Value = serde_json::from_slice(&replayed.stdout).unwrap();
+    let found: Value = serde_json::from_str(&told(path, &[&["stats", "--json"], &WEEK_SPAN[..]].concat())).unwrap();
+    assert_eq!(found["verdicts"], replayed["verdicts"]);
+    for (name, expected) in replayed["servers"].as_object().unwrap() {
+        let mut got = found["servers"][name].clone();
+        got.as_object_mut().unwrap().remove("from");
+        assert_eq!(&got, expected, "{name}");
+    }
+    let sentences = |events: &Value| -> Vec<Value> {
+        events.as_array().unwrap().iter().map(|event| event["sentence"].clone()).collect()
+    };
+    assert_eq!(sentences(&found["events"]), sentences(&replayed["events"]));
+}
+
+#[test]
+fn rollups_tell_the_same_within_what_they_promise_and_say_that_they_do() {
+    let (_, path) = &*WEEK;
+    let dir = tempfile::tempdir().unwrap();
+    let rolled = store(options(dir.path()), week().samples());
+    forget_samples(options(dir.path()));
+    let both = [path, &rolled].map(|path| {
+        let told = told(path, &[&["stats", "--json"], &WEEK_SPAN[..]].concat());
+        serde_json::from_str::<Value>(&told).unwrap()
+    });
+    let [exact, sums] = &both;
+    for name in ["ntp1", "ntp2", "ntp3", "ntp4", "ntp5"] {
+        let (exact, sums) = (&exact["servers"][name], &sums["servers"][name]);
+        assert_eq!((exact["from"].as_str(), sums["from"].as_str()), (Some("samples"), Some("rollups")));
+        assert_eq!((&exact["n"], &exact["outcomes"], &exact["loss"]), (&sums["n"], &sums["outcomes"], &sums["loss"]));
+        for (part, figure) in [("offset", "p95"), ("offset", "p5"), ("delay", "p50"), ("offset_abs", "p99")] {
+            let value = |of: &Value| of[part][figure].as_f64().unwrap();
+            assert!((value(exact) - value(sums)).abs() <= 0.0203 * value(exact).abs() + 2e-9, "{name} {part} {figure}");
+        }
+        assert_eq!((&exact["offset"]["min"], &exact["delay"]["max"]), (&sums["offset"]["min"], &sums["delay"]["max"]));
+    }
+    assert!(sums["judged_from"].is_null() && sums["verdicts"].as_array().unwrap().is_empty());
+    assert!(told(&rolled, &[&["stats"], &WEEK_SPAN[..]].concat()).contains("no verdicts: they need samples"));
+    assert!(complaint(&rolled, &["export"]).contains("no samples are kept"));
+    // Pictures and reports are made of what is left.
+    let svg = told(&rolled, &[&["plot", "histogram", "--server", "ntp1"], &WEEK_SPAN[..]].concat());
+    assert!(svg.contains("n = 9366"), "the sketches of all hours");
+    assert!(told(&rolled, &[&["report"], &WEEK_SPAN[..]].concat()).contains("Verdicts and stability need samples"));
+}
+
+#[test]
+fn an_export_comes_back_to_the_bit_and_lines_are_one_a_poll() {
+    let (_, path) = &*WEEK;
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("all.csv");
+    told(path, &["export", "-o", file.to_str().unwrap()]);
+    let exported: Vec<Sample> = csv::read_file(&file).unwrap().map(|row| row.unwrap()).collect();
+    let kept: Vec<Sample> = week().samples().collect();
+    assert_eq!(exported.len(), kept.len());
+    let same = |a: &Sample, b: &Sample| {
+        (a.at, a.address, &a.outcome, a.measure, a.reply) == (b.at, b.address, &b.outcome, b.measure, b.reply)
+    };
+    // The store sorts by the wall clock.
+    let mut kept = kept;
+    kept.sort_by_key(|sample| sample.at.wall_ns);
+    assert!(exported.iter().zip(&kept).all(|(a, b)| same(a, b)));
+
+    let lines = told(path, &["export", "--format", "jsonl", "--server", "ntp3", "--since", "9000d"]);
+    let first: Value = serde_json::from_str(lines.lines().next().unwrap()).unwrap();
+    assert_eq!((first["server"].as_str(), first["vantage"].as_str()), (Some("ntp3"), Some("ams-1")));
+    let of_ntp3 = kept.iter().filter(|sample| &*sample.server.name == "ntp3");
+    assert_eq!(lines.lines().count(), of_ntp3.clone().count());
+    assert_eq!(first["raw_ns"].as_i64(), of_ntp3.clone().next().map(|sample| sample.at.raw_ns));
+
+    let lines = told(path, &["export", "--format", "influx", "--from", "2026-02-26", "--to", "2026-02-27"]);
+    assert!(lines.lines().all(|line| line.starts_with("ntp_sample,address=198.18.")), "line protocol");
+}
+
+#[test]
+fn whoever_reads_only_the_beginning_of_an_export_is_no_error_to_talk_of() {
+    let (dir, path) = &*WEEK;
+    let mut child = program(dir.path())
+        .args(["export", "--store", path.to_str().unwrap()])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut first = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut first).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!((first.as_str(), text(&output.stderr).as_str()), (csv::HEADER, ""));
+}
+
+#[test]
+fn every_picture_is_sound_xml_and_shows_what_it_is_about() {
+    let (_, path) = &*WEEK;
+    let marks = [
+        (
+            "offset",
+            vec![
+                "offset (ms)",
+                "Feb 27",
+                "the true offset, if the claim holds",
+                "ticks: failed polls",
+                "heads: events",
+            ],
+        ),
+        ("delay", vec!["delay (ms)", "smallest to largest"]),
+        ("bound", vec!["|offset| + root distance", "limit", "100 ms"]),
+        ("scatter", vec!["delay (ms)", "what a queue in one direction does"]),
+        ("histogram", vec!["samples", "n = 9345"]),
+        ("adev", vec!["ADEV (overlapping)", "10⁻⁶", "95 % intervals"]),
+        ("tdev", vec!["TDEV", "1 ms", "averaging time τ"]),
+        ("comparison", vec!["p5 to p95"]),
+    ];
+    for (kind, words) in marks {
+        let svg = told(path, &[&["plot", kind, "--server", "ntp5"], &WEEK_SPAN[..]].concat());
+        resvg::usvg::Tree::from_str(&svg, &resvg::usvg::Options::default()).unwrap();
+        for word in words.into_iter().chain(["ntp5", "seen from ams-1"]) {
+            assert!(svg.contains(word), "{kind} lacks {word:?}");
+        }
+    }
+    let one = tempfile::tempdir().unwrap();
+    let png = one.path().join("a.png");
+    told(path, &[&["plot", "comparison", "-o", png.to_str().unwrap()], &WEEK_SPAN[..]].concat());
+    assert_eq!(&std::fs::read(png).unwrap()[1..4], b"PNG");
+}
+
+#[test]
+fn nothing_one_sample_failures_only_and_a_century_have_pictures_and_answers() {
+    let (_a, empty) = small([]);
+    let (_b, one) = small([measured("a", 0, 1e-3, 0.02)]);
+    let (_c, dead) = small((0..100).map(|n| failed("a", n)));
+    for arguments in [&["stats"][..], &["export"], &["report"], &["plot", "offset"]] {
+        let said = complaint(&empty, arguments);
+        assert!(said.starts_with("ntp-monitor: ") && !said.contains("panicked"), "{said}");
+    }
+    for kind in KINDS {
+        for path in [&one, &dead] {
+            let svg = told(path, &[&["plot", kind], &DAY[..]].concat());
+            resvg::usvg::Tree::from_str(&svg, &resvg::usvg::Options::default()).unwrap();
+        }
+    }
+    for path in [&one, &dead] {
+        assert!(told(path, &[&["report"], &DAY[..]].concat()).contains("</html>"));
+        assert!(told(path, &["stats", "--since", "36500d"]).contains("2026-11-01 00:00 UTC to"));
+        assert!(told(path, &["plot", "offset", "--since", "36500d"]).contains("</svg>"));
+    }
+    assert!(told(&dead, &[&["stats"], &DAY[..]].concat()).contains("100.00 %"));
+    assert!(told(&dead, &[&["plot", "offset"], &DAY[..]].concat()).contains("nothing was measured"));
+    assert!(complaint(&one, &["stats", "--from", "2026-11-02", "--to", "2026-11-01"]).contains("is empty"));
+}
+
+#[test]
+fn an_unknown_server_an_unwritable_file_and_a_wrong_store_are_said_plainly() {
+    let (dir, path) = small(five());
+    for command in [&["stats"][..], &["export"], &["report"], &["plot", "offset"]] {
+        let said = complaint(&path, &[command, &["--server", "nix"]].concat());
+        assert!(said.contains("no server \"nix\"; it knows \"a\""), "{said}");
+    }
+    for command in [&["export"][..], &["report", "--since", "36500d"], &["plot", "offset"]] {
+        let said = complaint(&path, &[command, &["-o", "/nowhere/at/all"]].concat());
+        assert!(said.contains("cannot write /nowhere/at/all"), "{said}");
+    }
+    let text_file = dir.path().join("notes.txt");
+    std::fs::write(&text_file, "not a store, but longer than nothing").unwrap();
+    assert!(complaint(&text_file, &["stats"]).contains("is not a store"));
+    let no_store = run(dir.path(), &["stats"]);
+    assert_eq!(no_store.status.code(), Some(78));
+    assert!(text(&no_store.stderr).contains("the store with --store"), "{}", text(&no_store.stderr));
+}
+
+#[test]
+fn a_name_with_markup_is_text_everywhere() {
+    let name = "<script>alert('x')</script>&\"\u{1b}[2J";
+    let (_dir, path) = small((0..120).map(|n| measured(name, n, 1e-3, 0.02)));
+    for kind in KINDS {
+        let svg = told(&path, &[&["plot", kind], &DAY[..]].concat());
+        resvg::usvg::Tree::from_str(&svg, &resvg::usvg::Options::default()).unwrap();
+        assert!(!svg.contains("<script") && !svg.contains('\u{1b}'), "{kind}");
+    }
+    let html = told(&path, &[&["report"], &DAY[..]].concat());
+    assert!(!html.contains("<script") && html.contains("&lt;script&gt;") && !html.contains('\u{1b}'));
+    assert!(!told(&path, &[&["stats"], &DAY[..]].concat()).contains('\u{1b}'));
+}
+
+#[test]
+fn a_report_stands_alone_and_says_who_was_wrong_and_how_well_the_own_clock_was_shown() {
+    let (_, path) = &*WEEK;
+    let html = told(path, &[&["report"], &WEEK_SPAN[..]].concat());
+    for forbidden in ["<script", "src=", "<link", "@import", "url("] {
+        assert!(!html.contains(forbidden), "{forbidden}");
+    }
+    let elsewhere = html.split("http").skip(1).filter(|rest| !rest.starts_with("://www.w3.org/2000/svg"));
+    assert_eq!(elsewhere.count(), 0, "nothing is fetched");
+    for said in [
+        "5 servers were polled",
+        "ntp2 is wrong by at least",
+        "most servers show the own clock to be within 100 ms",
+        "clock: step, by at least",
+        "path: asymmetry",
+        "more than half of the servers",
+        "loss burst",
+        "How each number is defined",
+        "prefers-color-scheme:dark",
+    ] {
+        assert!(html.contains(said), "{said}");
+    }
+    // Six of all servers, two of each.
+    assert_eq!(html.matches("<svg ").count(), 16);
+    let strict = told(path, &[&["report", "--limit", "1ms"], &WEEK_SPAN[..]].concat());
+    assert!(strict.contains("For 0.00 % of the time"));
+}
+
+#[test]
+fn the_mail_has_a_picture_for_every_reference_and_no_svg() {
+    let (_, path) = &*WEEK;
+    let reader = Reader::open(path).unwrap();
+    let span = Span { from_ns: 1_771_977_600 * S, to_ns: 1_772_668_800 * S };
+    let order = Order { span, servers: vec!["ntp1".to_owned()], limit_s: 0.1, alerts: Vec::new(), vantage: None };
+    let report = make(&reader, order, T0, &mut |_, _| ()).unwrap().report();
+    let ids: Vec<&str> = report.html.split("cid:").skip(1).map(|rest| rest.split('"').next().unwrap()).collect();
+    assert_eq!(ids, report.pictures.iter().map(|picture| picture.id.as_str()).collect::<Vec<_>>());
+    assert!(ids.len() == 8 && report.pictures.iter().all(|picture| picture.png.starts_with(b"\x89PNG")));
+    assert!(!report.html.contains("<svg") && report.text.contains("ntp1:") && report.summary.contains("One server"));
+}
+
+#[test]
+fn one_server_alone_is_judged_with_all_of_them() {
+    let (_, path) = &*WEEK;
+    let reader = Reader::open(path).unwrap();
+    let span = Span { from_ns: 0, to_ns: i64::MAX };
+    let wish = Wish { servers: vec!["ntp2".to_owned()], taus_s: None };
+    let found = survey(&reader, span, &wish, &mut |_, _| ()).unwrap();
+    assert_eq!(found.servers.keys().collect::<Vec<_>>(), ["ntp2"]);
+    assert!(found.accuses("ntp2") && !found.accuses("ntp5"));
+}
+
+fn scheduled(home: &Home, server: std::net::SocketAddr) {
+    home.configure(&format!("{}[report]\nschedule = \"daily 00:00\"\nkeep = 2\n", own("a", server)));
+}
+
+fn reports(home: &Home) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(home.data().join("reports")).into_iter().flatten();
+    let paths = entries.map(|entry| entry.unwrap().path());
+    paths.filter(|path| path.extension().is_some_and(|extension| extension == "html")).collect()
+}
+
+#[test]
+fn a_report_that_was_missed_is_made_up_once_and_a_restart_makes_no_other() {
+    let home = Home::with("");
+    scheduled(&home, NOBODY.parse().unwrap());
+    let mark = home.data().join("reports/last-due");
+    let mut monitor = home.start();
+    find("the first mark", || std::fs::read_to_string(&mark).ok());
+    assert_eq!(monitor.stop(), 0);
+    assert_eq!(reports(&home), Vec::<PathBuf>::new(), "nothing is made up for the time before");
+
+    std::fs::write(&mark, "2026-01-01T00:00:00Z\n").unwrap();
+    let mut monitor = home.start();
+    until("the report that was missed", || reports(&home).len() == 1);
+    until("all is done", || !home.data().join("reports/pending.json").exists());
+    assert_eq!(monitor.stop(), 0);
+    let due = std::fs::read_to_string(&mark).unwrap();
+    assert!(due.contains("T00:00:00Z") && due.as_str() > "2026-11", "{due}");
+
+    let mut monitor = home.start();
+    monitor.health("a poll", |health| health["ready"] == true);
+    assert_eq!(monitor.stop(), 0);
+    assert_eq!((reports(&home).len(), std::fs::read_to_string(&mark).unwrap()), (1, due));
+}
+
+#[test]
+fn a_schedule_a_zone_or_a_receiver_that_cannot_be_is_a_fault_with_its_key() {
+    let home = Home::with("");
+    let wrong = "[report]\nschedule = \"Mondays at 8\"\ntimezone = \"Europe/Nowhere\"\nto = [\"nobody\"]\nkeep = 0\n";
+    home.configure(&format!("{}{wrong}", own("a", NOBODY.parse().unwrap())));
+    let (code, said) = home.fails();
+    assert_eq!(code, 78);
+    for fault in ["report.schedule", "report.timezone", "report.to", "report.keep", "\"Mon 08:00\"", "nobody"] {
+        assert!(said.contains(fault), "{fault}: {said}");
+    }
+}
+
+#[test]
+fn a_store_that_a_service_writes_is_read_all_the_same() {
+    let (_dir, path) = small(five());
+    let held = ntp_monitor::store::Store::open(
+        stored::options(path.parent().unwrap()),
+        &slog::Logger::root(slog::Discard, slog::o!()),
+    );
+    assert!(held.is_ok());
+    assert!(told(&path, &[&["stats"], &DAY[..]].concat()).contains("+3.00 ms"));
+}
+
+#[actix_rt::test]
+async fn the_api_lists_reports_shows_one_as_a_page_without_script_and_makes_one_for_who_may() {
+    let hash: String = sha2::Sha256::digest(b"a token of ours").iter().map(|byte| format!("{byte:02x}")).collect();
+    let tokens = json!([{ "name": "page", "role": "operate", "sha256": hash }]);
+    let running = Running::start(&[("alpha", Script::good())], json!({ "http": { "tokens": tokens } })).await;
+    running.polled(3).await;
+    assert_eq!(running.get("/api/v1/reports").await.json(), json!({ "reports": [] }));
+    let post = async |token: &str, body: &str| {
+        let request = reqwest::Client::new().post(format!("{}/api/v1/reports", running.base));
+        let request = request.header("Authorization", format!("Bearer {token}"));
+        let answer = request.header("Content-Type", "application/json").body(body.to_owned()).send().await.unwrap();
+        (answer.status().as_u16(), serde_json::from_str::<Value>(&answer.text().await.unwrap()).unwrap())
+    };
+    assert_eq!(post("a stranger", r#"{"since": "1h"}"#).await.0, 401);
+    for bad in [r#"{"since": "soon"}"#, r#"{"since": "0s"}"#, r#"{"until": "1h"}"#] {
+        let (status, problem) = post("a token of ours", bad).await;
+        assert_eq!((status, problem["status"].as_u64()), (400, Some(400)), "{bad}");
+    }
+    let (status, kept) = post("a token of ours", r#"{"since": "1h"}"#).await;
+    assert_eq!(status, 201, "{kept}");
+    let listed = running.get("/api/v1/reports").await.json();
+    assert_eq!(listed["reports"], json!([kept]));
+    let page = running.get(&format!("/api/v1/reports/{}", kept["id"].as_str().unwrap())).await;
+    assert_eq!((page.status, page.header("content-type")), (200, "text/html; charset=utf-8"));
+    let policy = page.header("content-security-policy");
+    assert!(policy.contains("default-src 'none'; style-src 'unsafe-inline'") && !policy.contains("script"), "{policy}");
+    assert!(page.text.contains("alpha") && page.text.contains("</html>"));
+    for missing in ["report-20200101T000000Z", "..%2F..%2Fservers", "x"] {
+        assert_eq!(running.get(&format!("/api/v1/reports/{missing}")).await.status, 404);
+    }
+    running.stop().await;
+}

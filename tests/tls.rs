@@ -1,0 +1,140 @@
+//! HTTPS and socket activation, as the running program does them.
+
+// A failed unwrap is a failed test; and a test that is skipped says so.
+#![allow(clippy::unwrap_used, clippy::print_stderr)]
+
+mod common;
+
+use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use common::http::Client;
+use common::monitor::{Home, Monitor, own};
+use common::sim::Playground;
+use ntp_monitor::sim::Script;
+use reqwest::{Certificate, Method};
+
+/// Makes a certificate for 127.0.0.1 and its key as `NAME.pem` and `NAME.key`; returns whether there is a program for it.
+fn certificate(dir: &Path, name: &str, days: &str) -> bool {
+    let made = Command::new("openssl")
+        .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-batch"])
+        .args(["-subj", &format!("/CN={name}"), "-addext", "subjectAltName=IP:127.0.0.1", "-days", days])
+        .arg("-keyout")
+        .arg(dir.join(format!("{name}.key")))
+        .arg("-out")
+        .arg(dir.join(format!("{name}.pem")))
+        .stdin(Stdio::null())
+        .stderr(Stdio::null())
+        .status();
+    let made = made.is_ok_and(|status| status.success());
+    assert!(made || std::env::var("CI").as_deref() != Ok("true"), "CI must have openssl");
+    if !made {
+        eprintln!("skipped: there is no openssl to make certificates with");
+    }
+    made
+}
+
+fn configure(home: &Home, server: SocketAddr, certificate: &str, key: &str) {
+    home.write(&format!(
+        "[monitor]\nvantage = \"here\"\ndata_dir = {:?}\n[csv]\nenabled = false\n[http]\nlisten = \"127.0.0.1:0\"\n\
+         [http.tls]\ncertificate = \"{certificate}\"\nkey = \"{key}\"\n{}",
+        home.data(),
+        own("alpha", server)
+    ));
+}
+
+fn trusting(home: &Home, name: &str, address: SocketAddr) -> Client {
+    let pem = std::fs::read(home.path().join(format!("{name}.pem"))).unwrap();
+    let root = Certificate::from_pem(&pem).unwrap();
+    // A new connection each time: one that is open keeps its certificate.
+    let builder = reqwest::Client::builder().tls_built_in_root_certs(false).add_root_certificate(root);
+    Client::with(builder.pool_max_idle_per_host(0), format!("https://{address}"))
+}
+
+#[test]
+fn https_is_answered_and_a_reload_changes_the_certificate() {
+    let (home, playground) = (Home::with(""), Playground::open());
+    let server = playground.server(Script::good());
+    if !certificate(home.path(), "one", "30") || !certificate(home.path(), "two", "30") {
+        return;
+    }
+    configure(&home, server.address(), "one.pem", "one.key");
+    let mut monitor = home.start();
+    let address = monitor.http();
+    let (one, two) = (trusting(&home, "one", address), trusting(&home, "two", address));
+    one.get("/api/v1/version", &[]).is(200);
+    assert!(two.try_ask(Method::GET, "/api/v1/version").is_err(), "another certificate is shown");
+    let body = serde_json::json!({ "token": "a guess of somebody" });
+    assert_eq!(one.ask(Method::POST, "/api/v1/session", &[], Some(&body)).status, 401);
+    // The same names with other contents, as certbot leaves them.
+    for extension in ["pem", "key"] {
+        let path = |name: &str| home.path().join(format!("{name}.{extension}"));
+        std::fs::rename(path("one"), path("old")).unwrap();
+        std::fs::copy(path("two"), path("one")).unwrap();
+    }
+    assert!(monitor.reload().contains("configuration reloaded"));
+    two.get("/api/v1/version", &[]).is(200);
+    // One that does not fit changes nothing.
+    std::fs::copy(home.path().join("old.key"), home.path().join("one.key")).unwrap();
+    let refused = monitor.reload();
+    assert!(refused.contains("not the key of the certificate"), "{refused}");
+    two.get("/api/v1/version", &[]).is(200);
+}
+
+#[test]
+fn what_is_wrong_with_a_certificate_is_told_at_the_start() {
+    let (home, playground) = (Home::with(""), Playground::open());
+    let server = playground.server(Script::good()).address();
+    if !certificate(home.path(), "one", "3") || !certificate(home.path(), "two", "30") {
+        return;
+    }
+    std::fs::write(home.path().join("text.pem"), "hunter2").unwrap();
+    let cases = [
+        ("none.pem", "one.key", "none.pem cannot be read"),
+        ("text.pem", "one.key", "text.pem holds no certificate"),
+        ("one.pem", "one.pem", "one.pem holds no private key"),
+        ("one.pem", "two.key", "is not the key of the certificate in one.pem"),
+    ];
+    for (certificate, key, expected) in cases {
+        configure(&home, server, certificate, key);
+        let (code, log) = home.fails();
+        assert!(code == 78 && log.contains(expected) && !log.contains("hunter2"), "{expected}: {code} {log}");
+    }
+    configure(&home, server, "one.pem", "one.key");
+    let mut monitor = home.start();
+    monitor.logged("the certificate of http.tls expires on");
+}
+
+/// systemd hands sockets over as descriptors from 3 on; a shell can do the same.
+fn activated(home: &Home, listener: &TcpListener, pid: &str) -> Monitor {
+    use std::os::fd::AsRawFd;
+    let script =
+        format!("exec 3<&{fd} {fd}<&-; export LISTEN_FDS=1 LISTEN_PID={pid}; exec \"$@\"", fd = listener.as_raw_fd());
+    let program = home.command();
+    let mut command = Command::new("bash");
+    command.env_clear().current_dir(home.path()).stdin(Stdio::null()).args(["-c", &script, "bash"]);
+    command.arg(program.get_program()).args(program.get_args());
+    Monitor::spawn(&mut command, home.path())
+}
+
+fn inheritable() -> TcpListener {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    nix::fcntl::fcntl(&listener, nix::fcntl::FcntlArg::F_SETFD(nix::fcntl::FdFlag::empty())).unwrap();
+    listener
+}
+
+#[test]
+fn a_socket_that_was_handed_over_to_this_process_is_used_and_another_one_s_is_not() {
+    let (home, playground) = (Home::with(""), Playground::open());
+    let server = playground.server(Script::good());
+    home.configure(&own("alpha", server.address()));
+    let listener = inheritable();
+    let address = listener.local_addr().unwrap();
+    let mut monitor = activated(&home, &listener, "$$");
+    assert_eq!(monitor.http(), address);
+    assert_eq!(monitor.get("/api/v1/version").0, 200);
+    monitor.stop();
+    let mut monitor = activated(&home, &listener, "1");
+    assert_ne!(monitor.http(), address);
+}
