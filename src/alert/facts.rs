@@ -218,7 +218,7 @@ impl<'a> Facts<'a> {
             let key = target.key.as_ref();
             let at = (&*target.ident.name, key.and_then(|key| key.address));
             ServerView {
-                id: &*target.id,
+                id: &target.id,
                 ident: &target.ident,
                 series: key.and_then(|key| snapshot.series.get(key)).map(|series| &**series),
                 verdict: verdicts.get(&at).copied(),
