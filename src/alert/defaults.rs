@@ -63,11 +63,11 @@ const RULES: &[Default] = &[
     },
     Default {
         name: "falseticker",
-        expr: "falseticker",
+        expr: "falseticker && gap_ms > 1",
         held_for_s: 2 * MINUTE,
         keep_firing_for_s: 10 * MINUTE,
         severity: Severity::Critical,
-        summary: "{{ server }} is wrong: {{ why }}",
+        summary: "{{ why }}",
         description: "{{ verdict_sentence }}",
         ..USUAL
     },

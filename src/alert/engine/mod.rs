@@ -1,7 +1,7 @@
 //! All rules together, step by step: what is seen goes in, what is to be recorded and told comes out.
 //!
-//! Pure: the time is part of what is seen. [`Engine::step`] costs about half a microsecond for each rule and server as
-//! long as nothing holds.
+//! Pure: the time is part of what is seen. While nothing holds, a step allocates nothing for a rule and a server beyond
+//! what their expression does; `benches/alerts.rs` measures it.
 
 mod group;
 mod listing;

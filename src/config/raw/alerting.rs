@@ -88,7 +88,7 @@ pub(in crate::config) struct Alert {
 #[serde(deny_unknown_fields)]
 #[schemars(inline)]
 pub(in crate::config) struct Silence {
-    /// Why.
+    /// Why nobody is to be told.
     #[schemars(extend("examples" = ["router maintenance"]))]
     pub comment: String,
     /// The rule it is about; all when not given.
