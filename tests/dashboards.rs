@@ -114,7 +114,7 @@ fn what_the_compose_file_mounts_is_there_and_its_configuration_is_valid() {
         std::fs::write(dir.path().join(secret), "a-long-random-text-of-a-test").unwrap();
     }
     let file = dir.path().join("servers.toml");
-    let text = read("config/compose.toml").replace("/run/secrets", dir.path().to_str().unwrap());
+    let text = read("compose/ntp-monitor.toml").replace("/run/secrets", dir.path().to_str().unwrap());
     std::fs::write(&file, text).unwrap();
     let config = config::load(Some(&file), &Environment::new(), &[]).unwrap().config;
     assert!(config.influxdb.is_some() && !config.servers.is_empty());
