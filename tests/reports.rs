@@ -339,7 +339,7 @@ fn the_mail_has_a_picture_for_every_reference_and_no_svg() {
     let (_, path) = &*WEEK;
     let reader = Reader::open(path).unwrap();
     let span = Span { from_ns: 1_771_977_600 * S, to_ns: 1_772_668_800 * S };
-    let order = Order { span, servers: vec!["ntp1".to_owned()], limit_s: 0.1, alerts: Vec::new(), vantage: None };
+    let order = Order { span, servers: vec!["ntp1".to_owned()], limit_s: 0.1, vantage: None };
     let report = make(&reader, order, T0, &mut |_, _| ()).unwrap().report();
     let ids: Vec<&str> = report.html.split("cid:").skip(1).map(|rest| rest.split('"').next().unwrap()).collect();
     assert_eq!(ids, report.pictures.iter().map(|picture| picture.id.as_str()).collect::<Vec<_>>());

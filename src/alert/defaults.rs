@@ -43,16 +43,16 @@ const RULES: &[Default] = &[
         name: "high-offset",
         expr: "abs_offset_ms > 50 && provable",
         held_for_s: 10 * MINUTE,
-        summary: "{{ server }} is off by {{ offset_ms }} ms, provably",
-        description: "Its offset ({{ offset_ms }} ms, positive when it is ahead) is larger than its root distance \
-                      ({{ root_distance_ms }} ms) can explain. {{ why }}",
+        summary: "{{ server }} is {{ abs_offset_ms }} ms {{ 'ahead' if offset_ms > 0 else 'behind' }}, provably",
+        description: "That is more than its root distance ({{ root_distance_ms }} ms) can explain.",
         ..USUAL
     },
     Default {
         name: "failing-queries",
         expr: "consecutive_failures >= 3",
         summary: "{{ server }} gives no time: {{ consecutive_failures }} polls in a row failed ({{ outcome }})",
-        description: "Of the polls of the last hour {{ success_ratio_1h }} succeeded (1 is all).",
+        description: "{% if success_ratio_1h is defined %}Of the polls of the last hour {{ (100 * success_ratio_1h) | round }} % \
+                      succeeded.{% endif %}",
         ..USUAL
     },
     Default {
@@ -114,7 +114,8 @@ const RULES: &[Default] = &[
         expr: "leap_list_days_left < 30",
         held_for_s: 3600,
         keep_firing_for_s: 3600,
-        summary: "the list of leap seconds expires in {{ leap_list_days_left }} days",
+        summary: "the list of leap seconds {% if leap_list_days_left < 0 %}expired {{ -leap_list_days_left }} days \
+                  ago{% else %}expires in {{ leap_list_days_left }} days{% endif %}",
         description: "Install a newer leap-seconds.list: the IERS publishes one twice a year.",
         inhibit: false,
         ..USUAL

@@ -72,7 +72,6 @@ fn made(args: &ReportArgs, place: &Place, terminal: Terminal) -> Result<Made, St
         span: args.span.span(Some(USUAL))?,
         servers: args.span.servers.clone(),
         limit_s: limit_s(args.limit, place.config.as_ref()),
-        alerts: Vec::new(),
         vantage: None,
     };
     let mut progress = Progress::new(terminal.progress, "samples");

@@ -13,6 +13,7 @@ use crate::history::span::Span;
 use crate::history::survey::{Survey, SurveyError, Surveyed, Wish, survey};
 use crate::plot::MOST_LINES;
 use crate::stats::verdict::When;
+use crate::store::StoreError;
 use crate::store::read::Reader;
 
 /// Servers with pictures of their own, at most: those that lines of one picture can be told apart of.
@@ -46,10 +47,24 @@ pub struct Order {
     pub servers: Vec<String>,
     /// The limit of the evidence, in seconds.
     pub limit_s: f64,
-    /// The alerts of the span, by start.
-    pub alerts: Vec<PastAlert>,
     /// Where the monitor looks from; what the store knows of it unless given.
     pub vantage: Option<String>,
+}
+
+/// The alerts that touch the span, by start; of very many the latest.
+fn alerts(reader: &Reader, span: Span) -> Result<Vec<PastAlert>, StoreError> {
+    const MOST: usize = 10_000;
+    let when = |at: jiff::Timestamp| When(i64::try_from(at.as_nanosecond()).unwrap_or(i64::MAX));
+    let past = reader.alert_history(span.from_ns, span.to_ns, None, MOST)?;
+    let told = past.into_iter().rev().map(|past| PastAlert {
+        alert: past.alert,
+        severity: past.severity,
+        server: past.server,
+        summary: past.summary,
+        started: when(past.started_at),
+        ended: past.ended_at.map(when),
+    });
+    Ok(told.collect())
 }
 
 /// The order for a report of all servers, as configured.
@@ -59,7 +74,6 @@ pub fn order_of(config: &Config, span: Span) -> Order {
         span,
         servers: Vec::new(),
         limit_s: limit_s(None, Some(config)),
-        alerts: Vec::new(),
         vantage: Some(config.monitor.vantage.clone()),
     }
 }
@@ -126,7 +140,7 @@ pub fn gather(reader: &Reader, order: Order, progress: &mut dyn FnMut(u64, i64))
         None => reader.vantage()?.unwrap_or_default(),
     };
     let traceability = evidence.finish();
-    Ok(Material { span, vantage, survey: found, traceability, worst: moments, drawn, alerts: order.alerts })
+    Ok(Material { span, vantage, survey: found, traceability, worst: moments, drawn, alerts: alerts(reader, span)? })
 }
 
 /// The servers that deserve pictures: those that are accused, then those that fail most, then those furthest off.

@@ -148,7 +148,13 @@ fn delete_oldest(conn: &Connection, table: &str, column: &str, id: i64, bound: i
 pub(super) fn prune_rest(conn: &Connection, now_ns: i64, keep: &Horizons) -> rusqlite::Result<bool> {
     let longest = keep.raw_for.max(keep.rollup_5m_for).max(keep.rollup_1h_for);
     let before_ns = now_ns.saturating_sub(i64::try_from(longest.as_nanos()).unwrap_or(i64::MAX));
-    conn.prepare_cached("DELETE FROM event WHERE end_ns < ?1")?.execute([before_ns])?;
+    for sql in [
+        "DELETE FROM event WHERE end_ns < ?1",
+        "DELETE FROM alert_history WHERE ended_ns < ?1",
+        "DELETE FROM silence WHERE ends_ns < ?1",
+    ] {
+        conn.prepare_cached(sql)?.execute([before_ns])?;
+    }
     // A series outlives its last rows by a day, so that none of them is left without it.
     let gone_ns = before_ns.saturating_sub(86_400_000_000_000);
     conn.prepare_cached("DELETE FROM evidence WHERE series_id IN (SELECT id FROM series WHERE last_seen_ns < ?1)")?

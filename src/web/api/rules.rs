@@ -36,11 +36,13 @@ pub const ENDPOINTS: &[Endpoint] = &[
         .giving(Body::json::<Rules>("rules and variables."))
         .or(&[304]),
     Endpoint::post("/api/v1/rules/check", || web::to(check))
+        .only_asking()
         .about("Says whether a rule is sound. Nothing is changed.")
         .wanting(Body::json::<Tried>("rule: the keys of [[alert]]."))
         .giving(Body::json::<Checked>("valid, and what is wrong with which key."))
         .or(&[400]),
     Endpoint::post("/api/v1/rules/replay", || web::to(replay))
+        .only_asking()
         .about("Says what a rule would have told about what is in the store. Nothing is changed and nobody is told.")
         .wanting(Body::json::<ToReplay>("rule: the keys of [[alert]]; since: how far back, such as 7d."))
         .giving(Body::json::<Replayed>("alerts that would have fired; complete says whether all of the span was seen."))

@@ -1,13 +1,14 @@
 //! Silences: alerts that nobody is told of for a while, with a reason and an end.
 
 use actix_web::http::StatusCode;
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::{HttpMessage, HttpRequest, HttpResponse, web};
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::alert::silence::Silence;
 use crate::web::State;
+use crate::web::auth::Caller;
 use crate::web::openapi::{Body, Endpoint, part};
 use crate::web::problem::Problem;
 use crate::web::respond;
@@ -70,8 +71,6 @@ pub struct Wish {
     ends_at: Option<Timestamp>,
     /// How long it lasts: `2h`.
     r#for: Option<String>,
-    /// Who wishes it; for the record.
-    created_by: Option<String>,
 }
 
 /// `GET /api/v1/silences`.
@@ -89,8 +88,13 @@ pub async fn list(request: HttpRequest, state: web::Data<State>) -> Result<HttpR
 }
 
 /// `POST /api/v1/silences`.
-pub async fn add(state: web::Data<State>, wish: web::Json<Wish>) -> Result<HttpResponse, Problem> {
-    let silence = silence(wish.into_inner(), timestamp(state.clock.now().wall_ns))?;
+pub async fn add(
+    request: HttpRequest,
+    state: web::Data<State>,
+    wish: web::Json<Wish>,
+) -> Result<HttpResponse, Problem> {
+    let mut silence = silence(wish.into_inner(), timestamp(state.clock.now().wall_ns))?;
+    silence.created_by = request.extensions().get::<Caller>().map(|caller| caller.name.to_string()).unwrap_or_default();
     let id = state.store.add_silence(silence.clone()).await?;
     let id = id.ok_or_else(|| Problem::new(StatusCode::CONFLICT, "there are too many silences: let some end first"))?;
     state.silences.send_modify(|count| *count = count.wrapping_add(1));
@@ -109,13 +113,12 @@ pub async fn end(state: web::Data<State>, id: web::Path<i64>) -> Result<HttpResp
 
 fn silence(wish: Wish, now: Timestamp) -> Result<Silence, Problem> {
     let refused = |why: &str| Problem::bad_request(why.to_owned());
-    let Wish { alert, servers, comment, starts_at, ends_at, r#for, created_by } = wish;
+    let Wish { alert, servers, comment, starts_at, ends_at, r#for } = wish;
     if comment.trim().is_empty() {
         return Err(refused("comment: say why, for those who wonder later"));
     }
-    let created_by = created_by.unwrap_or_default();
     let is_bad = |text: &String| text.len() > LONGEST_TEXT || text.chars().any(char::is_control);
-    if [&comment, &created_by].into_iter().chain(&alert).chain(&servers).any(is_bad) {
+    if [&comment].into_iter().chain(&alert).chain(&servers).any(is_bad) {
         return Err(refused("texts must be shorter than 1000 bytes and without control characters"));
     }
     if servers.len() > MOST_SERVERS {
@@ -138,7 +141,7 @@ fn silence(wish: Wish, now: Timestamp) -> Result<Silence, Problem> {
     if ends_at.duration_since(now).as_secs() > LONGEST_S {
         return Err(refused("a silence lasts for a year at most: change the rules instead"));
     }
-    Ok(Silence { id: 0, alert, servers, comment, created_by, starts_at, ends_at })
+    Ok(Silence { id: 0, alert, servers, comment, created_by: String::new(), starts_at, ends_at })
 }
 
 fn timestamp(wall_ns: i64) -> Timestamp {

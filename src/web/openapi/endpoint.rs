@@ -59,6 +59,8 @@ pub struct Endpoint {
     pub answer: Body,
     /// Statuses beside it that the handler itself answers with; what the gate answers follows from the role.
     pub others: &'static [u16],
+    /// It only answers a question, although the question needs a body: no change, and not for the audit log.
+    pub only_asks: bool,
     /// Makes the handler's route.
     pub route: fn() -> Route,
 }
@@ -169,6 +171,7 @@ impl Endpoint {
             success: 200,
             answer: Body::none(""),
             others: &[],
+            only_asks: false,
             route,
         }
     }
@@ -214,6 +217,13 @@ impl Endpoint {
     #[must_use]
     pub const fn role(mut self, role: Role) -> Self {
         self.role = Some(role);
+        self
+    }
+
+    /// Changes nothing.
+    #[must_use]
+    pub const fn only_asking(mut self) -> Self {
+        self.only_asks = true;
         self
     }
 

@@ -50,3 +50,11 @@ pub fn needed(request: &ServiceRequest) -> Option<Role> {
     let reading = matches!(method, "GET" | "HEAD");
     known.unwrap_or(Some(if reading { Role::Read } else { Role::Operate }))
 }
+
+/// Whether a request that has been answered only asked for something.
+#[must_use]
+pub fn only_asks(request: &HttpRequest) -> bool {
+    let method = request.method().as_str();
+    let pattern = request.match_pattern();
+    endpoints().any(|row| row.only_asks && row.method.name() == method && Some(row.path) == pattern.as_deref())
+}

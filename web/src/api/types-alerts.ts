@@ -130,7 +130,6 @@ export interface SilenceWish {
   comment: string;
   /** How long from now. */
   for: string;
-  created_by?: string;
 }
 
 export interface Notifier {

@@ -30,6 +30,7 @@ pub const ENDPOINTS: &[Endpoint] = &[
         .role(Role::Admin)
         .giving(Body::json::<FileView>("path, format, text, etag, editable, why_not. The ETag is in the header too.")),
     Endpoint::post("/api/v1/config/check", || web::to(check))
+        .only_asking()
         .about("What would come of a text in the configuration file: faults, or the difference. Changes nothing.")
         .role(Role::Admin)
         .wanting(Body::json::<NewText>("text."))

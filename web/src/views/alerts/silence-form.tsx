@@ -9,7 +9,6 @@ import { parseSpan } from "../../format/time";
 import { useAction } from "../../state/action";
 import { readAlerts } from "../../state/alerts";
 import { tell } from "../../state/notices";
-import { session } from "../../state/session";
 
 const SPANS = ["30m", "2h", "8h", "24h", "7d"] as const;
 
@@ -37,7 +36,6 @@ export function SilenceDialog({ alert, onClose, onMade }: {
     const wish: SilenceWish = { comment: comment.trim(), for: span };
     if (rule.trim()) wish.alert = rule.trim();
     if (named.length > 0) wish.servers = named;
-    if (session.value?.name) wish.created_by = session.value.name;
     if (await making.start(wish)) onClose();
   };
   return (
