@@ -1,5 +1,6 @@
 //! Alerts about servers are held back while something nearer explains them: the own clock is wrong, so all offsets are;
-//! or no server answers, so it is the network of the monitor. One alert then tells it, and not fifty.
+//! or no server answers, so it is the network of the monitor. One alert then tells it, and not fifty. So a cause holds
+//! nothing back unless some rule that is itself never held back looks at it: somebody must be told.
 
 use std::time::Duration;
 
@@ -28,6 +29,11 @@ const OF_THE_CLOCK: [&str; 9] = [
     "wrong_kind",
 ];
 
+/// By these a rule can tell that the own clock is wrong.
+const TELL_OF_THE_CLOCK: [&str; 4] = ["local_wrong", "local_error_ms", "local_error_at_least_ms", "verdict"];
+/// By these a rule can tell that no server answers.
+const TELL_OF_THE_NETWORK: [&str; 2] = ["servers_answering", "servers_lost"];
+
 /// What holds alerts back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -52,6 +58,8 @@ impl Cause {
 /// Which causes there are, and were a moment ago.
 #[derive(Debug, Default)]
 pub struct Inhibitor {
+    tells_of_clock: bool,
+    tells_of_network: bool,
     own_clock: Hold,
     network: Hold,
 }
@@ -72,6 +80,16 @@ impl Hold {
 }
 
 impl Inhibitor {
+    /// From now on these rules, of those that are switched on, are there to tell of causes.
+    pub fn rely_on<'a>(&mut self, rules: impl Iterator<Item = &'a Rule>) {
+        (self.tells_of_clock, self.tells_of_network) = (false, false);
+        for rule in rules.filter(|rule| !rule.spec.inhibit) {
+            let looks_at = |names: &[&str]| rule.expression.variables().iter().any(|it| names.contains(&it.name));
+            self.tells_of_clock |= looks_at(&TELL_OF_THE_CLOCK);
+            self.tells_of_network |= looks_at(&TELL_OF_THE_NETWORK);
+        }
+    }
+
     /// Looks for causes.
     pub fn observe(&mut self, now: Stamp, facts: &Facts<'_>) {
         let polls = facts.servers.iter().filter_map(|server| server.poll_s());
@@ -88,22 +106,36 @@ impl Inhibitor {
         if !rule.spec.inhibit {
             return None;
         }
-        if self.network.is_on {
+        if self.network.is_on && self.tells_of_network {
             return Some(Cause::Network);
         }
         let is_of_the_clock = || rule.expression.variables().iter().any(|it| OF_THE_CLOCK.contains(&it.name));
-        (self.own_clock.is_on && is_of_the_clock()).then_some(Cause::OwnClock)
+        (self.own_clock.is_on && self.tells_of_clock && is_of_the_clock()).then_some(Cause::OwnClock)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::alert::variables;
+    use crate::alert::{defaults, variables};
 
     #[test]
     fn what_a_wrong_clock_makes_wrong_are_variables() {
-        assert!(OF_THE_CLOCK.iter().all(|name| variables::find(name).is_some()));
+        let all = OF_THE_CLOCK.iter().chain(&TELL_OF_THE_CLOCK).chain(&TELL_OF_THE_NETWORK);
+        assert!(all.into_iter().all(|name| variables::find(name).is_some()));
+    }
+
+    #[test]
+    fn a_cause_that_no_rule_tells_of_holds_nothing_back() {
+        let rules: Vec<Rule> =
+            defaults::rules().into_iter().map(|spec| Rule::compile(spec).expect("a test compiles each")).collect();
+        let of_a_server = rules.iter().find(|rule| rule.spec.name == "failing-queries").unwrap();
+        let held = Hold { last: None, is_on: true };
+        let mut inhibitor = Inhibitor { network: held, ..Inhibitor::default() };
+        inhibitor.rely_on(rules.iter());
+        assert_eq!(inhibitor.cause(of_a_server), Some(Cause::Network));
+        inhibitor.rely_on(rules.iter().filter(|rule| rule.spec.name != "monitor-blind"));
+        assert_eq!(inhibitor.cause(of_a_server), None);
     }
 
     #[test]

@@ -38,8 +38,8 @@ pub struct ReportArgs {
     /// Where to; `-` is stdout.
     #[arg(short, long, value_name = "FILE", default_value = "-")]
     pub output: PathBuf,
-    /// The limit that the evidence of traceability is about [default: [report] limit, or else the smallest
-    /// offset_critical of the configuration, or 100ms].
+    /// The limit that the evidence of traceability is about. Default: that of the report section, or else
+    /// the smallest offset_critical of the configuration, or 100ms.
     #[arg(long, value_name = "TIME", value_parser = super::args::parse_duration)]
     pub limit: Option<Duration>,
 }

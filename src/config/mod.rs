@@ -2,7 +2,7 @@
 //!
 //! The way in: [`layers`] reads and merges with the `config` crate, [`tree`] keeps each value with its source and fills
 //! in defaults, [`decode`] types them by [`raw`], [`validate`] applies the rules that types cannot. [`edit`] changes the
-//! text of a file and [`file`] writes it. Nothing here looks at the process's environment unless it is handed in, and no
+//! text of a file and [`mod@file`] writes it. Nothing here looks at the process's environment unless it is handed in, and no
 //! fault shows a secret.
 
 mod address;

@@ -1,4 +1,4 @@
-//! Telling people: each `[[notifier]]` takes its notifications from a queue on disk ([`crate::store::notices`]) and
+//! Telling people: each `[[notifier]]` takes its notifications from a queue on disk (`store::notices`) and
 //! delivers them, in order for each rule, until the receiver has them.
 //!
 //! A channel (`slack`, `email`, …) makes one attempt and says what a failure means ([`Retry`]); the `dispatcher` decides

@@ -125,15 +125,9 @@ impl Engine {
     #[must_use]
     pub fn new(book: Rulebook, now: Stamp) -> Self {
         let watches = enabled(&book).map(|rule| Watch::new(Arc::clone(rule))).collect();
-        Self {
-            book,
-            watches,
-            silences: Vec::new(),
-            memory: Memory::default(),
-            inhibitor: Inhibitor::default(),
-            started: now,
-            last: None,
-        }
+        let mut inhibitor = Inhibitor::default();
+        inhibitor.rely_on(enabled(&book).map(Arc::as_ref));
+        Self { book, watches, silences: Vec::new(), memory: Memory::default(), inhibitor, started: now, last: None }
     }
 
     /// Takes up what an earlier engine left. What it says of rules that there no longer are is returned, to be
@@ -171,6 +165,7 @@ impl Engine {
         }
         let mut gone: Vec<Watch> = before.into_values().collect();
         gone.iter_mut().for_each(|watch| watch.end_all(now, &self.book.settings, &mut outcome));
+        self.inhibitor.rely_on(enabled(&book).map(Arc::as_ref));
         self.book = book;
         outcome
     }

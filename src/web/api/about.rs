@@ -45,7 +45,7 @@ pub async fn version(request: HttpRequest, state: web::Data<State>) -> Result<Ht
     respond::json(&request, &version)
 }
 
-/// What [`config`] answers; made when the configuration is read.
+/// What [`config()`] answers; made when the configuration is read.
 #[derive(JsonSchema)]
 #[expect(dead_code, reason = "stands for its schema")]
 struct Shown {
