@@ -322,10 +322,9 @@ impl Service {
             Outputs::try_out(&new, &self.log)?;
             self.outputs.replace(&new).await?;
         }
+        self.notifiers.replace(&new.notifiers).await;
         let active = new.active_servers();
         self.ledger.set_servers(active.clone());
-        self.notifiers.replace(&new.notifiers).await;
-        self.ledger.set_servers(new.servers.clone());
         if let Some(targets) = self.targets.get() {
             targets.do_send(SetServers(active));
         }
