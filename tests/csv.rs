@@ -98,6 +98,24 @@ fn a_torn_last_line_is_cut_at_start_and_writing_goes_on() {
     }
 }
 
+/// At a reload: what looks like a torn line may be one that is just being written.
+#[test]
+fn looking_whether_a_directory_can_be_written_changes_nothing_in_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("samples-2026-11-22.csv");
+    fs::write(&path, format!("{HEADER}half a li")).unwrap();
+    fs::write(dir.path().join("samples-2026-11-21.csv"), HEADER).unwrap();
+    fs::write(dir.path().join("samples-2026-11-21.csv.gz.part"), "half an archive").unwrap();
+    let before = names(dir.path());
+    CsvWriter::examine(dir.path()).unwrap();
+    assert_eq!(names(dir.path()), before);
+    assert_eq!(fs::read_to_string(&path).unwrap(), format!("{HEADER}half a li"));
+    for unusable in [&path, Path::new("/proc/self")] {
+        let why = CsvWriter::examine(unusable).unwrap_err().to_string();
+        assert!(why.contains(unusable.to_str().unwrap()), "{why}");
+    }
+}
+
 #[test]
 fn a_file_with_other_columns_is_left_alone() {
     let dir = tempfile::tempdir().unwrap();
