@@ -127,6 +127,9 @@ async fn a_core_child_that_cannot_stay_up_is_a_reason_to_end_and_the_outputs_are
     service.stop(Instant::now() + PATIENCE).await;
     let csv = rows::keys_once("the CSV file", &rows::csv(&home.csv()));
     assert!(!csv.is_empty());
+    let store = rusqlite::Connection::open(home.store()).unwrap();
+    let doubt = store.query_row("SELECT value FROM meta WHERE key = 'in_doubt_ns'", [], |row| row.get::<_, i64>(0));
+    assert_eq!(doubt, Ok(0), "its probers were stopped without it, and every request is recorded");
     rows::assert_same(("the CSV file", &csv), ("the store", &rows::keys_once("it", &rows::store(&home.store()))));
 }
 

@@ -4,6 +4,7 @@
 
 mod children;
 mod events;
+mod gauges;
 mod notifiers;
 mod outputs;
 mod points;
@@ -23,7 +24,7 @@ use slog::{Logger, info, warn};
 use tokio::sync::{broadcast, mpsc, watch};
 
 use crate::actors::alerter::Alerter;
-use crate::actors::census::{Census, ChildStatus, Role};
+use crate::actors::census::{Census, Role};
 use crate::actors::health::Observed;
 use crate::actors::ledger::Ledger;
 use crate::actors::outlet::{Listener, Outlet};
@@ -34,7 +35,7 @@ use crate::alert::status::AlertStatus;
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Changes, Config, Inputs, diff};
 use crate::health::report::Health;
-use crate::messages::lifecycle::Release;
+use crate::messages::lifecycle::{Ping, Release};
 use crate::messages::targets::SetServers;
 use crate::notify::{self, Board};
 use crate::probe::Engines;
@@ -319,7 +320,7 @@ impl Service {
         notify::try_out(&new.notifiers).await?;
         if changes.sections.iter().any(|section| matches!(*section, "influxdb" | "csv" | "monitor")) {
             // Both are tried before anything that runs is touched.
-            Outputs::try_out(&new, &self.log)?;
+            self.outputs.examine(&new)?;
             self.outputs.replace(&new).await?;
         }
         self.notifiers.replace(&new.notifiers).await;
@@ -338,13 +339,8 @@ impl Service {
     /// Takes everything down, by `until` at the latest: probers stop, queues empty into the outputs, HTTP ends last.
     pub async fn stop(self, until: Instant) {
         info!(self.log, "stopping");
-        self.ledger.set_servers(Vec::new());
-        if let Some(targets) = self.targets.get() {
-            targets.do_send(SetServers(Vec::new()));
-        }
-        let is_prober = |child: &ChildStatus| child.role == Role::Prober;
-        let polls_ended = || !self.census.all().values().any(is_prober) && self.ledger.is_idle();
-        let is_settled = wait_for(polls_ended, until.min(Instant::now() + POLLS_END_WITHIN)).await;
+        let deadline = until.min(Instant::now() + POLLS_END_WITHIN);
+        let is_settled = by(deadline, self.end_polls()).await.is_some() && self.ledger.is_idle();
         self.supervisor.do_send(Release { name: children::TARGETS.into() });
         self.supervisor.do_send(Release { name: children::ALERTER.into() });
         self.supervisor.do_send(Release { name: children::POINTS.into() });
@@ -358,16 +354,23 @@ impl Service {
         self.web.stop(false).await;
         info!(self.log, "stopped");
     }
+
+    /// Has every prober stop, and returns when the last poll under way has ended.
+    async fn end_polls(&self) {
+        self.ledger.set_servers(Vec::new());
+        if let Some(targets) = self.targets.get() {
+            // A scheduler that is down starts no prober, and one that comes back finds nobody to watch.
+            let _ = targets.send(SetServers(Vec::new())).await;
+        }
+        let probers = self.census.all().into_iter().filter(|(_, child)| child.role == Role::Prober);
+        probers.for_each(|(name, _)| self.supervisor.do_send(Release { name }));
+        // Its answer comes after all of these; without it there are no probers.
+        let _ = self.supervisor.send(Ping).await;
+        self.census.without_probers().await;
+    }
 }
 
-/// Waits for a condition that nobody announces, until a deadline. Returns whether it came true.
-async fn wait_for(condition: impl Fn() -> bool, until: Instant) -> bool {
-    const STEP: Duration = Duration::from_millis(5);
-    while !condition() {
-        if Instant::now() >= until {
-            return false;
-        }
-        tokio::time::sleep(STEP).await;
-    }
-    true
+/// What `event` comes to by `until`.
+async fn by<T>(until: Instant, event: impl Future<Output = T>) -> Option<T> {
+    tokio::time::timeout_at(until.into(), event).await.ok()
 }
