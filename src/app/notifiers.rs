@@ -8,7 +8,7 @@ use actix::Addr;
 use slog::{Logger, error, o};
 use tokio::sync::watch;
 
-use super::by;
+use super::stop::by;
 use crate::actors::census::Role;
 use crate::actors::notice::DeathNotice;
 use crate::actors::supervisor::Supervisor;

@@ -11,7 +11,8 @@ use actix::Addr;
 use slog::{Logger, error, info, warn};
 use tokio::sync::watch;
 
-use super::{StartError, by, gauges, recall};
+use super::stop::by;
+use super::{StartError, gauges, recall};
 use crate::actors::census::Role;
 use crate::actors::health::SinkGauge;
 use crate::actors::notice::DeathNotice;
