@@ -23,21 +23,9 @@ const DAY_NS: i64 = 86_400 * SECOND_NS;
 const MIDNIGHT_NS: i64 = 1_795_305_600 * SECOND_NS;
 
 fn timeout_at(wall_ns: i64, server: &str) -> Arc<Sample> {
-    Arc::new(Sample {
-        at: Stamp { wall_ns, mono_ns: wall_ns - MIDNIGHT_NS, raw_ns: 7 },
-        server: ServerIdent::named(server),
-        address: Some("192.0.2.1:123".parse().unwrap()),
-        outcome: Outcome::Timeout,
-        reply: None,
-        measure: None,
-        poll_s: 64.0,
-        timestamping: None,
-        sent: 1,
-        lost: 1,
-        evidence: None,
-        rejected: Vec::new(),
-        rejected_count: 0,
-    })
+    let at = Stamp { wall_ns, mono_ns: wall_ns - MIDNIGHT_NS, raw_ns: 7 };
+    let asked = Sample::unasked(at, ServerIdent::named(server), Outcome::Timeout, 64.0);
+    Arc::new(Sample { address: Some("192.0.2.1:123".parse().unwrap()), sent: 1, lost: 1, ..asked })
 }
 
 fn config(dir: &Path) -> Csv {
@@ -287,20 +275,15 @@ prop_compose! {
     ) -> Sample {
         let answered = matches!(outcome, Outcome::Sample | Outcome::Unsynchronised);
         let measured = outcome == Outcome::Sample;
+        let at = Stamp { wall_ns, mono_ns, raw_ns };
         Sample {
-            at: Stamp { wall_ns, mono_ns, raw_ns },
-            server: ServerIdent::named(&name),
             address: address.map(Into::into),
             reply: answered.then_some(reply),
             measure: measured.then_some(Measure { offset_s, delay_s, root_distance_s }),
-            poll_s,
             timestamping,
             sent: 1,
             lost: u16::from(!answered),
-            evidence: None,
-            rejected: Vec::new(),
-            rejected_count: 0,
-            outcome,
+            ..Sample::unasked(at, ServerIdent::named(&name), outcome, poll_s)
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Resolution against a name server on loopback, and with a system that fails.
 
 use std::net::Ipv4Addr;
+use std::sync::Condvar;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use hickory_resolver::config::{ConnectionConfig, NameServerConfig, ResolverConfig};
@@ -35,19 +36,19 @@ async fn a_host_of_the_hosts_file_resolves_without_any_name_server() {
 #[tokio::test]
 async fn a_system_that_hangs_takes_a_few_threads_however_many_names_there_are() {
     static HANGING: AtomicUsize = AtomicUsize::new(0);
-    static GATE: Mutex<()> = Mutex::new(());
+    static OPEN: (Mutex<bool>, Condvar) = (Mutex::new(false), Condvar::new());
     fn hang(_: &str) -> io::Result<Vec<IpAddr>> {
         HANGING.fetch_add(1, Ordering::SeqCst);
-        drop(GATE.lock().unwrap());
+        drop(OPEN.1.wait_while(OPEN.0.lock().unwrap(), |open| !*open).unwrap());
         Ok(addresses(&["192.0.2.1"]))
     }
-    let closed = GATE.lock().unwrap();
     let hasty = SystemResolver { make: || None, system: hang, ..SystemResolver::new(Duration::from_millis(200)) };
     let names = (0..10 * SYSTEM_LOOKUPS).map(|_| hasty.resolve("a.example", Family::Any));
     let answers = futures_util::future::join_all(names).await;
     assert!(answers.iter().all(|answer| matches!(answer, Err(ResolveError::Timeout { .. }))), "{answers:?}");
     assert!((1..=SYSTEM_LOOKUPS).contains(&HANGING.load(Ordering::SeqCst)));
-    drop(closed);
+    *OPEN.0.lock().unwrap() = true;
+    OPEN.1.notify_all();
     let patient = SystemResolver { deadline: DEADLINE, ..hasty };
     assert_eq!(patient.resolve("a.example", Family::Any).await.unwrap().addresses, addresses(&["192.0.2.1"]));
 }
