@@ -127,7 +127,34 @@ async fn a_core_child_that_cannot_stay_up_is_a_reason_to_end_and_the_outputs_are
     service.stop(Instant::now() + PATIENCE).await;
     let csv = rows::keys_once("the CSV file", &rows::csv(&home.csv()));
     assert!(!csv.is_empty());
+    let store = rusqlite::Connection::open(home.store()).unwrap();
+    let doubt = store.query_row("SELECT value FROM meta WHERE key = 'in_doubt_ns'", [], |row| row.get::<_, i64>(0));
+    assert_eq!(doubt, Ok(0), "its probers were stopped without it, and every request is recorded");
     rows::assert_same(("the CSV file", &csv), ("the store", &rows::keys_once("it", &rows::store(&home.store()))));
+}
+
+/// The scheduler may be down at the instant of a reload; its next incarnation is told by the ledger alone.
+#[actix_rt::test]
+async fn a_server_that_is_paused_by_a_reload_stays_so_when_the_scheduler_comes_back() {
+    let named = "[[server]]\nname = \"named\"\naddress = \"some.name\"\nown = true\n";
+    let home = Home::with(named);
+    let engine = Arc::new(Moody);
+    let around = Surroundings {
+        engines: Engines::of(engine.clone(), engine),
+        resolver: Arc::new(PanickyNames),
+        ..Surroundings::real(&log(), Arc::new(|| 0))
+    };
+    let mut service = Service::start(configuration(&home), around, &log()).await.unwrap();
+    let restarts = |census: &Census| census.get("targets").map_or(0, |child| child.restarts);
+    until("it has died", || restarts(service.census()) > 0).await;
+    home.configure(&[named, &own("calm", CALM.parse().unwrap()), "paused = true\n"].concat());
+    service.reload(configuration(&home)).await.unwrap();
+    let before = restarts(service.census());
+    until("it has come back and died again", || restarts(service.census()) > before + 1).await;
+    let probers: Vec<_> = service.census().all().into_keys().filter(|name| name.starts_with("prober/")).collect();
+    assert_eq!(probers, Vec::<Arc<str>>::new());
+    service.stop(Instant::now() + PATIENCE).await;
+    assert_eq!(rows::csv(&home.csv()).len(), 0);
 }
 
 /// An output that panics at its first two batches.

@@ -196,6 +196,8 @@ impl Handler<Recall> for HealthKeeper {
 
     fn handle(&mut self, recall: Recall, _: &mut Context<Self>) {
         let now = self.observed.clock.now();
-        self.book.recall(recall.key, now, recall.age_s, recall.tally);
+        for (key, tally) in recall.tallies {
+            self.book.recall(key, now, recall.age_s, tally);
+        }
     }
 }
