@@ -23,11 +23,11 @@ pub fn routes(config: &mut web::ServiceConfig) {
     let mut resources: Vec<_> = resources.into_iter().collect();
     resources.sort_by_key(|(path, _)| path.contains('{'));
     for (path, rows) in resources {
-        let mut allow = rows.iter().map(|row| row.method.name()).collect::<Vec<_>>();
-        if allow.contains(&Method::Get.name()) {
-            allow.push(http::Method::HEAD.as_str());
-        }
-        let allow = allow.join(", ");
+        let methods = |row: &&Endpoint| match row.method {
+            Method::Get => vec![Method::Get.name(), http::Method::HEAD.as_str()],
+            other => vec![other.name()],
+        };
+        let allow = rows.iter().flat_map(methods).collect::<Vec<_>>().join(", ");
         let resource = rows
             .into_iter()
             .fold(web::resource(path), |resource, row| resource.route((row.route)().guard(asked(row.method))));
