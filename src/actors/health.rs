@@ -11,6 +11,7 @@ use tokio::sync::watch;
 use super::census::{Census, ChildState};
 use super::notice::DeathNotice;
 use super::outlet::Listener;
+use super::rhythm;
 use crate::alert::status::AlertStatus;
 use crate::clock::{Clock, Stamp};
 use crate::health::alerting::AlertingHealth;
@@ -26,9 +27,6 @@ use crate::sample::Sample;
 /// Samples that may wait for the book: at 625 a second (10 000 servers at 16 s), 13 seconds of them.
 const MAILBOX: usize = 8192;
 const PERIOD: Duration = Duration::from_secs(1);
-/// From this many series on, the report is built every `PERIOD_OF_MANY` only: it costs about a microsecond a series.
-const MANY: usize = 500;
-const PERIOD_OF_MANY: Duration = Duration::from_secs(10);
 
 /// A server may turn this often in a row and be in the log each time …
 const TURNS_AT_ONCE: u32 = 4;
@@ -89,7 +87,7 @@ impl HealthKeeper {
         let health = self.assemble();
         self.announce(&health);
         self.say_losses(&health);
-        let period = if health.servers.len() > MANY { PERIOD_OF_MANY } else { PERIOD };
+        let period = rhythm::pause(health.servers.len(), PERIOD);
         self.publish.send_replace(Arc::new(health));
         ctx.run_later(period, Self::report);
     }

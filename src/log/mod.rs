@@ -5,6 +5,7 @@
 //! [`RateLimit`] before it is logged at all.
 
 mod clean;
+mod dependencies;
 mod file;
 mod formats;
 mod journal;
@@ -21,6 +22,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use slog::{Discard, Logger, o};
 
 use crate::config::{Log, LogFormat, LogLevel};
+use dependencies::Limited;
 use file::RotatingFile;
 use formats::{AnyDrain, Fan};
 use level::{LevelFilter, SharedLevel, Who};
@@ -118,8 +120,10 @@ fn build(drains: Vec<AnyDrain>, level: LogLevel, capacity: usize) -> (Logger, Lo
     let (queue, writer) = Queue::new(Fan { drains, unwritten: Arc::default() }, capacity);
     let queue = Arc::new(queue);
     let control = LogControl { level: level.clone(), queue: queue.counters(), reopen: Arc::default() };
-    let root = |who| Logger::root(LevelFilter::new(Arc::clone(&queue), level.clone(), who), o!());
-    (root(Who::Us), root(Who::Dependencies), LogGuard { control, _writer: writer })
+    let filter = |who| LevelFilter::new(Arc::clone(&queue), level.clone(), who);
+    let us = Logger::root(filter(Who::Us), o!());
+    let dependencies = Logger::root(Limited::new(filter(Who::Dependencies)), o!());
+    (us, dependencies, LogGuard { control, _writer: writer })
 }
 
 fn stderr_drain(format: LogFormat) -> Result<AnyDrain, LogError> {

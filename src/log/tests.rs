@@ -111,6 +111,17 @@ fn dependencies_are_heard_from_warnings_on_unless_somebody_debugs() {
 }
 
 #[test]
+fn what_a_remote_can_make_a_dependency_say_at_will_is_limited_by_module() {
+    let text = written(formats::plain_term, |_, dependencies, _| {
+        for _ in 0..20 {
+            error!(dependencies, # "server", "malformed request");
+        }
+        warn!(dependencies, # "client", "connection lost");
+    });
+    assert_eq!((text.matches("malformed").count(), text.matches("lost").count()), (5, 1), "{text}");
+}
+
+#[test]
 fn what_finds_the_queue_full_is_counted_and_reported() {
     /// Waits before each record until it is told to go on.
     struct Gate(Mutex<Receiver<()>>, AnyDrain);
