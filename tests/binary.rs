@@ -422,6 +422,23 @@ fn a_reload_moves_the_outputs_without_losing_or_doubling_a_sample() {
     assert!(databases.iter().all(|database| points(database) > 0));
 }
 
+/// As logrotate does with `postrotate`; the service's own rotation needs no signal.
+#[test]
+fn a_log_file_that_another_program_moved_away_is_begun_anew_at_a_reload() {
+    let home = Home::with("");
+    let (log, moved) = (home.path().join("monitor.log"), home.path().join("monitor.log.1"));
+    home.configure(&[format!("[log]\nfile = {log:?}\n"), own("a", nobody())].concat());
+    let read = |path: &Path| std::fs::read_to_string(path).unwrap_or_default();
+    let mut monitor = home.start();
+    until("records in the file", || read(&log).contains("\"started\""));
+    std::fs::rename(&log, &moved).unwrap();
+    monitor.reload();
+    until("records in the new file", || read(&log).contains("configuration reloaded"));
+    assert!(!read(&moved).contains("configuration reloaded"));
+    assert_eq!(monitor.stop(), 0);
+    assert!(read(&log).contains("\"stopped\""));
+}
+
 #[test]
 fn a_reload_names_what_needs_a_restart() {
     let playground = Playground::open();

@@ -89,6 +89,7 @@ impl HealthKeeper {
     fn report(&mut self, ctx: &mut Context<Self>) {
         let health = self.assemble();
         self.announce(&health);
+        self.say_losses(&health);
         let period = rhythm::pause(health.servers.len(), PERIOD);
         self.publish.send_replace(Arc::new(health));
         ctx.run_later(period, Self::report);
@@ -143,6 +144,21 @@ impl HealthKeeper {
             Turn::Failed => warn!(log, "server gives no samples"; "outcome" => outcome, "reason" => reason),
             Turn::Recovered { failures } => info!(log, "server gives samples again"; "failed_polls" => failures),
             Turn::Kissed => warn!(log, "server asks to be asked less"; "kiss" => reason, "poll_s" => sample.poll_s),
+        }
+    }
+
+    /// Whatever lost them has counted them; here they come into the log, at a limited rate.
+    fn say_losses(&mut self, health: &Health) {
+        let before = Arc::clone(&self.publish.borrow());
+        let now = self.observed.clock.now();
+        for (name, sink) in &health.sinks {
+            let known = before.sinks.get(name).map_or(0, |sink| sink.dropped);
+            if sink.dropped > known
+                && self.limit.allow(&name.as_str().into(), "loss", now.mono_ns) != Allowance::Suppress
+            {
+                warn!(self.log, "samples were lost for an output"; "sink" => name, "since_start" => sink.dropped,
+                    "reason" => sink.last_error.as_deref().unwrap_or("it is too slow"));
+            }
         }
     }
 

@@ -75,7 +75,8 @@ impl Service {
     /// Starts everything. Must be called within an actix system.
     ///
     /// # Errors
-    /// When an output cannot be opened or the address cannot be listened on; nothing is left running then.
+    /// When an output cannot be opened or the address cannot be listened on. The process is to end then: what was
+    /// started by that time is not taken down.
     pub async fn start(config: Config, around: Surroundings, log: &Logger) -> Result<Self, StartError> {
         notify::try_out(&config.notifiers).await?;
         let store = Store::open(Options::from_config(&config), log)?;

@@ -288,13 +288,14 @@ fn level_name(text: &str) -> String {
 /// so that an installation that was taken over starts. What is no number is left for the decoder to refuse.
 fn polling_interval(text: &str, warnings: &mut Vec<String>) -> String {
     let floor = Server::FLOOR.as_secs();
-    match text.parse::<u64>() {
-        Ok(seconds) if seconds < floor => {
+    match text.parse::<f64>() {
+        Ok(seconds) if (0.0..floor as f64).contains(&seconds) => {
             warnings.push(format!("POLLING_INTERVAL={seconds} is below the floor for servers: {floor} s is used"));
             format!("{floor}s")
         }
-        Ok(seconds) => format!("{seconds}s"),
-        Err(_) => text.to_owned(),
+        Ok(seconds) if seconds.is_finite() && seconds.fract() == 0.0 => format!("{seconds}s"),
+        Ok(seconds) if seconds.is_finite() => format!("{:.0}ms", seconds * 1e3),
+        _ => text.to_owned(),
     }
 }
 
