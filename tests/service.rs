@@ -23,6 +23,7 @@ use ntp_monitor::clock::{Stamp, SystemClock};
 use ntp_monitor::config::{self, Config, Environment, Family};
 use ntp_monitor::health::book::Book;
 use ntp_monitor::health::report::SinkHealth;
+use ntp_monitor::health::reports::ReportsHealth;
 use ntp_monitor::messages::lifecycle::{Adopt, StopNow};
 use ntp_monitor::probe::resolve::{Resolution, Resolve, ResolveError};
 use ntp_monitor::probe::{Engines, ProbeEngine, ProbeFuture, ProbeReport, Query};
@@ -202,6 +203,7 @@ async fn what_an_output_lost_is_in_the_log_each_time_it_grows_at_a_limited_rate(
         sinks: Arc::new(Mutex::new([("store".to_owned(), gauge)].into())),
         alerts: watch::channel(Arc::default()).1,
         notifiers: Arc::new(|_| std::collections::BTreeMap::new()),
+        reports: watch::channel(ReportsHealth::default()).1,
         listeners: Vec::new(),
         log_dropped: Arc::new(|| 0),
         clock: Arc::new(SystemClock),

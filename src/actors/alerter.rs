@@ -53,6 +53,8 @@ pub struct Alerter {
 struct Desk {
     engine: Engine,
     config: Arc<Config>,
+    /// How alerts stand after the last step.
+    status: AlertStatus,
     waiting: Outcome,
     not_recorded: Option<String>,
     silences_read: Option<Instant>,
@@ -78,7 +80,7 @@ impl Alerter {
                 None => return,
             };
             self.record(&mut desk).await;
-            self.show(&desk);
+            self.show(&mut desk);
         }
     }
 
@@ -99,8 +101,8 @@ impl Alerter {
         if unreadable > 0 {
             warn!(self.log, "states of alerts cannot be read, perhaps of a newer release"; "count" => unreadable);
         }
-        let waiting = Outcome { memos: engine.restore(now, saved), ..Outcome::default() };
-        Some(Desk { engine, config, waiting, not_recorded: None, silences_read: None })
+        let waiting = engine.restore(now, saved);
+        Some(Desk { engine, config, status: AlertStatus::default(), waiting, not_recorded: None, silences_read: None })
     }
 
     fn take_configuration(&mut self, desk: &mut Desk) {
@@ -139,6 +141,7 @@ impl Alerter {
             let observed = Observation { now, servers: &servers, snapshot: &snapshot, health: &health };
             let stopwatch = || u64::try_from(begin.elapsed().as_micros()).unwrap_or(u64::MAX);
             let outcome = desk.engine.step(&observed, &stopwatch);
+            desk.status = desk.engine.status();
             (desk, outcome)
         };
         match tokio::task::spawn_blocking(work).await {
@@ -191,8 +194,8 @@ impl Alerter {
         }
     }
 
-    fn show(&self, desk: &Desk) {
-        let status = AlertStatus { not_recorded: desk.not_recorded.clone(), ..desk.engine.status() };
+    fn show(&self, desk: &mut Desk) {
+        let status = AlertStatus { not_recorded: desk.not_recorded.clone(), ..std::mem::take(&mut desk.status) };
         self.publish.send_if_modified(|shown| {
             let changed = **shown != status;
             if changed {

@@ -19,6 +19,7 @@ use crate::health::book::{Book, Turn};
 use crate::health::judge::judge;
 use crate::health::notifiers::NotifierHealth;
 use crate::health::report::{ChildHealth, Health, SinkHealth};
+use crate::health::reports::ReportsHealth;
 use crate::log::{Allowance, RateLimit};
 use crate::messages::lifecycle::StopNow;
 use crate::messages::sample::{Forget, Recall, SampleReady};
@@ -51,6 +52,8 @@ pub struct Observed {
     pub alerts: watch::Receiver<Arc<AlertStatus>>,
     /// Every notifier, at the given instant.
     pub notifiers: Arc<dyn Fn(Stamp) -> BTreeMap<String, NotifierHealth> + Send + Sync>,
+    /// Scheduled reports.
+    pub reports: watch::Receiver<ReportsHealth>,
     /// Those who compute on samples.
     pub listeners: Vec<Listener>,
     /// Log records dropped so far.
@@ -115,6 +118,7 @@ impl HealthKeeper {
                 .collect(),
             log_dropped: (self.observed.log_dropped)(),
             notifiers: (self.observed.notifiers)(now),
+            reports: self.observed.reports.borrow().clone(),
             alerting: AlertingHealth::of(&self.observed.alerts.borrow()),
             ..Health::default()
         };

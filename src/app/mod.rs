@@ -35,6 +35,7 @@ use crate::actors::targets::Tools;
 use crate::alert::status::AlertStatus;
 use crate::config::{Changes, Config, diff};
 use crate::health::report::Health;
+use crate::health::reports::ReportsHealth;
 use crate::messages::targets::SetServers;
 use crate::notify::{self, Board};
 use crate::stats::leap::LeapSource;
@@ -126,8 +127,10 @@ impl Service {
         let outlet = Outlet::new(outputs.journal(), [book.clone(), analysis.clone()]).tapped(tap);
         let (board, queues) = (Board::default(), store.handle());
         let shown = board.clone();
+        let reports = Arc::new(watch::Sender::new(ReportsHealth::default()));
         let observed = Observed {
             alerts,
+            reports: reports.subscribe(),
             notifiers: Arc::new(move |now| shown.report(&queues.queue_gauges(), now.wall_ns)),
             vantage: config.monitor.vantage.as_str().into(),
             started,
@@ -172,6 +175,7 @@ impl Service {
 
         supervisor.do_send(children::reporter(Reporter {
             config: current.subscribe(),
+            progress: reports,
             store: outputs.store(),
             clock: Arc::clone(&clock),
             log: log.clone(),

@@ -211,4 +211,5 @@ export const notifiers = (): NotifiersBody => ({
 
 export const reports = (): ReportsBody => ({
   reports: [{ id: "report-20261123T080000Z", made: "2026-11-23T08:00:00Z", bytes: 1_234_567 }],
+  under_way: null,
 });
