@@ -70,6 +70,17 @@ impl Default for Common {
 }
 
 impl Common {
+    /// Whether any sign of a fault of the own clock was seen lately.
+    pub fn is_suspect(&self) -> bool {
+        [&self.moved, &self.excluded, &self.torn].into_iter().any(|watch| !watch.is_quiet())
+    }
+
+    /// How fast the own clock is known to drift against all servers, in s/s; not signed.
+    pub fn drift(&self) -> f64 {
+        let change = self.episode.and_then(|episode| episode.change);
+        change.and_then(|change| change.slope).map_or(0.0, |line| line.slope.abs())
+    }
+
     /// Begins the cell `k` at the grid time `g_s`.
     pub fn begin(&mut self, k: u64, g_s: f64) {
         let slot = (k % CELLS as u64) as usize;

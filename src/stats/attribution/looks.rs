@@ -5,7 +5,7 @@ use super::engine::Engine;
 use super::robust;
 use super::series::{Episode, Series};
 use super::watch::{Edge, Look, OPEN_AFTER};
-use crate::stats::consensus::{Consensus, Interval, Standing, Undecidable, consense_among};
+use crate::stats::consensus::{Consensus, Interval, MIN_SERVERS, Standing, Undecidable, consense_among};
 
 /// A change of route must show in every value for this long: queues come and go.
 const ROUTE_AFTER: u8 = 7;
@@ -133,7 +133,11 @@ impl Engine {
             Some(Edge::Opened) => {
                 self.common.episode = Some(Episode::open(k, t_s));
             }
-            Some(Edge::Closed) => self.close_common(),
+            Some(Edge::Closed) => {
+                self.close_common();
+                // Two signs of one fault end together.
+                self.common.excluded.end_if_calm();
+            }
             None => {}
         }
         self.dirty |= edge.is_some();
@@ -155,11 +159,12 @@ impl Engine {
                 series.movement().and_then(|y| Interval::around(y, half)).unwrap_or_else(|| series.interval())
             })
             .collect();
-        if known.len() < 3 {
+        let voters = self.voters.min(self.taught());
+        if voters.max(known.len()) < MIN_SERVERS {
             let agree = intervals.iter().all(|it| it.gap_s(&intervals[0]) <= 0.0);
             return (agree.then(|| known.to_vec()), !agree);
         }
-        let consensus = consense_among(&intervals, self.voters.min(self.taught()));
+        let consensus = consense_among(&intervals, voters);
         if consensus.majority.is_none() {
             return (None, consensus.is_split());
         }
@@ -237,6 +242,7 @@ impl Engine {
                 Some(Edge::Closed) => {
                     series.episode = None;
                     series.forget_until(k);
+                    series.disjoint.end_if_calm();
                 }
                 None => continue,
             }

@@ -231,7 +231,7 @@ impl Attribution {
             Some(_) => self.engine.series.iter().position(|s| same_name(s) && s.address.is_none()),
         };
         let i = known.unwrap_or_else(|| {
-            self.engine.add(Series::new(&sample.server, sample.address, t_s), sample.poll_s, t_s);
+            self.engine.add(Series::new(&sample.server, sample.address, t_s));
             self.engine.series.len() - 1
         });
         match (sample.address, known) {

@@ -1,3 +1,6 @@
+mod lasting;
+mod polling;
+
 use super::*;
 use crate::ntp::Leap;
 use crate::sample::ServerIdent;
