@@ -59,6 +59,9 @@ impl Engine {
                 Standing::Unknown if split => Look::Calm,
                 Standing::Unknown => Look::Unclear,
             };
+            if !series.is_fresh {
+                continue;
+            }
             if series.disjoint.is_quiet() {
                 series.disjoint_since_s = t_s;
             }
@@ -128,6 +131,7 @@ impl Engine {
         self.scratch.clear();
         self.scratch.extend(members.iter().filter_map(|i| self.series[*i].now.map(|p| p.lambda_s)));
         let threshold = self.common.threshold_s(robust::median(&mut self.scratch));
+        self.common.threshold_now_s = threshold;
         let edge = self.common.moved.look(k, look_beyond(move_s, least_s, threshold), OPEN_AFTER);
         match edge {
             Some(Edge::Opened) => {
@@ -224,7 +228,7 @@ impl Engine {
         let move_s = self.common.move_s(k);
         for i in &self.present {
             let series = &mut self.series[*i];
-            let (Some(y), Some(now)) = (series.movement(), series.now) else { continue };
+            let (Some(y), Some(now), true) = (series.movement(), series.now, series.is_fresh) else { continue };
             let mut look = look(y - move_s, series.threshold_s(), PATH_EXCESS * now.slack_s + self.common.slack_s);
             if !series.route.is_quiet() && series.is_explained(y - move_s) {
                 look = Look::Unclear;
@@ -263,7 +267,7 @@ impl Engine {
                 known += 1;
                 up += usize::from(more_s > limit);
             }
-            if move_s.is_nan() || self.common.congested {
+            if move_s.is_nan() || self.common.congested || !series.is_fresh {
                 continue;
             }
             let moved_s = y - move_s;

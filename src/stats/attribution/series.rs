@@ -112,6 +112,10 @@ pub(super) struct Series {
     valid_from: u64,
     pub base: Option<Baseline>,
     pub now: Option<Present>,
+    /// How many measurements the value at the newest cell rests on, and whether that is more than at the cell before: only
+    /// then there is something new to be seen.
+    known: usize,
+    pub is_fresh: bool,
     /// Slow average of the root distance.
     lambda_s: f64,
     /// The time of the last poll, whatever came of it; minus infinity before the first.
@@ -149,6 +153,8 @@ impl Series {
             valid_from: 0,
             base: None,
             now: None,
+            known: 0,
+            is_fresh: false,
             lambda_s: 0.0,
             last_poll_s: f64::NEG_INFINITY,
             gaps_s: [f64::INFINITY; 4],
@@ -217,6 +223,8 @@ impl Series {
 
     /// Works out the value at the grid time `g_s` and keeps it as cell `k`. Returns whether there is one.
     pub fn sense(&mut self, k: u64, g_s: f64, pace: Pace) -> bool {
+        let known = self.known_at(g_s);
+        self.is_fresh = known > std::mem::replace(&mut self.known, known);
         self.now = self.value_at(g_s, pace);
         self.cells[slot(k)] = self.now.map_or(EMPTY, |p| Cell {
             theta_s: p.theta_s,
@@ -224,6 +232,13 @@ impl Series {
             slack_s: (p.slack_s - p.leap_s) as f32,
         });
         self.now.is_some()
+    }
+
+    /// How many measurements there were until the first one after the grid time `g_s`.
+    fn known_at(&self, g_s: f64) -> usize {
+        let kept = self.count.min(RECENT);
+        let after = (1..=kept).take_while(|back| self.recent[(self.count - back) % RECENT].t_s > g_s).count();
+        self.count - after.saturating_sub(1)
     }
 
     fn value_at(&self, g_s: f64, pace: Pace) -> Option<Present> {

@@ -32,6 +32,8 @@ impl Engine {
         if self.common.lacks_past && self.taught() * 2 > self.voters {
             self.common.lacks_past = false;
             self.fill_in_past();
+            // For once the newest cells too: there are no others.
+            self.common.learn(k + 4, &mut self.scratch);
         }
     }
 
@@ -58,7 +60,7 @@ impl Engine {
         if let Some(mut episode) = self.common.episode
             && REFINE_AT.contains(&(k - episode.opened))
         {
-            let threshold_s = self.common.threshold_s(0.0);
+            let threshold_s = self.common.threshold_now_s;
             episode.refine(k, &self.common.moves(k), threshold_s);
             self.dirty = true;
             self.common.episode = Some(episode);
