@@ -313,10 +313,19 @@ migrated_influxdb() {
     printf '\n[csv]\n'
 }
 
+# As the unit has it, so that the configuration is judged with what the service will see.
+service_environment() {
+    [ -r /etc/default/ntp-monitor ] || return 0
+    while IFS= read -r line || [ -n "$line" ]; do
+        value=${line#*=} value=${value#[\"\']} value=${value%[\"\']}
+        case $line in [A-Za-z_]*=*) export "${line%%=*}=$value" ;; esac
+    done </etc/default/ntp-monitor
+}
+
 # A configuration that the new version does not take must not stop what runs.
 check_configuration() {
     [ -z "$destdir" ] && [ "$dry" = no ] && [ -e "$etc/servers.toml" ] || return 0
-    if ! faults=$("$binary" --config "$etc/servers.toml" config check 2>&1); then
+    if ! faults=$(service_environment && "$binary" --config "$etc/servers.toml" config check 2>&1); then
         printf '%s\n' "$faults" >&2
         die "this version does not take the configuration (above); what runs was not restarted"
     fi

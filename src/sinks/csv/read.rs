@@ -19,7 +19,7 @@ use crate::sample::Sample;
 
 /// What is wrong with a file or a row of it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{file}:{line}: {column}{}{reason}", if .column.is_empty() { "" } else { ": " })]
+#[error("{file}{}: {column}{}{reason}", at(*.line), if .column.is_empty() { "" } else { ": " })]
 pub struct RowError {
     /// The file, as it was named.
     pub file: String,
@@ -29,6 +29,11 @@ pub struct RowError {
     pub column: String,
     /// What is wrong, in words.
     pub reason: String,
+}
+
+/// `:LINE`, or nothing for a file as a whole.
+fn at(line: u64) -> String {
+    if line == 0 { String::new() } else { format!(":{line}") }
 }
 
 /// The samples of a file, in its order.
