@@ -8,7 +8,7 @@ use crate::stats::consensus::Interval;
 /// Smallest and largest common change that counts, in seconds; between them a fifth of the median root distance.
 const MATERIAL_S: (f64, f64) = (0.0005, 0.008);
 
-/// Noise that was learned from so many cells doubles the threshold.
+/// Noise that was learned from so many cells counts twice.
 const YOUNG: f64 = 6.0;
 /// Noise from fewer cells than this does not replace what was known.
 const MIN_NOISE: usize = 8;
@@ -141,7 +141,7 @@ impl Common {
     /// The smallest common change that counts, for servers with this median root distance.
     pub fn threshold_s(&self, lambda_s: f64) -> f64 {
         let material_s = (0.2 * lambda_s).clamp(MATERIAL_S.0, MATERIAL_S.1);
-        material_s.max(6.0 * self.noise_s) * (1.0 + YOUNG / self.learned.max(1) as f64)
+        material_s.max(6.0 * self.noise_s * (1.0 + YOUNG / self.learned.max(1) as f64))
     }
 
     /// Learns what is usual; the newest cells are left out.
