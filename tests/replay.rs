@@ -184,6 +184,31 @@ fn double_late_and_future_rows_are_refused_with_a_message() {
 }
 
 #[test]
+fn rows_in_no_order_at_all_are_sorted_and_none_is_taken_for_one_from_the_future() {
+    let rows: Vec<_> = (0..997).map(|k| minimal(k * 367 % 997 * 64, "a", "0.001")).collect();
+    let (report, said) = of_rows(&rows.concat());
+    assert_eq!((report["servers"]["a"]["n"].as_u64(), said.contains("future")), (Some(997), false), "{said}");
+}
+
+#[test]
+fn a_file_of_which_no_row_can_be_read_says_why() {
+    let rows: String = (0..40).map(|k| minimal(k * 64, "a", "0.001").replace('Z', "")).collect();
+    let (report, said) = of_rows(&rows);
+    assert!(report.is_null() && said.contains("f.csv:2: time: ") && said.contains("2026-11-22T20:42:42Z"), "{said}");
+}
+
+#[test]
+fn what_a_file_is_called_says_nothing_of_its_compression() {
+    let dir = tempfile::tempdir().unwrap();
+    let rows: String = (0..40).map(|k| minimal(k * 64, "a", "0.001")).collect();
+    let mut gz = GzEncoder::new(fs::File::create(dir.path().join("packed.csv")).unwrap(), Compression::fast());
+    gz.write_all(format!("{MINIMAL}{rows}").as_bytes()).unwrap();
+    gz.finish().unwrap();
+    fs::write(dir.path().join("plain.csv.gz"), format!("{MINIMAL}{rows}")).unwrap();
+    assert_eq!(json(dir.path(), &["packed.csv"]), json(dir.path(), &["plain.csv.gz"]));
+}
+
+#[test]
 fn thin_and_odd_recordings_accuse_nobody() {
     let alone: String = (0..60).map(|k| minimal(k * 64, "a", "0.3")).collect();
     let equal: String = (0..240).map(|k| minimal(k * 16, ["a", "b", "c", "d"][k as usize % 4], "0.001")).collect();
