@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use slog::{Logger, error, info, warn};
 use tokio::sync::watch::{Receiver, Sender};
-use tokio::time::{Interval, MissedTickBehavior};
 
+use super::rhythm;
 use crate::alert::engine::Engine;
 use crate::alert::facts::Observation;
 use crate::alert::notification::Status;
@@ -21,7 +21,7 @@ use crate::health::report::Health;
 use crate::stats::snapshot::Snapshot;
 use crate::store::{AlertRecord, StoreHandle};
 
-/// How often the rules look: pictures come as often, or every ten seconds with many servers.
+/// How often the rules look; less often where pictures come less often, with many servers.
 const EVERY: Duration = Duration::from_secs(2);
 /// Silences are read again this often at least.
 const SILENCES_EVERY: Duration = Duration::from_secs(60);
@@ -62,10 +62,9 @@ impl Alerter {
     /// Runs until nobody publishes any more.
     pub async fn run(mut self) {
         let Some(mut desk) = self.begin().await else { return };
-        let mut ticks = ticks();
         loop {
             tokio::select! {
-                _ = ticks.tick() => {}
+                () = tokio::time::sleep(rhythm::pause(desk.config.servers.len(), EVERY)) => {}
                 changed = self.silences.changed() => match changed {
                     Ok(()) => desk.silences_read = None,
                     Err(_) => return,
@@ -202,12 +201,6 @@ impl Alerter {
             changed
         });
     }
-}
-
-fn ticks() -> Interval {
-    let mut ticks = tokio::time::interval(EVERY);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    ticks
 }
 
 fn to_record(outcome: &Outcome, config: &Config) -> AlertRecord {

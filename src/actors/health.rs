@@ -11,6 +11,7 @@ use tokio::sync::watch;
 use super::census::{Census, ChildState};
 use super::notice::DeathNotice;
 use super::outlet::Listener;
+use super::rhythm;
 use crate::alert::status::AlertStatus;
 use crate::clock::{Clock, Stamp};
 use crate::health::alerting::AlertingHealth;
@@ -26,9 +27,6 @@ use crate::sample::Sample;
 /// Samples that may wait for the book: at 625 a second (10 000 servers at 16 s), 13 seconds of them.
 const MAILBOX: usize = 8192;
 const PERIOD: Duration = Duration::from_secs(1);
-/// From this many series on, the report is built every `PERIOD_OF_MANY` only: it costs about a microsecond a series.
-const MANY: usize = 500;
-const PERIOD_OF_MANY: Duration = Duration::from_secs(10);
 
 /// A server may turn this often in a row and be in the log each time …
 const TURNS_AT_ONCE: u32 = 4;
@@ -88,7 +86,8 @@ impl HealthKeeper {
     fn report(&mut self, ctx: &mut Context<Self>) {
         let health = self.assemble();
         self.announce(&health);
-        let period = if health.servers.len() > MANY { PERIOD_OF_MANY } else { PERIOD };
+        self.say_losses(&health);
+        let period = rhythm::pause(health.servers.len(), PERIOD);
         self.publish.send_replace(Arc::new(health));
         ctx.run_later(period, Self::report);
     }
@@ -141,6 +140,21 @@ impl HealthKeeper {
             Turn::Failed => warn!(log, "server gives no samples"; "outcome" => outcome, "reason" => reason),
             Turn::Recovered { failures } => info!(log, "server gives samples again"; "failed_polls" => failures),
             Turn::Kissed => warn!(log, "server asks to be asked less"; "kiss" => reason, "poll_s" => sample.poll_s),
+        }
+    }
+
+    /// Whatever lost them has counted them; here they come into the log, at a limited rate.
+    fn say_losses(&mut self, health: &Health) {
+        let before = Arc::clone(&self.publish.borrow());
+        let now = self.observed.clock.now();
+        for (name, sink) in &health.sinks {
+            let known = before.sinks.get(name).map_or(0, |sink| sink.dropped);
+            if sink.dropped > known
+                && self.limit.allow(&name.as_str().into(), "loss", now.mono_ns) != Allowance::Suppress
+            {
+                warn!(self.log, "samples were lost for an output"; "sink" => name, "since_start" => sink.dropped,
+                    "reason" => sink.last_error.as_deref().unwrap_or("it is too slow"));
+            }
         }
     }
 
@@ -198,6 +212,8 @@ impl Handler<Recall> for HealthKeeper {
 
     fn handle(&mut self, recall: Recall, _: &mut Context<Self>) {
         let now = self.observed.clock.now();
-        self.book.recall(recall.key, now, recall.age_s, recall.tally);
+        for (key, tally) in recall.tallies {
+            self.book.recall(key, now, recall.age_s, tally);
+        }
     }
 }
