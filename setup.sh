@@ -278,9 +278,12 @@ migrate() {
 
 migrated() {
     echo "# Made from $PREDECESSOR/.env by setup.sh. Every key there is: ntp-monitor config example"
-    seconds=$(env_value POLLING_INTERVAL)
+    interval=$(env_value POLLING_INTERVAL)
+    # The predecessor took decimals; whole seconds are as good.
+    seconds=${interval%%.*}
     case $seconds in
-    '' | *[!0-9]*) ;;
+    '') ;;
+    *[!0-9]*) say "POLLING_INTERVAL=$interval is no number of seconds: the default holds" ;;
     *)
         if [ "$seconds" -lt 16 ]; then
             say "POLLING_INTERVAL=$seconds is not polite to other people's servers: 16s it is; see own = true"
