@@ -103,15 +103,15 @@ function options(latest: Latest): Omit<uPlot.Options, "width" | "height"> {
       { label: "Time", value: "{YYYY}-{MM}-{DD} {HH}:{mm}:{ss}" },
       ...lines.map((line) => series(line, measure)),
     ],
-    ...(bandAt < 0 ? {} : { bands: [{ series: [bandAt + 2, bandAt + 1], fill: faint(cssColour("accent"), 18) } as uPlot.Band] }),
+    ...(bandAt < 0 ? {} : { bands: [{ series: [bandAt + 1, bandAt + 2], fill: faint(cssColour("accent"), 18) } as uPlot.Band] }),
     hooks: { setSelect: [(plot) => select(plot, latest)], draw: [(plot) => drawEvents(plot, latest.current.events)] },
   };
 }
 
 function vertical(measure: Measure): uPlot.Axis {
-  const plain = (write: (value: number) => string): uPlot.Axis => ({ ...axis((ticks) => ticks.map(write)), size: 74 });
-  if (measure === "ratio") return plain((value) => `${Number((value * 100).toFixed(1))} %`);
-  if (measure === "ppm") return plain((value) => `${value > 0 ? "+" : ""}${Number(value.toFixed(6))} ppm`.replace("-", "−"));
+  const plain = (size: number, write: (value: number) => string): uPlot.Axis => ({ ...axis((ticks) => ticks.map(write)), size });
+  if (measure === "ratio") return plain(74, (value) => `${Number((value * 100).toFixed(1))} %`);
+  if (measure === "ppm") return plain(92, (value) => `${value > 0 ? "+" : ""}${Number(value.toFixed(6))} ppm`.replace("-", "−"));
   return secondsAxis(measure === "offset");
 }
 

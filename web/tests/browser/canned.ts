@@ -55,7 +55,7 @@ export const clockHistory = (): LocalHistory => ({
   }).filter((_, n) => n < 40 || n >= 70),
 });
 
-/** Of a clock that was set an hour ago. */
+/** Of a clock that was set twenty minutes ago. */
 export const clockEvents = (): EventsBody => ({
   from: ago(2_592_000), to: ago(0), events: [{
     id: 1, kind: "clock_step", server: null, address: null, start: ago(1200), end: ago(1200), detail: "{}",

@@ -3,7 +3,7 @@ import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { accessibilityFaults, DESKTOP, excessWidth, launch, open, PHONE, screenshot } from "./browser";
 import { ago, check, clock, clockEvents, clockHistory, FILE_TEXT, past, replayed, sessionOf } from "./canned";
-import { problem, startMock, type Mock } from "./mock";
+import { startMock, type Mock } from "./mock";
 
 let mock: Mock;
 let browser: Browser;
@@ -34,9 +34,9 @@ const LOOKS: Record<string, Look> = {
   "clock-year": {
     hash: "#/clock?span=1y",
     given: () => mock.on("GET /api/v1/local/history", {
-      ...clockHistory(), step_s: 16_200,
+      ...clockHistory(), step_s: 259_200,
       points: clockHistory().points.map((point, n) => ({
-        ...point, time: ago(31_000_000 - 340_000 * n), frequency_min_ppm: -4 + n / 60, frequency_max_ppm: -2 + n / 80,
+        ...point, time: ago(31_104_000 - 259_200 * n), frequency_min_ppm: -4 + n / 60, frequency_max_ppm: -2 + n / 80,
       })),
     }),
     act: charted,
@@ -49,7 +49,6 @@ const LOOKS: Record<string, Look> = {
       mock.on("GET /api/v1/local", { ...clock(), kernel: null, verdict: { ...clock().verdict, ...unknown } });
     },
   },
-  "clock-failure": { hash: "#/clock", given: () => mock.on("GET /api/v1/local/history", () => problem(503, "The store cannot be read: made up.")) },
   "alerts": { hash: "#/alerts" },
   "alerts-none": { hash: "#/alerts", given: () => mock.on("GET /api/v1/alerts", { active: [], history: [] }) },
   "alerts-silence": { hash: "#/alerts", act: async (page) => page.getByRole("button", { name: "Silence high-offset of wild" }).click() },
