@@ -278,9 +278,12 @@ migrate() {
 
 migrated() {
     echo "# Made from $PREDECESSOR/.env by setup.sh. Every key there is: ntp-monitor config example"
-    seconds=$(env_value POLLING_INTERVAL)
+    interval=$(env_value POLLING_INTERVAL)
+    # The predecessor took decimals; whole seconds are as good.
+    seconds=${interval%%.*}
     case $seconds in
-    '' | *[!0-9]*) ;;
+    '') ;;
+    *[!0-9]*) say "POLLING_INTERVAL=$interval is no number of seconds: the default holds" ;;
     *)
         if [ "$seconds" -lt 16 ]; then
             say "POLLING_INTERVAL=$seconds is not polite to other people's servers: 16s it is; see own = true"
@@ -313,10 +316,19 @@ migrated_influxdb() {
     printf '\n[csv]\n'
 }
 
+# As the unit has it, so that the configuration is judged with what the service will see.
+service_environment() {
+    [ -r /etc/default/ntp-monitor ] || return 0
+    while IFS= read -r line || [ -n "$line" ]; do
+        value=${line#*=} value=${value#[\"\']} value=${value%[\"\']}
+        case $line in [A-Za-z_]*=*) export "${line%%=*}=$value" ;; esac
+    done </etc/default/ntp-monitor
+}
+
 # A configuration that the new version does not take must not stop what runs.
 check_configuration() {
     [ -z "$destdir" ] && [ "$dry" = no ] && [ -e "$etc/servers.toml" ] || return 0
-    if ! faults=$("$binary" --config "$etc/servers.toml" config check 2>&1); then
+    if ! faults=$(service_environment && "$binary" --config "$etc/servers.toml" config check 2>&1); then
         printf '%s\n' "$faults" >&2
         die "this version does not take the configuration (above); what runs was not restarted"
     fi

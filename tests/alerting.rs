@@ -8,8 +8,9 @@ mod common;
 use std::net::{SocketAddr, UdpSocket};
 
 use common::http::Client;
-use common::monitor::{Home, Monitor, own};
+use common::monitor::{Home, Monitor, own, run, text};
 use common::receiver::Receiver;
+use common::service::Running;
 use common::sim::Playground;
 use common::wait::until;
 use ntp_monitor::sim::{Script, ScriptedServer};
@@ -119,4 +120,188 @@ fn a_silence_keeps_it_quiet_across_a_kill_until_it_is_lifted() {
     until("it is not silenced any more", || is(&mut monitor, "firing"));
     until("it is told, now if not before", || scene.told().iter().any(|(status, ..)| status == "firing"));
     assert_eq!(monitor.stop(), 0, "{}", monitor.log());
+}
+
+/// A service with a server that is not there and a rule that tells it at once.
+async fn with_a_lost_server() -> Running {
+    let hash: String = Sha256::digest(TOKEN.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
+    let more = json!({
+        "http": { "tokens": [{ "name": "op", "role": "operate", "sha256": hash }] },
+        "alerting": { "startup_grace": "0s", "group_wait": "0s", "default_rules": false },
+        "alert": [{
+            "name": "silent", "expr": "consecutive_failures >= 3", "for": "0s", "keep_firing_for": "0s",
+            "severity": "critical", "summary": "{{ server }} gives no time",
+        }],
+    });
+    Running::start(&[("alpha", Script::good()), ("gone", Script::silent())], more).await
+}
+
+async fn post(running: &Running, path: &str, body: &Value) -> (u16, Value) {
+    let request = reqwest::Client::builder().no_proxy().build().unwrap().post(format!("{}{path}", running.base));
+    let request = request.header("Authorization", format!("Bearer {TOKEN}")).header("Content-Type", "application/json");
+    let answer = request.body(body.to_string()).send().await.unwrap();
+    (answer.status().as_u16(), serde_json::from_str(&answer.text().await.unwrap()).unwrap())
+}
+
+#[actix_rt::test]
+async fn the_stream_tells_how_alerts_stand_and_who_comes_back_misses_nothing() {
+    let running = with_a_lost_server().await;
+    let mut events = running.stream("?events=alert", None).await;
+    // Who comes late finds it in the list.
+    let fires = |answer: &common::service::Answer| answer.json()["active"][0]["state"] == "firing";
+    running.get_until("/api/v1/alerts", fires).await;
+    let wish = json!({ "servers": ["gone"], "comment": "being moved", "for": "1h" });
+    let (status, silence) = post(&running, "/api/v1/silences", &wish).await;
+    assert_eq!(status, 201, "{silence}");
+    let silenced = loop {
+        let event = events.next_of("alert").await;
+        if event.data["state"] == "silenced" {
+            break event;
+        }
+    };
+    assert_eq!((&silenced.data["server"], &silenced.data["alert"]), (&json!("gone"), &json!("silent")));
+    assert_eq!(silenced.data["silenced_by"], silence["id"].to_string());
+    drop(events);
+
+    let path = format!("{}/api/v1/silences/{}", running.base, silence["id"]);
+    let request = reqwest::Client::builder().no_proxy().build().unwrap().delete(path);
+    let lifted = request.header("Authorization", format!("Bearer {TOKEN}")).send().await.unwrap();
+    assert_eq!(lifted.status(), 204);
+    running.get_until("/api/v1/alerts", fires).await;
+    let mut again = running.stream("?events=alert", Some(&silenced.id)).await;
+    let missed = again.next_of("alert").await;
+    assert_eq!((&missed.data["server"], &missed.data["state"]), (&json!("gone"), &json!("firing")));
+    running.stop().await;
+}
+
+#[actix_rt::test]
+async fn a_rule_is_checked_and_tried_over_the_past_without_telling_anybody() {
+    let running = with_a_lost_server().await;
+    let check = async |rule: Value| {
+        let (status, answer) = post(&running, "/api/v1/rules/check", &json!({ "rule": rule })).await;
+        assert_eq!(status, 200, "{answer}");
+        (answer["valid"].as_bool().unwrap(), answer["faults"].to_string())
+    };
+    assert_eq!(check(json!({ "name": "a", "expr": "offset_ms > 5" })).await, (true, "[]".to_owned()));
+    for (rule, key, said) in [
+        (json!({ "name": "a", "expr": "ofset_ms > 5" }), "expr", "did you mean"),
+        (json!({ "name": "a", "expr": "offset_ms" }), "expr", "must be true or false"),
+        (json!({ "name": "a", "expr": "offset_ms / stratum > 1" }), "expr", "can fail"),
+        (json!({ "name": "a" }), "expr", "is missing"),
+        (json!({ "name": "a", "expr": "provable", "for": "soon" }), "for", "soon"),
+        (json!({ "name": "a", "expr": "provable", "fro": "5m" }), "fro", "unknown field"),
+        (
+            json!({ "name": "a", "expr": "provable",
+                    "summary": "{% for a in range(9999) %}{% for b in range(9999) %}{% endfor %}{% endfor %}" }),
+            "summary",
+            "does not come to an end",
+        ),
+    ] {
+        let (valid, faults) = check(rule).await;
+        assert!(!valid && faults.contains(&format!("\"path\":{key:?}")) && faults.contains(said), "{key}: {faults}");
+    }
+
+    running.polled(20).await;
+    let rule = json!({ "name": "tried", "expr": "consecutive_failures >= 5", "for": "0s" });
+    let (status, tried) = post(&running, "/api/v1/rules/replay", &json!({ "rule": rule, "since": "1h" })).await;
+    assert_eq!((status, &tried["complete"]), (200, &json!(true)), "{tried}");
+    assert!(tried["samples"].as_u64().unwrap() >= 40, "{tried}");
+    let elsewhere = tried["alerts"].as_array().unwrap().iter().filter(|alert| alert["alert"] != "tried");
+    assert_eq!(elsewhere.count(), 0, "{tried}");
+    let bad = json!({ "rule": { "name": "tried", "expr": "1 / 0 > 1" } });
+    assert_eq!(post(&running, "/api/v1/rules/replay", &bad).await.0, 422);
+    let bad = json!({ "rule": rule, "since": "a while" });
+    assert_eq!(post(&running, "/api/v1/rules/replay", &bad).await.0, 400);
+    let active = running.get("/api/v1/alerts").await.json()["active"].to_string();
+    assert!(!active.contains("tried"), "{active}");
+    running.stop().await;
+}
+
+#[test]
+fn everything_that_is_wrong_with_alerts_is_said_at_once_with_key_and_line() {
+    let home = Home::with("");
+    home.write(
+        r#"[[server]]
+address = "192.0.2.1"
+[alerting]
+flap_count = 1
+[[alert]]
+name = "a"
+expr = "ofset_ms > 5"
+notify = ["nobody", "mail", "dead-man"]
+[[alert]]
+name = "b"
+expr = "offset_ms / stratum > 1"
+summary = "{% for a in range(9999) %}{% for b in range(9999) %}{% endfor %}{% endfor %}"
+[[alert]]
+name = "b"
+expr = "provable"
+[[alert]]
+name = "c"
+expr = "offset_ms"
+description = "{{ offset_ms"
+runbook_url = "wiki"
+[[alert]]
+name = "d"
+expr = "local_wrong"
+servers = ["office"]
+[[alert]]
+name = "e"
+[[silence]]
+comment = "x"
+alert = "nothing"
+weekdays = ["Someday"]
+start = "25:00"
+for = "9days"
+timezone = "Europe/Nowhere"
+[[silence]]
+comment = ""
+from = "2027-01-02T00:00:00Z"
+until = "2027-01-01T00:00:00Z"
+[[notifier]]
+name = "mail"
+type = "email"
+[[notifier]]
+name = "mail"
+type = "slack"
+url = "ftp://example.net"
+[[notifier]]
+name = "dead-man"
+type = "heartbeat"
+url = "https://example.net/ping"
+"#,
+    );
+    let output = run(home.path(), &["--config", home.config().to_str().unwrap(), "config", "check"]);
+    let said = text(&output.stderr) + &text(&output.stdout);
+    assert_eq!(output.status.code(), Some(78), "{said}");
+    for (line, key, why) in [
+        (4, "alerting.flap_count", "2 to 100"),
+        (7, "alert[0].expr", "did you mean \"offset_ms\"?"),
+        (8, "alert[0].notify[0]", "there is no notifier \"nobody\""),
+        (8, "alert[0].notify[2]", "is a heartbeat"),
+        (11, "alert[1].expr", "can fail"),
+        (12, "alert[1].summary", "does not come to an end"),
+        (14, "alert[2].name", "is the name of alert[1] too"),
+        (18, "alert[3].expr", "must be true or false"),
+        (19, "alert[3].description", "syntax error"),
+        (20, "alert[3].runbook_url", "is not a web address"),
+        (24, "alert[4].servers", "looks at no server"),
+        (25, "alert[5].expr", "is missing"),
+        (29, "silence[0].alert", "there is no rule \"nothing\""),
+        (30, "silence[0].weekdays", "must be days"),
+        (31, "silence[0].start", "is not a time of the day"),
+        (32, "silence[0].for", "at most six days"),
+        (33, "silence[0].timezone", "is not a time zone"),
+        (35, "silence[1].comment", "must not be empty"),
+        (37, "silence[1].until", "must be later than from"),
+        (38, "notifier[0].host", "is missing"),
+        (42, "notifier[1].name", "is the name of another notifier too"),
+        (44, "notifier[1].url", "must be a URL"),
+    ] {
+        let found = said.lines().find(|it| it.contains(&format!(" {key}: ")));
+        let found = found.unwrap_or_else(|| panic!("nothing of {key} in\n{said}"));
+        assert!(found.contains(why), "{key}: {found}");
+        assert!(found.contains(&format!("servers.toml:{line}:")), "line {line}: {found}");
+    }
+    assert!(!said.contains("alert[0].notify[1]"), "a notifier that is faulty itself is not missing: {said}");
 }

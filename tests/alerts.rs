@@ -2,19 +2,25 @@
 
 #![allow(clippy::unwrap_used)] // a failed unwrap is a failed test
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ntp_monitor::alert::defaults;
 use ntp_monitor::alert::docs;
 use ntp_monitor::alert::engine::{Engine, Rulebook, Settings};
 use ntp_monitor::alert::facts::Observation;
 use ntp_monitor::alert::notification::{Notification, Status};
 use ntp_monitor::alert::replay::{AlertReplay, AlertReport};
+use ntp_monitor::alert::rule::{Rule, RuleSpec};
 use ntp_monitor::alert::silence::Silence;
+use ntp_monitor::alert::state::End;
 use ntp_monitor::alert::status::{Outcome, Saved, Standing};
 use ntp_monitor::clock::Stamp;
+use ntp_monitor::config::{self, Environment};
 use ntp_monitor::health::report::Health;
+use ntp_monitor::sample::ServerIdent;
 use ntp_monitor::sim::world::{Fault, World};
 use ntp_monitor::stats::analysis::Analysis;
 use ntp_monitor::stats::intake::TimeAxis;
@@ -49,15 +55,41 @@ fn told(world: &World, notifications: &[Notification]) -> Vec<(String, Status, S
     notifications.iter().filter(|it| !it.reminder).map(row).collect()
 }
 
+/// Looks at worlds that differ in all that chance decides.
+fn in_each_world(seeds: &[u64], look: impl Fn(u64) + Sync) {
+    std::thread::scope(|scope| seeds.iter().for_each(|seed| drop(scope.spawn(|| look(*seed)))));
+}
+
 #[test]
 fn a_healthy_week_tells_nobody_anything() {
-    let report = replay(&World::ordinary(5, 5, 64.0, 7.0 * DAY));
-    assert_eq!((report.notifications, report.alerts), (Vec::new(), Vec::new()));
+    // A week and many days: what chance can do is seen in many worlds rather than in long ones.
+    in_each_world(&[5, 1, 77, 2026], |seed| {
+        let days = if seed == 5 { 7.0 } else { 1.0 };
+        let report = replay(&World::ordinary(seed, 5, 64.0, days * DAY));
+        assert_eq!((report.notifications, report.alerts), (Vec::new(), Vec::new()), "seed {seed}");
+    });
+}
+
+#[test]
+fn fifty_servers_that_are_lost_at_once_are_one_alert() {
+    let mut world = World::ordinary(8, 50, 64.0, 3.0 * HOUR);
+    world.faults = vec![Fault::Silence { server: None, from_s: HOUR, until_s: 1.5 * HOUR }];
+    let report = replay(&world);
+    let told: Vec<_> =
+        told(&world, &report.notifications).into_iter().map(|(alert, status, ..)| (alert, status)).collect();
+    let blind = |status| ("monitor-blind".to_owned(), status);
+    assert_eq!(told, [blind(Status::Firing), blind(Status::Resolved)]);
+    let held = report.alerts.iter().filter(|past| past.held_by.as_deref() == Some("no server answers"));
+    assert!(held.count() >= 50, "they are in the history all the same");
 }
 
 #[test]
 fn a_week_with_faults_tells_each_of_them_once() {
-    let mut world = World::ordinary(6, 5, 64.0, 7.0 * DAY);
+    in_each_world(&[6, 2026], a_week_with_faults);
+}
+
+fn a_week_with_faults(seed: u64) {
+    let mut world = World::ordinary(seed, 5, 64.0, 7.0 * DAY);
     let step = |at_s, size_s| Fault::ServerStep { server: 2, at_s, size_s };
     world.faults = vec![
         Fault::Silence { server: Some(1), from_s: DAY, until_s: DAY + HOUR },
@@ -76,8 +108,6 @@ fn a_week_with_faults_tells_each_of_them_once() {
         ("failing-queries", begun, "ntp2", 24.0),
         ("failing-queries", over, "ntp2", 25.0),
         ("falseticker", begun, "ntp3", 48.0),
-        ("high-offset", begun, "ntp3", 48.0),
-        ("high-offset", over, "ntp3", 51.0),
         ("falseticker", over, "ntp3", 51.0),
         ("monitor-blind", begun, "", 96.0),
         ("monitor-blind", over, "", 96.5),
@@ -87,51 +117,59 @@ fn a_week_with_faults_tells_each_of_them_once() {
     let what = |(alert, status, server, _): &(String, Status, String, f64)| (alert.clone(), *status, server.clone());
     let wanted =
         |(alert, status, server, _): &(&str, Status, &str, f64)| (alert.to_string(), *status, server.to_string());
-    assert_eq!(told.iter().map(what).collect::<Vec<_>>(), expected.iter().map(wanted).collect::<Vec<_>>(), "{told:#?}");
+    assert_eq!(
+        told.iter().map(what).collect::<Vec<_>>(),
+        expected.iter().map(wanted).collect::<Vec<_>>(),
+        "seed {seed}: {told:#?}"
+    );
     for (told, expected) in told.iter().zip(&expected) {
-        assert!((-0.01..0.6).contains(&(told.3 - expected.3)), "{told:?}, expected {expected:?}");
+        assert!((-0.01..0.6).contains(&(told.3 - expected.3)), "seed {seed}: {told:?}, expected {expected:?}");
     }
     let held: Vec<_> = report.alerts.iter().filter(|past| past.held_by.is_some()).map(|past| &past.alert).collect();
     assert!(held.iter().all(|alert| ["failing-queries", "high-offset", "no-majority"].contains(&alert.as_str())));
 }
 
-/// A bench for the engine: one snapshot of servers that do not answer, and time.
+/// A bench for the engine: pictures of three servers, some of which do not answer, and time.
 struct Bench {
-    servers: Vec<Arc<ntp_monitor::sample::ServerIdent>>,
-    well: Snapshot,
-    lost: Snapshot,
+    servers: Vec<Arc<ServerIdent>>,
+    pictures: BTreeMap<&'static [usize], Snapshot>,
 }
+
+/// Which servers are lost.
+type Lost = &'static [usize];
+const NOBODY: Lost = &[];
+const FIRST: Lost = &[0];
+const TWO: Lost = &[0, 1];
+const ALL: Lost = &[0, 1, 2];
 
 impl Bench {
     fn new() -> Self {
-        let mut world = World::ordinary(1, 3, 64.0, HOUR);
-        world.faults = vec![Fault::Silence { server: Some(0), from_s: HOUR / 2.0, until_s: HOUR }];
-        let mut analysis = Analysis::new(Window::Hour, TimeAxis::Wall);
-        let (mut well, mut servers) = (None, Vec::new());
-        let at = |s| Stamp { wall_ns: 0, mono_ns: s, raw_ns: 0 };
-        for sample in world.samples().map(Arc::new) {
-            if servers.iter().all(|known: &Arc<ntp_monitor::sample::ServerIdent>| known.name != sample.server.name) {
-                servers.push(Arc::clone(&sample.server));
-            }
-            if sample.at.wall_ns / 1_000_000_000 - world.start_unix_s > 1790 && well.is_none() {
-                well = Some(analysis.snapshot(at(0)));
-            }
-            analysis.observe(&sample);
-        }
-        Self { servers, well: well.unwrap(), lost: analysis.snapshot(at(0)) }
+        let world = World::ordinary(1, 3, 64.0, HOUR);
+        let servers = world.servers.iter().map(|server| Arc::clone(&server.ident)).collect();
+        let pictures = [NOBODY, FIRST, TWO, ALL].map(|lost| (lost, Self::picture(&world, lost)));
+        Self { servers, pictures: pictures.into() }
     }
 
-    fn step(&self, engine: &mut Engine, s: i64, is_lost: bool) -> Outcome {
-        let snapshot = if is_lost { &self.lost } else { &self.well };
+    fn picture(world: &World, lost: Lost) -> Snapshot {
+        let silence = |server: &usize| Fault::Silence { server: Some(*server), from_s: HOUR / 2.0, until_s: HOUR };
+        let world = World { faults: lost.iter().map(silence).collect(), ..world.clone() };
+        let mut analysis = Analysis::new(Window::Hour, TimeAxis::Wall);
+        world.samples().for_each(|sample| analysis.observe(&Arc::new(sample)));
+        analysis.snapshot(Stamp { wall_ns: 0, mono_ns: 0, raw_ns: 0 })
+    }
+
+    fn step_at(&self, engine: &mut Engine, now: Stamp, lost: Lost) -> Outcome {
         let health = Health::default();
-        engine.step(&Observation { now: at(s), servers: &self.servers, snapshot, health: &health }, &|| 0)
+        engine
+            .step(&Observation { now, servers: &self.servers, snapshot: &self.pictures[lost], health: &health }, &|| 0)
     }
 
     /// Steps of ten seconds; what was told, with the second.
-    fn run(&self, engine: &mut Engine, span: std::ops::Range<i64>, is_lost: bool) -> Vec<(i64, Notification)> {
-        let steps = span
-            .step_by(10)
-            .flat_map(|s| self.step(engine, s, is_lost).notifications.into_iter().map(move |it| (s, it.notification)));
+    fn run(&self, engine: &mut Engine, span: std::ops::Range<i64>, lost: Lost) -> Vec<(i64, Notification)> {
+        let steps = span.step_by(10).flat_map(|s| {
+            let told = self.step_at(engine, at(s), lost).notifications;
+            told.into_iter().map(move |it| (s, it.notification))
+        });
         steps.collect()
     }
 }
@@ -149,14 +187,14 @@ fn seconds(told: &[(i64, Notification)]) -> Vec<i64> {
 fn an_alert_is_told_after_the_wait_and_again_after_the_interval_and_its_end_once() {
     let bench = Bench::new();
     let mut engine = Engine::new(Rulebook::built_in(), at(0));
-    let begun = bench.run(&mut engine, 0..400, true);
+    let begun = bench.run(&mut engine, 0..400, FIRST);
     // Five minutes that it must hold, and half a minute for company; the grace of a minute runs within.
     assert_eq!(seconds(&begun), [330]);
     assert_eq!(begun[0].1.alerts[0].server.as_deref(), Some("ntp1"));
-    let reminders = bench.run(&mut engine, 400..40_000, true);
+    let reminders = bench.run(&mut engine, 400..40_000, FIRST);
     assert_eq!(seconds(&reminders), [330 + 4 * 3600, 330 + 8 * 3600]);
     assert!(reminders.iter().all(|(_, it)| it.reminder && it.status == Status::Firing));
-    let over = bench.run(&mut engine, 40_000..41_000, false);
+    let over = bench.run(&mut engine, 40_000..41_000, NOBODY);
     assert_eq!(seconds(&over), [40_330]);
     assert_eq!(over[0].1.status, Status::Resolved);
     let mut keys: Vec<_> = begun.iter().chain(&reminders).chain(&over).map(|(_, it)| &it.key).collect();
@@ -167,7 +205,7 @@ fn an_alert_is_told_after_the_wait_and_again_after_the_interval_and_its_end_once
 
 /// What a store would hold after these outcomes.
 fn remembered(outcomes: &[Outcome]) -> Vec<Saved> {
-    let mut all = std::collections::BTreeMap::new();
+    let mut all = BTreeMap::new();
     for memo in outcomes.iter().flat_map(|outcome| &outcome.memos) {
         let key = (memo.alert.clone(), memo.target.clone());
         match &memo.saved {
@@ -178,33 +216,227 @@ fn remembered(outcomes: &[Outcome]) -> Vec<Saved> {
     all.into_values().collect()
 }
 
+/// What is told when the engine is built anew at `restart`, as a process would that was killed then.
+fn told_across(bench: &Bench, restart: i64, lost: impl Fn(i64) -> Lost, silences: &[Silence]) -> Vec<(String, Status)> {
+    let mut engine = Engine::new(Rulebook::built_in(), at(0));
+    engine.set_silences(silences.to_vec());
+    let (mut outcomes, mut told) = (Vec::new(), Vec::new());
+    for s in (0..6000).step_by(10) {
+        if s == restart {
+            engine = Engine::new(Rulebook::built_in(), at(s));
+            let gone = engine.restore(at(s), remembered(&outcomes));
+            assert!(gone.is_empty());
+            engine.set_silences(silences.to_vec());
+        }
+        let outcome = bench.step_at(&mut engine, at(s), lost(s));
+        told.extend(outcome.notifications.iter().map(|it| (it.notification.alert.clone(), it.notification.status)));
+        outcomes.push(outcome);
+    }
+    assert!(remembered(&outcomes).is_empty(), "restart at {restart}");
+    told
+}
+
+fn pair(alert: &str) -> [(String, Status); 2] {
+    [Status::Firing, Status::Resolved].map(|status| (alert.to_owned(), status))
+}
+
 #[test]
 fn a_restart_at_any_moment_neither_repeats_nor_loses_a_message() {
     let bench = Bench::new();
-    let is_lost = |s: i64| (100..2000).contains(&s);
+    let lost = |s: i64| if (100..2000).contains(&s) { FIRST } else { NOBODY };
     for restart in (0..3000).step_by(50) {
-        let mut engine = Engine::new(Rulebook::built_in(), at(0));
-        let (mut outcomes, mut told) = (Vec::new(), Vec::new());
-        for s in (0..4000).step_by(10) {
-            if s == restart {
-                engine = Engine::new(Rulebook::built_in(), at(s));
-                let gone = engine.restore(at(s), remembered(&outcomes));
-                assert!(gone.is_empty());
-            }
-            let outcome = bench.step(&mut engine, s, is_lost(s));
-            told.extend(outcome.notifications.iter().map(|it| it.notification.status));
-            outcomes.push(outcome);
-        }
-        assert_eq!(told, [Status::Firing, Status::Resolved], "restart at {restart}");
-        assert!(remembered(&outcomes).is_empty(), "restart at {restart}");
+        assert_eq!(told_across(&bench, restart, lost, &[]), pair("failing-queries"), "restart at {restart}");
     }
 }
 
 #[test]
-fn a_silence_keeps_quiet_and_what_still_fires_is_told_at_its_end() {
+fn a_restart_while_it_is_silenced_neither_tells_it_nor_forgets_it() {
+    let bench = Bench::new();
+    let lost = |s: i64| if (100..4000).contains(&s) { FIRST } else { NOBODY };
+    for restart in (0..5000).step_by(100) {
+        let told = told_across(&bench, restart, lost, &[silence(0, 2000)]);
+        assert_eq!(told, pair("failing-queries"), "restart at {restart}");
+        let told = told_across(&bench, restart, lost, &[silence(0, 6000)]);
+        assert_eq!(told, [], "restart at {restart}: nobody is told of the end of what nobody was told of");
+    }
+}
+
+#[test]
+fn a_restart_while_it_is_inhibited_tells_the_cause_and_nothing_else() {
+    let bench = Bench::new();
+    let lost = |s: i64| if (100..2000).contains(&s) { ALL } else { NOBODY };
+    for restart in (0..3000).step_by(100) {
+        assert_eq!(told_across(&bench, restart, lost, &[]), pair("monitor-blind"), "restart at {restart}");
+    }
+}
+
+#[test]
+fn a_clock_that_is_set_while_it_is_pending_or_fires_changes_nothing() {
+    let bench = Bench::new();
+    for jump_s in [-7200, -30, 30, 7200, 86_400 * 365] {
+        for set_at in [150, 400] {
+            let mut engine = Engine::new(Rulebook::built_in(), at(0));
+            let mut told = Vec::new();
+            for s in (0..2000).step_by(10) {
+                let wall_ns = at(s).wall_ns + if s >= set_at { jump_s * 1_000_000_000 } else { 0 };
+                let outcome =
+                    bench.step_at(&mut engine, Stamp { wall_ns, ..at(s) }, if s < 1000 { FIRST } else { NOBODY });
+                told.extend(outcome.notifications.into_iter().map(|it| (s, it.notification.status)));
+            }
+            let expected = [(330, Status::Firing), (1330, Status::Resolved)];
+            assert_eq!(told, expected, "set by {jump_s} s at {set_at}");
+        }
+    }
+}
+
+#[test]
+fn a_reminder_comes_although_other_alerts_of_the_rule_began_meanwhile() {
     let bench = Bench::new();
     let mut engine = Engine::new(Rulebook::built_in(), at(0));
-    let silence = |from: i64, until: i64| Silence {
+    let mut told = bench.run(&mut engine, 0..7200, FIRST);
+    told.extend(bench.run(&mut engine, 7200..30_000, TWO));
+    let what = |(s, it): &(i64, Notification)| (*s, it.reminder, it.alerts.len());
+    let repeat = 4 * 3600;
+    let expected = [(330, false, 1), (7200 + 330, false, 1), (330 + repeat, true, 2), (330 + 2 * repeat, true, 2)];
+    assert_eq!(told.iter().map(what).collect::<Vec<_>>(), expected);
+}
+
+#[test]
+fn alerts_of_a_rule_that_begin_together_are_one_message() {
+    let bench = Bench::new();
+    let mut engine = Engine::new(Rulebook::built_in(), at(0));
+    // The second follows within the time that the first waits for company.
+    let mut told = bench.run(&mut engine, 0..20, FIRST);
+    told.extend(bench.run(&mut engine, 20..600, TWO));
+    let [(s, only)] = &told[..] else { panic!("{told:#?}") };
+    assert_eq!((*s, only.alerts.len()), (330, 2));
+    assert_eq!(only.summary, "failing-queries: 2 servers: ntp1, ntp2");
+}
+
+#[test]
+fn who_flaps_is_told_a_few_times_and_then_when_it_is_quiet() {
+    let bench = Bench::new();
+    let mut engine = at_once(Settings { group_wait: Duration::ZERO, ..without_grace() }, "x");
+    let mut told = Vec::new();
+    for minute in 0..120 {
+        let lost = if minute % 2 == 0 { FIRST } else { NOBODY };
+        told.extend(bench.run(&mut engine, 60 * minute..60 * minute + 60, lost));
+    }
+    // Five beginnings and four ends, and no fifth: from then on it flaps.
+    let statuses: Vec<_> = told.iter().map(|(_, it)| it.status).collect();
+    assert_eq!(statuses, [Status::Firing, Status::Resolved].repeat(5)[..9]);
+    assert_eq!(told[8].1.alerts[0].labels["flapping"], "true");
+    // The last beat was lost until 7140; a quarter of an hour of quiet follows.
+    let told = bench.run(&mut engine, 7200..9000, NOBODY);
+    assert_eq!(seconds(&told), [7140 + 900]);
+    assert_eq!(told[0].1.status, Status::Resolved);
+}
+
+/// An engine with one rule that fires at once, and these settings.
+fn at_once(settings: Settings, summary: &str) -> Engine {
+    let spec = RuleSpec {
+        held_for: Duration::ZERO,
+        keep_firing_for: Duration::ZERO,
+        summary: summary.to_owned(),
+        ..rule("failing-queries")
+    };
+    let rules = vec![Arc::new(Rule::compile(spec).unwrap())];
+    Engine::new(Rulebook { settings, rules, windows: Vec::new() }, at(0))
+}
+
+fn without_grace() -> Settings {
+    Settings { startup_grace: Duration::ZERO, ..Settings::default() }
+}
+
+#[test]
+fn what_begins_again_before_its_end_was_told_goes_on() {
+    let bench = Bench::new();
+    let mut engine = at_once(without_grace(), "x");
+    let mut told = Vec::new();
+    for (span, lost) in [(0..100, FIRST), (100..120, NOBODY), (120..500, FIRST), (500..900, NOBODY)] {
+        told.extend(bench.run(&mut engine, span, lost));
+    }
+    let what: Vec<_> = told.iter().map(|(s, it)| (*s, it.status, it.alerts[0].started_at.as_second())).collect();
+    let start = 1_800_000_000;
+    assert_eq!(what, [(30, Status::Firing, start), (530, Status::Resolved, start)]);
+}
+
+#[test]
+fn the_texts_of_an_alert_that_goes_on_stay_true() {
+    let bench = Bench::new();
+    let mut engine = at_once(without_grace(), "{{ servers_lost }} are lost");
+    let told = bench.run(&mut engine, 0..60, FIRST);
+    assert_eq!(told[0].1.alerts[0].summary, "1 are lost");
+    let told = bench.run(&mut engine, 60..4 * 3600 + 60, TWO);
+    let reminder = told.iter().find(|(_, it)| it.reminder).unwrap();
+    assert_eq!(reminder.1.alerts[0].summary, "2 are lost");
+}
+
+#[test]
+fn nobody_is_told_during_the_grace_and_time_that_nobody_watched_does_not_count() {
+    let bench = Bench::new();
+    let settings = Settings { startup_grace: Duration::from_secs(120), ..Settings::default() };
+    assert_eq!(seconds(&bench.run(&mut at_once(settings, "x"), 0..600, FIRST)), [120 + 30]);
+    let mut engine = Engine::new(Rulebook::built_in(), at(0));
+    assert!(bench.run(&mut engine, 0..200, FIRST).is_empty());
+    assert_eq!(seconds(&bench.run(&mut engine, 1000..2000, FIRST)), [1000 + 300 + 30]);
+}
+
+#[test]
+fn a_maintenance_window_of_the_configuration_keeps_quiet_while_it_is_open() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("c.toml");
+    // The bench begins on Friday, 2027-01-15, at 08:00 UTC.
+    let windows = "[[silence]]\ncomment = \"now\"\nservers = [\"ntp1\"]\nalert = \"failing-queries\"\n\
+                   from = \"2027-01-15T08:00:00Z\"\nuntil = \"2027-01-15T09:00:00Z\"\n\
+                   [[silence]]\ncomment = \"each week\"\nweekdays = [\"Fri\"]\nstart = \"10:00\"\nfor = \"1h\"\n\
+                   timezone = \"Europe/Berlin\"\n";
+    let told = |windows: &str| {
+        std::fs::write(&file, format!("[[server]]\naddress = \"192.0.2.1\"\n{windows}")).unwrap();
+        let loaded = config::load(Some(&file), &Environment::new(), &[]).unwrap_or_else(|why| panic!("{why}"));
+        let mut engine = Engine::new((*loaded.config.alerting).clone(), at(0));
+        let told = seconds(&bench_run(&mut engine));
+        (told, engine.status())
+    };
+    assert_eq!(told("").0, [330]);
+    // The first hour by the one, the second by the other, which begins at 10:00 in Berlin.
+    let (seconds, status) = told(windows);
+    assert_eq!(seconds, [2 * 3600 + 30]);
+    assert_eq!(status.active[0].state, Standing::Firing);
+    assert_eq!(told(&windows.replace("ntp1", "ntp2")).0, [330]);
+}
+
+fn bench_run(engine: &mut Engine) -> Vec<(i64, Notification)> {
+    Bench::new().run(engine, 0..3 * 3600, FIRST)
+}
+
+fn rule(name: &str) -> RuleSpec {
+    defaults::rules().into_iter().find(|spec| spec.name == name).unwrap()
+}
+
+#[test]
+fn a_rule_that_went_while_nobody_ran_ends_its_alerts_and_who_was_told_is_told() {
+    let bench = Bench::new();
+    let spec = RuleSpec { notify: Some(vec!["ops".to_owned()]), ..rule("failing-queries") };
+    let book = |enabled| {
+        let spec = RuleSpec { enabled, ..spec.clone() };
+        Rulebook { rules: vec![Arc::new(Rule::compile(spec).unwrap())], ..Rulebook::default() }
+    };
+    for (until, is_told) in [(320, false), (400, true)] {
+        let mut engine = Engine::new(book(true), at(0));
+        let outcomes: Vec<_> = (0..until).step_by(10).map(|s| bench.step_at(&mut engine, at(s), FIRST)).collect();
+        let mut engine = Engine::new(book(false), at(500));
+        let outcome = engine.restore(at(500), remembered(&outcomes));
+        let ends: Vec<_> = outcome.history.iter().map(|past| (past.alert.as_str(), past.end)).collect();
+        assert_eq!(ends, [("failing-queries", Some(End::Gone))]);
+        let told: Vec<_> = outcome.notifications.iter().map(|it| (it.notify.clone(), it.notification.status)).collect();
+        assert_eq!(told, if is_told { vec![(spec.notify.clone(), Status::Resolved)] } else { Vec::new() });
+        assert!(remembered(&[&outcomes[..], &[outcome]].concat()).is_empty());
+    }
+}
+
+fn silence(from: i64, until: i64) -> Silence {
+    Silence {
         id: 7,
         alert: None,
         servers: vec!["ntp1".to_owned()],
@@ -212,12 +444,18 @@ fn a_silence_keeps_quiet_and_what_still_fires_is_told_at_its_end() {
         created_by: String::new(),
         starts_at: jiff::Timestamp::from_second(1_800_000_000 + from).unwrap(),
         ends_at: jiff::Timestamp::from_second(1_800_000_000 + until).unwrap(),
-    };
+    }
+}
+
+#[test]
+fn a_silence_keeps_quiet_and_what_still_fires_is_told_at_its_end() {
+    let bench = Bench::new();
+    let mut engine = Engine::new(Rulebook::built_in(), at(0));
     engine.set_silences(vec![silence(0, 3600)]);
-    assert_eq!(seconds(&bench.run(&mut engine, 0..3600, true)), Vec::<i64>::new());
+    assert_eq!(seconds(&bench.run(&mut engine, 0..3600, FIRST)), Vec::<i64>::new());
     let status = engine.status();
     assert_eq!((status.active[0].state, status.active[0].silenced_by.as_deref()), (Standing::Silenced, Some("7")));
-    assert_eq!(seconds(&bench.run(&mut engine, 3600..4000, true)), [3630]);
+    assert_eq!(seconds(&bench.run(&mut engine, 3600..4000, FIRST)), [3630]);
 }
 
 #[test]
@@ -225,15 +463,15 @@ fn what_begins_and_ends_before_anybody_is_told_is_never_told() {
     let bench = Bench::new();
     let settings = Settings { group_wait: Duration::from_secs(1200), ..Settings::default() };
     let mut engine = Engine::new(Rulebook { settings, ..Rulebook::built_in() }, at(0));
-    assert!(bench.run(&mut engine, 0..900, true).is_empty());
-    assert!(bench.run(&mut engine, 900..9000, false).is_empty());
+    assert!(bench.run(&mut engine, 0..900, FIRST).is_empty());
+    assert!(bench.run(&mut engine, 900..9000, NOBODY).is_empty());
 }
 
 #[test]
 fn a_rule_that_is_taken_away_ends_its_alerts() {
     let bench = Bench::new();
     let mut engine = Engine::new(Rulebook::built_in(), at(0));
-    bench.run(&mut engine, 0..600, true);
+    bench.run(&mut engine, 0..600, FIRST);
     let outcome = engine.reconfigure(at(600), Rulebook::default());
     let told: Vec<_> =
         outcome.notifications.iter().map(|it| (it.notification.alert.as_str(), it.notification.status)).collect();

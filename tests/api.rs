@@ -357,6 +357,18 @@ async fn an_answer_that_the_client_has_is_not_sent_again_and_large_ones_are_comp
 }
 
 #[actix_rt::test]
+async fn what_can_be_got_can_be_asked_for_without_its_body() {
+    let running = three().await;
+    for path in ["/", "/plain", "/health", "/metrics", "/api/openapi.json", "/api/v1/servers", "/api/v1/stream"] {
+        let answer = running.send(reqwest::Method::HEAD, path, &[]).await;
+        assert_eq!((answer.status, answer.text.as_str()), (200, ""), "{path}");
+        assert!(!answer.header("content-type").is_empty(), "{path}");
+    }
+    assert_eq!(running.send(reqwest::Method::HEAD, "/api/v1/servers/nobody", &[]).await.status, 404);
+    running.stop().await;
+}
+
+#[actix_rt::test]
 async fn what_is_not_there_or_not_meant_is_a_problem() {
     let running = three().await;
     assert_problem(&running.get("/api/v1/").await, 404);

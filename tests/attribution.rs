@@ -282,7 +282,67 @@ fn cases(seed: u64) -> Vec<Case> {
         Some(Truth { state: State::ServerWrong, servers: vec![0, 1], kind: None, onset_s: (at, at + 40.0 * poll) });
     cases.push(case("a step and a drift, two servers", world(n.max(5), faults), both));
     cases.push(smear(seed, n));
+    cases.extend(in_company(seed, poll, sign, raw));
     cases
+}
+
+/// Faults beside other faults, losses and rarely asked servers.
+fn in_company(seed: u64, poll: f64, sign: f64, raw: bool) -> Vec<Case> {
+    let at = 150.0 * poll + 17.0 * (seed % 11) as f64;
+    let case = |name, n: usize, faults: Vec<Fault>, truth, shape: &dyn Fn(&mut World)| {
+        let mut world = World::ordinary(seed, n, poll, at + 260.0 * poll);
+        (world.faults, world.has_raw) = (faults, raw);
+        shape(&mut world);
+        Case { name, world, truth }
+    };
+    let plain = |_: &mut World| {};
+    let local = |at_s, size_s: f64| Fault::LocalStep { at_s, size_s: sign * size_s };
+    let server = |server, size_s: f64| Fault::ServerStep { server, at_s: at, size_s: sign * size_s };
+    let later = at + 70.0 * poll;
+    let after = Fault::ServerStep { server: 2, at_s: later, size_s: -sign * 0.2 };
+    let both = Truth { state: State::LocalWrong, servers: vec![2], kind: Some(Kind::Step), onset_s: (at, later) };
+    vec![
+        case(
+            "local step, rarely asked servers",
+            5,
+            vec![local(at, 0.08)],
+            truth(State::LocalWrong, &[], Kind::Step, at),
+            &|world| {
+                (world.servers[0].poll_s, world.servers[1].poll_s) = (4.0 * poll, 4.0 * poll);
+                world.servers[1].tail = 0.15;
+            },
+        ),
+        case(
+            "local step and its repair",
+            5,
+            vec![local(at, 0.08), local(later, -0.08)],
+            truth(State::LocalWrong, &[], Kind::Step, at),
+            &plain,
+        ),
+        case("local step, then a server step", 6, vec![local(at, 0.08), after], Some(both), &plain),
+        case(
+            "two colluders, wide bounds, 10 % loss",
+            5,
+            vec![server(1, 0.2), server(3, 0.2)],
+            truth(State::ServerWrong, &[1, 3], Kind::Step, at),
+            &|world| world.servers.iter_mut().for_each(|s| (s.loss, s.root_dispersion_s) = (0.1, 0.4)),
+        ),
+        case(
+            "three colluders of seven",
+            7,
+            vec![server(0, 0.2), server(1, 0.2), server(2, 0.2)],
+            truth(State::ServerWrong, &[0, 1, 2], Kind::Step, at),
+            &plain,
+        ),
+        case("two against two", 4, vec![server(0, 0.6), server(1, 0.6)], None, &plain),
+        case(
+            "outage without a pause",
+            5,
+            vec![Fault::Silence { server: None, from_s: at, until_s: later }],
+            truth(State::Undecidable, &[], Kind::Unreachable, at),
+            &plain,
+        ),
+    ]
 }
 
 fn smear(seed: u64, n: usize) -> Case {

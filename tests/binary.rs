@@ -5,7 +5,9 @@
 mod common;
 
 use std::collections::BTreeSet;
+use std::fs::Permissions;
 use std::net::{SocketAddr, TcpListener};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Output;
 use std::time::Duration;
@@ -42,9 +44,11 @@ fn every_fault_of_a_configuration_is_named_with_its_key_and_the_exit_code_is_78(
     home.write(
         "[monitor]\nvantge = \"x\"\n[defaults]\npoll_interval = \"soon\"\n[[server]]\naddress = \"a.example\"\n\
          name = \"twice\"\n[[server]]\naddress = \"b.example\"\nname = \"twice\"\nown = 3\n\
-         [influxdb]\nurl = \"ftp://h\"\norg = \"o\"\nbucket = \"b\"\ntoken = \"hunter2\"\n",
+         [influxdb]\nurl = \"ftp://h\"\norg = \"o\"\nbucket = \"b\"\ntoken = \"hunter2\"\n\
+         [[server]]\naddress = \"300.1.2.3\"\nsamples_per_poll = 20\n",
     );
     let keys = ["monitor.vantge", "defaults.poll_interval", "server[1].own", "server[1].name", "influxdb.url"];
+    let keys = [&keys[..], &["server[2].address", "server[2].samples_per_poll"]].concat();
     for arguments in [&[][..], &["config", "check"], &["config", "show"], &["run"]] {
         let output = home.command().args(arguments).output().unwrap();
         assert_eq!((code(&output), text(&output.stdout)), (78, String::new()), "{arguments:?}");
@@ -141,6 +145,26 @@ fn a_store_that_cannot_be_had_ends_the_start_with_its_path_and_leaves_what_is_th
     std::fs::remove_dir_all(home.data()).unwrap();
     std::fs::write(home.data(), "a file where a directory is wanted").unwrap();
     fails("make the directory");
+}
+
+#[test]
+fn a_user_without_permission_is_told_which_path_and_what_to_do() {
+    if !common::root::is_root("a start without permission") {
+        return;
+    }
+    let home = Home::with(&own("a", nobody()));
+    let readable = |path: &Path, mode| std::fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+    readable(home.path(), 0o755);
+    let service = home.command();
+    let mut powerless = std::process::Command::new("setpriv");
+    powerless.args(["--reuid=65534", "--regid=65534", "--clear-groups"]).arg(service.get_program());
+    powerless.args(service.get_args()).env_clear().current_dir("/");
+    let mut monitor = Monitor::spawn(&mut powerless, home.path());
+    assert_eq!(monitor.end(), 1);
+    let said = monitor.log();
+    assert!(said.contains(home.data().to_str().unwrap()) && said.contains("Permission denied"), "{said}");
+    assert!(said.contains("the user of the service"), "{said}");
+    assert!(!home.data().exists());
 }
 
 #[test]
@@ -396,6 +420,23 @@ fn a_reload_moves_the_outputs_without_losing_or_doubling_a_sample() {
     };
     until("every point, once", || points(&databases[0]) + points(&databases[1]) == csv.len());
     assert!(databases.iter().all(|database| points(database) > 0));
+}
+
+/// As logrotate does with `postrotate`; the service's own rotation needs no signal.
+#[test]
+fn a_log_file_that_another_program_moved_away_is_begun_anew_at_a_reload() {
+    let home = Home::with("");
+    let (log, moved) = (home.path().join("monitor.log"), home.path().join("monitor.log.1"));
+    home.configure(&[format!("[log]\nfile = {log:?}\n"), own("a", nobody())].concat());
+    let read = |path: &Path| std::fs::read_to_string(path).unwrap_or_default();
+    let mut monitor = home.start();
+    until("records in the file", || read(&log).contains("\"started\""));
+    std::fs::rename(&log, &moved).unwrap();
+    monitor.reload();
+    until("records in the new file", || read(&log).contains("configuration reloaded"));
+    assert!(!read(&moved).contains("configuration reloaded"));
+    assert_eq!(monitor.stop(), 0);
+    assert!(read(&log).contains("\"stopped\""));
 }
 
 #[test]

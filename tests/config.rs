@@ -181,6 +181,16 @@ fn an_impolite_legacy_interval_is_raised_with_a_warning() {
     let loaded = load(None, &environment(&[("NTP_SERVER", "a.example"), ("POLLING_INTERVAL", "5")]), &[]).unwrap();
     assert_eq!(loaded.config.servers[0].poll_interval.as_secs(), 16);
     assert!(loaded.warnings[0].contains("POLLING_INTERVAL=5"), "{:?}", loaded.warnings);
+    for (text, milliseconds) in [("64.0", 64_000), ("90.5", 90_500)] {
+        let loaded = load(None, &environment(&[("NTP_SERVER", "a.example"), ("POLLING_INTERVAL", text)]), &[]).unwrap();
+        assert_eq!(loaded.config.servers[0].poll_interval.as_millis(), milliseconds);
+        assert_eq!(loaded.warnings, Vec::<String>::new());
+    }
+    for text in ["soon", "-5", "NaN", "inf"] {
+        let faults =
+            load(None, &environment(&[("NTP_SERVER", "a.example"), ("POLLING_INTERVAL", text)]), &[]).unwrap_err();
+        assert!(faults.to_string().contains("POLLING_INTERVAL"), "{text}: {faults}");
+    }
 }
 
 #[test]

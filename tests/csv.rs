@@ -23,21 +23,9 @@ const DAY_NS: i64 = 86_400 * SECOND_NS;
 const MIDNIGHT_NS: i64 = 1_795_305_600 * SECOND_NS;
 
 fn timeout_at(wall_ns: i64, server: &str) -> Arc<Sample> {
-    Arc::new(Sample {
-        at: Stamp { wall_ns, mono_ns: wall_ns - MIDNIGHT_NS, raw_ns: 7 },
-        server: ServerIdent::named(server),
-        address: Some("192.0.2.1:123".parse().unwrap()),
-        outcome: Outcome::Timeout,
-        reply: None,
-        measure: None,
-        poll_s: 64.0,
-        timestamping: None,
-        sent: 1,
-        lost: 1,
-        evidence: None,
-        rejected: Vec::new(),
-        rejected_count: 0,
-    })
+    let at = Stamp { wall_ns, mono_ns: wall_ns - MIDNIGHT_NS, raw_ns: 7 };
+    let asked = Sample::unasked(at, ServerIdent::named(server), Outcome::Timeout, 64.0);
+    Arc::new(Sample { address: Some("192.0.2.1:123".parse().unwrap()), sent: 1, lost: 1, ..asked })
 }
 
 fn config(dir: &Path) -> Csv {
@@ -95,6 +83,24 @@ fn a_torn_last_line_is_cut_at_start_and_writing_goes_on() {
         let left = if torn > HEADER.len() { stamps(&path) } else { Vec::new() };
         writer.write(&[timeout_at(MIDNIGHT_NS + 2, "a")]).unwrap();
         assert_eq!(stamps(&path), [left, vec![MIDNIGHT_NS + 2]].concat());
+    }
+}
+
+/// At a reload: what looks like a torn line may be one that is just being written.
+#[test]
+fn looking_whether_a_directory_can_be_written_changes_nothing_in_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("samples-2026-11-22.csv");
+    fs::write(&path, format!("{HEADER}half a li")).unwrap();
+    fs::write(dir.path().join("samples-2026-11-21.csv"), HEADER).unwrap();
+    fs::write(dir.path().join("samples-2026-11-21.csv.gz.part"), "half an archive").unwrap();
+    let before = names(dir.path());
+    CsvWriter::examine(dir.path()).unwrap();
+    assert_eq!(names(dir.path()), before);
+    assert_eq!(fs::read_to_string(&path).unwrap(), format!("{HEADER}half a li"));
+    for unusable in [&path, Path::new("/proc/self")] {
+        let why = CsvWriter::examine(unusable).unwrap_err().to_string();
+        assert!(why.contains(unusable.to_str().unwrap()), "{why}");
     }
 }
 
@@ -269,20 +275,15 @@ prop_compose! {
     ) -> Sample {
         let answered = matches!(outcome, Outcome::Sample | Outcome::Unsynchronised);
         let measured = outcome == Outcome::Sample;
+        let at = Stamp { wall_ns, mono_ns, raw_ns };
         Sample {
-            at: Stamp { wall_ns, mono_ns, raw_ns },
-            server: ServerIdent::named(&name),
             address: address.map(Into::into),
             reply: answered.then_some(reply),
             measure: measured.then_some(Measure { offset_s, delay_s, root_distance_s }),
-            poll_s,
             timestamping,
             sent: 1,
             lost: u16::from(!answered),
-            evidence: None,
-            rejected: Vec::new(),
-            rejected_count: 0,
-            outcome,
+            ..Sample::unasked(at, ServerIdent::named(&name), outcome, poll_s)
         }
     }
 }

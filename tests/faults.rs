@@ -278,6 +278,38 @@ fn what_a_full_disk_keeps_from_the_store_until_the_end_is_said_and_in_the_csv_fi
     assert!(lost > 0 && csv == store + lost, "{csv} in the files, {store} in the store, {lost} lost");
 }
 
+/// What a disk that became read-only does to a running service: every write fails from now on, whatever is open, and
+/// nothing can be made.
+#[test]
+fn a_disk_that_takes_no_more_writes_under_the_running_service_is_said_and_costs_nothing() {
+    let playground = Playground::open();
+    let good = playground.server(Script::good());
+    let home = Home::with(&own("good", good.address()));
+    // Its log goes through a pipe, which no limit on files concerns.
+    let mut piped = Command::new("bash");
+    piped.args(["-c", "exec \"$0\" \"$@\" 2> >(exec cat >&2)"]).arg(home.command().get_program());
+    piped.args(home.command().get_args()).current_dir(home.path());
+    let mut monitor = Monitor::spawn(&mut piped, home.path());
+    until("the first row", || !so_far(&home, "good").is_empty());
+    let pid = monitor.id().to_string();
+    let limit = |bytes: &str| root::run(Command::new("prlimit").args(["--pid", &pid, &format!("--fsize={bytes}:")]));
+    limit("0");
+    let both = |health: &Value, wanted: bool| ["store", "csv"].iter().all(|n| health["sinks"][n]["failing"] == wanted);
+    let (status, health) = monitor.health("both outputs fail", |health| both(health, true));
+    assert_eq!((status, &health["status"]), (200, &"degraded".into()));
+    assert!(reasons(&health, "csv").contains("too large") && reasons(&health, "store").contains("disk"), "{health}");
+    let before = good.counters().requests;
+    until("polls go on", || good.counters().requests > before + 5);
+    // A reload that stops and starts the outputs meanwhile takes what waits along.
+    home.write(&fs::read_to_string(home.config()).unwrap().replace("\"here\"", "\"there\""));
+    monitor.reload();
+    limit("unlimited");
+    let (_, health) = monitor.health("all is well", |health| both(health, false) && health["status"] == "ok");
+    assert!(["store", "csv"].iter().all(|name| health["sinks"][name]["dropped"] == 0), "{health}");
+    let kept = ends_well(monitor, &home.csv(), &home.store());
+    assert_eq!(kept as u64, good.counters().requests, "every request is in both outputs");
+}
+
 #[test]
 fn a_read_only_disk_ends_the_start_with_its_path_and_reason() {
     if !root::is_root("a read-only disk") {

@@ -492,6 +492,7 @@ async fn a_mail_server_that_drops_hangs_is_busy_or_refuses_gets_the_mail_in_the_
 #[tokio::test]
 async fn a_report_goes_by_mail_with_its_pictures_and_to_a_chat_as_its_summary() {
     let report = Report {
+        key: "report/here/now".into(),
         title: "Week 47".into(),
         summary: "All is well.".into(),
         text: "In full.".into(),
@@ -502,7 +503,12 @@ async fn a_report_goes_by_mail_with_its_pictures_and_to_a_chat_as_its_summary() 
     let slack = one(&format!("type = \"slack\"\nurl = \"{}\"\n", chat.url("/x")));
     notify::set_up(&slack).await.unwrap().send_report(&report).await.unwrap();
     assert_eq!(chat.seen()[0].json()["text"], "Week 47\nAll is well.");
-    let refused = notify::set_up(&webhook(&chat)).await.unwrap().send_report(&report).await;
+    notify::set_up(&webhook(&chat)).await.unwrap().send_report(&report).await.unwrap();
+    let expected = json!({ "status": "report", "title": "Week 47", "summary": "All is well.", "text": "In full." });
+    assert_eq!(chat.seen()[1].json(), expected);
+    assert_eq!(chat.seen()[1].header("Idempotency-Key").unwrap(), "report/here/now");
+    let pager = one(&format!("type = \"pagerduty\"\nrouting_key = \"k\"\napi_url = \"{}\"\n", chat.url("")));
+    let refused = notify::set_up(&pager).await.unwrap().send_report(&report).await;
     assert_eq!(refused.unwrap_err().retry, Retry::Refused);
 
     let Some(mail) = Mail::start(&json!({})) else { return };

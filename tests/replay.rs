@@ -2,12 +2,16 @@
 
 #![allow(clippy::unwrap_used)] // a failed unwrap is a failed test
 
+mod common;
+
 use std::fmt::Write as _;
 use std::fs;
 use std::io::Write as _;
 use std::path::Path;
 use std::process::{Command, Output};
 
+use common::monitor::Home;
+use common::stored;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use ntp_monitor::sample::Sample;
@@ -180,6 +184,31 @@ fn double_late_and_future_rows_are_refused_with_a_message() {
 }
 
 #[test]
+fn rows_in_no_order_at_all_are_sorted_and_none_is_taken_for_one_from_the_future() {
+    let rows: Vec<_> = (0..997).map(|k| minimal(k * 367 % 997 * 64, "a", "0.001")).collect();
+    let (report, said) = of_rows(&rows.concat());
+    assert_eq!((report["servers"]["a"]["n"].as_u64(), said.contains("future")), (Some(997), false), "{said}");
+}
+
+#[test]
+fn a_file_of_which_no_row_can_be_read_says_why() {
+    let rows: String = (0..40).map(|k| minimal(k * 64, "a", "0.001").replace('Z', "")).collect();
+    let (report, said) = of_rows(&rows);
+    assert!(report.is_null() && said.contains("f.csv:2: time: ") && said.contains("2026-11-22T20:42:42Z"), "{said}");
+}
+
+#[test]
+fn what_a_file_is_called_says_nothing_of_its_compression() {
+    let dir = tempfile::tempdir().unwrap();
+    let rows: String = (0..40).map(|k| minimal(k * 64, "a", "0.001")).collect();
+    let mut gz = GzEncoder::new(fs::File::create(dir.path().join("packed.csv")).unwrap(), Compression::fast());
+    gz.write_all(format!("{MINIMAL}{rows}").as_bytes()).unwrap();
+    gz.finish().unwrap();
+    fs::write(dir.path().join("plain.csv.gz"), format!("{MINIMAL}{rows}")).unwrap();
+    assert_eq!(json(dir.path(), &["packed.csv"]), json(dir.path(), &["plain.csv.gz"]));
+}
+
+#[test]
 fn thin_and_odd_recordings_accuse_nobody() {
     let alone: String = (0..60).map(|k| minimal(k * 64, "a", "0.3")).collect();
     let equal: String = (0..240).map(|k| minimal(k * 16, ["a", "b", "c", "d"][k as usize % 4], "0.001")).collect();
@@ -248,4 +277,53 @@ fn a_hundred_thousand_samples_are_no_problem() {
 #[ignore = "three quarters of a minute of processor time without optimisation; a tenth of it runs above"]
 fn a_million_samples_are_no_problem() {
     polls_are_no_problem(200_000);
+}
+
+/// Two days with an hour in which `ntp2` is silent, up to now.
+fn silent_hour() -> World {
+    let mut world = World::ordinary(6, 4, 64.0, 48.0 * HOUR);
+    world.start_unix_s = jiff::Timestamp::now().as_second() - 48 * 3600;
+    world.faults = vec![Fault::Silence { server: Some(1), from_s: 24.0 * HOUR, until_s: 25.0 * HOUR }];
+    world
+}
+
+/// What rule told of which server, with its beginning in hours of the world.
+fn alerts_of(world: &World, report: &Value) -> Vec<(String, String, i64)> {
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let hours = |value: &Value| {
+        let at: jiff::Timestamp = text(value).parse().unwrap();
+        (at.as_second() - world.start_unix_s) / 3600
+    };
+    let alerts = report["alerts"].as_array().unwrap().iter();
+    alerts.map(|it| (text(&it["alert"]), text(&it["server"]), hours(&it["started_at"]))).collect()
+}
+
+#[test]
+fn the_rules_say_of_recordings_and_of_the_store_what_they_would_have_told() {
+    let (home, world) = (Home::with(""), silent_hour());
+    let samples: Vec<_> = world.samples().collect();
+    fs::write(home.path().join("w.csv"), csv(&samples)).unwrap();
+    fs::create_dir_all(home.data()).unwrap();
+    stored::store(stored::options(&home.data()), samples);
+    let told = [("failing-queries".to_owned(), "ntp2".to_owned(), 24)];
+
+    let built_in = json(home.path(), &["--alerts", "w.csv"]);
+    assert_eq!(alerts_of(&world, &built_in), told);
+    let statuses: Vec<_> = built_in["notifications"].as_array().unwrap().iter().map(|it| &it["status"]).collect();
+    assert_eq!(statuses, ["firing", "resolved"]);
+
+    let own = "[[alert]]\nname = \"failing-queries\"\nservers = [\"office\"]\n\
+               [[alert]]\nname = \"lossy\"\nexpr = \"success_ratio_1h < 0.9\"\nfor = \"0s\"\n";
+    home.configure(&format!("[[server]]\nname = \"ntp2\"\naddress = \"192.0.2.1\"\n{own}"));
+    let config = home.config();
+    let with = ["--config", config.to_str().unwrap(), "--alerts"];
+    let from_store = json(home.path(), &[&with[..], &["--since", "3d"]].concat());
+    assert_eq!(alerts_of(&world, &from_store), [("lossy".to_owned(), "ntp2".to_owned(), 24)]);
+    let from_csv = json(home.path(), &[&with[..], &["w.csv"]].concat());
+    assert_eq!(from_csv["alerts"], from_store["alerts"]);
+
+    let words = replay(home.path(), &["--alerts", "w.csv"]);
+    let words = String::from_utf8(words.stdout).unwrap();
+    assert!(words.contains("failing-queries: ntp2 gives no time"), "{words}");
+    assert!(words.contains("messages: 1 that an alert fires, 1 that it is over, 0 reminders"), "{words}");
 }

@@ -9,10 +9,12 @@ use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
 use std::sync::LazyLock;
 
-use common::monitor::{Home, own, program, run, text};
+use common::monitor::{program, run, text};
 use common::service::Running;
 use common::stored::{self, forget_samples, options, store, week};
-use common::wait::{find, until};
+use ntp_monitor::alert::notification::Severity;
+use ntp_monitor::alert::state::End;
+use ntp_monitor::alert::status::Past;
 use ntp_monitor::clock::Stamp;
 use ntp_monitor::history::span::Span;
 use ntp_monitor::history::survey::{Wish, survey};
@@ -22,15 +24,15 @@ use ntp_monitor::report::material::Order;
 use ntp_monitor::sample::{Measure, Outcome, Reply, Sample, ServerIdent, Timestamping};
 use ntp_monitor::sim::Script;
 use ntp_monitor::sinks::csv;
+use ntp_monitor::sinks::worker::BatchWriter;
 use ntp_monitor::store::read::Reader;
+use ntp_monitor::store::{AlertCommand, AlertRecord, Command, Store};
 use serde_json::{Value, json};
 use sha2::Digest;
 
 const S: i64 = 1_000_000_000;
 /// 2026-11-01T00:00:00Z.
 const T0: i64 = 1_793_491_200 * S;
-/// Nothing listens there.
-const NOBODY: &str = "127.0.0.1:9";
 const DAY: [&str; 4] = ["--from", "2026-11-01", "--to", "2026-11-02"];
 const KINDS: [&str; 8] = ["offset", "delay", "bound", "scatter", "histogram", "adev", "tdev", "comparison"];
 
@@ -334,13 +336,60 @@ fn a_report_stands_alone_and_says_who_was_wrong_and_how_well_the_own_clock_was_s
     assert!(strict.contains("For 0.00 % of the time"));
 }
 
+/// Records alerts as the alerter does: one in the middle of the week, one that lasts, and one long before.
+fn with_alerts(dir: &Path, world: &ntp_monitor::sim::world::World) {
+    let at = |hours: i64| jiff::Timestamp::from_second(world.start_unix_s + hours * 3600).unwrap();
+    let past = |server: &str, from: i64, until: Option<i64>| Past {
+        alert: "failing-queries".to_owned(),
+        severity: Severity::Warning,
+        server: Some(server.to_owned()),
+        value: Some(5.0),
+        summary: format!("{server} gives no time <&>"),
+        started_at: at(from),
+        fired_at: at(from),
+        ended_at: until.map(at),
+        end: until.map(|_| End::Clear),
+        held_by: None,
+    };
+    let history = vec![past("ntp4", 120, Some(132)), past("ntp2", 150, None), past("ntp1", -100, Some(-99))];
+    let record = AlertRecord { history, ..AlertRecord::default() };
+    let store = Store::open(options(dir), &slog::Logger::root(slog::Discard, slog::o!())).unwrap();
+    let command = AlertCommand::Record(Box::new(record));
+    let (reply, mut answer) = tokio::sync::oneshot::channel();
+    store.writer(None).command(Command::Alerts { command, reply });
+    answer.try_recv().unwrap().unwrap();
+}
+
+#[test]
+fn a_report_lists_the_alerts_of_its_span_with_their_servers_beginnings_and_ends() {
+    let dir = tempfile::tempdir().unwrap();
+    let world = week();
+    let path = store(options(dir.path()), world.samples());
+    with_alerts(dir.path(), &world);
+    let html = told(&path, &[&["report"], &WEEK_SPAN[..]].concat());
+    let table = html.split("<h2>Alerts</h2>").nth(1).unwrap().split("</table>").next().unwrap();
+    let rows: Vec<&str> = table.split("<tr>").skip(1).collect();
+    assert_eq!(rows.len(), 2, "{table}");
+    for (row, server, from, until) in [
+        (rows[0], "ntp4", "2026-03-02 06:13", "2026-03-02 18:13"),
+        (rows[1], "ntp2", "2026-03-03 12:13", "still firing"),
+    ] {
+        for said in [&format!("{server} gives no time &lt;&amp;&gt;"), "failing-queries", "warning", from, until] {
+            assert!(row.contains(said), "{said} in {row}");
+        }
+    }
+    assert!(html.contains("2 alerts,"));
+    let before = told(&path, &["report", "--from", "2026-02-26", "--to", "2026-02-27"]);
+    assert!(before.contains("No alert,") && !before.contains("gives no time"));
+}
+
 #[test]
 fn the_mail_has_a_picture_for_every_reference_and_no_svg() {
     let (_, path) = &*WEEK;
     let reader = Reader::open(path).unwrap();
     let span = Span { from_ns: 1_771_977_600 * S, to_ns: 1_772_668_800 * S };
     let order = Order { span, servers: vec!["ntp1".to_owned()], limit_s: 0.1, vantage: None };
-    let report = make(&reader, order, T0, &mut |_, _| ()).unwrap().report();
+    let report = make(&reader, order, T0, &mut |_, _| ()).unwrap().report("k".to_owned());
     let ids: Vec<&str> = report.html.split("cid:").skip(1).map(|rest| rest.split('"').next().unwrap()).collect();
     assert_eq!(ids, report.pictures.iter().map(|picture| picture.id.as_str()).collect::<Vec<_>>());
     assert!(ids.len() == 8 && report.pictures.iter().all(|picture| picture.png.starts_with(b"\x89PNG")));
@@ -356,52 +405,6 @@ fn one_server_alone_is_judged_with_all_of_them() {
     let found = survey(&reader, span, &wish, &mut |_, _| ()).unwrap();
     assert_eq!(found.servers.keys().collect::<Vec<_>>(), ["ntp2"]);
     assert!(found.accuses("ntp2") && !found.accuses("ntp5"));
-}
-
-fn scheduled(home: &Home, server: std::net::SocketAddr) {
-    home.configure(&format!("{}[report]\nschedule = \"daily 00:00\"\nkeep = 2\n", own("a", server)));
-}
-
-fn reports(home: &Home) -> Vec<PathBuf> {
-    let entries = std::fs::read_dir(home.data().join("reports")).into_iter().flatten();
-    let paths = entries.map(|entry| entry.unwrap().path());
-    paths.filter(|path| path.extension().is_some_and(|extension| extension == "html")).collect()
-}
-
-#[test]
-fn a_report_that_was_missed_is_made_up_once_and_a_restart_makes_no_other() {
-    let home = Home::with("");
-    scheduled(&home, NOBODY.parse().unwrap());
-    let mark = home.data().join("reports/last-due");
-    let mut monitor = home.start();
-    find("the first mark", || std::fs::read_to_string(&mark).ok());
-    assert_eq!(monitor.stop(), 0);
-    assert_eq!(reports(&home), Vec::<PathBuf>::new(), "nothing is made up for the time before");
-
-    std::fs::write(&mark, "2026-01-01T00:00:00Z\n").unwrap();
-    let mut monitor = home.start();
-    until("the report that was missed", || reports(&home).len() == 1);
-    until("all is done", || !home.data().join("reports/pending.json").exists());
-    assert_eq!(monitor.stop(), 0);
-    let due = std::fs::read_to_string(&mark).unwrap();
-    assert!(due.contains("T00:00:00Z") && due.as_str() > "2026-11", "{due}");
-
-    let mut monitor = home.start();
-    monitor.health("a poll", |health| health["ready"] == true);
-    assert_eq!(monitor.stop(), 0);
-    assert_eq!((reports(&home).len(), std::fs::read_to_string(&mark).unwrap()), (1, due));
-}
-
-#[test]
-fn a_schedule_a_zone_or_a_receiver_that_cannot_be_is_a_fault_with_its_key() {
-    let home = Home::with("");
-    let wrong = "[report]\nschedule = \"Mondays at 8\"\ntimezone = \"Europe/Nowhere\"\nto = [\"nobody\"]\nkeep = 0\n";
-    home.configure(&format!("{}{wrong}", own("a", NOBODY.parse().unwrap())));
-    let (code, said) = home.fails();
-    assert_eq!(code, 78);
-    for fault in ["report.schedule", "report.timezone", "report.to", "report.keep", "\"Mon 08:00\"", "nobody"] {
-        assert!(said.contains(fault), "{fault}: {said}");
-    }
 }
 
 #[test]
@@ -421,7 +424,7 @@ async fn the_api_lists_reports_shows_one_as_a_page_without_script_and_makes_one_
     let tokens = json!([{ "name": "page", "role": "operate", "sha256": hash }]);
     let running = Running::start(&[("alpha", Script::good())], json!({ "http": { "tokens": tokens } })).await;
     running.polled(3).await;
-    assert_eq!(running.get("/api/v1/reports").await.json(), json!({ "reports": [] }));
+    assert_eq!(running.get("/api/v1/reports").await.json(), json!({ "reports": [], "under_way": null }));
     let post = async |token: &str, body: &str| {
         let request = reqwest::Client::new().post(format!("{}/api/v1/reports", running.base));
         let request = request.header("Authorization", format!("Bearer {token}"));

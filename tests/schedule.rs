@@ -24,7 +24,7 @@ use ntp_monitor::messages::targets::SetServers;
 use ntp_monitor::ntp::KissCode;
 use ntp_monitor::probe::resolve::{Resolution, Resolve, ResolveError};
 use ntp_monitor::probe::{Engines, ProbeEngine, ProbeFuture, ProbeReport, Query};
-use ntp_monitor::sample::{Outcome, Sample, ServerIdent};
+use ntp_monitor::sample::{Outcome, Sample, SeriesKey, ServerIdent};
 use ntp_monitor::sim::time::SimClock;
 use ntp_monitor::sinks::queue::SinkQueue;
 use tokio::sync::watch;
@@ -65,11 +65,13 @@ impl ProbeEngine for FakeEngine {
     }
 }
 
-struct FakeNames(HashMap<&'static str, Vec<IpAddr>>);
+type Names = Arc<Mutex<HashMap<&'static str, Vec<IpAddr>>>>;
+
+struct FakeNames(Names);
 
 impl Resolve for FakeNames {
     fn resolve(&self, host: &str, _: Family) -> BoxFuture<'static, Result<Resolution, ResolveError>> {
-        let answer = match self.0.get(host) {
+        let answer = match self.0.lock().unwrap().get(host) {
             Some(addresses) => Ok(Resolution { addresses: addresses.clone(), expires: Duration::from_secs(60) }),
             None => Err(ResolveError::NoSuchName { host: host.into() }),
         };
@@ -77,9 +79,13 @@ impl Resolve for FakeNames {
     }
 }
 
-/// Hears every sample; panics when told to, as a prober's neighbour would.
+/// Hears every sample, and of every series that is no longer polled.
 #[derive(Default)]
-struct Recorder(Arc<Mutex<Vec<Arc<Sample>>>>);
+struct Recorder {
+    samples: Arc<Mutex<Vec<Arc<Sample>>>>,
+    /// With how many samples there were by then.
+    forgotten: Arc<Mutex<Vec<(SeriesKey, usize)>>>,
+}
 
 impl Actor for Recorder {
     type Context = Context<Self>;
@@ -93,20 +99,25 @@ impl Handler<SampleReady> for Recorder {
     type Result = ();
 
     fn handle(&mut self, SampleReady(sample): SampleReady, _: &mut Context<Self>) {
-        self.0.lock().unwrap().push(sample);
+        self.samples.lock().unwrap().push(sample);
     }
 }
 
 impl Handler<Forget> for Recorder {
     type Result = ();
 
-    fn handle(&mut self, _: Forget, _: &mut Context<Self>) {}
+    fn handle(&mut self, Forget(key): Forget, _: &mut Context<Self>) {
+        let so_far = self.samples.lock().unwrap().len();
+        self.forgotten.lock().unwrap().push((key, so_far));
+    }
 }
 
 /// The actor tree around a fake engine.
 struct World {
     engine: Arc<FakeEngine>,
     samples: Arc<Mutex<Vec<Arc<Sample>>>>,
+    forgotten: Arc<Mutex<Vec<(SeriesKey, usize)>>>,
+    names: Names,
     census: Census,
     targets: Addr<Targets>,
     tools: Tools,
@@ -131,12 +142,13 @@ impl World {
         let (escalate, _) = watch::channel(None);
         let supervisor = Supervisor::new(census.clone(), Arc::new(clock), escalate, log.clone()).start();
         let recorder = Recorder::default();
-        let samples = Arc::clone(&recorder.0);
+        let (samples, forgotten) = (Arc::clone(&recorder.samples), Arc::clone(&recorder.forgotten));
+        let names = Arc::new(Mutex::new(names));
         let listener = Listener::new("recorder");
         listener.seat(recorder.start());
         let tools = Tools {
             supervisor,
-            resolver: Arc::new(FakeNames(names)),
+            resolver: Arc::new(FakeNames(Arc::clone(&names))),
             engines: Engines::of(engine.clone(), engine.clone()),
             outlet: Outlet::new(SinkQueue::new("journal", 1024), [listener]),
             clock: Arc::new(clock),
@@ -144,7 +156,7 @@ impl World {
             log,
         };
         let targets = Targets::new(tools.clone(), DeathNotice::unsupervised()).start();
-        let world = Self { engine, samples, census, targets, tools };
+        let world = Self { engine, samples, forgotten, names, census, targets, tools };
         world.set(servers);
         world
     }
@@ -322,6 +334,35 @@ async fn every_address_of_a_name_gets_a_prober_and_none_two() {
         let requests = world.requests(address).len();
         assert!((9..=11).contains(&requests), "{address}: {requests}");
     }
+}
+
+#[actix_rt::test]
+async fn an_address_that_a_name_lets_go_of_is_polled_as_the_server_that_waits_for_it() {
+    let pool = || named("pool", Addresses::First);
+    let world = World::with_names(vec![pool()], HashMap::from([("pool", vec![ip(1)])]), good);
+    world.pass(Duration::from_secs(100)).await;
+    world.set(vec![pool(), server(A)]);
+    world.pass(Duration::from_secs(100)).await;
+    assert!(matches!(&world.outcomes(A)[..], [Outcome::Fault(why)] if why.contains("polled already as pool")));
+    world.names.lock().unwrap().insert("pool", vec![ip(2)]);
+    world.pass(Duration::from_secs(2 * 3600)).await;
+    assert!(world.outcomes(A).contains(&Outcome::Sample), "{:?}", world.outcomes(A));
+    assert!(world.requests(B).len() > 50, "the name has moved on");
+    assert!(gaps(&world.requests(A)).iter().all(|gap| *gap >= 16 * S));
+}
+
+/// Whoever keeps something for each series would begin anew for a sample that comes after.
+#[actix_rt::test]
+async fn a_series_is_forgotten_only_after_its_last_sample_also_when_the_server_takes_its_time() {
+    let slow = Server { timeout: Duration::from_secs(30), ..server(A) };
+    let world = World::start(vec![slow], |_, _| Act::Hang);
+    world.pass(Duration::from_secs(5)).await;
+    world.set(Vec::new());
+    world.pass(Duration::from_secs(60)).await;
+    assert_eq!(world.outcomes(A).len(), 1);
+    let forgotten = world.forgotten.lock().unwrap().clone();
+    let of_address = forgotten.iter().find(|(key, _)| key.address.is_some()).unwrap();
+    assert_eq!(of_address.1, 1, "{forgotten:?}");
 }
 
 #[actix_rt::test]

@@ -15,11 +15,16 @@ use common::rows;
 use common::wait::PATIENCE;
 use futures_util::future::BoxFuture;
 use ntp_monitor::actors::census::{Census, ChildState, Role};
+use ntp_monitor::actors::health::{HealthKeeper, Observed, SinkGauge};
+use ntp_monitor::actors::notice::DeathNotice;
 use ntp_monitor::actors::supervisor::Supervisor;
 use ntp_monitor::app::{Service, Surroundings};
 use ntp_monitor::clock::{Stamp, SystemClock};
 use ntp_monitor::config::{self, Config, Environment, Family};
-use ntp_monitor::messages::lifecycle::Adopt;
+use ntp_monitor::health::book::Book;
+use ntp_monitor::health::report::SinkHealth;
+use ntp_monitor::health::reports::ReportsHealth;
+use ntp_monitor::messages::lifecycle::{Adopt, StopNow};
 use ntp_monitor::probe::resolve::{Resolution, Resolve, ResolveError};
 use ntp_monitor::probe::{Engines, ProbeEngine, ProbeFuture, ProbeReport, Query};
 use ntp_monitor::sample::{Outcome, Sample, ServerIdent};
@@ -127,7 +132,97 @@ async fn a_core_child_that_cannot_stay_up_is_a_reason_to_end_and_the_outputs_are
     service.stop(Instant::now() + PATIENCE).await;
     let csv = rows::keys_once("the CSV file", &rows::csv(&home.csv()));
     assert!(!csv.is_empty());
+    let store = rusqlite::Connection::open(home.store()).unwrap();
+    let doubt = store.query_row("SELECT value FROM meta WHERE key = 'in_doubt_ns'", [], |row| row.get::<_, i64>(0));
+    assert_eq!(doubt, Ok(0), "its probers were stopped without it, and every request is recorded");
     rows::assert_same(("the CSV file", &csv), ("the store", &rows::keys_once("it", &rows::store(&home.store()))));
+}
+
+/// The scheduler may be down at the instant of a reload; its next incarnation is told by the ledger alone.
+#[actix_rt::test]
+async fn a_server_that_is_paused_by_a_reload_stays_so_when_the_scheduler_comes_back() {
+    let named = "[[server]]\nname = \"named\"\naddress = \"some.name\"\nown = true\n";
+    let home = Home::with(named);
+    let engine = Arc::new(Moody);
+    let around = Surroundings {
+        engines: Engines::of(engine.clone(), engine),
+        resolver: Arc::new(PanickyNames),
+        ..Surroundings::real(&log(), Arc::new(|| 0))
+    };
+    let mut service = Service::start(configuration(&home), around, &log()).await.unwrap();
+    let restarts = |census: &Census| census.get("targets").map_or(0, |child| child.restarts);
+    until("it has died", || restarts(service.census()) > 0).await;
+    home.configure(&[named, &own("calm", CALM.parse().unwrap()), "paused = true\n"].concat());
+    service.reload(configuration(&home)).await.unwrap();
+    let before = restarts(service.census());
+    until("it has come back and died again", || restarts(service.census()) > before + 1).await;
+    let probers: Vec<_> = service.census().all().into_keys().filter(|name| name.starts_with("prober/")).collect();
+    assert_eq!(probers, Vec::<Arc<str>>::new());
+    service.stop(Instant::now() + PATIENCE).await;
+    assert_eq!(rows::csv(&home.csv()).len(), 0);
+}
+
+/// Keeps the messages of a log, with the values of their pairs.
+#[derive(Clone, Default)]
+struct Heard(Arc<Mutex<Vec<String>>>);
+
+impl slog::Drain for Heard {
+    type Ok = ();
+    type Err = slog::Never;
+
+    fn log(&self, record: &slog::Record<'_>, _: &slog::OwnedKVList) -> Result<(), slog::Never> {
+        struct Pairs(String);
+        impl slog::Serializer for Pairs {
+            fn emit_arguments(&mut self, key: slog::Key, value: &std::fmt::Arguments<'_>) -> slog::Result {
+                self.0.push_str(&format!(" {key}={value}"));
+                Ok(())
+            }
+        }
+        let mut pairs = Pairs(record.msg().to_string());
+        slog::KV::serialize(&record.kv(), record, &mut pairs).unwrap();
+        self.0.lock().unwrap().push(pairs.0);
+        Ok(())
+    }
+}
+
+/// Health is degraded already when an output that cannot be written begins to lose what memory held for it.
+#[actix_rt::test]
+async fn what_an_output_lost_is_in_the_log_each_time_it_grows_at_a_limited_rate() {
+    let (heard, lost) = (Heard::default(), Arc::<AtomicU32>::default());
+    let counter = Arc::clone(&lost);
+    let gauge: SinkGauge = Arc::new(move |_| SinkHealth {
+        failing: true,
+        dropped: counter.load(Ordering::SeqCst).into(),
+        last_error: Some("disk full".to_owned()),
+        ..SinkHealth::default()
+    });
+    let observed = Observed {
+        vantage: "here".into(),
+        started: Stamp::now(),
+        census: Census::default(),
+        sinks: Arc::new(Mutex::new([("store".to_owned(), gauge)].into())),
+        alerts: watch::channel(Arc::default()).1,
+        notifiers: Arc::new(|_| std::collections::BTreeMap::new()),
+        reports: watch::channel(ReportsHealth::default()).1,
+        listeners: Vec::new(),
+        log_dropped: Arc::new(|| 0),
+        clock: Arc::new(SystemClock),
+    };
+    let (publish, mut health) = watch::channel(Arc::default());
+    let log = Logger::root(heard.clone(), o!());
+    let notice = DeathNotice::unsupervised();
+    let keeper = HealthKeeper::new(Book::default(), observed, Arc::new(publish), log, notice).start();
+    for n in 0..6 {
+        lost.store(10 * n, Ordering::SeqCst);
+        // One report may be under way while the counter changes.
+        let seen =
+            health.wait_for(|health| health.sinks.get("store").is_some_and(|it| it.dropped == u64::from(10 * n)));
+        tokio::time::timeout(PATIENCE, seen).await.unwrap().unwrap();
+    }
+    keeper.do_send(StopNow);
+    let said: Vec<String> = heard.0.lock().unwrap().iter().filter(|line| line.contains("lost")).cloned().collect();
+    assert_eq!(said.len(), 4, "{said:?}");
+    assert!(said[0].contains("since_start=10") && said[0].contains("disk full"), "{said:?}");
 }
 
 /// An output that panics at its first two batches.

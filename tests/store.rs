@@ -59,21 +59,8 @@ fn encoder() -> Option<Encoder> {
 }
 
 fn poll(server: &str, wall_ns: i64, outcome: Outcome) -> Sample {
-    Sample {
-        at: stamp(wall_ns),
-        server: ServerIdent::named(server),
-        address: Some("192.0.2.1:123".parse().unwrap()),
-        outcome,
-        reply: None,
-        measure: None,
-        poll_s: 64.0,
-        timestamping: None,
-        sent: 1,
-        lost: 1,
-        evidence: None,
-        rejected: Vec::new(),
-        rejected_count: 0,
-    }
+    let asked = Sample::unasked(stamp(wall_ns), ServerIdent::named(server), outcome, 64.0);
+    Sample { address: Some("192.0.2.1:123".parse().unwrap()), sent: 1, lost: 1, ..asked }
 }
 
 fn measured(server: &str, wall_ns: i64, offset_s: f64) -> Sample {

@@ -164,6 +164,35 @@ fn what_cannot_be_written_by_the_deadline_of_a_drain_is_counted() {
     assert_eq!(rig.handle.gauge().abandoned, 8);
 }
 
+/// As at a reload while the disk is full.
+#[test]
+fn what_is_handed_over_unwritten_is_written_by_the_successor() {
+    let rig = Rig::new(|attempt| if attempt < 1 { Err(WriteError("disk full".into())) } else { Ok(()) });
+    rig.offer(0..8);
+    let ended = rig.start();
+    rig.handle.hand_over(Instant::now()).recv_timeout(DEADLINE).unwrap();
+    assert_eq!(ended.recv_timeout(DEADLINE), Ok(false));
+    assert_eq!((rig.written().len(), rig.handle.gauge().abandoned), (0, 0));
+    rig.offer(8..10);
+    rig.start();
+    rig.drain();
+    assert_eq!(rig.written(), (0..10).collect::<Vec<_>>());
+    assert_eq!(rig.next.exit().try_iter().count(), 10, "passed on once");
+}
+
+#[test]
+fn whoever_waits_for_everything_to_be_written_is_told_then_and_not_before() {
+    let rig = Rig::new(|attempt| if attempt < 2 { Err(WriteError("disk full".into())) } else { Ok(()) });
+    rig.offer(0..5);
+    rig.start();
+    let mut settled = rig.handle.settled();
+    until(|| settled.try_recv().is_ok());
+    assert_eq!((rig.written().len(), rig.handle.gauge().failures), (5, 2));
+    let mut again = rig.handle.settled();
+    until(|| again.try_recv().is_ok());
+    rig.drain();
+}
+
 #[test]
 fn a_command_is_answered_while_the_output_fails() {
     let rig = Rig::new(|_| Err(WriteError("disk full".into())));
@@ -195,7 +224,7 @@ fn whether_the_thread_still_comes_round_can_be_seen_from_outside() {
     until(|| turned() > hung);
 }
 
-fn until(condition: impl Fn() -> bool) {
+fn until(mut condition: impl FnMut() -> bool) {
     let deadline = Instant::now() + DEADLINE;
     while !condition() {
         assert!(Instant::now() < deadline);

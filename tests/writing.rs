@@ -8,6 +8,7 @@ use common::http::{Client, Reply};
 use common::monitor::{Home, Monitor, own};
 use common::sim::Playground;
 use common::wait;
+use nix::sys::signal::Signal;
 use ntp_monitor::sim::{Script, ScriptedServer};
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -119,6 +120,30 @@ fn an_edit_of_what_has_changed_meanwhile_is_refused_also_when_it_was_changed_by_
     scene.ask(Method::DELETE, "/servers/beta", ADMIN, &[("If-Match", etag)], None).is(412);
     assert_eq!(scene.text(), hand);
     scene.put(scene.file()["etag"].as_str().unwrap(), text).is(200);
+}
+
+#[test]
+fn of_two_edits_at_once_and_a_reload_one_wins_and_runs() {
+    let scene = Scene::open();
+    for round in 0..5 {
+        let file = scene.file();
+        let (text, etag) = (file["text"].as_str().unwrap(), file["etag"].as_str().unwrap());
+        let (_, rest) = text.split_once("vantage = \"").unwrap();
+        let (old, _) = rest.split_once('"').unwrap();
+        let named = |who: &str| text.replace(&format!("\"{old}\""), &format!("\"{who}-{round}\""));
+        let edits = ["left", "right"].map(|who| (format!("{who}-{round}"), named(who)));
+        let scene = &scene;
+        let statuses = std::thread::scope(|threads| {
+            let editors = edits.each_ref().map(|(_, text)| threads.spawn(move || scene.put(etag, text).status));
+            scene.monitor.signal(Signal::SIGHUP);
+            editors.map(|editor| editor.join().unwrap())
+        });
+        let winner = statuses.iter().position(|status| *status == 200).unwrap();
+        assert_eq!(statuses[1 - winner], 412);
+        let name = &edits[winner].0;
+        assert!(scene.text().contains(&format!("vantage = \"{name}\"")), "{}", scene.text());
+        wait::until("the winner runs", || scene.client.get("/api/v1/version", &[]).json()["vantage"] == json!(name));
+    }
 }
 
 #[test]
@@ -279,7 +304,7 @@ fn what_is_no_request_is_refused_and_nothing_leaks() {
     let unnamed = scene.client.get("/api/v1/version", &[("Host", "evil.example")]).is(421);
     assert_eq!(unnamed.header("content-type"), "application/problem+json");
     let refused = scene.ask(Method::PUT, "/servers/alpha", ADMIN, &[], None).is(405);
-    assert_eq!(refused.header("allow"), "GET, PATCH, DELETE");
+    assert_eq!(refused.header("allow"), "GET, HEAD, PATCH, DELETE");
 }
 
 #[test]

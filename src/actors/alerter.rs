@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use slog::{Logger, error, info, warn};
 use tokio::sync::watch::{Receiver, Sender};
-use tokio::time::{Interval, MissedTickBehavior};
 
+use super::rhythm;
 use crate::alert::engine::Engine;
 use crate::alert::facts::Observation;
 use crate::alert::notification::Status;
@@ -21,7 +21,7 @@ use crate::health::report::Health;
 use crate::stats::snapshot::Snapshot;
 use crate::store::{AlertRecord, StoreHandle};
 
-/// How often the rules look: pictures come as often, or every ten seconds with many servers.
+/// How often the rules look; less often where pictures come less often, with many servers.
 const EVERY: Duration = Duration::from_secs(2);
 /// Silences are read again this often at least.
 const SILENCES_EVERY: Duration = Duration::from_secs(60);
@@ -53,6 +53,8 @@ pub struct Alerter {
 struct Desk {
     engine: Engine,
     config: Arc<Config>,
+    /// How alerts stand after the last step.
+    status: AlertStatus,
     waiting: Outcome,
     not_recorded: Option<String>,
     silences_read: Option<Instant>,
@@ -62,10 +64,9 @@ impl Alerter {
     /// Runs until nobody publishes any more.
     pub async fn run(mut self) {
         let Some(mut desk) = self.begin().await else { return };
-        let mut ticks = ticks();
         loop {
             tokio::select! {
-                _ = ticks.tick() => {}
+                () = tokio::time::sleep(rhythm::pause(desk.config.servers.len(), EVERY)) => {}
                 changed = self.silences.changed() => match changed {
                     Ok(()) => desk.silences_read = None,
                     Err(_) => return,
@@ -79,7 +80,7 @@ impl Alerter {
                 None => return,
             };
             self.record(&mut desk).await;
-            self.show(&desk);
+            self.show(&mut desk);
         }
     }
 
@@ -100,8 +101,8 @@ impl Alerter {
         if unreadable > 0 {
             warn!(self.log, "states of alerts cannot be read, perhaps of a newer release"; "count" => unreadable);
         }
-        let waiting = Outcome { memos: engine.restore(now, saved), ..Outcome::default() };
-        Some(Desk { engine, config, waiting, not_recorded: None, silences_read: None })
+        let waiting = engine.restore(now, saved);
+        Some(Desk { engine, config, status: AlertStatus::default(), waiting, not_recorded: None, silences_read: None })
     }
 
     fn take_configuration(&mut self, desk: &mut Desk) {
@@ -140,6 +141,7 @@ impl Alerter {
             let observed = Observation { now, servers: &servers, snapshot: &snapshot, health: &health };
             let stopwatch = || u64::try_from(begin.elapsed().as_micros()).unwrap_or(u64::MAX);
             let outcome = desk.engine.step(&observed, &stopwatch);
+            desk.status = desk.engine.status();
             (desk, outcome)
         };
         match tokio::task::spawn_blocking(work).await {
@@ -192,8 +194,8 @@ impl Alerter {
         }
     }
 
-    fn show(&self, desk: &Desk) {
-        let status = AlertStatus { not_recorded: desk.not_recorded.clone(), ..desk.engine.status() };
+    fn show(&self, desk: &mut Desk) {
+        let status = AlertStatus { not_recorded: desk.not_recorded.clone(), ..std::mem::take(&mut desk.status) };
         self.publish.send_if_modified(|shown| {
             let changed = **shown != status;
             if changed {
@@ -202,12 +204,6 @@ impl Alerter {
             changed
         });
     }
-}
-
-fn ticks() -> Interval {
-    let mut ticks = tokio::time::interval(EVERY);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    ticks
 }
 
 fn to_record(outcome: &Outcome, config: &Config) -> AlertRecord {

@@ -11,6 +11,7 @@ use tokio::sync::watch;
 use super::census::{Census, ChildState};
 use super::notice::DeathNotice;
 use super::outlet::Listener;
+use super::rhythm;
 use crate::alert::status::AlertStatus;
 use crate::clock::{Clock, Stamp};
 use crate::health::alerting::AlertingHealth;
@@ -18,6 +19,7 @@ use crate::health::book::{Book, Turn};
 use crate::health::judge::judge;
 use crate::health::notifiers::NotifierHealth;
 use crate::health::report::{ChildHealth, Health, SinkHealth};
+use crate::health::reports::ReportsHealth;
 use crate::log::{Allowance, RateLimit};
 use crate::messages::lifecycle::StopNow;
 use crate::messages::sample::{Forget, Recall, SampleReady};
@@ -26,9 +28,6 @@ use crate::sample::Sample;
 /// Samples that may wait for the book: at 625 a second (10 000 servers at 16 s), 13 seconds of them.
 const MAILBOX: usize = 8192;
 const PERIOD: Duration = Duration::from_secs(1);
-/// From this many series on, the report is built every `PERIOD_OF_MANY` only: it costs about a microsecond a series.
-const MANY: usize = 500;
-const PERIOD_OF_MANY: Duration = Duration::from_secs(10);
 
 /// A server may turn this often in a row and be in the log each time …
 const TURNS_AT_ONCE: u32 = 4;
@@ -53,6 +52,8 @@ pub struct Observed {
     pub alerts: watch::Receiver<Arc<AlertStatus>>,
     /// Every notifier, at the given instant.
     pub notifiers: Arc<dyn Fn(Stamp) -> BTreeMap<String, NotifierHealth> + Send + Sync>,
+    /// Scheduled reports.
+    pub reports: watch::Receiver<ReportsHealth>,
     /// Those who compute on samples.
     pub listeners: Vec<Listener>,
     /// Log records dropped so far.
@@ -88,7 +89,8 @@ impl HealthKeeper {
     fn report(&mut self, ctx: &mut Context<Self>) {
         let health = self.assemble();
         self.announce(&health);
-        let period = if health.servers.len() > MANY { PERIOD_OF_MANY } else { PERIOD };
+        self.say_losses(&health);
+        let period = rhythm::pause(health.servers.len(), PERIOD);
         self.publish.send_replace(Arc::new(health));
         ctx.run_later(period, Self::report);
     }
@@ -116,6 +118,7 @@ impl HealthKeeper {
                 .collect(),
             log_dropped: (self.observed.log_dropped)(),
             notifiers: (self.observed.notifiers)(now),
+            reports: self.observed.reports.borrow().clone(),
             alerting: AlertingHealth::of(&self.observed.alerts.borrow()),
             ..Health::default()
         };
@@ -141,6 +144,21 @@ impl HealthKeeper {
             Turn::Failed => warn!(log, "server gives no samples"; "outcome" => outcome, "reason" => reason),
             Turn::Recovered { failures } => info!(log, "server gives samples again"; "failed_polls" => failures),
             Turn::Kissed => warn!(log, "server asks to be asked less"; "kiss" => reason, "poll_s" => sample.poll_s),
+        }
+    }
+
+    /// Whatever lost them has counted them; here they come into the log, at a limited rate.
+    fn say_losses(&mut self, health: &Health) {
+        let before = Arc::clone(&self.publish.borrow());
+        let now = self.observed.clock.now();
+        for (name, sink) in &health.sinks {
+            let known = before.sinks.get(name).map_or(0, |sink| sink.dropped);
+            if sink.dropped > known
+                && self.limit.allow(&name.as_str().into(), "loss", now.mono_ns) != Allowance::Suppress
+            {
+                warn!(self.log, "samples were lost for an output"; "sink" => name, "since_start" => sink.dropped,
+                    "reason" => sink.last_error.as_deref().unwrap_or("it is too slow"));
+            }
         }
     }
 
@@ -198,6 +216,8 @@ impl Handler<Recall> for HealthKeeper {
 
     fn handle(&mut self, recall: Recall, _: &mut Context<Self>) {
         let now = self.observed.clock.now();
-        self.book.recall(recall.key, now, recall.age_s, recall.tally);
+        for (key, tally) in recall.tallies {
+            self.book.recall(key, now, recall.age_s, tally);
+        }
     }
 }

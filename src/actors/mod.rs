@@ -11,6 +11,7 @@ pub mod outlet;
 pub mod prober;
 mod pulse;
 pub mod reporter;
+mod rhythm;
 pub mod stats;
 pub mod supervisor;
 pub mod targets;

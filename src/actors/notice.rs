@@ -5,12 +5,14 @@ use std::sync::Arc;
 
 use actix::Recipient;
 
+use super::census::Role;
 use crate::messages::lifecycle::Down;
 
 /// Held by a child for as long as it lives.
 #[derive(Debug)]
 pub struct DeathNotice {
     child: Arc<str>,
+    role: Role,
     generation: u64,
     supervisor: Option<Recipient<Down>>,
 }
@@ -18,14 +20,14 @@ pub struct DeathNotice {
 impl DeathNotice {
     /// The notice of the child's `generation`-th incarnation.
     #[must_use]
-    pub(super) fn new(child: Arc<str>, generation: u64, supervisor: Recipient<Down>) -> Self {
-        Self { child, generation, supervisor: Some(supervisor) }
+    pub(super) fn new(child: Arc<str>, role: Role, generation: u64, supervisor: Recipient<Down>) -> Self {
+        Self { child, role, generation, supervisor: Some(supervisor) }
     }
 
     /// A notice that tells nobody: for a child that is run without a supervisor, in tests.
     #[must_use]
     pub fn unsupervised() -> Self {
-        Self { child: "unsupervised".into(), generation: 0, supervisor: None }
+        Self { child: "unsupervised".into(), role: Role::Sink, generation: 0, supervisor: None }
     }
 }
 
@@ -34,7 +36,7 @@ impl Drop for DeathNotice {
         if let Some(supervisor) = self.supervisor.take() {
             let child = Arc::clone(&self.child);
             let panicked = std::thread::panicking();
-            supervisor.do_send(Down { child, generation: self.generation, panicked });
+            supervisor.do_send(Down { child, role: self.role, generation: self.generation, panicked });
         }
     }
 }

@@ -10,6 +10,7 @@ use tokio::sync::watch;
 
 use crate::clock::{Clock, Stamp};
 use crate::config::Config;
+use crate::health::reports::ReportsHealth;
 use crate::history::span::Span;
 use crate::notify;
 use crate::report::make::{Made, make};
@@ -33,6 +34,8 @@ const ATTEMPTS: u32 = 28;
 pub struct Reporter {
     /// The configuration in effect.
     pub config: watch::Receiver<Arc<Config>>,
+    /// How it goes, for health, metrics and the page.
+    pub progress: Arc<watch::Sender<ReportsHealth>>,
     /// Where the history is.
     pub store: StoreHandle,
     /// By which clock.
@@ -61,8 +64,13 @@ impl Reporter {
             if job.is_none() {
                 job = self.look(&config).await;
             }
-            if let Some(mut begun) = job.take().filter(|_| config.report.schedule.is_some()) {
-                job = (!self.attend(&config, &mut begun).await).then_some(begun);
+            match job.take() {
+                Some(mut begun) if config.report.schedule.is_some() => {
+                    job = (!self.attend(&config, &mut begun).await).then_some(begun);
+                }
+                // What was begun stays noted on disk, for when there is a schedule again.
+                Some(_) => self.progress.send_modify(ReportsHealth::done),
+                None => {}
             }
             tokio::select! {
                 () = tokio::time::sleep(EVERY) => {}
@@ -93,7 +101,9 @@ impl Reporter {
         });
         match found.await {
             Ok(pending) => {
-                pending.map(|pending| Job { pending, report: None, attempts: 0, next: now, wait: FIRST_WAIT })
+                let pending = pending?;
+                self.progress.send_modify(|progress| progress.begin(pending.due, &pending.to));
+                Some(Job { pending, report: None, attempts: 0, next: now, wait: FIRST_WAIT })
             }
             Err(why) => {
                 warn!(self.log, "the schedule of reports cannot be kept"; "reason" => why);
@@ -108,23 +118,16 @@ impl Reporter {
         if now.mono_ns < job.next.mono_ns {
             return false;
         }
-        let done = self.advance(config, job).await;
-        if done.is_err() {
-            job.attempts += 1;
-            let wait_ns = i64::try_from(job.wait.as_nanos()).unwrap_or(i64::MAX);
-            job.next = Stamp { mono_ns: now.mono_ns.saturating_add(wait_ns), ..now };
-            job.wait = (job.wait * 2).min(LONGEST_WAIT);
-        }
-        match done {
-            Ok(()) => {}
-            Err(why) if job.attempts >= ATTEMPTS => {
+        match self.advance(config, job).await {
+            Ok(()) => self.progress.send_modify(ReportsHealth::done),
+            Err(why) => {
+                self.failed(job, now, &why);
+                if job.attempts < ATTEMPTS {
+                    return false;
+                }
+                self.progress.send_modify(ReportsHealth::gave_up);
                 error!(self.log, "a report is given up"; "due" => %job.pending.due, "without" => job.pending.to.join(","),
                     "reason" => why);
-            }
-            Err(why) => {
-                warn!(self.log, "a report is not where it should be, will retry"; "due" => %job.pending.due,
-                    "missing" => job.pending.to.join(","), "reason" => why);
-                return false;
             }
         }
         let shelf = Shelf::of(&config.monitor.data_dir);
@@ -132,6 +135,21 @@ impl Reporter {
             warn!(self.log, "a report that is done cannot be noted as done"; "reason" => why);
         }
         true
+    }
+
+    /// An attempt failed: says so, and works out when the next one is.
+    fn failed(&self, job: &mut Job, now: Stamp, why: &str) {
+        let wait_ns = i64::try_from(job.wait.as_nanos()).unwrap_or(i64::MAX);
+        let next =
+            Stamp { mono_ns: now.mono_ns.saturating_add(wait_ns), wall_ns: now.wall_ns.saturating_add(wait_ns), ..now };
+        job.attempts += 1;
+        job.next = next;
+        job.wait = (job.wait * 2).min(LONGEST_WAIT);
+        let at = |stamp: Stamp| Timestamp::from_nanosecond(i128::from(stamp.wall_ns)).ok();
+        let since = at(now).unwrap_or(job.pending.due);
+        self.progress.send_modify(|progress| progress.failed(since, why, at(next)));
+        warn!(self.log, "a report is not where it should be"; "due" => %job.pending.due,
+            "missing" => job.pending.to.join(","), "reason" => why);
     }
 
     /// Makes and files the report if that has not happened, and sends it to whoever has not got it.
@@ -145,6 +163,7 @@ impl Reporter {
             match send(config, &name, &report).await {
                 Ok(()) => {
                     info!(self.log, "report sent"; "notifier" => &name, "due" => %job.pending.due);
+                    self.progress.send_modify(|progress| progress.sent_to(&name));
                     job.pending.to.retain(|missing| *missing != name);
                     let (shelf, pending) = (Shelf::of(&config.monitor.data_dir), job.pending.clone());
                     blocking(move || shelf.set_pending(Some(&pending)).map_err(|why| why.to_string())).await?;
@@ -160,11 +179,12 @@ impl Reporter {
         let order = order_of(config, span);
         let made = self.made(order).await?;
         let (shelf, due, keep) = (Shelf::of(&config.monitor.data_dir), pending.due, config.report.keep);
+        let key = format!("report/{}/{due}", config.monitor.vantage);
         let (report, path) = blocking(move || {
             let id = shelf.put(&made.html(), due, keep).map_err(|why| why.to_string())?;
             shelf.set_last_due(due).map_err(|why| why.to_string())?;
             let path = shelf.path(&id);
-            let mut report = made.report();
+            let mut report = made.report(key);
             report.summary.push_str(&format!(" Kept as {}.", path.display()));
             Ok((report, path))
         })

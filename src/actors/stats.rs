@@ -9,6 +9,7 @@ use slog::{Logger, info, warn};
 use tokio::sync::watch;
 
 use super::notice::DeathNotice;
+use super::rhythm;
 use crate::clock::Clock;
 use crate::messages::lifecycle::StopNow;
 use crate::messages::sample::{Forget, LeapListKnown, LocalKnown, SampleReady};
@@ -20,9 +21,6 @@ use crate::stats::verdict::State;
 /// Samples that may wait for the analysis: at 625 a second (10 000 servers at 16 s), 13 seconds of them.
 const MAILBOX: usize = 8192;
 const PERIOD: Duration = Duration::from_secs(1);
-/// From this many series on, the picture is made every `PERIOD_OF_MANY` only.
-const MANY: usize = 500;
-const PERIOD_OF_MANY: Duration = Duration::from_secs(10);
 
 /// Takes events that began, changed or ended. Must not wait.
 pub type EventSink = Arc<dyn Fn(Event) + Send + Sync>;
@@ -55,7 +53,7 @@ impl Statistician {
     fn picture(&mut self, ctx: &mut Context<Self>) {
         let snapshot = self.analysis.snapshot(self.clock.now());
         self.announce(&snapshot);
-        let period = if snapshot.series.len() > MANY { PERIOD_OF_MANY } else { PERIOD };
+        let period = rhythm::pause(snapshot.series.len(), PERIOD);
         self.publish.send_replace(Arc::new(snapshot));
         self.analysis.take_events().into_iter().for_each(&*self.events);
         ctx.run_later(period, Self::picture);

@@ -65,7 +65,8 @@ impl Supervisor {
         self.generations += 1;
         child.generation = self.generations;
         child.started = self.clock.now();
-        let notice = DeathNotice::new(Arc::clone(name), child.generation, ctx.address().recipient());
+        let notice = DeathNotice::new(Arc::clone(name), child.role, child.generation, ctx.address().recipient());
+        self.census.born(child.role);
         // A factory that panics drops the notice on its way out, which is a death like any other.
         child.stop = catch_unwind(AssertUnwindSafe(|| (child.factory)(notice))).ok();
         child.enter(ChildState::Running);
@@ -142,6 +143,7 @@ impl Handler<Down> for Supervisor {
     type Result = ();
 
     fn handle(&mut self, down: Down, ctx: &mut Context<Self>) {
+        self.census.died(down.role);
         match self.children.get(&down.child) {
             Some(child) if child.generation == down.generation => self.buried(&down.child, down.panicked, ctx),
             // Released, or the late notice of an earlier incarnation.

@@ -19,6 +19,7 @@ use crate::config::{Host, Server};
 use crate::messages::lifecycle::{Adopt, Release, StopNow};
 use crate::messages::targets::SetServers;
 use crate::probe::Engines;
+use crate::probe::poll::GRACE;
 use crate::probe::resolve::{Resolution, Resolve, ResolveError, retry_after};
 use crate::probe::rotation::{Change, Rotation};
 use crate::sample::{Outcome, Sample, SeriesKey};
@@ -26,8 +27,8 @@ use crate::sample::{Outcome, Sample, SeriesKey};
 /// New probers begin this far apart, so that a long list is not one burst; nearer when the list is so long that it
 /// would not be through within one interval.
 const STAGGER: Duration = Duration::from_millis(10);
-/// A series is forgotten this long after its prober was told to stop: its last sample may still be under way, and a
-/// server that was only changed comes back at once.
+/// A series is forgotten this long after the last poll of its prober, told to stop, has ended at the latest: its last
+/// sample may still be on its way, and a server that was only changed comes back at once.
 const FORGET_AFTER: Duration = Duration::from_secs(5);
 
 /// What the actor works with.
@@ -113,9 +114,9 @@ impl Targets {
     fn drop_entry(&mut self, name: &Arc<str>, ctx: &mut Context<Self>) {
         if let Some(entry) = self.entries.remove(name) {
             for address in entry.rotation.addresses() {
-                self.stop_prober(name, address, ctx);
+                self.stop_prober(&entry.server, address, ctx);
             }
-            forget_later(SeriesKey { server: Arc::clone(name), address: None }, ctx);
+            forget_later(&entry.server, None, ctx);
         }
     }
 
@@ -171,13 +172,16 @@ impl Targets {
     }
 
     fn apply(&mut self, server: &Arc<Server>, change: Change, first: i64, ctx: &mut Context<Self>) {
-        let name = &server.ident.name;
+        let frees = !change.stop.is_empty();
         for address in change.stop {
-            self.stop_prober(name, address, ctx);
+            self.stop_prober(server, address, ctx);
         }
         for address in change.start {
-            self.taken.insert(address, Arc::clone(name));
+            self.taken.insert(address, Arc::clone(&server.ident.name));
             self.start_prober(server, address, first);
+        }
+        if frees {
+            self.try_the_idle(ctx);
         }
     }
 
@@ -217,10 +221,10 @@ impl Targets {
         });
     }
 
-    fn stop_prober(&mut self, name: &Arc<str>, address: SocketAddr, ctx: &mut Context<Self>) {
+    fn stop_prober(&mut self, server: &Server, address: SocketAddr, ctx: &mut Context<Self>) {
         self.taken.remove(&address);
-        self.tools.supervisor.do_send(Release { name: child_name(name, address) });
-        forget_later(SeriesKey { server: Arc::clone(name), address: Some(address) }, ctx);
+        self.tools.supervisor.do_send(Release { name: child_name(&server.ident.name, address) });
+        forget_later(server, Some(address), ctx);
     }
 
     /// An address literal that another server held may be free now.
@@ -246,8 +250,9 @@ fn stagger(place: usize, count: usize, interval: Duration) -> Duration {
     STAGGER.min(interval.div_f64(count as f64)).mul_f64(place as f64 + rand::random::<f64>())
 }
 
-fn forget_later(key: SeriesKey, ctx: &mut Context<Targets>) {
-    ctx.run_later(FORGET_AFTER, move |this, _| {
+fn forget_later(server: &Server, address: Option<SocketAddr>, ctx: &mut Context<Targets>) {
+    let key = SeriesKey { server: Arc::clone(&server.ident.name), address };
+    ctx.run_later(server.timeout + GRACE + FORGET_AFTER, move |this, _| {
         let back = match key.address {
             Some(address) => this.taken.get(&address) == Some(&key.server),
             None => this.entries.contains_key(&key.server),

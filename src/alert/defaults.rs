@@ -41,7 +41,8 @@ const USUAL: Default = Default {
 const RULES: &[Default] = &[
     Default {
         name: "high-offset",
-        expr: "abs_offset_ms > 50 && provable",
+        // Of a falseticker its own rule tells.
+        expr: "abs_offset_ms > 50 && provable && !falseticker",
         held_for_s: 10 * MINUTE,
         summary: "{{ server }} is {{ abs_offset_ms }} ms {{ 'ahead' if offset_ms > 0 else 'behind' }}, provably",
         description: "That is more than its root distance ({{ root_distance_ms }} ms) can explain.",
@@ -49,7 +50,8 @@ const RULES: &[Default] = &[
     },
     Default {
         name: "failing-queries",
-        expr: "consecutive_failures >= 3",
+        // Of one that answers but is not synchronised the next rule tells.
+        expr: "consecutive_failures >= 3 && !unsynchronised",
         summary: "{{ server }} gives no time: {{ consecutive_failures }} polls in a row failed ({{ outcome }})",
         description: "{% if success_ratio_1h is defined %}Of the polls of the last hour {{ (100 * success_ratio_1h) | round }} % \
                       succeeded.{% endif %}",
@@ -68,7 +70,8 @@ const RULES: &[Default] = &[
         keep_firing_for_s: 10 * MINUTE,
         severity: Severity::Critical,
         summary: "{{ why }}",
-        description: "{{ verdict_sentence }}",
+        description: "Its offset is {{ offset_ms }} ms ± {{ root_distance_ms }} ms; {{ majority_members }} servers agree \
+                      with each other.",
         ..USUAL
     },
     Default {

@@ -84,9 +84,8 @@ impl Inhibitor {
     pub fn rely_on<'a>(&mut self, rules: impl Iterator<Item = &'a Rule>) {
         (self.tells_of_clock, self.tells_of_network) = (false, false);
         for rule in rules.filter(|rule| !rule.spec.inhibit) {
-            let looks_at = |names: &[&str]| rule.expression.variables().iter().any(|it| names.contains(&it.name));
-            self.tells_of_clock |= looks_at(&TELL_OF_THE_CLOCK);
-            self.tells_of_network |= looks_at(&TELL_OF_THE_NETWORK);
+            self.tells_of_clock |= looks_at(rule, &TELL_OF_THE_CLOCK);
+            self.tells_of_network |= looks_at(rule, &TELL_OF_THE_NETWORK);
         }
     }
 
@@ -109,9 +108,18 @@ impl Inhibitor {
         if self.network.is_on && self.tells_of_network {
             return Some(Cause::Network);
         }
-        let is_of_the_clock = || rule.expression.variables().iter().any(|it| OF_THE_CLOCK.contains(&it.name));
-        (self.own_clock.is_on && self.tells_of_clock && is_of_the_clock()).then_some(Cause::OwnClock)
+        (self.own_clock.is_on && self.tells_of_clock && looks_at(rule, &OF_THE_CLOCK)).then_some(Cause::OwnClock)
     }
+}
+
+fn looks_at(rule: &Rule, names: &[&str]) -> bool {
+    rule.expression.variables().iter().any(|it| names.contains(&it.name))
+}
+
+/// Whether people hear of a cause from this rule, so that others need not tell of what follows from it.
+#[must_use]
+pub fn tells_of_a_cause(rule: &Rule) -> bool {
+    !rule.spec.inhibit && (looks_at(rule, &TELL_OF_THE_CLOCK) || looks_at(rule, &TELL_OF_THE_NETWORK))
 }
 
 #[cfg(test)]

@@ -10,7 +10,9 @@ use serde::Serialize;
 
 use super::engine::{Engine, Rulebook, Settings};
 use super::facts::Observation;
+use super::inhibit;
 use super::notification::Notification;
+use super::rule::Rule;
 use super::status::{Outcome, Past};
 use crate::clock::Stamp;
 use crate::health::report::Health;
@@ -43,6 +45,15 @@ pub struct AlertReport {
     pub notifications: Vec<Notification>,
     /// Alerts or notifications beyond the first ten thousand of each.
     pub left_out: u64,
+}
+
+/// The rules by which one is tried out: it, and those that would hold it back because they tell of a cause themselves.
+#[must_use]
+pub fn trial_of(rule: Rule, book: &Rulebook) -> Rulebook {
+    let others = book.rules.iter().filter(|other| other.spec.name != rule.spec.name && other.spec.enabled);
+    let mut rules: Vec<Arc<Rule>> = others.filter(|other| inhibit::tells_of_a_cause(other)).map(Arc::clone).collect();
+    rules.push(Arc::new(rule));
+    Rulebook { rules, ..book.clone() }
 }
 
 impl AlertReplay {
@@ -93,6 +104,14 @@ impl AlertReplay {
 }
 
 impl AlertReport {
+    /// Only what one rule told.
+    #[must_use]
+    pub fn of(mut self, rule: &str) -> Self {
+        self.alerts.retain(|past| past.alert == rule);
+        self.notifications.retain(|notification| notification.alert == rule);
+        self
+    }
+
     fn take(&mut self, outcome: Outcome) {
         for past in outcome.history {
             let same = |known: &Past| {
@@ -101,7 +120,8 @@ impl AlertReport {
             match self.alerts.iter().rposition(same) {
                 Some(at) => self.alerts[at] = past,
                 None if self.alerts.len() < KEPT => self.alerts.push(past),
-                None => self.left_out += 1,
+                // Its end comes as another entry, and is not another alert.
+                None => self.left_out += u64::from(past.ended_at.is_none()),
             }
         }
         for addressed in outcome.notifications {

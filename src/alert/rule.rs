@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::expression::Expression;
 use super::notification::Severity;
 use super::selector::Selector;
+use super::status::Gist;
 use super::template::Template;
 use super::variables::{Kind, Variable};
 
@@ -106,6 +107,18 @@ impl Rule {
                 Ok(Self { spec, expression, summary, description })
             }
             _ => Err(faults),
+        }
+    }
+
+    /// What it takes to tell the end of its alerts when it is gone.
+    #[must_use]
+    pub fn gist(&self) -> Gist {
+        let RuleSpec { severity, notify, notify_resolved, runbook_url, .. } = &self.spec;
+        Gist {
+            severity: *severity,
+            notify: notify.clone(),
+            notify_resolved: *notify_resolved,
+            runbook_url: runbook_url.clone(),
         }
     }
 

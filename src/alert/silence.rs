@@ -23,14 +23,25 @@ pub struct Matcher {
 }
 
 impl Matcher {
+    /// Whether alerts of this rule can be meant.
+    #[must_use]
+    pub fn is_about(&self, alert: &str) -> bool {
+        self.alert.as_deref().is_none_or(|wanted| wanted == alert)
+    }
+
     /// Whether the alert of this rule about this server, or none, is meant.
     #[must_use]
     pub fn admits(&self, alert: &str, server: Option<(&str, &ServerIdent)>) -> bool {
-        self.alert.as_deref().is_none_or(|wanted| wanted == alert)
-            && match server {
-                Some((id, ident)) => self.servers.admits(id, ident),
-                None => !self.servers.is_narrow(),
-            }
+        self.is_about(alert) && admits(&self.servers, server)
+    }
+}
+
+/// Whether an alert about this server, or about none, is meant by who names these.
+#[must_use]
+pub fn admits(servers: &Selector, server: Option<(&str, &ServerIdent)>) -> bool {
+    match server {
+        Some((id, ident)) => servers.admits(id, ident),
+        None => !servers.is_narrow(),
     }
 }
 

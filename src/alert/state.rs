@@ -74,6 +74,8 @@ pub struct Life {
     silent_since: Option<Stamp>,
     /// When it began to fire lately, oldest first.
     begins: VecDeque<Stamp>,
+    /// Whether it began so often that it is not told each time, for as long as it fires.
+    flaps: bool,
 }
 
 impl Life {
@@ -87,13 +89,14 @@ impl Life {
             clear_since: None,
             silent_since: None,
             begins: VecDeque::new(),
+            flaps: false,
         }
     }
 
-    /// An alert that fired when the monitor ended. How long it has is for the caller to remember.
+    /// An alert that fired, and perhaps flapped, when the monitor ended. How long it has is for the caller to remember.
     #[must_use]
-    pub fn restored(now: Stamp) -> Self {
-        Self { phase: Phase::Firing, ..Self::new(now) }
+    pub fn restored(now: Stamp, flaps: bool) -> Self {
+        Self { phase: Phase::Firing, flaps, ..Self::new(now) }
     }
 
     /// Where it is.
@@ -126,11 +129,10 @@ impl Life {
         self.phase == Phase::Inactive && self.begins.back().is_none_or(|last| now.since(*last) >= timing.flap_window)
     }
 
-    /// Whether it begins and ends too often to be told each time.
+    /// Whether it began and ended too often to be told each time, and goes on until it is quiet.
     #[must_use]
-    pub fn is_flapping(&self, now: Stamp, timing: &Timing) -> bool {
-        let lately = self.begins.iter().filter(|begin| now.since(**begin) < timing.flap_window).count();
-        u32::try_from(lately).unwrap_or(u32::MAX) >= timing.flap_count
+    pub fn is_flapping(&self) -> bool {
+        self.flaps
     }
 
     /// Takes an answer. While `may_fire` is false nothing begins to fire.
@@ -154,7 +156,7 @@ impl Life {
             (Phase::Firing, Answer::False) => {
                 self.silent_since = None;
                 let clear_since = *self.clear_since.get_or_insert(now);
-                let wait = if self.is_flapping(now, timing) { timing.flap_window / 4 } else { Duration::ZERO };
+                let wait = if self.flaps { timing.flap_window / 4 } else { Duration::ZERO };
                 let is_over = now.since(clear_since) >= timing.keep_firing_for.max(wait);
                 is_over.then(|| self.end(now, End::Clear))
             }
@@ -190,6 +192,8 @@ impl Life {
         while self.begins.len() > usize::try_from(timing.flap_count).unwrap_or(usize::MAX) {
             self.begins.pop_front();
         }
+        let lately = self.begins.iter().filter(|begin| now.since(**begin) < timing.flap_window).count();
+        self.flaps = u32::try_from(lately).unwrap_or(u32::MAX) >= timing.flap_count;
         Some(Change::Firing)
     }
 
@@ -273,9 +277,10 @@ mod tests {
     #[test]
     fn who_flaps_goes_on_firing_until_it_is_quiet() {
         let round = format!("{}{}", "T".repeat(7), "f".repeat(4));
-        let changes = live(&format!("{}{}", round.repeat(3), "f".repeat(90)));
+        // The third begins while it is told; the others are within it, for longer than the window.
+        let changes = live(&format!("{}{}", round.repeat(50), "f".repeat(90)));
         let ends: Vec<i64> =
             changes.iter().filter(|(_, change)| matches!(change, Change::Ended(_))).map(|(s, _)| *s).collect();
-        assert_eq!(ends, [100, 210, 2 * 110 + 70 + 900]);
+        assert_eq!(ends, [100, 210, 49 * 110 + 70 + 900]);
     }
 }

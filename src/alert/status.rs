@@ -158,6 +158,31 @@ pub struct Saved {
     pub description: String,
     /// Tags and the like.
     pub labels: BTreeMap<String, String>,
+    /// Its rule, which may be gone by then.
+    #[serde(default)]
+    pub gist: Gist,
+    /// What kept it quiet when it began to fire.
+    #[serde(default)]
+    pub held_by: Option<String>,
+}
+
+/// What it takes to tell the end of alerts when their rule is gone.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Gist {
+    /// How bad they are.
+    pub severity: Severity,
+    /// Who is told; `None` for everybody.
+    pub notify: Option<Vec<String>>,
+    /// Whether their end is told.
+    pub notify_resolved: bool,
+    /// What to do about them.
+    pub runbook_url: Option<String>,
+}
+
+impl Default for Gist {
+    fn default() -> Self {
+        Self { severity: Severity::Warning, notify: None, notify_resolved: true, runbook_url: None }
+    }
 }
 
 /// An alert that fired, from beginning to end.

@@ -4,18 +4,20 @@
 
 mod children;
 mod events;
+mod gauges;
 mod notifiers;
 mod outputs;
 mod points;
 mod recall;
 pub mod run;
+mod stop;
+mod surroundings;
 mod systemd;
 mod vital;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, OnceLock};
-use std::time::{Duration, Instant};
 
 use actix::{Actor, Addr};
 use actix_web::dev::ServerHandle;
@@ -23,7 +25,7 @@ use slog::{Logger, info, warn};
 use tokio::sync::{broadcast, mpsc, watch};
 
 use crate::actors::alerter::Alerter;
-use crate::actors::census::{Census, ChildStatus, Role};
+use crate::actors::census::Census;
 use crate::actors::health::Observed;
 use crate::actors::ledger::Ledger;
 use crate::actors::outlet::{Listener, Outlet};
@@ -31,87 +33,25 @@ use crate::actors::reporter::Reporter;
 use crate::actors::supervisor::{Escalation, Supervisor};
 use crate::actors::targets::Tools;
 use crate::alert::status::AlertStatus;
-use crate::clock::{Clock, SystemClock};
-use crate::config::{Changes, Config, Inputs, diff};
+use crate::config::{Changes, Config, diff};
 use crate::health::report::Health;
-use crate::messages::lifecycle::Release;
+use crate::health::reports::ReportsHealth;
 use crate::messages::targets::SetServers;
 use crate::notify::{self, Board};
-use crate::probe::Engines;
-use crate::probe::resolve::{Resolve, SystemResolver};
-use crate::sinks::influx;
-use crate::sinks::worker::WriteError;
 use crate::stats::leap::LeapSource;
 use crate::stats::local::LocalState;
 use crate::stats::snapshot::Snapshot;
-use crate::store::{Options, Store, StoreError};
+use crate::store::{Options, Store};
 use crate::web::audit::Audit;
 use crate::web::desk::{Desk, Reload};
-use crate::web::listen::{ListenError, Listeners};
+use crate::web::listen::Listeners;
 use crate::web::{self, live};
+
+pub use surroundings::{StartError, Surroundings};
 
 use notifiers::Notifiers;
 use outputs::Outputs;
 use points::Points;
-
-/// A name is given up after this long; the next attempt comes soon.
-const RESOLVE_WITHIN: Duration = Duration::from_secs(10);
-/// Polls that are under way when the service stops get this long to end; most servers answer at once or not at all.
-const POLLS_END_WITHIN: Duration = Duration::from_secs(5);
-
-/// What may be replaced around the service: by tests, and by `demo`.
-pub struct Surroundings {
-    /// How servers are measured.
-    pub engines: Engines,
-    /// How names are resolved.
-    pub resolver: Arc<dyn Resolve>,
-    /// By which clock.
-    pub clock: Arc<dyn Clock>,
-    /// Log records dropped so far.
-    pub log_dropped: Arc<dyn Fn() -> u64 + Send + Sync>,
-    /// Where the configuration came from; it can be edited there.
-    pub inputs: Option<Inputs>,
-}
-
-impl Surroundings {
-    /// The real ones.
-    #[must_use]
-    pub fn real(log: &Logger, log_dropped: Arc<dyn Fn() -> u64 + Send + Sync>) -> Self {
-        Self {
-            engines: Engines::new(log),
-            resolver: Arc::new(SystemResolver::new(RESOLVE_WITHIN)),
-            clock: Arc::new(SystemClock),
-            log_dropped,
-            inputs: None,
-        }
-    }
-
-    /// The same, with a configuration that can be edited where it came from.
-    #[must_use]
-    pub fn editing(self, inputs: Inputs) -> Self {
-        Self { inputs: Some(inputs), ..self }
-    }
-}
-
-/// Why the service could not start.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// The store.
-    #[error("the store cannot be used: {0}")]
-    Store(#[from] StoreError),
-    /// The CSV files.
-    #[error("the CSV files cannot be written: {0}")]
-    Csv(WriteError),
-    /// InfluxDB, as configured.
-    #[error("influxdb: {0}")]
-    Influx(#[from] influx::ClientFault),
-    /// A notifier, as configured.
-    #[error(transparent)]
-    Notifier(#[from] notify::BuildError),
-    /// The web server.
-    #[error(transparent)]
-    Listen(#[from] ListenError),
-}
 
 /// A running service.
 pub struct Service {
@@ -135,7 +75,8 @@ impl Service {
     /// Starts everything. Must be called within an actix system.
     ///
     /// # Errors
-    /// When an output cannot be opened or the address cannot be listened on; nothing is left running then.
+    /// When an output cannot be opened or the address cannot be listened on. The process is to end then: what was
+    /// started by that time is not taken down.
     pub async fn start(config: Config, around: Surroundings, log: &Logger) -> Result<Self, StartError> {
         notify::try_out(&config.notifiers).await?;
         let store = Store::open(Options::from_config(&config), log)?;
@@ -186,8 +127,10 @@ impl Service {
         let outlet = Outlet::new(outputs.journal(), [book.clone(), analysis.clone()]).tapped(tap);
         let (board, queues) = (Board::default(), store.handle());
         let shown = board.clone();
+        let reports = Arc::new(watch::Sender::new(ReportsHealth::default()));
         let observed = Observed {
             alerts,
+            reports: reports.subscribe(),
             notifiers: Arc::new(move |now| shown.report(&queues.queue_gauges(), now.wall_ns)),
             vantage: config.monitor.vantage.as_str().into(),
             started,
@@ -232,6 +175,7 @@ impl Service {
 
         supervisor.do_send(children::reporter(Reporter {
             config: current.subscribe(),
+            progress: reports,
             store: outputs.store(),
             clock: Arc::clone(&clock),
             log: log.clone(),
@@ -319,13 +263,12 @@ impl Service {
         notify::try_out(&new.notifiers).await?;
         if changes.sections.iter().any(|section| matches!(*section, "influxdb" | "csv" | "monitor")) {
             // Both are tried before anything that runs is touched.
-            Outputs::try_out(&new, &self.log)?;
+            self.outputs.examine(&new)?;
             self.outputs.replace(&new).await?;
         }
+        self.notifiers.replace(&new.notifiers).await;
         let active = new.active_servers();
         self.ledger.set_servers(active.clone());
-        self.notifiers.replace(&new.notifiers).await;
-        self.ledger.set_servers(new.servers.clone());
         if let Some(targets) = self.targets.get() {
             targets.do_send(SetServers(active));
         }
@@ -335,40 +278,4 @@ impl Service {
         self.config.send_replace(Arc::new(new));
         Ok(changes)
     }
-
-    /// Takes everything down, by `until` at the latest: probers stop, queues empty into the outputs, HTTP ends last.
-    pub async fn stop(self, until: Instant) {
-        info!(self.log, "stopping");
-        self.ledger.set_servers(Vec::new());
-        if let Some(targets) = self.targets.get() {
-            targets.do_send(SetServers(Vec::new()));
-        }
-        let is_prober = |child: &ChildStatus| child.role == Role::Prober;
-        let polls_ended = || !self.census.all().values().any(is_prober) && self.ledger.is_idle();
-        let is_settled = wait_for(polls_ended, until.min(Instant::now() + POLLS_END_WITHIN)).await;
-        self.supervisor.do_send(Release { name: children::TARGETS.into() });
-        self.supervisor.do_send(Release { name: children::ALERTER.into() });
-        self.supervisor.do_send(Release { name: children::POINTS.into() });
-        self.supervisor.do_send(Release { name: children::REPORTER.into() });
-        self.supervisor.do_send(Release { name: children::LOCAL.into() });
-        self.supervisor.do_send(Release { name: children::LEAP.into() });
-        self.supervisor.do_send(Release { name: children::STATS.into() });
-        self.notifiers.stop(until).await;
-        self.outputs.stop(until, is_settled).await;
-        self.supervisor.do_send(Release { name: children::HEALTH.into() });
-        self.web.stop(false).await;
-        info!(self.log, "stopped");
-    }
-}
-
-/// Waits for a condition that nobody announces, until a deadline. Returns whether it came true.
-async fn wait_for(condition: impl Fn() -> bool, until: Instant) -> bool {
-    const STEP: Duration = Duration::from_millis(5);
-    while !condition() {
-        if Instant::now() >= until {
-            return false;
-        }
-        tokio::time::sleep(STEP).await;
-    }
-    true
 }

@@ -8,7 +8,7 @@ use actix::Addr;
 use slog::{Logger, error, o};
 use tokio::sync::watch;
 
-use super::wait_for;
+use super::stop::by;
 use crate::actors::census::Role;
 use crate::actors::notice::DeathNotice;
 use crate::actors::supervisor::Supervisor;
@@ -35,10 +35,8 @@ pub(super) struct Notifiers {
 
 struct Running {
     config: Config,
-    /// Set to a deadline, it ends the notifier.
+    /// Set to a deadline, it ends the notifier. Every incarnation holds the other end, and so does the factory.
     stop: watch::Sender<Option<Instant>>,
-    /// Incarnations alive.
-    alive: Arc<()>,
 }
 
 impl Notifiers {
@@ -82,11 +80,10 @@ impl Notifiers {
             self.board.remove(&name);
             self.supervisor.do_send(Release { name: child(&name).into() });
             running.stop.send_replace(Some(until));
-            ending.push((name, running.alive));
+            ending.push((name, running.stop));
         }
-        for (name, alive) in ending {
-            // One reference is ours, one the factory's, until the supervisor has dropped it.
-            if !wait_for(|| Arc::strong_count(&alive) == 1, until + Duration::from_secs(1)).await {
+        for (name, stop) in ending {
+            if by(until + Duration::from_secs(1), stop.closed()).await.is_none() {
                 error!(self.log, "a notifier did not end in time"; "notifier" => name);
             }
         }
@@ -94,22 +91,21 @@ impl Notifiers {
 
     fn launch(&mut self, config: &Config) {
         let (stop, signal) = watch::channel(None);
-        let alive = Arc::new(());
         let state = Arc::new(NotifierState::new(config.channel.kind()));
         self.board.put(&config.name, Arc::clone(&state));
-        let factory = self.factory(config.clone(), state, Stop::new(signal), Arc::clone(&alive));
+        let factory = self.factory(config.clone(), state, Stop::new(signal));
         self.supervisor.do_send(Adopt { name: child(&config.name).into(), role: Role::Sink, factory });
-        self.running.insert(config.name.clone(), Running { config: config.clone(), stop, alive });
+        self.running.insert(config.name.clone(), Running { config: config.clone(), stop });
     }
 
-    fn factory(&self, config: Config, state: Arc<NotifierState>, stop: Stop, alive: Arc<()>) -> Factory {
+    fn factory(&self, config: Config, state: Arc<NotifierState>, stop: Stop) -> Factory {
         let (store, health) = (self.store.clone(), self.health.clone());
         let log = self.log.new(o!("notifier" => config.name.clone(), "type" => config.channel.kind().label()));
         Box::new(move |notice: DeathNotice| {
             let (config, state, stop) = (config.clone(), Arc::clone(&state), stop.clone());
-            let (store, health, log, alive) = (store.clone(), health.clone(), log.clone(), Arc::clone(&alive));
+            let (store, health, log) = (store.clone(), health.clone(), log.clone());
             actix_rt::spawn(async move {
-                let _held = (notice, alive);
+                let _held = notice;
                 run(&config, store, health, state, log, stop).await;
             });
             Box::new(|| ())

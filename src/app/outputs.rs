@@ -11,19 +11,17 @@ use actix::Addr;
 use slog::{Logger, error, info, warn};
 use tokio::sync::watch;
 
-use super::{StartError, recall, wait_for};
+use super::stop::by;
+use super::{StartError, gauges, recall};
 use crate::actors::census::Role;
 use crate::actors::health::SinkGauge;
 use crate::actors::notice::DeathNotice;
 use crate::actors::supervisor::Supervisor;
-use crate::clock::Stamp;
 use crate::config::{Config, Csv, Influx};
-use crate::health::report::SinkHealth;
 use crate::messages::lifecycle::{Adopt, Factory, Release};
 use crate::sample::Sample;
 use crate::sinks::csv::CsvWriter;
-use crate::sinks::influx::outbox::OutboxGauge;
-use crate::sinks::influx::{self, InfluxClient, SenderConfig, SenderLabel, SenderState};
+use crate::sinks::influx::{self, InfluxClient, SenderConfig, SenderState};
 use crate::sinks::queue::SinkQueue;
 use crate::sinks::worker::{self, WriterGauge, WriterHandle};
 use crate::store::{Encoder, Store, StoreHandle};
@@ -34,6 +32,8 @@ const JOURNAL_QUEUE: usize = 65_536;
 const CSV_QUEUE: usize = 65_536;
 /// What the web and the store need of the time that is given to stop.
 const RESERVE: Duration = Duration::from_secs(2);
+/// At a reload the outputs get this long to write what they have; then their successors do.
+const LAND_WITHIN: Duration = Duration::from_secs(10);
 
 const STORE: &str = "store";
 const CSV: &str = "csv";
@@ -46,20 +46,15 @@ pub(super) struct Outputs {
     store: Store,
     journal: SinkQueue<Arc<Sample>>,
     csv_queue: SinkQueue<Arc<Sample>>,
-    csv: Option<WriterHandle<Infallible>>,
-    /// Where CSV files were written last.
+    csv_writer: WriterHandle<Infallible>,
+    /// Where CSV files are written.
     csv_dir: Option<PathBuf>,
-    influx: Option<InfluxOutput>,
+    /// Set to a deadline, it makes the sender empty the outbox and end. Every incarnation of the sender holds the other
+    /// end, and so does the factory.
+    influx: Option<watch::Sender<Option<Instant>>>,
     supervisor: Addr<Supervisor>,
     gauges: Gauges,
     log: Logger,
-}
-
-struct InfluxOutput {
-    /// Set to a deadline, it makes the sender empty the outbox and end.
-    shutdown: watch::Sender<Option<Instant>>,
-    /// Incarnations alive.
-    alive: Arc<()>,
 }
 
 impl Outputs {
@@ -70,26 +65,35 @@ impl Outputs {
         gauges: Gauges,
         log: &Logger,
     ) -> Result<Self, StartError> {
-        Self::try_out(config, log)?;
         let mut outputs = Self {
             store,
             journal: SinkQueue::new(STORE, JOURNAL_QUEUE),
             csv_queue: SinkQueue::new(CSV, CSV_QUEUE),
-            csv: None,
+            csv_writer: WriterHandle::default(),
             csv_dir: None,
             influx: None,
             supervisor,
             gauges,
             log: log.clone(),
         };
-        outputs.launch(config).await?;
+        outputs.examine(config)?;
+        if let Some(csv) = &config.csv {
+            outputs.catch_up(csv).await;
+        }
+        outputs.launch(config)?;
         Ok(outputs)
     }
 
-    /// Finds out whether the outputs of `config` can be opened, without changing anything that runs.
-    pub(super) fn try_out(config: &Config, log: &Logger) -> Result<(), StartError> {
+    /// Finds out whether the outputs of `config` can be opened, without changing anything that runs. CSV files that
+    /// nobody writes now are repaired.
+    pub(super) fn examine(&self, config: &Config) -> Result<(), StartError> {
         if let Some(csv) = &config.csv {
-            CsvWriter::new(csv.clone(), &config.monitor.vantage, log.clone()).map_err(StartError::Csv)?;
+            let is_written_now = self.csv_dir.as_ref() == Some(&csv.dir);
+            let examined = match is_written_now {
+                true => CsvWriter::examine(&csv.dir),
+                false => CsvWriter::new(csv.clone(), &config.monitor.vantage, self.log.clone()).map(drop),
+            };
+            examined.map_err(StartError::Csv)?;
         }
         if let Some(influx) = &config.influxdb {
             InfluxClient::new(influx)?;
@@ -107,19 +111,19 @@ impl Outputs {
 
     /// The writer threads that are meant to run, each with the name of its child and what it shows of itself.
     pub(super) fn writers(&self) -> Vec<(String, WriterGauge)> {
-        let csv = self.csv.as_ref().map(|csv| (child(CSV), csv.gauge()));
+        let csv = self.csv_dir.as_ref().map(|_| (child(CSV), self.csv_writer.gauge()));
         std::iter::once((child(STORE), self.store().writer().gauge())).chain(csv).collect()
     }
 
-    /// Stops the outputs, keeping the queues, and starts those of `config`.
+    /// Stops the outputs and starts those of `config`, which take over what could not be written.
     pub(super) async fn replace(&mut self, config: &Config) -> Result<(), StartError> {
-        self.land(Instant::now() + Duration::from_secs(10)).await;
-        self.launch(config).await
+        self.land(Instant::now() + LAND_WITHIN, Some(config)).await;
+        self.launch(config)
     }
 
     /// Stops the outputs for good, by `until` at the latest. `is_settled` says that no poll is under way any more.
     pub(super) async fn stop(mut self, until: Instant, is_settled: bool) {
-        self.land(until.checked_sub(RESERVE).unwrap_or(until)).await;
+        self.land(until.checked_sub(RESERVE).unwrap_or(until), None).await;
         let is_written = self.journal.gauge().depth == 0 && self.store().writer().gauge().abandoned == 0;
         if is_settled
             && is_written
@@ -129,13 +133,8 @@ impl Outputs {
         }
     }
 
-    async fn launch(&mut self, config: &Config) -> Result<(), StartError> {
+    fn launch(&mut self, config: &Config) -> Result<(), StartError> {
         if let Some(csv) = &config.csv {
-            // Files that are begun elsewhere at a reload lack nothing: those before them were finished.
-            if self.csv_dir.as_ref().is_none_or(|dir| *dir == csv.dir) {
-                self.catch_up(csv).await;
-            }
-            self.csv_dir = Some(csv.dir.clone());
             self.launch_csv(csv, &config.monitor.vantage);
         }
         self.launch_store(config);
@@ -157,11 +156,11 @@ impl Outputs {
     }
 
     fn launch_csv(&mut self, config: &Csv, vantage: &str) {
-        let handle = WriterHandle::default();
-        let gauge = writer_gauge(self.csv_queue.clone(), handle.clone());
+        self.csv_dir = Some(config.dir.clone());
+        let gauge = gauges::of_writer(self.csv_queue.clone(), self.csv_writer.clone());
         let (queue, log, config, vantage) =
             (self.csv_queue.clone(), self.log.clone(), config.clone(), vantage.to_owned());
-        let worker = handle.clone();
+        let worker = self.csv_writer.clone();
         self.adopt(
             CSV,
             Role::Sink,
@@ -175,13 +174,12 @@ impl Outputs {
                 Box::new(|| ())
             }),
         );
-        self.csv = Some(handle);
     }
 
     fn launch_store(&mut self, config: &Config) {
-        let next = self.csv.is_some().then(|| self.csv_queue.clone());
+        let next = self.csv_dir.as_ref().map(|_| self.csv_queue.clone());
         let vantage = config.influxdb.as_ref().map(|_| config.monitor.vantage.clone());
-        let gauge = writer_gauge(self.journal.clone(), self.store().writer().clone());
+        let gauge = gauges::of_writer(self.journal.clone(), self.store().writer().clone());
         let (store, queue, log) = (self.store.clone(), self.journal.clone(), self.log.clone());
         self.adopt(
             STORE,
@@ -197,12 +195,10 @@ impl Outputs {
 
     fn launch_influx(&mut self, config: &Influx) -> Result<(), StartError> {
         let (shutdown, watching) = watch::channel(None);
-        let alive = Arc::new(());
         let state = Arc::new(SenderState::default());
         let (outbox, log, config) = (Arc::new(self.store()), self.log.clone(), config.clone());
-        let gauge = influx_gauge(self.store(), Arc::clone(&state));
+        let gauge = gauges::of_influx(self.store(), Arc::clone(&state));
         let client = InfluxClient::new(&config)?;
-        let token = Arc::clone(&alive);
         self.adopt(
             INFLUX,
             Role::Sink,
@@ -216,15 +212,14 @@ impl Outputs {
                     log.clone(),
                     watching.clone(),
                 );
-                let token = Arc::clone(&token);
                 actix_rt::spawn(async move {
-                    let _held = (notice, token);
+                    let _held = notice;
                     sender.await;
                 });
                 Box::new(|| ())
             }),
         );
-        self.influx = Some(InfluxOutput { shutdown, alive });
+        self.influx = Some(shutdown);
         Ok(())
     }
 
@@ -233,23 +228,27 @@ impl Outputs {
         self.supervisor.do_send(Adopt { name: child(name).into(), role, factory });
     }
 
-    /// Empties the queues into the outputs, in the order of the flow, and ends them.
-    async fn land(&mut self, until: Instant) {
-        let journal = self.journal.clone();
+    /// Empties the queues into the outputs, in the order of the flow, and ends them, by `until`. What could not be
+    /// written waits for the outputs of `next`; without them it is lost, and counted.
+    async fn land(&mut self, until: Instant, next: Option<&Config>) {
         let store = self.store();
-        // The sender needs the store's thread to take out what was sent, so the store ends after it.
-        wait_for(|| journal.gauge().depth == 0 && store.writer().gauge().in_hand == 0, until).await;
+        // The sender needs the store's thread to take out what was sent, so the store ends after it. When the store
+        // cannot be written, this passes with the deadline.
+        let _ = by(until, store.writer().settled()).await;
         if let Some(influx) = self.influx.take() {
             self.release(INFLUX);
-            influx.shutdown.send_replace(Some(until));
-            // One reference is ours, one the factory's, until the supervisor has dropped it.
-            wait_for(|| Arc::strong_count(&influx.alive) == 1, until).await;
+            influx.send_replace(Some(until));
+            // What is still under way then has left its lines in the outbox.
+            let _ = by(until, influx.closed()).await;
         }
         self.release(STORE);
-        self.ended(STORE, store.writer().drain(until), until).await;
-        if let Some(csv) = self.csv.take() {
+        let ended = if next.is_some() { store.writer().hand_over(until) } else { store.writer().drain(until) };
+        self.ended(STORE, ended, until).await;
+        if self.csv_dir.take().is_some() {
             self.release(CSV);
-            self.ended(CSV, csv.drain(until), until).await;
+            let is_followed = next.is_some_and(|next| next.csv.is_some());
+            let ended = if is_followed { self.csv_writer.hand_over(until) } else { self.csv_writer.drain(until) };
+            self.ended(CSV, ended, until).await;
         }
     }
 
@@ -259,7 +258,9 @@ impl Outputs {
     }
 
     async fn ended(&self, name: &str, done: crossbeam_channel::Receiver<()>, until: Instant) {
-        if !wait_for(|| done.try_recv().is_ok(), until + RESERVE / 2).await {
+        let patience = (until + RESERVE / 2).saturating_duration_since(Instant::now());
+        let ended = tokio::task::spawn_blocking(move || done.recv_timeout(patience)).await;
+        if !matches!(ended, Ok(Ok(()))) {
             error!(self.log, "an output did not end in time"; "sink" => name);
         }
     }
@@ -292,43 +293,4 @@ fn run_worker<W: worker::BatchWriter>(
     if let Err(why) = worker::spawn(writer, queue, next, handle, log, notice) {
         error!(log, "no thread for an output"; "sink" => queue.gauge().name, "reason" => %why);
     }
-}
-
-fn writer_gauge<C: Send + 'static>(queue: SinkQueue<Arc<Sample>>, handle: WriterHandle<C>) -> SinkGauge {
-    Arc::new(move |now: Stamp| {
-        let (queue, writer) = (queue.gauge(), handle.gauge());
-        let age_ns = writer.oldest_mono_ns.map_or(0, |oldest| (now.mono_ns - oldest).max(0));
-        SinkHealth {
-            failing: writer.failing,
-            queue_depth: queue.depth,
-            queue_capacity: Some(queue.capacity),
-            in_hand: writer.in_hand,
-            dropped: queue.dropped + writer.abandoned,
-            written: writer.written,
-            failures: writer.failures,
-            lag_s: age_ns as f64 / 1e9,
-            last_error: writer.last_error,
-        }
-    })
-}
-
-fn influx_gauge(store: StoreHandle, state: Arc<SenderState>) -> SinkGauge {
-    let lost = |outbox: OutboxGauge| outbox.dropped_lines + outbox.quarantined_lines;
-    // The store counts since it was made; health tells of this process.
-    let lost_before = lost(store.outbox_gauge());
-    Arc::new(move |now: Stamp| {
-        let (outbox, sender) = (store.outbox_gauge(), state.gauge());
-        let failing = matches!(sender.state, SenderLabel::Retrying | SenderLabel::Paused);
-        SinkHealth {
-            failing,
-            queue_depth: usize::try_from(outbox.lines).unwrap_or(usize::MAX),
-            queue_capacity: None,
-            in_hand: 0,
-            dropped: lost(outbox).saturating_sub(lost_before),
-            written: sender.sent_lines,
-            failures: sender.failures,
-            lag_s: outbox.oldest_ns.map_or(0.0, |oldest| (now.wall_ns - oldest).max(0) as f64 / 1e9),
-            last_error: sender.last_error,
-        }
-    })
 }

@@ -19,7 +19,7 @@ use crate::sinks::csv::{self, Tail};
 use crate::sinks::queue::SinkQueue;
 use crate::stats::analysis::Recalled;
 use crate::store::read::Reader;
-use crate::store::{Store, StoreError, StoreHandle};
+use crate::store::{Counts, Store, StoreError, StoreHandle};
 
 const MINUTE_NS: i64 = 60 * 1_000_000_000;
 const HOUR_NS: i64 = 60 * MINUTE_NS;
@@ -90,10 +90,9 @@ pub(super) async fn rates(store: StoreHandle, clock: Arc<dyn Clock>, keeper: Add
             }
         };
         let age_s = (now_ns - from_ns) / 1_000_000_000;
-        for one in counts {
-            let tally = Tally { ok: one.counts.samples(), polls: one.counts.polls() };
-            keeper.do_send(Recall { key: one.key, age_s, tally });
-        }
+        let tally = |counts: Counts| Tally { ok: counts.samples(), polls: counts.polls() };
+        let tallies = counts.into_iter().map(|one| (one.key, tally(one.counts))).collect();
+        keeper.do_send(Recall { age_s, tallies });
     }
 }
 

@@ -43,6 +43,9 @@ struct Signals {
     terminate: Signal,
     interrupt: Signal,
     hang_up: Signal,
+    /// Where the size of files is limited (LimitFSIZE=), this would end the process. While it is listened to, the write
+    /// fails instead, as on a full disk.
+    _file_too_large: Signal,
 }
 
 impl Signals {
@@ -51,6 +54,7 @@ impl Signals {
             terminate: listen(SignalKind::terminate()),
             interrupt: listen(SignalKind::interrupt()),
             hang_up: listen(SignalKind::hangup()),
+            _file_too_large: listen(SignalKind::from_raw(nix::sys::signal::SIGXFSZ as i32)),
         }
     }
 }
@@ -88,6 +92,7 @@ fn listen(kind: SignalKind) -> Signal {
 }
 
 async fn reload(service: &mut Service, inputs: &Inputs, log: &Logger, control: &LogControl) {
+    control.reopen();
     let reader = inputs.clone();
     // A long list of servers takes its time to read, and polls come due meanwhile.
     let read = tokio::task::spawn_blocking(move || reader.load()).await;

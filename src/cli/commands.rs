@@ -11,7 +11,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 
 use super::config::{ConfigCommand, ConfigInputs, EXIT_CONFIG};
 use super::measure::Tools;
-use super::span::Place;
+use super::span::{NAME_ONE, Place};
 use super::table::Terminal;
 use super::upkeep::UpkeepError;
 use super::{check, config, demo, doctor, export, make_report, man, notify, plot, query, replay, stats, upkeep};
@@ -38,6 +38,12 @@ Examples:
 Offsets are positive when the server is ahead of this host.
 Exit status: 0, 1 failure, 2 usage, 78 configuration; `check` as monitoring plugins have them.";
 
+const COMPLETIONS: &str = "\
+Examples:
+  ntp-monitor completions bash > ~/.local/share/bash-completion/completions/ntp-monitor
+  ntp-monitor completions zsh > /usr/local/share/zsh/site-functions/_ntp-monitor
+  ntp-monitor completions fish > ~/.config/fish/completions/ntp-monitor.fish";
+
 /// Watches NTP servers and the clock of this host, and says who is wrong, by how much, and since when.
 #[derive(Debug, Parser)]
 #[command(name = "ntp-monitor", version, max_term_width = 100, after_help = EXAMPLES)]
@@ -57,6 +63,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Run the service; what happens without any command.
+    #[command(after_help = "Example:\n  ntp-monitor --config servers.toml run")]
     Run,
     /// Run the service against scripted servers on this host.
     Demo(demo::DemoArgs),
@@ -90,6 +97,7 @@ pub enum Command {
     #[command(subcommand)]
     Notify(notify::NotifyCommand),
     /// Print completions for a shell.
+    #[command(after_help = COMPLETIONS)]
     Completions {
         /// Which shell.
         shell: clap_complete::Shell,
@@ -182,7 +190,7 @@ fn service(inputs: &Inputs) -> ExitCode {
     let loaded = match inputs.load() {
         Ok(loaded) => loaded,
         Err(faults) => {
-            complain(&faults.to_string());
+            complain(&config::in_words(&faults, inputs.file.as_deref()));
             return ExitCode::from(EXIT_CONFIG);
         }
     };
@@ -225,9 +233,15 @@ fn voice() -> upkeep::Voice<std::io::Stdout, std::io::Stderr> {
 }
 
 fn upkeep_ended(done: Result<u8, UpkeepError>) -> ExitCode {
-    done.map(ExitCode::from).unwrap_or_else(|why| {
-        complain(&why.to_string());
-        if matches!(why, UpkeepError::Config(_)) { ExitCode::from(EXIT_CONFIG) } else { ExitCode::FAILURE }
+    done.map(ExitCode::from).unwrap_or_else(|why| match why {
+        UpkeepError::Config(faults) => {
+            complain(&format!("{faults}\n{NAME_ONE}"));
+            ExitCode::from(EXIT_CONFIG)
+        }
+        other => {
+            complain(&other.to_string());
+            ExitCode::FAILURE
+        }
     })
 }
 
@@ -263,11 +277,5 @@ fn complain(text: &str) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn no_two_arguments_of_any_command_clash() {
-        Cli::command().debug_assert();
-    }
-}
+#[path = "commands_tests.rs"]
+mod tests;

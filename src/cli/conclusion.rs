@@ -91,6 +91,17 @@ fn majority_span(claims: &[Claim]) -> Option<(f64, f64)> {
     Some((low_s, high_s))
 }
 
+impl Conclusion {
+    /// The servers whose claims the majority excludes.
+    #[must_use]
+    pub fn excluded(&self) -> &[String] {
+        match self {
+            Self::Bounded(bounded) => &bounded.excluded,
+            Self::Nothing | Self::Undecidable { .. } => &[],
+        }
+    }
+}
+
 impl Bounded {
     /// Whether the local clock may be right.
     #[must_use]

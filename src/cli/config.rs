@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use clap::Subcommand;
 
-use crate::config::{Environment, Loaded, example, load, reference, schema};
+use crate::config::{Environment, Faults, Loaded, example, load, reference, schema};
 
 /// The exit code for a configuration that cannot be used: `EX_CONFIG` of sysexits.h.
 pub const EXIT_CONFIG: u8 = 78;
@@ -35,6 +35,15 @@ pub enum ConfigCommand {
     /// Print a complete, commented example
     #[command(after_help = "Example:\n  ntp-monitor config example > servers.toml")]
     Example,
+}
+
+/// What to say below the faults of a configuration when nobody named a file.
+pub(super) const NO_FILE: &str =
+    "No file was named: --config servers.toml does; `ntp-monitor config example > servers.toml` begins one.";
+
+/// The faults, and what to do when they come from there being no file.
+pub(super) fn in_words(faults: &Faults, file: Option<&Path>) -> String {
+    if file.is_some() { faults.to_string() } else { format!("{faults}\n{NO_FILE}") }
 }
 
 /// What the commands look at.
@@ -86,6 +95,9 @@ fn loaded(inputs: ConfigInputs<'_>, err: &mut impl Write) -> std::io::Result<Opt
         Err(faults) => {
             let count = faults.0.len();
             writeln!(err, "{faults}\n{count} fault{} found", if count == 1 { "" } else { "s" })?;
+            if inputs.file.is_none() {
+                writeln!(err, "{NO_FILE}")?;
+            }
             Ok(None)
         }
     }

@@ -4,7 +4,7 @@ use std::io::Write;
 
 use clap::Subcommand;
 
-use super::config::EXIT_CONFIG;
+use super::config::{EXIT_CONFIG, in_words};
 use crate::app::run::Inputs;
 use crate::config::{Config, Notifier};
 use crate::notify;
@@ -13,6 +13,7 @@ use crate::notify;
 #[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
 pub enum NotifyCommand {
     /// List the notifiers of the configuration
+    #[command(after_help = "Example:\n  ntp-monitor --config servers.toml notify list")]
     List,
     /// Send a test notification, and say what came of it
     #[command(
@@ -39,7 +40,7 @@ pub async fn run(
     let config = match inputs.load() {
         Ok(loaded) => loaded.into_config(),
         Err(faults) => {
-            writeln!(err, "ntp-monitor: {faults}")?;
+            writeln!(err, "ntp-monitor: {}", in_words(&faults, inputs.file.as_deref()))?;
             return Ok(EXIT_CONFIG);
         }
     };

@@ -11,7 +11,7 @@ use super::conclusion::{Claim, conclude};
 use super::measure::{Tools, measure};
 use super::measured::Measured;
 use super::query_json;
-use super::table::{Align, Cell, Style, Table, Terminal};
+use super::table::{Align, Cell, Style, Table, Terminal, left_out};
 use super::{units, words};
 use crate::clock::Stamp;
 use crate::ntp::{Check, CheckRow};
@@ -27,6 +27,8 @@ Columns:
   offset  how far the server is ahead of this host (+) or behind it (-)
   bound   the root distance: the server claims that true time is within this of its offset
   stamps  where the packets were stamped: kernel, kernel-rx (replies only) or userland
+  state   ok, disagrees (with what most of the servers allow), or why there is no offset
+A terminal that is too narrow for all of them gets the more important ones.
 
 Examples:
   ntp-monitor query time.example.net
@@ -56,7 +58,7 @@ pub async fn run(args: &QueryArgs, tools: &Tools, terminal: Terminal, out: &mut 
     if args.json {
         query_json::write(&results, Stamp::now(), out)?;
     } else {
-        write_text(&results, terminal.color, out)?;
+        write_text(&results, terminal, out)?;
     }
     let is_complete = results.iter().all(|measured| measured.outcome().is_success());
     Ok(if is_complete { EXIT_OK } else { EXIT_FAILURE })
@@ -91,8 +93,9 @@ pub(super) fn claims(results: &[Measured]) -> Vec<Claim> {
     claims
 }
 
-fn write_text(results: &[Measured], color: bool, out: &mut impl Write) -> io::Result<()> {
-    write_table(results, color, out)?;
+fn write_text(results: &[Measured], terminal: Terminal, out: &mut impl Write) -> io::Result<()> {
+    let conclusion = conclude(&claims(results));
+    write_table(results, conclusion.excluded(), terminal, out)?;
     let mut separator = "\n";
     for measured in results {
         for remark in remarks(measured) {
@@ -100,56 +103,59 @@ fn write_text(results: &[Measured], color: bool, out: &mut impl Write) -> io::Re
             separator = "";
         }
     }
-    writeln!(out, "\n{}.", Style::Bold.paint(&sentence_case(&conclude(&claims(results)).to_string()), color))
+    writeln!(out, "\n{}.", Style::Bold.paint(&sentence_case(&conclusion.to_string()), terminal.color))
 }
 
-fn write_table(results: &[Measured], color: bool, out: &mut impl Write) -> io::Result<()> {
-    let has_jitter = results.iter().any(|measured| measured.jitter_s().is_some());
-    let mut columns = vec![
-        ("server", Align::Left),
-        ("address", Align::Left),
-        ("offset", Align::Right),
-        ("bound", Align::Right),
-        ("delay", Align::Right),
-    ];
-    if has_jitter {
-        columns.push(("jitter", Align::Right));
-    }
-    columns.extend([
-        ("stratum", Align::Right),
-        ("refid", Align::Left),
-        ("leap", Align::Left),
-        ("stamps", Align::Left),
-        ("state", Align::Left),
-    ]);
-    let mut table = Table::new(&columns);
+const COLUMNS: [(&str, Align); 11] = [
+    ("server", Align::Left),
+    ("address", Align::Left),
+    ("offset", Align::Right),
+    ("bound", Align::Right),
+    ("delay", Align::Right),
+    ("jitter", Align::Right),
+    ("stratum", Align::Right),
+    ("refid", Align::Left),
+    ("leap", Align::Left),
+    ("stamps", Align::Left),
+    ("state", Align::Left),
+];
+
+/// What a narrow terminal can do without, the least important first.
+const DISPENSABLE: [&str; 7] = ["stamps", "leap", "refid", "address", "stratum", "jitter", "delay"];
+
+fn write_table(results: &[Measured], excluded: &[String], terminal: Terminal, out: &mut impl Write) -> io::Result<()> {
+    let mut table = Table::new(&COLUMNS);
     for measured in results {
-        table.row(row(measured, has_jitter));
+        table.row(row(measured, excluded.contains(&measured.name)));
     }
-    table.write(out, color)
+    if !results.iter().any(|measured| measured.jitter_s().is_some()) {
+        table.without("jitter");
+    }
+    if results.iter().all(|measured| measured.address.is_none_or(|at| measured.name == address(at))) {
+        table.without("address");
+    }
+    let gone = table.narrow(terminal.width, &DISPENSABLE);
+    table.write(out, terminal.color)?;
+    left_out(&gone, terminal.color, out)
 }
 
-fn row(measured: &Measured, has_jitter: bool) -> Vec<Cell> {
+/// In the order of `COLUMNS`.
+fn row(measured: &Measured, is_excluded: bool) -> Vec<Cell> {
     let best = measured.best();
     let shown = |text: Option<String>| Cell::from(text.unwrap_or_default());
-    let mut cells = vec![
+    vec![
         Cell::styled(measured.name.as_str(), Style::Bold),
         shown(measured.address.map(address)),
         shown(best.measure.map(|m| units::signed_seconds(m.offset_s))),
         shown(best.measure.map(|m| units::bound(m.root_distance_s))),
         shown(best.measure.map(|m| units::seconds(m.delay_s))),
-    ];
-    if has_jitter {
-        cells.push(shown(measured.jitter_s().map(units::seconds)));
-    }
-    cells.extend([
+        shown(measured.jitter_s().map(units::seconds)),
         shown(best.reply.map(|reply| reply.stratum.to_string())),
         shown(best.reply.map(|reply| reply.refid.display(reply.stratum))),
         shown(best.reply.map(|reply| words::leap(reply.leap).to_owned())),
         Cell::styled(best.timestamping.map_or("", |way| way.label()), Style::Faint),
-        state(measured),
-    ]);
-    cells
+        state(measured, is_excluded),
+    ]
 }
 
 /// The address without the port that everybody uses.
@@ -157,13 +163,14 @@ fn address(address: SocketAddr) -> String {
     if address.port() == NTP_PORT { address.ip().to_string() } else { address.to_string() }
 }
 
-fn state(measured: &Measured) -> Cell {
+fn state(measured: &Measured, is_excluded: bool) -> Cell {
     let outcome = measured.outcome();
-    let mut text = words::state(outcome).into_owned();
+    let mut text = if is_excluded { "disagrees".to_owned() } else { words::state(outcome).into_owned() };
     if measured.sent() > 1 && measured.lost() > 0 {
         text.push_str(&format!(", {} of {} lost", measured.lost(), measured.sent()));
     }
     let style = match outcome {
+        _ if is_excluded => Style::Bad,
         Outcome::Sample if measured.lost() == 0 => Style::Good,
         Outcome::Sample | Outcome::Kiss(_) | Outcome::Unsynchronised => Style::Warning,
         _ => Style::Bad,
@@ -184,7 +191,15 @@ fn remarks(measured: &Measured) -> Vec<String> {
 
 fn refusal(checks: CheckRow) -> String {
     let why = checks.first_failure().map_or("no check failed", Check::explain);
-    format!("  refused: {why}\n  checks:  {checks}")
+    let (mut passed, mut failed) = (0, Vec::new());
+    for check in Check::ALL {
+        match checks.result(check) {
+            Some(true) => passed += 1,
+            Some(false) => failed.push(check.label()),
+            None => {}
+        }
+    }
+    format!("  refused: {why}\n  tests:   {passed} passed, failed: {}", failed.join(", "))
 }
 
 fn sentence_case(sentence: &str) -> String {

@@ -61,7 +61,7 @@ fn results() -> Vec<Measured> {
 
 fn text(results: &[Measured]) -> String {
     let mut out = Vec::new();
-    write_text(results, false, &mut out).unwrap();
+    write_text(results, Terminal::default(), &mut out).unwrap();
     String::from_utf8(out).unwrap()
 }
 
@@ -77,13 +77,35 @@ typo.invalid                                                                    
 
 forger: every reply was refused
   refused: the reply does not answer our request: its origin field is not our cookie (stale or forged)
-  checks:  length+ origin-
+  tests:   1 passed, failed: origin
 busy: the server asks for fewer requests (kiss code RATE): wait some minutes, then ask less often
 typo.invalid: there is no such host
 
 Local clock agrees with both servers: wrong by at most 345 µs, if most of the servers are right.
 ";
     assert_eq!(text(&results()), expected);
+}
+
+#[test]
+fn a_narrow_terminal_shows_what_matters_and_says_what_it_leaves_out() {
+    let mut out = Vec::new();
+    write_text(&results(), Terminal { width: Some(80), ..Terminal::default() }, &mut out).unwrap();
+    let text = String::from_utf8(out).unwrap();
+    let table: Vec<&str> = text.lines().take_while(|line| !line.starts_with('(')).collect();
+    assert!(table.iter().all(|line| line.chars().count() <= 80), "{text}");
+    assert!(table[0].contains("offset") && table[0].ends_with("state"), "{text}");
+    assert!(text.contains("(no room for: stamps, leap, refid"), "{text}");
+}
+
+#[test]
+fn whom_the_majority_excludes_disagrees_and_an_address_that_is_the_name_is_not_repeated() {
+    let at = |offset_s, address: &str| {
+        Measured::new(address, address.parse().ok(), sampled(offset_s, 0.01, 0.005, reply(1, *b"GPS\0")))
+    };
+    let shown = text(&[at(0.0, "192.0.2.1:1123"), at(0.001, "192.0.2.2:1123"), at(0.08, "192.0.2.3:1123")]);
+    let states: Vec<&str> = shown.lines().skip(1).take(3).filter_map(|line| line.split_whitespace().last()).collect();
+    assert_eq!(states, ["ok", "ok", "disagrees"], "{shown}");
+    assert!(!shown.contains("address"), "{shown}");
 }
 
 #[test]

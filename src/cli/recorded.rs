@@ -70,7 +70,7 @@ impl<W: Write> Recording<W> {
         let mut complaints = Complaints { to: complaints, faults: Faults::default(), said: 0 };
         let mut heads = BinaryHeap::new();
         for (index, path) in paths.iter().enumerate() {
-            match first_ns(path) {
+            match first_ns(path, &mut complaints) {
                 Ok(Some(first_ns)) => heads.push(Reverse((first_ns, index))),
                 Ok(None) => {}
                 Err(why) => complaints.unreadable(&why),
@@ -121,9 +121,13 @@ impl<W: Write> Iterator for Recording<W> {
     }
 }
 
-/// The time of the first row that can be read.
-fn first_ns(path: &Path) -> Result<Option<i64>, RowError> {
-    Ok(csv::read_file(path)?.find_map(Result::ok).map(|sample| sample.at.wall_ns))
+/// The time of the first row that can be read. Where there is none, it is said why: nobody else will read the file.
+fn first_ns<W: Write>(path: &Path, complaints: &mut Complaints<W>) -> Result<Option<i64>, RowError> {
+    if let Some(sample) = csv::read_file(path)?.find_map(Result::ok) {
+        return Ok(Some(sample.at.wall_ns));
+    }
+    csv::read_file(path)?.filter_map(Result::err).for_each(|why| complaints.unreadable(&why));
+    Ok(None)
 }
 
 /// One file.
@@ -164,13 +168,19 @@ impl Source {
     /// Sorts a whole file, if it must be.
     fn sort<W: Write>(&mut self, complaints: &mut Complaints<W>) {
         let mut future = Vec::new();
-        for at in 0..self.ahead.len() {
+        let mut latest_behind_ns = i64::MIN;
+        for at in (0..self.ahead.len()).rev() {
             let before = at.checked_sub(1).and_then(|before| self.ahead.get(before));
-            if is_future(before.map(|row| row.1.at.wall_ns), &self.ahead[at].1, self.ahead.get(at + 1)) {
+            let row = &self.ahead[at].1;
+            // In a file in disorder most rows are ahead of some; one from the future is ahead of all that follow.
+            let is_ahead = row.at.wall_ns.saturating_sub(latest_behind_ns) > FUTURE_NS;
+            if is_ahead && is_future(before.map(|row| row.1.at.wall_ns), row, self.ahead.get(at + 1)) {
                 future.push(at);
+            } else {
+                latest_behind_ns = latest_behind_ns.max(row.at.wall_ns);
             }
         }
-        for at in future.into_iter().rev() {
+        for at in future {
             if let Some((line, _)) = self.ahead.remove(at) {
                 self.complain_future(line, complaints);
             }

@@ -170,7 +170,7 @@ pub fn run(
         serde_json::to_writer(&mut *out, &Printed { report: &report, alerts: alerts.as_ref() })?;
         writeln!(out)?;
     } else {
-        report::write(out, &report, args.taus.is_some(), terminal.color)?;
+        report::write(out, &report, args.taus.is_some(), terminal)?;
         if let Some(alerts) = &alerts {
             alerts::write(out, alerts, terminal.color)?;
         }

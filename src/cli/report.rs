@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 use std::time::Duration;
 
-use super::table::{Align, Cell, Style, Table};
+use super::table::{Align, Cell, Style, Table, Terminal, left_out};
 use super::units::{NOTHING, seconds, signed_seconds, span};
 use crate::stats::replay::{Report, ServerReport};
 use crate::stats::summary::WindowSummary;
@@ -13,13 +13,17 @@ use crate::stats::verdict::{Entry, State, When};
 const EVENTS_SHOWN: usize = 200;
 const VERDICTS_SHOWN: usize = 200;
 
+/// What a narrow terminal can do without, the least important first.
+const DISPENSABLE: [&str; 8] = ["from", "span", "delay p95", "mean", "p5", "stddev", "n", "delay p50"];
+
 /// Writes the report; averaging times that were asked for get their table.
 ///
 /// # Errors
 /// Those of `out`.
-pub(super) fn write(out: &mut impl Write, report: &Report, with_stability: bool, color: bool) -> io::Result<()> {
+pub(super) fn write(out: &mut impl Write, report: &Report, with_stability: bool, terminal: Terminal) -> io::Result<()> {
+    let color = terminal.color;
     let rows: Vec<_> = report.servers.iter().flat_map(|(name, server)| rows(name, server)).collect();
-    servers(out, rows.iter().map(|(name, server)| (name.as_str(), &server.summary, "")), color)?;
+    servers(out, rows.iter().map(|(name, server)| (name.as_str(), &server.summary, "")), terminal)?;
     if with_stability {
         stability(out, report.servers.iter().map(|(name, server)| (name.as_str(), server)), color)?;
     }
@@ -38,7 +42,7 @@ fn rows<'a>(name: &str, server: &'a ServerReport) -> Vec<(String, &'a ServerRepo
 pub(super) fn servers<'a>(
     out: &mut impl Write,
     servers: impl Iterator<Item = (&'a str, &'a WindowSummary, &'a str)>,
-    color: bool,
+    terminal: Terminal,
 ) -> io::Result<()> {
     let mut table = Table::new(&[
         ("server", Align::Left),
@@ -58,7 +62,9 @@ pub(super) fn servers<'a>(
     for (name, summary, source) in servers {
         table.row(row(name, summary, source));
     }
-    table.write(out, color)
+    let gone = table.narrow(terminal.width, &DISPENSABLE);
+    table.write(out, terminal.color)?;
+    left_out(&gone, terminal.color, out)
 }
 
 fn row(name: &str, summary: &WindowSummary, source: &str) -> Vec<Cell> {
@@ -157,8 +163,10 @@ pub(super) fn events<'a>(
     }
     earlier(out, events.len(), EVENTS_SHOWN)?;
     let before = events.len().saturating_sub(EVENTS_SHOWN);
-    for (start, kind, sentence) in events.skip(before) {
-        writeln!(out, "{start}  {:<16}{}", printable(kind), printable(sentence))?;
+    let shown: Vec<_> = events.skip(before).collect();
+    let width = shown.iter().map(|(_, kind, _)| kind.chars().count()).max().unwrap_or(0);
+    for (start, kind, sentence) in shown {
+        writeln!(out, "{start}  {:<width$}  {}", printable(kind), printable(sentence))?;
     }
     Ok(())
 }

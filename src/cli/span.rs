@@ -33,6 +33,9 @@ pub struct SpanArgs {
     pub servers: Vec<String>,
 }
 
+/// What to say when neither is known.
+pub(super) const NAME_ONE: &str = "Name the configuration with --config, or the store with --store.";
+
 /// How far back a command looks when nobody says.
 const USUAL: Duration = Duration::from_secs(86_400);
 
@@ -70,7 +73,7 @@ impl Place {
             (Some(store), loaded) => Ok(Self { store: store.clone(), config: loaded.ok().map(|loaded| loaded.config) }),
             (None, Ok(loaded)) => Ok(Self { store: loaded.config.store.path.clone(), config: Some(loaded.config) }),
             (None, Err(faults)) => {
-                complain(&format!("{faults}\nName the configuration with --config, or the store with --store."));
+                complain(&format!("{faults}\n{NAME_ONE}"));
                 Err(ExitCode::from(EXIT_CONFIG))
             }
         }

@@ -62,7 +62,7 @@ pub fn run(
         serde_json::to_writer(&mut *out, &found)?;
         writeln!(out)?;
     } else {
-        write(out, &found, args.taus.is_some(), terminal.color)?;
+        write(out, &found, args.taus.is_some(), terminal)?;
     }
     out.flush()?;
     Ok(u8::from(found.servers.is_empty()))
@@ -79,10 +79,11 @@ fn look(args: &StatsArgs, place: &Place, terminal: Terminal) -> Result<Survey, S
     found.map_err(|why| why.to_string())
 }
 
-fn write(out: &mut impl Write, found: &Survey, with_stability: bool, color: bool) -> io::Result<()> {
+fn write(out: &mut impl Write, found: &Survey, with_stability: bool, terminal: Terminal) -> io::Result<()> {
+    let color = terminal.color;
     writeln!(out, "{} to {}", found.from, found.to)?;
     let rows = found.servers.iter().map(|(name, one)| (name.as_str(), &one.figures.summary, one.source.label()));
-    report::servers(out, rows, color)?;
+    report::servers(out, rows, terminal)?;
     if with_stability {
         report::stability(out, found.servers.iter().map(|(name, one)| (name.as_str(), &one.figures)), color)?;
     }

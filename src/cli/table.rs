@@ -10,6 +10,8 @@ pub struct Terminal {
     pub color: bool,
     /// Whether stderr is watched by a person who likes to see progress.
     pub progress: bool,
+    /// Columns of the terminal that stdout is; `None` when it is none, and everything is written.
+    pub width: Option<usize>,
 }
 
 impl Terminal {
@@ -21,6 +23,7 @@ impl Terminal {
         Self {
             color: io::stdout().is_terminal() && !refused && !is_dumb,
             progress: io::stderr().is_terminal() && !is_dumb,
+            width: terminal_size::terminal_size_of(io::stdout()).map(|(width, _)| usize::from(width.0)),
         }
     }
 }
@@ -109,6 +112,37 @@ impl Table {
         self.rows.push(cells);
     }
 
+    /// Takes a column away.
+    pub fn without(&mut self, title: &str) {
+        if let Some(at) = self.columns.iter().position(|(column, _)| *column == title) {
+            self.columns.remove(at);
+            for row in self.rows.iter_mut().filter(|row| at < row.len()) {
+                row.remove(at);
+            }
+        }
+    }
+
+    /// Takes columns away until the table is as narrow as `width`, the first of `dispensable` first, and returns the
+    /// titles of those that went. Without a width nothing goes.
+    pub fn narrow(&mut self, width: Option<usize>, dispensable: &[&'static str]) -> Vec<&'static str> {
+        let mut gone = Vec::new();
+        for title in dispensable {
+            if width.is_none_or(|width| self.width() <= width) {
+                break;
+            }
+            if self.columns.iter().any(|(column, _)| column == title) {
+                self.without(title);
+                gone.push(*title);
+            }
+        }
+        gone
+    }
+
+    /// Of its longest line: the columns and two spaces between them.
+    fn width(&self) -> usize {
+        self.widths().iter().map(|width| width + 2).sum::<usize>().saturating_sub(2)
+    }
+
     /// Writes the titles and the rows, two spaces between columns and none at the end of a line.
     ///
     /// # Errors
@@ -151,6 +185,15 @@ impl Table {
     }
 }
 
+/// What a narrow terminal does not show is said.
+pub(super) fn left_out(titles: &[&str], color: bool, out: &mut impl Write) -> io::Result<()> {
+    if titles.is_empty() {
+        return Ok(());
+    }
+    let note = format!("(no room for: {}; a wider terminal or --json shows them)", titles.join(", "));
+    writeln!(out, "{}", Style::Faint.paint(&note, color))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -178,6 +221,18 @@ b                           no reply
 c                    -3 ns
 ";
         assert_eq!(rendered(&example(), false), expected);
+    }
+
+    #[test]
+    fn a_narrow_terminal_loses_the_least_important_columns_and_only_as_many_as_it_must() {
+        let narrowed = |width| {
+            let mut table = example();
+            (table.narrow(width, &["offset", "state"]), table.width())
+        };
+        assert_eq!(narrowed(None), (vec![], 36));
+        assert_eq!(narrowed(Some(36)), (vec![], 36));
+        assert_eq!(narrowed(Some(35)), (vec!["offset"], 26));
+        assert_eq!(narrowed(Some(5)), (vec!["offset", "state"], 16));
     }
 
     #[test]

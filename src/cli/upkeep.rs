@@ -86,12 +86,14 @@ pub enum StoreCommand {
         which: Which,
     },
     /// Give room that holds nothing back to the file system; the service must be stopped
+    #[command(after_help = "Example:\n  ntp-monitor store vacuum --store /var/lib/ntp-monitor/ntp-monitor.db")]
     Vacuum {
         /// Which store
         #[command(flatten)]
         which: Which,
     },
     /// Delete now what is older than `[store]` says; the service must be stopped (it does this by itself)
+    #[command(after_help = "Example:\n  ntp-monitor store prune --config /etc/ntp-monitor/servers.toml")]
     Prune,
 }
 
@@ -120,6 +122,9 @@ pub enum UpkeepError {
     /// The store.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// A file is in the way.
+    #[error("{0} is there already: name another file, or replace it with --force")]
+    Exists(PathBuf),
     /// The configuration is needed and unusable.
     #[error(transparent)]
     Config(#[from] Faults),
@@ -139,7 +144,12 @@ pub fn backup(
 ) -> Result<u8, UpkeepError> {
     let path = args.which.path(config)?;
     voice.step("copying");
-    let bytes = upkeep::backup(&path, &args.file, args.force)?;
+    let bytes = upkeep::backup(&path, &args.file, args.force).map_err(|why| match why {
+        StoreError::Io { path, source, .. } if source.kind() == io::ErrorKind::AlreadyExists => {
+            UpkeepError::Exists(path)
+        }
+        other => other.into(),
+    })?;
     writeln!(voice.out, "{} is a copy of {} ({})", args.file.display(), path.display(), size(bytes))?;
     Ok(0)
 }

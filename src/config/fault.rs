@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 /// One step into a configuration.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum Step {
     /// Into a table. Shared: there is a path for each value of each server, most of them begun alike.
     Key(Arc<str>),
@@ -13,7 +13,7 @@ pub(super) enum Step {
 }
 
 /// Where a value stands: `server[2].poll_interval`, counted from 0.
-#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct KeyPath(pub(super) Vec<Step>);
 
 impl KeyPath {
@@ -108,6 +108,11 @@ impl Source {
             Self::Environment(name) => format!("3{name}"),
             Self::Flag(name) => format!("4{name}"),
         }
+    }
+
+    /// Whether the text is of [`Source::encode`] and says a file.
+    pub(super) fn is_of_file(text: &str) -> bool {
+        text.starts_with('1')
     }
 
     /// The inverse of [`Source::encode`].

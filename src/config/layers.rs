@@ -1,6 +1,6 @@
 //! The layers of a configuration, weakest first: file, `.env`, environment, flags. Each value carries its source.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -36,6 +36,8 @@ const SHORT: [(&str, &str); 4] = [
 /// The name of the table that each layer is wrapped in: the `config` crate reads top-level keys as path expressions,
 /// and a key such as `a[99999999]` must not become an array.
 const WRAPPER: &str = "root";
+
+const SERVERS: &str = "server";
 
 /// One layer: keys with their values, each value with its source as origin.
 #[derive(Clone, Default)]
@@ -103,7 +105,7 @@ pub(super) struct Merged {
     /// The root table.
     pub root: Value,
     /// Where the keys of the file stand, when its format tells.
-    pub lines: BTreeMap<KeyPath, usize>,
+    pub lines: HashMap<KeyPath, usize>,
     /// The file, as given.
     pub file: Option<Arc<str>>,
     /// What looks wrong but can be lived with.
@@ -117,14 +119,16 @@ pub(super) struct Merged {
 pub(super) fn merge(file: Option<File<'_>>, environment: &Environment, flags: &[String]) -> Result<Merged, Vec<Fault>> {
     let mut faults = Vec::new();
     let mut warnings = Vec::new();
-    let mut lines = BTreeMap::new();
-    let mut file_has_servers = false;
+    let mut lines = HashMap::new();
+    // A layer replaces the list of servers as a whole, so there is nothing to merge: with thousands of them, the copies
+    // that merging makes would take longer than all the rest.
+    let mut servers = None;
     let mut builder = config::Config::builder();
     if let Some(file) = file {
         match read_file(file) {
-            Ok((layer, found)) => {
+            Ok((mut layer, found)) => {
                 lines = found;
-                file_has_servers = layer.0.contains_key("server");
+                servers = layer.0.remove(SERVERS);
                 builder = builder.add_source(layer);
             }
             Err(fault) => faults.push(fault),
@@ -144,10 +148,13 @@ pub(super) fn merge(file: Option<File<'_>>, environment: &Environment, flags: &[
     let merged = builder.build().and_then(|all| config::Source::collect(&all));
     let mut tables = merged.map_err(|why| vec![Fault::general(Source::Default, why.to_string())])?;
     let mut root = tables.remove(WRAPPER).unwrap_or_else(|| Value::new(None, Map::<String, Value>::new()));
-    if file_has_servers
-        && [&dotenv, environment].iter().any(|v| v.get("NTP_SERVER").is_some_and(|s| !s.trim().is_empty()))
+    if let Some(servers) = servers
+        && let ValueKind::Table(sections) = &mut root.kind
     {
-        warnings.push("NTP_SERVER replaces the servers of the configuration file".to_owned());
+        if [&dotenv, environment].iter().any(|v| v.get("NTP_SERVER").is_some_and(|s| !s.trim().is_empty())) {
+            warnings.push("NTP_SERVER replaces the servers of the configuration file".to_owned());
+        }
+        sections.entry(SERVERS.to_owned()).or_insert(servers);
     }
     for (environment, source) in [(&dotenv, Source::DotEnv as fn(String) -> Source), (environment, Source::Environment)]
     {
@@ -176,7 +183,7 @@ fn drop_leftover_influx(root: &mut Value, warnings: &mut Vec<String>) {
     }
 }
 
-fn read_file(File { path, text }: File<'_>) -> Result<(Layer, BTreeMap<KeyPath, usize>), Fault> {
+fn read_file(File { path, text }: File<'_>) -> Result<(Layer, HashMap<KeyPath, usize>), Fault> {
     let name: Arc<str> = path.display().to_string().into();
     let fault = |line, message| Fault::general(Source::File { name: name.clone(), line }, message);
     let format = match path.extension().and_then(|e| e.to_str()) {
@@ -191,7 +198,7 @@ fn read_file(File { path, text }: File<'_>) -> Result<(Layer, BTreeMap<KeyPath, 
     };
     let found = match format {
         FileFormat::Toml => lines::of_toml(&text).map_err(|(line, message)| fault(line, message))?,
-        _ => BTreeMap::new(),
+        _ => HashMap::new(),
     };
     let origin = Source::File { name: name.clone(), line: None }.encode();
     let table = format.parse(Some(&origin), &text).map_err(|why| fault(None, why.to_string()))?;
@@ -249,7 +256,7 @@ fn variables(
         let servers = value.split(',').map(str::trim).filter(|s| !s.is_empty());
         let servers: Vec<Map<String, Value>> =
             servers.map(|s| Map::from_iter([("address".to_owned(), Value::new(None, s))])).collect();
-        layer.set(&KeyPath::dotted("server"), &source("NTP_SERVER".to_owned()), Value::new(None, servers));
+        layer.set(&KeyPath::dotted(SERVERS), &source("NTP_SERVER".to_owned()), Value::new(None, servers));
     }
     for (name, value) in environment {
         let Some(key) = name.strip_prefix(PREFIX) else { continue };
@@ -258,7 +265,7 @@ fn variables(
             // They are told apart by their names, which are known once the layers are merged.
             continue;
         }
-        if path.starts_with(&KeyPath::dotted("server")) {
+        if path.starts_with(&KeyPath::dotted(SERVERS)) {
             let message = "servers come from the configuration file or from NTP_SERVER".to_owned();
             faults.push(Fault { path, source: source(name.clone()), message });
         } else {
@@ -281,13 +288,14 @@ fn level_name(text: &str) -> String {
 /// so that an installation that was taken over starts. What is no number is left for the decoder to refuse.
 fn polling_interval(text: &str, warnings: &mut Vec<String>) -> String {
     let floor = Server::FLOOR.as_secs();
-    match text.parse::<u64>() {
-        Ok(seconds) if seconds < floor => {
+    match text.parse::<f64>() {
+        Ok(seconds) if (0.0..floor as f64).contains(&seconds) => {
             warnings.push(format!("POLLING_INTERVAL={seconds} is below the floor for servers: {floor} s is used"));
             format!("{floor}s")
         }
-        Ok(seconds) => format!("{seconds}s"),
-        Err(_) => text.to_owned(),
+        Ok(seconds) if seconds.is_finite() && seconds.fract() == 0.0 => format!("{seconds}s"),
+        Ok(seconds) if seconds.is_finite() => format!("{:.0}ms", seconds * 1e3),
+        _ => text.to_owned(),
     }
 }
 

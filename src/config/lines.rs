@@ -1,6 +1,6 @@
 //! On which line of a TOML file each key stands.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::ops::Range;
 
 use toml_edit::{Document, Item, Table, TableLike, Value};
@@ -11,21 +11,21 @@ use super::fault::KeyPath;
 ///
 /// # Errors
 /// The line and the reason when `text` is not TOML. The text itself is not repeated: it may hold a secret.
-pub(super) fn of_toml(text: &str) -> Result<BTreeMap<KeyPath, usize>, (Option<usize>, String)> {
+pub(super) fn of_toml(text: &str) -> Result<HashMap<KeyPath, usize>, (Option<usize>, String)> {
     let starts: Vec<usize> = std::iter::once(0).chain(text.match_indices('\n').map(|(n, _)| n + 1)).collect();
     let line = |span: Range<usize>| starts.partition_point(|start| *start <= span.start);
     let document = Document::parse(text.to_owned()).map_err(|why| {
         let reason = why.message().lines().collect::<Vec<_>>().join("; ");
         (why.span().map(line), format!("is not TOML: {reason}"))
     })?;
-    let mut found = Found { line, lines: BTreeMap::new() };
+    let mut found = Found { line, lines: HashMap::new() };
     found.table(&KeyPath::default(), document.as_table());
     Ok(found.lines)
 }
 
 struct Found<L> {
     line: L,
-    lines: BTreeMap<KeyPath, usize>,
+    lines: HashMap<KeyPath, usize>,
 }
 
 impl<L: Fn(Range<usize>) -> usize> Found<L> {

@@ -46,23 +46,29 @@ impl Loaded {
     /// The effective configuration as JSON: `{"values": {…}, "sources": {"http.listen": "default", …}}`.
     #[must_use]
     pub fn to_json(&self) -> Value {
-        serde_json::to_value(Effective(&self.tree)).expect("values and texts can be written as JSON")
+        let effective = Effective { tree: &self.tree, all_sources: true };
+        serde_json::to_value(effective).expect("values and texts can be written as JSON")
     }
 
-    /// The text of [`Loaded::to_json`]. With many servers a tree of values would be most of the memory of the service.
+    /// As [`Loaded::to_json`], as text, with the sources of those values only that somebody said. With many servers a
+    /// tree of values, or a source for each default of each server, would be most of the memory of the service.
     pub(super) fn to_json_text(&self) -> String {
-        serde_json::to_string(&Effective(&self.tree)).expect("values and texts can be written as JSON")
+        let effective = Effective { tree: &self.tree, all_sources: false };
+        serde_json::to_string(&effective).expect("values and texts can be written as JSON")
     }
 }
 
 /// Values and sources, written without making a copy of them.
-struct Effective<'a>(&'a Tree);
+struct Effective<'a> {
+    tree: &'a Tree,
+    all_sources: bool,
+}
 
 impl Serialize for Effective<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(Some(2))?;
-        map.serialize_entry("values", &Masked { value: self.0.root(), schema: &schema::SCHEMA })?;
-        map.serialize_entry("sources", &Sources(self.0))?;
+        map.serialize_entry("values", &Masked { value: self.tree.root(), schema: &schema::SCHEMA })?;
+        map.serialize_entry("sources", &Sources(self))?;
         map.end()
     }
 }
@@ -92,14 +98,18 @@ impl Serialize for Masked<'_> {
     }
 }
 
-/// The source of every value that is no section, by its path.
-struct Sources<'a>(&'a Tree);
+/// The sources of values that are no sections, by path.
+struct Sources<'a>(&'a Effective<'a>);
 
 impl Serialize for Sources<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        visit(self.0.root(), &KeyPath::default(), &schema::SCHEMA, &mut |path| {
-            map.serialize_entry(&path.to_string(), &self.0.source(path).to_string())
+        let Effective { tree, all_sources } = self.0;
+        visit(tree.root(), &KeyPath::default(), &schema::SCHEMA, &mut |path| {
+            if !all_sources && !tree.is_said(path) {
+                return Ok(());
+            }
+            map.serialize_entry(&path.to_string(), &tree.source(path).to_string())
         })?;
         map.end()
     }

@@ -1,6 +1,6 @@
 //! The merged configuration as a tree of plain values, each with its source, and the defaults filled in.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 
 use config::ValueKind;
@@ -10,13 +10,15 @@ use super::fault::{Fault, KeyPath, Source, Step};
 use super::layers::Merged;
 use super::schema;
 
+const SERVERS: &str = "server";
+
 /// Values and where they came from.
 #[derive(Clone)]
 pub(super) struct Tree {
     root: Value,
-    sources: BTreeMap<KeyPath, Source>,
-    /// Keys of servers that came from `[defaults]`.
-    inherited: BTreeSet<KeyPath>,
+    /// Nothing stands here of what a server takes from `[defaults]` or the program: with thousands of servers that
+    /// would be most of what there is.
+    sources: HashMap<KeyPath, Source>,
 }
 
 /// The values may hold secrets, so none is shown.
@@ -28,7 +30,7 @@ impl std::fmt::Debug for Tree {
 
 impl Tree {
     pub(super) fn new(merged: &Merged) -> Self {
-        let mut tree = Self { root: Value::Null, sources: BTreeMap::new(), inherited: BTreeSet::new() };
+        let mut tree = Self { root: Value::Null, sources: HashMap::new() };
         tree.root = tree.convert(&merged.root, &KeyPath::default(), merged);
         tree
     }
@@ -80,6 +82,11 @@ impl Tree {
 
     /// Who said the value at `path`; for what is absent, who said the section around it.
     pub(super) fn source(&self, path: &KeyPath) -> Source {
+        match self.filled_in(path) {
+            Some(Some(default)) => return self.source(&default),
+            Some(None) => return Source::Default,
+            None => {}
+        }
         let mut path = path.clone();
         loop {
             if let Some(source) = self.sources.get(&path) {
@@ -94,11 +101,24 @@ impl Tree {
 
     /// A fault of the value at `path`; of the default that a server took it from, where it did.
     pub(super) fn fault(&self, path: &KeyPath, message: impl Into<String>) -> Fault {
-        let path = match path.0.last() {
-            Some(Step::Key(key)) if self.inherited.contains(path) => KeyPath::dotted("defaults").key(key),
-            _ => path.clone(),
-        };
+        let path = self.filled_in(path).flatten().unwrap_or_else(|| path.clone());
         Fault { source: self.source(&path), path, message: message.into() }
+    }
+
+    /// Where the value at `path` comes from when nobody said it of this very server: a key of `[defaults]`, or the
+    /// program.
+    fn filled_in(&self, path: &KeyPath) -> Option<Option<KeyPath>> {
+        let [Step::Key(section), Step::Index(_), Step::Key(key)] = path.0.as_slice() else { return None };
+        if **section != *SERVERS || self.sources.contains_key(path) || self.get(path).is_none() {
+            return None;
+        }
+        let default = KeyPath::dotted("defaults").key(key);
+        Some(self.get(&default).is_some().then_some(default))
+    }
+
+    /// Whether somebody said the value at `path`, of this very server where it is one's.
+    pub(super) fn is_said(&self, path: &KeyPath) -> bool {
+        self.sources.contains_key(path)
     }
 
     /// Puts a value at `path`; nothing happens when what is around it is no table.
@@ -165,22 +185,23 @@ impl Tree {
 
     /// Fills in what each server takes from `[defaults]`, which must be decoded before: a fault there is one fault.
     pub(super) fn fill_servers(&mut self) {
-        let servers = KeyPath::dotted("server");
-        let defaults = self.root.get("defaults").and_then(Value::as_object).cloned().unwrap_or_default();
-        let Some(schema) = schema::at(&servers.index(0)) else { return };
-        for path in (0..self.count(&servers)).map(|n| servers.index(n)) {
-            for (key, value) in &defaults {
-                let path = path.key(key);
-                if self.get(&path).is_none() {
-                    let source = self.source(&KeyPath::dotted("defaults").key(key));
-                    self.set(&path, value.clone(), source);
-                    self.inherited.insert(path);
+        let Some(schema) = schema::at(&KeyPath::dotted(SERVERS).index(0)) else { return };
+        let mut fallbacks = self.root.get("defaults").and_then(Value::as_object).cloned().unwrap_or_default();
+        for (key, schema) in schema::properties(schema) {
+            if let (Some(default), false) = (schema.get("default"), fallbacks.contains_key(key)) {
+                fallbacks.insert(key.clone(), default.clone());
+            }
+        }
+        let servers = self.root.get_mut(SERVERS).and_then(Value::as_array_mut);
+        for server in servers.into_iter().flatten().filter_map(Value::as_object_mut) {
+            for (key, value) in &fallbacks {
+                if !server.contains_key(key) {
+                    server.insert(key.clone(), value.clone());
                 }
             }
-            self.fill_table(&path, schema);
-            if let Some(address) = self.get(&path.key("address")).cloned() {
-                let name = if address.is_string() { address } else { json!("") };
-                self.fill_key(&path.key("name"), name, Source::Default);
+            if let (Some(address), false) = (server.get("address"), server.contains_key("name")) {
+                let name = if address.is_string() { address.clone() } else { json!("") };
+                server.insert("name".to_owned(), name);
             }
         }
     }
@@ -209,18 +230,15 @@ impl Tree {
 }
 
 fn source_of(value: &config::Value, path: &KeyPath, merged: &Merged) -> Source {
-    let source = value.origin().map(Source::decode);
-    match source {
-        Some(Source::File { name, .. }) => {
-            // There is one file, so its name is there once.
-            let name = merged.file.clone().unwrap_or(name);
-            Source::File { name, line: merged.lines.get(path).copied() }
-        }
-        Some(source) => source,
+    let line = || merged.lines.get(path).copied();
+    match (value.origin(), &merged.file) {
+        // There is one file, so its name is there once.
+        (Some(origin), Some(name)) if Source::is_of_file(origin) => Source::File { name: name.clone(), line: line() },
+        (Some(origin), _) => Source::decode(origin),
         // Merging forgets who opened a section; a line says that it was the file.
-        None => match (&merged.file, merged.lines.get(path)) {
-            (Some(name), Some(line)) => Source::File { name: name.clone(), line: Some(*line) },
-            _ => Source::Default,
-        },
+        (None, Some(name)) => {
+            line().map_or(Source::Default, |line| Source::File { name: name.clone(), line: Some(line) })
+        }
+        (None, None) => Source::Default,
     }
 }

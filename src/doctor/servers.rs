@@ -23,6 +23,8 @@ const AT_ONCE: usize = 8;
 const MAX_ASKED: usize = 64;
 /// What the store saw within so many intervals is news enough.
 const FRESH_INTERVALS: u32 = 3;
+/// Who said to stop is left alone at least this long, as by the service.
+const DENIAL: Duration = Duration::from_secs(3600);
 /// What an engine may take beyond its own time-out.
 const GRACE: Duration = Duration::from_secs(2);
 
@@ -58,6 +60,9 @@ fn seen(config: &Config) -> HashMap<String, Sample> {
 
 async fn look(examination: &Examination, server: &Server, seen: Option<&Sample>) -> Finding {
     let name = &*server.ident.name;
+    if server.paused {
+        return AREA.note(name, "paused, and so not asked");
+    }
     if let Some((sample, age)) = seen.and_then(|sample| Some((sample, fresh(sample, server, Stamp::now())?))) {
         let when = format!(", asked {} s ago by the service", age.as_secs());
         return judge(name, &sample.outcome, &facts(sample), &when);
@@ -88,7 +93,9 @@ async fn look(examination: &Examination, server: &Server, seen: Option<&Sample>)
 fn fresh(sample: &Sample, server: &Server, now: Stamp) -> Option<Duration> {
     let age = Duration::from_nanos(u64::try_from(now.wall_ns - sample.at.wall_ns).ok()?);
     let interval = server.poll_interval.max(Duration::try_from_secs_f64(sample.poll_s).unwrap_or_default());
-    (age < (interval * FRESH_INTERVALS).max(Server::FLOOR)).then_some(age)
+    let is_denial = matches!(sample.outcome, Outcome::Kiss(code) if code.is_denial());
+    let held = if is_denial { DENIAL } else { Server::FLOOR };
+    (age < (interval * FRESH_INTERVALS).max(held)).then_some(age)
 }
 
 fn facts(sample: &Sample) -> String {

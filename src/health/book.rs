@@ -10,7 +10,8 @@ use crate::sample::{Outcome, Sample, SeriesKey};
 /// All servers. Bounded by what is configured: a series that is no longer polled is forgotten.
 #[derive(Debug, Default)]
 pub struct Book {
-    pages: BTreeMap<SeriesKey, Page>,
+    /// Boxed: the nodes of a tree are half empty, and a page is large.
+    pages: BTreeMap<SeriesKey, Box<Page>>,
 }
 
 #[derive(Debug)]
@@ -98,12 +99,12 @@ impl Book {
             // The name resolves again.
             self.pages.remove(&SeriesKey { server: key.server.clone(), address: None });
         }
-        self.pages.entry(key).or_insert_with(|| Page::new(sample.at)).record(sample)
+        self.pages.entry(key).or_insert_with(|| Box::new(Page::new(sample.at))).record(sample)
     }
 
     /// Takes up what an earlier process counted in the hour that began `age_s` seconds before `now`.
     pub fn recall(&mut self, key: SeriesKey, now: Stamp, age_s: i64, tally: Tally) {
-        let page = self.pages.entry(key).or_insert_with(|| Page::new(now));
+        let page = self.pages.entry(key).or_insert_with(|| Box::new(Page::new(now)));
         page.availability.recall(seconds(now) - age_s, tally);
     }
 
@@ -114,8 +115,10 @@ impl Book {
 
     /// Every page as of `now`. A series that this process has not polled yet is left out.
     pub fn report(&mut self, now: Stamp) -> Vec<ServerHealth> {
+        let mut reports = Vec::with_capacity(self.pages.len());
         let polled = self.pages.iter_mut().filter(|(_, page)| page.outcomes.iter().any(|n| *n > 0));
-        polled.map(|(key, page)| page_report(key, page, now)).collect()
+        reports.extend(polled.map(|(key, page)| page_report(key, page, now)));
+        reports
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::book::FAILURES;
 use super::report::{Health, Reason, ServerHealth, SinkHealth, Status};
-use super::{alerting, notifiers};
+use super::{alerting, notifiers, reports};
 
 /// The store may fail for this long before the service counts as failing: history is being lost then.
 const STORE_LAG_S: f64 = 60.0;
@@ -20,6 +20,7 @@ pub fn judge(health: &mut Health) {
     }
     reasons.extend(alerting::reasons(&health.alerting));
     reasons.extend(notifiers::reasons(health));
+    reasons.extend(reports::reasons(&health.reports));
     if health.log_dropped > 0 {
         let reason = format!("{} log records were dropped", health.log_dropped);
         push(&mut reasons, Status::Degraded, "monitor", "log", reason);

@@ -6,3 +6,4 @@ pub mod book;
 pub mod judge;
 pub mod notifiers;
 pub mod report;
+pub mod reports;

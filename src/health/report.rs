@@ -9,6 +9,7 @@ use serde::Serialize;
 use super::alerting::AlertingHealth;
 use super::availability::Rates;
 use super::notifiers::NotifierHealth;
+use super::reports::ReportsHealth;
 use crate::actors::census::ChildState;
 
 /// The state of the whole.
@@ -41,7 +42,7 @@ impl Status {
 pub struct Reason {
     /// How bad it is by itself.
     pub status: Status,
-    /// What it is about: `server`, `sink`, `child`, `notifier`, `monitor`.
+    /// What it is about: `server`, `sink`, `child`, `notifier`, `report`, `monitor`.
     pub about: &'static str,
     /// Which one.
     pub name: String,
@@ -80,6 +81,8 @@ pub struct Health {
     pub alerting: AlertingHealth,
     /// Every notifier by name.
     pub notifiers: BTreeMap<String, NotifierHealth>,
+    /// Scheduled reports.
+    pub reports: ReportsHealth,
 }
 
 /// One address of one server.

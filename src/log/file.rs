@@ -1,11 +1,14 @@
 //! The log file: whole records, a new file at a configured size, and only so many old ones.
 //!
 //! A finished file is renamed to `NAME.2026-11-22T10-00-00.123Z`, which sorts by time. A failure to finish a file is no
-//! reason to lose records: they go on into the present one, and the next record tries again.
+//! reason to lose records: they go on into the present one, and the next record tries again. Who has the file rotated by
+//! another program has that program send SIGHUP, at which it is opened anew.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use jiff::Timestamp;
 
@@ -20,13 +23,24 @@ pub(super) struct RotatingFile {
     file: File,
     size: u64,
     pending: Vec<u8>,
+    /// Somebody may have moved the file away.
+    reopen: Arc<AtomicBool>,
 }
 
 impl RotatingFile {
-    /// Opens the file for appending.
-    pub(super) fn open(config: &LogFile) -> io::Result<Self> {
+    /// Opens the file for appending, and again whenever `reopen` is set.
+    pub(super) fn open(config: &LogFile, reopen: Arc<AtomicBool>) -> io::Result<Self> {
         let (file, size) = append(&config.path)?;
-        Ok(Self { config: config.clone(), file, size, pending: Vec::new() })
+        Ok(Self { config: config.clone(), file, size, pending: Vec::new(), reopen })
+    }
+
+    /// Begins another file where that is due.
+    fn turn_over(&mut self) -> io::Result<()> {
+        if self.reopen.swap(false, Ordering::Relaxed) {
+            (self.file, self.size) = append(&self.config.path)?;
+        }
+        let is_full = self.size > 0 && self.size + self.pending.len() as u64 > self.config.max_bytes;
+        if is_full { self.rotate() } else { Ok(()) }
     }
 
     fn rotate(&mut self) -> io::Result<()> {
@@ -39,7 +53,11 @@ impl RotatingFile {
         if finished.exists() {
             return Ok(());
         }
-        std::fs::rename(&self.config.path, &finished)?;
+        match std::fs::rename(&self.config.path, &finished) {
+            // Somebody else moved it away, or an attempt before this one came no further.
+            Err(why) if why.kind() == ErrorKind::NotFound => {}
+            renamed => renamed?,
+        }
         (self.file, self.size) = append(&self.config.path)?;
         self.prune()
     }
@@ -78,12 +96,16 @@ impl Write for RotatingFile {
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        let length = self.pending.len() as u64;
-        let rotated = if self.size > 0 && self.size + length > self.config.max_bytes { self.rotate() } else { Ok(()) };
+        // A record that is written is not lost, whatever became of the file before it.
+        let _ = self.turn_over();
         let written = self.file.write_all(&self.pending);
+        match written {
+            Ok(()) => self.size += self.pending.len() as u64,
+            // A part of a record is of no use, and the next would be joined to it.
+            Err(_) => drop(self.file.set_len(self.size)),
+        }
         self.pending.clear();
         self.pending.shrink_to(BUFFER);
-        self.size += length;
-        written.and(rotated)
+        written
     }
 }

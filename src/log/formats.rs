@@ -1,6 +1,8 @@
 //! The drains that write to a stream: for people, and JSON lines.
 
 use std::io::{self, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use jiff::Timestamp;
 use slog::{BorrowedKV, Drain, FnValue, KV, Level, Never, OwnedKVList, PushFnValue, Record, RecordLocation};
@@ -9,18 +11,25 @@ use slog_term::{Decorator, FullFormat, PlainDecorator, TermDecorator};
 
 use super::clean::{Pairs, escaped};
 
-/// A drain of any format. What it cannot write is lost: there is nobody to tell.
-pub(super) type AnyDrain = Box<dyn Drain<Ok = (), Err = Never> + Send>;
+/// A drain of any format.
+pub(super) type AnyDrain = Box<dyn Drain<Ok = (), Err = io::Error> + Send>;
 
 /// Every drain gets every record.
-pub(super) struct Fan(pub Vec<AnyDrain>);
+pub(super) struct Fan {
+    /// All of them.
+    pub drains: Vec<AnyDrain>,
+    /// Records that one of them could not write. They are lost: only a count can tell of them.
+    pub unwritten: Arc<AtomicU64>,
+}
 
 impl Drain for Fan {
     type Ok = ();
     type Err = Never;
 
     fn log(&self, record: &Record<'_>, values: &OwnedKVList) -> Result<(), Never> {
-        self.0.iter().try_for_each(|drain| drain.log(record, values))
+        let failed = self.drains.iter().filter(|drain| drain.log(record, values).is_err()).count();
+        self.unwritten.fetch_add(failed as u64, Ordering::Relaxed);
+        Ok(())
     }
 }
 
@@ -40,7 +49,7 @@ pub(super) fn json(writer: Box<dyn Write + Send>) -> AnyDrain {
         ))
         .build();
     // Json keeps its writer in a RefCell, which the one writer thread may hold.
-    Box::new(drain.ignore_res())
+    Box::new(drain)
 }
 
 fn level_name(level: Level) -> &'static str {
@@ -66,7 +75,7 @@ pub(super) fn plain_term(writer: Box<dyn Write + Send>) -> AnyDrain {
 fn term<D: Decorator + Send + 'static>(decorator: D) -> AnyDrain {
     let stamp = |out: &mut dyn Write| -> io::Result<()> { write!(out, "{}", now()) };
     let format = FullFormat::new(decorator).use_custom_timestamp(stamp).build();
-    Box::new(OneLine(format).ignore_res())
+    Box::new(OneLine(format))
 }
 
 /// Hands records on with message and values escaped, because slog-term writes both as they are.

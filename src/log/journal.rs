@@ -1,6 +1,8 @@
 //! The journal's own protocol: the message, its priority, and each pair as a field that `journalctl` can select by.
 
-use slog::{Drain, Level, Never, OwnedKVList, Record};
+use std::io;
+
+use slog::{Drain, Level, OwnedKVList, Record};
 
 use libsystemd::logging::{Priority, SD_JOURNAL_SOCK_PATH, journal_send};
 
@@ -21,14 +23,12 @@ struct Journal;
 
 impl Drain for Journal {
     type Ok = ();
-    type Err = Never;
+    type Err = io::Error;
 
-    fn log(&self, record: &Record<'_>, values: &OwnedKVList) -> Result<(), Never> {
+    fn log(&self, record: &Record<'_>, values: &OwnedKVList) -> io::Result<()> {
         let (priority, message, fields) = entry(record, values);
-        // A journal that is gone leaves nobody to tell; the protocol frames each field by its length, so that no value
-        // can become another field or record.
-        let _ = journal_send(priority, &message, fields.into_iter());
-        Ok(())
+        // The protocol frames each field by its length, so that no value can become another field or record.
+        journal_send(priority, &message, fields.into_iter()).map_err(io::Error::other)
     }
 }
 

@@ -5,6 +5,7 @@
 //! [`RateLimit`] before it is logged at all.
 
 mod clean;
+mod dependencies;
 mod file;
 mod formats;
 mod journal;
@@ -16,12 +17,14 @@ mod rate_limit;
 use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use slog::{Discard, Logger, o};
 
 use crate::config::{Log, LogFormat, LogLevel};
+use dependencies::Limited;
 use file::RotatingFile;
-use formats::AnyDrain;
+use formats::{AnyDrain, Fan};
 use level::{LevelFilter, SharedLevel, Who};
 use queue::Queue;
 
@@ -63,6 +66,7 @@ impl LogGuard {
 pub struct LogControl {
     level: SharedLevel,
     queue: Arc<queue::Counters>,
+    reopen: Arc<AtomicBool>,
 }
 
 impl LogControl {
@@ -72,7 +76,12 @@ impl LogControl {
         ::log::set_max_level(level::of_dependencies(level));
     }
 
-    /// Records that were dropped because the queue was full, since the start.
+    /// Has the log file opened anew before the next record: somebody may have moved it away.
+    pub fn reopen(&self) {
+        self.reopen.store(true, Ordering::Relaxed);
+    }
+
+    /// Records that were lost since the start: the queue was full, or they could not be written.
     #[must_use]
     pub fn dropped(&self) -> u64 {
         self.queue.dropped()
@@ -85,11 +94,14 @@ impl LogControl {
 /// When the file or the journal that was asked for is not there to write to.
 pub fn init(config: &Log) -> Result<(Logger, LogGuard), LogError> {
     let mut drains = vec![stderr_drain(config.format)?];
+    let reopen = Arc::<AtomicBool>::default();
     if let Some(file) = &config.file {
-        let writer = RotatingFile::open(file).map_err(|source| LogError::File { path: file.path.clone(), source })?;
+        let writer = RotatingFile::open(file, Arc::clone(&reopen))
+            .map_err(|source| LogError::File { path: file.path.clone(), source })?;
         drains.push(formats::json(Box::new(writer)));
     }
-    let (logger, dependencies, guard) = build(drains, config.level, queue::CAPACITY);
+    let (logger, dependencies, mut guard) = build(drains, config.level, queue::CAPACITY);
+    guard.control.reopen = reopen;
     // The global logger is never taken back: a reset one panics when a dependency logs late.
     slog_scope::set_global_logger(dependencies).cancel_reset();
     // Only the first call in a process can set it; what it set leads to the global logger, so later ones need not.
@@ -105,11 +117,13 @@ pub fn discard() -> Logger {
 
 fn build(drains: Vec<AnyDrain>, level: LogLevel, capacity: usize) -> (Logger, Logger, LogGuard) {
     let level = SharedLevel::new(level);
-    let (queue, writer) = Queue::new(formats::Fan(drains), capacity);
+    let (queue, writer) = Queue::new(Fan { drains, unwritten: Arc::default() }, capacity);
     let queue = Arc::new(queue);
-    let control = LogControl { level: level.clone(), queue: queue.counters() };
-    let root = |who| Logger::root(LevelFilter::new(Arc::clone(&queue), level.clone(), who), o!());
-    (root(Who::Us), root(Who::Dependencies), LogGuard { control, _writer: writer })
+    let control = LogControl { level: level.clone(), queue: queue.counters(), reopen: Arc::default() };
+    let filter = |who| LevelFilter::new(Arc::clone(&queue), level.clone(), who);
+    let us = Logger::root(filter(Who::Us), o!());
+    let dependencies = Logger::root(Limited::new(filter(Who::Dependencies)), o!());
+    (us, dependencies, LogGuard { control, _writer: writer })
 }
 
 fn stderr_drain(format: LogFormat) -> Result<AnyDrain, LogError> {

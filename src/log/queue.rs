@@ -17,11 +17,13 @@ pub(super) const CAPACITY: usize = 4096;
 pub(super) struct Counters {
     dropped: AtomicU64,
     unreported: AtomicU64,
+    unwritten: Arc<AtomicU64>,
 }
 
 impl Counters {
+    /// Records that found the queue full, and records that could not be written.
     pub(super) fn dropped(&self) -> u64 {
-        self.dropped.load(Ordering::Relaxed)
+        self.dropped.load(Ordering::Relaxed) + self.unwritten.load(Ordering::Relaxed)
     }
 }
 
@@ -34,9 +36,10 @@ pub(super) struct Queue {
 impl Queue {
     /// Starts the writer thread. The guard ends it after everything queued is written.
     pub(super) fn new(drain: Fan, capacity: usize) -> (Self, AsyncGuard) {
+        let counters = Counters { unwritten: Arc::clone(&drain.unwritten), ..Counters::default() };
         let builder = AsyncCore::custom(drain).chan_size(capacity).thread_name("log".to_owned());
         let (core, guard) = builder.build_with_guard();
-        (Self { core, counters: Arc::default() }, guard)
+        (Self { core, counters: Arc::new(counters) }, guard)
     }
 
     pub(super) fn counters(&self) -> Arc<Counters> {

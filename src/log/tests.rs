@@ -111,13 +111,24 @@ fn dependencies_are_heard_from_warnings_on_unless_somebody_debugs() {
 }
 
 #[test]
+fn what_a_remote_can_make_a_dependency_say_at_will_is_limited_by_module() {
+    let text = written(formats::plain_term, |_, dependencies, _| {
+        for _ in 0..20 {
+            error!(dependencies, # "server", "malformed request");
+        }
+        warn!(dependencies, # "client", "connection lost");
+    });
+    assert_eq!((text.matches("malformed").count(), text.matches("lost").count()), (5, 1), "{text}");
+}
+
+#[test]
 fn what_finds_the_queue_full_is_counted_and_reported() {
     /// Waits before each record until it is told to go on.
     struct Gate(Mutex<Receiver<()>>, AnyDrain);
     impl Drain for Gate {
         type Ok = ();
-        type Err = slog::Never;
-        fn log(&self, record: &slog::Record<'_>, values: &slog::OwnedKVList) -> Result<(), slog::Never> {
+        type Err = io::Error;
+        fn log(&self, record: &slog::Record<'_>, values: &slog::OwnedKVList) -> io::Result<()> {
             // When the sender is gone the gate stands open.
             let _ = self.0.lock().unwrap().recv();
             self.1.log(record, values)
@@ -153,7 +164,7 @@ fn a_file_is_finished_at_its_size_and_only_so_many_are_kept() {
     let dir = tempfile::tempdir().unwrap();
     let config = LogFile { path: dir.path().join("x.log"), max_bytes: 100, keep: 2 };
     std::fs::write(dir.path().join("x.log.mine"), "not ours").unwrap();
-    let mut file = RotatingFile::open(&config).unwrap();
+    let mut file = RotatingFile::open(&config, Arc::default()).unwrap();
     let mut finished = std::collections::BTreeSet::new();
     let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
     while finished.len() < 4 {
@@ -169,6 +180,54 @@ fn a_file_is_finished_at_its_size_and_only_so_many_are_kept() {
     assert!(dir.path().join("x.log.mine").exists());
     let text = std::fs::read_to_string(&config.path).unwrap();
     assert!(text.lines().all(|line| line.len() == 59), "a record is in one file");
+}
+
+#[test]
+fn a_file_that_was_moved_away_is_left_at_a_hint_and_at_its_size_at_the_latest() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = LogFile { path: dir.path().join("x.log"), max_bytes: 100, keep: 2 };
+    let reopen = Arc::<AtomicBool>::default();
+    let mut file = RotatingFile::open(&config, Arc::clone(&reopen)).unwrap();
+    let mut log = |line: &str| {
+        file.write_all(line.as_bytes()).unwrap();
+        file.flush().unwrap();
+    };
+    let moved = |name: &str| std::fs::rename(&config.path, dir.path().join(name)).unwrap();
+    log("one\n");
+    moved("x.log.1");
+    reopen.store(true, Ordering::Relaxed);
+    log("two\n");
+    moved("x.log.2");
+    log(&"y".repeat(90));
+    log(&"z".repeat(90));
+    let text = |name: &str| std::fs::read_to_string(dir.path().join(name)).unwrap();
+    assert_eq!((text("x.log.1").as_str(), text("x.log.2")), ("one\n", format!("two\n{}", "y".repeat(90))));
+    assert_eq!(text("x.log"), "z".repeat(90));
+}
+
+#[test]
+fn a_record_that_cannot_be_written_is_counted_and_the_others_are_whole() {
+    /// A disk that is full at first.
+    struct Disk(Page, u32);
+    impl Write for Disk {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.write(bytes)
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            self.1 += 1;
+            if self.1 <= 2 { Err(io::ErrorKind::StorageFull.into()) } else { Ok(()) }
+        }
+    }
+    let (full, sound) = (Page::default(), Page::default());
+    let drains = vec![formats::json(Box::new(Disk(full, 0))), formats::plain_term(Box::new(sound.clone()))];
+    let (logger, _, guard) = build(drains, LogLevel::Info, 64);
+    let control = guard.control();
+    for n in 0..5 {
+        info!(logger, "record {}", n);
+    }
+    drop(guard);
+    assert_eq!(control.dropped(), 2);
+    assert_eq!(sound.text().lines().count(), 5, "the other output goes on");
 }
 
 #[test]

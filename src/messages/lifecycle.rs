@@ -47,6 +47,8 @@ pub struct Release {
 pub struct Down {
     /// Who died.
     pub child: Arc<str>,
+    /// What it was.
+    pub role: Role,
     /// Which incarnation; a late notice of an earlier one is ignored.
     pub generation: u64,
     /// Whether it died of a panic.

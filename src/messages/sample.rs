@@ -19,16 +19,15 @@ pub struct SampleReady(pub Arc<Sample>);
 #[rtype(result = "()")]
 pub struct Forget(pub SeriesKey);
 
-/// To the keeper of the book: what an earlier process counted in the span that began `age_s` seconds ago.
+/// To the keeper of the book: what an earlier process counted in the span that began `age_s` seconds ago. One message for
+/// all series: with thousands of them, one each would leave no room in the mailbox for samples.
 #[derive(Debug, Clone, Message)]
 #[rtype(result = "()")]
 pub struct Recall {
-    /// Whose polls.
-    pub key: SeriesKey,
     /// How long ago the span began, in seconds.
     pub age_s: i64,
-    /// How they ended.
-    pub tally: Tally,
+    /// Whose polls, and how they ended.
+    pub tallies: Vec<(SeriesKey, Tally)>,
 }
 
 /// To the statistician: what the kernel and a time daemon say of the own clock.

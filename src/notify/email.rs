@@ -90,11 +90,7 @@ impl Notifier for Email {
         let html = pictures.fold(html, MultiPart::singlepart);
         let text = format!("{}\n\n{}", report.summary, report.text);
         let body = MultiPart::alternative().singlepart(SinglePart::plain(text)).multipart(html);
-        Box::pin(
-            self.send(
-                self.headed(&format!("report/{}/{}", report.title, report.summary), &report.title).multipart(body),
-            ),
-        )
+        Box::pin(self.send(self.headed(&report.key, &report.title).multipart(body)))
     }
 }
 
@@ -197,6 +193,20 @@ mod tests {
     fn a_subject_cannot_bring_headers_with_it() {
         let mail = written("k", "time\r\nBcc: everybody@example.net");
         assert!(!mail.lines().any(|line| line.starts_with("Bcc")), "{mail}");
+    }
+
+    #[test]
+    fn a_mail_says_when_and_by_what_it_was_sent_and_its_lines_are_as_long_as_smtp_takes_them() {
+        let mut news = sample();
+        news.summary = format!("{} {}", "ä".repeat(300), "x".repeat(3000));
+        news.description = "<".repeat(20_000);
+        let body = MultiPart::alternative_plain_html(plain(&news), html(&news));
+        let mail = email().headed("k", &words::title(&news)).multipart(body).unwrap();
+        let mail = String::from_utf8(mail.formatted()).unwrap();
+        for header in ["Date: ", "Auto-Submitted: auto-generated", "MIME-Version: 1.0", "From: ", "To: "] {
+            assert_eq!(mail.lines().filter(|line| line.starts_with(header)).count(), 1, "{header} in {mail}");
+        }
+        assert!(mail.is_ascii() && mail.split("\r\n").all(|line| line.len() <= 998), "RFC 5321 §4.5.3.1.6");
     }
 
     #[test]

@@ -45,7 +45,7 @@ pub trait Notifier: Send + Sync {
     /// Makes one attempt.
     fn deliver<'a>(&'a self, notification: &'a Notification) -> Sending<'a>;
 
-    /// Makes one attempt to send a report. Mail takes all of it, chats its summary; the others take none.
+    /// Makes one attempt to send a report. Mail takes all of it, a webhook its text, chats its summary; the others none.
     fn send_report<'a>(&'a self, _report: &'a Report) -> Sending<'a> {
         Box::pin(ready(Err(Failure::new(Retry::Refused, "a notifier of this type takes no reports"))))
     }

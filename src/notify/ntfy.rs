@@ -40,7 +40,8 @@ impl Notifier for Ntfy {
     }
 
     fn send_report<'a>(&'a self, report: &'a Report) -> Sending<'a> {
-        Box::pin(self.publish(json!({ "title": report.title, "message": report.summary })))
+        let message = words::clip_bytes(&report.summary, TEXT_BYTES);
+        Box::pin(self.publish(json!({ "title": words::one_line(&report.title), "message": message })))
     }
 }
 
@@ -53,7 +54,7 @@ fn message(notification: &Notification) -> Value {
     };
     let mut message = json!({
         "title": words::title(notification),
-        "message": clip_bytes(&words::text(notification)),
+        "message": words::clip_bytes(&words::text(notification), TEXT_BYTES),
         "priority": priority,
         "tags": [tag],
     });
@@ -61,10 +62,6 @@ fn message(notification: &Notification) -> Value {
         message["click"] = json!(url);
     }
     message
-}
-
-fn clip_bytes(text: &str) -> &str {
-    &text[..text.floor_char_boundary(TEXT_BYTES)]
 }
 
 #[cfg(test)]

@@ -9,8 +9,8 @@ use super::{Notifier, Sending, words};
 use crate::alert::notification::{Instance, Notification, Status};
 use crate::config::{Hidden, Notifier as Config};
 
-/// Limit of the API.
-const SUMMARY_CHARS: usize = 1000;
+/// Limit of the API, which says 1024 characters and may mean bytes.
+const SUMMARY_BYTES: usize = 1024;
 
 pub(super) struct Pagerduty {
     http: Http,
@@ -54,7 +54,7 @@ fn event(notification: &Notification, instance: &Instance, routing_key: &str) ->
         "client_url": notification.url,
         "links": links.collect::<Vec<_>>(),
         "payload": {
-            "summary": words::clip(&words::one_line(&instance.summary), SUMMARY_CHARS),
+            "summary": words::clip_bytes(&words::one_line(&instance.summary), SUMMARY_BYTES),
             "source": instance.server.as_ref().unwrap_or(&notification.vantage),
             "severity": words::severity(notification),
             "timestamp": instance.started_at,
@@ -72,9 +72,9 @@ fn event(notification: &Notification, instance: &Instance, routing_key: &str) ->
 
 /// The same for beginning and end of one alert; hashed, because a key has at most 255 characters.
 fn dedup_key(notification: &Notification, instance: &Instance) -> String {
-    let parts = [&notification.vantage, &notification.alert, instance.server.as_deref().unwrap_or_default()];
+    // Labels may change while it fires, and would leave the incident open then.
     let mut hash = Sha256::new();
-    for part in parts.into_iter().chain(instance.labels.iter().flat_map(|(key, value)| [key.as_str(), value])) {
+    for part in [&notification.vantage, &notification.alert, instance.server.as_deref().unwrap_or_default()] {
         hash.update((part.len() as u64).to_be_bytes());
         hash.update(part);
     }
@@ -92,9 +92,25 @@ mod tests {
         let mut news = sample();
         let begun = event(&news, &news.alerts[0], "k");
         news.status = Status::Resolved;
+        news.alerts[0].labels.insert("flapping".into(), "true".into());
         let ended = event(&news, &news.alerts[0], "k");
         assert_eq!((&begun["event_action"], &ended["event_action"]), (&json!("trigger"), &json!("resolve")));
         assert_eq!(begun["dedup_key"], ended["dedup_key"]);
+    }
+
+    #[test]
+    fn an_event_keeps_to_the_limits_of_the_api() {
+        let mut news = sample();
+        news.vantage = "v".repeat(128);
+        news.alert = "ä".repeat(64);
+        news.alerts[0].server = Some("\u{202e}\"\n".repeat(1000));
+        news.alerts[0].summary = "ß\n".repeat(5000);
+        let event = event(&news, &news.alerts[0], "k");
+        let summary = event["payload"]["summary"].as_str().unwrap();
+        assert!(summary.len() <= 1024 && !summary.contains('\n') && summary.ends_with('…'), "{summary}");
+        assert!(event["dedup_key"].as_str().unwrap().len() <= 255);
+        assert!(["info", "warning", "error", "critical"].contains(&event["payload"]["severity"].as_str().unwrap()));
+        assert!(event.to_string().len() < 512 << 10);
     }
 
     #[test]

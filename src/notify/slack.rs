@@ -8,9 +8,9 @@ use crate::alert::notification::Notification;
 use crate::config::{Hidden, Notifier as Config};
 use crate::report::message::Report;
 
-/// Limits of Slack's blocks.
+/// Limits of Slack's blocks, which count what is escaped as it is written.
 const HEADER_CHARS: usize = 150;
-const SECTION_CHARS: usize = 2900;
+const SECTION_CHARS: usize = 3000;
 
 pub(super) struct Slack {
     http: Http,
@@ -29,7 +29,7 @@ impl Notifier for Slack {
     }
 
     fn send_report<'a>(&'a self, report: &'a Report) -> Sending<'a> {
-        let text = escape(&format!("{}\n{}", report.title, report.summary));
+        let text = escaped(&format!("{}\n{}", report.title, report.summary), SECTION_CHARS);
         Box::pin(async move { self.http.send(Request::json(self.url.expose(), &json!({ "text": text }))).await })
     }
 }
@@ -39,12 +39,12 @@ fn message(notification: &Notification) -> Value {
     let mut parts = vec![words::multi_line(&notification.description)];
     parts.extend(words::lines(notification).into_iter().map(|line| format!("• {line}")));
     parts.retain(|part| !part.is_empty());
-    let section = words::clip(&escape(&parts.join("\n")), SECTION_CHARS);
+    let section = escaped(&parts.join("\n"), SECTION_CHARS);
     let facts = words::facts(notification).into_iter();
-    let facts = facts.map(|(name, value)| format!("*{name}:* {}", escape(&words::one_line(&value))));
-    let context = words::clip(&facts.collect::<Vec<_>>().join("   "), SECTION_CHARS);
+    let facts: Vec<String> = facts.map(|(name, value)| format!("*{name}:* {}", words::one_line(&value))).collect();
+    let context = escaped(&facts.join("   "), SECTION_CHARS);
     json!({
-        "text": escape(&title),
+        "text": escaped(&title, SECTION_CHARS),
         "attachments": [{
             "color": words::colour(notification),
             "blocks": [
@@ -56,9 +56,29 @@ fn message(notification: &Notification) -> Value {
     })
 }
 
-/// The three characters that mean something to Slack.
-fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+/// Text with the three characters escaped that mean something to Slack, of at most so many characters. An escape is never
+/// cut.
+fn escaped(text: &str, most: usize) -> String {
+    let (mut out, mut left) = (String::new(), most);
+    let mut rest = text.chars().peekable();
+    while let Some(c) = rest.next() {
+        let mut own = [0; 4];
+        let piece = match c {
+            '&' => "&amp;",
+            '<' => "&lt;",
+            '>' => "&gt;",
+            _ => c.encode_utf8(&mut own),
+        };
+        let length = piece.chars().count();
+        // Unless it is the last, there must be room for a sign that something is missing.
+        if length + usize::from(rest.peek().is_some()) > left {
+            out.push('…');
+            break;
+        }
+        out.push_str(piece);
+        left -= length;
+    }
+    out
 }
 
 #[cfg(test)]
@@ -75,7 +95,19 @@ mod tests {
         let blocks = &message["attachments"][0]["blocks"];
         assert_eq!(blocks[0]["text"]["text"].as_str().unwrap().chars().count(), HEADER_CHARS);
         assert_eq!(blocks[1]["text"]["text"].as_str().unwrap().chars().count(), SECTION_CHARS);
+        assert!(blocks.as_array().unwrap().len() <= 50);
         assert!(!message["text"].as_str().unwrap().contains("<!channel>"));
         assert!(blocks[2]["elements"][0]["text"].as_str().unwrap().starts_with("*Alert:* "));
+    }
+
+    #[test]
+    fn an_escape_is_whole_or_not_there() {
+        assert_eq!(escaped("a<b", 6), "a&lt;b");
+        assert_eq!(escaped("a<b", 5), "a…");
+        assert_eq!(escaped("<<<", 12), "&lt;&lt;&lt;");
+        for most in 1..40 {
+            let text = escaped(&"&x".repeat(20), most);
+            assert!(text.chars().count() <= most && !text.contains("&…") && !text.contains("&amp…"), "{text}");
+        }
     }
 }

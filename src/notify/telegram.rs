@@ -9,8 +9,9 @@ use crate::config::{Hidden, Notifier as Config};
 use crate::report::message::Report;
 use crate::web::html::Text;
 
-/// A message has at most 4096 characters; those of escapes are not counted, but cost nothing to allow for.
-const TEXT_CHARS: usize = 3000;
+/// A message has at most 4096 characters, counted in UTF-16 and without its markup; the title has the rest.
+const TEXT_UNITS: usize = 3500;
+const TITLE_UNITS: usize = 500;
 
 pub(super) struct Telegram {
     http: Http,
@@ -46,13 +47,23 @@ impl Notifier for Telegram {
 }
 
 fn html(title: &str, text: &str) -> String {
-    let lines: Vec<String> = words::clip(text, TEXT_CHARS).lines().map(|line| Text(line).to_string()).collect();
-    format!("<b>{}</b>\n{}", Text(title), lines.join("\n"))
+    let text = words::clip_utf16(text, TEXT_UNITS);
+    let lines: Vec<String> = text.lines().map(|line| Text(line).to_string()).collect();
+    format!("<b>{}</b>\n{}", Text(&words::clip_utf16(title, TITLE_UNITS)), lines.join("\n"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_message_is_as_long_as_telegram_takes_it_whatever_is_in_it() {
+        for c in ["x", "ß", "😀", "<"] {
+            let message = html(&c.repeat(5000), &c.repeat(5000));
+            let shown = message.replace("<b>", "").replace("</b>", "").replace("&lt;", "<");
+            assert!(shown.encode_utf16().count() <= 4096, "{c}");
+        }
+    }
 
     #[test]
     fn text_cannot_become_markup() {

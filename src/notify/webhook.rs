@@ -16,6 +16,7 @@ use super::{Failure, Notifier, Retry, Sending};
 use crate::alert::notification::{Instance, Notification, Severity, Status};
 use crate::clock::Stamp;
 use crate::config::{Hidden, Notifier as Config, Webhook as Settings};
+use crate::report::message::Report;
 
 /// The header of the signature.
 pub const SIGNATURE: &str = "X-Ntp-Monitor-Signature";
@@ -41,6 +42,16 @@ struct Body<'a> {
     ended_at: Option<jiff::Timestamp>,
     vantage: &'a str,
     url: Option<&'a str>,
+}
+
+/// The body for a report. Its keys are a promise too.
+#[derive(Debug, Serialize)]
+struct ReportBody<'a> {
+    /// Always `report`, by which it is told from an alert.
+    status: &'a str,
+    title: &'a str,
+    summary: &'a str,
+    text: &'a str,
 }
 
 impl Webhook {
@@ -83,6 +94,18 @@ impl Notifier for Webhook {
                 said = self.post(key, body(notification, instance)?).await?;
             }
             Ok(said)
+        })
+    }
+
+    fn send_report<'a>(&'a self, report: &'a Report) -> Sending<'a> {
+        let Report { key, title, summary, text, .. } = report;
+        let body = ReportBody { status: "report", title, summary, text };
+        Box::pin(async move {
+            if self.template.is_some() {
+                return Err(Failure::new(Retry::Refused, "the body_template is written for alerts, not for reports"));
+            }
+            let body = serde_json::to_vec(&body).map_err(|why| Failure::new(Retry::Refused, why.to_string()))?;
+            self.post(key.clone(), body).await
         })
     }
 }

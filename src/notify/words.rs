@@ -106,6 +106,28 @@ pub(super) fn clip(text: &str, chars: usize) -> String {
     text.chars().take(chars - 1).chain(['…']).collect()
 }
 
+/// At most so many bytes; what is cut shows.
+pub(super) fn clip_bytes(text: &str, bytes: usize) -> String {
+    if text.len() <= bytes {
+        return text.to_owned();
+    }
+    format!("{}…", &text[..text.floor_char_boundary(bytes - '…'.len_utf8())])
+}
+
+/// At most so many of the units that JavaScript and the like count; what is cut shows.
+pub(super) fn clip_utf16(text: &str, units: usize) -> String {
+    if text.encode_utf16().count() <= units {
+        return text.to_owned();
+    }
+    let mut left = units - 1;
+    let fitting = text.chars().take_while(|c| {
+        let fits = c.len_utf16() <= left;
+        left = left.saturating_sub(c.len_utf16());
+        fits
+    });
+    fitting.chain(['…']).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -135,5 +157,8 @@ mod tests {
     fn a_cut_shows_and_never_splits_a_character() {
         assert_eq!(clip("äöüß", 4), "äöüß");
         assert_eq!(clip("äöüßx", 4), "äöü…");
+        assert_eq!((clip_bytes("äöü", 6), clip_bytes("äöüß", 7)), ("äöü".into(), "äö…".into()));
+        assert_eq!((clip_utf16("😀😀", 4), clip_utf16("😀😀😀", 5)), ("😀😀".into(), "😀😀…".into()));
+        assert_eq!(clip_utf16("😀x😀x", 4), "😀x…");
     }
 }

@@ -9,14 +9,16 @@ pub mod packet;
 mod refid;
 mod short;
 mod timestamp;
+mod trailer;
 
 pub use checks::{Check, CheckRow};
 pub use exchange::{Exchange, RootDistance};
 pub use kiss::KissCode;
-pub use packet::{Mac, Mode, Packet, ParseError, Trailer};
+pub use packet::{Mode, Packet, ParseError};
 pub use refid::RefId;
 pub use short::NtpShort;
 pub use timestamp::NtpTimestamp;
+pub use trailer::{Mac, Trailer};
 
 use serde::{Deserialize, Serialize};
 

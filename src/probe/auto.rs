@@ -73,7 +73,8 @@ impl ProbeEngine for AutoEngine {
             }
             match engine.kernel.clone().try_probe(query).await {
                 Ok(report) => {
-                    if engine.refusal().given() {
+                    // A poll that had no socket tells nothing of stamps.
+                    if report.timestamping.is_some() && engine.refusal().given() {
                         info!(engine.log, "the kernel gives timestamps again");
                     }
                     report

@@ -25,11 +25,13 @@ pub struct PollReport {
 
 /// Makes `requests` queries, [`BURST_SPACING`] apart, and keeps the best. A refusal or a kiss-o'-death ends the burst.
 pub async fn poll(engine: Arc<dyn ProbeEngine>, query: Query, requests: u16, clock: Arc<dyn Clock>) -> PollReport {
-    let mut report = single(&*engine, query, &*clock).await;
-    let mut poll = PollReport { lost: lost(&report), best: report, sent: 1 };
-    while poll.sent < requests && goes_on(&poll.best.outcome) {
+    let first = single(&*engine, query, &*clock).await;
+    let mut goes_on = goes_on(&first.outcome);
+    let mut poll = PollReport { lost: lost(&first), best: first, sent: 1 };
+    while poll.sent < requests && goes_on {
         tokio::time::sleep(BURST_SPACING).await;
-        report = single(&*engine, query, &*clock).await;
+        let report = single(&*engine, query, &*clock).await;
+        goes_on = self::goes_on(&report.outcome);
         poll.sent += 1;
         poll.lost += lost(&report);
         poll.merge(report);
@@ -57,18 +59,121 @@ fn goes_on(outcome: &Outcome) -> bool {
 }
 
 impl PollReport {
-    fn merge(&mut self, other: ProbeReport) {
-        let wins = match (&self.best.measure, &other.measure) {
-            // A kiss must be heeded even when an earlier request of the burst was answered.
-            _ if matches!(other.outcome, Outcome::Kiss(_)) => true,
-            (Some(best), Some(new)) => new.delay_s < best.delay_s,
-            (Some(_), None) => false,
-            (None, _) => true,
-        };
-        let (mut kept, dropped) = if wins { (other, &self.best) } else { (self.best.clone(), &other) };
-        kept.rejected_count += dropped.rejected_count;
-        let room = ProbeReport::MAX_REJECTED.saturating_sub(kept.rejected.len());
-        kept.rejected.extend(dropped.rejected.iter().take(room).cloned());
-        self.best = kept;
+    fn merge(&mut self, mut report: ProbeReport) {
+        let count = self.best.rejected_count.saturating_add(report.rejected_count);
+        // Oldest first, as in each of them; what goes beyond the limit goes at that end.
+        let mut rejected = std::mem::take(&mut self.best.rejected);
+        rejected.append(&mut report.rejected);
+        rejected.drain(..rejected.len().saturating_sub(ProbeReport::MAX_REJECTED));
+        if is_better(&report, &self.best) {
+            self.best = report;
+        }
+        (self.best.rejected, self.best.rejected_count) = (rejected, count);
+    }
+}
+
+/// Whether a report says more of its server than an earlier one of the same burst. Of two that say as much, the later
+/// counts, but of two measurements the one with the lower delay.
+fn is_better(later: &ProbeReport, earlier: &ProbeReport) -> bool {
+    match (&later.measure, &earlier.measure) {
+        (Some(later), Some(earlier)) => later.delay_s < earlier.delay_s,
+        _ => weight(&later.outcome) >= weight(&earlier.outcome),
+    }
+}
+
+fn weight(outcome: &Outcome) -> u8 {
+    match outcome {
+        Outcome::Timeout | Outcome::Refused | Outcome::Dns(_) | Outcome::Fault(_) => 0,
+        Outcome::Rejected(_) => 1,
+        Outcome::Unsynchronised => 2,
+        Outcome::Sample => 3,
+        // It must be heeded even when an earlier request of the burst was answered.
+        Outcome::Kiss(_) => 4,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::VecDeque;
+    use std::sync::Mutex;
+
+    use super::*;
+    use crate::clock::SystemClock;
+    use crate::ntp::{Check, CheckRow, KissCode, NtpTimestamp};
+    use crate::probe::ProbeFuture;
+    use crate::sample::{Evidence, Measure};
+
+    /// Gives these reports, one a query.
+    struct Scripted(Mutex<VecDeque<ProbeReport>>);
+
+    impl ProbeEngine for Scripted {
+        fn probe(&self, _: Query) -> ProbeFuture {
+            let report = self.0.lock().unwrap().pop_front().expect("no more queries than were scripted");
+            Box::pin(std::future::ready(report))
+        }
+    }
+
+    fn ended(outcome: Outcome) -> ProbeReport {
+        ProbeReport::failed(Stamp::now(), outcome)
+    }
+
+    fn measured(delay_s: f64) -> ProbeReport {
+        let measure = Some(Measure { offset_s: 0.0, delay_s, root_distance_s: 1.0 });
+        ProbeReport { measure, ..ended(Outcome::Sample) }
+    }
+
+    /// Refused replies, told apart by their T3.
+    fn rejected(numbers: impl IntoIterator<Item = u64>) -> ProbeReport {
+        let mut report = ended(Outcome::Rejected(Check::Origin));
+        for number in numbers {
+            let (at, nothing) = (Stamp::now(), NtpTimestamp::ZERO);
+            let stamps = (nothing, nothing, NtpTimestamp(number), nothing);
+            let (t1, t2, t3, t4) = stamps;
+            let checks = CheckRow::default();
+            report.refuse(Arc::new(Evidence { at, checks, t1, t2, t3, t4, datagram: Box::default() }));
+        }
+        report
+    }
+
+    async fn burst(reports: impl IntoIterator<Item = ProbeReport>) -> PollReport {
+        let reports: VecDeque<_> = reports.into_iter().collect();
+        let requests = u16::try_from(reports.len()).unwrap();
+        let query = Query { address: ([192, 0, 2, 1], 123).into(), timeout: Duration::from_secs(1) };
+        poll(Arc::new(Scripted(Mutex::new(reports))), query, requests, Arc::new(SystemClock)).await
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_lowest_delay_wins_and_every_loss_is_counted() {
+        let report = burst([measured(0.3), ended(Outcome::Timeout), measured(0.1), measured(0.2)]).await;
+        assert_eq!((report.sent, report.lost, report.best.measure.unwrap().delay_s), (4, 1, 0.1));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_refusal_and_a_kiss_end_the_burst_also_after_a_sample_and_only_the_kiss_takes_its_place() {
+        let kiss = Outcome::Kiss(KissCode::RATE);
+        for (end, outcome) in [(Outcome::Refused, Outcome::Sample), (kiss.clone(), kiss)] {
+            let report = burst([measured(0.1), ended(end), measured(0.1)]).await;
+            assert_eq!((report.sent, report.best.outcome), (2, outcome));
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_a_server_said_of_itself_outweighs_its_later_silence() {
+        let said = [Outcome::Unsynchronised, Outcome::Rejected(Check::Origin)];
+        for outcome in said {
+            let report = burst([ended(outcome.clone()), ended(Outcome::Timeout)]).await;
+            assert_eq!(
+                (report.best.outcome, report.lost),
+                (outcome.clone(), 1 + u16::from(outcome != Outcome::Unsynchronised))
+            );
+        }
+        assert_eq!(burst([ended(Outcome::Timeout), ended(Outcome::Refused)]).await.best.outcome, Outcome::Refused);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn refused_replies_of_a_burst_are_kept_oldest_first_and_the_last_names_the_outcome() {
+        let report = burst([rejected(1..=3), rejected(4..=6)]).await.best;
+        let kept: Vec<u64> = report.rejected.iter().map(|evidence| evidence.t3.0).collect();
+        assert_eq!((kept, report.rejected_count), (vec![3, 4, 5, 6], 6));
     }
 }

@@ -3,7 +3,8 @@
 //! The DNS is asked directly, because `getaddrinfo` knows no TTL; what the DNS does not know (mDNS, other sources of
 //! nsswitch) the system may still resolve. Every resolution has a deadline.
 
-use std::net::IpAddr;
+use std::io;
+use std::net::{IpAddr, ToSocketAddrs};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -11,6 +12,7 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use hickory_resolver::TokioResolver;
 use hickory_resolver::net::NetError;
+use tokio::sync::Semaphore;
 
 use crate::config::Family;
 
@@ -24,6 +26,9 @@ const LIFE_WITHOUT_TTL: Duration = Duration::from_secs(300);
 const FIRST_RETRY: Duration = Duration::from_secs(5);
 /// Longest pause after failures: a name that appears is found within this time.
 const LONGEST_RETRY: Duration = Duration::from_secs(300);
+/// The system blocks a thread for as long as it takes, deadline or not. Without a network thousands of names would take
+/// all threads that there are, from the store's readers too.
+const SYSTEM_LOOKUPS: usize = 16;
 
 /// What a name stands for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -109,13 +114,17 @@ pub struct SystemResolver {
     /// `None` until first used, and after a failure: the host may have moved to another network.
     dns: Arc<Mutex<Option<TokioResolver>>>,
     make: fn() -> Option<TokioResolver>,
+    /// How many more may be asked of the system at once.
+    lookups: Arc<Semaphore>,
+    system: fn(&str) -> io::Result<Vec<IpAddr>>,
 }
 
 impl SystemResolver {
     /// A resolver that gives up on a name after `deadline`.
     #[must_use]
     pub fn new(deadline: Duration) -> Self {
-        Self { deadline, dns: Arc::default(), make: system_dns }
+        let lookups = Arc::new(Semaphore::new(SYSTEM_LOOKUPS));
+        Self { deadline, dns: Arc::default(), make: system_dns, lookups, system: getaddrinfo }
     }
 
     fn dns(&self) -> Option<TokioResolver> {
@@ -140,14 +149,28 @@ impl SystemResolver {
                 Err(_) => None,
             },
         };
-        if !matches!(refusal, Some(ResolveError::NoSuchName { .. } | ResolveError::NoAddress { .. })) {
+        if matches!(refusal, None | Some(ResolveError::Failed { .. })) {
             self.forget_dns();
         }
-        match ask_system(host, family).await {
+        match self.ask_system(host, family).await {
             Ok(resolution) => Ok(resolution),
             // The DNS says why more clearly than getaddrinfo does.
             Err(why) => Err(refusal.unwrap_or(why)),
         }
+    }
+
+    async fn ask_system(&self, host: &str, family: Family) -> Result<Resolution, ResolveError> {
+        let failed =
+            |why: &dyn std::fmt::Display| ResolveError::Failed { host: host.into(), reason: why.to_string().into() };
+        let permit = Arc::clone(&self.lookups).acquire_owned().await.map_err(|why| failed(&why))?;
+        let (system, name) = (self.system, host.to_owned());
+        // The permit belongs to the thread: it blocks on when nobody waits for its answer any more.
+        let task = tokio::task::spawn_blocking(move || {
+            let _held = permit;
+            system(&name)
+        });
+        let found = task.await.map_err(|why| failed(&why))?.map_err(|why| failed(&why))?;
+        Resolution::of(host, family, found, LIFE_WITHOUT_TTL)
     }
 }
 
@@ -176,10 +199,9 @@ async fn ask_dns(dns: &TokioResolver, host: &str, family: Family) -> Result<Reso
     Resolution::of(host, family, answer.iter().collect(), life)
 }
 
-async fn ask_system(host: &str, family: Family) -> Result<Resolution, ResolveError> {
-    let found = tokio::net::lookup_host((host, 0)).await;
-    let found = found.map_err(|why| ResolveError::Failed { host: host.into(), reason: why.to_string().into() })?;
-    Resolution::of(host, family, found.map(|address| address.ip()).collect(), LIFE_WITHOUT_TTL)
+/// Blocks.
+fn getaddrinfo(host: &str) -> io::Result<Vec<IpAddr>> {
+    Ok((host, 0).to_socket_addrs()?.map(|address| address.ip()).collect())
 }
 
 fn explain(host: &str, why: &NetError) -> ResolveError {
@@ -201,111 +223,5 @@ fn family_name(family: Family) -> &'static str {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::net::Ipv4Addr;
-
-    use hickory_resolver::config::{ConnectionConfig, NameServerConfig, ResolverConfig};
-    use hickory_resolver::net::runtime::TokioRuntimeProvider;
-    use tokio::net::UdpSocket;
-
-    use super::*;
-
-    const DEADLINE: Duration = Duration::from_secs(20);
-
-    fn addresses(texts: &[&str]) -> Vec<IpAddr> {
-        texts.iter().map(|text| text.parse().unwrap()).collect()
-    }
-
-    #[tokio::test]
-    async fn a_literal_needs_no_resolver_and_obeys_the_family() {
-        let resolver = SystemResolver { make: || unreachable!("a literal"), ..SystemResolver::new(DEADLINE) };
-        let found = resolver.resolve("192.0.2.1", Family::V4).await.unwrap();
-        assert_eq!(found.addresses, addresses(&["192.0.2.1"]));
-        let refused = resolver.resolve("2001:db8::1", Family::V4).await.unwrap_err();
-        assert!(refused.to_string().contains("no IPv4 address"), "{refused}");
-    }
-
-    #[tokio::test]
-    async fn a_host_of_the_hosts_file_resolves_without_any_name_server() {
-        let resolver = SystemResolver { make: || None, ..SystemResolver::new(DEADLINE) };
-        let found = resolver.resolve("localhost", Family::V4).await.unwrap();
-        assert_eq!(found.addresses, addresses(&["127.0.0.1"]));
-        assert_eq!(found.expires, LIFE_WITHOUT_TTL);
-    }
-
-    #[test]
-    fn addresses_are_sorted_and_single_and_the_ttl_is_clamped() {
-        let many = addresses(&["192.0.2.9", "2001:db8::1", "192.0.2.1", "192.0.2.9"]);
-        let found = Resolution::of("pool", Family::Any, many.clone(), Duration::from_secs(5)).unwrap();
-        assert_eq!(found.addresses, addresses(&["192.0.2.1", "192.0.2.9", "2001:db8::1"]));
-        assert_eq!(found.expires, SHORTEST_LIFE);
-        let found = Resolution::of("pool", Family::V6, many, Duration::from_secs(86_400)).unwrap();
-        assert_eq!((found.addresses, found.expires), (addresses(&["2001:db8::1"]), LONGEST_LIFE));
-    }
-
-    #[test]
-    fn failures_are_retried_ever_more_slowly_up_to_a_limit() {
-        let pauses: Vec<u64> = [1, 2, 3, 6, 7, 8, u32::MAX].map(|n| retry_after(n).as_secs()).into();
-        assert_eq!(pauses, [5, 10, 20, 160, 300, 300, 300]);
-    }
-
-    /// A name server that knows two addresses of every name under `known.`, and no other name.
-    async fn name_server(ttl_s: u32) -> (TokioResolver, tokio::task::JoinHandle<()>) {
-        let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
-        let mut connection = ConnectionConfig::udp();
-        connection.port = socket.local_addr().unwrap().port();
-        let mut server = NameServerConfig::udp(Ipv4Addr::LOCALHOST.into());
-        server.connections = vec![connection];
-        let config = ResolverConfig::from_parts(None, Vec::new(), vec![server]);
-        let task = tokio::spawn(async move {
-            let mut query = [0; 512];
-            loop {
-                let (length, from) = socket.recv_from(&mut query).await.unwrap();
-                socket.send_to(&answer(&query[..length], ttl_s), from).await.unwrap();
-            }
-        });
-        let provider = TokioRuntimeProvider::default();
-        (TokioResolver::builder_with_config(config, provider).build().unwrap(), task)
-    }
-
-    /// Echoes the question; answers it when it is about an A record under `known.`.
-    fn answer(query: &[u8], ttl_s: u32) -> Vec<u8> {
-        let name_end = 12 + query[12..].iter().position(|b| *b == 0).unwrap() + 1;
-        let question = &query[12..name_end + 4];
-        let is_known = query[..name_end].to_ascii_lowercase().ends_with(b"\x05known\0");
-        let wants_a = question[question.len() - 4..] == [0, 1, 0, 1];
-        let count = if is_known && wants_a { 2 } else { 0 };
-        let mut reply = query[..2].to_vec();
-        reply.extend([0x81, if is_known { 0x80 } else { 0x83 }, 0, 1, 0, count, 0, 0, 0, 0]);
-        reply.extend(question);
-        for last in (1..=count).rev() {
-            reply.extend([0xc0, 12, 0, 1, 0, 1]);
-            reply.extend(ttl_s.to_be_bytes());
-            reply.extend([0, 4, 192, 0, 2, last]);
-        }
-        reply
-    }
-
-    async fn resolve_with(dns: TokioResolver, host: &str) -> Result<Resolution, ResolveError> {
-        let resolver = SystemResolver::new(DEADLINE);
-        *resolver.dns.lock().unwrap() = Some(dns);
-        resolver.resolve(host, Family::Any).await
-    }
-
-    #[tokio::test]
-    async fn an_answer_lives_as_long_as_its_ttl() {
-        let (dns, server) = name_server(600).await;
-        let found = resolve_with(dns, "time.known.").await.unwrap();
-        server.abort();
-        assert_eq!(found.addresses, addresses(&["192.0.2.1", "192.0.2.2"]));
-        assert!(found.expires <= Duration::from_secs(600) && found.expires > Duration::from_secs(500), "{found:?}");
-    }
-
-    #[tokio::test]
-    async fn a_name_that_does_not_exist_is_called_so() {
-        let (dns, server) = name_server(600).await;
-        let refused = ask_dns(&dns, "time.unknown.", Family::Any).await.unwrap_err();
-        server.abort();
-        assert_eq!(refused, ResolveError::NoSuchName { host: "time.unknown.".into() });
-    }
-}
+#[path = "resolve_tests.rs"]
+mod tests;

@@ -100,8 +100,7 @@ impl Schedule {
         let interval = self.interval();
         let swing = JITTER * (2.0 * dice.clamp(0.0, 1.0) - 1.0);
         let due = interval.mul_f64(1.0 + swing).max(self.floor);
-        let earliest = last.saturating_add(nanos(self.floor)).max(self.not_before);
-        self.on_grid(last.saturating_add(nanos(due)), earliest)
+        self.on_grid(last.saturating_add(nanos(due)), self.earliest())
     }
 
     /// The instant of the grid at or before `due`, or the first after `earliest`.
@@ -116,10 +115,12 @@ impl Schedule {
         }
     }
 
-    /// The earliest moment at which a request may be sent, in monotonic nanoseconds: floors and denials hold.
+    /// The earliest moment at which a request may be sent, in monotonic nanoseconds: denials hold, and the floor, also
+    /// one that became longer after the last request.
     #[must_use]
     pub fn earliest(&self) -> i64 {
-        self.not_before
+        let floor = self.last_request.map_or(i64::MIN, |last| last.saturating_add(nanos(self.floor)));
+        self.not_before.max(floor)
     }
 
     /// A request is being sent.
@@ -303,6 +304,15 @@ mod tests {
         assert!(schedule.next_poll(0.5) < late);
         schedule.requested(late);
         assert_eq!(schedule.next_poll(0.5), late + 64 * S);
+    }
+
+    #[test]
+    fn a_server_that_is_no_longer_ours_gets_the_floor_of_other_peoples_at_once() {
+        let mut schedule = Schedule::new(&Server { poll_interval: Duration::from_secs(1), ..server(1, true) }, 0);
+        schedule.requested(0);
+        assert!(schedule.earliest() < S);
+        schedule.reconfigure(&server(64, false));
+        assert_eq!(schedule.earliest(), 16 * S);
     }
 
     #[test]

@@ -1,14 +1,12 @@
 //! A report as its parts: sentences, tables and pictures. Pure: what is said is decided here, how it looks elsewhere.
 
-use super::material::{Drawn, Material, PastAlert};
+use super::drawings::{Drawing, detail, overview};
+use super::material::{Material, PastAlert};
 use super::traceability::{Shares, Traceability};
 use super::worst::Moment;
 use crate::cli::units::{NOTHING, seconds, signed_seconds};
 use crate::history::happening::Happening;
 use crate::history::survey::Surveyed;
-use crate::plot::{
-    Compared, Deviation, Look, Mark, Quantity, Size, Theme, comparison, deviations, histogram, over_time,
-};
 use crate::stats::verdict::{Entry, State, When};
 
 /// Rows of the table of servers, at most.
@@ -57,17 +55,6 @@ impl<T: Clone> Listed<T> {
         let before = all.len().saturating_sub(MOST_LISTED);
         Self { shown: all[before..].to_vec(), before }
     }
-}
-
-/// A picture.
-#[derive(Debug, Clone)]
-pub struct Drawing {
-    /// Letters, digits and hyphens.
-    pub id: String,
-    /// What it shows, for who cannot see it.
-    pub about: String,
-    /// The picture.
-    pub svg: String,
 }
 
 /// One server, in words.
@@ -198,12 +185,17 @@ fn row(material: &Material, name: &str, one: &Surveyed) -> Row {
             far("p99"),
             span(summary.jitter_s),
             span(summary.delay.median),
-            summary.trend.map_or_else(|| NOTHING.to_owned(), |trend| format!("{:+.3} ppm", trend.ppm)),
+            summary.trend.map_or_else(|| NOTHING.to_owned(), |trend| ppm(trend.ppm)),
             shares.map_or_else(|| NOTHING.to_owned(), |shares: &Shares| percent(shares.within)),
             one.source.label().to_owned(),
         ],
         worst: material.worst.get(name).into_iter().flatten().map(moment).collect(),
     }
+}
+
+/// With its sign, unless nothing is left of it.
+fn ppm(ppm: f64) -> String {
+    if ppm.abs() < 5e-4 { "0.000 ppm".to_owned() } else { format!("{ppm:+.3} ppm") }
 }
 
 fn moment(moment: &Moment) -> String {
@@ -251,71 +243,6 @@ fn notes(material: &Material, rows_left_out: usize) -> Vec<String> {
     notes
 }
 
-const WIDE: Size = Size::USUAL;
-const LOW: Size = Size { width: 960, height: 300 };
-
-fn overview(material: &Material) -> Vec<Drawing> {
-    let found = &material.survey;
-    if found.servers.is_empty() {
-        return Vec::new();
-    }
-    let courses: Vec<_> = material.drawn.iter().map(|one| &one.course).collect();
-    let stability = material.drawn.iter().filter_map(|one| {
-        let figures = &found.servers.get(&one.course.server)?.figures;
-        Some((one.course.server.as_str(), &figures.stability))
-    });
-    let stability: Vec<_> = stability.collect();
-    let compared: Vec<_> = found
-        .servers
-        .iter()
-        .map(|(name, one)| Compared { server: name, offset: &one.figures.summary.offset, blamed: found.accuses(name) })
-        .collect();
-    let marks = marks(material, None);
-    let limit_s = material.traceability.as_ref().map_or(0.1, |all| all.limit_s);
-    let over = |quantity, look: Look<'_>| over_time(look, quantity, &courses, &marks, material.span);
-    let draw =
-        |id: &str, title: &str, size: Size, work: &dyn Fn(Look<'_>) -> String| drawing(material, id, title, size, work);
-    let mut all = vec![
-        draw("comparison", "Servers compared", WIDE, &|look| comparison(look, &compared)),
-        draw("offset", "Offset", WIDE, &|look| over(Quantity::Offset, look)),
-        draw("bound", "Bound of the own clock's error", WIDE, &|look| over(Quantity::Bound { limit_s }, look)),
-        draw("delay", "Round-trip delay", WIDE, &|look| over(Quantity::Delay, look)),
-    ];
-    if found.judged_from.is_some() {
-        all.push(draw("adev", "Allan deviation", WIDE, &|look| deviations(look, Deviation::Allan, &stability)));
-        all.push(draw("tdev", "Time deviation", WIDE, &|look| deviations(look, Deviation::Time, &stability)));
-    }
-    all
-}
-
-/// The n-th server in detail.
-fn detail(material: &Material, n: usize, one: &Drawn) -> [Drawing; 2] {
-    let name = &one.course.server;
-    let marks = marks(material, Some(name));
-    let offset = format!("Offset: {name}");
-    let values = format!("Distribution of offsets: {name}");
-    [
-        drawing(material, &format!("offset-{n}"), &offset, WIDE, &|look| {
-            over_time(look, Quantity::Offset, &[&one.course], &marks, material.span)
-        }),
-        drawing(material, &format!("histogram-{n}"), &values, LOW, &|look| histogram(look, &one.offsets)),
-    ]
-}
-
-fn drawing(material: &Material, id: &str, title: &str, size: Size, work: &dyn Fn(Look<'_>) -> String) -> Drawing {
-    let subtitle = format!("{}; seen from {}", material.span, material.vantage);
-    let svg = work(Look { size, theme: &Theme::LIGHT, title, subtitle: &subtitle });
-    Drawing { id: id.to_owned(), about: title.to_owned(), svg }
-}
-
-/// The events that concern one server and those that concern all; of the overview all.
-fn marks(material: &Material, server: Option<&str>) -> Vec<Mark> {
-    let concerned =
-        |event: &&Happening| server.is_none() || event.server.is_none() || event.server.as_deref() == server;
-    let within = material.survey.events.iter().filter(concerned).filter(|event| material.span.holds(event.start.0));
-    within.map(|event| Mark { at_ns: event.start.0 }).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -325,6 +252,14 @@ mod tests {
         assert_eq!(
             (percent(1.0), percent(0.99999), percent(0.0)),
             ("100.00 %".into(), "99.99 %".into(), "0.00 %".into())
+        );
+    }
+
+    #[test]
+    fn a_drift_has_a_sign_only_when_it_has_a_size() {
+        assert_eq!(
+            [ppm(-4e-4), ppm(0.0), ppm(-6e-4), ppm(1.25)],
+            ["0.000 ppm", "0.000 ppm", "-0.001 ppm", "+1.250 ppm"]
         );
     }
 

@@ -3,7 +3,8 @@
 
 use std::fmt::Write as _;
 
-use super::document::{COLUMNS, Document, Drawing, Listed, Row, percent};
+use super::document::{COLUMNS, Document, Listed, Row, percent};
+use super::drawings::Drawing;
 use crate::cli::units::{seconds, wall_time};
 use crate::plot::Theme;
 use crate::stats::verdict::{Entry, State};
@@ -55,9 +56,10 @@ fn servers(html: &mut String, document: &Document) {
         for title in COLUMNS {
             let _ = write!(html, "<th class=\"number\">{title}");
         }
-        html.push_str("<th>verdict<th>worst moments</tr></thead>\n<tbody>\n");
+        html.push_str("<th>verdict</tr></thead>\n<tbody>\n");
         document.rows.iter().for_each(|row| server(html, row));
         html.push_str("</tbody></table></div>\n");
+        worst_moments(html, &document.rows);
     }
     for note in &document.notes {
         let _ = writeln!(html, "<p class=\"faint\">{}</p>", Text(note));
@@ -70,9 +72,20 @@ fn server(html: &mut String, row: &Row) {
     for cell in &row.cells {
         let _ = write!(html, "<td class=\"number\">{}", Text(cell));
     }
-    let worst: Vec<String> = row.worst.iter().map(|moment| Text(moment).to_string()).collect();
-    let _ =
-        writeln!(html, "<td class=\"said\">{}<td class=\"moments\">{}</tr>", Text(&row.verdict), worst.join("<br>"));
+    let _ = writeln!(html, "<td class=\"said\">{}</tr>", Text(&row.verdict));
+}
+
+/// In a table of their own: beside the figures they would be out of sight.
+fn worst_moments(html: &mut String, rows: &[Row]) {
+    html.push_str("<h2>Worst moments</h2>\n<div class=\"wide\"><table><tbody>\n");
+    for row in rows.iter().filter(|row| !row.worst.is_empty()) {
+        let _ = write!(html, "<tr><td>{}", Text(&row.server));
+        row.worst.iter().for_each(|moment| {
+            let _ = write!(html, "<td class=\"moments\">{}", Text(moment));
+        });
+        html.push_str("</tr>\n");
+    }
+    html.push_str("</tbody></table></div>\n");
 }
 
 fn pictures(html: &mut String, drawings: &[Drawing], picture: &dyn Fn(&Drawing) -> String) {
@@ -160,10 +173,13 @@ fn events(html: &mut String, document: &Document) {
 fn alerts(html: &mut String, document: &Document) {
     list(html, "Alerts", &document.alerts);
     let row = |alert: &super::material::PastAlert| {
-        let ended = alert.ended.map_or_else(|| "now".to_owned(), |ended| ended.to_string());
+        let ended = alert.ended.map_or_else(|| "still firing".to_owned(), |ended| format!("to {ended}"));
         let bad = alert.severity == crate::alert::notification::Severity::Critical;
-        let about = alert.server.as_ref().map_or_else(String::new, |server| format!("{server}: "));
-        (bad, [format!("{} to {ended}", alert.started), alert.alert.clone(), format!("{about}{}", alert.summary)])
+        // Most summaries name their server.
+        let about = alert.server.as_ref().filter(|server| !alert.summary.contains(server.as_str()));
+        let about = about.map_or_else(String::new, |server| format!("{server}: "));
+        let rule = format!("{} ({})", alert.alert, alert.severity.label());
+        (bad, [format!("{} {ended}", alert.started), rule, format!("{about}{}", alert.summary)])
     };
     table(html, document.alerts.shown.iter().map(row));
 }

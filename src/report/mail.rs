@@ -3,7 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use super::document::{Document, Drawing};
+use super::document::Document;
+use super::drawings::Drawing;
 use super::html::{body, figure};
 use super::message::{Picture, Report};
 use super::text::text;
@@ -13,7 +14,7 @@ use crate::web::html::Text;
 const STYLE: &str = include_str!("mail.css");
 
 /// The mail. A picture that cannot be drawn, for want of a font, leaves its reason in its place.
-pub(super) fn report(document: &Document, made_ns: i64, fonts: Result<&Fonts, &PngError>) -> Report {
+pub(super) fn report(key: String, document: &Document, made_ns: i64, fonts: Result<&Fonts, &PngError>) -> Report {
     let mut pictures = Vec::new();
     let mut failures: BTreeMap<&str, String> = BTreeMap::new();
     for drawing in document.overview.iter().chain(&document.details) {
@@ -40,7 +41,7 @@ pub(super) fn report(document: &Document, made_ns: i64, fonts: Result<&Fonts, &P
     });
     html.push_str("</body>\n</html>\n");
     let summary = document.summary.join(" ");
-    Report { title: document.title.clone(), summary, text: text(document), html, pictures }
+    Report { key, title: document.title.clone(), summary, text: text(document), html, pictures }
 }
 
 fn content_id(drawing: &Drawing) -> String {

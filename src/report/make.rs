@@ -47,9 +47,9 @@ impl Made {
         html::page(&self.document, self.made_ns)
     }
 
-    /// As it is sent. Without a font it has no pictures, and says so.
+    /// As it is sent, under this key. Without a font it has no pictures, and says so.
     #[must_use]
-    pub fn report(&self) -> Report {
-        mail::report(&self.document, self.made_ns, Fonts::find().as_ref())
+    pub fn report(&self, key: String) -> Report {
+        mail::report(key, &self.document, self.made_ns, Fonts::find().as_ref())
     }
 }

@@ -3,6 +3,8 @@
 /// A report, ready to be sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Report {
+    /// The same whenever this report is sent again, so that a receiver can drop a repeat.
+    pub key: String,
     /// One line: the subject of a mail.
     pub title: String,
     /// One sentence that says what matters.

@@ -4,6 +4,7 @@
 //! [`schedule`] says when one is due (pure), [`shelf`] keeps the files. [`make`] does it all at once and blocks.
 
 pub mod document;
+pub mod drawings;
 mod html;
 mod mail;
 pub mod make;

@@ -1,18 +1,51 @@
 //! Numbers as text, appended to a buffer. Writing numbers is most of the work of a line, and most of them are short.
 
-use std::io::Write as _;
-
 /// Whole numbers up to here are exact in 64 bits of floating point, and of integers.
 const LARGEST_WHOLE: f64 = 9.0e15;
 
-/// Appends the shortest decimal that reads back to the same value, never with an exponent. `value` is finite.
+/// Appends the shortest decimal that reads back to the same value, never with an exponent. `value` is finite. Of two
+/// that are equally near it is the even one, where the standard library takes the larger.
 pub(super) fn push_f64(out: &mut Vec<u8>, value: f64) {
     let whole = value as i64;
-    // A zero with a sign is left to the standard library, which shows it.
-    if value.abs() <= LARGEST_WHOLE && (whole as f64).to_bits() == value.to_bits() {
-        push_i64(out, whole);
+    if value.abs() > LARGEST_WHOLE || (whole as f64).to_bits() != value.to_bits() {
+        push_shortest(out, zmij::Buffer::new().format_finite(value));
     } else {
-        write!(out, "{value}").expect("writing to memory does not fail");
+        push_i64(out, whole);
+    }
+}
+
+/// Appends a decimal such as `-1.5e-7`, written out.
+fn push_shortest(out: &mut Vec<u8>, decimal: &str) {
+    let (mantissa, exponent) = decimal.split_once('e').unwrap_or((decimal, "0"));
+    let exponent: i32 = exponent.parse().expect("an exponent is a whole number");
+    let (sign, mantissa) = mantissa.strip_prefix('-').map_or(("", mantissa), |rest| ("-", rest));
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    // What follows the point may be the zero of a whole number.
+    let fraction = if fraction == "0" { "" } else { fraction };
+    out.extend_from_slice(sign.as_bytes());
+    if exponent == 0 {
+        out.extend_from_slice(whole.as_bytes());
+        push_fraction(out, 0, "", fraction);
+    } else if exponent < 0 {
+        // With an exponent there is one digit before the point.
+        out.push(b'0');
+        push_fraction(out, exponent.unsigned_abs() as usize - 1, whole, fraction);
+    } else {
+        let moved = fraction.len().min(exponent.unsigned_abs() as usize);
+        out.extend_from_slice(whole.as_bytes());
+        out.extend_from_slice(&fraction.as_bytes()[..moved]);
+        out.resize(out.len() + exponent.unsigned_abs() as usize - moved, b'0');
+        push_fraction(out, 0, "", &fraction[moved..]);
+    }
+}
+
+/// Appends a point, zeros and digits; nothing when there is no digit.
+fn push_fraction(out: &mut Vec<u8>, zeros: usize, first: &str, rest: &str) {
+    if !first.is_empty() || !rest.is_empty() {
+        out.push(b'.');
+        out.resize(out.len() + zeros, b'0');
+        out.extend_from_slice(first.as_bytes());
+        out.extend_from_slice(rest.as_bytes());
     }
 }
 
@@ -63,8 +96,37 @@ mod tests {
     }
 
     #[test]
+    fn a_number_between_two_decimals_reads_back_to_itself() {
+        for log2 in -40..-24 {
+            let precision = 2.0_f64.powi(log2);
+            let written = text(|out| push_f64(out, precision));
+            assert_eq!(written.parse::<f64>().unwrap().to_bits(), precision.to_bits());
+            assert_eq!(written.len(), precision.to_string().len());
+        }
+    }
+
+    #[test]
     fn numbers_at_the_edges_are_those_of_the_standard_library() {
-        for value in [0.0, -0.0, 1.0, -64.0, 9.0e15, 9.1e15, -1e300, 1e-300, 0.1, f64::MAX, i64::MIN as f64] {
+        for value in [
+            0.0,
+            -0.0,
+            1.0,
+            -64.0,
+            9.0e15,
+            9.1e15,
+            1.5e16,
+            1.234_567_890_123_456_7e16,
+            -1e300,
+            1.5e300,
+            1e-300,
+            0.1,
+            1e-5,
+            -1.5e-7,
+            5e-324,
+            f64::MAX,
+            f64::MIN_POSITIVE,
+            i64::MIN as f64,
+        ] {
             assert_eq!(text(|out| push_f64(out, value)), value.to_string());
         }
         for value in [0, 9, 10, -1, i64::MIN, i64::MAX] {

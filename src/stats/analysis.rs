@@ -34,7 +34,8 @@ const LATE: Duration = Duration::from_secs(60);
 /// The analysis of all samples.
 #[derive(Debug)]
 pub struct Analysis {
-    series: BTreeMap<SeriesKey, Series>,
+    /// Boxed: the nodes of a tree are half empty, and a series is large.
+    series: BTreeMap<SeriesKey, Box<Series>>,
     attribution: Attribution,
     history: History,
     local: LocalState,
@@ -96,7 +97,8 @@ impl Analysis {
     pub fn observe(&mut self, sample: &Arc<Sample>) {
         let (longest, axis, recalled) = (self.longest, self.axis, &mut self.recalled);
         let series = self.series.entry(sample.key()).or_insert_with_key(|key| {
-            Series::new(sample, ServerWindows::up_to(longest, axis), &recalled.remove(key).unwrap_or_default())
+            let windows = ServerWindows::up_to(longest, axis);
+            Box::new(Series::new(sample, windows, &recalled.remove(key).unwrap_or_default()))
         });
         if series.windows.observe(sample).is_ok() {
             series.take(sample);

@@ -75,16 +75,20 @@ pub struct Consensus {
     pub standings: Vec<Standing>,
     /// Why nothing was decided.
     pub undecidable: Option<Undecidable>,
+    /// How many servers count of which none has an interval at this instant.
+    absent: usize,
 }
 
 /// The fewest servers among which one wrong one can be told.
 pub const MIN_SERVERS: usize = 3;
 
 impl Consensus {
-    /// Whether there is no majority because camps oppose each other, and not because voters are absent.
+    /// Whether there is no majority because camps oppose each other, and not because voters are absent: were the absent
+    /// ones all of the largest camp, there would still be none.
     #[must_use]
     pub fn is_split(&self) -> bool {
-        self.undecidable == Some(Undecidable::NoMajority) && self.depth * 2 <= self.standings.len()
+        let voters = self.standings.len() + self.absent;
+        self.undecidable == Some(Undecidable::NoMajority) && (self.depth + self.absent) * 2 <= voters
     }
 
     /// How many are not proven wrong.
@@ -113,7 +117,7 @@ pub fn consense_among(intervals: &[Interval], voters: usize) -> Consensus {
     if sweep.depth < need {
         sweep.majority = None;
     }
-    let undecidable = if n < MIN_SERVERS {
+    let undecidable = if voters.max(n) < MIN_SERVERS {
         Some(Undecidable::TooFew)
     } else if sweep.majority.is_none() {
         Some(Undecidable::NoMajority)
@@ -122,7 +126,7 @@ pub fn consense_among(intervals: &[Interval], voters: usize) -> Consensus {
     };
     let majority = sweep.majority.filter(|_| undecidable.is_none());
     let standings = intervals.iter().map(|it| standing(it, majority.as_ref())).collect();
-    Consensus { majority, deepest: sweep.deepest, depth: sweep.depth, standings, undecidable }
+    Consensus { majority, deepest: sweep.deepest, depth: sweep.depth, standings, undecidable, absent }
 }
 
 fn standing(interval: &Interval, majority: Option<&Interval>) -> Standing {

@@ -100,6 +100,8 @@ const LONG_STEER_PPM: f64 = 5.0;
 const DOUBT_TAU_S: f64 = 3600.0;
 /// Steps smaller than this are not reported: three clock reads under load can be that far apart.
 const MIN_STEP_S: f64 = 0.002;
+/// Two stamps closer than this say nothing of a rate: how far apart their clocks were read is noise.
+const SHORTEST_S: f64 = 1.0;
 /// Over a pause longer than this the own oscillator's wander is no longer negligible against a step worth reporting.
 const WITNESS_GAP_S: f64 = 4.0 * 3600.0;
 
@@ -138,15 +140,22 @@ impl StepDetector {
         if !Self::has_raw(stamp) {
             return None;
         }
-        let last = self.last.replace(*stamp)?;
+        let Some(last) = self.last else {
+            self.last = Some(*stamp);
+            return None;
+        };
         // The raw clock itself tells how much time passed; neither wall nor mono need be right.
         // Wide, because a recording may hold any number.
         let raw = |s: &Stamp| i128::from(s.wall_ns) - i128::from(s.raw_ns);
         let passed_s = (raw(stamp) - raw(&last)) as f64 / 1e9;
+        let moved_s = (i128::from(stamp.raw_ns) - i128::from(last.raw_ns)) as f64 / 1e9;
+        if (0.0..SHORTEST_S).contains(&passed_s) && moved_s.abs() <= MIN_STEP_S {
+            return None;
+        }
+        self.last = Some(*stamp);
         if passed_s <= 0.0 {
             return None;
         }
-        let moved_s = (i128::from(stamp.raw_ns) - i128::from(last.raw_ns)) as f64 / 1e9;
         let usual_s = self.rate.unwrap_or(0.0) * passed_s;
         let unusual_s = moved_s - usual_s;
         // Before the usual rate is known, any rate that a kernel can apply is possible.
@@ -205,6 +214,21 @@ mod tests {
         assert_eq!(found.len(), 1);
         assert!(found[0].step && (found[0].size_s - 0.06).abs() < 1e-6, "{found:?}");
         assert!(found[0].until_ns - found[0].from_ns < 17_000_000_000);
+    }
+
+    #[test]
+    fn stamps_of_one_instant_are_no_measure_of_a_rate() {
+        let mut detector = StepDetector::default();
+        let mut found = Vec::new();
+        for k in 0..400_u32 {
+            // Two servers answer within a nanosecond; reading the clocks took 50 µs more or less.
+            let t = f64::from(k / 2) * 64.0 + f64::from(k % 2) * 1e-9;
+            let noise = if k % 2 == 0 { 50e-6 } else { -50e-6 };
+            found.extend(detector.observe(&stamp(t, noise + if t > 6400.0 { 0.08 } else { 0.0 })));
+        }
+        assert_eq!(found.len(), 1);
+        assert!((found[0].size_s - 0.08).abs() < 1e-3, "{found:?}");
+        assert!(detector.doubt_s().unwrap() < 0.01);
     }
 
     #[test]

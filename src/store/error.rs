@@ -1,5 +1,6 @@
 //! Why the store could not be opened, read or written, in words that a person can act on.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use rusqlite::ErrorCode;
@@ -11,7 +12,7 @@ use crate::sinks::worker::WriteError;
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// A directory or the lock file could not be made.
-    #[error("cannot {doing} {}: {source}", path.display())]
+    #[error("cannot {doing} {}: {source}{}", path.display(), hint(source))]
     Io {
         /// What was tried, as a verb.
         doing: &'static str,
@@ -100,6 +101,18 @@ impl StoreError {
             ),
             _ => true,
         }
+    }
+}
+
+/// What to do about it, where that is not plain.
+fn hint(error: &std::io::Error) -> &'static str {
+    match error.kind() {
+        ErrorKind::PermissionDenied => {
+            "; run this as the user of the service, or set a path that this user may write ([monitor] data_dir, [store] path)"
+        }
+        ErrorKind::ReadOnlyFilesystem => "; under systemd, ReadWritePaths= opens a directory",
+        ErrorKind::StorageFull => "; free some space, or shorten [store] raw_for",
+        _ => "",
     }
 }
 

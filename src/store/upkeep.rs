@@ -119,6 +119,9 @@ pub fn backup(path: &Path, target: &Path, replace: bool) -> Result<u64, StoreErr
     if !replace && target.exists() {
         return Err(io("replace", target)(std::io::ErrorKind::AlreadyExists.into()));
     }
+    if is_same_file(path, target) {
+        return Err(io("replace", target)(std::io::Error::other("it is the store itself")));
+    }
     let part = beside(target, ".part");
     let done = copy_out(path, &part).and_then(|()| fs::rename(&part, target).map_err(io("finish", target)));
     if done.is_err() {
@@ -126,6 +129,12 @@ pub fn backup(path: &Path, target: &Path, replace: bool) -> Result<u64, StoreErr
         let _ = fs::remove_file(&part);
     }
     done.map(|()| size(target))
+}
+
+/// Also under another name, or through a link.
+fn is_same_file(one: &Path, other: &Path) -> bool {
+    let place = |path: &Path| fs::metadata(path).ok().map(|meta| (meta.dev(), meta.ino()));
+    place(one).is_some_and(|one| place(other) == Some(one))
 }
 
 fn copy_out(path: &Path, part: &Path) -> Result<(), StoreError> {
@@ -164,14 +173,22 @@ pub fn restore(backup: &Path, path: &Path, suffix: &str, step: impl FnMut(&str))
     super::make_directory(path)?;
     let _lock = InstanceLock::take(path)?;
     let part = beside(path, ".restoring");
-    copy_out(backup, &part)?;
-    adopt_owner(path, &part).map_err(io("change the owner of", &part))?;
+    let kept = copy_in(backup, &part, path, suffix).inspect_err(|_| {
+        // It may not have come into being.
+        let _ = fs::remove_file(&part);
+    })?;
+    Ok(Restored { checked, kept })
+}
+
+fn copy_in(backup: &Path, part: &Path, path: &Path, suffix: &str) -> Result<Option<PathBuf>, StoreError> {
+    copy_out(backup, part)?;
+    adopt_owner(path, part).map_err(io("change the owner of", part))?;
     let kept = match path.exists() {
         true => Some(move_away(path, suffix)?),
         false => None,
     };
-    fs::rename(&part, path).map_err(io("put in place", path))?;
-    Ok(Restored { checked, kept })
+    fs::rename(part, path).map_err(io("put in place", path))?;
+    Ok(kept)
 }
 
 /// The log of the old store goes with it: it must never be taken for that of the new one.

@@ -90,3 +90,40 @@ fn shape(why: &str) -> String {
         "a value is of the wrong kind".to_owned()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use actix_web::FromRequest as _;
+    use actix_web::dev::Payload;
+    use actix_web::error::PayloadError;
+    use actix_web::test::TestRequest;
+    use futures_util::stream;
+
+    use super::*;
+
+    type Chunk = Result<web::Bytes, PayloadError>;
+
+    /// The status that a body is refused with, or what was understood.
+    async fn told(chunks: impl futures_util::Stream<Item = Chunk> + 'static) -> Result<Vec<u8>, u16> {
+        let request = TestRequest::default().insert_header(("Content-Type", "application/json")).to_http_request();
+        let mut payload: Payload = Payload::Stream { payload: chunks.boxed_local() };
+        let payload = web::Payload::from_request(&request, &mut payload).await.unwrap();
+        json(&request, payload, 8).await.map_err(|problem| problem.status)
+    }
+
+    fn of(text: &'static str) -> impl futures_util::Stream<Item = Chunk> {
+        stream::iter([Ok(web::Bytes::from_static(text.as_bytes()))])
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_does_not_end_is_given_up() {
+        assert_eq!(told(of("[1,").chain(stream::pending())).await, Err(408));
+    }
+
+    #[tokio::test]
+    async fn a_body_is_bounded_and_may_come_in_pieces() {
+        assert_eq!(told(of("[1,").chain(of("2]"))).await, Ok(vec![1, 2]));
+        assert_eq!(told(of("[1,2,3,").chain(of("4]"))).await, Err(413));
+        assert_eq!(told(of("[1,").chain(of("a]"))).await, Err(400));
+    }
+}

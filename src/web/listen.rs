@@ -24,7 +24,7 @@ pub struct Listeners {
 #[derive(Debug, thiserror::Error)]
 pub enum ListenError {
     /// The system refuses.
-    #[error("cannot listen on {listen}: {source}; is another instance running, or is http.listen wrong?")]
+    #[error("cannot listen on {listen}: {source}; {}", advice(source))]
     Address {
         /// The address.
         listen: SocketAddr,
@@ -34,6 +34,14 @@ pub enum ListenError {
     /// What was handed over is of no use.
     #[error("a socket that the service manager handed over cannot be used: {0}; it must be a stream socket of TCP")]
     HandedOver(io::Error),
+}
+
+fn advice(source: &io::Error) -> &'static str {
+    match source.kind() {
+        io::ErrorKind::PermissionDenied => "ports below 1024 are root's: set http.listen to a higher one",
+        io::ErrorKind::AddrNotAvailable => "no interface of this host has that address: correct http.listen",
+        _ => "is another instance running, or is http.listen wrong?",
+    }
 }
 
 impl Listeners {
@@ -91,5 +99,15 @@ mod tests {
         let address = taken.addresses().unwrap()[0];
         let why = Listeners::open(address).unwrap_err().to_string();
         assert!(why.contains(&address.to_string()) && why.contains("another instance"), "{why}");
+    }
+
+    #[test]
+    fn an_address_of_nobody_here_and_a_port_of_roots_have_advice_of_their_own() {
+        // TEST-NET-1 is nobody's.
+        let why = Listeners::open(SocketAddr::from(([192, 0, 2, 1], 0))).unwrap_err().to_string();
+        assert!(why.contains("no interface of this host has that address"), "{why}");
+        let listen = SocketAddr::from(([127, 0, 0, 1], 80));
+        let why = ListenError::Address { listen, source: io::ErrorKind::PermissionDenied.into() }.to_string();
+        assert!(why.contains("higher"), "{why}");
     }
 }

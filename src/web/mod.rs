@@ -133,14 +133,15 @@ pub fn endpoints() -> impl Iterator<Item = &'static Endpoint> {
 }
 
 fn routes(config: &mut web::ServiceConfig) {
+    let get = || web::route().guard(openapi::asked(openapi::Method::Get));
     let refused = |why: String| actix_web::Error::from(Problem::bad_request(why));
     config
         .app_data(body::config())
         .app_data(web::QueryConfig::default().error_handler(move |why, _| refused(why.to_string())))
         .app_data(web::PathConfig::default().error_handler(move |why, _| refused(why.to_string())))
         .configure(openapi::routes)
-        .service(web::resource("/").get(page::index).default_service(web::to(wrong_method)))
-        .service(web::resource("/plain").get(page::plain).default_service(web::to(wrong_method)))
-        .service(web::resource("/plain.css").get(page::plain_style))
+        .service(web::resource("/").route(get().to(page::index)).default_service(web::to(wrong_method)))
+        .service(web::resource("/plain").route(get().to(page::plain)).default_service(web::to(wrong_method)))
+        .service(web::resource("/plain.css").route(get().to(page::plain_style)))
         .default_service(web::to(page::file));
 }

@@ -126,6 +126,9 @@ fn configuration(dir: &TempDir, names: &[&str], servers: &[ScriptedServer], more
         "server": list,
     });
     for (section, values) in more.as_object().cloned().unwrap_or_default() {
+        if values.is_array() {
+            all[&section] = values.clone();
+        }
         for (key, value) in values.as_object().cloned().unwrap_or_default() {
             all[&section][&key] = value;
         }

@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use crate::common::monitor::{Home, own, run, text};
 use crate::common::sim::Playground;
+use ntp_monitor::ntp::KissCode;
 use ntp_monitor::sim::Script;
 
 fn examine(home: &Home, more: &[&str]) -> (i32, Vec<Value>) {
@@ -51,6 +52,25 @@ fn whoever_the_service_asked_a_moment_ago_is_not_asked_again() {
     let seen = finding(&findings, "servers", "polite");
     assert!(seen["what"].as_str().unwrap().contains("by the service"), "{seen}");
     assert_eq!(server.counters().requests, 1);
+}
+
+#[test]
+fn whoever_is_paused_or_said_to_stop_within_the_hour_is_not_asked() {
+    let playground = Playground::open();
+    let [paused, denying] = [Script::good(), Script::good().kissing(KissCode::DENY, 0)].map(|it| playground.server(it));
+    let sections = [own("denying", denying.address()), own("paused", paused.address()), "paused = true\n".to_owned()];
+    let home = Home::with(&sections.concat());
+    let mut service = home.start();
+    service.health("the denial", |health| health["servers"][0]["outcomes"]["kiss"] == 1);
+    assert_eq!(service.stop(), 0);
+    // What its interval alone would allow.
+    let age = rusqlite::Connection::open(home.store()).unwrap();
+    age.execute("UPDATE sample SET wall_ns = wall_ns - 600000000000", []).unwrap();
+    let (_, findings) = examine(&home, &[]);
+    let denied = finding(&findings, "servers", "denying");
+    assert!(denied["what"].as_str().unwrap().contains("DENY, asked 60"), "{denied}");
+    assert!(finding(&findings, "servers", "paused")["what"].as_str().unwrap().contains("paused"));
+    assert_eq!((paused.counters().requests, denying.counters().requests), (0, 1));
 }
 
 #[test]

@@ -132,7 +132,7 @@ fn setup_installs_migrates_the_predecessor_goes_back_from_a_broken_version_and_l
     fs::create_dir_all(debian.at("/run/systemd/system")).unwrap();
     write(
         "/opt/ntp-monitor/.env",
-        "# of the predecessor\nNTP_SERVER=\"127.0.0.1, 192.0.2.7\"\nexport POLLING_INTERVAL=30\nLOG_LEVEL=DEBUG\n\
+        "# of the predecessor\nNTP_SERVER=\"127.0.0.1, 192.0.2.7\"\nexport POLLING_INTERVAL=30.0\nLOG_LEVEL=DEBUG\n\
          INFLUX_URL=http://127.0.0.1:8086\nINFLUX_TOKEN='s3cr\"et'\nINFLUX_ORG=\"my org\"\nINFLUX_BUCKET=ntp\n",
         0o600,
     );

@@ -12,4 +12,5 @@ mod install;
 mod limits;
 mod manager;
 mod unit;
+mod upgrade;
 mod upkeep;

@@ -44,6 +44,12 @@ fn a_backup_made_while_the_service_writes_is_whole_and_comes_back_as_it_was() {
     // A second one does not replace the first by accident, and nothing can be put back under a running service.
     assert_eq!(ask(&home, &["backup", "copy.db"]).0, 1);
     assert_eq!(ask(&home, &["backup", "copy.db", "--force"]).0, 0);
+    // And no copy takes the place of the store that the service is writing.
+    std::os::unix::fs::symlink(home.store(), home.path().join("link.db")).unwrap();
+    for same in [home.store().to_str().unwrap(), "link.db"] {
+        let (code, _, err) = ask(&home, &["backup", same, "--force"]);
+        assert_eq!((code, err.contains("it is the store itself")), (1, true), "{err}");
+    }
     for refused in [&["restore", "copy.db"][..], &["store", "vacuum"], &["store", "prune"]] {
         let (code, _, err) = ask(&home, refused);
         assert_eq!((code, err.contains("in use by another running")), (1, true), "{refused:?}: {err}");

@@ -2,14 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{Settings, timestamp};
+use super::Settings;
 use crate::alert::notification::{Instance, Notification, Status};
 use crate::alert::rule::Rule;
-use crate::alert::status::{Addressed, Saved};
+use crate::alert::status::{Addressed, Gist, Saved};
 use crate::clock::Stamp;
 
 /// A message lists so many alerts and counts the rest.
@@ -23,7 +22,6 @@ pub(super) struct Group {
     /// Alerts that are over, which is still to be told.
     pub over: BTreeMap<Arc<str>, Over>,
     waits_since: Option<Stamp>,
-    told: Option<Stamp>,
 }
 
 /// An alert that is over.
@@ -35,9 +33,21 @@ pub(super) struct Over {
 }
 
 impl Over {
-    pub(super) fn saved(&self, alert: &str, target: &str) -> Saved {
+    pub(super) fn restored(saved: Saved, ended_at: Timestamp) -> Self {
+        let instance = Instance {
+            server: (!saved.target.is_empty()).then_some(saved.target),
+            value: saved.value,
+            labels: saved.labels,
+            summary: saved.summary,
+            started_at: saved.started_at,
+            ended_at: Some(ended_at),
+        };
+        Self { instance, description: saved.description, fired_at: saved.fired_at }
+    }
+
+    pub(super) fn saved(&self, rule: &Rule, target: &str) -> Saved {
         Saved {
-            alert: alert.to_owned(),
+            alert: rule.spec.name.clone(),
             target: target.to_owned(),
             started_at: self.instance.started_at,
             fired_at: self.fired_at,
@@ -47,6 +57,8 @@ impl Over {
             summary: self.instance.summary.clone(),
             description: self.description.clone(),
             labels: self.instance.labels.clone(),
+            gist: rule.gist(),
+            held_by: None,
         }
     }
 }
@@ -65,24 +77,6 @@ impl Group {
         }
         is_due
     }
-
-    pub(super) fn is_reminder_due(&self, now: Stamp, settings: &Settings) -> bool {
-        let every = settings.repeat_interval;
-        !every.is_zero() && self.told.is_some_and(|told| now.since(told) >= every)
-    }
-
-    pub(super) fn was_told(&mut self, now: Stamp) {
-        self.told = Some(now);
-    }
-
-    /// Takes up when it was told before a restart. The wall clock may be wrong by then; the worst is a reminder too early
-    /// or too late.
-    pub(super) fn told_before(&mut self, now: Stamp, told_at: Timestamp) {
-        let ago = timestamp(now).duration_since(told_at);
-        let ago_ns = Duration::try_from(ago).map_or(0, |ago| i64::try_from(ago.as_nanos()).unwrap_or(i64::MAX));
-        let told = Stamp { mono_ns: now.mono_ns.saturating_sub(ago_ns), ..now };
-        self.told = Some(self.told.map_or(told, |known| if known.mono_ns > told.mono_ns { known } else { told }));
-    }
 }
 
 /// What is said at once.
@@ -95,13 +89,20 @@ pub(super) struct Said<'a> {
     pub instances: Vec<Instance>,
 }
 
+/// That these alerts are over; nothing when there are none.
+pub(super) fn ended(alert: &str, gist: &Gist, settings: &Settings, now: Stamp, over: Vec<Over>) -> Option<Addressed> {
+    let description = over.first()?.description.clone();
+    let instances = over.into_iter().map(|over| over.instance).collect();
+    let said = Said { status: Status::Resolved, reminder: false, now, description: &description, instances };
+    Some(addressed(alert, gist, settings, said))
+}
+
 /// Puts it into words.
-pub(super) fn addressed(rule: &Rule, settings: &Settings, said: Said<'_>) -> Addressed {
+pub(super) fn addressed(alert: &str, gist: &Gist, settings: &Settings, said: Said<'_>) -> Addressed {
     let Said { status, reminder, now, description, mut instances } = said;
-    let spec = &rule.spec;
     let summary = match instances.as_slice() {
         [only] => only.summary.clone(),
-        several => summary_of(&spec.name, several),
+        several => summary_of(alert, several),
     };
     let description = if instances.len() == 1 { description.to_owned() } else { lines(&instances) };
     instances.truncate(LISTED);
@@ -111,19 +112,19 @@ pub(super) fn addressed(rule: &Rule, settings: &Settings, said: Said<'_>) -> Add
         (Status::Resolved, _) => "resolved",
     };
     let notification = Notification {
-        key: format!("{}-{kind}-{}", spec.name, now.wall_ns),
+        key: format!("{alert}-{kind}-{}", now.wall_ns),
         status,
         reminder,
-        alert: spec.name.clone(),
-        severity: spec.severity,
+        alert: alert.to_owned(),
+        severity: gist.severity,
         summary,
         description,
-        runbook_url: spec.runbook_url.clone(),
+        runbook_url: gist.runbook_url.clone(),
         vantage: settings.vantage.clone(),
         url: settings.url.clone(),
         alerts: instances,
     };
-    Addressed { notify: spec.notify.clone(), notification }
+    Addressed { notify: gist.notify.clone(), notification }
 }
 
 fn summary_of(name: &str, instances: &[Instance]) -> String {

@@ -2,7 +2,9 @@
 
 use std::collections::HashMap;
 
-use super::watch::{Alert, Mute, Watch};
+use super::alert::Alert;
+use super::quiet::Mute;
+use super::watch::Watch;
 use super::{Rulebook, timestamp};
 use crate::alert::rule::Rule;
 use crate::alert::silence::Silence;

@@ -3,11 +3,15 @@
 //! Pure: the time is part of what is seen. While nothing holds, a step allocates nothing for a rule and a server beyond
 //! what their expression does; `benches/alerts.rs` measures it.
 
+mod alert;
 mod group;
 mod listing;
+mod orphans;
+mod quiet;
+mod speech;
 mod watch;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,8 +23,9 @@ use super::inhibit::Inhibitor;
 use super::rule::Rule;
 use super::silence::{Silence, Window};
 use super::state::Timing;
-use super::status::{AlertStatus, Memo, Outcome, Saved};
+use super::status::{AlertStatus, Outcome, Saved};
 use crate::clock::Stamp;
+use quiet::Quiet;
 use watch::Watch;
 
 /// When nobody looked for this long, what held before need not have held all the time.
@@ -63,6 +68,10 @@ impl Default for Settings {
 }
 
 impl Settings {
+    fn is_reminder_due(&self, told: Stamp, now: Stamp) -> bool {
+        !self.repeat_interval.is_zero() && now.since(told) >= self.repeat_interval
+    }
+
     fn timing(&self, rule: &Rule) -> Timing {
         Timing {
             held_for: rule.spec.held_for,
@@ -112,9 +121,7 @@ struct Turn<'a> {
     now: Stamp,
     facts: &'a Facts<'a>,
     settings: &'a Settings,
-    inhibitor: &'a Inhibitor,
-    silences: &'a [Silence],
-    windows: &'a [Window],
+    quiet: Quiet<'a>,
     /// Whether alerts may begin to fire and people may be told.
     may_fire: bool,
     was_unwatched: bool,
@@ -130,18 +137,22 @@ impl Engine {
         Self { book, watches, silences: Vec::new(), memory: Memory::default(), inhibitor, started: now, last: None }
     }
 
-    /// Takes up what an earlier engine left. What it says of rules that there no longer are is returned, to be
-    /// forgotten.
+    /// Takes up what an earlier engine left. Alerts of rules that there no longer are have ended: who was told of them
+    /// is told so.
     #[must_use]
-    pub fn restore(&mut self, now: Stamp, saved: Vec<Saved>) -> Vec<Memo> {
-        let mut gone = Vec::new();
+    pub fn restore(&mut self, now: Stamp, saved: Vec<Saved>) -> Outcome {
+        let mut outcome = Outcome::default();
+        let mut gone: BTreeMap<String, Vec<Saved>> = BTreeMap::new();
         for one in saved {
             match self.watches.iter_mut().find(|watch| watch.rule().spec.name == one.alert) {
                 Some(watch) => watch.restore(now, one),
-                None => gone.push(Memo { alert: one.alert, target: one.target, saved: None }),
+                None => gone.entry(one.alert.clone()).or_default().push(one),
             }
         }
-        gone
+        for (alert, all) in gone {
+            orphans::end(now, &self.book.settings, &alert, all, &mut outcome);
+        }
+        outcome
     }
 
     /// Goes on by other rules. Alerts of rules that are no longer there, or look at something else, end.
@@ -188,9 +199,7 @@ impl Engine {
             now,
             facts: &facts,
             settings: &self.book.settings,
-            inhibitor: &self.inhibitor,
-            silences: &self.silences,
-            windows: &self.book.windows,
+            quiet: Quiet::new(timestamp(now), &self.silences, &self.book.windows, &self.inhibitor),
             may_fire: now.since(self.started) >= self.book.settings.startup_grace,
             was_unwatched,
         };

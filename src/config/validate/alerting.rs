@@ -17,12 +17,14 @@ use crate::alert::rule::{Origin, Rule, RuleFault, RuleSpec};
 use crate::alert::selector::Selector;
 use crate::alert::silence::{Matcher, Times, Window};
 use crate::config::fault::KeyPath;
-use crate::config::model::{Notifier, Server};
+use crate::config::model::{Channel, Notifier, Server};
 use crate::config::raw;
 use crate::config::units::Span;
 
 /// Rules there may be, built-in ones included.
 const MOST_RULES: usize = 200;
+/// It stands in every message, and messages have limits.
+const LONGEST_URL: usize = 1000;
 const USUAL: Duration = Duration::from_secs(300);
 
 /// What is written of alerts.
@@ -41,8 +43,9 @@ pub(super) fn alerting(
 ) -> Rulebook {
     let default_rules = sections.settings.default_rules;
     let settings = settings(sections.settings, vantage, rules);
+    let known: Vec<String> = sections.rules.iter().map(|(_, section)| section.name.clone()).collect();
     let specs = specs(sections.rules, default_rules, servers, rules, warnings);
-    let windows = sections.windows.into_iter().filter_map(|(n, section)| window(n, section, rules)).collect();
+    let windows = sections.windows.into_iter().filter_map(|(n, section)| window(n, section, &known, rules)).collect();
     Rulebook { settings, rules: specs, windows }
 }
 
@@ -67,6 +70,7 @@ fn settings(section: raw::alerting::Alerting, vantage: &str, rules: &mut Rules<'
 }
 
 fn web_address(url: &str, path: &KeyPath, rules: &mut Rules<'_>) {
+    rules.require(url.len() <= LONGEST_URL, path, || format!("must not be longer than {LONGEST_URL} bytes"));
     let is_one = url.starts_with("https://") || url.starts_with("http://");
     rules.require(is_one && !url.chars().any(|c| c.is_whitespace() || c.is_control()), path, || {
         format!("{url:?} is not a web address such as \"https://example.net/\"")
@@ -134,19 +138,22 @@ pub fn rule_of_json(value: &serde_json::Value) -> Result<Rule, Vec<(String, Stri
     Rule::compile(spec).map_err(|faults| faults.into_iter().map(|it| (it.key.to_owned(), it.message)).collect())
 }
 
-/// Whoever is told must be configured.
-pub(super) fn receivers(book: &Rulebook, notifiers: &[Notifier], rules: &mut Rules<'_>, count: usize) {
+/// Whoever is told must be configured, and be somebody who can be told. Looks at what is written, so that a rule that is
+/// faulty otherwise is examined too.
+pub(super) fn receivers(notifiers: &[Notifier], rules: &mut Rules<'_>, count: usize) {
     let root = KeyPath::default().key("alert");
-    let known = |name: &String| notifiers.iter().any(|notifier| notifier.name == *name);
-    for n in 0..count {
-        let path = root.index(n);
-        let Some(name) = rules.tree.get(&path.key("name")).and_then(|name| name.as_str()).map(str::to_owned) else {
-            continue;
-        };
-        let rule = book.rules.iter().find(|rule| rule.spec.name == name);
-        let unknown = rule.and_then(|rule| rule.spec.notify.iter().flatten().find(|name| !known(name)).cloned());
-        if let Some(unknown) = unknown {
-            rules.require(false, &path.key("notify"), || format!("there is no notifier {unknown:?}"));
+    let sections = rules.tree.get(&KeyPath::dotted("notifier")).and_then(|all| all.as_array());
+    let named = sections.into_iter().flatten().filter_map(|section| section.get("name")?.as_str());
+    let named: Vec<String> = named.map(str::to_owned).collect();
+    for path in (0..count).map(|n| root.index(n).key("notify")) {
+        let written = rules.tree.get(&path).and_then(|names| names.as_array()).cloned().unwrap_or_default();
+        for (n, name) in written.iter().enumerate().filter_map(|(n, name)| Some((n, name.as_str()?))) {
+            // A notifier that is faulty itself is not missing.
+            let is_named = named.iter().any(|known| known == name);
+            rules.require(is_named, &path.index(n), || format!("there is no notifier {name:?}"));
+            let found = notifiers.iter().find(|notifier| notifier.name == name);
+            let is_deaf = found.is_some_and(|notifier| matches!(notifier.channel, Channel::Heartbeat(_)));
+            rules.require(!is_deaf, &path.index(n), || format!("{name:?} is a heartbeat, which takes no alerts"));
         }
     }
 }
@@ -213,9 +220,14 @@ fn warn_about_servers(section: &raw::alerting::Alert, servers: &[Arc<Server>], w
     }
 }
 
-fn window(n: usize, section: raw::alerting::Silence, rules: &mut Rules<'_>) -> Option<Window> {
+fn window(n: usize, section: raw::alerting::Silence, written: &[String], rules: &mut Rules<'_>) -> Option<Window> {
     let path = KeyPath::default().key("silence").index(n);
     rules.plain(&section.comment, &path.key("comment"));
+    // A window for no rule would let through what it is there to keep quiet.
+    if let Some(alert) = &section.alert {
+        let is_known = written.contains(alert) || defaults::rules().iter().any(|rule| rule.name == *alert);
+        rules.require(is_known, &path.key("alert"), || format!("there is no rule {alert:?}"));
+    }
     let times = times(&section, &path, rules)?;
     let matcher = Matcher { alert: section.alert, servers: Selector(section.servers) };
     Some(Window { comment: section.comment, matcher, times })

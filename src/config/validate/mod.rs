@@ -89,7 +89,7 @@ pub(super) fn validate(
     let leap = leap::leap(sections.leap, &mut rules);
     let notifiers = notifier::notifiers(sections.notifiers, &mut rules, surroundings, warnings);
     let report = report::report(sections.report, &notifiers, &mut rules, warnings);
-    alerting::receivers(&alerting, &notifiers, &mut rules, alerts);
+    alerting::receivers(&notifiers, &mut rules, alerts);
     Some(Config {
         monitor,
         servers,

@@ -4,7 +4,7 @@ use jiff::tz::TimeZone;
 
 use super::Rules;
 use crate::config::fault::KeyPath;
-use crate::config::model::{Notifier, NotifierType, Report};
+use crate::config::model::{Channel, Notifier, Report};
 use crate::config::raw;
 use crate::report::schedule::Schedule;
 
@@ -58,7 +58,12 @@ fn receiver(name: &str, notifiers: &[Notifier], path: &KeyPath, rules: &mut Rule
             if known.is_empty() { "there is none".to_owned() } else { format!("there are {}", known.join(", ")) };
         format!("no [[notifier]] is called {name:?}; {known}")
     });
-    let Some(kind) = found.map(|notifier| notifier.channel.kind()) else { return };
-    let silent = matches!(kind, NotifierType::Webhook | NotifierType::Pagerduty | NotifierType::Heartbeat);
-    rules.require(!silent, path, || format!("{name:?} is of type {}, which takes no reports", kind.label()));
+    let Some(channel) = found.map(|notifier| &notifier.channel) else { return };
+    let silent = matches!(channel, Channel::Pagerduty { .. } | Channel::Heartbeat(_));
+    let kind = channel.kind().label();
+    rules.require(!silent, path, || format!("{name:?} is of type {kind}, which takes no reports"));
+    let has_template = matches!(channel, Channel::Webhook(webhook) if webhook.body_template.is_some());
+    rules.require(!has_template, path, || {
+        format!("{name:?} has a body_template, which is written for alerts: give reports a webhook without one")
+    });
 }

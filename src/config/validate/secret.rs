@@ -55,15 +55,30 @@ impl Places {
 
 /// Reads a token file; see [`resolve`].
 pub(super) fn read_token(path: &Path, surroundings: &Surroundings<'_>) -> Result<SecretString, String> {
-    let path = resolve(path, surroundings);
-    let text = std::fs::read_to_string(&path).map_err(|why| format!("{} cannot be read: {why}", path.display()))?;
+    let found = resolve(path, surroundings);
+    let text = std::fs::read_to_string(&found).map_err(|why| {
+        // Root alone can look there, and anybody else must not take "no such file" for the whole truth.
+        let elsewhere = match why.kind() {
+            std::io::ErrorKind::NotFound if path.is_relative() => {
+                "; a relative path is looked for beside the configuration, and among systemd's credentials, which root \
+                 and the service can read"
+            }
+            _ => "",
+        };
+        format!("{} cannot be read: {why}{elsewhere}", found.display())
+    })?;
     Ok(SecretString::from(text.trim_end_matches(['\r', '\n'])))
 }
 
-/// Where a file is: a relative path is looked for among systemd's credentials, then beside the configuration file.
+/// Where a file is: a relative path is looked for among systemd's credentials, then beside the configuration file. A
+/// command that an administrator runs has no credentials of its own: it looks where the service has got them, and where
+/// the service will get them from. Both places are closed to others.
 pub(super) fn resolve(path: &Path, surroundings: &Surroundings<'_>) -> PathBuf {
     let credential = surroundings.environment.get("CREDENTIALS_DIRECTORY").map(|dir| Path::new(dir).join(path));
     let beside = surroundings.file.and_then(Path::parent).map(|dir| dir.join(path));
-    let found = [credential, beside].into_iter().flatten().find(|path| path.exists());
+    let handed_over = Path::new("/run/credentials/ntp-monitor.service").join(path);
+    let kept = Path::new("/etc/credstore").join(format!("ntp-monitor.{}", path.display()));
+    let places = [credential, beside, Some(handed_over), Some(kept)];
+    let found = places.into_iter().flatten().filter(|_| path.is_relative()).find(|path| path.exists());
     found.unwrap_or_else(|| path.to_owned())
 }

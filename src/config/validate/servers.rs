@@ -62,7 +62,9 @@ fn server(section: raw::Server, path: &KeyPath, rules: &mut Rules<'_>) -> Option
         rules.plain(&section.name, &path.key("name"));
     }
     tags(&section.tags, &path.key("tags"), rules);
-    let (host, port) = target.ok()?;
+    // An address that cannot be used hides no other fault.
+    let is_usable = target.is_ok();
+    let (host, port) = target.unwrap_or((Host::Name("".into()), 0));
     let timeout = timeout(&section, path, rules);
     let server = Server {
         ident: Arc::new(ServerIdent { name: section.name.into(), tags: section.tags }),
@@ -85,7 +87,7 @@ fn server(section: raw::Server, path: &KeyPath, rules: &mut Rules<'_>) -> Option
         let message = || "and the address are of different families".to_owned();
         rules.require(server.family.admits(ip), &path.key("family"), message);
     }
-    Some(server)
+    is_usable.then_some(server)
 }
 
 fn tags(tags: &BTreeMap<String, String>, path: &KeyPath, rules: &mut Rules<'_>) {

@@ -1,12 +1,13 @@
 //! Reading recorded samples back, ours and other people's: any order of columns, unknown ones ignored, and of ours only
-//! [`REQUIRED`] needed. A bad row is an error with its place and reason, and the rows after it are read.
+//! [`REQUIRED`] needed. A bad row is an error with its place and reason, and the rows after it are read. A line that names
+//! the columns may come again, in another order too: files are put together with `cat`.
 //!
 //! What a file does not say is assumed so: address none; kiss and rejected without a reason are `kiss` without a code
 //! and a failed origin test; poll interval 64 s; precision 2⁻²⁰ s; root distance from its parts; the monotonic clock
 //! ran with the wall clock. Requests of a burst and configured tags are not in a file.
 
 use std::fs::File;
-use std::io::{BufReader, Read};
+use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
 
 use csv::{Reader, ReaderBuilder, StringRecord};
@@ -18,7 +19,7 @@ use crate::sample::Sample;
 
 /// What is wrong with a file or a row of it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{file}:{line}: {column}{}{reason}", if .column.is_empty() { "" } else { ": " })]
+#[error("{file}{}: {column}{}{reason}", at(*.line), if .column.is_empty() { "" } else { ": " })]
 pub struct RowError {
     /// The file, as it was named.
     pub file: String,
@@ -28,6 +29,11 @@ pub struct RowError {
     pub column: String,
     /// What is wrong, in words.
     pub reason: String,
+}
+
+/// `:LINE`, or nothing for a file as a whole.
+fn at(line: u64) -> String {
+    if line == 0 { String::new() } else { format!(":{line}") }
 }
 
 /// The samples of a file, in its order.
@@ -41,19 +47,24 @@ pub struct Rows<R> {
     ended: bool,
 }
 
-/// Opens a file; one whose name ends in `.gz` is uncompressed on the way.
+/// The first bytes of a gzip file (RFC 1952).
+const GZIP: [u8; 2] = [0x1f, 0x8b];
+
+/// Opens a file; a compressed one is uncompressed on the way, whatever its name.
 ///
 /// # Errors
 /// When it cannot be opened, or lacks a column that is needed.
 pub fn read_file(path: &Path) -> Result<Rows<Box<dyn Read + Send>>, RowError> {
     let name = path.display().to_string();
     let file = File::open(path).map_err(|why| whole(&name, 0, &why.to_string()))?;
-    let source: Box<dyn Read + Send> = if path.extension().is_some_and(|ext| ext.eq_ignore_ascii_case("gz")) {
-        Box::new(MultiGzDecoder::new(BufReader::new(file)))
-    } else {
-        Box::new(file)
-    };
+    let source = uncompressed(file).map_err(|why| whole(&name, 0, &why.to_string()))?;
     read_from(&name, source)
+}
+
+fn uncompressed(file: File) -> io::Result<Box<dyn Read + Send>> {
+    let mut file = BufReader::new(file);
+    let is_compressed = file.fill_buf()?.starts_with(&GZIP);
+    Ok(if is_compressed { Box::new(MultiGzDecoder::new(file)) } else { Box::new(file) })
 }
 
 /// Reads rows from wherever; `name` is what errors call it. The first line must name the columns.
@@ -63,14 +74,21 @@ pub fn read_file(path: &Path) -> Result<Rows<Box<dyn Read + Send>>, RowError> {
 pub fn read_from<R: Read>(name: &str, source: R) -> Result<Rows<R>, RowError> {
     let mut reader = ReaderBuilder::new().flexible(true).from_reader(source);
     let header = reader.headers().map_err(|why| whole(name, 1, &why.to_string()))?;
-    let place = |column: &str| header.iter().position(|cell| cell.trim() == column);
-    if let Some(missing) = REQUIRED.into_iter().find(|column| place(column).is_none()) {
-        let reason = "this column is needed and missing".to_owned();
-        return Err(RowError { file: name.to_owned(), line: 1, column: missing.to_owned(), reason });
-    }
-    let places = COLUMNS.map(place);
+    let places = places_in(header).map_err(|missing| {
+        let reason = "this column is needed and missing; the first line must name the columns".to_owned();
+        RowError { file: name.to_owned(), line: 1, column: missing.to_owned(), reason }
+    })?;
     let (servers, record) = (Servers::new(), StringRecord::new());
     Ok(Rows { file: name.to_owned(), reader, places, servers, record, ended: false })
+}
+
+/// Where each of [`COLUMNS`] is in a line that names them, or which one is missing.
+fn places_in(header: &StringRecord) -> Result<[Option<usize>; COLUMNS.len()], &'static str> {
+    let place = |column: &str| header.iter().position(|cell| cell.trim() == column);
+    match REQUIRED.into_iter().find(|column| place(column).is_none()) {
+        Some(missing) => Err(missing),
+        None => Ok(COLUMNS.map(place)),
+    }
 }
 
 impl<R: Read> Iterator for Rows<R> {
@@ -80,14 +98,25 @@ impl<R: Read> Iterator for Rows<R> {
         if self.ended {
             return None;
         }
-        match self.reader.read_record(&mut self.record) {
-            Ok(true) => Some(self.sample()),
-            Ok(false) => None,
-            Err(why) => {
-                // Behind a failure of the source nothing can be read; behind a row that is no text, the next row can.
-                self.ended = why.is_io_error();
-                let line = why.position().map_or(0, csv::Position::line);
-                Some(Err(whole(&self.file, line, &why.to_string())))
+        loop {
+            match self.reader.read_record(&mut self.record) {
+                Ok(true) => {
+                    let sample = self.sample();
+                    if sample.is_err()
+                        && let Ok(places) = places_in(&self.record)
+                    {
+                        self.places = places;
+                        continue;
+                    }
+                    return Some(sample);
+                }
+                Ok(false) => return None,
+                Err(why) => {
+                    // Behind a failure of the source nothing can be read; behind a row that is no text, the next row can.
+                    self.ended = why.is_io_error();
+                    let line = why.position().map_or(0, csv::Position::line);
+                    return Some(Err(whole(&self.file, line, &why.to_string())));
+                }
             }
         }
     }
@@ -163,7 +192,21 @@ mod tests {
             assert!(rows[0].is_ok() && rows[2].is_ok());
         }
         let missing = read_from("f.csv", &b"time,server\n"[..]).err().unwrap();
-        assert_eq!(missing.to_string(), "f.csv:1: outcome: this column is needed and missing");
+        assert_eq!(
+            missing.to_string(),
+            "f.csv:1: outcome: this column is needed and missing; the first line must name the columns"
+        );
+    }
+
+    #[test]
+    fn files_that_were_put_together_are_read_on_by_each_ones_own_columns() {
+        let rows = read(&format!(
+            "0,a,2026-11-22T20:42:42Z,2,,-0.001,0.02,sample,0,0\n{MINIMAL}0,a,2026-11-22T20:43:42Z,2,,-0.002,0.02,sample,0,0\n\
+             time,server,outcome,offset_s,delay_s,root_delay_s,root_dispersion_s,stratum,leap\n\
+             2026-11-22T20:44:42Z,b,sample,-0.003,0.02,0,0,2,0\n"
+        ));
+        let offsets: Vec<_> = rows.iter().map(|row| row.as_ref().unwrap().offset_s().unwrap()).collect();
+        assert_eq!(offsets, [-0.001, -0.002, -0.003]);
     }
 
     proptest! {

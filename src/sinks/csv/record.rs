@@ -129,11 +129,9 @@ mod tests {
     }
 
     fn sample() -> Sample {
+        let at = Stamp { wall_ns: 1_795_380_162_000_000_001, mono_ns: 2_500_000_000, raw_ns: -1 };
         Sample {
-            at: Stamp { wall_ns: 1_795_380_162_000_000_001, mono_ns: 2_500_000_000, raw_ns: -1 },
-            server: ServerIdent::named("a"),
             address: Some("[2001:db8::1]:123".parse().unwrap()),
-            outcome: Outcome::Sample,
             reply: Some(Reply {
                 stratum: 1,
                 leap: Leap::None,
@@ -143,13 +141,9 @@ mod tests {
                 root_dispersion_s: 1e-7,
             }),
             measure: Some(Measure { offset_s: -0.000_125, delay_s: 0.1, root_distance_s: 0.3 }),
-            poll_s: 64.0,
             timestamping: Some(Timestamping::KernelRx),
             sent: 1,
-            lost: 0,
-            evidence: None,
-            rejected: Vec::new(),
-            rejected_count: 0,
+            ..Sample::unasked(at, ServerIdent::named("a"), Outcome::Sample, 64.0)
         }
     }
 

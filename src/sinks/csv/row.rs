@@ -18,6 +18,7 @@ const MAX_SECONDS: f64 = 4_294_967_296.0;
 const DEFAULT_POLL_S: f64 = 64.0;
 const DEFAULT_PRECISION_LOG2: i8 = -20;
 const NTP_PORT: u16 = 123;
+const TIME_HINT: &str = "; a time is written as 2026-11-22T20:42:42Z";
 
 /// The column at fault and the reason.
 pub(super) type Fault = (Column, String);
@@ -120,14 +121,15 @@ impl<'a> Row<'a> {
     }
 
     fn stamp(&self) -> Result<Stamp, Fault> {
-        let wall_ns = self.parsed(Column::Time, wall_ns)?.ok_or_else(|| (Column::Time, "empty".to_owned()))?;
+        let wall_ns = self.parsed(Column::Time, wall_ns).map_err(|(column, why)| (column, why + TIME_HINT))?;
+        let wall_ns = wall_ns.ok_or_else(|| (Column::Time, "empty".to_owned()))?;
         let mono_ns = self.parsed(Column::MonoS, nanos)?.unwrap_or(wall_ns);
         let raw_ns = self.parsed(Column::RawS, nanos)?.unwrap_or(0);
         Ok(Stamp { wall_ns, mono_ns, raw_ns })
     }
 
     fn server(&self, servers: &mut Servers) -> Result<Arc<ServerIdent>, Fault> {
-        let name = restored(self.cell(Column::Server));
+        let name = restored(self.cell(Column::Server)).trim();
         if name.is_empty() {
             return Err((Column::Server, "empty".to_owned()));
         }

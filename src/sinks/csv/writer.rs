@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use jiff::Span;
 use jiff::civil::Date;
+use nix::unistd::{AccessFlags, access};
 use slog::{Logger, info, warn};
 
 use super::append::{Appender, cut_torn_line};
@@ -65,6 +66,16 @@ impl CsvWriter {
             }
         }
         Ok(Self { config, vantage: vantage.into(), log, open: BTreeMap::new(), job: None, looked_at_ns: None })
+    }
+
+    /// Finds out whether files can be written in `dir`, which another writer may be doing: nothing that is there is
+    /// touched.
+    ///
+    /// # Errors
+    /// As [`CsvWriter::new`].
+    pub fn examine(dir: &Path) -> Result<(), WriteError> {
+        list(dir).map_err(|why| at(dir, &why))?;
+        access(dir, AccessFlags::W_OK | AccessFlags::X_OK).map_err(|why| at(dir, &why.into()))
     }
 
     /// The file that a day's samples are appended to, opened.

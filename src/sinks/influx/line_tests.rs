@@ -183,21 +183,9 @@ proptest! {
 
 fn timeout_with_tags(tags: &[(&str, &str)]) -> Sample {
     let tags = tags.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
-    Sample {
-        at: Stamp { wall_ns: 1_795_380_162_000_000_001, mono_ns: 2_500_000_000, raw_ns: 1_500_000_000 },
-        server: std::sync::Arc::new(ServerIdent { name: "a b,c".into(), tags }),
-        address: None,
-        outcome: Outcome::Timeout,
-        reply: None,
-        measure: None,
-        poll_s: 64.0,
-        timestamping: None,
-        sent: 1,
-        lost: 1,
-        evidence: None,
-        rejected: Vec::new(),
-        rejected_count: 0,
-    }
+    let at = Stamp { wall_ns: 1_795_380_162_000_000_001, mono_ns: 2_500_000_000, raw_ns: 1_500_000_000 };
+    let server = std::sync::Arc::new(ServerIdent { name: "a b,c".into(), tags });
+    Sample { sent: 1, lost: 1, ..Sample::unasked(at, server, Outcome::Timeout, 64.0) }
 }
 
 #[test]

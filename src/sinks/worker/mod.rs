@@ -10,6 +10,7 @@ use std::time::Instant;
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use slog::{Logger, o};
+use tokio::sync::oneshot;
 
 use super::queue::SinkQueue;
 use crate::clock::Stamp;
@@ -51,7 +52,17 @@ pub struct WriteError(pub String);
 
 enum Control<C> {
     Command(C),
-    Drain { until: Instant, done: Sender<()> },
+    Settle(oneshot::Sender<()>),
+    Drain { until: Instant, leftovers: Leftovers, done: Sender<()> },
+}
+
+/// What becomes of samples that could not be written by the deadline of a drain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Leftovers {
+    /// They are given up: nobody comes after.
+    Abandoned,
+    /// They stay where they are, in hand and in the queue, for the thread that is started next with the same handle.
+    Kept,
 }
 
 /// The handle to a running output. Cheap to clone; survives the thread, so that a successor can take over.
@@ -86,9 +97,26 @@ impl<C> WriterHandle<C> {
     /// Asks the thread to write what is queued and to end, by `until` at the latest. The receiver gets a message when
     /// it has ended; what could not be written by then is counted as abandoned and logged.
     pub fn drain(&self, until: Instant) -> Receiver<()> {
+        self.end(until, Leftovers::Abandoned)
+    }
+
+    /// As [`WriterHandle::drain`], but what could not be written is left to the thread that is started next.
+    pub fn hand_over(&self, until: Instant) -> Receiver<()> {
+        self.end(until, Leftovers::Kept)
+    }
+
+    fn end(&self, until: Instant, leftovers: Leftovers) -> Receiver<()> {
         let (done, ended) = unbounded();
-        let _ = self.control.send(Control::Drain { until, done });
+        let _ = self.control.send(Control::Drain { until, leftovers, done });
         ended
+    }
+
+    /// Asks to be told when all that was offered so far is written, which may be never. An error says that the thread
+    /// died meanwhile.
+    pub fn settled(&self) -> oneshot::Receiver<()> {
+        let (done, settled) = oneshot::channel();
+        let _ = self.control.send(Control::Settle(done));
+        settled
     }
 
     /// What the writer shows of itself.

@@ -5,9 +5,10 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, never, select};
 use slog::{Logger, info, warn};
+use tokio::sync::oneshot;
 
 use super::state::WriterState;
-use super::{BatchWriter, Control, MAX_BATCH, WriteError};
+use super::{BatchWriter, Control, Leftovers, MAX_BATCH, WriteError};
 use crate::clock::Stamp;
 use crate::sample::Sample;
 use crate::sinks::queue::SinkQueue;
@@ -37,6 +38,8 @@ pub(super) struct Worker<W: BatchWriter> {
     tick_at: Instant,
     /// Whether the last housekeeping failed.
     untidy: bool,
+    /// Who wants to be told when everything is written.
+    waiting: Vec<oneshot::Sender<()>>,
 }
 
 impl<W: BatchWriter> Worker<W> {
@@ -49,7 +52,19 @@ impl<W: BatchWriter> Worker<W> {
         log: Logger,
     ) -> Self {
         let tick_at = Instant::now() + TICK;
-        Self { writer, queue, next, commands, state, log, retry_at: None, linger_until: None, tick_at, untidy: false }
+        Self {
+            writer,
+            queue,
+            next,
+            commands,
+            state,
+            log,
+            retry_at: None,
+            linger_until: None,
+            tick_at,
+            untidy: false,
+            waiting: Vec::new(),
+        }
     }
 
     pub(super) fn run(mut self) {
@@ -63,8 +78,13 @@ impl<W: BatchWriter> Worker<W> {
             select! {
                 recv(self.commands) -> control => match control {
                     Ok(Control::Command(command)) => self.writer.command(command),
-                    Ok(Control::Drain { until, done }) => {
-                        self.drain(until);
+                    Ok(Control::Settle(done)) => {
+                        self.waiting.push(done);
+                        // Company is not waited for.
+                        self.linger_until = self.linger_until.map(|_| Instant::now());
+                    }
+                    Ok(Control::Drain { until, leftovers, done }) => {
+                        self.drain(until, leftovers);
                         let _ = done.send(());
                         return;
                     }
@@ -75,6 +95,16 @@ impl<W: BatchWriter> Worker<W> {
             }
             self.write_when_due(Instant::now());
             self.tick_when_due(Instant::now());
+            self.tell_when_settled();
+        }
+    }
+
+    fn tell_when_settled(&mut self) {
+        if !self.waiting.is_empty() && self.queue.is_empty() && self.state.in_hand().batch.is_empty() {
+            for done in self.waiting.drain(..) {
+                // Whoever asked may have given up waiting.
+                let _ = done.send(());
+            }
         }
     }
 
@@ -201,7 +231,7 @@ impl<W: BatchWriter> Worker<W> {
         }
     }
 
-    fn drain(&mut self, until: Instant) {
+    fn drain(&mut self, until: Instant, leftovers: Leftovers) {
         loop {
             match self.queue.recv_timeout(Duration::ZERO) {
                 Ok(sample) => self.gather(sample),
@@ -213,11 +243,21 @@ impl<W: BatchWriter> Worker<W> {
             }
             while !self.attempt() {
                 if Instant::now() + FIRST_RETRY > until {
-                    let lost = self.state.in_hand().batch.len() + self.queue.try_iter().count();
-                    self.abandon(lost, "the deadline of the shutdown passed");
+                    self.leave(leftovers);
                     return;
                 }
                 std::thread::sleep(FIRST_RETRY);
+            }
+        }
+    }
+
+    fn leave(&self, leftovers: Leftovers) {
+        match leftovers {
+            // The successor does not wait because of failures that it did not see.
+            Leftovers::Kept => self.state.in_hand().attempts = 0,
+            Leftovers::Abandoned => {
+                let in_hand = std::mem::take(&mut self.state.in_hand().batch).len();
+                self.abandon(in_hand + self.queue.try_iter().count(), "the deadline of the shutdown passed");
             }
         }
     }

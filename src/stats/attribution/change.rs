@@ -34,6 +34,11 @@ pub(super) struct Change {
     pub scatter_s: f64,
 }
 
+/// Where a series stands: the median of its last few values.
+pub(super) fn level_now(points: &[(f64, f64)]) -> f64 {
+    median_of(&points[points.len().saturating_sub(MIN_AFTER)..], &mut Vec::new())
+}
+
 #[derive(Clone, Copy)]
 struct Fit {
     cost: f64,

@@ -8,6 +8,11 @@ use crate::stats::consensus::Interval;
 /// Smallest and largest common change that counts, in seconds; between them a fifth of the median root distance.
 const MATERIAL_S: (f64, f64) = (0.0005, 0.008);
 
+/// Noise that was learned from so many cells counts twice.
+const YOUNG: f64 = 6.0;
+/// Noise from fewer cells than this does not replace what was known.
+const MIN_NOISE: usize = 8;
+
 /// Series on the common grid, and what is being watched in them.
 #[derive(Debug)]
 pub(super) struct Common {
@@ -18,6 +23,10 @@ pub(super) struct Common {
     /// The median of all offsets when nothing was wrong, in seconds.
     pub usual_level_s: Option<f64>,
     pub noise_s: f64,
+    /// How many cells the noise was learned from.
+    learned: usize,
+    /// The smallest common change that counts at the newest cell.
+    pub threshold_now_s: f64,
     /// Cells from before the first baselines have no common movement yet.
     pub lacks_past: bool,
     /// The majority interval of the newest cell.
@@ -52,6 +61,8 @@ impl Default for Common {
             valid_from: 0,
             usual_level_s: None,
             noise_s: 0.0,
+            learned: 0,
+            threshold_now_s: 0.0,
             lacks_past: true,
             majority: None,
             slack_s: 0.0,
@@ -70,6 +81,17 @@ impl Default for Common {
 }
 
 impl Common {
+    /// Whether any sign of a fault of the own clock was seen lately.
+    pub fn is_suspect(&self) -> bool {
+        [&self.moved, &self.excluded, &self.torn].into_iter().any(|watch| !watch.is_quiet())
+    }
+
+    /// How fast the own clock is known to drift against all servers, in s/s; not signed.
+    pub fn drift(&self) -> f64 {
+        let change = self.episode.and_then(|episode| episode.change);
+        change.and_then(|change| change.slope).map_or(0.0, |line| line.slope.abs())
+    }
+
     /// Begins the cell `k` at the grid time `g_s`.
     pub fn begin(&mut self, k: u64, g_s: f64) {
         let slot = (k % CELLS as u64) as usize;
@@ -118,13 +140,19 @@ impl Common {
 
     /// The smallest common change that counts, for servers with this median root distance.
     pub fn threshold_s(&self, lambda_s: f64) -> f64 {
-        (0.2 * lambda_s).clamp(MATERIAL_S.0, MATERIAL_S.1).max(6.0 * self.noise_s)
+        let material_s = (0.2 * lambda_s).clamp(MATERIAL_S.0, MATERIAL_S.1);
+        material_s.max(6.0 * self.noise_s * (1.0 + YOUNG / self.learned.max(1) as f64))
     }
 
     /// Learns what is usual; the newest cells are left out.
     pub fn learn(&mut self, k: u64, scratch: &mut Vec<f64>) {
         let cells = self.cells(k.saturating_sub(4));
-        self.noise_s = robust::noise(cells.clone().map(|j| self.move_s(j)).filter(|c| !c.is_nan()), scratch);
+        let moves = cells.clone().map(|j| self.move_s(j)).filter(|c| !c.is_nan());
+        let learned = moves.clone().count();
+        // After a fault there are few cells again, but what noise is usual is known.
+        if learned >= MIN_NOISE || self.learned < MIN_NOISE {
+            (self.noise_s, self.learned) = (robust::noise(moves, scratch), learned);
+        }
         let mut levels: Vec<f64> = cells.map(|j| self.level_s(j)).filter(|c| !c.is_nan()).collect();
         if levels.len() >= 8 {
             self.usual_level_s = Some(robust::median(&mut levels));

@@ -2,7 +2,7 @@
 
 use super::common::Common;
 use super::robust;
-use super::series::Series;
+use super::series::{Pace, Series};
 
 /// Everything on the common grid.
 #[derive(Debug)]
@@ -52,13 +52,7 @@ impl Engine {
         }
     }
 
-    pub fn add(&mut self, series: Series, poll_s: f64, t_s: f64) {
-        if self.series.is_empty() {
-            // A recording may not say; then the grid begins fine and follows what it sees.
-            self.step_s = if poll_s.is_finite() && poll_s > 0.0 { poll_s.clamp(0.05, 4096.0) } else { 16.0 };
-            self.wait_s = 2.0 * self.step_s;
-            self.next_s = t_s + 2.0 * self.step_s;
-        }
+    pub fn add(&mut self, series: Series) {
         self.series.push(series);
         self.live += 1;
         self.dirty = true;
@@ -77,20 +71,31 @@ impl Engine {
 
     /// Closes every cell that no further sample can change.
     pub fn advance(&mut self, t_s: f64) {
-        if t_s - self.next_s > self.pause_s() {
-            // Nobody was asked in between: those cells have no values, and the grid goes on from here.
+        if !self.tuned {
+            self.begin_grid(t_s);
+        } else if t_s - self.next_s > self.pause_s() {
+            // Nobody was asked in between: those cells have no values, and the grid goes on from here. It may be that
+            // polls became rare.
             self.close_cell(self.next_s);
+            self.tune_grid();
             self.next_s = t_s + 0.5 * self.step_s;
             self.count_live(t_s);
         }
-        while t_s > self.next_s && (self.passed >= self.live || t_s > self.next_s + self.wait_s) {
+        while self.tuned && t_s > self.next_s && (self.passed >= self.live || t_s > self.next_s + self.wait_s) {
             self.close_cell(self.next_s);
             self.next_s += self.step_s;
-            if self.cell <= 4 || !self.tuned || self.cell.is_multiple_of(16) {
+            if self.cell <= 4 || self.cell.is_multiple_of(16) {
                 self.tune_grid();
             }
             self.count_live(t_s);
         }
+    }
+
+    /// The grid begins once somebody was asked twice: what a recording says of its poll interval need not be true.
+    fn begin_grid(&mut self, t_s: f64) {
+        self.tune_grid();
+        self.next_s = t_s;
+        self.count_live(t_s);
     }
 
     fn close_cell(&mut self, g_s: f64) {
@@ -98,12 +103,14 @@ impl Engine {
         self.cell_s = g_s;
         self.common.begin(self.cell, g_s);
         self.present.clear();
+        let pace = Pace { step_s: self.step_s, rate: self.common.drift() };
         for (i, series) in self.series.iter_mut().enumerate() {
-            if series.sense(self.cell, g_s, self.step_s) {
+            if series.sense(self.cell, g_s, pace) {
                 self.present.push(i);
             }
         }
-        self.voters = self.series.iter().filter(|s| s.votes(g_s, self.step_s)).count();
+        let voters = self.series.iter().filter(|s| s.votes(g_s, self.step_s)).count();
+        self.dirty |= std::mem::replace(&mut self.voters, voters) != voters;
         if !self.present.is_empty() {
             self.look_at_cell();
         }

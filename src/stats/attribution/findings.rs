@@ -64,6 +64,13 @@ impl Attribution {
         !common.moved.is_quiet() && with >= 2 && with * 2 > of
     }
 
+    /// The majority interval left zero when the servers fell apart: those that moved drag it along, as far as the wide
+    /// intervals of the others reach.
+    fn is_torn_apart(&self) -> bool {
+        let common = &self.engine.common;
+        common.torn.open && common.excluded.first + TOGETHER >= common.torn.first
+    }
+
     pub(super) fn local_finding(&self, heard: usize) -> LocalFinding {
         let common = &self.engine.common;
         let episode = common.episode.filter(|e| e.named && common.moved.open);
@@ -74,7 +81,10 @@ impl Attribution {
             self.describe_lasting(&mut it);
         }
         let moved = episode.is_some() && heard >= MIN_SERVERS;
-        if self.is_contested() {
+        if it.proven && episode.is_none() && self.is_torn_apart() {
+            it.undecided =
+                Some("half of the servers moved away from the others just when the majority left this machine's clock");
+        } else if self.is_contested() {
             it.undecided = Some("most servers moved together while others provably stayed with this machine's clock");
         } else if it.kind == Some(Kind::Smear) {
             it.undecided = Some(

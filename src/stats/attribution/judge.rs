@@ -42,6 +42,7 @@ impl Attribution {
             majority: case.majority,
             reason,
             sentence,
+            suspended: state != State::LocalWrong && self.engine.common.is_suspect(),
         };
         let now = When(self.timeline.wall_ns(self.last_s));
         self.journal.note(&verdict, case.local.witnessed, now, &mut self.events);
@@ -172,19 +173,6 @@ impl Attribution {
             verdict.sentence = format!("{} says itself that it is not synchronised.", verdict.server);
         }
         verdict
-    }
-
-    /// When the verdict began to be true: the latest onset of what it names, or, when it names nothing, now.
-    fn since(&self, state: State, local: &LocalVerdict, servers: &[ServerVerdict]) -> When {
-        let now = When(self.timeline.wall_ns(self.last_s));
-        let onsets = servers.iter().filter(|s| s.blamed).filter_map(|s| s.since).chain(local.since);
-        if let Some(onset) = onsets.max() {
-            return onset.min(now);
-        }
-        match self.verdict.since {
-            Some(since) if self.verdict.state == state && self.verdict.blamed().next().is_none() => since,
-            _ => now,
-        }
     }
 
     fn reason(&self, case: &Case, state: State, servers: &[ServerVerdict], local: &LocalVerdict) -> String {

@@ -5,12 +5,8 @@ use super::engine::Engine;
 use super::robust;
 use super::series::{Episode, Series};
 use super::watch::{Edge, Look, OPEN_AFTER};
-use crate::stats::consensus::{Consensus, Interval, Standing, Undecidable, consense_among};
+use crate::stats::consensus::{Consensus, Interval, MIN_SERVERS, Standing, Undecidable, consense_among};
 
-/// A change of route must show in every value for this long: queues come and go.
-const ROUTE_AFTER: u8 = 7;
-/// A route that has lasted this many cells is the usual one.
-const ROUTE_ACCEPTED: u64 = 64;
 /// Between this share of a threshold and the threshold itself nothing is concluded either way.
 const CALM_SHARE: f64 = 0.6;
 /// Paths are given a little more than the half of the unusual delay that they can explain: delays are noisy too.
@@ -59,6 +55,9 @@ impl Engine {
                 Standing::Unknown if split => Look::Calm,
                 Standing::Unknown => Look::Unclear,
             };
+            if !series.is_fresh {
+                continue;
+            }
             if series.disjoint.is_quiet() {
                 series.disjoint_since_s = t_s;
             }
@@ -128,12 +127,17 @@ impl Engine {
         self.scratch.clear();
         self.scratch.extend(members.iter().filter_map(|i| self.series[*i].now.map(|p| p.lambda_s)));
         let threshold = self.common.threshold_s(robust::median(&mut self.scratch));
+        self.common.threshold_now_s = threshold;
         let edge = self.common.moved.look(k, look_beyond(move_s, least_s, threshold), OPEN_AFTER);
         match edge {
             Some(Edge::Opened) => {
                 self.common.episode = Some(Episode::open(k, t_s));
             }
-            Some(Edge::Closed) => self.close_common(),
+            Some(Edge::Closed) => {
+                self.close_common();
+                // Two signs of one fault end together.
+                self.common.excluded.end_if_calm();
+            }
             None => {}
         }
         self.dirty |= edge.is_some();
@@ -155,11 +159,12 @@ impl Engine {
                 series.movement().and_then(|y| Interval::around(y, half)).unwrap_or_else(|| series.interval())
             })
             .collect();
-        if known.len() < 3 {
+        let voters = self.voters.min(self.taught());
+        if voters.max(known.len()) < MIN_SERVERS {
             let agree = intervals.iter().all(|it| it.gap_s(&intervals[0]) <= 0.0);
             return (agree.then(|| known.to_vec()), !agree);
         }
-        let consensus = consense_among(&intervals, self.voters.min(self.taught()));
+        let consensus = consense_among(&intervals, voters);
         if consensus.majority.is_none() {
             return (None, consensus.is_split());
         }
@@ -219,7 +224,7 @@ impl Engine {
         let move_s = self.common.move_s(k);
         for i in &self.present {
             let series = &mut self.series[*i];
-            let (Some(y), Some(now)) = (series.movement(), series.now) else { continue };
+            let (Some(y), Some(now), true) = (series.movement(), series.now, series.is_fresh) else { continue };
             let mut look = look(y - move_s, series.threshold_s(), PATH_EXCESS * now.slack_s + self.common.slack_s);
             if !series.route.is_quiet() && series.is_explained(y - move_s) {
                 look = Look::Unclear;
@@ -237,103 +242,16 @@ impl Engine {
                 Some(Edge::Closed) => {
                     series.episode = None;
                     series.forget_until(k);
+                    series.disjoint.end_if_calm();
                 }
                 None => continue,
             }
             self.dirty = true;
         }
     }
-
-    fn look_at_paths(&mut self) {
-        let (k, t_s) = (self.cell, self.cell_s);
-        let move_s = self.common.move_s(k);
-        let (mut up, mut known) = (0, 0);
-        for i in &self.present {
-            let series = &mut self.series[*i];
-            let (Some(base), Some(now), Some(y)) = (series.base, series.now, series.movement()) else { continue };
-            let (more_s, limit) = (now.delay_s - base.delay_s, series.delay_threshold_s());
-            // A path that changed for good says nothing of the others.
-            if !series.route.open {
-                known += 1;
-                up += usize::from(more_s > limit);
-            }
-            if move_s.is_nan() || self.common.congested {
-                continue;
-            }
-            let moved_s = y - move_s;
-            let explained = series.is_explained(moved_s);
-            let look = match more_s.abs() {
-                d if d > limit && moved_s.abs() > series.threshold_s() && explained => Look::Hit(1),
-                d if d <= 0.7 * limit => Look::Calm,
-                _ => Look::Unclear,
-            };
-            if series.route.is_quiet() {
-                series.route_since_s = t_s;
-            }
-            let edge = series.route.look(k, look, ROUTE_AFTER);
-            if edge == Some(Edge::Closed) {
-                series.forget_until(k);
-            }
-            self.dirty |= edge.is_some();
-        }
-        self.look_at_congestion(known >= 2 && up * 2 > known);
-        self.settle_routes(move_s);
-    }
-
-    fn look_at_congestion(&mut self, most_are_up: bool) {
-        let common = &mut self.common;
-        if most_are_up {
-            if common.congestion == 0 {
-                common.congested_since_s = self.cell_s;
-            }
-            common.congestion = (common.congestion + 1).min(6);
-        } else {
-            common.congestion = common.congestion.saturating_sub(1);
-        }
-        let congested = if common.congested { common.congestion > 0 } else { common.congestion >= 3 };
-        if congested != common.congested {
-            common.congested = congested;
-            self.dirty = true;
-            // What single paths seemed to do was this.
-            self.series.iter_mut().for_each(|s| s.route.reset());
-            if !congested {
-                self.common.valid_from = self.cell;
-                self.series.iter_mut().for_each(|s| s.forget_until(self.cell));
-            }
-        }
-    }
-
-    /// Describes routes that changed, and accepts them once they have lasted.
-    fn settle_routes(&mut self, move_s: f64) {
-        let k = self.cell;
-        for series in self.series.iter_mut().filter(|s| s.route.open) {
-            let age = k - series.route.first;
-            if age == u64::from(ROUTE_AFTER) || age == 16 || age == 32 {
-                let (delay_s, scatter_s) = series.since_cell(series.route.first, k);
-                let base = series.base.map_or((0.0, 0.0), |b| (b.delay_s, b.delay_noise_s));
-                series.route_steady = scatter_s <= (0.35 * (delay_s - base.0).abs()).max(3.0 * base.1);
-                self.dirty = true;
-            }
-            if let Some(y) = series.movement().filter(|_| !move_s.is_nan()) {
-                series.route_size_s = y - move_s;
-            }
-            if age >= ROUTE_ACCEPTED {
-                let first = series.route.first;
-                series.begin_anew(first);
-                series.learn(k, &mut self.scratch);
-                self.dirty = true;
-            }
-        }
-    }
 }
 
 impl Series {
-    /// Whether a movement is one that a path can make whose delay changed as it did.
-    fn is_explained(&self, moved_s: f64) -> bool {
-        let (Some(base), Some(now)) = (self.base, self.now) else { return false };
-        moved_s.abs() <= 0.65 * (now.delay_s - base.delay_s).abs() + self.threshold_s()
-    }
-
     /// The correctness interval at the newest cell; a point at zero when there is none (never asked for then).
     fn interval(&self) -> Interval {
         let around = self.now.and_then(|p| Interval::around(p.theta_s, p.lambda_s));

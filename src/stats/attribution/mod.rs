@@ -10,15 +10,18 @@
 //! of each server and is sorted once; medians, shapes and slopes are worked out every eighth cell or when something begins.
 
 mod change;
+mod clock;
 mod common;
 mod engine;
 mod findings;
 mod journal;
 mod judge;
 mod looks;
+mod paths;
 mod robust;
 mod series;
 mod settle;
+mod since;
 mod timeline;
 mod watch;
 
@@ -29,9 +32,9 @@ use std::collections::HashMap;
 
 use crate::clock::Stamp;
 use crate::sample::{Outcome, Sample, SeriesKey};
-use crate::stats::events::{Event, EventKind};
+use crate::stats::events::Event;
 use crate::stats::local::{ClockMove, LocalState, StepDetector};
-use crate::stats::verdict::{Verdict, When};
+use crate::stats::verdict::Verdict;
 use engine::Engine;
 use series::{Point, Series};
 pub use timeline::Refusal;
@@ -231,7 +234,7 @@ impl Attribution {
             Some(_) => self.engine.series.iter().position(|s| same_name(s) && s.address.is_none()),
         };
         let i = known.unwrap_or_else(|| {
-            self.engine.add(Series::new(&sample.server, sample.address, t_s), sample.poll_s, t_s);
+            self.engine.add(Series::new(&sample.server, sample.address, t_s));
             self.engine.series.len() - 1
         });
         match (sample.address, known) {
@@ -244,36 +247,6 @@ impl Attribution {
         }
         self.index.insert(key, i);
         i
-    }
-
-    /// Follows the own clocks: restarts, pauses, steps.
-    fn watch_clock(&mut self, sample: &Sample, t_s: f64, restarted: bool) {
-        let now = When(sample.at.wall_ns);
-        if restarted {
-            self.steps.restart();
-            let text = "The monotonic clock began anew: the machine was restarted.".to_owned();
-            self.events.push(own_event(
-                EventKind::MachineRestart,
-                When(self.last_wall_ns),
-                Some(now),
-                String::new(),
-                text,
-            ));
-        }
-        let silent_s = t_s - self.last_s;
-        if self.engine.tuned && silent_s > self.engine.pause_s() {
-            let text = format!("The monitor did not measure for {}.", crate::stats::verdict::seconds(silent_s));
-            let detail = format!("{silent_s:.0} s");
-            self.events.push(own_event(EventKind::MonitorPause, When(self.last_wall_ns), Some(now), detail, text));
-        }
-        if let Some(step) = self.steps.observe(&sample.at) {
-            self.events.push(clock_event(&step));
-            if self.clock_moves.len() == CLOCK_MOVES {
-                self.clock_moves.pop_front();
-            }
-            self.clock_moves.push_back(step);
-        }
-        self.doubt_s = self.steps.doubt_s().filter(|_| StepDetector::has_raw(&sample.at));
     }
 
     fn judge_if_due(&mut self) -> bool {
@@ -313,18 +286,4 @@ impl Attribution {
         self.engine.dirty = true;
         self.engine.count_live(self.last_s);
     }
-}
-
-fn own_event(kind: EventKind, start: When, end: Option<When>, detail: String, sentence: String) -> Event {
-    Event { kind, server: None, address: None, start, end, detail, sentence }
-}
-
-fn clock_event(step: &ClockMove) -> Event {
-    let kind = if step.step { EventKind::ClockStep } else { EventKind::ClockSlew };
-    let way = if step.size_s > 0.0 { "forward" } else { "back" };
-    let text = format!(
-        "This machine's clock was set {way} by {}, proven without any server by its raw clock.",
-        crate::stats::verdict::seconds(step.size_s)
-    );
-    own_event(kind, When(step.from_ns), Some(When(step.until_ns)), format!("{:+.6} s", step.size_s), text)
 }

@@ -1,8 +1,9 @@
 //! What follows from the looks over time: learning what is usual, describing what began, and letting repairs be repairs.
 
+use super::change::{self, Change};
 use super::engine::Engine;
+use super::robust;
 use super::series::Episode;
-use super::{change, robust};
 use crate::stats::verdict::Kind;
 
 /// Ages, in cells, at which the shape of a change is worked out again; after the last it is settled.
@@ -31,6 +32,8 @@ impl Engine {
         if self.common.lacks_past && self.taught() * 2 > self.voters {
             self.common.lacks_past = false;
             self.fill_in_past();
+            // For once the newest cells too: there are no others.
+            self.common.learn(k + 4, &mut self.scratch);
         }
     }
 
@@ -57,7 +60,7 @@ impl Engine {
         if let Some(mut episode) = self.common.episode
             && REFINE_AT.contains(&(k - episode.opened))
         {
-            let threshold_s = self.common.threshold_s(0.0);
+            let threshold_s = self.common.threshold_now_s;
             episode.refine(k, &self.common.moves(k), threshold_s);
             self.dirty = true;
             self.common.episode = Some(episode);
@@ -125,9 +128,21 @@ impl Episode {
     /// Works out the shape anew. It is named once it is clear, and only while it is large enough to matter.
     fn refine(&mut self, k: u64, points: &[(f64, f64)], threshold_s: f64) {
         let Some(change) = change::describe(points) else { return };
+        if self.named && points.first().is_some_and(|(t_s, _)| self.since_s < *t_s) {
+            return self.go_on(change, points);
+        }
         self.since_s = change.onset_s;
         let is_clear = self.named || change.decisive || k - self.opened >= NAMED_AT;
         self.named = is_clear && change.size_s.abs() >= 0.6 * threshold_s;
         self.change = Some(change);
+    }
+
+    /// The onset has left the window: what was found of it holds, and only what goes on since is known better.
+    fn go_on(&mut self, seen: Change, points: &[(f64, f64)]) {
+        let Some(change) = &mut self.change else { return };
+        if change.kind == Kind::Frequency {
+            change.size_s = change::level_now(points);
+            change.slope = seen.slope.or(change.slope);
+        }
     }
 }

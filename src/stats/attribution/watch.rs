@@ -49,6 +49,13 @@ impl Watch {
         *self = Self::default();
     }
 
+    /// Ends what is open if the last look no longer saw it.
+    pub fn end_if_calm(&mut self) {
+        if self.open && self.calms > 0 {
+            self.reset();
+        }
+    }
+
     /// Takes note of one look at `cell`, opening after `open_after` hits.
     pub fn look(&mut self, cell: u64, look: Look, open_after: u8) -> Option<Edge> {
         match look {

@@ -69,14 +69,19 @@ impl PhaseGrid {
     }
 }
 
-/// The spacing that most polls kept: the median distance of successive times, in seconds. Losses count as polls, so
-/// hand in the times of all polls. `None` without two different times.
+/// How near to whole seconds a spacing must be to be meant so, as a share of itself: polls are jittered.
+const NEARLY_WHOLE: f64 = 0.005;
+
+/// The spacing that most polls kept: the median distance of successive times, in seconds, in whole seconds if it nearly
+/// is. Losses count as polls, so hand in the times of all polls. `None` without two different times.
 #[must_use]
 pub fn usual_spacing_s(times_s: &[f64]) -> Option<f64> {
     let mut sorted: Vec<_> = times_s.iter().copied().filter(|t| t.is_finite()).collect();
     sorted.sort_by(f64::total_cmp);
     let mut distances: Vec<_> = sorted.windows(2).map(|pair| pair[1] - pair[0]).filter(|d| *d > 0.0).collect();
-    quantile::median(&mut distances)
+    let spacing_s = quantile::median(&mut distances)?;
+    let whole_s = spacing_s.round();
+    Some(if (spacing_s - whole_s).abs() <= NEARLY_WHOLE * spacing_s { whole_s } else { spacing_s })
 }
 
 fn check_spacing(tau0_s: f64) -> Result<(), StabilityError> {
@@ -109,6 +114,8 @@ mod tests {
     #[test]
     fn spacing_is_the_usual_one_whatever_the_order() {
         assert_eq!(usual_spacing_s(&[128.0, 0.0, 64.0, 192.0, 2000.0]), Some(64.0));
+        assert_eq!(usual_spacing_s(&[0.0, 64.1, 128.2]), Some(64.0), "polls are jittered");
+        assert_eq!(usual_spacing_s(&[0.0, 0.1, 0.2]), Some(0.1));
         assert_eq!(usual_spacing_s(&[5.0, 5.0]), None);
         assert_eq!(usual_spacing_s(&[]), None);
     }

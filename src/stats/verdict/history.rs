@@ -69,8 +69,11 @@ impl Entry {
 
     /// The newest numbers of the same verdict; a gap only grows, so that a recovery does not shrink what was proven.
     fn update(&mut self, verdict: &Verdict) {
-        let local = &verdict.local;
-        self.local = EntryLocal { estimate_s: local.estimate_s, bound_s: local.bound_s, kind: local.kind };
+        let numbers_hold = !verdict.suspended && !self.recovers(verdict);
+        if numbers_hold {
+            let local = &verdict.local;
+            self.local = EntryLocal { estimate_s: local.estimate_s, bound_s: local.bound_s, kind: local.kind };
+        }
         let before = std::mem::take(&mut self.blamed);
         self.blamed = verdict.blamed().map(|s| Blame::of(s, before.iter().find(|b| b.server == s.server))).collect();
         // Of what comes and goes server by server, everybody who had a part stays named.
@@ -79,7 +82,22 @@ impl Entry {
         self.blamed.extend(gone);
         self.confidence = self.confidence.max(verdict.confidence);
         self.assumption.clone_from(&verdict.assumption);
-        self.sentence.clone_from(&verdict.sentence);
+        if numbers_hold || self.sentence.is_empty() {
+            self.sentence.clone_from(&verdict.sentence);
+        }
+    }
+
+    /// The own clock is on its way back, which the verdict does not say yet: what was wrong is told by the numbers before.
+    fn recovers(&self, verdict: &Verdict) -> bool {
+        let error = |estimate_s: Option<f64>| estimate_s.map_or(0.0, f64::abs);
+        self.state == State::LocalWrong && error(verdict.local.estimate_s) < 0.5 * error(self.local.estimate_s)
+    }
+
+    /// Whether `newer` says more than this, of a time that begins no later: then this never held.
+    fn is_superseded_by(&self, newer: &Self) -> bool {
+        let named_again = |b: &Blame| newer.blamed.iter().any(|now| now.server == b.server);
+        let adds = self.state != State::LocalWrong && !self.blamed.is_empty() && self.blamed.iter().all(named_again);
+        self.since >= newer.since && (self.accuses_nobody() || adds)
     }
 
     fn accuses_nobody(&self) -> bool {
@@ -133,31 +151,35 @@ impl History {
     /// Takes note of the verdict as it stands. Call it whenever it may have changed; the same verdict costs an update.
     pub fn record(&mut self, verdict: &Verdict) {
         let Some(since) = verdict.since else { return };
-        if self.entries.back().is_some_and(|last| last.continues(verdict)) {
-            self.entries.back_mut().expect("just seen").update(verdict);
-            self.move_seam(self.entries.len() - 1, since);
-            return;
+        let mut newest = match self.entries.pop_back_if(|last| last.continues(verdict)) {
+            Some(mut last) => {
+                last.update(verdict);
+                last
+            }
+            None => Entry::open(verdict, since),
+        };
+        // Of what comes and goes server by server the first one was the beginning.
+        if !newest.blamed.iter().any(|b| is_shared(b.kind)) {
+            newest.since = since;
         }
+        self.append(newest);
+    }
+
+    /// Appends an entry, and lets the one before it end where it begins. A refined onset moves the seam in either
+    /// direction, but never behind the beginning of an entry before that still says something.
+    fn append(&mut self, mut newest: Entry) {
         // What was said before the onset was known never held: it is not part of the history.
-        while self.entries.back().is_some_and(|last| last.since >= since && last.accuses_nobody()) {
+        while self.entries.back().is_some_and(|last| last.is_superseded_by(&newest)) {
             self.entries.pop_back();
         }
-        self.entries.push_back(Entry::open(verdict, since));
-        self.move_seam(self.entries.len() - 1, since);
+        if let Some(before) = self.entries.back_mut() {
+            newest.since = newest.since.max(before.since);
+            before.until = Some(newest.since);
+        }
+        self.entries.push_back(newest);
         if self.entries.len() > self.capacity {
             self.entries.pop_front();
         }
-    }
-
-    /// Lets the entry at `index` begin at `since`, and the one before it end there. A refined onset moves the seam in
-    /// either direction, but never behind the beginning of the entry before.
-    fn move_seam(&mut self, index: usize, since: When) {
-        let before = index.checked_sub(1).and_then(|i| self.entries.get_mut(i));
-        let since = before.as_ref().map_or(since, |b| since.max(b.since));
-        if let Some(before) = before {
-            before.until = Some(since);
-        }
-        self.entries[index].since = since;
     }
 
     /// The verdicts, oldest first.

@@ -202,6 +202,10 @@ pub struct Verdict {
     pub independence: Option<String>,
     /// One sentence for a person.
     pub sentence: String,
+    /// Whether the own clock seems to move just now, which is not called so yet: the numbers may belong to the next
+    /// verdict.
+    #[serde(skip)]
+    pub suspended: bool,
 }
 
 impl Verdict {
@@ -228,6 +232,7 @@ impl Verdict {
             assumption: String::new(),
             independence: None,
             sentence: "Nothing can be said yet: no server has answered.".into(),
+            suspended: false,
         }
     }
 

@@ -13,6 +13,8 @@ use crate::store::codec::{self, COLUMNS, StoredSample};
 const FIRST_SLICE_NS: i64 = 60 * 1_000_000_000;
 /// … and is fitted so that about this many samples are in memory at once.
 const SLICE_SAMPLES: usize = 8192;
+/// A slice that turns out to have more is made narrower: a quiet month may be followed by a busy hour.
+const MOST_SAMPLES: usize = 4 * SLICE_SAMPLES;
 
 impl Reader {
     /// The latest sample of every series that has any, by server and address.
@@ -56,22 +58,59 @@ impl Reader {
     }
 
     /// Every sample of every series since `from_ns`, by time; for outputs that catch up. Memory stays bounded however
-    /// long the span is: about 8,000 samples, more only when one slice of time has suddenly more than the one before.
+    /// long the span is: about 8,000 samples, and 33,000 at most (more only of one and the same nanosecond).
     #[must_use]
     pub fn since(&self, from_ns: i64) -> Since<'_> {
         Since { reader: self, next_ns: from_ns, width_ns: FIRST_SLICE_NS, slice: Vec::new().into_iter(), ended: false }
     }
 
-    /// The slice of `width_ns` that begins with the first sample at or after `from_ns`, and its end; `None` when there
+    /// The slice of `width_ns`, or of less, that begins with the first sample at or after `from_ns`; `None` when there
     /// is no such sample.
-    fn slice(&self, from_ns: i64, width_ns: i64) -> Result<Option<(Vec<StoredSample>, i64)>, StoreError> {
+    fn slice(&self, from_ns: i64, width_ns: i64) -> Result<Option<Slice>, StoreError> {
         self.run("read samples", |conn| {
             let Some(first_ns) = first_from(conn, from_ns)? else { return Ok(None) };
-            let to_ns = first_ns.saturating_add(width_ns);
             let series = select_series(conn, "ORDER BY id", [])?;
-            Ok(Some((read_span(conn, &series, first_ns, to_ns, usize::MAX)?, to_ns)))
+            read_slice(conn, &series, first_ns, width_ns).map(Some)
         })
     }
+}
+
+/// The samples of a span that is narrow enough to hold them in memory.
+struct Slice {
+    samples: Vec<StoredSample>,
+    width_ns: i64,
+    end_ns: i64,
+}
+
+fn read_slice(conn: &Connection, series: &[Series], first_ns: i64, mut width_ns: i64) -> rusqlite::Result<Slice> {
+    loop {
+        let end_ns = first_ns.saturating_add(width_ns);
+        let most = if width_ns > 1 { MOST_SAMPLES } else { usize::MAX };
+        if let Some(samples) = read_at_most(conn, series, first_ns, end_ns, most)? {
+            return Ok(Slice { samples, width_ns, end_ns });
+        }
+        width_ns /= 2;
+    }
+}
+
+/// The samples of a span, by time; `None` when they are more than `most`.
+fn read_at_most(
+    conn: &Connection,
+    series: &[Series],
+    from_ns: i64,
+    to_ns: i64,
+    most: usize,
+) -> rusqlite::Result<Option<Vec<StoredSample>>> {
+    let mut samples = Vec::new();
+    for one in series {
+        let room = most.saturating_sub(samples.len());
+        samples.extend(read_span(conn, std::slice::from_ref(one), from_ns, to_ns, room.saturating_add(1))?);
+        if samples.len() > most {
+            return Ok(None);
+        }
+    }
+    samples.sort_by_key(wall_ns);
+    Ok(Some(samples))
 }
 
 fn first_from(conn: &Connection, from_ns: i64) -> rusqlite::Result<Option<i64>> {
@@ -143,13 +182,13 @@ pub struct Since<'a> {
 
 impl Since<'_> {
     fn refill(&mut self) -> Result<(), StoreError> {
-        let Some((slice, end_ns)) = self.reader.slice(self.next_ns, self.width_ns)? else {
+        let Some(slice) = self.reader.slice(self.next_ns, self.width_ns)? else {
             self.ended = true;
             return Ok(());
         };
-        self.next_ns = end_ns;
-        self.width_ns = fitted(self.width_ns, slice.len());
-        self.slice = slice.into_iter();
+        self.next_ns = slice.end_ns;
+        self.width_ns = fitted(slice.width_ns, slice.samples.len());
+        self.slice = slice.samples.into_iter();
         Ok(())
     }
 }
@@ -177,5 +216,37 @@ impl Iterator for Since<'_> {
             return Some(Err(why));
         }
         self.slice.next().map(Ok)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::schema;
+
+    #[test]
+    fn a_busy_hour_after_a_quiet_month_does_not_come_into_memory_at_once() {
+        const COUNT: usize = MOST_SAMPLES + 5;
+        let mut conn = Connection::open_in_memory().unwrap();
+        schema::migrate(&mut conn, 0).unwrap();
+        conn.execute_batch("INSERT INTO series VALUES (1, 'a', '', 0, 0), (2, 'b', '', 0, 0)").unwrap();
+        let mut insert = conn
+            .prepare(
+                "INSERT INTO sample (series_id, wall_ns, mono_ns, raw_ns, outcome, poll_s, sent, lost) \
+                 VALUES (1 + ?1 % 2, ?1, 0, 0, 1, 16.0, 1, 1)",
+            )
+            .unwrap();
+        for n in 0..COUNT {
+            insert.execute([n as i64]).unwrap();
+        }
+        let series = select_series(&conn, "ORDER BY id", []).unwrap();
+        let (mut next_ns, mut seen) = (0, Vec::new());
+        while seen.len() < COUNT {
+            let slice = read_slice(&conn, &series, next_ns, i64::MAX / 2).unwrap();
+            assert!((1..=MOST_SAMPLES).contains(&slice.samples.len()) && slice.end_ns > next_ns);
+            seen.extend(slice.samples.iter().map(wall_ns));
+            next_ns = slice.end_ns;
+        }
+        assert!(seen.into_iter().eq(0..COUNT as i64), "each once, in order");
     }
 }

@@ -51,7 +51,8 @@ pub async fn version(request: HttpRequest, state: web::Data<State>) -> Result<Ht
 struct Shown {
     /// Every section with its keys.
     values: std::collections::BTreeMap<String, serde_json::Value>,
-    /// Where each value came from, by its path.
+    /// Where each value came from, by its path. A value of a server that is not here is one of `[defaults]`, or of the
+    /// program.
     sources: std::collections::BTreeMap<String, String>,
 }
 

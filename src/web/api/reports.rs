@@ -11,6 +11,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::config::Config;
+use crate::health::reports::UnderWay;
 use crate::history::span::Span;
 use crate::report::make::make;
 use crate::report::material::order_of;
@@ -25,7 +26,7 @@ use crate::web::respond;
 pub const ENDPOINTS: &[Endpoint] = &[
     Endpoint::get("/api/v1/reports", || web::to(list))
         .about("The reports that are kept.")
-        .giving(Body::json::<Reports>("reports, newest first."))
+        .giving(Body::json::<Reports>("reports, newest first, and the scheduled one that is not everywhere yet."))
         .or(&[304, 503]),
     Endpoint::get("/api/v1/reports/{id}", || web::to(one))
         .about("A report, as one page without script.")
@@ -47,6 +48,8 @@ const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'n
 struct Reports {
     /// Newest first.
     reports: Vec<Kept>,
+    /// The scheduled one that is being made or sent.
+    under_way: Option<UnderWay>,
 }
 
 /// What is wanted of a new report.
@@ -62,15 +65,15 @@ pub struct Wanted {
 pub struct Making(Arc<AtomicBool>);
 
 /// A report is being made as long as this is there.
-struct UnderWay(Making);
+struct Turn(Making);
 
 impl Making {
-    fn begin(&self) -> Option<UnderWay> {
-        (!self.0.swap(true, Ordering::AcqRel)).then(|| UnderWay(self.clone()))
+    fn begin(&self) -> Option<Turn> {
+        (!self.0.swap(true, Ordering::AcqRel)).then(|| Turn(self.clone()))
     }
 }
 
-impl Drop for UnderWay {
+impl Drop for Turn {
     fn drop(&mut self) {
         self.0.0.store(false, Ordering::Release);
     }
@@ -80,7 +83,8 @@ impl Drop for UnderWay {
 pub async fn list(request: HttpRequest, state: web::Data<State>) -> Result<HttpResponse, Problem> {
     let shelf = shelf(&state);
     let reports = off_the_thread(move || shelf.list().map_err(|why| unusable(&why))).await?;
-    respond::json(&request, &Reports { reports })
+    let under_way = state.health.borrow().reports.under_way.clone();
+    respond::json(&request, &Reports { reports, under_way })
 }
 
 /// `GET /api/v1/reports/{id}`.
@@ -106,13 +110,13 @@ pub async fn create(
     let length = humantime::parse_duration(since).ok().filter(|length| !length.is_zero());
     let length =
         length.ok_or_else(|| Problem::bad_request(format!("since: {since:?} is not a duration such as \"7d\"")))?;
-    let Some(under_way) = making.begin() else {
+    let Some(turn) = making.begin() else {
         return Err(Problem::new(StatusCode::CONFLICT, "another report is being made: wait until it is there"));
     };
     let (store, config, now) = (state.store.clone(), state.config.borrow().clone(), state.clock.now());
     let kept = off_the_thread(move || {
         // It goes on, and is kept, also when the client has gone; until then nobody gets another.
-        let _under_way = under_way;
+        let _turn = turn;
         make_one(&store, &config, Span::ending(now.wall_ns.saturating_add(1), length), now.wall_ns)
     });
     let kept = kept.await?;

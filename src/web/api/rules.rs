@@ -10,8 +10,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::alert::engine::Rulebook;
-use crate::alert::replay::AlertReplay;
+use crate::alert::replay::{AlertReplay, trial_of};
 use crate::alert::rule::Rule;
 use crate::alert::status::{Past, RuleStatus};
 use crate::alert::variables::{Kind, Of, VARIABLES};
@@ -165,9 +164,8 @@ pub async fn replay(state: web::Data<State>, tried: web::Json<ToReplay>) -> Resu
 }
 
 fn work(reader: &Reader, rule: Rule, config: &Config, from_ns: i64, to_ns: i64) -> Result<Replayed, StoreError> {
-    let settings = config.alerting.settings.clone();
-    let book = Rulebook { settings, rules: vec![Arc::new(rule)], windows: config.alerting.windows.clone() };
-    let mut alerts = AlertReplay::new(book);
+    let name = rule.spec.name.clone();
+    let mut alerts = AlertReplay::new(trial_of(rule, &config.alerting));
     let mut analysis = Analysis::new(Window::Hour, TimeAxis::Wall);
     let begin = Instant::now();
     let (mut samples, mut complete) = (0, true);
@@ -188,7 +186,7 @@ fn work(reader: &Reader, rule: Rule, config: &Config, from_ns: i64, to_ns: i64) 
             break;
         }
     }
-    let report = alerts.finish();
+    let report = alerts.finish().of(&name);
     let notifications = report.notifications.len();
     Ok(Replayed { alerts: report.alerts, notifications, samples, from: When(from_ns), to: When(to_ns), complete })
 }

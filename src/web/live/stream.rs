@@ -9,8 +9,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use actix_web::http::StatusCode;
 use actix_web::http::header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE};
+use actix_web::http::{Method, StatusCode};
 use actix_web::web::Bytes;
 use actix_web::{HttpRequest, HttpResponse, web};
 use futures_util::stream::{Stream, unfold};
@@ -98,6 +98,16 @@ pub async fn stream(
     query: web::Query<StreamQuery>,
 ) -> Result<HttpResponse, Problem> {
     let wish = Wish::parse(&query)?;
+    let mut response = HttpResponse::Ok();
+    response
+        .insert_header((CONTENT_TYPE, "text/event-stream"))
+        .insert_header((CACHE_CONTROL, "no-store"))
+        // Compressing would hold events back.
+        .insert_header((CONTENT_ENCODING, "identity"))
+        .insert_header(("X-Accel-Buffering", "no"));
+    if request.method() == Method::HEAD {
+        return Ok(response.finish());
+    }
     let hub = state.hub.clone();
     let place = Arc::clone(&hub.0.places).try_acquire_owned().map_err(|_| {
         Problem::new(StatusCode::SERVICE_UNAVAILABLE, "too many readers of the stream: try again later")
@@ -107,13 +117,7 @@ pub async fn stream(
     let id = hub.id_of(begin);
     let hello = format!("retry: {RETRY_MS}\nid: {id}\nevent: hello\ndata: {{\"resumed\":{resumed}}}\n\n");
     let reader = Reader { hub, wish, hello: Some(hello.into()), behind, live, _place: place };
-    Ok(HttpResponse::Ok()
-        .insert_header((CONTENT_TYPE, "text/event-stream"))
-        .insert_header((CACHE_CONTROL, "no-store"))
-        // Compressing would hold events back.
-        .insert_header((CONTENT_ENCODING, "identity"))
-        .insert_header(("X-Accel-Buffering", "no"))
-        .streaming(reader.events()))
+    Ok(response.streaming(reader.events()))
 }
 
 impl Reader {

@@ -2,7 +2,7 @@
 //! here, those of the program itself in [`super::own`].
 
 use super::collect::Scrape;
-use super::{alerts, notifiers, own};
+use super::{alerts, notifiers, own, reports};
 use crate::sample::Outcome;
 use crate::stats::events::EventKind;
 use crate::stats::verdict::{Class, State, When};
@@ -316,6 +316,8 @@ pub static FAMILIES: &[Family] = &[
     notifiers::LAG,
     notifiers::FAILING,
     notifiers::LAST_SUCCESS,
+    reports::REPORTS,
+    reports::FAILING,
 ];
 
 const LEAP_FINDINGS: [EventKind; 5] = [

@@ -7,6 +7,7 @@ mod collect;
 mod families;
 mod notifiers;
 mod own;
+mod reports;
 mod table;
 
 use actix_web::http::StatusCode;

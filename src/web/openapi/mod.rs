@@ -11,7 +11,7 @@ mod routes;
 pub use browse::docs;
 pub use document::openapi;
 pub use endpoint::{Body, Endpoint, FROM, ID, JSON, Method, Parameter, Place, STEP, TO, header, part, query};
-pub use routes::{needed, only_asks, routes};
+pub use routes::{asked, needed, only_asks, routes};
 
 /// The documents about all of it.
 pub const ENDPOINTS: &[Endpoint] = &[

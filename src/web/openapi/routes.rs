@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::LazyLock;
 
 use actix_web::dev::ServiceRequest;
+use actix_web::guard::{self, Guard};
 use actix_web::http::{self, header};
-use actix_web::{HttpRequest, HttpResponse, guard, web};
+use actix_web::{HttpRequest, HttpResponse, web};
 
-use super::endpoint::Endpoint;
+use super::endpoint::{Endpoint, Method};
 use crate::config::Role;
 use crate::web::endpoints;
 use crate::web::problem::wrong_method;
@@ -22,13 +23,26 @@ pub fn routes(config: &mut web::ServiceConfig) {
     let mut resources: Vec<_> = resources.into_iter().collect();
     resources.sort_by_key(|(path, _)| path.contains('{'));
     for (path, rows) in resources {
-        let allow = rows.iter().map(|row| row.method.name()).collect::<Vec<_>>().join(", ");
-        let resource = rows.into_iter().fold(web::resource(path), |resource, row| {
-            let method = http::Method::from_bytes(row.method.name().as_bytes()).unwrap_or_default();
-            resource.route((row.route)().guard(guard::Method(method)))
-        });
+        let methods = |row: &&Endpoint| match row.method {
+            Method::Get => vec![Method::Get.name(), http::Method::HEAD.as_str()],
+            other => vec![other.name()],
+        };
+        let allow = rows.iter().flat_map(methods).collect::<Vec<_>>().join(", ");
+        let resource = rows
+            .into_iter()
+            .fold(web::resource(path), |resource, row| resource.route((row.route)().guard(asked(row.method))));
         config.service(resource.default_service(web::to(move |request| refused(request, allow.clone()))));
     }
+}
+
+/// Whether a request has this method. What can be got can be asked for without its body too (RFC 9110 §9.3.2).
+pub fn asked(method: Method) -> impl Guard {
+    guard::fn_guard(move |request| method.name() == as_listed(request.head().method.as_str()))
+}
+
+/// The method of the row that a request means.
+fn as_listed(method: &str) -> &str {
+    if method == http::Method::HEAD.as_str() { Method::Get.name() } else { method }
 }
 
 async fn refused(request: HttpRequest, allow: String) -> HttpResponse {
@@ -45,16 +59,15 @@ async fn refused(request: HttpRequest, allow: String) -> HttpResponse {
 pub fn needed(request: &ServiceRequest) -> Option<Role> {
     static ROLES: LazyLock<HashMap<(&str, &str), Option<Role>>> =
         LazyLock::new(|| endpoints().map(|row| ((row.method.name(), row.path), row.role)).collect());
-    let method = request.method().as_str();
+    let method = as_listed(request.method().as_str());
     let known = request.match_pattern().and_then(|pattern| ROLES.get(&(method, pattern.as_str())).copied());
-    let reading = matches!(method, "GET" | "HEAD");
-    known.unwrap_or(Some(if reading { Role::Read } else { Role::Operate }))
+    known.unwrap_or(Some(if method == Method::Get.name() { Role::Read } else { Role::Operate }))
 }
 
 /// Whether a request that has been answered only asked for something.
 #[must_use]
 pub fn only_asks(request: &HttpRequest) -> bool {
-    let method = request.method().as_str();
+    let method = as_listed(request.method().as_str());
     let pattern = request.match_pattern();
     endpoints().any(|row| row.only_asks && row.method.name() == method && Some(row.path) == pattern.as_deref())
 }

@@ -168,6 +168,17 @@ export interface ReportRow {
   bytes: number;
 }
 
+/** A scheduled report that is not everywhere yet. */
+export interface ReportUnderWay {
+  due: string;
+  missing: string[];
+  attempts: number;
+  failing_since: string | null;
+  last_error: string | null;
+  next_attempt: string | null;
+}
+
 export interface ReportsBody {
   reports: ReportRow[];
+  under_way: ReportUnderWay | null;
 }

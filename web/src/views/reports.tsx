@@ -1,9 +1,9 @@
 /** Reports: one document for a stretch of time, made by schedule or on demand. */
 import { useState } from "preact/hooks";
 import { reports } from "../api/client";
-import type { ReportRow } from "../api/types-alerts";
+import type { ReportRow, ReportUnderWay } from "../api/types-alerts";
 import { Act } from "../components/act";
-import { Choice, Empty, Failure, Loading, Panel } from "../components/bits";
+import { Choice, Empty, Failure, Loading, Panel, ToneIcon } from "../components/bits";
 import { FormError } from "../components/fields";
 import { instant } from "../format/time";
 import { count } from "../format/units";
@@ -33,12 +33,26 @@ export function ReportsView() {
           </>
         )}>
         <FormError error={make.error} />
+        {data?.under_way && <UnderWay it={data.under_way} />}
         {error && !data && <Failure what="The reports" error={error} retry={retry} />}
         {!data && !error && <Loading what="the reports" />}
         {data?.reports.length === 0 && <Empty>No report was made yet. A schedule stands under <code>[report]</code> in the configuration.</Empty>}
         {data && data.reports.length > 0 && <ul class="alerts">{data.reports.map((report) => <Line key={report.id} report={report} />)}</ul>}
       </Panel>
     </>
+  );
+}
+
+/** The scheduled report on its way: said plainly when it does not arrive. */
+function UnderWay({ it }: { it: ReportUnderWay }) {
+  const whose = `The report of ${instant(it.due, zone.value)}`;
+  if (it.attempts === 0) return <p class="muted" role="status">{whose} is being made and sent.</p>;
+  const who = it.missing.length > 0 ? `has not reached ${it.missing.join(", ")}` : "is not made";
+  return (
+    <p class="form-error" role="alert">
+      <ToneIcon tone="bad" size={16} />
+      <span>{whose} {who}: {it.last_error}.{it.next_attempt && ` The next attempt is made at ${instant(it.next_attempt, zone.value)}.`}</span>
+    </p>
   );
 }
 

@@ -2,7 +2,7 @@
 import type { Browser, Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { DESKTOP, launch, open, type Watched } from "./browser";
-import { alert, alerts, past, replayed } from "./canned";
+import { alert, alerts, past, replayed, reports } from "./canned";
 import { problem, startMock, type Asked, type Mock } from "./mock";
 
 let mock: Mock;
@@ -167,6 +167,19 @@ test("a notifier that fails says why, and a test says whether it works", async (
   await page.getByText("It took a test message: 200 OK").waitFor();
   await page.getByRole("button", { name: "Send a test to mail" }).click();
   await page.locator(".form-error", { hasText: "connection refused" }).waitFor();
+  expect(faults()).toEqual([]);
+});
+
+test("a scheduled report that does not arrive is said with who has not got it and why", async () => {
+  const under_way = {
+    due: "2026-11-23T08:00:00Z", missing: ["mail"], attempts: 2, failing_since: "2026-11-23T08:00:01Z",
+    last_error: "mail: 451 come back later", next_attempt: "2026-11-23T08:03:00Z",
+  };
+  mock.on("GET /api/v1/reports", { ...reports(), under_way });
+  const page = await opened("#/reports");
+  const said = page.locator(".form-error");
+  await said.waitFor();
+  expect(await said.innerText()).toBe("The report of 2026-11-23 08:00:00 has not reached mail: mail: 451 come back later. The next attempt is made at 2026-11-23 08:03:00.");
   expect(faults()).toEqual([]);
 });
 

@@ -79,9 +79,9 @@ export const shown: ShownConfig = {
   },
   sources: {
     "defaults.poll_interval": "default", "server[0].address": "/etc/ntp-monitor.toml:8", "server[0].name": "/etc/ntp-monitor.toml:9",
-    "server[0].poll_interval": "/etc/ntp-monitor.toml:10", "server[0].engine": "default", "server[0].own": "default", "server[0].paused": "default",
-    "server[1].address": "/etc/ntp-monitor.toml:14", "server[1].name": "/etc/ntp-monitor.toml:15", "server[1].poll_interval": "default",
-    "server[1].engine": "default", "server[1].own": "default", "server[1].paused": "/etc/ntp-monitor.toml:16",
+    "server[0].poll_interval": "/etc/ntp-monitor.toml:10",
+    "server[1].address": "/etc/ntp-monitor.toml:14", "server[1].name": "/etc/ntp-monitor.toml:15",
+    "server[1].paused": "/etc/ntp-monitor.toml:16",
   },
 };
 
@@ -234,4 +234,5 @@ export const notifiers = (): NotifiersBody => ({
 
 export const reports = (): ReportsBody => ({
   reports: [{ id: "report-20261123T080000Z", made: "2026-11-23T08:00:00Z", bytes: 1_234_567 }],
+  under_way: null,
 });

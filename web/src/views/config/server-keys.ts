@@ -1,7 +1,7 @@
 /** The keys of a server as a form: texts in, the keys that changed out. Pure. */
 import type { Json } from "../../api/types";
 import type { Fault, Schema, ServerKeys } from "../../api/types-config";
-import { typeOf, written } from "./schema";
+import { typeOf } from "./schema";
 
 /** Texts by key; an empty one is not set. */
 export type Texts = Record<string, string>;
@@ -23,15 +23,13 @@ export interface Configured {
 type Table = { [key: string]: Json };
 const isTable = (value: Json | undefined): value is Table => typeof value === "object" && value !== null && !Array.isArray(value);
 
-/** The servers of `GET /config`: each value is its own, or comes from `[defaults]` or the program. */
+/** The servers of `GET /config`: a value without a source comes from `[defaults]` or the program. */
 export function serversOf(values: Json, sources: Json): Configured[] {
   const [root, from] = [isTable(values) ? values : {}, isTable(sources) ? sources : {}];
-  const defaults = isTable(root["defaults"]) ? root["defaults"] : {};
   const list = Array.isArray(root["server"]) ? root["server"] : [];
   return list.filter(isTable).map((server, index) => {
     const source = (key: string): string => String(from[`server[${index}].${key}`] ?? "");
-    const isOwn = (key: string): boolean => source(key) !== "default"
-      && !(source(key) === String(from[`defaults.${key}`]) && written(server[key] ?? null) === written(defaults[key] ?? null));
+    const isOwn = (key: string): boolean => source(key) !== "";
     const texts = Object.entries(server).map(([key, value]): [string, string] => [key, textOf(value)]);
     return {
       name: textOf(server["name"] ?? ""),

@@ -36,9 +36,13 @@ export function ValuesPart() {
   );
 }
 
+/** A server's value without a source is one that all servers have. */
+const isOfServer = /^server\[\d+\]\./;
+
 function entries(values: Json, sources: Json): Entry[] {
   const known = typeof sources === "object" && sources !== null && !Array.isArray(sources) ? sources : {};
-  return flatten(values).map(([path, value]) => ({ path, value, source: String(known[path] ?? "") }));
+  const source = (path: string): string => String(known[path] ?? (isOfServer.test(path) ? "[defaults]" : ""));
+  return flatten(values).map(([path, value]) => ({ path, value, source: source(path) }));
 }
 
 interface Section {

@@ -1,7 +1,11 @@
+mod lasting;
+mod polling;
+
 use super::*;
 use crate::ntp::Leap;
 use crate::sample::ServerIdent;
 use crate::sim::world::{Dice, Fault, World};
+use crate::stats::events::EventKind;
 use crate::stats::local::KernelState;
 use crate::stats::verdict::{Entry, History, Kind, State};
 

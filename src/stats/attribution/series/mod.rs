@@ -2,6 +2,8 @@
 //!
 //! Memory: [`CELLS`] grid values of 16 bytes and [`RECENT`] samples of 40 bytes, about 3 kB per address in all.
 
+mod sense;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -10,6 +12,7 @@ use super::watch::Watch;
 use super::{UNREACHABLE_AFTER, robust};
 use crate::sample::ServerIdent;
 use crate::stats::events::ServerWatch;
+pub(super) use sense::Pace;
 
 /// Grid values that are kept: two hours and a quarter at a poll interval of 64 s.
 pub(super) const CELLS: usize = 128;
@@ -19,8 +22,6 @@ const RECENT: usize = 16;
 const MIN_BASELINE: usize = 8;
 /// The newest grid values do not enter a baseline: they are what it judges.
 const HOLD_OUT: u64 = 4;
-/// Clocks are not trusted to keep their rate better than this over the time that a value is carried, in s/s.
-const CARRY_RATE: f64 = 20e-6;
 /// Smallest and largest change of a server's offset that is worth a word, in seconds; between them a fifth of the
 /// server's root distance.
 const MATERIAL_S: (f64, f64) = (0.0005, 0.005);
@@ -46,8 +47,10 @@ pub(super) struct Present {
     pub delay_s: f64,
     /// Half width of the correctness interval in seconds.
     pub lambda_s: f64,
-    /// How far the path alone can have moved the offset away from its usual value: half of the unusual delay.
+    /// How far the offset can be from the truth without a fault of a clock: half of the unusual delay, and `leap_s`.
     pub slack_s: f64,
+    /// See [`Series::leap_between`].
+    leap_s: f64,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -101,6 +104,10 @@ pub(super) struct Series {
     valid_from: u64,
     pub base: Option<Baseline>,
     pub now: Option<Present>,
+    /// How many measurements the value at the newest cell rests on, and whether that is more than at the cell before: only
+    /// then there is something new to be seen.
+    known: usize,
+    pub is_fresh: bool,
     /// Slow average of the root distance.
     lambda_s: f64,
     /// The time of the last poll, whatever came of it; minus infinity before the first.
@@ -138,6 +145,8 @@ impl Series {
             valid_from: 0,
             base: None,
             now: None,
+            known: 0,
+            is_fresh: false,
             lambda_s: 0.0,
             last_poll_s: f64::NEG_INFINITY,
             gaps_s: [f64::INFINITY; 4],
@@ -187,7 +196,8 @@ impl Series {
 
     /// Whether it was measured lately enough to have a voice, though perhaps not at this very cell.
     pub fn votes(&self, t_s: f64, step_s: f64) -> bool {
-        let patience_s = 6.0 * self.interval_s().unwrap_or(0.0).max(step_s);
+        // One that was asked but once may be asked as rarely as the grid waits for.
+        let patience_s = 6.0 * self.interval_s().unwrap_or(4.0 * step_s).max(step_s);
         self.failures < UNREACHABLE_AFTER && self.last_accepted_s().is_some_and(|last| t_s - last <= patience_s)
     }
 
@@ -201,55 +211,6 @@ impl Series {
     pub fn delay_threshold_s(&self) -> f64 {
         let material = (0.2 * self.lambda_s).clamp(MATERIAL_S.0, MATERIAL_S.1);
         material.max(self.base.map_or(0.0, |b| (6.0 * b.delay_noise_s).max(1.5 * b.delay_spread_s)))
-    }
-
-    /// Works out the value at the grid time `g_s` and keeps it as cell `k`. Returns whether there is one.
-    pub fn sense(&mut self, k: u64, g_s: f64, step_s: f64) -> bool {
-        self.now = self.value_at(g_s, step_s);
-        self.cells[slot(k)] = self.now.map_or(EMPTY, |p| Cell {
-            theta_s: p.theta_s,
-            delay_s: p.delay_s as f32,
-            slack_s: p.slack_s as f32,
-        });
-        self.now.is_some()
-    }
-
-    fn value_at(&self, g_s: f64, step_s: f64) -> Option<Present> {
-        let kept = self.count.min(RECENT);
-        let newest_first = (1..=kept).map(|back| &self.recent[(self.count - back) % RECENT]);
-        let mut after: Option<&Point> = None;
-        for point in newest_first {
-            if point.t_s <= g_s {
-                return self.between(point, after?, g_s, step_s);
-            }
-            after = Some(point);
-        }
-        None
-    }
-
-    fn between(&self, a: &Point, b: &Point, g_s: f64, step_s: f64) -> Option<Present> {
-        let width = b.t_s - a.t_s;
-        if width > 2.5 * step_s.max(self.interval_s().unwrap_or(0.0)) {
-            return None;
-        }
-        let usual = self.base.map_or(a.delay_s.min(b.delay_s), |base| base.delay_s);
-        let slack = |p: &Point| (p.delay_s - usual).abs() / 2.0;
-        let (slack_a, slack_b) = (slack(a), slack(b));
-        // Of two values of which one waited in a queue, only the other is used.
-        if (slack_a - slack_b).abs() > 0.001 {
-            let (p, slack_s) = if slack_a < slack_b { (a, slack_a) } else { (b, slack_b) };
-            let carried = CARRY_RATE * (g_s - p.t_s).abs();
-            let lambda_s = p.lambda_s + carried;
-            return Some(Present { theta_s: p.theta_s, delay_s: p.delay_s, lambda_s, slack_s: slack_s + carried });
-        }
-        let w = if width > 0.0 { (g_s - a.t_s) / width } else { 0.0 };
-        let mix = |x: f64, y: f64| x + w * (y - x);
-        Some(Present {
-            theta_s: mix(a.theta_s, b.theta_s),
-            delay_s: mix(a.delay_s, b.delay_s),
-            lambda_s: mix(a.lambda_s, b.lambda_s),
-            slack_s: slack_a.max(slack_b),
-        })
     }
 
     /// The cells that count, oldest first, up to and including `until`.

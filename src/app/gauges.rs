@@ -1,0 +1,54 @@
+//! What health reads of each output, put together from its queue, its thread or sender, and the store.
+
+use std::sync::Arc;
+
+use crate::actors::health::SinkGauge;
+use crate::clock::Stamp;
+use crate::health::report::SinkHealth;
+use crate::sample::Sample;
+use crate::sinks::influx::outbox::OutboxGauge;
+use crate::sinks::influx::{SenderLabel, SenderState};
+use crate::sinks::queue::SinkQueue;
+use crate::sinks::worker::WriterHandle;
+use crate::store::StoreHandle;
+
+/// That of an output with a thread of its own.
+pub(super) fn of_writer<C: Send + 'static>(queue: SinkQueue<Arc<Sample>>, handle: WriterHandle<C>) -> SinkGauge {
+    Arc::new(move |now: Stamp| {
+        let (queue, writer) = (queue.gauge(), handle.gauge());
+        let age_ns = writer.oldest_mono_ns.map_or(0, |oldest| (now.mono_ns - oldest).max(0));
+        SinkHealth {
+            failing: writer.failing,
+            queue_depth: queue.depth,
+            queue_capacity: Some(queue.capacity),
+            in_hand: writer.in_hand,
+            dropped: queue.dropped + writer.abandoned,
+            written: writer.written,
+            failures: writer.failures,
+            lag_s: age_ns as f64 / 1e9,
+            last_error: writer.last_error,
+        }
+    })
+}
+
+/// That of InfluxDB.
+pub(super) fn of_influx(store: StoreHandle, state: Arc<SenderState>) -> SinkGauge {
+    let lost = |outbox: OutboxGauge| outbox.dropped_lines + outbox.quarantined_lines;
+    // The store counts since it was made; health tells of this process.
+    let lost_before = lost(store.outbox_gauge());
+    Arc::new(move |now: Stamp| {
+        let (outbox, sender) = (store.outbox_gauge(), state.gauge());
+        let failing = matches!(sender.state, SenderLabel::Retrying | SenderLabel::Paused);
+        SinkHealth {
+            failing,
+            queue_depth: usize::try_from(outbox.lines).unwrap_or(usize::MAX),
+            queue_capacity: None,
+            in_hand: 0,
+            dropped: lost(outbox).saturating_sub(lost_before),
+            written: sender.sent_lines,
+            failures: sender.failures,
+            lag_s: outbox.oldest_ns.map_or(0.0, |oldest| (now.wall_ns - oldest).max(0) as f64 / 1e9),
+            last_error: sender.last_error,
+        }
+    })
+}

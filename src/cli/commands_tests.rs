@@ -1,0 +1,26 @@
+use super::*;
+
+#[test]
+fn no_two_arguments_of_any_command_clash() {
+    Cli::command().debug_assert();
+}
+
+#[test]
+fn the_help_of_every_command_has_an_example_that_can_be_read_as_a_command_line() {
+    let mut waiting = vec![Cli::command()];
+    while let Some(command) = waiting.pop() {
+        waiting.extend(command.get_subcommands().filter(|one| !one.is_hide_set()).cloned());
+        let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+        let examples = help.split("Example").skip(1).flat_map(str::lines);
+        let lines: Vec<&str> = examples.filter_map(|line| line.trim().strip_prefix("ntp-monitor ")).collect();
+        assert!(command.has_subcommands() || !lines.is_empty(), "{} has none:\n{help}", command.get_name());
+        for line in lines {
+            // What follows is the shell's, or two blanks and an explanation.
+            let said = line.split("  ").next().unwrap_or_default().split(['|', '>']).next().unwrap_or_default();
+            let words = ["ntp-monitor"].into_iter().chain(said.split_whitespace());
+            let read = Cli::try_parse_from(words);
+            let is_help = read.as_ref().is_err_and(|why| why.exit_code() == 0);
+            assert!(read.is_ok() || is_help, "{line}: {}", read.err().map_or_else(String::new, |why| why.to_string()));
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! One server to watch, as validated: whom to ask, how, and how often.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::sample::ServerIdent;
+
+/// One `[[server]]`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Server {
+    /// Name and tags.
+    pub ident: Arc<ServerIdent>,
+    /// Whom to ask.
+    pub host: Host,
+    /// UDP port, 123 unless configured.
+    pub port: u16,
+    /// Ours, so it may be polled faster than the floor for other people's servers.
+    pub own: bool,
+    /// Wanted time between polls, already not below the floor.
+    pub poll_interval: Duration,
+    /// How long to wait for a reply.
+    pub timeout: Duration,
+    /// Which engine to measure with.
+    pub engine: EngineChoice,
+    /// Which address family to use.
+    pub family: Family,
+    /// One address of a name, or all.
+    pub addresses: Addresses,
+    /// Requests per poll, 2 s apart; 1 is no burst.
+    pub samples_per_poll: u16,
+    /// |offset| from which a server is worth a warning.
+    pub offset_warning: Duration,
+    /// |offset| from which it is critical.
+    pub offset_critical: Duration,
+    /// Not polled for now, and no vote.
+    pub paused: bool,
+}
+
+impl Server {
+    /// No server that is not `own` is polled faster than this.
+    pub const FLOOR: Duration = Duration::from_secs(16);
+    /// Not even one's own is polled faster than this.
+    pub const OWN_FLOOR: Duration = Duration::from_millis(100);
+
+    /// The shortest time between two requests to this server, whatever happens.
+    #[must_use]
+    pub fn floor(&self) -> Duration {
+        if self.own { Self::OWN_FLOOR } else { Self::FLOOR }
+    }
+}
+
+/// Whom a `[[server]]` names.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Host {
+    /// An address.
+    Address(IpAddr),
+    /// A name to resolve.
+    Name(String),
+}
+
+/// `engine`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[schemars(inline)]
+pub enum EngineChoice {
+    /// Kernel timestamps where the kernel gives them, otherwise the portable engine.
+    #[default]
+    Kernel,
+    /// The portable engine (rsntp), always.
+    Sntp,
+}
+
+/// `family`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[schemars(inline)]
+pub enum Family {
+    /// Whatever resolves.
+    #[default]
+    Any,
+    /// IPv4 only.
+    V4,
+    /// IPv6 only.
+    V6,
+}
+
+impl Family {
+    /// Whether an address is of this family.
+    #[must_use]
+    pub fn admits(self, address: IpAddr) -> bool {
+        match self {
+            Self::Any => true,
+            Self::V4 => address.is_ipv4(),
+            Self::V6 => address.is_ipv6(),
+        }
+    }
+}
+
+/// `addresses`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[schemars(inline)]
+pub enum Addresses {
+    /// One address of the name, kept as long as the name has it.
+    #[default]
+    First,
+    /// A prober for each address.
+    All,
+}

@@ -1,0 +1,103 @@
+//! The look at the delays: routes that changed, queues that all paths share.
+
+use super::engine::Engine;
+use super::series::Series;
+use super::watch::{Edge, Look};
+
+/// A change of route must show in every value for this long: queues come and go.
+const ROUTE_AFTER: u8 = 7;
+/// A route that has lasted this many cells is the usual one.
+const ROUTE_ACCEPTED: u64 = 64;
+
+impl Engine {
+    /// Whether the delays explain what the offsets do, server by server and for all of them.
+    pub(super) fn look_at_paths(&mut self) {
+        let (k, t_s) = (self.cell, self.cell_s);
+        let move_s = self.common.move_s(k);
+        let (mut up, mut known) = (0, 0);
+        for i in &self.present {
+            let series = &mut self.series[*i];
+            let (Some(base), Some(now), Some(y)) = (series.base, series.now, series.movement()) else { continue };
+            let (more_s, limit) = (now.delay_s - base.delay_s, series.delay_threshold_s());
+            // A path that changed for good says nothing of the others.
+            if !series.route.open {
+                known += 1;
+                up += usize::from(more_s > limit);
+            }
+            if move_s.is_nan() || self.common.congested || !series.is_fresh {
+                continue;
+            }
+            let moved_s = y - move_s;
+            let explained = series.is_explained(moved_s);
+            let look = match more_s.abs() {
+                d if d > limit && moved_s.abs() > series.threshold_s() && explained => Look::Hit(1),
+                d if d <= 0.7 * limit => Look::Calm,
+                _ => Look::Unclear,
+            };
+            if series.route.is_quiet() {
+                series.route_since_s = t_s;
+            }
+            let edge = series.route.look(k, look, ROUTE_AFTER);
+            if edge == Some(Edge::Closed) {
+                series.forget_until(k);
+            }
+            self.dirty |= edge.is_some();
+        }
+        self.look_at_congestion(known >= 2 && up * 2 > known);
+        self.settle_routes(move_s);
+    }
+
+    fn look_at_congestion(&mut self, most_are_up: bool) {
+        let common = &mut self.common;
+        if most_are_up {
+            if common.congestion == 0 {
+                common.congested_since_s = self.cell_s;
+            }
+            common.congestion = (common.congestion + 1).min(6);
+        } else {
+            common.congestion = common.congestion.saturating_sub(1);
+        }
+        let congested = if common.congested { common.congestion > 0 } else { common.congestion >= 3 };
+        if congested != common.congested {
+            common.congested = congested;
+            self.dirty = true;
+            // What single paths seemed to do was this.
+            self.series.iter_mut().for_each(|s| s.route.reset());
+            if !congested {
+                self.common.valid_from = self.cell;
+                self.series.iter_mut().for_each(|s| s.forget_until(self.cell));
+            }
+        }
+    }
+
+    /// Describes routes that changed, and accepts them once they have lasted.
+    fn settle_routes(&mut self, move_s: f64) {
+        let k = self.cell;
+        for series in self.series.iter_mut().filter(|s| s.route.open) {
+            let age = k - series.route.first;
+            if age == u64::from(ROUTE_AFTER) || age == 16 || age == 32 {
+                let (delay_s, scatter_s) = series.since_cell(series.route.first, k);
+                let base = series.base.map_or((0.0, 0.0), |b| (b.delay_s, b.delay_noise_s));
+                series.route_steady = scatter_s <= (0.35 * (delay_s - base.0).abs()).max(3.0 * base.1);
+                self.dirty = true;
+            }
+            if let Some(y) = series.movement().filter(|_| !move_s.is_nan()) {
+                series.route_size_s = y - move_s;
+            }
+            if age >= ROUTE_ACCEPTED {
+                let first = series.route.first;
+                series.begin_anew(first);
+                series.learn(k, &mut self.scratch);
+                self.dirty = true;
+            }
+        }
+    }
+}
+
+impl Series {
+    /// Whether a movement is one that a path can make whose delay changed as it did.
+    pub(super) fn is_explained(&self, moved_s: f64) -> bool {
+        let (Some(base), Some(now)) = (self.base, self.now) else { return false };
+        moved_s.abs() <= 0.65 * (now.delay_s - base.delay_s).abs() + self.threshold_s()
+    }
+}

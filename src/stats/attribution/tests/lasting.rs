@@ -1,0 +1,78 @@
+//! What is said of something that lasts, and of what it leaves behind when it is over.
+
+use super::*;
+
+const AT_S: f64 = 15_000.0;
+
+fn second(world: &World, at: crate::stats::verdict::When) -> f64 {
+    (at.0 - world.start_unix_s * 1_000_000_000) as f64 / 1e9
+}
+
+#[test]
+fn an_outage_of_all_is_undecidable_from_its_beginning_to_its_end() {
+    let mut world = World::ordinary(4, 6, 64.0, 40_000.0);
+    world.faults = vec![Fault::Silence { server: None, from_s: AT_S, until_s: AT_S + 4000.0 }];
+    let (entries, _) = run(&world);
+    let outage = entries.iter().find(|e| e.state == State::Undecidable && e.since.0 > entries[0].since.0).unwrap();
+    let (since, until) = (second(&world, outage.since), second(&world, outage.until.unwrap()));
+    assert!((since - AT_S).abs() < 320.0 && (until - AT_S - 4000.0).abs() < 320.0, "{entries:?}");
+    assert_eq!(entries.last().unwrap().state, State::Consistent);
+}
+
+#[test]
+fn a_second_silent_server_does_not_move_the_beginning_of_the_first_ones_silence() {
+    let mut world = World::ordinary(4, 6, 64.0, 40_000.0);
+    let silence = |server, from_s| Fault::Silence { server: Some(server), from_s, until_s: 1e12 };
+    world.faults = vec![silence(1, AT_S), silence(2, AT_S + 10_000.0)];
+    let (entries, _) = run(&world);
+    let path = entries.iter().find(|e| e.state == State::Path).unwrap();
+    assert!((second(&world, path.since) - AT_S).abs() < 320.0, "{entries:?}");
+    let latest = path.blamed.iter().filter_map(|b| b.since).max().unwrap();
+    assert!(path.blamed.len() == 2 && second(&world, latest) > AT_S + 9000.0, "{path:?}");
+}
+
+#[test]
+fn a_step_that_was_repaired_keeps_its_kind_and_size_and_spoils_no_numbers_before_it() {
+    for seed in 1..9 {
+        let mut world = World::ordinary(seed, 5, 64.0, 40_000.0);
+        let step = |at_s, size_s| Fault::LocalStep { at_s, size_s };
+        world.faults = vec![step(AT_S, 0.08), step(AT_S + 5000.0, -0.08)];
+        world.has_raw = seed % 2 == 0;
+        let (entries, _) = run(&world);
+        let states: Vec<_> = entries.iter().map(|e| e.state).collect();
+        assert_eq!(states, [State::Consistent, State::LocalWrong, State::Consistent], "seed {seed}: {entries:?}");
+        assert_eq!(entries[1].local.kind, Some(Kind::Step), "seed {seed}");
+        let estimates: Vec<_> = entries.iter().map(|e| e.local.estimate_s.unwrap()).collect();
+        let wanted = [0.0, -0.08, 0.0];
+        assert!(
+            estimates.iter().zip(wanted).all(|(got, want)| (got - want).abs() < 0.01),
+            "seed {seed}: {estimates:?}"
+        );
+    }
+}
+
+#[test]
+fn the_onset_of_a_slow_drift_stays_when_it_has_left_the_window() {
+    for seed in 1..9 {
+        let mut world = World::ordinary(seed, 5, 16.0, 12_000.0);
+        world.faults = vec![Fault::LocalDrift { at_s: 4000.0, ppm: 8.0 }];
+        let (entries, _) = run(&world);
+        let last = entries.last().unwrap();
+        assert_eq!((last.state, last.local.kind), (State::LocalWrong, Some(Kind::Frequency)), "seed {seed}");
+        let late_s = second(&world, last.since) - 4000.0;
+        assert!(late_s.abs() < 400.0, "seed {seed}: {late_s}");
+    }
+}
+
+#[test]
+fn two_of_four_that_step_together_do_not_make_the_own_clock_wrong() {
+    for seed in 1..9 {
+        let mut world = World::ordinary(seed, 4, 64.0, 40_000.0);
+        world.servers.iter_mut().for_each(|s| s.root_dispersion_s = 0.55);
+        let step = |server| Fault::ServerStep { server, at_s: AT_S, size_s: -0.62 };
+        world.faults = vec![step(0), step(1)];
+        let (entries, _) = run(&world);
+        assert!(nobody_is_blamed(&entries), "seed {seed}: {entries:?}");
+        assert_eq!(entries.last().unwrap().state, State::Undecidable, "seed {seed}: {entries:?}");
+    }
+}

@@ -1,0 +1,86 @@
+//! However servers are asked (rarely, all at once, each at its own pace, with losses), the answer is the same.
+
+use std::sync::Arc;
+
+use super::*;
+
+/// Servers that are all asked at the same instants, a recording that does not say how often.
+fn at_once(servers: usize, poll_s: f64, polls: u32, offset_s: impl Fn(usize, u32) -> f64) -> Vec<Sample> {
+    let world = World::ordinary(5, servers, 64.0, 640.0);
+    let template = world.samples().find(|s| s.measure.is_some()).unwrap();
+    let mut dice = Dice::new(9);
+    let mut samples = Vec::new();
+    for k in 0..polls {
+        for (i, server) in world.servers.iter().enumerate() {
+            let wall_ns = 1_780_000_000_000_000_000 + (f64::from(k) * poll_s * 1e9) as i64;
+            let at = crate::clock::Stamp { wall_ns, mono_ns: wall_ns, raw_ns: 0 };
+            let (server, address) = (Arc::clone(&server.ident), Some(server.address));
+            let sample = Sample { at, server, address, ..template.clone() };
+            samples.push(measured(sample, offset_s(i, k) + 1e-4 * dice.normal()));
+        }
+    }
+    samples
+}
+
+#[test]
+fn servers_that_are_asked_together_and_rarely_are_judged() {
+    for poll_s in [16.0, 256.0, 1024.0, 2048.0] {
+        let samples = at_once(5, poll_s, 120, |i, k| if i == 2 && k >= 60 { 0.12 } else { 0.0 });
+        let entries = entries_of(samples.into_iter(), &mut Attribution::new());
+        let last = entries.last().unwrap();
+        assert_eq!((entries.len(), last.state), (2, State::ServerWrong), "{poll_s}: {entries:?}");
+        assert_eq!((last.blamed[0].server.as_str(), last.blamed[0].kind), ("ntp3", Some(Kind::Step)));
+        let late_s = (last.since.0 - 1_780_000_000_000_000_000) as f64 / 1e9 - 60.0 * poll_s;
+        assert!(late_s.abs() <= 2.0 * poll_s, "{poll_s}: {late_s}");
+    }
+}
+
+#[test]
+fn polls_that_become_rare_do_not_end_the_judging() {
+    let offset_s = |i: usize, k: u32| if i == 1 && k >= 60 { -0.2 } else { 0.0 };
+    let mut samples = at_once(4, 64.0, 120, offset_s);
+    for sample in &mut samples[4 * 30..] {
+        let begin_ns = 1_780_000_000_000_000_000 + 30 * 64_000_000_000;
+        sample.at.wall_ns = begin_ns + (sample.at.wall_ns - begin_ns) * 16;
+        sample.at.mono_ns = sample.at.wall_ns;
+    }
+    let entries = entries_of(samples.into_iter(), &mut Attribution::new());
+    let blamed: Vec<_> = entries.iter().flat_map(|e| &e.blamed).map(|b| b.server.as_str()).collect();
+    assert_eq!((blamed, entries.last().unwrap().state), (vec!["ntp2"], State::ServerWrong), "{entries:?}");
+}
+
+#[test]
+fn a_server_that_is_asked_rarely_is_not_blamed_for_a_step_or_drift_of_the_own_clock() {
+    for seed in 1..12 {
+        for fault in
+            [Fault::LocalStep { at_s: 10_000.0, size_s: 0.08 }, Fault::LocalDrift { at_s: 10_000.0, ppm: -200.0 }]
+        {
+            let mut world = World::ordinary(seed, 5, 16.0, 16_000.0);
+            (world.servers[0].poll_s, world.servers[1].poll_s) = (64.0, 64.0);
+            world.servers[1].tail = 0.2;
+            world.faults = vec![fault];
+            let (entries, _) = run(&world);
+            assert!(entries.iter().all(|e| e.blamed.is_empty()), "seed {seed}: {entries:?}");
+            assert_eq!(entries.last().unwrap().state, State::LocalWrong, "seed {seed}");
+        }
+    }
+}
+
+#[test]
+fn a_lost_poll_neither_makes_a_camp_a_majority_nor_a_majority_a_camp() {
+    for seed in 1..12 {
+        let mut world = World::ordinary(seed, 5, 64.0, 40_000.0);
+        for server in &mut world.servers {
+            (server.loss, server.root_dispersion_s) = (0.15, 0.4);
+        }
+        let step = |server| Fault::ServerStep { server, at_s: 15_000.0, size_s: 0.2 };
+        world.faults = vec![step(1), step(3)];
+        let (entries, _) = run(&world);
+        let last = entries.last().unwrap();
+        let mut blamed: Vec<_> = last.blamed.iter().map(|b| b.server.as_str()).collect();
+        blamed.sort_unstable();
+        assert_eq!((last.state, blamed), (State::ServerWrong, vec!["ntp2", "ntp4"]), "seed {seed}: {entries:?}");
+        let doubtful = |e: &&Entry| e.state == State::Undecidable && e.since > entries[1].since;
+        assert_eq!(entries.iter().filter(doubtful).count(), 0, "seed {seed}: {entries:?}");
+    }
+}

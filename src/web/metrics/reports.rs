@@ -1,0 +1,24 @@
+//! The metrics of scheduled reports.
+
+use super::families::{Family, Kind, Values, truth};
+
+pub(super) const REPORTS: Family = Family {
+    name: "scheduled_reports",
+    unit: None,
+    kind: Kind::Counter,
+    help: "Since start, by what came of them: sent (once for each notifier), given_up, and attempts that failed.",
+    values: Values::By("outcome", |scrape| {
+        let reports = &scrape.health.reports;
+        [("sent", reports.sent), ("given_up", reports.given_up), ("failed", reports.failures)]
+            .map(|(outcome, count)| (outcome.to_owned(), count as f64))
+            .into()
+    }),
+};
+
+pub(super) const FAILING: Family = Family {
+    name: "scheduled_report_failing",
+    unit: None,
+    kind: Kind::Gauge,
+    help: "Whether a report is due that could not be made or delivered yet: 1, else 0.",
+    values: Values::One(|scrape| Some(truth(scrape.health.reports.is_failing()))),
+};

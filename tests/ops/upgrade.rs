@@ -1,0 +1,79 @@
+//! What stands between an installed configuration and a new version: its secrets are found where systemd keeps them, and
+//! it is judged before what runs is restarted.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use crate::common::monitor::text;
+use crate::common::root;
+use crate::debian::Debian;
+
+const CONFIG: &str = "[influxdb]\nurl = \"http://127.0.0.1:9\"\norg = \"o\"\nbucket = \"b\"\n\
+                      token_file = \"influxdb-token\"\n";
+const SERVERS: &str = "/etc/ntp-monitor/servers.toml";
+const KEPT: &str = "/etc/credstore/ntp-monitor.influxdb-token";
+const CHECK: &str = "ntp-monitor --config /etc/ntp-monitor/servers.toml config check";
+
+/// A Debian with the program and this configuration, whose servers stand in the environment of the service.
+fn installed() -> Debian {
+    let debian = Debian::fresh();
+    fs::copy(env!("CARGO_BIN_EXE_ntp-monitor"), debian.at("/usr/bin/ntp-monitor")).unwrap();
+    fs::create_dir_all(debian.at("/etc/ntp-monitor")).unwrap();
+    fs::write(debian.at(SERVERS), CONFIG).unwrap();
+    debian
+}
+
+fn keep_secret(debian: &Debian, place: &str) {
+    debian.run(&format!("install -D -m 600 /dev/null {place} && chmod 700 $(dirname {place})"));
+    fs::write(debian.at(place), "hush\n").unwrap();
+}
+
+#[test]
+fn a_secret_that_systemd_keeps_is_found_by_root_and_told_to_nobody_else() {
+    if !root::is_root("a_secret_that_systemd_keeps_is_found_by_root_and_told_to_nobody_else") {
+        return;
+    }
+    let debian = installed();
+    let check = format!("NTP_SERVER=127.0.0.1 {CHECK}");
+    assert_eq!(debian.attempt(&check).status.code(), Some(78));
+    for place in [KEPT, "/run/credentials/ntp-monitor.service/influxdb-token"] {
+        keep_secret(&debian, place);
+        debian.run(&check);
+        let shown = debian.run(&check.replace("check", "show"));
+        assert!(!shown.contains("hush"), "{shown}");
+        let other = debian.attempt(&format!("setpriv --reuid 65534 --clear-groups env {check}"));
+        let said = text(&other.stderr);
+        assert_eq!((other.status.code(), said.contains("which root and the service")), (Some(78), true), "{said}");
+        fs::remove_file(debian.at(place)).unwrap();
+    }
+}
+
+#[test]
+fn the_package_restarts_what_runs_only_when_the_new_version_can_use_the_configuration() {
+    if !root::is_root("the_package_restarts_what_runs_only_when_the_new_version_can_use_the_configuration") {
+        return;
+    }
+    let debian = installed();
+    keep_secret(&debian, KEPT);
+    let script = |path: &str, text: &[u8]| {
+        fs::write(debian.at(path), text).unwrap();
+        fs::set_permissions(debian.at(path), fs::Permissions::from_mode(0o755)).unwrap();
+    };
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("packaging/debian/postinst");
+    script("/root/postinst", &fs::read(source).unwrap());
+    script("/usr/bin/deb-systemd-invoke", b"#!/bin/sh\necho \"$@\" >>/var/log/invoked\n");
+    for nothing in ["/usr/bin/deb-systemd-helper", "/usr/bin/systemctl"] {
+        script(nothing, b"#!/bin/sh\n");
+    }
+    debian.run("mkdir -p /run/systemd/system && useradd --system ntp-monitor");
+    let invoked = || fs::read_to_string(debian.at("/var/log/invoked")).unwrap_or_default();
+
+    // No server is named anywhere, so the new version could not start.
+    let said = debian.run("/root/postinst configure 0.0.1");
+    assert!(said.contains("the earlier version goes on"), "{said}");
+    assert_eq!(invoked(), "");
+    fs::write(debian.at("/etc/default/ntp-monitor"), "# servers\nNTP_SERVER=\"127.0.0.1,192.0.2.7\"\n").unwrap();
+    debian.run("/root/postinst configure 0.0.1");
+    assert_eq!(invoked(), "restart ntp-monitor.service\n");
+}
