@@ -270,6 +270,49 @@ async fn samples_come_at_the_resolution_that_fits() {
 }
 
 #[actix_rt::test]
+async fn the_own_clock_has_a_history_of_points_or_of_steps() {
+    let running = three().await;
+    let some = |answer: &Answer| !answer.json()["points"].as_array().unwrap().is_empty();
+    let each = running.get_until("/api/v1/local/history", some).await.json();
+    assert_eq!((keys(&each), &each["step_s"]), (vec!["from", "to", "step_s", "points"], &json!(null)));
+    let expected = [
+        "time",
+        "n",
+        "estimate_s",
+        "low_s",
+        "high_s",
+        "bound_s",
+        "trusted",
+        "kernel_synchronised",
+        "frequency_ppm",
+        "frequency_min_ppm",
+        "frequency_max_ppm",
+        "max_error_s",
+        "est_error_s",
+        "daemon_offset_s",
+        "daemon_bound_s",
+        "wall_less_raw_s",
+    ];
+    let point = &each["points"][0];
+    assert_eq!((keys(point), &point["n"]), (expected.to_vec(), &json!(1)));
+    let of = |key: &str| point[key].as_f64().unwrap();
+    assert!((of("high_s") - of("low_s") - 2.0 * of("bound_s")).abs() < 1e-12, "{point}");
+    assert!(of("low_s") <= of("estimate_s") && of("estimate_s") <= of("high_s"), "{point}");
+    let hourly = running.get("/api/v1/local/history?from=-20y&step=1h").await.json();
+    assert_eq!((&hourly["step_s"], keys(&hourly["points"][0])), (&json!(3600), expected.to_vec()));
+    assert_eq!(running.get("/api/v1/local/history?from=-20y&to=-1y").await.json()["points"], json!([]));
+    let past = "/api/v1/local/history?from=2026-01-01T00:00:00Z&to=2026-01-02T00:00:00Z";
+    let first = running.get(past).await;
+    assert_eq!(first.header("cache-control"), "no-cache");
+    let again = running.get_with(past, &[("If-None-Match", first.header("etag"))]).await;
+    assert_eq!((again.status, again.text.as_str()), (304, ""));
+    for bad in ["from=now&to=-1h", "from=-100y", "from=soon", "step=0", "step=-1s", "to=", "span=1h", "window=1h"] {
+        assert_problem(&running.get(&format!("/api/v1/local/history?{bad}")).await, 400);
+    }
+    running.stop().await;
+}
+
+#[actix_rt::test]
 async fn statistics_stability_and_evidence_are_told_series_by_series() {
     let running = three().await;
     let enough = |answer: &Answer| answer.json()["series"][0]["stats"]["n"].as_u64() >= Some(12);

@@ -1,5 +1,5 @@
-//! Sends what was computed to InfluxDB, beside the samples: every minute, and a verdict when it changes. Only while
-//! InfluxDB is configured.
+//! Keeps what was computed, beside the samples: every minute, the own clock in the store and, while InfluxDB is
+//! configured, statistics there; and a verdict when it changes.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use crate::health::report::Health;
 use crate::sinks::influx::Lines;
 use crate::stats::snapshot::Snapshot;
 use crate::stats::verdict::{State, Verdict, When};
-use crate::store::StoreHandle;
+use crate::store::{ClockPoint, StoreHandle};
 
 const EVERY: Duration = Duration::from_secs(60);
 
@@ -37,6 +37,7 @@ impl Points {
     pub(super) async fn run(mut self) {
         let mut minutes = self.minutes();
         let mut last = said(&self.snapshot.borrow().verdict);
+        let mut is_clock_kept = false;
         loop {
             let is_minute = tokio::select! {
                 _ = minutes.tick() => true,
@@ -48,6 +49,11 @@ impl Points {
             let snapshot = Arc::clone(&self.snapshot.borrow_and_update());
             let before = std::mem::replace(&mut last, said(&snapshot.verdict));
             let is_news = before != last;
+            // The first estimate is kept at once: a page that is opened after a start has something to show.
+            if is_minute || (!is_clock_kept && snapshot.verdict.local.estimate_s.is_some()) {
+                is_clock_kept = true;
+                self.keep_clock(&snapshot).await;
+            }
             let config = Arc::clone(&self.config.borrow());
             if config.influxdb.is_none() || !(is_minute || is_news) {
                 continue;
@@ -62,6 +68,13 @@ impl Points {
             if let Err(why) = self.store.append_lines(lines.count, lines.body).await {
                 warn!(self.log, "a minute of statistics does not reach InfluxDB"; "reason" => %why);
             }
+        }
+    }
+
+    async fn keep_clock(&self, snapshot: &Snapshot) {
+        let point = ClockPoint::of(self.clock.now(), snapshot);
+        if let Err(why) = self.store.record_clock(point).await {
+            warn!(self.log, "a minute of the own clock is not kept"; "reason" => %why);
         }
     }
 

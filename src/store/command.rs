@@ -4,6 +4,7 @@ use tokio::sync::oneshot;
 
 use super::alerts::AlertCommand;
 use super::audit::AuditEntry;
+use super::clock::ClockPoint;
 use super::events::Event;
 use super::notices::NoticeCommand;
 use crate::sinks::worker::WriteError;
@@ -59,6 +60,13 @@ pub enum Command {
     Audit {
         /// The entry.
         entry: AuditEntry,
+        /// Answers when it is kept.
+        reply: Reply<()>,
+    },
+    /// Records how the own clock is.
+    Clock {
+        /// How.
+        point: ClockPoint,
         /// Answers when it is kept.
         reply: Reply<()>,
     },

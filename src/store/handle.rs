@@ -13,7 +13,7 @@ use super::lock::InstanceLock;
 use super::notices::{QueueGauge, Queues};
 use super::outbox::Totals;
 use super::read::Reader;
-use super::{AuditEntry, Event, StoreError};
+use super::{AuditEntry, ClockPoint, Event, StoreError};
 use crate::sinks::influx::outbox::{Outbox, OutboxError, OutboxGauge, OutboxRow};
 use crate::sinks::worker::WriterHandle;
 
@@ -136,6 +136,14 @@ impl StoreHandle {
     /// When the store cannot be written.
     pub async fn record_audit(&self, entry: AuditEntry) -> Result<(), StoreError> {
         self.ask(|reply| Command::Audit { entry, reply }).await
+    }
+
+    /// Records how the own clock is.
+    ///
+    /// # Errors
+    /// When the store cannot be written.
+    pub async fn record_clock(&self, point: ClockPoint) -> Result<(), StoreError> {
+        self.ask(|reply| Command::Clock { point, reply }).await
     }
 
     /// Deletes all that is too old now; returns the number of rows.

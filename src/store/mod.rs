@@ -11,6 +11,7 @@
 
 mod alerts;
 mod audit;
+mod clock;
 mod codec;
 mod command;
 mod connection;
@@ -35,6 +36,7 @@ mod writer;
 
 pub use alerts::{AlertCommand, AlertRecord};
 pub use audit::AuditEntry;
+pub use clock::ClockPoint;
 pub use codec::StoredSample;
 pub use command::{Command, Reply};
 pub use error::StoreError;

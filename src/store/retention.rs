@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use rusqlite::{Connection, params};
 
-use super::meta;
 use super::rollup::Grain;
+use super::{clock, meta};
 use crate::clock::Stamp;
 
 /// How much faster than time itself retention may move on: after a month of rest it has caught up within a day.
@@ -31,7 +31,7 @@ pub(super) struct Horizons {
     pub raw_for: Duration,
     /// Five-minute rollups.
     pub rollup_5m_for: Duration,
-    /// Hourly rollups, events, and series of which nothing else is left.
+    /// Hourly rollups, the own clock, events, and series of which nothing else is left.
     pub rollup_1h_for: Duration,
 }
 
@@ -100,8 +100,12 @@ impl Pruner {
         now_ns: i64,
         keep: &Horizons,
     ) -> rusqlite::Result<Pass> {
-        let ids = next_series(conn, self.after_id)?;
         let mut deleted = 0;
+        if self.after_id == 0 {
+            deleted = clock::prune(conn, before_ns(now_ns, keep.rollup_1h_for), ROWS_PER_SERIES)?;
+            self.left_some |= deleted >= ROWS_PER_SERIES as usize;
+        }
+        let ids = next_series(conn, self.after_id)?;
         for id in &ids {
             let rows = prune_series(conn, *id, now_ns, keep)?;
             deleted += rows;
@@ -120,16 +124,20 @@ impl Pruner {
     }
 }
 
+/// The instant so long before now.
+pub(super) fn before_ns(now_ns: i64, age: Duration) -> i64 {
+    now_ns.saturating_sub(i64::try_from(age.as_nanos()).unwrap_or(i64::MAX))
+}
+
 fn next_series(conn: &Connection, after_id: i64) -> rusqlite::Result<Vec<i64>> {
     let mut statement = conn.prepare_cached("SELECT id FROM series WHERE id > ?1 ORDER BY id LIMIT ?2")?;
     statement.query_map([after_id, SERIES_PER_PASS as i64], |row| row.get(0))?.collect()
 }
 
 fn prune_series(conn: &Connection, id: i64, now_ns: i64, keep: &Horizons) -> rusqlite::Result<usize> {
-    let before_ns = |kept: Duration| now_ns.saturating_sub(i64::try_from(kept.as_nanos()).unwrap_or(i64::MAX));
     // A rollup goes when all of it is old: its end counts, not its start.
-    let bucket = |grain: Grain, kept| grain.bucket_s(before_ns(kept));
-    Ok(delete_oldest(conn, "sample", "wall_ns", id, before_ns(keep.raw_for))?
+    let bucket = |grain: Grain, kept| grain.bucket_s(before_ns(now_ns, kept));
+    Ok(delete_oldest(conn, "sample", "wall_ns", id, before_ns(now_ns, keep.raw_for))?
         + delete_oldest(conn, "rollup_5m", "bucket_s", id, bucket(Grain::FiveMinutes, keep.rollup_5m_for))?
         + delete_oldest(conn, "rollup_1h", "bucket_s", id, bucket(Grain::Hour, keep.rollup_1h_for))?)
 }
@@ -147,7 +155,7 @@ fn delete_oldest(conn: &Connection, table: &str, column: &str, id: i64, bound: i
 /// series was deleted.
 pub(super) fn prune_rest(conn: &Connection, now_ns: i64, keep: &Horizons) -> rusqlite::Result<bool> {
     let longest = keep.raw_for.max(keep.rollup_5m_for).max(keep.rollup_1h_for);
-    let before_ns = now_ns.saturating_sub(i64::try_from(longest.as_nanos()).unwrap_or(i64::MAX));
+    let before_ns = before_ns(now_ns, longest);
     for sql in [
         "DELETE FROM event WHERE end_ns < ?1",
         "DELETE FROM alert_history WHERE ended_ns < ?1",
@@ -209,6 +217,24 @@ mod tests {
         assert!(pruner.is_due(now), "there is more");
         assert_eq!(pruner.pass(&conn, now, 9 * DAY, &keep).unwrap(), Pass { deleted: 44, wrapped: true });
         assert!(!pruner.is_due(stamp(9 * DAY, 5)) && pruner.is_due(stamp(9 * DAY, 5 + REST_NS)));
+    }
+
+    #[test]
+    fn the_own_clock_is_kept_as_long_as_hourly_rollups_and_goes_bit_by_bit() {
+        let mut conn = Connection::open_in_memory().unwrap();
+        schema::migrate(&mut conn, 0).unwrap();
+        for n in 0..300 {
+            let sql = "INSERT INTO own_clock (wall_ns, wall_less_raw_ns, trusted) VALUES (?1, 0, 1)";
+            conn.execute(sql, [DAY + n]).unwrap();
+        }
+        let days = |n: u64| Duration::from_secs(n * 86_400);
+        let keep = Horizons { raw_for: days(1), rollup_5m_for: days(2), rollup_1h_for: days(9) };
+        let (mut pruner, now) = (Pruner::default(), stamp(10 * DAY, 5));
+        assert_eq!(pruner.pass(&conn, now, 10 * DAY, &keep).unwrap(), Pass { deleted: 0, wrapped: true });
+        assert_eq!(pruner.pass(&conn, now, 10 * DAY + 299, &keep).unwrap().deleted, 256);
+        assert!(pruner.is_due(now), "there is more");
+        assert_eq!(pruner.pass(&conn, now, 10 * DAY + 299, &keep).unwrap().deleted, 43);
+        assert!(!pruner.is_due(now));
     }
 
     #[test]

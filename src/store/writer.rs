@@ -16,7 +16,7 @@ use super::retention::{self, Horizons, Pass, Pruner, RetentionClock};
 use super::rollup::Grain;
 use super::rollup_table::OpenRollups;
 use super::series::SeriesCache;
-use super::{Options, StoreError, alerts, audit, codec, events, evidence, meta};
+use super::{Options, StoreError, alerts, audit, clock, codec, events, evidence, meta};
 use crate::clock::Stamp;
 use crate::sample::Sample;
 use crate::sinks::influx::outbox::OutboxGauge;
@@ -110,12 +110,12 @@ impl Writer {
         let done = db.transact("delete what is old", |tx| {
             let now_ns = clock.advance(tx, now)?;
             let pass = if is_due {
-                pending.settle_before(tx, before(now_ns, keep.raw_for))?;
+                pending.settle_before(tx, retention::before_ns(now_ns, keep.raw_for))?;
                 pruner.pass(tx, now, now_ns, keep)?
             } else {
                 Pass::default()
             };
-            let dropped = outbox::enforce_bounds(tx, &mut gauge, before(now_ns, max_age), max_bytes)?;
+            let dropped = outbox::enforce_bounds(tx, &mut gauge, retention::before_ns(now_ns, max_age), max_bytes)?;
             let expired = notices::enforce_bounds(tx, &notices::count(tx)?, now_ns)?;
             if pass.wrapped && pass.deleted == 0 && retention::prune_rest(tx, now_ns, keep)? {
                 series.clear();
@@ -167,10 +167,6 @@ impl Writer {
             conn.pragma_update_and_check(None, "wal_checkpoint", "PASSIVE", |_| Ok(()))
         })
     }
-}
-
-fn before(now_ns: i64, age: Duration) -> i64 {
-    now_ns.saturating_sub(i64::try_from(age.as_nanos()).unwrap_or(i64::MAX))
 }
 
 /// Writes what is new of `batch`: a sample that is there already changes nothing.
@@ -252,6 +248,9 @@ impl BatchWriter for Writer {
             }
             Command::Audit { entry, reply } => {
                 self.answer(reply, "record who changed what", |conn, _| audit::record(conn, &entry));
+            }
+            Command::Clock { point, reply } => {
+                self.answer(reply, "record how the own clock is", |conn, _| clock::insert(conn, &point));
             }
             Command::Notice { command, reply } => {
                 let queues = self.queues.clone();

@@ -4,10 +4,12 @@
 //! Everywhere: times are wall-clock nanoseconds since 1970, spans are `[from, to)`, and a series is named by server and
 //! address, where no address means all addresses of the server.
 
+mod clock;
 mod counts;
 mod history;
 mod samples;
 
+pub use clock::{ClockHistory, ClockStep};
 pub use counts::SeriesCounts;
 pub use history::History;
 pub use samples::Since;

@@ -19,7 +19,7 @@ use crate::stats::window::{ServerWindows, Window};
 use crate::store::StoreError;
 use crate::store::read::Reader;
 use crate::web::State;
-use crate::web::openapi::{Body, Endpoint, FROM, ID, TO, query};
+use crate::web::openapi::{Body, Endpoint, FROM, ID, STEP, TO, query};
 use crate::web::params::{self, Range, Target};
 use crate::web::problem::Problem;
 use crate::web::respond;
@@ -28,7 +28,7 @@ use crate::web::respond;
 pub const ENDPOINTS: &[Endpoint] = &[
     Endpoint::get("/api/v1/servers/{id}/samples", || web::to(samples))
         .about("What was measured, at the resolution that fits: at most 2000 points.")
-        .taking(&[ID, FROM, TO, query("step", "string", "The wished distance of two points: 5m, 1h, or seconds.")])
+        .taking(&[ID, FROM, TO, STEP])
         .giving(Body::json::<Samples>("from, to, resolution (raw, 5m, 1h), step_s, samples."))
         .or(&[304, 404, 503]),
     Endpoint::get("/api/v1/servers/{id}/stats", || web::to(stats))
@@ -63,6 +63,14 @@ pub struct SamplesQuery {
     step: Option<String>,
 }
 
+impl SamplesQuery {
+    /// The span, an hour unless given, and the distance.
+    pub(super) fn read(&self, now_ns: i64) -> Result<(Range, Option<Duration>), Problem> {
+        let range = Range::parse(self.from.as_deref(), self.to.as_deref(), HOUR, now_ns)?;
+        Ok((range, params::step(self.step.as_deref())?))
+    }
+}
+
 /// `GET /api/v1/servers/{id}/samples`.
 pub async fn samples(
     request: HttpRequest,
@@ -71,8 +79,7 @@ pub async fn samples(
     query: web::Query<SamplesQuery>,
 ) -> Result<HttpResponse, Problem> {
     let target = Target::find(&state, &id)?;
-    let range = Range::parse(query.from.as_deref(), query.to.as_deref(), HOUR, state.clock.now().wall_ns)?;
-    let step = params::step(query.step.as_deref())?;
+    let (range, step) = query.read(state.clock.now().wall_ns)?;
     let body: Samples = state.store.read(move |reader| points(reader, &target, range, step)).await?;
     respond::json(&request, &body)
 }

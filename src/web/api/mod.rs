@@ -3,6 +3,7 @@
 mod about;
 mod alerts;
 mod ask;
+mod clock;
 mod config;
 mod events;
 mod history;
@@ -27,6 +28,7 @@ pub const ENDPOINTS: &[&[Endpoint]] = &[
     ask::ENDPOINTS,
     history::ENDPOINTS,
     judgement::ENDPOINTS,
+    clock::ENDPOINTS,
     events::ENDPOINTS,
     alerts::ENDPOINTS,
     rules::ENDPOINTS,

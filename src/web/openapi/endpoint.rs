@@ -135,6 +135,8 @@ pub const ID: Parameter = part("id", "The configured name, or name@address for o
 pub const FROM: Parameter = query("from", "string", "Beginning: RFC 3339, now, or relative such as -1h.");
 /// The end of a span.
 pub const TO: Parameter = query("to", "string", "End, likewise; now unless given.");
+/// The resolution of a history.
+pub const STEP: Parameter = query("step", "string", "The wished distance of two points: 5m, 1h, or seconds.");
 
 /// The media type of JSON.
 pub const JSON: &str = "application/json";

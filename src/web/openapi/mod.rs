@@ -10,7 +10,7 @@ mod routes;
 
 pub use browse::docs;
 pub use document::openapi;
-pub use endpoint::{Body, Endpoint, FROM, ID, JSON, Method, Parameter, Place, TO, header, part, query};
+pub use endpoint::{Body, Endpoint, FROM, ID, JSON, Method, Parameter, Place, STEP, TO, header, part, query};
 pub use routes::{asked, needed, only_asks, routes};
 
 /// The documents about all of it.

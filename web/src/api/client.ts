@@ -1,7 +1,7 @@
 /** The endpoints that the page uses, by what they are for. */
 import { ask, ok, type Answer, type Ask } from "./http";
 import type {
-  EventsBody, EvidenceBody, Health, LocalClock, Samples, ServerDetail, ServerPage, ShownConfig, StabilityBody, Stats,
+  EventsBody, EvidenceBody, Health, LocalClock, LocalHistory, Samples, ServerDetail, ServerPage, ShownConfig, StabilityBody, Stats,
   Verdict,
 } from "./types";
 import type {
@@ -44,6 +44,7 @@ export const api = {
   evidence: (id: string, signal?: AbortSignal) => get<EvidenceBody>(`${server(id)}/evidence`, {}, signal),
   verdict: (signal?: AbortSignal) => get<Verdict>("verdict", {}, signal),
   local: (signal?: AbortSignal) => get<LocalClock>("local", {}, signal),
+  localHistory: (span: Span, signal?: AbortSignal) => get<LocalHistory>("local/history", { ...span }, signal),
   events: (query: Record<string, string>, signal?: AbortSignal) => get<EventsBody>("events", query, signal),
   config: (signal?: AbortSignal) => get<ShownConfig>("config", {}, signal),
   /** A failing service answers 503 with the same body. */

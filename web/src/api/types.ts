@@ -146,6 +146,29 @@ export interface LocalClock {
   distrust: string | null;
 }
 
+/** The own clock at one moment, or the moments within one step: means, extremes, and the widest bounds. */
+export interface ClockPoint {
+  time: string;
+  /** True time less this clock: plus means that this clock is behind. */
+  estimate_s: number | null;
+  low_s: number | null;
+  high_s: number | null;
+  bound_s: number | null;
+  frequency_ppm: number | null;
+  frequency_min_ppm: number | null;
+  frequency_max_ppm: number | null;
+  max_error_s: number | null;
+  est_error_s: number | null;
+}
+
+export interface LocalHistory {
+  from: string;
+  to: string;
+  /** `null`: each point as it was recorded, one a minute. */
+  step_s: number | null;
+  points: ClockPoint[];
+}
+
 /** One poll (`raw`), or the polls within one step; which fields are there depends on the resolution. */
 export interface Point {
   time: string;

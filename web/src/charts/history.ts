@@ -25,7 +25,7 @@ const LOSS_POLLS = 5;
 const GAP = 4;
 
 export function historyOf(samples: Samples): History {
-  const points = withGaps(samples);
+  const points = ordered(samples);
   const raw = samples.resolution === "raw";
   const offset = points.map((point) => point.offset_s);
   return {
@@ -43,27 +43,30 @@ export function historyOf(samples: Samples): History {
  * The part of the stretch `[from_s, to_s]` that is worth drawing: when the record fills less than a third of it, from
  * its beginning.
  */
-export function recorded(history: History, from_s: number, to_s: number): { from_s: number; to_s: number } {
-  const first = history.time_s[0];
+export function recorded(time_s: readonly number[], from_s: number, to_s: number): { from_s: number; to_s: number } {
+  const first = time_s[0];
   if (first === undefined || to_s - first > (to_s - from_s) / 3) return { from_s, to_s };
   return { from_s: Math.max(from_s, Math.min(first, to_s - 10)), to_s };
 }
 
-/** Points by time, with an empty one in each gap. */
-function withGaps(samples: Samples): Point[] {
+function ordered(samples: Samples): Point[] {
   const points = [...samples.samples].sort((a, b) => Date.parse(a.time) - Date.parse(b.time));
-  const times = points.map((point) => Date.parse(point.time));
-  const typical = samples.step_s !== null ? samples.step_s * 1000 : typicalStep(times);
-  const filled: Point[] = [];
-  points.forEach((point, index) => {
-    const before = times[index - 1];
-    const now = times[index] ?? 0;
-    if (before !== undefined && now - before > GAP * typical) {
-      const time = new Date((before + now) / 2).toISOString();
-      filled.push({ time, address: null, timestamping: null, offset_s: null, delay_s: null, root_distance_s: null });
+  const step_ms = samples.step_s !== null ? samples.step_s * 1000 : typicalStep(points.map((point) => Date.parse(point.time)));
+  return withGaps(points, step_ms, { address: null, timestamping: null, offset_s: null, delay_s: null, root_distance_s: null });
+}
+
+/** Points by time, with an empty one in each gap: where some steps are missing. */
+export function withGaps<T extends { time: string }>(points: readonly T[], step_ms: number, empty: Omit<T, "time">): T[] {
+  const filled: T[] = [];
+  let before: number | null = null;
+  for (const point of points) {
+    const now = Date.parse(point.time);
+    if (before !== null && now - before > GAP * step_ms) {
+      filled.push({ ...empty, time: new Date((before + now) / 2).toISOString() } as T);
     }
     filled.push(point);
-  });
+    before = now;
+  }
   return filled;
 }
 

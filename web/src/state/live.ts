@@ -34,15 +34,6 @@ export const link = computed<Link>(() => {
 /** Now by the clock of the monitor: a browser whose clock is wrong must not show ages that are. */
 export const monitorNowMs = computed(() => nowMs.value + skewMs.value);
 
-/** The own clock's estimate since the page was opened: the service keeps no history of it to read. */
-export interface LocalPoint {
-  time_s: number;
-  estimate_s: number | null;
-  bound_s: number | null;
-}
-export const localTrail = signal<LocalPoint[]>([]);
-const TRAIL = 3600;
-
 const EVENTS = ["sample", "verdict", "alert", "health", "message"];
 const listeners = new Map<string, () => void>();
 /** Missing while the page may not be read. */
@@ -64,7 +55,6 @@ async function read(): Promise<void> {
     if (!source) return;
     picture.value = { servers, verdict, health };
     failure.value = null;
-    remember(verdict);
     skewMs.value = skew(servers);
     restUntil = Date.now() + restMs(servers.servers.length);
   } catch (why) {
@@ -82,13 +72,6 @@ async function read(): Promise<void> {
 function skew(servers: ServerPage): number {
   const difference = Date.parse(servers.as_of) - Date.now();
   return Math.abs(difference) > 30_000 ? difference : 0;
-}
-
-function remember(verdict: Verdict): void {
-  const { estimate_s, bound_s } = verdict.local;
-  const point = { time_s: Date.parse(verdict.as_of) / 1000, estimate_s, bound_s };
-  const before = localTrail.value;
-  if (before.at(-1)?.time_s !== point.time_s) localTrail.value = [...before.slice(1 - TRAIL), point];
 }
 
 function schedule(inMs: number): void {

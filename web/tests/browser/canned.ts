@@ -1,5 +1,5 @@
 /** Answers of a small monitor that is well, but for one server: what the mock says until a test says otherwise. */
-import type { Health, LocalClock, ServerPage, ServerRow, ShownConfig, Verdict } from "../../src/api/types";
+import type { ClockPoint, EventsBody, Health, LocalClock, LocalHistory, ServerPage, ServerRow, ShownConfig, Verdict } from "../../src/api/types";
 import type { Alert, AlertsBody, Notifier, NotifiersBody, PastAlert, Replayed, ReportsBody, Rule, RulesBody, SilencesBody } from "../../src/api/types-alerts";
 import type { AuditBody, ConfigCheck, ConfigFile, Schema, Session } from "../../src/api/types-config";
 
@@ -38,7 +38,30 @@ export const health = (): Health => ({
   status: "ok", reasons: [], ready: true, version: "0.1.0", vantage: "mock", uptime_s: 3600, restarts: 0, panics: 0, sinks: {}, down: {}, log_dropped: 0,
 });
 
-export const clock = (): LocalClock => ({ as_of: ago(0), verdict: local, kernel: null, daemon: null, distrust: null });
+export const clock = (): LocalClock => ({
+  as_of: ago(0), verdict: local, daemon: null, distrust: null,
+  kernel: { synchronised: true, max_error_s: 0.012, est_error_s: 1e-4, frequency_ppm: -2, tai_offset_s: 37, leap_pending: 0 },
+});
+
+/** The last two hours, of which half an hour is missing and the clock was a little behind at the end. */
+export const clockHistory = (): LocalHistory => ({
+  from: ago(7200), to: ago(0), step_s: null,
+  points: Array.from({ length: 120 }, (_, n): ClockPoint => {
+    const [estimate_s, bound_s, frequency_ppm] = [2e-4 * Math.sin(n / 15) + (n > 100 ? 1e-3 : 0), 5e-4 + 2e-6 * n, -3.2 + n / 100];
+    return {
+      time: ago(7200 - 60 * n), estimate_s, bound_s, low_s: estimate_s - bound_s, high_s: estimate_s + bound_s, frequency_ppm,
+      frequency_min_ppm: frequency_ppm, frequency_max_ppm: frequency_ppm, max_error_s: 0.01 + 5e-4 * (n % 17), est_error_s: 1e-4,
+    };
+  }).filter((_, n) => n < 40 || n >= 70),
+});
+
+/** Of a clock that was set twenty minutes ago. */
+export const clockEvents = (): EventsBody => ({
+  from: ago(2_592_000), to: ago(0), events: [{
+    id: 1, kind: "clock_step", server: null, address: null, start: ago(1200), end: ago(1200), detail: "{}",
+    sentence: "This host's clock was set forward by 1.0 ms.",
+  }],
+});
 
 export const sessionOf = (role: Session["role"]): Session => ({
   authenticated: role !== null, name: role === null ? null : "alice", role, reading_is_open: true,

@@ -2,7 +2,7 @@
 import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { accessibilityFaults, DESKTOP, excessWidth, launch, open, PHONE, screenshot } from "./browser";
-import { check, FILE_TEXT, past, replayed, sessionOf } from "./canned";
+import { ago, check, clock, clockEvents, clockHistory, FILE_TEXT, past, replayed, sessionOf } from "./canned";
 import { startMock, type Mock } from "./mock";
 
 let mock: Mock;
@@ -26,7 +26,29 @@ interface Look {
   act?: (page: Page) => Promise<void>;
 }
 
+/** Waits for the three charts of the own clock. */
+const charted = (page: Page): Promise<void> => page.locator(".chart-grid .plot canvas").nth(2).waitFor();
+
 const LOOKS: Record<string, Look> = {
+  "clock-history": { hash: "#/clock?span=6h", given: () => mock.on("GET /api/v1/events", clockEvents()), act: charted },
+  "clock-year": {
+    hash: "#/clock?span=1y",
+    given: () => mock.on("GET /api/v1/local/history", {
+      ...clockHistory(), step_s: 259_200,
+      points: clockHistory().points.map((point, n) => ({
+        ...point, time: ago(31_104_000 - 259_200 * n), frequency_min_ppm: -4 + n / 60, frequency_max_ppm: -2 + n / 80,
+      })),
+    }),
+    act: charted,
+  },
+  "clock-none": {
+    hash: "#/clock",
+    given: () => {
+      const unknown = { estimate_s: null, bound_s: null };
+      mock.on("GET /api/v1/local/history", { ...clockHistory(), points: [] });
+      mock.on("GET /api/v1/local", { ...clock(), kernel: null, verdict: { ...clock().verdict, ...unknown } });
+    },
+  },
   "alerts": { hash: "#/alerts" },
   "alerts-none": { hash: "#/alerts", given: () => mock.on("GET /api/v1/alerts", { active: [], history: [] }) },
   "alerts-silence": { hash: "#/alerts", act: async (page) => page.getByRole("button", { name: "Silence high-offset of wild" }).click() },

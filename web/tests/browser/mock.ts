@@ -42,7 +42,7 @@ export interface Mock {
 export const problem = (status: number, detail: string, more: object = {}): Reply => ({ status, body: { type: "about:blank", title: "", status, detail, ...more } });
 
 const CANNED: Record<string, () => unknown> = {
-  "GET /api/v1/servers": canned.servers, "GET /api/v1/verdict": canned.verdict, "GET /health": canned.health, "GET /api/v1/local": canned.clock,
+  "GET /api/v1/servers": canned.servers, "GET /api/v1/verdict": canned.verdict, "GET /health": canned.health, "GET /api/v1/local": canned.clock, "GET /api/v1/local/history": canned.clockHistory,
   "GET /api/v1/events": () => ({ from: canned.ago(3600), to: canned.ago(0), events: [] }),
   "GET /api/v1/config": () => canned.shown, "GET /api/v1/config/file": () => canned.file(), "GET /api/v1/config/schema": () => canned.schema,
   "POST /api/v1/config/check": () => canned.check(), "PUT /api/v1/config/file": () => canned.check(), "GET /api/v1/audit": canned.audit,

@@ -7,6 +7,7 @@ import { startDemo, type Demo } from "./demo";
 import { startFront, type Front } from "./front";
 
 const SERVERS = "/api/v1/servers";
+const CLOCK_HISTORY = "/api/v1/local/history";
 let demo: Demo;
 let front: Front;
 let browser: Browser;
@@ -74,6 +75,18 @@ test("a service that fails is told with its reason, and a later answer takes its
   await screenshot(tab, "stale-light");
   await close();
   front.answers.clear();
+});
+
+test("a history of the own clock that cannot be read is told beside what can, and comes back", async () => {
+  front.answers.set(CLOCK_HISTORY, 503);
+  const { page: tab, close } = await open(browser, `${front.url}/#/clock`);
+  await tab.getByText("The history cannot be shown.").waitFor();
+  await tab.locator('section[aria-label="Kernel"]').waitFor();
+  await screenshot(tab, "clock-failure-light");
+  front.answers.clear();
+  await tab.getByRole("button", { name: "Try again" }).click();
+  await tab.locator('section[aria-label="Estimate and bound"] canvas').waitFor({ timeout: 20_000 });
+  await close();
 });
 
 test("a name that is a script is text", async () => {

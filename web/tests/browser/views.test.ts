@@ -137,7 +137,14 @@ describe("other views", () => {
   test("own clock, service and configuration show what runs", async () => {
     const { page, faults, close } = await opened("#/clock");
     await page.getByText(/This clock is right within/).waitFor({ timeout: 30_000 });
-    await page.locator(".plot canvas").waitFor({ timeout: 30_000 });
+    for (const title of ["Estimate and bound", "Frequency correction", "Error by the kernel"]) {
+      await page.locator(`section[aria-label="${title}"] canvas`).waitFor({ timeout: 30_000 });
+    }
+    await page.getByRole("button", { name: "1y", exact: true }).click();
+    await expect.poll(() => page.url()).toContain("#/clock?span=1y");
+    const download = page.waitForEvent("download");
+    await page.getByRole("button", { name: /^Download Estimate and bound of .* as CSV$/ }).click();
+    expect((await download).suggestedFilename()).toMatch(/^estimate-and-bound-of-.*\.csv$/);
     await page.getByRole("link", { name: /Service/ }).click();
     await page.locator('section[aria-label="Reasons"]', { hasText: "unsynchronised" }).waitFor({ timeout: 30_000 });
     await page.locator('section[aria-label="Outputs"]', { hasText: "store" }).waitFor();
@@ -176,7 +183,7 @@ describe("looks", () => {
         const { page, faults, close } = await opened(hash, look.options);
         await page.locator("main h1, main .verdict").first().waitFor({ timeout: 30_000 });
         if (view === "evidence") await page.locator(".packet summary").first().click({ timeout: 30_000 });
-        if (view === "clock") await page.locator(".plot canvas").waitFor({ timeout: 30_000 });
+        if (view === "clock") await page.locator(".plot canvas").first().waitFor({ timeout: 30_000 });
         await expect.poll(() => page.locator(".loading").count(), { timeout: 20_000 }).toBe(0);
         await screenshot(page, `${view}-${look.name}`);
         found.push(...(await accessibilityFaults(page)).map((fault) => `${view}: ${fault}`), ...faults);

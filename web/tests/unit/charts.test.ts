@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
-import type { Point, Samples, ServerRow } from "../../src/api/types";
+import type { ClockPoint, LocalHistory, LocalVerdict, Point, Samples, ServerRow } from "../../src/api/types";
 import { timeTicks } from "../../src/charts/axes";
+import { columnsOf, pointOf } from "../../src/charts/clock";
 import { csvText } from "../../src/charts/download";
 import { histogramScene } from "../../src/charts/histogram";
 import { historyOf, jitterOf, lossOf, recorded } from "../../src/charts/history";
@@ -128,8 +129,35 @@ describe("history", () => {
   test("a young record is drawn from its beginning, an old one over the whole stretch", () => {
     const history = historyOf(raw([poll(580, 1), poll(590, 1)]));
     const [from_s, to_s] = [START / 1000, START / 1000 + 600];
-    expect(recorded(history, from_s, to_s).from_s).toBe(from_s + 580);
-    expect(recorded(historyOf(raw([poll(30, 1)])), from_s, to_s).from_s).toBe(from_s);
+    expect(recorded(history.time_s, from_s, to_s).from_s).toBe(from_s + 580);
+    expect(recorded(historyOf(raw([poll(30, 1)])).time_s, from_s, to_s).from_s).toBe(from_s);
+  });
+});
+
+describe("the own clock", () => {
+  const at = (minute: number, estimate_s: number | null = 1e-4): ClockPoint => pointOf({
+    as_of: new Date(START + minute * 60_000).toISOString(), kernel: null, daemon: null, distrust: null,
+    verdict: { estimate_s, bound_s: estimate_s === null ? null : 1e-3 } as LocalVerdict,
+  });
+  const history = (points: ClockPoint[], step_s: number | null = null): LocalHistory =>
+    ({ from: new Date(START).toISOString(), to: new Date(START + 3_600_000).toISOString(), step_s, points });
+
+  test("a reading is a point with the edges of its bound, and what is not known stays so", () => {
+    expect(at(0).low_s).toBeCloseTo(-9e-4);
+    expect(at(0).high_s).toBeCloseTo(1.1e-3);
+    expect(at(0, null)).toMatchObject({ low_s: null, high_s: null, frequency_ppm: null, max_error_s: null });
+  });
+
+  test("what was seen goes on where the record ends, and nothing is drawn twice", () => {
+    const { time_s } = columnsOf(history([at(0), at(1)]), [at(0.5), at(1), at(1.1)]);
+    expect(time_s.map((time) => time - START / 1000)).toEqual([0, 60, 66]);
+    expect(columnsOf(history([]), [at(3)]).estimate).toEqual([1e-4]);
+    expect(columnsOf(history([at(0)], 300), [at(3)]).time_s).toHaveLength(1);
+  });
+
+  test("no line is drawn across hours in which nothing was recorded", () => {
+    expect(columnsOf(history([at(0), at(1), at(50)]), []).estimate).toEqual([1e-4, 1e-4, null, 1e-4]);
+    expect(columnsOf(history([at(0), at(50)], 3600), []).estimate).toHaveLength(2);
   });
 });
 

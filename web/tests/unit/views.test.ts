@@ -3,7 +3,7 @@ import type { ServerRow } from "../../src/api/types";
 import { reachBits } from "../../src/components/reach";
 import { href, parseRoute } from "../../src/state/address";
 import { arrange, tagsOf, visible, type Wish } from "../../src/views/overview/arrange";
-import { asQuery, pan, windowOf, zoom } from "../../src/views/server/span";
+import { asQuery, pan, windowOf, zoom } from "../../src/state/span";
 
 const row = (name: string, more: Partial<ServerRow> = {}): ServerRow =>
   ({ id: name, name, address: null, tags: {}, state: "ok", offset_s: 0, refid: null, reach: "377", last_seen: null, ...more }) as ServerRow;

@@ -4,6 +4,7 @@ import type { ServerDetail, ServerRow } from "../../api/types";
 import { Badge, Empty, Facts, Failure, Loading, Panel } from "../../components/bits";
 import { EventList } from "../../components/events";
 import { Reach } from "../../components/reach";
+import { useWindow } from "../../components/time-controls";
 import { ago, span } from "../../format/time";
 import { count, duration, offset, percent, plain } from "../../format/units";
 import { KINDS, outcome, stateWords } from "../../format/words";
@@ -11,11 +12,11 @@ import { monitorNowMs, type Picture } from "../../state/live";
 import { unit } from "../../state/prefs";
 import { href } from "../../state/address";
 import { useResource } from "../../state/resource";
+import { asTexts, spanKey } from "../../state/span";
 import { ServerActions } from "./actions";
 import { Distribution } from "./distribution";
 import { Evidence } from "./evidence";
-import { HistoryCharts, useWindow } from "./history";
-import { asTexts } from "./span";
+import { HistoryCharts } from "./history";
 import { StabilityPanel } from "./stability";
 
 export function ServerView({ id, picture }: { id: string; picture: Picture }) {
@@ -95,7 +96,7 @@ function leap(indicator: number | null): string {
 
 function Details({ id, name }: { id: string; name: string }) {
   const window = useWindow();
-  const key = `${name} ${window.span ?? `${window.from_s} ${window.to_s}`}`;
+  const key = `${name} ${spanKey(window)}`;
   const events = useResource(key, async (signal) => (await api.events({ server: name, ...asTexts(window) }, signal)).events, 10_000);
   return (
     <>

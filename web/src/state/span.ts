@@ -1,8 +1,8 @@
 /**
- * Which stretch of time the server view shows. In the address it is `span=24h`, which ends now and moves on, or
+ * Which stretch of time a view with charts shows. In the address it is `span=24h`, which ends now and moves on, or
  * `from` and `to` in Unix seconds after a zoom or a pan. Pure.
  */
-import { parseSpan } from "../../format/time";
+import { parseSpan } from "../format/time";
 
 export const SPANS = ["1h", "6h", "24h", "7d", "30d", "1y"] as const;
 const SHORTEST_S = 10;
@@ -37,6 +37,9 @@ export function zoom(window: Window, factor: number, now_s: number): Window {
   const to_s = Math.min(now_s, (window.from_s + window.to_s + length) / 2);
   return { from_s: to_s - length, to_s, span: null };
 }
+
+/** What tells two stretches apart; one that moves on with now stays the same. */
+export const spanKey = (window: Window): string => window.span ?? `${window.from_s} ${window.to_s}`;
 
 /** As the API reads it. */
 export function asTexts(window: Window): { from: string; to: string } {

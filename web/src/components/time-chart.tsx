@@ -1,14 +1,14 @@
 /** One chart over time: crosshair shared with its neighbours, drag to zoom, events marked on the axis. */
 import { useRef } from "preact/hooks";
 import uPlot from "uplot";
-import type { EventEntry } from "../../api/types";
-import { axis, faint, inZone, ROOM, secondsAxis, timeAxis } from "../../charts/axes";
-import { cssColour, downloadCanvas, downloadCsv } from "../../charts/download";
-import type { Column } from "../../charts/history";
-import { drawEvents } from "../../charts/marks";
-import { Plot } from "../../charts/plot";
-import { Downloads, Empty, Panel } from "../../components/bits";
-import { dark, unit, zone } from "../../state/prefs";
+import type { EventEntry } from "../api/types";
+import { axis, faint, inZone, ROOM, secondsAxis, timeAxis } from "../charts/axes";
+import { cssColour, downloadCanvas, downloadCsv } from "../charts/download";
+import type { Column } from "../charts/history";
+import { drawEvents } from "../charts/marks";
+import { Plot } from "../charts/plot";
+import { Downloads, Empty, Panel } from "./bits";
+import { dark, unit, zone } from "../state/prefs";
 
 export interface Line {
   name: string;
@@ -20,14 +20,20 @@ export interface Line {
   write: (value: number | null) => string;
 }
 
+export type Measure = "offset" | "duration" | "ratio" | "ppm";
+
+/** What the columns of a file are called by. */
+const SUFFIX: Record<Measure, string> = { offset: "_s", duration: "_s", ratio: "_ratio", ppm: "_ppm" };
+
 export interface TimeChartProps {
   title: string;
   note?: string;
-  server: string;
+  /** Of what it is: a server or a host. */
+  of: string;
   time_s: number[];
   lines: Line[];
   /** What the vertical axis counts. */
-  measure: "offset" | "duration" | "ratio";
+  measure: Measure;
   window: { from_s: number; to_s: number };
   events: readonly EventEntry[];
   /** As wide as two others. */
@@ -37,14 +43,14 @@ export interface TimeChartProps {
 }
 
 const HEIGHT = 190;
-const SYNC = "server";
+const SYNC = "time";
 
 export function TimeChart(props: TimeChartProps) {
   const latest = useRef(props);
   latest.current = props;
   const plot = useRef<uPlot | null>(null);
-  const { title, note, server, time_s, lines, measure } = props;
-  const full = `${title} of ${server}`;
+  const { title, note, of, time_s, lines, measure } = props;
+  const full = `${title} of ${of}`;
   const empty = lines.every((line) => line.values.every((value) => value === null));
   const data = useData(time_s, lines);
   const png = (): void => {
@@ -63,8 +69,8 @@ export function TimeChart(props: TimeChartProps) {
   );
 }
 
-const csvName = (name: string, measure: TimeChartProps["measure"]): string =>
-  `${name.toLowerCase().replaceAll(" ", "_")}${measure === "ratio" ? "_ratio" : "_s"}`;
+const csvName = (name: string, measure: Measure): string =>
+  `${name.toLowerCase().replaceAll(" ", "_")}${SUFFIX[measure]}`;
 
 /** The same columns give the same array, so that a chart is fed only what is new. */
 function useData(time_s: number[], lines: Line[]): uPlot.AlignedData {
@@ -79,9 +85,6 @@ type Latest = { current: TimeChartProps };
 
 function options(latest: Latest): Omit<uPlot.Options, "width" | "height"> {
   const { lines, measure } = latest.current;
-  const vertical = measure === "ratio"
-    ? { ...axis((ticks) => ticks.map((value) => `${Number((value * 100).toFixed(1))} %`)), size: 74 }
-    : secondsAxis(measure === "offset");
   const bandAt = lines.findIndex((line) => line.band);
   return {
     tzDate: inZone(zone.value),
@@ -95,17 +98,24 @@ function options(latest: Latest): Omit<uPlot.Options, "width" | "height"> {
       x: { time: true, range: () => [latest.current.window.from_s, latest.current.window.to_s] },
       y: { range: (_plot, low, high) => range(measure, low, high) },
     },
-    axes: [timeAxis(zone.value), vertical],
+    axes: [timeAxis(zone.value), vertical(measure)],
     series: [
       { label: "Time", value: "{YYYY}-{MM}-{DD} {HH}:{mm}:{ss}" },
       ...lines.map((line) => series(line, measure)),
     ],
-    ...(bandAt < 0 ? {} : { bands: [{ series: [bandAt + 2, bandAt + 1], fill: faint(cssColour("accent"), 18) } as uPlot.Band] }),
+    ...(bandAt < 0 ? {} : { bands: [{ series: [bandAt + 1, bandAt + 2], fill: faint(cssColour("accent"), 18) } as uPlot.Band] }),
     hooks: { setSelect: [(plot) => select(plot, latest)], draw: [(plot) => drawEvents(plot, latest.current.events)] },
   };
 }
 
-function series(line: Line, measure: TimeChartProps["measure"]): uPlot.Series {
+function vertical(measure: Measure): uPlot.Axis {
+  const plain = (size: number, write: (value: number) => string): uPlot.Axis => ({ ...axis((ticks) => ticks.map(write)), size });
+  if (measure === "ratio") return plain(74, (value) => `${Number((value * 100).toFixed(1))} %`);
+  if (measure === "ppm") return plain(92, (value) => `${value > 0 ? "+" : ""}${Number(value.toFixed(6))} ppm`.replace("-", "−"));
+  return secondsAxis(measure === "offset");
+}
+
+function series(line: Line, measure: Measure): uPlot.Series {
   const colour = cssColour(line.colour);
   return {
     label: line.name,
@@ -118,10 +128,10 @@ function series(line: Line, measure: TimeChartProps["measure"]): uPlot.Series {
 }
 
 /** Some air above and below; a loss begins at zero and shows ten per cent at least. */
-function range(measure: TimeChartProps["measure"], low: number | null, high: number | null): [number, number] {
+function range(measure: Measure, low: number | null, high: number | null): [number, number] {
   if (measure === "ratio") return [0, Math.max(0.1, Math.min(1, (high ?? 0) * 1.1))];
   if (low === null || high === null) return [0, 1e-3];
-  const air = (high - low || Math.abs(high) * 0.1 || 1e-6) * 0.08;
+  const air = (high - low || Math.abs(high) * 0.1 || (measure === "ppm" ? 1 : 1e-6)) * 0.08;
   return [measure === "duration" ? Math.max(0, low - air) : low - air, high + air];
 }
 

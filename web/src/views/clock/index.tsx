@@ -1,28 +1,31 @@
 /** The clock of the monitoring host: what the servers say of it, what its kernel says, what happened to it. */
-import { useMemo, useRef } from "preact/hooks";
-import type uPlot from "uplot";
-import { api } from "../api/client";
-import type { DaemonView, EventEntry, KernelState, LocalClock, LocalVerdict } from "../api/types";
-import { faint, inZone, ROOM, secondsAxis, timeAxis } from "../charts/axes";
-import { cssColour, downloadCanvas, downloadCsv } from "../charts/download";
-import { drawEvents } from "../charts/marks";
-import { Plot } from "../charts/plot";
-import { Downloads, Empty, Facts, Failure, Loading, Panel, ToneIcon } from "../components/bits";
-import { EventList } from "../components/events";
-import { instant } from "../format/time";
-import { duration, offset, ppm } from "../format/units";
-import { KINDS } from "../format/words";
-import { localTrail, type Picture } from "../state/live";
-import { dark, unit, zone } from "../state/prefs";
-import { useResource } from "../state/resource";
+import { api } from "../../api/client";
+import type { DaemonView, EventEntry, KernelState, LocalClock, LocalVerdict } from "../../api/types";
+import { Empty, Facts, Failure, Loading, Panel, ToneIcon } from "../../components/bits";
+import { EventList } from "../../components/events";
+import { useWindow } from "../../components/time-controls";
+import { instant } from "../../format/time";
+import { duration, offset, ppm } from "../../format/units";
+import { KINDS } from "../../format/words";
+import { monitorNowMs, type Picture } from "../../state/live";
+import { unit, zone } from "../../state/prefs";
+import { useResource } from "../../state/resource";
+import { asTexts, spanKey } from "../../state/span";
+import { ClockHistory } from "./history";
 
 const KINDS_OF_CLOCK = "clock_step,clock_slew,monitor_pause,machine_restart,leap";
+
+/** What happened is listed so far back, and further when further is drawn. */
+const LISTED_S = 30 * 86_400;
 
 const NONE: EventEntry[] = [];
 
 export function ClockView({ picture }: { picture: Picture }) {
   const { data, error, retry } = useResource("local", api.local, 5000);
-  const events = useResource("clock events", (signal) => api.events({ from: "-30d", kind: KINDS_OF_CLOCK }, signal), 15_000);
+  const window = useWindow();
+  const further = window.from_s < monitorNowMs.value / 1000 - LISTED_S;
+  const events = useResource(`clock events ${further ? spanKey(window) : ""}`, (signal) =>
+    api.events({ from: further ? asTexts(window).from : `-${LISTED_S}s`, kind: KINDS_OF_CLOCK }, signal), 15_000);
   const own = events.data?.events.filter((event) => event.server === null) ?? NONE;
   const verdict = picture.verdict.local;
   return (
@@ -32,7 +35,7 @@ export function ClockView({ picture }: { picture: Picture }) {
       {error && !data && <Failure what="The own clock" error={error} retry={retry} />}
       {!data && !error && <Loading what="the own clock" />}
       {data && <Kernel local={data} />}
-      <Trail events={own} />
+      <ClockHistory host={picture.health.vantage} window={window} now={data} events={own} />
       <Happened events={events.data && own} error={events.error} retry={events.retry} />
     </>
   );
@@ -102,58 +105,9 @@ function DaemonFacts({ daemon }: { daemon: DaemonView }) {
   );
 }
 
-const TRAIL = "Estimate and bound since this page was opened";
-
-/** Drawn from what the page has seen: estimate, and the bound around it. */
-function Trail({ events }: { events: readonly EventEntry[] }) {
-  const trail = localTrail.value;
-  const plot = useRef<uPlot | null>(null);
-  const happened = useRef(events);
-  happened.current = events;
-  const data = useMemo((): uPlot.AlignedData => {
-    const edge = (sign: number) => trail.map((point) =>
-      point.estimate_s === null || point.bound_s === null ? null : point.estimate_s + sign * point.bound_s);
-    return [trail.map((point) => point.time_s), edge(1), edge(-1), trail.map((point) => point.estimate_s)];
-  }, [trail]);
-  const known = trail.filter((point) => point.estimate_s !== null).length;
-  return (
-    <Panel title={TRAIL} note="True time against this clock; plus: this clock is behind." tools={known > 1 && (
-      <Downloads of="the estimate" png={() => plot.current && downloadCanvas(TRAIL, plot.current.ctx.canvas, devicePixelRatio)}
-        csv={() => downloadCsv(TRAIL, ["time", "estimate_s", "bound_s"],
-          trail.map((point) => [new Date(point.time_s * 1000).toISOString(), point.estimate_s, point.bound_s]))} />
-    )}>
-      {known < 2 ? <Empty>The line begins with the second estimate; it takes a few seconds.</Empty> : (
-        <Plot label={TRAIL} height={220} data={data} version={`${dark.value} ${zone.value} ${unit.value}`} options={options(happened)}
-          onReady={(made) => { plot.current = made; }} />
-      )}
-    </Panel>
-  );
-}
-
-function options(happened: { current: readonly EventEntry[] }): Omit<uPlot.Options, "width" | "height"> {
-  const colour = cssColour("accent");
-  const wish = unit.value;
-  const value = (_plot: uPlot, seconds: number | null): string => offset(seconds, wish);
-  const edge = (label: string): uPlot.Series => ({ label, stroke: faint(colour, 40), points: { show: false }, value });
-  return {
-    tzDate: inZone(zone.value),
-    padding: ROOM,
-    // A line of a few seconds would be all ticks.
-    scales: { x: { range: (_plot, from, to) => [Math.min(from, to - 60), to] } },
-    axes: [timeAxis(zone.value), secondsAxis(true)],
-    cursor: { drag: { x: false, y: false } },
-    hooks: { draw: [(plot) => drawEvents(plot, happened.current)] },
-    bands: [{ series: [1, 2], fill: faint(colour, 15) }],
-    series: [
-      { label: "Time", value: "{YYYY}-{MM}-{DD} {HH}:{mm}:{ss}" },
-      edge("At most"), edge("At least"), { label: "Estimate", stroke: colour, width: 2, value },
-    ],
-  };
-}
-
 function Happened({ events, error, retry }: { events: readonly EventEntry[] | null; error: Error | null; retry: () => void }) {
   return (
-    <Panel title="Steps, pauses and restarts" note="In the last 30 days; those within the time drawn are marked on its axis.">
+    <Panel title="Steps, pauses and restarts" note="In the last 30 days, and as far back as is drawn; the marks in the charts.">
       {error && !events && <Failure what="What happened" error={error} retry={retry} />}
       {!events && !error && <Loading what="events" />}
       {events && (events.length === 0 ? <Empty>The clock was not stepped, and the monitor was not paused.</Empty> : <EventList events={events} withServer={false} />)}

@@ -1,0 +1,115 @@
+//! The own clock over time, as points: never more than [`MOST`].
+
+use actix_web::{HttpRequest, HttpResponse, web};
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::history::SamplesQuery;
+use super::points::MOST;
+use crate::stats::verdict::When;
+use crate::store::read::{ClockHistory, ClockStep};
+use crate::web::State;
+use crate::web::openapi::{Body, Endpoint, FROM, STEP, TO};
+use crate::web::params::Range;
+use crate::web::problem::Problem;
+use crate::web::respond;
+
+/// What is here.
+pub const ENDPOINTS: &[Endpoint] = &[Endpoint::get("/api/v1/local/history", || web::to(history))
+    .about(
+        "The own clock over time, a point a minute, at most 2000: of a longer span steps, each with its extremes and its \
+         widest bounds.",
+    )
+    .taking(&[FROM, TO, STEP])
+    .giving(Body::json::<LocalHistory>("from, to, step_s, points, oldest first."))
+    .or(&[304, 503])];
+
+#[derive(Debug, JsonSchema, Serialize)]
+struct LocalHistory {
+    from: When,
+    to: When,
+    /// The width that a point stands for, whole minutes; `null` when each is as it was recorded.
+    step_s: Option<i64>,
+    /// By time.
+    points: Vec<Point>,
+}
+
+/// The own clock at one moment, or the moments within one step. What was not known is `null`.
+#[derive(Debug, JsonSchema, Serialize)]
+struct Point {
+    /// The moment, or the beginning of the step.
+    time: When,
+    /// How many moments were recorded within the step.
+    n: u32,
+    /// True time less this clock, positive when this clock is slow; the mean.
+    estimate_s: Option<f64>,
+    /// The lowest of estimate less bound.
+    low_s: Option<f64>,
+    /// The highest of estimate plus bound.
+    high_s: Option<f64>,
+    /// The estimate is within this if the majority of servers is right; the widest.
+    bound_s: Option<f64>,
+    /// Whether the clock could be used to judge servers, by what it says of itself, all the time.
+    trusted: bool,
+    /// Whether the kernel called its clock synchronised all the time.
+    kernel_synchronised: Option<bool>,
+    /// The correction that the kernel applies, positive when it speeds the clock up; the mean.
+    frequency_ppm: Option<f64>,
+    /// The lowest.
+    frequency_min_ppm: Option<f64>,
+    /// The highest.
+    frequency_max_ppm: Option<f64>,
+    /// The kernel's maximum error; the largest.
+    max_error_s: Option<f64>,
+    /// The kernel's estimated error; the largest.
+    est_error_s: Option<f64>,
+    /// What a time daemon believed remained, positive when this clock is slow; that of the largest magnitude.
+    daemon_offset_s: Option<f64>,
+    /// The bound that a time daemon stated; the widest.
+    daemon_bound_s: Option<f64>,
+    /// `CLOCK_REALTIME − CLOCK_MONOTONIC_RAW` at the last moment, to a quarter of a microsecond: it jumps when the clock
+    /// is set.
+    wall_less_raw_s: f64,
+}
+
+/// `GET /api/v1/local/history`.
+async fn history(
+    request: HttpRequest,
+    state: web::Data<State>,
+    query: web::Query<SamplesQuery>,
+) -> Result<HttpResponse, Problem> {
+    let (range, step) = query.read(state.clock.now().wall_ns)?;
+    let Range { from_ns, to_ns } = range;
+    let found = state.store.read(move |reader| reader.clock_history(from_ns, to_ns, step, MOST)).await?;
+    respond::json(&request, &LocalHistory::of(&found, range))
+}
+
+impl LocalHistory {
+    fn of(found: &ClockHistory, range: Range) -> Self {
+        let points = found.steps.iter().map(Point::of).collect();
+        Self { from: When(range.from_ns), to: When(range.to_ns), step_s: found.width_s, points }
+    }
+}
+
+impl Point {
+    fn of(step: &ClockStep) -> Self {
+        Self {
+            time: When(step.time_ns),
+            n: step.points,
+            estimate_s: step.estimate_s,
+            low_s: step.low_s,
+            high_s: step.high_s,
+            bound_s: step.bound_s,
+            trusted: step.trusted,
+            kernel_synchronised: step.kernel_synchronised,
+            frequency_ppm: step.frequency_ppm,
+            frequency_min_ppm: step.frequency_min_ppm,
+            frequency_max_ppm: step.frequency_max_ppm,
+            max_error_s: step.max_error_s,
+            est_error_s: step.est_error_s,
+            daemon_offset_s: step.daemon_offset_s,
+            daemon_bound_s: step.daemon_bound_s,
+            wall_less_raw_s: step.wall_less_raw_ns as f64 / 1e9,
+        }
+    }
+}
