@@ -52,6 +52,7 @@ impl Rules<'_> {
 
     fn plain(&mut self, text: &str, path: &KeyPath) {
         self.require(!text.trim().is_empty(), path, || "must not be empty".to_owned());
+        self.require(text.trim() == text, path, || "must not begin or end with a blank".to_owned());
         self.require(text.len() <= LONGEST_NAME, path, || format!("must not be longer than {LONGEST_NAME} bytes"));
         self.require(!text.chars().any(char::is_control), path, || "must not contain control characters".to_owned());
     }

@@ -72,7 +72,8 @@ impl Attribution {
             })
             .collect();
         let independence = Independence::of(&witnesses);
-        let members = servers.iter().filter(|s| s.heard && !s.proven).count();
+        let agrees = |s: &ServerFinding, series: &super::Series| s.heard && !s.proven && !series.disjoint.is_pending();
+        let members = servers.iter().zip(series).filter(|(s, series)| agrees(s, series)).count();
         let majority = self.engine.common.majority.filter(|_| enough).map(|m| MajorityVerdict {
             low_s: m.low_s,
             high_s: m.high_s,

@@ -44,6 +44,11 @@ impl Watch {
         !self.open && self.hits == 0
     }
 
+    /// Whether something was seen, but not often enough to open.
+    pub fn is_pending(&self) -> bool {
+        !self.open && self.hits > 0
+    }
+
     /// Back to nothing seen.
     pub fn reset(&mut self) {
         *self = Self::default();

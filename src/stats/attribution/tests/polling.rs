@@ -36,6 +36,18 @@ fn servers_that_are_asked_together_and_rarely_are_judged() {
 }
 
 #[test]
+fn a_server_that_stands_apart_is_at_no_time_one_of_those_that_agree() {
+    let mut attribution = Attribution::new();
+    for sample in at_once(5, 64.0, 20, |i, _| if i == 2 { 1.5 } else { 0.0 }) {
+        attribution.observe(&sample).unwrap();
+        let verdict = attribution.verdict();
+        assert!(verdict.majority.as_ref().is_none_or(|majority| majority.members < majority.of), "{verdict:?}");
+        assert!(!verdict.sentence.starts_with("All"), "{verdict:?}");
+    }
+    assert_eq!(attribution.verdict().state, State::ServerWrong);
+}
+
+#[test]
 fn polls_that_become_rare_do_not_end_the_judging() {
     let offset_s = |i: usize, k: u32| if i == 1 && k >= 60 { -0.2 } else { 0.0 };
     let mut samples = at_once(4, 64.0, 120, offset_s);
