@@ -125,71 +125,53 @@ where
     }
 }
 
-/// Looks at the own clock.
-pub(super) fn local(publish: watch::Sender<LocalState>, log: &Logger) -> Adopt {
-    let (publish, log) = (Arc::new(publish), log.clone());
+/// A child that is a task and no actor: `run` begins one incarnation, which a stop cuts off.
+fn task<F>(name: &str, run: impl Fn() -> F + Send + 'static) -> Adopt
+where
+    F: Future<Output = ()> + 'static,
+{
     let factory = Box::new(move |notice: DeathNotice| {
-        let (publish, log) = (Arc::clone(&publish), log.clone());
+        let running = run();
         let task = actix_rt::spawn(async move {
             let _held = notice;
-            crate::local::watch(&publish, &log).await;
+            running.await;
         });
         Box::new(move || task.abort()) as _
     });
-    Adopt { name: LOCAL.into(), role: Role::Sink, factory }
+    Adopt { name: name.into(), role: Role::Sink, factory }
+}
+
+/// Looks at the own clock.
+pub(super) fn local(publish: watch::Sender<LocalState>, log: &Logger) -> Adopt {
+    let (publish, log) = (Arc::new(publish), log.clone());
+    task(LOCAL, move || {
+        let (publish, log) = (Arc::clone(&publish), log.clone());
+        async move { crate::local::watch(&publish, &log).await }
+    })
 }
 
 /// Reads the list of leap seconds.
 pub(super) fn leap(config: watch::Receiver<Arc<Config>>, publish: watch::Sender<LeapSource>, log: &Logger) -> Adopt {
     let (publish, log) = (Arc::new(publish), log.clone());
-    let factory = Box::new(move |notice: DeathNotice| {
+    task(LEAP, move || {
         let (config, publish, log) = (config.clone(), Arc::clone(&publish), log.clone());
-        let task = actix_rt::spawn(async move {
-            let _held = notice;
-            crate::local::watch_list(config, &publish, &log).await;
-        });
-        Box::new(move || task.abort()) as _
-    });
-    Adopt { name: LEAP.into(), role: Role::Sink, factory }
+        async move { crate::local::watch_list(config, &publish, &log).await }
+    })
 }
 
 /// Steps the rules of alerts. A new incarnation goes on from what is in the store.
 pub(super) fn alerter(alerter: Alerter) -> Adopt {
-    let factory = Box::new(move |notice: DeathNotice| {
-        let alerter = alerter.clone();
-        let task = actix_rt::spawn(async move {
-            let _held = notice;
-            alerter.run().await;
-        });
-        Box::new(move || task.abort()) as _
-    });
-    Adopt { name: ALERTER.into(), role: Role::Sink, factory }
+    task(ALERTER, move || alerter.clone().run())
 }
 
-/// Sends to InfluxDB what was computed.
+/// Keeps, and sends to InfluxDB, what was computed.
 pub(super) fn points(points: Points) -> Adopt {
-    let factory = Box::new(move |notice: DeathNotice| {
-        let points = points.clone();
-        let task = actix_rt::spawn(async move {
-            let _held = notice;
-            points.run().await;
-        });
-        Box::new(move || task.abort()) as _
-    });
-    Adopt { name: POINTS.into(), role: Role::Sink, factory }
+    task(POINTS, move || points.clone().run())
 }
 
 /// Makes reports when they are due.
 pub(super) fn reporter(reporter: Reporter) -> Adopt {
-    let factory = Box::new(move |notice: DeathNotice| {
-        let reporter = reporter.clone();
-        let task = actix_rt::spawn(async move {
-            let _held = notice;
-            reporter.run().await;
-        });
-        Box::new(move || task.abort()) as _
-    });
-    Adopt { name: REPORTER.into(), role: Role::Sink, factory }
+    task(REPORTER, move || reporter.clone().run())
 }
 
 pub(super) fn targets(tools: Tools, seat: Seat) -> Adopt {
