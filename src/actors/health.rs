@@ -134,10 +134,13 @@ impl HealthKeeper {
     fn say(&mut self, sample: &Sample, turn: Turn) {
         let server = &sample.server.name;
         let Allowance::Log { suppressed } = self.limit.allow(server, "turn", sample.at.mono_ns) else { return };
-        let address = sample.address.map(|address| address.to_string());
         let outcome = sample.outcome.label();
         let reason = sample.outcome.reason().into_owned();
-        let log = self.log.new(o!("server" => server.to_string(), "address" => address));
+        let log = self.log.new(o!("server" => server.to_string()));
+        let log = match sample.address {
+            Some(address) => log.new(o!("address" => address.to_string())),
+            None => log,
+        };
         let log = if suppressed > 0 { log.new(o!("suppressed" => suppressed)) } else { log };
         match turn {
             Turn::Failed if reason.is_empty() => warn!(log, "server gives no samples"; "outcome" => outcome),

@@ -34,6 +34,7 @@ use crate::actors::supervisor::{Escalation, Supervisor};
 use crate::actors::targets::Tools;
 use crate::alert::status::AlertStatus;
 use crate::config::{Changes, Config, diff};
+use crate::health::judge;
 use crate::health::report::Health;
 use crate::health::reports::ReportsHealth;
 use crate::messages::targets::SetServers;
@@ -80,7 +81,7 @@ impl Service {
     pub async fn start(config: Config, around: Surroundings, log: &Logger) -> Result<Self, StartError> {
         notify::try_out(&config.notifiers).await?;
         let store = Store::open(Options::from_config(&config), log)?;
-        let (publish, health) = watch::channel(Arc::new(Health::default()));
+        let (publish, health) = watch::channel(Arc::new(judge::at_start()));
         let (picture, snapshot) = watch::channel(Arc::new(Snapshot::empty(around.clock.now())));
         let clock = Arc::clone(&around.clock);
         let started = clock.now();

@@ -3,11 +3,20 @@
 use super::book::FAILURES;
 use super::report::{Health, Reason, ServerHealth, SinkHealth, Status};
 use super::{alerting, notifiers, reports};
+use crate::sample::Outcome;
 
 /// The store may fail for this long before the service counts as failing: history is being lost then.
 const STORE_LAG_S: f64 = 60.0;
 /// An output that works may be this far behind before it is worth a reason.
 const SINK_LAG_S: f64 = 120.0;
+
+/// Before anything is known.
+#[must_use]
+pub fn at_start() -> Health {
+    let mut health = Health::default();
+    judge(&mut health);
+    health
+}
 
 /// Fills in `status` and `reasons` from everything else in `health`.
 pub fn judge(health: &mut Health) {
@@ -37,6 +46,9 @@ fn servers(health: &Health, reasons: &mut Vec<Reason>) {
     if !failing.is_empty() && failing.len() == health.servers.len() {
         let reason = format!("none of the {} servers gives samples", failing.len());
         push(reasons, Status::Failing, "monitor", "servers", reason);
+    } else if health.servers.iter().all(|server| !server.outcomes.contains_key(Outcome::Sample.label())) {
+        // Not to know is not to be well: a service that is started over and over would look fine for ever.
+        push(reasons, Status::Degraded, "monitor", "servers", "no server has given a sample yet".to_owned());
     }
     for server in failing {
         let why = if server.reason.is_empty() {
@@ -88,7 +100,7 @@ mod tests {
             last_poll_ago_s: 1.0,
             last_sample_ago_s: None,
             poll_s: 64.0,
-            outcomes: BTreeMap::new(),
+            outcomes: BTreeMap::from([(Outcome::Sample.label(), 9)]),
             rejected_replies: 0,
         }
     }
@@ -118,6 +130,17 @@ mod tests {
     }
 
     #[test]
+    fn nobody_is_well_before_the_first_sample() {
+        for servers in [&[][..], &[0], &[1, 2]] {
+            let mut health = with(servers, vec![]);
+            health.servers.iter_mut().for_each(|server| server.outcomes = BTreeMap::from([("timeout", 1)]));
+            judge(&mut health);
+            assert_eq!((health.status, health.reasons.len()), (Status::Degraded, 1));
+            assert_eq!(health.reasons[0].reason, "no server has given a sample yet");
+        }
+    }
+
+    #[test]
     fn a_store_that_stays_unwritable_is_failing_and_another_sink_only_degrades() {
         let bad =
             SinkHealth { failing: true, lag_s: 61.0, last_error: Some("disk full".into()), ..SinkHealth::default() };
@@ -131,7 +154,7 @@ mod tests {
     fn losses_and_crashed_children_are_never_silent() {
         let lost = SinkHealth { dropped: 7, ..SinkHealth::default() };
         assert!(with(&[0], vec![("csv", lost)]).reasons[0].reason.contains('7'));
-        let mut health = Health::default();
+        let mut health = with(&[0], vec![]);
         health.down.insert("prober/a".into(), ChildHealth { state: ChildState::Crashed, restarts: 4, panics: 4 });
         judge(&mut health);
         assert_eq!(health.status, Status::Degraded);

@@ -98,6 +98,7 @@ mod tests {
         health
             .reasons
             .into_iter()
+            .filter(|reason| reason.about == "notifier")
             .map(|reason| format!("{} {}: {}", reason.about, reason.name, reason.reason))
             .collect()
     }
