@@ -62,6 +62,8 @@ need_group() {
         need has systemd-analyze systemd
         need has bwrap bubblewrap
         need seccomp_module /usr/bin/python3 python3-seccomp
+        # The service is also run under a systemd that is really booted.
+        need has systemd-nspawn systemd-container
         # A clock that jumps for one process alone, and a network without buffers.
         need faketime libfaketime.so.1 libfaketime
         need has tc iproute2
@@ -146,15 +148,16 @@ install_cargo_deb() {
 # The fresh Debian that packages are installed into; tests work on a copy-on-write view of it. Where it cannot be made,
 # they take this machine's own root instead, so that is no failure.
 FRESH=${NTP_MONITOR_FRESH_DEBIAN:-/var/cache/ntp-monitor-tests/debian}
-lacks_fresh_debian() { [ "$(id -u)" -eq 0 ] && has debootstrap && [ ! -d "$FRESH" ]; }
+lacks_fresh_debian() { [ "$(id -u)" -eq 0 ] && has debootstrap && [ ! -e "$FRESH/lib/systemd/systemd" ]; }
 
 make_fresh_debian() {
     release=$(sed -n 's/^VERSION_CODENAME=//p' /etc/os-release)
     say "making a fresh Debian ($release) in $FRESH, once"
     rm -rf "$FRESH.part"
     mkdir -p "$(dirname "$FRESH")"
-    if timeout 600 debootstrap --variant=minbase --include=libssl3 "$release" "$FRESH.part" >"$FRESH.log" 2>&1; then
+    if timeout 600 debootstrap --variant=minbase --include=libssl3,systemd-sysv "$release" "$FRESH.part" >"$FRESH.log" 2>&1; then
         rm -rf "$FRESH.part/var/cache/apt/archives" "$FRESH.part/var/lib/apt/lists"
+        rm -rf "$FRESH"
         mv "$FRESH.part" "$FRESH"
     else
         say "that did not work, see $FRESH.log; packages are tested on a view of this machine instead"

@@ -16,8 +16,13 @@ pub const EXIT_CONFIG: u8 = 78;
 pub enum ConfigCommand {
     /// Say everything that is wrong with the configuration, or that it is sound
     #[command(after_help = "Exit code: 0 when it is sound, 78 otherwise.\n\n\
-        Example:\n  ntp-monitor --config servers.toml config check")]
-    Check,
+        Examples:\n  ntp-monitor --config servers.toml config check\n  \
+        ntp-monitor --config servers.toml config check --without-secrets   # as systemctl reload does")]
+    Check {
+        /// Pass over files that this process cannot read: systemd hands credentials to the service alone
+        #[arg(long)]
+        without_secrets: bool,
+    },
     /// Print the effective configuration, each value with its source; secrets are masked
     #[command(after_help = "Examples:\n  ntp-monitor --config servers.toml config show\n  \
         NTP_SERVER=time.example.net ntp-monitor config show --json")]
@@ -71,10 +76,7 @@ pub fn run(
         ConfigCommand::Schema => out.write_all(schema().as_bytes())?,
         ConfigCommand::Reference => out.write_all(reference().as_bytes())?,
         ConfigCommand::Example => out.write_all(example().as_bytes())?,
-        ConfigCommand::Check => match loaded(inputs, err)? {
-            Some(loaded) => writeln!(out, "{}", summary(&loaded))?,
-            None => return Ok(ExitCode::from(EXIT_CONFIG)),
-        },
+        ConfigCommand::Check { without_secrets } => return check(*without_secrets, inputs, out, err),
         ConfigCommand::Show { json } => match loaded(inputs, err)? {
             Some(loaded) if *json => writeln!(out, "{:#}", loaded.to_json())?,
             Some(loaded) => out.write_all(loaded.to_toml().as_bytes())?,
@@ -84,23 +86,47 @@ pub fn run(
     Ok(ExitCode::SUCCESS)
 }
 
-fn loaded(inputs: ConfigInputs<'_>, err: &mut impl Write) -> std::io::Result<Option<Loaded>> {
+fn check(
+    without_secrets: bool,
+    inputs: ConfigInputs<'_>,
+    out: &mut impl Write,
+    err: &mut impl Write,
+) -> std::io::Result<ExitCode> {
     match load(inputs.file, inputs.environment, inputs.flags) {
         Ok(loaded) => {
-            for warning in &loaded.warnings {
-                writeln!(err, "warning: {warning}")?;
-            }
-            Ok(Some(loaded))
+            warn(&loaded, err)?;
+            writeln!(out, "{}", summary(&loaded))?;
         }
-        Err(faults) => {
-            let count = faults.0.len();
-            writeln!(err, "{faults}\n{count} fault{} found", if count == 1 { "" } else { "s" })?;
-            if inputs.file.is_none() {
-                writeln!(err, "{NO_FILE}")?;
-            }
-            Ok(None)
+        Err(faults) if without_secrets && faults.0.iter().all(|fault| fault.is_unread_file) => {
+            writeln!(out, "ok but for files that only the service can read: {}", faults.0.len())?;
+        }
+        Err(mut faults) => {
+            faults.0.retain(|fault| !(without_secrets && fault.is_unread_file));
+            explain(&faults, inputs, err)?;
+            return Ok(ExitCode::from(EXIT_CONFIG));
         }
     }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn loaded(inputs: ConfigInputs<'_>, err: &mut impl Write) -> std::io::Result<Option<Loaded>> {
+    match load(inputs.file, inputs.environment, inputs.flags) {
+        Ok(loaded) => warn(&loaded, err).map(|()| Some(loaded)),
+        Err(faults) => explain(&faults, inputs, err).map(|()| None),
+    }
+}
+
+fn warn(loaded: &Loaded, err: &mut impl Write) -> std::io::Result<()> {
+    loaded.warnings.iter().try_for_each(|warning| writeln!(err, "warning: {warning}"))
+}
+
+fn explain(faults: &Faults, inputs: ConfigInputs<'_>, err: &mut impl Write) -> std::io::Result<()> {
+    let count = faults.0.len();
+    writeln!(err, "{faults}\n{count} fault{} found", if count == 1 { "" } else { "s" })?;
+    if inputs.file.is_none() {
+        writeln!(err, "{NO_FILE}")?;
+    }
+    Ok(())
 }
 
 /// `ok: 3 servers, outputs: store, csv, influxdb; http on 127.0.0.1:8080`.
@@ -124,6 +150,8 @@ mod tests {
         _command: ConfigCommand,
     }
 
+    const CHECK: ConfigCommand = ConfigCommand::Check { without_secrets: false };
+
     fn output(command: &ConfigCommand, environment: &Environment) -> (ExitCode, String, String) {
         let (mut out, mut err) = (Vec::new(), Vec::new());
         let inputs = ConfigInputs { file: None, environment, flags: &[] };
@@ -142,7 +170,7 @@ mod tests {
 
     #[test]
     fn check_says_ok_and_what_will_run() {
-        let (code, out, err) = output(&ConfigCommand::Check, &environment(&[("NTP_SERVER", "a.example, b.example")]));
+        let (code, out, err) = output(&CHECK, &environment(&[("NTP_SERVER", "a.example, b.example")]));
         assert_eq!(code, ExitCode::SUCCESS);
         assert_eq!(out, "ok: 2 servers, outputs: store, csv; http on 127.0.0.1:8080\n");
         assert_eq!(err, "");
@@ -151,7 +179,7 @@ mod tests {
     #[test]
     fn check_names_every_fault_and_exits_with_78() {
         let bad = environment(&[("LOG_LEVEL", "loud"), ("POLLING_INTERVAL", "often")]);
-        let (code, out, err) = output(&ConfigCommand::Check, &bad);
+        let (code, out, err) = output(&CHECK, &bad);
         assert_eq!(code, ExitCode::from(EXIT_CONFIG));
         assert_eq!(out, "");
         for part in [
@@ -162,6 +190,24 @@ mod tests {
         ] {
             assert!(err.contains(part), "{part}: {err}");
         }
+    }
+
+    #[test]
+    fn check_passes_over_files_that_only_the_service_can_read_and_over_nothing_else() {
+        let command = ConfigCommand::Check { without_secrets: true };
+        let base =
+            [("NTP_SERVER", "a.example"), ("INFLUX_URL", "http://h:8086"), ("INFLUX_ORG", "o"), ("INFLUX_BUCKET", "b")];
+        let unread = [("NTP_MONITOR__INFLUXDB__TOKEN_FILE", "no-such-credential")];
+        let all = environment(&[&base[..], &unread].concat());
+        assert_eq!(output(&CHECK, &all).0, ExitCode::from(EXIT_CONFIG));
+        let (code, out, err) = output(&command, &all);
+        assert_eq!((code, err.as_str()), (ExitCode::SUCCESS, ""));
+        assert_eq!(out, "ok but for files that only the service can read: 1\n");
+
+        let also_wrong = environment(&[&base[..], &unread, &[("LOG_LEVEL", "loud")]].concat());
+        let (code, _, err) = output(&command, &also_wrong);
+        assert_eq!(code, ExitCode::from(EXIT_CONFIG));
+        assert!(err.contains("LOG_LEVEL") && err.contains("1 fault found") && !err.contains("credential"), "{err}");
     }
 
     #[test]

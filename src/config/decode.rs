@@ -42,8 +42,16 @@ pub(super) struct Findings {
 
 impl Findings {
     pub(super) fn add(&mut self, tree: &Tree, path: &KeyPath, message: impl Into<String>) {
+        self.add_fault(path, tree.fault(path, message));
+    }
+
+    /// That the file which `path` names cannot be read.
+    pub(super) fn add_unread(&mut self, tree: &Tree, path: &KeyPath, message: String) {
+        self.add_fault(path, Fault { is_unread_file: true, ..tree.fault(path, message) });
+    }
+
+    fn add_fault(&mut self, path: &KeyPath, fault: Fault) {
         self.faulty.insert(path.clone());
-        let fault = tree.fault(path, message);
         if self.said.insert((fault.path.clone(), fault.message.clone())) {
             self.faults.push(fault);
         }

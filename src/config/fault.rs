@@ -150,12 +150,14 @@ pub struct Fault {
     pub source: Source,
     /// What is wrong and what would be right.
     pub message: String,
+    /// Whether all that is wrong is that this process cannot read a file. Another one, such as the service, may.
+    pub is_unread_file: bool,
 }
 
 impl Fault {
     /// A fault of a whole source, not of one key.
     pub(super) fn general(source: Source, message: String) -> Self {
-        Self { path: KeyPath::default(), source, message }
+        Self { path: KeyPath::default(), source, message, is_unread_file: false }
     }
 }
 

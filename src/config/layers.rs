@@ -267,7 +267,7 @@ fn variables(
         }
         if path.starts_with(&KeyPath::dotted(SERVERS)) {
             let message = "servers come from the configuration file or from NTP_SERVER".to_owned();
-            faults.push(Fault { path, source: source(name.clone()), message });
+            faults.push(Fault { path, ..Fault::general(source(name.clone()), message) });
         } else {
             layer.set(&path, &source(name.clone()), schema::typed(&path, value));
         }

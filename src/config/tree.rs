@@ -102,7 +102,7 @@ impl Tree {
     /// A fault of the value at `path`; of the default that a server took it from, where it did.
     pub(super) fn fault(&self, path: &KeyPath, message: impl Into<String>) -> Fault {
         let path = self.filled_in(path).flatten().unwrap_or_else(|| path.clone());
-        Fault { source: self.source(&path), path, message: message.into() }
+        Fault { path: path.clone(), ..Fault::general(self.source(&path), message.into()) }
     }
 
     /// Where the value at `path` comes from when nobody said it of this very server: a key of `[defaults]`, or the

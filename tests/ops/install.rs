@@ -10,6 +10,7 @@ use crate::common::root;
 use crate::common::sim::Playground;
 use crate::common::wait::until;
 use crate::debian::Debian;
+use crate::package::{package, successor};
 use ntp_monitor::sim::Script;
 
 fn source(path: &str) -> PathBuf {
@@ -193,32 +194,6 @@ fn setup_installs_migrates_the_predecessor_goes_back_from_a_broken_version_and_l
     };
     assert_eq!(directories_apart(&debian.inventory()), directories_apart(&before));
     assert!(!debian.run("getent passwd ntp-monitor || echo nobody").contains("ntp-monitor"));
-}
-
-/// Makes the Debian package of the program as it was built for the tests.
-fn package(out: &Path, version: &str) -> PathBuf {
-    let mut command = Command::new(source("scripts/package.sh"));
-    command.args(["deb", "dev"]).current_dir(source("")).env("PACKAGE_DIR", out);
-    root::run(command.env("DEB_OPTIONS", format!("--deb-version {version}")));
-    out.join(format!("ntp-monitor_{version}_{}.deb", architecture()))
-}
-
-/// The same as of a later version.
-fn successor(package: &Path, version: &str) -> PathBuf {
-    let (tree, later) = (package.with_extension("tree"), package.with_file_name(format!("ntp-monitor_{version}.deb")));
-    root::run(Command::new("dpkg-deb").arg("-R").args([package, &tree]));
-    let control = fs::read_to_string(tree.join("DEBIAN/control")).unwrap();
-    let renamed = control.lines().map(|line| match line.strip_prefix("Version: ") {
-        Some(_) => format!("Version: {version}\n"),
-        None => format!("{line}\n"),
-    });
-    fs::write(tree.join("DEBIAN/control"), renamed.collect::<String>()).unwrap();
-    root::run(Command::new("dpkg-deb").args(["-Znone", "-b"]).args([&tree, &later]));
-    later
-}
-
-fn architecture() -> String {
-    text(&Command::new("dpkg").arg("--print-architecture").output().unwrap().stdout).trim().to_owned()
 }
 
 #[test]

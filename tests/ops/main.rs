@@ -5,12 +5,15 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod booted;
 mod debian;
 mod docs;
 mod doctor;
 mod install;
 mod limits;
+mod machine;
 mod manager;
+mod package;
 mod unit;
 mod upgrade;
 mod upkeep;

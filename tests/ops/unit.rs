@@ -36,7 +36,7 @@ fn image() -> tempfile::TempDir {
     for dir in [&units, &targets, &image.path().join("usr/bin"), &image.path().join("bin")] {
         fs::create_dir_all(dir).unwrap();
     }
-    for name in ["usr/bin/ntp-monitor", "bin/kill", "bin/sh"] {
+    for name in ["usr/bin/ntp-monitor", "bin/sh"] {
         fs::write(image.path().join(name), "#!/bin/sh\n").unwrap();
         fs::set_permissions(image.path().join(name), fs::Permissions::from_mode(0o755)).unwrap();
     }

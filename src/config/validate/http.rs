@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use secrecy::ExposeSecret;
 use sha2::{Digest, Sha256};
 
-use super::secret::read_token;
+use super::secret::{FileFault, read_token};
 use super::{Rules, Surroundings, tls};
 use crate::config::fault::KeyPath;
 use crate::config::model::{Http, Token as HttpToken};
@@ -74,19 +74,20 @@ fn tokens(sections: Vec<raw::Token>, rules: &mut Rules<'_>, surroundings: &Surro
 fn hash(section: &raw::Token, path: &KeyPath, rules: &mut Rules<'_>, around: &Surroundings<'_>) -> Option<[u8; 32]> {
     /// A token that can be guessed is none.
     const SHORTEST: usize = 16;
+    let wrong = FileFault::Wrong;
     let found = match (&section.sha256, &section.token_file) {
         (Some(hash), None) => from_hex(hash.0.expose_secret())
-            .ok_or_else(|| ("sha256", "must be the 64 hexadecimal digits that sha256sum prints".to_owned())),
+            .ok_or_else(|| ("sha256", wrong("must be the 64 hexadecimal digits that sha256sum prints".to_owned()))),
         (None, Some(file)) => match read_token(file, around) {
             Ok(token) if token.expose_secret().len() >= SHORTEST => {
                 Ok(Sha256::digest(token.expose_secret().as_bytes()).into())
             }
-            Ok(_) => Err(("token_file", format!("holds a token of fewer than {SHORTEST} characters"))),
-            Err(why) => Err(("token_file", why)),
+            Ok(_) => Err(("token_file", wrong(format!("holds a token of fewer than {SHORTEST} characters")))),
+            Err(fault) => Err(("token_file", fault)),
         },
-        _ => Err(("sha256", "or token_file must be set, and not both".to_owned())),
+        _ => Err(("sha256", wrong("or token_file must be set, and not both".to_owned()))),
     };
-    found.map_err(|(key, why)| rules.require(false, &path.key(key), || why)).ok()
+    found.map_err(|(key, fault)| rules.refuse_file(&path.key(key), fault)).ok()
 }
 
 fn from_hex(text: &str) -> Option<[u8; 32]> {

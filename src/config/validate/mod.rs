@@ -20,6 +20,7 @@ use super::fault::KeyPath;
 use super::layers::Environment;
 use super::model::{Config, Monitor};
 use super::tree::Tree;
+use secret::FileFault;
 
 /// Names become tags, file contents and parts of URLs.
 const LONGEST_NAME: usize = 128;
@@ -39,6 +40,15 @@ impl Rules<'_> {
     fn require(&mut self, holds: bool, path: &KeyPath, message: impl FnOnce() -> String) {
         if !holds && self.findings.is_sound(path) {
             self.findings.add(self.tree, path, message());
+        }
+    }
+
+    /// What a file lacks that `path` names.
+    fn refuse_file(&mut self, path: &KeyPath, fault: FileFault) {
+        match fault {
+            FileFault::Unread(why) if self.findings.is_sound(path) => self.findings.add_unread(self.tree, path, why),
+            FileFault::Unread(_) => (),
+            FileFault::Wrong(why) => self.require(false, path, || why),
         }
     }
 

@@ -43,8 +43,8 @@ impl Places {
             (Some(secret), Some(_)) if inline_wins => Some((secret.0.clone(), &self.inline)),
             (_, Some(path)) => match read_token(path, surroundings) {
                 Ok(secret) => Some((secret, &self.file)),
-                Err(why) => {
-                    rules.require(false, &self.file, || why);
+                Err(fault) => {
+                    rules.refuse_file(&self.file, fault);
                     None
                 }
             },
@@ -53,8 +53,16 @@ impl Places {
     }
 }
 
+/// Why a file is of no use.
+pub(super) enum FileFault {
+    /// It is not there, or not for this process.
+    Unread(String),
+    /// It does not hold what it should.
+    Wrong(String),
+}
+
 /// Reads a token file; see [`resolve`].
-pub(super) fn read_token(path: &Path, surroundings: &Surroundings<'_>) -> Result<SecretString, String> {
+pub(super) fn read_token(path: &Path, surroundings: &Surroundings<'_>) -> Result<SecretString, FileFault> {
     let found = resolve(path, surroundings);
     let text = std::fs::read_to_string(&found).map_err(|why| {
         // Root alone can look there, and anybody else must not take "no such file" for the whole truth.
@@ -65,7 +73,7 @@ pub(super) fn read_token(path: &Path, surroundings: &Surroundings<'_>) -> Result
             }
             _ => "",
         };
-        format!("{} cannot be read: {why}{elsewhere}", found.display())
+        FileFault::Unread(format!("{} cannot be read: {why}{elsewhere}", found.display()))
     })?;
     Ok(SecretString::from(text.trim_end_matches(['\r', '\n'])))
 }

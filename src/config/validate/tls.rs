@@ -10,7 +10,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
 use rustls::{Error, InconsistentKeys};
 
-use super::secret::resolve;
+use super::secret::{FileFault, resolve};
 use super::{Rules, Surroundings};
 use crate::config::fault::KeyPath;
 use crate::config::model::Tls;
@@ -32,8 +32,8 @@ pub(super) fn tls(
     let (chain, key) = match (chain, key) {
         (Ok(chain), Ok(key)) => (chain, key),
         (chain, key) => {
-            chain.err().into_iter().for_each(|why| refuse(rules, &certificate_path, why));
-            key.err().into_iter().for_each(|why| refuse(rules, &key_path, why));
+            chain.err().into_iter().for_each(|fault| rules.refuse_file(&certificate_path, fault));
+            key.err().into_iter().for_each(|fault| rules.refuse_file(&key_path, fault));
             return None;
         }
     };
@@ -58,25 +58,27 @@ pub(super) fn tls(
     }
 }
 
-fn chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
+fn chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, FileFault> {
     let all: Result<Vec<_>, _> =
         CertificateDer::pem_file_iter(path).and_then(|certificates| certificates.collect::<Result<_, _>>());
     match all {
-        Ok(chain) if chain.is_empty() => Err(format!("{} holds no certificate in PEM", path.display())),
-        all => all.map_err(|why| unreadable(path, why, "certificate")),
+        Ok(chain) if chain.is_empty() => {
+            Err(FileFault::Wrong(format!("{} holds no certificate in PEM", path.display())))
+        }
+        all => all.map_err(|why| useless(path, why, "certificate")),
     }
 }
 
-fn key(path: &Path) -> Result<PrivateKeyDer<'static>, String> {
-    PrivateKeyDer::from_pem_file(path).map_err(|why| unreadable(path, why, "private key without a passphrase"))
+fn key(path: &Path) -> Result<PrivateKeyDer<'static>, FileFault> {
+    PrivateKeyDer::from_pem_file(path).map_err(|why| useless(path, why, "private key without a passphrase"))
 }
 
-fn unreadable(path: &Path, why: PemError, what: &str) -> String {
+fn useless(path: &Path, why: PemError, what: &str) -> FileFault {
     match why {
-        PemError::NoItemsFound => format!("{} holds no {what} in PEM", path.display()),
-        PemError::Io(why) => format!("{} cannot be read: {why}", path.display()),
+        PemError::NoItemsFound => FileFault::Wrong(format!("{} holds no {what} in PEM", path.display())),
+        PemError::Io(why) => FileFault::Unread(format!("{} cannot be read: {why}", path.display())),
         // The reason could repeat a line of the file.
-        _ => format!("{} is not PEM", path.display()),
+        _ => FileFault::Wrong(format!("{} is not PEM", path.display())),
     }
 }
 

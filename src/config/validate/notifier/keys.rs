@@ -11,7 +11,7 @@ use secrecy::ExposeSecret;
 use super::{COMMON, Table, is_loopback};
 use crate::config::model::Hidden;
 use crate::config::units::Secret;
-use crate::config::validate::secret::{Places, resolve};
+use crate::config::validate::secret::{FileFault, Places, resolve};
 
 impl Table<'_, '_> {
     /// A key of another type would be silently without effect.
@@ -130,11 +130,13 @@ impl Table<'_, '_> {
 
     pub(super) fn certificates(&mut self, file: &Path) -> Option<String> {
         let path = resolve(file, self.surroundings);
-        let text = std::fs::read_to_string(&path).map_err(|why| format!("{} cannot be read: {why}", path.display()));
+        let unread = |why| FileFault::Unread(format!("{} cannot be read: {why}", path.display()));
+        let text = std::fs::read_to_string(&path).map_err(unread);
         let found = text.and_then(|pem| match reqwest::Certificate::from_pem(pem.as_bytes()) {
             Ok(_) => Ok(pem),
-            Err(_) => Err(format!("{} holds no certificate in PEM", path.display())),
+            Err(_) => Err(FileFault::Wrong(format!("{} holds no certificate in PEM", path.display()))),
         });
-        found.map_err(|why| self.require(false, "ca_file", &why)).ok()
+        let key = self.path.key("ca_file");
+        found.map_err(|fault| self.rules.refuse_file(&key, fault)).ok()
     }
 }
