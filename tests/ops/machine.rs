@@ -8,17 +8,15 @@ use crate::common::monitor::text;
 use crate::common::wait::{PATIENCE, find, until};
 use crate::debian::Debian;
 
-/// Two machines in one cgroup would take each other's services for their own, so each begins in one of its own. Where
-/// a systemd runs already, that is its work; `$0` is the name of the machine, `$1` its root.
+/// Two machines in one cgroup would take each other's services for their own, so each begins in one of its own, in every
+/// tree that systemd may use; `$0` is the name of the machine, `$1` its root. The systemd of the host, if there is one,
+/// is not asked: it would not know the processes of this namespace by their numbers.
 const BOOT: &str = "\
-if [ ! -d /run/systemd/system ]; then
-    keep=--keep-unit
-    for tree in /sys/fs/cgroup /sys/fs/cgroup/systemd /sys/fs/cgroup/unified; do
-        [ -e \"$tree/cgroup.procs\" ] || continue
-        mkdir \"$tree/$0\" && echo $$ >\"$tree/$0/cgroup.procs\" || exit
-    done
-fi
-exec systemd-nspawn --quiet --register=no ${keep-} --machine=\"$0\" --private-network --link-journal=no \
+for tree in /sys/fs/cgroup /sys/fs/cgroup/systemd /sys/fs/cgroup/unified; do
+    [ -e \"$tree/cgroup.procs\" ] || continue
+    mkdir \"$tree/$0\" && echo $$ >\"$tree/$0/cgroup.procs\" || exit
+done
+exec systemd-nspawn --quiet --register=no --keep-unit --machine=\"$0\" --private-network --link-journal=no \
     --console=pipe --directory=\"$1\" --boot";
 
 /// What a container without a terminal and without devices need not start.
