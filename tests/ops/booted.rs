@@ -8,7 +8,7 @@ use std::process::Command;
 
 use crate::common::chronyd::Chronyd;
 use crate::common::monitor::own;
-use crate::common::wait::until;
+use crate::common::wait::{find, until};
 use crate::common::{root, rows};
 use crate::debian::Debian;
 use crate::machine::Machine;
@@ -81,6 +81,7 @@ fn setup_starts_a_confined_service_that_is_reloaded_and_survives_a_kill_a_hang_a
     gives_samples(&machine);
     is_confined_and_measures(&machine);
     is_reloaded(&machine);
+    sees_the_own_clock_where_it_may(&machine);
 
     comes_back_after(&machine, "systemctl kill --signal=KILL ntp-monitor.service");
     assert_eq!(machine.property("NRestarts"), "1");
@@ -134,6 +135,20 @@ fn is_confined_and_measures(machine: &Machine) {
             .run("journalctl --quiet --output=json SERVERS=1")
             .contains("\"STORE\":\"/var/lib/ntp-monitor/ntp-monitor.db\"")
     );
+}
+
+/// The kernel's view of the clock is behind a limit that a drop-in takes away.
+#[track_caller]
+fn sees_the_own_clock_where_it_may(machine: &Machine) {
+    let kernel = || {
+        let local: serde_json::Value = serde_json::from_str(&machine.curl(&[&format!("{HERE}/api/v1/local")])).ok()?;
+        Some(local["kernel"].clone()).filter(|_| local["leap"]["list"].is_object())
+    };
+    assert_eq!(find("what is known of the own clock", kernel), serde_json::Value::Null);
+    let example = fs::read_to_string(source("systemd/examples/own-clock.conf")).unwrap();
+    write(machine, "/etc/systemd/system/ntp-monitor.service.d/own-clock.conf", &example, 0o644);
+    comes_back_after(machine, "systemctl daemon-reload && systemctl restart ntp-monitor.service");
+    until("the kernel's view", || kernel().is_some_and(|kernel| kernel["max_error_s"].is_number()));
 }
 
 #[track_caller]

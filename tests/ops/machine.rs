@@ -10,13 +10,15 @@ use crate::debian::Debian;
 
 /// Two machines in one cgroup would take each other's services for their own, so each begins in one of its own, in every
 /// tree that systemd may use; `$0` is the name of the machine, `$1` its root. The systemd of the host, if there is one,
-/// is not asked: it would not know the processes of this namespace by their numbers.
+/// is not asked: it would not know the processes of this namespace by their numbers. The container may read the state of
+/// the clock, as a machine may; for setting it, it has no capability.
 const BOOT: &str = "\
 for tree in /sys/fs/cgroup /sys/fs/cgroup/systemd /sys/fs/cgroup/unified; do
     [ -e \"$tree/cgroup.procs\" ] || continue
     mkdir \"$tree/$0\" && echo $$ >\"$tree/$0/cgroup.procs\" || exit
 done
 exec systemd-nspawn --quiet --register=no --keep-unit --machine=\"$0\" --private-network --link-journal=no \
+    --system-call-filter=adjtimex --system-call-filter=clock_adjtime \
     --console=pipe --directory=\"$1\" --boot";
 
 /// What a container without a terminal and without devices need not start.
