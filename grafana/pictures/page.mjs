@@ -73,6 +73,7 @@ function resource({ pathname }, { script, style }) {
     return { contentType: "image/svg+xml", body: readFileSync(file) };
   }
   if (pathname === "/script.js") return { contentType: "text/javascript", body: script };
-  const body = `<!doctype html><meta charset="utf-8"><style>${style}</style><div id="root"></div><script src="/script.js"></script>`;
+  const head = `<!doctype html><meta charset="utf-8"><style>${style}</style>`;
+  const body = `${head}<div id="root"></div><script src="/script.js"></script>`;
   return pathname === "/" ? { contentType: "text/html", body } : { status: 404, body: "" };
 }

@@ -6,7 +6,8 @@
  *   npm run pictures                       after a debug build of the program
  *   MINUTES=20 npm run pictures            with a longer history (default: 12 minutes)
  *
- * NTP_MONITOR_BIN, PROMETHEUS and CHROMIUM name other programs; PROMETHEUS_URL takes a Prometheus that runs already.
+ * NTP_MONITOR_BIN, PROMETHEUS and CHROMIUM name other programs, OUT another directory; PROMETHEUS_URL takes a Prometheus
+ * that scrapes a demo already.
  */
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";

@@ -1,7 +1,7 @@
 /** Asks Prometheus what Grafana would ask it for a dashboard: variables, then panels and annotations. */
 
 /** The server that the dashboard *Server* shows, which begins with one. */
-const ONE_SERVER = "drifting";
+const ONE_SERVER = "lossy";
 const ANNOTATION_STEP_S = 60;
 
 /**

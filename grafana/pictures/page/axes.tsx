@@ -4,7 +4,7 @@ import type { ReactNode } from "react";
 import type { Dashboard } from "./data";
 
 export const FONT_PX = 12;
-const ROUND = [1, 2, 2.5, 5, 10];
+const ROUND = [1, 2, 5, 10];
 const TIMES_S = [5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 21_600];
 
 /** The part of a panel within its axes. */
@@ -72,11 +72,16 @@ export function TimeAxis({ plot, dashboard: { time: { from_s, to_s } }, theme }:
   );
 }
 
+/** Where the ticks of an upright axis stand. */
+export function upright(low: number, high: number, height: number): number[] {
+  return ticks(low, high, roundStep(high - low, Math.max(2, height / 40)));
+}
+
 /** Values left of a plot (or below one whose bars lie), and their grid. */
 export function ValueAxis({ plot, low, high, unit, theme, isBelow = false }: {
   plot: Plot; low: number; high: number; unit: string; theme: GrafanaTheme2; isBelow?: boolean;
 }) {
-  const values = ticks(low, high, roundStep(high - low, Math.max(2, isBelow ? plot.width / 90 : plot.height / 40)));
+  const values = isBelow ? ticks(low, high, roundStep(high - low, Math.max(2, plot.width / 90))) : upright(low, high, plot.height);
   const shown = labels(values, unit);
   const bottom = plot.top + plot.height;
   return (

@@ -1,7 +1,7 @@
 /** How often which value was seen when: cells of equal size, coloured by their count. */
 import { FieldType } from "@grafana/data";
 import * as schemes from "d3-scale-chromatic";
-import { labels, roundStep, Text, textWidth, ticks, TimeAxis, ValueAxis } from "./axes";
+import { labels, roundStep, Text, textWidth, TimeAxis, upright, ValueAxis } from "./axes";
 import type { Drawing } from "./kinds";
 
 /** Room for the axis of time and the legend. */
@@ -11,7 +11,8 @@ export function Heatmap({ panel, data, dashboard, theme, width, height }: Drawin
   const { calculation: { xBuckets, yBuckets }, cellGap, color, legend } = panel.options;
   const { from_s, to_s } = dashboard.time;
   const points = data.flatMap(({ fields }) => {
-    const [times, numbers] = [FieldType.time, FieldType.number].map((type) => fields.find((field) => field.type === type)!.values);
+    const valuesOf = (type: FieldType) => fields.find((field) => field.type === type)!.values;
+    const [times, numbers] = [valuesOf(FieldType.time), valuesOf(FieldType.number)];
     return times.map((at, n) => ({ at_s: at / 1000, value: numbers[n] as number })).filter(({ value }) => value !== null);
   });
   const values = points.map(({ value }) => value);
@@ -29,8 +30,9 @@ export function Heatmap({ panel, data, dashboard, theme, width, height }: Drawin
   const most = Math.max(...counts.values());
   const unit = panel.fieldConfig.defaults.unit;
   const high = low + rows * size;
-  const left = 12 + Math.max(...labels(ticks(low, high, roundStep(high - low, 6)), unit).map((text) => textWidth(text)));
-  const plot = { left, top: 6, width: width - left - 8, height: height - 6 - BELOW - (legend.show ? LEGEND : 0) };
+  const tall = height - 6 - BELOW - (legend.show ? LEGEND : 0);
+  const left = 12 + Math.max(...labels(upright(low, high, tall), unit).map((text) => textWidth(text)));
+  const plot = { left, top: 6, width: width - left - 8, height: tall };
   const [cellWidth, cellHeight] = [plot.width / columns, plot.height / rows];
   const shade = (share: number) => (schemes as any)[`interpolate${color.scheme}`](color.reverse ? 1 - share : share);
   return (

@@ -58,17 +58,23 @@ function repeated(render: ComponentType<any>, { isNameKept = false, spacing = 8,
         itemSpacing={spacing} {...{ width, height, autoGrid }}
         minVizHeight={panel.options.minVizHeight} minVizWidth={panel.options.minVizWidth}
         getAlignmentFactors={getDisplayValueAlignmentFactors}
-        renderValue={({ value: { display, field }, count, width, height, orientation, alignmentFactors }: any) => {
+        renderValue={({ value: { display, field, view, colIndex }, count, width, height, orientation, alignmentFactors }: any) => {
           const value = count === 1 && !isNameKept ? { ...display, title: undefined } : display;
-          return <Render {...panel.options} {...{ value, field, count, width, height, orientation, alignmentFactors, theme, display: field.display }} />;
+          const processor = view?.getFieldDisplayProcessor(colIndex);
+          return (
+            <Render
+              {...panel.options} display={processor}
+              {...{ value, field, count, width, height, orientation, alignmentFactors, theme }}
+            />
+          );
         }}
       />
     );
   };
 }
 
-function Rows({ data, width, height }: Drawing) {
-  return <Table data={data[0]} {...{ width, height }} showTypeIcons={false} />;
+function Rows({ panel, data, width, height }: Drawing) {
+  return <Table data={data[0]} {...{ width, height }} initialSortBy={panel.options.sortBy} showTypeIcons={false} />;
 }
 
 const Stat = (given: any) => <BigValue {...given} />;
