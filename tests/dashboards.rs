@@ -194,7 +194,7 @@ fn rules() -> Vec<String> {
 }
 
 /// Six hours before now, minute by minute, in which the service shows what it shows now, but that an hour ago the
-/// strata, the leap indicators and the verdict were others and another process ran.
+/// strata, the leap indicators and the verdict were others, nobody was wrong, silent or polled and another process ran.
 fn past(metrics: &str, instance: &str) -> String {
     let now_s = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
     let mut past = String::new();
@@ -214,8 +214,12 @@ fn past(metrics: &str, instance: &str) -> String {
 }
 
 fn before(series: &str, value: &str) -> String {
+    let is_of = |name: &&str| series.starts_with(&format!("ntp_monitor_{name}"));
+    if ["falseticker{", "consecutive_failures{", "polls_total{"].iter().any(is_of) {
+        return "0".to_owned();
+    }
     let changed = ["stratum{", "leap{", "start_timestamp_seconds{", "verdict{"];
-    if changed.iter().any(|name| series.starts_with(&format!("ntp_monitor_{name}"))) {
+    if changed.iter().any(is_of) {
         return (1.0 - value.parse::<f64>().unwrap()).abs().to_string();
     }
     value.to_owned()

@@ -22,6 +22,14 @@ function changes(field, title) {
   );
 }
 
+/** When something began to be so: what goes on for days must not cover every time line. */
+function began(series, condition) {
+  return `${series} ${condition} unless ${series} offset 1m ${condition}`;
+}
+
+/** The same of ones and zeros. */
+const BEGAN = ['difference()', 'filter(fn: (r) => r._value > 0.5)'];
+
 const VERDICT = [
   'pivot(rowKey: ["_time"], columnKey: ["_field"], valueColumn: "_value")',
   'map(fn: (r) => ({r with code: if r.state == "consistent" then 0 else if r.state == "local_wrong" then 4 else ' +
@@ -47,12 +55,17 @@ export const EVENTS = [
     name: 'Proven wrong',
     color: 'orange',
     prometheus: {
-      expr: `${prom.ofServers('falseticker')} == 1`,
+      expr: began(prom.ofServers('falseticker'), '== 1'),
       title: 'Proven wrong', text: '{{server}} {{address}}', tags: 'server',
     },
     influxdb: {
-      query: pipe(flux.ofServers('ntp_stats', 'class'), 'filter(fn: (r) => r._value == "falseticker")', 'group()',
-        texts('"Proven wrong"', 'r.server + " " + r.address', 'r.server')),
+      query: pipe(
+        flux.ofServers('ntp_stats', 'class'),
+        flux.value('if r._value == "falseticker" then 1.0 else 0.0'),
+        BEGAN,
+        'group()',
+        texts('"Proven wrong"', 'r.server + " " + r.address', 'r.server'),
+      ),
     },
   },
   {
@@ -77,7 +90,7 @@ export const EVENTS = [
     name: 'Loss',
     color: 'yellow',
     prometheus: {
-      expr: `${prom.ofServers('consecutive_failures')} >= 3`,
+      expr: began(prom.ofServers('consecutive_failures'), '>= 3'),
       title: 'Polls fail', text: '{{server}} {{address}}', tags: 'server',
     },
     influxdb: {
@@ -86,7 +99,8 @@ export const EVENTS = [
         'toFloat()',
         'map(fn: (r) => ({r with _value: 1.0 - r._value}))',
         'movingAverage(n: 3)',
-        'filter(fn: (r) => r._value > 0.99)',
+        flux.value('if r._value > 0.99 then 1.0 else 0.0'),
+        BEGAN,
         'group()',
         'map(fn: (r) => ({time: r._time, title: "Polls fail", text: r.server, tags: r.server}))',
       ),

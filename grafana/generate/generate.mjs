@@ -1,4 +1,4 @@
-// Writes every generated file below grafana/, prometheus/ and docs/images/. Needs Node alone.
+// Writes every generated file below grafana/ and prometheus/. Needs Node alone.
 //
 //   node grafana/generate/generate.mjs           writes
 //   node grafana/generate/generate.mjs --check   says which committed files are not current, and fails
@@ -11,7 +11,6 @@ import { dashboard, SOURCES } from './dashboard.mjs';
 import { grafanaRules, prometheusRules, recordingRules } from './rules.mjs';
 import overview from './boards/overview.mjs';
 import server from './boards/server.mjs';
-import { layout } from './layout.mjs';
 import { toYaml } from './yaml.mjs';
 
 const ROOT = join(dirname(fileURLToPath(import.meta.url)), '..', '..');
@@ -28,13 +27,8 @@ function files() {
     `grafana/provisioning/alerting/${source}.yaml`,
     NOTICE + toYaml(grafanaRules(source)),
   ]);
-  const plans = [overview, server].map((board) => [
-    `docs/images/grafana-${board.id}-layout.svg`,
-    layout(dashboard(board, 'prometheus')),
-  ]);
   return new Map([
     ...boards,
-    ...plans,
     ...alerts,
     ['prometheus/ntp-monitor.alerts.yaml', NOTICE + toYaml(prometheusRules())],
     ['prometheus/ntp-monitor.recording.yaml', NOTICE + toYaml(recordingRules())],

@@ -1,6 +1,8 @@
 // The panel types in use, all of Grafana 10, each with its usual options. A panel adds to them.
 
 const LEGEND = { calcs: ['lastNotNull', 'min', 'max'], displayMode: 'table', placement: 'bottom', showLegend: true };
+/** For many series: what is one above the other in a table takes all of a panel. */
+export const LEGEND_IN_LINES = { ...LEGEND, calcs: ['lastNotNull'], displayMode: 'list' };
 const ONE_VALUE = { calcs: ['lastNotNull'], fields: '', values: false };
 const HIDDEN = { legend: false, tooltip: false, viz: false };
 
@@ -96,7 +98,7 @@ export const KINDS = {
   },
   table: {
     options: { cellHeight: 'sm', footer: { countRows: false, reducer: ['sum'], show: false }, showHeader: true },
-    custom: { align: 'auto', cellOptions: { type: 'auto' }, inspect: false },
+    custom: { align: 'auto', cellOptions: { type: 'auto' }, inspect: false, minWidth: 90 },
   },
   histogram: {
     options: { bucketOffset: 0, combine: true, legend: { ...LEGEND, calcs: [], showLegend: false } },

@@ -2,7 +2,7 @@
 
 import * as flux from '../flux.mjs';
 import * as prom from '../prometheus.mjs';
-import { HEALTHS, PLAIN, SUCCESS, steps } from '../kinds.mjs';
+import { HEALTHS, LEGEND_IN_LINES, PLAIN, SUCCESS, steps } from '../kinds.mjs';
 
 const { pipe, each, keep } = flux;
 
@@ -75,7 +75,7 @@ export const monitor = [
   },
   {
     kind: 'timeseries', title: 'Lag of the outputs', w: 8, h: 8, unit: 's', min: 0,
-    thresholds: steps([null, 'green'], [600, 'red']),
+    thresholds: steps([null, 'green'], [600, 'red']), options: { legend: LEGEND_IN_LINES },
     description: 'The age of the oldest entry that an output has not got yet; of the slowest one with InfluxDB.',
     queries: [{
       legend: '{{sink}}',
@@ -86,6 +86,7 @@ export const monitor = [
   },
   {
     kind: 'timeseries', title: 'Waiting for outputs', w: 8, h: 8, unit: 'none', min: 0, thresholds: PLAIN,
+    options: { legend: LEGEND_IN_LINES },
     description: 'Entries that wait for an output, in its queue or in hand; of all outputs together with InfluxDB.',
     queries: [{
       legend: '{{sink}}',

@@ -3,7 +3,7 @@
 import * as flux from '../flux.mjs';
 import * as prom from '../prometheus.mjs';
 import {
-  HEALTHS, PLAIN, SIGNED_OFFSET, STANDINGS, STANDING_STEPS, SUCCESS, VERDICTS, steps,
+  HEALTHS, LEGEND_IN_LINES, PLAIN, SIGNED_OFFSET, STANDINGS, STANDING_STEPS, SUCCESS, VERDICTS, steps,
 } from '../kinds.mjs';
 import { serverTable } from './table.mjs';
 
@@ -95,6 +95,7 @@ const interval = {
   ],
   prometheusTransformations: [
     { id: 'joinByField', options: { byField: 'server', mode: 'outer' } },
+    { id: 'sortBy', options: { fields: {}, sort: [{ field: 'server' }] } },
     { id: 'filterFieldsByName', options: { include: { names: ['server', 'Value #A', 'Value #B', 'Value #C'] } } },
     {
       id: 'organize',
@@ -155,20 +156,21 @@ function colour(name, fixedColor) {
 const servers = [
   {
     kind: 'stat', title: 'Servers', w: 12, h: 10, unit: 'none', thresholds: STANDING_STEPS, mappings: STANDINGS,
-    options: { textMode: 'value_and_name' },
+    options: { justifyMode: 'center', textMode: 'value_and_name' },
     description:
       'The standing of each server (the worst of its addresses): truechimer (its interval meets the majority), unknown ' +
       '(nothing to compare), path accused, falseticker (proven wrong), unreachable (none of the last eight polls ' +
       'brought an offset).',
     queries: [{
       legend: '{{server}}',
-      prometheus: { expr: prom.standing(), instant: true },
+      prometheus: { expr: `sort_desc(${prom.standing()})`, instant: true },
       influxdb: pipe(flux.standing(), 'last()', 'group(columns: ["server"])', 'max()', keep('server')),
     }],
   },
   interval,
   {
     kind: 'timeseries', title: 'Offset', w: 12, h: 9, unit: 's', thresholds: SIGNED_OFFSET,
+    options: { legend: LEGEND_IN_LINES },
     description: `The clock offset of each server (theta of RFC 5905). ${POSITIVE}`,
     queries: [{
       legend: SERIES,
@@ -178,6 +180,7 @@ const servers = [
   },
   {
     kind: 'timeseries', title: 'Delay', w: 12, h: 9, unit: 's', min: 0, thresholds: PLAIN,
+    options: { legend: LEGEND_IN_LINES },
     description: 'The round-trip delay of each server without its processing time (delta of RFC 5905); never negative.',
     queries: [{
       legend: SERIES,
@@ -196,8 +199,9 @@ const servers = [
     }],
   },
   {
-    kind: 'state-timeline', title: 'Servers over time', w: 24, h: 9, unit: 'none', thresholds: STANDING_STEPS,
-    mappings: STANDINGS,
+    kind: 'state-timeline', title: 'Servers over time', w: 24, h: 9, unit: 'none', mappings: STANDINGS,
+    // Of several steps the legend would show the numbers, instead of the standings.
+    thresholds: PLAIN,
     description: 'The standing of each server as it was at each moment; see the panel Servers for what the words mean.',
     queries: [{
       legend: '{{server}}',
@@ -206,8 +210,8 @@ const servers = [
     }],
   },
   {
-    kind: 'timeseries', title: 'Success rate, 1 h', w: 12, h: 8, unit: 'percentunit', min: 0, max: 1,
-    thresholds: SUCCESS,
+    kind: 'timeseries', title: 'Success rate, 1 h', w: 12, h: 9, unit: 'percentunit', min: 0, max: 1,
+    thresholds: SUCCESS, options: { legend: LEGEND_IN_LINES },
     description: 'The share of the polls of each server in the hour before that brought an offset.',
     queries: [{
       legend: SERIES,
@@ -217,12 +221,12 @@ const servers = [
     }],
   },
   {
-    kind: 'bargauge', title: 'Success rate, 24 h', w: 12, h: 8, unit: 'percentunit', min: 0, max: 1,
+    kind: 'bargauge', title: 'Success rate, 24 h', w: 12, h: 9, unit: 'percentunit', min: 0, max: 1,
     thresholds: SUCCESS,
     description: 'The share of the polls of each server in the last 24 hours that brought an offset.',
     queries: [{
       legend: '{{server}}',
-      prometheus: { expr: `avg by (server) (${prom.ofServers('success_ratio', 'window="24h"')})`, instant: true },
+      prometheus: { expr: `sort(avg by (server) (${prom.ofServers('success_ratio', 'window="24h"')}))`, instant: true },
       influxdb: pipe(flux.ofServers('ntp_sample', 'success', 'range(start: -24h)'), 'group(columns: ["server"])',
         'mean()', 'keep(columns: ["_value", "server"])'),
     }],

@@ -3,7 +3,7 @@
 import * as flux from '../flux.mjs';
 import * as prom from '../prometheus.mjs';
 import {
-  LEAPS, PLAIN, SIGNED_OFFSET, STANDINGS, STANDING_STEPS, SUCCESS, steps,
+  LEAPS, LEGEND_IN_LINES, PLAIN, SIGNED_OFFSET, STANDINGS, STANDING_STEPS, SUCCESS, steps,
 } from '../kinds.mjs';
 import { monitor } from './monitor.mjs';
 import { statistics } from './statistics.mjs';
@@ -79,16 +79,21 @@ const gauges = [
   }),
 ];
 
-/** The offset with a sign and its root distance, as one line. */
-function bound(sign) {
+/** The outermost end of the intervals of all addresses: what is filled below ends at a line that is known by its name. */
+function bound(sign, outermost) {
+  const end = `${prom.ofServers('offset_seconds')} ${sign} ${prom.ofServers('root_distance_seconds')}`;
   return {
-    prometheus: { expr: `${prom.ofServers('offset_seconds')} ${sign} ${prom.ofServers('root_distance_seconds')}` },
+    prometheus: { expr: `${outermost}(${end})` },
     influxdb: pipe(
       flux.ofServers('ntp_sample', ['offset_s', 'root_distance_s']),
       each(),
       flux.pivot,
       flux.value(`r.offset_s ${sign} r.root_distance_s`),
-      keep('address'),
+      'group(columns: ["_time"])',
+      `${outermost}()`,
+      'group()',
+      keep(),
+      'sort(columns: ["_time"])',
     ),
   };
 }
@@ -102,10 +107,11 @@ const offset = [
   {
     kind: 'timeseries', title: 'Offset within its bound', w: 16, h: 9, unit: 's', thresholds: SIGNED_OFFSET,
     description:
-      `The clock offset, and offset ± root distance: true time is within the band if the claim of the server holds. ` +
+      'The clock offset, and offset ± root distance (of all its addresses, the outermost): true time is within the ' +
+      `band if the claim of the server holds. ` +
       POSITIVE,
     overrides: [
-      line('C', [['custom.fillBelowTo', `lower ${ADDRESS}`], ['custom.lineWidth', 0], ['custom.fillOpacity', 15]]),
+      line('C', [['custom.fillBelowTo', 'lower'], ['custom.lineWidth', 0], ['custom.fillOpacity', 15]]),
       line('B', [['custom.lineWidth', 0]]),
       line('A', [['custom.lineWidth', 2]]),
     ],
@@ -115,12 +121,12 @@ const offset = [
         prometheus: { expr: prom.ofServers('offset_seconds') },
         influxdb: pipe(flux.ofServers('ntp_sample', 'offset_s'), each(), keep('address')),
       },
-      { refId: 'B', legend: `lower ${ADDRESS}`, ...bound('-') },
-      { refId: 'C', legend: `upper ${ADDRESS}`, ...bound('+') },
+      { refId: 'B', legend: 'lower', ...bound('-', 'min') },
+      { refId: 'C', legend: 'upper', ...bound('+', 'max') },
     ],
   },
   {
-    kind: 'timeseries', title: 'Drift over 1 h', w: 8, h: 9, unit: 'ppm', thresholds: PLAIN,
+    kind: 'timeseries', title: 'Drift over 1 h', w: 8, h: 9, unit: 'ppm', decimals: 3, thresholds: PLAIN,
     description:
       'The trend of the offset in the hour before, in parts per million (1 ppm is 86 ms a day). Positive: the server ' +
       'gains on this host. InfluxDB: the robust trend on low delays (Theil–Sen); Prometheus: least squares.',
@@ -145,7 +151,7 @@ const DELAY_HOUR = `${prom.ofServers('delay_seconds')}[1h]`;
 
 const delay = [
   {
-    kind: 'timeseries', title: 'Delay', w: 12, h: 8, unit: 's', min: 0, thresholds: PLAIN,
+    kind: 'timeseries', title: 'Delay', w: 12, h: 10, unit: 's', min: 0, thresholds: PLAIN,
     description:
       'The round-trip delay, and its floor, median and 95th percentile over the hour before. The floor is the path; ' +
       'what is above it are queues. A floor that moves for good is a new route.',
@@ -161,7 +167,7 @@ const delay = [
     ],
   },
   {
-    kind: 'heatmap', title: 'Delay: heat map', w: 12, h: 8, unit: 's', thresholds: PLAIN,
+    kind: 'heatmap', title: 'Delay: heat map', w: 12, h: 10, unit: 's', thresholds: PLAIN,
     description: 'How often which round-trip delay was seen. A second band is a second route.',
     queries: [{
       legend: ADDRESS,
@@ -184,13 +190,14 @@ const health = [
   },
   {
     kind: 'timeseries', title: 'Polls in 5 min, by outcome', w: 8, h: 7, unit: 'none', min: 0, thresholds: PLAIN,
+    options: { legend: LEGEND_IN_LINES },
     custom: { drawStyle: 'bars', fillOpacity: 70, stacking: { group: 'A', mode: 'normal' } },
     description:
       'How polls ended: sample, timeout, refused, kiss (told to go away), rejected (a reply that fails the checks), ' +
       'unsynchronised, dns, fault (of this host).',
     queries: [{
       legend: '{{outcome}}',
-      prometheus: { expr: `sum by (outcome) (increase(${prom.ofServers('polls_total')}[5m]))` },
+      prometheus: { expr: `sum by (outcome) (increase(${prom.ofServers('polls_total')}[5m])) > 0` },
       influxdb: pipe(
         flux.ofServers('ntp_sample', 'outcome'),
         'map(fn: (r) => ({r with outcome: r._value, _value: 1.0}))',

@@ -30,16 +30,18 @@ const stability = [
     ],
   },
   {
-    kind: 'timeseries', title: 'Variance of the offset, 1 h', w: 8, h: 8, unit: 'suffix: s²', min: 0,
+    // In seconds squared a good server has 1e-10, which an axis takes for zero.
+    kind: 'timeseries', title: 'Variance of the offset, 1 h (µs²)', w: 8, h: 8, unit: 'short', min: 0,
     thresholds: PLAIN,
-    description: 'The variance of the offsets of the hour before, in seconds squared; lower is better.',
+    description: 'The variance of the offsets of the hour before, in microseconds squared; lower is better.',
     queries: [
-      hourly('variance', `stdvar_over_time(${HOUR})`, 'offset_stddev_s', [flux.value('r._value * r._value')]),
+      hourly('variance', `1e12 * stdvar_over_time(${HOUR})`, 'offset_stddev_s', [flux.value('r._value * r._value * 1000000000000.0')]),
     ],
   },
   {
     kind: 'bargauge', title: 'Time deviation (TDEV) by averaging time', w: 8, h: 8, unit: 's', min: 0,
     thresholds: steps([null, 'green'], [0.001, 'yellow'], [0.01, 'orange'], [0.1, 'red']),
+    options: { text: { titleSize: 14, valueSize: 18 } },
     description:
       'TDEV over the time shown, for averaging times of 1 min to 1 h: how much the average offset of such a stretch ' +
       'wanders from one stretch to the next. Falls with the averaging time while noise of the path rules, rises when ' +
@@ -55,7 +57,7 @@ const stability = [
 
 const distribution = [
   {
-    kind: 'timeseries', title: 'Mean, median and percentiles, 1 h', w: 12, h: 9, unit: 's', thresholds: SIGNED_OFFSET,
+    kind: 'timeseries', title: 'Mean, median and percentiles, 1 h', w: 12, h: 10, unit: 's', thresholds: SIGNED_OFFSET,
     description: `Offsets of the hour before. Mean and median that part mean outliers on one side. ${POSITIVE}`,
     queries: [
       hourly('mean', `avg_over_time(${HOUR})`, 'offset_mean_s'),
@@ -65,7 +67,7 @@ const distribution = [
     ],
   },
   {
-    kind: 'histogram', title: 'Offset: histogram', w: 6, h: 9, unit: 's', thresholds: PLAIN,
+    kind: 'histogram', title: 'Offset: histogram', w: 6, h: 10, unit: 's', thresholds: PLAIN,
     description: `How often which offset was seen in the time shown. ${POSITIVE}`,
     queries: [{
       legend: ADDRESS,
@@ -74,7 +76,7 @@ const distribution = [
     }],
   },
   {
-    kind: 'heatmap', title: 'Offset: heat map', w: 6, h: 9, unit: 's', thresholds: PLAIN,
+    kind: 'heatmap', title: 'Offset: heat map', w: 6, h: 10, unit: 's', thresholds: PLAIN,
     description: `How often which offset was seen, over time. ${POSITIVE}`,
     queries: [{
       legend: ADDRESS,

@@ -6,6 +6,9 @@ import { LEAPS, SIGNED_OFFSET, STANDINGS, STANDING_STEPS, SUCCESS, steps } from 
 
 const DAY = 'range(start: -24h)';
 
+/** Without the name of the metric: rows that differ in any other column than their figures are not merged. */
+const named = (expr) => `max by (server, address) (${expr})`;
+
 // Name of the column, its query for Prometheus, its name in the row that Flux makes, and how it is shown.
 const COLUMNS = [
   ['Standing', `8 * (${prom.ofServers('reach')} == bool 0) + 4 * ${prom.ofServers('falseticker')} + 2 * ` +
@@ -72,10 +75,11 @@ export const serverTable = {
     'What is known of each server now. Offset: positive when the server is ahead of this host. Root distance: the true ' +
     'offset is within offset ± this if the server is right. Score: of the NTP Pool, above 10 is good. A server that is ' +
     'no longer configured stays as long as it is within the time shown.',
+  options: { sortBy: [{ desc: false, displayName: 'Server' }] },
   overrides: [
     {
       matcher: { id: 'byName', options: 'Server' },
-      properties: [{
+      properties: [{ id: 'custom.minWidth', value: 130 }, {
         id: 'links',
         value: [{
           title: 'Open the server',
@@ -88,14 +92,14 @@ export const serverTable = {
     ...COLUMNS.map(override),
   ],
   queries: COLUMNS.map(([title, expr], i) => ({
-    refId: letter(i), legend: title, prometheus: { expr, table: true }, influxdb: i === 0 ? query : undefined,
+    refId: letter(i), legend: title, prometheus: { expr: named(expr), table: true }, influxdb: i === 0 ? query : undefined,
   })),
   prometheusTransformations: [
     { id: 'merge', options: {} },
     {
       id: 'organize',
       options: {
-        excludeByName: { Time: true, instance: true, job: true, window: true, __name__: true },
+        excludeByName: { Time: true },
         indexByName: Object.fromEntries([['server', 0], ['address', 1], ...COLUMNS.map((_, i) => [`Value #${letter(i)}`, i + 2])]),
         renameByName: Object.fromEntries([
           ['server', 'Server'], ['address', 'Address'], ...COLUMNS.map(([title], i) => [`Value #${letter(i)}`, title]),
