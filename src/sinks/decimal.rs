@@ -97,11 +97,10 @@ mod tests {
 
     #[test]
     fn a_number_between_two_decimals_reads_back_to_itself() {
-        for log2 in -40..-24 {
-            let precision = 2.0_f64.powi(log2);
-            let written = text(|out| push_f64(out, precision));
-            assert_eq!(written.parse::<f64>().unwrap().to_bits(), precision.to_bits());
-            assert_eq!(written.len(), precision.to_string().len());
+        for value in (-40..-24).map(|log2| 2.0_f64.powi(log2)).chain([-5_025_577_473_684_473.0 / 4.0]) {
+            let written = text(|out| push_f64(out, value));
+            assert_eq!(written.parse::<f64>().unwrap().to_bits(), value.to_bits());
+            assert_eq!(written.len(), value.to_string().len());
         }
     }
 
@@ -139,10 +138,18 @@ mod tests {
 
     proptest! {
         #[test]
-        fn numbers_are_those_of_the_standard_library(float: f64, whole in -1_000_000_i64..1_000_000, integer: i64) {
-            prop_assert_eq!(text(|out| push_f64(out, float)), float.to_string());
+        fn numbers_are_those_of_the_standard_library(whole in -1_000_000_i64..1_000_000, integer: i64) {
             prop_assert_eq!(text(|out| push_f64(out, whole as f64)), (whole as f64).to_string());
             prop_assert_eq!(text(|out| push_i64(out, integer)), integer.to_string());
+        }
+
+        // Not the same text: see the choice between two decimals that are equally near.
+        #[test]
+        fn a_number_reads_back_to_itself_and_is_as_short_as_the_standard_library_makes_it(float: f64) {
+            let written = text(|out| push_f64(out, float));
+            prop_assert_eq!(written.parse::<f64>().unwrap().to_bits(), float.to_bits());
+            prop_assert_eq!(written.len(), float.to_string().len());
+            prop_assert!(!written.contains('e'));
         }
     }
 }

@@ -60,7 +60,28 @@ fn hostile() -> impl Strategy<Value = String> {
     "[\\\\\", =#\\n\\t_aü🕰]{0,8}"
 }
 
-// Of two shortest decimals that are equally near to 2⁻²⁵ or less, the builder takes the other one: both read back to it.
+/// Whether two lines are the same, but for numbers that are written in two ways: of two shortest decimals that are equally
+/// near, the builder may take the other one.
+fn same(one: &str, other: &str) -> bool {
+    fn pieces(line: &str) -> Vec<&str> {
+        line.split([',', ' ']).collect()
+    }
+    fn bits(number: &str) -> Option<u64> {
+        Some(number.parse::<f64>().ok()?.to_bits())
+    }
+    let same_piece = |(one, other): (&str, &str)| {
+        one == other
+            || match (one.split_once('='), other.split_once('=')) {
+                (Some((name, one)), Some((other_name, other))) => {
+                    name == other_name && bits(one).is_some() && bits(one) == bits(other)
+                }
+                _ => false,
+            }
+    };
+    let (one, other) = (pieces(one), pieces(other));
+    one.len() == other.len() && one.into_iter().zip(other).all(same_piece)
+}
+
 prop_compose! {
     fn measured()(numbers in prop::array::uniform5(any::<f64>()), refid: [u8; 4], stratum in 0..17_u8, log2 in -24..3_i8)
         -> (Measure, Reply)
@@ -102,8 +123,10 @@ proptest! {
     fn a_line_is_what_the_builder_makes_at_the_first_time_and_later(sample in polled(), vantage in hostile()) {
         let mut lines = SampleLines::new(vantage.clone());
         let expected = built(&vantage, &sample);
-        prop_assert_eq!(written(&mut lines, &sample), expected.clone());
-        prop_assert_eq!(written(&mut lines, &sample), expected);
+        for _ in 0..2 {
+            let written = written(&mut lines, &sample);
+            prop_assert!(same(&written, &expected), "{} {}", written, expected);
+        }
     }
 }
 
