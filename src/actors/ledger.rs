@@ -12,7 +12,6 @@ use super::prober::SharedSchedule;
 use crate::clock::{Clock, Stamp};
 use crate::config::Server;
 use crate::probe::schedule::{Past, Schedule};
-use crate::sample::Outcome;
 
 /// The paces of addresses that are no longer polled are looked through when this many more have been added.
 const PACES_BETWEEN_SWEEPS: usize = 1024;
@@ -25,8 +24,8 @@ pub struct Ledger(Arc<Mutex<LedgerState>>);
 pub(super) struct LedgerState {
     pub(super) servers: Vec<Arc<Server>>,
     paces: HashMap<SocketAddr, Pace>,
-    /// The last poll of each address by an earlier process: its wall time, interval and outcome.
-    past: HashMap<SocketAddr, (i64, Duration, Outcome)>,
+    /// What earlier processes left.
+    past: HashMap<SocketAddr, Past>,
     doubt: Option<Doubt>,
 }
 
@@ -84,11 +83,10 @@ impl LedgerState {
 }
 
 impl Ledger {
-    /// A ledger that knows how each address was last polled: wall clock in nanoseconds, interval, outcome. When an
-    /// earlier process did not end in order, requests that were sent before `in_doubt_before` (wall clock, nanoseconds)
+    /// A ledger that knows how each address was last polled. When an earlier process did not end in order, requests that were sent before `in_doubt_before` (wall clock, nanoseconds)
     /// may be missing; whoever is asked `now` or later is left alone for a floor first.
     #[must_use]
-    pub fn new(past: HashMap<SocketAddr, (i64, Duration, Outcome)>, in_doubt_before: Option<i64>, now: Stamp) -> Self {
+    pub fn new(past: HashMap<SocketAddr, Past>, in_doubt_before: Option<i64>, now: Stamp) -> Self {
         let doubt = in_doubt_before.map(|before| Doubt { age_ns: now.wall_ns.saturating_sub(before), now });
         Self(Arc::new(Mutex::new(LedgerState { past, doubt, ..LedgerState::default() })))
     }
@@ -144,9 +142,8 @@ impl Ledger {
                 return pace.clone();
             }
             let mut schedule = Schedule::new(server, first);
-            if let Some((wall_ns, poll, outcome)) = state.past.remove(&address) {
-                let now = clock.now();
-                schedule.resume(&Past { age_ns: now.wall_ns - wall_ns, poll, outcome }, now.mono_ns);
+            if let Some(past) = state.past.remove(&address) {
+                schedule.resume(&past, clock.now());
             }
             if let Some(doubt) = state.doubt {
                 schedule.hold(doubt.over_at(server.floor()));

@@ -2,6 +2,7 @@
 //! they did not bring into the CSV files.
 
 use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,11 +15,12 @@ use crate::actors::ledger::Ledger;
 use crate::clock::{Clock, Stamp};
 use crate::health::availability::Tally;
 use crate::messages::sample::Recall;
+use crate::probe::schedule::{Past, Rate};
 use crate::sample::Sample;
 use crate::sinks::csv::{self, Tail};
 use crate::sinks::queue::SinkQueue;
 use crate::stats::analysis::Recalled;
-use crate::store::read::Reader;
+use crate::store::read::{RateKiss, Reader};
 use crate::store::{Counts, Store, StoreError, StoreHandle};
 
 const MINUTE_NS: i64 = 60 * 1_000_000_000;
@@ -30,16 +32,26 @@ const CATCH_UP: Duration = Duration::from_secs(600);
 
 /// The pace of every address polled before: floors and kisses-o'-death hold across a restart.
 pub(super) async fn ledger(store: &Store, now: Stamp) -> Result<Ledger, StoreError> {
-    let latest = store.handle().read(|reader| reader.latest()).await?;
-    let past: HashMap<_, _> = latest
-        .into_iter()
-        .filter_map(|stored| {
-            let sample = stored.sample;
-            let poll = Duration::try_from_secs_f64(sample.poll_s).unwrap_or_default();
-            Some((sample.address?, (sample.at.wall_ns, poll, sample.outcome)))
-        })
-        .collect();
+    let (latest, rates) = store.handle().read(|reader| Ok((reader.latest()?, reader.rates()?))).await?;
+    let past = past(latest.into_iter().map(|stored| stored.sample), rates);
     Ok(Ledger::new(past, store.begin()?, now))
+}
+
+/// By address, of the last sample of each series. An address may have had other names before.
+fn past(latest: impl Iterator<Item = Sample>, rates: Vec<RateKiss>) -> HashMap<SocketAddr, Past> {
+    let interval = |poll_s| Duration::try_from_secs_f64(poll_s).unwrap_or_default();
+    let rates: HashMap<_, _> = rates
+        .into_iter()
+        .map(|kiss| (kiss.address, Rate { wall_ns: kiss.wall_ns, poll: interval(kiss.poll_s) }))
+        .collect();
+    let mut past: HashMap<_, Past> = HashMap::new();
+    for Sample { address, at, outcome, .. } in latest {
+        let Some(address) = address else { continue };
+        if past.get(&address).is_none_or(|known| known.wall_ns < at.wall_ns) {
+            past.insert(address, Past { wall_ns: at.wall_ns, outcome, rate: rates.get(&address).copied() });
+        }
+    }
+    past
 }
 
 /// The last hour of every series, for windows that go on across a restart. Where that is more than [`MOST_RECALLED`]
@@ -133,6 +145,24 @@ pub(super) fn lost_rows(reader: &Reader, dir: &Path, queue: &SinkQueue<Arc<Sampl
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sample::{Outcome, ServerIdent};
+
+    #[test]
+    fn of_an_address_with_several_names_the_last_poll_counts_and_what_it_asked_for() {
+        let address: SocketAddr = "192.0.2.1:123".parse().unwrap();
+        let poll = |name: &str, wall_ns, outcome, address| Sample {
+            address,
+            ..Sample::unasked(Stamp { wall_ns, mono_ns: 0, raw_ns: 0 }, ServerIdent::named(name), outcome, 64.0)
+        };
+        let latest = [
+            poll("new", 9, Outcome::Sample, Some(address)),
+            poll("old", 5, Outcome::Timeout, Some(address)),
+            poll("unresolved", 10, Outcome::Dns("no such name".into()), None),
+        ];
+        let past = past(latest.into_iter(), vec![RateKiss { address, wall_ns: 3, poll_s: 128.0 }]);
+        let rate = Some(Rate { wall_ns: 3, poll: Duration::from_secs(128) });
+        assert_eq!(past, [(address, Past { wall_ns: 9, outcome: Outcome::Sample, rate })].into());
+    }
 
     #[test]
     fn the_spans_cover_a_week_without_gap_or_overlap() {

@@ -5,7 +5,9 @@
 
 use std::time::Duration;
 
+use crate::clock::Stamp;
 use crate::config::{EngineChoice, Server};
+use crate::ntp::KissCode;
 use crate::sample::Outcome;
 
 /// A poll comes up to this fraction of its interval early or late, so that no two monitors stay in step.
@@ -40,15 +42,24 @@ pub struct Schedule {
     last_request: Option<i64>,
 }
 
-/// What is known of an address from before this process started.
+/// What is known of an address from before this process started. Times are those of the wall clock, in nanoseconds.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Past {
-    /// How long ago, by the wall clock, its last poll ended. Negative when the clock was set back since.
-    pub age_ns: i64,
-    /// The interval it was polled at.
-    pub poll: Duration,
+    /// When its last poll ended.
+    pub wall_ns: i64,
     /// How that poll ended.
     pub outcome: Outcome,
+    /// The last kiss RATE, though good samples may have followed.
+    pub rate: Option<Rate>,
+}
+
+/// A kiss RATE.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rate {
+    /// When it came, by the wall clock in nanoseconds.
+    pub wall_ns: i64,
+    /// The interval that was too short for the server.
+    pub poll: Duration,
 }
 
 impl Schedule {
@@ -68,14 +79,23 @@ impl Schedule {
     }
 
     /// Takes up what an earlier process left: the floor is kept across a restart, and so is a kiss-o'-death.
-    pub fn resume(&mut self, past: &Past, now: i64) {
-        if let Outcome::Kiss(_) = past.outcome {
-            self.doublings = doublings_between(self.wanted, past.poll);
-            self.kissed(&past.outcome, now.saturating_sub(past.age_ns.max(0)));
+    pub fn resume(&mut self, past: &Past, now: Stamp) {
+        // A clock that was set back hides the true age; what was promised then begins now, which is the safe answer.
+        let on_axis = |wall_ns: i64| now.mono_ns.saturating_sub(now.wall_ns.saturating_sub(wall_ns).max(0));
+        let ended = on_axis(past.wall_ns);
+        if let Outcome::Kiss(code) = past.outcome
+            && code.is_denial()
+        {
+            self.kissed(code, ended);
         }
-        // A clock that was set back hides the true age; the whole floor is then the safe answer.
-        let age = past.age_ns.max(0);
-        self.hold(now.saturating_sub(age).saturating_add(nanos(self.floor)));
+        if let Some(rate) = past.rate {
+            self.doublings = doublings_between(self.wanted, rate.poll);
+            self.kissed(KissCode::RATE, on_axis(rate.wall_ns));
+            while self.is_penance_over(now.mono_ns) {
+                self.relent(self.rated_at.unwrap_or_default().saturating_add(nanos(PENANCE)));
+            }
+        }
+        self.hold(ended.saturating_add(nanos(self.floor)));
     }
 
     /// Follows a changed configuration; whatever was promised to the server stays promised.
@@ -132,22 +152,23 @@ impl Schedule {
     /// A poll has ended.
     pub fn ended(&mut self, outcome: &Outcome, now: i64) {
         match outcome {
-            Outcome::Kiss(_) => self.kissed(outcome, now),
+            Outcome::Kiss(code) => self.kissed(*code, now),
             Outcome::Sample => {
                 self.denials = 0;
-                self.relent(now);
+                if self.is_penance_over(now) {
+                    self.relent(now);
+                }
             }
             _ => {}
         }
     }
 
-    fn kissed(&mut self, outcome: &Outcome, now: i64) {
-        let Outcome::Kiss(code) = outcome else { return };
+    fn kissed(&mut self, code: KissCode, now: i64) {
         if code.is_denial() {
             let pause = DENIAL.saturating_mul(1 << self.denials.min(8)).min(LONGEST_DENIAL);
             self.denials += 1;
             self.hold(now.saturating_add(nanos(pause)));
-        } else if *code == crate::ntp::KissCode::RATE {
+        } else if code == KissCode::RATE {
             if self.interval() < LONGEST_INTERVAL {
                 self.doublings += 1;
             }
@@ -155,12 +176,14 @@ impl Schedule {
         }
     }
 
-    /// After a long time without RATE one doubling is taken back.
+    fn is_penance_over(&self, now: i64) -> bool {
+        self.rated_at.is_some_and(|at| now.saturating_sub(at) >= nanos(PENANCE))
+    }
+
+    /// Takes one doubling back; the next one after as long again.
     fn relent(&mut self, now: i64) {
-        if self.rated_at.is_some_and(|at| now.saturating_sub(at) >= nanos(PENANCE)) {
-            self.doublings = self.doublings.saturating_sub(1);
-            self.rated_at = (self.doublings > 0).then_some(now);
-        }
+        self.doublings = self.doublings.saturating_sub(1);
+        self.rated_at = (self.doublings > 0).then_some(now);
     }
 
     /// Sends nothing before `until`, in monotonic nanoseconds.
@@ -277,24 +300,38 @@ mod tests {
 
     #[test]
     fn a_restart_keeps_the_floor_and_a_denial() {
-        let past = |age_s: i64, outcome| Past { age_ns: age_s * S, poll: Duration::from_secs(64), outcome };
-        let resumed = |past: &Past| {
+        let resumed = |age_s: i64, outcome| {
             let mut schedule = Schedule::new(&server(64, false), 1000 * S);
-            schedule.resume(past, 1000 * S);
+            let past = Past { wall_ns: (5000 - age_s) * S, outcome, rate: None };
+            schedule.resume(&past, Stamp { wall_ns: 5000 * S, mono_ns: 1000 * S, raw_ns: 0 });
             schedule.next_poll(0.0)
         };
-        assert_eq!(resumed(&past(5, Outcome::Sample)), 1011 * S);
-        assert_eq!(resumed(&past(500, Outcome::Timeout)), 1000 * S);
-        assert_eq!(resumed(&past(-500, Outcome::Sample)), 1016 * S);
-        assert_eq!(resumed(&past(600, Outcome::Kiss(KissCode::DENY))), 4000 * S);
+        assert_eq!(resumed(5, Outcome::Sample), 1011 * S);
+        assert_eq!(resumed(500, Outcome::Timeout), 1000 * S);
+        assert_eq!(resumed(-500, Outcome::Sample), 1016 * S);
+        assert_eq!(resumed(600, Outcome::Kiss(KissCode::DENY)), 4000 * S);
     }
 
     #[test]
-    fn a_restart_keeps_the_slower_pace_that_rate_asked_for() {
-        let mut schedule = Schedule::new(&server(64, false), 0);
-        let past = Past { age_ns: 0, poll: Duration::from_secs(128), outcome: Outcome::Kiss(KissCode::RATE) };
-        schedule.resume(&past, 0);
-        assert_eq!(schedule.interval(), Duration::from_secs(256));
+    fn a_restart_keeps_the_slower_pace_that_rate_asked_for_and_what_was_served_of_it() {
+        let resumed = |age_s: i64, poll_s: u64, outcome| {
+            let mut schedule = Schedule::new(&server(64, false), 0);
+            let rate = Some(Rate { wall_ns: -age_s * S, poll: Duration::from_secs(poll_s) });
+            schedule.resume(&Past { wall_ns: 0, outcome, rate }, Stamp { wall_ns: 0, mono_ns: 0, raw_ns: 0 });
+            schedule
+        };
+        let interval_s = |age_s, poll_s, outcome| resumed(age_s, poll_s, outcome).interval().as_secs();
+        assert_eq!(interval_s(0, 128, Outcome::Kiss(KissCode::RATE)), 256);
+        assert_eq!(interval_s(86_399, 128, Outcome::Sample), 256, "good samples change nothing");
+        assert_eq!(interval_s(86_400, 128, Outcome::Sample), 128);
+        assert_eq!(interval_s(2 * 86_400, 128, Outcome::Sample), 64);
+        assert_eq!(interval_s(-500, 64, Outcome::Timeout), 128, "the clock was set back");
+
+        let mut half_served = resumed(86_400 + 43_200, 128, Outcome::Sample);
+        half_served.ended(&Outcome::Sample, 43_199 * S);
+        assert_eq!(half_served.interval(), Duration::from_secs(128));
+        half_served.ended(&Outcome::Sample, 43_200 * S);
+        assert_eq!(half_served.interval(), Duration::from_secs(64));
     }
 
     #[test]

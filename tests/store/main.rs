@@ -21,7 +21,7 @@ use ntp_monitor::sample::{Evidence, Measure, Outcome, Reply, Sample, ServerIdent
 use ntp_monitor::sinks::influx::outbox::Outbox;
 use ntp_monitor::sinks::queue::SinkQueue;
 use ntp_monitor::sinks::worker::{self, BatchWriter};
-use ntp_monitor::store::read::{History, Reader};
+use ntp_monitor::store::read::{History, RateKiss, Reader};
 use ntp_monitor::store::{
     Command, EVIDENCE_PER_SERIES, Encoder, Event, Grain, Options, QUARANTINE_LINES, Rollup, Store, StoreError,
 };

@@ -161,3 +161,28 @@ fn readers_see_whole_batches_while_the_writer_writes() {
     }
     writing.join().unwrap();
 }
+
+#[test]
+fn the_last_rate_of_each_address_is_known_whatever_came_after_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = options(dir.path());
+    let store = Store::open(options.clone(), &log()).unwrap();
+    let kissed = |server, n: i64, code, poll_s| Sample { poll_s, ..poll(server, T0 + n * SECOND, Outcome::Kiss(code)) };
+    let elsewhere = Sample { address: Some("192.0.2.99:123".parse().unwrap()), ..kissed("b", 1, KissCode::DENY, 64.0) };
+    let batch = [
+        kissed("a", 1, KissCode::RATE, 64.0),
+        kissed("renamed", 3, KissCode::RATE, 128.0),
+        kissed("a", 2, KissCode::RATE, 32.0),
+        measured("a", T0 + 4 * SECOND, 0.1),
+        kissed("a", 5, KissCode::DENY, 256.0),
+        elsewhere,
+    ];
+    let address = batch[0].address.unwrap();
+    store.writer(None).write(&batch.map(Arc::new)).unwrap();
+    assert_eq!(reader(&options).rates().unwrap(), [RateKiss { address, wall_ns: T0 + 3 * SECOND, poll_s: 128.0 }]);
+
+    let conn = rusqlite::Connection::open(&options.path).unwrap();
+    let plan = "EXPLAIN QUERY PLAN SELECT wall_ns FROM sample WHERE outcome = 3 AND reason = 'RATE'";
+    let plan: String = conn.query_row(plan, [], |row| row.get("detail")).unwrap();
+    assert!(plan.contains("sample_kiss"), "{plan}");
+}

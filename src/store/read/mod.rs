@@ -12,7 +12,7 @@ mod samples;
 pub use clock::{ClockHistory, ClockStep};
 pub use counts::SeriesCounts;
 pub use history::History;
-pub use samples::Since;
+pub use samples::{RateKiss, Since};
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};

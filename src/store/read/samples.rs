@@ -16,6 +16,17 @@ const SLICE_SAMPLES: usize = 8192;
 /// A slice that turns out to have more is made narrower: a quiet month may be followed by a busy hour.
 const MOST_SAMPLES: usize = 4 * SLICE_SAMPLES;
 
+/// A kiss RATE that a server sent.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct RateKiss {
+    /// Who sent it.
+    pub address: SocketAddr,
+    /// When, by the wall clock in nanoseconds.
+    pub wall_ns: i64,
+    /// The interval at which it was polled then, in seconds.
+    pub poll_s: f64,
+}
+
 impl Reader {
     /// The latest sample of every series that has any, by server and address.
     ///
@@ -34,6 +45,25 @@ impl Reader {
                 codec::decode(row, &ident, row.get_ref(21)?.as_str()?.parse().ok())
             };
             statement.query_map([], decode)?.collect()
+        })
+    }
+
+    /// The last kiss RATE that each address sent, among the samples that are kept.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn rates(&self) -> Result<Vec<RateKiss>, StoreError> {
+        self.run("read the last kisses", |conn| {
+            // The condition is that of the index, to the letter. The other columns are those of the row with the maximum.
+            let mut statement = conn.prepare_cached(
+                "SELECT address, max(wall_ns), poll_s FROM sample CROSS JOIN series ON series.id = series_id \
+                 WHERE outcome = 3 AND reason = 'RATE' GROUP BY address",
+            )?;
+            let decode = |row: &Row<'_>| {
+                let Ok(address) = row.get_ref(0)?.as_str()?.parse() else { return Ok(None) };
+                Ok(Some(RateKiss { address, wall_ns: row.get(1)?, poll_s: row.get(2)? }))
+            };
+            statement.query_map([], decode)?.filter_map(Result::transpose).collect()
         })
     }
 
