@@ -7,7 +7,6 @@ mod common;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
-use std::sync::LazyLock;
 
 use common::monitor::{program, run, text};
 use common::service::Running;
@@ -36,12 +35,13 @@ const T0: i64 = 1_793_491_200 * S;
 const DAY: [&str; 4] = ["--from", "2026-11-01", "--to", "2026-11-02"];
 const KINDS: [&str; 8] = ["offset", "delay", "bound", "scatter", "histogram", "adev", "tdev", "comparison"];
 
-/// A week of five servers, made once; the directory goes with the process.
-static WEEK: LazyLock<(tempfile::TempDir, PathBuf)> = LazyLock::new(|| {
+/// A store with a week of five servers, and its directory.
+fn a_week() -> (tempfile::TempDir, PathBuf) {
     let dir = tempfile::tempdir().unwrap();
     let path = store(options(dir.path()), week().samples());
     (dir, path)
-});
+}
+
 const WEEK_SPAN: [&str; 4] = ["--from", "2026-02-25", "--to", "2026-03-05"];
 
 fn failed(server: &str, minute: i64) -> Sample {
@@ -123,7 +123,7 @@ fn stats_are_what_a_person_works_out_by_hand() {
 
 #[test]
 fn stats_tell_what_replay_tells_of_the_same_samples() {
-    let (_, path) = &*WEEK;
+    let (_dir, path) = &a_week();
     let export = tempfile::tempdir().unwrap();
     let file = export.path().join("week.csv.gz");
     told(path, &["export", "-o", file.to_str().unwrap()]);
@@ -144,7 +144,7 @@ fn stats_tell_what_replay_tells_of_the_same_samples() {
 
 #[test]
 fn rollups_tell_the_same_within_what_they_promise_and_say_that_they_do() {
-    let (_, path) = &*WEEK;
+    let (_dir, path) = &a_week();
     let dir = tempfile::tempdir().unwrap();
     let rolled = store(options(dir.path()), week().samples());
     forget_samples(options(dir.path()));
@@ -174,7 +174,7 @@ fn rollups_tell_the_same_within_what_they_promise_and_say_that_they_do() {
 
 #[test]
 fn an_export_comes_back_to_the_bit_and_lines_are_one_a_poll() {
-    let (_, path) = &*WEEK;
+    let (_dir, path) = &a_week();
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("all.csv");
     told(path, &["export", "-o", file.to_str().unwrap()]);
@@ -202,7 +202,7 @@ fn an_export_comes_back_to_the_bit_and_lines_are_one_a_poll() {
 
 #[test]
 fn whoever_reads_only_the_beginning_of_an_export_is_no_error_to_talk_of() {
-    let (dir, path) = &*WEEK;
+    let (dir, path) = &a_week();
     let mut child = program(dir.path())
         .args(["export", "--store", path.to_str().unwrap()])
         .stdout(Stdio::piped())
@@ -217,7 +217,7 @@ fn whoever_reads_only_the_beginning_of_an_export_is_no_error_to_talk_of() {
 
 #[test]
 fn every_picture_is_sound_xml_and_shows_what_it_is_about() {
-    let (_, path) = &*WEEK;
+    let (_dir, path) = &a_week();
     let marks = [
         (
             "offset",
@@ -310,7 +310,7 @@ fn a_name_with_markup_is_text_everywhere() {
 
 #[test]
 fn a_report_stands_alone_and_says_who_was_wrong_and_how_well_the_own_clock_was_shown() {
-    let (_, path) = &*WEEK;
+    let (_dir, path) = &a_week();
     let html = told(path, &[&["report"], &WEEK_SPAN[..]].concat());
     for forbidden in ["<script", "src=", "<link", "@import", "url("] {
         assert!(!html.contains(forbidden), "{forbidden}");
@@ -385,7 +385,7 @@ fn a_report_lists_the_alerts_of_its_span_with_their_servers_beginnings_and_ends(
 
 #[test]
 fn the_mail_has_a_picture_for_every_reference_and_no_svg() {
-    let (_, path) = &*WEEK;
+    let (_dir, path) = &a_week();
     let reader = Reader::open(path).unwrap();
     let span = Span { from_ns: 1_771_977_600 * S, to_ns: 1_772_668_800 * S };
     let order = Order { span, servers: vec!["ntp1".to_owned()], limit_s: 0.1, vantage: None };
@@ -398,7 +398,7 @@ fn the_mail_has_a_picture_for_every_reference_and_no_svg() {
 
 #[test]
 fn one_server_alone_is_judged_with_all_of_them() {
-    let (_, path) = &*WEEK;
+    let (_dir, path) = &a_week();
     let reader = Reader::open(path).unwrap();
     let span = Span { from_ns: 0, to_ns: i64::MAX };
     let wish = Wish { servers: vec!["ntp2".to_owned()], taus_s: None };

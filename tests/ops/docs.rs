@@ -155,7 +155,9 @@ fn perform(block: &Block) -> Result<(), String> {
     command.args(["--net", "--mount", "--pid", "--fork", "--kill-child", "timeout", "100", "bash", "-c"]);
     command.arg(script(block)).current_dir(dir.path()).env_clear().env("HOME", dir.path());
     let path = format!("{}:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", dir.path().join("bin").display());
-    let output = command.env("PATH", path).env("LC_ALL", "C.UTF-8").output().unwrap();
+    // What is killed at the end cannot remove its temporary files.
+    command.env("PATH", path).env("LC_ALL", "C.UTF-8").env("TMPDIR", dir.path());
+    let output = command.output().unwrap();
     if output.status.success() {
         return Ok(());
     }
