@@ -415,6 +415,21 @@ fn rule(name: &str) -> RuleSpec {
 }
 
 #[test]
+fn what_a_rule_looked_at_is_shown_with_its_unit() {
+    let shown = |expr: &str| {
+        let spec = RuleSpec { expr: expr.to_owned(), held_for: Duration::ZERO, ..rule("failing-queries") };
+        let rules = vec![Arc::new(Rule::compile(spec).unwrap())];
+        let mut engine = Engine::new(Rulebook { rules, ..Rulebook::default() }, at(0));
+        Bench::new().run(&mut engine, 0..100, NOBODY);
+        let active = engine.status().active.swap_remove(0);
+        (active.value, active.unit)
+    };
+    assert_eq!(shown("provable || poll_s > 60"), (Some(64.0), "s"));
+    assert_eq!(shown("reach > 7"), (Some(8.0), ""));
+    assert_eq!(shown("majority || unsynchronised"), (None, ""));
+}
+
+#[test]
 fn a_rule_that_went_while_nobody_ran_ends_its_alerts_and_who_was_told_is_told() {
     let bench = Bench::new();
     let spec = RuleSpec { notify: Some(vec!["ops".to_owned()]), ..rule("failing-queries") };

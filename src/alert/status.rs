@@ -70,8 +70,10 @@ pub struct Active {
     pub state: Standing,
     /// The server; `null` when it is about none.
     pub server: Option<String>,
-    /// What the rule looked at, in the unit of its variable.
+    /// What the rule looked at.
     pub value: Option<f64>,
+    /// The unit of that value; empty for ratios and counts.
+    pub unit: &'static str,
     /// One sentence.
     pub summary: String,
     /// More than that.

@@ -41,6 +41,7 @@ fn active(rule: &Rule, id: &str, alert: &Alert) -> Option<Active> {
         state,
         server: (!id.is_empty()).then(|| id.to_owned()),
         value: alert.value,
+        unit: rule.shown().map_or("", |variable| variable.unit),
         summary: alert.summary.clone(),
         description: alert.description.clone(),
         labels: alert.labels.clone(),

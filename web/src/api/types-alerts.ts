@@ -12,6 +12,8 @@ export interface Alert {
   server: string | null;
   /** What the rule looked at, in the unit of its variable. */
   value: number | null;
+  /** Of the value; empty for ratios and counts. */
+  unit: string;
   summary: string;
   description: string;
   labels: Record<string, string>;

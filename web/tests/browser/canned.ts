@@ -156,7 +156,7 @@ export const audit = (): AuditBody => ({
 
 export function alert(id: string, more: Partial<Alert> = {}): Alert {
   return {
-    id, alert: "high-offset", severity: "critical", state: "firing", server: "wild", value: 80.1234, summary: "wild is 80 ms ahead",
+    id, alert: "high-offset", severity: "critical", state: "firing", server: "wild", value: 80.1234, unit: "ms", summary: "wild is 80 ms ahead",
     description: "At least 79 ms of that are proven.", labels: {}, started_at: ago(5400), since_state: ago(5100), silenced_by: null,
     inhibited_by: null, runbook_url: null, ...more,
   };

@@ -111,7 +111,7 @@ describe("alerts", () => {
   });
 
   test("tell values and selectors plainly", () => {
-    expect([valueText(80.12345), valueText(-1e-7), valueText(null)]).toEqual(["80.12", "−1e-7", "–"]);
+    expect([valueText(80.12345, "ms"), valueText(-1e-7), valueText(null, "ms")]).toEqual(["80.12 ms", "−1e-7", "–"]);
     expect([selectorText([]), selectorText(["a", "site:b"])]).toEqual(["all", "a, site:b"]);
   });
 });

@@ -57,7 +57,7 @@ function Line({ alert, onSilence }: { alert: Alert; onSilence: (alert: Alert) =>
         <p class="muted alert-facts">
           <AlertState alert={alert} />
           {alert.server && <span>Server <a href={href("server", alert.server)}>{alert.server}</a></span>}
-          {alert.value !== null && <span>Value <strong>{valueText(alert.value)}</strong></span>}
+          {alert.value !== null && <span>Value <strong>{valueText(alert.value, alert.unit)}</strong></span>}
           <span>Since <time dateTime={alert.started_at}>{instant(alert.started_at, zone.value)}</time> ({span(age_s)})</span>
           {runbook(alert)}
         </p>

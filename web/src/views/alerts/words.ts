@@ -3,10 +3,11 @@ import type { Alert, Notifier, PastAlert, Silence } from "../../api/types-alerts
 import { groupBy } from "../../format/group";
 import { ALERT_STATES, SEVERITIES, type Tone } from "../../format/words";
 
-/** A value as the rule computed it: no unit is known, so none is said. */
-export function valueText(value: Alert["value"]): string {
+/** A value as the rule computed it, with its unit where it has one. */
+export function valueText(value: Alert["value"], unit = ""): string {
   if (value === null) return "–";
-  return String(Number(value.toPrecision(4))).replace("-", "−");
+  const text = String(Number(value.toPrecision(4))).replace("-", "−");
+  return unit === "" ? text : `${text} ${unit}`;
 }
 
 export interface Group {
