@@ -14,6 +14,7 @@ use common::monitor::Home;
 use common::stored;
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use ntp_monitor::clock::Stamp;
 use ntp_monitor::sample::Sample;
 use ntp_monitor::sim::world::{Fault, World};
 use ntp_monitor::sinks::csv::{HEADER, append_record};
@@ -100,6 +101,22 @@ fn verdicts_over_recordings_name_who_is_wrong() {
     assert!(!accused.is_empty() && accused.iter().all(|a| *a == ("local_wrong".into(), vec![])), "{accused:?}");
     let kinds: Vec<_> = report["events"].as_array().unwrap().iter().map(|e| e["kind"].as_str().unwrap()).collect();
     assert!(kinds.contains(&"clock_step"), "{kinds:?}");
+}
+
+#[test]
+fn an_own_clock_that_was_set_back_by_an_hour_is_wrong_though_polls_end_in_any_order() {
+    let mut samples: Vec<_> = world_with(Fault::LocalStep { at_s: 0.5 * HOUR, size_s: -HOUR }).samples().collect();
+    // Two servers answer at the same moment, and who answered first is written last.
+    for pair in samples.chunks_exact_mut(2).filter(|pair| pair[0].at.wall_ns < pair[1].at.wall_ns) {
+        let at = pair[0].at;
+        pair[1].at = Stamp { wall_ns: at.wall_ns - 1000, raw_ns: at.raw_ns - 1000, ..at };
+    }
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("w.csv"), csv(&samples)).unwrap();
+    let report = json(dir.path(), &["w.csv"]);
+    let verdict = report["verdicts"].as_array().unwrap().last().unwrap();
+    let (state, kind) = (&verdict["state"], &verdict["local"]["kind"]);
+    assert_eq!((state.as_str(), kind.as_str()), (Some("local_wrong"), Some("step")), "{verdict}");
 }
 
 #[test]

@@ -2,12 +2,13 @@
 //! [`READ_AHEAD`] rows at most, and a file is opened when its time has come.
 //!
 //! The order of rows within a file is the order of the polls, for the wall clock may have been set back between two;
-//! files are merged by the wall clock. A file that fits into the read-ahead and is not in order is sorted; of a longer
-//! one the analysis refuses what comes too late, and a note says so. One row between two older ones that is more than
+//! files are merged by the wall clock. A file that fits into the read-ahead and is not in order is sorted (that polls of
+//! several servers end in any order is no disorder); of a longer one the analysis refuses what comes too late, and a note
+//! says so. One row between two older ones that is more than
 //! an hour ahead of both would age all others out, and is left out.
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, VecDeque};
+use std::collections::{BinaryHeap, HashMap, VecDeque};
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
@@ -186,8 +187,7 @@ impl Source {
             }
         }
         let rows = self.ahead.make_contiguous();
-        let is_disordered = rows.windows(2).any(|pair| is_unexplained(&pair[0].1, &pair[1].1));
-        if is_disordered {
+        if is_disordered(rows) {
             rows.sort_by_key(|(_, sample)| sample.at.wall_ns);
             let _ = writeln!(complaints.to, "ntp-monitor: {}: not in order of time, sorted", self.path.display());
         }
@@ -239,6 +239,17 @@ fn is_future(before_ns: Option<i64>, row: &Sample, after: Option<&(u64, Sample)>
     let Some((_, after)) = after else { return false };
     let after_ns = after.at.wall_ns;
     before_ns.is_none_or(|before_ns| before_ns <= after_ns) && row.at.wall_ns.saturating_sub(after_ns) > FUTURE_NS
+}
+
+/// Whether a row comes too late for the analysis, or after a younger one of its own server. Servers may take turns: sorting
+/// by the wall clock would tear apart what a clock that was set back has written.
+fn is_disordered(rows: &[(u64, Sample)]) -> bool {
+    let mut last = HashMap::new();
+    rows.windows(2).any(|pair| is_late(&pair[0].1, &pair[1].1))
+        || rows.iter().any(|(_, row)| {
+            let before = last.insert((&*row.server.name, row.address), row);
+            before.is_some_and(|before| is_unexplained(before, row))
+        })
 }
 
 /// Whether the second row is older, and no clock that was set back explains it.

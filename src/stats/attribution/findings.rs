@@ -141,11 +141,16 @@ impl Attribution {
     fn matching_step(&self, size_s: f64, since: Option<When>) -> Option<&ClockMove> {
         let near_ns = (6e9 * self.engine.step_s.max(self.engine.wait_s)) as i64;
         let tolerance_s = SAME_STEP_S.max(0.15 * size_s.abs());
+        // Stamps from before a step are of another clock: `since` is of the present one.
+        let mut moved_since_ns = 0_i64;
         self.clock_moves.iter().rev().find(|step| {
-            let at = since.map_or(step.until_ns, |w| w.0);
+            let until_ns = step.until_ns.saturating_add(moved_since_ns);
+            moved_since_ns = moved_since_ns.saturating_add((step.size_s * 1e9) as i64);
+            let from_ns = step.from_ns.saturating_add(moved_since_ns);
+            let at = since.map_or(until_ns, |w| w.0);
             (step.size_s + size_s).abs() <= tolerance_s
-                && at >= step.from_ns.saturating_sub(near_ns)
-                && at <= step.until_ns.saturating_add(near_ns)
+                && at >= from_ns.saturating_sub(near_ns)
+                && at <= until_ns.saturating_add(near_ns)
         })
     }
 

@@ -106,6 +106,18 @@ fn one_server_and_the_raw_clock_prove_a_local_step() {
 }
 
 #[test]
+fn an_own_clock_set_by_an_hour_is_wrong_in_either_direction() {
+    for size_s in [-3600.0, 3600.0] {
+        let mut world = World::ordinary(3, 5, 64.0, 30_000.0);
+        world.faults = vec![Fault::LocalStep { at_s: 15_000.0, size_s }];
+        let (entries, attribution) = run(&world);
+        let verdict = attribution.verdict();
+        assert_eq!((verdict.state, verdict.local.kind), (State::LocalWrong, Some(Kind::Step)), "{entries:?}");
+        assert!(entries.iter().all(|e| e.blamed.is_empty()), "{entries:?}");
+    }
+}
+
+#[test]
 fn equal_offsets_and_no_noise_divide_nothing_by_zero() {
     let world = World::ordinary(3, 5, 64.0, 40_000.0);
     let mut attribution = Attribution::new();
