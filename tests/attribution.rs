@@ -74,6 +74,7 @@ fn score(world: &World, truth: Option<&Truth>, entries: &[Entry]) -> Result {
     let wanted = |e: &&Entry| {
         e.state == truth.state
             && (truth.kind == Some(Kind::Congestion)
+                || truth.state == State::Undecidable
                 || truth.servers.iter().all(|s| e.blamed.iter().any(|b| b.server == name(*s))))
     };
     // The last word on the matter counts: the kind may be refined while a verdict stands.
@@ -282,6 +283,8 @@ fn cases(seed: u64) -> Vec<Case> {
         Some(Truth { state: State::ServerWrong, servers: vec![0, 1], kind: None, onset_s: (at, at + 40.0 * poll) });
     cases.push(case("a step and a drift, two servers", world(n.max(5), faults), both));
     cases.push(smear(seed, n));
+    cases.push(half_smears(seed));
+    cases.extend(in_its_own_way(seed, poll, sign, raw));
     cases.extend(in_company(seed, poll, sign, raw));
     cases
 }
@@ -351,6 +354,81 @@ fn smear(seed: u64, n: usize) -> Case {
     world.start_unix_s = midnight - 18 * 3600;
     world.faults = vec![Fault::Smear { server: 2, midnight_unix_s: midnight }];
     Case { name: "smearing server", world, truth: truth(State::ServerWrong, &[2], Kind::Smear, 6.0 * HOUR) }
+}
+
+/// Camps of the same size that part by less than a millisecond a poll: whoever passes a threshold first is no more wrong
+/// than the others.
+fn half_smears(seed: u64) -> Case {
+    let midnight = 1_798_761_600; // 2027-01-01
+    let mut world = World::ordinary(seed, 6, 64.0, 26.0 * HOUR);
+    world.start_unix_s = midnight - 18 * 3600;
+    world.faults = (0..3).map(|server| Fault::Smear { server, midnight_unix_s: midnight }).collect();
+    // They are seen to be apart when the intervals of movements no longer meet.
+    let onset_s = (6.0 * HOUR, 7.0 * HOUR);
+    let truth = Truth { state: State::Undecidable, servers: vec![0, 1, 2], kind: None, onset_s };
+    Case { name: "half of six smear", world, truth: Some(truth) }
+}
+
+/// Faults that end, hide or undo themselves in their own way.
+fn in_its_own_way(seed: u64, poll: f64, sign: f64, raw: bool) -> Vec<Case> {
+    let n = [5, 4, 7, 9][(seed % 4) as usize];
+    let case = |name, poll: f64, faults: &dyn Fn(f64) -> Vec<Fault>, truth: &dyn Fn(f64) -> Option<Truth>| {
+        let at = 150.0 * poll + 17.0 * (seed % 11) as f64;
+        let mut world = World::ordinary(seed, n, poll, at + 260.0 * poll);
+        (world.faults, world.has_raw) = (faults(at), raw);
+        Case { name, world, truth: truth(at) }
+    };
+    let slow = poll.max(64.0);
+    let back = 3600.0;
+    let mut hour = case(
+        "own clock set back by an hour",
+        poll,
+        &|at| vec![Fault::LocalStep { at_s: at, size_s: -back }],
+        // What happened at this moment has two times on the own clock.
+        &|at| {
+            Some(Truth { state: State::LocalWrong, servers: vec![], kind: Some(Kind::Step), onset_s: (at - back, at) })
+        },
+    );
+    hour.world.has_raw = true;
+    vec![
+        hour,
+        case(
+            "server step while it was silent",
+            poll,
+            &|at| {
+                vec![
+                    Fault::Silence { server: Some(1), from_s: at - 100.0 * poll, until_s: at + 60.0 * poll },
+                    Fault::ServerStep { server: 1, at_s: at, size_s: sign * 0.12 },
+                ]
+            },
+            &|at| {
+                let onset_s = (at - 100.0 * poll, at + 60.0 * poll);
+                Some(Truth { state: State::ServerWrong, servers: vec![1], kind: Some(Kind::Step), onset_s })
+            },
+        ),
+        case(
+            "local drift that ends",
+            slow,
+            &|at| {
+                let drift = |at_s, ppm| Fault::LocalDrift { at_s, ppm };
+                vec![drift(at, sign * 30.0), drift(at + 40.0 * slow, -sign * 30.0)]
+            },
+            &|at| truth(State::LocalWrong, &[], Kind::Frequency, at),
+        ),
+        case(
+            "local step, steered back",
+            poll,
+            &|at| {
+                let back = |k: u32| Fault::LocalStep {
+                    at_s: at + f64::from(k) * poll,
+                    size_s: -sign * 0.06 * (0.95_f64.powi(k as i32 - 1) - 0.95_f64.powi(k as i32)),
+                };
+                let set = Fault::LocalStep { at_s: at, size_s: sign * 0.06 };
+                std::iter::once(set).chain((1..100).map(back)).collect()
+            },
+            &|at| Some(Truth { state: State::LocalWrong, servers: vec![], kind: None, onset_s: (at, at) }),
+        ),
+    ]
 }
 
 fn seeds() -> u64 {

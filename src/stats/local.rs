@@ -129,6 +129,12 @@ impl StepDetector {
         *self = Self::default();
     }
 
+    /// The movement that is under way, as far as it got.
+    #[must_use]
+    pub fn moving(&self) -> Option<&ClockMove> {
+        self.moving.as_ref()
+    }
+
     /// The largest step that can have gone unnoticed lately, in seconds; `None` when nothing is known.
     #[must_use]
     pub fn doubt_s(&self) -> Option<f64> {

@@ -34,6 +34,20 @@ pub(super) struct Change {
     pub scatter_s: f64,
 }
 
+impl Change {
+    /// Whether the best shape of all points explains them so much worse than `before` explained the fewer ones that were
+    /// there then, that something else has happened since. What counts beyond that is a part of `threshold_s`.
+    pub(super) fn is_worse_than(&self, before: &Self, threshold_s: f64) -> bool {
+        self.scatter_s > 2.0 * before.scatter_s + 0.05 * threshold_s
+    }
+
+    /// Whether a step leads from the baseline to where `points`, deviations from it, are now.
+    pub(super) fn ends_at(&self, points: &[(f64, f64)], threshold_s: f64) -> bool {
+        let now_s = level_now(points);
+        self.kind != Kind::Step || (self.size_s - now_s).abs() <= 0.5 * now_s.abs().max(threshold_s)
+    }
+}
+
 /// Where a series stands: the median of its last few values.
 pub(super) fn level_now(points: &[(f64, f64)]) -> f64 {
     median_of(&points[points.len().saturating_sub(MIN_AFTER)..], &mut Vec::new())

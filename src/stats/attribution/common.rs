@@ -49,6 +49,7 @@ pub(super) struct Common {
     pub congestion: u8,
     pub congested: bool,
     pub congested_since_s: f64,
+    pub congested_first: u64,
 }
 
 impl Default for Common {
@@ -76,6 +77,7 @@ impl Default for Common {
             congestion: 0,
             congested: false,
             congested_since_s: 0.0,
+            congested_first: 0,
         }
     }
 }

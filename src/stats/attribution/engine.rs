@@ -1,6 +1,7 @@
 //! The common grid: when a cell is closed, which servers are waited for, how wide a cell is.
 
 use super::common::Common;
+use super::grain::Grain;
 use super::robust;
 use super::series::{Pace, Series};
 
@@ -15,6 +16,7 @@ pub(super) struct Engine {
     /// No majority moves the same way at this cell.
     pub torn_now: bool,
     pub common: Common,
+    pub grain: Grain,
     /// The newest cell and its time.
     pub cell: u64,
     pub cell_s: f64,
@@ -39,6 +41,7 @@ impl Engine {
             voters: 0,
             torn_now: false,
             common: Common::default(),
+            grain: Grain::default(),
             cell: 0,
             cell_s: 0.0,
             step_s: 0.0,

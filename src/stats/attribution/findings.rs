@@ -64,11 +64,11 @@ impl Attribution {
         !common.moved.is_quiet() && with >= 2 && with * 2 > of
     }
 
-    /// The majority interval left zero when the servers fell apart: those that moved drag it along, as far as the wide
-    /// intervals of the others reach.
-    fn is_torn_apart(&self) -> bool {
-        let common = &self.engine.common;
-        common.torn.open && common.excluded.first + TOGETHER >= common.torn.first
+    /// What the intervals show since the cell `first` they show because half of the servers moved away from the others:
+    /// wide intervals reach the other camp, make it a majority for as long, and drag the majority interval along.
+    fn is_torn_apart(&self, first: u64) -> bool {
+        let torn = &self.engine.common.torn;
+        torn.open && first + TOGETHER >= torn.first
     }
 
     pub(super) fn local_finding(&self, heard: usize) -> LocalFinding {
@@ -81,7 +81,7 @@ impl Attribution {
             self.describe_lasting(&mut it);
         }
         let moved = episode.is_some() && heard >= MIN_SERVERS;
-        if it.proven && episode.is_none() && self.is_torn_apart() {
+        if it.proven && episode.is_none() && self.is_torn_apart(common.excluded.first) {
             it.undecided =
                 Some("half of the servers moved away from the others just when the majority left this machine's clock");
         } else if self.is_contested() {
@@ -90,7 +90,7 @@ impl Attribution {
             it.undecided = Some(
                 "all servers drift at the rate of a smeared leap second: this clock is wrong or all of them smear",
             );
-        } else if it.kind == Some(Kind::Step) && !it.witnessed && self.is_unmoved(it.size_s) {
+        } else if it.kind == Some(Kind::Step) && !it.witnessed && self.is_unmoved(it.size_s, it.since) {
             it.undecided = Some(
                 "all servers moved together, yet this machine's clock was provably not set: they share a source that \
                  stepped, or the whole machine was frozen",
@@ -137,26 +137,34 @@ impl Attribution {
         if t_s - first_s <= 4.0 * self.engine.step_s { first_s } else { t_s }
     }
 
-    /// The step of the own clock that explains a common movement of `size_s`: set forward, all offsets fall.
+    /// The step of the own clock that explains a common movement of `size_s`: set forward, all offsets fall. A daemon may
+    /// have taken part of it back since.
     fn matching_step(&self, size_s: f64, since: Option<When>) -> Option<&ClockMove> {
-        let near_ns = (6e9 * self.engine.step_s.max(self.engine.wait_s)) as i64;
         let tolerance_s = SAME_STEP_S.max(0.15 * size_s.abs());
+        self.steps_near(since).find(|step| {
+            let is_partly_undone = (-1.0..=-0.5).contains(&(size_s / step.size_s));
+            (step.size_s + size_s).abs() <= tolerance_s || is_partly_undone
+        })
+    }
+
+    /// Movements of the own clock that the raw clock saw at about this time, the newest first, also one that is not over.
+    fn steps_near(&self, since: Option<When>) -> impl Iterator<Item = &ClockMove> {
+        let near_ns = (6e9 * self.engine.step_s.max(self.engine.wait_s)) as i64;
         // Stamps from before a step are of another clock: `since` is of the present one.
         let mut moved_since_ns = 0_i64;
-        self.clock_moves.iter().rev().find(|step| {
+        self.steps.moving().into_iter().chain(self.clock_moves.iter().rev()).filter(move |step| {
             let until_ns = step.until_ns.saturating_add(moved_since_ns);
             moved_since_ns = moved_since_ns.saturating_add((step.size_s * 1e9) as i64);
             let from_ns = step.from_ns.saturating_add(moved_since_ns);
             let at = since.map_or(until_ns, |w| w.0);
-            (step.size_s + size_s).abs() <= tolerance_s
-                && at >= from_ns.saturating_sub(near_ns)
-                && at <= until_ns.saturating_add(near_ns)
+            at >= from_ns.saturating_sub(near_ns) && at <= until_ns.saturating_add(near_ns)
         })
     }
 
-    /// Whether a step of this size would have been seen by the raw clock.
-    fn is_unmoved(&self, size_s: Option<f64>) -> bool {
-        size_s.zip(self.doubt_s).is_some_and(|(size, doubt)| size.abs() > 2.0 * doubt)
+    /// Whether the raw clock would have seen a step of this size at this time, and saw none of any size.
+    fn is_unmoved(&self, size_s: Option<f64>, since: Option<When>) -> bool {
+        let is_seen = size_s.zip(self.doubt_s).is_some_and(|(size, doubt)| size.abs() > 2.0 * doubt);
+        is_seen && self.steps_near(since).next().is_none()
     }
 
     fn is_smear(&self, rate_ppm: Option<(f64, f64)>, since: Option<When>) -> bool {
@@ -178,7 +186,8 @@ impl Attribution {
         let since_cell = if series.moved.open { series.moved.first } else { series.disjoint.first };
         let part_of_contest = contested && since_cell.abs_diff(self.engine.common.moved.first) <= TOGETHER;
         let episode = series.episode.filter(|_| series.moved.open);
-        it.proven = series.disjoint.open && enough && !part_of_contest;
+        let is_torn = self.is_torn_apart(series.disjoint.first);
+        it.proven = series.disjoint.open && enough && !part_of_contest && !is_torn;
         it.accused = it.proven || (enough && !part_of_contest && episode.is_some_and(|e| e.named));
         if it.accused {
             self.describe_server(series, i, episode, &mut it);
@@ -219,7 +228,8 @@ impl Attribution {
     /// Offsets against the median of all, without baselines.
     fn residuals_of_level(&self, i: usize) -> Vec<(f64, f64)> {
         let engine = &self.engine;
-        let offsets = engine.series[i].offsets(engine.cell).into_iter();
+        let series = &engine.series[i];
+        let offsets = series.offsets(engine.cell, series.threshold_s()).into_iter();
         offsets
             .map(|(j, theta_s)| (engine.common.time_s(j), theta_s - engine.common.level_s(j)))
             .filter(|(_, r)| !r.is_nan())

@@ -126,12 +126,17 @@ impl Engine {
         self.common.slack_s = slack_s;
         self.scratch.clear();
         self.scratch.extend(members.iter().filter_map(|i| self.series[*i].now.map(|p| p.lambda_s)));
-        let threshold = self.common.threshold_s(robust::median(&mut self.scratch));
+        let threshold = self.common.threshold_s(robust::median(&mut self.scratch)).max(self.grain.threshold_s());
         self.common.threshold_now_s = threshold;
-        let edge = self.common.moved.look(k, look_beyond(move_s, least_s, threshold), OPEN_AFTER);
+        let mut sight = look_beyond(move_s, least_s, threshold);
+        if matches!(sight, Look::Hit(_)) && !self.most_are_nearer(&known, move_s, move_s) {
+            sight = Look::Unclear;
+        }
+        let edge = self.common.moved.look(k, sight, OPEN_AFTER);
         match edge {
             Some(Edge::Opened) => {
-                self.common.episode = Some(Episode::open(k, t_s));
+                let seen_s = self.common.time_s(self.common.moved.first);
+                self.common.episode = Some(Episode::open(k, t_s, seen_s));
             }
             Some(Edge::Closed) => {
                 self.close_common();
@@ -198,6 +203,19 @@ impl Engine {
         (robust::median(scratch), slack_s, least_s)
     }
 
+    /// Whether more than half of the voters are nearer to `move_s` than to what is `apart_s` away from it, as far as their
+    /// paths let one see. When half of them drift away slowly, the common movement is somewhere between the camps for a
+    /// while, and whoever is first beyond a threshold is no more wrong than who is on the other side.
+    fn most_are_nearer(&self, known: &[usize], move_s: f64, apart_s: f64) -> bool {
+        let is_near = |i: &&usize| {
+            let series = &self.series[**i];
+            let slack_s = series.now.map_or(0.0, |p| p.slack_s);
+            series.movement().is_some_and(|y| (y - move_s).abs() <= apart_s.abs() / 2.0 + slack_s)
+        };
+        let voters = self.voters.min(self.taught()).max(known.len());
+        known.iter().filter(is_near).count() * 2 > voters
+    }
+
     /// Counts servers that provably stayed where they were while the majority moved.
     fn count_stayers(&mut self, known: &[usize], move_s: f64) {
         let stayed = |i: &usize| {
@@ -222,10 +240,15 @@ impl Engine {
     fn look_at_servers(&mut self) {
         let (k, t_s) = (self.cell, self.cell_s);
         let move_s = self.common.move_s(k);
+        let known: Vec<usize> = self.present.iter().copied().filter(|i| self.series[*i].base.is_some()).collect();
         for i in &self.present {
-            let series = &mut self.series[*i];
+            let series = &self.series[*i];
             let (Some(y), Some(now), true) = (series.movement(), series.now, series.is_fresh) else { continue };
             let mut look = look(y - move_s, series.threshold_s(), PATH_EXCESS * now.slack_s + self.common.slack_s);
+            if matches!(look, Look::Hit(_)) && !self.most_are_nearer(&known, move_s, y - move_s) {
+                look = Look::Unclear;
+            }
+            let series = &mut self.series[*i];
             if !series.route.is_quiet() && series.is_explained(y - move_s) {
                 look = Look::Unclear;
             }
@@ -238,7 +261,10 @@ impl Engine {
                 look = if self.torn_now { Look::Calm } else { Look::Unclear };
             }
             match series.moved.look(k, look, OPEN_AFTER) {
-                Some(Edge::Opened) => series.episode = Some(Episode::open(k, t_s)),
+                Some(Edge::Opened) => {
+                    let seen_s = self.common.time_s(series.moved.first);
+                    series.episode = Some(Episode::open(k, t_s, seen_s));
+                }
                 Some(Edge::Closed) => {
                     series.episode = None;
                     series.forget_until(k);

@@ -14,6 +14,7 @@ mod clock;
 mod common;
 mod engine;
 mod findings;
+mod grain;
 mod journal;
 mod judge;
 mod looks;
@@ -204,7 +205,7 @@ impl Attribution {
                 series.failures = 0;
                 series.unsynchronised = false;
                 let (theta_s, delay_s, lambda_s) = (m.offset_s, m.delay_s.max(0.0), m.root_distance_s);
-                series.accept(Point { t_s, theta_s, delay_s, lambda_s });
+                series.accept(Point { t_s, theta_s, delay_s, lambda_s }, &mut self.engine.grain);
             }
             (Outcome::Unsynchronised, _) => (series.failures, series.unsynchronised) = (0, true),
             (Outcome::Fault(_), _) => {}

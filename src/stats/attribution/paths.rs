@@ -1,6 +1,7 @@
 //! The look at the delays: routes that changed, queues that all paths share.
 
 use super::engine::Engine;
+use super::robust;
 use super::series::Series;
 use super::watch::{Edge, Look};
 
@@ -8,6 +9,8 @@ use super::watch::{Edge, Look};
 const ROUTE_AFTER: u8 = 7;
 /// A route that has lasted this many cells is the usual one.
 const ROUTE_ACCEPTED: u64 = 64;
+/// The same for all routes at once: an evening's queues last longer than one route's troubles.
+const ACCESS_ACCEPTED: u64 = 128;
 
 impl Engine {
     /// Whether the delays explain what the offsets do, server by server and for all of them.
@@ -45,13 +48,14 @@ impl Engine {
         }
         self.look_at_congestion(known >= 2 && up * 2 > known);
         self.settle_routes(move_s);
+        self.settle_access();
     }
 
     fn look_at_congestion(&mut self, most_are_up: bool) {
         let common = &mut self.common;
         if most_are_up {
             if common.congestion == 0 {
-                common.congested_since_s = self.cell_s;
+                (common.congested_since_s, common.congested_first) = (self.cell_s, self.cell);
             }
             common.congestion = (common.congestion + 1).min(6);
         } else {
@@ -68,6 +72,27 @@ impl Engine {
                 self.series.iter_mut().for_each(|s| s.forget_until(self.cell));
             }
         }
+    }
+
+    /// Delays that went up for most servers and stay there without the scatter of a queue are a new access route, which is
+    /// the usual one once it has lasted. Not while any clock is suspected: that would become usual too.
+    fn settle_access(&mut self) {
+        let (k, first) = (self.cell, self.common.congested_first);
+        let has_lasted = self.common.congested && (k - first).is_multiple_of(ACCESS_ACCEPTED);
+        if !has_lasted || self.common.is_suspect() || self.series.iter().any(|s| !s.moved.is_quiet()) {
+            return;
+        }
+        let known: Vec<usize> = (0..self.series.len()).filter(|i| self.series[*i].base.is_some()).collect();
+        if known.iter().filter(|i| self.series[**i].stays_away_since(first, k)).count() * 2 <= known.len() {
+            return;
+        }
+        known.iter().for_each(|i| self.series[*i].begin_anew(first));
+        for i in known {
+            self.series[i].learn(k, &mut self.scratch);
+        }
+        (self.common.congested, self.common.congestion) = (false, 0);
+        (self.common.valid_from, self.common.usual_level_s, self.common.lacks_past) = (k, None, true);
+        self.dirty = true;
     }
 
     /// Describes routes that changed, and accepts them once they have lasted.
@@ -95,6 +120,15 @@ impl Engine {
 }
 
 impl Series {
+    /// Whether the path is a longer one since a cell: a queue that makes it longer is short now and then.
+    fn stays_away_since(&self, first: u64, k: u64) -> bool {
+        let Some(base) = self.base else { return false };
+        let mut rises_s = self.delays_since(first, k);
+        rises_s.iter_mut().for_each(|delay_s| *delay_s -= base.delay_s);
+        let rise_s = robust::median(&mut rises_s);
+        rise_s > 0.0 && robust::quantile(&mut rises_s, 0.05) >= 0.75 * rise_s
+    }
+
     /// Whether a movement is one that a path can make whose delay changed as it did.
     pub(super) fn is_explained(&self, moved_s: f64) -> bool {
         let (Some(base), Some(now)) = (self.base, self.now) else { return false };

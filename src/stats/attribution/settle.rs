@@ -84,7 +84,10 @@ impl Engine {
         let series = &self.series[i];
         let base_s = series.base.map_or(0.0, |b| b.offset_s);
         let at = |(j, theta_s): (u64, f64)| (self.common.time_s(j), theta_s - base_s - self.common.move_s(j));
-        series.offsets(self.cell).into_iter().map(at).filter(|(_, r)| !r.is_nan()).collect()
+        // What waited less than a part of the movement shows the movement nevertheless.
+        let moved_s = series.movement().map_or(0.0, |y| y - self.common.move_s(self.cell));
+        let limit_s = series.threshold_s().max(0.2 * moved_s.abs());
+        series.offsets(self.cell, limit_s).into_iter().map(at).filter(|(_, r)| !r.is_nan()).collect()
     }
 
     /// A common movement that brought the own clock nearer to the servers was a repair.
@@ -121,20 +124,39 @@ impl Engine {
 }
 
 impl Episode {
-    pub(super) fn open(k: u64, t_s: f64) -> Self {
-        Self { opened: k, since_s: t_s, change: None, named: false }
+    /// Opened at the cell `k` of the time `t_s`; first seen at `seen_s`.
+    pub(super) fn open(k: u64, t_s: f64, seen_s: f64) -> Self {
+        Self { opened: k, seen_s, since_s: t_s, change: None, named: false }
     }
 
     /// Works out the shape anew. It is named once it is clear, and only while it is large enough to matter.
     fn refine(&mut self, k: u64, points: &[(f64, f64)], threshold_s: f64) {
-        let Some(change) = change::describe(points) else { return };
+        let Some(change) = self.describe(points) else { return };
         if self.named && points.first().is_some_and(|(t_s, _)| self.since_s < *t_s) {
             return self.go_on(change, points);
         }
+        let is_material = change.size_s.abs() >= 0.6 * threshold_s;
+        // Something else has happened since, or the beginning is about to leave the window, or it is over, which the looks
+        // decide.
+        let misleads = |was: Change| change.is_worse_than(&was, threshold_s) || !change.ends_at(points, threshold_s);
+        if self.named && (!is_material || self.change.is_some_and(misleads)) {
+            return;
+        }
         self.since_s = change.onset_s;
         let is_clear = self.named || change.decisive || k - self.opened >= NAMED_AT;
-        self.named = is_clear && change.size_s.abs() >= 0.6 * threshold_s;
+        self.named = is_clear && is_material;
         self.change = Some(change);
+    }
+
+    /// The shape of `points`, which are deviations from the baseline. When nothing is left of the time before the first
+    /// sighting (the server was silent for long), the baseline stands for it.
+    fn describe(&self, points: &[(f64, f64)]) -> Option<Change> {
+        let ((first_s, _), (second_s, _)) = (points.first()?, points.get(1)?);
+        if self.seen_s > *first_s {
+            return change::describe(points);
+        }
+        let before = (2.0 * first_s - second_s, 0.0);
+        change::describe(&std::iter::once(before).chain(points.iter().copied()).collect::<Vec<_>>())
     }
 
     /// The onset has left the window: what was found of it holds, and only what goes on since is known better.

@@ -94,7 +94,9 @@ pub fn local_sentence(it: &LocalVerdict, majority: Option<&MajorityVerdict>) -> 
         (Some(kind), _) => format!(" ({})", kind.label()),
         (None, _) => String::new(),
     };
-    format!("This machine's clock is {which} {size}{}{kind}, seen against {}.", since(it.since), share(majority))
+    // Without a majority nothing was compared with it: its own raw clock knows.
+    let against = majority.map_or_else(String::new, |_| format!(", seen against {}", share(majority)));
+    format!("This machine's clock is {which} {size}{}{kind}{against}.", since(it.since))
 }
 
 /// The whole verdict in one sentence, or one per accused.

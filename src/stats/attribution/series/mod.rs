@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use super::change::Change;
+use super::grain::Grain;
 use super::watch::Watch;
 use super::{UNREACHABLE_AFTER, robust};
 use crate::sample::ServerIdent;
@@ -84,6 +85,8 @@ pub(super) struct Baseline {
 pub(super) struct Episode {
     /// The cell at which it was opened.
     pub opened: u64,
+    /// When it was seen first, on the samples' axis.
+    pub seen_s: f64,
     /// Its onset on the samples' axis.
     pub since_s: f64,
     /// What it is, as far as known.
@@ -110,6 +113,8 @@ pub(super) struct Series {
     pub is_fresh: bool,
     /// Slow average of the root distance.
     lambda_s: f64,
+    /// The smallest movement that is more than the rounding of stamps.
+    grain_s: f64,
     /// The time of the last poll, whatever came of it; minus infinity before the first.
     pub last_poll_s: f64,
     gaps_s: [f64; 4],
@@ -148,6 +153,7 @@ impl Series {
             known: 0,
             is_fresh: false,
             lambda_s: 0.0,
+            grain_s: 0.0,
             last_poll_s: f64::NEG_INFINITY,
             gaps_s: [f64::INFINITY; 4],
             failures: 0,
@@ -182,7 +188,11 @@ impl Series {
     }
 
     /// Keeps an accepted measurement; times only grow.
-    pub fn accept(&mut self, point: Point) {
+    pub fn accept(&mut self, point: Point, grain: &mut Grain) {
+        if let Some(before) = self.count.checked_sub(1) {
+            grain.note(self.recent[before % RECENT].theta_s, point.theta_s);
+        }
+        self.grain_s = grain.threshold_s();
         self.recent[self.count % RECENT] = point;
         self.count += 1;
         let weight = if self.count == 1 { 1.0 } else { 0.1 };
@@ -203,7 +213,7 @@ impl Series {
 
     /// The smallest change of this server's offset that counts, in seconds.
     pub fn threshold_s(&self) -> f64 {
-        let material = (0.2 * self.lambda_s).clamp(MATERIAL_S.0, MATERIAL_S.1);
+        let material = (0.2 * self.lambda_s).clamp(MATERIAL_S.0, MATERIAL_S.1).max(self.grain_s);
         self.base.map_or(material, |b| material.max(6.0 * b.noise_s) * (1.0 + YOUNG / b.cells as f64))
     }
 
@@ -225,17 +235,22 @@ impl Series {
         (k >= self.valid_from && !theta_s.is_nan()).then_some(theta_s)
     }
 
-    /// Offsets of the usable cells up to `k` as (cell, offset); what waited in queues is left out when enough remains.
-    pub fn offsets(&self, k: u64) -> Vec<(u64, f64)> {
-        let limit = self.threshold_s() as f32;
+    /// Offsets of the usable cells up to `k` as (cell, offset); what can have waited in queues for longer than twice
+    /// `limit_s` is left out when enough remains.
+    pub fn offsets(&self, k: u64, limit_s: f64) -> Vec<(u64, f64)> {
+        let limit = limit_s as f32;
         let clean: Vec<_> = self.valid(k, k).filter(|(_, c)| c.slack_s <= limit).map(|(j, c)| (j, c.theta_s)).collect();
         if clean.len() >= MIN_BASELINE { clean } else { self.valid(k, k).map(|(j, c)| (j, c.theta_s)).collect() }
     }
 
-    /// Median offset and delay since a cell, and the scatter of the delay: what a new route looks like.
+    /// The delays since a cell.
+    pub fn delays_since(&self, first: u64, k: u64) -> Vec<f64> {
+        self.valid(k, k).filter(|(j, _)| *j >= first).map(|(_, c)| f64::from(c.delay_s)).collect()
+    }
+
+    /// Median delay since a cell and its scatter: what a new route looks like.
     pub fn since_cell(&self, first: u64, k: u64) -> (f64, f64) {
-        let mut delays: Vec<f64> =
-            self.valid(k, k).filter(|(j, _)| *j >= first).map(|(_, c)| f64::from(c.delay_s)).collect();
+        let mut delays = self.delays_since(first, k);
         let scatter = robust::noise(delays.iter().copied(), &mut Vec::new());
         (robust::median(&mut delays), scatter)
     }

@@ -1,5 +1,6 @@
 mod lasting;
 mod polling;
+mod worlds;
 
 use super::*;
 use crate::ntp::Leap;

@@ -1,0 +1,58 @@
+//! How coarse the stamps are, as far as the offsets show it.
+//!
+//! Offsets of a clock that is read in milliseconds stay the same for hours and then jump by a whole one. Their usual noise
+//! says nothing of that: it is zero.
+
+/// Differences of fewer polls than this prove no grain.
+const MIN_SEEN: u32 = 8;
+/// No clock is coarser, in seconds: the tick of old systems is 1/64 s.
+const COARSEST_S: f64 = 1.0 / 64.0;
+
+/// The smallest difference of neighbouring offsets of a server, over all servers: they share the clock that stamps.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Grain {
+    least_s: f64,
+    seen: u32,
+}
+
+impl Default for Grain {
+    fn default() -> Self {
+        Self { least_s: COARSEST_S, seen: 0 }
+    }
+}
+
+impl Grain {
+    /// Takes note of the offsets of two polls of one server.
+    pub fn note(&mut self, before_s: f64, now_s: f64) {
+        let difference_s = (now_s - before_s).abs();
+        // What is below a nanosecond is the rounding of the numbers themselves.
+        if (1e-9..COARSEST_S).contains(&difference_s) {
+            self.least_s = self.least_s.min(difference_s);
+            self.seen = self.seen.saturating_add(1);
+        }
+    }
+
+    /// The smallest movement that is more than stamps being rounded, in seconds: a value and its baseline are each within
+    /// half a grain of the truth, and so is what they are compared with.
+    pub fn threshold_s(self) -> f64 {
+        if self.seen < MIN_SEEN { 0.0 } else { 2.0 * self.least_s }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn offsets_in_whole_milliseconds_have_a_grain_and_others_have_none() {
+        let grain_of = |offset_s: &dyn Fn(u32) -> f64| {
+            let mut grain = Grain::default();
+            (1..200).for_each(|k| grain.note(offset_s(k - 1), offset_s(k)));
+            grain.threshold_s()
+        };
+        assert!((grain_of(&|k| f64::from(k * k % 7) * 1e-3) - 2e-3).abs() < 1e-6);
+        assert!(grain_of(&|k| (f64::from(k) * 0.7).sin() * 1e-3) < 2e-4);
+        assert_eq!(grain_of(&|_| 0.25), 0.0);
+        assert_eq!(grain_of(&|k| if k < 100 { 0.0 } else { 0.002 }), 0.0);
+    }
+}

@@ -1,0 +1,102 @@
+//! Worlds that differ from the ordinary one: coarse stamps, steps among queues, camps of the same size, clocks set far back.
+
+use super::*;
+
+const AT_S: f64 = 15_000.0;
+
+fn second(world: &World, at: crate::stats::verdict::When) -> f64 {
+    (at.0 - world.start_unix_s * 1_000_000_000) as f64 / 1e9
+}
+
+#[test]
+fn stamps_in_whole_milliseconds_accuse_nobody_on_a_local_network() {
+    for seed in 1..25 {
+        let mut world = World::ordinary(seed, 9, 64.0, 60_000.0);
+        world.wander_s = 2e-4;
+        for server in &mut world.servers {
+            (server.delay_s, server.queue_s, server.noise_s) = (0.0008, 2e-5, 5e-5);
+            (server.error_s, server.root_delay_s, server.root_dispersion_s) = (server.error_s * 0.1, 5e-4, 1e-3);
+        }
+        let rounded = |seconds: f64| (seconds * 1e3).round() / 1e3;
+        let coarse = world.samples().map(|mut sample| {
+            if let Some(m) = &mut sample.measure {
+                (m.offset_s, m.delay_s) = (rounded(m.offset_s), rounded(m.delay_s));
+            }
+            sample
+        });
+        let mut attribution = Attribution::new();
+        let entries = entries_of(coarse, &mut attribution);
+        assert!(nobody_is_blamed(&entries), "seed {seed}: {entries:?}");
+    }
+}
+
+#[test]
+fn a_step_far_beyond_the_queues_of_the_moment_is_dated_while_they_last() {
+    for seed in 1..9 {
+        let mut world = World::ordinary(seed, 5, 64.0, 40_000.0);
+        world.faults = vec![
+            Fault::Congestion { from_s: AT_S - 2500.0, until_s: AT_S + 2500.0, mean_s: 0.05 },
+            Fault::ServerStep { server: 1, at_s: AT_S, size_s: 0.6 },
+        ];
+        let (entries, _) = run(&world);
+        let wrong = entries.iter().find(|e| e.state == State::ServerWrong).unwrap();
+        assert_eq!(wrong.blamed.len(), 1, "seed {seed}: {wrong:?}");
+        assert_eq!((wrong.blamed[0].server.as_str(), wrong.blamed[0].kind), ("ntp2", Some(Kind::Step)), "seed {seed}");
+        let late_s = second(&world, wrong.blamed[0].since.unwrap()) - AT_S;
+        assert!(late_s.abs() < 320.0, "seed {seed}: {late_s}");
+    }
+}
+
+#[test]
+fn half_of_the_servers_that_drift_away_slowly_get_nobody_blamed() {
+    for seed in 1..13 {
+        let mut world = World::ordinary(seed, 6, 64.0, 40_000.0);
+        world.faults = (0..3).map(|server| Fault::ServerDrift { server, at_s: AT_S, ppm: 6.0 }).collect();
+        let (entries, _) = run(&world);
+        assert!(nobody_is_blamed(&entries), "seed {seed}: {entries:?}");
+        assert_eq!(entries.last().unwrap().state, State::Undecidable, "seed {seed}: {entries:?}");
+    }
+}
+
+#[test]
+fn a_clock_set_back_by_an_hour_is_proven_by_the_raw_clock() {
+    let mut world = World::ordinary(4, 5, 64.0, 40_000.0);
+    world.faults = vec![Fault::LocalStep { at_s: AT_S, size_s: -3600.0 }];
+    let (_, attribution) = run(&world);
+    let verdict = attribution.verdict();
+    assert_eq!((verdict.state, verdict.local.kind), (State::LocalWrong, Some(Kind::Step)), "{verdict:?}");
+    assert!(verdict.reason.contains("MONOTONIC_RAW"), "{}", verdict.reason);
+}
+
+#[test]
+fn a_server_that_comes_back_after_hours_with_a_step_is_told_by_its_true_size() {
+    for seed in 1..9 {
+        let mut world = World::ordinary(seed, 5, 64.0, 60_000.0);
+        world.faults = vec![
+            Fault::Silence { server: Some(1), from_s: AT_S, until_s: AT_S + 20_000.0 },
+            Fault::ServerStep { server: 1, at_s: AT_S + 5000.0, size_s: 0.12 },
+        ];
+        let (entries, attribution) = run(&world);
+        let verdict = attribution.verdict();
+        let server = verdict.servers.iter().find(|s| s.server == "ntp2").unwrap();
+        assert!(server.size_s.is_some_and(|size_s| (size_s - 0.12).abs() < 0.01), "seed {seed}: {verdict:?}");
+        let back_s = second(&world, entries.last().unwrap().since) - AT_S - 20_000.0;
+        assert!(back_s.abs() < 320.0, "seed {seed}: {back_s}");
+    }
+}
+
+#[test]
+fn longer_paths_to_all_servers_are_the_usual_ones_once_they_have_lasted() {
+    for seed in 1..9 {
+        let mut world = World::ordinary(seed, 5, 64.0, 60_000.0);
+        let route = |server| Fault::RouteChange { server, at_s: AT_S, until_s: 1e12, one_way_s: 0.03 };
+        world.faults = (0..5).map(route).collect();
+        world.faults.push(Fault::ServerStep { server: 1, at_s: AT_S + 25_000.0, size_s: 0.03 });
+        let (entries, _) = run(&world);
+        let states: Vec<_> = entries.iter().map(|e| e.state).collect();
+        let wanted = [State::Consistent, State::Path, State::Consistent, State::ServerWrong];
+        assert_eq!(states, wanted, "seed {seed}: {entries:?}");
+        let blamed: Vec<_> = entries[3].blamed.iter().map(|b| b.server.as_str()).collect();
+        assert_eq!(blamed, ["ntp2"], "seed {seed}: {entries:?}");
+    }
+}
