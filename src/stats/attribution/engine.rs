@@ -4,6 +4,7 @@ use super::common::Common;
 use super::grain::Grain;
 use super::robust;
 use super::series::{Pace, Series};
+use super::wander::Wander;
 
 /// Everything on the common grid.
 #[derive(Debug)]
@@ -17,6 +18,7 @@ pub(super) struct Engine {
     pub torn_now: bool,
     pub common: Common,
     pub grain: Grain,
+    pub wander: Wander,
     /// The newest cell and its time.
     pub cell: u64,
     pub cell_s: f64,
@@ -42,6 +44,7 @@ impl Engine {
             torn_now: false,
             common: Common::default(),
             grain: Grain::default(),
+            wander: Wander::default(),
             cell: 0,
             cell_s: 0.0,
             step_s: 0.0,

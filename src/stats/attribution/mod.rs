@@ -24,6 +24,7 @@ mod series;
 mod settle;
 mod since;
 mod timeline;
+mod wander;
 mod watch;
 
 #[cfg(test)]

@@ -88,7 +88,7 @@ impl Engine {
         }
         known.iter().for_each(|i| self.series[*i].begin_anew(first));
         for i in known {
-            self.series[i].learn(k, &mut self.scratch);
+            self.series[i].learn(k, self.step_s, |_| 0.0, &mut self.scratch);
         }
         (self.common.congested, self.common.congestion) = (false, 0);
         (self.common.valid_from, self.common.usual_level_s, self.common.lacks_past) = (k, None, true);
@@ -112,7 +112,7 @@ impl Engine {
             if age >= ROUTE_ACCEPTED {
                 let first = series.route.first;
                 series.begin_anew(first);
-                series.learn(k, &mut self.scratch);
+                series.learn(k, self.step_s, |j| self.wander.at(self.common.time_s(j)), &mut self.scratch);
                 self.dirty = true;
             }
         }

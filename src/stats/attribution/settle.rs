@@ -20,11 +20,10 @@ impl Engine {
             return;
         }
         let due = k.is_multiple_of(8);
-        for series in &mut self.series {
-            let untaught = series.base.is_none() && k.is_multiple_of(4);
-            if (due || untaught) && series.moved.is_quiet() && series.route.is_quiet() {
-                series.learn(k, &mut self.scratch);
-            }
+        if due {
+            self.learn_all_servers();
+        } else if k.is_multiple_of(4) {
+            self.learn_new_servers();
         }
         if due {
             self.common.learn(k, &mut self.scratch);

@@ -27,7 +27,7 @@ const HOLD_OUT: u64 = 4;
 /// server's root distance.
 const MATERIAL_S: (f64, f64) = (0.0005, 0.005);
 
-/// A baseline of so many cells doubles the threshold: its own error is then as large as what it is compared with.
+/// A baseline of so many measurements doubles the threshold: its own error is then as large as what it is compared with.
 const YOUNG: f64 = 6.0;
 
 /// An accepted measurement.
@@ -76,8 +76,8 @@ pub(super) struct Baseline {
     pub delay_noise_s: f64,
     /// How far above the low delay nineteen of twenty values stay, in seconds: a path with queues is no new route.
     pub delay_spread_s: f64,
-    /// How many cells it was learned from.
-    pub cells: usize,
+    /// How many measurements it was learned from.
+    pub measured: usize,
 }
 
 /// A deviation that is being watched.
@@ -214,7 +214,7 @@ impl Series {
     /// The smallest change of this server's offset that counts, in seconds.
     pub fn threshold_s(&self) -> f64 {
         let material = (0.2 * self.lambda_s).clamp(MATERIAL_S.0, MATERIAL_S.1).max(self.grain_s);
-        self.base.map_or(material, |b| material.max(6.0 * b.noise_s) * (1.0 + YOUNG / b.cells as f64))
+        self.base.map_or(material, |b| material.max(6.0 * b.noise_s) * (1.0 + YOUNG / b.measured as f64))
     }
 
     /// The smallest change of this server's delay that counts, in seconds.
@@ -255,24 +255,51 @@ impl Series {
         (robust::median(&mut delays), scatter)
     }
 
-    /// Learns what is usual from the cells before the newest few. Keeps the old baseline while there are too few.
-    pub fn learn(&mut self, k: u64, scratch: &mut Vec<f64>) {
+    /// How fast its offset changes from cell to cell: the median slope of pairs that lie half the window apart, in s/s when
+    /// `time_s` tells the time of a cell.
+    pub fn rate(&self, k: u64, time_s: impl Fn(u64) -> f64) -> Option<f64> {
+        let points: Vec<_> = self.valid(k, k).map(|(j, c)| (time_s(j), c.theta_s)).collect();
+        let (early, late) = points.split_at(points.len() / 2);
+        let mut slopes: Vec<f64> = early.iter().zip(late).map(|(a, b)| (b.1 - a.1) / (b.0 - a.0)).collect();
+        (slopes.len() >= MIN_BASELINE).then(|| robust::median(&mut slopes))
+    }
+
+    /// Learns what is usual from the cells before the newest few. Keeps the old baseline while there are too few. Returns how
+    /// much larger the usual offset would have been if the own clock had not been taken to `wander`.
+    pub fn learn(&mut self, k: u64, step_s: f64, wander: impl Fn(u64) -> f64, scratch: &mut Vec<f64>) -> Option<f64> {
         let until = k.saturating_sub(HOLD_OUT);
+        // What is between two measurements is interpolated: it is smoother than they are, and says nothing new.
+        let stride = (self.interval_s().unwrap_or(step_s) / step_s).round().clamp(1.0, MIN_BASELINE as f64) as usize;
         let mut delays: Vec<f64> = self.valid(k, until).map(|(_, c)| f64::from(c.delay_s)).collect();
         if delays.len() < MIN_BASELINE {
-            return;
+            return None;
         }
-        let noise_s = robust::noise(self.valid(k, until).map(|(_, c)| c.theta_s), scratch);
-        let delay_noise_s = robust::noise(delays.iter().copied(), scratch);
+        let noise_s = robust::noise(self.valid(k, until).map(|(_, c)| c.theta_s).step_by(stride), scratch);
+        let delay_noise_s = robust::noise(delays.iter().copied().step_by(stride), scratch);
+        let measured = delays.len() / stride;
         let delay_s = robust::quantile(&mut delays, 0.2);
         let delay_spread_s = robust::quantile(&mut delays, 0.95) - delay_s;
         // The quarter with the least delay, but not fewer than a baseline needs.
         let share = (MIN_BASELINE as f64 / delays.len() as f64).clamp(0.25, 1.0);
         let cut = robust::quantile(&mut delays, share);
-        let mut low: Vec<f64> =
-            self.valid(k, until).filter(|(_, c)| f64::from(c.delay_s) <= cut).map(|(_, c)| c.theta_s).collect();
+        let is_low = |(_, c): &(u64, &Cell)| f64::from(c.delay_s) <= cut;
+        let (mut low, mut low_as_seen): (Vec<f64>, Vec<f64>) =
+            self.valid(k, until).filter(is_low).map(|(j, c)| (c.theta_s - wander(j), c.theta_s)).unzip();
         let offset_s = robust::median(&mut low);
-        self.base = Some(Baseline { offset_s, delay_s, noise_s, delay_noise_s, delay_spread_s, cells: delays.len() });
+        self.base = Some(Baseline { offset_s, delay_s, noise_s, delay_noise_s, delay_spread_s, measured });
+        Some(robust::median(&mut low_as_seen) - offset_s)
+    }
+
+    /// Moves what is usual.
+    pub fn shift(&mut self, by_s: f64) {
+        if let Some(base) = &mut self.base {
+            base.offset_s += by_s;
+        }
+    }
+
+    /// Whether nothing is being watched that its offset or delay did.
+    pub fn is_quiet(&self) -> bool {
+        self.moved.is_quiet() && self.route.is_quiet()
     }
 
     /// From now on this server is another one (repaired, or on a new route): its past is no measure for it.

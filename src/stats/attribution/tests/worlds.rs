@@ -100,3 +100,24 @@ fn longer_paths_to_all_servers_are_the_usual_ones_once_they_have_lasted() {
         assert_eq!(blamed, ["ntp2"], "seed {seed}: {entries:?}");
     }
 }
+
+#[test]
+fn a_slow_drift_of_the_own_clock_is_no_servers_fault() {
+    for (seed, share_rare) in [2, 14, 42, 51, 58, 90, 91].into_iter().flat_map(|seed| [(seed, 0.0), (seed, 0.5)]) {
+        let mut world = World::ordinary(seed, 5 + 2 * (seed % 4) as usize, 64.0, 86_400.0);
+        world.wander_s = 1e-5;
+        let mut dice = Dice::new(seed + 1000);
+        for server in &mut world.servers {
+            if share_rare > 0.0 && dice.unit() < share_rare {
+                server.poll_s = 256.0;
+            }
+            (server.queue_s, server.noise_s) = (dice.between(2e-5, 4e-4), dice.between(5e-6, 5e-5));
+            (server.error_s, server.root_delay_s, server.root_dispersion_s) = (0.0, 0.0, 0.0);
+        }
+        let ppm = [0.6, 1.0, -0.6, -1.0][(seed / 4 % 4) as usize];
+        world.faults = vec![Fault::LocalDrift { at_s: -1.0, ppm }];
+        let (entries, _) = run(&world);
+        assert!(entries.iter().all(|e| e.blamed.is_empty()), "seed {seed}: {entries:?}");
+        assert_eq!(entries.last().unwrap().state, State::LocalWrong, "seed {seed}: {entries:?}");
+    }
+}
