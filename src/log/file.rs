@@ -37,7 +37,9 @@ impl RotatingFile {
     /// Begins another file where that is due.
     fn turn_over(&mut self) -> io::Result<()> {
         if self.reopen.swap(false, Ordering::Relaxed) {
-            (self.file, self.size) = append(&self.config.path)?;
+            // What failed is tried again with the next record.
+            (self.file, self.size) =
+                append(&self.config.path).inspect_err(|_| self.reopen.store(true, Ordering::Relaxed))?;
         }
         let is_full = self.size > 0 && self.size + self.pending.len() as u64 > self.config.max_bytes;
         if is_full { self.rotate() } else { Ok(()) }

@@ -206,6 +206,27 @@ fn a_file_that_was_moved_away_is_left_at_a_hint_and_at_its_size_at_the_latest() 
 }
 
 #[test]
+fn a_file_that_cannot_be_opened_anew_at_first_is_as_soon_as_it_can() {
+    let dir = tempfile::tempdir().unwrap();
+    let [logs, gone] = ["logs", "gone"].map(|name| dir.path().join(name));
+    std::fs::create_dir(&logs).unwrap();
+    let config = LogFile { path: logs.join("x.log"), max_bytes: 100, keep: 2 };
+    let reopen = Arc::<AtomicBool>::default();
+    let mut file = RotatingFile::open(&config, Arc::clone(&reopen)).unwrap();
+    let mut log = |line: &str| {
+        file.write_all(line.as_bytes()).unwrap();
+        file.flush().unwrap();
+    };
+    std::fs::rename(&logs, &gone).unwrap();
+    reopen.store(true, Ordering::Relaxed);
+    log("one\n");
+    std::fs::create_dir(&logs).unwrap();
+    log("two\n");
+    let text = |dir: &std::path::Path| std::fs::read_to_string(dir.join("x.log")).unwrap();
+    assert_eq!((text(&gone), text(&logs)), ("one\n".to_owned(), "two\n".to_owned()));
+}
+
+#[test]
 fn a_record_that_cannot_be_written_is_counted_and_the_others_are_whole() {
     /// A disk that is full at first.
     struct Disk(Page, u32);
