@@ -16,6 +16,8 @@ const AREA: Area = Area("files");
 const TOO_LITTLE: u64 = 64 << 20;
 const LITTLE: u64 = 1 << 30;
 const OTHERS_MAY_WRITE: u32 = 0o002;
+/// As the unit and the package have it.
+const SERVICE_USER: &str = "ntp-monitor";
 
 pub(super) fn examine(config: &Config) -> Vec<Finding> {
     let mut dirs: BTreeSet<PathBuf> = BTreeSet::from([config.monitor.data_dir.clone()]);
@@ -36,9 +38,11 @@ fn directory(dir: &Path) -> Vec<Finding> {
     }
     if access(dir, AccessFlags::W_OK | AccessFlags::X_OK).is_err() {
         let advice = "run this as the user of the service (sudo -u ntp-monitor …); if it is, chown the directory to it";
-        return vec![AREA.problem(&name, format!("cannot be written by user {}", our_uid()), advice)];
+        let who = our_uid().map_or_else(|| "?".to_owned(), |uid| uid.to_string());
+        return vec![AREA.problem(&name, format!("cannot be written by user {who}"), advice)];
     }
     let mut findings = vec![room(dir, &name)];
+    findings.extend(closed_to_service(&name, &meta));
     if meta.permissions().mode() & OTHERS_MAY_WRITE != 0 {
         let advice = format!("chmod o-w {name}");
         findings.push(AREA.warning(&name, "every user may write here, and so replace what was measured", advice));
@@ -89,6 +93,57 @@ fn strangers(store: &Path) -> Vec<Finding> {
     files.iter().filter(strange).map(report).collect()
 }
 
-fn our_uid() -> String {
-    fs::metadata("/proc/self").map_or_else(|_| "?".to_owned(), |meta| meta.uid().to_string())
+fn our_uid() -> Option<u32> {
+    fs::metadata("/proc/self").ok().map(|meta| meta.uid())
+}
+
+/// Root may write everywhere: what it cannot try out is told by the rights of the directory.
+fn closed_to_service(name: &str, dir: &fs::Metadata) -> Option<Finding> {
+    let service = service_user(&fs::read_to_string("/etc/passwd").ok()?).filter(|_| our_uid() == Some(0))?;
+    if may_write(service, (dir.uid(), dir.gid()), dir.mode()) {
+        return None;
+    }
+    let what = format!("root may write here, and {SERVICE_USER}, the user of the service, may not");
+    let advice = format!("chown {SERVICE_USER}: {name}, unless the service runs as another user");
+    Some(AREA.warning(name, what, advice))
+}
+
+/// User and group of the service, where it has a user of its own.
+fn service_user(passwd: &str) -> Option<(u32, u32)> {
+    let line = passwd.lines().find_map(|line| line.strip_prefix(SERVICE_USER)?.strip_prefix(':'))?;
+    let mut fields = line.split(':').skip(1).map(|number| number.parse().ok());
+    Some((fields.next()??, fields.next()??))
+}
+
+/// Whether files can be made in a directory of this owner (user and group) and mode.
+fn may_write((user, group): (u32, u32), owner: (u32, u32), mode: u32) -> bool {
+    let bits = match (user == owner.0, group == owner.1) {
+        (true, _) => mode >> 6,
+        (false, true) => mode >> 3,
+        (false, false) => mode,
+    };
+    bits & 0o3 == 0o3
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn root_sees_by_owner_and_mode_whether_the_service_may_write() {
+        let passwd = "root:x:0:0::/root:/bin/sh\nntp-monitor-2:x:7:8::/:/x\nntp-monitor:x:990:991::/:/sbin/nologin\n";
+        let service = service_user(passwd).unwrap();
+        assert_eq!(service, (990, 991));
+        assert_eq!(service_user("root:x:0:0::/root:/bin/sh\n"), None);
+        for (owner, mode, may) in [
+            ((990, 991), 0o40750, true),
+            ((0, 0), 0o40755, false),
+            ((0, 991), 0o40770, true),
+            ((0, 991), 0o40750, false),
+            ((990, 0), 0o40577, false),
+            ((0, 0), 0o41777, true),
+        ] {
+            assert_eq!(may_write(service, owner, mode), may, "{owner:?} {mode:o}");
+        }
+    }
 }
