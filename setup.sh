@@ -3,6 +3,8 @@
 # how. It never overwrites a configuration, it can be run again, and it puts everything back when a new version does not
 # become ready.
 set -eu
+# Programs, pages and units are for everybody, whatever the administrator's own files are.
+umask 022
 
 PROGRAM=ntp-monitor
 PREDECESSOR=/opt/ntp-monitor
@@ -79,16 +81,25 @@ arguments() {
         shift
     done
     case $prefix in
-    /*) ;;
-    *)
-        say "--prefix must begin with /"
-        exit 2
+    # It stands in the unit, where other characters would have to be quoted.
+    *[!A-Za-z0-9/._+-]*) wrong_prefix "may consist of letters, digits and / . _ + - only" ;;
+    /home/* | /root/* | /run/user/* | /tmp/* | /var/tmp/*)
+        wrong_prefix "cannot be $prefix: the service does not see directories of users, nor temporary ones"
         ;;
+    /*) ;;
+    *) wrong_prefix "must begin with /" ;;
     esac
+    # A bare name would be looked for on the PATH.
+    case $binary in '' | /*) ;; *) binary=./$binary ;; esac
     if [ "$purge" = yes ] && [ "$action" != uninstall ]; then
         say "--purge goes with --uninstall only"
         exit 2
     fi
+}
+
+wrong_prefix() {
+    say "--prefix $*"
+    exit 2
 }
 
 # Where everything goes. Units are looked for below /usr and /usr/local; for any other prefix they go to /etc.
@@ -106,7 +117,6 @@ places() {
     manifest=$share/ntp-monitor/manifest
     # What --upgrade falls back on.
     before=$share/ntp-monitor/before
-    kept_store=$state/ntp-monitor.db.before-upgrade
 }
 
 # Does what it is told, or says so.
@@ -131,9 +141,38 @@ check_surroundings() {
     if [ "$action" = upgrade ] && ! is_installed; then
         die "nothing is installed below $destdir$prefix; run it without --upgrade"
     fi
-    if [ -z "$destdir" ] && [ -e "/var/lib/dpkg/info/$PROGRAM.list" ]; then
-        die "the Debian package $PROGRAM is installed; remove it first (apt-get remove $PROGRAM), or upgrade that"
-    fi
+    case $(package_state) in
+    '' | not-installed | config-files) ;;
+    *) die "the Debian package $PROGRAM is installed; remove it first (apt-get remove $PROGRAM), or upgrade that" ;;
+    esac
+}
+
+# What dpkg knows of a package of this name: nothing, "installed", or "config-files" after its removal.
+package_state() {
+    [ -z "$destdir" ] && command -v dpkg-query >/dev/null 2>&1 || return 0
+    # shellcheck disable=SC2016 # the variable is dpkg's
+    dpkg-query --show --showformat='${db:Status-Status}' "$PROGRAM" 2>/dev/null || true
+}
+
+# The first of these places counts for systemd, whatever is written to a later one.
+check_other_units() {
+    [ -z "$destdir" ] || return 0
+    for dir in /etc/systemd/system /usr/local/lib/systemd/system; do
+        [ "$dir" != "$units" ] || break
+        other=$dir/$PROGRAM.service
+        if [ -f "$other" ] && ! grep -q -e "$prefix/bin/$PROGRAM " -e "$PREDECESSOR" "$other"; then
+            die "$other starts another program, and would hide the unit of this one; where setup.sh made it," \
+                "setup.sh --uninstall with its --prefix removes it"
+        fi
+    done
+}
+
+# check_writable DIR: the nearest directory that is there already can be written.
+check_writable() {
+    dir=$1
+    while ! [ -e "$dir" ]; do dir=$(dirname "$dir"); done
+    [ "$dry" = yes ] || [ -w "$dir" ] ||
+        die "$dir cannot be written; where /usr is read-only, --prefix names another place"
 }
 
 # The program to install: the one that was named, that of a release archive, or a new build.
@@ -167,9 +206,9 @@ build() {
 # put MODE SOURCE TARGET: complete or not at all, also where the old file is running.
 put() {
     run mkdir -p "$(dirname "$3")"
+    note "$3"
     run install -m "$1" "$2" "$3.new"
     run mv -f "$3.new" "$3"
-    note "$3"
 }
 
 note() { [ "$dry" = yes ] || printf '%s\n' "${1#"$destdir"}" >>"$manifest.new"; }
@@ -225,8 +264,10 @@ put_units() {
 
 make_user() {
     [ -z "$destdir" ] || return 0
+    # A group outlives its user when it has other members.
+    if ! getent group "$PROGRAM" >/dev/null; then run groupadd --system "$PROGRAM"; fi
     if ! getent passwd "$PROGRAM" >/dev/null; then
-        run useradd --system --user-group --no-create-home --home-dir /var/lib/ntp-monitor \
+        run useradd --system --gid "$PROGRAM" --no-create-home --home-dir /var/lib/ntp-monitor \
             --shell /usr/sbin/nologin --comment "NTP monitor" "$PROGRAM"
     fi
 }
@@ -237,7 +278,8 @@ make_directories() {
         run chmod 750 "$dir"
     done
     [ -z "$destdir" ] || return 0
-    run chown "root:$PROGRAM" "$etc"
+    # Its owner may have been changed on purpose: see systemd/examples/edit-configuration.conf.
+    run chgrp "$PROGRAM" "$etc"
     run chown "$PROGRAM:$PROGRAM" "$state" "$logs"
 }
 
@@ -252,7 +294,7 @@ configure() {
         say "a first configuration is $etc/servers.toml: put your own servers there"
         run install -m 640 "$here/config/servers.example.toml" "$etc/servers.toml"
     fi
-    [ -n "$destdir" ] || run chown -R "root:$PROGRAM" "$etc"
+    [ -n "$destdir" ] || run chgrp -R "$PROGRAM" "$etc"
 }
 
 # env_value KEY: as the predecessor read it; the last line counts, one pair of quotes is taken off.
@@ -336,6 +378,18 @@ check_configuration() {
 
 # The service
 
+# Where the service keeps its store, as the configuration says, and where a copy of it goes.
+find_store() {
+    store=$state/$PROGRAM.db
+    if [ -z "$destdir" ] && [ -r "$etc/servers.toml" ]; then
+        named=$(service_environment && "$binary" --config "$etc/servers.toml" config show 2>/dev/null |
+            sed -n '/^\[store\]/,/^\[/s/^path = "\(.*\)" *#.*/\1/p')
+        # A service of systemd begins in the root directory.
+        case $named in '') ;; /*) store=$named ;; *) store=/$named ;; esac
+    fi
+    kept_store=$store.before-upgrade
+}
+
 # A unit of the same name in /etc hides ours: that of the predecessor, most likely.
 step_aside() {
     old=$destdir/etc/systemd/system/$PROGRAM.service
@@ -354,8 +408,8 @@ keep_old() {
         if [ -e "$file" ]; then run cp -p "$file" "$before/"; fi
     done
     # The old program cannot read a store that the new one has migrated.
-    if [ -z "$destdir" ] && [ -e "$state/ntp-monitor.db" ]; then
-        run "$binary" backup "$kept_store" --store "$state/ntp-monitor.db" --force ||
+    if [ -z "$destdir" ] && [ -e "$store" ]; then
+        run "$binary" backup "$kept_store" --store "$store" --force ||
             die "the store cannot be copied, so there would be no way back; free some room and try again"
     fi
 }
@@ -363,10 +417,15 @@ keep_old() {
 start_service() {
     if [ "$start" = no ] || [ -n "$destdir" ]; then return 0; fi
     if ! is_systemd; then
-        say "systemd does not run here; start it yourself: $prefix/bin/$PROGRAM --config /etc/ntp-monitor/servers.toml"
+        say "systemd does not run here; start it yourself, as its user: runuser -u $PROGRAM -- $prefix/bin/$PROGRAM" \
+            "--config /etc/ntp-monitor/servers.toml"
         return 0
     fi
+    # A package that was removed leaves the unit masked.
+    if [ "$(package_state)" = config-files ]; then run systemctl unmask "$PROGRAM.service"; fi
     run systemctl daemon-reload
+    # What failed too often before must not keep this one from being tried.
+    run systemctl reset-failed "$PROGRAM.service" 2>/dev/null || true
     run systemctl enable "$PROGRAM.service" || return 1
     # Returns when the service has said that it is ready, or that it failed.
     run systemctl restart "$PROGRAM.service"
@@ -374,10 +433,10 @@ start_service() {
 
 roll_back() {
     say "the new version does not become ready: journalctl -u $PROGRAM"
-    [ -e "$before/$PROGRAM" ] || die "there is no earlier version to go back to; the new one is installed and stopped"
     systemctl stop "$PROGRAM.service" || true
+    [ -e "$before/$PROGRAM" ] || die "there is no earlier version to go back to; the new one is installed and stopped"
     if [ -e "$kept_store" ]; then
-        "$bin" restore "$kept_store" --store "$state/ntp-monitor.db" ||
+        "$bin" restore "$kept_store" --store "$store" ||
             die "the store could not be put back; it is $kept_store"
         rm -f "$kept_store"
     fi
@@ -392,7 +451,10 @@ roll_back() {
 
 install_all() {
     find_binary
+    check_other_units
+    for dir in "$(dirname "$bin")" "$share" "$destdir$units" "$etc"; do check_writable "$dir"; done
     check_configuration
+    find_store
     keep_old
     make_user
     make_directories
@@ -407,8 +469,11 @@ install_all() {
 
 uninstall() {
     if is_systemd; then run systemctl disable --now "$PROGRAM.service" "$PROGRAM.socket" 2>/dev/null || true; fi
-    if is_installed; then
-        while IFS= read -r file; do run rm -f "$destdir$file"; done <"$manifest"
+    # The second is of a run that was interrupted.
+    if is_installed || [ -e "$manifest.new" ]; then
+        cat "$manifest" "$manifest.new" 2>/dev/null | while IFS= read -r file; do
+            run rm -f "$destdir$file" "$destdir$file.new"
+        done
         run rm -rf "$share/ntp-monitor"
         run rm -rf "$share/doc/ntp-monitor"
     else

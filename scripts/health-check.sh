@@ -33,6 +33,8 @@ while [ $# -gt 0 ]; do
     shift
 done
 
+case $timeout in '' | *[!0-9]* | 0) finish 3 UNKNOWN "--timeout needs a number of seconds" ;; esac
+
 # The token goes through a file descriptor: a command line can be read by everybody.
 header() {
     if [ -n "${NTP_MONITOR_TOKEN:-}" ]; then printf 'header = "Authorization: Bearer %s"\n' "$NTP_MONITOR_TOKEN"; fi
@@ -40,12 +42,17 @@ header() {
 
 if command -v curl >/dev/null 2>&1; then
     answer=$(header | curl --silent --show-error --max-time "$timeout" --config - "${url%/}/health" 2>&1) ||
-        finish 2 CRITICAL "$answer"
+        # 1 to 3: it was asked for what is no URL.
+        case $? in [123]) finish 3 UNKNOWN "$answer" ;; *) finish 2 CRITICAL "$answer" ;; esac
 elif command -v wget >/dev/null 2>&1 && [ -z "${NTP_MONITOR_TOKEN:-}" ]; then
-    answer=$(wget --quiet --tries 1 --timeout "$timeout" --content-on-error -O - "${url%/}/health") ||
-        [ -n "$answer" ] || finish 2 CRITICAL "no answer from $url"
+    # That of busybox does not show what comes with an error, which here is that the service is failing.
+    all=
+    if wget --help 2>&1 | grep -q content-on-error; then all=--content-on-error; fi
+    # shellcheck disable=SC2086 # an option or nothing
+    answer=$(wget -q -t 1 -T "$timeout" $all -O - "${url%/}/health") ||
+        [ -n "$answer" ] || finish 2 CRITICAL "no answer from $url, or it is failing"
 else
-    finish 3 UNKNOWN "curl is not installed"
+    finish 3 UNKNOWN "curl is not installed; wget is enough where no token is needed"
 fi
 
 # The report is JSON; the first of each of these is the whole's, or the worst reason's.
@@ -58,5 +65,5 @@ case $status in
 ok) finish 0 OK "version $(first version)" ;;
 degraded) finish 1 WARNING "${reason:-degraded}" ;;
 failing) finish 2 CRITICAL "${reason:-failing}" ;;
-*) finish 3 UNKNOWN "no health report at $url" ;;
+*) finish 3 UNKNOWN "no health report at $url; does it want a token (NTP_MONITOR_TOKEN)?" ;;
 esac

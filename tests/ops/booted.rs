@@ -27,6 +27,14 @@ fn machine() -> (Machine, Chronyd) {
     (machine, chronyd)
 }
 
+/// `setup.sh` with what it needs, and a program to install.
+fn copy_setup(machine: &Machine) {
+    for part in ["setup.sh", "scripts", "systemd", "config"] {
+        root::run(Command::new("cp").arg("-R").arg(source(part)).arg(machine.debian.at("/root/")));
+    }
+    fs::copy(env!("CARGO_BIN_EXE_ntp-monitor"), machine.debian.at("/root/ntp-monitor")).unwrap();
+}
+
 fn source(path: &str) -> std::path::PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
 }
@@ -72,10 +80,7 @@ fn setup_starts_a_confined_service_that_is_reloaded_and_survives_a_kill_a_hang_a
         return;
     }
     let (machine, _chronyd) = machine();
-    for part in ["setup.sh", "scripts", "systemd", "config"] {
-        root::run(Command::new("cp").arg("-R").arg(source(part)).arg(machine.debian.at("/root/")));
-    }
-    fs::copy(env!("CARGO_BIN_EXE_ntp-monitor"), machine.debian.at("/root/ntp-monitor")).unwrap();
+    copy_setup(&machine);
     configure(&machine, "");
     machine.run("/root/setup.sh --binary /root/ntp-monitor");
     gives_samples(&machine);
@@ -200,7 +205,19 @@ fn the_package_starts_upgrades_and_stops_the_service_whose_socket_waits_and_whos
     machine.run("dpkg -r ntp-monitor");
     assert_eq!(machine.property("ActiveState"), "inactive");
     assert!(machine.debian.exists("/var/lib/ntp-monitor/ntp-monitor.db"));
+    setup_follows_the_package(&machine);
+}
+
+/// What a removed package leaves keeps nothing from being installed, and its purge takes nothing from what was.
+#[track_caller]
+fn setup_follows_the_package(machine: &Machine) {
+    copy_setup(machine);
+    machine.run("/root/setup.sh --binary /root/ntp-monitor");
+    gives_samples(machine);
     machine.run("dpkg -P ntp-monitor");
+    assert_eq!(machine.property("ActiveState"), "active");
+    assert!(machine.debian.exists("/var/lib/ntp-monitor/ntp-monitor.db") && machine.debian.exists(CONFIG));
+    machine.run("/root/setup.sh --uninstall --purge");
     assert!(!machine.debian.exists("/var/lib/ntp-monitor") && !machine.debian.exists(CONFIG));
 }
 

@@ -94,6 +94,8 @@ fn setup_says_what_is_wrong_with_its_arguments_and_its_program() {
         (&["--frobnicate"][..], 2, "there is no option '--frobnicate'"),
         (&["--prefix"], 2, "needs a value"),
         (&["--prefix", "usr"], 2, "must begin with /"),
+        (&["--prefix", "/opt/two words"], 2, "letters, digits"),
+        (&["--prefix", "/home/me/.local"], 2, "does not see"),
         (&["--purge"], 2, "goes with --uninstall"),
         (&["--destdir", "/nonexistent", "--upgrade"], 1, "nothing is installed"),
         (&["--destdir", "/nonexistent", "--binary", "/no/such/file"], 1, "there is no file"),
@@ -104,6 +106,33 @@ fn setup_says_what_is_wrong_with_its_arguments_and_its_program() {
         assert_eq!((output.status.code(), said.contains(part)), (Some(code), true), "{arguments:?}: {said}");
     }
     assert!(!Path::new("/nonexistent").exists());
+}
+
+#[test]
+fn setup_installs_for_everybody_from_a_bare_name_and_clears_up_what_was_interrupted() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |path: &str| dir.path().join("root").join(path);
+    std::os::unix::fs::symlink(PROGRAM, dir.path().join("this-one")).unwrap();
+    let script = "umask 077; \"$0\" --destdir root --binary this-one";
+    let mut install = Command::new("/bin/sh");
+    root::run(install.args(["-c", script]).arg(source("setup.sh")).current_dir(dir.path()));
+    for path in
+        ["usr/local/bin", "usr/local/share/man/man1/ntp-monitor.1", "usr/local/share/ntp-monitor/health-check.sh"]
+    {
+        let mode = fs::metadata(at(path)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o004, 0o004, "{path}: {mode:o}");
+    }
+    for path in ["etc/ntp-monitor", "etc/ntp-monitor/servers.toml", "var/lib/ntp-monitor"] {
+        assert_eq!(fs::metadata(at(path)).unwrap().permissions().mode() & 0o007, 0, "{path}");
+    }
+
+    // As if it had been killed while it put the program in place.
+    fs::rename(at("usr/local/share/ntp-monitor/manifest"), at("usr/local/share/ntp-monitor/manifest.new")).unwrap();
+    fs::write(at("usr/local/bin/ntp-monitor.new"), "half").unwrap();
+    let target = at("");
+    assert!(setup(&["--destdir", target.to_str().unwrap(), "--uninstall"]).status.success());
+    assert_eq!(fs::read_dir(at("usr/local/bin")).unwrap().count(), 0);
+    assert!(!at("usr/local/share/ntp-monitor").exists());
 }
 
 /// Stands for systemd: notes what it is told, and cannot start a program that says that it is broken.
@@ -118,18 +147,32 @@ const BROKEN: &str = "#!/bin/sh
 case $1 in --version) echo ntp-monitor 9.9.9 ;; *) exec /opt/good/ntp-monitor \"$@\" ;; esac
 ";
 
+fn write(debian: &Debian, path: &str, text: &str, mode: u32) {
+    fs::create_dir_all(debian.at(path).parent().unwrap()).unwrap();
+    fs::write(debian.at(path), text).unwrap();
+    fs::set_permissions(debian.at(path), fs::Permissions::from_mode(mode)).unwrap();
+}
+
+/// A Debian with `setup.sh`, what it needs, and a good and a bad program to install.
+fn prepared() -> Debian {
+    let debian = Debian::fresh();
+    write(&debian, "/usr/bin/systemctl", SYSTEMCTL, 0o755);
+    write(&debian, "/opt/bad/ntp-monitor", BROKEN, 0o755);
+    for part in ["setup.sh", "scripts", "systemd", "config"] {
+        root::run(Command::new("cp").arg("-R").arg(source(part)).arg(debian.at("/root/")));
+    }
+    fs::create_dir(debian.at("/opt/good")).unwrap();
+    fs::copy(PROGRAM, debian.at("/opt/good/ntp-monitor")).unwrap();
+    debian
+}
+
 #[test]
 fn setup_installs_migrates_the_predecessor_goes_back_from_a_broken_version_and_leaves_nothing() {
     if !root::is_root("setup_installs_migrates_the_predecessor_goes_back_from_a_broken_version_and_leaves_nothing") {
         return;
     }
-    let debian = Debian::fresh();
-    let write = |path: &str, text: &str, mode| {
-        fs::create_dir_all(debian.at(path).parent().unwrap()).unwrap();
-        fs::write(debian.at(path), text).unwrap();
-        fs::set_permissions(debian.at(path), fs::Permissions::from_mode(mode)).unwrap();
-    };
-    write("/usr/bin/systemctl", SYSTEMCTL, 0o755);
+    let debian = prepared();
+    let write = |path: &str, text: &str, mode| write(&debian, path, text, mode);
     fs::create_dir_all(debian.at("/run/systemd/system")).unwrap();
     write(
         "/opt/ntp-monitor/.env",
@@ -138,12 +181,6 @@ fn setup_installs_migrates_the_predecessor_goes_back_from_a_broken_version_and_l
         0o600,
     );
     write("/etc/systemd/system/ntp-monitor.service", "[Service]\nExecStart=/opt/ntp-monitor/main.py\n", 0o644);
-    for part in ["setup.sh", "scripts", "systemd", "config"] {
-        root::run(Command::new("cp").arg("-R").arg(source(part)).arg(debian.at("/root/")));
-    }
-    fs::create_dir(debian.at("/opt/good")).unwrap();
-    fs::copy(PROGRAM, debian.at("/opt/good/ntp-monitor")).unwrap();
-    write("/opt/bad/ntp-monitor", BROKEN, 0o755);
     let before = debian.inventory();
 
     debian.run("/root/setup.sh --binary /opt/good/ntp-monitor");
@@ -197,6 +234,55 @@ fn setup_installs_migrates_the_predecessor_goes_back_from_a_broken_version_and_l
 }
 
 #[test]
+fn setup_keeps_to_what_was_set_up_otherwise_and_says_what_is_in_its_way() {
+    if !root::is_root("setup_keeps_to_what_was_set_up_otherwise_and_says_what_is_in_its_way") {
+        return;
+    }
+    let debian = prepared();
+    let write = |path: &str, text: &str, mode| write(&debian, path, text, mode);
+    let install = "/root/setup.sh --binary /opt/good/ntp-monitor";
+    let refused = |script: &str| {
+        let output = debian.attempt(script);
+        assert!(!output.status.success(), "{script}");
+        text(&output.stderr)
+    };
+
+    // Where nothing can be written nothing is begun.
+    let said = refused(&format!("mount --bind /usr /usr && mount -o remount,bind,ro /usr && {install}"));
+    assert!(said.contains("/usr/local/bin cannot be written"), "{said}");
+    let unit = "/etc/systemd/system/ntp-monitor.service";
+    write(unit, "[Service]\nExecStart=/opt/other/bin/ntp-monitor --config x\n", 0o644);
+    let said = refused(install);
+    assert!(said.contains("would hide the unit"), "{said}");
+    assert!(!debian.exists("/etc/ntp-monitor") && !debian.exists("/usr/local/bin/ntp-monitor"));
+    fs::remove_file(debian.at(unit)).unwrap();
+
+    // A group that outlived its user, no systemd, and a store of one's own place.
+    let config =
+        "[monitor]\ndata_dir = \"/srv/ntp\"\n[http]\nlisten = \"127.0.0.1:0\"\n[[server]]\naddress = \"127.0.0.1\"\n";
+    write("/etc/ntp-monitor/servers.toml", config, 0o640);
+    debian.run("groupadd --system ntp-monitor");
+    assert!(debian.run(install).contains("as its user: runuser -u ntp-monitor"));
+    debian.run(
+        "install -d -o ntp-monitor /srv/ntp; setpriv --reuid ntp-monitor --regid ntp-monitor --clear-groups \
+         /usr/local/bin/ntp-monitor --config /etc/ntp-monitor/servers.toml & service=$!; \
+         timeout 60 sh -c 'until [ -s /srv/ntp/ntp-monitor.db ]; do sleep 0.1; done' && kill $service && wait $service",
+    );
+    // As systemd/examples/edit-configuration.conf says.
+    debian.run("chown ntp-monitor /etc/ntp-monitor /etc/ntp-monitor/servers.toml");
+    fs::create_dir_all(debian.at("/run/systemd/system")).unwrap();
+    let said = refused("/root/setup.sh --upgrade --binary /opt/bad/ntp-monitor");
+    assert!(said.contains("the earlier version is back and runs"), "{said}");
+    let kept = debian.run("ls /srv/ntp");
+    assert!(kept.lines().any(|name| name.starts_with("ntp-monitor.db.before-1")), "{kept}");
+    assert_eq!(
+        debian.run("stat -c '%U:%G' /etc/ntp-monitor /etc/ntp-monitor/servers.toml"),
+        "ntp-monitor:ntp-monitor\nntp-monitor:ntp-monitor\n"
+    );
+    assert_eq!(fs::read_to_string(debian.at("/etc/ntp-monitor/servers.toml")).unwrap(), config);
+}
+
+#[test]
 fn the_debian_package_is_sound_and_installs_upgrades_removes_and_purges_cleanly() {
     if !root::is_root("the_debian_package_is_sound_and_installs_upgrades_removes_and_purges_cleanly") {
         return;
@@ -242,6 +328,11 @@ fn the_release_archive_has_what_setup_needs_true_checksums_and_a_bill_of_materia
     let name = format!("ntp-monitor-{}-{}-linux", env!("CARGO_PKG_VERSION"), std::env::consts::ARCH);
     let sums = format!("{name}.sha256");
     root::run(Command::new("sha256sum").args(["--check", "--strict", &sums]).current_dir(out.path()));
+    let listing = Command::new("tar").args(["tf", &format!("{name}.tar.gz")]).current_dir(out.path()).output().unwrap();
+    for part in ["grafana/dashboards/influxdb/overview.json", "prometheus/ntp-monitor.alerts.yaml", "influxdb/setup.sh"]
+    {
+        assert!(text(&listing.stdout).contains(&format!("{name}/{part}\n")), "{part}");
+    }
     let bill: serde_json::Value =
         serde_json::from_slice(&fs::read(out.path().join(format!("{name}.cdx.json"))).unwrap()).unwrap();
     let parts: Vec<&str> = bill["components"].as_array().unwrap().iter().filter_map(|p| p["name"].as_str()).collect();
@@ -254,29 +345,4 @@ fn the_release_archive_has_what_setup_needs_true_checksums_and_a_bill_of_materia
     root::run(setup.arg("--destdir").arg(&target));
     let version = Command::new(target.join("usr/local/bin/ntp-monitor")).arg("--version").output().unwrap();
     assert!(text(&version.stdout).contains(env!("CARGO_PKG_VERSION")));
-}
-
-#[test]
-fn the_health_check_exits_as_plugins_do() {
-    let playground = Playground::open();
-    let (good, silent) = (playground.server(Script::good()), playground.server(Script::silent()));
-    let check = |url: &str| {
-        let output = Command::new(source("scripts/health-check.sh")).args(["--url", url]).output().unwrap();
-        (output.status.code().unwrap(), text(&output.stdout))
-    };
-    for (servers, code, word) in [
-        (own("good", good.address()), 0, "OK"),
-        (own("good", good.address()) + &own("silent", silent.address()), 1, "WARNING - "),
-        (own("silent", silent.address()), 2, "CRITICAL - none of the 1 servers"),
-    ] {
-        let home = Home::with(&servers);
-        let mut service = home.start();
-        let status = ["ok", "degraded", "failing"][code as usize];
-        service.health(status, |health| health["ready"] == true && health["status"] == status);
-        let (found, said) = check(&format!("http://{}", service.http()));
-        assert_eq!((found, said.contains(word)), (code, true), "{said}");
-    }
-    assert_eq!(check("http://127.0.0.1:9").0, 2);
-    let wrong = Command::new(source("scripts/health-check.sh")).arg("--what").output().unwrap();
-    assert_eq!(wrong.status.code(), Some(3));
 }

@@ -9,6 +9,7 @@ mod booted;
 mod debian;
 mod docs;
 mod doctor;
+mod health_check;
 mod install;
 mod limits;
 mod machine;
