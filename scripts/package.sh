@@ -66,7 +66,9 @@ make_dist() {
     strip --strip-debug "$tree/bin/ntp-monitor"
     install -m 755 setup.sh "$tree/"
     install -m 755 scripts/health-check.sh "$tree/scripts/"
-    cp -R systemd config docs LICENSE README.md CHANGELOG.md "$tree/"
+    cp -R systemd config docs prometheus influxdb LICENSE README.md CHANGELOG.md "$tree/"
+    mkdir "$tree/grafana"
+    cp -R grafana/dashboards grafana/provisioning "$tree/grafana/"
     scripts/sbom.py >"$out/$name.cdx.json"
     tar --create --file - --directory "$out" --sort=name --owner=0 --group=0 --numeric-owner \
         --mtime="@$SOURCE_DATE_EPOCH" "$name" | gzip "-$level" -n >"$out/$name.tar.gz"
