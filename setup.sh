@@ -141,11 +141,13 @@ check_surroundings() {
     if [ "$action" = upgrade ] && ! is_installed; then
         die "nothing is installed below $destdir$prefix; run it without --upgrade"
     fi
-    case $(package_state) in
-    '' | not-installed | config-files) ;;
-    *) die "the Debian package $PROGRAM is installed; remove it first (apt-get remove $PROGRAM), or upgrade that" ;;
-    esac
+    # What was installed here before the package may go, and nothing of the package's with it.
+    if is_package_installed && ! { [ "$action$purge" = uninstallno ] && [ "$prefix" != /usr ] && is_installed; }; then
+        die "the Debian package $PROGRAM is installed; remove it first (apt-get remove $PROGRAM), or upgrade that"
+    fi
 }
+
+is_package_installed() { case $(package_state) in '' | not-installed | config-files) return 1 ;; esac }
 
 # What dpkg knows of a package of this name: nothing, "installed", or "config-files" after its removal.
 package_state() {
@@ -468,7 +470,9 @@ install_all() {
 }
 
 uninstall() {
-    if is_systemd; then run systemctl disable --now "$PROGRAM.service" "$PROGRAM.socket" 2>/dev/null || true; fi
+    if is_systemd && ! is_package_installed; then
+        run systemctl disable --now "$PROGRAM.service" "$PROGRAM.socket" 2>/dev/null || true
+    fi
     # The second is of a run that was interrupted.
     if is_installed || [ -e "$manifest.new" ]; then
         cat "$manifest" "$manifest.new" 2>/dev/null | while IFS= read -r file; do
@@ -479,7 +483,10 @@ uninstall() {
     else
         say "nothing is installed below $destdir$prefix"
     fi
-    if is_systemd; then run systemctl daemon-reload; fi
+    if is_systemd; then
+        run systemctl daemon-reload
+        if is_package_installed; then run systemctl try-restart "$PROGRAM.service"; fi
+    fi
     if [ "$purge" = yes ]; then
         run rm -rf "$etc" "$state" "$logs"
         if [ -z "$destdir" ] && getent passwd "$PROGRAM" >/dev/null; then run userdel "$PROGRAM"; fi

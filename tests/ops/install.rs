@@ -153,14 +153,19 @@ fn write(debian: &Debian, path: &str, text: &str, mode: u32) {
     fs::set_permissions(debian.at(path), fs::Permissions::from_mode(mode)).unwrap();
 }
 
+/// `setup.sh` with what it needs.
+fn copy_setup(debian: &Debian) {
+    for part in ["setup.sh", "scripts", "systemd", "config"] {
+        root::run(Command::new("cp").arg("-R").arg(source(part)).arg(debian.at("/root/")));
+    }
+}
+
 /// A Debian with `setup.sh`, what it needs, and a good and a bad program to install.
 fn prepared() -> Debian {
     let debian = Debian::fresh();
     write(&debian, "/usr/bin/systemctl", SYSTEMCTL, 0o755);
     write(&debian, "/opt/bad/ntp-monitor", BROKEN, 0o755);
-    for part in ["setup.sh", "scripts", "systemd", "config"] {
-        root::run(Command::new("cp").arg("-R").arg(source(part)).arg(debian.at("/root/")));
-    }
+    copy_setup(&debian);
     fs::create_dir(debian.at("/opt/good")).unwrap();
     fs::copy(PROGRAM, debian.at("/opt/good/ntp-monitor")).unwrap();
     debian
@@ -318,6 +323,25 @@ fn the_debian_package_is_sound_and_installs_upgrades_removes_and_purges_cleanly(
     debian.run("dpkg -P ntp-monitor");
     assert_eq!(debian.inventory(), before);
     assert!(!debian.run("getent passwd ntp-monitor || echo nobody").contains("ntp-monitor"));
+    debian.run(&install[0]);
+    beside_what_setup_installed(&debian, &install[1]);
+}
+
+/// The package says that it is hidden, and what hides it can be taken away without loss.
+#[track_caller]
+fn beside_what_setup_installed(debian: &Debian, install: &str) {
+    copy_setup(debian);
+    let setup = "/root/setup.sh --binary /usr/bin/ntp-monitor";
+    let refused = debian.attempt(setup);
+    assert!(!refused.status.success() && text(&refused.stderr).contains("apt-get remove"), "{refused:?}");
+    // As if it had been there first.
+    debian.run("mv /var/lib/dpkg/status /root/status && touch /var/lib/dpkg/status");
+    debian.run(setup);
+    debian.run("mv /root/status /var/lib/dpkg/status");
+    assert!(debian.run(install).contains("setup.sh --uninstall removes it"));
+    assert!(!debian.attempt("/root/setup.sh --uninstall --purge").status.success());
+    debian.run("/root/setup.sh --uninstall");
+    assert!(!debian.exists("/usr/local/bin/ntp-monitor") && debian.exists("/usr/bin/ntp-monitor"));
 }
 
 #[test]
