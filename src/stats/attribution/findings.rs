@@ -1,7 +1,7 @@
 //! What the watches amount to: one finding about the own clock, one per server. Still numbers; the words come later.
 
+use super::Attribution;
 use super::series::{Episode, Series};
-use super::{Attribution, UNREACHABLE_AFTER};
 use crate::stats::consensus::MIN_SERVERS;
 use crate::stats::leap::looks_like_smear;
 use crate::stats::local::ClockMove;
@@ -14,6 +14,10 @@ const MATERIAL_RATE: f64 = 0.5e-6;
 const SAME_STEP_S: f64 = 0.005;
 /// What began within so many cells of each other began together.
 const TOGETHER: u64 = 8;
+/// So many cells apart the raw clock and the servers may tell of the same moment,
+const NEAR: f64 = 6.0;
+/// and the servers so many later, if they tell of the same size: where polls are often lost they are late.
+const FOUND_WITHIN: f64 = 32.0;
 
 /// What is known of the own clock.
 #[derive(Debug, Default)]
@@ -141,15 +145,17 @@ impl Attribution {
     /// have taken part of it back since.
     fn matching_step(&self, size_s: f64, since: Option<When>) -> Option<&ClockMove> {
         let tolerance_s = SAME_STEP_S.max(0.15 * size_s.abs());
-        self.steps_near(since).find(|step| {
+        self.steps_near(since, FOUND_WITHIN).find(|step| {
             let is_partly_undone = (-1.0..=-0.5).contains(&(size_s / step.size_s));
             (step.size_s + size_s).abs() <= tolerance_s || is_partly_undone
         })
     }
 
-    /// Movements of the own clock that the raw clock saw at about this time, the newest first, also one that is not over.
-    fn steps_near(&self, since: Option<When>) -> impl Iterator<Item = &ClockMove> {
-        let near_ns = (6e9 * self.engine.step_s.max(self.engine.wait_s)) as i64;
+    /// Movements of the own clock that the raw clock saw at about this time or up to `cells` before, the newest first, also
+    /// one that is not over.
+    fn steps_near(&self, since: Option<When>, cells: f64) -> impl Iterator<Item = &ClockMove> {
+        let cell_ns = 1e9 * self.engine.step_s.max(self.engine.wait_s);
+        let (near_ns, before_ns) = ((NEAR * cell_ns) as i64, (cells * cell_ns) as i64);
         // Stamps from before a step are of another clock: `since` is of the present one.
         let mut moved_since_ns = 0_i64;
         self.steps.moving().into_iter().chain(self.clock_moves.iter().rev()).filter(move |step| {
@@ -157,14 +163,14 @@ impl Attribution {
             moved_since_ns = moved_since_ns.saturating_add((step.size_s * 1e9) as i64);
             let from_ns = step.from_ns.saturating_add(moved_since_ns);
             let at = since.map_or(until_ns, |w| w.0);
-            at >= from_ns.saturating_sub(near_ns) && at <= until_ns.saturating_add(near_ns)
+            at >= from_ns.saturating_sub(near_ns) && at <= until_ns.saturating_add(before_ns)
         })
     }
 
     /// Whether the raw clock would have seen a step of this size at this time, and saw none of any size.
     fn is_unmoved(&self, size_s: Option<f64>, since: Option<When>) -> bool {
         let is_seen = size_s.zip(self.doubt_s).is_some_and(|(size, doubt)| size.abs() > 2.0 * doubt);
-        is_seen && self.steps_near(since).next().is_none()
+        is_seen && self.steps_near(since, NEAR).next().is_none()
     }
 
     fn is_smear(&self, rate_ppm: Option<(f64, f64)>, since: Option<When>) -> bool {
@@ -175,9 +181,9 @@ impl Attribution {
     pub(super) fn server_finding(&self, i: usize, enough: bool, contested: bool) -> ServerFinding {
         let series = &self.engine.series[i];
         let mut it = ServerFinding { heard: self.is_heard(series), confidence: 0.5, ..ServerFinding::default() };
-        if series.failures >= UNREACHABLE_AFTER {
+        if series.reach.is_lost() {
             (it.kind, it.path, it.confidence) = (Some(Kind::Unreachable), true, 1.0);
-            it.since = Some(self.when(series.failed_since_s));
+            it.since = Some(self.when(series.reach.since_s));
             return it;
         }
         if !it.heard {

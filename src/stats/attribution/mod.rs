@@ -42,8 +42,6 @@ use series::{Point, Series};
 pub use timeline::Refusal;
 use timeline::{Place, Timeline};
 
-/// A server is called unreachable after this many polls in a row without a usable reply.
-pub const UNREACHABLE_AFTER: u32 = 5;
 /// The verdict's numbers are refreshed at least every so many cells, also when nothing changed.
 const REFRESH_CELLS: u64 = 16;
 /// Moves of the own clock that are remembered to explain what servers show.
@@ -154,7 +152,7 @@ impl Attribution {
     #[must_use]
     pub fn announcements(&self) -> Vec<(&str, crate::ntp::Leap)> {
         let said = |s: &Series| s.watch.said().map(|said| said.2);
-        let heard = self.engine.series.iter().filter(|s| s.failures < UNREACHABLE_AFTER);
+        let heard = self.engine.series.iter().filter(|s| !s.reach.is_lost());
         heard.filter_map(|s| said(s).map(|leap| (&*s.ident.name, leap))).collect()
     }
 
@@ -200,24 +198,22 @@ impl Attribution {
         self.engine.polled(i, t_s);
         let series = &mut self.engine.series[i];
         series.watch.observe(sample, &mut self.events);
-        let was_unreachable = series.failures >= UNREACHABLE_AFTER;
+        let was_lost = series.reach.is_lost();
         match (&sample.outcome, &sample.measure) {
             (Outcome::Sample, Some(m)) => {
-                series.failures = 0;
+                series.reach.answered();
                 series.unsynchronised = false;
                 let (theta_s, delay_s, lambda_s) = (m.offset_s, m.delay_s.max(0.0), m.root_distance_s);
                 series.accept(Point { t_s, theta_s, delay_s, lambda_s }, &mut self.engine.grain);
             }
-            (Outcome::Unsynchronised, _) => (series.failures, series.unsynchronised) = (0, true),
-            (Outcome::Fault(_), _) => {}
-            _ => {
-                if series.failures == 0 {
-                    series.failed_since_s = t_s;
-                }
-                series.failures = series.failures.saturating_add(1);
+            (Outcome::Unsynchronised, _) => {
+                series.reach.answered();
+                series.unsynchronised = true;
             }
+            (Outcome::Fault(_), _) => {}
+            _ => series.reach.failed(t_s),
         }
-        self.engine.dirty |= was_unreachable != (self.engine.series[i].failures >= UNREACHABLE_AFTER);
+        self.engine.dirty |= was_lost != self.engine.series[i].reach.is_lost();
         self.engine.advance(t_s);
         (self.last_s, self.last_wall_ns) = (self.last_s.max(t_s), sample.at.wall_ns);
         Ok(self.judge_if_due())

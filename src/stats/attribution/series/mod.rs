@@ -2,15 +2,17 @@
 //!
 //! Memory: [`CELLS`] grid values of 16 bytes and [`RECENT`] samples of 40 bytes, about 3 kB per address in all.
 
+mod reach;
 mod sense;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use self::reach::Reach;
 use super::change::Change;
 use super::grain::Grain;
+use super::robust;
 use super::watch::Watch;
-use super::{UNREACHABLE_AFTER, robust};
 use crate::sample::ServerIdent;
 use crate::stats::events::ServerWatch;
 pub(super) use sense::Pace;
@@ -118,9 +120,7 @@ pub(super) struct Series {
     /// The time of the last poll, whatever came of it; minus infinity before the first.
     pub last_poll_s: f64,
     gaps_s: [f64; 4],
-    /// Polls in a row without a usable reply, and the time of the first of them.
-    pub failures: u32,
-    pub failed_since_s: f64,
+    pub reach: Reach,
     /// The server answers, but calls itself unsynchronised.
     pub unsynchronised: bool,
     pub first_s: f64,
@@ -156,8 +156,7 @@ impl Series {
             grain_s: 0.0,
             last_poll_s: f64::NEG_INFINITY,
             gaps_s: [f64::INFINITY; 4],
-            failures: 0,
-            failed_since_s: t_s,
+            reach: Reach::new(t_s),
             unsynchronised: false,
             first_s: t_s,
             disjoint: Watch::default(),
@@ -208,7 +207,7 @@ impl Series {
     pub fn votes(&self, t_s: f64, step_s: f64) -> bool {
         // One that was asked but once may be asked as rarely as the grid waits for.
         let patience_s = 6.0 * self.interval_s().unwrap_or(4.0 * step_s).max(step_s);
-        self.failures < UNREACHABLE_AFTER && self.last_accepted_s().is_some_and(|last| t_s - last <= patience_s)
+        !self.reach.is_lost() && self.last_accepted_s().is_some_and(|last| t_s - last <= patience_s)
     }
 
     /// The smallest change of this server's offset that counts, in seconds.

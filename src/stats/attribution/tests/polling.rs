@@ -96,3 +96,19 @@ fn a_lost_poll_neither_makes_a_camp_a_majority_nor_a_majority_a_camp() {
         assert_eq!(entries.iter().filter(doubtful).count(), 0, "seed {seed}: {entries:?}");
     }
 }
+
+#[test]
+fn a_server_whose_replies_are_often_lost_does_not_come_and_go() {
+    for seed in 1..9 {
+        let mut world = World::ordinary(seed, 5, 64.0, 400_000.0);
+        world.servers.iter_mut().for_each(|server| server.loss = 0.3);
+        world.faults = vec![Fault::Silence { server: Some(1), from_s: 390_000.0, until_s: 400_000.0 }];
+        let (entries, attribution) = run(&world);
+        // In the first hour nobody knows yet what is usual.
+        let begin_s = world.start_unix_s + 3600;
+        let late = entries.iter().filter(|e| e.since.0 > begin_s * 1_000_000_000 && e.state == State::Path);
+        let unreachable: Vec<_> = late.flat_map(|e| &e.blamed).map(|b| b.server.as_str()).collect();
+        assert_eq!(unreachable, ["ntp2"], "seed {seed}: {entries:?}");
+        assert_eq!(attribution.verdict().state, State::Path, "seed {seed}");
+    }
+}
