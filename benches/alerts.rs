@@ -7,17 +7,17 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use ntp_monitor::alert::engine::{Engine, Rulebook, Settings};
-use ntp_monitor::alert::facts::Observation;
-use ntp_monitor::alert::rule::{Rule, RuleSpec};
-use ntp_monitor::clock::Stamp;
-use ntp_monitor::health::report::Health;
-use ntp_monitor::sample::{Sample, SeriesKey, ServerIdent};
-use ntp_monitor::sim::world::World;
-use ntp_monitor::stats::analysis::Analysis;
-use ntp_monitor::stats::intake::TimeAxis;
-use ntp_monitor::stats::snapshot::{SeriesSnapshot, Snapshot};
-use ntp_monitor::stats::window::Window;
+use ntp_monitor_core::alert::engine::{Engine, Rulebook, Settings};
+use ntp_monitor_core::alert::facts::Observation;
+use ntp_monitor_core::alert::rule::{Rule, RuleSpec};
+use ntp_monitor_core::clock::Stamp;
+use ntp_monitor_core::health::report::Health;
+use ntp_monitor_core::sample::{Sample, SeriesKey, ServerIdent};
+use ntp_monitor_core::stats::analysis::Analysis;
+use ntp_monitor_core::stats::intake::TimeAxis;
+use ntp_monitor_core::stats::snapshot::{SeriesSnapshot, Snapshot};
+use ntp_monitor_core::stats::window::Window;
+use ntp_monitor_core::world::World;
 
 const RULES: usize = 20;
 

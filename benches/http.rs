@@ -14,9 +14,9 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use ntp_monitor::config::{self, Environment};
-use ntp_monitor::sim::world::World;
 use ntp_monitor::sinks::worker::BatchWriter;
 use ntp_monitor::store::{Options, Store};
+use ntp_monitor_core::world::World;
 use slog::{Discard, Logger, o};
 use support::servers::Servers;
 use support::{Setting, addresses};
@@ -66,7 +66,7 @@ fn fill(file: &Path) -> Result<(), Failure> {
     let config = config::load(Some(file), &Environment::new(), &[])?.into_config();
     let first = config.servers.first().ok_or("no server is configured")?;
     let mut world = World::ordinary(7, 1, POLL_S, DAY_S);
-    world.start_unix_s = ntp_monitor::clock::Stamp::now().wall_ns / 1_000_000_000 - DAY_S as i64;
+    world.start_unix_s = ntp_monitor::clock::now().wall_ns / 1_000_000_000 - DAY_S as i64;
     for server in &mut world.servers {
         server.ident = std::sync::Arc::clone(&first.ident);
     }

@@ -15,7 +15,7 @@ use std::time::Duration;
 use common::chronyd::Chronyd;
 use futures_util::future::join_all;
 use ntp_monitor::probe::{KernelEngine, ProbeEngine, Query, SntpEngine};
-use ntp_monitor::sample::Measure;
+use ntp_monitor_core::sample::Measure;
 
 const PROBES_AT_ONCE: usize = 200;
 const ROUNDS: usize = 20;

@@ -11,8 +11,9 @@ use std::time::{Duration, Instant};
 
 use ntp_monitor::cli::replay::{self, ReplayArgs};
 use ntp_monitor::cli::table::Terminal;
-use ntp_monitor::sim::world::World;
-use ntp_monitor::sinks::csv::{self, HEADER};
+use ntp_monitor::sinks::csv;
+use ntp_monitor_core::formats::csv::{HEADER, append_record};
+use ntp_monitor_core::world::World;
 
 type Failure = Box<dyn std::error::Error>;
 
@@ -60,7 +61,7 @@ fn record(path: &Path, days: f64) -> Result<u64, Failure> {
     let (mut line, mut rows) = (Vec::new(), 0);
     for sample in World::ordinary(11, 5, 64.0, days * 86_400.0).samples() {
         line.clear();
-        csv::append_record(&mut line, "bench", &sample);
+        append_record(&mut line, "bench", &sample);
         file.write_all(&line)?;
         rows += 1;
     }

@@ -8,14 +8,14 @@ use std::collections::VecDeque;
 use std::hint::black_box;
 use std::time::Instant;
 
-use ntp_monitor::clock::Stamp;
-use ntp_monitor::ntp::{Leap, RefId};
-use ntp_monitor::sample::{Measure, Outcome, Reply, Sample, ServerIdent, Timestamping};
-use ntp_monitor::stats::intake::TimeAxis;
-use ntp_monitor::stats::sketch::Sketch;
-use ntp_monitor::stats::stability::{PhaseGrid, Stability};
-use ntp_monitor::stats::summary::{Summary, summarise};
-use ntp_monitor::stats::window::{ServerWindows, Window};
+use ntp_monitor_core::clock::Stamp;
+use ntp_monitor_core::ntp::{Leap, RefId};
+use ntp_monitor_core::sample::{Measure, Outcome, Reply, Sample, ServerIdent, Timestamping};
+use ntp_monitor_core::stats::intake::TimeAxis;
+use ntp_monitor_core::stats::sketch::Sketch;
+use ntp_monitor_core::stats::stability::{PhaseGrid, Stability};
+use ntp_monitor_core::stats::summary::{Summary, summarise};
+use ntp_monitor_core::stats::window::{ServerWindows, Window};
 
 fn main() {
     println!("{:<66} {:>12} {:>12} {:>8}", "what", "ours", "peer", "peer/us");

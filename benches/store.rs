@@ -8,12 +8,12 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use ntp_monitor::clock::Stamp;
-use ntp_monitor::ntp::{Leap, RefId};
-use ntp_monitor::sample::{Measure, Outcome, Reply, Sample, ServerIdent, Timestamping};
 use ntp_monitor::sinks::worker::BatchWriter;
 use ntp_monitor::store::read::Reader;
 use ntp_monitor::store::{Encoder, Grain, Options, Store};
+use ntp_monitor_core::clock::Stamp;
+use ntp_monitor_core::ntp::{Leap, RefId};
+use ntp_monitor_core::sample::{Measure, Outcome, Reply, Sample, ServerIdent, Timestamping};
 use slog::{Discard, Logger, o};
 
 type Failure = Box<dyn std::error::Error>;

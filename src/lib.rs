@@ -3,26 +3,21 @@
 //! The map of the code is in ARCHITECTURE.md; `app` is the file to read first.
 
 pub mod actors;
-pub mod alert;
 pub mod app;
 pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod doctor;
-pub mod health;
 pub mod history;
 pub mod local;
 pub mod log;
 pub mod messages;
 pub mod notify;
-pub mod ntp;
 pub mod outbound;
 pub mod plot;
 pub mod probe;
 pub mod report;
-pub mod sample;
 pub mod sim;
 pub mod sinks;
-pub mod stats;
 pub mod store;
 pub mod web;

@@ -10,7 +10,7 @@ mod common;
 use std::process::Command;
 
 use common::tool;
-use ntp_monitor::stats::stability::{PhaseGrid, Stability};
+use ntp_monitor_core::stats::stability::{PhaseGrid, Stability};
 use serde_json::{Value, json};
 
 const FACTORS: [f64; 7] = [1.0, 2.0, 5.0, 16.0, 64.0, 250.0, 600.0];

@@ -3,9 +3,9 @@
 //! `ATTRIBUTION_SEEDS=50 cargo test --release --test attribution -- --nocapture confusion` prints the table of
 //! docs/ANALYSIS.md.
 
-use ntp_monitor::sim::world::{Fault, World};
-use ntp_monitor::stats::attribution::Attribution;
-use ntp_monitor::stats::verdict::{Entry, History, Kind, State};
+use ntp_monitor_core::stats::attribution::Attribution;
+use ntp_monitor_core::stats::verdict::{Entry, History, Kind, State};
+use ntp_monitor_core::world::{Fault, World};
 
 const HOUR: f64 = 3600.0;
 

@@ -18,8 +18,8 @@ use common::sim::Playground;
 use common::victoria::Victoria;
 use common::wait::until;
 use nix::sys::signal::Signal;
-use ntp_monitor::sample::Sample;
 use ntp_monitor::sim::{Script, ScriptedServer};
+use ntp_monitor_core::sample::Sample;
 
 const SECRET: &str = "hunter2";
 

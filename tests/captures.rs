@@ -8,7 +8,7 @@
 
 use std::path::{Path, PathBuf};
 
-use ntp_monitor::ntp::{Mac, Mode, NtpTimestamp, Packet};
+use ntp_monitor_core::ntp::{Mac, Mode, NtpTimestamp, Packet};
 
 const NTP_PORT: u16 = 123;
 

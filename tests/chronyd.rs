@@ -6,9 +6,9 @@ mod common;
 use std::time::Duration;
 
 use common::chronyd::Chronyd;
-use ntp_monitor::ntp::{Check, Leap};
 use ntp_monitor::probe::{KernelEngine, ProbeEngine, ProbeReport, Query, SntpEngine};
-use ntp_monitor::sample::{Outcome, Timestamping};
+use ntp_monitor_core::ntp::{Check, Leap};
+use ntp_monitor_core::sample::{Outcome, Timestamping};
 
 const PATIENCE: Duration = Duration::from_secs(10);
 const LOOPBACK: [&str; 2] = ["127.0.0.1", "::1"];

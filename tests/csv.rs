@@ -8,12 +8,13 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ntp_monitor::clock::Stamp;
 use ntp_monitor::config::{Csv, Rotation};
-use ntp_monitor::ntp::{Check, KissCode, Leap, RefId};
-use ntp_monitor::sample::{Measure, Outcome, Reply, Sample, ServerIdent, Timestamping};
-use ntp_monitor::sinks::csv::{CsvWriter, HEADER, append_record, missing, read_file, read_from, tail_keys};
+use ntp_monitor::sinks::csv::{CsvWriter, missing, read_file, tail_keys};
 use ntp_monitor::sinks::worker::BatchWriter;
+use ntp_monitor_core::clock::Stamp;
+use ntp_monitor_core::formats::csv::{HEADER, append_record, read_from};
+use ntp_monitor_core::ntp::{Check, KissCode, Leap, RefId};
+use ntp_monitor_core::sample::{Measure, Outcome, Reply, Sample, ServerIdent, Timestamping};
 use proptest::prelude::*;
 use slog::{Discard, Logger, o};
 

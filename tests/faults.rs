@@ -18,9 +18,9 @@ use common::rows;
 use common::sim::Playground;
 use common::victoria::Victoria;
 use common::wait::until;
-use ntp_monitor::sample::{Outcome, Sample};
 use ntp_monitor::sim::{ReplyKind, Script, ScriptedServer};
 use ntp_monitor::store::read::Reader;
+use ntp_monitor_core::sample::{Outcome, Sample};
 use serde_json::Value;
 
 /// The reasons of a health report that are about `name`, as one text.

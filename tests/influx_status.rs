@@ -10,14 +10,14 @@ use std::time::{Duration, Instant};
 
 use common::receiver::{Answer, Receiver, Request, status};
 use common::victoria::Victoria;
-use ntp_monitor::clock::Stamp;
 use ntp_monitor::config::Influx;
-use ntp_monitor::ntp::{Leap, RefId};
-use ntp_monitor::sample::{Measure, Outcome, Reply, Sample, ServerIdent, Timestamping};
 use ntp_monitor::sinks::influx::outbox::{Outbox, OutboxError, OutboxGauge, OutboxRow};
 use ntp_monitor::sinks::influx::{
     InfluxClient, LineWriter, Pacing, SampleLines, SenderConfig, SenderLabel, SenderState, WriteOutcome, run,
 };
+use ntp_monitor_core::clock::Stamp;
+use ntp_monitor_core::ntp::{Leap, RefId};
+use ntp_monitor_core::sample::{Measure, Outcome, Reply, Sample, ServerIdent, Timestamping};
 use slog::{Discard, Logger, o};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -304,7 +304,7 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) 
 #[tokio::test]
 async fn a_real_database_gets_every_line_once_although_it_was_away() {
     let mut victoria = blocking(Victoria::start).await;
-    let now_ns = Stamp::now().wall_ns / 1_000_000_000 * 1_000_000_000;
+    let now_ns = ntp_monitor::clock::now().wall_ns / 1_000_000_000 * 1_000_000_000;
     let stamps: Vec<i64> = (0..50).map(|n| now_ns - n * 1_000_000_000).collect();
     let mut body = Vec::new();
     let mut lines = SampleLines::new("ams-1".to_owned());

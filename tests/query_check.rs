@@ -15,13 +15,12 @@ use ntp_monitor::cli::check::{self, CheckArgs};
 use ntp_monitor::cli::measure::Tools;
 use ntp_monitor::cli::query::{self, QueryArgs};
 use ntp_monitor::cli::table::Terminal;
-use ntp_monitor::clock::Stamp;
 use ntp_monitor::config::{EngineChoice, Family};
-use ntp_monitor::ntp::KissCode;
 use ntp_monitor::probe::resolve::{Resolution, Resolve, ResolveError};
 use ntp_monitor::probe::{Engines, ProbeEngine, ProbeFuture, ProbeReport, Query};
-use ntp_monitor::sample::{Measure, Outcome};
 use ntp_monitor::sim::{ReplyKind, Script, ScriptedServer};
+use ntp_monitor_core::ntp::KissCode;
+use ntp_monitor_core::sample::{Measure, Outcome};
 use tokio::time::Instant;
 
 #[derive(Parser)]
@@ -54,9 +53,9 @@ impl ProbeEngine for Canned {
             match answer {
                 Answer::Offset(offset_s) => {
                     let measure = Some(Measure { offset_s, delay_s: 0.01, root_distance_s: 0.006 });
-                    ProbeReport { measure, ..ProbeReport::failed(Stamp::now(), Outcome::Sample) }
+                    ProbeReport { measure, ..ProbeReport::failed(ntp_monitor::clock::now(), Outcome::Sample) }
                 }
-                Answer::Fails(outcome) => ProbeReport::failed(Stamp::now(), outcome),
+                Answer::Fails(outcome) => ProbeReport::failed(ntp_monitor::clock::now(), outcome),
                 Answer::Hangs => std::future::pending().await,
                 Answer::Panics => panic!("made up"),
             }

@@ -14,10 +14,10 @@ use common::monitor::Home;
 use common::stored;
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use ntp_monitor::clock::Stamp;
-use ntp_monitor::sample::Sample;
-use ntp_monitor::sim::world::{Fault, World};
-use ntp_monitor::sinks::csv::{HEADER, append_record};
+use ntp_monitor_core::clock::Stamp;
+use ntp_monitor_core::formats::csv::{HEADER, append_record};
+use ntp_monitor_core::sample::Sample;
+use ntp_monitor_core::world::{Fault, World};
 use serde_json::Value;
 
 const MINIMAL: &str = "time,server,outcome,offset_s,delay_s,root_delay_s,root_dispersion_s,stratum,leap\n";

@@ -11,21 +11,21 @@ use std::process::{Output, Stdio};
 use common::monitor::{program, run, text};
 use common::service::Running;
 use common::stored::{self, forget_samples, options, store, week};
-use ntp_monitor::alert::notification::Severity;
-use ntp_monitor::alert::state::End;
-use ntp_monitor::alert::status::Past;
-use ntp_monitor::clock::Stamp;
 use ntp_monitor::history::span::Span;
 use ntp_monitor::history::survey::{Wish, survey};
-use ntp_monitor::ntp::{Leap, RefId};
 use ntp_monitor::report::make::make;
 use ntp_monitor::report::material::Order;
-use ntp_monitor::sample::{Measure, Outcome, Reply, Sample, ServerIdent, Timestamping};
 use ntp_monitor::sim::Script;
 use ntp_monitor::sinks::csv;
 use ntp_monitor::sinks::worker::BatchWriter;
 use ntp_monitor::store::read::Reader;
 use ntp_monitor::store::{AlertCommand, AlertRecord, Command, Store};
+use ntp_monitor_core::alert::notification::Severity;
+use ntp_monitor_core::alert::state::End;
+use ntp_monitor_core::alert::status::Past;
+use ntp_monitor_core::clock::Stamp;
+use ntp_monitor_core::ntp::{Leap, RefId};
+use ntp_monitor_core::sample::{Measure, Outcome, Reply, Sample, ServerIdent, Timestamping};
 use serde_json::{Value, json};
 use sha2::Digest;
 
@@ -212,7 +212,7 @@ fn whoever_reads_only_the_beginning_of_an_export_is_no_error_to_talk_of() {
     let mut first = String::new();
     BufReader::new(child.stdout.take().unwrap()).read_line(&mut first).unwrap();
     let output = child.wait_with_output().unwrap();
-    assert_eq!((first.as_str(), text(&output.stderr).as_str()), (csv::HEADER, ""));
+    assert_eq!((first.as_str(), text(&output.stderr).as_str()), (ntp_monitor_core::formats::csv::HEADER, ""));
 }
 
 #[test]
@@ -337,7 +337,7 @@ fn a_report_stands_alone_and_says_who_was_wrong_and_how_well_the_own_clock_was_s
 }
 
 /// Records alerts as the alerter does: one in the middle of the week, one that lasts, and one long before.
-fn with_alerts(dir: &Path, world: &ntp_monitor::sim::world::World) {
+fn with_alerts(dir: &Path, world: &ntp_monitor_core::world::World) {
     let at = |hours: i64| jiff::Timestamp::from_second(world.start_unix_s + hours * 3600).unwrap();
     let past = |server: &str, from: i64, until: Option<i64>| Past {
         alert: "failing-queries".to_owned(),

@@ -11,22 +11,23 @@ use std::time::Duration;
 use actix::{Actor, Addr, Context, Handler};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use ntp_monitor::actors::census::{Census, ChildState};
+use ntp_monitor::actors::census::Census;
 use ntp_monitor::actors::ledger::Ledger;
 use ntp_monitor::actors::notice::DeathNotice;
 use ntp_monitor::actors::outlet::{Listener, Outlet};
 use ntp_monitor::actors::supervisor::Supervisor;
 use ntp_monitor::actors::targets::{Targets, Tools};
-use ntp_monitor::clock::Clock;
 use ntp_monitor::config::{Addresses, EngineChoice, Family, Host, Server};
 use ntp_monitor::messages::sample::{Forget, SampleReady};
 use ntp_monitor::messages::targets::SetServers;
-use ntp_monitor::ntp::KissCode;
 use ntp_monitor::probe::resolve::{Resolution, Resolve, ResolveError};
 use ntp_monitor::probe::{Engines, ProbeEngine, ProbeFuture, ProbeReport, Query};
-use ntp_monitor::sample::{Outcome, Sample, SeriesKey, ServerIdent};
 use ntp_monitor::sim::time::SimClock;
 use ntp_monitor::sinks::queue::SinkQueue;
+use ntp_monitor_core::clock::Clock;
+use ntp_monitor_core::health::child::ChildState;
+use ntp_monitor_core::ntp::KissCode;
+use ntp_monitor_core::sample::{Outcome, Sample, SeriesKey, ServerIdent};
 use tokio::sync::watch;
 
 const S: i64 = 1_000_000_000;
@@ -285,7 +286,7 @@ async fn a_prober_that_keeps_panicking_is_shown_as_crashed_and_stays_polite() {
     // A prober panics when its clock does; the factory gives each incarnation the same one.
     struct Bomb(SimClock);
     impl Clock for Bomb {
-        fn now(&self) -> ntp_monitor::clock::Stamp {
+        fn now(&self) -> ntp_monitor_core::clock::Stamp {
             let stamp = self.0.now();
             assert!(stamp.mono_ns < 10 * S, "the clock was told to panic");
             stamp

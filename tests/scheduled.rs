@@ -14,7 +14,7 @@ use common::smtp::Mail;
 use common::stored;
 use common::wait::{find, until};
 use ntp_monitor::sim::Script;
-use ntp_monitor::sim::world::World;
+use ntp_monitor_core::world::World;
 use serde_json::{Value, json};
 
 /// Nothing listens there.

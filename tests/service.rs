@@ -14,22 +14,24 @@ use common::monitor::{Home, own};
 use common::rows;
 use common::wait::PATIENCE;
 use futures_util::future::BoxFuture;
-use ntp_monitor::actors::census::{Census, ChildState, Role};
+use ntp_monitor::actors::census::Census;
 use ntp_monitor::actors::health::{HealthKeeper, Observed, SinkGauge};
 use ntp_monitor::actors::notice::DeathNotice;
 use ntp_monitor::actors::supervisor::Supervisor;
 use ntp_monitor::app::{Service, Surroundings};
-use ntp_monitor::clock::{Stamp, SystemClock};
+use ntp_monitor::clock::SystemClock;
 use ntp_monitor::config::{self, Config, Environment, Family};
-use ntp_monitor::health::book::Book;
-use ntp_monitor::health::report::SinkHealth;
-use ntp_monitor::health::reports::ReportsHealth;
 use ntp_monitor::messages::lifecycle::{Adopt, StopNow};
 use ntp_monitor::probe::resolve::{Resolution, Resolve, ResolveError};
 use ntp_monitor::probe::{Engines, ProbeEngine, ProbeFuture, ProbeReport, Query};
-use ntp_monitor::sample::{Outcome, Sample, ServerIdent};
 use ntp_monitor::sinks::queue::SinkQueue;
 use ntp_monitor::sinks::worker::{self, BatchWriter, WriteError, WriterHandle};
+use ntp_monitor_core::clock::Stamp;
+use ntp_monitor_core::health::book::Book;
+use ntp_monitor_core::health::child::{ChildState, Role};
+use ntp_monitor_core::health::report::SinkHealth;
+use ntp_monitor_core::health::reports::ReportsHealth;
+use ntp_monitor_core::sample::{Outcome, Sample, ServerIdent};
 use slog::{Discard, Logger, o};
 use tokio::sync::watch;
 
@@ -62,7 +64,7 @@ impl ProbeEngine for Moody {
             match query.address.to_string().as_str() {
                 PANICKY => panic!("the engine was told to"),
                 HANGING => std::future::pending().await,
-                _ => ProbeReport::failed(Stamp::now(), Outcome::Unsynchronised),
+                _ => ProbeReport::failed(ntp_monitor::clock::now(), Outcome::Unsynchronised),
             }
         })
     }
@@ -198,7 +200,7 @@ async fn what_an_output_lost_is_in_the_log_each_time_it_grows_at_a_limited_rate(
     });
     let observed = Observed {
         vantage: "here".into(),
-        started: Stamp::now(),
+        started: ntp_monitor::clock::now(),
         census: Census::default(),
         sinks: Arc::new(Mutex::new([("store".to_owned(), gauge)].into())),
         alerts: watch::channel(Arc::default()).1,

@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use ntp_monitor::config::EngineChoice;
-use ntp_monitor::ntp::{Check, KissCode, Leap, RefId};
 use ntp_monitor::probe::{Engines, ProbeEngine, ProbeReport, Query};
-use ntp_monitor::sample::{Outcome, Timestamping};
 use ntp_monitor::sim::{Header, ReplyKind, Script, ScriptedServer};
+use ntp_monitor_core::ntp::{Check, KissCode, Leap, RefId};
+use ntp_monitor_core::sample::{Outcome, Timestamping};
 use rsntp::{AsyncSntpClient, Config, SynchronizationError, SynchronizationResult};
 use tokio::net::UdpSocket;
 
@@ -221,7 +221,7 @@ async fn engines_agree_on_kisses_silence_and_servers_without_time() {
 async fn a_server_in_the_next_era_is_measured_across_the_rollover() {
     // 2036-02-07 06:28:16 UTC, the first second of NTP era 1, and ten minutes more.
     let rollover_s: i64 = 2_085_978_496 + 600;
-    let now = ntp_monitor::clock::Stamp::now();
+    let now = ntp_monitor::clock::now();
     let offset_ns = rollover_s * 1_000_000_000 - now.wall_ns;
     let [kernel, _] = probe(Script::good().offset_ns(offset_ns), DEADLINE).await;
     let measure = kernel.measure.unwrap();

@@ -7,10 +7,10 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
-use ntp_monitor::clock::Stamp;
-use ntp_monitor::sample::{Outcome, Sample, ServerIdent};
 use ntp_monitor::sinks::queue::SinkQueue;
 use ntp_monitor::sinks::worker::{self, BatchWriter, WriteError, WriterHandle};
+use ntp_monitor_core::clock::Stamp;
+use ntp_monitor_core::sample::{Outcome, Sample, ServerIdent};
 
 const DEADLINE: Duration = Duration::from_secs(20);
 
@@ -217,7 +217,7 @@ fn whether_the_thread_still_comes_round_can_be_seen_from_outside() {
     rig.offer(0..1);
     until(|| rig.attempts.load(Ordering::SeqCst) == 1);
     // It hangs in its first attempt, which began after its last turn, and takes no other.
-    let hung = Stamp::now().mono_ns;
+    let hung = ntp_monitor::clock::now().mono_ns;
     let turned = || rig.handle.gauge().turn_mono_ns;
     assert!((1..hung).contains(&turned()));
     drop(closed);

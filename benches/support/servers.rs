@@ -11,8 +11,7 @@ use nix::libc::in_pktinfo;
 use nix::sys::socket::{
     ControlMessage, ControlMessageOwned, MsgFlags, SockaddrIn, recvmsg, sendmsg, setsockopt, sockopt,
 };
-use ntp_monitor::clock::Stamp;
-use ntp_monitor::ntp::{Mode, NtpShort, NtpTimestamp, Packet, RefId};
+use ntp_monitor_core::ntp::{Mode, NtpShort, NtpTimestamp, Packet, RefId};
 
 /// The servers; their thread ends with the process.
 pub struct Servers {
@@ -82,7 +81,7 @@ fn serve_one(socket: &UdpSocket) -> nix::Result<Option<Arrival>> {
 }
 
 fn answer(request: &Packet) -> Packet {
-    let now = NtpTimestamp::from_unix_ns(Stamp::now().wall_ns);
+    let now = NtpTimestamp::from_unix_ns(ntp_monitor::clock::now().wall_ns);
     Packet {
         mode: Mode::Server,
         stratum: 2,

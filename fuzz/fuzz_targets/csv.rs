@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use ntp_monitor::sinks::csv::{HEADER, read_from};
+use ntp_monitor_core::formats::csv::{HEADER, read_from};
 
 fuzz_target!(|bytes: &[u8]| {
     check(bytes);

@@ -2,8 +2,8 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use ntp_monitor::clock::Stamp;
-use ntp_monitor::ntp::{Check, NtpTimestamp, RefId};
+use ntp_monitor_core::clock::Stamp;
+use ntp_monitor_core::ntp::{Check, NtpTimestamp, RefId};
 use ntp_monitor::probe::judge::{Arrival, Request, Verdict, judge};
 
 const NOW_NS: i64 = 1_800_000_000_000_000_000;

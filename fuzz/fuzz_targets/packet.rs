@@ -2,8 +2,8 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use ntp_monitor::ntp::Packet;
-use ntp_monitor::ntp::packet::HEADER_LEN;
+use ntp_monitor_core::ntp::Packet;
+use ntp_monitor_core::ntp::packet::HEADER_LEN;
 
 fuzz_target!(|datagram: &[u8]| {
     if let Ok(packet) = Packet::parse(datagram) {

@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use ntp_monitor::ntp::NtpTimestamp;
+use ntp_monitor_core::ntp::NtpTimestamp;
 
 fuzz_target!(|input: (u64, u64, i64)| {
     let (a, b, near_ns) = input;

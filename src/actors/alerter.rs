@@ -10,16 +10,16 @@ use slog::{Logger, error, info, warn};
 use tokio::sync::watch::{Receiver, Sender};
 
 use super::rhythm;
-use crate::alert::engine::Engine;
-use crate::alert::facts::Observation;
-use crate::alert::notification::Status;
-use crate::alert::silence::Silence;
-use crate::alert::status::{Addressed, AlertStatus, Outcome};
-use crate::clock::Clock;
 use crate::config::{Channel, Config};
-use crate::health::report::Health;
-use crate::stats::snapshot::Snapshot;
 use crate::store::{AlertRecord, StoreHandle};
+use ntp_monitor_core::alert::engine::Engine;
+use ntp_monitor_core::alert::facts::Observation;
+use ntp_monitor_core::alert::notification::Status;
+use ntp_monitor_core::alert::silence::Silence;
+use ntp_monitor_core::alert::status::{Addressed, AlertStatus, Outcome};
+use ntp_monitor_core::clock::Clock;
+use ntp_monitor_core::health::report::Health;
+use ntp_monitor_core::stats::snapshot::Snapshot;
 
 /// How often the rules look; less often where pictures come less often, with many servers.
 const EVERY: Duration = Duration::from_secs(2);

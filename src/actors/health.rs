@@ -8,22 +8,23 @@ use actix::{Actor, ActorContext, AsyncContext, Context, Handler};
 use slog::{Logger, info, o, warn};
 use tokio::sync::watch;
 
-use super::census::{Census, ChildState};
+use super::census::Census;
 use super::notice::DeathNotice;
 use super::outlet::Listener;
 use super::rhythm;
-use crate::alert::status::AlertStatus;
-use crate::clock::{Clock, Stamp};
-use crate::health::alerting::AlertingHealth;
-use crate::health::book::{Book, Turn};
-use crate::health::judge::judge;
-use crate::health::notifiers::NotifierHealth;
-use crate::health::report::{ChildHealth, Health, SinkHealth};
-use crate::health::reports::ReportsHealth;
 use crate::log::{Allowance, RateLimit};
 use crate::messages::lifecycle::StopNow;
 use crate::messages::sample::{Forget, Recall, SampleReady};
-use crate::sample::Sample;
+use ntp_monitor_core::alert::status::AlertStatus;
+use ntp_monitor_core::clock::{Clock, Stamp};
+use ntp_monitor_core::health::alerting::AlertingHealth;
+use ntp_monitor_core::health::book::{Book, Turn};
+use ntp_monitor_core::health::child::ChildState;
+use ntp_monitor_core::health::judge::judge;
+use ntp_monitor_core::health::notifiers::NotifierHealth;
+use ntp_monitor_core::health::report::{ChildHealth, Health, SinkHealth};
+use ntp_monitor_core::health::reports::ReportsHealth;
+use ntp_monitor_core::sample::Sample;
 
 /// Samples that may wait for the book: at 625 a second (10 000 servers at 16 s), 13 seconds of them.
 const MAILBOX: usize = 8192;

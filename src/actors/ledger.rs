@@ -9,9 +9,9 @@ use std::time::Duration;
 use tokio::sync::Notify;
 
 use super::prober::SharedSchedule;
-use crate::clock::{Clock, Stamp};
 use crate::config::Server;
 use crate::probe::schedule::{Past, Schedule};
+use ntp_monitor_core::clock::{Clock, Stamp};
 
 /// The paces of addresses that are no longer polled are looked through when this many more have been added.
 const PACES_BETWEEN_SWEEPS: usize = 1024;

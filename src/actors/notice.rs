@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use actix::Recipient;
 
-use super::census::Role;
 use crate::messages::lifecycle::Down;
+use ntp_monitor_core::health::child::Role;
 
 /// Held by a child for as long as it lives.
 #[derive(Debug)]

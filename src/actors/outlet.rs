@@ -8,8 +8,8 @@ use actix::{Actor, Addr, Handler, Recipient};
 use tokio::sync::broadcast;
 
 use crate::messages::sample::{Forget, SampleReady};
-use crate::sample::{Sample, SeriesKey};
 use crate::sinks::queue::SinkQueue;
+use ntp_monitor_core::sample::{Sample, SeriesKey};
 
 /// The way out for every prober. Cheap to clone.
 #[derive(Debug, Clone)]

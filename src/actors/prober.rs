@@ -10,13 +10,13 @@ use tokio::task::{AbortHandle, JoinError};
 use super::ledger::Pace;
 use super::notice::DeathNotice;
 use super::outlet::Outlet;
-use crate::clock::{Clock, Stamp};
 use crate::config::Server;
 use crate::messages::lifecycle::StopNow;
 use crate::probe::poll::{PollReport, poll};
 use crate::probe::schedule::Schedule;
 use crate::probe::{ProbeEngine, ProbeReport, Query};
-use crate::sample::{Outcome, Sample};
+use ntp_monitor_core::clock::{Clock, Stamp};
+use ntp_monitor_core::sample::{Outcome, Sample};
 
 /// The pace of one address, shared with whoever comes after this prober: a restart must not make it impolite.
 pub type SharedSchedule = Arc<Mutex<Schedule>>;

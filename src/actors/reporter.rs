@@ -8,9 +8,7 @@ use jiff::Timestamp;
 use slog::{Logger, error, info, warn};
 use tokio::sync::watch;
 
-use crate::clock::{Clock, Stamp};
 use crate::config::Config;
-use crate::health::reports::ReportsHealth;
 use crate::history::span::Span;
 use crate::notify;
 use crate::report::make::{Made, make};
@@ -19,6 +17,8 @@ use crate::report::message::Report;
 use crate::report::pending::{Decision, Pending, decide};
 use crate::report::shelf::Shelf;
 use crate::store::StoreHandle;
+use ntp_monitor_core::clock::{Clock, Stamp};
+use ntp_monitor_core::health::reports::ReportsHealth;
 
 /// Between two looks at the clock. A schedule has minutes.
 const EVERY: Duration = Duration::from_secs(10);

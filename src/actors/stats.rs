@@ -10,13 +10,13 @@ use tokio::sync::watch;
 
 use super::notice::DeathNotice;
 use super::rhythm;
-use crate::clock::Clock;
 use crate::messages::lifecycle::StopNow;
 use crate::messages::sample::{Forget, LeapListKnown, LocalKnown, SampleReady};
-use crate::stats::analysis::Analysis;
-use crate::stats::events::Event;
-use crate::stats::snapshot::Snapshot;
-use crate::stats::verdict::State;
+use ntp_monitor_core::clock::Clock;
+use ntp_monitor_core::stats::analysis::Analysis;
+use ntp_monitor_core::stats::events::Event;
+use ntp_monitor_core::stats::snapshot::Snapshot;
+use ntp_monitor_core::stats::verdict::State;
 
 /// Samples that may wait for the analysis: at 625 a second (10 000 servers at 16 s), 13 seconds of them.
 const MAILBOX: usize = 8192;

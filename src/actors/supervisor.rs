@@ -11,10 +11,11 @@ use slog::{Logger, debug, error, warn};
 use tokio::sync::watch;
 
 use super::backoff::{self, Backoff};
-use super::census::{Census, ChildState, ChildStatus, Role};
+use super::census::Census;
 use super::notice::DeathNotice;
-use crate::clock::{Clock, Stamp};
 use crate::messages::lifecycle::{Adopt, Down, Factory, Release, Stop};
+use ntp_monitor_core::clock::{Clock, Stamp};
+use ntp_monitor_core::health::child::{ChildState, ChildStatus, Role};
 
 /// Why the service has to end: a core child cannot stay up.
 #[derive(Debug, Clone, PartialEq, Eq)]

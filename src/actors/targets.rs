@@ -8,13 +8,11 @@ use std::time::Duration;
 use actix::{Actor, ActorContext, ActorFutureExt, Addr, AsyncContext, Context, Handler, WrapFuture};
 use slog::{Logger, info, warn};
 
-use super::census::Role;
 use super::ledger::Ledger;
 use super::notice::DeathNotice;
 use super::outlet::Outlet;
 use super::prober::{Assignment, Prober};
 use super::supervisor::Supervisor;
-use crate::clock::Clock;
 use crate::config::{Host, Server};
 use crate::messages::lifecycle::{Adopt, Release, StopNow};
 use crate::messages::targets::SetServers;
@@ -22,7 +20,9 @@ use crate::probe::Engines;
 use crate::probe::poll::GRACE;
 use crate::probe::resolve::{Resolution, Resolve, ResolveError, retry_after};
 use crate::probe::rotation::{Change, Rotation};
-use crate::sample::{Outcome, Sample, SeriesKey};
+use ntp_monitor_core::clock::Clock;
+use ntp_monitor_core::health::child::Role;
+use ntp_monitor_core::sample::{Outcome, Sample, SeriesKey};
 
 /// New probers begin this far apart, so that a long list is not one burst; nearer when the list is so long that it
 /// would not be through within one interval.

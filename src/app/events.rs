@@ -6,8 +6,8 @@ use slog::{Logger, error, warn};
 use tokio::sync::mpsc::{self, error::TrySendError};
 
 use crate::actors::stats::EventSink;
-use crate::stats::events::Event;
 use crate::store::{Event as Kept, StoreHandle};
+use ntp_monitor_core::stats::events::Event;
 
 /// Events are rare: a dozen a day. A network that comes back can bring one for each server.
 const QUEUE: usize = 4096;

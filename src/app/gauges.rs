@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use crate::actors::health::SinkGauge;
-use crate::clock::Stamp;
-use crate::health::report::SinkHealth;
-use crate::sample::Sample;
 use crate::sinks::influx::outbox::OutboxGauge;
 use crate::sinks::influx::{SenderLabel, SenderState};
 use crate::sinks::queue::SinkQueue;
 use crate::sinks::worker::WriterHandle;
 use crate::store::StoreHandle;
+use ntp_monitor_core::clock::Stamp;
+use ntp_monitor_core::health::report::SinkHealth;
+use ntp_monitor_core::sample::Sample;
 
 /// That of an output with a thread of its own.
 pub(super) fn of_writer<C: Send + 'static>(queue: SinkQueue<Arc<Sample>>, handle: WriterHandle<C>) -> SinkGauge {

@@ -32,21 +32,21 @@ use crate::actors::outlet::{Listener, Outlet};
 use crate::actors::reporter::Reporter;
 use crate::actors::supervisor::{Escalation, Supervisor};
 use crate::actors::targets::Tools;
-use crate::alert::status::AlertStatus;
 use crate::config::{Changes, Config, diff};
-use crate::health::judge;
-use crate::health::report::Health;
-use crate::health::reports::ReportsHealth;
 use crate::messages::targets::SetServers;
 use crate::notify::{self, Board};
-use crate::stats::leap::LeapSource;
-use crate::stats::local::LocalState;
-use crate::stats::snapshot::Snapshot;
 use crate::store::{Options, Store};
 use crate::web::audit::Audit;
 use crate::web::desk::{Desk, Reload};
 use crate::web::listen::Listeners;
 use crate::web::{self, live};
+use ntp_monitor_core::alert::status::AlertStatus;
+use ntp_monitor_core::health::judge;
+use ntp_monitor_core::health::report::Health;
+use ntp_monitor_core::health::reports::ReportsHealth;
+use ntp_monitor_core::stats::leap::LeapSource;
+use ntp_monitor_core::stats::local::LocalState;
+use ntp_monitor_core::stats::snapshot::Snapshot;
 
 pub use surroundings::{StartError, Surroundings};
 

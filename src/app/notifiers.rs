@@ -9,16 +9,16 @@ use slog::{Logger, error, o};
 use tokio::sync::watch;
 
 use super::stop::by;
-use crate::actors::census::Role;
 use crate::actors::notice::DeathNotice;
 use crate::actors::supervisor::Supervisor;
 use crate::config::{Channel, Notifier as Config};
-use crate::health::report::Health;
 use crate::messages::lifecycle::{Adopt, Factory, Release};
 use crate::notify::dispatcher::{self, Settings, Stop};
 use crate::notify::{self, Beat, Board, NotifierState};
 use crate::sinks::influx::Pacing;
 use crate::store::StoreHandle;
+use ntp_monitor_core::health::child::Role;
+use ntp_monitor_core::health::report::Health;
 
 /// An attempt that is under way when a notifier changes or the service stops gets this long; then it is cut short, and
 /// repeated with the same key.

@@ -13,18 +13,18 @@ use tokio::sync::watch;
 
 use super::stop::by;
 use super::{StartError, gauges, recall};
-use crate::actors::census::Role;
 use crate::actors::health::SinkGauge;
 use crate::actors::notice::DeathNotice;
 use crate::actors::supervisor::Supervisor;
 use crate::config::{Config, Csv, Influx};
 use crate::messages::lifecycle::{Adopt, Factory, Release};
-use crate::sample::Sample;
 use crate::sinks::csv::CsvWriter;
 use crate::sinks::influx::{self, InfluxClient, SenderConfig, SenderState};
 use crate::sinks::queue::SinkQueue;
 use crate::sinks::worker::{self, WriterGauge, WriterHandle};
 use crate::store::{Encoder, Store, StoreHandle};
+use ntp_monitor_core::health::child::Role;
+use ntp_monitor_core::sample::Sample;
 
 /// At 625 samples a second (10 000 servers at 16 s) this is 105 s of a store that does not even try; a store that
 /// tries and fails holds as many again.

@@ -8,13 +8,13 @@ use slog::{Logger, warn};
 use tokio::sync::watch::Receiver;
 use tokio::time::{Interval, MissedTickBehavior};
 
-use crate::clock::Clock;
 use crate::config::Config;
-use crate::health::report::Health;
 use crate::sinks::influx::Lines;
-use crate::stats::snapshot::Snapshot;
-use crate::stats::verdict::{State, Verdict, When};
 use crate::store::{ClockPoint, StoreHandle};
+use ntp_monitor_core::clock::Clock;
+use ntp_monitor_core::health::report::Health;
+use ntp_monitor_core::stats::snapshot::Snapshot;
+use ntp_monitor_core::stats::verdict::{State, Verdict, When};
 
 const EVERY: Duration = Duration::from_secs(60);
 

@@ -12,16 +12,16 @@ use slog::{Logger, info, warn};
 
 use crate::actors::health::HealthKeeper;
 use crate::actors::ledger::Ledger;
-use crate::clock::{Clock, Stamp};
-use crate::health::availability::Tally;
 use crate::messages::sample::Recall;
 use crate::probe::schedule::{Past, Rate};
-use crate::sample::Sample;
 use crate::sinks::csv::{self, Tail};
 use crate::sinks::queue::SinkQueue;
-use crate::stats::analysis::Recalled;
 use crate::store::read::{RateKiss, Reader};
 use crate::store::{Counts, Store, StoreError, StoreHandle};
+use ntp_monitor_core::clock::{Clock, Stamp};
+use ntp_monitor_core::health::availability::Tally;
+use ntp_monitor_core::sample::Sample;
+use ntp_monitor_core::stats::analysis::Recalled;
 
 const MINUTE_NS: i64 = 60 * 1_000_000_000;
 const HOUR_NS: i64 = 60 * MINUTE_NS;
@@ -145,7 +145,7 @@ pub(super) fn lost_rows(reader: &Reader, dir: &Path, queue: &SinkQueue<Arc<Sampl
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sample::{Outcome, ServerIdent};
+    use ntp_monitor_core::sample::{Outcome, ServerIdent};
 
     #[test]
     fn of_an_address_with_several_names_the_last_poll_counts_and_what_it_asked_for() {

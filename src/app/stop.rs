@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 use slog::info;
 
 use super::{Service, children};
-use crate::actors::census::Role;
 use crate::messages::lifecycle::{Ping, Release};
 use crate::messages::targets::SetServers;
+use ntp_monitor_core::health::child::Role;
 
 /// Polls that are under way when the service stops get this long to end; most servers answer at once or not at all.
 const POLLS_END_WITHIN: Duration = Duration::from_secs(5);

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use slog::Logger;
 
-use crate::clock::{Clock, SystemClock};
+use crate::clock::SystemClock;
 use crate::config::Inputs;
 use crate::notify;
 use crate::probe::Engines;
@@ -14,6 +14,7 @@ use crate::sinks::influx;
 use crate::sinks::worker::WriteError;
 use crate::store::StoreError;
 use crate::web::listen::ListenError;
+use ntp_monitor_core::clock::Clock;
 
 /// A name is given up after this long; the next attempt comes soon.
 const RESOLVE_WITHIN: Duration = Duration::from_secs(10);

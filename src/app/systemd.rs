@@ -8,8 +8,8 @@ use slog::{Logger, debug, warn};
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
 use super::{Service, vital};
-use crate::health::report::{Health, Status};
-use crate::stats::snapshot::Snapshot;
+use ntp_monitor_core::health::report::{Health, Status};
+use ntp_monitor_core::stats::snapshot::Snapshot;
 
 /// The status line is looked at this often when no watchdog asks for more.
 const STATUS_EVERY: Duration = Duration::from_secs(10);
@@ -113,8 +113,8 @@ fn status_line(health: &Health, snapshot: &Snapshot) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clock::Stamp;
-    use crate::health::report::Reason;
+    use ntp_monitor_core::clock::Stamp;
+    use ntp_monitor_core::health::report::Reason;
 
     #[test]
     fn the_status_is_one_bounded_line_whatever_names_contain() {

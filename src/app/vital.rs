@@ -7,9 +7,9 @@ use actix::dev::ToEnvelope;
 use actix::{Actor, Addr, Handler};
 
 use super::Service;
-use crate::actors::census::{Census, ChildState};
-use crate::clock::Stamp;
+use crate::actors::census::Census;
 use crate::messages::lifecycle::Ping;
+use ntp_monitor_core::health::child::ChildState;
 
 /// A part, and for how long it has been silent.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,7 +30,7 @@ impl Service {
         if let Some(targets) = self.targets.get().filter(|_| runs(&self.census, super::children::TARGETS)) {
             parts.push(ask("scheduler", &targets, patience).await);
         }
-        let now = Stamp::now();
+        let now = crate::clock::now();
         if let Some(late_ns) = self.ledger.least_late_ns(now) {
             parts.push(Part { name: "polls".to_owned(), silent_for: nanos(late_ns) });
         }
@@ -55,10 +55,10 @@ where
     A: Actor + Handler<Ping>,
     A::Context: ToEnvelope<A, Ping>,
 {
-    let asked = Stamp::now();
+    let asked = crate::clock::now();
     // Nobody at home is no answer either, and is told from one that comes late by nothing.
     let answered = matches!(tokio::time::timeout(patience, actor.send(Ping)).await, Ok(Ok(())));
-    let silent_for = if answered { Stamp::now().since(asked) } else { Duration::MAX };
+    let silent_for = if answered { crate::clock::now().since(asked) } else { Duration::MAX };
     Part { name: name.to_owned(), silent_for }
 }
 

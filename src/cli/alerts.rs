@@ -4,9 +4,9 @@ use std::io::{self, Write};
 
 use super::report::{heading, printable};
 use super::table::Style;
-use crate::alert::notification::{Severity, Status};
-use crate::alert::replay::AlertReport;
-use crate::stats::verdict::When;
+use ntp_monitor_core::alert::notification::{Severity, Status};
+use ntp_monitor_core::alert::replay::AlertReport;
+use ntp_monitor_core::stats::verdict::When;
 
 /// The last so many are shown; JSON has them all.
 const SHOWN: usize = 200;

@@ -11,8 +11,8 @@ use super::args::{MeasureArgs, parse_duration};
 use super::measure::{Tools, measure};
 use super::measured::Measured;
 use super::words;
-use crate::ntp::Check;
-use crate::sample::{Measure, Outcome};
+use ntp_monitor_core::ntp::Check;
+use ntp_monitor_core::sample::{Measure, Outcome};
 
 /// Exit status of wrong usage: plugins say UNKNOWN.
 pub const EXIT_USAGE: u8 = 3;

@@ -1,10 +1,9 @@
 use clap::Parser;
 
 use super::*;
-use crate::clock::Stamp;
-use crate::ntp::{KissCode, Leap, RefId};
 use crate::probe::ProbeReport;
-use crate::sample::Reply;
+use ntp_monitor_core::ntp::{KissCode, Leap, RefId};
+use ntp_monitor_core::sample::Reply;
 
 #[derive(Parser)]
 struct Line {
@@ -26,12 +25,13 @@ fn sampled(name: &str, offset_s: f64) -> Measured {
         root_dispersion_s: 0.0,
     };
     let measure = Some(Measure { offset_s, delay_s: 0.001_2, root_distance_s: 0.002 });
-    let report = ProbeReport { measure, reply: Some(reply), ..ProbeReport::failed(Stamp::now(), Outcome::Sample) };
+    let report =
+        ProbeReport { measure, reply: Some(reply), ..ProbeReport::failed(crate::clock::now(), Outcome::Sample) };
     Measured::new(name, "192.0.2.1:123".parse().ok(), report)
 }
 
 fn failed(name: &str, outcome: Outcome) -> Measured {
-    Measured::new(name, "192.0.2.2:123".parse().ok(), ProbeReport::failed(Stamp::now(), outcome))
+    Measured::new(name, "192.0.2.2:123".parse().ok(), ProbeReport::failed(crate::clock::now(), outcome))
 }
 
 fn line(args: &CheckArgs, results: &[Measured]) -> (String, u8) {

@@ -6,7 +6,7 @@
 
 use std::fmt;
 
-use super::units;
+use ntp_monitor_core::text::units;
 
 /// What one server claims of the local clock.
 #[derive(Debug, Clone, PartialEq)]

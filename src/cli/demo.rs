@@ -17,8 +17,8 @@ use crate::app::{Service, Surroundings, run};
 use crate::config::Inputs;
 use crate::config::edit::ServerEdit;
 use crate::log::{self, LogControl};
-use crate::ntp::KissCode;
 use crate::sim::{ReplyKind, Script, ScriptedServer};
+use ntp_monitor_core::ntp::KissCode;
 
 /// The configuration within the directory.
 const FILE: &str = "servers.toml";

@@ -15,10 +15,10 @@ use super::span::{Place, SpanArgs};
 use super::table::Terminal;
 use crate::history::span::Span;
 use crate::history::survey::{SurveyError, names, samples};
-use crate::sample::{Sample, ServerIdent};
-use crate::sinks::{csv, influx};
-use crate::stats::verdict::When;
+use crate::sinks::influx;
 use crate::store::read::Reader;
+use ntp_monitor_core::sample::{Sample, ServerIdent};
+use ntp_monitor_core::stats::verdict::When;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -127,7 +127,7 @@ fn stream(
             continue;
         }
         if count == 0 && encoder.format == Format::Csv {
-            line.extend_from_slice(csv::HEADER.as_bytes());
+            line.extend_from_slice(ntp_monitor_core::formats::csv::HEADER.as_bytes());
         }
         count += 1;
         if count.is_multiple_of(PROGRESS_EVERY) {
@@ -156,7 +156,7 @@ struct Encoder {
 impl Encoder {
     fn append(&mut self, out: &mut Vec<u8>, mut sample: Sample) {
         match self.format {
-            Format::Csv => csv::append_record(out, &self.vantage, &sample),
+            Format::Csv => ntp_monitor_core::formats::csv::append_record(out, &self.vantage, &sample),
             Format::Jsonl => {
                 let line = Line::of(&self.vantage, &sample);
                 serde_json::to_writer(&mut *out, &line).expect("writing to memory does not fail");

@@ -10,7 +10,6 @@ use super::output::{Output, status_of};
 use super::progress::Progress;
 use super::span::{Place, SpanArgs};
 use super::table::Terminal;
-use crate::clock::Stamp;
 use crate::history::survey::SurveyError;
 use crate::report::make::{Made, make};
 use crate::report::material::{Order, limit_s};
@@ -75,9 +74,9 @@ fn made(args: &ReportArgs, place: &Place, terminal: Terminal) -> Result<Made, St
         vantage: None,
     };
     let mut progress = Progress::new(terminal.progress, "samples");
-    let made = Reader::open(&place.store)
-        .map_err(SurveyError::from)
-        .and_then(|reader| make(&reader, order, Stamp::now().wall_ns, &mut |count, at_ns| progress.at(count, at_ns)));
+    let made = Reader::open(&place.store).map_err(SurveyError::from).and_then(|reader| {
+        make(&reader, order, crate::clock::now().wall_ns, &mut |count, at_ns| progress.at(count, at_ns))
+    });
     progress.end();
     made.map_err(|why| why.to_string())
 }

@@ -12,11 +12,10 @@ use tokio::time::Instant;
 
 use super::args::MeasureArgs;
 use super::measured::Measured;
-use crate::clock::Stamp;
 use crate::config::Server;
 use crate::probe::resolve::Resolve;
 use crate::probe::{ProbeEngine, ProbeReport, Query};
-use crate::sample::Outcome;
+use ntp_monitor_core::sample::Outcome;
 
 /// One address is asked again after this long at the earliest, unless it is this host (servers rate-limit below 2 s).
 const POLITE_INTERVAL: Duration = Duration::from_secs(2);
@@ -45,7 +44,11 @@ pub async fn measure(args: &MeasureArgs, tools: &Tools, mut progress: impl FnMut
     for (nth, (name, found)) in jobs.iter().enumerate() {
         // Until its task ends, and if it panics, this is the result.
         let fault = Outcome::Fault("the engine panicked".into());
-        results.push(Measured::new(name, found.as_ref().ok().copied(), ProbeReport::failed(Stamp::now(), fault)));
+        results.push(Measured::new(
+            name,
+            found.as_ref().ok().copied(),
+            ProbeReport::failed(crate::clock::now(), fault),
+        ));
         match found {
             Ok(address) => {
                 let sharing = jobs.iter().filter(|(_, other)| other.as_ref() == Ok(address)).count();
@@ -55,7 +58,7 @@ pub async fn measure(args: &MeasureArgs, tools: &Tools, mut progress: impl FnMut
                 let job = ask(name.clone(), *address, pace, args.timeout, Arc::clone(&tools.engine));
                 running.spawn(async move { (nth, job.await) });
             }
-            Err(why) => results[nth] = Measured::new(name, None, ProbeReport::failed(Stamp::now(), why.clone())),
+            Err(why) => results[nth] = Measured::new(name, None, ProbeReport::failed(crate::clock::now(), why.clone())),
         }
     }
     progress(total - running.len(), total);
@@ -148,7 +151,8 @@ async fn ask(
 }
 
 async fn single(engine: &dyn ProbeEngine, query: Query) -> ProbeReport {
-    let hung = || ProbeReport::failed(Stamp::now(), Outcome::Fault("the engine did not end by its deadline".into()));
+    let hung =
+        || ProbeReport::failed(crate::clock::now(), Outcome::Fault("the engine did not end by its deadline".into()));
     tokio::time::timeout(query.timeout + GRACE, engine.probe(query)).await.unwrap_or_else(|_| hung())
 }
 

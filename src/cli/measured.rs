@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use crate::probe::ProbeReport;
-use crate::sample::{Evidence, Measure, Outcome};
+use ntp_monitor_core::sample::{Evidence, Measure, Outcome};
 
 /// What came of one server.
 #[derive(Debug, Clone, PartialEq)]
@@ -87,11 +87,10 @@ impl Measured {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clock::Stamp;
 
     fn sampled(offset_s: f64, delay_s: f64) -> ProbeReport {
         let measure = Some(Measure { offset_s, delay_s, root_distance_s: 0.01 });
-        ProbeReport { measure, ..ProbeReport::failed(Stamp::now(), Outcome::Sample) }
+        ProbeReport { measure, ..ProbeReport::failed(crate::clock::now(), Outcome::Sample) }
     }
 
     #[test]
@@ -99,7 +98,7 @@ mod tests {
         let mut measured = Measured::new("a", "192.0.2.1:123".parse().ok(), sampled(0.004, 0.030));
         assert_eq!(measured.jitter_s(), None);
         measured.push(sampled(0.001, 0.010));
-        measured.push(ProbeReport::failed(Stamp::now(), Outcome::Timeout));
+        measured.push(ProbeReport::failed(crate::clock::now(), Outcome::Timeout));
         measured.push(sampled(0.005, 0.020));
         assert_eq!(measured.measure().map(|m| m.offset_s), Some(0.001));
         assert!((measured.jitter_s().unwrap() - (25e-6_f64 / 2.0).sqrt()).abs() < 1e-12);

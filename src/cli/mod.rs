@@ -25,6 +25,5 @@ mod report;
 pub mod span;
 pub mod stats;
 pub mod table;
-pub mod units;
 pub mod upkeep;
 pub mod words;

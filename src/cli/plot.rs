@@ -19,9 +19,9 @@ use crate::plot::{
     scatter,
 };
 use crate::report::material::limit_s;
-use crate::stats::verdict::When;
 use crate::store::StoreError;
 use crate::store::read::Reader;
+use ntp_monitor_core::stats::verdict::When;
 
 const EXAMPLES: &str = "\
 Examples:

@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::time::{Duration, Instant};
 
-use super::units::wall_time;
+use ntp_monitor_core::text::units::wall_time;
 
 const EVERY: Duration = Duration::from_millis(200);
 

@@ -12,10 +12,10 @@ use super::measure::{Tools, measure};
 use super::measured::Measured;
 use super::query_json;
 use super::table::{Align, Cell, Style, Table, Terminal, left_out};
-use super::{units, words};
-use crate::clock::Stamp;
-use crate::ntp::{Check, CheckRow};
-use crate::sample::Outcome;
+use super::words;
+use ntp_monitor_core::ntp::{Check, CheckRow};
+use ntp_monitor_core::sample::Outcome;
+use ntp_monitor_core::text::units;
 
 /// Every server gave a sample.
 pub const EXIT_OK: u8 = 0;
@@ -56,7 +56,7 @@ pub struct QueryArgs {
 pub async fn run(args: &QueryArgs, tools: &Tools, terminal: Terminal, out: &mut impl Write) -> io::Result<u8> {
     let results = measure(&args.measure, tools, |done, total| show_progress(terminal, done, total)).await;
     if args.json {
-        query_json::write(&results, Stamp::now(), out)?;
+        query_json::write(&results, crate::clock::now(), out)?;
     } else {
         write_text(&results, terminal, out)?;
     }

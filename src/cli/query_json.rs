@@ -7,11 +7,12 @@ use serde::Serialize;
 use super::conclusion::{Conclusion, conclude};
 use super::measured::Measured;
 use super::query::claims;
-use super::{units, words};
-use crate::clock::Stamp;
-use crate::ntp::{Check, CheckRow};
+use super::words;
 use crate::probe::ProbeReport;
-use crate::sample::Evidence;
+use ntp_monitor_core::clock::Stamp;
+use ntp_monitor_core::ntp::{Check, CheckRow};
+use ntp_monitor_core::sample::Evidence;
+use ntp_monitor_core::text::units;
 
 /// The whole answer.
 #[derive(Debug, Serialize)]

@@ -1,9 +1,10 @@
+use ntp_monitor_core::clock::Stamp;
 use std::sync::Arc;
 
 use super::*;
-use crate::ntp::{Check, CheckRow, KissCode, Leap, NtpTimestamp, RefId};
 use crate::probe::ProbeReport;
-use crate::sample::{Evidence, Measure, Reply, Timestamping};
+use ntp_monitor_core::ntp::{Check, CheckRow, KissCode, Leap, NtpTimestamp, RefId};
+use ntp_monitor_core::sample::{Evidence, Measure, Reply, Timestamping};
 
 const AT: Stamp = Stamp { wall_ns: 1_800_000_000_000_000_000, mono_ns: 1, raw_ns: 0 };
 

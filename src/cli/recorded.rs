@@ -12,8 +12,9 @@ use std::collections::{BinaryHeap, HashMap, VecDeque};
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
-use crate::sample::Sample;
-use crate::sinks::csv::{self, RowError, Rows};
+use crate::sinks::csv;
+use ntp_monitor_core::formats::csv::{RowError, Rows};
+use ntp_monitor_core::sample::Sample;
 
 /// Rows of a file that are in memory at most; a file of no more rows is sorted when it must be.
 pub const READ_AHEAD: usize = 65_536;

@@ -15,16 +15,15 @@ use super::args::parse_duration;
 use super::recorded::{Faults, Recording};
 use super::report;
 use super::table::Terminal;
-use crate::alert::engine::Rulebook;
-use crate::alert::replay::{AlertReplay, AlertReport};
 use crate::app::run::Inputs;
-use crate::clock::Stamp;
 use crate::local;
-use crate::sample::{Sample, ServerIdent};
-use crate::stats::leap::LeapSource;
-use crate::stats::replay::{Replay, Report};
 use crate::store::StoreError;
 use crate::store::read::Reader;
+use ntp_monitor_core::alert::engine::Rulebook;
+use ntp_monitor_core::alert::replay::{AlertReplay, AlertReport};
+use ntp_monitor_core::sample::{Sample, ServerIdent};
+use ntp_monitor_core::stats::leap::LeapSource;
+use ntp_monitor_core::stats::replay::{Replay, Report};
 
 /// Samples that change threads at once.
 const BATCH: usize = 4096;
@@ -213,7 +212,7 @@ impl Work {
 /// The samples of the store since so long ago.
 fn from_store(store: &Path, since: Duration, mut work: Work) -> Result<Work, StoreError> {
     let since_ns = i64::try_from(since.as_nanos()).unwrap_or(i64::MAX);
-    for stored in Reader::open(store)?.since(Stamp::now().wall_ns.saturating_sub(since_ns)) {
+    for stored in Reader::open(store)?.since(crate::clock::now().wall_ns.saturating_sub(since_ns)) {
         work.take(Arc::new(stored?.sample));
     }
     Ok(work)
@@ -248,7 +247,8 @@ fn compute(from: &Receiver<Vec<Arc<Sample>>>, mut work: Work, progress: bool) ->
         let wall_ns = sample.at.wall_ns;
         work.take(sample);
         if progress && work.count.is_multiple_of(PROGRESS_EVERY) {
-            let _ = writeln!(io::stderr(), "{} samples, {}", work.count, super::units::wall_time(wall_ns));
+            let _ =
+                writeln!(io::stderr(), "{} samples, {}", work.count, ntp_monitor_core::text::units::wall_time(wall_ns));
         }
     }
     work

@@ -4,10 +4,10 @@ use std::io::{self, Write};
 use std::time::Duration;
 
 use super::table::{Align, Cell, Style, Table, Terminal, left_out};
-use super::units::{NOTHING, seconds, signed_seconds, span};
-use crate::stats::replay::{Report, ServerReport};
-use crate::stats::summary::WindowSummary;
-use crate::stats::verdict::{Entry, State, When};
+use ntp_monitor_core::stats::replay::{Report, ServerReport};
+use ntp_monitor_core::stats::summary::WindowSummary;
+use ntp_monitor_core::stats::verdict::{Entry, State, When};
+use ntp_monitor_core::text::units::{NOTHING, seconds, signed_seconds, span};
 
 /// The last so many are shown; JSON has them all.
 const EVENTS_SHOWN: usize = 200;

@@ -9,7 +9,6 @@ use clap::Args;
 use super::args::parse_duration;
 use super::config::EXIT_CONFIG;
 use crate::app::run::Inputs;
-use crate::clock::Stamp;
 use crate::config::Config;
 use crate::history::span::{Span, parse_instant};
 
@@ -45,7 +44,7 @@ impl SpanArgs {
     /// # Errors
     /// When it ends before it begins.
     pub(super) fn span(&self, usual: Option<Duration>) -> Result<Span, String> {
-        let to_ns = self.to.unwrap_or_else(|| Stamp::now().wall_ns.saturating_add(1));
+        let to_ns = self.to.unwrap_or_else(|| crate::clock::now().wall_ns.saturating_add(1));
         let span = match self.from {
             Some(from_ns) => Span { from_ns, to_ns },
             None => Span::ending(to_ns, self.since.or(usual).unwrap_or(USUAL)),

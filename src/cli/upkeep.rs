@@ -7,7 +7,6 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 
 use super::table::Terminal;
-use crate::clock::Stamp;
 use crate::config::{Config, Faults};
 use crate::sinks::worker::BatchWriter;
 use crate::store::upkeep::{self, Checked, Depth};
@@ -164,7 +163,7 @@ pub fn restore(
     mut voice: Voice<impl Write, impl Write>,
 ) -> Result<u8, UpkeepError> {
     let path = args.which.path(config)?;
-    let suffix = format!(".before-{}", Stamp::now().wall_ns / 1_000_000_000);
+    let suffix = format!(".before-{}", crate::clock::now().wall_ns / 1_000_000_000);
     let restored = upkeep::restore(&args.file, &path, &suffix, |what| voice.step(what))?;
     writeln!(voice.out, "{} is restored from {}", path.display(), args.file.display())?;
     if let Some(kept) = restored.kept {

@@ -2,8 +2,8 @@
 
 use std::borrow::Cow;
 
-use crate::ntp::{KissCode, Leap};
-use crate::sample::Outcome;
+use ntp_monitor_core::ntp::{KissCode, Leap};
+use ntp_monitor_core::sample::Outcome;
 
 /// Two or three words for a table.
 #[must_use]
@@ -63,7 +63,7 @@ pub fn leap(leap: Leap) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ntp::Check;
+    use ntp_monitor_core::ntp::Check;
 
     #[test]
     fn whatever_is_not_well_is_explained() {

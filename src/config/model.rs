@@ -18,7 +18,7 @@ use schemars::JsonSchema;
 use secrecy::SecretString;
 use serde::Deserialize;
 
-use crate::alert::engine::Rulebook;
+use ntp_monitor_core::alert::engine::Rulebook;
 
 /// Everything the service was told.
 #[derive(Debug, Clone)]

@@ -2,7 +2,7 @@
 
 use super::finding::{Area, Finding};
 use crate::local;
-use crate::stats::local::DaemonView;
+use ntp_monitor_core::stats::local::DaemonView;
 
 const AREA: Area = Area("clock");
 const SOURCE: &str = "/sys/devices/system/clocksource/clocksource0/current_clocksource";

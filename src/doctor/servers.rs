@@ -10,11 +10,11 @@ use futures_util::stream;
 
 use super::finding::{Area, Finding};
 use super::{Examination, Level};
-use crate::clock::Stamp;
 use crate::config::{Config, Host, Server};
 use crate::probe::Query;
-use crate::sample::{Outcome, Sample};
 use crate::store::read::Reader;
+use ntp_monitor_core::clock::Stamp;
+use ntp_monitor_core::sample::{Outcome, Sample};
 
 const AREA: Area = Area("servers");
 /// Asked at the same time; more would queue behind each other.
@@ -63,7 +63,7 @@ async fn look(examination: &Examination, server: &Server, seen: Option<&Sample>)
     if server.paused {
         return AREA.note(name, "paused, and so not asked");
     }
-    if let Some((sample, age)) = seen.and_then(|sample| Some((sample, fresh(sample, server, Stamp::now())?))) {
+    if let Some((sample, age)) = seen.and_then(|sample| Some((sample, fresh(sample, server, crate::clock::now())?))) {
         let when = format!(", asked {} s ago by the service", age.as_secs());
         return judge(name, &sample.outcome, &facts(sample), &when);
     }

@@ -11,8 +11,8 @@ use tokio::process::Command;
 use super::finding::{Area, Finding};
 use crate::config::EngineChoice;
 use crate::probe::{Engines, Query};
-use crate::sample::Timestamping;
 use crate::sim::{Script, ScriptedServer};
+use ntp_monitor_core::sample::Timestamping;
 
 const AREA: Area = Area("timestamps");
 const ANSWER_WITHIN: Duration = Duration::from_secs(2);

@@ -7,10 +7,10 @@
 use std::collections::BTreeMap;
 
 use super::span::Span;
-use crate::sample::{Measure, Sample, Timestamping};
-use crate::stats::quantile;
 use crate::store::read::{History, Reader};
 use crate::store::{Grain, Rollup, StoreError};
+use ntp_monitor_core::sample::{Measure, Sample, Timestamping};
+use ntp_monitor_core::stats::quantile;
 
 /// Points of a course, at most.
 pub const MOST_POINTS: usize = 800;
@@ -184,8 +184,9 @@ impl Point {
 
     /// Of a bucket; its bound is not better than the truth: the largest offset with the largest distance.
     fn summed(rollup: &Rollup, width_s: i64) -> Option<Self> {
-        let range =
-            |of: &crate::stats::moments::Moments| Some(Range { mean: of.mean()?, low: of.min()?, high: of.max()? });
+        let range = |of: &ntp_monitor_core::stats::moments::Moments| {
+            Some(Range { mean: of.mean()?, low: of.min()?, high: of.max()? })
+        };
         let offset_s = range(&rollup.offset_s)?;
         Some(Self {
             at_ns: middle_ns(rollup.bucket_s, width_s),
@@ -255,7 +256,7 @@ pub fn offsets(reader: &Reader, server: &str, span: Span) -> Result<Vec<(f64, u6
         return Ok(stored.iter().filter_map(|one| one.sample.offset_s()).map(|offset_s| (offset_s, 1)).collect());
     }
     let rollups = reader.rollups(server, None, Grain::Hour, span.from_ns, span.to_ns)?;
-    let mut all = crate::stats::sketch::Sketch::new();
+    let mut all = ntp_monitor_core::stats::sketch::Sketch::new();
     rollups.iter().filter_map(|(_, one)| one.offset_sketch.as_ref()).for_each(|sketch| all.merge(sketch));
     Ok(all.values().collect())
 }

@@ -3,8 +3,8 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::stats::verdict::When;
 use crate::store::StoredEvent;
+use ntp_monitor_core::stats::verdict::When;
 
 /// Something that happened.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]

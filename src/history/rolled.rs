@@ -6,16 +6,16 @@
 
 use std::collections::BTreeMap;
 
-use crate::sample::Timestamping;
-use crate::stats::intake::Refusals;
-use crate::stats::loss::Outcomes;
-use crate::stats::moments::Moments;
-use crate::stats::reach::Reach;
-use crate::stats::score::PoolScore;
-use crate::stats::sketch::Sketch;
-use crate::stats::summary::{Summary, WindowSummary};
-use crate::stats::trend::{self, Point};
 use crate::store::{Counts, Grain, Rollup};
+use ntp_monitor_core::sample::Timestamping;
+use ntp_monitor_core::stats::intake::Refusals;
+use ntp_monitor_core::stats::loss::Outcomes;
+use ntp_monitor_core::stats::moments::Moments;
+use ntp_monitor_core::stats::reach::Reach;
+use ntp_monitor_core::stats::score::PoolScore;
+use ntp_monitor_core::stats::sketch::Sketch;
+use ntp_monitor_core::stats::summary::{Summary, WindowSummary};
+use ntp_monitor_core::stats::trend::{self, Point};
 
 /// The rollups of one way of timestamping, added up.
 #[derive(Debug, Default)]
@@ -108,10 +108,10 @@ pub(super) fn summary<'a>(rollups: impl Iterator<Item = &'a Rollup>, to_ns: i64)
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sample::{Measure, Outcome, Sample, ServerIdent};
+    use ntp_monitor_core::sample::{Measure, Outcome, Sample, ServerIdent};
 
     fn sample(at_s: i64, way: Timestamping, offset_s: f64) -> Sample {
-        let at = crate::clock::Stamp { wall_ns: at_s * 1_000_000_000, mono_ns: 0, raw_ns: 0 };
+        let at = ntp_monitor_core::clock::Stamp { wall_ns: at_s * 1_000_000_000, mono_ns: 0, raw_ns: 0 };
         let measure = Measure { offset_s, delay_s: 0.01, root_distance_s: 0.02 };
         Sample {
             outcome: Outcome::Sample,

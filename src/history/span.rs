@@ -6,7 +6,7 @@ use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, Zoned};
 
-use crate::stats::verdict::When;
+use ntp_monitor_core::stats::verdict::When;
 
 /// `[from, to)` in nanoseconds since 1970.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

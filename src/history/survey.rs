@@ -12,12 +12,12 @@ use serde::Serialize;
 use super::happening::Happening;
 use super::rolled;
 use super::span::Span;
-use crate::sample::Sample;
-use crate::stats::replay::{Replay, Report, ServerReport};
-use crate::stats::stability::Stability;
-use crate::stats::verdict::{Entry, State, When};
 use crate::store::read::Reader;
 use crate::store::{Grain, StoreError};
+use ntp_monitor_core::sample::Sample;
+use ntp_monitor_core::stats::replay::{Replay, Report, ServerReport};
+use ntp_monitor_core::stats::stability::Stability;
+use ntp_monitor_core::stats::verdict::{Entry, State, When};
 
 /// More samples than this are not read one by one.
 pub const MOST_SAMPLES: u64 = 1_000_000;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::process::Command;
 
-use crate::stats::local::DaemonView;
+use ntp_monitor_core::stats::local::DaemonView;
 
 /// Both programs ask a daemon on this machine; one that hangs must not be waited for.
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);

@@ -5,7 +5,7 @@ use std::io;
 
 use nix::libc;
 
-use crate::stats::local::KernelState;
+use ntp_monitor_core::stats::local::KernelState;
 
 /// A tick of 10 ms in microseconds; the kernel's is longer or shorter when somebody corrects the clock coarsely.
 const NOMINAL_TICK_US: f64 = 10_000.0;

@@ -9,7 +9,7 @@ use slog::{Logger, info, warn};
 use tokio::sync::watch::{Receiver, Sender};
 
 use crate::config::Config;
-use crate::stats::leap::{LeapList, LeapSource};
+use ntp_monitor_core::stats::leap::{LeapList, LeapSource};
 
 /// Where systems keep it: tzdata first, which is the one that is kept up to date.
 const USUAL_PATHS: [&str; 3] =
@@ -73,7 +73,7 @@ fn tell(source: &LeapSource, log: &Logger) {
     let path = source.path.clone().unwrap_or_default();
     match (&source.list, &source.fault) {
         (Some(list), _) => {
-            info!(log, "list of leap seconds"; "path" => path, "expires" => %crate::stats::verdict::When(list.expires_unix_s.saturating_mul(1_000_000_000)))
+            info!(log, "list of leap seconds"; "path" => path, "expires" => %ntp_monitor_core::stats::verdict::When(list.expires_unix_s.saturating_mul(1_000_000_000)))
         }
         (None, Some(why)) => warn!(log, "the list of leap seconds cannot be used"; "reason" => %why),
         (None, None) => info!(log, "no list of leap seconds: announcements are compared with each other only"),

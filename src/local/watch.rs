@@ -7,7 +7,7 @@ use tokio::sync::watch::Sender;
 use tokio::time::MissedTickBehavior;
 
 use super::{daemon, read_kernel};
-use crate::stats::local::LocalState;
+use ntp_monitor_core::stats::local::LocalState;
 
 /// How often the kernel is asked.
 const EVERY: Duration = Duration::from_secs(10);

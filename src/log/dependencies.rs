@@ -6,7 +6,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use slog::{Drain, Level, OwnedKVList, Record, RecordStatic, b};
 
 use super::{Allowance, RateLimit};
-use crate::clock::Stamp;
 
 /// So many records of one module come at once …
 const AT_ONCE: u32 = 5;
@@ -32,7 +31,7 @@ impl<D> Limited<D> {
         // The tag is the module that spoke.
         let module: Arc<str> = record.tag().into();
         let mut limit = self.limit.lock().unwrap_or_else(PoisonError::into_inner);
-        limit.allow(&module, record.level().as_str(), Stamp::now().mono_ns)
+        limit.allow(&module, record.level().as_str(), crate::clock::now().mono_ns)
     }
 }
 

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use actix::Message;
 
-use crate::actors::census::Role;
 use crate::actors::notice::DeathNotice;
+use ntp_monitor_core::health::child::Role;
 
 /// Starts one incarnation of a child, which must hold the notice for as long as it lives. What it returns asks that
 /// incarnation to stop.

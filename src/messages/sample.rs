@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use actix::Message;
 
-use crate::health::availability::Tally;
-use crate::sample::{Sample, SeriesKey};
-use crate::stats::leap::LeapSource;
-use crate::stats::local::LocalState;
+use ntp_monitor_core::health::availability::Tally;
+use ntp_monitor_core::sample::{Sample, SeriesKey};
+use ntp_monitor_core::stats::leap::LeapSource;
+use ntp_monitor_core::stats::local::LocalState;
 
 /// To whoever computes on samples: a poll has ended.
 #[derive(Debug, Clone, Message)]

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::NotifierState;
-use crate::health::notifiers::NotifierHealth;
 use crate::store::QueueGauge;
+use ntp_monitor_core::health::notifiers::NotifierHealth;
 
 /// Cheap to clone; all clones are one board.
 #[derive(Debug, Clone, Default)]

@@ -17,7 +17,6 @@ use tokio::time::Instant;
 
 use super::rate::Rate;
 use super::{Failure, Notifier, NotifierState, Retry};
-use crate::clock::Stamp;
 use crate::sinks::influx::Pacing;
 use crate::store::{Due, StoreError, StoreHandle};
 
@@ -129,7 +128,7 @@ impl Dispatcher {
         if self.store.queue_gauge(&self.settings.name).waiting == 0 {
             return Ok(None);
         }
-        let (name, now_ns) = (self.settings.name.clone(), Stamp::now().wall_ns);
+        let (name, now_ns) = (self.settings.name.clone(), crate::clock::now().wall_ns);
         self.store.read(move |reader| reader.due_notification(&name, now_ns)).await
     }
 
@@ -183,7 +182,8 @@ impl Dispatcher {
         }
         // A receiver that refuses us refuses each message alike.
         let own_wait = if failure.retry == Retry::Paused { Duration::ZERO } else { wait(attempts) };
-        let next_ns = Stamp::now().wall_ns.saturating_add(i64::try_from(own_wait.as_nanos()).unwrap_or(i64::MAX));
+        let next_ns =
+            crate::clock::now().wall_ns.saturating_add(i64::try_from(own_wait.as_nanos()).unwrap_or(i64::MAX));
         if let Err(why) = self.store.notification_failed(id, next_ns, failure.why.clone()).await {
             warn!(self.log, "the store cannot note a failed notification"; "reason" => %why);
         }

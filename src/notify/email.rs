@@ -12,11 +12,11 @@ use lettre::{AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor};
 use sha2::{Digest, Sha256};
 
 use super::{Failure, Notifier, Retry, Sending, http, words};
-use crate::alert::notification::Notification;
 use crate::config::{Email as Settings, MailTls, Notifier as Config};
 use crate::outbound;
 use crate::report::message::Report;
-use crate::web::html::Text;
+use ntp_monitor_core::alert::notification::Notification;
+use ntp_monitor_core::text::html::Text;
 
 pub(super) struct Email {
     transport: AsyncSmtpTransport<Tokio1Executor>,

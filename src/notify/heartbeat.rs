@@ -11,9 +11,9 @@ use tokio::time::timeout;
 use super::dispatcher::Stop;
 use super::http::{Http, JSON, Request};
 use super::{Failure, Notifier, NotifierState, Sending};
-use crate::alert::notification::Notification;
 use crate::config::{Heartbeat as Settings, Notifier as Config};
-use crate::health::report::{Health, Status};
+use ntp_monitor_core::alert::notification::Notification;
+use ntp_monitor_core::health::report::{Health, Status};
 
 /// The way to the one who listens.
 pub struct Beat {

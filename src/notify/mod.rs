@@ -30,9 +30,9 @@ use std::time::Duration;
 
 use futures_util::future::{BoxFuture, ready};
 
-use crate::alert::notification::Notification;
 use crate::config::{Channel, Notifier as Config};
 use crate::report::message::Report;
+use ntp_monitor_core::alert::notification::Notification;
 
 pub use board::Board;
 pub use heartbeat::{Beat, beat};

@@ -4,9 +4,9 @@ use serde_json::{Value, json};
 
 use super::http::{Http, Request};
 use super::{Notifier, Sending, words};
-use crate::alert::notification::{Notification, Severity, Status};
 use crate::config::{Hidden, Notifier as Config};
 use crate::report::message::Report;
+use ntp_monitor_core::alert::notification::{Notification, Severity, Status};
 
 /// A message of more than 4096 bytes would become an attachment; a character has at most four.
 const TEXT_BYTES: usize = 4000;

@@ -6,8 +6,8 @@ use sha2::{Digest, Sha256};
 
 use super::http::{Http, Request};
 use super::{Notifier, Sending, words};
-use crate::alert::notification::{Instance, Notification, Status};
 use crate::config::{Hidden, Notifier as Config};
+use ntp_monitor_core::alert::notification::{Instance, Notification, Status};
 
 /// Limit of the API, which says 1024 characters and may mean bytes.
 const SUMMARY_BYTES: usize = 1024;

@@ -4,9 +4,9 @@ use serde_json::{Value, json};
 
 use super::http::{Http, Request};
 use super::{Notifier, Sending, words};
-use crate::alert::notification::Notification;
 use crate::config::{Hidden, Notifier as Config};
 use crate::report::message::Report;
+use ntp_monitor_core::alert::notification::Notification;
 
 /// Limits of Slack's blocks, which count what is escaped as it is written.
 const HEADER_CHARS: usize = 150;

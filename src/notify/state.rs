@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{Failure, Retry};
 use crate::config::NotifierType;
-use crate::health::notifiers::NotifierHealth;
+use ntp_monitor_core::health::notifiers::NotifierHealth;
 
 /// Failures in a row from which a notifier counts as failing: one may be a blip.
 const FAILING: u32 = 2;

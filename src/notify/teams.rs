@@ -5,9 +5,9 @@ use serde_json::{Value, json};
 
 use super::http::{Http, Request};
 use super::{Notifier, Sending, words};
-use crate::alert::notification::{Notification, Severity, Status};
 use crate::config::{Hidden, Notifier as Config};
 use crate::report::message::Report;
+use ntp_monitor_core::alert::notification::{Notification, Severity, Status};
 
 /// Teams takes 28 KB in all: of two texts, each byte of which JSON may write as two, and what stands around them.
 const TEXT_BYTES: usize = 5000;

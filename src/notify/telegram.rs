@@ -4,10 +4,10 @@ use serde_json::json;
 
 use super::http::{Http, Request};
 use super::{Failure, Notifier, Sending, words};
-use crate::alert::notification::Notification;
 use crate::config::{Hidden, Notifier as Config};
 use crate::report::message::Report;
-use crate::web::html::Text;
+use ntp_monitor_core::alert::notification::Notification;
+use ntp_monitor_core::text::html::Text;
 
 /// A message has at most 4096 characters, counted in UTF-16 and without its markup; the title has the rest.
 const TEXT_UNITS: usize = 3500;

@@ -4,8 +4,8 @@ use minijinja::value::Serde;
 use minijinja::{Environment, UndefinedBehavior};
 
 use super::{Failure, Retry, trial};
-use crate::alert::notification::Notification;
 use crate::outbound;
+use ntp_monitor_core::alert::notification::Notification;
 
 /// About one unit for each instruction: a thousand times what a usual template needs, and a few milliseconds.
 const FUEL: u64 = 100_000;

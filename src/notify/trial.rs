@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 
 use super::{BuildError, set_up};
-use crate::alert::notification::{Instance, Notification, Severity, Status};
 use crate::config::{Channel, Notifier as Config};
+use ntp_monitor_core::alert::notification::{Instance, Notification, Severity, Status};
 
 /// What came of a test.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -13,10 +13,9 @@ use sha2::Sha256;
 use super::http::{Http, JSON, Request};
 use super::template::BodyTemplate;
 use super::{Failure, Notifier, Retry, Sending};
-use crate::alert::notification::{Instance, Notification, Severity, Status};
-use crate::clock::Stamp;
 use crate::config::{Hidden, Notifier as Config, Webhook as Settings};
 use crate::report::message::Report;
+use ntp_monitor_core::alert::notification::{Instance, Notification, Severity, Status};
 
 /// The header of the signature.
 pub const SIGNATURE: &str = "X-Ntp-Monitor-Signature";
@@ -68,7 +67,7 @@ impl Webhook {
             self.settings.headers.iter().map(|(name, value)| (name.as_str(), value.expose().to_owned())).collect();
         headers.push(("Idempotency-Key", key));
         if let Some(secret) = &self.settings.secret {
-            let now_s = Stamp::now().wall_ns.div_euclid(1_000_000_000);
+            let now_s = crate::clock::now().wall_ns.div_euclid(1_000_000_000);
             headers.push((SIGNATURE, signature(secret, now_s, &body)?));
         }
         self.http

@@ -1,6 +1,6 @@
 //! A notification in words, the same for every channel that shows text.
 
-use crate::alert::notification::{Instance, Notification, Severity, Status};
+use ntp_monitor_core::alert::notification::{Instance, Notification, Severity, Status};
 
 /// Instances that are listed one by one; the rest is counted.
 const LISTED: usize = 20;

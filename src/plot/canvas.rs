@@ -72,7 +72,7 @@ pub(super) fn draw(size: Size, title: &str, work: impl FnOnce(&Canvas<'_>)) -> S
         size.height,
         large.0,
         large.1,
-        crate::web::html::Text(title),
+        ntp_monitor_core::text::html::Text(title),
     )
 }
 

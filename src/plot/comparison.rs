@@ -6,7 +6,7 @@ use super::Look;
 use super::canvas::{Size, Type, draw, text_width};
 use super::chart::{Chart, Labels};
 use super::scale::Scale;
-use crate::stats::summary::Summary;
+use ntp_monitor_core::stats::summary::Summary;
 
 /// One server.
 #[derive(Debug, Clone, Copy)]

@@ -4,7 +4,7 @@ use super::Look;
 use super::canvas::draw;
 use super::chart::{Chart, Labels};
 use super::scale::Scale;
-use crate::stats::histogram::DisplayHistogram;
+use ntp_monitor_core::stats::histogram::DisplayHistogram;
 
 /// The share of values at each side that the picture leaves out when they would squeeze the others together.
 const TAIL: f64 = 0.002;

@@ -6,7 +6,7 @@ use super::canvas::draw;
 use super::chart::{Chart, Key, Labels};
 use super::scale::{Scale, power_label, seconds_label};
 use super::{Look, MOST_LINES};
-use crate::stats::stability::Stability;
+use ntp_monitor_core::stats::stability::Stability;
 
 /// Which deviation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -118,7 +118,7 @@ impl Refusal {
 mod tests {
     use super::*;
     use crate::probe::responder::{PATIENCE, Responder, answer};
-    use crate::sample::{Outcome, Timestamping};
+    use ntp_monitor_core::sample::{Outcome, Timestamping};
 
     async fn way(engine: &dyn ProbeEngine) -> Option<Timestamping> {
         let server = Responder::start("127.0.0.1:0", |request| vec![answer(request).to_bytes().to_vec()]);

@@ -4,7 +4,7 @@ use std::io::{Error, ErrorKind};
 
 use nix::errno::Errno;
 
-use crate::sample::Outcome;
+use ntp_monitor_core::sample::Outcome;
 
 /// The outcome of a query whose socket could not be opened, connected or written.
 pub(super) fn outcome_of(error: &Error) -> Outcome {

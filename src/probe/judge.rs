@@ -5,12 +5,12 @@
 
 use std::net::SocketAddr;
 
-use crate::clock::Stamp;
-use crate::ntp::packet::HEADER_LEN;
-use crate::ntp::{
+use ntp_monitor_core::clock::Stamp;
+use ntp_monitor_core::ntp::packet::HEADER_LEN;
+use ntp_monitor_core::ntp::{
     Check, CheckRow, Exchange, KissCode, Leap, Mac, Mode, NtpTimestamp, Packet, ParseError, RefId, RootDistance,
 };
-use crate::sample::{Evidence, Measure, Reply};
+use ntp_monitor_core::sample::{Evidence, Measure, Reply};
 
 /// RFC 5905 §7.2 MAXDISP: a server this far from its reference is unfit as a time source.
 const MAX_DISPERSION_S: f64 = 16.0;

@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::ntp::NtpShort;
+use ntp_monitor_core::ntp::NtpShort;
 
 const SECOND_NS: i64 = 1_000_000_000;
 const NOW_NS: i64 = 1_800_000_000 * SECOND_NS;

@@ -16,9 +16,9 @@ use super::judge::{Arrival, Judgement, Request, Verdict, judge};
 use super::precision::{calm_stamp, own_precision_s};
 use super::stamped::{BUFFER_LEN, FreshSocket, KeepStamping, OpenError, StampedSocket};
 use super::{ProbeEngine, ProbeFuture, ProbeReport, Query};
-use crate::clock::Stamp;
-use crate::ntp::{NtpTimestamp, Packet, RefId};
-use crate::sample::{Evidence, Outcome, Timestamping};
+use ntp_monitor_core::clock::Stamp;
+use ntp_monitor_core::ntp::{NtpTimestamp, Packet, RefId};
+use ntp_monitor_core::sample::{Evidence, Outcome, Timestamping};
 
 /// How long a transmit stamp may come after the reply. It is made before the datagram is on the wire, so a route that
 /// has not delivered it by now has none (many wireless drivers).
@@ -61,7 +61,7 @@ impl KernelEngine {
             .and_then(|socket| Ok(Exchange::begin(socket, query, self.own_precision_s)?));
         match begun {
             Ok(exchange) => Ok(exchange.run(deadline).await),
-            Err(OpenError::Io(error)) => Ok(ProbeReport::failed(Stamp::now(), outcome_of(&error))),
+            Err(OpenError::Io(error)) => Ok(ProbeReport::failed(crate::clock::now(), outcome_of(&error))),
             Err(no_stamps @ OpenError::NoStamps(_)) => Err(NoStamps(no_stamps)),
         }
     }
@@ -72,7 +72,7 @@ impl ProbeEngine for KernelEngine {
         let engine = self.clone();
         Box::pin(async move {
             engine.try_probe(query).await.unwrap_or_else(|no_stamps| {
-                ProbeReport::failed(Stamp::now(), Outcome::Fault(no_stamps.to_string().into()))
+                ProbeReport::failed(crate::clock::now(), Outcome::Fault(no_stamps.to_string().into()))
             })
         })
     }
@@ -125,7 +125,7 @@ impl Exchange {
             self.report.outcome = outcome;
             self.report.timestamping = Some(way);
         }
-        self.report.at = Stamp::now();
+        self.report.at = crate::clock::now();
         self.report
     }
 

@@ -1,8 +1,8 @@
 use std::net::UdpSocket;
 
 use super::*;
-use crate::ntp::{Check, KissCode, Leap, NtpShort};
 use crate::probe::responder::{PATIENCE, Responder, answer, changed};
+use ntp_monitor_core::ntp::{Check, KissCode, Leap, NtpShort};
 
 /// Enough for what must not arrive to arrive; no test depends on it being exact.
 const SHORT: Duration = Duration::from_millis(150);
@@ -59,7 +59,7 @@ async fn bad_datagrams_are_kept_as_evidence_and_do_not_end_the_wait_for_the_good
             answer(request).to_bytes()[..40].to_vec(),
             [&answer(request).to_bytes()[..], &[0; 700]].concat(),
             vec![],
-            changed(request, |p| p.mode = crate::ntp::Mode::Broadcast),
+            changed(request, |p| p.mode = ntp_monitor_core::ntp::Mode::Broadcast),
             changed(request, |p| (p.stratum, p.refid, p.origin) = (0, RefId(*b"DENY"), NtpTimestamp(2))),
             answer(request).to_bytes().to_vec(),
         ]

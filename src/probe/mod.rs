@@ -1,7 +1,7 @@
 //! Measuring: one query of one address, behind one trait.
 //!
 //! An engine knows sockets and stamps; it knows no actor, no schedule and no output. What it hands back is a
-//! [`ProbeReport`]; the prober turns it into a [`crate::sample::Sample`].
+//! [`ProbeReport`]; the prober turns it into a [`ntp_monitor_core::sample::Sample`].
 
 mod auto;
 mod fault;
@@ -27,8 +27,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::clock::Stamp;
-use crate::sample::{Evidence, Measure, Outcome, Reply, Timestamping};
+use ntp_monitor_core::clock::Stamp;
+use ntp_monitor_core::sample::{Evidence, Measure, Outcome, Reply, Timestamping};
 
 /// One query to make.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

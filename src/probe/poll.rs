@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{ProbeEngine, ProbeReport, Query};
-use crate::clock::{Clock, Stamp};
-use crate::sample::Outcome;
+use ntp_monitor_core::clock::{Clock, Stamp};
+use ntp_monitor_core::sample::Outcome;
 
 /// Requests of a burst are this far apart (RFC 5905 BTIME; servers rate-limit below 2 s).
 pub const BURST_SPACING: Duration = Duration::from_secs(2);
@@ -99,9 +99,9 @@ mod tests {
 
     use super::*;
     use crate::clock::SystemClock;
-    use crate::ntp::{Check, CheckRow, KissCode, NtpTimestamp};
     use crate::probe::ProbeFuture;
-    use crate::sample::{Evidence, Measure};
+    use ntp_monitor_core::ntp::{Check, CheckRow, KissCode, NtpTimestamp};
+    use ntp_monitor_core::sample::{Evidence, Measure};
 
     /// Gives these reports, one a query.
     struct Scripted(Mutex<VecDeque<ProbeReport>>);
@@ -114,7 +114,7 @@ mod tests {
     }
 
     fn ended(outcome: Outcome) -> ProbeReport {
-        ProbeReport::failed(Stamp::now(), outcome)
+        ProbeReport::failed(crate::clock::now(), outcome)
     }
 
     fn measured(delay_s: f64) -> ProbeReport {
@@ -126,7 +126,7 @@ mod tests {
     fn rejected(numbers: impl IntoIterator<Item = u64>) -> ProbeReport {
         let mut report = ended(Outcome::Rejected(Check::Origin));
         for number in numbers {
-            let (at, nothing) = (Stamp::now(), NtpTimestamp::ZERO);
+            let (at, nothing) = (crate::clock::now(), NtpTimestamp::ZERO);
             let stamps = (nothing, nothing, NtpTimestamp(number), nothing);
             let (t1, t2, t3, t4) = stamps;
             let checks = CheckRow::default();

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::clock::Stamp;
+use ntp_monitor_core::clock::Stamp;
 
 /// Two software stamps of one event differ by about this much: they are made in the driver's path, not at the wire. A
 /// clock that reads finer does not measure finer.
@@ -18,7 +18,7 @@ const CALM_ATTEMPTS: usize = 4;
 /// 2^-6. What RFC 5905 §7.3 calls the precision of the system clock.
 #[must_use]
 pub(super) fn own_precision_s() -> f64 {
-    let readings: Vec<i64> = (0..READINGS).map(|_| Stamp::now().wall_ns).collect();
+    let readings: Vec<i64> = (0..READINGS).map(|_| crate::clock::now().wall_ns).collect();
     let steps = readings.windows(2).map(|pair| pair[1] - pair[0]).filter(|step_ns| *step_ns > 0);
     // No step at all in 64 readings is a coarse clock.
     steps.min().map_or(COARSEST_S, |step_ns| step_ns as f64 / 1e9).clamp(FINEST_S, COARSEST_S)
@@ -28,9 +28,9 @@ pub(super) fn own_precision_s() -> f64 {
 /// look like a step of the clock.
 #[must_use]
 pub(super) fn calm_stamp() -> Stamp {
-    let mut first = Stamp::now();
+    let mut first = crate::clock::now();
     for _ in 0..CALM_ATTEMPTS {
-        let second = Stamp::now();
+        let second = crate::clock::now();
         if second.since(first) <= CALM_READ {
             break;
         }

@@ -3,8 +3,7 @@
 use std::net::{SocketAddr, UdpSocket};
 use std::time::Duration;
 
-use crate::clock::Stamp;
-use crate::ntp::{Mode, NtpShort, NtpTimestamp, Packet, RefId};
+use ntp_monitor_core::ntp::{Mode, NtpShort, NtpTimestamp, Packet, RefId};
 
 /// Whoever waits longer than this in a test has found a bug.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
@@ -42,7 +41,7 @@ impl Responder {
 
 /// A good answer to `request`, by the clock of this host.
 pub(crate) fn answer(request: &Packet) -> Packet {
-    let now = NtpTimestamp::from_unix_ns(Stamp::now().wall_ns);
+    let now = NtpTimestamp::from_unix_ns(crate::clock::now().wall_ns);
     Packet {
         mode: Mode::Server,
         stratum: 2,

@@ -5,10 +5,10 @@
 
 use std::time::Duration;
 
-use crate::clock::Stamp;
 use crate::config::{EngineChoice, Server};
-use crate::ntp::KissCode;
-use crate::sample::Outcome;
+use ntp_monitor_core::clock::Stamp;
+use ntp_monitor_core::ntp::KissCode;
+use ntp_monitor_core::sample::Outcome;
 
 /// A poll comes up to this fraction of its interval early or late, so that no two monitors stay in step.
 const JITTER: f64 = 1.0 / 16.0;
@@ -206,8 +206,8 @@ fn nanos(duration: Duration) -> i64 {
 mod tests {
     use super::*;
     use crate::config::{Addresses, EngineChoice, Family, Host};
-    use crate::ntp::KissCode;
-    use crate::sample::ServerIdent;
+    use ntp_monitor_core::ntp::KissCode;
+    use ntp_monitor_core::sample::ServerIdent;
 
     const S: i64 = 1_000_000_000;
 

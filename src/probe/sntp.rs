@@ -22,9 +22,9 @@ use super::judge::clock_was_stepped;
 use super::precision::{calm_stamp, own_precision_s};
 use super::stamped::any_local;
 use super::{ProbeEngine, ProbeFuture, ProbeReport, Query};
-use crate::clock::Stamp;
-use crate::ntp::{Check, CheckRow, KissCode, Leap, NtpTimestamp, RefId, RootDistance};
-use crate::sample::{Evidence, Measure, Outcome, Reply, Timestamping};
+use ntp_monitor_core::clock::Stamp;
+use ntp_monitor_core::ntp::{Check, CheckRow, KissCode, Leap, NtpTimestamp, RefId, RootDistance};
+use ntp_monitor_core::sample::{Evidence, Measure, Outcome, Reply, Timestamping};
 
 /// RFC 5905 §7.2 MAXDIST: a server that keeps to the standard is not selected beyond this. As the real value cannot be
 /// seen, the bound has to hold for every server that could be good.

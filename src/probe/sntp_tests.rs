@@ -1,8 +1,8 @@
 use std::time::Duration;
 
 use super::*;
-use crate::ntp::Packet;
 use crate::probe::responder::{PATIENCE, Responder, answer, changed};
+use ntp_monitor_core::ntp::Packet;
 
 const SHORT: Duration = Duration::from_millis(150);
 

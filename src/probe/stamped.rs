@@ -17,7 +17,7 @@ use nix::sys::time::TimeSpec;
 use tokio::io::{Interest, Ready};
 use tokio::net::UdpSocket;
 
-use crate::ntp::NtpTimestamp;
+use ntp_monitor_core::ntp::NtpTimestamp;
 
 /// Room for one datagram: more than any path carries in one piece, so that nothing is judged cut short.
 pub(super) const BUFFER_LEN: usize = 2048;

@@ -4,10 +4,10 @@ use super::drawings::{Drawing, detail, overview};
 use super::material::{Material, PastAlert};
 use super::traceability::{Shares, Traceability};
 use super::worst::Moment;
-use crate::cli::units::{NOTHING, seconds, signed_seconds};
 use crate::history::happening::Happening;
 use crate::history::survey::Surveyed;
-use crate::stats::verdict::{Entry, State, When};
+use ntp_monitor_core::stats::verdict::{Entry, State, When};
+use ntp_monitor_core::text::units::{NOTHING, seconds, signed_seconds};
 
 /// Rows of the table of servers, at most.
 const MOST_ROWS: usize = 500;

@@ -5,10 +5,10 @@ use std::fmt::Write as _;
 
 use super::document::{COLUMNS, Document, Listed, Row, percent};
 use super::drawings::Drawing;
-use crate::cli::units::{seconds, wall_time};
 use crate::plot::Theme;
-use crate::stats::verdict::{Entry, State};
-use crate::web::html::Text;
+use ntp_monitor_core::stats::verdict::{Entry, State};
+use ntp_monitor_core::text::html::Text;
+use ntp_monitor_core::text::units::{seconds, wall_time};
 
 const STYLE: &str = include_str!("report.css");
 const DEFINITIONS: &str = include_str!("definitions.html");
@@ -174,7 +174,7 @@ fn alerts(html: &mut String, document: &Document) {
     list(html, "Alerts", &document.alerts);
     let row = |alert: &super::material::PastAlert| {
         let ended = alert.ended.map_or_else(|| "still firing".to_owned(), |ended| format!("to {ended}"));
-        let bad = alert.severity == crate::alert::notification::Severity::Critical;
+        let bad = alert.severity == ntp_monitor_core::alert::notification::Severity::Critical;
         // Most summaries name their server.
         let about = alert.server.as_ref().filter(|server| !alert.summary.contains(server.as_str()));
         let about = about.map_or_else(String::new, |server| format!("{server}: "));

@@ -9,7 +9,7 @@ use super::html::{body, figure};
 use super::message::{Picture, Report};
 use super::text::text;
 use crate::plot::png::{Fonts, PngError, png};
-use crate::web::html::Text;
+use ntp_monitor_core::text::html::Text;
 
 const STYLE: &str = include_str!("mail.css");
 

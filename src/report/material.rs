@@ -6,15 +6,15 @@ use std::time::Duration;
 
 use super::traceability::{Evidence, Traceability};
 use super::worst::{Moment, worst};
-use crate::alert::notification::Severity;
 use crate::config::Config;
 use crate::history::course::{Course, measured, offsets};
 use crate::history::span::Span;
 use crate::history::survey::{Survey, SurveyError, Surveyed, Wish, survey};
 use crate::plot::MOST_LINES;
-use crate::stats::verdict::When;
 use crate::store::StoreError;
 use crate::store::read::Reader;
+use ntp_monitor_core::alert::notification::Severity;
+use ntp_monitor_core::stats::verdict::When;
 
 /// Servers with pictures of their own, at most: those that lines of one picture can be told apart of.
 pub const MOST_DRAWN: usize = MOST_LINES;

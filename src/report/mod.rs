@@ -11,7 +11,6 @@ pub mod make;
 pub mod material;
 pub mod message;
 pub mod pending;
-pub mod schedule;
 pub mod shelf;
 mod text;
 pub mod traceability;

@@ -8,7 +8,7 @@ use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan};
 use serde::{Deserialize, Serialize};
 
-use super::schedule::Schedule;
+use ntp_monitor_core::calendar::schedule::Schedule;
 
 /// A report that was begun.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

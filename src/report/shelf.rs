@@ -11,7 +11,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::pending::Pending;
-use crate::stats::verdict::When;
+use ntp_monitor_core::stats::verdict::When;
 
 /// Bounds what a reader of a report may cost; reports are a megabyte or two.
 const LARGEST: u64 = 64 << 20;

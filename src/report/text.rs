@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::document::{Document, percent};
-use crate::cli::units::seconds;
+use ntp_monitor_core::text::units::seconds;
 
 /// The text: a line for each server, each verdict and each event.
 pub(super) fn text(document: &Document) -> String {
@@ -38,7 +38,7 @@ pub(super) fn text(document: &Document) -> String {
 fn lines<'a>(
     text: &mut String,
     title: &str,
-    list: impl ExactSizeIterator<Item = (crate::stats::verdict::When, &'a str)>,
+    list: impl ExactSizeIterator<Item = (ntp_monitor_core::stats::verdict::When, &'a str)>,
 ) {
     if list.len() > 0 {
         let _ = writeln!(text, "\n{title}");

@@ -1,7 +1,7 @@
 //! The worst moments of a server: its largest offsets, each apart from the others.
 
 use crate::history::course::Point;
-use crate::stats::verdict::When;
+use ntp_monitor_core::stats::verdict::When;
 
 /// Two moments nearer than this are one, in nanoseconds.
 const APART_NS: i64 = 3_600_000_000_000;

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use crate::clock::Stamp;
-use crate::ntp::NtpTimestamp;
+use ntp_monitor_core::clock::Stamp;
+use ntp_monitor_core::ntp::NtpTimestamp;
 
 /// What time a scripted server believes it is, as a function of this host's clocks.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]

@@ -8,7 +8,6 @@ mod reply;
 mod script;
 mod server;
 pub mod time;
-pub mod world;
 
 pub use clock::{ServerClock, Step};
 pub use reply::{Header, ReplyKind};

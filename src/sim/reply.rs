@@ -4,7 +4,7 @@
 use rand::{Rng, RngExt};
 
 use super::script::Request;
-use crate::ntp::{KissCode, Leap, NtpTimestamp, RefId};
+use ntp_monitor_core::ntp::{KissCode, Leap, NtpTimestamp, RefId};
 
 /// Octets of an NTP header without extensions.
 pub(super) const HEADER_BYTES: usize = 48;

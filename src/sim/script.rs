@@ -6,8 +6,8 @@ use rand::{Rng, RngExt};
 
 use super::clock::{ServerClock, Step};
 use super::reply::{HEADER_BYTES, Header, ReplyKind, TRANSMIT};
-use crate::clock::Stamp;
-use crate::ntp::{KissCode, Leap};
+use ntp_monitor_core::clock::Stamp;
+use ntp_monitor_core::ntp::{KissCode, Leap};
 
 /// The behaviour of a scripted server. Every part can be combined with every other; [`Script::good`] is the start.
 #[derive(Debug, Clone, PartialEq)]
@@ -213,7 +213,7 @@ mod tests {
     use rand::rngs::StdRng;
 
     use super::*;
-    use crate::ntp::NtpTimestamp;
+    use ntp_monitor_core::ntp::NtpTimestamp;
 
     const START: Stamp = Stamp { wall_ns: 1_800_000_000_000_000_000, mono_ns: 5_000_000_000, raw_ns: 0 };
 

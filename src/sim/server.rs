@@ -12,7 +12,7 @@ use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 
 use super::script::{Action, Request, Script};
-use crate::clock::Stamp;
+use ntp_monitor_core::clock::Stamp;
 
 /// How many arrivals are remembered.
 const ARRIVALS_KEPT: usize = 65_536;
@@ -61,7 +61,7 @@ impl ScriptedServer {
         let other = Arc::new(UdpSocket::bind(SocketAddr::new(address.ip(), 0)).await?);
         let address = socket.local_addr()?;
         let shared = Arc::new(Shared {
-            start: Stamp::now(),
+            start: crate::clock::now(),
             script: Mutex::new(Arc::new(script)),
             arrivals: Mutex::default(),
             counters: watch::Sender::default(),
@@ -84,7 +84,7 @@ impl ScriptedServer {
     /// How long the server has been running, in the measure of drift and steps.
     #[must_use]
     pub fn age(&self) -> std::time::Duration {
-        Stamp::now().since(self.shared.start)
+        crate::clock::now().since(self.shared.start)
     }
 
     /// What it has seen and done.
@@ -144,7 +144,7 @@ async fn serve(sockets: Sockets, shared: Arc<Shared>) {
     loop {
         // An error here is the echo of an earlier reply to a client that is gone (ICMP).
         let Ok((length, client)) = sockets.socket.recv_from(&mut buffer).await else { continue };
-        let arrival = Stamp::now();
+        let arrival = crate::clock::now();
         while under_way.try_join_next().is_some() {}
         let Some(request) = Request::parse(&buffer[..length]) else {
             shared.counters.send_modify(|counters| counters.ignored += 1);
@@ -168,7 +168,7 @@ async fn serve(sockets: Sockets, shared: Arc<Shared>) {
 
 async fn send(sockets: &Sockets, shared: &Shared, script: &Script, mut action: Action, client: SocketAddr) {
     let socket = if action.from_other_port { &sockets.other } else { &sockets.socket };
-    script.stamp(&mut action, shared.start, Stamp::now());
+    script.stamp(&mut action, shared.start, crate::clock::now());
     if socket.send_to(&action.datagram, client).await.is_ok() {
         shared.counters.send_modify(|counters| counters.replies += 1);
     }

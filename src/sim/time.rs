@@ -2,7 +2,7 @@
 
 use tokio::time::Instant;
 
-use crate::clock::{Clock, Stamp};
+use ntp_monitor_core::clock::{Clock, Stamp};
 
 /// A clock that follows tokio's. All three of its clocks agree; the wall clock begins at [`SimClock::EPOCH_S`].
 #[derive(Debug, Clone, Copy)]

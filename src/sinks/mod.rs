@@ -5,7 +5,6 @@
 //! store reaches InfluxDB, at whatever instant the process is killed.
 
 pub mod csv;
-mod decimal;
 pub mod influx;
 pub mod queue;
 pub mod worker;

@@ -8,10 +8,10 @@ use serde::de::DeserializeOwned;
 
 use super::read::Reader;
 use super::{StoreError, StoreHandle, insert_notification};
-use crate::alert::notification::Notification;
-use crate::alert::silence::Silence;
-use crate::alert::status::{Memo, Past, Saved};
 use crate::store::command::Command;
+use ntp_monitor_core::alert::notification::Notification;
+use ntp_monitor_core::alert::silence::Silence;
+use ntp_monitor_core::alert::status::{Memo, Past, Saved};
 
 /// Silences there may be that have not ended.
 pub const MOST_SILENCES: i64 = 1000;

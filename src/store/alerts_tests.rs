@@ -1,9 +1,9 @@
 use rusqlite::Connection;
 
 use super::*;
-use crate::alert::notification::{Instance, Severity, Status};
-use crate::alert::status::Gist;
 use crate::store::schema;
+use ntp_monitor_core::alert::notification::{Instance, Severity, Status};
+use ntp_monitor_core::alert::status::Gist;
 
 fn store() -> Connection {
     let mut conn = Connection::open_in_memory().unwrap();

@@ -3,8 +3,8 @@
 
 use rusqlite::{Connection, Row, params};
 
-use crate::clock::Stamp;
-use crate::stats::snapshot::Snapshot;
+use ntp_monitor_core::clock::Stamp;
+use ntp_monitor_core::stats::snapshot::Snapshot;
 
 /// How the own clock is at one moment.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -136,8 +136,8 @@ pub(super) fn prune(conn: &Connection, bound_ns: i64, most: i64) -> rusqlite::Re
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::stats::local::KernelState;
     use crate::store::schema;
+    use ntp_monitor_core::stats::local::KernelState;
 
     fn store() -> Connection {
         let mut conn = Connection::open_in_memory().unwrap();

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use rusqlite::types::Type;
 use rusqlite::{Connection, Row, params};
 
-use crate::clock::Stamp;
-use crate::ntp::{CheckRow, Leap, RefId};
-use crate::sample::{Measure, Outcome, Reply, Sample, ServerIdent, Timestamping};
+use ntp_monitor_core::clock::Stamp;
+use ntp_monitor_core::ntp::{CheckRow, Leap, RefId};
+use ntp_monitor_core::sample::{Measure, Outcome, Reply, Sample, ServerIdent, Timestamping};
 
 /// The columns that [`decode`] reads, in its order; to be selected from `sample`.
 pub(super) const COLUMNS: &str = "sample.wall_ns, mono_ns, raw_ns, outcome, reason, timestamping, poll_s, sent, lost, \
@@ -157,7 +157,7 @@ pub(super) fn address_text(address: Option<SocketAddr>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ntp::{Check, KissCode};
+    use ntp_monitor_core::ntp::{Check, KissCode};
 
     #[test]
     fn the_codes_on_disk_never_move() {

@@ -2,9 +2,9 @@
 
 use rusqlite::{Connection, Row, params};
 
-use crate::clock::Stamp;
-use crate::ntp::{CheckRow, NtpTimestamp};
-use crate::sample::Evidence;
+use ntp_monitor_core::clock::Stamp;
+use ntp_monitor_core::ntp::{CheckRow, NtpTimestamp};
+use ntp_monitor_core::sample::Evidence;
 
 /// How many refused replies of a series are kept.
 pub const KEPT_PER_SERIES: usize = 16;

@@ -59,7 +59,6 @@ use self::lock::InstanceLock;
 use self::notices::Queues;
 use self::outbox::Totals;
 use self::retention::Horizons;
-use crate::clock::Stamp;
 use crate::config::Config;
 #[cfg(doc)]
 use crate::config::Server;
@@ -129,7 +128,7 @@ impl Store {
         let (totals, queues) = (Totals::default(), Queues::default());
         let (gauge, waiting) = Db::new(&options.path, options.max_pages).transact("open the store", |tx| {
             if meta::number(tx, meta::CREATED_NS)?.is_none() {
-                meta::set(tx, meta::CREATED_NS, Stamp::now().wall_ns)?;
+                meta::set(tx, meta::CREATED_NS, crate::clock::now().wall_ns)?;
             }
             meta::set(tx, meta::VANTAGE, &options.vantage)?;
             Ok((outbox::count(tx)?, notices::count(tx)?))
@@ -147,7 +146,7 @@ impl Store {
     /// # Errors
     /// When the store cannot be written.
     pub fn begin(&self) -> Result<Option<i64>, StoreError> {
-        let now_ns = Stamp::now().wall_ns;
+        let now_ns = crate::clock::now().wall_ns;
         Db::new(&self.options.path, self.options.max_pages).transact("note the start", |tx| meta::begin(tx, now_ns))
     }
 

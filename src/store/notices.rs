@@ -11,8 +11,8 @@ use rusqlite::{Connection, OptionalExtension, params};
 use super::command::Reply;
 use super::read::Reader;
 use super::{StoreError, StoreHandle};
-use crate::alert::notification::Notification;
 use crate::store::command::Command;
+use ntp_monitor_core::alert::notification::Notification;
 
 /// One that waits longer than this is dropped, and counted. Those that ended are kept as long, by which a repeat is known.
 const MAX_AGE_NS: i64 = 7 * 86_400_000_000_000;

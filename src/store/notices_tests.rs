@@ -1,6 +1,6 @@
 use super::*;
-use crate::alert::notification::{Instance, Severity, Status};
 use crate::store::schema;
+use ntp_monitor_core::alert::notification::{Instance, Severity, Status};
 
 const DAY: i64 = 86_400_000_000_000;
 const NOW: i64 = 20_000 * DAY;

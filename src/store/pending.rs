@@ -20,7 +20,7 @@ use rusqlite::{Connection, params};
 use super::rollup::{Grain, Rollup};
 use super::rollup_table::{self, way_key};
 use super::{codec, meta};
-use crate::sample::ServerIdent;
+use ntp_monitor_core::sample::ServerIdent;
 
 const GRAIN: Grain = Grain::FiveMinutes;
 

@@ -11,7 +11,7 @@ use rusqlite::{Connection, params};
 
 use super::rollup::Grain;
 use super::{clock, meta};
-use crate::clock::Stamp;
+use ntp_monitor_core::clock::Stamp;
 
 /// How much faster than time itself retention may move on: after a month of rest it has caught up within a day.
 pub(super) const CATCH_UP: i64 = 30;

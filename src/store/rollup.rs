@@ -1,9 +1,9 @@
 //! Sums over five minutes and over an hour. A sample is added once, when its raw row is new, so that a rollup always
 //! equals what its raw rows would add up to. Ways of timestamping are never mixed.
 
-use crate::sample::{Outcome, Sample, Timestamping};
-use crate::stats::moments::Moments;
-use crate::stats::sketch::Sketch;
+use ntp_monitor_core::sample::{Outcome, Sample, Timestamping};
+use ntp_monitor_core::stats::moments::Moments;
+use ntp_monitor_core::stats::sketch::Sketch;
 
 use super::codec::outcome_index;
 

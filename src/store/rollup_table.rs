@@ -6,9 +6,9 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::codec::{way_code, way_of};
 use super::rollup::{Counts, Grain, Rollup};
-use crate::sample::{Sample, Timestamping};
-use crate::stats::moments::Moments;
-use crate::stats::sketch::Sketch;
+use ntp_monitor_core::sample::{Sample, Timestamping};
+use ntp_monitor_core::stats::moments::Moments;
+use ntp_monitor_core::stats::sketch::Sketch;
 
 /// What stands for "nothing was exchanged" in the key, where NULL cannot stand.
 const NO_WAY: i64 = -1;

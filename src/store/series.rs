@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use rusqlite::{Connection, params};
 
 use super::codec::address_text;
-use crate::sample::{Sample, SeriesKey};
+use ntp_monitor_core::sample::{Sample, SeriesKey};
 
 /// `last_seen_ns` is written anew when it is behind by this much: a write for each sample would say little more.
 const SEEN_STEP_NS: i64 = 300 * 1_000_000_000;

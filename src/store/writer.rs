@@ -17,10 +17,10 @@ use super::rollup::Grain;
 use super::rollup_table::OpenRollups;
 use super::series::SeriesCache;
 use super::{Options, StoreError, alerts, audit, clock, codec, events, evidence, meta};
-use crate::clock::Stamp;
-use crate::sample::Sample;
 use crate::sinks::influx::outbox::OutboxGauge;
 use crate::sinks::worker::{BatchWriter, WriteError};
+use ntp_monitor_core::clock::Stamp;
+use ntp_monitor_core::sample::Sample;
 
 use std::sync::Arc;
 
@@ -143,7 +143,7 @@ impl Writer {
         let mut total = 0;
         let mut in_this_round = 0;
         loop {
-            let pass = self.prune(Stamp::now(), true)?;
+            let pass = self.prune(crate::clock::now(), true)?;
             total += pass.deleted;
             in_this_round += pass.deleted;
             match (pass.wrapped, in_this_round) {
@@ -200,7 +200,7 @@ fn append(
         }
     }
     rollups.into_iter().try_for_each(|open| open.save(conn))?;
-    outbox::push(conn, gauge, Stamp::now().wall_ns, lines, &body)
+    outbox::push(conn, gauge, crate::clock::now().wall_ns, lines, &body)
 }
 
 impl BatchWriter for Writer {
@@ -225,7 +225,7 @@ impl BatchWriter for Writer {
     }
 
     fn command(&mut self, command: Command) {
-        let now_ns = Stamp::now().wall_ns;
+        let now_ns = crate::clock::now().wall_ns;
         match command {
             Command::OutboxDone { ids, reply } => {
                 self.answer(reply, "take lines out of the outbox", |conn, gauge| {

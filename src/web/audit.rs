@@ -15,8 +15,8 @@ use super::openapi::{Body, Endpoint, query};
 use super::params;
 use super::problem::Problem;
 use crate::config::Role;
-use crate::stats::verdict::When;
 use crate::store::{AuditEntry, StoreHandle};
+use ntp_monitor_core::stats::verdict::When;
 
 /// What is here.
 pub const ENDPOINTS: &[Endpoint] = &[Endpoint::get("/api/v1/audit", || web::to(list))

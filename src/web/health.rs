@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::State;
 use super::openapi::{Body, Endpoint};
-use crate::health::report::{Health, Status};
+use ntp_monitor_core::health::report::{Health, Status};
 
 /// What is here.
 pub const ENDPOINTS: &[Endpoint] = &[
@@ -50,7 +50,7 @@ mod tests {
     use actix_web::{App, test, web};
 
     use super::super::{routes, testing};
-    use crate::health::report::{Health, Reason, Status};
+    use ntp_monitor_core::health::report::{Health, Reason, Status};
 
     async fn get(path: &str, health: Health) -> (StatusCode, serde_json::Value) {
         let (state, _dir) = testing::state(health);

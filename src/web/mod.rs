@@ -8,7 +8,6 @@ mod body;
 pub mod desk;
 mod headers;
 mod health;
-pub mod html;
 pub mod listen;
 pub mod live;
 pub mod metrics;
@@ -33,14 +32,14 @@ use actix_web::{App, HttpServer, web};
 use tokio::sync::{broadcast, watch};
 
 use crate::actors::ledger::Ledger;
-use crate::alert::status::AlertStatus;
-use crate::clock::{Clock, Stamp};
 use crate::config::Config;
-use crate::health::report::Health;
-use crate::sample::Sample;
-use crate::stats::snapshot::Snapshot;
 use crate::store::StoreHandle;
 use listen::{ListenError, Listeners};
+use ntp_monitor_core::alert::status::AlertStatus;
+use ntp_monitor_core::clock::{Clock, Stamp};
+use ntp_monitor_core::health::report::Health;
+use ntp_monitor_core::sample::Sample;
+use ntp_monitor_core::stats::snapshot::Snapshot;
 use openapi::Endpoint;
 use problem::{Problem, wrong_method};
 

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 
 use super::State;
 use super::problem::Problem;
-use crate::sample::SeriesKey;
+use ntp_monitor_core::sample::SeriesKey;
 
 const SECOND_NS: i64 = 1_000_000_000;
 /// The longest span that is answered.

@@ -20,7 +20,7 @@ use super::params::Target;
 use super::problem::Problem;
 use super::view::row::Row;
 use super::view::rows::Picture;
-use crate::sample::Outcome;
+use ntp_monitor_core::sample::Outcome;
 
 /// What is here.
 pub const ENDPOINTS: &[Endpoint] = &[Endpoint::get("/probe", || web::to(probe))

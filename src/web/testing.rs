@@ -9,11 +9,11 @@ use super::State;
 use super::audit::Audit;
 use super::desk::Desk;
 use super::live::{Hub, Sources};
-use crate::clock::{Stamp, SystemClock};
+use crate::clock::SystemClock;
 use crate::config::{self, Environment};
-use crate::health::report::Health;
-use crate::stats::snapshot::Snapshot;
 use crate::store::{Options, Store};
+use ntp_monitor_core::health::report::Health;
+use ntp_monitor_core::stats::snapshot::Snapshot;
 
 /// A state that knows `health`, one configured server `a.example`, and an empty store, which goes with the directory.
 pub(super) fn state(health: Health) -> (State, TempDir) {
@@ -23,7 +23,7 @@ pub(super) fn state(health: Health) -> (State, TempDir) {
     let config = config::load(None, &environment, &[]).unwrap().config;
     let log = slog::Logger::root(slog::Discard, slog::o!());
     let store = Store::open(Options::from_config(&config), &log).unwrap().handle();
-    let started = Stamp::now();
+    let started = crate::clock::now();
     let health = watch::channel(Arc::new(health)).1;
     let snapshot = watch::channel(Arc::new(Snapshot::empty(started))).1;
     let samples = broadcast::Sender::new(1);

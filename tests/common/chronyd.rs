@@ -9,7 +9,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use ntp_monitor::ntp::Packet;
+use ntp_monitor_core::ntp::Packet;
 
 const PROGRAM: &str = "/usr/sbin/chronyd";
 const START_DEADLINE: Duration = Duration::from_secs(10);

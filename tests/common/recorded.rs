@@ -5,17 +5,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use ntp_monitor::clock::Stamp;
-use ntp_monitor::health::report::{Health, SinkHealth, Status};
-use ntp_monitor::ntp::Leap;
-use ntp_monitor::sample::{Outcome, Sample, Timestamping};
-use ntp_monitor::sim::world::{Fault, World};
 use ntp_monitor::sinks::influx::{Lines, SampleLines};
-use ntp_monitor::stats::analysis::Analysis;
-use ntp_monitor::stats::intake::TimeAxis;
-use ntp_monitor::stats::local::{DaemonView, KernelState, LocalState};
-use ntp_monitor::stats::verdict::Kind;
-use ntp_monitor::stats::window::Window;
+use ntp_monitor_core::clock::Stamp;
+use ntp_monitor_core::health::report::{Health, SinkHealth, Status};
+use ntp_monitor_core::ntp::Leap;
+use ntp_monitor_core::sample::{Outcome, Sample, Timestamping};
+use ntp_monitor_core::stats::analysis::Analysis;
+use ntp_monitor_core::stats::intake::TimeAxis;
+use ntp_monitor_core::stats::local::{DaemonView, KernelState, LocalState};
+use ntp_monitor_core::stats::verdict::Kind;
+use ntp_monitor_core::stats::window::Window;
+use ntp_monitor_core::world::{Fault, World};
 
 const HOURS: f64 = 5.0;
 /// More than a hundred polls an hour: some percentiles need as many.

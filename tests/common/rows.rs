@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::Path;
 
-use ntp_monitor::sample::Sample;
 use ntp_monitor::sinks::csv;
 use ntp_monitor::store::read::Reader;
+use ntp_monitor_core::sample::Sample;
 
 /// Server, address (empty when there is none) and wall time in nanoseconds.
 pub type Key = (String, String, i64);

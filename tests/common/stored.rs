@@ -4,11 +4,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use ntp_monitor::sample::Sample;
-use ntp_monitor::sim::world::{Fault, World};
 use ntp_monitor::sinks::worker::BatchWriter;
-use ntp_monitor::stats::replay::Replay;
 use ntp_monitor::store::{Command, Event, Options, Store};
+use ntp_monitor_core::sample::Sample;
+use ntp_monitor_core::stats::replay::Replay;
+use ntp_monitor_core::world::{Fault, World};
 use slog::{Discard, Logger, o};
 
 pub const HOUR_S: f64 = 3600.0;

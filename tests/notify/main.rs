@@ -14,9 +14,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use ntp_monitor::alert::notification::{Instance, Notification, Severity, Status};
 use ntp_monitor::config::{self, Environment, Notifier as Config};
-use ntp_monitor::health::notifiers::NotifierHealth;
 use ntp_monitor::notify::dispatcher::{self, Settings, Stop};
 use ntp_monitor::notify::{self, NotifierState, Retry};
 use ntp_monitor::report::message::{Picture, Report};
@@ -24,6 +22,8 @@ use ntp_monitor::sinks::influx::Pacing;
 use ntp_monitor::sinks::queue::SinkQueue;
 use ntp_monitor::sinks::worker;
 use ntp_monitor::store::{Options, Store, StoreHandle};
+use ntp_monitor_core::alert::notification::{Instance, Notification, Severity, Status};
+use ntp_monitor_core::health::notifiers::NotifierHealth;
 use serde_json::{Value, json};
 use slog::{Discard, Logger, o};
 use tempfile::TempDir;

@@ -13,7 +13,7 @@ use crate::common::{root, rows};
 use crate::debian::Debian;
 use crate::machine::Machine;
 use crate::package::{package, successor};
-use ntp_monitor::sample::{Outcome, Timestamping};
+use ntp_monitor_core::sample::{Outcome, Timestamping};
 
 const CONFIG: &str = "/etc/ntp-monitor/servers.toml";
 const HERE: &str = "http://127.0.0.1:8080";

@@ -8,8 +8,8 @@ use serde_json::Value;
 
 use crate::common::monitor::{Home, own, run, text};
 use crate::common::sim::Playground;
-use ntp_monitor::ntp::KissCode;
 use ntp_monitor::sim::Script;
+use ntp_monitor_core::ntp::KissCode;
 
 fn examine(home: &Home, more: &[&str]) -> (i32, Vec<Value>) {
     let config = home.config();

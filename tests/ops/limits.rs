@@ -12,9 +12,9 @@ use crate::common::monitor::{Home, Monitor, own};
 use crate::common::sim::Playground;
 use crate::common::wait::{find, until};
 use crate::common::{root, rows};
-use ntp_monitor::clock::Stamp;
-use ntp_monitor::sample::Outcome;
 use ntp_monitor::sim::{Script, ScriptedServer};
+use ntp_monitor_core::clock::Stamp;
+use ntp_monitor_core::sample::Outcome;
 
 const FAKETIME: &str = "faketime/libfaketime.so.1";
 
@@ -153,7 +153,7 @@ fn library() -> std::path::PathBuf {
 #[test]
 fn a_clock_that_is_stepped_is_blamed_and_polling_goes_on_at_its_pace() {
     let mut one = Jumping::start();
-    let from = Stamp::now();
+    let from = ntp_monitor::clock::now();
     set(&one.home, "+30");
     let verdict = find("the own clock is blamed", || {
         let (_, verdict) = one.service.get("/api/v1/verdict");
@@ -181,7 +181,7 @@ fn after_a_suspend_nobody_is_asked_twice_for_what_was_missed() {
     // As long as some twenty polls: a burst afterwards would be seen.
     std::thread::sleep(Duration::from_secs(2));
     assert!(asked(&one) <= before + 1, "it was stopped");
-    let from = Stamp::now();
+    let from = ntp_monitor::clock::now();
     one.service.signal(Signal::SIGCONT);
     one.goes_on();
     one.is_polite_since(from);

@@ -11,7 +11,7 @@ use crate::common::chronyd::Chronyd;
 use crate::common::monitor::{Home, Monitor, text};
 use crate::common::root;
 use crate::common::victoria::Victoria;
-use ntp_monitor::sample::{Outcome, Timestamping};
+use ntp_monitor_core::sample::{Outcome, Timestamping};
 
 const NOBODY: u32 = 65534;
 

@@ -15,9 +15,6 @@ use std::process::{Child, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use ntp_monitor::clock::Stamp;
-use ntp_monitor::ntp::{Check, CheckRow, KissCode, Leap, NtpTimestamp, RefId};
-use ntp_monitor::sample::{Evidence, Measure, Outcome, Reply, Sample, ServerIdent, Timestamping};
 use ntp_monitor::sinks::influx::outbox::Outbox;
 use ntp_monitor::sinks::queue::SinkQueue;
 use ntp_monitor::sinks::worker::{self, BatchWriter};
@@ -25,6 +22,9 @@ use ntp_monitor::store::read::{History, RateKiss, Reader};
 use ntp_monitor::store::{
     Command, EVIDENCE_PER_SERIES, Encoder, Event, Grain, Options, QUARANTINE_LINES, Rollup, Store, StoreError,
 };
+use ntp_monitor_core::clock::Stamp;
+use ntp_monitor_core::ntp::{Check, CheckRow, KissCode, Leap, NtpTimestamp, RefId};
+use ntp_monitor_core::sample::{Evidence, Measure, Outcome, Reply, Sample, ServerIdent, Timestamping};
 use proptest::prelude::*;
 use slog::{Discard, Logger, o};
 

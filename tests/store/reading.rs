@@ -113,7 +113,7 @@ async fn outbox_lines_and_events_go_through_the_writer_thread() {
 
 async fn events_are_kept_once(handle: &ntp_monitor::store::StoreHandle) {
     // Recent, so that it is not pruned.
-    let start_ns = Stamp::now().wall_ns - HOUR;
+    let start_ns = ntp_monitor::clock::now().wall_ns - HOUR;
     let event = Event {
         start_ns,
         end_ns: None,

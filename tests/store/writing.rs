@@ -130,7 +130,7 @@ fn the_outbox_is_bounded_by_age_and_size_and_every_dropped_line_is_counted() {
     for n in 0..20 {
         writer.write(&series_of("a", T0 + n * HOUR, 10)).unwrap();
     }
-    writer.tick(Stamp::now()).unwrap();
+    writer.tick(ntp_monitor::clock::now()).unwrap();
     let gauge = store.handle().outbox_gauge();
     assert!(gauge.bytes <= 2000 && gauge.rows > 0, "{gauge:?}");
     assert_eq!(gauge.lines + gauge.dropped_lines, 200);
@@ -140,7 +140,7 @@ fn the_outbox_is_bounded_by_age_and_size_and_every_dropped_line_is_counted() {
     let short = Options { outbox_max_age: Duration::ZERO, ..small };
     let store = Store::open(short, &log()).unwrap();
     assert_eq!(store.handle().outbox_gauge(), gauge);
-    store.writer(None).tick(Stamp::now()).unwrap();
+    store.writer(None).tick(ntp_monitor::clock::now()).unwrap();
     let gauge = store.handle().outbox_gauge();
     assert_eq!((gauge.rows, gauge.bytes, gauge.oldest_ns, gauge.dropped_lines), (0, 0, None, 200));
 }

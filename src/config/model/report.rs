@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::tz::TimeZone;
 
-use crate::report::schedule::Schedule;
+use ntp_monitor_core::calendar::schedule::Schedule;
 
 /// `[report]`.
 #[derive(Debug, Clone, PartialEq)]

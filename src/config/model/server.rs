@@ -7,7 +7,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::sample::ServerIdent;
+use ntp_monitor_core::sample::ServerIdent;
 
 /// One `[[server]]`.
 #[derive(Debug, Clone, PartialEq)]

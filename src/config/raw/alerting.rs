@@ -3,8 +3,8 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::alert::notification::Severity;
 use crate::config::units::Span;
+use ntp_monitor_core::alert::notification::Severity;
 
 /// `[alerting]`.
 #[derive(Debug, Deserialize, JsonSchema)]

@@ -10,16 +10,16 @@ use jiff::civil::{Time, Weekday};
 use jiff::tz::TimeZone;
 
 use super::Rules;
-use crate::alert::defaults;
-use crate::alert::engine::{Rulebook, Settings};
-use crate::alert::notification::Severity;
-use crate::alert::rule::{Origin, Rule, RuleFault, RuleSpec};
-use crate::alert::selector::Selector;
-use crate::alert::silence::{Matcher, Times, Window};
 use crate::config::fault::KeyPath;
 use crate::config::model::{Channel, Notifier, Server};
 use crate::config::raw;
 use crate::config::units::Span;
+use ntp_monitor_core::alert::defaults;
+use ntp_monitor_core::alert::engine::{Rulebook, Settings};
+use ntp_monitor_core::alert::notification::Severity;
+use ntp_monitor_core::alert::rule::{Origin, Rule, RuleFault, RuleSpec};
+use ntp_monitor_core::alert::selector::Selector;
+use ntp_monitor_core::alert::silence::{Matcher, Times, Window};
 
 /// Rules there may be, built-in ones included.
 const MOST_RULES: usize = 200;

@@ -6,7 +6,7 @@ use super::Rules;
 use crate::config::fault::KeyPath;
 use crate::config::model::{Channel, Notifier, Report};
 use crate::config::raw;
-use crate::report::schedule::Schedule;
+use ntp_monitor_core::calendar::schedule::Schedule;
 
 pub(super) fn report(
     section: raw::Report,

@@ -8,7 +8,7 @@ use super::Rules;
 use crate::config::fault::{KeyPath, Source};
 use crate::config::model::{Host, Server};
 use crate::config::{address, raw};
-use crate::sample::ServerIdent;
+use ntp_monitor_core::sample::ServerIdent;
 
 /// Requests of a burst are this far apart.
 const BURST_SPACING: Duration = Duration::from_secs(2);

@@ -4,7 +4,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 
-use super::columns::HEADER;
+use ntp_monitor_core::formats::csv::HEADER;
 
 /// How much of a file is read at once when looking for its last line end.
 const BLOCK: u64 = 64 * 1024;

@@ -5,17 +5,12 @@
 //! output itself, and `tail` finds what a killed process had not written yet.
 
 mod append;
-mod columns;
 mod compress;
 mod files;
-mod read;
-mod record;
-mod row;
+mod open;
 mod tail;
 mod writer;
 
-pub use columns::{COLUMNS, HEADER, REQUIRED};
-pub use read::{RowError, Rows, read_file, read_from};
-pub use record::append_record;
+pub use open::read_file;
 pub use tail::{Tail, missing, tail_keys};
 pub use writer::CsvWriter;

@@ -13,11 +13,10 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::columns::HEADER;
 use super::files::{DayFile, list};
-use super::read::{read_file, read_from};
-use super::record::day;
-use crate::sample::Sample;
+use super::open::read_file;
+use ntp_monitor_core::formats::csv::{HEADER, RowError, day, read_from};
+use ntp_monitor_core::sample::Sample;
 
 /// The end of a file is read in pieces that begin with this size and double until they reach back far enough.
 const FIRST_PIECE: u64 = 1 << 20;
@@ -128,7 +127,7 @@ fn last_bytes(source: &mut File, start: u64) -> io::Result<Vec<Key>> {
     Ok(read_from("tail", rows).map(keys).unwrap_or_default())
 }
 
-fn keys(rows: impl Iterator<Item = Result<Sample, super::RowError>>) -> Vec<Key> {
+fn keys(rows: impl Iterator<Item = Result<Sample, RowError>>) -> Vec<Key> {
     rows.flatten().map(|sample| key(&sample)).collect()
 }
 

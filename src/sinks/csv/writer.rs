@@ -23,11 +23,11 @@ use slog::{Logger, info, warn};
 use super::append::{Appender, cut_torn_line};
 use super::compress::{self, Job};
 use super::files::{DayFile, list};
-use super::record::{append_record, day};
-use crate::clock::Stamp;
 use crate::config::Csv;
-use crate::sample::Sample;
 use crate::sinks::worker::{BatchWriter, WriteError};
+use ntp_monitor_core::clock::Stamp;
+use ntp_monitor_core::formats::csv::{append_record, day};
+use ntp_monitor_core::sample::Sample;
 
 /// How often the directory is looked through for finished and old files.
 const HOUSEKEEPING_NS: i64 = 60_000_000_000;

@@ -7,9 +7,9 @@ use std::str::Chars;
 use proptest::prelude::*;
 
 use super::*;
-use crate::clock::Stamp;
-use crate::sample::{Outcome, Sample, ServerIdent};
 use crate::sinks::influx::SampleLines;
+use ntp_monitor_core::clock::Stamp;
+use ntp_monitor_core::sample::{Outcome, Sample, ServerIdent};
 
 #[derive(Debug, PartialEq)]
 struct Parsed {

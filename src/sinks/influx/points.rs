@@ -5,12 +5,12 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 
 use super::line::{OWN_TAGS, Point, key};
-use crate::health::report::Health;
-use crate::sample::SeriesKey;
-use crate::stats::local::LocalState;
-use crate::stats::snapshot::{SeriesSnapshot, Snapshot};
-use crate::stats::summary::Summary;
-use crate::stats::verdict::{Class, ServerVerdict, Verdict};
+use ntp_monitor_core::health::report::Health;
+use ntp_monitor_core::sample::SeriesKey;
+use ntp_monitor_core::stats::local::LocalState;
+use ntp_monitor_core::stats::snapshot::{SeriesSnapshot, Snapshot};
+use ntp_monitor_core::stats::summary::Summary;
+use ntp_monitor_core::stats::verdict::{Class, ServerVerdict, Verdict};
 
 const STATS: &str = "ntp_stats";
 const VERDICT: &str = "ntp_verdict";

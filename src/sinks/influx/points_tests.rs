@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use super::*;
-use crate::sim::world::World;
-use crate::stats::analysis::Analysis;
-use crate::stats::intake::TimeAxis;
-use crate::stats::local::{DaemonView, KernelState};
-use crate::stats::verdict::Kind;
-use crate::stats::window::Window;
+use ntp_monitor_core::stats::analysis::Analysis;
+use ntp_monitor_core::stats::intake::TimeAxis;
+use ntp_monitor_core::stats::local::{DaemonView, KernelState};
+use ntp_monitor_core::stats::verdict::Kind;
+use ntp_monitor_core::stats::window::Window;
+use ntp_monitor_core::world::World;
 
 /// A snapshot in which everything that can be present is.
 fn full() -> Snapshot {
@@ -43,7 +43,7 @@ fn full() -> Snapshot {
 
 #[test]
 fn a_service_that_knows_nothing_yet_sends_what_it_knows() {
-    let at = crate::clock::Stamp { wall_ns: 5, mono_ns: 5, raw_ns: 0 };
+    let at = ntp_monitor_core::clock::Stamp { wall_ns: 5, mono_ns: 5, raw_ns: 0 };
     let lines = Lines::of_all("here", 5, &Snapshot::empty(at), &Health::default());
     let text = String::from_utf8(lines.body).unwrap();
     assert_eq!((lines.count, text.lines().count()), (3, 3));

@@ -9,8 +9,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::line::{OWN_TAGS, Point, field_text, key};
-use crate::sample::{Sample, SeriesKey, ServerIdent, Timestamping};
-use crate::sinks::decimal::{push_f64, push_i64};
+use ntp_monitor_core::sample::{Sample, SeriesKey, ServerIdent, Timestamping};
+use ntp_monitor_core::text::decimal::{push_f64, push_i64};
 
 /// The measurement.
 const SAMPLE: &str = "ntp_sample";

@@ -3,9 +3,9 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::clock::Stamp;
-use crate::ntp::{Leap, RefId};
-use crate::sample::{Measure, Outcome, Reply};
+use ntp_monitor_core::clock::Stamp;
+use ntp_monitor_core::ntp::{Leap, RefId};
+use ntp_monitor_core::sample::{Measure, Outcome, Reply};
 
 /// The same line, all of it by the builder.
 fn built(vantage: &str, sample: &Sample) -> String {

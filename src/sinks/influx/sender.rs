@@ -22,7 +22,6 @@ use super::client::{LineWriter, WriteOutcome};
 use super::outbox::{Outbox, OutboxError};
 use super::pacing::Pacing;
 use super::state::{SenderLabel, SenderState};
-use crate::clock::Stamp;
 use crate::config::Influx;
 
 /// A request carries at most this many bytes, well below what servers refuse by default (InfluxDB Cloud: 50 MB).
@@ -167,7 +166,7 @@ impl<O: Outbox, W: LineWriter> Sender<O, W> {
             WriteOutcome::Done => {
                 let lines = batch.accept();
                 self.fruitless = 0;
-                if self.state.sent(lines, Stamp::now()) {
+                if self.state.sent(lines, crate::clock::now()) {
                     info!(self.log, "influxdb takes lines again"; "lines" => lines);
                 }
                 Ok(())

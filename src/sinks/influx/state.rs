@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::clock::Stamp;
+use ntp_monitor_core::clock::Stamp;
 
 /// What the sender is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

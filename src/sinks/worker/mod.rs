@@ -13,8 +13,8 @@ use slog::{Logger, o};
 use tokio::sync::oneshot;
 
 use super::queue::SinkQueue;
-use crate::clock::Stamp;
-use crate::sample::Sample;
+use ntp_monitor_core::clock::Stamp;
+use ntp_monitor_core::sample::Sample;
 
 pub use state::WriterGauge;
 

@@ -5,9 +5,8 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::{MAX_BATCH, WriteError};
-use crate::clock::Stamp;
-use crate::sample::Sample;
 use crate::sinks::queue::SinkQueue;
+use ntp_monitor_core::sample::Sample;
 
 /// What a writer shows of itself, to health and metrics.
 #[derive(Debug, Default)]
@@ -105,7 +104,7 @@ impl WriterState {
 
     /// The thread has come round.
     pub(super) fn turned(&self) {
-        self.turn_mono_ns.store(Stamp::now().mono_ns, Ordering::Relaxed);
+        self.turn_mono_ns.store(crate::clock::now().mono_ns, Ordering::Relaxed);
     }
 
     /// Samples were written. Returns whether attempts had been failing.

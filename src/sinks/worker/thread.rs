@@ -9,9 +9,8 @@ use tokio::sync::oneshot;
 
 use super::state::WriterState;
 use super::{BatchWriter, Control, Leftovers, MAX_BATCH, WriteError};
-use crate::clock::Stamp;
-use crate::sample::Sample;
 use crate::sinks::queue::SinkQueue;
+use ntp_monitor_core::sample::Sample;
 
 /// A batch is written when its first sample has waited this long. Until then samples wait in the queue: to wake this
 /// thread for each of them would cost more than to write them.
@@ -217,7 +216,7 @@ impl<W: BatchWriter> Worker<W> {
             return;
         }
         self.tick_at = now + TICK;
-        match self.writer.tick(Stamp::now()) {
+        match self.writer.tick(crate::clock::now()) {
             Err(why) => {
                 self.state.failed(&why);
                 if !std::mem::replace(&mut self.untidy, true) {

@@ -8,9 +8,9 @@ use std::collections::BTreeMap;
 use rusqlite::Connection;
 
 use super::{Reader, select_series};
-use crate::sample::SeriesKey;
 use crate::store::rollup::{Counts, Grain};
 use crate::store::{StoreError, pending, rollup_table};
+use ntp_monitor_core::sample::SeriesKey;
 
 /// How the polls of one series ended.
 #[derive(Debug, Clone, PartialEq, Eq)]

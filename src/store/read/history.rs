@@ -8,10 +8,10 @@ use rusqlite::{Connection, params};
 
 use super::samples::read_span;
 use super::{Reader, Series, find_series};
-use crate::sample::{SeriesKey, Timestamping};
 use crate::store::codec::StoredSample;
 use crate::store::rollup::{Grain, Rollup};
 use crate::store::{StoreError, pending, rollup_table};
+use ntp_monitor_core::sample::{SeriesKey, Timestamping};
 
 /// A span of a server's history, by time, at the resolution that was chosen.
 #[derive(Debug, Clone, PartialEq)]

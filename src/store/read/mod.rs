@@ -23,8 +23,8 @@ use rusqlite::{Connection, Row};
 use super::codec::address_text;
 use super::events::{self, StoredEvent};
 use super::{AuditEntry, StoreError, audit, connection, evidence, meta, outbox};
-use crate::sample::{Evidence, SeriesKey, ServerIdent};
 use crate::sinks::influx::outbox::{OutboxGauge, OutboxRow};
+use ntp_monitor_core::sample::{Evidence, SeriesKey, ServerIdent};
 
 /// One series of the store.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -5,9 +5,9 @@ use std::net::SocketAddr;
 use rusqlite::{Connection, Row, params};
 
 use super::{Reader, Series, find_series, select_series};
-use crate::sample::ServerIdent;
 use crate::store::StoreError;
 use crate::store::codec::{self, COLUMNS, StoredSample};
+use ntp_monitor_core::sample::ServerIdent;
 
 /// A slice of [`Since`] begins this wide …
 const FIRST_SLICE_NS: i64 = 60 * 1_000_000_000;

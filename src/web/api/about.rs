@@ -4,11 +4,11 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::stats::verdict::When;
 use crate::web::State;
 use crate::web::openapi::{Body, Endpoint};
 use crate::web::problem::Problem;
 use crate::web::respond;
+use ntp_monitor_core::stats::verdict::When;
 
 /// What is here.
 pub const ENDPOINTS: &[Endpoint] = &[

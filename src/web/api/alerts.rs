@@ -4,12 +4,12 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::alert::status::{Active, Past, Standing};
 use crate::web::State;
 use crate::web::openapi::{Body, Endpoint, FROM, TO, query};
 use crate::web::params::{self, Range};
 use crate::web::problem::Problem;
 use crate::web::respond;
+use ntp_monitor_core::alert::status::{Active, Past, Standing};
 
 /// What is here.
 pub const ENDPOINTS: &[Endpoint] = &[Endpoint::get("/api/v1/alerts", || web::to(alerts))

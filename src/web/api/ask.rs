@@ -13,11 +13,11 @@ use super::points::NamedPoll;
 use crate::actors::ledger::NotNow;
 use crate::config::Server;
 use crate::probe::poll::{BURST_SPACING, GRACE};
-use crate::sample::{Sample, SeriesKey};
 use crate::web::State;
 use crate::web::openapi::{Body, Endpoint, ID};
 use crate::web::params::Target;
 use crate::web::problem::Problem;
+use ntp_monitor_core::sample::{Sample, SeriesKey};
 
 /// What is here.
 pub const ENDPOINTS: &[Endpoint] = &[Endpoint::post("/api/v1/servers/{id}/probe", || web::to(ask))

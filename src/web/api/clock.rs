@@ -6,13 +6,13 @@ use serde::Serialize;
 
 use super::history::SamplesQuery;
 use super::points::MOST;
-use crate::stats::verdict::When;
 use crate::store::read::{ClockHistory, ClockStep};
 use crate::web::State;
 use crate::web::openapi::{Body, Endpoint, FROM, STEP, TO};
 use crate::web::params::Range;
 use crate::web::problem::Problem;
 use crate::web::respond;
+use ntp_monitor_core::stats::verdict::When;
 
 /// What is here.
 pub const ENDPOINTS: &[Endpoint] = &[Endpoint::get("/api/v1/local/history", || web::to(history))

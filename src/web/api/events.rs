@@ -7,13 +7,13 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::history::happening::Happening;
-use crate::stats::verdict::When;
 use crate::store::StoredEvent;
 use crate::web::State;
 use crate::web::openapi::{Body, Endpoint, FROM, TO, query};
 use crate::web::params::{self, Range};
 use crate::web::problem::Problem;
 use crate::web::respond;
+use ntp_monitor_core::stats::verdict::When;
 
 /// What is here.
 pub const ENDPOINTS: &[Endpoint] = &[Endpoint::get("/api/v1/events", || web::to(events))

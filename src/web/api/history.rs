@@ -8,14 +8,6 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::points::{Samples, points};
-use crate::ntp::{Check, CheckRow};
-use crate::sample::{Evidence, Sample, SeriesKey};
-use crate::stats::histogram::DisplayHistogram;
-use crate::stats::intake::TimeAxis;
-use crate::stats::stability::{self, Stability};
-use crate::stats::summary::{WindowSummary, summarise};
-use crate::stats::verdict::When;
-use crate::stats::window::{ServerWindows, Window};
 use crate::store::StoreError;
 use crate::store::read::Reader;
 use crate::web::State;
@@ -23,6 +15,14 @@ use crate::web::openapi::{Body, Endpoint, FROM, ID, STEP, TO, query};
 use crate::web::params::{self, Range, Target};
 use crate::web::problem::Problem;
 use crate::web::respond;
+use ntp_monitor_core::ntp::{Check, CheckRow};
+use ntp_monitor_core::sample::{Evidence, Sample, SeriesKey};
+use ntp_monitor_core::stats::histogram::DisplayHistogram;
+use ntp_monitor_core::stats::intake::TimeAxis;
+use ntp_monitor_core::stats::stability::{self, Stability};
+use ntp_monitor_core::stats::summary::{WindowSummary, summarise};
+use ntp_monitor_core::stats::verdict::When;
+use ntp_monitor_core::stats::window::{ServerWindows, Window};
 
 /// What is here.
 pub const ENDPOINTS: &[Endpoint] = &[
@@ -273,7 +273,7 @@ impl Refusal {
     fn of(key: &SeriesKey, evidence: &Evidence) -> Self {
         let failed = evidence.checks.first_failure();
         let near_ns = evidence.at.wall_ns;
-        let moment = |time: crate::ntp::NtpTimestamp| Moment {
+        let moment = |time: ntp_monitor_core::ntp::NtpTimestamp| Moment {
             ntp: time.to_string(),
             time: (!time.is_zero()).then(|| When(time.to_unix_ns(near_ns))),
         };

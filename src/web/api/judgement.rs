@@ -4,14 +4,14 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::stats::leap::LeapTruth;
-use crate::stats::local::{DaemonView, KernelState};
-use crate::stats::snapshot::Snapshot;
-use crate::stats::verdict::{LocalVerdict, Verdict, When};
 use crate::web::State;
 use crate::web::openapi::{Body, Endpoint};
 use crate::web::problem::Problem;
 use crate::web::respond;
+use ntp_monitor_core::stats::leap::LeapTruth;
+use ntp_monitor_core::stats::local::{DaemonView, KernelState};
+use ntp_monitor_core::stats::snapshot::Snapshot;
+use ntp_monitor_core::stats::verdict::{LocalVerdict, Verdict, When};
 
 /// What is here.
 pub const ENDPOINTS: &[Endpoint] = &[

@@ -9,12 +9,12 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::health::notifiers::NotifierHealth;
 use crate::notify;
 use crate::web::State;
 use crate::web::openapi::{Body, Endpoint, part};
 use crate::web::problem::Problem;
 use crate::web::respond;
+use ntp_monitor_core::health::notifiers::NotifierHealth;
 
 /// Between two tests: whoever tries a notifier is a person, and its receiver may be someone's telephone.
 const BETWEEN_TESTS: Duration = Duration::from_secs(2);

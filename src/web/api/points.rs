@@ -5,11 +5,11 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::sample::{Sample, SeriesKey};
-use crate::stats::verdict::When;
 use crate::store::read::{History, Reader};
 use crate::store::{Rollup, StoreError};
 use crate::web::params::{Range, Target, from_seconds};
+use ntp_monitor_core::sample::{Sample, SeriesKey};
+use ntp_monitor_core::stats::verdict::When;
 
 /// The most points of an answer.
 pub const MOST: usize = 2000;

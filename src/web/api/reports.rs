@@ -11,7 +11,6 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::config::Config;
-use crate::health::reports::UnderWay;
 use crate::history::span::Span;
 use crate::report::make::make;
 use crate::report::material::order_of;
@@ -21,6 +20,7 @@ use crate::web::State;
 use crate::web::openapi::{Body, Endpoint, part};
 use crate::web::problem::Problem;
 use crate::web::respond;
+use ntp_monitor_core::health::reports::UnderWay;
 
 /// What is here.
 pub const ENDPOINTS: &[Endpoint] = &[

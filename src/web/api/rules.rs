@@ -10,23 +10,23 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::alert::replay::{AlertReplay, trial_of};
-use crate::alert::rule::Rule;
-use crate::alert::status::{Past, RuleStatus};
-use crate::alert::variables::{Kind, Of, VARIABLES};
-use crate::clock::Stamp;
 use crate::config::{Config, rule_of_json};
-use crate::sample::Sample;
-use crate::stats::analysis::Analysis;
-use crate::stats::intake::TimeAxis;
-use crate::stats::verdict::When;
-use crate::stats::window::Window;
 use crate::store::StoreError;
 use crate::store::read::Reader;
 use crate::web::State;
 use crate::web::openapi::{Body, Endpoint};
 use crate::web::problem::Problem;
 use crate::web::respond;
+use ntp_monitor_core::alert::replay::{AlertReplay, trial_of};
+use ntp_monitor_core::alert::rule::Rule;
+use ntp_monitor_core::alert::status::{Past, RuleStatus};
+use ntp_monitor_core::alert::variables::{Kind, Of, VARIABLES};
+use ntp_monitor_core::clock::Stamp;
+use ntp_monitor_core::sample::Sample;
+use ntp_monitor_core::stats::analysis::Analysis;
+use ntp_monitor_core::stats::intake::TimeAxis;
+use ntp_monitor_core::stats::verdict::When;
+use ntp_monitor_core::stats::window::Window;
 
 /// What is here.
 pub const ENDPOINTS: &[Endpoint] = &[
@@ -74,7 +74,7 @@ struct Described {
 /// `GET /api/v1/rules`.
 pub async fn list(request: HttpRequest, state: web::Data<State>) -> Result<HttpResponse, Problem> {
     let rules = state.alerts.borrow().rules.clone();
-    let described = |it: &crate::alert::variables::Variable| Described {
+    let described = |it: &ntp_monitor_core::alert::variables::Variable| Described {
         name: it.name,
         r#type: it.kind(),
         unit: it.unit,

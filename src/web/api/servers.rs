@@ -7,7 +7,6 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::config::{Addresses, EngineChoice, Family, Server};
-use crate::stats::verdict::When;
 use crate::web::State;
 use crate::web::openapi::{Body, Endpoint, ID, query};
 use crate::web::params::{self, Target};
@@ -15,6 +14,7 @@ use crate::web::problem::Problem;
 use crate::web::respond;
 use crate::web::view::row::{Condition, Row};
 use crate::web::view::rows::{Column, Filter, Picture, sort};
+use ntp_monitor_core::stats::verdict::When;
 
 /// What is here.
 pub const ENDPOINTS: &[Endpoint] = &[

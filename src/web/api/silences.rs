@@ -6,12 +6,12 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::alert::silence::Silence;
 use crate::web::State;
 use crate::web::auth::Caller;
 use crate::web::openapi::{Body, Endpoint, part};
 use crate::web::problem::Problem;
 use crate::web::respond;
+use ntp_monitor_core::alert::silence::Silence;
 
 /// What is here.
 pub const ENDPOINTS: &[Endpoint] = &[
@@ -79,7 +79,7 @@ pub async fn list(request: HttpRequest, state: web::Data<State>) -> Result<HttpR
     let silences = state.store.read(move |reader| reader.silences(now_ns)).await?;
     let now = timestamp(now_ns);
     let book = state.config.borrow().alerting.clone();
-    let open = |window: &crate::alert::silence::Window| {
+    let open = |window: &ntp_monitor_core::alert::silence::Window| {
         let (matcher, comment) = (&window.matcher, window.comment.clone());
         let ends_at = window.times.open_until(now)?;
         Some(OpenWindow { comment, alert: matcher.alert.clone(), servers: matcher.servers.0.clone(), ends_at })

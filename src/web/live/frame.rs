@@ -6,13 +6,13 @@ use std::sync::{Arc, OnceLock};
 use actix_web::web::Bytes;
 use serde::Serialize;
 
-use crate::alert::status::{Active, AlertStatus, Standing};
-use crate::health::report::{Health, Reason, Status};
-use crate::sample::Sample;
-use crate::stats::snapshot::Snapshot;
-use crate::stats::verdict::{State, Verdict, When};
 use crate::web::api::judgement::VerdictBody;
 use crate::web::api::points::NamedPoll;
+use ntp_monitor_core::alert::status::{Active, AlertStatus, Standing};
+use ntp_monitor_core::health::report::{Health, Reason, Status};
+use ntp_monitor_core::sample::Sample;
+use ntp_monitor_core::stats::snapshot::Snapshot;
+use ntp_monitor_core::stats::verdict::{State, Verdict, When};
 
 /// What a reader may be interested in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

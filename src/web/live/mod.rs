@@ -16,11 +16,11 @@ use tokio::sync::{Semaphore, watch};
 pub use frame::{Frame, Happening, Topic};
 pub use stream::ENDPOINTS;
 
-use crate::alert::status::AlertStatus;
-use crate::clock::Stamp;
-use crate::health::report::Health;
-use crate::sample::Sample;
-use crate::stats::snapshot::Snapshot;
+use ntp_monitor_core::alert::status::AlertStatus;
+use ntp_monitor_core::clock::Stamp;
+use ntp_monitor_core::health::report::Health;
+use ntp_monitor_core::sample::Sample;
+use ntp_monitor_core::stats::snapshot::Snapshot;
 
 /// Samples that may wait for the task that numbers them.
 pub const SAMPLES: usize = 4096;
@@ -177,7 +177,7 @@ async fn feed(hub: Hub, mut sources: Sources) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::health::report::Health;
+    use ntp_monitor_core::health::report::Health;
 
     fn hub() -> Hub {
         Hub::idle(Stamp { wall_ns: 0x5e, mono_ns: 0, raw_ns: 0 })

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::families::{Family, Kind, Values};
-use crate::alert::notification::Severity;
-use crate::alert::status::{Active, Standing};
+use ntp_monitor_core::alert::notification::Severity;
+use ntp_monitor_core::alert::status::{Active, Standing};
 
 pub(super) const ALERTS: Family = Family {
     name: "alerts",

@@ -10,15 +10,15 @@ use prometheus_client::metrics::exemplar::Exemplar;
 use prometheus_client::registry::Unit;
 
 use super::families::{FAMILIES, Family, Kind, Values};
-use crate::alert::status::AlertStatus;
-use crate::clock::Stamp;
 use crate::config::Config;
-use crate::health::report::Health;
-use crate::stats::snapshot::Snapshot;
 use crate::web::State;
 use crate::web::live::Hub;
 use crate::web::view::row::Row;
 use crate::web::view::rows::Picture;
+use ntp_monitor_core::alert::status::AlertStatus;
+use ntp_monitor_core::clock::Stamp;
+use ntp_monitor_core::health::report::Health;
+use ntp_monitor_core::stats::snapshot::Snapshot;
 
 /// What is known at one scrape.
 pub struct Scrape {

@@ -3,10 +3,10 @@
 
 use super::collect::Scrape;
 use super::{alerts, notifiers, own, reports};
-use crate::sample::Outcome;
-use crate::stats::events::EventKind;
-use crate::stats::verdict::{Class, State, When};
 use crate::web::view::row::Row;
+use ntp_monitor_core::sample::Outcome;
+use ntp_monitor_core::stats::events::EventKind;
+use ntp_monitor_core::stats::verdict::{Class, State, When};
 
 /// One metric.
 pub struct Family {

@@ -2,7 +2,7 @@
 
 use super::collect::Scrape;
 use super::families::{Family, Kind, Values, truth};
-use crate::health::notifiers::NotifierHealth;
+use ntp_monitor_core::health::notifiers::NotifierHealth;
 
 /// Every way a notification or an attempt can end, and how often it did.
 fn outcomes(notifier: &NotifierHealth) -> [(&'static str, u64); 4] {

@@ -2,7 +2,7 @@
 
 use super::collect::Scrape;
 use super::families::{Family, Kind, Values, gauge, truth};
-use crate::health::report::{SinkHealth, Status};
+use ntp_monitor_core::health::report::{SinkHealth, Status};
 
 pub(super) const BUILD: Family = Family {
     name: "build",

@@ -8,7 +8,7 @@ use actix_web::http::header::CONTENT_TYPE;
 use super::document::{meaning, statuses};
 use super::endpoint::{Endpoint, Method, Place};
 use crate::web::endpoints;
-use crate::web::html::Text;
+use ntp_monitor_core::text::html::Text;
 
 /// `GET /api/docs`.
 pub async fn docs() -> HttpResponse {

@@ -4,10 +4,10 @@
 
 use std::fmt::Write as _;
 
-use crate::cli::units::signed_seconds;
-use crate::stats::verdict::MajorityVerdict;
-use crate::web::html::Text;
 use crate::web::view::row::{Bounds, Row};
+use ntp_monitor_core::stats::verdict::MajorityVerdict;
+use ntp_monitor_core::text::html::Text;
+use ntp_monitor_core::text::units::signed_seconds;
 
 const WIDTH: f64 = 960.0;
 /// Names stand left of this.

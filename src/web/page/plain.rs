@@ -4,10 +4,10 @@
 use std::fmt::Write as _;
 
 use super::chart;
-use crate::cli::units::{NOTHING, seconds, signed_seconds};
-use crate::stats::snapshot::Snapshot;
-use crate::web::html::Text;
 use crate::web::view::row::Row;
+use ntp_monitor_core::stats::snapshot::Snapshot;
+use ntp_monitor_core::text::html::Text;
+use ntp_monitor_core::text::units::{NOTHING, seconds, signed_seconds};
 
 /// Seconds after which the page is asked for again.
 const REFRESH_S: u32 = 10;
@@ -20,7 +20,7 @@ pub fn page(vantage: &str, snapshot: &Snapshot, rows: &[Row]) -> String {
     let verdict = &snapshot.verdict;
     let (state, sentence) = (verdict.state.label(), Text(&verdict.sentence));
     let chart = chart::intervals(rows, verdict.majority.as_ref());
-    let at = crate::cli::units::wall_time(snapshot.at.wall_ns);
+    let at = ntp_monitor_core::text::units::wall_time(snapshot.at.wall_ns);
     let vantage = Text(vantage);
     let mut html = format!(
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<title>ntp-monitor {vantage}</title>\n\

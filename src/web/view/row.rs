@@ -6,11 +6,11 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::config::Server;
-use crate::health::availability::{Rates, Tally};
-use crate::health::report::ServerHealth;
-use crate::sample::{Sample, SeriesKey};
-use crate::stats::snapshot::SeriesSnapshot;
-use crate::stats::verdict::{Class, Kind, ServerVerdict, When};
+use ntp_monitor_core::health::availability::{Rates, Tally};
+use ntp_monitor_core::health::report::ServerHealth;
+use ntp_monitor_core::sample::{Sample, SeriesKey};
+use ntp_monitor_core::stats::snapshot::SeriesSnapshot;
+use ntp_monitor_core::stats::verdict::{Class, Kind, ServerVerdict, When};
 
 /// How a series does, in one word, worst last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, JsonSchema, Serialize)]

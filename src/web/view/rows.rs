@@ -7,10 +7,10 @@ use std::sync::Arc;
 
 use super::row::{Condition, Row};
 use crate::config::{Config, Server};
-use crate::health::report::{Health, ServerHealth};
-use crate::sample::SeriesKey;
-use crate::stats::snapshot::{SeriesSnapshot, Snapshot};
-use crate::stats::verdict::ServerVerdict;
+use ntp_monitor_core::health::report::{Health, ServerHealth};
+use ntp_monitor_core::sample::SeriesKey;
+use ntp_monitor_core::stats::snapshot::{SeriesSnapshot, Snapshot};
+use ntp_monitor_core::stats::verdict::ServerVerdict;
 
 /// What was known at one moment, indexed.
 pub struct Picture<'a> {

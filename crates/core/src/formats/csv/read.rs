@@ -6,12 +6,9 @@
 //! and a failed origin test; poll interval 64 s; precision 2⁻²⁰ s; root distance from its parts; the monotonic clock
 //! ran with the wall clock. Requests of a burst and configured tags are not in a file.
 
-use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read};
-use std::path::Path;
+use std::io::Read;
 
 use csv::{Reader, ReaderBuilder, StringRecord};
-use flate2::read::MultiGzDecoder;
 
 use super::columns::{COLUMNS, REQUIRED};
 use super::row::{Row, Servers};
@@ -47,33 +44,13 @@ pub struct Rows<R> {
     ended: bool,
 }
 
-/// The first bytes of a gzip file (RFC 1952).
-const GZIP: [u8; 2] = [0x1f, 0x8b];
-
-/// Opens a file; a compressed one is uncompressed on the way, whatever its name.
-///
-/// # Errors
-/// When it cannot be opened, or lacks a column that is needed.
-pub fn read_file(path: &Path) -> Result<Rows<Box<dyn Read + Send>>, RowError> {
-    let name = path.display().to_string();
-    let file = File::open(path).map_err(|why| whole(&name, 0, &why.to_string()))?;
-    let source = uncompressed(file).map_err(|why| whole(&name, 0, &why.to_string()))?;
-    read_from(&name, source)
-}
-
-fn uncompressed(file: File) -> io::Result<Box<dyn Read + Send>> {
-    let mut file = BufReader::new(file);
-    let is_compressed = file.fill_buf()?.starts_with(&GZIP);
-    Ok(if is_compressed { Box::new(MultiGzDecoder::new(file)) } else { Box::new(file) })
-}
-
 /// Reads rows from wherever; `name` is what errors call it. The first line must name the columns.
 ///
 /// # Errors
 /// When a column that is needed is missing, or the first line cannot be read.
 pub fn read_from<R: Read>(name: &str, source: R) -> Result<Rows<R>, RowError> {
     let mut reader = ReaderBuilder::new().flexible(true).from_reader(source);
-    let header = reader.headers().map_err(|why| whole(name, 1, &why.to_string()))?;
+    let header = reader.headers().map_err(|why| RowError::whole(name, 1, &why.to_string()))?;
     let places = places_in(header).map_err(|missing| {
         let reason = "this column is needed and missing; the first line must name the columns".to_owned();
         RowError { file: name.to_owned(), line: 1, column: missing.to_owned(), reason }
@@ -115,7 +92,7 @@ impl<R: Read> Iterator for Rows<R> {
                     // Behind a failure of the source nothing can be read; behind a row that is no text, the next row can.
                     self.ended = why.is_io_error();
                     let line = why.position().map_or(0, csv::Position::line);
-                    return Some(Err(whole(&self.file, line, &why.to_string())));
+                    return Some(Err(RowError::whole(&self.file, line, &why.to_string())));
                 }
             }
         }
@@ -140,8 +117,12 @@ impl<R: Read> Rows<R> {
     }
 }
 
-fn whole(file: &str, line: u64, reason: &str) -> RowError {
-    RowError { file: file.to_owned(), line, column: String::new(), reason: reason.to_owned() }
+impl RowError {
+    /// A fault of the file as a whole, or of a whole line when `line` is not 0.
+    #[must_use]
+    pub fn whole(file: &str, line: u64, reason: &str) -> Self {
+        Self { file: file.to_owned(), line, column: String::new(), reason: reason.to_owned() }
+    }
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
 use crate::sample::Sample;
-use crate::sinks::decimal::{push_f64, push_nanos, push_padded, push_u64};
+use crate::text::decimal::{push_f64, push_nanos, push_padded, push_u64};
 
 /// First characters that get an apostrophe before them.
 const DEFUSED: &[char] = &['=', '+', '-', '@', '\t', '\r', '\''];
@@ -51,12 +51,12 @@ pub fn append_record(out: &mut Vec<u8>, vantage: &str, sample: &Sample) {
 }
 
 /// The UTC day to which a wall stamp belongs.
-pub(super) fn day(wall_ns: i64) -> Date {
+pub fn day(wall_ns: i64) -> Date {
     TimeZone::UTC.to_datetime(timestamp(wall_ns)).date()
 }
 
 /// A text as it was before [`append_record`] defused it.
-pub(super) fn restored(cell: &str) -> &str {
+pub fn restored(cell: &str) -> &str {
     match cell.strip_prefix('\'') {
         Some(rest) if rest.starts_with(DEFUSED) => rest,
         _ => cell,

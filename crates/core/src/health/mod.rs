@@ -3,6 +3,7 @@
 pub mod alerting;
 pub mod availability;
 pub mod book;
+pub mod child;
 pub mod judge;
 pub mod notifiers;
 pub mod report;

@@ -5,10 +5,10 @@ mod worlds;
 use super::*;
 use crate::ntp::Leap;
 use crate::sample::ServerIdent;
-use crate::sim::world::{Dice, Fault, World};
 use crate::stats::events::EventKind;
 use crate::stats::local::KernelState;
 use crate::stats::verdict::{Entry, History, Kind, State};
+use crate::world::{Dice, Fault, World};
 
 fn entries_of(samples: impl Iterator<Item = Sample>, attribution: &mut Attribution) -> Vec<Entry> {
     let mut history = History::new(1000);

@@ -8,9 +8,9 @@ use serde::Serialize;
 
 use super::alerting::AlertingHealth;
 use super::availability::Rates;
+use super::child::ChildState;
 use super::notifiers::NotifierHealth;
 use super::reports::ReportsHealth;
-use crate::actors::census::ChildState;
 
 /// The state of the whole.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, JsonSchema, Serialize, Default)]

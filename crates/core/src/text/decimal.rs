@@ -5,7 +5,7 @@ const LARGEST_WHOLE: f64 = 9.0e15;
 
 /// Appends the shortest decimal that reads back to the same value, never with an exponent. `value` is finite. Of two
 /// that are equally near it is the even one, where the standard library takes the larger.
-pub(super) fn push_f64(out: &mut Vec<u8>, value: f64) {
+pub fn push_f64(out: &mut Vec<u8>, value: f64) {
     let whole = value as i64;
     if value.abs() > LARGEST_WHOLE || (whole as f64).to_bits() != value.to_bits() {
         push_shortest(out, zmij::Buffer::new().format_finite(value));
@@ -50,7 +50,7 @@ fn push_fraction(out: &mut Vec<u8>, zeros: usize, first: &str, rest: &str) {
 }
 
 /// Appends an integer.
-pub(super) fn push_i64(out: &mut Vec<u8>, value: i64) {
+pub fn push_i64(out: &mut Vec<u8>, value: i64) {
     if value < 0 {
         out.push(b'-');
     }
@@ -58,13 +58,13 @@ pub(super) fn push_i64(out: &mut Vec<u8>, value: i64) {
 }
 
 /// Appends a count.
-pub(super) fn push_u64(out: &mut Vec<u8>, value: u64) {
+pub fn push_u64(out: &mut Vec<u8>, value: u64) {
     let digits = value.checked_ilog10().unwrap_or(0) as usize + 1;
     push_padded(out, value, digits);
 }
 
 /// Appends the last `digits` decimal digits of `value`, with leading zeros.
-pub(super) fn push_padded(out: &mut Vec<u8>, mut value: u64, digits: usize) {
+pub fn push_padded(out: &mut Vec<u8>, mut value: u64, digits: usize) {
     let start = out.len();
     out.resize(start + digits, b'0');
     for place in out[start..].iter_mut().rev() {
@@ -74,7 +74,7 @@ pub(super) fn push_padded(out: &mut Vec<u8>, mut value: u64, digits: usize) {
 }
 
 /// Appends nanoseconds as seconds with nine decimals.
-pub(super) fn push_nanos(out: &mut Vec<u8>, ns: i64) {
+pub fn push_nanos(out: &mut Vec<u8>, ns: i64) {
     if ns < 0 {
         out.push(b'-');
     }

@@ -162,7 +162,7 @@ mod tests {
     use super::super::summary::summarise;
     use super::*;
     use crate::sample::ServerIdent;
-    use crate::sim::world::{Fault, World};
+    use crate::world::{Fault, World};
 
     fn replay(world: &World) -> (Vec<Arc<Sample>>, Report) {
         let samples: Vec<_> = world.samples().map(Arc::new).collect();

@@ -1,0 +1,3 @@
+//! When recurring things are due.
+
+pub mod schedule;

@@ -1,0 +1,52 @@
+//! The stamp that every sample carries, and where stamps come from.
+//!
+//! Scheduling and time-outs use the monotonic clock only. The wall clock is what the program judges, so nothing may
+//! depend on it being right: each [`Stamp`] carries both, and their difference shows a local step without any server.
+
+use std::time::Duration;
+
+/// One instant, read from three clocks of this machine at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Stamp {
+    /// `CLOCK_REALTIME`: nanoseconds since 1970-01-01 UTC. This is the clock under suspicion.
+    pub wall_ns: i64,
+    /// `CLOCK_MONOTONIC`: nanoseconds since an arbitrary start. Steers intervals and time-outs.
+    pub mono_ns: i64,
+    /// `CLOCK_REALTIME − CLOCK_MONOTONIC_RAW` in nanoseconds. A jump in it proves a local clock step without asking
+    /// any server; a slow change is the frequency correction that the kernel applies.
+    pub raw_ns: i64,
+}
+
+impl Stamp {
+    /// The wall clock in seconds since 1970-01-01 UTC. Good to about a quarter of a microsecond; for display and
+    /// statistics, never for T1..T4 arithmetic.
+    #[must_use]
+    pub fn wall_s(self) -> f64 {
+        self.wall_ns as f64 / 1e9
+    }
+
+    /// Monotonic time that has passed since `earlier`; zero when `earlier` is later.
+    #[must_use]
+    pub fn since(self, earlier: Self) -> Duration {
+        Duration::from_nanos(u64::try_from(self.mono_ns - earlier.mono_ns).unwrap_or(0))
+    }
+}
+
+/// Where the time comes from: this machine, or a simulation that runs a week in a second.
+pub trait Clock: Send + Sync + 'static {
+    /// The stamp of this instant.
+    fn now(&self) -> Stamp;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn time_since_a_later_stamp_is_zero() {
+        let first = Stamp { wall_ns: 0, mono_ns: 10, raw_ns: 0 };
+        let later = Stamp { mono_ns: 15, ..first };
+        assert_eq!(first.since(later), Duration::ZERO);
+        assert_eq!(later.since(first), Duration::from_nanos(5));
+    }
+}

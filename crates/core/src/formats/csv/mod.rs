@@ -1,0 +1,10 @@
+//! CSV: the columns of [`COLUMNS`], one line a sample. `record` writes a line, `read` reads lines (`row` one of them).
+
+mod columns;
+mod read;
+mod record;
+mod row;
+
+pub use columns::{COLUMNS, HEADER, REQUIRED};
+pub use read::{RowError, Rows, read_from};
+pub use record::{append_record, day};

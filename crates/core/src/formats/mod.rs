@@ -1,0 +1,3 @@
+//! File formats that carry samples.
+
+pub mod csv;

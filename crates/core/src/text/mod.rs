@@ -1,0 +1,5 @@
+//! Quantities and foreign text, written for people and for files.
+
+pub mod decimal;
+pub mod html;
+pub mod units;
