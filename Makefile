@@ -34,7 +34,7 @@ test: ## install what the tests need (as root; otherwise say what is missing) an
 	set -x; \
 	$(CARGO_TEST) --doc --quiet || status=$$?; \
 	$(CARGO_TEST) --lib --bins --tests || status=$$?; \
-	exit $$status
+	{ set +x; exit $$status; } 2>/dev/null
 
 # `make --keep-going lint` reports what every one of them finds.
 lint: lint-format lint-shell lint-crates lint-code lint-docs ## rustfmt, clippy, rustdoc, cargo-deny, shellcheck
