@@ -4,6 +4,10 @@ CARGO ?= cargo
 # The cargo profile of `make build` and `make demo`: `make demo PROFILE=release` takes longer to build and runs leaner.
 PROFILE ?= dev
 ARGS ?=
+# Many tests wait for servers or processes most of their time, so more of them run at once than there are cores.
+export RUST_TEST_THREADS ?= 4
+CARGO_TEST = $(CARGO) test --locked --workspace --no-fail-fast \
+             --config 'target."cfg(all())".runner = "scripts/run-test-program.sh"'
 
 # The page is built where there is one and npm can be had; without it the program serves a plain page.
 ifneq ($(wildcard web/package.json),)
@@ -19,16 +23,18 @@ endif
 demo: build ## build everything and run the service against scripted NTP servers on loopback (options: ARGS="...")
 	$(CARGO) run --locked --profile $(PROFILE) --bin ntp-monitor -- demo $(ARGS)
 
-# nextest comes last: its closing lines are the summary. It does not run documentation tests.
+# Everything runs, whatever fails. A test program that hangs is ended. Documentation tests come before the others, so
+# that the last lines are the results of those.
 test: ## install what the tests need (as root; otherwise say what is missing) and run them all
 	scripts/install-dependencies.sh build test
 	@$(MAKE) --no-print-directory page
 	$(CARGO) build --locked
-	@$(MAKE) --no-print-directory page-test
-	$(CARGO) test --locked --doc --quiet
-	@if $(CARGO) nextest --version >/dev/null 2>&1; \
-	then set -x; $(CARGO) nextest run --locked $(NEXTEST); \
-	else set -x; $(CARGO) test --locked --lib --bins --tests; fi
+	@status=0; \
+	$(MAKE) --no-print-directory page-test || status=$$?; \
+	set -x; \
+	$(CARGO_TEST) --doc --quiet || status=$$?; \
+	$(CARGO_TEST) --lib --bins --tests || status=$$?; \
+	{ set +x; exit $$status; } 2>/dev/null
 
 # `make --keep-going lint` reports what every one of them finds.
 lint: lint-format lint-shell lint-crates lint-code lint-docs ## rustfmt, clippy, rustdoc, cargo-deny, shellcheck

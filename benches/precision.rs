@@ -1,7 +1,7 @@
 //! How far off the engines are: many probes at once against a chronyd that serves the clock of this very host, so that
 //! the true offset is zero. Kernel engine and `rsntp` take turns within the same run; idle, and with every core busy.
 //!
-//! `cargo bench --bench precision`. Needs /usr/sbin/chronyd. Goals: p99 of |offset| at most 5 µs idle, 10 µs busy.
+//! `cargo bench --bench precision`. Needs chronyd. Goals: p99 of |offset| at most 5 µs idle, 10 µs busy.
 
 #![allow(clippy::print_stdout, missing_docs, reason = "a bench prints its table and has no callers")]
 

@@ -4,7 +4,8 @@
 #   scripts/install-dependencies.sh [build] [test] [lint] [package]        without arguments: all of them
 #
 # Quick when nothing is missing. As root it installs with apt-get; otherwise it says what to run and exits 1. It starts
-# no service, enables none that it brought, and removes no package: the clock of this machine is not its business.
+# no service, enables none that it installed, removes no package, and leaves the clock and the time service of this
+# machine alone.
 set -eu
 
 # Administrators' programs (chronyd) are not on everybody's PATH.
@@ -117,21 +118,55 @@ new_units() {
     done
 }
 
+apt() { apt-get -qq -o DPkg::Lock::Timeout=120 -o Acquire::Retries=3 "$@"; }
+apt_install() { apt install --yes --no-install-recommends --no-remove "$@" >/dev/null; }
+
+# Debian lets only one time service be installed: where there is another, apt-get would remove it for chrony's package.
+chrony_replaces_a_package() { apt-get --simulate install chrony 2>/dev/null | grep -q '^Remv '; }
+
+# Takes chrony's programs out of its package without installing it. Its libraries are installed.
+unpack_chrony() {
+    say "another time service is installed and stays: of chrony only /usr/local/sbin/chronyd and" \
+        "/usr/local/bin/chronyc are installed, and not started"
+    dir=$(mktemp -d)
+    unpack_chrony_in "$dir" && status=0 || status=$?
+    rm -rf "$dir"
+    return "$status"
+}
+
+unpack_chrony_in() {
+    (cd "$1" && apt -o APT::Sandbox::User=root download chrony >/dev/null) &&
+        dpkg-deb -x "$1"/chrony_*.deb "$1" &&
+        libraries=$(dpkg-deb -f "$1"/chrony_*.deb Depends | tr ',' '\n' | sed 's/^ *//; s/[ (|].*//' | grep '^lib') &&
+        printf '%s\n' "$libraries" | xargs apt-get -qq --yes --no-install-recommends --no-remove install >/dev/null &&
+        install -D -m 755 "$1/usr/bin/chronyc" /usr/local/bin/chronyc &&
+        install -D -m 755 "$1/usr/sbin/chronyd" /usr/local/sbin/chronyd
+}
+
+install_package() {
+    if [ "$1" = chrony ] && chrony_replaces_a_package; then unpack_chrony; else apt_install "$1"; fi
+}
+
 install_packages() {
     say "installing$missing"
-    apt='apt-get -qq -o DPkg::Lock::Timeout=120 -o Acquire::Retries=3'
     export DEBIAN_FRONTEND=noninteractive
     deny_services
-    # shellcheck disable=SC2086 # both are lists of words
-    if ! { $apt update && $apt install --yes --no-install-recommends --no-remove $missing >/dev/null; }; then
-        say "apt-get could not install$missing; where it says that packages would be removed, another time service is" \
-            "in the way of chrony's package, and this script does not replace it"
-        exit 1
-    fi
+    apt update || say "apt-get update failed; trying with the package lists that are here"
+    # All but chrony at once; one by one where that fails, so that one that cannot be installed does not cost the rest.
+    # shellcheck disable=SC2086,SC2046 # lists of words
+    apt_install $(printf '%s\n' $missing | grep -vx chrony) || say "not all at once; trying them one by one"
+    failed=
+    for package in $missing; do
+        install_package "$package" || failed="$failed $package"
+    done
     for unit in $(new_units); do
         if has update-rc.d; then update-rc.d "$unit" disable >/dev/null 2>&1 || true; fi
     done
     restore_policy
+    if [ -n "$failed" ]; then
+        say "apt-get could not install$failed"
+        exit 1
+    fi
 }
 
 install_cargo_deny() {

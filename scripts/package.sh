@@ -39,6 +39,10 @@ generate() {
 }
 
 make_deb() {
+    # Two runs at the same time would remove each other's generated files.
+    mkdir -p target/package
+    exec 9>"$generated.lock"
+    flock 9
     generate
     cargo deb --version >/dev/null 2>&1 || {
         say "cargo-deb is missing: scripts/install-dependencies.sh package"

@@ -6,6 +6,7 @@
 mod common;
 
 use std::net::{SocketAddr, TcpListener};
+use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -108,20 +109,14 @@ fn what_is_wrong_with_a_certificate_is_told_at_the_start() {
 
 /// systemd hands sockets over as descriptors from 3 on; a shell can do the same.
 fn activated(home: &Home, listener: &TcpListener, pid: &str) -> Monitor {
-    use std::os::fd::AsRawFd;
-    let script =
-        format!("exec 3<&{fd} {fd}<&-; export LISTEN_FDS=1 LISTEN_PID={pid}; exec \"$@\"", fd = listener.as_raw_fd());
+    let script = format!("exec 3<&0 </dev/null; export LISTEN_FDS=1 LISTEN_PID={pid}; exec \"$@\"");
     let program = home.command();
     let mut command = Command::new("bash");
-    command.env_clear().current_dir(home.path()).stdin(Stdio::null()).args(["-c", &script, "bash"]);
+    // As its standard input, the child alone inherits the socket; other tests start processes at the same time.
+    let socket = OwnedFd::from(listener.try_clone().unwrap());
+    command.env_clear().current_dir(home.path()).stdin(socket).args(["-c", &script, "bash"]);
     command.arg(program.get_program()).args(program.get_args());
     Monitor::spawn(&mut command, home.path())
-}
-
-fn inheritable() -> TcpListener {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    nix::fcntl::fcntl(&listener, nix::fcntl::FcntlArg::F_SETFD(nix::fcntl::FdFlag::empty())).unwrap();
-    listener
 }
 
 #[test]
@@ -129,7 +124,7 @@ fn a_socket_that_was_handed_over_to_this_process_is_used_and_another_one_s_is_no
     let (home, playground) = (Home::with(""), Playground::open());
     let server = playground.server(Script::good());
     home.configure(&own("alpha", server.address()));
-    let listener = inheritable();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     let mut monitor = activated(&home, &listener, "$$");
     assert_eq!(monitor.http(), address);

@@ -11,7 +11,7 @@ use super::StoreError;
 /// Held as long as this process may write the store; the kernel lets go of it however the process ends.
 #[derive(Debug)]
 pub(super) struct InstanceLock {
-    _file: File,
+    file: File,
 }
 
 impl InstanceLock {
@@ -38,7 +38,16 @@ impl InstanceLock {
             Err(TryLockError::Error(source)) => return Err(io("lock")(source)),
         }
         name_holder(&mut file).map_err(io("write the lock file"))?;
-        Ok(Self { _file: file })
+        Ok(Self { file })
+    }
+}
+
+impl Drop for InstanceLock {
+    /// Unlocks explicitly: closing the file does not unlock it as long as a child process that has not called `exec` yet
+    /// has a copy of the descriptor.
+    fn drop(&mut self) {
+        // An error leaves what closing the file does.
+        let _ = self.file.unlock();
     }
 }
 
@@ -86,6 +95,17 @@ mod tests {
         let first = InstanceLock::take(&store).unwrap();
         let refusal = InstanceLock::take(&store).unwrap_err().to_string();
         assert!(refusal.contains(&format!("process {}", std::process::id())), "{refusal}");
+        drop(first);
+        InstanceLock::take(&store).unwrap();
+    }
+
+    #[test]
+    fn dropped_lock_is_free_though_a_child_process_has_a_copy() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = dir.path().join("a.db");
+        let first = InstanceLock::take(&store).unwrap();
+        // What a fork does: another descriptor of the same open file.
+        let _copy = first.file.try_clone().unwrap();
         drop(first);
         InstanceLock::take(&store).unwrap();
     }

@@ -11,7 +11,8 @@ use std::time::{Duration, Instant};
 
 use ntp_monitor_core::ntp::Packet;
 
-const PROGRAM: &str = "/usr/sbin/chronyd";
+/// The package's, or the one that `scripts/install-dependencies.sh` takes out of the package.
+const PROGRAMS: [&str; 2] = ["/usr/sbin/chronyd", "/usr/local/sbin/chronyd"];
 const START_DEADLINE: Duration = Duration::from_secs(10);
 const START_ATTEMPTS: usize = 3;
 
@@ -37,12 +38,11 @@ impl Chronyd {
     /// Starts one at `address` in the network namespace of the process `pid`. Nobody here can see whether it answers.
     pub fn start_in_network_of(pid: u32, address: SocketAddr) -> Self {
         let mut enter = Command::new("nsenter");
-        enter.args(["-t", &pid.to_string(), "-n", PROGRAM]);
+        enter.args(["-t", &pid.to_string(), "-n", program()]);
         Self::spawn(enter, address, "local stratum 1")
     }
 
     fn start_with(ip: &str, source: &str) -> Self {
-        assert!(Path::new(PROGRAM).exists(), "{PROGRAM} is missing: install it (apt-get install chrony)");
         let ip: IpAddr = ip.parse().unwrap();
         // Somebody may take the free port before chronyd does.
         (0..START_ATTEMPTS).find_map(|_| Self::try_start(ip, source)).expect("chronyd answers on a free port")
@@ -50,7 +50,7 @@ impl Chronyd {
 
     fn try_start(ip: IpAddr, source: &str) -> Option<Self> {
         let address = UdpSocket::bind((ip, 0)).unwrap().local_addr().unwrap();
-        let mut chronyd = Self::spawn(Command::new(PROGRAM), address, source);
+        let mut chronyd = Self::spawn(Command::new(program()), address, source);
         chronyd.wait_until_it_answers().then_some(chronyd)
     }
 
@@ -100,6 +100,11 @@ impl Drop for Chronyd {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+fn program() -> &'static str {
+    let found = PROGRAMS.into_iter().find(|program| Path::new(program).exists());
+    found.expect("chronyd is missing: run scripts/install-dependencies.sh test")
 }
 
 fn configuration(address: SocketAddr, source: &str, dir: &Path) -> String {

@@ -89,7 +89,7 @@ impl Influx {
     async fn make_bucket(&mut self) {
         let orgs = self.send(self.request(Method::GET, "orgs").query(&[("org", &self.org)])).await;
         let orgs: Value = serde_json::from_str(&orgs).unwrap();
-        self.bucket = format!("ntp-monitor-test-{}", std::process::id());
+        self.bucket = format!("ntp-monitor-test-{:08x}", rand::random::<u32>());
         let bucket = json!({ "name": self.bucket, "orgID": orgs["orgs"][0]["id"], "retentionRules": [] });
         let made = self.send(self.request(Method::POST, "buckets").body(bucket.to_string())).await;
         self.bucket_id = serde_json::from_str::<Value>(&made).unwrap()["id"].as_str().unwrap().to_owned();

@@ -32,7 +32,7 @@ pub fn python(name: &str, check: &str, installs: &[&[&str]]) -> Option<PathBuf> 
         return Some(system);
     }
     let venv = place(name);
-    // Tests are processes of their own, and only one of them may install.
+    // Several tests, in one process or in several, may want it at the same time, and only one of them may install.
     let lock = File::create(venv.with_extension("lock")).unwrap();
     let _lock = Flock::lock(lock, FlockArg::LockExclusive).map_err(|(_, why)| why).unwrap();
     let python = venv.join("bin/python");

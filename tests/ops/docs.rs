@@ -154,7 +154,8 @@ fn perform(block: &Block) -> Result<(), String> {
     let mut command = Command::new("unshare");
     command.args(["--net", "--mount", "--pid", "--fork", "--kill-child", "timeout", "100", "bash", "-c"]);
     command.arg(script(block)).current_dir(dir.path()).env_clear().env("HOME", dir.path());
-    let path = format!("{}:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", dir.path().join("bin").display());
+    let path =
+        format!("{}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", dir.path().join("bin").display());
     // What is killed at the end cannot remove its temporary files.
     command.env("PATH", path).env("LC_ALL", "C.UTF-8").env("TMPDIR", dir.path());
     let output = command.output().unwrap();

@@ -53,14 +53,16 @@ impl Machine {
         }
         // Packages may start what they bring: it ends with the machine.
         debian.run("rm -f /usr/sbin/policy-rc.d && truncate -s 0 /etc/machine-id");
-        let name = format!("ntp-monitor-test-{}", std::process::id());
+        let name = format!("ntp-monitor-test-{:08x}", rand::random::<u32>());
         // What it runs outlives systemd-nspawn, but not the namespace whose first process that is.
         let mut command = Command::new("unshare");
         command.args(["--mount", "--mount-proc", "--pid", "--fork", "--kill-child", "/bin/sh", "-c", BOOT, &name]);
         command.arg(debian.path());
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::inherit());
-        let machine = Self { container: command.spawn().unwrap(), debian, name };
+        let mut machine = Self { container: command.spawn().unwrap(), debian, name };
         until("the end of the start of the machine", || {
+            let ended = machine.container.try_wait().unwrap();
+            assert_eq!(ended, None, "the container ended before its systemd had started everything");
             let state = machine.init().map(|_| machine.attempt("systemctl is-system-running"));
             state.is_some_and(|state| ["running\n", "degraded\n"].contains(&text(&state.stdout).as_str()))
         });

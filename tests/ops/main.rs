@@ -15,6 +15,7 @@ mod limits;
 mod machine;
 mod manager;
 mod package;
+mod scripts;
 mod unit;
 mod upgrade;
 mod upkeep;
