@@ -6,8 +6,10 @@ use rusqlite::{Connection, Row, params};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::error::StoreError;
+use super::handle::StoreHandle;
+use super::notices::insert as insert_notification;
 use super::read::Reader;
-use super::{StoreError, StoreHandle, insert_notification};
 use crate::store::command::Command;
 use ntp_monitor_core::alert::notification::Notification;
 use ntp_monitor_core::alert::silence::Silence;

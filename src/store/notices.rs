@@ -9,8 +9,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::command::Reply;
+use super::error::StoreError;
+use super::handle::StoreHandle;
 use super::read::Reader;
-use super::{StoreError, StoreHandle};
 use crate::store::command::Command;
 use ntp_monitor_core::alert::notification::Notification;
 
