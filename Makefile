@@ -52,12 +52,12 @@ lint-crates: lint-tools
 	scripts/check-dependencies.sh
 
 lint-code: lint-tools
-	$(CARGO) clippy --locked --all-targets -- -D warnings
+	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
 
 # Private items are documented too, for whoever reads the source, so links to them are welcome.
 lint-docs: lint-tools
 	RUSTDOCFLAGS="-D warnings -A rustdoc::private_intra_doc_links" \
-	$(CARGO) doc --locked --no-deps --document-private-items
+	$(CARGO) doc --locked --workspace --no-deps --document-private-items
 
 bench: ## run the benchmarks
 	scripts/install-dependencies.sh build test
