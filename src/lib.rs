@@ -10,6 +10,7 @@ pub mod clock;
 pub mod config;
 pub mod doctor;
 pub mod health;
+pub mod held;
 pub mod history;
 pub mod local;
 pub mod log;

@@ -2,7 +2,7 @@
 //!
 //! `record` writes a row and `read` reads them (`row` one of them); both know nothing of files' names. `files` names and lists them,
 //! `append` adds to one or leaves it as it was, `compress` squeezes finished ones piece by piece, `writer` is the
-//! output itself, and `tail` finds what a killed process had not written yet.
+//! output itself, `tail` finds what a killed process had not written yet, and `repair` what another program removed.
 
 mod append;
 mod columns;
@@ -10,6 +10,7 @@ mod compress;
 mod files;
 mod read;
 mod record;
+mod repair;
 mod row;
 mod tail;
 mod writer;
@@ -17,5 +18,6 @@ mod writer;
 pub use columns::{COLUMNS, HEADER, REQUIRED};
 pub use read::{RowError, Rows, read_file, read_from};
 pub use record::append_record;
+pub use repair::Journal;
 pub use tail::{Tail, missing, tail_keys};
 pub use writer::CsvWriter;
