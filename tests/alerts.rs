@@ -17,7 +17,7 @@ use ntp_monitor_core::alert::replay::{AlertReplay, AlertReport};
 use ntp_monitor_core::alert::rule::{Rule, RuleSpec};
 use ntp_monitor_core::alert::silence::Silence;
 use ntp_monitor_core::alert::state::End;
-use ntp_monitor_core::alert::status::{Outcome, Saved, Standing};
+use ntp_monitor_core::alert::status::{AlertState, Outcome, Saved};
 use ntp_monitor_core::clock::Stamp;
 use ntp_monitor_core::health::report::Health;
 use ntp_monitor_core::sample::ServerIdent;
@@ -402,7 +402,7 @@ fn a_maintenance_window_of_the_configuration_keeps_quiet_while_it_is_open() {
     // The first hour by the one, the second by the other, which begins at 10:00 in Berlin.
     let (seconds, status) = told(windows);
     assert_eq!(seconds, [2 * 3600 + 30]);
-    assert_eq!(status.active[0].state, Standing::Firing);
+    assert_eq!(status.active[0].state, AlertState::Firing);
     assert_eq!(told(&windows.replace("ntp1", "ntp2")).0, [330]);
 }
 
@@ -469,7 +469,7 @@ fn a_silence_keeps_quiet_and_what_still_fires_is_told_at_its_end() {
     engine.set_silences(vec![silence(0, 3600)]);
     assert_eq!(seconds(&bench.run(&mut engine, 0..3600, FIRST)), Vec::<i64>::new());
     let status = engine.status();
-    assert_eq!((status.active[0].state, status.active[0].silenced_by.as_deref()), (Standing::Silenced, Some("7")));
+    assert_eq!((status.active[0].state, status.active[0].silenced_by.as_deref()), (AlertState::Silenced, Some("7")));
     assert_eq!(seconds(&bench.run(&mut engine, 3600..4000, FIRST)), [3630]);
 }
 

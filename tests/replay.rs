@@ -341,6 +341,6 @@ fn the_rules_say_of_recordings_and_of_the_store_what_they_would_have_told() {
 
     let words = replay(home.path(), &["--alerts", "w.csv"]);
     let words = String::from_utf8(words.stdout).unwrap();
-    assert!(words.contains("failing-queries: ntp2 gives no time"), "{words}");
+    assert!(words.contains("failing-queries: ntp2 failed"), "{words}");
     assert!(words.contains("messages: 1 that an alert fires, 1 that it is over, 0 reminders"), "{words}");
 }

@@ -28,8 +28,8 @@ use ntp_monitor::probe::{Engines, ProbeEngine, ProbeFuture, ProbeReport, Query};
 use ntp_monitor::sinks::queue::SinkQueue;
 use ntp_monitor::sinks::worker::{self, BatchWriter, WriteError, WriterHandle};
 use ntp_monitor_core::clock::Stamp;
-use ntp_monitor_core::health::book::Book;
 use ntp_monitor_core::health::child::{ChildState, Role};
+use ntp_monitor_core::health::log::ServerHealthLog;
 use ntp_monitor_core::health::report::SinkHealth;
 use ntp_monitor_core::health::reports::ReportsHealth;
 use ntp_monitor_core::sample::{Outcome, Sample, ServerIdent};
@@ -214,7 +214,7 @@ async fn what_an_output_lost_is_in_the_log_each_time_it_grows_at_a_limited_rate(
     let (publish, mut health) = watch::channel(Arc::default());
     let log = Logger::root(heard.clone(), o!());
     let notice = DeathNotice::unsupervised();
-    let keeper = HealthKeeper::new(Book::default(), observed, Arc::new(publish), log, notice).start();
+    let keeper = HealthKeeper::new(ServerHealthLog::default(), observed, Arc::new(publish), log, notice).start();
     for n in 0..6 {
         lost.store(10 * n, Ordering::SeqCst);
         // One report may be under way while the counter changes.

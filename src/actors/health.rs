@@ -17,9 +17,9 @@ use crate::messages::lifecycle::StopNow;
 use crate::messages::sample::{Forget, Recall, SampleReady};
 use ntp_monitor_core::alert::status::AlertStatus;
 use ntp_monitor_core::clock::{Clock, Stamp};
-use ntp_monitor_core::health::book::{Book, Turn};
 use ntp_monitor_core::health::child::ChildState;
 use ntp_monitor_core::health::judge::judge;
+use ntp_monitor_core::health::log::{HealthChange, ServerHealthLog};
 use ntp_monitor_core::health::notifiers::NotifierHealth;
 use ntp_monitor_core::health::report::{ChildHealth, Health, SinkHealth};
 use ntp_monitor_core::health::reports::ReportsHealth;
@@ -64,7 +64,7 @@ pub struct Observed {
 
 /// The actor.
 pub struct HealthKeeper {
-    book: Book,
+    book: ServerHealthLog,
     observed: Observed,
     publish: Arc<watch::Sender<Arc<Health>>>,
     limit: RateLimit,
@@ -76,7 +76,7 @@ impl HealthKeeper {
     /// A keeper that begins with `book` and publishes through `publish`.
     #[must_use]
     pub fn new(
-        book: Book,
+        book: ServerHealthLog,
         observed: Observed,
         publish: Arc<watch::Sender<Arc<Health>>>,
         log: Logger,
@@ -131,7 +131,7 @@ impl HealthKeeper {
     }
 
     /// A remote can bring this about at will, so it is said at a limited rate.
-    fn say(&mut self, sample: &Sample, turn: Turn) {
+    fn say(&mut self, sample: &Sample, turn: HealthChange) {
         let server = &sample.server.name;
         let Allowance::Log { suppressed } = self.limit.allow(server, "turn", sample.at.mono_ns) else { return };
         let outcome = sample.outcome.label();
@@ -143,10 +143,14 @@ impl HealthKeeper {
         };
         let log = if suppressed > 0 { log.new(o!("suppressed" => suppressed)) } else { log };
         match turn {
-            Turn::Failed if reason.is_empty() => warn!(log, "server gives no samples"; "outcome" => outcome),
-            Turn::Failed => warn!(log, "server gives no samples"; "outcome" => outcome, "reason" => reason),
-            Turn::Recovered { failures } => info!(log, "server gives samples again"; "failed_polls" => failures),
-            Turn::Kissed => warn!(log, "server asks to be asked less"; "kiss" => reason, "poll_s" => sample.poll_s),
+            HealthChange::Failed if reason.is_empty() => warn!(log, "server gives no samples"; "outcome" => outcome),
+            HealthChange::Failed => warn!(log, "server gives no samples"; "outcome" => outcome, "reason" => reason),
+            HealthChange::Recovered { failures } => {
+                info!(log, "server gives samples again"; "failed_polls" => failures)
+            }
+            HealthChange::Kissed => {
+                warn!(log, "server asks to be asked less"; "kiss" => reason, "poll_s" => sample.poll_s)
+            }
         }
     }
 

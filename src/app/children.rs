@@ -20,8 +20,8 @@ use crate::messages::lifecycle::StopNow;
 use crate::messages::sample::{LeapListKnown, LocalKnown};
 use crate::store::StoreHandle;
 use ntp_monitor_core::clock::Clock;
-use ntp_monitor_core::health::book::Book;
 use ntp_monitor_core::health::child::Role;
+use ntp_monitor_core::health::log::ServerHealthLog;
 use ntp_monitor_core::health::report::Health;
 use ntp_monitor_core::stats::analysis::{Analysis, Recalled};
 use ntp_monitor_core::stats::intake::TimeAxis;
@@ -65,7 +65,8 @@ pub(super) fn health(
 ) -> Adopt {
     let (publish, log) = (Arc::new(publish), log.clone());
     let factory = Box::new(move |notice| {
-        let keeper = HealthKeeper::new(Book::default(), observed.clone(), Arc::clone(&publish), log.clone(), notice);
+        let keeper =
+            HealthKeeper::new(ServerHealthLog::default(), observed.clone(), Arc::clone(&publish), log.clone(), notice);
         let keeper = keeper.start();
         listener.seat(keeper.clone());
         // What earlier processes (or incarnations) counted comes in when it has been read; nothing waits for it.

@@ -3,7 +3,7 @@ use rusqlite::Connection;
 use super::*;
 use crate::store::schema;
 use ntp_monitor_core::alert::notification::{Instance, Severity, Status};
-use ntp_monitor_core::alert::status::Gist;
+use ntp_monitor_core::alert::status::RuleSummary;
 
 fn store() -> Connection {
     let mut conn = Connection::open_in_memory().unwrap();
@@ -98,7 +98,7 @@ fn saved() -> Saved {
         summary: "a is off".to_owned(),
         description: String::new(),
         labels: [].into(),
-        gist: Gist::default(),
+        rule: RuleSummary::default(),
         held_by: None,
     }
 }

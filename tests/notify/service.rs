@@ -85,7 +85,7 @@ fn a_notifier_that_fails_is_seen_in_health_metrics_and_api_and_a_reload_repairs_
     let (code, health) = monitor.health("a reason", |health| of_notifier(health).is_some());
     let reason = of_notifier(&health).unwrap();
     assert_eq!((code, &health["status"], &reason["name"]), (200, &json!("degraded"), &json!("chat")));
-    assert!(reason["reason"].as_str().unwrap().starts_with("fails since 20"), "{reason}");
+    assert!(reason["reason"].as_str().unwrap().starts_with("failing since 20"), "{reason}");
 
     let (_, list) = monitor.get("/api/v1/notifiers");
     let chat = &list["notifiers"][0];

@@ -1,7 +1,7 @@
 //! The pure core of ntp-monitor: packets, samples, statistics, verdicts and alert rules.
 //!
-//! Data in, decisions out. Nothing here opens a file or a socket, knows an actor or reads a clock, so every result can be
-//! computed again from the same input. Offsets are in seconds and positive when the server is ahead of this host.
+//! The crate does no I/O: it opens no files or sockets, uses no actors and reads no clock. The same input always gives the
+//! same result. Offsets are in seconds and positive when the server is ahead of this host.
 
 #![warn(missing_docs)]
 

@@ -1,7 +1,7 @@
-//! One poll of one server, as everything downstream sees it. Data only: no clock is read and nothing is decided here.
+//! The result of one poll of one server. Data only: this module reads no clock and makes no decisions.
 //!
-//! Signs and units hold everywhere in this program: an offset is in seconds and **positive when the server is ahead of
-//! this host** (theta of RFC 5905 §8); delays, dispersions and distances are in seconds and not negative.
+//! The whole program uses the same units and signs: an offset is in seconds and **positive when the server is ahead of
+//! this host** (theta in RFC 5905 §8); delays, dispersions and distances are in seconds and never negative.
 
 mod outcome;
 
@@ -14,7 +14,7 @@ use std::sync::Arc;
 use crate::clock::Stamp;
 use crate::ntp::{CheckRow, Leap, NtpTimestamp, RefId};
 
-/// Who a sample is about: the configured name and tags, shared by all samples of that server.
+/// The configured name and tags of a server, shared by all of its samples.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServerIdent {
     /// The configured `name`, or the configured address when no name was given. Unique within a configuration.
@@ -24,55 +24,55 @@ pub struct ServerIdent {
 }
 
 impl ServerIdent {
-    /// An identity without tags, as `replay` and tests make them.
+    /// Creates an identity without tags, for `replay` and tests.
     #[must_use]
     pub fn named(name: &str) -> Arc<Self> {
         Arc::new(Self { name: name.into(), tags: BTreeMap::new() })
     }
 }
 
-/// What identifies one series of samples: pool rotation gives a name new addresses, and each keeps its own history.
+/// Identifies one series of samples. A pool name can resolve to several addresses; each address has its own series.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SeriesKey {
     /// The configured name.
     pub server: Arc<str>,
-    /// The address polled; `None` for polls that ended before an address was known.
+    /// The address polled; `None` for polls that ended before the name was resolved.
     pub address: Option<SocketAddr>,
 }
 
 /// One poll of one server.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Sample {
-    /// When the poll ended: the reply was received, or was given up on.
+    /// When the poll ended, with a reply or a timeout.
     pub at: Stamp,
-    /// Which server was asked.
+    /// The server that was polled.
     pub server: Arc<ServerIdent>,
-    /// Where it was asked; `None` when its name did not resolve.
+    /// The address that was polled; `None` if the name did not resolve.
     pub address: Option<SocketAddr>,
     /// How the poll ended.
     pub outcome: Outcome,
-    /// What the server says of itself. Present for [`Outcome::Sample`] and [`Outcome::Unsynchronised`].
+    /// What the server reports about itself. Present for [`Outcome::Sample`] and [`Outcome::Unsynchronised`].
     pub reply: Option<Reply>,
-    /// What was measured. Present for [`Outcome::Sample`] and for nothing else.
+    /// The measured values. Present only for [`Outcome::Sample`].
     pub measure: Option<Measure>,
-    /// The interval at which this server was being polled, in seconds.
+    /// The poll interval of this server at the time of the poll, in seconds.
     pub poll_s: f64,
-    /// How T1 and T4 were taken. Statistics never mix ways.
+    /// How T1 and T4 were taken. Statistics never mix timestamping methods.
     pub timestamping: Option<Timestamping>,
     /// Requests sent in this poll (more than one in a burst).
     pub sent: u16,
-    /// Requests of this poll that no accepted reply answered.
+    /// Requests of this poll without an accepted reply.
     pub lost: u16,
     /// Packet evidence of the reply that was used.
     pub evidence: Option<Arc<Evidence>>,
-    /// Packet evidence of replies that were refused on the way, oldest first; bounded.
+    /// Packet evidence of the replies that were rejected during this poll, oldest first. The list is bounded.
     pub rejected: Vec<Arc<Evidence>>,
-    /// How many replies were refused on the way, also those beyond the bound of `rejected`.
+    /// The number of replies rejected during this poll, including those that did not fit into `rejected`.
     pub rejected_count: u32,
 }
 
 impl Sample {
-    /// A poll that ended before anybody could be asked: the name did not resolve, or the fault is ours.
+    /// A poll that ended before a request was sent: the name did not resolve, or this host has a fault.
     #[must_use]
     pub fn unasked(at: Stamp, server: Arc<ServerIdent>, outcome: Outcome, poll_s: f64) -> Self {
         Self {
@@ -98,7 +98,7 @@ impl Sample {
         SeriesKey { server: Arc::clone(&self.server.name), address: self.address }
     }
 
-    /// Offset in seconds, positive when the server is ahead; only a poll that ended in a sample has one.
+    /// Offset in seconds, positive when the server is ahead. `None` unless the outcome is [`Outcome::Sample`].
     #[must_use]
     pub fn offset_s(&self) -> Option<f64> {
         self.measure.map(|m| m.offset_s)
@@ -110,14 +110,14 @@ impl Sample {
 pub struct Measure {
     /// Clock offset in seconds, positive when the server is ahead of this host (RFC 5905 §8, theta).
     pub offset_s: f64,
-    /// Round-trip delay in seconds without the server's processing time (RFC 5905 §8, delta), at least the precision.
+    /// Round-trip delay in seconds without the server's processing time (RFC 5905 §8, delta). Never below the precision.
     pub delay_s: f64,
-    /// The bound within which the server's claim holds, in seconds: `delay/2 + root_delay/2 + root_dispersion +
-    /// server precision + own precision + 15 ppm · age`.
+    /// The largest possible error of the offset if the server is correct, in seconds: `delay/2 + root_delay/2 +
+    /// root_dispersion + server precision + local precision + 15 ppm · age`.
     pub root_distance_s: f64,
 }
 
-/// What a server says of itself in an accepted reply.
+/// What a server reports about itself in an accepted reply.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Reply {
     /// Stratum as sent: 1 primary, 2–15 secondary, 16 unsynchronised.
@@ -147,17 +147,17 @@ impl Reply {
 pub enum Timestamping {
     /// Both by the kernel, at the interface.
     Kernel,
-    /// T4 by the kernel, T1 just before the send call: the route gives no transmit stamps.
+    /// T4 by the kernel, T1 by this program just before the send call, because the route gives no transmit timestamps.
     KernelRx,
     /// Both by this program.
     Userland,
 }
 
 impl Timestamping {
-    /// Every way, best first.
+    /// All methods, best first.
     pub const ALL: [Self; 3] = [Self::Kernel, Self::KernelRx, Self::Userland];
 
-    /// The way as data files, metrics and the API name it.
+    /// The name of the method in data files, metrics and the API.
     #[must_use]
     pub fn label(self) -> &'static str {
         match self {
@@ -174,27 +174,27 @@ impl Timestamping {
     }
 }
 
-/// A judged reply: which tests were made, which failed, and the four timestamps.
+/// A reply with the results of its checks and the four timestamps.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Evidence {
     /// When the reply arrived.
     pub at: Stamp,
-    /// Every test with its result.
+    /// The checks that were made, with their results.
     pub checks: CheckRow,
-    /// T1: our transmit time, kept locally (the packet carried a random cookie instead).
+    /// T1: the transmit time of this host, kept locally (the packet carries a random cookie in its place).
     pub t1: NtpTimestamp,
     /// T2: the server's receive time, as sent.
     pub t2: NtpTimestamp,
     /// T3: the server's transmit time, as sent.
     pub t3: NtpTimestamp,
-    /// T4: our receive time.
+    /// T4: the receive time of this host.
     pub t4: NtpTimestamp,
     /// The first bytes of the datagram as received, at most [`Evidence::MAX_BYTES`].
     pub datagram: Box<[u8]>,
 }
 
 impl Evidence {
-    /// How much of a datagram is kept: the header and a usual MAC.
+    /// The number of datagram bytes that are kept: enough for the header and a common MAC.
     pub const MAX_BYTES: usize = 72;
 }
 
@@ -203,7 +203,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_way_of_timestamping_survives_the_way_through_its_label() {
+    fn timestamping_labels_round_trip() {
         for way in Timestamping::ALL {
             assert_eq!(Timestamping::parse(way.label()), Some(way));
         }

@@ -1,11 +1,11 @@
-//! The core must stay pure: its dependency tree holds no runtime, no actor, no file and no network crate.
+//! The core must stay pure: it must not depend on a runtime, actor, file or network crate.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 
 use serde_json::Value;
 
-/// Crates that do what the core must not do. Their presence anywhere in the tree is a fault.
+/// Crates that the core must not depend on, directly or indirectly.
 const FORBIDDEN: [&str; 16] = [
     "actix",
     "actix-rt",
@@ -26,14 +26,14 @@ const FORBIDDEN: [&str; 16] = [
 ];
 
 #[test]
-fn the_dependency_tree_holds_no_io_crate() {
+fn core_depends_on_no_io_crate() {
     let tree = dependencies_of("ntp-monitor-core");
     assert!(tree.contains("statrs"), "the tree was not read: {tree:?}");
     let found: Vec<&str> = FORBIDDEN.into_iter().filter(|name| tree.contains(*name)).collect();
     assert!(found.is_empty(), "the core depends on {found:?}");
 }
 
-/// The names of all crates that `root` needs when it is built, directly or through others, without those of its tests.
+/// The names of all normal dependencies of `root`, direct and indirect, without dev-dependencies.
 fn dependencies_of(root: &str) -> BTreeSet<String> {
     let cargo = std::env::var("CARGO").expect("cargo names itself when it runs tests");
     let output = Command::new(cargo)

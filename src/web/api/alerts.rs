@@ -9,7 +9,7 @@ use crate::web::openapi::{Body, Endpoint, FROM, TO, query};
 use crate::web::params::{self, Range};
 use crate::web::problem::Problem;
 use crate::web::respond;
-use ntp_monitor_core::alert::status::{Active, Past, Standing};
+use ntp_monitor_core::alert::status::{Active, AlertState, Past};
 
 /// What is here.
 pub const ENDPOINTS: &[Endpoint] = &[Endpoint::get("/api/v1/alerts", || web::to(alerts))
@@ -55,7 +55,7 @@ pub async fn alerts(
     query: web::Query<AlertsQuery>,
 ) -> Result<HttpResponse, Problem> {
     let query = query.into_inner();
-    let standings = standings(query.state.as_deref())?;
+    let standings = states(query.state.as_deref())?;
     let limit = params::limit(query.limit, USUAL, MOST)?;
     let range = Range::parse(query.from.as_deref(), query.to.as_deref(), USUAL_SPAN, state.clock.now().wall_ns)?;
     let server = query.server.clone();
@@ -71,10 +71,10 @@ pub async fn alerts(
     respond::json(&request, &Alerts { active, history })
 }
 
-fn standings(text: Option<&str>) -> Result<Vec<Standing>, Problem> {
-    let Some(text) = text else { return Ok(Standing::ACTIVE.to_vec()) };
+fn states(text: Option<&str>) -> Result<Vec<AlertState>, Problem> {
+    let Some(text) = text else { return Ok(AlertState::ACTIVE.to_vec()) };
     let one = |label: &str| {
-        Standing::ACTIVE.into_iter().find(|standing| standing.label() == label).ok_or_else(|| {
+        AlertState::ACTIVE.into_iter().find(|state| state.label() == label).ok_or_else(|| {
             Problem::bad_request(format!("state: {label:?} is none of pending, firing, inhibited, silenced"))
         })
     };

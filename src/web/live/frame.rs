@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::web::api::judgement::VerdictBody;
 use crate::web::api::points::NamedPoll;
-use ntp_monitor_core::alert::status::{Active, AlertStatus, Standing};
+use ntp_monitor_core::alert::status::{Active, AlertState, AlertStatus};
 use ntp_monitor_core::health::report::{Health, Reason, Status};
 use ntp_monitor_core::sample::Sample;
 use ntp_monitor_core::stats::snapshot::Snapshot;
@@ -142,7 +142,7 @@ impl Standings {
     pub(super) fn changes(&mut self, status: &AlertStatus) -> Vec<Active> {
         let now: HashMap<String, Active> = status.active.iter().map(|it| (it.id.clone(), it.clone())).collect();
         let gone = self.0.values().filter(|it| !now.contains_key(&it.id));
-        let gone = gone.map(|it| Active { state: Standing::Resolved, ..it.clone() });
+        let gone = gone.map(|it| Active { state: AlertState::Resolved, ..it.clone() });
         let differs = |it: &&Active| self.0.get(&it.id).is_none_or(|before| before.state != it.state);
         let changes = gone.chain(status.active.iter().filter(differs).cloned()).collect();
         self.0 = now;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::family::{Family, Kind, Values};
 use ntp_monitor_core::alert::notification::Severity;
-use ntp_monitor_core::alert::status::{Active, Standing};
+use ntp_monitor_core::alert::status::{Active, AlertState};
 
 pub(super) const ALERTS: Family = Family {
     name: "alerts",
@@ -13,12 +13,12 @@ pub(super) const ALERTS: Family = Family {
     help: "Alerts that hold, by how they stand: firing, inhibited, silenced or pending.",
     values: Values::ByTwo("state", "severity", |scrape| {
         let severities = [Severity::Info, Severity::Warning, Severity::Critical];
-        let all = Standing::ACTIVE.into_iter().flat_map(|state| severities.map(|severity| (state, severity)));
-        let mut counts: BTreeMap<(Standing, Severity), u64> = all.map(|key| (key, 0)).collect();
+        let all = AlertState::ACTIVE.into_iter().flat_map(|state| severities.map(|severity| (state, severity)));
+        let mut counts: BTreeMap<(AlertState, Severity), u64> = all.map(|key| (key, 0)).collect();
         for alert in &scrape.alerts.active {
             *counts.entry((alert.state, alert.severity)).or_default() += 1;
         }
-        let row = |((state, severity), count): ((Standing, Severity), u64)| {
+        let row = |((state, severity), count): ((AlertState, Severity), u64)| {
             (state.label().to_owned(), severity.label().to_owned(), count as f64)
         };
         counts.into_iter().map(row).collect()
@@ -31,7 +31,7 @@ pub(super) const FIRING: Family = Family {
     kind: Kind::Gauge,
     help: "1 for each alert that fires, also while it is held back; server is empty when it is about none.",
     values: Values::ByTwo("alert", "server", |scrape| {
-        let fires = |it: &&Active| it.state != Standing::Pending;
+        let fires = |it: &&Active| it.state != AlertState::Pending;
         let row = |it: &Active| (it.alert.clone(), it.server.clone().unwrap_or_default(), 1.0);
         scrape.alerts.active.iter().filter(fires).map(row).collect()
     }),

@@ -1,7 +1,8 @@
-//! The built-in rules, as data. A `[[alert]]` of the same name changes one, `enabled = false` switches it off.
+//! The built-in rules. An `[[alert]]` section with the same name changes a rule; `enabled = false` disables it.
 //!
-//! Thresholds are those in use elsewhere: 50 ms as the mixin of node_exporter and the predecessor of this program have
-//! it, root distance 1.5 s as RFC 5905 (MAXDIST), and times that a burst of loss or one bad poll does not fill.
+//! The thresholds follow common practice: an offset of 50 ms as in the node_exporter mixin and the predecessor of this
+//! program, and a root distance of 1.5 s as in RFC 5905 (MAXDIST). The durations are long enough that a burst of packet
+//! loss or a single bad poll does not fire an alert.
 
 use std::time::Duration;
 
@@ -18,14 +19,14 @@ struct Default {
     severity: Severity,
     summary: &'static str,
     description: &'static str,
-    /// An event: its end is not told.
+    /// Whether the rule reports an event. The end of an event is not notified.
     is_event: bool,
     inhibit: bool,
 }
 
 const MINUTE: u64 = 60;
 
-/// What most rules have.
+/// The values that most rules share.
 const USUAL: Default = Default {
     name: "",
     expr: "",
@@ -41,26 +42,27 @@ const USUAL: Default = Default {
 const RULES: &[Default] = &[
     Default {
         name: "high-offset",
-        // Of a falseticker its own rule tells.
+        // Falsetickers have a rule of their own.
         expr: "abs_offset_ms > 50 && provable && !falseticker",
         held_for_s: 10 * MINUTE,
-        summary: "{{ server }} is {{ abs_offset_ms }} ms {{ 'ahead' if offset_ms > 0 else 'behind' }}, provably",
-        description: "That is more than its root distance ({{ root_distance_ms }} ms) can explain.",
+        summary: "{{ server }} is {{ abs_offset_ms }} ms {{ 'ahead of' if offset_ms > 0 else 'behind' }} this host's clock",
+        description: "The offset is larger than the root distance ({{ root_distance_ms }} ms), so the two clocks cannot both \
+                      be right.",
         ..USUAL
     },
     Default {
         name: "failing-queries",
-        // Of one that answers but is not synchronised the next rule tells.
+        // Servers that answer but are not synchronised have a rule of their own.
         expr: "consecutive_failures >= 3 && !unsynchronised",
-        summary: "{{ server }} gives no time: {{ consecutive_failures }} polls in a row failed ({{ outcome }})",
-        description: "{% if success_ratio_1h is defined %}Of the polls of the last hour {{ (100 * success_ratio_1h) | round }} % \
-                      succeeded.{% endif %}",
+        summary: "{{ server }} failed {{ consecutive_failures }} polls in a row ({{ outcome }})",
+        description: "{% if success_ratio_1h is defined %}{{ (100 * success_ratio_1h) | round }} % of the polls of the last \
+                      hour succeeded.{% endif %}",
         ..USUAL
     },
     Default {
         name: "server-unsynchronised",
         expr: "unsynchronised",
-        summary: "{{ server }} says that its clock is not synchronised",
+        summary: "{{ server }} reports that its clock is not synchronised",
         ..USUAL
     },
     Default {
@@ -78,8 +80,8 @@ const RULES: &[Default] = &[
         name: "root-distance",
         expr: "root_distance_ms > 1500",
         held_for_s: 10 * MINUTE,
-        summary: "{{ server }} can only promise its time to within {{ root_distance_ms }} ms",
-        description: "Its upstream may be gone: clients reject it at 1500 ms (RFC 5905, MAXDIST).",
+        summary: "{{ server }} has a root distance of {{ root_distance_ms }} ms",
+        description: "The server may have lost its upstream. Clients reject servers above 1500 ms (RFC 5905, MAXDIST).",
         ..USUAL
     },
     Default {
@@ -88,7 +90,7 @@ const RULES: &[Default] = &[
         held_for_s: 0,
         keep_firing_for_s: 0,
         severity: Severity::Info,
-        summary: "{{ server }} is at stratum {{ stratum }} now",
+        summary: "{{ server }} changed to stratum {{ stratum }}",
         is_event: true,
         ..USUAL
     },
@@ -98,8 +100,8 @@ const RULES: &[Default] = &[
         held_for_s: 0,
         keep_firing_for_s: 0,
         severity: Severity::Info,
-        summary: "{{ server }} has another upstream",
-        description: "It had kept the one before for {{ refid_kept_s / 3600 }} hours.",
+        summary: "{{ server }} switched to another upstream",
+        description: "It had used the previous one for {{ refid_kept_s / 3600 }} hours.",
         is_event: true,
         ..USUAL
     },
@@ -109,7 +111,7 @@ const RULES: &[Default] = &[
         keep_firing_for_s: 3600,
         severity: Severity::Critical,
         summary: "{{ server }} announces a leap second that is not on the published list",
-        description: "Clients that believe it will be a second off when the month ends.",
+        description: "Clients that follow the announcement will be one second off at the end of the month.",
         ..USUAL
     },
     Default {
@@ -117,9 +119,9 @@ const RULES: &[Default] = &[
         expr: "leap_list_days_left < 30",
         held_for_s: 3600,
         keep_firing_for_s: 3600,
-        summary: "the list of leap seconds {% if leap_list_days_left < 0 %}expired {{ -leap_list_days_left }} days \
+        summary: "the leap second list {% if leap_list_days_left < 0 %}expired {{ -leap_list_days_left }} days \
                   ago{% else %}expires in {{ leap_list_days_left }} days{% endif %}",
-        description: "Install a newer leap-seconds.list: the IERS publishes one twice a year.",
+        description: "Install a newer leap-seconds.list. The IERS publishes one twice a year.",
         inhibit: false,
         ..USUAL
     },
@@ -129,7 +131,7 @@ const RULES: &[Default] = &[
         held_for_s: 2 * MINUTE,
         keep_firing_for_s: 10 * MINUTE,
         severity: Severity::Critical,
-        summary: "the clock of this machine is wrong by {{ local_error_at_least_ms }} ms at least",
+        summary: "this host's clock is wrong by at least {{ local_error_at_least_ms }} ms",
         description: "{{ verdict_sentence }}",
         inhibit: false,
         ..USUAL
@@ -138,7 +140,7 @@ const RULES: &[Default] = &[
         name: "own-clock-unsynchronised",
         expr: "local_unsynchronised",
         held_for_s: 10 * MINUTE,
-        summary: "the clock of this machine is not synchronised: {{ local_distrust }}",
+        summary: "this host's clock is not synchronised: {{ local_distrust }}",
         inhibit: false,
         ..USUAL
     },
@@ -154,8 +156,8 @@ const RULES: &[Default] = &[
         name: "sink-stalled",
         expr: "sinks_failing > 0",
         severity: Severity::Critical,
-        summary: "{{ sinks_failing }} of the outputs cannot be written",
-        description: "Nothing is lost yet where there is a queue; the oldest entry has waited for {{ sink_lag_s }} s.",
+        summary: "{{ sinks_failing }} outputs cannot be written",
+        description: "Entries are queued as long as there is room. The oldest has waited for {{ sink_lag_s }} s.",
         inhibit: false,
         ..USUAL
     },
@@ -163,7 +165,7 @@ const RULES: &[Default] = &[
         name: "part-down",
         expr: "parts_down > 0",
         severity: Severity::Critical,
-        summary: "{{ parts_down }} parts of the monitor do not run",
+        summary: "{{ parts_down }} parts of the service are not running",
         inhibit: false,
         ..USUAL
     },
@@ -174,13 +176,13 @@ const RULES: &[Default] = &[
         keep_firing_for_s: MINUTE,
         severity: Severity::Critical,
         summary: "the monitor is blind: none of {{ servers_total }} servers answers",
-        description: "The network of the monitor is to be suspected first.",
+        description: "Check the network connection of this host first.",
         inhibit: false,
         ..USUAL
     },
 ];
 
-/// The built-in rules.
+/// Returns the built-in rules.
 #[must_use]
 pub fn rules() -> Vec<RuleSpec> {
     RULES.iter().map(spec).collect()
@@ -211,7 +213,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_built_in_rule_is_sound_and_says_something() {
+    fn every_built_in_rule_compiles_and_has_a_summary() {
         for spec in rules() {
             let name = spec.name.clone();
             assert!(!spec.summary.is_empty(), "{name}");

@@ -1,4 +1,4 @@
-//! The tables of docs/ALERTING.md.
+//! Generates the tables of docs/ALERTING.md.
 
 use std::fmt::Write as _;
 
@@ -6,7 +6,7 @@ use super::defaults;
 use super::template::EXTRAS;
 use super::variables::{Of, VARIABLES};
 
-/// Every variable, as Markdown.
+/// The variables of rules and texts, as Markdown tables.
 #[must_use]
 pub fn variables() -> String {
     let mut text = String::new();
@@ -24,10 +24,10 @@ pub fn variables() -> String {
     text
 }
 
-/// Every built-in rule, as Markdown.
+/// The built-in rules, as a Markdown table.
 #[must_use]
 pub fn rules() -> String {
-    let mut text = String::from("| rule | severity | holds when | for | goes on for |\n|---|---|---|---|---|\n");
+    let mut text = String::from("| rule | severity | condition | `for` | `keep_firing_for` |\n|---|---|---|---|---|\n");
     let span = |span| humantime::format_duration(span).to_string();
     for rule in defaults::rules() {
         let (name, severity, expr) = (&rule.name, rule.severity.label(), rule.expr.replace('|', "\\|"));

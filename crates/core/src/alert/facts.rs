@@ -1,4 +1,4 @@
-//! What is known at one moment, put together so that rules can look at it server by server.
+//! The data that rules evaluate, collected at one moment and indexed by server.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -12,70 +12,70 @@ use crate::stats::leap::LeapTruth;
 use crate::stats::snapshot::{SeriesSnapshot, Snapshot};
 use crate::stats::verdict::ServerVerdict;
 
-/// A server that failed so often in a row counts as lost. One lost datagram is life.
+/// A server counts as lost after this many failed polls in a row. A single lost datagram is normal.
 const LOST_AFTER: u64 = 2;
 
-/// What is known at one moment, as it came.
+/// The input of one evaluation of all rules.
 #[derive(Debug, Clone, Copy)]
 pub struct Observation<'a> {
-    /// When.
+    /// The time of the evaluation.
     pub now: Stamp,
-    /// Configured servers.
+    /// The configured servers.
     pub servers: &'a [Arc<ServerIdent>],
-    /// What was computed.
+    /// The statistics and the verdict.
     pub snapshot: &'a Snapshot,
-    /// The state of the service.
+    /// The health of the service.
     pub health: &'a Health,
 }
 
-/// How many servers there are.
+/// The number of polled and lost series.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Count {
-    /// Series of which a poll has ended.
+    /// Series with at least one finished poll.
     pub polled: usize,
-    /// Series that are lost.
+    /// Series whose last polls all failed.
     pub lost: usize,
 }
 
-/// What all servers share.
+/// The data that does not depend on a server.
 #[derive(Debug)]
 pub struct Common<'a> {
-    /// When.
+    /// The time of the evaluation.
     pub now: Stamp,
-    /// What was computed.
+    /// The statistics and the verdict.
     pub snapshot: &'a Snapshot,
-    /// The state of the service.
+    /// The health of the service.
     pub health: &'a Health,
-    /// How many servers there are.
+    /// The number of polled and lost series.
     pub count: Count,
 }
 
-/// One server, or one address of it.
+/// The data of one server, or of one of its addresses.
 #[derive(Debug, Clone, Copy)]
 pub struct ServerView<'a> {
-    /// Its name, or `name@address` when the name has several addresses.
+    /// The name, or `name@address` if the name has several addresses.
     pub id: &'a str,
-    /// Its name and tags.
+    /// The configured name and tags.
     pub ident: &'a Arc<ServerIdent>,
     series: Option<&'a SeriesSnapshot>,
     verdict: Option<&'a ServerVerdict>,
-    said: Option<&'a Said>,
+    last_reply: Option<&'a LastReply>,
 }
 
 impl ServerView<'_> {
-    /// The interval at which it is polled, in seconds; `None` before its first poll has ended.
+    /// The poll interval in seconds; `None` before the first poll has ended.
     #[must_use]
     pub fn poll_s(&self) -> Option<f64> {
         self.series.map(|series| series.last.poll_s)
     }
 }
 
-/// What a rule sees: one server and what all share, or only the latter.
+/// The data that one evaluation of a rule can access.
 #[derive(Debug)]
 pub struct View<'a> {
-    /// The server, for rules about servers.
+    /// The server; `None` for rules that use no server variables.
     pub server: Option<ServerView<'a>>,
-    /// What all share.
+    /// The data that does not depend on a server.
     pub common: &'a Common<'a>,
 }
 
@@ -84,7 +84,7 @@ impl View<'_> {
         self.server.as_ref()?.series
     }
 
-    /// The last measurement, as long as it is one of the last eight polls.
+    /// The last measurement, if it is from one of the last eight polls.
     pub(super) fn measure(&self) -> Option<Measure> {
         let series = self.series().filter(|series| series.hour.reach.is_reachable())?;
         series.last_measured.as_ref()?.measure
@@ -98,24 +98,24 @@ impl View<'_> {
         &self.common.snapshot.leap
     }
 
-    pub(super) fn said(&self) -> Option<&Said> {
-        self.server.as_ref()?.said
+    pub(super) fn last_reply(&self) -> Option<&LastReply> {
+        self.server.as_ref()?.last_reply
     }
 }
 
-/// What a server says of itself, and since when.
+/// The last reply of a server, and when its values last changed.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Said {
+pub(super) struct LastReply {
     pub stratum: u8,
     pub leap: Leap,
     refid: RefId,
     stratum_changed: Option<Stamp>,
     refid_since: Stamp,
-    /// When it last changed, and how long the one before had been kept.
+    /// When the reference identifier last changed, and for how many seconds the server had used the previous one.
     refid_changed: Option<(Stamp, f64)>,
 }
 
-impl Said {
+impl LastReply {
     pub(super) fn stratum_changed_s(&self, now: Stamp) -> Option<f64> {
         Some(now.since(self.stratum_changed?).as_secs_f64())
     }
@@ -129,21 +129,21 @@ impl Said {
     }
 }
 
-/// What was said before, by series: changes are seen against it. Bounded by what is polled.
+/// The last reply of every series, to detect changes. Series that are no longer polled are removed.
 #[derive(Debug, Default)]
 pub struct Memory {
-    said: HashMap<SeriesKey, Said>,
+    last_reply: HashMap<SeriesKey, LastReply>,
 }
 
 impl Memory {
-    /// Takes in what the servers said last.
+    /// Updates the memory with the last replies.
     pub fn observe(&mut self, now: Stamp, snapshot: &Snapshot) {
-        if self.said.len() > snapshot.series.len() {
-            self.said.retain(|key, _| snapshot.series.contains_key(key));
+        if self.last_reply.len() > snapshot.series.len() {
+            self.last_reply.retain(|key, _| snapshot.series.contains_key(key));
         }
         for (key, series) in &snapshot.series {
             let Some(reply) = series.last.reply else { continue };
-            let fresh = || Said {
+            let fresh = || LastReply {
                 stratum: reply.stratum,
                 leap: reply.leap,
                 refid: reply.refid,
@@ -151,33 +151,33 @@ impl Memory {
                 refid_since: now,
                 refid_changed: None,
             };
-            let Some(said) = self.said.get_mut(key) else {
-                self.said.insert(key.clone(), fresh());
+            let Some(last_reply) = self.last_reply.get_mut(key) else {
+                self.last_reply.insert(key.clone(), fresh());
                 continue;
             };
-            if said.stratum != reply.stratum {
-                (said.stratum, said.stratum_changed) = (reply.stratum, Some(now));
+            if last_reply.stratum != reply.stratum {
+                (last_reply.stratum, last_reply.stratum_changed) = (reply.stratum, Some(now));
             }
-            if said.refid != reply.refid {
-                said.refid_changed = Some((now, now.since(said.refid_since).as_secs_f64()));
-                (said.refid, said.refid_since) = (reply.refid, now);
+            if last_reply.refid != reply.refid {
+                last_reply.refid_changed = Some((now, now.since(last_reply.refid_since).as_secs_f64()));
+                (last_reply.refid, last_reply.refid_since) = (reply.refid, now);
             }
-            said.leap = reply.leap;
+            last_reply.leap = reply.leap;
         }
     }
 }
 
-/// One server to be judged, under the name that its alerts carry.
+/// One server, or one of its addresses, for which rules are evaluated.
 #[derive(Debug, Clone)]
 pub struct Target {
-    /// Its name, or `name@address` when the name has several addresses.
+    /// The name, or `name@address` if the name has several addresses. Alerts use this name.
     pub id: Arc<str>,
-    /// Its name and tags.
+    /// The configured name and tags.
     pub ident: Arc<ServerIdent>,
     key: Option<SeriesKey>,
 }
 
-/// The servers to be judged, in the order of the configuration. One of which no poll has ended yet is there too.
+/// The targets in the order of the configuration, including servers without a finished poll.
 #[must_use]
 pub fn targets(servers: &[Arc<ServerIdent>], snapshot: &Snapshot) -> Vec<Target> {
     let mut targets = Vec::with_capacity(servers.len());
@@ -196,17 +196,17 @@ pub fn targets(servers: &[Arc<ServerIdent>], snapshot: &Snapshot) -> Vec<Target>
     targets
 }
 
-/// What is known, indexed.
+/// The data of one evaluation, indexed by target.
 #[derive(Debug)]
 pub struct Facts<'a> {
-    /// What all share.
+    /// The data that does not depend on a server.
     pub common: Common<'a>,
-    /// Every server, in the order of the targets.
+    /// The servers, in the order of the targets.
     pub servers: Vec<ServerView<'a>>,
 }
 
 impl<'a> Facts<'a> {
-    /// Puts together what is known of `targets`.
+    /// Collects the data of `targets`.
     #[must_use]
     pub fn new(observed: &Observation<'a>, targets: &'a [Target], memory: &'a Memory) -> Self {
         type At<'b> = (&'b str, Option<SocketAddr>);
@@ -222,7 +222,7 @@ impl<'a> Facts<'a> {
                 ident: &target.ident,
                 series: key.and_then(|key| snapshot.series.get(key)).map(|series| &**series),
                 verdict: verdicts.get(&at).copied(),
-                said: key.and_then(|key| memory.said.get(key)),
+                last_reply: key.and_then(|key| memory.last_reply.get(key)),
             }
         };
         let servers: Vec<ServerView<'_>> = targets.iter().map(view).collect();

@@ -1,6 +1,9 @@
-//! Alerts about servers are held back while something nearer explains them: the own clock is wrong, so all offsets are;
-//! or no server answers, so it is the network of the monitor. One alert then tells it, and not fifty. So a cause holds
-//! nothing back unless some rule that is itself never held back looks at it: somebody must be told.
+//! Inhibition: alerts about servers are held back while a common cause explains them, so that you get one notification
+//! instead of fifty. There are two causes: this host's clock is wrong, which makes all offsets wrong, or no server answers,
+//! which points to this host's network.
+//!
+//! A cause only inhibits alerts if an enabled rule with `inhibit = false` watches the cause, so that you are always notified
+//! of the cause itself.
 
 use std::time::Duration;
 
@@ -11,13 +14,13 @@ use super::rule::Rule;
 use crate::clock::Stamp;
 use crate::stats::verdict::State;
 
-/// After a cause has gone, each server must have been polled twice before its alerts count again: at least this long …
+/// Inhibition continues after the cause has gone until each server has been polled twice, but at least this long.
 const RELEASE_AFTER: Duration = Duration::from_secs(150);
-/// … and at most this.
+/// The longest time for which inhibition continues after the cause has gone.
 const RELEASE_WITHIN: Duration = Duration::from_secs(3600);
 
-/// What a wrong own clock makes wrong.
-const OF_THE_CLOCK: [&str; 9] = [
+/// The variables that are wrong when this host's clock is wrong.
+const CLOCK_DEPENDENT: [&str; 9] = [
     "offset_ms",
     "abs_offset_ms",
     "provable",
@@ -29,37 +32,37 @@ const OF_THE_CLOCK: [&str; 9] = [
     "wrong_kind",
 ];
 
-/// By these a rule can tell that the own clock is wrong.
-const TELL_OF_THE_CLOCK: [&str; 4] = ["local_wrong", "local_error_ms", "local_error_at_least_ms", "verdict"];
-/// By these a rule can tell that no server answers.
-const TELL_OF_THE_NETWORK: [&str; 2] = ["servers_answering", "servers_lost"];
+/// The variables with which a rule can watch this host's clock.
+const WATCH_CLOCK: [&str; 4] = ["local_wrong", "local_error_ms", "local_error_at_least_ms", "verdict"];
+/// The variables with which a rule can watch whether servers answer.
+const WATCH_NETWORK: [&str; 2] = ["servers_answering", "servers_lost"];
 
-/// What holds alerts back.
+/// The cause that inhibits alerts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Cause {
-    /// The clock of this machine is wrong.
+    /// This host's clock is wrong.
     OwnClock,
     /// No server answers.
     Network,
 }
 
 impl Cause {
-    /// For people.
+    /// The cause in words, for people.
     #[must_use]
     pub fn label(self) -> &'static str {
         match self {
-            Self::OwnClock => "the own clock is wrong",
+            Self::OwnClock => "this host's clock is wrong",
             Self::Network => "no server answers",
         }
     }
 }
 
-/// Which causes there are, and were a moment ago.
+/// Tracks the causes that are present or were present shortly before.
 #[derive(Debug, Default)]
 pub struct Inhibitor {
-    tells_of_clock: bool,
-    tells_of_network: bool,
+    watches_clock: bool,
+    watches_network: bool,
     own_clock: Hold,
     network: Hold,
 }
@@ -80,16 +83,16 @@ impl Hold {
 }
 
 impl Inhibitor {
-    /// From now on these rules, of those that are switched on, are there to tell of causes.
-    pub fn rely_on<'a>(&mut self, rules: impl Iterator<Item = &'a Rule>) {
-        (self.tells_of_clock, self.tells_of_network) = (false, false);
+    /// Sets the enabled rules. Those with `inhibit = false` that watch a cause allow that cause to inhibit others.
+    pub fn set_rules<'a>(&mut self, rules: impl Iterator<Item = &'a Rule>) {
+        (self.watches_clock, self.watches_network) = (false, false);
         for rule in rules.filter(|rule| !rule.spec.inhibit) {
-            self.tells_of_clock |= looks_at(rule, &TELL_OF_THE_CLOCK);
-            self.tells_of_network |= looks_at(rule, &TELL_OF_THE_NETWORK);
+            self.watches_clock |= uses(rule, &WATCH_CLOCK);
+            self.watches_network |= uses(rule, &WATCH_NETWORK);
         }
     }
 
-    /// Looks for causes.
+    /// Updates the causes from the latest data.
     pub fn observe(&mut self, now: Stamp, facts: &Facts<'_>) {
         let polls = facts.servers.iter().filter_map(|server| server.poll_s());
         let twice = Duration::try_from_secs_f64(2.0 * polls.fold(0.0, f64::max)).unwrap_or(RELEASE_WITHIN);
@@ -99,27 +102,27 @@ impl Inhibitor {
         self.network.observe(now, count.polled > 0 && count.lost == count.polled, release_after);
     }
 
-    /// What holds the alerts of `rule` back now.
+    /// The cause that inhibits the alerts of `rule` now, if there is one.
     #[must_use]
     pub fn cause(&self, rule: &Rule) -> Option<Cause> {
         if !rule.spec.inhibit {
             return None;
         }
-        if self.network.is_on && self.tells_of_network {
+        if self.network.is_on && self.watches_network {
             return Some(Cause::Network);
         }
-        (self.own_clock.is_on && self.tells_of_clock && looks_at(rule, &OF_THE_CLOCK)).then_some(Cause::OwnClock)
+        (self.own_clock.is_on && self.watches_clock && uses(rule, &CLOCK_DEPENDENT)).then_some(Cause::OwnClock)
     }
 }
 
-fn looks_at(rule: &Rule, names: &[&str]) -> bool {
+fn uses(rule: &Rule, names: &[&str]) -> bool {
     rule.expression.variables().iter().any(|it| names.contains(&it.name))
 }
 
-/// Whether people hear of a cause from this rule, so that others need not tell of what follows from it.
+/// Whether the rule watches a cause and is never inhibited itself.
 #[must_use]
-pub fn tells_of_a_cause(rule: &Rule) -> bool {
-    !rule.spec.inhibit && (looks_at(rule, &TELL_OF_THE_CLOCK) || looks_at(rule, &TELL_OF_THE_NETWORK))
+pub fn watches_a_cause(rule: &Rule) -> bool {
+    !rule.spec.inhibit && (uses(rule, &WATCH_CLOCK) || uses(rule, &WATCH_NETWORK))
 }
 
 #[cfg(test)]
@@ -128,26 +131,26 @@ mod tests {
     use crate::alert::{defaults, variables};
 
     #[test]
-    fn what_a_wrong_clock_makes_wrong_are_variables() {
-        let all = OF_THE_CLOCK.iter().chain(&TELL_OF_THE_CLOCK).chain(&TELL_OF_THE_NETWORK);
+    fn inhibition_lists_only_known_variables() {
+        let all = CLOCK_DEPENDENT.iter().chain(&WATCH_CLOCK).chain(&WATCH_NETWORK);
         assert!(all.into_iter().all(|name| variables::find(name).is_some()));
     }
 
     #[test]
-    fn a_cause_that_no_rule_tells_of_holds_nothing_back() {
+    fn cause_without_a_watching_rule_inhibits_nothing() {
         let rules: Vec<Rule> =
             defaults::rules().into_iter().map(|spec| Rule::compile(spec).expect("a test compiles each")).collect();
         let of_a_server = rules.iter().find(|rule| rule.spec.name == "failing-queries").unwrap();
         let held = Hold { last: None, is_on: true };
         let mut inhibitor = Inhibitor { network: held, ..Inhibitor::default() };
-        inhibitor.rely_on(rules.iter());
+        inhibitor.set_rules(rules.iter());
         assert_eq!(inhibitor.cause(of_a_server), Some(Cause::Network));
-        inhibitor.rely_on(rules.iter().filter(|rule| rule.spec.name != "monitor-blind"));
+        inhibitor.set_rules(rules.iter().filter(|rule| rule.spec.name != "monitor-blind"));
         assert_eq!(inhibitor.cause(of_a_server), None);
     }
 
     #[test]
-    fn a_cause_holds_on_for_a_while_after_it_has_gone() {
+    fn inhibition_continues_shortly_after_the_cause_ends() {
         let at = |s: i64| Stamp { wall_ns: 0, mono_ns: s * 1_000_000_000, raw_ns: 0 };
         let mut hold = Hold::default();
         let mut on = |s, is_there| {

@@ -1,8 +1,8 @@
-//! Alerts: rules over what was measured, and what is said when they begin and end to hold. Pure: no clock is read here,
-//! nothing is sent, and the same engine runs live and over recordings.
+//! Alerting: rules over the measurements, and the notifications when alerts fire and resolve.
 //!
-//! [`variables`] is the one table of what a rule may look at, [`expression`] checks and evaluates, [`rule`] ties an
-//! expression to its times and texts, [`state`] is the life of one alert, [`engine`] steps them all.
+//! The module reads no clock and sends nothing, so the same engine runs live and over recordings. [`variables`] lists what a
+//! rule can use, [`expression`] checks and evaluates conditions, [`rule`] combines a condition with its durations and texts,
+//! [`state`] is the state machine of one alert, and [`engine`] evaluates all rules.
 
 pub mod defaults;
 pub mod docs;

@@ -1,4 +1,4 @@
-//! What a person is told: alerts that began, go on or ended, in the words of their rule.
+//! Notifications about alerts that fire, keep firing or have resolved.
 
 use std::collections::BTreeMap;
 
@@ -6,21 +6,21 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// How bad it is; the greater, the worse.
+/// The severity of an alert.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 #[schemars(inline)]
 pub enum Severity {
-    /// Worth knowing.
+    /// For information; no action is needed.
     Info,
-    /// Worth a look today.
+    /// Look into it today.
     Warning,
-    /// Worth getting up for.
+    /// Act now.
     Critical,
 }
 
 impl Severity {
-    /// The name in configuration and API.
+    /// The name in the configuration and the API.
     #[must_use]
     pub fn label(self) -> &'static str {
         match self {
@@ -31,56 +31,57 @@ impl Severity {
     }
 }
 
-/// What a notification says of its alerts.
+/// The state of the alerts in a notification.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Status {
-    /// They hold.
+    /// The alerts fire.
     Firing,
-    /// They held, and no longer do.
+    /// The alerts have resolved.
     Resolved,
 }
 
-/// One message for one receiver: the alerts of one rule that changed together.
+/// One message: the alerts of one rule that changed together.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Notification {
-    /// The same for every attempt to deliver it, before and after a restart, so that a receiver can drop a repeat.
+    /// An idempotency key. It is the same for every delivery attempt, also after a restart, so that a receiver can drop
+    /// duplicates.
     pub key: String,
-    /// Begun or ended.
+    /// Whether the alerts fire or have resolved.
     pub status: Status,
-    /// Sent before, and still so.
+    /// Whether this is a reminder: the alerts still fire, and a notification has been sent before.
     pub reminder: bool,
-    /// Name of the rule.
+    /// The name of the rule.
     pub alert: String,
-    /// How bad it is.
+    /// The severity of the rule.
     pub severity: Severity,
-    /// One sentence.
+    /// One sentence that says what happened.
     pub summary: String,
-    /// More than that; may be empty.
+    /// More details; may be empty.
     pub description: String,
-    /// What to do about it.
+    /// The URL of instructions for handling the alert.
     pub runbook_url: Option<String>,
-    /// Where the monitor looks from.
+    /// The configured vantage point of this monitor.
     pub vantage: String,
-    /// Where it is shown.
+    /// The URL of the web page of this monitor.
     pub url: Option<String>,
-    /// What it is about, at least one.
+    /// The alerts, at least one.
     pub alerts: Vec<Instance>,
 }
 
-/// An alert about one server, or about the monitor itself.
+/// An alert about one server, or about this host or the service.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Instance {
-    /// Name of the server; none when it is about the own clock, the verdict or the service.
+    /// The name of the server; `null` if the alert is about this host's clock, the verdict or the service.
     pub server: Option<String>,
-    /// What the rule looked at, in the unit of its variable (`offset_ms` is in milliseconds), where there is one value.
+    /// The value of the first number in the rule's expression, in the unit of its variable (`offset_ms` is in milliseconds).
     pub value: Option<f64>,
-    /// Tags of the server and what else tells it from others.
+    /// The tags of the server, and `flapping` if the alert flaps.
     pub labels: BTreeMap<String, String>,
-    /// One sentence about this one.
+    /// One sentence about this alert.
     pub summary: String,
-    /// Since when the rule holds.
+    /// When the condition became true.
     pub started_at: Timestamp,
-    /// When it ceased to hold.
+    /// When the alert resolved.
     pub ended_at: Option<Timestamp>,
 }

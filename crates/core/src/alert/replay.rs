@@ -1,7 +1,7 @@
-//! What would have been told: the engine over recorded samples, in their own time.
+//! Runs the alert engine over recorded samples, to show which alerts would have fired.
 //!
-//! Health is not recorded, so rules about the service find nothing to say. Time steps on with the samples, and the wall
-//! clock of the samples takes the place of the monotonic clock.
+//! Time advances with the samples; their wall clock takes the place of the monotonic clock. Health is not recorded, so rules
+//! about the service never fire.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -19,12 +19,12 @@ use crate::health::report::Health;
 use crate::sample::{Sample, ServerIdent};
 use crate::stats::snapshot::Snapshot;
 
-/// How often the rules look, in the time of the samples.
+/// The evaluation interval, in the time of the samples.
 const STEP_NS: i64 = 15 * 1_000_000_000;
-/// More alerts than this are counted only.
+/// The number of alerts and of notifications that are kept; further ones are only counted.
 const KEPT: usize = 10_000;
 
-/// A replay of alerts under way.
+/// A replay in progress.
 #[derive(Debug)]
 pub struct AlertReplay {
     engine: Option<Engine>,
@@ -36,28 +36,28 @@ pub struct AlertReplay {
     report: AlertReport,
 }
 
-/// What would have been told.
+/// The alerts that would have fired.
 #[derive(Debug, Clone, PartialEq, Default, Serialize)]
 pub struct AlertReport {
-    /// Alerts that would have fired, by the time they did.
+    /// The alerts that would have fired, oldest first.
     pub alerts: Vec<Past>,
-    /// What people would have been told, in order.
+    /// The notifications that would have been sent, oldest first.
     pub notifications: Vec<Notification>,
-    /// Alerts or notifications beyond the first ten thousand of each.
+    /// The number of alerts and notifications left out beyond the first ten thousand of each.
     pub left_out: u64,
 }
 
-/// The rules by which one is tried out: it, and those that would hold it back because they tell of a cause themselves.
+/// The rules for a trial run of `rule`: the rule itself, and the rules that enable the inhibition of others.
 #[must_use]
 pub fn trial_of(rule: Rule, book: &Rulebook) -> Rulebook {
     let others = book.rules.iter().filter(|other| other.spec.name != rule.spec.name && other.spec.enabled);
-    let mut rules: Vec<Arc<Rule>> = others.filter(|other| inhibit::tells_of_a_cause(other)).map(Arc::clone).collect();
+    let mut rules: Vec<Arc<Rule>> = others.filter(|other| inhibit::watches_a_cause(other)).map(Arc::clone).collect();
     rules.push(Arc::new(rule));
     Rulebook { rules, ..book.clone() }
 }
 
 impl AlertReplay {
-    /// A replay by these rules. There is no grace: a recording has no start.
+    /// Creates a replay with these rules. There is no startup grace, because a recording has no start of the service.
     #[must_use]
     pub fn new(book: Rulebook) -> Self {
         let settings = Settings { startup_grace: std::time::Duration::ZERO, ..book.settings };
@@ -72,7 +72,7 @@ impl AlertReplay {
         }
     }
 
-    /// Takes note of the server of a sample; to be called for each, before [`AlertReplay::is_due`].
+    /// Registers the server of a sample. Call it for each sample, before [`AlertReplay::is_due`].
     pub fn observe(&mut self, sample: &Sample) {
         if !self.servers.contains_key(&sample.server.name) {
             self.servers.insert(Arc::clone(&sample.server.name), Arc::clone(&sample.server));
@@ -80,13 +80,13 @@ impl AlertReplay {
         }
     }
 
-    /// Whether the rules are to look again now that the samples have come to `wall_ns`. Time that goes back waits.
+    /// Whether the next evaluation is due at `wall_ns`. If time goes backwards, evaluations wait.
     #[must_use]
     pub fn is_due(&self, wall_ns: i64) -> bool {
         wall_ns >= self.next_ns
     }
 
-    /// Looks at the picture that was made of the samples so far.
+    /// Evaluates the rules over the snapshot of the samples so far.
     pub fn look(&mut self, wall_ns: i64, snapshot: &Snapshot) {
         self.next_ns = wall_ns.saturating_add(STEP_NS);
         let now = Stamp { wall_ns, mono_ns: wall_ns, raw_ns: 0 };
@@ -96,7 +96,7 @@ impl AlertReplay {
         self.report.take(outcome);
     }
 
-    /// What would have been told.
+    /// Ends the replay and returns its report.
     #[must_use]
     pub fn finish(self) -> AlertReport {
         self.report
@@ -104,7 +104,7 @@ impl AlertReplay {
 }
 
 impl AlertReport {
-    /// Only what one rule told.
+    /// Keeps only the alerts and notifications of one rule.
     #[must_use]
     pub fn of(mut self, rule: &str) -> Self {
         self.alerts.retain(|past| past.alert == rule);
@@ -120,7 +120,7 @@ impl AlertReport {
             match self.alerts.iter().rposition(same) {
                 Some(at) => self.alerts[at] = past,
                 None if self.alerts.len() < KEPT => self.alerts.push(past),
-                // Its end comes as another entry, and is not another alert.
+                // The end of an alert comes as a second entry and must not be counted again.
                 None => self.left_out += u64::from(past.ended_at.is_none()),
             }
         }

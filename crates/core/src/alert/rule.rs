@@ -1,4 +1,4 @@
-//! A rule: when an alert holds, how long it must, whom it is about, and what is said.
+//! A rule: the condition of an alert, its durations, the servers it applies to, and its texts.
 
 use std::time::Duration;
 
@@ -8,80 +8,80 @@ use serde::Serialize;
 use super::expression::Expression;
 use super::notification::Severity;
 use super::selector::Selector;
-use super::status::Gist;
+use super::status::RuleSummary;
 use super::template::Template;
 use super::variables::{Kind, Variable};
 
-/// The longest summary and description, in bytes.
+/// The maximum length of a rendered summary and description, in bytes.
 const SUMMARY: usize = 500;
 const DESCRIPTION: usize = 4000;
 
-/// Where a rule comes from.
+/// The origin of a rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Origin {
-    /// It is built in.
+    /// A built-in rule, unchanged.
     Default,
-    /// It is built in and was changed, or it is the configuration's own.
+    /// A rule from the configuration: a new one, or a changed built-in rule.
     Configured,
 }
 
-/// A rule as it is written.
+/// A rule as written in the configuration.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RuleSpec {
-    /// What its alerts are called.
+    /// The name of the rule and of its alerts.
     pub name: String,
-    /// When it holds.
+    /// The condition, as a CEL expression.
     pub expr: String,
-    /// It must hold for this long before it fires.
+    /// The condition must be true for this long before the alert fires.
     pub held_for: Duration,
-    /// It must have ceased to hold for this long before it is over.
+    /// The condition must be false for this long before the alert resolves.
     pub keep_firing_for: Duration,
-    /// How bad it is.
+    /// The severity of its alerts.
     pub severity: Severity,
-    /// Which servers it is about.
+    /// The servers that the rule applies to.
     pub servers: Selector,
-    /// Who is told; `None` for everybody.
+    /// The notifiers to use; `None` for all.
     pub notify: Option<Vec<String>>,
-    /// One sentence, as a template.
+    /// The template of the one-sentence summary.
     pub summary: String,
-    /// More, as a template; may be empty.
+    /// The template of the details; may be empty.
     pub description: String,
-    /// What to do about it.
+    /// The URL of instructions for handling the alert.
     pub runbook_url: Option<String>,
-    /// Whether its end is told.
+    /// Whether a notification is sent when an alert resolves.
     pub notify_resolved: bool,
-    /// Whether it is held back while the own clock or the monitor's network explains it.
+    /// Whether alerts are held back while this host's clock or network explains them.
     pub inhibit: bool,
-    /// Whether it is in force.
+    /// Whether the rule is evaluated.
     pub enabled: bool,
-    /// Where it comes from.
+    /// The origin of the rule.
     pub origin: Origin,
 }
 
-/// What is wrong with one key of a rule.
+/// An error in one key of a rule.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RuleFault {
-    /// The key, as the configuration names it.
+    /// The configuration key.
     pub key: &'static str,
-    /// What is wrong and what would be right.
+    /// What is wrong and how to fix it.
     pub message: String,
 }
 
-/// A sound rule.
+/// A checked and compiled rule.
 #[derive(Debug, Clone)]
 pub struct Rule {
-    /// As it is written.
+    /// The rule as written.
     pub spec: RuleSpec,
-    /// When it holds.
+    /// The compiled condition.
     pub expression: Expression,
-    /// One sentence.
+    /// The compiled template of the summary.
     pub summary: Template,
-    /// More than that.
+    /// The compiled template of the description.
     pub description: Template,
 }
 
-/// Rules are the same when they are written the same.
+/// Rules are equal if their specifications are equal.
 impl PartialEq for Rule {
     fn eq(&self, other: &Self) -> bool {
         self.spec == other.spec
@@ -89,17 +89,17 @@ impl PartialEq for Rule {
 }
 
 impl Rule {
-    /// Checks a rule.
+    /// Checks and compiles a rule.
     ///
     /// # Errors
-    /// Everything that is wrong with it.
+    /// All errors in the rule, not only the first.
     pub fn compile(spec: RuleSpec) -> Result<Self, Vec<RuleFault>> {
         let mut faults = Vec::new();
         let expression = keep("expr", Expression::parse(&spec.expr), &mut faults);
         let summary = keep("summary", Template::parse(&spec.summary, SUMMARY), &mut faults);
         let description = keep("description", Template::parse(&spec.description, DESCRIPTION), &mut faults);
         if spec.servers.is_narrow() && expression.as_ref().is_some_and(|it| !it.is_about_servers()) {
-            let message = "the expression looks at no server, so there is nothing to choose from".to_owned();
+            let message = "the expression uses no server variable, so servers cannot be selected".to_owned();
             faults.push(RuleFault { key: "servers", message });
         }
         match (expression, summary, description) {
@@ -110,11 +110,11 @@ impl Rule {
         }
     }
 
-    /// What it takes to tell the end of its alerts when it is gone.
+    /// The parts of the rule that are needed to notify the end of its alerts after the rule has been removed.
     #[must_use]
-    pub fn gist(&self) -> Gist {
+    pub fn rule_summary(&self) -> RuleSummary {
         let RuleSpec { severity, notify, notify_resolved, runbook_url, .. } = &self.spec;
-        Gist {
+        RuleSummary {
             severity: *severity,
             notify: notify.clone(),
             notify_resolved: *notify_resolved,
@@ -122,7 +122,7 @@ impl Rule {
         }
     }
 
-    /// The number that is shown: the first one in the expression.
+    /// The variable whose value is shown with an alert: the first number in the expression.
     #[must_use]
     pub fn shown(&self) -> Option<&'static Variable> {
         self.expression.variables().iter().copied().find(|variable| variable.kind() == Kind::Number)

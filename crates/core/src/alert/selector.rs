@@ -1,28 +1,28 @@
-//! Which servers a rule, a silence or a maintenance window is about.
+//! Selects the servers that a rule, a silence or a maintenance window applies to.
 
 use crate::sample::ServerIdent;
 
-/// Servers by name or tag; without any entry all servers.
+/// A list of servers by name or tag. An empty list selects all servers.
 ///
-/// An entry is a configured name, `name@address` for one address of it, `key:value` for a tag with its value, or the key
-/// alone for whatever value.
+/// An entry is a configured name, `name@address` for one of its addresses, `key:value` for a tag with that value, or `key`
+/// for a tag with any value.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Selector(pub Vec<String>);
 
 impl Selector {
-    /// Whether it names anybody; otherwise it means all.
+    /// Whether the list has entries; an empty list selects all servers.
     #[must_use]
     pub fn is_narrow(&self) -> bool {
         !self.0.is_empty()
     }
 
-    /// Whether it means this server, whose alerts are called `id`.
+    /// Whether the list selects this server; `id` is the name that its alerts carry.
     #[must_use]
     pub fn admits(&self, id: &str, ident: &ServerIdent) -> bool {
         self.0.is_empty() || self.0.iter().any(|entry| is_meant(entry, id, ident))
     }
 
-    /// Whether it means alerts called `id` of a server of which nothing else is known.
+    /// Whether the list selects `id` by name. Use it if the tags of the server are not known.
     #[must_use]
     pub fn names(&self, id: &str) -> bool {
         self.0.is_empty() || self.0.iter().any(|entry| entry == id)
@@ -44,7 +44,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn servers_are_meant_by_name_address_or_tag() {
+    fn servers_are_selected_by_name_address_or_tag() {
         let tags = [("site".to_owned(), "ams".to_owned())].into();
         let ident = ServerIdent { name: "192.0.2.1:123".into(), tags };
         let admits = |entries: &[&str]| {

@@ -1,6 +1,7 @@
-//! Alerts that nobody is told of for a while: silences, set by a person with a reason and an end, and maintenance
-//! windows, which the configuration sets once or for every week. Both follow the wall clock, for that is what people
-//! mean.
+//! Silences and maintenance windows, during which no notifications are sent.
+//!
+//! A silence is created through the API or the page, with a comment and an end. A maintenance window is configured, once or
+//! weekly. Both use the wall clock.
 
 use std::time::Duration;
 
@@ -13,30 +14,30 @@ use serde::{Deserialize, Serialize};
 use super::selector::Selector;
 use crate::sample::ServerIdent;
 
-/// Which alerts are meant.
+/// Selects alerts by rule and server.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Matcher {
-    /// The name of the rule; `None` for all.
+    /// The name of the rule; `None` for all rules.
     pub alert: Option<String>,
-    /// Servers; without any entry also what is about no server.
+    /// The servers. An empty selector also matches alerts that are not about a server.
     pub servers: Selector,
 }
 
 impl Matcher {
-    /// Whether alerts of this rule can be meant.
+    /// Whether alerts of this rule can match.
     #[must_use]
     pub fn is_about(&self, alert: &str) -> bool {
         self.alert.as_deref().is_none_or(|wanted| wanted == alert)
     }
 
-    /// Whether the alert of this rule about this server, or none, is meant.
+    /// Whether the alert of this rule about this server, or about no server, matches.
     #[must_use]
     pub fn admits(&self, alert: &str, server: Option<(&str, &ServerIdent)>) -> bool {
         self.is_about(alert) && admits(&self.servers, server)
     }
 }
 
-/// Whether an alert about this server, or about none, is meant by who names these.
+/// Whether `servers` matches an alert about this server, or about no server.
 #[must_use]
 pub fn admits(servers: &Selector, server: Option<(&str, &ServerIdent)>) -> bool {
     match server {
@@ -45,81 +46,81 @@ pub fn admits(servers: &Selector, server: Option<(&str, &ServerIdent)>) -> bool 
     }
 }
 
-/// A silence as a person set it.
+/// A silence: no notifications are sent for the matching alerts until it ends.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Silence {
-    /// Its number.
+    /// The number of the silence.
     pub id: i64,
-    /// The name of the rule; `None` for all.
+    /// The name of the rule; `null` for all rules.
     pub alert: Option<String>,
-    /// Servers by name or tag; without any, all, and what is about none.
+    /// The servers by name or tag. An empty list matches all alerts, also those that are not about a server.
     pub servers: Vec<String>,
-    /// Why.
+    /// Why the silence was created.
     pub comment: String,
-    /// Who set it.
+    /// Who created the silence.
     pub created_by: String,
-    /// When it begins.
+    /// When the silence starts.
     #[schemars(with = "String")]
     pub starts_at: Timestamp,
-    /// When it ends.
+    /// When the silence ends.
     #[schemars(with = "String")]
     pub ends_at: Timestamp,
 }
 
 impl Silence {
-    /// Which alerts it is about.
+    /// The alerts that the silence applies to.
     #[must_use]
     pub fn matcher(&self) -> Matcher {
         Matcher { alert: self.alert.clone(), servers: Selector(self.servers.clone()) }
     }
 
-    /// Whether it is in force.
+    /// Whether the silence is active at `now`.
     #[must_use]
     pub fn is_in_force(&self, now: Timestamp) -> bool {
         self.starts_at <= now && now < self.ends_at
     }
 }
 
-/// A maintenance window of the configuration.
+/// A configured maintenance window.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Window {
-    /// Why.
+    /// The reason for the maintenance.
     pub comment: String,
-    /// Which alerts it is about.
+    /// The alerts that the window applies to.
     pub matcher: Matcher,
-    /// When.
+    /// When the window is open.
     pub times: Times,
 }
 
 /// When a maintenance window is open.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Times {
-    /// Once.
+    /// The window opens once.
     Once {
-        /// From then on.
+        /// When the window opens.
         from: Timestamp,
-        /// Until then.
+        /// When the window closes.
         until: Timestamp,
     },
-    /// On the same days of every week. A start that a change to summer time leaves out is as much later as the clocks
-    /// are put forward; one that occurs twice is the first.
+    /// The window opens on the same days of every week. If the start falls into the gap of a change to summer time, it moves
+    /// later by the length of the gap; if it occurs twice, the first one counts.
     Weekly {
-        /// On these days.
+        /// The days on which the window opens.
         days: Vec<Weekday>,
-        /// From this time of the day on.
+        /// The local time at which the window opens.
         start: Time,
-        /// For this long, less than a week.
+        /// How long the window stays open, at most [`Times::LONGEST`].
         length: Duration,
-        /// By the clocks of this place.
+        /// The time zone of `start`.
         zone: TimeZone,
     },
 }
 
 impl Times {
-    /// Windows longer than this should be a change of the rules.
+    /// The maximum length of a weekly window. For longer periods, change the rules instead.
     pub const LONGEST: Duration = Duration::from_secs(6 * 86_400);
 
-    /// When the window that is open now closes; `None` while none is.
+    /// When the window that is open at `now` closes; `None` if it is not open.
     #[must_use]
     pub fn open_until(&self, now: Timestamp) -> Option<Timestamp> {
         match self {
@@ -159,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn a_weekly_window_reaches_over_midnight() {
+    fn weekly_window_can_span_midnight() {
         let times = weekly(&[Weekday::Saturday], "22:00", 6);
         for (now, open) in [
             ("2026-11-21T20:59:59Z", false),
@@ -173,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn a_start_in_the_gap_of_summer_time_comes_as_much_later() {
+    fn start_in_the_summer_time_gap_moves_later() {
         // On 2026-03-29 the clocks of Berlin go from 02:00 (01:00 UTC) to 03:00.
         let times = weekly(&[Weekday::Sunday], "02:30", 1);
         for (now, open) in
@@ -190,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_about_no_server_is_meant_by_who_names_none() {
+    fn empty_selector_matches_alerts_without_server() {
         let matcher = |alert: Option<&str>, servers: &[&str]| Matcher {
             alert: alert.map(str::to_owned),
             servers: Selector(servers.iter().map(|server| (*server).to_owned()).collect()),

@@ -1,5 +1,5 @@
-//! The life of one alert: inactive, pending, firing, and over. Time is monotonic, so that a clock that is set changes
-//! nothing; wall times are kept to be shown.
+//! The state machine of one alert: inactive, pending, firing. It uses monotonic time, so that setting the wall clock has no
+//! effect; wall times are only kept for display.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -10,30 +10,30 @@ use serde::Serialize;
 use super::expression::Answer;
 use crate::clock::Stamp;
 
-/// Where an alert is.
+/// The phase of an alert.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Phase {
-    /// It does not hold.
+    /// The condition is not true.
     Inactive,
-    /// It holds, but not for long enough.
+    /// The condition is true, but not for long enough.
     Pending,
-    /// It fires.
+    /// The alert fires.
     Firing,
 }
 
-/// The times of a rule.
+/// The durations that control an alert.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Timing {
-    /// It must hold for this long.
+    /// The condition must be true for this long before the alert fires.
     pub held_for: Duration,
-    /// It must have ceased to hold for this long.
+    /// The condition must be false for this long before the alert resolves.
     pub keep_firing_for: Duration,
-    /// An alert whose value is not known ends after this.
+    /// A firing alert without data for this long ends.
     pub no_data_after: Duration,
-    /// An alert that begins this often …
+    /// An alert that starts to fire this many times within `flap_window` is flapping.
     pub flap_count: u32,
-    /// … within this is flapping: it goes on until it has been quiet for a quarter of it.
+    /// The window for `flap_count`. A flapping alert keeps firing until its condition has been false for a quarter of it.
     pub flap_window: Duration,
 }
 
@@ -41,45 +41,47 @@ pub struct Timing {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum End {
-    /// It ceased to hold.
+    /// The condition became false.
     Clear,
-    /// Nothing was known for too long.
+    /// There was no data for too long.
     NoData,
     /// The rule or the server is no longer configured.
     Gone,
 }
 
-/// What a step changed.
+/// A transition of the state machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Change {
-    /// It began to hold.
+    /// The condition became true.
     Pending,
-    /// It held, but not for long enough.
+    /// The condition became false before the alert fired.
     Dropped,
-    /// It fires from now on.
+    /// The alert starts to fire.
     Firing,
-    /// It is over.
+    /// The alert ended.
     Ended(End),
 }
 
-/// One alert.
+/// The state of one alert.
 #[derive(Debug, Clone)]
 pub struct Life {
     phase: Phase,
-    /// When the present phase began.
+    /// When the current phase began.
     since: Stamp,
-    /// When it began to hold.
+    /// When the condition became true.
     holds_since: Stamp,
+    /// When the condition of a firing alert became false.
     clear_since: Option<Stamp>,
+    /// When a firing alert last began to be without data.
     silent_since: Option<Stamp>,
-    /// When it began to fire lately, oldest first.
+    /// The recent times at which the alert started to fire, oldest first.
     begins: VecDeque<Stamp>,
-    /// Whether it began so often that it is not told each time, for as long as it fires.
+    /// Whether the firing alert is flapping.
     flaps: bool,
 }
 
 impl Life {
-    /// An alert that does not hold.
+    /// Creates an inactive alert.
     #[must_use]
     pub fn new(now: Stamp) -> Self {
         Self {
@@ -93,49 +95,49 @@ impl Life {
         }
     }
 
-    /// An alert that fired, and perhaps flapped, when the monitor ended. How long it has is for the caller to remember.
+    /// Restores an alert that was firing when the service stopped. The caller keeps the original start times.
     #[must_use]
     pub fn restored(now: Stamp, flaps: bool) -> Self {
         Self { phase: Phase::Firing, flaps, ..Self::new(now) }
     }
 
-    /// Where it is.
+    /// The current phase.
     #[must_use]
     pub fn phase(&self) -> Phase {
         self.phase
     }
 
-    /// When the present phase began.
+    /// When the current phase began.
     #[must_use]
     pub fn since(&self) -> Stamp {
         self.since
     }
 
-    /// When it began to hold.
+    /// When the condition became true.
     #[must_use]
     pub fn holds_since(&self) -> Stamp {
         self.holds_since
     }
 
-    /// Whether it holds as far as is known, and does not merely go on firing for a while.
+    /// Whether the condition is true as far as is known. False while the alert only fires because of `keep_firing_for`.
     #[must_use]
     pub fn holds(&self) -> bool {
         self.phase != Phase::Inactive && self.clear_since.is_none()
     }
 
-    /// Whether nothing need be remembered of it.
+    /// Whether the alert is inactive and no longer needed to detect flapping.
     #[must_use]
     pub fn is_forgettable(&self, now: Stamp, timing: &Timing) -> bool {
         self.phase == Phase::Inactive && self.begins.back().is_none_or(|last| now.since(*last) >= timing.flap_window)
     }
 
-    /// Whether it began and ended too often to be told each time, and goes on until it is quiet.
+    /// Whether the alert is flapping.
     #[must_use]
     pub fn is_flapping(&self) -> bool {
         self.flaps
     }
 
-    /// Takes an answer. While `may_fire` is false nothing begins to fire.
+    /// Advances the state machine with the result of an evaluation. No alert starts to fire while `may_fire` is false.
     pub fn step(&mut self, now: Stamp, answer: &Answer, timing: &Timing, may_fire: bool) -> Option<Change> {
         match (self.phase, answer) {
             (Phase::Inactive, Answer::True) => {
@@ -167,7 +169,7 @@ impl Life {
         }
     }
 
-    /// Nobody looked for a while: what held before need not have held all the time.
+    /// Restarts the durations after a gap in the evaluations, because the condition may have changed during the gap.
     pub fn was_unwatched(&mut self, now: Stamp) {
         if self.phase == Phase::Pending {
             self.holds_since = now;
@@ -175,7 +177,7 @@ impl Life {
         self.clear_since = None;
     }
 
-    /// Ends it whatever it is; says whether it fired.
+    /// Ends the alert in any phase. Returns [`Change::Ended`] if it was firing, otherwise [`Change::Dropped`].
     pub fn end(&mut self, now: Stamp, why: End) -> Change {
         let change = if self.phase == Phase::Firing { Change::Ended(why) } else { Change::Dropped };
         self.enter(Phase::Inactive, now);
@@ -188,7 +190,7 @@ impl Life {
         }
         self.enter(Phase::Firing, now);
         self.begins.push_back(now);
-        // More than this many need not be counted.
+        // Older starts are not needed to detect flapping.
         while self.begins.len() > usize::try_from(timing.flap_count).unwrap_or(usize::MAX) {
             self.begins.pop_front();
         }
@@ -218,7 +220,7 @@ mod tests {
         Stamp { wall_ns: 0, mono_ns: s * 1_000_000_000, raw_ns: 0 }
     }
 
-    /// `T`rue, `f`alse or `.` no data, ten seconds apart; returns the changes with their times.
+    /// Takes one answer every ten seconds (`T` true, `f` false, `.` no data) and returns the changes with their times.
     fn live(answers: &str) -> Vec<(i64, Change)> {
         let mut life = Life::new(at(0));
         let mut changes = Vec::new();
@@ -255,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_is_set_while_an_alert_is_pending_changes_nothing() {
+    fn setting_the_wall_clock_does_not_affect_pending_alerts() {
         let mut life = Life::new(at(0));
         let set = |s: i64, wall_ns: i64| Stamp { wall_ns, ..at(s) };
         assert_eq!(life.step(set(0, 0), &Answer::True, &TIMING, true), Some(Change::Pending));
@@ -265,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_fires_during_the_grace_and_what_was_not_watched_does_not_count() {
+    fn startup_grace_and_evaluation_gaps_delay_firing() {
         let mut life = Life::new(at(0));
         life.step(at(0), &Answer::True, &TIMING, false);
         assert_eq!(life.step(at(100), &Answer::True, &TIMING, false), None);
@@ -275,9 +277,9 @@ mod tests {
     }
 
     #[test]
-    fn who_flaps_goes_on_firing_until_it_is_quiet() {
+    fn flapping_alert_fires_until_it_is_quiet() {
         let round = format!("{}{}", "T".repeat(7), "f".repeat(4));
-        // The third begins while it is told; the others are within it, for longer than the window.
+        // From the third start on the alert flaps, so all further starts belong to the same firing period.
         let changes = live(&format!("{}{}", round.repeat(50), "f".repeat(90)));
         let ends: Vec<i64> =
             changes.iter().filter(|(_, change)| matches!(change, Change::Ended(_))).map(|(s, _)| *s).collect();

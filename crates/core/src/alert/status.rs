@@ -1,4 +1,4 @@
-//! What there is to show of alerts, and what is to be remembered of them. Data only.
+//! The status of alerts and rules for display, and the alert state that is stored. Data only.
 
 use std::collections::BTreeMap;
 
@@ -12,16 +12,16 @@ use super::silence::Silence;
 use super::state::End;
 use crate::health::alerting::AlertingHealth;
 
-/// Alerts and rules at one moment.
+/// The alerts and rules at one moment.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct AlertStatus {
-    /// Alerts that are pending or fire, the worst first.
+    /// The pending and firing alerts, worst first.
     pub active: Vec<Active>,
-    /// Every rule.
+    /// All rules.
     pub rules: Vec<RuleStatus>,
-    /// Silences that are in force or to come.
+    /// The active and future silences.
     pub silences: Vec<Silence>,
-    /// Why what happened cannot be recorded, while that is so; notifications wait meanwhile.
+    /// Why alert state cannot be written to the store; `None` when it can. Notifications are held until it can.
     pub not_recorded: Option<String>,
 }
 
@@ -34,24 +34,24 @@ impl AlertStatus {
     }
 }
 
-/// How an alert stands.
+/// The state of an alert.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
-pub enum Standing {
-    /// It fires.
+pub enum AlertState {
+    /// The alert fires.
     Firing,
-    /// It fires, and is held back because something else explains it.
+    /// The alert fires, but is held back because a common cause explains it.
     Inhibited,
-    /// It fires, and nobody is told because somebody said so.
+    /// The alert fires, but a silence or maintenance window suppresses its notifications.
     Silenced,
-    /// It holds, but not for long enough.
+    /// The condition is true, but not for long enough.
     Pending,
-    /// It is over.
+    /// The alert has ended.
     Resolved,
 }
 
-impl Standing {
-    /// Every standing of an alert that is not over.
+impl AlertState {
+    /// All states of alerts that have not ended.
     pub const ACTIVE: [Self; 4] = [Self::Firing, Self::Inhibited, Self::Silenced, Self::Pending];
 
     /// The name in the API.
@@ -67,204 +67,204 @@ impl Standing {
     }
 }
 
-/// An alert that is not over.
+/// An alert that is pending or firing.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Active {
-    /// `rule` or `rule:server`.
+    /// The identifier: `rule` or `rule:server`.
     pub id: String,
     /// The name of the rule.
     pub alert: String,
-    /// How bad it is.
+    /// The severity of the rule.
     pub severity: Severity,
-    /// How it stands.
-    pub state: Standing,
-    /// The server; `null` when it is about none.
+    /// The state of the alert.
+    pub state: AlertState,
+    /// The name of the server; `null` if the alert is not about a server.
     pub server: Option<String>,
-    /// What the rule looked at.
+    /// The value of the first number in the rule's expression.
     pub value: Option<f64>,
-    /// The unit of that value; empty for ratios and counts.
+    /// The unit of the value; empty for ratios and counts.
     pub unit: &'static str,
-    /// One sentence.
+    /// One sentence that says what is wrong.
     pub summary: String,
-    /// More than that.
+    /// More details; may be empty.
     pub description: String,
-    /// Tags of the server and what else tells it from others.
+    /// The tags of the server, and `flapping` if the alert flaps.
     pub labels: BTreeMap<String, String>,
-    /// What to do about it.
+    /// The URL of instructions for handling the alert.
     pub runbook_url: Option<String>,
-    /// When it began to hold.
+    /// When the condition became true.
     #[schemars(with = "String")]
     pub started_at: Timestamp,
-    /// Since when it is pending, or fires.
+    /// When the alert became pending, or started to fire.
     #[schemars(with = "String")]
     pub since_state: Timestamp,
-    /// Which silence or maintenance window keeps it quiet.
+    /// The silence (its number) or maintenance window (its comment) that suppresses notifications.
     pub silenced_by: Option<String>,
-    /// What holds it back.
+    /// The cause that inhibits the alert.
     pub inhibited_by: Option<&'static str>,
 }
 
-/// A rule and how it does.
+/// A rule and its current state.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct RuleStatus {
-    /// Its name.
+    /// The name of the rule.
     pub name: String,
-    /// When it holds.
+    /// The condition, as a CEL expression.
     pub expr: String,
-    /// How long it must, as the configuration writes it.
+    /// How long the condition must be true before the alert fires, such as `5m`.
     pub r#for: String,
-    /// How long it goes on after that.
+    /// How long the condition must be false before the alert resolves, such as `5m`.
     pub keep_firing_for: String,
-    /// How bad it is.
+    /// The severity of its alerts.
     pub severity: Severity,
-    /// Which servers it is about; empty for all.
+    /// The servers that the rule applies to, by name or tag; empty for all.
     pub servers: Vec<String>,
-    /// Who is told; `null` for everybody.
+    /// The notifiers to use; `null` for all.
     pub notify: Option<Vec<String>>,
-    /// One sentence, as a template.
+    /// The template of the one-sentence summary.
     pub summary: String,
-    /// More, as a template.
+    /// The template of the details.
     pub description: String,
-    /// What to do about it.
+    /// The URL of instructions for handling the alert.
     pub runbook_url: Option<String>,
-    /// Whether its end is told.
+    /// Whether a notification is sent when an alert resolves.
     pub notify_resolved: bool,
-    /// Whether it is held back while the own clock or the monitor's network explains it.
+    /// Whether alerts are held back while this host's clock or network explains them.
     pub inhibit: bool,
-    /// `default` or `configured`.
+    /// The origin of the rule: `default` or `configured`.
     pub source: Origin,
-    /// Whether it is in force.
+    /// Whether the rule is evaluated.
     pub enabled: bool,
-    /// `firing`, `pending`, `error` or `inactive`: the worst of its alerts.
+    /// The state of the rule: `error`, `firing`, `pending` or `inactive`.
     pub state: &'static str,
-    /// Its alerts that fire.
+    /// The number of firing alerts.
     pub firing: usize,
-    /// Its alerts that are pending.
+    /// The number of pending alerts.
     pub pending: usize,
-    /// Why it could not be evaluated last.
+    /// The error of the last evaluation; `null` if it succeeded.
     pub last_error: Option<String>,
-    /// What one look at all servers cost last, in microseconds.
+    /// The duration of the last evaluation over all servers, in microseconds.
     pub eval_us: u64,
 }
 
-/// What must survive a restart of an alert that fires, or whose end is still to be told.
+/// The stored state of an alert that fires, or that has ended without a notification yet.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Saved {
     /// The name of the rule.
     pub alert: String,
-    /// The server, or nothing.
+    /// The server; empty if the alert is not about a server.
     pub target: String,
-    /// When it began to hold.
+    /// When the condition became true.
     pub started_at: Timestamp,
-    /// When it began to fire.
+    /// When the alert started to fire.
     pub fired_at: Timestamp,
-    /// When it ended; its end is still to be told.
+    /// When the alert ended, if that has not been notified yet.
     pub ended_at: Option<Timestamp>,
-    /// When it was told last; `None` when it never was.
+    /// When the last notification was sent; `None` if there was none.
     pub told_at: Option<Timestamp>,
-    /// What the rule looked at.
+    /// The value of the first number in the rule's expression.
     pub value: Option<f64>,
-    /// One sentence.
+    /// One sentence that says what is wrong.
     pub summary: String,
-    /// More than that.
+    /// More details; may be empty.
     pub description: String,
-    /// Tags and the like.
+    /// The tags of the server, and `flapping` if the alert flaps.
     pub labels: BTreeMap<String, String>,
-    /// Its rule, which may be gone by then.
-    #[serde(default)]
-    pub gist: Gist,
-    /// What kept it quiet when it began to fire.
+    /// The needed parts of the rule, which may have been removed when the state is restored.
+    #[serde(default, rename = "gist")]
+    pub rule: RuleSummary,
+    /// What suppressed the notification when the alert started to fire: a silence, a maintenance window or a cause.
     #[serde(default)]
     pub held_by: Option<String>,
 }
 
-/// What it takes to tell the end of alerts when their rule is gone.
+/// The parts of a rule that are needed to notify the end of its alerts after the rule has been removed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Gist {
-    /// How bad they are.
+pub struct RuleSummary {
+    /// The severity of the rule.
     pub severity: Severity,
-    /// Who is told; `None` for everybody.
+    /// The notifiers to use; `None` for all.
     pub notify: Option<Vec<String>>,
-    /// Whether their end is told.
+    /// Whether a notification is sent when an alert resolves.
     pub notify_resolved: bool,
-    /// What to do about them.
+    /// The URL of instructions for handling the alert.
     pub runbook_url: Option<String>,
 }
 
-impl Default for Gist {
+impl Default for RuleSummary {
     fn default() -> Self {
         Self { severity: Severity::Warning, notify: None, notify_resolved: true, runbook_url: None }
     }
 }
 
-/// An alert that fired, from beginning to end.
+/// An entry of the alert history: an alert that fired.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Past {
     /// The name of the rule.
     pub alert: String,
-    /// How bad it was.
+    /// The severity of the rule.
     pub severity: Severity,
-    /// The server, if it was about one.
+    /// The name of the server; `null` if the alert was not about a server.
     pub server: Option<String>,
-    /// What the rule looked at when it began to fire.
+    /// The value of the first number in the rule's expression when the alert started to fire.
     pub value: Option<f64>,
-    /// One sentence.
+    /// One sentence that says what was wrong.
     pub summary: String,
-    /// When it began to hold.
+    /// When the condition became true.
     #[schemars(with = "String")]
     pub started_at: Timestamp,
-    /// When it began to fire.
+    /// When the alert started to fire.
     #[schemars(with = "String")]
     pub fired_at: Timestamp,
-    /// When it ended; `null` while it lasts.
+    /// When the alert ended; `null` while it fires.
     #[schemars(with = "Option<String>")]
     pub ended_at: Option<Timestamp>,
-    /// Why it ended: `clear`, `no_data` or `gone`.
+    /// Why the alert ended: `clear` (condition false), `no_data`, or `gone` (rule or server removed).
     #[serde(skip_deserializing)]
     pub end: Option<End>,
-    /// What kept it quiet when it began: a silence, a window or a cause.
+    /// What suppressed the notification when the alert started to fire: a silence, a maintenance window or a cause.
     pub held_by: Option<String>,
 }
 
-/// A notification and who gets it.
+/// A notification and the notifiers that send it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Addressed {
-    /// Names of notifiers; `None` for everybody.
+    /// The names of the notifiers; `None` for all.
     pub notify: Option<Vec<String>>,
-    /// What they are told.
+    /// The notification.
     pub notification: Notification,
 }
 
-/// What is to be remembered of one alert from now on.
+/// A change to the stored state of one alert.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Memo {
     /// The name of the rule.
     pub alert: String,
-    /// The server, or nothing.
+    /// The server; empty if the alert is not about a server.
     pub target: String,
-    /// What; `None` when nothing need be.
+    /// The new state; `None` deletes the stored state.
     pub saved: Option<Saved>,
 }
 
-/// What a step brought about, to be recorded in one piece.
+/// The results of an evaluation, to be stored in one transaction.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Outcome {
-    /// What is to be remembered; of the same alert the later one counts.
+    /// Changes to the stored state. If an alert occurs twice, the later change wins.
     pub memos: Vec<Memo>,
-    /// Entries of the history, new or brought up to date.
+    /// New or updated entries of the alert history.
     pub history: Vec<Past>,
-    /// Who is to be told what.
+    /// The notifications to send.
     pub notifications: Vec<Addressed>,
 }
 
 impl Outcome {
-    /// Whether there is nothing to record.
+    /// Whether there is nothing to store or send.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.memos.is_empty() && self.history.is_empty() && self.notifications.is_empty()
     }
 
-    /// Adds a later outcome.
+    /// Appends a later outcome.
     pub fn append(&mut self, later: Self) {
         self.memos.extend(later.memos);
         self.history.extend(later.history);

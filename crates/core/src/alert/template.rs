@@ -1,6 +1,6 @@
-//! The texts of an alert: Jinja templates with the variables of rules, bounded in time and length.
+//! The texts of alerts: Jinja templates over the variables of rules, with limits on run time and length.
 //!
-//! What is not known is written "unknown"; numbers have at most three decimals.
+//! A variable without a value is rendered as "unknown". Numbers are rendered with at most three decimals.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -14,18 +14,18 @@ use super::expression::suggestion;
 use super::facts::View;
 use super::variables::{self, Kind, Source, VARIABLES};
 
-/// The longest template, in bytes.
+/// The maximum length of a template, in bytes.
 const LONGEST: usize = 4000;
-/// Instructions that one rendering may take: a sentence takes dozens.
+/// The maximum number of template instructions for one rendering. A sentence takes dozens.
 const FUEL: u64 = 20_000;
 const NAME: &str = "text";
 
-/// What templates may name beside the variables of rules.
+/// The variables that only templates have, with their descriptions.
 pub const EXTRAS: [(&str, &str); 5] = [
     ("alert", "The name of the rule."),
     ("severity", "info, warning or critical."),
-    ("value", "What the rule looked at: the first number in its expression."),
-    ("vantage", "Where the monitor looks from."),
+    ("value", "The value of the first number in the rule's expression."),
+    ("vantage", "The configured vantage point of this monitor."),
     ("tags", "The tags of the server, as in `{{ tags.site }}`."),
 ];
 
@@ -34,7 +34,7 @@ pub const EXTRAS: [(&str, &str); 5] = [
 #[error("{0}")]
 pub struct TemplateFault(String);
 
-/// A sound template.
+/// A checked template.
 #[derive(Clone)]
 pub struct Template {
     environment: Arc<Environment<'static>>,
@@ -49,24 +49,24 @@ impl fmt::Debug for Template {
     }
 }
 
-/// What a text is about, beside what is seen.
+/// The values of the variables in [`EXTRAS`], except for the tags.
 #[derive(Debug, Clone, Copy)]
 pub struct About<'a> {
     /// The name of the rule.
     pub alert: &'a str,
-    /// Its severity.
+    /// The severity of the rule.
     pub severity: &'static str,
-    /// What the rule looked at.
+    /// The value of the first number in the rule's expression.
     pub value: Option<f64>,
-    /// Where the monitor looks from.
+    /// The configured vantage point of this monitor.
     pub vantage: &'a str,
 }
 
 impl Template {
-    /// Reads a template whose text is cut off after `longest` bytes, and renders it once to see that it can be.
+    /// Compiles a template and test-renders it once. Rendered texts are truncated to `longest` bytes.
     ///
     /// # Errors
-    /// When it cannot be read, names what there is not, or does not come to an end.
+    /// If the template has a syntax error, uses an unknown variable, or exceeds the instruction limit.
     pub fn parse(source: &str, longest: usize) -> Result<Self, TemplateFault> {
         if source.len() > LONGEST {
             return Err(TemplateFault(format!("must not be longer than {LONGEST} bytes")));
@@ -82,7 +82,7 @@ impl Template {
             let known = |name: &str| variables::find(name).is_some() || EXTRAS.iter().any(|(extra, _)| *extra == name);
             let mut names: Vec<String> = template.undeclared_variables(false).into_iter().collect();
             names.sort();
-            // Functions that are always there are named like variables.
+            // Built-in functions are listed like variables; skip them.
             names.retain(|name| known(name) || environment.empty_state().lookup(name).is_none());
             if let Some(unknown) = names.iter().find(|name| !known(name)) {
                 let all: Vec<&str> = VARIABLES.iter().map(|v| v.name).chain(EXTRAS.map(|(extra, _)| extra)).collect();
@@ -95,13 +95,13 @@ impl Template {
         Ok(template)
     }
 
-    /// As it was written.
+    /// The source text of the template.
     #[must_use]
     pub fn source(&self) -> &str {
         &self.source
     }
 
-    /// The text about what is seen. When it cannot be written, which the check at load makes unlikely, it says why.
+    /// Renders the text. If rendering fails, which the check in [`Template::parse`] makes unlikely, the text says why.
     #[must_use]
     pub fn render(&self, view: &View<'_>, about: &About<'_>) -> String {
         let values = self.names.iter().map(|name| (name.as_str(), value_of(name, view, about))).collect();
@@ -114,7 +114,7 @@ impl Template {
         let written = template
             .render_captured_to(Value::from_pairs(values.iter().map(|(name, value)| (*name, value.clone()))), &mut text)
             .map(drop);
-        // What was cut off is no fault.
+        // Truncation is not an error.
         if !text.is_full {
             written?;
         }
@@ -124,7 +124,7 @@ impl Template {
 
 fn fault(why: &Error) -> TemplateFault {
     let what = match (why.kind(), why.detail()) {
-        (ErrorKind::OutOfFuel, _) => "does not come to an end soon enough".to_owned(),
+        (ErrorKind::OutOfFuel, _) => "takes too many steps to render".to_owned(),
         (kind, Some(detail)) => format!("{kind}: {detail}"),
         (kind, None) => kind.to_string(),
     };
@@ -152,7 +152,7 @@ fn tags(tags: &BTreeMap<String, String>) -> Value {
     Value::from_pairs(tags.iter().map(|(key, value)| (key.as_str(), value.as_str())))
 }
 
-/// Values of the right types, to see that a template can be rendered.
+/// Sample values of the right types, for the test rendering.
 fn plausible() -> BTreeMap<&'static str, Value> {
     let of = |kind| match kind {
         Kind::Number => Value::from(1.5),
@@ -175,14 +175,14 @@ fn write_value(out: &mut minijinja::Output<'_>, _: &mut State<'_, '_>, value: &V
     Ok(written?)
 }
 
-/// At most three decimals.
+/// Formats a number with at most three decimals.
 fn decimal(number: f64) -> String {
     let text = format!("{number:.3}");
     let text = text.trim_end_matches('0').trim_end_matches('.');
     if text == "-0" { "0".to_owned() } else { text.to_owned() }
 }
 
-/// Takes so much and no more.
+/// A writer that stops after `longest` bytes.
 struct Bounded {
     text: Vec<u8>,
     longest: usize,
@@ -225,23 +225,23 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_rendered_is_refused_when_it_is_read() {
+    fn template_that_cannot_be_rendered_is_rejected() {
         assert!(fault_of("{{ offset_m }}").contains("did you mean \"offset_ms\"?"));
         assert!(fault_of("{{ offset_ms").contains("syntax error"), "{}", fault_of("{{ offset_ms"));
         let endless = "{% for a in range(10000) %}{% for b in range(10000) %}{% endfor %}{% endfor %}";
-        assert_eq!(fault_of(endless), "does not come to an end soon enough");
+        assert_eq!(fault_of(endless), "takes too many steps to render");
         assert!(fault_of(&"x".repeat(5000)).contains("longer"));
     }
 
     #[test]
-    fn a_text_is_cut_off_and_not_refused_when_it_is_long() {
+    fn long_text_is_truncated() {
         let template = Template::parse("{% for a in range(200) %}ä{% endfor %}", 100).unwrap();
         let text = template.write(&plausible()).unwrap();
         assert_eq!((text.chars().count(), text.chars().last()), (51, Some('…')));
     }
 
     #[test]
-    fn numbers_are_short_and_what_is_absent_is_unknown() {
+    fn numbers_are_short_and_missing_values_unknown() {
         let template = Template::parse("{{ offset_ms }} of {{ tags.site }}", 100).unwrap();
         let with = |number: f64| template.write(&[("offset_ms", Value::from(number))].into()).unwrap();
         assert_eq!(with(61.234_567), "61.235 of unknown");

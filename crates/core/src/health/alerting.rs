@@ -1,4 +1,4 @@
-//! What `/health` says of the rules of alerts.
+//! The health of alerting: rules with errors, and alert state that cannot be stored.
 
 use std::collections::BTreeMap;
 
@@ -7,16 +7,16 @@ use serde::Serialize;
 
 use super::report::{Reason, Status};
 
-/// What is wrong with the rules of alerts.
+/// Problems with alerting.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, JsonSchema)]
 pub struct AlertingHealth {
-    /// Rules that could not be evaluated last, each with the reason.
+    /// Rules whose last evaluation failed, by name, with the reason.
     pub rule_errors: BTreeMap<String, String>,
-    /// Why what happened cannot be recorded, while that is so: nobody is told meanwhile.
+    /// Why alert state cannot be written to the store; `null` when it can. No notifications are sent until it can.
     pub not_recorded: Option<String>,
 }
 
-/// Why alerts are worth a reason.
+/// The reasons why alerting degrades the health.
 pub(super) fn reasons(health: &AlertingHealth) -> Vec<Reason> {
     let reason =
         |name: &str, reason| Reason { status: Status::Degraded, about: "alert", name: name.to_owned(), reason };
@@ -24,6 +24,6 @@ pub(super) fn reasons(health: &AlertingHealth) -> Vec<Reason> {
     let not_recorded = health
         .not_recorded
         .iter()
-        .map(|why| reason("store", format!("nobody is told, for it cannot be recorded: {why}")));
+        .map(|why| reason("store", format!("notifications are held until alert state can be stored: {why}")));
     errors.chain(not_recorded).collect()
 }

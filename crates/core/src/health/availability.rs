@@ -1,34 +1,34 @@
 //! Success rates of one server over sliding windows, in constant memory (about 0.5 kB a server).
 //!
-//! A window slides in steps of its bucket, so the 1 h rate is that of the last 55 to 60 minutes, and so on.
+//! Each window moves in steps of one bucket. The 1 h rate, for example, covers the last 55 to 60 minutes.
 
 use schemars::JsonSchema;
 use serde::Serialize;
 
-/// Polls that ended well, of how many.
+/// The number of polls, and how many of them gave a sample.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, JsonSchema, Serialize)]
 pub struct Tally {
-    /// Polls that ended in a sample.
+    /// Polls that gave a sample.
     pub ok: u64,
-    /// Polls that ended.
+    /// All polls that ended.
     pub polls: u64,
 }
 
 impl Tally {
-    /// The share of polls that ended in a sample, 0 to 1; `None` without polls.
+    /// The share of polls that gave a sample, 0 to 1; `None` without polls.
     #[must_use]
     pub fn ratio(self) -> Option<f64> {
         (self.polls > 0).then(|| self.ok as f64 / self.polls as f64)
     }
 
-    /// Adds polls.
+    /// Adds the polls of `other`.
     pub fn add(&mut self, other: Self) {
         self.ok += other.ok;
         self.polls += other.polls;
     }
 }
 
-/// A ring of `N` buckets of `SECONDS` each.
+/// A ring buffer of `N` buckets of `SECONDS` seconds each.
 #[derive(Debug, Clone)]
 struct Ring<const N: usize, const SECONDS: i64> {
     buckets: [(u32, u32); N],
@@ -76,7 +76,7 @@ impl<const N: usize, const SECONDS: i64> Ring<N, SECONDS> {
     }
 }
 
-/// The rates of one server. Times are seconds of one clock that does not go back.
+/// Counts the polls of one server over all windows. Times are seconds of a monotonic clock.
 #[derive(Debug, Clone)]
 pub struct Availability {
     hour: Ring<12, 300>,
@@ -102,7 +102,7 @@ impl Default for Availability {
 }
 
 impl Availability {
-    /// A poll ended at `at_s`.
+    /// Records a poll that ended at `at_s`.
     pub fn record(&mut self, at_s: i64, ok: bool) {
         let one = Tally { ok: ok.into(), polls: 1 };
         self.hour.add(at_s, one);
@@ -110,7 +110,7 @@ impl Availability {
         self.week.add(at_s, one);
     }
 
-    /// Takes up what an earlier process counted over the hour that began at `at_s`.
+    /// Adds the counts of an earlier process for the hour that began at `at_s`.
     pub fn recall(&mut self, at_s: i64, tally: Tally) {
         self.hour.add(at_s, tally);
         self.day.add(at_s, tally);
@@ -130,7 +130,7 @@ mod tests {
     const HOUR: i64 = 3600;
 
     #[test]
-    fn rates_count_what_their_window_holds() {
+    fn rates_cover_the_polls_of_their_window() {
         let mut availability = Availability::default();
         for minute in 0..60 {
             availability.record(minute * 60, minute % 4 != 0);
@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn a_poll_older_than_the_window_changes_nothing() {
+    fn poll_older_than_the_window_is_ignored() {
         let mut availability = Availability::default();
         availability.record(1000 * HOUR, true);
         availability.record(0, false);

@@ -1,41 +1,41 @@
-//! How a supervised part of the service is doing, as data.
+//! The state of a supervised part (child) of the service. Data only.
 
 use crate::clock::Stamp;
 
-/// Whether the service can do without a child.
+/// What a child does, which decides what happens when it cannot stay up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
-    /// The service is nothing without it: when it cannot stay up, the process ends and systemd restarts it.
+    /// An essential part. If it cannot stay up, the process exits and systemd restarts the service.
     Core,
-    /// An output: it is restarted for ever, its queue waits, bounded and counted.
+    /// An output. It is always restarted; meanwhile its bounded queue fills, and dropped entries are counted.
     Sink,
-    /// One server's prober: when it keeps dying it harms nobody else.
+    /// The prober of one server. It is always restarted; other servers are not affected.
     Prober,
 }
 
-/// How a child is.
+/// The state of a child.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, schemars::JsonSchema, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ChildState {
-    /// It runs.
+    /// The child is running.
     Running,
-    /// It died and will be back shortly.
+    /// The child died and is about to be restarted.
     Restarting,
-    /// It died several times in a row; the next attempt is up to 30 s away.
+    /// The child died several times in a row. The next restart is up to 30 s away.
     Crashed,
 }
 
-/// One child.
+/// The status of one child.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ChildStatus {
-    /// Whether the service can do without it.
+    /// What the child does.
     pub role: Role,
-    /// How it is.
+    /// The current state.
     pub state: ChildState,
-    /// When it came into this state.
+    /// When the child entered this state.
     pub since: Stamp,
-    /// How often it was started again.
+    /// The number of restarts.
     pub restarts: u64,
-    /// How many of its deaths were panics.
+    /// How many of the restarts followed a panic.
     pub panics: u64,
 }

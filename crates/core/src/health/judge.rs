@@ -1,16 +1,16 @@
-//! From facts to `ok`, `degraded` or `failing`, with reasons. The rules are documented in docs/HEALTH.md.
+//! Derives the health status (`ok`, `degraded` or `failing`) and its reasons. docs/HEALTH.md documents the rules.
 
-use super::book::FAILURES;
+use super::log::FAILURES;
 use super::report::{Health, Reason, ServerHealth, SinkHealth, Status};
 use super::{alerting, notifiers, reports};
 use crate::sample::Outcome;
 
-/// The store may fail for this long before the service counts as failing: history is being lost then.
+/// If the store has failed for longer than this, in seconds, the service is failing, because history is being lost.
 const STORE_LAG_S: f64 = 60.0;
-/// An output that works may be this far behind before it is worth a reason.
+/// A working output that is further behind than this, in seconds, degrades the health.
 const SINK_LAG_S: f64 = 120.0;
 
-/// Before anything is known.
+/// The health before the first poll.
 #[must_use]
 pub fn at_start() -> Health {
     let mut health = Health::default();
@@ -18,7 +18,7 @@ pub fn at_start() -> Health {
     health
 }
 
-/// Fills in `status` and `reasons` from everything else in `health`.
+/// Sets `status` and `reasons` from the other fields of `health`.
 pub fn judge(health: &mut Health) {
     let mut reasons: Vec<Reason> = Vec::new();
     servers(health, &mut reasons);
@@ -42,12 +42,12 @@ pub fn judge(health: &mut Health) {
 fn servers(health: &Health, reasons: &mut Vec<Reason>) {
     let failing: Vec<&ServerHealth> =
         health.servers.iter().filter(|server| server.consecutive_failures >= FAILURES).collect();
-    // One reason when all are lost, not one for each: the monitor's own network is then the likeliest cause.
+    // If all servers fail, the likeliest cause is the network of this host, so that comes first.
     if !failing.is_empty() && failing.len() == health.servers.len() {
         let reason = format!("none of the {} servers gives samples", failing.len());
         push(reasons, Status::Failing, "monitor", "servers", reason);
     } else if health.servers.iter().all(|server| !server.outcomes.contains_key(Outcome::Sample.label())) {
-        // Not to know is not to be well: a service that is started over and over would look fine for ever.
+        // Without this, a service that is restarted over and over would always look healthy.
         push(reasons, Status::Degraded, "monitor", "servers", "no server has given a sample yet".to_owned());
     }
     for server in failing {
@@ -56,7 +56,7 @@ fn servers(health: &Health, reasons: &mut Vec<Reason>) {
         } else {
             format!("{} ({})", server.outcome, server.reason)
         };
-        let reason = format!("{} polls in a row gave no sample; the last one: {why}", server.consecutive_failures);
+        let reason = format!("{} polls in a row gave no sample; last outcome: {why}", server.consecutive_failures);
         push(reasons, Status::Degraded, "server", &server.server, reason);
     }
 }
@@ -86,9 +86,9 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::super::availability::Rates;
+    use super::super::child::ChildState;
     use super::super::report::ChildHealth;
     use super::*;
-    use crate::health::child::ChildState;
 
     fn server(name: String, failures: u64) -> ServerHealth {
         ServerHealth {
@@ -119,13 +119,13 @@ mod tests {
     }
 
     #[test]
-    fn all_is_well_when_nothing_is_the_matter() {
+    fn health_is_ok_without_problems() {
         let health = with(&[0, 2], vec![("store", SinkHealth::default())]);
         assert_eq!((health.status, health.reasons.len()), (Status::Ok, 0));
     }
 
     #[test]
-    fn one_lost_server_degrades_and_all_lost_is_failing_with_that_said_first() {
+    fn one_failing_server_degrades_and_all_failing_is_failing() {
         let one = with(&[0, 3], vec![]);
         assert_eq!((one.status, one.reasons[0].name.as_str()), (Status::Degraded, "s1"));
         let all = with(&[5, 3], vec![]);
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_is_well_before_the_first_sample() {
+    fn health_is_degraded_before_the_first_sample() {
         for servers in [&[][..], &[0], &[1, 2]] {
             let mut health = with(servers, vec![]);
             health.servers.iter_mut().for_each(|server| server.outcomes = BTreeMap::from([("timeout", 1)]));
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn a_store_that_stays_unwritable_is_failing_and_another_sink_only_degrades() {
+    fn failing_store_is_failing_and_other_sinks_degrade() {
         let bad =
             SinkHealth { failing: true, lag_s: 61.0, last_error: Some("disk full".into()), ..SinkHealth::default() };
         assert_eq!(with(&[0], vec![("store", bad.clone())]).status, Status::Failing);
@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn losses_and_crashed_children_are_never_silent() {
+    fn losses_and_crashed_children_degrade_the_health() {
         let lost = SinkHealth { dropped: 7, ..SinkHealth::default() };
         assert!(with(&[0], vec![("csv", lost)]).reasons[0].reason.contains('7'));
         let mut health = with(&[0], vec![]);

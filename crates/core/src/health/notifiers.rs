@@ -1,4 +1,4 @@
-//! What `/health` says of notifiers.
+//! The health of notifiers.
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
@@ -6,44 +6,44 @@ use serde::Serialize;
 
 use super::report::{Health, Reason, Status};
 
-/// A notification that waits longer than this comes too late to be of use.
+/// A notification that has been queued for longer than this, in seconds, degrades the health.
 const LATE_S: f64 = 600.0;
 
-/// One notifier.
+/// The health of one notifier.
 #[derive(Debug, Clone, PartialEq, JsonSchema, Serialize)]
 pub struct NotifierHealth {
-    /// Its type.
+    /// The type of the notifier, such as `email` or `slack`.
     pub r#type: &'static str,
-    /// Whether the last attempts failed.
+    /// Whether the last delivery attempts failed.
     pub failing: bool,
-    /// Notifications that wait for it.
+    /// The number of queued notifications.
     pub queued: u64,
-    /// How long the oldest of them has waited, in seconds.
+    /// The age of the oldest queued notification, in seconds.
     pub oldest_s: f64,
-    /// Messages that were taken since start.
+    /// Messages delivered since start.
     pub delivered: u64,
-    /// Attempts that failed since start.
+    /// Failed delivery attempts since start.
     pub failures: u64,
-    /// Notifications given up since start, because they were refused while others were taken.
+    /// Notifications given up since start: the receiver rejected them while it accepted others.
     pub given_up: u64,
-    /// Notifications dropped since start, because they waited too long or were too many.
+    /// Notifications dropped since start: they were queued for too long, or the queue was full.
     pub expired: u64,
-    /// Failed attempts since the last good one.
+    /// Failed attempts since the last successful one.
     pub consecutive_failures: u32,
-    /// Since when it fails.
+    /// When the attempts started to fail; `null` while they succeed.
     pub failing_since: Option<Timestamp>,
-    /// When a message was taken last, also by an earlier process.
+    /// When a message was last delivered; includes deliveries before a restart.
     pub last_success: Option<Timestamp>,
-    /// When an attempt failed last.
+    /// When an attempt last failed.
     pub last_failure: Option<Timestamp>,
-    /// The last error, also when it is over.
+    /// The last error; kept after the notifier has recovered.
     pub last_error: Option<String>,
-    /// When the next attempt is made, while one is waited for.
+    /// When the next attempt is due, if the notifier is backing off.
     pub paused_until: Option<Timestamp>,
 }
 
 impl NotifierHealth {
-    /// A notifier that has done nothing yet.
+    /// A notifier of type `kind` that has not sent anything yet.
     #[must_use]
     pub fn new(kind: &'static str) -> Self {
         Self {
@@ -65,7 +65,7 @@ impl NotifierHealth {
     }
 }
 
-/// Why notifiers are worth a reason.
+/// The reasons why notifiers degrade the health.
 pub(super) fn reasons(health: &Health) -> Vec<Reason> {
     health.notifiers.iter().flat_map(|(name, notifier)| of_one(notifier).map(|why| reason(name, why))).collect()
 }
@@ -73,13 +73,13 @@ pub(super) fn reasons(health: &Health) -> Vec<Reason> {
 fn of_one(notifier: &NotifierHealth) -> impl Iterator<Item = String> {
     let why = notifier.last_error.as_deref().unwrap_or("no reason known");
     let failing = notifier.failing.then(|| match notifier.failing_since {
-        Some(since) => format!("fails since {}: {why}", since.strftime("%Y-%m-%d %H:%M:%SZ")),
-        None => format!("fails: {why}"),
+        Some(since) => format!("failing since {}: {why}", since.strftime("%Y-%m-%d %H:%M:%SZ")),
+        None => format!("failing: {why}"),
     });
     let late = (!notifier.failing && notifier.oldest_s > LATE_S)
-        .then(|| format!("{} notifications wait, the oldest for {:.0} s", notifier.queued, notifier.oldest_s));
+        .then(|| format!("{} notifications are queued, the oldest for {:.0} s", notifier.queued, notifier.oldest_s));
     let lost = notifier.given_up + notifier.expired;
-    let lost = (lost > 0).then(|| format!("{lost} notifications were lost since start"));
+    let lost = (lost > 0).then(|| format!("{lost} notifications were dropped since start"));
     [failing, late, lost].into_iter().flatten()
 }
 
@@ -104,23 +104,25 @@ mod tests {
     }
 
     #[test]
-    fn a_notifier_that_fails_degrades_with_its_reason_and_since_when() {
+    fn failing_notifier_degrades_with_reason_and_start() {
         let failing = NotifierHealth {
             failing: true,
             failing_since: Some("2026-11-23T01:02:03.456Z".parse().unwrap()),
             last_error: Some("404 Not Found".into()),
             ..NotifierHealth::new("slack")
         };
-        assert_eq!(judged(failing), ["notifier chat: fails since 2026-11-23 01:02:03Z: 404 Not Found"]);
+        assert_eq!(judged(failing), ["notifier chat: failing since 2026-11-23 01:02:03Z: 404 Not Found"]);
         assert!(judged(NotifierHealth::new("slack")).is_empty());
     }
 
     #[test]
-    fn what_was_lost_or_is_late_is_said() {
+    fn late_and_dropped_notifications_degrade_the_health() {
         let late =
             NotifierHealth { queued: 3, oldest_s: 700.0, given_up: 1, expired: 2, ..NotifierHealth::new("ntfy") };
         let reasons = judged(late);
         assert_eq!(reasons.len(), 2);
-        assert!(reasons[0].contains("3 notifications wait") && reasons[1].contains("3 notifications were lost"));
+        assert!(
+            reasons[0].contains("3 notifications are queued") && reasons[1].contains("3 notifications were dropped")
+        );
     }
 }

@@ -1,4 +1,4 @@
-//! What `/health` says. Data only.
+//! The data that `/health` returns.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -12,21 +12,21 @@ use super::child::ChildState;
 use super::notifiers::NotifierHealth;
 use super::reports::ReportsHealth;
 
-/// The state of the whole.
+/// The health status of the service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, JsonSchema, Serialize, Default)]
 #[serde(rename_all = "lowercase")]
 pub enum Status {
-    /// Everything configured works.
+    /// Everything that is configured works.
     #[default]
     Ok,
-    /// The service does its job, but something that was configured does not work. `/health` answers 200.
+    /// The service monitors, but something that is configured does not work. `/health` returns 200.
     Degraded,
-    /// The service cannot do its job. `/health` answers 503.
+    /// The service cannot do its job. `/health` returns 503.
     Failing,
 }
 
 impl Status {
-    /// As `/health` says it.
+    /// The name of the status in `/health`.
     #[must_use]
     pub fn label(self) -> &'static str {
         match self {
@@ -40,115 +40,115 @@ impl Status {
 /// One reason for a status that is not `ok`.
 #[derive(Debug, Clone, PartialEq, Eq, JsonSchema, Serialize)]
 pub struct Reason {
-    /// How bad it is by itself.
+    /// The status that this reason alone would cause.
     pub status: Status,
-    /// What it is about: `server`, `sink`, `child`, `notifier`, `report`, `monitor`.
+    /// The kind of part that is affected: `server`, `sink`, `child`, `notifier`, `report`, `alert` or `monitor`.
     pub about: &'static str,
-    /// Which one.
+    /// The name of the affected part.
     pub name: String,
-    /// What is the matter, for a person.
+    /// What is wrong, as a sentence for people.
     pub reason: String,
 }
 
 /// The health of the service at one moment.
 #[derive(Debug, Clone, PartialEq, JsonSchema, Serialize, Default)]
 pub struct Health {
-    /// The worst of the reasons.
+    /// The worst status of all reasons.
     pub status: Status,
-    /// Why, worst first; empty when `ok`.
+    /// The reasons for the status, worst first; empty when `ok`.
     pub reasons: Vec<Reason>,
-    /// Whether the service has begun to measure: its store is open and a poll has ended.
+    /// Whether the service has started to measure: its store is open and at least one poll has ended.
     pub ready: bool,
-    /// The program's version.
+    /// The version of the service.
     pub version: &'static str,
-    /// Where it looks from.
+    /// The configured vantage point: the name of the place from which this host monitors.
     pub vantage: String,
     /// Seconds since the service started.
     pub uptime_s: f64,
-    /// Restarts of children since then.
+    /// Restarts of parts of the service since it started.
     pub restarts: u64,
-    /// How many of those were panics.
+    /// How many of those restarts followed a panic.
     pub panics: u64,
-    /// Every address of every server, by name and address.
+    /// The health of every address of every server, ordered by name and address.
     pub servers: Vec<ServerHealth>,
-    /// Every output by name.
+    /// The health of every output, by name.
     pub sinks: BTreeMap<String, SinkHealth>,
-    /// Children that are not running, by name.
+    /// The parts of the service that are not running, by name.
     pub down: BTreeMap<String, ChildHealth>,
-    /// Log records dropped because the log could not keep up.
+    /// Log records dropped since start because they could not be written fast enough.
     pub log_dropped: u64,
-    /// What is wrong with the rules of alerts.
+    /// Problems with alerting.
     pub alerting: AlertingHealth,
-    /// Every notifier by name.
+    /// The health of every notifier, by name.
     pub notifiers: BTreeMap<String, NotifierHealth>,
-    /// Scheduled reports.
+    /// The health of scheduled reports.
     pub reports: ReportsHealth,
 }
 
-/// One address of one server.
+/// The health of one address of one server.
 #[derive(Debug, Clone, PartialEq, JsonSchema, Serialize)]
 pub struct ServerHealth {
     /// The configured name.
     pub server: String,
-    /// The address polled; `None` while the name does not resolve.
+    /// The address that is polled; `null` while the name does not resolve.
     #[schemars(with = "Option<String>")]
     pub address: Option<SocketAddr>,
-    /// How the last poll ended.
+    /// How the last poll ended: `sample`, `timeout`, `refused`, `kiss`, `rejected`, `unsynchronised`, `dns` or `fault`.
     pub outcome: &'static str,
-    /// The detail behind it.
+    /// The detail of that outcome, such as the kiss code or the failed check; may be empty.
     pub reason: String,
-    /// Polls in a row that did not end in a sample.
+    /// Polls in a row that gave no sample.
     pub consecutive_failures: u64,
-    /// The reach register of the last eight polls, octal as `ntpq` and `chronyc` print it.
+    /// The reach register of the last eight polls, in octal like in `ntpq` and `chronyc`.
     pub reach: String,
-    /// Success rates.
+    /// Success rates over several windows.
     pub success: Rates,
-    /// Seconds since it last turned from failing to working; `None` while it fails.
+    /// Seconds since the last failed poll was followed by a sample; `null` while polls fail.
     pub up_for_s: Option<f64>,
     /// Seconds since the last poll ended.
     pub last_poll_ago_s: f64,
-    /// Seconds since the last sample; `None` when there never was one.
+    /// Seconds since the last sample; `null` if there has been none since start.
     pub last_sample_ago_s: Option<f64>,
-    /// The interval at which it is polled, in seconds.
+    /// The poll interval in seconds.
     pub poll_s: f64,
-    /// Polls by outcome since start.
+    /// The number of polls since start, by outcome.
     pub outcomes: BTreeMap<&'static str, u64>,
-    /// Replies refused on the way since start.
+    /// The number of replies rejected since start, including those of polls that gave a sample in the end.
     pub rejected_replies: u64,
 }
 
-/// One output.
+/// The health of one output.
 #[derive(Debug, Clone, PartialEq, JsonSchema, Serialize, Default)]
 pub struct SinkHealth {
     /// Whether the last attempt failed.
     pub failing: bool,
-    /// Entries waiting in the queue.
+    /// Entries in the queue.
     pub queue_depth: usize,
-    /// Entries the queue can hold; `None` when it is bounded by age and bytes instead.
+    /// The capacity of the queue in entries; `null` if the queue is limited by age and bytes instead.
     pub queue_capacity: Option<usize>,
-    /// Entries taken from the queue and not yet written.
+    /// Entries taken from the queue but not written yet.
     pub in_hand: usize,
-    /// Entries lost for this output since start: queue full, or given up.
+    /// Entries dropped since start, because the queue was full or the output rejected them.
     pub dropped: u64,
     /// Entries written since start.
     pub written: u64,
-    /// Failed attempts since start.
+    /// Failed write attempts since start.
     pub failures: u64,
-    /// How old the oldest entry is that this output has not got yet, in seconds.
+    /// The age of the oldest entry that has not been written, in seconds.
     pub lag_s: f64,
-    /// The last error, also when it is over.
+    /// The last error; kept after the output has recovered.
     pub last_error: Option<String>,
     /// What another program did to its files (removed, replaced, truncated) in the last ten minutes.
     pub incident: Option<String>,
 }
 
-/// A child that is not running.
+/// A part of the service that is not running.
 #[derive(Debug, Clone, PartialEq, JsonSchema, Serialize)]
 pub struct ChildHealth {
-    /// Restarting or crashed.
+    /// Whether the part is restarting or has crashed.
     pub state: ChildState,
-    /// Restarts since the service started.
+    /// Restarts of this part since the service started.
     pub restarts: u64,
-    /// How many of those were panics.
+    /// How many of those restarts followed a panic.
     pub panics: u64,
 }

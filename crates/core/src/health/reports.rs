@@ -1,4 +1,4 @@
-//! What `/health` says of scheduled reports: whether one is under way that should have arrived by now.
+//! The health of scheduled reports: deliveries, failures, and the report that is still being delivered.
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
@@ -6,41 +6,41 @@ use serde::Serialize;
 
 use super::report::{Reason, Status};
 
-/// Scheduled reports since the service started.
+/// The scheduled reports since the service started.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, JsonSchema)]
 pub struct ReportsHealth {
-    /// Reports that a notifier took.
+    /// Deliveries of a report to a notifier.
     pub sent: u64,
-    /// Attempts to make or to send one that failed.
+    /// Failed attempts to create or deliver a report.
     pub failures: u64,
-    /// Reports given up, because they could not be made or not everybody took them within a day.
+    /// Reports given up, because they could not be created or delivered to every notifier within a day.
     pub given_up: u64,
-    /// The one that is under way.
+    /// The report that is being delivered; `null` if there is none.
     pub under_way: Option<UnderWay>,
 }
 
-/// A scheduled report that is not yet where it should be.
+/// A scheduled report that has not been delivered to every notifier yet.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct UnderWay {
-    /// The time for which it is made.
+    /// The scheduled time of the report.
     #[schemars(with = "String")]
     pub due: Timestamp,
-    /// Notifiers that have not got it yet.
+    /// The notifiers that have not received the report yet.
     pub missing: Vec<String>,
-    /// Attempts that failed.
+    /// The number of failed attempts.
     pub attempts: u32,
-    /// Since when they fail.
+    /// When the attempts started to fail.
     #[schemars(with = "Option<String>")]
     pub failing_since: Option<Timestamp>,
-    /// Why the last one did.
+    /// The error of the last failed attempt.
     pub last_error: Option<String>,
-    /// When the next one is made, while it is waited for.
+    /// When the next attempt is due, if one is scheduled.
     #[schemars(with = "Option<String>")]
     pub next_attempt: Option<Timestamp>,
 }
 
 impl ReportsHealth {
-    /// A report is begun, or goes on after a restart.
+    /// Starts the delivery of the report due at `due` to the notifiers `to`, or resumes it after a restart.
     pub fn begin(&mut self, due: Timestamp, to: &[String]) {
         self.under_way = Some(UnderWay {
             due,
@@ -52,7 +52,7 @@ impl ReportsHealth {
         });
     }
 
-    /// `name` has got it.
+    /// Records the delivery to the notifier `name`.
     pub fn sent_to(&mut self, name: &str) {
         self.sent += 1;
         if let Some(it) = &mut self.under_way {
@@ -60,7 +60,7 @@ impl ReportsHealth {
         }
     }
 
-    /// An attempt failed; the next is made at `next`.
+    /// Records a failed attempt; the next one is due at `next`.
     pub fn failed(&mut self, now: Timestamp, why: &str, next: Option<Timestamp>) {
         self.failures += 1;
         if let Some(it) = &mut self.under_way {
@@ -71,13 +71,13 @@ impl ReportsHealth {
         }
     }
 
-    /// There will be no other attempt.
+    /// Records that the report was given up; no further attempt is made.
     pub fn gave_up(&mut self) {
         self.given_up += 1;
         self.under_way = None;
     }
 
-    /// Nothing is under way any more.
+    /// Records that the report has been delivered to every notifier.
     pub fn done(&mut self) {
         self.under_way = None;
     }
@@ -89,7 +89,7 @@ impl ReportsHealth {
     }
 }
 
-/// Why reports are worth a reason.
+/// The reasons why scheduled reports degrade the health.
 pub(super) fn reasons(health: &ReportsHealth) -> Vec<Reason> {
     let reason = |name: String, reason| Reason { status: Status::Degraded, about: "report", name, reason };
     let late = health.under_way.as_ref().filter(|it| it.attempts > 0).map(|it| {
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn a_report_that_is_not_taken_is_a_reason_until_it_is_and_one_given_up_stays_one() {
+    fn failing_report_degrades_until_sent_and_lost_one_stays() {
         let due = at("2026-11-23T08:00:00Z");
         let mut health = ReportsHealth::default();
         health.begin(due, &["mail".to_owned(), "chat".to_owned()]);

@@ -1,34 +1,34 @@
-//! The checks of a reply, as a row of named bits (the list of chrony, ntpd-rs, beevik/ntp and RFC 5905 taken together).
+//! The checks of a reply, stored as named bits. The list combines the checks of chrony, ntpd-rs, beevik/ntp and RFC 5905.
 //!
-//! All checks that can be made are made, also after one has failed: the row is the evidence that a person reads.
+//! Every applicable check is made, even after one has failed, so that the record shows all faults of a reply.
 
 use std::fmt;
 
-/// One test of a reply. The order is the order in which a failure is reported.
+/// One check of a reply. The first failed check in this order is the one that is reported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[repr(u8)]
 pub enum Check {
     /// The reply came from the address and port that was asked.
     Source,
-    /// At least 48 octets, a multiple of four, extension fields that parse.
+    /// The length is at least 48 octets and a multiple of four, and the extension fields parse.
     Length,
-    /// Version 4, as was sent, or 3, whose header is the same.
+    /// The version is 4, as in the request, or 3, which has the same header.
     Version,
-    /// Mode 4, server.
+    /// The mode is 4 (server).
     Mode,
     /// The origin field echoes the random cookie of our request.
     Origin,
-    /// Not a reply to this request that was refused before: the transmit time differs.
+    /// The transmit time differs from that of replies to this request that were already rejected.
     Duplicate,
-    /// No MAC or extension that we did not ask for claims to fail (crypto-NAK).
+    /// The reply is not a crypto-NAK; the request asked for no authentication.
     Authentication,
-    /// Not a kiss-o'-death: stratum 0 with a printable code. Only one whose origin matches is believed.
+    /// The reply is not a kiss-o'-death (stratum 0 with a printable code). A kiss counts only if its origin matches.
     Kiss,
     /// Receive and transmit time are present.
     ZeroTimestamp,
-    /// Leap indicator not 3 and stratum 1 to 15.
+    /// The leap indicator is not 3 and the stratum is 1 to 15.
     Synchronised,
-    /// Root delay / 2 + root dispersion below 16 s (RFC 5905 MAXDISP).
+    /// Root delay / 2 + root dispersion is below 16 s (RFC 5905 MAXDISP).
     RootDistance,
     /// The server transmitted after it received, and took at most 4 s.
     ServerTime,
@@ -92,28 +92,32 @@ impl Check {
         Self::ALL.into_iter().find(|check| check.label() == label)
     }
 
-    /// What a failure means, in words for a person who did not write an NTP client.
+    /// What a failure of this check means, for readers who do not know NTP in detail.
     #[must_use]
     pub fn explain(self) -> &'static str {
         match self {
-            Self::Source => "the reply came from another address or port than the one asked",
-            Self::Length => "the reply is too short, or its length is not that of an NTP packet",
-            Self::Version => "the reply speaks another version of NTP than the request",
-            Self::Mode => "the reply is not a server's answer (mode 4)",
+            Self::Source => "the reply came from a different address or port than the one polled",
+            Self::Length => "the reply is too short, or its length is not valid for an NTP packet",
+            Self::Version => "the reply has a different NTP version than the request",
+            Self::Mode => "the reply is not a server reply (mode 4)",
             Self::Origin => {
-                "the reply does not answer our request: its origin field is not our cookie (stale or forged)"
+                "the reply does not match the request: its origin field is not the cookie that was sent (stale or forged)"
             }
-            Self::Duplicate => "the same reply again, after it was refused",
-            Self::Authentication => "the server says that authentication failed (crypto-NAK), but none was asked for",
-            Self::Kiss => "a kiss-o'-death: the server refuses service, its timestamps mean nothing",
-            Self::ZeroTimestamp => "the reply lacks its receive or transmit time",
+            Self::Duplicate => "the same reply was already received and rejected",
+            Self::Authentication => {
+                "the server reports an authentication failure (crypto-NAK) for an unauthenticated request"
+            }
+            Self::Kiss => "the reply is a kiss-o'-death: the server refuses service and its timestamps are not valid",
+            Self::ZeroTimestamp => "the reply has no receive or no transmit time",
             Self::Synchronised => "the server says that its clock is not synchronised",
-            Self::RootDistance => "the server claims to be 16 s or more from its reference: no use as a time source",
+            Self::RootDistance => {
+                "the server reports a root distance of 16 s or more: it is not usable as a time source"
+            }
             Self::ServerTime => "the server's transmit time is before its receive time, or more than 4 s after it",
-            Self::ReferenceTime => "the server's clock was last set in its own future",
-            Self::Delay => "the round trip came out negative: the server's timestamps cannot be right",
-            Self::Loop => "the server takes its time from this host",
-            Self::LocalStep => "the clock of this host was stepped while the request was under way",
+            Self::ReferenceTime => "the server's reference time is after its transmit time",
+            Self::Delay => "the round-trip delay is negative: the server's timestamps are wrong",
+            Self::Loop => "the server is synchronised to this host",
+            Self::LocalStep => "this host's clock was stepped during the exchange",
         }
     }
 
@@ -122,7 +126,7 @@ impl Check {
     }
 }
 
-/// Which checks were made on a reply, and which of them failed.
+/// The checks that were made on a reply, and the ones that failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct CheckRow {
     made: u32,
@@ -138,7 +142,7 @@ impl CheckRow {
         }
     }
 
-    /// `Some(passed)` when the check was made.
+    /// `Some(passed)` if the check was made, otherwise `None`.
     #[must_use]
     pub fn result(self, check: Check) -> Option<bool> {
         (self.made & check.bit() != 0).then_some(self.failed & check.bit() == 0)
@@ -150,18 +154,18 @@ impl CheckRow {
         self.failures().next()
     }
 
-    /// Every check that failed.
+    /// All checks that failed, in the order of [`Check::ALL`].
     pub fn failures(self) -> impl Iterator<Item = Check> {
         Check::ALL.into_iter().filter(move |check| self.failed & check.bit() != 0)
     }
 
-    /// The row as two words for storage: made and failed.
+    /// The row as two bit masks for storage: checks made, checks failed.
     #[must_use]
     pub fn to_bits(self) -> (u32, u32) {
         (self.made, self.failed)
     }
 
-    /// The inverse of [`CheckRow::to_bits`]; unknown bits are dropped.
+    /// The inverse of [`CheckRow::to_bits`]; unknown bits are ignored.
     #[must_use]
     pub fn from_bits(made: u32, failed: u32) -> Self {
         let known = Check::ALL.iter().fold(0, |bits, check| bits | check.bit());
@@ -169,7 +173,7 @@ impl CheckRow {
     }
 }
 
-/// `source+ length+ origin- …`: one word a check, in order; what was not made is left out.
+/// Formats as `source+ length+ origin- …`: one word for each check that was made, in order.
 impl fmt::Display for CheckRow {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut separator = "";
@@ -188,7 +192,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_row_keeps_what_was_made_apart_from_what_failed() {
+    fn row_distinguishes_passed_failed_and_skipped_checks() {
         let mut row = CheckRow::default();
         row.record(Check::Length, true);
         row.record(Check::Origin, false);
@@ -202,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn every_check_has_a_label_of_its_own_and_an_explanation() {
+    fn every_check_has_a_unique_label_and_an_explanation() {
         for check in Check::ALL {
             assert_eq!(Check::parse(check.label()), Some(check));
             assert!(check.explain().len() > 20);

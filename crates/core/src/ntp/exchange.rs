@@ -1,11 +1,11 @@
 //! The arithmetic of one exchange: offset, delay, dispersion and root distance from four timestamps (RFC 5905 §8).
 //!
-//! Stamps are subtracted as 64-bit integers first and become floats last. Turning each stamp into a float would cost
-//! the bits below a quarter of a microsecond, and would break where one era ends and the next begins.
+//! Timestamps are subtracted as 64-bit integers; only the difference is converted to a float. Converting each timestamp
+//! first would lose everything below a quarter of a microsecond and give wrong results across NTP eras.
 
 use super::NtpTimestamp;
 
-/// RFC 5905 §7.2 PHI: how fast a clock may run away from its last setting, in seconds per second.
+/// The assumed frequency tolerance of a clock, in seconds per second (PHI in RFC 5905 §7.2).
 pub const PHI: f64 = 15e-6;
 
 /// Units of [`NtpTimestamp`] in a second.
@@ -14,7 +14,7 @@ const TICKS_PER_SECOND: f64 = 4_294_967_296.0;
 /// The four timestamps of one exchange.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Exchange {
-    /// T1: the request left this host. The time kept locally, not what the server echoes (that is a cookie).
+    /// T1: the request left this host. Kept locally; the field that the server echoes holds a random cookie.
     pub t1: NtpTimestamp,
     /// T2: the request reached the server, by the server's clock.
     pub t2: NtpTimestamp,
@@ -25,63 +25,64 @@ pub struct Exchange {
 }
 
 impl Exchange {
-    /// theta: how far the server is ahead of this host, in seconds; negative when it is behind. Right while both clocks
-    /// are within 68 years. Its error is at most half the delay, reached when one direction takes all of it.
+    /// theta: the clock offset in seconds, positive when the server is ahead of this host. Correct while the two clocks
+    /// are within 68 years of each other. The error from an asymmetric path is at most half the delay.
     #[must_use]
     pub fn offset_s(&self) -> f64 {
         let ticks = i128::from(self.t2.ticks_since(self.t1)) + i128::from(self.t3.ticks_since(self.t4));
         ticks as f64 / (2.0 * TICKS_PER_SECOND)
     }
 
-    /// delta: the round trip without the server's processing time, in seconds, as the stamps have it. It can come out
-    /// negative, by clocks that run at different rates or a server that lies; see [`Exchange::delay_s`].
+    /// delta: the round-trip delay without the server's processing time, in seconds, not clamped. It is negative if the
+    /// clocks run at different rates or the server's timestamps are wrong; see [`Exchange::delay_s`].
     #[must_use]
     pub fn raw_delay_s(&self) -> f64 {
         let ticks = i128::from(self.t4.ticks_since(self.t1)) - i128::from(self.t3.ticks_since(self.t2));
         ticks as f64 / TICKS_PER_SECOND
     }
 
-    /// delta, but never below the `precision_s` with which it was measured (RFC 5905 §8). The offset is never clamped.
+    /// delta in seconds, clamped to at least `precision_s`, the measurement precision (RFC 5905 §8). The offset is never
+    /// clamped.
     #[must_use]
     pub fn delay_s(&self, precision_s: f64) -> f64 {
         self.raw_delay_s().max(precision_s)
     }
 
-    /// How long the server had the request, in seconds by its own clock; negative for a server that lies.
+    /// The server's processing time in seconds, by its own clock; negative if the server's timestamps are wrong.
     #[must_use]
     pub fn server_time_s(&self) -> f64 {
         self.t3.seconds_since(self.t2)
     }
 
-    /// How long the exchange took by this host's wall clock, in seconds; negative when that clock was stepped back.
+    /// The duration of the exchange by this host's wall clock, in seconds; negative if that clock was stepped back.
     #[must_use]
     pub fn duration_s(&self) -> f64 {
         self.t4.seconds_since(self.t1)
     }
 }
 
-/// The bound within which a server's claim holds, by its parts; all in seconds and not negative.
+/// The parts of the root distance, all in seconds and not negative.
 ///
-/// The true offset of the server's reference is within `total_s` of the measured offset, if the server's own claims
-/// about its root are true. RFC 5905, ntpd and chrony each add up slightly different parts; these are ours.
+/// The true offset of the server's reference clock is within `total_s` of the measured offset, provided that the root
+/// delay and root dispersion that the server reports are right. RFC 5905, ntpd and chrony each sum slightly different parts.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct RootDistance {
-    /// Half of the measured delay: what an asymmetric path can hide.
+    /// Half of the measured delay: the largest error from an asymmetric path.
     pub half_delay_s: f64,
-    /// Half of the server's round trip to its reference.
+    /// Half of the root delay that the server reports.
     pub half_root_delay_s: f64,
-    /// The server's own bound to its reference.
+    /// The root dispersion that the server reports.
     pub root_dispersion_s: f64,
-    /// The resolution of the server's clock.
+    /// The precision of the server's clock.
     pub server_precision_s: f64,
-    /// The resolution of our stamps.
+    /// The precision of this host's timestamps.
     pub own_precision_s: f64,
-    /// [`PHI`] times the age of the sample: what the clocks may have drifted since.
+    /// [`PHI`] times the age of the sample: the possible drift of the clocks since the measurement.
     pub drift_s: f64,
 }
 
 impl RootDistance {
-    /// The bound `age_s` after T1; just after the exchange that is its duration.
+    /// The root distance `age_s` seconds after T1. Right after the exchange, `age_s` is the duration of the exchange.
     #[must_use]
     pub fn new(
         delay_s: f64,
@@ -101,13 +102,13 @@ impl RootDistance {
         }
     }
 
-    /// The dispersion of the sample itself, epsilon of RFC 5905 §8: both precisions and the drift.
+    /// The dispersion of the sample (epsilon in RFC 5905 §8) in seconds: both precisions plus the drift.
     #[must_use]
     pub fn dispersion_s(&self) -> f64 {
         self.server_precision_s + self.own_precision_s + self.drift_s
     }
 
-    /// Lambda: the sum of all parts.
+    /// The root distance (lambda in RFC 5905) in seconds: the sum of all parts.
     #[must_use]
     pub fn total_s(&self) -> f64 {
         self.half_delay_s + self.half_root_delay_s + self.root_dispersion_s + self.dispersion_s()
@@ -133,7 +134,7 @@ mod tests {
 
     /// `TestOfflineOffsetCalculation`, its negative twin and `TestOfflineOffsetRollover` of beevik/ntp (BSD-2-Clause).
     #[test]
-    fn offsets_are_those_of_beevik_ntp_across_eras_too() {
+    fn offsets_match_beevik_ntp_across_eras() {
         let day = |s: u64| s << 32;
         check([0xe875_4700, 0xe875_4714, 0xe875_4715, 0xe875_4705].map(day), 18.0, 4.0);
         check([0xe875_4765, 0xe875_4766, 0xe875_4767, 0xe875_4769].map(day), -0.5, 3.0);
@@ -148,7 +149,7 @@ mod tests {
     /// Replies recorded by RIPE Atlas (`evntp-4.out`, and msm 1020237 probe 71 of the sagan tests). Its "offset" is the
     /// probe's clock minus the server's: the opposite sign of RFC 5905. It rounds to a microsecond.
     #[test]
-    fn offsets_are_those_of_ripe_atlas_with_the_sign_of_rfc_5905() {
+    fn offsets_match_ripe_atlas_with_opposite_sign() {
         let stamp = |s: u64, fraction: f64| s << 32 | (fraction * TICKS_PER_SECOND).round() as u64;
         let cases = [
             (
@@ -180,20 +181,20 @@ mod tests {
     }
 
     #[test]
-    fn an_exchange_may_straddle_the_end_of_the_era() {
+    fn exchange_may_cross_an_era_boundary() {
         check([0xffff_ffff_f000_0000, 0x1000_0000, 0x2000_0000, 0x4000_0000], 0.0, 0.25);
         check([0xffff_ffff_8000_0000, 0x1_8000_0000, 0x1_8000_0000, 0xffff_ffff_8000_0000], 2.0, 0.0);
     }
 
     #[test]
-    fn the_lowest_bit_of_a_stamp_is_not_lost() {
+    fn offset_keeps_the_lowest_timestamp_bit() {
         let now = 0xe875_4700_0000_0000;
         check([now, now + 1, now + 1, now], 1.0 / TICKS_PER_SECOND, 0.0);
     }
 
     /// The example of RFC 5905 §8: a client 100 ppm fast sees −6.4 ms of delay when the server holds it for 64 s.
     #[test]
-    fn a_negative_delay_is_clamped_to_the_precision_and_the_offset_is_not() {
+    fn negative_delay_is_clamped_and_offset_is_not() {
         let exchange =
             exchange([0xe875_4700_0000_0000, 0xe875_4700_0000_0000, 0xe875_4740_0000_0000, 0xe875_473f_fe5c_91d1]);
         assert!((exchange.raw_delay_s() + 0.0064).abs() < 1e-9);
@@ -202,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn the_root_distance_is_the_sum_of_its_parts() {
+    fn root_distance_is_the_sum_of_its_parts() {
         let distance = RootDistance::new(0.020, 0.010, 0.003, 1e-6, 2e-6, 2.0);
         assert!((distance.total_s() - (0.010 + 0.005 + 0.003 + 1e-6 + 2e-6 + 30e-6)).abs() < 1e-15);
         assert!((distance.dispersion_s() - 33e-6).abs() < 1e-15);
@@ -210,9 +211,9 @@ mod tests {
     }
 
     proptest! {
-        /// Made up from a true offset and two one-way delays, at any place of any era.
+        /// Exchanges built from a true offset and two one-way delays, at a random time of any era.
         #[test]
-        fn offset_and_delay_are_recovered_wherever_the_era_ends(
+        fn offset_and_delay_are_recovered_in_any_era(
             t1 in any::<u64>(),
             // Up to 30 years, 1 000 s and 100 s in units of 2^-32 s.
             ahead in -(946_000_000_i64 << 32)..(946_000_000_i64 << 32),
@@ -232,7 +233,7 @@ mod tests {
         }
 
         #[test]
-        fn no_stamps_overflow(stamps in any::<[u64; 4]>()) {
+        fn random_timestamps_never_overflow(stamps in any::<[u64; 4]>()) {
             let exchange = exchange(stamps);
             prop_assert!(exchange.offset_s().abs() <= 4_294_967_296.0);
             prop_assert!(exchange.delay_s(1e-6) >= 1e-6);

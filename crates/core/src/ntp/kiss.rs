@@ -14,8 +14,8 @@ impl KissCode {
     /// "Access restricted, stop."
     pub const RSTR: Self = Self(*b"RSTR");
 
-    /// From the reference identifier of a stratum 0 reply. A byte that is not printable ASCII becomes `?`, so that a
-    /// remote can put nothing else into logs and labels; trailing NULs become nothing when shown.
+    /// Creates a code from the reference identifier of a stratum 0 reply. Bytes that are not printable ASCII become `?`, so
+    /// that a server cannot put control characters into logs and labels. Trailing NULs are not shown.
     #[must_use]
     pub fn from_refid(refid: [u8; 4]) -> Self {
         Self(refid.map(|b| if b.is_ascii_graphic() || b == 0 { b } else { b'?' }))
@@ -33,7 +33,7 @@ impl KissCode {
         Some(Self(code))
     }
 
-    /// Whether the server wants no more requests at all.
+    /// Whether the server refuses all further requests (DENY or RSTR).
     #[must_use]
     pub fn is_denial(self) -> bool {
         self == Self::DENY || self == Self::RSTR
@@ -51,14 +51,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn unprintable_bytes_cannot_reach_a_log_or_a_label() {
+    fn unprintable_bytes_are_replaced() {
         let code = KissCode::from_refid([b'A', b'\n', 0xff, 0]);
         assert_eq!(code.to_string(), "A??");
         assert_eq!(KissCode::parse(&code.to_string()), Some(code));
     }
 
     #[test]
-    fn deny_and_rstr_are_denials_and_rate_is_not() {
+    fn only_deny_and_rstr_are_denials() {
         assert!(KissCode::from_refid(*b"DENY").is_denial());
         assert!(KissCode::from_refid(*b"RSTR").is_denial());
         assert!(!KissCode::from_refid(*b"RATE").is_denial());

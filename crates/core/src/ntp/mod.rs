@@ -1,6 +1,6 @@
-//! NTP itself: packets, timestamps, the checks of a reply, and the arithmetic of one exchange (RFC 5905).
+//! The NTP protocol (RFC 5905): packets, timestamps, the checks of a reply, and the arithmetic of one exchange.
 //!
-//! Pure: data in, decisions out. Does no I/O, reads no clock, knows no actor.
+//! Pure functions: no I/O, no clock, no actors.
 
 mod checks;
 pub mod exchange;
@@ -36,7 +36,7 @@ pub enum Leap {
 }
 
 impl Leap {
-    /// From the two bits of the packet; only the lowest two count.
+    /// Decodes the leap indicator; only the lowest two bits are used.
     #[must_use]
     pub fn from_bits(bits: u8) -> Self {
         match bits & 0b11 {
@@ -47,7 +47,7 @@ impl Leap {
         }
     }
 
-    /// The number in the packet, 0 to 3, as data files and metrics carry it.
+    /// The value in the packet, 0 to 3; data files and metrics use the same number.
     #[must_use]
     pub fn bits(self) -> u8 {
         match self {

@@ -1,11 +1,11 @@
-//! The NTP packet: the 48-octet header of versions 3 and 4 (RFC 5905 §7.3), and what follows it ([`Trailer`]).
+//! The NTP packet: the 48-octet header of versions 3 and 4 (RFC 5905 §7.3), and the [`Trailer`] after it.
 
 use super::{Leap, NtpShort, NtpTimestamp, RefId, Trailer};
 
-/// Octets of the header.
+/// The length of the header in octets.
 pub const HEADER_LEN: usize = 48;
 
-/// What a client sends for "my clock's precision is nobody's business" (draft-ietf-ntp-data-minimization).
+/// The constant precision that clients send instead of their real one (draft-ietf-ntp-data-minimization).
 const MINIMISED_PRECISION: i8 = 0x20;
 
 /// The association mode (RFC 5905 §7.3, figure 10).
@@ -41,13 +41,13 @@ impl Mode {
         Self::Private,
     ];
 
-    /// From the three bits of the packet; only the lowest three count.
+    /// Decodes the mode; only the lowest three bits are used.
     #[must_use]
     pub fn from_bits(bits: u8) -> Self {
         Self::ALL[usize::from(bits & 0b111)]
     }
 
-    /// The number in the packet, 0 to 7.
+    /// The value in the packet, 0 to 7.
     #[must_use]
     pub fn bits(self) -> u8 {
         self as u8
@@ -57,16 +57,16 @@ impl Mode {
 /// Why a datagram is not an NTP packet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
 pub enum ParseError {
-    /// Shorter than the header.
-    #[error("{octets} octets, but the header alone has 48")]
+    /// The datagram is shorter than the header.
+    #[error("the datagram has {octets} octets, but an NTP header has 48")]
     TooShort {
-        /// The length of the datagram.
+        /// The length of the datagram in octets.
         octets: usize,
     },
     /// The octets after the header are neither extension fields nor a MAC.
     #[error("the {octets} octets after the header are neither extension fields nor a MAC of a known length")]
     Trailer {
-        /// How many octets follow the header.
+        /// The number of octets after the header.
         octets: usize,
     },
 }
@@ -92,22 +92,22 @@ pub struct Packet {
     pub root_dispersion: NtpShort,
     /// Reference identifier.
     pub refid: RefId,
-    /// When the sender's clock was last set.
+    /// When the sender's clock was last set or corrected (reference timestamp).
     pub reference: NtpTimestamp,
-    /// The transmit field of the packet that this one answers.
+    /// The transmit field of the packet that this one replies to (origin timestamp).
     pub origin: NtpTimestamp,
     /// When that packet arrived (T2 in a reply).
     pub receive: NtpTimestamp,
-    /// When this packet left (T3 in a reply); a client's is random.
+    /// When this packet left (T3 in a reply). Requests carry a random cookie instead.
     pub transmit: NtpTimestamp,
-    /// What follows the header.
+    /// The extension fields and MAC after the header.
     pub trailer: Trailer,
 }
 
 impl Packet {
-    /// A client's request that tells nothing about the client: everything is zero except version 4, mode 3, the
-    /// precision that everybody sends, and `cookie`, 64 random bits in the transmit field that only the server's
-    /// answer can know (draft-ietf-ntp-data-minimization, as chrony sends).
+    /// A client request that reveals nothing about this host (draft-ietf-ntp-data-minimization; chrony sends the same).
+    /// All fields are zero except version 4, mode 3, a constant precision, and `cookie`: 64 random bits in the transmit
+    /// field, which a genuine reply must echo.
     #[must_use]
     pub fn request(cookie: u64) -> Self {
         Self {
@@ -131,14 +131,14 @@ impl Packet {
     /// Parses a whole datagram.
     ///
     /// # Errors
-    /// When it is shorter than the header, or what follows the header does not add up.
+    /// If the datagram is shorter than the header, or the octets after the header are malformed.
     pub fn parse(datagram: &[u8]) -> Result<Self, ParseError> {
         let (header, rest) = datagram.split_first_chunk().ok_or(ParseError::TooShort { octets: datagram.len() })?;
         let packet = Self::from_header(header);
         Ok(Self { trailer: Trailer::parse(packet.version, rest)?, ..packet })
     }
 
-    /// Reads the header alone. Every 48 octets are a header; whether it makes sense is for the checks to say.
+    /// Reads the header alone. Any 48 octets are accepted; the [checks](super::Check) decide whether the content is valid.
     #[must_use]
     pub fn from_header(header: &[u8; HEADER_LEN]) -> Self {
         let word = |at: usize| u32::from_be_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]]);
@@ -161,7 +161,7 @@ impl Packet {
         }
     }
 
-    /// The header on the wire. The trailer is not written: this program sends none.
+    /// Encodes the header. The trailer is not written, because this program never sends one.
     #[must_use]
     pub fn to_bytes(&self) -> [u8; HEADER_LEN] {
         let mut octets = [0; HEADER_LEN];
@@ -191,7 +191,7 @@ mod tests {
 
     /// `ntpRequest` and `ntpResponse` of facebook/time `ntp/protocol/ntp_test.go` (Apache-2.0).
     #[test]
-    fn packets_read_as_in_facebook_time() {
+    fn parsed_packets_match_facebook_time() {
         let request = Packet::parse(&octets(
             "e30003fa000100000001000000000000000000000000000000000000000000000000000000000000e2270f77a204b0d4",
         ))
@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_tells_nothing_but_its_cookie() {
+    fn request_reveals_only_its_cookie() {
         let mut expected = [0; HEADER_LEN];
         expected[0] = 0b00_100_011;
         expected[3] = 0x20;
@@ -226,7 +226,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_datagram_panics_and_every_header_survives_a_round_trip(
+        fn parsing_never_panics_and_headers_round_trip(
             datagram in proptest::collection::vec(any::<u8>(), 0..600),
         ) {
             match Packet::parse(&datagram) {

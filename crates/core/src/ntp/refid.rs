@@ -3,12 +3,12 @@
 use std::fmt;
 
 /// Four octets that name a server's source: ASCII for stratum 0 and 1, otherwise an IPv4 address or the first bytes of
-/// a hash of an IPv6 address. Which of the two cannot be told from the packet.
+/// a hash of an IPv6 address. The packet does not say which of the two it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RefId(pub [u8; 4]);
 
 impl RefId {
-    /// As people read it: ASCII at stratum 0 and 1 (`GPS`), dotted quad above. Never anything but printable ASCII.
+    /// Formats for display: ASCII at stratum 0 and 1 (`GPS`), a dotted quad at higher strata. Always printable ASCII.
     #[must_use]
     pub fn display(self, stratum: u8) -> String {
         let bytes = self.0;
@@ -36,7 +36,7 @@ impl RefId {
     }
 }
 
-/// Dotted quad, whatever the stratum.
+/// Always formats as a dotted quad.
 impl fmt::Display for RefId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let [a, b, c, d] = self.0;
@@ -49,21 +49,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_primary_server_shows_its_clock_and_a_secondary_an_address() {
+    fn refid_is_ascii_at_stratum_1_and_an_address_above() {
         assert_eq!(RefId(*b"GPS\0").display(1), "GPS");
         assert_eq!(RefId([192, 0, 2, 1]).display(2), "192.0.2.1");
         assert_eq!(RefId(*b"GPS\0").display(2), "71.80.83.0");
     }
 
     #[test]
-    fn both_shapes_can_be_read_back() {
+    fn display_and_parse_round_trip() {
         for (refid, stratum) in [(RefId(*b"PPS\0"), 1), (RefId([10, 0, 0, 255]), 3), (RefId([0; 4]), 1)] {
             assert_eq!(RefId::parse(&refid.display(stratum)), Some(refid));
         }
     }
 
     #[test]
-    fn control_characters_of_a_remote_are_never_shown() {
+    fn control_characters_are_never_shown() {
         assert_eq!(RefId(*b"G\x1bS\0").display(1), "71.27.83.0");
     }
 }

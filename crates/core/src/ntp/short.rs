@@ -1,20 +1,20 @@
 //! The 32-bit NTP short format: 16 bits of seconds and 16 of fraction (RFC 5905 §6).
 
-/// A span of 0 to just under 65 536 s in units of 2^-16 s (15.3 µs): root delay and root dispersion on the wire.
+/// A duration from 0 to just under 65 536 s in units of 2^-16 s (15.3 µs). Packets use it for root delay and dispersion.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct NtpShort(pub u32);
 
 impl NtpShort {
-    /// The span in seconds; exact.
+    /// The duration in seconds; the conversion is exact.
     #[must_use]
     pub fn seconds(self) -> f64 {
         f64::from(self.0) / 65_536.0
     }
 
-    /// The span nearest to `seconds`; what lies outside of the format saturates, and NaN becomes zero.
+    /// The nearest representable duration. Values out of range saturate, and NaN becomes zero.
     #[must_use]
     pub fn from_seconds(seconds: f64) -> Self {
-        // A float-to-integer cast saturates, which is the documented behaviour here.
+        // A float-to-integer cast saturates and maps NaN to zero.
         Self((seconds * 65_536.0).round() as u32)
     }
 }
@@ -23,9 +23,9 @@ impl NtpShort {
 mod tests {
     use super::*;
 
-    /// The numbers of beevik/ntp `TestOfflineConvertShort` (BSD-2-Clause).
+    /// Values from `TestOfflineConvertShort` of beevik/ntp (BSD-2-Clause).
     #[test]
-    fn the_short_format_reads_as_in_beevik_ntp() {
+    fn short_format_matches_beevik_ntp() {
         let cases = [
             (0x0000_0000, 0.0),
             (0x0000_0001, 1.525_878_906_25e-5),
@@ -44,7 +44,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_format_cannot_hold_saturates() {
+    fn values_out_of_range_saturate() {
         assert_eq!(NtpShort::from_seconds(1e9), NtpShort(u32::MAX));
         assert_eq!(NtpShort::from_seconds(-1.0), NtpShort(0));
         assert_eq!(NtpShort::from_seconds(f64::NAN), NtpShort(0));

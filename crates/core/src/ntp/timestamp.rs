@@ -6,21 +6,22 @@ use std::fmt;
 const UNIX_EPOCH_IN_NTP_S: i64 = 2_208_988_800;
 const NANOS: i128 = 1_000_000_000;
 
-/// 32 bits of seconds and 32 bits of fraction; the era is not in it. Exactly zero means "no timestamp".
+/// A timestamp of 32 bits of seconds since 1900-01-01 and 32 bits of fraction. It does not contain the era. Zero means
+/// "no timestamp".
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct NtpTimestamp(pub u64);
 
 impl NtpTimestamp {
-    /// "No timestamp."
+    /// The value that means "no timestamp".
     pub const ZERO: Self = Self(0);
 
-    /// Whether this is "no timestamp".
+    /// Whether the value is [`NtpTimestamp::ZERO`].
     #[must_use]
     pub fn is_zero(self) -> bool {
         self.0 == 0
     }
 
-    /// The era-less timestamp of a Unix time in nanoseconds, rounded to the nearest 2^-32 s.
+    /// Converts a Unix time in nanoseconds, rounded to the nearest 2^-32 s. The era is dropped.
     #[must_use]
     pub fn from_unix_ns(unix_ns: i64) -> Self {
         let since_1900_ns = i128::from(unix_ns) + i128::from(UNIX_EPOCH_IN_NTP_S) * NANOS;
@@ -28,8 +29,8 @@ impl NtpTimestamp {
         Self(ticks as u64)
     }
 
-    /// `self − earlier` in units of 2^-32 s, right whenever the two are within 68 years, across eras too. This is the
-    /// only subtraction there is: turning stamps into floats first would destroy the low bits.
+    /// `self − earlier` in units of 2^-32 s. Correct, also across eras, if the two are within 68 years of each other. All
+    /// other differences are built on this one: converting timestamps to floats first would lose the low bits.
     #[must_use]
     pub fn ticks_since(self, earlier: Self) -> i64 {
         self.0.wrapping_sub(earlier.0) as i64
@@ -41,7 +42,7 @@ impl NtpTimestamp {
         self.ticks_since(earlier) as f64 / 4_294_967_296.0
     }
 
-    /// The Unix time in nanoseconds, in the era that lands within 68 years of `near_unix_ns`.
+    /// The Unix time in nanoseconds, in the era that puts it within 68 years of `near_unix_ns`.
     #[must_use]
     pub fn to_unix_ns(self, near_unix_ns: i64) -> i64 {
         let ticks = i128::from(self.ticks_since(Self::from_unix_ns(near_unix_ns)));
@@ -67,7 +68,7 @@ mod tests {
 
     /// `TestOfflineTimeRollover` of beevik/ntp (BSD-2-Clause): era 0 down to 1970, era 1 from 2036 on.
     #[test]
-    fn eras_roll_over_as_in_beevik_ntp() {
+    fn era_rollover_matches_beevik_ntp() {
         let cases: [(u64, i64); 8] = [
             (0x83aa_7e80, 0),
             (0x9000_0000, 206_930_304),
@@ -87,9 +88,9 @@ mod tests {
         }
     }
 
-    /// RFC 5905 §6, figure 4: the rows that are consistent in themselves.
+    /// The rows of RFC 5905 §6, figure 4, that are free of errors.
     #[test]
-    fn dates_are_those_of_rfc_5905() {
+    fn dates_match_rfc_5905() {
         for (unix_s, seconds) in [(0, 2_208_988_800_u64), (63_072_000, 2_272_060_800), (2_086_041_600, 63_104)] {
             assert_eq!(NtpTimestamp::from_unix_ns(unix_s * SECOND_NS), NtpTimestamp(seconds << 32));
         }
@@ -97,7 +98,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_nanosecond_survives_the_way_through_the_stamp(unix_ns in any::<i64>(), far_s in -2_147_000_000_i64..2_147_000_000) {
+        fn unix_nanoseconds_round_trip(unix_ns in any::<i64>(), far_s in -2_147_000_000_i64..2_147_000_000) {
             let near_ns = unix_ns.saturating_add(far_s * SECOND_NS);
             prop_assert_eq!(NtpTimestamp::from_unix_ns(unix_ns).to_unix_ns(near_ns), unix_ns);
         }

@@ -1,22 +1,22 @@
-//! What may follow the header of a packet: extension fields and a MAC (RFC 5905 §7.3, RFC 7822).
+//! The extension fields and MAC that may follow the header of a packet (RFC 5905 §7.3, RFC 7822).
 //!
-//! They are recognised and measured, not interpreted: this program asks for neither.
+//! They are only counted and classified, not interpreted, because this program requests neither.
 
 use super::ParseError;
 
-/// What follows the header.
+/// The extension fields and MAC of a packet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct Trailer {
-    /// How many extension fields there are.
+    /// The number of extension fields.
     pub extension_fields: u16,
-    /// What follows them.
+    /// The MAC after the extension fields.
     pub mac: Mac,
 }
 
-/// The end of a packet, told by its length alone (RFC 5905 §7.3, RFC 7822 §7.5).
+/// The kind of MAC, derived from its length alone (RFC 5905 §7.3, RFC 7822 §7.5).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Mac {
-    /// Nothing.
+    /// No MAC.
     #[default]
     None,
     /// 4 octets: the server could not authenticate the request.
@@ -28,19 +28,20 @@ pub enum Mac {
 }
 
 impl Trailer {
-    /// No version before 4 has extension fields; RFC 7822 §7.5 says that none is shorter.
+    /// The minimum length of an extension field in octets (RFC 7822 §7.5).
     const SHORTEST_FIELD: usize = 16;
 
-    /// Measures what follows the header of a packet of `version`.
+    /// Parses the octets after the header of a packet with this NTP version. Only version 4 has extension fields.
     ///
     /// # Errors
-    /// [`ParseError::Trailer`] when the lengths do not add up.
+    /// [`ParseError::Trailer`] if the extension fields and MAC do not fill `octets` exactly.
     pub fn parse(version: u8, octets: &[u8]) -> Result<Self, ParseError> {
         let malformed = ParseError::Trailer { octets: octets.len() };
         let mut rest = octets;
         let mut extension_fields = 0;
         loop {
-            // A last field without MAC has at least 28 octets, so these lengths cannot be a field (RFC 7822 §7.5.1.4).
+            // The last extension field without a MAC has at least 28 octets (RFC 7822 §7.5.1.4), so a rest of these
+            // lengths must be a MAC.
             let mac = match rest.len() {
                 0 => Mac::None,
                 4 => Mac::CryptoNak,
@@ -82,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn the_length_tells_a_mac_and_a_crypto_nak() {
+    fn length_identifies_mac_and_crypto_nak() {
         assert_eq!(trailer(4, &[]), Some((0, Mac::None)));
         assert_eq!(trailer(4, &[0; 4]), Some((0, Mac::CryptoNak)));
         assert_eq!(trailer(4, &[0; 20]), Some((0, Mac::Digest16)));
@@ -106,7 +107,7 @@ mod tests {
     proptest! {
         #[test]
         fn chained_fields_are_counted(lengths in proptest::collection::vec(4_u8..=60, 1..8)) {
-            // Multiples of four from 28: no tail of such a chain is as short as a MAC.
+            // Multiples of four from 28 on, so that no remaining length equals that of a MAC.
             let lengths: Vec<u8> = lengths.into_iter().map(|n| n.max(7) * 4).collect();
             let octets: Vec<u8> = lengths.iter().flat_map(|n| field(*n)).collect();
             prop_assert_eq!(trailer(4, &octets), Some((lengths.len() as u16, Mac::None)));

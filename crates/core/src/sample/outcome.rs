@@ -1,4 +1,4 @@
-//! How a poll ended, and how that is called wherever it is written.
+//! How a poll ended, and the label of each outcome in data files, metrics and the API.
 
 use std::borrow::Cow;
 
@@ -9,28 +9,28 @@ use crate::ntp::{Check, KissCode};
 pub enum Outcome {
     /// An offset was measured.
     Sample,
-    /// No acceptable reply came before the deadline, and none was refused on the way.
+    /// No reply arrived before the deadline.
     Timeout,
-    /// The host answered that nothing listens there (ICMP port unreachable and its kin).
+    /// An ICMP error came back, such as port unreachable: nothing listens on that port.
     Refused,
-    /// A kiss-o'-death that answers our own request (RFC 5905 §7.4). Never an offset.
+    /// A kiss-o'-death packet in reply to our request (RFC 5905 §7.4). It never yields an offset.
     Kiss(KissCode),
-    /// Replies came, none acceptable; the first test that the last of them failed.
+    /// Replies arrived, but all were rejected. Holds the first check that the last reply failed.
     Rejected(Check),
     /// The server answers but says that its clock is not synchronised (leap 3, stratum 0 or 16).
     Unsynchronised,
-    /// The name did not resolve; the reason as the resolver gave it.
+    /// The name did not resolve. Holds the resolver's error.
     Dns(Box<str>),
-    /// The fault is on our side (no socket, no route, a panic); the reason.
+    /// This host could not poll the server (no socket, no route, a panic). Holds the reason.
     Fault(Box<str>),
 }
 
 impl Outcome {
-    /// Every label, in the order of display.
+    /// All labels, in display order.
     pub const LABELS: [&'static str; 8] =
         ["sample", "timeout", "refused", "kiss", "rejected", "unsynchronised", "dns", "fault"];
 
-    /// The outcome as data files, metrics and the API name it: one of [`Outcome::LABELS`].
+    /// The name of the outcome in data files, metrics and the API: one of [`Outcome::LABELS`].
     #[must_use]
     pub fn label(&self) -> &'static str {
         match self {
@@ -45,7 +45,7 @@ impl Outcome {
         }
     }
 
-    /// The detail behind the label: the kiss code, the failed test, the error. Empty when the label says all.
+    /// The detail of the outcome: the kiss code, the failed check or the error. Empty for outcomes without detail.
     #[must_use]
     pub fn reason(&self) -> Cow<'_, str> {
         match self {
@@ -56,8 +56,8 @@ impl Outcome {
         }
     }
 
-    /// The inverse of [`Outcome::label`] and [`Outcome::reason`]; `None` when the label is unknown or the reason does
-    /// not fit it.
+    /// The inverse of [`Outcome::label`] and [`Outcome::reason`]; `None` if the label is unknown or the reason is not
+    /// valid for the label.
     #[must_use]
     pub fn parse(label: &str, reason: &str) -> Option<Self> {
         Some(match label {
@@ -73,7 +73,7 @@ impl Outcome {
         })
     }
 
-    /// Whether the server answered as a working time server: what success rates and reach count.
+    /// Whether the poll gave a sample. Success rates and the reach register count these polls.
     #[must_use]
     pub fn is_success(&self) -> bool {
         matches!(self, Self::Sample)
@@ -85,7 +85,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_outcome_survives_the_way_through_label_and_reason() {
+    fn outcomes_round_trip_through_label_and_reason() {
         let outcomes = [
             Outcome::Sample,
             Outcome::Timeout,

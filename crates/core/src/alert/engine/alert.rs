@@ -1,4 +1,4 @@
-//! One alert of a rule: what is known of it beside where it is in its life.
+//! One alert of a rule: its state machine, texts, value and labels.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::quiet::Mute;
-use super::{Turn, timestamp};
+use super::{Evaluation, timestamp};
 use crate::alert::facts::View;
 use crate::alert::notification::Instance;
 use crate::alert::rule::Rule;
@@ -18,16 +18,16 @@ use crate::alert::variables::Source;
 use crate::clock::Stamp;
 use crate::sample::ServerIdent;
 
-/// Texts have numbers in them; those of an alert that goes on are written anew this often.
+/// The texts of an active alert contain numbers, so they are rendered again this often.
 const REWRITTEN_AFTER: Duration = Duration::from_secs(60);
-/// The label of an alert that is not told each time.
+/// The label of a flapping alert.
 const FLAPPING: &str = "flapping";
 
 /// One alert.
 #[derive(Debug)]
 pub(super) struct Alert {
     pub life: Life,
-    /// `None` for a rule about no server, and for a restored alert until its server is seen.
+    /// The server; `None` if the rule uses no server variable, and for a restored alert before its first evaluation.
     pub ident: Option<Arc<ServerIdent>>,
     pub started_at: Timestamp,
     pub fired_at: Timestamp,
@@ -35,20 +35,20 @@ pub(super) struct Alert {
     pub summary: String,
     pub description: String,
     pub labels: BTreeMap<String, String>,
-    /// When the texts were written.
+    /// When the texts were rendered.
     described: Stamp,
-    /// When somebody was last told that it fires.
+    /// When the last firing notification was sent.
     pub told: Option<Stamp>,
-    /// Why nobody is told now.
+    /// Why notifications are suppressed now.
     pub mute: Option<Mute>,
-    /// What kept it quiet when it began to fire.
+    /// What suppressed the notification when the alert started to fire.
     pub held_by: Option<String>,
-    /// When it was last looked at.
+    /// When the alert was last evaluated.
     pub seen: Stamp,
 }
 
 impl Alert {
-    /// One that does not hold yet.
+    /// Creates an inactive alert.
     pub(super) fn new(now: Stamp) -> Self {
         Self {
             life: Life::new(now),
@@ -67,7 +67,7 @@ impl Alert {
         }
     }
 
-    /// One that an earlier engine left.
+    /// Restores an alert from its stored state.
     pub(super) fn restored(now: Stamp, saved: Saved) -> Self {
         Self {
             life: Life::restored(now, saved.labels.contains_key(FLAPPING)),
@@ -98,7 +98,7 @@ impl Alert {
             summary: self.summary.clone(),
             description: self.description.clone(),
             labels: self.labels.clone(),
-            gist: rule.gist(),
+            rule: rule.rule_summary(),
             held_by: self.held_by.clone(),
         }
     }
@@ -114,7 +114,7 @@ impl Alert {
         }
     }
 
-    /// As the history has it.
+    /// The entry for the alert history.
     pub(super) fn past(&self, rule: &Rule, id: &str, end: Option<(Timestamp, End)>) -> Past {
         Past {
             alert: rule.spec.name.clone(),
@@ -130,7 +130,7 @@ impl Alert {
         }
     }
 
-    /// Notes what the rule looks at.
+    /// Updates the value that is shown with the alert.
     pub(super) fn measure(&mut self, rule: &Rule, view: &View<'_>) {
         self.value = match rule.shown().map(|variable| variable.source) {
             Some(Source::Number(value)) => value(view).filter(|value| value.is_finite()),
@@ -138,19 +138,20 @@ impl Alert {
         };
     }
 
-    /// Whether the texts have become old.
+    /// Whether the texts need to be rendered again.
     pub(super) fn is_stale(&self, now: Stamp) -> bool {
         now.since(self.described) >= REWRITTEN_AFTER
     }
 
-    /// Writes the texts anew.
-    pub(super) fn describe(&mut self, rule: &Rule, view: &View<'_>, turn: &Turn<'_>) {
-        self.described = turn.now;
+    /// Renders the texts.
+    pub(super) fn describe(&mut self, rule: &Rule, view: &View<'_>, evaluation: &Evaluation<'_>) {
+        self.described = evaluation.now;
         let severity = rule.spec.severity.label();
-        let about = About { alert: &rule.spec.name, severity, value: self.value, vantage: &turn.settings.vantage };
+        let about =
+            About { alert: &rule.spec.name, severity, value: self.value, vantage: &evaluation.settings.vantage };
         self.summary = rule.summary.render(view, &about);
         if self.summary.is_empty() {
-            // A message without words is one that receivers refuse.
+            // Some receivers reject messages without text.
             self.summary.clone_from(&rule.spec.name);
         }
         self.description = rule.description.render(view, &about);
@@ -161,7 +162,7 @@ impl Alert {
     }
 }
 
-/// The instant of an earlier wall time. The wall clock may have been set since; what lies in the future was just now.
+/// The stamp of an earlier wall time. If the wall clock has been set back since, so that `at` is in the future, it is `now`.
 fn before(now: Stamp, at: Timestamp) -> Stamp {
     let ago = Duration::try_from(timestamp(now).duration_since(at)).unwrap_or_default();
     let ago_ns = i64::try_from(ago.as_nanos()).unwrap_or(i64::MAX);

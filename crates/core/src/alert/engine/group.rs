@@ -1,4 +1,4 @@
-//! Alerts of one rule that change together are told together: when something is to be said, it waits a little for more.
+//! Groups the alerts of one rule: a notification waits for `group_wait`, so that alerts that change together share it.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -8,31 +8,31 @@ use jiff::Timestamp;
 use super::Settings;
 use crate::alert::notification::{Instance, Notification, Status};
 use crate::alert::rule::Rule;
-use crate::alert::status::{Addressed, Gist, Saved};
+use crate::alert::status::{Addressed, RuleSummary, Saved};
 use crate::clock::Stamp;
 
-/// A message lists so many alerts and counts the rest.
+/// The maximum number of alerts in a notification; further ones are only counted.
 const LISTED: usize = 100;
-/// A summary names so many servers.
+/// The maximum number of servers named in a summary.
 const NAMED: usize = 5;
 
-/// What is to be said of the alerts of one rule, and when.
+/// The pending notification of one rule.
 #[derive(Debug, Default)]
 pub(super) struct Group {
-    /// Alerts that are over, which is still to be told.
-    pub over: BTreeMap<Arc<str>, Over>,
+    /// The alerts that have ended, but whose end has not been notified yet.
+    pub over: BTreeMap<Arc<str>, Ended>,
     waits_since: Option<Stamp>,
 }
 
-/// An alert that is over.
+/// An alert that has ended.
 #[derive(Debug)]
-pub(super) struct Over {
+pub(super) struct Ended {
     pub instance: Instance,
     pub description: String,
     pub fired_at: Timestamp,
 }
 
-impl Over {
+impl Ended {
     pub(super) fn restored(saved: Saved, ended_at: Timestamp) -> Self {
         let instance = Instance {
             server: (!saved.target.is_empty()).then_some(saved.target),
@@ -57,16 +57,16 @@ impl Over {
             summary: self.instance.summary.clone(),
             description: self.description.clone(),
             labels: self.instance.labels.clone(),
-            gist: rule.gist(),
+            rule: rule.rule_summary(),
             held_by: None,
         }
     }
 }
 
 impl Group {
-    /// Whether it is time to say what there is to say: somebody waits, and has waited for long enough.
-    pub(super) fn is_due(&mut self, now: Stamp, settings: &Settings, is_untold: bool) -> bool {
-        if !is_untold && self.over.is_empty() {
+    /// Whether the group has waited for `group_wait`. `has_unnotified` says whether there are firing alerts to notify.
+    pub(super) fn is_due(&mut self, now: Stamp, settings: &Settings, has_unnotified: bool) -> bool {
+        if !has_unnotified && self.over.is_empty() {
             self.waits_since = None;
             return false;
         }
@@ -79,27 +79,33 @@ impl Group {
     }
 }
 
-/// What is said at once.
-pub(super) struct Said<'a> {
+/// The content of one notification.
+pub(super) struct Content<'a> {
     pub status: Status,
     pub reminder: bool,
     pub now: Stamp,
     pub description: &'a str,
-    /// At least one.
+    /// The alerts, at least one.
     pub instances: Vec<Instance>,
 }
 
-/// That these alerts are over; nothing when there are none.
-pub(super) fn ended(alert: &str, gist: &Gist, settings: &Settings, now: Stamp, over: Vec<Over>) -> Option<Addressed> {
+/// The notification that these alerts have resolved; `None` if the list is empty.
+pub(super) fn ended(
+    alert: &str,
+    rule: &RuleSummary,
+    settings: &Settings,
+    now: Stamp,
+    over: Vec<Ended>,
+) -> Option<Addressed> {
     let description = over.first()?.description.clone();
     let instances = over.into_iter().map(|over| over.instance).collect();
-    let said = Said { status: Status::Resolved, reminder: false, now, description: &description, instances };
-    Some(addressed(alert, gist, settings, said))
+    let content = Content { status: Status::Resolved, reminder: false, now, description: &description, instances };
+    Some(addressed(alert, rule, settings, content))
 }
 
-/// Puts it into words.
-pub(super) fn addressed(alert: &str, gist: &Gist, settings: &Settings, said: Said<'_>) -> Addressed {
-    let Said { status, reminder, now, description, mut instances } = said;
+/// Builds the notification.
+pub(super) fn addressed(alert: &str, rule: &RuleSummary, settings: &Settings, content: Content<'_>) -> Addressed {
+    let Content { status, reminder, now, description, mut instances } = content;
     let summary = match instances.as_slice() {
         [only] => only.summary.clone(),
         several => summary_of(alert, several),
@@ -116,15 +122,15 @@ pub(super) fn addressed(alert: &str, gist: &Gist, settings: &Settings, said: Sai
         status,
         reminder,
         alert: alert.to_owned(),
-        severity: gist.severity,
+        severity: rule.severity,
         summary,
         description,
-        runbook_url: gist.runbook_url.clone(),
+        runbook_url: rule.runbook_url.clone(),
         vantage: settings.vantage.clone(),
         url: settings.url.clone(),
         alerts: instances,
     };
-    Addressed { notify: gist.notify.clone(), notification }
+    Addressed { notify: rule.notify.clone(), notification }
 }
 
 fn summary_of(name: &str, instances: &[Instance]) -> String {

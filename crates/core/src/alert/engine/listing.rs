@@ -1,4 +1,4 @@
-//! What the engine shows of its state.
+//! Builds the status of alerts and rules for display.
 
 use std::collections::HashMap;
 
@@ -9,7 +9,7 @@ use super::{Rulebook, timestamp};
 use crate::alert::rule::Rule;
 use crate::alert::silence::Silence;
 use crate::alert::state::Phase;
-use crate::alert::status::{Active, AlertStatus, RuleStatus, Standing};
+use crate::alert::status::{Active, AlertState, AlertStatus, RuleStatus};
 
 pub(super) fn status(book: &Rulebook, watches: &[Watch], silences: &[Silence]) -> AlertStatus {
     let mut active: Vec<Active> = watches.iter().flat_map(active_of).collect();
@@ -27,10 +27,10 @@ fn active_of(watch: &Watch) -> impl Iterator<Item = Active> {
 fn active(rule: &Rule, id: &str, alert: &Alert) -> Option<Active> {
     let state = match (alert.life.phase(), &alert.mute) {
         (Phase::Inactive, _) => return None,
-        (Phase::Pending, _) => Standing::Pending,
-        (Phase::Firing, None) => Standing::Firing,
-        (Phase::Firing, Some(Mute::Silenced(_))) => Standing::Silenced,
-        (Phase::Firing, Some(Mute::Inhibited(_))) => Standing::Inhibited,
+        (Phase::Pending, _) => AlertState::Pending,
+        (Phase::Firing, None) => AlertState::Firing,
+        (Phase::Firing, Some(Mute::Silenced(_))) => AlertState::Silenced,
+        (Phase::Firing, Some(Mute::Inhibited(_))) => AlertState::Inhibited,
     };
     let name = &rule.spec.name;
     let fires = alert.life.phase() == Phase::Firing;

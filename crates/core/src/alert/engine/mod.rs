@@ -1,14 +1,15 @@
-//! All rules together, step by step: what is seen goes in, what is to be recorded and told comes out.
+//! The alert engine: evaluates all rules over an [`Observation`] and returns what to store and which notifications to send.
 //!
-//! Pure: the time is part of what is seen. While nothing holds, a step allocates nothing for a rule and a server beyond
-//! what their expression does; `benches/alerts.rs` measures it.
+//! The engine reads no clock; the observation carries the time. While no condition is true, an evaluation allocates nothing
+//! for a rule and a server beyond what the expression itself needs; `benches/alerts.rs` measures this.
 
 mod alert;
 mod group;
 mod listing;
+mod notify;
 mod orphans;
 mod quiet;
-mod speech;
+
 mod watch;
 
 use std::collections::{BTreeMap, HashMap};
@@ -28,27 +29,27 @@ use crate::clock::Stamp;
 use quiet::Quiet;
 use watch::Watch;
 
-/// When nobody looked for this long, what held before need not have held all the time.
+/// After a gap between evaluations longer than this, the durations of pending and resolving alerts start again.
 const UNWATCHED: Duration = Duration::from_secs(300);
 
-/// How alerts are handled, whatever their rule.
+/// Settings that apply to all rules.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
-    /// After a start nothing fires for this long.
+    /// No alert starts to fire for this long after the service started.
     pub startup_grace: Duration,
-    /// Alerts of a rule that change within this are told together.
+    /// Alerts of one rule that change within this time share a notification.
     pub group_wait: Duration,
-    /// What still fires is told again after this; zero for never.
+    /// A reminder is sent for a firing alert after this time; zero for never.
     pub repeat_interval: Duration,
-    /// An alert whose value is not known ends after this.
+    /// A firing alert without data for this long ends.
     pub no_data_after: Duration,
-    /// An alert that begins this often …
+    /// An alert that starts to fire this many times within `flap_window` is flapping.
     pub flap_count: u32,
-    /// … within this is flapping.
+    /// The window for `flap_count`.
     pub flap_window: Duration,
-    /// Where the page is.
+    /// The URL of the web page of this monitor.
     pub url: Option<String>,
-    /// Where the monitor looks from.
+    /// The configured vantage point of this monitor.
     pub vantage: String,
 }
 
@@ -83,19 +84,19 @@ impl Settings {
     }
 }
 
-/// What alerts are made by: all that the configuration says of them.
+/// The complete configuration of alerting.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Rulebook {
-    /// How alerts are handled.
+    /// The settings for all rules.
     pub settings: Settings,
-    /// Every rule, also those that are switched off; names are unique.
+    /// All rules, including disabled ones; names are unique.
     pub rules: Vec<Arc<Rule>>,
-    /// Maintenance windows.
+    /// The maintenance windows.
     pub windows: Vec<Window>,
 }
 
 impl Rulebook {
-    /// The built-in rules, handled as usual.
+    /// The built-in rules with default settings.
     #[must_use]
     pub fn built_in() -> Self {
         let rules =
@@ -104,7 +105,7 @@ impl Rulebook {
     }
 }
 
-/// The engine.
+/// The alert engine.
 #[derive(Debug)]
 pub struct Engine {
     book: Rulebook,
@@ -116,29 +117,29 @@ pub struct Engine {
     last: Option<Stamp>,
 }
 
-/// What all rules look at in one step.
-struct Turn<'a> {
+/// The context of one evaluation of all rules.
+struct Evaluation<'a> {
     now: Stamp,
     facts: &'a Facts<'a>,
     settings: &'a Settings,
     quiet: Quiet<'a>,
-    /// Whether alerts may begin to fire and people may be told.
+    /// Whether alerts may start to fire and notifications may be sent: false during the startup grace.
     may_fire: bool,
     was_unwatched: bool,
 }
 
 impl Engine {
-    /// An engine that starts at `now`.
+    /// Creates an engine; `now` is the start of the startup grace.
     #[must_use]
     pub fn new(book: Rulebook, now: Stamp) -> Self {
         let watches = enabled(&book).map(|rule| Watch::new(Arc::clone(rule))).collect();
         let mut inhibitor = Inhibitor::default();
-        inhibitor.rely_on(enabled(&book).map(Arc::as_ref));
+        inhibitor.set_rules(enabled(&book).map(Arc::as_ref));
         Self { book, watches, silences: Vec::new(), memory: Memory::default(), inhibitor, started: now, last: None }
     }
 
-    /// Takes up what an earlier engine left. Alerts of rules that there no longer are have ended: who was told of them
-    /// is told so.
+    /// Restores the stored state of alerts. Alerts whose rule no longer exists end; that is notified if they had been notified
+    /// before.
     #[must_use]
     pub fn restore(&mut self, now: Stamp, saved: Vec<Saved>) -> Outcome {
         let mut outcome = Outcome::default();
@@ -155,7 +156,7 @@ impl Engine {
         outcome
     }
 
-    /// Goes on by other rules. Alerts of rules that are no longer there, or look at something else, end.
+    /// Applies a new configuration. Alerts of rules that were removed, or whose expression changed, end.
     pub fn reconfigure(&mut self, now: Stamp, book: Rulebook) -> Outcome {
         let mut outcome = Outcome::default();
         let mut before: HashMap<String, Watch> =
@@ -176,18 +177,18 @@ impl Engine {
         }
         let mut gone: Vec<Watch> = before.into_values().collect();
         gone.iter_mut().for_each(|watch| watch.end_all(now, &self.book.settings, &mut outcome));
-        self.inhibitor.rely_on(enabled(&book).map(Arc::as_ref));
+        self.inhibitor.set_rules(enabled(&book).map(Arc::as_ref));
         self.book = book;
         outcome
     }
 
-    /// The silences from now on.
+    /// Replaces the silences.
     pub fn set_silences(&mut self, silences: Vec<Silence>) {
         self.silences = silences;
     }
 
-    /// Looks at what is seen, once. `stopwatch` says how many microseconds have passed since some instant, for the cost
-    /// of each rule.
+    /// Evaluates all rules once. `stopwatch` returns the microseconds since an arbitrary instant; it is used to measure the
+    /// cost of each rule.
     pub fn step(&mut self, observed: &Observation<'_>, stopwatch: &dyn Fn() -> u64) -> Outcome {
         let now = observed.now;
         let was_unwatched = self.last.replace(now).is_some_and(|last| now.since(last) > UNWATCHED);
@@ -195,7 +196,7 @@ impl Engine {
         let targets = targets(observed.servers, observed.snapshot);
         let facts = Facts::new(observed, &targets, &self.memory);
         self.inhibitor.observe(now, &facts);
-        let turn = Turn {
+        let evaluation = Evaluation {
             now,
             facts: &facts,
             settings: &self.book.settings,
@@ -206,14 +207,14 @@ impl Engine {
         let mut outcome = Outcome::default();
         for watch in &mut self.watches {
             let begin = stopwatch();
-            watch.judge(&turn, &mut outcome);
+            watch.judge(&evaluation, &mut outcome);
             watch.cost_us = stopwatch().saturating_sub(begin);
-            watch.speak(&turn, &mut outcome);
+            watch.notify(&evaluation, &mut outcome);
         }
         outcome
     }
 
-    /// What there is to show.
+    /// The status of alerts and rules for display.
     #[must_use]
     pub fn status(&self) -> AlertStatus {
         listing::status(&self.book, &self.watches, &self.silences)
@@ -224,7 +225,7 @@ fn enabled(book: &Rulebook) -> impl Iterator<Item = &Arc<Rule>> {
     book.rules.iter().filter(|rule| rule.spec.enabled)
 }
 
-/// Wall time as people and JSON write it.
+/// The wall time of a stamp.
 pub(super) fn timestamp(at: Stamp) -> Timestamp {
     Timestamp::from_nanosecond(i128::from(at.wall_ns)).expect("64 bits of nanoseconds are within years 1677 to 2262")
 }

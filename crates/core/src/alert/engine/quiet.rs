@@ -1,4 +1,4 @@
-//! What keeps alerts quiet at one moment: silences, maintenance windows, and causes that explain them.
+//! The silences, maintenance windows and inhibiting causes that suppress notifications at one moment.
 
 use std::fmt;
 
@@ -10,12 +10,12 @@ use crate::alert::selector::Selector;
 use crate::alert::silence::{Matcher, Silence, Window, admits};
 use crate::sample::ServerIdent;
 
-/// Why nobody is told.
+/// Why notifications of an alert are suppressed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Mute {
-    /// Somebody said so: which silence or window.
+    /// By a silence (its number) or a maintenance window (its comment).
     Silenced(String),
-    /// Something else explains it.
+    /// By a common cause that explains the alert.
     Inhibited(Cause),
 }
 
@@ -28,15 +28,15 @@ impl fmt::Display for Mute {
     }
 }
 
-/// All that is in force.
+/// Everything that is active now.
 pub(super) struct Quiet<'a> {
-    said: Vec<(Matcher, String)>,
+    active: Vec<(Matcher, String)>,
     inhibitor: &'a Inhibitor,
 }
 
-/// What of it concerns one rule.
+/// The part that applies to one rule.
 pub(super) struct QuietRule<'q> {
-    said: Vec<(&'q Selector, &'q str)>,
+    active: Vec<(&'q Selector, &'q str)>,
     cause: Option<Cause>,
 }
 
@@ -46,22 +46,22 @@ impl<'a> Quiet<'a> {
         let silences = silences.map(|silence| (silence.matcher(), silence.id.to_string()));
         let windows = windows.iter().filter(|window| window.times.open_until(now).is_some());
         let windows = windows.map(|window| (window.matcher.clone(), window.comment.clone()));
-        Self { said: silences.chain(windows).collect(), inhibitor }
+        Self { active: silences.chain(windows).collect(), inhibitor }
     }
 
     pub(super) fn of(&self, rule: &Rule) -> QuietRule<'_> {
-        let meant = self.said.iter().filter(|(matcher, _)| matcher.is_about(&rule.spec.name));
+        let meant = self.active.iter().filter(|(matcher, _)| matcher.is_about(&rule.spec.name));
         QuietRule {
-            said: meant.map(|(matcher, by)| (&matcher.servers, by.as_str())).collect(),
+            active: meant.map(|(matcher, by)| (&matcher.servers, by.as_str())).collect(),
             cause: self.inhibitor.cause(rule),
         }
     }
 }
 
 impl QuietRule<'_> {
-    /// What keeps the alert about this server, or about none, quiet.
+    /// Why notifications of the alert about this server, or about no server, are suppressed; `None` if they are not.
     pub(super) fn mute(&self, about: Option<(&str, &ServerIdent)>) -> Option<Mute> {
-        let said = self.said.iter().find(|(servers, _)| admits(servers, about));
-        said.map(|(_, by)| Mute::Silenced((*by).to_owned())).or(self.cause.map(Mute::Inhibited))
+        let active = self.active.iter().find(|(servers, _)| admits(servers, about));
+        active.map(|(_, by)| Mute::Silenced((*by).to_owned())).or(self.cause.map(Mute::Inhibited))
     }
 }

@@ -1,4 +1,4 @@
-//! Reads an expression and gives every part its type; what has none is refused with its place.
+//! Parses an expression and checks the type of every part. Errors state the position.
 
 use cel::IdedExpr;
 use cel::common::ast::{CallExpr, Expr, LiteralValue, SourceInfo, operators};
@@ -7,7 +7,7 @@ use cel::common::types::CelDouble;
 use super::{ENVIRONMENT, Expression, ExpressionFault, LONGEST, evaluate};
 use crate::alert::variables::{self, Kind, VARIABLES, Variable};
 
-/// Parts may stand in each other this deep.
+/// The maximum nesting depth.
 const DEEPEST: usize = 64;
 
 const NUMERIC: [&str; 3] = [operators::ADD, operators::SUBSTRACT, operators::MULTIPLY];
@@ -24,21 +24,21 @@ pub(super) fn parse(source: &str) -> Result<Expression, ExpressionFault> {
     if source.len() > LONGEST {
         return Err(whole(format!("must not be longer than {LONGEST} bytes")));
     }
-    // The parser recurses, and counts less than that in doing so.
+    // Checked before parsing, because the parser is recursive and does not limit the depth itself.
     if nesting(source) > DEEPEST {
         return Err(whole(format!("must not be nested deeper than {DEEPEST}")));
     }
     let program = ENVIRONMENT.compile(source).map_err(|errors| {
-        let Some(first) = errors.errors.first() else { return whole("cannot be read".to_owned()) };
+        let Some(first) = errors.errors.first() else { return whole("syntax error".to_owned()) };
         let place = |at: isize| usize::try_from(at).ok().filter(|at| *at > 0);
         let position = place(first.pos.0).zip(place(first.pos.1));
-        ExpressionFault { position, message: format!("cannot be read: {}", first.msg) }
+        ExpressionFault { position, message: format!("syntax error: {}", first.msg) }
     })?;
     let mut checker = Checker { places: program.source_info(), source, variables: Vec::new() };
     let mut tree = program.expression().clone();
     let kind = checker.check(&mut tree, 0)?;
     if kind != Kind::Truth {
-        return Err(whole(format!("must be true or false, and is a {}", kind.label())));
+        return Err(whole(format!("must be true or false, but is a {}", kind.label())));
     }
     let variables = checker.variables;
     let expression = Expression { source: source.into(), tree, variables };
@@ -46,7 +46,7 @@ pub(super) fn parse(source: &str) -> Result<Expression, ExpressionFault> {
     Ok(expression)
 }
 
-/// How deep brackets and operators that can pile up without brackets stand in each other, at most.
+/// An upper bound of the nesting depth: open brackets plus prefix operators, which can nest without brackets.
 fn nesting(source: &str) -> usize {
     let (mut depth, mut deepest, mut prefixes) = (0_usize, 0, 0_usize);
     for c in source.chars() {
@@ -70,7 +70,7 @@ struct Checker<'a> {
 type Checked = Result<Kind, ExpressionFault>;
 
 impl Checker<'_> {
-    /// The type of `expr`, which is changed where CEL and this language differ.
+    /// Returns the type of `expr`. Rewrites `expr` where this language differs from CEL.
     fn check(&mut self, expr: &mut IdedExpr, depth: usize) -> Checked {
         let id = expr.id;
         if depth > DEEPEST {
@@ -78,7 +78,7 @@ impl Checker<'_> {
         }
         match &mut expr.expr {
             Expr::Literal(literal) => literal_kind(literal)
-                .ok_or_else(|| self.fault(id, "only numbers, texts, true and false can be written".to_owned())),
+                .ok_or_else(|| self.fault(id, "only numbers, texts, true and false are allowed".to_owned())),
             Expr::Ident(name) => {
                 let variable = variables::find(name).ok_or_else(|| self.unknown(id, "variable", name))?;
                 self.note(variable);
@@ -90,11 +90,11 @@ impl Checker<'_> {
                 Ok(Kind::Truth)
             }
             Expr::Call(call) => self.call(id, call, depth),
-            Expr::List(_) => Err(self.fault(id, "a list may only stand after \"in\"".to_owned())),
+            Expr::List(_) => Err(self.fault(id, "a list is only allowed after \"in\"".to_owned())),
             Expr::Select(select) => {
                 Err(self.fault(id, format!("there is no field {:?}: values have no fields", select.field)))
             }
-            _ => Err(self.fault(id, "is not part of the language of rules".to_owned())),
+            _ => Err(self.fault(id, "is not supported in rules".to_owned())),
         }
     }
 
@@ -122,25 +122,25 @@ impl Checker<'_> {
             (operators::CONDITIONAL, [Kind::Truth, left, right]) if left == right => Ok(*left),
             ("abs", [Kind::Number]) | ("min" | "max", [Kind::Number, Kind::Number]) if !is_member => Ok(Kind::Number),
             (name, [Kind::Text, Kind::Text]) if is_member && OF_TEXTS.contains(&name) => Ok(Kind::Truth),
-            (operators::MODULO, _) => Err(self.fault(id, "% is not part of the language of rules".to_owned())),
+            (operators::MODULO, _) => Err(self.fault(id, "% is not supported in rules".to_owned())),
             (name, kinds) => Err(self.misfit(id, name, kinds)),
         }
     }
 
     fn is_in(&mut self, id: u64, call: &mut CallExpr, depth: usize) -> Checked {
         let [needle, IdedExpr { expr: Expr::List(list), .. }] = call.args.as_mut_slice() else {
-            return Err(self.fault(id, "a list such as [\"a\", \"b\"] must stand after \"in\"".to_owned()));
+            return Err(self.fault(id, "\"in\" must be followed by a list such as [\"a\", \"b\"]".to_owned()));
         };
         let kind = self.check(needle, depth + 1)?;
         for element in &mut list.elements {
             if self.check(element, depth + 1)? != kind {
-                return Err(self.fault(element.id, format!("must be a {}, as what is looked for", kind.label())));
+                return Err(self.fault(element.id, format!("must be a {}, like the value before \"in\"", kind.label())));
             }
         }
         Ok(Kind::Truth)
     }
 
-    /// `known(name)` becomes a name of its own, for its argument must not be looked up.
+    /// `known(name)` is replaced by a variable of its own, because evaluating its argument would give "no data".
     fn known(&mut self, id: u64, call: &CallExpr) -> Result<String, ExpressionFault> {
         let ([IdedExpr { expr: Expr::Ident(name), .. }], None) = (call.args.as_slice(), &call.target) else {
             return Err(self.fault(id, "known takes the name of one variable".to_owned()));
@@ -150,11 +150,14 @@ impl Checker<'_> {
         Ok(evaluate::known_name(name))
     }
 
-    /// Numbers are floating-point: nothing divides by an unknown that might be zero.
+    /// Only division by a non-zero constant is allowed, so that an evaluation never divides by zero.
     fn division(&self, id: u64, arguments: &[IdedExpr]) -> Checked {
         match arguments.last().map(|divisor| &divisor.expr) {
             Some(Expr::Literal(LiteralValue::Double(number))) if *number.inner() != 0.0 => Ok(Kind::Number),
-            _ => Err(self.fault(id, "can fail: divide by a number other than 0, or multiply instead".to_owned())),
+            _ => {
+                Err(self
+                    .fault(id, "division can fail: divide by a number other than 0, or multiply instead".to_owned()))
+            }
         }
     }
 
@@ -170,7 +173,7 @@ impl Checker<'_> {
         let functions = ["abs", "min", "max", "known"];
         let is_known = name.starts_with(['_', '@', '!', '-']) || functions.contains(&name) || OF_TEXTS.contains(&name);
         if is_known {
-            self.fault(id, format!("{shown:?} does not fit a {}", kinds.join(" and a ")))
+            self.fault(id, format!("{shown:?} cannot be applied to a {}", kinds.join(" and a ")))
         } else {
             self.unknown(id, "function", name)
         }
@@ -191,7 +194,7 @@ impl Checker<'_> {
     }
 }
 
-/// `; did you mean …?`, or nothing.
+/// `; did you mean …?` if `all` contains a similar name, otherwise empty.
 pub fn suggestion(name: &str, all: &[&str]) -> String {
     let near = all
         .iter()
@@ -201,7 +204,7 @@ pub fn suggestion(name: &str, all: &[&str]) -> String {
     near.map_or_else(String::new, |(_, known)| format!("; did you mean {known:?}?"))
 }
 
-/// Whole numbers become floating-point, so that `2 * offset_ms` is what it looks like.
+/// Returns the type of a literal. Integers are converted to floating-point, so that `2 * offset_ms` works.
 fn literal_kind(literal: &mut LiteralValue) -> Option<Kind> {
     let number = match literal {
         LiteralValue::Double(_) => return Some(Kind::Number),
@@ -215,7 +218,7 @@ fn literal_kind(literal: &mut LiteralValue) -> Option<Kind> {
     Some(Kind::Number)
 }
 
-/// Offsets count characters.
+/// Converts an offset in characters into line and column, counted from 1.
 fn line_and_column(source: &str, offset: usize) -> (usize, usize) {
     let before: String = source.chars().take(offset).collect();
     let line = before.matches('\n').count() + 1;

@@ -1,4 +1,4 @@
-//! Evaluates a checked expression over what is seen.
+//! Evaluates a checked expression.
 
 use std::sync::Arc;
 
@@ -11,16 +11,16 @@ use super::{Answer, ENVIRONMENT, Expression};
 use crate::alert::facts::View;
 use crate::alert::variables::{self, Kind, Source};
 
-/// `known(name)`: whether a value is there.
+/// The function `known(name)`: whether the variable has a value.
 pub(super) const KNOWN: &str = "known";
-/// What the checker makes of `known(name)`; no identifier can begin so.
+/// The checker replaces `known(name)` by a variable with this prefix. Identifiers cannot start with it.
 const KNOWN_PREFIX: char = '?';
 
 pub(super) fn known_name(name: &str) -> String {
     format!("{KNOWN_PREFIX}{name}")
 }
 
-/// CEL's own functions and ours, without macros: nothing loops.
+/// The standard functions of CEL plus `abs`, `min` and `max`, without macros, so that there are no loops.
 pub(super) fn environment() -> Env {
     let mut env = Env::default().with_stdlib();
     let two = || vec![DOUBLE_TYPE, DOUBLE_TYPE];
@@ -69,7 +69,7 @@ pub(super) fn evaluate(expression: &Expression, view: &View<'_>) -> Answer {
         Ok(value) => match value.downcast_ref::<CelBool>() {
             Some(truth) if *truth.inner() => Answer::True,
             Some(_) => Answer::False,
-            None => Answer::Error("it is neither true nor false".to_owned()),
+            None => Answer::Error("the result is neither true nor false".to_owned()),
         },
         Err(why) => {
             let is_missing = |name: &&str| !is_known(view, name);
@@ -81,7 +81,7 @@ pub(super) fn evaluate(expression: &Expression, view: &View<'_>) -> Answer {
     }
 }
 
-/// Values of the right types, to see that an expression runs.
+/// Sample values of the right types, for the dry run.
 struct Plausible;
 
 impl VariableResolver for Plausible {
@@ -97,7 +97,7 @@ impl VariableResolver for Plausible {
     }
 }
 
-/// Evaluates once with values of the right types: what the checker lets through must run.
+/// Evaluates once with sample values, to confirm that an expression that passed the checks can be evaluated.
 pub(super) fn dry_run(expression: &Expression) -> Result<(), String> {
     let mut context = Context::with_env(Arc::clone(&ENVIRONMENT));
     context.set_variable_resolver(&Plausible);

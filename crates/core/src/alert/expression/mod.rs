@@ -1,9 +1,9 @@
-//! The expression of a rule, in CEL (the Common Expression Language): checked when it is read, so that what can go wrong
-//! goes wrong then, and evaluated in a time that its length bounds.
+//! The expressions of rules, in CEL (Common Expression Language). An expression is type-checked when it is loaded, so that
+//! evaluation cannot fail later, and its evaluation time is bounded by its length.
 //!
-//! The language is CEL without macros (nothing loops) and with one type of number: `2` and `2.0` are the same. The
-//! checker refuses unknown names, wrong types, and division by anything but a number that is not zero. A value that is not
-//! known now makes the answer "no data", unless the rest decides: `false && unknown` is false.
+//! The language is CEL without macros, so there are no loops, and with one numeric type: `2` and `2.0` are equal. The checker
+//! rejects unknown names, wrong types, and division by anything but a non-zero constant. If a value is not known, the answer
+//! is "no data", unless the other operand decides: `false && unknown` is false.
 
 mod check;
 mod evaluate;
@@ -18,15 +18,15 @@ pub(super) use check::suggestion;
 use super::facts::View;
 use super::variables::{Of, Variable};
 
-/// The longest expression, in bytes. What it costs to evaluate grows with its length.
+/// The maximum length of an expression, in bytes. The cost of an evaluation grows with the length.
 pub const LONGEST: usize = 1000;
 
-/// What is wrong with an expression, and where.
+/// An error in an expression, with its position.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ExpressionFault {
-    /// Line and column, from 1; `None` when it is about the whole.
+    /// Line and column, counted from 1; `None` if the error concerns the whole expression.
     pub position: Option<(usize, usize)>,
-    /// What is wrong and what would be right.
+    /// What is wrong and how to fix it.
     pub message: String,
 }
 
@@ -42,7 +42,7 @@ impl fmt::Display for ExpressionFault {
 
 impl std::error::Error for ExpressionFault {}
 
-/// A sound expression that is true or false.
+/// A checked expression with the result true or false.
 #[derive(Debug, Clone)]
 pub struct Expression {
     source: Arc<str>,
@@ -50,47 +50,47 @@ pub struct Expression {
     variables: Vec<&'static Variable>,
 }
 
-/// What came out.
+/// The result of an evaluation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answer {
-    /// It holds.
+    /// The condition is true.
     True,
-    /// It does not.
+    /// The condition is false.
     False,
-    /// A value that decides is not known now.
+    /// A value that the result depends on is not known now.
     NoData,
-    /// It could not be evaluated; the reason.
+    /// The evaluation failed. Holds the reason.
     Error(String),
 }
 
 impl Expression {
-    /// Reads and checks an expression.
+    /// Parses and checks an expression.
     ///
     /// # Errors
-    /// The first thing that is wrong with it.
+    /// The first error in the expression.
     pub fn parse(source: &str) -> Result<Self, ExpressionFault> {
         check::parse(source)
     }
 
-    /// As it was written.
+    /// The source text of the expression.
     #[must_use]
     pub fn source(&self) -> &str {
         &self.source
     }
 
-    /// What it looks at, in the order of its text.
+    /// The variables in the expression, in the order of first use.
     #[must_use]
     pub fn variables(&self) -> &[&'static Variable] {
         &self.variables
     }
 
-    /// Whether it looks at servers, so that it is judged for each.
+    /// Whether the expression uses server variables and is therefore evaluated for each server.
     #[must_use]
     pub fn is_about_servers(&self) -> bool {
         self.variables.iter().any(|variable| variable.of == Of::Server)
     }
 
-    /// Judges what is seen.
+    /// Evaluates the expression over the data in `view`.
     #[must_use]
     pub fn evaluate(&self, view: &View<'_>) -> Answer {
         evaluate::evaluate(self, view)
@@ -113,15 +113,15 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_said_with_its_place() {
+    fn errors_state_their_position() {
         for (source, expected) in [
             ("", "must not be empty"),
-            ("offset_ms > ", "cannot be read"),
+            ("offset_ms > ", "syntax error"),
             ("offsett_ms > 1", "there is no variable \"offsett_ms\"; did you mean \"offset_ms\"? (at column 1)"),
             ("stratum > 1 &&\n  absolute(offset_ms) > 1", "at line 2, column"),
-            ("offset_ms > \"1\"", "does not fit a number and a text"),
-            ("offset_ms", "must be true or false, and is a number"),
-            ("offset_ms + provable > 1", "does not fit a number and a truth"),
+            ("offset_ms > \"1\"", "cannot be applied to a number and a text"),
+            ("offset_ms", "must be true or false, but is a number"),
+            ("offset_ms + provable > 1", "cannot be applied to a number and a truth"),
             ("1 / stratum > 1", "can fail"),
             ("1 / 0 > 1", "can fail"),
             ("stratum % 2 == 0", "%"),
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_too_long_or_too_deep_is_refused_and_not_read() {
+    fn too_long_or_deeply_nested_expressions_are_rejected() {
         assert!(fault(&format!("provable{}", " || provable".repeat(500))).contains("longer"));
         assert!(fault(&format!("{}provable{}", "(".repeat(200), ")".repeat(200))).contains("nested"));
         assert!(fault(&format!("{}provable", "!".repeat(900))).contains("nested"));
@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn whole_numbers_are_numbers_like_any_other() {
+    fn integers_and_decimals_are_the_same_type() {
         for source in [
             "servers_total == 4 && servers_total * 2 > 7.5 && servers_total / 3 > 1 && -servers_lost < 0",
             "abs(servers_lost - 3) == 2 && min(servers_total, 2) == 2 && max(1, servers_total) == 4",
@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_known_is_no_data_unless_the_rest_decides() {
+    fn unknown_value_is_no_data_unless_the_rest_decides() {
         assert_eq!(answer("offset_ms > 50"), Answer::NoData);
         assert_eq!(answer("!(offset_ms > 50)"), Answer::NoData);
         assert_eq!(answer("offset_ms > 50 && servers_total > 100"), Answer::False);

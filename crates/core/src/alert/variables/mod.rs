@@ -1,5 +1,5 @@
-//! The one table of what a rule may look at: name, type, unit, meaning, and where the value comes from. Rules are
-//! checked against it, the documentation and the API are made from it.
+//! The table of variables for rules: name, type, unit, meaning, and how to get the value. Rules are checked against it, and
+//! the documentation and the API are generated from it.
 
 mod table;
 
@@ -26,7 +26,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// In words.
+    /// The name of the type in the API and in error messages.
     #[must_use]
     pub fn label(self) -> &'static str {
         match self {
@@ -37,25 +37,25 @@ impl Kind {
     }
 }
 
-/// What a variable is about.
+/// The subject of a variable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 pub enum Of {
-    /// One server: a rule that names such a variable is judged for each server.
+    /// One server. A rule that uses such a variable is evaluated for each server.
     #[serde(rename = "server")]
     Server,
-    /// Who is wrong.
+    /// The verdict: which clocks are wrong.
     #[serde(rename = "verdict")]
     Verdict,
-    /// The clock of this machine.
+    /// This host's clock.
     #[serde(rename = "own clock")]
     OwnClock,
-    /// The monitor itself.
+    /// The service itself.
     #[serde(rename = "service")]
     Service,
 }
 
 impl Of {
-    /// Every group, in the order of the documentation.
+    /// All subjects, in the order of the documentation.
     pub const ALL: [Self; 4] = [Self::Server, Self::Verdict, Self::OwnClock, Self::Service];
 
     /// The name in the API.
@@ -70,10 +70,10 @@ impl Of {
     }
 }
 
-/// How a value is found; `None` when it is not known now.
+/// The function that returns the value of a variable; `None` if it is not known now.
 #[derive(Debug, Clone, Copy)]
 pub enum Source {
-    /// A number. What is not finite counts as not known.
+    /// A number. A value that is not finite counts as not known.
     Number(fn(&View<'_>) -> Option<f64>),
     /// True or false.
     Truth(fn(&View<'_>) -> Option<bool>),
@@ -81,23 +81,23 @@ pub enum Source {
     Text(for<'b> fn(&'b View<'_>) -> Option<&'b str>),
 }
 
-/// Something a rule may look at.
+/// A variable that rules and templates can use.
 #[derive(Debug, Clone, Copy)]
 pub struct Variable {
-    /// Its name in expressions and templates.
+    /// The name in expressions and templates.
     pub name: &'static str,
-    /// What it is about.
+    /// The subject of the variable.
     pub of: Of,
-    /// Its unit; empty for ratios, counts, truths and texts.
+    /// The unit; empty for ratios, counts, truths and texts.
     pub unit: &'static str,
-    /// What it says, with its sign.
+    /// The description, with the meaning of the sign.
     pub help: &'static str,
-    /// Where its value comes from.
+    /// The function that returns the value.
     pub source: Source,
 }
 
 impl Variable {
-    /// Its type.
+    /// The type of the variable.
     #[must_use]
     pub fn kind(&self) -> Kind {
         match self.source {
@@ -108,7 +108,7 @@ impl Variable {
     }
 }
 
-/// The variable of this name.
+/// Finds a variable by name.
 #[must_use]
 pub fn find(name: &str) -> Option<&'static Variable> {
     static BY_NAME: LazyLock<HashMap<&str, &Variable>> =
