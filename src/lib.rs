@@ -25,4 +25,5 @@ pub mod sim;
 pub mod sinks;
 pub mod stats;
 pub mod store;
+pub mod template;
 pub mod web;

@@ -1,59 +1,53 @@
-//! The body of a webhook from a template (minijinja). A template that loops runs out of fuel; nothing can be included.
+//! The body of a webhook from a template.
 
-use minijinja::value::Serde;
-use minijinja::{Environment, UndefinedBehavior};
+use serde_json::Value;
 
 use super::{Failure, Retry, trial};
 use crate::alert::notification::Notification;
-use crate::outbound;
+use crate::template::{Manner, Template};
 
-/// About one unit for each instruction: a thousand times what a usual template needs, and a few milliseconds.
-const FUEL: u64 = 100_000;
-/// No receiver wants more.
-const MAX_BYTES: usize = 256 * 1024;
-const NAME: &str = "body_template";
+/// The work that a body may take: a few milliseconds, and enough for some hundred alerts.
+const MANNER: Manner =
+    Manner { longest_source: 16_384, work: 2_000_000, is_strict: true, null: "none", decimals: None };
+/// The longest body, in bytes: receivers take less.
+const LONGEST: usize = 256 * 1024;
 
-/// A compiled template.
+/// A template that can be rendered.
 #[derive(Debug)]
-pub struct BodyTemplate {
-    environment: Environment<'static>,
-}
+pub struct BodyTemplate(Template);
 
 impl BodyTemplate {
-    /// Compiles a template.
+    /// Parses a template.
     ///
     /// # Errors
     /// What is wrong with it, with its line.
     pub fn new(source: &str) -> Result<Self, String> {
-        let mut environment = Environment::new();
-        environment.set_fuel(Some(FUEL));
-        // A name that is not there is a mistake, and not an empty text.
-        environment.set_undefined_behavior(UndefinedBehavior::Strict);
-        environment.set_auto_escape_callback(|_| minijinja::AutoEscape::None);
-        environment.add_template_owned(NAME, source.to_owned()).map_err(|why| outbound::short(&why.to_string()))?;
-        Ok(Self { environment })
+        Template::parse(source, MANNER).map(Self).map_err(|why| why.to_string())
     }
 
-    /// Compiles a template and fills it in once, with a notification that has everything.
+    /// Parses a template and renders it once, with a notification that has everything.
     ///
     /// # Errors
     /// What is wrong with it.
     pub fn check(source: &str) -> Result<(), String> {
-        let template = Self::new(source)?;
-        template.render(&trial::sample()).map(drop).map_err(|failure| failure.why)
+        Self::new(source)?.body(&trial::sample()).map(drop)
     }
 
     /// The body for a notification.
     ///
     /// # Errors
-    /// When the template runs too long, becomes too large, or asks for what is not there.
+    /// When the template takes too much work, becomes too large, or uses what is not defined.
     pub fn render(&self, notification: &Notification) -> Result<String, Failure> {
-        let refused = |why: String| Failure::new(Retry::Refused, format!("the template cannot be filled in: {why}"));
-        let template = self.environment.get_template(NAME).map_err(|why| refused(outbound::short(&why.to_string())))?;
-        let body = template.render(Serde(notification)).map_err(|why| refused(outbound::short(&why.to_string())))?;
-        if body.len() > MAX_BYTES {
-            return Err(refused(format!("it becomes larger than {MAX_BYTES} bytes")));
-        }
+        let refused = |why| Failure::new(Retry::Refused, format!("the body_template cannot be rendered: {why}"));
+        self.body(notification).map_err(refused)
+    }
+
+    fn body(&self, notification: &Notification) -> Result<String, String> {
+        let Ok(Value::Object(values)) = serde_json::to_value(notification) else {
+            return Err("the notification is no JSON".to_owned());
+        };
+        let mut body = String::new();
+        self.0.render(&values, LONGEST, &mut body).map_err(|why| why.to_string())?;
         Ok(body)
     }
 }
@@ -67,25 +61,41 @@ mod tests {
         let template = BodyTemplate::new("{\"text\": {{ summary|tojson }}, \"n\": {{ alerts|length }}}").unwrap();
         let mut news = trial::sample();
         news.summary = "say \"now\"".into();
-        let body: serde_json::Value = serde_json::from_str(&template.render(&news).unwrap()).unwrap();
+        let body: Value = serde_json::from_str(&template.render(&news).unwrap()).unwrap();
         assert_eq!(body, serde_json::json!({ "text": "say \"now\"", "n": 1 }));
     }
 
     #[test]
-    fn a_template_that_loops_ends_soon_and_says_why() {
-        let endless = "{% for a in range(99999) %}{% for b in range(99999) %}{{ a * b }}{% endfor %}{% endfor %}";
-        let why = BodyTemplate::check(endless).unwrap_err();
-        assert!(why.contains("fuel"), "{why}");
+    fn the_documented_template_writes_the_names_of_the_servers() {
+        let documented = include_str!("../../docs/NOTIFIERS.md");
+        let (_, rest) = documented.split_once("body_template = '''").unwrap();
+        let template = BodyTemplate::new(rest.split_once("'''").unwrap().0).unwrap();
+        let body: Value = serde_json::from_str(&template.render(&trial::sample()).unwrap()).unwrap();
+        assert_eq!(body, serde_json::json!({ "text": "test: Test", "servers": ["test"] }));
     }
 
     #[test]
-    fn a_name_that_is_not_there_is_a_fault_when_the_configuration_is_read() {
-        assert!(BodyTemplate::check("{{ sumary }}").unwrap_err().contains("undefined"));
+    fn undefined_names_are_faults_when_the_file_is_read() {
+        assert!(BodyTemplate::check("{{ sumary }}").unwrap_err().contains("\"sumary\" is not defined"));
+        assert!(BodyTemplate::check("{{ alerts[0].sever }}").unwrap_err().contains("\"sever\" is not defined"));
+        assert!(BodyTemplate::check("{{ alerts|map(attribute='sever')|list }}").unwrap_err().contains("sever"));
         assert!(BodyTemplate::check("{{ summary").is_err());
     }
 
     #[test]
-    fn a_body_that_grows_without_bound_is_refused() {
-        assert!(BodyTemplate::check("{{ 'x' * 300000 }}").unwrap_err().contains("larger than"));
+    fn a_large_notification_fits_in_the_allowance() {
+        let mut large = trial::sample();
+        large.alerts = vec![large.alerts[0].clone(); 1000];
+        let template = "{% for a in alerts %}{{ a.server }} {{ a.value|round(1) }} {{ a.labels|tojson }} {{ loop.index }}\
+                        {% if a.ended_at %} ended {{ a.ended_at }}{% endif %}\n{% endfor %}{{ alerts|tojson }}";
+        let body = BodyTemplate::new(template).unwrap().render(&large).unwrap();
+        assert!(body.starts_with("test 0.0 {\"test\":\"true\"} 1\ntest"), "{}", &body[..60]);
+    }
+
+    #[test]
+    fn a_body_that_becomes_too_large_is_refused() {
+        let long = format!("{{% for c in [{}] %}}{{{{ alerts }}}}{{% endfor %}}", "1,".repeat(200));
+        let nested = format!("{{% for d in [{}] %}}{long}{{% endfor %}}", "1,".repeat(200));
+        assert!(BodyTemplate::check(&nested).unwrap_err().contains("larger than 262144 bytes"));
     }
 }
