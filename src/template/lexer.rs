@@ -95,7 +95,7 @@ impl<'s> Lexer<'s> {
             .map(|(at, _)| at)
             .find(|at| matches!(rest.as_bytes().get(at + 1), Some(b'{' | b'%' | b'#')));
         let end = tag.unwrap_or(rest.len());
-        let trims = rest[end..].as_bytes().get(2) == Some(&b'-');
+        let trims = rest.as_bytes().get(end + 2) == Some(&b'-');
         let mut text = &rest[..end];
         text = if is_trimmed { text.trim_start() } else { text };
         text = if trims { text.trim_end() } else { text };
