@@ -111,8 +111,11 @@ mod tests {
         assert_eq!(pulse.silent_for(at(1)), Some(Duration::ZERO));
         drop(first);
         pulse.answer_here();
-        while pulse.silent_for(at(100)) != Some(Duration::ZERO) {
-            tokio::task::yield_now().await;
-        }
+        let settled = async {
+            while pulse.silent_for(at(100)) != Some(Duration::ZERO) {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(60), settled).await.unwrap();
     }
 }
