@@ -18,6 +18,8 @@ use common::sim::Playground;
 use common::tool;
 use common::wait::PATIENCE;
 use ntp_monitor::sim::{Script, ScriptedServer};
+use reqwest::Method;
+use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 /// Each group of requests has a token of its own, for what one holder may change is limited. That of the sessions comes
@@ -141,4 +143,140 @@ fn first_line(reader: &mut BufReader<TcpStream>) -> String {
     let mut line = String::new();
     reader.read_line(&mut line).unwrap();
     line
+}
+
+/// Rules that would overflow a stack, fill the memory or never end, and what their answers say of them.
+fn hostile_rules() -> Vec<(Value, &'static str)> {
+    let nested = |open: &str, n: usize, close: &str| format!("{}1{}", open.repeat(n), close.repeat(n));
+    let print = |expression: &str| format!("{{{{ {expression} }}}}");
+    let doublings = |n: usize| {
+        let loops = format!("{{% for a in [alert] %}}{}", "{% for a in [a ~ a ~ a ~ a] %}".repeat(n - 1));
+        loops + "{% if a == 'x' %}{% endif %}" + &"{% endfor %}".repeat(n)
+    };
+    let list = format!("[{}]", "1,".repeat(200));
+    let loops = format!("{{% for a in {list} %}}").repeat(5) + &"{% endfor %}".repeat(5);
+    let summaries = [
+        ("{% set x=namespace() %}{% set x.x=x %}{{ x|tojson }}".to_owned(), "no statement \"set\""),
+        ("{% set x=namespace() %}{% set x.x=x %}{{ x ~ x }}".to_owned(), "no statement \"set\""),
+        ("{% set a = 'x' %}".to_owned() + &"{% set a = a ~ a %}".repeat(40), "no statement \"set\""),
+        ("{% with a = alert %}{% endwith %}".to_owned(), "no statement \"with\""),
+        ("{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}".to_owned(), "no statement \"macro\""),
+        ("{% call(x) m() %}{{ caller() }}{% endcall %}".to_owned(), "no statement \"call\""),
+        ("{% include \"text\" %}".to_owned(), "no statement \"include\""),
+        ("{% extends \"text\" %}".to_owned(), "no statement \"extends\""),
+        ("{% block a %}{{ self.a() }}{% endblock %}".to_owned(), "no statement \"block\""),
+        ("{% filter upper %}x{% endfilter %}".to_owned(), "no statement \"filter\""),
+        ("{% for a in [1] recursive %}{{ loop([a]) }}{% endfor %}".to_owned(), "is expected"),
+        (print("[1] * 100000000"), "only numbers"),
+        (print("'x' * 100000000"), "only numbers"),
+        (print("[1] + [1]"), "only numbers"),
+        (print("2 ** 1000000000"), "is expected"),
+        (print("range(100000000)|list"), "there are no functions"),
+        (print("lipsum(10000)"), "there are no functions"),
+        (print("'%1000000000d'|format(1)"), "no filter \"format\""),
+        (print("alert|center(1000000000)"), "no filter \"center\""),
+        (print("alert|batch(1)"), "no filter \"batch\""),
+        (print("alert|slice(1)"), "no filter \"slice\""),
+        (print("alert|groupby('a')"), "no filter \"groupby\""),
+        (print("[3, 1]|sort|unique|sum"), "no filter \"sort\""),
+        (print("alert|urlencode"), "no filter \"urlencode\""),
+        (print(&format!("alert{}", "|replace('t', 'tttttttttttttttttttt')".repeat(60))), "too much work"),
+        (print(&format!("(alert|tojson){}", "|tojson".repeat(200))), "too much work"),
+        (print(&format!("alert{}", "|trim".repeat(700))), "more than 250 parts"),
+        (print(&format!("alert{}", " ~ alert".repeat(400))), "more than 250 parts"),
+        (print(&format!("alert in {list} or {list} == {list}")), "more than 250 parts"),
+        (print("tags == tags"), "cannot be compared"),
+        (print(&nested("(", 1900, ")")), "nested deeper"),
+        (print(&nested("[", 1900, "]")), "nested deeper"),
+        (print(&nested("-", 3900, "")), "nested deeper"),
+        (print(&nested("not ", 900, "")), "nested deeper"),
+        (print(&nested("a[", 1200, "]")), "nested deeper"),
+        (print(&format!("{}e{}", "9".repeat(1000), "9".repeat(1000))), "cannot be read"),
+        ("{% if 1 %}".repeat(390), "nested deeper"),
+        ("{% for a in [1] %}".repeat(200), "nested deeper"),
+        (doublings(15), "too much work"),
+        (loops, "too much work"),
+        ("{{".repeat(20_000), "longer than"),
+        ("{{".repeat(1900), "is not closed"),
+        ("{#".repeat(1900), "is not closed"),
+    ];
+    let expressions = [
+        ("'a'.matches('(a+)+$')".to_owned(), "no function \"matches\""),
+        ("size([1, 2, 3]) > 1".to_owned(), "a list may only stand"),
+        (nested("[1].map(x, ", 60, ")"), "a list may only stand"),
+        (nested("[1].filter(x, ", 60, ")"), "a list may only stand"),
+        (nested("(", 400, ")"), "nested deeper"),
+        (nested("[", 400, "]"), "nested deeper"),
+        (nested("{1: ", 150, "}"), "nested deeper"),
+        (nested("!", 900, ""), "nested deeper"),
+        (nested("(//)\n", 150, ")"), "cannot be read"),
+        ("stratum == 1".to_owned() + &" + 1".repeat(200), "nested deeper"),
+        ("verdict + verdict == verdict".to_owned(), "does not fit"),
+        ("stratum in [".to_owned() + &"1, ".repeat(10_000) + "1]", "longer than"),
+        ("\"".repeat(1000), "cannot be read"),
+    ];
+    let summaries =
+        summaries.into_iter().map(|(text, said)| (json!({ "name": "a", "expr": "provable", "summary": text }), said));
+    let expressions = expressions.into_iter().map(|(text, said)| (json!({ "name": "a", "expr": text }), said));
+    summaries.chain(expressions).collect()
+}
+
+#[test]
+fn a_hostile_rule_is_refused_and_the_service_lives() {
+    let (home, playground) = (Home::with(""), Playground::open());
+    let (mut monitor, address, _servers) = open(&home, &playground);
+    let client = Client::of(address);
+    // What one holder may send at once is limited.
+    let send = |path: &str, name: &str, body: &str| {
+        let headers = [("Authorization", &*format!("Bearer {}", token(name))), ("Content-Type", "application/json")];
+        client.send_text(Method::POST, &format!("/api/v1/rules/{path}"), &headers, body)
+    };
+    for (rule, said) in hostile_rules() {
+        let body = json!({ "rule": rule }).to_string();
+        let checked = send("check", "servers", &body).is(200).json();
+        let message = checked["faults"][0]["message"].as_str().unwrap_or_default();
+        assert!(checked["valid"] == false && message.contains(said), "{rule}: {checked}");
+        let replayed = send("replay", "server", &body).is(422);
+        assert_eq!(replayed.header("Content-Type"), "application/problem+json");
+        assert!(replayed.json()["detail"].as_str().unwrap().contains(said), "{replayed:?}");
+    }
+    for path in ["check", "replay"] {
+        send(path, "rest", &format!("{{\"rule\": {}1{}}}", "[".repeat(30_000), "]".repeat(30_000))).is(400);
+        send(path, "rest", &format!("{{\"rule\": \"{}\"}}", "{{".repeat(500_000))).is(413);
+    }
+    client.get("/api/v1/version", &[]).is(200);
+    assert!(!monitor.log().contains("panicked"), "{}", monitor.log());
+    assert_eq!(monitor.stop(), 0, "{}", monitor.log());
+}
+
+#[test]
+fn a_hostile_body_template_is_refused_by_the_file_s_check() {
+    let (home, playground) = (Home::with(""), Playground::open());
+    let (mut monitor, address, _servers) = open(&home, &playground);
+    let client = Client::of(address);
+    let holder: &[(&str, &str)] = &[("Authorization", &format!("Bearer {}", token("file")))];
+    let webhook = "[[notifier]]\nname = \"n\"\ntype = \"webhook\"\nurl = \"https://h.example/\"\nbody_template = ";
+    for (rule, said) in hostile_rules() {
+        let Some(template) = rule["summary"].as_str().map(|text| text.replace("tags", "alerts")) else { continue };
+        let body = json!({ "text": format!("{webhook}{}\n", Value::from(template)) });
+        let checked = client.ask(Method::POST, "/api/v1/config/check", holder, Some(&body)).is(200).json();
+        assert!(
+            checked["valid"] == false
+                && checked["faults"].to_string().contains(&Value::from(said).to_string()[1..said.len()]),
+            "{rule}: {checked}"
+        );
+    }
+    let deep = [
+        format!("a = {}", "[".repeat(1_000_000)),
+        format!("a = {}", "{a=".repeat(1_000_000)),
+        format!("[{}a]", "a.".repeat(500_000)),
+        format!("{}a = 1", "a.".repeat(500_000)),
+    ];
+    for text in deep {
+        let checked =
+            client.ask(Method::POST, "/api/v1/config/check", holder, Some(&json!({ "text": text }))).is(200).json();
+        assert_eq!(checked["valid"], false);
+    }
+    client.get("/api/v1/version", holder).is(200);
+    assert_eq!(monitor.stop(), 0, "{}", monitor.log());
 }

@@ -194,7 +194,7 @@ async fn a_rule_is_checked_and_tried_over_the_past_without_telling_anybody() {
             json!({ "name": "a", "expr": "provable",
                     "summary": "{% for a in range(9999) %}{% for b in range(9999) %}{% endfor %}{% endfor %}" }),
             "summary",
-            "takes too many steps",
+            "there are no functions",
         ),
     ] {
         let (valid, faults) = check(rule).await;
@@ -203,9 +203,19 @@ async fn a_rule_is_checked_and_tried_over_the_past_without_telling_anybody() {
 
     running.polled(20).await;
     let rule = json!({ "name": "tried", "expr": "consecutive_failures >= 5", "for": "0s" });
-    let (status, tried) = post(&running, "/api/v1/rules/replay", &json!({ "rule": rule, "since": "1h" })).await;
-    assert_eq!((status, &tried["complete"]), (200, &json!(true)), "{tried}");
-    assert!(tried["samples"].as_u64().unwrap() >= 40, "{tried}");
+    // The newest samples may not be in the store yet.
+    let body = json!({ "rule": rule, "since": "1h" });
+    let all = async {
+        loop {
+            let (status, tried) = post(&running, "/api/v1/rules/replay", &body).await;
+            assert_eq!((status, &tried["complete"]), (200, &json!(true)), "{tried}");
+            if tried["samples"].as_u64().unwrap() >= 40 {
+                break tried;
+            }
+            actix_rt::time::sleep(std::time::Duration::from_secs(1)).await;
+        }
+    };
+    let tried = tokio::time::timeout(common::wait::PATIENCE, all).await.unwrap();
     let elsewhere = tried["alerts"].as_array().unwrap().iter().filter(|alert| alert["alert"] != "tried");
     assert_eq!(elsewhere.count(), 0, "{tried}");
     let bad = json!({ "rule": { "name": "tried", "expr": "1 / 0 > 1" } });
@@ -232,7 +242,7 @@ notify = ["nobody", "mail", "dead-man"]
 [[alert]]
 name = "b"
 expr = "offset_ms / stratum > 1"
-summary = "{% for a in range(9999) %}{% for b in range(9999) %}{% endfor %}{% endfor %}"
+summary = "{% for a in range(9999) %}{% endfor %}"
 [[alert]]
 name = "b"
 expr = "provable"
@@ -280,10 +290,10 @@ url = "https://example.net/ping"
         (8, "alert[0].notify[0]", "there is no notifier \"nobody\""),
         (8, "alert[0].notify[2]", "is a heartbeat"),
         (11, "alert[1].expr", "can fail"),
-        (12, "alert[1].summary", "takes too many steps"),
+        (12, "alert[1].summary", "there are no functions"),
         (14, "alert[2].name", "is the name of alert[1] too"),
         (18, "alert[3].expr", "must be true or false"),
-        (19, "alert[3].description", "syntax error"),
+        (19, "alert[3].description", "{{ is not closed"),
         (20, "alert[3].runbook_url", "is not a web address"),
         (24, "alert[4].servers", "uses no server variable"),
         (25, "alert[5].expr", "is missing"),

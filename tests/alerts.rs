@@ -498,7 +498,7 @@ fn a_rule_that_is_taken_away_ends_its_alerts() {
 fn the_tables_in_the_documentation_are_those_in_the_code() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/ALERTING.md");
     let mut text = std::fs::read_to_string(&path).unwrap();
-    for (name, table) in [("variables", docs::variables()), ("rules", docs::rules())] {
+    for (name, table) in [("variables", docs::variables()), ("rules", docs::rules()), ("filters", docs::filters())] {
         let (begin, end) = (format!("<!-- {name} -->\n"), format!("<!-- /{name} -->"));
         let (before, rest) = text.split_once(&begin).unwrap();
         let (found, after) = rest.split_once(&end).unwrap();

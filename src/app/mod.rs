@@ -39,6 +39,7 @@ use crate::store::{Options, Store};
 use crate::web::audit::Audit;
 use crate::web::desk::{Desk, Reload};
 use crate::web::listen::Listeners;
+use crate::web::pulse::Pulse;
 use crate::web::{self, live};
 use ntp_monitor_core::alert::status::AlertStatus;
 use ntp_monitor_core::health::judge;
@@ -67,6 +68,7 @@ pub struct Service {
     snapshot: watch::Receiver<Arc<Snapshot>>,
     escalation: watch::Receiver<Option<Escalation>>,
     web: ServerHandle,
+    pulse: Pulse,
     reloads: mpsc::Receiver<Reload>,
     listening: Vec<SocketAddr>,
     log: Logger,
@@ -116,7 +118,8 @@ impl Service {
         if listeners.handed_over {
             info!(log, "listening on sockets of the service manager, not on http.listen");
         }
-        let (server, listening) = web::serve(listeners, state)?;
+        let pulse = Pulse::default();
+        let (server, listening) = web::serve(listeners, state, pulse.clone())?;
         let (escalate, escalation) = watch::channel(None);
         let census = Census::default();
         let supervisor = Supervisor::new(census.clone(), Arc::clone(&clock), escalate, log.clone()).start();
@@ -213,6 +216,7 @@ impl Service {
             snapshot,
             escalation,
             web,
+            pulse,
             reloads,
             listening,
             log: log.clone(),

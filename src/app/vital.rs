@@ -1,5 +1,5 @@
-//! Whether the parts that the service is nothing without still answer: supervisor, scheduler, writers. Whoever runs the
-//! service is told that it lives only while all of them do.
+//! Liveness of the essential parts: supervisor, scheduler, writers, web server. The service manager is notified that the
+//! service lives only while all of them answer.
 
 use std::time::Duration;
 
@@ -10,6 +10,10 @@ use super::Service;
 use crate::actors::census::Census;
 use crate::messages::lifecycle::Ping;
 use ntp_monitor_core::health::child::ChildState;
+
+/// A flood of requests delays the answer of the web server by the time that all of them take. Only a thread that is stuck
+/// is silent for longer than this, so that no client can cause a restart.
+const FLOODED_AT_MOST: Duration = Duration::from_secs(300);
 
 /// A part, and for how long it has been silent.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,6 +37,9 @@ impl Service {
         let now = crate::clock::now();
         if let Some(late_ns) = self.ledger.least_late_ns(now) {
             parts.push(Part { name: "polls".to_owned(), silent_for: nanos(late_ns) });
+        }
+        if let Some(silent_for) = self.pulse.silent_for(now).filter(|silent_for| *silent_for > FLOODED_AT_MOST) {
+            parts.push(Part { name: "web server".to_owned(), silent_for });
         }
         let running = self.outputs.writers().into_iter().filter(|(child, _)| runs(&self.census, child));
         // A thread that was just started has not come round yet; that is its supervisor's affair.

@@ -156,7 +156,6 @@ fn fact(name: &str, value: &str) -> String {
 mod tests {
     use super::*;
     use crate::config::{Channel, Hidden};
-    use crate::notify::trial::sample;
 
     fn email() -> Email {
         let settings = Settings {
@@ -197,7 +196,7 @@ mod tests {
 
     #[test]
     fn a_mail_says_when_and_by_what_it_was_sent_and_its_lines_are_as_long_as_smtp_takes_them() {
-        let mut news = sample();
+        let mut news = Notification::sample(jiff::Timestamp::UNIX_EPOCH);
         news.summary = format!("{} {}", "ä".repeat(300), "x".repeat(3000));
         news.description = "<".repeat(20_000);
         let body = MultiPart::alternative_plain_html(plain(&news), html(&news));
@@ -211,7 +210,7 @@ mod tests {
 
     #[test]
     fn what_a_server_says_is_text_in_the_html() {
-        let mut news = sample();
+        let mut news = Notification::sample(jiff::Timestamp::UNIX_EPOCH);
         news.summary = "<script>".into();
         news.runbook_url = Some("javascript:alert(1)".into());
         let html = html(&news);

@@ -21,7 +21,6 @@ mod slack;
 mod state;
 mod teams;
 mod telegram;
-pub mod template;
 mod trial;
 mod webhook;
 mod words;

@@ -67,11 +67,10 @@ fn message(notification: &Notification) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::notify::trial::sample;
 
     #[test]
     fn a_message_is_short_enough_to_stay_one() {
-        let mut news = sample();
+        let mut news = Notification::sample(jiff::Timestamp::UNIX_EPOCH);
         news.severity = Severity::Critical;
         news.description = "ß".repeat(5000);
         let message = message(&news);

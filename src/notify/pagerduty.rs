@@ -85,11 +85,10 @@ fn dedup_key(notification: &Notification, instance: &Instance) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::notify::trial::sample;
 
     #[test]
     fn the_end_of_an_alert_closes_the_incident_that_its_beginning_opened() {
-        let mut news = sample();
+        let mut news = Notification::sample(jiff::Timestamp::UNIX_EPOCH);
         let begun = event(&news, &news.alerts[0], "k");
         news.status = Status::Resolved;
         news.alerts[0].labels.insert("flapping".into(), "true".into());
@@ -100,7 +99,7 @@ mod tests {
 
     #[test]
     fn an_event_keeps_to_the_limits_of_the_api() {
-        let mut news = sample();
+        let mut news = Notification::sample(jiff::Timestamp::UNIX_EPOCH);
         news.vantage = "v".repeat(128);
         news.alert = "ä".repeat(64);
         news.alerts[0].server = Some("\u{202e}\"\n".repeat(1000));
@@ -115,7 +114,7 @@ mod tests {
 
     #[test]
     fn each_server_has_an_incident_of_its_own() {
-        let news = sample();
+        let news = Notification::sample(jiff::Timestamp::UNIX_EPOCH);
         let mut other = news.alerts[0].clone();
         other.server = Some("another".into());
         assert_ne!(dedup_key(&news, &news.alerts[0]), dedup_key(&news, &other));

@@ -84,11 +84,10 @@ fn escaped(text: &str, most: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::notify::trial::sample;
 
     #[test]
     fn a_message_keeps_to_the_limits_of_blocks_and_names_nobody_by_accident() {
-        let mut news = sample();
+        let mut news = Notification::sample(jiff::Timestamp::UNIX_EPOCH);
         news.summary = "<!channel> & ".repeat(100);
         news.description = "x".repeat(10_000);
         let message = message(&news);

@@ -86,11 +86,10 @@ fn card(body: Vec<Value>, actions: Vec<Value>) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::notify::trial::sample;
 
     #[test]
     fn the_card_is_one_that_a_workflow_takes() {
-        let mut news = sample();
+        let mut news = Notification::sample(jiff::Timestamp::UNIX_EPOCH);
         news.alerts = vec![news.alerts[0].clone(); 500];
         news.alert = "\"".repeat(128);
         news.vantage = "\\".repeat(128);

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::{BuildError, set_up};
 use crate::config::{Channel, Notifier as Config};
-use ntp_monitor_core::alert::notification::{Instance, Notification, Severity, Status};
+use ntp_monitor_core::alert::notification::{Notification, Status};
 
 /// What came of a test.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,7 +37,7 @@ pub async fn trial(config: &Config, vantage: &str) -> Trial {
 
 async fn send(config: &Config, vantage: &str) -> Result<String, String> {
     let notifier = set_up(config).await.map_err(|why| why.to_string())?;
-    let mut test = sample();
+    let mut test = Notification::sample(Timestamp::now());
     test.key = format!("test/{:016x}", rand::random::<u64>());
     test.vantage = vantage.to_owned();
     test.summary = format!("Test of the notifier {}: nothing is wrong", config.name);
@@ -51,29 +51,4 @@ async fn send(config: &Config, vantage: &str) -> Result<String, String> {
         notifier.deliver(&test).await.map_err(|failure| format!("the incident was opened, not closed: {failure}"))?;
     }
     Ok(said)
-}
-
-/// A notification that has everything one can have.
-pub(super) fn sample() -> Notification {
-    let instance = Instance {
-        server: Some("test".to_owned()),
-        value: Some(0.0),
-        labels: [("test".to_owned(), "true".to_owned())].into(),
-        summary: "Test".to_owned(),
-        started_at: Timestamp::now(),
-        ended_at: None,
-    };
-    Notification {
-        key: "test".to_owned(),
-        status: Status::Firing,
-        reminder: false,
-        alert: "test".to_owned(),
-        severity: Severity::Info,
-        summary: "Test".to_owned(),
-        description: "Test".to_owned(),
-        runbook_url: None,
-        vantage: "test".to_owned(),
-        url: None,
-        alerts: vec![instance],
-    }
 }

@@ -11,10 +11,10 @@ use serde::Serialize;
 use sha2::Sha256;
 
 use super::http::{Http, JSON, Request};
-use super::template::BodyTemplate;
 use super::{Failure, Notifier, Retry, Sending};
 use crate::config::{Hidden, Notifier as Config, Webhook as Settings};
 use crate::report::message::Report;
+use ntp_monitor_core::alert::body::BodyTemplate;
 use ntp_monitor_core::alert::notification::{Instance, Notification, Severity, Status};
 
 /// The header of the signature.
@@ -80,7 +80,10 @@ impl Notifier for Webhook {
     fn deliver<'a>(&'a self, notification: &'a Notification) -> Sending<'a> {
         Box::pin(async {
             if let Some(template) = &self.template {
-                return self.post(notification.key.clone(), template.render(notification)?.into_bytes()).await;
+                let refused =
+                    |why| Failure::new(Retry::Refused, format!("the body_template cannot be rendered: {why}"));
+                let body = template.render(notification).map_err(refused)?;
+                return self.post(notification.key.clone(), body.into_bytes()).await;
             }
             let mut said = String::new();
             // When one fails, all are repeated: those that were taken are recognised by their key.
@@ -140,11 +143,10 @@ fn signature(secret: &Hidden, now_s: i64, body: &[u8]) -> Result<String, Failure
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::notify::trial::sample;
 
     #[test]
     fn the_body_has_exactly_the_promised_keys_in_their_order() {
-        let news = sample();
+        let news = Notification::sample(jiff::Timestamp::UNIX_EPOCH);
         let text = String::from_utf8(body(&news, &news.alerts[0]).unwrap()).unwrap();
         let keys = [
             "status",
@@ -169,7 +171,7 @@ mod tests {
 
     #[test]
     fn a_value_that_is_no_number_is_absent() {
-        let mut news = sample();
+        let mut news = Notification::sample(jiff::Timestamp::UNIX_EPOCH);
         news.alerts[0].value = Some(f64::INFINITY);
         let text = String::from_utf8(body(&news, &news.alerts[0]).unwrap()).unwrap();
         assert!(text.contains("\"value\":null"), "{text}");

@@ -131,11 +131,10 @@ pub(super) fn clip_utf16(text: &str, units: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::notify::trial::sample;
 
     #[test]
     fn the_title_says_what_kind_of_news_it_is_on_one_line() {
-        let mut news = sample();
+        let mut news = Notification::sample(jiff::Timestamp::UNIX_EPOCH);
         news.severity = Severity::Critical;
         news.summary = "time\nis off".into();
         assert_eq!(title(&news), "CRITICAL: time is off");
@@ -147,7 +146,7 @@ mod tests {
 
     #[test]
     fn a_crowd_of_instances_is_counted() {
-        let mut news = sample();
+        let mut news = Notification::sample(jiff::Timestamp::UNIX_EPOCH);
         news.alerts = vec![news.alerts[0].clone(); 50];
         let lines = lines(&news);
         assert_eq!((lines.len(), lines[LISTED].as_str()), (LISTED + 1, "… and 30 more"));

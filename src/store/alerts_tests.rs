@@ -3,7 +3,7 @@ use rusqlite::Connection;
 use super::*;
 use crate::store::schema;
 use ntp_monitor_core::alert::notification::{Instance, Severity, Status};
-use ntp_monitor_core::alert::status::RuleSummary;
+use ntp_monitor_core::alert::rule::RuleSummary;
 
 fn store() -> Connection {
     let mut conn = Connection::open_in_memory().unwrap();

@@ -16,6 +16,7 @@ mod page;
 pub mod params;
 mod probe;
 pub mod problem;
+pub mod pulse;
 pub mod respond;
 #[cfg(test)]
 mod testing;
@@ -42,6 +43,7 @@ use ntp_monitor_core::sample::Sample;
 use ntp_monitor_core::stats::snapshot::Snapshot;
 use openapi::Endpoint;
 use problem::{Problem, wrong_method};
+use pulse::Pulse;
 
 /// Requests are small; whoever sends one slower than this is cut off.
 const CLIENT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -87,11 +89,11 @@ impl State {
     }
 }
 
-/// Answers on `listeners` until the returned server is stopped.
+/// Answers on `listeners` until the returned server is stopped, and to `pulse`.
 ///
 /// # Errors
 /// When a socket is of no use.
-pub fn serve(listeners: Listeners, state: State) -> Result<(Server, Vec<SocketAddr>), ListenError> {
+pub fn serve(listeners: Listeners, state: State, pulse: Pulse) -> Result<(Server, Vec<SocketAddr>), ListenError> {
     let listening = listeners.addresses()?;
     let tls = tls::server(&state.config).map_err(|why| ListenError::HandedOver(std::io::Error::other(why)))?;
     let state = web::Data::new(state);
@@ -99,6 +101,7 @@ pub fn serve(listeners: Listeners, state: State) -> Result<(Server, Vec<SocketAd
     let making = web::Data::new(api::reports::Making::default());
     let gate = web::Data::new(auth::Gate::new(listen::is_exposed(&listening)));
     let mut server = HttpServer::new(move || {
+        pulse.answer_here();
         App::new()
             .wrap(from_fn(auth::guard))
             .wrap(Compress::default())

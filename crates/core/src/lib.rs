@@ -18,5 +18,6 @@ pub mod health;
 pub mod ntp;
 pub mod sample;
 pub mod stats;
+pub mod template;
 pub mod text;
 pub mod world;

@@ -1,5 +1,6 @@
 //! The rules of alerts, and a place to try one out: is it sound, and what would it have told?
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -12,7 +13,6 @@ use serde_json::Value;
 
 use crate::config::{Config, rule_of_json};
 use crate::store::StoreError;
-use crate::store::read::Reader;
 use crate::web::State;
 use crate::web::openapi::{Body, Endpoint};
 use crate::web::problem::Problem;
@@ -156,23 +156,32 @@ pub async fn replay(state: web::Data<State>, tried: web::Json<ToReplay>) -> Resu
     let to_ns = state.clock.now().wall_ns;
     let from_ns = to_ns.saturating_sub(i64::try_from(span.as_nanos()).unwrap_or(i64::MAX));
     let config = state.config.borrow().clone();
+    let waiting = Waiting::default();
+    let is_over = Arc::clone(&waiting.is_over);
     let replayed = state.store.read(move |reader| {
         let _turn = turn;
-        work(reader, rule, &config, from_ns, to_ns)
+        let samples = reader.since(from_ns).map(|stored| stored.map(|stored| stored.sample));
+        work(samples, rule, &config, from_ns..to_ns, &is_over)
     });
     Ok(HttpResponse::Ok().insert_header(("Cache-Control", "no-store")).json(replayed.await?))
 }
 
-fn work(reader: &Reader, rule: Rule, config: &Config, from_ns: i64, to_ns: i64) -> Result<Replayed, StoreError> {
+fn work(
+    stored: impl Iterator<Item = Result<Sample, StoreError>>,
+    rule: Rule,
+    config: &Config,
+    span_ns: Range<i64>,
+    is_over: &AtomicBool,
+) -> Result<Replayed, StoreError> {
     let name = rule.spec.name.clone();
     let mut alerts = AlertReplay::new(trial_of(rule, &config.alerting));
     let mut analysis = Analysis::new(Window::Hour, TimeAxis::Wall);
     let begin = Instant::now();
-    let (mut samples, mut complete) = (0, true);
-    for stored in reader.since(from_ns) {
-        let sample = Arc::new(tagged(stored?.sample, config));
+    let (mut samples, mut notifications, mut complete) = (0, 0, true);
+    for sample in stored {
+        let sample = Arc::new(tagged(sample?, config));
         let at_ns = sample.at.wall_ns;
-        if at_ns >= to_ns {
+        if at_ns >= span_ns.end {
             break;
         }
         samples += 1;
@@ -180,15 +189,15 @@ fn work(reader: &Reader, rule: Rule, config: &Config, from_ns: i64, to_ns: i64) 
         alerts.observe(&sample);
         if alerts.is_due(at_ns) {
             alerts.look(at_ns, &analysis.snapshot(Stamp { wall_ns: at_ns, mono_ns: at_ns, raw_ns: 0 }));
+            notifications += alerts.take_notifications().iter().filter(|it| it.alert == name).count();
         }
-        if samples >= MOST_SAMPLES || begin.elapsed() > WORK_WITHIN {
+        if samples >= MOST_SAMPLES || begin.elapsed() > WORK_WITHIN || is_over.load(Ordering::Relaxed) {
             complete = false;
             break;
         }
     }
-    let report = alerts.finish().of(&name);
-    let notifications = report.notifications.len();
-    Ok(Replayed { alerts: report.alerts, notifications, samples, from: When(from_ns), to: When(to_ns), complete })
+    let alerts = alerts.finish().of(&name).alerts;
+    Ok(Replayed { alerts, notifications, samples, from: When(span_ns.start), to: When(span_ns.end), complete })
 }
 
 /// The store does not keep tags; rules may choose by them.
@@ -196,6 +205,19 @@ fn tagged(sample: Sample, config: &Config) -> Sample {
     match config.servers.iter().find(|server| server.ident.name == sample.server.name) {
         Some(server) => Sample { server: Arc::clone(&server.ident), ..sample },
         None => sample,
+    }
+}
+
+/// A request that waits for its replay. When it is dropped (the service stops, the connection is reset, the stream of
+/// HTTP/2 is cancelled), the replay ends early.
+#[derive(Default)]
+struct Waiting {
+    is_over: Arc<AtomicBool>,
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.is_over.store(true, Ordering::Relaxed);
     }
 }
 
@@ -213,5 +235,31 @@ impl Turn {
 impl Drop for Turn {
     fn drop(&mut self) {
         IS_TAKEN.store(false, Ordering::Release);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::web::testing;
+    use ntp_monitor_core::health::report::Health;
+    use ntp_monitor_core::world::World;
+
+    #[actix_rt::test]
+    async fn a_replay_ends_when_nobody_waits_for_it() {
+        let (state, _dir) = testing::state(Health::default());
+        let config = state.config.borrow().clone();
+        let waiting = Waiting::default();
+        let is_over = Arc::clone(&waiting.is_over);
+        let world = World::ordinary(1, 1, 64.0, 64_000.0);
+        let replay = || {
+            let rule = rule_of_json(&serde_json::json!({ "name": "a", "expr": "offset_ms > 1" })).unwrap();
+            work(world.samples().take(100).map(Ok), rule, &config, 0..i64::MAX, &is_over).unwrap()
+        };
+        let whole = replay();
+        assert_eq!((whole.samples, whole.complete), (100, true));
+        drop(waiting);
+        let cut = replay();
+        assert_eq!((cut.samples, cut.complete), (1, false));
     }
 }

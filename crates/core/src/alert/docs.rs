@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use super::defaults;
 use super::template::EXTRAS;
 use super::variables::{Of, VARIABLES};
+use crate::template::FILTERS;
 
 /// The variables of rules and texts, as Markdown tables.
 #[must_use]
@@ -33,6 +34,21 @@ pub fn rules() -> String {
         let (name, severity, expr) = (&rule.name, rule.severity.label(), rule.expr.replace('|', "\\|"));
         let (held_for, keep) = (span(rule.held_for), span(rule.keep_firing_for));
         let _ = writeln!(text, "| `{name}` | {severity} | `{expr}` | {held_for} | {keep} |");
+    }
+    text
+}
+
+/// Every filter of templates, as Markdown.
+#[must_use]
+pub fn filters() -> String {
+    let mut text = String::from("| filter | makes |\n|---|---|\n");
+    for filter in &FILTERS {
+        let parameters = match filter.parameters {
+            [] => String::new(),
+            all if filter.is_named_only => format!("({}=…)", all.join("=…, ")),
+            all => format!("({})", all.join(", ")),
+        };
+        let _ = writeln!(text, "| `{}{parameters}` | {} |", filter.name, filter.help);
     }
     text
 }

@@ -4,6 +4,7 @@
 //! rule can use, [`expression`] checks and evaluates conditions, [`rule`] combines a condition with its durations and texts,
 //! [`state`] is the state machine of one alert, and [`engine`] evaluates all rules.
 
+pub mod body;
 pub mod defaults;
 pub mod docs;
 pub mod engine;

@@ -85,3 +85,31 @@ pub struct Instance {
     /// When the alert resolved.
     pub ended_at: Option<Timestamp>,
 }
+
+impl Notification {
+    /// A notification with every field set, for tests of notifiers and templates; its alert started at `now`.
+    #[must_use]
+    pub fn sample(now: Timestamp) -> Self {
+        let instance = Instance {
+            server: Some("test".to_owned()),
+            value: Some(0.0),
+            labels: [("test".to_owned(), "true".to_owned())].into(),
+            summary: "Test".to_owned(),
+            started_at: now,
+            ended_at: None,
+        };
+        Self {
+            key: "test".to_owned(),
+            status: Status::Firing,
+            reminder: false,
+            alert: "test".to_owned(),
+            severity: Severity::Info,
+            summary: "Test".to_owned(),
+            description: "Test".to_owned(),
+            runbook_url: None,
+            vantage: "test".to_owned(),
+            url: None,
+            alerts: vec![instance],
+        }
+    }
+}

@@ -96,7 +96,13 @@ impl AlertReplay {
         self.report.take(outcome);
     }
 
-    /// Ends the replay and returns its report.
+    /// Takes out the notifications so far, so that a long replay does not keep them all.
+    #[must_use]
+    pub fn take_notifications(&mut self) -> Vec<Notification> {
+        std::mem::take(&mut self.report.notifications)
+    }
+
+    /// What would have been told, without what was taken out before.
     #[must_use]
     pub fn finish(self) -> AlertReport {
         self.report

@@ -3,12 +3,11 @@
 use std::time::Duration;
 
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::expression::Expression;
 use super::notification::Severity;
 use super::selector::Selector;
-use super::status::RuleSummary;
 use super::template::Template;
 use super::variables::{Kind, Variable};
 
@@ -24,6 +23,25 @@ pub enum Origin {
     Default,
     /// A rule from the configuration: a new one, or a changed built-in rule.
     Configured,
+}
+
+/// The parts of a rule that are needed to notify the end of its alerts after the rule has been removed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RuleSummary {
+    /// The severity of the rule.
+    pub severity: Severity,
+    /// The notifiers to use; `None` for all.
+    pub notify: Option<Vec<String>>,
+    /// Whether a notification is sent when an alert resolves.
+    pub notify_resolved: bool,
+    /// The URL of instructions for handling the alert.
+    pub runbook_url: Option<String>,
+}
+
+impl Default for RuleSummary {
+    fn default() -> Self {
+        Self { severity: Severity::Warning, notify: None, notify_resolved: true, runbook_url: None }
+    }
 }
 
 /// A rule as written in the configuration.

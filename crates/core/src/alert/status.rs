@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::notification::{Notification, Severity};
-use super::rule::Origin;
+use super::rule::{Origin, RuleSummary};
 use super::silence::Silence;
 use super::state::End;
 use crate::health::alerting::AlertingHealth;
@@ -176,25 +176,6 @@ pub struct Saved {
     /// What suppressed the notification when the alert started to fire: a silence, a maintenance window or a cause.
     #[serde(default)]
     pub held_by: Option<String>,
-}
-
-/// The parts of a rule that are needed to notify the end of its alerts after the rule has been removed.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct RuleSummary {
-    /// The severity of the rule.
-    pub severity: Severity,
-    /// The notifiers to use; `None` for all.
-    pub notify: Option<Vec<String>>,
-    /// Whether a notification is sent when an alert resolves.
-    pub notify_resolved: bool,
-    /// The URL of instructions for handling the alert.
-    pub runbook_url: Option<String>,
-}
-
-impl Default for RuleSummary {
-    fn default() -> Self {
-        Self { severity: Severity::Warning, notify: None, notify_resolved: true, runbook_url: None }
-    }
 }
 
 /// An entry of the alert history: an alert that fired.

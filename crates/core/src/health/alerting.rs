@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::report::{Reason, Status};
+use super::status::{Reason, Status};
 
 /// Problems with alerting.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, JsonSchema)]

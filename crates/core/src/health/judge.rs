@@ -28,7 +28,7 @@ pub fn judge(health: &mut Health) {
         push(&mut reasons, Status::Degraded, "child", name, reason.to_lowercase());
     }
     reasons.extend(alerting::reasons(&health.alerting));
-    reasons.extend(notifiers::reasons(health));
+    reasons.extend(notifiers::reasons(&health.notifiers));
     reasons.extend(reports::reasons(&health.reports));
     if health.log_dropped > 0 {
         let reason = format!("{} log records were dropped", health.log_dropped);

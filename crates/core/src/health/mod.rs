@@ -8,3 +8,4 @@ pub mod log;
 pub mod notifiers;
 pub mod report;
 pub mod reports;
+pub mod status;

@@ -1,10 +1,12 @@
 //! The health of notifiers.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::report::{Health, Reason, Status};
+use super::status::{Reason, Status};
 
 /// A notification that has been queued for longer than this, in seconds, degrades the health.
 const LATE_S: f64 = 600.0;
@@ -66,8 +68,8 @@ impl NotifierHealth {
 }
 
 /// The reasons why notifiers degrade the health.
-pub(super) fn reasons(health: &Health) -> Vec<Reason> {
-    health.notifiers.iter().flat_map(|(name, notifier)| of_one(notifier).map(|why| reason(name, why))).collect()
+pub(super) fn reasons(notifiers: &BTreeMap<String, NotifierHealth>) -> Vec<Reason> {
+    notifiers.iter().flat_map(|(name, notifier)| of_one(notifier).map(|why| reason(name, why))).collect()
 }
 
 fn of_one(notifier: &NotifierHealth) -> impl Iterator<Item = String> {
@@ -91,6 +93,7 @@ fn reason(name: &str, reason: String) -> Reason {
 mod tests {
     use super::*;
     use crate::health::judge::judge;
+    use crate::health::report::Health;
 
     fn judged(notifier: NotifierHealth) -> Vec<String> {
         let mut health = Health { notifiers: [("chat".to_owned(), notifier)].into(), ..Health::default() };

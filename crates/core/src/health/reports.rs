@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::report::{Reason, Status};
+use super::status::{Reason, Status};
 
 /// The scheduled reports since the service started.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, JsonSchema)]

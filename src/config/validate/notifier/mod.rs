@@ -12,7 +12,7 @@ use super::{Rules, Surroundings};
 use crate::config::fault::KeyPath;
 use crate::config::model::{Channel, Email, Heartbeat, MailTls, Notifier, NotifierType, Webhook};
 use crate::config::raw;
-use crate::notify::template::BodyTemplate;
+use ntp_monitor_core::alert::body::BodyTemplate;
 
 /// Keys of every type.
 const COMMON: [&str; 5] = ["name", "type", "timeout", "rate", "ca_file"];

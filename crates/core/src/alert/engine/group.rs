@@ -8,7 +8,8 @@ use jiff::Timestamp;
 use super::Settings;
 use crate::alert::notification::{Instance, Notification, Status};
 use crate::alert::rule::Rule;
-use crate::alert::status::{Addressed, RuleSummary, Saved};
+use crate::alert::rule::RuleSummary;
+use crate::alert::status::{Addressed, Saved};
 use crate::clock::Stamp;
 
 /// The maximum number of alerts in a notification; further ones are only counted.

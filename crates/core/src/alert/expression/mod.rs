@@ -145,6 +145,56 @@ mod tests {
         assert!(fault(&format!("{}provable", "!".repeat(900))).contains("nested"));
     }
 
+    /// What a list, a text, a macro or a pattern could make grow or run long is not part of the language.
+    #[test]
+    fn nothing_that_grows_or_loops_is_accepted() {
+        let nested = |open: &str, n: usize, close: &str| format!("{}1{}", open.repeat(n), close.repeat(n));
+        for (source, expected) in [
+            ("'a'.matches('(a+)+$')".to_owned(), "no function \"matches\""),
+            ("size([1, 2, 3]) > 1".to_owned(), "a list may only stand after"),
+            ("verdict + verdict == 'a'".to_owned(), "does not fit"),
+            ("[1] + [2] == [1, 2]".to_owned(), "a list may only stand after"),
+            ("[1, 2].exists(x, x > 1)".to_owned(), "a list may only stand after"),
+            ("{'a': 1}['a'] > 0".to_owned(), "not part of the language"),
+            ("string(1) == '1'".to_owned(), "no function \"string\""),
+            ("timestamp('x') > timestamp('y')".to_owned(), "no function \"timestamp\""),
+            ("stratum == 0x".to_owned() + &"f".repeat(900), "cannot be read"),
+            ("stratum == 1".to_owned() + &"+1".repeat(400), "nested deeper"),
+            ("a".to_owned() + &".a".repeat(400), "no field"),
+            (nested("[1].map(x, ", 60, ")"), "a list may only stand after"),
+            (nested("[", 300, "]"), "nested deeper"),
+            (nested("{1: ", 150, "}"), "nested deeper"),
+            (nested("(", 450, ")"), "nested deeper"),
+            (nested("-", 900, ""), "nested deeper"),
+            (nested("true ? 1 : ", 80, ""), "nested deeper"),
+            // Brackets in texts and comments hide how deep it is; then the parser's own limit holds.
+            (nested("(')' == ", 70, ")"), "nested deeper"),
+            (nested("[')))', ", 70, "]"), "a list may only stand after"),
+            (nested("(//)\n", 150, ")"), "Recursion limit"),
+            ("{".repeat(60), "cannot be read"),
+            ("\"\\".repeat(400), "cannot be read"),
+        ] {
+            let found = fault(&source);
+            assert!(found.contains(expected), "{source}: {found}");
+        }
+    }
+
+    const FRAGMENTS: [&str; 40] = [
+        "(", ")", "[", "]", "{", "}", "stratum", "provable", "1", "2.5", "'x'", "\"", "'", "\\", "?", ":", "&&", "||",
+        "!", "-", "+", "/", "%", "==", "<", " in ", ".", ",", "all", "map", "has", "known", "abs", "0x", "r'", "b\"",
+        "`", "//", "\n", "é",
+    ];
+
+    proptest::proptest! {
+        #![proptest_config(proptest::prelude::ProptestConfig::with_cases(500))]
+
+        #[test]
+        fn no_expression_panics(parts in proptest::collection::vec(proptest::sample::select(&FRAGMENTS[..]), 0..100)) {
+            let _ = Expression::parse(&parts.concat());
+            let _ = Expression::parse(&parts.join(" "));
+        }
+    }
+
     fn answer(source: &str) -> Answer {
         let snapshot = Snapshot::empty(Stamp { wall_ns: 0, mono_ns: 0, raw_ns: 0 });
         let health = Health::default();

@@ -1,0 +1,133 @@
+//! The template language of notifications: a small subset of Jinja over plain JSON values.
+//!
+//! There is `{{ … }}`, `{% if %}`, `{% for %}`, operators, and the filters in [`FILTERS`]. Nothing assigns, calls or
+//! includes, so a template cannot keep or grow a value. Rendering pays for each step and each byte that it makes from a
+//! fixed allowance, and nesting is limited when the template is parsed: whatever a template says, it needs a bounded
+//! stack, memory and time.
+
+mod expression;
+mod filters;
+mod lexer;
+mod meter;
+mod operators;
+mod parser;
+mod render;
+mod tree;
+mod write;
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+
+pub use filters::{FILTERS, Filter};
+use tree::Node;
+
+/// What distinguishes one kind of text from another.
+#[derive(Debug, Clone, Copy)]
+pub struct Manner {
+    /// The longest source, in bytes.
+    pub longest_source: usize,
+    /// The allowance of one rendering: 16 for each operation, and 1 for each byte that is compared or made.
+    pub work: usize,
+    /// Whether to use a value that is not defined is a fault; otherwise it is like one that is null.
+    pub is_strict: bool,
+    /// How null is written.
+    pub null: &'static str,
+    /// The most decimals that a number is written with; `None` for as many as it has.
+    pub decimals: Option<usize>,
+}
+
+/// A template that can be rendered.
+#[derive(Debug, Clone)]
+pub struct Template {
+    nodes: Arc<[Node]>,
+    names: Arc<[String]>,
+    manner: Manner,
+}
+
+impl Template {
+    /// Parses a template.
+    ///
+    /// # Errors
+    /// The first thing that is wrong with it, with its line.
+    pub fn parse(source: &str, manner: Manner) -> Result<Self, Fault> {
+        if source.len() > manner.longest_source {
+            return Err(Fault::new(format!("must not be longer than {} bytes", manner.longest_source)));
+        }
+        let (nodes, names) = parser::parse(source)?;
+        Ok(Self { nodes: nodes.into(), names: names.into(), manner })
+    }
+
+    /// The values that it asks for, sorted.
+    #[must_use]
+    pub fn names(&self) -> &[String] {
+        &self.names
+    }
+
+    /// Appends the text to `out`, which becomes at most `longest` bytes long. After an error, `out` has what was written
+    /// before.
+    ///
+    /// # Errors
+    /// When the allowance or the room in `out` is used up, or when a value is of the wrong type or not defined.
+    pub fn render(&self, values: &Map<String, Value>, longest: usize, out: &mut String) -> Result<(), Fault> {
+        render::render(&self.nodes, values, self.manner, longest, out)
+    }
+}
+
+/// Why a template cannot be parsed or rendered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    /// What kind it is.
+    pub kind: FaultKind,
+    message: String,
+    /// From 1; 0 when it is not known.
+    line: usize,
+}
+
+/// Kinds of faults.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FaultKind {
+    /// The template is wrong.
+    Wrong,
+    /// Rendering needs more than its allowance.
+    Work,
+    /// The text is as long as it may become.
+    Full,
+}
+
+impl Fault {
+    pub(crate) fn new(message: impl Into<String>) -> Self {
+        Self { kind: FaultKind::Wrong, message: message.into(), line: 0 }
+    }
+
+    fn work() -> Self {
+        Self { kind: FaultKind::Work, message: "takes too much work: make the template simpler".to_owned(), line: 0 }
+    }
+
+    fn full(longest: usize) -> Self {
+        Self { kind: FaultKind::Full, message: format!("the text becomes larger than {longest} bytes"), line: 0 }
+    }
+
+    /// With its line, unless that is known already.
+    fn at(mut self, line: usize) -> Self {
+        if self.line == 0 {
+            self.line = line;
+        }
+        self
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.line {
+            0 | 1 => f.write_str(&self.message),
+            line => write!(f, "{} (in line {line})", self.message),
+        }
+    }
+}
+
+impl std::error::Error for Fault {}
+
+#[cfg(test)]
+mod tests;
