@@ -88,7 +88,7 @@ mod tests {
     fn configured_file_is_used_and_its_fault_reported() {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("leap-seconds.list");
-        assert!(source(path(Some(&file)).as_deref()).fault.unwrap().contains("cannot be read"));
+        assert!(source(path(Some(&file)).as_deref()).fault.unwrap().contains("cannot read"));
         std::fs::write(&file, "<html>").unwrap();
         assert!(source(Some(&file)).fault.unwrap().contains("line 1"));
         std::fs::write(&file, "#@ 4023129600\n2272060800 10\n").unwrap();
