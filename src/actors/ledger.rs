@@ -8,10 +8,12 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 
-use super::prober::SharedSchedule;
 use crate::config::Server;
 use crate::probe::schedule::{Past, Schedule};
 use ntp_monitor_core::clock::{Clock, Stamp};
+
+/// The poll schedule of one address. It is shared with the next incarnation, so that a restart does not poll too early.
+pub type SharedSchedule = Arc<Mutex<Schedule>>;
 
 /// Schedules of addresses that are no longer polled are removed each time this many entries have been added.
 const PACINGS_BETWEEN_SWEEPS: usize = 1024;

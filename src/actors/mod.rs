@@ -1,6 +1,7 @@
 //! The actors of the service and their supervision. Actors contain no arithmetic: they receive a message, call a pure
 //! function and send the result on.
 
+pub mod adoption;
 pub mod alerter;
 pub mod backoff;
 pub mod census;

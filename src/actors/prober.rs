@@ -1,7 +1,7 @@
 //! Polls one address of one server: waits, asks the engine for a measurement, publishes the sample, and waits again.
 
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, WrapFuture};
@@ -17,9 +17,6 @@ use crate::probe::schedule::Schedule;
 use crate::probe::{ProbeEngine, ProbeReport, Query};
 use ntp_monitor_core::clock::{Clock, Stamp};
 use ntp_monitor_core::sample::{Outcome, Sample};
-
-/// The poll schedule of one address. It is shared with the next incarnation, so that a restart does not poll too early.
-pub type SharedSchedule = Arc<Mutex<Schedule>>;
 
 /// What a prober needs; the shared parts are behind an `Arc`.
 #[derive(Clone)]

@@ -13,11 +13,11 @@ use tokio::sync::watch;
 
 use super::stop::by;
 use super::{StartError, gauges, recall};
+use crate::actors::adoption::{Adopt, Factory, Release};
 use crate::actors::health::SinkGauge;
 use crate::actors::notice::DeathNotice;
 use crate::actors::supervisor::Supervisor;
 use crate::config::{Config, Csv, Influx};
-use crate::messages::lifecycle::{Adopt, Factory, Release};
 use crate::sinks::csv::CsvWriter;
 use crate::sinks::influx::{self, InfluxClient, SenderConfig, SenderState};
 use crate::sinks::queue::SinkQueue;

@@ -8,16 +8,14 @@ use std::time::{Duration, SystemTime};
 use slog::{Logger, info, warn};
 use tokio::sync::watch::{Receiver, Sender};
 
-use crate::config::Config;
-use ntp_monitor_core::stats::leap::{LeapList, LeapSource};
+use crate::config::{Config, read_leap_list};
+use ntp_monitor_core::stats::leap::LeapSource;
 
 /// Usual paths of the list; tzdata is first because it is kept up to date.
 const USUAL_PATHS: [&str; 3] =
     ["/usr/share/zoneinfo/leap-seconds.list", "/etc/ntp/leap-seconds.list", "/var/lib/ntp/leap-seconds.list"];
 /// Interval between two checks of the file.
 const EVERY: Duration = Duration::from_secs(3600);
-/// Maximum file size. The published file has 5 kB, so a much larger file is something else.
-const LARGEST: u64 = 1 << 20;
 
 /// The path to read: the configured one, or the first usual one that exists.
 fn path(configured: Option<&Path>) -> Option<PathBuf> {
@@ -27,23 +25,10 @@ fn path(configured: Option<&Path>) -> Option<PathBuf> {
     }
 }
 
-/// Reads and parses a leap second list.
-///
-/// # Errors
-/// What is wrong with the file.
-pub fn read_list(path: &Path) -> Result<LeapList, String> {
-    let size = std::fs::metadata(path).map_err(|why| format!("cannot read {}: {why}", path.display()))?.len();
-    if size > LARGEST {
-        return Err(format!("{} has {size} bytes: too large for a leap-seconds.list", path.display()));
-    }
-    let text = std::fs::read_to_string(path).map_err(|why| format!("cannot read {}: {why}", path.display()))?;
-    LeapList::parse(&text).map_err(|why| format!("{}: {why}", path.display()))
-}
-
 fn source(path: Option<&Path>) -> LeapSource {
     let Some(path) = path else { return LeapSource::default() };
     let shown = Some(path.display().to_string());
-    match read_list(path) {
+    match read_leap_list(path) {
         Ok(list) => LeapSource { path: shown, list: Some(Arc::new(list)), fault: None },
         Err(why) => LeapSource { path: shown, list: None, fault: Some(why) },
     }
@@ -88,7 +73,7 @@ mod tests {
     fn configured_file_is_used_and_its_fault_reported() {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("leap-seconds.list");
-        assert!(source(path(Some(&file)).as_deref()).fault.unwrap().contains("cannot read"));
+        assert!(source(path(Some(&file)).as_deref()).fault.unwrap().contains("cannot be read"));
         std::fs::write(&file, "<html>").unwrap();
         assert!(source(Some(&file)).fault.unwrap().contains("line 1"));
         std::fs::write(&file, "#@ 4023129600\n2272060800 10\n").unwrap();

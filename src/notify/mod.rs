@@ -31,6 +31,7 @@ use std::time::Duration;
 use futures_util::future::{BoxFuture, ready};
 
 use crate::config::{Channel, Notifier as Config};
+use crate::outbound;
 use crate::report::message::Report;
 use ntp_monitor_core::alert::notification::Notification;
 
@@ -74,12 +75,10 @@ impl Failure {
     /// A failed connection, or one that ended before the response. Usually temporary, except for an untrusted
     /// certificate.
     fn on_the_way(why: String) -> Self {
-        // The TLS library has no error kind for this, and its text starts with a number and a source location.
-        if why.contains("certificate verify failed") {
-            let why = "the certificate of the receiver is not trusted; for a private CA, set ca_file";
-            return Self::new(Retry::Paused, why);
+        match outbound::trust::certificate_fault(&why) {
+            Some(fault) => Self::new(Retry::Paused, format!("{fault} ({why})")),
+            None => Self::new(Retry::Backoff, why),
         }
-        Self::new(Retry::Backoff, why)
     }
 }
 

@@ -3,13 +3,9 @@
 
 use rand::{Rng, RngExt};
 
-use super::script::Request;
+use super::request::{HEADER_BYTES, Request, TRANSMIT};
 use ntp_monitor_core::ntp::{KissCode, Leap, NtpTimestamp, RefId};
 
-/// Length of an NTP header without extensions, in octets.
-pub(super) const HEADER_BYTES: usize = 48;
-/// The range of the transmit time in the header.
-pub(super) const TRANSMIT: std::ops::Range<usize> = 40..48;
 /// The mode of a server's reply.
 const MODE_SERVER: u8 = 4;
 

@@ -5,7 +5,8 @@ use std::time::Duration;
 use rand::{Rng, RngExt};
 
 use super::clock::{ServerClock, Step};
-use super::reply::{HEADER_BYTES, Header, ReplyKind, TRANSMIT};
+use super::reply::{Header, ReplyKind};
+use super::request::{Request, TRANSMIT};
 use ntp_monitor_core::clock::Stamp;
 use ntp_monitor_core::ntp::{KissCode, Leap};
 
@@ -34,26 +35,6 @@ pub struct KissRule {
     pub code: KissCode,
     /// Number of requests that are answered normally before.
     pub after_requests: u64,
-}
-
-/// The parts of a request that a server uses.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Request {
-    pub version: u8,
-    pub poll: u8,
-    /// The transmit field, which the reply must echo.
-    pub transmit: [u8; 8],
-}
-
-impl Request {
-    /// Parses a client's request (mode 3); other datagrams get no reply.
-    #[must_use]
-    pub fn parse(datagram: &[u8]) -> Option<Self> {
-        let header = datagram.get(..HEADER_BYTES)?;
-        let mode = header[0] & 0b111;
-        let transmit = header[TRANSMIT].try_into().ok()?;
-        (mode == 3).then_some(Self { version: header[0] >> 3 & 0b111, poll: header[2], transmit })
-    }
 }
 
 /// One datagram to send.

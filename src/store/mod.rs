@@ -10,6 +10,7 @@
 //! Tags of servers are not stored, because they belong to the configuration. file. Tags of servers are not kept: they
 //! are the configuration's.
 
+mod alert_requests;
 mod alerts;
 mod audit;
 mod clock;

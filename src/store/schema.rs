@@ -5,7 +5,7 @@ use std::path::Path;
 
 use rusqlite::{Connection, ErrorCode, TransactionBehavior};
 
-use super::StoreError;
+use super::error::StoreError;
 
 /// "NTPM" in the file header distinguishes a store from other SQLite databases.
 const APPLICATION_ID: i64 = 0x4e54_504d;

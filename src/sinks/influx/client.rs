@@ -1,8 +1,7 @@
 //! One request to InfluxDB, and the meaning of the response for its lines.
 //!
-//! influxdb2 builds the lines and checks readiness. The write request uses the underlying HTTP library directly,
-//! because influxdb2 treats any success but 204 as a failure, drops the headers (so `Retry-After` cannot be honoured)
-//! and reads the body of an error without a limit.
+//! influxdb2 builds the points. Requests use a separate HTTP client, because that of influxdb2 drops the headers of a
+//! response, so that `Retry-After` cannot be honoured, and reads the body of an error without a limit.
 
 use std::future::Future;
 use std::time::Duration;
@@ -59,14 +58,14 @@ pub trait LineWriter: Send + Sync + 'static {
 pub struct InfluxClient {
     http: Client,
     write_url: Url,
-    api: influxdb2::Client,
+    ready_url: Url,
 }
 
 impl InfluxClient {
     /// A client for the configured bucket. Does not connect yet.
     ///
     /// # Errors
-    /// When the URL or the token is invalid; influxdb2 would panic, or fail every write.
+    /// When the URL or the token is invalid.
     pub fn new(config: &Influx) -> Result<Self, ClientFault> {
         let base = base_url(&config.url)?;
         let token = config.token.expose_secret();
@@ -75,14 +74,14 @@ impl InfluxClient {
             headers.insert(AUTHORIZATION, authorization(token)?);
         }
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
-        let http = builder(config.timeout)
+        let http = builder(config.timeout, None)
+            .map_err(ClientFault::Client)?
             .default_headers(headers)
             .build()
             .map_err(|error| ClientFault::Client(error.to_string()))?;
-        let api = influxdb2::ClientBuilder::with_builder(builder(config.timeout), base.as_str(), &config.org, token)
-            .build()
-            .map_err(|error| ClientFault::Client(error.to_string()))?;
-        Ok(Self { http, write_url: write_url(base, config), api })
+        let mut ready_url = base.clone();
+        ready_url.set_path("/ready");
+        Ok(Self { http, write_url: write_url(base, config), ready_url })
     }
 
     /// Whether the server reports that it is ready (`/ready`; VictoriaMetrics supports this too).
@@ -90,7 +89,9 @@ impl InfluxClient {
     /// # Errors
     /// Why it is not ready.
     pub async fn ready(&self) -> Result<(), String> {
-        self.api.ready().await.map(drop).map_err(|error| short(&error.to_string()))
+        let response = self.http.get(self.ready_url.clone()).send().await.map_err(failure)?;
+        let status = response.status();
+        if status.is_success() { Ok(()) } else { Err(reason(status, &body(response).await)) }
     }
 }
 

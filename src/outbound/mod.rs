@@ -1,6 +1,8 @@
 //! Common parts of outgoing HTTP requests: HTTP/1.1, a time-out, no redirects, no proxy from the environment. Responses
 //! are read up to a limit, and no error contains a URL, which may include a secret.
 
+pub mod trust;
+
 use std::time::Duration;
 
 use reqwest::header::{HeaderMap, RETRY_AFTER};
@@ -12,10 +14,15 @@ pub const MAX_BODY_BYTES: usize = 8 * 1024;
 /// Maximum length of a reason.
 const MAX_REASON_CHARS: usize = 300;
 
-/// A client whose requests time out after `timeout`.
-pub fn builder(timeout: Duration) -> ClientBuilder {
+/// A client whose requests time out after `timeout`. It trusts the certificates of the system and those in `ca_pem`.
+///
+/// # Errors
+/// When `ca_pem` contains an invalid certificate.
+pub fn builder(timeout: Duration, ca_pem: Option<&str>) -> Result<ClientBuilder, String> {
+    let tls = trust::client(ca_pem)?;
     // No proxy from the environment: data and secrets go only where the configuration says.
-    Client::builder().http1_only().redirect(Policy::none()).timeout(timeout).no_proxy()
+    let builder = Client::builder().http1_only().redirect(Policy::none()).timeout(timeout).no_proxy();
+    Ok(builder.use_preconfigured_tls(tls))
 }
 
 /// `Retry-After` in seconds. The form with a date is ignored, because it needs a correct wall clock.
