@@ -91,7 +91,8 @@ impl Alerter {
             match self.store.read(|reader| reader.alert_states()).await {
                 Ok(found) => break found,
                 Err(why) => {
-                    warn!(self.log, "alert evaluation is delayed: the saved alert states cannot be read"; "reason" => %why);
+                    warn!(self.log, "alert evaluation is delayed: cannot read the saved alert states";
+                        "reason" => %why);
                     tokio::time::sleep(EVERY).await;
                 }
             }
@@ -191,7 +192,8 @@ impl Alerter {
             }
             Err(why) => {
                 if state.not_recorded.replace(why.to_string()).is_none() {
-                    error!(self.log, "alerts cannot be recorded; notifications are delayed until the store can be written"; "reason" => %why);
+                    error!(self.log, "cannot record alerts, notifications are delayed until the store can be written";
+                        "reason" => %why);
                 }
                 let surplus = state.waiting.history.len().saturating_sub(MOST_WAITING);
                 state.waiting.history.drain(..surplus);

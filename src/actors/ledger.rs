@@ -71,8 +71,8 @@ impl UncleanShutdown {
     /// When a server with this minimum interval may be polled again, on the monotonic clock in nanoseconds.
     fn over_at(self, floor: Duration) -> i64 {
         let floor_ns = i64::try_from(floor.as_nanos()).unwrap_or(i64::MAX);
-        // For one interval after the unclean shutdown, processes started since waited as well. Later they may have polled
-        // without recording it, so the wait begins now.
+        // For one interval after the unclean shutdown, processes started since waited as well. Later they may have
+        // polled without recording it, so the wait begins now.
         let age_ns = if (0..floor_ns).contains(&self.age_ns) { self.age_ns } else { 0 };
         self.now.mono_ns.saturating_sub(age_ns).saturating_add(floor_ns)
     }

@@ -123,7 +123,8 @@ impl Reporter {
                     return false;
                 }
                 self.progress.send_modify(ReportsHealth::gave_up);
-                error!(self.log, "gave up on sending a report"; "due" => %job.pending.due, "without" => job.pending.to.join(","),
+                error!(self.log, "gave up on sending a report"; "due" => %job.pending.due,
+                    "without" => job.pending.to.join(","),
                     "reason" => why);
             }
         }

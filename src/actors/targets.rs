@@ -184,7 +184,8 @@ impl Targets {
     fn on_resolve_failure(&mut self, name: &Arc<str>, why: &ResolveError, pause: Duration) {
         let polled = self.entries.get(name).is_some_and(|entry| !entry.rotation.is_empty());
         if polled {
-            info!(self.tools.log, "name does not resolve, continuing with the known address"; "server" => %name, "reason" => %why);
+            info!(self.tools.log, "name does not resolve, continuing with the known address";
+                "server" => %name, "reason" => %why);
         } else {
             self.publish(name, Outcome::Dns(why.to_string().into()), pause);
         }

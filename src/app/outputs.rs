@@ -129,7 +129,7 @@ impl Outputs {
             && is_written
             && let Err(why) = self.store.settle()
         {
-            warn!(self.log, "cannot record a clean shutdown, polls will start later at the next start"; "reason" => %why);
+            warn!(self.log, "cannot record a clean shutdown, the next start will delay its polls"; "reason" => %why);
         }
     }
 

@@ -76,7 +76,8 @@ pub(super) async fn last_hour(store: StoreHandle, now: Stamp, log: &Logger) -> R
             recalled
         }
         Ok(None) => {
-            info!(log, "windows start empty: the last hour has too many samples to read"; "samples" => format!(">{MOST_RECALLED}"));
+            info!(log, "windows start empty: the last hour has too many samples to read";
+                "samples" => format!(">{MOST_RECALLED}"));
             Recalled::new()
         }
         Err(why) => {

@@ -113,7 +113,7 @@ async fn reload(service: &mut Service, inputs: &Inputs, log: &Logger, control: &
 /// Applies a configuration submitted by the web editor and answers the request.
 pub(crate) async fn edited(service: &mut Service, asked: Reload, log: &Logger, control: &LogControl) {
     if asked.answer.is_closed() {
-        return warn!(log, "a configuration edit was not applied"; "reason" => "the request was cancelled before its turn");
+        return warn!(log, "a configuration edit was not applied"; "reason" => "the request was cancelled");
     }
     let result = apply_config(service, asked.loaded, log, control).await;
     // The requester may be gone; the result has been logged.

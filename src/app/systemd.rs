@@ -74,7 +74,8 @@ impl Manager {
         if silent.is_empty() {
             self.tell(&[NotifyState::Watchdog]);
         } else if !self.withheld {
-            warn!(self.log, "withholding the systemd watchdog keep-alive: parts do not respond"; "silent" => silent.join(", "));
+            warn!(self.log, "withholding the systemd watchdog keep-alive: parts do not respond";
+                "silent" => silent.join(", "));
         }
         self.withheld = !silent.is_empty();
     }

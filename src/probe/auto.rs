@@ -81,7 +81,8 @@ impl ProbeEngine for AutoEngine {
                 }
                 Err(why) => {
                     if engine.refusal().refused(Instant::now()) {
-                        warn!(engine.log, "no kernel timestamps, falling back to the less precise portable engine"; "reason" => %why);
+                        warn!(engine.log, "no kernel timestamps, falling back to the less precise portable engine";
+                            "reason" => %why);
                     }
                     // Nothing was sent yet, so the poll still costs one datagram.
                     engine.sntp.probe(query).await

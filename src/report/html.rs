@@ -101,9 +101,9 @@ fn evidence(html: &mut String, document: &Document) {
     let Some(found) = &document.traceability else { return };
     let _ = writeln!(
         html,
-        "<h2>Evidence of traceability</h2>\n<p>Share of the time for which this host's clock was shown to be within {} of \
-         true time, provided that the server's claim about its own error holds. The first row counts the time for which \
-         more than half of the servers showed this at once.</p>\n\
+        "<h2>Evidence of traceability</h2>\n<p>Share of the time for which this host's clock was shown to be within {} \
+         of true time, provided that the server's claim about its own error holds. The first row counts the time for \
+         which more than half of the servers showed this at once.</p>\n\
          <div class=\"wide\"><table>\n<thead><tr><th>server<th class=\"number\">within the limit<th class=\"number\">\
          error bound above the limit<th class=\"number\">not shown</tr></thead>\n<tbody>",
         Text(&seconds(found.limit_s))

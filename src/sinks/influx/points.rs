@@ -1,5 +1,5 @@
-//! The lines besides samples: statistics of the last hour of each series, the verdict, the state of this host's clock and
-//! the health of the service. docs/DATA_MODEL.md lists the fields.
+//! The lines besides samples: statistics of the last hour of each series, the verdict, the state of this host's clock
+//! and the health of the service. docs/DATA_MODEL.md lists the fields.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;

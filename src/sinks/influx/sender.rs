@@ -3,8 +3,8 @@
 //! - Lines are batched for up to `flush_interval` on the monotonic clock, or until a batch is full.
 //! - Temporary failures are retried with jittered, doubling waits, never before the server's `Retry-After`.
 //! - A rejected request is halved to isolate the rejected lines ([`Batch`]). They are moved to quarantine with the
-//!   database's reason, and the others are sent. If *no* line of a batch was accepted, the batch is retried twice after a
-//!   pause first, because the bucket may be at fault.
+//!   database's reason, and the others are sent. If *no* line of a batch was accepted, the batch is first retried twice
+//!   after a pause, because the bucket may be at fault.
 //! - If the database rejects the client (token, bucket), only a probe is sent now and then.
 //!
 //! At shutdown the sender empties the outbox as far as the deadline and the database allow. The rest stays on disk for
