@@ -224,7 +224,7 @@ fn every_picture_is_sound_xml_and_shows_what_it_is_about() {
             vec![
                 "offset (ms)",
                 "Feb 27",
-                "range of the true offset, if the claim holds",
+                "true offset range, if the claim holds",
                 "ticks: failed polls",
                 "heads: events",
             ],
@@ -333,7 +333,7 @@ fn report_is_self_contained_and_names_wrong_servers() {
     // Six of all servers, two of each.
     assert_eq!(html.matches("<svg ").count(), 16);
     let strict = told(path, &[&["report", "--limit", "1ms"], &WEEK_SPAN[..]].concat());
-    assert!(strict.contains("For 0.00 % of the time"));
+    assert!(strict.contains("for 0.00 % of the time"));
 }
 
 /// Records alerts as the alerter does: one in the middle of the week, one that lasts, and one long before.

@@ -111,7 +111,7 @@ fn legend(theme: &Theme, quantity: Quantity, courses: &[&Course]) -> Vec<Key> {
             keys.push(Key { opacity: SHADE, name: "smallest to largest".to_owned(), ..key });
         }
         if quantity == Quantity::Offset {
-            let name = "range of the true offset, if the claim holds".to_owned();
+            let name = "true offset range, if the claim holds".to_owned();
             keys.push(Key { color: theme.series[CLAIM], opacity: 2.0 * CLAIM_SHADE, name });
         }
     }

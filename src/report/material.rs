@@ -55,7 +55,7 @@ fn alerts(reader: &Reader, span: Span) -> Result<Vec<PastAlert>, StoreError> {
     const MOST: usize = 10_000;
     let when = |at: jiff::Timestamp| When(i64::try_from(at.as_nanosecond()).unwrap_or(i64::MAX));
     let past = reader.alert_history(span.from_ns, span.to_ns, None, MOST)?;
-    let told = past.into_iter().rev().map(|past| PastAlert {
+    let alerts = past.into_iter().rev().map(|past| PastAlert {
         alert: past.alert,
         severity: past.severity,
         server: past.server,
@@ -63,7 +63,7 @@ fn alerts(reader: &Reader, span: Span) -> Result<Vec<PastAlert>, StoreError> {
         started: when(past.started_at),
         ended: past.ended_at.map(when),
     });
-    Ok(told.collect())
+    Ok(alerts.collect())
 }
 
 /// The order of a report of all servers, as configured.

@@ -130,12 +130,12 @@ pub(super) fn sums_of_series(
         "SELECT {} FROM sample WHERE series_id = ?1 AND wall_ns >= ?2 AND wall_ns < ?3 ORDER BY wall_ns",
         codec::COLUMNS
     );
-    let nobody = ServerIdent::named("");
+    let placeholder = ServerIdent::named("");
     let mut statement = conn.prepare_cached(&sql)?;
     let mut rows = statement.query(params![series_id, span.from_ns, span.to_ns])?;
     let mut sums = BTreeMap::new();
     while let Some(row) = rows.next()? {
-        let sample = codec::decode(row, &nobody, None)?.sample;
+        let sample = codec::decode(row, &placeholder, None)?.sample;
         let way = sample.timestamping;
         let sum = sums.entry(way_key(way));
         sum.or_insert_with(|| Rollup::empty(grain, grain.bucket_s(span.from_ns), way)).add(&sample);
