@@ -160,14 +160,17 @@ impl Outputs {
         let gauge = gauges::of_writer(self.csv_queue.clone(), self.csv_writer.clone());
         let (queue, log, config, vantage) =
             (self.csv_queue.clone(), self.log.clone(), config.clone(), vantage.to_owned());
-        let worker = self.csv_writer.clone();
+        let (worker, journal) = (self.csv_writer.clone(), recall::journal(self.store()));
         self.adopt(
             CSV,
             Role::Sink,
             gauge,
             Box::new(move |notice| {
                 match CsvWriter::new(config.clone(), &vantage, log.clone()) {
-                    Ok(writer) => run_worker(writer, &queue, None, &worker, &log, notice),
+                    Ok(writer) => {
+                        let writer = writer.with_journal(Arc::clone(&journal));
+                        run_worker(writer, &queue, None, &worker, &log, notice);
+                    }
                     // Dropping the notice makes the supervisor retry later.
                     Err(why) => warn!(log, "cannot open the CSV files"; "reason" => %why),
                 }
