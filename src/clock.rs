@@ -13,7 +13,7 @@ impl Clock for SystemClock {
     }
 }
 
-/// Reads the clocks of this machine. The three reads together take well under a microsecond.
+/// Reads the clocks of this machine. The three readings together take well under a microsecond.
 #[must_use]
 pub fn now() -> Stamp {
     let mono_ns = read(ClockId::CLOCK_MONOTONIC);
@@ -32,13 +32,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_later_stamp_is_later_on_the_monotonic_clock() {
+    fn later_stamp_is_later_on_the_monotonic_clock() {
         let first = now();
         assert!(now().mono_ns >= first.mono_ns);
     }
 
     #[test]
-    fn the_raw_difference_moves_less_than_a_millisecond_between_two_reads() {
+    fn raw_difference_is_stable_between_two_reads() {
         let (first, second) = (now(), now());
         assert!((second.raw_ns - first.raw_ns).abs() < 1_000_000, "{first:?} {second:?}");
     }

@@ -272,7 +272,7 @@ fn what_a_full_disk_keeps_from_the_store_until_the_end_is_said_and_in_the_csv_fi
     disk.fill();
     monitor.health("the fault shows", |health| health["sinks"]["store"]["failing"] == true);
     assert_eq!(monitor.stop(), 0);
-    let said: Value = serde_json::from_str(&monitor.logged("samples were not written")).unwrap();
+    let said: Value = serde_json::from_str(&monitor.logged("dropped unwritten samples")).unwrap();
     let lost = said["samples"].as_u64().unwrap();
     let (csv, store) = (rows::csv(&home.csv()).len() as u64, rows::store(&store).len() as u64);
     assert!(lost > 0 && csv == store + lost, "{csv} in the files, {store} in the store, {lost} lost");

@@ -86,7 +86,7 @@ fn a_request_that_a_kill_kept_from_the_record_is_not_repeated_before_the_floor()
     monitor.kill();
     for _ in 0..3 {
         let mut monitor = home.start();
-        monitor.logged("watching servers");
+        monitor.logged("polling servers");
         monitor.kill();
     }
     let mut monitor = home.start();
@@ -121,7 +121,7 @@ fn what_a_first_kill_kept_from_the_files_is_there_after_the_next_run() {
     });
     monitor.kill();
     let mut monitor = home.start();
-    monitor.logged("watching servers");
+    monitor.logged("polling servers");
     assert_eq!(monitor.stop(), 0);
     let csv = rows::keys_once("the CSV file", &rows::csv(&home.csv()));
     rows::assert_same(("the CSV file", &csv), ("the store", &rows::keys_once("it", &rows::store(&home.store()))));

@@ -146,7 +146,7 @@ impl World {
         let (samples, forgotten) = (Arc::clone(&recorder.samples), Arc::clone(&recorder.forgotten));
         let names = Arc::new(Mutex::new(names));
         let listener = Listener::new("recorder");
-        listener.seat(recorder.start());
+        listener.connect(recorder.start());
         let tools = Tools {
             supervisor,
             resolver: Arc::new(FakeNames(Arc::clone(&names))),

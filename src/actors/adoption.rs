@@ -1,4 +1,4 @@
-//! What the supervisor is asked to look after, and to stop.
+//! Messages that make the supervisor start or stop a child.
 
 use std::fmt;
 use std::sync::Arc;
@@ -8,22 +8,22 @@ use actix::Message;
 use super::notice::DeathNotice;
 use ntp_monitor_core::health::child::Role;
 
-/// Starts one incarnation of a child, which must hold the notice for as long as it lives. What it returns asks that
-/// incarnation to stop.
+/// Starts one incarnation of a child, which must hold the notice for as long as it lives. Returns the function that
+/// asks this incarnation to stop.
 pub type Factory = Box<dyn Fn(DeathNotice) -> Stop + Send>;
 
 /// Asks one incarnation of a child to stop; it then drops its death notice.
 pub type Stop = Box<dyn FnOnce() + Send>;
 
-/// To the supervisor: look after this child from now on. A child of that name that is there already is kept.
+/// To the supervisor: start and supervise this child. If a child of that name exists, it is kept.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub struct Adopt {
     /// Unique among all children.
     pub name: Arc<str>,
-    /// Whether the service can do without it.
+    /// Says how essential the child is.
     pub role: Role,
-    /// Makes an incarnation.
+    /// Creates an incarnation.
     pub factory: Factory,
 }
 
@@ -33,10 +33,9 @@ impl fmt::Debug for Adopt {
     }
 }
 
-/// To the supervisor: stop this child for good.
+/// To the supervisor: stop this child permanently.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub struct Release {
-    /// Which one.
     pub name: Arc<str>,
 }

@@ -1,7 +1,7 @@
-//! Steps the rules over every picture and records what comes of it: states, history and notifications in one
-//! transaction. Publishes how alerts stand. No arithmetic, no rule, is here.
+//! Evaluates the alert rules on every snapshot and records the result: alert states, history and notifications, in one
+//! transaction. Publishes the current alerts. The rules themselves are in the core crate.
 //!
-//! While the store cannot be written, what is to be recorded waits here, in order, and the rules go on.
+//! While the store cannot be written, results are queued here in order, and evaluation continues.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -21,39 +21,36 @@ use ntp_monitor_core::clock::Clock;
 use ntp_monitor_core::health::report::Health;
 use ntp_monitor_core::stats::snapshot::Snapshot;
 
-/// How often the rules look; less often where pictures come less often, with many servers.
+/// Interval between two evaluations; longer with many servers, because snapshots are then published less often.
 const EVERY: Duration = Duration::from_secs(2);
-/// Silences are read again this often at least.
+/// Silences are read from the store at least this often.
 const SILENCES_EVERY: Duration = Duration::from_secs(60);
-/// What waits for a store that cannot be written; beyond it the oldest history is let go, notifications never.
+/// Limit of the history queued while the store cannot be written. Beyond it the oldest entries are dropped;
+/// notifications never are.
 const MOST_WAITING: usize = 10_000;
 
-/// What the alerter looks at and tells.
+/// The alert evaluator: its inputs and where it publishes.
 #[derive(Clone)]
 pub struct Alerter {
     /// The configuration in effect.
     pub config: Receiver<Arc<Config>>,
-    /// What was computed.
+    /// The latest statistics.
     pub snapshot: Receiver<Arc<Snapshot>>,
-    /// The state of the service.
     pub health: Receiver<Arc<Health>>,
-    /// Counts up when somebody changed a silence.
+    /// Incremented whenever a silence changes.
     pub silences: Receiver<u64>,
-    /// How alerts stand.
+    /// The current alerts.
     pub publish: Arc<Sender<Arc<AlertStatus>>>,
-    /// Where it is recorded.
     pub store: StoreHandle,
-    /// By which clock.
     pub clock: Arc<dyn Clock>,
-    /// Where it says what happens.
     pub log: Logger,
 }
 
-/// What one incarnation works with.
-struct Desk {
+/// The state of one incarnation.
+struct AlerterState {
     engine: Engine,
     config: Arc<Config>,
-    /// How alerts stand after the last step.
+    /// The alerts after the last evaluation.
     status: AlertStatus,
     waiting: Outcome,
     not_recorded: Option<String>,
@@ -61,31 +58,32 @@ struct Desk {
 }
 
 impl Alerter {
-    /// Runs until nobody publishes any more.
+    /// Runs until the configuration channel closes.
     pub async fn run(mut self) {
-        let Some(mut desk) = self.begin().await else { return };
+        let Some(mut state) = self.begin().await else { return };
         loop {
             tokio::select! {
-                () = tokio::time::sleep(rhythm::pause(desk.config.servers.len(), EVERY)) => {}
+                () = tokio::time::sleep(rhythm::pause(state.config.servers.len(), EVERY)) => {}
                 changed = self.silences.changed() => match changed {
-                    Ok(()) => desk.silences_read = None,
+                    Ok(()) => state.silences_read = None,
                     Err(_) => return,
                 },
             }
             self.silences.borrow_and_update();
-            self.take_configuration(&mut desk);
-            self.take_silences(&mut desk).await;
-            desk = match self.step(desk).await {
-                Some(desk) => desk,
+            self.apply_config(&mut state);
+            self.refresh_silences(&mut state).await;
+            state = match self.step(state).await {
+                Some(state) => state,
                 None => return,
             };
-            self.record(&mut desk).await;
-            self.show(&mut desk);
+            self.record(&mut state).await;
+            self.publish_status(&mut state);
         }
     }
 
-    /// Takes up what was left. A store that cannot be read now is asked again: nothing may be told twice.
-    async fn begin(&self) -> Option<Desk> {
+    /// Restores the alert states of the last run. Retries until the store can be read, because starting without them
+    /// would send notifications twice.
+    async fn begin(&self) -> Option<AlerterState> {
         let config = self.config.borrow().clone();
         let now = self.clock.now();
         let mut engine = Engine::new((*config.alerting).clone(), now);
@@ -93,72 +91,80 @@ impl Alerter {
             match self.store.read(|reader| reader.alert_states()).await {
                 Ok(found) => break found,
                 Err(why) => {
-                    warn!(self.log, "alerts wait, for what was told before cannot be read"; "reason" => %why);
+                    warn!(self.log, "alert evaluation is delayed: cannot read the saved alert states";
+                        "reason" => %why);
                     tokio::time::sleep(EVERY).await;
                 }
             }
         };
         if unreadable > 0 {
-            warn!(self.log, "states of alerts cannot be read, perhaps of a newer release"; "count" => unreadable);
+            warn!(self.log, "skipped saved alert states that this release cannot parse"; "count" => unreadable);
         }
         let waiting = engine.restore(now, saved);
-        Some(Desk { engine, config, status: AlertStatus::default(), waiting, not_recorded: None, silences_read: None })
+        Some(AlerterState {
+            engine,
+            config,
+            status: AlertStatus::default(),
+            waiting,
+            not_recorded: None,
+            silences_read: None,
+        })
     }
 
-    fn take_configuration(&mut self, desk: &mut Desk) {
+    fn apply_config(&mut self, state: &mut AlerterState) {
         let config = self.config.borrow_and_update().clone();
-        if config.alerting != desk.config.alerting {
-            let outcome = desk.engine.reconfigure(self.clock.now(), (*config.alerting).clone());
-            desk.waiting.append(outcome);
-            info!(self.log, "rules of alerts changed"; "rules" => config.alerting.rules.len());
+        if config.alerting != state.config.alerting {
+            let outcome = state.engine.reconfigure(self.clock.now(), (*config.alerting).clone());
+            state.waiting.append(outcome);
+            info!(self.log, "alert rules changed"; "rules" => config.alerting.rules.len());
         }
-        desk.config = config;
+        state.config = config;
     }
 
-    async fn take_silences(&self, desk: &mut Desk) {
-        if desk.silences_read.is_some_and(|read| read.elapsed() < SILENCES_EVERY) {
+    async fn refresh_silences(&self, state: &mut AlerterState) {
+        if state.silences_read.is_some_and(|read| read.elapsed() < SILENCES_EVERY) {
             return;
         }
         let now_ns = self.clock.now().wall_ns;
         match self.store.read(move |reader| reader.silences(now_ns)).await {
             Ok(silences) => {
                 let silences: Vec<Silence> = silences;
-                desk.engine.set_silences(silences);
-                desk.silences_read = Some(Instant::now());
+                state.engine.set_silences(silences);
+                state.silences_read = Some(Instant::now());
             }
-            Err(why) => warn!(self.log, "silences cannot be read"; "reason" => %why),
+            Err(why) => warn!(self.log, "cannot read silences"; "reason" => %why),
         }
     }
 
-    /// On a thread of its own: ten thousand servers and twenty rules cost a tenth of a second.
-    async fn step(&self, mut desk: Desk) -> Option<Desk> {
+    /// Runs on a blocking thread: with 10,000 servers and 20 rules, one evaluation takes a tenth of a second.
+    async fn step(&self, mut state: AlerterState) -> Option<AlerterState> {
         let (snapshot, health) = (self.snapshot.borrow().clone(), self.health.borrow().clone());
         let now = self.clock.now();
         let work = move || {
             let begin = Instant::now();
-            let polled = desk.config.servers.iter().filter(|server| !server.paused);
+            let polled = state.config.servers.iter().filter(|server| !server.paused);
             let servers: Vec<_> = polled.map(|server| Arc::clone(&server.ident)).collect();
             let observed = Observation { now, servers: &servers, snapshot: &snapshot, health: &health };
             let stopwatch = || u64::try_from(begin.elapsed().as_micros()).unwrap_or(u64::MAX);
-            let outcome = desk.engine.step(&observed, &stopwatch);
-            desk.status = desk.engine.status();
-            (desk, outcome)
+            let outcome = state.engine.step(&observed, &stopwatch);
+            state.status = state.engine.status();
+            (state, outcome)
         };
         match tokio::task::spawn_blocking(work).await {
-            Ok((mut desk, outcome)) => {
-                outcome.notifications.iter().for_each(|it| self.say(it));
-                desk.waiting.append(outcome);
-                Some(desk)
+            Ok((mut state, outcome)) => {
+                outcome.notifications.iter().for_each(|it| self.log_alert(it));
+                state.waiting.append(outcome);
+                Some(state)
             }
             Err(why) => {
-                // The supervisor begins anew from what is in the store.
-                error!(self.log, "the rules of alerts died"; "reason" => %why);
+                // The supervisor restarts this child from the states in the store.
+                error!(self.log, "alert evaluation panicked"; "reason" => %why);
                 None
             }
         }
     }
 
-    fn say(&self, addressed: &Addressed) {
+    fn log_alert(&self, addressed: &Addressed) {
         let it = &addressed.notification;
         let (alert, severity, count) = (it.alert.clone(), it.severity.label(), it.alerts.len());
         match it.status {
@@ -167,35 +173,36 @@ impl Alerter {
             }
             Status::Firing => {}
             Status::Resolved => {
-                info!(self.log, "alert is over: {}", it.summary; "alert" => alert, "count" => count);
+                info!(self.log, "alert resolved: {}", it.summary; "alert" => alert, "count" => count);
             }
         }
     }
 
-    async fn record(&self, desk: &mut Desk) {
-        if desk.waiting.is_empty() {
+    async fn record(&self, state: &mut AlerterState) {
+        if state.waiting.is_empty() {
             return;
         }
-        let record = to_record(&desk.waiting, &desk.config);
+        let record = to_record(&state.waiting, &state.config);
         match self.store.record_alerts(record).await {
             Ok(()) => {
-                desk.waiting = Outcome::default();
-                if desk.not_recorded.take().is_some() {
-                    info!(self.log, "alerts are recorded again");
+                state.waiting = Outcome::default();
+                if state.not_recorded.take().is_some() {
+                    info!(self.log, "alerts can be recorded again");
                 }
             }
             Err(why) => {
-                if desk.not_recorded.replace(why.to_string()).is_none() {
-                    error!(self.log, "alerts are not recorded and nobody is told, for now"; "reason" => %why);
+                if state.not_recorded.replace(why.to_string()).is_none() {
+                    error!(self.log, "cannot record alerts, notifications are delayed until the store can be written";
+                        "reason" => %why);
                 }
-                let surplus = desk.waiting.history.len().saturating_sub(MOST_WAITING);
-                desk.waiting.history.drain(..surplus);
+                let surplus = state.waiting.history.len().saturating_sub(MOST_WAITING);
+                state.waiting.history.drain(..surplus);
             }
         }
     }
 
-    fn show(&self, desk: &mut Desk) {
-        let status = AlertStatus { not_recorded: desk.not_recorded.clone(), ..std::mem::take(&mut desk.status) };
+    fn publish_status(&self, state: &mut AlerterState) {
+        let status = AlertStatus { not_recorded: state.not_recorded.clone(), ..std::mem::take(&mut state.status) };
         self.publish.send_if_modified(|shown| {
             let changed = **shown != status;
             if changed {
@@ -219,7 +226,7 @@ fn to_record(outcome: &Outcome, config: &Config) -> AlertRecord {
     }
 }
 
-/// Who is told when a rule names nobody: everybody but heartbeats, which tell by falling silent.
+/// The notifiers of a rule that lists none: all but heartbeats, which signal an alert by falling silent.
 fn receivers(config: &Config) -> Vec<String> {
     let talks = |it: &&crate::config::Notifier| !matches!(it.channel, Channel::Heartbeat(_));
     config.notifiers.iter().filter(talks).map(|it| it.name.clone()).collect()

@@ -1,25 +1,25 @@
-//! How long a dead child stays dead. Pure.
+//! The pause before a dead child is restarted. Pure.
 
 use std::time::Duration;
 
 const FIRST: Duration = Duration::from_millis(100);
 const LONGEST: Duration = Duration::from_secs(30);
-/// A child that lived this long was healthy: its next death starts at the first pause again.
+/// A child that lived this long was healthy: after its next death the pause starts at the minimum again.
 pub const HEALTHY: Duration = Duration::from_secs(60);
-/// From this many deaths in a row on, a child counts as crashed rather than as restarting …
+/// From this many consecutive deaths on, a child is reported as crashed rather than restarting.
 pub const CRASHED: u32 = 3;
-/// … and from this many on a core child cannot stay up (about half a minute of pauses have been tried).
+/// From this many consecutive deaths on, the service gives up on a core child (after about half a minute of pauses).
 pub const HOPELESS: u32 = 9;
 
-/// The deaths of one child since it last had a healthy spell.
+/// Counts the deaths of one child since it was last healthy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Backoff {
     deaths: u32,
 }
 
 impl Backoff {
-    /// The child died after living for `lived`. Returns the pause before the next one: 100 ms doubling to 30 s, less
-    /// up to a quarter by `dice` in [0, 1), so that children that died together do not come back together.
+    /// Records a death after a life of `lived`. Returns the pause before the restart: 100 ms, doubling to 30 s,
+    /// shortened by up to a quarter by `dice` in [0, 1), so that children that died together do not restart together.
     pub fn died(&mut self, lived: Duration, dice: f64) -> Duration {
         if lived >= HEALTHY {
             self.deaths = 0;
@@ -29,7 +29,7 @@ impl Backoff {
         pause.mul_f64(1.0 - 0.25 * dice.clamp(0.0, 1.0))
     }
 
-    /// Deaths in a row.
+    /// Number of consecutive deaths.
     #[must_use]
     pub fn deaths(self) -> u32 {
         self.deaths
@@ -41,14 +41,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pauses_double_from_a_tenth_of_a_second_to_half_a_minute() {
+    fn pause_doubles_from_100_ms_to_30_s() {
         let mut backoff = Backoff::default();
         let pauses: Vec<u128> = (0..11).map(|_| backoff.died(Duration::ZERO, 0.0).as_millis()).collect();
         assert_eq!(pauses, [100, 200, 400, 800, 1600, 3200, 6400, 12_800, 25_600, 30_000, 30_000]);
     }
 
     #[test]
-    fn a_healthy_spell_starts_the_count_again() {
+    fn a_healthy_life_resets_the_count() {
         let mut backoff = Backoff::default();
         for _ in 0..5 {
             backoff.died(Duration::ZERO, 0.0);
@@ -58,7 +58,7 @@ mod tests {
     }
 
     #[test]
-    fn jitter_only_shortens_and_by_a_quarter_at_most() {
+    fn jitter_shortens_the_pause_by_at_most_a_quarter() {
         let pause = Backoff::default().died(Duration::ZERO, 0.999);
         assert!(pause <= FIRST && pause >= FIRST.mul_f64(0.75));
     }

@@ -1,4 +1,4 @@
-//! Who is alive: written by the supervisor, read by health and the web at any time without asking an actor.
+//! The status of every child: written by the supervisor, read by health and the web without sending a message.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -7,30 +7,29 @@ use tokio::sync::watch;
 
 use ntp_monitor_core::health::child::{ChildStatus, Role};
 
-/// All children by name. Cheap to clone.
+/// The status of all children, by name. Cheap to clone.
 #[derive(Debug, Clone, Default)]
 pub struct Census {
     children: Arc<Mutex<BTreeMap<Arc<str>, ChildStatus>>>,
-    /// Probers that live, also those that were told to stop and end with the poll under way.
+    /// Number of live probers, including those that were asked to stop and are finishing a poll.
     probers: Arc<watch::Sender<usize>>,
 }
 
 impl Census {
-    /// A copy of everything, by name.
+    /// Copies the status of all children.
     #[must_use]
     pub fn all(&self) -> BTreeMap<Arc<str>, ChildStatus> {
         self.lock().clone()
     }
 
-    /// One child.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<ChildStatus> {
         self.lock().get(name).cloned()
     }
 
-    /// Returns when no prober lives: not one that was told to stop, either.
+    /// Waits until no prober is alive, including those that were asked to stop.
     pub async fn without_probers(&self) {
-        // The sender is ours, so this cannot fail.
+        // `self` holds the sender, so this cannot fail.
         let _ = self.probers.subscribe().wait_for(|alive| *alive == 0).await;
     }
 
@@ -54,7 +53,7 @@ impl Census {
         self.lock().remove(name);
     }
 
-    // Nothing that can panic happens under this lock.
+    // No code that runs under this lock can panic.
     fn lock(&self) -> MutexGuard<'_, BTreeMap<Arc<str>, ChildStatus>> {
         self.children.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -1,4 +1,4 @@
-//! Keeps the book on every server and publishes the health of the whole, every second (every ten with many servers).
+//! Tracks the health of every server and publishes the overall health, every second (every ten with many servers).
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -25,44 +25,41 @@ use ntp_monitor_core::health::report::{ChildHealth, Health, SinkHealth};
 use ntp_monitor_core::health::reports::ReportsHealth;
 use ntp_monitor_core::sample::Sample;
 
-/// Samples that may wait for the book: at 625 a second (10 000 servers at 16 s), 13 seconds of them.
+/// Mailbox capacity: 13 seconds of samples at 625 a second (10,000 servers at 16 s).
 const MAILBOX: usize = 8192;
 const PERIOD: Duration = Duration::from_secs(1);
 
-/// A server may turn this often in a row and be in the log each time …
+/// Number of consecutive state changes of one server that are all logged.
 const TURNS_AT_ONCE: u32 = 4;
-/// … and then once in this time.
+/// After that, one state change per server is logged in this time, in nanoseconds.
 const TURN_REFILL_NS: i64 = 600_000_000_000;
 
-/// Reads one output, at the given instant.
+/// Reads the state of one output at the given instant.
 pub type SinkGauge = Arc<dyn Fn(Stamp) -> SinkHealth + Send + Sync>;
 
-/// What health looks at, besides the samples. Cheap to clone.
+/// The inputs of the health report, besides the samples. Cheap to clone.
 #[derive(Clone)]
 pub struct Observed {
-    /// Where this monitor looks from.
+    /// The name of this monitoring location.
     pub vantage: Arc<str>,
-    /// When the service started.
     pub started: Stamp,
-    /// Every child.
     pub census: Census,
-    /// Every output by name; what is in the map changes at a reload.
+    /// Every output by name; a reload adds and removes entries.
     pub sinks: Arc<std::sync::Mutex<BTreeMap<String, SinkGauge>>>,
-    /// How alerts stand.
+    /// The current alerts.
     pub alerts: watch::Receiver<Arc<AlertStatus>>,
-    /// Every notifier, at the given instant.
+    /// Reads the state of every notifier at the given instant.
     pub notifiers: Arc<dyn Fn(Stamp) -> BTreeMap<String, NotifierHealth> + Send + Sync>,
-    /// Scheduled reports.
+    /// Progress of scheduled reports.
     pub reports: watch::Receiver<ReportsHealth>,
-    /// Those who compute on samples.
+    /// The actors that receive samples; their missed samples are reported as drops.
     pub listeners: Vec<Listener>,
-    /// Log records dropped so far.
+    /// Number of log records dropped so far.
     pub log_dropped: Arc<dyn Fn() -> u64 + Send + Sync>,
-    /// By which clock.
     pub clock: Arc<dyn Clock>,
 }
 
-/// The actor.
+/// The actor that publishes [`Health`].
 pub struct HealthKeeper {
     book: ServerHealthLog,
     observed: Observed,
@@ -73,7 +70,7 @@ pub struct HealthKeeper {
 }
 
 impl HealthKeeper {
-    /// A keeper that begins with `book` and publishes through `publish`.
+    /// An actor that continues from `book` and publishes through `publish`.
     #[must_use]
     pub fn new(
         book: ServerHealthLog,
@@ -89,7 +86,7 @@ impl HealthKeeper {
     fn report(&mut self, ctx: &mut Context<Self>) {
         let health = self.assemble();
         self.announce(&health);
-        self.say_losses(&health);
+        self.log_losses(&health);
         let period = rhythm::pause(health.servers.len(), PERIOD);
         self.publish.send_replace(Arc::new(health));
         ctx.run_later(period, Self::report);
@@ -130,8 +127,8 @@ impl HealthKeeper {
         health
     }
 
-    /// A remote can bring this about at will, so it is said at a limited rate.
-    fn say(&mut self, sample: &Sample, turn: HealthChange) {
+    // A remote server can cause these changes at will, so they are logged at a limited rate.
+    fn log_turn(&mut self, sample: &Sample, turn: HealthChange) {
         let server = &sample.server.name;
         let Allowance::Log { suppressed } = self.limit.allow(server, "turn", sample.at.mono_ns) else { return };
         let outcome = sample.outcome.label();
@@ -143,19 +140,17 @@ impl HealthKeeper {
         };
         let log = if suppressed > 0 { log.new(o!("suppressed" => suppressed)) } else { log };
         match turn {
-            HealthChange::Failed if reason.is_empty() => warn!(log, "server gives no samples"; "outcome" => outcome),
-            HealthChange::Failed => warn!(log, "server gives no samples"; "outcome" => outcome, "reason" => reason),
-            HealthChange::Recovered { failures } => {
-                info!(log, "server gives samples again"; "failed_polls" => failures)
-            }
+            HealthChange::Failed if reason.is_empty() => warn!(log, "server stopped giving samples"; "outcome" => outcome),
+            HealthChange::Failed => warn!(log, "server stopped giving samples"; "outcome" => outcome, "reason" => reason),
+            HealthChange::Recovered { failures } => info!(log, "server gives samples again"; "failed_polls" => failures),
             HealthChange::Kissed => {
-                warn!(log, "server asks to be asked less"; "kiss" => reason, "poll_s" => sample.poll_s)
+                warn!(log, "server asks for less frequent polls"; "kiss" => reason, "poll_s" => sample.poll_s)
             }
         }
     }
 
-    /// Whatever lost them has counted them; here they come into the log, at a limited rate.
-    fn say_losses(&mut self, health: &Health) {
+    /// Logs new drops of every output, at a limited rate. The outputs count them.
+    fn log_losses(&mut self, health: &Health) {
         let before = Arc::clone(&self.publish.borrow());
         let now = self.observed.clock.now();
         for (name, sink) in &health.sinks {
@@ -163,8 +158,8 @@ impl HealthKeeper {
             if sink.dropped > known
                 && self.limit.allow(&name.as_str().into(), "loss", now.mono_ns) != Allowance::Suppress
             {
-                warn!(self.log, "samples were lost for an output"; "sink" => name, "since_start" => sink.dropped,
-                    "reason" => sink.last_error.as_deref().unwrap_or("it is too slow"));
+                warn!(self.log, "an output dropped samples"; "sink" => name, "since_start" => sink.dropped,
+                    "reason" => sink.last_error.as_deref().unwrap_or("the output is too slow"));
             }
         }
     }
@@ -197,7 +192,7 @@ impl Handler<SampleReady> for HealthKeeper {
 
     fn handle(&mut self, SampleReady(sample): SampleReady, _: &mut Context<Self>) {
         if let Some(turn) = self.book.record(&sample) {
-            self.say(&sample, turn);
+            self.log_turn(&sample, turn);
         }
     }
 }

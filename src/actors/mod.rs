@@ -1,5 +1,5 @@
-//! Who lives, who dies, who is told. Actors hold no arithmetic: they take a message, call a pure function and send what
-//! came of it.
+//! The actors of the service and their supervision. Actors contain no arithmetic: they receive a message, call a pure
+//! function and send the result on.
 
 pub mod adoption;
 pub mod alerter;

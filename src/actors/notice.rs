@@ -1,5 +1,5 @@
-//! The death notice: a value that a child holds, and whose `Drop` tells the supervisor. It works on a clean end and on a
-//! panic alike, in an actor, in a task and in a thread, because all three drop what they own.
+//! The death notice: a value that a child holds and whose `Drop` notifies the supervisor. It works for a clean end and
+//! for a panic, in an actor, a task or a thread, because all three drop what they own.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use actix::Recipient;
 use crate::messages::lifecycle::Down;
 use ntp_monitor_core::health::child::Role;
 
-/// Held by a child for as long as it lives.
+/// Held by a child for as long as it lives; notifies the supervisor when dropped.
 #[derive(Debug)]
 pub struct DeathNotice {
     child: Arc<str>,
@@ -18,13 +18,13 @@ pub struct DeathNotice {
 }
 
 impl DeathNotice {
-    /// The notice of the child's `generation`-th incarnation.
+    /// The notice for incarnation `generation` of the child.
     #[must_use]
     pub(super) fn new(child: Arc<str>, role: Role, generation: u64, supervisor: Recipient<Down>) -> Self {
         Self { child, role, generation, supervisor: Some(supervisor) }
     }
 
-    /// A notice that tells nobody: for a child that is run without a supervisor, in tests.
+    /// A notice without a supervisor, for tests.
     #[must_use]
     pub fn unsupervised() -> Self {
         Self { child: "unsupervised".into(), role: Role::Sink, generation: 0, supervisor: None }

@@ -1,4 +1,4 @@
-//! One address of one server: waits, lets the engine ask, publishes what came of it, and waits again.
+//! Polls one address of one server: waits, asks the engine for a measurement, publishes the sample, and waits again.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, MutexGuard, PoisonError};
@@ -7,7 +7,7 @@ use std::time::Duration;
 use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, WrapFuture};
 use tokio::task::{AbortHandle, JoinError};
 
-use super::ledger::Pace;
+use super::ledger::PollPacing;
 use super::notice::DeathNotice;
 use super::outlet::Outlet;
 use crate::config::Server;
@@ -18,48 +18,43 @@ use crate::probe::{ProbeEngine, ProbeReport, Query};
 use ntp_monitor_core::clock::{Clock, Stamp};
 use ntp_monitor_core::sample::{Outcome, Sample};
 
-/// Everything a prober needs; what survives it is behind an `Arc`.
+/// What a prober needs; the shared parts are behind an `Arc`.
 #[derive(Clone)]
 pub struct Assignment {
-    /// Whom to ask, and how.
     pub server: Arc<Server>,
-    /// Where.
     pub address: SocketAddr,
-    /// When.
-    pub pace: Pace,
-    /// With what.
+    /// The poll schedule.
+    pub pacing: PollPacing,
     pub engine: Arc<dyn ProbeEngine>,
-    /// Where the samples go.
     pub outlet: Outlet,
-    /// By which clock.
     pub clock: Arc<dyn Clock>,
 }
 
-/// The actor.
+/// The actor that polls one address.
 pub struct Prober {
     assignment: Assignment,
-    /// The poll under way; dropping the prober ends it and frees its socket.
+    /// The current poll; dropping the prober aborts it and frees its socket.
     under_way: Option<AbortHandle>,
-    /// It was told to stop, and ends with the poll under way.
+    /// Whether it was asked to stop, and ends after the current poll.
     retired: bool,
     _notice: DeathNotice,
 }
 
 impl Prober {
-    /// A prober for `assignment`; it begins when started.
+    /// A prober for `assignment`; it starts to poll when the actor starts.
     #[must_use]
     pub fn new(assignment: Assignment, notice: DeathNotice) -> Self {
         Self { assignment, under_way: None, retired: false, _notice: notice }
     }
 
     fn schedule(&self) -> MutexGuard<'_, Schedule> {
-        self.assignment.pace.schedule.lock().unwrap_or_else(PoisonError::into_inner)
+        self.assignment.pacing.schedule.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn arm(&mut self, ctx: &mut Context<Self>) {
         let wait = self.schedule().next_poll(rand::random()) - self.assignment.clock.now().mono_ns;
         let wait = Duration::from_nanos(u64::try_from(wait).unwrap_or(0));
-        let nudge = Arc::clone(&self.assignment.pace.nudge);
+        let nudge = Arc::clone(&self.assignment.pacing.nudge);
         let due = async move {
             tokio::select! {
                 () = tokio::time::sleep(wait) => {}
@@ -69,7 +64,8 @@ impl Prober {
         ctx.spawn(due.into_actor(self).map(|(), this, ctx| this.awake(ctx)));
     }
 
-    /// Whoever nudged may have come too early: the floor holds all the same.
+    /// Starts a poll unless it is too early: a manual poll may be requested too soon, and the minimum interval still
+    /// applies.
     fn awake(&mut self, ctx: &mut Context<Self>) {
         let earliest = self.schedule().earliest();
         if earliest > self.assignment.clock.now().mono_ns { self.arm(ctx) } else { self.begin(ctx) }
@@ -81,7 +77,7 @@ impl Prober {
         let Assignment { server, address, engine, clock, .. } = &self.assignment;
         let query = Query { address: *address, timeout: server.timeout };
         let poll = poll(Arc::clone(engine), query, server.samples_per_poll, Arc::clone(clock));
-        // In a task of its own: an engine that panics costs this poll, not the prober.
+        // The poll runs in its own task, so an engine that panics fails this poll and not the prober.
         let task = actix_rt::spawn(poll);
         self.under_way = Some(task.abort_handle());
         ctx.spawn(task.into_actor(self).map(Self::end));
@@ -107,7 +103,7 @@ impl Prober {
 }
 
 fn engine_died(error: &JoinError, at: Stamp) -> PollReport {
-    let why = if error.is_panic() { "the engine panicked" } else { "the poll was cut short" };
+    let why = if error.is_panic() { "the engine panicked" } else { "the poll was aborted" };
     PollReport { best: ProbeReport::failed(at, Outcome::Fault(why.into())), sent: 1, lost: 1 }
 }
 
@@ -149,8 +145,8 @@ impl Drop for Prober {
 impl Handler<StopNow> for Prober {
     type Result = ();
 
-    /// A request that was sent must be recorded, or the next process would send another too soon. So its answer is
-    /// waited for, as long as the engine does; a burst is cut short, which is recorded too.
+    /// A request that was sent must be recorded, or the next process would send another too soon. A single request
+    /// is therefore awaited until the engine's timeout; a burst is aborted, which is recorded as well.
     fn handle(&mut self, _: StopNow, ctx: &mut Context<Self>) {
         self.retired = true;
         match &self.under_way {

@@ -1,4 +1,4 @@
-//! Whether an actor still handles what it is sent: it answers a [`Ping`], in turn with everything else.
+//! Handles [`Ping`], which shows that an actor still processes its mailbox.
 
 use actix::{Context, Handler};
 

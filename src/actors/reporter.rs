@@ -1,5 +1,5 @@
-//! Makes a report when one is due, keeps it, and sends it to whoever is to get it. What takes time happens on threads that
-//! may block; what was begun is on disk, so that a restart goes on with it.
+//! Makes scheduled reports, keeps them on disk and sends them. Slow work runs on blocking threads. The progress of a
+//! report is saved on disk, so a restart continues it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,43 +20,40 @@ use crate::store::StoreHandle;
 use ntp_monitor_core::clock::{Clock, Stamp};
 use ntp_monitor_core::health::reports::ReportsHealth;
 
-/// Between two looks at the clock. A schedule has minutes.
+/// Interval between two checks of the schedule, which has a resolution of one minute.
 const EVERY: Duration = Duration::from_secs(10);
-/// After a failure the next attempt comes after this, then after twice as long, …
+/// Wait after the first failed attempt; it doubles with each failure.
 const FIRST_WAIT: Duration = Duration::from_secs(60);
-/// … but not longer …
+/// Upper limit of the wait.
 const LONGEST_WAIT: Duration = Duration::from_secs(3600);
-/// … until so many were made, which takes a day: then who has not got the report finds it on disk.
+/// Number of attempts, which takes a day. After that, the report is only on disk.
 const ATTEMPTS: u32 = 28;
 
-/// What it works with. Cheap to clone.
+/// The report scheduler. Cheap to clone.
 #[derive(Clone)]
 pub struct Reporter {
     /// The configuration in effect.
     pub config: watch::Receiver<Arc<Config>>,
-    /// How it goes, for health, metrics and the page.
+    /// Published progress, for health, metrics and the page.
     pub progress: Arc<watch::Sender<ReportsHealth>>,
-    /// Where the history is.
     pub store: StoreHandle,
-    /// By which clock.
     pub clock: Arc<dyn Clock>,
-    /// Where it says what it does.
     pub log: Logger,
 }
 
-/// A report under way.
+/// A report in progress.
 struct Job {
     pending: Pending,
-    /// Made already, and filed.
+    /// The report, once it has been made and saved.
     report: Option<Arc<Report>>,
     attempts: u32,
-    /// Not before this, on the monotonic clock.
+    /// Time of the next attempt; its monotonic part decides.
     next: Stamp,
     wait: Duration,
 }
 
 impl Reporter {
-    /// Runs until nobody configures any more.
+    /// Runs until the configuration channel closes.
     pub async fn run(mut self) {
         let mut job: Option<Job> = None;
         loop {
@@ -68,7 +65,7 @@ impl Reporter {
                 Some(mut begun) if config.report.schedule.is_some() => {
                     job = (!self.attend(&config, &mut begun).await).then_some(begun);
                 }
-                // What was begun stays noted on disk, for when there is a schedule again.
+                // The pending report stays on disk and continues when a schedule is configured again.
                 Some(_) => self.progress.send_modify(ReportsHealth::done),
                 None => {}
             }
@@ -79,7 +76,7 @@ impl Reporter {
         }
     }
 
-    /// Whether something is to be done.
+    /// Returns the report that is pending or due, if any.
     async fn look(&self, config: &Arc<Config>) -> Option<Job> {
         let schedule = config.report.schedule.clone()?;
         let (config, now) = (Arc::clone(config), self.clock.now());
@@ -106,13 +103,13 @@ impl Reporter {
                 Some(Job { pending, report: None, attempts: 0, next: now, wait: FIRST_WAIT })
             }
             Err(why) => {
-                warn!(self.log, "the schedule of reports cannot be kept"; "reason" => why);
+                warn!(self.log, "cannot determine whether a report is due"; "reason" => why);
                 None
             }
         }
     }
 
-    /// Does what can be done now; returns whether all is done.
+    /// Makes an attempt if it is time; returns whether the report is done or given up.
     async fn attend(&self, config: &Arc<Config>, job: &mut Job) -> bool {
         let now = self.clock.now();
         if now.mono_ns < job.next.mono_ns {
@@ -126,18 +123,19 @@ impl Reporter {
                     return false;
                 }
                 self.progress.send_modify(ReportsHealth::gave_up);
-                error!(self.log, "a report is given up"; "due" => %job.pending.due, "without" => job.pending.to.join(","),
+                error!(self.log, "gave up on sending a report"; "due" => %job.pending.due,
+                    "without" => job.pending.to.join(","),
                     "reason" => why);
             }
         }
         let shelf = Shelf::of(&config.monitor.data_dir);
         if let Err(why) = blocking(move || shelf.set_pending(None).map_err(|why| why.to_string())).await {
-            warn!(self.log, "a report that is done cannot be noted as done"; "reason" => why);
+            warn!(self.log, "cannot delete the pending state of a finished report"; "reason" => why);
         }
         true
     }
 
-    /// An attempt failed: says so, and works out when the next one is.
+    /// Logs a failed attempt and schedules the next one.
     fn failed(&self, job: &mut Job, now: Stamp, why: &str) {
         let wait_ns = i64::try_from(job.wait.as_nanos()).unwrap_or(i64::MAX);
         let next =
@@ -148,11 +146,11 @@ impl Reporter {
         let at = |stamp: Stamp| Timestamp::from_nanosecond(i128::from(stamp.wall_ns)).ok();
         let since = at(now).unwrap_or(job.pending.due);
         self.progress.send_modify(|progress| progress.failed(since, why, at(next)));
-        warn!(self.log, "a report is not where it should be"; "due" => %job.pending.due,
+        warn!(self.log, "a report could not be made or sent; retrying"; "due" => %job.pending.due,
             "missing" => job.pending.to.join(","), "reason" => why);
     }
 
-    /// Makes and files the report if that has not happened, and sends it to whoever has not got it.
+    /// Makes and saves the report unless that is done, and sends it to the remaining notifiers.
     async fn advance(&self, config: &Arc<Config>, job: &mut Job) -> Result<(), String> {
         let report = match &job.report {
             Some(report) => Arc::clone(report),
@@ -185,7 +183,7 @@ impl Reporter {
             shelf.set_last_due(due).map_err(|why| why.to_string())?;
             let path = shelf.path(&id);
             let mut report = made.report(key);
-            report.summary.push_str(&format!(" Kept as {}.", path.display()));
+            report.summary.push_str(&format!(" Saved as {}.", path.display()));
             Ok((report, path))
         })
         .await?;
@@ -200,7 +198,7 @@ impl Reporter {
     }
 }
 
-/// One attempt to send a report to one notifier; a name that is no longer configured has got it.
+/// Makes one attempt to send a report. A notifier that is no longer configured counts as done.
 async fn send(config: &Config, name: &str, report: &Report) -> Result<(), String> {
     let Some(found) = config.notifiers.iter().find(|notifier| notifier.name == name) else { return Ok(()) };
     let notifier = notify::set_up(found).await.map_err(|why| why.to_string())?;
@@ -212,5 +210,5 @@ fn nanoseconds(at: Timestamp) -> i64 {
 }
 
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, String> + Send + 'static) -> Result<T, String> {
-    tokio::task::spawn_blocking(work).await.unwrap_or_else(|_| Err("the work was interrupted".to_owned()))
+    tokio::task::spawn_blocking(work).await.unwrap_or_else(|_| Err("the blocking task was aborted".to_owned()))
 }

@@ -1,5 +1,5 @@
-//! Feeds the analysis with every poll and publishes its picture, every second (every ten with many series). Events go to
-//! whoever keeps them.
+//! Passes every poll to the analysis and publishes its snapshot, every second (every ten with many series). Events go
+//! to an [`EventSink`].
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,20 +18,20 @@ use ntp_monitor_core::stats::events::Event;
 use ntp_monitor_core::stats::snapshot::Snapshot;
 use ntp_monitor_core::stats::verdict::State;
 
-/// Samples that may wait for the analysis: at 625 a second (10 000 servers at 16 s), 13 seconds of them.
+/// Mailbox capacity: 13 seconds of samples at 625 a second (10,000 servers at 16 s).
 const MAILBOX: usize = 8192;
 const PERIOD: Duration = Duration::from_secs(1);
 
-/// Takes events that began, changed or ended. Must not wait.
+/// Receives events that began, changed or ended. Must not block.
 pub type EventSink = Arc<dyn Fn(Event) + Send + Sync>;
 
-/// The actor.
+/// The actor that runs the analysis.
 pub struct Statistician {
     analysis: Analysis,
     publish: Arc<watch::Sender<Arc<Snapshot>>>,
     events: EventSink,
     clock: Arc<dyn Clock>,
-    said: State,
+    logged_state: State,
     log: Logger,
     _notice: DeathNotice,
 }
@@ -47,7 +47,7 @@ impl Statistician {
         log: Logger,
         notice: DeathNotice,
     ) -> Self {
-        Self { said: analysis.verdict().state, analysis, publish, events, clock, log, _notice: notice }
+        Self { logged_state: analysis.verdict().state, analysis, publish, events, clock, log, _notice: notice }
     }
 
     fn picture(&mut self, ctx: &mut Context<Self>) {
@@ -61,8 +61,8 @@ impl Statistician {
 
     fn announce(&mut self, snapshot: &Snapshot) {
         let verdict = &snapshot.verdict;
-        if verdict.state != self.said {
-            self.said = verdict.state;
+        if verdict.state != self.logged_state {
+            self.logged_state = verdict.state;
             let state = verdict.state.label();
             match verdict.state {
                 State::LocalWrong | State::ServerWrong => warn!(self.log, "{}", verdict.sentence; "verdict" => state),

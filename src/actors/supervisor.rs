@@ -1,6 +1,7 @@
-//! Builds every child from a factory, learns of each death through its notice, and builds it again after a pause.
+//! Creates every child from a factory, learns of each death through a death notice, and restarts the child after a
+//! pause.
 //!
-//! actix's own supervisor does not survive a panic: the runtime catches it, drops the actor, and nobody is told.
+//! The supervisor of actix does not survive a panic: the runtime catches it and drops the actor without notification.
 
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -18,20 +19,19 @@ use crate::messages::lifecycle::Down;
 use ntp_monitor_core::clock::{Clock, Stamp};
 use ntp_monitor_core::health::child::{ChildState, ChildStatus, Role};
 
-/// Why the service has to end: a core child cannot stay up.
+/// A core child that cannot stay up, which ends the service.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Escalation {
-    /// Which child.
     pub child: Arc<str>,
-    /// How often it died in a row.
+    /// Number of consecutive deaths.
     pub deaths: u32,
 }
 
-/// The actor. It panics on nothing that a child can do.
+/// The supervisor. Nothing that a child does makes it panic.
 pub struct Supervisor {
     children: HashMap<Arc<str>, Child>,
-    /// Counts incarnations of all children together: a name that is released and adopted again must not be taken for
-    /// dead when the notice of its namesake arrives.
+    /// Numbers the incarnations of all children together: when a name is released and adopted again, the death notice
+    /// of the old child must not count for the new one.
     generations: u64,
     census: Census,
     clock: Arc<dyn Clock>,
@@ -45,13 +45,13 @@ struct Child {
     generation: u64,
     started: Stamp,
     backoff: Backoff,
-    /// `None` while it is dead and waits to be started again.
+    /// `None` while it is dead and waits for its restart.
     stop: Option<Stop>,
     status: ChildStatus,
 }
 
 impl Supervisor {
-    /// A supervisor without children, which reports to `census` and says through `escalate` that the service must end.
+    /// A supervisor without children. It reports to `census`, and through `escalate` that the service must end.
     #[must_use]
     pub fn new(
         census: Census,
@@ -69,13 +69,13 @@ impl Supervisor {
         child.started = self.clock.now();
         let notice = DeathNotice::new(Arc::clone(name), child.role, child.generation, ctx.address().recipient());
         self.census.born(child.role);
-        // A factory that panics drops the notice on its way out, which is a death like any other.
+        // A factory that panics drops the notice, which counts as a death.
         child.stop = catch_unwind(AssertUnwindSafe(|| (child.factory)(notice))).ok();
         child.enter(ChildState::Running);
         self.census.put(name, child.status.clone());
     }
 
-    fn buried(&mut self, name: &Arc<str>, panicked: bool, ctx: &mut Context<Self>) {
+    fn on_child_death(&mut self, name: &Arc<str>, panicked: bool, ctx: &mut Context<Self>) {
         let Some(child) = self.children.get_mut(name) else { return };
         let now = self.clock.now();
         let pause = child.backoff.died(now.since(child.started), rand::random());
@@ -86,10 +86,10 @@ impl Supervisor {
         child.status.panics += u64::from(panicked);
         child.enter(if deaths >= backoff::CRASHED { ChildState::Crashed } else { ChildState::Restarting });
         self.census.put(name, child.status.clone());
-        warn!(self.log, "child died, will be started again"; "child" => %name, "panicked" => panicked,
+        warn!(self.log, "child died, restarting"; "child" => %name, "panicked" => panicked,
             "deaths_in_a_row" => deaths, "pause_ms" => pause.as_millis() as u64);
         if child.role == Role::Core && deaths >= backoff::HOPELESS {
-            error!(self.log, "core child cannot stay up, giving up"; "child" => %name);
+            error!(self.log, "core child keeps dying, giving up"; "child" => %name);
             self.escalate.send_replace(Some(Escalation { child: Arc::clone(name), deaths }));
             return;
         }
@@ -147,8 +147,8 @@ impl Handler<Down> for Supervisor {
     fn handle(&mut self, down: Down, ctx: &mut Context<Self>) {
         self.census.died(down.role);
         match self.children.get(&down.child) {
-            Some(child) if child.generation == down.generation => self.buried(&down.child, down.panicked, ctx),
-            // Released, or the late notice of an earlier incarnation.
+            Some(child) if child.generation == down.generation => self.on_child_death(&down.child, down.panicked, ctx),
+            // The child was released, or this is the late notice of an earlier incarnation.
             _ => debug!(self.log, "child ended"; "child" => %down.child),
         }
     }

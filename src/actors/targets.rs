@@ -1,4 +1,4 @@
-//! From configured servers to probers: resolves names, gives each address its prober, and keeps every address's pace.
+//! Turns configured servers into probers: resolves names, and starts and stops one prober per address.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -25,33 +25,27 @@ use ntp_monitor_core::clock::Clock;
 use ntp_monitor_core::health::child::Role;
 use ntp_monitor_core::sample::{Outcome, Sample, SeriesKey};
 
-/// New probers begin this far apart, so that a long list is not one burst; nearer when the list is so long that it
-/// would not be through within one interval.
+/// New probers start this far apart, so that a long list does not cause a burst; closer together when the list would
+/// otherwise take longer than one poll interval.
 const STAGGER: Duration = Duration::from_millis(10);
-/// A series is forgotten this long after the last poll of its prober, told to stop, has ended at the latest: its last
-/// sample may still be on its way, and a server that was only changed comes back at once.
+/// A series is forgotten this long after the last possible poll of a stopped prober: its last sample may still be in a
+/// queue, and a server that was only changed returns at once.
 const FORGET_AFTER: Duration = Duration::from_secs(5);
 
-/// What the actor works with.
+/// The dependencies of the actor.
 #[derive(Clone)]
 pub struct Tools {
-    /// Who looks after the probers.
     pub supervisor: Addr<Supervisor>,
-    /// How names are resolved.
     pub resolver: Arc<dyn Resolve>,
-    /// How servers are measured.
     pub engines: Engines,
-    /// Where samples go.
     pub outlet: Outlet,
-    /// By which clock.
     pub clock: Arc<dyn Clock>,
-    /// What outlives the actor.
+    /// The state that outlives the actor.
     pub ledger: Ledger,
-    /// The log.
     pub log: Logger,
 }
 
-/// The actor.
+/// The actor that starts and stops the probers.
 pub struct Targets {
     tools: Tools,
     entries: HashMap<Arc<str>, Entry>,
@@ -61,7 +55,7 @@ pub struct Targets {
 }
 
 struct Entry {
-    /// Tells a resolution that belongs to an earlier configuration of the same name.
+    /// Identifies the configuration; a resolution started for an earlier configuration of the same name is ignored.
     id: u64,
     server: Arc<Server>,
     rotation: Rotation,
@@ -69,14 +63,14 @@ struct Entry {
 }
 
 impl Targets {
-    /// An actor that takes up the servers of the ledger, if there are any.
+    /// An actor that starts with the servers in the ledger, if there are any.
     #[must_use]
     pub fn new(tools: Tools, notice: DeathNotice) -> Self {
         Self { tools, entries: HashMap::new(), taken: HashMap::new(), next_entry: 0, _notice: notice }
     }
 
-    /// Touches only what changed: a server that is configured as before goes on undisturbed.
-    fn set(&mut self, servers: Vec<Arc<Server>>, ctx: &mut Context<Self>) {
+    /// Changes the servers. A server whose configuration did not change is not touched.
+    fn set_servers(&mut self, servers: Vec<Arc<Server>>, ctx: &mut Context<Self>) {
         let wanted: HashMap<Arc<str>, Arc<Server>> =
             servers.iter().map(|server| (Arc::clone(&server.ident.name), Arc::clone(server))).collect();
         let kept = |entry: &Entry| wanted.get(&entry.server.ident.name).is_some_and(|new| **new == *entry.server);
@@ -87,9 +81,9 @@ impl Targets {
         }
         let new: Vec<Arc<Server>> =
             servers.iter().filter(|server| !self.entries.contains_key(&server.ident.name)).cloned().collect();
-        info!(self.tools.log, "watching servers"; "servers" => servers.len(), "new" => new.len());
+        info!(self.tools.log, "polling servers"; "servers" => servers.len(), "new" => new.len());
         self.tools.ledger.with(|state| state.servers = servers);
-        self.try_the_idle(ctx);
+        self.retry_idle_servers(ctx);
         let count = new.len();
         for (place, server) in new.into_iter().enumerate() {
             let stagger = stagger(place, count, server.poll_interval);
@@ -105,7 +99,7 @@ impl Targets {
         let id = self.next_entry;
         self.entries.insert(Arc::clone(&name), Entry { id, server, rotation: Rotation::default(), failures: 0 });
         match host {
-            Host::Address(ip) => self.answered(&name, &[SocketAddr::new(ip, port)], stagger, ctx),
+            Host::Address(ip) => self.on_addresses(&name, &[SocketAddr::new(ip, port)], stagger, ctx),
             Host::Name(_) => {
                 ctx.run_later(stagger, move |this, ctx| this.resolve(&name, id, ctx));
             }
@@ -126,10 +120,10 @@ impl Targets {
         let Host::Name(host) = &entry.server.host else { return };
         let answer = self.tools.resolver.resolve(host, entry.server.family);
         let name = Arc::clone(name);
-        ctx.spawn(answer.into_actor(self).map(move |answer, this, ctx| this.resolved(&name, id, answer, ctx)));
+        ctx.spawn(answer.into_actor(self).map(move |answer, this, ctx| this.on_resolved(&name, id, answer, ctx)));
     }
 
-    fn resolved(
+    fn on_resolved(
         &mut self,
         name: &Arc<str>,
         id: u64,
@@ -142,13 +136,13 @@ impl Targets {
                 entry.failures = 0;
                 let port = entry.server.port;
                 let addresses: Vec<_> = resolution.addresses.iter().map(|ip| SocketAddr::new(*ip, port)).collect();
-                self.answered(name, &addresses, Duration::ZERO, ctx);
+                self.on_addresses(name, &addresses, Duration::ZERO, ctx);
                 resolution.expires
             }
             Err(why) => {
                 entry.failures += 1;
                 let pause = retry_after(entry.failures);
-                self.unresolved(name, &why, pause);
+                self.on_resolve_failure(name, &why, pause);
                 pause
             }
         };
@@ -156,7 +150,7 @@ impl Targets {
         ctx.run_later(again, move |this, ctx| this.resolve(&name, id, ctx));
     }
 
-    fn answered(&mut self, name: &Arc<str>, addresses: &[SocketAddr], stagger: Duration, ctx: &mut Context<Self>) {
+    fn on_addresses(&mut self, name: &Arc<str>, addresses: &[SocketAddr], stagger: Duration, ctx: &mut Context<Self>) {
         let Some(entry) = self.entries.get_mut(name) else { return };
         let now = self.tools.clock.now().mono_ns;
         let taken = &self.taken;
@@ -182,15 +176,16 @@ impl Targets {
             self.start_prober(server, address, first);
         }
         if frees {
-            self.try_the_idle(ctx);
+            self.retry_idle_servers(ctx);
         }
     }
 
-    /// No address, so no prober: the failure itself is the outcome. A name that did resolve before stays polled.
-    fn unresolved(&mut self, name: &Arc<str>, why: &ResolveError, pause: Duration) {
+    /// Publishes the failure as the outcome if no address is known; otherwise polling continues with the known address.
+    fn on_resolve_failure(&mut self, name: &Arc<str>, why: &ResolveError, pause: Duration) {
         let polled = self.entries.get(name).is_some_and(|entry| !entry.rotation.is_empty());
         if polled {
-            info!(self.tools.log, "name does not resolve, going on with the known address"; "server" => %name, "reason" => %why);
+            info!(self.tools.log, "name does not resolve, continuing with the known address";
+                "server" => %name, "reason" => %why);
         } else {
             self.publish(name, Outcome::Dns(why.to_string().into()), pause);
         }
@@ -207,7 +202,7 @@ impl Targets {
         let assignment = Assignment {
             server: Arc::clone(server),
             address,
-            pace: self.tools.ledger.pace(server, address, first, &*self.tools.clock),
+            pacing: self.tools.ledger.pacing(server, address, first, &*self.tools.clock),
             engine: self.tools.engines.choose(server.engine),
             outlet: self.tools.outlet.clone(),
             clock: Arc::clone(&self.tools.clock),
@@ -228,8 +223,8 @@ impl Targets {
         forget_later(server, Some(address), ctx);
     }
 
-    /// An address literal that another server held may be free now.
-    fn try_the_idle(&mut self, ctx: &mut Context<Self>) {
+    /// Starts servers that are configured by address and were not polled because another server held that address.
+    fn retry_idle_servers(&mut self, ctx: &mut Context<Self>) {
         let idle = self.entries.values().filter(|entry| entry.rotation.is_empty());
         let literals: Vec<(Arc<str>, SocketAddr)> = idle
             .filter_map(|entry| match entry.server.host {
@@ -241,12 +236,12 @@ impl Targets {
             .filter(|(_, address)| !self.taken.contains_key(address))
             .collect();
         for (name, address) in literals {
-            self.answered(&name, &[address], Duration::ZERO, ctx);
+            self.on_addresses(&name, &[address], Duration::ZERO, ctx);
         }
     }
 }
 
-/// When the server at `place` of `count` new ones begins.
+/// The delay before the server at `place` of `count` new ones starts.
 fn stagger(place: usize, count: usize, interval: Duration) -> Duration {
     STAGGER.min(interval.div_f64(count as f64)).mul_f64(place as f64 + rand::random::<f64>())
 }
@@ -274,7 +269,7 @@ impl Actor for Targets {
     fn started(&mut self, ctx: &mut Context<Self>) {
         let servers = self.tools.ledger.with(|state| state.servers.clone());
         if !servers.is_empty() {
-            self.set(servers, ctx);
+            self.set_servers(servers, ctx);
         }
     }
 }
@@ -283,7 +278,7 @@ impl Handler<SetServers> for Targets {
     type Result = ();
 
     fn handle(&mut self, SetServers(servers): SetServers, ctx: &mut Context<Self>) {
-        self.set(servers, ctx);
+        self.set_servers(servers, ctx);
     }
 }
 
@@ -300,7 +295,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_list_of_any_length_begins_within_one_interval_and_never_at_once() {
+    fn new_servers_start_spread_over_one_interval_at_most() {
         let interval = Duration::from_secs(16);
         for count in [1, 100, 10_000] {
             let step = STAGGER.min(interval / count as u32);

@@ -1,4 +1,4 @@
-//! The supervised actors of the service, each with the factory that makes it again.
+//! The supervised actors of the service, each with the factory that creates it.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -42,11 +42,11 @@ pub(super) const POINTS: &str = "points";
 pub(super) const REPORTER: &str = "reporter";
 pub(super) const TARGETS: &str = "targets";
 
-/// The address of the incarnation of [`Targets`] that is alive.
+/// The address of the live incarnation of [`Targets`].
 #[derive(Clone, Default)]
-pub(super) struct Seat(Arc<Mutex<Option<Addr<Targets>>>>);
+pub(super) struct AddressSlot(Arc<Mutex<Option<Addr<Targets>>>>);
 
-impl Seat {
+impl AddressSlot {
     pub(super) fn get(&self) -> Option<Addr<Targets>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -68,22 +68,22 @@ pub(super) fn health(
         let keeper =
             HealthKeeper::new(ServerHealthLog::default(), observed.clone(), Arc::clone(&publish), log.clone(), notice);
         let keeper = keeper.start();
-        listener.seat(keeper.clone());
-        // What earlier processes (or incarnations) counted comes in when it has been read; nothing waits for it.
+        listener.connect(keeper.clone());
+        // The counts of earlier processes arrive later, when they have been read; nothing waits for them.
         actix_rt::spawn(recall::rates(store.clone(), Arc::clone(&observed.clock), keeper.clone(), log.clone()));
         Box::new(move || keeper.do_send(StopNow)) as _
     });
     Adopt { name: HEALTH.into(), role: Role::Core, factory }
 }
 
-/// What the analysis hears of beside samples.
+/// The inputs of the analysis, besides samples.
 pub(super) struct Heard {
     pub local: watch::Receiver<LocalState>,
     pub leap: watch::Receiver<LeapSource>,
 }
 
-/// The analysis begins anew when its actor died: what made it panic once must not stay in it. Only the first
-/// incarnation gets `recalled`, the last hour of an earlier process.
+/// Each incarnation starts with a new analysis, because the old one may contain what caused the panic. Only the first
+/// incarnation gets `recalled`, the last hour of samples of an earlier process.
 pub(super) fn stats(
     recalled: Recalled,
     listener: Listener,
@@ -97,11 +97,11 @@ pub(super) fn stats(
     let recalled = Mutex::new(recalled);
     let factory = Box::new(move |notice| {
         let recalled = std::mem::take(&mut *recalled.lock().unwrap_or_else(PoisonError::into_inner));
-        // Nothing live looks further back than an hour; longer windows are read from the store.
+        // Live windows cover at most an hour; longer ones are read from the store.
         let analysis = Analysis::new(Window::Hour, TimeAxis::Monotonic).recalling(recalled);
         let (publish, events, clock) = (Arc::clone(&publish), Arc::clone(&events), Arc::clone(&clock));
         let actor = Statistician::new(analysis, publish, events, clock, log.clone(), notice).start();
-        listener.seat(actor.clone());
+        listener.connect(actor.clone());
         actix_rt::spawn(forward(heard.local.clone(), LocalKnown, actor.clone().recipient()));
         actix_rt::spawn(forward(heard.leap.clone(), LeapListKnown, actor.clone().recipient()));
         Box::new(move || actor.do_send(StopNow)) as _
@@ -109,7 +109,7 @@ pub(super) fn stats(
     Adopt { name: STATS.into(), role: Role::Core, factory }
 }
 
-/// Tells one incarnation what is known, and what becomes known, until it is gone.
+/// Sends the current value and every change of it to one incarnation, until that has ended.
 async fn forward<T, M>(mut known: watch::Receiver<T>, message: fn(T) -> M, to: Recipient<M>)
 where
     T: Clone,
@@ -117,7 +117,7 @@ where
 {
     loop {
         let state = known.borrow_and_update().clone();
-        // What a full mailbox does not take, the next look brings.
+        // If the mailbox is full, the next change brings the value.
         if let Err(SendError::Closed(_)) = to.try_send(message(state)) {
             return;
         }
@@ -127,7 +127,7 @@ where
     }
 }
 
-/// A child that is a task and no actor: `run` begins one incarnation, which a stop cuts off.
+/// A child that is a task instead of an actor. `run` starts one incarnation; stopping it aborts the task.
 fn task<F>(name: &str, run: impl Fn() -> F + Send + 'static) -> Adopt
 where
     F: Future<Output = ()> + 'static,
@@ -143,7 +143,7 @@ where
     Adopt { name: name.into(), role: Role::Sink, factory }
 }
 
-/// Looks at the own clock.
+/// Reads the state of this host's clock.
 pub(super) fn local(publish: watch::Sender<LocalState>, log: &Logger) -> Adopt {
     let (publish, log) = (Arc::new(publish), log.clone());
     task(LOCAL, move || {
@@ -152,7 +152,7 @@ pub(super) fn local(publish: watch::Sender<LocalState>, log: &Logger) -> Adopt {
     })
 }
 
-/// Reads the list of leap seconds.
+/// Reads the leap second list.
 pub(super) fn leap(config: watch::Receiver<Arc<Config>>, publish: watch::Sender<LeapSource>, log: &Logger) -> Adopt {
     let (publish, log) = (Arc::new(publish), log.clone());
     task(LEAP, move || {
@@ -161,25 +161,25 @@ pub(super) fn leap(config: watch::Receiver<Arc<Config>>, publish: watch::Sender<
     })
 }
 
-/// Steps the rules of alerts. A new incarnation goes on from what is in the store.
+/// Evaluates the alert rules. A new incarnation continues from the states in the store.
 pub(super) fn alerter(alerter: Alerter) -> Adopt {
     task(ALERTER, move || alerter.clone().run())
 }
 
-/// Keeps, and sends to InfluxDB, what was computed.
+/// Saves statistics to the store and sends them to InfluxDB.
 pub(super) fn points(points: Points) -> Adopt {
     task(POINTS, move || points.clone().run())
 }
 
-/// Makes reports when they are due.
+/// Makes scheduled reports.
 pub(super) fn reporter(reporter: Reporter) -> Adopt {
     task(REPORTER, move || reporter.clone().run())
 }
 
-pub(super) fn targets(tools: Tools, seat: Seat) -> Adopt {
+pub(super) fn targets(tools: Tools, slot: AddressSlot) -> Adopt {
     let factory = Box::new(move |notice| {
         let targets = Targets::new(tools.clone(), notice).start();
-        seat.set(targets.clone());
+        slot.set(targets.clone());
         Box::new(move || targets.do_send(StopNow)) as _
     });
     Adopt { name: TARGETS.into(), role: Role::Core, factory }

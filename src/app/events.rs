@@ -1,4 +1,4 @@
-//! Brings events from the analysis into the store. The analysis never waits; what does not fit is counted in the log.
+//! Writes events of the analysis to the store. The analysis never waits; events that do not fit the queue are logged.
 
 use std::sync::Arc;
 
@@ -9,10 +9,10 @@ use crate::actors::stats::EventSink;
 use crate::store::{Event as Kept, StoreHandle};
 use ntp_monitor_core::stats::events::Event;
 
-/// Events are rare: a dozen a day. A network that comes back can bring one for each server.
+/// Events are rare: a dozen a day. When a network comes back, there can be one per server.
 const QUEUE: usize = 4096;
 
-/// A sink that keeps events in `store`, for as long as it or a clone of it lives.
+/// A sink that writes events to `store`, as long as it or a clone of it exists.
 pub(super) fn keeper(store: StoreHandle, log: &Logger) -> EventSink {
     let (queue, mut waiting) = mpsc::channel::<Event>(QUEUE);
     let log = log.clone();
@@ -20,13 +20,13 @@ pub(super) fn keeper(store: StoreHandle, log: &Logger) -> EventSink {
     actix_rt::spawn(async move {
         while let Some(event) = waiting.recv().await {
             if let Err(why) = store.record_event(to_kept(&event)).await {
-                error!(log, "an event is not in the store"; "event" => event.sentence, "reason" => %why);
+                error!(log, "cannot save an event"; "event" => event.sentence, "reason" => %why);
             }
         }
     });
     Arc::new(move |event| {
         if let Err(TrySendError::Full(event)) = queue.try_send(event) {
-            warn!(refused, "too many events at once, one is not in the store"; "event" => event.sentence);
+            warn!(refused, "event queue is full, one event was not saved"; "event" => event.sentence);
         }
     })
 }

@@ -1,4 +1,4 @@
-//! What health reads of each output, put together from its queue, its thread or sender, and the store.
+//! The health of each output, combined from its queue, its thread or sender, and the store.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use ntp_monitor_core::clock::Stamp;
 use ntp_monitor_core::health::report::SinkHealth;
 use ntp_monitor_core::sample::Sample;
 
-/// That of an output with a thread of its own.
+/// The gauge of an output with its own thread.
 pub(super) fn of_writer<C: Send + 'static>(queue: SinkQueue<Arc<Sample>>, handle: WriterHandle<C>) -> SinkGauge {
     Arc::new(move |now: Stamp| {
         let (queue, writer) = (queue.gauge(), handle.gauge());
@@ -32,10 +32,10 @@ pub(super) fn of_writer<C: Send + 'static>(queue: SinkQueue<Arc<Sample>>, handle
     })
 }
 
-/// That of InfluxDB.
+/// The gauge of InfluxDB.
 pub(super) fn of_influx(store: StoreHandle, state: Arc<SenderState>) -> SinkGauge {
     let lost = |outbox: OutboxGauge| outbox.dropped_lines + outbox.quarantined_lines;
-    // The store counts since it was made; health tells of this process.
+    // The store counts over its whole life; health reports the drops of this process.
     let lost_before = lost(store.outbox_gauge());
     Arc::new(move |now: Stamp| {
         let (outbox, sender) = (store.outbox_gauge(), state.gauge());

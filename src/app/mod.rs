@@ -1,6 +1,6 @@
-//! Builds the whole service from a [`Config`], changes it at a reload, and takes it down without losing anything.
+//! Builds the service from a [`Config`], applies a reload, and shuts it down without losing data.
 //!
-//! Read this first: it names every part and says what is connected to what.
+//! Start reading here: this module creates every part and connects it to the others.
 
 mod children;
 mod events;
@@ -55,11 +55,11 @@ use notifiers::Notifiers;
 use outputs::Outputs;
 use points::Points;
 
-/// A running service.
+/// The running service.
 pub struct Service {
     config: watch::Sender<Arc<Config>>,
     supervisor: Addr<Supervisor>,
-    targets: children::Seat,
+    targets: children::AddressSlot,
     ledger: Ledger,
     outputs: Outputs,
     notifiers: Notifiers,
@@ -77,9 +77,8 @@ pub struct Service {
 impl Service {
     /// Starts everything. Must be called within an actix system.
     ///
-    /// # Errors
-    /// When an output cannot be opened or the address cannot be listened on. The process is to end then: what was
-    /// started by that time is not taken down.
+    /// When an output cannot be opened or the address cannot be bound. The process must end then, because the parts
+    /// that were started before are not stopped.
     pub async fn start(config: Config, around: Surroundings, log: &Logger) -> Result<Self, StartError> {
         notify::try_out(&config.notifiers).await?;
         let store = Store::open(Options::from_config(&config), log)?;
@@ -97,7 +96,7 @@ impl Service {
             health: health.clone(),
             alerts: alerts.clone(),
         };
-        let paces = Arc::new(OnceLock::new());
+        let ledger_slot = Arc::new(OnceLock::new());
         let (desk, reloads) = Desk::new(around.inputs);
         let state = web::State {
             health: health.clone(),
@@ -108,7 +107,7 @@ impl Service {
             started,
             hub: live::Hub::start(started, sources),
             samples: tap.clone(),
-            ledger: Arc::clone(&paces),
+            ledger: Arc::clone(&ledger_slot),
             alerts: alerts.clone(),
             silences: Arc::clone(&silences),
             desk,
@@ -126,9 +125,9 @@ impl Service {
 
         let sinks = Arc::new(Mutex::new(BTreeMap::new()));
         let outputs = Outputs::start(&config, store.clone(), supervisor.clone(), Arc::clone(&sinks), log).await?;
-        let book = Listener::new("health");
+        let keeper = Listener::new("health");
         let analysis = Listener::new("stats");
-        let outlet = Outlet::new(outputs.journal(), [book.clone(), analysis.clone()]).tapped(tap);
+        let outlet = Outlet::new(outputs.journal(), [keeper.clone(), analysis.clone()]).tapped(tap);
         let (board, queues) = (Board::default(), store.handle());
         let shown = board.clone();
         let reports = Arc::new(watch::Sender::new(ReportsHealth::default()));
@@ -144,7 +143,7 @@ impl Service {
             log_dropped: around.log_dropped,
             clock: Arc::clone(&clock),
         };
-        supervisor.do_send(children::health(observed, book, outputs.store(), publish, log));
+        supervisor.do_send(children::health(observed, keeper, outputs.store(), publish, log));
 
         let notifiers =
             Notifiers::start(&config.notifiers, board, outputs.store(), health.clone(), supervisor.clone(), log);
@@ -186,8 +185,8 @@ impl Service {
         }));
 
         let ledger = recall::ledger(&store, clock.now()).await?;
-        // It is set once, here.
-        let _ = paces.set(ledger.clone());
+        // The cell is set only here.
+        let _ = ledger_slot.set(ledger.clone());
         let tools = Tools {
             supervisor: supervisor.clone(),
             resolver: around.resolver,
@@ -198,7 +197,7 @@ impl Service {
             log: log.clone(),
         };
         ledger.set_servers(config.active_servers());
-        let targets = children::Seat::default();
+        let targets = children::AddressSlot::default();
         supervisor.do_send(children::targets(tools, targets.clone()));
         let web = server.handle();
         actix_rt::spawn(server);
@@ -223,51 +222,51 @@ impl Service {
         })
     }
 
-    /// Where HTTP is answered.
+    /// The addresses on which HTTP is served.
     #[must_use]
     pub fn listening(&self) -> &[SocketAddr] {
         &self.listening
     }
 
-    /// The newest health.
+    /// The latest health.
     #[must_use]
     pub fn health(&self) -> watch::Receiver<Arc<Health>> {
         self.health.clone()
     }
 
-    /// The newest picture of what was computed.
+    /// The latest statistics.
     #[must_use]
     pub fn snapshot(&self) -> watch::Receiver<Arc<Snapshot>> {
         self.snapshot.clone()
     }
 
-    /// Every child of the supervisor.
+    /// The status of every child of the supervisor.
     #[must_use]
     pub fn census(&self) -> &Census {
         &self.census
     }
 
-    /// Says when the service has to end because a core child cannot stay up.
+    /// Receives a value when the service must end because a core child cannot stay up.
     #[must_use]
     pub fn escalation(&self) -> watch::Receiver<Option<Escalation>> {
         self.escalation.clone()
     }
 
-    /// The next configuration that somebody who edited it wants to be taken up; whoever runs the service calls
-    /// [`Service::reload`] with it and answers. Can be given up at any time.
+    /// Waits for the next configuration submitted by the web editor. The caller passes it to [`Service::reload`] and
+    /// answers the request. Cancel-safe.
     pub async fn next_reload(&mut self) -> Option<Reload> {
         self.reloads.recv().await
     }
 
-    /// Changes the running service to `new`. Only what changed is touched.
+    /// Changes the running service to `new`. Only parts whose configuration changed are restarted.
     ///
     /// # Errors
-    /// When a changed output cannot be opened; the old configuration stays in force.
+    /// When a changed output cannot be opened; the old configuration stays in effect.
     pub async fn reload(&mut self, new: Config) -> Result<Changes, StartError> {
         let changes = diff(&self.config.borrow(), &new);
         notify::try_out(&new.notifiers).await?;
         if changes.sections.iter().any(|section| matches!(*section, "influxdb" | "csv" | "monitor")) {
-            // Both are tried before anything that runs is touched.
+            // Both are checked before anything that runs is changed.
             self.outputs.examine(&new)?;
             self.outputs.replace(&new).await?;
         }
@@ -278,7 +277,7 @@ impl Service {
             targets.do_send(SetServers(active));
         }
         for key in &changes.needs_restart {
-            warn!(self.log, "this change takes effect at the next start only"; "key" => *key);
+            warn!(self.log, "this change takes effect only after a restart"; "key" => *key);
         }
         self.config.send_replace(Arc::new(new));
         Ok(changes)

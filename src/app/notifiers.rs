@@ -1,4 +1,4 @@
-//! The notifiers of the service: each a supervised child with a queue of its own, so that none waits for another.
+//! The notifiers: each is a supervised child with its own queue, so that none waits for another.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -20,8 +20,8 @@ use crate::store::StoreHandle;
 use ntp_monitor_core::health::child::Role;
 use ntp_monitor_core::health::report::Health;
 
-/// An attempt that is under way when a notifier changes or the service stops gets this long; then it is cut short, and
-/// repeated with the same key.
+/// When a notifier changes or the service stops, a delivery attempt in progress gets this long. Then it is aborted, and
+/// repeated later with the same key.
 const ATTEMPT_ENDS_WITHIN: Duration = Duration::from_secs(3);
 
 pub(super) struct Notifiers {
@@ -35,7 +35,7 @@ pub(super) struct Notifiers {
 
 struct Running {
     config: Config,
-    /// Set to a deadline, it ends the notifier. Every incarnation holds the other end, and so does the factory.
+    /// Setting a deadline stops the notifier. Every incarnation and the factory hold a receiver.
     stop: watch::Sender<Option<Instant>>,
 }
 
@@ -54,12 +54,12 @@ impl Notifiers {
         notifiers
     }
 
-    /// Ends those that are gone or changed, and starts those that are new or changed. The others notice nothing.
+    /// Stops removed and changed notifiers and starts new and changed ones. Unchanged notifiers keep running.
     pub(super) async fn replace(&mut self, config: &[Config]) {
         let same = |running: &Running| config.contains(&running.config);
         let over: Vec<String> =
             self.running.iter().filter(|(_, running)| !same(running)).map(|(name, _)| name.clone()).collect();
-        self.land(over, Instant::now() + ATTEMPT_ENDS_WITHIN).await;
+        self.drain(over, Instant::now() + ATTEMPT_ENDS_WITHIN).await;
         for config in config {
             if !self.running.contains_key(&config.name) {
                 self.launch(config);
@@ -67,13 +67,13 @@ impl Notifiers {
         }
     }
 
-    /// Ends all of them, by `until` at the latest. What waits stays in the store for the next start.
+    /// Stops all notifiers, by `until` at the latest. Queued notifications stay in the store for the next start.
     pub(super) async fn stop(mut self, until: Instant) {
         let all = self.running.keys().cloned().collect();
-        self.land(all, until.min(Instant::now() + ATTEMPT_ENDS_WITHIN)).await;
+        self.drain(all, until.min(Instant::now() + ATTEMPT_ENDS_WITHIN)).await;
     }
 
-    async fn land(&mut self, names: Vec<String>, until: Instant) {
+    async fn drain(&mut self, names: Vec<String>, until: Instant) {
         let mut ending = Vec::new();
         for name in names {
             let Some(running) = self.running.remove(&name) else { continue };
@@ -84,7 +84,7 @@ impl Notifiers {
         }
         for (name, stop) in ending {
             if by(until + Duration::from_secs(1), stop.closed()).await.is_none() {
-                error!(self.log, "a notifier did not end in time"; "notifier" => name);
+                error!(self.log, "a notifier did not stop in time"; "notifier" => name);
             }
         }
     }
@@ -124,13 +124,13 @@ async fn run(
     if let Channel::Heartbeat(settings) = &config.channel {
         return match Beat::set_up(config, settings).await {
             Ok(beat) => notify::beat(beat, health, state, log, stop).await,
-            Err(why) => error!(log, "a notifier cannot be set up"; "reason" => why),
+            Err(why) => error!(log, "cannot set up a notifier"; "reason" => why),
         };
     }
     let settings = Settings { name: config.name.clone(), per_minute: config.per_minute, pacing: Pacing::default() };
     match notify::set_up(config).await {
         Ok(notifier) => dispatcher::run(store, notifier, settings, state, log, stop).await,
-        Err(why) => error!(log, "a notifier cannot be set up"; "reason" => %why),
+        Err(why) => error!(log, "cannot set up a notifier"; "reason" => %why),
     }
 }
 

@@ -1,5 +1,5 @@
-//! The outputs of the service: the store, CSV and InfluxDB, each a supervised child, in the order in which a sample
-//! passes them.
+//! The outputs: the store, CSV and InfluxDB, each a supervised child, in the order in which a sample passes through
+//! them.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -26,20 +26,20 @@ use crate::store::{Encoder, Store, StoreHandle};
 use ntp_monitor_core::health::child::Role;
 use ntp_monitor_core::sample::Sample;
 
-/// At 625 samples a second (10 000 servers at 16 s) this is 105 s of a store that does not even try; a store that
-/// tries and fails holds as many again.
+/// Holds 105 s of samples at 625 a second (10,000 servers at 16 s) while the store does not take any. A store that
+/// retries failed writes holds the same number in addition.
 const JOURNAL_QUEUE: usize = 65_536;
 const CSV_QUEUE: usize = 65_536;
-/// What the web and the store need of the time that is given to stop.
+/// Part of the shutdown time that is reserved for the web server and for closing the store.
 const RESERVE: Duration = Duration::from_secs(2);
-/// At a reload the outputs get this long to write what they have; then their successors do.
-const LAND_WITHIN: Duration = Duration::from_secs(10);
+/// At a reload the old outputs get this long to write their queues; the rest passes to their successors.
+const DRAIN_WITHIN: Duration = Duration::from_secs(10);
 
 const STORE: &str = "store";
 const CSV: &str = "csv";
 const INFLUX: &str = "influxdb";
 
-/// What health reads of the outputs, by name.
+/// The gauges of the outputs, by name.
 pub(super) type Gauges = Arc<Mutex<BTreeMap<String, SinkGauge>>>;
 
 pub(super) struct Outputs {
@@ -47,10 +47,10 @@ pub(super) struct Outputs {
     journal: SinkQueue<Arc<Sample>>,
     csv_queue: SinkQueue<Arc<Sample>>,
     csv_writer: WriterHandle<Infallible>,
-    /// Where CSV files are written.
+    /// The directory of the CSV files being written.
     csv_dir: Option<PathBuf>,
-    /// Set to a deadline, it makes the sender empty the outbox and end. Every incarnation of the sender holds the other
-    /// end, and so does the factory.
+    /// Setting a deadline makes the sender empty the outbox and stop. Every incarnation of the sender and the factory
+    /// hold a receiver.
     influx: Option<watch::Sender<Option<Instant>>>,
     supervisor: Addr<Supervisor>,
     gauges: Gauges,
@@ -84,8 +84,8 @@ impl Outputs {
         Ok(outputs)
     }
 
-    /// Finds out whether the outputs of `config` can be opened, without changing anything that runs. CSV files that
-    /// nobody writes now are repaired.
+    /// Checks whether the outputs of `config` can be opened, without changing anything that runs. Repairs CSV files
+    /// that are not being written.
     pub(super) fn examine(&self, config: &Config) -> Result<(), StartError> {
         if let Some(csv) = &config.csv {
             let is_written_now = self.csv_dir.as_ref() == Some(&csv.dir);
@@ -109,27 +109,27 @@ impl Outputs {
         self.store.handle()
     }
 
-    /// The writer threads that are meant to run, each with the name of its child and what it shows of itself.
+    /// The writer threads that should be running: the name of the child and its gauge.
     pub(super) fn writers(&self) -> Vec<(String, WriterGauge)> {
         let csv = self.csv_dir.as_ref().map(|_| (child(CSV), self.csv_writer.gauge()));
         std::iter::once((child(STORE), self.store().writer().gauge())).chain(csv).collect()
     }
 
-    /// Stops the outputs and starts those of `config`, which take over what could not be written.
+    /// Stops the outputs and starts those of `config`, which take over unwritten samples.
     pub(super) async fn replace(&mut self, config: &Config) -> Result<(), StartError> {
-        self.land(Instant::now() + LAND_WITHIN, Some(config)).await;
+        self.drain_outputs(Instant::now() + DRAIN_WITHIN, Some(config)).await;
         self.launch(config)
     }
 
-    /// Stops the outputs for good, by `until` at the latest. `is_settled` says that no poll is under way any more.
+    /// Stops the outputs permanently, by `until` at the latest. `is_settled` means that no poll is in progress.
     pub(super) async fn stop(mut self, until: Instant, is_settled: bool) {
-        self.land(until.checked_sub(RESERVE).unwrap_or(until), None).await;
+        self.drain_outputs(until.checked_sub(RESERVE).unwrap_or(until), None).await;
         let is_written = self.journal.gauge().depth == 0 && self.store().writer().gauge().abandoned == 0;
         if is_settled
             && is_written
             && let Err(why) = self.store.settle()
         {
-            warn!(self.log, "the next start will be more cautious than it need be"; "reason" => %why);
+            warn!(self.log, "cannot record a clean shutdown, the next start will delay its polls"; "reason" => %why);
         }
     }
 
@@ -144,14 +144,14 @@ impl Outputs {
         Ok(())
     }
 
-    /// Gives CSV what a kill kept from it: samples that the store has and the files lack.
+    /// Writes samples that reached the store but not the CSV files before the last crash.
     async fn catch_up(&self, config: &Csv) {
         let (dir, queue) = (config.dir.clone(), self.csv_queue.clone());
         match self.store().read(move |reader| recall::lost_rows(reader, &dir, &queue)).await {
             Ok(0) => {}
-            Ok(count) => info!(self.log, "samples that an earlier process did not bring into the CSV files follow";
+            Ok(count) => info!(self.log, "writing samples to the CSV files that an earlier process did not write";
                 "samples" => count),
-            Err(why) => warn!(self.log, "the CSV files may lack samples of an earlier process"; "reason" => %why),
+            Err(why) => warn!(self.log, "cannot check whether the CSV files lack samples"; "reason" => %why),
         }
     }
 
@@ -171,8 +171,8 @@ impl Outputs {
                         let writer = writer.with_journal(Arc::clone(&journal));
                         run_worker(writer, &queue, None, &worker, &log, notice);
                     }
-                    // The notice is dropped here: the supervisor tries again later.
-                    Err(why) => warn!(log, "the CSV files cannot be opened"; "reason" => %why),
+                    // Dropping the notice makes the supervisor retry later.
+                    Err(why) => warn!(log, "cannot open the CSV files"; "reason" => %why),
                 }
                 Box::new(|| ())
             }),
@@ -231,17 +231,17 @@ impl Outputs {
         self.supervisor.do_send(Adopt { name: child(name).into(), role, factory });
     }
 
-    /// Empties the queues into the outputs, in the order of the flow, and ends them, by `until`. What could not be
-    /// written waits for the outputs of `next`; without them it is lost, and counted.
-    async fn land(&mut self, until: Instant, next: Option<&Config>) {
+    /// Writes the queues to the outputs, in the order of the data flow, and stops the outputs, by `until`. Samples that
+    /// could not be written pass to the outputs of `next`; without successors they are dropped and counted.
+    async fn drain_outputs(&mut self, until: Instant, next: Option<&Config>) {
         let store = self.store();
-        // The sender needs the store's thread to take out what was sent, so the store ends after it. When the store
-        // cannot be written, this passes with the deadline.
+        // The sender deletes sent lines through the store's thread, so the store stops after it. If the store cannot be
+        // written, this wait ends at the deadline.
         let _ = by(until, store.writer().settled()).await;
         if let Some(influx) = self.influx.take() {
             self.release(INFLUX);
             influx.send_replace(Some(until));
-            // What is still under way then has left its lines in the outbox.
+            // Lines still being sent at the deadline stay in the outbox.
             let _ = by(until, influx.closed()).await;
         }
         self.release(STORE);
@@ -264,7 +264,7 @@ impl Outputs {
         let patience = (until + RESERVE / 2).saturating_duration_since(Instant::now());
         let ended = tokio::task::spawn_blocking(move || done.recv_timeout(patience)).await;
         if !matches!(ended, Ok(Ok(()))) {
-            error!(self.log, "an output did not end in time"; "sink" => name);
+            error!(self.log, "an output did not stop in time"; "sink" => name);
         }
     }
 
@@ -294,6 +294,6 @@ fn run_worker<W: worker::BatchWriter>(
     notice: DeathNotice,
 ) {
     if let Err(why) = worker::spawn(writer, queue, next, handle, log, notice) {
-        error!(log, "no thread for an output"; "sink" => queue.gauge().name, "reason" => %why);
+        error!(log, "cannot start the thread of an output"; "sink" => queue.gauge().name, "reason" => %why);
     }
 }

@@ -1,5 +1,5 @@
-//! Keeps what was computed, beside the samples: every minute, the own clock in the store and, while InfluxDB is
-//! configured, statistics there; and a verdict when it changes.
+//! Saves statistics: every minute, the state of this host's clock to the store and, if InfluxDB is configured, the
+//! statistics to InfluxDB; and the verdict to InfluxDB whenever it changes.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,7 +18,7 @@ use ntp_monitor_core::stats::verdict::{State, Verdict, When};
 
 const EVERY: Duration = Duration::from_secs(60);
 
-/// What the points are made of, and where they go.
+/// The inputs of the points and their destination.
 #[derive(Clone)]
 pub(super) struct Points {
     pub(super) config: Receiver<Arc<Config>>,
@@ -29,14 +29,14 @@ pub(super) struct Points {
     pub(super) log: Logger,
 }
 
-/// What makes a verdict another one.
-type Said = (State, Option<When>, Vec<String>);
+/// The parts of a verdict whose change is written at once.
+type VerdictKey = (State, Option<When>, Vec<String>);
 
 impl Points {
-    /// Runs until nobody publishes any more.
+    /// Runs until the snapshot channel closes.
     pub(super) async fn run(mut self) {
         let mut minutes = self.minutes();
-        let mut last = said(&self.snapshot.borrow().verdict);
+        let mut last = verdict_key(&self.snapshot.borrow().verdict);
         let mut is_clock_kept = false;
         loop {
             let is_minute = tokio::select! {
@@ -47,9 +47,9 @@ impl Points {
                 },
             };
             let snapshot = Arc::clone(&self.snapshot.borrow_and_update());
-            let before = std::mem::replace(&mut last, said(&snapshot.verdict));
+            let before = std::mem::replace(&mut last, verdict_key(&snapshot.verdict));
             let is_news = before != last;
-            // The first estimate is kept at once: a page that is opened after a start has something to show.
+            // The first estimate is saved at once, so that the page has something to show after a start.
             if is_minute || (!is_clock_kept && snapshot.verdict.local.estimate_s.is_some()) {
                 is_clock_kept = true;
                 self.keep_clock(&snapshot).await;
@@ -66,7 +66,7 @@ impl Points {
                 Lines::of_verdict(vantage, wall_ns, &snapshot.verdict)
             };
             if let Err(why) = self.store.append_lines(lines.count, lines.body).await {
-                warn!(self.log, "a minute of statistics does not reach InfluxDB"; "reason" => %why);
+                warn!(self.log, "cannot queue the statistics of a minute for InfluxDB"; "reason" => %why);
             }
         }
     }
@@ -74,11 +74,11 @@ impl Points {
     async fn keep_clock(&self, snapshot: &Snapshot) {
         let point = ClockPoint::of(self.clock.now(), snapshot);
         if let Err(why) = self.store.record_clock(point).await {
-            warn!(self.log, "a minute of the own clock is not kept"; "reason" => %why);
+            warn!(self.log, "cannot save the clock state of a minute"; "reason" => %why);
         }
     }
 
-    /// The first minute begins now: nothing is known yet that could be sent.
+    /// The first tick comes after a minute, because nothing has been measured at the start.
     fn minutes(&self) -> Interval {
         let mut minutes = tokio::time::interval_at(tokio::time::Instant::now() + EVERY, EVERY);
         minutes.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -86,6 +86,6 @@ impl Points {
     }
 }
 
-fn said(verdict: &Verdict) -> Said {
+fn verdict_key(verdict: &Verdict) -> VerdictKey {
     (verdict.state, verdict.since, verdict.blamed().map(|server| server.server.clone()).collect())
 }

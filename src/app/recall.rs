@@ -1,5 +1,5 @@
-//! What the store remembers of earlier processes: how each address was last polled, how many polls ended well, and what
-//! they did not bring into the CSV files.
+//! What the service reads from the store at start: the last poll of each address, success counts, and samples that are
+//! missing in the CSV files.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -26,19 +26,20 @@ use ntp_monitor_core::stats::analysis::Recalled;
 
 const MINUTE_NS: i64 = 60 * 1_000_000_000;
 const HOUR_NS: i64 = 60 * MINUTE_NS;
-/// Samples that are read before the first poll at most: an hour of a thousand servers, a fraction of a second.
+/// Maximum number of samples read before the first poll: an hour of a thousand servers, which takes a fraction of a
+/// second.
 const MOST_RECALLED: usize = 60_000;
-/// CSV files are compared with the store this far back from their newest row; the store is ahead by less.
+/// How far back from their newest row the CSV files are compared with the store; the store is never further ahead.
 const CATCH_UP: Duration = Duration::from_secs(600);
 
-/// The pace of every address polled before: floors and kisses-o'-death hold across a restart.
+/// The poll schedules of all addresses polled before, so that minimum intervals and kisses-o'-death survive a restart.
 pub(super) async fn ledger(store: &Store, now: Stamp) -> Result<Ledger, StoreError> {
     let (latest, rates) = store.handle().read(|reader| Ok((reader.latest()?, reader.rates()?))).await?;
     let past = past(latest.into_iter().map(|stored| stored.sample), rates);
     Ok(Ledger::new(past, store.begin()?, now))
 }
 
-/// By address, of the last sample of each series. An address may have had other names before.
+/// The last poll of each address, from the last sample of each series. One address may have had several names.
 fn past(latest: impl Iterator<Item = Sample>, rates: Vec<RateKiss>) -> HashMap<SocketAddr, Past> {
     let interval = |poll_s| Duration::try_from_secs_f64(poll_s).unwrap_or_default();
     let rates: HashMap<_, _> = rates
@@ -55,8 +56,8 @@ fn past(latest: impl Iterator<Item = Sample>, rates: Vec<RateKiss>) -> HashMap<S
     past
 }
 
-/// The last hour of every series, for windows that go on across a restart. Where that is more than [`MOST_RECALLED`]
-/// samples, or cannot be read, windows begin anew: nobody waits long for a start.
+/// The last hour of every series, so that windows continue after a restart. If that is more than [`MOST_RECALLED`]
+/// samples, or cannot be read, windows start empty, so that a start never takes long.
 pub(super) async fn last_hour(store: StoreHandle, now: Stamp, log: &Logger) -> Recalled {
     let from_ns = now.wall_ns - HOUR_NS;
     let read = store.read(move |reader| {
@@ -76,29 +77,30 @@ pub(super) async fn last_hour(store: StoreHandle, now: Stamp, log: &Logger) -> R
             recalled
         }
         Ok(None) => {
-            info!(log, "windows begin anew: the last hour is too long to read"; "samples" => format!(">{MOST_RECALLED}"));
+            info!(log, "windows start empty: the last hour has too many samples to read";
+                "samples" => format!(">{MOST_RECALLED}"));
             Recalled::new()
         }
         Err(why) => {
-            warn!(log, "windows begin anew, for the history cannot be read"; "reason" => %why);
+            warn!(log, "windows start empty: cannot read the history"; "reason" => %why);
             Recalled::new()
         }
     }
 }
 
-/// Where a wall time lies on the monotonic clock of this process. Earlier boots had another one.
+/// Converts a wall time to the monotonic clock of this process. Earlier boots had a different monotonic clock.
 fn on_axis(wall_ns: i64, now: Stamp) -> i64 {
     now.mono_ns.saturating_sub(now.wall_ns.saturating_sub(wall_ns).max(0))
 }
 
-/// Reads the last week's success counts, newest first, and tells the keeper of the book.
+/// Reads the success counts of the last week, newest first, and sends them to the health actor.
 pub(super) async fn rates(store: StoreHandle, clock: Arc<dyn Clock>, keeper: Addr<HealthKeeper>, log: Logger) {
     let now_ns = clock.now().wall_ns;
     for (from_ns, to_ns) in spans(now_ns) {
         let counts = match store.read(move |reader| reader.counts(from_ns, to_ns)).await {
             Ok(counts) => counts,
             Err(why) => {
-                warn!(log, "success rates begin anew, for the history cannot be read"; "reason" => %why);
+                warn!(log, "success rates start empty: cannot read the history"; "reason" => %why);
                 return;
             }
         };
@@ -109,7 +111,7 @@ pub(super) async fn rates(store: StoreHandle, clock: Arc<dyn Clock>, keeper: Add
     }
 }
 
-/// As fine as the windows of the book: five minutes for the last hour, an hour for the last day, six for the week.
+/// The windows of the success counts: five minutes in the last hour, one hour in the last day, six hours in the week.
 fn spans(now_ns: i64) -> impl Iterator<Item = (i64, i64)> {
     let back = move |from: i64, count: i64, width_ns: i64| {
         (0..count).map(move |n| (now_ns - from - (n + 1) * width_ns, now_ns - from - n * width_ns))
@@ -117,7 +119,7 @@ fn spans(now_ns: i64) -> impl Iterator<Item = (i64, i64)> {
     back(0, 12, 5 * MINUTE_NS).chain(back(HOUR_NS, 23, HOUR_NS)).chain(back(24 * HOUR_NS, 24, 6 * HOUR_NS))
 }
 
-/// Puts what a kill kept from the CSV files in `dir` into `queue`; returns how many samples that were.
+/// Queues the samples that are missing in the CSV files in `dir` after a crash; returns their number.
 pub(super) fn lost_rows(reader: &Reader, dir: &Path, queue: &SinkQueue<Arc<Sample>>) -> Result<usize, StoreError> {
     let tail = csv::tail_keys(dir, CATCH_UP).map_err(|source| StoreError::Io {
         doing: "read the CSV files in",
@@ -174,7 +176,7 @@ mod tests {
     use ntp_monitor_core::sample::{Outcome, ServerIdent};
 
     #[test]
-    fn of_an_address_with_several_names_the_last_poll_counts_and_what_it_asked_for() {
+    fn latest_poll_of_an_address_counts_across_its_names() {
         let address: SocketAddr = "192.0.2.1:123".parse().unwrap();
         let poll = |name: &str, wall_ns, outcome, address| Sample {
             address,
@@ -191,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn the_spans_cover_a_week_without_gap_or_overlap() {
+    fn spans_cover_a_week_without_gap_or_overlap() {
         let spans: Vec<_> = spans(0).collect();
         assert_eq!(spans[0].1, 0);
         assert!(spans.windows(2).all(|pair| pair[0].0 == pair[1].1));

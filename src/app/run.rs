@@ -1,4 +1,4 @@
-//! The service as a process: configuration in, signals heard, exit code out.
+//! The service as a process: configuration, signals and the exit code.
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -14,15 +14,15 @@ use crate::config::{Changes, Loaded};
 use crate::log::LogControl;
 use crate::web::desk::Reload;
 
-/// From the signal to stop until the process ends; systemd waits 90 s unless told otherwise.
+/// Time from the stop signal to the end of the process; systemd waits 90 s by default.
 const STOP_WITHIN: Duration = Duration::from_secs(20);
 
-/// Runs until a signal says stop or a core child cannot stay up.
+/// Runs until a stop signal arrives or a core child cannot stay up.
 ///
 /// # Errors
-/// When the service cannot start; it has been logged.
+/// When the service cannot start. The error has been logged.
 pub async fn run(inputs: &Inputs, loaded: Loaded, log: &Logger, control: &LogControl) -> Result<ExitCode, StartError> {
-    // First of all: a signal that comes while the service starts must not end it half-way.
+    // Signals are registered first, so that one that arrives during the start does not end it half-way.
     let signals = Signals::listen();
     for warning in &loaded.warnings {
         warn!(log, "{warning}");
@@ -38,12 +38,12 @@ pub async fn run(inputs: &Inputs, loaded: Loaded, log: &Logger, control: &LogCon
     Ok(code)
 }
 
-/// The signals that the service understands.
+/// The signals that the service handles.
 struct Signals {
     terminate: Signal,
     interrupt: Signal,
     hang_up: Signal,
-    /// Where the size of files is limited (LimitFSIZE=), this would end the process. While it is listened to, the write
+    /// Where file sizes are limited (LimitFSIZE=), SIGXFSZ would end the process. Because it is handled, the write
     /// fails instead, as on a full disk.
     _file_too_large: Signal,
 }
@@ -80,7 +80,7 @@ async fn attend(
             Some(asked) = service.next_reload() => edited(service, asked, log, control).await,
             () = manager.due() => manager.report(service).await,
             Ok(()) = escalation.changed() => {
-                error!(log, "ending, so that the service manager starts it anew");
+                error!(log, "exiting so that the service manager restarts the service");
                 return ExitCode::FAILURE;
             }
         }
@@ -88,13 +88,13 @@ async fn attend(
 }
 
 fn listen(kind: SignalKind) -> Signal {
-    signal(kind).expect("signals can be listened to within a tokio runtime")
+    signal(kind).expect("signal handlers can be registered within a tokio runtime")
 }
 
 async fn reload(service: &mut Service, inputs: &Inputs, log: &Logger, control: &LogControl) {
     control.reopen();
     let reader = inputs.clone();
-    // A long list of servers takes its time to read, and polls come due meanwhile.
+    // Reading a long list of servers takes time, and polls come due meanwhile.
     let read = tokio::task::spawn_blocking(move || reader.load()).await;
     let loaded = match read {
         Ok(Ok(loaded)) => loaded,
@@ -106,21 +106,21 @@ async fn reload(service: &mut Service, inputs: &Inputs, log: &Logger, control: &
             return;
         }
     };
-    // What went wrong has been logged.
-    let _ = take_up(service, loaded, log, control).await;
+    // The error has been logged.
+    let _ = apply_config(service, loaded, log, control).await;
 }
 
-/// Somebody edited the configuration and waits for what becomes of it.
+/// Applies a configuration submitted by the web editor and answers the request.
 pub(crate) async fn edited(service: &mut Service, asked: Reload, log: &Logger, control: &LogControl) {
     if asked.answer.is_closed() {
-        return warn!(log, "an edit of the configuration came too late"; "reason" => "nobody waits for it any more");
+        return warn!(log, "a configuration edit was not applied"; "reason" => "the request was cancelled");
     }
-    let result = take_up(service, asked.loaded, log, control).await;
-    // Whoever asked may have gone meanwhile; the log says what happened.
+    let result = apply_config(service, asked.loaded, log, control).await;
+    // The requester may be gone; the result has been logged.
     let _ = asked.answer.send(result.map_err(|why| why.to_string()));
 }
 
-async fn take_up(
+async fn apply_config(
     service: &mut Service,
     loaded: Loaded,
     log: &Logger,

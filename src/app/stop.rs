@@ -1,4 +1,4 @@
-//! Takes the service down in the order of the flow, so that nothing is lost on the way.
+//! Stops the service in the order of the data flow, so that no data is lost.
 
 use std::time::{Duration, Instant};
 
@@ -10,11 +10,11 @@ use crate::messages::lifecycle::Ping;
 use crate::messages::targets::SetServers;
 use ntp_monitor_core::health::child::Role;
 
-/// Polls that are under way when the service stops get this long to end; most servers answer at once or not at all.
+/// Time for polls in progress to end when the service stops; most servers answer at once or not at all.
 const POLLS_END_WITHIN: Duration = Duration::from_secs(5);
 
 impl Service {
-    /// Takes everything down, by `until` at the latest: probers stop, queues empty into the outputs, HTTP ends last.
+    /// Stops the service by `until` at the latest: first the probers, then the queues are flushed, HTTP last.
     pub async fn stop(self, until: Instant) {
         info!(self.log, "stopping");
         let deadline = until.min(Instant::now() + POLLS_END_WITHIN);
@@ -33,22 +33,22 @@ impl Service {
         info!(self.log, "stopped");
     }
 
-    /// Has every prober stop, and returns when the last poll under way has ended.
+    /// Stops every prober and waits until the last poll in progress has ended.
     async fn end_polls(&self) {
         self.ledger.set_servers(Vec::new());
         if let Some(targets) = self.targets.get() {
-            // A scheduler that is down starts no prober, and one that comes back finds nobody to watch.
+            // If this actor is dead it starts no prober, and its next incarnation finds an empty list.
             let _ = targets.send(SetServers(Vec::new())).await;
         }
         let probers = self.census.all().into_iter().filter(|(_, child)| child.role == Role::Prober);
         probers.for_each(|(name, _)| self.supervisor.do_send(Release { name }));
-        // Its answer comes after all of these; without it there are no probers.
+        // The reply comes after the releases above; without a supervisor there are no probers.
         let _ = self.supervisor.send(Ping).await;
         self.census.without_probers().await;
     }
 }
 
-/// What `event` comes to by `until`.
+/// The result of `event`, or `None` if it is not ready by `until`.
 pub(super) async fn by<T>(until: Instant, event: impl Future<Output = T>) -> Option<T> {
     tokio::time::timeout_at(until.into(), event).await.ok()
 }

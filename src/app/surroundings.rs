@@ -1,4 +1,4 @@
-//! What a service is built into, and why it may not start there.
+//! The replaceable environment of the service, and the errors of a start.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,24 +16,21 @@ use crate::store::StoreError;
 use crate::web::listen::ListenError;
 use ntp_monitor_core::clock::Clock;
 
-/// A name is given up after this long; the next attempt comes soon.
+/// Name resolution times out after this; it is retried soon.
 const RESOLVE_WITHIN: Duration = Duration::from_secs(10);
-/// What may be replaced around the service: by tests, and by `demo`.
+/// Dependencies of the service that tests and `demo` replace.
 pub struct Surroundings {
-    /// How servers are measured.
     pub engines: Engines,
-    /// How names are resolved.
     pub resolver: Arc<dyn Resolve>,
-    /// By which clock.
     pub clock: Arc<dyn Clock>,
-    /// Log records dropped so far.
+    /// Returns the number of log records dropped so far.
     pub log_dropped: Arc<dyn Fn() -> u64 + Send + Sync>,
-    /// Where the configuration came from; it can be edited there.
+    /// The source of the configuration, where the web editor writes changes. `None` disables the editor.
     pub inputs: Option<Inputs>,
 }
 
 impl Surroundings {
-    /// The real ones.
+    /// The environment for production.
     #[must_use]
     pub fn real(log: &Logger, log_dropped: Arc<dyn Fn() -> u64 + Send + Sync>) -> Self {
         Self {
@@ -45,7 +42,7 @@ impl Surroundings {
         }
     }
 
-    /// The same, with a configuration that can be edited where it came from.
+    /// The same, with an editable configuration.
     #[must_use]
     pub fn editing(self, inputs: Inputs) -> Self {
         Self { inputs: Some(inputs), ..self }
@@ -55,19 +52,14 @@ impl Surroundings {
 /// Why the service could not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// The store.
-    #[error("the store cannot be used: {0}")]
+    #[error("cannot open the store: {0}")]
     Store(#[from] StoreError),
-    /// The CSV files.
-    #[error("the CSV files cannot be written: {0}")]
+    #[error("cannot write the CSV files: {0}")]
     Csv(WriteError),
-    /// InfluxDB, as configured.
     #[error("influxdb: {0}")]
     Influx(#[from] influx::ClientFault),
-    /// A notifier, as configured.
     #[error(transparent)]
     Notifier(#[from] notify::BuildError),
-    /// The web server.
     #[error(transparent)]
     Listen(#[from] ListenError),
 }

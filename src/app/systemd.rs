@@ -1,5 +1,5 @@
-//! What systemd is told (sd_notify(3)): that the service is ready, reloads, stops, lives, and how it is. Where nobody
-//! listens (no `NOTIFY_SOCKET`) nothing is sent.
+//! Notifies systemd (sd_notify(3)) that the service is ready, reloading, stopping and alive, and of its status. Without
+//! `NOTIFY_SOCKET` nothing is sent.
 
 use std::time::Duration;
 
@@ -11,24 +11,24 @@ use super::{Service, vital};
 use ntp_monitor_core::health::report::{Health, Status};
 use ntp_monitor_core::stats::snapshot::Snapshot;
 
-/// The status line is looked at this often when no watchdog asks for more.
+/// Interval of the status line, unless the watchdog requires a shorter one.
 const STATUS_EVERY: Duration = Duration::from_secs(10);
-/// systemctl shows one line.
+/// Maximum length of the status line, in characters; systemctl shows one line.
 const STATUS_CHARS: usize = 240;
 
-/// The manager of this service, if there is one.
+/// The connection to the service manager, if there is one.
 pub(super) struct Manager {
-    /// The watchdog barks when it is not fed for this long.
+    /// systemd restarts the service after this time without a keep-alive.
     watchdog: Option<Duration>,
     ticks: Interval,
     status: String,
-    /// Whether the last feed was withheld.
+    /// Whether the last keep-alive was withheld.
     withheld: bool,
     log: Logger,
 }
 
 impl Manager {
-    /// To be made within a tokio runtime.
+    /// Must be called within a tokio runtime.
     pub(super) fn new(log: &Logger) -> Self {
         let watchdog = sd_notify::watchdog_enabled();
         let mut ticks = interval(period(watchdog));
@@ -36,7 +36,7 @@ impl Manager {
         Self { watchdog, ticks, status: String::new(), withheld: false, log: log.clone() }
     }
 
-    /// Returns when it is time to [`Manager::report`].
+    /// Waits until the next [`Manager::report`] is due.
     pub(super) async fn due(&mut self) {
         self.ticks.tick().await;
     }
@@ -48,15 +48,15 @@ impl Manager {
     pub(super) fn reloading(&self) {
         match NotifyState::monotonic_usec_now() {
             Ok(now) => self.tell(&[NotifyState::Reloading, now]),
-            Err(why) => debug!(self.log, "systemd is not told of the reload"; "reason" => %why),
+            Err(why) => debug!(self.log, "cannot notify systemd of the reload"; "reason" => %why),
         }
     }
 
     pub(super) fn stopping(&self) {
-        self.tell(&[NotifyState::Stopping, NotifyState::Status("stopping: what was measured is being written")]);
+        self.tell(&[NotifyState::Stopping, NotifyState::Status("stopping: writing queued samples")]);
     }
 
-    /// Says how the service is, and feeds the watchdog if all that must answer does.
+    /// Sends the status line, and a watchdog keep-alive if all essential parts respond.
     pub(super) async fn report(&mut self, service: &Service) {
         let status = status_line(&service.health.borrow().clone(), &service.snapshot.borrow().clone());
         if status != self.status {
@@ -74,25 +74,26 @@ impl Manager {
         if silent.is_empty() {
             self.tell(&[NotifyState::Watchdog]);
         } else if !self.withheld {
-            warn!(self.log, "the watchdog of systemd is not fed"; "silent" => silent.join(", "));
+            warn!(self.log, "withholding the systemd watchdog keep-alive: parts do not respond";
+                "silent" => silent.join(", "));
         }
         self.withheld = !silent.is_empty();
     }
 
     fn tell(&self, states: &[NotifyState<'_>]) {
         if let Err(why) = sd_notify::notify(states) {
-            debug!(self.log, "systemd cannot be told"; "reason" => %why);
+            debug!(self.log, "cannot notify systemd"; "reason" => %why);
         }
     }
 }
 
-/// Four looks in the time that the watchdog waits: one that comes late harms nothing.
+/// Four checks per watchdog time-out, so that a late one does no harm.
 fn period(watchdog: Option<Duration>) -> Duration {
     let quarter = watchdog.map_or(STATUS_EVERY, |watchdog| watchdog / 4);
     quarter.clamp(Duration::from_millis(10), STATUS_EVERY)
 }
 
-/// One line for `systemctl status`: the health, how many servers give samples, and what the verdict is.
+/// The line for `systemctl status`: the health, how many servers answer, and the verdict.
 fn status_line(health: &Health, snapshot: &Snapshot) -> String {
     let total = health.servers.len();
     let giving = health.servers.iter().filter(|server| server.consecutive_failures == 0).count();
@@ -106,7 +107,7 @@ fn status_line(health: &Health, snapshot: &Snapshot) -> String {
     {
         line.push_str(&format!(" [{} {}: {}]", worst.about, worst.name, worst.reason));
     }
-    // A line feed would begin another message to systemd.
+    // A line feed would start another message to systemd.
     line.chars().map(|c| if c.is_control() { ' ' } else { c }).take(STATUS_CHARS).collect()
 }
 
@@ -117,7 +118,7 @@ mod tests {
     use ntp_monitor_core::health::report::Reason;
 
     #[test]
-    fn the_status_is_one_bounded_line_whatever_names_contain() {
+    fn status_is_one_bounded_line_for_any_name() {
         let mut health = Health::default();
         let snapshot = Snapshot::empty(Stamp { wall_ns: 0, mono_ns: 0, raw_ns: 0 });
         assert_eq!(status_line(&health, &snapshot), "ok: no poll has ended yet");
@@ -130,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn the_watchdog_is_looked_after_four_times_in_its_time() {
+    fn watchdog_is_checked_four_times_per_timeout() {
         assert_eq!(period(Some(Duration::from_secs(20))), Duration::from_secs(5));
         assert_eq!(period(Some(Duration::from_secs(600))), STATUS_EVERY);
         assert_eq!(period(None), STATUS_EVERY);

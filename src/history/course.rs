@@ -1,8 +1,8 @@
-//! The course of one server over a span, in as few points as a picture needs: each with its range, so that no peak is
-//! lost.
+//! The time series of one server over a period, reduced to the number of points that a chart needs. Each point keeps
+//! its range, so that no peak is lost.
 //!
-//! Samples are used as far back as they are kept, sums of rollups beyond. Only the way of timestamping with most samples
-//! is taken. A server with several addresses is one course.
+//! Uses samples as far back as the store keeps them, and rollups before that. Only the kind of timestamping with the
+//! most samples is used. The addresses of a server are combined into one series.
 
 use std::collections::BTreeMap;
 
@@ -12,16 +12,16 @@ use crate::store::{Grain, Rollup, StoreError};
 use ntp_monitor_core::sample::{Measure, Sample, Timestamping};
 use ntp_monitor_core::stats::quantile;
 
-/// Points of a course, at most.
+/// Maximum number of points of a course.
 pub const MOST_POINTS: usize = 800;
-/// Single samples of a scatter, at most.
+/// Maximum number of samples in a scatter plot.
 pub const MOST_DOTS: usize = 4000;
-/// Samples that are looked at one by one; of longer spans sums are taken.
+/// Maximum number of samples that are read individually; longer periods use rollups.
 const MOST_SAMPLES: usize = 100_000;
-/// Two points further apart than so many usual distances have a gap between them.
+/// Points further apart than this many usual intervals are separated by a gap.
 const GAP: i64 = 4;
 
-/// A value over the time that a point stands for.
+/// The values of one point.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Range {
     /// The mean.
@@ -32,12 +32,12 @@ pub struct Range {
     pub high: f64,
 }
 
-/// What was measured around an instant, in seconds.
+/// The measurements around one instant, in seconds.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Point {
-    /// The middle of what it stands for, in nanoseconds since 1970.
+    /// The middle of its period, in nanoseconds since 1970.
     pub at_ns: i64,
-    /// How many samples it stands for.
+    /// Number of samples.
     pub n: u64,
     /// Offset, positive when the server is ahead.
     pub offset_s: Range,
@@ -45,49 +45,47 @@ pub struct Point {
     pub delay_s: Range,
     /// Mean root distance.
     pub distance_s: f64,
-    /// The most by which the own clock can be off if the server's claim holds: |offset| + root distance, at its worst.
+    /// Upper bound of this host's clock error if the server's claim holds: the largest |offset| + root distance.
     pub bound_s: f64,
 }
 
-/// The course.
+/// The time series of one server.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Course {
-    /// The server.
     pub server: String,
-    /// By time, at most [`MOST_POINTS`].
+    /// The points by time, at most [`MOST_POINTS`].
     pub points: Vec<Point>,
-    /// The usual distance of two points, in nanoseconds; 0 when there is none.
+    /// The usual interval between two points, in nanoseconds; 0 if unknown.
     pub usual_ns: i64,
-    /// Whether each point is one sample.
+    /// Whether each point is a single sample.
     pub is_raw: bool,
-    /// Polls, or times within which polls, brought nothing; at most [`MOST_POINTS`].
+    /// Times of failed polls, or of buckets with failed polls; at most [`MOST_POINTS`].
     pub failures_ns: Vec<i64>,
 }
 
 impl Course {
-    /// The points without a gap between them, stretch by stretch.
+    /// The points, split at gaps.
     pub fn stretches(&self) -> impl Iterator<Item = &[Point]> {
         let gap_ns = if self.usual_ns > 0 { self.usual_ns.saturating_mul(GAP) } else { i64::MAX };
         self.points.chunk_by(move |a, b| b.at_ns.saturating_sub(a.at_ns) <= gap_ns)
     }
 }
 
-/// All that was measured of a server, not thinned yet.
+/// All measurements of a server, before they are reduced.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Measured {
-    /// The server.
     pub server: String,
-    /// By time.
+    /// The points by time.
     pub points: Vec<Point>,
-    /// The width of the sums that the points are, in nanoseconds; `None` for samples.
+    /// The width of the rollups that the points represent, in nanoseconds; `None` for samples.
     pub width_ns: Option<i64>,
-    /// The usual distance of two points, in nanoseconds; 0 when there is none.
+    /// The usual interval between two points, in nanoseconds; 0 if unknown.
     pub usual_ns: i64,
-    /// Polls, or times within which polls, brought nothing.
+    /// Times of failed polls, or of buckets with failed polls.
     pub failures_ns: Vec<i64>,
 }
 
-/// Reads what was measured of a server.
+/// Reads the measurements of a server.
 ///
 /// # Errors
 /// When the store cannot be read.
@@ -113,7 +111,7 @@ pub fn measured(reader: &Reader, server: &str, span: Span) -> Result<Measured, S
 }
 
 impl Measured {
-    /// As few points of it as a picture needs.
+    /// Reduces the measurements to the number of points that a chart needs.
     #[must_use]
     pub fn course(&self, span: Span) -> Course {
         let column_ns = ((span.length_s() * 1e9) as i64 / MOST_POINTS as i64).max(1);
@@ -129,7 +127,7 @@ impl Measured {
     }
 }
 
-/// The points of the way of timestamping that stands for most samples.
+/// The points of the kind of timestamping with the most samples.
 fn of_main_way(measured: impl Iterator<Item = (Option<Timestamping>, Point)>) -> Vec<Point> {
     let mut ways: BTreeMap<Option<Timestamping>, Vec<Point>> = BTreeMap::new();
     measured.for_each(|(way, point)| ways.entry(way).or_default().push(point));
@@ -146,7 +144,7 @@ fn usual_spacing_ns(points: &[Point]) -> Option<i64> {
     quantile::median(&mut distances).map(|ns| ns as i64)
 }
 
-/// Merges the points that fall into one column of the picture.
+/// Merges the points that fall into the same pixel column of the chart.
 fn thinned(points: &[Point], span: Span, column_ns: i64) -> Vec<Point> {
     let column = |point: &Point| point.at_ns.saturating_sub(span.from_ns) / column_ns;
     points
@@ -182,7 +180,7 @@ impl Point {
         (bound_s.is_finite() && delay_s.is_finite()).then_some(point)
     }
 
-    /// Of a bucket; its bound is not better than the truth: the largest offset with the largest distance.
+    /// A point for a rollup. Its bound is never too small: the largest offset plus the largest distance.
     fn summed(rollup: &Rollup, width_s: i64) -> Option<Self> {
         let range = |of: &ntp_monitor_core::stats::moments::Moments| {
             Some(Range { mean: of.mean()?, low: of.min()?, high: of.max()? })
@@ -211,16 +209,16 @@ impl Point {
     }
 }
 
-/// Single samples of a server, evenly chosen.
+/// Individual samples of a server, evenly selected.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Dots {
-    /// Offset and delay of each, in seconds; at most [`MOST_DOTS`].
+    /// Offset and delay of each sample, in seconds; at most [`MOST_DOTS`].
     pub samples: Vec<(f64, f64)>,
-    /// When the first sample that is kept was taken, in nanoseconds since 1970; `None` without any.
+    /// The time of the first stored sample, in nanoseconds since 1970; `None` if there is none.
     pub since_ns: Option<i64>,
 }
 
-/// Chooses from the samples of a span that are kept; memory is bounded however many there are.
+/// Selects samples of a period; memory is bounded regardless of their number.
 ///
 /// # Errors
 /// When the store cannot be read.
@@ -238,7 +236,7 @@ pub fn dots(reader: &Reader, server: &str, span: Span) -> Result<Dots, StoreErro
             }
             seen += 1;
             if dots.samples.len() > MOST_DOTS {
-                // Every other one goes, and from now on only every other one comes.
+                // Drop every other sample, and keep only every other one from now on.
                 dots.samples = dots.samples.into_iter().step_by(2).collect();
                 stride *= 2;
             }
@@ -246,8 +244,8 @@ pub fn dots(reader: &Reader, server: &str, span: Span) -> Result<Dots, StoreErro
     }
 }
 
-/// The offsets of a span in seconds, each with how often it occurred: single samples, or what the sketches of the hours
-/// tell apart.
+/// The offsets of a period in seconds, each with its number of occurrences: individual samples, or the bins of the
+/// hourly sketches.
 ///
 /// # Errors
 /// When the store cannot be read.
@@ -278,7 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn merged_points_keep_every_peak_and_weigh_by_samples() {
+    fn merged_points_keep_peaks_and_weigh_by_samples() {
         let points: Vec<_> = [1e-3, 2e-3, 9e-3, -5e-3].into_iter().zip(0..).map(|(x, k)| point(k * 10, x)).collect();
         let got = thinned(&points, Span { from_ns: 0, to_ns: 40 }, 40);
         assert_eq!(got.len(), 1);
@@ -288,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bucket_stands_in_its_middle() {
+    fn rollup_point_is_in_the_middle_of_its_bucket() {
         assert_eq!(middle_ns(300, 300), 450_000_000_000);
         assert_eq!(middle_ns(i64::MAX, 300), i64::MAX, "nonsense is not multiplied");
     }

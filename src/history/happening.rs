@@ -1,4 +1,4 @@
-//! An event of the store as it is shown.
+//! A stored event in the form that is shown to users.
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -6,20 +6,20 @@ use serde::Serialize;
 use crate::store::StoredEvent;
 use ntp_monitor_core::stats::verdict::When;
 
-/// Something that happened.
+/// An event.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Happening {
-    /// What kind of thing it was; one that an earlier or later release knew is shown all the same.
+    /// The kind of event; kinds of earlier or later releases are shown as well.
     pub kind: String,
-    /// Absent for the own clock and the monitor.
+    /// The server; absent for events about this host's clock or the monitor.
     pub server: Option<String>,
-    /// Absent likewise.
+    /// The address; absent for events about this host's clock or the monitor.
     pub address: Option<String>,
     /// When it began.
     pub start: When,
-    /// Equal to the start for a change; absent while it lasts.
+    /// When it ended: equal to the start for a momentary change; absent while it lasts.
     pub end: Option<When>,
-    /// The numbers, short.
+    /// The numbers, in short form.
     pub detail: String,
     /// One sentence for a person.
     pub sentence: String,
@@ -27,7 +27,7 @@ pub struct Happening {
 
 impl From<StoredEvent> for Happening {
     fn from(StoredEvent { event, .. }: StoredEvent) -> Self {
-        // What the program keeps is an object of these two texts.
+        // The stored detail is a JSON object with these two texts.
         let kept: serde_json::Value = serde_json::from_str(&event.detail).unwrap_or_default();
         let text = |key: &str| kept.get(key).and_then(|v| v.as_str()).unwrap_or_default().to_owned();
         Self {

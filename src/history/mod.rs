@@ -1,8 +1,7 @@
-//! What the store says of a span: figures, verdicts, events, and the course of a server. What tables, pictures and
-//! reports are made of.
+//! Queries the store about a period: figures, verdicts, events and time series, for tables, charts and reports.
 //!
-//! Samples are used as far back as they are kept, rollups beyond; where a figure comes from is always said. All functions
-//! that take a [`Reader`] block.
+//! Uses samples as far back as the store keeps them, and rollups before that; results state which was used. All
+//! functions that take a [`Reader`] block.
 //!
 //! [`Reader`]: crate::store::read::Reader
 

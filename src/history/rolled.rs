@@ -1,8 +1,8 @@
-//! A summary of a server from its hourly rollups: what is left of a span whose samples are no longer kept.
+//! Summarises a server from its hourly rollups, for periods whose samples have expired.
 //!
-//! Quantiles come from sketches (1 % of their value), everything else is exact, with two limits: the hours in which the
-//! span begins and ends count whole, and of |offset| only quantiles and the maximum are known. The trend runs through
-//! the means of the hours with the lowest mean delays.
+//! Quantiles come from sketches (accurate to 1 % of their value); everything else is exact, with two limits: the first
+//! and last hour of the period count in full, and for |offset| only quantiles and the maximum are known. The trend is
+//! computed from the means of the hours with the lowest mean delays.
 
 use std::collections::BTreeMap;
 
@@ -17,7 +17,7 @@ use ntp_monitor_core::stats::sketch::Sketch;
 use ntp_monitor_core::stats::summary::{Summary, WindowSummary};
 use ntp_monitor_core::stats::trend::{self, Point};
 
-/// The rollups of one way of timestamping, added up.
+/// The combined rollups of one kind of timestamping.
 #[derive(Debug, Default)]
 struct Way {
     offset: Moments,
@@ -41,7 +41,7 @@ impl Way {
         }
     }
 
-    /// Of magnitudes nothing is kept but what the sketch knows of them.
+    /// The summary of |offset|, as far as the sketch knows it.
     fn magnitudes(&self) -> Summary {
         let largest = [self.offset.min(), self.offset.max()].into_iter().flatten().map(f64::abs).reduce(f64::max);
         Summary {
@@ -54,14 +54,14 @@ impl Way {
     }
 }
 
-/// Without a sketch of every value there are no quantiles.
+/// Quantiles are omitted unless the sketch contains every value.
 fn sketched(moments: &Moments, sketch: &Sketch) -> Summary {
     let summary = Summary::sketched(moments, sketch);
     if sketch.count() == moments.n() { summary } else { Summary { median: None, percentiles: Vec::new(), ..summary } }
 }
 
-/// The summary of hourly rollups in order of time. What needs the last polls themselves (jitter, filter, reach, score)
-/// is as if there had been none: whoever has them fills it in.
+/// The summary of hourly rollups in order of time. Values that need the last polls (jitter, filter, reach, score) are
+/// empty; the caller fills them in.
 pub(super) fn summary<'a>(rollups: impl Iterator<Item = &'a Rollup>, to_ns: i64) -> WindowSummary {
     let mut ways: BTreeMap<Option<Timestamping>, Way> = BTreeMap::new();
     let mut counts = Counts::default();
@@ -70,7 +70,7 @@ pub(super) fn summary<'a>(rollups: impl Iterator<Item = &'a Rollup>, to_ns: i64)
         counts.merge(&rollup.counts);
         first_s.get_or_insert(rollup.bucket_s);
         end_ns = rollup.bucket_s.saturating_add(Grain::Hour.width_s()).saturating_mul(1_000_000_000).min(to_ns);
-        // Polls in which nothing was exchanged have no way, and no measurement either.
+        // Polls without an exchange have neither a kind of timestamping nor a measurement.
         if rollup.offset_s.n() > 0 {
             ways.entry(rollup.timestamping).or_default().add(rollup);
         }
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn hours_add_up_to_what_their_samples_say() {
+    fn summary_of_rollups_matches_that_of_their_samples() {
         let mut samples: Vec<_> =
             (0..200).map(|k| sample(k * 60, Timestamping::Kernel, 1e-3 * (k as f64 - 50.0))).collect();
         samples.push(sample(200 * 60, Timestamping::Userland, 5.0));
@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_sketch_there_are_no_quantiles_and_without_anything_nothing() {
+    fn no_quantiles_without_sketch_and_empty_summary_without_data() {
         let samples: Vec<_> = (0..50).map(|k| sample(k * 60, Timestamping::Kernel, 1e-3)).collect();
         let mut rolled = rollups(&samples);
         rolled[0].offset_sketch = None;

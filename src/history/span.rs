@@ -1,4 +1,4 @@
-//! A span of the wall clock, and the ways in which people write instants.
+//! A period of wall-clock time, and parsing of instants.
 
 use std::time::Duration;
 
@@ -11,50 +11,51 @@ use ntp_monitor_core::stats::verdict::When;
 /// `[from, to)` in nanoseconds since 1970.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Span {
-    /// Its beginning.
+    /// The start.
     pub from_ns: i64,
-    /// Its end, not before its beginning.
+    /// The end, not before the start.
     pub to_ns: i64,
 }
 
 impl Span {
-    /// The span of this length that ends at `to_ns`.
+    /// The period of this length that ends at `to_ns`.
     #[must_use]
     pub fn ending(to_ns: i64, length: Duration) -> Self {
         let length_ns = i64::try_from(length.as_nanos()).unwrap_or(i64::MAX);
         Self { from_ns: to_ns.saturating_sub(length_ns), to_ns }
     }
 
-    /// The same span, but not from before `first_ns`: a century of which a week was watched is that week.
+    /// The same period, starting at `first_ns` at the earliest, so that it does not include time before the first
+    /// sample.
     #[must_use]
     pub fn beginning_with(self, first_ns: i64) -> Self {
         Self { from_ns: self.from_ns.max(first_ns).min(self.to_ns), ..self }
     }
 
-    /// Its length in seconds.
+    /// The length in seconds.
     #[must_use]
     pub fn length_s(self) -> f64 {
         (i128::from(self.to_ns) - i128::from(self.from_ns)) as f64 / 1e9
     }
 
-    /// Whether an instant lies within.
+    /// Whether an instant is within the period.
     #[must_use]
     pub fn holds(self, at_ns: i64) -> bool {
         (self.from_ns..self.to_ns).contains(&at_ns)
     }
 }
 
-/// `2026-11-16 08:00 UTC to 2026-11-23 08:00 UTC`.
+/// For example `2026-11-16 08:00 UTC to 2026-11-23 08:00 UTC`.
 impl std::fmt::Display for Span {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{} to {}", When(self.from_ns), When(self.to_ns))
     }
 }
 
-/// An instant as a person writes it: RFC 3339, or a date, or a date and a time of day, in UTC.
+/// Parses an instant: RFC 3339, or a date, or a date and a time of day, in UTC unless an offset is given.
 ///
 /// # Errors
-/// When it is none of these.
+/// When the text has none of these forms.
 pub fn parse_instant(text: &str) -> Result<i64, String> {
     let text = text.trim();
     let in_utc = |civil: DateTime| civil.to_zoned(TimeZone::UTC).ok().as_ref().map(Zoned::timestamp);
@@ -74,7 +75,7 @@ mod tests {
     const S: i64 = 1_000_000_000;
 
     #[test]
-    fn instants_are_dates_or_times_in_utc_unless_they_say_otherwise() {
+    fn instant_is_in_utc_unless_an_offset_is_given() {
         assert_eq!(parse_instant("1970-01-02"), Ok(86_400 * S));
         assert_eq!(parse_instant("1970-01-01 00:01"), Ok(60 * S));
         assert_eq!(parse_instant("1970-01-01T00:00:01.5Z"), Ok(1_500_000_000));
@@ -85,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn a_century_begins_when_something_was_first_seen() {
+    fn period_starts_at_the_first_sample() {
         let century = Span::ending(100 * S, Duration::from_secs(100 * 365 * 86_400));
         assert_eq!(century.beginning_with(40 * S), Span { from_ns: 40 * S, to_ns: 100 * S });
         assert_eq!(century.beginning_with(400 * S).length_s(), 0.0);

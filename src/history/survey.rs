@@ -1,8 +1,8 @@
-//! What the store says of a span: the figures of every server, the verdicts and the events.
+//! Summarises a period from the store: the figures of every server, the verdicts and the events.
 //!
-//! Samples go through the very code that runs live, in their own time. They are kept for some days only, and at most
-//! [`MOST_SAMPLES`] are taken: memory is about 32 bytes each. What reaches further back, or is more, is summed up from
-//! hourly rollups; it has no verdicts and no stability then.
+//! Samples are processed by the same code that runs live, with their own timestamps. They are kept for some days only,
+//! and at most [`MOST_SAMPLES`] are read, which takes about 32 bytes of memory each. For older or longer periods,
+//! figures come from hourly rollups, without verdicts and stability.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -19,25 +19,25 @@ use ntp_monitor_core::stats::replay::{Replay, Report, ServerReport};
 use ntp_monitor_core::stats::stability::Stability;
 use ntp_monitor_core::stats::verdict::{Entry, State, When};
 
-/// More samples than this are not read one by one.
+/// Maximum number of samples that are read individually.
 pub const MOST_SAMPLES: u64 = 1_000_000;
-/// More events than the latest so many are not told.
+/// Maximum number of events returned; the latest are kept.
 pub const MOST_EVENTS: usize = 5000;
-/// Samples between two calls of whoever wants to know how far it is.
+/// Number of samples between two progress reports.
 const PROGRESS_EVERY: u64 = 50_000;
 
-/// Where figures come from.
+/// What the figures are computed from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Source {
-    /// Every sample of the span.
+    /// Every sample of the period.
     Samples,
-    /// Hourly rollups: the samples are no longer kept, or too many.
+    /// Hourly rollups, because the samples have expired or are too many.
     Rollups,
 }
 
 impl Source {
-    /// One word for a table.
+    /// The name, for a table.
     #[must_use]
     pub fn label(self) -> &'static str {
         match self {
@@ -47,11 +47,11 @@ impl Source {
     }
 }
 
-/// One server.
+/// The figures of one server.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Surveyed {
-    /// Where the figures come from. Those of the last polls (jitter, reach, score) and the stability always come from
-    /// samples.
+    /// What the figures are computed from. Those of the last polls (jitter, reach, score) and the stability always come
+    /// from samples.
     #[serde(rename = "from")]
     pub source: Source,
     /// The figures, as `replay` prints them.
@@ -59,25 +59,25 @@ pub struct Surveyed {
     pub figures: ServerReport,
 }
 
-/// What was found. Serialises as `stats --json` prints it: what `replay --json` prints, and more.
+/// The result of a survey. Serialises to the output of `stats --json`, a superset of `replay --json`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Survey {
-    /// The beginning, of the span or of the first sample in the store.
+    /// The start of the period, or the first sample in the store if that is later.
     pub from: When,
-    /// The end.
+    /// The end of the period.
     pub to: When,
-    /// Since when there were samples to judge; `null` when there were none, or too many.
+    /// The first sample used for verdicts; `null` if there were no samples, or too many.
     pub judged_from: Option<When>,
     /// Every server that was polled, by name.
     pub servers: BTreeMap<String, Surveyed>,
-    /// What happened, by start.
+    /// The events, by start.
     pub events: Vec<Happening>,
-    /// The verdicts one after the other.
+    /// The verdicts in order of time.
     pub verdicts: Vec<Entry>,
 }
 
 impl Survey {
-    /// Whether a verdict calls the clock of this server wrong; a path that is to blame is not the server's fault.
+    /// Whether a verdict calls the clock of this server wrong. A wrong path does not count.
     #[must_use]
     pub fn accuses(&self, server: &str) -> bool {
         let wrong = self.verdicts.iter().filter(|entry| entry.state == State::ServerWrong);
@@ -85,23 +85,23 @@ impl Survey {
     }
 }
 
-/// Why there is nothing to tell.
+/// Why a survey failed.
 #[derive(Debug, thiserror::Error)]
 pub enum SurveyError {
-    /// The store.
+    /// The store cannot be read.
     #[error(transparent)]
     Store(#[from] StoreError),
     /// A server that was never polled.
-    #[error("the store knows no server {name:?}; it knows {}", listed(.known))]
+    #[error("no server {name:?} in the store; it has {}", listed(.known))]
     UnknownServer {
-        /// As it was asked for.
+        /// The requested name.
         name: String,
-        /// Those that there are.
+        /// The names in the store.
         known: Vec<String>,
     },
 }
 
-/// Names for a sentence: not at any length.
+/// A list of names for an error message, of limited length.
 fn listed(names: &[String]) -> String {
     const SHOWN: usize = 20;
     let shown: Vec<_> = names.iter().take(SHOWN).map(|name| format!("{name:?}")).collect();
@@ -112,19 +112,19 @@ fn listed(names: &[String]) -> String {
     }
 }
 
-/// What is wanted of a survey.
+/// What to survey.
 #[derive(Debug, Clone, Default)]
 pub struct Wish {
-    /// These servers only; all when empty. The verdicts are those of all servers together in any case.
+    /// The servers to include; all if empty. Verdicts always consider all servers.
     pub servers: Vec<String>,
-    /// Averaging times of stability in seconds; octaves unless given.
+    /// Averaging times of the stability in seconds; octaves if absent.
     pub taus_s: Option<Vec<f64>>,
 }
 
-/// Looks through the store. `progress` hears now and then how many samples have been read, and up to when.
+/// Surveys a period. `progress` is called now and then with the number of samples read so far, and their latest time.
 ///
 /// # Errors
-/// When the store cannot be read, or does not know a server that is asked for.
+/// When the store cannot be read, or does not know a requested server.
 pub fn survey(
     reader: &Reader,
     span: Span,
@@ -153,10 +153,10 @@ pub fn survey(
     })
 }
 
-/// The names that are wanted, each of which the store knows; all when none is said.
+/// The requested names, or all names in the store if none is requested.
 ///
 /// # Errors
-/// When it cannot be read, or one is not known.
+/// When the store cannot be read, or does not know a name.
 pub fn names(reader: &Reader, wanted: &[String]) -> Result<BTreeSet<Arc<str>>, SurveyError> {
     let all: BTreeSet<Arc<str>> = reader.series()?.into_iter().map(|series| series.key.server).collect();
     if wanted.is_empty() {
@@ -171,15 +171,15 @@ pub fn names(reader: &Reader, wanted: &[String]) -> Result<BTreeSet<Arc<str>>, S
     wanted.iter().map(find).collect()
 }
 
-/// When the store begins; `None` when it is empty.
+/// When the first sample was stored; `None` if the store is empty.
 ///
 /// # Errors
-/// When it cannot be read.
+/// When the store cannot be read.
 pub fn first_seen_ns(reader: &Reader) -> Result<Option<i64>, StoreError> {
     Ok(reader.series()?.into_iter().map(|series| series.first_seen_ns).min())
 }
 
-/// The samples of the span through the analysis, and since when there are any.
+/// Runs the samples of the period through the analysis; also returns the time of the first one.
 fn judge(
     reader: &Reader,
     span: Span,
@@ -205,7 +205,7 @@ fn judge(
     Ok((Some(replay.finish(taus_s)), Some(first_ns)))
 }
 
-/// The samples of the span that are still kept, by time, in bounded memory.
+/// The stored samples of the period, by time, in bounded memory.
 pub fn samples(reader: &Reader, span: Span) -> impl Iterator<Item = Result<Sample, StoreError>> {
     let within = move |one: &Result<Sample, StoreError>| {
         one.as_ref().is_ok_and(|sample| sample.at.wall_ns < span.to_ns) || one.is_err()
@@ -213,7 +213,7 @@ pub fn samples(reader: &Reader, span: Span) -> impl Iterator<Item = Result<Sampl
     reader.since(span.from_ns).map(|stored| stored.map(|stored| stored.sample)).take_while(within)
 }
 
-/// One server, from the best source there is.
+/// The figures of one server, from samples if they cover the period, otherwise from rollups.
 fn one(reader: &Reader, name: &str, span: Span, judged: Option<ServerReport>) -> Result<Surveyed, StoreError> {
     let Span { from_ns, to_ns } = span;
     if let Some(figures) = &judged
@@ -234,7 +234,9 @@ fn one(reader: &Reader, name: &str, span: Span, judged: Option<ServerReport>) ->
         None => ServerReport {
             summary,
             stability: Stability::default(),
-            stability_absent: Some("of this span no samples are kept, or too many to look at one by one".to_owned()),
+            stability_absent: Some(
+                "the store has no samples of this period, or too many to read individually".to_owned(),
+            ),
             addresses: BTreeMap::new(),
         },
     };

@@ -1,5 +1,5 @@
-//! What a chronyd or ntpd on this machine says of itself, through its own command line. A daemon that does not run, or
-//! does not answer in time, is no view and no fault.
+//! The state of a chronyd or ntpd on this host, read with its command line client. A daemon that is not running, or
+//! does not reply in time, gives no state and is not an error.
 
 use std::process::Stdio;
 use std::time::Duration;
@@ -8,14 +8,14 @@ use tokio::process::Command;
 
 use ntp_monitor_core::stats::local::DaemonView;
 
-/// Both programs ask a daemon on this machine; one that hangs must not be waited for.
+/// Time-out for a client; it talks to a daemon on this host, which may hang.
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
-/// More is no answer to the question.
+/// Longer output is not a valid reply.
 const MAX_ANSWER_BYTES: usize = 16 * 1024;
-/// Above, NTP calls itself unsynchronised.
+/// Above this stratum, NTP considers a clock unsynchronised.
 const MAX_STRATUM: u8 = 15;
 
-/// The view of whichever daemon answers.
+/// The state of the daemon that replies, if any.
 pub async fn ask() -> Option<DaemonView> {
     if let Some(answer) = answer_of("chronyc", &["-n", "-c", "tracking"]).await {
         return parse_tracking(&answer);
@@ -31,11 +31,11 @@ async fn answer_of(program: &str, arguments: &[&str]) -> Option<String> {
     String::from_utf8(output.stdout).ok().filter(|_| is_answer)
 }
 
-/// Reads `chronyc -n -c tracking`: reference, its name, stratum, time of the last update, system time, last offset, RMS
-/// offset, frequency, residual frequency, skew, root delay, root dispersion, update interval, leap status.
+/// Parses `chronyc -n -c tracking`: reference, its name, stratum, time of the last update, system time, last offset,
+/// RMS offset, frequency, residual frequency, skew, root delay, root dispersion, update interval, leap status.
 ///
-/// "System time" is what remains to be corrected and is positive where chronyc prints "slow of NTP time": true time is
-/// ahead, which is our sign. (The offsets of `chronyc sources` have the other one, and are not used.)
+/// "System time" is the remaining correction. It is positive where chronyc prints "slow of NTP time", which means that
+/// true time is ahead, as in this program. (The offsets of `chronyc sources` have the opposite sign and are not used.)
 #[must_use]
 pub fn parse_tracking(answer: &str) -> Option<DaemonView> {
     let fields: Vec<&str> = answer.lines().next()?.split(',').collect();
@@ -57,8 +57,8 @@ pub fn parse_tracking(answer: &str) -> Option<DaemonView> {
     })
 }
 
-/// Reads `ntpq -c rv`: `leap=00, stratum=2, rootdelay=…, rootdisp=…, offset=…`, milliseconds, over several lines. ntpd's
-/// offset is positive when true time is ahead, which is our sign.
+/// Parses `ntpq -c rv`: `leap=00, stratum=2, rootdelay=…, rootdisp=…, offset=…`, in milliseconds, over several lines.
+/// The offset is positive when true time is ahead, as in this program.
 #[must_use]
 pub fn parse_ntpq(answer: &str) -> Option<DaemonView> {
     let value = |name: &str| {
@@ -66,7 +66,7 @@ pub fn parse_ntpq(answer: &str) -> Option<DaemonView> {
         pairs.into_iter().find(|(key, _)| *key == name).map(|(_, value)| value.trim())
     };
     let stratum: u8 = value("stratum")?.parse().ok()?;
-    // Two bits; both set mean that the clock was never synchronised.
+    // If both bits are set, the clock was never synchronised.
     let synchronised = !matches!(value("leap")?, "11" | "3" | "03") && (1..=MAX_STRATUM).contains(&stratum);
     let figure = |name: &str| Some(finite(value(name)?)? / 1e3).filter(|_| synchronised);
     Some(DaemonView {
@@ -88,8 +88,8 @@ mod tests {
 
     use super::*;
 
-    /// As chronyd 4.3 answered without control of the clock, with a server 80 ms ahead; for people it said "System time
-    /// : 0.080018722 seconds slow of NTP time".
+    /// A reply of chronyd 4.3 without control of the clock, with a server 80 ms ahead; for people it printed "System
+    /// time : 0.080018722 seconds slow of NTP time".
     const BEHIND: &str = "7F000001,127.0.0.1,2,1795391967.949676431,0.080018722,0.000019599,0.001134271,-1.115,-0.057,\
                           0.914,0.000049635,0.000110070,2.1,Normal\n";
     /// The same before its first update.
@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn a_daemon_that_knows_nothing_claims_nothing() {
+    fn unsynchronised_daemon_has_no_offset_and_bound() {
         let view = parse_tracking(FRESH).unwrap();
         assert_eq!((view.synchronised, view.offset_s, view.bound_s), (false, None, None));
         let view = parse_ntpq("leap=11, stratum=16, rootdelay=0.000, rootdisp=3.105, offset=+0.000000").unwrap();
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn ntpd_speaks_of_milliseconds_with_our_sign() {
+    fn ntpd_values_are_converted_from_milliseconds() {
         let answer = "associd=0 status=0615 leap_none, sync_ntp, 1 event, clock_sync,\n\
                       version=\"ntpd 4.2.8p15@1.3728-o\", processor=\"x86_64\", leap=00, stratum=3,\n\
                       precision=-24, rootdelay=20.000, rootdisp=15.000, refid=192.0.2.1,\n\
@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_answer_is_no_view() {
+    fn invalid_output_gives_no_state() {
         for answer in ["", "506 Cannot talk to daemon\n", "a,b,c", &BEHIND[..60], "stratum=x, leap=00"] {
             assert_eq!((parse_tracking(answer), parse_ntpq(answer)), (None, None), "{answer}");
         }
@@ -131,7 +131,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_answer_makes_the_parsers_panic(answer in "[-+0-9a-zA-Z=,. \n]{0,200}") {
+        fn parsers_never_panic(answer in "[-+0-9a-zA-Z=,. \n]{0,200}") {
             let _ = (parse_tracking(&answer), parse_ntpq(&answer));
         }
     }

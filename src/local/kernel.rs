@@ -1,4 +1,4 @@
-//! The kernel's view of the own clock: adjtimex(2) with `modes = 0`, which changes nothing and needs no privilege.
+//! The kernel's state of this host's clock: adjtimex(2) with `modes = 0`, which changes nothing and needs no privilege.
 
 use std::ffi::{c_int, c_long};
 use std::io;
@@ -7,14 +7,14 @@ use nix::libc;
 
 use ntp_monitor_core::stats::local::KernelState;
 
-/// A tick of 10 ms in microseconds; the kernel's is longer or shorter when somebody corrects the clock coarsely.
+/// The nominal tick of 10 ms, in microseconds; it differs when the clock is corrected coarsely.
 const NOMINAL_TICK_US: f64 = 10_000.0;
-/// A microsecond a tick, 100 ticks a second.
+/// Frequency change for a tick that is 1 µs longer, at 100 ticks per second.
 const PPM_PER_TICK_US: f64 = 100.0;
-/// The kernel keeps frequencies in ppm · 2¹⁶.
+/// The kernel stores frequencies in units of ppm · 2⁻¹⁶.
 const FREQUENCY_SCALE: f64 = 65_536.0;
 
-/// What the call gives, of `struct timex` (linux/timex.h) only what is used.
+/// The used fields of `struct timex` (linux/timex.h).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RawTimex {
     /// The return value: `TIME_OK` to `TIME_ERROR`.
@@ -29,11 +29,11 @@ pub struct RawTimex {
     pub esterror: c_long,
     /// Microseconds between ticks.
     pub tick: c_long,
-    /// TAI − UTC in seconds; 0 when nobody told the kernel.
+    /// TAI − UTC in seconds; 0 if it was never set.
     pub tai: c_int,
 }
 
-/// Asks the kernel.
+/// Reads the state from the kernel.
 ///
 /// # Errors
 /// When the call is not permitted, as in some sandboxes.
@@ -41,7 +41,7 @@ pub fn read_kernel() -> io::Result<KernelState> {
     Ok(decode(&call()?))
 }
 
-/// What the kernel's numbers mean.
+/// Converts the kernel's numbers.
 #[must_use]
 pub fn decode(raw: &RawTimex) -> KernelState {
     let has = |bit: c_int| raw.status & bit != 0;
@@ -57,8 +57,8 @@ pub fn decode(raw: &RawTimex) -> KernelState {
 
 #[expect(unsafe_code, reason = "no crate that is used here wraps adjtimex")]
 fn call() -> io::Result<RawTimex> {
-    // SAFETY: `timex` is a C struct of integers, for which all zeroes is a value; zero `modes` asks for nothing but to
-    // read. The pointer is to a live local of exactly the type that the kernel fills.
+    // SAFETY: `timex` is a C struct of integers, for which all zeroes is a valid value; zero `modes` only reads. The
+    // pointer refers to a live local of exactly the type that the kernel fills.
     let (state, timex) = unsafe {
         let mut timex: libc::timex = std::mem::zeroed();
         (libc::adjtimex(&raw mut timex), timex)
@@ -81,12 +81,12 @@ fn call() -> io::Result<RawTimex> {
 mod tests {
     use super::*;
 
-    /// A clock that is well: `STA_PLL | STA_NANO`.
+    /// A synchronised clock: `STA_PLL | STA_NANO`.
     const WELL: RawTimex =
         RawTimex { state: 0, status: 8193, freq: 0, maxerror: 0, esterror: 0, tick: 10_000, tai: 37 };
 
     #[test]
-    fn frequencies_are_scaled_and_ticks_are_part_of_them() {
+    fn frequency_is_scaled_and_includes_the_tick() {
         for (freq, ppm) in [(65_536, 1.0), (-211_353, -3.224_990_844_726_562_5), (32_768_000, 500.0)] {
             assert_eq!(decode(&RawTimex { freq, ..WELL }).frequency_ppm, ppm);
         }
@@ -94,22 +94,22 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_is_synchronised_when_flag_and_return_value_say_so() {
+    fn synchronised_needs_both_flag_and_return_value() {
         for (state, status, synchronised) in [(0, 8193, true), (5, 8193, false), (0, 64, false), (0, 8257, false)] {
             assert_eq!(decode(&RawTimex { state, status, ..WELL }).synchronised, synchronised, "{state} {status}");
         }
     }
 
     #[test]
-    fn a_leap_second_that_is_armed_has_its_sign() {
+    fn pending_leap_second_has_its_sign() {
         for (status, pending) in [(8193, 0), (8209, 1), (8225, -1)] {
             assert_eq!(decode(&RawTimex { status, ..WELL }).leap_pending, pending);
         }
     }
 
     #[test]
-    fn a_host_without_daemon_is_at_the_limit_of_error_and_was_never_told_of_tai() {
-        // As a container host without time daemon answered.
+    fn host_without_daemon_has_maximum_error_and_no_tai() {
+        // Values from a container host without a time daemon.
         let raw = RawTimex {
             state: 5,
             status: 64,
@@ -126,8 +126,8 @@ mod tests {
     }
 
     #[test]
-    fn the_kernel_answers_whoever_asks() {
-        // A sandbox may forbid it, which is no fault of ours.
+    fn kernel_state_is_readable_without_privilege() {
+        // A sandbox may forbid the call.
         if let Ok(state) = read_kernel() {
             assert!(state.frequency_ppm.abs() <= 100_000.0 && state.max_error_s >= 0.0, "{state:?}");
         }

@@ -1,5 +1,5 @@
-//! The list of leap seconds that this machine has. Packages replace it while the service runs, so it is read again when
-//! it has changed.
+//! Reads the leap second list of this host. Packages update it while the service runs, so it is read again whenever it
+//! changes.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -11,13 +11,13 @@ use tokio::sync::watch::{Receiver, Sender};
 use crate::config::{Config, read_leap_list};
 use ntp_monitor_core::stats::leap::LeapSource;
 
-/// Where systems keep it: tzdata first, which is the one that is kept up to date.
+/// Usual paths of the list; tzdata is first because it is kept up to date.
 const USUAL_PATHS: [&str; 3] =
     ["/usr/share/zoneinfo/leap-seconds.list", "/etc/ntp/leap-seconds.list", "/var/lib/ntp/leap-seconds.list"];
-/// How often the file is looked at.
+/// Interval between two checks of the file.
 const EVERY: Duration = Duration::from_secs(3600);
 
-/// The path to read: the configured one, or the first of the usual ones that is there.
+/// The path to read: the configured one, or the first usual one that exists.
 fn path(configured: Option<&Path>) -> Option<PathBuf> {
     match configured {
         Some(path) => Some(path.to_owned()),
@@ -34,7 +34,7 @@ fn source(path: Option<&Path>) -> LeapSource {
     }
 }
 
-/// Publishes the list, again whenever the file or its path in the configuration has changed. Ends with the service.
+/// Publishes the list, and again whenever the file or its configured path changes. Ends with the service.
 pub async fn watch_list(mut config: Receiver<Arc<Config>>, publish: &Sender<LeapSource>, log: &Logger) {
     let mut known: Option<(Option<PathBuf>, Option<SystemTime>)> = None;
     loop {
@@ -43,25 +43,25 @@ pub async fn watch_list(mut config: Receiver<Arc<Config>>, publish: &Sender<Leap
         let seen = (path, modified);
         if known.as_ref() != Some(&seen) {
             let source = source(seen.0.as_deref());
-            tell(&source, log);
+            log_source(&source, log);
             publish.send_replace(source);
             known = Some(seen);
         }
-        // Woken by a reload or by the clock, the next look is the same.
+        // Both a reload and the timer lead to the same check.
         if let Ok(Err(_)) = tokio::time::timeout(EVERY, config.changed()).await {
             return;
         }
     }
 }
 
-fn tell(source: &LeapSource, log: &Logger) {
+fn log_source(source: &LeapSource, log: &Logger) {
     let path = source.path.clone().unwrap_or_default();
     match (&source.list, &source.fault) {
         (Some(list), _) => {
-            info!(log, "list of leap seconds"; "path" => path, "expires" => %ntp_monitor_core::stats::verdict::When(list.expires_unix_s.saturating_mul(1_000_000_000)))
+            info!(log, "using leap second list"; "path" => path, "expires" => %ntp_monitor_core::stats::verdict::When(list.expires_unix_s.saturating_mul(1_000_000_000)))
         }
-        (None, Some(why)) => warn!(log, "the list of leap seconds cannot be used"; "reason" => %why),
-        (None, None) => info!(log, "no list of leap seconds: announcements are compared with each other only"),
+        (None, Some(why)) => warn!(log, "cannot use the leap second list"; "reason" => %why),
+        (None, None) => info!(log, "no leap second list found: leap announcements are only compared with each other"),
     }
 }
 
@@ -70,7 +70,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_configured_file_is_used_and_what_is_wrong_with_it_is_said() {
+    fn configured_file_is_used_and_its_fault_reported() {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("leap-seconds.list");
         assert!(source(path(Some(&file)).as_deref()).fault.unwrap().contains("cannot be read"));

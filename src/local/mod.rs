@@ -1,6 +1,5 @@
-//! The own clock, as this machine sees it: the kernel's state, that of a chronyd or ntpd, and the list of leap seconds.
-//! Reads only; needs no
-//! privilege, and lacks nothing where there is neither daemon.
+//! This host's clock as seen locally: the state of the kernel and of a chronyd or ntpd, and the leap second list. Only
+//! reads, needs no privilege, and works without a daemon.
 
 mod daemon;
 mod kernel;

@@ -1,4 +1,4 @@
-//! Birth and death.
+//! Messages that start, stop and check children.
 
 use std::sync::Arc;
 
@@ -6,26 +6,23 @@ use actix::Message;
 
 use ntp_monitor_core::health::child::Role;
 
-/// To the supervisor, from a death notice.
+/// To the supervisor, from a death notice: a child ended.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub struct Down {
-    /// Who died.
     pub child: Arc<str>,
-    /// What it was.
     pub role: Role,
-    /// Which incarnation; a late notice of an earlier one is ignored.
+    /// The incarnation; a late notice of an earlier one is ignored.
     pub generation: u64,
-    /// Whether it died of a panic.
     pub panicked: bool,
 }
 
-/// To any actor: end now. Nothing queued behind it is handled.
+/// To any actor: stop now, without handling the messages that are still queued.
 #[derive(Debug, Clone, Copy, Message)]
 #[rtype(result = "()")]
 pub struct StopNow;
 
-/// To any actor: answer, in turn with everything else that waits.
+/// To any actor: reply once the messages queued before this one are handled.
 #[derive(Debug, Clone, Copy, Message)]
 #[rtype(result = "()")]
 pub struct Ping;

@@ -1,4 +1,4 @@
-//! What actors say to each other. Data only.
+//! The messages between actors. Data only.
 
 pub mod lifecycle;
 pub mod sample;

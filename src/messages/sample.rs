@@ -1,4 +1,4 @@
-//! A finished poll.
+//! Messages about polls and about this host's clock.
 
 use std::sync::Arc;
 
@@ -9,33 +9,33 @@ use ntp_monitor_core::sample::{Sample, SeriesKey};
 use ntp_monitor_core::stats::leap::LeapSource;
 use ntp_monitor_core::stats::local::LocalState;
 
-/// To whoever computes on samples: a poll has ended.
+/// To the actors that process samples: a poll has ended.
 #[derive(Debug, Clone, Message)]
 #[rtype(result = "()")]
 pub struct SampleReady(pub Arc<Sample>);
 
-/// To whoever keeps something for each series: this one is no longer polled.
+/// To the actors that keep state for each series: this series is no longer polled.
 #[derive(Debug, Clone, Message)]
 #[rtype(result = "()")]
 pub struct Forget(pub SeriesKey);
 
-/// To the keeper of the book: what an earlier process counted in the span that began `age_s` seconds ago. One message for
-/// all series: with thousands of them, one each would leave no room in the mailbox for samples.
+/// To the health actor: the poll counts of an earlier process in a period that began `age_s` seconds ago. One message
+/// covers all series, because one per series would fill the mailbox.
 #[derive(Debug, Clone, Message)]
 #[rtype(result = "()")]
 pub struct Recall {
-    /// How long ago the span began, in seconds.
+    /// How long ago the period began, in seconds.
     pub age_s: i64,
-    /// Whose polls, and how they ended.
+    /// Poll counts by series.
     pub tallies: Vec<(SeriesKey, Tally)>,
 }
 
-/// To the statistician: what the kernel and a time daemon say of the own clock.
+/// To the statistician: the state of this host's clock, as the kernel and a time daemon report it.
 #[derive(Debug, Clone, Message)]
 #[rtype(result = "()")]
 pub struct LocalKnown(pub LocalState);
 
-/// To the statistician: the list of leap seconds to use.
+/// To the statistician: the leap second list to use.
 #[derive(Debug, Clone, Message)]
 #[rtype(result = "()")]
 pub struct LeapListKnown(pub LeapSource);

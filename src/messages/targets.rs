@@ -1,4 +1,4 @@
-//! What is to be watched.
+//! The message that sets the servers to poll.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use actix::Message;
 
 use crate::config::Server;
 
-/// To targets: watch these servers, all of them and no others. What is configured as before goes on undisturbed.
+/// To [`Targets`](crate::actors::targets::Targets): poll exactly these servers. Unchanged servers are not touched.
 #[derive(Debug, Clone, Message)]
 #[rtype(result = "()")]
 pub struct SetServers(pub Vec<Arc<Server>>);

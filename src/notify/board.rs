@@ -1,4 +1,4 @@
-//! Every notifier that runs, by name, with what it shows of itself.
+//! The states of all running notifiers, by name.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -7,22 +7,22 @@ use super::NotifierState;
 use crate::store::QueueGauge;
 use ntp_monitor_core::health::notifiers::NotifierHealth;
 
-/// Cheap to clone; all clones are one board.
+/// Cheap to clone; all clones share their content.
 #[derive(Debug, Clone, Default)]
 pub struct Board(Arc<Mutex<BTreeMap<String, Arc<NotifierState>>>>);
 
 impl Board {
-    /// A notifier begins, or begins anew.
+    /// Adds a notifier, or replaces its state after a restart.
     pub fn put(&self, name: &str, state: Arc<NotifierState>) {
         self.lock().insert(name.to_owned(), state);
     }
 
-    /// A notifier is no longer configured.
+    /// Removes a notifier that is no longer configured.
     pub fn remove(&self, name: &str) {
         self.lock().remove(name);
     }
 
-    /// All of them, with what waits for them in the queue, at the wall time `now_ns`.
+    /// The health of all notifiers, including their queues, at the wall time `now_ns`.
     #[must_use]
     pub fn report(&self, queues: &BTreeMap<String, QueueGauge>, now_ns: i64) -> BTreeMap<String, NotifierHealth> {
         let with_queue = |(name, state): (&String, &Arc<NotifierState>)| {

@@ -1,11 +1,11 @@
-//! The dispatcher of one notifier: takes what is due from its queue and delivers it until the receiver has it.
+//! The dispatcher of one notifier: takes due notifications from its queue and retries each until it is delivered.
 //!
-//! - What time may heal is retried with jittered, doubling waits, never before the receiver's `Retry-After`.
-//! - A receiver that refuses us is asked once a minute; nothing is lost meanwhile.
-//! - A message that is refused is tried again like any other failure, and given up after three refusals when others were
-//!   taken since the first one: then the fault is the message's. Messages of the same rule wait for it, those of others
-//!   do not.
-//! - What was delivered is not sent again because the store cannot note it: the note is repeated, not the message.
+//! - Temporary failures are retried with jittered, doubling waits, never before the receiver's `Retry-After`.
+//! - A receiver that rejects the notifier itself (say, a wrong token) is tried once a minute; its queue is kept.
+//! - A rejected message is retried like any other failure, and dropped after three rejections if other messages were
+//!   accepted since the first one, because then the message is at fault. Later messages of the same rule wait for it,
+//!   those of other rules do not.
+//! - If the store cannot record a delivery, the record is retried, not the message.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -20,53 +20,53 @@ use super::{Failure, Notifier, NotifierState, Retry};
 use crate::sinks::influx::Pacing;
 use crate::store::{Due, StoreError, StoreHandle};
 
-/// Refusals of one message after which it is given up, if others are taken.
+/// After this many rejections a message is dropped, if others are accepted.
 const REFUSALS: u32 = 3;
-/// After this many failures in a row, what waits out a wait of its own is due at once when the receiver is back.
+/// After this many consecutive failures, all waiting messages become due at once when the receiver is back.
 const OUTAGE: u32 = 3;
 
-/// What the dispatcher needs of the configuration.
+/// Settings of a dispatcher.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// The notifier's name, which its queue has too.
+    /// The name of the notifier and of its queue.
     pub name: String,
-    /// Messages a minute at most.
+    /// Maximum number of messages per minute.
     pub per_minute: u32,
-    /// How it paces itself.
+    /// The waits between attempts.
     pub pacing: Pacing,
 }
 
-/// The signal to stop: the deadline for an attempt that is under way.
+/// The stop signal, with the deadline for an attempt in progress.
 #[derive(Debug, Clone)]
 pub struct Stop(watch::Receiver<Option<std::time::Instant>>);
 
 impl Stop {
-    /// Stops when the channel carries a deadline, or its sender is gone.
+    /// Stops when the channel carries a deadline, or its sender is dropped.
     #[must_use]
     pub fn new(signal: watch::Receiver<Option<std::time::Instant>>) -> Self {
         Self(signal)
     }
 
-    /// Returns when the signal has come.
+    /// Waits for the stop signal.
     pub(super) async fn signalled(&mut self) {
-        // An error says that nobody can give the signal any more, which is one.
+        // An error means that the sender was dropped, which counts as the signal.
         let _ = self.0.wait_for(Option::is_some).await;
     }
 
-    /// Returns when the signal has come and its deadline has passed.
+    /// Waits for the stop signal and its deadline.
     async fn expired(&mut self) {
         self.signalled().await;
         let deadline = *self.0.borrow();
         tokio::time::sleep_until(deadline.map_or_else(Instant::now, Instant::from_std)).await;
     }
 
-    /// Sleeps, but not through the signal; returns whether it has come.
+    /// Sleeps until the stop signal at most; returns whether the signal arrived.
     pub(super) async fn sleep(&mut self, time: Duration) -> bool {
         tokio::time::timeout(time, self.signalled()).await.is_ok()
     }
 }
 
-/// Delivers until `stop`. An attempt that is under way then has until the deadline.
+/// Delivers notifications until `stop`. An attempt in progress may then continue until the deadline.
 pub async fn run(
     store: StoreHandle,
     notifier: Box<dyn Notifier>,
@@ -81,7 +81,7 @@ pub async fn run(
     dispatcher.run().await;
 }
 
-/// The signal to stop has come.
+/// The stop signal arrived.
 struct Ended;
 
 struct Dispatcher {
@@ -92,9 +92,9 @@ struct Dispatcher {
     log: Logger,
     stop: Stop,
     rate: Rate,
-    /// Messages taken by the receiver.
+    /// Number of messages accepted by the receiver.
     taken: u64,
-    /// Of messages that were refused: how often, and how many others had been taken at the first time.
+    /// For each rejected message: the number of rejections, and the value of `taken` at the first one.
     refused: HashMap<i64, (u32, u64)>,
 }
 
@@ -102,18 +102,18 @@ impl Dispatcher {
     async fn run(mut self) {
         self.recall().await;
         loop {
-            let turn = match self.next().await {
+            let step = match self.next().await {
                 Ok(Some(due)) => self.attempt(due).await,
                 Ok(None) => self.sleep(self.settings.pacing.poll).await,
                 Err(why) => self.wait_for_store(&why).await,
             };
-            if turn.is_err() {
+            if step.is_err() {
                 return;
             }
         }
     }
 
-    /// What an earlier process delivered last.
+    /// Restores the time of the last delivery by an earlier process.
     async fn recall(&self) {
         let name = self.settings.name.clone();
         if let Ok(Some(at_ns)) = self.store.read(move |reader| reader.last_delivery(&name)).await
@@ -123,7 +123,7 @@ impl Dispatcher {
         }
     }
 
-    /// What is due. The store is read only when something waits.
+    /// The next due notification. Reads the store only if the queue is not empty.
     async fn next(&mut self) -> Result<Option<Due>, StoreError> {
         if self.store.queue_gauge(&self.settings.name).waiting == 0 {
             return Ok(None);
@@ -135,7 +135,7 @@ impl Dispatcher {
     async fn attempt(&mut self, due: Due) -> Result<(), Ended> {
         let notification = match due.notification {
             Ok(notification) => notification,
-            Err(why) => return self.give_up(due.id, &format!("what is stored cannot be read: {why}")).await,
+            Err(why) => return self.give_up(due.id, &format!("the stored notification cannot be parsed: {why}")).await,
         };
         let wait = self.rate.wait(Instant::now());
         if wait > Duration::ZERO {
@@ -157,10 +157,10 @@ impl Dispatcher {
         self.refused.remove(&id);
         let failed = self.state.gauge().consecutive_failures;
         if self.state.delivered() {
-            info!(self.log, "notifications are taken again");
+            info!(self.log, "notifications are delivered again");
         }
         while let Err(why) = self.store.notification_delivered(id, failed >= OUTAGE).await {
-            warn!(self.log, "a notification was delivered, but the store cannot note it"; "reason" => %why);
+            warn!(self.log, "a notification was delivered, but the store cannot record it"; "reason" => %why);
             self.sleep(self.settings.pacing.retry(u32::MAX, rand::random(), None)).await?;
         }
         Ok(())
@@ -178,19 +178,19 @@ impl Dispatcher {
         };
         let pause = wait(self.state.gauge().consecutive_failures.saturating_add(1));
         if self.state.failed(failure, Some(pause)) == 1 {
-            warn!(self.log, "a notification is not taken, it waits in the queue"; "reason" => %failure);
+            warn!(self.log, "a notification was not delivered, will retry"; "reason" => %failure);
         }
-        // A receiver that refuses us refuses each message alike.
+        // A receiver that rejects the notifier rejects every message.
         let own_wait = if failure.retry == Retry::Paused { Duration::ZERO } else { wait(attempts) };
         let next_ns =
             crate::clock::now().wall_ns.saturating_add(i64::try_from(own_wait.as_nanos()).unwrap_or(i64::MAX));
         if let Err(why) = self.store.notification_failed(id, next_ns, failure.why.clone()).await {
-            warn!(self.log, "the store cannot note a failed notification"; "reason" => %why);
+            warn!(self.log, "cannot record a failed notification"; "reason" => %why);
         }
         self.sleep(pause).await
     }
 
-    /// Notes a refusal, and says whether others were taken while this one was refused again and again.
+    /// Counts a rejection, and returns whether other messages were accepted while this one was repeatedly rejected.
     fn is_the_message_at_fault(&mut self, id: i64) -> bool {
         let taken = self.taken;
         let (times, taken_before) = self.refused.entry(id).or_insert((0, taken));
@@ -202,7 +202,7 @@ impl Dispatcher {
         self.refused.remove(&id);
         self.state.failed(&Failure::new(Retry::Refused, why), None);
         self.state.gave_up();
-        error!(self.log, "a notification is given up: it is refused, others are taken"; "reason" => why);
+        error!(self.log, "dropping a notification: the receiver rejects it and accepts others"; "reason" => why);
         match self.store.notification_given_up(id, why.to_owned()).await {
             Ok(()) => Ok(()),
             Err(why) => self.wait_for_store(&why).await,
@@ -210,7 +210,7 @@ impl Dispatcher {
     }
 
     async fn wait_for_store(&mut self, why: &StoreError) -> Result<(), Ended> {
-        warn!(self.log, "the queue of notifications cannot be used, will retry"; "reason" => %why);
+        warn!(self.log, "cannot access the notification queue, will retry"; "reason" => %why);
         self.sleep(self.settings.pacing.probe).await
     }
 

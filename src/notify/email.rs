@@ -1,5 +1,5 @@
-//! Mail by SMTP, as text and as HTML. STARTTLS is required where it is configured, never just hoped for. The Message-ID
-//! follows from the notification's key, so a repeat after a kill is recognised as one.
+//! Mail over SMTP, as plain text and HTML. If STARTTLS is configured it is required, not opportunistic. The Message-ID
+//! is derived from the key of the notification, so receivers recognise a repeat after a crash.
 
 use std::time::Duration;
 
@@ -44,14 +44,14 @@ impl Email {
         Ok(Self { transport: builder.build(), from, to, timeout: config.timeout })
     }
 
-    /// A mail without its body.
+    /// The headers of a mail.
     fn headed(&self, key: &str, subject: &str) -> MessageBuilder {
         let digest: String = Sha256::digest(key.as_bytes()).iter().take(16).map(|byte| format!("{byte:02x}")).collect();
         let builder = Message::builder()
             .from(self.from.clone())
             .subject(words::one_line(subject))
             .message_id(Some(format!("<{digest}@{}>", self.from.email.domain())))
-            // RFC 3834 §5: so that nobody's absence note answers.
+            // RFC 3834 §5: prevents automatic replies.
             .raw_header(HeaderValue::new(
                 HeaderName::new_from_ascii_str("Auto-Submitted"),
                 "auto-generated".to_owned(),
@@ -60,11 +60,10 @@ impl Email {
     }
 
     async fn send(&self, message: Result<Message, lettre::error::Error>) -> Result<String, Failure> {
-        let message =
-            message.map_err(|why| Failure::new(Retry::Refused, format!("the mail cannot be built: {why}")))?;
-        // The library's own deadline is one of each step.
+        let message = message.map_err(|why| Failure::new(Retry::Refused, format!("cannot build the mail: {why}")))?;
+        // The time-out of the library applies to each step; this one applies to the whole attempt.
         match tokio::time::timeout(self.timeout, self.transport.send(message)).await {
-            Err(_) => Err(Failure::new(Retry::Backoff, "the mail was not taken in time")),
+            Err(_) => Err(Failure::new(Retry::Backoff, "the mail server did not accept the mail in time")),
             Ok(Err(error)) => Err(failure(&error)),
             Ok(Ok(response)) => {
                 let said: Vec<&str> = response.message().collect();
@@ -103,7 +102,7 @@ fn parameters(config: &Config, settings: &Settings) -> Result<TlsParameters, Str
     builder.build().map_err(|why| outbound::innermost(&why))
 }
 
-/// What this host calls itself to a mail server.
+/// The name of this host in the SMTP greeting.
 fn hello() -> ClientId {
     let name = nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok());
     let sound =
@@ -111,7 +110,7 @@ fn hello() -> ClientId {
     name.filter(sound).map_or_else(ClientId::default, ClientId::Domain)
 }
 
-/// What an error of SMTP means. The reply says it best; it holds no password.
+/// Classifies an SMTP error. The reason is the server's reply, which contains no password.
 fn failure(error: &Error) -> Failure {
     let status = error.status().map(u16::from);
     let retry = match status {
@@ -178,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn the_message_id_follows_from_the_key() {
+    fn message_id_is_derived_from_the_key() {
         let id = |key: &str| {
             let mail = written(key, "s");
             mail.lines().find_map(|line| line.strip_prefix("Message-ID: ").map(str::to_owned)).unwrap()
@@ -189,13 +188,13 @@ mod tests {
     }
 
     #[test]
-    fn a_subject_cannot_bring_headers_with_it() {
+    fn subject_cannot_inject_headers() {
         let mail = written("k", "time\r\nBcc: everybody@example.net");
         assert!(!mail.lines().any(|line| line.starts_with("Bcc")), "{mail}");
     }
 
     #[test]
-    fn a_mail_says_when_and_by_what_it_was_sent_and_its_lines_are_as_long_as_smtp_takes_them() {
+    fn mail_has_its_headers_and_lines_within_smtp_limits() {
         let mut news = Notification::sample(jiff::Timestamp::UNIX_EPOCH);
         news.summary = format!("{} {}", "ä".repeat(300), "x".repeat(3000));
         news.description = "<".repeat(20_000);
@@ -209,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_server_says_is_text_in_the_html() {
+    fn server_text_is_escaped_in_the_html() {
         let mut news = Notification::sample(jiff::Timestamp::UNIX_EPOCH);
         news.summary = "<script>".into();
         news.runbook_url = Some("javascript:alert(1)".into());

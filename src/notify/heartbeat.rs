@@ -1,5 +1,6 @@
-//! The dead man's switch: a URL that is asked for at an interval while all is well, so that somebody else notices when
-//! this service, its host or its network is gone. Nothing is queued: a beat that is late is worth nothing.
+//! The heartbeat (dead man's switch): requests a URL at an interval while the service works, so that an external
+//! monitor notices when this service, its host or its network is down. Beats are not queued, because a late beat has no
+//! use.
 
 use std::sync::Arc;
 
@@ -15,21 +16,21 @@ use crate::config::{Heartbeat as Settings, Notifier as Config};
 use ntp_monitor_core::alert::notification::Notification;
 use ntp_monitor_core::health::report::{Health, Status};
 
-/// The way to the one who listens.
+/// Sends heartbeats to one receiver.
 pub struct Beat {
     http: Http,
     settings: Settings,
 }
 
 impl Beat {
-    /// A switch that has not beaten yet, made on a thread that may block.
+    /// Creates a heartbeat, on a blocking thread.
     ///
     /// # Errors
-    /// When the TLS library refuses the certificates.
+    /// When the TLS library rejects the certificates.
     pub async fn set_up(config: &Config, settings: &Settings) -> Result<Self, String> {
         let (config, settings) = (config.clone(), settings.clone());
         let made = tokio::task::spawn_blocking(move || Self::new(&config, &settings)).await;
-        made.unwrap_or_else(|_| Err("setting it up was interrupted".to_owned()))
+        made.unwrap_or_else(|_| Err("the set-up was aborted".to_owned()))
     }
 
     pub(super) fn new(config: &Config, settings: &Settings) -> Result<Self, String> {
@@ -37,7 +38,7 @@ impl Beat {
         Ok(Self { http, settings: settings.clone() })
     }
 
-    /// Beats once, or says that the service is failing. `None` where that is said by silence.
+    /// Sends one beat, or reports a failing service. `None` if a failure is reported by sending nothing.
     async fn say(&self, is_well: bool) -> Option<Result<String, Failure>> {
         let url = if is_well { Some(&self.settings.url) } else { self.settings.fail_url.as_ref() };
         let request = Request {
@@ -51,14 +52,14 @@ impl Beat {
     }
 }
 
-/// A test beats once.
+/// A test sends one beat.
 impl Notifier for Beat {
     fn deliver<'a>(&'a self, _: &'a Notification) -> Sending<'a> {
         Box::pin(async { self.say(true).await.unwrap_or_else(|| Ok("silent".to_owned())) })
     }
 }
 
-/// Beats until `stop`.
+/// Sends beats until `stop`.
 pub async fn beat(
     beat: Beat,
     mut health: watch::Receiver<Arc<Health>>,
@@ -67,7 +68,7 @@ pub async fn beat(
     mut stop: Stop,
 ) {
     let mut judged_at = None;
-    // A service that has just started is not failing; but it has to begin to measure within one interval.
+    // A service that has just started is not failing, but it must be ready within one interval.
     tokio::select! {
         _ = timeout(beat.settings.interval, health.wait_for(|health| health.ready)) => {}
         () = stop.signalled() => return,
@@ -88,7 +89,7 @@ pub async fn beat(
     }
 }
 
-/// One record when it begins and one when it is over; health and metrics carry the rest.
+/// Logs when beats start to fail and when they succeed again; health and metrics show the rest.
 fn note(attempt: &Result<String, Failure>, state: &NotifierState, log: &Logger) {
     let is_news = match attempt {
         Ok(_) => state.delivered(),
@@ -96,13 +97,13 @@ fn note(attempt: &Result<String, Failure>, state: &NotifierState, log: &Logger) 
     };
     match attempt {
         _ if !is_news => {}
-        Ok(_) => info!(log, "the heartbeat is heard again"),
-        Err(why) => warn!(log, "the heartbeat is not heard"; "reason" => %why),
+        Ok(_) => info!(log, "heartbeats are delivered again"),
+        Err(why) => warn!(log, "a heartbeat was not delivered"; "reason" => %why),
     }
 }
 
-/// Whether the service does its job, and at which uptime that was judged. A judgement that is not renewed from one beat
-/// to the next (they are 15 s apart at least, it is made every ten) says that the service hangs.
+/// Whether the service works, and the uptime at which its health was computed. Beats are at least 15 s apart and health
+/// is computed every ten seconds at most, so an unchanged uptime means that the service hangs.
 fn is_well(health: &Health, judged_before_s: Option<f64>) -> (bool, f64) {
     let is_fresh = judged_before_s.is_none_or(|before_s| health.uptime_s > before_s);
     (health.ready && health.status != Status::Failing && is_fresh, health.uptime_s)
@@ -113,7 +114,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_switch_is_held_while_the_service_does_its_job_and_only_then() {
+    fn beat_is_sent_only_while_the_service_works() {
         let health = |ready, status, uptime_s| Health { ready, status, uptime_s, ..Health::default() };
         assert!(is_well(&health(true, Status::Ok, 9.0), None).0);
         assert!(is_well(&health(true, Status::Degraded, 9.0), Some(8.0)).0);

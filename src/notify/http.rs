@@ -1,4 +1,4 @@
-//! One request to a receiver, and what its answer means.
+//! One HTTP request to a receiver, and the meaning of its response.
 
 use std::time::Duration;
 
@@ -13,15 +13,15 @@ use crate::outbound;
 pub(super) const JSON: &str = "application/json";
 const MASK: &str = "********";
 
-/// The way to one receiver.
+/// An HTTP client for one receiver.
 #[derive(Debug, Clone)]
 pub(super) struct Http {
     client: Client,
-    /// What must not be shown, should the receiver repeat it.
+    /// Secrets that are masked in responses which repeat them.
     hidden: Vec<Hidden>,
 }
 
-/// A request before it is sent.
+/// A request to send.
 pub(super) struct Request<'a> {
     pub method: Method,
     pub url: &'a str,
@@ -31,7 +31,7 @@ pub(super) struct Request<'a> {
 }
 
 impl<'a> Request<'a> {
-    /// A POST of JSON.
+    /// A POST request with a JSON body.
     pub(super) fn json(url: &'a str, body: &serde_json::Value) -> Self {
         let body = body.to_string().into_bytes();
         Self { method: Method::POST, url, content_type: JSON, headers: Vec::new(), body }
@@ -44,15 +44,16 @@ impl<'a> Request<'a> {
 }
 
 impl Http {
-    /// A client of the notifier. What is in `hidden` is masked in everything that the receiver answers.
+    /// A client for the notifier. The values of `hidden` are masked in all responses.
     pub(super) fn new<'h>(config: &Config, hidden: impl IntoIterator<Item = &'h Hidden>) -> Result<Self, String> {
         let builder = outbound::builder(config.timeout, config.ca_pem.as_deref())?;
         let builder = builder.user_agent(concat!("ntp-monitor/", env!("CARGO_PKG_VERSION")));
-        let client = builder.build().map_err(|why| format!("no HTTP client: {}", outbound::innermost(&why)))?;
+        let client =
+            builder.build().map_err(|why| format!("cannot create an HTTP client: {}", outbound::innermost(&why)))?;
         Ok(Self { client, hidden: hidden.into_iter().cloned().collect() })
     }
 
-    /// Sends once. Returns what the receiver said when it took it.
+    /// Sends the request once. Returns the status if the receiver accepted it.
     pub(super) async fn send(&self, request: Request<'_>) -> Result<String, Failure> {
         let headers = headers(&request)?;
         let sent = self.client.request(request.method, request.url).headers(headers).body(request.body).send().await;
@@ -77,14 +78,14 @@ fn headers(request: &Request<'_>) -> Result<HeaderMap, Failure> {
     for (name, value) in all {
         let pair = HeaderName::try_from(name).ok().zip(HeaderValue::try_from(value).ok());
         let (name_, mut value) =
-            pair.ok_or_else(|| Failure::new(Retry::Paused, format!("the header {name} cannot be sent")))?;
+            pair.ok_or_else(|| Failure::new(Retry::Paused, format!("the header {name} has an invalid name or value")))?;
         value.set_sensitive(true);
         headers.insert(name_, value);
     }
     Ok(headers)
 }
 
-/// `None` for success.
+/// When to retry after this status; `None` for success.
 fn judge(status: StatusCode, after: Option<Duration>) -> Option<Retry> {
     let again = after.map_or(Retry::Backoff, Retry::After);
     match status.as_u16() {
@@ -96,7 +97,7 @@ fn judge(status: StatusCode, after: Option<Duration>) -> Option<Retry> {
     }
 }
 
-/// Telegram says in its answer how long to wait.
+/// Telegram returns the time to wait in the response body.
 fn telegram_wait(text: &str) -> Option<Duration> {
     let json: serde_json::Value = serde_json::from_str(text).ok()?;
     json.get("parameters")?.get("retry_after")?.as_u64().map(Duration::from_secs)
@@ -104,9 +105,9 @@ fn telegram_wait(text: &str) -> Option<Duration> {
 
 fn reason(status: StatusCode, text: &str) -> String {
     let hint = match status.as_u16() {
-        300..=399 => " (redirects are not followed: the URL must be the final one)",
-        401 | 403 => " (the receiver does not let us in: is the secret still right?)",
-        404 | 410 => " (there is no such receiver: is the URL still right?)",
+        300..=399 => " (redirects are not followed: configure the final URL)",
+        401 | 403 => " (the receiver denied access: check the secret)",
+        404 | 410 => " (no such receiver: check the URL)",
         _ => "",
     };
     let said = outbound::short(text);
@@ -118,7 +119,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_status_says_what_to_do_next() {
+    fn each_status_maps_to_a_retry() {
         let minute = Some(Duration::from_secs(60));
         let retry = |status: u16, after| judge(StatusCode::from_u16(status).unwrap(), after);
         for taken in [200, 201, 202, 204] {
@@ -137,13 +138,13 @@ mod tests {
     }
 
     #[test]
-    fn what_the_receiver_repeats_of_a_secret_is_masked() {
+    fn secrets_repeated_by_the_receiver_are_masked() {
         let http = Http { client: Client::new(), hidden: vec!["hush/hush".into()] };
         assert_eq!(http.mask("no /hush/hush here"), "no /******** here");
     }
 
     #[test]
-    fn a_reason_is_one_line_of_bounded_length() {
+    fn reason_is_one_line_of_bounded_length() {
         let said = reason(StatusCode::BAD_GATEWAY, &"x\n".repeat(100_000));
         assert!(said.len() < 400 && !said.contains('\n'), "{said}");
         assert_eq!(telegram_wait(r#"{"ok":false,"parameters":{"retry_after":7}}"#), Some(Duration::from_secs(7)));

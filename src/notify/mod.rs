@@ -1,13 +1,13 @@
-//! Telling people: each `[[notifier]]` takes its notifications from a queue on disk (`store::notices`) and
-//! delivers them, in order for each rule, until the receiver has them.
+//! Notifications: each `[[notifier]]` takes them from a queue on disk (`store::notices`) and delivers them, in order
+//! within each rule, until the receiver has accepted them.
 //!
-//! A channel (`slack`, `email`, …) makes one attempt and says what a failure means ([`Retry`]); the `dispatcher` decides
-//! when the next one is; `state` is what health, metrics and the API show. Delivery is at least once: a kill between the
-//! receiver's answer and the note of it in the store repeats the message, with the same key, by which a receiver can
-//! tell.
+//! A channel (`slack`, `email`, …) makes one attempt and classifies a failure ([`Retry`]); the `dispatcher` decides
+//! when the next attempt is made; `state` is what health, metrics and the API show. Delivery is at least once: a crash
+//! between the receiver's response and its record in the store repeats the message, with the same key, so that a
+//! receiver can detect the repeat.
 //!
-//! Limits: no attempt lasts longer than the notifier's time-out; no redirect is followed; of an answer 8 KiB are read;
-//! nothing said here shows a secret.
+//! Limits: an attempt never lasts longer than the notifier's time-out; redirects are not followed; at most 8 KiB of a
+//! response are read; no message or error contains a secret.
 
 mod board;
 pub mod dispatcher;
@@ -40,38 +40,39 @@ pub use state::NotifierState;
 pub use trial::{Trial, trial, try_out};
 pub use webhook::SIGNATURE;
 
-/// One way of telling. An attempt ends by itself within the notifier's time-out.
+/// One notification channel. An attempt ends within the notifier's time-out.
 pub trait Notifier: Send + Sync {
-    /// Makes one attempt.
+    /// Makes one attempt to deliver a notification.
     fn deliver<'a>(&'a self, notification: &'a Notification) -> Sending<'a>;
 
-    /// Makes one attempt to send a report. Mail takes all of it, a webhook its text, chats its summary; the others none.
+    /// Makes one attempt to send a report. Mail gets all of it, a webhook its text, chats its summary; others reject
+    /// it.
     fn send_report<'a>(&'a self, _report: &'a Report) -> Sending<'a> {
-        Box::pin(ready(Err(Failure::new(Retry::Refused, "a notifier of this type takes no reports"))))
+        Box::pin(ready(Err(Failure::new(Retry::Refused, "a notifier of this type cannot send reports"))))
     }
 }
 
-/// An attempt under way: what the receiver said, or why it has not got the message.
+/// An attempt in progress. Returns the receiver's response, or why the message was not delivered.
 pub type Sending<'a> = BoxFuture<'a, Result<String, Failure>>;
 
-/// Why the receiver has not got a message, and what to do about it.
+/// Why a message was not delivered, and when to retry.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{why}")]
 pub struct Failure {
-    /// When to try again.
+    /// When to retry.
     pub retry: Retry,
-    /// What happened, for a person; one line, without secrets.
+    /// The reason, for a person; one line, without secrets.
     pub why: String,
 }
 
 impl Failure {
-    /// A failure with its reason.
     #[must_use]
     pub fn new(retry: Retry, why: impl Into<String>) -> Self {
         Self { retry, why: why.into() }
     }
 
-    /// There was no connection, or it ended before an answer came. Mostly time heals it; a certificate it does not.
+    /// A failed connection, or one that ended before the response. Usually temporary, except for an untrusted
+    /// certificate.
     fn on_the_way(why: String) -> Self {
         match outbound::trust::certificate_fault(&why) {
             Some(fault) => Self::new(Retry::Paused, format!("{fault} ({why})")),
@@ -80,39 +81,38 @@ impl Failure {
     }
 }
 
-/// What a failure says about the next attempt.
+/// When to make the next attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Retry {
-    /// Time may heal it (no answer, 5xx, 4yz of SMTP): again after a wait that grows.
+    /// The failure may be temporary (no response, 5xx, SMTP 4yz): retry after a growing wait.
     Backoff,
-    /// The receiver wants to be left alone for this long at least.
+    /// The receiver asked to wait at least this long.
     After(Duration),
-    /// The receiver refuses us, not the message (401, 404, a redirect, a wrong password): a person must act.
+    /// The receiver rejects the notifier, not the message (401, 404, a redirect, a wrong password): an operator must
+    /// act.
     Paused,
-    /// The receiver refuses this message (400, 413). It is tried again, for the fault may be the configuration's, and
-    /// given up once others are taken.
+    /// The receiver rejects this message (400, 413). It is retried, because the configuration may be at fault, and
+    /// dropped once others are accepted.
     Refused,
 }
 
-/// A notifier cannot be set up: its certificates or its template cannot be used.
+/// A notifier cannot be set up, because its certificates or its template are invalid.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("notifier {name}: {why}")]
 pub struct BuildError {
-    /// Which one.
     pub name: String,
-    /// Why.
     pub why: String,
 }
 
-/// Makes the notifier that is configured, on a thread that may block: reading the system's certificates takes a while.
-/// Connects to nothing yet.
+/// Creates a configured notifier, on a blocking thread, because reading the system's certificates takes some time. Does
+/// not connect.
 ///
 /// # Errors
-/// When the TLS library refuses the certificates.
+/// When the TLS library rejects the certificates, or the template is invalid.
 pub async fn set_up(config: &Config) -> Result<Box<dyn Notifier>, BuildError> {
     let (name, config) = (config.name.clone(), config.clone());
     let built = tokio::task::spawn_blocking(move || build(&config)).await;
-    built.unwrap_or_else(|_| Err(BuildError { name, why: "setting it up was interrupted".to_owned() }))
+    built.unwrap_or_else(|_| Err(BuildError { name, why: "the set-up was aborted".to_owned() }))
 }
 
 fn build(config: &Config) -> Result<Box<dyn Notifier>, BuildError> {

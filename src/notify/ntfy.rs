@@ -1,4 +1,4 @@
-//! ntfy: a message to a topic, published as JSON so that neither topic nor text stands in a URL or a header.
+//! ntfy: publishes a message to a topic as JSON, so that neither topic nor text appears in a URL or a header.
 
 use serde_json::{Value, json};
 
@@ -8,7 +8,7 @@ use crate::config::{Hidden, Notifier as Config};
 use crate::report::message::Report;
 use ntp_monitor_core::alert::notification::{Notification, Severity, Status};
 
-/// A message of more than 4096 bytes would become an attachment; a character has at most four.
+/// A message of more than 4096 bytes would become an attachment.
 const TEXT_BYTES: usize = 4000;
 
 pub(super) struct Ntfy {
@@ -69,7 +69,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_message_is_short_enough_to_stay_one() {
+    fn message_stays_below_the_attachment_limit() {
         let mut news = Notification::sample(jiff::Timestamp::UNIX_EPOCH);
         news.severity = Severity::Critical;
         news.description = "ß".repeat(5000);

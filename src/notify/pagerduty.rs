@@ -1,5 +1,5 @@
-//! PagerDuty, by the Events API v2: an event for each alert, told apart by its dedup_key, so that a repeat changes nothing
-//! and the end of an alert closes its own incident and no other.
+//! PagerDuty, over the Events API v2: one event per alert, identified by its dedup_key, so that repeats have no effect
+//! and the end of an alert resolves its own incident only.
 
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -9,7 +9,7 @@ use super::{Notifier, Sending, words};
 use crate::config::{Hidden, Notifier as Config};
 use ntp_monitor_core::alert::notification::{Instance, Notification, Status};
 
-/// Limit of the API, which says 1024 characters and may mean bytes.
+/// Limit of the API, which says 1024 characters; applied to bytes to be safe.
 const SUMMARY_BYTES: usize = 1024;
 
 pub(super) struct Pagerduty {
@@ -29,7 +29,7 @@ impl Notifier for Pagerduty {
     fn deliver<'a>(&'a self, notification: &'a Notification) -> Sending<'a> {
         Box::pin(async {
             let mut said = String::new();
-            // When one fails, all are repeated: those that were taken are recognised by their dedup_key.
+            // If one fails, all are repeated; PagerDuty recognises accepted ones by their dedup_key.
             for instance in &notification.alerts {
                 let event = event(notification, instance, self.routing_key.expose());
                 said = self.http.send(Request::json(&self.url, &event)).await?;
@@ -70,9 +70,9 @@ fn event(notification: &Notification, instance: &Instance, routing_key: &str) ->
     })
 }
 
-/// The same for beginning and end of one alert; hashed, because a key has at most 255 characters.
+/// The same key for the start and the end of an alert; hashed, because a key is limited to 255 characters.
 fn dedup_key(notification: &Notification, instance: &Instance) -> String {
-    // Labels may change while it fires, and would leave the incident open then.
+    // Labels are not part of the key: they may change while the alert fires, and the incident would stay open.
     let mut hash = Sha256::new();
     for part in [&notification.vantage, &notification.alert, instance.server.as_deref().unwrap_or_default()] {
         hash.update((part.len() as u64).to_be_bytes());
@@ -87,7 +87,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_end_of_an_alert_closes_the_incident_that_its_beginning_opened() {
+    fn resolved_alert_closes_its_own_incident() {
         let mut news = Notification::sample(jiff::Timestamp::UNIX_EPOCH);
         let begun = event(&news, &news.alerts[0], "k");
         news.status = Status::Resolved;
@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn an_event_keeps_to_the_limits_of_the_api() {
+    fn event_respects_the_api_limits() {
         let mut news = Notification::sample(jiff::Timestamp::UNIX_EPOCH);
         news.vantage = "v".repeat(128);
         news.alert = "ä".repeat(64);
@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn each_server_has_an_incident_of_its_own() {
+    fn each_server_has_its_own_incident() {
         let news = Notification::sample(jiff::Timestamp::UNIX_EPOCH);
         let mut other = news.alerts[0].clone();
         other.server = Some("another".into());

@@ -1,4 +1,4 @@
-//! How many messages a minute a receiver gets. Pure: the time is handed in.
+//! Limits the messages per minute to one receiver. Pure: the caller passes the time.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// The last messages that were sent, at most as many as are allowed within a minute.
+/// The times of the last messages, at most as many as are allowed per minute.
 #[derive(Debug)]
 pub(super) struct Rate {
     per_minute: usize,
@@ -19,7 +19,7 @@ impl Rate {
         Self { per_minute: per_minute.max(1) as usize, sent: VecDeque::new() }
     }
 
-    /// How long the next message has to wait.
+    /// How long the next message must wait.
     pub(super) fn wait(&self, now: Instant) -> Duration {
         if self.sent.len() < self.per_minute {
             return Duration::ZERO;
@@ -27,7 +27,7 @@ impl Rate {
         self.sent.front().map_or(Duration::ZERO, |oldest| (*oldest + MINUTE).saturating_duration_since(now))
     }
 
-    /// Notes an attempt; one that fails costs the receiver as much.
+    /// Records an attempt. Failed attempts count, because they cost the receiver as much.
     pub(super) fn note(&mut self, now: Instant) {
         if self.sent.len() == self.per_minute {
             self.sent.pop_front();
@@ -41,7 +41,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_minute_sees_more_than_it_may() {
+    fn no_minute_exceeds_the_limit() {
         let (mut rate, start) = (Rate::new(3), Instant::now());
         for n in 0..3 {
             assert_eq!(rate.wait(start), Duration::ZERO);

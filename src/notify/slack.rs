@@ -1,4 +1,4 @@
-//! Slack, by an incoming webhook. The text stands in blocks, and once more as plain text for notifications on screens.
+//! Slack, over an incoming webhook. The text is sent as blocks, and as plain text for desktop notifications.
 
 use serde_json::{Value, json};
 
@@ -8,7 +8,7 @@ use crate::config::{Hidden, Notifier as Config};
 use crate::report::message::Report;
 use ntp_monitor_core::alert::notification::Notification;
 
-/// Limits of Slack's blocks, which count what is escaped as it is written.
+/// Length limits of Slack's blocks; escapes count with their full length.
 const HEADER_CHARS: usize = 150;
 const SECTION_CHARS: usize = 3000;
 
@@ -56,8 +56,8 @@ fn message(notification: &Notification) -> Value {
     })
 }
 
-/// Text with the three characters escaped that mean something to Slack, of at most so many characters. An escape is never
-/// cut.
+/// Escapes the three characters that are special to Slack, and limits the result to `most` characters. Never cuts an
+/// escape.
 fn escaped(text: &str, most: usize) -> String {
     let (mut out, mut left) = (String::new(), most);
     let mut rest = text.chars().peekable();
@@ -70,7 +70,7 @@ fn escaped(text: &str, most: usize) -> String {
             _ => c.encode_utf8(&mut own),
         };
         let length = piece.chars().count();
-        // Unless it is the last, there must be room for a sign that something is missing.
+        // Unless this is the last character, reserve room for the ellipsis.
         if length + usize::from(rest.peek().is_some()) > left {
             out.push('…');
             break;
@@ -86,7 +86,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_message_keeps_to_the_limits_of_blocks_and_names_nobody_by_accident() {
+    fn message_respects_block_limits_and_mentions_nobody() {
         let mut news = Notification::sample(jiff::Timestamp::UNIX_EPOCH);
         news.summary = "<!channel> & ".repeat(100);
         news.description = "x".repeat(10_000);
@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn an_escape_is_whole_or_not_there() {
+    fn escape_is_never_cut() {
         assert_eq!(escaped("a<b", 6), "a&lt;b");
         assert_eq!(escaped("a<b", 5), "a…");
         assert_eq!(escaped("<<<", 12), "&lt;&lt;&lt;");

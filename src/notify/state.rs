@@ -1,4 +1,4 @@
-//! What a notifier shows of itself, to health, metrics and the API. It outlives the task that writes it.
+//! The state of a notifier, for health, metrics and the API. It outlives the task that updates it.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -9,34 +9,34 @@ use super::{Failure, Retry};
 use crate::config::NotifierType;
 use ntp_monitor_core::health::notifiers::NotifierHealth;
 
-/// Failures in a row from which a notifier counts as failing: one may be a blip.
+/// Consecutive failures from which a notifier counts as failing; a single one may be a blip.
 const FAILING: u32 = 2;
 
-/// Shared between the task of a notifier, which writes, and whoever reports on it.
+/// Shared by the task of a notifier, which writes it, and its readers.
 #[derive(Debug)]
 pub struct NotifierState {
     inner: Mutex<NotifierHealth>,
 }
 
 impl NotifierState {
-    /// The state of a notifier that has done nothing yet.
+    /// The state of a notifier without attempts.
     #[must_use]
     pub fn new(kind: NotifierType) -> Self {
         Self { inner: Mutex::new(NotifierHealth::new(kind.label())) }
     }
 
-    /// The state as it is now, without what only the queue knows.
+    /// The current state, without the values of the queue.
     #[must_use]
     pub fn gauge(&self) -> NotifierHealth {
         self.lock().clone()
     }
 
-    /// What an earlier process delivered last.
+    /// Restores the time of the last delivery by an earlier process.
     pub(super) fn recall(&self, last_success: Timestamp) {
         self.lock().last_success.get_or_insert(last_success);
     }
 
-    /// A message was taken. Returns whether attempts had been failing.
+    /// Records a delivery. Returns whether earlier attempts had failed.
     pub(super) fn delivered(&self) -> bool {
         let mut inner = self.lock();
         let recovered = inner.consecutive_failures > 0;
@@ -49,7 +49,7 @@ impl NotifierState {
         recovered
     }
 
-    /// An attempt failed, and there will be no other for `pause`. Returns how many have failed in a row.
+    /// Records a failed attempt, with the pause before the next one. Returns the number of consecutive failures.
     pub(super) fn failed(&self, failure: &Failure, pause: Option<Duration>) -> u32 {
         let now = Timestamp::now();
         let mut inner = self.lock();
@@ -63,12 +63,12 @@ impl NotifierState {
         inner.consecutive_failures
     }
 
-    /// A message was given up.
+    /// Records that a message was dropped.
     pub(super) fn gave_up(&self) {
         self.lock().given_up += 1;
     }
 
-    // Nothing here panics while holding the lock, and the numbers would stay whole if it did.
+    // No code that runs under this lock panics, and a partial update would do no harm.
     fn lock(&self) -> MutexGuard<'_, NotifierHealth> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -79,7 +79,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_failure_is_a_blip_two_are_failing_and_a_refusal_is_at_once() {
+    fn two_failures_or_one_access_denial_count_as_failing() {
         let state = NotifierState::new(NotifierType::Slack);
         assert_eq!(state.failed(&Failure::new(Retry::Backoff, "x"), None), 1);
         assert!(!state.gauge().failing);

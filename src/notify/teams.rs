@@ -1,5 +1,5 @@
-//! Microsoft Teams, by the webhook of a workflow ("when a Teams webhook request is received"), which takes an Adaptive
-//! Card.
+//! Microsoft Teams, over the webhook of a workflow ("when a Teams webhook request is received"), which takes an
+//! Adaptive Card.
 
 use serde_json::{Value, json};
 
@@ -9,7 +9,7 @@ use crate::config::{Hidden, Notifier as Config};
 use crate::report::message::Report;
 use ntp_monitor_core::alert::notification::{Notification, Severity, Status};
 
-/// Teams takes 28 KB in all: of two texts, each byte of which JSON may write as two, and what stands around them.
+/// Teams accepts 28 KB in total. A card has two texts, and JSON may double each byte of them.
 const TEXT_BYTES: usize = 5000;
 
 pub(super) struct Teams {
@@ -88,7 +88,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_card_is_one_that_a_workflow_takes() {
+    fn card_has_the_form_that_a_workflow_accepts() {
         let mut news = Notification::sample(jiff::Timestamp::UNIX_EPOCH);
         news.alerts = vec![news.alerts[0].clone(); 500];
         news.alert = "\"".repeat(128);

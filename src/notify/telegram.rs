@@ -1,4 +1,4 @@
-//! Telegram, by the Bot API. The token is part of the URL, which therefore is in no error.
+//! Telegram, over the Bot API. The token is part of the URL, so errors never contain the URL.
 
 use serde_json::json;
 
@@ -9,7 +9,7 @@ use crate::report::message::Report;
 use ntp_monitor_core::alert::notification::Notification;
 use ntp_monitor_core::text::html::Text;
 
-/// A message has at most 4096 characters, counted in UTF-16 and without its markup; the title has the rest.
+/// A message has at most 4096 UTF-16 code units, not counting markup; the title uses the rest.
 const TEXT_UNITS: usize = 3500;
 const TITLE_UNITS: usize = 500;
 
@@ -57,7 +57,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_message_is_as_long_as_telegram_takes_it_whatever_is_in_it() {
+    fn message_is_within_the_length_limit() {
         for c in ["x", "ß", "😀", "<"] {
             let message = html(&c.repeat(5000), &c.repeat(5000));
             let shown = message.replace("<b>", "").replace("</b>", "").replace("&lt;", "<");
@@ -66,7 +66,7 @@ mod tests {
     }
 
     #[test]
-    fn text_cannot_become_markup() {
+    fn text_is_escaped() {
         assert_eq!(html("a < b", "x & y\n<b>"), "<b>a &lt; b</b>\nx &amp; y\n&lt;b&gt;");
     }
 }

@@ -1,4 +1,4 @@
-//! A test notification: `ntp-monitor notify test`, and the same by the API.
+//! Test notifications, for `ntp-monitor notify test` and the API.
 
 use std::time::{Duration, Instant};
 
@@ -8,19 +8,19 @@ use super::{BuildError, set_up};
 use crate::config::{Channel, Notifier as Config};
 use ntp_monitor_core::alert::notification::{Notification, Status};
 
-/// What came of a test.
+/// The result of a test.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Trial {
-    /// What the receiver said, or why it has not got the message.
+    /// The receiver's response, or why the message was not delivered.
     pub result: Result<String, String>,
     /// How long it took.
     pub took: Duration,
 }
 
-/// Finds out whether every notifier can be set up, without connecting to anything.
+/// Checks whether every notifier can be set up, without connecting to anything.
 ///
 /// # Errors
-/// Which one cannot, and why.
+/// The first notifier that cannot be set up, and why.
 pub async fn try_out(notifiers: &[Config]) -> Result<(), BuildError> {
     for config in notifiers {
         set_up(config).await?;
@@ -28,7 +28,7 @@ pub async fn try_out(notifiers: &[Config]) -> Result<(), BuildError> {
     Ok(())
 }
 
-/// Sends a test notification, once and at once: it does not pass through the queue.
+/// Sends a test notification at once, without the queue.
 pub async fn trial(config: &Config, vantage: &str) -> Trial {
     let began = Instant::now();
     let result = send(config, vantage).await;
@@ -41,14 +41,17 @@ async fn send(config: &Config, vantage: &str) -> Result<String, String> {
     test.key = format!("test/{:016x}", rand::random::<u64>());
     test.vantage = vantage.to_owned();
     test.summary = format!("Test of the notifier {}: nothing is wrong", config.name);
-    test.description = "Somebody asked ntp-monitor for this test. There is nothing to do.".to_owned();
+    test.description = "This is a test notification that was requested in ntp-monitor. No action is needed.".to_owned();
     test.alerts[0].summary.clone_from(&test.summary);
     let said = notifier.deliver(&test).await.map_err(|failure| failure.why)?;
-    // An incident that nobody closes would stay.
+    // Otherwise the incident would stay open.
     if matches!(config.channel, Channel::Pagerduty { .. }) {
         test.status = Status::Resolved;
         test.alerts[0].ended_at = Some(Timestamp::now());
-        notifier.deliver(&test).await.map_err(|failure| format!("the incident was opened, not closed: {failure}"))?;
+        notifier
+            .deliver(&test)
+            .await
+            .map_err(|failure| format!("the incident was opened but could not be closed: {failure}"))?;
     }
     Ok(said)
 }

@@ -1,6 +1,6 @@
-//! A request to any URL: one for each alert of a notification, or one with the body of a template.
+//! An HTTP request to any URL: one per alert of a notification, or one with the body of a template.
 //!
-//! `Idempotency-Key` is the same at every attempt. With a secret, [`SIGNATURE`] proves who sent it and when:
+//! `Idempotency-Key` is the same for every attempt. With a secret, [`SIGNATURE`] authenticates the sender and the time:
 //! `t=UNIX_SECONDS,v1=HEX`, where HEX is the HMAC-SHA256 of `UNIX_SECONDS.BODY`.
 
 use std::collections::BTreeMap;
@@ -17,7 +17,7 @@ use crate::report::message::Report;
 use ntp_monitor_core::alert::body::BodyTemplate;
 use ntp_monitor_core::alert::notification::{Instance, Notification, Severity, Status};
 
-/// The header of the signature.
+/// The name of the signature header.
 pub const SIGNATURE: &str = "X-Ntp-Monitor-Signature";
 
 pub(super) struct Webhook {
@@ -26,7 +26,7 @@ pub(super) struct Webhook {
     template: Option<BodyTemplate>,
 }
 
-/// The body. Its keys are a promise.
+/// The request body for an alert. Its keys are stable.
 #[derive(Debug, Serialize)]
 struct Body<'a> {
     status: Status,
@@ -43,10 +43,10 @@ struct Body<'a> {
     url: Option<&'a str>,
 }
 
-/// The body for a report. Its keys are a promise too.
+/// The request body for a report. Its keys are stable.
 #[derive(Debug, Serialize)]
 struct ReportBody<'a> {
-    /// Always `report`, by which it is told from an alert.
+    /// Always `report`, which distinguishes it from an alert.
     status: &'a str,
     title: &'a str,
     summary: &'a str,
@@ -86,7 +86,7 @@ impl Notifier for Webhook {
                 return self.post(notification.key.clone(), body.into_bytes()).await;
             }
             let mut said = String::new();
-            // When one fails, all are repeated: those that were taken are recognised by their key.
+            // If one fails, all are repeated; receivers recognise accepted ones by their key.
             for (n, instance) in notification.alerts.iter().enumerate() {
                 let key = if notification.alerts.len() == 1 {
                     notification.key.clone()
@@ -104,7 +104,7 @@ impl Notifier for Webhook {
         let body = ReportBody { status: "report", title, summary, text };
         Box::pin(async move {
             if self.template.is_some() {
-                return Err(Failure::new(Retry::Refused, "the body_template is written for alerts, not for reports"));
+                return Err(Failure::new(Retry::Refused, "a notifier with body_template cannot send reports"));
             }
             let body = serde_json::to_vec(&body).map_err(|why| Failure::new(Retry::Refused, why.to_string()))?;
             self.post(key.clone(), body).await
@@ -118,7 +118,7 @@ fn body(notification: &Notification, instance: &Instance) -> Result<Vec<u8>, Fai
         alert: &notification.alert,
         severity: notification.severity,
         server: instance.server.as_deref(),
-        // JSON has no infinity.
+        // JSON cannot represent infinity.
         value: instance.value.filter(|value| value.is_finite()),
         summary: &instance.summary,
         description: &notification.description,
@@ -145,7 +145,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_body_has_exactly_the_promised_keys_in_their_order() {
+    fn body_has_exactly_the_documented_keys_in_order() {
         let news = Notification::sample(jiff::Timestamp::UNIX_EPOCH);
         let text = String::from_utf8(body(&news, &news.alerts[0]).unwrap()).unwrap();
         let keys = [
@@ -170,16 +170,16 @@ mod tests {
     }
 
     #[test]
-    fn a_value_that_is_no_number_is_absent() {
+    fn value_that_is_not_finite_is_absent() {
         let mut news = Notification::sample(jiff::Timestamp::UNIX_EPOCH);
         news.alerts[0].value = Some(f64::INFINITY);
         let text = String::from_utf8(body(&news, &news.alerts[0]).unwrap()).unwrap();
         assert!(text.contains("\"value\":null"), "{text}");
     }
 
-    /// As `printf '%s' '1700000000.{}' | openssl dgst -sha256 -hmac key` prints it.
+    /// Output of `printf '%s' '1700000000.{}' | openssl dgst -sha256 -hmac key`.
     #[test]
-    fn the_signature_is_that_of_any_other_implementation() {
+    fn signature_matches_openssl() {
         let expected = "t=1700000000,v1=9d713ed406bb7076d4123f0dc2c39d2df5c654ed4b0cd56b52c8b4c940bd63ae";
         assert_eq!(signature(&"key".into(), 1_700_000_000, b"{}").unwrap(), expected);
     }

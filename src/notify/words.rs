@@ -1,11 +1,11 @@
-//! A notification in words, the same for every channel that shows text.
+//! A notification as text, the same for every channel.
 
 use ntp_monitor_core::alert::notification::{Instance, Notification, Severity, Status};
 
-/// Instances that are listed one by one; the rest is counted.
+/// Number of alerts that are listed individually; the rest is counted.
 const LISTED: usize = 20;
 
-/// What kind of news it is, in one word or two.
+/// The status and severity, in one or two words.
 pub(super) fn kind(notification: &Notification) -> &'static str {
     match (notification.status, notification.reminder, notification.severity) {
         (Status::Resolved, ..) => "RESOLVED",
@@ -23,7 +23,7 @@ pub(super) fn title(notification: &Notification) -> String {
     clip(&format!("{}: {}", kind(notification), one_line(&notification.summary)), 240)
 }
 
-/// The severity as the configuration names it.
+/// The severity as in the configuration.
 pub(super) fn severity(notification: &Notification) -> &'static str {
     match notification.severity {
         Severity::Info => "info",
@@ -32,7 +32,7 @@ pub(super) fn severity(notification: &Notification) -> &'static str {
     }
 }
 
-/// A colour for a glance: red, orange, blue, and green for good news.
+/// The colour of the severity: red, orange or blue; green for a resolved alert.
 pub(super) fn colour(notification: &Notification) -> &'static str {
     match (notification.status, notification.severity) {
         (Status::Resolved, _) => "#2e7d32",
@@ -42,7 +42,7 @@ pub(super) fn colour(notification: &Notification) -> &'static str {
     }
 }
 
-/// What it is about: a line for each instance, as far as they are listed.
+/// One line per alert, up to the limit.
 pub(super) fn lines(notification: &Notification) -> Vec<String> {
     let mut lines: Vec<String> = notification.alerts.iter().take(LISTED).map(line).collect();
     if notification.alerts.len() > LISTED {
@@ -59,12 +59,12 @@ fn line(instance: &Instance) -> String {
     format!("{} ({span})", one_line(&instance.summary))
 }
 
-/// A time as people read it, in UTC.
+/// A time in readable form, in UTC.
 pub(super) fn when(time: jiff::Timestamp) -> String {
     time.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()
 }
 
-/// Rule, vantage and what to do, each with its name.
+/// The rule, the monitoring location and the links, each with its label.
 pub(super) fn facts(notification: &Notification) -> Vec<(&'static str, String)> {
     let mut facts = vec![("Alert", notification.alert.clone()), ("Seen from", notification.vantage.clone())];
     facts.extend(notification.runbook_url.clone().map(|url| ("Runbook", url)));
@@ -72,7 +72,7 @@ pub(super) fn facts(notification: &Notification) -> Vec<(&'static str, String)> 
     facts
 }
 
-/// All of it as plain text, without the title.
+/// The complete text, without the title.
 pub(super) fn text(notification: &Notification) -> String {
     let mut text = String::new();
     if !notification.description.is_empty() {
@@ -88,17 +88,17 @@ pub(super) fn text(notification: &Notification) -> String {
     text
 }
 
-/// Without anything that could break a line, a header or a terminal.
+/// Replaces control characters, which could break a line, a header or a terminal.
 pub(super) fn one_line(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
-/// Likewise, but lines stay lines.
+/// Replaces control characters except line feeds.
 pub(super) fn multi_line(text: &str) -> String {
     text.chars().map(|c| if c.is_control() && c != '\n' { ' ' } else { c }).collect()
 }
 
-/// At most so many characters; what is cut shows.
+/// At most `chars` characters; an ellipsis marks a cut.
 pub(super) fn clip(text: &str, chars: usize) -> String {
     if text.chars().count() <= chars {
         return text.to_owned();
@@ -106,7 +106,7 @@ pub(super) fn clip(text: &str, chars: usize) -> String {
     text.chars().take(chars - 1).chain(['…']).collect()
 }
 
-/// At most so many bytes; what is cut shows.
+/// At most `bytes` bytes; an ellipsis marks a cut.
 pub(super) fn clip_bytes(text: &str, bytes: usize) -> String {
     if text.len() <= bytes {
         return text.to_owned();
@@ -114,7 +114,7 @@ pub(super) fn clip_bytes(text: &str, bytes: usize) -> String {
     format!("{}…", &text[..text.floor_char_boundary(bytes - '…'.len_utf8())])
 }
 
-/// At most so many of the units that JavaScript and the like count; what is cut shows.
+/// At most `units` UTF-16 code units; an ellipsis marks a cut.
 pub(super) fn clip_utf16(text: &str, units: usize) -> String {
     if text.encode_utf16().count() <= units {
         return text.to_owned();
@@ -133,7 +133,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_title_says_what_kind_of_news_it_is_on_one_line() {
+    fn title_is_one_line_with_status_and_severity() {
         let mut news = Notification::sample(jiff::Timestamp::UNIX_EPOCH);
         news.severity = Severity::Critical;
         news.summary = "time\nis off".into();
@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn a_crowd_of_instances_is_counted() {
+    fn alerts_beyond_the_limit_are_counted() {
         let mut news = Notification::sample(jiff::Timestamp::UNIX_EPOCH);
         news.alerts = vec![news.alerts[0].clone(); 50];
         let lines = lines(&news);
@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cut_shows_and_never_splits_a_character() {
+    fn cut_is_marked_and_never_splits_a_character() {
         assert_eq!(clip("äöüß", 4), "äöüß");
         assert_eq!(clip("äöüßx", 4), "äöü…");
         assert_eq!((clip_bytes("äöü", 6), clip_bytes("äöüß", 7)), ("äöü".into(), "äö…".into()));

@@ -1,5 +1,5 @@
-//! HTTP requests that leave this host: what every client has in common. HTTP/1.1, a deadline, no redirects, no proxy of
-//! the environment; answers are read to a bound, and no error shows a URL, which may hold a secret.
+//! Common parts of outgoing HTTP requests: HTTP/1.1, a time-out, no redirects, no proxy from the environment. Responses
+//! are read up to a limit, and no error contains a URL, which may include a secret.
 
 pub mod trust;
 
@@ -9,29 +9,29 @@ use reqwest::header::{HeaderMap, RETRY_AFTER};
 use reqwest::redirect::Policy;
 use reqwest::{Client, ClientBuilder, Response};
 
-/// An answer's body is read this far.
+/// Maximum number of bytes read from a response body.
 pub const MAX_BODY_BYTES: usize = 8 * 1024;
-/// A reason is kept this long.
+/// Maximum length of a reason.
 const MAX_REASON_CHARS: usize = 300;
 
-/// A client whose every request ends within `timeout`. It trusts the system's certificates and those in `ca_pem`.
+/// A client whose requests time out after `timeout`. It trusts the certificates of the system and those in `ca_pem`.
 ///
 /// # Errors
-/// When `ca_pem` cannot be used.
+/// When `ca_pem` contains an invalid certificate.
 pub fn builder(timeout: Duration, ca_pem: Option<&str>) -> Result<ClientBuilder, String> {
     let tls = trust::client(ca_pem)?;
-    // No proxy of the environment: data and secrets go where the configuration says.
+    // No proxy from the environment: data and secrets go only where the configuration says.
     let builder = Client::builder().http1_only().redirect(Policy::none()).timeout(timeout).no_proxy();
     Ok(builder.use_preconfigured_tls(tls))
 }
 
-/// `Retry-After` in seconds. The form with a date is ignored: it would need a wall clock that can be trusted.
+/// `Retry-After` in seconds. The form with a date is ignored, because it needs a correct wall clock.
 #[must_use]
 pub fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok().map(Duration::from_secs)
 }
 
-/// The beginning of a body; what cannot be read counts as absent, for the status has said enough.
+/// The beginning of a body. Read errors are ignored, because the status is sufficient.
 pub async fn body(mut response: Response) -> Vec<u8> {
     let mut bytes = Vec::new();
     while let Ok(Some(chunk)) = response.chunk().await {
@@ -44,11 +44,11 @@ pub async fn body(mut response: Response) -> Vec<u8> {
     bytes
 }
 
-/// What went wrong on the way, with its innermost cause ("connection refused"). The URL is left out.
+/// The innermost cause of a failed request ("connection refused"), without the URL.
 #[must_use]
 pub fn failure(error: reqwest::Error) -> String {
     if error.is_timeout() {
-        return "no answer in time".to_owned();
+        return "no response in time".to_owned();
     }
     innermost(&error.without_url())
 }
@@ -63,7 +63,7 @@ pub fn innermost(error: &dyn std::error::Error) -> String {
     short(&cause.to_string())
 }
 
-/// One line of bounded length without control characters, fit for logs.
+/// One line of limited length without control characters, suitable for logs.
 #[must_use]
 pub fn short(text: &str) -> String {
     text.trim().chars().take(MAX_REASON_CHARS).map(|c| if c.is_control() { ' ' } else { c }).collect()

@@ -1,4 +1,4 @@
-//! Whom TLS clients trust: the certificates of the system, and those of a `ca_file`.
+//! The certificates that TLS clients trust: those of the system and those of a `ca_file`.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
 
-/// Where systems keep the certificates of all authorities in one file.
+/// Usual paths of the system's certificate bundle.
 const BUNDLES: [&str; 5] = [
     "/etc/ssl/certs/ca-certificates.crt",
     "/etc/pki/tls/certs/ca-bundle.crt",
@@ -16,18 +16,18 @@ const BUNDLES: [&str; 5] = [
     "/etc/ssl/cert.pem",
 ];
 
-/// The file that holds the system's certificates: the one that `SSL_CERT_FILE` names, or the first usual one that exists.
+/// The system's certificate bundle: the file in `SSL_CERT_FILE`, or the first usual one that exists.
 #[must_use]
 pub fn system_bundle() -> Option<PathBuf> {
     let named = std::env::var_os("SSL_CERT_FILE").map(PathBuf::from);
     named.or_else(|| BUNDLES.iter().map(PathBuf::from).find(|path| path.is_file()))
 }
 
-/// The certificates of the system and of `ca_pem`. Those of the system that cannot be read are left out; `doctor` names
-/// a missing file.
+/// The certificates of the system and of `ca_pem`. System certificates that cannot be read are skipped; `doctor`
+/// reports a missing bundle.
 ///
 /// # Errors
-/// When `ca_pem` holds what is no certificate. The text shows nothing of it.
+/// When `ca_pem` contains an invalid certificate. The message does not show its content.
 pub fn certificates(ca_pem: Option<&str>) -> Result<Vec<CertificateDer<'static>>, &'static str> {
     let system = system_bundle().and_then(|path| std::fs::read(path).ok()).unwrap_or_default();
     let mut all: Vec<_> = CertificateDer::pem_slice_iter(&system).filter_map(Result::ok).collect();
@@ -40,7 +40,7 @@ pub fn certificates(ca_pem: Option<&str>) -> Result<Vec<CertificateDer<'static>>
 /// The settings of a TLS client: rustls with the provider ring, TLS 1.2 or 1.3.
 ///
 /// # Errors
-/// When `ca_pem` cannot be used.
+/// When `ca_pem` contains an invalid certificate.
 pub fn client(ca_pem: Option<&str>) -> Result<ClientConfig, String> {
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(certificates(ca_pem)?);
@@ -49,7 +49,7 @@ pub fn client(ca_pem: Option<&str>) -> Result<ClientConfig, String> {
     Ok(builder.map_err(|why| why.to_string())?.with_root_certificates(roots).with_no_client_auth())
 }
 
-/// What is wrong with the other side's certificate, and which key helps, if `error` is rustls' refusal of it.
+/// Explains a certificate error of rustls, with the setting that helps; `None` for other errors.
 #[must_use]
 pub fn certificate_fault(error: &str) -> Option<&'static str> {
     let reason = error.split_once("invalid peer certificate: ")?.1;
@@ -74,7 +74,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_ca_file_that_is_no_pem_is_refused_without_showing_it() {
+    fn invalid_ca_file_is_rejected_without_showing_it() {
         let broken = "-----BEGIN CERTIFICATE-----\nsecret!\n-----END CERTIFICATE-----\n";
         let why = client(Some(broken)).unwrap_err();
         assert!(!why.contains("secret"), "{why}");
@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refused_certificate_is_explained() {
+    fn rejected_certificate_is_explained() {
         for (error, part) in [
             ("invalid peer certificate: UnknownIssuer", "set ca_file"),
             ("invalid peer certificate: certificate expired: verification time 1", "expired"),

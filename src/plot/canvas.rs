@@ -1,5 +1,5 @@
-//! Shapes at places given in pixels, drawn by plotters. Positions are kept to a quarter of a pixel: plotters knows whole
-//! numbers only, so the picture is drawn large and shown small.
+//! Drawing primitives at pixel positions, on top of plotters. Positions have a resolution of a quarter of a pixel:
+//! plotters supports integers only, so the image is drawn at four times its size and scaled down.
 
 use plotters::backend::SVGBackend;
 use plotters::coord::Shift;
@@ -11,31 +11,29 @@ use plotters::style::{Color, FontTransform, IntoFont, RGBColor, ShapeStyle, Text
 /// Width and height in pixels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Size {
-    /// Width.
     pub width: u32,
-    /// Height.
     pub height: u32,
 }
 
 impl Size {
-    /// Fits a page and a screen.
+    /// The default size, for a page or a screen.
     pub const USUAL: Self = Self { width: 960, height: 400 };
-    /// Nothing is legible below.
+    /// The smallest legible size.
     pub const SMALLEST: Self = Self { width: 320, height: 200 };
-    /// Nothing is gained, and much memory lost, above.
+    /// The largest size; beyond it only memory use grows.
     pub const LARGEST: Self = Self { width: 8192, height: 8192 };
 }
 
 const DENSITY: u32 = 4;
-/// plotters takes the size of a font as the height of its line.
+/// Plotters interprets the font size as the line height.
 const LINE: f64 = 1.24;
-/// The width of a letter, of its size, for layout: fonts are not known here.
+/// The estimated width of a letter relative to its size, for layout; real font metrics are not available.
 const LETTER: f64 = 0.56;
 
 /// A point in pixels from the upper left corner.
 pub(super) type Place = (f64, f64);
 
-/// Text as it is to be seen.
+/// The style and alignment of a text.
 #[derive(Clone, Copy)]
 pub(super) struct Type {
     pub size: f64,
@@ -50,13 +48,13 @@ impl Type {
     }
 }
 
-/// What is drawn on.
+/// The drawing surface.
 pub(super) struct Canvas<'a> {
     area: DrawingArea<SVGBackend<'a>, Shift>,
     pub size: Size,
 }
 
-/// Draws a picture; `title` is what a screen reader says of it.
+/// Draws an image and returns it as SVG; `title` is the text alternative for screen readers.
 pub(super) fn draw(size: Size, title: &str, work: impl FnOnce(&Canvas<'_>)) -> String {
     let mut svg = String::new();
     let large = (size.width * DENSITY, size.height * DENSITY);
@@ -78,7 +76,7 @@ pub(super) fn draw(size: Size, title: &str, work: impl FnOnce(&Canvas<'_>)) -> S
 
 const TO_MEMORY: &str = "writing to memory does not fail";
 
-/// How wide a text is, about.
+/// The estimated width of a text, in pixels.
 pub(super) fn text_width(text: &str, size: f64) -> f64 {
     text.chars().count() as f64 * size * LETTER
 }
@@ -97,7 +95,7 @@ impl Canvas<'_> {
         self.area.fill(&color).expect(TO_MEMORY);
     }
 
-    /// A line through places; nothing of fewer than two.
+    /// A line through the places; draws nothing with fewer than two.
     pub fn line(&self, places: &[Place], color: RGBColor, width: f64, opacity: f64) {
         if places.len() > 1 {
             let style = ShapeStyle { color: color.mix(opacity), filled: false, stroke_width: stroke(width) };
@@ -122,7 +120,7 @@ impl Canvas<'_> {
         self.put(&Circle::new(dense(place), radius, color.mix(opacity).filled()));
     }
 
-    /// A text. What cannot stand in XML is shown as a replacement character.
+    /// A text. Characters that XML does not allow are replaced.
     pub fn text(&self, text: &str, place: Place, look: Type) {
         if text.trim().is_empty() {
             return;
@@ -135,7 +133,7 @@ impl Canvas<'_> {
     }
 }
 
-/// Beyond the picture by far is as good as anywhere beyond it, and stays a number that 32 bits hold.
+/// Converts to drawing coordinates. Places far outside of the image are clamped to the range of 32-bit integers.
 fn dense((x, y): Place) -> (i32, i32) {
     let one = |value: f64| (value.clamp(-1e5, 1e5) * f64::from(DENSITY)).round() as i32;
     (one(x), one(y))
@@ -145,7 +143,7 @@ fn stroke(width: f64) -> u32 {
     (width * f64::from(DENSITY)).round().max(1.0) as u32
 }
 
-/// Char of XML 1.0, without the control characters that it would allow.
+/// Whether XML 1.0 allows the character; control characters are always excluded.
 fn is_xml(c: char) -> bool {
     !c.is_control() && !matches!(c, '\u{fffe}' | '\u{ffff}')
 }

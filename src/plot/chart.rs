@@ -1,4 +1,4 @@
-//! What most pictures share: heading, legend, two axes with their grid, and shapes placed by values.
+//! The common parts of charts: heading, legend, two axes with a grid, and shapes positioned by values.
 
 use plotters::style::RGBColor;
 use plotters::style::text_anchor::{HPos, VPos};
@@ -25,16 +25,16 @@ pub(super) struct Chart<'a, 'c> {
     bottom: f64,
 }
 
-/// What stands beside the axes.
+/// The labels of a chart.
 pub(super) struct Labels<'a> {
     pub x: &'a str,
     pub y: &'a str,
     pub legend: &'a [Key],
-    /// What else must be known to read the picture.
+    /// A note that is needed to read the chart.
     pub remark: &'a str,
 }
 
-/// What is drawn in which colour.
+/// An entry of the legend.
 #[derive(Debug, Clone)]
 pub(super) struct Key {
     pub color: RGBColor,
@@ -43,19 +43,19 @@ pub(super) struct Key {
 }
 
 impl Key {
-    /// Of a line, a dot or a bar.
+    /// An entry for a line, a dot or a bar.
     pub fn new(color: RGBColor, name: impl Into<String>) -> Self {
         Self { color, opacity: 1.0, name: name.into() }
     }
 }
 
 impl<'a, 'c> Chart<'a, 'c> {
-    /// Heading, legend, axes and grid.
+    /// Draws heading, legend, axes and grid.
     pub fn new(canvas: &'a Canvas<'c>, look: Look<'a>, labels: &Labels<'_>, x: Scale, y: Scale) -> Self {
         Self::with_left(canvas, look, labels, x, y, LEFT)
     }
 
-    /// The same, with so much room at the left.
+    /// The same, with a left margin of `left` pixels.
     pub fn with_left(
         canvas: &'a Canvas<'c>,
         look: Look<'a>,
@@ -100,7 +100,7 @@ impl<'a, 'c> Chart<'a, 'c> {
             let x = self.x_of(tick.at);
             self.canvas.line(&[(x, self.top), (x, self.bottom)], theme.grid, 1.0, 1.0);
             let half = text_width(&tick.label, SMALL) / 2.0;
-            // Labels that would touch are left out.
+            // Labels that would overlap are omitted.
             if x - half > free_from {
                 let at = (HPos::Center, VPos::Top);
                 self.canvas.text(&tick.label, (x, self.bottom + 6.0), Type::new(SMALL, theme.faint, at));
@@ -148,7 +148,7 @@ impl<'a, 'c> Chart<'a, 'c> {
         self.canvas.area(&there.chain(back).collect::<Vec<_>>(), color, opacity);
     }
 
-    /// A line across the whole picture, with a word at its end.
+    /// A horizontal line across the chart, with a label at its end.
     pub fn level(&self, y: f64, label: &str, color: RGBColor) {
         if self.y.holds(y) {
             let y = self.y_of(y);
@@ -158,7 +158,7 @@ impl<'a, 'c> Chart<'a, 'c> {
         }
     }
 
-    /// A thin upright line with a head, for an event.
+    /// A thin vertical line with an arrow head, for an event.
     pub fn upright(&self, x: f64, color: RGBColor) {
         if self.x.holds(x) {
             let x = self.x_of(x);
@@ -175,7 +175,7 @@ impl<'a, 'c> Chart<'a, 'c> {
         }
     }
 
-    /// Said in the middle when there is nothing to draw.
+    /// A message in the middle, if there is no data.
     pub fn empty(&self, why: &str) {
         let place = ((self.left + self.right) / 2.0, (self.top + self.bottom) / 2.0);
         let look = Type::new(TITLE, self.look.theme.faint, (HPos::Center, VPos::Center));

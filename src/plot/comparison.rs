@@ -1,4 +1,4 @@
-//! Servers side by side: where the offsets of each lie.
+//! Compares servers: one row per server with the distribution of its offsets.
 
 use plotters::style::text_anchor::{HPos, VPos};
 
@@ -11,20 +11,18 @@ use ntp_monitor_core::stats::summary::Summary;
 /// One server.
 #[derive(Debug, Clone, Copy)]
 pub struct Compared<'a> {
-    /// Its name.
     pub server: &'a str,
-    /// Its offsets.
     pub offset: &'a Summary,
-    /// Whether a verdict accuses it.
+    /// Whether a verdict blames it.
     pub blamed: bool,
 }
 
-/// More than this many rows are no picture.
+/// Maximum number of rows in the chart.
 const MOST: usize = 60;
 const ROW: f64 = 24.0;
 const SMALL: f64 = 12.0;
 
-/// The picture. Its height follows the number of servers.
+/// Draws the chart. Its height depends on the number of servers.
 #[must_use]
 pub fn comparison(look: Look<'_>, servers: &[Compared<'_>]) -> String {
     let measured = || servers.iter().filter(|one| one.offset.n > 0);
@@ -43,7 +41,7 @@ pub fn comparison(look: Look<'_>, servers: &[Compared<'_>]) -> String {
         let x = Scale::seconds(least_s, most_s, 8);
         let chart = Chart::with_left(canvas, Look { size, ..look }, &labels, x, rows, left);
         if shown.is_empty() {
-            return chart.empty("nothing was measured in this span");
+            return chart.empty("no measurements in this period");
         }
         let zero = chart.x_of(0.0);
         chart.canvas.line(&[(zero, chart.y_of(0.0)), (zero, chart.y_of(f64::MAX))], look.theme.ink, 1.0, 0.6);
@@ -58,7 +56,7 @@ pub fn comparison(look: Look<'_>, servers: &[Compared<'_>]) -> String {
     })
 }
 
-/// Zero and every extreme; what is beyond twenty times the bars is cut off.
+/// The range of the axis: zero and all extremes, cut off beyond twenty times the range of the bars.
 fn extent(shown: &[&Compared<'_>]) -> (f64, f64) {
     let bars = shown.iter().flat_map(|one| [bar(one.offset).0, bar(one.offset).1]);
     let (low, high) = bars.fold((0.0, 0.0), |(low, high): (f64, f64), value| (low.min(value), high.max(value)));
@@ -67,7 +65,7 @@ fn extent(shown: &[&Compared<'_>]) -> (f64, f64) {
     ends.fold((low, high), |(least, most), value| (least.min(value.max(low - room)), most.max(value.min(high + room))))
 }
 
-/// p5 and p95, or the extremes of fewer than twenty samples.
+/// p5 and p95, or the extremes if there are fewer than twenty samples.
 fn bar(offset: &Summary) -> (f64, f64) {
     let low = offset.percentile("p5").or(offset.min).unwrap_or(0.0);
     (low, offset.percentile("p95").or(offset.max).unwrap_or(0.0))

@@ -1,4 +1,4 @@
-//! Offset, delay or bound over time, with what happened meanwhile.
+//! Offset, delay or error bound over time, with event marks.
 
 use plotters::style::RGBColor;
 
@@ -9,28 +9,28 @@ use super::{Look, MOST_LINES, Theme};
 use crate::history::course::{Course, Point, Range};
 use crate::history::span::Span;
 
-/// What is drawn over time.
+/// The quantity on the vertical axis.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Quantity {
-    /// Offset, with the range in which the true one is if the server's claim holds.
+    /// Offset, with the range of the true offset if the server's claim holds.
     Offset,
     /// Round-trip delay.
     Delay,
-    /// The most by which the own clock can be off if the server's claim holds, on a logarithmic axis, with a limit.
+    /// Upper bound of this host's clock error if the server's claim holds, on a logarithmic axis, with a limit.
     Bound {
         /// In seconds.
         limit_s: f64,
     },
 }
 
-/// Something that happened.
+/// An event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Mark {
-    /// When, in nanoseconds since 1970.
+    /// Its time, in nanoseconds since 1970.
     pub at_ns: i64,
 }
 
-/// More marks than this are no picture.
+/// Maximum number of marks in the chart.
 const MOST_MARKS: usize = 100;
 
 impl Quantity {
@@ -50,7 +50,7 @@ impl Quantity {
         }
     }
 
-    /// Zero is part of every picture but that of bounds.
+    /// The vertical axis. It includes zero, except for bounds.
     fn scale(self, courses: &[&Course]) -> Scale {
         let ranges = || courses.iter().flat_map(|course| &course.points).map(|point| self.range(point));
         let low = ranges().map(|range| range.low).reduce(f64::min).unwrap_or(0.0);
@@ -63,7 +63,7 @@ impl Quantity {
     }
 }
 
-/// The picture of up to [`MOST_LINES`] servers.
+/// Draws the chart for up to [`MOST_LINES`] servers.
 #[must_use]
 pub fn over_time(look: Look<'_>, quantity: Quantity, courses: &[&Course], marks: &[Mark], span: Span) -> String {
     let courses = &courses[..courses.len().min(MOST_LINES)];
@@ -75,7 +75,7 @@ pub fn over_time(look: Look<'_>, quantity: Quantity, courses: &[&Course], marks:
         let time = Scale::time(span.from_ns, span.to_ns, ticks);
         let chart = Chart::new(canvas, look, &labels, time, quantity.scale(courses));
         if courses.iter().all(|course| course.points.is_empty()) {
-            chart.empty("nothing was measured in this span");
+            chart.empty("no measurements in this period");
         } else if quantity == Quantity::Offset {
             chart.line(&[(span.from_ns as f64, 0.0), (span.to_ns as f64, 0.0)], look.theme.faint, 1.0, 1.0);
         }
@@ -96,9 +96,9 @@ pub fn over_time(look: Look<'_>, quantity: Quantity, courses: &[&Course], marks:
     })
 }
 
-/// The opacity of what lies between the smallest and the largest value.
+/// The opacity of the range between the smallest and the largest value.
 const SHADE: f64 = 0.28;
-/// The colour, and the opacity, of where the true offset is.
+/// The colour of the range of the true offset; its opacity follows.
 const CLAIM: usize = 2;
 const CLAIM_SHADE: f64 = 0.09;
 
@@ -111,7 +111,7 @@ fn legend(theme: &Theme, quantity: Quantity, courses: &[&Course]) -> Vec<Key> {
             keys.push(Key { opacity: SHADE, name: "smallest to largest".to_owned(), ..key });
         }
         if quantity == Quantity::Offset {
-            let name = "the true offset, if the claim holds".to_owned();
+            let name = "true offset range, if the claim holds".to_owned();
             keys.push(Key { color: theme.series[CLAIM], opacity: 2.0 * CLAIM_SHADE, name });
         }
     }
@@ -134,7 +134,7 @@ fn remark(courses: &[&Course], marks: usize) -> String {
     said.join("; ")
 }
 
-/// The range of each point, and a line through the means; broken where nothing was measured.
+/// Draws the range of each point and a line through the means, interrupted at gaps.
 fn series(chart: &Chart<'_, '_>, course: &Course, quantity: Quantity, color: RGBColor, opacity: f64) {
     for stretch in course.stretches() {
         let ranges = || stretch.iter().map(|point| (point.at_ns as f64, quantity.range(point)));
@@ -148,7 +148,7 @@ fn series(chart: &Chart<'_, '_>, course: &Course, quantity: Quantity, color: RGB
     }
 }
 
-/// Offset ± root distance: where the true offset is if the server's claim holds. Usually wider than the picture.
+/// Draws offset ± root distance, the range of the true offset if the server's claim holds. Usually exceeds the chart.
 fn claim(chart: &Chart<'_, '_>, course: &Course, color: RGBColor) {
     for stretch in course.stretches() {
         let range = |point: &Point| {

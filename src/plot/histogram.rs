@@ -1,4 +1,4 @@
-//! How often which offset was measured.
+//! The distribution of offsets.
 
 use super::Look;
 use super::canvas::draw;
@@ -6,10 +6,10 @@ use super::chart::{Chart, Labels};
 use super::scale::Scale;
 use ntp_monitor_core::stats::histogram::DisplayHistogram;
 
-/// The share of values at each side that the picture leaves out when they would squeeze the others together.
+/// The share of values at each side that may be omitted if they would compress the rest.
 const TAIL: f64 = 0.002;
 
-/// The picture of offsets in seconds, each with how often it occurred.
+/// Draws the histogram of offsets in seconds, each with its number of occurrences.
 #[must_use]
 pub fn histogram(look: Look<'_>, values: &[(f64, u64)]) -> String {
     let mut values: Vec<_> = values.iter().copied().filter(|(value, _)| value.is_finite()).collect();
@@ -25,12 +25,12 @@ pub fn histogram(look: Look<'_>, values: &[(f64, u64)]) -> String {
         let most = found.iter().flat_map(|all| &all.counts).max().copied().unwrap_or(0);
         let (x, y) = (Scale::seconds(from_s, to_s, 8), Scale::linear(0.0, most.max(1) as f64, 5));
         let chart = Chart::new(canvas, look, &labels, x, y);
-        let Some(found) = found else { return chart.empty("nothing was measured in this span") };
+        let Some(found) = found else { return chart.empty("no measurements in this period") };
         bars(&chart, &found, look);
     })
 }
 
-/// Sorted values without those at either end that are few and far away.
+/// The sorted values without a few far outliers at either end.
 fn without_tails(values: &[(f64, u64)], n: u64) -> &[(f64, u64)] {
     let at_most = (n as f64 * TAIL) as u64;
     let cut = |counts: &mut dyn Iterator<Item = u64>| {
@@ -49,7 +49,7 @@ fn without_tails(values: &[(f64, u64)], n: u64) -> &[(f64, u64)] {
     if width(kept) * 3.0 < width(values) { kept } else { values }
 }
 
-/// One value alone still gets a bar.
+/// The end of the last bin.
 fn end_s(histogram: &DisplayHistogram) -> f64 {
     histogram.from_s + histogram.bin_s * histogram.counts.len() as f64
 }
@@ -74,7 +74,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_few_far_outliers_do_not_squeeze_the_rest_and_near_ones_stay() {
+    fn few_far_outliers_are_cut_and_near_ones_are_kept() {
         let mut values: Vec<_> = (0..1000).map(|k| (f64::from(k), 1)).collect();
         assert_eq!(without_tails(&values, 1000).len(), 1000);
         values.push((5e6, 1));

@@ -1,8 +1,8 @@
-//! Pictures of what was measured: data in, SVG out. [`png`] turns an SVG into PNG, for which it needs a font.
+//! Charts of measurements, as SVG. [`png`] renders an SVG to PNG, for which it needs a font.
 //!
-//! plotters writes the shapes; layout, scales and ticks are ours, because a picture of offsets has to choose its units,
-//! keep peaks and say what it leaves out. Pictures have no script, no style and no reference to anything outside. What
-//! comes from servers and configuration is text only.
+//! Plotters writes the shapes. Layout, scales and ticks are implemented here, because charts of offsets need suitable
+//! units, must keep peaks and must state what they omit. Charts contain no scripts, styles or external references.
+//! Texts from servers and configuration appear only as text.
 
 mod canvas;
 mod chart;
@@ -23,18 +23,16 @@ pub use scatter::scatter;
 pub use stability::{Deviation, deviations};
 pub use theme::Theme;
 
-/// What every picture is given besides its data.
+/// Size, colours and heading of a chart.
 #[derive(Debug, Clone, Copy)]
 pub struct Look<'a> {
-    /// How large.
     pub size: Size,
-    /// In which colours.
     pub theme: &'a Theme,
     /// The heading.
     pub title: &'a str,
-    /// Small below it: the span, the vantage.
+    /// The line below it, with the period and the monitoring location.
     pub subtitle: &'a str,
 }
 
-/// The most servers that lines of one picture can be told apart of.
+/// Maximum number of distinguishable lines in one chart.
 pub const MOST_LINES: usize = theme::SERIES;

@@ -1,7 +1,7 @@
-//! SVG to PNG, for mail: its readers show no SVG.
+//! Renders SVG to PNG for mail, because mail readers show no SVG.
 //!
-//! resvg drops all text without a word unless `sans-serif` is the name of an installed font. So a font is looked for
-//! first, and a picture whose text has vanished all the same is an error.
+//! Without a font installed under the name `sans-serif`, resvg silently omits all text. Therefore a font is selected
+//! first, and an image with missing text is an error.
 
 use std::sync::Arc;
 
@@ -9,32 +9,32 @@ use resvg::tiny_skia::{Pixmap, Transform};
 use resvg::usvg::{Group, Node, Options, Tree, fontdb};
 use thiserror::Error;
 
-/// Pixels of the PNG for a pixel of the SVG: sharp on screens of today.
+/// Pixels of the PNG per pixel of the SVG, for high-density screens.
 const DENSITY: f32 = 2.0;
 
-/// Why there is no PNG.
+/// Why no PNG was created.
 #[derive(Debug, Error)]
 pub enum PngError {
-    /// Its text would be missing.
+    /// No font is installed.
     #[error(
-        "no font is installed, so a PNG picture would have no text: install one (on Debian: apt install \
+        "no font is installed, so a PNG image would have no text: install one (on Debian: apt install \
          fonts-dejavu-core), or write SVG"
     )]
     NoFont,
-    /// The installed fonts lack what is to be written.
+    /// The installed fonts lack a needed character.
     #[error("no installed font can write {0:?}: install one that can, or write SVG")]
     NoGlyphs(String),
-    /// The SVG cannot be drawn.
-    #[error("the picture cannot be drawn: {0}")]
+    /// The SVG cannot be rendered.
+    #[error("cannot render the image: {0}")]
     Svg(String),
 }
 
-/// The fonts of this machine, looked up once. Cheap to clone.
+/// The fonts of this machine, loaded once. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Fonts(Arc<fontdb::Database>);
 
 impl Fonts {
-    /// Names of fonts without serifs, the most usual first.
+    /// Names of sans-serif fonts, in order of preference.
     const KNOWN: [&str; 12] = [
         "DejaVu Sans",
         "Noto Sans",
@@ -50,10 +50,10 @@ impl Fonts {
         "Helvetica",
     ];
 
-    /// Looks through the directories of the system; takes some milliseconds.
+    /// Loads the fonts of the system; takes some milliseconds.
     ///
     /// # Errors
-    /// [`PngError::NoFont`] when there is none.
+    /// [`PngError::NoFont`] if there is none.
     pub fn find() -> Result<Self, PngError> {
         let mut fonts = fontdb::Database::new();
         fonts.load_system_fonts();
@@ -71,10 +71,10 @@ impl Fonts {
     }
 }
 
-/// Draws an SVG of [`super`] as PNG.
+/// Renders an SVG of [`super`] as PNG.
 ///
 /// # Errors
-/// When its text cannot be written, or it is no SVG.
+/// When its text cannot be rendered, or it is not a valid SVG.
 pub fn png(svg: &str, fonts: &Fonts) -> Result<Vec<u8>, PngError> {
     let options = Options { fontdb: Arc::clone(&fonts.0), ..Options::default() };
     let tree = Tree::from_str(svg, &options).map_err(|why| PngError::Svg(why.to_string()))?;
@@ -86,7 +86,7 @@ pub fn png(svg: &str, fonts: &Fonts) -> Result<Vec<u8>, PngError> {
     pixels.encode_png().map_err(|why| PngError::Svg(why.to_string()))
 }
 
-/// Every text of the SVG must be in the tree, with a shape.
+/// Checks that every text of the SVG is in the tree, with glyphs.
 fn check_text(root: &Group, svg: &str) -> Result<(), PngError> {
     let mut written = 0;
     count_texts(root, &mut written)?;
@@ -119,7 +119,7 @@ mod tests {
          <text x=\"2\" y=\"15\" font-family=\"sans-serif\" font-size=\"12\" fill=\"#000000\">abc</text></svg>";
 
     #[test]
-    fn without_a_font_the_error_says_what_to_install() {
+    fn error_without_a_font_says_what_to_install() {
         let why = Fonts::of(fontdb::Database::new()).unwrap_err();
         assert!(why.to_string().contains("fonts-dejavu-core"), "{why}");
         let none = Fonts(Arc::new(fontdb::Database::new()));
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn text_is_drawn() {
+    fn text_is_rendered() {
         let fonts = Fonts::find().unwrap();
         let bytes = png(SVG, &fonts).unwrap();
         assert_eq!(&bytes[1..4], b"PNG");

@@ -1,4 +1,4 @@
-//! From values to places on an axis, and the round values that are written beside it.
+//! Maps values to positions on an axis, and selects round values for its ticks.
 
 use jiff::Timestamp;
 use jiff::civil::Date;
@@ -14,17 +14,17 @@ pub(super) struct Tick {
 /// An axis.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Scale {
-    /// The value at its beginning, as it is laid out: a logarithm on a logarithmic axis.
+    /// The value at the start of the axis; its logarithm on a logarithmic axis.
     from: f64,
     to: f64,
     is_log: bool,
     pub ticks: Vec<Tick>,
-    /// The unit of the labels; empty when they carry their own.
+    /// The unit of the labels; empty if each label contains its unit.
     pub unit: &'static str,
 }
 
 const DAY_S: i64 = 86_400;
-/// Distances of ticks in time, in seconds; longer ones are months and years.
+/// Intervals between ticks of time, in seconds; longer ones are months and years.
 const STEPS_S: [i64; 20] = [
     1,
     5,
@@ -49,7 +49,7 @@ const STEPS_S: [i64; 20] = [
 ];
 
 impl Scale {
-    /// A value's place, 0 at the beginning of the axis and 1 at its end; kept within.
+    /// The position of a value, from 0 at the start of the axis to 1 at its end; clamped.
     pub fn place(&self, value: f64) -> f64 {
         let value = if self.is_log { value.max(f64::MIN_POSITIVE).log10() } else { value };
         ((value - self.from) / (self.to - self.from)).clamp(0.0, 1.0)
@@ -61,17 +61,17 @@ impl Scale {
         (self.from..=self.to).contains(&value)
     }
 
-    /// Plain numbers, from the least to the greatest of them.
+    /// A linear axis of plain numbers.
     pub fn linear(low: f64, high: f64, about: usize) -> Self {
         Self::in_unit(low, high, about, "", 1.0)
     }
 
-    /// An axis of its own kind, without ticks.
+    /// A linear axis without ticks.
     pub fn unmarked(from: f64, to: f64) -> Self {
         Self { from, to, is_log: false, ticks: Vec::new(), unit: "" }
     }
 
-    /// Times in seconds, labelled in the unit that fits the largest of them.
+    /// A linear axis of seconds, labelled in the unit that fits the largest value.
     pub fn seconds(low: f64, high: f64, about: usize) -> Self {
         const UNITS: [(&str, f64); 4] = [("s", 1.0), ("ms", 1e-3), ("µs", 1e-6), ("ns", 1e-9)];
         let largest = low.abs().max(high.abs());
@@ -80,10 +80,10 @@ impl Scale {
     }
 
     fn in_unit(low: f64, high: f64, about: usize, unit: &'static str, size: f64) -> Self {
-        // No quantity here is larger, and what is no number must not become many ticks.
+        // Limits the number of ticks for absurd values and NaN.
         let sound = |value: f64| if value.is_nan() { 0.0 } else { value.clamp(-1e12, 1e12) / size };
         let (low, high) = (sound(low.min(high)), sound(high.max(low)));
-        // All values equal, or nearly so: some room around them.
+        // If all values are nearly equal, add some room around them.
         let room = if high - low > 1e-9 * high.abs() { 0.0 } else { (high.abs() * 0.1).max(1.0) };
         let (low, high) = (low - room, high + room);
         let step = round_step((high - low) / about.max(1) as f64);
@@ -94,14 +94,14 @@ impl Scale {
         Self { from: first as f64 * step * size, to: last as f64 * step * size, is_log: false, ticks, unit }
     }
 
-    /// Positive numbers by powers of ten; 2 and 5 between them where there is room.
+    /// A logarithmic axis with ticks at powers of ten, and at 2 and 5 if there is room.
     pub fn decades(low: f64, high: f64, label: impl Fn(i32, u32) -> String) -> Self {
         let (low, high) = (low.max(1e-300).log10(), high.max(low).max(1e-300).log10());
-        // A little room at both ends, and a decade at least.
+        // Some room at both ends, and at least one decade.
         let room = ((1.0 - (high - low)) / 2.0).max((high - low) * 0.04);
         let (from, to) = (low - room, high + room);
         let digits: &[u32] = if to - from <= 2.5 { &[1, 2, 5] } else { &[1] };
-        // Not more labels than an axis has room for.
+        // Limits the number of labels.
         let every = ((to - from) / 10.0).ceil().max(1.0) as usize;
         let powers = (from.floor() as i32..=to.ceil() as i32).step_by(every);
         let ticks = powers.flat_map(|power| digits.iter().map(move |digit| (power, *digit)));
@@ -112,7 +112,7 @@ impl Scale {
         Self { from, to, is_log: true, ticks, unit: "" }
     }
 
-    /// Wall-clock time in nanoseconds since 1970, in UTC.
+    /// An axis of wall-clock time in nanoseconds since 1970, in UTC.
     pub fn time(from_ns: i64, to_ns: i64, about: usize) -> Self {
         let to_ns = to_ns.max(from_ns.saturating_add(1_000_000_000));
         let span_s = (i128::from(to_ns) - i128::from(from_ns)) as f64 / 1e9;
@@ -143,7 +143,7 @@ fn by_seconds(from_s: i64, to_s: i64, step_s: i64) -> Vec<Tick> {
     at.map(|at_s| Tick { at: at_s as f64 * 1e9, label: clock_label(at_s, step_s) }).collect()
 }
 
-/// The time of day, and the date at midnight.
+/// The time of day, or the date at midnight.
 fn clock_label(at_s: i64, step_s: i64) -> String {
     let Ok(time) = Timestamp::from_second(at_s) else { return String::new() };
     let form = match step_s {
@@ -170,7 +170,7 @@ fn by_months(from_s: i64, to_s: i64, months: i32) -> Vec<Tick> {
     ticks.filter(|tick| tick.at >= from_s as f64 * 1e9).collect()
 }
 
-/// `10⁻⁷`, or `2·10⁻⁷`.
+/// For example `10⁻⁷` or `2·10⁻⁷`.
 pub(super) fn power_label(power: i32, digit: u32) -> String {
     let digits = ['⁰', '¹', '²', '³', '⁴', '⁵', '⁶', '⁷', '⁸', '⁹'];
     let raised: String =
@@ -178,7 +178,7 @@ pub(super) fn power_label(power: i32, digit: u32) -> String {
     if digit == 1 { format!("10{raised}") } else { format!("{digit}·10{raised}") }
 }
 
-/// `500 µs`, `20 ms`, `100 s`: a power of ten in seconds with its unit.
+/// For example `500 µs`, `20 ms` or `100 s`: a power of ten in seconds, with a unit.
 pub(super) fn seconds_label(power: i32, digit: u32) -> String {
     let (unit, below) = match power {
         0.. => ("s", 0),
@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn ticks_are_round_and_hold_every_value() {
+    fn ticks_are_round_and_cover_every_value() {
         let scale = Scale::seconds(-0.0013, 0.0042, 6);
         assert_eq!((labels(&scale), scale.unit), (vec!["-2", "-1", "0", "1", "2", "3", "4", "5"], "ms"));
         assert!(scale.place(-0.0013) > 0.0 && scale.place(0.0042) < 1.0);
@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn equal_values_nothing_and_nonsense_have_a_scale_too() {
+    fn scale_exists_for_equal_and_invalid_values() {
         for (low, high) in [(0.0, 0.0), (5e-3, 5e-3), (f64::NAN, f64::NAN), (1e308, -1e308), (1.0, 1.0 + 1e-16)] {
             let scale = Scale::seconds(low, high, 6);
             assert!(scale.ticks.len() < 50, "{low} {high}: {}", scale.ticks.len());
@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn time_is_marked_at_midnights_hours_months_and_years() {
+    fn time_ticks_are_at_round_times_and_dates() {
         let day = Scale::time(0, 86_400 * S, 8);
         assert_eq!(labels(&day)[..3], ["Jan 1", "03:00", "06:00"]);
         let week = Scale::time(3600 * S, 7 * 86_400 * S, 8);
@@ -233,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn decades_are_labelled_as_powers_or_with_their_unit() {
+    fn decades_are_labelled_as_powers_or_with_a_unit() {
         assert_eq!(power_label(-7, 1), "10⁻⁷");
         assert_eq!(power_label(12, 5), "5·10¹²");
         let cases = [((-4, 5), "500 µs"), ((-2, 2), "20 ms"), ((2, 1), "100 s"), ((0, 1), "1 s"), ((-9, 1), "1 ns")];

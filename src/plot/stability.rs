@@ -1,4 +1,4 @@
-//! Allan or time deviation by averaging time, both axes logarithmic, with intervals.
+//! Allan or time deviation by averaging time, on logarithmic axes, with confidence intervals.
 
 use plotters::style::RGBColor;
 
@@ -8,16 +8,16 @@ use super::scale::{Scale, power_label, seconds_label};
 use super::{Look, MOST_LINES};
 use ntp_monitor_core::stats::stability::Stability;
 
-/// Which deviation.
+/// The kind of deviation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Deviation {
     /// Overlapping Allan deviation: a fractional frequency.
     Allan,
-    /// Time deviation: seconds.
+    /// Time deviation, in seconds.
     Time,
 }
 
-/// One deviation at an averaging time, and its interval.
+/// The deviation at one averaging time, with its confidence interval.
 struct Row {
     tau_s: f64,
     dev: f64,
@@ -46,7 +46,7 @@ impl Deviation {
     }
 }
 
-/// The picture of up to [`MOST_LINES`] servers by name.
+/// Draws the chart for up to [`MOST_LINES`] servers.
 #[must_use]
 pub fn deviations(look: Look<'_>, deviation: Deviation, servers: &[(&str, &Stability)]) -> String {
     let servers = &servers[..servers.len().min(MOST_LINES)];
@@ -61,13 +61,13 @@ pub fn deviations(look: Look<'_>, deviation: Deviation, servers: &[(&str, &Stabi
     draw(look.size, look.title, |canvas| {
         let legend: Vec<Key> =
             lines.iter().enumerate().map(|(n, (name, _))| Key::new(look.theme.of_series(n), *name)).collect();
-        let (x, remark) = ("averaging time τ", "bars: 95 % intervals");
+        let (x, remark) = ("averaging time τ", "bars: 95 % confidence intervals");
         let labels = Labels { x, y: deviation.label(), legend: &legend, remark };
         let label = if deviation == Deviation::Time { seconds_label } else { power_label };
         let x = Scale::decades(shortest_s, longest_s, seconds_label);
         let chart = Chart::new(canvas, look, &labels, x, Scale::decades(least, most, label));
         if all().next().is_none() {
-            return chart.empty("too few samples of this span are kept");
+            return chart.empty("too few samples of this period in the store");
         }
         for ((_, rows), key) in lines.iter().zip(&legend) {
             self::line(&chart, rows, key.color);

@@ -1,14 +1,14 @@
-//! Colours. Those of series can be told apart with every common colour blindness (Okabe and Ito 2008).
+//! Colours. The series colours are distinguishable with common colour blindness (Okabe and Ito 2008).
 
 use plotters::style::RGBColor;
 
-/// How many series have a colour of their own.
+/// Number of series with their own colour.
 pub(super) const SERIES: usize = 7;
 
-/// The colours of a picture. Each occurs once, so that a page can put its own in their place.
+/// The colours of a chart. Each colour is used for one purpose, so that a page can replace them by CSS variables.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Theme {
-    /// Behind everything.
+    /// Background.
     pub(super) ground: RGBColor,
     /// Text and axes.
     pub(super) ink: RGBColor,
@@ -16,14 +16,14 @@ pub struct Theme {
     pub(super) faint: RGBColor,
     /// Grid lines.
     pub(super) grid: RGBColor,
-    /// What is wrong: limits, failures, events.
+    /// Limits, failures and events.
     pub(super) alarm: RGBColor,
-    /// One after the other.
+    /// The series, in order.
     pub(super) series: [RGBColor; SERIES],
 }
 
 impl Theme {
-    /// Dark on white: for paper and mail.
+    /// Dark on white, for paper and mail.
     pub const LIGHT: Self = Self {
         ground: RGBColor(255, 255, 255),
         ink: RGBColor(0x1b, 0x1f, 0x24),
@@ -64,7 +64,7 @@ impl Theme {
         self.series[n % SERIES]
     }
 
-    /// Every colour with a name, in a fixed order: for pages that have their own.
+    /// Every colour with its name, in a fixed order, for pages that replace them.
     pub fn colors(&self) -> impl Iterator<Item = (String, String)> {
         let named = [
             ("ground", self.ground),
@@ -86,7 +86,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_color_stands_for_two_things() {
+    fn each_color_has_one_purpose() {
         for theme in [Theme::LIGHT, Theme::DARK] {
             let colors: BTreeSet<_> = theme.colors().map(|(_, color)| color).collect();
             assert_eq!(colors.len(), 5 + SERIES);

@@ -1,4 +1,4 @@
-//! Which engine measures: the kernel's stamps where the kernel gives them, otherwise the portable engine.
+//! Selects the engine: kernel timestamps if the kernel provides them, otherwise the portable engine.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -9,10 +9,10 @@ use tokio::time::Instant;
 use super::{KernelEngine, ProbeEngine, ProbeFuture, Query, SntpEngine};
 use crate::config::EngineChoice;
 
-/// How long a refusal is believed: a sandbox rarely changes, and asking costs a socket.
+/// How long a refusal is remembered: sandboxes rarely change, and each test costs a socket.
 const RETEST_AFTER: Duration = Duration::from_secs(3600);
 
-/// The engines of this process: one of each, shared by every prober.
+/// The engines of this process, shared by all probers.
 #[derive(Clone)]
 pub struct Engines {
     auto: Arc<dyn ProbeEngine>,
@@ -20,7 +20,7 @@ pub struct Engines {
 }
 
 impl Engines {
-    /// Prepares them; takes about a millisecond.
+    /// Creates the engines; takes about a millisecond.
     #[must_use]
     pub fn new(log: &Logger) -> Self {
         let sntp = Arc::new(SntpEngine::new());
@@ -28,7 +28,7 @@ impl Engines {
         Self { auto: Arc::new(auto), sntp }
     }
 
-    /// Engines of the caller's making, for simulations: `kernel` and its fallback in one, and the portable one.
+    /// Engines supplied by the caller, for simulations: `kernel` including its fallback, and the portable engine.
     #[must_use]
     pub fn of(kernel: Arc<dyn ProbeEngine>, sntp: Arc<dyn ProbeEngine>) -> Self {
         Self { auto: kernel, sntp }
@@ -44,7 +44,7 @@ impl Engines {
     }
 }
 
-/// Kernel timestamps, or [`SntpEngine`] for as long as the kernel refuses them. The sample says which it was.
+/// Uses kernel timestamps, or [`SntpEngine`] while the kernel refuses them. The sample says which was used.
 #[derive(Debug, Clone)]
 pub struct AutoEngine {
     kernel: KernelEngine,
@@ -59,7 +59,7 @@ impl AutoEngine {
     }
 
     fn refusal(&self) -> std::sync::MutexGuard<'_, Refusal> {
-        // One `Option` cannot be left half-written.
+        // A single `Option` cannot be left half-written.
         self.refusal.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -73,17 +73,18 @@ impl ProbeEngine for AutoEngine {
             }
             match engine.kernel.clone().try_probe(query).await {
                 Ok(report) => {
-                    // A poll that had no socket tells nothing of stamps.
+                    // A poll that could not open a socket says nothing about timestamps.
                     if report.timestamping.is_some() && engine.refusal().given() {
-                        info!(engine.log, "the kernel gives timestamps again");
+                        info!(engine.log, "kernel timestamps are available again");
                     }
                     report
                 }
                 Err(why) => {
                     if engine.refusal().refused(Instant::now()) {
-                        warn!(engine.log, "measuring with the portable engine, which is less exact"; "reason" => %why);
+                        warn!(engine.log, "no kernel timestamps, falling back to the less precise portable engine";
+                            "reason" => %why);
                     }
-                    // Nothing was sent, so this is still one datagram.
+                    // Nothing was sent yet, so the poll still costs one datagram.
                     engine.sntp.probe(query).await
                 }
             }
@@ -91,24 +92,24 @@ impl ProbeEngine for AutoEngine {
     }
 }
 
-/// When the kernel last refused stamps. Reads no clock.
+/// When the kernel last refused timestamps. Does not read a clock.
 #[derive(Debug, Default)]
 struct Refusal {
     at: Option<Instant>,
 }
 
 impl Refusal {
-    /// Whether to ask the kernel.
+    /// Whether the kernel should be asked again.
     fn worth_trying(&self, now: Instant) -> bool {
         self.at.is_none_or(|at| now.duration_since(at) >= RETEST_AFTER)
     }
 
-    /// Remembers a refusal. Returns whether it is news.
+    /// Records a refusal. Returns whether it is new.
     fn refused(&mut self, now: Instant) -> bool {
         self.at.replace(now).is_none()
     }
 
-    /// Forgets the refusal. Returns whether that is news.
+    /// Clears the refusal. Returns whether there was one.
     fn given(&mut self) -> bool {
         self.at.take().is_some()
     }
@@ -128,21 +129,21 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_choice_decides_the_way_of_stamping() {
+    async fn configured_engine_decides_the_timestamping() {
         let engines = Engines::new(&Logger::root(slog::Discard, slog::o!()));
         assert_eq!(way(&*engines.choose(EngineChoice::Kernel)).await, Some(Timestamping::Kernel));
         assert_eq!(way(&*engines.choose(EngineChoice::Sntp)).await, Some(Timestamping::Userland));
     }
 
     #[tokio::test]
-    async fn while_the_kernel_refuses_the_portable_engine_measures() {
+    async fn portable_engine_measures_while_the_kernel_refuses() {
         let engine = AutoEngine::new(Arc::new(SntpEngine::new()), &Logger::root(slog::Discard, slog::o!()));
         engine.refusal().refused(Instant::now());
         assert_eq!(way(&engine).await, Some(Timestamping::Userland));
     }
 
     #[test]
-    fn a_refusal_is_news_once_and_is_tested_again_after_an_hour() {
+    fn refusal_is_new_once_and_retested_after_an_hour() {
         let start = Instant::now();
         let mut refusal = Refusal::default();
         assert!(refusal.worth_trying(start));

@@ -1,4 +1,4 @@
-//! What an error of our own side means, in words that a person can act on.
+//! Explains local errors, with advice that an operator can act on.
 
 use std::io::{Error, ErrorKind};
 
@@ -6,9 +6,9 @@ use nix::errno::Errno;
 
 use ntp_monitor_core::sample::Outcome;
 
-/// The outcome of a query whose socket could not be opened, connected or written.
+/// The outcome of a query whose socket could not be opened, connected or written to.
 pub(super) fn outcome_of(error: &Error) -> Outcome {
-    // The answer to our datagram may come before the call that sent it returns.
+    // The ICMP error may arrive before the call that sent the datagram returns.
     if error.kind() == ErrorKind::ConnectionRefused {
         return Outcome::Refused;
     }
@@ -37,7 +37,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn faults_of_our_side_say_what_to_do_about_them() {
+    fn local_faults_say_what_to_do() {
         for (errno, word) in [
             (Errno::EMFILE, "LimitNOFILE"),
             (Errno::ENOBUFS, "memory"),
@@ -50,7 +50,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_is_an_answer_and_no_fault() {
+    fn connection_refused_is_an_outcome_and_not_a_fault() {
         assert_eq!(outcome_of(&Error::from(Errno::ECONNREFUSED)), Outcome::Refused);
     }
 }

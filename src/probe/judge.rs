@@ -1,7 +1,7 @@
-//! Judging one datagram that arrived while a query was under way. Pure: data in, a [`Judgement`] out.
+//! Validates one datagram that arrived during a query. Pure: takes data, returns a [`Judgement`].
 //!
-//! Every check that can be made is made and recorded, also after one has failed: the row is what a person reads. The
-//! first failure in the order of [`Check::ALL`] names the verdict.
+//! Every possible check is made and recorded, even after one has failed, because people read the whole row. The first
+//! failed check in the order of [`Check::ALL`] decides the verdict.
 
 use std::net::SocketAddr;
 
@@ -12,43 +12,43 @@ use ntp_monitor_core::ntp::{
 };
 use ntp_monitor_core::sample::{Evidence, Measure, Reply};
 
-/// RFC 5905 §7.2 MAXDISP: a server this far from its reference is unfit as a time source.
+/// RFC 5905 §7.2 MAXDISP: a server further from its reference is unfit as a time source.
 const MAX_DISPERSION_S: f64 = 16.0;
-/// No server needs longer; chrony's limit (MAX_SERVER_INTERVAL).
+/// Longest accepted time between receive and transmit in the server; chrony's limit (MAX_SERVER_INTERVAL).
 const MAX_SERVER_TIME_S: f64 = 4.0;
-/// The coarsest server clock in use ticks at 64 Hz; a server that claims a coarser one gets no more tolerance for it.
+/// The coarsest server clocks in use tick at 64 Hz; a coarser claimed precision does not increase the tolerance.
 const COARSEST_PRECISION_S: f64 = 1.0 / 64.0;
-/// Wall and monotonic clock are slewed alike, so over an exchange they differ by a step only. What is allowed beside
-/// it: the time between reading one and the other …
+/// The kernel slews the wall and the monotonic clock alike, so over an exchange only a step separates them. This much
+/// difference is tolerated for the time between reading one clock and the other, in nanoseconds.
 const STEP_TOLERANCE_NS: u64 = 1_000_000;
-/// … and one 2000th (500 ppm, the kernel's largest slew) of the exchange.
+/// Additional tolerance: one 2000th (500 ppm, the kernel's fastest slew) of the exchange.
 const STEP_SLEW_DIVISOR: u64 = 2_000;
 
 /// The request that a datagram may answer.
 #[derive(Debug, Clone, Copy)]
 pub struct Request {
-    /// Where it was sent.
+    /// The address it was sent to.
     pub address: SocketAddr,
-    /// The random transmit field.
+    /// The random value of the transmit field.
     pub cookie: NtpTimestamp,
-    /// T1, the time at which it really left.
+    /// T1, the time at which it left.
     pub t1: NtpTimestamp,
     /// Both clocks when it left.
     pub sent: Stamp,
-    /// The reference identifier by which the server would name this host as its source, when there is one.
+    /// The reference identifier that the server would use for this host, if known; used to detect loops.
     pub own_refid: Option<RefId>,
-    /// The precision of T1 and T4 in seconds.
+    /// The precision of T1 and T4, in seconds.
     pub own_precision_s: f64,
-    /// The transmit time of the last reply to this request that was refused; the same again is a duplicate.
+    /// The transmit timestamp of the last rejected reply to this request; a reply that repeats it is a duplicate.
     pub refused_transmit: Option<NtpTimestamp>,
 }
 
 /// A datagram as it arrived.
 #[derive(Debug, Clone, Copy)]
 pub struct Arrival<'a> {
-    /// Its payload, whole.
+    /// The complete payload.
     pub datagram: &'a [u8],
-    /// Who sent it.
+    /// The sender.
     pub source: SocketAddr,
     /// T4, the time at which it arrived.
     pub t4: NtpTimestamp,
@@ -56,32 +56,32 @@ pub struct Arrival<'a> {
     pub received: Stamp,
 }
 
-/// What a datagram amounts to.
+/// The result for one datagram.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Verdict {
-    /// The answer of a working time server.
+    /// The reply of a working time server.
     Accepted(Reply, Measure),
-    /// A kiss-o'-death that answers this very request. Its timestamps were not looked at.
+    /// A kiss-o'-death that answers this request. Its timestamps were not checked.
     Kiss(KissCode),
-    /// The answer of a server that knows that its clock is wrong.
+    /// The reply of a server that reports its own clock as unsynchronised.
     Unsynchronised(Reply),
-    /// Anything else, with the first check that failed. The wait for an answer goes on.
+    /// Anything else, with the first check that failed. The query continues to wait for a reply.
     Rejected(Check),
 }
 
-/// A judged datagram.
+/// A validated datagram.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Judgement {
-    /// Every check that could be made, with its result.
+    /// The result of every check that was possible.
     pub row: CheckRow,
-    /// What follows.
+    /// The result of the validation.
     pub verdict: Verdict,
-    /// The header, when there was a whole one.
+    /// The header, if the datagram is long enough.
     pub packet: Option<Packet>,
 }
 
 impl Judgement {
-    /// The evidence to keep.
+    /// The evidence to store.
     #[must_use]
     pub fn evidence(&self, request: &Request, arrival: &Arrival<'_>) -> Evidence {
         let stamp = |field: fn(&Packet) -> NtpTimestamp| self.packet.as_ref().map_or(NtpTimestamp::ZERO, field);
@@ -97,14 +97,14 @@ impl Judgement {
         }
     }
 
-    /// Whether the datagram echoes the cookie: nobody but the server, or who sits on the path, can send that.
+    /// Whether the datagram echoes the cookie. Only the server, or an attacker on the path, can send that.
     #[must_use]
     pub fn answers_request(&self) -> bool {
         self.row.result(Check::Origin) == Some(true)
     }
 }
 
-/// Judges `arrival` as an answer to `request`.
+/// Validates `arrival` as a reply to `request`.
 #[must_use]
 pub fn judge(request: &Request, arrival: &Arrival<'_>) -> Judgement {
     let mut row = CheckRow::default();
@@ -134,41 +134,41 @@ pub fn judge(request: &Request, arrival: &Arrival<'_>) -> Judgement {
     Judgement { row, verdict, packet: Some(packet) }
 }
 
-/// A datagram with a bad trailer still has a header to judge.
+/// The header, which can also be checked if the trailer is malformed.
 fn header(datagram: &[u8], parsed: Result<Packet, ParseError>) -> Option<Packet> {
     parsed.ok().or_else(|| datagram.first_chunk::<HEADER_LEN>().map(Packet::from_header))
 }
 
-/// Without a header the length has failed, if not the source.
+/// Without a header either the source or the length check has failed.
 fn verdict_of_failure(row: &CheckRow) -> Verdict {
     Verdict::Rejected(row.first_failure().unwrap_or(Check::Length))
 }
 
-/// Whether the datagram is a server's answer to this request at all.
+/// Checks whether the datagram is a server's reply to this request.
 fn check_identity(row: &mut CheckRow, request: &Request, packet: &Packet) {
-    // The header of version 3 is the same, and servers that know no other answer with it.
+    // Version 3 has the same header, and servers that support only version 3 reply with it.
     row.record(Check::Version, matches!(packet.version, 3 | 4));
     row.record(Check::Mode, packet.mode == Mode::Server);
     row.record(Check::Origin, packet.origin == request.cookie);
     let duplicate = !packet.transmit.is_zero() && request.refused_transmit == Some(packet.transmit);
     row.record(Check::Duplicate, !duplicate);
-    // We ask for no authentication, so a MAC cannot be verified and proves nothing; a crypto-NAK is a refusal.
+    // Requests are not authenticated, so a MAC cannot be verified; a crypto-NAK means that the server refused.
     row.record(Check::Authentication, packet.trailer.mac != Mac::CryptoNak);
 }
 
-/// Whether what the server says of itself makes it a time source.
+/// Checks whether the server's description of itself makes it usable as a time source.
 fn check_claims(row: &mut CheckRow, request: &Request, packet: &Packet) {
     let synchronised = packet.leap != Leap::Unknown && (1..=15).contains(&packet.stratum);
     row.record(Check::Synchronised, synchronised);
     let to_reference_s = packet.root_delay.seconds() / 2.0 + packet.root_dispersion.seconds();
     row.record(Check::RootDistance, to_reference_s < MAX_DISPERSION_S);
     if let Some(own) = request.own_refid {
-        // At stratum 1 the identifier is text, whatever it looks like.
+        // At stratum 1 the identifier is text, even if it equals an address.
         row.record(Check::Loop, packet.stratum < 2 || packet.refid != own);
     }
 }
 
-/// Whether the four timestamps can be those of one exchange.
+/// Checks whether the four timestamps are possible for one exchange.
 fn check_times(row: &mut CheckRow, request: &Request, arrival: &Arrival<'_>, packet: &Packet) {
     let present = !packet.receive.is_zero() && !packet.transmit.is_zero();
     row.record(Check::ZeroTimestamp, present);
@@ -222,12 +222,12 @@ fn measure(request: &Request, arrival: &Arrival<'_>, packet: &Packet, reply: &Re
     Measure { offset_s: exchange.offset_s(), delay_s, root_distance_s: distance.total_s() }
 }
 
-/// Address and port; scope and flow label of IPv6 are the kernel's affair.
+/// Compares address and port; the kernel handles the scope and flow label of IPv6.
 fn same_endpoint(a: SocketAddr, b: SocketAddr) -> bool {
     a.ip() == b.ip() && a.port() == b.port()
 }
 
-/// Whether the wall clock moved otherwise than the monotonic clock between the two.
+/// Whether the wall clock was stepped relative to the monotonic clock between `from` and `to`.
 #[must_use]
 pub fn clock_was_stepped(from: Stamp, to: Stamp) -> bool {
     let wall_ns = to.wall_ns.saturating_sub(from.wall_ns);

@@ -26,7 +26,7 @@ fn request() -> Request {
     }
 }
 
-/// A server half a second ahead, 10 ms away in each direction, that takes 1 ms.
+/// A server half a second ahead, 10 ms away in each direction, that takes 1 ms to reply.
 fn good() -> Packet {
     Packet {
         mode: Mode::Server,
@@ -52,7 +52,7 @@ fn judge_packet(packet: &Packet) -> Judgement {
     judge_octets(&request(), &packet.to_bytes())
 }
 
-/// What `change` makes of a good reply.
+/// The verdict on a good reply after `change`.
 fn verdict(change: impl FnOnce(&mut Packet)) -> Verdict {
     let mut packet = good();
     change(&mut packet);
@@ -60,7 +60,7 @@ fn verdict(change: impl FnOnce(&mut Packet)) -> Verdict {
 }
 
 #[test]
-fn a_good_reply_passes_every_check_and_is_measured() {
+fn good_reply_passes_every_check_and_is_measured() {
     let judgement = judge_packet(&good());
     let Verdict::Accepted(reply, measure) = judgement.verdict else { panic!("{judgement:?}") };
     assert!(Check::ALL.iter().all(|check| judgement.row.result(*check) == Some(true)), "{}", judgement.row);
@@ -89,19 +89,19 @@ fn each_fault_is_named_by_its_check() {
 }
 
 #[test]
-fn a_version_3_reply_and_a_server_without_reference_time_are_accepted() {
+fn version_3_and_missing_reference_time_are_accepted() {
     assert!(matches!(verdict(|p| p.version = 3), Verdict::Accepted(..)));
     assert!(matches!(verdict(|p| p.reference = NtpTimestamp::ZERO), Verdict::Accepted(..)));
 }
 
 #[test]
-fn a_delay_that_is_negative_within_the_precision_is_clamped() {
+fn delay_negative_within_the_precision_is_clamped() {
     let Verdict::Accepted(_, measure) = verdict(|p| p.transmit = ntp(531_000_500)) else { panic!() };
     assert_eq!(measure.delay_s, 1e-6);
 }
 
 #[test]
-fn a_claimed_precision_of_hours_buys_no_tolerance() {
+fn absurd_claimed_precision_adds_no_tolerance() {
     let verdict = verdict(|p| {
         p.precision_log2 = 12;
         p.transmit = ntp(600_000_000);
@@ -110,7 +110,7 @@ fn a_claimed_precision_of_hours_buys_no_tolerance() {
 }
 
 #[test]
-fn an_unsynchronised_server_is_told_apart_and_keeps_its_header() {
+fn unsynchronised_server_has_its_own_verdict_with_header() {
     let verdict_of = |leap, stratum, refid| {
         verdict(|p| {
             (p.leap, p.stratum, p.refid) = (leap, stratum, RefId(refid));
@@ -125,7 +125,7 @@ fn an_unsynchronised_server_is_told_apart_and_keeps_its_header() {
 }
 
 #[test]
-fn a_kiss_counts_only_when_it_answers_our_request() {
+fn kiss_counts_only_if_it_answers_our_request() {
     let kiss = |p: &mut Packet| (p.stratum, p.refid, p.leap) = (0, RefId(*b"RATE"), Leap::Unknown);
     assert_eq!(verdict(kiss), Verdict::Kiss(KissCode::RATE));
     let forged = verdict(|p| {
@@ -136,7 +136,7 @@ fn a_kiss_counts_only_when_it_answers_our_request() {
 }
 
 #[test]
-fn a_kiss_may_lack_its_timestamps_and_none_of_them_is_judged() {
+fn kiss_may_lack_timestamps() {
     let mut packet = good();
     (packet.stratum, packet.refid) = (0, RefId(*b"DENY"));
     (packet.receive, packet.transmit) = (NtpTimestamp::ZERO, NtpTimestamp::ZERO);
@@ -147,7 +147,7 @@ fn a_kiss_may_lack_its_timestamps_and_none_of_them_is_judged() {
 }
 
 #[test]
-fn the_trailer_is_judged_by_its_length() {
+fn trailer_is_checked_by_its_length() {
     let with = |trailer: &[u8]| judge_octets(&request(), &[&good().to_bytes()[..], trailer].concat()).verdict;
     assert_eq!(with(&[0; 4]), Verdict::Rejected(Check::Authentication));
     assert!(matches!(with(&[0; 20]), Verdict::Accepted(..)));
@@ -158,7 +158,7 @@ fn the_trailer_is_judged_by_its_length() {
 }
 
 #[test]
-fn a_bad_trailer_does_not_hide_what_else_is_wrong() {
+fn bad_trailer_does_not_hide_other_failures() {
     let mut packet = good();
     (packet.origin, packet.stratum) = (NtpTimestamp(1), 16);
     let judgement = judge_octets(&request(), &[&packet.to_bytes()[..], &[0; 7]].concat());
@@ -166,7 +166,7 @@ fn a_bad_trailer_does_not_hide_what_else_is_wrong() {
 }
 
 #[test]
-fn a_reply_from_elsewhere_is_refused_whatever_it_says() {
+fn reply_from_another_source_is_rejected() {
     let request = request();
     for source in ["192.0.2.1:124", "192.0.2.2:123"] {
         let source = source.parse().unwrap();
@@ -177,13 +177,13 @@ fn a_reply_from_elsewhere_is_refused_whatever_it_says() {
 }
 
 #[test]
-fn the_same_reply_again_is_a_duplicate() {
+fn repeated_reply_is_a_duplicate() {
     let request = Request { refused_transmit: Some(good().transmit), ..request() };
     assert_eq!(judge_octets(&request, &good().to_bytes()).verdict, Verdict::Rejected(Check::Duplicate));
 }
 
 #[test]
-fn a_local_step_during_the_exchange_discards_the_sample_and_a_slew_does_not() {
+fn local_step_discards_the_sample_but_a_slew_does_not() {
     let judged = |wall_extra_ns: i64, took_ns: i64| {
         let mut received = stamp(took_ns);
         received.wall_ns += wall_extra_ns;
@@ -199,7 +199,7 @@ fn a_local_step_during_the_exchange_discards_the_sample_and_a_slew_does_not() {
 }
 
 #[test]
-fn evidence_keeps_the_stamps_and_a_bounded_piece_of_the_datagram() {
+fn evidence_keeps_timestamps_and_a_bounded_datagram() {
     let request = request();
     let datagram = [&good().to_bytes()[..], &[7; 500]].concat();
     let arrival =
@@ -214,9 +214,9 @@ fn evidence_keeps_the_stamps_and_a_bounded_piece_of_the_datagram() {
 }
 
 proptest! {
-    /// Nobody who does not know the cookie gets anything but a refusal, whatever the datagram.
+    /// A sender that does not know the cookie is always rejected, whatever it sends.
     #[test]
-    fn without_the_cookie_nothing_is_ever_believed(
+    fn datagram_without_the_cookie_is_always_rejected(
         mut datagram in proptest::collection::vec(any::<u8>(), 0..200),
         shape in proptest::bool::ANY,
     ) {
@@ -229,9 +229,9 @@ proptest! {
         prop_assert!(judgement.row.first_failure().is_some());
     }
 
-    /// With the cookie, what is accepted has a finite measure within its bounds.
+    /// With the cookie, an accepted reply has a finite measure within its bounds.
     #[test]
-    fn what_is_accepted_is_finite(header in proptest::array::uniform32(any::<u8>()), late in any::<[u8; 8]>()) {
+    fn accepted_measure_is_finite(header in proptest::array::uniform32(any::<u8>()), late in any::<[u8; 8]>()) {
         let mut datagram = [0; HEADER_LEN];
         datagram[..32].copy_from_slice(&header);
         datagram[0] = 0b00_100_100 | header[0] & 0b1100_0000;

@@ -1,8 +1,8 @@
-//! The engine that measures with the kernel's own timestamps: T1 when the datagram goes to the interface, T4 when the
-//! reply comes from it. What this program is busy with in between does not change the measurement.
+//! The engine that measures with the kernel's timestamps: T1 when the datagram is handed to the interface, T4 when the
+//! reply comes from it. The load of this process does not affect the measurement.
 //!
-//! One query is one datagram, always: a refusal is seen as the error that ICMP leaves on the socket, not by asking
-//! again. Each query has a socket of its own on a random port, and 64 random bits that its answer must echo.
+//! One query is always one datagram: a refusal is detected through the ICMP error on the socket, not by asking again.
+//! Each query uses its own socket on a random port, and 64 random bits that the reply must echo.
 
 use std::io::ErrorKind;
 use std::net::{IpAddr, SocketAddr};
@@ -13,25 +13,25 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use super::fault::outcome_of;
 use super::judge::{Arrival, Judgement, Request, Verdict, judge};
-use super::precision::{calm_stamp, own_precision_s};
+use super::precision::{own_precision_s, uninterrupted_stamp};
 use super::stamped::{BUFFER_LEN, FreshSocket, KeepStamping, OpenError, StampedSocket};
 use super::{ProbeEngine, ProbeFuture, ProbeReport, Query};
 use ntp_monitor_core::clock::Stamp;
 use ntp_monitor_core::ntp::{NtpTimestamp, Packet, RefId};
 use ntp_monitor_core::sample::{Evidence, Outcome, Timestamping};
 
-/// How long a transmit stamp may come after the reply. It is made before the datagram is on the wire, so a route that
-/// has not delivered it by now has none (many wireless drivers).
+/// How long to wait for a transmit timestamp after the reply. It is made before the datagram is on the wire, so an
+/// interface that has not delivered it by now provides none (many wireless drivers).
 const STAMP_GRACE: Duration = Duration::from_millis(5);
 
-/// Measures with kernel timestamps. Stateless from query to query; cheap to clone.
+/// Measures with kernel timestamps. Keeps no state between queries; cheap to clone.
 #[derive(Debug, Clone)]
 pub struct KernelEngine {
     own_precision_s: f64,
     _keep_stamping: Option<Arc<KeepStamping>>,
 }
 
-/// The kernel, or a sandbox around this process, gives no stamps.
+/// The kernel, or a sandbox around this process, provides no timestamps.
 #[derive(Debug, thiserror::Error)]
 #[error(transparent)]
 pub struct NoStamps(OpenError);
@@ -43,18 +43,18 @@ impl Default for KernelEngine {
 }
 
 impl KernelEngine {
-    /// An engine; measures how finely the clock of this host can be read, and switches the kernel's stamping on. Takes
+    /// Creates the engine: measures the precision of this host's clock and enables the kernel's timestamping. Takes
     /// about a millisecond, 20 at most.
     #[must_use]
     pub fn new() -> Self {
-        // Where this fails the queries fail too, and say why.
+        // If this fails, the queries fail as well and report the reason.
         Self { own_precision_s: own_precision_s(), _keep_stamping: KeepStamping::start().ok().map(Arc::new) }
     }
 
-    /// As [`ProbeEngine::probe`].
+    /// Like [`ProbeEngine::probe`], but reports missing timestamps as an error.
     ///
     /// # Errors
-    /// When there are no stamps to be had. Nothing was sent.
+    /// When the kernel provides no timestamps. Nothing was sent.
     pub async fn try_probe(self, query: Query) -> Result<ProbeReport, NoStamps> {
         let deadline = Instant::now() + query.timeout;
         let begun = FreshSocket::connect(query.address)
@@ -78,7 +78,7 @@ impl ProbeEngine for KernelEngine {
     }
 }
 
-/// One query under way.
+/// One query in progress.
 struct Exchange {
     socket: StampedSocket,
     cookie: u64,
@@ -94,12 +94,12 @@ struct Exchange {
 }
 
 impl Exchange {
-    /// Sends the request, before anything is woken or waited for.
+    /// Sends the request before registering the socket with the runtime.
     fn begin(socket: FreshSocket, query: Query, own_precision_s: f64) -> std::io::Result<Self> {
-        // A server copies zero from a request without a transmit time, so zero would be no secret.
+        // A server copies zero from a request without a transmit timestamp, so zero would not be secret.
         let cookie = rand::random::<u64>().max(1);
         let request = Packet::request(cookie).to_bytes();
-        let sent = calm_stamp();
+        let sent = uninterrupted_stamp();
         socket.send(&request)?;
         let transmit_stamp = socket.try_transmit_stamp();
         Ok(Self {
@@ -117,7 +117,7 @@ impl Exchange {
     }
 
     async fn run(mut self, deadline: Instant) -> ProbeReport {
-        // The time-out passing is the outcome that the report has from the start.
+        // `Timeout` is the initial outcome of the report.
         let outcome = timeout_at(deadline, self.exchange(deadline)).await.ok().flatten();
         if let Some(outcome) = outcome {
             self.report.outcome = outcome;
@@ -129,7 +129,7 @@ impl Exchange {
         self.report
     }
 
-    /// Listens until something decides the query; `None` when the deadline does.
+    /// Listens until a datagram or an error decides the query; returns `None` at the deadline.
     async fn exchange(&mut self, deadline: Instant) -> Option<Outcome> {
         let mut buffer = [0; BUFFER_LEN];
         while Instant::now() < deadline {
@@ -140,7 +140,7 @@ impl Exchange {
             if ready.is_error() {
                 self.take_transmit_stamp();
                 if self.socket.take_error().is_some() {
-                    // The only datagram that this socket ever sent was refused (ICMP port unreachable and its kin).
+                    // The only datagram sent on this socket was refused (ICMP port unreachable and similar).
                     return Some(Outcome::Refused);
                 }
             }
@@ -157,7 +157,7 @@ impl Exchange {
         }
     }
 
-    /// Judges every datagram that is waiting; the first that decides the query ends it.
+    /// Validates every waiting datagram; the first that decides the query ends it.
     async fn receive_all(&mut self, buffer: &mut [u8], deadline: Instant) -> Option<Outcome> {
         while Instant::now() < deadline {
             let received = match self.socket.try_receive(buffer) {
@@ -165,26 +165,26 @@ impl Exchange {
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return None,
                 Err(error) => return Some(outcome_of(&error)),
             };
-            let now = calm_stamp();
+            let now = uninterrupted_stamp();
             self.wait_for_transmit_stamp().await;
             let Some(source) = received.source else { continue };
             if let Some(outcome) = self.judge(&buffer[..received.len], source, received.stamp, now) {
                 return Some(outcome);
             }
-            // A flood of datagrams must not keep the other queries of this thread from being heard.
+            // A flood of datagrams must not starve the other queries of this thread.
             tokio::task::yield_now().await;
         }
         None
     }
 
-    /// Once for each query: a flood of datagrams must not be answered with as many pauses.
+    /// Waits at most once per query, so that a flood of datagrams does not cause as many pauses.
     async fn wait_for_transmit_stamp(&mut self) {
         self.take_transmit_stamp();
         if self.transmit_stamp.is_some() || self.waited_for_stamp {
             return;
         }
         self.waited_for_stamp = true;
-        // Running out of this time is the answer "no stamp".
+        // A time-out means that there is no transmit timestamp.
         let _ = timeout(STAMP_GRACE, async {
             while self.transmit_stamp.is_none() && self.socket.stamp_or_error().await.is_ok() {
                 self.take_transmit_stamp();
@@ -193,7 +193,7 @@ impl Exchange {
         .await;
     }
 
-    /// `Some` when this datagram decides the query.
+    /// Returns the outcome if this datagram decides the query.
     fn judge(
         &mut self,
         datagram: &[u8],
@@ -247,8 +247,8 @@ impl Exchange {
     }
 }
 
-/// T1 and T4 of the best kind that there is for both, and which kind that is. Missing is normal: many wireless drivers
-/// give no transmit stamps, and some sandboxes none at all. Mixing a kernel T1 with a T4 of ours would bias the offset.
+/// The best T1 and T4 of the same kind, and that kind. Missing timestamps are normal: many wireless drivers give no
+/// transmit timestamps, and some sandboxes none at all. Mixing a kernel T1 with a userland T4 would bias the offset.
 fn best_stamps(
     transmitted: Option<NtpTimestamp>,
     received: Option<NtpTimestamp>,
@@ -263,7 +263,8 @@ fn best_stamps(
     }
 }
 
-/// As RFC 5905 §7.3 makes it of an IPv4 address. That of an IPv6 address is a hash; loops over it are not seen.
+/// The reference identifier of an IPv4 address (RFC 5905 §7.3). For IPv6 it is a hash; loops over IPv6 are not
+/// detected.
 fn refid_of(address: IpAddr) -> Option<RefId> {
     match address {
         IpAddr::V4(v4) => Some(RefId(v4.octets())),

@@ -4,16 +4,16 @@ use super::*;
 use crate::probe::responder::{PATIENCE, Responder, answer, changed};
 use ntp_monitor_core::ntp::{Check, KissCode, Leap, NtpShort};
 
-/// Enough for what must not arrive to arrive; no test depends on it being exact.
+/// Long enough for an unwanted datagram to arrive; no test depends on the exact value.
 const SHORT: Duration = Duration::from_millis(150);
-/// Enough for what must arrive to arrive on a busy machine, when the query goes on until its deadline all the same.
+/// Long enough for a wanted datagram to arrive on a busy machine when the query runs until its deadline.
 const AMPLE: Duration = Duration::from_secs(2);
 
 async fn query(address: SocketAddr, timeout: Duration) -> ProbeReport {
     KernelEngine::new().probe(Query { address, timeout }).await
 }
 
-/// What the engine makes of a server that answers one request with `script`.
+/// The engine's report about a server that answers one request with `script`.
 async fn probe(timeout: Duration, script: impl FnOnce(&Packet) -> Vec<Vec<u8>> + Send + 'static) -> ProbeReport {
     let server = Responder::start("127.0.0.1:0", script);
     let report = query(server.address, timeout).await;
@@ -22,7 +22,7 @@ async fn probe(timeout: Duration, script: impl FnOnce(&Packet) -> Vec<Vec<u8>> +
 }
 
 #[tokio::test]
-async fn a_good_reply_is_measured_with_kernel_stamps_on_both_families() {
+async fn good_reply_has_kernel_timestamps_on_both_families() {
     for listen in ["127.0.0.1:0", "[::1]:0"] {
         let server = Responder::start(listen, |request| vec![answer(request).to_bytes().to_vec()]);
         let report = query(server.address, PATIENCE).await;
@@ -36,7 +36,7 @@ async fn a_good_reply_is_measured_with_kernel_stamps_on_both_families() {
 }
 
 #[tokio::test]
-async fn the_request_tells_the_server_nothing_and_its_cookie_changes() {
+async fn request_reveals_nothing_and_its_cookie_changes() {
     let (cookies, seen) = std::sync::mpsc::channel();
     for _ in 0..2 {
         let cookies = cookies.clone();
@@ -52,7 +52,7 @@ async fn the_request_tells_the_server_nothing_and_its_cookie_changes() {
 }
 
 #[tokio::test]
-async fn bad_datagrams_are_kept_as_evidence_and_do_not_end_the_wait_for_the_good_one() {
+async fn bad_datagrams_become_evidence_and_the_query_goes_on() {
     let report = probe(PATIENCE, |request| {
         vec![
             changed(request, |p| p.origin = NtpTimestamp(1)),
@@ -72,7 +72,7 @@ async fn bad_datagrams_are_kept_as_evidence_and_do_not_end_the_wait_for_the_good
 }
 
 #[tokio::test]
-async fn a_reply_that_stays_bad_names_the_check_at_the_deadline() {
+async fn at_the_deadline_the_outcome_names_the_failed_check() {
     let stays_bad = async |check: Check| {
         let spoil = move |p: &mut Packet| match check {
             Check::ZeroTimestamp => p.transmit = NtpTimestamp::ZERO,
@@ -88,7 +88,7 @@ async fn a_reply_that_stays_bad_names_the_check_at_the_deadline() {
 }
 
 #[tokio::test]
-async fn a_refused_reply_sent_twice_is_seen_as_a_duplicate() {
+async fn rejected_reply_sent_twice_is_a_duplicate() {
     let report = probe(AMPLE, |request| {
         let bad = changed(request, |p| p.root_delay = NtpShort::from_seconds(60.0));
         vec![bad.clone(), bad]
@@ -98,7 +98,7 @@ async fn a_refused_reply_sent_twice_is_seen_as_a_duplicate() {
 }
 
 #[tokio::test]
-async fn an_unsynchronised_server_is_reachable_but_gives_no_offset() {
+async fn unsynchronised_server_replies_but_gives_no_offset() {
     let cases: [fn(&mut Packet); 2] = [|p| p.leap = Leap::Unknown, |p| p.stratum = 16];
     for change in cases {
         let report = probe(PATIENCE, move |request| vec![changed(request, change)]).await;
@@ -108,7 +108,7 @@ async fn an_unsynchronised_server_is_reachable_but_gives_no_offset() {
 }
 
 #[tokio::test]
-async fn a_kiss_ends_the_query_with_its_code() {
+async fn kiss_ends_the_query_with_its_code() {
     for code in [b"RATE", b"DENY"] {
         let report = probe(PATIENCE, move |request| {
             vec![changed(request, |p| (p.stratum, p.refid, p.leap) = (0, RefId(*code), Leap::Unknown))]
@@ -120,16 +120,16 @@ async fn a_kiss_ends_the_query_with_its_code() {
 }
 
 #[tokio::test]
-async fn silence_is_a_timeout_and_costs_one_datagram() {
+async fn no_reply_is_a_timeout_and_costs_one_datagram() {
     let report = probe(SHORT, |_| vec![]).await;
     assert_eq!(report.outcome, Outcome::Timeout);
     assert_eq!(report.timestamping, None);
 }
 
 #[tokio::test]
-async fn a_reply_after_the_deadline_is_too_late() {
+async fn reply_after_the_deadline_is_ignored() {
     let server = Responder::start("127.0.0.1:0", |request| {
-        // Late is what the test is about; the query is over by then, or the assertion below fails.
+        // This test needs a late reply; the query is over by then, or the assertion below fails.
         std::thread::sleep(2 * SHORT);
         vec![answer(request).to_bytes().to_vec()]
     });
@@ -137,7 +137,7 @@ async fn a_reply_after_the_deadline_is_too_late() {
 }
 
 #[tokio::test]
-async fn a_reply_from_another_port_is_not_heard() {
+async fn reply_from_another_port_is_ignored() {
     let elsewhere = UdpSocket::bind("127.0.0.1:0").unwrap();
     let server = UdpSocket::bind("127.0.0.1:0").unwrap();
     let address = server.local_addr().unwrap();
@@ -147,7 +147,7 @@ async fn a_reply_from_another_port_is_not_heard() {
         let (_, client) = server.recv_from(&mut buffer).unwrap();
         let reply = answer(&Packet::from_header(&buffer)).to_bytes();
         elsewhere.send_to(&reply, client).unwrap();
-        // Until the query is over: a closed port would be a refusal.
+        // Kept open until the query is over: a closed port would cause a refusal.
         server.recv_from(&mut buffer).unwrap_err();
     });
     assert_eq!(query(address, SHORT).await.outcome, Outcome::Timeout);
@@ -155,22 +155,22 @@ async fn a_reply_from_another_port_is_not_heard() {
 }
 
 #[tokio::test]
-async fn a_closed_port_is_refused_at_once_on_both_families() {
+async fn closed_port_is_refused_at_once_on_both_families() {
     for listen in ["127.0.0.1:0", "[::1]:0"] {
         let closed = UdpSocket::bind(listen).unwrap().local_addr().unwrap();
-        // Were the refusal not noticed, this would be a time-out after ten seconds.
+        // If the refusal were missed, this would time out after ten seconds.
         assert_eq!(query(closed, PATIENCE).await.outcome, Outcome::Refused);
     }
 }
 
 #[tokio::test]
-async fn an_address_that_cannot_be_sent_to_is_a_fault_of_ours() {
+async fn unreachable_address_is_a_local_fault() {
     let report = query("255.255.255.255:123".parse().unwrap(), PATIENCE).await;
     assert!(matches!(report.outcome, Outcome::Fault(_)), "{report:?}");
 }
 
 #[tokio::test]
-async fn many_queries_at_once_do_not_disturb_each_other() {
+async fn concurrent_queries_do_not_affect_each_other() {
     let servers: Vec<_> =
         (0..50).map(|_| Responder::start("127.0.0.1:0", |request| vec![answer(request).to_bytes().to_vec()])).collect();
     let engine = KernelEngine::new();
@@ -181,7 +181,7 @@ async fn many_queries_at_once_do_not_disturb_each_other() {
 }
 
 #[test]
-fn the_label_says_which_stamps_the_kernel_gave() {
+fn label_says_which_timestamps_the_kernel_gave() {
     let at = |wall_ns| Stamp { wall_ns, mono_ns: wall_ns, raw_ns: 0 };
     let ntp = NtpTimestamp::from_unix_ns;
     let (sent, received) = (at(1_000), at(9_000));

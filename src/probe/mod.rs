@@ -1,7 +1,7 @@
-//! Measuring: one query of one address, behind one trait.
+//! Measurement: the engine trait and one query of one address.
 //!
-//! An engine knows sockets and stamps; it knows no actor, no schedule and no output. What it hands back is a
-//! [`ProbeReport`]; the prober turns it into a [`ntp_monitor_core::sample::Sample`].
+//! An engine handles sockets and timestamps; it knows no actors, schedules or outputs. It returns a [`ProbeReport`],
+//! which the prober turns into a [`ntp_monitor_core::sample::Sample`].
 
 mod auto;
 mod fault;
@@ -30,51 +30,49 @@ use std::time::Duration;
 use ntp_monitor_core::clock::Stamp;
 use ntp_monitor_core::sample::{Evidence, Measure, Outcome, Reply, Timestamping};
 
-/// One query to make.
+/// One query.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Query {
-    /// Where to ask.
+    /// The address to query.
     pub address: SocketAddr,
     /// How long to wait for an acceptable reply, counted from the request on the monotonic clock.
     pub timeout: Duration,
 }
 
-/// What came of one query.
+/// The result of one query.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ProbeReport {
-    /// When it ended.
     pub at: Stamp,
-    /// How it ended.
     pub outcome: Outcome,
-    /// What the server says of itself, when it answered acceptably or unsynchronised.
+    /// The server's description of itself, if it replied acceptably or as unsynchronised.
     pub reply: Option<Reply>,
-    /// The measured numbers, with [`Outcome::Sample`] only.
+    /// The measured values, only with [`Outcome::Sample`].
     pub measure: Option<Measure>,
-    /// How the exchange was stamped; `None` when nothing was exchanged.
+    /// How the exchange was timestamped; `None` if there was no exchange.
     pub timestamping: Option<Timestamping>,
     /// The evidence of the reply that was used.
     pub accepted: Option<Arc<Evidence>>,
-    /// The evidence of replies that were refused on the way, oldest first, at most [`ProbeReport::MAX_REJECTED`].
+    /// The evidence of rejected replies, oldest first, at most [`ProbeReport::MAX_REJECTED`].
     pub rejected: Vec<Arc<Evidence>>,
-    /// How many replies were refused on the way, also those beyond the limit of `rejected`.
+    /// Number of rejected replies, including those beyond the limit of `rejected`.
     pub rejected_count: u32,
 }
 
 impl ProbeReport {
-    /// How many refused replies of one query are kept as evidence; a flood costs a counter, not memory.
+    /// How many rejected replies per query are kept as evidence, so that a flood costs a counter and not memory.
     pub const MAX_REJECTED: usize = 4;
 
-    /// Keeps the evidence of a refused reply, within the limit, and counts it.
+    /// Counts a rejected reply and keeps its evidence, within the limit.
     pub fn refuse(&mut self, evidence: Arc<Evidence>) {
         self.rejected_count = self.rejected_count.saturating_add(1);
         if self.rejected.len() == Self::MAX_REJECTED {
-            // The last is the one that names the outcome, so it is always here.
+            // The newest one decides the outcome, so it is always kept, in the last place.
             self.rejected.remove(0);
         }
         self.rejected.push(evidence);
     }
 
-    /// A report without any exchange.
+    /// A report without an exchange.
     #[must_use]
     pub fn failed(at: Stamp, outcome: Outcome) -> Self {
         Self {
@@ -93,9 +91,9 @@ impl ProbeReport {
 /// The future of one query. `Send`, so that an engine may run on any thread.
 pub type ProbeFuture = Pin<Box<dyn Future<Output = ProbeReport> + Send>>;
 
-/// A way to measure. Dropping the future ends the query and frees its socket.
+/// A measurement engine. Dropping the future aborts the query and closes its socket.
 pub trait ProbeEngine: Send + Sync + 'static {
-    /// Makes one query. Never fails: what went wrong is an outcome. The caller sets a deadline of its own around it,
-    /// so an engine that hangs costs one poll.
+    /// Makes one query. Never fails: errors are outcomes. The caller sets its own deadline around it, so an engine that
+    /// hangs costs one poll.
     fn probe(&self, query: Query) -> ProbeFuture;
 }

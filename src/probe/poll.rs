@@ -1,4 +1,4 @@
-//! One poll: a query, or a burst of them, of which the lowest delay wins. Every lost request is counted.
+//! One poll: a single query, or a burst of which the reply with the lowest delay is used. Lost requests are counted.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,23 +7,24 @@ use super::{ProbeEngine, ProbeReport, Query};
 use ntp_monitor_core::clock::{Clock, Stamp};
 use ntp_monitor_core::sample::Outcome;
 
-/// Requests of a burst are this far apart (RFC 5905 BTIME; servers rate-limit below 2 s).
+/// Interval between the requests of a burst (RFC 5905 BTIME; servers rate-limit below 2 s).
 pub const BURST_SPACING: Duration = Duration::from_secs(2);
-/// An engine gets this long beyond its query's time-out before it is taken for hung.
+/// Time beyond the query's time-out after which an engine is considered hung.
 pub const GRACE: Duration = Duration::from_secs(1);
 
-/// What came of one poll.
+/// The result of one poll.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PollReport {
-    /// The report of the request that won.
+    /// The report of the best request.
     pub best: ProbeReport,
-    /// Requests made.
+    /// Number of requests made.
     pub sent: u16,
-    /// Requests that no accepted reply answered.
+    /// Number of requests without an accepted reply.
     pub lost: u16,
 }
 
-/// Makes `requests` queries, [`BURST_SPACING`] apart, and keeps the best. A refusal or a kiss-o'-death ends the burst.
+/// Makes up to `requests` queries, [`BURST_SPACING`] apart, and keeps the best report. A refusal or a kiss-o'-death
+/// ends the burst.
 pub async fn poll(engine: Arc<dyn ProbeEngine>, query: Query, requests: u16, clock: Arc<dyn Clock>) -> PollReport {
     let first = single(&*engine, query, &*clock).await;
     let mut goes_on = goes_on(&first.outcome);
@@ -61,7 +62,7 @@ fn goes_on(outcome: &Outcome) -> bool {
 impl PollReport {
     fn merge(&mut self, mut report: ProbeReport) {
         let count = self.best.rejected_count.saturating_add(report.rejected_count);
-        // Oldest first, as in each of them; what goes beyond the limit goes at that end.
+        // Oldest first, as in each report; the oldest are dropped beyond the limit.
         let mut rejected = std::mem::take(&mut self.best.rejected);
         rejected.append(&mut report.rejected);
         rejected.drain(..rejected.len().saturating_sub(ProbeReport::MAX_REJECTED));
@@ -72,8 +73,8 @@ impl PollReport {
     }
 }
 
-/// Whether a report says more of its server than an earlier one of the same burst. Of two that say as much, the later
-/// counts, but of two measurements the one with the lower delay.
+/// Whether `later` replaces `earlier` of the same burst. The more informative outcome wins; of two equal ones the
+/// later, and of two measurements the one with the lower delay.
 fn is_better(later: &ProbeReport, earlier: &ProbeReport) -> bool {
     match (&later.measure, &earlier.measure) {
         (Some(later), Some(earlier)) => later.delay_s < earlier.delay_s,
@@ -87,7 +88,7 @@ fn weight(outcome: &Outcome) -> u8 {
         Outcome::Rejected(_) => 1,
         Outcome::Unsynchronised => 2,
         Outcome::Sample => 3,
-        // It must be heeded even when an earlier request of the burst was answered.
+        // A kiss must be obeyed even if an earlier request of the burst was answered.
         Outcome::Kiss(_) => 4,
     }
 }
@@ -103,7 +104,7 @@ mod tests {
     use ntp_monitor_core::ntp::{Check, CheckRow, KissCode, NtpTimestamp};
     use ntp_monitor_core::sample::{Evidence, Measure};
 
-    /// Gives these reports, one a query.
+    /// Returns these reports, one per query.
     struct Scripted(Mutex<VecDeque<ProbeReport>>);
 
     impl ProbeEngine for Scripted {
@@ -122,7 +123,7 @@ mod tests {
         ProbeReport { measure, ..ended(Outcome::Sample) }
     }
 
-    /// Refused replies, told apart by their T3.
+    /// Rejected replies, distinguished by their T3.
     fn rejected(numbers: impl IntoIterator<Item = u64>) -> ProbeReport {
         let mut report = ended(Outcome::Rejected(Check::Origin));
         for number in numbers {
@@ -143,13 +144,13 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_lowest_delay_wins_and_every_loss_is_counted() {
+    async fn lowest_delay_wins_and_losses_are_counted() {
         let report = burst([measured(0.3), ended(Outcome::Timeout), measured(0.1), measured(0.2)]).await;
         assert_eq!((report.sent, report.lost, report.best.measure.unwrap().delay_s), (4, 1, 0.1));
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_refusal_and_a_kiss_end_the_burst_also_after_a_sample_and_only_the_kiss_takes_its_place() {
+    async fn refusal_or_kiss_ends_the_burst_and_only_kiss_replaces_sample() {
         let kiss = Outcome::Kiss(KissCode::RATE);
         for (end, outcome) in [(Outcome::Refused, Outcome::Sample), (kiss.clone(), kiss)] {
             let report = burst([measured(0.1), ended(end), measured(0.1)]).await;
@@ -158,7 +159,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_a_server_said_of_itself_outweighs_its_later_silence() {
+    async fn reply_outweighs_a_later_timeout() {
         let said = [Outcome::Unsynchronised, Outcome::Rejected(Check::Origin)];
         for outcome in said {
             let report = burst([ended(outcome.clone()), ended(Outcome::Timeout)]).await;
@@ -171,7 +172,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn refused_replies_of_a_burst_are_kept_oldest_first_and_the_last_names_the_outcome() {
+    async fn burst_keeps_rejected_replies_oldest_first() {
         let report = burst([rejected(1..=3), rejected(4..=6)]).await.best;
         let kept: Vec<u64> = report.rejected.iter().map(|evidence| evidence.t3.0).collect();
         assert_eq!((kept, report.rejected_count), (vec![3, 4, 5, 6], 6));

@@ -1,7 +1,7 @@
-//! Names into addresses, with the time they stay good.
+//! Resolves names to addresses, with the time for which they are valid.
 //!
-//! The DNS is asked directly, because `getaddrinfo` knows no TTL; what the DNS does not know (mDNS, other sources of
-//! nsswitch) the system may still resolve. Every resolution has a deadline.
+//! Queries the DNS directly, because `getaddrinfo` provides no TTL. Names that the DNS does not know (mDNS, other
+//! sources of nsswitch) are resolved by the system. Every resolution has a deadline.
 
 use std::io;
 use std::net::{IpAddr, ToSocketAddrs};
@@ -20,22 +20,22 @@ use crate::config::Family;
 pub const SHORTEST_LIFE: Duration = Duration::from_secs(60);
 /// An answer is kept at most this long.
 pub const LONGEST_LIFE: Duration = Duration::from_secs(3600);
-/// How long an answer without TTL (from the system) is kept.
+/// How long an answer of the system, which has no TTL, is kept.
 const LIFE_WITHOUT_TTL: Duration = Duration::from_secs(300);
-/// First pause after a failure; it doubles.
+/// First pause after a failure; it doubles with each failure.
 const FIRST_RETRY: Duration = Duration::from_secs(5);
-/// Longest pause after failures: a name that appears is found within this time.
+/// Longest pause after failures; a name that becomes available is found within this time.
 const LONGEST_RETRY: Duration = Duration::from_secs(300);
-/// The system blocks a thread for as long as it takes, deadline or not. Without a network thousands of names would take
-/// all threads that there are, from the store's readers too.
+/// Limit of concurrent system look-ups. Each blocks a thread, even past the deadline; without a network, thousands of
+/// names would use up the blocking threads, which the store's readers also need.
 const SYSTEM_LOOKUPS: usize = 16;
 
-/// What a name stands for.
+/// The result of a resolution.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Resolution {
-    /// The addresses of the wanted family, sorted, without duplicates, never empty.
+    /// The addresses of the requested family: sorted, without duplicates, never empty.
     pub addresses: Vec<IpAddr>,
-    /// How long the answer stays good: the TTL, but at least [`SHORTEST_LIFE`] and at most [`LONGEST_LIFE`].
+    /// How long the answer is valid: the TTL, but at least [`SHORTEST_LIFE`] and at most [`LONGEST_LIFE`].
     pub expires: Duration,
 }
 
@@ -51,70 +51,61 @@ impl Resolution {
     }
 }
 
-/// Why a name has no address.
+/// Why a name could not be resolved.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ResolveError {
-    /// The DNS says that there is no such name.
+    /// The DNS says that the name does not exist.
     #[error("there is no host named {host:?} (NXDOMAIN): check the spelling")]
-    NoSuchName {
-        /// The name.
-        host: Box<str>,
-    },
-    /// The name exists without any address.
+    NoSuchName { host: Box<str> },
+    /// The name exists but has no address.
     #[error("{host:?} exists but has no address (no A or AAAA record)")]
-    NoAddress {
-        /// The name.
-        host: Box<str>,
-    },
-    /// Every address is of the other family.
-    #[error("{host:?} has no {family} address: allow the other family, or ask another host")]
+    NoAddress { host: Box<str> },
+    /// All addresses belong to the other family.
+    #[error("{host:?} has no {family} address: allow the other family, or configure another host")]
     WrongFamily {
-        /// The name.
         host: Box<str>,
-        /// The family that was wanted.
+        /// The requested family.
         family: &'static str,
     },
-    /// Nobody answered in time.
+    /// There was no answer in time.
     #[error("no answer about {host:?} within {seconds} s: is the name server of this host reachable?")]
     Timeout {
-        /// The name.
         host: Box<str>,
-        /// The deadline.
+        /// The deadline, in seconds.
         seconds: u64,
     },
-    /// Anything else, as the resolver said it.
+    /// Any other error of the resolver.
     #[error("{host:?} could not be resolved: {reason}")]
     Failed {
-        /// The name.
         host: Box<str>,
-        /// The resolver's words.
+        /// The resolver's message.
         reason: Box<str>,
     },
 }
 
-/// A way to resolve names. Dropping the future ends the waiting.
+/// A name resolver. Dropping the future cancels the resolution.
 pub trait Resolve: Send + Sync + 'static {
-    /// The addresses of `host` in `family`. An address literal stands for itself.
+    /// The addresses of `host` in `family`. An address literal resolves to itself.
     ///
     /// # Errors
-    /// A reason that a person can act on; ask again after [`retry_after`].
+    /// Why the name could not be resolved. Try again after [`retry_after`].
     fn resolve(&self, host: &str, family: Family) -> BoxFuture<'static, Result<Resolution, ResolveError>>;
 }
 
-/// How long to wait after so many failures in a row (1 for the first) before asking again: 5 s, doubling to 5 min.
+/// The pause after `failures` consecutive failures (1 for the first): 5 s, doubling to 5 min.
 #[must_use]
 pub fn retry_after(failures: u32) -> Duration {
     FIRST_RETRY.saturating_mul(1 << failures.saturating_sub(1).min(16)).min(LONGEST_RETRY)
 }
 
-/// The resolver of this host: the hosts file, the DNS servers of `/etc/resolv.conf`, then whatever nsswitch knows.
+/// The resolver of this host: the hosts file, the DNS servers of `/etc/resolv.conf`, then the sources of nsswitch.
 #[derive(Clone)]
 pub struct SystemResolver {
     deadline: Duration,
-    /// `None` until first used, and after a failure: the host may have moved to another network.
+    /// `None` until first used, and after a failure, because the host may have moved to another network.
     dns: Arc<Mutex<Option<TokioResolver>>>,
     make: fn() -> Option<TokioResolver>,
-    /// How many more may be asked of the system at once.
+    /// Limits the concurrent system look-ups.
     lookups: Arc<Semaphore>,
     system: fn(&str) -> io::Result<Vec<IpAddr>>,
 }
@@ -139,7 +130,7 @@ impl SystemResolver {
         *self.dns.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
-    /// Half of the deadline is the DNS's, so that the system gets its turn when no name server answers.
+    /// The DNS gets half of the deadline, so that time remains for the system if no name server answers.
     async fn look_up(&self, host: &str, family: Family) -> Result<Resolution, ResolveError> {
         let refusal = match self.dns() {
             None => None,
@@ -154,7 +145,7 @@ impl SystemResolver {
         }
         match self.ask_system(host, family).await {
             Ok(resolution) => Ok(resolution),
-            // The DNS says why more clearly than getaddrinfo does.
+            // The DNS gives a clearer reason than getaddrinfo.
             Err(why) => Err(refusal.unwrap_or(why)),
         }
     }
@@ -164,7 +155,7 @@ impl SystemResolver {
             |why: &dyn std::fmt::Display| ResolveError::Failed { host: host.into(), reason: why.to_string().into() };
         let permit = Arc::clone(&self.lookups).acquire_owned().await.map_err(|why| failed(&why))?;
         let (system, name) = (self.system, host.to_owned());
-        // The permit belongs to the thread: it blocks on when nobody waits for its answer any more.
+        // The thread holds the permit, because it stays blocked even after the resolution timed out.
         let task = tokio::task::spawn_blocking(move || {
             let _held = permit;
             system(&name)
@@ -199,7 +190,7 @@ async fn ask_dns(dns: &TokioResolver, host: &str, family: Family) -> Result<Reso
     Resolution::of(host, family, answer.iter().collect(), life)
 }
 
-/// Blocks.
+/// Blocks the thread.
 fn getaddrinfo(host: &str) -> io::Result<Vec<IpAddr>> {
     Ok((host, 0).to_socket_addrs()?.map(|address| address.ip()).collect())
 }

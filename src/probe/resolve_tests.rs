@@ -1,4 +1,4 @@
-//! Resolution against a name server on loopback, and with a system that fails.
+//! Resolution with a name server on loopback, and with a failing system resolver.
 
 use std::net::Ipv4Addr;
 use std::sync::Condvar;
@@ -17,7 +17,7 @@ fn addresses(texts: &[&str]) -> Vec<IpAddr> {
 }
 
 #[tokio::test]
-async fn a_literal_needs_no_resolver_and_obeys_the_family() {
+async fn literal_needs_no_resolver_and_obeys_the_family() {
     let resolver = SystemResolver { make: || unreachable!("a literal"), ..SystemResolver::new(DEADLINE) };
     let found = resolver.resolve("192.0.2.1", Family::V4).await.unwrap();
     assert_eq!(found.addresses, addresses(&["192.0.2.1"]));
@@ -26,7 +26,7 @@ async fn a_literal_needs_no_resolver_and_obeys_the_family() {
 }
 
 #[tokio::test]
-async fn a_host_of_the_hosts_file_resolves_without_any_name_server() {
+async fn hosts_file_entry_resolves_without_a_name_server() {
     let resolver = SystemResolver { make: || None, ..SystemResolver::new(DEADLINE) };
     let found = resolver.resolve("localhost", Family::V4).await.unwrap();
     assert_eq!(found.addresses, addresses(&["127.0.0.1"]));
@@ -34,7 +34,7 @@ async fn a_host_of_the_hosts_file_resolves_without_any_name_server() {
 }
 
 #[tokio::test]
-async fn a_system_that_hangs_takes_a_few_threads_however_many_names_there_are() {
+async fn hanging_system_resolver_blocks_only_a_few_threads() {
     static HANGING: AtomicUsize = AtomicUsize::new(0);
     static OPEN: (Mutex<bool>, Condvar) = (Mutex::new(false), Condvar::new());
     fn hang(_: &str) -> io::Result<Vec<IpAddr>> {
@@ -55,7 +55,7 @@ async fn a_system_that_hangs_takes_a_few_threads_however_many_names_there_are() 
 }
 
 #[test]
-fn addresses_are_sorted_and_single_and_the_ttl_is_clamped() {
+fn addresses_are_sorted_and_unique_and_ttl_is_clamped() {
     let many = addresses(&["192.0.2.9", "2001:db8::1", "192.0.2.1", "192.0.2.9"]);
     let found = Resolution::of("pool", Family::Any, many.clone(), Duration::from_secs(5)).unwrap();
     assert_eq!(found.addresses, addresses(&["192.0.2.1", "192.0.2.9", "2001:db8::1"]));
@@ -65,12 +65,12 @@ fn addresses_are_sorted_and_single_and_the_ttl_is_clamped() {
 }
 
 #[test]
-fn failures_are_retried_ever_more_slowly_up_to_a_limit() {
+fn retry_pause_grows_up_to_a_limit() {
     let pauses: Vec<u64> = [1, 2, 3, 6, 7, 8, u32::MAX].map(|n| retry_after(n).as_secs()).into();
     assert_eq!(pauses, [5, 10, 20, 160, 300, 300, 300]);
 }
 
-/// A name server that knows two addresses of every name under `known.`, and no other name.
+/// A name server with two addresses for every name under `known.`, and no other names.
 async fn name_server(ttl_s: u32) -> (TokioResolver, tokio::task::JoinHandle<()>) {
     let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let mut connection = ConnectionConfig::udp();
@@ -89,7 +89,7 @@ async fn name_server(ttl_s: u32) -> (TokioResolver, tokio::task::JoinHandle<()>)
     (TokioResolver::builder_with_config(config, provider).build().unwrap(), task)
 }
 
-/// Echoes the question; answers it when it is about an A record under `known.`.
+/// Echoes the question, with an answer if it asks for an A record under `known.`.
 fn answer(query: &[u8], ttl_s: u32) -> Vec<u8> {
     let name_end = 12 + query[12..].iter().position(|b| *b == 0).unwrap() + 1;
     let question = &query[12..name_end + 4];
@@ -114,7 +114,7 @@ async fn resolve_with(dns: TokioResolver, host: &str) -> Result<Resolution, Reso
 }
 
 #[tokio::test]
-async fn an_answer_lives_as_long_as_its_ttl() {
+async fn answer_expires_with_its_ttl() {
     let (dns, server) = name_server(600).await;
     let found = resolve_with(dns, "time.known.").await.unwrap();
     server.abort();
@@ -123,7 +123,7 @@ async fn an_answer_lives_as_long_as_its_ttl() {
 }
 
 #[tokio::test]
-async fn a_name_that_does_not_exist_is_called_so() {
+async fn nonexistent_name_is_reported_as_such() {
     let (dns, server) = name_server(600).await;
     let refused = ask_dns(&dns, "time.unknown.", Family::Any).await.unwrap_err();
     server.abort();

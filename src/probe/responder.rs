@@ -1,15 +1,15 @@
-//! A scripted server on loopback for the tests of the engines.
+//! A scripted server on loopback, for the tests of the engines.
 
 use std::net::{SocketAddr, UdpSocket};
 use std::time::Duration;
 
 use ntp_monitor_core::ntp::{Mode, NtpShort, NtpTimestamp, Packet, RefId};
 
-/// Whoever waits longer than this in a test has found a bug.
+/// A test that waits longer than this has found a bug.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Serves one request on `listen` with whatever `script` makes of it, from a thread that ends by itself. The thread's
-/// result is how many requests came in within the time after that.
+/// Answers one request with the datagrams that `script` makes of it, on a thread that ends by itself. Counts the
+/// requests that follow.
 pub(crate) struct Responder {
     pub address: SocketAddr,
     socket: UdpSocket,
@@ -25,21 +25,21 @@ impl Responder {
             let mut buffer = [0; 512];
             let Ok((len, client)) = server.recv_from(&mut buffer) else { return };
             for reply in script(&Packet::parse(&buffer[..len]).unwrap()) {
-                // The client may have got what it wanted and be gone.
+                // The client may have finished and closed its socket.
                 let _ = server.send_to(&reply, client);
             }
         });
         Self { address, socket }
     }
 
-    /// How many datagrams came in beside the one that was answered.
+    /// Number of datagrams that arrived besides the one that was answered.
     pub fn further_requests(&self) -> usize {
         self.socket.set_nonblocking(true).unwrap();
         std::iter::from_fn(|| self.socket.recv_from(&mut [0; 512]).ok()).count()
     }
 }
 
-/// A good answer to `request`, by the clock of this host.
+/// A good reply to `request`, with the time of this host's clock.
 pub(crate) fn answer(request: &Packet) -> Packet {
     let now = NtpTimestamp::from_unix_ns(crate::clock::now().wall_ns);
     Packet {
@@ -57,7 +57,7 @@ pub(crate) fn answer(request: &Packet) -> Packet {
     }
 }
 
-/// A good answer with a change.
+/// A good reply after `change`.
 pub(crate) fn changed(request: &Packet, change: impl FnOnce(&mut Packet)) -> Vec<u8> {
     let mut packet = answer(request);
     change(&mut packet);

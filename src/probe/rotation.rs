@@ -1,7 +1,7 @@
-//! Which addresses of a name are polled while its answer in the DNS changes. Pure.
+//! Selects which addresses of a name are polled while its DNS answer changes. Pure.
 //!
-//! A pool name answers differently every few minutes. An address that has left the answer is kept for a while, so that
-//! series are long enough to mean something, and a name is not an excuse to visit many servers once.
+//! The answer for a pool name changes every few minutes. An address that is no longer in the answer is polled for some
+//! time longer, so that series are long enough to be useful and many servers are not visited once each.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -9,30 +9,30 @@ use std::time::Duration;
 
 use crate::config::Addresses;
 
-/// An address is polled for this long after it was last in the answer. The NTP Pool asks clients to follow its answer
-/// at most hourly.
+/// How long an address is polled after it was last in the answer. The NTP Pool asks clients to follow its answer at
+/// most hourly.
 const DRAIN: Duration = Duration::from_secs(3600);
-/// However many addresses a name has, no more are polled at a time.
+/// Maximum number of addresses of one name that are polled at a time.
 pub const MAX_ADDRESSES: usize = 16;
 
-/// The addresses of one name that are polled, each with the monotonic time at which it was last in the answer.
+/// The polled addresses of one name, each with the monotonic time at which it was last in the answer, in nanoseconds.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Rotation {
     seen: BTreeMap<SocketAddr, i64>,
 }
 
-/// What is to be done.
+/// The changes that follow from a new answer.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Change {
-    /// Addresses to begin with.
+    /// Addresses to start polling.
     pub start: BTreeSet<SocketAddr>,
-    /// Addresses to leave alone from now on.
+    /// Addresses to stop polling.
     pub stop: BTreeSet<SocketAddr>,
 }
 
 impl Rotation {
-    /// The name has been resolved to `answer` at `now` (monotonic nanoseconds). `taken` tells which addresses are
-    /// polled under another name already: one address is polled once.
+    /// Takes the answer of a resolution at `now` (monotonic nanoseconds). `taken` says whether an address is already
+    /// polled under another name; each address is polled only once.
     pub fn resolved(
         &mut self,
         policy: Addresses,
@@ -60,12 +60,12 @@ impl Rotation {
         Change { start, stop }
     }
 
-    /// The addresses polled.
+    /// The polled addresses.
     pub fn addresses(&self) -> impl Iterator<Item = SocketAddr> + '_ {
         self.seen.keys().copied()
     }
 
-    /// Whether none is polled.
+    /// Whether no address is polled.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.seen.is_empty()
@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn one_address_is_kept_as_long_as_the_name_has_it() {
+    fn address_is_kept_while_the_name_has_it() {
         let mut rotation = Rotation::default();
         let first = rotation.resolved(Addresses::First, &[at(3), at(2)], 0, |_| false);
         assert_eq!(first.start, set(&[2]));
@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_that_left_the_answer_is_replaced_after_an_hour() {
+    fn address_missing_in_the_answer_is_replaced_after_an_hour() {
         let mut rotation = Rotation::default();
         rotation.resolved(Addresses::First, &[at(1)], 0, |_| false);
         assert_eq!(rotation.resolved(Addresses::First, &[at(2)], HOUR, |_| false), Change::default());
@@ -105,14 +105,14 @@ mod tests {
     }
 
     #[test]
-    fn all_addresses_are_polled_but_no_more_than_the_limit() {
+    fn all_addresses_are_polled_up_to_the_limit() {
         let answer: Vec<_> = (0..40).map(at).collect();
         let change = Rotation::default().resolved(Addresses::All, &answer, 0, |_| false);
         assert_eq!(change.start.len(), MAX_ADDRESSES);
     }
 
     #[test]
-    fn an_address_polled_under_another_name_is_not_polled_twice() {
+    fn address_polled_under_another_name_is_skipped() {
         let mut rotation = Rotation::default();
         let change = rotation.resolved(Addresses::First, &[at(1), at(2)], 0, |a| *a == at(1));
         assert_eq!(change.start, set(&[2]));

@@ -1,7 +1,8 @@
-//! When to poll next, and never too soon. Pure: the monotonic clock and the dice are handed in.
+//! Decides when to poll next, and enforces the minimum interval. Pure: the caller passes the monotonic time and the
+//! random number.
 //!
-//! One schedule belongs to one address and outlives the prober that follows it, so a restart, a reload or a panic
-//! cannot make the monitor impolite.
+//! Each address has one schedule, which outlives its prober, so that a restart, a reload or a panic never causes polls
+//! that are too frequent.
 
 use std::time::Duration;
 
@@ -10,55 +11,56 @@ use ntp_monitor_core::clock::Stamp;
 use ntp_monitor_core::ntp::KissCode;
 use ntp_monitor_core::sample::Outcome;
 
-/// A poll comes up to this fraction of its interval early or late, so that no two monitors stay in step.
+/// Each poll is moved by up to this fraction of its interval, so that monitors do not stay synchronised with each
+/// other.
 const JITTER: f64 = 1.0 / 16.0;
-/// Polls come at common instants, this part of their interval apart and at most [`WIDEST_GRID`], so that one wake-up
-/// serves many servers. Less than jitter moves them.
+/// Polls are aligned to common instants, so that one wake-up serves many servers. The grid is this part of the interval
+/// wide and at most [`WIDEST_GRID`], which moves a poll less than jitter does.
 const GRID: u32 = 64;
 const WIDEST_GRID: Duration = Duration::from_millis(50);
-/// A kiss RATE doubles the interval up to here (RFC 5905 §7.4: reduce at once, and again at each RATE).
+/// Upper limit of an interval doubled by kiss RATE (RFC 5905 §7.4: reduce the rate at once, and again at each RATE).
 const LONGEST_INTERVAL: Duration = Duration::from_secs(36 * 3600);
-/// A slower pace after RATE is kept this long without another RATE before one doubling is taken back.
-const PENANCE: Duration = Duration::from_secs(24 * 3600);
-/// DENY and RSTR mean stop. A monitor asks again, but not within the hour, and each time later.
+/// Time without another RATE after which one doubling is undone.
+const UNDO_DOUBLING_AFTER: Duration = Duration::from_secs(24 * 3600);
+/// First pause after DENY or RSTR, which mean stop. A monitor asks again, but each time later.
 const DENIAL: Duration = Duration::from_secs(3600);
 const LONGEST_DENIAL: Duration = Duration::from_secs(24 * 3600);
 
-/// The pace of one address.
+/// The poll schedule of one address.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Schedule {
     floor: Duration,
     wanted: Duration,
-    /// Whether it may be asked at the same instant as others. Not when this program takes the stamps: what it does for
-    /// one server would then delay the stamp of another.
-    gathers: bool,
+    /// Whether polls are aligned with those of other servers. Not with userland timestamps, because work for one server
+    /// would delay the timestamps of another.
+    is_aligned: bool,
     /// How often RATE has doubled the interval.
     doublings: u32,
     rated_at: Option<i64>,
-    /// Denials in a row.
+    /// Number of consecutive denials.
     denials: u32,
-    /// Nothing is sent before this monotonic time, in nanoseconds, whatever else is decided.
+    /// No request is sent before this monotonic time, in nanoseconds.
     not_before: i64,
     last_request: Option<i64>,
 }
 
-/// What is known of an address from before this process started. Times are those of the wall clock, in nanoseconds.
+/// The history of an address before this process started. Times are those of the wall clock, in nanoseconds.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Past {
     /// When its last poll ended.
     pub wall_ns: i64,
     /// How that poll ended.
     pub outcome: Outcome,
-    /// The last kiss RATE, though good samples may have followed.
+    /// The last kiss RATE, even if samples followed.
     pub rate: Option<Rate>,
 }
 
 /// A kiss RATE.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rate {
-    /// When it came, by the wall clock in nanoseconds.
+    /// When it arrived, on the wall clock in nanoseconds.
     pub wall_ns: i64,
-    /// The interval that was too short for the server.
+    /// The poll interval at that time, which was too short for the server.
     pub poll: Duration,
 }
 
@@ -69,7 +71,7 @@ impl Schedule {
         Self {
             floor: server.floor(),
             wanted: server.poll_interval.max(server.floor()),
-            gathers: server.engine == EngineChoice::Kernel,
+            is_aligned: server.engine == EngineChoice::Kernel,
             doublings: 0,
             rated_at: None,
             denials: 0,
@@ -78,9 +80,10 @@ impl Schedule {
         }
     }
 
-    /// Takes up what an earlier process left: the floor is kept across a restart, and so is a kiss-o'-death.
+    /// Restores the state of an earlier process: the minimum interval and kisses-o'-death hold across a restart.
     pub fn resume(&mut self, past: &Past, now: Stamp) {
-        // A clock that was set back hides the true age; what was promised then begins now, which is the safe answer.
+        // If the wall clock was set back, the true age is unknown; the waiting time then starts now, which is the safe
+        // choice.
         let on_axis = |wall_ns: i64| now.mono_ns.saturating_sub(now.wall_ns.saturating_sub(wall_ns).max(0));
         let ended = on_axis(past.wall_ns);
         if let Outcome::Kiss(code) = past.outcome
@@ -91,29 +94,29 @@ impl Schedule {
         if let Some(rate) = past.rate {
             self.doublings = doublings_between(self.wanted, rate.poll);
             self.kissed(KissCode::RATE, on_axis(rate.wall_ns));
-            while self.is_penance_over(now.mono_ns) {
-                self.relent(self.rated_at.unwrap_or_default().saturating_add(nanos(PENANCE)));
+            while self.is_undo_due(now.mono_ns) {
+                self.undo_doubling(self.rated_at.unwrap_or_default().saturating_add(nanos(UNDO_DOUBLING_AFTER)));
             }
         }
         self.hold(ended.saturating_add(nanos(self.floor)));
     }
 
-    /// Follows a changed configuration; whatever was promised to the server stays promised.
+    /// Applies a changed configuration; waiting times that were set before still hold.
     pub fn reconfigure(&mut self, server: &Server) {
         self.floor = server.floor();
         self.wanted = server.poll_interval.max(server.floor());
-        self.gathers = server.engine == EngineChoice::Kernel;
+        self.is_aligned = server.engine == EngineChoice::Kernel;
     }
 
-    /// The interval in force: the wanted one, doubled for each RATE, never below the floor.
+    /// The current interval: the configured one, doubled for each RATE, never below the minimum interval.
     #[must_use]
     pub fn interval(&self) -> Duration {
         let doubled = self.wanted.saturating_mul(1 << self.doublings.min(24));
         doubled.min(LONGEST_INTERVAL.max(self.wanted)).max(self.floor)
     }
 
-    /// When the next request may and should be sent, in monotonic nanoseconds; `dice` is uniform in [0, 1). A time
-    /// that has passed means now; one poll is missed at most, because the following one counts from the request.
+    /// When to send the next request, in monotonic nanoseconds; `dice` is uniform in [0, 1). A time in the past means
+    /// now. After a delay only one poll is late, because the following one is scheduled relative to the request.
     #[must_use]
     pub fn next_poll(&self, dice: f64) -> i64 {
         let Some(last) = self.last_request else { return self.not_before };
@@ -123,40 +126,40 @@ impl Schedule {
         self.on_grid(last.saturating_add(nanos(due)), self.earliest())
     }
 
-    /// The instant of the grid at or before `due`, or the first after `earliest`.
+    /// The grid instant at or before `due`, or the first one after `earliest`.
     fn on_grid(&self, due: i64, earliest: i64) -> i64 {
         let due = due.max(earliest);
         let grid = nanos((self.interval() / GRID).min(WIDEST_GRID)).max(1);
         let before = due - due.rem_euclid(grid);
         match before >= earliest {
-            _ if !self.gathers => due,
+            _ if !self.is_aligned => due,
             true => before,
             false => before.saturating_add(grid),
         }
     }
 
-    /// The earliest moment at which a request may be sent, in monotonic nanoseconds: denials hold, and the floor, also
-    /// one that became longer after the last request.
+    /// The earliest time at which a request may be sent, in monotonic nanoseconds, after denials and the minimum
+    /// interval; the latter counts from the last request even if it became longer since.
     #[must_use]
     pub fn earliest(&self) -> i64 {
         let floor = self.last_request.map_or(i64::MIN, |last| last.saturating_add(nanos(self.floor)));
         self.not_before.max(floor)
     }
 
-    /// A request is being sent.
+    /// Records that a request is being sent.
     pub fn requested(&mut self, now: i64) {
         self.last_request = Some(now);
         self.hold(now.saturating_add(nanos(self.floor)));
     }
 
-    /// A poll has ended.
+    /// Records the outcome of a poll.
     pub fn ended(&mut self, outcome: &Outcome, now: i64) {
         match outcome {
             Outcome::Kiss(code) => self.kissed(*code, now),
             Outcome::Sample => {
                 self.denials = 0;
-                if self.is_penance_over(now) {
-                    self.relent(now);
+                if self.is_undo_due(now) {
+                    self.undo_doubling(now);
                 }
             }
             _ => {}
@@ -176,23 +179,23 @@ impl Schedule {
         }
     }
 
-    fn is_penance_over(&self, now: i64) -> bool {
-        self.rated_at.is_some_and(|at| now.saturating_sub(at) >= nanos(PENANCE))
+    fn is_undo_due(&self, now: i64) -> bool {
+        self.rated_at.is_some_and(|at| now.saturating_sub(at) >= nanos(UNDO_DOUBLING_AFTER))
     }
 
-    /// Takes one doubling back; the next one after as long again.
-    fn relent(&mut self, now: i64) {
+    /// Undoes one doubling; the next one is undone after the same time again.
+    fn undo_doubling(&mut self, now: i64) {
         self.doublings = self.doublings.saturating_sub(1);
         self.rated_at = (self.doublings > 0).then_some(now);
     }
 
-    /// Sends nothing before `until`, in monotonic nanoseconds.
+    /// Prevents requests before `until`, in monotonic nanoseconds.
     pub fn hold(&mut self, until: i64) {
         self.not_before = self.not_before.max(until);
     }
 }
 
-/// How many doublings lead from `wanted` to about `kept`.
+/// Number of doublings from `wanted` to about `kept`.
 fn doublings_between(wanted: Duration, kept: Duration) -> u32 {
     let ratio = kept.as_secs_f64() / wanted.as_secs_f64().max(1e-3);
     if ratio > 1.0 { ratio.log2().round().min(24.0) as u32 } else { 0 }
@@ -236,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn jitter_stays_within_a_sixteenth_and_never_goes_below_the_floor() {
+    fn jitter_is_a_sixteenth_and_never_below_the_floor() {
         let schedule = polled(64);
         assert_eq!(schedule.next_poll(0.5), 64 * S);
         assert_eq!(schedule.next_poll(0.0), 60 * S);
@@ -245,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn polls_come_at_common_instants_but_never_below_the_floor() {
+    fn polls_are_aligned_but_never_below_the_floor() {
         for (poll_s, last, dice) in [(64, 7, 0.3), (64, 99_999_999, 0.9), (16, 3, 0.0), (16, 3, 0.2), (1024, 1, 0.7)] {
             let mut schedule = polled(poll_s);
             schedule.requested(last);
@@ -259,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn rate_doubles_the_interval_each_time_and_the_interval_stays_longer() {
+    fn kiss_rate_doubles_the_poll_interval() {
         let mut schedule = polled(64);
         schedule.ended(&Outcome::Kiss(KissCode::RATE), 0);
         assert_eq!(schedule.interval(), Duration::from_secs(128));
@@ -269,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn after_a_day_without_rate_one_doubling_is_taken_back_and_the_next_a_day_later() {
+    fn one_doubling_is_undone_per_day_without_rate() {
         let mut schedule = polled(64);
         schedule.ended(&Outcome::Kiss(KissCode::RATE), 0);
         schedule.ended(&Outcome::Kiss(KissCode::RATE), 0);
@@ -283,14 +286,14 @@ mod tests {
     }
 
     #[test]
-    fn rate_never_shortens_an_interval_that_was_configured_longer_than_the_longest() {
+    fn rate_never_shortens_a_longer_configured_interval() {
         let mut schedule = polled(200_000);
         schedule.ended(&Outcome::Kiss(KissCode::RATE), 0);
         assert_eq!(schedule.interval(), Duration::from_secs(200_000));
     }
 
     #[test]
-    fn a_denial_holds_for_an_hour_and_longer_each_time() {
+    fn denial_pauses_for_an_hour_and_longer_each_time() {
         let mut schedule = polled(64);
         schedule.ended(&Outcome::Kiss(KissCode::DENY), S);
         assert_eq!(schedule.next_poll(0.0), 3601 * S);
@@ -299,7 +302,7 @@ mod tests {
     }
 
     #[test]
-    fn a_restart_keeps_the_floor_and_a_denial() {
+    fn restart_keeps_the_floor_and_a_denial() {
         let resumed = |age_s: i64, outcome| {
             let mut schedule = Schedule::new(&server(64, false), 1000 * S);
             let past = Past { wall_ns: (5000 - age_s) * S, outcome, rate: None };
@@ -313,7 +316,7 @@ mod tests {
     }
 
     #[test]
-    fn a_restart_keeps_the_slower_pace_that_rate_asked_for_and_what_was_served_of_it() {
+    fn restart_keeps_doublings_and_their_age() {
         let resumed = |age_s: i64, poll_s: u64, outcome| {
             let mut schedule = Schedule::new(&server(64, false), 0);
             let rate = Some(Rate { wall_ns: -age_s * S, poll: Duration::from_secs(poll_s) });
@@ -335,7 +338,7 @@ mod tests {
     }
 
     #[test]
-    fn after_a_stall_there_is_one_poll_and_then_a_whole_interval() {
+    fn stall_causes_one_poll_and_then_a_full_interval() {
         let mut schedule = polled(64);
         let late = 10_000 * S;
         assert!(schedule.next_poll(0.5) < late);
@@ -344,7 +347,7 @@ mod tests {
     }
 
     #[test]
-    fn a_server_that_is_no_longer_ours_gets_the_floor_of_other_peoples_at_once() {
+    fn server_no_longer_own_gets_the_public_floor_at_once() {
         let mut schedule = Schedule::new(&Server { poll_interval: Duration::from_secs(1), ..server(1, true) }, 0);
         schedule.requested(0);
         assert!(schedule.earliest() < S);
@@ -353,7 +356,7 @@ mod tests {
     }
 
     #[test]
-    fn a_changed_interval_does_not_break_the_promise_made_to_the_server() {
+    fn changed_interval_keeps_a_denial() {
         let mut schedule = polled(64);
         schedule.ended(&Outcome::Kiss(KissCode::DENY), 0);
         schedule.reconfigure(&server(16, false));

@@ -1,13 +1,15 @@
-//! The portable engine, on `rsntp`: for hosts and sandboxes that give no kernel timestamps.
+//! The portable engine, based on `rsntp`, for hosts and sandboxes without kernel timestamps.
 //!
-//! What it cannot show, and what follows from that:
-//! - T1 and T4 are taken by this program, late by whatever else it does: labelled `userland`, and under many queries at
-//!   once biased by hundreds of microseconds.
-//! - The four timestamps, the server's root delay and dispersion and its precision stay inside `rsntp`. The checks on
-//!   them are left out of the row, and the root distance assumes [`ASSUMED_DISPERSION_S`].
-//! - `rsntp` gives up at the first bad datagram, and believes a kiss-o'-death before it looks at the origin, so somebody
-//!   who guesses the port can end a query. The kernel engine has neither weakness.
-//! - Its request carries the time of this host's clock.
+//! Its limits:
+//! - T1 and T4 are taken in userland (label `userland`), so they are late when the process is busy; with many
+//!   concurrent
+//!   queries they are biased by hundreds of microseconds.
+//! - `rsntp` does not expose the four timestamps, nor the server's root delay, root dispersion and precision. The
+//!   checks
+//!   of these are omitted from the row, and the root distance assumes [`ASSUMED_DISPERSION_S`].
+//! - `rsntp` gives up at the first bad datagram, and accepts a kiss-o'-death before it checks the origin timestamp, so
+//!   an attacker who guesses the port can end a query. The kernel engine has neither weakness.
+//! - Its request contains the time of this host's clock.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -19,22 +21,22 @@ use rsntp::{
 
 use super::fault::outcome_of;
 use super::judge::clock_was_stepped;
-use super::precision::{calm_stamp, own_precision_s};
+use super::precision::{own_precision_s, uninterrupted_stamp};
 use super::stamped::any_local;
 use super::{ProbeEngine, ProbeFuture, ProbeReport, Query};
 use ntp_monitor_core::clock::Stamp;
 use ntp_monitor_core::ntp::{Check, CheckRow, KissCode, Leap, NtpTimestamp, RefId, RootDistance};
 use ntp_monitor_core::sample::{Evidence, Measure, Outcome, Reply, Timestamping};
 
-/// RFC 5905 §7.2 MAXDIST: a server that keeps to the standard is not selected beyond this. As the real value cannot be
-/// seen, the bound has to hold for every server that could be good.
+/// RFC 5905 §7.2 MAXDIST: NTP clients do not select a server beyond this. The real value is unknown, so the assumed one
+/// must be an upper bound for every usable server.
 const ASSUMED_DISPERSION_S: f64 = 1.0;
-/// The precision of a computer's clock when nothing is known of it; of no weight beside the assumed dispersion.
+/// A typical precision of a computer's clock; insignificant next to the assumed dispersion.
 const ASSUMED_PRECISION_LOG2: i8 = -20;
-/// Unix time at which NTP era 1 begins (2036-02-07 06:28:16 UTC): what `rsntp` makes of a missing timestamp.
+/// Unix time at which NTP era 1 begins (2036-02-07 06:28:16 UTC); `rsntp` converts a missing timestamp to it.
 const ERA_1_UNIX_S: f64 = 2_085_978_496.0;
 
-/// Measures with `rsntp`. Stateless; cheap to clone.
+/// Measures with `rsntp`. Keeps no state between queries; cheap to clone.
 #[derive(Debug, Clone)]
 pub struct SntpEngine {
     own_precision_s: f64,
@@ -47,7 +49,7 @@ impl Default for SntpEngine {
 }
 
 impl SntpEngine {
-    /// An engine; measures how finely the clock of this host can be read.
+    /// Creates the engine and measures the precision of this host's clock.
     #[must_use]
     pub fn new() -> Self {
         Self { own_precision_s: own_precision_s() }
@@ -60,9 +62,9 @@ impl ProbeEngine for SntpEngine {
         Box::pin(async move {
             let config =
                 Config::default().bind_address(any_local(query.address)).timeout(query.timeout).connect_ip(true);
-            let sent = calm_stamp();
+            let sent = uninterrupted_stamp();
             let result = AsyncSntpClient::with_config(config).synchronize(query.address).await;
-            let received = calm_stamp();
+            let received = uninterrupted_stamp();
             match result {
                 Ok(answer) => {
                     let own_ip = local_ip_towards(query.address);
@@ -74,14 +76,14 @@ impl ProbeEngine for SntpEngine {
     }
 }
 
-/// The address by which `peer` knows this host. Connecting a datagram socket sends nothing.
+/// The local address used towards `peer`. Connecting a datagram socket sends nothing.
 fn local_ip_towards(peer: SocketAddr) -> Option<IpAddr> {
     let socket = std::net::UdpSocket::bind(any_local(peer)).ok()?;
     socket.connect(peer).ok()?;
     socket.local_addr().ok().map(|address| address.ip())
 }
 
-/// What `rsntp` shows of a reply, between two readings of our clocks.
+/// The parts of a reply that `rsntp` exposes, between two readings of this host's clocks.
 #[derive(Debug, Clone, Copy)]
 struct Answer {
     offset_s: f64,
@@ -139,7 +141,7 @@ impl Answer {
         report
     }
 
-    /// Those that `rsntp` made (it would not have answered otherwise), and those that its answer still allows.
+    /// The checks that `rsntp` has made (otherwise it returns an error), and those that its result allows.
     fn checks(&self) -> CheckRow {
         let mut row = CheckRow::default();
         for made in [Check::Source, Check::Length, Check::Version, Check::Origin, Check::Kiss] {
@@ -148,12 +150,12 @@ impl Answer {
         let synchronised = self.leap != Leap::Unknown && (1..=15).contains(&self.stratum);
         row.record(Check::Synchronised, synchronised);
         let took_s = self.received.since(self.sent).as_secs_f64();
-        // T2 and T3 both missing put the server exactly at the start of era 1 when the exchange was half over.
+        // If T2 and T3 are both missing, the server's time is the start of era 1 in the middle of the exchange.
         let server_s = (self.sent.wall_s() + self.received.wall_s()) / 2.0 + self.offset_s;
         row.record(Check::ZeroTimestamp, (server_s - ERA_1_UNIX_S).abs() > took_s.max(1.0));
-        // A reply cannot take longer than the whole exchange, unless the server's T3 is before its T2 (or T2 missing).
+        // The delay cannot exceed the whole exchange, unless the server's T3 is before its T2 or T2 is missing.
         row.record(Check::ServerTime, self.raw_delay_s <= took_s + self.own_precision_s);
-        // Also what a missing T3 alone comes to.
+        // This also fails if only T3 is missing.
         row.record(Check::Delay, self.raw_delay_s >= -self.own_precision_s);
         if let Some(IpAddr::V4(own)) = self.own_ip {
             row.record(Check::Loop, self.stratum < 2 || self.refid != RefId(own.octets()));
@@ -188,7 +190,7 @@ impl Answer {
     }
 }
 
-/// The report of a query for which `rsntp` has an error.
+/// The report of a query for which `rsntp` returned an error.
 fn refused(error: &SynchronizationError, sent: Stamp, received: Stamp) -> ProbeReport {
     let protocol = match error {
         SynchronizationError::IOError(io) if io.kind() == std::io::ErrorKind::TimedOut => {
@@ -216,15 +218,15 @@ fn outcome_of_protocol(error: ProtocolError) -> Outcome {
         ProtocolError::InvalidMode => Outcome::Rejected(Check::Mode),
         ProtocolError::InvalidOriginateTimestamp => Outcome::Rejected(Check::Origin),
         ProtocolError::InvalidTransmitTimestamp => Outcome::Rejected(Check::ZeroTimestamp),
-        // The others mean that it could not be read as a packet.
+        // The other errors mean that the datagram could not be parsed.
         ProtocolError::PacketIsTooShort
         | ProtocolError::InvalidLeapIndicator
         | ProtocolError::InvalidReferenceIdentifier => Outcome::Rejected(Check::Length),
     }
 }
 
-/// Back to the four characters. `rsntp` tells DENY and RSTR not apart; both mean "stop". Stratum 0 with a code that it
-/// does not know is a server without a clock, as far as one can see.
+/// The four characters of a kiss code. `rsntp` does not distinguish DENY and RSTR; both mean stop. An unknown code with
+/// stratum 0 counts as unsynchronised.
 fn kiss_of(code: RsntpKiss) -> Option<KissCode> {
     KissCode::parse(match code {
         RsntpKiss::Unknown => return None,
@@ -266,7 +268,7 @@ fn refid_of(refid: &ReferenceIdentifier) -> RefId {
     }
 }
 
-/// Without T2, T3 and the datagram, which stay inside `rsntp`.
+/// Evidence without T2, T3 and the datagram, which `rsntp` does not expose.
 fn evidence(checks: CheckRow, sent: Stamp, received: Stamp) -> Evidence {
     Evidence {
         at: received,

@@ -10,7 +10,7 @@ async fn query(address: SocketAddr, timeout: Duration) -> ProbeReport {
     SntpEngine::new().probe(Query { address, timeout }).await
 }
 
-/// The outcome of a server that answers one request with a good reply and this change.
+/// The outcome with a server that answers one request with a good reply after `change`.
 async fn outcome(change: impl FnOnce(&mut Packet) + Send + 'static) -> Outcome {
     let server = Responder::start("127.0.0.1:0", move |request| vec![changed(request, change)]);
     let report = query(server.address, PATIENCE).await;
@@ -20,7 +20,7 @@ async fn outcome(change: impl FnOnce(&mut Packet) + Send + 'static) -> Outcome {
 }
 
 #[tokio::test]
-async fn a_good_reply_is_measured_and_labelled_userland_on_both_families() {
+async fn good_reply_is_labelled_userland_on_both_families() {
     for listen in ["127.0.0.1:0", "[::1]:0"] {
         let server = Responder::start(listen, |request| vec![answer(request).to_bytes().to_vec()]);
         let report = query(server.address, PATIENCE).await;
@@ -32,7 +32,7 @@ async fn a_good_reply_is_measured_and_labelled_userland_on_both_families() {
 }
 
 #[tokio::test]
-async fn timestamps_that_are_missing_give_no_offset_of_years() {
+async fn missing_timestamps_are_rejected() {
     let none = outcome(|p| (p.receive, p.transmit) = (NtpTimestamp::ZERO, NtpTimestamp::ZERO)).await;
     assert_eq!(none, Outcome::Rejected(Check::ZeroTimestamp));
     assert_eq!(outcome(|p| p.transmit = NtpTimestamp::ZERO).await, Outcome::Rejected(Check::Delay));
@@ -40,13 +40,13 @@ async fn timestamps_that_are_missing_give_no_offset_of_years() {
 }
 
 #[tokio::test]
-async fn a_negative_delay_is_refused() {
+async fn negative_delay_is_rejected() {
     let spoiled = outcome(|p| p.transmit = NtpTimestamp(p.transmit.0 + (1 << 36))).await;
     assert_eq!(spoiled, Outcome::Rejected(Check::Delay));
 }
 
 #[tokio::test]
-async fn other_answers_keep_their_meaning() {
+async fn other_replies_map_to_their_outcomes() {
     assert_eq!(outcome(|p| p.leap = Leap::Unknown).await, Outcome::Unsynchronised);
     assert_eq!(outcome(|p| p.stratum = 16).await, Outcome::Unsynchronised);
     assert_eq!(outcome(|p| (p.stratum, p.refid) = (0, RefId([0; 4]))).await, Outcome::Unsynchronised);
@@ -56,7 +56,7 @@ async fn other_answers_keep_their_meaning() {
 }
 
 #[tokio::test]
-async fn silence_is_a_timeout_and_a_closed_port_a_refusal() {
+async fn no_reply_is_a_timeout_and_a_closed_port_a_refusal() {
     let silent = Responder::start("127.0.0.1:0", |_| vec![]);
     assert_eq!(query(silent.address, SHORT).await.outcome, Outcome::Timeout);
     let closed = std::net::UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
@@ -64,7 +64,7 @@ async fn silence_is_a_timeout_and_a_closed_port_a_refusal() {
 }
 
 #[test]
-fn every_kiss_code_that_rsntp_knows_keeps_its_four_characters() {
+fn known_kiss_codes_keep_their_four_characters() {
     assert_eq!(kiss_of(RsntpKiss::RateExceeded), Some(KissCode::RATE));
     assert_eq!(kiss_of(RsntpKiss::AccessDenied), Some(KissCode::DENY));
     assert_eq!(kiss_of(RsntpKiss::StepChange).map(|code| code.to_string()), Some("STEP".into()));

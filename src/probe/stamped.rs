@@ -1,8 +1,8 @@
-//! A connected UDP socket whose datagrams the kernel stamps, one for each query.
+//! A connected UDP socket with kernel timestamps, one per query.
 //!
-//! Written on `nix` and tokio's own socket. The `timestamped-socket` crate does the same, but it hides ICMP errors until
-//! the next send (a refusal would cost a second datagram), waits 200 ms inside of `send` on routes without transmit
-//! stamps, and leaves its sockets open across exec.
+//! Built on `nix` and tokio's socket. The `timestamped-socket` crate is similar, but hides ICMP errors until the next
+//! send (a refusal would cost a second datagram), waits 200 ms in `send` on interfaces without transmit timestamps, and
+//! leaves its sockets open across exec.
 
 use std::io::{self, IoSliceMut};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -19,44 +19,44 @@ use tokio::net::UdpSocket;
 
 use ntp_monitor_core::ntp::NtpTimestamp;
 
-/// Room for one datagram: more than any path carries in one piece, so that nothing is judged cut short.
+/// Buffer size for one datagram: more than a path carries unfragmented, so that no datagram is truncated.
 pub(super) const BUFFER_LEN: usize = 2048;
 
-/// Why there is no socket.
+/// Why the socket could not be opened.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum OpenError {
-    /// The kernel, or a sandbox around us, does not give stamps.
-    #[error("the kernel gives no timestamps: {0}")]
+    /// The kernel, or a sandbox, provides no timestamps.
+    #[error("the kernel provides no timestamps: {0}")]
     NoStamps(io::Error),
-    /// Anything else.
+    /// Any other error.
     #[error(transparent)]
     Io(#[from] io::Error),
 }
 
-/// The socket of one query, from which nothing was sent yet.
+/// The socket of one query, before anything was sent.
 #[derive(Debug)]
 pub(super) struct FreshSocket {
     socket: std::net::UdpSocket,
 }
 
-/// The socket of one query, which waits for answers.
+/// The socket of one query, waiting for replies.
 #[derive(Debug)]
 pub(super) struct StampedSocket {
     socket: UdpSocket,
 }
 
-/// What was read.
+/// A received datagram or error queue message.
 #[derive(Debug)]
 pub(super) struct Received {
-    /// Octets in the buffer.
+    /// Number of octets in the buffer.
     pub len: usize,
-    /// Who sent it; a datagram always has a source, a message of the error queue may have none.
+    /// The sender. A datagram always has one, an error queue message may have none.
     pub source: Option<SocketAddr>,
-    /// The kernel's receive stamp.
+    /// The kernel's receive timestamp.
     pub stamp: Option<NtpTimestamp>,
 }
 
-/// The unspecified address of the family of `peer`, any port.
+/// The unspecified address of the family of `peer`, with any port.
 pub(super) fn any_local(peer: SocketAddr) -> SocketAddr {
     match peer.ip() {
         IpAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
@@ -64,8 +64,8 @@ pub(super) fn any_local(peer: SocketAddr) -> SocketAddr {
     }
 }
 
-/// Asks the kernel for software stamps of what `socket` sends and receives. With hardware stamps a network card's clock
-/// would be measured, which is not the clock of this host.
+/// Requests software timestamps for sent and received datagrams. Hardware timestamps would measure the clock of the
+/// network card, which is not the clock of this host.
 fn enable_stamps(socket: &std::net::UdpSocket) -> io::Result<()> {
     let flags = TimestampingFlag::SOF_TIMESTAMPING_SOFTWARE
         | TimestampingFlag::SOF_TIMESTAMPING_RX_SOFTWARE
@@ -74,10 +74,10 @@ fn enable_stamps(socket: &std::net::UdpSocket) -> io::Result<()> {
     Ok(setsockopt(socket, sockopt::Timestamping, &flags)?)
 }
 
-/// Keeps the kernel stamping while it lives.
+/// Keeps the kernel's timestamping enabled while it exists.
 ///
-/// The kernel stamps what it receives only while some socket wants that, and begins a little after the first socket
-/// asks: the reply to a first query would come without a stamp. Switching it on and off with each query costs time too.
+/// The kernel timestamps received datagrams only while some socket asks for it, and starts shortly after the first
+/// socket asks, so the reply to a first query would have no timestamp. Switching per query would also cost time.
 #[derive(Debug)]
 pub(super) struct KeepStamping {
     _socket: std::net::UdpSocket,
@@ -87,8 +87,8 @@ impl KeepStamping {
     const ATTEMPTS: usize = 20;
     const PAUSE: Duration = Duration::from_millis(1);
 
-    /// Switches stamping on and waits until a datagram from this socket to itself is stamped, at most some 20 ms.
-    /// Whether it was is not an error: the queries have their own answer to a missing stamp.
+    /// Enables timestamping and waits, for at most about 20 ms, until a datagram from this socket to itself has a
+    /// timestamp. If it gets none, that is not an error here: queries handle missing timestamps.
     pub fn start() -> io::Result<Self> {
         let loopback = [SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), SocketAddr::from((Ipv6Addr::LOCALHOST, 0))];
         let socket = std::net::UdpSocket::bind(&loopback[..])?;
@@ -107,70 +107,70 @@ impl KeepStamping {
 }
 
 impl FreshSocket {
-    /// A socket on a port of the kernel's choice (random, RFC 9109), connected: only `peer` can be heard.
+    /// A connected socket on a random port chosen by the kernel (RFC 9109); it receives only from `peer`.
     pub fn connect(peer: SocketAddr) -> Result<Self, OpenError> {
         let family = if peer.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 };
         let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
         let fd = socket(family, SockType::Datagram, flags, None).map_err(io::Error::from)?;
         let socket = std::net::UdpSocket::from(fd);
         enable_stamps(&socket).map_err(OpenError::NoStamps)?;
-        // This binds it too.
+        // This also binds the socket.
         socket.connect(peer)?;
         Ok(Self { socket })
     }
 
-    /// Sends one datagram, for which an empty buffer has room, without waiting.
+    /// Sends one datagram without waiting; the empty send buffer has room for it.
     pub fn send(&self, datagram: &[u8]) -> io::Result<()> {
         self.socket.send(datagram).map(drop)
     }
 
-    /// The transmit stamp, if it is there by now: most interfaces make it before the send call returns.
+    /// The transmit timestamp, if it exists yet: most interfaces make it before the send call returns.
     pub fn try_transmit_stamp(&self) -> Option<NtpTimestamp> {
         next_transmit_stamp(|| receive(&self.socket, &mut [], MsgFlags::MSG_ERRQUEUE))
     }
 
-    /// Begins to wait for answers. What came already is not missed; that there is room to send, and a transmit stamp
-    /// that was taken, would only have woken us.
+    /// Registers the socket with the runtime to wait for replies. A reply that has already arrived is not missed. Done
+    /// after sending, because earlier registration would cause wake-ups for writability and the transmit timestamp.
     pub fn listen(self) -> io::Result<StampedSocket> {
         Ok(StampedSocket { socket: UdpSocket::from_std(self.socket)? })
     }
 }
 
 impl StampedSocket {
-    /// The address by which the peer knows this host, as far as this host can tell.
+    /// The local address of the socket.
     pub fn local_ip(&self) -> Option<IpAddr> {
         self.socket.local_addr().ok().map(|address| address.ip())
     }
 
-    /// Waits until there is a datagram, a transmit stamp or an error to look at.
+    /// Waits for a datagram, a transmit timestamp or an error.
     pub async fn ready(&self) -> io::Result<Ready> {
         self.socket.ready(Interest::READABLE | Interest::ERROR).await
     }
 
-    /// Waits until there is a transmit stamp or an error to look at.
+    /// Waits for a transmit timestamp or an error.
     pub async fn stamp_or_error(&self) -> io::Result<()> {
         self.socket.ready(Interest::ERROR).await.map(drop)
     }
 
-    /// The transmit stamp, if it is there by now.
+    /// The transmit timestamp, if it exists yet.
     pub fn try_transmit_stamp(&self) -> Option<NtpTimestamp> {
         let read = || receive(&self.socket, &mut [], MsgFlags::MSG_ERRQUEUE);
         next_transmit_stamp(|| self.socket.try_io(Interest::ERROR, read))
     }
 
-    /// The error that is pending on the socket: what ICMP told about our datagram.
+    /// The pending error of the socket, which ICMP reported for the datagram sent.
     pub fn take_error(&self) -> Option<io::Error> {
         self.socket.take_error().ok().flatten()
     }
 
-    /// The next datagram, or that it would block.
+    /// The next datagram, or an error of kind `WouldBlock`.
     pub fn try_receive(&self, buffer: &mut [u8]) -> io::Result<Received> {
         self.socket.try_io(Interest::READABLE, || receive(&self.socket, buffer, MsgFlags::empty()))
     }
 }
 
-/// Reads the error queue up to the first stamp. What else may be in it carries none, and the socket's error says it
-/// again.
+/// Reads the error queue up to the first timestamp. Other messages in it carry none; their errors are also reported by
+/// the socket itself.
 fn next_transmit_stamp(read: impl Fn() -> io::Result<Received>) -> Option<NtpTimestamp> {
     loop {
         match read() {
@@ -182,7 +182,7 @@ fn next_transmit_stamp(read: impl Fn() -> io::Result<Received>) -> Option<NtpTim
 }
 
 fn receive(socket: &impl AsRawFd, buffer: &mut [u8], flags: MsgFlags) -> io::Result<Received> {
-    // A stamp and an extended error with an IPv6 address behind it fit in twice.
+    // Twice the size of a timestamp and an extended error with an IPv6 address.
     let mut control = [0; 256];
     let mut slices = [IoSliceMut::new(buffer)];
     let message = recvmsg::<SockaddrStorage>(socket.as_raw_fd(), &mut slices, Some(&mut control), flags)?;
@@ -196,7 +196,7 @@ fn receive(socket: &impl AsRawFd, buffer: &mut [u8], flags: MsgFlags) -> io::Res
 
 fn ntp_timestamp(time: TimeSpec) -> Option<NtpTimestamp> {
     let unix_ns = time.tv_sec() * 1_000_000_000 + time.tv_nsec();
-    // All zero is how the kernel says "no software stamp".
+    // The kernel uses zero for "no software timestamp".
     (unix_ns != 0).then(|| NtpTimestamp::from_unix_ns(unix_ns))
 }
 

@@ -1,4 +1,4 @@
-//! A report as its parts: sentences, tables and pictures. Pure: what is said is decided here, how it looks elsewhere.
+//! The content of a report: sentences, tables and charts. Pure: other modules decide how it looks.
 
 use super::drawings::{Drawing, detail, overview};
 use super::material::{Material, PastAlert};
@@ -9,44 +9,44 @@ use crate::history::survey::Surveyed;
 use ntp_monitor_core::stats::verdict::{Entry, State, When};
 use ntp_monitor_core::text::units::{NOTHING, seconds, signed_seconds};
 
-/// Rows of the table of servers, at most.
+/// Maximum number of rows in the table of servers.
 const MOST_ROWS: usize = 500;
-/// Verdicts, events and alerts that are listed, at most: the latest.
+/// Maximum number of verdicts, events and alerts that are listed; the latest are kept.
 const MOST_LISTED: usize = 100;
 
-/// A report.
+/// The content of a report.
 #[derive(Debug, Clone)]
 pub struct Document {
-    /// One line.
+    /// The title, on one line.
     pub title: String,
-    /// What there is to know, in a few sentences.
+    /// The most important facts, in a few sentences.
     pub summary: Vec<String>,
-    /// The span, for people.
+    /// The reported period, as text.
     pub span: String,
-    /// Every server, the accused first.
+    /// Every server, blamed ones first.
     pub rows: Vec<Row>,
-    /// What is left out or said with reservations.
+    /// What is omitted or limited.
     pub notes: Vec<String>,
-    /// Pictures of all servers together.
+    /// Charts of all servers together.
     pub overview: Vec<Drawing>,
-    /// Pictures of single servers.
+    /// Charts of single servers.
     pub details: Vec<Drawing>,
     /// The verdicts, latest last.
     pub verdicts: Listed<Entry>,
-    /// What happened, latest last.
+    /// The events, latest last.
     pub events: Listed<Happening>,
     /// The alerts, latest last.
     pub alerts: Listed<PastAlert>,
-    /// The evidence.
+    /// The evidence of traceability.
     pub traceability: Option<Traceability>,
 }
 
-/// A list of which only the end is shown.
+/// The end of a list.
 #[derive(Debug, Clone)]
 pub struct Listed<T> {
-    /// The end.
+    /// The entries that are shown.
     pub shown: Vec<T>,
-    /// How many came before it.
+    /// The number of earlier entries that are omitted.
     pub before: usize,
 }
 
@@ -57,18 +57,17 @@ impl<T: Clone> Listed<T> {
     }
 }
 
-/// One server, in words.
+/// One server, as text.
 #[derive(Debug, Clone)]
 pub struct Row {
-    /// Its name.
     pub server: String,
-    /// What the verdicts say of it.
+    /// The last verdict about it.
     pub verdict: String,
-    /// Whether they accuse it.
+    /// Whether a verdict blames it.
     pub accused: bool,
     /// The figures, in the order of [`COLUMNS`].
     pub cells: Vec<String>,
-    /// Its worst moments.
+    /// Its largest offsets.
     pub worst: Vec<String>,
 }
 
@@ -86,7 +85,7 @@ pub const COLUMNS: [&str; 10] = [
     "from",
 ];
 
-/// Puts a report together.
+/// Creates the content of a report.
 #[must_use]
 pub fn document(material: &Material) -> Document {
     let found = &material.survey;
@@ -109,14 +108,14 @@ pub fn document(material: &Material) -> Document {
     }
 }
 
-/// `2026-11-16 to 2026-11-23`.
+/// The dates of the period: `2026-11-16 to 2026-11-23`.
 fn days(material: &Material) -> String {
     let day = |at: When| at.to_string().chars().take(10).collect::<String>();
     let (from, to) = (day(When(material.span.from_ns)), day(When(material.span.to_ns)));
     if from == to { from } else { format!("{from} to {to}") }
 }
 
-/// `99.95 %`: never rounded up to all.
+/// A percentage such as `99.95 %`; rounded down, so that only a complete share shows as 100 %.
 pub(super) fn percent(share: f64) -> String {
     format!("{:.2} %", (share * 1e4).floor() / 100.0)
 }
@@ -127,27 +126,22 @@ fn summary(material: &Material) -> Vec<String> {
     let answered: u64 = found.servers.values().map(|one| one.figures.summary.outcomes.successes()).sum();
     let count = |n: usize, what: &str| format!("{n} {what}{}", if n == 1 { "" } else { "s" });
     if polls == 0 {
-        return vec![format!("Nothing was polled from {}.", material.span)];
+        return vec![format!("No server was polled from {}.", material.span)];
     }
     let share = percent(answered as f64 / polls as f64);
-    let mut said = vec![format!(
-        "{} polled {polls} times, {share} of it with a sample.",
-        match found.servers.len() {
-            1 => "One server was".to_owned(),
-            n => format!("{n} servers were"),
-        }
-    )];
+    let servers = count(found.servers.len(), "server");
+    let mut said = vec![format!("{servers}, {polls} polls, {share} answered.")];
     said.push(accusations(material));
     if let Some(Traceability { limit_s, majority, .. }) = &material.traceability {
         let (limit, share) = (seconds(*limit_s), percent(majority.within));
-        said.push(format!("For {share} of the time most servers show the own clock to be within {limit}."));
+        said.push(format!("Most servers show this host's clock within {limit} for {share} of the time."));
     }
     let alerts = if material.alerts.is_empty() { "No alert".to_owned() } else { count(material.alerts.len(), "alert") };
     said.push(format!("{alerts}, {}.", count(found.events.len(), "event")));
     said
 }
 
-/// Whom the verdicts accused, each with what was said last.
+/// The latest sentence about each set of blamed servers.
 fn accusations(material: &Material) -> String {
     let verdicts = &material.survey.verdicts;
     let wrong = verdicts.iter().rev().filter(|entry| matches!(entry.state, State::ServerWrong | State::LocalWrong));
@@ -162,8 +156,8 @@ fn accusations(material: &Material) -> String {
     }
     match (said.is_empty(), verdicts.is_empty()) {
         (false, _) => said.join(" "),
-        (true, false) => "No clock was found to be wrong.".to_owned(),
-        (true, true) => "No verdict can be given: there are no samples of this span, or too many.".to_owned(),
+        (true, false) => "No clock was wrong.".to_owned(),
+        (true, true) => "No verdict: this period has no samples, or too many.".to_owned(),
     }
 }
 
@@ -193,7 +187,7 @@ fn row(material: &Material, name: &str, one: &Surveyed) -> Row {
     }
 }
 
-/// With its sign, unless nothing is left of it.
+/// A drift with its sign, unless it rounds to zero.
 fn ppm(ppm: f64) -> String {
     if ppm.abs() < 5e-4 { "0.000 ppm".to_owned() } else { format!("{ppm:+.3} ppm") }
 }
@@ -202,14 +196,14 @@ fn moment(moment: &Moment) -> String {
     format!("{} at {}", signed_seconds(moment.offset_s), moment.at)
 }
 
-/// What was last said of a server, if anything was.
+/// The last verdict about a server, as text.
 fn verdict_of(verdicts: &[Entry], name: &str) -> String {
     let blamed = verdicts.iter().rev().find_map(|entry| {
         let blame = entry.blamed.iter().find(|blame| blame.server == name)?;
         Some((entry, blame))
     });
     let Some((entry, blame)) = blamed else {
-        return if verdicts.is_empty() { NOTHING.to_owned() } else { "nothing against it".to_owned() };
+        return if verdicts.is_empty() { NOTHING.to_owned() } else { "not blamed".to_owned() };
     };
     let what = blame.kind.map_or("suspected", |kind| kind.label());
     let whose = if entry.state == State::Path { "path" } else { "clock" };
@@ -224,9 +218,11 @@ fn notes(material: &Material, rows_left_out: usize) -> Vec<String> {
     let found = &material.survey;
     match found.judged_from {
         _ if found.servers.is_empty() => {}
-        None => notes.push("Verdicts and stability need samples: of this span none are kept, or too many.".to_owned()),
+        None => notes.push(
+            "Verdicts and stability need samples, and this period has none in the store, or too many.".to_owned(),
+        ),
         Some(from) if from.0 > material.span.from_ns.saturating_add(3_600_000_000_000) => {
-            notes.push(format!("Verdicts and stability need samples, which are kept since {from}."));
+            notes.push(format!("Verdicts and stability need samples, which the store keeps since {from}."));
         }
         Some(_) => {}
     }
@@ -236,7 +232,7 @@ fn notes(material: &Material, rows_left_out: usize) -> Vec<String> {
     let undrawn = found.servers.len().saturating_sub(material.drawn.len());
     if undrawn > 0 {
         notes.push(format!(
-            "Pictures show the {} servers that were accused, failed most or were furthest off.",
+            "Charts show the {} servers that were blamed, failed most or had the largest offsets.",
             material.drawn.len()
         ));
     }
@@ -248,7 +244,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_share_is_never_rounded_up_to_all() {
+    fn percentage_is_never_rounded_up_to_100() {
         assert_eq!(
             (percent(1.0), percent(0.99999), percent(0.0)),
             ("100.00 %".into(), "99.99 %".into(), "0.00 %".into())
@@ -256,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn a_drift_has_a_sign_only_when_it_has_a_size() {
+    fn drift_that_rounds_to_zero_has_no_sign() {
         assert_eq!(
             [ppm(-4e-4), ppm(0.0), ppm(-6e-4), ppm(1.25)],
             ["0.000 ppm", "0.000 ppm", "-0.001 ppm", "+1.250 ppm"]
@@ -264,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn of_a_long_list_the_end_is_shown() {
+    fn long_list_shows_its_end() {
         let listed = Listed::of(&(0..150).collect::<Vec<_>>());
         assert_eq!((listed.before, listed.shown.len(), listed.shown[99]), (50, 100, 149));
     }

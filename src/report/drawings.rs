@@ -1,4 +1,4 @@
-//! The pictures of a report: which there are, of what, and what marks are in them. Pure.
+//! The charts of a report, and the event marks in them. Pure.
 
 use super::material::{Drawn, Material};
 use crate::history::happening::Happening;
@@ -6,21 +6,21 @@ use crate::plot::{
     Compared, Deviation, Look, Mark, Quantity, Size, Theme, comparison, deviations, histogram, over_time,
 };
 
-/// A picture.
+/// A chart.
 #[derive(Debug, Clone)]
 pub struct Drawing {
-    /// Letters, digits and hyphens.
+    /// The identifier: letters, digits and hyphens.
     pub id: String,
-    /// What it shows, for who cannot see it.
+    /// The text alternative.
     pub about: String,
-    /// The picture.
+    /// The chart as SVG.
     pub svg: String,
 }
 
 const WIDE: Size = Size::USUAL;
 const LOW: Size = Size { width: 960, height: 300 };
 
-/// All servers together.
+/// Charts of all servers together.
 pub(super) fn overview(material: &Material) -> Vec<Drawing> {
     let found = &material.survey;
     if found.servers.is_empty() {
@@ -45,7 +45,7 @@ pub(super) fn overview(material: &Material) -> Vec<Drawing> {
     let mut all = vec![
         draw("comparison", "Servers compared", WIDE, &|look| comparison(look, &compared)),
         draw("offset", "Offset", WIDE, &|look| over(Quantity::Offset, look)),
-        draw("bound", "Bound of the own clock's error", WIDE, &|look| over(Quantity::Bound { limit_s }, look)),
+        draw("bound", "Error bound of this host's clock", WIDE, &|look| over(Quantity::Bound { limit_s }, look)),
         draw("delay", "Round-trip delay", WIDE, &|look| over(Quantity::Delay, look)),
     ];
     if found.judged_from.is_some() {
@@ -55,7 +55,7 @@ pub(super) fn overview(material: &Material) -> Vec<Drawing> {
     all
 }
 
-/// The n-th server in detail.
+/// Charts of the n-th server.
 pub(super) fn detail(material: &Material, n: usize, one: &Drawn) -> [Drawing; 2] {
     let name = &one.course.server;
     let marks = marks(material, Some(name));
@@ -75,7 +75,7 @@ fn drawing(material: &Material, id: &str, title: &str, size: Size, work: &dyn Fn
     Drawing { id: id.to_owned(), about: title.to_owned(), svg }
 }
 
-/// The events that concern one server and those that concern all; of the overview all.
+/// Marks of the events about one server and about all of them; of all events if no server is given.
 fn marks(material: &Material, server: Option<&str>) -> Vec<Mark> {
     let concerned =
         |event: &&Happening| server.is_none() || event.server.is_none() || event.server.as_deref() == server;

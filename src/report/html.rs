@@ -1,5 +1,5 @@
-//! A report as a page of its own: style and pictures within, no script, nothing from elsewhere. Light or dark as the
-//! reader likes it, and on paper.
+//! A report as a self-contained HTML page: style and charts are embedded, there is no script and no external resource.
+//! Follows the light or dark preference of the reader, and prints well.
 
 use std::fmt::Write as _;
 
@@ -13,7 +13,7 @@ use ntp_monitor_core::text::units::{seconds, wall_time};
 const STYLE: &str = include_str!("report.css");
 const DEFINITIONS: &str = include_str!("definitions.html");
 
-/// The page.
+/// The complete page.
 pub(super) fn page(document: &Document, made_ns: i64) -> String {
     let mut html = String::from("<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n");
     let title = Text(&document.title);
@@ -24,7 +24,7 @@ pub(super) fn page(document: &Document, made_ns: i64) -> String {
     html
 }
 
-/// What page and mail share; `picture` shows a drawing.
+/// The body, shared by page and mail; `picture` renders a chart.
 pub(super) fn body(html: &mut String, document: &Document, made_ns: i64, picture: &dyn Fn(&Drawing) -> String) {
     let _ = writeln!(html, "<h1>{}</h1>\n<p class=\"faint\">{}</p>", Text(&document.title), Text(&document.span));
     html.push_str("<div class=\"summary\">\n");
@@ -50,7 +50,7 @@ pub(super) fn body(html: &mut String, document: &Document, made_ns: i64, picture
 fn servers(html: &mut String, document: &Document) {
     html.push_str("<h2>Servers</h2>\n");
     if document.rows.is_empty() {
-        html.push_str("<p>None was polled.</p>\n");
+        html.push_str("<p>No server was polled.</p>\n");
     } else {
         html.push_str("<div class=\"wide\"><table>\n<thead><tr><th>server");
         for title in COLUMNS {
@@ -75,7 +75,7 @@ fn server(html: &mut String, row: &Row) {
     let _ = writeln!(html, "<td class=\"said\">{}</tr>", Text(&row.verdict));
 }
 
-/// In a table of their own: beside the figures they would be out of sight.
+/// The largest offsets, in a separate table because the table of figures is wide.
 fn worst_moments(html: &mut String, rows: &[Row]) {
     html.push_str("<h2>Worst moments</h2>\n<div class=\"wide\"><table><tbody>\n");
     for row in rows.iter().filter(|row| !row.worst.is_empty()) {
@@ -92,7 +92,7 @@ fn pictures(html: &mut String, drawings: &[Drawing], picture: &dyn Fn(&Drawing) 
     drawings.iter().for_each(|drawing| html.push_str(&picture(drawing)));
 }
 
-/// A picture within its frame.
+/// An image or SVG inside a figure.
 pub(super) fn figure(inner: &str) -> String {
     format!("<figure>{inner}</figure>\n")
 }
@@ -101,10 +101,11 @@ fn evidence(html: &mut String, document: &Document) {
     let Some(found) = &document.traceability else { return };
     let _ = writeln!(
         html,
-        "<h2>Evidence of traceability</h2>\n<p>Share of the time for which the own clock was shown to be within {} of \
-         true time, if the claim of the server holds; and by more than half of the servers at a time.</p>\n\
+        "<h2>Evidence of traceability</h2>\n<p>Share of the time for which this host's clock was shown to be within {} \
+         of true time, provided that the server's claim about its own error holds. The first row counts the time for \
+         which more than half of the servers showed this at once.</p>\n\
          <div class=\"wide\"><table>\n<thead><tr><th>server<th class=\"number\">within the limit<th class=\"number\">\
-         shown less well<th class=\"number\">not shown</tr></thead>\n<tbody>",
+         error bound above the limit<th class=\"number\">not shown</tr></thead>\n<tbody>",
         Text(&seconds(found.limit_s))
     );
     let most = ("more than half of the servers", &found.majority, " class=\"strong\"");
@@ -120,7 +121,7 @@ fn evidence(html: &mut String, document: &Document) {
     html.push_str("</tbody></table></div>\n");
 }
 
-/// A heading, and how much of the list is not shown.
+/// A heading, and the number of entries that are omitted.
 fn list<T>(html: &mut String, title: &str, listed: &Listed<T>) {
     let _ = writeln!(html, "<h2>{title}</h2>");
     if listed.shown.is_empty() {
@@ -184,7 +185,7 @@ fn alerts(html: &mut String, document: &Document) {
     table(html, document.alerts.shown.iter().map(row));
 }
 
-/// The colours of pictures as names that the page gives a value, with the colour of paper to fall back on.
+/// Replaces the colours of a chart by CSS variables, with the light colour as fallback.
 fn themed(svg: &str) -> String {
     Theme::LIGHT.colors().fold(svg.to_owned(), |svg, (name, color)| {
         svg.replace(&format!("\"{color}\""), &format!("\"var(--{name}, {color})\""))

@@ -1,5 +1,4 @@
-//! A report as mail: the same page, with pictures beside it. Readers of mail show no SVG, and many no style but the
-//! simplest.
+//! A report as mail: the same content, with charts attached as images. Mail readers show no SVG and support little CSS.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +12,7 @@ use ntp_monitor_core::text::html::Text;
 
 const STYLE: &str = include_str!("mail.css");
 
-/// The mail. A picture that cannot be drawn, for want of a font, leaves its reason in its place.
+/// Creates the mail. A chart that cannot be rendered, because no font is installed, is replaced by the reason.
 pub(super) fn report(key: String, document: &Document, made_ns: i64, fonts: Result<&Fonts, &PngError>) -> Report {
     let mut pictures = Vec::new();
     let mut failures: BTreeMap<&str, String> = BTreeMap::new();

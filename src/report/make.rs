@@ -1,4 +1,4 @@
-//! A report from the store, in every form. Blocks: seconds for a long span.
+//! Creates a report from the store, in every format. Blocks, for seconds if the period is long.
 
 use super::document::{Document, document};
 use super::material::{Order, gather};
@@ -8,17 +8,17 @@ use crate::history::survey::SurveyError;
 use crate::plot::png::Fonts;
 use crate::store::read::Reader;
 
-/// A report that was made.
+/// A finished report.
 #[derive(Debug, Clone)]
 pub struct Made {
     document: Document,
     made_ns: i64,
 }
 
-/// Makes a report; `made_ns` is the wall time that it bears.
+/// Creates a report; `made_ns` is the wall time of its creation.
 ///
 /// # Errors
-/// When the store cannot be read, or does not know a server that is asked for.
+/// When the store cannot be read, or does not know a requested server.
 pub fn make(
     reader: &Reader,
     order: Order,
@@ -29,25 +29,25 @@ pub fn make(
 }
 
 impl Made {
-    /// One line.
+    /// The title, on one line.
     #[must_use]
     pub fn title(&self) -> &str {
         &self.document.title
     }
 
-    /// Whether anything was polled.
+    /// Whether no server was polled.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.document.rows.is_empty()
     }
 
-    /// One self-contained page.
+    /// The self-contained HTML page.
     #[must_use]
     pub fn html(&self) -> String {
         html::page(&self.document, self.made_ns)
     }
 
-    /// As it is sent, under this key. Without a font it has no pictures, and says so.
+    /// The report as it is sent, with this key. Without a font it has no charts and says so.
     #[must_use]
     pub fn report(&self, key: String) -> Report {
         mail::report(key, &self.document, self.made_ns, Fonts::find().as_ref())

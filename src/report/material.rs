@@ -1,5 +1,5 @@
-//! What a report is made of, read from the store. Blocks; memory is bounded: only servers with pictures keep their
-//! course, and only so many have one.
+//! The data of a report, read from the store. Blocks. Memory is bounded, because only a limited number of servers gets
+//! charts, and only these keep their time series.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -16,47 +16,46 @@ use crate::store::read::Reader;
 use ntp_monitor_core::alert::notification::Severity;
 use ntp_monitor_core::stats::verdict::When;
 
-/// Servers with pictures of their own, at most: those that lines of one picture can be told apart of.
+/// Maximum number of servers with charts: as many lines as can be distinguished in one chart.
 pub const MOST_DRAWN: usize = MOST_LINES;
-/// Worst moments of each server.
+/// Number of largest offsets listed per server.
 const MOMENTS: usize = 3;
 
-/// An alert of the span.
+/// An alert of the period.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PastAlert {
-    /// The rule.
+    /// The alert rule.
     pub alert: String,
-    /// How bad it was.
     pub severity: Severity,
-    /// About whom; absent for the own clock and the service.
+    /// The server; absent for alerts about this host's clock or the service.
     pub server: Option<String>,
     /// One sentence.
     pub summary: String,
-    /// When it began.
+    /// When it started.
     pub started: When,
-    /// When it ended; absent while it lasts.
+    /// When it was resolved; absent while it is firing.
     pub ended: Option<When>,
 }
 
-/// What is to be reported.
+/// What to report.
 #[derive(Debug, Clone)]
 pub struct Order {
-    /// The span.
+    /// The period.
     pub span: Span,
-    /// These servers only; all when empty.
+    /// The servers to report; all if empty.
     pub servers: Vec<String>,
-    /// The limit of the evidence, in seconds.
+    /// The traceability limit, in seconds.
     pub limit_s: f64,
-    /// Where the monitor looks from; what the store knows of it unless given.
+    /// The name of the monitoring location; read from the store if absent.
     pub vantage: Option<String>,
 }
 
-/// The alerts that touch the span, by start; of very many the latest.
+/// The alerts that overlap the period, by start; the latest ones if there are very many.
 fn alerts(reader: &Reader, span: Span) -> Result<Vec<PastAlert>, StoreError> {
     const MOST: usize = 10_000;
     let when = |at: jiff::Timestamp| When(i64::try_from(at.as_nanosecond()).unwrap_or(i64::MAX));
     let past = reader.alert_history(span.from_ns, span.to_ns, None, MOST)?;
-    let told = past.into_iter().rev().map(|past| PastAlert {
+    let alerts = past.into_iter().rev().map(|past| PastAlert {
         alert: past.alert,
         severity: past.severity,
         server: past.server,
@@ -64,10 +63,10 @@ fn alerts(reader: &Reader, span: Span) -> Result<Vec<PastAlert>, StoreError> {
         started: when(past.started_at),
         ended: past.ended_at.map(when),
     });
-    Ok(told.collect())
+    Ok(alerts.collect())
 }
 
-/// The order for a report of all servers, as configured.
+/// The order of a report of all servers, as configured.
 #[must_use]
 pub fn order_of(config: &Config, span: Span) -> Order {
     Order {
@@ -78,48 +77,48 @@ pub fn order_of(config: &Config, span: Span) -> Order {
     }
 }
 
-/// The limit that is given, or that of `[report]`, or the strictest offset at which a server is critical, in seconds.
+/// The given limit, or that of `[report]`, or the smallest critical offset of all servers, in seconds.
 #[must_use]
 pub fn limit_s(given: Option<Duration>, config: Option<&Config>) -> f64 {
-    /// As `offset_critical` is when nobody says otherwise.
+    /// The default of `offset_critical`.
     const USUAL: Duration = Duration::from_millis(100);
     let strictest = |config: &Config| config.servers.iter().map(|server| server.offset_critical).min();
     let configured = || config.and_then(|config| config.report.limit.or_else(|| strictest(config)));
     given.or_else(configured).unwrap_or(USUAL).as_secs_f64()
 }
 
-/// All of it.
+/// The data of a report.
 #[derive(Debug, Clone)]
 pub struct Material {
-    /// The span, from the first sample on.
+    /// The period, beginning with the first sample.
     pub span: Span,
-    /// Where the monitor looks from.
+    /// The name of the monitoring location.
     pub vantage: String,
     /// The figures of every server, verdicts and events.
     pub survey: Survey,
-    /// The evidence; `None` without a server.
+    /// The evidence of traceability; `None` without a server.
     pub traceability: Option<Traceability>,
-    /// The worst moments of every server, worst first.
+    /// The largest offsets of every server, largest first.
     pub worst: BTreeMap<String, Vec<Moment>>,
-    /// Servers with pictures, by name.
+    /// The servers with charts, by name.
     pub drawn: Vec<Drawn>,
-    /// The alerts of the span.
+    /// The alerts of the period.
     pub alerts: Vec<PastAlert>,
 }
 
-/// A server with pictures.
+/// A server with charts.
 #[derive(Debug, Clone)]
 pub struct Drawn {
-    /// Its course.
+    /// Its time series.
     pub course: Course,
-    /// Its offsets in seconds, each with how often it occurred.
+    /// Its offsets in seconds, each with its number of occurrences.
     pub offsets: Vec<(f64, u64)>,
 }
 
-/// Reads everything. `progress` hears how many samples have been read, and up to when.
+/// Reads the data. `progress` receives the number of samples read so far, and their latest time.
 ///
 /// # Errors
-/// When the store cannot be read, or does not know a server that is asked for.
+/// When the store cannot be read, or does not know a requested server.
 pub fn gather(reader: &Reader, order: Order, progress: &mut dyn FnMut(u64, i64)) -> Result<Material, SurveyError> {
     let wish = Wish { servers: order.servers, taus_s: None };
     let found = survey(reader, order.span, &wish, progress)?;
@@ -143,7 +142,7 @@ pub fn gather(reader: &Reader, order: Order, progress: &mut dyn FnMut(u64, i64))
     Ok(Material { span, vantage, survey: found, traceability, worst: moments, drawn, alerts: alerts(reader, span)? })
 }
 
-/// The servers that deserve pictures: those that are accused, then those that fail most, then those furthest off.
+/// Selects the servers that get charts: blamed ones, then those that fail most, then those with the largest offsets.
 fn most_interesting(found: &Survey) -> BTreeSet<String> {
     let mut names: Vec<(&String, &Surveyed)> = found.servers.iter().collect();
     let rank = |(name, one): &(&String, &Surveyed)| {

@@ -3,25 +3,24 @@
 /// A report, ready to be sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Report {
-    /// The same whenever this report is sent again, so that a receiver can drop a repeat.
+    /// Stays the same when the report is sent again, so that a receiver can drop repeats.
     pub key: String,
     /// One line: the subject of a mail.
     pub title: String,
-    /// One sentence that says what matters.
+    /// The most important facts, in a few sentences.
     pub summary: String,
-    /// All of it as plain text.
+    /// The report as plain text.
     pub text: String,
-    /// All of it as HTML, which refers to its pictures as `cid:ID`.
+    /// The report as HTML, which refers to its images as `cid:ID`.
     pub html: String,
-    /// The pictures of the HTML.
+    /// The images of the HTML.
     pub pictures: Vec<Picture>,
 }
 
-/// A picture within a report.
+/// An image in a report.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Picture {
-    /// What the HTML calls it.
+    /// The content ID used in the HTML.
     pub id: String,
-    /// The picture.
     pub png: Vec<u8>,
 }

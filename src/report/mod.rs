@@ -1,7 +1,8 @@
-//! Reports: what a span was like, as one self-contained HTML page, as mail and as text.
+//! Reports about a period: as a self-contained HTML page, as mail and as text.
 //!
-//! [`material`] reads the store, [`document`] turns it into a report (pure), `html`, `mail` and `text` are its forms.
-//! [`schedule`] says when one is due (pure), [`shelf`] keeps the files. [`make`] does it all at once and blocks.
+//! [`material`] reads the store, [`document`] turns the data into the content of a report (pure), `html`, `mail` and
+//! `text` are its formats. [`pending`] decides when a report is due (pure), [`shelf`] stores the files. [`make`] runs
+//! all of these steps and blocks.
 
 pub mod document;
 pub mod drawings;

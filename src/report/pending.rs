@@ -1,8 +1,8 @@
-//! The way of a scheduled report from "due" to "everybody has it", and what survives a restart on it. Pure.
+//! The progress of a scheduled report from due to delivered, which survives a restart. Pure.
 //!
-//! What was begun is noted before it is made; the mark of the last report that was due moves when its file is there. So a
-//! kill at any instant repeats at most what its reader can tell to be the same: a file of the same name, and a message
-//! with the same title.
+//! A pending report is saved before it is made, and the time of the last due report is updated once its file exists. A
+//! crash therefore repeats at most a file of the same name and a message with the same title, which the reader
+//! recognises. with the same title.
 
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan};
@@ -10,35 +10,34 @@ use serde::{Deserialize, Serialize};
 
 use ntp_monitor_core::calendar::schedule::Schedule;
 
-/// A report that was begun.
+/// A report in progress.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pending {
-    /// The time for which it is made.
+    /// The time at which it was due.
     pub due: Timestamp,
-    /// When its span begins.
+    /// The start of the reported period.
     pub from: Timestamp,
-    /// The notifiers that have not got it yet.
+    /// The notifiers that have not received it yet.
     pub to: Vec<String>,
 }
 
-/// What is to be done now.
+/// What to do now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Decision {
-    /// Nothing.
     Wait,
-    /// The mark is to be set to now: there was none, or it lies in the future because the clock was wrong.
+    /// Set the time of the last due report to now: it is missing, or in the future because the clock was wrong.
     Mark,
-    /// A report is due, for this time, about the time from the first.
+    /// A report is due.
     Make {
-        /// The beginning of its span: when the one before was due.
+        /// The start of the period: the time at which the previous report was due.
         from: Timestamp,
-        /// The time for which it is made.
+        /// The time at which this report is due, which ends the period.
         due: Timestamp,
     },
 }
 
-/// Decides by the time of the last report that was due. Of several that were missed while nobody was there, the last is
-/// made; a service that begins to make reports makes none for the time before.
+/// Decides from the time of the last due report. If several were missed while the service was down, only the last one
+/// is made. When reports are first enabled, none is made for the time before.
 #[must_use]
 pub fn decide(schedule: &Schedule, zone: &TimeZone, mark: Option<Timestamp>, now: Timestamp) -> Decision {
     let Some(mark) = mark.filter(|mark| *mark <= now) else { return Decision::Mark };
@@ -62,7 +61,7 @@ mod tests {
     }
 
     #[test]
-    fn a_report_is_due_once_and_is_about_the_time_since_the_one_before() {
+    fn report_is_due_once_and_covers_the_time_since_the_last() {
         let week = make("2026-11-16T08:00:00Z", "2026-11-23T08:00:00Z");
         assert_eq!(decided(Some("2026-11-16T08:00:00Z"), "2026-11-23T07:59:59Z"), Decision::Wait);
         assert_eq!(decided(Some("2026-11-16T08:00:00Z"), "2026-11-23T08:00:00Z"), week);
@@ -71,13 +70,13 @@ mod tests {
     }
 
     #[test]
-    fn of_reports_that_were_missed_the_last_is_made_up() {
+    fn only_the_last_missed_report_is_made() {
         let last = make("2026-11-16T08:00:00Z", "2026-11-23T08:00:00Z");
         assert_eq!(decided(Some("2026-10-05T08:00:00Z"), "2026-11-25T12:00:00Z"), last);
     }
 
     #[test]
-    fn a_new_service_and_a_clock_that_was_ahead_make_nothing_up() {
+    fn new_service_or_clock_set_back_makes_no_report() {
         assert_eq!(decided(None, "2026-11-25T12:00:00Z"), Decision::Mark);
         assert_eq!(decided(Some("2046-11-25T12:00:00Z"), "2026-11-25T12:00:00Z"), Decision::Mark);
     }

@@ -1,7 +1,7 @@
-//! Where reports are kept: a directory of HTML files, the newest of which stay, and the mark of the last one that was due.
+//! Stores reports: a directory of HTML files, of which the newest are kept, and the time of the last due report.
 //!
-//! A file's name is the time for which it was made, so the same report made twice is one file. Files appear whole or not
-//! at all. What else lies in the directory is left alone.
+//! Files are named after the time of the report, so a report that is made twice is one file. Files are written
+//! atomically. Other files in the directory are not touched.
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -13,47 +13,47 @@ use serde::Serialize;
 use super::pending::Pending;
 use ntp_monitor_core::stats::verdict::When;
 
-/// Bounds what a reader of a report may cost; reports are a megabyte or two.
+/// Upper limit for reading a report file, in bytes; reports are a megabyte or two.
 const LARGEST: u64 = 64 << 20;
-/// Holds the time of the last report that was due.
+/// The file with the time of the last due report.
 const MARK: &str = "last-due";
-/// Holds what was begun and is not done yet.
+/// The file with the report in progress.
 const PENDING: &str = "pending.json";
 
-/// The directory.
+/// The directory of reports.
 #[derive(Debug, Clone)]
 pub struct Shelf {
     dir: PathBuf,
 }
 
-/// A report that is kept.
+/// A stored report.
 #[derive(Debug, Clone, PartialEq, Eq, JsonSchema, Serialize)]
 pub struct Kept {
-    /// Its name: `report-20261123T080000Z`.
+    /// Its identifier: `report-20261123T080000Z`.
     pub id: String,
     /// The time for which it was made.
     pub made: When,
-    /// Its size.
+    /// Its size, in bytes.
     pub bytes: u64,
 }
 
 impl Shelf {
-    /// The shelf of a data directory; it is made when something is put there.
+    /// The reports in a data directory; the directory is created when a file is written.
     #[must_use]
     pub fn of(data_dir: &Path) -> Self {
         Self { dir: data_dir.join("reports") }
     }
 
-    /// Where a report lies.
+    /// The path of a report.
     #[must_use]
     pub fn path(&self, id: &str) -> PathBuf {
         self.dir.join(format!("{id}.html"))
     }
 
-    /// Keeps a report, lets go of all but the newest `keep`, and says what it is called.
+    /// Saves a report, deletes all but the newest `keep`, and returns the identifier.
     ///
     /// # Errors
-    /// When the file cannot be written.
+    /// When the file cannot be written, or an old one cannot be deleted.
     pub fn put(&self, html: &str, made: Timestamp, keep: usize) -> io::Result<String> {
         let id = made.strftime("report-%Y%m%dT%H%M%SZ").to_string();
         self.write(&format!("{id}.html"), html.as_bytes())?;
@@ -63,10 +63,10 @@ impl Shelf {
         Ok(id)
     }
 
-    /// Every report, newest first.
+    /// Every report, newest first. A missing directory counts as empty.
     ///
     /// # Errors
-    /// When the directory cannot be read; one that is not there is empty.
+    /// When the directory cannot be read.
     pub fn list(&self) -> io::Result<Vec<Kept>> {
         let entries = match std::fs::read_dir(&self.dir) {
             Ok(entries) => entries,
@@ -86,7 +86,7 @@ impl Shelf {
         Ok(kept)
     }
 
-    /// A report; `None` when there is none of that name.
+    /// Reads a report; `None` if it does not exist.
     ///
     /// # Errors
     /// When it cannot be read.
@@ -96,37 +96,37 @@ impl Shelf {
         }
         let path = self.path(id);
         match std::fs::metadata(&path) {
-            Ok(found) if found.len() > LARGEST => Err(io::Error::other("the file is larger than any report")),
+            Ok(found) if found.len() > LARGEST => Err(io::Error::other("the file is too large for a report")),
             Ok(_) => std::fs::read_to_string(path).map(Some),
             Err(why) if why.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(why) => Err(why),
         }
     }
 
-    /// The time of the last report that was due; `None` when none ever was, or the mark cannot be read.
+    /// The time of the last due report; `None` if there was none, or the file cannot be read.
     #[must_use]
     pub fn last_due(&self) -> Option<Timestamp> {
         std::fs::read_to_string(self.dir.join(MARK)).ok()?.trim().parse().ok()
     }
 
-    /// Notes that the report of that time was made.
+    /// Saves the time of the last due report.
     ///
     /// # Errors
-    /// When the mark cannot be written.
+    /// When the file cannot be written.
     pub fn set_last_due(&self, due: Timestamp) -> io::Result<()> {
         self.write(MARK, format!("{due}\n").as_bytes())
     }
 
-    /// What was begun and is not done yet; `None` when there is nothing, or it cannot be read.
+    /// The report in progress; `None` if there is none, or the file cannot be read.
     #[must_use]
     pub fn pending(&self) -> Option<Pending> {
         serde_json::from_slice(&std::fs::read(self.dir.join(PENDING)).ok()?).ok()
     }
 
-    /// Notes what was begun, or that all is done.
+    /// Saves the report in progress, or deletes it.
     ///
     /// # Errors
-    /// When the note cannot be written.
+    /// When the file cannot be written or deleted.
     pub fn set_pending(&self, pending: Option<&Pending>) -> io::Result<()> {
         match pending {
             Some(pending) => self.write(PENDING, serde_json::to_string(pending)?.as_bytes()),
@@ -151,13 +151,13 @@ impl Shelf {
     }
 }
 
-/// The time in a name, when it is one of ours: nothing else is ever opened or deleted.
+/// Parses the time from an identifier. Files with other names are never opened or deleted.
 fn parse(id: &str) -> Option<When> {
     let digits = id.strip_prefix("report-")?;
     let civil = jiff::civil::DateTime::strptime("%Y%m%dT%H%M%SZ", digits).ok()?;
     let at = civil.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp();
     let when = When(i64::try_from(at.as_nanosecond()).ok()?);
-    // Only the one form that is written, whatever else can be read.
+    // Accepts only the exact form that is written.
     (at.strftime("report-%Y%m%dT%H%M%SZ").to_string() == id).then_some(when)
 }
 
@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn the_newest_stay_and_what_is_not_ours_is_left_alone() {
+    fn newest_reports_are_kept_and_other_files_untouched() {
         let dir = tempfile::tempdir().unwrap();
         let shelf = Shelf::of(dir.path());
         assert_eq!(shelf.list().unwrap(), []);
@@ -181,7 +181,7 @@ mod tests {
         let kept: Vec<_> = shelf.list().unwrap().into_iter().map(|kept| kept.id).collect();
         assert_eq!(kept, [ids[4].clone(), ids[3].clone(), ids[2].clone()]);
         assert!(foreign.exists());
-        // Made again, it is still one.
+        // Saving it again replaces the file.
         assert_eq!(shelf.put("<b>", at(4), 3).unwrap(), ids[4]);
         assert_eq!(shelf.list().unwrap().len(), 3);
         assert_eq!(shelf.read(&ids[4]).unwrap().as_deref(), Some("<b>"));
@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_outside_of_the_shelf_can_be_read() {
+    fn files_outside_of_the_directory_cannot_be_read() {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join("secret.html"), "x").unwrap();
         let shelf = Shelf::of(dir.path());
@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn the_mark_comes_back_and_nonsense_is_no_mark() {
+    fn last_due_time_is_restored_and_garbage_ignored() {
         let dir = tempfile::tempdir().unwrap();
         let shelf = Shelf::of(dir.path());
         assert_eq!(shelf.last_due(), None);
@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn a_shelf_that_cannot_be_written_says_where() {
+    fn write_error_names_the_path() {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join("reports"), "a file").unwrap();
         let why = Shelf::of(dir.path()).put("x", at(0), 3).unwrap_err().to_string();

@@ -1,11 +1,11 @@
-//! A report for readers without HTML. What is sent begins with the summary, so the text goes on from there.
+//! A report for readers without HTML. A message starts with the summary, so this text does not repeat it.
 
 use std::fmt::Write as _;
 
 use super::document::{Document, percent};
 use ntp_monitor_core::text::units::seconds;
 
-/// The text: a line for each server, each verdict and each event.
+/// The text: one line per server, verdict, event and alert.
 pub(super) fn text(document: &Document) -> String {
     let mut text = format!("{}\n", document.span);
     if !document.rows.is_empty() {
@@ -26,7 +26,10 @@ pub(super) fn text(document: &Document) -> String {
     });
     if let Some(found) = &document.traceability {
         let (limit, share) = (seconds(found.limit_s), percent(found.majority.within));
-        let _ = writeln!(text, "\nOwn clock within {limit}, by more than half of the servers: {share} of the time");
+        let _ = writeln!(
+            text,
+            "\nThis host's clock within {limit}, as more than half of the servers show: {share} of the time"
+        );
     }
     let verdicts = document.verdicts.shown.iter().map(|entry| (entry.since, entry.sentence.as_str()));
     lines(&mut text, "Verdicts", verdicts);
@@ -48,7 +51,7 @@ fn lines<'a>(
     });
 }
 
-/// One line stays one line.
+/// Replaces control characters, so that the text stays on one line.
 fn printable(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }

@@ -1,9 +1,9 @@
-//! Evidence of traceability: for how much of the time was the own clock shown to be within a limit, and by whom.
+//! Evidence of traceability: the share of the time for which servers show this host's clock to be within a limit.
 //!
-//! A sample shows that the own clock is off by no more than |offset| + root distance, if the server's claim holds. It
-//! stands for the time up to the next sample, at most for [`HOLDS`] usual distances; time that no sample stands for is
-//! not shown, and counts against. Where only sums are left, the largest offset with the largest distance stands for its
-//! bucket: evidence gets weaker with age, never stronger.
+//! A sample shows that the error of this host's clock is at most |offset| + root distance, if the server's claim holds.
+//! It counts until the next sample, for at most [`HOLDS`] usual intervals. Time without a valid sample counts as not
+//! shown. For aggregated data, the largest offset plus the largest distance counts for the whole bucket, so evidence
+//! gets weaker with age, never stronger.
 
 use std::collections::BTreeMap;
 
@@ -12,49 +12,49 @@ use serde::Serialize;
 use crate::history::course::Measured;
 use crate::history::span::Span;
 
-/// The slots in which servers are counted.
+/// Width of the time slots in which servers are counted, in nanoseconds.
 const SLOT_NS: i64 = 300_000_000_000;
-/// Slots that a span has at most; longer ones have wider slots.
+/// Maximum number of slots in a period; long periods have wider slots.
 const MOST_SLOTS: i64 = 20_000;
-/// For how many usual distances a sample stands.
+/// Number of usual sample intervals for which a sample is valid.
 const HOLDS: i64 = 2;
 
-/// Shares of a span. They add up to one.
+/// Shares of a period. They add up to one.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Shares {
-    /// The own clock was shown to be within the limit.
+    /// The clock was shown to be within the limit.
     pub within: f64,
-    /// What was shown is weaker than the limit: which is not to say that the clock was beyond it.
+    /// The error bound exceeded the limit, which does not mean that the error did.
     pub beyond: f64,
-    /// Nothing was measured.
+    /// There was no valid sample.
     pub unshown: f64,
 }
 
-/// The evidence of one span.
+/// The evidence of one period.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Traceability {
-    /// The limit in seconds.
+    /// The limit, in seconds.
     pub limit_s: f64,
-    /// By each server alone.
+    /// The shares by each server alone.
     pub servers: BTreeMap<String, Shares>,
-    /// By more than half of the servers at a time.
+    /// The shares by more than half of the servers at a time.
     pub majority: Shares,
 }
 
-/// Evidence being collected, server by server: memory does not grow with their number.
+/// Collects evidence server by server, so memory does not grow with their number.
 #[derive(Debug)]
 pub struct Evidence {
     span: Span,
     limit_s: f64,
     width_ns: i64,
-    /// Servers with a bound in each slot, and those whose bound is within the limit.
+    /// For each slot, the number of servers with a bound, and of those whose bound is within the limit.
     known: Vec<u32>,
     within: Vec<u32>,
     servers: BTreeMap<String, Shares>,
 }
 
 impl Evidence {
-    /// Nothing yet.
+    /// Starts without evidence.
     #[must_use]
     pub fn new(span: Span, limit_s: f64) -> Self {
         let length_ns = span.to_ns.saturating_sub(span.from_ns).max(1);
@@ -63,7 +63,7 @@ impl Evidence {
         Self { span, limit_s, width_ns, known: vec![0; slots], within: vec![0; slots], servers: BTreeMap::new() }
     }
 
-    /// Takes what was measured of a server into account; once each.
+    /// Adds the measurements of one server. Call once per server.
     pub fn add(&mut self, measured: &Measured) {
         let bounds = self.worst_bounds(measured);
         for (slot, bound_s) in bounds.iter().enumerate() {
@@ -74,7 +74,7 @@ impl Evidence {
         self.servers.insert(measured.server.clone(), shares(shown));
     }
 
-    /// All of it; `None` without a server.
+    /// The result; `None` without a server.
     #[must_use]
     pub fn finish(self) -> Option<Traceability> {
         let all = self.servers.len() as u64;
@@ -83,7 +83,7 @@ impl Evidence {
         (all > 0).then_some(Traceability { limit_s: self.limit_s, servers: self.servers, majority })
     }
 
-    /// The worst bound that holds in each slot.
+    /// The largest valid bound in each slot.
     fn worst_bounds(&self, measured: &Measured) -> Vec<Option<f64>> {
         let mut worst: Vec<Option<f64>> = vec![None; self.known.len()];
         let last = worst.len().saturating_sub(1);
@@ -92,7 +92,7 @@ impl Evidence {
             usize::try_from(slot).unwrap_or(last).min(last)
         };
         for point in &measured.points {
-            // A sum stands for its bucket, in whose middle it is.
+            // An aggregate is in the middle of its bucket and counts for all of it.
             let (before_ns, after_ns) = match measured.width_ns {
                 Some(width_ns) => (width_ns / 2, width_ns / 2),
                 None => (0, measured.usual_ns.saturating_mul(HOLDS)),
@@ -127,7 +127,7 @@ mod tests {
     const MINUTE: i64 = 60_000_000_000;
     const HOUR: Span = Span { from_ns: 0, to_ns: 60 * MINUTE };
 
-    /// A poll every five minutes with these bounds; NaN is a poll that brought nothing.
+    /// A poll every five minutes with these bounds; NaN is a failed poll.
     fn polled(server: &str, bounds_s: &[f64]) -> Measured {
         let one = Range { mean: 0.0, low: 0.0, high: 0.0 };
         let at = bounds_s.iter().zip(0..).filter(|(bound_s, _)| !bound_s.is_nan());
@@ -155,9 +155,9 @@ mod tests {
     }
 
     #[test]
-    fn a_sample_holds_until_two_usual_distances_and_silence_counts_against() {
+    fn sample_is_valid_for_two_intervals_and_gaps_are_unshown() {
         let (good, none) = (0.01, f64::NAN);
-        // Twelve slots: the last sample, in the fourth, holds for that and the next one.
+        // Twelve slots: the last sample is in the fourth and is valid for that one and the next.
         let a = polled("a", &[good, good, good, good, none, none, none, none, none, none, none, none]);
         let got = traceability(&[a]).unwrap();
         assert_shares(got.servers["a"], 5.0 / 12.0, 0.0, 7.0 / 12.0);
@@ -165,16 +165,16 @@ mod tests {
     }
 
     #[test]
-    fn the_worst_bound_of_a_slot_counts() {
+    fn largest_bound_of_a_slot_counts() {
         let mut bounds = [0.01; 12];
         bounds[3] = 0.2;
         let got = traceability(&[polled("a", &bounds)]).unwrap();
-        // It is in force in its own slot and the next.
+        // It is valid in its own slot and the next one.
         assert_shares(got.servers["a"], 10.0 / 12.0, 2.0 / 12.0, 0.0);
     }
 
     #[test]
-    fn more_than_half_of_all_servers_must_agree_also_when_some_are_silent() {
+    fn majority_counts_all_servers_including_silent_ones() {
         let (good, bad, silent) = ([0.01; 12], [0.3; 12], [f64::NAN; 12]);
         let majority = |all: &[&[f64]]| {
             let named = all.iter().enumerate().map(|(n, bounds)| polled(&n.to_string(), bounds));

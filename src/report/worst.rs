@@ -1,23 +1,23 @@
-//! The worst moments of a server: its largest offsets, each apart from the others.
+//! The largest offsets of a server, at separate times.
 
 use crate::history::course::Point;
 use ntp_monitor_core::stats::verdict::When;
 
-/// Two moments nearer than this are one, in nanoseconds.
+/// Minimum time between two listed moments, in nanoseconds.
 const APART_NS: i64 = 3_600_000_000_000;
 
-/// A moment.
+/// The time of a large offset.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Moment {
-    /// When; the middle of the time that a sum stands for.
+    /// The time; for an aggregate, the middle of its bucket.
     pub at: When,
-    /// The offset of largest magnitude then, in seconds.
+    /// The offset with the largest magnitude at that time, in seconds.
     pub offset_s: f64,
-    /// The mean delay then: a large one explains half of itself.
+    /// The mean delay at that time, in seconds; up to half of it may explain the offset.
     pub delay_s: f64,
 }
 
-/// The `most` worst moments, worst first.
+/// The `most` largest offsets, largest first.
 pub(super) fn worst(points: &[Point], most: usize) -> Vec<Moment> {
     let mut moments: Vec<Moment> = points
         .iter()
@@ -46,7 +46,7 @@ mod tests {
     use crate::history::course::Range;
 
     #[test]
-    fn the_largest_offsets_come_first_and_an_hour_has_one() {
+    fn largest_offsets_come_first_and_one_per_hour() {
         let point = |minute: i64, low: f64, high: f64| Point {
             at_ns: minute * 60_000_000_000,
             n: 2,

@@ -1,11 +1,11 @@
-//! The clock of a scripted server: this host's clock, made wrong on purpose.
+//! The clock of a scripted server: this host's clock with a scripted error.
 
 use std::time::Duration;
 
 use ntp_monitor_core::clock::Stamp;
 use ntp_monitor_core::ntp::NtpTimestamp;
 
-/// What time a scripted server believes it is, as a function of this host's clocks.
+/// The time of a scripted server, as a function of this host's clocks.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct ServerClock {
     /// Constant offset in nanoseconds, positive when the server is ahead of this host.
@@ -19,14 +19,14 @@ pub struct ServerClock {
 /// A sudden change of a server's time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Step {
-    /// How long after the server was started.
+    /// Time after the start of the server.
     pub after: Duration,
-    /// By how many nanoseconds, positive forwards.
+    /// The change in nanoseconds, positive forwards.
     pub by_ns: i64,
 }
 
 impl ServerClock {
-    /// How far the server is ahead of this host when it has been running for `age`, in nanoseconds.
+    /// How far the server is ahead of this host after running for `age`, in nanoseconds.
     #[must_use]
     pub fn offset_after(&self, age: Duration) -> i64 {
         let drift_ns = (self.drift_ppm * 1e-6 * age.as_secs_f64() * 1e9).round() as i64;
@@ -34,7 +34,7 @@ impl ServerClock {
         self.offset_ns.saturating_add(drift_ns).saturating_add(step_ns)
     }
 
-    /// What the server, started at `start`, shows at the instant `now` of this host moved by `shift_ns`.
+    /// The time that a server started at `start` shows when this host shows `now`, moved by `shift_ns`.
     #[must_use]
     pub fn show(&self, start: Stamp, now: Stamp, shift_ns: i64) -> NtpTimestamp {
         let wrong_by_ns = self.offset_after(now.since(start));
@@ -49,7 +49,7 @@ mod tests {
     const SECOND_NS: i64 = 1_000_000_000;
 
     #[test]
-    fn offset_drift_and_step_add_up_and_the_step_comes_in_its_time() {
+    fn offset_drift_and_step_add_up() {
         let step = Step { after: Duration::from_secs(10), by_ns: -SECOND_NS };
         let clock = ServerClock { offset_ns: 80_000_000, drift_ppm: 50.0, step: Some(step) };
         assert_eq!(clock.offset_after(Duration::ZERO), 80_000_000);
@@ -58,7 +58,7 @@ mod tests {
     }
 
     #[test]
-    fn the_clock_shows_local_time_plus_its_error_also_across_an_era() {
+    fn clock_shows_local_time_plus_its_error_across_eras() {
         let start = Stamp { wall_ns: 1_700_000_000 * SECOND_NS, mono_ns: 0, raw_ns: 0 };
         let now = Stamp { wall_ns: start.wall_ns + SECOND_NS, mono_ns: SECOND_NS, raw_ns: 0 };
         // 2036-02-07 06:28:16 UTC is second 0 of NTP era 1.

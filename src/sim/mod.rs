@@ -1,7 +1,7 @@
-//! Scripted NTP servers on loopback, for `demo` and for tests: good ones and every kind of bad one.
+//! Scripted NTP servers on loopback, for `demo` and for tests: correct ones and many kinds of faulty ones.
 //!
-//! What a server does with a request is a pure function of its [`Script`] (`script`, `reply`); what time it believes in
-//! is a pure function too (`clock`); `server` adds sockets. Scripted servers refuse to listen beyond loopback: they lie.
+//! The reply to a request is a pure function of the [`Script`] (`script`, `reply`), as is the time of the server
+//! (`clock`); `server` adds sockets. Scripted servers listen on loopback only, because they serve wrong time.
 
 mod clock;
 mod reply;

@@ -1,15 +1,15 @@
-//! The datagrams that a scripted server sends. Written here byte by byte, and not with the parser under test, so that
-//! they can be wrong in every way.
+//! The datagrams of a scripted server. They are written byte by byte, without the parser under test, so that they can
+//! have any error.
 
 use rand::{Rng, RngExt};
 
 use super::request::{HEADER_BYTES, Request, TRANSMIT};
 use ntp_monitor_core::ntp::{KissCode, Leap, NtpTimestamp, RefId};
 
-/// The protocol version that scripted servers speak unless told otherwise: whatever the client speaks.
+/// The mode of a server's reply.
 const MODE_SERVER: u8 = 4;
 
-/// What a server says of itself in every reply.
+/// The server's description of itself in every reply.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Header {
     /// The leap indicator.
@@ -18,7 +18,7 @@ pub struct Header {
     pub stratum: u8,
     /// The reference identifier.
     pub refid: RefId,
-    /// Precision: log2 seconds.
+    /// Precision in log2 seconds.
     pub precision_log2: i8,
     /// Round-trip delay to the reference in seconds, below 65 536.
     pub root_delay_s: f64,
@@ -40,36 +40,36 @@ impl Default for Header {
     }
 }
 
-/// One datagram in answer to a request.
+/// The kind of a reply datagram.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ReplyKind {
-    /// A proper reply.
+    /// A correct reply.
     Good,
-    /// A proper reply whose origin field is not the request's transmit field.
+    /// A correct reply, except that the origin field does not match the request.
     WrongOrigin,
-    /// A proper reply, sent from another port.
+    /// A correct reply, sent from another port.
     OtherPort,
-    /// The first so many octets of a proper reply.
+    /// The first octets of a correct reply, of this number.
     Short(usize),
-    /// A proper reply with so many octets of noise behind.
+    /// A correct reply followed by this number of random octets.
     Long(usize),
-    /// So many octets of noise.
+    /// This number of random octets.
     Garbage(usize),
     /// A reply without receive and transmit time.
     ZeroTimestamps,
     /// A kiss-o'-death that answers the request.
     Kiss(KissCode),
-    /// A kiss-o'-death whose origin field is wrong: somebody who cannot see our requests forged it.
+    /// A kiss-o'-death with a wrong origin field, as forged by an attacker who cannot see the requests.
     ForgedKiss(KissCode),
-    /// A reply that ends in the four zero octets by which a server says that authentication failed.
+    /// A reply that ends with four zero octets (crypto-NAK), which mean that authentication failed.
     CryptoNak,
     /// A reply that was transmitted a second before its request was received.
     TransmitBeforeReceive,
     /// A reply whose reference time is an hour after its transmit time.
     ReferenceInFuture,
-    /// A reply of this mode instead of 4.
+    /// A reply with this mode instead of 4.
     Mode(u8),
-    /// A reply of this protocol version instead of the request's.
+    /// A reply with this protocol version instead of the request's.
     Version(u8),
 }
 
@@ -119,7 +119,7 @@ fn proper(header: &Header, request: &Request, received: NtpTimestamp) -> Vec<u8>
     bytes[4..8].copy_from_slice(&short_format(header.root_delay_s));
     bytes[8..12].copy_from_slice(&short_format(header.root_dispersion_s));
     bytes[12..16].copy_from_slice(&header.refid.0);
-    // A server's clock was last set a little before it answers.
+    // The reference time is a little before the reply.
     put_timestamp(&mut bytes, 16, moved(received, -8));
     bytes[24..32].copy_from_slice(&request.transmit);
     put_timestamp(&mut bytes, 32, received);
@@ -148,7 +148,7 @@ fn moved(time: NtpTimestamp, by_s: i64) -> NtpTimestamp {
     NtpTimestamp(time.0.wrapping_add_signed(by_s << 32))
 }
 
-/// The 16.16 format of RFC 5905 §6, clamped to what it can hold.
+/// The 16.16 format of RFC 5905 §6, clamped to its range.
 fn short_format(seconds: f64) -> [u8; 4] {
     ((seconds * 65_536.0).round().clamp(0.0, f64::from(u32::MAX)) as u32).to_be_bytes()
 }

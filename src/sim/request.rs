@@ -1,23 +1,21 @@
-//! What a scripted server reads of a request.
+//! The parts of a request that a scripted server uses.
 
-/// Octets of an NTP header without extensions.
+/// Length of an NTP header without extensions, in octets.
 pub(super) const HEADER_BYTES: usize = 48;
-/// Where the transmit time stands in it.
+/// The range of the transmit time in the header.
 pub(super) const TRANSMIT: std::ops::Range<usize> = 40..48;
 
-/// What of a request matters to a server.
+/// The parts of a request that a server uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Request {
-    /// The protocol version.
     pub version: u8,
-    /// The poll field.
     pub poll: u8,
     /// The transmit field, which the reply must echo.
     pub transmit: [u8; 8],
 }
 
 impl Request {
-    /// Reads a client's request (mode 3); anything else gets no answer.
+    /// Parses a client's request (mode 3); other datagrams get no reply.
     #[must_use]
     pub fn parse(datagram: &[u8]) -> Option<Self> {
         let header = datagram.get(..HEADER_BYTES)?;

@@ -1,4 +1,4 @@
-//! What a scripted server does with a request: data in, datagrams out.
+//! The reaction of a scripted server to a request: data in, datagrams out.
 
 use std::time::Duration;
 
@@ -10,61 +10,60 @@ use super::request::{Request, TRANSMIT};
 use ntp_monitor_core::clock::Stamp;
 use ntp_monitor_core::ntp::{KissCode, Leap};
 
-/// The behaviour of a scripted server. Every part can be combined with every other; [`Script::good`] is the start.
+/// The behaviour of a scripted server. All parts can be combined; start with [`Script::good`].
 #[derive(Debug, Clone, PartialEq)]
 pub struct Script {
-    /// What time the server believes it is.
+    /// The clock of the server.
     pub clock: ServerClock,
-    /// What it says of itself.
+    /// Its description of itself.
     pub header: Header,
-    /// The datagrams with which it answers each request, in order; none is silence, two good ones are a duplicate.
+    /// The datagrams sent for each request, in order; none for a silent server, two good ones for a duplicate.
     pub replies: Vec<ReplyKind>,
-    /// When it has had enough.
+    /// When it starts to send kisses-o'-death.
     pub kiss: Option<KissRule>,
-    /// The share of requests that are lost on the way, 0 to 1.
+    /// The share of requests that are lost, from 0 to 1.
     pub loss: f64,
-    /// How long a request travels before the server stamps it.
+    /// Delay before the server timestamps a request.
     pub request_delay: Duration,
-    /// How long a reply travels after the server has stamped it.
+    /// Delay after the server has timestamped a reply.
     pub reply_delay: Duration,
 }
 
-/// From some request on, the server answers with a kiss-o'-death only.
+/// From some request on, the server replies only with a kiss-o'-death.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct KissRule {
-    /// The code.
     pub code: KissCode,
-    /// How many requests are answered properly before.
+    /// Number of requests that are answered normally before.
     pub after_requests: u64,
 }
 
 /// One datagram to send.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Action {
-    /// How long after the request arrived.
+    /// Delay after the arrival of the request.
     pub delay: Duration,
-    /// The datagram, complete but for the transmit time.
+    /// The datagram, complete except for the transmit time.
     pub datagram: Vec<u8>,
-    /// What the transmit time is to be.
+    /// How to set the transmit time.
     pub transmit: Transmit,
-    /// Whether it leaves from another port than the one that was asked.
+    /// Whether it is sent from another port than the queried one.
     pub from_other_port: bool,
 }
 
-/// How the transmit time of a datagram is filled in, at the last moment.
+/// How the transmit time of a datagram is set when it is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Transmit {
-    /// The datagram stays as it is.
+    /// The datagram is not changed.
     AsWritten,
-    /// The server's clock at the moment of sending, moved by so many nanoseconds.
+    /// The server's clock at the moment of sending, moved by this number of nanoseconds.
     AtSending {
-        /// Negative for a reply that was under way before it is really sent.
+        /// Negative for a reply that was in transit before it is really sent.
         shift_ns: i64,
     },
 }
 
 impl Script {
-    /// A server that is right.
+    /// A server with the correct time.
     #[must_use]
     pub fn good() -> Self {
         Self {
@@ -78,21 +77,21 @@ impl Script {
         }
     }
 
-    /// A server that is ahead by a constant number of nanoseconds (behind when negative).
+    /// A server that is ahead by `offset_ns` nanoseconds (behind if negative).
     #[must_use]
     pub fn offset_ns(mut self, offset_ns: i64) -> Self {
         self.clock.offset_ns = offset_ns;
         self
     }
 
-    /// A server that runs fast by so many parts per million from its start on.
+    /// A server that runs fast by `ppm` parts per million, from its start on.
     #[must_use]
     pub fn drifting(mut self, ppm: f64) -> Self {
         self.clock.drift_ppm = ppm;
         self
     }
 
-    /// A server whose time jumps by `by_ns` once it has run for `after`.
+    /// A server whose time jumps by `by_ns` after it has run for `after`.
     #[must_use]
     pub fn stepping(mut self, after: Duration, by_ns: i64) -> Self {
         self.clock.step = Some(Step { after, by_ns });
@@ -106,7 +105,7 @@ impl Script {
         self
     }
 
-    /// A path that takes `request` on the way there and `reply` on the way back.
+    /// A path with the delays `request` there and `reply` back.
     #[must_use]
     pub fn delayed(mut self, request: Duration, reply: Duration) -> Self {
         self.request_delay = request;
@@ -127,14 +126,14 @@ impl Script {
         Self::good().replying([])
     }
 
-    /// A server that answers `after_requests` requests and then sends nothing but `code`.
+    /// A server that answers `after_requests` requests and then sends only `code`.
     #[must_use]
     pub fn kissing(mut self, code: KissCode, after_requests: u64) -> Self {
         self.kiss = Some(KissRule { code, after_requests });
         self
     }
 
-    /// A server that says that its clock is not synchronised.
+    /// A server that reports its clock as unsynchronised.
     #[must_use]
     pub fn unsynchronised(mut self) -> Self {
         self.header.leap = Leap::Unknown;
@@ -142,14 +141,14 @@ impl Script {
         self
     }
 
-    /// A server that says this of itself.
+    /// A server with this description of itself.
     #[must_use]
     pub fn header(mut self, header: Header) -> Self {
         self.header = header;
         self
     }
 
-    /// What the server, started at `start`, does with the request that arrived at `arrival` as its `nth` (from 0).
+    /// The actions of a server started at `start` for its `nth` request (from 0), which arrived at `arrival`.
     pub fn answer(&self, request: &Request, nth: u64, start: Stamp, arrival: Stamp, rng: &mut impl Rng) -> Vec<Action> {
         if self.loss > 0.0 && rng.random_bool(self.loss) {
             return Vec::new();
@@ -172,8 +171,8 @@ impl Script {
             .collect()
     }
 
-    /// Fills in the transmit time of `action`, to be sent at `now` by the server started at `start`. A sleep that
-    /// overshot counts as the server's own time, so scripted delays stay exact.
+    /// Sets the transmit time of `action`, which a server started at `start` sends at `now`. A sleep that took too long
+    /// counts as processing time of the server, so scripted delays remain exact.
     pub fn stamp(&self, action: &mut Action, start: Stamp, now: Stamp) {
         if let Transmit::AtSending { shift_ns } = action.transmit {
             let time = self.clock.show(start, now, shift_ns);
@@ -213,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_clients_request_is_one() {
+    fn only_client_requests_are_parsed() {
         let mut datagram = [0; 48];
         datagram[0] = 0b0010_0011;
         datagram[40..].copy_from_slice(b"\x01cookie\x02");
@@ -224,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn a_good_reply_echoes_the_cookie_and_carries_the_servers_time() {
+    fn good_reply_echoes_the_cookie_and_has_server_time() {
         let script = Script::good().offset_ns(80_000_000);
         let mut action = answer(&script, 0).remove(0);
         script.stamp(&mut action, START, at(3_000));
@@ -236,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn scripted_delays_are_exact_however_long_the_sleep_really_took() {
+    fn scripted_delays_are_exact_for_any_sleep_time() {
         let script = Script::good().delayed(Duration::from_millis(10), Duration::from_millis(30));
         let mut action = answer(&script, 0).remove(0);
         assert_eq!(action.delay, Duration::from_millis(40));
@@ -246,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn a_kiss_rule_begins_after_its_number_of_requests() {
+    fn kiss_rule_starts_after_its_number_of_requests() {
         let script = Script::good().kissing(KissCode::RATE, 2);
         assert_eq!(answer(&script, 1)[0].datagram[1], 1);
         let kiss = &answer(&script, 2)[0].datagram;
@@ -255,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn loss_is_the_given_share_and_the_same_for_the_same_seed() {
+    fn loss_matches_the_share_and_is_reproducible() {
         let lost = |seed| {
             let mut rng = StdRng::seed_from_u64(seed);
             let script = Script::good().losing(0.3);
@@ -266,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn replies_that_are_wrong_are_wrong_in_the_way_that_was_asked_for() {
+    fn faulty_replies_have_the_requested_fault() {
         let bytes = |kind| answer(&Script::good().replying([kind]), 0).remove(0).datagram;
         assert_ne!(&bytes(ReplyKind::WrongOrigin)[24..32], b"\x01cookie\x02");
         assert_ne!(&bytes(ReplyKind::ForgedKiss(KissCode::DENY))[24..32], b"\x01cookie\x02");
@@ -282,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reply_without_room_for_a_transmit_time_is_sent_as_it_is() {
+    fn reply_too_short_for_a_transmit_time_is_unchanged() {
         for kind in [ReplyKind::Short(47), ReplyKind::Short(0), ReplyKind::Garbage(48), ReplyKind::ZeroTimestamps] {
             let script = Script::good().replying([kind]);
             let mut action = answer(&script, 0).remove(0);

@@ -15,19 +15,19 @@ use super::request::Request;
 use super::script::{Action, Script};
 use ntp_monitor_core::clock::Stamp;
 
-/// How many arrivals are remembered.
+/// Number of arrival times that are kept.
 const ARRIVALS_KEPT: usize = 65_536;
-/// How many delayed replies may be under way; beyond, replies are lost, as on a real path.
+/// Maximum number of delayed replies in progress; further replies are lost, as on a real path.
 const REPLIES_UNDER_WAY: usize = 1024;
-/// Loss must be the same in each run of a test.
+/// A fixed seed, so that loss is the same in each run of a test.
 const SEED: u64 = 0x6e74_705f_7369_6d00;
 
-/// What a scripted server has seen and done.
+/// Counters of a scripted server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Counters {
     /// Requests received, answered or not.
     pub requests: u64,
-    /// Datagrams received that were no client's request.
+    /// Datagrams received that were not client requests.
     pub ignored: u64,
     /// Datagrams sent.
     pub replies: u64,
@@ -50,7 +50,7 @@ struct Shared {
 }
 
 impl ScriptedServer {
-    /// Starts a server at `address`, with port 0 at a free port, on the tokio runtime of the caller.
+    /// Starts a server at `address` on the tokio runtime of the caller. Port 0 selects a free port.
     ///
     /// # Errors
     /// When the address is not loopback, or cannot be bound.
@@ -71,36 +71,36 @@ impl ScriptedServer {
         Ok(Self { address, shared, task })
     }
 
-    /// Where it listens.
+    /// The address on which it listens.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Changes its behaviour from the next request on. Drift and steps go on counting from the start of the server.
+    /// Changes its behaviour from the next request on. Drift and steps still count from the start of the server.
     pub fn set_script(&self, script: Script) {
         *self.shared.script.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(script);
     }
 
-    /// How long the server has been running, in the measure of drift and steps.
+    /// How long the server has been running; drift and steps depend on it.
     #[must_use]
     pub fn age(&self) -> std::time::Duration {
         crate::clock::now().since(self.shared.start)
     }
 
-    /// What it has seen and done.
+    /// The current counters.
     #[must_use]
     pub fn counters(&self) -> Counters {
         *self.shared.counters.borrow()
     }
 
-    /// Waits until `reached` holds. The caller sets the deadline.
+    /// Waits until `reached` returns true. The caller sets the deadline.
     pub async fn wait_for(&self, reached: impl FnMut(&Counters) -> bool) {
-        // The server holds the sending half as long as `self` lives, so this ends with the condition only.
+        // The server holds the sending half, so this ends only with the condition.
         let _ = self.shared.counters.subscribe().wait_for(reached).await;
     }
 
-    /// When the last requests arrived, oldest first: what tests of politeness look at.
+    /// The arrival times of the last requests, oldest first, for tests of the poll interval.
     #[must_use]
     pub fn arrivals(&self) -> Vec<Stamp> {
         self.shared.arrivals.lock().unwrap_or_else(PoisonError::into_inner).iter().copied().collect()
@@ -118,7 +118,7 @@ impl Shared {
         Arc::clone(&self.script.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Counts a request; returns how many came before.
+    /// Counts a request; returns the number of earlier ones.
     fn arrived(&self, arrival: Stamp) -> u64 {
         let mut arrivals = self.arrivals.lock().unwrap_or_else(PoisonError::into_inner);
         if arrivals.len() == ARRIVALS_KEPT {
@@ -143,7 +143,7 @@ async fn serve(sockets: Sockets, shared: Arc<Shared>) {
     let mut under_way = JoinSet::new();
     let mut buffer = [0; 2048];
     loop {
-        // An error here is the echo of an earlier reply to a client that is gone (ICMP).
+        // An error is the ICMP response to an earlier reply whose client is gone.
         let Ok((length, client)) = sockets.socket.recv_from(&mut buffer).await else { continue };
         let arrival = crate::clock::now();
         while under_way.try_join_next().is_some() {}

@@ -1,20 +1,20 @@
-//! Time that a test controls: tokio's clock, which can be paused and then runs a week in a second.
+//! Simulated time: tokio's clock, which tests can pause and advance, so that a week runs in a second.
 
 use tokio::time::Instant;
 
 use ntp_monitor_core::clock::{Clock, Stamp};
 
-/// A clock that follows tokio's. All three of its clocks agree; the wall clock begins at [`SimClock::EPOCH_S`].
+/// A clock that follows tokio's. Its three clocks agree; the wall clock starts at [`SimClock::EPOCH_S`].
 #[derive(Debug, Clone, Copy)]
 pub struct SimClock {
     start: Instant,
 }
 
 impl SimClock {
-    /// The wall time at which it begins: 2026-01-01 00:00:00 UTC.
+    /// The wall time at the start: 2026-01-01 00:00:00 UTC.
     pub const EPOCH_S: i64 = 1_767_225_600;
 
-    /// A clock that begins now.
+    /// A clock that starts now.
     #[must_use]
     pub fn begin() -> Self {
         Self { start: Instant::now() }

@@ -1,8 +1,8 @@
-//! Outputs. Each is behind its own bounded queue, and none can slow a probe.
+//! Outputs. Each has its own bounded queue, and none can delay a probe.
 //!
-//! The embedded store comes first: it is the journal. A batch is committed to it, with its InfluxDB lines in the same
-//! transaction, and only then goes on to CSV. So whatever a CSV file shows is in the store, and whatever is in the
-//! store reaches InfluxDB, at whatever instant the process is killed.
+//! The embedded store is first and serves as the journal: a batch is committed to it, together with its InfluxDB lines
+//! in one transaction, before it is passed to CSV. Therefore every sample in a CSV file is in the store, and every
+//! sample in the store reaches InfluxDB, whenever the process is killed.
 
 pub mod csv;
 pub mod influx;

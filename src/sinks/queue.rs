@@ -1,18 +1,18 @@
-//! The bounded hand-over to one output. Offering never waits; when the queue is full the oldest sample makes room and
-//! is counted, because the newest says most about now.
+//! The bounded queue of one output. Adding an item never waits: when the queue is full, the oldest sample is dropped
+//! and counted, because the newest is the most useful.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 
-/// The entrance to one output, shared by every prober. Cheap to clone.
+/// The queue of one output, shared by all probers. Cheap to clone.
 #[derive(Debug)]
 pub struct SinkQueue<T> {
     name: &'static str,
     capacity: usize,
     entrance: Sender<T>,
-    // Held so that the entrance can discard the oldest, and so that the queue outlives a writer that died.
+    // Needed to drop the oldest item; also keeps the queue alive when its writer dies.
     exit: Receiver<T>,
     counters: Arc<Counters>,
 }
@@ -35,18 +35,17 @@ struct Counters {
     dropped: AtomicU64,
 }
 
-/// A reading of a queue, for health and metrics.
+/// A snapshot of a queue, for health and metrics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct QueueGauge {
-    /// Which output.
     pub name: &'static str,
-    /// Entries waiting.
+    /// Number of waiting entries.
     pub depth: usize,
-    /// Entries it can hold.
+    /// Maximum number of entries.
     pub capacity: usize,
-    /// Entries ever offered.
+    /// Number of entries ever offered.
     pub offered: u64,
-    /// Entries dropped because the queue was full.
+    /// Number of entries dropped because the queue was full.
     pub dropped: u64,
 }
 
@@ -58,7 +57,7 @@ impl<T> SinkQueue<T> {
         Self { name, capacity, entrance, exit, counters: Arc::default() }
     }
 
-    /// Hands `item` over without waiting. Returns how many older entries were dropped to make room.
+    /// Adds `item` without waiting. Returns how many older entries were dropped.
     pub fn offer(&self, item: T) -> u64 {
         self.counters.offered.fetch_add(1, Ordering::Relaxed);
         let mut dropped = 0;
@@ -77,13 +76,13 @@ impl<T> SinkQueue<T> {
         dropped
     }
 
-    /// The end that the output reads.
+    /// The receiving end, for the output.
     #[must_use]
     pub fn exit(&self) -> Receiver<T> {
         self.exit.clone()
     }
 
-    /// The queue as it is now.
+    /// The current state.
     #[must_use]
     pub fn gauge(&self) -> QueueGauge {
         QueueGauge {
@@ -101,7 +100,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_full_queue_drops_its_oldest_and_counts_it() {
+    fn full_queue_drops_the_oldest_and_counts_it() {
         let queue = SinkQueue::new("test", 2);
         assert_eq!((0..5).map(|n| queue.offer(n)).sum::<u64>(), 3);
         assert_eq!(queue.gauge(), QueueGauge { name: "test", depth: 2, capacity: 2, offered: 5, dropped: 3 });
@@ -109,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn entries_outlive_the_reader_that_died() {
+    fn entries_outlive_a_dead_reader() {
         let queue = SinkQueue::new("test", 8);
         drop(queue.exit());
         queue.offer(1);

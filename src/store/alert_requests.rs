@@ -1,4 +1,4 @@
-//! What the alerter and the notifiers ask of the store.
+//! Requests of the alerter and the notifiers to the store.
 
 use jiff::Timestamp;
 
@@ -11,7 +11,7 @@ use ntp_monitor_core::alert::notification::Notification;
 use ntp_monitor_core::alert::silence::Silence;
 
 impl StoreHandle {
-    /// Records a step of the alerts: all of it, or nothing.
+    /// Records one evaluation of the alerts, completely or not at all.
     ///
     /// # Errors
     /// When the store cannot be written.
@@ -19,7 +19,7 @@ impl StoreHandle {
         self.alerts(AlertCommand::Record(Box::new(record))).await.map(drop)
     }
 
-    /// Keeps a silence and returns its number; `None` when there are too many.
+    /// Stores a silence and returns its number; `None` if there are too many.
     ///
     /// # Errors
     /// When the store cannot be written.
@@ -28,7 +28,7 @@ impl StoreHandle {
         Ok((number > 0).then_some(number))
     }
 
-    /// Lets a silence end; says whether there was one.
+    /// Ends a silence; returns whether it was active.
     ///
     /// # Errors
     /// When the store cannot be written.
@@ -42,13 +42,13 @@ impl StoreHandle {
 }
 
 impl StoreHandle {
-    /// How full the queue of `notifier` is, as of the last commit. Reads memory only.
+    /// The fill level of the queue of `notifier`, as of the last commit. Reads memory only.
     #[must_use]
     pub fn queue_gauge(&self, notifier: &str) -> QueueGauge {
         self.queue_gauges().get(notifier).copied().unwrap_or_default()
     }
 
-    /// Puts a notification into the queue of `notifier`; see [`super::insert_notification`].
+    /// Adds a notification to the queue of `notifier`; see [`super::insert_notification`].
     ///
     /// # Errors
     /// When the store cannot be written.
@@ -57,7 +57,7 @@ impl StoreHandle {
         self.notice(NoticeCommand::Insert { notifier, notification }).await
     }
 
-    /// Notes that the receiver has it; `others_at_once` lets the others of its notifier out of their waits.
+    /// Records a delivery; `others_at_once` makes the other notifications of the notifier due at once.
     ///
     /// # Errors
     /// When the store cannot be written.
@@ -65,7 +65,7 @@ impl StoreHandle {
         self.notice(NoticeCommand::Delivered { id, others_at_once }).await
     }
 
-    /// Notes that an attempt failed; the next is not made before the wall time `next_ns`.
+    /// Records a failed attempt; the next one is made after the wall time `next_ns`.
     ///
     /// # Errors
     /// When the store cannot be written.
@@ -73,7 +73,7 @@ impl StoreHandle {
         self.notice(NoticeCommand::Failed { id, next_ns, why }).await
     }
 
-    /// Notes that there will be no other attempt.
+    /// Records that a notification was dropped.
     ///
     /// # Errors
     /// When the store cannot be written.

@@ -1,5 +1,5 @@
-//! What alerts came to: states for the next start, history, silences. What is to be told goes into the queues of
-//! notifiers in the transaction that records the states, so that neither can be lost or repeated without the other.
+//! Alert states, history and silences. Notifications are queued in the transaction that records the states, so that
+//! neither can be lost or repeated without the other.
 
 use jiff::Timestamp;
 use rusqlite::{Connection, Row, params};
@@ -13,39 +13,39 @@ use ntp_monitor_core::alert::notification::Notification;
 use ntp_monitor_core::alert::silence::Silence;
 use ntp_monitor_core::alert::status::{Memo, Past, Saved};
 
-/// Silences there may be that have not ended.
+/// Maximum number of silences that have not ended.
 pub const MOST_SILENCES: i64 = 1000;
-/// A silence is kept this long after its end, in nanoseconds.
+/// How long a silence is kept after its end, in nanoseconds.
 const KEPT_NS: i64 = 30 * 86_400_000_000_000;
 
-/// What one step of the alerts brought about.
+/// The result of one evaluation of the alerts.
 #[derive(Debug, Clone, Default)]
 pub struct AlertRecord {
-    /// What is to be remembered; of the same alert the later one counts.
+    /// Alert states; the later of two for the same alert counts.
     pub memos: Vec<Memo>,
-    /// Entries of the history, new or brought up to date.
+    /// New or updated entries of the history.
     pub history: Vec<Past>,
-    /// Which notifier gets what.
+    /// Notifications, each with its notifier.
     pub notifications: Vec<(String, Notification)>,
 }
 
-/// What may be asked.
+/// Commands about alerts.
 #[derive(Debug)]
 pub enum AlertCommand {
-    /// Records a step.
+    /// Records one evaluation.
     Record(Box<AlertRecord>),
-    /// Keeps a silence; its number is given here.
+    /// Stores a silence; its number is assigned here.
     AddSilence(Box<Silence>),
-    /// Lets a silence end at this wall time.
+    /// Ends a silence at this wall time.
     EndSilence {
-        /// Which one.
+        /// The number of the silence.
         id: i64,
-        /// When.
+        /// When it ends.
         now: Timestamp,
     },
 }
 
-/// Does what was asked. Returns the number of the silence, 0 when there is none (any more).
+/// Executes a command. Returns the number of the silence, or 0 if there is none.
 pub(super) fn apply(conn: &Connection, command: &AlertCommand, now_ns: i64) -> rusqlite::Result<i64> {
     match command {
         AlertCommand::Record(record) => apply_record(conn, record, now_ns).map(|()| 0),
@@ -108,7 +108,7 @@ fn end_silence(conn: &Connection, id: i64, now: Timestamp) -> rusqlite::Result<i
     Ok(id)
 }
 
-/// Those that end after `now_ns`.
+/// The silences that end after `now_ns`.
 fn silences(conn: &Connection, now_ns: i64) -> rusqlite::Result<Vec<Silence>> {
     let mut statement = conn.prepare_cached("SELECT body, id FROM silence WHERE ends_ns > ?1 ORDER BY id")?;
     let read = |row: &Row<'_>| Ok(Silence { id: row.get(1)?, ..decode(row)? });
@@ -119,20 +119,20 @@ fn json(value: &impl Serialize) -> rusqlite::Result<String> {
     serde_json::to_string(value).map_err(|why| rusqlite::Error::ToSqlConversionFailure(Box::new(why)))
 }
 
-/// The first column, from JSON.
+/// Parses the first column from JSON.
 fn decode<T: DeserializeOwned>(row: &Row<'_>) -> rusqlite::Result<T> {
     let text = row.get_ref(0)?.as_str()?;
     serde_json::from_str(text)
         .map_err(|why| rusqlite::Error::FromSqlConversionFailure(0, rusqlite::types::Type::Text, Box::new(why)))
 }
 
-/// Since 1970; what 64 bits do not hold is as far away as they reach.
+/// Nanoseconds since 1970, clamped to 64 bits.
 fn nanoseconds(at: Timestamp) -> i64 {
     i64::try_from(at.as_nanosecond()).unwrap_or(if at < Timestamp::UNIX_EPOCH { i64::MIN } else { i64::MAX })
 }
 
 impl Reader {
-    /// Alerts as they were left. What cannot be read (from a later release) is left out and counted.
+    /// The saved alert states. States that cannot be parsed (from a later release) are skipped and counted.
     ///
     /// # Errors
     /// When the store cannot be read.
@@ -151,7 +151,7 @@ impl Reader {
         })
     }
 
-    /// Alerts that fired and touch `[from_ns, to_ns)`, the latest `limit` of them, latest first.
+    /// Alerts that fired and overlap `[from_ns, to_ns)`, the latest `limit` of them, latest first.
     ///
     /// # Errors
     /// When the store cannot be read.

@@ -59,7 +59,7 @@ fn count(conn: &Connection, table: &str) -> i64 {
 }
 
 #[test]
-fn a_step_that_is_recorded_twice_is_there_once() {
+fn step_recorded_twice_is_stored_once() {
     let conn = store();
     let notifications = vec![("ops".to_owned(), notification()), ("chat".to_owned(), notification())];
     let record = AlertRecord { history: vec![past(None)], notifications, ..AlertRecord::default() };
@@ -74,7 +74,7 @@ fn a_step_that_is_recorded_twice_is_there_once() {
 }
 
 #[test]
-fn a_step_is_recorded_as_a_whole_or_not_at_all() {
+fn step_is_recorded_completely_or_not_at_all() {
     let mut conn = store();
     conn.execute_batch("DROP TABLE notification").unwrap();
     let memo = Memo { alert: "high-offset".to_owned(), target: "a".to_owned(), saved: Some(saved()) };
@@ -104,7 +104,7 @@ fn saved() -> Saved {
 }
 
 #[test]
-fn a_silence_ends_when_it_is_told_to_and_only_once() {
+fn silence_can_be_ended_once() {
     let conn = store();
     let silence = Silence {
         id: 0,

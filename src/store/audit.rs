@@ -1,30 +1,30 @@
-//! Who changed what through the API: the latest [`KEPT`] entries.
+//! The audit log of changes through the API: the latest [`KEPT`] entries.
 
 use rusqlite::{Connection, Row, params};
 
-/// Entries that are kept; the oldest go first.
+/// Number of entries kept; the oldest are deleted first.
 const KEPT: i64 = 10_000;
 
-/// One change that was asked for.
+/// One requested change.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AuditEntry {
     /// When, in nanoseconds since 1970.
     pub at_ns: i64,
-    /// What the holder of the token is called.
+    /// The name of the token.
     pub who: String,
-    /// What he may do.
+    /// The role of the token.
     pub role: String,
-    /// Where the request came from.
+    /// The address that sent the request.
     pub peer: String,
-    /// What was asked for.
+    /// The requested action.
     pub action: String,
-    /// What it was about.
+    /// The object of the action.
     pub target: String,
-    /// What came of it.
+    /// The result.
     pub outcome: String,
 }
 
-/// Records an entry and lets go of the oldest.
+/// Records an entry and deletes the oldest beyond the limit.
 pub(super) fn record(conn: &Connection, entry: &AuditEntry) -> rusqlite::Result<()> {
     conn.prepare_cached(
         "INSERT INTO audit (at_ns, who, role, peer, action, target, outcome) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
@@ -68,7 +68,7 @@ mod tests {
     use crate::store::schema;
 
     #[test]
-    fn the_latest_come_first_and_the_oldest_are_let_go() {
+    fn latest_entries_come_first_and_oldest_are_deleted() {
         let mut conn = Connection::open_in_memory().unwrap();
         schema::migrate(&mut conn, 0).unwrap();
         let entry = |at_ns| AuditEntry {

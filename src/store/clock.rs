@@ -1,25 +1,25 @@
-//! The own clock over time: one row a minute of what the servers, the kernel and a time daemon say of it. About 60 bytes
-//! a row, 30 MB a year; kept as long as hourly rollups.
+//! The history of this host's clock: one row per minute with the state that servers, the kernel and a time daemon
+//! report. About 60 bytes per row, 30 MB per year; kept as long as hourly rollups.
 
 use rusqlite::{Connection, Row, params};
 
 use ntp_monitor_core::clock::Stamp;
 use ntp_monitor_core::stats::snapshot::Snapshot;
 
-/// How the own clock is at one moment.
+/// The state of this host's clock at one moment.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ClockPoint {
-    /// When, in nanoseconds since 1970 of the clock that is described.
+    /// When, in nanoseconds since 1970, by the clock that is described.
     pub wall_ns: i64,
     /// `CLOCK_REALTIME − CLOCK_MONOTONIC_RAW` in nanoseconds.
     pub wall_less_raw_ns: i64,
-    /// True time less this clock in seconds, positive when this clock is slow; `None` without a majority.
+    /// True time minus this clock in seconds, positive when this clock is slow; `None` without a majority.
     pub estimate_s: Option<f64>,
-    /// The estimate is within this many seconds if the majority is right.
+    /// Maximum error of the estimate in seconds, if the majority is right.
     pub bound_s: Option<f64>,
-    /// Whether the clock may be used to judge servers, by what it says of itself.
+    /// Whether the clock can be used to judge servers, according to its own state.
     pub trusted: bool,
-    /// Whether the kernel calls its clock synchronised; `None`, as all of the kernel, when it was not asked.
+    /// Whether the kernel considers its clock synchronised; `None`, as all kernel values, if it could not be read.
     pub kernel_synchronised: Option<bool>,
     /// The correction that the kernel applies, in ppm, positive when it speeds the clock up.
     pub kernel_frequency_ppm: Option<f64>,
@@ -27,14 +27,14 @@ pub struct ClockPoint {
     pub kernel_max_error_s: Option<f64>,
     /// The kernel's estimated error in seconds, whole microseconds.
     pub kernel_est_error_s: Option<f64>,
-    /// What a time daemon believes remains, in seconds, positive when this clock is slow.
+    /// The remaining offset according to a time daemon, in seconds, positive when this clock is slow.
     pub daemon_offset_s: Option<f64>,
-    /// The bound that a time daemon states, in seconds.
+    /// The error bound according to a time daemon, in seconds.
     pub daemon_bound_s: Option<f64>,
 }
 
 impl ClockPoint {
-    /// What a picture says of the own clock, at the moment `at`.
+    /// The state in a snapshot, at the moment `at`.
     #[must_use]
     pub fn of(at: Stamp, picture: &Snapshot) -> Self {
         let (verdict, local) = (&picture.verdict.local, &picture.local);
@@ -73,17 +73,15 @@ impl ClockPoint {
     }
 }
 
-/// Nanoseconds in a second.
 const NANO: f64 = 1e9;
-/// Microseconds in a second.
 const MICRO: f64 = 1e6;
 
-/// Seconds in whole units; what is not finite is not known.
+/// Converts seconds to whole units; `None` for values that are not finite.
 fn whole(seconds: Option<f64>, unit: f64) -> Option<i64> {
     seconds.filter(|it| it.is_finite()).map(|it| (it * unit).round() as i64)
 }
 
-/// Keeps a point; another of the same nanosecond takes its place.
+/// Stores a point; replaces one with the same timestamp.
 pub(super) fn insert(conn: &Connection, point: &ClockPoint) -> rusqlite::Result<()> {
     conn.prepare_cached("INSERT OR REPLACE INTO own_clock VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)")?
         .execute(params![
@@ -102,13 +100,13 @@ pub(super) fn insert(conn: &Connection, point: &ClockPoint) -> rusqlite::Result<
     Ok(())
 }
 
-/// How many points of `[from_ns, to_ns)` there are, and when the first of them is.
+/// The number of points in `[from_ns, to_ns)` and the time of the first.
 pub(super) fn extent(conn: &Connection, from_ns: i64, to_ns: i64) -> rusqlite::Result<(i64, Option<i64>)> {
     conn.prepare_cached("SELECT count(*), min(wall_ns) FROM own_clock WHERE wall_ns >= ?1 AND wall_ns < ?2")?
         .query_row([from_ns, to_ns], |row| Ok((row.get(0)?, row.get(1)?)))
 }
 
-/// Shows the points of `[from_ns, to_ns)`, by time, one after the other: a year of them need not be in memory.
+/// Calls a function with each point in `[from_ns, to_ns)`, by time, without holding all of them in memory.
 pub(super) fn visit(
     conn: &Connection,
     from_ns: i64,
@@ -124,7 +122,7 @@ pub(super) fn visit(
     Ok(())
 }
 
-/// Deletes points from before `bound_ns`, oldest first, at most `most`; returns how many.
+/// Deletes the oldest points before `bound_ns`, at most `most`; returns the number.
 pub(super) fn prune(conn: &Connection, bound_ns: i64, most: i64) -> rusqlite::Result<usize> {
     conn.prepare_cached(
         "DELETE FROM own_clock WHERE wall_ns < coalesce((SELECT wall_ns FROM own_clock WHERE wall_ns < ?1 \
@@ -156,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn a_point_is_read_as_it_was_written_and_what_is_not_known_stays_so() {
+    fn point_is_read_as_it_was_written() {
         let (conn, mut picture) = (store(), Snapshot::empty(stamp(0)));
         insert(&conn, &ClockPoint::of(stamp(1), &picture)).unwrap();
         picture.local.kernel = Some(KernelState {
@@ -184,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn a_span_ends_before_its_end_and_the_oldest_go_first() {
+    fn span_excludes_its_end_and_oldest_are_pruned_first() {
         let (conn, picture) = (store(), Snapshot::empty(stamp(0)));
         (0..10).for_each(|n| insert(&conn, &ClockPoint::of(stamp(n), &picture)).unwrap());
         assert_eq!(extent(&conn, 3, 7).unwrap(), (4, Some(3)));

@@ -1,4 +1,4 @@
-//! A sample as a row of the `sample` table, and back. What a CSV file says of a poll can be told from its row.
+//! Encodes a sample as a row of the `sample` table, and decodes it. A row contains everything that a CSV line does.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use ntp_monitor_core::clock::Stamp;
 use ntp_monitor_core::ntp::{CheckRow, Leap, RefId};
 use ntp_monitor_core::sample::{Measure, Outcome, Reply, Sample, ServerIdent, Timestamping};
 
-/// The columns that [`decode`] reads, in its order; to be selected from `sample`.
+/// The columns that [`decode`] reads, in its order, for a SELECT on `sample`.
 pub(super) const COLUMNS: &str = "sample.wall_ns, mono_ns, raw_ns, outcome, reason, timestamping, poll_s, sent, lost, \
      offset_s, delay_s, root_distance_s, stratum, leap, refid, precision_log2, root_delay_s, root_dispersion_s, \
      checks_made, checks_failed";
@@ -21,17 +21,17 @@ const INSERT: &str = "INSERT INTO sample (series_id, wall_ns, mono_ns, raw_ns, o
      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21) \
      ON CONFLICT (series_id, wall_ns) DO NOTHING";
 
-/// A sample as the store gives it back.
+/// A sample read from the store.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StoredSample {
-    /// The sample. Its identity has no tags (they are the configuration's) and its packet evidence is not here (that
-    /// of refused replies is kept apart).
+    /// The sample. Its identity has no tags, because they belong to the configuration, and it has no packet evidence,
+    /// because that of rejected replies is stored separately.
     pub sample: Sample,
-    /// The tests made on the reply that was used, or on the last one refused.
+    /// The checks of the accepted reply, or of the last rejected one.
     pub checks: Option<CheckRow>,
 }
 
-/// The code of an outcome: its place in [`Outcome::LABELS`], to which labels are only ever appended.
+/// The code of an outcome: its index in [`Outcome::LABELS`], to which labels are only ever appended.
 pub(super) fn outcome_index(outcome: &Outcome) -> usize {
     match outcome {
         Outcome::Sample => 0,
@@ -45,7 +45,7 @@ pub(super) fn outcome_index(outcome: &Outcome) -> usize {
     }
 }
 
-/// The code of a way of timestamping.
+/// The code of a kind of timestamping.
 pub(super) fn way_code(way: Timestamping) -> i64 {
     match way {
         Timestamping::Kernel => 0,
@@ -59,7 +59,7 @@ pub(super) fn way_of(code: i64) -> Option<Timestamping> {
     Timestamping::ALL.into_iter().find(|way| way_code(*way) == code)
 }
 
-/// Inserts `sample`; returns whether it was new. The same sample twice is one row.
+/// Inserts `sample`; returns whether it was new. Inserting the same sample again has no effect.
 pub(super) fn insert(conn: &Connection, series_id: i64, sample: &Sample) -> rusqlite::Result<bool> {
     let reason = sample.outcome.reason();
     let reply = sample.reply.as_ref();
@@ -72,7 +72,7 @@ pub(super) fn insert(conn: &Connection, series_id: i64, sample: &Sample) -> rusq
         outcome_index(&sample.outcome) as i64,
         (!reason.is_empty()).then_some(reason),
         sample.timestamping.map(way_code),
-        // SQLite makes NULL of NaN, and a row that is refused would be offered again for ever.
+        // SQLite converts NaN to NULL, and a rejected row would be retried forever.
         if sample.poll_s.is_finite() { sample.poll_s } else { 0.0 },
         sample.sent,
         sample.lost,
@@ -91,7 +91,7 @@ pub(super) fn insert(conn: &Connection, series_id: i64, sample: &Sample) -> rusq
     Ok(changed > 0)
 }
 
-/// Reads a row of [`COLUMNS`] of the series of `server` at `address`.
+/// Decodes a row of [`COLUMNS`] for the series of `server` at `address`.
 pub(super) fn decode(
     row: &Row<'_>,
     server: &Arc<ServerIdent>,
@@ -149,7 +149,7 @@ fn decode_reply(row: &Row<'_>) -> rusqlite::Result<Option<Reply>> {
     }))
 }
 
-/// The text under which an address is stored; empty when there is none.
+/// The stored form of an address; empty if there is none.
 pub(super) fn address_text(address: Option<SocketAddr>) -> String {
     address.map(|address| address.to_string()).unwrap_or_default()
 }
@@ -160,7 +160,7 @@ mod tests {
     use ntp_monitor_core::ntp::{Check, KissCode};
 
     #[test]
-    fn the_codes_on_disk_never_move() {
+    fn codes_on_disk_are_stable() {
         let outcomes = [
             Outcome::Sample,
             Outcome::Timeout,

@@ -1,4 +1,4 @@
-//! What others may ask of the writer thread, and how it answers.
+//! The commands of the writer thread, with their replies.
 
 use tokio::sync::oneshot;
 
@@ -9,84 +9,81 @@ use super::events::Event;
 use super::notices::NoticeCommand;
 use crate::sinks::worker::WriteError;
 
-/// Where an answer goes. Whoever asked may have gone; then nobody is told.
+/// The channel for a reply. If the receiver was dropped, the reply is discarded.
 pub type Reply<T> = oneshot::Sender<Result<T, WriteError>>;
 
-/// A request to the writer thread, done between two batches in a transaction of its own.
+/// A request to the writer thread, executed between two batches in its own transaction.
 #[derive(Debug)]
 pub enum Command {
-    /// Takes acknowledged rows out of the outbox.
+    /// Deletes acknowledged rows from the outbox.
     OutboxDone {
-        /// Which rows.
+        /// The rows to delete.
         ids: Vec<i64>,
-        /// Answers when they are gone.
+        /// Replies when they are deleted.
         reply: Reply<()>,
     },
-    /// Keeps a line apart that the database refused.
+    /// Moves a line that the database rejected to quarantine.
     Quarantine {
         /// The line.
         line: Vec<u8>,
-        /// Why it was refused.
+        /// The reason for the rejection.
         reason: String,
-        /// Answers when it is kept.
+        /// Replies when it is stored.
         reply: Reply<()>,
     },
-    /// Appends ready lines to the outbox: points that do not come from samples.
+    /// Appends lines to the outbox that do not come from samples.
     Lines {
-        /// How many there are.
+        /// Number of lines.
         lines: u32,
         /// Line protocol, each line with its newline.
         body: Vec<u8>,
-        /// Answers when they are kept.
+        /// Replies when they are stored.
         reply: Reply<()>,
     },
-    /// Records an event, or brings it up to date.
+    /// Records an event, or updates it.
     RecordEvent {
-        /// The event.
         event: Event,
-        /// Answers with its number.
+        /// Replies with its number.
         reply: Reply<i64>,
     },
     /// Sets the end of an event.
     CloseEvent {
-        /// Its number.
+        /// The number of the event.
         id: i64,
         /// When it ended, in nanoseconds since 1970.
         end_ns: i64,
-        /// Answers whether there is such an event.
+        /// Replies whether the event exists.
         reply: Reply<bool>,
     },
-    /// Records who changed what.
+    /// Adds an entry to the audit log.
     Audit {
-        /// The entry.
         entry: AuditEntry,
-        /// Answers when it is kept.
+        /// Replies when it is stored.
         reply: Reply<()>,
     },
-    /// Records how the own clock is.
+    /// Records the state of this host's clock.
     Clock {
-        /// How.
         point: ClockPoint,
-        /// Answers when it is kept.
+        /// Replies when it is stored.
         reply: Reply<()>,
     },
-    /// Changes the queue of notifications.
+    /// Changes the notification queue.
     Notice {
-        /// How.
+        /// The change.
         command: NoticeCommand,
-        /// Answers when it is done.
+        /// Replies when it is done.
         reply: Reply<()>,
     },
-    /// Records what alerts came to, and puts what is to be told into the queues.
+    /// Records alert states and history, and queues notifications.
     Alerts {
-        /// What.
+        /// The change.
         command: AlertCommand,
-        /// Answers with the number of a silence, or 0.
+        /// Replies with the number of a silence, or 0.
         reply: Reply<i64>,
     },
-    /// Deletes all that is too old, at once.
+    /// Deletes all expired rows at once.
     PruneNow {
-        /// Answers with the number of rows deleted.
+        /// Replies with the number of rows deleted.
         reply: Reply<usize>,
     },
 }

@@ -1,4 +1,4 @@
-//! Connections: how the one writer and the many readers open the file.
+//! Opens the connections of the writer and of the readers.
 
 use std::path::Path;
 use std::time::Duration;
@@ -11,13 +11,13 @@ use super::schema;
 
 /// How long a connection waits for a lock that another process holds.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
-/// A reader that lasts long makes the log grow; once it is gone the file is cut back to this.
+/// A long read transaction makes the WAL file grow; afterwards it is truncated to this size.
 const WAL_LIMIT_BYTES: i64 = 64 << 20;
-/// Enough for every statement of the writer, and of any reader, to stay prepared.
+/// Number of cached prepared statements, enough for all statements of the writer and of any reader.
 const STATEMENTS: usize = 48;
 
-/// Opens the file for writing and brings its schema up to date. A file that is not ours, or from a newer release, is
-/// left as it was. `max_pages` limits its size.
+/// Opens the file for writing and migrates its schema. A file that is not a store, or is from a newer release, is not
+/// changed. `max_pages` limits its size.
 pub(super) fn open_writer(path: &Path, max_pages: Option<u32>) -> Result<Connection, StoreError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut conn = Connection::open_with_flags(path, flags).map_err(StoreError::sqlite("open the store", path))?;
@@ -28,10 +28,10 @@ pub(super) fn open_writer(path: &Path, max_pages: Option<u32>) -> Result<Connect
 }
 
 fn prepare(conn: &mut Connection, version: i64, max_pages: Option<u32>) -> rusqlite::Result<()> {
-    // auto_vacuum must come before the first table, and before WAL.
+    // auto_vacuum must be set before the first table is created, and before WAL is enabled.
     conn.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
     conn.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
-    // NORMAL with WAL: a crash of the process loses nothing, a power cut at most the last commits, and never the file.
+    // NORMAL with WAL: a crash of the process loses nothing, a power failure at most the last commits, never the file.
     conn.pragma_update(None, "synchronous", "NORMAL")?;
     conn.pragma_update_and_check(None, "journal_size_limit", WAL_LIMIT_BYTES, |_| Ok(()))?;
     keep_statements(conn)?;
@@ -41,7 +41,7 @@ fn prepare(conn: &mut Connection, version: i64, max_pages: Option<u32>) -> rusql
     schema::migrate(conn, version)
 }
 
-/// Opens an up-to-date store for reading only; the writer and other readers are not disturbed.
+/// Opens a store of the current version for reading only, without disturbing the writer and other readers.
 pub(super) fn open_reader(path: &Path) -> Result<Connection, StoreError> {
     let conn = open_any_version(path)?;
     let found = schema::inspect(&conn, path)?;
@@ -51,7 +51,7 @@ pub(super) fn open_reader(path: &Path) -> Result<Connection, StoreError> {
     Ok(conn)
 }
 
-/// Opens a store of any version for reading only: one of an earlier release can be checked and copied too.
+/// Opens a store of any version for reading only, so that a store of an earlier release can be checked and copied.
 pub(super) fn open_any_version(path: &Path) -> Result<Connection, StoreError> {
     open_read_only(path).map_err(StoreError::sqlite("open the store for reading", path))
 }
@@ -63,8 +63,8 @@ fn open_read_only(path: &Path) -> rusqlite::Result<Connection> {
     Ok(conn)
 }
 
-/// Statements stay prepared, also when they are given other values: without this guarantee SQLite plans a statement with
-/// a range or a limit anew for each value, which takes longer than to run it.
+/// Keeps the query plan of prepared statements when parameters change. Otherwise SQLite plans a statement with a range
+/// or a limit again for each value, which takes longer than running it.
 fn keep_statements(conn: &Connection) -> rusqlite::Result<()> {
     conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     conn.set_prepared_statement_cache_capacity(STATEMENTS);

@@ -1,5 +1,5 @@
-//! The writer's connection: opened when needed, used one transaction at a time, and opened anew after a failure that
-//! cost it.
+//! The writer's connection: opened when needed, used for one transaction at a time, and reopened after a failure that
+//! makes it unusable.
 
 use std::path::{Path, PathBuf};
 
@@ -8,7 +8,7 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 use super::connection;
 use super::error::StoreError;
 
-/// The file, and the connection when there is one.
+/// The path of the file, and the connection if it is open.
 #[derive(Debug)]
 pub(super) struct Db {
     path: PathBuf,
@@ -17,19 +17,19 @@ pub(super) struct Db {
 }
 
 impl Db {
-    /// Not connected yet.
+    /// Starts without a connection.
     pub(super) fn new(path: &Path, max_pages: Option<u32>) -> Self {
         Self { path: path.to_owned(), max_pages, conn: None }
     }
 
-    /// Runs `work` in one transaction: all of it is committed, or nothing is.
+    /// Runs `work` in one transaction: all of it is committed, or nothing.
     pub(super) fn transact<T>(
         &mut self,
         doing: &'static str,
         work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>,
     ) -> Result<T, StoreError> {
         self.with(doing, |conn| {
-            // Immediate: a lock held by another process shows here, before any work is done.
+            // IMMEDIATE: a lock held by another process is detected before any work is done.
             let tx = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
             let result = work(&tx)?;
             tx.commit()?;
@@ -37,7 +37,7 @@ impl Db {
         })
     }
 
-    /// Runs `work` on the connection, outside of any transaction.
+    /// Runs `work` on the connection, outside of a transaction.
     pub(super) fn with<T>(
         &mut self,
         doing: &'static str,

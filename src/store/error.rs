@@ -1,4 +1,4 @@
-//! Why the store could not be opened, read or written, in words that a person can act on.
+//! Errors of the store, with advice that an operator can act on.
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -11,88 +11,83 @@ use crate::sinks::worker::WriteError;
 /// A failure of the store.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// A directory or the lock file could not be made.
+    /// A directory or the lock file could not be created.
     #[error("cannot {doing} {}: {source}{}", path.display(), hint(source))]
     Io {
-        /// What was tried, as a verb.
+        /// The attempted action, as a verb.
         doing: &'static str,
-        /// With which path.
+        /// The path.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: std::io::Error,
     },
-    /// The file is something else; it was left alone.
+    /// The file is not a store; it was not changed.
     #[error("{} is not a store of ntp-monitor; it was left untouched: choose another [store] path", .0.display())]
     NotAStore(PathBuf),
-    /// Written by a later release; it was left alone.
+    /// The store was written by a later release; it was not changed.
     #[error(
         "{} has schema version {found}, this release knows up to {known}; it was left untouched: use the newer release",
         path.display()
     )]
     Newer {
-        /// Which file.
         path: PathBuf,
         /// Its version.
         found: i64,
-        /// The newest version known here.
+        /// The newest version that this release supports.
         known: i64,
     },
-    /// Written by an earlier release, and a reader does not migrate.
+    /// The store was written by an earlier release, and readers do not migrate it.
     #[error(
         "{} has schema version {found}, this release reads {known}: start the service once to migrate it",
         path.display()
     )]
     Older {
-        /// Which file.
         path: PathBuf,
         /// Its version.
         found: i64,
-        /// The version needed.
+        /// The required version.
         known: i64,
     },
-    /// A copy that must not take the place of a store.
+    /// A damaged copy was not restored.
     #[error("{} is damaged and was not restored: {fault}", path.display())]
     Unsound {
-        /// Which file.
         path: PathBuf,
-        /// The first thing that is wrong with it.
+        /// The first problem found.
         fault: String,
     },
-    /// Another running service has it.
+    /// Another running service uses the store.
     #[error("{} is in use by another running ntp-monitor (process {pid}): stop that one, or set another [store] path",
         path.display())]
     InUse {
-        /// Which file.
         path: PathBuf,
-        /// Who has it, as far as it is known.
+        /// The process that uses it, if known.
         pid: String,
     },
-    /// SQLite refused.
+    /// SQLite returned an error.
     #[error("cannot {doing} in {}: {}", path.display(), reason(source))]
     Sqlite {
-        /// What was tried, as a verb and its object.
+        /// The attempted action, as a verb and its object.
         doing: &'static str,
-        /// Which file.
         path: PathBuf,
-        /// What SQLite said.
+        /// SQLite's message.
         source: rusqlite::Error,
     },
-    /// The writer thread could not do what it was asked.
+    /// The writer thread could not execute a command.
     #[error(transparent)]
     NotWritten(WriteError),
-    /// The writer thread did not answer.
-    #[error("the writer of the store did not answer in time: {0}")]
+    /// The writer thread did not reply.
+    #[error("the writer of the store did not reply in time: {0}")]
     NoAnswer(&'static str),
 }
 
 impl StoreError {
-    /// Wraps what SQLite said about `path` while `doing`.
+    /// Wraps an error of SQLite about `path` while `doing`.
     pub(super) fn sqlite(doing: &'static str, path: &Path) -> impl FnOnce(rusqlite::Error) -> Self {
         let path = path.to_owned();
         move |source| Self::Sqlite { doing, path, source }
     }
 
-    /// Whether the connection is of no more use: the file was moved, replaced or became unreadable under it.
+    /// Whether the connection must be reopened, because the file was moved, replaced or became unreadable.
     pub(super) fn costs_the_connection(&self) -> bool {
         match self {
             Self::Sqlite { source, .. } => !matches!(
@@ -104,19 +99,19 @@ impl StoreError {
     }
 }
 
-/// What to do about it, where that is not plain.
+/// What to do, if it is not obvious.
 fn hint(error: &std::io::Error) -> &'static str {
     match error.kind() {
         ErrorKind::PermissionDenied => {
             "; run this as the user of the service, or set a path that this user may write ([monitor] data_dir, [store] path)"
         }
-        ErrorKind::ReadOnlyFilesystem => "; under systemd, ReadWritePaths= opens a directory",
+        ErrorKind::ReadOnlyFilesystem => "; under systemd, ReadWritePaths= makes a directory writable",
         ErrorKind::StorageFull => "; free some space, or shorten [store] raw_for",
         _ => "",
     }
 }
 
-/// What a failure means for the person who runs the service.
+/// The meaning of an SQLite error for an operator.
 fn reason(error: &rusqlite::Error) -> String {
     let advice = match error.sqlite_error_code() {
         Some(ErrorCode::DiskFull) => "no space left: free some, or shorten [store] raw_for",
@@ -126,9 +121,9 @@ fn reason(error: &rusqlite::Error) -> String {
             "it cannot be opened: check that the directory exists and who may write there"
         }
         Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
-            "it is damaged: move it away (a new one is made) or restore a backup"
+            "it is damaged: move it away (a new one is created) or restore a backup"
         }
-        Some(ErrorCode::SystemIoFailure) => "the disk fails",
+        Some(ErrorCode::SystemIoFailure) => "the disk reports I/O errors",
         _ => return error.to_string(),
     };
     format!("{advice} ({error})")

@@ -1,4 +1,4 @@
-//! What was detected: steps, changes, outages. Each once, with its start and, when it is over, its end.
+//! Detected events: steps, changes, outages. Each is stored once, with its start and, when it is over, its end.
 
 use std::net::SocketAddr;
 
@@ -6,34 +6,33 @@ use rusqlite::{Connection, Row, params};
 
 use super::codec::address_text;
 
-/// Something that was detected.
+/// A detected event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Event {
     /// When it began, in nanoseconds since 1970.
     pub start_ns: i64,
     /// When it ended; `None` while it lasts.
     pub end_ns: Option<i64>,
-    /// What kind it is (`step`, `route`, …).
+    /// The kind of event (`step`, `route`, …).
     pub kind: String,
-    /// The server concerned, by its configured name; `None` when it is about this host or the service.
+    /// The configured name of the server; `None` if the event is about this host or the service.
     pub server: Option<String>,
-    /// The address concerned.
+    /// The address, if the event is about one.
     pub address: Option<SocketAddr>,
-    /// What is known of it, as JSON.
+    /// Details, as JSON.
     pub detail: String,
 }
 
-/// An event with the number under which it can be closed.
+/// A stored event with its number.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredEvent {
-    /// Its number.
+    /// The number with which it can be closed.
     pub id: i64,
-    /// The event.
     pub event: Event,
 }
 
-/// Records an event and returns its number. The same event (start, kind, server, address) again brings its end and
-/// detail up to date.
+/// Records an event and returns its number. If it exists (same start, kind, server and address), its end and detail are
+/// updated.
 pub(super) fn record(conn: &Connection, event: &Event) -> rusqlite::Result<i64> {
     conn.prepare_cached(
         "INSERT INTO event (start_ns, end_ns, kind, server, address, detail) VALUES (?1, ?2, ?3, ?4, ?5, ?6) \
@@ -53,13 +52,13 @@ pub(super) fn record(conn: &Connection, event: &Event) -> rusqlite::Result<i64> 
     )
 }
 
-/// Sets the end of an event; returns whether there is such an event.
+/// Sets the end of an event; returns whether it exists.
 pub(super) fn close(conn: &Connection, id: i64, end_ns: i64) -> rusqlite::Result<bool> {
     let changed = conn.prepare_cached("UPDATE event SET end_ns = ?2 WHERE id = ?1")?.execute(params![id, end_ns])?;
     Ok(changed > 0)
 }
 
-/// The events that touch `[from_ns, to_ns)`, by start; at most `limit`, the latest.
+/// The events that overlap `[from_ns, to_ns)`, by start; the latest `limit` of them.
 pub(super) fn between(conn: &Connection, from_ns: i64, to_ns: i64, limit: usize) -> rusqlite::Result<Vec<StoredEvent>> {
     let mut statement = conn.prepare_cached(
         "SELECT id, start_ns, end_ns, kind, server, address, detail FROM event \

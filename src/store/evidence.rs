@@ -1,4 +1,4 @@
-//! Refused replies as packets: the last few of each series.
+//! Packets of rejected replies: the last few of each series.
 
 use rusqlite::{Connection, Row, params};
 
@@ -6,10 +6,10 @@ use ntp_monitor_core::clock::Stamp;
 use ntp_monitor_core::ntp::{CheckRow, NtpTimestamp};
 use ntp_monitor_core::sample::Evidence;
 
-/// How many refused replies of a series are kept.
+/// Number of rejected replies kept per series.
 pub const KEPT_PER_SERIES: usize = 16;
 
-/// Keeps a refused reply, and lets go of the oldest.
+/// Stores a rejected reply, and deletes the oldest beyond the limit.
 pub(super) fn insert(conn: &Connection, series_id: i64, evidence: &Evidence) -> rusqlite::Result<()> {
     let (made, failed) = evidence.checks.to_bits();
     let datagram = evidence.datagram.get(..Evidence::MAX_BYTES).unwrap_or(&evidence.datagram);
@@ -38,7 +38,7 @@ pub(super) fn insert(conn: &Connection, series_id: i64, evidence: &Evidence) -> 
     Ok(())
 }
 
-/// The kept replies of a series, oldest first.
+/// The stored replies of a series, oldest first.
 pub(super) fn of_series(conn: &Connection, series_id: i64) -> rusqlite::Result<Vec<Evidence>> {
     let mut statement = conn.prepare_cached(
         "SELECT wall_ns, mono_ns, raw_ns, checks_made, checks_failed, t1, t2, t3, t4, datagram FROM evidence \

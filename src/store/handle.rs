@@ -1,5 +1,5 @@
-//! The store as the rest of the program holds it: cheap to clone; writing goes to the writer's thread, reading to
-//! connections of its own.
+//! The handle of the store for the rest of the program. Cheap to clone. Writes go to the writer's thread, reads use
+//! their own connections.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -20,12 +20,12 @@ use super::read::Reader;
 use crate::sinks::influx::outbox::{Outbox, OutboxError, OutboxGauge, OutboxRow};
 use crate::sinks::worker::WriterHandle;
 
-/// How long the writer may take to answer: it may be busy with a long transaction, or being replaced.
+/// Time-out for a reply of the writer, which may be busy with a long transaction or being replaced.
 const ANSWER_WITHIN: Duration = Duration::from_secs(60);
-/// Idle readers that are kept open.
+/// Maximum number of idle readers that are kept open.
 const IDLE_READERS: usize = 4;
 
-/// A store in use.
+/// A handle of an open store.
 #[derive(Debug, Clone)]
 pub struct StoreHandle {
     writer: WriterHandle<Command>,
@@ -38,7 +38,7 @@ struct Shared {
     totals: Totals,
     queues: Queues,
     idle: Mutex<Vec<Reader>>,
-    // Held as long as anybody can write or read here.
+    // The lock is held as long as any handle exists.
     _lock: InstanceLock,
 }
 
@@ -48,7 +48,7 @@ impl StoreHandle {
         Self { writer: WriterHandle::default(), shared: Arc::new(shared) }
     }
 
-    /// The handle to hand to [`crate::sinks::worker::spawn`] together with the writer.
+    /// The handle to pass to [`crate::sinks::worker::spawn`] together with the writer.
     #[must_use]
     pub fn writer(&self) -> &WriterHandle<Command> {
         &self.writer
@@ -62,19 +62,19 @@ impl StoreHandle {
         self.shared.queues.clone()
     }
 
-    /// How full the queue of each notifier is, as of the last commit. Reads memory only.
+    /// The fill level of each notification queue, as of the last commit. Reads memory only.
     #[must_use]
     pub fn queue_gauges(&self) -> BTreeMap<String, QueueGauge> {
         self.shared.queues.get()
     }
 
-    /// How full the outbox is, as of the last commit. Reads memory only.
+    /// The fill level of the outbox, as of the last commit. Reads memory only.
     #[must_use]
     pub fn outbox_gauge(&self) -> OutboxGauge {
         self.shared.totals.get()
     }
 
-    /// Runs `work` with a reader on this thread. Blocks: from async code use [`StoreHandle::read`].
+    /// Runs `work` with a reader on this thread. Blocks; async code uses [`StoreHandle::read`].
     ///
     /// # Errors
     /// Those of `work`, and those of opening the file.
@@ -92,7 +92,7 @@ impl StoreHandle {
         Ok(result)
     }
 
-    /// Runs `work` with a reader on a thread that may block.
+    /// Runs `work` with a reader on a blocking thread.
     ///
     /// # Errors
     /// Those of `work`, and those of opening the file.
@@ -102,22 +102,22 @@ impl StoreHandle {
     ) -> Result<T, StoreError> {
         let handle = self.clone();
         let task = tokio::task::spawn_blocking(move || handle.read_blocking(work));
-        task.await.unwrap_or(Err(StoreError::NoAnswer("the read was interrupted")))
+        task.await.unwrap_or(Err(StoreError::NoAnswer("the read was aborted")))
     }
 
     fn idle(&self) -> std::sync::MutexGuard<'_, Vec<Reader>> {
         self.shared.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Appends ready lines to the outbox: points that do not come from samples.
+    /// Appends lines to the outbox that do not come from samples.
     ///
     /// # Errors
-    /// When the store cannot be written; the lines are not kept.
+    /// When the store cannot be written; the lines are not stored.
     pub async fn append_lines(&self, lines: u32, body: Vec<u8>) -> Result<(), StoreError> {
         self.ask(|reply| Command::Lines { lines, body, reply }).await
     }
 
-    /// Records an event, or brings it up to date, and returns its number.
+    /// Records an event, or updates it, and returns its number.
     ///
     /// # Errors
     /// When the store cannot be written.
@@ -125,7 +125,7 @@ impl StoreHandle {
         self.ask(|reply| Command::RecordEvent { event, reply }).await
     }
 
-    /// Sets the end of an event; returns whether there is such an event.
+    /// Sets the end of an event; returns whether it exists.
     ///
     /// # Errors
     /// When the store cannot be written.
@@ -133,7 +133,7 @@ impl StoreHandle {
         self.ask(|reply| Command::CloseEvent { id, end_ns, reply }).await
     }
 
-    /// Records who changed what.
+    /// Adds an entry to the audit log.
     ///
     /// # Errors
     /// When the store cannot be written.
@@ -141,7 +141,7 @@ impl StoreHandle {
         self.ask(|reply| Command::Audit { entry, reply }).await
     }
 
-    /// Records how the own clock is.
+    /// Records the state of this host's clock.
     ///
     /// # Errors
     /// When the store cannot be written.
@@ -149,7 +149,7 @@ impl StoreHandle {
         self.ask(|reply| Command::Clock { point, reply }).await
     }
 
-    /// Deletes all that is too old now; returns the number of rows.
+    /// Deletes all expired rows now; returns their number.
     ///
     /// # Errors
     /// When the store cannot be written.
@@ -163,7 +163,7 @@ impl StoreHandle {
         match tokio::time::timeout(ANSWER_WITHIN, answer).await {
             Ok(Ok(result)) => result.map_err(StoreError::NotWritten),
             Ok(Err(_)) => Err(StoreError::NoAnswer("it was restarted")),
-            Err(_) => Err(StoreError::NoAnswer("it is stuck or gone")),
+            Err(_) => Err(StoreError::NoAnswer("it hangs or has ended")),
         }
     }
 }

@@ -1,56 +1,54 @@
-//! Single values: counters that survive a restart, and what the store is.
+//! Single values: counters that survive a restart, and properties of the store.
 
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
 use crate::config::Server;
 
-/// Lines for InfluxDB that were dropped because of age or size.
+/// Number of InfluxDB lines dropped because of age or size.
 pub(super) const DROPPED_LINES: &str = "outbox_dropped_lines";
-/// Up to when retention has come; see `retention`.
+/// The time of the retention clock; see `retention`.
 pub(super) const RETENTION_CLOCK_NS: &str = "retention_clock_ns";
-/// The start, in seconds since 1970, of the five minutes that the rollups on disk lack; see `pending`.
+/// The start of the bucket that is missing in the rollups on disk, in seconds since 1970; see `pending`.
 pub(super) const PENDING_BUCKET_S: &str = "pending_bucket_s";
-/// When the store was made.
+/// When the store was created.
 pub(super) const CREATED_NS: &str = "created_ns";
-/// Absent or 0 when the last service ended in order, [`NO_DOUBT`] while one runs that began so. Otherwise requests that
-/// were sent before this wall time may be missing.
+/// 0 or absent after a clean shutdown; [`NO_DOUBT`] while a service runs that started after one. Otherwise the last
+/// service did not shut down cleanly, and requests sent before this wall time may be missing.
 const IN_DOUBT_NS: &str = "in_doubt_ns";
 const NO_DOUBT: i64 = 1;
-/// Where the monitor that writes looks from.
+/// The monitoring location of the service that writes.
 pub(super) const VANTAGE: &str = "vantage";
 
-/// A service begins; says what the one before left in doubt.
+/// Records a start. Returns the time before which requests may be missing, after an unclean shutdown.
 pub(super) fn begin(conn: &Connection, now_ns: i64) -> rusqlite::Result<Option<i64>> {
     let left = number(conn, IN_DOUBT_NS)?.filter(|left| *left > 0);
-    // The one before may have died while it left servers alone because of the one before it.
+    // The previous service may have crashed while it was still waiting because of an earlier crash.
     let floor_ns = i64::try_from(Server::FLOOR.as_nanos()).unwrap_or(i64::MAX);
     let before = left.map(|left| if (0..floor_ns).contains(&(now_ns - left)) { left } else { now_ns });
     set(conn, IN_DOUBT_NS, before.unwrap_or(NO_DOUBT))?;
     Ok(before)
 }
 
-/// A service ends in order.
+/// Records a clean shutdown.
 pub(super) fn settle(conn: &Transaction<'_>) -> rusqlite::Result<()> {
     set(conn, IN_DOUBT_NS, 0)
 }
 
-/// A number; `None` when it was never written.
+/// Reads a number; `None` if it was never written.
 pub(super) fn number(conn: &Connection, key: &str) -> rusqlite::Result<Option<i64>> {
     conn.prepare_cached("SELECT value FROM meta WHERE key = ?1")?.query_row([key], |row| row.get(0)).optional()
 }
 
-/// A text; `None` when it was never written.
+/// Reads a text; `None` if it was never written.
 pub(super) fn text(conn: &Connection, key: &str) -> rusqlite::Result<Option<String>> {
     conn.prepare_cached("SELECT value FROM meta WHERE key = ?1")?.query_row([key], |row| row.get(0)).optional()
 }
 
-/// Sets a value.
 pub(super) fn set(conn: &Connection, key: &str, value: impl rusqlite::ToSql) -> rusqlite::Result<()> {
     conn.prepare_cached("INSERT OR REPLACE INTO meta (key, value) VALUES (?1, ?2)")?.execute(params![key, value])?;
     Ok(())
 }
 
-/// Removes a value.
 pub(super) fn remove(conn: &Connection, key: &str) -> rusqlite::Result<()> {
     conn.prepare_cached("DELETE FROM meta WHERE key = ?1")?.execute([key])?;
     Ok(())
@@ -72,7 +70,7 @@ mod tests {
     const S: i64 = 1_000_000_000;
 
     #[test]
-    fn whoever_did_not_end_in_order_leaves_doubt_that_a_crash_loop_does_not_prolong_for_ever() {
+    fn unclean_shutdown_is_remembered_across_a_crash_loop() {
         let mut conn = Connection::open_in_memory().unwrap();
         conn.execute_batch("CREATE TABLE meta (key TEXT PRIMARY KEY, value ANY)").unwrap();
         assert_eq!(begin(&conn, 1000 * S).unwrap(), None);

@@ -1,13 +1,14 @@
-//! The embedded store: one SQLite file that is the journal of everything measured, the outbox of what must still be
-//! sent, and the memory behind every window and picture.
+//! The embedded store: one SQLite file that is the journal of all measurements, the outbox of InfluxDB lines, and the
+//! source of every query and chart.
 //!
 //! One thread writes ([`Writer`], driven by [`crate::sinks::worker`]): a batch is one transaction of raw rows and
-//! InfluxDB lines, and the same sample twice changes nothing. Rollups on disk are behind by five minutes at most, which
-//! readers make up for (`pending`). Readers ([`read::Reader`]) have connections of their
-//! own. One service at a time may have a store; any number of processes may read it.
+//! InfluxDB lines, and writing the same sample twice has no effect. Rollups on disk are up to five minutes behind,
+//! which readers compensate for (`pending`). Readers ([`read::Reader`]) have their own connections. Only one service at
+//! a time can use a store; any number of processes can read it.
 //!
-//! Limits: a process that is killed loses nothing that was committed; a power cut may cost the last commits, never the
-//! file. Tags of servers are not kept: they are the configuration's.
+//! Limits: a crash of the process loses no committed data; a power failure may lose the last commits, never the file.
+//! Tags of servers are not stored, because they belong to the configuration. file. Tags of servers are not kept: they
+//! are the configuration's.
 
 mod alert_requests;
 mod alerts;
@@ -64,10 +65,10 @@ use crate::config::Config;
 #[cfg(doc)]
 use crate::config::Server;
 
-/// How a store is kept.
+/// The settings of a store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Options {
-    /// The file.
+    /// The path of the file.
     pub path: PathBuf,
     /// How long raw samples are kept.
     pub raw_for: Duration,
@@ -75,18 +76,18 @@ pub struct Options {
     pub rollup_5m_for: Duration,
     /// How long hourly rollups are kept.
     pub rollup_1h_for: Duration,
-    /// The outbox drops what is older.
+    /// The outbox drops lines that are older than this.
     pub outbox_max_age: Duration,
-    /// The outbox drops its oldest beyond this many bytes.
+    /// The outbox drops its oldest lines beyond this size, in bytes.
     pub outbox_max_bytes: u64,
-    /// Where the monitor looks from; kept for readers.
+    /// The name of the monitoring location, stored for readers.
     pub vantage: String,
-    /// The most pages (of 4 KiB) that the file may have; `None` for what the disk holds.
+    /// Maximum number of pages (of 4 KiB) of the file; `None` for no limit.
     pub max_pages: Option<u32>,
 }
 
 impl Options {
-    /// As configured. Without `[influxdb]` an outbox that is left from before is kept for a month at most.
+    /// The settings from the configuration. Without `[influxdb]`, an existing outbox is kept for a month at most.
     #[must_use]
     pub fn from_config(config: &Config) -> Self {
         const MONTH: Duration = Duration::from_secs(30 * 86_400);
@@ -109,7 +110,7 @@ impl Options {
     }
 }
 
-/// An opened store: ours until the last handle is gone.
+/// An opened store. It is locked until the last handle is dropped.
 #[derive(Debug, Clone)]
 pub struct Store {
     options: Options,
@@ -118,11 +119,11 @@ pub struct Store {
 }
 
 impl Store {
-    /// Opens the store, made and migrated as needed, and locks it against other services. Its directory is made too.
+    /// Opens the store and locks it against other services. Creates or migrates the file, and creates its directory.
     ///
     /// # Errors
-    /// When the path cannot be reached or written, another service has the store, or the file is not a store or of a
-    /// newer release; such a file is left as it was.
+    /// When the path cannot be written, another service uses the store, or the file is not a store or from a newer
+    /// release; such a file is not changed.
     pub fn open(options: Options, log: &Logger) -> Result<Self, StoreError> {
         make_directory(&options.path)?;
         let lock = InstanceLock::take(&options.path)?;
@@ -140,32 +141,32 @@ impl Store {
         Ok(Self { options, handle, log: log.clone() })
     }
 
-    /// Notes that a service begins to send requests. When the one before did not end in order, returns a wall time in
-    /// nanoseconds: requests that were sent before it may be missing here, and none was sent between it and now to
-    /// whoever must not be asked faster than [`Server::FLOOR`].
+    /// Records that the service starts to send requests. After an unclean shutdown, returns a wall time in nanoseconds:
+    /// requests sent before it may be missing in the store, and since then no request was sent that could violate the
+    /// minimum interval [`Server::FLOOR`].
     ///
     /// # Errors
     /// When the store cannot be written.
     pub fn begin(&self) -> Result<Option<i64>, StoreError> {
         let now_ns = crate::clock::now().wall_ns;
-        Db::new(&self.options.path, self.options.max_pages).transact("note the start", |tx| meta::begin(tx, now_ns))
+        Db::new(&self.options.path, self.options.max_pages).transact("record the start", |tx| meta::begin(tx, now_ns))
     }
 
-    /// Notes that the service ends in order: all that it asked is recorded. To be called when the writer has ended.
+    /// Records a clean shutdown: every request was stored. Must be called after the writer has ended.
     ///
     /// # Errors
-    /// When the store cannot be written; the next service is then more cautious than it need be.
+    /// When the store cannot be written; polls then start later at the next start.
     pub fn settle(&self) -> Result<(), StoreError> {
-        Db::new(&self.options.path, self.options.max_pages).transact("note the end", meta::settle)
+        Db::new(&self.options.path, self.options.max_pages).transact("record the shutdown", meta::settle)
     }
 
-    /// A writer, for [`crate::sinks::worker::spawn`]. One at a time; a successor takes over where it ended.
+    /// A writer for [`crate::sinks::worker::spawn`]. Only one may run at a time; a successor continues its work.
     #[must_use]
     pub fn writer(&self, encoder: Option<Encoder>) -> Writer {
         Writer::new(&self.options, encoder, self.handle.totals(), self.handle.queues(), self.log.clone())
     }
 
-    /// What the rest of the program holds.
+    /// A handle for the other parts of the service.
     #[must_use]
     pub fn handle(&self) -> StoreHandle {
         self.handle.clone()
@@ -175,7 +176,7 @@ impl Store {
 fn make_directory(store: &Path) -> Result<(), StoreError> {
     let Some(dir) = store.parent().filter(|dir| !dir.as_os_str().is_empty()) else { return Ok(()) };
     std::fs::create_dir_all(dir).map_err(|source| StoreError::Io {
-        doing: "make the directory",
+        doing: "create the directory",
         path: dir.to_owned(),
         source,
     })

@@ -1,7 +1,8 @@
-//! The queue of notifications: each notifier has its own, in the order in which they were put in.
+//! The queues of notifications: one per notifier, in order of insertion.
 //!
-//! Age is told by retention's clock, which a stepped wall clock cannot hurry. Waits are wall time, because they outlive
-//! the process; one that lies implausibly far ahead is not believed, for the clock was set back since.
+//! Age is measured by the retention clock, which does not follow a step of the wall clock. Waits are in wall time,
+//! because they outlive the process; a wait that is implausibly long is ignored, because the clock must have been set
+//! back.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,27 +13,27 @@ use super::error::StoreError;
 use super::read::Reader;
 use ntp_monitor_core::alert::notification::Notification;
 
-/// One that waits longer than this is dropped, and counted. Those that ended are kept as long, by which a repeat is known.
+/// A notification that waits longer is dropped and counted. Ended ones are kept as long, to detect repeats.
 const MAX_AGE_NS: i64 = 7 * 86_400_000_000_000;
-/// More than this of one notifier do not wait; the oldest are dropped, and counted.
+/// Maximum queue length of one notifier; beyond it the oldest are dropped and counted.
 const MAX_WAITING: i64 = 10_000;
-/// Rows that one pass of the bounds ends or deletes at most, so that no pass takes long.
+/// Maximum number of rows that one pass ends or deletes, so that no pass takes long.
 const CHUNK: i64 = 256;
-/// No wait is longer: the longest Retry-After that is believed, twice.
+/// Maximum plausible wait: twice the longest `Retry-After` that is honoured.
 const PLAUSIBLE_WAIT_NS: i64 = 2 * 3_600_000_000_000;
 
-/// How full the queue of one notifier is.
+/// The fill level of the queue of one notifier.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct QueueGauge {
-    /// Notifications that wait.
+    /// Number of waiting notifications.
     pub waiting: u64,
-    /// When the oldest of them was put in, in nanoseconds since 1970.
+    /// When the oldest of them was added, in nanoseconds since 1970.
     pub oldest_ns: Option<i64>,
-    /// Dropped since start, because of age or number.
+    /// Number of notifications dropped since the start, because of age or queue length.
     pub expired: u64,
 }
 
-/// How full every queue is, as of the last commit.
+/// The fill level of every queue, as of the last commit.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Queues(Arc<Mutex<BTreeMap<String, QueueGauge>>>);
 
@@ -41,7 +42,7 @@ impl Queues {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// To be called once the transaction that counted is committed.
+    /// Must be called after the transaction that counted is committed.
     pub(super) fn set(&self, waiting: Counted, expired: &BTreeMap<String, u64>) {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         for gauge in all.values_mut() {
@@ -57,58 +58,57 @@ impl Queues {
     }
 }
 
-/// Of each notifier: how many wait, and since when the oldest.
+/// For each notifier, the number of waiting notifications and the time of the oldest.
 pub(super) type Counted = Vec<(String, u64, i64)>;
 
-/// A notification whose turn it is.
+/// A notification that is due.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Due {
     /// Its number.
     pub id: i64,
-    /// Attempts that failed.
+    /// Number of failed attempts.
     pub attempts: u32,
-    /// It, or why it cannot be read.
+    /// The notification, or why it cannot be parsed.
     pub notification: Result<Notification, String>,
 }
 
-/// What may be asked of the queue.
+/// Commands about the queues.
 #[derive(Debug)]
 pub enum NoticeCommand {
-    /// Puts a notification in.
+    /// Adds a notification.
     Insert {
-        /// For whom.
+        /// The notifier.
         notifier: String,
-        /// It.
+        /// The notification.
         notification: Box<Notification>,
     },
-    /// Its receiver has it.
+    /// Records a delivery.
     Delivered {
-        /// Which one.
+        /// The number of the notification.
         id: i64,
-        /// The others of its notifier need not wait any longer: the receiver is back.
+        /// Whether the other notifications of the notifier become due at once, because the receiver is back.
         others_at_once: bool,
     },
-    /// An attempt failed.
+    /// Records a failed attempt.
     Failed {
-        /// Which one.
+        /// The number of the notification.
         id: i64,
-        /// Not before this, in nanoseconds since 1970.
+        /// The time of the next attempt, in nanoseconds since 1970.
         next_ns: i64,
-        /// Why.
+        /// The reason.
         why: String,
     },
-    /// There will be no other attempt.
+    /// Records that a notification was dropped.
     GivenUp {
-        /// Which one.
+        /// The number of the notification.
         id: i64,
-        /// Why.
+        /// The reason.
         why: String,
     },
 }
 
-/// Puts a notification into the queue of `notifier`, at the wall time `now_ns`. One that was put in before (the same key)
-/// changes nothing, also when it has been delivered since. To be called in the transaction that records the states of
-/// its alerts.
+/// Adds a notification to the queue of `notifier`, at the wall time `now_ns`. If one with the same key exists, even a
+/// delivered one, nothing changes. Must be called in the transaction that records the alert states.
 ///
 /// # Errors
 /// When the store cannot be written.
@@ -123,7 +123,7 @@ pub fn insert(conn: &Connection, notifier: &str, notification: &Notification, no
     Ok(())
 }
 
-/// Does what was asked.
+/// Executes a command.
 pub(super) fn apply(conn: &Connection, command: NoticeCommand, now_ns: i64) -> rusqlite::Result<()> {
     match command {
         NoticeCommand::Insert { notifier, notification } => insert(conn, &notifier, &notification, now_ns),
@@ -157,7 +157,7 @@ fn end(conn: &Connection, id: i64, now_ns: i64, outcome: &str, why: Option<&str>
     .map(drop)
 }
 
-/// Counts what waits.
+/// Counts the waiting notifications.
 pub(super) fn count(conn: &Connection) -> rusqlite::Result<Counted> {
     conn.prepare_cached(
         "SELECT notifier, count(*), min(created_ns) FROM notification WHERE ended_ns IS NULL GROUP BY notifier",
@@ -166,8 +166,8 @@ pub(super) fn count(conn: &Connection) -> rusqlite::Result<Counted> {
     .collect()
 }
 
-/// Drops what is too old or too much, a bounded number, and forgets what ended long ago. `now_ns` is that of retention's
-/// clock. Returns how many were dropped of each notifier.
+/// Drops a bounded number of old and excess notifications, and deletes those that ended long ago. `now_ns` is the time
+/// of the retention clock. Returns the number of dropped notifications by notifier.
 pub(super) fn enforce_bounds(
     conn: &Connection,
     counted: &Counted,
@@ -200,8 +200,8 @@ fn expire(conn: &Connection, notifier: &str, surplus: i64, before_ns: i64, now_n
 }
 
 impl Reader {
-    /// The oldest notification for `notifier` that may be tried at the wall time `now_ns`: those of one rule in order,
-    /// those of different rules not waiting for each other.
+    /// The oldest notification for `notifier` that is due at the wall time `now_ns`. Order is kept within a rule;
+    /// different rules do not wait for each other.
     ///
     /// # Errors
     /// When the store cannot be read.
@@ -222,7 +222,7 @@ impl Reader {
         })
     }
 
-    /// When a notification for `notifier` was delivered last, in nanoseconds since 1970.
+    /// When a notification for `notifier` was last delivered, in nanoseconds since 1970.
     ///
     /// # Errors
     /// When the store cannot be read.

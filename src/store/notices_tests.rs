@@ -64,7 +64,7 @@ impl Kept {
 }
 
 #[test]
-fn the_same_notification_is_queued_once_also_after_it_was_delivered() {
+fn same_notification_is_queued_once_even_after_delivery() {
     let kept = kept();
     kept.put("k", "a");
     kept.put("k", "a");
@@ -79,7 +79,7 @@ fn the_same_notification_is_queued_once_also_after_it_was_delivered() {
 }
 
 #[test]
-fn what_belongs_to_one_rule_keeps_its_order_and_other_rules_do_not_wait_for_it() {
+fn order_is_kept_within_a_rule_and_rules_do_not_wait() {
     let kept = kept();
     kept.put("firing", "a");
     kept.put("resolved", "a");
@@ -94,7 +94,7 @@ fn what_belongs_to_one_rule_keeps_its_order_and_other_rules_do_not_wait_for_it()
 }
 
 #[test]
-fn a_receiver_that_is_back_gets_everything_at_once() {
+fn recovered_receiver_gets_everything_at_once() {
     let kept = kept();
     kept.put("one", "a");
     kept.put("two", "b");
@@ -106,7 +106,7 @@ fn a_receiver_that_is_back_gets_everything_at_once() {
 }
 
 #[test]
-fn a_clock_that_was_set_back_does_not_hold_up_a_notification_for_years() {
+fn clock_set_back_does_not_delay_a_notification_for_long() {
     let kept = kept();
     kept.put("k", "a");
     let (id, _) = kept.due(NOW).unwrap();
@@ -116,7 +116,7 @@ fn a_clock_that_was_set_back_does_not_hold_up_a_notification_for_years() {
 }
 
 #[test]
-fn what_is_too_old_is_dropped_and_counted_and_what_ended_long_ago_forgotten() {
+fn old_notifications_are_dropped_and_ended_ones_deleted() {
     let kept = kept();
     kept.put("old", "a");
     let (id, _) = kept.due(NOW).unwrap();
@@ -132,7 +132,7 @@ fn what_is_too_old_is_dropped_and_counted_and_what_ended_long_ago_forgotten() {
 }
 
 #[test]
-fn too_many_push_the_oldest_out_a_few_at_a_time() {
+fn excess_notifications_are_dropped_oldest_first() {
     let kept = kept();
     kept.conn.execute_batch("BEGIN").unwrap();
     for n in 0..MAX_WAITING + 300 {
@@ -147,7 +147,7 @@ fn too_many_push_the_oldest_out_a_few_at_a_time() {
 }
 
 #[test]
-fn what_cannot_be_read_is_due_too_so_that_it_can_be_given_up() {
+fn unreadable_notification_is_due_so_that_it_is_dropped() {
     let kept = kept();
     kept.put("k", "a");
     kept.conn.execute("UPDATE notification SET body = 'no json'", []).unwrap();

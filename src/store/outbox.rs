@@ -1,4 +1,4 @@
-//! The outbox on disk: lines for InfluxDB from the transaction of their samples until they are acknowledged.
+//! The outbox on disk: lines for InfluxDB, from the transaction of their samples until they are acknowledged.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -7,28 +7,28 @@ use rusqlite::{Connection, OptionalExtension, params};
 use super::meta;
 use crate::sinks::influx::outbox::{OutboxGauge, OutboxRow};
 
-/// How many refused lines are kept for a person to look at.
+/// Number of rejected lines kept for inspection.
 pub const QUARANTINE_LINES: i64 = 1000;
-/// Rows that one pass of the bounds drops at most, so that no pass takes long.
+/// Maximum number of rows that one pass drops, so that no pass takes long.
 const DROP_CHUNK: usize = 256;
 
-/// How full the outbox is, as of the last commit. The writer alone changes it, so it need not be counted again.
+/// The fill level of the outbox, as of the last commit. Only the writer changes it, so it need not be counted again.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Totals(Arc<Mutex<OutboxGauge>>);
 
 impl Totals {
-    /// As of the last commit.
+    /// The fill level as of the last commit.
     pub(super) fn get(&self) -> OutboxGauge {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// To be called once the transaction that changed the outbox is committed.
+    /// Must be called after the transaction that changed the outbox is committed.
     pub(super) fn set(&self, gauge: OutboxGauge) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = gauge;
     }
 }
 
-/// Counts everything anew: when the store is opened.
+/// Counts all rows, when the store is opened.
 pub(super) fn count(conn: &Connection) -> rusqlite::Result<OutboxGauge> {
     let dropped_lines = meta::number(conn, meta::DROPPED_LINES)?.unwrap_or(0).cast_unsigned();
     let quarantined: i64 = conn.query_row("SELECT count(*) FROM outbox_quarantine", [], |row| row.get(0))?;
@@ -44,7 +44,7 @@ pub(super) fn count(conn: &Connection) -> rusqlite::Result<OutboxGauge> {
     })
 }
 
-/// Appends lines; `gauge` follows.
+/// Appends lines and updates `gauge`.
 pub(super) fn push(
     conn: &Connection,
     gauge: &mut OutboxGauge,
@@ -64,7 +64,7 @@ pub(super) fn push(
     Ok(())
 }
 
-/// Takes rows out; those that are gone already do not matter.
+/// Deletes rows; ignores those that do not exist.
 pub(super) fn remove(conn: &Connection, gauge: &mut OutboxGauge, ids: &[i64]) -> rusqlite::Result<u64> {
     let mut lines = 0;
     let mut delete = conn.prepare_cached("DELETE FROM outbox WHERE id = ?1 RETURNING lines, bytes")?;
@@ -85,7 +85,7 @@ pub(super) fn remove(conn: &Connection, gauge: &mut OutboxGauge, ids: &[i64]) ->
     Ok(lines)
 }
 
-/// Keeps a refused line apart.
+/// Moves a rejected line to quarantine.
 pub(super) fn quarantine(
     conn: &Connection,
     gauge: &mut OutboxGauge,
@@ -102,8 +102,8 @@ pub(super) fn quarantine(
     Ok(())
 }
 
-/// Drops the oldest rows that were written before `before_ns`, or that are too much for `max_bytes`. Every line is
-/// counted, in the store and in `gauge`. Returns the lines dropped; a pass drops a bounded number.
+/// Drops the oldest rows that were written before `before_ns` or exceed `max_bytes`. Dropped lines are counted in the
+/// store and in `gauge`. Returns the number of lines dropped; a pass drops a bounded number.
 pub(super) fn enforce_bounds(
     conn: &Connection,
     gauge: &mut OutboxGauge,
@@ -135,7 +135,7 @@ fn surplus(conn: &Connection, mut bytes: u64, before_ns: i64, max_bytes: u64) ->
     Ok(ids)
 }
 
-/// The oldest rows, as many as fit both limits together, at least one when there is any.
+/// The oldest rows, as many as fit both limits together, at least one if there is any.
 pub(super) fn oldest(conn: &Connection, max_lines: usize, max_bytes: usize) -> rusqlite::Result<Vec<OutboxRow>> {
     let mut statement = conn.prepare_cached("SELECT id, created_ns, lines, body FROM outbox ORDER BY id")?;
     let mut rows = statement.query([])?;

@@ -1,17 +1,17 @@
-//! The five minutes that are not in the rollups on disk yet.
+//! The bucket of five minutes that the rollups on disk do not contain yet.
 //!
-//! To read, decode, encode and write two rollups for each sample costs more than the sample itself. So one bucket of
-//! five minutes, the *pending* one, has no part in the rollups on disk: there a rollup is the sum of the raw rows of its
-//! bucket, less those of the pending bucket. Readers add these in the transaction in which they read the rest
-//! ([`sums_of_series`]), so what they see is exact at any time. When a sample of a later bucket comes, the pending one is
-//! summed up once, and added to the rollups on disk.
+//! Reading, decoding, encoding and writing two rollups for each sample costs more than the sample itself. So one bucket
+//! of five minutes, the *pending* one, is excluded from the rollups on disk: a rollup is the sum of the raw rows of its
+//! bucket except those of the pending bucket. Readers add these in the transaction in which they read the rest
+//! ([`sums_of_series`]), so their result is always exact. When a sample of a later bucket arrives, the pending bucket
+//! is summed once and added to the rollups on disk.
 //!
-//! Which bucket is pending is said in `meta` and changes in the transaction of the raw rows; nothing is kept in memory.
-//! A process that is killed leaves nothing to repair.
+//! The pending bucket is recorded in `meta` and changes in the transaction of the raw rows. Nothing is kept in memory,
+//! so a crash leaves nothing to repair.
 //!
-//! A bucket can become the pending one only while it has no raw rows: those that it had would be in the rollups twice.
-//! So stragglers of the bucket before, and all samples after a step of the clock to a time that was written before, go
-//! to the rollups one by one, as dearly as that is.
+//! A bucket can become pending only while it has no raw rows, because existing ones would be counted twice. Therefore
+//! late samples of the previous bucket, and all samples after the clock was stepped back, are added to the rollups one
+//! by one, at the higher cost. to the rollups one by one, as dearly as that is.
 
 use std::collections::BTreeMap;
 
@@ -24,23 +24,23 @@ use ntp_monitor_core::sample::ServerIdent;
 
 const GRAIN: Grain = Grain::FiveMinutes;
 
-/// Which bucket is pending, as far as the writer knows. To be forgotten after a transaction that did not commit.
+/// The pending bucket, as far as the writer knows it. Must be reset after a transaction that did not commit.
 #[derive(Debug, Default)]
 pub(super) struct Pending {
-    /// As the store says; `None` when it was not asked yet.
+    /// As recorded in the store; `None` if it was not read yet.
     known: Option<Option<i64>>,
-    /// A bucket that cannot become the pending one.
+    /// A bucket that cannot become pending.
     written_s: Option<i64>,
 }
 
 impl Pending {
-    /// Forgets everything; the store is asked again.
+    /// Resets the cache, so that the store is read again.
     pub(super) fn forget(&mut self) {
         *self = Self::default();
     }
 
-    /// Makes the bucket of `newest_ns` the pending one, if that may be; to be called before raw rows are added, with the
-    /// newest of them. Returns the span of the pending bucket, of which no sample may be added to a rollup.
+    /// Makes the bucket of `newest_ns` the pending one, if possible. Must be called before raw rows are added, with the
+    /// time of the newest. Returns the span of the pending bucket, whose samples must not be added to rollups.
     pub(super) fn follow(&mut self, conn: &Connection, newest_ns: i64) -> rusqlite::Result<Option<Span>> {
         let wanted_s = GRAIN.bucket_s(newest_ns);
         let known = self.known(conn)?;
@@ -57,7 +57,7 @@ impl Pending {
         Ok(self.known.flatten().map(Span::of))
     }
 
-    /// Brings the pending bucket into the rollups before raw rows of it, those older than `before_ns`, are deleted.
+    /// Adds the pending bucket to the rollups before its raw rows, those older than `before_ns`, are deleted.
     pub(super) fn settle_before(&mut self, conn: &Connection, before_ns: i64) -> rusqlite::Result<()> {
         match self.known(conn)? {
             Some(bucket_s) if Span::of(bucket_s).from_ns < before_ns => self.settle(conn),
@@ -65,14 +65,14 @@ impl Pending {
         }
     }
 
-    /// Adds the pending bucket to the rollups on disk; after that none is pending.
+    /// Adds the pending bucket to the rollups on disk; afterwards no bucket is pending.
     fn settle(&mut self, conn: &Connection) -> rusqlite::Result<()> {
         let Some(bucket_s) = self.known(conn)? else { return Ok(()) };
         let span = Span::of(bucket_s);
         let mut ids = conn.prepare_cached("SELECT id FROM series ORDER BY id")?;
         for id in ids.query_map([], |row| row.get(0))? {
             let id = id?;
-            // With sketches, which the finer rollup has no use for.
+            // Computed with sketches; the finer rollup ignores them.
             for sum in sums_of_series(conn, id, span, Grain::Hour)? {
                 for grain in Grain::ALL {
                     rollup_table::merge(conn, grain, id, grain.bucket_s(span.from_ns), &sum)?;
@@ -95,7 +95,7 @@ impl Pending {
     }
 }
 
-/// The raw rows of a bucket: wall-clock nanoseconds since 1970, the end excluded.
+/// The period of a bucket: wall-clock nanoseconds since 1970, end excluded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Span {
     pub(super) from_ns: i64,
@@ -108,19 +108,18 @@ impl Span {
         Self { from_ns, to_ns: from_ns.saturating_add(GRAIN.width_ns()) }
     }
 
-    /// Whether a sample of `wall_ns` is in it.
+    /// Whether a sample at `wall_ns` belongs to it.
     pub(super) fn contains(self, wall_ns: i64) -> bool {
         (self.from_ns..self.to_ns).contains(&wall_ns)
     }
 }
 
-/// The raw rows that the rollups on disk lack.
+/// The span of the pending bucket.
 pub(super) fn span(conn: &Connection) -> rusqlite::Result<Option<Span>> {
     Ok(meta::number(conn, meta::PENDING_BUCKET_S)?.map(Span::of))
 }
 
-/// The sums of the raw rows of one series within the span, as a part of its rollups of `grain`: one for each way of
-/// timestamping.
+/// The sums of the raw rows of one series within the span, as rollups of `grain`: one for each kind of timestamping.
 pub(super) fn sums_of_series(
     conn: &Connection,
     series_id: i64,
@@ -131,12 +130,12 @@ pub(super) fn sums_of_series(
         "SELECT {} FROM sample WHERE series_id = ?1 AND wall_ns >= ?2 AND wall_ns < ?3 ORDER BY wall_ns",
         codec::COLUMNS
     );
-    let nobody = ServerIdent::named("");
+    let placeholder = ServerIdent::named("");
     let mut statement = conn.prepare_cached(&sql)?;
     let mut rows = statement.query(params![series_id, span.from_ns, span.to_ns])?;
     let mut sums = BTreeMap::new();
     while let Some(row) = rows.next()? {
-        let sample = codec::decode(row, &nobody, None)?.sample;
+        let sample = codec::decode(row, &placeholder, None)?.sample;
         let way = sample.timestamping;
         let sum = sums.entry(way_key(way));
         sum.or_insert_with(|| Rollup::empty(grain, grain.bucket_s(span.from_ns), way)).add(&sample);
@@ -145,7 +144,7 @@ pub(super) fn sums_of_series(
 }
 
 fn has_rows(conn: &Connection, span: Span) -> rusqlite::Result<bool> {
-    // The cross join fixes the order: one look into the key for each series.
+    // The cross join fixes the join order: one key look-up per series.
     conn.prepare_cached(
         "SELECT EXISTS (SELECT 1 FROM series CROSS JOIN sample ON series_id = series.id AND wall_ns >= ?1 \
          AND wall_ns < ?2)",

@@ -1,9 +1,9 @@
-//! Letting go of what is old, a little at a time: a pass touches few series and deletes few rows, so that no pass keeps
-//! a batch waiting.
+//! Deletes old data in small steps: a pass visits few series and deletes few rows, so that it does not delay a batch.
 //!
-//! Age is told by the wall clock, and the wall clock is what this program suspects. So retention has a clock of its
-//! own, which follows the wall clock but runs forward at most [`CATCH_UP`] times as fast as monotonic time: a clock
-//! that is stepped years ahead does not take the history with it before a person can react.
+//! Age is measured by a separate retention clock, because the wall clock is what this program monitors. The retention
+//! clock follows the wall clock, but runs forward at most [`CATCH_UP`] times as fast as monotonic time, so a wall clock
+//! that is stepped years ahead does not delete the history before an operator can react. that is stepped years ahead
+//! does not take the history with it before a person can react.
 
 use std::time::Duration;
 
@@ -13,29 +13,29 @@ use super::rollup::Grain;
 use super::{clock, meta};
 use ntp_monitor_core::clock::Stamp;
 
-/// How much faster than time itself retention may move on: after a month of rest it has caught up within a day.
+/// Maximum speed of the retention clock relative to real time; after a month of downtime it catches up within a day.
 pub(super) const CATCH_UP: i64 = 30;
-/// Series that one pass looks at.
+/// Number of series that one pass visits.
 const SERIES_PER_PASS: usize = 64;
-/// Rows of one table that are deleted of one series in one pass.
+/// Maximum number of rows that one pass deletes from one table for one series.
 const ROWS_PER_SERIES: i64 = 256;
 /// A pass ends after this many deleted rows.
 const ROWS_PER_PASS: usize = 4096;
-/// After a round through all series that left nothing old behind, the next begins so much later.
+/// Pause after a round through all series that left no expired rows.
 const REST_NS: i64 = 600 * 1_000_000_000;
 
-/// How long things are kept.
+/// Retention periods.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Horizons {
     /// Raw samples.
     pub raw_for: Duration,
     /// Five-minute rollups.
     pub rollup_5m_for: Duration,
-    /// Hourly rollups, the own clock, events, and series of which nothing else is left.
+    /// Hourly rollups, the history of this host's clock, events, and series without other data.
     pub rollup_1h_for: Duration,
 }
 
-/// The time by which age is told.
+/// The clock by which age is measured.
 #[derive(Debug, Default)]
 pub(super) struct RetentionClock {
     at_ns: Option<i64>,
@@ -43,7 +43,7 @@ pub(super) struct RetentionClock {
 }
 
 impl RetentionClock {
-    /// Moves on to `now` as far as is allowed, from where the store says that it was, and returns where it is.
+    /// Advances to `now` as far as allowed, from the time recorded in the store, and returns the new time.
     pub(super) fn advance(&mut self, conn: &Connection, now: Stamp) -> rusqlite::Result<i64> {
         let before_ns = match self.at_ns {
             Some(at_ns) => at_ns,
@@ -54,45 +54,45 @@ impl RetentionClock {
         };
         let passed_ns = now.mono_ns.saturating_sub(self.mono_ns).max(0);
         let limit_ns = before_ns.saturating_add(passed_ns.saturating_mul(CATCH_UP));
-        // Backwards it follows at once: keeping too much harms nobody.
+        // It follows backwards at once, because keeping data too long does no harm.
         let at_ns = now.wall_ns.min(limit_ns);
         *self = Self { at_ns: Some(at_ns), mono_ns: now.mono_ns };
         Ok(at_ns)
     }
 }
 
-/// Where the passes have come to in the list of series.
+/// The position of the passes in the list of series.
 #[derive(Debug, Default)]
 pub(super) struct Pruner {
     after_id: i64,
-    /// Some series of this round may have more rows that are too old.
+    /// Whether some series of this round may have more expired rows.
     left_some: bool,
-    /// The next round does not begin before, on the monotonic clock.
+    /// The next round does not start before this, on the monotonic clock.
     rest_until_ns: Option<i64>,
 }
 
-/// What one pass did.
+/// The result of one pass.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Pass {
-    /// Rows deleted.
+    /// Number of rows deleted.
     pub deleted: usize,
     /// Whether the end of the list of series was reached.
     pub wrapped: bool,
 }
 
 impl Pruner {
-    /// Whether a pass is due: not while it rests.
+    /// Whether a pass is due.
     pub(super) fn is_due(&self, now: Stamp) -> bool {
         self.rest_until_ns.is_none_or(|until| now.mono_ns >= until)
     }
 
-    /// Notes how a round ended.
+    /// Ends a round, with a pause if nothing is left to delete.
     fn rest(&mut self, now: Stamp) {
         let is_done = !std::mem::take(&mut self.left_some);
         self.rest_until_ns = is_done.then(|| now.mono_ns.saturating_add(REST_NS));
     }
 
-    /// One pass over the next few series.
+    /// Makes one pass over the next few series.
     pub(super) fn pass(
         &mut self,
         conn: &Connection,
@@ -124,7 +124,7 @@ impl Pruner {
     }
 }
 
-/// The instant so long before now.
+/// The instant `age` before now.
 pub(super) fn before_ns(now_ns: i64, age: Duration) -> i64 {
     now_ns.saturating_sub(i64::try_from(age.as_nanos()).unwrap_or(i64::MAX))
 }
@@ -135,14 +135,14 @@ fn next_series(conn: &Connection, after_id: i64) -> rusqlite::Result<Vec<i64>> {
 }
 
 fn prune_series(conn: &Connection, id: i64, now_ns: i64, keep: &Horizons) -> rusqlite::Result<usize> {
-    // A rollup goes when all of it is old: its end counts, not its start.
+    // A rollup is deleted when its end has expired, not its start.
     let bucket = |grain: Grain, kept| grain.bucket_s(before_ns(now_ns, kept));
     Ok(delete_oldest(conn, "sample", "wall_ns", id, before_ns(now_ns, keep.raw_for))?
         + delete_oldest(conn, "rollup_5m", "bucket_s", id, bucket(Grain::FiveMinutes, keep.rollup_5m_for))?
         + delete_oldest(conn, "rollup_1h", "bucket_s", id, bucket(Grain::Hour, keep.rollup_1h_for))?)
 }
 
-/// Deletes rows of one series from before `bound`, oldest first, a bounded number.
+/// Deletes the oldest rows of one series before `bound`, a bounded number.
 fn delete_oldest(conn: &Connection, table: &str, column: &str, id: i64, bound: i64) -> rusqlite::Result<usize> {
     let sql = format!(
         "DELETE FROM {table} WHERE series_id = ?1 AND {column} < coalesce((SELECT {column} FROM {table} \
@@ -151,8 +151,7 @@ fn delete_oldest(conn: &Connection, table: &str, column: &str, id: i64, bound: i
     conn.prepare_cached(&sql)?.execute(params![id, bound, ROWS_PER_SERIES])
 }
 
-/// Events that ended, and series that were last seen, before everything else of their time is gone. Returns whether a
-/// series was deleted.
+/// Deletes expired events and series without other data. Returns whether a series was deleted.
 pub(super) fn prune_rest(conn: &Connection, now_ns: i64, keep: &Horizons) -> rusqlite::Result<bool> {
     let longest = keep.raw_for.max(keep.rollup_5m_for).max(keep.rollup_1h_for);
     let before_ns = before_ns(now_ns, longest);
@@ -163,7 +162,7 @@ pub(super) fn prune_rest(conn: &Connection, now_ns: i64, keep: &Horizons) -> rus
     ] {
         conn.prepare_cached(sql)?.execute([before_ns])?;
     }
-    // A series outlives its last rows by a day, so that none of them is left without it.
+    // A series is kept a day longer than its last rows, so that no row remains without it.
     let gone_ns = before_ns.saturating_sub(86_400_000_000_000);
     conn.prepare_cached("DELETE FROM evidence WHERE series_id IN (SELECT id FROM series WHERE last_seen_ns < ?1)")?
         .execute([gone_ns])?;
@@ -189,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wall_clock_stepped_ahead_does_not_carry_retention_with_it() {
+    fn retention_does_not_follow_a_wall_clock_stepped_ahead() {
         let mut conn = Connection::open_in_memory().unwrap();
         schema::migrate(&mut conn, 0).unwrap();
         let mut clock = RetentionClock::default();
@@ -200,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn a_round_that_left_nothing_old_is_followed_by_a_rest_and_another_by_a_round() {
+    fn finished_round_is_followed_by_a_pause() {
         let mut conn = Connection::open_in_memory().unwrap();
         schema::migrate(&mut conn, 0).unwrap();
         conn.execute_batch("INSERT INTO series VALUES (1, 'a', '', 0, 0)").unwrap();
@@ -220,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn the_own_clock_is_kept_as_long_as_hourly_rollups_and_goes_bit_by_bit() {
+    fn clock_history_is_pruned_like_hourly_rollups() {
         let mut conn = Connection::open_in_memory().unwrap();
         schema::migrate(&mut conn, 0).unwrap();
         for n in 0..300 {
@@ -238,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn a_restart_goes_on_from_the_stored_clock() {
+    fn restart_continues_from_the_stored_clock() {
         let mut conn = Connection::open_in_memory().unwrap();
         schema::migrate(&mut conn, 0).unwrap();
         meta::set(&conn, meta::RETENTION_CLOCK_NS, DAY).unwrap();

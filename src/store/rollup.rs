@@ -1,5 +1,5 @@
-//! Sums over five minutes and over an hour. A sample is added once, when its raw row is new, so that a rollup always
-//! equals what its raw rows would add up to. Ways of timestamping are never mixed.
+//! Aggregates over five minutes and over an hour. A sample is added once, when its raw row is new, so that a rollup
+//! always equals the sum of its raw rows. Kinds of timestamping are never mixed.
 
 use ntp_monitor_core::sample::{Outcome, Sample, Timestamping};
 use ntp_monitor_core::stats::moments::Moments;
@@ -12,7 +12,7 @@ use super::codec::outcome_index;
 pub enum Grain {
     /// Five minutes.
     FiveMinutes,
-    /// One hour; these have quantile sketches.
+    /// One hour, with quantile sketches.
     Hour,
 }
 
@@ -42,21 +42,21 @@ impl Grain {
         }
     }
 
-    /// The start of the bucket that holds an instant, in seconds since 1970.
+    /// The start of the bucket that contains an instant, in seconds since 1970.
     #[must_use]
     pub fn bucket_s(self, wall_ns: i64) -> i64 {
         wall_ns.div_euclid(self.width_ns()) * self.width_s()
     }
 }
 
-/// How polls ended and what they cost.
+/// Outcome and request counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Counts {
     /// Polls by outcome, in the order of [`Outcome::LABELS`].
     pub outcomes: [u64; Outcome::LABELS.len()],
-    /// Requests sent.
+    /// Number of requests sent.
     pub sent: u64,
-    /// Requests that no accepted reply answered.
+    /// Number of requests without an accepted reply.
     pub lost: u64,
 }
 
@@ -77,33 +77,33 @@ impl Counts {
         self.lost += other.lost;
     }
 
-    /// All polls.
+    /// Number of polls.
     #[must_use]
     pub fn polls(&self) -> u64 {
         self.outcomes.iter().sum()
     }
 
-    /// Polls that ended in a sample.
+    /// Number of polls that gave a sample.
     #[must_use]
     pub fn samples(&self) -> u64 {
         self.outcomes[outcome_index(&Outcome::Sample)]
     }
 
-    /// The share of polls that ended in a sample; `None` without polls.
+    /// The share of polls that gave a sample; `None` without polls.
     #[must_use]
     pub fn success_ratio(&self) -> Option<f64> {
         (self.polls() > 0).then(|| self.samples() as f64 / self.polls() as f64)
     }
 }
 
-/// The sums of one series over one bucket, for one way of timestamping.
+/// The aggregate of one series over one bucket, for one kind of timestamping.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Rollup {
     /// Start of the bucket in seconds since 1970.
     pub bucket_s: i64,
-    /// The way; `None` for polls in which nothing was exchanged.
+    /// The kind of timestamping; `None` for polls without an exchange.
     pub timestamping: Option<Timestamping>,
-    /// How polls ended.
+    /// The outcome counts.
     pub counts: Counts,
     /// Offsets in seconds, positive when the server is ahead.
     pub offset_s: Moments,
@@ -120,7 +120,7 @@ pub struct Rollup {
 }
 
 impl Rollup {
-    /// Nothing yet.
+    /// A rollup without polls.
     #[must_use]
     pub fn empty(grain: Grain, bucket_s: i64, timestamping: Option<Timestamping>) -> Self {
         let sketch = (grain == Grain::Hour).then(Sketch::new);
@@ -137,7 +137,7 @@ impl Rollup {
         }
     }
 
-    /// Adds one poll. Numbers that are not finite have no place in a mean; their poll is counted all the same.
+    /// Adds one poll. Values that are not finite are not added to means; the poll is still counted.
     pub fn add(&mut self, sample: &Sample) {
         self.counts.add(sample);
         let Some(m) = sample.measure else { return };
@@ -156,7 +156,7 @@ impl Rollup {
         }
     }
 
-    /// Adds all polls of `other`, which must be of the same series and way; the bucket stays this one's.
+    /// Adds all polls of `other`, which must belong to the same series and kind of timestamping; keeps the bucket.
     pub fn merge(&mut self, other: &Self) {
         self.counts.merge(&other.counts);
         self.offset_s.merge(&other.offset_s);
@@ -171,7 +171,7 @@ impl Rollup {
     }
 }
 
-/// A distribution is known only when it is known of both parts.
+/// A merged distribution is known only if both parts are.
 fn merge_sketch(mine: &mut Option<Sketch>, theirs: Option<&Sketch>) {
     match (mine.as_mut(), theirs) {
         (Some(sketch), Some(other)) => sketch.merge(other),

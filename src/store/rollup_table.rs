@@ -1,4 +1,4 @@
-//! Rollups on disk: read, added to in memory, and written back, within the transaction that it belongs to.
+//! Rollups on disk: read, updated in memory, and written back within the current transaction.
 
 use std::collections::HashMap;
 
@@ -10,7 +10,7 @@ use ntp_monitor_core::sample::{Sample, Timestamping};
 use ntp_monitor_core::stats::moments::Moments;
 use ntp_monitor_core::stats::sketch::Sketch;
 
-/// What stands for "nothing was exchanged" in the key, where NULL cannot stand.
+/// The key value for "no exchange"; NULL is not allowed in the key.
 const NO_WAY: i64 = -1;
 
 /// The columns of counts, in the order of [`decode_counts`].
@@ -19,7 +19,7 @@ pub(super) const COUNTS: &str = "samples, timeouts, refused, kisses, rejected, u
 const SUMS: &str = "n, offset_mean_s, offset_m2, offset_min_s, offset_max_s, delay_mean_s, delay_m2, delay_min_s, \
      delay_max_s, root_distance_mean_s, root_distance_max_s";
 
-/// The rollups to which one batch adds single samples, of one width.
+/// The rollups of one width to which a batch adds individual samples.
 #[derive(Debug)]
 pub(super) struct OpenRollups {
     grain: Grain,
@@ -27,7 +27,6 @@ pub(super) struct OpenRollups {
 }
 
 impl OpenRollups {
-    /// None yet.
     pub(super) fn new(grain: Grain) -> Self {
         Self { grain, open: HashMap::new() }
     }
@@ -47,7 +46,7 @@ impl OpenRollups {
         Ok(())
     }
 
-    /// Writes all back.
+    /// Writes all rollups back.
     pub(super) fn save(self, conn: &Connection) -> rusqlite::Result<()> {
         self.open.iter().try_for_each(|((series_id, ..), rollup)| save(conn, self.grain, *series_id, rollup))
     }
@@ -67,12 +66,12 @@ pub(super) fn merge(
     save(conn, grain, series_id, &rollup)
 }
 
-/// What stands for a way of timestamping in the key.
+/// The key value of a kind of timestamping.
 pub(super) fn way_key(way: Option<Timestamping>) -> i64 {
     way.map_or(NO_WAY, way_code)
 }
 
-/// The columns that [`decode`] reads, in its order. Five-minute rollups have no sketches; NULL stands in.
+/// The columns that [`decode`] reads, in its order. Five-minute rollups have no sketches and select NULL instead.
 pub(super) fn columns(grain: Grain) -> String {
     let sketches = match grain {
         Grain::FiveMinutes => "NULL, NULL",
@@ -124,7 +123,7 @@ fn bind(statement: &mut rusqlite::Statement<'_>, series_id: i64, rollup: &Rollup
     for (place, value) in integers.enumerate() {
         statement.raw_bind_parameter(place + 1, value.cast_signed())?;
     }
-    // Without a measurement there is no mean: NULL, also for whoever reads the file with another program.
+    // Without a measurement the mean is NULL, also for other programs that read the file.
     let distances = [rollup.root_distance_mean_s, rollup.root_distance_max_s].map(|value| (n > 0).then_some(value));
     let moments = [&rollup.offset_s, &rollup.delay_s].into_iter();
     let reals = moments.flat_map(|of| [of.mean(), of.squares(), of.min(), of.max()]).chain(distances);
@@ -136,7 +135,7 @@ fn bind(statement: &mut rusqlite::Statement<'_>, series_id: i64, rollup: &Rollup
     statement.raw_bind_parameter(24, way_key(rollup.timestamping))
 }
 
-/// Reads a row of [`columns`].
+/// Decodes a row of [`columns`].
 pub(super) fn decode(row: &Row<'_>, grain: Grain) -> rusqlite::Result<Rollup> {
     let n = row.get::<_, i64>(10)?.cast_unsigned();
     let mut rollup = Rollup::empty(grain, row.get(23)?, way_of(row.get(24)?));
@@ -157,12 +156,12 @@ fn decode_moments(row: &Row<'_>, n: u64, at: usize) -> rusqlite::Result<Moments>
     Ok(Moments::from_parts(n, row.get(at)?, row.get(at + 1)?, row.get(at + 2)?, row.get(at + 3)?))
 }
 
-/// A sketch of a version that this release does not know is no sketch: the sums stay good, the quantiles are absent.
+/// Decodes a sketch. One of an unknown version counts as absent: the sums remain valid, the quantiles are missing.
 fn decode_sketch(row: &Row<'_>, at: usize) -> rusqlite::Result<Option<Sketch>> {
     Ok(row.get_ref(at)?.as_blob_or_null()?.and_then(|bytes| Sketch::from_bytes(bytes).ok()))
 }
 
-/// Reads a row that begins with [`COUNTS`].
+/// Decodes a row that starts with [`COUNTS`].
 pub(super) fn decode_counts(row: &Row<'_>) -> rusqlite::Result<Counts> {
     let mut counts = Counts::default();
     for (column, outcome) in counts.outcomes.iter_mut().enumerate() {

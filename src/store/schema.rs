@@ -1,5 +1,5 @@
-//! The schema and its versions. `user_version` counts the migrations that were applied; a migration, once released,
-//! is never edited: the next change is another file at the end of the table.
+//! The schema and its versions. `user_version` counts the applied migrations. A released migration is never edited; the
+//! next change is a new file at the end of the table.
 
 use std::path::Path;
 
@@ -7,10 +7,10 @@ use rusqlite::{Connection, ErrorCode, TransactionBehavior};
 
 use super::error::StoreError;
 
-/// "NTPM" in the header of the file tells a store from any other SQLite database.
+/// "NTPM" in the file header distinguishes a store from other SQLite databases.
 const APPLICATION_ID: i64 = 0x4e54_504d;
 
-/// What makes version n+1 of version n, in order.
+/// The migrations in order: entry n migrates version n to n+1.
 const MIGRATIONS: &[&str] = &[
     include_str!("migrations/v1.sql"),
     include_str!("migrations/v2.sql"),
@@ -20,12 +20,12 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/v6.sql"),
 ];
 
-/// The version this release writes.
+/// The schema version of this release.
 pub(super) fn newest() -> i64 {
     MIGRATIONS.len() as i64
 }
 
-/// The version of a file, after the check that it is a store, or empty (version 0). Writes nothing.
+/// Returns the version of a file after checking that it is a store, or 0 if it is empty. Does not write.
 pub(super) fn inspect(conn: &Connection, path: &Path) -> Result<i64, StoreError> {
     let pragma = |name: &str| conn.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
     let read = || -> rusqlite::Result<(i64, i64, i64)> {
@@ -46,7 +46,7 @@ pub(super) fn inspect(conn: &Connection, path: &Path) -> Result<i64, StoreError>
     }
 }
 
-/// Brings a store from `version` to the newest, all in one transaction.
+/// Migrates a store from `version` to the newest, in one transaction.
 pub(super) fn migrate(conn: &mut Connection, version: i64) -> rusqlite::Result<()> {
     migrate_to(conn, version, newest())
 }
@@ -76,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn a_store_of_every_earlier_version_becomes_what_a_new_one_is() {
+    fn every_earlier_version_migrates_to_the_new_schema() {
         let mut fresh = Connection::open_in_memory().unwrap();
         migrate(&mut fresh, 0).unwrap();
         for version in 0..newest() {
@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn a_foreign_database_and_a_newer_store_are_refused() {
+    fn foreign_database_and_newer_store_are_rejected() {
         let foreign = Connection::open_in_memory().unwrap();
         foreign.execute_batch("CREATE TABLE t (x)").unwrap();
         assert!(matches!(inspect(&foreign, Path::new("x")), Err(StoreError::NotAStore(_))));

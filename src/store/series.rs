@@ -1,4 +1,4 @@
-//! The numbers under which the rows of a series are kept.
+//! The numeric IDs of series.
 
 use std::collections::HashMap;
 
@@ -7,10 +7,10 @@ use rusqlite::{Connection, params};
 use super::codec::address_text;
 use ntp_monitor_core::sample::{Sample, SeriesKey};
 
-/// `last_seen_ns` is written anew when it is behind by this much: a write for each sample would say little more.
+/// `last_seen_ns` is updated when it is behind by this much, because updating it for each sample is not worth the cost.
 const SEEN_STEP_NS: i64 = 300 * 1_000_000_000;
 
-/// What was read or written of the `series` table. Must be cleared after a transaction that did not commit.
+/// A cache of the `series` table. Must be cleared after a transaction that did not commit.
 #[derive(Debug, Default)]
 pub(super) struct SeriesCache {
     known: HashMap<SeriesKey, Known>,
@@ -23,12 +23,12 @@ struct Known {
 }
 
 impl SeriesCache {
-    /// Forgets everything.
+    /// Clears the cache.
     pub(super) fn clear(&mut self) {
         self.known.clear();
     }
 
-    /// The number of the series of `sample`, given one if it is new.
+    /// The ID of the series of `sample`; creates the series if it is new.
     pub(super) fn id_of(&mut self, conn: &Connection, sample: &Sample) -> rusqlite::Result<i64> {
         let key = sample.key();
         let seen_ns = sample.at.wall_ns;

@@ -1,5 +1,5 @@
-//! The one writer. A batch is one transaction: raw rows, InfluxDB lines and what is due of rollups, of the samples that
-//! are new.
+//! The writer. A batch is one transaction with the raw rows, InfluxDB lines and rollup updates of the samples that are
+//! new.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -25,12 +25,12 @@ use ntp_monitor_core::sample::Sample;
 
 use std::sync::Arc;
 
-/// Appends the lines of a sample to the buffer and returns how many there are.
+/// Appends the lines of a sample to the buffer and returns their number.
 pub type Encoder = Box<dyn FnMut(&Sample, &mut Vec<u8>) -> u32 + Send>;
 
-/// Every how many ticks the file itself is looked after.
+/// Number of ticks between two runs of upkeep.
 const UPKEEP_TICKS: u32 = 60;
-/// Pages that one upkeep gives back to the file system.
+/// Maximum number of pages that one upkeep returns to the file system.
 const VACUUM_PAGES: i64 = 256;
 
 /// Writes the store; owned by its thread ([`crate::sinks::worker`]).
@@ -75,7 +75,7 @@ impl Writer {
         }
     }
 
-    /// Runs `work` in a transaction, with the outbox gauge to keep up to date.
+    /// Runs `work` in a transaction, and updates the outbox gauge.
     fn transact<T>(
         &mut self,
         doing: &'static str,
@@ -85,7 +85,7 @@ impl Writer {
         let result = self.db.transact(doing, |tx| work(tx, &mut gauge));
         match &result {
             Ok(_) => self.totals.set(gauge),
-            // What the cache learned may have been rolled back.
+            // The cache may contain what was rolled back.
             Err(_) => self.series.clear(),
         }
         result
@@ -99,16 +99,16 @@ impl Writer {
     ) {
         let result = self.transact(doing, work).map_err(WriteError::from);
         if reply.send(result).is_err() {
-            debug!(self.log, "nobody waits for the answer any more"; "command" => doing);
+            debug!(self.log, "the requester no longer waits for the reply"; "command" => doing);
         }
     }
 
-    /// Deletes a little of what is too old; of samples and rollups only when that `is_due`.
+    /// Deletes some expired rows; of samples and rollups only if `is_due`.
     fn prune(&mut self, now: Stamp, is_due: bool) -> Result<Pass, StoreError> {
         let Self { db, series, pending, totals, queues, clock, pruner, keep, .. } = self;
         let (max_age, max_bytes) = (self.outbox_max_age, self.outbox_max_bytes);
         let mut gauge = totals.get();
-        let done = db.transact("delete what is old", |tx| {
+        let done = db.transact("delete expired rows", |tx| {
             let now_ns = clock.advance(tx, now)?;
             let pass = if is_due {
                 pending.settle_before(tx, retention::before_ns(now_ns, keep.raw_for))?;
@@ -131,11 +131,11 @@ impl Writer {
         totals.set(gauge);
         queues.set(waiting, &expired);
         for (notifier, count) in expired {
-            error!(self.log, "notifications dropped: they are too old or too many";
+            error!(self.log, "dropped notifications that are too old or too many";
                 "notifier" => notifier, "count" => count);
         }
         if dropped > 0 {
-            warn!(self.log, "lines for influxdb dropped: the outbox is too old or too large"; "lines" => dropped);
+            warn!(self.log, "dropped influxdb lines: the outbox is too old or too large"; "lines" => dropped);
         }
         Ok(pass)
     }
@@ -155,22 +155,22 @@ impl Writer {
         }
     }
 
-    /// Gives pages back, moves the log into the file, and notes how far retention has come.
+    /// Returns free pages, checkpoints the WAL, and records the time of the retention clock.
     fn upkeep(&mut self, now: Stamp) -> Result<(), StoreError> {
         let clock = &mut self.clock;
-        self.db.with("look after the store", |conn| {
+        self.db.with("maintain the store", |conn| {
             let at_ns = clock.advance(conn, now)?;
             meta::set(conn, meta::RETENTION_CLOCK_NS, at_ns)?;
             let mut vacuum = conn.prepare_cached(&format!("PRAGMA incremental_vacuum({VACUUM_PAGES})"))?;
             let mut steps = vacuum.query([])?;
             while steps.next()?.is_some() {}
-            // Passive: a reader may keep some of the log in use, and then it is moved next time.
+            // Passive: if a reader uses a part of the WAL, the checkpoint is completed the next time.
             conn.pragma_update_and_check(None, "wal_checkpoint", "PASSIVE", |_| Ok(()))
         })
     }
 }
 
-/// Writes what is new of `batch`: a sample that is there already changes nothing.
+/// Writes the new samples of `batch`; samples that exist already are skipped.
 fn append(
     conn: &Connection,
     series: &mut SeriesCache,
@@ -229,17 +229,19 @@ impl BatchWriter for Writer {
         let now_ns = crate::clock::now().wall_ns;
         match command {
             Command::OutboxDone { ids, reply } => {
-                self.answer(reply, "take lines out of the outbox", |conn, gauge| {
+                self.answer(reply, "delete lines from the outbox", |conn, gauge| {
                     outbox::remove(conn, gauge, &ids).map(drop)
                 });
             }
             Command::Quarantine { line, reason, reply } => {
-                self.answer(reply, "keep a refused line", |conn, gauge| {
+                self.answer(reply, "quarantine a rejected line", |conn, gauge| {
                     outbox::quarantine(conn, gauge, now_ns, &line, &reason)
                 });
             }
             Command::Lines { lines, body, reply } => {
-                self.answer(reply, "keep lines", |conn, gauge| outbox::push(conn, gauge, now_ns, lines, &body));
+                self.answer(reply, "append lines to the outbox", |conn, gauge| {
+                    outbox::push(conn, gauge, now_ns, lines, &body)
+                });
             }
             Command::RecordEvent { event, reply } => {
                 self.answer(reply, "record an event", |conn, _| events::record(conn, &event));
@@ -248,14 +250,14 @@ impl BatchWriter for Writer {
                 self.answer(reply, "close an event", |conn, _| events::close(conn, id, end_ns));
             }
             Command::Audit { entry, reply } => {
-                self.answer(reply, "record who changed what", |conn, _| audit::record(conn, &entry));
+                self.answer(reply, "record an audit entry", |conn, _| audit::record(conn, &entry));
             }
             Command::Clock { point, reply } => {
-                self.answer(reply, "record how the own clock is", |conn, _| clock::insert(conn, &point));
+                self.answer(reply, "record the clock state", |conn, _| clock::insert(conn, &point));
             }
             Command::Notice { command, reply } => {
                 let queues = self.queues.clone();
-                self.answer(reply, "change the queue of notifications", |conn, _| {
+                self.answer(reply, "change the notification queue", |conn, _| {
                     notices::apply(conn, command, now_ns)?;
                     queues.set(notices::count(conn)?, &BTreeMap::new());
                     Ok(())
@@ -272,7 +274,7 @@ impl BatchWriter for Writer {
             Command::PruneNow { reply } => {
                 let result = self.prune_all().map_err(WriteError::from);
                 if reply.send(result).is_err() {
-                    debug!(self.log, "nobody waits for the answer any more"; "command" => "prune");
+                    debug!(self.log, "the requester no longer waits for the reply"; "command" => "prune");
                 }
             }
         }

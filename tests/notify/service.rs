@@ -28,7 +28,7 @@ fn kills_lose_no_notification_and_repeats_carry_the_same_key() {
 
     for _ in 0..3 {
         let mut monitor = home.start();
-        monitor.logged("a notification is not taken");
+        monitor.logged("a notification was not delivered");
         monitor.kill();
     }
     // It answers slowly enough that kills come in between.
@@ -137,7 +137,7 @@ fn a_test_by_the_api_needs_an_operator_and_says_what_came_of_it() {
     let answer = common::wait::find("a turn for the other", || {
         Some(post("deaf", "operator-of-this-test")).filter(|answer| answer["status"] != 429)
     });
-    assert_eq!((&answer["delivered"], &answer["detail"]), (&json!(false), &json!("no answer in time")), "{answer}");
+    assert_eq!((&answer["delivered"], &answer["detail"]), (&json!(false), &json!("no response in time")), "{answer}");
     assert_eq!(monitor.stop(), 0);
 }
 

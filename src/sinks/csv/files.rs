@@ -1,5 +1,5 @@
-//! The files of a directory: `samples-YYYY-MM-DD.csv`, then `samples-YYYY-MM-DD.2.csv` and so on when the first of a
-//! day cannot be continued (compressed already, or with other columns), each with `.gz` when compressed.
+//! The files of a directory: `samples-YYYY-MM-DD.csv`, then `samples-YYYY-MM-DD.2.csv` and so on if the first file of a
+//! day cannot be continued (already compressed, or with other columns), each with `.gz` if compressed.
 
 use std::fmt;
 use std::fs;
@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use jiff::civil::Date;
 
-/// The name of one file, in the order of day and number.
+/// The name of one file, ordered by day and number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct DayFile {
     /// The UTC day of its samples.
@@ -25,7 +25,7 @@ impl DayFile {
         Self { date, number: 1, compressed: false }
     }
 
-    /// The file after this one, of the same day.
+    /// The next file of the same day.
     pub(super) fn successor(self) -> Self {
         Self { number: self.number + 1, compressed: false, ..self }
     }
@@ -35,7 +35,7 @@ impl DayFile {
         Self { compressed: true, ..self }
     }
 
-    /// Its path below `dir`.
+    /// Its path in `dir`.
     pub(super) fn path(self, dir: &Path) -> PathBuf {
         dir.join(self.to_string())
     }
@@ -49,7 +49,7 @@ impl DayFile {
             None => (name, 1),
         };
         let file = Self { date: date.parse().ok()?, number, compressed };
-        // Only what we would write ourselves: nobody else's files are touched.
+        // Accepts only names that this program writes, so that other files are never touched.
         (file.to_string() == format!("samples-{name}.csv{}", if compressed { ".gz" } else { "" })).then_some(file)
     }
 }
@@ -64,7 +64,7 @@ impl fmt::Display for DayFile {
     }
 }
 
-/// Our files in `dir`, oldest first.
+/// The sample files in `dir`, oldest first.
 pub(super) fn list(dir: &Path) -> io::Result<Vec<DayFile>> {
     let mut files = Vec::new();
     for entry in fs::read_dir(dir)? {
@@ -79,7 +79,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_read_back_and_nobody_elses_are_taken() {
+    fn names_parse_back_and_foreign_names_are_ignored() {
         let first = DayFile::first("2026-11-22".parse().unwrap());
         for file in [first, first.successor(), first.gzipped(), first.successor().gzipped()] {
             assert_eq!(DayFile::parse(&file.to_string()), Some(file));

@@ -1,4 +1,4 @@
-//! Opens a recorded file; a compressed one is uncompressed while it is read, whatever its name.
+//! Opens a recorded file. A compressed file is decompressed while it is read, whatever its name.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
@@ -13,7 +13,7 @@ const GZIP: [u8; 2] = [0x1f, 0x8b];
 /// Opens a file of samples.
 ///
 /// # Errors
-/// When it cannot be opened, or lacks a column that is needed.
+/// When it cannot be opened, or lacks a required column.
 pub fn read_file(path: &Path) -> Result<Rows<Box<dyn Read + Send>>, RowError> {
     let name = path.display().to_string();
     let source = File::open(path).and_then(uncompressed);

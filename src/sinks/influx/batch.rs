@@ -1,25 +1,24 @@
-//! One batch on its way out: which lines go into the next request, and which of them are at fault. Pure.
+//! One batch in delivery: which lines go into the next request, and which of them are rejected. Pure.
 //!
-//! A refusal (400) or "too large" (413) of many lines says nothing about one, so the request is halved until single
-//! lines remain; those are at fault. InfluxDB keeps the good lines of a request that it refuses in part, and sending
-//! them again changes nothing.
+//! If a request with many lines is rejected (400) or too large (413), it is halved until the rejected lines are
+//! isolated. InfluxDB keeps the good lines of a request that it rejects in part; sending them again has no effect.
 
 use std::ops::Range;
 
 use super::outbox::OutboxRow;
 
-/// Lines at fault while none was accepted, after which a batch is given a rest: the fault is then likely not in the
-/// lines but in the bucket (a field of another type), and thousands of requests would only repeat it.
+/// If this many lines are rejected and none accepted, the batch is postponed: the bucket is probably at fault (say, a
+/// field with another type), and thousands of requests would only repeat the error.
 const SUSPICION: usize = 16;
 
-/// Rows in hand, cut into lines.
+/// Outbox rows, split into lines.
 #[derive(Debug)]
 pub struct Batch {
     ids: Vec<i64>,
     body: Vec<u8>,
-    /// Where each line ends in `body`, after its newline.
+    /// The end of each line in `body`, after its newline.
     ends: Vec<usize>,
-    /// Ranges of lines still to be sent; the last is next.
+    /// Ranges of lines still to send; the last one is next.
     pending: Vec<Range<usize>>,
     faults: Vec<(usize, String)>,
     accepted: usize,
@@ -27,7 +26,7 @@ pub struct Batch {
 }
 
 impl Batch {
-    /// The rows as one batch, in requests of at most `max_lines`.
+    /// A batch of the rows, in requests of at most `max_lines`.
     #[must_use]
     pub fn new(rows: Vec<OutboxRow>, max_lines: usize) -> Self {
         let mut batch = Self {
@@ -50,13 +49,13 @@ impl Batch {
         batch
     }
 
-    /// The bytes of the next request; `None` when every line has been accepted or found at fault.
+    /// The body of the next request; `None` when every line has been accepted or rejected.
     #[must_use]
     pub fn next(&self) -> Option<&[u8]> {
         self.pending.last().map(|lines| self.bytes(lines.clone()))
     }
 
-    /// Lines of the next request.
+    /// Number of lines in the next request.
     #[must_use]
     pub fn next_lines(&self) -> usize {
         self.pending.last().map_or(0, Range::len)
@@ -69,7 +68,7 @@ impl Batch {
         lines
     }
 
-    /// The last request was refused for what it contains.
+    /// The last request was rejected because of its content.
     pub fn refuse(&mut self, reason: &str) {
         let Some(range) = self.pending.pop() else { return };
         if range.len() == 1 {
@@ -88,25 +87,25 @@ impl Batch {
         self.too_large = Some((lines / 2).max(1));
     }
 
-    /// How many lines a request may have, when the database has said that one was too large.
+    /// The maximum number of lines per request, if the database said that a request was too large.
     #[must_use]
     pub fn learned_limit(&self) -> Option<usize> {
         self.too_large
     }
 
-    /// Whether every line so far was found at fault, and there are many of them or no others left.
+    /// Whether every line so far was rejected, and there are many of them or no others left.
     #[must_use]
     pub fn is_hopeless(&self) -> bool {
         self.accepted == 0 && !self.faults.is_empty() && (self.faults.len() >= SUSPICION || self.pending.is_empty())
     }
 
-    /// The rows this batch was made of.
+    /// The rows of this batch.
     #[must_use]
     pub fn ids(&self) -> &[i64] {
         &self.ids
     }
 
-    /// The lines at fault, without newline, each with its reason.
+    /// The rejected lines, without newline, each with the reason.
     pub fn faults(&self) -> impl Iterator<Item = (&[u8], &str)> {
         self.faults.iter().map(|(line, reason)| {
             let bytes = self.bytes(*line..*line + 1);
@@ -134,7 +133,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_line_is_accepted_or_at_fault_and_none_is_both(
+        fn each_line_is_either_accepted_or_rejected(
             bad in prop::collection::vec(prop::bool::weighted(0.1), 1..200),
             per_row in 1_usize..40,
             max_lines in 1_usize..60,
@@ -171,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn a_batch_without_a_good_line_is_hopeless_before_all_are_tried() {
+    fn batch_without_a_good_line_is_hopeless_early() {
         let lines: Vec<String> = (0..5000).map(|n| format!("{n}\n")).collect();
         let mut batch = Batch::new(vec![row(1, &lines)], 5000);
         let mut requests = 0;

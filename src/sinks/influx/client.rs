@@ -1,7 +1,7 @@
-//! One request to InfluxDB, and what its answer means for the lines it carried.
+//! One request to InfluxDB, and the meaning of the response for its lines.
 //!
-//! influxdb2 builds the points. Requests go through our own client: influxdb2's drops the headers of an answer, so that
-//! `Retry-After` could not be honoured, and reads an error's body without a limit.
+//! influxdb2 builds the points. Requests use a separate HTTP client, because that of influxdb2 drops the headers of a
+//! response, so that `Retry-After` cannot be honoured, and reads the body of an error without a limit.
 
 use std::future::Future;
 use std::time::Duration;
@@ -13,47 +13,47 @@ use secrecy::ExposeSecret;
 use crate::config::Influx;
 use crate::outbound::{body, builder, failure, retry_after, short};
 
-/// What the answer to a write means for its lines.
+/// The result of a write.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum WriteOutcome {
     /// Acknowledged: any 2xx.
     Done,
-    /// Time may heal it (429, 408, 5xx, no answer): the same lines again later.
+    /// The failure may be temporary (429, 408, 5xx, no response): send the same lines again later.
     Retry {
-        /// What happened.
+        /// The reason.
         reason: String,
-        /// How long the server wants to be left alone.
+        /// The time to wait that the server asked for.
         after: Option<Duration>,
     },
-    /// More than the server takes in one request (413).
+    /// The request is larger than the server accepts (413).
     TooLarge,
-    /// The server refuses what the request contains (400, 422); its message. It may have kept the good lines.
+    /// The server rejects the content (400, 422), with its message. It may have kept the good lines.
     Invalid(String),
-    /// The server refuses us, not the lines (401, 403, 404, a redirect, any other 4xx): a person must act.
+    /// The server rejects the client, not the lines (401, 403, 404, a redirect, any other 4xx): an operator must act.
     Paused(String),
 }
 
-/// Why no client can be made of a configuration.
+/// Why a client cannot be created from the configuration.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ClientFault {
-    /// The URL cannot be used. It is not repeated, for it may hold a password.
+    /// The URL is invalid. The message does not contain it, because it may include a password.
     #[error("influxdb.url: {0}")]
     Url(String),
-    /// The token cannot be sent.
+    /// The token is invalid.
     #[error("influxdb.token: {0}")]
     Token(&'static str),
-    /// The HTTP library refuses.
-    #[error("influxdb: no HTTP client: {0}")]
+    /// The HTTP library reported an error.
+    #[error("influxdb: cannot create an HTTP client: {0}")]
     Client(String),
 }
 
-/// Something that takes lines to a database. The seam between the sender and the network.
+/// Sends lines to a database. Separates the sender from the network.
 pub trait LineWriter: Send + Sync + 'static {
-    /// Sends whole lines once and says what came of it. Never fails: a failure is an outcome.
+    /// Sends whole lines once and returns the result. Never fails: a failure is an outcome.
     fn write(&self, lines: Vec<u8>) -> impl Future<Output = WriteOutcome> + Send;
 }
 
-/// A connection to one bucket. Redirects are not followed, HTTP/1.1 only, every request has the configured deadline.
+/// A client for one bucket. Does not follow redirects, uses HTTP/1.1 only, and applies the configured time-out.
 #[derive(Debug, Clone)]
 pub struct InfluxClient {
     http: Client,
@@ -62,10 +62,10 @@ pub struct InfluxClient {
 }
 
 impl InfluxClient {
-    /// A client for the configured bucket. Connects to nothing yet.
+    /// A client for the configured bucket. Does not connect yet.
     ///
     /// # Errors
-    /// When the URL or the token cannot be used.
+    /// When the URL or the token is invalid.
     pub fn new(config: &Influx) -> Result<Self, ClientFault> {
         let base = base_url(&config.url)?;
         let token = config.token.expose_secret();
@@ -84,10 +84,10 @@ impl InfluxClient {
         Ok(Self { http, write_url: write_url(base, config), ready_url })
     }
 
-    /// Whether the server says that it is ready (`/ready`; VictoriaMetrics answers too).
+    /// Whether the server reports that it is ready (`/ready`; VictoriaMetrics supports this too).
     ///
     /// # Errors
-    /// Why not.
+    /// Why it is not ready.
     pub async fn ready(&self) -> Result<(), String> {
         let response = self.http.get(self.ready_url.clone()).send().await.map_err(failure)?;
         let status = response.status();
@@ -111,7 +111,7 @@ fn base_url(text: &str) -> Result<Url, ClientFault> {
         return fault("must begin with http:// or https://");
     }
     if !url.has_host() {
-        return fault("names no host");
+        return fault("must contain a host");
     }
     if !url.username().is_empty() || url.password().is_some() {
         return fault("must not hold a user name or password; use the token");
@@ -124,7 +124,9 @@ fn base_url(text: &str) -> Result<Url, ClientFault> {
 
 fn authorization(token: &str) -> Result<HeaderValue, ClientFault> {
     if !token.bytes().all(|b| b.is_ascii_graphic()) {
-        return Err(ClientFault::Token("holds a blank, a line end or another character that cannot be sent"));
+        return Err(ClientFault::Token(
+            "contains a blank, a line break or another character that a header does not allow",
+        ));
     }
     let mut value = HeaderValue::try_from(format!("Token {token}"))
         .map_err(|_| ClientFault::Token("cannot be sent in a header"))?;
@@ -141,7 +143,7 @@ fn write_url(mut base: Url, config: &Influx) -> Url {
     base
 }
 
-/// The status table.
+/// Maps the HTTP status to an outcome.
 async fn classify(response: Response) -> WriteOutcome {
     let status = response.status();
     if status.is_success() {
@@ -160,7 +162,7 @@ async fn classify(response: Response) -> WriteOutcome {
     }
 }
 
-/// InfluxDB's message (`{"code": …, "message": …}`), or the beginning of whatever else came.
+/// InfluxDB's message (`{"code": …, "message": …}`), or the beginning of any other body.
 fn reason(status: StatusCode, body: &[u8]) -> String {
     let json: Option<serde_json::Value> = serde_json::from_slice(body).ok();
     let message = json.as_ref().and_then(|json| json.get("message")?.as_str());
@@ -187,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unusable_url_is_refused_with_a_reason() {
+    fn invalid_url_is_rejected_with_a_reason() {
         for bad in
             ["not a url", "http://", "localhost:8086", "mailto:x@y", "ftp://h", "http://h/prefix", "http://h?x=1"]
         {
@@ -202,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_that_breaks_the_header_is_refused_and_never_shown() {
+    fn token_invalid_in_a_header_is_rejected_and_never_shown() {
         let fault = InfluxClient::new(&config("http://h", "se\ncret")).unwrap_err();
         assert!(matches!(fault, ClientFault::Token(_)) && !fault.to_string().contains("cret"));
         let client = InfluxClient::new(&config("http://h", "hush-hush")).unwrap();
@@ -216,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reason_is_one_short_line() {
+    fn reason_is_one_short_line() {
         let json = br#"{"code":"invalid","message":"partial write:\nfield type conflict"}"#;
         assert_eq!(reason(StatusCode::BAD_REQUEST, json), "400 Bad Request: partial write: field type conflict");
         assert_eq!(reason(StatusCode::BAD_GATEWAY, b" "), "502 Bad Gateway");

@@ -1,4 +1,4 @@
-//! One point is one line that reads back: a strict parser of its own against the builder.
+//! Checks with an independent strict parser that each point is one line that parses back.
 
 use std::collections::BTreeMap;
 use std::iter::Peekable;
@@ -19,7 +19,7 @@ struct Parsed {
     stamp: i64,
 }
 
-/// Reads until one of `ends` that is not escaped. A backslash is refused unless it escapes a delimiter.
+/// Reads until an unescaped character of `ends`. Panics at a backslash that escapes no delimiter.
 fn word(chars: &mut Peekable<Chars>, ends: &[char]) -> String {
     let mut out = String::new();
     while let Some(&c) = chars.peek() {
@@ -118,7 +118,7 @@ fn field() -> impl Strategy<Value = FieldValue> {
     ]
 }
 
-/// What must be read back: texts with the documented replacements, and nothing that InfluxDB cannot hold.
+/// The expected text: with the documented replacements.
 fn visible(text: &str, backslash: char) -> String {
     text.chars()
         .map(|c| match c {
@@ -136,7 +136,7 @@ fn visible_key(name: &str) -> String {
 
 proptest! {
     #[test]
-    fn one_point_is_one_line_that_reads_back(
+    fn one_point_is_one_line_that_parses_back(
         measurement in hostile(),
         tags in prop::collection::vec((hostile(), hostile()), 0..5),
         fields in prop::collection::vec((hostile(), field()), 0..6),
@@ -145,7 +145,7 @@ proptest! {
         let mut point = Point::new(&measurement, stamp);
         let mut expected_tags = BTreeMap::new();
         for (name, value) in &tags {
-            // Names with several leading underscores are tested below; here they would only blur the expectation.
+            // Names with several leading underscores are tested separately.
             prop_assume!(!visible(name, '/').starts_with("__"));
             point = point.tag(name, value);
             if !name.is_empty() && !value.is_empty() {
@@ -189,7 +189,7 @@ fn timeout_with_tags(tags: &[(&str, &str)]) -> Sample {
 }
 
 #[test]
-fn configured_tags_never_take_the_place_of_our_own() {
+fn configured_tags_never_replace_built_in_tags() {
     let mut out = Vec::new();
     let sample = timeout_with_tags(&[("address", "x"), ("server", "y"), ("vantage", "z"), ("rack", "4")]);
     SampleLines::new("ams".to_owned()).append(&mut out, &sample);
@@ -199,7 +199,7 @@ fn configured_tags_never_take_the_place_of_our_own() {
 }
 
 #[test]
-fn a_poll_without_an_answer_has_the_fields_of_a_poll_and_no_others() {
+fn failed_poll_has_only_poll_fields() {
     let mut out = Vec::new();
     SampleLines::new("ams".to_owned()).append(&mut out, &timeout_with_tags(&[]));
     assert_eq!(
@@ -210,7 +210,7 @@ fn a_poll_without_an_answer_has_the_fields_of_a_poll_and_no_others() {
 }
 
 #[test]
-fn reserved_names_are_renamed_and_huge_counts_and_texts_end() {
+fn reserved_names_are_renamed_and_huge_values_limited() {
     let mut out = Vec::new();
     let long = "é".repeat(MAX_TEXT_BYTES);
     assert!(

@@ -1,9 +1,9 @@
-//! InfluxDB 2: samples become line protocol once, wait in an outbox on disk, and are sent until acknowledged.
+//! InfluxDB 2: each sample becomes line protocol once, waits in an outbox on disk, and is sent until acknowledged.
 //!
-//! `line` builds lines, `sample_line` those of samples, `points` all others; [`outbox`] is where they wait, `client` makes
-//! one request and says what its answer means, `batch` (pure) narrows a refused request down to the lines at fault, `pacing` (pure) says how long to wait, and
-//! `sender` ties them together. A line carries its own nanosecond stamp, so that sending it twice changes nothing:
-//! delivery is at least once, and the result is that of exactly once.
+//! `line` builds lines, `sample_line` those of samples, `points` all others; [`outbox`] is the interface of the queue,
+//! `client` makes one request and classifies the response, `batch` (pure) isolates rejected lines, `pacing` (pure)
+//! computes waits, and `sender` combines them. Every line has its own nanosecond timestamp, so sending it twice has no
+//! effect: delivery is at least once, with the result of exactly once.
 
 mod batch;
 mod client;

@@ -1,57 +1,57 @@
-//! What the sender needs of the outbox. The embedded store keeps it; tests keep one in memory.
+//! The outbox as the sender sees it. The embedded store implements it; tests use one in memory.
 
 use std::future::Future;
 
-/// A batch of lines as it was written, in order of age.
+/// A batch of lines as it was written, oldest first.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OutboxRow {
-    /// Grows with age of writing; names the row to [`Outbox::done`].
+    /// Increases with each write; identifies the row for [`Outbox::done`].
     pub id: i64,
     /// Wall clock at writing, in nanoseconds since 1970.
     pub created_ns: i64,
-    /// How many lines `body` has.
+    /// Number of lines in `body`.
     pub lines: u32,
-    /// Line protocol, each line with its newline and its own nanosecond stamp: sending twice changes nothing.
+    /// Line protocol; each line has a newline and its own nanosecond timestamp, so sending it twice has no effect.
     pub body: Vec<u8>,
 }
 
-/// How full the outbox is.
+/// The fill level of the outbox.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct OutboxGauge {
-    /// Rows waiting.
+    /// Number of waiting rows.
     pub rows: u64,
-    /// Lines waiting.
+    /// Number of waiting lines.
     pub lines: u64,
-    /// Bytes waiting.
+    /// Number of waiting bytes.
     pub bytes: u64,
-    /// When the oldest was written, in nanoseconds since 1970.
+    /// When the oldest row was written, in nanoseconds since 1970.
     pub oldest_ns: Option<i64>,
-    /// Lines dropped since the store was made, because of age or size.
+    /// Lines dropped since the store was created, because of age or size.
     pub dropped_lines: u64,
-    /// Lines in quarantine.
+    /// Number of lines in quarantine.
     pub quarantined_lines: u64,
 }
 
-/// The outbox could not be read or changed; the reason.
+/// The outbox could not be read or changed, with the reason.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("outbox: {0}")]
 pub struct OutboxError(pub String);
 
-/// Lines on disk that wait to be sent.
+/// A queue of lines on disk that wait to be sent.
 pub trait Outbox: Send + Sync + 'static {
-    /// The oldest rows, as many as fit `max_lines` and `max_bytes` together, at least one when there is any.
+    /// The oldest rows, as many as fit `max_lines` and `max_bytes` together, at least one if there is any.
     fn oldest(
         &self,
         max_lines: usize,
         max_bytes: usize,
     ) -> impl Future<Output = Result<Vec<OutboxRow>, OutboxError>> + Send;
 
-    /// Takes rows out for good: the database has acknowledged them.
+    /// Deletes rows that the database has acknowledged.
     fn done(&self, ids: Vec<i64>) -> impl Future<Output = Result<(), OutboxError>> + Send;
 
-    /// Keeps one line apart, with the reason the database gave; bounded, oldest dropped.
+    /// Moves one rejected line to quarantine with the reason; quarantine is bounded, the oldest lines are dropped.
     fn quarantine(&self, line: Vec<u8>, reason: String) -> impl Future<Output = Result<(), OutboxError>> + Send;
 
-    /// How full it is.
+    /// The fill level.
     fn gauge(&self) -> impl Future<Output = Result<OutboxGauge, OutboxError>> + Send;
 }

@@ -1,19 +1,19 @@
-//! How long to wait before the next attempt. Pure: the random number is handed in.
+//! Computes the wait before the next attempt. Pure: the caller passes the random number.
 
 use std::time::Duration;
 
-/// The times by which the sender paces itself.
+/// The waits of a sender.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Pacing {
-    /// The wait after the first failure; it doubles from there.
+    /// The wait after the first failure; it doubles with each failure.
     pub first_retry: Duration,
     /// The longest wait between retries.
     pub longest_retry: Duration,
-    /// The wait between two probes while paused: a person must act first, so there is no hurry.
+    /// The wait between two probes while paused; long, because an operator must act first.
     pub probe: Duration,
-    /// How often an idle sender looks into the outbox.
+    /// How often an idle sender checks the outbox.
     pub poll: Duration,
-    /// The longest that a server's `Retry-After` is believed.
+    /// Upper limit for a server's `Retry-After`.
     pub longest_retry_after: Duration,
 }
 
@@ -30,8 +30,9 @@ impl Default for Pacing {
 }
 
 impl Pacing {
-    /// The wait after `failures` in a row (1 for the first), with `random` uniform in 0..1: between half and all of the
-    /// doubled time, so that many senders do not come back together, but never before the server's `Retry-After`.
+    /// The wait after `failures` consecutive failures (1 for the first), with `random` uniform in 0..1: between half
+    /// and all of the doubled time, so that many senders do not retry together, but never before the server's
+    /// `Retry-After`.
     #[must_use]
     pub fn retry(&self, failures: u32, random: f64, retry_after: Option<Duration>) -> Duration {
         let doublings = failures.saturating_sub(1).min(31);
@@ -46,7 +47,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn waits_double_up_to_five_minutes_and_jitter_takes_at_most_half() {
+    fn waits_double_to_5_min_and_jitter_takes_at_most_half() {
         let pacing = Pacing::default();
         let full: Vec<u64> = (1..=11).map(|n| pacing.retry(n, 1.0, None).as_secs()).collect();
         assert_eq!(full, [1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300]);
@@ -55,7 +56,7 @@ mod tests {
     }
 
     #[test]
-    fn retry_after_is_kept_but_not_believed_without_limit() {
+    fn retry_after_is_honoured_up_to_a_limit() {
         let pacing = Pacing::default();
         assert_eq!(pacing.retry(1, 1.0, Some(Duration::from_secs(30))), Duration::from_secs(30));
         assert_eq!(pacing.retry(9, 1.0, Some(Duration::from_secs(30))), Duration::from_secs(256));

@@ -1,5 +1,5 @@
-//! What is sent beside samples: the last hour of each series, the verdict, the own clock and the service's health. The
-//! fields are those of docs/DATA_MODEL.md.
+//! The lines besides samples: statistics of the last hour of each series, the verdict, the state of this host's clock
+//! and the health of the service. docs/DATA_MODEL.md lists the fields.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -16,20 +16,19 @@ const STATS: &str = "ntp_stats";
 const VERDICT: &str = "ntp_verdict";
 const LOCAL: &str = "ntp_local";
 const HEALTH: &str = "ntp_health";
-/// The span of `ntp_stats`.
+/// The window of `ntp_stats`.
 const WINDOW: &str = "1h";
 
-/// Lines on their way into the outbox.
+/// Lines for the outbox.
 #[derive(Debug, Default)]
 pub struct Lines {
-    /// How many.
     pub count: u32,
-    /// Each with its newline.
+    /// The lines, each with its newline.
     pub body: Vec<u8>,
 }
 
 impl Lines {
-    /// One line for each series, the verdict, the own clock and health, all of `wall_ns`.
+    /// One line for each series, the verdict, this host's clock and health, all with the timestamp `wall_ns`.
     #[must_use]
     pub fn of_all(vantage: &str, wall_ns: i64, snapshot: &Snapshot, health: &Health) -> Self {
         let mut lines = Self::default();
@@ -83,7 +82,7 @@ fn stats(vantage: &str, wall_ns: i64, series: &SeriesKey, picture: &SeriesSnapsh
         .number("score", hour.score.value())
 }
 
-/// What the verdict says of each series.
+/// The verdict on each series.
 struct Standings<'a>(HashMap<(&'a str, Option<SocketAddr>), &'a ServerVerdict>);
 
 impl<'a> Standings<'a> {
@@ -97,7 +96,7 @@ impl<'a> Standings<'a> {
     }
 }
 
-/// Adds what the verdict says of the series; one that it does not know yet is unknown.
+/// Adds the verdict on the series; the class is `unknown` if there is none yet.
 fn standing(point: Point, judged: Option<&ServerVerdict>) -> Point {
     point
         .text("class", judged.map_or(Class::Unknown, |it| it.class).label())

@@ -1,4 +1,4 @@
-//! What the lines of a minute say. That docs/DATA_MODEL.md lists their fields is held in tests/dashboards.rs.
+//! The content of the minutely lines. tests/dashboards.rs checks that docs/DATA_MODEL.md lists their fields.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use ntp_monitor_core::stats::verdict::Kind;
 use ntp_monitor_core::stats::window::Window;
 use ntp_monitor_core::world::World;
 
-/// A snapshot in which everything that can be present is.
+/// A snapshot with every optional value present.
 fn full() -> Snapshot {
     let mut analysis = Analysis::new(Window::Hour, TimeAxis::Wall);
     let samples: Vec<_> = World::ordinary(1, 3, 16.0, 3600.0).samples().map(Arc::new).collect();
@@ -42,7 +42,7 @@ fn full() -> Snapshot {
 }
 
 #[test]
-fn a_service_that_knows_nothing_yet_sends_what_it_knows() {
+fn service_without_data_sends_valid_lines() {
     let at = ntp_monitor_core::clock::Stamp { wall_ns: 5, mono_ns: 5, raw_ns: 0 };
     let lines = Lines::of_all("here", 5, &Snapshot::empty(at), &Health::default());
     let text = String::from_utf8(lines.body).unwrap();
@@ -51,7 +51,7 @@ fn a_service_that_knows_nothing_yet_sends_what_it_knows() {
 }
 
 #[test]
-fn configured_tags_go_with_statistics_and_cannot_replace_ours() {
+fn configured_tags_are_sent_but_never_replace_built_in_ones() {
     let mut snapshot = full();
     let (key, picture) = snapshot.series.pop_first().unwrap();
     let mut picture = (*picture).clone();
@@ -68,7 +68,7 @@ fn configured_tags_go_with_statistics_and_cannot_replace_ours() {
 }
 
 #[test]
-fn statistics_say_what_the_verdict_says_of_the_series() {
+fn statistics_include_the_verdict_on_the_series() {
     let mut snapshot = full();
     let mut judged = (*snapshot.verdict).clone();
     judged.servers[0].class = Class::Falseticker;

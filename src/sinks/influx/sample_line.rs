@@ -1,9 +1,9 @@
-//! The line of one poll: measurement `ntp_sample`, tags `vantage`, `server`, `address` and the configured ones, which
-//! cannot replace the three. All else is a field, stratum and leap too: as tags they would open a new series at each
-//! change.
+//! The line of one poll: measurement `ntp_sample`, with the tags `vantage`, `server`, `address` and the configured
+//! ones, which cannot replace these three. Everything else is a field, including stratum and leap, which would
+//! otherwise start a new series at each change.
 //!
-//! Most of what a monitor sends are these lines. What is the same in each line of a series, measurement and tags, is
-//! built once, by the same builder as every other point; the fields, whose names need no cleaning, are written directly.
+//! These lines are most of the traffic. Measurement and tags are the same for all lines of a series, so they are built
+//! once, by the same builder as every other point. Fields are written directly, because their names need no cleaning.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -14,26 +14,26 @@ use ntp_monitor_core::text::decimal::{push_f64, push_i64};
 
 /// The measurement.
 const SAMPLE: &str = "ntp_sample";
-/// Series whose beginnings are remembered, some 150 bytes each.
+/// Maximum number of cached series, some 150 bytes each.
 const HEADS: usize = 65_536;
 
-/// Writes the lines of samples that are seen from one vantage.
+/// Writes the lines of samples from one monitoring location.
 #[derive(Debug)]
 pub struct SampleLines {
     vantage: String,
     heads: HashMap<SeriesKey, Head>,
 }
 
-/// How each line of a series begins: measurement and tags.
+/// The common start of the lines of a series: measurement and tags.
 #[derive(Debug)]
 struct Head {
-    /// Whose tags they are; a reload may bring others.
+    /// The server whose tags they are; a reload may change the tags.
     of: Arc<ServerIdent>,
     text: Box<[u8]>,
 }
 
 impl SampleLines {
-    /// A writer that has written nothing yet.
+    /// A writer with an empty cache.
     #[must_use]
     pub fn new(vantage: String) -> Self {
         Self { vantage, heads: HashMap::new() }
@@ -41,9 +41,9 @@ impl SampleLines {
 
     /// Appends the line of one poll to `out`.
     ///
-    /// The stamp is the wall clock at the end of the poll. A server is never polled faster than every 100 ms, so two
-    /// samples of a series could share a stamp only if the clock were stepped back by exactly the time between them.
-    /// `raw_s` is a 64-bit float here, good to a quarter of a microsecond; the store and CSV keep the nanoseconds.
+    /// The timestamp is the wall clock at the end of the poll. A server is polled every 100 ms at most, so two samples
+    /// of a series have the same timestamp only if the clock was stepped back by exactly the time between them.
+    /// `raw_s` is a 64-bit float, precise to a quarter of a microsecond; the store and CSV keep nanoseconds.
     pub fn append(&mut self, out: &mut Vec<u8>, sample: &Sample) {
         out.extend_from_slice(self.head(sample));
         append_fields(out, sample);
@@ -66,7 +66,7 @@ impl SampleLines {
 }
 
 fn head(vantage: &str, sample: &Sample) -> Box<[u8]> {
-    /// A point without fields is no line, so it gets one, which is cut off again.
+    /// A dummy field, because the builder does not write a point without fields. It is cut off again.
     const FIELD: (&str, &[u8]) = ("x", b" x=t\n");
     let mut point = Point::without_time(SAMPLE).flag(FIELD.0, true);
     for (name, value) in &sample.server.tags {
@@ -84,7 +84,7 @@ fn head(vantage: &str, sample: &Sample) -> Box<[u8]> {
     text.into()
 }
 
-/// In the order of their names, as the builder writes them.
+/// The fields in the order of their names, as the builder writes them.
 fn append_fields(out: &mut Vec<u8>, sample: &Sample) {
     let mut fields = Fields { out, next: b' ' };
     let (measure, reply) = (sample.measure, sample.reply);
@@ -108,7 +108,7 @@ fn append_fields(out: &mut Vec<u8>, sample: &Sample) {
     fields.text("timestamping", sample.timestamping.map_or("", Timestamping::label));
 }
 
-/// Fields on their way into a line, each with what separates it from what is before it.
+/// Writes fields, each with its separator.
 struct Fields<'a> {
     out: &'a mut Vec<u8>,
     next: u8,
@@ -121,7 +121,7 @@ impl Fields<'_> {
         self.out.push(b'=');
     }
 
-    /// NaN and the infinities are left out, for InfluxDB has no such values.
+    /// NaN and infinities are omitted, because InfluxDB cannot store them.
     fn number(&mut self, name: &str, value: Option<f64>) {
         if let Some(value) = value.filter(|value| value.is_finite()) {
             self.name(name);
@@ -137,7 +137,7 @@ impl Fields<'_> {
         }
     }
 
-    /// An empty text is left out.
+    /// An empty text is omitted.
     fn text(&mut self, name: &str, value: &str) {
         if value.is_empty() {
             return;

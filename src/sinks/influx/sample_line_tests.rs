@@ -1,4 +1,4 @@
-//! Lines that are written directly are those that the builder would make.
+//! Checks that directly written lines equal those of the builder.
 
 use proptest::prelude::*;
 
@@ -7,7 +7,7 @@ use ntp_monitor_core::clock::Stamp;
 use ntp_monitor_core::ntp::{Leap, RefId};
 use ntp_monitor_core::sample::{Measure, Outcome, Reply};
 
-/// The same line, all of it by the builder.
+/// The same line, written entirely by the builder.
 fn built(vantage: &str, sample: &Sample) -> String {
     let mut point = Point::new(SAMPLE, sample.at.wall_ns);
     for (name, value) in &sample.server.tags {
@@ -60,8 +60,8 @@ fn hostile() -> impl Strategy<Value = String> {
     "[\\\\\", =#\\n\\t_aü🕰]{0,8}"
 }
 
-/// Whether two lines are the same, but for numbers that are written in two ways: of two shortest decimals that are equally
-/// near, the builder may take the other one.
+/// Whether two lines are equal, except for the spelling of numbers: where two shortest decimals are equally close, the
+/// builder may use the other one.
 fn same(one: &str, other: &str) -> bool {
     fn pieces(line: &str) -> Vec<&str> {
         line.split([',', ' ']).collect()
@@ -120,7 +120,7 @@ prop_compose! {
 
 proptest! {
     #[test]
-    fn a_line_is_what_the_builder_makes_at_the_first_time_and_later(sample in polled(), vantage in hostile()) {
+    fn line_equals_the_builder_output(sample in polled(), vantage in hostile()) {
         let mut lines = SampleLines::new(vantage.clone());
         let expected = built(&vantage, &sample);
         for _ in 0..2 {
@@ -131,7 +131,7 @@ proptest! {
 }
 
 #[test]
-fn tags_that_a_reload_changed_are_in_the_next_line() {
+fn tags_changed_by_a_reload_are_in_the_next_line() {
     let mut lines = SampleLines::new("ams".to_owned());
     let at = Stamp { wall_ns: 1, mono_ns: 1, raw_ns: 0 };
     let sample = Sample::unasked(at, ServerIdent::named("a"), Outcome::Timeout, 64.0);

@@ -1,14 +1,14 @@
-//! The sender: takes the oldest lines from the outbox, sends them until acknowledged, and only then takes them out.
+//! The sender: takes the oldest lines from the outbox, sends them until acknowledged, and only then deletes them.
 //!
-//! - Lines wait for company until there is a full batch or `flush_interval` has passed, on the monotonic clock.
-//! - What time may heal is retried with jittered, doubling waits, never before the server's `Retry-After`.
-//! - A refused request is halved down to the lines at fault ([`Batch`]); they go into quarantine with the database's
-//!   reason, the others are sent. Before a batch of which *no* line was accepted is given up, it is taken up again
-//!   after a pause, twice: the fault may be the bucket's.
-//! - When the database refuses us (token, bucket), nothing is sent but a probe now and then.
+//! - Lines are batched for up to `flush_interval` on the monotonic clock, or until a batch is full.
+//! - Temporary failures are retried with jittered, doubling waits, never before the server's `Retry-After`.
+//! - A rejected request is halved to isolate the rejected lines ([`Batch`]). They are moved to quarantine with the
+//!   database's reason, and the others are sent. If *no* line of a batch was accepted, the batch is first retried twice
+//!   after a pause, because the bucket may be at fault.
+//! - If the database rejects the client (token, bucket), only a probe is sent now and then.
 //!
-//! At a shutdown the outbox is emptied as far as the deadline and the database allow. What is left stays on disk for the
-//! next start.
+//! At shutdown the sender empties the outbox as far as the deadline and the database allow. The rest stays on disk for
+//! the next start.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,21 +24,21 @@ use super::pacing::Pacing;
 use super::state::{SenderLabel, SenderState};
 use crate::config::Influx;
 
-/// A request carries at most this many bytes, well below what servers refuse by default (InfluxDB Cloud: 50 MB).
+/// Maximum size of a request, well below the default limits of servers (InfluxDB Cloud: 50 MB).
 const MAX_REQUEST_BYTES: usize = 4 << 20;
-/// How often a batch without any good line is taken up again before its lines go into quarantine.
-const SECOND_THOUGHTS: u32 = 2;
-/// At a shutdown a database that is away is tried this often; nobody should wait for it longer, for nothing is lost.
+/// How often a batch without any good line is retried before its lines are moved to quarantine.
+const HOPELESS_RETRIES: u32 = 2;
+/// Number of attempts at shutdown if the database is unavailable; no data is lost, so the shutdown need not wait.
 const LAST_ATTEMPTS: u32 = 3;
 
-/// What the sender needs of the configuration.
+/// Settings of the sender.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SenderConfig {
-    /// Lines a request carries at most.
+    /// Maximum number of lines per request.
     pub batch: usize,
-    /// Longest wait of a line for company.
+    /// Maximum time for which lines are batched.
     pub flush_interval: Duration,
-    /// How it paces itself.
+    /// The waits between attempts.
     pub pacing: Pacing,
 }
 
@@ -48,8 +48,8 @@ impl From<&Influx> for SenderConfig {
     }
 }
 
-/// Sends until `shutdown` carries a deadline (or its sender is gone, which counts as one that has passed); then tries
-/// to empty the outbox until that deadline, and returns.
+/// Sends until `shutdown` carries a deadline (a dropped sender counts as an expired one); then tries to empty the
+/// outbox until that deadline, and returns.
 pub async fn run<O: Outbox, W: LineWriter>(
     outbox: Arc<O>,
     writer: W,
@@ -76,7 +76,7 @@ pub async fn run<O: Outbox, W: LineWriter>(
     .await;
 }
 
-/// Why the sender ends.
+/// The sender must end.
 struct Ended;
 
 struct Sender<O, W> {
@@ -86,31 +86,31 @@ struct Sender<O, W> {
     state: Arc<SenderState>,
     log: Logger,
     shutdown: Shutdown,
-    /// Lines a request may carry: the configured batch, less after a 413.
+    /// Maximum lines per request: the configured batch, or fewer after a 413.
     line_limit: usize,
-    /// When the lines that wait for company were first seen.
+    /// Since when lines are being batched.
     waiting_since: Option<Instant>,
-    /// Batches in a row of which no line was accepted.
+    /// Number of consecutive batches without an accepted line.
     fruitless: u32,
-    /// Attempts that failed since the shutdown began.
+    /// Number of failed attempts since the shutdown began.
     last_attempts: u32,
 }
 
 impl<O: Outbox, W: LineWriter> Sender<O, W> {
     async fn run(mut self) {
         loop {
-            let turn = match self.fetch().await {
+            let step = match self.fetch().await {
                 Ok(Some(batch)) => self.deliver(batch).await,
                 Ok(None) => self.rest().await,
                 Err(why) => self.retry(&why.to_string(), None).await,
             };
-            if turn.is_err() {
+            if step.is_err() {
                 return;
             }
         }
     }
 
-    /// The next batch, when it is due.
+    /// The next batch, if it is due.
     async fn fetch(&mut self) -> Result<Option<Batch>, OutboxError> {
         let now = Instant::now();
         let gauge = self.outbox.gauge().await?;
@@ -128,7 +128,7 @@ impl<O: Outbox, W: LineWriter> Sender<O, W> {
         Ok((!rows.is_empty()).then(|| Batch::new(rows, self.line_limit)))
     }
 
-    /// Waits for lines, or for company for those that are there.
+    /// Waits for lines, or until the batch is due.
     async fn rest(&mut self) -> Result<(), Ended> {
         self.state.idle(self.waiting_since.is_none());
         if self.shutdown.deadline.is_some() {
@@ -139,20 +139,20 @@ impl<O: Outbox, W: LineWriter> Sender<O, W> {
         self.shutdown.sleep_until(due).await
     }
 
-    /// Sends a batch to its end: every line acknowledged or in quarantine.
+    /// Sends a batch until every line is acknowledged or in quarantine.
     async fn deliver(&mut self, mut batch: Batch) -> Result<(), Ended> {
         while let Some(lines) = batch.next() {
             let lines = lines.to_vec();
             let outcome = self.send(lines).await?;
             self.judge(&mut batch, outcome).await?;
-            if batch.is_hopeless() && self.fruitless < SECOND_THOUGHTS {
-                return self.think_again(&batch).await;
+            if batch.is_hopeless() && self.fruitless < HOPELESS_RETRIES {
+                return self.postpone(&batch).await;
             }
         }
         self.conclude(&batch).await
     }
 
-    /// One request. A writer that ignores a shutdown's deadline is cut short: its lines stay in the outbox.
+    /// Makes one request. It is aborted at the shutdown deadline; its lines stay in the outbox.
     async fn send(&mut self, lines: Vec<u8>) -> Result<WriteOutcome, Ended> {
         tokio::select! {
             outcome = self.writer.write(lines) => Ok(outcome),
@@ -160,14 +160,14 @@ impl<O: Outbox, W: LineWriter> Sender<O, W> {
         }
     }
 
-    /// Notes what an answer means for the batch, and waits where it says to.
+    /// Applies the result to the batch, and waits if necessary.
     async fn judge(&mut self, batch: &mut Batch, outcome: WriteOutcome) -> Result<(), Ended> {
         match outcome {
             WriteOutcome::Done => {
                 let lines = batch.accept();
                 self.fruitless = 0;
                 if self.state.sent(lines, crate::clock::now()) {
-                    info!(self.log, "influxdb takes lines again"; "lines" => lines);
+                    info!(self.log, "influxdb accepts lines again"; "lines" => lines);
                 }
                 Ok(())
             }
@@ -184,15 +184,15 @@ impl<O: Outbox, W: LineWriter> Sender<O, W> {
         }
     }
 
-    /// Nothing of the batch was accepted: its rows stay where they are, and are taken up again after a pause.
-    async fn think_again(&mut self, batch: &Batch) -> Result<(), Ended> {
+    /// No line of the batch was accepted: its rows stay in the outbox and are retried after a pause.
+    async fn postpone(&mut self, batch: &Batch) -> Result<(), Ended> {
         self.fruitless += 1;
         let why = batch.faults().last().map_or("", |(_, why)| why);
-        self.pause(&format!("every line is refused: {why}")).await
+        self.pause(&format!("every line is rejected: {why}")).await
     }
 
-    /// Every line has met its fate: the bad ones are kept apart, then the rows are taken out. In this order, so that a
-    /// kill in between repeats the work instead of losing a line.
+    /// Finishes a batch: moves the bad lines to quarantine, then deletes the rows. In this order, a crash in between
+    /// repeats the work and loses no line.
     async fn conclude(&mut self, batch: &Batch) -> Result<(), Ended> {
         self.fruitless = 0;
         self.relearn(batch);
@@ -210,8 +210,8 @@ impl<O: Outbox, W: LineWriter> Sender<O, W> {
             faults += 1;
         }
         if let Some((_, reason)) = batch.faults().last() {
-            // One line a batch, however many lines of it were bad.
-            warn!(self.log, "influxdb refuses lines, they are kept in quarantine"; "lines" => faults, "reason" => reason);
+            // One log record per batch, regardless of the number of bad lines.
+            warn!(self.log, "influxdb rejected lines, moved them to quarantine"; "lines" => faults, "reason" => reason);
         }
         self.outbox.done(batch.ids().to_vec()).await
     }
@@ -232,7 +232,7 @@ impl<O: Outbox, W: LineWriter> Sender<O, W> {
         if self.last_attempts >= LAST_ATTEMPTS {
             return Err(Ended);
         }
-        // There is no time for long waits, unless the server insists.
+        // There is no time for long waits, unless the server asks for one.
         let wait = self.config.pacing.retry(1, rand::random(), after);
         self.wait(wait).await
     }
@@ -247,9 +247,9 @@ impl<O: Outbox, W: LineWriter> Sender<O, W> {
 
     fn failed(&mut self, label: SenderLabel, why: &str) -> u32 {
         let failures = self.state.failed(label, why);
-        // One record when it begins; health and metrics carry the rest.
+        // Logged once when it starts; health and metrics show the rest.
         if failures == 1 {
-            warn!(self.log, "influxdb does not take lines, they wait in the outbox";
+            warn!(self.log, "influxdb does not accept lines, keeping them in the outbox";
                   "state" => label.label(), "reason" => why);
         }
         failures
@@ -262,21 +262,21 @@ impl<O: Outbox, W: LineWriter> Sender<O, W> {
     }
 }
 
-/// The signal to stop, and its deadline once it has come.
+/// The stop signal, and its deadline once it has arrived.
 struct Shutdown {
     signal: watch::Receiver<Option<std::time::Instant>>,
     deadline: Option<Instant>,
 }
 
 impl Shutdown {
-    /// Returns when the signal has come, and notes its deadline.
+    /// Waits for the stop signal and records its deadline.
     async fn signalled(&mut self) {
-        // Without a sender nobody can give a deadline any more: it has passed.
+        // If the sending end was dropped, the deadline counts as expired.
         let deadline = self.signal.wait_for(Option::is_some).await.ok().and_then(|signal| *signal);
         self.deadline = Some(deadline.map_or_else(Instant::now, Instant::from_std));
     }
 
-    /// Returns when the signal has come and its deadline has passed.
+    /// Waits for the stop signal and its deadline.
     async fn expired(&mut self) {
         if self.deadline.is_none() {
             self.signalled().await;
@@ -284,13 +284,13 @@ impl Shutdown {
         sleep_until(self.deadline.unwrap_or_else(Instant::now)).await;
     }
 
-    /// Sleeps, but not through the signal: a sender that waits out a long back-off tries once more when told to stop.
-    /// After the signal it sleeps within the deadline only.
+    /// Sleeps until the stop signal at most, so that a sender in a long back-off tries once more at shutdown. After the
+    /// signal it fails if the deadline comes first.
     async fn sleep_until(&mut self, until: Instant) -> Result<(), Ended> {
         match self.deadline {
             Some(deadline) if until >= deadline => return Err(Ended),
             Some(_) => sleep_until(until).await,
-            // Either end of the sleep is a reason to go on: the time has come, or the signal has.
+            // The time-out and the signal both end the sleep.
             None => drop(timeout_at(until, self.signalled()).await),
         }
         Ok(())

@@ -1,4 +1,4 @@
-//! The sender in simulated time, against a database that answers as a test tells it to.
+//! Tests the sender in simulated time, with a scripted database.
 
 use std::collections::VecDeque;
 use std::sync::Mutex;
@@ -67,7 +67,7 @@ impl Outbox for Memory {
     }
 }
 
-/// Answers from a script, then as a database that refuses lines that begin with `bad` and takes all others.
+/// Answers from a script, then rejects lines that start with `bad` and accepts all others.
 #[derive(Default, Clone)]
 struct Database {
     script: Arc<Mutex<VecDeque<WriteOutcome>>>,
@@ -134,7 +134,7 @@ fn unavailable(after_s: Option<u64>) -> WriteOutcome {
 }
 
 #[tokio::test(start_paused = true)]
-async fn few_lines_wait_for_company_and_a_full_batch_does_not() {
+async fn lines_are_batched_and_a_full_batch_is_sent_at_once() {
     let (outbox, database) = (Memory::with(&["a 1\n"]), Database::default());
     let running = start(&outbox, &database);
     seconds(9).await;
@@ -149,7 +149,7 @@ async fn few_lines_wait_for_company_and_a_full_batch_does_not() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_database_that_is_away_is_asked_ever_less_often_and_gets_every_line() {
+async fn unavailable_database_is_retried_and_gets_every_line() {
     let (outbox, database) = (Memory::with(&["a 1\n"]), Database::scripted(vec![unavailable(None); 9]));
     let began = Instant::now();
     let running = start(&outbox, &database);
@@ -177,7 +177,7 @@ async fn retry_after_is_honoured() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn bad_lines_go_into_quarantine_and_the_good_rest_is_sent() {
+async fn bad_lines_are_quarantined_and_good_ones_sent() {
     let lines: String = (0..100).map(|n| format!("{} {n}\n", if n % 33 == 1 { "bad" } else { "good" })).collect();
     let (outbox, database) = (Memory::with(&[&lines]), Database::default());
     let running = start(&outbox, &database);
@@ -189,7 +189,7 @@ async fn bad_lines_go_into_quarantine_and_the_good_rest_is_sent() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn when_every_line_is_refused_the_bucket_is_suspected_first() {
+async fn batch_without_a_good_line_is_retried_first() {
     let (outbox, database) = (Memory::with(&["bad 1\nbad 2\n"]), Database::default());
     let running = start(&outbox, &database);
     seconds(30).await;
@@ -202,7 +202,7 @@ async fn when_every_line_is_refused_the_bucket_is_suspected_first() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_request_that_is_too_large_is_halved_and_the_size_is_remembered() {
+async fn too_large_request_is_halved_and_size_remembered() {
     let script = [WriteOutcome::TooLarge, WriteOutcome::Done, WriteOutcome::Done];
     let (outbox, database) = (Memory::with(&[&"a 1\n".repeat(100)]), Database::scripted(script));
     let _running = start(&outbox, &database);
@@ -215,7 +215,7 @@ async fn a_request_that_is_too_large_is_halved_and_the_size_is_remembered() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_refused_token_pauses_with_a_probe_a_minute() {
+async fn rejected_token_pauses_with_one_probe_per_minute() {
     let script = vec![WriteOutcome::Paused("401 Unauthorized".to_owned()); 3];
     let (outbox, database) = (Memory::with(&["a 1\n"]), Database::scripted(script));
     let began = Instant::now();
@@ -230,7 +230,7 @@ async fn a_refused_token_pauses_with_a_probe_a_minute() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_shutdown_empties_the_outbox_without_waiting_for_company() {
+async fn shutdown_empties_the_outbox_without_batching() {
     let (outbox, database) = (Memory::with(&["a 1\n", "b 2\n"]), Database::default());
     let running = start(&outbox, &database);
     seconds(1).await;
@@ -239,7 +239,7 @@ async fn a_shutdown_empties_the_outbox_without_waiting_for_company() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_shutdown_ends_by_its_deadline_and_what_is_left_stays() {
+async fn shutdown_ends_by_its_deadline_and_keeps_the_rest() {
     let (outbox, database) = (Memory::with(&["a 1\n"]), Database { hangs: true, ..Database::default() });
     let running = start(&outbox, &database);
     seconds(20).await;
@@ -254,7 +254,7 @@ async fn a_shutdown_ends_by_its_deadline_and_what_is_left_stays() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_shutdown_tries_a_database_that_is_away_a_few_times_and_does_not_wait_for_it() {
+async fn shutdown_tries_an_unavailable_database_a_few_times() {
     let (outbox, database) = (Memory::with(&["a 1\n"]), Database::scripted(vec![unavailable(None); 100]));
     let running = start(&outbox, &database);
     seconds(200).await;
@@ -266,7 +266,7 @@ async fn a_shutdown_tries_a_database_that_is_away_a_few_times_and_does_not_wait_
 }
 
 #[tokio::test(start_paused = true)]
-async fn nobody_left_to_say_when_means_now() {
+async fn dropped_shutdown_channel_means_stop_now() {
     let (outbox, database) = (Memory::with(&["a 1\n"]), Database { hangs: true, ..Database::default() });
     let Running { stop, task, .. } = start(&outbox, &database);
     seconds(1).await;

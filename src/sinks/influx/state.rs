@@ -1,4 +1,4 @@
-//! What the sender shows of itself, to health and metrics.
+//! The state of the sender, for health and metrics.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -13,11 +13,12 @@ pub enum SenderLabel {
     /// Nothing is due.
     #[default]
     Idle,
-    /// Requests are under way, and answered well.
+    /// Requests succeed.
     Sending,
-    /// The last request failed in a way that time may heal; it will be repeated.
+    /// The last request failed temporarily and will be repeated.
     Retrying,
-    /// The database refuses us (token, organisation, bucket, every line): a person must act. Probed now and then.
+    /// The database rejects the client (token, organisation, bucket) or every line: an operator must act. Probed now
+    /// and then.
     Paused,
 }
 
@@ -34,28 +35,27 @@ impl SenderLabel {
     }
 }
 
-/// A reading of a [`SenderState`].
+/// A snapshot of a [`SenderState`].
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct SenderGauge {
-    /// What the sender is doing.
     pub state: SenderLabel,
-    /// Failed attempts since the last good one.
+    /// Number of failed attempts since the last success.
     pub consecutive_failures: u32,
-    /// Failed attempts since start.
+    /// Number of failed attempts since the start.
     pub failures: u64,
-    /// Lines that the database has acknowledged since start.
+    /// Lines that the database has acknowledged since the start.
     pub sent_lines: u64,
-    /// Lines put into quarantine since start.
+    /// Lines moved to quarantine since the start.
     pub quarantined_lines: u64,
-    /// The last error, also when it is over.
+    /// The last error, even if it is over.
     pub last_error: Option<String>,
     /// When the database last acknowledged lines.
     pub last_success: Option<Stamp>,
-    /// Time until the next attempt, while one is waited for.
+    /// Time until the next attempt, during a wait.
     pub next_attempt_in: Option<Duration>,
 }
 
-/// Shared between the sender, which writes, and whoever reports on it.
+/// Shared by the sender, which writes it, and its readers.
 #[derive(Debug, Default)]
 pub struct SenderState {
     inner: Mutex<Inner>,
@@ -68,7 +68,7 @@ struct Inner {
 }
 
 impl SenderState {
-    /// The state as it is now.
+    /// The current state.
     #[must_use]
     pub fn gauge(&self) -> SenderGauge {
         let inner = self.lock();
@@ -76,7 +76,7 @@ impl SenderState {
         SenderGauge { next_attempt_in, ..inner.gauge.clone() }
     }
 
-    /// Nothing is due. While lines of a failed attempt still wait, the state stays what that attempt made it.
+    /// Nothing is due. If lines of a failed attempt still wait, the state does not change.
     pub(super) fn idle(&self, outbox_is_empty: bool) {
         let mut inner = self.lock();
         if outbox_is_empty || inner.gauge.consecutive_failures == 0 {
@@ -85,7 +85,7 @@ impl SenderState {
         inner.next_attempt = None;
     }
 
-    /// Lines were acknowledged. Returns whether attempts had been failing.
+    /// Records acknowledged lines. Returns whether earlier attempts had failed.
     pub(super) fn sent(&self, lines: usize, now: Stamp) -> bool {
         let mut inner = self.lock();
         let recovered = inner.gauge.consecutive_failures > 0;
@@ -97,7 +97,7 @@ impl SenderState {
         recovered
     }
 
-    /// An attempt failed. Returns how many have in a row.
+    /// Records a failed attempt. Returns the number of consecutive failures.
     pub(super) fn failed(&self, state: SenderLabel, why: &str) -> u32 {
         let mut inner = self.lock();
         inner.gauge.state = state;
@@ -117,7 +117,7 @@ impl SenderState {
         inner.gauge.last_error = Some(why.to_owned());
     }
 
-    // Nothing here panics while holding the lock, and the numbers would stay whole if it did.
+    // No code that runs under this lock panics, and a partial update would do no harm.
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }

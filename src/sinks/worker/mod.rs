@@ -1,5 +1,5 @@
-//! The thread of one blocking output: gathers samples into batches, writes, retries with back-off, and passes each
-//! batch on to the next output. What is written, and how, is the [`BatchWriter`]'s affair.
+//! The thread of one blocking output: collects samples into batches, writes them, retries with back-off, and passes
+//! each batch on to the next output. The [`BatchWriter`] decides what is written and how.
 
 mod state;
 mod thread;
@@ -21,27 +21,27 @@ pub use state::WriterGauge;
 use state::WriterState;
 use thread::Worker;
 
-/// A batch has at most this many samples. A transaction costs nearly the same for one row as for hundreds.
+/// Maximum number of samples per batch. A transaction costs nearly the same for one row as for hundreds.
 const MAX_BATCH: usize = 2048;
 
 /// A blocking output.
 pub trait BatchWriter: Send + 'static {
-    /// What others may ask of the thread that owns the output, beside writing.
+    /// Requests to the thread that owns the output, besides writing.
     type Command: Send + 'static;
 
-    /// Writes all of `batch` or nothing. On an error the same samples are offered again later, perhaps with others.
+    /// Writes all of `batch` or nothing. After an error the same samples are passed again later, perhaps with others.
     ///
     /// # Errors
     /// A reason that a person can act on ("no space left on device").
     fn write(&mut self, batch: &[Arc<Sample>]) -> Result<(), WriteError>;
 
-    /// Does what was asked, and answers through whatever the command carries.
+    /// Executes a command, and replies through the channel that the command carries.
     fn command(&mut self, command: Self::Command);
 
     /// Housekeeping; called about once a second, between batches.
     ///
     /// # Errors
-    /// As [`BatchWriter::write`]; the writer goes on.
+    /// As [`BatchWriter::write`]; the writer continues.
     fn tick(&mut self, now: Stamp) -> Result<(), WriteError>;
 
     /// Called once before the thread ends, when no more samples come: the last chance to repair, by `until`, what other
@@ -79,16 +79,16 @@ enum Control<C> {
     Drain { until: Instant, leftovers: Leftovers, done: Sender<()> },
 }
 
-/// What becomes of samples that could not be written by the deadline of a drain.
+/// What happens to samples that could not be written by the deadline of a drain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Leftovers {
-    /// They are given up: nobody comes after.
+    /// They are dropped and counted: there is no successor.
     Abandoned,
-    /// They stay where they are, in hand and in the queue, for the thread that is started next with the same handle.
+    /// They stay in the batch and in the queue, for the next thread with the same handle.
     Kept,
 }
 
-/// The handle to a running output. Cheap to clone; survives the thread, so that a successor can take over.
+/// The handle of an output. Cheap to clone. It outlives the thread, so that a successor can take over.
 #[derive(Debug)]
 pub struct WriterHandle<C> {
     control: Sender<Control<C>>,
@@ -104,26 +104,26 @@ impl<C> Clone for WriterHandle<C> {
 
 impl<C> Default for WriterHandle<C> {
     fn default() -> Self {
-        // Commands are few and each is awaited by whoever sent it, so the channel needs no bound.
+        // There are few commands and the sender awaits each of them, so the channel need not be bounded.
         let (control, commands) = unbounded();
         Self { control, commands, state: Arc::default() }
     }
 }
 
 impl<C> WriterHandle<C> {
-    /// Asks the thread to do `command` between two batches.
+    /// Asks the thread to execute `command` between two batches.
     pub fn command(&self, command: C) {
-        // The handle holds the other end, so this cannot fail; a successor reads what its predecessor left.
+        // The handle holds the receiving end, so this cannot fail; a successor reads commands left by its predecessor.
         let _ = self.control.send(Control::Command(command));
     }
 
-    /// Asks the thread to write what is queued and to end, by `until` at the latest. The receiver gets a message when
-    /// it has ended; what could not be written by then is counted as abandoned and logged.
+    /// Asks the thread to write its queue and end, by `until` at the latest. The receiver gets a message when the
+    /// thread has ended. Samples that could not be written by then are counted as abandoned and logged.
     pub fn drain(&self, until: Instant) -> Receiver<()> {
         self.end(until, Leftovers::Abandoned)
     }
 
-    /// As [`WriterHandle::drain`], but what could not be written is left to the thread that is started next.
+    /// Like [`WriterHandle::drain`], but leaves unwritten samples to the next thread.
     pub fn hand_over(&self, until: Instant) -> Receiver<()> {
         self.end(until, Leftovers::Kept)
     }
@@ -134,7 +134,7 @@ impl<C> WriterHandle<C> {
         ended
     }
 
-    /// Asks to be told when all that was offered so far is written, which may be never. An error says that the thread
+    /// Completes when all samples offered so far are written, which may never happen. An error means that the thread
     /// died meanwhile.
     pub fn settled(&self) -> oneshot::Receiver<()> {
         let (done, settled) = oneshot::channel();
@@ -142,18 +142,18 @@ impl<C> WriterHandle<C> {
         settled
     }
 
-    /// What the writer shows of itself.
+    /// The current state of the writer.
     #[must_use]
     pub fn gauge(&self) -> WriterGauge {
         self.state.gauge()
     }
 }
 
-/// Starts the thread of an output. `guard` is held by the thread and dropped when it ends, by a panic too: the
-/// supervisor's death notice.
+/// Starts the thread of an output. The thread holds `guard` and drops it when it ends, even by a panic: the death
+/// notice of the supervisor.
 ///
 /// # Errors
-/// When the system gives no more threads.
+/// When the system cannot start another thread.
 pub fn spawn<W: BatchWriter>(
     writer: W,
     queue: &SinkQueue<Arc<Sample>>,

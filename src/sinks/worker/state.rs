@@ -1,4 +1,4 @@
-//! What a writer has in hand and shows of itself. It outlives the thread, so that nothing is lost with it.
+//! The state of a writer, including its current batch. It outlives the thread, so that no sample is lost with it.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
@@ -8,10 +8,10 @@ use super::{Incident, MAX_BATCH, WriteError};
 use crate::sinks::queue::SinkQueue;
 use ntp_monitor_core::sample::Sample;
 
-/// An incident is shown for this long, so that whoever looks every few minutes sees it.
+/// How long an incident is reported, so that a check every few minutes sees it.
 const SHOWN_FOR_NS: i64 = 600 * 1_000_000_000;
 
-/// What a writer shows of itself, to health and metrics.
+/// The state of a writer.
 #[derive(Debug, Default)]
 pub struct WriterState {
     written: AtomicU64,
@@ -20,20 +20,20 @@ pub struct WriterState {
     turn_mono_ns: AtomicI64,
     failing: AtomicBool,
     last_error: Mutex<Option<String>>,
-    /// The last incident, and when it was noted on the monotonic clock.
+    /// The last incident, and its time on the monotonic clock in nanoseconds.
     incident: Mutex<Option<(String, i64)>>,
-    /// The batch in hand. It is here and not on the thread's stack so that it survives a panic of the writer.
+    /// The current batch. It is not on the thread's stack, so that it survives a panic of the writer.
     in_hand: Mutex<InHand>,
 }
 
 #[derive(Debug, Default)]
 pub(super) struct InHand {
     pub(super) batch: VecDeque<Arc<Sample>>,
-    /// Failed attempts in a row.
+    /// Number of consecutive failed attempts.
     pub(super) attempts: u32,
-    /// Attempts that a writer did not live to end.
+    /// Number of attempts that ended in a panic.
     pub(super) panics: u32,
-    /// How many samples at the front have been passed on to the next output.
+    /// Number of samples at the front that have been passed to the next output.
     passed_on: usize,
 }
 
@@ -43,13 +43,13 @@ impl InHand {
         self.batch.iter().take(MAX_BATCH).cloned().collect()
     }
 
-    /// Takes the first `count` samples out.
+    /// Removes the first `count` samples.
     pub(super) fn remove(&mut self, count: usize) {
         self.batch.drain(..count);
         self.passed_on = self.passed_on.saturating_sub(count);
     }
 
-    /// Passes the first `count` samples on, those that have not been already.
+    /// Passes the first `count` samples to the next output, except those that were already passed.
     pub(super) fn pass_on(&mut self, count: usize, next: Option<&SinkQueue<Arc<Sample>>>) {
         if let Some(next) = next {
             for sample in self.batch.range(self.passed_on.min(count)..count) {
@@ -60,33 +60,33 @@ impl InHand {
     }
 }
 
-/// A reading of a [`WriterState`].
+/// A snapshot of a [`WriterState`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WriterGauge {
-    /// Samples written since start.
+    /// Samples written since the start.
     pub written: u64,
-    /// Failed attempts since start.
+    /// Failed attempts since the start.
     pub failures: u64,
-    /// Samples given up: their batch made the writer panic again and again, could not be written at shutdown, or was in a
-    /// file that another program removed.
+    /// Samples dropped because their batch repeatedly made the writer panic, could not be written at shutdown, or was
+    /// in a file that another program removed.
     pub abandoned: u64,
     /// Samples taken from the queue and not yet written.
     pub in_hand: usize,
-    /// When the oldest of them was taken by its poll, on the monotonic clock in nanoseconds.
+    /// When the oldest of them was measured, on the monotonic clock in nanoseconds.
     pub oldest_mono_ns: Option<i64>,
     /// When the thread last came round, on the monotonic clock in nanoseconds: about once a second, unless it hangs in
     /// the system or was never started (0).
     pub turn_mono_ns: i64,
     /// Whether the last attempt failed.
     pub failing: bool,
-    /// The last error, also when it is over.
+    /// The last error, even if it is over.
     pub last_error: Option<String>,
-    /// What another program did to the files of the output in the last ten minutes.
+    /// What another program did to the files of the output in the last ten minutes, if anything.
     pub incident: Option<String>,
 }
 
 impl WriterState {
-    /// The state as it is now.
+    /// The current state.
     #[must_use]
     pub fn gauge(&self) -> WriterGauge {
         let (in_hand, oldest_mono_ns) = {
@@ -112,13 +112,13 @@ impl WriterState {
         (now_mono_ns - at_mono_ns < SHOWN_FOR_NS).then(|| what.clone())
     }
 
-    /// Another program did something to the files of the output.
+    /// Records that another program changed the files of the output.
     pub(super) fn note(&self, incident: &Incident) {
         let noted = (incident.what.clone(), crate::clock::now().mono_ns);
         *self.incident.lock().unwrap_or_else(PoisonError::into_inner) = Some(noted);
     }
 
-    // A panic of the writer poisons these locks by design; the data behind them stays whole.
+    // A panic of the writer poisons these locks by design; the data remains consistent.
     pub(super) fn in_hand(&self) -> MutexGuard<'_, InHand> {
         self.in_hand.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -128,24 +128,24 @@ impl WriterState {
         self.turn_mono_ns.store(crate::clock::now().mono_ns, Ordering::Relaxed);
     }
 
-    /// Samples were written.
+    /// Counts written samples.
     pub(super) fn wrote(&self, count: usize) {
         self.written.fetch_add(count as u64, Ordering::Relaxed);
     }
 
-    /// What failed works again. Returns whether it had been failing.
+    /// Clears the failure. Returns whether there was one.
     pub(super) fn works(&self) -> bool {
         self.failing.swap(false, Ordering::Relaxed)
     }
 
-    /// An attempt failed. Returns whether the one before had not.
+    /// Records a failed attempt. Returns whether the previous attempt had succeeded.
     pub(super) fn failed(&self, why: &WriteError) -> bool {
         self.failures.fetch_add(1, Ordering::Relaxed);
         *self.last_error.lock().unwrap_or_else(PoisonError::into_inner) = Some(why.to_string());
         !self.failing.swap(true, Ordering::Relaxed)
     }
 
-    /// Samples are given up.
+    /// Counts dropped samples.
     pub(super) fn gave_up(&self, count: usize) {
         self.abandoned.fetch_add(count as u64, Ordering::Relaxed);
     }

@@ -1,4 +1,4 @@
-//! The thread itself: what it does between two batches, and what when one fails.
+//! The loop of the thread, and its handling of failed batches.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -12,17 +12,17 @@ use super::{BatchWriter, Control, Leftovers, MAX_BATCH, WriteError};
 use crate::sinks::queue::SinkQueue;
 use ntp_monitor_core::sample::Sample;
 
-/// A batch is written when its first sample has waited this long. Until then samples wait in the queue: to wake this
-/// thread for each of them would cost more than to write them.
+/// A batch is written when its first sample has waited this long. Meanwhile samples stay in the queue, because waking
+/// the thread for each of them would cost more than writing them.
 const LINGER: Duration = Duration::from_millis(250);
-/// While the output cannot be written this many samples are held for it; beyond, the oldest is dropped and counted.
-/// At 625 samples a second (10 000 servers at 16 s) that is 105 s, at most about 30 MB.
+/// Maximum number of samples held while the output cannot be written; beyond it the oldest is dropped and counted. At
+/// 625 samples a second (10,000 servers at 16 s) this is 105 s of samples, at most about 30 MB.
 const HOLD: usize = 65_536;
-/// How often an idle writer gets a [`BatchWriter::tick`].
+/// Interval of [`BatchWriter::tick`].
 const TICK: Duration = Duration::from_secs(1);
 const FIRST_RETRY: Duration = Duration::from_millis(100);
 const LONGEST_RETRY: Duration = Duration::from_secs(30);
-/// A batch that made the writer panic this often is given up, and counted: it would kill every successor too.
+/// A batch that made the writer panic this often is dropped and counted, because it would kill every successor too.
 const PANICS_PER_BATCH: u32 = 3;
 
 pub(super) struct Worker<W: BatchWriter> {
@@ -37,7 +37,7 @@ pub(super) struct Worker<W: BatchWriter> {
     tick_at: Instant,
     /// Whether the last housekeeping failed.
     untidy: bool,
-    /// Who wants to be told when everything is written.
+    /// Requests to reply to when everything is written.
     waiting: Vec<oneshot::Sender<()>>,
 }
 
@@ -79,7 +79,7 @@ impl<W: BatchWriter> Worker<W> {
                     Ok(Control::Command(command)) => self.writer.command(command),
                     Ok(Control::Settle(done)) => {
                         self.waiting.push(done);
-                        // Company is not waited for.
+                        // Write at once, without collecting more samples.
                         self.linger_until = self.linger_until.map(|_| Instant::now());
                     }
                     Ok(Control::Drain { until, leftovers, done }) => {
@@ -101,13 +101,13 @@ impl<W: BatchWriter> Worker<W> {
     fn tell_when_settled(&mut self) {
         if !self.waiting.is_empty() && self.queue.is_empty() && self.state.in_hand().batch.is_empty() {
             for done in self.waiting.drain(..) {
-                // Whoever asked may have given up waiting.
+                // The receiver may have been dropped.
                 let _ = done.send(());
             }
         }
     }
 
-    /// A predecessor that panicked left its batch; one that keeps killing writers is given up.
+    /// Takes over the batch of a predecessor that panicked. A batch that keeps causing panics is dropped.
     fn take_over(&mut self) {
         let mut in_hand = self.state.in_hand();
         let mut lost = 0;
@@ -120,7 +120,7 @@ impl<W: BatchWriter> Worker<W> {
             self.linger_until = Some(Instant::now());
         }
         drop(in_hand);
-        self.abandon(lost, "they made the writer panic again and again");
+        self.abandon(lost, "they repeatedly made the writer panic");
     }
 
     fn next_deadline(&self) -> Instant {
@@ -128,7 +128,7 @@ impl<W: BatchWriter> Worker<W> {
         due.min(self.tick_at)
     }
 
-    /// Takes what came while the batch waited for company.
+    /// Adds the samples that were queued while the batch was waiting.
     fn take_queued(&mut self) {
         if let Ok(first) = self.queue.try_recv() {
             self.gather(first);
@@ -140,7 +140,7 @@ impl<W: BatchWriter> Worker<W> {
         in_hand.batch.push_back(first);
         in_hand.batch.extend(self.queue.try_iter().take(MAX_BATCH));
         if self.retry_at.is_some() {
-            // One output that fails must not starve the next.
+            // A failing output must not starve the next one.
             let count = in_hand.batch.len();
             in_hand.pass_on(count, self.next.as_ref());
         }
@@ -160,7 +160,7 @@ impl<W: BatchWriter> Worker<W> {
         }
     }
 
-    /// Writes what is in hand, a chunk at a time, until all is written or one fails.
+    /// Writes the batch in chunks, until all is written or a chunk fails.
     fn attempt(&mut self) -> bool {
         loop {
             self.state.turned();
@@ -200,16 +200,16 @@ impl<W: BatchWriter> Worker<W> {
         self.retry_at = None;
         self.linger_until = None;
         self.state.wrote(count);
-        // What housekeeping found is not over because a batch was written.
+        // A written batch does not clear a failure of the maintenance.
         if !self.untidy && self.state.works() {
-            info!(self.log, "output works again"; "samples" => count);
+            info!(self.log, "output can be written again"; "samples" => count);
         }
     }
 
     fn failed(&mut self, why: &WriteError, pause: Duration) {
         let first = self.state.failed(why);
         self.retry_at = Some(Instant::now() + pause);
-        // One line when it begins; health and metrics carry the rest.
+        // Logged once when it starts; health and metrics show the rest.
         if first {
             warn!(self.log, "output cannot be written, will retry"; "reason" => %why);
         }
@@ -226,7 +226,7 @@ impl<W: BatchWriter> Worker<W> {
             Err(why) => {
                 self.state.failed(&why);
                 if !std::mem::replace(&mut self.untidy, true) {
-                    warn!(self.log, "housekeeping of an output failed, will retry"; "reason" => %why);
+                    warn!(self.log, "maintenance of an output failed, will retry"; "reason" => %why);
                 }
             }
             Ok(()) if std::mem::take(&mut self.untidy) && self.retry_at.is_none() => {
@@ -275,7 +275,7 @@ impl<W: BatchWriter> Worker<W> {
 
     fn leave(&self, leftovers: Leftovers) {
         match leftovers {
-            // The successor does not wait because of failures that it did not see.
+            // The successor does not inherit the back-off.
             Leftovers::Kept => self.state.in_hand().attempts = 0,
             Leftovers::Abandoned => {
                 let in_hand = std::mem::take(&mut self.state.in_hand().batch).len();
@@ -287,7 +287,7 @@ impl<W: BatchWriter> Worker<W> {
     fn abandon(&self, samples: usize, why: &str) {
         if samples > 0 {
             self.state.gave_up(samples);
-            slog::error!(self.log, "samples were not written"; "samples" => samples, "reason" => why);
+            slog::error!(self.log, "dropped unwritten samples"; "samples" => samples, "reason" => why);
         }
     }
 }

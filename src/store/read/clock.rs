@@ -1,5 +1,5 @@
-//! The own clock's history: each minute of a short span, steps of a long one. A step never looks better than its worst
-//! minute: what is drawn of it are its extremes and its widest bounds.
+//! The history of this host's clock: each minute of a short span, wider steps of a long one. A step shows the extremes
+//! and the largest bounds of its minutes, so it never looks better than its worst minute.
 
 use std::time::Duration;
 
@@ -7,14 +7,14 @@ use super::Reader;
 use crate::store::StoreError;
 use crate::store::clock::{self, ClockPoint};
 
-/// The distance of two points as they are written.
+/// Interval between two stored points.
 const MINUTE_S: i64 = 60;
 const SECOND_NS: i64 = 1_000_000_000;
 
-/// The own clock within a span, by time.
+/// The history of this host's clock within a span, by time.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ClockHistory {
-    /// The width of a step in seconds, whole minutes; `None` when each point is given as it was written.
+    /// The width of a step in seconds, whole minutes; `None` if each stored point is returned.
     pub width_s: Option<i64>,
     /// The steps that have a point.
     pub steps: Vec<ClockStep>,
@@ -23,35 +23,35 @@ pub struct ClockHistory {
 /// The points within one step, or a single one.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ClockStep {
-    /// The beginning of the step, or the moment of the single point.
+    /// The start of the step, or the time of the single point.
     pub time_ns: i64,
-    /// How many.
+    /// Number of points.
     pub points: u32,
-    /// The mean of the estimates; true time less this clock, positive when this clock is slow.
+    /// The mean of the estimates: true time minus this clock, positive when this clock is slow.
     pub estimate_s: Option<f64>,
-    /// The lowest of estimate less bound.
+    /// The minimum of estimate minus bound.
     pub low_s: Option<f64>,
-    /// The highest of estimate plus bound.
+    /// The maximum of estimate plus bound.
     pub high_s: Option<f64>,
-    /// The widest bound.
+    /// The largest bound.
     pub bound_s: Option<f64>,
-    /// Whether the clock could be trusted, by what it says of itself, all the time.
+    /// Whether the clock could be trusted all the time, according to its own state.
     pub trusted: bool,
-    /// Whether the kernel called its clock synchronised all the time.
+    /// Whether the kernel considered its clock synchronised all the time.
     pub kernel_synchronised: Option<bool>,
     /// The mean of the kernel's frequency correction in ppm.
     pub frequency_ppm: Option<f64>,
-    /// The lowest.
+    /// The minimum of the frequency correction.
     pub frequency_min_ppm: Option<f64>,
-    /// The highest.
+    /// The maximum of the frequency correction.
     pub frequency_max_ppm: Option<f64>,
     /// The kernel's largest maximum error.
     pub max_error_s: Option<f64>,
     /// The kernel's largest estimated error.
     pub est_error_s: Option<f64>,
-    /// What a time daemon believed remained, that of the largest magnitude.
+    /// The remaining offset according to a time daemon, with the largest magnitude.
     pub daemon_offset_s: Option<f64>,
-    /// The widest bound that a time daemon stated.
+    /// The largest bound according to a time daemon.
     pub daemon_bound_s: Option<f64>,
     /// `CLOCK_REALTIME − CLOCK_MONOTONIC_RAW` at the last point, in nanoseconds.
     pub wall_less_raw_ns: i64,
@@ -60,9 +60,9 @@ pub struct ClockStep {
 }
 
 impl Reader {
-    /// The own clock within a span. Each point is given when no `step` longer than a minute is asked for and they are at
-    /// most `max_points`. Otherwise steps are, as wide as asked for, and widened until `max_points` span what is
-    /// recorded.
+    /// The history of this host's clock within a span. Returns each point if no `step` longer than a minute is
+    /// requested and there are at most `max_points`. Otherwise returns steps of the requested width, widened so that at
+    /// most `max_points` cover the recorded time.
     ///
     /// # Errors
     /// When the store cannot be read.
@@ -73,7 +73,7 @@ impl Reader {
         step: Option<Duration>,
         max_points: usize,
     ) -> Result<ClockHistory, StoreError> {
-        self.run("read the own clock's history", |conn| {
+        self.run("read the clock history", |conn| {
             let (count, first_ns) = clock::extent(conn, from_ns, to_ns)?;
             let step_s = step.map_or(0, |step| i64::try_from(step.as_secs()).unwrap_or(i64::MAX));
             let is_fine = step_s <= MINUTE_S && usize::try_from(count).is_ok_and(|count| count <= max_points);
@@ -92,7 +92,7 @@ impl Reader {
     }
 }
 
-/// A width of whole minutes, `step_s` at least, of which at most `most` touch a span, wherever it begins.
+/// A width of whole minutes, at least `step_s`, so that at most `most` steps touch the span, wherever it starts.
 fn width_s(span_ns: i64, step_s: i64, most: usize) -> i64 {
     let spans = i64::try_from(most).unwrap_or(i64::MAX).saturating_sub(1).max(1);
     let least_s = span_ns / SECOND_NS / spans + 1;
@@ -151,7 +151,7 @@ impl ClockStep {
     }
 }
 
-/// What is known of two, and `both` of them where both are.
+/// Combines two optional values with `both` if both are present, otherwise returns the present one.
 fn either<T>(a: Option<T>, b: Option<T>, both: impl FnOnce(T, T) -> T) -> Option<T> {
     match (a, b) {
         (Some(a), Some(b)) => Some(both(a, b)),
@@ -159,7 +159,7 @@ fn either<T>(a: Option<T>, b: Option<T>, both: impl FnOnce(T, T) -> T) -> Option
     }
 }
 
-/// The mean of `n` values with one more.
+/// Updates the mean of `n` values with one more value.
 fn mean(n: &mut u32, before: Option<f64>, value: Option<f64>) -> Option<f64> {
     let Some(value) = value else { return before };
     *n += 1;
@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn a_step_shows_its_extremes_and_its_widest_bounds() {
+    fn step_shows_extremes_and_largest_bounds() {
         let points =
             [point(0, Some(1e-3), 1e-4), point(1, None, 0.0), point(2, Some(-3e-3), 5e-4), point(3, Some(2e-3), 2e-4)];
         let mut step = ClockStep::of(0, &points[0]);
@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn a_day_is_given_minute_by_minute_and_a_week_in_steps_as_narrow_as_it_may_be() {
+    fn day_is_returned_by_minute_and_week_in_steps() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("store.db");
         let mut conn = Connection::open(&path).unwrap();
@@ -221,7 +221,7 @@ mod tests {
         let of = |from_ns, step, most| reader.clock_history(from_ns, end_ns, step, most).unwrap();
         let day = of(end_ns - 1440 * MINUTE_S * SECOND_NS, None, 2000);
         assert_eq!((day.width_s, day.steps.len()), (None, 1440));
-        // What is recorded counts, not the years before.
+        // Only the recorded time counts, not the years before.
         let all = of(i64::MIN / 2, Some(Duration::from_secs(30)), 2000);
         assert_eq!(all.width_s, Some(360));
         assert_eq!(all.steps.len() as i64, week / 6);
@@ -233,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn a_width_is_whole_minutes_and_never_gives_too_many_steps() {
+    fn width_is_whole_minutes_and_limits_the_steps() {
         assert_eq!(width_s(0, 0, 2000), 60);
         assert_eq!(width_s(0, 61, 2000), 120);
         for (span_s, begin_s) in [(86_400, 0), (86_400 * 366, 59), (1_000_003, 17), (20 * 366 * 86_400, 31)] {

@@ -1,7 +1,7 @@
-//! How polls ended over a window, for all series at once: what success rates are made of.
+//! Counts the outcomes of polls in a window, for all series at once; success rates are computed from them.
 //!
-//! The window is covered exactly: whole hours from hourly rollups, what is left at its edges from five-minute rollups,
-//! and what is left of that from raw samples. So are the five minutes that rollups lack.
+//! The window is covered exactly: whole hours from hourly rollups, the rest at its edges from five-minute rollups, and
+//! the remaining edges from raw samples, as well as the pending bucket, which rollups do not contain.
 
 use std::collections::BTreeMap;
 
@@ -12,18 +12,17 @@ use crate::store::rollup::{Counts, Grain};
 use crate::store::{StoreError, pending, rollup_table};
 use ntp_monitor_core::sample::SeriesKey;
 
-/// How the polls of one series ended.
+/// Outcome counts of one series.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SeriesCounts {
-    /// Which series.
     pub key: SeriesKey,
-    /// Its polls.
+    /// The counts of its polls.
     pub counts: Counts,
 }
 
 impl Reader {
-    /// How the polls within a span ended, for every series that has any, by server and address. Reaches back as far as
-    /// the retention of the resolutions involved does.
+    /// The outcome counts within a span, for every series that has any, by server and address. Reaches back as far as
+    /// the retention of the used resolutions.
     ///
     /// # Errors
     /// When the store cannot be read.
@@ -33,7 +32,7 @@ impl Reader {
             let lacking = pending::span(conn)?;
             for (source, from_ns, to_ns) in cover(from_ns, to_ns) {
                 add_counts(conn, source, from_ns, to_ns, &mut by_id)?;
-                // A part that rollups cover holds all of those five minutes, or nothing of them.
+                // A part that is covered by rollups contains the pending bucket completely or not at all.
                 let held = |span: &pending::Span| (from_ns..to_ns).contains(&span.from_ns);
                 if let Some(span) = lacking.filter(|span| source.is_some() && held(span)) {
                     add_counts(conn, None, span.from_ns, span.to_ns, &mut by_id)?;
@@ -46,12 +45,12 @@ impl Reader {
     }
 }
 
-/// Where a part of a window is read from; `None` is the raw samples.
+/// The source of a part of a window; `None` for raw samples.
 type Source = Option<Grain>;
 
-/// Cuts a window into parts, each with its source, without gap or overlap.
+/// Splits a window into parts, each with its source, without gap or overlap.
 fn cover(from_ns: i64, to_ns: i64) -> Vec<(Source, i64, i64)> {
-    // A span may end when nanoseconds do.
+    // The span may end at the maximum of an i64.
     let down = |ns: i64, width_ns: i64| ns.div_euclid(width_ns).saturating_mul(width_ns);
     let up = |ns: i64, width_ns: i64| {
         let more = if ns.rem_euclid(width_ns) > 0 { width_ns } else { 0 };
@@ -74,7 +73,7 @@ fn cover(from_ns: i64, to_ns: i64) -> Vec<(Source, i64, i64)> {
     parts.into_iter().filter(|(from, to, _)| from < to).map(|(from, to, source)| (source, from, to)).collect()
 }
 
-/// The source that a grain takes over from.
+/// The next finer source.
 fn finer(grain: Grain) -> Source {
     match grain {
         Grain::FiveMinutes => None,
@@ -104,7 +103,7 @@ fn add_counts(
 
 fn rollup_sql(grain: Grain) -> String {
     let table = grain.table();
-    // The cross join fixes the order: one short range of the key for each series.
+    // The cross join fixes the join order: one short key range per series.
     format!(
         "SELECT {}, series.id FROM series CROSS JOIN {table} ON series_id = series.id AND bucket_s >= ?1 \
          AND bucket_s < ?2",
@@ -128,7 +127,7 @@ mod tests {
     const MINUTE: i64 = 60_000_000_000;
 
     #[test]
-    fn a_window_is_covered_once_with_the_coarsest_rollup_that_fits() {
+    fn window_is_covered_once_by_the_coarsest_sources() {
         let parts = cover(52 * MINUTE, 187 * MINUTE);
         assert_eq!(
             parts,

@@ -1,4 +1,4 @@
-//! A server's history at the resolution that fits: raw samples for a short span, rollups for a long one.
+//! The history of a server at a suitable resolution: raw samples for a short span, rollups for a long one.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -13,23 +13,23 @@ use crate::store::rollup::{Grain, Rollup};
 use crate::store::{StoreError, pending, rollup_table};
 use ntp_monitor_core::sample::{SeriesKey, Timestamping};
 
-/// A span of a server's history, by time, at the resolution that was chosen.
+/// The history of a server within a span, by time, at the selected resolution.
 #[derive(Debug, Clone, PartialEq)]
 pub enum History {
     /// Every sample.
     Raw(Vec<StoredSample>),
-    /// Sums over buckets.
+    /// Rollups.
     Rollups {
         /// The width of a bucket in seconds: a multiple of 300.
         width_s: i64,
-        /// One for each bucket, series and way of timestamping that has polls.
+        /// One rollup for each bucket, series and kind of timestamping with polls.
         rollups: Vec<(SeriesKey, Rollup)>,
     },
 }
 
-/// A wish for a resolution.
+/// The requested resolution.
 #[derive(Debug, Clone, Copy)]
-struct Wish {
+struct Request {
     from_ns: i64,
     to_ns: i64,
     step: Option<Duration>,
@@ -37,9 +37,9 @@ struct Wish {
 }
 
 impl Reader {
-    /// The history of a server within a span. Raw samples are given when no `step` of five minutes or more is asked
-    /// for, they are at most `max_points`, and they reach back as far as the rollups do. Otherwise rollups are given,
-    /// their buckets as wide as `step`, and widened until about `max_points` span it.
+    /// The history of a server within a span. Returns raw samples if no `step` of five minutes or more is requested,
+    /// they are at most `max_points`, and they reach back as far as the rollups. Otherwise returns rollups with buckets
+    /// of the width `step`, widened so that about `max_points` cover the span.
     ///
     /// # Errors
     /// When the store cannot be read.
@@ -52,29 +52,29 @@ impl Reader {
         step: Option<Duration>,
         max_points: usize,
     ) -> Result<History, StoreError> {
-        let wish = Wish { from_ns, to_ns, step, max_points: max_points.max(1) };
+        let request = Request { from_ns, to_ns, step, max_points: max_points.max(1) };
         self.run("read the history", |conn| {
             let series = find_series(conn, server, address)?;
-            if wants_raw(conn, &series, &wish)? {
+            if wants_raw(conn, &series, &request)? {
                 let samples = read_span(conn, &series, from_ns, to_ns, usize::MAX)?;
                 return Ok(History::Raw(samples));
             }
-            let (grain, width_s) = choose(&wish);
+            let (grain, width_s) = choose(&request);
             let rollups = widened(read_rollups(conn, &series, grain, from_ns, to_ns)?, width_s);
             Ok(History::Rollups { width_s, rollups })
         })
     }
 
-    /// Whether the samples of a server reach back as far within a span as its rollups do: then nothing of the span is
-    /// lost by reading samples.
+    /// Whether the samples of a server reach back as far within a span as its rollups, so that samples cover all data
+    /// of the span.
     ///
     /// # Errors
     /// When the store cannot be read.
     pub fn samples_reach_back(&self, server: &str, from_ns: i64, to_ns: i64) -> Result<bool, StoreError> {
-        let wish = Wish { from_ns, to_ns, step: None, max_points: usize::MAX };
-        self.run("look how far samples reach back", |conn| {
+        let request = Request { from_ns, to_ns, step: None, max_points: usize::MAX };
+        self.run("determine how far samples reach back", |conn| {
             for one in find_series(conn, server, None)? {
-                if reaches_further_in_rollups(conn, one.id, &wish)? {
+                if reaches_further_in_rollups(conn, one.id, &request)? {
                     return Ok(false);
                 }
             }
@@ -82,7 +82,7 @@ impl Reader {
         })
     }
 
-    /// The rollups of a server whose buckets begin within a span, by time.
+    /// The rollups of a server whose buckets start within a span, by time.
     ///
     /// # Errors
     /// When the store cannot be read.
@@ -101,14 +101,14 @@ impl Reader {
     }
 }
 
-fn wants_raw(conn: &Connection, series: &[Series], wish: &Wish) -> rusqlite::Result<bool> {
-    if wish.step.is_some_and(|step| step >= Duration::from_secs(Grain::FiveMinutes.width_s().unsigned_abs())) {
+fn wants_raw(conn: &Connection, series: &[Series], request: &Request) -> rusqlite::Result<bool> {
+    if request.step.is_some_and(|step| step >= Duration::from_secs(Grain::FiveMinutes.width_s().unsigned_abs())) {
         return Ok(false);
     }
-    let enough = i64::try_from(wish.max_points).unwrap_or(i64::MAX).saturating_add(1);
+    let enough = i64::try_from(request.max_points).unwrap_or(i64::MAX).saturating_add(1);
     let mut found = 0;
     for one in series {
-        if reaches_further_in_rollups(conn, one.id, wish)? {
+        if reaches_further_in_rollups(conn, one.id, request)? {
             return Ok(false);
         }
         found += conn
@@ -116,7 +116,7 @@ fn wants_raw(conn: &Connection, series: &[Series], wish: &Wish) -> rusqlite::Res
                 "SELECT count(*) FROM (SELECT 1 FROM sample WHERE series_id = ?1 AND wall_ns >= ?2 AND wall_ns < ?3 \
                  LIMIT ?4)",
             )?
-            .query_row(params![one.id, wish.from_ns, wish.to_ns, enough], |row| row.get::<_, i64>(0))?;
+            .query_row(params![one.id, request.from_ns, request.to_ns, enough], |row| row.get::<_, i64>(0))?;
         if found >= enough {
             return Ok(false);
         }
@@ -124,15 +124,15 @@ fn wants_raw(conn: &Connection, series: &[Series], wish: &Wish) -> rusqlite::Res
     Ok(true)
 }
 
-/// Whether retention has taken raw samples of the span whose rollups are still there.
-fn reaches_further_in_rollups(conn: &Connection, series_id: i64, wish: &Wish) -> rusqlite::Result<bool> {
+/// Whether raw samples of the span were deleted by retention while their rollups remain.
+fn reaches_further_in_rollups(conn: &Connection, series_id: i64, request: &Request) -> rusqlite::Result<bool> {
     let oldest_raw_ns: Option<i64> = conn
         .prepare_cached("SELECT min(wall_ns) FROM sample WHERE series_id = ?1")?
         .query_row([series_id], |row| row.get(0))?;
-    let raw_from_ns = oldest_raw_ns.unwrap_or(i64::MAX).min(wish.to_ns);
+    let raw_from_ns = oldest_raw_ns.unwrap_or(i64::MAX).min(request.to_ns);
     for grain in Grain::ALL {
-        // A bucket that holds the oldest raw sample proves nothing; one before it does.
-        let (from_s, to_s) = (grain.bucket_s(wish.from_ns), grain.bucket_s(raw_from_ns));
+        // Rollups reach further back only if a bucket exists before the one of the oldest raw sample.
+        let (from_s, to_s) = (grain.bucket_s(request.from_ns), grain.bucket_s(raw_from_ns));
         let sql = format!(
             "SELECT EXISTS (SELECT 1 FROM {} WHERE series_id = ?1 AND bucket_s >= ?2 AND bucket_s < ?3)",
             grain.table()
@@ -144,18 +144,18 @@ fn reaches_further_in_rollups(conn: &Connection, series_id: i64, wish: &Wish) ->
     Ok(false)
 }
 
-/// Which rollups to read, and how wide the buckets are to be.
-fn choose(wish: &Wish) -> (Grain, i64) {
-    let span_s = wish.to_ns.saturating_sub(wish.from_ns).max(0) / 1_000_000_000;
-    let least_s = span_s / i64::try_from(wish.max_points).unwrap_or(i64::MAX);
-    let step_s = wish.step.map_or(0, |step| i64::try_from(step.as_secs()).unwrap_or(i64::MAX));
+/// Selects which rollups to read, and the width of the buckets.
+fn choose(request: &Request) -> (Grain, i64) {
+    let span_s = request.to_ns.saturating_sub(request.from_ns).max(0) / 1_000_000_000;
+    let least_s = span_s / i64::try_from(request.max_points).unwrap_or(i64::MAX);
+    let step_s = request.step.map_or(0, |step| i64::try_from(step.as_secs()).unwrap_or(i64::MAX));
     let wanted_s = least_s.max(step_s);
     let grain = if wanted_s >= Grain::Hour.width_s() { Grain::Hour } else { Grain::FiveMinutes };
     let widths = wanted_s.saturating_add(grain.width_s() - 1) / grain.width_s();
     (grain, widths.max(1).saturating_mul(grain.width_s()))
 }
 
-/// May give two of a series, bucket and way, which [`widened`] brings together.
+/// Reads rollups. There may be two for one series, bucket and kind of timestamping, which [`widened`] merges.
 fn read_rollups(
     conn: &Connection,
     series: &[Series],
@@ -169,7 +169,7 @@ fn read_rollups(
         grain.table()
     );
     let mut statement = conn.prepare_cached(&sql)?;
-    // The bucket in which the span begins is part of it.
+    // The bucket that contains the start of the span is included.
     let (from_s, to_s) = (grain.bucket_s(from_ns), to_ns.div_euclid(1_000_000_000));
     let is_wanted = |span: &pending::Span| (from_s..to_s).contains(&grain.bucket_s(span.from_ns));
     let lacking = pending::span(conn)?.filter(is_wanted);
@@ -187,7 +187,7 @@ fn read_rollups(
     Ok(found)
 }
 
-/// Merges into buckets of `width_s`, by time, series and way.
+/// Merges rollups into buckets of `width_s`, by time, series and kind of timestamping.
 fn widened(rollups: Vec<(SeriesKey, Rollup)>, width_s: i64) -> Vec<(SeriesKey, Rollup)> {
     let mut merged: BTreeMap<(i64, SeriesKey, Option<Timestamping>), Rollup> = BTreeMap::new();
     for (key, mut rollup) in rollups {
@@ -208,11 +208,11 @@ mod tests {
     const DAY_NS: i64 = 86_400_000_000_000;
 
     fn chosen(days: i64, step_s: Option<u64>, max_points: usize) -> (Grain, i64) {
-        choose(&Wish { from_ns: 0, to_ns: days * DAY_NS, step: step_s.map(Duration::from_secs), max_points })
+        choose(&Request { from_ns: 0, to_ns: days * DAY_NS, step: step_s.map(Duration::from_secs), max_points })
     }
 
     #[test]
-    fn buckets_are_as_wide_as_the_step_and_the_number_of_points_ask_for() {
+    fn bucket_width_follows_step_and_max_points() {
         assert_eq!(chosen(1, None, 1000), (Grain::FiveMinutes, 300));
         assert_eq!(chosen(1, Some(600), 1000), (Grain::FiveMinutes, 600));
         assert_eq!(chosen(7, None, 500), (Grain::FiveMinutes, 1500));

@@ -1,8 +1,8 @@
-//! The read side. A [`Reader`] has a read-only connection of its own: it sees whole commits, never half a batch, and
-//! does not disturb the writer. All its functions block; async code goes through [`super::StoreHandle::read`].
+//! The read side. A [`Reader`] has its own read-only connection: it sees complete commits only, and does not disturb
+//! the writer. All its functions block; async code uses [`super::StoreHandle::read`].
 //!
-//! Everywhere: times are wall-clock nanoseconds since 1970, spans are `[from, to)`, and a series is named by server and
-//! address, where no address means all addresses of the server.
+//! Everywhere, times are wall-clock nanoseconds since 1970, spans are `[from, to)`, and a series is identified by
+//! server and address, where no address means all addresses of the server.
 
 mod clock;
 mod counts;
@@ -33,16 +33,15 @@ use ntp_monitor_core::sample::{Evidence, SeriesKey, ServerIdent};
 pub struct Series {
     /// Its number.
     pub id: i64,
-    /// Server and address.
     pub key: SeriesKey,
-    /// When its first sample was taken.
+    /// The time of its first sample.
     pub first_seen_ns: i64,
-    /// When its latest sample was taken, to within five minutes.
+    /// The time of its latest sample, accurate to five minutes.
     pub last_seen_ns: i64,
 }
 
 impl Series {
-    /// The identity that its samples get; without tags, which are the configuration's.
+    /// The identity of its samples, without tags, which belong to the configuration.
     fn ident(&self) -> Arc<ServerIdent> {
         ServerIdent::named(&self.key.server)
     }
@@ -56,10 +55,10 @@ pub struct Reader {
 }
 
 impl Reader {
-    /// Opens the store at `path` for reading; a service may be writing it.
+    /// Opens the store at `path` for reading, also while a service writes it.
     ///
     /// # Errors
-    /// When there is no such file, it is not a store, or it is of another version.
+    /// When the file does not exist, is not a store, or has another schema version.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         Ok(Self { conn: connection::open_reader(path)?, path: path.to_owned() })
     }
@@ -85,7 +84,7 @@ impl Reader {
         self.run("list the series", |conn| select_series(conn, "ORDER BY server, address", []))
     }
 
-    /// The refused replies that are kept of a server, oldest first.
+    /// The stored rejected replies of a server, oldest first.
     ///
     /// # Errors
     /// When the store cannot be read.
@@ -105,7 +104,7 @@ impl Reader {
         })
     }
 
-    /// The events that touch a span, by start; the latest `limit` of them.
+    /// The events that overlap a span, by start; the latest `limit` of them.
     ///
     /// # Errors
     /// When the store cannot be read.
@@ -113,7 +112,7 @@ impl Reader {
         self.run("read the events", |conn| events::between(conn, from_ns, to_ns, limit))
     }
 
-    /// Who changed what: the latest entries, latest first.
+    /// The latest entries of the audit log, latest first.
     ///
     /// # Errors
     /// When the store cannot be read.
@@ -121,7 +120,7 @@ impl Reader {
         self.run("read the audit log", |conn| audit::latest(conn, limit))
     }
 
-    /// The oldest rows of the outbox, as many as fit both limits together, at least one when there is any.
+    /// The oldest rows of the outbox, as many as fit both limits together, at least one if there is any.
     ///
     /// # Errors
     /// When the store cannot be read.
@@ -129,7 +128,7 @@ impl Reader {
         self.run("read the outbox", |conn| outbox::oldest(conn, max_lines, max_bytes))
     }
 
-    /// How full the outbox is, counted row by row.
+    /// The fill level of the outbox, counted row by row.
     ///
     /// # Errors
     /// When the store cannot be read.
@@ -137,7 +136,7 @@ impl Reader {
         self.run("count the outbox", outbox::count)
     }
 
-    /// The vantage of the service that wrote last; `None` when none was set.
+    /// The monitoring location of the last service that wrote; `None` if it was never set.
     ///
     /// # Errors
     /// When the store cannot be read.
@@ -146,7 +145,7 @@ impl Reader {
     }
 }
 
-/// The series of `server`: that at `address`, or all.
+/// The series of `server` at `address`, or all of its series.
 fn find_series(conn: &Connection, server: &str, address: Option<SocketAddr>) -> rusqlite::Result<Vec<Series>> {
     match address {
         Some(_) => select_series(conn, "WHERE server = ?1 AND address = ?2", [server, &address_text(address)]),
@@ -159,7 +158,7 @@ fn select_series(conn: &Connection, rest: &str, params: impl rusqlite::Params) -
     conn.prepare_cached(&sql)?.query_map(params, decode_series)?.collect()
 }
 
-/// Reads a row that begins with the columns id, server, address, first and last seen.
+/// Decodes a row that starts with the columns id, server, address, first and last seen.
 fn decode_series(row: &Row<'_>) -> rusqlite::Result<Series> {
     let key = SeriesKey { server: row.get_ref(1)?.as_str()?.into(), address: row.get_ref(2)?.as_str()?.parse().ok() };
     Ok(Series { id: row.get(0)?, key, first_seen_ns: row.get(3)?, last_seen_ns: row.get(4)? })

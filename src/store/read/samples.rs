@@ -1,4 +1,4 @@
-//! Raw samples: the latest of every series, a span of one server, and everything since an instant.
+//! Raw samples: the latest of every series, those of a server within a span, and all since an instant.
 
 use std::net::SocketAddr;
 
@@ -9,21 +9,21 @@ use crate::store::StoreError;
 use crate::store::codec::{self, COLUMNS, StoredSample};
 use ntp_monitor_core::sample::ServerIdent;
 
-/// A slice of [`Since`] begins this wide …
+/// The initial width of a slice of [`Since`].
 const FIRST_SLICE_NS: i64 = 60 * 1_000_000_000;
-/// … and is fitted so that about this many samples are in memory at once.
+/// Slices are resized so that about this many samples are in memory at a time.
 const SLICE_SAMPLES: usize = 8192;
-/// A slice that turns out to have more is made narrower: a quiet month may be followed by a busy hour.
+/// A slice with more samples is narrowed: a quiet month may be followed by a busy hour.
 const MOST_SAMPLES: usize = 4 * SLICE_SAMPLES;
 
-/// A kiss RATE that a server sent.
+/// A kiss RATE from a server.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct RateKiss {
-    /// Who sent it.
+    /// The address that sent it.
     pub address: SocketAddr,
-    /// When, by the wall clock in nanoseconds.
+    /// When, on the wall clock in nanoseconds.
     pub wall_ns: i64,
-    /// The interval at which it was polled then, in seconds.
+    /// The poll interval at that time, in seconds.
     pub poll_s: f64,
 }
 
@@ -34,7 +34,7 @@ impl Reader {
     /// When the store cannot be read.
     pub fn latest(&self) -> Result<Vec<StoredSample>, StoreError> {
         self.run("read the latest samples", |conn| {
-            // One statement: a step for each series is what this costs.
+            // A single statement, because the cost is one step per series.
             let sql = format!(
                 "SELECT {COLUMNS}, server, address FROM series CROSS JOIN sample ON series_id = series.id AND wall_ns = \
                  (SELECT max(wall_ns) FROM sample WHERE series_id = series.id) ORDER BY server, address"
@@ -48,13 +48,14 @@ impl Reader {
         })
     }
 
-    /// The last kiss RATE that each address sent, among the samples that are kept.
+    /// The last kiss RATE of each address, among the stored samples.
     ///
     /// # Errors
     /// When the store cannot be read.
     pub fn rates(&self) -> Result<Vec<RateKiss>, StoreError> {
         self.run("read the last kisses", |conn| {
-            // The condition is that of the index, to the letter. The other columns are those of the row with the maximum.
+            // The condition must equal that of the index exactly. The other columns are those of the row with the
+            // maximum.
             let mut statement = conn.prepare_cached(
                 "SELECT address, max(wall_ns), poll_s FROM sample CROSS JOIN series ON series.id = series_id \
                  WHERE outcome = 3 AND reason = 'RATE' GROUP BY address",
@@ -67,9 +68,8 @@ impl Reader {
         })
     }
 
-    /// The samples of a server within a span, by time, the first `limit` of them. The next page begins one nanosecond
-    /// after the last sample: samples of the same instant are never parted, so a page may be longer than `limit` by
-    /// as many.
+    /// The first `limit` samples of a server within a span, by time. The next page starts one nanosecond after the last
+    /// sample. Samples of the same instant are never separated, so a page may be longer than `limit`.
     ///
     /// # Errors
     /// When the store cannot be read.
@@ -87,15 +87,15 @@ impl Reader {
         })
     }
 
-    /// Every sample of every series since `from_ns`, by time; for outputs that catch up. Memory stays bounded however
-    /// long the span is: about 8,000 samples, and 33,000 at most (more only of one and the same nanosecond).
+    /// Every sample of every series since `from_ns`, by time, for outputs that catch up. Memory is bounded for any
+    /// span: about 8,000 samples, 33,000 at most (more only if they have the same timestamp).
     #[must_use]
     pub fn since(&self, from_ns: i64) -> Since<'_> {
         Since { reader: self, next_ns: from_ns, width_ns: FIRST_SLICE_NS, slice: Vec::new().into_iter(), ended: false }
     }
 
-    /// The slice of `width_ns`, or of less, that begins with the first sample at or after `from_ns`; `None` when there
-    /// is no such sample.
+    /// The slice of at most `width_ns` that starts with the first sample at or after `from_ns`; `None` if there is no
+    /// such sample.
     fn slice(&self, from_ns: i64, width_ns: i64) -> Result<Option<Slice>, StoreError> {
         self.run("read samples", |conn| {
             let Some(first_ns) = first_from(conn, from_ns)? else { return Ok(None) };
@@ -105,7 +105,7 @@ impl Reader {
     }
 }
 
-/// The samples of a span that is narrow enough to hold them in memory.
+/// The samples of a span that is short enough to hold them in memory.
 struct Slice {
     samples: Vec<StoredSample>,
     width_ns: i64,
@@ -123,7 +123,7 @@ fn read_slice(conn: &Connection, series: &[Series], first_ns: i64, mut width_ns:
     }
 }
 
-/// The samples of a span, by time; `None` when they are more than `most`.
+/// The samples of a span, by time; `None` if there are more than `most`.
 fn read_at_most(
     conn: &Connection,
     series: &[Series],
@@ -151,7 +151,7 @@ fn first_from(conn: &Connection, from_ns: i64) -> rusqlite::Result<Option<i64>> 
     .query_row([from_ns], |row| row.get(0))
 }
 
-/// The samples of several series within a span, by time, the first `limit` and what is of the same instant.
+/// The first `limit` samples of several series within a span, by time, and those of the same instant as the last.
 pub(super) fn read_span(
     conn: &Connection,
     series: &[Series],
@@ -172,7 +172,7 @@ pub(super) fn read_span(
     Ok(samples)
 }
 
-/// Cuts sorted samples to `limit`, but not between two of the same instant.
+/// Truncates sorted samples to `limit`, but not between two of the same instant.
 fn cut(samples: &mut Vec<StoredSample>, limit: usize) {
     let Some(last_ns) = limit.checked_sub(1).and_then(|last| samples.get(last)).map(wall_ns) else { return };
     let keep = samples.partition_point(|stored| wall_ns(stored) <= last_ns);
@@ -200,7 +200,7 @@ fn read_into(
     Ok(())
 }
 
-/// What [`Reader::since`] gives; ends after the first error.
+/// The iterator of [`Reader::since`]; ends after the first error.
 #[derive(Debug)]
 pub struct Since<'a> {
     reader: &'a Reader,
@@ -223,7 +223,7 @@ impl Since<'_> {
     }
 }
 
-/// The width of the next slice, after one of `width_ns` that had `samples`.
+/// The width of the next slice, after one of `width_ns` with this number of samples.
 fn fitted(width_ns: i64, samples: usize) -> i64 {
     if samples > SLICE_SAMPLES {
         (width_ns / 2).max(1)
@@ -255,7 +255,7 @@ mod tests {
     use crate::store::schema;
 
     #[test]
-    fn a_busy_hour_after_a_quiet_month_does_not_come_into_memory_at_once() {
+    fn busy_hour_after_a_quiet_month_is_read_in_slices() {
         const COUNT: usize = MOST_SAMPLES + 5;
         let mut conn = Connection::open_in_memory().unwrap();
         schema::migrate(&mut conn, 0).unwrap();
