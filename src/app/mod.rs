@@ -37,7 +37,7 @@ use crate::messages::targets::SetServers;
 use crate::notify::{self, Board};
 use crate::store::{Options, Store};
 use crate::web::audit::Audit;
-use crate::web::desk::{Desk, Reload};
+use crate::web::config_editor::{ConfigEditor, Reload};
 use crate::web::listen::Listeners;
 use crate::web::{self, live};
 use ntp_monitor_core::alert::status::AlertStatus;
@@ -96,7 +96,7 @@ impl Service {
             alerts: alerts.clone(),
         };
         let paces = Arc::new(OnceLock::new());
-        let (desk, reloads) = Desk::new(around.inputs);
+        let (config_editor, reloads) = ConfigEditor::new(around.inputs);
         let state = web::State {
             health: health.clone(),
             snapshot: snapshot.clone(),
@@ -109,7 +109,7 @@ impl Service {
             ledger: Arc::clone(&paces),
             alerts: alerts.clone(),
             silences: Arc::clone(&silences),
-            desk,
+            config_editor,
             audit: Audit::start(store.handle(), log),
         };
         let listeners = Listeners::open(config.http.listen)?;
