@@ -26,8 +26,8 @@ pub(in crate::config) struct Alerting {
     /// An alert resolves when its expression has had no value for this long.
     #[schemars(extend("default" = "1h"))]
     pub no_data_after: Span,
-    /// An alert that fires this often within flap_window is flapping: no more notifications until it is quiet for a
-    /// quarter of flap_window.
+    /// An alert that fires this often within flap_window is flapping: one notification says so, and no more
+    /// follow until it has been quiet for a quarter of flap_window.
     #[schemars(extend("default" = 5), range(min = 2, max = 100))]
     pub flap_count: u32,
     /// The time within which flap_count is counted.
