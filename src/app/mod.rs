@@ -37,7 +37,7 @@ use crate::messages::targets::SetServers;
 use crate::notify::{self, Board};
 use crate::store::{Options, Store};
 use crate::web::audit::Audit;
-use crate::web::desk::{Desk, Reload};
+use crate::web::config_editor::{ConfigEditor, Reload};
 use crate::web::listen::Listeners;
 use crate::web::pulse::Pulse;
 use crate::web::{self, live};
@@ -97,7 +97,7 @@ impl Service {
             alerts: alerts.clone(),
         };
         let ledger_slot = Arc::new(OnceLock::new());
-        let (desk, reloads) = Desk::new(around.inputs);
+        let (config_editor, reloads) = ConfigEditor::new(around.inputs);
         let state = web::State {
             health: health.clone(),
             snapshot: snapshot.clone(),
@@ -110,7 +110,7 @@ impl Service {
             ledger: Arc::clone(&ledger_slot),
             alerts: alerts.clone(),
             silences: Arc::clone(&silences),
-            desk,
+            config_editor,
             audit: Audit::start(store.handle(), log),
         };
         let listeners = Listeners::open(config.http.listen)?;

@@ -12,7 +12,7 @@ use super::{Service, StartError, Surroundings};
 pub use crate::config::Inputs;
 use crate::config::{Changes, Loaded};
 use crate::log::LogControl;
-use crate::web::desk::Reload;
+use crate::web::config_editor::Reload;
 
 /// Time from the stop signal to the end of the process; systemd waits 90 s by default.
 const STOP_WITHIN: Duration = Duration::from_secs(20);

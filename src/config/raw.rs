@@ -28,31 +28,31 @@ use super::units::{Bytes, Retention, Secret, Span};
 pub(super) struct Root {
     /// This monitor.
     pub monitor: Monitor,
-    /// For every server that does not say otherwise.
+    /// Default values for every `[[server]]`; a server's own keys take precedence.
     pub defaults: Defaults,
     /// A server to watch; repeat the section for each.
     pub server: Vec<Server>,
     /// Health, metrics and the web page.
     pub http: Http,
-    /// InfluxDB 2, or what speaks its write protocol. Nothing is missing without it.
+    /// InfluxDB 2, or any database with its write protocol. Optional.
     pub influxdb: Option<Influx>,
     /// CSV files. On by default when there is no `[influxdb]`.
     pub csv: Option<Csv>,
     /// The embedded store.
     pub store: Store,
-    /// What the program says of itself, on stderr.
+    /// The service's log, on stderr.
     pub log: Log,
     /// How alerts are handled.
     pub alerting: alerting::Alerting,
-    /// A rule, or a change of the built-in rule of that name; repeat the section for each.
+    /// An alert rule; it overrides the built-in rule of the same name. Repeat the section for each.
     pub alert: Vec<alerting::Alert>,
-    /// A maintenance window: nobody is told of alerts while it is open; repeat the section for each.
+    /// A maintenance window, in which no notifications are sent; repeat the section for each.
     pub silence: Vec<alerting::Silence>,
     /// Leap seconds.
     pub leap: Leap,
-    /// Whom to tell of alerts, and how; repeat the section for each.
+    /// A receiver of notifications; repeat the section for each.
     pub notifier: Vec<Notifier>,
-    /// Reports: when one is made by itself, and for whom.
+    /// Scheduled reports and their receivers.
     pub report: Report,
 }
 
@@ -61,10 +61,10 @@ pub(super) struct Root {
 #[serde(deny_unknown_fields)]
 #[schemars(inline)]
 pub(super) struct Monitor {
-    /// Where this monitor looks from; a tag of everything it writes.
+    /// Name of this monitor's location; a tag on all data that it writes.
     #[schemars(extend("x-default" = "the host name", "examples" = ["ams-1"]))]
     pub vantage: String,
-    /// Where state is kept.
+    /// Directory of the service's data.
     #[schemars(extend("default" = "/var/lib/ntp-monitor"))]
     pub data_dir: PathBuf,
 }
@@ -78,28 +78,28 @@ macro_rules! with_probe_keys {
         #[schemars(inline)]
         pub(super) struct $name {
             $($own)*
-            /// Time between two polls: at least 16 s, or 100 ms for a server that is your own.
+            /// Time between two polls: at least 16 s, or 100 ms for a server with `own = true`.
             #[schemars(extend("default" = "64s"))]
             pub poll_interval: Span,
-            /// How long to wait for a reply: shorter than the poll interval. When not set, three quarters of it at most.
+            /// How long to wait for a reply; shorter than poll_interval. Unless set, at most three quarters of it.
             #[schemars(extend("default" = "3s"))]
             pub timeout: Span,
-            /// How to measure.
+            /// Timestamps: from the kernel where available, or taken in user space (sntp).
             #[schemars(extend("default" = "kernel"))]
             pub engine: EngineChoice,
             /// Which address family to use.
             #[schemars(extend("default" = "any"))]
             pub family: Family,
-            /// One address of a name, or a prober for each.
+            /// Whether to poll the first address of a name, or all of them.
             #[schemars(extend("default" = "first"))]
             pub addresses: Addresses,
-            /// Requests per poll, 2 s apart, of which the quickest counts: 1 (no burst) to 8.
+            /// Requests per poll, 2 s apart; the reply with the lowest delay is used. 1 (no burst) to 8.
             #[schemars(extend("default" = 1), range(min = 1, max = 8))]
             pub samples_per_poll: u16,
-            /// Offset, in either direction, from which a server is worth a warning.
+            /// Absolute offset from which a server is in state warning.
             #[schemars(extend("default" = "25ms"))]
             pub offset_warning: Span,
-            /// Offset, in either direction, from which it is critical.
+            /// Absolute offset from which a server is in state critical.
             #[schemars(extend("default" = "100ms"))]
             pub offset_critical: Span,
         }
@@ -118,16 +118,16 @@ with_probe_keys! {
         /// A name or an address, with a port when it is not 123: "time.example.net", "192.0.2.1:123", `"[2001:db8::1]"`.
         #[schemars(extend("examples" = ["time.example.net"]))]
         pub address: String,
-        /// What to call it; unique.
+        /// Name of the server; unique.
         #[schemars(extend("x-default" = "the address", "examples" = ["office"]))]
         pub name: String,
-        /// Tags of everything that is written about it.
+        /// Tags on all data of this server.
         #[schemars(extend("default" = {}))]
         pub tags: BTreeMap<String, String>,
-        /// It is yours, so it may be polled faster than every 16 s.
+        /// You operate this server, so it may be polled more often than every 16 s.
         #[schemars(extend("default" = false))]
         pub own: bool,
-        /// Not polled for now; it is listed as paused, and has no vote.
+        /// Do not poll this server; it is listed as paused and is not part of the majority.
         #[schemars(extend("default" = false))]
         pub paused: bool,
     }
@@ -138,19 +138,19 @@ with_probe_keys! {
 #[serde(deny_unknown_fields)]
 #[schemars(inline)]
 pub(super) struct Http {
-    /// Address and port to listen on; 127.0.0.1 is reached from this machine only.
+    /// Address and port to listen on; 127.0.0.1 accepts connections from this host only.
     #[schemars(extend("default" = "127.0.0.1:8080"))]
     pub listen: String,
-    /// Let everybody read who can reach it. This or a token is needed to listen beyond this machine.
+    /// Allow reading without a token. To listen on other addresses than loopback, set this or configure a token.
     #[schemars(extend("default" = false))]
     pub public_read: bool,
-    /// Names under which a browser reaches the service, for instance through a proxy. On loopback, or when there are any,
-    /// it answers to these, to localhost and to bare addresses only, so that no web site can pose as it.
+    /// Host names that browsers use for the service, for example behind a proxy. On loopback, or when names are set,
+    /// requests for other names than these, localhost and IP addresses are rejected (DNS rebinding).
     #[schemars(extend("default" = [], "examples" = [["monitor.example.net"]]))]
     pub names: Vec<String>,
-    /// Answer by HTTPS instead of HTTP. Both files are read again at a reload.
+    /// Serve HTTPS instead of HTTP. A reload reads both files again.
     pub tls: Option<HttpTls>,
-    /// Who may do what, each with a token of its own, sent as "Authorization: Bearer TOKEN".
+    /// Access tokens with their roles; clients send "Authorization: Bearer TOKEN".
     #[schemars(extend("default" = []))]
     pub tokens: Vec<Token>,
 }
@@ -160,10 +160,10 @@ pub(super) struct Http {
 #[serde(deny_unknown_fields)]
 #[schemars(inline)]
 pub(super) struct HttpTls {
-    /// The certificate in PEM, with those between it and the root, if there are any; its own comes first.
+    /// The certificate chain in PEM, server certificate first, then any intermediates.
     #[schemars(extend("examples" = ["/etc/ntp-monitor/tls/fullchain.pem"]))]
     pub certificate: PathBuf,
-    /// Its private key in PEM, without a passphrase; a relative path is looked for among systemd's credentials first.
+    /// The private key in PEM, without a passphrase; a relative path is looked up in systemd's credentials first.
     #[schemars(extend("examples" = ["/etc/ntp-monitor/tls/key.pem"]))]
     pub key: PathBuf,
 }
@@ -173,15 +173,15 @@ pub(super) struct HttpTls {
 #[serde(deny_unknown_fields)]
 #[schemars(inline)]
 pub(super) struct Token {
-    /// What to call its holder; unique.
+    /// Name of the token's holder, shown in the audit log; unique.
     pub name: String,
-    /// What its holder may do.
+    /// What the token permits.
     #[schemars(extend("default" = "read"))]
     #[serde(default)]
     pub role: Role,
     /// The SHA-256 of the token, hexadecimal, as `printf %s TOKEN | sha256sum` prints it.
     pub sha256: Option<Secret>,
-    /// A file that holds the token itself; a relative path is looked for among systemd's credentials first.
+    /// A file with the token in plain text; a relative path is looked up in systemd's credentials first.
     pub token_file: Option<PathBuf>,
 }
 
@@ -199,24 +199,24 @@ pub(super) struct Influx {
     /// Bucket.
     #[schemars(extend("examples" = ["ntp"]))]
     pub bucket: String,
-    /// The token. Better in token_file, or in the variable INFLUX_TOKEN.
+    /// The token. Prefer token_file or the environment variable INFLUX_TOKEN.
     pub token: Option<Secret>,
-    /// A file that holds the token; a relative path is looked for among systemd's credentials first.
+    /// A file with the token; a relative path is looked up in systemd's credentials first.
     #[schemars(extend("examples" = ["/etc/ntp-monitor/influx-token"]))]
     pub token_file: Option<PathBuf>,
-    /// Points a request carries at most.
+    /// Largest number of points in one request.
     #[schemars(extend("default" = 5000), range(min = 1, max = 100_000))]
     pub batch: u32,
-    /// Longest wait of a point for company.
+    /// Points are batched for up to this long.
     #[schemars(extend("default" = "10s"))]
     pub flush_interval: Span,
-    /// Deadline of one request.
+    /// Timeout of one request.
     #[schemars(extend("default" = "10s"))]
     pub timeout: Span,
-    /// Points that could not be delivered for this long are dropped, and counted.
+    /// Undelivered points older than this are dropped and counted.
     #[schemars(extend("default" = "7d"))]
     pub outbox_max_age: Span,
-    /// The oldest points are dropped, and counted, when more than this waits.
+    /// Largest size of the queue of undelivered points; the oldest are dropped and counted.
     #[schemars(extend("default" = "1GiB"))]
     pub outbox_max_bytes: Bytes,
 }
@@ -229,16 +229,16 @@ pub(super) struct Csv {
     /// Whether CSV files are written.
     #[schemars(extend("default" = true))]
     pub enabled: bool,
-    /// Where.
+    /// Directory of the CSV files.
     #[schemars(extend("x-default" = "csv in monitor.data_dir", "examples" = ["/var/lib/ntp-monitor/csv"]))]
     pub dir: PathBuf,
-    /// When a file is finished.
+    /// How often a new file is begun.
     #[schemars(extend("default" = "daily"))]
     pub rotation: Rotation,
     /// Whether finished files are compressed (gzip).
     #[schemars(extend("default" = true))]
     pub compress: bool,
-    /// How long finished files are kept; "forever" keeps them.
+    /// How long finished files are kept; "forever" deletes none.
     #[schemars(extend("default" = "365d"))]
     pub keep: Retention,
 }
@@ -248,7 +248,7 @@ pub(super) struct Csv {
 #[serde(deny_unknown_fields)]
 #[schemars(inline)]
 pub(super) struct Store {
-    /// The file.
+    /// Path of the store, an SQLite database.
     #[schemars(extend(
         "x-default" = "ntp-monitor.db in monitor.data_dir",
         "examples" = ["/var/lib/ntp-monitor/ntp-monitor.db"]
@@ -273,16 +273,16 @@ pub(super) struct Log {
     /// The least severe level that is written.
     #[schemars(extend("default" = "info"))]
     pub level: LogLevel,
-    /// How records are written to stderr.
+    /// Format of the records on stderr.
     #[schemars(extend("default" = "auto"))]
     pub format: LogFormat,
-    /// A file that gets every record too, as JSON.
+    /// A file to which all records are written as well, as JSON.
     #[schemars(extend("examples" = ["/var/log/ntp-monitor/ntp-monitor.log"]))]
     pub file: Option<PathBuf>,
-    /// The file is finished, and a new one begun, at this size.
+    /// Size at which the log file is rotated.
     #[schemars(extend("default" = "64MiB"))]
     pub rotation: Bytes,
-    /// How many finished files are kept.
+    /// How many rotated files are kept.
     #[schemars(extend("default" = 7), range(max = 10_000))]
     pub keep: u32,
 }
@@ -292,7 +292,7 @@ pub(super) struct Log {
 #[serde(deny_unknown_fields)]
 #[schemars(inline)]
 pub(super) struct Leap {
-    /// The leap-seconds.list that announcements are held against. Without it, the one that the system's tzdata brings.
+    /// The leap-seconds.list against which announced leap seconds are checked. Default: that of the system's tzdata.
     #[schemars(extend("examples" = ["/usr/share/zoneinfo/leap-seconds.list"]))]
     pub list: Option<PathBuf>,
 }

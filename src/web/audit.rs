@@ -20,7 +20,7 @@ use ntp_monitor_core::stats::verdict::When;
 
 /// What is here.
 pub const ENDPOINTS: &[Endpoint] = &[Endpoint::get("/api/v1/audit", || web::to(list))
-    .about("Who changed what, and what came of it, latest first.")
+    .about("Changes made through the API, with their author and result, latest first.")
     .role(Role::Admin)
     .taking(&[query("limit", "integer", "Entries, 1 to 1000; 100 unless given.")])
     .giving(Body::json::<AuditBody>("entries."))

@@ -15,7 +15,7 @@ pub const ENDPOINTS: &[Endpoint] = &[
         .giving(Body::json::<Health>("ok or degraded, with the reasons; 503 says failing."))
         .or(&[503]),
     Endpoint::get("/ready", || web::to(ready))
-        .about("Whether the service measures.")
+        .about("Whether the service is ready: it has begun to measure.")
         .open()
         .giving(Body::json::<Ready>("ready; 503 before."))
         .or(&[503]),

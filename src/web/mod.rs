@@ -1,11 +1,11 @@
 //! HTTP. Reads snapshots and the store; never asks an actor, so a busy or dead one cannot hold up an answer. What it
-//! changes goes through the configuration file ([`desk`]).
+//! changes goes through the configuration file ([`config_editor`]).
 
 pub mod api;
 pub mod audit;
 mod auth;
 mod body;
-pub mod desk;
+pub mod config_editor;
 mod headers;
 mod health;
 pub mod listen;
@@ -76,7 +76,7 @@ pub struct State {
     /// Counts up when a silence changes, for whoever heeds them.
     pub silences: Arc<watch::Sender<u64>>,
     /// Where the configuration file is edited.
-    pub desk: desk::Desk,
+    pub config_editor: config_editor::ConfigEditor,
     /// Who changed what.
     pub audit: audit::Audit,
 }

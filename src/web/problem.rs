@@ -8,7 +8,7 @@ use actix_web::{HttpRequest, HttpResponse, ResponseError};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::desk::FaultView;
+use super::config_editor::FaultView;
 use crate::store::StoreError;
 
 /// A problem document (RFC 9457 §3).

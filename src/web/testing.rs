@@ -7,7 +7,7 @@ use tokio::sync::{broadcast, watch};
 
 use super::State;
 use super::audit::Audit;
-use super::desk::Desk;
+use super::config_editor::ConfigEditor;
 use super::live::{Hub, Sources};
 use crate::clock::SystemClock;
 use crate::config::{self, Environment};
@@ -47,7 +47,7 @@ pub(super) fn state(health: Health) -> (State, TempDir) {
         ledger: Arc::default(),
         alerts,
         silences: Arc::new(watch::Sender::new(0)),
-        desk: Desk::new(None).0,
+        config_editor: ConfigEditor::new(None).0,
         audit,
     };
     (state, dir)

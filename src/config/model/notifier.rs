@@ -41,7 +41,7 @@ pub enum NotifierType {
     Telegram,
     /// A workflow webhook of Microsoft Teams.
     Teams,
-    /// A URL that is asked for while all is well, so that somebody else notices when it is not.
+    /// A URL that is requested while the service is healthy (dead man's switch).
     Heartbeat,
 }
 

@@ -1,5 +1,5 @@
-//! `[[notifier]]` as it is written. Every key of every type stands here; which of them a type has, and which it needs,
-//! is said in `validate::notifier`.
+//! `[[notifier]]` as it is written. It lists the keys of all types; `validate::notifier` checks which of them
+//! each type accepts and requires.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -15,46 +15,46 @@ use crate::config::units::{Secret, Span};
 #[serde(deny_unknown_fields)]
 #[schemars(inline)]
 pub(in crate::config) struct Notifier {
-    /// What to call it; unique.
+    /// Name of the notifier; unique.
     #[schemars(extend("examples" = ["ops-chat"]))]
     pub name: String,
-    /// How it is told. Each type has keys of its own, see docs/NOTIFIERS.md.
+    /// Type of the notifier. Each type has keys of its own, see docs/NOTIFIERS.md.
     #[schemars(extend("examples" = ["slack"]))]
     #[serde(rename = "type")]
     pub kind: NotifierType,
-    /// Deadline of one attempt.
+    /// Timeout of one attempt.
     #[schemars(extend("default" = "10s"))]
     pub timeout: Span,
-    /// Messages a minute at most; what is more waits its turn.
+    /// Most messages per minute; further messages are queued.
     #[schemars(extend("default" = 30), range(min = 1, max = 10_000))]
     pub rate: u32,
-    /// Certificates (PEM) that are trusted beside those of the system.
+    /// Certificates (PEM) to trust in addition to those of the system.
     #[schemars(extend("examples" = ["/etc/ntp-monitor/ca.pem"]))]
     pub ca_file: Option<PathBuf>,
-    /// slack, teams, webhook, heartbeat: where to send. A secret, for whoever knows it can send too.
+    /// slack, teams, webhook, heartbeat: where to send. A secret: anyone who knows the URL can send to it.
     pub url: Option<Secret>,
-    /// A file that holds the url; a relative path is looked for among systemd's credentials first, as with every _file.
+    /// A file with the url; a relative path is looked up in systemd's credentials first, as for every _file key.
     pub url_file: Option<PathBuf>,
-    /// pagerduty, telegram, ntfy: the service, when it is not the public one.
+    /// pagerduty, telegram, ntfy: base URL of the service.
     #[schemars(extend("x-default" = "the public service", "examples" = ["https://ntfy.example.net"]))]
     pub api_url: Option<String>,
-    /// webhook: the key that requests are signed with (HMAC-SHA256).
+    /// webhook: the key with which requests are signed (HMAC-SHA256).
     pub secret: Option<Secret>,
     /// A file that holds the secret.
     pub secret_file: Option<PathBuf>,
-    /// webhook: more headers, such as Authorization.
+    /// webhook: additional headers, such as Authorization.
     #[schemars(extend("examples" = [{ "Authorization": "Bearer …" }]))]
     pub headers: Option<BTreeMap<String, Secret>>,
-    /// webhook: a template of the body, instead of the usual JSON.
+    /// webhook: a template for the body; without it the body is JSON.
     pub body_template: Option<String>,
-    /// webhook: what the body of the template is.
+    /// webhook: content type of the body that body_template produces.
     #[schemars(extend("default" = "application/json"))]
     pub content_type: Option<String>,
     /// pagerduty: the integration key of the service.
     pub routing_key: Option<Secret>,
     /// A file that holds the routing_key.
     pub routing_key_file: Option<PathBuf>,
-    /// ntfy: the topic. A secret where topics are open to whoever knows them.
+    /// ntfy: the topic. A secret on servers where anyone who knows a topic can read it.
     pub topic: Option<Secret>,
     /// A file that holds the topic.
     pub topic_file: Option<PathBuf>,
@@ -62,32 +62,32 @@ pub(in crate::config) struct Notifier {
     pub token: Option<Secret>,
     /// A file that holds the token.
     pub token_file: Option<PathBuf>,
-    /// telegram: the chat, a number or @channel.
+    /// telegram: the chat: a number or @channel.
     #[schemars(extend("examples" = ["-1001234567890"]))]
     pub chat_id: Option<String>,
-    /// heartbeat: time between two beats, at least 15 s.
+    /// heartbeat: time between two requests, at least 15 s.
     #[schemars(extend("default" = "60s"))]
     pub interval: Option<Span>,
-    /// heartbeat: what to ask for while the service is failing; without it there is silence then.
+    /// heartbeat: URL to request while the service is failing; without it no request is sent then.
     pub fail_url: Option<Secret>,
     /// A file that holds the fail_url.
     pub fail_url_file: Option<PathBuf>,
-    /// email: the server that takes the mail.
+    /// email: host name of the SMTP server.
     #[schemars(extend("examples" = ["mail.example.net"]))]
     pub host: Option<String>,
-    /// email: its port; unless set 587, with tls = "tls" 465, with "none" 25.
+    /// email: port of the SMTP server; default 587, with tls = "tls" 465, with tls = "none" 25.
     #[schemars(extend("examples" = [587]))]
     pub port: Option<u16>,
-    /// email: how the connection is protected.
+    /// email: encryption of the connection.
     #[schemars(extend("default" = "starttls"))]
     pub tls: Option<MailTls>,
     /// email: the sender.
     #[schemars(extend("examples" = ["NTP monitor <ntp@example.net>"]))]
     pub from: Option<String>,
-    /// email: the receivers.
+    /// email: addresses of the receivers.
     #[schemars(extend("examples" = [["ops@example.net"]]))]
     pub to: Option<Vec<String>>,
-    /// email: who logs in; nobody when it is not set.
+    /// email: user name for the SMTP server; without it no login is attempted.
     #[schemars(extend("examples" = ["ntp"]))]
     pub username: Option<String>,
     /// email: the password.

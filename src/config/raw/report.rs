@@ -10,20 +10,20 @@ use crate::config::units::Span;
 #[serde(deny_unknown_fields)]
 #[schemars(inline)]
 pub(in crate::config) struct Report {
-    /// When a report is made by itself: days of the week, or daily, and a time of day. Each is about the time since the
-    /// one before.
+    /// When to make a report: days of the week, or daily, and a time of day. Each report covers the time since the
+    /// previous one.
     #[schemars(extend("examples" = ["Mon 08:00"]))]
     pub schedule: Option<String>,
-    /// The time zone of the schedule, by its IANA name; "system" for that of this machine.
+    /// The time zone of the schedule, by its IANA name; "system" for that of this host.
     #[schemars(extend("default" = "UTC", "examples" = ["Europe/Amsterdam"]))]
     pub timezone: String,
-    /// The notifiers that are sent each report: mail gets all of it, chats its summary.
+    /// Names of the notifiers that receive each report: mail gets the whole report, chats get its summary.
     #[schemars(extend("default" = []))]
     pub to: Vec<String>,
-    /// How many reports are kept in the directory reports of monitor.data_dir; the oldest go first.
+    /// How many reports are kept in the directory reports in monitor.data_dir; the oldest are deleted.
     #[schemars(extend("default" = 52), range(min = 1, max = 10_000))]
     pub keep: u32,
-    /// What the evidence of traceability is about: for how much of the time was the own clock shown to be within this?
+    /// Limit for the evidence of traceability: the share of time in which this host's clock was proven to be within it.
     #[schemars(extend("x-default" = "the smallest offset_critical", "examples" = ["100ms"]))]
     pub limit: Option<Span>,
 }

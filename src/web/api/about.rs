@@ -13,12 +13,12 @@ use ntp_monitor_core::stats::verdict::When;
 /// What is here.
 pub const ENDPOINTS: &[Endpoint] = &[
     Endpoint::get("/api/v1/version", || web::to(version))
-        .about("What runs here.")
+        .about("Name and version of the service.")
         .giving(Body::json::<Version>("name, version, api, vantage, started."))
         .or(&[304]),
     Endpoint::get("/api/v1/config", || web::to(config))
         .about("The configuration in effect; secrets are masked.")
-        .giving(Body::json::<Shown>("values, and for each the source it came from."))
+        .giving(Body::json::<Shown>("values, and the source of each value."))
         .or(&[304]),
 ];
 

@@ -13,7 +13,7 @@ use ntp_monitor_core::alert::status::{Active, AlertState, Past};
 
 /// What is here.
 pub const ENDPOINTS: &[Endpoint] = &[Endpoint::get("/api/v1/alerts", || web::to(alerts))
-    .about("Alerts that hold now, the worst first, and the history of those that fired.")
+    .about("Current alerts, the most severe first, and the history of alerts that fired.")
     .taking(&[
         query("state", "string", "pending, firing, inhibited, silenced; separated by commas, all unless given."),
         query("server", "string", "The name of a server, as alerts carry it."),

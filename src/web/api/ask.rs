@@ -22,8 +22,8 @@ use ntp_monitor_core::sample::{Sample, SeriesKey};
 /// What is here.
 pub const ENDPOINTS: &[Endpoint] = &[Endpoint::post("/api/v1/servers/{id}/probe", || web::to(ask))
     .about(
-        "Polls a server now and answers with what came of it. Never faster than the floor of the server: 429 says how \
-         long to wait.",
+        "Polls a server now and returns the result. The server's minimum interval still applies: 429 says how long \
+         to wait.",
     )
     .taking(&[ID])
     .giving(Body::json::<NamedPoll<'static>>("The sample, as in the list of samples, with the name of the server."))

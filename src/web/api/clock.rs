@@ -1,4 +1,4 @@
-//! The own clock over time, as points: never more than [`MOST`].
+//! This host's clock over time, as points: never more than [`MOST`].
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use schemars::JsonSchema;
@@ -17,8 +17,8 @@ use ntp_monitor_core::stats::verdict::When;
 /// What is here.
 pub const ENDPOINTS: &[Endpoint] = &[Endpoint::get("/api/v1/local/history", || web::to(history))
     .about(
-        "The own clock over time, a point a minute, at most 2000: of a longer span steps, each with its extremes and its \
-         widest bounds.",
+        "This host's clock over time, one point a minute, at most 2000. Longer spans are divided into steps, each with \
+         its extremes and its widest bounds.",
     )
     .taking(&[FROM, TO, STEP])
     .giving(Body::json::<LocalHistory>("from, to, step_s, points, oldest first."))
@@ -28,13 +28,13 @@ pub const ENDPOINTS: &[Endpoint] = &[Endpoint::get("/api/v1/local/history", || w
 struct LocalHistory {
     from: When,
     to: When,
-    /// The width that a point stands for, whole minutes; `null` when each is as it was recorded.
+    /// Width of a step in whole minutes; `null` if the points are as recorded.
     step_s: Option<i64>,
     /// By time.
     points: Vec<Point>,
 }
 
-/// The own clock at one moment, or the moments within one step. What was not known is `null`.
+/// This host's clock at one moment, or within one step. Unknown values are `null`.
 #[derive(Debug, JsonSchema, Serialize)]
 struct Point {
     /// The moment, or the beginning of the step.

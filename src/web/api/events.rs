@@ -17,7 +17,7 @@ use ntp_monitor_core::stats::verdict::When;
 
 /// What is here.
 pub const ENDPOINTS: &[Endpoint] = &[Endpoint::get("/api/v1/events", || web::to(events))
-    .about("What happened: steps, changes, outages.")
+    .about("Events: clock steps, state changes, outages.")
     .taking(&[
         FROM,
         TO,

@@ -27,7 +27,7 @@ use ntp_monitor_core::stats::window::{ServerWindows, Window};
 /// What is here.
 pub const ENDPOINTS: &[Endpoint] = &[
     Endpoint::get("/api/v1/servers/{id}/samples", || web::to(samples))
-        .about("What was measured, at the resolution that fits: at most 2000 points.")
+        .about("Samples, at a resolution that gives at most 2000 points.")
         .taking(&[ID, FROM, TO, STEP])
         .giving(Body::json::<Samples>("from, to, resolution (raw, 5m, 1h), step_s, samples."))
         .or(&[304, 404, 503]),
@@ -42,7 +42,7 @@ pub const ENDPOINTS: &[Endpoint] = &[
         .giving(Body::json::<StabilityBody>("from, to, series: name, address, stability, reason."))
         .or(&[304, 404, 503]),
     Endpoint::get("/api/v1/servers/{id}/evidence", || web::to(evidence))
-        .about("The last replies that were refused, with every check and the four timestamps.")
+        .about("The latest rejected replies, with the result of every check and the four timestamps.")
         .taking(&[ID])
         .giving(Body::json::<EvidenceBody>("evidence, oldest first."))
         .or(&[304, 404, 503]),

@@ -1,4 +1,4 @@
-//! Who is wrong, and how the own clock does.
+//! Which servers are wrong, and the state of this host's clock.
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use schemars::JsonSchema;
@@ -16,13 +16,13 @@ use ntp_monitor_core::stats::verdict::{LocalVerdict, Verdict, When};
 /// What is here.
 pub const ENDPOINTS: &[Endpoint] = &[
     Endpoint::get("/api/v1/verdict", || web::to(verdict))
-        .about("Who is wrong, by how much, since when, how sure that is, and what it assumes.")
+        .about("Which servers are wrong, by how much, since when, with what confidence and assumption.")
         .giving(Body::json::<VerdictBody<'static>>(
             "as_of, state, since, confidence, local, servers, majority, reason, assumption, independence, sentence.",
         ))
         .or(&[304]),
     Endpoint::get("/api/v1/local", || web::to(local))
-        .about("The own clock: what the servers, the kernel and a time daemon say of it.")
+        .about("This host's clock according to the servers, the kernel and the time daemon.")
         .giving(Body::json::<Local<'static>>("as_of, verdict, kernel, daemon, distrust."))
         .or(&[304]),
 ];

@@ -16,19 +16,19 @@ use crate::web::problem::Problem;
 use crate::web::respond;
 use ntp_monitor_core::health::notifiers::NotifierHealth;
 
-/// Between two tests: whoever tries a notifier is a person, and its receiver may be someone's telephone.
+/// Minimum time between two tests: a test notification may ring someone's telephone.
 const BETWEEN_TESTS: Duration = Duration::from_secs(2);
 
-/// Whom alerts are told to.
+/// Receivers of alert notifications.
 pub const ENDPOINTS: &[Endpoint] = &[
     Endpoint::get("/api/v1/notifiers", || web::to(list))
-        .about("How each notifier is doing.")
-        .giving(Body::json::<Notifiers>("notifiers, each with what waits, what was delivered and what failed."))
+        .about("State of each notifier.")
+        .giving(Body::json::<Notifiers>("notifiers, each with its queued, delivered and failed notifications."))
         .or(&[304]),
     Endpoint::post("/api/v1/notifiers/{name}/test", || web::to(test))
-        .about("Sends a test notification, past the queue, and says what came of it.")
+        .about("Sends a test notification, bypassing the queue, and returns the result.")
         .taking(&[part("name", "The notifier's configured name; percent-encoded.")])
-        .giving(Body::json::<Tested>("Whether it was taken, and what the receiver said."))
+        .giving(Body::json::<Tested>("Whether the receiver accepted it, and its answer."))
         .or(&[404, 429]),
 ];
 

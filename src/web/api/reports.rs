@@ -25,18 +25,20 @@ use ntp_monitor_core::health::reports::UnderWay;
 /// What is here.
 pub const ENDPOINTS: &[Endpoint] = &[
     Endpoint::get("/api/v1/reports", || web::to(list))
-        .about("The reports that are kept.")
-        .giving(Body::json::<Reports>("reports, newest first, and the scheduled one that is not everywhere yet."))
+        .about("The stored reports.")
+        .giving(Body::json::<Reports>(
+            "reports, newest first, and the scheduled report that is not yet delivered to all receivers.",
+        ))
         .or(&[304, 503]),
     Endpoint::get("/api/v1/reports/{id}", || web::to(one))
-        .about("A report, as one page without script.")
+        .about("A report as one HTML page without scripts.")
         .taking(&[part("id", "As the list names it.")])
         .giving(Body::text("text/html", "The page."))
         .or(&[404, 503]),
     Endpoint::post("/api/v1/reports", || web::to(create))
-        .about("Makes a report of the time up to now, and keeps it. One at a time.")
+        .about("Makes and stores a report that ends now. One at a time.")
         .wanting(Body::json::<Wanted>("How far back."))
-        .giving_with(201, Body::json::<Kept>("What it is called; Location says where it is."))
+        .giving_with(201, Body::json::<Kept>("The report's id; Location is its address."))
         .or(&[409, 503]),
 ];
 

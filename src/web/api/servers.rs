@@ -19,7 +19,7 @@ use ntp_monitor_core::stats::verdict::When;
 /// What is here.
 pub const ENDPOINTS: &[Endpoint] = &[
     Endpoint::get("/api/v1/servers", || web::to(list))
-        .about("Every address of every server, as it is now.")
+        .about("Current state of every address of every server.")
         .taking(&[
             query("tag", "string", "Tags, key:value or key, separated by commas; all must be there."),
             query(

@@ -1,4 +1,4 @@
-//! Silences: alerts that nobody is told of for a while, with a reason and an end.
+//! Silences suppress the notifications of alerts for a time, with a reason and an end.
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpMessage, HttpRequest, HttpResponse, web};
@@ -16,17 +16,17 @@ use ntp_monitor_core::alert::silence::Silence;
 /// What is here.
 pub const ENDPOINTS: &[Endpoint] = &[
     Endpoint::get("/api/v1/silences", || web::to(list))
-        .about("Silences that are in force or to come, and the maintenance windows of the configuration that are open.")
+        .about("Active and future silences, and the open maintenance windows of the configuration.")
         .giving(Body::json::<Silences>("silences, oldest first, and windows."))
         .or(&[304, 503]),
     Endpoint::post("/api/v1/silences", || web::to(add))
-        .about("Keeps alerts quiet until a moment or for a time.")
-        .wanting(Body::json::<Wish>("Which alerts, why, and until when: give ends_at or for."))
+        .about("Creates a silence: matching alerts send no notifications until it ends.")
+        .wanting(Body::json::<Wish>("The alerts to silence, the reason, and the end: ends_at or for."))
         .giving_with(201, Body::json::<Silence>("The silence with its number."))
         .or(&[400, 409, 503]),
     Endpoint::delete("/api/v1/silences/{id}", || web::to(end))
-        .about("Lets a silence end now.")
-        .taking(&[part("id", "Its number.")])
+        .about("Ends a silence now.")
+        .taking(&[part("id", "Number of the silence.")])
         .giving_with(204, Body::none("It has ended."))
         .or(&[404, 503]),
 ];

@@ -19,19 +19,19 @@ use crate::web::{State, audit, body};
 /// What is here.
 pub const ENDPOINTS: &[Endpoint] = &[
     Endpoint::get("/api/v1/session", || web::to(look))
-        .about("Who asks, by the token or the session that is sent.")
+        .about("The caller's name and role, from its token or session.")
         .open()
         .giving(Body::json::<SessionView>("authenticated, name, role, reading_is_open.")),
     Endpoint::post("/api/v1/session", || web::to(begin))
-        .about("Begins a session of a browser: the answer sets a cookie that stands for the token.")
+        .about("Starts a browser session: sets a session cookie in exchange for a token.")
         .open()
         .wanting(Body::json::<Login>("token."))
         .giving(Body::json::<SessionBegun>("name, role."))
         .or(&[401, 403, 429]),
     Endpoint::delete("/api/v1/session", || web::to(end))
-        .about("Ends the session that the cookie stands for.")
+        .about("Ends the session of the cookie.")
         .open()
-        .giving_with(204, Body::none("It is over, if there was one."))
+        .giving_with(204, Body::none("The session has ended, if there was one."))
         .or(&[403]),
 ];
 

@@ -26,9 +26,7 @@ use crate::web::problem::Problem;
 
 /// What is here.
 pub const ENDPOINTS: &[Endpoint] = &[Endpoint::get("/api/v1/stream", || web::to(stream))
-    .about(
-        "What happens, as it happens: server-sent events hello, sample, verdict, health, alert. Last-Event-ID resumes.",
-    )
+    .about("Live events, as server-sent events: hello, sample, verdict, health, alert. Last-Event-ID resumes.")
     .taking(&[
         query("events", "string", "sample, verdict, health, alert; separated by commas, all unless given."),
         query("server", "string", "The configured name of the server whose samples are wanted."),

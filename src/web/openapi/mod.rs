@@ -16,10 +16,10 @@ pub use routes::{asked, needed, only_asks, routes};
 /// The documents about all of it.
 pub const ENDPOINTS: &[Endpoint] = &[
     Endpoint::get("/api/openapi.json", || actix_web::web::to(openapi))
-        .about("What there is to ask for, for programs.")
+        .about("The API description, for programs.")
         .giving(Body::json::<serde_json::Value>("An OpenAPI 3.1 document."))
         .or(&[304]),
     Endpoint::get("/api/docs", || actix_web::web::to(docs))
-        .about("What there is to ask for, for people.")
+        .about("The API description, for people.")
         .giving(Body::text("text/html", "A page without script.")),
 ];

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 pub use servers::ENDPOINTS as SERVERS;
 
 use crate::config::{Role, schema_value};
-use crate::web::desk::{Check, Condition, Done, Edit, Look};
+use crate::web::config_editor::{Check, Condition, Done, Edit, Look};
 use crate::web::openapi::{Body, Endpoint, Parameter, header};
 use crate::web::problem::Problem;
 use crate::web::{State, audit, body, respond};
@@ -31,15 +31,15 @@ pub const ENDPOINTS: &[Endpoint] = &[
         .giving(Body::json::<FileView>("path, format, text, etag, editable, why_not. The ETag is in the header too.")),
     Endpoint::post("/api/v1/config/check", || web::to(check))
         .only_asking()
-        .about("What would come of a text in the configuration file: faults, or the difference. Changes nothing.")
+        .about("Validates a new text of the configuration file: its faults, or what it would change. Changes nothing.")
         .role(Role::Admin)
         .wanting(Body::json::<NewText>("text."))
         .giving(Body::json::<Check>("valid, faults, warnings, diff, changes."))
         .or(&[409]),
     Endpoint::put("/api/v1/config/file", || web::to(write))
         .about(
-            "Replaces the configuration file and has the service take it up. The previous version is kept beside it. A \
-             secret that was left masked stays as it is.",
+            "Replaces the configuration file and reloads the service. The previous version is kept beside it. Secrets \
+             that are still masked keep their values.",
         )
         .role(Role::Admin)
         .taking(&[IF_MATCH_HEADER])
@@ -77,7 +77,7 @@ async fn schema(request: HttpRequest) -> Result<HttpResponse, Problem> {
 }
 
 async fn look(state: web::Data<State>) -> HttpResponse {
-    let Look { path, text, fingerprint, why_not } = state.desk.look().await;
+    let Look { path, text, fingerprint, why_not } = state.config_editor.look().await;
     let extension = path.extension().and_then(|extension| extension.to_str());
     let format = match extension {
         Some("yaml" | "yml") => "yaml",
@@ -103,7 +103,7 @@ async fn look(state: web::Data<State>) -> HttpResponse {
 async fn check(request: HttpRequest, payload: web::Payload, state: web::Data<State>) -> Result<HttpResponse, Problem> {
     let NewText { text } = body::json(&request, payload, LONGEST).await?;
     let running = state.config.borrow().clone();
-    let check = state.desk.check(Edit::Text(text), running).await?;
+    let check = state.config_editor.check(Edit::Text(text), running).await?;
     Ok(HttpResponse::Ok().insert_header((CACHE_CONTROL, "no-store")).json(check))
 }
 
@@ -121,7 +121,7 @@ async fn write(request: HttpRequest, payload: web::Payload, state: web::Data<Sta
 /// Makes an edit, and says in the audit log what it changed.
 async fn done(request: &HttpRequest, state: &State, condition: Condition, edit: Edit) -> Result<Done, Problem> {
     let running = state.config.borrow().clone();
-    let done = state.desk.write(condition, edit, running).await?;
+    let done = state.config_editor.write(condition, edit, running).await?;
     let changes = done.check.changes.summary();
     if !changes.is_empty() {
         audit::about(request, format!("{}: {changes}", request.path()));

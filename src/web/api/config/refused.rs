@@ -3,7 +3,7 @@
 use actix_web::http::StatusCode;
 
 use crate::config::edit::EditError;
-use crate::web::desk::{FaultView, Refused};
+use crate::web::config_editor::{FaultView, Refused};
 use crate::web::problem::Problem;
 
 impl From<Refused> for Problem {

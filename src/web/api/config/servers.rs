@@ -13,7 +13,7 @@ use super::{IF_MATCH_HEADER, answer, condition, done};
 use crate::config::edit::ServerEdit;
 use crate::config::{Role, schema_value};
 use crate::web::State;
-use crate::web::desk::{Check, Edit};
+use crate::web::config_editor::{Check, Edit};
 use crate::web::openapi::{Body, Endpoint, Parameter, part};
 use crate::web::params::Target;
 use crate::web::problem::Problem;
@@ -24,33 +24,33 @@ const ANSWER: Body = Body::json::<Check>("valid, faults, warnings, diff, changes
 /// What is here.
 pub const ENDPOINTS: &[Endpoint] = &[
     Endpoint::post("/api/v1/servers", || web::to(add))
-        .about("Adds a server to the configuration file and begins to poll it.")
+        .about("Adds a server to the configuration file and starts polling it.")
         .role(Role::Admin)
         .taking(&[IF_MATCH_HEADER])
         .wanting(Body::json::<NewServer>("The keys of a [[server]]; address is needed."))
         .giving_with(201, ANSWER)
         .or(&[409, 412, 422, 503]),
     Endpoint::patch("/api/v1/servers/{id}", || web::to(change))
-        .about("Changes keys of a server in the configuration file; null takes a key away.")
+        .about("Changes keys of a server in the configuration file; null removes a key.")
         .role(Role::Admin)
         .taking(&[NAME, IF_MATCH_HEADER])
         .wanting(Body::json::<ServerKeys>("The keys of a [[server]] that change."))
         .giving(ANSWER)
         .or(&[404, 409, 412, 422, 503]),
     Endpoint::delete("/api/v1/servers/{id}", || web::to(remove))
-        .about("Takes a server out of the configuration file. What was measured stays in the store.")
+        .about("Removes a server from the configuration file. Its samples stay in the store.")
         .role(Role::Admin)
         .taking(&[NAME, IF_MATCH_HEADER])
         .giving_with(204, Body::none("It is gone; the new ETag is in the header."))
         .or(&[404, 409, 412, 422, 503]),
     Endpoint::post("/api/v1/servers/{id}/pause", || web::to(pause))
-        .about("Polls a server no longer, and leaves it out of the verdict, until it is resumed.")
+        .about("Stops polling a server and excludes it from the verdict until it is resumed.")
         .role(Role::Admin)
         .taking(&[NAME, IF_MATCH_HEADER])
         .giving(ANSWER)
         .or(&[404, 409, 412, 422, 503]),
     Endpoint::post("/api/v1/servers/{id}/resume", || web::to(resume))
-        .about("Polls a paused server again.")
+        .about("Resumes polling of a paused server.")
         .role(Role::Admin)
         .taking(&[NAME, IF_MATCH_HEADER])
         .giving(ANSWER)

@@ -34,7 +34,7 @@ pub struct Reload {
 
 /// Where the configuration is edited. Cheap to clone.
 #[derive(Debug, Clone)]
-pub struct Desk(Arc<Shared>);
+pub struct ConfigEditor(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
@@ -108,8 +108,8 @@ pub enum Refused {
     NoAnswer,
 }
 
-impl Desk {
-    /// A desk for the configuration that comes from `inputs`, if it is known where it comes from; and what is to be
+impl ConfigEditor {
+    /// A editor for the configuration that comes from `inputs`, if it is known where it comes from; and what is to be
     /// listened to by whoever runs the service.
     #[must_use]
     pub fn new(inputs: Option<Inputs>) -> (Self, mpsc::Receiver<Reload>) {
@@ -119,8 +119,8 @@ impl Desk {
 
     /// The file as it is now.
     pub async fn look(&self) -> Look {
-        let desk = self.clone();
-        blocking(move || desk.look_now()).await
+        let editor = self.clone();
+        blocking(move || editor.look_now()).await
     }
 
     fn look_now(&self) -> Look {
@@ -154,8 +154,8 @@ impl Desk {
     /// # Errors
     /// When the file cannot be edited.
     pub async fn check(&self, edit: Edit, running: Arc<Config>) -> Result<Check, Refused> {
-        let desk = self.clone();
-        blocking(move || match desk.plan(&Condition::None, &edit, &running) {
+        let editor = self.clone();
+        blocking(move || match editor.plan(&Condition::None, &edit, &running) {
             Ok(plan) => Ok(plan.check),
             Err(Refused::Unsound(faults)) => Ok(Check::unsound(&faults)),
             Err(Refused::Edit(why)) => Ok(Check::not_edited(&why)),
@@ -169,16 +169,16 @@ impl Desk {
     /// # Errors
     /// Why it was not done; the file is then as before, but for [`Refused::NoAnswer`].
     pub async fn write(&self, condition: Condition, edit: Edit, running: Arc<Config>) -> Result<Done, Refused> {
-        let desk = self.clone();
-        let task = actix_web::rt::spawn(async move { desk.write_in_turn(condition, edit, running).await });
+        let editor = self.clone();
+        let task = actix_web::rt::spawn(async move { editor.write_in_turn(condition, edit, running).await });
         task.await.unwrap_or(Err(Refused::NoAnswer))
     }
 
     async fn write_in_turn(&self, condition: Condition, edit: Edit, running: Arc<Config>) -> Result<Done, Refused> {
         let _turn = self.0.turn.lock().await;
-        let desk = self.clone();
+        let editor = self.clone();
         let plan = blocking(move || {
-            let plan = desk.plan(&condition, &edit, &running)?;
+            let plan = editor.plan(&condition, &edit, &running)?;
             file::replace(&plan.path, &plan.old, &plan.new)?;
             Ok::<_, Refused>(plan)
         })
