@@ -48,7 +48,7 @@ export const monitor = [
   },
   {
     kind: 'stat', title: 'Restarts of parts', w: 4, h: 5, unit: 'none', thresholds: ANY,
-    description: 'How often a part of the monitor (a prober, an output) was started anew since the monitor started.',
+    description: 'How often a part of the monitor (a prober, an output) was restarted since the monitor started.',
     queries: [{
       legend: 'restarts',
       prometheus: { expr: prom.ofVantage('child_restarts_total'), instant: true },

@@ -187,7 +187,7 @@ describe("servers", () => {
     mock.on("GET /api/v1/config/file", file(FILE_TEXT.replace("wild", "tame"), '"v2"'));
     await dialog(page).getByLabel("Poll interval").fill("64s");
     await dialog(page).getByRole("button", { name: "Apply" }).click();
-    await dialog(page).getByText("Somebody changed the configuration meanwhile").waitFor();
+    await dialog(page).getByText("The configuration was changed in the meantime").waitFor();
     expect(await dialog(page).locator(".diff-added").innerText()).toContain("tame");
     await dialog(page).getByRole("button", { name: "Apply" }).click();
     await page.getByText("ams-1 is changed.").waitFor();
