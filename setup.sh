@@ -21,15 +21,15 @@ Usage: setup.sh [OPTION]...
 Installs ntp-monitor: program, manual pages, completions, user, configuration and systemd unit; then enables and starts
 the service and waits until it is ready. Run it again to repair or to upgrade.
 
-  --upgrade          as without, but fails when nothing is installed yet
-  --uninstall        stops the service and removes the program; configuration and data stay
-  --purge            with --uninstall: removes configuration, data, logs and user too
-  --prefix DIR       where the program goes (default: /usr/local)
+  --upgrade          like a plain run, but fails if nothing is installed yet
+  --uninstall        stops the service and removes the program; keeps configuration and data
+  --purge            with --uninstall: also removes configuration, data, logs and user
+  --prefix DIR       installs the program below DIR (default: /usr/local)
   --destdir DIR      installs below DIR, as packagers do: no user, no service, nothing outside of DIR
   --binary FILE      installs this program instead of building one
   --no-start         neither enables nor starts the service
-  --dry-run          says what would be done and does nothing
-  --help             prints this
+  --dry-run          prints what would be done, without doing it
+  --help             prints this help
 
 Examples:
   sudo ./setup.sh
