@@ -100,7 +100,7 @@ describe("the file", () => {
     await edit(page);
     await page.getByRole("button", { name: /Review and apply/ }).click();
     await dialog(page).getByRole("button", { name: "Apply", exact: true }).click();
-    await page.getByText("Both of you changed the same lines").waitFor();
+    await page.getByText("Both changes affect the same lines").waitFor();
     await page.getByRole("button", { name: "Reload, and drop mine" }).click();
     expect(await editor(page).inputValue()).toBe(theirs);
   });

@@ -184,7 +184,7 @@ describe("alerts", () => {
 
   test("a report is made, listed and opened, without a script", async () => {
     const tab = await opened("#/reports", "operate");
-    await tab.getByText("No report was made yet.").waitFor();
+    await tab.getByText("No report has been made yet.").waitFor();
     await tab.getByRole("button", { name: "day", exact: true }).click();
     await tab.getByRole("button", { name: "Make a report" }).click();
     const link = tab.getByRole("link", { name: /^Report of/ });
