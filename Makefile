@@ -1,15 +1,15 @@
-# `make help` lists what can be made. A fresh Debian machine with Rust and Node needs `make demo` and `make test` only.
+# `make help` lists the targets. On a fresh Debian machine with Rust and Node, start with `make demo` and `make test`.
 
 CARGO ?= cargo
-# The cargo profile of `make build` and `make demo`: `make demo PROFILE=release` takes longer to build and runs leaner.
+# The cargo profile of `make build` and `make demo`: `make demo PROFILE=release` takes longer to build and uses less memory and CPU.
 PROFILE ?= dev
 ARGS ?=
-# Many tests wait for servers or processes most of their time, so more of them run at once than there are cores.
+# Most tests spend their time waiting for servers or processes, so more of them run in parallel than there are cores.
 export RUST_TEST_THREADS ?= 4
 CARGO_TEST = $(CARGO) test --locked --workspace --no-fail-fast \
              --config 'target."cfg(all())".runner = "scripts/run-test-program.sh"'
 
-# The page is built where there is one and npm can be had; without it the program serves a plain page.
+# The web page is built when npm is installed; without it the program serves a plain page.
 ifneq ($(wildcard web/package.json),)
 ifneq ($(shell command -v npm 2>/dev/null),)
 WITH_PAGE := yes
@@ -17,14 +17,14 @@ endif
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: demo test lint lint-tools lint-format lint-shell lint-crates lint-code lint-docs bench build dashboards page \
+.PHONY: demo test lint lint-tools lint-format lint-shell lint-crates lint-code lint-docs lint-words bench build dashboards page \
         page-test deb dist docs fmt clean help
 
 demo: build ## build everything and run the service against scripted NTP servers on loopback (options: ARGS="...")
 	$(CARGO) run --locked --profile $(PROFILE) --bin ntp-monitor -- demo $(ARGS)
 
-# Everything runs, whatever fails. A test program that hangs is ended. Documentation tests come before the others, so
-# that the last lines are the results of those.
+# All tests run even if some fail. A test program that hangs is killed. Documentation tests run first, so that the last
+# lines of the output are the results of the other tests.
 test: ## install what the tests need (as root; otherwise say what is missing) and run them all
 	scripts/install-dependencies.sh build test
 	@$(MAKE) --no-print-directory page
@@ -36,7 +36,7 @@ test: ## install what the tests need (as root; otherwise say what is missing) an
 	$(CARGO_TEST) --lib --bins --tests || status=$$?; \
 	{ set +x; exit $$status; } 2>/dev/null
 
-# `make --keep-going lint` reports what every one of them finds.
+# `make --keep-going lint` runs all of them even if one fails.
 lint: lint-format lint-shell lint-crates lint-code lint-docs ## rustfmt, clippy, rustdoc, cargo-deny, shellcheck
 
 lint-tools:
@@ -54,33 +54,36 @@ lint-crates: lint-tools
 lint-code: lint-tools
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
 
-# Private items are documented too, for whoever reads the source, so links to them are welcome.
+# Private items are documented too, for people who read the source, so links to them are allowed.
 lint-docs: lint-tools
 	RUSTDOCFLAGS="-D warnings -A rustdoc::private_intra_doc_links" \
 	$(CARGO) doc --locked --workspace --no-deps --document-private-items
+
+lint-words: ## check comments, documents and messages for words that plain technical English avoids
+	scripts/check-words.sh
 
 bench: ## run the benchmarks
 	scripts/install-dependencies.sh build test
 	$(CARGO) bench --locked $(ARGS)
 
-build: page ## build the program and its page (PROFILE=release for the one to install)
+build: page ## build the program and its web page (PROFILE=release to install it)
 	scripts/install-dependencies.sh build
 	$(CARGO) build --locked --profile $(PROFILE)
 
-dashboards: ## write the dashboards and alert rules of grafana/ and prometheus/ anew
+dashboards: ## generate the dashboards and alert rules in grafana/ and prometheus/
 	node grafana/generate/generate.mjs
 
-deb: ## make the Debian package, into target/package
+deb: ## build the Debian package in target/package
 	scripts/install-dependencies.sh build package
 	@$(MAKE) --no-print-directory build PROFILE=release
 	scripts/package.sh deb
 
-dist: ## make the release archive with its checksums and bill of materials, into target/package
+dist: ## build the release archive with checksums and bill of materials in target/package
 	scripts/install-dependencies.sh build package
 	@$(MAKE) --no-print-directory build PROFILE=release
 	scripts/package.sh dist
 
-docs: ## make the documentation as a site, into target/site
+docs: ## build the documentation site in target/site; broken links fail
 	scripts/build-docs.sh
 
 fmt: ## format the Rust sources
@@ -98,7 +101,7 @@ PAGE_SOURCES := $(shell find web -type f -not -path 'web/node_modules/*' -not -p
 
 page: web/node_modules/.built
 
-# npm writes the first file itself; the second says that the sources as they are now have been built.
+# npm writes the first file itself; the second marks the time of the last build.
 web/node_modules/.package-lock.json: web/package.json web/package-lock.json
 	cd web && npm ci --no-audit --no-fund
 

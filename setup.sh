@@ -1,9 +1,8 @@
 #!/bin/sh
-# Installs ntp-monitor as a service: from a checkout (which it builds) or from a release archive. `setup.sh --help` says
-# how. It never overwrites a configuration, it can be run again, and it puts everything back when a new version does not
-# become ready.
+# Installs ntp-monitor as a service, from a checkout (which it builds) or from a release archive: see `setup.sh --help`. It
+# never overwrites a configuration, can be run again, and restores the old version if a new version does not become ready.
 set -eu
-# Programs, pages and units are for everybody, whatever the administrator's own files are.
+# Programs, pages and units must be readable by all users, whatever the umask of the administrator is.
 umask 022
 
 PROGRAM=ntp-monitor
@@ -22,15 +21,15 @@ Usage: setup.sh [OPTION]...
 Installs ntp-monitor: program, manual pages, completions, user, configuration and systemd unit; then enables and starts
 the service and waits until it is ready. Run it again to repair or to upgrade.
 
-  --upgrade          as without, but fails when nothing is installed yet
-  --uninstall        stops the service and removes the program; configuration and data stay
-  --purge            with --uninstall: removes configuration, data, logs and user too
-  --prefix DIR       where the program goes (default: /usr/local)
+  --upgrade          like a plain run, but fails if nothing is installed yet
+  --uninstall        stops the service and removes the program; keeps configuration and data
+  --purge            with --uninstall: also removes configuration, data, logs and user
+  --prefix DIR       installs the program below DIR (default: /usr/local)
   --destdir DIR      installs below DIR, as packagers do: no user, no service, nothing outside of DIR
   --binary FILE      installs this program instead of building one
   --no-start         neither enables nor starts the service
-  --dry-run          says what would be done and does nothing
-  --help             prints this
+  --dry-run          prints what would be done, without doing it
+  --help             prints this help
 
 Examples:
   sudo ./setup.sh
@@ -81,7 +80,7 @@ arguments() {
         shift
     done
     case $prefix in
-    # It stands in the unit, where other characters would have to be quoted.
+    # The unit contains it, and other characters would need quotes there.
     *[!A-Za-z0-9/._+-]*) wrong_prefix "may consist of letters, digits and / . _ + - only" ;;
     /home/* | /root/* | /run/user/* | /tmp/* | /var/tmp/*)
         wrong_prefix "cannot be $prefix: the service does not see directories of users, nor temporary ones"
@@ -89,7 +88,7 @@ arguments() {
     /*) ;;
     *) wrong_prefix "must begin with /" ;;
     esac
-    # A bare name would be looked for on the PATH.
+    # The shell would look up a bare name on the PATH.
     case $binary in '' | /*) ;; *) binary=./$binary ;; esac
     if [ "$purge" = yes ] && [ "$action" != uninstall ]; then
         say "--purge goes with --uninstall only"
@@ -102,7 +101,7 @@ wrong_prefix() {
     exit 2
 }
 
-# Where everything goes. Units are looked for below /usr and /usr/local; for any other prefix they go to /etc.
+# Destinations. systemd reads units below /usr and /usr/local; for any other prefix they go to /etc.
 places() {
     prefix=${prefix%/}
     bin=$destdir$prefix/bin/$PROGRAM
@@ -115,11 +114,11 @@ places() {
     state=$destdir/var/lib/ntp-monitor
     logs=$destdir/var/log/ntp-monitor
     manifest=$share/ntp-monitor/manifest
-    # What --upgrade falls back on.
+    # The version that --upgrade restores after a failure.
     before=$share/ntp-monitor/before
 }
 
-# Does what it is told, or says so.
+# Runs a command, or prints it with --dry-run.
 run() {
     if [ "$dry" = yes ]; then
         printf 'would run: %s\n' "$*"
@@ -141,7 +140,7 @@ check_surroundings() {
     if [ "$action" = upgrade ] && ! is_installed; then
         die "nothing is installed below $destdir$prefix; run it without --upgrade"
     fi
-    # What was installed here before the package may go, and nothing of the package's with it.
+    # Files that setup.sh installed before the package may be removed, but no files of the package.
     if is_package_installed && ! { [ "$action$purge" = uninstallno ] && [ "$prefix" != /usr ] && is_installed; }; then
         die "the Debian package $PROGRAM is installed; remove it first (apt-get remove $PROGRAM), or upgrade that"
     fi
@@ -149,14 +148,14 @@ check_surroundings() {
 
 is_package_installed() { case $(package_state) in '' | not-installed | config-files) return 1 ;; esac }
 
-# What dpkg knows of a package of this name: nothing, "installed", or "config-files" after its removal.
+# The state of the package for dpkg: nothing, "installed", or "config-files" after its removal.
 package_state() {
     [ -z "$destdir" ] && command -v dpkg-query >/dev/null 2>&1 || return 0
     # shellcheck disable=SC2016 # the variable is dpkg's
     dpkg-query --show --showformat='${db:Status-Status}' "$PROGRAM" 2>/dev/null || true
 }
 
-# The first of these places counts for systemd, whatever is written to a later one.
+# systemd uses the unit in the first of these directories.
 check_other_units() {
     [ -z "$destdir" ] || return 0
     for dir in /etc/systemd/system /usr/local/lib/systemd/system; do
@@ -169,7 +168,7 @@ check_other_units() {
     done
 }
 
-# check_writable DIR: the nearest directory that is there already can be written.
+# check_writable DIR: the nearest existing directory is writable.
 check_writable() {
     dir=$1
     while ! [ -e "$dir" ]; do dir=$(dirname "$dir"); done
@@ -177,7 +176,7 @@ check_writable() {
         die "$dir cannot be written; where /usr is read-only, --prefix names another place"
 }
 
-# The program to install: the one that was named, that of a release archive, or a new build.
+# The program to install: the one given by --binary, the one of a release archive, or a new build.
 find_binary() {
     if [ -n "$binary" ]; then
         [ -f "$binary" ] || die "there is no file $binary"
@@ -205,7 +204,7 @@ build() {
 
 # Files
 
-# put MODE SOURCE TARGET: complete or not at all, also where the old file is running.
+# put MODE SOURCE TARGET: installs a file atomically, even if the old one is a running program.
 put() {
     run mkdir -p "$(dirname "$3")"
     note "$3"
@@ -227,7 +226,7 @@ put_program() {
     put_pages
     put_units
     if [ "$dry" = yes ]; then return; fi
-    # What an earlier version had and this one has not.
+    # Files of an earlier version that this version does not have.
     if is_installed; then
         grep -vxFf "$manifest.new" "$manifest" | while IFS= read -r file; do rm -f "$destdir$file"; done
     fi
@@ -266,7 +265,7 @@ put_units() {
 
 make_user() {
     [ -z "$destdir" ] || return 0
-    # A group outlives its user when it has other members.
+    # A group remains after its user was removed when it has other members.
     if ! getent group "$PROGRAM" >/dev/null; then run groupadd --system "$PROGRAM"; fi
     if ! getent passwd "$PROGRAM" >/dev/null; then
         run useradd --system --gid "$PROGRAM" --no-create-home --home-dir /var/lib/ntp-monitor \
@@ -299,14 +298,14 @@ configure() {
     [ -n "$destdir" ] || run chgrp -R "$PROGRAM" "$etc"
 }
 
-# env_value KEY: as the predecessor read it; the last line counts, one pair of quotes is taken off.
+# env_value KEY: as the predecessor read it: the last line wins, one pair of quotes is removed.
 env_value() {
     sed -n "s/^[[:space:]]*\(export[[:space:]][[:space:]]*\)\{0,1\}$1[[:space:]]*=[[:space:]]*//p" \
         "$destdir$PREDECESSOR/.env" | tail -n 1 |
         sed -e 's/[[:space:]]*$//' -e 's/^"\(.*\)"$/\1/' -e "s/^'\(.*\)'\$/\1/"
 }
 
-# As a string of TOML. A control character has no place in any of these values.
+# Prints a TOML string. None of these values can contain control characters.
 quoted() { printf '"%s"' "$(printf '%s' "$1" | tr -d '[:cntrl:]' | sed -e 's/\\/\\\\/g' -e 's/"/\\"/g')"; }
 
 migrate() {
@@ -323,7 +322,7 @@ migrate() {
 migrated() {
     echo "# Made from $PREDECESSOR/.env by setup.sh. Every key there is: ntp-monitor config example"
     interval=$(env_value POLLING_INTERVAL)
-    # The predecessor took decimals; whole seconds are as good.
+    # The predecessor accepted decimals; whole seconds are sufficient.
     seconds=${interval%%.*}
     case $seconds in
     '') ;;
@@ -360,7 +359,7 @@ migrated_influxdb() {
     printf '\n[csv]\n'
 }
 
-# As the unit has it, so that the configuration is judged with what the service will see.
+# The environment of the unit, so that the configuration is checked as the service will see it.
 service_environment() {
     [ -r /etc/default/ntp-monitor ] || return 0
     while IFS= read -r line || [ -n "$line" ]; do
@@ -369,7 +368,7 @@ service_environment() {
     done </etc/default/ntp-monitor
 }
 
-# A configuration that the new version does not take must not stop what runs.
+# If the new version rejects the configuration, the running version must continue.
 check_configuration() {
     [ -z "$destdir" ] && [ "$dry" = no ] && [ -e "$etc/servers.toml" ] || return 0
     if ! faults=$(service_environment && "$binary" --config "$etc/servers.toml" config check 2>&1); then
@@ -380,19 +379,19 @@ check_configuration() {
 
 # The service
 
-# Where the service keeps its store, as the configuration says, and where a copy of it goes.
+# The path of the store in the configuration, and the path of its copy.
 find_store() {
     store=$state/$PROGRAM.db
     if [ -z "$destdir" ] && [ -r "$etc/servers.toml" ]; then
         named=$(service_environment && "$binary" --config "$etc/servers.toml" config show 2>/dev/null |
             sed -n '/^\[store\]/,/^\[/s/^path = "\(.*\)" *#.*/\1/p')
-        # A service of systemd begins in the root directory.
+        # systemd starts services in the root directory.
         case $named in '') ;; /*) store=$named ;; *) store=/$named ;; esac
     fi
     kept_store=$store.before-upgrade
 }
 
-# A unit of the same name in /etc hides ours: that of the predecessor, most likely.
+# A unit of the same name in /etc hides ours; most likely it is the predecessor's.
 step_aside() {
     old=$destdir/etc/systemd/system/$PROGRAM.service
     if [ -f "$old" ] && ! [ "$units" = /etc/systemd/system ] && grep -q "$PREDECESSOR" "$old"; then
@@ -426,10 +425,10 @@ start_service() {
     # A package that was removed leaves the unit masked.
     if [ "$(package_state)" = config-files ]; then run systemctl unmask "$PROGRAM.service"; fi
     run systemctl daemon-reload
-    # What failed too often before must not keep this one from being tried.
+    # Earlier failures must not prevent systemd from starting this version.
     run systemctl reset-failed "$PROGRAM.service" 2>/dev/null || true
     run systemctl enable "$PROGRAM.service" || return 1
-    # Returns when the service has said that it is ready, or that it failed.
+    # Returns when the service is ready or has failed.
     run systemctl restart "$PROGRAM.service"
 }
 
@@ -473,7 +472,7 @@ uninstall() {
     if is_systemd && ! is_package_installed; then
         run systemctl disable --now "$PROGRAM.service" "$PROGRAM.socket" 2>/dev/null || true
     fi
-    # The second is of a run that was interrupted.
+    # The second one is from an interrupted run.
     if is_installed || [ -e "$manifest.new" ]; then
         cat "$manifest" "$manifest.new" 2>/dev/null | while IFS= read -r file; do
             run rm -f "$destdir$file" "$destdir$file.new"

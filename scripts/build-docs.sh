@@ -1,6 +1,6 @@
 #!/bin/sh
-# Makes the documentation a site, in target/site: README.md and the pages of docs/, and what they link to. MkDocs comes
-# from PyPI into an environment of its own; a link that leads nowhere is an error.
+# Builds the documentation site in target/site from README.md, the pages of docs/ and the files they link to. MkDocs is
+# installed from PyPI into a virtual environment. A broken link, or a page missing from the navigation, fails the build.
 set -eu
 
 MKDOCS=1.6.1
@@ -19,10 +19,13 @@ mkdir -p "$pages"
 cp -R docs/. "$pages/"
 for page in ARCHITECTURE CONTRIBUTING CHANGELOG; do cp "$page.md" "$pages/"; done
 cp LICENSE config/servers.example.toml "$pages/"
-# What is in docs/ stands beside the first page here, and the rest of the repository is not part of the site.
+mkdir "$pages/influxdb"
+cp influxdb/setup.sh influxdb/downsample.flux "$pages/influxdb/"
+# All pages are in one directory on the site, so links between directories are rewritten.
 sed -e 's#](docs/#](#g' -e 's#](config/servers#](servers#g' README.md >"$pages/index.md"
 for page in "$pages"/*.md; do
-    sed -i -e 's#](\.\./README\.md#](index.md#g' -e 's#](\.\./\([A-Z]*\.md\)#](\1#g' -e 's#](docs/\([A-Z_]*\.md\)#](\1#g' "$page"
+    sed -i -e 's#](\.\./README\.md#](index.md#g' -e 's#](\.\./\([A-Z]*\.md\)#](\1#g' -e 's#](docs/\([A-Z_]*\.md\)#](\1#g' \
+        -e 's#](\.\./influxdb/#](influxdb/#g' "$page"
 done
-"$environment/bin/mkdocs" build --quiet
+"$environment/bin/mkdocs" build --strict
 printf 'docs: target/site/index.html\n' >&2

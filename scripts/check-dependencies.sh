@@ -4,7 +4,7 @@
 set -eu
 cd "$(dirname "$0")/.."
 
-# Seconds to wait for the advisory database, which lies on a git host and not in the crate registry.
+# Seconds to wait for the advisory database, which is on a git host, not in the crate registry.
 FETCH_TIMEOUT=60
 
 cargo deny --locked check --hide-inclusion-graph licenses bans sources

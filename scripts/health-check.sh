@@ -1,9 +1,9 @@
 #!/bin/sh
-# Asks a running ntp-monitor whether it is well, for cron and monitoring.
+# Checks the health of a running ntp-monitor, for cron and monitoring systems.
 #
 #   health-check.sh [--url URL] [--timeout SECONDS] [--quiet]
 #
-# Exit status, as monitoring plugins have it: 0 ok, 1 degraded, 2 failing or not there, 3 cannot tell. One line says why.
+# Exit status as for monitoring plugins: 0 ok, 1 degraded, 2 failing or down, 3 unknown. Prints one line with the reason.
 # The URL may come from NTP_MONITOR_URL, a token from NTP_MONITOR_TOKEN. Needs curl, or else wget.
 set -eu
 
@@ -35,17 +35,17 @@ done
 
 case $timeout in '' | *[!0-9]* | 0) finish 3 UNKNOWN "--timeout needs a number of seconds" ;; esac
 
-# The token goes through a file descriptor: a command line can be read by everybody.
+# The token is passed by a file descriptor, because all users can read command lines.
 header() {
     if [ -n "${NTP_MONITOR_TOKEN:-}" ]; then printf 'header = "Authorization: Bearer %s"\n' "$NTP_MONITOR_TOKEN"; fi
 }
 
 if command -v curl >/dev/null 2>&1; then
     answer=$(header | curl --silent --show-error --max-time "$timeout" --config - "${url%/}/health" 2>&1) ||
-        # 1 to 3: it was asked for what is no URL.
+        # 1 to 3: the URL is invalid.
         case $? in [123]) finish 3 UNKNOWN "$answer" ;; *) finish 2 CRITICAL "$answer" ;; esac
 elif command -v wget >/dev/null 2>&1 && [ -z "${NTP_MONITOR_TOKEN:-}" ]; then
-    # That of busybox does not show what comes with an error, which here is that the service is failing.
+    # wget of busybox does not print the body of an error response, which here means that the service is failing.
     all=
     if wget --help 2>&1 | grep -q content-on-error; then all=--content-on-error; fi
     # shellcheck disable=SC2086 # an option or nothing
@@ -55,7 +55,7 @@ else
     finish 3 UNKNOWN "curl is not installed; wget is enough where no token is needed"
 fi
 
-# The report is JSON; the first of each of these is the whole's, or the worst reason's.
+# The report is JSON; the first match of each key belongs to the overall state or to the worst reason.
 first() { printf '%s' "$answer" | tr '\n' ' ' | grep -o "\"$1\"[[:space:]]*:[[:space:]]*\"[^\"]*\"" | head -n 1 |
     sed 's/.*:[[:space:]]*"\(.*\)"/\1/'; }
 

@@ -14,7 +14,7 @@ import server from './boards/server.mjs';
 import { toYaml } from './yaml.mjs';
 
 const ROOT = join(dirname(fileURLToPath(import.meta.url)), '..', '..');
-const NOTICE = '# Made by grafana/generate; `make dashboards` writes it anew.\n';
+const NOTICE = '# Made by grafana/generate; `make dashboards` updates it.\n';
 
 function files() {
   const boards = Object.keys(SOURCES).flatMap((source) =>

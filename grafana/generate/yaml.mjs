@@ -15,7 +15,7 @@ function node(value, indent) {
   const entries = Array.isArray(value) ? value : Object.entries(value);
   if (entries.length === 0) return Array.isArray(value) ? ' []\n' : ' {}\n';
   if (Array.isArray(value)) {
-    // The first line of an entry stands beside its dash.
+    // The first line of an entry follows its dash.
     const entry = (one) => node(one, `${indent}  `).replace(/^\n? */, `${indent}- `);
     return `\n${value.map(entry).join('')}`;
   }

@@ -11,7 +11,7 @@ export const SCRAPE_S = 5;
 const START_WITHIN_MS = 60_000;
 
 /**
- * Starts both, hands the address of Prometheus to `job`, and ends both whatever comes of it.
+ * Starts both, hands the address of Prometheus to `job`, and ends both, even if the job fails.
  *
  * @param {{ monitor: string, prometheus: string }} programs
  * @param {(prometheus: string) => Promise<void>} job

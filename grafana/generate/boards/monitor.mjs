@@ -38,7 +38,7 @@ export const monitor = [
   },
   {
     kind: 'stat', title: 'Query success, 24 h', w: 4, h: 5, unit: 'percentunit', thresholds: SUCCESS,
-    description: 'The share of the polls of the chosen servers in the last 24 hours that brought an offset.',
+    description: 'The share of the polls of the chosen servers in the last 24 hours that gave an offset.',
     queries: [{
       legend: 'success',
       prometheus: { expr: `avg(${prom.ofServers('success_ratio', 'window="24h"')})`, instant: true },
@@ -48,7 +48,7 @@ export const monitor = [
   },
   {
     kind: 'stat', title: 'Restarts of parts', w: 4, h: 5, unit: 'none', thresholds: ANY,
-    description: 'How often a part of the monitor (a prober, an output) was started anew since the monitor started.',
+    description: 'How often a part of the monitor (a prober, an output) was restarted since the monitor started.',
     queries: [{
       legend: 'restarts',
       prometheus: { expr: prom.ofVantage('child_restarts_total'), instant: true },
@@ -76,7 +76,7 @@ export const monitor = [
   {
     kind: 'timeseries', title: 'Lag of the outputs', w: 8, h: 8, unit: 's', min: 0,
     thresholds: steps([null, 'green'], [600, 'red']), options: { legend: LEGEND_IN_LINES },
-    description: 'The age of the oldest entry that an output has not got yet; of the slowest one with InfluxDB.',
+    description: 'The age of the oldest entry that an output has not written yet; of the slowest one with InfluxDB.',
     queries: [{
       legend: '{{sink}}',
       prometheus: { expr: prom.ofVantage('sink_lag_seconds') },
@@ -87,7 +87,7 @@ export const monitor = [
   {
     kind: 'timeseries', title: 'Waiting for outputs', w: 8, h: 8, unit: 'none', min: 0, thresholds: PLAIN,
     options: { legend: LEGEND_IN_LINES },
-    description: 'Entries that wait for an output, in its queue or in hand; of all outputs together with InfluxDB.',
+    description: 'Entries that wait for an output, in its queue or being written; for all outputs together with InfluxDB.',
     queries: [{
       legend: '{{sink}}',
       prometheus: { expr: prom.ofVantage('sink_waiting') },
@@ -125,7 +125,7 @@ export const monitor = [
   {
     kind: 'timeseries', title: 'Kernel: errors', w: 12, h: 7, unit: 's', min: 0, thresholds: PLAIN,
     description:
-      'What the kernel says of the error of its clock: the bound, and the estimate. 16 s means that nobody disciplines it.',
+      'Bound and estimate of the error of the clock, by the kernel. 16 s means that no daemon disciplines the clock.',
     queries: [
       {
         legend: 'bound',

@@ -48,7 +48,7 @@ const now = [
   },
   {
     kind: 'stat', title: 'Accused servers', w: 3, h: 4, unit: 'none', thresholds: steps([null, 'green'], [1, 'red']),
-    description: 'How many servers, or the paths to them, the verdict accuses.',
+    description: 'How many servers, or the paths to them, the verdict blames.',
     queries: [{
       legend: 'accused',
       prometheus: { expr: `sum(${prom.ofVantage('blamed')})`, instant: true },
@@ -57,7 +57,7 @@ const now = [
   },
   {
     kind: 'stat', title: 'Query success, 24 h', w: 4, h: 4, unit: 'percentunit', thresholds: SUCCESS,
-    description: 'The share of the polls of the chosen servers in the last 24 hours that brought an offset.',
+    description: 'The share of the polls of the chosen servers in the last 24 hours that gave an offset.',
     queries: [{
       legend: 'success',
       prometheus: { expr: `avg(${prom.ofServers('success_ratio', 'window="24h"')})`, instant: true },
@@ -81,8 +81,8 @@ const interval = {
   kind: 'barchart', title: 'Intervals: where each server says that true time is', w: 12, h: 10, unit: 's',
   thresholds: PLAIN,
   description:
-    'Each bar is offset ± root distance: if the claim of the server holds, the true offset is within. Bars that meet ' +
-    'can all be right; a bar that is apart from the majority is proven wrong. Positive: ahead of this host.',
+    'Each bar is offset ± root distance: if the claim of the server holds, the true offset is inside. Bars that overlap ' +
+    'can all be right; a bar that does not overlap the majority is proven wrong. Positive: ahead of this host.',
   options: { xField: 'server' },
   // What lies between zero and the interval is drawn in no colour; the rest is stacked upon it, away from zero.
   overrides: [
@@ -158,7 +158,7 @@ const servers = [
     kind: 'stat', title: 'Servers', w: 12, h: 10, unit: 'none', thresholds: STANDING_STEPS, mappings: STANDINGS,
     options: { justifyMode: 'center', textMode: 'value_and_name' },
     description:
-      'The standing of each server (the worst of its addresses): truechimer (its interval meets the majority), unknown ' +
+      'The class of each server (the worst of its addresses): truechimer (its interval meets the majority), unknown ' +
       '(nothing to compare), path accused, falseticker (proven wrong), unreachable (none of the last eight polls ' +
       'brought an offset).',
     queries: [{
@@ -202,7 +202,7 @@ const servers = [
     kind: 'state-timeline', title: 'Servers over time', w: 24, h: 9, unit: 'none', mappings: STANDINGS,
     // Of several steps the legend would show the numbers, instead of the standings.
     thresholds: PLAIN,
-    description: 'The standing of each server as it was at each moment; see the panel Servers for what the words mean.',
+    description: 'The class of each server as it was at each moment; see the panel Servers for what the words mean.',
     queries: [{
       legend: '{{server}}',
       prometheus: { expr: prom.standing() },
@@ -212,7 +212,7 @@ const servers = [
   {
     kind: 'timeseries', title: 'Success rate, 1 h', w: 12, h: 9, unit: 'percentunit', min: 0, max: 1,
     thresholds: SUCCESS, options: { legend: LEGEND_IN_LINES },
-    description: 'The share of the polls of each server in the hour before that brought an offset.',
+    description: 'The share of the polls of each server in the hour before that gave an offset.',
     queries: [{
       legend: SERIES,
       prometheus: { expr: prom.ofServers('success_ratio', 'window="1h"') },
@@ -223,7 +223,7 @@ const servers = [
   {
     kind: 'bargauge', title: 'Success rate, 24 h', w: 12, h: 9, unit: 'percentunit', min: 0, max: 1,
     thresholds: SUCCESS,
-    description: 'The share of the polls of each server in the last 24 hours that brought an offset.',
+    description: 'The share of the polls of each server in the last 24 hours that gave an offset.',
     queries: [{
       legend: '{{server}}',
       prometheus: { expr: `sort(avg by (server) (${prom.ofServers('success_ratio', 'window="24h"')}))`, instant: true },

@@ -55,7 +55,7 @@ const gauges = [
   }),
   {
     kind: 'gauge', title: 'Reach', w: 3, h: 5, unit: 'percentunit', min: 0, max: 1, thresholds: SUCCESS,
-    description: 'The share of the last eight polls that brought an offset.',
+    description: 'The share of the last eight polls that gave an offset.',
     queries: [{
       legend: ADDRESS,
       prometheus: { expr: prom.ofServers('reach_ratio'), instant: true },
@@ -181,7 +181,7 @@ const health = [
   {
     kind: 'timeseries', title: 'Query success, 1 h', w: 8, h: 7, unit: 'percentunit', min: 0, max: 1,
     thresholds: SUCCESS,
-    description: 'The share of the polls in the hour before that brought an offset.',
+    description: 'The share of the polls in the hour before that gave an offset.',
     queries: [{
       legend: ADDRESS,
       prometheus: { expr: prom.ofServers('success_ratio', 'window="1h"') },

@@ -153,7 +153,7 @@ export interface Notifier {
   paused_until: string | null;
 }
 
-/** What came of a test message. */
+/** The result of a test message. */
 export interface Tested {
   delivered: boolean;
   /** What the receiver said, or why it has not got the message. */

@@ -1,4 +1,4 @@
-/** When the first chart of the page was drawn: the name of its mark, for whoever measures. */
+/** When the first chart of the page was drawn: the name of its performance mark. */
 const MARK = "first-chart";
 let drawn = false;
 

@@ -32,7 +32,7 @@ export function histogramScene(histogram: Histogram, width: number): Scene {
 }
 
 /**
- * Ticks at round offsets. When all lie far from zero they would read alike, so the ends and the middle are told in full.
+ * Ticks at round offsets. When all are far from zero the short labels would look the same, so the ends and the middle are labelled in full.
  */
 function ticks(from_s: number, to_s: number, x: (value: number) => number, width: number, base: number): Mark[] {
   const step = niceAbove((to_s - from_s) / Math.max(2, Math.floor(width / 150)));

@@ -1,11 +1,11 @@
-/** uPlot as a component: made anew when its options change, fed when its data change, sized by its box. */
+/** uPlot as a component: recreated when its options change, updated when its data change, as large as its box. */
 import { useEffect, useRef } from "preact/hooks";
 import uPlot from "uplot";
 import { markChart } from "./first";
 import "uplot/dist/uPlot.min.css";
 
 export interface PlotProps {
-  /** Options without size. They are compared by `version`, so they may be built anew at each render. */
+  /** Options without size. They are compared by `version`, so they may be rebuilt at each render. */
   options: Omit<uPlot.Options, "width" | "height">;
   version: string;
   data: uPlot.AlignedData;

@@ -8,11 +8,11 @@ export type Role = "ink" | "muted" | "line" | "zero" | "majority" | "good" | "wa
 
 export type Mark =
   | { kind: "rect"; x: number; y: number; w: number; h: number; role: Role; round?: number;
-      /** What a pointer is told. */
+      /** The tooltip. */
       hint?: string }
   | { kind: "line"; x1: number; y1: number; x2: number; y2: number; role: Role; width?: number; dashed?: boolean }
   | { kind: "text"; x: number; y: number; text: string; role: Role; anchor?: "start" | "middle" | "end"; bold?: boolean;
-      /** Where a click leads, and what a pointer is told. */
+      /** Where a click leads, and the tooltip. */
       link?: string; hint?: string };
 
 export interface Scene {

@@ -1,4 +1,4 @@
-/** Buttons that change something: they know who may, and say so to who may not. */
+/** Buttons that change something. They check the role, and show the reason when it is not sufficient. */
 import { useId } from "preact/hooks";
 import type { ComponentChildren } from "preact";
 import type { Role } from "../api/types-config";
@@ -18,7 +18,7 @@ export interface ActProps {
 }
 
 /**
- * A button for what needs a role. Who is not signed in is asked to; who may not is told why. It stays in the order of
+ * A button for what needs a role. Without a session it asks to sign in; without the role it shows the reason. It stays in the order of
  * the keyboard, so that the reason can be heard.
  */
 export function Act({ need, onClick, blocked, busy, kind, label, children }: ActProps) {

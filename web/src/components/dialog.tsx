@@ -6,7 +6,7 @@ export function Dialog({ title, wide, onClose, children }: {
   title: string;
   /** For a form of two columns, or a difference. */
   wide?: boolean;
-  /** Asked to go, by Escape too; whoever shows it takes it away. */
+  /** The user wants to close it, also with Escape. The owner removes it. */
   onClose: () => void;
   children: ComponentChildren;
 }) {

@@ -1,4 +1,4 @@
-/** A unified diff, to be read: signs tell what colours tell. */
+/** A unified diff. The signs carry the same information as the colours. */
 
 const KINDS: Record<string, string> = { "+": "added", "-": "removed", "@": "hunk" };
 

@@ -1,4 +1,4 @@
-/** Asking for a token: in a dialog when something needs one, in place of the page when reading does. */
+/** The form for a token: in a dialog when an action needs one, instead of the page when reading needs one. */
 import { useState } from "preact/hooks";
 import { useAction } from "../state/action";
 import { tell } from "../state/notices";
@@ -18,7 +18,7 @@ function TokenForm({ onDone }: { onDone: () => void }) {
   return (
     <form class="form" onSubmit={(event) => { event.preventDefault(); void submit(); }}>
       <Field label="Token" secret value={token} onInput={setToken} required autofocus mono autocomplete="current-password"
-        help={<>One of those whose hash stands under <code>[[http.tokens]]</code> in the configuration. It is kept in a cookie that scripts cannot read.</>} />
+        help={<>Paste an access token; its SHA-256 must be listed in <code>[[http.tokens]]</code> in the configuration. It is kept in a cookie that scripts cannot read.</>} />
       <FormError error={present.error} />
       <div class="form-buttons">
         <button type="submit" class="act-main" disabled={present.busy || token.trim() === ""}>{present.busy ? "Signing in …" : "Sign in"}</button>

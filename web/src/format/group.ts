@@ -1,4 +1,4 @@
-/** Things that belong together. Pure. */
+/** Grouping by a key. Pure. */
 
 /** By their key, in the order of their first; `Map.groupBy` is not in every browser yet. */
 export function groupBy<T>(things: readonly T[], key: (thing: T) => string): Map<string, T[]> {

@@ -46,10 +46,10 @@ export const SEVERITIES: Record<Severity, { label: string; tone: Tone; rank: num
 };
 
 export const ALERT_STATES: Record<AlertState, { label: string; help: string; rank: number }> = {
-  firing: { label: "Firing", help: "Its condition has held for as long as its rule asks.", rank: 0 },
-  pending: { label: "Pending", help: "Its condition holds, but not yet for as long as its rule asks.", rank: 1 },
+  firing: { label: "Firing", help: "Its condition has been true for as long as the rule requires.", rank: 0 },
+  pending: { label: "Pending", help: "Its condition is true, but not yet for as long as the rule requires.", rank: 1 },
   inhibited: { label: "Held back", help: "It fires, but another alert explains it.", rank: 2 },
-  silenced: { label: "Silenced", help: "It fires, but somebody asked for silence.", rank: 3 },
+  silenced: { label: "Silenced", help: "It fires, but a silence covers it.", rank: 3 },
   resolved: { label: "Resolved", help: "It is over.", rank: 4 },
 };
 
@@ -70,7 +70,7 @@ export const CHECKS: Record<string, string> = {
   "reference-time": "Clock was set before it answered",
   "delay": "The round trip is not negative",
   "loop": "The server does not follow this host",
-  "local-step": "Our clock was not stepped meanwhile",
+  "local-step": "This host's clock was not stepped during the exchange",
 };
 
 /** `server_step` as `Server step`. */

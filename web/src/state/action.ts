@@ -32,5 +32,5 @@ export function useAction<A extends unknown[]>(run: (...args: A) => Promise<void
 
 async function sessionIsOver(): Promise<void> {
   await learnSession();
-  askToSignIn("You are no longer signed in. What you were doing is kept.");
+  askToSignIn("You are no longer signed in. Your input is kept.");
 }

@@ -41,7 +41,7 @@ function schedule(inMs: number): void {
 
 let listening = false;
 
-/** Begins to follow the alerts, and begins anew after the reader has signed in. */
+/** Subscribes to the alerts, and subscribes again after the user has signed in. */
 export function followAlerts(): void {
   if (!listening) onEvent("alert", () => schedule(REST_MS));
   listening = true;

@@ -1,4 +1,4 @@
-/** What the service says of something while it is typed. */
+/** Checks input with the service while the user types. */
 import { useEffect, useRef, useState } from "preact/hooks";
 
 const RESTS_MS = 400;

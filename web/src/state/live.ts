@@ -111,7 +111,7 @@ export function onEvent(name: string, heard: () => void): void {
   listeners.set(name, heard);
 }
 
-/** Begins to follow the service, and begins anew after the reader has signed in. */
+/** Subscribes to the service, and subscribes again after the user has signed in. */
 export function follow(): void {
   leave();
   if (!following) {

@@ -1,4 +1,4 @@
-/** The state of things where the page is not looked at: in the title of the tab, and in its icon. */
+/** The state of alerts in the title of the tab and in its icon. */
 import { effect, signal } from "@preact/signals";
 import { firing, worst } from "./alerts";
 

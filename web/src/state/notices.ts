@@ -1,4 +1,4 @@
-/** What has just been done, told in a line that goes by itself. */
+/** A notice about the last action, which disappears after a while. */
 import { signal } from "@preact/signals";
 import type { Tone } from "../format/words";
 

@@ -25,7 +25,7 @@ export function ReportsView() {
   return (
     <>
       <h1 class="view-title">Reports</h1>
-      <Panel title="Reports" note="Availability, offsets, verdicts, events and alerts of a stretch of time as one document to keep or to send."
+      <Panel title="Reports" note="Availability, offsets, verdicts, events and alerts of a time span in one document that you can keep or send."
         tools={(
           <>
             <Choice label="Over the last" options={SPANS} value={since} onChange={setSince} />
@@ -36,7 +36,7 @@ export function ReportsView() {
         {data?.under_way && <UnderWay it={data.under_way} />}
         {error && !data && <Failure what="The reports" error={error} retry={retry} />}
         {!data && !error && <Loading what="the reports" />}
-        {data?.reports.length === 0 && <Empty>No report was made yet. A schedule stands under <code>[report]</code> in the configuration.</Empty>}
+        {data?.reports.length === 0 && <Empty>No report has been made yet. Configure a schedule in <code>[report]</code>.</Empty>}
         {data && data.reports.length > 0 && <ul class="alerts">{data.reports.map((report) => <Line key={report.id} report={report} />)}</ul>}
       </Panel>
     </>

@@ -17,14 +17,14 @@ export function ServiceView({ health }: { health: Health }) {
         ["Version", health.version],
         ["Up for", span(health.uptime_s)],
         ["Ready", health.ready ? "yes" : "not yet"],
-        ["Restarts of parts", count(health.restarts), "Children that the supervisor started again"],
+        ["Restarts of parts", count(health.restarts), "Parts that the supervisor restarted"],
         ["Panics", count(health.panics)],
         ["Log records dropped", count(health.log_dropped)],
       ]} />
-      <Panel title="Reasons" note="Why the service is not simply OK, worst first.">
+      <Panel title="Reasons" note="Why the service is not OK, worst first.">
         {health.reasons.length === 0 ? <Empty>Everything that is configured works.</Empty> : <Reasons health={health} />}
       </Panel>
-      <Panel title="Outputs" note="Where samples go. Each output is behind a bounded queue; none can slow a measurement.">
+      <Panel title="Outputs" note="Where samples are written. Each output has a bounded queue and cannot slow down measurements.">
         <Outputs sinks={health.sinks} />
       </Panel>
       <Panel title="Parts that are not running">

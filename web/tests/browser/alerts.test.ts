@@ -33,7 +33,7 @@ const faults = (): string[] => (watched?.faults ?? []).filter((fault) => !fault.
 const dialog = (page: Page) => page.getByRole("dialog");
 
 describe("now", () => {
-  test("alerts stand by rule, the worst first, with value, age and why nobody is told", async () => {
+  test("alerts are grouped by rule, worst first, with value and age", async () => {
     const page = await opened("#/alerts");
     const panels = page.locator("main section.panel");
     await panels.first().waitFor();
@@ -73,7 +73,7 @@ describe("now", () => {
     expect(faults()).toEqual([]);
   });
 
-  test("nothing firing, and alerts that cannot be read, are told apart", async () => {
+  test("no alerts and unreadable alerts look different", async () => {
     mock.on("GET /api/v1/alerts", { active: [], history: [] });
     const page = await opened("#/alerts");
     await page.getByText("No alert is pending or firing.").waitFor();
@@ -115,7 +115,7 @@ test("a silence is ended before its time", async () => {
   await page.getByText("A maintenance window of the configuration").waitFor();
   expect(await page.getByRole("button", { name: /^End now/ }).count()).toBe(2);
   await page.getByRole("button", { name: "End now: New antenna on Tuesday" }).click();
-  await page.getByText("The silence is over.").waitFor();
+  await page.getByText("The silence has ended.").waitFor();
   expect(mock.writes).toMatchObject([{ method: "DELETE", path: "/api/v1/silences/1" }]);
   expect(faults()).toEqual([]);
 });
@@ -153,7 +153,7 @@ describe("rules", () => {
     const text = await page.getByRole("textbox", { name: "The configuration file" }).inputValue();
     expect(text).toContain("# The clocks of the office.");
     expect(text).toContain('[[alert]]\nname = "office"\nexpr = "offset_ms > 7.0 && name != \\"x\\""');
-    await page.getByText("It is valid, and not applied yet.").waitFor();
+    await page.getByText("It is valid, but not applied yet.").waitFor();
     expect(faults()).toEqual([]);
   });
 });

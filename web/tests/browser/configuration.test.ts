@@ -64,7 +64,7 @@ describe("the file", () => {
     await page.getByText("Takes effect after a restart only: http.listen").waitFor();
     const put = mock.writes.find((write) => write.method === "PUT");
     expect(put).toMatchObject({ path: "/api/v1/config/file", ifMatch: '"v1"', body: { text: FILE_TEXT.replace("32s", "16s") } });
-    await page.getByText("As it is in the file.").waitFor();
+    await page.getByText("The value in the file.").waitFor();
     expect(faults()).toEqual([]);
   });
 
@@ -78,7 +78,7 @@ describe("the file", () => {
     await edit(page);
     await page.getByRole("button", { name: /Review and apply/ }).click();
     await dialog(page).getByRole("button", { name: "Apply", exact: true }).click();
-    await page.getByRole("heading", { name: "Somebody changed it meanwhile" }).waitFor();
+    await page.getByRole("heading", { name: "It was changed in the meantime" }).waitFor();
     expect(await dialog(page).locator(".diff-added").innerText()).toContain('poll_interval = "128s"');
     await page.getByRole("button", { name: "Put mine on top of theirs" }).click();
     expect(await editor(page).inputValue()).toBe(theirs.replace("32s", "16s"));
@@ -100,7 +100,7 @@ describe("the file", () => {
     await edit(page);
     await page.getByRole("button", { name: /Review and apply/ }).click();
     await dialog(page).getByRole("button", { name: "Apply", exact: true }).click();
-    await page.getByText("Both of you changed the same lines").waitFor();
+    await page.getByText("Both changes affect the same lines").waitFor();
     await page.getByRole("button", { name: "Reload, and drop mine" }).click();
     expect(await editor(page).inputValue()).toBe(theirs);
   });
@@ -113,7 +113,7 @@ describe("the file", () => {
     });
     await page.keyboard.press("ArrowRight");
     await page.getByText("Time between two polls").waitFor();
-    await page.getByPlaceholder("Look for a key").fill("samples");
+    await page.getByPlaceholder("Search for a key").fill("samples");
     await page.getByText("whole number, 1 to 8").waitFor();
   });
 
@@ -150,7 +150,7 @@ describe("servers", () => {
     expect(faults()).toEqual([]);
   });
 
-  test("a fault stands at its field, and what was typed stays", async () => {
+  test("an error is shown at its field, and the input is kept", async () => {
     mock.on("POST /api/v1/servers", () => problem(422, "the configuration is not valid", { faults: [{ path: "server[2].poll_interval", line: null, message: "must be at least 16s" }] }));
     const page = await opened("#/config");
     await page.getByRole("button", { name: "Add a server" }).click();
@@ -180,14 +180,14 @@ describe("servers", () => {
     expect(faults()).toEqual([]);
   });
 
-  test("a change made meanwhile is told, and the next attempt goes by the file as it is", async () => {
+  test("a concurrent change is shown, and a retry uses the new file", async () => {
     mock.on("PATCH /api/v1/servers/ams-1", ({ ifMatch }: { ifMatch?: string }) => (ifMatch === '"v1"' ? problem(412, "the file was changed") : { body: {} }));
     const page = await opened("#/config");
     await page.getByRole("button", { name: "Change ams-1" }).click();
     mock.on("GET /api/v1/config/file", file(FILE_TEXT.replace("wild", "tame"), '"v2"'));
     await dialog(page).getByLabel("Poll interval").fill("64s");
     await dialog(page).getByRole("button", { name: "Apply" }).click();
-    await dialog(page).getByText("Somebody changed the configuration meanwhile").waitFor();
+    await dialog(page).getByText("The configuration was changed in the meantime").waitFor();
     expect(await dialog(page).locator(".diff-added").innerText()).toContain("tame");
     await dialog(page).getByRole("button", { name: "Apply" }).click();
     await page.getByText("ams-1 is changed.").waitFor();
@@ -248,7 +248,7 @@ describe("who may", () => {
     expect(watched?.faults).toEqual([]);
   });
 
-  test("a session that is over is begun anew without losing what was typed", async () => {
+  test("signing in again after a session expired keeps the input", async () => {
     mock.on("PUT /api/v1/config/file", () => {
       mock.on("GET /api/v1/session", sessionOf(null));
       return problem(401, "the session is over");

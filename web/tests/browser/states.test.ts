@@ -62,7 +62,7 @@ test("a monitor without servers says what to do", async () => {
   front.answers.clear();
 });
 
-test("a service that fails is told with its reason, and a later answer takes its place", async () => {
+test("a failing service is shown with its reason until it recovers", async () => {
   front.answers.set(SERVERS, 503);
   const { page: tab, close } = await open(browser, `${front.url}/`);
   await tab.getByText("The store cannot be read: made up.").waitFor();
@@ -77,7 +77,7 @@ test("a service that fails is told with its reason, and a later answer takes its
   front.answers.clear();
 });
 
-test("a history of the own clock that cannot be read is told beside what can, and comes back", async () => {
+test("an unreadable clock history shows an error and recovers", async () => {
   front.answers.set(CLOCK_HISTORY, 503);
   const { page: tab, close } = await open(browser, `${front.url}/#/clock`);
   await tab.getByText("The history cannot be shown.").waitFor();

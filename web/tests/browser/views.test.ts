@@ -45,7 +45,7 @@ describe("overview", () => {
     await close();
   });
 
-  test("the first chart is there soon; how soon is told", async () => {
+  test("the first chart is drawn quickly, and its time is printed", async () => {
     const { page, close } = await opened("#/");
     await page.locator(".scene rect").first().waitFor();
     const times = await page.evaluate(() => ({

@@ -113,7 +113,7 @@ describe("the configuration", () => {
     const tab = await opened("#/config/file");
     const text = await editor(tab).inputValue();
     await editor(tab).fill(text.replace('name = "ahead"', 'name = "liar"'));
-    await tab.getByText("It is valid, and not applied yet.").waitFor();
+    await tab.getByText("It is valid, but not applied yet.").waitFor();
     const paused = await fetch(`${service.url}/api/v1/servers/good-1/pause`, { method: "POST", headers: { Authorization: `Bearer ${TOKENS.admin}` } });
     expect(paused.status).toBe(200);
     await tab.getByRole("button", { name: /Review and apply/ }).click();
@@ -177,14 +177,14 @@ describe("alerts", () => {
     await tab.getByText(/It would have fired/).waitFor({ timeout: 60_000 });
     await screenshot(tab, "real-rule-light");
     await tab.getByRole("button", { name: "Put into the file …" }).click();
-    await tab.getByText("It is valid, and not applied yet.").waitFor();
+    await tab.getByText("It is valid, but not applied yet.").waitFor();
     await tab.getByRole("button", { name: "Discard changes" }).click();
     expect(watched.faults).toEqual([]);
   });
 
   test("a report is made, listed and opened, without a script", async () => {
     const tab = await opened("#/reports", "operate");
-    await tab.getByText("No report was made yet.").waitFor();
+    await tab.getByText("No report has been made yet.").waitFor();
     await tab.getByRole("button", { name: "day", exact: true }).click();
     await tab.getByRole("button", { name: "Make a report" }).click();
     const link = tab.getByRole("link", { name: /^Report of/ });

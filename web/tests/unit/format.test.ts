@@ -37,7 +37,7 @@ test("a share never rounds a loss away", () => {
 });
 
 describe("times", () => {
-  test("are told in the zone of the reader", () => {
+  test("are shown in the time zone of the user", () => {
     expect(instant("2026-11-22T23:39:42.067Z", "UTC")).toBe("2026-11-22 23:39:42");
     expect(instant("2026-11-22T23:39:42.067Z", "Asia/Tokyo")).toBe("2026-11-23 08:39:42");
     expect(instant("no time", "UTC")).toBe("–");

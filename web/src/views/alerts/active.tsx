@@ -1,4 +1,4 @@
-/** What fires, waits or is held back now, by rule; and silence by one click. */
+/** The alerts of now, by rule: firing, pending or inhibited. Each can be silenced. */
 import { useState } from "preact/hooks";
 import type { Alert } from "../../api/types-alerts";
 import { Act } from "../../components/act";

@@ -71,7 +71,7 @@ function Line({ alert }: { alert: PastAlert }) {
       <td><Badge tone={tone}>{label}</Badge></td>
       <td>{title(alert.alert)}</td>
       <td>{alert.server ? <a href={href("server", alert.server)}>{alert.server}</a> : "–"}</td>
-      <td class="words">{alert.summary}{alert.held_by && <span class="muted"> Not told: {alert.held_by}.</span>}{alert.end === "no_data" && <span class="muted"> Ended for want of data.</span>}</td>
+      <td class="words">{alert.summary}{alert.held_by && <span class="muted"> Not notified: {alert.held_by}.</span>}{alert.end === "no_data" && <span class="muted"> Ended because there was no data.</span>}</td>
     </tr>
   );
 }

@@ -1,4 +1,4 @@
-/** Who is told of alerts, and whether that works. */
+/** The notifiers, and whether they work. */
 import { useState } from "preact/hooks";
 import { alerting } from "../../api/client";
 import type { Notifier } from "../../api/types-alerts";
@@ -17,10 +17,10 @@ import { notifierState } from "./words";
 export function NotifiersPart() {
   const { data, error, retry } = useResource("notifiers", alerting.notifiers, 10_000);
   return (
-    <Panel title="Notifiers" note="Each has a queue on disk: nothing is lost while it does not answer.">
+    <Panel title="Notifiers" note="Each has a queue on disk, so nothing is lost while a receiver does not answer.">
       {error && !data && <Failure what="The notifiers" error={error} retry={retry} />}
       {!data && !error && <Loading what="the notifiers" />}
-      {data?.notifiers.length === 0 && <Empty>Nobody is notified: no <code>[[notifier]]</code> is configured. Alerts are shown here only.</Empty>}
+      {data?.notifiers.length === 0 && <Empty>No <code>[[notifier]]</code> is configured, so alerts are only shown here.</Empty>}
       {data && data.notifiers.length > 0 && <ul class="alerts">{data.notifiers.map((one) => <Line key={one.name} notifier={one} again={retry} />)}</ul>}
     </Panel>
   );

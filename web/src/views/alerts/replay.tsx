@@ -35,7 +35,7 @@ export function Replay({ rule }: { rule: Partial<Rule> }) {
   });
   const stale = shown !== null && (shown.since !== since || shown.expr !== (rule.expr ?? ""));
   return (
-    <Panel title="What would the past have looked like?" note="The rule is run over what the store keeps. Nobody is notified."
+    <Panel title="What would the past have looked like?" note="The rule is evaluated over the samples in the store. No notifications are sent."
       tools={(
         <>
           <Choice label="Over the last" options={SPANS} value={since} onChange={setSince} />

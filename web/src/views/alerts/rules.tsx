@@ -1,4 +1,4 @@
-/** The rules: what is asked, how it stands, and what a rule may ask about. */
+/** The rules, their state, and the variables that a rule may use. */
 import { alerting } from "../../api/client";
 import type { Rule, RulesBody, Variable } from "../../api/types-alerts";
 import { Badge, Empty, Facts, Failure, Loading, Panel } from "../../components/bits";
@@ -29,7 +29,7 @@ function Body({ body }: { body: RulesBody }) {
     return <RuleEditor key={found?.name ?? ""} begin={begin} rule={found ?? null} variables={body.variables} />;
   }
   return (
-    <Panel title="Rules" note="Each is judged against every server it is about. Rules of your own, and changes to the default ones, stand in the configuration."
+    <Panel title="Rules" note="Each rule is evaluated for every server that it covers. Your own rules, and changes to the built-in ones, are in the configuration."
       tools={<a class="button act-main" href={href("alerts", "rules", { new: "1" })}>Write a rule</a>}>
       {body.rules.length === 0 && <Empty>There are no rules: the default ones are switched off, and no <code>[[alert]]</code> is configured.</Empty>}
       <ul class="alerts">{body.rules.map((rule) => <Line key={rule.name} rule={rule} />)}</ul>
@@ -50,8 +50,8 @@ function Line({ rule }: { rule: Rule }) {
         <details>
           <summary>Settings</summary>
           <Facts facts={[
-            ["Holds for", rule.for, "So long its condition must hold before it fires"],
-            ["Goes on firing for", rule.keep_firing_for, "After its condition no longer holds"],
+            ["Holds for", rule.for, "How long the condition must be true before the alert fires"],
+            ["Goes on firing for", rule.keep_firing_for, "After the condition is no longer true"],
             ["Servers", selectorText(rule.servers)],
             ["Notifies", rule.notify && rule.notify.length > 0 ? rule.notify.join(", ") : "every notifier"],
             ["One evaluation takes", duration(rule.eval_us / 1e6)],

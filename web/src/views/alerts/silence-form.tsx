@@ -1,4 +1,4 @@
-/** Asking for silence: about what, why, and until when. It ends by itself. */
+/** The form for a silence: which alerts, why, and until when. */
 import { useState } from "preact/hooks";
 import { alerting } from "../../api/client";
 import type { Alert, SilenceWish } from "../../api/types-alerts";
@@ -30,7 +30,7 @@ export function SilenceDialog({ alert, onClose, onMade }: {
   });
   const named = servers.split(",").map((one) => one.trim()).filter(Boolean);
   const fault = rule.trim() === "" && named.length === 0 ? "Name a rule, servers, or both."
-    : comment.trim() === "" ? "Say why, for whoever asks later."
+    : comment.trim() === "" ? "Give a reason, for people who look at this later."
       : parseSpan(span) === null ? "Such as 30m, 2h or 7d." : null;
   const submit = async (): Promise<void> => {
     const wish: SilenceWish = { comment: comment.trim(), for: span };
@@ -41,9 +41,9 @@ export function SilenceDialog({ alert, onClose, onMade }: {
   return (
     <Dialog title="Silence" onClose={onClose}>
       <form class="form" onSubmit={(event) => { event.preventDefault(); void submit(); }}>
-        <p class="sentence">What it is about goes on being judged and shown, but nobody is notified.</p>
+        <p class="sentence">Its alerts are still evaluated and shown, but no notifications are sent.</p>
         <Field label="Rule" value={rule} onInput={setRule} help="Empty: every rule." mono />
-        <Field label="Servers" value={servers} onInput={setServers} help="Names, tags or tag:value, separated by commas. Empty: all, and what is about no server." mono />
+        <Field label="Servers" value={servers} onInput={setServers} help="Names, tags or tag:value, separated by commas. Empty: all, including alerts that are about no server." mono />
         <Field label="Comment" value={comment} onInput={setComment} help="Why, and who to ask." required autofocus />
         <div class="field">
           <span class="field-label">For</span>

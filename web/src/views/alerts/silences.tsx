@@ -1,4 +1,4 @@
-/** Silences and maintenance windows: what is not notified, why, until when. */
+/** Silences and maintenance windows: which alerts they cover, why, until when. */
 import { useState } from "preact/hooks";
 import { alerting } from "../../api/client";
 import type { OpenWindow, Silence } from "../../api/types-alerts";
@@ -21,12 +21,12 @@ export function SilencesPart() {
   const [making, setMaking] = useState(false);
   const ending = useAction(async (silence: Silence) => {
     await alerting.endSilence(silence.id);
-    tell("The silence is over.");
+    tell("The silence has ended.");
     retry();
     await readAlerts();
   });
   return (
-    <Panel title="Silences" note={<>Silenced alerts are judged and shown, but nobody is notified. Windows that come back stand under <code>[[silence]]</code> in the configuration.</>}
+    <Panel title="Silences" note={<>Silenced alerts are evaluated and shown, but no notifications are sent. Recurring windows are configured in <code>[[silence]]</code>.</>}
       tools={<Act need="operate" kind="main" onClick={() => setMaking(true)}>New silence …</Act>}>
       <FormError error={ending.error} />
       {error && !data && <Failure what="The silences" error={error} retry={retry} />}

@@ -47,7 +47,7 @@ function Opinion({ verdict }: { verdict: LocalVerdict }) {
   const wish = unit.value;
   // The true offset may be anywhere within estimate ± bound, so the far end is what this clock may be off by.
   const within_s = Math.abs(verdict.estimate_s ?? 0) + (verdict.bound_s ?? 0);
-  const sentence = !known ? "No majority of servers says anything of this clock."
+  const sentence = !known ? "There is no majority of servers to compare this clock with."
     : wrong ? `This clock is ${verdict.sign === "fast" ? "ahead" : "behind"} by at least ${duration(verdict.at_least_s, wish)}, if the majority is right.`
       : `This clock is right within ${duration(within_s, wish)}, if the majority is right.`;
   return (
@@ -107,7 +107,7 @@ function DaemonFacts({ daemon }: { daemon: DaemonView }) {
 
 function Happened({ events, error, retry }: { events: readonly EventEntry[] | null; error: Error | null; retry: () => void }) {
   return (
-    <Panel title="Steps, pauses and restarts" note="In the last 30 days, and as far back as is drawn; the marks in the charts.">
+    <Panel title="Steps, pauses and restarts" note="In the last 30 days, and in the time span of the charts, where they are marked.">
       {error && !events && <Failure what="What happened" error={error} retry={retry} />}
       {!events && !error && <Loading what="events" />}
       {events && (events.length === 0 ? <Empty>The clock was not stepped, and the monitor was not paused.</Empty> : <EventList events={events} withServer={false} />)}

@@ -10,7 +10,7 @@ import { may } from "../../state/session";
 
 export function AuditPart() {
   return (
-    <Panel title="Audit log" note="Every change that somebody asked for, whether it was made or refused.">
+    <Panel title="Audit log" note="Every requested change, accepted or refused.">
       {may("admin") ? <Log /> : <NeedsRole need="admin" what="Reading the audit log" />}
     </Panel>
   );

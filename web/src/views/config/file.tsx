@@ -63,7 +63,7 @@ function Editing({ now, schema, onApplied }: { now: Draft; schema: Schema | null
         tools={<Buttons dirty={dirty} checked={current} onDiscard={() => change(base.text)} onReview={() => setReviewing(true)} />}>
         <State dirty={dirty} checked={current} faults={faults} />
         <Editor text={text} faults={dirty ? faults : []} readOnly={!base.editable} onInput={change} onLine={setLine} />
-        <p class="note">A secret is shown as <code>********</code>. Left as it is, it keeps its value.</p>
+        <p class="note">A secret is shown as <code>********</code>. If you leave it like that, it keeps its value.</p>
       </Panel>
       {schema && <KeyHelp schema={schema} text={text} line={line} />}
       {reviewing && current?.result && (
@@ -95,17 +95,17 @@ function State({ dirty, checked, faults }: { dirty: boolean; checked: Checked | 
 }
 
 function stateWords(dirty: boolean, checked: Checked | null, faults: number): [Tone, string] {
-  if (!dirty) return ["idle", "As it is in the file."];
+  if (!dirty) return ["idle", "The value in the file."];
   if (!checked) return ["idle", "Checking …"];
   if (checked.error) return ["bad", `It could not be checked. ${checked.error.message}`];
   if (faults > 0 || !checked.result?.valid) return ["bad", faults === 1 ? "One fault." : `${faults} faults.`];
-  return ["good", "It is valid, and not applied yet."];
+  return ["good", "It is valid, but not applied yet."];
 }
 
 function Applied({ result }: { result: ConfigCheck }) {
   return (
     <div class="applied" role="status">
-      <p><ToneIcon tone="good" size={16} /> <strong>Applied.</strong> The file is written, and the version before is kept beside it.</p>
+      <p><ToneIcon tone="good" size={16} /> <strong>Applied.</strong> The file is written. The previous version is kept next to it.</p>
       <Changes changes={result.changes} />
     </div>
   );

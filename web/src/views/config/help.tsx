@@ -55,8 +55,8 @@ function AllKeys({ schema }: { schema: Schema }) {
   return (
     <div class="all-keys">
       <label class="search">
-        <span class="visually-hidden">Look for a key</span>
-        <input type="search" placeholder="Look for a key" value={text} onInput={(event) => setText(event.currentTarget.value)} />
+        <span class="visually-hidden">Search for a key</span>
+        <input type="search" placeholder="Search for a key" value={text} onInput={(event) => setText(event.currentTarget.value)} />
       </label>
       {wanted && found.length === 0 && <Empty>No key is like that.</Empty>}
       {found.slice(0, MOST).map((doc) => <Doc key={doc.path} doc={doc} />)}

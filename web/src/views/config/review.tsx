@@ -1,4 +1,4 @@
-/** The last look before a change takes effect: what it does, line by line; and what to do when somebody was quicker. */
+/** The review before a change takes effect: its effects, line by line, and the choices after a conflicting change. */
 import { useState } from "preact/hooks";
 import { ApiError, settings } from "../../api/client";
 import type { ConfigChanges, ConfigCheck, ConfigFile } from "../../api/types-config";
@@ -31,10 +31,10 @@ export function Review({ draft, check, onApplied, onRebased, onClose }: {
     <Dialog title="Apply these changes?" wide onClose={onClose}>
       <Changes changes={check.changes} />
       <Warnings warnings={check.warnings} />
-      <Difference diff={check.diff} label="The difference to the file as it is" />
+      <Difference diff={check.diff} label="The difference to the current file" />
       <FormError error={apply.error} />
       <div class="form-buttons">
-        <button type="button" onClick={onClose}>Go on editing</button>
+        <button type="button" onClick={onClose}>Continue editing</button>
         <button type="button" class="act-main" disabled={apply.busy} onClick={() => void apply.start()}>{apply.busy ? "Applying …" : "Apply"}</button>
       </div>
     </Dialog>
@@ -65,14 +65,14 @@ function Conflict({ draft, theirs, onRebased, onClose }: {
 }) {
   const merged = merge(draft.base.text, draft.text, theirs.text);
   return (
-    <Dialog title="Somebody changed it meanwhile" wide onClose={onClose}>
+    <Dialog title="It was changed in the meantime" wide onClose={onClose}>
       <p class="sentence">Your change was not applied. This is what was changed in the file since you began:</p>
-      <Difference diff={unified(draft.base.text, theirs.text)} label="What somebody else changed" />
-      {merged === null && <p class="note">Both of you changed the same lines, so they cannot be put together by themselves.</p>}
+      <Difference diff={unified(draft.base.text, theirs.text)} label="The other change" />
+      {merged === null && <p class="note">Both changes affect the same lines, so they cannot be merged automatically.</p>}
       <div class="form-buttons">
         <button type="button" onClick={() => onRebased({ base: theirs, text: theirs.text })}>Reload, and drop mine</button>
         {merged === null
-          ? <button type="button" onClick={() => onRebased({ base: theirs, text: draft.text })}>Keep mine, which undoes theirs</button>
+          ? <button type="button" onClick={() => onRebased({ base: theirs, text: draft.text })}>Keep mine and undo the other change</button>
           : <button type="button" class="act-main" onClick={() => onRebased({ base: theirs, text: merged })}>Put mine on top of theirs</button>}
       </div>
     </Dialog>

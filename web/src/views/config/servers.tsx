@@ -47,7 +47,7 @@ function Managed({ servers, again }: { servers: Configured[]; again: () => void 
     file.retry();
     refresh();
   };
-  /** Another change came first: the list is read anew and the difference shown; what was typed stays. */
+  /** Another change came first: reloads the list and shows the difference; the input is kept. */
   const guarded = async (write: () => Promise<unknown>, text: string): Promise<void> => {
     try {
       await write();
@@ -57,7 +57,7 @@ function Managed({ servers, again }: { servers: Configured[]; again: () => void 
         setTheirs(unified(file.data?.text ?? "", now.text));
         file.retry();
         again();
-        throw new Error("Somebody changed the configuration meanwhile, see below. Press again to make your change to it as it is now.");
+        throw new Error("The configuration was changed in the meantime, see below. Press again to apply your change to the current version.");
       }
       throw why;
     }
@@ -96,7 +96,7 @@ function Form({ open, table, save, theirs, onClose }: {
 }) {
   return (
     <ServerForm server={"server" in open ? open.server : null} table={table} save={save} onClose={onClose}>
-      {theirs && <Difference diff={theirs} label="What somebody else changed" />}
+      {theirs && <Difference diff={theirs} label="The other change" />}
     </ServerForm>
   );
 }
@@ -111,7 +111,7 @@ function List({ servers, blocked, onOpen, onPause }: {
   const wanted = text.trim().toLowerCase();
   const shown = servers.filter((server) => !wanted || `${server.name} ${server.address} ${tagText(server)}`.toLowerCase().includes(wanted));
   return (
-    <Panel title="Servers" note="What is changed here is written to the configuration file, whose comments stay, and takes effect at once."
+    <Panel title="Servers" note="Changes are written to the configuration file, which keeps its comments, and take effect at once."
       tools={(
         <>
           <label class="search">
@@ -159,7 +159,7 @@ function Remove({ server, remove, onClose }: { server: Configured; remove: () =>
   };
   return (
     <Dialog title={`Remove ${server.name}?`} onClose={onClose}>
-      <p class="sentence">It is taken out of the configuration file and no longer polled. What was measured stays in the store for as long as that keeps it. To leave it out for a while, pause it.</p>
+      <p class="sentence">It is removed from the configuration file and no longer polled. Its samples stay in the store until they expire. To stop polling for a while, pause it instead.</p>
       <FormError error={removing.error} />
       <div class="form-buttons">
         <button type="button" onClick={onClose}>Keep it</button>

@@ -36,7 +36,7 @@ export function Intervals({ rows, verdict }: { rows: readonly ServerRow[]; verdi
           <span><i class="swatch swatch-majority" /> what the majority agrees on</span>
           <span><i class="swatch swatch-good" /> meets it</span>
           <span><i class="swatch swatch-bad" /> ✕ cannot be right if the majority is</span>
-          <span><i class="swatch swatch-idle" /> not judged, or strays for now</span>
+          <span><i class="swatch swatch-idle" /> not judged, or one stray poll</span>
           {chart.absent > 0 && <span>{chart.absent} without an offset, not drawn</span>}
           {chart.hidden > 0 && <button type="button" class="link" onClick={() => setAll(true)}>Show {chart.hidden} more</button>}
           {all && rows.length > SHORT && <button type="button" class="link" onClick={() => setAll(false)}>Show fewer</button>}

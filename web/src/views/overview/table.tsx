@@ -1,4 +1,4 @@
-/** The table of servers: its wish is in the address of the page, its lines come from `arrange`. */
+/** The table of servers: order and filter are in the address of the page, the rows come from `arrange`. */
 import { useMemo, useRef } from "preact/hooks";
 import type { Condition, ServerRow } from "../../api/types";
 import { downloadCsv } from "../../charts/download";

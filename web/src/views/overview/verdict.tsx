@@ -1,4 +1,4 @@
-/** The answer to the question that people open the page with: who is wrong, by how much, since when, how sure. */
+/** The verdict: who is wrong, by how much, since when, and how confident the analysis is. */
 import type { ServerRow, Verdict } from "../../api/types";
 import { Facts, ToneIcon } from "../../components/bits";
 import { instant, span } from "../../format/time";

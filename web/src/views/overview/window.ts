@@ -1,4 +1,4 @@
-/** Which lines of a long list lie in the browser's window. Short lists are shown whole. */
+/** Which rows of a long list are visible in the browser window. Short lists are rendered as a whole. */
 import type { RefObject } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { visible } from "./arrange";

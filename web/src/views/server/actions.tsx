@@ -1,4 +1,4 @@
-/** What may be done about a server where it is looked at: poll it now; and what fires about it. */
+/** Actions on a server (poll now), and the alerts that fire about it. */
 import { probeNow } from "../../api/client";
 import { Act } from "../../components/act";
 import { Badge } from "../../components/bits";

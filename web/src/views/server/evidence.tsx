@@ -10,7 +10,7 @@ import { useResource } from "../../state/resource";
 export function Evidence({ id }: { id: string }) {
   const { data, error, retry } = useResource(`evidence ${id}`, (signal) => api.evidence(id, signal), 10_000);
   return (
-    <Panel title="Refused replies" note="Replies that failed a test and so gave no offset; the last 16 are kept. A reply is data until the tests have judged it.">
+    <Panel title="Refused replies" note="Replies that failed a check and gave no offset. The last 16 are kept.">
       {error && !data && <Failure what="The evidence" error={error} retry={retry} />}
       {!data && !error && <Loading what="the evidence" />}
       {data && data.evidence.length === 0 && <Empty>No reply of this server was refused.</Empty>}

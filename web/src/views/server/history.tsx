@@ -20,7 +20,7 @@ export function HistoryCharts({ id, events }: { id: string; events: readonly Eve
   const window = useWindow();
   const live = window.span !== null;
   const key = `${id} ${spanKey(window)}`;
-  // A moving stretch is read anew at each turn; what it covers is taken then.
+  // A span that ends now is reloaded at each refresh; its limits are computed then.
   const { data: read, error, retry } = useResource(key, async (signal) => {
     const wanted = live ? windowOf(route.value.query, monitorNowMs.value / 1000) : window;
     return historyAndSource(await api.samples(id, asTexts(wanted), signal));

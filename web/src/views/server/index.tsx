@@ -1,4 +1,4 @@
-/** One server: how it is now, its history, its statistics, what happened, and what it was refused for. */
+/** One server: its state, history, statistics, events and refused replies. */
 import { api, ApiError } from "../../api/client";
 import type { ServerDetail, ServerRow } from "../../api/types";
 import { Badge, Empty, Facts, Failure, Loading, Panel } from "../../components/bits";
@@ -43,7 +43,7 @@ export function ServerView({ id, picture }: { id: string; picture: Picture }) {
 /** A name with several addresses: each has a history of its own. */
 function Series({ series }: { series: readonly ServerRow[] }) {
   return (
-    <Panel title="Addresses" note="This name has several addresses; each has a history of its own.">
+    <Panel title="Addresses" note="This name has several addresses; each has its own history.">
       <ul class="reasons">
         {series.map((row) => (
           <li key={row.id}>
@@ -101,7 +101,7 @@ function Details({ id, name }: { id: string; name: string }) {
   return (
     <>
       <HistoryCharts id={id} events={events.data ?? []} />
-      <Panel title="Events" note="What happened to this server in the time shown; the marks in the charts.">
+      <Panel title="Events" note="What happened to this server in the time span of the charts, where it is marked.">
         {events.error && !events.data && <Failure what="What happened" error={events.error} retry={events.retry} />}
         {events.loading && <Loading what="events" />}
         {events.data && (events.data.length === 0

@@ -40,9 +40,9 @@ function Both({ id, figures, reason, tools }: { id: string; figures: Figures | n
     figures.tau_s.map((tau, index) => [tau, figures.n[index] ?? null, figures.oadev[index] ?? null, figures.mdev[index] ?? null, figures.tdev[index] ?? null]));
   return (
     <div class="chart-grid">
-      <Deviation title="Allan deviation" note="Overlapping ADEV of the server's clock against this one; falling is averaging out."
+      <Deviation title="Allan deviation" note="Overlapping ADEV of the server's clock against this one. Where it falls, noise averages out."
         id={id} tools={tools} csv={csv} tau={figures.tau_s} values={figures.oadev} write={(value) => value.toExponential(1)} />
-      <Deviation title="Time deviation" note="TDEV: how far the time itself strays over the averaging time."
+      <Deviation title="Time deviation" note="TDEV: how much the time itself varies over the averaging time."
         id={id} csv={csv} tau={figures.tau_s} values={figures.tdev} write={(value) => duration(value)} />
     </div>
   );
