@@ -60,7 +60,7 @@ fn book() -> Rulebook {
 fn fleet(count: usize) -> (Vec<Arc<ServerIdent>>, Snapshot) {
     let mut analysis = Analysis::new(Window::Hour, TimeAxis::Wall);
     World::ordinary(1, 3, 64.0, 3600.0).samples().for_each(|sample| analysis.observe(&Arc::new(sample)));
-    let one = analysis.snapshot(Stamp { wall_ns: 0, mono_ns: 0, raw_ns: 0 });
+    let one = analysis.snapshot(Stamp::new(0, 0, 0));
     let (mut idents, mut snapshot) =
         (Vec::new(), Snapshot { series: std::collections::BTreeMap::new(), ..one.clone() });
     for (n, series) in (0..count).zip(one.series.values().cycle()) {

@@ -7,7 +7,7 @@ const SECOND_NS: i64 = 1_000_000_000;
 const NOW_NS: i64 = 1_800_000_000 * SECOND_NS;
 
 fn stamp(after_ns: i64) -> Stamp {
-    Stamp { wall_ns: NOW_NS + after_ns, mono_ns: 5 * SECOND_NS + after_ns, raw_ns: NOW_NS - 5 * SECOND_NS }
+    Stamp::new(NOW_NS + after_ns, 5 * SECOND_NS + after_ns, NOW_NS - 5 * SECOND_NS)
 }
 
 fn ntp(after_ns: i64) -> NtpTimestamp {
@@ -86,6 +86,18 @@ fn each_fault_is_named_by_its_check() {
     assert_eq!(verdict(|p| p.reference = ntp(600_000_000)), Verdict::Rejected(Check::ReferenceTime));
     assert_eq!(verdict(|p| p.transmit = ntp(600_000_000)), Verdict::Rejected(Check::Delay));
     assert_eq!(verdict(|p| p.refid = RefId([192, 0, 2, 99])), Verdict::Rejected(Check::Loop));
+}
+
+#[test]
+fn the_age_of_the_reference_is_told_across_eras_or_not_at_all() {
+    let age = |reference: NtpTimestamp, transmit: NtpTimestamp| {
+        reply(&Packet { reference, transmit, ..good() }).reference_age_s
+    };
+    assert_eq!(age(ntp(-64 * SECOND_NS), ntp(0)), Some(64.0));
+    assert_eq!(age(NtpTimestamp(u64::MAX << 32), NtpTimestamp(1 << 32)), Some(2.0), "the era ends between the two");
+    assert_eq!(age(NtpTimestamp::ZERO, ntp(0)), None, "never set");
+    assert_eq!(age(ntp(0), NtpTimestamp::ZERO), None, "no T3");
+    assert_eq!(age(ntp(1), ntp(0)), None, "a time that has not come yet");
 }
 
 #[test]

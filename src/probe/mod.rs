@@ -28,7 +28,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ntp_monitor_core::clock::Stamp;
-use ntp_monitor_core::sample::{Evidence, Measure, Outcome, Reply, Timestamping};
+use ntp_monitor_core::sample::{Authentication, Evidence, Measure, Mode, Outcome, Reply, Timestamping};
 
 /// One query to make.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,6 +52,10 @@ pub struct ProbeReport {
     pub measure: Option<Measure>,
     /// How the exchange was stamped; `None` when nothing was exchanged.
     pub timestamping: Option<Timestamping>,
+    /// How the reply was authenticated.
+    pub authentication: Authentication,
+    /// Which exchange the timestamps belong to.
+    pub mode: Mode,
     /// The evidence of the reply that was used.
     pub accepted: Option<Arc<Evidence>>,
     /// The evidence of replies that were refused on the way, oldest first, at most [`ProbeReport::MAX_REJECTED`].
@@ -83,6 +87,8 @@ impl ProbeReport {
             reply: None,
             measure: None,
             timestamping: None,
+            authentication: Authentication::None,
+            mode: Mode::Basic,
             accepted: None,
             rejected: Vec::new(),
             rejected_count: 0,

@@ -46,7 +46,7 @@ impl SeriesCache {
 fn upsert(conn: &Connection, key: &SeriesKey, seen_ns: i64) -> rusqlite::Result<Known> {
     conn.prepare_cached(
         "INSERT INTO series (server, address, first_seen_ns, last_seen_ns) VALUES (?1, ?2, ?3, ?3) \
-         ON CONFLICT (server, address) DO UPDATE SET first_seen_ns = min(first_seen_ns, excluded.first_seen_ns), \
+         ON CONFLICT (vantage, server, address) DO UPDATE SET first_seen_ns = min(first_seen_ns, excluded.first_seen_ns), \
          last_seen_ns = max(last_seen_ns, excluded.last_seen_ns) RETURNING id, last_seen_ns",
     )?
     .query_row(params![&*key.server, address_text(key.address), seen_ns], |row| {

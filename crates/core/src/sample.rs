@@ -59,6 +59,10 @@ pub struct Sample {
     pub poll_s: f64,
     /// How T1 and T4 were taken. Statistics never mix ways.
     pub timestamping: Option<Timestamping>,
+    /// How the reply was authenticated; what was asked for when none came.
+    pub authentication: Authentication,
+    /// Which exchange T1 to T4 belong to.
+    pub mode: Mode,
     /// Requests sent in this poll (more than one in a burst).
     pub sent: u16,
     /// Requests of this poll that no accepted reply answered.
@@ -84,6 +88,8 @@ impl Sample {
             measure: None,
             poll_s,
             timestamping: None,
+            authentication: Authentication::None,
+            mode: Mode::Basic,
             sent: 0,
             lost: 0,
             evidence: None,
@@ -102,6 +108,12 @@ impl Sample {
     #[must_use]
     pub fn offset_s(&self) -> Option<f64> {
         self.measure.map(|m| m.offset_s)
+    }
+
+    /// How long ago the server's clock was last set, as the server states it; see [`Reply::reference_age_s`].
+    #[must_use]
+    pub fn reference_age_s(&self) -> Option<f64> {
+        self.reply.and_then(|reply| reply.reference_age_s)
     }
 }
 
@@ -132,6 +144,9 @@ pub struct Reply {
     pub root_delay_s: f64,
     /// Dispersion to the reference clock in seconds.
     pub root_dispersion_s: f64,
+    /// How long before it answered the server's clock was last set, in seconds: T3 less the reference timestamp, from 0
+    /// to 68 years. `None` when the server does not say, or names a time that has not come yet.
+    pub reference_age_s: Option<f64>,
 }
 
 impl Reply {
@@ -174,6 +189,66 @@ impl Timestamping {
     }
 }
 
+/// How a reply proved that it comes from the server that was asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+pub enum Authentication {
+    /// Not at all: it echoes the random transmit field of the request, no more.
+    #[default]
+    None,
+    /// By Network Time Security (RFC 8915).
+    Nts,
+}
+
+impl Authentication {
+    /// Every kind, weakest first.
+    pub const ALL: [Self; 2] = [Self::None, Self::Nts];
+
+    /// The kind as data files and the API name it.
+    #[must_use]
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Nts => "nts",
+        }
+    }
+
+    /// The inverse of [`Authentication::label`].
+    #[must_use]
+    pub fn parse(label: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.label() == label)
+    }
+}
+
+/// Which exchange the four timestamps belong to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+pub enum Mode {
+    /// All to the request and reply of this poll.
+    #[default]
+    Basic,
+    /// To the exchange before: the server sends its more precise transmit timestamp one reply later (RFC 9769).
+    Interleaved,
+}
+
+impl Mode {
+    /// Every mode.
+    pub const ALL: [Self; 2] = [Self::Basic, Self::Interleaved];
+
+    /// The mode as data files and the API name it.
+    #[must_use]
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Basic => "basic",
+            Self::Interleaved => "interleaved",
+        }
+    }
+
+    /// The inverse of [`Mode::label`].
+    #[must_use]
+    pub fn parse(label: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|mode| mode.label() == label)
+    }
+}
+
 /// A judged reply: which tests were made, which failed, and the four timestamps.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Evidence {
@@ -207,5 +282,12 @@ mod tests {
         for way in Timestamping::ALL {
             assert_eq!(Timestamping::parse(way.label()), Some(way));
         }
+    }
+
+    #[test]
+    fn authentication_and_mode_are_read_back_from_their_labels() {
+        assert_eq!(Authentication::ALL.map(|kind| Authentication::parse(kind.label())), Authentication::ALL.map(Some));
+        assert_eq!(Mode::ALL.map(|mode| Mode::parse(mode.label())), Mode::ALL.map(Some));
+        assert_eq!((Authentication::parse("NTS"), Mode::parse("")), (None, None));
     }
 }

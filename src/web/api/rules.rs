@@ -179,7 +179,7 @@ fn work(reader: &Reader, rule: Rule, config: &Config, from_ns: i64, to_ns: i64) 
         analysis.observe(&sample);
         alerts.observe(&sample);
         if alerts.is_due(at_ns) {
-            alerts.look(at_ns, &analysis.snapshot(Stamp { wall_ns: at_ns, mono_ns: at_ns, raw_ns: 0 }));
+            alerts.look(at_ns, &analysis.snapshot(Stamp::new(at_ns, at_ns, 0)));
         }
         if samples >= MOST_SAMPLES || begin.elapsed() > WORK_WITHIN {
             complete = false;

@@ -215,7 +215,7 @@ mod tests {
     };
 
     fn at(s: i64) -> Stamp {
-        Stamp { wall_ns: 0, mono_ns: s * 1_000_000_000, raw_ns: 0 }
+        Stamp::new(0, s * 1_000_000_000, 0)
     }
 
     /// `T`rue, `f`alse or `.` no data, ten seconds apart; returns the changes with their times.

@@ -152,7 +152,7 @@ mod tests {
     use crate::sample::ServerIdent;
 
     fn at(second: i64) -> Stamp {
-        Stamp { wall_ns: 0, mono_ns: second * 1_000_000_000, raw_ns: 0 }
+        Stamp::new(0, second * 1_000_000_000, 0)
     }
 
     fn sample(second: i64, address: Option<&str>, outcome: Outcome) -> Sample {

@@ -84,8 +84,8 @@ mod tests {
 
     use super::super::availability::Rates;
     use super::super::report::ChildHealth;
-    use super::child::ChildState;
     use super::*;
+    use crate::health::child::ChildState;
 
     fn server(name: String, failures: u64) -> ServerHealth {
         ServerHealth {

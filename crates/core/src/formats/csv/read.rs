@@ -4,7 +4,8 @@
 //!
 //! What a file does not say is assumed so: address none; kiss and rejected without a reason are `kiss` without a code
 //! and a failed origin test; poll interval 64 s; precision 2⁻²⁰ s; root distance from its parts; the monotonic clock
-//! ran with the wall clock. Requests of a burst and configured tags are not in a file.
+//! ran with the wall clock, never suspended; not authenticated; basic mode. Requests of a burst and configured tags are
+//! not in a file.
 
 use std::io::Read;
 
