@@ -66,7 +66,7 @@ fn fleet(count: usize) -> (Vec<Arc<ServerIdent>>, Snapshot) {
     for (n, series) in (0..count).zip(one.series.values().cycle()) {
         let ident = ServerIdent::named(&format!("server-{n:05}"));
         let last = Arc::new(Sample { server: Arc::clone(&ident), ..(*series.last).clone() });
-        let key = SeriesKey { server: Arc::clone(&ident.name), address: last.address };
+        let key = SeriesKey::here(&ident.name, last.address);
         snapshot.series.insert(key, Arc::new(SeriesSnapshot { last, ..(**series).clone() }));
         idents.push(ident);
     }

@@ -127,12 +127,14 @@ fn a_file_of_before_the_newest_columns_is_read_and_left_alone() {
     let content = older(HEADER) + &older(std::str::from_utf8(&row).unwrap());
     fs::write(&file, &content).unwrap();
     let read = |path: &Path| read_file(path).unwrap().map(Result::unwrap).next().unwrap();
-    assert_eq!(read(&file), *timeout_at(MIDNIGHT_NS, "a"));
+    let here = timeout_at(MIDNIGHT_NS, "a");
+    assert_eq!(read(&file), Sample { server: ServerIdent::seen_from("v", "a"), ..Sample::clone(&here) });
 
     let late = timeout_at(MIDNIGHT_NS + 1, "a");
     writer(config(dir.path())).write(std::slice::from_ref(&late)).unwrap();
     assert_eq!(fs::read_to_string(&file).unwrap(), content);
-    assert_eq!(read(&dir.path().join("samples-2026-11-22.2.csv")), *late);
+    let back = read(&dir.path().join("samples-2026-11-22.2.csv"));
+    assert_eq!(back, Sample { server: ServerIdent::seen_from("ams-1", "a"), ..Sample::clone(&late) });
 }
 
 #[test]
@@ -291,6 +293,7 @@ prop_compose! {
         reply in reply(),
         (offset_s, delay_s, root_distance_s) in (-1e9..1e9, 0.0..1e3, 0.0..1e3),
         poll_s in 0.1..1e5,
+        vantage in text().prop_map(|vantage| vantage.trim().to_owned()),
         timestamping in prop::option::of(prop::sample::select(Timestamping::ALL.to_vec())),
         authentication in prop::sample::select(Authentication::ALL.to_vec()),
         mode in prop::sample::select(Mode::ALL.to_vec()),
@@ -307,7 +310,7 @@ prop_compose! {
             mode,
             sent: 1,
             lost: u16::from(!answered),
-            ..Sample::unasked(at, ServerIdent::named(&name), outcome, poll_s)
+            ..Sample::unasked(at, ServerIdent::seen_from(&vantage, &name), outcome, poll_s)
         }
     }
 }
@@ -317,7 +320,7 @@ proptest! {
     fn every_outcome_comes_back_from_a_file_as_it_was(samples in prop::collection::vec(sample(), 1..8)) {
         let mut bytes = HEADER.as_bytes().to_vec();
         for sample in &samples {
-            append_record(&mut bytes, "=vantage", sample);
+            append_record(&mut bytes, "", sample);
         }
         let text = std::str::from_utf8(&bytes).unwrap();
         prop_assert_eq!(text.lines().count(), samples.len() + 1);

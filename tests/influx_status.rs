@@ -274,7 +274,7 @@ fn measured(wall_ns: i64) -> Sample {
     let tags = [("rack", "a b,c=d\\"), ("evil", "x 1\nforged v=1")].map(|(k, v)| (k.to_owned(), v.to_owned()));
     Sample {
         at: Stamp::new(wall_ns, 5_000_000_000, 0),
-        server: Arc::new(ServerIdent { name: "time zürich".into(), tags: tags.into() }),
+        server: Arc::new(ServerIdent { vantage: "".into(), name: "time zürich".into(), tags: tags.into() }),
         address: Some("192.0.2.1:123".parse().unwrap()),
         outcome: Outcome::Sample,
         reply: Some(Reply {

@@ -205,7 +205,7 @@ impl<'a> Line<'a> {
         let (measure, reply) = (sample.measure, sample.reply);
         Self {
             time: When(sample.at.wall_ns),
-            vantage,
+            vantage: if sample.server.vantage.is_empty() { vantage } else { &sample.server.vantage },
             server: &sample.server.name,
             address: sample.address.map(|address| address.to_string()),
             outcome: sample.outcome.label(),

@@ -17,6 +17,8 @@ use crate::ntp::{CheckRow, Leap, NtpTimestamp, RefId};
 /// Who a sample is about: the configured name and tags, shared by all samples of that server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServerIdent {
+    /// Which vantage point asks; empty for this one.
+    pub vantage: Arc<str>,
     /// The configured `name`, or the configured address when no name was given. Unique within a configuration.
     pub name: Arc<str>,
     /// The configured `tags`.
@@ -24,10 +26,16 @@ pub struct ServerIdent {
 }
 
 impl ServerIdent {
-    /// An identity without tags, as `replay` and tests make them.
+    /// An identity without tags, asked from here, as tests make them.
     #[must_use]
     pub fn named(name: &str) -> Arc<Self> {
-        Arc::new(Self { name: name.into(), tags: BTreeMap::new() })
+        Self::seen_from("", name)
+    }
+
+    /// An identity without tags, as `replay` makes them.
+    #[must_use]
+    pub fn seen_from(vantage: &str, name: &str) -> Arc<Self> {
+        Arc::new(Self { vantage: vantage.into(), name: name.into(), tags: BTreeMap::new() })
     }
 }
 
@@ -36,8 +44,18 @@ impl ServerIdent {
 pub struct SeriesKey {
     /// The configured name.
     pub server: Arc<str>,
+    /// Which vantage point asks; empty for this one. Behind `server`, so that the series of a server are neighbours.
+    pub vantage: Arc<str>,
     /// The address polled; `None` for polls that ended before an address was known.
     pub address: Option<SocketAddr>,
+}
+
+impl SeriesKey {
+    /// The series of `server` at `address` as it is seen from here.
+    #[must_use]
+    pub fn here(server: &Arc<str>, address: Option<SocketAddr>) -> Self {
+        Self { server: Arc::clone(server), vantage: Arc::default(), address }
+    }
 }
 
 /// One poll of one server.
@@ -101,7 +119,8 @@ impl Sample {
     /// The series that this sample belongs to.
     #[must_use]
     pub fn key(&self) -> SeriesKey {
-        SeriesKey { server: Arc::clone(&self.server.name), address: self.address }
+        let ServerIdent { vantage, name, .. } = &*self.server;
+        SeriesKey { server: Arc::clone(name), vantage: Arc::clone(vantage), address: self.address }
     }
 
     /// Offset in seconds, positive when the server is ahead; only a poll that ended in a sample has one.

@@ -107,7 +107,7 @@ prop_compose! {
         poll_s in prop_oneof![Just(64.0), any::<f64>()],
     ) -> Sample {
         let outcome = if measured.is_some() { Outcome::Sample } else { Outcome::Dns(why.as_str().into()) };
-        let server = Arc::new(ServerIdent { name: name.as_str().into(), tags });
+        let server = Arc::new(ServerIdent { vantage: "".into(), name: name.as_str().into(), tags });
         let at = Stamp::new(at.0, at.1, at.2);
         Sample {
             address: has_address.then(|| "[2001:db8::1]:123".parse().unwrap()),
@@ -138,6 +138,6 @@ fn tags_that_a_reload_changed_are_in_the_next_line() {
     let sample = Sample::unasked(at, ServerIdent::named("a"), Outcome::Timeout, 64.0);
     written(&mut lines, &sample);
     let tags = [("rack".to_owned(), "4".to_owned())].into();
-    let moved = Sample { server: Arc::new(ServerIdent { name: "a".into(), tags }), ..sample };
+    let moved = Sample { server: Arc::new(ServerIdent { vantage: "".into(), name: "a".into(), tags }), ..sample };
     assert!(written(&mut lines, &moved).starts_with("ntp_sample,rack=4,server=a,vantage=ams "));
 }

@@ -36,12 +36,12 @@ impl Reader {
         self.run("read the latest samples", |conn| {
             // One statement: a step for each series is what this costs.
             let sql = format!(
-                "SELECT {COLUMNS}, server, address FROM series CROSS JOIN sample ON series_id = series.id AND wall_ns = \
-                 (SELECT max(wall_ns) FROM sample WHERE series_id = series.id) ORDER BY server, address"
+                "SELECT {COLUMNS}, vantage, server, address FROM series CROSS JOIN sample ON series_id = series.id AND wall_ns = \
+                 (SELECT max(wall_ns) FROM sample WHERE series_id = series.id) ORDER BY server, vantage, address"
             );
             let mut statement = conn.prepare_cached(&sql)?;
             let decode = |row: &Row<'_>| {
-                let ident = ServerIdent::named(row.get_ref("server")?.as_str()?);
+                let ident = ServerIdent::seen_from(row.get_ref("vantage")?.as_str()?, row.get_ref("server")?.as_str()?);
                 codec::decode(row, &ident, row.get_ref("address")?.as_str()?.parse().ok())
             };
             statement.query_map([], decode)?.collect()

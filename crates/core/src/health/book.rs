@@ -97,7 +97,7 @@ impl Book {
         let key = sample.key();
         if key.address.is_some() {
             // The name resolves again.
-            self.pages.remove(&SeriesKey { server: key.server.clone(), address: None });
+            self.pages.remove(&SeriesKey { address: None, ..key.clone() });
         }
         self.pages.entry(key).or_insert_with(|| Box::new(Page::new(sample.at))).record(sample)
     }

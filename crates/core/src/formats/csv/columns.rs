@@ -40,7 +40,6 @@ pub const HEADER: &str = "time,vantage,server,address,outcome,reason,offset_s,de
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Column {
     Time,
-    #[allow(dead_code, reason = "a sample does not say where it was seen from; the column has its place")]
     Vantage,
     Server,
     Address,

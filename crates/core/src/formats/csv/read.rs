@@ -2,10 +2,10 @@
 //! [`REQUIRED`] needed. A bad row is an error with its place and reason, and the rows after it are read. A line that names
 //! the columns may come again, in another order too: files are put together with `cat`.
 //!
-//! What a file does not say is assumed so: address none; kiss and rejected without a reason are `kiss` without a code
-//! and a failed origin test; poll interval 64 s; precision 2⁻²⁰ s; root distance from its parts; the monotonic clock
-//! ran with the wall clock, never suspended; not authenticated; basic mode. Requests of a burst and configured tags are
-//! not in a file.
+//! What a file does not say is assumed so: vantage this one (empty); address none; kiss and rejected without a reason are
+//! `kiss` without a code and a failed origin test; poll interval 64 s; precision 2⁻²⁰ s; root distance from its parts; the
+//! monotonic clock ran with the wall clock, never suspended; not authenticated; basic mode. Requests of a burst and
+//! configured tags are not in a file.
 
 use std::io::Read;
 

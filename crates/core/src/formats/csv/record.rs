@@ -20,10 +20,10 @@ use crate::text::decimal::{push_f64, push_nanos, push_padded, push_u64};
 /// First characters that get an apostrophe before them.
 const DEFUSED: &[char] = &['=', '+', '-', '@', '\t', '\r', '\''];
 
-/// Appends `sample`, seen from `vantage`, to `out` as one line. Allocates for the name of a refid or kiss code only.
+/// Appends `sample` to `out` as one line; `vantage` is the name of this one, for samples that were not taken elsewhere.
 pub fn append_record(out: &mut Vec<u8>, vantage: &str, sample: &Sample) {
     time(out, sample.at.wall_ns);
-    text(out, vantage);
+    text(out, if sample.server.vantage.is_empty() { vantage } else { &sample.server.vantage });
     text(out, &sample.server.name);
     out.push(b',');
     if let Some(address) = sample.address {

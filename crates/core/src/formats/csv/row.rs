@@ -23,8 +23,8 @@ const TIME_HINT: &str = "; a time is written as 2026-11-22T20:42:42Z";
 /// The column at fault and the reason.
 pub(super) type Fault = (Column, String);
 
-/// The servers met so far, by name.
-pub(super) type Servers = HashMap<String, Arc<ServerIdent>>;
+/// The servers met so far, by vantage and name.
+pub(super) type Servers = HashMap<String, HashMap<String, Arc<ServerIdent>>>;
 
 /// One row, by column.
 pub(super) struct Row<'a> {
@@ -137,11 +137,12 @@ impl<'a> Row<'a> {
         if name.is_empty() {
             return Err((Column::Server, "empty".to_owned()));
         }
-        if let Some(known) = servers.get(name) {
+        let vantage = restored(self.cell(Column::Vantage)).trim();
+        if let Some(known) = servers.get(vantage).and_then(|of| of.get(name)) {
             return Ok(Arc::clone(known));
         }
-        let ident = ServerIdent::named(name);
-        servers.insert(name.to_owned(), Arc::clone(&ident));
+        let ident = ServerIdent::seen_from(vantage, name);
+        servers.entry(vantage.to_owned()).or_default().insert(name.to_owned(), Arc::clone(&ident));
         Ok(ident)
     }
 }
