@@ -1,3 +1,4 @@
 //! File formats that carry samples.
 
 pub mod csv;
+pub mod source;
