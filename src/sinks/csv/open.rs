@@ -5,7 +5,8 @@ use std::io::{self, BufRead, BufReader};
 use std::path::Path;
 
 use flate2::read::MultiGzDecoder;
-use ntp_monitor_core::formats::source::{RowError, Samples, source_of};
+use ntp_monitor_core::formats::source::{RowError, Samples};
+use ntp_monitor_core::formats::source_of;
 
 /// The first bytes of a gzip file (RFC 1952).
 const GZIP: [u8; 2] = [0x1f, 0x8b];

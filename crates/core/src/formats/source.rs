@@ -1,8 +1,7 @@
-//! Recorded input, whatever its format: what the program asks of a format, and which formats there are.
+//! Recorded input, whatever its format: what the program asks of a format.
 
 use std::io::BufRead;
 
-use super::csv::Csv;
 use crate::sample::Sample;
 
 /// A format of recorded input.
@@ -24,15 +23,6 @@ pub trait Source: Sync {
 pub trait Samples: Iterator<Item = Result<Sample, RowError>> + Send {
     /// The line of the row that was read last, from 1.
     fn line(&self) -> u64;
-}
-
-/// Every format that can be read. What none of them detects is read as the first: its error says what is missing.
-pub const SOURCES: [&dyn Source; 1] = [&Csv];
-
-/// The format of an input that begins like this.
-#[must_use]
-pub fn source_of(beginning: &[u8]) -> &'static dyn Source {
-    SOURCES.into_iter().find(|source| source.detects(beginning)).unwrap_or(SOURCES[0])
 }
 
 /// What is wrong with a file or a row of it.
