@@ -14,6 +14,7 @@ RUN npm run build
 FROM rust:1.95-bookworm AS program
 WORKDIR /build
 COPY Cargo.toml Cargo.lock ./
+COPY crates crates
 COPY src src
 COPY benches benches
 COPY config config
@@ -27,7 +28,7 @@ LABEL org.opencontainers.image.title="ntp-monitor" \
       org.opencontainers.image.licenses="MIT"
 # The user has a number, so that a volume can be given to it and Kubernetes sees that it is not root.
 RUN apt-get update \
-    && apt-get install --yes --no-install-recommends libssl3 ca-certificates curl \
+    && apt-get install --yes --no-install-recommends ca-certificates curl \
     && rm -rf /var/lib/apt/lists/* \
     && useradd --system --uid 8123 --user-group --no-create-home --home-dir /var/lib/ntp-monitor ntp-monitor \
     && install -d -m 750 -o ntp-monitor -g ntp-monitor /var/lib/ntp-monitor \

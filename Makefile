@@ -52,12 +52,12 @@ lint-crates: lint-tools
 	scripts/check-dependencies.sh
 
 lint-code: lint-tools
-	$(CARGO) clippy --locked --all-targets -- -D warnings
+	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
 
 # Private items are documented too, for whoever reads the source, so links to them are welcome.
 lint-docs: lint-tools
 	RUSTDOCFLAGS="-D warnings -A rustdoc::private_intra_doc_links" \
-	$(CARGO) doc --locked --no-deps --document-private-items
+	$(CARGO) doc --locked --workspace --no-deps --document-private-items
 
 bench: ## run the benchmarks
 	scripts/install-dependencies.sh build test
@@ -75,13 +75,9 @@ deb: ## make the Debian package, into target/package
 	@$(MAKE) --no-print-directory build PROFILE=release
 	scripts/package.sh deb
 
-# OpenSSL is linked in, so that the program runs on any Linux with a glibc as new as this one's. Its directories are named
-# because what pkg-config finds in those of the system is never linked in.
 dist: ## make the release archive with its checksums and bill of materials, into target/package
 	scripts/install-dependencies.sh build package
-	@OPENSSL_STATIC=1 OPENSSL_LIB_DIR="$$(pkg-config --variable=libdir libssl)" \
-	OPENSSL_INCLUDE_DIR="$$(pkg-config --variable=includedir libssl)" \
-	$(MAKE) --no-print-directory build PROFILE=release
+	@$(MAKE) --no-print-directory build PROFILE=release
 	scripts/package.sh dist
 
 docs: ## make the documentation as a site, into target/site

@@ -25,7 +25,6 @@ missing=
 need() {
     "$1" "$2" || missing="$missing $3"
 }
-openssl_headers() { has pkg-config && pkg-config --exists "$1"; }
 # Fonts where programs look for them, of this kind in their name.
 has_font() { find /usr/share/fonts /usr/local/share/fonts -iname "*$1*.[to]tf" 2>/dev/null | grep -q .; }
 c_headers() { has cc && echo "#include <$1>" | cc -E - >/dev/null 2>&1; }
@@ -45,9 +44,6 @@ need_group() {
     build)
         need has cc gcc
         need c_headers stdlib.h libc6-dev
-        need has pkg-config pkg-config
-        # The InfluxDB client speaks TLS through OpenSSL.
-        need openssl_headers openssl libssl-dev
         ;;
     test)
         # Time servers and databases that the integration tests start themselves, on loopback.
@@ -57,6 +53,8 @@ need_group() {
         need has sqlite3 sqlite3
         need has curl curl
         need has jq jq
+        # Certificates and signatures made by another program.
+        need has openssl openssl
         # Other people's programs that results are held against come from PyPI, into an environment of their own.
         need python_can_venv python3 python3-venv
         # The systemd unit is checked, and the program run under its limits, also where no systemd runs.

@@ -17,7 +17,6 @@ use crate::messages::lifecycle::StopNow;
 use crate::messages::sample::{Forget, Recall, SampleReady};
 use ntp_monitor_core::alert::status::AlertStatus;
 use ntp_monitor_core::clock::{Clock, Stamp};
-use ntp_monitor_core::health::alerting::AlertingHealth;
 use ntp_monitor_core::health::book::{Book, Turn};
 use ntp_monitor_core::health::child::ChildState;
 use ntp_monitor_core::health::judge::judge;
@@ -120,7 +119,7 @@ impl HealthKeeper {
             log_dropped: (self.observed.log_dropped)(),
             notifiers: (self.observed.notifiers)(now),
             reports: self.observed.reports.borrow().clone(),
-            alerting: AlertingHealth::of(&self.observed.alerts.borrow()),
+            alerting: self.observed.alerts.borrow().health(),
             ..Health::default()
         };
         for listener in &self.observed.listeners {

@@ -8,10 +8,12 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 
-use super::prober::SharedSchedule;
 use crate::config::Server;
 use crate::probe::schedule::{Past, Schedule};
 use ntp_monitor_core::clock::{Clock, Stamp};
+
+/// The pace of one address, shared with whoever comes after this prober: a restart must not make it impolite.
+pub type SharedSchedule = Arc<Mutex<Schedule>>;
 
 /// The paces of addresses that are no longer polled are looked through when this many more have been added.
 const PACES_BETWEEN_SWEEPS: usize = 1024;

@@ -1,6 +1,7 @@
 //! Who lives, who dies, who is told. Actors hold no arithmetic: they take a message, call a pure function and send what
 //! came of it.
 
+pub mod adoption;
 pub mod alerter;
 pub mod backoff;
 pub mod census;

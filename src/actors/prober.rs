@@ -1,7 +1,7 @@
 //! One address of one server: waits, lets the engine ask, publishes what came of it, and waits again.
 
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, WrapFuture};
@@ -17,9 +17,6 @@ use crate::probe::schedule::Schedule;
 use crate::probe::{ProbeEngine, ProbeReport, Query};
 use ntp_monitor_core::clock::{Clock, Stamp};
 use ntp_monitor_core::sample::{Outcome, Sample};
-
-/// The pace of one address, shared with whoever comes after this prober: a restart must not make it impolite.
-pub type SharedSchedule = Arc<Mutex<Schedule>>;
 
 /// Everything a prober needs; what survives it is behind an `Arc`.
 #[derive(Clone)]

@@ -13,7 +13,8 @@ use tokio::sync::watch;
 use super::backoff::{self, Backoff};
 use super::census::Census;
 use super::notice::DeathNotice;
-use crate::messages::lifecycle::{Adopt, Down, Factory, Release, Stop};
+use crate::actors::adoption::{Adopt, Factory, Release, Stop};
+use crate::messages::lifecycle::Down;
 use ntp_monitor_core::clock::{Clock, Stamp};
 use ntp_monitor_core::health::child::{ChildState, ChildStatus, Role};
 

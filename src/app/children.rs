@@ -7,6 +7,7 @@ use actix::{Actor, Addr, Message, Recipient};
 use slog::Logger;
 use tokio::sync::watch;
 
+use crate::actors::adoption::Adopt;
 use crate::actors::alerter::Alerter;
 use crate::actors::health::{HealthKeeper, Observed};
 use crate::actors::notice::DeathNotice;
@@ -15,7 +16,7 @@ use crate::actors::reporter::Reporter;
 use crate::actors::stats::{EventSink, Statistician};
 use crate::actors::targets::{Targets, Tools};
 use crate::config::Config;
-use crate::messages::lifecycle::{Adopt, StopNow};
+use crate::messages::lifecycle::StopNow;
 use crate::messages::sample::{LeapListKnown, LocalKnown};
 use crate::store::StoreHandle;
 use ntp_monitor_core::clock::Clock;

@@ -27,6 +27,7 @@ pub(super) fn of_writer<C: Send + 'static>(queue: SinkQueue<Arc<Sample>>, handle
             failures: writer.failures,
             lag_s: age_ns as f64 / 1e9,
             last_error: writer.last_error,
+            incident: writer.incident,
         }
     })
 }
@@ -49,6 +50,7 @@ pub(super) fn of_influx(store: StoreHandle, state: Arc<SenderState>) -> SinkGaug
             failures: sender.failures,
             lag_s: outbox.oldest_ns.map_or(0.0, |oldest| (now.wall_ns - oldest).max(0) as f64 / 1e9),
             last_error: sender.last_error,
+            incident: None,
         }
     })
 }

@@ -9,10 +9,10 @@ use slog::{Logger, error, o};
 use tokio::sync::watch;
 
 use super::stop::by;
+use crate::actors::adoption::{Adopt, Factory, Release};
 use crate::actors::notice::DeathNotice;
 use crate::actors::supervisor::Supervisor;
 use crate::config::{Channel, Notifier as Config};
-use crate::messages::lifecycle::{Adopt, Factory, Release};
 use crate::notify::dispatcher::{self, Settings, Stop};
 use crate::notify::{self, Beat, Board, NotifierState};
 use crate::sinks::influx::Pacing;

@@ -13,11 +13,11 @@ use tokio::sync::watch;
 
 use super::stop::by;
 use super::{StartError, gauges, recall};
+use crate::actors::adoption::{Adopt, Factory, Release};
 use crate::actors::health::SinkGauge;
 use crate::actors::notice::DeathNotice;
 use crate::actors::supervisor::Supervisor;
 use crate::config::{Config, Csv, Influx};
-use crate::messages::lifecycle::{Adopt, Factory, Release};
 use crate::sinks::csv::CsvWriter;
 use crate::sinks::influx::{self, InfluxClient, SenderConfig, SenderState};
 use crate::sinks::queue::SinkQueue;
@@ -160,14 +160,17 @@ impl Outputs {
         let gauge = gauges::of_writer(self.csv_queue.clone(), self.csv_writer.clone());
         let (queue, log, config, vantage) =
             (self.csv_queue.clone(), self.log.clone(), config.clone(), vantage.to_owned());
-        let worker = self.csv_writer.clone();
+        let (worker, journal) = (self.csv_writer.clone(), recall::journal(self.store()));
         self.adopt(
             CSV,
             Role::Sink,
             gauge,
             Box::new(move |notice| {
                 match CsvWriter::new(config.clone(), &vantage, log.clone()) {
-                    Ok(writer) => run_worker(writer, &queue, None, &worker, &log, notice),
+                    Ok(writer) => {
+                        let writer = writer.with_journal(Arc::clone(&journal));
+                        run_worker(writer, &queue, None, &worker, &log, notice);
+                    }
                     // The notice is dropped here: the supervisor tries again later.
                     Err(why) => warn!(log, "the CSV files cannot be opened"; "reason" => %why),
                 }

@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -140,6 +141,31 @@ pub(super) fn lost_rows(reader: &Reader, dir: &Path, queue: &SinkQueue<Arc<Sampl
         }
     }
     Ok(count)
+}
+
+/// Where the CSV files get rows from that another program removed. While the store is behind it does not know them yet.
+pub(super) fn journal(store: StoreHandle) -> csv::Journal {
+    Arc::new(move |span, about| {
+        let writer = store.writer().gauge();
+        if writer.failing && writer.in_hand > 0 {
+            return Err("the store cannot be written".to_owned());
+        }
+        store.read_blocking(|reader| rows(reader, span.clone(), about)).map_err(|why| why.to_string())
+    })
+}
+
+/// The samples of a span, by time; about so many: those of one instant are never parted.
+fn rows(reader: &Reader, span: Range<i64>, about: usize) -> Result<Vec<Arc<Sample>>, StoreError> {
+    let mut rows: Vec<Arc<Sample>> = Vec::new();
+    for stored in reader.since(span.start) {
+        let sample = stored?.sample;
+        let is_enough = rows.len() >= about && rows.last().is_some_and(|last| last.at.wall_ns < sample.at.wall_ns);
+        if is_enough || sample.at.wall_ns >= span.end {
+            break;
+        }
+        rows.push(Arc::new(sample));
+    }
+    Ok(rows)
 }
 
 #[cfg(test)]

@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 use slog::info;
 
 use super::{Service, children};
-use crate::messages::lifecycle::{Ping, Release};
+use crate::actors::adoption::Release;
+use crate::messages::lifecycle::Ping;
 use crate::messages::targets::SetServers;
 use ntp_monitor_core::health::child::Role;
 

@@ -6,7 +6,9 @@
 
 use std::fmt;
 
+use super::measured::Measured;
 use ntp_monitor_core::text::units;
+use std::net::SocketAddr;
 
 /// What one server claims of the local clock.
 #[derive(Debug, Clone, PartialEq)]
@@ -154,6 +156,21 @@ impl fmt::Display for Bounded {
             many => write!(f, "; {} are then wrong", many.join(", ")),
         }
     }
+}
+
+/// What the servers that were measured claim; two names of one address are one witness.
+pub(super) fn claims(results: &[Measured]) -> Vec<Claim> {
+    let mut seen: Vec<SocketAddr> = Vec::new();
+    let mut claims = Vec::new();
+    for measured in results {
+        let (Some(address), Some(measure)) = (measured.address, measured.measure()) else { continue };
+        if !seen.contains(&address) {
+            seen.push(address);
+            let server = measured.name.clone();
+            claims.push(Claim { server, offset_s: measure.offset_s, bound_s: measure.root_distance_s });
+        }
+    }
+    claims
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use clap::Args;
 
 use super::args::{MeasureArgs, NTP_PORT};
-use super::conclusion::{Claim, conclude};
+use super::conclusion::{claims, conclude};
 use super::measure::{Tools, measure};
 use super::measured::Measured;
 use super::query_json;
@@ -76,21 +76,6 @@ fn show_progress(terminal: Terminal, done: usize, total: usize) {
         write!(stderr, "\r\x1b[K")
     };
     let _ = stderr.flush();
-}
-
-/// What the servers that were measured claim; two names of one address are one witness.
-pub(super) fn claims(results: &[Measured]) -> Vec<Claim> {
-    let mut seen: Vec<SocketAddr> = Vec::new();
-    let mut claims = Vec::new();
-    for measured in results {
-        let (Some(address), Some(measure)) = (measured.address, measured.measure()) else { continue };
-        if !seen.contains(&address) {
-            seen.push(address);
-            let server = measured.name.clone();
-            claims.push(Claim { server, offset_s: measure.offset_s, bound_s: measure.root_distance_s });
-        }
-    }
-    claims
 }
 
 fn write_text(results: &[Measured], terminal: Terminal, out: &mut impl Write) -> io::Result<()> {

@@ -4,9 +4,9 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
+use super::conclusion::claims;
 use super::conclusion::{Conclusion, conclude};
 use super::measured::Measured;
-use super::query::claims;
 use super::words;
 use crate::probe::ProbeReport;
 use ntp_monitor_core::clock::Stamp;

@@ -16,7 +16,6 @@ use super::recorded::{Faults, Recording};
 use super::report;
 use super::table::Terminal;
 use crate::app::run::Inputs;
-use crate::local;
 use crate::store::StoreError;
 use crate::store::read::Reader;
 use ntp_monitor_core::alert::engine::Rulebook;
@@ -128,7 +127,7 @@ pub fn run(
     out: &mut impl Write,
     complaints: &mut (impl Write + Send),
 ) -> io::Result<u8> {
-    let leap = match args.leap_list.as_deref().map(local::read_list).transpose() {
+    let leap = match args.leap_list.as_deref().map(crate::config::read_leap_list).transpose() {
         Ok(list) => LeapSource { list: list.map(Arc::new), ..LeapSource::default() },
         Err(why) => {
             writeln!(complaints, "ntp-monitor: {why}")?;

@@ -2,6 +2,9 @@
 //! §4.1.2.5). Reads no more of DER than leads there; whether the certificate is sound is rustls' business.
 
 use jiff::Timestamp;
+use rustls::RootCertStore;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
 
 const SEQUENCE: u8 = 0x30;
 const UTC_TIME: u8 = 0x17;
@@ -20,6 +23,19 @@ pub(super) fn validity(der: &[u8]) -> Option<(Timestamp, Timestamp)> {
     (0..3).try_for_each(|_| body.next().map(drop))?;
     let mut validity = Der(body.expect(SEQUENCE)?);
     Some((time(validity.next()?)?, time(validity.next()?)?))
+}
+
+/// The certificates of a PEM file as roots of trust.
+///
+/// # Errors
+/// When there is none, or one that rustls does not take; the text never shows what is in the file.
+pub(super) fn roots(pem: &str) -> Result<RootCertStore, &'static str> {
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_slice_iter(pem.as_bytes()) {
+        let certificate = certificate.map_err(|_| "holds what is not valid PEM")?;
+        roots.add(certificate).map_err(|_| "holds a certificate that cannot be used as a root")?;
+    }
+    if roots.is_empty() { Err("holds no certificate in PEM") } else { Ok(roots) }
 }
 
 /// What is left to read.

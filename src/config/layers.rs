@@ -1,26 +1,16 @@
 //! The layers of a configuration, weakest first: file, `.env`, environment, flags. Each value carries its source.
 
-use std::collections::{BTreeMap, HashMap};
-use std::ffi::OsString;
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use config::{ConfigError, FileFormat, Format, Map, Value, ValueKind};
 
+use super::environment::Environment;
 use super::fault::{Fault, KeyPath, Source, Step};
 use super::lines;
 use super::model::Server;
 use super::{notifier_env, schema};
-
-/// Environment variables, handed in so that nothing here depends on the process.
-pub type Environment = BTreeMap<String, String>;
-
-/// The environment of this process; variables that are not UTF-8 cannot be ours and are left out.
-#[must_use]
-pub fn process_environment() -> Environment {
-    let text = |s: OsString| s.into_string().ok();
-    std::env::vars_os().filter_map(|(name, value)| Some((text(name)?, text(value)?))).collect()
-}
 
 /// Every key that the environment sets starts with this, but for the short names of [`SHORT`].
 const PREFIX: &str = "NTP_MONITOR__";

@@ -3,8 +3,8 @@
 
 use config::{Value, ValueKind};
 
+use super::environment::Environment;
 use super::fault::{Fault, KeyPath, Source};
-use super::layers::Environment;
 use super::schema;
 
 /// Sets the keys of notifiers that `environment` names in the merged configuration.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::finding::{Area, Finding};
 use crate::config::Config;
+use crate::outbound;
 use crate::sinks::influx::InfluxClient;
 
 const AREA: Area = Area("outputs");
@@ -17,6 +18,11 @@ pub(super) async fn examine(config: &Config, offline: bool) -> Vec<Finding> {
             Ok(_) if offline => AREA.note("influxdb", "not asked"),
             Ok(client) => ready(&influx.url, &client).await,
         });
+    }
+    let speaks_tls = config.influxdb.as_ref().is_some_and(|influx| influx.url.starts_with("https"));
+    if (speaks_tls || !config.notifiers.is_empty()) && outbound::trust::system_bundle().is_none() {
+        let what = "this system has no file of trusted certificates, so TLS reaches only what a ca_file covers";
+        findings.push(AREA.problem("certificates", what, "apt-get install ca-certificates, or set SSL_CERT_FILE"));
     }
     if let Some(csv) = &config.csv {
         findings.push(AREA.ok("csv", format!("in {}", csv.dir.display())));

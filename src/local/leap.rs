@@ -8,16 +8,14 @@ use std::time::{Duration, SystemTime};
 use slog::{Logger, info, warn};
 use tokio::sync::watch::{Receiver, Sender};
 
-use crate::config::Config;
-use ntp_monitor_core::stats::leap::{LeapList, LeapSource};
+use crate::config::{Config, read_leap_list};
+use ntp_monitor_core::stats::leap::LeapSource;
 
 /// Where systems keep it: tzdata first, which is the one that is kept up to date.
 const USUAL_PATHS: [&str; 3] =
     ["/usr/share/zoneinfo/leap-seconds.list", "/etc/ntp/leap-seconds.list", "/var/lib/ntp/leap-seconds.list"];
 /// How often the file is looked at.
 const EVERY: Duration = Duration::from_secs(3600);
-/// The published file has 5 kB. What is much larger is something else.
-const LARGEST: u64 = 1 << 20;
 
 /// The path to read: the configured one, or the first of the usual ones that is there.
 fn path(configured: Option<&Path>) -> Option<PathBuf> {
@@ -27,23 +25,10 @@ fn path(configured: Option<&Path>) -> Option<PathBuf> {
     }
 }
 
-/// Reads and parses a list.
-///
-/// # Errors
-/// What is wrong with the file, with what to do about it.
-pub fn read_list(path: &Path) -> Result<LeapList, String> {
-    let size = std::fs::metadata(path).map_err(|why| format!("{} cannot be read: {why}", path.display()))?.len();
-    if size > LARGEST {
-        return Err(format!("{} has {size} bytes: that is no leap-seconds.list", path.display()));
-    }
-    let text = std::fs::read_to_string(path).map_err(|why| format!("{} cannot be read: {why}", path.display()))?;
-    LeapList::parse(&text).map_err(|why| format!("{}: {why}", path.display()))
-}
-
 fn source(path: Option<&Path>) -> LeapSource {
     let Some(path) = path else { return LeapSource::default() };
     let shown = Some(path.display().to_string());
-    match read_list(path) {
+    match read_leap_list(path) {
         Ok(list) => LeapSource { path: shown, list: Some(Arc::new(list)), fault: None },
         Err(why) => LeapSource { path: shown, list: None, fault: Some(why) },
     }

@@ -9,5 +9,5 @@ mod watch;
 
 pub use daemon::{ask as ask_daemon, parse_ntpq, parse_tracking};
 pub use kernel::{RawTimex, decode, read_kernel};
-pub use leap::{read_list, watch_list};
+pub use leap::watch_list;
 pub use watch::watch;

@@ -6,12 +6,12 @@ use std::time::Duration;
 use lettre::message::header::{ContentType, HeaderName, HeaderValue};
 use lettre::message::{Attachment, Mailbox, MessageBuilder, MultiPart, SinglePart};
 use lettre::transport::smtp::authentication::Credentials;
-use lettre::transport::smtp::client::{Certificate, Tls, TlsParameters};
+use lettre::transport::smtp::client::{Certificate, CertificateStore, Tls, TlsParameters};
 use lettre::transport::smtp::{Error, extension::ClientId};
 use lettre::{AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor};
 use sha2::{Digest, Sha256};
 
-use super::{Failure, Notifier, Retry, Sending, http, words};
+use super::{Failure, Notifier, Retry, Sending, words};
 use crate::config::{Email as Settings, MailTls, Notifier as Config};
 use crate::outbound;
 use crate::report::message::Report;
@@ -95,10 +95,10 @@ impl Notifier for Email {
 }
 
 fn parameters(config: &Config, settings: &Settings) -> Result<TlsParameters, String> {
-    let mut builder = TlsParameters::builder(settings.host.clone());
-    for certificate in http::certificates(config.ca_pem.as_deref()) {
-        builder =
-            builder.add_root_certificate(Certificate::from_pem(certificate.as_bytes()).map_err(|why| why.to_string())?);
+    let mut builder = TlsParameters::builder(settings.host.clone()).certificate_store(CertificateStore::None);
+    for certificate in outbound::trust::certificates(config.ca_pem.as_deref())? {
+        let certificate = Certificate::from_der(certificate.to_vec()).map_err(|why| why.to_string())?;
+        builder = builder.add_root_certificate(certificate);
     }
     builder.build().map_err(|why| outbound::innermost(&why))
 }

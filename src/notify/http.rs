@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
-use reqwest::{Certificate, Client, Method, StatusCode};
+use reqwest::{Client, Method, StatusCode};
 
 use super::{Failure, Retry};
 use crate::config::{Hidden, Notifier as Config};
@@ -46,12 +46,8 @@ impl<'a> Request<'a> {
 impl Http {
     /// A client of the notifier. What is in `hidden` is masked in everything that the receiver answers.
     pub(super) fn new<'h>(config: &Config, hidden: impl IntoIterator<Item = &'h Hidden>) -> Result<Self, String> {
-        let mut builder =
-            outbound::builder(config.timeout).user_agent(concat!("ntp-monitor/", env!("CARGO_PKG_VERSION")));
-        for certificate in certificates(config.ca_pem.as_deref()) {
-            let certificate = Certificate::from_pem(certificate.as_bytes()).map_err(|why| why.to_string())?;
-            builder = builder.add_root_certificate(certificate);
-        }
+        let builder = outbound::builder(config.timeout, config.ca_pem.as_deref())?;
+        let builder = builder.user_agent(concat!("ntp-monitor/", env!("CARGO_PKG_VERSION")));
         let client = builder.build().map_err(|why| format!("no HTTP client: {}", outbound::innermost(&why)))?;
         Ok(Self { client, hidden: hidden.into_iter().cloned().collect() })
     }
@@ -73,13 +69,6 @@ impl Http {
     fn mask(&self, text: &str) -> String {
         self.hidden.iter().fold(text.to_owned(), |text, secret| text.replace(secret.expose(), MASK))
     }
-}
-
-/// Every certificate of a file, each with its marks: the library takes the first of a text only.
-pub(super) fn certificates(pem: Option<&str>) -> Vec<String> {
-    const END: &str = "-----END CERTIFICATE-----";
-    let parts = pem.unwrap_or_default().split_inclusive(END);
-    parts.filter(|part| part.contains(END)).map(str::to_owned).collect()
 }
 
 fn headers(request: &Request<'_>) -> Result<HeaderMap, Failure> {

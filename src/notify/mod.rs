@@ -31,6 +31,7 @@ use std::time::Duration;
 use futures_util::future::{BoxFuture, ready};
 
 use crate::config::{Channel, Notifier as Config};
+use crate::outbound;
 use crate::report::message::Report;
 use ntp_monitor_core::alert::notification::Notification;
 
@@ -73,12 +74,10 @@ impl Failure {
 
     /// There was no connection, or it ended before an answer came. Mostly time heals it; a certificate it does not.
     fn on_the_way(why: String) -> Self {
-        // The TLS library has no kind for it, and its text begins with a number and the place in its source.
-        if why.contains("certificate verify failed") {
-            let why = "the certificate of the receiver is not trusted; for one of your own, set ca_file";
-            return Self::new(Retry::Paused, why);
+        match outbound::trust::certificate_fault(&why) {
+            Some(fault) => Self::new(Retry::Paused, format!("{fault} ({why})")),
+            None => Self::new(Retry::Backoff, why),
         }
-        Self::new(Retry::Backoff, why)
     }
 }
 

@@ -5,11 +5,13 @@
 
 mod clock;
 mod reply;
+mod request;
 mod script;
 mod server;
 pub mod time;
 
 pub use clock::{ServerClock, Step};
 pub use reply::{Header, ReplyKind};
-pub use script::{Action, KissRule, Request, Script, Transmit};
+pub use request::Request;
+pub use script::{Action, KissRule, Script, Transmit};
 pub use server::{Counters, ScriptedServer};

@@ -3,13 +3,9 @@
 
 use rand::{Rng, RngExt};
 
-use super::script::Request;
+use super::request::{HEADER_BYTES, Request, TRANSMIT};
 use ntp_monitor_core::ntp::{KissCode, Leap, NtpTimestamp, RefId};
 
-/// Octets of an NTP header without extensions.
-pub(super) const HEADER_BYTES: usize = 48;
-/// Where the transmit time stands in it.
-pub(super) const TRANSMIT: std::ops::Range<usize> = 40..48;
 /// The protocol version that scripted servers speak unless told otherwise: whatever the client speaks.
 const MODE_SERVER: u8 = 4;
 

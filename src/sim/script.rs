@@ -5,7 +5,8 @@ use std::time::Duration;
 use rand::{Rng, RngExt};
 
 use super::clock::{ServerClock, Step};
-use super::reply::{HEADER_BYTES, Header, ReplyKind, TRANSMIT};
+use super::reply::{Header, ReplyKind};
+use super::request::{Request, TRANSMIT};
 use ntp_monitor_core::clock::Stamp;
 use ntp_monitor_core::ntp::{KissCode, Leap};
 
@@ -35,28 +36,6 @@ pub struct KissRule {
     pub code: KissCode,
     /// How many requests are answered properly before.
     pub after_requests: u64,
-}
-
-/// What of a request matters to a server.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Request {
-    /// The protocol version.
-    pub version: u8,
-    /// The poll field.
-    pub poll: u8,
-    /// The transmit field, which the reply must echo.
-    pub transmit: [u8; 8],
-}
-
-impl Request {
-    /// Reads a client's request (mode 3); anything else gets no answer.
-    #[must_use]
-    pub fn parse(datagram: &[u8]) -> Option<Self> {
-        let header = datagram.get(..HEADER_BYTES)?;
-        let mode = header[0] & 0b111;
-        let transmit = header[TRANSMIT].try_into().ok()?;
-        (mode == 3).then_some(Self { version: header[0] >> 3 & 0b111, poll: header[2], transmit })
-    }
 }
 
 /// One datagram to send.

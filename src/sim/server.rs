@@ -11,7 +11,8 @@ use tokio::net::UdpSocket;
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 
-use super::script::{Action, Request, Script};
+use super::request::Request;
+use super::script::{Action, Script};
 use ntp_monitor_core::clock::Stamp;
 
 /// How many arrivals are remembered.

@@ -6,9 +6,9 @@ use rusqlite::{Connection, Row, params};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::error::StoreError;
+use super::notices::insert as insert_notification;
 use super::read::Reader;
-use super::{StoreError, StoreHandle, insert_notification};
-use crate::store::command::Command;
 use ntp_monitor_core::alert::notification::Notification;
 use ntp_monitor_core::alert::silence::Silence;
 use ntp_monitor_core::alert::status::{Memo, Past, Saved};
@@ -178,37 +178,6 @@ impl Reader {
     /// When the store cannot be read.
     pub fn silences(&self, now_ns: i64) -> Result<Vec<Silence>, StoreError> {
         self.run("read the silences", |conn| silences(conn, now_ns))
-    }
-}
-
-impl StoreHandle {
-    /// Records a step of the alerts: all of it, or nothing.
-    ///
-    /// # Errors
-    /// When the store cannot be written.
-    pub async fn record_alerts(&self, record: AlertRecord) -> Result<(), StoreError> {
-        self.alerts(AlertCommand::Record(Box::new(record))).await.map(drop)
-    }
-
-    /// Keeps a silence and returns its number; `None` when there are too many.
-    ///
-    /// # Errors
-    /// When the store cannot be written.
-    pub async fn add_silence(&self, silence: Silence) -> Result<Option<i64>, StoreError> {
-        let number = self.alerts(AlertCommand::AddSilence(Box::new(silence))).await?;
-        Ok((number > 0).then_some(number))
-    }
-
-    /// Lets a silence end; says whether there was one.
-    ///
-    /// # Errors
-    /// When the store cannot be written.
-    pub async fn end_silence(&self, id: i64, now: Timestamp) -> Result<bool, StoreError> {
-        Ok(self.alerts(AlertCommand::EndSilence { id, now }).await? > 0)
-    }
-
-    async fn alerts(&self, command: AlertCommand) -> Result<i64, StoreError> {
-        self.ask(|reply| Command::Alerts { command, reply }).await
     }
 }
 

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
-use super::{StoreError, connection};
+use super::connection;
+use super::error::StoreError;
 
 /// The file, and the connection when there is one.
 #[derive(Debug)]

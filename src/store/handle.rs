@@ -8,12 +8,15 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
+use super::audit::AuditEntry;
+use super::clock::ClockPoint;
 use super::command::{Command, Reply};
+use super::error::StoreError;
+use super::events::Event;
 use super::lock::InstanceLock;
 use super::notices::{QueueGauge, Queues};
 use super::outbox::Totals;
 use super::read::Reader;
-use super::{AuditEntry, ClockPoint, Event, StoreError};
 use crate::sinks::influx::outbox::{Outbox, OutboxError, OutboxGauge, OutboxRow};
 use crate::sinks::worker::WriterHandle;
 

@@ -9,6 +9,7 @@
 //! Limits: a process that is killed loses nothing that was committed; a power cut may cost the last commits, never the
 //! file. Tags of servers are not kept: they are the configuration's.
 
+mod alert_requests;
 mod alerts;
 mod audit;
 mod clock;

@@ -8,10 +8,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::command::Reply;
+use super::error::StoreError;
 use super::read::Reader;
-use super::{StoreError, StoreHandle};
-use crate::store::command::Command;
 use ntp_monitor_core::alert::notification::Notification;
 
 /// One that waits longer than this is dropped, and counted. Those that ended are kept as long, by which a repeat is known.
@@ -233,51 +231,6 @@ impl Reader {
             let sql = "SELECT max(ended_ns) FROM notification WHERE notifier = ?1 AND outcome = 'delivered'";
             conn.prepare_cached(sql)?.query_row([notifier], |row| row.get(0))
         })
-    }
-}
-
-impl StoreHandle {
-    /// How full the queue of `notifier` is, as of the last commit. Reads memory only.
-    #[must_use]
-    pub fn queue_gauge(&self, notifier: &str) -> QueueGauge {
-        self.queue_gauges().get(notifier).copied().unwrap_or_default()
-    }
-
-    /// Puts a notification into the queue of `notifier`; see [`insert`].
-    ///
-    /// # Errors
-    /// When the store cannot be written.
-    pub async fn queue_notification(&self, notifier: &str, notification: Notification) -> Result<(), StoreError> {
-        let (notifier, notification) = (notifier.to_owned(), Box::new(notification));
-        self.notice(NoticeCommand::Insert { notifier, notification }).await
-    }
-
-    /// Notes that the receiver has it; `others_at_once` lets the others of its notifier out of their waits.
-    ///
-    /// # Errors
-    /// When the store cannot be written.
-    pub async fn notification_delivered(&self, id: i64, others_at_once: bool) -> Result<(), StoreError> {
-        self.notice(NoticeCommand::Delivered { id, others_at_once }).await
-    }
-
-    /// Notes that an attempt failed; the next is not made before the wall time `next_ns`.
-    ///
-    /// # Errors
-    /// When the store cannot be written.
-    pub async fn notification_failed(&self, id: i64, next_ns: i64, why: String) -> Result<(), StoreError> {
-        self.notice(NoticeCommand::Failed { id, next_ns, why }).await
-    }
-
-    /// Notes that there will be no other attempt.
-    ///
-    /// # Errors
-    /// When the store cannot be written.
-    pub async fn notification_given_up(&self, id: i64, why: String) -> Result<(), StoreError> {
-        self.notice(NoticeCommand::GivenUp { id, why }).await
-    }
-
-    async fn notice(&self, command: NoticeCommand) -> Result<(), StoreError> {
-        self.ask(|reply: Reply<()>| Command::Notice { command, reply }).await
     }
 }
 

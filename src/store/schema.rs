@@ -5,7 +5,7 @@ use std::path::Path;
 
 use rusqlite::{Connection, ErrorCode, TransactionBehavior};
 
-use super::StoreError;
+use super::error::StoreError;
 
 /// "NTPM" in the header of the file tells a store from any other SQLite database.
 const APPLICATION_ID: i64 = 0x4e54_504d;

@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::Connection;
 
+use super::error::StoreError;
 use super::lock::InstanceLock;
-use super::{StoreError, connection, schema};
+use super::{connection, schema};
 
 /// SQLite names at most this many faults of a damaged file.
 const MAX_FAULTS: usize = 20;

@@ -9,6 +9,7 @@ use slog::{Logger, debug, error, warn};
 
 use super::command::{Command, Reply};
 use super::db::Db;
+use super::error::StoreError;
 use super::notices::{self, Queues};
 use super::outbox::{self, Totals};
 use super::pending::Pending;
@@ -16,7 +17,7 @@ use super::retention::{self, Horizons, Pass, Pruner, RetentionClock};
 use super::rollup::Grain;
 use super::rollup_table::OpenRollups;
 use super::series::SeriesCache;
-use super::{Options, StoreError, alerts, audit, clock, codec, events, evidence, meta};
+use super::{Options, alerts, audit, clock, codec, events, evidence, meta};
 use crate::sinks::influx::outbox::OutboxGauge;
 use crate::sinks::worker::{BatchWriter, WriteError};
 use ntp_monitor_core::clock::Stamp;

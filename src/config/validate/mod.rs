@@ -16,8 +16,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::decode::{Findings, Sections};
+use super::environment::Environment;
 use super::fault::KeyPath;
-use super::layers::Environment;
 use super::model::{Config, Monitor};
 use super::tree::Tree;
 use secret::FileFault;

@@ -1,9 +1,11 @@
 //! Adding to a file, or leaving it as it was; and cutting off what a crash left torn.
 
+use std::fmt;
 use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 
+use crate::held::{self, AtPath, FileId};
 use ntp_monitor_core::formats::csv::HEADER;
 
 /// How much of a file is read at once when looking for its last line end.
@@ -11,7 +13,7 @@ const BLOCK: u64 = 64 * 1024;
 
 /// What an [`Appender`] needs of a file. A seam, so that a full disk can be tried without one.
 pub(super) trait Medium: Write {
-    /// Cuts the file at `length` bytes; what is written next follows there.
+    /// Cuts the file at `length` bytes, unless it is shorter; what is written next follows there.
     fn cut(&mut self, length: u64) -> io::Result<()>;
     /// Brings what was written to the disk.
     fn sync(&self) -> io::Result<()>;
@@ -20,11 +22,35 @@ pub(super) trait Medium: Write {
 impl Medium for File {
     fn cut(&mut self, length: u64) -> io::Result<()> {
         // Opened for appending, so the position follows by itself.
-        self.set_len(length)
+        held::cut(self, length)
     }
 
     fn sync(&self) -> io::Result<()> {
         self.sync_data()
+    }
+}
+
+/// What another program did to a file that is held open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Damage {
+    /// Nothing is at its path.
+    Removed,
+    /// Another file is at its path.
+    Replaced,
+    /// It is shorter than what was written.
+    Truncated,
+    /// It is longer than what was written.
+    Changed,
+}
+
+impl fmt::Display for Damage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Removed => "was removed",
+            Self::Replaced => "was replaced",
+            Self::Truncated => "was truncated",
+            Self::Changed => "was changed",
+        })
     }
 }
 
@@ -47,6 +73,18 @@ impl Appender<File> {
             return Ok(None);
         }
         Ok(Some(Self { medium: file, length, dirty: false }))
+    }
+
+    /// Compares the file with what is at `path`, where it was opened, and with what was written.
+    pub(super) fn damage(&self, path: &Path) -> io::Result<Option<Damage>> {
+        Ok(match AtPath::look(path, FileId::of(&self.medium)?)? {
+            AtPath::Nothing => Some(Damage::Removed),
+            AtPath::Other { .. } => Some(Damage::Replaced),
+            AtPath::Same { length } if length < self.length => Some(Damage::Truncated),
+            // Half a batch of ours may be there, which is cut off before the next.
+            AtPath::Same { length } if length > self.length && !self.dirty => Some(Damage::Changed),
+            AtPath::Same { .. } => None,
+        })
     }
 }
 

@@ -8,6 +8,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 
 use super::files::DayFile;
+use crate::held::{AtPath, FileId};
 
 /// How much of the file one step reads; a few tens of milliseconds of work.
 const STEP_BYTES: u64 = 1 << 20;
@@ -21,6 +22,8 @@ pub(super) struct Job {
     pub(super) source: DayFile,
     dir: PathBuf,
     input: File,
+    /// How much of it was read, in bytes.
+    read: u64,
     output: GzEncoder<File>,
 }
 
@@ -29,7 +32,7 @@ impl Job {
     pub(super) fn begin(dir: &Path, source: DayFile) -> io::Result<Self> {
         let input = File::open(source.path(dir))?;
         let output = GzEncoder::new(File::create(unfinished(dir, source))?, Compression::default());
-        Ok(Self { source, dir: dir.to_owned(), input, output })
+        Ok(Self { source, dir: dir.to_owned(), input, read: 0, output })
     }
 
     /// Does a piece of the work. Returns whether all is done. After an error the job is over; what it wrote is removed,
@@ -40,7 +43,7 @@ impl Job {
 
     fn try_step(&mut self) -> io::Result<bool> {
         let mut piece = Vec::new();
-        (&self.input).take(STEP_BYTES).read_to_end(&mut piece)?;
+        self.read += (&self.input).take(STEP_BYTES).read_to_end(&mut piece)? as u64;
         self.output.write_all(&piece)?;
         if !piece.is_empty() {
             return Ok(false);
@@ -54,9 +57,15 @@ impl Job {
     fn finish(&mut self) -> io::Result<()> {
         self.output.try_finish()?;
         self.output.get_ref().sync_all()?;
+        let source = self.source.path(&self.dir);
+        match AtPath::look(&source, FileId::of(&self.input)?)? {
+            AtPath::Same { length } if length == self.read => {}
+            // What is there now is not what was compressed: the next attempt takes that.
+            _ => return Err(io::Error::other(format!("{} changed while it was compressed", source.display()))),
+        }
         fs::rename(unfinished(&self.dir, self.source), self.source.gzipped().path(&self.dir))?;
         File::open(&self.dir)?.sync_all()?;
-        fs::remove_file(self.source.path(&self.dir))
+        fs::remove_file(source)
     }
 }
 

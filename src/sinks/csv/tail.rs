@@ -13,6 +13,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::civil::Date;
+
 use super::files::{DayFile, list};
 use super::open::read_file;
 use ntp_monitor_core::formats::csv::{HEADER, day, read_from};
@@ -21,6 +23,8 @@ use ntp_monitor_core::sample::Sample;
 
 /// The end of a file is read in pieces that begin with this size and double until they reach back far enough.
 const FIRST_PIECE: u64 = 1 << 20;
+/// Of a file that was damaged this much is compared with the store: some 400,000 rows.
+const LARGEST_READ: u64 = 64 << 20;
 
 /// The last rows of the files.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,7 +36,8 @@ pub struct Tail {
     keys: HashSet<Key>,
 }
 
-type Key = (i64, Arc<str>, Option<SocketAddr>);
+/// What tells a row from every other: the stamp, the name as it is written, and the address.
+pub(super) type Key = (i64, Arc<str>, Option<SocketAddr>);
 
 impl Tail {
     /// The tail of files without any row, for a store whose newest sample is of `newest_ns`: they lack all of the last
@@ -90,6 +95,25 @@ pub fn tail_keys(dir: &Path, window: Duration) -> io::Result<Option<Tail>> {
     Ok(Some(Tail { newest_ns, since_ns, keys }))
 }
 
+/// The rows in the files of one day, and the stamp from which they are complete. Of a plain file beyond
+/// [`LARGEST_READ`] only the end is read.
+pub(super) fn rows_of_day(dir: &Path, date: Date) -> io::Result<(HashSet<Key>, i64)> {
+    let (mut all, mut complete_from_ns) = (HashSet::new(), i64::MIN);
+    for file in list(dir)?.into_iter().filter(|file| file.date == date) {
+        let path = file.path(dir);
+        let length = std::fs::metadata(&path)?.len();
+        if file.compressed || length <= LARGEST_READ {
+            // A file with other columns has no rows of ours.
+            all.extend(read_file(&path).map(keys).unwrap_or_default());
+            continue;
+        }
+        let rows = last_bytes(&mut File::open(&path)?, length - LARGEST_READ)?;
+        complete_from_ns = complete_from_ns.max(rows.iter().map(|key| key.0).min().unwrap_or(i64::MAX));
+        all.extend(rows);
+    }
+    Ok((all, complete_from_ns))
+}
+
 /// At least those rows of one file that are newer than `since_ns`, or than its own newest less `window_ns`.
 fn end_of(dir: &Path, file: DayFile, since_ns: Option<i64>, window_ns: i64) -> io::Result<Vec<Key>> {
     let path = file.path(dir);
@@ -132,7 +156,8 @@ fn keys(rows: impl Iterator<Item = Result<Sample, RowError>>) -> Vec<Key> {
     rows.flatten().map(|sample| key(&sample)).collect()
 }
 
-fn key(sample: &Sample) -> Key {
+/// The key of the row of `sample`.
+pub(super) fn key(sample: &Sample) -> Key {
     let name = &sample.server.name;
     // As writing does, or such a name would never be found.
     let name = if name.contains(['\n', '\r']) { name.replace(['\n', '\r'], " ").into() } else { Arc::clone(name) };

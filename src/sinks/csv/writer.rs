@@ -6,6 +6,10 @@
 //!
 //! A batch is one write a file, all or nothing. Nothing waits for the disk: the store is the journal, and after a crash
 //! the rows that CSV lacks are taken from it ([`super::tail_keys`]). A file is brought to the disk when it is finished.
+//! `house` looks after finished files, `upkeep` repairs what other programs do to the file of the day.
+
+mod house;
+mod upkeep;
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -13,36 +17,37 @@ use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::Instant;
 
-use jiff::Span;
 use jiff::civil::Date;
 use nix::unistd::{AccessFlags, access};
-use slog::{Logger, info, warn};
+use slog::{Logger, warn};
 
 use super::append::{Appender, cut_torn_line};
 use super::compress::{self, Job};
 use super::files::{DayFile, list};
+use super::repair::{Journal, Repair, Written};
 use crate::config::Csv;
-use crate::sinks::worker::{BatchWriter, WriteError};
+use crate::sinks::worker::{BatchWriter, Incident, WriteError};
 use ntp_monitor_core::clock::Stamp;
 use ntp_monitor_core::formats::csv::{append_record, day};
 use ntp_monitor_core::sample::Sample;
 
-/// How often the directory is looked through for finished and old files.
-const HOUSEKEEPING_NS: i64 = 60_000_000_000;
-/// A day's file is finished this long after its midnight, so that what is late finds it open.
-const GRACE_NS: i64 = 600_000_000_000;
-/// Files kept open: the day's, and its neighbour's around midnight.
-const OPEN_FILES: usize = 2;
+use self::upkeep::{Progress, Returned};
 
 /// Writes samples to daily files.
-#[derive(Debug)]
 pub struct CsvWriter {
     config: Csv,
     vantage: Arc<str>,
     log: Logger,
     open: BTreeMap<DayFile, Appender<File>>,
+    /// What this process wrote into the files of the days that are open.
+    written: BTreeMap<Date, Written>,
+    /// Where rows come from that files have lost.
+    journal: Option<Journal>,
+    repairs: Vec<Repair>,
+    returned: Returned,
+    incidents: Vec<Incident>,
     job: Option<Job>,
     looked_at_ns: Option<i64>,
 }
@@ -65,7 +70,25 @@ impl CsvWriter {
                 warn!(log, "a torn last line was cut off"; "file" => %path.display(), "bytes" => cut);
             }
         }
-        Ok(Self { config, vantage: vantage.into(), log, open: BTreeMap::new(), job: None, looked_at_ns: None })
+        Ok(Self {
+            config,
+            vantage: vantage.into(),
+            log,
+            open: BTreeMap::new(),
+            written: BTreeMap::new(),
+            journal: None,
+            repairs: Vec::new(),
+            returned: Returned::default(),
+            incidents: Vec::new(),
+            job: None,
+            looked_at_ns: None,
+        })
+    }
+
+    /// Takes rows that another program removed from the files of the day from `journal`; without one they are lost.
+    #[must_use]
+    pub fn with_journal(self, journal: Journal) -> Self {
+        Self { journal: Some(journal), ..self }
     }
 
     /// Finds out whether files can be written in `dir`, which another writer may be doing: nothing that is there is
@@ -83,7 +106,7 @@ impl CsvWriter {
         if let Some(file) = self.open.keys().rev().find(|file| file.date == date) {
             return Ok(*file);
         }
-        let newest = list(&self.config.dir)?.into_iter().rfind(|file| file.date == date);
+        let newest = self.files()?.into_iter().rfind(|file| file.date == date);
         let mut file = match newest {
             None => DayFile::first(date),
             Some(file) if file.compressed || self.is_being_compressed(file) => file.successor(),
@@ -98,8 +121,28 @@ impl CsvWriter {
         }
     }
 
+    /// The files of the directory, which is made when somebody removed it.
+    fn files(&self) -> io::Result<Vec<DayFile>> {
+        match list(&self.config.dir) {
+            Err(why) if why.kind() == io::ErrorKind::NotFound => {
+                fs::create_dir_all(&self.config.dir)?;
+                list(&self.config.dir)
+            }
+            listed => listed,
+        }
+    }
+
     fn is_being_compressed(&self, file: DayFile) -> bool {
         self.job.as_ref().is_some_and(|job| job.source == file)
+    }
+
+    /// Appends the rows of `samples`, all or none.
+    fn append_samples<'a>(&mut self, samples: impl Iterator<Item = &'a Arc<Sample>>) -> Result<(), WriteError> {
+        let mut days: BTreeMap<Date, Vec<u8>> = BTreeMap::new();
+        for sample in samples {
+            append_record(days.entry(day(sample.at.wall_ns)).or_default(), &self.vantage, sample);
+        }
+        self.append(&days)
     }
 
     /// Appends each day's rows; at the first failure, takes back those of the days before.
@@ -127,68 +170,20 @@ impl CsvWriter {
             }
         }
     }
-
-    /// Keeps the newest files open and brings the others to the disk.
-    fn close_old(&mut self) -> io::Result<()> {
-        while self.open.len() > OPEN_FILES {
-            if let Some((_, file)) = self.open.pop_first() {
-                file.sync()?;
-            }
-        }
-        Ok(())
-    }
-
-    fn keep_house(&mut self, now: Stamp) -> io::Result<()> {
-        if let Some(mut job) = self.job.take() {
-            if job.step()? {
-                info!(self.log, "compressed a finished file"; "file" => %job.source);
-            } else {
-                self.job = Some(job);
-            }
-            return Ok(());
-        }
-        if self.looked_at_ns.is_some_and(|at| now.mono_ns - at < HOUSEKEEPING_NS) {
-            return Ok(());
-        }
-        let dir = self.config.dir.clone();
-        let files = list(&dir)?;
-        // A file that somebody removed or renamed is let go; what comes next begins a new one.
-        self.open.retain(|file, _| files.contains(file));
-        let today = day(now.wall_ns.saturating_sub(GRACE_NS));
-        if let Some(old) = files.iter().find(|file| self.config.keep.is_some_and(|keep| is_old(**file, keep, today))) {
-            self.open.remove(old);
-            fs::remove_file(old.path(&dir))?;
-            info!(self.log, "removed a file after its time"; "file" => %old);
-            // One a minute: a wall clock that jumped ahead for a moment must not empty the directory.
-            self.looked_at_ns = Some(now.mono_ns);
-            return Ok(());
-        }
-        match files.iter().find(|file| self.config.compress && !file.compressed && file.date < today) {
-            Some(finished) => self.finish(&dir, *finished)?,
-            // Only now: after a file was compressed, the next tick looks for another.
-            None => self.looked_at_ns = Some(now.mono_ns),
-        }
-        Ok(())
-    }
-
-    fn finish(&mut self, dir: &Path, file: DayFile) -> io::Result<()> {
-        if let Some(open) = self.open.remove(&file) {
-            open.sync()?;
-        }
-        self.job = Some(Job::begin(dir, file)?);
-        Ok(())
-    }
 }
 
 impl BatchWriter for CsvWriter {
     type Command = Infallible;
 
     fn write(&mut self, batch: &[Arc<Sample>]) -> Result<(), WriteError> {
-        let mut days: BTreeMap<Date, Vec<u8>> = BTreeMap::new();
-        for sample in batch {
-            append_record(days.entry(day(sample.at.wall_ns)).or_default(), &self.vantage, sample);
+        // While rows are brought back new ones wait, so that rows stay in the order of time.
+        if let Progress::Going(why) = self.repair()? {
+            return Err(why);
         }
-        self.append(&days)?;
+        let new: Vec<&Arc<Sample>> = batch.iter().filter(|sample| !self.is_there(sample)).collect();
+        self.append_samples(new.iter().copied())?;
+        self.count(&new);
+        self.returned.settle(batch);
         // The batch is written: from here on a failure is housekeeping's, or the batch would be written twice.
         if let Err(why) = self.close_old() {
             warn!(self.log, "a finished file could not be brought to the disk"; "reason" => %why);
@@ -202,20 +197,25 @@ impl BatchWriter for CsvWriter {
 
     /// Compresses and removes finished files, one piece or one file a tick.
     fn tick(&mut self, now: Stamp) -> Result<(), WriteError> {
+        self.close_past(now);
+        match self.repair()? {
+            Progress::Done => {}
+            Progress::Going(why) | Progress::Waiting(why) => return Err(why),
+        }
         self.keep_house(now).map_err(|why| {
             // Not again before a minute has passed: a directory that cannot be changed would fail every second.
             self.looked_at_ns = Some(now.mono_ns);
             at(&self.config.dir, &why)
         })
     }
-}
 
-/// Whether a file's last sample is older than `keep`, counted in whole days.
-fn is_old(file: DayFile, keep: Duration, today: Date) -> bool {
-    let days = i32::try_from(keep.as_secs().div_ceil(86_400)).unwrap_or(i32::MAX);
-    let limit = Span::new().try_days(days).and_then(|span| today.checked_sub(span));
-    // A time that reaches back before the calendar keeps everything.
-    limit.is_ok_and(|limit| file.date < limit)
+    fn settle(&mut self, until: Instant) -> Result<(), WriteError> {
+        self.end_repairs(until)
+    }
+
+    fn incidents(&mut self) -> Vec<Incident> {
+        std::mem::take(&mut self.incidents)
+    }
 }
 
 fn repair(path: &Path) -> io::Result<u64> {

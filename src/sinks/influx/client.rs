@@ -1,8 +1,7 @@
 //! One request to InfluxDB, and what its answer means for the lines it carried.
 //!
-//! influxdb2 builds the lines and asks for readiness. The write request itself goes through the same HTTP library
-//! directly, because influxdb2's own write takes any success but 204 for a failure, drops the headers (a `Retry-After`
-//! cannot be honoured) and reads an error's body without a limit.
+//! influxdb2 builds the points. Requests go through our own client: influxdb2's drops the headers of an answer, so that
+//! `Retry-After` could not be honoured, and reads an error's body without a limit.
 
 use std::future::Future;
 use std::time::Duration;
@@ -59,14 +58,14 @@ pub trait LineWriter: Send + Sync + 'static {
 pub struct InfluxClient {
     http: Client,
     write_url: Url,
-    api: influxdb2::Client,
+    ready_url: Url,
 }
 
 impl InfluxClient {
     /// A client for the configured bucket. Connects to nothing yet.
     ///
     /// # Errors
-    /// When the URL or the token cannot be used: influxdb2 would panic, or fail every write.
+    /// When the URL or the token cannot be used.
     pub fn new(config: &Influx) -> Result<Self, ClientFault> {
         let base = base_url(&config.url)?;
         let token = config.token.expose_secret();
@@ -75,14 +74,14 @@ impl InfluxClient {
             headers.insert(AUTHORIZATION, authorization(token)?);
         }
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
-        let http = builder(config.timeout)
+        let http = builder(config.timeout, None)
+            .map_err(ClientFault::Client)?
             .default_headers(headers)
             .build()
             .map_err(|error| ClientFault::Client(error.to_string()))?;
-        let api = influxdb2::ClientBuilder::with_builder(builder(config.timeout), base.as_str(), &config.org, token)
-            .build()
-            .map_err(|error| ClientFault::Client(error.to_string()))?;
-        Ok(Self { http, write_url: write_url(base, config), api })
+        let mut ready_url = base.clone();
+        ready_url.set_path("/ready");
+        Ok(Self { http, write_url: write_url(base, config), ready_url })
     }
 
     /// Whether the server says that it is ready (`/ready`; VictoriaMetrics answers too).
@@ -90,7 +89,9 @@ impl InfluxClient {
     /// # Errors
     /// Why not.
     pub async fn ready(&self) -> Result<(), String> {
-        self.api.ready().await.map(drop).map_err(|error| short(&error.to_string()))
+        let response = self.http.get(self.ready_url.clone()).send().await.map_err(failure)?;
+        let status = response.status();
+        if status.is_success() { Ok(()) } else { Err(reason(status, &body(response).await)) }
     }
 }
 
@@ -186,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn what_influxdb2_would_panic_on_is_refused_with_a_reason() {
+    fn an_unusable_url_is_refused_with_a_reason() {
         for bad in
             ["not a url", "http://", "localhost:8086", "mailto:x@y", "ftp://h", "http://h/prefix", "http://h?x=1"]
         {

@@ -43,6 +43,29 @@ pub trait BatchWriter: Send + 'static {
     /// # Errors
     /// As [`BatchWriter::write`]; the writer goes on.
     fn tick(&mut self, now: Stamp) -> Result<(), WriteError>;
+
+    /// Called once before the thread ends, when no more samples come: the last chance to repair, by `until`, what other
+    /// programs did to the files of the output.
+    ///
+    /// # Errors
+    /// What could not be repaired.
+    fn settle(&mut self, _until: Instant) -> Result<(), WriteError> {
+        Ok(())
+    }
+
+    /// What other programs did to the files of the output since the last call. Called after each of the above.
+    fn incidents(&mut self) -> Vec<Incident> {
+        Vec::new()
+    }
+}
+
+/// What another program did to the files of an output, and what came of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Incident {
+    /// A sentence for the log and for health, with the path.
+    pub what: String,
+    /// Samples that had been written and are lost now.
+    pub lost: usize,
 }
 
 /// Why an output could not be written.

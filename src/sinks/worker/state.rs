@@ -4,9 +4,12 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::{MAX_BATCH, WriteError};
+use super::{Incident, MAX_BATCH, WriteError};
 use crate::sinks::queue::SinkQueue;
 use ntp_monitor_core::sample::Sample;
+
+/// An incident is shown for this long, so that whoever looks every few minutes sees it.
+const SHOWN_FOR_NS: i64 = 600 * 1_000_000_000;
 
 /// What a writer shows of itself, to health and metrics.
 #[derive(Debug, Default)]
@@ -17,6 +20,8 @@ pub struct WriterState {
     turn_mono_ns: AtomicI64,
     failing: AtomicBool,
     last_error: Mutex<Option<String>>,
+    /// The last incident, and when it was noted on the monotonic clock.
+    incident: Mutex<Option<(String, i64)>>,
     /// The batch in hand. It is here and not on the thread's stack so that it survives a panic of the writer.
     in_hand: Mutex<InHand>,
 }
@@ -62,7 +67,8 @@ pub struct WriterGauge {
     pub written: u64,
     /// Failed attempts since start.
     pub failures: u64,
-    /// Samples given up: their batch made the writer panic again and again, or could not be written at shutdown.
+    /// Samples given up: their batch made the writer panic again and again, could not be written at shutdown, or was in a
+    /// file that another program removed.
     pub abandoned: u64,
     /// Samples taken from the queue and not yet written.
     pub in_hand: usize,
@@ -75,6 +81,8 @@ pub struct WriterGauge {
     pub failing: bool,
     /// The last error, also when it is over.
     pub last_error: Option<String>,
+    /// What another program did to the files of the output in the last ten minutes.
+    pub incident: Option<String>,
 }
 
 impl WriterState {
@@ -94,7 +102,20 @@ impl WriterState {
             turn_mono_ns: self.turn_mono_ns.load(Ordering::Relaxed),
             failing: self.failing.load(Ordering::Relaxed),
             last_error: self.last_error.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+            incident: self.incident(crate::clock::now().mono_ns),
         }
+    }
+
+    fn incident(&self, now_mono_ns: i64) -> Option<String> {
+        let incident = self.incident.lock().unwrap_or_else(PoisonError::into_inner);
+        let (what, at_mono_ns) = incident.as_ref()?;
+        (now_mono_ns - at_mono_ns < SHOWN_FOR_NS).then(|| what.clone())
+    }
+
+    /// Another program did something to the files of the output.
+    pub(super) fn note(&self, incident: &Incident) {
+        let noted = (incident.what.clone(), crate::clock::now().mono_ns);
+        *self.incident.lock().unwrap_or_else(PoisonError::into_inner) = Some(noted);
     }
 
     // A panic of the writer poisons these locks by design; the data behind them stays whole.
@@ -107,10 +128,9 @@ impl WriterState {
         self.turn_mono_ns.store(crate::clock::now().mono_ns, Ordering::Relaxed);
     }
 
-    /// Samples were written. Returns whether attempts had been failing.
-    pub(super) fn wrote(&self, count: usize) -> bool {
+    /// Samples were written.
+    pub(super) fn wrote(&self, count: usize) {
         self.written.fetch_add(count as u64, Ordering::Relaxed);
-        self.works()
     }
 
     /// What failed works again. Returns whether it had been failing.
@@ -128,5 +148,20 @@ impl WriterState {
     /// Samples are given up.
     pub(super) fn gave_up(&self, count: usize) {
         self.abandoned.fetch_add(count as u64, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn incident_is_shown_for_ten_minutes() {
+        let state = WriterState::default();
+        assert_eq!(state.incident(0), None);
+        state.note(&Incident { what: "removed".to_owned(), lost: 0 });
+        let now = crate::clock::now().mono_ns;
+        assert_eq!(state.incident(now + 590_000_000_000).as_deref(), Some("removed"));
+        assert_eq!(state.incident(now + 610_000_000_000), None);
     }
 }

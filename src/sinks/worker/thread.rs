@@ -169,7 +169,9 @@ impl<W: BatchWriter> Worker<W> {
                 in_hand.panics += 1;
                 in_hand.chunk()
             };
-            if let Err(why) = self.writer.write(&chunk) {
+            let written = self.writer.write(&chunk);
+            self.note_incidents();
+            if let Err(why) = written {
                 let mut in_hand = self.state.in_hand();
                 in_hand.panics -= 1;
                 in_hand.attempts += 1;
@@ -197,7 +199,9 @@ impl<W: BatchWriter> Worker<W> {
     fn succeeded(&mut self, count: usize) {
         self.retry_at = None;
         self.linger_until = None;
-        if self.state.wrote(count) {
+        self.state.wrote(count);
+        // What housekeeping found is not over because a batch was written.
+        if !self.untidy && self.state.works() {
             info!(self.log, "output works again"; "samples" => count);
         }
     }
@@ -216,7 +220,9 @@ impl<W: BatchWriter> Worker<W> {
             return;
         }
         self.tick_at = now + TICK;
-        match self.writer.tick(crate::clock::now()) {
+        let ticked = self.writer.tick(crate::clock::now());
+        self.note_incidents();
+        match ticked {
             Err(why) => {
                 self.state.failed(&why);
                 if !std::mem::replace(&mut self.untidy, true) {
@@ -231,6 +237,23 @@ impl<W: BatchWriter> Worker<W> {
     }
 
     fn drain(&mut self, until: Instant, leftovers: Leftovers) {
+        self.write_all(until, leftovers);
+        if let Err(why) = self.writer.settle(until) {
+            self.state.failed(&why);
+            slog::error!(self.log, "an output ends damaged"; "reason" => %why);
+        }
+        self.note_incidents();
+    }
+
+    fn note_incidents(&mut self) {
+        for incident in self.writer.incidents() {
+            self.state.note(&incident);
+            warn!(self.log, "{}", incident.what; "lost" => incident.lost);
+            self.state.gave_up(incident.lost);
+        }
+    }
+
+    fn write_all(&mut self, until: Instant, leftovers: Leftovers) {
         loop {
             match self.queue.recv_timeout(Duration::ZERO) {
                 Ok(sample) => self.gather(sample),

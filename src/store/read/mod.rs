@@ -20,9 +20,11 @@ use std::sync::Arc;
 
 use rusqlite::{Connection, Row};
 
+use super::audit::AuditEntry;
 use super::codec::address_text;
+use super::error::StoreError;
 use super::events::{self, StoredEvent};
-use super::{AuditEntry, StoreError, audit, connection, evidence, meta, outbox};
+use super::{audit, connection, evidence, meta, outbox};
 use crate::sinks::influx::outbox::{OutboxGauge, OutboxRow};
 use ntp_monitor_core::sample::{Evidence, SeriesKey, ServerIdent};
 

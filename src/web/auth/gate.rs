@@ -1,13 +1,13 @@
 //! Judges requests by what they show: a token, a session, or nothing.
 
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use actix_web::http::header::{AUTHORIZATION, HOST, HeaderMap};
 
 use super::guesses::Guesses;
-use super::session::Sessions;
+use super::session::{Caller, Sessions};
 use super::{known, origin};
 use crate::config::{Http, Role};
 use crate::log::{Allowance, RateLimit};
@@ -25,15 +25,6 @@ pub struct Gate {
     pub(super) guesses: Guesses,
     pub(super) sessions: Sessions,
     writes: Mutex<RateLimit>,
-}
-
-/// Who asks, as far as a token or a session says it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Caller {
-    /// What the holder of the token is called.
-    pub name: Arc<str>,
-    /// What he may do.
-    pub role: Role,
 }
 
 /// What a request shows.

@@ -8,12 +8,14 @@
 mod gate;
 mod guard;
 mod guesses;
+mod login;
 mod origin;
 mod session;
 
-pub use gate::{Caller, Gate};
+pub use gate::Gate;
 pub use guard::guard;
-pub use session::ENDPOINTS;
+pub use login::ENDPOINTS;
+pub use session::Caller;
 
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::families::{Family, Kind, Values};
+use super::family::{Family, Kind, Values};
 use ntp_monitor_core::alert::notification::Severity;
 use ntp_monitor_core::alert::status::{Active, Standing};
 

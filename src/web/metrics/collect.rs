@@ -1,7 +1,6 @@
 //! From the snapshots to the encoder.
 
 use std::fmt;
-use std::sync::Arc;
 
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet};
@@ -9,48 +8,11 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::exemplar::Exemplar;
 use prometheus_client::registry::Unit;
 
-use super::families::{FAMILIES, Family, Kind, Values};
-use crate::config::Config;
-use crate::web::State;
-use crate::web::live::Hub;
+use super::families::FAMILIES;
+use super::family::{Family, Kind, Values};
+use super::scrape::Scrape;
 use crate::web::view::row::Row;
 use crate::web::view::rows::Picture;
-use ntp_monitor_core::alert::status::AlertStatus;
-use ntp_monitor_core::clock::Stamp;
-use ntp_monitor_core::health::report::Health;
-use ntp_monitor_core::stats::snapshot::Snapshot;
-
-/// What is known at one scrape.
-pub struct Scrape {
-    /// The configuration in effect.
-    pub config: Arc<Config>,
-    /// The newest picture.
-    pub snapshot: Arc<Snapshot>,
-    /// The newest health.
-    pub health: Arc<Health>,
-    /// How alerts stand.
-    pub alerts: Arc<AlertStatus>,
-    /// Who reads the stream.
-    pub hub: Hub,
-    /// When the service started.
-    pub started: Stamp,
-}
-
-impl fmt::Debug for Scrape {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "a scrape of {} servers", self.config.servers.len())
-    }
-}
-
-impl Scrape {
-    /// What is known now.
-    #[must_use]
-    pub fn of(state: &State) -> Self {
-        let (config, snapshot, health) = state.now();
-        let (alerts, hub) = (state.alerts.borrow().clone(), state.hub.clone());
-        Self { config, snapshot, health, alerts, hub, started: state.started }
-    }
-}
 
 /// Labels with their values.
 type Labels<'a> = Vec<(&'a str, &'a str)>;

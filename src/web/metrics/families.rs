@@ -1,73 +1,12 @@
 //! Every metric: name, unit, kind, meaning and where its value comes from. The servers' metrics and the verdict's stand
 //! here, those of the program itself in [`super::own`].
 
-use super::collect::Scrape;
+use super::family::{Family, Kind, Values, gauge, of_server, truth};
 use super::{alerts, notifiers, own, reports};
 use crate::web::view::row::Row;
 use ntp_monitor_core::sample::Outcome;
 use ntp_monitor_core::stats::events::EventKind;
 use ntp_monitor_core::stats::verdict::{Class, State, When};
-
-/// One metric.
-pub struct Family {
-    /// Its name without prefix, unit and suffix.
-    pub name: &'static str,
-    /// Its unit, which ends its name.
-    pub unit: Option<&'static str>,
-    /// Its kind.
-    pub kind: Kind,
-    /// What it says, with unit and sign.
-    pub help: &'static str,
-    /// Where its values come from.
-    pub values: Values,
-}
-
-/// The kinds in use.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    /// A value that goes up and down.
-    Gauge,
-    /// A number that only rises while the program runs.
-    Counter,
-    /// Texts, as labels of the value 1.
-    Info,
-}
-
-/// Where values come from, and what labels they get. Those of servers have `server` and `address`.
-pub enum Values {
-    /// One of each series, if it is known.
-    Server(fn(&Row) -> Option<f64>),
-    /// Several of each series, told apart by one more label.
-    ServerBy(&'static str, fn(&Row) -> Vec<(&'static str, f64)>),
-    /// Texts of each series.
-    ServerInfo(fn(&Row) -> Vec<(String, String)>),
-    /// One, if it is known.
-    One(fn(&Scrape) -> Option<f64>),
-    /// Several, told apart by a label.
-    By(&'static str, fn(&Scrape) -> Vec<(String, f64)>),
-    /// Several, told apart by two labels.
-    ByTwo(&'static str, &'static str, fn(&Scrape) -> Vec<(String, String, f64)>),
-    /// Texts.
-    Info(fn(&Scrape) -> Vec<(&'static str, String)>),
-}
-
-const fn of_server(
-    name: &'static str,
-    unit: Option<&'static str>,
-    help: &'static str,
-    value: fn(&Row) -> Option<f64>,
-) -> Family {
-    Family { name, unit, kind: Kind::Gauge, help, values: Values::Server(value) }
-}
-
-pub(super) const fn gauge(
-    name: &'static str,
-    unit: Option<&'static str>,
-    help: &'static str,
-    value: fn(&Scrape) -> Option<f64>,
-) -> Family {
-    Family { name, unit, kind: Kind::Gauge, help, values: Values::One(value) }
-}
 
 const SECONDS: Option<&str> = Some("seconds");
 const RATIO: Option<&str> = Some("ratio");
@@ -329,10 +268,6 @@ const LEAP_FINDINGS: [EventKind; 5] = [
 ];
 
 const STATES: [State; 5] = [State::Consistent, State::LocalWrong, State::ServerWrong, State::Path, State::Undecidable];
-
-pub(super) fn truth(holds: bool) -> f64 {
-    f64::from(u8::from(holds))
-}
 
 fn seconds(when: When) -> f64 {
     when.0 as f64 / 1e9

@@ -5,9 +5,11 @@ mod alerts;
 mod classic;
 mod collect;
 mod families;
+mod family;
 mod notifiers;
 mod own;
 mod reports;
+mod scrape;
 mod table;
 
 use actix_web::http::StatusCode;
@@ -16,7 +18,8 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use prometheus_client::encoding::text;
 use prometheus_client::registry::Registry;
 
-pub use collect::{Scrape, Servers};
+pub use collect::Servers;
+pub use scrape::Scrape;
 pub use table::markdown;
 
 use super::State;

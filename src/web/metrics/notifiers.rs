@@ -1,7 +1,7 @@
 //! The metrics of notifiers.
 
-use super::collect::Scrape;
-use super::families::{Family, Kind, Values, truth};
+use super::family::{Family, Kind, Values, truth};
+use super::scrape::Scrape;
 use ntp_monitor_core::health::notifiers::NotifierHealth;
 
 /// Every way a notification or an attempt can end, and how often it did.

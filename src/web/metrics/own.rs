@@ -1,7 +1,7 @@
 //! The metrics of the program itself.
 
-use super::collect::Scrape;
-use super::families::{Family, Kind, Values, gauge, truth};
+use super::family::{Family, Kind, Values, gauge, truth};
+use super::scrape::Scrape;
 use ntp_monitor_core::health::report::{SinkHealth, Status};
 
 pub(super) const BUILD: Family = Family {

@@ -1,6 +1,6 @@
 //! The metrics of scheduled reports.
 
-use super::families::{Family, Kind, Values, truth};
+use super::family::{Family, Kind, Values, truth};
 
 pub(super) const REPORTS: Family = Family {
     name: "scheduled_reports",

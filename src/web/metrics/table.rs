@@ -3,7 +3,8 @@
 use std::fmt::Write as _;
 
 use super::PREFIX;
-use super::families::{FAMILIES, Family, Kind, Values};
+use super::families::FAMILIES;
+use super::family::{Family, Kind, Values};
 
 /// Every metric as a row of a Markdown table.
 #[must_use]

@@ -306,6 +306,7 @@ export interface SinkHealth {
   failures: number;
   lag_s: number;
   last_error: string | null;
+  incident: string | null;
 }
 
 export interface Health {

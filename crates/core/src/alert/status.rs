@@ -10,6 +10,7 @@ use super::notification::{Notification, Severity};
 use super::rule::Origin;
 use super::silence::Silence;
 use super::state::End;
+use crate::health::alerting::AlertingHealth;
 
 /// Alerts and rules at one moment.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -22,6 +23,15 @@ pub struct AlertStatus {
     pub silences: Vec<Silence>,
     /// Why what happened cannot be recorded, while that is so; notifications wait meanwhile.
     pub not_recorded: Option<String>,
+}
+
+impl AlertStatus {
+    /// The alerting part of the service's health: rules that failed, and whether changes can be recorded.
+    #[must_use]
+    pub fn health(&self) -> AlertingHealth {
+        let errors = self.rules.iter().filter_map(|rule| Some((rule.name.clone(), rule.last_error.clone()?)));
+        AlertingHealth { rule_errors: errors.collect(), not_recorded: self.not_recorded.clone() }
+    }
 }
 
 /// How an alert stands.

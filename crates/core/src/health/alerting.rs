@@ -6,7 +6,6 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::report::{Reason, Status};
-use crate::alert::status::AlertStatus;
 
 /// What is wrong with the rules of alerts.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, JsonSchema)]
@@ -15,15 +14,6 @@ pub struct AlertingHealth {
     pub rule_errors: BTreeMap<String, String>,
     /// Why what happened cannot be recorded, while that is so: nobody is told meanwhile.
     pub not_recorded: Option<String>,
-}
-
-impl AlertingHealth {
-    /// What the alerter shows.
-    #[must_use]
-    pub fn of(status: &AlertStatus) -> Self {
-        let errors = status.rules.iter().filter_map(|rule| Some((rule.name.clone(), rule.last_error.clone()?)));
-        Self { rule_errors: errors.collect(), not_recorded: status.not_recorded.clone() }
-    }
 }
 
 /// Why alerts are worth a reason.

@@ -69,6 +69,9 @@ fn sink_reasons(name: &str, sink: &SinkHealth, reasons: &mut Vec<Reason>) {
     } else if sink.lag_s > SINK_LAG_S {
         push(reasons, Status::Degraded, "sink", name, format!("is {:.0} s behind", sink.lag_s));
     }
+    if let Some(incident) = &sink.incident {
+        push(reasons, Status::Degraded, "sink", name, incident.clone());
+    }
     if sink.dropped > 0 {
         push(reasons, Status::Degraded, "sink", name, format!("{} samples were lost for it since start", sink.dropped));
     }
@@ -148,6 +151,13 @@ mod tests {
         let influx = with(&[0], vec![("influxdb", bad)]);
         assert_eq!(influx.status, Status::Degraded);
         assert!(influx.reasons[0].reason.contains("disk full"));
+    }
+
+    #[test]
+    fn incident_with_the_files_of_an_output_degrades() {
+        let removed = SinkHealth { incident: Some("a.csv was removed".into()), ..SinkHealth::default() };
+        let health = with(&[0], vec![("csv", removed)]);
+        assert_eq!((health.status, health.reasons[0].reason.as_str()), (Status::Degraded, "a.csv was removed"));
     }
 
     #[test]

@@ -138,6 +138,8 @@ pub struct SinkHealth {
     pub lag_s: f64,
     /// The last error, also when it is over.
     pub last_error: Option<String>,
+    /// What another program did to its files (removed, replaced, truncated) in the last ten minutes.
+    pub incident: Option<String>,
 }
 
 /// A child that is not running.

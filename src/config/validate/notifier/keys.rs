@@ -3,6 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::config::certificate::roots;
 use lettre::message::Mailbox;
 use reqwest::Url;
 use reqwest::header::{HeaderName, HeaderValue};
@@ -132,9 +133,9 @@ impl Table<'_, '_> {
         let path = resolve(file, self.surroundings);
         let unread = |why| FileFault::Unread(format!("{} cannot be read: {why}", path.display()));
         let text = std::fs::read_to_string(&path).map_err(unread);
-        let found = text.and_then(|pem| match reqwest::Certificate::from_pem(pem.as_bytes()) {
+        let found = text.and_then(|pem| match roots(&pem) {
             Ok(_) => Ok(pem),
-            Err(_) => Err(FileFault::Wrong(format!("{} holds no certificate in PEM", path.display()))),
+            Err(why) => Err(FileFault::Wrong(format!("{} {why}", path.display()))),
         });
         let key = self.path.key("ca_file");
         found.map_err(|fault| self.rules.refuse_file(&key, fault)).ok()

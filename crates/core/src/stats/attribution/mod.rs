@@ -9,6 +9,7 @@
 //! 4 kB for what they share. A sample costs O(log n) amortised, n being the number of servers: each cell takes one sample
 //! of each server and is sorted once; medians, shapes and slopes are worked out every eighth cell or when something begins.
 
+mod baselines;
 mod change;
 mod clock;
 mod common;

@@ -1,6 +1,8 @@
 //! HTTP requests that leave this host: what every client has in common. HTTP/1.1, a deadline, no redirects, no proxy of
 //! the environment; answers are read to a bound, and no error shows a URL, which may hold a secret.
 
+pub mod trust;
+
 use std::time::Duration;
 
 use reqwest::header::{HeaderMap, RETRY_AFTER};
@@ -12,10 +14,15 @@ pub const MAX_BODY_BYTES: usize = 8 * 1024;
 /// A reason is kept this long.
 const MAX_REASON_CHARS: usize = 300;
 
-/// A client whose every request ends within `timeout`.
-pub fn builder(timeout: Duration) -> ClientBuilder {
+/// A client whose every request ends within `timeout`. It trusts the system's certificates and those in `ca_pem`.
+///
+/// # Errors
+/// When `ca_pem` cannot be used.
+pub fn builder(timeout: Duration, ca_pem: Option<&str>) -> Result<ClientBuilder, String> {
+    let tls = trust::client(ca_pem)?;
     // No proxy of the environment: data and secrets go where the configuration says.
-    Client::builder().http1_only().redirect(Policy::none()).timeout(timeout).no_proxy()
+    let builder = Client::builder().http1_only().redirect(Policy::none()).timeout(timeout).no_proxy();
+    Ok(builder.use_preconfigured_tls(tls))
 }
 
 /// `Retry-After` in seconds. The form with a date is ignored: it would need a wall clock that can be trusted.

@@ -1,0 +1,160 @@
+//! What other programs do to the file of the day is noticed before each batch and each second, and undone: the file is
+//! opened anew by its path, and gets the rows that it lacks and the store has.
+
+use std::collections::HashSet;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::{CsvWriter, at};
+use crate::sinks::csv::append::Damage;
+use crate::sinks::csv::files::DayFile;
+use crate::sinks::csv::repair::{Repair, Written};
+use crate::sinks::csv::tail::{Key, key};
+use crate::sinks::worker::{Incident, WriteError};
+use ntp_monitor_core::formats::csv::day;
+use ntp_monitor_core::sample::Sample;
+
+/// Samples that are read from the store at once.
+const CHUNK: usize = 4096;
+/// A repair gives way to everything else after this long, and goes on a second later.
+const AT_ONCE: Duration = Duration::from_millis(500);
+/// At the end the store is asked again after this long.
+const RETRY: Duration = Duration::from_millis(100);
+/// A sample that was brought back may still come from the queue until samples are this much younger.
+const MAY_COME_NS: i64 = 600_000_000_000;
+
+/// How far the repairs are.
+pub(super) enum Progress {
+    /// There is nothing to repair.
+    Done,
+    /// More rows follow; what is being done.
+    Going(WriteError),
+    /// The store cannot be read now; what is to be done, and why it cannot.
+    Waiting(WriteError),
+}
+
+/// Rows that were brought back from the store, and whose samples may still come.
+#[derive(Debug, Default)]
+pub(super) struct Returned {
+    keys: HashSet<Key>,
+    newest_ns: i64,
+}
+
+impl Returned {
+    fn extend(&mut self, keys: Vec<Key>) {
+        let newest = keys.iter().map(|key| key.0).max();
+        let before = if self.keys.is_empty() { i64::MIN } else { self.newest_ns };
+        self.newest_ns = newest.unwrap_or(i64::MIN).max(before);
+        self.keys.extend(keys);
+    }
+
+    /// `batch` was written; forgets the rows when their samples can come no more.
+    pub(super) fn settle(&mut self, batch: &[Arc<Sample>]) {
+        let limit_ns = self.newest_ns.saturating_add(MAY_COME_NS);
+        if !self.keys.is_empty() && batch.iter().all(|sample| sample.at.wall_ns > limit_ns) {
+            *self = Self::default();
+        }
+    }
+}
+
+impl CsvWriter {
+    /// Whether the row of `sample` is in a file already: it was brought back before the sample came.
+    pub(super) fn is_there(&self, sample: &Sample) -> bool {
+        let is_returned = !self.returned.keys.is_empty() && self.returned.keys.contains(&key(sample));
+        is_returned || self.repairs.iter().any(|repair| repair.has(sample))
+    }
+
+    /// Notes what was written.
+    pub(super) fn count(&mut self, samples: &[&Arc<Sample>]) {
+        for sample in samples {
+            let date = day(sample.at.wall_ns);
+            self.written.entry(date).or_insert_with(Written::nothing).add(sample);
+            self.repairs.iter_mut().filter(|repair| repair.date == date).for_each(|repair| repair.wrote(sample));
+        }
+    }
+
+    /// Looks for damage and repairs what there is, for as long as [`AT_ONCE`].
+    pub(super) fn repair(&mut self) -> Result<Progress, WriteError> {
+        self.find_damage()?;
+        let until = Instant::now() + AT_ONCE;
+        while let Some(mut repair) = self.repairs.pop() {
+            let what = format!("{}; its rows are being brought back from the store", repair.what);
+            let stepped = self.step(&mut repair);
+            let is_done = repair.left().is_empty();
+            if is_done {
+                self.conclude(repair);
+            } else {
+                self.repairs.push(repair);
+            }
+            match stepped? {
+                Some(why) => return Ok(Progress::Waiting(WriteError(format!("{what}, which cannot be read: {why}")))),
+                None if !is_done && Instant::now() >= until => return Ok(Progress::Going(WriteError(what))),
+                None => {}
+            }
+        }
+        Ok(Progress::Done)
+    }
+
+    /// As [`CsvWriter::repair`], to the end; when the store cannot be read by `until` the rows are lost.
+    pub(super) fn end_repairs(&mut self, until: Instant) -> Result<(), WriteError> {
+        loop {
+            match self.repair()? {
+                Progress::Done => return Ok(()),
+                Progress::Going(_) => {}
+                Progress::Waiting(_) if Instant::now() + RETRY < until => std::thread::sleep(RETRY),
+                Progress::Waiting(why) => {
+                    std::mem::take(&mut self.repairs).into_iter().for_each(|repair| self.conclude(repair));
+                    return Err(why);
+                }
+            }
+        }
+    }
+
+    /// Closes damaged files and begins the repair of their days.
+    fn find_damage(&mut self) -> Result<(), WriteError> {
+        let mut damaged: Vec<(DayFile, PathBuf, Damage)> = Vec::new();
+        for (file, appender) in &self.open {
+            let path = file.path(&self.config.dir);
+            let damage = appender.damage(&path).map_err(|why| at(&path, &why))?;
+            damaged.extend(damage.map(|damage| (*file, path, damage)));
+        }
+        for (file, path, damage) in damaged {
+            let written = self.written.get(&file.date).copied().unwrap_or_else(Written::nothing);
+            let what = format!("{} {damage} by another program", path.display());
+            // First of all, for it may fail: then it is found again.
+            let repair = Repair::begin(&self.config.dir, file.date, what, written).map_err(|why| at(&path, &why))?;
+            self.open.remove(&file);
+            let (again, others) = std::mem::take(&mut self.repairs).into_iter().partition(|r| r.date == file.date);
+            self.repairs = others;
+            let again: Vec<Repair> = again;
+            again.into_iter().for_each(|before| self.returned.extend(before.returned));
+            self.repairs.push(repair);
+        }
+        Ok(())
+    }
+
+    /// Compares some rows. Returns why the store cannot be read, if so.
+    fn step(&mut self, repair: &mut Repair) -> Result<Option<String>, WriteError> {
+        let Some(journal) = &self.journal else {
+            repair.advance(&[]);
+            return Ok(None);
+        };
+        let stored = match journal(repair.left(), CHUNK) {
+            Ok(stored) => stored,
+            Err(why) => return Ok(Some(why)),
+        };
+        self.append_samples(stored.iter().filter(|sample| !repair.has(sample)))?;
+        repair.advance(&stored);
+        Ok(None)
+    }
+
+    fn conclude(&mut self, repair: Repair) {
+        let lost = repair.lost();
+        if let Some(written) = self.written.get_mut(&repair.date) {
+            written.rows = written.rows.saturating_sub(lost);
+        }
+        self.incidents.push(Incident { what: repair.conclusion(), lost });
+        self.returned.extend(repair.returned);
+    }
+}

@@ -1,0 +1,87 @@
+//! What the alerter and the notifiers ask of the store.
+
+use jiff::Timestamp;
+
+use super::alerts::{AlertCommand, AlertRecord};
+use super::command::{Command, Reply};
+use super::error::StoreError;
+use super::handle::StoreHandle;
+use super::notices::{NoticeCommand, QueueGauge};
+use ntp_monitor_core::alert::notification::Notification;
+use ntp_monitor_core::alert::silence::Silence;
+
+impl StoreHandle {
+    /// Records a step of the alerts: all of it, or nothing.
+    ///
+    /// # Errors
+    /// When the store cannot be written.
+    pub async fn record_alerts(&self, record: AlertRecord) -> Result<(), StoreError> {
+        self.alerts(AlertCommand::Record(Box::new(record))).await.map(drop)
+    }
+
+    /// Keeps a silence and returns its number; `None` when there are too many.
+    ///
+    /// # Errors
+    /// When the store cannot be written.
+    pub async fn add_silence(&self, silence: Silence) -> Result<Option<i64>, StoreError> {
+        let number = self.alerts(AlertCommand::AddSilence(Box::new(silence))).await?;
+        Ok((number > 0).then_some(number))
+    }
+
+    /// Lets a silence end; says whether there was one.
+    ///
+    /// # Errors
+    /// When the store cannot be written.
+    pub async fn end_silence(&self, id: i64, now: Timestamp) -> Result<bool, StoreError> {
+        Ok(self.alerts(AlertCommand::EndSilence { id, now }).await? > 0)
+    }
+
+    async fn alerts(&self, command: AlertCommand) -> Result<i64, StoreError> {
+        self.ask(|reply| Command::Alerts { command, reply }).await
+    }
+}
+
+impl StoreHandle {
+    /// How full the queue of `notifier` is, as of the last commit. Reads memory only.
+    #[must_use]
+    pub fn queue_gauge(&self, notifier: &str) -> QueueGauge {
+        self.queue_gauges().get(notifier).copied().unwrap_or_default()
+    }
+
+    /// Puts a notification into the queue of `notifier`; see [`super::insert_notification`].
+    ///
+    /// # Errors
+    /// When the store cannot be written.
+    pub async fn queue_notification(&self, notifier: &str, notification: Notification) -> Result<(), StoreError> {
+        let (notifier, notification) = (notifier.to_owned(), Box::new(notification));
+        self.notice(NoticeCommand::Insert { notifier, notification }).await
+    }
+
+    /// Notes that the receiver has it; `others_at_once` lets the others of its notifier out of their waits.
+    ///
+    /// # Errors
+    /// When the store cannot be written.
+    pub async fn notification_delivered(&self, id: i64, others_at_once: bool) -> Result<(), StoreError> {
+        self.notice(NoticeCommand::Delivered { id, others_at_once }).await
+    }
+
+    /// Notes that an attempt failed; the next is not made before the wall time `next_ns`.
+    ///
+    /// # Errors
+    /// When the store cannot be written.
+    pub async fn notification_failed(&self, id: i64, next_ns: i64, why: String) -> Result<(), StoreError> {
+        self.notice(NoticeCommand::Failed { id, next_ns, why }).await
+    }
+
+    /// Notes that there will be no other attempt.
+    ///
+    /// # Errors
+    /// When the store cannot be written.
+    pub async fn notification_given_up(&self, id: i64, why: String) -> Result<(), StoreError> {
+        self.notice(NoticeCommand::GivenUp { id, why }).await
+    }
+
+    async fn notice(&self, command: NoticeCommand) -> Result<(), StoreError> {
+        self.ask(|reply: Reply<()>| Command::Notice { command, reply }).await
+    }
+}

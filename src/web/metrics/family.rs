@@ -1,0 +1,69 @@
+//! The shape of a metric.
+
+use super::scrape::Scrape;
+use crate::web::view::row::Row;
+
+/// One metric.
+pub struct Family {
+    /// Its name without prefix, unit and suffix.
+    pub name: &'static str,
+    /// Its unit, which ends its name.
+    pub unit: Option<&'static str>,
+    /// Its kind.
+    pub kind: Kind,
+    /// What it says, with unit and sign.
+    pub help: &'static str,
+    /// Where its values come from.
+    pub values: Values,
+}
+
+/// The kinds in use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A value that goes up and down.
+    Gauge,
+    /// A number that only rises while the program runs.
+    Counter,
+    /// Texts, as labels of the value 1.
+    Info,
+}
+
+/// Where values come from, and what labels they get. Those of servers have `server` and `address`.
+pub enum Values {
+    /// One of each series, if it is known.
+    Server(fn(&Row) -> Option<f64>),
+    /// Several of each series, told apart by one more label.
+    ServerBy(&'static str, fn(&Row) -> Vec<(&'static str, f64)>),
+    /// Texts of each series.
+    ServerInfo(fn(&Row) -> Vec<(String, String)>),
+    /// One, if it is known.
+    One(fn(&Scrape) -> Option<f64>),
+    /// Several, told apart by a label.
+    By(&'static str, fn(&Scrape) -> Vec<(String, f64)>),
+    /// Several, told apart by two labels.
+    ByTwo(&'static str, &'static str, fn(&Scrape) -> Vec<(String, String, f64)>),
+    /// Texts.
+    Info(fn(&Scrape) -> Vec<(&'static str, String)>),
+}
+
+pub(super) const fn of_server(
+    name: &'static str,
+    unit: Option<&'static str>,
+    help: &'static str,
+    value: fn(&Row) -> Option<f64>,
+) -> Family {
+    Family { name, unit, kind: Kind::Gauge, help, values: Values::Server(value) }
+}
+
+pub(super) const fn gauge(
+    name: &'static str,
+    unit: Option<&'static str>,
+    help: &'static str,
+    value: fn(&Scrape) -> Option<f64>,
+) -> Family {
+    Family { name, unit, kind: Kind::Gauge, help, values: Values::One(value) }
+}
+
+pub(super) fn truth(holds: bool) -> f64 {
+    f64::from(u8::from(holds))
+}

@@ -1,0 +1,44 @@
+//! What one scrape reads.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::config::Config;
+use crate::web::State;
+use crate::web::live::Hub;
+use ntp_monitor_core::alert::status::AlertStatus;
+use ntp_monitor_core::clock::Stamp;
+use ntp_monitor_core::health::report::Health;
+use ntp_monitor_core::stats::snapshot::Snapshot;
+
+/// What is known at one scrape.
+pub struct Scrape {
+    /// The configuration in effect.
+    pub config: Arc<Config>,
+    /// The newest picture.
+    pub snapshot: Arc<Snapshot>,
+    /// The newest health.
+    pub health: Arc<Health>,
+    /// How alerts stand.
+    pub alerts: Arc<AlertStatus>,
+    /// Who reads the stream.
+    pub hub: Hub,
+    /// When the service started.
+    pub started: Stamp,
+}
+
+impl fmt::Debug for Scrape {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "a scrape of {} servers", self.config.servers.len())
+    }
+}
+
+impl Scrape {
+    /// What is known now.
+    #[must_use]
+    pub fn of(state: &State) -> Self {
+        let (config, snapshot, health) = state.now();
+        let (alerts, hub) = (state.alerts.borrow().clone(), state.hub.clone());
+        Self { config, snapshot, health, alerts, hub, started: state.started }
+    }
+}
