@@ -314,7 +314,7 @@ impl Damaged {
 
     /// A tick at noon, by which time the day is not over.
     fn tick(&mut self) -> Result<(), String> {
-        let now = Stamp { wall_ns: MIDNIGHT_NS + DAY_NS / 2, mono_ns: 1, raw_ns: 0 };
+        let now = Stamp::new(MIDNIGHT_NS + DAY_NS / 2, 1, 0);
         self.writer.tick(now).map_err(|why| why.to_string())
     }
 
@@ -402,9 +402,9 @@ fn repair_waits_for_a_store_that_cannot_be_read_and_writing_goes_on() {
 fn file_of_a_day_that_is_over_may_be_moved_away() {
     let mut csv = Damaged::new();
     csv.write(0..5);
-    csv.writer.tick(Stamp { wall_ns: MIDNIGHT_NS + DAY_NS + DAY_NS / 2, mono_ns: 1, raw_ns: 0 }).unwrap();
+    csv.writer.tick(Stamp::new(MIDNIGHT_NS + DAY_NS + DAY_NS / 2, 1, 0)).unwrap();
     fs::rename(csv.path(), csv.dir.path().join("archived.csv")).unwrap();
-    csv.writer.tick(Stamp { wall_ns: MIDNIGHT_NS + DAY_NS + DAY_NS / 2, mono_ns: 2, raw_ns: 0 }).unwrap();
+    csv.writer.tick(Stamp::new(MIDNIGHT_NS + DAY_NS + DAY_NS / 2, 2, 0)).unwrap();
     assert_eq!(names(csv.dir.path()), ["archived.csv"]);
     assert!(csv.writer.incidents().is_empty());
 }
@@ -415,7 +415,7 @@ fn file_that_changes_while_it_is_compressed_is_not_removed() {
     let path = dir.path().join("samples-2026-11-22.csv");
     let mut writer = writer(Csv { compress: true, ..config(dir.path()) });
     writer.write(&[timeout_at(MIDNIGHT_NS, "a")]).unwrap();
-    let later = |n| Stamp { wall_ns: MIDNIGHT_NS + 2 * DAY_NS, mono_ns: n * SECOND_NS, raw_ns: 0 };
+    let later = |n| Stamp::new(MIDNIGHT_NS + 2 * DAY_NS, n * SECOND_NS, 0);
     writer.tick(later(1)).unwrap();
     writer.tick(later(2)).unwrap();
     fs::write(path.with_extension("new"), "edited\n").unwrap();
