@@ -60,13 +60,13 @@ fn book() -> Rulebook {
 fn fleet(count: usize) -> (Vec<Arc<ServerIdent>>, Snapshot) {
     let mut analysis = Analysis::new(Window::Hour, TimeAxis::Wall);
     World::ordinary(1, 3, 64.0, 3600.0).samples().for_each(|sample| analysis.observe(&Arc::new(sample)));
-    let one = analysis.snapshot(Stamp { wall_ns: 0, mono_ns: 0, raw_ns: 0 });
+    let one = analysis.snapshot(Stamp::new(0, 0, 0));
     let (mut idents, mut snapshot) =
         (Vec::new(), Snapshot { series: std::collections::BTreeMap::new(), ..one.clone() });
     for (n, series) in (0..count).zip(one.series.values().cycle()) {
         let ident = ServerIdent::named(&format!("server-{n:05}"));
         let last = Arc::new(Sample { server: Arc::clone(&ident), ..(*series.last).clone() });
-        let key = SeriesKey { server: Arc::clone(&ident.name), address: last.address };
+        let key = SeriesKey::here(&ident.name, last.address);
         snapshot.series.insert(key, Arc::new(SeriesSnapshot { last, ..(**series).clone() }));
         idents.push(ident);
     }

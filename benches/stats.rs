@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use ntp_monitor_core::clock::Stamp;
 use ntp_monitor_core::ntp::{Leap, RefId};
-use ntp_monitor_core::sample::{Measure, Outcome, Reply, Sample, ServerIdent, Timestamping};
+use ntp_monitor_core::sample::{Authentication, Measure, Mode, Outcome, Reply, Sample, ServerIdent, Timestamping};
 use ntp_monitor_core::stats::intake::TimeAxis;
 use ntp_monitor_core::stats::sketch::Sketch;
 use ntp_monitor_core::stats::stability::{PhaseGrid, Stability};
@@ -165,9 +165,10 @@ fn polls(poll_s: f64, days: f64) -> Vec<Sample> {
             precision_log2: -23,
             root_delay_s: 0.01,
             root_dispersion_s: 0.002,
+            reference_age_s: None,
         };
         Sample {
-            at: Stamp { wall_ns: mono_ns, mono_ns, raw_ns: 0 },
+            at: Stamp::new(mono_ns, mono_ns, 0),
             server: server.clone(),
             address: None,
             outcome: if lost { Outcome::Timeout } else { Outcome::Sample },
@@ -175,6 +176,8 @@ fn polls(poll_s: f64, days: f64) -> Vec<Sample> {
             measure: (!lost).then_some(measure),
             poll_s,
             timestamping: (!lost).then_some(Timestamping::Kernel),
+            authentication: Authentication::None,
+            mode: Mode::Basic,
             sent: 1,
             lost: u16::from(lost),
             evidence: None,

@@ -13,7 +13,7 @@ use ntp_monitor::store::read::Reader;
 use ntp_monitor::store::{Encoder, Grain, Options, Store};
 use ntp_monitor_core::clock::Stamp;
 use ntp_monitor_core::ntp::{Leap, RefId};
-use ntp_monitor_core::sample::{Measure, Outcome, Reply, Sample, ServerIdent, Timestamping};
+use ntp_monitor_core::sample::{Authentication, Measure, Mode, Outcome, Reply, Sample, ServerIdent, Timestamping};
 use slog::{Discard, Logger, o};
 
 type Failure = Box<dyn std::error::Error>;
@@ -50,7 +50,7 @@ fn noise(n: i64) -> f64 {
 fn sample(server: &Arc<ServerIdent>, wall_ns: i64) -> Sample {
     let x = noise(wall_ns);
     Sample {
-        at: Stamp { wall_ns, mono_ns: wall_ns - T0 + 7 * DAY, raw_ns: T0 - 7 * DAY + (x * 1e3) as i64 },
+        at: Stamp::new(wall_ns, wall_ns - T0 + 7 * DAY, T0 - 7 * DAY + (x * 1e3) as i64),
         server: Arc::clone(server),
         address: "192.0.2.1:123".parse().ok(),
         outcome: Outcome::Sample,
@@ -61,6 +61,7 @@ fn sample(server: &Arc<ServerIdent>, wall_ns: i64) -> Sample {
             precision_log2: -24,
             root_delay_s: 0.001_205,
             root_dispersion_s: 0.000_885 + x * 1e-5,
+            reference_age_s: None,
         }),
         measure: Some(Measure {
             offset_s: (x - 0.5) * 2e-3,
@@ -69,6 +70,8 @@ fn sample(server: &Arc<ServerIdent>, wall_ns: i64) -> Sample {
         }),
         poll_s: 16.0,
         timestamping: Some(Timestamping::Kernel),
+        authentication: Authentication::None,
+        mode: Mode::Basic,
         sent: 1,
         lost: 0,
         evidence: None,

@@ -38,7 +38,7 @@ fn replay(world: &World) -> AlertReport {
         analysis.observe(&sample);
         alerts.observe(&sample);
         if alerts.is_due(wall_ns) {
-            alerts.look(wall_ns, &analysis.snapshot(Stamp { wall_ns, mono_ns: wall_ns, raw_ns: 0 }));
+            alerts.look(wall_ns, &analysis.snapshot(Stamp::new(wall_ns, wall_ns, 0)));
         }
     }
     alerts.finish()
@@ -155,7 +155,7 @@ impl Bench {
         let world = World { faults: lost.iter().map(silence).collect(), ..world.clone() };
         let mut analysis = Analysis::new(Window::Hour, TimeAxis::Wall);
         world.samples().for_each(|sample| analysis.observe(&Arc::new(sample)));
-        analysis.snapshot(Stamp { wall_ns: 0, mono_ns: 0, raw_ns: 0 })
+        analysis.snapshot(Stamp::new(0, 0, 0))
     }
 
     fn step_at(&self, engine: &mut Engine, now: Stamp, lost: Lost) -> Outcome {
@@ -176,7 +176,7 @@ impl Bench {
 
 fn at(s: i64) -> Stamp {
     let wall_ns = (1_800_000_000 + s) * 1_000_000_000;
-    Stamp { wall_ns, mono_ns: s * 1_000_000_000, raw_ns: 0 }
+    Stamp::new(wall_ns, s * 1_000_000_000, 0)
 }
 
 fn seconds(told: &[(i64, Notification)]) -> Vec<i64> {

@@ -15,7 +15,7 @@ use ntp_monitor::sinks::worker::{BatchWriter, Incident};
 use ntp_monitor_core::clock::Stamp;
 use ntp_monitor_core::formats::csv::{HEADER, append_record, read_from};
 use ntp_monitor_core::ntp::{Check, KissCode, Leap, RefId};
-use ntp_monitor_core::sample::{Measure, Outcome, Reply, Sample, ServerIdent, Timestamping};
+use ntp_monitor_core::sample::{Authentication, Measure, Mode, Outcome, Reply, Sample, ServerIdent, Timestamping};
 use proptest::prelude::*;
 use slog::{Discard, Logger, o};
 
@@ -25,7 +25,7 @@ const DAY_NS: i64 = 86_400 * SECOND_NS;
 const MIDNIGHT_NS: i64 = 1_795_305_600 * SECOND_NS;
 
 fn timeout_at(wall_ns: i64, server: &str) -> Arc<Sample> {
-    let at = Stamp { wall_ns, mono_ns: wall_ns - MIDNIGHT_NS, raw_ns: 7 };
+    let at = Stamp::new(wall_ns, wall_ns - MIDNIGHT_NS, 7);
     let asked = Sample::unasked(at, ServerIdent::named(server), Outcome::Timeout, 64.0);
     Arc::new(Sample { address: Some("192.0.2.1:123".parse().unwrap()), sent: 1, lost: 1, ..asked })
 }
@@ -52,7 +52,7 @@ fn stamps(path: &Path) -> Vec<i64> {
 fn keep_house(writer: &mut CsvWriter, dir: &Path, wall_ns: i64) {
     let (mut mono_ns, mut quiet, mut before) = (wall_ns - MIDNIGHT_NS, 0, Vec::new());
     while quiet < 120 {
-        writer.tick(Stamp { wall_ns, mono_ns, raw_ns: 0 }).unwrap();
+        writer.tick(Stamp::new(wall_ns, mono_ns, 0)).unwrap();
         mono_ns += SECOND_NS;
         let now = names(dir);
         quiet = if now == before { quiet + 1 } else { 0 };
@@ -119,6 +119,26 @@ fn a_file_with_other_columns_is_left_alone() {
 }
 
 #[test]
+fn a_file_of_before_the_newest_columns_is_read_and_left_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("samples-2026-11-22.csv");
+    let mut row = Vec::new();
+    append_record(&mut row, "v", &timeout_at(MIDNIGHT_NS, "a"));
+    let older = |line: &str| line.trim_end().split(',').take(19).collect::<Vec<_>>().join(",") + "\n";
+    let content = older(HEADER) + &older(std::str::from_utf8(&row).unwrap());
+    fs::write(&file, &content).unwrap();
+    let read = |path: &Path| read_file(path).unwrap().map(Result::unwrap).next().unwrap();
+    let here = timeout_at(MIDNIGHT_NS, "a");
+    assert_eq!(read(&file), Sample { server: ServerIdent::seen_from("v", "a"), ..Sample::clone(&here) });
+
+    let late = timeout_at(MIDNIGHT_NS + 1, "a");
+    writer(config(dir.path())).write(std::slice::from_ref(&late)).unwrap();
+    assert_eq!(fs::read_to_string(&file).unwrap(), content);
+    let back = read(&dir.path().join("samples-2026-11-22.2.csv"));
+    assert_eq!(back, Sample { server: ServerIdent::seen_from("ams-1", "a"), ..Sample::clone(&late) });
+}
+
+#[test]
 fn a_batch_that_cannot_be_written_whole_is_taken_back_whole() {
     let dir = tempfile::tempdir().unwrap();
     let mut writer = writer(config(dir.path()));
@@ -166,7 +186,7 @@ fn a_crash_while_compressing_loses_nothing() {
     let mut first = writer(compressing.clone());
     first.write(&[timeout_at(MIDNIGHT_NS - 1, "a")]).unwrap();
     let plain = fs::read(&path).unwrap();
-    first.tick(Stamp { wall_ns: MIDNIGHT_NS + DAY_NS, mono_ns: 0, raw_ns: 0 }).unwrap();
+    first.tick(Stamp::new(MIDNIGHT_NS + DAY_NS, 0, 0)).unwrap();
     assert_eq!(names(dir.path()), ["samples-2026-11-21.csv", "samples-2026-11-21.csv.gz.part"]);
     drop(first);
 
@@ -203,7 +223,7 @@ fn a_file_that_was_removed_under_the_writer_is_begun_again() {
     let mut writer = writer(config(dir.path()));
     writer.write(&[timeout_at(MIDNIGHT_NS, "a")]).unwrap();
     fs::remove_file(&path).unwrap();
-    writer.tick(Stamp { wall_ns: MIDNIGHT_NS, mono_ns: 0, raw_ns: 0 }).unwrap();
+    writer.tick(Stamp::new(MIDNIGHT_NS, 0, 0)).unwrap();
     writer.write(&[timeout_at(MIDNIGHT_NS + 1, "a")]).unwrap();
     assert_eq!(stamps(&path), [MIDNIGHT_NS + 1]);
 }
@@ -294,7 +314,7 @@ impl Damaged {
 
     /// A tick at noon, by which time the day is not over.
     fn tick(&mut self) -> Result<(), String> {
-        let now = Stamp { wall_ns: MIDNIGHT_NS + DAY_NS / 2, mono_ns: 1, raw_ns: 0 };
+        let now = Stamp::new(MIDNIGHT_NS + DAY_NS / 2, 1, 0);
         self.writer.tick(now).map_err(|why| why.to_string())
     }
 
@@ -382,9 +402,9 @@ fn repair_waits_for_a_store_that_cannot_be_read_and_writing_goes_on() {
 fn file_of_a_day_that_is_over_may_be_moved_away() {
     let mut csv = Damaged::new();
     csv.write(0..5);
-    csv.writer.tick(Stamp { wall_ns: MIDNIGHT_NS + DAY_NS + DAY_NS / 2, mono_ns: 1, raw_ns: 0 }).unwrap();
+    csv.writer.tick(Stamp::new(MIDNIGHT_NS + DAY_NS + DAY_NS / 2, 1, 0)).unwrap();
     fs::rename(csv.path(), csv.dir.path().join("archived.csv")).unwrap();
-    csv.writer.tick(Stamp { wall_ns: MIDNIGHT_NS + DAY_NS + DAY_NS / 2, mono_ns: 2, raw_ns: 0 }).unwrap();
+    csv.writer.tick(Stamp::new(MIDNIGHT_NS + DAY_NS + DAY_NS / 2, 2, 0)).unwrap();
     assert_eq!(names(csv.dir.path()), ["archived.csv"]);
     assert!(csv.writer.incidents().is_empty());
 }
@@ -395,7 +415,7 @@ fn file_that_changes_while_it_is_compressed_is_not_removed() {
     let path = dir.path().join("samples-2026-11-22.csv");
     let mut writer = writer(Csv { compress: true, ..config(dir.path()) });
     writer.write(&[timeout_at(MIDNIGHT_NS, "a")]).unwrap();
-    let later = |n| Stamp { wall_ns: MIDNIGHT_NS + 2 * DAY_NS, mono_ns: n * SECOND_NS, raw_ns: 0 };
+    let later = |n| Stamp::new(MIDNIGHT_NS + 2 * DAY_NS, n * SECOND_NS, 0);
     writer.tick(later(1)).unwrap();
     writer.tick(later(2)).unwrap();
     fs::write(path.with_extension("new"), "edited\n").unwrap();
@@ -426,21 +446,21 @@ fn outcome() -> impl Strategy<Value = Outcome> {
 
 fn reply() -> impl Strategy<Value = Reply> {
     let refid = prop_oneof!["[!-~]{1,4}".prop_map(|text| RefId::parse(&text).unwrap()), Just(RefId([10, 0, 0, 1]))];
-    (any::<u8>(), 0..4_u8, refid, any::<i8>(), 0.0..65_536.0, 0.0..65_536.0).prop_map(
-        |(stratum, leap, refid, precision_log2, root_delay_s, root_dispersion_s)| Reply {
+    (any::<u8>(), 0..4_u8, refid, any::<i8>(), 0.0..65_536.0, 0.0..65_536.0, prop::option::of(0.0..2_147_483_648.0))
+        .prop_map(|(stratum, leap, refid, precision_log2, root_delay_s, root_dispersion_s, reference_age_s)| Reply {
             stratum,
             leap: Leap::from_bits(leap),
             refid,
             precision_log2,
             root_delay_s,
             root_dispersion_s,
-        },
-    )
+            reference_age_s,
+        })
 }
 
 prop_compose! {
     fn sample()(
-        (wall_ns, mono_ns, raw_ns) in any::<(i64, i64, i64)>(),
+        (wall_ns, mono_ns, raw_ns, boot_ns) in any::<(i64, i64, i64, i64)>(),
         // The configuration has no name with blanks around it, and reading takes them off.
         name in text().prop_map(|name| name.trim().to_owned()).prop_filter("a name is not empty", |name| !name.is_empty()),
         address in any::<Option<std::net::SocketAddrV4>>(),
@@ -448,19 +468,24 @@ prop_compose! {
         reply in reply(),
         (offset_s, delay_s, root_distance_s) in (-1e9..1e9, 0.0..1e3, 0.0..1e3),
         poll_s in 0.1..1e5,
+        vantage in text().prop_map(|vantage| vantage.trim().to_owned()),
         timestamping in prop::option::of(prop::sample::select(Timestamping::ALL.to_vec())),
+        authentication in prop::sample::select(Authentication::ALL.to_vec()),
+        mode in prop::sample::select(Mode::ALL.to_vec()),
     ) -> Sample {
         let answered = matches!(outcome, Outcome::Sample | Outcome::Unsynchronised);
         let measured = outcome == Outcome::Sample;
-        let at = Stamp { wall_ns, mono_ns, raw_ns };
+        let at = Stamp { wall_ns, mono_ns, raw_ns, boot_ns };
         Sample {
             address: address.map(Into::into),
             reply: answered.then_some(reply),
             measure: measured.then_some(Measure { offset_s, delay_s, root_distance_s }),
             timestamping,
+            authentication,
+            mode,
             sent: 1,
             lost: u16::from(!answered),
-            ..Sample::unasked(at, ServerIdent::named(&name), outcome, poll_s)
+            ..Sample::unasked(at, ServerIdent::seen_from(&vantage, &name), outcome, poll_s)
         }
     }
 }
@@ -470,7 +495,7 @@ proptest! {
     fn every_outcome_comes_back_from_a_file_as_it_was(samples in prop::collection::vec(sample(), 1..8)) {
         let mut bytes = HEADER.as_bytes().to_vec();
         for sample in &samples {
-            append_record(&mut bytes, "=vantage", sample);
+            append_record(&mut bytes, "", sample);
         }
         let text = std::str::from_utf8(&bytes).unwrap();
         prop_assert_eq!(text.lines().count(), samples.len() + 1);

@@ -17,7 +17,7 @@ use ntp_monitor::sinks::influx::{
 };
 use ntp_monitor_core::clock::Stamp;
 use ntp_monitor_core::ntp::{Leap, RefId};
-use ntp_monitor_core::sample::{Measure, Outcome, Reply, Sample, ServerIdent, Timestamping};
+use ntp_monitor_core::sample::{Authentication, Measure, Mode, Outcome, Reply, Sample, ServerIdent, Timestamping};
 use slog::{Discard, Logger, o};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -273,8 +273,8 @@ async fn a_shutdown_ends_in_time_while_the_database_hangs_and_keeps_the_lines() 
 fn measured(wall_ns: i64) -> Sample {
     let tags = [("rack", "a b,c=d\\"), ("evil", "x 1\nforged v=1")].map(|(k, v)| (k.to_owned(), v.to_owned()));
     Sample {
-        at: Stamp { wall_ns, mono_ns: 5_000_000_000, raw_ns: 0 },
-        server: Arc::new(ServerIdent { name: "time zürich".into(), tags: tags.into() }),
+        at: Stamp::new(wall_ns, 5_000_000_000, 0),
+        server: Arc::new(ServerIdent { vantage: "".into(), name: "time zürich".into(), tags: tags.into() }),
         address: Some("192.0.2.1:123".parse().unwrap()),
         outcome: Outcome::Sample,
         reply: Some(Reply {
@@ -284,10 +284,13 @@ fn measured(wall_ns: i64) -> Sample {
             precision_log2: -20,
             root_delay_s: 0.001,
             root_dispersion_s: 0.002,
+            reference_age_s: None,
         }),
         measure: Some(Measure { offset_s: -0.000_125, delay_s: 0.03, root_distance_s: 0.02 }),
         poll_s: 64.0,
         timestamping: Some(Timestamping::Kernel),
+        authentication: Authentication::None,
+        mode: Mode::Basic,
         sent: 1,
         lost: 0,
         evidence: None,

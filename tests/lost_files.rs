@@ -11,9 +11,7 @@ use std::path::{Path, PathBuf};
 use common::monitor::{Home, Monitor, own};
 use common::rows;
 use common::sim::Playground;
-use common::wait::until;
 use ntp_monitor::sim::{Script, ScriptedServer};
-use ntp_monitor::store::read::Reader;
 use serde_json::Value;
 
 /// A service that measures one server, with some samples in both outputs.
@@ -87,27 +85,8 @@ fn reasons(health: &Value, name: &str) -> String {
     all.filter(|reason| reason["name"] == name).map(|reason| reason["reason"].to_string()).collect()
 }
 
-fn beside(path: &Path, end: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(end);
-    name.into()
-}
-
 fn empty(path: &Path) {
     fs::OpenOptions::new().write(true).truncate(true).open(path).unwrap();
-}
-
-/// Files beside the store whose name has `mark` behind the name of the store.
-fn kept(store: &Path, mark: &str) -> Vec<PathBuf> {
-    let start = beside(store, mark).into_os_string().into_string().unwrap();
-    let entries = fs::read_dir(store.parent().unwrap()).unwrap().map(|entry| entry.unwrap().path());
-    entries
-        .filter(|path| {
-            path.to_str().unwrap().starts_with(&start)
-                && !path.to_str().unwrap().ends_with("-wal")
-                && !path.to_str().unwrap().ends_with("-shm")
-        })
-        .collect()
 }
 
 // CSV

@@ -45,7 +45,7 @@ fn a_week() -> (tempfile::TempDir, PathBuf) {
 const WEEK_SPAN: [&str; 4] = ["--from", "2026-02-25", "--to", "2026-03-05"];
 
 fn failed(server: &str, minute: i64) -> Sample {
-    let at = Stamp { wall_ns: T0 + minute * 60 * S, mono_ns: minute * 60 * S, raw_ns: 0 };
+    let at = Stamp::new(T0 + minute * 60 * S, minute * 60 * S, 0);
     let address = Some("192.0.2.1:123".parse().unwrap());
     let unasked = Sample::unasked(at, ServerIdent::named(server), Outcome::Timeout, 60.0);
     Sample { address, sent: 1, lost: 1, ..unasked }
@@ -59,6 +59,7 @@ fn measured(server: &str, minute: i64, offset_s: f64, delay_s: f64) -> Sample {
         precision_log2: -20,
         root_delay_s: 0.0,
         root_dispersion_s: 0.001,
+        reference_age_s: None,
     };
     Sample {
         outcome: Outcome::Sample,

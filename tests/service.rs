@@ -265,7 +265,7 @@ async fn an_output_that_panics_is_started_again_with_its_batch_and_both_are_coun
     supervisor.do_send(Adopt { name: "sink/clumsy".into(), role: Role::Sink, factory });
 
     for n in 0..10 {
-        let at = Stamp { wall_ns: n, mono_ns: n, raw_ns: 0 };
+        let at = Stamp::new(n, n, 0);
         queue.offer(Arc::new(Sample::unasked(at, ServerIdent::named("a"), Outcome::Timeout, 64.0)));
     }
     until("everything is written", || written.lock().unwrap().len() == 10).await;

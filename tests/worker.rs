@@ -84,7 +84,7 @@ impl Rig {
 
     fn offer(&self, numbers: std::ops::Range<i64>) {
         for n in numbers {
-            let at = Stamp { wall_ns: n, mono_ns: n, raw_ns: 0 };
+            let at = Stamp::new(n, n, 0);
             self.queue.offer(Arc::new(Sample::unasked(at, ServerIdent::named("a"), Outcome::Timeout, 64.0)));
         }
     }

@@ -11,7 +11,7 @@ const NOW_NS: i64 = 1_800_000_000_000_000_000;
 const COOKIE: NtpTimestamp = NtpTimestamp(u64::from_be_bytes(*b"COOKIE!!"));
 
 fuzz_target!(|datagram: &[u8]| {
-    let stamp = |after_ns| Stamp { wall_ns: NOW_NS + after_ns, mono_ns: after_ns, raw_ns: NOW_NS };
+    let stamp = |after_ns| Stamp::new(NOW_NS + after_ns, after_ns, NOW_NS);
     let address = ([192, 0, 2, 1], 123).into();
     let request = Request {
         address,

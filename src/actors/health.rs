@@ -140,9 +140,15 @@ impl HealthKeeper {
         };
         let log = if suppressed > 0 { log.new(o!("suppressed" => suppressed)) } else { log };
         match turn {
-            HealthChange::Failed if reason.is_empty() => warn!(log, "server stopped giving samples"; "outcome" => outcome),
-            HealthChange::Failed => warn!(log, "server stopped giving samples"; "outcome" => outcome, "reason" => reason),
-            HealthChange::Recovered { failures } => info!(log, "server gives samples again"; "failed_polls" => failures),
+            HealthChange::Failed if reason.is_empty() => {
+                warn!(log, "server stopped giving samples"; "outcome" => outcome)
+            }
+            HealthChange::Failed => {
+                warn!(log, "server stopped giving samples"; "outcome" => outcome, "reason" => reason)
+            }
+            HealthChange::Recovered { failures } => {
+                info!(log, "server gives samples again"; "failed_polls" => failures)
+            }
             HealthChange::Kissed => {
                 warn!(log, "server asks for less frequent polls"; "kiss" => reason, "poll_s" => sample.poll_s)
             }

@@ -118,6 +118,8 @@ fn to_sample(assignment: &Assignment, poll: PollReport, poll_s: f64) -> Sample {
         measure: report.measure,
         poll_s,
         timestamping: report.timestamping,
+        authentication: report.authentication,
+        mode: report.mode,
         sent: poll.sent,
         lost: poll.lost,
         evidence: report.accepted,

@@ -247,7 +247,7 @@ fn stagger(place: usize, count: usize, interval: Duration) -> Duration {
 }
 
 fn forget_later(server: &Server, address: Option<SocketAddr>, ctx: &mut Context<Targets>) {
-    let key = SeriesKey { server: Arc::clone(&server.ident.name), address };
+    let key = SeriesKey::here(&server.ident.name, address);
     ctx.run_later(server.timeout + GRACE + FORGET_AFTER, move |this, _| {
         let back = match key.address {
             Some(address) => this.taken.get(&address) == Some(&key.server),

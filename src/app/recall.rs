@@ -180,7 +180,7 @@ mod tests {
         let address: SocketAddr = "192.0.2.1:123".parse().unwrap();
         let poll = |name: &str, wall_ns, outcome, address| Sample {
             address,
-            ..Sample::unasked(Stamp { wall_ns, mono_ns: 0, raw_ns: 0 }, ServerIdent::named(name), outcome, 64.0)
+            ..Sample::unasked(Stamp::new(wall_ns, 0, 0), ServerIdent::named(name), outcome, 64.0)
         };
         let latest = [
             poll("new", 9, Outcome::Sample, Some(address)),

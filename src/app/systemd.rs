@@ -120,7 +120,7 @@ mod tests {
     #[test]
     fn status_is_one_bounded_line_for_any_name() {
         let mut health = Health::default();
-        let snapshot = Snapshot::empty(Stamp { wall_ns: 0, mono_ns: 0, raw_ns: 0 });
+        let snapshot = Snapshot::empty(Stamp::new(0, 0, 0));
         assert_eq!(status_line(&health, &snapshot), "ok: no poll has ended yet");
         health.status = Status::Degraded;
         let reason = format!("no reply\nWATCHDOG=trigger {}", "x".repeat(1000));

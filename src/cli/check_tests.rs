@@ -23,6 +23,7 @@ fn sampled(name: &str, offset_s: f64) -> Measured {
         precision_log2: -20,
         root_delay_s: 0.0,
         root_dispersion_s: 0.0,
+        reference_age_s: None,
     };
     let measure = Some(Measure { offset_s, delay_s: 0.001_2, root_distance_s: 0.002 });
     let report =

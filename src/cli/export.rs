@@ -27,7 +27,7 @@ Examples:
   ntp-monitor export --store ntp-monitor.db --from 2026-11-01 --format influx -o november.lp
 
 Everything that is kept unless a span is given. Samples are kept for as long as [store] raw_for says.
-JSON lines have the columns of CSV as keys, but both clocks in whole nanoseconds: mono_ns, raw_ns.
+JSON lines have the columns of CSV as keys, but the clocks in whole nanoseconds: mono_ns, raw_ns, boot_ns.
 Exit status: 0, 1 when there is nothing to export or it cannot be written, 78 configuration.";
 
 /// More than the store can hold.
@@ -194,6 +194,10 @@ struct Line<'a> {
     timestamping: Option<&'static str>,
     mono_ns: i64,
     raw_ns: i64,
+    boot_ns: i64,
+    authentication: &'static str,
+    reference_age_s: Option<f64>,
+    mode: &'static str,
 }
 
 impl<'a> Line<'a> {
@@ -201,7 +205,7 @@ impl<'a> Line<'a> {
         let (measure, reply) = (sample.measure, sample.reply);
         Self {
             time: When(sample.at.wall_ns),
-            vantage,
+            vantage: if sample.server.vantage.is_empty() { vantage } else { &sample.server.vantage },
             server: &sample.server.name,
             address: sample.address.map(|address| address.to_string()),
             outcome: sample.outcome.label(),
@@ -219,6 +223,10 @@ impl<'a> Line<'a> {
             timestamping: sample.timestamping.map(|way| way.label()),
             mono_ns: sample.at.mono_ns,
             raw_ns: sample.at.raw_ns,
+            boot_ns: sample.at.boot_ns,
+            authentication: sample.authentication.label(),
+            reference_age_s: sample.reference_age_s(),
+            mode: sample.mode.label(),
         }
     }
 }

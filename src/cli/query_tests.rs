@@ -6,7 +6,7 @@ use crate::probe::ProbeReport;
 use ntp_monitor_core::ntp::{Check, CheckRow, KissCode, Leap, NtpTimestamp, RefId};
 use ntp_monitor_core::sample::{Evidence, Measure, Reply, Timestamping};
 
-const AT: Stamp = Stamp { wall_ns: 1_800_000_000_000_000_000, mono_ns: 1, raw_ns: 0 };
+const AT: Stamp = Stamp::new(1_800_000_000_000_000_000, 1, 0);
 
 fn reply(stratum: u8, refid: [u8; 4]) -> Reply {
     Reply {
@@ -16,6 +16,7 @@ fn reply(stratum: u8, refid: [u8; 4]) -> Reply {
         precision_log2: -20,
         root_delay_s: 0.0,
         root_dispersion_s: 0.000_1,
+        reference_age_s: None,
     }
 }
 

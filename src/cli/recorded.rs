@@ -1,4 +1,4 @@
-//! Recorded samples of several CSV files as one stream by time, with bounded memory: of each file that is being read,
+//! Recorded samples of several files as one stream by time, with bounded memory: of each file that is being read,
 //! [`READ_AHEAD`] rows at most, and a file is opened when its time has come.
 //!
 //! The order of rows within a file is the order of the polls, for the wall clock may have been set back between two;
@@ -9,11 +9,11 @@
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, VecDeque};
-use std::io::{Read, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use crate::sinks::csv;
-use ntp_monitor_core::formats::csv::{RowError, Rows};
+use ntp_monitor_core::formats::source::{RowError, Samples};
 use ntp_monitor_core::sample::Sample;
 
 /// Rows of a file that are in memory at most; a file of no more rows is sorted when it must be.
@@ -26,7 +26,7 @@ const FUTURE_NS: i64 = 3600 * 1_000_000_000;
 /// The stream.
 pub struct Recording<W> {
     paths: Vec<PathBuf>,
-    open: Vec<Option<Source>>,
+    open: Vec<Option<Recorded>>,
     /// The time of the next row of each file, the earliest first.
     heads: BinaryHeap<Reverse<(i64, usize)>>,
     complaints: Complaints<W>,
@@ -96,7 +96,7 @@ impl<W: Write> Iterator for Recording<W> {
             let Reverse((_, index)) = self.heads.pop()?;
             let source = match &mut self.open[index] {
                 Some(source) => source,
-                closed => match Source::open(&self.paths[index], &mut self.complaints) {
+                closed => match Recorded::open(&self.paths[index], &mut self.complaints) {
                     Ok(source) => {
                         let source = closed.insert(source);
                         // Sorting may have changed which row is first.
@@ -133,9 +133,9 @@ fn first_ns<W: Write>(path: &Path, complaints: &mut Complaints<W>) -> Result<Opt
 }
 
 /// One file.
-struct Source {
+struct Recorded {
     path: PathBuf,
-    rows: Rows<Box<dyn Read + Send>>,
+    rows: Box<dyn Samples>,
     ahead: VecDeque<(u64, Sample)>,
     /// The time of the row before the first of `ahead`.
     last_ns: Option<i64>,
@@ -144,7 +144,7 @@ struct Source {
     noted: bool,
 }
 
-impl Source {
+impl Recorded {
     fn open<W: Write>(path: &Path, complaints: &mut Complaints<W>) -> Result<Self, RowError> {
         let rows = csv::read_file(path)?;
         let (ahead, path) = (VecDeque::new(), path.to_owned());

@@ -111,7 +111,7 @@ mod tests {
     use ntp_monitor_core::sample::{Measure, Outcome, Sample, ServerIdent};
 
     fn sample(at_s: i64, way: Timestamping, offset_s: f64) -> Sample {
-        let at = ntp_monitor_core::clock::Stamp { wall_ns: at_s * 1_000_000_000, mono_ns: 0, raw_ns: 0 };
+        let at = ntp_monitor_core::clock::Stamp::new(at_s * 1_000_000_000, 0, 0);
         let measure = Measure { offset_s, delay_s: 0.01, root_distance_s: 0.02 };
         Sample {
             outcome: Outcome::Sample,

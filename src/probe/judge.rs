@@ -205,7 +205,15 @@ fn reply(packet: &Packet) -> Reply {
         precision_log2: packet.precision_log2,
         root_delay_s: packet.root_delay.seconds(),
         root_dispersion_s: packet.root_dispersion.seconds(),
+        reference_age_s: reference_age_s(packet),
     }
+}
+
+/// See [`Reply::reference_age_s`]. A server that was never set sends zero as its reference timestamp.
+fn reference_age_s(packet: &Packet) -> Option<f64> {
+    let is_stated = !packet.reference.is_zero() && !packet.transmit.is_zero();
+    let age_s = is_stated.then(|| packet.transmit.seconds_since(packet.reference))?;
+    (age_s >= 0.0).then_some(age_s)
 }
 
 fn measure(request: &Request, arrival: &Arrival<'_>, packet: &Packet, reply: &Reply) -> Measure {

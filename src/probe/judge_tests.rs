@@ -7,7 +7,7 @@ const SECOND_NS: i64 = 1_000_000_000;
 const NOW_NS: i64 = 1_800_000_000 * SECOND_NS;
 
 fn stamp(after_ns: i64) -> Stamp {
-    Stamp { wall_ns: NOW_NS + after_ns, mono_ns: 5 * SECOND_NS + after_ns, raw_ns: NOW_NS - 5 * SECOND_NS }
+    Stamp::new(NOW_NS + after_ns, 5 * SECOND_NS + after_ns, NOW_NS - 5 * SECOND_NS)
 }
 
 fn ntp(after_ns: i64) -> NtpTimestamp {
@@ -89,7 +89,19 @@ fn each_fault_is_named_by_its_check() {
 }
 
 #[test]
-fn version_3_and_missing_reference_time_are_accepted() {
+fn the_age_of_the_reference_is_told_across_eras_or_not_at_all() {
+    let age = |reference: NtpTimestamp, transmit: NtpTimestamp| {
+        reply(&Packet { reference, transmit, ..good() }).reference_age_s
+    };
+    assert_eq!(age(ntp(-64 * SECOND_NS), ntp(0)), Some(64.0));
+    assert_eq!(age(NtpTimestamp(u64::MAX << 32), NtpTimestamp(1 << 32)), Some(2.0), "the era ends between the two");
+    assert_eq!(age(NtpTimestamp::ZERO, ntp(0)), None, "never set");
+    assert_eq!(age(ntp(0), NtpTimestamp::ZERO), None, "no T3");
+    assert_eq!(age(ntp(1), ntp(0)), None, "a time that has not come yet");
+}
+
+#[test]
+fn a_version_3_reply_and_a_server_without_reference_time_are_accepted() {
     assert!(matches!(verdict(|p| p.version = 3), Verdict::Accepted(..)));
     assert!(matches!(verdict(|p| p.reference = NtpTimestamp::ZERO), Verdict::Accepted(..)));
 }

@@ -181,8 +181,8 @@ async fn concurrent_queries_do_not_affect_each_other() {
 }
 
 #[test]
-fn label_says_which_timestamps_the_kernel_gave() {
-    let at = |wall_ns| Stamp { wall_ns, mono_ns: wall_ns, raw_ns: 0 };
+fn the_label_says_which_stamps_the_kernel_gave() {
+    let at = |wall_ns| Stamp::new(wall_ns, wall_ns, 0);
     let ntp = NtpTimestamp::from_unix_ns;
     let (sent, received) = (at(1_000), at(9_000));
     let (tx, rx) = (Some(ntp(2_000)), Some(ntp(8_000)));

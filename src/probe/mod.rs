@@ -28,7 +28,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ntp_monitor_core::clock::Stamp;
-use ntp_monitor_core::sample::{Evidence, Measure, Outcome, Reply, Timestamping};
+use ntp_monitor_core::sample::{Authentication, Evidence, Measure, Mode, Outcome, Reply, Timestamping};
 
 /// One query.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,6 +50,10 @@ pub struct ProbeReport {
     pub measure: Option<Measure>,
     /// How the exchange was timestamped; `None` if there was no exchange.
     pub timestamping: Option<Timestamping>,
+    /// How the reply was authenticated.
+    pub authentication: Authentication,
+    /// Which exchange the timestamps belong to.
+    pub mode: Mode,
     /// The evidence of the reply that was used.
     pub accepted: Option<Arc<Evidence>>,
     /// The evidence of rejected replies, oldest first, at most [`ProbeReport::MAX_REJECTED`].
@@ -81,6 +85,8 @@ impl ProbeReport {
             reply: None,
             measure: None,
             timestamping: None,
+            authentication: Authentication::None,
+            mode: Mode::Basic,
             accepted: None,
             rejected: Vec::new(),
             rejected_count: 0,

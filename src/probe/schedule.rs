@@ -306,7 +306,7 @@ mod tests {
         let resumed = |age_s: i64, outcome| {
             let mut schedule = Schedule::new(&server(64, false), 1000 * S);
             let past = Past { wall_ns: (5000 - age_s) * S, outcome, rate: None };
-            schedule.resume(&past, Stamp { wall_ns: 5000 * S, mono_ns: 1000 * S, raw_ns: 0 });
+            schedule.resume(&past, Stamp::new(5000 * S, 1000 * S, 0));
             schedule.next_poll(0.0)
         };
         assert_eq!(resumed(5, Outcome::Sample), 1011 * S);
@@ -320,7 +320,7 @@ mod tests {
         let resumed = |age_s: i64, poll_s: u64, outcome| {
             let mut schedule = Schedule::new(&server(64, false), 0);
             let rate = Some(Rate { wall_ns: -age_s * S, poll: Duration::from_secs(poll_s) });
-            schedule.resume(&Past { wall_ns: 0, outcome, rate }, Stamp { wall_ns: 0, mono_ns: 0, raw_ns: 0 });
+            schedule.resume(&Past { wall_ns: 0, outcome, rate }, Stamp::new(0, 0, 0));
             schedule
         };
         let interval_s = |age_s, poll_s, outcome| resumed(age_s, poll_s, outcome).interval().as_secs();

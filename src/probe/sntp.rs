@@ -172,6 +172,7 @@ impl Answer {
             precision_log2: ASSUMED_PRECISION_LOG2,
             root_delay_s: 0.0,
             root_dispersion_s: ASSUMED_DISPERSION_S,
+            reference_age_s: None,
         }
     }
 

@@ -58,9 +58,9 @@ mod tests {
     }
 
     #[test]
-    fn clock_shows_local_time_plus_its_error_across_eras() {
-        let start = Stamp { wall_ns: 1_700_000_000 * SECOND_NS, mono_ns: 0, raw_ns: 0 };
-        let now = Stamp { wall_ns: start.wall_ns + SECOND_NS, mono_ns: SECOND_NS, raw_ns: 0 };
+    fn the_clock_shows_local_time_plus_its_error_also_across_an_era() {
+        let start = Stamp::new(1_700_000_000 * SECOND_NS, 0, 0);
+        let now = Stamp::new(start.wall_ns + SECOND_NS, SECOND_NS, 0);
         // 2036-02-07 06:28:16 UTC is second 0 of NTP era 1.
         let era_1_ns = 2_085_978_496 * SECOND_NS;
         let clock = ServerClock { offset_ns: era_1_ns - now.wall_ns, ..ServerClock::default() };

@@ -193,10 +193,10 @@ mod tests {
     use super::*;
     use ntp_monitor_core::ntp::NtpTimestamp;
 
-    const START: Stamp = Stamp { wall_ns: 1_800_000_000_000_000_000, mono_ns: 5_000_000_000, raw_ns: 0 };
+    const START: Stamp = Stamp::new(1_800_000_000_000_000_000, 5_000_000_000, 0);
 
     fn at(ns: i64) -> Stamp {
-        Stamp { wall_ns: START.wall_ns + ns, mono_ns: START.mono_ns + ns, raw_ns: 0 }
+        Stamp::new(START.wall_ns + ns, START.mono_ns + ns, 0)
     }
 
     fn request() -> Request {

@@ -25,6 +25,6 @@ impl Clock for SimClock {
     fn now(&self) -> Stamp {
         let mono_ns = i64::try_from(self.start.elapsed().as_nanos()).unwrap_or(i64::MAX);
         let epoch_ns = Self::EPOCH_S * 1_000_000_000;
-        Stamp { wall_ns: epoch_ns + mono_ns, mono_ns, raw_ns: epoch_ns }
+        Stamp::new(epoch_ns + mono_ns, mono_ns, epoch_ns)
     }
 }

@@ -144,7 +144,7 @@ mod tests {
     }
 
     fn stamp(wall_ns: i64) -> Stamp {
-        Stamp { wall_ns, mono_ns: 5, raw_ns: 1_700_000_000_123_456_789 }
+        Stamp::new(wall_ns, 5, 1_700_000_000_123_456_789)
     }
 
     fn all(conn: &Connection) -> Vec<ClockPoint> {

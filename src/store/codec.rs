@@ -8,17 +8,18 @@ use rusqlite::{Connection, Row, params};
 
 use ntp_monitor_core::clock::Stamp;
 use ntp_monitor_core::ntp::{CheckRow, Leap, RefId};
-use ntp_monitor_core::sample::{Measure, Outcome, Reply, Sample, ServerIdent, Timestamping};
+use ntp_monitor_core::sample::{Authentication, Measure, Mode, Outcome, Reply, Sample, ServerIdent, Timestamping};
 
 /// The columns that [`decode`] reads, in its order, for a SELECT on `sample`.
 pub(super) const COLUMNS: &str = "sample.wall_ns, mono_ns, raw_ns, outcome, reason, timestamping, poll_s, sent, lost, \
      offset_s, delay_s, root_distance_s, stratum, leap, refid, precision_log2, root_delay_s, root_dispersion_s, \
-     checks_made, checks_failed";
+     checks_made, checks_failed, boot_ns, authentication, mode, reference_age_s";
 
 const INSERT: &str = "INSERT INTO sample (series_id, wall_ns, mono_ns, raw_ns, outcome, reason, timestamping, poll_s, \
      sent, lost, offset_s, delay_s, root_distance_s, stratum, leap, refid, precision_log2, root_delay_s, \
-     root_dispersion_s, checks_made, checks_failed) \
-     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21) \
+     root_dispersion_s, checks_made, checks_failed, boot_ns, authentication, mode, reference_age_s) \
+     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, \
+     ?23, ?24, ?25) \
      ON CONFLICT (series_id, wall_ns) DO NOTHING";
 
 /// A sample read from the store.
@@ -59,7 +60,23 @@ pub(super) fn way_of(code: i64) -> Option<Timestamping> {
     Timestamping::ALL.into_iter().find(|way| way_code(*way) == code)
 }
 
-/// Inserts `sample`; returns whether it was new. Inserting the same sample again has no effect.
+/// The code of a kind of authentication.
+fn authentication_code(kind: Authentication) -> i64 {
+    match kind {
+        Authentication::None => 0,
+        Authentication::Nts => 1,
+    }
+}
+
+/// The code of a mode.
+fn mode_code(mode: Mode) -> i64 {
+    match mode {
+        Mode::Basic => 0,
+        Mode::Interleaved => 1,
+    }
+}
+
+/// Inserts `sample`; returns whether it was new. The same sample twice is one row.
 pub(super) fn insert(conn: &Connection, series_id: i64, sample: &Sample) -> rusqlite::Result<bool> {
     let reason = sample.outcome.reason();
     let reply = sample.reply.as_ref();
@@ -87,6 +104,10 @@ pub(super) fn insert(conn: &Connection, series_id: i64, sample: &Sample) -> rusq
         reply.map(|r| r.root_dispersion_s),
         checks.map(|(made, _)| made),
         checks.map(|(_, failed)| failed),
+        sample.at.boot_ns,
+        authentication_code(sample.authentication),
+        mode_code(sample.mode),
+        sample.reference_age_s(),
     ])?;
     Ok(changed > 0)
 }
@@ -102,7 +123,7 @@ pub(super) fn decode(
         _ => None,
     };
     let sample = Sample {
-        at: Stamp { wall_ns: row.get(0)?, mono_ns: row.get(1)?, raw_ns: row.get(2)? },
+        at: Stamp { wall_ns: row.get(0)?, mono_ns: row.get(1)?, raw_ns: row.get(2)?, boot_ns: row.get(20)? },
         server: Arc::clone(server),
         address,
         outcome: decode_outcome(row)?,
@@ -110,6 +131,8 @@ pub(super) fn decode(
         measure: decode_measure(row)?,
         poll_s: row.get(6)?,
         timestamping: row.get::<_, Option<i64>>(5)?.and_then(way_of),
+        authentication: if row.get::<_, i64>(21)? == 1 { Authentication::Nts } else { Authentication::None },
+        mode: if row.get::<_, i64>(22)? == 1 { Mode::Interleaved } else { Mode::Basic },
         sent: row.get(7)?,
         lost: row.get(8)?,
         evidence: None,
@@ -146,6 +169,7 @@ fn decode_reply(row: &Row<'_>) -> rusqlite::Result<Option<Reply>> {
         precision_log2: row.get(15)?,
         root_delay_s: row.get::<_, Option<f64>>(16)?.unwrap_or(f64::NAN),
         root_dispersion_s: row.get::<_, Option<f64>>(17)?.unwrap_or(f64::NAN),
+        reference_age_s: row.get(23)?,
     }))
 }
 
@@ -177,5 +201,6 @@ mod tests {
         }
         assert_eq!(Timestamping::ALL.map(way_code), [0, 1, 2]);
         assert!(Timestamping::ALL.into_iter().all(|way| way_of(way_code(way)) == Some(way)));
+        assert_eq!((Authentication::ALL.map(authentication_code), Mode::ALL.map(mode_code)), ([0, 1], [0, 1]));
     }
 }

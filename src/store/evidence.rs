@@ -50,7 +50,7 @@ pub(super) fn of_series(conn: &Connection, series_id: i64) -> rusqlite::Result<V
 fn decode(row: &Row<'_>) -> rusqlite::Result<Evidence> {
     let stamp = |column| row.get::<_, i64>(column).map(|ticks| NtpTimestamp(ticks.cast_unsigned()));
     Ok(Evidence {
-        at: Stamp { wall_ns: row.get(0)?, mono_ns: row.get(1)?, raw_ns: row.get(2)? },
+        at: Stamp::new(row.get(0)?, row.get(1)?, row.get(2)?),
         checks: CheckRow::from_bits(row.get(3)?, row.get(4)?),
         t1: stamp(5)?,
         t2: stamp(6)?,

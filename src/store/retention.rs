@@ -184,7 +184,7 @@ mod tests {
     const DAY: i64 = 86_400_000_000_000;
 
     fn stamp(wall_ns: i64, mono_ns: i64) -> Stamp {
-        Stamp { wall_ns, mono_ns, raw_ns: 0 }
+        Stamp::new(wall_ns, mono_ns, 0)
     }
 
     #[test]
@@ -202,7 +202,7 @@ mod tests {
     fn finished_round_is_followed_by_a_pause() {
         let mut conn = Connection::open_in_memory().unwrap();
         schema::migrate(&mut conn, 0).unwrap();
-        conn.execute_batch("INSERT INTO series VALUES (1, 'a', '', 0, 0)").unwrap();
+        conn.execute_batch("INSERT INTO series VALUES (1, '', 'a', '', 0, 0)").unwrap();
         for n in 0..300 {
             let sql = "INSERT INTO sample (series_id, wall_ns, mono_ns, raw_ns, outcome, poll_s, sent, lost) \
                        VALUES (1, ?1, 0, 0, 1, 16.0, 1, 1)";

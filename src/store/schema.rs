@@ -18,6 +18,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/v4.sql"),
     include_str!("migrations/v5.sql"),
     include_str!("migrations/v6.sql"),
+    include_str!("migrations/v7.sql"),
 ];
 
 /// The schema version of this release.
@@ -68,6 +69,11 @@ fn migrate_to(conn: &mut Connection, from: i64, to: i64) -> rusqlite::Result<()>
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::codec;
+    use crate::store::read::Reader;
+    use crate::store::series::SeriesCache;
+    use ntp_monitor_core::clock::Stamp;
+    use ntp_monitor_core::sample::{Authentication, Mode};
 
     fn shape(conn: &Connection) -> Vec<String> {
         let mut statement = conn.prepare("SELECT sql FROM sqlite_schema WHERE sql NOT NULL ORDER BY name").unwrap();
@@ -100,5 +106,84 @@ mod tests {
         migrate(&mut newer, 0).unwrap();
         newer.pragma_update(None, "user_version", newest() + 1).unwrap();
         assert!(matches!(inspect(&newer, Path::new("x")), Err(StoreError::Newer { .. })));
+    }
+
+    /// A store of version 6 as a service of that release leaves it: one series and its polls.
+    fn version_6(path: &Path) -> Connection {
+        let mut conn = Connection::open(path).unwrap();
+        conn.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(())).unwrap();
+        migrate_to(&mut conn, 0, 6).unwrap();
+        conn.execute_batch(
+            "INSERT INTO series VALUES (7, 'a', '192.0.2.1:123', 0, 4999);
+             WITH RECURSIVE n(n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM n WHERE n < 4999)
+             INSERT INTO sample SELECT 7, n, n, 5, 0, NULL, 0, 64.0, 1, 0, 0.25, 0.01, 0.02, 2, 0, 1, -20, 0.0, 0.0, 3, 0
+             FROM n;",
+        )
+        .unwrap();
+        conn
+    }
+
+    fn number(conn: &Connection, sql: &str) -> i64 {
+        conn.query_row(sql, [], |row| row.get(0)).unwrap()
+    }
+
+    const POLLS: &str = "SELECT count(*) FROM series JOIN sample ON series_id = id WHERE server = 'a' AND raw_ns = 5";
+
+    #[test]
+    fn version_7_reads_and_continues_the_samples_of_version_6() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.db");
+        let mut conn = version_6(&path);
+        let pages = number(&conn, "PRAGMA page_count");
+        migrate(&mut conn, 6).unwrap();
+        assert!(number(&conn, "PRAGMA page_count") - pages <= 2, "no row of a sample is written again");
+
+        let reader = Reader::open(&path).unwrap();
+        let samples = reader.samples("a", None, i64::MIN, i64::MAX, usize::MAX).unwrap();
+        let last = &samples.last().unwrap().sample;
+        assert_eq!((samples.len(), last.at, last.offset_s()), (5000, Stamp::new(4999, 4999, 5), Some(0.25)));
+        let unknown = (Authentication::None, Mode::Basic, None);
+        assert_eq!((last.authentication, last.mode, last.reference_age_s()), unknown);
+
+        let mut next = last.clone();
+        next.at = Stamp { boot_ns: 9, ..Stamp::new(5000, 5000, 5) };
+        let id = SeriesCache::default().id_of(&conn, &next).unwrap();
+        assert_eq!((id, codec::insert(&conn, id, &next).unwrap()), (7, true));
+        assert_eq!(reader.latest().unwrap()[0].sample, next);
+        let health: String = conn.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
+        assert_eq!(health, "ok");
+    }
+
+    #[test]
+    fn a_full_disk_while_migrating_leaves_the_old_version() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.db");
+        let mut conn = version_6(&path);
+        let (before, pages) = (shape(&conn), number(&conn, "PRAGMA page_count"));
+        conn.pragma_update_and_check(None, "max_page_count", pages, |_| Ok(())).unwrap();
+        let why = migrate(&mut conn, 6).unwrap_err();
+        assert_eq!(why.sqlite_error_code(), Some(ErrorCode::DiskFull), "{why}");
+        drop(conn);
+        let mut conn = Connection::open(&path).unwrap();
+        assert_eq!((inspect(&conn, &path).unwrap(), shape(&conn), number(&conn, POLLS)), (6, before, 5000));
+        migrate(&mut conn, 6).unwrap();
+        assert_eq!(number(&conn, POLLS), 5000);
+    }
+
+    #[test]
+    fn a_kill_while_migrating_leaves_the_old_version() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.db");
+        let conn = version_6(&path);
+        let before = shape(&conn);
+        // Every changed page goes to the log at once, as it may when memory is short.
+        conn.pragma_update(None, "cache_spill", 1).unwrap();
+        conn.pragma_update(None, "cache_size", 1).unwrap();
+        conn.execute_batch(&format!("BEGIN IMMEDIATE; {} PRAGMA user_version = 7;", MIGRATIONS[6])).unwrap();
+        let killed = dir.path().join("killed.db");
+        std::fs::copy(&path, &killed).unwrap();
+        std::fs::copy(dir.path().join("a.db-wal"), dir.path().join("killed.db-wal")).unwrap();
+        let conn = Connection::open(&killed).unwrap();
+        assert_eq!((inspect(&conn, &killed).unwrap(), shape(&conn), number(&conn, POLLS)), (6, before, 5000));
     }
 }

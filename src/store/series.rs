@@ -45,11 +45,11 @@ impl SeriesCache {
 
 fn upsert(conn: &Connection, key: &SeriesKey, seen_ns: i64) -> rusqlite::Result<Known> {
     conn.prepare_cached(
-        "INSERT INTO series (server, address, first_seen_ns, last_seen_ns) VALUES (?1, ?2, ?3, ?3) \
-         ON CONFLICT (server, address) DO UPDATE SET first_seen_ns = min(first_seen_ns, excluded.first_seen_ns), \
+        "INSERT INTO series (vantage, server, address, first_seen_ns, last_seen_ns) VALUES (?1, ?2, ?3, ?4, ?4) \
+         ON CONFLICT (vantage, server, address) DO UPDATE SET first_seen_ns = min(first_seen_ns, excluded.first_seen_ns), \
          last_seen_ns = max(last_seen_ns, excluded.last_seen_ns) RETURNING id, last_seen_ns",
     )?
-    .query_row(params![&*key.server, address_text(key.address), seen_ns], |row| {
+    .query_row(params![&*key.vantage, &*key.server, address_text(key.address), seen_ns], |row| {
         Ok(Known { id: row.get(0)?, last_seen_ns: row.get(1)? })
     })
 }

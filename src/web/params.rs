@@ -128,7 +128,7 @@ impl Target {
         }
         let series = id.rsplit_once('@').and_then(|(name, address)| {
             let name = &named(name)?.ident.name;
-            let key = SeriesKey { server: Arc::clone(name), address: Some(address.parse().ok()?) };
+            let key = SeriesKey::here(name, Some(address.parse().ok()?));
             state.snapshot.borrow().series.contains_key(&key).then_some(key)
         });
         match series {

@@ -61,7 +61,7 @@ mod tests {
     use super::*;
 
     fn at(second: i64) -> Stamp {
-        Stamp { wall_ns: 0, mono_ns: second * 1_000_000_000, raw_ns: 0 }
+        Stamp::new(0, second * 1_000_000_000, 0)
     }
 
     fn until(what: &str, condition: impl Fn() -> bool) {

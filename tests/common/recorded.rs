@@ -79,7 +79,7 @@ fn with_events(mut sample: Sample, start_ns: i64) -> Sample {
 fn of_minute(analysis: &mut Analysis, start_ns: i64, minute: i64) -> Vec<u8> {
     let wall_ns = start_ns + minute * 60_000_000_000;
     analysis.observe_local(own_clock());
-    let mut snapshot = analysis.snapshot(Stamp { wall_ns, mono_ns: wall_ns - start_ns, raw_ns: start_ns });
+    let mut snapshot = analysis.snapshot(Stamp::new(wall_ns, wall_ns - start_ns, start_ns));
     // The one field that no event of this world brings.
     let mut judged = (*snapshot.verdict).clone();
     judged.local.kind = Some(Kind::Step);

@@ -24,7 +24,9 @@ use ntp_monitor::store::{
 };
 use ntp_monitor_core::clock::Stamp;
 use ntp_monitor_core::ntp::{Check, CheckRow, KissCode, Leap, NtpTimestamp, RefId};
-use ntp_monitor_core::sample::{Evidence, Measure, Outcome, Reply, Sample, ServerIdent, Timestamping};
+use ntp_monitor_core::sample::{
+    Authentication, Evidence, Measure, Mode, Outcome, Reply, Sample, ServerIdent, Timestamping,
+};
 use proptest::prelude::*;
 use slog::{Discard, Logger, o};
 
@@ -52,7 +54,7 @@ fn options(dir: &Path) -> Options {
 }
 
 fn stamp(wall_ns: i64) -> Stamp {
-    Stamp { wall_ns, mono_ns: wall_ns - T0 + 77, raw_ns: 12_345 }
+    Stamp { boot_ns: 3_000_000_007, ..Stamp::new(wall_ns, wall_ns - T0 + 77, 12_345) }
 }
 
 /// One line a sample: enough to count.
@@ -77,9 +79,12 @@ fn measured(server: &str, wall_ns: i64, offset_s: f64) -> Sample {
             precision_log2: -23,
             root_delay_s: 0.012_345,
             root_dispersion_s: 0.000_987,
+            reference_age_s: Some(17.25),
         }),
         measure: Some(Measure { offset_s, delay_s: 0.01 + offset_s.abs(), root_distance_s: 0.02 }),
         timestamping: Some(Timestamping::Kernel),
+        authentication: Authentication::Nts,
+        mode: Mode::Interleaved,
         lost: 0,
         ..poll(server, wall_ns, Outcome::Sample)
     }
@@ -90,7 +95,7 @@ fn refused_reply(wall_ns: i64) -> Arc<Evidence> {
     checks.record(Check::Length, true);
     checks.record(Check::Origin, false);
     Arc::new(Evidence {
-        at: stamp(wall_ns),
+        at: Stamp { boot_ns: 0, ..stamp(wall_ns) },
         checks,
         t1: NtpTimestamp(u64::MAX),
         t2: NtpTimestamp(2),

@@ -144,3 +144,17 @@ fn the_outbox_is_bounded_by_age_and_size_and_every_dropped_line_is_counted() {
     let gauge = store.handle().outbox_gauge();
     assert_eq!((gauge.rows, gauge.bytes, gauge.oldest_ns, gauge.dropped_lines), (0, 0, None, 200));
 }
+
+#[test]
+fn what_another_vantage_sees_is_a_series_of_its_own() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = options(dir.path());
+    let store = Store::open(options.clone(), &log()).unwrap();
+    let here = measured("a", T0, 0.001);
+    let there = Sample { server: ServerIdent::seen_from("fra-1", "a"), ..measured("a", T0, 0.002) };
+    store.writer(None).write(&[Arc::new(here.clone()), Arc::new(there.clone())]).unwrap();
+    let reader = reader(&options);
+    let keys: Vec<_> = reader.series().unwrap().into_iter().map(|series| series.key).collect();
+    assert_eq!(keys, [here.key(), there.key()]);
+    assert_eq!(all(&reader, "a"), [here], "the default is what is seen from here");
+}

@@ -6,8 +6,8 @@
 
 use std::time::Duration;
 
-/// One instant, read from three clocks of this machine at once.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+/// One instant, read from four clocks of this machine at once.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Stamp {
     /// `CLOCK_REALTIME`: nanoseconds since 1970-01-01 UTC. This is the clock that is being monitored.
     pub wall_ns: i64,
@@ -16,11 +16,20 @@ pub struct Stamp {
     /// `CLOCK_REALTIME − CLOCK_MONOTONIC_RAW` in nanoseconds. A jump in it proves a local clock step without asking
     /// any server; a slow change is the frequency correction that the kernel applies.
     pub raw_ns: i64,
+    /// `CLOCK_BOOTTIME − CLOCK_MONOTONIC` in nanoseconds: how long this machine has been suspended since it booted.
+    /// It jumps by the time of each suspension. 0 where it was not read.
+    pub boot_ns: i64,
 }
 
 impl Stamp {
-    /// The wall clock in seconds since 1970-01-01 UTC, with a resolution of about a quarter of a microsecond. Use it for
-    /// display and statistics, never for T1 to T4 arithmetic.
+    /// A stamp of a machine that was never suspended; set `boot_ns` where it is known.
+    #[must_use]
+    pub const fn new(wall_ns: i64, mono_ns: i64, raw_ns: i64) -> Self {
+        Self { wall_ns, mono_ns, raw_ns, boot_ns: 0 }
+    }
+
+    /// The wall clock in seconds since 1970-01-01 UTC. Good to about a quarter of a microsecond; for display and
+    /// statistics, never for T1..T4 arithmetic.
     #[must_use]
     pub fn wall_s(self) -> f64 {
         self.wall_ns as f64 / 1e9
@@ -44,8 +53,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn elapsed_time_since_a_later_stamp_is_zero() {
-        let first = Stamp { wall_ns: 0, mono_ns: 10, raw_ns: 0 };
+    fn time_since_a_later_stamp_is_zero() {
+        let first = Stamp::new(0, 10, 0);
         let later = Stamp { mono_ns: 15, ..first };
         assert_eq!(first.since(later), Duration::ZERO);
         assert_eq!(later.since(first), Duration::from_nanos(5));

@@ -17,6 +17,8 @@ use crate::ntp::{CheckRow, Leap, NtpTimestamp, RefId};
 /// The configured name and tags of a server, shared by all of its samples.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServerIdent {
+    /// Which vantage point asks; empty for this one.
+    pub vantage: Arc<str>,
     /// The configured `name`, or the configured address when no name was given. Unique within a configuration.
     pub name: Arc<str>,
     /// The configured `tags`.
@@ -24,10 +26,16 @@ pub struct ServerIdent {
 }
 
 impl ServerIdent {
-    /// Creates an identity without tags, for `replay` and tests.
+    /// An identity without tags, asked from here, as tests make them.
     #[must_use]
     pub fn named(name: &str) -> Arc<Self> {
-        Arc::new(Self { name: name.into(), tags: BTreeMap::new() })
+        Self::seen_from("", name)
+    }
+
+    /// An identity without tags, as `replay` makes them.
+    #[must_use]
+    pub fn seen_from(vantage: &str, name: &str) -> Arc<Self> {
+        Arc::new(Self { vantage: vantage.into(), name: name.into(), tags: BTreeMap::new() })
     }
 }
 
@@ -36,8 +44,18 @@ impl ServerIdent {
 pub struct SeriesKey {
     /// The configured name.
     pub server: Arc<str>,
-    /// The address polled; `None` for polls that ended before the name was resolved.
+    /// Which vantage point asks; empty for this one. Behind `server`, so that the series of a server are neighbours.
+    pub vantage: Arc<str>,
+    /// The address polled; `None` for polls that ended before an address was known.
     pub address: Option<SocketAddr>,
+}
+
+impl SeriesKey {
+    /// The series of `server` at `address` as it is seen from here.
+    #[must_use]
+    pub fn here(server: &Arc<str>, address: Option<SocketAddr>) -> Self {
+        Self { server: Arc::clone(server), vantage: Arc::default(), address }
+    }
 }
 
 /// One poll of one server.
@@ -59,6 +77,10 @@ pub struct Sample {
     pub poll_s: f64,
     /// How T1 and T4 were taken. Statistics never mix timestamping methods.
     pub timestamping: Option<Timestamping>,
+    /// How the reply was authenticated; what was asked for when none came.
+    pub authentication: Authentication,
+    /// Which exchange T1 to T4 belong to.
+    pub mode: Mode,
     /// Requests sent in this poll (more than one in a burst).
     pub sent: u16,
     /// Requests of this poll without an accepted reply.
@@ -84,6 +106,8 @@ impl Sample {
             measure: None,
             poll_s,
             timestamping: None,
+            authentication: Authentication::None,
+            mode: Mode::Basic,
             sent: 0,
             lost: 0,
             evidence: None,
@@ -95,13 +119,20 @@ impl Sample {
     /// The series that this sample belongs to.
     #[must_use]
     pub fn key(&self) -> SeriesKey {
-        SeriesKey { server: Arc::clone(&self.server.name), address: self.address }
+        let ServerIdent { vantage, name, .. } = &*self.server;
+        SeriesKey { server: Arc::clone(name), vantage: Arc::clone(vantage), address: self.address }
     }
 
     /// Offset in seconds, positive when the server is ahead. `None` unless the outcome is [`Outcome::Sample`].
     #[must_use]
     pub fn offset_s(&self) -> Option<f64> {
         self.measure.map(|m| m.offset_s)
+    }
+
+    /// How long ago the server's clock was last set, as the server states it; see [`Reply::reference_age_s`].
+    #[must_use]
+    pub fn reference_age_s(&self) -> Option<f64> {
+        self.reply.and_then(|reply| reply.reference_age_s)
     }
 }
 
@@ -132,6 +163,9 @@ pub struct Reply {
     pub root_delay_s: f64,
     /// Dispersion to the reference clock in seconds.
     pub root_dispersion_s: f64,
+    /// How long before it answered the server's clock was last set, in seconds: T3 less the reference timestamp, from 0
+    /// to 68 years. `None` when the server does not say, or names a time that has not come yet.
+    pub reference_age_s: Option<f64>,
 }
 
 impl Reply {
@@ -174,7 +208,67 @@ impl Timestamping {
     }
 }
 
-/// A reply with the results of its checks and the four timestamps.
+/// How a reply proved that it comes from the server that was asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+pub enum Authentication {
+    /// Not at all: it echoes the random transmit field of the request, no more.
+    #[default]
+    None,
+    /// By Network Time Security (RFC 8915).
+    Nts,
+}
+
+impl Authentication {
+    /// Every kind, weakest first.
+    pub const ALL: [Self; 2] = [Self::None, Self::Nts];
+
+    /// The kind as data files and the API name it.
+    #[must_use]
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Nts => "nts",
+        }
+    }
+
+    /// The inverse of [`Authentication::label`].
+    #[must_use]
+    pub fn parse(label: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.label() == label)
+    }
+}
+
+/// Which exchange the four timestamps belong to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+pub enum Mode {
+    /// All to the request and reply of this poll.
+    #[default]
+    Basic,
+    /// To the exchange before: the server sends its more precise transmit timestamp one reply later (RFC 9769).
+    Interleaved,
+}
+
+impl Mode {
+    /// Every mode.
+    pub const ALL: [Self; 2] = [Self::Basic, Self::Interleaved];
+
+    /// The mode as data files and the API name it.
+    #[must_use]
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Basic => "basic",
+            Self::Interleaved => "interleaved",
+        }
+    }
+
+    /// The inverse of [`Mode::label`].
+    #[must_use]
+    pub fn parse(label: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|mode| mode.label() == label)
+    }
+}
+
+/// A judged reply: which tests were made, which failed, and the four timestamps.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Evidence {
     /// When the reply arrived.
@@ -207,5 +301,12 @@ mod tests {
         for way in Timestamping::ALL {
             assert_eq!(Timestamping::parse(way.label()), Some(way));
         }
+    }
+
+    #[test]
+    fn authentication_and_mode_are_read_back_from_their_labels() {
+        assert_eq!(Authentication::ALL.map(|kind| Authentication::parse(kind.label())), Authentication::ALL.map(Some));
+        assert_eq!(Mode::ALL.map(|mode| Mode::parse(mode.label())), Mode::ALL.map(Some));
+        assert_eq!((Authentication::parse("NTS"), Mode::parse("")), (None, None));
     }
 }

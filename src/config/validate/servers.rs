@@ -67,7 +67,7 @@ fn server(section: raw::Server, path: &KeyPath, rules: &mut Rules<'_>) -> Option
     let (host, port) = target.unwrap_or((Host::Name("".into()), 0));
     let timeout = timeout(&section, path, rules);
     let server = Server {
-        ident: Arc::new(ServerIdent { name: section.name.into(), tags: section.tags }),
+        ident: Arc::new(ServerIdent { vantage: Arc::default(), name: section.name.into(), tags: section.tags }),
         host,
         port,
         own: section.own,

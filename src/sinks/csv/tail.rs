@@ -17,7 +17,8 @@ use jiff::civil::Date;
 
 use super::files::{DayFile, list};
 use super::open::read_file;
-use ntp_monitor_core::formats::csv::{HEADER, RowError, day, read_from};
+use ntp_monitor_core::formats::csv::{HEADER, day, read_from};
+use ntp_monitor_core::formats::source::RowError;
 use ntp_monitor_core::sample::Sample;
 
 /// The end of a file is read in pieces that begin with this size and double until they reach back far enough.

@@ -183,8 +183,8 @@ proptest! {
 
 fn timeout_with_tags(tags: &[(&str, &str)]) -> Sample {
     let tags = tags.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
-    let at = Stamp { wall_ns: 1_795_380_162_000_000_001, mono_ns: 2_500_000_000, raw_ns: 1_500_000_000 };
-    let server = std::sync::Arc::new(ServerIdent { name: "a b,c".into(), tags });
+    let at = Stamp::new(1_795_380_162_000_000_001, 2_500_000_000, 1_500_000_000);
+    let server = std::sync::Arc::new(ServerIdent { vantage: "".into(), name: "a b,c".into(), tags });
     Sample { sent: 1, lost: 1, ..Sample::unasked(at, server, Outcome::Timeout, 64.0) }
 }
 

@@ -42,8 +42,8 @@ fn full() -> Snapshot {
 }
 
 #[test]
-fn service_without_data_sends_valid_lines() {
-    let at = ntp_monitor_core::clock::Stamp { wall_ns: 5, mono_ns: 5, raw_ns: 0 };
+fn a_service_that_knows_nothing_yet_sends_what_it_knows() {
+    let at = ntp_monitor_core::clock::Stamp::new(5, 5, 0);
     let lines = Lines::of_all("here", 5, &Snapshot::empty(at), &Health::default());
     let text = String::from_utf8(lines.body).unwrap();
     assert_eq!((lines.count, text.lines().count()), (3, 3));

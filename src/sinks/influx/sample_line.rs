@@ -17,7 +17,7 @@ const SAMPLE: &str = "ntp_sample";
 /// Maximum number of cached series, some 150 bytes each.
 const HEADS: usize = 65_536;
 
-/// Writes the lines of samples from one monitoring location.
+/// Writes the lines of samples; `vantage` is the name of this one.
 #[derive(Debug)]
 pub struct SampleLines {
     vantage: String,
@@ -74,6 +74,7 @@ fn head(vantage: &str, sample: &Sample) -> Box<[u8]> {
             point = point.tag(name, value);
         }
     }
+    let vantage = if sample.server.vantage.is_empty() { vantage } else { &sample.server.vantage };
     point = point.tag("vantage", vantage).tag("server", &sample.server.name);
     if let Some(address) = sample.address {
         point = point.tag("address", &address.to_string());

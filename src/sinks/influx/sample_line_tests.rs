@@ -89,6 +89,7 @@ prop_compose! {
         let [offset_s, delay_s, root_distance_s, root_delay_s, root_dispersion_s] = numbers;
         let reply = Reply {
             stratum, leap: Leap::None, refid: RefId(refid), precision_log2: log2, root_delay_s, root_dispersion_s,
+            reference_age_s: None,
         };
         (Measure { offset_s, delay_s, root_distance_s }, reply)
     }
@@ -106,8 +107,8 @@ prop_compose! {
         poll_s in prop_oneof![Just(64.0), any::<f64>()],
     ) -> Sample {
         let outcome = if measured.is_some() { Outcome::Sample } else { Outcome::Dns(why.as_str().into()) };
-        let server = Arc::new(ServerIdent { name: name.as_str().into(), tags });
-        let at = Stamp { wall_ns: at.0, mono_ns: at.1, raw_ns: at.2 };
+        let server = Arc::new(ServerIdent { vantage: "".into(), name: name.as_str().into(), tags });
+        let at = Stamp::new(at.0, at.1, at.2);
         Sample {
             address: has_address.then(|| "[2001:db8::1]:123".parse().unwrap()),
             measure: measured.map(|(measure, _)| measure),
@@ -133,10 +134,10 @@ proptest! {
 #[test]
 fn tags_changed_by_a_reload_are_in_the_next_line() {
     let mut lines = SampleLines::new("ams".to_owned());
-    let at = Stamp { wall_ns: 1, mono_ns: 1, raw_ns: 0 };
+    let at = Stamp::new(1, 1, 0);
     let sample = Sample::unasked(at, ServerIdent::named("a"), Outcome::Timeout, 64.0);
     written(&mut lines, &sample);
     let tags = [("rack".to_owned(), "4".to_owned())].into();
-    let moved = Sample { server: Arc::new(ServerIdent { name: "a".into(), tags }), ..sample };
+    let moved = Sample { server: Arc::new(ServerIdent { vantage: "".into(), name: "a".into(), tags }), ..sample };
     assert!(written(&mut lines, &moved).starts_with("ntp_sample,rack=4,server=a,vantage=ams "));
 }

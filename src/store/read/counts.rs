@@ -38,7 +38,7 @@ impl Reader {
                     add_counts(conn, None, span.from_ns, span.to_ns, &mut by_id)?;
                 }
             }
-            let series = select_series(conn, "ORDER BY server, address", [])?;
+            let series = select_series(conn, "ORDER BY server, vantage, address", [])?;
             let known = series.into_iter().filter_map(|one| Some((by_id.remove(&one.id)?, one.key)));
             Ok(known.map(|(counts, key)| SeriesCounts { key, counts }).collect())
         })

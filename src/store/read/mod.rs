@@ -33,6 +33,7 @@ use ntp_monitor_core::sample::{Evidence, SeriesKey, ServerIdent};
 pub struct Series {
     /// Its number.
     pub id: i64,
+    /// Server, vantage and address.
     pub key: SeriesKey,
     /// The time of its first sample.
     pub first_seen_ns: i64,
@@ -43,7 +44,7 @@ pub struct Series {
 impl Series {
     /// The identity of its samples, without tags, which belong to the configuration.
     fn ident(&self) -> Arc<ServerIdent> {
-        ServerIdent::named(&self.key.server)
+        ServerIdent::seen_from(&self.key.vantage, &self.key.server)
     }
 }
 
@@ -81,7 +82,7 @@ impl Reader {
     /// # Errors
     /// When the store cannot be read.
     pub fn series(&self) -> Result<Vec<Series>, StoreError> {
-        self.run("list the series", |conn| select_series(conn, "ORDER BY server, address", []))
+        self.run("list the series", |conn| select_series(conn, "ORDER BY server, vantage, address", []))
     }
 
     /// The stored rejected replies of a server, oldest first.
@@ -145,21 +146,24 @@ impl Reader {
     }
 }
 
-/// The series of `server` at `address`, or all of its series.
+/// The series of `server` as seen from here: that at `address`, or all.
 fn find_series(conn: &Connection, server: &str, address: Option<SocketAddr>) -> rusqlite::Result<Vec<Series>> {
     match address {
-        Some(_) => select_series(conn, "WHERE server = ?1 AND address = ?2", [server, &address_text(address)]),
-        None => select_series(conn, "WHERE server = ?1 ORDER BY address", [server]),
+        Some(_) => {
+            select_series(conn, "WHERE vantage = '' AND server = ?1 AND address = ?2", [server, &address_text(address)])
+        }
+        None => select_series(conn, "WHERE vantage = '' AND server = ?1 ORDER BY address", [server]),
     }
 }
 
 fn select_series(conn: &Connection, rest: &str, params: impl rusqlite::Params) -> rusqlite::Result<Vec<Series>> {
-    let sql = format!("SELECT id, server, address, first_seen_ns, last_seen_ns FROM series {rest}");
+    let sql = format!("SELECT id, vantage, server, address, first_seen_ns, last_seen_ns FROM series {rest}");
     conn.prepare_cached(&sql)?.query_map(params, decode_series)?.collect()
 }
 
-/// Decodes a row that starts with the columns id, server, address, first and last seen.
+/// Reads a row that begins with the columns id, vantage, server, address, first and last seen.
 fn decode_series(row: &Row<'_>) -> rusqlite::Result<Series> {
-    let key = SeriesKey { server: row.get_ref(1)?.as_str()?.into(), address: row.get_ref(2)?.as_str()?.parse().ok() };
-    Ok(Series { id: row.get(0)?, key, first_seen_ns: row.get(3)?, last_seen_ns: row.get(4)? })
+    let text = |column| row.get_ref(column)?.as_str().map_err(rusqlite::Error::from);
+    let key = SeriesKey { vantage: text(1)?.into(), server: text(2)?.into(), address: text(3)?.parse().ok() };
+    Ok(Series { id: row.get(0)?, key, first_seen_ns: row.get(4)?, last_seen_ns: row.get(5)? })
 }

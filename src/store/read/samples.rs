@@ -36,13 +36,13 @@ impl Reader {
         self.run("read the latest samples", |conn| {
             // A single statement, because the cost is one step per series.
             let sql = format!(
-                "SELECT {COLUMNS}, server, address FROM series CROSS JOIN sample ON series_id = series.id AND wall_ns = \
-                 (SELECT max(wall_ns) FROM sample WHERE series_id = series.id) ORDER BY server, address"
+                "SELECT {COLUMNS}, vantage, server, address FROM series CROSS JOIN sample ON series_id = series.id AND wall_ns = \
+                 (SELECT max(wall_ns) FROM sample WHERE series_id = series.id) ORDER BY server, vantage, address"
             );
             let mut statement = conn.prepare_cached(&sql)?;
             let decode = |row: &Row<'_>| {
-                let ident = ServerIdent::named(row.get_ref(20)?.as_str()?);
-                codec::decode(row, &ident, row.get_ref(21)?.as_str()?.parse().ok())
+                let ident = ServerIdent::seen_from(row.get_ref("vantage")?.as_str()?, row.get_ref("server")?.as_str()?);
+                codec::decode(row, &ident, row.get_ref("address")?.as_str()?.parse().ok())
             };
             statement.query_map([], decode)?.collect()
         })
@@ -259,7 +259,7 @@ mod tests {
         const COUNT: usize = MOST_SAMPLES + 5;
         let mut conn = Connection::open_in_memory().unwrap();
         schema::migrate(&mut conn, 0).unwrap();
-        conn.execute_batch("INSERT INTO series VALUES (1, 'a', '', 0, 0), (2, 'b', '', 0, 0)").unwrap();
+        conn.execute_batch("INSERT INTO series VALUES (1, '', 'a', '', 0, 0), (2, '', 'b', '', 0, 0)").unwrap();
         let mut insert = conn
             .prepare(
                 "INSERT INTO sample (series_id, wall_ns, mono_ns, raw_ns, outcome, poll_s, sent, lost) \

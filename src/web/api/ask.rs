@@ -44,7 +44,7 @@ async fn ask(state: web::Data<State>, id: web::Path<String>) -> Result<HttpRespo
     let samples = state.samples.subscribe();
     let now_ns = state.clock.now().mono_ns;
     ledger.poll_soon(address, now_ns).map_err(|why| refused(&why))?;
-    let key = SeriesKey { server: Arc::clone(&target.name), address: Some(address) };
+    let key = SeriesKey::here(&target.name, Some(address));
     match tokio::time::timeout(longest(server), answer(samples, &key, now_ns)).await {
         Ok(Some(sample)) => {
             Ok(HttpResponse::Ok().insert_header((CACHE_CONTROL, "no-store")).json(NamedPoll::of(&sample)))

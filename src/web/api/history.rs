@@ -1,6 +1,5 @@
 //! What was measured of one server: samples, statistics over a window, stability, refused replies.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::{HttpRequest, HttpResponse, web};
@@ -300,7 +299,7 @@ fn checks(row: CheckRow) -> Vec<CheckResult> {
 /// The series that are meant: those polled now, or the one asked for.
 fn keys(state: &State, target: &Target) -> Vec<SeriesKey> {
     if target.address.is_some() {
-        return vec![SeriesKey { server: Arc::clone(&target.name), address: target.address }];
+        return vec![SeriesKey::here(&target.name, target.address)];
     }
     let snapshot = state.snapshot.borrow();
     snapshot.series_of(&target.name).into_iter().map(|(key, _)| key.clone()).collect()

@@ -50,6 +50,12 @@ pub struct Poll {
     refid: Option<String>,
     poll_s: f64,
     timestamping: Option<&'static str>,
+    /// How the reply was authenticated: `none` or `nts`.
+    authentication: &'static str,
+    /// How long before it answered the server's clock was last set, as the server states it.
+    reference_age_s: Option<f64>,
+    /// Which exchange the timestamps belong to: `basic` (this one) or `interleaved` (the one before).
+    mode: &'static str,
 }
 
 /// A poll with the server that it was of.
@@ -142,6 +148,9 @@ impl Poll {
             refid: reply.map(|r| r.refid.display(r.stratum)),
             poll_s: sample.poll_s,
             timestamping: sample.timestamping.map(|way| way.label()),
+            authentication: sample.authentication.label(),
+            reference_age_s: sample.reference_age_s(),
+            mode: sample.mode.label(),
         }
     }
 }

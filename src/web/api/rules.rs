@@ -188,7 +188,7 @@ fn work(
         analysis.observe(&sample);
         alerts.observe(&sample);
         if alerts.is_due(at_ns) {
-            alerts.look(at_ns, &analysis.snapshot(Stamp { wall_ns: at_ns, mono_ns: at_ns, raw_ns: 0 }));
+            alerts.look(at_ns, &analysis.snapshot(Stamp::new(at_ns, at_ns, 0)));
             notifications += alerts.take_notifications().iter().filter(|it| it.alert == name).count();
         }
         if samples >= MOST_SAMPLES || begin.elapsed() > WORK_WITHIN || is_over.load(Ordering::Relaxed) {

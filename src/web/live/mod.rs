@@ -180,7 +180,7 @@ mod tests {
     use ntp_monitor_core::health::report::Health;
 
     fn hub() -> Hub {
-        Hub::idle(Stamp { wall_ns: 0x5e, mono_ns: 0, raw_ns: 0 })
+        Hub::idle(Stamp::new(0x5e, 0, 0))
     }
 
     fn publish(hub: &Hub, count: usize) {

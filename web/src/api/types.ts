@@ -174,6 +174,9 @@ export interface Point {
   time: string;
   address: string | null;
   timestamping: string | null;
+  authentication?: string;
+  reference_age_s?: number | null;
+  mode?: string;
   offset_s: number | null;
   delay_s: number | null;
   root_distance_s: number | null;

@@ -150,8 +150,8 @@ mod tests {
     }
 
     #[test]
-    fn inhibition_continues_shortly_after_the_cause_ends() {
-        let at = |s: i64| Stamp { wall_ns: 0, mono_ns: s * 1_000_000_000, raw_ns: 0 };
+    fn a_cause_holds_on_for_a_while_after_it_has_gone() {
+        let at = |s: i64| Stamp::new(0, s * 1_000_000_000, 0);
         let mut hold = Hold::default();
         let mut on = |s, is_there| {
             hold.observe(at(s), is_there, RELEASE_AFTER);

@@ -89,7 +89,7 @@ impl AlertReplay {
     /// Evaluates the rules over the snapshot of the samples so far.
     pub fn look(&mut self, wall_ns: i64, snapshot: &Snapshot) {
         self.next_ns = wall_ns.saturating_add(STEP_NS);
-        let now = Stamp { wall_ns, mono_ns: wall_ns, raw_ns: 0 };
+        let now = Stamp::new(wall_ns, wall_ns, 0);
         let engine = self.engine.get_or_insert_with(|| Engine::new(self.book.clone(), now));
         let observed = Observation { now, servers: &self.idents, snapshot, health: &self.health };
         let outcome = engine.step(&observed, &|| 0);

@@ -46,7 +46,7 @@ mod tests {
     #[test]
     fn servers_are_selected_by_name_address_or_tag() {
         let tags = [("site".to_owned(), "ams".to_owned())].into();
-        let ident = ServerIdent { name: "192.0.2.1:123".into(), tags };
+        let ident = ServerIdent { vantage: "".into(), name: "192.0.2.1:123".into(), tags };
         let admits = |entries: &[&str]| {
             let selector = Selector(entries.iter().map(|entry| (*entry).to_owned()).collect());
             selector.admits("192.0.2.1:123@192.0.2.1:123", &ident)

@@ -217,7 +217,7 @@ mod tests {
     };
 
     fn at(s: i64) -> Stamp {
-        Stamp { wall_ns: 0, mono_ns: s * 1_000_000_000, raw_ns: 0 }
+        Stamp::new(0, s * 1_000_000_000, 0)
     }
 
     /// Takes one answer every ten seconds (`T` true, `f` false, `.` no data) and returns the changes with their times.

@@ -176,7 +176,7 @@ mod tests {
 
     #[test]
     fn an_unknown_variable_is_not_defined() {
-        let snapshot = Snapshot::empty(Stamp { wall_ns: 0, mono_ns: 0, raw_ns: 0 });
+        let snapshot = Snapshot::empty(Stamp::new(0, 0, 0));
         let health = Health::default();
         let common =
             Common { now: snapshot.at, snapshot: &snapshot, health: &health, count: Count { polled: 4, lost: 1 } };

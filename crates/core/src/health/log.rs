@@ -98,7 +98,7 @@ impl ServerHealthLog {
         let key = sample.key();
         if key.address.is_some() {
             // The name resolves again: drop the entry without an address.
-            self.servers.remove(&SeriesKey { server: key.server.clone(), address: None });
+            self.servers.remove(&SeriesKey { address: None, ..key.clone() });
         }
         self.servers.entry(key).or_insert_with(|| Box::new(PollHistory::new(sample.at))).record(sample)
     }
@@ -153,7 +153,7 @@ mod tests {
     use crate::sample::ServerIdent;
 
     fn at(second: i64) -> Stamp {
-        Stamp { wall_ns: 0, mono_ns: second * 1_000_000_000, raw_ns: 0 }
+        Stamp::new(0, second * 1_000_000_000, 0)
     }
 
     fn sample(second: i64, address: Option<&str>, outcome: Outcome) -> Sample {

@@ -246,7 +246,7 @@ mod tests {
     #[test]
     fn windows_go_on_from_what_an_earlier_process_measured_and_counters_begin_anew() {
         let earlier: Vec<_> = (0..20).map(|k| sample(f64::from(k) * 64.0, 0.001, 0.01)).collect();
-        let gone = SeriesKey { server: "gone".into(), address: None };
+        let gone = SeriesKey::here(&"gone".into(), None);
         let recalled = Recalled::from([(earlier[0].key(), earlier.clone()), (gone, earlier)]);
         let mut analysis = Analysis::new(Window::Hour, TimeAxis::Monotonic).recalling(recalled);
         analysis.observe(&Arc::new(sample(1300.0, 0.001, 0.01)));

@@ -194,7 +194,7 @@ fn event(sample: &Sample, kind: EventKind, start: When, end: Option<When>, detai
 mod tests {
     use super::*;
     use crate::clock::Stamp;
-    use crate::sample::{Reply, ServerIdent};
+    use crate::sample::{Authentication, Mode, Reply, ServerIdent};
 
     fn sample(k: i64, outcome: Outcome, stratum: u8) -> Sample {
         let reply = (outcome == Outcome::Sample).then_some(Reply {
@@ -204,9 +204,10 @@ mod tests {
             precision_log2: -20,
             root_delay_s: 0.0,
             root_dispersion_s: 0.0,
+            reference_age_s: None,
         });
         Sample {
-            at: Stamp { wall_ns: k * 64_000_000_000, mono_ns: 0, raw_ns: 0 },
+            at: Stamp::new(k * 64_000_000_000, 0, 0),
             server: ServerIdent::named("a"),
             address: None,
             outcome,
@@ -214,6 +215,8 @@ mod tests {
             measure: None,
             poll_s: 64.0,
             timestamping: None,
+            authentication: Authentication::None,
+            mode: Mode::Basic,
             sent: 1,
             lost: 0,
             evidence: None,

@@ -206,7 +206,7 @@ mod tests {
     fn stamp(t_s: f64, d_s: f64) -> Stamp {
         let raw = (t_s * 1e9) as i64;
         let raw_ns = BOOT_NS + (d_s * 1e9) as i64;
-        Stamp { wall_ns: raw + raw_ns, mono_ns: raw, raw_ns }
+        Stamp::new(raw + raw_ns, raw, raw_ns)
     }
 
     fn moves(d_of: impl Fn(f64) -> f64, until: u32) -> Vec<ClockMove> {
@@ -266,7 +266,7 @@ mod tests {
     fn recordings_without_the_column_prove_nothing() {
         let mut detector = StepDetector::default();
         for k in 0..10 {
-            assert_eq!(detector.observe(&Stamp { wall_ns: k * 1_000_000_000, mono_ns: 0, raw_ns: 0 }), None);
+            assert_eq!(detector.observe(&Stamp::new(k * 1_000_000_000, 0, 0)), None);
         }
         assert_eq!(detector.doubt_s(), None);
     }

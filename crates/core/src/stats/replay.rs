@@ -90,7 +90,7 @@ impl Replay {
 
     /// The picture as of `wall_ns`, as the rules of alerts look at it.
     pub fn snapshot(&mut self, wall_ns: i64) -> Snapshot {
-        self.analysis.snapshot(Stamp { wall_ns, mono_ns: wall_ns, raw_ns: 0 })
+        self.analysis.snapshot(Stamp::new(wall_ns, wall_ns, 0))
     }
 
     /// From now on announcements are held against this list of leap seconds.

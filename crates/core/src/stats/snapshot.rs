@@ -65,10 +65,10 @@ impl Snapshot {
         }
     }
 
-    /// The series of a name. That of the name before it had an address is left out once it has one.
+    /// The series of a name, from every vantage point. That of the name before it had an address is left out once it has one.
     #[must_use]
     pub fn series_of(&self, name: &Arc<str>) -> Vec<(&SeriesKey, &Arc<SeriesSnapshot>)> {
-        let first = SeriesKey { server: Arc::clone(name), address: None };
+        let first = SeriesKey::here(name, None);
         let mut all: Vec<_> = self.series.range(first..).take_while(|(key, _)| key.server == *name).collect();
         if all.len() > 1 {
             all.retain(|(key, _)| key.address.is_some());

@@ -2,12 +2,12 @@
 
 use crate::clock::Stamp;
 use crate::ntp::{Leap, RefId};
-use crate::sample::{Measure, Outcome, Reply, Sample, ServerIdent, Timestamping};
+use crate::sample::{Authentication, Measure, Mode, Outcome, Reply, Sample, ServerIdent, Timestamping};
 
 /// Both clocks at `at_s`; the wall clock a billion seconds further.
 pub fn stamp(at_s: f64) -> Stamp {
     let mono_ns = (at_s * 1e9).round() as i64;
-    Stamp { wall_ns: mono_ns + 1_000_000_000_000_000_000, mono_ns, raw_ns: 0 }
+    Stamp::new(mono_ns + 1_000_000_000_000_000_000, mono_ns, 0)
 }
 
 /// A stratum 2 sample taken by the kernel.
@@ -19,6 +19,7 @@ pub fn sample(at_s: f64, offset_s: f64, delay_s: f64) -> Sample {
         precision_log2: -23,
         root_delay_s: 0.0,
         root_dispersion_s: 0.0,
+        reference_age_s: None,
     };
     Sample {
         outcome: Outcome::Sample,
@@ -41,6 +42,8 @@ pub fn lost(at_s: f64) -> Sample {
         measure: None,
         poll_s: 64.0,
         timestamping: None,
+        authentication: Authentication::None,
+        mode: Mode::Basic,
         sent: 1,
         lost: 1,
         evidence: None,

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use crate::clock::Stamp;
 use crate::ntp::{Leap, RefId};
-use crate::sample::{Measure, Outcome, Reply, Sample, ServerIdent, Timestamping};
+use crate::sample::{Authentication, Measure, Mode, Outcome, Reply, Sample, ServerIdent, Timestamping};
 use crate::stats::leap::smeared_minus_utc_s;
 pub use dice::Dice;
 pub use model::{Fault, ServerModel};
@@ -168,6 +168,7 @@ impl Samples<'_> {
             precision_log2: -23,
             root_delay_s: server.root_delay_s,
             root_dispersion_s: server.root_dispersion_s,
+            reference_age_s: None,
         };
         let measure = Measure {
             offset_s: server_s - local_s + (out_s - back_s) / 2.0,
@@ -186,6 +187,8 @@ impl Samples<'_> {
             measure: (!lost).then_some(measure),
             poll_s: server.poll_s,
             timestamping: Some(Timestamping::Kernel),
+            authentication: Authentication::None,
+            mode: Mode::Basic,
             sent: 1,
             lost: u16::from(lost),
             evidence: None,
@@ -232,11 +235,11 @@ impl Samples<'_> {
         let ns = |s: f64| (s * 1e9).round() as i64;
         let wall_ns = self.world.start_unix_s * 1_000_000_000 + ns(t_s + local_s);
         if !self.world.has_raw {
-            return Stamp { wall_ns, mono_ns: 0, raw_ns: 0 };
+            return Stamp::new(wall_ns, 0, 0);
         }
         let uptime_s = 86_400.0 + t_s;
         let raw = ns(uptime_s + OSCILLATOR_PPM * 1e-6 * t_s + self.world.local_drift_s(t_s));
-        Stamp { wall_ns, mono_ns: ns(uptime_s), raw_ns: wall_ns - raw }
+        Stamp::new(wall_ns, ns(uptime_s), wall_ns - raw)
     }
 }
 

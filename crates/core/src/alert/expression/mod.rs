@@ -196,7 +196,7 @@ mod tests {
     }
 
     fn answer(source: &str) -> Answer {
-        let snapshot = Snapshot::empty(Stamp { wall_ns: 0, mono_ns: 0, raw_ns: 0 });
+        let snapshot = Snapshot::empty(Stamp::new(0, 0, 0));
         let health = Health::default();
         let count = Count { polled: 4, lost: 1 };
         let common = Common { now: snapshot.at, snapshot: &snapshot, health: &health, count };

@@ -1,7 +1,7 @@
 //! The columns, their order, and which of them a file must have to be read.
 
 /// Every column, in the order in which they are written.
-pub const COLUMNS: [&str; 19] = [
+pub const COLUMNS: [&str; 23] = [
     "time",
     "vantage",
     "server",
@@ -21,6 +21,10 @@ pub const COLUMNS: [&str; 19] = [
     "timestamping",
     "mono_s",
     "raw_s",
+    "boot_s",
+    "authentication",
+    "reference_age_s",
+    "mode",
 ];
 
 /// The columns that a file must have to be read, in whatever order.
@@ -29,13 +33,13 @@ pub const REQUIRED: [&str; 9] =
 
 /// The first line of every file that is written.
 pub const HEADER: &str = "time,vantage,server,address,outcome,reason,offset_s,delay_s,root_delay_s,root_dispersion_s,\
-                          root_distance_s,stratum,leap,refid,precision_s,poll_s,timestamping,mono_s,raw_s\n";
+                          root_distance_s,stratum,leap,refid,precision_s,poll_s,timestamping,mono_s,raw_s,boot_s,\
+                          authentication,reference_age_s,mode\n";
 
 /// One of [`COLUMNS`], in the same order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Column {
     Time,
-    #[allow(dead_code, reason = "a sample does not say where it was seen from; the column has its place")]
     Vantage,
     Server,
     Address,
@@ -54,6 +58,10 @@ pub(super) enum Column {
     Timestamping,
     MonoS,
     RawS,
+    BootS,
+    Authentication,
+    ReferenceAgeS,
+    Mode,
 }
 
 impl Column {
@@ -76,6 +84,6 @@ mod tests {
     fn the_header_is_the_columns_and_holds_what_reading_requires() {
         assert_eq!(HEADER, COLUMNS.join(",") + "\n");
         assert!(REQUIRED.iter().all(|name| COLUMNS.contains(name)));
-        assert_eq!((Column::Time.name(), Column::Stratum.name(), Column::RawS.name()), ("time", "stratum", "raw_s"));
+        assert_eq!((Column::Time.name(), Column::Stratum.name(), Column::Mode.name()), ("time", "stratum", "mode"));
     }
 }

@@ -6,5 +6,5 @@ mod record;
 mod row;
 
 pub use columns::{COLUMNS, HEADER, REQUIRED};
-pub use read::{RowError, Rows, read_from};
+pub use read::{Csv, Rows, read_from};
 pub use record::{append_record, day};

@@ -2,35 +2,39 @@
 //! [`REQUIRED`] needed. A bad row is an error with its place and reason, and the rows after it are read. A line that names
 //! the columns may come again, in another order too: files are put together with `cat`.
 //!
-//! What a file does not say is assumed so: address none; kiss and rejected without a reason are `kiss` without a code
-//! and a failed origin test; poll interval 64 s; precision 2⁻²⁰ s; root distance from its parts; the monotonic clock
-//! ran with the wall clock. Requests of a burst and configured tags are not in a file.
+//! What a file does not say is assumed so: vantage this one (empty); address none; kiss and rejected without a reason are
+//! `kiss` without a code and a failed origin test; poll interval 64 s; precision 2⁻²⁰ s; root distance from its parts; the
+//! monotonic clock ran with the wall clock, never suspended; not authenticated; basic mode. Requests of a burst and
+//! configured tags are not in a file.
 
-use std::io::Read;
+use std::io::{BufRead, Read};
 
 use csv::{Reader, ReaderBuilder, StringRecord};
 
 use super::columns::{COLUMNS, REQUIRED};
 use super::row::{Row, Servers};
+use crate::formats::source::{RowError, Samples, Source};
 use crate::sample::Sample;
 
-/// What is wrong with a file or a row of it.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{file}{}: {column}{}{reason}", at(*.line), if .column.is_empty() { "" } else { ": " })]
-pub struct RowError {
-    /// The file, as it was named.
-    pub file: String,
-    /// The line, from 1; 0 when the file as a whole is meant.
-    pub line: u64,
-    /// The column; empty when the row as a whole is meant.
-    pub column: String,
-    /// What is wrong, in words.
-    pub reason: String,
-}
+/// Files that are written by this program and what people make of them; see [`read_from`].
+#[derive(Debug, Clone, Copy)]
+pub struct Csv;
 
-/// `:LINE`, or nothing for a file as a whole.
-fn at(line: u64) -> String {
-    if line == 0 { String::new() } else { format!(":{line}") }
+impl Source for Csv {
+    fn name(&self) -> &'static str {
+        "csv"
+    }
+
+    fn detects(&self, beginning: &[u8]) -> bool {
+        let line = beginning.split(|byte| *byte == b'\n').next().unwrap_or_default();
+        let mut reader = ReaderBuilder::new().has_headers(false).from_reader(line);
+        let mut header = StringRecord::new();
+        reader.read_record(&mut header).is_ok() && places_in(&header).is_ok()
+    }
+
+    fn open(&self, file: &str, input: Box<dyn BufRead + Send>) -> Result<Box<dyn Samples>, RowError> {
+        Ok(Box::new(read_from(file, input)?))
+    }
 }
 
 /// The samples of a file, in its order.
@@ -99,10 +103,14 @@ impl<R: Read> Iterator for Rows<R> {
     }
 }
 
+impl<R: Read + Send> Samples for Rows<R> {
+    fn line(&self) -> u64 {
+        self.last_line()
+    }
+}
+
 impl<R: Read> Rows<R> {
-    /// The line of the row that was read last, from 1.
-    #[must_use]
-    pub fn line(&self) -> u64 {
+    fn last_line(&self) -> u64 {
         self.record.position().map_or(0, csv::Position::line)
     }
 
@@ -110,18 +118,10 @@ impl<R: Read> Rows<R> {
         let row = Row { record: &self.record, places: &self.places };
         row.sample(&mut self.servers).map_err(|(column, reason)| RowError {
             file: self.file.clone(),
-            line: self.line(),
+            line: self.last_line(),
             column: column.name().to_owned(),
             reason,
         })
-    }
-}
-
-impl RowError {
-    /// A fault of the file as a whole, or of a whole line when `line` is not 0.
-    #[must_use]
-    pub fn whole(file: &str, line: u64, reason: &str) -> Self {
-        Self { file: file.to_owned(), line, column: String::new(), reason: reason.to_owned() }
     }
 }
 
@@ -188,6 +188,16 @@ mod tests {
         ));
         let offsets: Vec<_> = rows.iter().map(|row| row.as_ref().unwrap().offset_s().unwrap()).collect();
         assert_eq!(offsets, [-0.001, -0.002, -0.003]);
+    }
+
+    #[test]
+    fn csv_is_known_by_a_first_line_with_the_needed_columns() {
+        for line in [MINIMAL, super::super::HEADER, &MINIMAL.replace("time", " \"time\" ").replace(" \"", "\"")] {
+            assert!(Csv.detects(format!("{line}0,a\n").as_bytes()), "{line}");
+        }
+        for other in ["", "time,server\n", "{\"time\": 1}\n", "59000 1.0 192.0.2.1 9614 0.1 0.2 0.3 0.4\n", "\u{0}\n"] {
+            assert!(!Csv.detects(other.as_bytes()), "{other}");
+        }
     }
 
     proptest! {

@@ -5,8 +5,8 @@
 //! `=`, `+`, `-`, `@` or tab) gets a leading apostrophe, which reading takes off again; a text that begins with an
 //! apostrophe gets one too, so that the way back is exact.
 //!
-//! Numbers are the shortest that read back to the same value, and never have an exponent. `time`, `mono_s` and `raw_s`
-//! come from integers and show every nanosecond. What was not measured is an empty cell.
+//! Numbers are the shortest that read back to the same value, and never have an exponent. `time`, `mono_s`, `raw_s`
+//! and `boot_s` come from integers and show every nanosecond. What was not measured is an empty cell.
 
 use std::io::Write as _;
 
@@ -20,10 +20,10 @@ use crate::text::decimal::{push_f64, push_nanos, push_padded, push_u64};
 /// First characters that get an apostrophe before them.
 const DEFUSED: &[char] = &['=', '+', '-', '@', '\t', '\r', '\''];
 
-/// Appends `sample`, seen from `vantage`, to `out` as one line. Allocates for the name of a refid or kiss code only.
+/// Appends `sample` to `out` as one line; `vantage` is the name of this one, for samples that were not taken elsewhere.
 pub fn append_record(out: &mut Vec<u8>, vantage: &str, sample: &Sample) {
     time(out, sample.at.wall_ns);
-    text(out, vantage);
+    text(out, if sample.server.vantage.is_empty() { vantage } else { &sample.server.vantage });
     text(out, &sample.server.name);
     out.push(b',');
     if let Some(address) = sample.address {
@@ -47,6 +47,11 @@ pub fn append_record(out: &mut Vec<u8>, vantage: &str, sample: &Sample) {
     push_nanos(out, sample.at.mono_ns);
     out.push(b',');
     push_nanos(out, sample.at.raw_ns);
+    out.push(b',');
+    push_nanos(out, sample.at.boot_ns);
+    text(out, sample.authentication.label());
+    number(out, sample.reference_age_s());
+    text(out, sample.mode.label());
     out.push(b'\n');
 }
 
@@ -120,7 +125,7 @@ mod tests {
     use super::*;
     use crate::clock::Stamp;
     use crate::ntp::{Leap, RefId};
-    use crate::sample::{Measure, Outcome, Reply, ServerIdent, Timestamping};
+    use crate::sample::{Authentication, Measure, Mode, Outcome, Reply, ServerIdent, Timestamping};
 
     fn line(sample: &Sample) -> String {
         let mut out = Vec::new();
@@ -129,7 +134,8 @@ mod tests {
     }
 
     fn sample() -> Sample {
-        let at = Stamp { wall_ns: 1_795_380_162_000_000_001, mono_ns: 2_500_000_000, raw_ns: -1 };
+        let at = Stamp::new(1_795_380_162_000_000_001, 2_500_000_000, -1);
+        let at = Stamp { boot_ns: 3_000_000_007, ..at };
         Sample {
             address: Some("[2001:db8::1]:123".parse().unwrap()),
             reply: Some(Reply {
@@ -139,9 +145,12 @@ mod tests {
                 precision_log2: -3,
                 root_delay_s: 0.0,
                 root_dispersion_s: 1e-7,
+                reference_age_s: Some(12.5),
             }),
             measure: Some(Measure { offset_s: -0.000_125, delay_s: 0.1, root_distance_s: 0.3 }),
             timestamping: Some(Timestamping::KernelRx),
+            authentication: Authentication::Nts,
+            mode: Mode::Interleaved,
             sent: 1,
             ..Sample::unasked(at, ServerIdent::named("a"), Outcome::Sample, 64.0)
         }
@@ -152,7 +161,7 @@ mod tests {
         assert_eq!(
             line(&sample()),
             "2026-11-22T20:42:42.000000001Z,ams-1,a,[2001:db8::1]:123,sample,,-0.000125,0.1,0,0.0000001,0.3,1,0,GPS,\
-             0.125,64,kernel-rx,2.500000000,-0.000000001\n"
+             0.125,64,kernel-rx,2.500000000,-0.000000001,3.000000007,nts,12.5,interleaved\n"
         );
     }
 
@@ -171,7 +180,8 @@ mod tests {
         let failed = Sample { address: None, reply: None, measure: None, timestamping: None, outcome, ..sample() };
         assert_eq!(
             line(&failed),
-            "2026-11-22T20:42:42.000000001Z,ams-1,a,,dns,\"'=1+1, \"\"x\"\"\",,,,,,,,,,64,,2.500000000,-0.000000001\n"
+            "2026-11-22T20:42:42.000000001Z,ams-1,a,,dns,\"'=1+1, \"\"x\"\"\",,,,,,,,,,64,,2.500000000,-0.000000001,\
+             3.000000007,nts,,interleaved\n"
         );
     }
 

@@ -11,7 +11,7 @@ use super::columns::{COLUMNS, Column};
 use super::record::restored;
 use crate::clock::Stamp;
 use crate::ntp::{Check, Leap, RefId};
-use crate::sample::{Measure, Outcome, Reply, Sample, ServerIdent, Timestamping};
+use crate::sample::{Authentication, Measure, Mode, Outcome, Reply, Sample, ServerIdent, Timestamping};
 
 /// NTP cannot express more than 68 years; neither offsets nor delays can be larger.
 const MAX_SECONDS: f64 = 4_294_967_296.0;
@@ -23,8 +23,8 @@ const TIME_HINT: &str = "; a time is written as 2026-11-22T20:42:42Z";
 /// The column at fault and the reason.
 pub(super) type Fault = (Column, String);
 
-/// The servers met so far, by name.
-pub(super) type Servers = HashMap<String, Arc<ServerIdent>>;
+/// The servers met so far, by vantage and name.
+pub(super) type Servers = HashMap<String, HashMap<String, Arc<ServerIdent>>>;
 
 /// One row, by column.
 pub(super) struct Row<'a> {
@@ -47,6 +47,8 @@ impl<'a> Row<'a> {
             measure,
             poll_s: self.seconds(Column::PollS, 0.0)?.unwrap_or(DEFAULT_POLL_S),
             timestamping: self.parsed(Column::Timestamping, Timestamping::parse)?,
+            authentication: self.parsed(Column::Authentication, Authentication::parse)?.unwrap_or_default(),
+            mode: self.parsed(Column::Mode, Mode::parse)?.unwrap_or_default(),
             sent: 1,
             lost: u16::from(!answered),
             evidence: None,
@@ -117,6 +119,7 @@ impl<'a> Row<'a> {
             precision_log2: self.parsed(Column::PrecisionS, precision_log2)?.unwrap_or(DEFAULT_PRECISION_LOG2),
             root_delay_s: Self::needed(Column::RootDelayS, self.seconds(Column::RootDelayS, 0.0)?)?,
             root_dispersion_s: Self::needed(Column::RootDispersionS, self.seconds(Column::RootDispersionS, 0.0)?)?,
+            reference_age_s: self.seconds(Column::ReferenceAgeS, 0.0)?,
         }))
     }
 
@@ -125,7 +128,8 @@ impl<'a> Row<'a> {
         let wall_ns = wall_ns.ok_or_else(|| (Column::Time, "empty".to_owned()))?;
         let mono_ns = self.parsed(Column::MonoS, nanos)?.unwrap_or(wall_ns);
         let raw_ns = self.parsed(Column::RawS, nanos)?.unwrap_or(0);
-        Ok(Stamp { wall_ns, mono_ns, raw_ns })
+        let boot_ns = self.parsed(Column::BootS, nanos)?.unwrap_or(0);
+        Ok(Stamp { wall_ns, mono_ns, raw_ns, boot_ns })
     }
 
     fn server(&self, servers: &mut Servers) -> Result<Arc<ServerIdent>, Fault> {
@@ -133,11 +137,12 @@ impl<'a> Row<'a> {
         if name.is_empty() {
             return Err((Column::Server, "empty".to_owned()));
         }
-        if let Some(known) = servers.get(name) {
+        let vantage = restored(self.cell(Column::Vantage)).trim();
+        if let Some(known) = servers.get(vantage).and_then(|of| of.get(name)) {
             return Ok(Arc::clone(known));
         }
-        let ident = ServerIdent::named(name);
-        servers.insert(name.to_owned(), Arc::clone(&ident));
+        let ident = ServerIdent::seen_from(vantage, name);
+        servers.entry(vantage.to_owned()).or_default().insert(name.to_owned(), Arc::clone(&ident));
         Ok(ident)
     }
 }

@@ -278,7 +278,10 @@ impl Attribution {
     fn reindex(&mut self) {
         self.index.clear();
         for (i, s) in self.engine.series.iter().enumerate() {
-            self.index.insert(SeriesKey { server: s.ident.name.clone(), address: s.address }, i);
+            self.index.insert(
+                SeriesKey { server: s.ident.name.clone(), vantage: s.ident.vantage.clone(), address: s.address },
+                i,
+            );
         }
         self.unresolved = self.engine.series.iter().filter(|s| s.address.is_none()).count();
         self.engine.present.clear();

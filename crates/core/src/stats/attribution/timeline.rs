@@ -111,7 +111,7 @@ mod tests {
     use super::*;
 
     fn stamp(wall_s: f64, mono_s: f64) -> Stamp {
-        Stamp { wall_ns: (wall_s * 1e9) as i64, mono_ns: (mono_s * 1e9) as i64, raw_ns: 0 }
+        Stamp::new((wall_s * 1e9) as i64, (mono_s * 1e9) as i64, 0)
     }
 
     fn at(t_s: f64) -> Place {

@@ -317,7 +317,7 @@ fn whatever_is_fed_nothing_panics_and_the_numbers_stay_finite() {
                 _ => dice.exponential(1e10) as i64,
             });
             let raw_ns = if seed % 3 == 0 { 0 } else { dice.exponential(1e10) as i64 };
-            sample.at = Stamp { wall_ns: t_ns, mono_ns: if seed % 2 == 0 { 0 } else { t_ns / 3 }, raw_ns };
+            sample.at = Stamp::new(t_ns, if seed % 2 == 0 { 0 } else { t_ns / 3 }, raw_ns);
             sample.poll_s = [64.0, 0.0, -1.0, f64::NAN, f64::INFINITY, 1e300][(dice.bits() % 6) as usize];
             if let Some(m) = &mut sample.measure {
                 let size = [1e-9, 1e-3, 1.0, 1e9, 1e300, f64::NAN][(dice.bits() % 6) as usize];

@@ -13,7 +13,7 @@ fn at_once(servers: usize, poll_s: f64, polls: u32, offset_s: impl Fn(usize, u32
     for k in 0..polls {
         for (i, server) in world.servers.iter().enumerate() {
             let wall_ns = 1_780_000_000_000_000_000 + (f64::from(k) * poll_s * 1e9) as i64;
-            let at = crate::clock::Stamp { wall_ns, mono_ns: wall_ns, raw_ns: 0 };
+            let at = crate::clock::Stamp::new(wall_ns, wall_ns, 0);
             let (server, address) = (Arc::clone(&server.ident), Some(server.address));
             let sample = Sample { at, server, address, ..template.clone() };
             samples.push(measured(sample, offset_s(i, k) + 1e-4 * dice.normal()));
