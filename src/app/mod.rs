@@ -39,6 +39,7 @@ use crate::health::report::Health;
 use crate::health::reports::ReportsHealth;
 use crate::messages::targets::SetServers;
 use crate::notify::{self, Board};
+use crate::privilege::Plan;
 use crate::stats::leap::LeapSource;
 use crate::stats::local::LocalState;
 use crate::stats::snapshot::Snapshot;
@@ -258,8 +259,9 @@ impl Service {
     /// Changes the running service to `new`. Only what changed is touched.
     ///
     /// # Errors
-    /// When a changed output cannot be opened; the old configuration stays in force.
+    /// When a changed output cannot be opened, or lies where a service of root does not work; the old configuration stays in force.
     pub async fn reload(&mut self, new: Config) -> Result<Changes, StartError> {
+        Plan::for_service(&new)?.stay()?;
         let changes = diff(&self.config.borrow(), &new);
         notify::try_out(&new.notifiers).await?;
         if changes.sections.iter().any(|section| matches!(*section, "influxdb" | "csv" | "monitor")) {

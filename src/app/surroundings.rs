@@ -8,6 +8,7 @@ use slog::Logger;
 use crate::clock::{Clock, SystemClock};
 use crate::config::Inputs;
 use crate::notify;
+use crate::privilege::Refusal;
 use crate::probe::Engines;
 use crate::probe::resolve::{Resolve, SystemResolver};
 use crate::sinks::influx;
@@ -66,6 +67,9 @@ pub enum StartError {
     /// A notifier, as configured.
     #[error(transparent)]
     Notifier(#[from] notify::BuildError),
+    /// A directory of another user, for a service that runs as root.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
     /// The web server.
     #[error(transparent)]
     Listen(#[from] ListenError),

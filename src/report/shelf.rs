@@ -11,10 +11,13 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::pending::Pending;
+use crate::new_file;
 use crate::stats::verdict::When;
 
 /// Bounds what a reader of a report may cost; reports are a megabyte or two.
 const LARGEST: u64 = 64 << 20;
+/// The umask says who may read them.
+const MODE: u32 = 0o666;
 /// Holds the time of the last report that was due.
 const MARK: &str = "last-due";
 /// Holds what was begun and is not done yet.
@@ -42,6 +45,12 @@ impl Shelf {
     #[must_use]
     pub fn of(data_dir: &Path) -> Self {
         Self { dir: data_dir.join("reports") }
+    }
+
+    /// The directory itself.
+    #[must_use]
+    pub fn dir(&self) -> &Path {
+        &self.dir
     }
 
     /// Where a report lies.
@@ -142,7 +151,7 @@ impl Shelf {
         std::fs::create_dir_all(&self.dir).map_err(named)?;
         let part = self.dir.join(format!(".{name}.part"));
         let write = || {
-            let mut file = std::fs::File::create(&part)?;
+            let mut file = new_file::create(&part, MODE)?;
             file.write_all(bytes)?;
             file.sync_all()?;
             std::fs::rename(&part, self.dir.join(name))

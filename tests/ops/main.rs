@@ -9,6 +9,7 @@ mod booted;
 mod debian;
 mod docs;
 mod doctor;
+mod foreign;
 mod health_check;
 mod install;
 mod limits;
