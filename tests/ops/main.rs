@@ -13,6 +13,7 @@ mod foreign;
 mod health_check;
 mod install;
 mod limits;
+mod links;
 mod machine;
 mod manager;
 mod package;
