@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::Path;
 
 use ntp_monitor::sim::world::World;
 
@@ -120,4 +121,31 @@ fn a_configuration_of_the_service_names_no_store_of_others() {
     let said = text(&refused.stderr);
     assert!(!refused.status.success() && said.contains("give both to one user"), "{said}");
     assert_eq!(debian.run("ls -l /srv/others"), before);
+}
+
+#[test]
+fn the_package_follows_no_link_in_the_configuration_directory() {
+    if !root::is_root("the_package_follows_no_link_in_the_configuration_directory") {
+        return;
+    }
+    let debian = installed();
+    let source = Path::new(env!("CARGO_MANIFEST_DIR"));
+    fs::copy(source.join("packaging/debian/postinst"), debian.at("/root/postinst")).unwrap();
+    debian.run(
+        "install -D -m 644 /root/config/servers.example.toml \
+                /usr/share/doc/ntp-monitor/examples/servers.example.toml",
+    );
+    for helper in ["/usr/bin/deb-systemd-helper", "/usr/bin/deb-systemd-invoke"] {
+        fs::write(debian.at(helper), "#!/bin/sh\n").unwrap();
+        fs::set_permissions(debian.at(helper), fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    debian.run("chown ntp-monitor /etc/ntp-monitor && rm -f /etc/ntp-monitor/servers.toml");
+    debian.run(&format!("{AS_SERVICE} ln -s /root/new /etc/ntp-monitor/servers.toml"));
+    debian.run("sh /root/postinst configure");
+    assert!(!debian.exists("/root/new"));
+    assert_eq!(
+        debian.run("stat -c '%F %U:%G %a' /etc/ntp-monitor/servers.toml"),
+        "regular file root:ntp-monitor 640\n"
+    );
+    assert_untouched(&debian, "postinst");
 }
