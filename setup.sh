@@ -127,6 +127,33 @@ run() {
     fi
 }
 
+# What is in a directory of the service may be a link that the service made, so root changes nothing there: the owner of
+# the directory does, who can change no more than that. Packagers have no service.
+
+# as_owner DIR COMMAND…: with the rights of the user who may change what DIR leads to.
+as_owner() {
+    owner=$(owner_of "$1")
+    shift
+    if [ -n "$destdir" ] || [ "$dry" = yes ] || [ "$owner" = "$(id -u)" ]; then
+        run "$@"
+    else
+        setpriv --reuid "$owner" --regid "$(id -g "$owner" 2>/dev/null || echo "$owner")" --clear-groups -- "$@"
+    fi
+}
+
+# The number of the first user but root to whom a path, what it links to, or a directory above it belongs.
+owner_of() {
+    place=$1
+    while :; do
+        for user in $(stat -c %u -- "$place" 2>/dev/null) $(stat -L -c %u -- "$place" 2>/dev/null); do
+            [ "$user" = 0 ] || { echo "$user" && return; }
+        done
+        case $place in / | .) break ;; esac
+        place=$(dirname "$place")
+    done
+    echo 0
+}
+
 is_systemd() { [ -z "$destdir" ] && [ -d /run/systemd/system ]; }
 is_installed() { [ -e "$manifest" ]; }
 
@@ -273,6 +300,7 @@ make_user() {
     fi
 }
 
+# Only root can put something else into the place of these directories.
 make_directories() {
     for dir in "$etc" "$state" "$logs"; do
         [ -d "$dir" ] || run mkdir -p "$dir"
@@ -293,9 +321,26 @@ configure() {
         migrate
     else
         say "a first configuration is $etc/servers.toml: put your own servers there"
-        run install -m 640 "$here/config/servers.example.toml" "$etc/servers.toml"
+        put_configuration servers.toml <"$here/config/servers.example.toml"
     fi
-    [ -n "$destdir" ] || run chgrp -R "$PROGRAM" "$etc"
+    [ -n "$destdir" ] || share_configuration
+}
+
+# put_configuration NAME: writes what comes in, complete or not at all.
+put_configuration() {
+    if [ "$dry" = yes ]; then
+        echo "would write: $etc/$1"
+        return
+    fi
+    # shellcheck disable=SC2016 # the variables are those of the other shell
+    as_owner "$etc" sh -c 'umask 027; rm -f "$1.new"; set -C; cat >"$1.new" && chmod 640 "$1.new" && mv -f "$1.new" "$1"' \
+        sh "$etc/$1"
+}
+
+# The service reads what root has put there. What it owns it can read, and a file of several names may be one of root's
+# elsewhere.
+share_configuration() {
+    run find "$etc" -xdev '(' -type d ! -user root -o ! -type d -links +1 ')' -prune -o -exec chgrp -h "$PROGRAM" {} +
 }
 
 # env_value KEY: as the predecessor read it: the last line wins, one pair of quotes is removed.
@@ -311,12 +356,10 @@ quoted() { printf '"%s"' "$(printf '%s' "$1" | tr -d '[:cntrl:]' | sed -e 's/\\/
 migrate() {
     say "$destdir$PREDECESSOR/.env becomes $etc/servers.toml"
     if [ "$dry" = yes ]; then return; fi
-    umask 027
-    migrated >"$etc/servers.toml.new"
     token=$(env_value INFLUX_TOKEN)
-    if [ -n "$token" ]; then printf '%s\n' "$token" >"$etc/influxdb-token"; fi
-    mv "$etc/servers.toml.new" "$etc/servers.toml"
-    umask 022
+    if [ -n "$token" ]; then printf '%s\n' "$token" | put_configuration influxdb-token; fi
+    text=$(migrated)
+    printf '%s\n' "$text" | put_configuration servers.toml
 }
 
 migrated() {
@@ -389,6 +432,19 @@ find_store() {
         case $named in '') ;; /*) store=$named ;; *) store=/$named ;; esac
     fi
     kept_store=$store.before-upgrade
+    store_dir=$(dirname "$store")
+    check_store_owner
+}
+
+# Who may write the configuration says where the store is, and must not lead root to files of others.
+check_store_owner() {
+    [ -z "$destdir" ] && [ -e "$store" ] || return 0
+    for file in "$etc" "$etc/servers.toml"; do
+        writer=$(stat -L -c %u -- "$file" 2>/dev/null || echo 0)
+        if [ "$writer" != 0 ] && [ "$writer" != "$(owner_of "$store_dir")" ]; then
+            die "$file belongs to user $writer, and $store_dir, which it names, does not: give both to one user"
+        fi
+    done
 }
 
 # A unit of the same name in /etc hides ours; most likely it is the predecessor's.
@@ -408,7 +464,7 @@ keep_old() {
     for file in "$bin" "$destdir$units/$PROGRAM.service"; do
         if [ -e "$file" ]; then run cp -p "$file" "$before/"; fi
     done
-    # The old program cannot read a store that the new one has migrated.
+    # The old program cannot read a store that the new one has migrated. The program takes the rights of the owner.
     if [ -z "$destdir" ] && [ -e "$store" ]; then
         run "$binary" backup "$kept_store" --store "$store" --force ||
             die "the store cannot be copied, so there would be no way back; free some room and try again"
@@ -439,7 +495,7 @@ roll_back() {
     if [ -e "$kept_store" ]; then
         "$bin" restore "$kept_store" --store "$store" ||
             die "the store could not be put back; it is $kept_store"
-        rm -f "$kept_store"
+        as_owner "$store_dir" rm -f "$kept_store"
     fi
     mv -f "$before/$PROGRAM" "$bin"
     mv -f "$before/$PROGRAM.service" "$destdir$units/$PROGRAM.service"
@@ -464,7 +520,8 @@ install_all() {
     configure
     check_configuration
     if ! start_service; then roll_back; fi
-    run rm -rf "$before" "$kept_store"
+    run rm -rf "$before"
+    if [ -z "$destdir" ] && [ -e "$kept_store" ]; then as_owner "$store_dir" rm -f "$kept_store"; fi
     say "done; $prefix/bin/$PROGRAM doctor --config /etc/ntp-monitor/servers.toml looks whether all is well"
 }
 

@@ -8,6 +8,7 @@ use slog::Logger;
 use crate::clock::SystemClock;
 use crate::config::Inputs;
 use crate::notify;
+use crate::privilege::Refusal;
 use crate::probe::Engines;
 use crate::probe::resolve::{Resolve, SystemResolver};
 use crate::sinks::influx;
@@ -60,6 +61,8 @@ pub enum StartError {
     Influx(#[from] influx::ClientFault),
     #[error(transparent)]
     Notifier(#[from] notify::BuildError),
+    #[error(transparent)]
+    Refused(#[from] Refusal),
     #[error(transparent)]
     Listen(#[from] ListenError),
 }

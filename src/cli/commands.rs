@@ -1,8 +1,8 @@
 //! The command line as a whole: what may be said, and who does it.
 
 use std::ffi::OsString;
-use std::io::{Stderr, Stdout, Write};
-use std::path::PathBuf;
+use std::io::{Stderr, Write};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,6 +11,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 
 use super::config::{ConfigCommand, ConfigInputs, EXIT_CONFIG};
 use super::measure::Tools;
+use super::output::{Destination, Unreachable};
 use super::span::{NAME_ONE, Place};
 use super::table::Terminal;
 use super::upkeep::UpkeepError;
@@ -19,6 +20,7 @@ use crate::app::run::{self, Inputs};
 use crate::config::{Config, Faults, Loaded, process_environment};
 use crate::doctor::Examination;
 use crate::log;
+use crate::privilege::{self, Plan, Refusal};
 use crate::probe::Engines;
 use crate::probe::resolve::SystemResolver;
 
@@ -124,12 +126,23 @@ impl Cli {
         })
     }
 
-    /// Does what was asked and returns the exit status.
+    /// Does what was asked and returns the exit status. What fails with the rights of another user says whose.
     pub fn run(self) -> ExitCode {
+        let status = self.execute();
+        if let (true, Some(became)) = (status != ExitCode::SUCCESS, privilege::became()) {
+            complain(&became.to_string());
+        }
+        status
+    }
+
+    fn execute(self) -> ExitCode {
         let inputs = Inputs { file: self.config, environment: process_environment(), flags: self.overrides };
         match self.command.unwrap_or(Command::Run) {
             Command::Run => service(&inputs),
-            Command::Demo(args) => block_on(demo::run(args)),
+            Command::Demo(args) => {
+                let plan = args.dir.as_deref().map_or(Ok(Plan::none()), Plan::for_work_on);
+                settled(plan, || block_on(demo::run(args)))
+            }
             Command::Query(args) => finish(block_on(async {
                 query::run(&args, &tools(args.measure.engine), Terminal::detect(), &mut std::io::stdout()).await
             })),
@@ -139,25 +152,34 @@ impl Cli {
             Command::Replay(args) => {
                 let (out, err) = (&mut std::io::stdout().lock(), &mut std::io::stderr());
                 match replay::Recipe::new(&args, &inputs) {
-                    Ok(recipe) => finish(replay::run(&args, recipe, Terminal::detect(), out, err)),
+                    Ok(recipe) => {
+                        let plan = recipe.store.as_deref().map_or(Ok(Plan::none()), Plan::for_work_on);
+                        settled(plan, || finish(replay::run(&args, recipe, Terminal::detect(), out, err)))
+                    }
                     Err(faults) => {
                         complain(&faults);
                         ExitCode::from(EXIT_CONFIG)
                     }
                 }
             }
-            Command::Stats(args) => with_store(&inputs, args.span.store.as_ref(), |place, out, err| {
-                stats::run(&args, place, Terminal::detect(), out, err)
+            Command::Stats(args) => with_store(&inputs, args.span.store.as_ref(), None, |place, _, err| {
+                stats::run(&args, place, Terminal::detect(), &mut std::io::stdout(), err)
             }),
-            Command::Export(args) => with_store(&inputs, args.span.store.as_ref(), |place, _, err| {
-                export::run(&args, place, Terminal::detect(), err)
-            }),
-            Command::Plot(args) => with_store(&inputs, args.span.store.as_ref(), |place, _, err| {
-                plot::run(&args, place, Terminal::detect(), err)
-            }),
-            Command::Report(args) => with_store(&inputs, args.span.store.as_ref(), |place, _, err| {
-                make_report::run(&args, place, Terminal::detect(), err)
-            }),
+            Command::Export(args) => {
+                with_store(&inputs, args.span.store.as_ref(), args.output.as_deref(), |place, to, err| {
+                    export::run(&args, place, to, Terminal::detect(), err)
+                })
+            }
+            Command::Plot(args) => {
+                with_store(&inputs, args.span.store.as_ref(), Some(&args.output), |place, to, err| {
+                    plot::run(&args, place, to, Terminal::detect(), err)
+                })
+            }
+            Command::Report(args) => {
+                with_store(&inputs, args.span.store.as_ref(), Some(&args.output), |place, to, err| {
+                    make_report::run(&args, place, to, Terminal::detect(), err)
+                })
+            }
             Command::Config(command) => {
                 let file = inputs.file.as_deref();
                 let inputs = ConfigInputs { file, environment: &inputs.environment, flags: &inputs.flags };
@@ -171,11 +193,14 @@ impl Cli {
                 clap_complete::generate(shell, &mut Self::command(), "ntp-monitor", &mut std::io::stdout());
                 ExitCode::SUCCESS
             }
-            Command::Doctor(args) => finish(block_on(examine(&args, inputs))),
+            Command::Doctor(args) => doctor(&args, inputs),
             Command::Backup(args) => upkeep_ended(upkeep::backup(&args, || configuration(&inputs), voice())),
             Command::Restore(args) => upkeep_ended(upkeep::restore(&args, || configuration(&inputs), voice())),
             Command::Store(command) => upkeep_ended(upkeep::store(&command, || configuration(&inputs), voice())),
-            Command::Man(args) => finish(man::run(&args, Self::command(), &mut std::io::stdout())),
+            Command::Man(args) => {
+                let plan = args.dir.as_deref().map_or(Ok(Plan::none()), Plan::for_work_on);
+                settled(plan, || finish(man::run(&args, Self::command(), &mut std::io::stdout())))
+            }
         }
     }
 }
@@ -194,6 +219,11 @@ fn service(inputs: &Inputs) -> ExitCode {
             return ExitCode::from(EXIT_CONFIG);
         }
     };
+    // Before the log file is opened, and before there is a second thread.
+    settled(Plan::for_service(&loaded.config), || serve(inputs, loaded))
+}
+
+fn serve(inputs: &Inputs, loaded: Loaded) -> ExitCode {
     let (logger, guard) = match log::init(&loaded.config.log) {
         Ok(logging) => logging,
         Err(why) => {
@@ -213,15 +243,21 @@ fn service(inputs: &Inputs) -> ExitCode {
     })
 }
 
-async fn examine(args: &doctor::DoctorArgs, inputs: Inputs) -> std::io::Result<u8> {
+fn doctor(args: &doctor::DoctorArgs, inputs: Inputs) -> ExitCode {
+    let loaded = inputs.load();
+    let settled = loaded.as_ref().map_or(Ok(()), |loaded| Plan::for_service(&loaded.config).and_then(Plan::settle));
     let examination = Examination {
-        loaded: inputs.load(),
+        loaded,
+        refused: settled.err(),
         file: inputs.file,
         offline: args.offline,
         engines: Engines::new(&log::discard()),
         resolver: Arc::new(SystemResolver::new(RESOLVE_WITHIN)),
     };
-    doctor::run(args, &examination, Terminal::detect(), &mut std::io::stdout(), &mut std::io::stderr()).await
+    finish(block_on(async {
+        let (out, err) = (&mut std::io::stdout(), &mut std::io::stderr());
+        doctor::run(args, &examination, Terminal::detect(), out, err).await
+    }))
 }
 
 fn configuration(inputs: &Inputs) -> Result<Config, Faults> {
@@ -250,15 +286,40 @@ fn tools(engine: crate::config::EngineChoice) -> Tools {
     Tools { engine: engines.choose(engine), resolver: Arc::new(SystemResolver::new(RESOLVE_WITHIN)) }
 }
 
-/// Finds the store and does something with it.
+/// Finds the store and does something with it, as the user to whom it belongs when this process is root.
 fn with_store(
     inputs: &Inputs,
     store: Option<&PathBuf>,
-    work: impl FnOnce(&Place, &mut Stdout, &mut Stderr) -> std::io::Result<u8>,
+    output: Option<&Path>,
+    work: impl FnOnce(&Place, Destination, &mut Stderr) -> std::io::Result<u8>,
 ) -> ExitCode {
-    match Place::find(store, inputs, complain) {
-        Ok(place) => finish(work(&place, &mut std::io::stdout(), &mut std::io::stderr())),
-        Err(status) => status,
+    let place = match Place::find(store, inputs, complain) {
+        Ok(place) => place,
+        Err(status) => return status,
+    };
+    let destination = || {
+        let plan = Plan::for_work_on(&place.store)?;
+        let to = Destination::choose(output, &plan)?;
+        plan.settle()?;
+        Ok::<_, Unreachable>(to)
+    };
+    match destination() {
+        Ok(to) => finish(work(&place, to, &mut std::io::stderr())),
+        Err(why) => {
+            complain(&why.to_string());
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Becomes the user whom `plan` names before `work` begins.
+fn settled(plan: Result<Plan, Refusal>, work: impl FnOnce() -> ExitCode) -> ExitCode {
+    match plan.and_then(Plan::settle) {
+        Ok(()) => work(),
+        Err(why) => {
+            complain(&why.to_string());
+            ExitCode::FAILURE
+        }
     }
 }
 

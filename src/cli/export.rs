@@ -9,7 +9,7 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 
-use super::output::{Output, status_of};
+use super::output::{Destination, Output, status_of};
 use super::progress::Progress;
 use super::span::{Place, SpanArgs};
 use super::table::Terminal;
@@ -65,7 +65,13 @@ pub enum Format {
 ///
 /// # Errors
 /// When nobody can be told what went wrong.
-pub fn run(args: &ExportArgs, place: &Place, terminal: Terminal, complaints: &mut impl Write) -> io::Result<u8> {
+pub fn run(
+    args: &ExportArgs,
+    place: &Place,
+    to: Destination,
+    terminal: Terminal,
+    complaints: &mut impl Write,
+) -> io::Result<u8> {
     let opened = args.span.span(Some(ALL)).and_then(|span| {
         let reader = Reader::open(&place.store).map_err(|why| why.to_string())?;
         let wanted = names(&reader, &args.span.servers).map_err(|why| why.to_string())?;
@@ -82,7 +88,7 @@ pub fn run(args: &ExportArgs, place: &Place, terminal: Terminal, complaints: &mu
     let wanted = (!args.span.servers.is_empty()).then_some(wanted);
     let lines = influx::SampleLines::new(vantage.clone());
     let mut encoder = Encoder { format: args.format, vantage, lines, tags: tags(place) };
-    let written = Output::to(args.output.as_deref()).map_err(Failure::Output).and_then(|mut output| {
+    let written = Output::to(to).map_err(Failure::Output).and_then(|mut output| {
         let mut progress = Progress::new(terminal.progress && !output.is_terminal(), "rows");
         let count = stream(&reader, span, wanted.as_ref(), &mut encoder, &mut output, &mut progress);
         progress.end();

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::output::{Output, status_of};
+use super::output::{Destination, Output, status_of};
 use super::progress::Progress;
 use super::span::{Place, SpanArgs};
 use super::table::Terminal;
@@ -47,7 +47,13 @@ pub struct ReportArgs {
 ///
 /// # Errors
 /// When nobody can be told what went wrong.
-pub fn run(args: &ReportArgs, place: &Place, terminal: Terminal, complaints: &mut impl Write) -> io::Result<u8> {
+pub fn run(
+    args: &ReportArgs,
+    place: &Place,
+    to: Destination,
+    terminal: Terminal,
+    complaints: &mut impl Write,
+) -> io::Result<u8> {
     let made = match made(args, place, terminal) {
         Ok(made) => made,
         Err(why) => {
@@ -59,7 +65,7 @@ pub fn run(args: &ReportArgs, place: &Place, terminal: Terminal, complaints: &mu
         writeln!(complaints, "ntp-monitor: nothing was polled in this span: there is no report")?;
         return Ok(1);
     }
-    let written = Output::to(Some(&args.output)).and_then(|mut output| {
+    let written = Output::to(to).and_then(|mut output| {
         output.write_all(made.html().as_bytes())?;
         output.finish()
     });

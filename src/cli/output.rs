@@ -1,84 +1,136 @@
 //! Where a command writes: stdout, or a file that appears whole or not at all.
 
-use std::fs::File;
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
-/// What is written, and where to. Dropped without [`Output::finish`], a file never comes to be.
-pub struct Output {
-    inner: Inner,
-    file: Option<Unfinished>,
+use crate::new_file::NewFile;
+use crate::privilege::{Keeper, Plan, Refusal};
+
+/// As any program makes files: the umask says who may read them.
+const MODE: u32 = 0o666;
+
+/// Where to write, decided while this process may still be root.
+#[derive(Debug)]
+pub struct Destination {
+    path: Option<PathBuf>,
+    keeper: Option<Keeper>,
 }
+
+impl Destination {
+    /// Stdout for none and for `-`. A file that `plan` puts beyond the reach of this process is left to a keeper.
+    ///
+    /// # Errors
+    /// When the file cannot be made there, or it is not known who may change the way to it.
+    pub fn choose(path: Option<&Path>, plan: &Plan) -> Result<Self, Unreachable> {
+        let path = path.filter(|path| *path != Path::new("-"));
+        let keeper = match path {
+            Some(path) if plan.is_beyond(path)? => Some(Keeper::start(path, MODE)?),
+            _ => None,
+        };
+        Ok(Self { path: path.map(Path::to_owned), keeper })
+    }
+
+    fn open(self) -> io::Result<Option<Sheet>> {
+        let Some(path) = self.path else { return Ok(None) };
+        let sheet = match self.keeper {
+            Some(keeper) => Sheet::Kept(keeper),
+            None => Sheet::Ours(NewFile::begin(&path, MODE)?),
+        };
+        Ok(Some(sheet))
+    }
+}
+
+/// Why a destination cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum Unreachable {
+    /// Root does not go there.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// The file cannot be made.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+}
+
+/// What is written, and where to. Dropped without [`Output::finish`], a file never comes to be.
+pub struct Output(Inner);
 
 enum Inner {
     Stdout(BufWriter<io::Stdout>),
-    Plain(BufWriter<File>),
-    Gzip(GzEncoder<BufWriter<File>>),
+    Plain(BufWriter<Sheet>),
+    Gzip(GzEncoder<BufWriter<Sheet>>),
 }
 
-/// A file under a name of its own until it is whole.
-struct Unfinished {
-    part: PathBuf,
-    path: PathBuf,
+/// A file that is not whole yet.
+enum Sheet {
+    Ours(NewFile),
+    Kept(Keeper),
 }
 
-impl Drop for Unfinished {
-    fn drop(&mut self) {
-        // It is gone already when it was finished.
-        let _ = std::fs::remove_file(&self.part);
+impl Sheet {
+    fn finish(self) -> io::Result<()> {
+        match self {
+            Self::Ours(file) => file.finish(false),
+            Self::Kept(keeper) => keeper.finish(),
+        }
+    }
+}
+
+impl Write for Sheet {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::Ours(file) => file.write(bytes),
+            Self::Kept(keeper) => keeper.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Self::Ours(file) => file.flush(),
+            Self::Kept(keeper) => keeper.flush(),
+        }
     }
 }
 
 impl Output {
-    /// Stdout for none and for `-`; a name that ends in `.gz` is compressed.
+    /// Begins to write; a name that ends in `.gz` is compressed.
     ///
     /// # Errors
     /// When the file cannot be made; the error names it.
-    pub fn to(path: Option<&Path>) -> io::Result<Self> {
-        let Some(path) = path.filter(|path| *path != Path::new("-")) else {
-            return Ok(Self { inner: Inner::Stdout(BufWriter::new(io::stdout())), file: None });
-        };
-        let named = |why: io::Error| io::Error::new(why.kind(), format!("cannot write {}: {why}", path.display()));
-        let mut part = path.as_os_str().to_owned();
-        part.push(format!(".{:08x}.part", rand::random::<u32>()));
-        let part = PathBuf::from(part);
-        let writer = BufWriter::new(File::create_new(&part).map_err(named)?);
-        let is_gzip = path.extension().is_some_and(|extension| extension == "gz");
-        let inner =
-            if is_gzip { Inner::Gzip(GzEncoder::new(writer, Compression::default())) } else { Inner::Plain(writer) };
-        Ok(Self { inner, file: Some(Unfinished { part, path: path.to_owned() }) })
+    pub fn to(destination: Destination) -> io::Result<Self> {
+        let is_gzip = destination.path.as_ref().and_then(|path| path.extension()).is_some_and(|end| end == "gz");
+        Ok(Self(match destination.open()?.map(BufWriter::new) {
+            None => Inner::Stdout(BufWriter::new(io::stdout())),
+            Some(file) if is_gzip => Inner::Gzip(GzEncoder::new(file, Compression::default())),
+            Some(file) => Inner::Plain(file),
+        }))
     }
 
     /// Whether a person sees what is written.
     #[must_use]
     pub fn is_terminal(&self) -> bool {
-        matches!(self.inner, Inner::Stdout(_)) && io::stdout().is_terminal()
+        matches!(self.0, Inner::Stdout(_)) && io::stdout().is_terminal()
     }
 
     /// Writes what waits, and gives a file its name.
     ///
     /// # Errors
     /// When either fails; there is no file then.
-    pub fn finish(mut self) -> io::Result<()> {
-        match self.inner {
-            Inner::Stdout(mut out) => out.flush()?,
-            Inner::Plain(mut out) => out.flush()?,
-            Inner::Gzip(out) => out.finish()?.flush()?,
-        }
-        match self.file.take() {
-            Some(file) => std::fs::rename(&file.part, &file.path)
-                .map_err(|why| io::Error::new(why.kind(), format!("cannot write {}: {why}", file.path.display()))),
-            None => Ok(()),
-        }
+    pub fn finish(self) -> io::Result<()> {
+        let file = match self.0 {
+            Inner::Stdout(mut out) => return out.flush(),
+            Inner::Plain(file) => file,
+            Inner::Gzip(file) => file.finish()?,
+        };
+        file.into_inner()?.finish()
     }
 }
 
 impl Write for Output {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        match &mut self.inner {
+        match &mut self.0 {
             Inner::Stdout(out) => out.write(bytes),
             Inner::Plain(out) => out.write(bytes),
             Inner::Gzip(out) => out.write(bytes),
@@ -86,7 +138,7 @@ impl Write for Output {
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        match &mut self.inner {
+        match &mut self.0 {
             Inner::Stdout(out) => out.flush(),
             Inner::Plain(out) => out.flush(),
             Inner::Gzip(out) => out.flush(),
@@ -113,16 +165,20 @@ pub fn status_of(done: io::Result<()>, complaints: &mut impl Write) -> io::Resul
 mod tests {
     use super::*;
 
+    fn here(path: &Path) -> Destination {
+        Destination { path: Some(path.to_owned()), keeper: None }
+    }
+
     #[test]
     fn a_file_appears_whole_or_not_at_all() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("a.csv");
-        let mut output = Output::to(Some(&path)).unwrap();
+        let mut output = Output::to(here(&path)).unwrap();
         output.write_all(b"x").unwrap();
         assert!(!path.exists());
         drop(output);
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
-        let mut output = Output::to(Some(&path)).unwrap();
+        let mut output = Output::to(here(&path)).unwrap();
         output.write_all(b"x").unwrap();
         output.finish().unwrap();
         assert_eq!(std::fs::read(&path).unwrap(), b"x");
@@ -131,7 +187,7 @@ mod tests {
 
     #[test]
     fn a_file_that_cannot_be_made_is_named() {
-        let Err(why) = Output::to(Some(Path::new("/nowhere/at/all.csv"))) else { panic!("it was made") };
+        let Err(why) = Output::to(here(Path::new("/nowhere/at/all.csv"))) else { panic!("it was made") };
         assert!(why.to_string().contains("/nowhere/at/all.csv"), "{why}");
     }
 }

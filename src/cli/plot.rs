@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
-use super::output::{Output, status_of};
+use super::output::{Destination, Output, status_of};
 use super::progress::Progress;
 use super::span::{Place, SpanArgs};
 use super::table::Terminal;
@@ -120,7 +120,13 @@ fn parse_size(text: &str) -> Result<Size, String> {
 ///
 /// # Errors
 /// When nobody can be told what went wrong.
-pub fn run(args: &PlotArgs, place: &Place, terminal: Terminal, complaints: &mut impl Write) -> io::Result<u8> {
+pub fn run(
+    args: &PlotArgs,
+    place: &Place,
+    to: Destination,
+    terminal: Terminal,
+    complaints: &mut impl Write,
+) -> io::Result<u8> {
     let mut notes = Vec::new();
     let picture = picture(args, place, terminal, &mut notes).and_then(|svg| encoded(svg, &args.output));
     for note in notes {
@@ -128,7 +134,7 @@ pub fn run(args: &PlotArgs, place: &Place, terminal: Terminal, complaints: &mut 
     }
     match picture {
         Ok(bytes) => {
-            let written = Output::to(Some(&args.output)).and_then(|mut output| {
+            let written = Output::to(to).and_then(|mut output| {
                 output.write_all(&bytes)?;
                 output.finish()
             });

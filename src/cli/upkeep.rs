@@ -8,8 +8,9 @@ use serde_json::json;
 
 use super::table::Terminal;
 use crate::config::{Config, Faults};
+use crate::privilege::{Keeper, Plan, Refusal};
 use crate::sinks::worker::BatchWriter;
-use crate::store::upkeep::{self, Checked, Depth};
+use crate::store::upkeep::{self, Checked, Depth, Source};
 use crate::store::{Command, Options, Store, StoreError};
 
 const BACKUP_EXAMPLES: &str = "\
@@ -121,6 +122,9 @@ pub enum UpkeepError {
     /// The store.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// Root does not work there.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
     /// A file is in the way.
     #[error("{0} is there already: name another file, or replace it with --force")]
     Exists(PathBuf),
@@ -142,15 +146,37 @@ pub fn backup(
     mut voice: Voice<impl Write, impl Write>,
 ) -> Result<u8, UpkeepError> {
     let path = args.which.path(config)?;
+    let plan = Plan::for_work_on(&path)?;
     voice.step("copying");
-    let bytes = upkeep::backup(&path, &args.file, args.force).map_err(|why| match why {
+    let bytes = match plan.is_beyond(&args.file)? {
+        true => copy_beyond(&path, args, plan)?,
+        false => {
+            plan.settle()?;
+            upkeep::backup(&path, &args.file, args.force).map_err(or_exists)?
+        }
+    };
+    writeln!(voice.out, "{} is a copy of {} ({})", args.file.display(), path.display(), size(bytes))?;
+    Ok(0)
+}
+
+/// Root copies the store of another user to a place that this user cannot change.
+fn copy_beyond(path: &Path, args: &BackupArgs, plan: Plan) -> Result<u64, UpkeepError> {
+    upkeep::examine_target(path, &args.file, args.force).map_err(or_exists)?;
+    let mut keeper = Keeper::start(&args.file, upkeep::MODE)?;
+    plan.settle()?;
+    let bytes = upkeep::backup_to(path, &mut keeper)?;
+    keeper.finish()?;
+    Ok(bytes)
+}
+
+/// A file that is in the way has a message of its own.
+fn or_exists(why: StoreError) -> UpkeepError {
+    match why {
         StoreError::Io { path, source, .. } if source.kind() == io::ErrorKind::AlreadyExists => {
             UpkeepError::Exists(path)
         }
         other => other.into(),
-    })?;
-    writeln!(voice.out, "{} is a copy of {} ({})", args.file.display(), path.display(), size(bytes))?;
-    Ok(0)
+    }
 }
 
 /// Puts a copy back.
@@ -163,8 +189,13 @@ pub fn restore(
     mut voice: Voice<impl Write, impl Write>,
 ) -> Result<u8, UpkeepError> {
     let path = args.which.path(config)?;
+    let plan = Plan::for_work_on(&path)?;
+    // What only root can read is opened while this process is root.
+    let early = plan.is_beyond(&args.file)?.then(|| Source::open(&args.file)).transpose()?;
+    plan.settle()?;
+    let source = early.map_or_else(|| Source::open(&args.file), Ok)?;
     let suffix = format!(".before-{}", crate::clock::now().wall_ns / 1_000_000_000);
-    let restored = upkeep::restore(&args.file, &path, &suffix, |what| voice.step(what))?;
+    let restored = upkeep::restore(source, &path, &suffix, |what| voice.step(what))?;
     writeln!(voice.out, "{} is restored from {}", path.display(), args.file.display())?;
     if let Some(kept) = restored.kept {
         writeln!(voice.out, "what was there before is {}", kept.display())?;
@@ -187,6 +218,7 @@ pub fn store(
     match command {
         StoreCommand::Check { full, json, which } => {
             let path = which.path(config)?;
+            Plan::for_work_on(&path)?.settle()?;
             let depth = if *full { Depth::Full } else { Depth::Quick };
             let checked = upkeep::check(&path, depth, |what| voice.step(what))?;
             say_checked(&path, &checked, *json, &mut voice.out)?;
@@ -194,6 +226,7 @@ pub fn store(
         }
         StoreCommand::Vacuum { which } => {
             let path = which.path(config)?;
+            Plan::for_work_on(&path)?.settle()?;
             voice.step("compacting");
             let (before, after) = upkeep::vacuum(&path)?;
             writeln!(voice.out, "{}: {} before, {} now", path.display(), size(before), size(after))?;
@@ -201,6 +234,7 @@ pub fn store(
         }
         StoreCommand::Prune => {
             let config = config()?;
+            Plan::for_work_on(&config.store.path)?.settle()?;
             voice.step("deleting");
             let rows = prune(&config)?;
             writeln!(voice.out, "{}: {rows} rows were too old", config.store.path.display())?;

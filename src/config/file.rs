@@ -10,6 +10,8 @@ use std::path::{Path, PathBuf};
 
 use nix::unistd::{AccessFlags, access};
 
+use crate::privilege::is_in_foreign_hands;
+
 /// A configuration is small; what is larger is not read.
 pub const LARGEST: u64 = 4 << 20;
 
@@ -50,6 +52,11 @@ pub fn editable(file: Option<&Path>) -> Result<PathBuf, FileError> {
     }
     // A link is followed, so that it stays one.
     let path = path.canonicalize().map_err(|source| unreadable(path, source))?;
+    if is_in_foreign_hands(&path) {
+        let hint = "; another user may change its directory, and the service runs as root: run it as that user";
+        let source = std::io::ErrorKind::PermissionDenied.into();
+        return Err(FileError::Io { doing: "written", path, source, hint });
+    }
     let dir = directory(&path);
     access(dir, AccessFlags::W_OK | AccessFlags::X_OK).map_err(|source| unwritable(dir, source.into()))?;
     Ok(path)
@@ -101,11 +108,14 @@ fn put(like: &Path, target: &Path, text: &str) -> Result<(), FileError> {
 }
 
 fn write(like: &Path, temporary: &Path, text: &str) -> std::io::Result<()> {
-    let meta = std::fs::metadata(like)?;
+    let meta = std::fs::symlink_metadata(like)?;
+    if !meta.is_file() {
+        return Err(std::io::Error::other("it is not a file any more"));
+    }
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(temporary)?;
     // Only root may give files away; others keep their own.
     let _ = fchown(&file, Some(meta.uid()), Some(meta.gid()));
-    file.set_permissions(Permissions::from_mode(meta.mode() & 0o7777))?;
+    file.set_permissions(Permissions::from_mode(meta.mode() & 0o777))?;
     file.write_all(text.as_bytes())?;
     file.sync_all()
 }

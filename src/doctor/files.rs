@@ -6,7 +6,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use nix::sys::statvfs::statvfs;
-use nix::unistd::{AccessFlags, access};
+use nix::unistd::{AccessFlags, access, geteuid};
 
 use super::finding::{Area, Finding};
 use crate::config::Config;
@@ -38,8 +38,7 @@ fn directory(dir: &Path) -> Vec<Finding> {
     }
     if access(dir, AccessFlags::W_OK | AccessFlags::X_OK).is_err() {
         let advice = "run this as the user of the service (sudo -u ntp-monitor …); if it is, chown the directory to it";
-        let who = our_uid().map_or_else(|| "?".to_owned(), |uid| uid.to_string());
-        return vec![AREA.problem(&name, format!("cannot be written by user {who}"), advice)];
+        return vec![AREA.problem(&name, format!("cannot be written by user {}", geteuid()), advice)];
     }
     let mut findings = vec![room(dir, &name)];
     findings.extend(closed_to_service(&name, &meta));
@@ -83,7 +82,7 @@ fn strangers(store: &Path) -> Vec<Finding> {
     });
     let strange = |path: &&PathBuf| fs::metadata(path).is_ok_and(|meta| meta.uid() != owner);
     let report = |path: &PathBuf| {
-        let advice = format!("chown --reference={} {}", dir.display(), path.display());
+        let advice = format!("chown -h --reference={} {}", dir.display(), path.display());
         AREA.problem(
             path.display().to_string(),
             format!("belongs to another user than its directory ({owner})"),
@@ -93,13 +92,9 @@ fn strangers(store: &Path) -> Vec<Finding> {
     files.iter().filter(strange).map(report).collect()
 }
 
-fn our_uid() -> Option<u32> {
-    fs::metadata("/proc/self").ok().map(|meta| meta.uid())
-}
-
 /// Root may write everywhere: what it cannot try out is told by the rights of the directory.
 fn closed_to_service(name: &str, dir: &fs::Metadata) -> Option<Finding> {
-    let service = service_user(&fs::read_to_string("/etc/passwd").ok()?).filter(|_| our_uid() == Some(0))?;
+    let service = service_user(&fs::read_to_string("/etc/passwd").ok()?).filter(|_| geteuid().is_root())?;
     if may_write(service, (dir.uid(), dir.gid()), dir.mode()) {
         return None;
     }

@@ -20,6 +20,7 @@ use std::sync::Arc;
 pub use finding::{Finding, Level};
 
 use crate::config::{Config, Faults, Loaded};
+use crate::privilege::Refusal;
 use crate::probe::Engines;
 use crate::probe::resolve::Resolve;
 
@@ -29,6 +30,8 @@ pub struct Examination {
     pub file: Option<PathBuf>,
     /// What reading the configuration brought.
     pub loaded: Result<Loaded, Faults>,
+    /// Why root does not open the store.
+    pub refused: Option<Refusal>,
     /// Whether nothing may be sent to other machines.
     pub offline: bool,
     /// How servers are measured.
@@ -59,7 +62,10 @@ impl Examination {
 
     async fn depending_on(&self, config: &Config, findings: &mut Vec<Finding>, step: &mut impl FnMut(&str)) {
         step("store");
-        findings.extend(store::examine(config));
+        findings.extend(match &self.refused {
+            None => store::examine(config),
+            Some(why) => vec![store::refused(config, why)],
+        });
         step("servers");
         findings.extend(servers::examine(self, config).await);
         step("outputs");

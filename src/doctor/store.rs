@@ -1,6 +1,7 @@
 //! The store: whether it is sound, and what waits in it.
 
 use crate::config::Config;
+use crate::privilege::Refusal;
 use crate::store::read::Reader;
 use crate::store::upkeep::{self, Depth};
 
@@ -9,6 +10,11 @@ use super::finding::{Area, Finding};
 const AREA: Area = Area("store");
 /// A larger file takes minutes to read; whoever wants that has `store check`.
 const READ_UP_TO_BYTES: u64 = 512 << 20;
+
+/// Root must not open it.
+pub(super) fn refused(config: &Config, why: &Refusal) -> Finding {
+    AREA.problem(config.store.path.display().to_string(), why.to_string(), "run this as the user of the service")
+}
 
 pub(super) fn examine(config: &Config) -> Vec<Finding> {
     let path = &config.store.path;

@@ -11,10 +11,13 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::pending::Pending;
+use crate::new_file;
 use ntp_monitor_core::stats::verdict::When;
 
 /// Upper limit for reading a report file, in bytes; reports are a megabyte or two.
 const LARGEST: u64 = 64 << 20;
+/// The permissions before the umask is applied.
+const MODE: u32 = 0o666;
 /// The file with the time of the last due report.
 const MARK: &str = "last-due";
 /// The file with the report in progress.
@@ -42,6 +45,12 @@ impl Shelf {
     #[must_use]
     pub fn of(data_dir: &Path) -> Self {
         Self { dir: data_dir.join("reports") }
+    }
+
+    /// The directory itself.
+    #[must_use]
+    pub fn dir(&self) -> &Path {
+        &self.dir
     }
 
     /// The path of a report.
@@ -142,7 +151,7 @@ impl Shelf {
         std::fs::create_dir_all(&self.dir).map_err(named)?;
         let part = self.dir.join(format!(".{name}.part"));
         let write = || {
-            let mut file = std::fs::File::create(&part)?;
+            let mut file = new_file::create(&part, MODE)?;
             file.write_all(bytes)?;
             file.sync_all()?;
             std::fs::rename(&part, self.dir.join(name))

@@ -87,6 +87,21 @@ impl StoreError {
         move |source| Self::Sqlite { doing, path, source }
     }
 
+    /// The same about another file, of which the one at hand is a copy.
+    pub(super) fn about(mut self, file: &Path) -> Self {
+        match &mut self {
+            Self::NotAStore(path)
+            | Self::Io { path, .. }
+            | Self::Newer { path, .. }
+            | Self::Older { path, .. }
+            | Self::Unsound { path, .. }
+            | Self::InUse { path, .. }
+            | Self::Sqlite { path, .. } => file.clone_into(path),
+            Self::NotWritten(_) | Self::NoAnswer(_) => {}
+        }
+        self
+    }
+
     /// Whether the connection must be reopened, because the file was moved, replaced or became unreadable.
     pub(super) fn costs_the_connection(&self) -> bool {
         match self {

@@ -3,8 +3,10 @@
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, Write};
-use std::os::unix::fs::{MetadataExt, fchown};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+
+use nix::libc::O_NOFOLLOW;
 
 use super::error::StoreError;
 
@@ -27,9 +29,9 @@ impl InstanceLock {
             .write(true)
             .create(true)
             .truncate(false)
+            .custom_flags(O_NOFOLLOW)
             .open(&path)
             .map_err(io("open the lock file"))?;
-        leave_to_owner(&file, &path);
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
@@ -51,17 +53,10 @@ impl Drop for InstanceLock {
     }
 }
 
-/// What root makes while it looks after a store must not keep the service's own user out. Whoever is not root, or finds
-/// the owner right, changes nothing.
-fn leave_to_owner(file: &File, path: &Path) {
-    let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    if let (Ok(ours), Ok(dir)) = (file.metadata(), dir.metadata())
-        && ours.uid() == 0
-        && dir.uid() != 0
-    {
-        // Only a matter of convenience: the service says what it lacks.
-        let _ = fchown(file, Some(dir.uid()), Some(dir.gid()));
-    }
+/// Whether a running service has the store at `store`. Changes nothing.
+pub(super) fn is_held(store: &Path) -> bool {
+    let lock = OpenOptions::new().read(true).custom_flags(O_NOFOLLOW).open(lock_path(store));
+    lock.is_ok_and(|lock| matches!(lock.try_lock_shared(), Err(TryLockError::WouldBlock)))
 }
 
 fn lock_path(store: &Path) -> PathBuf {
@@ -95,7 +90,9 @@ mod tests {
         let first = InstanceLock::take(&store).unwrap();
         let refusal = InstanceLock::take(&store).unwrap_err().to_string();
         assert!(refusal.contains(&format!("process {}", std::process::id())), "{refusal}");
+        assert!(is_held(&store));
         drop(first);
+        assert!(!is_held(&store));
         InstanceLock::take(&store).unwrap();
     }
 
@@ -108,5 +105,15 @@ mod tests {
         let _copy = first.file.try_clone().unwrap();
         drop(first);
         InstanceLock::take(&store).unwrap();
+    }
+
+    #[test]
+    fn a_link_in_the_place_of_the_lock_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let (store, victim) = (dir.path().join("a.db"), dir.path().join("victim"));
+        std::fs::write(&victim, "mine").unwrap();
+        std::os::unix::fs::symlink(&victim, dir.path().join("a.db.lock")).unwrap();
+        InstanceLock::take(&store).unwrap_err();
+        assert_eq!(std::fs::read(&victim).unwrap(), b"mine");
     }
 }

@@ -161,7 +161,7 @@ fn copy_setup(debian: &Debian) {
 }
 
 /// A Debian with `setup.sh`, what it needs, and a good and a bad program to install.
-fn prepared() -> Debian {
+pub fn prepared() -> Debian {
     let debian = Debian::fresh();
     write(&debian, "/usr/bin/systemctl", SYSTEMCTL, 0o755);
     write(&debian, "/opt/bad/ntp-monitor", BROKEN, 0o755);

@@ -9,9 +9,12 @@ use flate2::write::GzEncoder;
 
 use super::files::DayFile;
 use crate::held::{AtPath, FileId};
+use crate::new_file;
 
 /// How much of the file one step reads; a few tens of milliseconds of work.
 const STEP_BYTES: u64 = 1 << 20;
+/// The umask says who may read it.
+const MODE: u32 = 0o666;
 /// The name of an unfinished archive ends so; one that a crash left behind is never taken for data.
 const UNFINISHED: &str = "part";
 
@@ -31,7 +34,7 @@ impl Job {
     /// Begins to compress `source`.
     pub(super) fn begin(dir: &Path, source: DayFile) -> io::Result<Self> {
         let input = File::open(source.path(dir))?;
-        let output = GzEncoder::new(File::create(unfinished(dir, source))?, Compression::default());
+        let output = GzEncoder::new(new_file::create(&unfinished(dir, source), MODE)?, Compression::default());
         Ok(Self { source, dir: dir.to_owned(), input, read: 0, output })
     }
 

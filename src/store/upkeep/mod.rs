@@ -1,20 +1,26 @@
 //! Looking after the file by hand: whether it is sound, a copy of it while a service writes it, a copy put back, and
 //! room given back. What changes the file in place takes the lock of a service, so it is refused while one runs.
 
-use std::fs::{self, File, OpenOptions};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, chown};
+mod restore;
+
+use std::fs::{self, File};
+use std::io::Write;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use rusqlite::Connection;
 
+pub use restore::{Restored, Source, restore};
+
 use super::error::StoreError;
 use super::lock::InstanceLock;
 use super::{connection, schema};
+use crate::new_file;
 
 /// SQLite names at most this many faults of a damaged file.
 const MAX_FAULTS: usize = 20;
-/// What was measured is nobody's business but the service's and its group's.
-const MODE: u32 = 0o640;
+/// The mode of a copy: what was measured is for the service and its group.
+pub const MODE: u32 = 0o640;
 
 /// How thoroughly a store is looked through.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -117,12 +123,7 @@ fn count(conn: &Connection, sql: &str) -> rusqlite::Result<u64> {
 /// # Errors
 /// When the store cannot be read or the copy not be written; then nothing is left at `target` that was not there.
 pub fn backup(path: &Path, target: &Path, replace: bool) -> Result<u64, StoreError> {
-    if !replace && target.exists() {
-        return Err(io("replace", target)(std::io::ErrorKind::AlreadyExists.into()));
-    }
-    if is_same_file(path, target) {
-        return Err(io("replace", target)(std::io::Error::other("it is the store itself")));
-    }
+    examine_target(path, target, replace)?;
     let part = beside(target, ".part");
     let done = copy_out(path, &part).and_then(|()| fs::rename(&part, target).map_err(io("finish", target)));
     if done.is_err() {
@@ -130,6 +131,33 @@ pub fn backup(path: &Path, target: &Path, replace: bool) -> Result<u64, StoreErr
         let _ = fs::remove_file(&part);
     }
     done.map(|()| size(target))
+}
+
+/// Copies the store at `path` as [`backup`] does, and writes the copy to `to`. Until then the copy is a nameless file in
+/// the directory of the store, which needs room for it.
+///
+/// # Errors
+/// When the store cannot be read or the copy not be written.
+pub fn backup_to(path: &Path, to: &mut impl Write) -> Result<u64, StoreError> {
+    let part = beside(path, ".copying");
+    let copied = copy_out(path, &part).and_then(|()| File::open(&part).map_err(io("read", &part)));
+    // It may not have come into being.
+    let _ = fs::remove_file(&part);
+    std::io::copy(&mut copied?, to).map_err(io("copy", path))
+}
+
+/// Whether [`backup`] may write to `target`.
+///
+/// # Errors
+/// When a file is there that must not be replaced.
+pub fn examine_target(path: &Path, target: &Path, replace: bool) -> Result<(), StoreError> {
+    if !replace && target.exists() {
+        return Err(io("replace", target)(std::io::ErrorKind::AlreadyExists.into()));
+    }
+    if is_same_file(path, target) {
+        return Err(io("replace", target)(std::io::Error::other("it is the store itself")));
+    }
+    Ok(())
 }
 
 /// Also under another name, or through a link.
@@ -142,78 +170,13 @@ fn copy_out(path: &Path, part: &Path) -> Result<(), StoreError> {
     let conn = connection::open_any_version(path)?;
     schema::inspect(&conn, path)?;
     // SQLite writes into an empty file that exists already, and so with our permissions.
-    let empty = OpenOptions::new().write(true).create(true).truncate(true).mode(MODE).open(part);
-    drop(empty.map_err(io("write", part))?);
+    drop(new_file::create(part, MODE).map_err(io("write", part))?);
     let name = part.to_str().ok_or_else(|| io("write", part)(std::io::ErrorKind::InvalidFilename.into()))?;
     // The temporary space of a copy is the copy itself; anything else stays in memory.
     conn.pragma_update(None, "temp_store", "MEMORY")
         .and_then(|()| conn.execute("VACUUM INTO ?1", [name]))
         .map_err(StoreError::sqlite("copy the store", part))?;
     File::open(part).and_then(|file| file.sync_all()).map_err(io("write", part))
-}
-
-/// What a restore did.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Restored {
-    /// What was found in the copy.
-    pub checked: Checked,
-    /// Where the store that was there before is now.
-    pub kept: Option<PathBuf>,
-}
-
-/// Puts the copy at `backup` into the place of the store at `path`. The store that was there is kept beside it, under a
-/// name with `suffix`. The new one belongs to whom the old one (or its directory) belonged.
-///
-/// # Errors
-/// When a service runs on the store, or the copy is not a sound store; then nothing has changed.
-pub fn restore(backup: &Path, path: &Path, suffix: &str, step: impl FnMut(&str)) -> Result<Restored, StoreError> {
-    let checked = check(backup, Depth::Full, step)?;
-    if let Some(fault) = checked.faults.first() {
-        return Err(StoreError::Unsound { path: backup.to_owned(), fault: fault.clone() });
-    }
-    super::make_directory(path)?;
-    let _lock = InstanceLock::take(path)?;
-    let part = beside(path, ".restoring");
-    let kept = copy_in(backup, &part, path, suffix).inspect_err(|_| {
-        // It may not have come into being.
-        let _ = fs::remove_file(&part);
-    })?;
-    Ok(Restored { checked, kept })
-}
-
-fn copy_in(backup: &Path, part: &Path, path: &Path, suffix: &str) -> Result<Option<PathBuf>, StoreError> {
-    copy_out(backup, part)?;
-    adopt_owner(path, part).map_err(io("change the owner of", part))?;
-    let kept = match path.exists() {
-        true => Some(move_away(path, suffix)?),
-        false => None,
-    };
-    fs::rename(part, path).map_err(io("put in place", path))?;
-    Ok(kept)
-}
-
-/// The log of the old store goes with it: it must never be taken for that of the new one.
-fn move_away(path: &Path, suffix: &str) -> Result<PathBuf, StoreError> {
-    let kept = beside(path, suffix);
-    for end in ["-wal", ""] {
-        let (from, to) = (beside(path, end), beside(&kept, end));
-        if from.exists() {
-            fs::rename(&from, &to).map_err(io("keep", &from))?;
-        }
-    }
-    // An index of the log, made anew when it is needed.
-    let _ = fs::remove_file(beside(path, "-shm"));
-    Ok(kept)
-}
-
-/// Root restores for the user of the service.
-fn adopt_owner(path: &Path, part: &Path) -> std::io::Result<()> {
-    let model = fs::metadata(path).or_else(|_| fs::metadata(path.parent().unwrap_or(Path::new("."))))?;
-    let ours = fs::metadata(part)?;
-    if (model.uid(), model.gid()) != (ours.uid(), ours.gid()) {
-        chown(part, Some(model.uid()), Some(model.gid()))?;
-    }
-    fs::set_permissions(part, fs::Permissions::from_mode(MODE))
 }
 
 /// Gives the room that holds nothing back to the file system; returns the size before and after, in bytes.

@@ -1,0 +1,102 @@
+//! Files that appear whole or not at all. They are written under a name of their own beside their place, which is never
+//! opened through a link, and take their name when they are finished.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+/// Makes an empty file at `path`, of this mode (less the umask), in the place of whatever is there. A link there is
+/// removed, not followed.
+///
+/// # Errors
+/// When the old one cannot be removed or the new one not be made.
+pub fn create(path: &Path, mode: u32) -> io::Result<File> {
+    match fs::remove_file(path) {
+        Err(why) if why.kind() != io::ErrorKind::NotFound => return Err(why),
+        _ => {}
+    }
+    OpenOptions::new().read(true).write(true).create_new(true).mode(mode).open(path)
+}
+
+/// A file under a name of its own until it is whole. Dropped without [`NewFile::finish`], it never comes to be.
+#[derive(Debug)]
+pub struct NewFile {
+    file: File,
+    part: PathBuf,
+    path: PathBuf,
+}
+
+impl NewFile {
+    /// Begins the file that will be at `path`, of this mode (less the umask).
+    ///
+    /// # Errors
+    /// When it cannot be made; the error names it.
+    pub fn begin(path: &Path, mode: u32) -> io::Result<Self> {
+        let mut part = path.as_os_str().to_owned();
+        part.push(format!(".{:08x}.part", rand::random::<u32>()));
+        let part = PathBuf::from(part);
+        let file = OpenOptions::new().write(true).create_new(true).mode(mode).open(&part);
+        Ok(Self { file: file.map_err(named(path))?, part, path: path.to_owned() })
+    }
+
+    /// Gives the file its name, in the place of whatever has it. With `sync` it is on the disk before.
+    ///
+    /// # Errors
+    /// When that fails; the error names the file.
+    pub fn finish(self, sync: bool) -> io::Result<()> {
+        let synced = if sync { self.file.sync_all() } else { Ok(()) };
+        synced.and_then(|()| fs::rename(&self.part, &self.path)).map_err(named(&self.path))
+    }
+}
+
+impl Drop for NewFile {
+    fn drop(&mut self) {
+        // It is gone already when it was finished.
+        let _ = fs::remove_file(&self.part);
+    }
+}
+
+impl Write for NewFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.file.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+fn named(path: &Path) -> impl FnOnce(io::Error) -> io::Error {
+    move |why| io::Error::new(why.kind(), format!("cannot write {}: {why}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn a_link_in_the_place_of_a_new_file_is_replaced() {
+        let dir = tempfile::tempdir().unwrap();
+        let (victim, link) = (dir.path().join("victim"), dir.path().join("link"));
+        fs::write(&victim, "mine").unwrap();
+        for make in [|to: &Path, at: &Path| symlink(to, at), |to: &Path, at: &Path| fs::hard_link(to, at)] {
+            let _ = fs::remove_file(&link);
+            make(&victim, &link).unwrap();
+            create(&link, 0o600).unwrap().write_all(b"new").unwrap();
+            assert_eq!((fs::read(&victim).unwrap(), fs::read(&link).unwrap()), (b"mine".to_vec(), b"new".to_vec()));
+        }
+    }
+
+    #[test]
+    fn an_unfinished_file_leaves_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a");
+        NewFile::begin(&path, 0o600).unwrap().write_all(b"x").unwrap();
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
+        NewFile::begin(&path, 0o600).unwrap().finish(true).unwrap();
+        assert!(path.exists());
+    }
+}

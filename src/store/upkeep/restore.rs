@@ -1,0 +1,130 @@
+//! Puts a copy of a store back. The copy is read from files that are open already: they may be out of reach for the user
+//! who owns the store.
+
+use std::fs::{self, File};
+use std::io::{self, ErrorKind};
+use std::path::{Path, PathBuf};
+
+use rusqlite::{Connection, OpenFlags};
+
+use super::super::lock::{self, InstanceLock};
+use super::super::{StoreError, make_directory};
+use super::{Checked, Depth, MODE, beside, check, io as failed};
+use crate::new_file;
+
+/// What a restore did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Restored {
+    /// What was found in the copy.
+    pub checked: Checked,
+    /// Where the store that was there before is now.
+    pub kept: Option<PathBuf>,
+}
+
+/// A copy of a store, opened for reading.
+#[derive(Debug)]
+pub struct Source {
+    path: PathBuf,
+    file: File,
+    /// What was committed and is not in the file yet, when the copy has such a log beside it.
+    log: Option<File>,
+}
+
+impl Source {
+    /// Opens the copy at `path`.
+    ///
+    /// # Errors
+    /// When it cannot be read, or is a store that a service writes.
+    pub fn open(path: &Path) -> Result<Self, StoreError> {
+        if lock::is_held(path) {
+            let advice = "a service is writing it; use a copy of it (ntp-monitor backup)";
+            return Err(failed("restore", path)(io::Error::other(advice)));
+        }
+        let file = File::open(path).map_err(failed("read", path))?;
+        let log = match File::open(beside(path, "-wal")) {
+            Err(why) if why.kind() == ErrorKind::NotFound => None,
+            log => Some(log.map_err(failed("read", path))?),
+        };
+        Ok(Self { path: path.to_owned(), file, log })
+    }
+}
+
+/// Puts `source` into the place of the store at `path`. The store that was there is kept beside it, under a name with
+/// `suffix`.
+///
+/// # Errors
+/// When a service runs on the store, or the copy is not a sound store; then nothing has changed.
+pub fn restore(source: Source, path: &Path, suffix: &str, mut step: impl FnMut(&str)) -> Result<Restored, StoreError> {
+    make_directory(path)?;
+    let _lock = InstanceLock::take(path)?;
+    let part = beside(path, ".restoring");
+    step("copying");
+    let restored = copy_in(source, &part)
+        .and_then(|from| examine(&part, step).map_err(|why| why.about(&from)))
+        .and_then(|checked| put_in_place(&part, path, suffix).map(|kept| Restored { checked, kept }));
+    if restored.is_err() {
+        clear(&part);
+    }
+    restored
+}
+
+/// Copies the files, and returns the path that they came from.
+fn copy_in(mut source: Source, part: &Path) -> Result<PathBuf, StoreError> {
+    // What an attempt before this one left must not be taken for a part of this copy.
+    clear(part);
+    let copy = |from: &mut File, end: &str| {
+        let to = beside(part, end);
+        let copied = new_file::create(&to, MODE).and_then(|mut to| io::copy(from, &mut to));
+        copied.map(drop).map_err(failed("write", &to))
+    };
+    copy(&mut source.file, "")?;
+    source.log.as_mut().map_or(Ok(()), |log| copy(log, "-wal"))?;
+    Ok(source.path)
+}
+
+/// Brings the log into the file, so that there is one file only, and looks through it.
+fn examine(part: &Path, step: impl FnMut(&str)) -> Result<Checked, StoreError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let sqlite = || StoreError::sqlite("read the copy", part);
+    let conn = Connection::open_with_flags(part, flags).map_err(sqlite())?;
+    super::schema::inspect(&conn, part)?;
+    conn.pragma_update_and_check(None, "journal_mode", "DELETE", |_| Ok(())).map_err(sqlite())?;
+    drop(conn);
+    let checked = check(part, Depth::Full, step)?;
+    if let Some(fault) = checked.faults.first() {
+        return Err(StoreError::Unsound { path: part.to_owned(), fault: fault.clone() });
+    }
+    Ok(checked)
+}
+
+fn put_in_place(part: &Path, path: &Path, suffix: &str) -> Result<Option<PathBuf>, StoreError> {
+    File::open(part).and_then(|file| file.sync_all()).map_err(failed("write", part))?;
+    let kept = match path.exists() {
+        true => Some(move_away(path, suffix)?),
+        false => None,
+    };
+    fs::rename(part, path).map_err(failed("put in place", path))?;
+    Ok(kept)
+}
+
+/// The log of the old store goes with it: it must never be taken for that of the new one.
+fn move_away(path: &Path, suffix: &str) -> Result<PathBuf, StoreError> {
+    let kept = beside(path, suffix);
+    for end in ["-wal", ""] {
+        let (from, to) = (beside(path, end), beside(&kept, end));
+        if from.exists() {
+            fs::rename(&from, &to).map_err(failed("keep", &from))?;
+        }
+    }
+    // An index of the log, which is made again when it is needed.
+    let _ = fs::remove_file(beside(path, "-shm"));
+    Ok(kept)
+}
+
+/// Removes a copy that does not take the place of the store, or an old one.
+fn clear(part: &Path) {
+    for end in ["", "-wal", "-shm", "-journal"] {
+        // Most of them never came into being; what cannot be removed shows when it is written.
+        let _ = fs::remove_file(beside(part, end));
+    }
+}
