@@ -7,6 +7,7 @@ mod events;
 mod gauges;
 mod notifiers;
 mod outputs;
+pub mod places;
 mod points;
 mod recall;
 pub mod run;
@@ -35,7 +36,6 @@ use crate::actors::targets::Tools;
 use crate::config::{Changes, Config, diff};
 use crate::messages::targets::SetServers;
 use crate::notify::{self, Board};
-use crate::privilege::Plan;
 use crate::store::{Options, Store};
 use crate::web::audit::Audit;
 use crate::web::config_editor::{ConfigEditor, Reload};
@@ -265,7 +265,7 @@ impl Service {
     /// When a changed output cannot be opened, or is in a place where a service of root must not work; the old configuration
     /// stays in effect.
     pub async fn reload(&mut self, new: Config) -> Result<Changes, StartError> {
-        Plan::for_service(&new)?.stay()?;
+        places::plan(&new)?.stay()?;
         let changes = diff(&self.config.borrow(), &new);
         notify::try_out(&new.notifiers).await?;
         if changes.sections.iter().any(|section| matches!(*section, "influxdb" | "csv" | "monitor")) {

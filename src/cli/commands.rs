@@ -220,7 +220,7 @@ fn service(inputs: &Inputs) -> ExitCode {
         }
     };
     // Before the log file is opened, and before there is a second thread.
-    settled(Plan::for_service(&loaded.config), || serve(inputs, loaded))
+    settled(crate::app::places::plan(&loaded.config), || serve(inputs, loaded))
 }
 
 fn serve(inputs: &Inputs, loaded: Loaded) -> ExitCode {
@@ -245,7 +245,8 @@ fn serve(inputs: &Inputs, loaded: Loaded) -> ExitCode {
 
 fn doctor(args: &doctor::DoctorArgs, inputs: Inputs) -> ExitCode {
     let loaded = inputs.load();
-    let settled = loaded.as_ref().map_or(Ok(()), |loaded| Plan::for_service(&loaded.config).and_then(Plan::settle));
+    let settled =
+        loaded.as_ref().map_or(Ok(()), |loaded| crate::app::places::plan(&loaded.config).and_then(Plan::settle));
     let examination = Examination {
         loaded,
         refused: settled.err(),

@@ -20,9 +20,6 @@ pub use keeper::{Keeper, keep};
 use user::User;
 use way::Way;
 
-use crate::config::Config;
-use crate::report::shelf::Shelf;
-
 /// The user that this process became.
 static BECAME: OnceLock<Became> = OnceLock::new();
 
@@ -152,21 +149,14 @@ impl Plan {
         }
     }
 
-    /// For running the service. The directory of the store decides; the others may belong to its owner or to root.
+    /// For running the service. The directory of the store decides; the `others` may belong to its owner or to root.
     ///
     /// # Errors
-    /// When root must not work in one of its directories.
-    pub fn for_service(config: &Config) -> Result<Self, Refusal> {
-        let store = &config.store.path;
+    /// When root must not work in one of them.
+    pub fn for_service<'p>(store: &Path, others: impl IntoIterator<Item = &'p Path>) -> Result<Self, Refusal> {
         let plan = Self::for_work_on(store)?;
-        if !geteuid().is_root() {
-            return Ok(plan);
-        }
-        let csv = config.csv.as_ref().map(|csv| csv.dir.as_path());
-        let log = config.log.file.as_ref().map(|log| log.path.as_path());
-        let reports = Shelf::of(&config.monitor.data_dir);
-        for path in [config.monitor.data_dir.as_path(), reports.dir()].into_iter().chain(csv).chain(log) {
-            plan.agree(store, path)?;
+        if geteuid().is_root() {
+            others.into_iter().try_for_each(|path| plan.agree(store, path))?;
         }
         Ok(plan)
     }

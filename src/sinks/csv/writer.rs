@@ -9,6 +9,7 @@
 //! `house` looks after finished files, `upkeep` repairs what other programs do to the file of the day.
 
 mod house;
+mod returned;
 mod upkeep;
 
 use std::collections::BTreeMap;
@@ -33,7 +34,7 @@ use ntp_monitor_core::clock::Stamp;
 use ntp_monitor_core::formats::csv::{append_record, day};
 use ntp_monitor_core::sample::Sample;
 
-use self::upkeep::{Progress, Returned};
+use self::returned::{Progress, Returned};
 
 /// Writes samples to daily files.
 pub struct CsvWriter {

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::Fault;
 use super::filters::{self, Filter};
-use super::lexer::Kind;
+use super::lexer::{Kind, is_reserved};
 use super::parser::Parser;
 use super::tree::{Choice, Expr, LoopField, NOT_LEVEL, Operator, Test};
 
@@ -12,14 +12,6 @@ use super::tree::{Choice, Expr, LoopField, NOT_LEVEL, Operator, Test};
 const DEEPEST: usize = 32;
 /// The values, operators and filters that the expression of one tag may have.
 const MOST_PARTS: usize = 250;
-/// Words that are no names.
-const RESERVED: [&str; 9] = ["and", "or", "not", "in", "is", "if", "elif", "else", "loop"];
-
-/// Whether a word of the language cannot be the name of a value.
-pub(super) fn is_reserved(name: &str) -> bool {
-    RESERVED.contains(&name)
-}
-
 type Parsed = Result<Expr, Fault>;
 
 impl<'s> Parser<'s> {
@@ -230,7 +222,7 @@ impl<'s> Parser<'s> {
 
     fn filter(&mut self, value: Expr) -> Parsed {
         let name = self.name("the name of a filter")?;
-        let filter = filters::find(name).ok_or_else(|| {
+        let (id, filter) = filters::find(name).ok_or_else(|| {
             let all: Vec<&str> = filters::FILTERS.iter().map(|filter| filter.name).collect();
             self.fault(format!("there is no filter {name:?}; filters are {}", all.join(", ")))
         })?;
@@ -247,7 +239,7 @@ impl<'s> Parser<'s> {
         if arguments.len() < filter.required {
             return Err(self.fault(format!("the filter {name:?} needs {}", filter.parameters.join(" and "))));
         }
-        Ok(Expr::Filter(filter, Box::new(value), arguments))
+        Ok(Expr::Filter(id, Box::new(value), arguments))
     }
 
     /// An argument at its place; it may be preceded by the name of the parameter.

@@ -8,7 +8,8 @@ use serde_json::Value;
 use super::Fault;
 use super::meter::{Built, STEP, Sink};
 use super::operators::{kind, number};
-use super::render::{Held, Run};
+use super::run::{Held, Run};
+use super::tree::FilterId;
 use super::write::write_json;
 
 /// A filter, as in `{{ value|name(argument) }}`.
@@ -57,8 +58,8 @@ pub static FILTERS: [Filter; 15] = [
 ];
 
 /// The filter of this name.
-pub(super) fn find(name: &str) -> Option<&'static Filter> {
-    FILTERS.iter().find(|filter| filter.name == name)
+pub(super) fn find(name: &str) -> Option<(FilterId, &'static Filter)> {
+    FILTERS.iter().enumerate().find(|(_, filter)| filter.name == name).map(|(n, filter)| (FilterId(n), filter))
 }
 
 const fn filter(name: &'static str, help: &'static str, apply: Apply) -> Filter {

@@ -8,6 +8,14 @@ use super::Fault;
 const SIGNS: [&str; 22] =
     ["==", "!=", "<=", ">=", "+", "-", "*", "/", "~", "(", ")", "[", "]", "{", "}", ",", ":", ".", "|", "<", ">", "="];
 
+/// Words that are no names.
+const RESERVED: [&str; 9] = ["and", "or", "not", "in", "is", "if", "elif", "else", "loop"];
+
+/// Whether a word of the language cannot be the name of a value.
+pub(super) fn is_reserved(name: &str) -> bool {
+    RESERVED.contains(&name)
+}
+
 /// A token and the line that it begins in, from 1.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Token<'s> {

@@ -12,6 +12,7 @@ mod meter;
 mod operators;
 mod parser;
 mod render;
+mod run;
 mod tree;
 mod write;
 

@@ -3,8 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::Fault;
-use super::expression::is_reserved;
-use super::lexer::{Kind, Token, tokens};
+use super::lexer::{Kind, Token, is_reserved, tokens};
 use super::tree::{Branch, Node};
 
 /// How deep `if` and `for` may be nested.

@@ -4,12 +4,11 @@ use std::borrow::Cow;
 
 use serde_json::{Map, Value};
 
+use super::filters::FILTERS;
 use super::meter::{Built, Meter, Output, STEP, Sink};
-use super::tree::{Choice, Expr, LoopField, Node, Operator, Test};
+use super::run::{Held, Loop, Run};
+use super::tree::{Choice, Expr, Node, Operator, Test};
 use super::{Fault, Manner, operators};
-
-/// A value of the context, or one that was made.
-pub(super) type Held<'a> = Cow<'a, Value>;
 
 const NULL: Held<'static> = Cow::Owned(Value::Null);
 
@@ -23,21 +22,6 @@ pub(super) fn render(
 ) -> Result<(), Fault> {
     let mut run = Run { values, manner, meter: Meter::new(manner.work), loops: Vec::new() };
     run.nodes(nodes, &mut Output { text: out, longest })
-}
-
-/// A rendering under way.
-pub(super) struct Run<'a> {
-    values: &'a Map<String, Value>,
-    pub(super) manner: Manner,
-    pub(super) meter: Meter,
-    loops: Vec<Loop<'a>>,
-}
-
-struct Loop<'a> {
-    name: &'a str,
-    item: Held<'a>,
-    index: usize,
-    length: usize,
 }
 
 impl<'a> Run<'a> {
@@ -137,7 +121,8 @@ impl<'a> Run<'a> {
             Expr::Negate(value) => Ok(Some(Cow::Owned(operators::negate(self.value(value)?.as_ref())?))),
             Expr::Binary(operator, left, right) => self.binary(*operator, left, right).map(Some),
             Expr::Choice(choice) => self.choice(choice),
-            Expr::Filter(filter, value, arguments) => {
+            Expr::Filter(id, value, arguments) => {
+                let filter = &FILTERS[id.0];
                 let value = if filter.takes_null { self.find(value)?.unwrap_or(NULL) } else { self.value(value)? };
                 let arguments = arguments.iter().map(|it| self.value(it)).collect::<Result<Vec<_>, _>>()?;
                 if value.is_null() && !filter.takes_null {
@@ -213,15 +198,6 @@ impl<'a> Run<'a> {
         at.map_or(Ok(None), |at| self.item_at(value, at))
     }
 
-    /// The item at a place of a list.
-    pub(super) fn item_at(&mut self, value: Held<'a>, at: usize) -> Result<Option<Held<'a>>, Fault> {
-        self.meter.pay(STEP)?;
-        match value {
-            Cow::Borrowed(value) => Ok(value.get(at).map(Cow::Borrowed)),
-            Cow::Owned(mut value) => Ok(value.get_mut(at).map(|item| Cow::Owned(item.take()))),
-        }
-    }
-
     fn binary(&mut self, operator: Operator, left: &'a Expr, right: &'a Expr) -> Result<Held<'a>, Fault> {
         let left = self.value(left)?;
         match operator {
@@ -248,18 +224,6 @@ impl<'a> Run<'a> {
             (true, _) => self.find(&choice.yes),
             (false, Some(no)) => self.find(no),
             (false, None) => Ok(Some(Cow::Owned(Value::from("")))),
-        }
-    }
-}
-
-impl Loop<'_> {
-    fn field(&self, field: LoopField) -> Value {
-        match field {
-            LoopField::Index => Value::from(self.index + 1),
-            LoopField::Index0 => Value::from(self.index),
-            LoopField::First => Value::from(self.index == 0),
-            LoopField::Last => Value::from(self.index + 1 == self.length),
-            LoopField::Length => Value::from(self.length),
         }
     }
 }

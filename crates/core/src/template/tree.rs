@@ -2,8 +2,6 @@
 
 use serde_json::Value;
 
-use super::filters::Filter;
-
 /// A part of the text.
 #[derive(Debug)]
 pub(super) enum Node {
@@ -25,6 +23,10 @@ pub(super) struct Branch {
     pub(super) body: Vec<Node>,
 }
 
+/// The place of a filter in the table of filters.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct FilterId(pub(super) usize);
+
 /// Something with a value.
 #[derive(Debug)]
 pub(super) enum Expr {
@@ -40,7 +42,7 @@ pub(super) enum Expr {
     Binary(Operator, Box<Expr>, Box<Expr>),
     /// `yes if condition else no`.
     Choice(Box<Choice>),
-    Filter(&'static Filter, Box<Expr>, Vec<Expr>),
+    Filter(FilterId, Box<Expr>, Vec<Expr>),
     Is(Test, Box<Expr>),
 }
 

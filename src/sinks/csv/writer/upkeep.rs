@@ -1,16 +1,16 @@
 //! What other programs do to the file of the day is noticed before each batch and each second, and undone: the file is
 //! opened anew by its path, and gets the rows that it lacks and the store has.
 
-use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::returned::Progress;
 use super::{CsvWriter, at};
 use crate::sinks::csv::append::Damage;
 use crate::sinks::csv::files::DayFile;
 use crate::sinks::csv::repair::{Repair, Written};
-use crate::sinks::csv::tail::{Key, key};
+use crate::sinks::csv::tail::key;
 use crate::sinks::worker::{Incident, WriteError};
 use ntp_monitor_core::formats::csv::day;
 use ntp_monitor_core::sample::Sample;
@@ -21,47 +21,11 @@ const CHUNK: usize = 4096;
 const AT_ONCE: Duration = Duration::from_millis(500);
 /// At the end the store is asked again after this long.
 const RETRY: Duration = Duration::from_millis(100);
-/// A sample that was brought back may still come from the queue until samples are this much younger.
-const MAY_COME_NS: i64 = 600_000_000_000;
-
-/// How far the repairs are.
-pub(super) enum Progress {
-    /// There is nothing to repair.
-    Done,
-    /// More rows follow; what is being done.
-    Going(WriteError),
-    /// The store cannot be read now; what is to be done, and why it cannot.
-    Waiting(WriteError),
-}
-
-/// Rows that were brought back from the store, and whose samples may still come.
-#[derive(Debug, Default)]
-pub(super) struct Returned {
-    keys: HashSet<Key>,
-    newest_ns: i64,
-}
-
-impl Returned {
-    fn extend(&mut self, keys: Vec<Key>) {
-        let newest = keys.iter().map(|key| key.0).max();
-        let before = if self.keys.is_empty() { i64::MIN } else { self.newest_ns };
-        self.newest_ns = newest.unwrap_or(i64::MIN).max(before);
-        self.keys.extend(keys);
-    }
-
-    /// `batch` was written; forgets the rows when their samples can come no more.
-    pub(super) fn settle(&mut self, batch: &[Arc<Sample>]) {
-        let limit_ns = self.newest_ns.saturating_add(MAY_COME_NS);
-        if !self.keys.is_empty() && batch.iter().all(|sample| sample.at.wall_ns > limit_ns) {
-            *self = Self::default();
-        }
-    }
-}
 
 impl CsvWriter {
     /// Whether the row of `sample` is in a file already: it was brought back before the sample came.
     pub(super) fn is_there(&self, sample: &Sample) -> bool {
-        let is_returned = !self.returned.keys.is_empty() && self.returned.keys.contains(&key(sample));
+        let is_returned = self.returned.has(&key(sample));
         is_returned || self.repairs.iter().any(|repair| repair.has(sample))
     }
 
