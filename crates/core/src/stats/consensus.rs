@@ -1,11 +1,13 @@
 //! Finds the servers that can be right at one instant: the majority intersection of correctness intervals.
 //!
-//! If a server is correct, the true offset is inside `[theta − lambda, theta + lambda]` (RFC 5905 §11.2.1). Assuming that
-//! **more than half of the servers are right**, the true offset is covered by more than half of the intervals. The *majority
-//! interval* is the hull of all such points. A server is blamed only if its interval does not overlap the majority interval
-//! (the overlap rule of ntpd 4.2.8). RFC 5905, ntpd and chrony look for the *deepest* overlap instead. That works for choosing
-//! a source, but there two wrong servers that overlap two right ones can outvote a third right one. Here, a server whose
-//! interval contains the true offset is never blamed as long as the assumption holds.
+//! If a server is correct, the true offset is inside `[theta − lambda, theta + lambda]` (RFC 5905 §11.2.1). Assuming
+//! that
+//! **more than half of the servers are right**, the true offset is covered by more than half of the intervals. The
+//! *majority interval* is the hull of all such points. A server is blamed only if its interval does not overlap the
+//! majority interval (the overlap rule of ntpd 4.2.8). RFC 5905, ntpd and chrony look for the *deepest* overlap
+//! instead. That works for choosing a source, but there two wrong servers that overlap two right ones can outvote a
+//! third right one. Here, a server whose interval contains the true offset is never blamed as long as the assumption
+//! holds.
 //!
 //! Limit: the intervals alone cannot show that the majority itself is wrong.
 
@@ -44,7 +46,8 @@ impl Interval {
 pub enum Standing {
     /// The interval overlaps the majority interval: the server is not proven wrong.
     Truechimer,
-    /// The interval does not overlap the majority interval: the server is wrong by at least `gap_s`, if the majority is right.
+    /// The interval does not overlap the majority interval: the server is wrong by at least `gap_s`, if the majority is
+    /// right.
     Falseticker {
         /// The distance to the majority interval in seconds, positive.
         gap_s: f64,
@@ -83,8 +86,8 @@ pub struct Consensus {
 pub const MIN_SERVERS: usize = 3;
 
 impl Consensus {
-    /// Whether the servers are split into groups: there would be no majority even if all absent voters agreed with the largest
-    /// group.
+    /// Whether the servers are split into groups: there would be no majority even if all absent voters agreed with the
+    /// largest group.
     #[must_use]
     pub fn is_split(&self) -> bool {
         let voters = self.standings.len() + self.absent;
@@ -98,16 +101,16 @@ impl Consensus {
     }
 }
 
-/// Finds the majority among `intervals`, in O(n log n). Fewer than three intervals never give a majority, but their common
-/// interval is still reported as `deepest`.
+/// Finds the majority among `intervals`, in O(n log n). Fewer than three intervals never give a majority, but their
+/// common interval is still reported as `deepest`.
 #[must_use]
 pub fn consense(intervals: &[Interval]) -> Consensus {
     consense_among(intervals, intervals.len())
 }
 
-/// Like [`consense`], if only some of the `voters` have an interval at this instant. A majority is more than half of the
-/// voters, so a lost poll does not turn a group into a majority. The majority interval includes every point that the absent
-/// voters could lift to a majority, so no server is blamed because others are absent.
+/// Like [`consense`], if only some of the `voters` have an interval at this instant. A majority is more than half of
+/// the voters, so a lost poll does not turn a group into a majority. The majority interval includes every point that
+/// the absent voters could lift to a majority, so no server is blamed because others are absent.
 #[must_use]
 pub fn consense_among(intervals: &[Interval], voters: usize) -> Consensus {
     let n = intervals.len();
@@ -189,8 +192,8 @@ impl Sweep {
     }
 }
 
-/// The groups of servers that agree with each other when there is no majority, largest first, as indices into the input. Each
-/// group covers the deepest point of the remaining intervals. O(g n log n) for g groups.
+/// The groups of servers that agree with each other when there is no majority, largest first, as indices into the
+/// input. Each group covers the deepest point of the remaining intervals. O(g n log n) for g groups.
 #[must_use]
 pub fn camps(intervals: &[Interval]) -> Vec<Vec<usize>> {
     let mut left: Vec<usize> = (0..intervals.len()).collect();

@@ -1,8 +1,8 @@
-//! Events with start and end: changes in the replies of servers, bursts of packet loss, steps, route changes, pauses and
-//! restarts of the monitor.
+//! Events with start and end: changes in the replies of servers, bursts of packet loss, steps, route changes, pauses
+//! and restarts of the monitor.
 //!
-//! A lasting event is reported when it begins (without an end) and again when it ends. The key of an event is (kind, server,
-//! address, start); an event with the same key replaces the earlier one.
+//! A lasting event is reported when it begins (without an end) and again when it ends. The key of an event is (kind,
+//! server, address, start); an event with the same key replaces the earlier one.
 
 use schemars::JsonSchema;
 use serde::Serialize;

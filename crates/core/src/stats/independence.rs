@@ -1,8 +1,8 @@
 //! Estimates how many servers are independent: five servers with the same upstream count as one.
 //!
-//! Two servers belong together if they have the same address, the same network (/24, /48), or, at stratum 2 and above, the
-//! same reference identifier (the same upstream). Packets do not show a shared operator or a shared upstream further up, so
-//! the count is an upper bound.
+//! Two servers belong together if they have the same address, the same network (/24, /48), or, at stratum 2 and above,
+//! the same reference identifier (the same upstream). Packets do not show a shared operator or a shared upstream
+//! further up, so the count is an upper bound.
 
 use std::collections::HashMap;
 use std::net::IpAddr;

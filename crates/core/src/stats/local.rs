@@ -1,9 +1,9 @@
-//! Data about this host's clock that needs no server: the state of the kernel and of a time daemon, and the comparison of two
-//! local clocks that every sample carries.
+//! Data about this host's clock that needs no server: the state of the kernel and of a time daemon, and the comparison
+//! of two local clocks that every sample carries.
 //!
 //! `REALTIME − MONOTONIC_RAW` changes slowly while the kernel slews the clock, and jumps when the clock is set. A jump
-//! therefore proves a local step without any server. It cannot show a suspended host, because all clocks stop together, or a
-//! bad oscillator, because both clocks run on it.
+//! therefore proves a local step without any server. It cannot show a suspended host, because all clocks stop together,
+//! or a bad oscillator, because both clocks run on it.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -13,14 +13,15 @@ use crate::clock::Stamp;
 /// The state of the kernel clock, as `adjtimex` with `modes = 0` reports it (adjtimex(2), linux/timex.h).
 #[derive(Debug, Clone, Copy, PartialEq, JsonSchema, Serialize, Deserialize)]
 pub struct KernelState {
-    /// Whether the kernel reports its clock as synchronised (`STA_UNSYNC` is clear). On Linux, chronyd clears the flag only
-    /// with `rtcsync`, so "no" alone proves nothing.
+    /// Whether the kernel reports its clock as synchronised (`STA_UNSYNC` is clear). On Linux, chronyd clears the flag
+    /// only with `rtcsync`, so "no" alone proves nothing.
     pub synchronised: bool,
     /// The maximum error in seconds. It grows by 500 µs per second without updates.
     pub max_error_s: f64,
     /// The estimated error in seconds.
     pub est_error_s: f64,
-    /// The frequency correction that the kernel applies in ppm, including the tick; positive when it speeds the clock up.
+    /// The frequency correction that the kernel applies in ppm, including the tick; positive when it speeds the clock
+    /// up.
     pub frequency_ppm: f64,
     /// TAI − UTC in seconds as set in the kernel; absent if it was never set (0).
     pub tai_offset_s: Option<i32>,
@@ -37,8 +38,8 @@ pub struct DaemonView {
     pub synchronised: bool,
     /// The stratum of the daemon.
     pub stratum: Option<u8>,
-    /// The remaining offset according to the daemon in seconds, positive when true time is ahead of this host (the reader
-    /// converts from the daemon's own sign).
+    /// The remaining offset according to the daemon in seconds, positive when true time is ahead of this host (the
+    /// reader converts from the daemon's own sign).
     pub offset_s: Option<f64>,
     /// The error bound according to the daemon in seconds: root dispersion + root delay / 2.
     pub bound_s: Option<f64>,
@@ -59,8 +60,8 @@ const MAX_ERROR_LIMIT_S: f64 = 16.0;
 const FREQUENCY_LIMIT_PPM: f64 = 490.0;
 
 impl LocalState {
-    /// Why this host's clock is not reliable according to the kernel and the daemon; `None` if it is. The clock only counts as
-    /// unsynchronised if the kernel says so and no daemon reports that it is synchronised.
+    /// Why this host's clock is not reliable according to the kernel and the daemon; `None` if it is. The clock only
+    /// counts as unsynchronised if the kernel says so and no daemon reports that it is synchronised.
     #[must_use]
     pub fn distrust(&self) -> Option<&'static str> {
         let daemon_vouches = self.daemon.as_ref().is_some_and(|d| d.synchronised);
@@ -99,7 +100,8 @@ const LONG_STEER_PPM: f64 = 5.0;
 const DOUBT_TAU_S: f64 = 3600.0;
 /// Smaller steps are not reported, because under load the clocks of one stamp can be read that far apart. In seconds.
 const MIN_STEP_S: f64 = 0.002;
-/// Two stamps closer than this are not used to measure a rate, because the noise of reading the clocks dominates. In seconds.
+/// Two stamps closer than this are not used to measure a rate, because the noise of reading the clocks dominates. In
+/// seconds.
 const SHORTEST_S: f64 = 1.0;
 /// Over a longer pause, in seconds, the wander of the oscillator can look like a step.
 const WITNESS_GAP_S: f64 = 4.0 * 3600.0;
@@ -116,8 +118,8 @@ pub struct StepDetector {
 }
 
 impl StepDetector {
-    /// Whether a stamp contains the raw clock. Zero means that the recording lacks the column; the real value is close to the
-    /// boot time since 1970 and never zero.
+    /// Whether a stamp contains the raw clock. Zero means that the recording lacks the column; the real value is close
+    /// to the boot time since 1970 and never zero.
     #[must_use]
     pub fn has_raw(stamp: &Stamp) -> bool {
         stamp.raw_ns != 0

@@ -1,8 +1,8 @@
 //! The summary of a set of samples, as shown in tables, in JSON and on the page.
 //!
 //! [`summarise`] is exact over any span; [`super::window`] assembles the windows of a running monitor. Both return a
-//! [`WindowSummary`]. Values that need more samples are absent. Samples with different timestamping methods are never mixed:
-//! the method with the most samples is summarised, and the other samples are only counted.
+//! [`WindowSummary`]. Values that need more samples are absent. Samples with different timestamping methods are never
+//! mixed: the method with the most samples is summarised, and the other samples are only counted.
 
 use std::collections::BTreeMap;
 
@@ -161,8 +161,8 @@ pub struct WindowSummary {
 
 /// The exact summary of recorded samples of one server, ordered by their wall clock.
 ///
-/// What is out of order, double or not a number is refused and counted; gaps are fine. The caller leaves out what lies in
-/// the future: behind such a sample everything is out of order.
+/// What is out of order, double or not a number is refused and counted; gaps are fine. The caller leaves out what lies
+/// in the future: behind such a sample everything is out of order.
 #[must_use]
 pub fn summarise<'a>(samples: impl Iterator<Item = &'a Sample>) -> WindowSummary {
     let mut intake = Intake::new(TimeAxis::Wall);

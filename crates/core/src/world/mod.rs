@@ -1,8 +1,8 @@
-//! A simulation with true time, a local clock, servers behind noisy network paths, and faults at known times. It generates
-//! the samples that a monitor would measure, so that the analysis can be tested against the truth.
+//! A simulation with true time, a local clock, servers behind noisy network paths, and faults at known times. It
+//! generates the samples that a monitor would measure, so that the analysis can be tested against the truth.
 //!
-//! A path has an asymmetric minimum delay (a constant error within the bound), exponential queueing in each direction, and
-//! sometimes a much longer queue. The same seed gives the same samples on every machine.
+//! A path has an asymmetric minimum delay (a constant error within the bound), exponential queueing in each direction,
+//! and sometimes a much longer queue. The same seed gives the same samples on every machine.
 
 mod dice;
 mod model;

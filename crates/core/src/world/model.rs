@@ -16,7 +16,8 @@ pub struct ServerModel {
     pub poll_s: f64,
     /// The minimum round-trip delay.
     pub delay_s: f64,
-    /// The asymmetry of the minimum delay: 0 is even, ±1 is all in one direction. It shifts offsets by `asymmetry · delay / 2`.
+    /// The asymmetry of the minimum delay: 0 is even, ±1 is all in one direction. It shifts offsets by `asymmetry ·
+    /// delay / 2`.
     pub asymmetry: f64,
     /// The mean queueing delay in each direction.
     pub queue_s: f64,

@@ -1,4 +1,5 @@
-//! Derives the findings from the watches: one about this host's clock and one for each server. `judge` writes the sentences.
+//! Derives the findings from the watches: one about this host's clock and one for each server. `judge` writes the
+//! sentences.
 
 use super::Attribution;
 use super::series::{Episode, Series};
@@ -60,16 +61,17 @@ impl Attribution {
         !series.unsynchronised && series.votes(self.last_s, self.engine.step_s)
     }
 
-    /// Whether some servers provably did not move while most did. Either this host's clock did not move and most servers are
-    /// wrong, or it moved and the few servers moved with it. This cannot be decided, so no clock is blamed.
+    /// Whether some servers provably did not move while most did. Either this host's clock did not move and most
+    /// servers are wrong, or it moved and the few servers moved with it. This cannot be decided, so no clock is blamed.
     pub(super) fn is_contested(&self) -> bool {
         let common = &self.engine.common;
         let (with, of) = common.contested;
         !common.moved.is_quiet() && with >= 2 && with * 2 > of
     }
 
-    /// Whether the disagreement since the cell `first` comes from half of the servers moving away from the others. Then wide
-    /// error ranges can still overlap the other group, give it a majority for a while, and shift the majority interval.
+    /// Whether the disagreement since the cell `first` comes from half of the servers moving away from the others. Then
+    /// wide error ranges can still overlap the other group, give it a majority for a while, and shift the majority
+    /// interval.
     fn is_torn_apart(&self, first: u64) -> bool {
         let torn = &self.engine.common.torn;
         torn.open && first + TOGETHER >= torn.first
@@ -93,12 +95,13 @@ impl Attribution {
             it.undecided = Some("most servers moved together while others provably stayed with this host's clock");
         } else if it.kind == Some(Kind::Smear) {
             it.undecided = Some(
-                "all servers drift at the rate of a smeared leap second: this host's clock is wrong, or all servers smear",
+                "all servers drift at the rate of a smeared leap second: this host's clock is wrong, or all servers \
+                 smear",
             );
         } else if it.kind == Some(Kind::Step) && !it.witnessed && self.is_unmoved(it.size_s, it.since) {
             it.undecided = Some(
-                "all servers moved together although this host's clock was provably not set: the servers share a source that \
-                 stepped, or this host was suspended",
+                "all servers moved together although this host's clock was provably not set: the servers share a \
+                 source that stepped, or this host was suspended",
             );
         }
         it.wrong = it.undecided.is_none() && (it.proven || moved || it.witnessed);
@@ -142,8 +145,8 @@ impl Attribution {
         if t_s - first_s <= 4.0 * self.engine.step_s { first_s } else { t_s }
     }
 
-    /// The step of this host's clock that explains a common movement of `size_s`. A step forward makes all offsets fall. A
-    /// time daemon may have undone part of the step since.
+    /// The step of this host's clock that explains a common movement of `size_s`. A step forward makes all offsets
+    /// fall. A time daemon may have undone part of the step since.
     fn matching_step(&self, size_s: f64, since: Option<When>) -> Option<&ClockMove> {
         let tolerance_s = SAME_STEP_S.max(0.15 * size_s.abs());
         self.steps_near(since, FOUND_WITHIN).find(|step| {
@@ -152,8 +155,8 @@ impl Attribution {
         })
     }
 
-    /// The movements of this host's clock that the raw clock shows near this time or up to `cells` before it, newest first,
-    /// including one in progress.
+    /// The movements of this host's clock that the raw clock shows near this time or up to `cells` before it, newest
+    /// first, including one in progress.
     fn steps_near(&self, since: Option<When>, cells: f64) -> impl Iterator<Item = &ClockMove> {
         let cell_ns = 1e9 * self.engine.step_s.max(self.engine.wait_s);
         let (near_ns, before_ns) = ((NEAR * cell_ns) as i64, (cells * cell_ns) as i64);

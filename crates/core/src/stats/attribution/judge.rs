@@ -206,7 +206,8 @@ impl Attribution {
         if case.heard < MIN_SERVERS {
             let n = case.heard;
             return format!(
-                "Undecidable: with {n} server{} a wrong one cannot be identified. Configure at least three, better four.",
+                "Undecidable: with {n} server{} a wrong one cannot be identified. Configure at least three, better \
+                 four.",
                 if n == 1 { "" } else { "s" }
             );
         }
@@ -249,8 +250,8 @@ fn consistent_reason(case: &Case, local: &LocalVerdict) -> String {
 
 fn path_reason(servers: &[ServerVerdict], congested: bool) -> String {
     if congested {
-        return "The delays to most servers increased together: a shared access link is congested. No clock is blamed, because \
-                the samples with low delay did not move."
+        return "The delays to most servers increased together: a shared access link is congested. No clock is \
+                blamed, because the samples with low delay did not move."
             .into();
     }
     servers.iter().filter(|s| s.blamed).map(|s| s.sentence.as_str()).collect::<Vec<_>>().join(" ")
@@ -280,7 +281,8 @@ fn assumption(state: State, case: &Case) -> String {
         }
         State::LocalWrong if !case.local.proven => {
             format!(
-                "{majority}, keep their rate, and did not step together; no path changes its asymmetry without its delay"
+                "{majority}, keep their rate, and did not step together; no path changes its asymmetry without its \
+                 delay"
             )
         }
         State::ServerWrong if inferred => {

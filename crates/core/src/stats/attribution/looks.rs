@@ -153,8 +153,8 @@ impl Engine {
         }
     }
 
-    /// The servers whose movement from their baselines a majority shares, `None` without such a majority; and whether there is
-    /// none because the servers move in different ways.
+    /// The servers whose movement from their baselines a majority shares, `None` without such a majority; and whether
+    /// there is none because the servers move in different ways.
     fn shared_movement(&self, known: &[usize]) -> (Option<Vec<usize>>, bool) {
         let intervals: Vec<Interval> = known
             .iter()
@@ -182,9 +182,9 @@ impl Engine {
         self.series.iter().filter(|s| s.base.is_some() && s.votes(self.cell_s, self.step_s)).count()
     }
 
-    /// Three medians over the members: the movement (members with quiet paths count twice), the movement that paths alone can
-    /// explain, and the movement that remains after each path has explained as much as its delay allows. All members count, so
-    /// a member that is about to leave the majority cannot shift the median.
+    /// Three medians over the members: the movement (members with quiet paths count twice), the movement that paths
+    /// alone can explain, and the movement that remains after each path has explained as much as its delay allows. All
+    /// members count, so a member that is about to leave the majority cannot shift the median.
     fn centre(&mut self, members: &[usize]) -> (f64, f64, f64) {
         let series = &self.series;
         let moves = || members.iter().filter_map(|i| Some((series[*i].movement()?, series[*i].now?.slack_s)));
@@ -203,9 +203,9 @@ impl Engine {
         (robust::median(scratch), slack_s, least_s)
     }
 
-    /// Whether more than half of the voters are nearer to `move_s` than to the value `apart_s` away from it, allowing for
-    /// their paths. When half of the servers drift away slowly, the common movement is between the two groups for a while, and
-    /// the first server beyond a threshold is no more wrong than those on the other side.
+    /// Whether more than half of the voters are nearer to `move_s` than to the value `apart_s` away from it, allowing
+    /// for their paths. When half of the servers drift away slowly, the common movement is between the two groups for a
+    /// while, and the first server beyond a threshold is no more wrong than those on the other side.
     fn most_are_nearer(&self, known: &[usize], move_s: f64, apart_s: f64) -> bool {
         let is_near = |i: &&usize| {
             let series = &self.series[**i];
@@ -257,7 +257,8 @@ impl Engine {
                 look = Look::Calm;
             }
             if move_s.is_nan() {
-                // There is no common movement to compare with. If the servers move in different ways, drop the suspicion.
+                // There is no common movement to compare with. If the servers move in different ways, drop the
+                // suspicion.
                 look = if self.torn_now { Look::Calm } else { Look::Unclear };
             }
             match series.moved.look(k, look, OPEN_AFTER) {

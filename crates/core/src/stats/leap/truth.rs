@@ -10,8 +10,8 @@ use crate::ntp::Leap;
 use crate::stats::events::{Event, EventKind};
 use crate::stats::verdict::When;
 
-/// Servers must disagree, or agree again, for this long before it counts, because they learn of an announcement one after the
-/// other and are polled at different times.
+/// Servers must disagree, or agree again, for this long before it counts, because they learn of an announcement one
+/// after the other and are polled at different times.
 const SETTLED_S: f64 = 900.0;
 /// Leap seconds are published half a year ahead.
 const AHEAD_S: i64 = 200 * super::DAY_S;

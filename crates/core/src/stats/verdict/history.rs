@@ -67,8 +67,8 @@ impl Entry {
         entry
     }
 
-    /// Updates the entry from the same verdict with newer numbers. A gap only grows, so that a recovery does not shrink the
-    /// proven error.
+    /// Updates the entry from the same verdict with newer numbers. A gap only grows, so that a recovery does not shrink
+    /// the proven error.
     fn update(&mut self, verdict: &Verdict) {
         let numbers_hold = !verdict.suspended && !self.recovers(verdict);
         if numbers_hold {
@@ -88,7 +88,8 @@ impl Entry {
         }
     }
 
-    /// Whether this host's clock is recovering while the verdict has not changed yet. The earlier numbers describe the error.
+    /// Whether this host's clock is recovering while the verdict has not changed yet. The earlier numbers describe the
+    /// error.
     fn recovers(&self, verdict: &Verdict) -> bool {
         let error = |estimate_s: Option<f64>| estimate_s.map_or(0.0, f64::abs);
         self.state == State::LocalWrong && error(verdict.local.estimate_s) < 0.5 * error(self.local.estimate_s)
@@ -149,7 +150,8 @@ impl History {
         Self { entries: std::collections::VecDeque::new(), capacity: capacity.max(1) }
     }
 
-    /// Records the current verdict. Call it whenever the verdict may have changed; an unchanged verdict updates the last entry.
+    /// Records the current verdict. Call it whenever the verdict may have changed; an unchanged verdict updates the
+    /// last entry.
     pub fn record(&mut self, verdict: &Verdict) {
         let Some(since) = verdict.since else { return };
         let mut newest = match self.entries.pop_back_if(|last| last.continues(verdict)) {
@@ -166,8 +168,8 @@ impl History {
         self.append(newest);
     }
 
-    /// Appends an entry and ends the previous one where it begins. A refined onset can move this boundary in both directions,
-    /// but not before the start of an earlier entry that is kept.
+    /// Appends an entry and ends the previous one where it begins. A refined onset can move this boundary in both
+    /// directions, but not before the start of an earlier entry that is kept.
     fn append(&mut self, mut newest: Entry) {
         // Entries that the backdated onset contradicts are not part of the history.
         while self.entries.back().is_some_and(|last| last.is_superseded_by(&newest)) {

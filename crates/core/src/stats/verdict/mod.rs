@@ -127,8 +127,8 @@ pub struct LocalVerdict {
     pub sign: Sign,
     /// How this host's clock is wrong; absent if it is not.
     pub kind: Option<Kind>,
-    /// The fitted rate error in ppm, positive when this host's clock loses time, with the half width of its 95 % confidence
-    /// interval.
+    /// The fitted rate error in ppm, positive when this host's clock loses time, with the half width of its 95 %
+    /// confidence interval.
     pub rate_ppm: Option<(f64, f64)>,
     /// When the error began; absent if this host's clock is not wrong.
     pub since: Option<When>,
@@ -145,12 +145,14 @@ pub struct ServerVerdict {
     pub address: Option<String>,
     /// The classification of the server.
     pub class: Class,
-    /// The proven minimum error in seconds: the distance from the server's error range to the range that the majority agrees
-    /// on. Absent if no error is proven.
+    /// The proven minimum error in seconds: the distance from the server's error range to the range that the majority
+    /// agrees on. Absent if no error is proven.
     pub gap_s: Option<f64>,
-    /// How far the server moved from its baseline relative to the others, in seconds; for a path, the change of the offset.
+    /// How far the server moved from its baseline relative to the others, in seconds; for a path, the change of the
+    /// offset.
     pub size_s: Option<f64>,
-    /// The fitted rate error in ppm, positive when the server gains, with the half width of its 95 % confidence interval.
+    /// The fitted rate error in ppm, positive when the server gains, with the half width of its 95 % confidence
+    /// interval.
     pub rate_ppm: Option<(f64, f64)>,
     /// When the problem began; absent if there is none.
     pub since: Option<When>,

@@ -40,12 +40,13 @@ pub fn server_sentence(it: &ServerVerdict, majority: Option<&MajorityVerdict>, l
     let others = share(majority);
     let text = match (it.kind, it.proven, it.blamed) {
         (_, true, true) => format!(
-            "{name} is wrong by at least {}{since}{kind}: its error range does not overlap the range that {others} agree on.",
+            "{name} is wrong by at least {}{since}{kind}: its error range does not overlap the range that {others} \
+             agree on.",
             seconds(it.gap_s.unwrap_or(0.0))
         ),
         (Some(Kind::Asymmetry), ..) => format!(
-            "The path to {name} changed{since}: the delay changed by twice as much as the offset ({}), so its clock is not \
-             blamed.",
+            "The path to {name} changed{since}: the delay changed by twice as much as the offset ({}), so its clock \
+             is not blamed.",
             seconds(it.size_s.unwrap_or(0.0))
         ),
         (Some(Kind::Congestion), ..) => {
@@ -53,8 +54,8 @@ pub fn server_sentence(it: &ServerVerdict, majority: Option<&MajorityVerdict>, l
         }
         (Some(Kind::Unreachable), ..) => format!("{name} has not answered{since}: its clock cannot be judged."),
         (_, false, true) => format!(
-            "{name} is probably wrong{since}{kind}: it moved by {} relative to the others while its delay did not change. Its \
-             error range still overlaps that of the majority, so this is not proven.",
+            "{name} is probably wrong{since}{kind}: it moved by {} relative to the others while its delay did not \
+             change. Its error range still overlaps that of the majority, so this is not proven.",
             seconds(it.size_s.unwrap_or(0.0))
         ),
         _ if it.class == Class::Truechimer => format!("{name} agrees with the majority within its error range."),
@@ -62,8 +63,8 @@ pub fn server_sentence(it: &ServerVerdict, majority: Option<&MajorityVerdict>, l
     };
     if local_unreliable && it.blamed {
         return format!(
-            "{text} This host's clock is not reliable, so this says which servers disagree, not which is right in absolute \
-             terms."
+            "{text} This host's clock is not reliable, so this says which servers disagree, not which is right in \
+             absolute terms."
         );
     }
     text
@@ -156,8 +157,8 @@ mod tests {
         let majority = MajorityVerdict { low_s: -0.01, high_s: 0.01, members: 4, of: 5, independent: 5 };
         assert_eq!(
             server_sentence(&server(), Some(&majority), false),
-            "ntp3 is wrong by at least 118 ms since 2023-11-14 22:13 UTC (step of +160 ms): its error range does not overlap \
-             the range that 4 of 5 servers agree on."
+            "ntp3 is wrong by at least 118 ms since 2023-11-14 22:13 UTC (step of +160 ms): its error range does \
+             not overlap the range that 4 of 5 servers agree on."
         );
         assert!(server_sentence(&server(), Some(&majority), true).contains("This host's clock is not reliable"));
     }
