@@ -19,8 +19,8 @@ pub struct Stamp {
 }
 
 impl Stamp {
-    /// The wall clock in seconds since 1970-01-01 UTC, with a resolution of about a quarter of a microsecond. Use it
-    /// for display and statistics, never for T1 to T4 arithmetic.
+    /// The wall clock in seconds since 1970-01-01 UTC, with a resolution of about a quarter of a microsecond. Use it for
+    /// display and statistics, never for T1 to T4 arithmetic.
     #[must_use]
     pub fn wall_s(self) -> f64 {
         self.wall_ns as f64 / 1e9
