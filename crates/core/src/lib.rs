@@ -1,7 +1,7 @@
 //! The pure core of ntp-monitor: packets, samples, statistics, verdicts and alert rules.
 //!
-//! The crate does no I/O: it opens no files or sockets, uses no actors and reads no clock. The same input always gives the
-//! same result. Offsets are in seconds and positive when the server is ahead of this host.
+//! The crate does no I/O: it opens no files or sockets, uses no actors and reads no clock. The same input always gives
+//! the same result. Offsets are in seconds and positive when the server is ahead of this host.
 
 #![warn(missing_docs)]
 

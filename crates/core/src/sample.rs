@@ -141,7 +141,8 @@ impl Sample {
 pub struct Measure {
     /// Clock offset in seconds, positive when the server is ahead of this host (RFC 5905 §8, theta).
     pub offset_s: f64,
-    /// Round-trip delay in seconds without the server's processing time (RFC 5905 §8, delta). Never below the precision.
+    /// Round-trip delay in seconds without the server's processing time (RFC 5905 §8, delta). Never below the
+    /// precision.
     pub delay_s: f64,
     /// The largest possible error of the offset if the server is correct, in seconds: `delay/2 + root_delay/2 +
     /// root_dispersion + server precision + local precision + 15 ppm · age`.

@@ -55,7 +55,7 @@ pub async fn alerts(
     query: web::Query<AlertsQuery>,
 ) -> Result<HttpResponse, Problem> {
     let query = query.into_inner();
-    let standings = states(query.state.as_deref())?;
+    let states = states(query.state.as_deref())?;
     let limit = params::limit(query.limit, USUAL, MOST)?;
     let range = Range::parse(query.from.as_deref(), query.to.as_deref(), USUAL_SPAN, state.clock.now().wall_ns)?;
     let server = query.server.clone();
@@ -65,7 +65,7 @@ pub async fn alerts(
         state.store.read(move |reader| reader.alert_history(range.from_ns, to_ns, server.as_deref(), limit)).await?;
     let status = state.alerts.borrow().clone();
     let wanted = |it: &&Active| {
-        standings.contains(&it.state) && query.server.as_ref().is_none_or(|server| it.server.as_ref() == Some(server))
+        states.contains(&it.state) && query.server.as_ref().is_none_or(|server| it.server.as_ref() == Some(server))
     };
     let active = status.active.iter().filter(wanted).cloned().collect();
     respond::json(&request, &Alerts { active, history })

@@ -31,7 +31,7 @@ const local = {
 export const verdict = (): Verdict => ({
   as_of: ago(0), state: "server_wrong", since: ago(600), confidence: 0.99, local, majority: { low_s: -1e-3, high_s: 1e-3, members: 3, of: 4, independent: 3 },
   reason: "Three servers share an interval.", assumption: "Most servers are right.", independence: null,
-  sentence: "wild is wrong by at least 79 ms: its interval is disjoint from the one that 3 of 4 servers share.",
+  sentence: "wild is wrong by at least 79 ms: its error range does not overlap the range that 3 of 4 servers agree on.",
 });
 
 export const health = (): Health => ({

@@ -45,9 +45,10 @@ const RULES: &[Default] = &[
         // Falsetickers have a rule of their own.
         expr: "abs_offset_ms > 50 && provable && !falseticker",
         held_for_s: 10 * MINUTE,
-        summary: "{{ server }} is {{ abs_offset_ms }} ms {{ 'ahead of' if offset_ms > 0 else 'behind' }} this host's clock",
-        description: "The offset is larger than the root distance ({{ root_distance_ms }} ms), so the two clocks cannot both \
-                      be right.",
+        summary: "{{ server }} is {{ abs_offset_ms }} ms {{ 'ahead of' if offset_ms > 0 else 'behind' }} this \
+                  host's clock",
+        description: "The offset is larger than the root distance ({{ root_distance_ms }} ms), so the two clocks \
+                      cannot both be right.",
         ..USUAL
     },
     Default {
@@ -55,8 +56,8 @@ const RULES: &[Default] = &[
         // Servers that answer but are not synchronised have a rule of their own.
         expr: "consecutive_failures >= 3 && !unsynchronised",
         summary: "{{ server }} failed {{ consecutive_failures }} polls in a row ({{ outcome }})",
-        description: "{% if success_ratio_1h is defined %}{{ (100 * success_ratio_1h) | round }} % of the polls of the last \
-                      hour succeeded.{% endif %}",
+        description: "{% if success_ratio_1h is defined %}{{ (100 * success_ratio_1h) | round }} % of the polls of \
+                      the last hour succeeded.{% endif %}",
         ..USUAL
     },
     Default {

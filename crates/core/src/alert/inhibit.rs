@@ -1,9 +1,9 @@
 //! Inhibition: alerts about servers are held back while a common cause explains them, so that you get one notification
-//! instead of fifty. There are two causes: this host's clock is wrong, which makes all offsets wrong, or no server answers,
-//! which points to this host's network.
+//! instead of fifty. There are two causes: this host's clock is wrong, which makes all offsets wrong, or no server
+//! answers, which points to this host's network.
 //!
-//! A cause only inhibits alerts if an enabled rule with `inhibit = false` watches the cause, so that you are always notified
-//! of the cause itself.
+//! A cause only inhibits alerts if an enabled rule with `inhibit = false` watches the cause, so that you are always
+//! notified of the cause itself.
 
 use std::time::Duration;
 

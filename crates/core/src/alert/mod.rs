@@ -1,8 +1,8 @@
 //! Alerting: rules over the measurements, and the notifications when alerts fire and resolve.
 //!
-//! The module reads no clock and sends nothing, so the same engine runs live and over recordings. [`variables`] lists what a
-//! rule can use, [`expression`] checks and evaluates conditions, [`rule`] combines a condition with its durations and texts,
-//! [`state`] is the state machine of one alert, and [`engine`] evaluates all rules.
+//! The module reads no clock and sends nothing, so the same engine runs live and over recordings. [`variables`] lists
+//! what a rule can use, [`expression`] checks and evaluates conditions, [`rule`] combines a condition with its
+//! durations and texts, [`state`] is the state machine of one alert, and [`engine`] evaluates all rules.
 
 pub mod body;
 pub mod defaults;

@@ -74,7 +74,8 @@ pub struct Notification {
 pub struct Instance {
     /// The name of the server; `null` if the alert is about this host's clock, the verdict or the service.
     pub server: Option<String>,
-    /// The value of the first number in the rule's expression, in the unit of its variable (`offset_ms` is in milliseconds).
+    /// The value of the first number in the rule's expression, in the unit of its variable (`offset_ms` is in
+    /// milliseconds).
     pub value: Option<f64>,
     /// The tags of the server, and `flapping` if the alert flaps.
     pub labels: BTreeMap<String, String>,

@@ -1,7 +1,7 @@
 //! Runs the alert engine over recorded samples, to show which alerts would have fired.
 //!
-//! Time advances with the samples; their wall clock takes the place of the monotonic clock. Health is not recorded, so rules
-//! about the service never fire.
+//! Time advances with the samples; their wall clock takes the place of the monotonic clock. Health is not recorded, so
+//! rules about the service never fire.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

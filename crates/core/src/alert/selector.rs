@@ -4,8 +4,8 @@ use crate::sample::ServerIdent;
 
 /// A list of servers by name or tag. An empty list selects all servers.
 ///
-/// An entry is a configured name, `name@address` for one of its addresses, `key:value` for a tag with that value, or `key`
-/// for a tag with any value.
+/// An entry is a configured name, `name@address` for one of its addresses, `key:value` for a tag with that value, or
+/// `key` for a tag with any value.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Selector(pub Vec<String>);
 

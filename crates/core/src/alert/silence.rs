@@ -1,7 +1,7 @@
 //! Silences and maintenance windows, during which no notifications are sent.
 //!
-//! A silence is created through the API or the page, with a comment and an end. A maintenance window is configured, once or
-//! weekly. Both use the wall clock.
+//! A silence is created through the API or the page, with a comment and an end. A maintenance window is configured,
+//! once or weekly. Both use the wall clock.
 
 use std::time::Duration;
 
@@ -102,8 +102,8 @@ pub enum Times {
         /// When the window closes.
         until: Timestamp,
     },
-    /// The window opens on the same days of every week. If the start falls into the gap of a change to summer time, it moves
-    /// later by the length of the gap; if it occurs twice, the first one counts.
+    /// The window opens on the same days of every week. If the start falls into the gap of a change to summer time, it
+    /// moves later by the length of the gap; if it occurs twice, the first one counts.
     Weekly {
         /// The days on which the window opens.
         days: Vec<Weekday>,

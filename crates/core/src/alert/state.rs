@@ -1,5 +1,5 @@
-//! The state machine of one alert: inactive, pending, firing. It uses monotonic time, so that setting the wall clock has no
-//! effect; wall times are only kept for display.
+//! The state machine of one alert: inactive, pending, firing. It uses monotonic time, so that setting the wall clock
+//! has no effect; wall times are only kept for display.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -33,7 +33,8 @@ pub struct Timing {
     pub no_data_after: Duration,
     /// An alert that starts to fire this many times within `flap_window` is flapping.
     pub flap_count: u32,
-    /// The window for `flap_count`. A flapping alert keeps firing until its condition has been false for a quarter of it.
+    /// The window for `flap_count`. A flapping alert keeps firing until its condition has been false for a quarter of
+    /// it.
     pub flap_window: Duration,
 }
 

@@ -7,8 +7,8 @@ use super::report::ServerHealth;
 use crate::clock::Stamp;
 use crate::sample::{Outcome, Sample, SeriesKey};
 
-/// The poll history of all servers, one entry for each series. Remove a series with [`ServerHealthLog::forget`] when it is
-/// no longer polled, so that memory stays bounded.
+/// The poll history of all servers, one entry for each series. Remove a series with [`ServerHealthLog::forget`] when it
+/// is no longer polled, so that memory stays bounded.
 #[derive(Debug, Default)]
 pub struct ServerHealthLog {
     /// Entries are boxed because they are large and the nodes of a B-tree are often half empty.

@@ -1,4 +1,5 @@
-//! The checks of a reply, stored as named bits. The list combines the checks of chrony, ntpd-rs, beevik/ntp and RFC 5905.
+//! The checks of a reply, stored as named bits. The list combines the checks of chrony, ntpd-rs, beevik/ntp and RFC
+//! 5905.
 //!
 //! Every applicable check is made, even after one has failed, so that the record shows all faults of a reply.
 
@@ -101,7 +102,8 @@ impl Check {
             Self::Version => "the reply has a different NTP version than the request",
             Self::Mode => "the reply is not a server reply (mode 4)",
             Self::Origin => {
-                "the reply does not match the request: its origin field is not the cookie that was sent (stale or forged)"
+                "the reply does not match the request: its origin field is not the cookie that was sent (stale or \
+                 forged)"
             }
             Self::Duplicate => "the same reply was already received and rejected",
             Self::Authentication => {

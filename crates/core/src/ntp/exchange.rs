@@ -41,8 +41,8 @@ impl Exchange {
         ticks as f64 / TICKS_PER_SECOND
     }
 
-    /// delta in seconds, clamped to at least `precision_s`, the measurement precision (RFC 5905 §8). The offset is never
-    /// clamped.
+    /// delta in seconds, clamped to at least `precision_s`, the measurement precision (RFC 5905 §8). The offset is
+    /// never clamped.
     #[must_use]
     pub fn delay_s(&self, precision_s: f64) -> f64 {
         self.raw_delay_s().max(precision_s)
@@ -64,7 +64,8 @@ impl Exchange {
 /// The parts of the root distance, all in seconds and not negative.
 ///
 /// The true offset of the server's reference clock is within `total_s` of the measured offset, provided that the root
-/// delay and root dispersion that the server reports are right. RFC 5905, ntpd and chrony each sum slightly different parts.
+/// delay and root dispersion that the server reports are right. RFC 5905, ntpd and chrony each sum slightly different
+/// parts.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct RootDistance {
     /// Half of the measured delay: the largest error from an asymmetric path.

@@ -14,8 +14,8 @@ impl KissCode {
     /// "Access restricted, stop."
     pub const RSTR: Self = Self(*b"RSTR");
 
-    /// Creates a code from the reference identifier of a stratum 0 reply. Bytes that are not printable ASCII become `?`, so
-    /// that a server cannot put control characters into logs and labels. Trailing NULs are not shown.
+    /// Creates a code from the reference identifier of a stratum 0 reply. Bytes that are not printable ASCII become
+    /// `?`, so that a server cannot put control characters into logs and labels. Trailing NULs are not shown.
     #[must_use]
     pub fn from_refid(refid: [u8; 4]) -> Self {
         Self(refid.map(|b| if b.is_ascii_graphic() || b == 0 { b } else { b'?' }))

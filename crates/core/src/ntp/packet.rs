@@ -138,7 +138,8 @@ impl Packet {
         Ok(Self { trailer: Trailer::parse(packet.version, rest)?, ..packet })
     }
 
-    /// Reads the header alone. Any 48 octets are accepted; the [checks](super::Check) decide whether the content is valid.
+    /// Reads the header alone. Any 48 octets are accepted; the [checks](super::Check) decide whether the content is
+    /// valid.
     #[must_use]
     pub fn from_header(header: &[u8; HEADER_LEN]) -> Self {
         let word = |at: usize| u32::from_be_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]]);

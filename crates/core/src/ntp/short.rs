@@ -1,6 +1,7 @@
 //! The 32-bit NTP short format: 16 bits of seconds and 16 of fraction (RFC 5905 §6).
 
-/// A duration from 0 to just under 65 536 s in units of 2^-16 s (15.3 µs). Packets use it for root delay and dispersion.
+/// A duration from 0 to just under 65 536 s in units of 2^-16 s (15.3 µs). Packets use it for root delay and
+/// dispersion.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct NtpShort(pub u32);
 

@@ -1,15 +1,17 @@
-//! Who can be right at one instant: the majority intersection of correctness intervals.
+//! Finds the servers that can be right at one instant: the majority intersection of correctness intervals.
 //!
-//! A server whose claim holds has the true offset inside `[theta − lambda, theta + lambda]` (RFC 5905 §11.2.1). Under the
-//! assumption that **more than half of the servers are right**, the truth is a point that more than half of the
-//! intervals cover. The *majority interval* is the hull of all such points, and a server is blamed only when its
-//! interval is disjoint from it (the overlap rule of ntpd 4.2.8). RFC 5905, ntpd and chrony all look for the *deepest*
-//! overlap instead; that is right for choosing a source, but two liars that overlap two honest servers can outvote a third
-//! honest one there. Here a server whose interval holds the truth is never blamed while the assumption holds.
+//! If a server is correct, the true offset is inside `[theta − lambda, theta + lambda]` (RFC 5905 §11.2.1). Assuming
+//! that
+//! **more than half of the servers are right**, the true offset is covered by more than half of the intervals. The
+//! *majority interval* is the hull of all such points. A server is blamed only if its interval does not overlap the
+//! majority interval (the overlap rule of ntpd 4.2.8). RFC 5905, ntpd and chrony look for the *deepest* overlap
+//! instead. That works for choosing a source, but there two wrong servers that overlap two right ones can outvote a
+//! third right one. Here, a server whose interval contains the true offset is never blamed as long as the assumption
+//! holds.
 //!
-//! Limit: a wrong majority cannot be told from a right one by anybody who only has these intervals.
+//! Limit: the intervals alone cannot show that the majority itself is wrong.
 
-/// Where the truth is if a claim holds: seconds, both ends included.
+/// The range of possible true offsets according to one server, in seconds; both ends are included.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Interval {
     /// The lower end in seconds.
@@ -19,44 +21,45 @@ pub struct Interval {
 }
 
 impl Interval {
-    /// `[centre − half, centre + half]`. `None` when a number is not finite or `half_s` is negative.
+    /// The interval `[centre − half, centre + half]`. `None` if a number is not finite or `half_s` is negative.
     #[must_use]
     pub fn around(centre_s: f64, half_s: f64) -> Option<Self> {
         let it = Self { low_s: centre_s - half_s, high_s: centre_s + half_s };
         (half_s >= 0.0 && it.low_s.is_finite() && it.high_s.is_finite()).then_some(it)
     }
 
-    /// The distance between two intervals in seconds; zero when they share a point.
+    /// The distance between two intervals in seconds; zero if they share a point.
     #[must_use]
     pub fn gap_s(&self, other: &Self) -> f64 {
         (other.low_s - self.high_s).max(self.low_s - other.high_s).max(0.0)
     }
 
-    /// Whether the point lies inside.
+    /// Whether the interval contains the point.
     #[must_use]
     pub fn contains(&self, point_s: f64) -> bool {
         self.low_s <= point_s && point_s <= self.high_s
     }
 }
 
-/// What the intervals of one instant say of one server.
+/// The classification of one server by the intervals of one instant.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Standing {
-    /// Its interval meets the majority interval: not proven wrong.
+    /// The interval overlaps the majority interval: the server is not proven wrong.
     Truechimer,
-    /// Its interval is disjoint from the majority interval: wrong by at least `gap_s`, if the majority is right.
+    /// The interval does not overlap the majority interval: the server is wrong by at least `gap_s`, if the majority is
+    /// right.
     Falseticker {
         /// The distance to the majority interval in seconds, positive.
         gap_s: f64,
     },
-    /// There is no majority to compare it with.
+    /// There is no majority to compare with.
     Unknown,
 }
 
-/// Why nothing can be said.
+/// Why there is no majority.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Undecidable {
-    /// Fewer than three servers cannot outvote a wrong one.
+    /// There are fewer than three servers, so a wrong one cannot be outvoted.
     TooFew,
     /// No point is covered by more than half of the intervals.
     NoMajority,
@@ -67,47 +70,47 @@ pub enum Undecidable {
 pub struct Consensus {
     /// The hull of all points that more than half of the intervals cover.
     pub majority: Option<Interval>,
-    /// The points that the largest number of intervals cover (their hull), for estimates; never for blame.
+    /// The hull of the points that the largest number of intervals cover. For estimates only, never to blame a server.
     pub deepest: Option<Interval>,
-    /// How many intervals cover the deepest point.
+    /// The number of intervals that cover the deepest point.
     pub depth: usize,
-    /// The standing of each server, in the order of the input.
+    /// The classification of each server, in the order of the input.
     pub standings: Vec<Standing>,
-    /// Why nothing was decided.
+    /// Why there is no majority; `None` if there is one.
     pub undecidable: Option<Undecidable>,
-    /// How many servers count of which none has an interval at this instant.
+    /// The number of voters without an interval at this instant.
     absent: usize,
 }
 
-/// The fewest servers among which one wrong one can be told.
+/// The minimum number of servers among which a wrong one can be identified.
 pub const MIN_SERVERS: usize = 3;
 
 impl Consensus {
-    /// Whether there is no majority because camps oppose each other, and not because voters are absent: were the absent
-    /// ones all of the largest camp, there would still be none.
+    /// Whether the servers are split into groups: there would be no majority even if all absent voters agreed with the
+    /// largest group.
     #[must_use]
     pub fn is_split(&self) -> bool {
         let voters = self.standings.len() + self.absent;
         self.undecidable == Some(Undecidable::NoMajority) && (self.depth + self.absent) * 2 <= voters
     }
 
-    /// How many are not proven wrong.
+    /// The number of servers that overlap the majority interval.
     #[must_use]
     pub fn truechimers(&self) -> usize {
         self.standings.iter().filter(|s| matches!(s, Standing::Truechimer)).count()
     }
 }
 
-/// Finds the majority among `intervals`. O(n log n). Fewer than three are never decided, but their common interval is
-/// still reported as `deepest`.
+/// Finds the majority among `intervals`, in O(n log n). Fewer than three intervals never give a majority, but their
+/// common interval is still reported as `deepest`.
 #[must_use]
 pub fn consense(intervals: &[Interval]) -> Consensus {
     consense_among(intervals, intervals.len())
 }
 
-/// Like [`consense`], when `voters` servers count of which only some have an interval at this instant. A majority is more
-/// than half of the voters, so a lost poll does not turn a camp into one; and the majority interval then reaches over every
-/// point that the absent ones could lift to a majority, so nobody is blamed for their absence.
+/// Like [`consense`], if only some of the `voters` have an interval at this instant. A majority is more than half of
+/// the voters, so a lost poll does not turn a group into a majority. The majority interval includes every point that
+/// the absent voters could lift to a majority, so no server is blamed because others are absent.
 #[must_use]
 pub fn consense_among(intervals: &[Interval], voters: usize) -> Consensus {
     let n = intervals.len();
@@ -149,7 +152,7 @@ impl Sweep {
             edges.push((it.low_s, false));
             edges.push((it.high_s, true));
         }
-        // Intervals are closed, so at one point all that begin come before all that end: touching is meeting.
+        // Intervals are closed: at equal points, starts sort before ends, so that touching intervals overlap.
         edges.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
         let mut sweep = Self { majority: None, deepest: None, depth: 0 };
         let mut depth = 0;
@@ -189,8 +192,8 @@ impl Sweep {
     }
 }
 
-/// The camps of a set without a majority, largest first: again and again the servers that cover the deepest remaining
-/// point. Indices into the input. O(g n log n) for g camps; only asked for when there is something to explain.
+/// The groups of servers that agree with each other when there is no majority, largest first, as indices into the
+/// input. Each group covers the deepest point of the remaining intervals. O(g n log n) for g groups.
 #[must_use]
 pub fn camps(intervals: &[Interval]) -> Vec<Vec<usize>> {
     let mut left: Vec<usize> = (0..intervals.len()).collect();

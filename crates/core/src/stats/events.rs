@@ -1,8 +1,8 @@
-//! What happened, once each, with start and end: changes in what servers say of themselves, bursts of loss, steps, route
-//! changes, pauses and restarts of the monitor.
+//! Events with start and end: changes in the replies of servers, bursts of packet loss, steps, route changes, pauses
+//! and restarts of the monitor.
 //!
-//! An event that lasts is handed out when it begins (without end) and again when it is over. The key of an event is
-//! (kind, server, address, start): whoever keeps events replaces by that key.
+//! A lasting event is reported when it begins (without an end) and again when it ends. The key of an event is (kind,
+//! server, address, start); an event with the same key replaces the earlier one.
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -11,13 +11,13 @@ use super::verdict::When;
 use crate::ntp::{Leap, RefId};
 use crate::sample::{Outcome, Sample};
 
-/// What kind of thing happened.
+/// The kind of an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum EventKind {
     /// A server's stratum changed.
     Stratum,
-    /// A server changed its upstream.
+    /// A server switched to another upstream (its reference identifier changed).
     Refid,
     /// A server's leap indicator changed.
     Leap,
@@ -27,29 +27,29 @@ pub enum EventKind {
     ServerStep,
     /// A server's clock changed its rate against the others.
     ServerDrift,
-    /// The delay to a server moved for good, and its offset with it.
+    /// The delay to a server changed lastingly, and its offset with it.
     RouteChange,
     /// The delays to most servers rose together.
     Congestion,
-    /// The own wall clock was set.
+    /// This host's wall clock was stepped.
     ClockStep,
-    /// The own wall clock was moved quickly but not at once.
+    /// This host's wall clock was slewed quickly.
     ClockSlew,
-    /// The own clock runs at a wrong rate.
+    /// This host's clock runs at a wrong rate.
     ClockDrift,
-    /// The monitor did not run.
+    /// The monitor was not running.
     MonitorPause,
-    /// The machine was started anew.
+    /// This host was restarted.
     MachineRestart,
     /// Some servers announce a leap second and others do not.
     LeapDisagreement,
     /// A leap second is announced for a month that cannot have one.
     LeapOutOfSeason,
-    /// A leap second is announced that the list does not have.
+    /// A leap second is announced that is not on the leap second list.
     LeapNotListed,
-    /// The list has a leap second within a day that some servers do not announce.
+    /// A leap second is due within a day according to the list, but some servers do not announce it.
     LeapNotAnnounced,
-    /// The list of leap seconds has expired or will soon.
+    /// The leap second list has expired or will expire soon.
     LeapListExpiry,
 }
 
@@ -83,19 +83,19 @@ impl EventKind {
 /// One event.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Event {
-    /// What kind of thing happened.
+    /// The kind of the event.
     pub kind: EventKind,
-    /// To whom; absent for the own clock and the monitor.
+    /// The name of the server; absent for events of this host's clock and of the monitor.
     pub server: Option<String>,
-    /// At which address.
+    /// The address of the server.
     pub address: Option<String>,
-    /// When it began.
+    /// When the event began.
     pub start: When,
-    /// When it ended: equal to the start for a change, absent while it lasts.
+    /// When the event ended. Equal to the start for a momentary change; absent while the event lasts.
     pub end: Option<When>,
-    /// The numbers, short: `2 -> 3`, `+0.060 s`.
+    /// The values in short form: `2 -> 3`, `+0.060 s`.
     pub detail: String,
-    /// One sentence for a person.
+    /// The event as a sentence.
     pub sentence: String,
 }
 
@@ -112,10 +112,10 @@ impl Event {
     }
 }
 
-/// A burst is at least this many failures in a row.
+/// The minimum number of failures in a row that counts as a burst.
 const BURST: u32 = 3;
 
-/// What a server said last, and its present row of failures.
+/// The last reply of a server and its current number of failures in a row.
 #[derive(Debug, Default)]
 pub(super) struct ServerWatch {
     said: Option<(u8, RefId, Leap)>,
@@ -124,12 +124,12 @@ pub(super) struct ServerWatch {
 }
 
 impl ServerWatch {
-    /// Stratum, reference identifier and leap indicator as last heard.
+    /// Stratum, reference identifier and leap indicator of the last reply.
     pub fn said(&self) -> Option<(u8, RefId, Leap)> {
         self.said
     }
 
-    /// Compares a poll with the ones before it.
+    /// Compares a poll with the previous ones and appends the events.
     pub fn observe(&mut self, sample: &Sample, events: &mut Vec<Event>) {
         if let Some(reply) = &sample.reply {
             let said = (reply.stratum, reply.refid, reply.leap);
@@ -137,7 +137,7 @@ impl ServerWatch {
                 changes(sample, before, said, events);
             }
         }
-        // A fault of ours says nothing of the server.
+        // A fault of this host is not a failure of the server.
         if matches!(sample.outcome, Outcome::Fault(_)) {
             return;
         }

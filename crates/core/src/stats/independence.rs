@@ -1,39 +1,39 @@
-//! How many of the servers are independent witnesses: five servers behind one upstream are one opinion.
+//! Estimates how many servers are independent: five servers with the same upstream count as one.
 //!
-//! Two servers are put together when they have the same address, the same network (/24, /48), or, at stratum 2 and
-//! above, the same reference identifier (the same upstream). This finds what the packets show; servers that share an
-//! operator or an upstream further up look independent, so the count is an upper bound.
+//! Two servers belong together if they have the same address, the same network (/24, /48), or, at stratum 2 and above,
+//! the same reference identifier (the same upstream). Packets do not show a shared operator or a shared upstream
+//! further up, so the count is an upper bound.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
 
 use crate::ntp::RefId;
 
-/// What is known of one server.
+/// The data of one server that is used to find shared sources.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Witness {
-    /// Its address, when known.
+    /// The address; `None` if it is not known.
     pub address: Option<IpAddr>,
-    /// Its stratum, when it has answered.
+    /// The stratum; `None` before the first answer.
     pub stratum: Option<u8>,
-    /// Its reference identifier, when it has answered.
+    /// The reference identifier; `None` before the first answer.
     pub refid: Option<RefId>,
 }
 
 /// Groups of servers that are not independent of each other.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Independence {
-    /// How many independent groups there are.
+    /// The number of independent groups.
     pub count: usize,
-    /// How many servers there are.
+    /// The number of servers.
     pub of: usize,
-    /// How many servers share the most popular upstream, network or address.
+    /// The size of the largest group of servers that share an upstream, network or address.
     pub largest: usize,
     /// What the largest group shares.
     pub shared: Option<Tie>,
 }
 
-/// What makes two servers one witness.
+/// What two servers that are not independent share.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Tie {
     /// The same address.
@@ -59,7 +59,7 @@ impl Independence {
             }
         }
         let count = (0..servers.len()).filter(|i| root(&mut parent, *i) == *i).count();
-        // Upstream says more than network, network more than address; ties are broken by that order.
+        // For groups of equal size, prefer upstream to network and network to address.
         let best = seen
             .iter()
             .filter(|(_, (_, n))| *n > 1)

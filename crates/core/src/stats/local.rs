@@ -1,9 +1,9 @@
-//! What is known of the own clock beside the servers' opinion: the kernel's state, a daemon's state, and the clock
-//! comparison that every sample carries.
+//! Data about this host's clock that needs no server: the state of the kernel and of a time daemon, and the comparison
+//! of two local clocks that every sample carries.
 //!
-//! `REALTIME − MONOTONIC_RAW` moves slowly while the kernel steers the clock, and jumps when somebody sets it. A jump
-//! therefore proves a local step without any server. What it cannot show: a machine that was frozen whole (all clocks
-//! stop together), and a bad oscillator (both clocks run on it).
+//! `REALTIME − MONOTONIC_RAW` changes slowly while the kernel slews the clock, and jumps when the clock is set. A jump
+//! therefore proves a local step without any server. It cannot show a suspended host, because all clocks stop together,
+//! or a bad oscillator, because both clocks run on it.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -13,135 +13,136 @@ use crate::clock::Stamp;
 /// The state of the kernel clock, as `adjtimex` with `modes = 0` reports it (adjtimex(2), linux/timex.h).
 #[derive(Debug, Clone, Copy, PartialEq, JsonSchema, Serialize, Deserialize)]
 pub struct KernelState {
-    /// Whether the kernel calls its clock synchronised (`STA_UNSYNC` is clear). On Linux chronyd clears the flag only
-    /// with `rtcsync`, so "no" alone proves nothing.
+    /// Whether the kernel reports its clock as synchronised (`STA_UNSYNC` is clear). On Linux, chronyd clears the flag
+    /// only with `rtcsync`, so "no" alone proves nothing.
     pub synchronised: bool,
-    /// The maximum error in seconds; grows by 500 µs per second without updates.
+    /// The maximum error in seconds. It grows by 500 µs per second without updates.
     pub max_error_s: f64,
     /// The estimated error in seconds.
     pub est_error_s: f64,
-    /// The correction that the kernel applies, in ppm, positive when it speeds the clock up; ticks included.
+    /// The frequency correction that the kernel applies in ppm, including the tick; positive when it speeds the clock
+    /// up.
     pub frequency_ppm: f64,
-    /// TAI − UTC in seconds as the kernel was told; `None` when never told (0).
+    /// TAI − UTC in seconds as set in the kernel; absent if it was never set (0).
     pub tai_offset_s: Option<i32>,
-    /// A leap second that is armed: +1 insert, −1 delete, 0 none.
+    /// The leap second that the kernel will apply: +1 insertion, −1 deletion, 0 none.
     pub leap_pending: i8,
 }
 
-/// What a chronyd or ntpd on this machine says of itself.
+/// The state that a time daemon (chronyd or ntpd) on this host reports.
 #[derive(Debug, Clone, PartialEq, JsonSchema, Serialize, Deserialize)]
 pub struct DaemonView {
-    /// Which daemon: `chronyd`, `ntpd`, …
+    /// The name of the daemon: `chronyd`, `ntpd`, …
     pub name: String,
-    /// Whether it claims to be synchronised.
+    /// Whether the daemon reports that it is synchronised.
     pub synchronised: bool,
-    /// Its stratum.
+    /// The stratum of the daemon.
     pub stratum: Option<u8>,
-    /// The offset that it believes remains, in seconds, positive when true time is ahead of this host (converted from
-    /// the daemon's own sign by whoever reads it).
+    /// The remaining offset according to the daemon in seconds, positive when true time is ahead of this host (the
+    /// reader converts from the daemon's own sign).
     pub offset_s: Option<f64>,
-    /// The bound that it states, in seconds: root dispersion + root delay / 2.
+    /// The error bound according to the daemon in seconds: root dispersion + root delay / 2.
     pub bound_s: Option<f64>,
 }
 
-/// Everything that is known of the own clock without asking a server.
+/// The state of this host's clock without any server.
 #[derive(Debug, Clone, PartialEq, Default, JsonSchema, Serialize, Deserialize)]
 pub struct LocalState {
-    /// The kernel's view; absent in replay.
+    /// The state of the kernel clock; absent in replay.
     pub kernel: Option<KernelState>,
-    /// The daemon's view, when one runs.
+    /// The state of the time daemon; absent if none runs.
     pub daemon: Option<DaemonView>,
 }
 
-/// The kernel gives up on its own clock at this maximum error (linux/timex.h, NTP_PHASE_LIMIT).
+/// At this maximum error the kernel sets its clock to unsynchronised (linux/timex.h, NTP_PHASE_LIMIT).
 const MAX_ERROR_LIMIT_S: f64 = 16.0;
-/// The kernel cannot correct beyond this; a clock that needs it is broken (linux/timex.h, MAXFREQ).
+/// A correction close to the kernel's limit of 500 ppm (linux/timex.h, MAXFREQ) means that the oscillator is faulty.
 const FREQUENCY_LIMIT_PPM: f64 = 490.0;
 
 impl LocalState {
-    /// Why the own clock must not be used to judge others, by what it says of itself. It is called unsynchronised only
-    /// when the kernel says so and no daemon claims otherwise.
+    /// Why this host's clock is not reliable according to the kernel and the daemon; `None` if it is. The clock only
+    /// counts as unsynchronised if the kernel says so and no daemon reports that it is synchronised.
     #[must_use]
     pub fn distrust(&self) -> Option<&'static str> {
         let daemon_vouches = self.daemon.as_ref().is_some_and(|d| d.synchronised);
         let kernel = self.kernel?;
         if !kernel.synchronised && !daemon_vouches {
-            return Some("the kernel calls its clock unsynchronised and no daemon says otherwise");
+            return Some("the kernel reports an unsynchronised clock and no time daemon reports a synchronised one");
         }
         if kernel.max_error_s >= MAX_ERROR_LIMIT_S && !daemon_vouches {
-            return Some("the kernel's maximum error has reached its limit of 16 s");
+            return Some("the kernel's maximum error has reached the limit of 16 s");
         }
         if kernel.frequency_ppm.abs() >= FREQUENCY_LIMIT_PPM {
-            return Some("the frequency correction of the kernel is at its limit of 500 ppm");
+            return Some("the kernel's frequency correction is at the limit of 500 ppm");
         }
         None
     }
 }
 
-/// A movement of the wall clock against the raw clock of the same machine.
+/// A movement of the wall clock relative to the raw clock of this host.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ClockMove {
-    /// The last stamp before it, Unix nanoseconds of the wall clock.
+    /// The last stamp before the movement, in Unix nanoseconds of the wall clock.
     pub from_ns: i64,
-    /// The first stamp after it, Unix nanoseconds of the (moved) wall clock.
+    /// The first stamp after the movement, in Unix nanoseconds of the moved wall clock.
     pub until_ns: i64,
-    /// How far the wall clock was moved, in seconds, positive when it was set forward.
+    /// The size of the movement in seconds, positive when the clock was set forward.
     pub size_s: f64,
-    /// Whether it happened between two neighbouring stamps (a step) or over several (a slew).
+    /// Whether the movement happened between two successive stamps (a step) or over several (a slew).
     pub step: bool,
 }
 
-/// What is slower than this, beyond the usual correction, is steering and not a step; over a pause longer than a minute
-/// the usual correction is known better than that.
+/// A movement slower than this, in addition to the usual correction, is slewing and not a step.
 const STEER_PPM: f64 = 50.0;
-/// How well the usual correction is known over a long pause.
+/// The same for the part of a pause beyond one minute, over which the usual correction is known better.
 const LONG_STEER_PPM: f64 = 5.0;
-/// How long a pause without stamps leaves doubt about what happened in it.
+/// The time constant with which the uncertainty after a pause without stamps decays, in seconds.
 const DOUBT_TAU_S: f64 = 3600.0;
-/// Steps smaller than this are not reported: three clock reads under load can be that far apart.
+/// Smaller steps are not reported, because under load the clocks of one stamp can be read that far apart. In seconds.
 const MIN_STEP_S: f64 = 0.002;
-/// Two stamps closer than this say nothing of a rate: how far apart their clocks were read is noise.
+/// Two stamps closer than this are not used to measure a rate, because the noise of reading the clocks dominates. In
+/// seconds.
 const SHORTEST_S: f64 = 1.0;
-/// Over a pause longer than this the own oscillator's wander is no longer negligible against a step worth reporting.
+/// Over a longer pause, in seconds, the wander of the oscillator can look like a step.
 const WITNESS_GAP_S: f64 = 4.0 * 3600.0;
 
-/// Finds steps of the wall clock from `raw_ns` alone. One number of state per clock; O(1) per stamp.
+/// Detects steps of the wall clock from `raw_ns` alone, in O(1) time per stamp and constant memory.
 #[derive(Debug, Default)]
 pub struct StepDetector {
     last: Option<Stamp>,
-    /// The usual rate of `raw_ns`: the frequency correction that is applied, in seconds per second.
+    /// The usual rate of `raw_ns`: the applied frequency correction, in seconds per second.
     rate: Option<f64>,
     moving: Option<ClockMove>,
-    /// The largest step that can have gone unnoticed lately.
+    /// The largest recent step that could have gone undetected, in seconds.
     doubt_s: f64,
 }
 
 impl StepDetector {
-    /// Whether a stamp says anything of the raw clock. Zero means that the recording has no such column: the true
-    /// value is the boot time since 1970 and never zero.
+    /// Whether a stamp contains the raw clock. Zero means that the recording lacks the column; the real value is close
+    /// to the boot time since 1970 and never zero.
     #[must_use]
     pub fn has_raw(stamp: &Stamp) -> bool {
         stamp.raw_ns != 0
     }
 
-    /// Forgets the past: after a restart of the machine the raw clock began anew.
+    /// Resets the detector after a restart of the host, which also restarts the raw clock.
     pub fn restart(&mut self) {
         *self = Self::default();
     }
 
-    /// The movement that is under way, as far as it got.
+    /// The movement in progress, up to the last stamp.
     #[must_use]
     pub fn moving(&self) -> Option<&ClockMove> {
         self.moving.as_ref()
     }
 
-    /// The largest step that can have gone unnoticed lately, in seconds; `None` when nothing is known.
+    /// The largest recent step that could have gone undetected, in seconds; `None` if the rate is not known yet.
     #[must_use]
     pub fn doubt_s(&self) -> Option<f64> {
         self.rate.map(|_| self.doubt_s)
     }
 
-    /// Feeds the stamp of a sample; stamps must come in order. Returns a movement once it is over.
+    /// Processes the stamp of a sample; stamps must be in order. Returns a movement when it has ended.
     pub fn observe(&mut self, stamp: &Stamp) -> Option<ClockMove> {
         if !Self::has_raw(stamp) {
             return None;
@@ -150,8 +151,8 @@ impl StepDetector {
             self.last = Some(*stamp);
             return None;
         };
-        // The raw clock itself tells how much time passed; neither wall nor mono need be right.
-        // Wide, because a recording may hold any number.
+        // Elapsed time comes from the raw clock, because the wall clock may be wrong.
+        // 128 bits avoid an overflow, because a recording may contain any number.
         let raw = |s: &Stamp| i128::from(s.wall_ns) - i128::from(s.raw_ns);
         let passed_s = (raw(stamp) - raw(&last)) as f64 / 1e9;
         let moved_s = (i128::from(stamp.raw_ns) - i128::from(last.raw_ns)) as f64 / 1e9;
@@ -164,7 +165,7 @@ impl StepDetector {
         }
         let usual_s = self.rate.unwrap_or(0.0) * passed_s;
         let unusual_s = moved_s - usual_s;
-        // Before the usual rate is known, any rate that a kernel can apply is possible.
+        // Until the usual rate is known, allow any rate that a kernel can apply.
         let tolerance_s = MIN_STEP_S
             + 1e-6
                 * match self.rate {
@@ -215,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn a_jump_of_the_raw_difference_is_a_step_with_its_size_and_time() {
+    fn jump_of_the_raw_difference_is_a_step() {
         let found = moves(|t| 20e-6 * t + if t > 1000.0 { 0.06 } else { 0.0 }, 200);
         assert_eq!(found.len(), 1);
         assert!(found[0].step && (found[0].size_s - 0.06).abs() < 1e-6, "{found:?}");
@@ -223,11 +224,11 @@ mod tests {
     }
 
     #[test]
-    fn stamps_of_one_instant_are_no_measure_of_a_rate() {
+    fn stamps_of_the_same_instant_do_not_affect_the_rate() {
         let mut detector = StepDetector::default();
         let mut found = Vec::new();
         for k in 0..400_u32 {
-            // Two servers answer within a nanosecond; reading the clocks took 50 µs more or less.
+            // Two servers answer within a nanosecond; reading the clocks adds 50 µs of noise.
             let t = f64::from(k / 2) * 64.0 + f64::from(k % 2) * 1e-9;
             let noise = if k % 2 == 0 { 50e-6 } else { -50e-6 };
             found.extend(detector.observe(&stamp(t, noise + if t > 6400.0 { 0.08 } else { 0.0 })));
@@ -238,19 +239,19 @@ mod tests {
     }
 
     #[test]
-    fn a_change_of_frequency_is_not_a_step() {
+    fn frequency_change_is_not_a_step() {
         assert_eq!(moves(|t| 20e-6 * t + 25e-6 * (t - 1000.0).max(0.0), 400), []);
     }
 
     #[test]
-    fn a_fast_slew_is_one_movement_and_not_a_chain_of_steps() {
+    fn fast_slew_is_one_movement() {
         let found = moves(|t| (500e-6 * (t - 1000.0)).clamp(0.0, 0.06), 200);
         assert_eq!(found.len(), 1);
         assert!(!found[0].step && (found[0].size_s - 0.06).abs() < 0.002, "{found:?}");
     }
 
     #[test]
-    fn a_step_in_a_pause_is_found_when_it_is_larger_than_the_doubt() {
+    fn step_during_a_pause_is_found_if_large_enough() {
         let mut detector = StepDetector::default();
         let mut found = Vec::new();
         for t in (0..100).chain(300..400).map(|k| f64::from(k) * 16.0) {
@@ -263,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn recordings_without_the_column_prove_nothing() {
+    fn recordings_without_raw_clock_show_no_steps() {
         let mut detector = StepDetector::default();
         for k in 0..10 {
             assert_eq!(detector.observe(&Stamp::new(k * 1_000_000_000, 0, 0)), None);
@@ -272,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn a_daemon_that_vouches_outweighs_the_flag_of_the_kernel() {
+    fn synchronised_daemon_overrides_the_kernel_flag() {
         let kernel = KernelState {
             synchronised: false,
             max_error_s: 16.0,

@@ -1,4 +1,4 @@
-//! Judging time: windows, quantiles, stability, consensus, attribution. Pure: data in, decisions out.
+//! The analysis of samples: windows, quantiles, stability, consensus and attribution.
 
 pub mod analysis;
 pub mod attribution;

@@ -1,4 +1,4 @@
-//! An immutable picture of all that was computed, for whoever shows or judges it. Data only.
+//! An immutable snapshot of all results, for the API, the page and the alert rules. Data only.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,34 +11,34 @@ use super::verdict::Verdict;
 use crate::clock::Stamp;
 use crate::sample::{Sample, SeriesKey};
 
-/// The picture.
+/// All results at one moment.
 #[derive(Debug, Clone)]
 pub struct Snapshot {
-    /// When it was made.
+    /// When the snapshot was taken.
     pub at: Stamp,
-    /// Every series that is polled.
+    /// The results of every polled series.
     pub series: BTreeMap<SeriesKey, Arc<SeriesSnapshot>>,
-    /// Who is wrong.
+    /// The verdict: which clocks are wrong.
     pub verdict: Arc<Verdict>,
-    /// What the kernel and a time daemon say of the own clock.
+    /// The state of this host's clock according to the kernel and a time daemon.
     pub local: LocalState,
-    /// What is known of leap seconds.
+    /// The state of leap seconds.
     pub leap: Arc<LeapTruth>,
 }
 
-/// One series.
+/// The results of one series.
 #[derive(Debug, Clone)]
 pub struct SeriesSnapshot {
-    /// The last poll, however it ended.
+    /// The last poll with any outcome.
     pub last: Arc<Sample>,
-    /// The last poll that brought an offset.
+    /// The last poll that gave a sample.
     pub last_measured: Option<Arc<Sample>>,
     /// The offsets of the last polls in seconds, oldest first, at most [`SeriesSnapshot::RECENT`]; NaN where a poll
     /// brought none. For small pictures: single precision.
     pub recent_s: Vec<f32>,
     /// Polls since start.
     pub polls: u64,
-    /// Polls in a row, up to the last one, that brought no offset.
+    /// Polls in a row, up to the last one, that gave no sample.
     pub consecutive_failures: u64,
     /// The last hour: reach, score, jitter and clock filter as of the last poll; what many polls add up to, and the
     /// trend, up to a minute or one poll in 32 older.

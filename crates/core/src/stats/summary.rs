@@ -1,8 +1,8 @@
-//! What a set of samples says, as it is shown: in tables, in JSON, on the page.
+//! The summary of a set of samples, as shown in tables, in JSON and on the page.
 //!
-//! [`summarise`] is exact over any span; windows of a running monitor are assembled by [`super::window`]. Both end in
-//! one [`WindowSummary`]. What a sample is too small to say is absent. Samples stamped in different ways are never
-//! mixed: the way with most samples is summarised, and the number of the others is given.
+//! [`summarise`] is exact over any span; [`super::window`] assembles the windows of a running monitor. Both return a
+//! [`WindowSummary`]. Values that need more samples are absent. Samples with different timestamping methods are never
+//! mixed: the method with the most samples is summarised, and the other samples are only counted.
 
 use std::collections::BTreeMap;
 
@@ -23,10 +23,10 @@ use super::state::ServerState;
 use super::trend::{self, Point, Trend};
 use crate::sample::{Sample, Timestamping};
 
-/// The distribution of one quantity. In JSON the percentiles stand beside the rest: `"p50"`, `"p99.9"`.
+/// The distribution of one quantity. In JSON the percentiles are further keys: `"p50"`, `"p99.9"`.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Summary {
-    /// How many values.
+    /// The number of values.
     pub n: u64,
     /// Arithmetic mean.
     pub mean: Option<f64>,
@@ -43,7 +43,7 @@ pub struct Summary {
 }
 
 impl Summary {
-    /// Of finite values, exactly. Sorts them.
+    /// The exact summary of finite values. Sorts the values.
     #[must_use]
     pub fn exact(mut values: Vec<f64>) -> Self {
         let moments: Moments = values.iter().copied().collect();
@@ -51,14 +51,14 @@ impl Summary {
         Self::new(&moments, |q| quantile::of_sorted(&values, q))
     }
 
-    /// Of what a sketch and exact moments know. Estimates are kept within the exact extremes.
+    /// The summary from exact moments and a sketch. Estimated quantiles are limited to the exact minimum and maximum.
     #[must_use]
     pub fn sketched(moments: &Moments, sketch: &Sketch) -> Self {
         let (min, max) = (moments.min().unwrap_or(f64::MIN), moments.max().unwrap_or(f64::MAX));
         Self::new(moments, |q| sketch.quantile(q).map(|value| value.clamp(min, max)))
     }
 
-    /// The percentile of this label, when n supports it.
+    /// The percentile with this label; `None` if there are too few values for it.
     #[must_use]
     pub fn percentile(&self, label: &str) -> Option<f64> {
         self.percentiles.iter().find(|(percentile, _)| percentile.label == label).map(|(_, value)| *value)
@@ -99,70 +99,70 @@ impl Serialize for Summary {
     }
 }
 
-/// All that is said of one server over one span. Offsets are positive when the server is ahead; times in seconds.
+/// The statistics of one server over one span. Offsets are positive when the server is ahead; times are in seconds.
 #[derive(Debug, Clone, PartialEq, JsonSchema, Serialize)]
 pub struct WindowSummary {
-    /// Samples summarised: those of the way of timestamping that has most.
+    /// The number of samples in the summary: those with the most frequent timestamping method.
     pub n: u64,
-    /// That way; absent when the samples do not say theirs.
+    /// The timestamping method of these samples; absent if it was not recorded.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub timestamping: Option<&'static str>,
-    /// Samples of other ways, left out of the figures.
+    /// The number of samples with other timestamping methods, which are left out of the statistics.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub other_ways: BTreeMap<&'static str, u64>,
-    /// Whether quantiles are exact; otherwise they are within 1 % of their value.
+    /// Whether the quantiles are exact; otherwise their relative error is at most 1 %.
     pub exact: bool,
-    /// From the first poll that counted to the end of the span; absent without any.
+    /// The time from the first poll in the summary to the end of the span, in seconds; absent without polls.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub covers_s: Option<f64>,
-    /// Signed offset.
+    /// The signed offset.
     #[schemars(with = "BTreeMap<String, f64>")]
     pub offset: Summary,
-    /// Its magnitude.
+    /// The magnitude of the offset.
     #[schemars(with = "BTreeMap<String, f64>")]
     pub offset_abs: Summary,
     /// Round-trip delay.
     #[schemars(with = "BTreeMap<String, f64>")]
     pub delay: Summary,
-    /// Polls, however they ended.
+    /// The number of polls with any outcome.
     pub polls: u64,
-    /// The share of polls that brought no sample, 0 to 1; absent when nothing was polled.
+    /// The share of polls that gave no sample, 0 to 1; absent without polls.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub loss: Option<f64>,
     /// 1 − loss.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub success_ratio: Option<f64>,
-    /// Polls by the way they ended.
+    /// The number of polls by outcome.
     #[schemars(with = "BTreeMap<String, u64>")]
     pub outcomes: Outcomes,
     /// Requests sent; more than polls when bursts are on.
     pub requests_sent: u64,
-    /// Requests that no accepted reply answered.
+    /// Requests without an accepted reply.
     pub requests_lost: u64,
-    /// Jitter of RFC 5905 at the end of the span: over the last eight polls, whatever the window.
+    /// Jitter as defined by RFC 5905 at the end of the span, always over the last eight polls.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub jitter_s: Option<f64>,
-    /// What the clock filter of RFC 5905 says at the end of the span.
+    /// The output of the clock filter (RFC 5905 §10) at the end of the span.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub filter: Option<Filtered>,
-    /// The fate of the last eight polls, octal.
+    /// The reach register of the last eight polls, in octal.
     #[schemars(with = "String")]
     pub reach: Reach,
     /// The score of the NTP Pool at the end of the span.
     #[schemars(with = "f64")]
     pub score: PoolScore,
-    /// How fast the offset changes; absent when too few samples can say.
+    /// The rate of change of the offset; absent with too few samples.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub trend: Option<Trend>,
-    /// Samples refused since the statistics began, by reason.
+    /// Samples rejected since the statistics began, by reason.
     #[schemars(with = "BTreeMap<String, u64>")]
     pub refused: Refusals,
 }
 
 /// The exact summary of recorded samples of one server, ordered by their wall clock.
 ///
-/// What is out of order, double or not a number is refused and counted; gaps are fine. The caller leaves out what lies in
-/// the future: behind such a sample everything is out of order.
+/// What is out of order, double or not a number is refused and counted; gaps are fine. The caller leaves out what lies
+/// in the future: behind such a sample everything is out of order.
 #[must_use]
 pub fn summarise<'a>(samples: impl Iterator<Item = &'a Sample>) -> WindowSummary {
     let mut intake = Intake::new(TimeAxis::Wall);

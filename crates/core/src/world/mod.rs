@@ -1,8 +1,8 @@
-//! A seeded world without sockets: true time, one own clock, servers behind noisy paths, and faults at known times. It makes
-//! the samples that a monitor in it would have made, so that the analysis can be held against the truth.
+//! A simulation with true time, a local clock, servers behind noisy network paths, and faults at known times. It
+//! generates the samples that a monitor would measure, so that the analysis can be tested against the truth.
 //!
-//! Paths have a minimum delay that is split unevenly (a constant error within the bound), exponential queueing in each
-//! direction and now and then a heavy tail. The same seed makes the same samples on every machine.
+//! A path has an asymmetric minimum delay (a constant error within the bound), exponential queueing in each direction,
+//! and sometimes a much longer queue. The same seed gives the same samples on every machine.
 
 mod dice;
 mod model;
@@ -17,32 +17,32 @@ use crate::stats::leap::smeared_minus_utc_s;
 pub use dice::Dice;
 pub use model::{Fault, ServerModel};
 
-/// A world to be simulated.
+/// The description of a simulation.
 #[derive(Debug, Clone)]
 pub struct World {
-    /// Same seed, same samples.
+    /// The seed of the random generator. The same seed gives the same samples.
     pub seed: u64,
-    /// Unix time of the beginning.
+    /// The start of the simulation in Unix time.
     pub start_unix_s: i64,
-    /// How long it runs, in seconds.
+    /// The duration of the simulation, in seconds.
     pub duration_s: f64,
     /// The servers.
     pub servers: Vec<ServerModel>,
-    /// What goes wrong.
+    /// The faults that occur.
     pub faults: Vec<Fault>,
     /// Whether samples carry `mono_ns` and `raw_ns`.
     pub has_raw: bool,
-    /// Wander of the own disciplined clock, one standard deviation, in seconds.
+    /// The wander of the disciplined local clock (one standard deviation), in seconds.
     pub wander_s: f64,
 }
 
-/// The raw clock gains this much; the discipline takes it out of the wall clock.
+/// The frequency error of the raw clock in ppm, positive when it gains. The wall clock is corrected for it.
 const OSCILLATOR_PPM: f64 = 12.0;
-/// How slowly the own clock wanders, in seconds.
+/// The time constant of the local clock's wander, in seconds.
 const WANDER_TAU_S: f64 = 2000.0;
 
 impl World {
-    /// Ordinary servers on the Internet: 8 to 60 ms away, a fifth asymmetric at most, some queueing, 1 % loss.
+    /// Typical servers on the Internet: 8 to 60 ms round trip, at most 20 % asymmetry, some queueing, 1 % loss.
     #[must_use]
     pub fn ordinary(seed: u64, servers: usize, poll_s: f64, duration_s: f64) -> Self {
         let mut dice = Dice::new(seed);
@@ -70,7 +70,7 @@ impl World {
         Self { seed, start_unix_s, duration_s, servers, faults: Vec::new(), has_raw: true, wander_s: 2e-4 }
     }
 
-    /// The samples in the order in which polls end.
+    /// Generates the samples in the order in which the polls end.
     #[must_use]
     pub fn samples(&self) -> Samples<'_> {
         let mut dice = Dice::new(self.seed.wrapping_mul(0x9e37_79b9).wrapping_add(77));
@@ -78,7 +78,7 @@ impl World {
         Samples { world: self, dice, next, wander_s: 0.0, wander_at_s: 0.0 }
     }
 
-    /// How far the own clock is ahead of true time because of faults.
+    /// The error of the local clock from faults in seconds, positive when it is ahead of true time.
     fn local_fault_s(&self, t_s: f64) -> f64 {
         let of = |fault: &Fault| match *fault {
             Fault::LocalStep { at_s, size_s } if t_s >= at_s => size_s,
@@ -87,7 +87,7 @@ impl World {
         self.faults.iter().map(of).sum::<f64>() + self.local_drift_s(t_s)
     }
 
-    /// The part of it that comes from the oscillator, which the raw clock shares.
+    /// The part of that error that comes from the oscillator, which the raw clock shares.
     fn local_drift_s(&self, t_s: f64) -> f64 {
         let of = |fault: &Fault| match *fault {
             Fault::LocalDrift { at_s, ppm } => ppm * 1e-6 * (t_s - at_s).max(0.0),
@@ -224,7 +224,7 @@ impl Samples<'_> {
         self.dice.exponential(if heavy { 20.0 * server.queue_s } else { server.queue_s })
     }
 
-    /// The own clock under a daemon: a stationary first-order process.
+    /// Advances the wander of the disciplined local clock, a stationary first-order process.
     fn wander(&mut self, t_s: f64) {
         let keep = (-(t_s - self.wander_at_s) / WANDER_TAU_S).exp();
         self.wander_s = keep * self.wander_s + (1.0 - keep * keep).sqrt() * self.world.wander_s * self.dice.normal();
@@ -248,7 +248,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_same_seed_makes_the_same_world() {
+    fn same_seed_gives_the_same_samples() {
         let world = World::ordinary(7, 4, 64.0, 7200.0);
         assert_eq!(world.samples().collect::<Vec<_>>(), world.samples().collect::<Vec<_>>());
         let other = World::ordinary(8, 4, 64.0, 7200.0);
@@ -256,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn honest_servers_keep_their_claim() {
+    fn correct_servers_stay_within_their_root_distance() {
         let mut world = World::ordinary(3, 5, 64.0, 86_400.0);
         world.wander_s = 0.0;
         for m in world.samples().filter_map(|s| s.measure) {
@@ -265,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn a_local_step_shows_in_the_raw_difference_and_a_drift_does_not() {
+    fn raw_difference_shows_a_local_step_but_no_drift() {
         let mut world = World::ordinary(3, 3, 64.0, 7200.0);
         world.faults =
             vec![Fault::LocalStep { at_s: 3600.0, size_s: 0.06 }, Fault::LocalDrift { at_s: 0.0, ppm: 100.0 }];

@@ -1,4 +1,4 @@
-//! What a world is made of: servers with their paths, and faults.
+//! The servers, network paths and faults of a simulation.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -8,108 +8,109 @@ use crate::sample::ServerIdent;
 /// A server and the path to it. Times in seconds.
 #[derive(Debug, Clone)]
 pub struct ServerModel {
-    /// Its name.
+    /// The name and tags.
     pub ident: Arc<ServerIdent>,
-    /// Its address.
+    /// The address.
     pub address: SocketAddr,
-    /// How often it is asked.
+    /// The poll interval.
     pub poll_s: f64,
-    /// Shortest round trip.
+    /// The minimum round-trip delay.
     pub delay_s: f64,
-    /// How the shortest round trip is split: 0 evenly, ±1 all in one direction. Shifts offsets by half of it times delay.
+    /// The asymmetry of the minimum delay: 0 is even, ±1 is all in one direction. It shifts offsets by `asymmetry ·
+    /// delay / 2`.
     pub asymmetry: f64,
-    /// Mean queueing in each direction.
+    /// The mean queueing delay in each direction.
     pub queue_s: f64,
-    /// Share of packets that meet a queue twenty times as long.
+    /// The share of packets with a mean queueing delay twenty times as long, 0 to 1.
     pub tail: f64,
-    /// Share of polls that are lost.
+    /// The share of polls that are lost, 0 to 1.
     pub loss: f64,
-    /// Noise of the server's own clock, one standard deviation.
+    /// The noise of the server's clock (one standard deviation).
     pub noise_s: f64,
-    /// Constant error of the server's clock, positive when it is ahead.
+    /// The constant error of the server's clock, positive when it is ahead.
     pub error_s: f64,
-    /// As the server states it.
+    /// The root delay that the server reports.
     pub root_delay_s: f64,
-    /// As the server states it.
+    /// The root dispersion that the server reports.
     pub root_dispersion_s: f64,
 }
 
-/// Something that goes wrong at a known time. Times are seconds since the beginning, sizes seconds.
+/// A fault at a known time. Times are seconds since the start of the simulation; sizes are seconds.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Fault {
-    /// The own clock is set by `size_s`.
+    /// The local clock is stepped.
     LocalStep {
-        /// When.
+        /// When the fault begins.
         at_s: f64,
-        /// How far, positive forward.
+        /// The size of the step, positive forward.
         size_s: f64,
     },
-    /// The own oscillator changes its rate, and nobody corrects it.
+    /// The local oscillator changes its rate, without correction.
     LocalDrift {
-        /// When.
+        /// When the fault begins.
         at_s: f64,
-        /// By how much, positive when it gains.
+        /// The rate change in ppm, positive when the clock gains.
         ppm: f64,
     },
-    /// A server's clock is set.
+    /// A server's clock is stepped.
     ServerStep {
-        /// Which, by index.
+        /// The index of the server.
         server: usize,
-        /// When.
+        /// When the fault begins.
         at_s: f64,
-        /// How far, positive forward.
+        /// The size of the step, positive forward.
         size_s: f64,
     },
     /// A server's clock changes its rate.
     ServerDrift {
-        /// Which, by index.
+        /// The index of the server.
         server: usize,
-        /// When.
+        /// When the fault begins.
         at_s: f64,
-        /// By how much, positive when it gains.
+        /// The rate change in ppm, positive when the clock gains.
         ppm: f64,
     },
     /// One direction of a path becomes longer by `one_way_s`: the offset moves by half of it.
     RouteChange {
-        /// Which, by index.
+        /// The index of the server.
         server: usize,
-        /// When.
+        /// When the fault begins.
         at_s: f64,
-        /// When the old route returns.
+        /// When the old route is restored.
         until_s: f64,
-        /// By how much; positive on the way to the server (offsets rise), negative on the way back (they fall).
+        /// The added delay; positive on the way to the server (offsets rise), negative on the way back (they fall).
         one_way_s: f64,
     },
-    /// A queue on the access link, shared by all.
+    /// The access link that all servers share is congested.
     Congestion {
-        /// From when.
+        /// When the fault begins.
         from_s: f64,
-        /// Until when.
+        /// When the fault ends.
         until_s: f64,
-        /// Mean extra wait on the way back.
+        /// The mean additional delay on the way back.
         mean_s: f64,
     },
     /// A server smears an inserted leap second around this midnight (the others insert it).
     Smear {
-        /// Which, by index.
+        /// The index of the server.
         server: usize,
-        /// The midnight, Unix time.
+        /// The midnight after the leap second, in Unix time.
         midnight_unix_s: i64,
     },
     /// A server does not answer.
     Silence {
-        /// Which, by index; `None` for all.
+        /// The index of the server; `None` for all.
         server: Option<usize>,
-        /// From when.
+        /// When the fault begins.
         from_s: f64,
-        /// Until when.
+        /// When the fault ends.
         until_s: f64,
     },
-    /// The monitor does not run.
+    /// The monitor is not running.
     Pause {
-        /// From when.
+        /// When the fault begins.
         from_s: f64,
-        /// Until when.
+        /// When the fault ends.
         until_s: f64,
     },
 }

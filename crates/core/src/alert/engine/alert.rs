@@ -162,7 +162,8 @@ impl Alert {
     }
 }
 
-/// The stamp of an earlier wall time. If the wall clock has been set back since, so that `at` is in the future, it is `now`.
+/// The stamp of an earlier wall time. If the wall clock has been set back since, so that `at` is in the future, it is
+/// `now`.
 fn before(now: Stamp, at: Timestamp) -> Stamp {
     let ago = Duration::try_from(timestamp(now).duration_since(at)).unwrap_or_default();
     let ago_ns = i64::try_from(ago.as_nanos()).unwrap_or(i64::MAX);

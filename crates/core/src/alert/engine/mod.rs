@@ -1,7 +1,8 @@
-//! The alert engine: evaluates all rules over an [`Observation`] and returns what to store and which notifications to send.
+//! The alert engine: evaluates all rules over an [`Observation`] and returns what to store and which notifications to
+//! send.
 //!
-//! The engine reads no clock; the observation carries the time. While no condition is true, an evaluation allocates nothing
-//! for a rule and a server beyond what the expression itself needs; `benches/alerts.rs` measures this.
+//! The engine reads no clock; the observation carries the time. While no condition is true, an evaluation allocates
+//! nothing for a rule and a server beyond what the expression itself needs; `benches/alerts.rs` measures this.
 
 mod alert;
 mod group;
@@ -138,8 +139,8 @@ impl Engine {
         Self { book, watches, silences: Vec::new(), memory: Memory::default(), inhibitor, started: now, last: None }
     }
 
-    /// Restores the stored state of alerts. Alerts whose rule no longer exists end; that is notified if they had been notified
-    /// before.
+    /// Restores the stored state of alerts. Alerts whose rule no longer exists end; that is notified if they had been
+    /// notified before.
     #[must_use]
     pub fn restore(&mut self, now: Stamp, saved: Vec<Saved>) -> Outcome {
         let mut outcome = Outcome::default();
@@ -187,8 +188,8 @@ impl Engine {
         self.silences = silences;
     }
 
-    /// Evaluates all rules once. `stopwatch` returns the microseconds since an arbitrary instant; it is used to measure the
-    /// cost of each rule.
+    /// Evaluates all rules once. `stopwatch` returns the microseconds since an arbitrary instant; it is used to measure
+    /// the cost of each rule.
     pub fn step(&mut self, observed: &Observation<'_>, stopwatch: &dyn Fn() -> u64) -> Outcome {
         let now = observed.now;
         let was_unwatched = self.last.replace(now).is_some_and(|last| now.since(last) > UNWATCHED);

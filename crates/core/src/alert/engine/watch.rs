@@ -165,8 +165,8 @@ impl Watch {
         }
     }
 
-    /// Ends the alerts of servers that are no longer configured. Not during the startup grace, when servers may not have been
-    /// polled yet.
+    /// Ends the alerts of servers that are no longer configured. Not during the startup grace, when servers may not
+    /// have been polled yet.
     fn end_the_unseen(&mut self, evaluation: &Evaluation<'_>, outcome: &mut Outcome) {
         if !evaluation.may_fire {
             return;

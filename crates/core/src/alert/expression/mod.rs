@@ -1,9 +1,9 @@
-//! The expressions of rules, in CEL (Common Expression Language). An expression is type-checked when it is loaded, so that
-//! evaluation cannot fail later, and its evaluation time is bounded by its length.
+//! The expressions of rules, in CEL (Common Expression Language). An expression is type-checked when it is loaded, so
+//! that evaluation cannot fail later, and its evaluation time is bounded by its length.
 //!
-//! The language is CEL without macros, so there are no loops, and with one numeric type: `2` and `2.0` are equal. The checker
-//! rejects unknown names, wrong types, and division by anything but a non-zero constant. If a value is not known, the answer
-//! is "no data", unless the other operand decides: `false && unknown` is false.
+//! The language is CEL without macros, so there are no loops, and with one numeric type: `2` and `2.0` are equal. The
+//! checker rejects unknown names, wrong types, and division by anything but a non-zero constant. If a value is not
+//! known, the answer is "no data", unless the other operand decides: `false && unknown` is false.
 
 mod check;
 mod evaluate;

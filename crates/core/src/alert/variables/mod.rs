@@ -1,5 +1,5 @@
-//! The table of variables for rules: name, type, unit, meaning, and how to get the value. Rules are checked against it, and
-//! the documentation and the API are generated from it.
+//! The table of variables for rules: name, type, unit, meaning, and how to get the value. Rules are checked against it,
+//! and the documentation and the API are generated from it.
 
 mod table;
 

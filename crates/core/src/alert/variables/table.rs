@@ -43,7 +43,8 @@ pub static VARIABLES: &[Variable] = &[
         "offset_ms",
         Of::Server,
         "ms",
-        "Offset of the last measurement, positive when the server is ahead of this host; absent if none of the last eight polls gave a sample.",
+        "Offset of the last measurement, positive when the server is ahead of this host; absent if none of the last \
+         eight polls gave a sample.",
         |view| Some(ms(view.measure()?.offset_s)),
     ),
     number("abs_offset_ms", Of::Server, "ms", "The magnitude of `offset_ms`.", |view| {
@@ -149,7 +150,8 @@ pub static VARIABLES: &[Variable] = &[
     text(
         "wrong_kind",
         Of::Server,
-        "How the server is wrong: step, frequency, constant, smear, asymmetry, congestion or unreachable; absent if it is not.",
+        "How the server is wrong: step, frequency, constant, smear, asymmetry, congestion or unreachable; absent if \
+         it is not.",
         |view| Some(view.verdict()?.kind?.label()),
     ),
     text("why", Of::Server, "The verdict on this server, as a sentence.", |view| Some(&view.verdict()?.sentence)),
@@ -198,7 +200,8 @@ pub static VARIABLES: &[Variable] = &[
     truth(
         "local_unsynchronised",
         Of::OwnClock,
-        "Whether the kernel or the time daemon of this host reports that the clock is not synchronised; absent if neither can be read.",
+        "Whether the kernel or the time daemon of this host reports that the clock is not synchronised; absent if \
+         neither can be read.",
         |view| {
             let local = &view.common.snapshot.local;
             (local.kernel.is_some()).then(|| local.distrust().is_some())

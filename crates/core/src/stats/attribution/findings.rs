@@ -1,4 +1,5 @@
-//! What the watches amount to: one finding about the own clock, one per server. Still numbers; the words come later.
+//! Derives the findings from the watches: one about this host's clock and one for each server. `judge` writes the
+//! sentences.
 
 use super::Attribution;
 use super::series::{Episode, Series};
@@ -8,35 +9,35 @@ use crate::stats::local::ClockMove;
 use crate::stats::trend::{Line, theil_sen};
 use crate::stats::verdict::{Kind, When};
 
-/// A slope below this is no finding, in s/s.
+/// A slope below this is ignored, in s/s.
 const MATERIAL_RATE: f64 = 0.5e-6;
-/// A reading of the raw clock and the servers' view of the same step agree within this, in seconds.
+/// The raw clock and the servers agree on the size of a step to within this, in seconds.
 const SAME_STEP_S: f64 = 0.005;
-/// What began within so many cells of each other began together.
+/// Changes that began within this many cells of each other began together.
 const TOGETHER: u64 = 8;
-/// So many cells apart the raw clock and the servers may tell of the same moment,
+/// The raw clock and the servers may place the same event up to this many cells apart.
 const NEAR: f64 = 6.0;
-/// and the servers so many later, if they tell of the same size: where polls are often lost they are late.
+/// If the sizes match, the servers may show a step up to this many cells later, because polls can be lost.
 const FOUND_WITHIN: f64 = 32.0;
 
-/// What is known of the own clock.
+/// The finding about this host's clock.
 #[derive(Debug, Default)]
 pub(super) struct LocalFinding {
-    /// It is wrong: proven by the majority, inferred from a common movement, or proven by the raw clock.
+    /// The clock is wrong: proven by the majority, inferred from a common movement, or proven by the raw clock.
     pub wrong: bool,
-    /// The majority interval excludes zero.
+    /// The offset range that the majority agrees on does not contain zero.
     pub proven: bool,
-    /// The raw clock saw the same step.
+    /// The raw clock shows the same step.
     pub witnessed: bool,
     pub kind: Option<Kind>,
     pub since: Option<When>,
     pub rate_ppm: Option<(f64, f64)>,
     pub size_s: Option<f64>,
-    /// Why nothing is decided although something moved.
+    /// Why there is no decision although something moved.
     pub undecided: Option<&'static str>,
 }
 
-/// What is known of one server.
+/// The finding about one server.
 #[derive(Debug, Default, Clone)]
 pub(super) struct ServerFinding {
     pub heard: bool,
@@ -60,16 +61,17 @@ impl Attribution {
         !series.unsynchronised && series.votes(self.last_s, self.engine.step_s)
     }
 
-    /// Some servers provably stayed where they were while most moved: the own clock did not move, so most are wrong, or
-    /// the few moved along with it. Nobody is accused.
+    /// Whether some servers provably did not move while most did. Either this host's clock did not move and most
+    /// servers are wrong, or it moved and the few servers moved with it. This cannot be decided, so no clock is blamed.
     pub(super) fn is_contested(&self) -> bool {
         let common = &self.engine.common;
         let (with, of) = common.contested;
         !common.moved.is_quiet() && with >= 2 && with * 2 > of
     }
 
-    /// What the intervals show since the cell `first` they show because half of the servers moved away from the others:
-    /// wide intervals reach the other camp, make it a majority for as long, and drag the majority interval along.
+    /// Whether the disagreement since the cell `first` comes from half of the servers moving away from the others. Then
+    /// wide error ranges can still overlap the other group, give it a majority for a while, and shift the majority
+    /// interval.
     fn is_torn_apart(&self, first: u64) -> bool {
         let torn = &self.engine.common.torn;
         torn.open && first + TOGETHER >= torn.first
@@ -86,18 +88,20 @@ impl Attribution {
         }
         let moved = episode.is_some() && heard >= MIN_SERVERS;
         if it.proven && episode.is_none() && self.is_torn_apart(common.excluded.first) {
-            it.undecided =
-                Some("half of the servers moved away from the others just when the majority left this machine's clock");
+            it.undecided = Some(
+                "half of the servers moved away from the others when the majority moved away from this host's clock",
+            );
         } else if self.is_contested() {
-            it.undecided = Some("most servers moved together while others provably stayed with this machine's clock");
+            it.undecided = Some("most servers moved together while others provably stayed with this host's clock");
         } else if it.kind == Some(Kind::Smear) {
             it.undecided = Some(
-                "all servers drift at the rate of a smeared leap second: this clock is wrong or all of them smear",
+                "all servers drift at the rate of a smeared leap second: this host's clock is wrong, or all servers \
+                 smear",
             );
         } else if it.kind == Some(Kind::Step) && !it.witnessed && self.is_unmoved(it.size_s, it.since) {
             it.undecided = Some(
-                "all servers moved together, yet this machine's clock was provably not set: they share a source that \
-                 stepped, or the whole machine was frozen",
+                "all servers moved together although this host's clock was provably not set: the servers share a \
+                 source that stepped, or this host was suspended",
             );
         }
         it.wrong = it.undecided.is_none() && (it.proven || moved || it.witnessed);
@@ -123,7 +127,7 @@ impl Attribution {
         }
     }
 
-    /// The majority excludes zero but nothing was seen to begin: it was so from the start, or it crept.
+    /// Describes an error without a visible onset: it existed from the start or grew slowly.
     fn describe_lasting(&self, it: &mut LocalFinding) {
         let engine = &self.engine;
         let levels = engine.common.levels(engine.cell);
@@ -135,14 +139,14 @@ impl Attribution {
         }
     }
 
-    /// A moment within the first cells is the beginning of the recording.
+    /// Rounds a time within the first cells down to the beginning of the recording.
     fn or_the_beginning(&self, t_s: f64) -> f64 {
         let first_s = self.engine.series.iter().map(|s| s.first_s).fold(f64::INFINITY, f64::min);
         if t_s - first_s <= 4.0 * self.engine.step_s { first_s } else { t_s }
     }
 
-    /// The step of the own clock that explains a common movement of `size_s`: set forward, all offsets fall. A daemon may
-    /// have taken part of it back since.
+    /// The step of this host's clock that explains a common movement of `size_s`. A step forward makes all offsets
+    /// fall. A time daemon may have undone part of the step since.
     fn matching_step(&self, size_s: f64, since: Option<When>) -> Option<&ClockMove> {
         let tolerance_s = SAME_STEP_S.max(0.15 * size_s.abs());
         self.steps_near(since, FOUND_WITHIN).find(|step| {
@@ -151,12 +155,12 @@ impl Attribution {
         })
     }
 
-    /// Movements of the own clock that the raw clock saw at about this time or up to `cells` before, the newest first, also
-    /// one that is not over.
+    /// The movements of this host's clock that the raw clock shows near this time or up to `cells` before it, newest
+    /// first, including one in progress.
     fn steps_near(&self, since: Option<When>, cells: f64) -> impl Iterator<Item = &ClockMove> {
         let cell_ns = 1e9 * self.engine.step_s.max(self.engine.wait_s);
         let (near_ns, before_ns) = ((NEAR * cell_ns) as i64, (cells * cell_ns) as i64);
-        // Stamps from before a step are of another clock: `since` is of the present one.
+        // Convert stamps from before a step to the current wall clock, which `since` uses.
         let mut moved_since_ns = 0_i64;
         self.steps.moving().into_iter().chain(self.clock_moves.iter().rev()).filter(move |step| {
             let until_ns = step.until_ns.saturating_add(moved_since_ns);
@@ -167,7 +171,7 @@ impl Attribution {
         })
     }
 
-    /// Whether the raw clock would have seen a step of this size at this time, and saw none of any size.
+    /// Whether the raw clock would have shown a step of this size at this time, but shows none of any size.
     fn is_unmoved(&self, size_s: Option<f64>, since: Option<When>) -> bool {
         let is_seen = size_s.zip(self.doubt_s).is_some_and(|(size, doubt)| size.abs() > 2.0 * doubt);
         is_seen && self.steps_near(since, NEAR).next().is_none()
@@ -231,7 +235,7 @@ impl Attribution {
         it.confidence = if it.proven { 0.99 } else { (1.0 - 1.0 / (1.0 + ratio * ratio)).min(0.95) };
     }
 
-    /// Offsets against the median of all, without baselines.
+    /// Offsets relative to the median of all servers, without baselines.
     fn residuals_of_level(&self, i: usize) -> Vec<(f64, f64)> {
         let engine = &self.engine;
         let series = &engine.series[i];
@@ -256,12 +260,12 @@ impl Attribution {
     }
 }
 
-/// A slope in ppm with the half width of its interval.
+/// A slope in ppm with the half width of its confidence interval.
 fn rate(slope: Line) -> (f64, f64) {
     (slope.slope * 1e6, (slope.slope_hi - slope.slope_lo) / 2.0 * 1e6)
 }
 
-/// The slope of a series that creeps: significant, and large enough to matter over the window.
+/// The slope of a slow drift in ppm, if it is significant and large enough to matter over the window.
 fn creeping(points: &[(f64, f64)], threshold_s: f64) -> Option<(f64, f64)> {
     let thinned: Vec<_> = points.iter().copied().step_by(points.len().div_ceil(48).max(1)).collect();
     let fit = theil_sen(&thinned).filter(|_| thinned.len() >= 12)?;

@@ -1,4 +1,4 @@
-//! From findings to the verdict: which state they amount to, and the words for it.
+//! Builds the verdict from the findings: its state and its sentences.
 
 use super::findings::{LocalFinding, ServerFinding};
 use super::{Attribution, robust};
@@ -9,7 +9,7 @@ use crate::stats::verdict::{
     server_sentence, verdict_sentence,
 };
 
-/// Everything that a verdict is made of, before the words.
+/// The data of a verdict, before the sentences.
 struct Case {
     heard: usize,
     local: LocalFinding,
@@ -20,7 +20,7 @@ struct Case {
 }
 
 impl Attribution {
-    /// Works out the verdict anew.
+    /// Recomputes the verdict.
     pub(super) fn judge(&mut self) {
         let case = self.case();
         let state = self.state(&case);
@@ -56,7 +56,7 @@ impl Attribution {
         let local = self.local_finding(heard);
         let enough = heard >= MIN_SERVERS;
         let mut servers: Vec<_> = (0..series.len()).map(|i| self.server_finding(i, enough, contested)).collect();
-        // When half of all seem to have moved, who moved is a matter of taste: only proofs are kept.
+        // If half of the servers seem to have moved, it is not clear which half did: keep only proven errors.
         let inferred = servers.iter().filter(|s| s.accused && !s.proven).count();
         let contested = contested || (inferred > 0 && inferred * 2 >= heard);
         if contested {
@@ -125,7 +125,7 @@ impl Attribution {
         }
     }
 
-    /// The median offset of those servers that are not proven wrong, the ones with the smaller root distance first.
+    /// The median offset over the half of the servers with the smallest root distance, without those proven wrong.
     fn estimate(&self) -> Option<f64> {
         let trusted = self.engine.series.iter().filter(|s| self.is_heard(s) && !s.disjoint.open);
         let mut now: Vec<_> = trusted.filter_map(|s| s.now.map(|p| (p.lambda_s, p.theta_s))).collect();
@@ -171,7 +171,7 @@ impl Attribution {
         };
         verdict.sentence = server_sentence(&verdict, case.majority.as_ref(), unreliable);
         if series.unsynchronised {
-            verdict.sentence = format!("{} says itself that it is not synchronised.", verdict.server);
+            verdict.sentence = format!("{} reports that it is not synchronised.", verdict.server);
         }
         verdict
     }
@@ -182,20 +182,22 @@ impl Attribution {
             State::Path => path_reason(servers, self.engine.common.congested),
             State::Consistent => consistent_reason(case, local),
             State::LocalWrong if case.local.witnessed => {
-                "REALTIME − MONOTONIC_RAW jumped by the same amount by which all servers moved".into()
+                "REALTIME − MONOTONIC_RAW jumped by the same amount as the offsets of all servers".into()
             }
-            State::LocalWrong if case.local.proven => "the majority interval excludes zero".into(),
-            State::LocalWrong => "all servers moved together while their delays did not".into(),
+            State::LocalWrong if case.local.proven => {
+                "the offset range that the majority agrees on does not contain zero".into()
+            }
+            State::LocalWrong => "the offsets of all servers moved together while their delays did not change".into(),
             State::ServerWrong if case.servers.iter().any(|s| s.proven) => {
-                "an interval is disjoint from the majority interval".into()
+                "the error range of a server does not overlap the range that the majority agrees on".into()
             }
-            State::ServerWrong => "one server moved against all others while its delay did not".into(),
+            State::ServerWrong => "one server moved relative to all others while its delay did not change".into(),
         }
     }
 
     fn undecidable_reason(&self, case: &Case) -> String {
         if case.heard == 0 && !self.engine.series.is_empty() {
-            return "No server answers: nothing can be said of any clock.".into();
+            return "No server answers, so no clock can be judged.".into();
         }
         if let Some(why) = case.local.undecided {
             let groups = if case.contested { self.groups(true) } else { String::new() };
@@ -204,15 +206,16 @@ impl Attribution {
         if case.heard < MIN_SERVERS {
             let n = case.heard;
             return format!(
-                "Undecidable: {n} server{} cannot outvote a wrong one; three are needed, four are better.",
+                "Undecidable: with {n} server{} a wrong one cannot be identified. Configure at least three, better \
+                 four.",
                 if n == 1 { "" } else { "s" }
             );
         }
         let by_movement = !self.engine.common.split.open;
-        format!("Undecidable: no majority agrees{}.", self.groups(by_movement))
+        format!("Undecidable: no majority of the servers agrees{}.", self.groups(by_movement))
     }
 
-    /// Names the camps, by where the intervals are or by how servers moved.
+    /// Lists the groups of servers that agree with each other, by their error ranges or by their movements.
     fn groups(&self, by_movement: bool) -> String {
         let heard: Vec<_> = self.engine.series.iter().filter(|s| self.is_heard(s) && s.now.is_some()).collect();
         let interval = |s: &&super::Series| {
@@ -232,14 +235,14 @@ impl Attribution {
     }
 }
 
-/// Nobody is accused. A server that stands apart for a moment is not counted among those that agree.
+/// The reason for a consistent verdict. A server that disagrees only for a moment does not count as agreeing.
 fn consistent_reason(case: &Case, local: &LocalVerdict) -> String {
     let (members, of) = case.majority.as_ref().map_or((case.heard, case.heard), |it| (it.members, it.of));
     let who = if members < of { format!("{members} of {of}") } else { format!("All {of}") };
-    let agree = format!("{who} servers agree with each other and with this machine's clock");
+    let agree = format!("{who} servers agree with each other and with this host's clock");
     match local.bound_s.zip(local.estimate_s) {
         Some((bound, estimate)) => {
-            format!("{agree}, which is right within {} if the majority is.", seconds(bound + estimate.abs()))
+            format!("{agree}, which is right to within {} if the majority is right.", seconds(bound + estimate.abs()))
         }
         None => format!("{agree}."),
     }
@@ -247,8 +250,8 @@ fn consistent_reason(case: &Case, local: &LocalVerdict) -> String {
 
 fn path_reason(servers: &[ServerVerdict], congested: bool) -> String {
     if congested {
-        return "The delays to most servers are up together: a shared access link is congested. No clock is accused; the \
-                low-delay samples did not move."
+        return "The delays to most servers increased together: a shared access link is congested. No clock is \
+                blamed, because the samples with low delay did not move."
             .into();
     }
     servers.iter().filter(|s| s.blamed).map(|s| s.sentence.as_str()).collect::<Vec<_>>().join(" ")
@@ -267,25 +270,26 @@ fn confidence(state: State, case: &Case) -> f64 {
 
 fn assumption(state: State, case: &Case) -> String {
     let majority = format!(
-        "more than half of the {} servers ({} of them independent as far as packets show) are right",
+        "more than half of the {} servers are right ({} of them look independent)",
         case.heard, case.independence.count
     );
     let inferred = case.servers.iter().any(|s| s.accused && !s.proven);
     match state {
         State::Undecidable => String::new(),
         State::LocalWrong if case.local.witnessed => {
-            "the raw clock of this machine ran on; the step itself needs no server".into()
+            "this host's raw clock ran without interruption; no server is needed to prove the step".into()
         }
         State::LocalWrong if !case.local.proven => {
             format!(
-                "{majority}, keep their rate, and did not step together; no path changes its asymmetry without its delay"
+                "{majority}, keep their rate, and did not step together; no path changes its asymmetry without its \
+                 delay"
             )
         }
         State::ServerWrong if inferred => {
             format!("{majority} and keep their rate; no path changes its asymmetry without its delay")
         }
         _ if case.servers.iter().any(|s| s.kind == Some(Kind::Asymmetry)) => {
-            format!("{majority}; half of the change of delay bounds what a path does to an offset")
+            format!("{majority}; a path changes an offset by at most half the change of its delay")
         }
         _ => majority,
     }

@@ -1,5 +1,5 @@
-//! The looks that are taken at each cell of the common grid, in order: intervals, common movement, each server against it,
-//! delays. Each feeds a [`Watch`](super::watch::Watch); nothing is concluded here.
+//! The checks at each cell of the common grid, in order: error ranges, common movement, each server against the common
+//! movement, delays. Each check feeds a [`Watch`](super::watch::Watch); `findings` draws the conclusions.
 
 use super::engine::Engine;
 use super::robust;
@@ -7,9 +7,9 @@ use super::series::{Episode, Series};
 use super::watch::{Edge, Look, OPEN_AFTER};
 use crate::stats::consensus::{Consensus, Interval, MIN_SERVERS, Standing, Undecidable, consense_among};
 
-/// Between this share of a threshold and the threshold itself nothing is concluded either way.
+/// A value below this share of the threshold is calm. Between that and the threshold the result is unclear.
 const CALM_SHARE: f64 = 0.6;
-/// Paths are given a little more than the half of the unusual delay that they can explain: delays are noisy too.
+/// A path may explain slightly more than half of the excess delay, because delays are noisy.
 const PATH_EXCESS: f64 = 1.1;
 
 fn look(value: f64, threshold: f64, slack: f64) -> Look {
@@ -19,7 +19,7 @@ fn look(value: f64, threshold: f64, slack: f64) -> Look {
     if value.abs() <= CALM_SHARE * threshold { Look::Calm } else { Look::Unclear }
 }
 
-/// Like [`look`], with the part of the value already known that no path can explain.
+/// Like [`look`], if the part of the value that no path can explain (`least`) is already known.
 fn look_beyond(value: f64, least: f64, threshold: f64) -> Look {
     if least.abs() > threshold {
         return Look::Hit(if least > 0.0 { 1 } else { -1 });
@@ -28,7 +28,7 @@ fn look_beyond(value: f64, least: f64, threshold: f64) -> Look {
 }
 
 impl Engine {
-    /// Takes every look at the cell that was just sensed.
+    /// Runs all checks at the newest cell.
     pub(super) fn look_at_cell(&mut self) {
         self.look_at_intervals();
         self.look_at_common();
@@ -51,7 +51,7 @@ impl Engine {
                     Look::Hit(1)
                 }
                 Standing::Truechimer => Look::Calm,
-                // Where camps oppose each other, a lost poll can make one of them a majority for a moment.
+                // When the servers are split into groups, a lost poll can give one group a majority for a moment.
                 Standing::Unknown if split => Look::Calm,
                 Standing::Unknown => Look::Unclear,
             };
@@ -64,7 +64,7 @@ impl Engine {
             self.dirty |= series.disjoint.look(k, look, OPEN_AFTER).is_some();
         }
         let common = &mut self.common;
-        // A cell that lacks voters says nothing; the last majority stands.
+        // A cell with too few voters is not conclusive: keep the last majority.
         if consensus.majority.is_some() || consensus.undecidable != Some(Undecidable::NoMajority) || split {
             common.majority = consensus.majority;
         }
@@ -89,7 +89,7 @@ impl Engine {
         self.common.set_level(k, level_s);
     }
 
-    /// The median offset of those that are not proven wrong.
+    /// The median offset of the servers that are not proven wrong.
     fn level(&mut self, consensus: &Consensus) -> f64 {
         self.scratch.clear();
         let trusted = self.present.iter().zip(&consensus.standings);
@@ -104,7 +104,7 @@ impl Engine {
     fn look_at_common(&mut self) {
         let known: Vec<usize> = self.present.iter().copied().filter(|i| self.series[*i].base.is_some()).collect();
         let (k, t_s) = (self.cell, self.cell_s);
-        // What a minority does is not shared, even while nobody else can be measured.
+        // A movement of a minority is not common, even if no other server can be measured.
         if known.len() * 2 <= self.voters {
             return;
         }
@@ -140,7 +140,7 @@ impl Engine {
             }
             Some(Edge::Closed) => {
                 self.close_common();
-                // Two signs of one fault end together.
+                // Both are signs of the same fault, so they end together.
                 self.common.excluded.end_if_calm();
             }
             None => {}
@@ -153,8 +153,8 @@ impl Engine {
         }
     }
 
-    /// The servers whose movement away from their baselines is shared by a majority, `None` without one; and whether that is
-    /// because they move in different ways.
+    /// The servers whose movement from their baselines a majority shares, `None` without such a majority; and whether
+    /// there is none because the servers move in different ways.
     fn shared_movement(&self, known: &[usize]) -> (Option<Vec<usize>>, bool) {
         let intervals: Vec<Interval> = known
             .iter()
@@ -177,14 +177,14 @@ impl Engine {
         (Some(known.iter().zip(&consensus.standings).filter(|(_, s)| meets(s)).map(|(i, _)| *i).collect()), false)
     }
 
-    /// How many of the voters have a baseline.
+    /// The number of voters with a baseline.
     pub(super) fn taught(&self) -> usize {
         self.series.iter().filter(|s| s.base.is_some() && s.votes(self.cell_s, self.step_s)).count()
     }
 
-    /// The median movement of the members, those with quiet paths counting twice; how far paths alone can have moved it;
-    /// and what remains of it when each path is given all the blame that its delay allows. Every member has a voice, so
-    /// one that is about to leave the majority cannot drag the centre along.
+    /// Three medians over the members: the movement (members with quiet paths count twice), the movement that paths
+    /// alone can explain, and the movement that remains after each path has explained as much as its delay allows. All
+    /// members count, so a member that is about to leave the majority cannot shift the median.
     fn centre(&mut self, members: &[usize]) -> (f64, f64, f64) {
         let series = &self.series;
         let moves = || members.iter().filter_map(|i| Some((series[*i].movement()?, series[*i].now?.slack_s)));
@@ -203,9 +203,9 @@ impl Engine {
         (robust::median(scratch), slack_s, least_s)
     }
 
-    /// Whether more than half of the voters are nearer to `move_s` than to what is `apart_s` away from it, as far as their
-    /// paths let one see. When half of them drift away slowly, the common movement is somewhere between the camps for a
-    /// while, and whoever is first beyond a threshold is no more wrong than who is on the other side.
+    /// Whether more than half of the voters are nearer to `move_s` than to the value `apart_s` away from it, allowing
+    /// for their paths. When half of the servers drift away slowly, the common movement is between the two groups for a
+    /// while, and the first server beyond a threshold is no more wrong than those on the other side.
     fn most_are_nearer(&self, known: &[usize], move_s: f64, apart_s: f64) -> bool {
         let is_near = |i: &&usize| {
             let series = &self.series[**i];
@@ -216,7 +216,7 @@ impl Engine {
         known.iter().filter(is_near).count() * 2 > voters
     }
 
-    /// Counts servers that provably stayed where they were while the majority moved.
+    /// Counts the cells in which a server provably did not move while the majority moved.
     fn count_stayers(&mut self, known: &[usize], move_s: f64) {
         let stayed = |i: &usize| {
             let series = &self.series[*i];
@@ -253,11 +253,12 @@ impl Engine {
                 look = Look::Unclear;
             }
             if series.route.open {
-                // Judged against the old route, everything is odd; the intervals still prove what they can.
+                // The baseline belongs to the old route and cannot be compared; the error ranges still can.
                 look = Look::Calm;
             }
             if move_s.is_nan() {
-                // Nothing to compare with. When no majority moves the same way, a suspicion does not outlast it.
+                // There is no common movement to compare with. If the servers move in different ways, drop the
+                // suspicion.
                 look = if self.torn_now { Look::Calm } else { Look::Unclear };
             }
             match series.moved.look(k, look, OPEN_AFTER) {
@@ -278,13 +279,13 @@ impl Engine {
 }
 
 impl Series {
-    /// The correctness interval at the newest cell; a point at zero when there is none (never asked for then).
+    /// The error range at the newest cell. A point at zero if there is none, which callers rule out.
     fn interval(&self) -> Interval {
         let around = self.now.and_then(|p| Interval::around(p.theta_s, p.lambda_s));
         around.unwrap_or(Interval { low_s: 0.0, high_s: 0.0 })
     }
 
-    /// How far the newest value is from the baseline, in seconds.
+    /// The distance of the newest value from the baseline, in seconds.
     pub(super) fn movement(&self) -> Option<f64> {
         Some(self.now?.theta_s - self.base?.offset_s)
     }

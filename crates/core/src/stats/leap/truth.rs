@@ -1,4 +1,4 @@
-//! What is known of leap seconds at the moment, and what was found wrong, as events with beginning and end.
+//! The current state of leap seconds, and problems with them as events with start and end.
 
 use std::sync::Arc;
 
@@ -10,59 +10,59 @@ use crate::ntp::Leap;
 use crate::stats::events::{Event, EventKind};
 use crate::stats::verdict::When;
 
-/// What servers say must differ, or agree again, for this long before it counts: they learn of an announcement one
-/// after the other, and each is heard only when it is polled.
+/// Servers must disagree, or agree again, for this long before it counts, because they learn of an announcement one
+/// after the other and are polled at different times.
 const SETTLED_S: f64 = 900.0;
 /// Leap seconds are published half a year ahead.
 const AHEAD_S: i64 = 200 * super::DAY_S;
 
-/// The list in use, or why there is none.
+/// The leap second list in use, or why there is none.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LeapSource {
-    /// Where it was looked for.
+    /// The path of the list file.
     pub path: Option<String>,
-    /// The list.
+    /// The parsed list.
     pub list: Option<Arc<LeapList>>,
-    /// Why it cannot be used.
+    /// Why the list cannot be used.
     pub fault: Option<String>,
 }
 
-/// What is known now.
+/// The current state of leap seconds.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, JsonSchema)]
 pub struct LeapTruth {
-    /// The list; absent without one.
+    /// The leap second list; absent if there is none.
     pub list: Option<ListFacts>,
-    /// Where the list was looked for.
+    /// The path of the list file.
     pub path: Option<String>,
     /// Why the list cannot be used.
     pub fault: Option<String>,
-    /// What is wrong, settled; one sentence each.
+    /// The confirmed problems.
     pub findings: Vec<Finding>,
 }
 
-/// Something that is wrong.
+/// A problem with leap seconds.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Finding {
-    /// Its kind, as events have it.
+    /// The kind of the corresponding event.
     pub kind: EventKind,
-    /// Since when.
+    /// When the problem began.
     pub since: When,
-    /// One sentence for a person.
+    /// The problem as a sentence.
     pub sentence: String,
 }
 
-/// What the list says at a moment.
+/// The content of the leap second list at one moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct ListFacts {
-    /// When it expires.
+    /// When the list expires.
     pub expires: When,
-    /// Whole days until then, negative afterwards.
+    /// Whole days until the list expires, negative afterwards.
     pub days_left: i64,
-    /// TAI − UTC in seconds; absent when the list has expired.
+    /// TAI − UTC in seconds; absent if the list has expired.
     pub tai_minus_utc_s: Option<i32>,
-    /// The first second after the next leap second, when there is one within 200 days.
+    /// The first second after the next leap second; absent if there is none within 200 days.
     pub next: Option<When>,
-    /// +1 when that one is inserted, −1 when one is deleted.
+    /// +1 if the next leap second is inserted, −1 if it is deleted.
     pub next_sign: Option<i8>,
 }
 

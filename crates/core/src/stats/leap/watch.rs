@@ -1,10 +1,10 @@
-//! What servers announce, against each other, the calendar and the list.
+//! Compares the leap second announcements of servers with each other, with the calendar and with the leap second list.
 
 use super::{DAY_S, LeapList, is_leap_day};
 use crate::ntp::Leap;
 use crate::stats::events::EventKind;
 
-/// Something about leap seconds that a person should know.
+/// A problem with leap seconds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LeapFinding {
     /// Some servers announce a leap second and others do not, or not the same one.

@@ -1,4 +1,4 @@
-//! The verdicts of a span, one after the other: what `replay --json` prints and the store keeps.
+//! The history of verdicts over a span, as printed by `replay --json` and kept in the store.
 
 use serde::Serialize;
 
@@ -7,47 +7,47 @@ use super::{Kind, ServerVerdict, State, Verdict, When};
 /// One verdict of the history, as `replay --json` prints it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Entry {
-    /// When it began to be true (backdated to the onset).
+    /// When the verdict began to apply, backdated to the onset.
     pub since: When,
-    /// When another one took its place; absent while it stands.
+    /// When the next verdict replaced it; absent for the current verdict.
     pub until: Option<When>,
-    /// The answer in one word.
+    /// The verdict in one word.
     pub state: State,
-    /// The own clock.
+    /// This host's clock.
     pub local: EntryLocal,
-    /// Whom it accuses; in state `path`, whose path.
+    /// The servers that are wrong; in state `path`, the servers whose path is affected.
     pub blamed: Vec<Blame>,
-    /// How sure it is, 0 to 1.
+    /// The confidence, 0 to 1.
     pub confidence: f64,
-    /// What had to be assumed.
+    /// The assumptions behind the verdict.
     pub assumption: String,
-    /// One sentence for a person.
+    /// The verdict as a sentence.
     pub sentence: String,
 }
 
-/// The own clock within an [`Entry`].
+/// This host's clock within an [`Entry`].
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct EntryLocal {
     /// See [`super::LocalVerdict::estimate_s`].
     pub estimate_s: Option<f64>,
     /// See [`super::LocalVerdict::bound_s`].
     pub bound_s: Option<f64>,
-    /// How it is wrong, when it is.
+    /// How this host's clock is wrong; absent if it is not.
     pub kind: Option<Kind>,
 }
 
-/// One accused within an [`Entry`].
+/// A blamed server within an [`Entry`].
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Blame {
     /// The configured name.
     pub server: String,
-    /// What is wrong.
+    /// How the server, or its path, is wrong.
     pub kind: Option<Kind>,
-    /// The largest proven gap in seconds while this verdict stood; absent when only inferred.
+    /// The largest proven minimum error in seconds during this verdict; absent if the error is only inferred.
     pub gap_s: Option<f64>,
-    /// Whether the intervals alone prove it.
+    /// Whether the error ranges alone prove the server wrong.
     pub proven: bool,
-    /// Since when.
+    /// When the error began.
     pub since: Option<When>,
 }
 
@@ -67,7 +67,8 @@ impl Entry {
         entry
     }
 
-    /// The newest numbers of the same verdict; a gap only grows, so that a recovery does not shrink what was proven.
+    /// Updates the entry from the same verdict with newer numbers. A gap only grows, so that a recovery does not shrink
+    /// the proven error.
     fn update(&mut self, verdict: &Verdict) {
         let numbers_hold = !verdict.suspended && !self.recovers(verdict);
         if numbers_hold {
@@ -76,7 +77,7 @@ impl Entry {
         }
         let before = std::mem::take(&mut self.blamed);
         self.blamed = verdict.blamed().map(|s| Blame::of(s, before.iter().find(|b| b.server == s.server))).collect();
-        // Of what comes and goes server by server, everybody who had a part stays named.
+        // A shared problem affects servers in turn: keep all servers that were affected.
         let gone = before.into_iter().filter(|b| is_shared(b.kind));
         let gone: Vec<_> = gone.filter(|b| self.blamed.iter().all(|now| now.server != b.server)).collect();
         self.blamed.extend(gone);
@@ -87,13 +88,14 @@ impl Entry {
         }
     }
 
-    /// The own clock is on its way back, which the verdict does not say yet: what was wrong is told by the numbers before.
+    /// Whether this host's clock is recovering while the verdict has not changed yet. The earlier numbers describe the
+    /// error.
     fn recovers(&self, verdict: &Verdict) -> bool {
         let error = |estimate_s: Option<f64>| estimate_s.map_or(0.0, f64::abs);
         self.state == State::LocalWrong && error(verdict.local.estimate_s) < 0.5 * error(self.local.estimate_s)
     }
 
-    /// Whether `newer` says more than this, of a time that begins no later: then this never held.
+    /// Whether `newer` starts no later than this entry and says at least as much. Then this entry is dropped.
     fn is_superseded_by(&self, newer: &Self) -> bool {
         let named_again = |b: &Blame| newer.blamed.iter().any(|now| now.server == b.server);
         let adds = self.state != State::LocalWrong && !self.blamed.is_empty() && self.blamed.iter().all(named_again);
@@ -104,7 +106,7 @@ impl Entry {
         self.blamed.is_empty() && matches!(self.state, State::Consistent | State::Undecidable)
     }
 
-    /// Whether `verdict` says the same thing, perhaps with better numbers.
+    /// Whether `verdict` is the same verdict as this entry, possibly with newer numbers.
     fn continues(&self, verdict: &Verdict) -> bool {
         if self.state != verdict.state {
             return false;
@@ -129,12 +131,12 @@ impl Blame {
     }
 }
 
-/// What is one finding although the servers that show it change from poll to poll.
+/// Whether the kind is a shared problem, which is one finding although the affected servers change from poll to poll.
 fn is_shared(kind: Option<Kind>) -> bool {
     matches!(kind, Some(Kind::Congestion | Kind::Unreachable))
 }
 
-/// Keeps the last verdicts. When another one takes over, the one before it ends where the new one began.
+/// The last verdicts. When a verdict changes, the previous entry ends where the new one begins.
 #[derive(Debug, Clone)]
 pub struct History {
     entries: std::collections::VecDeque<Entry>,
@@ -142,13 +144,14 @@ pub struct History {
 }
 
 impl History {
-    /// A history of at most `capacity` verdicts (at least one); the oldest is dropped.
+    /// Creates a history of at most `capacity` verdicts (at least one); beyond that the oldest is dropped.
     #[must_use]
     pub fn new(capacity: usize) -> Self {
         Self { entries: std::collections::VecDeque::new(), capacity: capacity.max(1) }
     }
 
-    /// Takes note of the verdict as it stands. Call it whenever it may have changed; the same verdict costs an update.
+    /// Records the current verdict. Call it whenever the verdict may have changed; an unchanged verdict updates the
+    /// last entry.
     pub fn record(&mut self, verdict: &Verdict) {
         let Some(since) = verdict.since else { return };
         let mut newest = match self.entries.pop_back_if(|last| last.continues(verdict)) {
@@ -158,17 +161,17 @@ impl History {
             }
             None => Entry::open(verdict, since),
         };
-        // Of what comes and goes server by server the first one was the beginning.
+        // A shared problem keeps the start of the first affected server.
         if !newest.blamed.iter().any(|b| is_shared(b.kind)) {
             newest.since = since;
         }
         self.append(newest);
     }
 
-    /// Appends an entry, and lets the one before it end where it begins. A refined onset moves the seam in either
-    /// direction, but never behind the beginning of an entry before that still says something.
+    /// Appends an entry and ends the previous one where it begins. A refined onset can move this boundary in both
+    /// directions, but not before the start of an earlier entry that is kept.
     fn append(&mut self, mut newest: Entry) {
-        // What was said before the onset was known never held: it is not part of the history.
+        // Entries that the backdated onset contradicts are not part of the history.
         while self.entries.back().is_some_and(|last| last.is_superseded_by(&newest)) {
             self.entries.pop_back();
         }
@@ -215,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn a_different_verdict_closes_the_one_before_it_at_its_own_onset() {
+    fn new_verdict_ends_the_previous_one_at_its_onset() {
         let mut history = History::new(10);
         history.record(&verdict(State::Consistent, 0, &[]));
         history.record(&verdict(State::ServerWrong, 100, &[("a", 0.1)]));
@@ -224,7 +227,7 @@ mod tests {
         history.record(&verdict(State::Consistent, 500, &[]));
         let entries: Vec<_> = history.entries().collect();
         assert_eq!(entries.len(), 3);
-        // The onset was refined from 100 to 90, and the seam with it.
+        // The onset was refined from 100 to 90, and the boundary moved with it.
         assert_eq!((entries[0].since, entries[0].until), (When(0), Some(When(90))));
         assert_eq!((entries[1].since, entries[1].until), (When(90), Some(When(500))));
         assert_eq!(entries[1].blamed[0].gap_s, Some(0.3));
@@ -232,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn the_json_has_the_documented_keys() {
+    fn json_has_the_documented_keys() {
         let mut history = History::new(10);
         history.record(&verdict(State::ServerWrong, 0, &[("a", 0.1)]));
         let json = serde_json::to_value(history.entries().next().unwrap()).unwrap();
@@ -246,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn the_oldest_verdict_makes_room() {
+    fn oldest_verdict_is_dropped_when_full() {
         let mut history = History::new(2);
         for k in 0..5 {
             let state = if k % 2 == 0 { State::Consistent } else { State::Undecidable };

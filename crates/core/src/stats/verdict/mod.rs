@@ -1,4 +1,4 @@
-//! What the analysis says: who is wrong, by how much, since when, how sure it is and what it assumed.
+//! The verdict of the analysis: which clocks are wrong, by how much, since when, with what confidence and assumptions.
 
 mod history;
 mod sentence;
@@ -11,24 +11,24 @@ pub use when::When;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-/// The answer in one word.
+/// The verdict in one word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, JsonSchema, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum State {
-    /// Nobody is proven or suspected wrong. Not "correct": right within the bound that is stated.
+    /// No clock is proven or suspected to be wrong. Clocks are right within the stated bound, not exactly.
     Consistent,
-    /// The clock of this machine is wrong.
+    /// This host's clock is wrong.
     LocalWrong,
     /// One or more servers are wrong.
     ServerWrong,
-    /// The network path explains what is seen; no clock is accused.
+    /// The network path explains the measurements; no clock is wrong.
     Path,
-    /// What is seen does not allow a decision; the reason is stated.
+    /// The measurements do not allow a decision; `reason` says why.
     Undecidable,
 }
 
 impl State {
-    /// As data files, metrics and the API name it.
+    /// The name in data files, metrics and the API.
     #[must_use]
     pub fn label(self) -> &'static str {
         match self {
@@ -41,28 +41,28 @@ impl State {
     }
 }
 
-/// How something is wrong.
+/// How a clock or a network path is wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, JsonSchema, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
-    /// It jumped at one moment.
+    /// The clock jumped at one moment.
     Step,
-    /// It runs at a wrong rate.
+    /// The clock runs at a wrong rate.
     Frequency,
-    /// It has been off by the same amount for as long as it was watched.
+    /// The clock has been off by a constant amount since monitoring began.
     Constant,
-    /// It spreads a leap second over a day.
+    /// The server smears a leap second over a day.
     Smear,
-    /// One direction of the path changed: the delay moved by twice what the offset did.
+    /// One direction of the path changed: the delay changed by twice as much as the offset.
     Asymmetry,
-    /// Queues: the delay is up and the offset is explained by it.
+    /// The path is congested: the delay has increased and explains the offset.
     Congestion,
-    /// It does not answer.
+    /// The server does not answer.
     Unreachable,
 }
 
 impl Kind {
-    /// As data files, metrics and the API name it.
+    /// The name in data files, metrics and the API.
     #[must_use]
     pub fn label(self) -> &'static str {
         match self {
@@ -77,20 +77,20 @@ impl Kind {
     }
 }
 
-/// The standing of a server.
+/// The classification of a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, JsonSchema, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Class {
-    /// Its interval meets the majority interval.
+    /// The error range of the server overlaps the range that the majority agrees on.
     Truechimer,
-    /// Its interval is disjoint from the majority interval.
+    /// The error range of the server does not overlap the range that the majority agrees on.
     Falseticker,
-    /// Nothing to compare, or a suspicion that is not proven.
+    /// There is no majority to compare with, or the server is suspected without proof.
     Unknown,
 }
 
 impl Class {
-    /// As data files and the page name it.
+    /// The name in data files and on the page.
     #[must_use]
     pub fn label(self) -> &'static str {
         match self {
@@ -101,115 +101,119 @@ impl Class {
     }
 }
 
-/// Which way the own clock is wrong.
+/// The direction in which this host's clock is wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, JsonSchema, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Sign {
-    /// Behind the servers (positive offsets).
+    /// This host's clock is behind the servers (positive offsets).
     Slow,
-    /// Ahead of the servers (negative offsets).
+    /// This host's clock is ahead of the servers (negative offsets).
     Fast,
-    /// Neither is shown.
+    /// This host's clock is not known to be wrong.
     None,
 }
 
-/// The own clock.
+/// The verdict on this host's clock.
 #[derive(Debug, Clone, PartialEq, JsonSchema, Serialize)]
 pub struct LocalVerdict {
-    /// The offset of true time against this clock in seconds, positive when this clock is slow: the servers' weighted
-    /// median. Absent without a majority.
+    /// The offset of true time from this host's clock in seconds, positive when this host's clock is behind. It is the
+    /// weighted median of the servers' offsets; absent without a majority.
     pub estimate_s: Option<f64>,
-    /// The true offset lies within `estimate_s ± bound_s` if the majority is right.
+    /// The largest possible error of `estimate_s` in seconds, if the majority is right.
     pub bound_s: Option<f64>,
-    /// This clock is wrong by at least this much if the majority is right; zero when that is not proven.
+    /// The proven minimum error of this host's clock in seconds, if the majority is right; zero if no error is proven.
     pub at_least_s: f64,
-    /// Which way.
+    /// The direction of the error.
     pub sign: Sign,
-    /// How it is wrong, when it is.
+    /// How this host's clock is wrong; absent if it is not.
     pub kind: Option<Kind>,
-    /// The fitted rate error in ppm, positive when this clock loses time, with the half width of its 95 % interval.
+    /// The fitted rate error in ppm, positive when this host's clock loses time, with the half width of its 95 %
+    /// confidence interval.
     pub rate_ppm: Option<(f64, f64)>,
-    /// Since when it is wrong.
+    /// When the error began; absent if this host's clock is not wrong.
     pub since: Option<When>,
-    /// Why the own clock must not be trusted for judging others; absent when it may.
+    /// Why this host's clock is not synchronised by its own account; absent if it is.
     pub distrust: Option<String>,
 }
 
-/// One server.
+/// The verdict on one server.
 #[derive(Debug, Clone, PartialEq, JsonSchema, Serialize)]
 pub struct ServerVerdict {
     /// The configured name.
     pub server: String,
-    /// The address, when known.
+    /// The address; absent if it is not known.
     pub address: Option<String>,
-    /// Its standing in the majority intersection.
+    /// The classification of the server.
     pub class: Class,
-    /// Wrong by at least this many seconds (the distance to the majority interval), when proven.
+    /// The proven minimum error in seconds: the distance from the server's error range to the range that the majority
+    /// agrees on. Absent if no error is proven.
     pub gap_s: Option<f64>,
-    /// How far it moved from its own baseline against the others, in seconds; for a path, the change of its offset.
+    /// How far the server moved from its baseline relative to the others, in seconds; for a path, the change of the
+    /// offset.
     pub size_s: Option<f64>,
-    /// The fitted rate error in ppm, positive when the server gains, with the half width of its 95 % interval.
+    /// The fitted rate error in ppm, positive when the server gains, with the half width of its 95 % confidence
+    /// interval.
     pub rate_ppm: Option<(f64, f64)>,
-    /// Since when.
+    /// When the problem began; absent if there is none.
     pub since: Option<When>,
-    /// What is wrong with it, or with its path.
+    /// How the server, or its path, is wrong; absent if it is not.
     pub kind: Option<Kind>,
-    /// Whether the verdict accuses it (or, in state `path`, its path).
+    /// Whether the verdict blames the server (or, in state `path`, its path).
     pub blamed: bool,
-    /// Whether the intervals alone prove it wrong.
+    /// Whether the error ranges alone prove the server wrong.
     pub proven: bool,
-    /// How sure this is, 0 to 1, given the assumption.
+    /// The confidence, 0 to 1, given the assumptions.
     pub confidence: f64,
-    /// One sentence for a person.
+    /// The verdict on this server as a sentence.
     pub sentence: String,
 }
 
-/// The majority that the verdict rests on.
+/// The majority that the verdict is based on.
 #[derive(Debug, Clone, Copy, PartialEq, JsonSchema, Serialize)]
 pub struct MajorityVerdict {
-    /// The lower end of the majority interval in seconds of offset.
+    /// The lower end of the offset range that the majority agrees on, in seconds.
     pub low_s: f64,
-    /// The upper end.
+    /// The upper end of that range, in seconds.
     pub high_s: f64,
-    /// How many servers meet it.
+    /// The number of servers in the majority.
     pub members: usize,
-    /// How many servers were compared.
+    /// The number of servers that were compared.
     pub of: usize,
-    /// How many of those look independent of each other.
+    /// How many of the compared servers look independent of each other.
     pub independent: usize,
 }
 
-/// The verdict as it stands.
+/// The current verdict.
 #[derive(Debug, Clone, PartialEq, JsonSchema, Serialize)]
 pub struct Verdict {
-    /// The answer in one word.
+    /// The verdict in one word.
     pub state: State,
-    /// Since when: the onset of what is wrong, backdated, or the moment it ended.
+    /// When the state began: the backdated onset of a problem, or the moment it ended.
     pub since: Option<When>,
-    /// How sure this is, 0 to 1, given the assumption.
+    /// The confidence, 0 to 1, given the assumptions.
     pub confidence: f64,
-    /// The own clock.
+    /// The verdict on this host's clock.
     pub local: LocalVerdict,
-    /// Every server, in the order in which they were first seen.
+    /// The verdicts on all servers, in the order in which they were first seen.
     pub servers: Vec<ServerVerdict>,
-    /// The majority, when there is one.
+    /// The majority; absent if there is none.
     pub majority: Option<MajorityVerdict>,
-    /// Why: what was seen.
+    /// The evidence for the verdict.
     pub reason: String,
-    /// What had to be assumed.
+    /// The assumptions behind the verdict.
     pub assumption: String,
-    /// Said when the servers are not independent.
+    /// A warning if the servers are not independent of each other.
     pub independence: Option<String>,
-    /// One sentence for a person.
+    /// The verdict as a sentence.
     pub sentence: String,
-    /// Whether the own clock seems to move just now, which is not called so yet: the numbers may belong to the next
+    /// Whether this host's clock is suspected to be moving, without a decision yet. The numbers may belong to the next
     /// verdict.
     #[serde(skip)]
     pub suspended: bool,
 }
 
 impl Verdict {
-    /// Before anything was seen.
+    /// The verdict before the first sample.
     #[must_use]
     pub fn nothing_yet() -> Self {
         Self {
@@ -231,12 +235,12 @@ impl Verdict {
             reason: "no samples yet".into(),
             assumption: String::new(),
             independence: None,
-            sentence: "Nothing can be said yet: no server has answered.".into(),
+            sentence: "No verdict yet: no server has answered.".into(),
             suspended: false,
         }
     }
 
-    /// Whom the verdict accuses.
+    /// The servers that the verdict blames.
     pub fn blamed(&self) -> impl Iterator<Item = &ServerVerdict> {
         self.servers.iter().filter(|s| s.blamed)
     }

@@ -1,8 +1,8 @@
-//! Sentences for a person: plain words, sizes with units, the evidence named, no more certainty than there is.
+//! Builds the sentences of a verdict: sizes with units, the evidence, and no more certainty than the evidence supports.
 
 use super::{Class, Kind, LocalVerdict, MajorityVerdict, ServerVerdict, Sign, State};
 
-/// A size as people write it: three figures and the unit that fits. The sign is dropped.
+/// Formats the magnitude of a time with three significant digits and a suitable unit. The sign is dropped.
 #[must_use]
 pub fn seconds(size_s: f64) -> String {
     let size = size_s.abs();
@@ -17,7 +17,7 @@ pub fn seconds(size_s: f64) -> String {
     format!("{text} {unit}")
 }
 
-/// A rate with its interval: "+8.1 ppm ± 0.4".
+/// Formats a rate with the half width of its confidence interval: "+8.1 ppm ± 0.4".
 #[must_use]
 pub fn ppm((rate, half): (f64, f64)) -> String {
     format!("{rate:+.1} ppm ± {half:.1}")
@@ -31,7 +31,7 @@ fn share(majority: Option<&MajorityVerdict>) -> String {
     majority.map_or_else(|| "the others".to_owned(), |m| format!("{} of {} servers", m.members, m.of))
 }
 
-/// What is known of one server. `local_unreliable` adds that the own clock cannot vouch for it.
+/// The sentence about one server. With `local_unreliable` it adds that this host's clock is not reliable.
 #[must_use]
 pub fn server_sentence(it: &ServerVerdict, majority: Option<&MajorityVerdict>, local_unreliable: bool) -> String {
     let name = &it.server;
@@ -40,27 +40,32 @@ pub fn server_sentence(it: &ServerVerdict, majority: Option<&MajorityVerdict>, l
     let others = share(majority);
     let text = match (it.kind, it.proven, it.blamed) {
         (_, true, true) => format!(
-            "{name} is wrong by at least {}{since}{kind}: its interval is disjoint from the one that {others} share.",
+            "{name} is wrong by at least {}{since}{kind}: its error range does not overlap the range that {others} \
+             agree on.",
             seconds(it.gap_s.unwrap_or(0.0))
         ),
         (Some(Kind::Asymmetry), ..) => format!(
-            "The path to {name} changed{since}: the delay moved by twice what the offset did ({}); its clock is not accused.",
+            "The path to {name} changed{since}: the delay changed by twice as much as the offset ({}), so its clock \
+             is not blamed.",
             seconds(it.size_s.unwrap_or(0.0))
         ),
         (Some(Kind::Congestion), ..) => {
-            format!("The path to {name} is congested{since}: its offsets are explained by its delay.")
+            format!("The path to {name} is congested{since}: its delay explains its offsets.")
         }
         (Some(Kind::Unreachable), ..) => format!("{name} has not answered{since}: its clock cannot be judged."),
         (_, false, true) => format!(
-            "{name} is inferred to be wrong{since}{kind}: it moved by {} against the others while its delay did not \
-             change; its interval still meets the majority, so the intervals alone do not prove it.",
+            "{name} is probably wrong{since}{kind}: it moved by {} relative to the others while its delay did not \
+             change. Its error range still overlaps that of the majority, so this is not proven.",
             seconds(it.size_s.unwrap_or(0.0))
         ),
-        _ if it.class == Class::Truechimer => format!("{name} agrees with the majority within its bound."),
+        _ if it.class == Class::Truechimer => format!("{name} agrees with the majority within its error range."),
         _ => format!("{name} cannot be judged."),
     };
     if local_unreliable && it.blamed {
-        return format!("{text} This is relative to an unreliable local clock; the difference between servers stands.");
+        return format!(
+            "{text} This host's clock is not reliable, so this says which servers disagree, not which is right in \
+             absolute terms."
+        );
     }
     text
 }
@@ -73,12 +78,12 @@ fn describe(kind: Kind, it: &ServerVerdict) -> String {
     }
 }
 
-/// What is known of the own clock.
+/// The sentence about this host's clock.
 #[must_use]
 pub fn local_sentence(it: &LocalVerdict, majority: Option<&MajorityVerdict>) -> String {
     let which = match it.sign {
-        Sign::Slow => "slow",
-        Sign::Fast => "fast",
+        Sign::Slow => "behind",
+        Sign::Fast => "ahead",
         Sign::None => "off",
     };
     let size = match (it.at_least_s > 0.0, it.estimate_s) {
@@ -94,12 +99,12 @@ pub fn local_sentence(it: &LocalVerdict, majority: Option<&MajorityVerdict>) -> 
         (Some(kind), _) => format!(" ({})", kind.label()),
         (None, _) => String::new(),
     };
-    // Without a majority nothing was compared with it: its own raw clock knows.
-    let against = majority.map_or_else(String::new, |_| format!(", seen against {}", share(majority)));
-    format!("This machine's clock is {which} {size}{}{kind}{against}.", since(it.since))
+    // Without a majority the raw clock alone has shown the error.
+    let against = majority.map_or_else(String::new, |_| format!(", compared with {}", share(majority)));
+    format!("This host's clock is {which} {size}{}{kind}{against}.", since(it.since))
 }
 
-/// The whole verdict in one sentence, or one per accused.
+/// The whole verdict in one sentence, or in one sentence for each clock that is wrong.
 #[must_use]
 pub fn verdict_sentence(state: State, local: &str, servers: &[ServerVerdict], reason: &str) -> String {
     let blamed = servers.iter().filter(|s| s.blamed).map(|s| s.sentence.as_str());
@@ -133,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn sizes_have_the_unit_that_fits() {
+    fn sizes_have_a_suitable_unit() {
         for (size, text) in [
             (1.158, "1.16 s"),
             (0.118, "118 ms"),
@@ -148,20 +153,20 @@ mod tests {
     }
 
     #[test]
-    fn a_proven_step_names_size_time_and_evidence() {
+    fn proven_step_states_size_time_and_evidence() {
         let majority = MajorityVerdict { low_s: -0.01, high_s: 0.01, members: 4, of: 5, independent: 5 };
         assert_eq!(
             server_sentence(&server(), Some(&majority), false),
-            "ntp3 is wrong by at least 118 ms since 2023-11-14 22:13 UTC (step of +160 ms): its interval is disjoint from \
-             the one that 4 of 5 servers share."
+            "ntp3 is wrong by at least 118 ms since 2023-11-14 22:13 UTC (step of +160 ms): its error range does \
+             not overlap the range that 4 of 5 servers agree on."
         );
-        assert!(server_sentence(&server(), Some(&majority), true).contains("unreliable local clock"));
+        assert!(server_sentence(&server(), Some(&majority), true).contains("This host's clock is not reliable"));
     }
 
     #[test]
-    fn an_inference_does_not_read_like_a_proof() {
+    fn inferred_error_is_not_stated_as_proven() {
         let inferred = ServerVerdict { proven: false, gap_s: None, class: Class::Unknown, ..server() };
         let text = server_sentence(&inferred, None, false);
-        assert!(text.contains("inferred") && text.contains("do not prove"), "{text}");
+        assert!(text.contains("probably wrong") && text.contains("not proven"), "{text}");
     }
 }

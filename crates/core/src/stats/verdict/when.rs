@@ -1,4 +1,4 @@
-//! A moment of the wall clock, as data files and sentences write it.
+//! A point in wall-clock time, with its formats for data files and sentences.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -16,14 +16,14 @@ impl When {
             .expect("64 bits of nanoseconds are within years 1677 to 2262")
     }
 
-    /// RFC 3339 in UTC.
+    /// Formats as RFC 3339 in UTC.
     #[must_use]
     pub fn rfc3339(self) -> String {
         self.timestamp().to_string()
     }
 }
 
-/// For people: minutes are enough.
+/// Formats for people, to the minute.
 impl fmt::Display for When {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.timestamp().strftime("%Y-%m-%d %H:%M UTC").to_string())
@@ -55,7 +55,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn people_get_minutes_and_machines_rfc_3339() {
+    fn display_shows_minutes_and_json_rfc_3339() {
         let when = When(1_483_228_799_500_000_000);
         assert_eq!(when.to_string(), "2016-12-31 23:59 UTC");
         assert_eq!(serde_json::to_string(&when).unwrap(), "\"2016-12-31T23:59:59.5Z\"");

@@ -221,7 +221,7 @@ fn events_are_told_once_with_beginning_and_end() {
 }
 
 #[test]
-fn verdicts_on_servers_say_so_while_the_own_clock_cannot_be_trusted() {
+fn server_verdicts_mention_an_unreliable_local_clock() {
     let mut world = World::ordinary(5, 4, 64.0, 30_000.0);
     world.faults = vec![Fault::ServerStep { server: 1, at_s: 15_000.0, size_s: 0.3 }];
     let mut attribution = Attribution::new();
@@ -238,7 +238,7 @@ fn verdicts_on_servers_say_so_while_the_own_clock_cannot_be_trusted() {
     let verdict = attribution.verdict();
     assert_eq!(verdict.state, State::ServerWrong);
     assert!(
-        verdict.local.distrust.is_some() && verdict.sentence.contains("unreliable local clock"),
+        verdict.local.distrust.is_some() && verdict.sentence.contains("This host's clock is not reliable"),
         "{}",
         verdict.sentence
     );
