@@ -449,7 +449,7 @@ fn a_reload_names_what_needs_a_restart() {
     let text = std::fs::read_to_string(home.config()).unwrap();
     home.write(&text.replace("127.0.0.1:0", &nobody().to_string()));
     monitor.reload();
-    let said = monitor.logged("next start");
+    let said = monitor.logged("takes effect only after a restart");
     assert!(said.contains("http.listen"), "{said}");
     assert_eq!(monitor.http(), address);
     until("it answers there still", || monitor.get("/ready").0 == 200);

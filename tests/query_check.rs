@@ -221,7 +221,10 @@ async fn query_explains_each_reply_that_it_refused() {
     let (text, status) = run_against("query HOSTS", &[forged_first]).await;
     assert_eq!(status, 0, "{text}");
     assert!(text.contains("other replies came as well and were refused"), "{text}");
-    assert!(text.contains("its origin field is not our cookie") && text.contains("failed: origin"), "{text}");
+    assert!(
+        text.contains("its origin field is not the cookie that was sent") && text.contains("failed: origin"),
+        "{text}"
+    );
 }
 
 #[tokio::test]

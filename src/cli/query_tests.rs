@@ -78,7 +78,7 @@ busy              192.0.2.4                                                     
 typo.invalid                                                                                                 not resolved
 
 forger: every reply was refused
-  refused: the reply does not answer our request: its origin field is not our cookie (stale or forged)
+  refused: the reply does not match the request: its origin field is not the cookie that was sent (stale or forged)
   tests:   1 passed, failed: origin
 busy: the server asks for fewer requests (kiss code RATE): wait some minutes, then ask less often
 typo.invalid: there is no such host
