@@ -333,9 +333,12 @@ impl Damaged {
     }
 }
 
+/// What another program does to a file.
+type Damage = fn(&Path);
+
 #[test]
 fn damaged_file_gets_its_rows_back_in_order_and_once() {
-    let damages: [(&str, fn(&Path)); 5] = [
+    let damages: [(&str, Damage); 5] = [
         ("was removed", |path| fs::remove_file(path).unwrap()),
         ("was removed", |path| fs::remove_dir_all(path.parent().unwrap()).unwrap()),
         ("was truncated", |path| fs::OpenOptions::new().write(true).open(path).unwrap().set_len(700).unwrap()),

@@ -1,4 +1,4 @@
-//! CSV files: the columns of [`COLUMNS`], a file a UTC day, `samples-YYYY-MM-DD.csv`.
+//! CSV files: the columns of [`ntp_monitor_core::formats::csv::COLUMNS`], a file a UTC day, `samples-YYYY-MM-DD.csv`.
 //!
 //! `record` writes a row and `read` reads them (`row` one of them); both know nothing of files' names. `files` names and lists them,
 //! `append` adds to one or leaves it as it was, `compress` squeezes finished ones piece by piece, `writer` is the
