@@ -225,6 +225,9 @@ async fn samples_come_at_the_resolution_that_fits() {
         "refid",
         "poll_s",
         "timestamping",
+        "authentication",
+        "reference_age_s",
+        "mode",
     ];
     assert_eq!(keys(&raw["samples"][0]), expected);
     let hourly = running.get("/api/v1/servers/alpha/samples?from=-20y&step=1h").await.json();
@@ -413,6 +416,9 @@ async fn the_stream_tells_what_happens_and_goes_on_where_a_reader_left() {
         "refid",
         "poll_s",
         "timestamping",
+        "authentication",
+        "reference_age_s",
+        "mode",
     ];
     assert_eq!(keys(&sample.data), expected);
     drop(events);

@@ -148,7 +148,7 @@ fn a_scheduled_report_reaches_each_receiver_once_across_failures_and_kills_and_w
     assert!(!body["summary"].as_str().unwrap().is_empty() && !body["text"].as_str().unwrap().is_empty());
     assert!(hook.header("Idempotency-Key").unwrap().starts_with("report/here/20"));
     let chat = seen.iter().find(|request| request.line() == "POST /chat").unwrap().json();
-    assert!(chat["text"].as_str().unwrap().contains("Kept as /"), "{chat}");
+    assert!(chat["text"].as_str().unwrap().contains("Saved as /"), "{chat}");
     assert_eq!(reports(&home).len(), 1);
 }
 

@@ -223,7 +223,7 @@ async fn what_an_output_lost_is_in_the_log_each_time_it_grows_at_a_limited_rate(
         tokio::time::timeout(PATIENCE, seen).await.unwrap().unwrap();
     }
     keeper.do_send(StopNow);
-    let said: Vec<String> = heard.0.lock().unwrap().iter().filter(|line| line.contains("lost")).cloned().collect();
+    let said: Vec<String> = heard.0.lock().unwrap().iter().filter(|line| line.contains("dropped samples")).cloned().collect();
     assert_eq!(said.len(), 4, "{said:?}");
     assert!(said[0].contains("since_start=10") && said[0].contains("disk full"), "{said:?}");
 }

@@ -169,7 +169,7 @@ fn a_text_that_is_not_sound_changes_nothing_and_names_every_fault_with_its_line(
     // Sound, but the directory of the CSV files cannot be made.
     let csv = file["text"].as_str().unwrap().replace("enabled = false", "dir = \"/proc/nowhere\"");
     let refused = scene.put(etag, &csv).is(409);
-    assert!(refused.text.contains("cannot be written"), "{refused:?}");
+    assert!(refused.text.contains("cannot write the CSV files"), "{refused:?}");
     assert_eq!(scene.text(), before);
 }
 

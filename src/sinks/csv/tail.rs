@@ -102,12 +102,16 @@ pub(super) fn rows_of_day(dir: &Path, date: Date) -> io::Result<(HashSet<Key>, i
     for file in list(dir)?.into_iter().filter(|file| file.date == date) {
         let path = file.path(dir);
         let length = std::fs::metadata(&path)?.len();
-        if file.compressed || length <= LARGEST_READ {
-            // A file with other columns has no rows of ours.
+        // A file with other columns has no rows of ours.
+        if file.compressed {
             all.extend(read_file(&path).map(keys).unwrap_or_default());
             continue;
         }
-        let rows = last_bytes(&mut File::open(&path)?, length - LARGEST_READ)?;
+        let rows = last_bytes(&mut File::open(&path)?, length.saturating_sub(LARGEST_READ))?;
+        if length <= LARGEST_READ {
+            all.extend(rows);
+            continue;
+        }
         complete_from_ns = complete_from_ns.max(rows.iter().map(|key| key.0).min().unwrap_or(i64::MAX));
         all.extend(rows);
     }
@@ -143,6 +147,8 @@ fn last_bytes(source: &mut File, start: u64) -> io::Result<Vec<Key>> {
     source.seek(SeekFrom::Start(start))?;
     let mut bytes = Vec::new();
     source.read_to_end(&mut bytes)?;
+    // A line without its end is torn, although it may read like a row; the writer cuts it off.
+    bytes.truncate(bytes.iter().rposition(|b| *b == b'\n').map_or(0, |at| at + 1));
     if start == 0 {
         return Ok(read_from("tail", Cursor::new(bytes)).map(keys).unwrap_or_default());
     }

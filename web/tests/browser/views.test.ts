@@ -119,7 +119,7 @@ describe("server", () => {
     const { page, faults, close } = await opened("#/server/spoofed");
     const packet = page.locator(".packet").first();
     await packet.waitFor({ timeout: 30_000 });
-    expect(await packet.innerText()).toContain("its origin field is not our cookie");
+    expect(await packet.innerText()).toContain("its origin field is not the cookie that was sent");
     await packet.locator("summary").click();
     expect(await packet.locator(".checks .failed").innerText()).toContain("Echoes the random cookie of our request");
     expect(faults).toEqual([]);

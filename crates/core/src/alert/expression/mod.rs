@@ -151,17 +151,17 @@ mod tests {
         let nested = |open: &str, n: usize, close: &str| format!("{}1{}", open.repeat(n), close.repeat(n));
         for (source, expected) in [
             ("'a'.matches('(a+)+$')".to_owned(), "no function \"matches\""),
-            ("size([1, 2, 3]) > 1".to_owned(), "a list may only stand after"),
-            ("verdict + verdict == 'a'".to_owned(), "does not fit"),
-            ("[1] + [2] == [1, 2]".to_owned(), "a list may only stand after"),
-            ("[1, 2].exists(x, x > 1)".to_owned(), "a list may only stand after"),
-            ("{'a': 1}['a'] > 0".to_owned(), "not part of the language"),
+            ("size([1, 2, 3]) > 1".to_owned(), "a list is only allowed after"),
+            ("verdict + verdict == 'a'".to_owned(), "cannot be applied to"),
+            ("[1] + [2] == [1, 2]".to_owned(), "a list is only allowed after"),
+            ("[1, 2].exists(x, x > 1)".to_owned(), "a list is only allowed after"),
+            ("{'a': 1}['a'] > 0".to_owned(), "not supported in rules"),
             ("string(1) == '1'".to_owned(), "no function \"string\""),
             ("timestamp('x') > timestamp('y')".to_owned(), "no function \"timestamp\""),
-            ("stratum == 0x".to_owned() + &"f".repeat(900), "cannot be read"),
+            ("stratum == 0x".to_owned() + &"f".repeat(900), "syntax error"),
             ("stratum == 1".to_owned() + &"+1".repeat(400), "nested deeper"),
             ("a".to_owned() + &".a".repeat(400), "no field"),
-            (nested("[1].map(x, ", 60, ")"), "a list may only stand after"),
+            (nested("[1].map(x, ", 60, ")"), "a list is only allowed after"),
             (nested("[", 300, "]"), "nested deeper"),
             (nested("{1: ", 150, "}"), "nested deeper"),
             (nested("(", 450, ")"), "nested deeper"),
@@ -169,10 +169,10 @@ mod tests {
             (nested("true ? 1 : ", 80, ""), "nested deeper"),
             // Brackets in texts and comments hide how deep it is; then the parser's own limit holds.
             (nested("(')' == ", 70, ")"), "nested deeper"),
-            (nested("[')))', ", 70, "]"), "a list may only stand after"),
-            (nested("(//)\n", 150, ")"), "Recursion limit"),
-            ("{".repeat(60), "cannot be read"),
-            ("\"\\".repeat(400), "cannot be read"),
+            (nested("[')))', ", 70, "]"), "a list is only allowed after"),
+            (nested("(//)\n", 150, ")"), "ecursion limit"),
+            ("{".repeat(60), "syntax error"),
+            ("\"\\".repeat(400), "syntax error"),
         ] {
             let found = fault(&source);
             assert!(found.contains(expected), "{source}: {found}");
