@@ -1,4 +1,4 @@
-//! The content of the minutely lines. tests/dashboards.rs checks that docs/DATA_MODEL.md lists their fields.
+//! The content of the minutely lines. tests/databases/dashboards.rs checks that docs/DATA_MODEL.md lists their fields.
 
 use std::sync::Arc;
 

@@ -1,11 +1,9 @@
 //! The engines against a real chronyd that serves the clock of this host: the true offset is zero, so every measured
 //! offset is the engine's own error.
 
-mod common;
-
 use std::time::Duration;
 
-use common::chronyd::Chronyd;
+use crate::common::chronyd::Chronyd;
 use ntp_monitor::probe::{KernelEngine, ProbeEngine, ProbeReport, Query, SntpEngine};
 use ntp_monitor_core::ntp::{Check, Leap};
 use ntp_monitor_core::sample::{Outcome, Timestamping};

@@ -1,7 +1,5 @@
 //! The CSV output from sample to file and back: midnight, crashes, compression, retention, catching up.
 
-#![allow(clippy::unwrap_used)] // a failed unwrap is a failed test
-
 use std::fs;
 use std::io::Read;
 use std::path::Path;

@@ -1,13 +1,9 @@
 //! Changing the configuration through the API of the running program: what it does, and what it refuses.
 
-#![allow(clippy::unwrap_used)] // a failed unwrap is a failed test
-
-mod common;
-
-use common::http::{Client, Reply};
-use common::monitor::{Home, Monitor, own};
-use common::sim::Playground;
-use common::wait;
+use crate::common::http::{Client, Reply};
+use crate::common::monitor::{Home, Monitor, own};
+use crate::common::sim::Playground;
+use crate::common::wait;
 use nix::sys::signal::Signal;
 use ntp_monitor::sim::{Script, ScriptedServer};
 use reqwest::Method;
@@ -340,7 +336,7 @@ fn a_server_is_asked_now_but_never_faster_than_its_floor() {
 #[test]
 fn a_configuration_without_a_toml_file_says_why_it_cannot_be_edited() {
     let home = Home::with("");
-    let mut command = common::monitor::program(home.path());
+    let mut command = crate::common::monitor::program(home.path());
     command.env("NTP_SERVER", "127.0.0.1:9").env("NTP_MONITOR__MONITOR__DATA_DIR", home.data());
     command.env("NTP_MONITOR__HTTP__LISTEN", "127.0.0.1:0");
     std::fs::write(home.path().join("token"), ADMIN).unwrap();

@@ -1,16 +1,12 @@
 //! Statistics, exports, pictures and reports of a store, as a user gets them.
 
-#![allow(clippy::unwrap_used)] // a failed unwrap is a failed test
-
-mod common;
-
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
 
-use common::monitor::{program, run, text};
-use common::service::Running;
-use common::stored::{self, forget_samples, options, store, week};
+use crate::common::monitor::{program, run, text};
+use crate::common::service::Running;
+use crate::common::stored::{self, forget_samples, options, store, week};
 use ntp_monitor::history::span::Span;
 use ntp_monitor::history::survey::{Wish, survey};
 use ntp_monitor::report::make::make;

@@ -1,10 +1,6 @@
 //! What the service does with those who mean ill: requests made up from its own description, slow heads, many streams.
 
 // A failed unwrap is a failed test; and a test that is skipped says so.
-#![allow(clippy::unwrap_used, clippy::print_stderr)]
-
-mod common;
-
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -12,11 +8,11 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use common::http::Client;
-use common::monitor::{Home, Monitor, own};
-use common::sim::Playground;
-use common::tool;
-use common::wait::PATIENCE;
+use crate::common::http::Client;
+use crate::common::monitor::{Home, Monitor, own};
+use crate::common::sim::Playground;
+use crate::common::tool;
+use crate::common::wait::PATIENCE;
 use ntp_monitor::sim::{Script, ScriptedServer};
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -74,7 +70,7 @@ fn fuzz(python: &Path, dir: &Path, address: SocketAddr, name: &str, paths: &str)
         .args(["-m", "schemathesis.cli", "run", &format!("http://{address}/api/openapi.json")])
         .args(["--header", &format!("Authorization: Bearer {}", token(name))])
         // A stream has no end. What is sound by itself may still not be: a name that is taken, an ETag of yesterday. And
-        // who tries wrong tokens is not listened to any more, which would end the test; tests/writing.rs does that.
+        // who tries wrong tokens is not listened to any more, which would end the test; tests/service/writing.rs does that.
         .args(["--include-path-regex", paths, "--exclude-path", "/api/v1/stream"])
         .args(["--exclude-checks", "positive_data_acceptance,ignored_auth", "--phases", "examples,coverage,fuzzing"])
         .args(["--max-examples", "5", "--seed", "1", "--max-time", "10", "--request-timeout", "30", "--no-color"])
@@ -129,7 +125,9 @@ fn a_thousand_streams_are_served_the_next_is_refused_and_others_are_answered() {
         while !first_line(reader).starts_with("event: sample") {}
     }
     drop(readers);
-    common::wait::until("a place is free again", || first_line(&mut stream(address)).starts_with("HTTP/1.1 200"));
+    crate::common::wait::until("a place is free again", || {
+        first_line(&mut stream(address)).starts_with("HTTP/1.1 200")
+    });
 }
 
 fn stream(address: SocketAddr) -> BufReader<TcpStream> {

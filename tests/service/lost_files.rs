@@ -1,16 +1,12 @@
 //! The running service when another program removes, replaces or truncates the files that it holds open. It notices,
 //! says so in `/health`, and every accepted sample is in the store and the CSV files at the end, or counted as lost.
 
-#![allow(clippy::unwrap_used)] // a failed unwrap is a failed test
-
-mod common;
-
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use common::monitor::{Home, Monitor, own};
-use common::rows;
-use common::sim::Playground;
+use crate::common::monitor::{Home, Monitor, own};
+use crate::common::rows;
+use crate::common::sim::Playground;
 use ntp_monitor::sim::{Script, ScriptedServer};
 use serde_json::Value;
 

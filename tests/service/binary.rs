@@ -1,9 +1,5 @@
 //! The program as its users meet it: arguments, exit codes, what goes to stdout and stderr, and signals.
 
-#![allow(clippy::unwrap_used)] // a failed unwrap is a failed test
-
-mod common;
-
 use std::collections::BTreeSet;
 use std::fs::Permissions;
 use std::net::{SocketAddr, TcpListener};
@@ -12,11 +8,11 @@ use std::path::Path;
 use std::process::Output;
 use std::time::Duration;
 
-use common::monitor::{Home, Monitor, own, program, run, text};
-use common::rows;
-use common::sim::Playground;
-use common::victoria::Victoria;
-use common::wait::until;
+use crate::common::monitor::{Home, Monitor, own, program, run, text};
+use crate::common::rows;
+use crate::common::sim::Playground;
+use crate::common::victoria::Victoria;
+use crate::common::wait::until;
 use nix::sys::signal::Signal;
 use ntp_monitor::sim::{Script, ScriptedServer};
 use ntp_monitor_core::sample::Sample;
@@ -149,7 +145,7 @@ fn a_store_that_cannot_be_had_ends_the_start_with_its_path_and_leaves_what_is_th
 
 #[test]
 fn a_user_without_permission_is_told_which_path_and_what_to_do() {
-    if !common::root::is_root("a start without permission") {
+    if !crate::common::root::is_root("a start without permission") {
         return;
     }
     let home = Home::with(&own("a", nobody()));

@@ -1,18 +1,14 @@
 //! Reports by schedule, in the running program: made once, sent to everybody once, whatever is killed in between.
 
-#![allow(clippy::unwrap_used)] // a failed unwrap is a failed test
-
-mod common;
-
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use common::monitor::{Home, Monitor, own};
-use common::receiver::Receiver;
-use common::sim::Playground;
-use common::smtp::Mail;
-use common::stored;
-use common::wait::{find, until};
+use crate::common::monitor::{Home, Monitor, own};
+use crate::common::receiver::Receiver;
+use crate::common::sim::Playground;
+use crate::common::smtp::Mail;
+use crate::common::stored;
+use crate::common::wait::{find, until};
 use ntp_monitor::sim::Script;
 use ntp_monitor_core::world::World;
 use serde_json::{Value, json};
@@ -97,7 +93,7 @@ fn pending(home: &Home) -> bool {
 }
 
 fn metric(monitor: &mut Monitor, name: &str) -> String {
-    let text = common::http::Client::of(monitor.http()).ask(reqwest::Method::GET, "/metrics", &[], None).text;
+    let text = crate::common::http::Client::of(monitor.http()).ask(reqwest::Method::GET, "/metrics", &[], None).text;
     let line = text.lines().find(|line| line.starts_with(name)).unwrap_or_else(|| panic!("no {name}"));
     line.rsplit(' ').next().unwrap().to_owned()
 }

@@ -1,7 +1,5 @@
 //! Alerts over worlds whose truth is known: a healthy week tells nobody anything, and each fault is told once.
 
-#![allow(clippy::unwrap_used)] // a failed unwrap is a failed test
-
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -503,7 +501,7 @@ fn the_tables_in_the_documentation_are_those_in_the_code() {
         let (before, rest) = text.split_once(&begin).unwrap();
         let (found, after) = rest.split_once(&end).unwrap();
         if std::env::var_os("NTP_MONITOR_WRITE_DOCS").is_none() {
-            assert!(found == table, "docs/ALERTING.md: NTP_MONITOR_WRITE_DOCS=1 cargo test --test alerts tables");
+            assert!(found == table, "docs/ALERTING.md: NTP_MONITOR_WRITE_DOCS=1 cargo test --test analysis tables");
         }
         text = [before, &begin, &table, &end, after].concat();
     }

@@ -1,19 +1,15 @@
 //! The dashboards and alert rules show data: each query is taken out of the files, filled in and run, or parsed and held
 //! against what is written.
-#![allow(clippy::unwrap_used)] // a failed unwrap is a failed test
-
-mod common;
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use common::grafana::{Choice, Query, dashboards, expressions, panels, read, root, text};
-use common::influxdb::Influx;
-use common::prometheus::Prometheus;
-use common::recorded::{self, Schema};
-use common::service::Running;
-use common::tool;
+use crate::common::grafana::{Choice, Query, dashboards, expressions, panels, read, root, text};
+use crate::common::influxdb::Influx;
+use crate::common::prometheus::Prometheus;
+use crate::common::recorded::{self, Schema};
+use crate::common::service::Running;
+use crate::common::tool;
 use ntp_monitor::config::{self, Environment};
 use ntp_monitor::sim::Script;
 use serde_json::{Value, json};

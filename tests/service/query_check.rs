@@ -1,8 +1,6 @@
 //! `query` and `check` as functions: exit statuses, shape of the output and politeness with a made-up engine; then the
 //! real engine against scripted servers.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot set up its scene must fail")]
-
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex};

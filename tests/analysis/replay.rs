@@ -1,17 +1,13 @@
 //! `ntp-monitor replay` as a user starts it: worlds whose truth is known, and every kind of bad input.
 
-#![allow(clippy::unwrap_used)] // a failed unwrap is a failed test
-
-mod common;
-
 use std::fmt::Write as _;
 use std::fs;
 use std::io::Write as _;
 use std::path::Path;
 use std::process::{Command, Output};
 
-use common::monitor::Home;
-use common::stored;
+use crate::common::monitor::Home;
+use crate::common::stored;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use ntp_monitor_core::clock::Stamp;

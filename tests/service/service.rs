@@ -1,18 +1,14 @@
 //! The service within the test's own process: engines, names and outputs that panic, under the real supervisor.
 
-#![allow(clippy::unwrap_used)] // a failed unwrap is a failed test
-
-mod common;
-
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use crate::common::monitor::{Home, own};
+use crate::common::rows;
+use crate::common::wait::PATIENCE;
 use actix::Actor;
-use common::monitor::{Home, own};
-use common::rows;
-use common::wait::PATIENCE;
 use futures_util::future::BoxFuture;
 use ntp_monitor::actors::adoption::Adopt;
 use ntp_monitor::actors::census::Census;
@@ -223,7 +219,8 @@ async fn what_an_output_lost_is_in_the_log_each_time_it_grows_at_a_limited_rate(
         tokio::time::timeout(PATIENCE, seen).await.unwrap().unwrap();
     }
     keeper.do_send(StopNow);
-    let said: Vec<String> = heard.0.lock().unwrap().iter().filter(|line| line.contains("dropped samples")).cloned().collect();
+    let said: Vec<String> =
+        heard.0.lock().unwrap().iter().filter(|line| line.contains("dropped samples")).cloned().collect();
     assert_eq!(said.len(), 4, "{said:?}");
     assert!(said[0].contains("since_start=10") && said[0].contains("disk full"), "{said:?}");
 }

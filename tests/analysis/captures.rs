@@ -4,8 +4,6 @@
 //! `NTP_MONITOR_FIXTURES` or `../shared/fixtures`. They are not part of this repository; without them nothing is tested
 //! here, and the test says so.
 
-#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "helpers of tests, which lints do not take for tests")]
-
 use std::path::{Path, PathBuf};
 
 use ntp_monitor_core::ntp::{Mac, Mode, NtpTimestamp, Packet};

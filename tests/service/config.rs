@@ -1,7 +1,5 @@
 //! The configuration as its users meet it: shipped files, faulty files, layers, garbage.
 
-#![allow(clippy::unwrap_used)] // a failed unwrap is a failed test
-
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 

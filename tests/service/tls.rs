@@ -1,18 +1,14 @@
 //! HTTPS and socket activation, as the running program does them.
 
 // A failed unwrap is a failed test; and a test that is skipped says so.
-#![allow(clippy::unwrap_used, clippy::print_stderr)]
-
-mod common;
-
 use std::net::{SocketAddr, TcpListener};
 use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use common::http::Client;
-use common::monitor::{Home, Monitor, own};
-use common::sim::Playground;
+use crate::common::http::Client;
+use crate::common::monitor::{Home, Monitor, own};
+use crate::common::sim::Playground;
 use ntp_monitor::sim::Script;
 use reqwest::{Certificate, Method};
 

@@ -1,15 +1,11 @@
 //! The way to InfluxDB, over real sockets: every answer a database can give, and a real database.
 
-#![allow(clippy::unwrap_used)] // a failed unwrap is a failed test
-
-mod common;
-
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use common::receiver::{Answer, Receiver, Request, status};
-use common::victoria::Victoria;
+use crate::common::receiver::{Answer, Receiver, Request, status};
+use crate::common::victoria::Victoria;
 use ntp_monitor::config::Influx;
 use ntp_monitor::sinks::influx::outbox::{Outbox, OutboxError, OutboxGauge, OutboxRow};
 use ntp_monitor::sinks::influx::{

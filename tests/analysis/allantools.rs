@@ -3,13 +3,9 @@
 //! Takes the `python3` that can import it, or installs it into a virtual environment below the target directory. Where
 //! neither works the test says so and passes, except in CI.
 
-#![allow(clippy::unwrap_used, reason = "the helpers of a test fail it by panicking")]
-
-mod common;
-
 use std::process::Command;
 
-use common::tool;
+use crate::common::tool;
 use ntp_monitor_core::stats::stability::{PhaseGrid, Stability};
 use serde_json::{Value, json};
 

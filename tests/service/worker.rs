@@ -1,7 +1,5 @@
 //! The thread of an output under faults: failing, panicking, slow and stopped writers. Nothing accepted may vanish.
 
-#![allow(clippy::unwrap_used)] // a failed unwrap is a failed test
-
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};

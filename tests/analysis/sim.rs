@@ -1,7 +1,5 @@
 //! Scripted servers as an independent client (rsntp), a bare socket and the engines see them.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot set up its scene must fail")]
-
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,12 +1,8 @@
 //! `/metrics` as Prometheus sees it: its own tool finds no fault, a real server scrapes it, and the documentation lists it.
-#![allow(clippy::unwrap_used)] // a failed unwrap is a failed test
-
-mod common;
-
 use std::path::Path;
 
-use common::prometheus::{Prometheus, complaints};
-use common::service::Running;
+use crate::common::prometheus::{Prometheus, complaints};
+use crate::common::service::Running;
 use ntp_monitor::sim::Script;
 use ntp_monitor::web::metrics::markdown;
 use serde_json::{Value, json};
@@ -94,7 +90,7 @@ fn the_table_in_the_documentation_is_the_one_in_the_code() {
     }
     assert!(
         table == markdown(),
-        "docs/METRICS.md is out of date: NTP_MONITOR_WRITE_DOCS=1 cargo test --test prometheus"
+        "docs/METRICS.md is out of date: NTP_MONITOR_WRITE_DOCS=1 cargo test --test databases prometheus"
     );
 }
 

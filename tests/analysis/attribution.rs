@@ -1,6 +1,6 @@
 //! The analysis against worlds whose truth is known: what happened must be named, in time, and nobody else accused.
 //!
-//! `ATTRIBUTION_SEEDS=50 cargo test --release --test attribution -- --nocapture confusion` prints the table of
+//! `ATTRIBUTION_SEEDS=50 cargo test --release --test analysis -- --nocapture attribution::confusion` prints the table of
 //! docs/ANALYSIS.md.
 
 use ntp_monitor_core::stats::attribution::Attribution;

@@ -1,8 +1,6 @@
 //! Probers under a paused clock, with engines and names that are faked: floors, jitter, back-off, reach and supervision
 //! over simulated days. No socket is opened here.
 
-#![allow(clippy::unwrap_used)] // a failed unwrap is a failed test
-
 use std::collections::{BTreeMap, HashMap};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex};

@@ -1,18 +1,14 @@
 //! Alerts from end to end, in the running program: a server that falls silent, a receiver, a person who wants quiet, and
 //! kills in between.
 
-#![allow(clippy::unwrap_used)] // a failed unwrap is a failed test
-
-mod common;
-
 use std::net::{SocketAddr, UdpSocket};
 
-use common::http::Client;
-use common::monitor::{Home, Monitor, own, run, text};
-use common::receiver::Receiver;
-use common::service::Running;
-use common::sim::Playground;
-use common::wait::until;
+use crate::common::http::Client;
+use crate::common::monitor::{Home, Monitor, own, run, text};
+use crate::common::receiver::Receiver;
+use crate::common::service::Running;
+use crate::common::sim::Playground;
+use crate::common::wait::until;
 use ntp_monitor::sim::{Script, ScriptedServer};
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -53,7 +49,7 @@ impl Scene {
     /// which a receiver knows by its key.
     fn told(&self) -> Vec<(String, String, String)> {
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-        let one = |request: &common::receiver::Request| {
+        let one = |request: &crate::common::receiver::Request| {
             let body = request.json();
             (text(&body["status"]), text(&body["server"]), request.header("Idempotency-Key").unwrap())
         };
@@ -148,7 +144,7 @@ async fn the_stream_tells_how_alerts_stand_and_who_comes_back_misses_nothing() {
     let running = with_a_lost_server().await;
     let mut events = running.stream("?events=alert", None).await;
     // Who comes late finds it in the list.
-    let fires = |answer: &common::service::Answer| answer.json()["active"][0]["state"] == "firing";
+    let fires = |answer: &crate::common::service::Answer| answer.json()["active"][0]["state"] == "firing";
     running.get_until("/api/v1/alerts", fires).await;
     let wish = json!({ "servers": ["gone"], "comment": "being moved", "for": "1h" });
     let (status, silence) = post(&running, "/api/v1/silences", &wish).await;
@@ -215,7 +211,7 @@ async fn a_rule_is_checked_and_tried_over_the_past_without_telling_anybody() {
             actix_rt::time::sleep(std::time::Duration::from_secs(1)).await;
         }
     };
-    let tried = tokio::time::timeout(common::wait::PATIENCE, all).await.unwrap();
+    let tried = tokio::time::timeout(crate::common::wait::PATIENCE, all).await.unwrap();
     let elsewhere = tried["alerts"].as_array().unwrap().iter().filter(|alert| alert["alert"] != "tried");
     assert_eq!(elsewhere.count(), 0, "{tried}");
     let bad = json!({ "rule": { "name": "tried", "expr": "1 / 0 > 1" } });

@@ -1,10 +1,6 @@
 //! The service against real servers and a real database, killed again and again: what was measured is in every output,
 //! once, and no server is asked too soon because of it.
 
-#![allow(clippy::unwrap_used, clippy::print_stdout)] // a failed unwrap is a failed test; the seed is for people
-
-mod common;
-
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -13,12 +9,12 @@ use ntp_monitor::store::read::Reader;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
-use common::chronyd::Chronyd;
-use common::monitor::{Home, own};
-use common::rows;
-use common::sim::Playground;
-use common::victoria::Victoria;
-use common::wait::until;
+use crate::common::chronyd::Chronyd;
+use crate::common::monitor::{Home, own};
+use crate::common::rows;
+use crate::common::sim::Playground;
+use crate::common::victoria::Victoria;
+use crate::common::wait::until;
 
 const KILLS: usize = 24;
 /// The database is away from the one kill to the other.

@@ -1,9 +1,5 @@
 //! The HTTP API as its users see it: shapes, filters, limits and errors, over a real socket.
-#![allow(clippy::unwrap_used)] // a failed unwrap is a failed test
-
-mod common;
-
-use common::service::{Answer, Running};
+use crate::common::service::{Answer, Running};
 use ntp_monitor::sim::{ReplyKind, Script};
 use serde_json::{Value, json};
 

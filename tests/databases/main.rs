@@ -1,0 +1,10 @@
+//! What Prometheus, InfluxDB and Grafana get.
+
+#![allow(clippy::unwrap_used, clippy::print_stderr, clippy::print_stdout)] // a failed unwrap is a failed test
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod dashboards;
+mod influx_status;
+mod prometheus;

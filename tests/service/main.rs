@@ -1,0 +1,21 @@
+//! The service as a whole, over its sockets, files and signals.
+
+#![allow(clippy::unwrap_used, clippy::print_stderr, clippy::print_stdout)] // a failed unwrap is a failed test
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod abuse;
+mod alerting;
+mod api;
+mod binary;
+mod config;
+mod kills;
+mod lost_files;
+mod query_check;
+mod reports;
+mod scheduled;
+mod service;
+mod tls;
+mod worker;
+mod writing;

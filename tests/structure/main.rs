@@ -1,0 +1,4 @@
+//! The structure of the sources and of the dependency tree.
+
+mod architecture;
+mod tls_stack;
