@@ -4,10 +4,10 @@
 #
 #   scripts/run-test-program.sh PROGRAM [ARGUMENT...]
 #
-# TEST_PROGRAM_SECONDS is how long the program may take, 600 by default.
+# TEST_PROGRAM_SECONDS is how long the program may take, 1200 by default.
 set -u
 
-limit=${TEST_PROGRAM_SECONDS:-600}
+limit=${TEST_PROGRAM_SECONDS:-1200}
 # `timeout` makes a process group and kills the group as a whole. The shell stays outside of the group, to clean up when
 # it is interrupted, and waits in the background, because traps run only between commands or during `wait`.
 timeout --signal=KILL "$limit" "$@" </dev/null &
