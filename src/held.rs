@@ -32,7 +32,6 @@ impl FileId {
 /// What is at a path, compared with the file that was opened there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AtPath {
-    /// The same file.
     Same {
         /// Its length now, in bytes.
         length: u64,

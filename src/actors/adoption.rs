@@ -23,7 +23,6 @@ pub struct Adopt {
     pub name: Arc<str>,
     /// Says how essential the child is.
     pub role: Role,
-    /// Creates an incarnation.
     pub factory: Factory,
 }
 

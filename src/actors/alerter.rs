@@ -34,12 +34,10 @@ const MOST_WAITING: usize = 10_000;
 pub struct Alerter {
     /// The configuration in effect.
     pub config: Receiver<Arc<Config>>,
-    /// The latest statistics.
     pub snapshot: Receiver<Arc<Snapshot>>,
     pub health: Receiver<Arc<Health>>,
     /// Incremented whenever a silence changes.
     pub silences: Receiver<u64>,
-    /// The current alerts.
     pub publish: Arc<Sender<Arc<AlertStatus>>>,
     pub store: StoreHandle,
     pub clock: Arc<dyn Clock>,

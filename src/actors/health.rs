@@ -46,7 +46,6 @@ pub struct Observed {
     pub census: Census,
     /// Every output by name; a reload adds and removes entries.
     pub sinks: Arc<std::sync::Mutex<BTreeMap<String, SinkGauge>>>,
-    /// The current alerts.
     pub alerts: watch::Receiver<Arc<AlertStatus>>,
     /// Reads the state of every notifier at the given instant.
     pub notifiers: Arc<dyn Fn(Stamp) -> BTreeMap<String, NotifierHealth> + Send + Sync>,

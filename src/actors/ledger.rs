@@ -34,7 +34,6 @@ pub(super) struct LedgerState {
 /// The poll schedule of one address, and the handle that wakes its prober.
 #[derive(Debug, Clone)]
 pub struct PollPacing {
-    /// When to poll.
     pub schedule: SharedSchedule,
     /// Asks the prober to poll as soon as the schedule allows.
     pub nudge: Arc<Notify>,

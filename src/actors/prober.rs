@@ -23,7 +23,6 @@ use ntp_monitor_core::sample::{Outcome, Sample};
 pub struct Assignment {
     pub server: Arc<Server>,
     pub address: SocketAddr,
-    /// The poll schedule.
     pub pacing: PollPacing,
     pub engine: Arc<dyn ProbeEngine>,
     pub outlet: Outlet,

@@ -171,7 +171,6 @@ pub(super) fn points(points: Points) -> Adopt {
     task(POINTS, move || points.clone().run())
 }
 
-/// Makes scheduled reports.
 pub(super) fn reporter(reporter: Reporter) -> Adopt {
     task(REPORTER, move || reporter.clone().run())
 }

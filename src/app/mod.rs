@@ -56,7 +56,6 @@ use notifiers::Notifiers;
 use outputs::Outputs;
 use points::Points;
 
-/// The running service.
 pub struct Service {
     config: watch::Sender<Arc<Config>>,
     supervisor: Addr<Supervisor>,
@@ -229,13 +228,11 @@ impl Service {
         &self.listening
     }
 
-    /// The latest health.
     #[must_use]
     pub fn health(&self) -> watch::Receiver<Arc<Health>> {
         self.health.clone()
     }
 
-    /// The latest statistics.
     #[must_use]
     pub fn snapshot(&self) -> watch::Receiver<Arc<Snapshot>> {
         self.snapshot.clone()

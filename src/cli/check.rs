@@ -60,13 +60,9 @@ pub enum Unreachable {
 /// The four states of plugins, in order of gravity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum State {
-    /// All is well.
     Ok,
-    /// Nothing was measured.
     Unknown,
-    /// Worth a look.
     Warning,
-    /// Somebody must act.
     Critical,
 }
 

@@ -13,7 +13,6 @@ use std::net::SocketAddr;
 /// What one server claims of the local clock.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Claim {
-    /// Who.
     pub server: String,
     /// Offset in seconds, positive when the server is ahead of this host.
     pub offset_s: f64,
@@ -34,7 +33,6 @@ impl Claim {
 /// What all claims prove together.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Conclusion {
-    /// Nobody claims anything.
     Nothing,
     /// No point is within the claims of more than half of the servers.
     Undecidable {
@@ -60,7 +58,6 @@ pub struct Bounded {
     pub excluded: Vec<String>,
 }
 
-/// Weighs the claims.
 #[must_use]
 pub fn conclude(claims: &[Claim]) -> Conclusion {
     if claims.is_empty() {

@@ -54,9 +54,7 @@ pub(super) fn in_words(faults: &Faults, file: Option<&Path>) -> String {
 /// What the commands look at.
 #[derive(Debug, Clone, Copy)]
 pub struct ConfigInputs<'a> {
-    /// `--config FILE`.
     pub file: Option<&'a Path>,
-    /// The environment.
     pub environment: &'a Environment,
     /// Overrides given as `section.key=value`.
     pub flags: &'a [String],

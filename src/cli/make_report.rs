@@ -24,7 +24,6 @@ The page needs nothing beside it: no network, no script. It can be printed. A se
 [report] schedule.
 Exit status: 0, 1 when there is nothing to report or it cannot be written, 78 configuration.";
 
-/// A week.
 const USUAL: Duration = Duration::from_secs(7 * 86_400);
 
 /// Arguments of `report`.

@@ -27,9 +27,7 @@ const GRACE: Duration = Duration::from_secs(1);
 /// What a measurement is made with.
 #[derive(Clone)]
 pub struct Tools {
-    /// Asks.
     pub engine: Arc<dyn ProbeEngine>,
-    /// Finds.
     pub resolver: Arc<dyn Resolve>,
 }
 

@@ -7,7 +7,6 @@ use ntp_monitor_core::text::units::wall_time;
 
 const EVERY: Duration = Duration::from_millis(200);
 
-/// The line.
 #[derive(Debug)]
 pub struct Progress {
     shown: bool,

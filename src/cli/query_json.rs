@@ -14,7 +14,6 @@ use ntp_monitor_core::ntp::{Check, CheckRow};
 use ntp_monitor_core::sample::Evidence;
 use ntp_monitor_core::text::units;
 
-/// The whole answer.
 #[derive(Debug, Serialize)]
 struct Document {
     /// When the measurement ended: RFC 3339, UTC, by the local clock.

@@ -23,7 +23,6 @@ const FAULTS_SHOWN: u64 = 20;
 /// How far ahead of both its neighbours a row is from the future.
 const FUTURE_NS: i64 = 3600 * 1_000_000_000;
 
-/// The stream.
 pub struct Recording<W> {
     paths: Vec<PathBuf>,
     open: Vec<Option<Recorded>>,
@@ -132,7 +131,6 @@ fn first_ns<W: Write>(path: &Path, complaints: &mut Complaints<W>) -> Result<Opt
     Ok(None)
 }
 
-/// One file.
 struct Recorded {
     path: PathBuf,
     rows: Box<dyn Samples>,

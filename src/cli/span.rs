@@ -56,7 +56,6 @@ impl SpanArgs {
 /// Where the store is, and the configuration when there was need for it.
 #[derive(Debug)]
 pub struct Place {
-    /// The store.
     pub store: PathBuf,
     /// The configuration; `None` when the store was named and no configuration can be used.
     pub config: Option<Config>,

@@ -31,18 +31,12 @@ impl Terminal {
 /// How a text is to be seen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Style {
-    /// As it is.
     #[default]
     Plain,
-    /// A heading.
     Bold,
-    /// All is well.
     Good,
-    /// Look here.
     Warning,
-    /// Something is wrong.
     Bad,
-    /// Not so important.
     Faint,
 }
 
@@ -65,9 +59,7 @@ impl Style {
 /// On which side a column is flush.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Align {
-    /// Words.
     Left,
-    /// Numbers.
     Right,
 }
 

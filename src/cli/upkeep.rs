@@ -99,7 +99,6 @@ pub enum StoreCommand {
 
 /// Where the words go.
 pub struct Voice<O, E> {
-    /// Data.
     pub out: O,
     /// Progress, on a terminal.
     pub err: E,

@@ -70,7 +70,6 @@ pub enum Source {
     File {
         /// As given on the command line.
         name: Arc<str>,
-        /// Counted from 1.
         line: Option<usize>,
     },
     /// A variable of a `.env` file.
@@ -144,9 +143,7 @@ impl fmt::Display for Source {
 /// One thing that is wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
-    /// Which key.
     pub path: KeyPath,
-    /// Who said it.
     pub source: Source,
     /// What is wrong and what would be right.
     pub message: String,

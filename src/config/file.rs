@@ -27,7 +27,6 @@ pub enum FileError {
     /// The system refuses.
     #[error("{} cannot be {doing}: {source}{hint}", path.display())]
     Io {
-        /// `read` or `written`.
         doing: &'static str,
         /// Which file or directory.
         path: PathBuf,

@@ -7,9 +7,7 @@ use super::{Environment, Faults, Loaded, load, load_text};
 /// The three layers that a process was started with.
 #[derive(Clone, Default)]
 pub struct Inputs {
-    /// `--config FILE`.
     pub file: Option<PathBuf>,
-    /// The environment.
     pub environment: Environment,
     /// Overrides, `section.key=value`.
     pub flags: Vec<String>,

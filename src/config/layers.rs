@@ -81,7 +81,6 @@ fn with_origin(origin: &String, value: Value) -> Value {
     Value::new(Some(origin), kind)
 }
 
-/// The configuration file.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct File<'a> {
     /// Where it is; its extension tells its format.
@@ -90,9 +89,7 @@ pub(super) struct File<'a> {
     pub text: Option<&'a str>,
 }
 
-/// All layers, merged.
 pub(super) struct Merged {
-    /// The root table.
     pub root: Value,
     /// Where the keys of the file stand, when its format tells.
     pub lines: HashMap<KeyPath, usize>,

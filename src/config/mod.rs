@@ -48,7 +48,6 @@ use tree::Tree;
 /// A configuration that is sound, and what may be said about it.
 #[derive(Debug, Clone)]
 pub struct Loaded {
-    /// The configuration.
     pub config: Config,
     /// What looks wrong but can be lived with; to be logged once.
     pub warnings: Vec<String>,

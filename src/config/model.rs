@@ -23,33 +23,25 @@ use ntp_monitor_core::alert::engine::Rulebook;
 /// Everything the service was told.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// `[monitor]`.
     pub monitor: Monitor,
     /// `[[server]]`, each with the `[defaults]` applied; names are unique.
     pub servers: Vec<Arc<Server>>,
-    /// `[http]`.
     pub http: Http,
     /// `[influxdb]`; nothing is missing without it.
     pub influxdb: Option<Influx>,
-    /// `[csv]`.
     pub csv: Option<Csv>,
-    /// `[store]`.
     pub store: Store,
-    /// `[log]`.
     pub log: Log,
     /// `[alerting]`, the built-in rules and every `[[alert]]`, and every `[[silence]]`.
     pub alerting: Arc<Rulebook>,
-    /// `[leap]`.
     pub leap: Leap,
     /// `[[notifier]]`; names are unique.
     pub notifiers: Vec<Notifier>,
-    /// `[report]`.
     pub report: Report,
     /// All of it as it may be shown, secrets masked: `{"values": {…}, "sources": {"http.listen": "default", …}}`.
     pub shown: Arc<str>,
 }
 
-/// `[monitor]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Monitor {
     /// Where this monitor looks from; a tag of everything it writes. Default: the host name.
@@ -66,7 +58,6 @@ impl Config {
     }
 }
 
-/// `[http]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Http {
     /// Where to listen; loopback unless configured.
@@ -145,14 +136,11 @@ impl Role {
     }
 }
 
-/// `[influxdb]`.
 #[derive(Debug, Clone)]
 pub struct Influx {
     /// `http://host:port` or `https://…`, without path.
     pub url: String,
-    /// Organisation.
     pub org: String,
-    /// Bucket.
     pub bucket: String,
     /// The token, from `token`, `token_file` or the environment.
     pub token: SecretString,
@@ -168,7 +156,6 @@ pub struct Influx {
     pub outbox_max_bytes: u64,
 }
 
-/// `[csv]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Csv {
     /// Where the files are written.
@@ -191,7 +178,6 @@ pub enum Rotation {
     Daily,
 }
 
-/// `[store]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Store {
     /// The SQLite file; default `DATA_DIR/ntp-monitor.db`.
@@ -204,7 +190,6 @@ pub struct Store {
     pub rollup_1h_for: Duration,
 }
 
-/// `[log]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Log {
     /// The least severe level that is written.
@@ -260,7 +245,6 @@ pub struct LogFile {
     pub keep: usize,
 }
 
-/// `[leap]`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Leap {
     /// The list to use instead of the system's.

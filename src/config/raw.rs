@@ -107,13 +107,11 @@ macro_rules! with_probe_keys {
 }
 
 with_probe_keys! {
-    /// `[defaults]`.
     #[expect(dead_code, reason = "decoded to find its faults; each server takes the values from the tree")]
     Defaults {}
 }
 
 with_probe_keys! {
-    /// `[[server]]`.
     Server {
         /// A name or an address, with a port when it is not 123: "time.example.net", "192.0.2.1:123", `"[2001:db8::1]"`.
         #[schemars(extend("examples" = ["time.example.net"]))]

@@ -39,7 +39,6 @@ pub struct Finding {
     pub subject: String,
     /// How bad it is.
     pub level: Level,
-    /// What was found.
     pub what: String,
     /// What to do about it.
     #[serde(skip_serializing_if = "Option::is_none")]

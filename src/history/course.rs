@@ -24,11 +24,8 @@ const GAP: i64 = 4;
 /// The values of one point.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Range {
-    /// The mean.
     pub mean: f64,
-    /// The smallest.
     pub low: f64,
-    /// The largest.
     pub high: f64,
 }
 
@@ -37,13 +34,10 @@ pub struct Range {
 pub struct Point {
     /// The middle of its period, in nanoseconds since 1970.
     pub at_ns: i64,
-    /// Number of samples.
     pub n: u64,
     /// Offset, positive when the server is ahead.
     pub offset_s: Range,
-    /// Round-trip delay.
     pub delay_s: Range,
-    /// Mean root distance.
     pub distance_s: f64,
     /// Upper bound of this host's clock error if the server's claim holds: the largest |offset| + root distance.
     pub bound_s: f64,

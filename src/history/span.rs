@@ -11,7 +11,6 @@ use ntp_monitor_core::stats::verdict::When;
 /// `[from, to)` in nanoseconds since 1970.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Span {
-    /// The start.
     pub from_ns: i64,
     /// The end, not before the start.
     pub to_ns: i64,

@@ -94,7 +94,6 @@ pub enum SurveyError {
     /// A server that was never polled.
     #[error("no server {name:?} in the store; it has {}", listed(.known))]
     UnknownServer {
-        /// The requested name.
         name: String,
         /// The names in the store.
         known: Vec<String>,
@@ -112,7 +111,6 @@ fn listed(names: &[String]) -> String {
     }
 }
 
-/// What to survey.
 #[derive(Debug, Clone, Default)]
 pub struct Wish {
     /// The servers to include; all if empty. Verdicts always consider all servers.

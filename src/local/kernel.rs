@@ -19,7 +19,6 @@ const FREQUENCY_SCALE: f64 = 65_536.0;
 pub struct RawTimex {
     /// The return value: `TIME_OK` to `TIME_ERROR`.
     pub state: c_int,
-    /// `STA_…` bits.
     pub status: c_int,
     /// Frequency correction in ppm · 2¹⁶.
     pub freq: c_long,
@@ -27,7 +26,6 @@ pub struct RawTimex {
     pub maxerror: c_long,
     /// Estimated error in microseconds.
     pub esterror: c_long,
-    /// Microseconds between ticks.
     pub tick: c_long,
     /// TAI − UTC in seconds; 0 if it was never set.
     pub tai: c_int,

@@ -16,7 +16,6 @@ pub(super) type AnyDrain = Box<dyn Drain<Ok = (), Err = io::Error> + Send>;
 
 /// Every drain gets every record.
 pub(super) struct Fan {
-    /// All of them.
     pub drains: Vec<AnyDrain>,
     /// Records that one of them could not write. They are lost: only a count can tell of them.
     pub unwritten: Arc<AtomicU64>,
@@ -67,7 +66,6 @@ pub(super) fn colour_term() -> AnyDrain {
     term(TermDecorator::new().stderr().build())
 }
 
-/// For people, elsewhere.
 pub(super) fn plain_term(writer: Box<dyn Write + Send>) -> AnyDrain {
     term(PlainDecorator::new(writer))
 }

@@ -34,7 +34,6 @@ impl SharedLevel {
 /// Whose records a filter sees.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Who {
-    /// This program.
     Us,
     /// The crates it uses: warnings and worse, unless somebody is debugging.
     Dependencies,

@@ -36,12 +36,7 @@ pub use rate_limit::{Allowance, RateLimit};
 pub enum LogError {
     /// The log file cannot be written.
     #[error("log file {path}: {source}")]
-    File {
-        /// As configured.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
+    File { path: PathBuf, source: std::io::Error },
     /// There is no journal to write to.
     #[error("log.format is \"journald\", but there is no journal at {0}")]
     NoJournal(&'static str),

@@ -27,7 +27,6 @@ impl Counters {
     }
 }
 
-/// The entrance.
 pub(super) struct Queue {
     core: AsyncCore,
     counters: Arc<Counters>,

@@ -14,10 +14,7 @@ type EventKey = (Arc<str>, &'static str);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Allowance {
     /// Log it, and say how many like it were suppressed since the last that was logged.
-    Log {
-        /// How many.
-        suppressed: u64,
-    },
+    Log { suppressed: u64 },
     /// Do not log it; it has been counted.
     Suppress,
 }

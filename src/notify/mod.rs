@@ -59,7 +59,6 @@ pub type Sending<'a> = BoxFuture<'a, Result<String, Failure>>;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{why}")]
 pub struct Failure {
-    /// When to retry.
     pub retry: Retry,
     /// The reason, for a person; one line, without secrets.
     pub why: String,

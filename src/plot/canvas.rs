@@ -48,7 +48,6 @@ impl Type {
     }
 }
 
-/// The drawing surface.
 pub(super) struct Canvas<'a> {
     area: DrawingArea<SVGBackend<'a>, Shift>,
     pub size: Size,
@@ -103,7 +102,6 @@ impl Canvas<'_> {
         }
     }
 
-    /// A filled area.
     pub fn area(&self, places: &[Place], color: RGBColor, opacity: f64) {
         if places.len() > 2 {
             let places: Vec<_> = places.iter().map(|place| dense(*place)).collect();

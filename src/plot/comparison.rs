@@ -8,7 +8,6 @@ use super::chart::{Chart, Labels};
 use super::scale::Scale;
 use ntp_monitor_core::stats::summary::Summary;
 
-/// One server.
 #[derive(Debug, Clone, Copy)]
 pub struct Compared<'a> {
     pub server: &'a str,

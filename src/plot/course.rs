@@ -14,16 +14,13 @@ use crate::history::span::Span;
 pub enum Quantity {
     /// Offset, with the range of the true offset if the server's claim holds.
     Offset,
-    /// Round-trip delay.
     Delay,
     /// Upper bound of this host's clock error if the server's claim holds, on a logarithmic axis, with a limit.
     Bound {
-        /// In seconds.
         limit_s: f64,
     },
 }
 
-/// An event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Mark {
     /// Its time, in nanoseconds since 1970.

@@ -28,7 +28,6 @@ pub use theme::Theme;
 pub struct Look<'a> {
     pub size: Size,
     pub theme: &'a Theme,
-    /// The heading.
     pub title: &'a str,
     /// The line below it, with the period and the monitoring location.
     pub subtitle: &'a str,

@@ -4,14 +4,12 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
-/// A marked value.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Tick {
     pub at: f64,
     pub label: String,
 }
 
-/// An axis.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Scale {
     /// The value at the start of the axis; its logarithm on a logarithmic axis.

@@ -8,13 +8,9 @@ pub(super) const SERIES: usize = 7;
 /// The colours of a chart. Each colour is used for one purpose, so that a page can replace them by CSS variables.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Theme {
-    /// Background.
     pub(super) ground: RGBColor,
-    /// Text and axes.
     pub(super) ink: RGBColor,
-    /// Less important text.
     pub(super) faint: RGBColor,
-    /// Grid lines.
     pub(super) grid: RGBColor,
     /// Limits, failures and events.
     pub(super) alarm: RGBColor,
@@ -41,7 +37,6 @@ impl Theme {
         ],
     };
 
-    /// Light on dark.
     pub const DARK: Self = Self {
         ground: RGBColor(0x12, 0x17, 0x1d),
         ink: RGBColor(0xe6, 0xea, 0xee),

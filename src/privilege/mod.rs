@@ -32,12 +32,7 @@ pub enum Refusal {
          to write from the others, or run this as that user",
         dir.display()
     )]
-    Shared {
-        /// The directory.
-        dir: PathBuf,
-        /// Which users.
-        by: String,
-    },
+    Shared { dir: PathBuf, by: String },
     /// The owner of something on the way could have led the path here.
     #[error(
         "the path to {} leads through {}, which belongs to {user}, so root does not follow it: name the place itself, \
@@ -61,35 +56,24 @@ pub enum Refusal {
     Two {
         /// The directory that decides.
         first: PathBuf,
-        /// Its owner.
         one: String,
-        /// The other directory.
         second: PathBuf,
-        /// Its owner.
         other: String,
     },
     /// The kernel does not let this process become the user.
     #[error("{} belongs to {user}, and this process cannot become that user ({why}): run this as {user}", dir.display())]
     Forbidden {
-        /// The directory.
         dir: PathBuf,
-        /// Its owner.
         user: String,
         /// What the kernel said.
         why: nix::errno::Errno,
     },
     /// The service runs as root already.
     #[error("{} belongs to {user}, and a service that runs does not change its user: run it as {user}", dir.display())]
-    Running {
-        /// The directory.
-        dir: PathBuf,
-        /// Its owner.
-        user: String,
-    },
+    Running { dir: PathBuf, user: String },
     /// A path cannot be followed.
     #[error("cannot find out who may change {}: {why}", path.display())]
     Unknown {
-        /// The path.
         path: PathBuf,
         /// What the system said.
         why: io::Error,

@@ -46,9 +46,7 @@ pub struct Request {
 /// A datagram as it arrived.
 #[derive(Debug, Clone, Copy)]
 pub struct Arrival<'a> {
-    /// The complete payload.
     pub datagram: &'a [u8],
-    /// The sender.
     pub source: SocketAddr,
     /// T4, the time at which it arrived.
     pub t4: NtpTimestamp,
@@ -69,7 +67,6 @@ pub enum Verdict {
     Rejected(Check),
 }
 
-/// A validated datagram.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Judgement {
     /// The result of every check that was possible.

@@ -30,7 +30,6 @@ use std::time::Duration;
 use ntp_monitor_core::clock::Stamp;
 use ntp_monitor_core::sample::{Authentication, Evidence, Measure, Mode, Outcome, Reply, Timestamping};
 
-/// One query.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Query {
     /// The address to query.

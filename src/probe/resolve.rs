@@ -62,11 +62,7 @@ pub enum ResolveError {
     NoAddress { host: Box<str> },
     /// All addresses belong to the other family.
     #[error("{host:?} has no {family} address: allow the other family, or configure another host")]
-    WrongFamily {
-        host: Box<str>,
-        /// The requested family.
-        family: &'static str,
-    },
+    WrongFamily { host: Box<str>, family: &'static str },
     /// There was no answer in time.
     #[error("no answer about {host:?} within {seconds} s: is the name server of this host reachable?")]
     Timeout {
@@ -76,11 +72,7 @@ pub enum ResolveError {
     },
     /// Any other error of the resolver.
     #[error("{host:?} could not be resolved: {reason}")]
-    Failed {
-        host: Box<str>,
-        /// The resolver's message.
-        reason: Box<str>,
-    },
+    Failed { host: Box<str>, reason: Box<str> },
 }
 
 /// A name resolver. Dropping the future cancels the resolution.
@@ -190,7 +182,6 @@ async fn ask_dns(dns: &TokioResolver, host: &str, family: Family) -> Result<Reso
     Resolution::of(host, family, answer.iter().collect(), life)
 }
 
-/// Blocks the thread.
 fn getaddrinfo(host: &str) -> io::Result<Vec<IpAddr>> {
     Ok((host, 0).to_socket_addrs()?.map(|address| address.ip()).collect())
 }

@@ -60,7 +60,6 @@ impl Rotation {
         Change { start, stop }
     }
 
-    /// The polled addresses.
     pub fn addresses(&self) -> impl Iterator<Item = SocketAddr> + '_ {
         self.seen.keys().copied()
     }

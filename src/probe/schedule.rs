@@ -55,7 +55,6 @@ pub struct Past {
     pub rate: Option<Rate>,
 }
 
-/// A kiss RATE.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rate {
     /// When it arrived, on the wall clock in nanoseconds.

@@ -67,7 +67,6 @@ pub struct Row {
     pub accused: bool,
     /// The figures, in the order of [`COLUMNS`].
     pub cells: Vec<String>,
-    /// Its largest offsets.
     pub worst: Vec<String>,
 }
 

@@ -6,12 +6,10 @@ use crate::plot::{
     Compared, Deviation, Look, Mark, Quantity, Size, Theme, comparison, deviations, histogram, over_time,
 };
 
-/// A chart.
 #[derive(Debug, Clone)]
 pub struct Drawing {
     /// The identifier: letters, digits and hyphens.
     pub id: String,
-    /// The text alternative.
     pub about: String,
     /// The chart as SVG.
     pub svg: String,

@@ -13,7 +13,6 @@ use ntp_monitor_core::text::units::{seconds, wall_time};
 const STYLE: &str = include_str!("report.css");
 const DEFINITIONS: &str = include_str!("definitions.html");
 
-/// The complete page.
 pub(super) fn page(document: &Document, made_ns: i64) -> String {
     let mut html = String::from("<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n");
     let title = Text(&document.title);

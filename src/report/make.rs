@@ -8,7 +8,6 @@ use crate::history::survey::SurveyError;
 use crate::plot::png::Fonts;
 use crate::store::read::Reader;
 
-/// A finished report.
 #[derive(Debug, Clone)]
 pub struct Made {
     document: Document,

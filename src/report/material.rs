@@ -24,23 +24,18 @@ const MOMENTS: usize = 3;
 /// An alert of the period.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PastAlert {
-    /// The alert rule.
     pub alert: String,
     pub severity: Severity,
     /// The server; absent for alerts about this host's clock or the service.
     pub server: Option<String>,
-    /// One sentence.
     pub summary: String,
-    /// When it started.
     pub started: When,
     /// When it was resolved; absent while it is firing.
     pub ended: Option<When>,
 }
 
-/// What to report.
 #[derive(Debug, Clone)]
 pub struct Order {
-    /// The period.
     pub span: Span,
     /// The servers to report; all if empty.
     pub servers: Vec<String>,
@@ -109,7 +104,6 @@ pub struct Material {
 /// A server with charts.
 #[derive(Debug, Clone)]
 pub struct Drawn {
-    /// Its time series.
     pub course: Course,
     /// Its offsets in seconds, each with its number of occurrences.
     pub offsets: Vec<(f64, u64)>,

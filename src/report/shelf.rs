@@ -47,7 +47,6 @@ impl Shelf {
         Self { dir: data_dir.join("reports") }
     }
 
-    /// The directory itself.
     #[must_use]
     pub fn dir(&self) -> &Path {
         &self.dir

@@ -54,7 +54,6 @@ pub struct Evidence {
 }
 
 impl Evidence {
-    /// Starts without evidence.
     #[must_use]
     pub fn new(span: Span, limit_s: f64) -> Self {
         let length_ns = span.to_ns.saturating_sub(span.from_ns).max(1);

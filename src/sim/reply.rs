@@ -12,11 +12,9 @@ const MODE_SERVER: u8 = 4;
 /// The server's description of itself in every reply.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Header {
-    /// The leap indicator.
     pub leap: Leap,
     /// The stratum as sent.
     pub stratum: u8,
-    /// The reference identifier.
     pub refid: RefId,
     /// Precision in log2 seconds.
     pub precision_log2: i8,
@@ -43,7 +41,6 @@ impl Default for Header {
 /// The kind of a reply datagram.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ReplyKind {
-    /// A correct reply.
     Good,
     /// A correct reply, except that the origin field does not match the request.
     WrongOrigin,

@@ -29,7 +29,6 @@ pub struct Counters {
     pub requests: u64,
     /// Datagrams received that were not client requests.
     pub ignored: u64,
-    /// Datagrams sent.
     pub replies: u64,
 }
 
@@ -88,7 +87,6 @@ impl ScriptedServer {
         crate::clock::now().since(self.shared.start)
     }
 
-    /// The current counters.
     #[must_use]
     pub fn counters(&self) -> Counters {
         *self.shared.counters.borrow()

@@ -82,7 +82,6 @@ impl<T> SinkQueue<T> {
         self.exit.clone()
     }
 
-    /// The current state.
     #[must_use]
     pub fn gauge(&self) -> QueueGauge {
         QueueGauge {

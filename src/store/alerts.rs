@@ -29,10 +29,8 @@ pub struct AlertRecord {
     pub notifications: Vec<(String, Notification)>,
 }
 
-/// Commands about alerts.
 #[derive(Debug)]
 pub enum AlertCommand {
-    /// Records one evaluation.
     Record(Box<AlertRecord>),
     /// Stores a silence; its number is assigned here.
     AddSilence(Box<Silence>),
@@ -40,7 +38,6 @@ pub enum AlertCommand {
     EndSilence {
         /// The number of the silence.
         id: i64,
-        /// When it ends.
         now: Timestamp,
     },
 }

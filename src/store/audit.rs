@@ -5,7 +5,6 @@ use rusqlite::{Connection, Row, params};
 /// Number of entries kept; the oldest are deleted first.
 const KEPT: i64 = 10_000;
 
-/// One requested change.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AuditEntry {
     /// When, in nanoseconds since 1970.
@@ -16,11 +15,9 @@ pub struct AuditEntry {
     pub role: String,
     /// The address that sent the request.
     pub peer: String,
-    /// The requested action.
     pub action: String,
     /// The object of the action.
     pub target: String,
-    /// The result.
     pub outcome: String,
 }
 

@@ -24,7 +24,6 @@ pub enum Command {
     },
     /// Moves a line that the database rejected to quarantine.
     Quarantine {
-        /// The line.
         line: Vec<u8>,
         /// The reason for the rejection.
         reason: String,
@@ -33,7 +32,6 @@ pub enum Command {
     },
     /// Appends lines to the outbox that do not come from samples.
     Lines {
-        /// Number of lines.
         lines: u32,
         /// Line protocol, each line with its newline.
         body: Vec<u8>,
@@ -69,14 +67,12 @@ pub enum Command {
     },
     /// Changes the notification queue.
     Notice {
-        /// The change.
         command: NoticeCommand,
         /// Replies when it is done.
         reply: Reply<()>,
     },
     /// Records alert states and history, and queues notifications.
     Alerts {
-        /// The change.
         command: AlertCommand,
         /// Replies with the number of a silence, or 0.
         reply: Reply<i64>,

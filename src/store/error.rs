@@ -16,9 +16,7 @@ pub enum StoreError {
     Io {
         /// The attempted action, as a verb.
         doing: &'static str,
-        /// The path.
         path: PathBuf,
-        /// The system's error.
         source: std::io::Error,
     },
     /// The file is not a store; it was not changed.
@@ -31,7 +29,6 @@ pub enum StoreError {
     )]
     Newer {
         path: PathBuf,
-        /// Its version.
         found: i64,
         /// The newest version that this release supports.
         known: i64,
@@ -41,13 +38,7 @@ pub enum StoreError {
         "{} has schema version {found}, this release reads {known}: start the service once to migrate it",
         path.display()
     )]
-    Older {
-        path: PathBuf,
-        /// Its version.
-        found: i64,
-        /// The required version.
-        known: i64,
-    },
+    Older { path: PathBuf, found: i64, known: i64 },
     /// A damaged copy was not restored.
     #[error("{} is damaged and was not restored: {fault}", path.display())]
     Unsound {
@@ -69,7 +60,6 @@ pub enum StoreError {
         /// The attempted action, as a verb and its object.
         doing: &'static str,
         path: PathBuf,
-        /// SQLite's message.
         source: rusqlite::Error,
     },
     /// The writer thread could not execute a command.

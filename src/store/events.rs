@@ -6,7 +6,6 @@ use rusqlite::{Connection, Row, params};
 
 use super::codec::address_text;
 
-/// A detected event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Event {
     /// When it began, in nanoseconds since 1970.
@@ -19,7 +18,6 @@ pub struct Event {
     pub server: Option<String>,
     /// The address, if the event is about one.
     pub address: Option<SocketAddr>,
-    /// Details, as JSON.
     pub detail: String,
 }
 

@@ -64,7 +64,6 @@ pub(super) type Counted = Vec<(String, u64, i64)>;
 /// A notification that is due.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Due {
-    /// Its number.
     pub id: i64,
     /// Number of failed attempts.
     pub attempts: u32,
@@ -75,14 +74,10 @@ pub struct Due {
 /// Commands about the queues.
 #[derive(Debug)]
 pub enum NoticeCommand {
-    /// Adds a notification.
     Insert {
-        /// The notifier.
         notifier: String,
-        /// The notification.
         notification: Box<Notification>,
     },
-    /// Records a delivery.
     Delivered {
         /// The number of the notification.
         id: i64,
@@ -95,14 +90,12 @@ pub enum NoticeCommand {
         id: i64,
         /// The time of the next attempt, in nanoseconds since 1970.
         next_ns: i64,
-        /// The reason.
         why: String,
     },
     /// Records that a notification was dropped.
     GivenUp {
         /// The number of the notification.
         id: i64,
-        /// The reason.
         why: String,
     },
 }
@@ -123,7 +116,6 @@ pub fn insert(conn: &Connection, notifier: &str, notification: &Notification, no
     Ok(())
 }
 
-/// Executes a command.
 pub(super) fn apply(conn: &Connection, command: NoticeCommand, now_ns: i64) -> rusqlite::Result<()> {
     match command {
         NoticeCommand::Insert { notifier, notification } => insert(conn, &notifier, &notification, now_ns),

@@ -24,12 +24,9 @@ const ROWS_PER_PASS: usize = 4096;
 /// Pause after a round through all series that left no expired rows.
 const REST_NS: i64 = 600 * 1_000_000_000;
 
-/// Retention periods.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Horizons {
-    /// Raw samples.
     pub raw_for: Duration,
-    /// Five-minute rollups.
     pub rollup_5m_for: Duration,
     /// Hourly rollups, the history of this host's clock, events, and series without other data.
     pub rollup_1h_for: Duration,

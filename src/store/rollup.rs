@@ -10,14 +10,12 @@ use super::codec::outcome_index;
 /// The two widths of rollups.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Grain {
-    /// Five minutes.
     FiveMinutes,
     /// One hour, with quantile sketches.
     Hour,
 }
 
 impl Grain {
-    /// Both, finest first.
     pub const ALL: [Self; 2] = [Self::FiveMinutes, Self::Hour];
 
     /// The width in seconds.
@@ -61,7 +59,6 @@ pub struct Counts {
 }
 
 impl Counts {
-    /// Adds one poll.
     pub fn add(&mut self, sample: &Sample) {
         self.outcomes[outcome_index(&sample.outcome)] += 1;
         self.sent += u64::from(sample.sent);
@@ -77,7 +74,6 @@ impl Counts {
         self.lost += other.lost;
     }
 
-    /// Number of polls.
     #[must_use]
     pub fn polls(&self) -> u64 {
         self.outcomes.iter().sum()
@@ -103,11 +99,9 @@ pub struct Rollup {
     pub bucket_s: i64,
     /// The kind of timestamping; `None` for polls without an exchange.
     pub timestamping: Option<Timestamping>,
-    /// The outcome counts.
     pub counts: Counts,
     /// Offsets in seconds, positive when the server is ahead.
     pub offset_s: Moments,
-    /// Delays in seconds.
     pub delay_s: Moments,
     /// The mean root distance in seconds, over the same polls as the offsets; 0 without any.
     pub root_distance_mean_s: f64,

@@ -23,7 +23,6 @@ struct Known {
 }
 
 impl SeriesCache {
-    /// Clears the cache.
     pub(super) fn clear(&mut self) {
         self.known.clear();
     }

@@ -18,7 +18,6 @@ use crate::config::Role;
 use crate::store::{AuditEntry, StoreHandle};
 use ntp_monitor_core::stats::verdict::When;
 
-/// What is here.
 pub const ENDPOINTS: &[Endpoint] = &[Endpoint::get("/api/v1/audit", || web::to(list))
     .about("Changes made through the API, with their author and result, latest first.")
     .role(Role::Admin)

@@ -8,7 +8,6 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; i
      connect-src 'self'; font-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'self'; \
      frame-ancestors 'none'";
 
-/// The headers.
 #[must_use]
 pub fn security() -> DefaultHeaders {
     DefaultHeaders::new()

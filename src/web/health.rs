@@ -8,7 +8,6 @@ use super::State;
 use super::openapi::{Body, Endpoint};
 use ntp_monitor_core::health::report::{Health, Status};
 
-/// What is here.
 pub const ENDPOINTS: &[Endpoint] = &[
     Endpoint::get("/health", || web::to(health))
         .about("The health of the service.")

@@ -11,10 +11,8 @@ use nix::sys::socket::{setsockopt, sockopt::TcpUserTimeout};
 /// A connection is given up when its peer takes nothing for this long; the server itself would wait for it for ever.
 const UNREAD_FOR: Duration = Duration::from_secs(30);
 
-/// Sockets that listen.
 #[derive(Debug)]
 pub struct Listeners {
-    /// At least one.
     pub sockets: Vec<TcpListener>,
     /// The service manager opened them, and not this process.
     pub handed_over: bool,
@@ -25,12 +23,7 @@ pub struct Listeners {
 pub enum ListenError {
     /// The system refuses.
     #[error("cannot listen on {listen}: {source}; {}", advice(source))]
-    Address {
-        /// The address.
-        listen: SocketAddr,
-        /// The system's reason.
-        source: io::Error,
-    },
+    Address { listen: SocketAddr, source: io::Error },
     /// What was handed over is of no use.
     #[error("a socket that the service manager handed over cannot be used: {0}; it must be a stream socket of TCP")]
     HandedOver(io::Error),

@@ -53,7 +53,6 @@ const MAX_CONNECTIONS: usize = 2048;
 /// What the handlers read.
 #[derive(Clone)]
 pub struct State {
-    /// The newest health.
     pub health: watch::Receiver<Arc<Health>>,
     /// The newest picture of what was computed.
     pub snapshot: watch::Receiver<Arc<Snapshot>>,
@@ -61,23 +60,19 @@ pub struct State {
     pub config: watch::Receiver<Arc<Config>>,
     /// What was measured before.
     pub store: StoreHandle,
-    /// By which clock.
     pub clock: Arc<dyn Clock>,
     /// When the service started.
     pub started: Stamp,
-    /// What happens.
     pub hub: live::Hub,
     /// Every poll as it ends.
     pub samples: broadcast::Sender<Arc<Sample>>,
     /// The pace of every address; set once the service has begun to measure.
     pub ledger: Arc<OnceLock<Ledger>>,
-    /// How alerts stand.
     pub alerts: watch::Receiver<Arc<AlertStatus>>,
     /// Counts up when a silence changes, for whoever heeds them.
     pub silences: Arc<watch::Sender<u64>>,
     /// Where the configuration file is edited.
     pub config_editor: config_editor::ConfigEditor,
-    /// Who changed what.
     pub audit: audit::Audit,
 }
 

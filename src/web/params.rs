@@ -17,7 +17,6 @@ const LONGEST: Duration = Duration::from_secs(20 * 366 * 86_400);
 /// A span of the wall clock, `[from, to)`, in nanoseconds since 1970.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Range {
-    /// Its beginning.
     pub from_ns: i64,
     /// Its end, after its beginning.
     pub to_ns: i64,
@@ -109,7 +108,6 @@ pub fn taus(text: Option<&str>) -> Result<Option<Vec<f64>>, Problem> {
 /// A server, or one of its addresses.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Target {
-    /// The configured name.
     pub name: Arc<str>,
     /// The address; `None` for all.
     pub address: Option<SocketAddr>,

@@ -22,7 +22,6 @@ use super::view::row::Row;
 use super::view::rows::Picture;
 use ntp_monitor_core::sample::Outcome;
 
-/// What is here.
 pub const ENDPOINTS: &[Endpoint] = &[Endpoint::get("/probe", || web::to(probe))
     .about(
         "The last poll of one server, as blackbox exporter answers. Nothing is sent: the server is polled on its own \
@@ -55,7 +54,6 @@ pub struct ProbeQuery {
     debug: bool,
 }
 
-/// `GET /probe`.
 pub async fn probe(
     request: HttpRequest,
     state: web::Data<State>,

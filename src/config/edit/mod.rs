@@ -32,10 +32,7 @@ pub enum EditError {
     },
     /// A secret was left masked where none was before.
     #[error("{path} is masked, and there was no secret in that place that could be kept: write it")]
-    NothingToKeep {
-        /// Where.
-        path: String,
-    },
+    NothingToKeep { path: String },
     /// The file has no server of that name.
     #[error("the configuration file has no server {0:?}: it comes from the environment, or it is gone")]
     NoServer(String),

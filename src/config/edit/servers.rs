@@ -12,7 +12,6 @@ pub enum ServerEdit {
     Add(Map<String, Json>),
     /// These keys of the server get other values; `null` takes a key away (RFC 7396).
     Change(String, Map<String, Json>),
-    /// The server goes.
     Remove(String),
 }
 

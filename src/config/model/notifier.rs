@@ -65,45 +65,31 @@ impl NotifierType {
 /// What each type needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Channel {
-    /// The webhook.
     Slack(Hidden),
-    /// Mail.
     Email(Email),
-    /// A request.
     Webhook(Webhook),
-    /// PagerDuty.
     Pagerduty {
         /// Where the API is.
         api_url: String,
-        /// The integration key.
         routing_key: Hidden,
     },
-    /// ntfy.
     Ntfy {
-        /// The server.
         api_url: String,
-        /// The topic.
         topic: Hidden,
-        /// An access token.
         token: Option<Hidden>,
     },
-    /// Telegram.
     Telegram {
         /// Where the API is.
         api_url: String,
-        /// The bot's token.
         token: Hidden,
-        /// The chat.
         chat_id: String,
     },
-    /// The webhook.
     Teams(Hidden),
     /// The dead man's switch.
     Heartbeat(Heartbeat),
 }
 
 impl Channel {
-    /// Its type.
     #[must_use]
     pub fn kind(&self) -> NotifierType {
         match self {
@@ -119,16 +105,13 @@ impl Channel {
     }
 }
 
-/// Mail.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Email {
     /// The server that takes it.
     pub host: String,
-    /// Its port.
     pub port: u16,
     /// How the connection is protected.
     pub tls: MailTls,
-    /// The sender.
     pub from: lettre::message::Mailbox,
     /// The receivers, at least one.
     pub to: Vec<lettre::message::Mailbox>,
@@ -153,11 +136,9 @@ pub enum MailTls {
 /// A request to any URL.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Webhook {
-    /// Where.
     pub url: Hidden,
     /// The key that it is signed with.
     pub secret: Option<Hidden>,
-    /// More headers.
     pub headers: Vec<(String, Hidden)>,
     /// What the body looks like, when it is not the usual JSON.
     pub body_template: Option<String>,
@@ -172,7 +153,6 @@ pub struct Heartbeat {
     pub url: Hidden,
     /// What to ask for while the service is failing.
     pub fail_url: Option<Hidden>,
-    /// How often.
     pub interval: Duration,
 }
 

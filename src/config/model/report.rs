@@ -6,7 +6,6 @@ use jiff::tz::TimeZone;
 
 use ntp_monitor_core::calendar::schedule::Schedule;
 
-/// `[report]`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Report {
     /// When a report is made by itself; `None` when it never is.

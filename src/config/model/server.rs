@@ -9,12 +9,9 @@ use serde::Deserialize;
 
 use ntp_monitor_core::sample::ServerIdent;
 
-/// One `[[server]]`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Server {
-    /// Name and tags.
     pub ident: Arc<ServerIdent>,
-    /// Whom to ask.
     pub host: Host,
     /// UDP port, 123 unless configured.
     pub port: u16,
@@ -56,7 +53,6 @@ impl Server {
 /// Whom a `[[server]]` names.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Host {
-    /// An address.
     Address(IpAddr),
     /// A name to resolve.
     Name(String),

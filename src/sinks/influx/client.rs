@@ -16,11 +16,9 @@ use crate::outbound::{body, builder, failure, retry_after, short};
 /// The result of a write.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum WriteOutcome {
-    /// Acknowledged: any 2xx.
     Done,
     /// The failure may be temporary (429, 408, 5xx, no response): send the same lines again later.
     Retry {
-        /// The reason.
         reason: String,
         /// The time to wait that the server asked for.
         after: Option<Duration>,

@@ -63,7 +63,6 @@ impl Point {
         }
     }
 
-    /// Sets an integer.
     #[must_use]
     pub fn integer(self, name: &str, value: i64) -> Self {
         self.field(name, FieldValue::I64(value))
@@ -76,7 +75,6 @@ impl Point {
         self.integer(name, i64::try_from(value).unwrap_or(i64::MAX))
     }
 
-    /// Sets a boolean.
     #[must_use]
     pub fn flag(self, name: &str, value: bool) -> Self {
         self.field(name, FieldValue::Bool(value))

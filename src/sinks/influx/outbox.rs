@@ -52,6 +52,5 @@ pub trait Outbox: Send + Sync + 'static {
     /// Moves one rejected line to quarantine with the reason; quarantine is bounded, the oldest lines are dropped.
     fn quarantine(&self, line: Vec<u8>, reason: String) -> impl Future<Output = Result<(), OutboxError>> + Send;
 
-    /// The fill level.
     fn gauge(&self) -> impl Future<Output = Result<OutboxGauge, OutboxError>> + Send;
 }

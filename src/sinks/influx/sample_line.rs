@@ -12,7 +12,6 @@ use super::line::{OWN_TAGS, Point, field_text, key};
 use ntp_monitor_core::sample::{Sample, SeriesKey, ServerIdent, Timestamping};
 use ntp_monitor_core::text::decimal::{push_f64, push_i64};
 
-/// The measurement.
 const SAMPLE: &str = "ntp_sample";
 /// Maximum number of cached series, some 150 bytes each.
 const HEADS: usize = 65_536;

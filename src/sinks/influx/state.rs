@@ -10,10 +10,8 @@ use ntp_monitor_core::clock::Stamp;
 /// What the sender is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum SenderLabel {
-    /// Nothing is due.
     #[default]
     Idle,
-    /// Requests succeed.
     Sending,
     /// The last request failed temporarily and will be repeated.
     Retrying,
@@ -68,7 +66,6 @@ struct Inner {
 }
 
 impl SenderState {
-    /// The current state.
     #[must_use]
     pub fn gauge(&self) -> SenderGauge {
         let inner = self.lock();

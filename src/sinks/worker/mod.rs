@@ -24,7 +24,6 @@ use thread::Worker;
 /// Maximum number of samples per batch. A transaction costs nearly the same for one row as for hundreds.
 const MAX_BATCH: usize = 2048;
 
-/// A blocking output.
 pub trait BatchWriter: Send + 'static {
     /// Requests to the thread that owns the output, besides writing.
     type Command: Send + 'static;

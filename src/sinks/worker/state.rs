@@ -86,7 +86,6 @@ pub struct WriterGauge {
 }
 
 impl WriterState {
-    /// The current state.
     #[must_use]
     pub fn gauge(&self) -> WriterGauge {
         let (in_hand, oldest_mono_ns) = {
@@ -128,7 +127,6 @@ impl WriterState {
         self.turn_mono_ns.store(crate::clock::now().mono_ns, Ordering::Relaxed);
     }
 
-    /// Counts written samples.
     pub(super) fn wrote(&self, count: usize) {
         self.written.fetch_add(count as u64, Ordering::Relaxed);
     }
@@ -145,7 +143,6 @@ impl WriterState {
         !self.failing.swap(true, Ordering::Relaxed)
     }
 
-    /// Counts dropped samples.
     pub(super) fn gave_up(&self, count: usize) {
         self.abandoned.fetch_add(count as u64, Ordering::Relaxed);
     }

@@ -25,7 +25,6 @@ pub struct ClockHistory {
 pub struct ClockStep {
     /// The start of the step, or the time of the single point.
     pub time_ns: i64,
-    /// Number of points.
     pub points: u32,
     /// The mean of the estimates: true time minus this clock, positive when this clock is slow.
     pub estimate_s: Option<f64>,
@@ -33,7 +32,6 @@ pub struct ClockStep {
     pub low_s: Option<f64>,
     /// The maximum of estimate plus bound.
     pub high_s: Option<f64>,
-    /// The largest bound.
     pub bound_s: Option<f64>,
     /// Whether the clock could be trusted all the time, according to its own state.
     pub trusted: bool,

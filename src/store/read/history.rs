@@ -16,9 +16,7 @@ use ntp_monitor_core::sample::{SeriesKey, Timestamping};
 /// The history of a server within a span, by time, at the selected resolution.
 #[derive(Debug, Clone, PartialEq)]
 pub enum History {
-    /// Every sample.
     Raw(Vec<StoredSample>),
-    /// Rollups.
     Rollups {
         /// The width of a bucket in seconds: a multiple of 300.
         width_s: i64,
@@ -27,7 +25,6 @@ pub enum History {
     },
 }
 
-/// The requested resolution.
 #[derive(Debug, Clone, Copy)]
 struct Request {
     from_ns: i64,

@@ -31,7 +31,6 @@ use ntp_monitor_core::sample::{Evidence, SeriesKey, ServerIdent};
 /// One series of the store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Series {
-    /// Its number.
     pub id: i64,
     /// Server, vantage and address.
     pub key: SeriesKey,

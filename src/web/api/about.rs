@@ -10,7 +10,6 @@ use crate::web::problem::Problem;
 use crate::web::respond;
 use ntp_monitor_core::stats::verdict::When;
 
-/// What is here.
 pub const ENDPOINTS: &[Endpoint] = &[
     Endpoint::get("/api/v1/version", || web::to(version))
         .about("Name and version of the service.")

@@ -11,7 +11,6 @@ use crate::web::problem::Problem;
 use crate::web::respond;
 use ntp_monitor_core::alert::status::{Active, AlertState, Past};
 
-/// What is here.
 pub const ENDPOINTS: &[Endpoint] = &[Endpoint::get("/api/v1/alerts", || web::to(alerts))
     .about("Current alerts, the most severe first, and the history of alerts that fired.")
     .taking(&[

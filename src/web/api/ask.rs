@@ -19,7 +19,6 @@ use crate::web::params::Target;
 use crate::web::problem::Problem;
 use ntp_monitor_core::sample::{Sample, SeriesKey};
 
-/// What is here.
 pub const ENDPOINTS: &[Endpoint] = &[Endpoint::post("/api/v1/servers/{id}/probe", || web::to(ask))
     .about(
         "Polls a server now and returns the result. The server's minimum interval still applies: 429 says how long \

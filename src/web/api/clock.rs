@@ -14,7 +14,6 @@ use crate::web::problem::Problem;
 use crate::web::respond;
 use ntp_monitor_core::stats::verdict::When;
 
-/// What is here.
 pub const ENDPOINTS: &[Endpoint] = &[Endpoint::get("/api/v1/local/history", || web::to(history))
     .about(
         "This host's clock over time, one point a minute, at most 2000. Longer spans are divided into steps, each with \

@@ -15,7 +15,6 @@ use crate::web::problem::Problem;
 use crate::web::respond;
 use ntp_monitor_core::stats::verdict::When;
 
-/// What is here.
 pub const ENDPOINTS: &[Endpoint] = &[Endpoint::get("/api/v1/events", || web::to(events))
     .about("Events: clock steps, state changes, outages.")
     .taking(&[

@@ -23,7 +23,6 @@ use ntp_monitor_core::stats::summary::{WindowSummary, summarise};
 use ntp_monitor_core::stats::verdict::When;
 use ntp_monitor_core::stats::window::{ServerWindows, Window};
 
-/// What is here.
 pub const ENDPOINTS: &[Endpoint] = &[
     Endpoint::get("/api/v1/servers/{id}/samples", || web::to(samples))
         .about("Samples, at a resolution that gives at most 2000 points.")
@@ -83,7 +82,6 @@ pub async fn samples(
     respond::json(&request, &body)
 }
 
-/// A window.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct StatsQuery {

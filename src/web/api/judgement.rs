@@ -13,7 +13,6 @@ use ntp_monitor_core::stats::local::{DaemonView, KernelState};
 use ntp_monitor_core::stats::snapshot::Snapshot;
 use ntp_monitor_core::stats::verdict::{LocalVerdict, Verdict, When};
 
-/// What is here.
 pub const ENDPOINTS: &[Endpoint] = &[
     Endpoint::get("/api/v1/verdict", || web::to(verdict))
         .about("Which servers are wrong, by how much, since when, with what confidence and assumption.")

@@ -22,7 +22,6 @@ use crate::web::problem::Problem;
 use crate::web::respond;
 use ntp_monitor_core::health::reports::UnderWay;
 
-/// What is here.
 pub const ENDPOINTS: &[Endpoint] = &[
     Endpoint::get("/api/v1/reports", || web::to(list))
         .about("The stored reports.")

@@ -28,7 +28,6 @@ use ntp_monitor_core::stats::intake::TimeAxis;
 use ntp_monitor_core::stats::verdict::When;
 use ntp_monitor_core::stats::window::Window;
 
-/// What is here.
 pub const ENDPOINTS: &[Endpoint] = &[
     Endpoint::get("/api/v1/rules", || web::to(list))
         .about("The rules of alerts with how they do, and the variables that they may look at.")

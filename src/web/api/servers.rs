@@ -16,7 +16,6 @@ use crate::web::view::row::{Condition, Row};
 use crate::web::view::rows::{Column, Filter, Picture, sort};
 use ntp_monitor_core::stats::verdict::When;
 
-/// What is here.
 pub const ENDPOINTS: &[Endpoint] = &[
     Endpoint::get("/api/v1/servers", || web::to(list))
         .about("Current state of every address of every server.")

@@ -13,7 +13,6 @@ use crate::web::problem::Problem;
 use crate::web::respond;
 use ntp_monitor_core::alert::silence::Silence;
 
-/// What is here.
 pub const ENDPOINTS: &[Endpoint] = &[
     Endpoint::get("/api/v1/silences", || web::to(list))
         .about("Active and future silences, and the open maintenance windows of the configuration.")

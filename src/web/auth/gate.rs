@@ -31,9 +31,7 @@ pub struct Gate {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Request<'a> {
     pub headers: &'a HeaderMap,
-    /// It changes something.
     pub writing: bool,
-    /// What it needs.
     pub needed: Option<Role>,
     /// Where it comes from.
     pub peer: Option<IpAddr>,

@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 
 /// Wrong tokens from one address within [`PENALTY`], after which it is not listened to until that is over.
 pub(super) const FAILURES: u32 = 10;
-/// How long.
 pub(super) const PENALTY: Duration = Duration::from_secs(60);
 /// Addresses that are remembered; the oldest are forgotten first.
 const REMEMBERED: usize = 4096;

@@ -16,7 +16,6 @@ use crate::web::openapi::{Body, Endpoint};
 use crate::web::problem::Problem;
 use crate::web::{State, audit, body};
 
-/// What is here.
 pub const ENDPOINTS: &[Endpoint] = &[
     Endpoint::get("/api/v1/session", || web::to(look))
         .about("The caller's name and role, from its token or session.")

@@ -26,7 +26,6 @@ const RELOADS: usize = 1;
 /// Asks whoever runs the service to take up a configuration.
 #[derive(Debug)]
 pub struct Reload {
-    /// The configuration, sound.
     pub loaded: Loaded,
     /// Answers what changed, or why it could not be taken up. When it is closed nobody waits any more: let it be.
     pub answer: oneshot::Sender<Result<Changes, String>>,
@@ -55,7 +54,6 @@ pub enum Edit {
 /// What an edit depends on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Condition {
-    /// Nothing.
     None,
     /// There is a file.
     Any,
@@ -66,7 +64,6 @@ pub enum Condition {
 /// The file as it may be shown.
 #[derive(Debug)]
 pub struct Look {
-    /// Where it is.
     pub path: PathBuf,
     /// Its text, secrets masked; empty when it cannot be shown.
     pub text: String,
@@ -79,7 +76,6 @@ pub struct Look {
 /// An edit that was done.
 #[derive(Debug)]
 pub struct Done {
-    /// What it changed.
     pub check: Check,
     /// The fingerprint of the file now.
     pub fingerprint: String,

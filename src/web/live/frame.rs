@@ -28,7 +28,6 @@ pub enum Topic {
 }
 
 impl Topic {
-    /// Every topic.
     pub const ALL: [Self; 4] = [Self::Sample, Self::Verdict, Self::Health, Self::Alert];
 
     /// The name of its events.
@@ -49,20 +48,16 @@ impl Topic {
     }
 }
 
-/// What happened.
 #[derive(Debug)]
 pub enum Happening {
-    /// A poll ended.
     Sample(Arc<Sample>),
     /// The verdict of this picture says something else than the one before.
     Verdict(Arc<Snapshot>),
-    /// Health changed.
     Health(Arc<Health>),
     /// An alert stands like this now.
     Alert(Box<Active>),
 }
 
-/// A numbered happening.
 #[derive(Debug)]
 pub struct Frame {
     /// Counts up from 1 in each process.

@@ -26,19 +26,15 @@ use ntp_monitor_core::stats::snapshot::Snapshot;
 pub const SAMPLES: usize = 4096;
 /// What a reader may be behind, and may get again.
 const KEPT: usize = 2048;
-/// Readers at once.
 const READERS: usize = 1000;
 
 /// Where happenings come from.
 #[derive(Debug)]
 pub struct Sources {
-    /// Every poll.
     pub samples: broadcast::Receiver<Arc<Sample>>,
     /// The pictures, with their verdicts.
     pub snapshot: watch::Receiver<Arc<Snapshot>>,
-    /// Health.
     pub health: watch::Receiver<Arc<Health>>,
-    /// How alerts stand.
     pub alerts: watch::Receiver<Arc<AlertStatus>>,
 }
 
@@ -77,7 +73,6 @@ impl Hub {
         }))
     }
 
-    /// Readers now.
     #[must_use]
     pub fn readers(&self) -> usize {
         READERS - self.0.places.available_permits()
@@ -134,7 +129,6 @@ impl Hub {
 struct Subscription {
     /// The number before the first that it gets.
     begin: u64,
-    /// What it missed.
     behind: VecDeque<Arc<Frame>>,
     /// What is to come.
     live: broadcast::Receiver<Arc<Frame>>,

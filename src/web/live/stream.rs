@@ -24,7 +24,6 @@ use crate::web::State;
 use crate::web::openapi::{Body, Endpoint, header, query};
 use crate::web::problem::Problem;
 
-/// What is here.
 pub const ENDPOINTS: &[Endpoint] = &[Endpoint::get("/api/v1/stream", || web::to(stream))
     .about("Live events, as server-sent events: hello, sample, verdict, health, alert. Last-Event-ID resumes.")
     .taking(&[

@@ -3,13 +3,11 @@
 use super::scrape::Scrape;
 use crate::web::view::row::Row;
 
-/// One metric.
 pub struct Family {
     /// Its name without prefix, unit and suffix.
     pub name: &'static str,
     /// Its unit, which ends its name.
     pub unit: Option<&'static str>,
-    /// Its kind.
     pub kind: Kind,
     /// What it says, with unit and sign.
     pub help: &'static str,
@@ -42,7 +40,6 @@ pub enum Values {
     By(&'static str, fn(&Scrape) -> Vec<(String, f64)>),
     /// Several, told apart by two labels.
     ByTwo(&'static str, &'static str, fn(&Scrape) -> Vec<(String, String, f64)>),
-    /// Texts.
     Info(fn(&Scrape) -> Vec<(&'static str, String)>),
 }
 

@@ -27,7 +27,6 @@ use super::openapi::{Body, Endpoint};
 use super::problem::Problem;
 use super::view::row::Row;
 
-/// What is here.
 pub const ENDPOINTS: &[Endpoint] = &[Endpoint::get("/metrics", || web::to(metrics))
     .about("Metrics for Prometheus.")
     .giving(Body::text("text/plain", "OpenMetrics when accepted, else the text format."))];

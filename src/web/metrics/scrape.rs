@@ -15,11 +15,8 @@ use ntp_monitor_core::stats::snapshot::Snapshot;
 pub struct Scrape {
     /// The configuration in effect.
     pub config: Arc<Config>,
-    /// The newest picture.
     pub snapshot: Arc<Snapshot>,
-    /// The newest health.
     pub health: Arc<Health>,
-    /// How alerts stand.
     pub alerts: Arc<AlertStatus>,
     /// Who reads the stream.
     pub hub: Hub,

@@ -10,7 +10,6 @@ use super::endpoint::{Endpoint, Method, Place};
 use crate::web::endpoints;
 use ntp_monitor_core::text::html::Text;
 
-/// `GET /api/docs`.
 pub async fn docs() -> HttpResponse {
     let mut html = String::from(
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<title>ntp-monitor API</title>\n\

@@ -91,7 +91,6 @@ fn operation(endpoint: &Endpoint, problem: &Value, generators: &mut Generators) 
     operation
 }
 
-/// `get_servers_id_samples`.
 fn operation_id(endpoint: &Endpoint) -> String {
     let path = endpoint.path.trim_start_matches("/api/v1");
     let words = path.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());

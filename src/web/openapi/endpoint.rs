@@ -12,15 +12,10 @@ use crate::config::Role;
 /// How it is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Method {
-    /// Reads.
     Get,
-    /// Makes, or does.
     Post,
-    /// Replaces.
     Put,
-    /// Changes.
     Patch,
-    /// Takes away.
     Delete,
 }
 
@@ -41,7 +36,6 @@ impl Method {
 /// Something to ask for.
 #[derive(Clone, Copy)]
 pub struct Endpoint {
-    /// How.
     pub method: Method,
     /// Where, with parameters in braces.
     pub path: &'static str,
@@ -79,26 +73,20 @@ pub struct Body {
 /// Where a parameter stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Place {
-    /// In the path.
     Path,
-    /// In the query.
     Query,
-    /// In a header.
     Header,
 }
 
 /// Something that may be said beside the body.
 #[derive(Debug, Clone, Copy)]
 pub struct Parameter {
-    /// Its name.
     pub name: &'static str,
-    /// Where it stands.
     pub place: Place,
     /// Its type: `string`, `integer` or `boolean`.
     pub kind: &'static str,
     /// Whether it must be there.
     pub required: bool,
-    /// What it means.
     pub about: &'static str,
 }
 
@@ -154,7 +142,6 @@ impl Body {
         Self { about, media, schema: SchemaGenerator::subschema_for::<String> }
     }
 
-    /// Nothing.
     #[must_use]
     pub const fn none(about: &'static str) -> Self {
         Self { about, media: "", schema: SchemaGenerator::subschema_for::<()> }
@@ -222,7 +209,6 @@ impl Endpoint {
         self
     }
 
-    /// Changes nothing.
     #[must_use]
     pub const fn only_asking(mut self) -> Self {
         self.only_asks = true;

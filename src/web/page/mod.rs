@@ -25,7 +25,6 @@ const INDEX: &str = "index.html";
 /// The style of the plain page: a file of its own, since the policy of the service forbids style within pages.
 const PLAIN_STYLE: &str = include_str!("plain.css");
 
-/// `GET /`.
 pub async fn index(request: HttpRequest, state: web::Data<State>) -> HttpResponse {
     match Built::get(INDEX) {
         Some(file) => send(&request, INDEX, file),
@@ -43,7 +42,6 @@ pub async fn plain(state: web::Data<State>) -> HttpResponse {
         .body(plain::page(&config.monitor.vantage, &snapshot, &rows))
 }
 
-/// `GET /plain.css`.
 pub async fn plain_style() -> HttpResponse {
     HttpResponse::Ok().insert_header((CONTENT_TYPE, "text/css; charset=utf-8")).body(PLAIN_STYLE)
 }

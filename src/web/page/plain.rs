@@ -14,7 +14,6 @@ const REFRESH_S: u32 = 10;
 /// More servers than this are listed by the API only.
 const MOST: usize = 2000;
 
-/// The page.
 #[must_use]
 pub fn page(vantage: &str, snapshot: &Snapshot, rows: &[Row]) -> String {
     let verdict = &snapshot.verdict;

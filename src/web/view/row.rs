@@ -31,7 +31,6 @@ pub enum Condition {
 }
 
 impl Condition {
-    /// Every condition.
     pub const ALL: [Self; 6] = [Self::Paused, Self::Pending, Self::Ok, Self::Failing, Self::Unreachable, Self::Wrong];
 
     /// The name in the API.

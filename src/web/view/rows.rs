@@ -64,7 +64,6 @@ impl<'a> Picture<'a> {
 pub struct Filter {
     /// Tags that must be there, with their values; without a value the tag must be there.
     pub tags: Vec<(String, Option<String>)>,
-    /// Any of these.
     pub states: Vec<Condition>,
     /// In the name, the address, the reference identifier or a tag; lower case.
     pub text: String,
@@ -90,31 +89,19 @@ impl Filter {
 /// What a list is sorted by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Column {
-    /// As configured.
     Configured,
-    /// `name`.
     Name,
-    /// `address`.
     Address,
-    /// `state`, worst last.
     State,
-    /// `offset`, signed.
     Offset,
     /// `magnitude` of the offset.
     Magnitude,
-    /// `delay`.
     Delay,
-    /// `jitter`.
     Jitter,
-    /// `root_distance`.
     RootDistance,
-    /// `stratum`.
     Stratum,
-    /// `reach`.
     Reach,
-    /// `score`.
     Score,
-    /// `last_seen`.
     LastSeen,
 }
 

@@ -19,7 +19,6 @@ use crate::web::{State, audit, body, respond};
 
 const IF_MATCH_HEADER: Parameter = header("If-Match", "The ETag of the file that was read; it must not have changed.");
 
-/// What is here.
 pub const ENDPOINTS: &[Endpoint] = &[
     Endpoint::get("/api/v1/config/schema", || web::to(schema))
         .about("The JSON Schema (2020-12) of the configuration: every key, its meaning and its default.")

@@ -21,7 +21,6 @@ use crate::web::problem::Problem;
 const NAME: Parameter = part("id", "The configured name; percent-encoded.");
 const ANSWER: Body = Body::json::<Check>("valid, faults, warnings, diff, changes; the new ETag is in the header.");
 
-/// What is here.
 pub const ENDPOINTS: &[Endpoint] = &[
     Endpoint::post("/api/v1/servers", || web::to(add))
         .about("Adds a server to the configuration file and starts polling it.")
