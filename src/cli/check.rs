@@ -126,7 +126,7 @@ fn judge(args: &CheckArgs, measured: &Measured) -> State {
     };
     match (measured.outcome(), measured.measure()) {
         (Outcome::Sample, Some(measure)) => judge_offset(args, measure.offset_s),
-        (Outcome::Unsynchronised, _) => State::Critical,
+        (Outcome::Unsynchronised(_), _) => State::Critical,
         (Outcome::Rejected(check), _) if is_servers_fault(*check) => State::Critical,
         (Outcome::Timeout | Outcome::Refused | Outcome::Dns(_), _) => unreachable,
         (Outcome::Kiss(_) | Outcome::Rejected(_) | Outcome::Fault(_) | Outcome::Sample, _) => State::Unknown,

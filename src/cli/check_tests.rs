@@ -65,7 +65,7 @@ fn what_was_not_measured_is_never_green() {
         (Outcome::Kiss(KissCode::RATE), 3),
         (Outcome::Rejected(Check::Origin), 3),
         (Outcome::Rejected(Check::RootDistance), 2),
-        (Outcome::Unsynchronised, 2),
+        (Outcome::Unsynchronised(None), 2),
         (Outcome::Fault("no socket".into()), 3),
         // An engine that claims a sample without numbers.
         (Outcome::Sample, 3),

@@ -74,7 +74,7 @@ impl Measured {
     #[must_use]
     pub fn lost(&self) -> usize {
         let answered =
-            |outcome: &Outcome| matches!(outcome, Outcome::Sample | Outcome::Unsynchronised | Outcome::Kiss(_));
+            |outcome: &Outcome| matches!(outcome, Outcome::Sample | Outcome::Unsynchronised(_) | Outcome::Kiss(_));
         self.sent() - self.reports.iter().filter(|report| answered(&report.outcome)).count().min(self.sent())
     }
 

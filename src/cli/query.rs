@@ -157,7 +157,7 @@ fn state(measured: &Measured, is_excluded: bool) -> Cell {
     let style = match outcome {
         _ if is_excluded => Style::Bad,
         Outcome::Sample if measured.lost() == 0 => Style::Good,
-        Outcome::Sample | Outcome::Kiss(_) | Outcome::Unsynchronised => Style::Warning,
+        Outcome::Sample | Outcome::Kiss(_) | Outcome::Unsynchronised(_) => Style::Warning,
         _ => Style::Bad,
     };
     Cell::styled(text, style)

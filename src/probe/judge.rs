@@ -9,6 +9,7 @@ use ntp_monitor_core::clock::Stamp;
 use ntp_monitor_core::ntp::packet::HEADER_LEN;
 use ntp_monitor_core::ntp::{
     Check, CheckRow, Exchange, KissCode, Leap, Mac, Mode, NtpTimestamp, Packet, ParseError, RefId, RootDistance,
+    StatusCode,
 };
 use ntp_monitor_core::sample::{Evidence, Measure, Reply};
 
@@ -61,8 +62,8 @@ pub enum Verdict {
     Accepted(Reply, Measure),
     /// A kiss-o'-death that answers this request. Its timestamps were not checked.
     Kiss(KissCode),
-    /// The reply of a server that reports its own clock as unsynchronised.
-    Unsynchronised(Reply),
+    /// The reply of a server that reports its own clock as unsynchronised, with the code that says why.
+    Unsynchronised(Reply, Option<StatusCode>),
     /// Anything else, with the first check that failed. The query continues to wait for a reply.
     Rejected(Check),
 }
@@ -125,7 +126,9 @@ pub fn judge(request: &Request, arrival: &Arrival<'_>) -> Judgement {
             Verdict::Accepted(reply, measure(request, arrival, &packet, &reply))
         }
         Some(Check::Kiss) => kiss.map_or(Verdict::Rejected(Check::Kiss), Verdict::Kiss),
-        Some(Check::Synchronised) => Verdict::Unsynchronised(reply(&packet)),
+        Some(Check::Synchronised) => {
+            Verdict::Unsynchronised(reply(&packet), StatusCode::from_refid(packet.refid, packet.stratum))
+        }
         Some(check) => Verdict::Rejected(check),
     };
     Judgement { row, verdict, packet: Some(packet) }
@@ -182,8 +185,7 @@ fn check_times(row: &mut CheckRow, request: &Request, arrival: &Arrival<'_>, pac
 }
 
 fn kiss_code(packet: &Packet) -> Option<KissCode> {
-    let printable = packet.refid.0.iter().all(u8::is_ascii_graphic);
-    (packet.stratum == 0 && printable).then(|| KissCode::from_refid(packet.refid.0))
+    (packet.stratum == 0).then(|| KissCode::from_refid(packet.refid)).flatten()
 }
 
 fn exchange(request: &Request, arrival: &Arrival<'_>, packet: &Packet) -> Exchange {

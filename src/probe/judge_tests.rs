@@ -129,11 +129,19 @@ fn unsynchronised_server_has_its_own_verdict_with_header() {
         })
     };
     assert!(
-        matches!(verdict_of(Leap::Unknown, 2, [1, 2, 3, 4]), Verdict::Unsynchronised(r) if r.leap == Leap::Unknown)
+        matches!(verdict_of(Leap::Unknown, 2, [1, 2, 3, 4]), Verdict::Unsynchronised(r, None) if r.leap == Leap::Unknown)
     );
-    assert!(matches!(verdict_of(Leap::None, 16, [1, 2, 3, 4]), Verdict::Unsynchronised(r) if r.stratum == 16));
-    assert!(matches!(verdict_of(Leap::None, 200, [1, 2, 3, 4]), Verdict::Unsynchronised(_)));
-    assert!(matches!(verdict_of(Leap::None, 0, [0; 4]), Verdict::Unsynchronised(_)), "stratum 0 without a kiss code");
+    assert!(matches!(verdict_of(Leap::None, 16, [1, 2, 3, 4]), Verdict::Unsynchronised(r, None) if r.stratum == 16));
+    assert!(matches!(verdict_of(Leap::None, 200, [1, 2, 3, 4]), Verdict::Unsynchronised(_, None)));
+    assert!(matches!(verdict_of(Leap::None, 0, [0; 4]), Verdict::Unsynchronised(_, None)), "stratum 0 without a code");
+    for (stratum, code) in [(0, "INIT"), (0, "XYZW"), (16, "STEP")] {
+        let refid = code.as_bytes().try_into().unwrap();
+        let expected = StatusCode::parse(code);
+        assert!(
+            matches!(verdict_of(Leap::Unknown, stratum, refid), Verdict::Unsynchronised(_, got) if got == expected),
+            "{code}"
+        );
+    }
 }
 
 #[test]

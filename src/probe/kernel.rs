@@ -227,9 +227,9 @@ impl Exchange {
                 (self.report.reply, self.report.measure) = (Some(reply), Some(measure));
                 Outcome::Sample
             }
-            Verdict::Unsynchronised(reply) => {
+            Verdict::Unsynchronised(reply, code) => {
                 self.report.reply = Some(reply);
-                Outcome::Unsynchronised
+                Outcome::Unsynchronised(code)
             }
             Verdict::Kiss(code) => Outcome::Kiss(code),
             Verdict::Rejected(check) => {

@@ -2,7 +2,7 @@ use std::net::UdpSocket;
 
 use super::*;
 use crate::probe::responder::{PATIENCE, Responder, answer, changed};
-use ntp_monitor_core::ntp::{Check, KissCode, Leap, NtpShort};
+use ntp_monitor_core::ntp::{Check, KissCode, Leap, NtpShort, StatusCode};
 
 /// Long enough for an unwanted datagram to arrive; no test depends on the exact value.
 const SHORT: Duration = Duration::from_millis(150);
@@ -102,9 +102,22 @@ async fn unsynchronised_server_replies_but_gives_no_offset() {
     let cases: [fn(&mut Packet); 2] = [|p| p.leap = Leap::Unknown, |p| p.stratum = 16];
     for change in cases {
         let report = probe(PATIENCE, move |request| vec![changed(request, change)]).await;
-        assert_eq!(report.outcome, Outcome::Unsynchronised);
+        assert_eq!(report.outcome, Outcome::Unsynchronised(None));
         assert!(report.reply.is_some() && report.measure.is_none());
     }
+}
+
+#[tokio::test]
+async fn starting_server_is_unsynchronised_with_its_code() {
+    let report = probe(PATIENCE, |request| {
+        vec![changed(request, |p| {
+            (p.stratum, p.refid, p.leap) = (0, RefId(*b"INIT"), Leap::Unknown);
+            (p.reference, p.receive, p.transmit) = [NtpTimestamp::ZERO; 3].into();
+        })]
+    })
+    .await;
+    assert_eq!(report.outcome, Outcome::Unsynchronised(StatusCode::parse("INIT")));
+    assert!(report.reply.is_some_and(|reply| reply.stratum == 0));
 }
 
 #[tokio::test]
@@ -114,7 +127,7 @@ async fn kiss_ends_the_query_with_its_code() {
             vec![changed(request, |p| (p.stratum, p.refid, p.leap) = (0, RefId(*code), Leap::Unknown))]
         })
         .await;
-        assert_eq!(report.outcome, Outcome::Kiss(KissCode::from_refid(*code)));
+        assert_eq!(report.outcome, Outcome::Kiss(KissCode::from_refid(RefId(*code)).unwrap()));
         assert_eq!(report.measure, None);
     }
 }

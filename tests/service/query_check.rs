@@ -163,7 +163,7 @@ async fn check_speaks_the_language_of_plugins() {
         (Answer::Offset(0.05), "-c 50ms", "NTP CRITICAL - ", 2),
         (Answer::Fails(Outcome::Timeout), "", "NTP UNKNOWN - ", 3),
         (Answer::Fails(Outcome::Timeout), "--unreachable critical", "NTP CRITICAL - ", 2),
-        (Answer::Fails(Outcome::Unsynchronised), "", "NTP CRITICAL - ", 2),
+        (Answer::Fails(Outcome::Unsynchronised(None)), "", "NTP CRITICAL - ", 2),
         (Answer::Hangs, "", "NTP UNKNOWN - ", 3),
         (Answer::Offset(0.0), "-w 2s -c 1s", "NTP UNKNOWN - --critical must not be below --warning", 3),
     ];
@@ -232,6 +232,7 @@ async fn check_tells_scripted_servers_apart() {
         (ahead(50), 1),
         (ahead(-500), 2),
         (Script::good().unsynchronised(), 2),
+        (Script::good().starting(), 2),
         (Script::good().kissing(KissCode::RATE, 0), 3),
         (Script::good().replying([ReplyKind::WrongOrigin]), 3),
         (Script::silent(), 3),
@@ -240,4 +241,14 @@ async fn check_tells_scripted_servers_apart() {
         let (text, status) = run_against("check -t 1s HOSTS", std::slice::from_ref(&script)).await;
         assert_eq!(status, expected, "{script:?}: {text}");
     }
+}
+
+#[tokio::test]
+async fn starting_server_is_unsynchronised_with_its_code() {
+    let (text, _) = run_against("query --json HOSTS", &[Script::good().starting()]).await;
+    let json: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let server = &json["results"][0];
+    assert_eq!((&server["outcome"], &server["reason"]), (&"unsynchronised".into(), &"INIT".into()), "{text}");
+    assert_eq!((&server["stratum"], &server["refid"]), (&0.into(), &"INIT".into()), "{text}");
+    assert!(server["explanation"].as_str().unwrap().contains("INIT"), "{text}");
 }

@@ -108,7 +108,8 @@ fn refused_reply(wall_ns: i64) -> Arc<Evidence> {
 fn every_outcome(server: &str) -> Vec<Arc<Sample>> {
     let at = |n: i64| T0 + n * SECOND;
     let rejected = vec![refused_reply(at(4))];
-    let unsynchronised = Sample { measure: None, outcome: Outcome::Unsynchronised, ..measured(server, at(5), 0.0) };
+    let unsynchronised =
+        Sample { measure: None, outcome: Outcome::Unsynchronised(None), ..measured(server, at(5), 0.0) };
     [
         measured(server, at(0), -0.25),
         poll(server, at(1), Outcome::Timeout),

@@ -5,7 +5,9 @@
 
 use std::fmt;
 
-/// One check of a reply. The first failed check in this order is the one that is reported.
+/// One check of a reply. The first failed check in the order of [`Check::ALL`] is the one that is reported.
+///
+/// The place in this list is the bit in stored rows, so new checks are appended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[repr(u8)]
 pub enum Check {
@@ -23,7 +25,8 @@ pub enum Check {
     Duplicate,
     /// The reply is not a crypto-NAK; the request asked for no authentication.
     Authentication,
-    /// The reply is not a kiss-o'-death (stratum 0 with a printable code). A kiss counts only if its origin matches.
+    /// The reply is not a kiss-o'-death (stratum 0 with a [`KissCode`](super::KissCode)). A kiss counts only if its
+    /// origin matches.
     Kiss,
     /// Receive and transmit time are present.
     ZeroTimestamp,
@@ -44,7 +47,8 @@ pub enum Check {
 }
 
 impl Check {
-    /// Every check, in order.
+    /// Every check, in the order in which failures are reported. A server that has no time to give may leave its
+    /// timestamps empty, so that it is unsynchronised comes first.
     pub const ALL: [Self; 16] = [
         Self::Source,
         Self::Length,
@@ -54,8 +58,8 @@ impl Check {
         Self::Duplicate,
         Self::Authentication,
         Self::Kiss,
-        Self::ZeroTimestamp,
         Self::Synchronised,
+        Self::ZeroTimestamp,
         Self::RootDistance,
         Self::ServerTime,
         Self::ReferenceTime,

@@ -141,7 +141,7 @@ impl ServerWatch {
         if matches!(sample.outcome, Outcome::Fault(_)) {
             return;
         }
-        if matches!(sample.outcome, Outcome::Sample | Outcome::Unsynchronised) {
+        if matches!(sample.outcome, Outcome::Sample | Outcome::Unsynchronised(_)) {
             if self.lost >= BURST {
                 events.push(self.burst(sample, Some(When(sample.at.wall_ns))));
             }

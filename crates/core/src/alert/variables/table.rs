@@ -103,7 +103,7 @@ pub static VARIABLES: &[Variable] = &[
         |view| Some(view.series()?.last.outcome.label()),
     ),
     truth("unsynchronised", Of::Server, "Whether the server reports that its clock is not synchronised.", |view| {
-        Some(view.series()?.last.outcome == Outcome::Unsynchronised)
+        Some(matches!(view.series()?.last.outcome, Outcome::Unsynchronised(_)))
     }),
     number("stratum", Of::Server, "", "Stratum in the last reply: 1 to 15, or 16 for unsynchronised.", |view| {
         Some(f64::from(view.last_reply()?.stratum))

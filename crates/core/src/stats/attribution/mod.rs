@@ -207,7 +207,7 @@ impl Attribution {
                 let (theta_s, delay_s, lambda_s) = (m.offset_s, m.delay_s.max(0.0), m.root_distance_s);
                 series.accept(Point { t_s, theta_s, delay_s, lambda_s }, &mut self.engine.grain);
             }
-            (Outcome::Unsynchronised, _) => {
+            (Outcome::Unsynchronised(_), _) => {
                 series.reach.answered();
                 series.unsynchronised = true;
             }
