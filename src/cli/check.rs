@@ -142,10 +142,28 @@ fn judge_offset(args: &CheckArgs, offset_s: f64) -> State {
     }
 }
 
-/// Whether the reply was ours and the server's, and its times unusable; the other checks fail for strangers' packets,
-/// or for reasons of this host.
+/// Whether the server answered our request with unusable times; the other checks fail for strangers' packets, or for
+/// reasons of this host.
 fn is_servers_fault(check: Check) -> bool {
-    matches!(check, Check::ZeroTimestamp | Check::RootDistance | Check::ServerTime | Check::ReferenceTime)
+    match check {
+        Check::ZeroTimestamp
+        | Check::RootDistance
+        | Check::Precision
+        | Check::ServerTime
+        | Check::ReferenceTime
+        | Check::Delay => true,
+        Check::Source
+        | Check::Length
+        | Check::Version
+        | Check::Mode
+        | Check::Origin
+        | Check::Duplicate
+        | Check::Authentication
+        | Check::Kiss
+        | Check::Synchronised
+        | Check::Loop
+        | Check::LocalStep => false,
+    }
 }
 
 fn describe(measured: &Measured) -> String {

@@ -64,7 +64,10 @@ fn what_was_not_measured_is_never_green() {
         (Outcome::Dns("no such host".into()), 3),
         (Outcome::Kiss(KissCode::RATE), 3),
         (Outcome::Rejected(Check::Origin), 3),
+        (Outcome::Rejected(Check::LocalStep), 3),
         (Outcome::Rejected(Check::RootDistance), 2),
+        (Outcome::Rejected(Check::Precision), 2),
+        (Outcome::Rejected(Check::Delay), 2),
         (Outcome::Unsynchronised(None), 2),
         (Outcome::Fault("no socket".into()), 3),
         // An engine that claims a sample without numbers.

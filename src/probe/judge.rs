@@ -17,6 +17,9 @@ use ntp_monitor_core::sample::{Evidence, Measure, Reply};
 const MAX_DISPERSION_S: f64 = 16.0;
 /// Longest accepted time between receive and transmit in the server; chrony's limit (MAX_SERVER_INTERVAL).
 const MAX_SERVER_TIME_S: f64 = 4.0;
+/// The coarsest precision that a server may claim: one second. A server that copies the field from our request claims
+/// 2^32 s.
+const COARSEST_PRECISION_LOG2: i8 = 0;
 /// The coarsest server clocks in use tick at 64 Hz; a coarser claimed precision does not increase the tolerance.
 const COARSEST_PRECISION_S: f64 = 1.0 / 64.0;
 /// The kernel slews the wall and the monotonic clock alike, so over an exchange only a step separates them. This much
@@ -162,6 +165,7 @@ fn check_claims(row: &mut CheckRow, request: &Request, packet: &Packet) {
     row.record(Check::Synchronised, synchronised);
     let to_reference_s = packet.root_delay.seconds() / 2.0 + packet.root_dispersion.seconds();
     row.record(Check::RootDistance, to_reference_s < MAX_DISPERSION_S);
+    row.record(Check::Precision, packet.precision_log2 <= COARSEST_PRECISION_LOG2);
     if let Some(own) = request.own_refid {
         // At stratum 1 the identifier is text, even if it equals an address.
         row.record(Check::Loop, packet.stratum < 2 || packet.refid != own);

@@ -81,6 +81,11 @@ fn each_fault_is_named_by_its_check() {
     assert_eq!(verdict(|p| p.receive = NtpTimestamp::ZERO), Verdict::Rejected(Check::ZeroTimestamp));
     assert_eq!(verdict(|p| p.transmit = NtpTimestamp::ZERO), Verdict::Rejected(Check::ZeroTimestamp));
     assert_eq!(verdict(|p| p.root_dispersion = NtpShort::from_seconds(16.0)), Verdict::Rejected(Check::RootDistance));
+    assert_eq!(verdict(|p| p.precision_log2 = 1), Verdict::Rejected(Check::Precision));
+    assert_eq!(verdict(|p| p.precision_log2 = 32), Verdict::Rejected(Check::Precision));
+    assert_eq!(verdict(|p| p.precision_log2 = 127), Verdict::Rejected(Check::Precision));
+    // T2 in whole seconds, T3 exact.
+    assert_eq!(verdict(|p| p.receive = ntp(0)), Verdict::Rejected(Check::Delay));
     assert_eq!(verdict(|p| p.transmit = ntp(509_000_000)), Verdict::Rejected(Check::ServerTime));
     assert_eq!(verdict(|p| p.transmit = ntp(4_600_000_000)), Verdict::Rejected(Check::ServerTime));
     assert_eq!(verdict(|p| p.reference = ntp(600_000_000)), Verdict::Rejected(Check::ReferenceTime));
@@ -115,7 +120,7 @@ fn delay_negative_within_the_precision_is_clamped() {
 #[test]
 fn absurd_claimed_precision_adds_no_tolerance() {
     let verdict = verdict(|p| {
-        p.precision_log2 = 12;
+        p.precision_log2 = 0;
         p.transmit = ntp(600_000_000);
     });
     assert_eq!(verdict, Verdict::Rejected(Check::Delay));
@@ -216,6 +221,17 @@ fn local_step_discards_the_sample_but_a_slew_does_not() {
     assert_eq!(judged(-2_000_000, 21_000_000), Verdict::Rejected(Check::LocalStep));
     assert!(matches!(judged(900_000, 21_000_000), Verdict::Accepted(..)));
     assert!(matches!(judged(1_900_000, 2 * SECOND_NS), Verdict::Accepted(..)), "500 ppm of 2 s is 1 ms more");
+}
+
+#[test]
+fn local_step_back_is_not_the_servers_fault() {
+    let (request, datagram) = (request(), good().to_bytes());
+    let mut received = stamp(21_000_000);
+    received.wall_ns -= SECOND_NS;
+    let t4 = ntp(21_000_000 - SECOND_NS);
+    let judgement = judge(&request, &Arrival { datagram: &datagram, source: request.address, t4, received });
+    assert_eq!(judgement.row.failures().collect::<Vec<_>>(), [Check::LocalStep, Check::Delay]);
+    assert_eq!(judgement.verdict, Verdict::Rejected(Check::LocalStep));
 }
 
 #[test]

@@ -17,7 +17,7 @@ use super::precision::{own_precision_s, uninterrupted_stamp};
 use super::stamped::{BUFFER_LEN, FreshSocket, KeepStamping, OpenError, StampedSocket};
 use super::{ProbeEngine, ProbeFuture, ProbeReport, Query};
 use ntp_monitor_core::clock::Stamp;
-use ntp_monitor_core::ntp::{NtpTimestamp, Packet, RefId};
+use ntp_monitor_core::ntp::{Check, NtpTimestamp, Packet, RefId};
 use ntp_monitor_core::sample::{Evidence, Outcome, Timestamping};
 
 /// How long to wait for a transmit timestamp after the reply. It is made before the datagram is on the wire, so an
@@ -237,7 +237,10 @@ impl Exchange {
                     self.refused_transmit = Some(evidence.t3);
                 }
                 self.report.refuse(evidence);
-                self.last_refused = Some((Outcome::Rejected(check), way));
+                // A repetition says no more than the reply that it repeats.
+                if check != Check::Duplicate || self.last_refused.is_none() {
+                    self.last_refused = Some((Outcome::Rejected(check), way));
+                }
                 return None;
             }
         };

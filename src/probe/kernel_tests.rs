@@ -88,13 +88,15 @@ async fn at_the_deadline_the_outcome_names_the_failed_check() {
 }
 
 #[tokio::test]
-async fn rejected_reply_sent_twice_is_a_duplicate() {
+async fn repeated_bad_reply_keeps_its_first_fault() {
     let report = probe(AMPLE, |request| {
         let bad = changed(request, |p| p.root_delay = NtpShort::from_seconds(60.0));
         vec![bad.clone(), bad]
     })
     .await;
-    assert_eq!(report.outcome, Outcome::Rejected(Check::Duplicate));
+    assert_eq!(report.outcome, Outcome::Rejected(Check::RootDistance));
+    let failures: Vec<_> = report.rejected.iter().map(|evidence| evidence.checks.first_failure()).collect();
+    assert_eq!(failures, [Some(Check::RootDistance), Some(Check::Duplicate)]);
 }
 
 #[tokio::test]

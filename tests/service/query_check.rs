@@ -16,7 +16,7 @@ use ntp_monitor::cli::table::Terminal;
 use ntp_monitor::config::{EngineChoice, Family};
 use ntp_monitor::probe::resolve::{Resolution, Resolve, ResolveError};
 use ntp_monitor::probe::{Engines, ProbeEngine, ProbeFuture, ProbeReport, Query};
-use ntp_monitor::sim::{ReplyKind, Script, ScriptedServer};
+use ntp_monitor::sim::{Header, ReplyKind, Script, ScriptedServer};
 use ntp_monitor_core::ntp::KissCode;
 use ntp_monitor_core::sample::{Measure, Outcome};
 use tokio::time::Instant;
@@ -233,6 +233,8 @@ async fn check_tells_scripted_servers_apart() {
         (ahead(-500), 2),
         (Script::good().unsynchronised(), 2),
         (Script::good().starting(), 2),
+        (Script::good().header(Header { precision_log2: 32, ..Header::default() }), 2),
+        (Script::good().replying([ReplyKind::ReceiveTooEarly]), 2),
         (Script::good().kissing(KissCode::RATE, 0), 3),
         (Script::good().replying([ReplyKind::WrongOrigin]), 3),
         (Script::silent(), 3),

@@ -44,12 +44,14 @@ pub enum Check {
     Loop,
     /// The local clock was not stepped during the exchange.
     LocalStep,
+    /// The precision exponent is not above 0: no time server has a clock that ticks in steps of more than a second.
+    Precision,
 }
 
 impl Check {
     /// Every check, in the order in which failures are reported. A server that has no time to give may leave its
-    /// timestamps empty, so that it is unsynchronised comes first.
-    pub const ALL: [Self; 16] = [
+    /// timestamps empty, and a step of the local clock makes the delay look wrong, so these checks come first.
+    pub const ALL: [Self; 17] = [
         Self::Source,
         Self::Length,
         Self::Version,
@@ -62,10 +64,11 @@ impl Check {
         Self::ZeroTimestamp,
         Self::RootDistance,
         Self::ServerTime,
+        Self::Precision,
         Self::ReferenceTime,
+        Self::LocalStep,
         Self::Delay,
         Self::Loop,
-        Self::LocalStep,
     ];
 
     /// The name in data files, metrics and the API.
@@ -88,6 +91,7 @@ impl Check {
             Self::Delay => "delay",
             Self::Loop => "loop",
             Self::LocalStep => "local-step",
+            Self::Precision => "precision",
         }
     }
 
@@ -124,6 +128,7 @@ impl Check {
             Self::Delay => "the round-trip delay is negative: the server's timestamps are wrong",
             Self::Loop => "the server is synchronised to this host",
             Self::LocalStep => "this host's clock was stepped during the exchange",
+            Self::Precision => "the server claims a precision of more than a second: its reply is not plausible",
         }
     }
 
@@ -209,6 +214,13 @@ mod tests {
         assert_eq!(row.to_string(), "length+ origin- delay-");
         let (made, failed) = row.to_bits();
         assert_eq!(CheckRow::from_bits(made, failed), row);
+    }
+
+    #[test]
+    fn bits_in_stored_rows_are_stable() {
+        let bit = |check: Check| check.bit().trailing_zeros();
+        assert_eq!((bit(Check::Source), bit(Check::Synchronised), bit(Check::LocalStep)), (0, 9, 15));
+        assert_eq!(bit(Check::Precision), 16);
     }
 
     #[test]
