@@ -152,7 +152,7 @@ fn is_servers_fault(check: Check) -> bool {
         | Check::ServerTime
         | Check::ReferenceTime
         | Check::Delay => true,
-        Check::Source
+        Check::Sender
         | Check::Length
         | Check::Version
         | Check::Mode
@@ -168,7 +168,7 @@ fn is_servers_fault(check: Check) -> bool {
 
 fn describe(measured: &Measured) -> String {
     let Some(measure) = measured.measure() else {
-        let why = words::explain(measured.outcome()).unwrap_or_default();
+        let why = measured.explanation().unwrap_or_default();
         return format!("{}: {}, {why}", measured.name, words::state(measured.outcome()));
     };
     let Measure { offset_s, delay_s, root_distance_s } = measure;

@@ -1,8 +1,10 @@
 //! What came of asking one server, once or several times.
 
+use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use super::words;
 use crate::probe::ProbeReport;
 use ntp_monitor_core::sample::{Evidence, Measure, Outcome};
 
@@ -47,6 +49,18 @@ impl Measured {
     #[must_use]
     pub fn outcome(&self) -> &Outcome {
         &self.best().outcome
+    }
+
+    /// A sentence that says why there is no time, and what may be done; `None` when all is well.
+    #[must_use]
+    pub fn explanation(&self) -> Option<Cow<'_, str>> {
+        let shown = match self.outcome() {
+            Outcome::Rejected(check) => {
+                self.rejected().filter(|evidence| evidence.checks.first_failure() == Some(*check)).last()
+            }
+            _ => None,
+        };
+        shown.and_then(|evidence| evidence.explain(self.address)).or_else(|| words::explain(self.outcome()))
     }
 
     /// The numbers of the best request.

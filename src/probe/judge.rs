@@ -5,6 +5,7 @@
 
 use std::net::SocketAddr;
 
+use super::stamped::same_endpoint;
 use ntp_monitor_core::clock::Stamp;
 use ntp_monitor_core::ntp::packet::HEADER_LEN;
 use ntp_monitor_core::ntp::{
@@ -51,7 +52,8 @@ pub struct Request {
 #[derive(Debug, Clone, Copy)]
 pub struct Arrival<'a> {
     pub datagram: &'a [u8],
-    pub source: SocketAddr,
+    /// Where it came from.
+    pub sender: SocketAddr,
     /// T4, the time at which it arrived.
     pub t4: NtpTimestamp,
     /// Both clocks when it was read.
@@ -94,6 +96,7 @@ impl Judgement {
             t2: stamp(|packet| packet.receive),
             t3: stamp(|packet| packet.transmit),
             t4: arrival.t4,
+            sender: Some(arrival.sender),
             datagram: arrival.datagram[..kept].into(),
         }
     }
@@ -103,13 +106,20 @@ impl Judgement {
     pub fn answers_request(&self) -> bool {
         self.row.result(Check::Origin) == Some(true)
     }
+
+    /// Whether the datagram says anything about the server: it comes from the server's address, or echoes the cookie
+    /// that was sent there.
+    #[must_use]
+    pub fn concerns_server(&self) -> bool {
+        self.answers_request() || self.row.result(Check::Sender) == Some(true)
+    }
 }
 
 /// Validates `arrival` as a reply to `request`.
 #[must_use]
 pub fn judge(request: &Request, arrival: &Arrival<'_>) -> Judgement {
     let mut row = CheckRow::default();
-    row.record(Check::Source, same_endpoint(arrival.source, request.address));
+    row.record(Check::Sender, same_endpoint(arrival.sender, request.address));
     row.record(Check::LocalStep, !clock_was_stepped(request.sent, arrival.received));
     let parsed = Packet::parse(arrival.datagram);
     row.record(Check::Length, parsed.is_ok());
@@ -142,7 +152,7 @@ fn header(datagram: &[u8], parsed: Result<Packet, ParseError>) -> Option<Packet>
     parsed.ok().or_else(|| datagram.first_chunk::<HEADER_LEN>().map(Packet::from_header))
 }
 
-/// Without a header either the source or the length check has failed.
+/// Without a header either the sender or the length check has failed.
 fn verdict_of_failure(row: &CheckRow) -> Verdict {
     Verdict::Rejected(row.first_failure().unwrap_or(Check::Length))
 }
@@ -231,11 +241,6 @@ fn measure(request: &Request, arrival: &Arrival<'_>, packet: &Packet, reply: &Re
         exchange.duration_s(),
     );
     Measure { offset_s: exchange.offset_s(), delay_s, root_distance_s: distance.total_s() }
-}
-
-/// Compares address and port; the kernel handles the scope and flow label of IPv6.
-fn same_endpoint(a: SocketAddr, b: SocketAddr) -> bool {
-    a.ip() == b.ip() && a.port() == b.port()
 }
 
 /// Whether the wall clock was stepped relative to the monotonic clock between `from` and `to`.

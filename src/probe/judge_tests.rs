@@ -45,7 +45,7 @@ fn good() -> Packet {
 
 fn judge_octets(request: &Request, datagram: &[u8]) -> Judgement {
     let received = stamp(21_100_000);
-    judge(request, &Arrival { datagram, source: request.address, t4: ntp(21_000_000), received })
+    judge(request, &Arrival { datagram, sender: request.address, t4: ntp(21_000_000), received })
 }
 
 fn judge_packet(packet: &Packet) -> Judgement {
@@ -191,13 +191,13 @@ fn bad_trailer_does_not_hide_other_failures() {
 }
 
 #[test]
-fn reply_from_another_source_is_rejected() {
+fn reply_from_another_sender_is_rejected() {
     let request = request();
-    for source in ["192.0.2.1:124", "192.0.2.2:123"] {
-        let source = source.parse().unwrap();
+    for sender in ["192.0.2.1:124", "192.0.2.2:123"] {
+        let sender = sender.parse().unwrap();
         let datagram = good().to_bytes();
-        let arrival = Arrival { datagram: &datagram, source, t4: ntp(21_000_000), received: stamp(21_000_000) };
-        assert_eq!(judge(&request, &arrival).verdict, Verdict::Rejected(Check::Source));
+        let arrival = Arrival { datagram: &datagram, sender, t4: ntp(21_000_000), received: stamp(21_000_000) };
+        assert_eq!(judge(&request, &arrival).verdict, Verdict::Rejected(Check::Sender));
     }
 }
 
@@ -214,7 +214,7 @@ fn local_step_discards_the_sample_but_a_slew_does_not() {
         received.wall_ns += wall_extra_ns;
         let datagram = good().to_bytes();
         let request = request();
-        judge(&request, &Arrival { datagram: &datagram, source: request.address, t4: ntp(21_000_000), received })
+        judge(&request, &Arrival { datagram: &datagram, sender: request.address, t4: ntp(21_000_000), received })
             .verdict
     };
     assert_eq!(judged(2_000_000, 21_000_000), Verdict::Rejected(Check::LocalStep));
@@ -229,7 +229,7 @@ fn local_step_back_is_not_the_servers_fault() {
     let mut received = stamp(21_000_000);
     received.wall_ns -= SECOND_NS;
     let t4 = ntp(21_000_000 - SECOND_NS);
-    let judgement = judge(&request, &Arrival { datagram: &datagram, source: request.address, t4, received });
+    let judgement = judge(&request, &Arrival { datagram: &datagram, sender: request.address, t4, received });
     assert_eq!(judgement.row.failures().collect::<Vec<_>>(), [Check::LocalStep, Check::Delay]);
     assert_eq!(judgement.verdict, Verdict::Rejected(Check::LocalStep));
 }
@@ -239,7 +239,7 @@ fn evidence_keeps_timestamps_and_a_bounded_datagram() {
     let request = request();
     let datagram = [&good().to_bytes()[..], &[7; 500]].concat();
     let arrival =
-        Arrival { datagram: &datagram, source: request.address, t4: ntp(21_000_000), received: stamp(21_000_000) };
+        Arrival { datagram: &datagram, sender: request.address, t4: ntp(21_000_000), received: stamp(21_000_000) };
     let judgement = judge(&request, &arrival);
     let evidence = judgement.evidence(&request, &arrival);
     assert_eq!(evidence.datagram.len(), Evidence::MAX_BYTES);

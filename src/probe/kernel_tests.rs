@@ -1,4 +1,4 @@
-use std::net::UdpSocket;
+use std::net::{SocketAddr, UdpSocket};
 
 use super::*;
 use crate::probe::responder::{PATIENCE, Responder, answer, changed};
@@ -151,22 +151,37 @@ async fn reply_after_the_deadline_is_ignored() {
     assert_eq!(query(server.address, SHORT).await.outcome, Outcome::Timeout);
 }
 
-#[tokio::test]
-async fn reply_from_another_port_is_ignored() {
+/// The engine's report about a silent server, while `datagram` comes from another port.
+async fn answered_from_elsewhere(datagram: fn(&Packet) -> Vec<u8>) -> (SocketAddr, ProbeReport) {
     let elsewhere = UdpSocket::bind("127.0.0.1:0").unwrap();
     let server = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let stranger = elsewhere.local_addr().unwrap();
     let address = server.local_addr().unwrap();
     server.set_read_timeout(Some(PATIENCE)).unwrap();
-    let script = std::thread::spawn(move || {
+    // Kept open until the query is over: a closed port would cause a refusal.
+    let kept = server.try_clone().unwrap();
+    std::thread::spawn(move || {
         let mut buffer = [0; 48];
         let (_, client) = server.recv_from(&mut buffer).unwrap();
-        let reply = answer(&Packet::from_header(&buffer)).to_bytes();
-        elsewhere.send_to(&reply, client).unwrap();
-        // Kept open until the query is over: a closed port would cause a refusal.
-        server.recv_from(&mut buffer).unwrap_err();
+        elsewhere.send_to(&datagram(&Packet::from_header(&buffer)), client).unwrap();
     });
-    assert_eq!(query(address, SHORT).await.outcome, Outcome::Timeout);
-    drop(script);
+    let report = query(address, AMPLE).await;
+    drop(kept);
+    (stranger, report)
+}
+
+#[tokio::test]
+async fn reply_from_another_port_is_rejected() {
+    let (sender, report) = answered_from_elsewhere(|request| answer(request).to_bytes().to_vec()).await;
+    assert_eq!(report.outcome, Outcome::Rejected(Check::Sender));
+    let [evidence] = report.rejected.as_slice() else { panic!("{report:?}") };
+    assert_eq!(evidence.sender, Some(sender));
+}
+
+#[tokio::test]
+async fn strangers_datagram_is_evidence_but_no_reply() {
+    let (_, report) = answered_from_elsewhere(|_| answer(&Packet::request(7)).to_bytes().to_vec()).await;
+    assert_eq!((report.outcome, report.rejected_count), (Outcome::Timeout, 1));
 }
 
 #[tokio::test]

@@ -131,7 +131,7 @@ mod tests {
             let stamps = (nothing, nothing, NtpTimestamp(number), nothing);
             let (t1, t2, t3, t4) = stamps;
             let checks = CheckRow::default();
-            report.refuse(Arc::new(Evidence { at, checks, t1, t2, t3, t4, datagram: Box::default() }));
+            report.refuse(Arc::new(Evidence { at, checks, t1, t2, t3, t4, sender: None, datagram: Box::default() }));
         }
         report
     }

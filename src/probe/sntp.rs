@@ -144,7 +144,7 @@ impl Answer {
     /// The checks that `rsntp` has made (otherwise it returns an error), and those that its result allows.
     fn checks(&self) -> CheckRow {
         let mut row = CheckRow::default();
-        for made in [Check::Source, Check::Length, Check::Version, Check::Origin, Check::Kiss] {
+        for made in [Check::Sender, Check::Length, Check::Version, Check::Origin, Check::Kiss] {
             row.record(made, true);
         }
         let synchronised = self.leap != Leap::Unknown && (1..=15).contains(&self.stratum);
@@ -279,6 +279,7 @@ fn evidence(checks: CheckRow, sent: Stamp, received: Stamp) -> Evidence {
         t2: NtpTimestamp::ZERO,
         t3: NtpTimestamp::ZERO,
         t4: NtpTimestamp::from_unix_ns(received.wall_ns),
+        sender: None,
         datagram: Box::default(),
     }
 }

@@ -254,3 +254,18 @@ async fn starting_server_is_unsynchronised_with_its_code() {
     assert_eq!((&server["stratum"], &server["refid"]), (&0.into(), &"INIT".into()), "{text}");
     assert!(server["explanation"].as_str().unwrap().contains("INIT"), "{text}");
 }
+
+#[tokio::test]
+async fn answer_from_another_address_is_named() {
+    let multihomed = Script::good().replying([ReplyKind::OtherAddress([127, 0, 0, 9].into())]);
+    let (text, status) = run_against("check -t 1s HOSTS", std::slice::from_ref(&multihomed)).await;
+    assert!(text.contains("rejected: sender") && text.contains("the answer came from 127.0.0.9"), "{text}");
+    assert_eq!(status, 3, "{text}");
+    let (text, _) = run_against("query -t 1s --json HOSTS", &[multihomed]).await;
+    let json: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let server = &json["results"][0];
+    assert_eq!((&server["outcome"], &server["reason"]), (&"rejected".into(), &"sender".into()), "{text}");
+    let refused = &server["rejected"][0];
+    assert!(refused["sender"].as_str().unwrap().starts_with("127.0.0.9:"), "{text}");
+    assert_eq!(refused["failed"], "sender");
+}

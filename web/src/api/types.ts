@@ -265,6 +265,8 @@ export interface Refusal {
   address: string | null;
   failed: string | null;
   explanation: string | null;
+  /** Where it came from: address and port. */
+  sender?: string | null;
   checks: { check: string; passed: boolean }[];
   t1: Moment;
   t2: Moment;

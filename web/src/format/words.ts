@@ -55,7 +55,7 @@ export const ALERT_STATES: Record<AlertState, { label: string; help: string; ran
 
 /** What each check of a reply asks; the order is the API's. */
 export const CHECKS: Record<string, string> = {
-  "source": "Came from the address and port that was asked",
+  "sender": "Came from the address and port that was asked",
   "length": "Has the length of an NTP packet",
   "version": "Speaks the version that was asked",
   "mode": "Is a server's answer (mode 4)",

@@ -12,7 +12,7 @@ use std::fmt;
 #[repr(u8)]
 pub enum Check {
     /// The reply came from the address and port that was asked.
-    Source,
+    Sender,
     /// The length is at least 48 octets and a multiple of four, and the extension fields parse.
     Length,
     /// The version is 4, as in the request, or 3, which has the same header.
@@ -52,7 +52,7 @@ impl Check {
     /// Every check, in the order in which failures are reported. A server that has no time to give may leave its
     /// timestamps empty, and a step of the local clock makes the delay look wrong, so these checks come first.
     pub const ALL: [Self; 17] = [
-        Self::Source,
+        Self::Sender,
         Self::Length,
         Self::Version,
         Self::Mode,
@@ -75,7 +75,7 @@ impl Check {
     #[must_use]
     pub fn label(self) -> &'static str {
         match self {
-            Self::Source => "source",
+            Self::Sender => "sender",
             Self::Length => "length",
             Self::Version => "version",
             Self::Mode => "mode",
@@ -95,9 +95,12 @@ impl Check {
         }
     }
 
-    /// The inverse of [`Check::label`].
+    /// The inverse of [`Check::label`]. Also knows the names of earlier releases.
     #[must_use]
     pub fn parse(label: &str) -> Option<Self> {
+        if label == "source" {
+            return Some(Self::Sender);
+        }
         Self::ALL.into_iter().find(|check| check.label() == label)
     }
 
@@ -105,7 +108,7 @@ impl Check {
     #[must_use]
     pub fn explain(self) -> &'static str {
         match self {
-            Self::Source => "the reply came from a different address or port than the one polled",
+            Self::Sender => "the reply came from a different address or port than the one polled",
             Self::Length => "the reply is too short, or its length is not valid for an NTP packet",
             Self::Version => "the reply has a different NTP version than the request",
             Self::Mode => "the reply is not a server reply (mode 4)",
@@ -219,7 +222,7 @@ mod tests {
     #[test]
     fn bits_in_stored_rows_are_stable() {
         let bit = |check: Check| check.bit().trailing_zeros();
-        assert_eq!((bit(Check::Source), bit(Check::Synchronised), bit(Check::LocalStep)), (0, 9, 15));
+        assert_eq!((bit(Check::Sender), bit(Check::Synchronised), bit(Check::LocalStep)), (0, 9, 15));
         assert_eq!(bit(Check::Precision), 16);
     }
 
