@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::io::{self, Write};
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use clap::Args;
 
@@ -14,7 +15,7 @@ use super::query_json;
 use super::table::{Align, Cell, Style, Table, Terminal, left_out};
 use super::words;
 use ntp_monitor_core::ntp::Check;
-use ntp_monitor_core::sample::{Evidence, Outcome};
+use ntp_monitor_core::sample::{Evidence, Outcome, Reply};
 use ntp_monitor_core::text::units;
 
 /// Every server gave a sample.
@@ -171,7 +172,13 @@ fn remarks(measured: &Measured) -> Vec<String> {
         Outcome::Sample if !refusals.is_empty() => Some("other replies came as well and were refused".into()),
         _ => measured.explanation(),
     };
-    headline.map(|text| format!("{}: {text}", measured.name)).into_iter().chain(refusals).collect()
+    let stale = measured.best().reply.filter(Reply::is_stale).and_then(|reply| reply.reference_age_s);
+    let stale = stale.map(|age_s| {
+        let age = units::span(Duration::try_from_secs_f64(age_s).unwrap_or_default());
+        format!("the server says that its clock was last set {age} ago")
+    });
+    let about_server = headline.into_iter().chain(stale.map(Cow::from));
+    about_server.map(|text| format!("{}: {text}", measured.name)).chain(refusals).collect()
 }
 
 fn refusal(evidence: &Evidence, asked: Option<SocketAddr>) -> String {

@@ -71,6 +71,8 @@ struct Numbers {
     root_distance_s: Option<f64>,
     root_delay_s: Option<f64>,
     root_dispersion_s: Option<f64>,
+    /// How long before it answered the server's clock was last set, as the server states it.
+    reference_age_s: Option<f64>,
     precision_s: Option<f64>,
     stratum: Option<u8>,
     /// The leap indicator, 0 to 3.
@@ -186,6 +188,7 @@ impl Numbers {
             root_distance_s: measure.map(|m| m.root_distance_s),
             root_delay_s: reply.map(|r| r.root_delay_s),
             root_dispersion_s: reply.map(|r| r.root_dispersion_s),
+            reference_age_s: reply.and_then(|r| r.reference_age_s),
             precision_s: reply.map(|r| r.precision_s()),
             stratum: reply.map(|r| r.stratum),
             leap: reply.map(|r| r.leap.bits()),

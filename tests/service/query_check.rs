@@ -256,6 +256,21 @@ async fn starting_server_is_unsynchronised_with_its_code() {
 }
 
 #[tokio::test]
+async fn stale_reference_is_shown_and_can_be_refused() {
+    let stale = Header { reference_age_s: Some(400 * 86_400), ..Header::default() };
+    let stale = [Script::good().header(stale)];
+    let (text, _) = run_against("query HOSTS", &stale).await;
+    assert!(text.contains("its clock was last set 400 d ago"), "{text}");
+    let (text, _) = run_against("query --json HOSTS", &stale).await;
+    let json: serde_json::Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(json["results"][0]["reference_age_s"].as_f64().unwrap().round(), 400.0 * 86_400.0);
+    for (options, expected) in [("", 0), ("--reference-age 36h", 1), ("--reference-age 36h,7d", 2)] {
+        let (text, status) = run_against(&format!("check {options} HOSTS"), &stale).await;
+        assert_eq!(status, expected, "{text}");
+    }
+}
+
+#[tokio::test]
 async fn answer_from_another_address_is_named() {
     let multihomed = Script::good().replying([ReplyKind::OtherAddress([127, 0, 0, 9].into())]);
     let (text, status) = run_against("check -t 1s HOSTS", std::slice::from_ref(&multihomed)).await;

@@ -171,6 +171,16 @@ pub struct Reply {
 }
 
 impl Reply {
+    /// A reference age above this is unusual: servers set their clock at least once a day (ntpd's MAXAGE), and 36 h leave
+    /// room for an outage.
+    pub const STALE_REFERENCE_S: f64 = 36.0 * 3600.0;
+
+    /// Whether the server says that its clock was last set long ago.
+    #[must_use]
+    pub fn is_stale(&self) -> bool {
+        self.reference_age_s.is_some_and(|age_s| age_s > Self::STALE_REFERENCE_S)
+    }
+
     /// The precision in seconds.
     #[must_use]
     pub fn precision_s(&self) -> f64 {

@@ -47,6 +47,7 @@ export interface ServerRow {
   refid: string | null;
   root_delay_s: number | null;
   root_dispersion_s: number | null;
+  reference_age_s?: number | null;
   precision_s: number | null;
   poll_s: number;
   timestamping: string | null;

@@ -122,6 +122,13 @@ pub static VARIABLES: &[Variable] = &[
         view.last_reply()?.refid_kept_s()
     }),
     number(
+        "reference_age_s",
+        Of::Server,
+        "s",
+        "Time between the last setting of the server's clock and its last reply, as the server states it.",
+        |view| view.last_reply()?.reference_age_s,
+    ),
+    number(
         "leap",
         Of::Server,
         "",
