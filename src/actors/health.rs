@@ -37,6 +37,9 @@ const TURN_REFILL_NS: i64 = 600_000_000_000;
 /// Reads the state of one output at the given instant.
 pub type SinkGauge = Arc<dyn Fn(Stamp) -> SinkHealth + Send + Sync>;
 
+/// By how much polling is overdue at the given instant, when the last poll of any server ended so long ago.
+pub type Overdue = Arc<dyn Fn(Stamp, Duration) -> Duration + Send + Sync>;
+
 /// The inputs of the health report, besides the samples. Cheap to clone.
 #[derive(Clone)]
 pub struct Observed {
@@ -53,6 +56,7 @@ pub struct Observed {
     pub reports: watch::Receiver<ReportsHealth>,
     /// The actors that receive samples; their missed samples are reported as drops.
     pub listeners: Vec<Listener>,
+    pub overdue: Overdue,
     /// Number of log records dropped so far.
     pub log_dropped: Arc<dyn Fn() -> u64 + Send + Sync>,
     pub clock: Arc<dyn Clock>,
@@ -96,11 +100,16 @@ impl HealthKeeper {
         let children = self.observed.census.all();
         let sinks = self.observed.sinks.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
         let servers = self.book.report(now);
+        let since_start = now.since(self.observed.started);
+        let last_poll_s = servers.iter().map(|server| server.last_poll_ago_s).min_by(f64::total_cmp);
+        let idle = last_poll_s.map_or(since_start, |ago_s| Duration::try_from_secs_f64(ago_s).unwrap_or_default());
         let mut health = Health {
+            at: Some(now),
+            polls_overdue_s: (self.observed.overdue)(now, idle).as_secs_f64(),
             ready: !servers.is_empty(),
             version: env!("CARGO_PKG_VERSION"),
             vantage: self.observed.vantage.to_string(),
-            uptime_s: now.since(self.observed.started).as_secs_f64(),
+            uptime_s: since_start.as_secs_f64(),
             restarts: children.values().map(|child| child.restarts).sum(),
             panics: children.values().map(|child| child.panics).sum(),
             servers,

@@ -19,6 +19,7 @@ mod vital;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, OnceLock};
+use std::time::Duration;
 
 use actix::{Actor, Addr};
 use actix_web::dev::ServerHandle;
@@ -129,7 +130,7 @@ impl Service {
         let analysis = Listener::new("stats");
         let outlet = Outlet::new(outputs.journal(), [keeper.clone(), analysis.clone()]).tapped(tap);
         let (board, queues) = (Board::default(), store.handle());
-        let shown = board.clone();
+        let (shown, polling) = (board.clone(), Arc::clone(&ledger_slot));
         let reports = Arc::new(watch::Sender::new(ReportsHealth::default()));
         let observed = Observed {
             alerts,
@@ -140,6 +141,7 @@ impl Service {
             census: census.clone(),
             sinks,
             listeners: outlet.listeners().to_vec(),
+            overdue: Arc::new(move |now, idle| polling.get().map_or(Duration::ZERO, |it| it.overdue(now, idle))),
             log_dropped: around.log_dropped,
             clock: Arc::clone(&clock),
         };

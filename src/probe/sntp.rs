@@ -9,6 +9,7 @@
 //!   of these are omitted from the row, and the root distance assumes [`ASSUMED_DISPERSION_S`].
 //! - `rsntp` gives up at the first bad datagram, and accepts a kiss-o'-death before it checks the origin timestamp, so
 //!   an attacker who guesses the port can end a query. The kernel engine has neither weakness.
+//! - It works only while this host's clock is between 1970 and 2104.
 //! - Its request contains the time of this host's clock.
 
 use std::net::{IpAddr, SocketAddr};
@@ -35,6 +36,9 @@ const ASSUMED_DISPERSION_S: f64 = 1.0;
 const ASSUMED_PRECISION_LOG2: i8 = -20;
 /// Unix time at which NTP era 1 begins (2036-02-07 06:28:16 UTC); `rsntp` converts a missing timestamp to it.
 const ERA_1_UNIX_S: f64 = 2_085_978_496.0;
+
+/// Unix time of the middle of NTP era 1 (2104-02-26 09:42:24 UTC), where the timestamps of `rsntp` end.
+const MIDDLE_OF_ERA_1_UNIX_S: i64 = 4_233_462_144;
 
 /// Measures with `rsntp`. Keeps no state between queries; cheap to clone.
 #[derive(Debug, Clone)]
@@ -63,6 +67,9 @@ impl ProbeEngine for SntpEngine {
             let config =
                 Config::default().bind_address(any_local(query.address)).timeout(query.timeout).connect_ip(true);
             let sent = uninterrupted_stamp();
+            if let Some(fault) = unfit_clock(sent) {
+                return ProbeReport::failed(sent, fault);
+            }
             let result = AsyncSntpClient::with_config(config).synchronize(query.address).await;
             let received = uninterrupted_stamp();
             match result {
@@ -74,6 +81,17 @@ impl ProbeEngine for SntpEngine {
             }
         })
     }
+}
+
+/// The reason why `rsntp` cannot be used with this host's clock. Its timestamps end in the middle of era 1: later it
+/// takes the echo of its request for a stranger's, and from 2172 it panics.
+fn unfit_clock(now: Stamp) -> Option<Outcome> {
+    let unix_s = now.wall_ns.div_euclid(1_000_000_000);
+    (!(0..MIDDLE_OF_ERA_1_UNIX_S).contains(&unix_s)).then(|| {
+        let why = "the portable engine works from 1970 to 2104, and this host's clock is outside: set it, or use the \
+                   kernel engine";
+        Outcome::Fault(why.into())
+    })
 }
 
 /// The local address used towards `peer`. Connecting a datagram socket sends nothing.

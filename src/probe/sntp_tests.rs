@@ -64,6 +64,13 @@ async fn no_reply_is_a_timeout_and_a_closed_port_a_refusal() {
 }
 
 #[test]
+fn clock_outside_of_the_engines_range_is_a_fault() {
+    let at = |unix_s: i64| unfit_clock(Stamp::new(unix_s * 1_000_000_000, 0, 0)).is_some();
+    assert_eq!([-1, 0, MIDDLE_OF_ERA_1_UNIX_S - 1].map(at), [true, false, false]);
+    assert_eq!([MIDDLE_OF_ERA_1_UNIX_S, 6_380_945_792].map(at), [true, true]);
+}
+
+#[test]
 fn codes_are_kisses_or_say_why_there_is_no_time() {
     assert_eq!(outcome_of_code(RsntpKiss::RateExceeded), Outcome::Kiss(KissCode::RATE));
     assert_eq!(outcome_of_code(RsntpKiss::AccessDenied), Outcome::Kiss(KissCode::DENY));

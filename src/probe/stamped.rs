@@ -241,7 +241,7 @@ fn receive(socket: &impl AsRawFd, buffer: &mut [u8], flags: MsgFlags) -> io::Res
 }
 
 fn ntp_timestamp(time: TimeSpec) -> Option<NtpTimestamp> {
-    let unix_ns = time.tv_sec() * 1_000_000_000 + time.tv_nsec();
+    let unix_ns = time.tv_sec().checked_mul(1_000_000_000)?.checked_add(time.tv_nsec())?;
     // The kernel uses zero for "no software timestamp".
     (unix_ns != 0).then(|| NtpTimestamp::from_unix_ns(unix_ns))
 }

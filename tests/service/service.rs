@@ -204,6 +204,7 @@ async fn what_an_output_lost_is_in_the_log_each_time_it_grows_at_a_limited_rate(
         notifiers: Arc::new(|_| std::collections::BTreeMap::new()),
         reports: watch::channel(ReportsHealth::default()).1,
         listeners: Vec::new(),
+        overdue: Arc::new(|_, _| Duration::ZERO),
         log_dropped: Arc::new(|| 0),
         clock: Arc::new(SystemClock),
     };
