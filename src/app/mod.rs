@@ -107,6 +107,13 @@ impl Service {
         self.escalation.clone()
     }
 
+    /// Changes when another program put another store at the path of the store, so that the service must end. The value
+    /// says where the samples of this process are.
+    #[must_use]
+    pub fn store_replaced(&self) -> watch::Receiver<Option<String>> {
+        self.outputs.store().replaced()
+    }
+
     /// Waits for the next configuration submitted by the web editor. The caller passes it to [`Service::reload`] and
     /// answers the request. Cancel-safe.
     pub async fn next_reload(&mut self) -> Option<Reload> {
