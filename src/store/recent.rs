@@ -93,7 +93,7 @@ mod tests {
 
     fn batch(count: usize) -> Vec<Arc<Sample>> {
         let sample = Sample::unasked(Stamp::new(0, 0, 0), ServerIdent::named("a"), Outcome::Timeout, 64.0);
-        vec![Arc::new(sample); count]
+        std::iter::repeat_n(Arc::new(sample), count).collect()
     }
 
     #[test]

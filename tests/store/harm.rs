@@ -16,7 +16,7 @@ struct Harmed {
 
 impl Harmed {
     fn new() -> Self {
-        Self::at(|dir| options(dir))
+        Self::at(options)
     }
 
     fn at(options: impl Fn(&Path) -> Options) -> Self {
