@@ -149,7 +149,7 @@ impl HealthKeeper {
                 info!(log, "server gives samples again"; "failed_polls" => failures)
             }
             HealthChange::Kissed => {
-                warn!(log, "server asks for less frequent polls"; "kiss" => reason, "poll_s" => sample.poll_s)
+                warn!(log, "server sent a kiss-o'-death"; "kiss" => reason, "poll_s" => sample.poll_s)
             }
         }
     }

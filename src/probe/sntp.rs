@@ -25,7 +25,7 @@ use super::precision::{own_precision_s, uninterrupted_stamp};
 use super::stamped::any_local;
 use super::{ProbeEngine, ProbeFuture, ProbeReport, Query};
 use ntp_monitor_core::clock::Stamp;
-use ntp_monitor_core::ntp::{Check, CheckRow, KissCode, Leap, NtpTimestamp, RefId, RootDistance};
+use ntp_monitor_core::ntp::{Check, CheckRow, KissCode, Leap, NtpTimestamp, RefId, RootDistance, StatusCode};
 use ntp_monitor_core::sample::{Evidence, Measure, Outcome, Reply, Timestamping};
 
 /// RFC 5905 §7.2 MAXDIST: NTP clients do not select a server beyond this. The real value is unknown, so the assumed one
@@ -130,7 +130,7 @@ impl Answer {
                 report.accepted = Some(evidence);
             }
             Some(Check::Synchronised) => {
-                report.outcome = Outcome::Unsynchronised;
+                report.outcome = Outcome::Unsynchronised(StatusCode::from_refid(self.refid, self.stratum));
                 (report.reply, report.accepted) = (Some(self.reply()), Some(evidence));
             }
             Some(check) => {
@@ -144,7 +144,7 @@ impl Answer {
     /// The checks that `rsntp` has made (otherwise it returns an error), and those that its result allows.
     fn checks(&self) -> CheckRow {
         let mut row = CheckRow::default();
-        for made in [Check::Source, Check::Length, Check::Version, Check::Origin, Check::Kiss] {
+        for made in [Check::Sender, Check::Length, Check::Version, Check::Origin, Check::Kiss] {
             row.record(made, true);
         }
         let synchronised = self.leap != Leap::Unknown && (1..=15).contains(&self.stratum);
@@ -213,8 +213,8 @@ fn refused(error: &SynchronizationError, sent: Stamp, received: Stamp) -> ProbeR
 
 fn outcome_of_protocol(error: ProtocolError) -> Outcome {
     match error {
-        ProtocolError::KissODeath(code) => kiss_of(code).map_or(Outcome::Unsynchronised, Outcome::Kiss),
-        ProtocolError::ServerNotSynchronized => Outcome::Unsynchronised,
+        ProtocolError::KissODeath(code) => outcome_of_code(code),
+        ProtocolError::ServerNotSynchronized => Outcome::Unsynchronised(None),
         ProtocolError::InvalidPacketVersion => Outcome::Rejected(Check::Version),
         ProtocolError::InvalidMode => Outcome::Rejected(Check::Mode),
         ProtocolError::InvalidOriginateTimestamp => Outcome::Rejected(Check::Origin),
@@ -226,25 +226,26 @@ fn outcome_of_protocol(error: ProtocolError) -> Outcome {
     }
 }
 
-/// The four characters of a kiss code. `rsntp` does not distinguish DENY and RSTR; both mean stop. An unknown code with
-/// stratum 0 counts as unsynchronised.
-fn kiss_of(code: RsntpKiss) -> Option<KissCode> {
-    KissCode::parse(match code {
-        RsntpKiss::Unknown => return None,
-        RsntpKiss::AssociationBelongsToAnycastServer => "ACST",
-        RsntpKiss::AssociationBelongsToBroadcastServer => "BCST",
-        RsntpKiss::AssociationBelongsToManycastServer => "MCST",
-        RsntpKiss::ServerAuthenticationFailed => "AUTH",
-        RsntpKiss::AutokeySequenceFailed => "AUTO",
-        RsntpKiss::CryptographicAuthenticationFailed => "CRYP",
-        RsntpKiss::AccessDenied => "DENY",
-        RsntpKiss::LostPeer => "DROP",
-        RsntpKiss::AssociationNotYetSynchronized => "INIT",
-        RsntpKiss::NoKeyFound => "NKEY",
-        RsntpKiss::RateExceeded => "RATE",
-        RsntpKiss::TinkeringWithAssociation => "RMOT",
-        RsntpKiss::StepChange => "STEP",
-    })
+/// The outcome of a stratum 0 reply. `rsntp` does not distinguish DENY and RSTR; both mean stop. It does not show an
+/// unknown code.
+fn outcome_of_code(code: RsntpKiss) -> Outcome {
+    let status = |text| Outcome::Unsynchronised(StatusCode::parse(text));
+    match code {
+        RsntpKiss::RateExceeded => Outcome::Kiss(KissCode::RATE),
+        RsntpKiss::AccessDenied => Outcome::Kiss(KissCode::DENY),
+        RsntpKiss::Unknown => Outcome::Unsynchronised(None),
+        RsntpKiss::AssociationBelongsToAnycastServer => status("ACST"),
+        RsntpKiss::AssociationBelongsToBroadcastServer => status("BCST"),
+        RsntpKiss::AssociationBelongsToManycastServer => status("MCST"),
+        RsntpKiss::ServerAuthenticationFailed => status("AUTH"),
+        RsntpKiss::AutokeySequenceFailed => status("AUTO"),
+        RsntpKiss::CryptographicAuthenticationFailed => status("CRYP"),
+        RsntpKiss::LostPeer => status("DROP"),
+        RsntpKiss::AssociationNotYetSynchronized => status("INIT"),
+        RsntpKiss::NoKeyFound => status("NKEY"),
+        RsntpKiss::TinkeringWithAssociation => status("RMOT"),
+        RsntpKiss::StepChange => status("STEP"),
+    }
 }
 
 fn leap_of(leap: LeapIndicator) -> Leap {
@@ -278,6 +279,7 @@ fn evidence(checks: CheckRow, sent: Stamp, received: Stamp) -> Evidence {
         t2: NtpTimestamp::ZERO,
         t3: NtpTimestamp::ZERO,
         t4: NtpTimestamp::from_unix_ns(received.wall_ns),
+        sender: None,
         datagram: Box::default(),
     }
 }

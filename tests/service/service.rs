@@ -61,7 +61,7 @@ impl ProbeEngine for Moody {
             match query.address.to_string().as_str() {
                 PANICKY => panic!("the engine was told to"),
                 HANGING => std::future::pending().await,
-                _ => ProbeReport::failed(ntp_monitor::clock::now(), Outcome::Unsynchronised),
+                _ => ProbeReport::failed(ntp_monitor::clock::now(), Outcome::Unsynchronised(None)),
             }
         })
     }

@@ -102,6 +102,7 @@ fn refused_reply(wall_ns: i64) -> Arc<Evidence> {
         t2: NtpTimestamp(2),
         t3: NtpTimestamp(3),
         t4: NtpTimestamp(1 << 63),
+        sender: Some("[fe80::9%2]:123".parse().unwrap()),
         datagram: vec![0x24; 48].into(),
     })
 }
@@ -109,7 +110,8 @@ fn refused_reply(wall_ns: i64) -> Arc<Evidence> {
 fn every_outcome(server: &str) -> Vec<Arc<Sample>> {
     let at = |n: i64| T0 + n * SECOND;
     let rejected = vec![refused_reply(at(4))];
-    let unsynchronised = Sample { measure: None, outcome: Outcome::Unsynchronised, ..measured(server, at(5), 0.0) };
+    let unsynchronised =
+        Sample { measure: None, outcome: Outcome::Unsynchronised(None), ..measured(server, at(5), 0.0) };
     [
         measured(server, at(0), -0.25),
         poll(server, at(1), Outcome::Timeout),
