@@ -9,6 +9,7 @@ use slog::{Logger, info, o, warn};
 use tokio::sync::watch;
 
 use super::census::Census;
+use super::ledger::Ledger;
 use super::notice::DeathNotice;
 use super::outlet::Listener;
 use super::rhythm;
@@ -37,9 +38,6 @@ const TURN_REFILL_NS: i64 = 600_000_000_000;
 /// Reads the state of one output at the given instant.
 pub type SinkGauge = Arc<dyn Fn(Stamp) -> SinkHealth + Send + Sync>;
 
-/// By how much polling is overdue at the given instant, when the last poll of any server ended so long ago.
-pub type Overdue = Arc<dyn Fn(Stamp, Duration) -> Duration + Send + Sync>;
-
 /// The inputs of the health report, besides the samples. Cheap to clone.
 #[derive(Clone)]
 pub struct Observed {
@@ -56,7 +54,8 @@ pub struct Observed {
     pub reports: watch::Receiver<ReportsHealth>,
     /// The actors that receive samples; their missed samples are reported as drops.
     pub listeners: Vec<Listener>,
-    pub overdue: Overdue,
+    /// Says whether polling is overdue.
+    pub ledger: Ledger,
     /// Number of log records dropped so far.
     pub log_dropped: Arc<dyn Fn() -> u64 + Send + Sync>,
     pub clock: Arc<dyn Clock>,
@@ -105,7 +104,7 @@ impl HealthKeeper {
         let idle = last_poll_s.map_or(since_start, |ago_s| Duration::try_from_secs_f64(ago_s).unwrap_or_default());
         let mut health = Health {
             at: Some(now),
-            polls_overdue_s: (self.observed.overdue)(now, idle).as_secs_f64(),
+            polls_overdue_s: self.observed.ledger.overdue(now, idle).as_secs_f64(),
             ready: !servers.is_empty(),
             version: env!("CARGO_PKG_VERSION"),
             vantage: self.observed.vantage.to_string(),

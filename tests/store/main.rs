@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on must fail")]
 
 mod damage;
+mod harm;
 mod reading;
 mod rollups;
 mod writing;
@@ -17,7 +18,7 @@ use std::time::{Duration, Instant};
 
 use ntp_monitor::sinks::influx::outbox::Outbox;
 use ntp_monitor::sinks::queue::SinkQueue;
-use ntp_monitor::sinks::worker::{self, BatchWriter};
+use ntp_monitor::sinks::worker::{self, BatchWriter, Incident};
 use ntp_monitor::store::read::{History, RateKiss, Reader};
 use ntp_monitor::store::{
     Command, EVIDENCE_PER_SERIES, Encoder, Event, Grain, Options, QUARANTINE_LINES, Rollup, Store, StoreError,
