@@ -307,7 +307,7 @@ impl Samples<'_> {
                 && server == which
                 && (from_s..until_s).contains(&t_s)
             {
-                let is_bad = if share == 0.5 { self.polls[which] % 2 == 0 } else { self.dice.unit() < share };
+                let is_bad = if share == 0.5 { self.polls[which].is_multiple_of(2) } else { self.dice.unit() < share };
                 bad_s += if is_bad { size_s } else { 0.0 };
             }
         }

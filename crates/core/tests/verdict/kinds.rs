@@ -288,6 +288,21 @@ pub const KINDS: &[Kind] = kinds! {
         world.servers[1].poll_s = 1024.0;
         guilty(world, Party::Server(1), at_s, NEVER)
     };
+    false "two of four step by 200 ms" |s| {
+        let poll_s = if s.is_multiple_of(2) { 256.0 } else { 64.0 };
+        let at_s = onset(s, poll_s);
+        let mut world = World::ordinary(s, 4, poll_s, 800.0 * poll_s);
+        world.has_raw = !s.is_multiple_of(3);
+        world.faults = (0..2).map(|server| Fault::ServerStep { server, at_s, size_s: 0.2 * sign(s) }).collect();
+        let blame = |i| Guilt { party: Party::Server(i), from_s: at_s, until_s: NEVER, required: false };
+        Case { world, guilt: vec![blame(0), blame(1)] }
+    };
+    false "server step 600 ms amid congestion" |s| {
+        let at_s = onset(s, 64.0);
+        let queue = Fault::Congestion { from_s: at_s - 2500.0, until_s: at_s + 2500.0, mean_s: 0.05 };
+        let step = Fault::ServerStep { server: 1, at_s, size_s: 0.6 };
+        guilty(internet(s, 64.0, 500.0, vec![queue, step]), Party::Server(1), at_s, NEVER)
+    };
     true "congestion of the access link" |s| {
         let from_s = onset(s, 64.0);
         healthy(internet(s, 64.0, 500.0, vec![Fault::Congestion { from_s, until_s: from_s + 4000.0, mean_s: 0.08 }]))

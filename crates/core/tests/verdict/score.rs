@@ -6,7 +6,7 @@ use ntp_monitor_core::sample::Sample;
 use ntp_monitor_core::stats::attribution::Attribution;
 use ntp_monitor_core::stats::verdict::{Entry, History, Kind, State, Verdict};
 
-use crate::kinds::{Case, Party};
+use super::kinds::{Case, Party};
 
 /// A verdict may outlast the fault by so many polls: it has to be confirmed that the fault is over.
 const GRACE_POLLS: f64 = 8.0;

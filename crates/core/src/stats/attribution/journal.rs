@@ -12,15 +12,15 @@ pub(super) struct Journal {
 impl Journal {
     /// Compares a new verdict with what was open.
     ///
-    /// `witnessed` says that the raw clock saw a step of the own clock, which is an event of its own already.
-    pub fn note(&mut self, verdict: &Verdict, witnessed: bool, now: When, events: &mut Vec<Event>) {
+    /// What is no longer named ended at `ended`. `witnessed` says that the raw clock saw a step of the own clock, which is an event of its own already.
+    pub fn note(&mut self, verdict: &Verdict, witnessed: bool, ended: When, events: &mut Vec<Event>) {
         let servers = verdict.servers.iter().filter_map(|s| named(s, verdict.state));
         let current: Vec<Event> = servers.chain(own_clock(verdict).filter(|_| !witnessed)).collect();
         let same = |a: &Event, b: &Event| a.kind == b.kind && a.server == b.server && a.address == b.address;
         self.open.retain(|event| {
             let lasts = current.iter().any(|c| same(c, event));
             if !lasts {
-                events.push(Event { end: Some(now.max(event.start)), ..event.clone() });
+                events.push(Event { end: Some(ended.max(event.start)), ..event.clone() });
             }
             lasts
         });
@@ -53,7 +53,7 @@ fn own_clock(verdict: &Verdict) -> Option<Event> {
 
 fn named(server: &ServerVerdict, state: State) -> Option<Event> {
     let kind = match server.kind.filter(|_| server.blamed)? {
-        Kind::Step | Kind::Constant => EventKind::ServerStep,
+        Kind::Step | Kind::Constant | Kind::Intermittent => EventKind::ServerStep,
         Kind::Frequency | Kind::Smear => EventKind::ServerDrift,
         Kind::Asymmetry => EventKind::RouteChange,
         Kind::Congestion if state == State::Path => EventKind::Congestion,
