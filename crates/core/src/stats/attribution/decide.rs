@@ -53,7 +53,8 @@ impl Engine {
         let look = if is_half && voters.len() >= MIN_SERVERS { Look::Hit(1) } else { Look::Calm };
         self.dirty |= self.torn.look(self.round, look, OPEN_AFTER).is_some();
         let silenced = self.camps.open || self.torn.open || is_half || stayed || voters.len() < MIN_SERVERS;
-        let sides = Sides::of(voters.iter().map(|i| &self.series[*i]));
+        let looked_at = if accusable.is_empty() { &[] } else { voters };
+        let sides = Sides::of(looked_at.iter().map(|i| &self.series[*i]));
         for i in 0..self.series.len() {
             let was_named = self.series[i].finding.is_some_and(|f| f.named);
             // What was named stays named unless the doubt lasts.

@@ -69,7 +69,7 @@ impl Timeline {
         let from =
             |(stamp, head_s): (Stamp, f64)| stamp.wall_ns.saturating_add(((t_s - head_s - stood_s) * 1e9) as i64);
         // To the microsecond: the same time seen from different heads must be the same.
-        self.head.map_or(0, |head| from(head).div_euclid(1000) * 1000)
+        self.head.map_or(0, |head| from(head).div_euclid(1000).saturating_mul(1000))
     }
 
     /// Places a stamp without moving the head for one that is ahead or behind.
