@@ -188,8 +188,16 @@ fn read_file(File { path, text }: File<'_>) -> Result<(Layer, HashMap<KeyPath, u
         _ => HashMap::new(),
     };
     let origin = Source::File { name: name.clone(), line: None }.encode();
-    let table = format.parse(Some(&origin), &text).map_err(|why| fault(None, why.to_string()))?;
+    let table = format.parse(Some(&origin), &text).map_err(|why| fault(None, syntax_error(&why.to_string())))?;
     Ok((Layer(table), found))
+}
+
+/// An error of the parser of YAML or JSON. Only those that end with a position quote nothing of the file.
+fn syntax_error(reason: &str) -> String {
+    match reason.rsplit_once(" column ") {
+        Some((_, column)) if column.parse::<usize>().is_ok() => reason.to_owned(),
+        _ => "does not consist of sections with keys".to_owned(),
+    }
 }
 
 /// `.env` beside the configuration file, or in the working directory when there is none.

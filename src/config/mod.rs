@@ -19,6 +19,9 @@ mod layers;
 mod leap_list;
 mod lines;
 mod model;
+mod named_file;
+#[cfg(test)]
+mod named_file_tests;
 mod notifier_env;
 mod raw;
 mod reference;

@@ -10,6 +10,9 @@ use nix::libc::O_NOFOLLOW;
 
 use super::error::StoreError;
 
+/// Maximum length of the process number in a lock file, with its newline, in bytes.
+const LONGEST_NUMBER: u64 = 16;
+
 /// Held as long as this process may write the store; the kernel lets go of it however the process ends.
 #[derive(Debug)]
 pub(super) struct InstanceLock {
@@ -73,10 +76,9 @@ fn name_holder(file: &mut File) -> std::io::Result<()> {
 
 fn holder(file: &mut File) -> String {
     let mut text = String::new();
-    match file.read_to_string(&mut text) {
-        Ok(_) if !text.trim().is_empty() => text.trim().to_owned(),
-        _ => "unknown".to_owned(),
-    }
+    // Only a number is shown: the configuration says where the store is, so this may be the file of another program.
+    let number = file.take(LONGEST_NUMBER).read_to_string(&mut text).ok().and_then(|_| text.trim().parse::<u32>().ok());
+    number.map_or_else(|| "unknown".to_owned(), |pid| pid.to_string())
 }
 
 #[cfg(test)]
@@ -94,6 +96,17 @@ mod tests {
         drop(first);
         assert!(!is_held(&store));
         InstanceLock::take(&store).unwrap();
+    }
+
+    #[test]
+    fn lock_of_another_program_is_refused_without_its_text() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = dir.path().join("a.db");
+        std::fs::write(lock_path(&store), "hunter2\n").unwrap();
+        let other = File::open(lock_path(&store)).unwrap();
+        other.lock().unwrap();
+        let refusal = InstanceLock::take(&store).unwrap_err().to_string();
+        assert!(refusal.contains("unknown") && !refusal.contains("hunter2"), "{refusal}");
     }
 
     #[test]

@@ -6,6 +6,7 @@ use secrecy::SecretString;
 
 use super::{Rules, Surroundings};
 use crate::config::fault::KeyPath;
+use crate::config::named_file;
 use crate::config::units::Secret;
 
 /// A key that holds a secret, and the key that names a file with it.
@@ -61,11 +62,19 @@ pub(super) enum FileFault {
     Wrong(String),
 }
 
+impl FileFault {
+    /// That the file at `path` cannot be read, with a hint.
+    pub(super) fn of(path: &Path, why: &std::io::Error, hint: &str) -> Self {
+        let text = format!("{} cannot be read: {why}{hint}", path.display());
+        if named_file::is_unsuitable(why) { Self::Wrong(text) } else { Self::Unread(text) }
+    }
+}
+
 /// Reads a token file; see [`resolve`].
 pub(super) fn read_token(path: &Path, surroundings: &Surroundings<'_>) -> Result<SecretString, FileFault> {
     let found = resolve(path, surroundings);
-    let text = std::fs::read_to_string(&found).map_err(|why| {
-        // Root alone can look there, and anybody else must not take "no such file" for the whole truth.
+    let text = named_file::read_text(&found, named_file::SECRET).map_err(|why| {
+        // Only root can look there, so "no such file" alone would mislead other users.
         let elsewhere = match why.kind() {
             std::io::ErrorKind::NotFound if path.is_relative() => {
                 "; a relative path is looked for beside the configuration, and among systemd's credentials, which root \
@@ -73,7 +82,7 @@ pub(super) fn read_token(path: &Path, surroundings: &Surroundings<'_>) -> Result
             }
             _ => "",
         };
-        FileFault::Unread(format!("{} cannot be read: {why}{elsewhere}", found.display()))
+        FileFault::of(&found, &why, elsewhere)
     })?;
     Ok(SecretString::from(text.trim_end_matches(['\r', '\n'])))
 }
