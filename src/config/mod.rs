@@ -22,6 +22,7 @@ mod model;
 mod named_file;
 #[cfg(test)]
 mod named_file_tests;
+mod network;
 mod notifier_env;
 mod raw;
 mod reference;
@@ -40,6 +41,7 @@ pub use fault::{Fault, Faults, KeyPath, Source};
 pub use inputs::Inputs;
 pub use leap_list::read_leap_list;
 pub use model::*;
+pub use network::Network;
 pub use reference::reference;
 pub use schema::{schema, schema_value};
 pub use validate::alerting::rule_of_json;

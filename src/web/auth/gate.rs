@@ -139,7 +139,14 @@ mod tests {
         let token =
             |name: &str, role| Token { name: name.into(), role, sha256: Sha256::digest(name.as_bytes()).into() };
         let tokens = vec![token("reader", Role::Read), token("operator", Role::Operate), token("boss", Role::Admin)];
-        Http { listen: "127.0.0.1:0".parse().unwrap(), public_read, names: Vec::new(), tls: None, tokens }
+        Http {
+            listen: "127.0.0.1:0".parse().unwrap(),
+            public_read,
+            names: Vec::new(),
+            trusted_proxies: Vec::new(),
+            tls: None,
+            tokens,
+        }
     }
 
     fn request(headers: &HeaderMap, needed: Role, now: Instant) -> Request<'_> {

@@ -111,7 +111,14 @@ mod tests {
     use super::*;
 
     fn http(tokens: Vec<Token>) -> Http {
-        Http { listen: "127.0.0.1:0".parse().unwrap(), public_read: false, names: Vec::new(), tls: None, tokens }
+        Http {
+            listen: "127.0.0.1:0".parse().unwrap(),
+            public_read: false,
+            names: Vec::new(),
+            trusted_proxies: Vec::new(),
+            tls: None,
+            tokens,
+        }
     }
 
     fn token(name: &str) -> Token {
