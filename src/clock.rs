@@ -3,6 +3,10 @@
 use nix::time::{ClockId, clock_gettime};
 use ntp_monitor_core::clock::{Clock, Stamp};
 
+/// 2242-03-16, in seconds since 1970. Linux lets no clock be set beyond 2232; without a limit, nanoseconds since 1970
+/// overflow in 2262.
+const LAST_S: i64 = 1 << 33;
+
 /// The clocks of this machine.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SystemClock;
@@ -26,7 +30,12 @@ pub fn now() -> Stamp {
 
 fn read(clock: ClockId) -> i64 {
     let t = clock_gettime(clock).expect("the four clocks exist on every Linux this program supports");
-    t.tv_sec() * 1_000_000_000 + t.tv_nsec()
+    nanoseconds(t.tv_sec(), t.tv_nsec())
+}
+
+/// Nanoseconds as a stamp holds them. A clock beyond [`LAST_S`] stands still there.
+fn nanoseconds(seconds: i64, ns: i64) -> i64 {
+    seconds.clamp(0, LAST_S) * 1_000_000_000 + ns
 }
 
 #[cfg(test)]
@@ -37,6 +46,15 @@ mod tests {
     fn later_stamp_is_later_on_the_monotonic_clock() {
         let first = now();
         assert!(now().mono_ns >= first.mono_ns);
+    }
+
+    #[test]
+    fn clock_that_is_centuries_ahead_does_not_overflow() {
+        let far_ns = nanoseconds(i64::MAX, 999_999_999);
+        assert_eq!(far_ns / 1_000_000_000, LAST_S);
+        let year_ns = 366 * 86_400 * 1_000_000_000;
+        assert!(far_ns.checked_add(10 * year_ns).is_some(), "sums with spans do not overflow either");
+        assert_eq!(nanoseconds(1, 5), 1_000_000_005);
     }
 
     #[test]

@@ -9,6 +9,7 @@ use slog::{Logger, info, o, warn};
 use tokio::sync::watch;
 
 use super::census::Census;
+use super::ledger::Ledger;
 use super::notice::DeathNotice;
 use super::outlet::Listener;
 use super::rhythm;
@@ -53,6 +54,8 @@ pub struct Observed {
     pub reports: watch::Receiver<ReportsHealth>,
     /// The actors that receive samples; their missed samples are reported as drops.
     pub listeners: Vec<Listener>,
+    /// Says whether polling is overdue.
+    pub ledger: Ledger,
     /// Number of log records dropped so far.
     pub log_dropped: Arc<dyn Fn() -> u64 + Send + Sync>,
     pub clock: Arc<dyn Clock>,
@@ -96,11 +99,16 @@ impl HealthKeeper {
         let children = self.observed.census.all();
         let sinks = self.observed.sinks.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
         let servers = self.book.report(now);
+        let since_start = now.since(self.observed.started);
+        let last_poll_s = servers.iter().map(|server| server.last_poll_ago_s).min_by(f64::total_cmp);
+        let idle = last_poll_s.map_or(since_start, |ago_s| Duration::try_from_secs_f64(ago_s).unwrap_or_default());
         let mut health = Health {
+            at: Some(now),
+            polls_overdue_s: self.observed.ledger.overdue(now, idle).as_secs_f64(),
             ready: !servers.is_empty(),
             version: env!("CARGO_PKG_VERSION"),
             vantage: self.observed.vantage.to_string(),
-            uptime_s: now.since(self.observed.started).as_secs_f64(),
+            uptime_s: since_start.as_secs_f64(),
             restarts: children.values().map(|child| child.restarts).sum(),
             panics: children.values().map(|child| child.panics).sum(),
             servers,
@@ -149,7 +157,7 @@ impl HealthKeeper {
                 info!(log, "server gives samples again"; "failed_polls" => failures)
             }
             HealthChange::Kissed => {
-                warn!(log, "server asks for less frequent polls"; "kiss" => reason, "poll_s" => sample.poll_s)
+                warn!(log, "server sent a kiss-o'-death"; "kiss" => reason, "poll_s" => sample.poll_s)
             }
         }
     }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 
 use crate::config::Server;
+use crate::probe::resolve::LONGEST_RETRY;
 use crate::probe::schedule::{Past, Schedule};
 use ntp_monitor_core::clock::{Clock, Stamp};
 
@@ -108,6 +109,18 @@ impl Ledger {
             let due = followed.map(|pacing| pacing.schedule().next_poll(1.0));
             due.max().map(|latest| now.mono_ns.saturating_sub(latest))
         })
+    }
+
+    /// By how much polling is overdue, when the last poll of any server ended `idle` ago; zero while it is not.
+    #[must_use]
+    pub fn overdue(&self, now: Stamp, idle: Duration) -> Duration {
+        let is_needed = self.with(|state| !state.servers.is_empty());
+        match self.least_late_ns(now) {
+            Some(late_ns) => Duration::from_nanos(u64::try_from(late_ns).unwrap_or(0)).min(idle),
+            // No name resolves, or no prober is left. Each attempt to resolve a name counts as a poll.
+            None if is_needed => idle.saturating_sub(LONGEST_RETRY),
+            None => Duration::ZERO,
+        }
     }
 
     /// Asks for a poll of `address` now, ahead of its schedule.

@@ -60,10 +60,10 @@ pub(super) fn health(
     observed: Observed,
     listener: Listener,
     store: StoreHandle,
-    publish: watch::Sender<Arc<Health>>,
+    publish: Arc<watch::Sender<Arc<Health>>>,
     log: &Logger,
 ) -> Adopt {
-    let (publish, log) = (Arc::new(publish), log.clone());
+    let log = log.clone();
     let factory = Box::new(move |notice| {
         let keeper =
             HealthKeeper::new(ServerHealthLog::default(), observed.clone(), Arc::clone(&publish), log.clone(), notice);
@@ -88,12 +88,12 @@ pub(super) fn stats(
     recalled: Recalled,
     listener: Listener,
     heard: Heard,
-    publish: watch::Sender<Arc<Snapshot>>,
+    publish: Arc<watch::Sender<Arc<Snapshot>>>,
     events: EventSink,
     clock: Arc<dyn Clock>,
     log: &Logger,
 ) -> Adopt {
-    let (publish, log) = (Arc::new(publish), log.clone());
+    let log = log.clone();
     let recalled = Mutex::new(recalled);
     let factory = Box::new(move |notice| {
         let recalled = std::mem::take(&mut *recalled.lock().unwrap_or_else(PoisonError::into_inner));

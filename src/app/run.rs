@@ -68,6 +68,7 @@ async fn attend(
     control: &LogControl,
 ) -> ExitCode {
     let mut escalation = service.escalation();
+    let mut store_replaced = service.store_replaced();
     loop {
         tokio::select! {
             _ = signals.terminate.recv() => return ExitCode::SUCCESS,
@@ -79,6 +80,11 @@ async fn attend(
             }
             Some(asked) = service.next_reload() => edited(service, asked, log, control).await,
             () = manager.due() => manager.report(service).await,
+            Ok(()) = store_replaced.changed() => {
+                error!(log, "exiting so that the service manager restarts the service with the new store";
+                    "reason" => store_replaced.borrow().clone());
+                return ExitCode::FAILURE;
+            }
             Ok(()) = escalation.changed() => {
                 error!(log, "exiting so that the service manager restarts the service");
                 return ExitCode::FAILURE;

@@ -23,12 +23,14 @@ Result:
   WARNING   an offset of --warning or more
   UNKNOWN   nothing was measured: no reply, refused, kiss-o'-death, name not resolved (see --unreachable)
   OK        every server gave a time, and every offset is below --warning
+  --reference-age adds limits of its own to WARNING and CRITICAL.
   With several servers the worst counts, in the order CRITICAL, WARNING, UNKNOWN, OK.
 
 Examples:
   ntp-monitor check time.example.net
   ntp-monitor check -w 1ms -c 10ms -n 4 ntp1.example.net ntp2.example.net
-  ntp-monitor check --unreachable critical 192.0.2.1";
+  ntp-monitor check --unreachable critical 192.0.2.1
+  ntp-monitor check --reference-age 36h,7d 192.0.2.1";
 
 /// Arguments of `check`.
 #[derive(Debug, Clone, Args)]
@@ -40,12 +42,52 @@ pub struct CheckArgs {
     /// Offset, in either direction, from which a server is critical.
     #[arg(short, long, value_name = "TIME", default_value = "100ms", value_parser = parse_duration)]
     pub critical: Duration,
+    /// Time since the server's clock was last set, as the server states it, from which it is a warning and, after a
+    /// comma, critical. A server that does not state it is UNKNOWN.
+    #[arg(long, value_name = "WARN[,CRIT]", value_parser = Limits::parse)]
+    pub reference_age: Option<Limits>,
     /// What it means when a server cannot be reached.
     #[arg(long, value_name = "STATE", default_value = "unknown")]
     pub unreachable: Unreachable,
     /// Whom to ask and how.
     #[command(flatten)]
     pub measure: MeasureArgs,
+}
+
+/// From when on a value is a warning, and from when on critical.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    pub warning: Duration,
+    pub critical: Option<Duration>,
+}
+
+impl Limits {
+    /// Reads `WARN` or `WARN,CRIT`.
+    fn parse(text: &str) -> Result<Self, String> {
+        let (warning, critical) = match text.split_once(',') {
+            Some((warning, critical)) => (parse_duration(warning)?, Some(parse_duration(critical)?)),
+            None => (parse_duration(text)?, None),
+        };
+        if critical.is_some_and(|critical| critical < warning) {
+            return Err("CRIT must not be below WARN".to_owned());
+        }
+        Ok(Self { warning, critical })
+    }
+
+    fn judge(self, value_s: f64) -> State {
+        match value_s {
+            value_s if value_s.is_nan() => State::Unknown,
+            value_s if self.critical.is_some_and(|limit| value_s >= limit.as_secs_f64()) => State::Critical,
+            value_s if value_s >= self.warning.as_secs_f64() => State::Warning,
+            _ => State::Ok,
+        }
+    }
+
+    /// As performance data have them.
+    fn thresholds(limits: Option<Self>) -> String {
+        let shown = |limit: Option<Duration>| limit.map(|limit| limit.as_secs_f64().to_string()).unwrap_or_default();
+        format!("{};{}", shown(limits.map(|it| it.warning)), shown(limits.and_then(|it| it.critical)))
+    }
 }
 
 /// What a server that cannot be reached means.
@@ -106,7 +148,7 @@ fn write_line(args: &CheckArgs, results: &[Measured], out: &mut impl Write) -> i
     // The parser demands a host, and each gives a result; without any, nothing was measured.
     let worst = states.iter().copied().max().unwrap_or(State::Unknown);
     let text = match results {
-        [only] => describe(only),
+        [only] => describe(args, only),
         many => describe_all(many, &states),
     };
     write!(out, "NTP {} - {}", worst.label(), text.replace('|', "/"))?;
@@ -125,8 +167,8 @@ fn judge(args: &CheckArgs, measured: &Measured) -> State {
         Unreachable::Critical => State::Critical,
     };
     match (measured.outcome(), measured.measure()) {
-        (Outcome::Sample, Some(measure)) => judge_offset(args, measure.offset_s),
-        (Outcome::Unsynchronised, _) => State::Critical,
+        (Outcome::Sample, Some(measure)) => judge_offset(args, measure.offset_s).max(judge_reference(args, measured)),
+        (Outcome::Unsynchronised(_), _) => State::Critical,
         (Outcome::Rejected(check), _) if is_servers_fault(*check) => State::Critical,
         (Outcome::Timeout | Outcome::Refused | Outcome::Dns(_), _) => unreachable,
         (Outcome::Kiss(_) | Outcome::Rejected(_) | Outcome::Fault(_) | Outcome::Sample, _) => State::Unknown,
@@ -134,29 +176,59 @@ fn judge(args: &CheckArgs, measured: &Measured) -> State {
 }
 
 fn judge_offset(args: &CheckArgs, offset_s: f64) -> State {
-    match offset_s.abs() {
-        off_s if off_s >= args.critical.as_secs_f64() => State::Critical,
-        off_s if off_s >= args.warning.as_secs_f64() => State::Warning,
-        off_s if off_s.is_nan() => State::Unknown,
-        _ => State::Ok,
+    Limits { warning: args.warning, critical: Some(args.critical) }.judge(offset_s.abs())
+}
+
+fn judge_reference(args: &CheckArgs, measured: &Measured) -> State {
+    match (args.reference_age, reference_age_s(measured)) {
+        (None, _) => State::Ok,
+        (Some(_), None) => State::Unknown,
+        (Some(limits), Some(age_s)) => limits.judge(age_s),
     }
 }
 
-/// Whether the reply was ours and the server's, and its times unusable; the other checks fail for strangers' packets,
-/// or for reasons of this host.
-fn is_servers_fault(check: Check) -> bool {
-    matches!(check, Check::ZeroTimestamp | Check::RootDistance | Check::ServerTime | Check::ReferenceTime)
+fn reference_age_s(measured: &Measured) -> Option<f64> {
+    measured.best().reply?.reference_age_s
 }
 
-fn describe(measured: &Measured) -> String {
+/// Whether the server answered our request with unusable times; the other checks fail for strangers' packets, or for
+/// reasons of this host.
+fn is_servers_fault(check: Check) -> bool {
+    match check {
+        Check::ZeroTimestamp
+        | Check::RootDistance
+        | Check::Precision
+        | Check::ServerTime
+        | Check::ReferenceTime
+        | Check::Delay => true,
+        Check::Sender
+        | Check::Length
+        | Check::Version
+        | Check::Mode
+        | Check::Origin
+        | Check::Duplicate
+        | Check::Authentication
+        | Check::Kiss
+        | Check::Synchronised
+        | Check::Loop
+        | Check::LocalStep => false,
+    }
+}
+
+fn describe(args: &CheckArgs, measured: &Measured) -> String {
     let Some(measure) = measured.measure() else {
-        let why = words::explain(measured.outcome()).unwrap_or_default();
+        let why = measured.explanation().unwrap_or_default();
         return format!("{}: {}, {why}", measured.name, words::state(measured.outcome()));
     };
     let Measure { offset_s, delay_s, root_distance_s } = measure;
     let mut text = format!("offset {offset_s:+.6}s, delay {delay_s:.6}s, root distance {root_distance_s:.6}s");
     if let Some(reply) = measured.best().reply {
         text.push_str(&format!(", stratum {}", reply.stratum));
+    }
+    match reference_age_s(measured) {
+        Some(age_s) => text.push_str(&format!(", reference age {age_s:.0}s")),
+        None if args.reference_age.is_some() => text.push_str(", no reference age"),
+        None => {}
     }
     if measured.lost() > 0 {
         text.push_str(&format!(", {} of {} requests lost", measured.lost(), measured.sent()));
@@ -198,6 +270,9 @@ fn performance(args: &CheckArgs, measured: &Measured, is_labelled: bool) -> Opti
     }
     if let Some(reply) = measured.best().reply {
         values.push(format!("{}={};;;1;16", name("stratum"), reply.stratum));
+    }
+    if let Some(age_s) = reference_age_s(measured) {
+        values.push(format!("{}={age_s:.0}s;{};0;", name("reference_age"), Limits::thresholds(args.reference_age)));
     }
     let loss_percent = 100.0 * measured.lost() as f64 / measured.sent().max(1) as f64;
     values.push(format!("{}={loss_percent:.0}%;;;0;100", name("loss")));

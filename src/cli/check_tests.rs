@@ -64,8 +64,11 @@ fn what_was_not_measured_is_never_green() {
         (Outcome::Dns("no such host".into()), 3),
         (Outcome::Kiss(KissCode::RATE), 3),
         (Outcome::Rejected(Check::Origin), 3),
+        (Outcome::Rejected(Check::LocalStep), 3),
         (Outcome::Rejected(Check::RootDistance), 2),
-        (Outcome::Unsynchronised, 2),
+        (Outcome::Rejected(Check::Precision), 2),
+        (Outcome::Rejected(Check::Delay), 2),
+        (Outcome::Unsynchronised(None), 2),
         (Outcome::Fault("no socket".into()), 3),
         // An engine that claims a sample without numbers.
         (Outcome::Sample, 3),
@@ -75,6 +78,30 @@ fn what_was_not_measured_is_never_green() {
         assert_eq!(status, expected, "{outcome:?}: {text}");
         assert!(!text.contains("OK") && !text.contains('='), "{text}");
     }
+}
+
+#[test]
+fn reference_age_has_limits_of_its_own() {
+    let aged = |age_s| {
+        let mut report = sampled("a", 0.0).best().clone();
+        report.reply.as_mut().unwrap().reference_age_s = age_s;
+        Measured::new("a", "192.0.2.1:123".parse().ok(), report)
+    };
+    let days = |n: f64| Some(n * 86_400.0);
+    for (options, age_s, expected) in [
+        ("", days(400.0), 0),
+        ("--reference-age 36h", days(1.4), 0),
+        ("--reference-age 36h", days(400.0), 1),
+        ("--reference-age 36h,7d", days(1.5), 1),
+        ("--reference-age 36h,7d", days(7.0), 2),
+        ("--reference-age 36h,7d", None, 3),
+    ] {
+        let (text, status) = line(&args(&format!("a {options}")), &[aged(age_s)]);
+        assert_eq!(status, expected, "{options} {age_s:?}: {text}");
+    }
+    let (text, _) = line(&args("a --reference-age 36h,7d"), &[aged(days(400.0))]);
+    assert!(text.contains(", reference age 34560000s"), "{text}");
+    assert!(text.contains(" reference_age=34560000s;129600;604800;0; "), "{text}");
 }
 
 #[test]
@@ -106,7 +133,16 @@ fn a_bar_in_a_name_cannot_begin_the_performance_data() {
 
 #[test]
 fn what_cannot_be_understood_is_refused_before_anything_is_sent() {
-    for line in ["", "a -c soon", "a -4 -6", "a -n 0", "http://a", "a --unreachable maybe", "a --engine magic"] {
+    for line in [
+        "",
+        "a -c soon",
+        "a -4 -6",
+        "a -n 0",
+        "http://a",
+        "a --unreachable maybe",
+        "a --engine magic",
+        "a --reference-age 7d,36h",
+    ] {
         let words = std::iter::once("check").chain(line.split_whitespace());
         assert!(Line::try_parse_from(words).is_err(), "{line}");
     }

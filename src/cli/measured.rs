@@ -1,8 +1,10 @@
 //! What came of asking one server, once or several times.
 
+use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use super::words;
 use crate::probe::ProbeReport;
 use ntp_monitor_core::sample::{Evidence, Measure, Outcome};
 
@@ -49,6 +51,18 @@ impl Measured {
         &self.best().outcome
     }
 
+    /// A sentence that says why there is no time, and what may be done; `None` when all is well.
+    #[must_use]
+    pub fn explanation(&self) -> Option<Cow<'_, str>> {
+        let shown = match self.outcome() {
+            Outcome::Rejected(check) => {
+                self.rejected().filter(|evidence| evidence.checks.first_failure() == Some(*check)).last()
+            }
+            _ => None,
+        };
+        shown.and_then(|evidence| evidence.explain(self.address)).or_else(|| words::explain(self.outcome()))
+    }
+
     /// The numbers of the best request.
     #[must_use]
     pub fn measure(&self) -> Option<Measure> {
@@ -74,7 +88,7 @@ impl Measured {
     #[must_use]
     pub fn lost(&self) -> usize {
         let answered =
-            |outcome: &Outcome| matches!(outcome, Outcome::Sample | Outcome::Unsynchronised | Outcome::Kiss(_));
+            |outcome: &Outcome| matches!(outcome, Outcome::Sample | Outcome::Unsynchronised(_) | Outcome::Kiss(_));
         self.sent() - self.reports.iter().filter(|report| answered(&report.outcome)).count().min(self.sent())
     }
 

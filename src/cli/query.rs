@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::io::{self, Write};
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use clap::Args;
 
@@ -13,8 +14,8 @@ use super::measured::Measured;
 use super::query_json;
 use super::table::{Align, Cell, Style, Table, Terminal, left_out};
 use super::words;
-use ntp_monitor_core::ntp::{Check, CheckRow};
-use ntp_monitor_core::sample::Outcome;
+use ntp_monitor_core::ntp::Check;
+use ntp_monitor_core::sample::{Evidence, Outcome, Reply};
 use ntp_monitor_core::text::units;
 
 /// Every server gave a sample.
@@ -157,7 +158,7 @@ fn state(measured: &Measured, is_excluded: bool) -> Cell {
     let style = match outcome {
         _ if is_excluded => Style::Bad,
         Outcome::Sample if measured.lost() == 0 => Style::Good,
-        Outcome::Sample | Outcome::Kiss(_) | Outcome::Unsynchronised => Style::Warning,
+        Outcome::Sample | Outcome::Kiss(_) | Outcome::Unsynchronised(_) => Style::Warning,
         _ => Style::Bad,
     };
     Cell::styled(text, style)
@@ -165,20 +166,26 @@ fn state(measured: &Measured, is_excluded: bool) -> Cell {
 
 /// What must be said about a server below the table: why it gave no time, and each reply that was refused.
 fn remarks(measured: &Measured) -> Vec<String> {
-    let refusals: Vec<String> = measured.rejected().map(|evidence| refusal(evidence.checks)).collect();
+    let refusals: Vec<String> = measured.rejected().map(|evidence| refusal(evidence, measured.address)).collect();
     let headline: Option<Cow<'_, str>> = match measured.outcome() {
         Outcome::Rejected(_) if !refusals.is_empty() => Some("every reply was refused".into()),
         Outcome::Sample if !refusals.is_empty() => Some("other replies came as well and were refused".into()),
-        outcome => words::explain(outcome),
+        _ => measured.explanation(),
     };
-    headline.map(|text| format!("{}: {text}", measured.name)).into_iter().chain(refusals).collect()
+    let stale = measured.best().reply.filter(Reply::is_stale).and_then(|reply| reply.reference_age_s);
+    let stale = stale.map(|age_s| {
+        let age = units::span(Duration::try_from_secs_f64(age_s).unwrap_or_default());
+        format!("the server says that its clock was last set {age} ago")
+    });
+    let about_server = headline.into_iter().chain(stale.map(Cow::from));
+    about_server.map(|text| format!("{}: {text}", measured.name)).chain(refusals).collect()
 }
 
-fn refusal(checks: CheckRow) -> String {
-    let why = checks.first_failure().map_or("no check failed", Check::explain);
+fn refusal(evidence: &Evidence, asked: Option<SocketAddr>) -> String {
+    let why = evidence.explain(asked).unwrap_or("no check failed".into());
     let (mut passed, mut failed) = (0, Vec::new());
     for check in Check::ALL {
-        match checks.result(check) {
+        match evidence.checks.result(check) {
             Some(true) => passed += 1,
             Some(false) => failed.push(check.label()),
             None => {}

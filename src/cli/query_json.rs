@@ -1,13 +1,14 @@
 //! The object that `query --json` writes. Field names and units are a promise; absent measurements are `null`.
 
+use std::borrow::Cow;
 use std::io::{self, Write};
+use std::net::SocketAddr;
 
 use serde::Serialize;
 
 use super::conclusion::claims;
 use super::conclusion::{Conclusion, conclude};
 use super::measured::Measured;
-use super::words;
 use crate::probe::ProbeReport;
 use ntp_monitor_core::clock::Stamp;
 use ntp_monitor_core::ntp::{Check, CheckRow};
@@ -70,6 +71,8 @@ struct Numbers {
     root_distance_s: Option<f64>,
     root_delay_s: Option<f64>,
     root_dispersion_s: Option<f64>,
+    /// How long before it answered the server's clock was last set, as the server states it.
+    reference_age_s: Option<f64>,
     precision_s: Option<f64>,
     stratum: Option<u8>,
     /// The leap indicator, 0 to 3.
@@ -90,8 +93,10 @@ struct Refusal {
     time: String,
     /// The first check that failed, and what that means.
     failed: Option<&'static str>,
-    explanation: Option<&'static str>,
+    explanation: Option<Cow<'static, str>>,
     checks: Vec<CheckResult>,
+    /// Where it came from: address and port; `null` where the engine does not show it.
+    sender: Option<String>,
     /// The four timestamps in the notation of RFC 5905: hexadecimal seconds and fraction since 1900.
     t1: String,
     t2: String,
@@ -162,13 +167,13 @@ impl ServerResult {
             address: measured.address.map(|address| address.to_string()),
             outcome: best.outcome.label(),
             reason: best.outcome.reason().into_owned(),
-            explanation: words::explain(&best.outcome).map(|words| words.into_owned()),
+            explanation: measured.explanation().map(|words| words.into_owned()),
             numbers: Numbers::of(best),
             jitter_s: measured.jitter_s(),
             sent: measured.sent(),
             lost: measured.lost(),
             checks: evidence.map(|evidence| checks(evidence.checks)).unwrap_or_default(),
-            rejected: measured.rejected().map(|evidence| Refusal::of(evidence)).collect(),
+            rejected: measured.rejected().map(|evidence| Refusal::of(evidence, measured.address)).collect(),
             samples: measured.reports().iter().map(Request::of).collect(),
         }
     }
@@ -183,6 +188,7 @@ impl Numbers {
             root_distance_s: measure.map(|m| m.root_distance_s),
             root_delay_s: reply.map(|r| r.root_delay_s),
             root_dispersion_s: reply.map(|r| r.root_dispersion_s),
+            reference_age_s: reply.and_then(|r| r.reference_age_s),
             precision_s: reply.map(|r| r.precision_s()),
             stratum: reply.map(|r| r.stratum),
             leap: reply.map(|r| r.leap.bits()),
@@ -193,13 +199,14 @@ impl Numbers {
 }
 
 impl Refusal {
-    fn of(evidence: &Evidence) -> Self {
+    fn of(evidence: &Evidence, asked: Option<SocketAddr>) -> Self {
         let failed = evidence.checks.first_failure();
         Self {
             time: units::rfc3339(evidence.at.wall_ns),
             failed: failed.map(Check::label),
-            explanation: failed.map(Check::explain),
+            explanation: evidence.explain(asked),
             checks: checks(evidence.checks),
+            sender: evidence.sender.map(|sender| sender.to_string()),
             t1: evidence.t1.to_string(),
             t2: evidence.t2.to_string(),
             t3: evidence.t3.to_string(),

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use ntp_monitor_core::ntp::{KissCode, Leap};
+use ntp_monitor_core::ntp::{KissCode, Leap, StatusCode};
 use ntp_monitor_core::sample::Outcome;
 
 /// Two or three words for a table.
@@ -14,7 +14,8 @@ pub fn state(outcome: &Outcome) -> Cow<'static, str> {
         Outcome::Refused => "refused".into(),
         Outcome::Kiss(code) => format!("kiss {code}").into(),
         Outcome::Rejected(check) => format!("rejected: {}", check.label()).into(),
-        Outcome::Unsynchronised => "unsynchronised".into(),
+        Outcome::Unsynchronised(None) => "unsynchronised".into(),
+        Outcome::Unsynchronised(Some(code)) => format!("unsynchronised ({code})").into(),
         Outcome::Dns(_) => "not resolved".into(),
         Outcome::Fault(_) => "fault".into(),
     }
@@ -31,12 +32,18 @@ pub fn explain(outcome: &Outcome) -> Option<Cow<'_, str>> {
         Outcome::Refused => "the host answers that nothing listens on this port (ICMP port unreachable)".into(),
         Outcome::Kiss(code) => explain_kiss(*code),
         Outcome::Rejected(check) => check.explain().into(),
-        Outcome::Unsynchronised => {
-            "the server answers, but says that its clock is not synchronised: no offset is taken from it".into()
-        }
+        Outcome::Unsynchronised(code) => explain_unsynchronised(*code),
         Outcome::Dns(why) => Cow::Borrowed(why),
         Outcome::Fault(why) => format!("this side could not measure: {why}").into(),
     })
+}
+
+fn explain_unsynchronised(code: Option<StatusCode>) -> Cow<'static, str> {
+    let Some(code) = code else {
+        return "the server answers, but says that its clock is not synchronised: no offset is taken from it".into();
+    };
+    let why = code.meaning().map(|meaning| format!(": {meaning}")).unwrap_or_default();
+    format!("the server answers, but has no time to give (code {code}{why})").into()
 }
 
 fn explain_kiss(code: KissCode) -> Cow<'static, str> {
@@ -45,7 +52,7 @@ fn explain_kiss(code: KissCode) -> Cow<'static, str> {
     } else if code.is_denial() {
         format!("the server refuses to serve this host (kiss code {code}): stop asking, or ask its operator").into()
     } else {
-        format!("the server sent a kiss-o'-death (kiss code {code}): its timestamps mean nothing").into()
+        "the server does not know the cookies of this client (kiss code NTSN): a new key exchange is needed".into()
     }
 }
 
@@ -73,9 +80,14 @@ mod tests {
             (Outcome::Refused, "nothing listens"),
             (Outcome::Kiss(KissCode::RATE), "fewer requests"),
             (Outcome::Kiss(KissCode::DENY), "refuses to serve"),
-            (Outcome::Kiss(KissCode::from_refid(*b"INIT")), "kiss code INIT"),
+            (Outcome::Kiss(KissCode::NTSN), "NTSN"),
             (Outcome::Rejected(Check::Origin), "cookie"),
-            (Outcome::Unsynchronised, "not synchronised"),
+            (Outcome::Unsynchronised(None), "not synchronised"),
+            (
+                Outcome::Unsynchronised(StatusCode::parse("INIT")),
+                "code INIT: it has not found its time since it started",
+            ),
+            (Outcome::Unsynchronised(StatusCode::parse("XYZW")), "(code XYZW)"),
             (Outcome::Dns("no such host".into()), "no such host"),
             (Outcome::Fault("no socket".into()), "no socket"),
         ];

@@ -133,7 +133,7 @@ fn advice(outcome: &Outcome) -> Option<(Level, &'static str)> {
             Level::Problem,
             "a reply came that no honest server sends: see the evidence of this server on its page or in the API",
         ),
-        Outcome::Unsynchronised => (Level::Problem, "it has no time to give: look at its own sources"),
+        Outcome::Unsynchronised(_) => (Level::Problem, "it has no time to give: look at its own sources"),
         Outcome::Dns(_) => (Level::Problem, "look at /etc/resolv.conf and the name's spelling"),
         Outcome::Fault(_) => (Level::Problem, "this machine is at fault: see the reason; has it a route, and IPv6?"),
     })
@@ -146,7 +146,7 @@ mod tests {
     #[test]
     fn each_failure_has_its_own_advice_and_success_none() {
         assert_eq!(advice(&Outcome::Sample), None);
-        let ways = [Outcome::Timeout, Outcome::Refused, Outcome::Unsynchronised, Outcome::Fault("x".into())];
+        let ways = [Outcome::Timeout, Outcome::Refused, Outcome::Unsynchronised(None), Outcome::Fault("x".into())];
         let texts: std::collections::BTreeSet<_> = ways.iter().filter_map(advice).map(|(_, text)| text).collect();
         assert_eq!(texts.len(), ways.len());
         let found = judge("a", &Outcome::Fault("no route".into()), "", ", 192.0.2.1:123 ");

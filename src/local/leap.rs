@@ -9,6 +9,7 @@ use slog::{Logger, info, warn};
 use tokio::sync::watch::{Receiver, Sender};
 
 use crate::config::{Config, read_leap_list};
+use crate::held::FileId;
 use ntp_monitor_core::stats::leap::LeapSource;
 
 /// Usual paths of the list; tzdata is first because it is kept up to date.
@@ -34,13 +35,21 @@ fn source(path: Option<&Path>) -> LeapSource {
     }
 }
 
+/// What differs between two files at one path. A package may give a new file the time of the old one.
+type Version = (FileId, u64, Option<SystemTime>);
+
+fn version(path: &Path) -> Option<Version> {
+    let meta = std::fs::metadata(path).ok()?;
+    Some((FileId::from(&meta), meta.len(), meta.modified().ok()))
+}
+
 /// Publishes the list, and again whenever the file or its configured path changes. Ends with the service.
 pub async fn watch_list(mut config: Receiver<Arc<Config>>, publish: &Sender<LeapSource>, log: &Logger) {
-    let mut known: Option<(Option<PathBuf>, Option<SystemTime>)> = None;
+    let mut known: Option<(Option<PathBuf>, Option<Version>)> = None;
     loop {
         let path = path(config.borrow_and_update().leap.list.as_deref());
-        let modified = path.as_deref().and_then(|path| std::fs::metadata(path).and_then(|file| file.modified()).ok());
-        let seen = (path, modified);
+        let version = path.as_deref().and_then(version);
+        let seen = (path, version);
         if known.as_ref() != Some(&seen) {
             let source = source(seen.0.as_deref());
             log_source(&source, log);
@@ -68,6 +77,19 @@ fn log_source(source: &LeapSource, log: &Logger) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn replaced_list_with_the_time_of_the_old_one_is_noticed() {
+        let dir = tempfile::tempdir().unwrap();
+        let [file, other] = ["a", "b"].map(|name| dir.path().join(name));
+        [&file, &other].iter().for_each(|path| std::fs::write(path, "same length").unwrap());
+        let time = std::fs::metadata(&file).unwrap().modified().unwrap();
+        std::fs::File::options().append(true).open(&other).unwrap().set_modified(time).unwrap();
+        let before = version(&file);
+        assert_eq!(version(&file), before);
+        std::fs::rename(&other, &file).unwrap();
+        assert_ne!(version(&file), before);
+    }
 
     #[test]
     fn configured_file_is_used_and_its_fault_reported() {

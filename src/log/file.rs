@@ -2,20 +2,25 @@
 //!
 //! A finished file is renamed to `NAME.2026-11-22T10-00-00.123Z`, which sorts by time. A failure to finish a file is no
 //! reason to lose records: they go on into the present one, and the next record tries again. Who has the file rotated by
-//! another program has that program send SIGHUP, at which it is opened anew.
+//! another program has that program send SIGHUP, at which it is opened anew. Without a signal it is reopened within
+//! ten seconds after another program removed or replaced it.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
 use crate::config::LogFile;
+use crate::held::{self, AtPath, FileId};
 
 /// A record of more than this is cut loose from its buffer after it was written.
 const BUFFER: usize = 64 << 10;
+/// Interval between two checks of the path.
+const CHECK_EVERY: Duration = Duration::from_secs(5);
 
 /// A writer to the log file. Bytes are gathered until `flush`, so that a record is never spread over two files.
 pub(super) struct RotatingFile {
@@ -25,18 +30,41 @@ pub(super) struct RotatingFile {
     pending: Vec<u8>,
     /// Somebody may have moved the file away.
     reopen: Arc<AtomicBool>,
+    checked: Instant,
+    /// Nothing was at the path at the last check. A program that rotates the file creates another at once.
+    was_missing: bool,
 }
 
 impl RotatingFile {
     /// Opens the file for appending, and again whenever `reopen` is set.
     pub(super) fn open(config: &LogFile, reopen: Arc<AtomicBool>) -> io::Result<Self> {
         let (file, size) = append(&config.path)?;
-        Ok(Self { config: config.clone(), file, size, pending: Vec::new(), reopen })
+        let checked = Instant::now();
+        Ok(Self { config: config.clone(), file, size, pending: Vec::new(), reopen, checked, was_missing: false })
+    }
+
+    /// Checks what other programs did to the file. Returns whether it must be reopened.
+    fn must_reopen(&mut self) -> bool {
+        self.checked = Instant::now();
+        let was_missing = std::mem::take(&mut self.was_missing);
+        match FileId::of(&self.file).and_then(|id| AtPath::look(&self.config.path, id)) {
+            Ok(AtPath::Same { length }) => {
+                self.size = length;
+                false
+            }
+            Ok(AtPath::Other { .. }) => true,
+            Ok(AtPath::Nothing) => {
+                self.was_missing = true;
+                was_missing
+            }
+            Err(_) => false,
+        }
     }
 
     /// Begins another file where that is due.
     fn turn_over(&mut self) -> io::Result<()> {
-        if self.reopen.swap(false, Ordering::Relaxed) {
+        let must_reopen = self.checked.elapsed() >= CHECK_EVERY && self.must_reopen();
+        if self.reopen.swap(false, Ordering::Relaxed) || must_reopen {
             // What failed is tried again with the next record.
             (self.file, self.size) =
                 append(&self.config.path).inspect_err(|_| self.reopen.store(true, Ordering::Relaxed))?;
@@ -104,10 +132,43 @@ impl Write for RotatingFile {
         match written {
             Ok(()) => self.size += self.pending.len() as u64,
             // A part of a record is of no use, and the next would be joined to it.
-            Err(_) => drop(self.file.set_len(self.size)),
+            Err(_) => drop(held::cut(&self.file, self.size)),
         }
         self.pending.clear();
         self.pending.shrink_to(BUFFER);
         written
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn removed_replaced_or_emptied_log_file_is_noticed() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("x.log");
+        let config = LogFile { path: path.clone(), max_bytes: 1000, keep: 2 };
+        let mut file = RotatingFile::open(&config, Arc::default()).unwrap();
+        // Each record comes after a check is due.
+        let mut log = |line: &str| {
+            file.checked -= CHECK_EVERY;
+            file.write_all(line.as_bytes()).unwrap();
+            file.flush().unwrap();
+            file.size
+        };
+        let text = || std::fs::read_to_string(&path).unwrap();
+        log("one\n");
+        std::fs::remove_file(&path).unwrap();
+        // The other program may be about to create the file again.
+        log("written to the removed file\n");
+        log("two\n");
+        assert_eq!(text(), "two\n");
+        std::fs::write(dir.path().join("new"), "").unwrap();
+        std::fs::rename(dir.path().join("new"), &path).unwrap();
+        log("three\n");
+        assert_eq!(text(), "three\n");
+        std::fs::write(&path, "").unwrap();
+        assert_eq!((log("four\n"), text().as_str()), (5, "four\n"));
     }
 }

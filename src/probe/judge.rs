@@ -5,10 +5,12 @@
 
 use std::net::SocketAddr;
 
+use super::stamped::same_endpoint;
 use ntp_monitor_core::clock::Stamp;
 use ntp_monitor_core::ntp::packet::HEADER_LEN;
 use ntp_monitor_core::ntp::{
     Check, CheckRow, Exchange, KissCode, Leap, Mac, Mode, NtpTimestamp, Packet, ParseError, RefId, RootDistance,
+    StatusCode,
 };
 use ntp_monitor_core::sample::{Evidence, Measure, Reply};
 
@@ -16,6 +18,9 @@ use ntp_monitor_core::sample::{Evidence, Measure, Reply};
 const MAX_DISPERSION_S: f64 = 16.0;
 /// Longest accepted time between receive and transmit in the server; chrony's limit (MAX_SERVER_INTERVAL).
 const MAX_SERVER_TIME_S: f64 = 4.0;
+/// The coarsest precision that a server may claim: one second. A server that copies the field from our request claims
+/// 2^32 s.
+const COARSEST_PRECISION_LOG2: i8 = 0;
 /// The coarsest server clocks in use tick at 64 Hz; a coarser claimed precision does not increase the tolerance.
 const COARSEST_PRECISION_S: f64 = 1.0 / 64.0;
 /// The kernel slews the wall and the monotonic clock alike, so over an exchange only a step separates them. This much
@@ -47,7 +52,8 @@ pub struct Request {
 #[derive(Debug, Clone, Copy)]
 pub struct Arrival<'a> {
     pub datagram: &'a [u8],
-    pub source: SocketAddr,
+    /// Where it came from.
+    pub sender: SocketAddr,
     /// T4, the time at which it arrived.
     pub t4: NtpTimestamp,
     /// Both clocks when it was read.
@@ -61,8 +67,8 @@ pub enum Verdict {
     Accepted(Reply, Measure),
     /// A kiss-o'-death that answers this request. Its timestamps were not checked.
     Kiss(KissCode),
-    /// The reply of a server that reports its own clock as unsynchronised.
-    Unsynchronised(Reply),
+    /// The reply of a server that reports its own clock as unsynchronised, with the code that says why.
+    Unsynchronised(Reply, Option<StatusCode>),
     /// Anything else, with the first check that failed. The query continues to wait for a reply.
     Rejected(Check),
 }
@@ -90,6 +96,7 @@ impl Judgement {
             t2: stamp(|packet| packet.receive),
             t3: stamp(|packet| packet.transmit),
             t4: arrival.t4,
+            sender: Some(arrival.sender),
             datagram: arrival.datagram[..kept].into(),
         }
     }
@@ -99,13 +106,20 @@ impl Judgement {
     pub fn answers_request(&self) -> bool {
         self.row.result(Check::Origin) == Some(true)
     }
+
+    /// Whether the datagram says anything about the server: it comes from the server's address, or echoes the cookie
+    /// that was sent there.
+    #[must_use]
+    pub fn concerns_server(&self) -> bool {
+        self.answers_request() || self.row.result(Check::Sender) == Some(true)
+    }
 }
 
 /// Validates `arrival` as a reply to `request`.
 #[must_use]
 pub fn judge(request: &Request, arrival: &Arrival<'_>) -> Judgement {
     let mut row = CheckRow::default();
-    row.record(Check::Source, same_endpoint(arrival.source, request.address));
+    row.record(Check::Sender, same_endpoint(arrival.sender, request.address));
     row.record(Check::LocalStep, !clock_was_stepped(request.sent, arrival.received));
     let parsed = Packet::parse(arrival.datagram);
     row.record(Check::Length, parsed.is_ok());
@@ -125,7 +139,9 @@ pub fn judge(request: &Request, arrival: &Arrival<'_>) -> Judgement {
             Verdict::Accepted(reply, measure(request, arrival, &packet, &reply))
         }
         Some(Check::Kiss) => kiss.map_or(Verdict::Rejected(Check::Kiss), Verdict::Kiss),
-        Some(Check::Synchronised) => Verdict::Unsynchronised(reply(&packet)),
+        Some(Check::Synchronised) => {
+            Verdict::Unsynchronised(reply(&packet), StatusCode::from_refid(packet.refid, packet.stratum))
+        }
         Some(check) => Verdict::Rejected(check),
     };
     Judgement { row, verdict, packet: Some(packet) }
@@ -136,7 +152,7 @@ fn header(datagram: &[u8], parsed: Result<Packet, ParseError>) -> Option<Packet>
     parsed.ok().or_else(|| datagram.first_chunk::<HEADER_LEN>().map(Packet::from_header))
 }
 
-/// Without a header either the source or the length check has failed.
+/// Without a header either the sender or the length check has failed.
 fn verdict_of_failure(row: &CheckRow) -> Verdict {
     Verdict::Rejected(row.first_failure().unwrap_or(Check::Length))
 }
@@ -159,6 +175,7 @@ fn check_claims(row: &mut CheckRow, request: &Request, packet: &Packet) {
     row.record(Check::Synchronised, synchronised);
     let to_reference_s = packet.root_delay.seconds() / 2.0 + packet.root_dispersion.seconds();
     row.record(Check::RootDistance, to_reference_s < MAX_DISPERSION_S);
+    row.record(Check::Precision, packet.precision_log2 <= COARSEST_PRECISION_LOG2);
     if let Some(own) = request.own_refid {
         // At stratum 1 the identifier is text, even if it equals an address.
         row.record(Check::Loop, packet.stratum < 2 || packet.refid != own);
@@ -182,8 +199,7 @@ fn check_times(row: &mut CheckRow, request: &Request, arrival: &Arrival<'_>, pac
 }
 
 fn kiss_code(packet: &Packet) -> Option<KissCode> {
-    let printable = packet.refid.0.iter().all(u8::is_ascii_graphic);
-    (packet.stratum == 0 && printable).then(|| KissCode::from_refid(packet.refid.0))
+    (packet.stratum == 0).then(|| KissCode::from_refid(packet.refid)).flatten()
 }
 
 fn exchange(request: &Request, arrival: &Arrival<'_>, packet: &Packet) -> Exchange {
@@ -225,11 +241,6 @@ fn measure(request: &Request, arrival: &Arrival<'_>, packet: &Packet, reply: &Re
         exchange.duration_s(),
     );
     Measure { offset_s: exchange.offset_s(), delay_s, root_distance_s: distance.total_s() }
-}
-
-/// Compares address and port; the kernel handles the scope and flow label of IPv6.
-fn same_endpoint(a: SocketAddr, b: SocketAddr) -> bool {
-    a.ip() == b.ip() && a.port() == b.port()
 }
 
 /// Whether the wall clock was stepped relative to the monotonic clock between `from` and `to`.

@@ -45,7 +45,7 @@ fn good() -> Packet {
 
 fn judge_octets(request: &Request, datagram: &[u8]) -> Judgement {
     let received = stamp(21_100_000);
-    judge(request, &Arrival { datagram, source: request.address, t4: ntp(21_000_000), received })
+    judge(request, &Arrival { datagram, sender: request.address, t4: ntp(21_000_000), received })
 }
 
 fn judge_packet(packet: &Packet) -> Judgement {
@@ -81,6 +81,11 @@ fn each_fault_is_named_by_its_check() {
     assert_eq!(verdict(|p| p.receive = NtpTimestamp::ZERO), Verdict::Rejected(Check::ZeroTimestamp));
     assert_eq!(verdict(|p| p.transmit = NtpTimestamp::ZERO), Verdict::Rejected(Check::ZeroTimestamp));
     assert_eq!(verdict(|p| p.root_dispersion = NtpShort::from_seconds(16.0)), Verdict::Rejected(Check::RootDistance));
+    assert_eq!(verdict(|p| p.precision_log2 = 1), Verdict::Rejected(Check::Precision));
+    assert_eq!(verdict(|p| p.precision_log2 = 32), Verdict::Rejected(Check::Precision));
+    assert_eq!(verdict(|p| p.precision_log2 = 127), Verdict::Rejected(Check::Precision));
+    // T2 in whole seconds, T3 exact.
+    assert_eq!(verdict(|p| p.receive = ntp(0)), Verdict::Rejected(Check::Delay));
     assert_eq!(verdict(|p| p.transmit = ntp(509_000_000)), Verdict::Rejected(Check::ServerTime));
     assert_eq!(verdict(|p| p.transmit = ntp(4_600_000_000)), Verdict::Rejected(Check::ServerTime));
     assert_eq!(verdict(|p| p.reference = ntp(600_000_000)), Verdict::Rejected(Check::ReferenceTime));
@@ -115,7 +120,7 @@ fn delay_negative_within_the_precision_is_clamped() {
 #[test]
 fn absurd_claimed_precision_adds_no_tolerance() {
     let verdict = verdict(|p| {
-        p.precision_log2 = 12;
+        p.precision_log2 = 0;
         p.transmit = ntp(600_000_000);
     });
     assert_eq!(verdict, Verdict::Rejected(Check::Delay));
@@ -129,11 +134,19 @@ fn unsynchronised_server_has_its_own_verdict_with_header() {
         })
     };
     assert!(
-        matches!(verdict_of(Leap::Unknown, 2, [1, 2, 3, 4]), Verdict::Unsynchronised(r) if r.leap == Leap::Unknown)
+        matches!(verdict_of(Leap::Unknown, 2, [1, 2, 3, 4]), Verdict::Unsynchronised(r, None) if r.leap == Leap::Unknown)
     );
-    assert!(matches!(verdict_of(Leap::None, 16, [1, 2, 3, 4]), Verdict::Unsynchronised(r) if r.stratum == 16));
-    assert!(matches!(verdict_of(Leap::None, 200, [1, 2, 3, 4]), Verdict::Unsynchronised(_)));
-    assert!(matches!(verdict_of(Leap::None, 0, [0; 4]), Verdict::Unsynchronised(_)), "stratum 0 without a kiss code");
+    assert!(matches!(verdict_of(Leap::None, 16, [1, 2, 3, 4]), Verdict::Unsynchronised(r, None) if r.stratum == 16));
+    assert!(matches!(verdict_of(Leap::None, 200, [1, 2, 3, 4]), Verdict::Unsynchronised(_, None)));
+    assert!(matches!(verdict_of(Leap::None, 0, [0; 4]), Verdict::Unsynchronised(_, None)), "stratum 0 without a code");
+    for (stratum, code) in [(0, "INIT"), (0, "XYZW"), (16, "STEP")] {
+        let refid = code.as_bytes().try_into().unwrap();
+        let expected = StatusCode::parse(code);
+        assert!(
+            matches!(verdict_of(Leap::Unknown, stratum, refid), Verdict::Unsynchronised(_, got) if got == expected),
+            "{code}"
+        );
+    }
 }
 
 #[test]
@@ -178,13 +191,13 @@ fn bad_trailer_does_not_hide_other_failures() {
 }
 
 #[test]
-fn reply_from_another_source_is_rejected() {
+fn reply_from_another_sender_is_rejected() {
     let request = request();
-    for source in ["192.0.2.1:124", "192.0.2.2:123"] {
-        let source = source.parse().unwrap();
+    for sender in ["192.0.2.1:124", "192.0.2.2:123"] {
+        let sender = sender.parse().unwrap();
         let datagram = good().to_bytes();
-        let arrival = Arrival { datagram: &datagram, source, t4: ntp(21_000_000), received: stamp(21_000_000) };
-        assert_eq!(judge(&request, &arrival).verdict, Verdict::Rejected(Check::Source));
+        let arrival = Arrival { datagram: &datagram, sender, t4: ntp(21_000_000), received: stamp(21_000_000) };
+        assert_eq!(judge(&request, &arrival).verdict, Verdict::Rejected(Check::Sender));
     }
 }
 
@@ -201,7 +214,7 @@ fn local_step_discards_the_sample_but_a_slew_does_not() {
         received.wall_ns += wall_extra_ns;
         let datagram = good().to_bytes();
         let request = request();
-        judge(&request, &Arrival { datagram: &datagram, source: request.address, t4: ntp(21_000_000), received })
+        judge(&request, &Arrival { datagram: &datagram, sender: request.address, t4: ntp(21_000_000), received })
             .verdict
     };
     assert_eq!(judged(2_000_000, 21_000_000), Verdict::Rejected(Check::LocalStep));
@@ -211,11 +224,22 @@ fn local_step_discards_the_sample_but_a_slew_does_not() {
 }
 
 #[test]
+fn local_step_back_is_not_the_servers_fault() {
+    let (request, datagram) = (request(), good().to_bytes());
+    let mut received = stamp(21_000_000);
+    received.wall_ns -= SECOND_NS;
+    let t4 = ntp(21_000_000 - SECOND_NS);
+    let judgement = judge(&request, &Arrival { datagram: &datagram, sender: request.address, t4, received });
+    assert_eq!(judgement.row.failures().collect::<Vec<_>>(), [Check::LocalStep, Check::Delay]);
+    assert_eq!(judgement.verdict, Verdict::Rejected(Check::LocalStep));
+}
+
+#[test]
 fn evidence_keeps_timestamps_and_a_bounded_datagram() {
     let request = request();
     let datagram = [&good().to_bytes()[..], &[7; 500]].concat();
     let arrival =
-        Arrival { datagram: &datagram, source: request.address, t4: ntp(21_000_000), received: stamp(21_000_000) };
+        Arrival { datagram: &datagram, sender: request.address, t4: ntp(21_000_000), received: stamp(21_000_000) };
     let judgement = judge(&request, &arrival);
     let evidence = judgement.evidence(&request, &arrival);
     assert_eq!(evidence.datagram.len(), Evidence::MAX_BYTES);

@@ -1,23 +1,24 @@
 //! The engine that measures with the kernel's timestamps: T1 when the datagram is handed to the interface, T4 when the
 //! reply comes from it. The load of this process does not affect the measurement.
 //!
-//! One query is always one datagram: a refusal is detected through the ICMP error on the socket, not by asking again.
+//! One query is always one datagram: a refusal is detected through the ICMP error in the error queue, not by asking again.
 //! Each query uses its own socket on a random port, and 64 random bits that the reply must echo.
 
 use std::io::ErrorKind;
-use std::net::{IpAddr, SocketAddr};
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use nix::errno::Errno;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::fault::outcome_of;
 use super::judge::{Arrival, Judgement, Request, Verdict, judge};
 use super::precision::{own_precision_s, uninterrupted_stamp};
-use super::stamped::{BUFFER_LEN, FreshSocket, KeepStamping, OpenError, StampedSocket};
+use super::stamped::{BUFFER_LEN, FreshSocket, KeepStamping, OpenError, Queued, Received, StampedSocket};
 use super::{ProbeEngine, ProbeFuture, ProbeReport, Query};
 use ntp_monitor_core::clock::Stamp;
-use ntp_monitor_core::ntp::{NtpTimestamp, Packet, RefId};
+use ntp_monitor_core::ntp::{Check, NtpTimestamp, Packet, RefId};
 use ntp_monitor_core::sample::{Evidence, Outcome, Timestamping};
 
 /// How long to wait for a transmit timestamp after the reply. It is made before the datagram is on the wire, so an
@@ -57,7 +58,7 @@ impl KernelEngine {
     /// When the kernel provides no timestamps. Nothing was sent.
     pub async fn try_probe(self, query: Query) -> Result<ProbeReport, NoStamps> {
         let deadline = Instant::now() + query.timeout;
-        let begun = FreshSocket::connect(query.address)
+        let begun = FreshSocket::open(query.address)
             .and_then(|socket| Ok(Exchange::begin(socket, query, self.own_precision_s)?));
         match begun {
             Ok(exchange) => Ok(exchange.run(deadline).await),
@@ -88,6 +89,7 @@ struct Exchange {
     sent: Stamp,
     transmit_stamp: Option<NtpTimestamp>,
     waited_for_stamp: bool,
+    is_refused: bool,
     refused_transmit: Option<NtpTimestamp>,
     last_refused: Option<(Outcome, Timestamping)>,
     report: ProbeReport,
@@ -101,19 +103,22 @@ impl Exchange {
         let request = Packet::request(cookie).to_bytes();
         let sent = uninterrupted_stamp();
         socket.send(&request)?;
-        let transmit_stamp = socket.try_transmit_stamp();
-        Ok(Self {
+        let queued = socket.try_queued();
+        let mut exchange = Self {
             socket: socket.listen()?,
             cookie,
             query,
             own_precision_s,
             sent,
-            transmit_stamp,
+            transmit_stamp: None,
             waited_for_stamp: false,
+            is_refused: false,
             refused_transmit: None,
             last_refused: None,
             report: ProbeReport::failed(sent, Outcome::Timeout),
-        })
+        };
+        queued.into_iter().for_each(|message| exchange.note(message));
+        Ok(exchange)
     }
 
     async fn run(mut self, deadline: Instant) -> ProbeReport {
@@ -133,16 +138,13 @@ impl Exchange {
     async fn exchange(&mut self, deadline: Instant) -> Option<Outcome> {
         let mut buffer = [0; BUFFER_LEN];
         while Instant::now() < deadline {
-            let ready = match self.socket.ready().await {
-                Ok(ready) => ready,
+            if self.is_refused {
+                return Some(Outcome::Refused);
+            }
+            match self.socket.ready().await {
+                Ok(ready) if ready.is_error() => self.read_error_queue(),
+                Ok(_) => {}
                 Err(error) => return Some(outcome_of(&error)),
-            };
-            if ready.is_error() {
-                self.take_transmit_stamp();
-                if self.socket.take_error().is_some() {
-                    // The only datagram sent on this socket was refused (ICMP port unreachable and similar).
-                    return Some(Outcome::Refused);
-                }
             }
             if let Some(outcome) = self.receive_all(&mut buffer, deadline).await {
                 return Some(outcome);
@@ -151,9 +153,18 @@ impl Exchange {
         None
     }
 
-    fn take_transmit_stamp(&mut self) {
-        if let Some(stamp) = self.socket.try_transmit_stamp() {
-            self.transmit_stamp.get_or_insert(stamp);
+    fn read_error_queue(&mut self) {
+        while let Some(message) = self.socket.try_queued() {
+            self.note(message);
+        }
+    }
+
+    fn note(&mut self, message: Queued) {
+        match message {
+            Queued::TransmitStamp(stamp) => {
+                self.transmit_stamp.get_or_insert(stamp);
+            }
+            Queued::Refused => self.is_refused = true,
         }
     }
 
@@ -163,12 +174,13 @@ impl Exchange {
             let received = match self.socket.try_receive(buffer) {
                 Ok(received) => received,
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return None,
+                // The error queue says whether it refuses the request; the next call no longer returns it.
+                Err(error) if is_passing(&error) => continue,
                 Err(error) => return Some(outcome_of(&error)),
             };
             let now = uninterrupted_stamp();
             self.wait_for_transmit_stamp().await;
-            let Some(source) = received.source else { continue };
-            if let Some(outcome) = self.judge(&buffer[..received.len], source, received.stamp, now) {
+            if let Some(outcome) = self.judge(&buffer[..received.len], &received, now) {
                 return Some(outcome);
             }
             // A flood of datagrams must not starve the other queries of this thread.
@@ -179,7 +191,9 @@ impl Exchange {
 
     /// Waits at most once per query, so that a flood of datagrams does not cause as many pauses.
     async fn wait_for_transmit_stamp(&mut self) {
-        self.take_transmit_stamp();
+        if self.transmit_stamp.is_none() {
+            self.read_error_queue();
+        }
         if self.transmit_stamp.is_some() || self.waited_for_stamp {
             return;
         }
@@ -187,35 +201,31 @@ impl Exchange {
         // A time-out means that there is no transmit timestamp.
         let _ = timeout(STAMP_GRACE, async {
             while self.transmit_stamp.is_none() && self.socket.stamp_or_error().await.is_ok() {
-                self.take_transmit_stamp();
+                self.read_error_queue();
             }
         })
         .await;
     }
 
     /// Returns the outcome if this datagram decides the query.
-    fn judge(
-        &mut self,
-        datagram: &[u8],
-        source: SocketAddr,
-        receive_stamp: Option<NtpTimestamp>,
-        received: Stamp,
-    ) -> Option<Outcome> {
-        let (t1, t4, way) = best_stamps(self.transmit_stamp, receive_stamp, self.sent, received);
-        let request = self.request(t1);
-        let arrival = Arrival { datagram, source, t4, received };
+    fn judge(&mut self, datagram: &[u8], received: &Received, at: Stamp) -> Option<Outcome> {
+        let sender = received.address?;
+        let (t1, t4, way) = best_stamps(self.transmit_stamp, received.stamp, self.sent, at);
+        let request = self.request(t1, received.local);
+        let arrival = Arrival { datagram, sender, t4, received: at };
         let judgement = judge(&request, &arrival);
         let evidence = Arc::new(judgement.evidence(&request, &arrival));
         self.conclude(&judgement, evidence, way)
     }
 
-    fn request(&self, t1: NtpTimestamp) -> Request {
+    fn request(&self, t1: NtpTimestamp, own: Option<Ipv4Addr>) -> Request {
         Request {
             address: self.query.address,
             cookie: NtpTimestamp(self.cookie),
             t1,
             sent: self.sent,
-            own_refid: self.socket.local_ip().and_then(refid_of),
+            // For IPv6 it is a hash; loops over IPv6 are not detected (RFC 5905 §7.3).
+            own_refid: own.map(|v4| RefId(v4.octets())),
             own_precision_s: self.own_precision_s,
             refused_transmit: self.refused_transmit,
         }
@@ -227,9 +237,9 @@ impl Exchange {
                 (self.report.reply, self.report.measure) = (Some(reply), Some(measure));
                 Outcome::Sample
             }
-            Verdict::Unsynchronised(reply) => {
+            Verdict::Unsynchronised(reply, code) => {
                 self.report.reply = Some(reply);
-                Outcome::Unsynchronised
+                Outcome::Unsynchronised(code)
             }
             Verdict::Kiss(code) => Outcome::Kiss(code),
             Verdict::Rejected(check) => {
@@ -237,7 +247,10 @@ impl Exchange {
                     self.refused_transmit = Some(evidence.t3);
                 }
                 self.report.refuse(evidence);
-                self.last_refused = Some((Outcome::Rejected(check), way));
+                // A repetition says no more than the reply that it repeats, and a stranger's datagram says nothing.
+                if judgement.concerns_server() && (check != Check::Duplicate || self.last_refused.is_none()) {
+                    self.last_refused = Some((Outcome::Rejected(check), way));
+                }
                 return None;
             }
         };
@@ -263,13 +276,24 @@ fn best_stamps(
     }
 }
 
-/// The reference identifier of an IPv4 address (RFC 5905 §7.3). For IPv6 it is a hash; loops over IPv6 are not
-/// detected.
-fn refid_of(address: IpAddr) -> Option<RefId> {
-    match address {
-        IpAddr::V4(v4) => Some(RefId(v4.octets())),
-        IpAddr::V6(_) => None,
-    }
+/// Whether a receive call failed because of an ICMP error, and not because the socket cannot be used.
+fn is_passing(error: &std::io::Error) -> bool {
+    let errno = error.raw_os_error().map(Errno::from_raw);
+    matches!(
+        errno,
+        Some(
+            Errno::ECONNREFUSED
+                | Errno::EHOSTUNREACH
+                | Errno::ENETUNREACH
+                | Errno::EHOSTDOWN
+                | Errno::ENONET
+                | Errno::ENOPROTOOPT
+                | Errno::EOPNOTSUPP
+                | Errno::EMSGSIZE
+                | Errno::EPROTO
+                | Errno::EACCES
+        )
+    )
 }
 
 #[cfg(test)]

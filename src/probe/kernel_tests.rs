@@ -1,8 +1,8 @@
-use std::net::UdpSocket;
+use std::net::{SocketAddr, UdpSocket};
 
 use super::*;
 use crate::probe::responder::{PATIENCE, Responder, answer, changed};
-use ntp_monitor_core::ntp::{Check, KissCode, Leap, NtpShort};
+use ntp_monitor_core::ntp::{Check, KissCode, Leap, NtpShort, StatusCode};
 
 /// Long enough for an unwanted datagram to arrive; no test depends on the exact value.
 const SHORT: Duration = Duration::from_millis(150);
@@ -88,13 +88,15 @@ async fn at_the_deadline_the_outcome_names_the_failed_check() {
 }
 
 #[tokio::test]
-async fn rejected_reply_sent_twice_is_a_duplicate() {
+async fn repeated_bad_reply_keeps_its_first_fault() {
     let report = probe(AMPLE, |request| {
         let bad = changed(request, |p| p.root_delay = NtpShort::from_seconds(60.0));
         vec![bad.clone(), bad]
     })
     .await;
-    assert_eq!(report.outcome, Outcome::Rejected(Check::Duplicate));
+    assert_eq!(report.outcome, Outcome::Rejected(Check::RootDistance));
+    let failures: Vec<_> = report.rejected.iter().map(|evidence| evidence.checks.first_failure()).collect();
+    assert_eq!(failures, [Some(Check::RootDistance), Some(Check::Duplicate)]);
 }
 
 #[tokio::test]
@@ -102,9 +104,22 @@ async fn unsynchronised_server_replies_but_gives_no_offset() {
     let cases: [fn(&mut Packet); 2] = [|p| p.leap = Leap::Unknown, |p| p.stratum = 16];
     for change in cases {
         let report = probe(PATIENCE, move |request| vec![changed(request, change)]).await;
-        assert_eq!(report.outcome, Outcome::Unsynchronised);
+        assert_eq!(report.outcome, Outcome::Unsynchronised(None));
         assert!(report.reply.is_some() && report.measure.is_none());
     }
+}
+
+#[tokio::test]
+async fn starting_server_is_unsynchronised_with_its_code() {
+    let report = probe(PATIENCE, |request| {
+        vec![changed(request, |p| {
+            (p.stratum, p.refid, p.leap) = (0, RefId(*b"INIT"), Leap::Unknown);
+            (p.reference, p.receive, p.transmit) = [NtpTimestamp::ZERO; 3].into();
+        })]
+    })
+    .await;
+    assert_eq!(report.outcome, Outcome::Unsynchronised(StatusCode::parse("INIT")));
+    assert!(report.reply.is_some_and(|reply| reply.stratum == 0));
 }
 
 #[tokio::test]
@@ -114,7 +129,7 @@ async fn kiss_ends_the_query_with_its_code() {
             vec![changed(request, |p| (p.stratum, p.refid, p.leap) = (0, RefId(*code), Leap::Unknown))]
         })
         .await;
-        assert_eq!(report.outcome, Outcome::Kiss(KissCode::from_refid(*code)));
+        assert_eq!(report.outcome, Outcome::Kiss(KissCode::from_refid(RefId(*code)).unwrap()));
         assert_eq!(report.measure, None);
     }
 }
@@ -136,22 +151,37 @@ async fn reply_after_the_deadline_is_ignored() {
     assert_eq!(query(server.address, SHORT).await.outcome, Outcome::Timeout);
 }
 
-#[tokio::test]
-async fn reply_from_another_port_is_ignored() {
+/// The engine's report about a silent server, while `datagram` comes from another port.
+async fn answered_from_elsewhere(datagram: fn(&Packet) -> Vec<u8>) -> (SocketAddr, ProbeReport) {
     let elsewhere = UdpSocket::bind("127.0.0.1:0").unwrap();
     let server = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let stranger = elsewhere.local_addr().unwrap();
     let address = server.local_addr().unwrap();
     server.set_read_timeout(Some(PATIENCE)).unwrap();
-    let script = std::thread::spawn(move || {
+    // Kept open until the query is over: a closed port would cause a refusal.
+    let kept = server.try_clone().unwrap();
+    std::thread::spawn(move || {
         let mut buffer = [0; 48];
         let (_, client) = server.recv_from(&mut buffer).unwrap();
-        let reply = answer(&Packet::from_header(&buffer)).to_bytes();
-        elsewhere.send_to(&reply, client).unwrap();
-        // Kept open until the query is over: a closed port would cause a refusal.
-        server.recv_from(&mut buffer).unwrap_err();
+        elsewhere.send_to(&datagram(&Packet::from_header(&buffer)), client).unwrap();
     });
-    assert_eq!(query(address, SHORT).await.outcome, Outcome::Timeout);
-    drop(script);
+    let report = query(address, AMPLE).await;
+    drop(kept);
+    (stranger, report)
+}
+
+#[tokio::test]
+async fn reply_from_another_port_is_rejected() {
+    let (sender, report) = answered_from_elsewhere(|request| answer(request).to_bytes().to_vec()).await;
+    assert_eq!(report.outcome, Outcome::Rejected(Check::Sender));
+    let [evidence] = report.rejected.as_slice() else { panic!("{report:?}") };
+    assert_eq!(evidence.sender, Some(sender));
+}
+
+#[tokio::test]
+async fn strangers_datagram_is_evidence_but_no_reply() {
+    let (_, report) = answered_from_elsewhere(|_| answer(&Packet::request(7)).to_bytes().to_vec()).await;
+    assert_eq!((report.outcome, report.rejected_count), (Outcome::Timeout, 1));
 }
 
 #[tokio::test]

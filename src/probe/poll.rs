@@ -52,7 +52,7 @@ fn hung(at: Stamp) -> ProbeReport {
 }
 
 fn lost(report: &ProbeReport) -> u16 {
-    u16::from(!matches!(report.outcome, Outcome::Sample | Outcome::Unsynchronised | Outcome::Kiss(_)))
+    u16::from(!matches!(report.outcome, Outcome::Sample | Outcome::Unsynchronised(_) | Outcome::Kiss(_)))
 }
 
 fn goes_on(outcome: &Outcome) -> bool {
@@ -86,7 +86,7 @@ fn weight(outcome: &Outcome) -> u8 {
     match outcome {
         Outcome::Timeout | Outcome::Refused | Outcome::Dns(_) | Outcome::Fault(_) => 0,
         Outcome::Rejected(_) => 1,
-        Outcome::Unsynchronised => 2,
+        Outcome::Unsynchronised(_) => 2,
         Outcome::Sample => 3,
         // A kiss must be obeyed even if an earlier request of the burst was answered.
         Outcome::Kiss(_) => 4,
@@ -131,7 +131,7 @@ mod tests {
             let stamps = (nothing, nothing, NtpTimestamp(number), nothing);
             let (t1, t2, t3, t4) = stamps;
             let checks = CheckRow::default();
-            report.refuse(Arc::new(Evidence { at, checks, t1, t2, t3, t4, datagram: Box::default() }));
+            report.refuse(Arc::new(Evidence { at, checks, t1, t2, t3, t4, sender: None, datagram: Box::default() }));
         }
         report
     }
@@ -160,12 +160,12 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn reply_outweighs_a_later_timeout() {
-        let said = [Outcome::Unsynchronised, Outcome::Rejected(Check::Origin)];
+        let said = [Outcome::Unsynchronised(None), Outcome::Rejected(Check::Origin)];
         for outcome in said {
             let report = burst([ended(outcome.clone()), ended(Outcome::Timeout)]).await;
             assert_eq!(
                 (report.best.outcome, report.lost),
-                (outcome.clone(), 1 + u16::from(outcome != Outcome::Unsynchronised))
+                (outcome.clone(), 1 + u16::from(outcome != Outcome::Unsynchronised(None)))
             );
         }
         assert_eq!(burst([ended(Outcome::Timeout), ended(Outcome::Refused)]).await.best.outcome, Outcome::Refused);

@@ -25,7 +25,7 @@ const LIFE_WITHOUT_TTL: Duration = Duration::from_secs(300);
 /// First pause after a failure; it doubles with each failure.
 const FIRST_RETRY: Duration = Duration::from_secs(5);
 /// Longest pause after failures; a name that becomes available is found within this time.
-const LONGEST_RETRY: Duration = Duration::from_secs(300);
+pub const LONGEST_RETRY: Duration = Duration::from_secs(300);
 /// Limit of concurrent system look-ups. Each blocks a thread, even past the deadline; without a network, thousands of
 /// names would use up the blocking threads, which the store's readers also need.
 const SYSTEM_LOOKUPS: usize = 16;

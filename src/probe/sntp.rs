@@ -9,6 +9,7 @@
 //!   of these are omitted from the row, and the root distance assumes [`ASSUMED_DISPERSION_S`].
 //! - `rsntp` gives up at the first bad datagram, and accepts a kiss-o'-death before it checks the origin timestamp, so
 //!   an attacker who guesses the port can end a query. The kernel engine has neither weakness.
+//! - It works only while this host's clock is between 1970 and 2104.
 //! - Its request contains the time of this host's clock.
 
 use std::net::{IpAddr, SocketAddr};
@@ -25,7 +26,7 @@ use super::precision::{own_precision_s, uninterrupted_stamp};
 use super::stamped::any_local;
 use super::{ProbeEngine, ProbeFuture, ProbeReport, Query};
 use ntp_monitor_core::clock::Stamp;
-use ntp_monitor_core::ntp::{Check, CheckRow, KissCode, Leap, NtpTimestamp, RefId, RootDistance};
+use ntp_monitor_core::ntp::{Check, CheckRow, KissCode, Leap, NtpTimestamp, RefId, RootDistance, StatusCode};
 use ntp_monitor_core::sample::{Evidence, Measure, Outcome, Reply, Timestamping};
 
 /// RFC 5905 §7.2 MAXDIST: NTP clients do not select a server beyond this. The real value is unknown, so the assumed one
@@ -35,6 +36,9 @@ const ASSUMED_DISPERSION_S: f64 = 1.0;
 const ASSUMED_PRECISION_LOG2: i8 = -20;
 /// Unix time at which NTP era 1 begins (2036-02-07 06:28:16 UTC); `rsntp` converts a missing timestamp to it.
 const ERA_1_UNIX_S: f64 = 2_085_978_496.0;
+
+/// Unix time of the middle of NTP era 1 (2104-02-26 09:42:24 UTC), where the timestamps of `rsntp` end.
+const MIDDLE_OF_ERA_1_UNIX_S: i64 = 4_233_462_144;
 
 /// Measures with `rsntp`. Keeps no state between queries; cheap to clone.
 #[derive(Debug, Clone)]
@@ -63,6 +67,9 @@ impl ProbeEngine for SntpEngine {
             let config =
                 Config::default().bind_address(any_local(query.address)).timeout(query.timeout).connect_ip(true);
             let sent = uninterrupted_stamp();
+            if let Some(fault) = unfit_clock(sent) {
+                return ProbeReport::failed(sent, fault);
+            }
             let result = AsyncSntpClient::with_config(config).synchronize(query.address).await;
             let received = uninterrupted_stamp();
             match result {
@@ -74,6 +81,17 @@ impl ProbeEngine for SntpEngine {
             }
         })
     }
+}
+
+/// The reason why `rsntp` cannot be used with this host's clock. Its timestamps end in the middle of era 1: later it
+/// takes the echo of its request for a stranger's, and from 2172 it panics.
+fn unfit_clock(now: Stamp) -> Option<Outcome> {
+    let unix_s = now.wall_ns.div_euclid(1_000_000_000);
+    (!(0..MIDDLE_OF_ERA_1_UNIX_S).contains(&unix_s)).then(|| {
+        let why = "the portable engine works from 1970 to 2104, and this host's clock is outside: set it, or use the \
+                   kernel engine";
+        Outcome::Fault(why.into())
+    })
 }
 
 /// The local address used towards `peer`. Connecting a datagram socket sends nothing.
@@ -130,7 +148,7 @@ impl Answer {
                 report.accepted = Some(evidence);
             }
             Some(Check::Synchronised) => {
-                report.outcome = Outcome::Unsynchronised;
+                report.outcome = Outcome::Unsynchronised(StatusCode::from_refid(self.refid, self.stratum));
                 (report.reply, report.accepted) = (Some(self.reply()), Some(evidence));
             }
             Some(check) => {
@@ -144,7 +162,7 @@ impl Answer {
     /// The checks that `rsntp` has made (otherwise it returns an error), and those that its result allows.
     fn checks(&self) -> CheckRow {
         let mut row = CheckRow::default();
-        for made in [Check::Source, Check::Length, Check::Version, Check::Origin, Check::Kiss] {
+        for made in [Check::Sender, Check::Length, Check::Version, Check::Origin, Check::Kiss] {
             row.record(made, true);
         }
         let synchronised = self.leap != Leap::Unknown && (1..=15).contains(&self.stratum);
@@ -213,8 +231,8 @@ fn refused(error: &SynchronizationError, sent: Stamp, received: Stamp) -> ProbeR
 
 fn outcome_of_protocol(error: ProtocolError) -> Outcome {
     match error {
-        ProtocolError::KissODeath(code) => kiss_of(code).map_or(Outcome::Unsynchronised, Outcome::Kiss),
-        ProtocolError::ServerNotSynchronized => Outcome::Unsynchronised,
+        ProtocolError::KissODeath(code) => outcome_of_code(code),
+        ProtocolError::ServerNotSynchronized => Outcome::Unsynchronised(None),
         ProtocolError::InvalidPacketVersion => Outcome::Rejected(Check::Version),
         ProtocolError::InvalidMode => Outcome::Rejected(Check::Mode),
         ProtocolError::InvalidOriginateTimestamp => Outcome::Rejected(Check::Origin),
@@ -226,25 +244,26 @@ fn outcome_of_protocol(error: ProtocolError) -> Outcome {
     }
 }
 
-/// The four characters of a kiss code. `rsntp` does not distinguish DENY and RSTR; both mean stop. An unknown code with
-/// stratum 0 counts as unsynchronised.
-fn kiss_of(code: RsntpKiss) -> Option<KissCode> {
-    KissCode::parse(match code {
-        RsntpKiss::Unknown => return None,
-        RsntpKiss::AssociationBelongsToAnycastServer => "ACST",
-        RsntpKiss::AssociationBelongsToBroadcastServer => "BCST",
-        RsntpKiss::AssociationBelongsToManycastServer => "MCST",
-        RsntpKiss::ServerAuthenticationFailed => "AUTH",
-        RsntpKiss::AutokeySequenceFailed => "AUTO",
-        RsntpKiss::CryptographicAuthenticationFailed => "CRYP",
-        RsntpKiss::AccessDenied => "DENY",
-        RsntpKiss::LostPeer => "DROP",
-        RsntpKiss::AssociationNotYetSynchronized => "INIT",
-        RsntpKiss::NoKeyFound => "NKEY",
-        RsntpKiss::RateExceeded => "RATE",
-        RsntpKiss::TinkeringWithAssociation => "RMOT",
-        RsntpKiss::StepChange => "STEP",
-    })
+/// The outcome of a stratum 0 reply. `rsntp` does not distinguish DENY and RSTR; both mean stop. It does not show an
+/// unknown code.
+fn outcome_of_code(code: RsntpKiss) -> Outcome {
+    let status = |text| Outcome::Unsynchronised(StatusCode::parse(text));
+    match code {
+        RsntpKiss::RateExceeded => Outcome::Kiss(KissCode::RATE),
+        RsntpKiss::AccessDenied => Outcome::Kiss(KissCode::DENY),
+        RsntpKiss::Unknown => Outcome::Unsynchronised(None),
+        RsntpKiss::AssociationBelongsToAnycastServer => status("ACST"),
+        RsntpKiss::AssociationBelongsToBroadcastServer => status("BCST"),
+        RsntpKiss::AssociationBelongsToManycastServer => status("MCST"),
+        RsntpKiss::ServerAuthenticationFailed => status("AUTH"),
+        RsntpKiss::AutokeySequenceFailed => status("AUTO"),
+        RsntpKiss::CryptographicAuthenticationFailed => status("CRYP"),
+        RsntpKiss::LostPeer => status("DROP"),
+        RsntpKiss::AssociationNotYetSynchronized => status("INIT"),
+        RsntpKiss::NoKeyFound => status("NKEY"),
+        RsntpKiss::TinkeringWithAssociation => status("RMOT"),
+        RsntpKiss::StepChange => status("STEP"),
+    }
 }
 
 fn leap_of(leap: LeapIndicator) -> Leap {
@@ -278,6 +297,7 @@ fn evidence(checks: CheckRow, sent: Stamp, received: Stamp) -> Evidence {
         t2: NtpTimestamp::ZERO,
         t3: NtpTimestamp::ZERO,
         t4: NtpTimestamp::from_unix_ns(received.wall_ns),
+        sender: None,
         datagram: Box::default(),
     }
 }

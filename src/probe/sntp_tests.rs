@@ -47,9 +47,9 @@ async fn negative_delay_is_rejected() {
 
 #[tokio::test]
 async fn other_replies_map_to_their_outcomes() {
-    assert_eq!(outcome(|p| p.leap = Leap::Unknown).await, Outcome::Unsynchronised);
-    assert_eq!(outcome(|p| p.stratum = 16).await, Outcome::Unsynchronised);
-    assert_eq!(outcome(|p| (p.stratum, p.refid) = (0, RefId([0; 4]))).await, Outcome::Unsynchronised);
+    assert_eq!(outcome(|p| p.leap = Leap::Unknown).await, Outcome::Unsynchronised(None));
+    assert_eq!(outcome(|p| p.stratum = 16).await, Outcome::Unsynchronised(None));
+    assert_eq!(outcome(|p| (p.stratum, p.refid) = (0, RefId([0; 4]))).await, Outcome::Unsynchronised(None));
     assert_eq!(outcome(|p| (p.stratum, p.refid) = (0, RefId(*b"RATE"))).await, Outcome::Kiss(KissCode::RATE));
     assert_eq!(outcome(|p| p.origin = NtpTimestamp(1)).await, Outcome::Rejected(Check::Origin));
     assert_eq!(outcome(|p| p.refid = RefId([127, 0, 0, 1])).await, Outcome::Rejected(Check::Loop));
@@ -64,9 +64,16 @@ async fn no_reply_is_a_timeout_and_a_closed_port_a_refusal() {
 }
 
 #[test]
-fn known_kiss_codes_keep_their_four_characters() {
-    assert_eq!(kiss_of(RsntpKiss::RateExceeded), Some(KissCode::RATE));
-    assert_eq!(kiss_of(RsntpKiss::AccessDenied), Some(KissCode::DENY));
-    assert_eq!(kiss_of(RsntpKiss::StepChange).map(|code| code.to_string()), Some("STEP".into()));
-    assert_eq!(kiss_of(RsntpKiss::Unknown), None);
+fn clock_outside_of_the_engines_range_is_a_fault() {
+    let at = |unix_s: i64| unfit_clock(Stamp::new(unix_s * 1_000_000_000, 0, 0)).is_some();
+    assert_eq!([-1, 0, MIDDLE_OF_ERA_1_UNIX_S - 1].map(at), [true, false, false]);
+    assert_eq!([MIDDLE_OF_ERA_1_UNIX_S, 6_380_945_792].map(at), [true, true]);
+}
+
+#[test]
+fn codes_are_kisses_or_say_why_there_is_no_time() {
+    assert_eq!(outcome_of_code(RsntpKiss::RateExceeded), Outcome::Kiss(KissCode::RATE));
+    assert_eq!(outcome_of_code(RsntpKiss::AccessDenied), Outcome::Kiss(KissCode::DENY));
+    assert_eq!(outcome_of_code(RsntpKiss::StepChange), Outcome::Unsynchronised(StatusCode::parse("STEP")));
+    assert_eq!(outcome_of_code(RsntpKiss::Unknown), Outcome::Unsynchronised(None));
 }

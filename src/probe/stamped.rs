@@ -1,4 +1,7 @@
-//! A connected UDP socket with kernel timestamps, one per query.
+//! A UDP socket with kernel timestamps, one per query.
+//!
+//! It is not connected, so that an answer from another address than the one asked becomes evidence instead of silence.
+//! ICMP errors come through its error queue, like the transmit timestamps.
 //!
 //! Built on `nix` and tokio's socket. The `timestamped-socket` crate is similar, but hides ICMP errors until the next
 //! send (a refusal would cost a second datagram), waits 200 ms in `send` on interfaces without transmit timestamps, and
@@ -11,7 +14,7 @@ use std::time::Duration;
 
 use nix::sys::socket::{
     AddressFamily, ControlMessageOwned, MsgFlags, SockFlag, SockType, SockaddrStorage, TimestampingFlag, recvmsg,
-    setsockopt, socket, sockopt,
+    sendto, setsockopt, socket, sockopt,
 };
 use nix::sys::time::TimeSpec;
 use tokio::io::{Interest, Ready};
@@ -37,12 +40,14 @@ pub(super) enum OpenError {
 #[derive(Debug)]
 pub(super) struct FreshSocket {
     socket: std::net::UdpSocket,
+    peer: SocketAddr,
 }
 
 /// The socket of one query, waiting for replies.
 #[derive(Debug)]
 pub(super) struct StampedSocket {
     socket: UdpSocket,
+    peer: SocketAddr,
 }
 
 /// A received datagram or error queue message.
@@ -50,10 +55,23 @@ pub(super) struct StampedSocket {
 pub(super) struct Received {
     /// Number of octets in the buffer.
     pub len: usize,
-    /// The sender. A datagram always has one, an error queue message may have none.
-    pub source: Option<SocketAddr>,
-    /// The kernel's receive timestamp.
+    /// The sender of a datagram; the destination of the request that an ICMP error is about.
+    pub address: Option<SocketAddr>,
+    /// The address of this host that a datagram was sent to; only over IPv4.
+    pub local: Option<Ipv4Addr>,
+    /// The kernel's timestamp.
     pub stamp: Option<NtpTimestamp>,
+    /// Whether this is an ICMP error that refuses the request for good.
+    is_refusal: bool,
+}
+
+/// A message of the error queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Queued {
+    /// When the request was transmitted.
+    TransmitStamp(NtpTimestamp),
+    /// The request was refused (ICMP port unreachable and similar).
+    Refused,
 }
 
 /// The unspecified address of the family of `peer`, with any port.
@@ -107,41 +125,43 @@ impl KeepStamping {
 }
 
 impl FreshSocket {
-    /// A connected socket on a random port chosen by the kernel (RFC 9109); it receives only from `peer`.
-    pub fn connect(peer: SocketAddr) -> Result<Self, OpenError> {
+    /// A socket for one request to `peer`.
+    pub fn open(peer: SocketAddr) -> Result<Self, OpenError> {
         let family = if peer.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 };
         let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
         let fd = socket(family, SockType::Datagram, flags, None).map_err(io::Error::from)?;
         let socket = std::net::UdpSocket::from(fd);
         enable_stamps(&socket).map_err(OpenError::NoStamps)?;
-        // This also binds the socket.
-        socket.connect(peer)?;
-        Ok(Self { socket })
+        if peer.is_ipv4() {
+            setsockopt(&socket, sockopt::Ipv4RecvErr, &true).map_err(io::Error::from)?;
+            setsockopt(&socket, sockopt::Ipv4PacketInfo, &true).map_err(io::Error::from)?;
+        } else {
+            setsockopt(&socket, sockopt::Ipv6RecvErr, &true).map_err(io::Error::from)?;
+        }
+        Ok(Self { socket, peer })
     }
 
-    /// Sends one datagram without waiting; the empty send buffer has room for it.
+    /// Sends one datagram without waiting, from a random port chosen by the kernel (RFC 9109); the empty send buffer has
+    /// room for it.
     pub fn send(&self, datagram: &[u8]) -> io::Result<()> {
-        self.socket.send(datagram).map(drop)
+        let peer = SockaddrStorage::from(self.peer);
+        Ok(sendto(self.socket.as_raw_fd(), datagram, &peer, MsgFlags::empty()).map(drop)?)
     }
 
-    /// The transmit timestamp, if it exists yet: most interfaces make it before the send call returns.
-    pub fn try_transmit_stamp(&self) -> Option<NtpTimestamp> {
-        next_transmit_stamp(|| receive(&self.socket, &mut [], MsgFlags::MSG_ERRQUEUE))
+    /// The next message of the error queue, if there is one yet: most interfaces make the transmit timestamp before the
+    /// send call returns.
+    pub fn try_queued(&self) -> Option<Queued> {
+        next_queued(self.peer, || receive(&self.socket, &mut [], MsgFlags::MSG_ERRQUEUE))
     }
 
     /// Registers the socket with the runtime to wait for replies. A reply that has already arrived is not missed. Done
     /// after sending, because earlier registration would cause wake-ups for writability and the transmit timestamp.
     pub fn listen(self) -> io::Result<StampedSocket> {
-        Ok(StampedSocket { socket: UdpSocket::from_std(self.socket)? })
+        Ok(StampedSocket { socket: UdpSocket::from_std(self.socket)?, peer: self.peer })
     }
 }
 
 impl StampedSocket {
-    /// The local address of the socket.
-    pub fn local_ip(&self) -> Option<IpAddr> {
-        self.socket.local_addr().ok().map(|address| address.ip())
-    }
-
     /// Waits for a datagram, a transmit timestamp or an error.
     pub async fn ready(&self) -> io::Result<Ready> {
         self.socket.ready(Interest::READABLE | Interest::ERROR).await
@@ -152,15 +172,10 @@ impl StampedSocket {
         self.socket.ready(Interest::ERROR).await.map(drop)
     }
 
-    /// The transmit timestamp, if it exists yet.
-    pub fn try_transmit_stamp(&self) -> Option<NtpTimestamp> {
+    /// The next message of the error queue, if there is one yet.
+    pub fn try_queued(&self) -> Option<Queued> {
         let read = || receive(&self.socket, &mut [], MsgFlags::MSG_ERRQUEUE);
-        next_transmit_stamp(|| self.socket.try_io(Interest::ERROR, read))
-    }
-
-    /// The pending error of the socket, which ICMP reported for the datagram sent.
-    pub fn take_error(&self) -> Option<io::Error> {
-        self.socket.take_error().ok().flatten()
+        next_queued(self.peer, || self.socket.try_io(Interest::ERROR, read))
     }
 
     /// The next datagram, or an error of kind `WouldBlock`.
@@ -169,16 +184,38 @@ impl StampedSocket {
     }
 }
 
-/// Reads the error queue up to the first timestamp. Other messages in it carry none; their errors are also reported by
-/// the socket itself.
-fn next_transmit_stamp(read: impl Fn() -> io::Result<Received>) -> Option<NtpTimestamp> {
+/// Reads the error queue up to the first message that matters. The others are ICMP errors that may pass, such as a
+/// route that is missing somewhere, and errors about datagrams that were not sent to `peer`.
+fn next_queued(peer: SocketAddr, read: impl Fn() -> io::Result<Received>) -> Option<Queued> {
     loop {
-        match read() {
-            Ok(Received { stamp: Some(stamp), .. }) => return Some(stamp),
-            Ok(_) => {}
-            Err(_) => return None,
+        match read().ok()? {
+            Received { is_refusal: true, address, .. } if address.is_none_or(|to| same_endpoint(to, peer)) => {
+                return Some(Queued::Refused);
+            }
+            Received { is_refusal: false, stamp: Some(stamp), .. } => return Some(Queued::TransmitStamp(stamp)),
+            _ => {}
         }
     }
+}
+
+/// Whether an ICMP error refuses the request for good. The kernel ends connections for the same codes.
+fn is_refusal(error: &nix::libc::sock_extended_err) -> bool {
+    // Network and host unreachable (0, 1, 11, 12), fragmentation (4) and a failed source route (5) may pass.
+    const UNREACHABLE_V4: u8 = 3;
+    // No route (0), beyond the scope (2) and address unreachable (3) may pass.
+    const UNREACHABLE_V6: u8 = 1;
+    match error.ee_origin {
+        nix::libc::SO_EE_ORIGIN_ICMP => {
+            error.ee_type == UNREACHABLE_V4 && !matches!(error.ee_code, 0 | 1 | 4 | 5 | 11 | 12)
+        }
+        nix::libc::SO_EE_ORIGIN_ICMP6 => error.ee_type == UNREACHABLE_V6 && !matches!(error.ee_code, 0 | 2 | 3),
+        _ => false,
+    }
+}
+
+/// Compares address and port; the kernel handles the scope and flow label of IPv6.
+pub(super) fn same_endpoint(a: SocketAddr, b: SocketAddr) -> bool {
+    a.ip() == b.ip() && a.port() == b.port()
 }
 
 fn receive(socket: &impl AsRawFd, buffer: &mut [u8], flags: MsgFlags) -> io::Result<Received> {
@@ -186,16 +223,25 @@ fn receive(socket: &impl AsRawFd, buffer: &mut [u8], flags: MsgFlags) -> io::Res
     let mut control = [0; 256];
     let mut slices = [IoSliceMut::new(buffer)];
     let message = recvmsg::<SockaddrStorage>(socket.as_raw_fd(), &mut slices, Some(&mut control), flags)?;
-    let stamp = message.cmsgs().into_iter().flatten().find_map(|control| match control {
-        ControlMessageOwned::ScmTimestampsns(stamps) => ntp_timestamp(stamps.system),
-        _ => None,
-    });
-    let source = message.address.as_ref().and_then(socket_addr);
-    Ok(Received { len: message.bytes, source, stamp })
+    let address = message.address.as_ref().and_then(socket_addr);
+    let mut received = Received { len: message.bytes, address, local: None, stamp: None, is_refusal: false };
+    for control in message.cmsgs().into_iter().flatten() {
+        match control {
+            ControlMessageOwned::ScmTimestampsns(stamps) => received.stamp = ntp_timestamp(stamps.system),
+            ControlMessageOwned::Ipv4PacketInfo(info) => {
+                received.local = Some(Ipv4Addr::from(u32::from_be(info.ipi_addr.s_addr)));
+            }
+            ControlMessageOwned::Ipv4RecvErr(error, _) | ControlMessageOwned::Ipv6RecvErr(error, _) => {
+                received.is_refusal = is_refusal(&error);
+            }
+            _ => {}
+        }
+    }
+    Ok(received)
 }
 
 fn ntp_timestamp(time: TimeSpec) -> Option<NtpTimestamp> {
-    let unix_ns = time.tv_sec() * 1_000_000_000 + time.tv_nsec();
+    let unix_ns = time.tv_sec().checked_mul(1_000_000_000)?.checked_add(time.tv_nsec())?;
     // The kernel uses zero for "no software timestamp".
     (unix_ns != 0).then(|| NtpTimestamp::from_unix_ns(unix_ns))
 }

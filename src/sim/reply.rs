@@ -1,6 +1,8 @@
 //! The datagrams of a scripted server. They are written byte by byte, without the parser under test, so that they can
 //! have any error.
 
+use std::net::IpAddr;
+
 use rand::{Rng, RngExt};
 
 use super::request::{HEADER_BYTES, Request, TRANSMIT};
@@ -22,6 +24,8 @@ pub struct Header {
     pub root_delay_s: f64,
     /// Dispersion to the reference in seconds, below 65 536.
     pub root_dispersion_s: f64,
+    /// How long before the request its clock was last set, in whole seconds; `None` for a clock that was never set.
+    pub reference_age_s: Option<u32>,
 }
 
 /// A healthy primary server.
@@ -34,6 +38,7 @@ impl Default for Header {
             precision_log2: -20,
             root_delay_s: 0.0,
             root_dispersion_s: 0.000_1,
+            reference_age_s: Some(8),
         }
     }
 }
@@ -46,6 +51,8 @@ pub enum ReplyKind {
     WrongOrigin,
     /// A correct reply, sent from another port.
     OtherPort,
+    /// A correct reply, sent from the polled port of this loopback address.
+    OtherAddress(IpAddr),
     /// The first octets of a correct reply, of this number.
     Short(usize),
     /// A correct reply followed by this number of random octets.
@@ -62,6 +69,8 @@ pub enum ReplyKind {
     CryptoNak,
     /// A reply that was transmitted a second before its request was received.
     TransmitBeforeReceive,
+    /// A reply whose receive time is half a second too early, as if the server had taken that long to answer.
+    ReceiveTooEarly,
     /// A reply whose reference time is an hour after its transmit time.
     ReferenceInFuture,
     /// A reply with this mode instead of 4.
@@ -78,15 +87,35 @@ pub(super) struct Draft {
     pub transmit_shift_ns: Option<i64>,
 }
 
+/// Where a datagram is sent from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sender {
+    /// The address and port that were queried.
+    Queried,
+    /// Another port of the queried address.
+    OtherPort,
+    /// The queried port of another address, as a server with several addresses does.
+    OtherAddress(IpAddr),
+}
+
 const SECOND_NS: i64 = 1_000_000_000;
 
 impl ReplyKind {
+    /// Where the datagram is sent from.
+    pub(super) fn sender(self) -> Sender {
+        match self {
+            Self::OtherPort => Sender::OtherPort,
+            Self::OtherAddress(ip) => Sender::OtherAddress(ip),
+            _ => Sender::Queried,
+        }
+    }
+
     /// Writes the datagram for a request that the server received at `received`, by its own clock.
     pub(super) fn draft(self, header: &Header, request: &Request, received: NtpTimestamp, rng: &mut impl Rng) -> Draft {
         let mut datagram = proper(header, request, received);
         let mut transmit_shift_ns = Some(0);
         match self {
-            Self::Good | Self::OtherPort => {}
+            Self::Good | Self::OtherPort | Self::OtherAddress(_) => {}
             Self::WrongOrigin => write_wrong_origin(&mut datagram, request),
             Self::Short(length) => datagram.truncate(length),
             Self::Long(extra) => datagram.extend(noise(extra, rng)),
@@ -95,6 +124,7 @@ impl ReplyKind {
             Self::Kiss(code) | Self::ForgedKiss(code) => write_kiss(&mut datagram, code),
             Self::CryptoNak => datagram.extend([0; 4]),
             Self::TransmitBeforeReceive => transmit_shift_ns = Some(-SECOND_NS),
+            Self::ReceiveTooEarly => put_timestamp(&mut datagram, 32, NtpTimestamp(received.0.wrapping_sub(1 << 31))),
             Self::ReferenceInFuture => put_timestamp(&mut datagram, 16, moved(received, 3600)),
             Self::Mode(mode) => datagram[0] = datagram[0] & !0b111 | mode & 0b111,
             Self::Version(version) => datagram[0] = datagram[0] & !0b11_1000 | (version & 0b111) << 3,
@@ -116,8 +146,9 @@ fn proper(header: &Header, request: &Request, received: NtpTimestamp) -> Vec<u8>
     bytes[4..8].copy_from_slice(&short_format(header.root_delay_s));
     bytes[8..12].copy_from_slice(&short_format(header.root_dispersion_s));
     bytes[12..16].copy_from_slice(&header.refid.0);
-    // The reference time is a little before the reply.
-    put_timestamp(&mut bytes, 16, moved(received, -8));
+    if let Some(age_s) = header.reference_age_s {
+        put_timestamp(&mut bytes, 16, moved(received, -i64::from(age_s)));
+    }
     bytes[24..32].copy_from_slice(&request.transmit);
     put_timestamp(&mut bytes, 32, received);
     put_timestamp(&mut bytes, TRANSMIT.start, received);

@@ -5,10 +5,10 @@ use std::time::Duration;
 use rand::{Rng, RngExt};
 
 use super::clock::{ServerClock, Step};
-use super::reply::{Header, ReplyKind};
+use super::reply::{Header, ReplyKind, Sender};
 use super::request::{Request, TRANSMIT};
 use ntp_monitor_core::clock::Stamp;
-use ntp_monitor_core::ntp::{KissCode, Leap};
+use ntp_monitor_core::ntp::{KissCode, Leap, RefId};
 
 /// The behaviour of a scripted server. All parts can be combined; start with [`Script::good`].
 #[derive(Debug, Clone, PartialEq)]
@@ -46,8 +46,8 @@ pub struct Action {
     pub datagram: Vec<u8>,
     /// How to set the transmit time.
     pub transmit: Transmit,
-    /// Whether it is sent from another port than the queried one.
-    pub from_other_port: bool,
+    /// Where it is sent from.
+    pub sender: Sender,
 }
 
 /// How the transmit time of a datagram is set when it is sent.
@@ -138,7 +138,22 @@ impl Script {
     pub fn unsynchronised(mut self) -> Self {
         self.header.leap = Leap::Unknown;
         self.header.stratum = 16;
+        self.header.refid = RefId([0; 4]);
         self
+    }
+
+    /// A server that has started and not found its time yet, as ntpd and NTPsec send it.
+    #[must_use]
+    pub fn starting(self) -> Self {
+        self.header(Header {
+            leap: Leap::Unknown,
+            stratum: 0,
+            refid: RefId(*b"INIT"),
+            precision_log2: -24,
+            root_delay_s: 0.0,
+            root_dispersion_s: 0.019_531_25,
+            reference_age_s: None,
+        })
     }
 
     /// A server with this description of itself.
@@ -165,7 +180,7 @@ impl Script {
                     delay: self.request_delay + self.reply_delay,
                     datagram: draft.datagram,
                     transmit: draft.transmit_shift_ns.map_or(Transmit::AsWritten, at_sending),
-                    from_other_port: *kind == ReplyKind::OtherPort,
+                    sender: kind.sender(),
                 }
             })
             .collect()

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rand::SeedableRng;
@@ -11,6 +11,7 @@ use tokio::net::UdpSocket;
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 
+use super::reply::Sender;
 use super::request::Request;
 use super::script::{Action, Script};
 use ntp_monitor_core::clock::Stamp;
@@ -166,9 +167,28 @@ async fn serve(sockets: Sockets, shared: Arc<Shared>) {
 }
 
 async fn send(sockets: &Sockets, shared: &Shared, script: &Script, mut action: Action, client: SocketAddr) {
-    let socket = if action.from_other_port { &sockets.other } else { &sockets.socket };
+    let own;
+    let socket = match action.sender {
+        Sender::Queried => &*sockets.socket,
+        Sender::OtherPort => &*sockets.other,
+        Sender::OtherAddress(ip) => match bind_beside(&sockets.socket, ip).await {
+            Ok(socket) => {
+                own = socket;
+                &own
+            }
+            Err(_) => return,
+        },
+    };
     script.stamp(&mut action, shared.start, crate::clock::now());
     if socket.send_to(&action.datagram, client).await.is_ok() {
         shared.counters.send_modify(|counters| counters.replies += 1);
     }
+}
+
+/// A socket on the port of `socket`, at another loopback address.
+async fn bind_beside(socket: &UdpSocket, ip: IpAddr) -> io::Result<UdpSocket> {
+    if !ip.is_loopback() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "scripted servers send from loopback only"));
+    }
+    UdpSocket::bind(SocketAddr::new(ip, socket.local_addr()?.port())).await
 }

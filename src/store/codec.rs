@@ -40,7 +40,7 @@ pub(super) fn outcome_index(outcome: &Outcome) -> usize {
         Outcome::Refused => 2,
         Outcome::Kiss(_) => 3,
         Outcome::Rejected(_) => 4,
-        Outcome::Unsynchronised => 5,
+        Outcome::Unsynchronised(_) => 5,
         Outcome::Dns(_) => 6,
         Outcome::Fault(_) => 7,
     }
@@ -191,7 +191,7 @@ mod tests {
             Outcome::Refused,
             Outcome::Kiss(KissCode::RATE),
             Outcome::Rejected(Check::Origin),
-            Outcome::Unsynchronised,
+            Outcome::Unsynchronised(None),
             Outcome::Dns("".into()),
             Outcome::Fault("".into()),
         ];

@@ -63,6 +63,33 @@ fn open_read_only(path: &Path) -> rusqlite::Result<Connection> {
     Ok(conn)
 }
 
+/// Closes a connection to a file that is no longer the store. Does not checkpoint: the log may have been replaced by that
+/// of another file.
+pub(super) fn retire(conn: Connection) {
+    // This cannot fail for an open connection.
+    let _ = conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true);
+}
+
+/// Writes the whole log into the file.
+pub(super) fn empty_log(conn: &Connection) -> rusqlite::Result<()> {
+    let is_busy = conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, bool>(0))?;
+    if is_busy {
+        let busy = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_BUSY);
+        return Err(rusqlite::Error::SqliteFailure(busy, None));
+    }
+    Ok(())
+}
+
+/// Whether SQLite finds no fault in the pages that `conn` sees.
+pub(super) fn is_sound(conn: &Connection) -> bool {
+    conn.query_row("PRAGMA quick_check(1)", [], |row| row.get::<_, String>(0)).is_ok_and(|line| line == "ok")
+}
+
+/// Whether SQLite finds no fault in the file at `path`.
+pub(super) fn is_sound_file(path: &Path) -> bool {
+    open_any_version(path).is_ok_and(|conn| is_sound(&conn))
+}
+
 /// Keeps the query plan of prepared statements when parameters change. Otherwise SQLite plans a statement with a range
 /// or a limit again for each value, which takes longer than running it.
 fn keep_statements(conn: &Connection) -> rusqlite::Result<()> {

@@ -46,6 +46,13 @@ pub enum StoreError {
         /// The first problem found.
         fault: String,
     },
+    /// Another program removed, replaced or truncated a file of the store while it was in use.
+    #[error("{} {what}", path.display())]
+    Harmed {
+        path: PathBuf,
+        /// What happened, as a predicate whose subject is the path.
+        what: String,
+    },
     /// Another running service uses the store.
     #[error("{} is in use by another running ntp-monitor (process {pid}): stop that one, or set another [store] path",
         path.display())]
@@ -71,6 +78,12 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// Wraps an error of the system about `path` while `doing`.
+    pub(super) fn io(doing: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::Io { doing, path, source }
+    }
+
     /// Wraps an error of SQLite about `path` while `doing`.
     pub(super) fn sqlite(doing: &'static str, path: &Path) -> impl FnOnce(rusqlite::Error) -> Self {
         let path = path.to_owned();
@@ -85,6 +98,7 @@ impl StoreError {
             | Self::Newer { path, .. }
             | Self::Older { path, .. }
             | Self::Unsound { path, .. }
+            | Self::Harmed { path, .. }
             | Self::InUse { path, .. }
             | Self::Sqlite { path, .. } => file.clone_into(path),
             Self::NotWritten(_) | Self::NoAnswer(_) => {}

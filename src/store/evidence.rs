@@ -15,7 +15,7 @@ pub(super) fn insert(conn: &Connection, series_id: i64, evidence: &Evidence) -> 
     let datagram = evidence.datagram.get(..Evidence::MAX_BYTES).unwrap_or(&evidence.datagram);
     conn.prepare_cached(
         "INSERT INTO evidence (series_id, wall_ns, mono_ns, raw_ns, checks_made, checks_failed, t1, t2, t3, t4, \
-         datagram) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) ON CONFLICT DO NOTHING",
+         datagram, sender) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12) ON CONFLICT DO NOTHING",
     )?
     .execute(params![
         series_id,
@@ -29,6 +29,7 @@ pub(super) fn insert(conn: &Connection, series_id: i64, evidence: &Evidence) -> 
         evidence.t3.0.cast_signed(),
         evidence.t4.0.cast_signed(),
         datagram,
+        evidence.sender.map(|sender| sender.to_string()),
     ])?;
     conn.prepare_cached(
         "DELETE FROM evidence WHERE series_id = ?1 AND wall_ns <= \
@@ -41,7 +42,7 @@ pub(super) fn insert(conn: &Connection, series_id: i64, evidence: &Evidence) -> 
 /// The stored replies of a series, oldest first.
 pub(super) fn of_series(conn: &Connection, series_id: i64) -> rusqlite::Result<Vec<Evidence>> {
     let mut statement = conn.prepare_cached(
-        "SELECT wall_ns, mono_ns, raw_ns, checks_made, checks_failed, t1, t2, t3, t4, datagram FROM evidence \
+        "SELECT wall_ns, mono_ns, raw_ns, checks_made, checks_failed, t1, t2, t3, t4, datagram, sender FROM evidence \
          WHERE series_id = ?1 ORDER BY wall_ns",
     )?;
     statement.query_map([series_id], decode)?.collect()
@@ -56,6 +57,7 @@ fn decode(row: &Row<'_>) -> rusqlite::Result<Evidence> {
         t2: stamp(6)?,
         t3: stamp(7)?,
         t4: stamp(8)?,
+        sender: row.get_ref(10)?.as_str_or_null()?.and_then(|text| text.parse().ok()),
         datagram: row.get::<_, Vec<u8>>(9)?.into_boxed_slice(),
     })
 }

@@ -2,50 +2,55 @@
 //! their own connections.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 use super::audit::AuditEntry;
 use super::clock::ClockPoint;
 use super::command::{Command, Reply};
 use super::error::StoreError;
 use super::events::Event;
-use super::lock::InstanceLock;
+use super::location::Location;
 use super::notices::{QueueGauge, Queues};
 use super::outbox::Totals;
 use super::read::Reader;
+use super::recent::RecentSamples;
 use crate::sinks::influx::outbox::{Outbox, OutboxError, OutboxGauge, OutboxRow};
 use crate::sinks::worker::WriterHandle;
 
 /// Time-out for a reply of the writer, which may be busy with a long transaction or being replaced.
 const ANSWER_WITHIN: Duration = Duration::from_secs(60);
-/// Maximum number of idle readers that are kept open.
-const IDLE_READERS: usize = 4;
 
 /// A handle of an open store.
 #[derive(Debug, Clone)]
 pub struct StoreHandle {
     writer: WriterHandle<Command>,
-    shared: Arc<Shared>,
-}
-
-#[derive(Debug)]
-struct Shared {
-    path: PathBuf,
+    // Contains the lock, which is held as long as any handle exists.
+    location: Location,
     totals: Totals,
     queues: Queues,
-    idle: Mutex<Vec<Reader>>,
-    // The lock is held as long as any handle exists.
-    _lock: InstanceLock,
+    recent: RecentSamples,
 }
 
 impl StoreHandle {
-    pub(super) fn new(path: PathBuf, totals: Totals, queues: Queues, lock: InstanceLock) -> Self {
-        let shared = Shared { path, totals, queues, idle: Mutex::default(), _lock: lock };
-        Self { writer: WriterHandle::default(), shared: Arc::new(shared) }
+    pub(super) fn new(location: Location, totals: Totals, queues: Queues) -> Self {
+        Self { writer: WriterHandle::default(), location, totals, queues, recent: RecentSamples::default() }
+    }
+
+    pub(super) fn location(&self) -> Location {
+        self.location.clone()
+    }
+
+    pub(super) fn recent(&self) -> RecentSamples {
+        self.recent.clone()
+    }
+
+    /// Changes when another program put another store at the path of this one, so that the service must end. The value
+    /// says where the samples of this process are.
+    #[must_use]
+    pub fn replaced(&self) -> watch::Receiver<Option<String>> {
+        self.location.replaced()
     }
 
     /// The handle to pass to [`crate::sinks::worker::spawn`] together with the writer.
@@ -55,23 +60,23 @@ impl StoreHandle {
     }
 
     pub(super) fn totals(&self) -> Totals {
-        self.shared.totals.clone()
+        self.totals.clone()
     }
 
     pub(super) fn queues(&self) -> Queues {
-        self.shared.queues.clone()
+        self.queues.clone()
     }
 
     /// The fill level of each notification queue, as of the last commit. Reads memory only.
     #[must_use]
     pub fn queue_gauges(&self) -> BTreeMap<String, QueueGauge> {
-        self.shared.queues.get()
+        self.queues.get()
     }
 
     /// The fill level of the outbox, as of the last commit. Reads memory only.
     #[must_use]
     pub fn outbox_gauge(&self) -> OutboxGauge {
-        self.shared.totals.get()
+        self.totals.get()
     }
 
     /// Runs `work` with a reader on this thread. Blocks; async code uses [`StoreHandle::read`].
@@ -79,17 +84,7 @@ impl StoreHandle {
     /// # Errors
     /// Those of `work`, and those of opening the file.
     pub fn read_blocking<T>(&self, work: impl FnOnce(&Reader) -> Result<T, StoreError>) -> Result<T, StoreError> {
-        let idle = self.idle().pop();
-        let reader = match idle {
-            Some(reader) => reader,
-            None => Reader::open(&self.shared.path)?,
-        };
-        let result = work(&reader)?;
-        let mut idle = self.idle();
-        if idle.len() < IDLE_READERS {
-            idle.push(reader);
-        }
-        Ok(result)
+        self.location.read(work)
     }
 
     /// Runs `work` with a reader on a blocking thread.
@@ -103,10 +98,6 @@ impl StoreHandle {
         let handle = self.clone();
         let task = tokio::task::spawn_blocking(move || handle.read_blocking(work));
         task.await.unwrap_or(Err(StoreError::NoAnswer("the read was aborted")))
-    }
-
-    fn idle(&self) -> std::sync::MutexGuard<'_, Vec<Reader>> {
-        self.shared.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Appends lines to the outbox that do not come from samples.

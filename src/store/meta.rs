@@ -11,13 +11,21 @@ pub(super) const RETENTION_CLOCK_NS: &str = "retention_clock_ns";
 /// The start of the bucket that is missing in the rollups on disk, in seconds since 1970; see `pending`.
 pub(super) const PENDING_BUCKET_S: &str = "pending_bucket_s";
 /// When the store was created.
-pub(super) const CREATED_NS: &str = "created_ns";
+const CREATED_NS: &str = "created_ns";
 /// 0 or absent after a clean shutdown; [`NO_DOUBT`] while a service runs that started after one. Otherwise the last
 /// service did not shut down cleanly, and requests sent before this wall time may be missing.
 const IN_DOUBT_NS: &str = "in_doubt_ns";
 const NO_DOUBT: i64 = 1;
 /// The monitoring location of the service that writes.
 pub(super) const VANTAGE: &str = "vantage";
+
+/// Records when the store was created, unless that is recorded already, and the monitoring location.
+pub(super) fn introduce(conn: &Connection, now_ns: i64, vantage: &str) -> rusqlite::Result<()> {
+    if number(conn, CREATED_NS)?.is_none() {
+        set(conn, CREATED_NS, now_ns)?;
+    }
+    set(conn, VANTAGE, vantage)
+}
 
 /// Records a start. Returns the time before which requests may be missing, after an unclean shutdown.
 pub(super) fn begin(conn: &Connection, now_ns: i64) -> rusqlite::Result<Option<i64>> {
@@ -27,6 +35,14 @@ pub(super) fn begin(conn: &Connection, now_ns: i64) -> rusqlite::Result<Option<i
     let before = left.map(|left| if (0..floor_ns).contains(&(now_ns - left)) { left } else { now_ns });
     set(conn, IN_DOUBT_NS, before.unwrap_or(NO_DOUBT))?;
     Ok(before)
+}
+
+/// Records in a store that was created while the service runs that a service runs.
+pub(super) fn resume(conn: &Connection) -> rusqlite::Result<()> {
+    match number(conn, IN_DOUBT_NS)? {
+        None => set(conn, IN_DOUBT_NS, NO_DOUBT),
+        Some(_) => Ok(()),
+    }
 }
 
 /// Records a clean shutdown.

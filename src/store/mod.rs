@@ -7,8 +7,7 @@
 //! a time can use a store; any number of processes can read it.
 //!
 //! Limits: a crash of the process loses no committed data; a power failure may lose the last commits, never the file.
-//! Tags of servers are not stored, because they belong to the configuration. file. Tags of servers are not kept: they
-//! are the configuration's.
+//! Tags of servers are not stored, because they belong to the configuration.
 
 mod alert_requests;
 mod alerts;
@@ -21,13 +20,16 @@ mod db;
 mod error;
 mod events;
 mod evidence;
+mod files;
 mod handle;
+mod location;
 mod lock;
 mod meta;
 mod notices;
 mod outbox;
 mod pending;
 pub mod read;
+mod recent;
 mod retention;
 mod rollup;
 mod rollup_table;
@@ -51,19 +53,22 @@ pub use rollup::{Counts, Grain, Rollup};
 pub use writer::{Encoder, Writer};
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
+use rusqlite::TransactionBehavior;
 use slog::Logger;
 
 use self::db::Db;
+use self::location::Location;
 use self::lock::InstanceLock;
-use self::notices::Queues;
+use self::notices::{Counted, Queues};
 use self::outbox::Totals;
 use self::retention::Horizons;
 use crate::config::Config;
 #[cfg(doc)]
 use crate::config::Server;
+use crate::sinks::influx::outbox::OutboxGauge;
 
 /// The settings of a store.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -125,19 +130,14 @@ impl Store {
     /// When the path cannot be written, another service uses the store, or the file is not a store or from a newer
     /// release; such a file is not changed.
     pub fn open(options: Options, log: &Logger) -> Result<Self, StoreError> {
-        make_directory(&options.path)?;
-        let lock = InstanceLock::take(&options.path)?;
+        files::make_directory(&options.path)?;
+        let mut lock = InstanceLock::take(&options.path)?;
+        let (gauge, waiting) = introduce(&options)?;
+        lock.take_store()?;
         let (totals, queues) = (Totals::default(), Queues::default());
-        let (gauge, waiting) = Db::new(&options.path, options.max_pages).transact("open the store", |tx| {
-            if meta::number(tx, meta::CREATED_NS)?.is_none() {
-                meta::set(tx, meta::CREATED_NS, crate::clock::now().wall_ns)?;
-            }
-            meta::set(tx, meta::VANTAGE, &options.vantage)?;
-            Ok((outbox::count(tx)?, notices::count(tx)?))
-        })?;
         totals.set(gauge);
         queues.set(waiting, &BTreeMap::new());
-        let handle = StoreHandle::new(options.path.clone(), totals, queues, lock);
+        let handle = StoreHandle::new(Location::new(&options.path, lock)?, totals, queues);
         Ok(Self { options, handle, log: log.clone() })
     }
 
@@ -149,7 +149,7 @@ impl Store {
     /// When the store cannot be written.
     pub fn begin(&self) -> Result<Option<i64>, StoreError> {
         let now_ns = crate::clock::now().wall_ns;
-        Db::new(&self.options.path, self.options.max_pages).transact("record the start", |tx| meta::begin(tx, now_ns))
+        self.db().transact("record the start", |tx, _| meta::begin(tx, now_ns))
     }
 
     /// Records a clean shutdown: every request was stored. Must be called after the writer has ended.
@@ -157,13 +157,17 @@ impl Store {
     /// # Errors
     /// When the store cannot be written; polls then start later at the next start.
     pub fn settle(&self) -> Result<(), StoreError> {
-        Db::new(&self.options.path, self.options.max_pages).transact("record the shutdown", meta::settle)
+        self.db().transact("record the shutdown", |tx, _| meta::settle(tx))
+    }
+
+    fn db(&self) -> Db {
+        Db::new(self.handle.location(), self.options.max_pages)
     }
 
     /// A writer for [`crate::sinks::worker::spawn`]. Only one may run at a time; a successor continues its work.
     #[must_use]
     pub fn writer(&self, encoder: Option<Encoder>) -> Writer {
-        Writer::new(&self.options, encoder, self.handle.totals(), self.handle.queues(), self.log.clone())
+        Writer::new(&self.options, &self.handle, encoder, self.log.clone())
     }
 
     /// A handle for the other parts of the service.
@@ -173,11 +177,15 @@ impl Store {
     }
 }
 
-fn make_directory(store: &Path) -> Result<(), StoreError> {
-    let Some(dir) = store.parent().filter(|dir| !dir.as_os_str().is_empty()) else { return Ok(()) };
-    std::fs::create_dir_all(dir).map_err(|source| StoreError::Io {
-        doing: "create the directory",
-        path: dir.to_owned(),
-        source,
-    })
+/// Creates or migrates the store, and counts the rows of its outbox and its notification queues.
+fn introduce(options: &Options) -> Result<(OutboxGauge, Counted), StoreError> {
+    let mut conn = connection::open_writer(&options.path, options.max_pages)?;
+    let mut work = || {
+        let tx = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        meta::introduce(&tx, crate::clock::now().wall_ns, &options.vantage)?;
+        let counted = (outbox::count(&tx)?, notices::count(&tx)?);
+        tx.commit()?;
+        Ok(counted)
+    };
+    work().map_err(StoreError::sqlite("open the store", &options.path))
 }

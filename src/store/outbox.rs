@@ -12,7 +12,7 @@ pub const QUARANTINE_LINES: i64 = 1000;
 /// Maximum number of rows that one pass drops, so that no pass takes long.
 const DROP_CHUNK: usize = 256;
 
-/// The fill level of the outbox, as of the last commit. Only the writer changes it, so it need not be counted again.
+/// The fill level of the outbox, as of the last commit. It is counted again when another connection wrote.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Totals(Arc<Mutex<OutboxGauge>>);
 
@@ -28,7 +28,7 @@ impl Totals {
     }
 }
 
-/// Counts all rows, when the store is opened.
+/// Counts all rows: when the store is opened, and when another connection wrote.
 pub(super) fn count(conn: &Connection) -> rusqlite::Result<OutboxGauge> {
     let dropped_lines = meta::number(conn, meta::DROPPED_LINES)?.unwrap_or(0).cast_unsigned();
     let quarantined: i64 = conn.query_row("SELECT count(*) FROM outbox_quarantine", [], |row| row.get(0))?;
@@ -73,11 +73,11 @@ pub(super) fn remove(conn: &Connection, gauge: &mut OutboxGauge, ids: &[i64]) ->
         while let Some(row) = rows.next()? {
             let (row_lines, row_bytes) = (row.get::<_, u32>(0)?, row.get::<_, i64>(1)?);
             lines += u64::from(row_lines);
-            gauge.rows -= 1;
-            gauge.bytes -= row_bytes.cast_unsigned();
+            gauge.rows = gauge.rows.saturating_sub(1);
+            gauge.bytes = gauge.bytes.saturating_sub(row_bytes.cast_unsigned());
         }
     }
-    gauge.lines -= lines;
+    gauge.lines = gauge.lines.saturating_sub(lines);
     gauge.oldest_ns = conn
         .prepare_cached("SELECT created_ns FROM outbox ORDER BY id LIMIT 1")?
         .query_row([], |row| row.get(0))
@@ -150,4 +150,20 @@ pub(super) fn oldest(conn: &Connection, max_lines: usize, max_bytes: usize) -> r
         taken.push(row);
     }
     Ok(taken)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::schema;
+
+    #[test]
+    fn gauge_that_is_too_low_does_not_wrap() {
+        let mut conn = Connection::open_in_memory().unwrap();
+        schema::migrate(&mut conn, 0).unwrap();
+        push(&conn, &mut OutboxGauge::default(), 1, 3, b"abc").unwrap();
+        let mut gauge = OutboxGauge::default();
+        assert_eq!(remove(&conn, &mut gauge, &[1]).unwrap(), 3);
+        assert_eq!(gauge, OutboxGauge::default());
+    }
 }

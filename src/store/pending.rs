@@ -11,7 +11,7 @@
 //!
 //! A bucket can become pending only while it has no raw rows, because existing ones would be counted twice. Therefore
 //! late samples of the previous bucket, and all samples after the clock was stepped back, are added to the rollups one
-//! by one, at the higher cost. to the rollups one by one, as dearly as that is.
+//! by one, at the higher cost.
 
 use std::collections::BTreeMap;
 
@@ -24,7 +24,8 @@ use ntp_monitor_core::sample::ServerIdent;
 
 const GRAIN: Grain = Grain::FiveMinutes;
 
-/// The pending bucket, as far as the writer knows it. Must be reset after a transaction that did not commit.
+/// The pending bucket, as far as the writer knows it. Must be reset after a transaction that did not
+/// commit, and after another connection wrote.
 #[derive(Debug, Default)]
 pub(super) struct Pending {
     /// As recorded in the store; `None` if it was not read yet.
@@ -34,11 +35,6 @@ pub(super) struct Pending {
 }
 
 impl Pending {
-    /// Resets the cache, so that the store is read again.
-    pub(super) fn forget(&mut self) {
-        *self = Self::default();
-    }
-
     /// Makes the bucket of `newest_ns` the pending one, if possible. Must be called before raw rows are added, with the
     /// time of the newest. Returns the span of the pending bucket, whose samples must not be added to rollups.
     pub(super) fn follow(&mut self, conn: &Connection, newest_ns: i64) -> rusqlite::Result<Option<Span>> {

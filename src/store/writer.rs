@@ -1,93 +1,140 @@
 //! The writer. A batch is one transaction with the raw rows, InfluxDB lines and rollup updates of the samples that are
 //! new.
 
+mod keep;
+mod repair;
+
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
-use slog::{Logger, debug, error, warn};
+use slog::{Logger, debug, warn};
 
 use super::command::{Command, Reply};
 use super::db::Db;
 use super::error::StoreError;
+use super::handle::StoreHandle;
 use super::notices::{self, Queues};
 use super::outbox::{self, Totals};
 use super::pending::Pending;
-use super::retention::{self, Horizons, Pass, Pruner, RetentionClock};
+use super::recent::RecentSamples;
+use super::retention::{Horizons, Pruner, RetentionClock};
 use super::rollup::Grain;
 use super::rollup_table::OpenRollups;
 use super::series::SeriesCache;
-use super::{Options, alerts, audit, clock, codec, events, evidence, meta};
+use super::{Options, alerts, audit, clock, codec, events, evidence};
 use crate::sinks::influx::outbox::OutboxGauge;
-use crate::sinks::worker::{BatchWriter, WriteError};
+use crate::sinks::worker::{BatchWriter, Incident, WriteError};
 use ntp_monitor_core::clock::Stamp;
 use ntp_monitor_core::sample::Sample;
-
-use std::sync::Arc;
 
 /// Appends the lines of a sample to the buffer and returns their number.
 pub type Encoder = Box<dyn FnMut(&Sample, &mut Vec<u8>) -> u32 + Send>;
 
 /// Number of ticks between two runs of upkeep.
 const UPKEEP_TICKS: u32 = 60;
-/// Maximum number of pages that one upkeep returns to the file system.
-const VACUUM_PAGES: i64 = 256;
+/// Time in which another program may put a removed file back, or another in its place, before the store is repaired.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// Pause between two attempts to repair the store at the end.
+const RETRY: Duration = Duration::from_millis(100);
 
 /// Writes the store; owned by its thread ([`crate::sinks::worker`]).
 pub struct Writer {
     db: Db,
-    series: SeriesCache,
-    pending: Pending,
+    cache: Cache,
     encoder: Option<Encoder>,
     totals: Totals,
     queues: Queues,
+    vantage: String,
     keep: Horizons,
     outbox_max_age: Duration,
     outbox_max_bytes: u64,
     clock: RetentionClock,
-    pruner: Pruner,
+    recent: RecentSamples,
+    incidents: Vec<Incident>,
     ticks: u32,
     log: Logger,
 }
 
+/// What is known of the content of the file. Must be reset after a transaction that did not commit, and after another
+/// connection wrote.
+#[derive(Default)]
+struct Cache {
+    series: SeriesCache,
+    pending: Pending,
+    pruner: Pruner,
+}
+
 impl Writer {
-    pub(super) fn new(
-        options: &Options,
-        encoder: Option<Encoder>,
-        totals: Totals,
-        queues: Queues,
-        log: Logger,
-    ) -> Self {
+    pub(super) fn new(options: &Options, handle: &StoreHandle, encoder: Option<Encoder>, log: Logger) -> Self {
         Self {
-            db: Db::new(&options.path, options.max_pages),
-            series: SeriesCache::default(),
-            pending: Pending::default(),
+            db: Db::new(handle.location(), options.max_pages),
+            cache: Cache::default(),
             encoder,
-            totals,
-            queues,
+            totals: handle.totals(),
+            queues: handle.queues(),
+            vantage: options.vantage.clone(),
             keep: options.horizons(),
             outbox_max_age: options.outbox_max_age,
             outbox_max_bytes: options.outbox_max_bytes,
             clock: RetentionClock::default(),
-            pruner: Pruner::default(),
+            recent: handle.recent(),
+            incidents: Vec::new(),
             ticks: 0,
             log,
         }
     }
 
-    /// Runs `work` in a transaction, and updates the outbox gauge.
+    /// Checks the files, then runs `work` in a transaction, and updates the outbox gauge.
     fn transact<T>(
         &mut self,
         doing: &'static str,
-        work: impl FnOnce(&Connection, &mut OutboxGauge) -> rusqlite::Result<T>,
+        work: impl FnOnce(&Connection, &mut Cache, &mut OutboxGauge) -> rusqlite::Result<T>,
     ) -> Result<T, StoreError> {
-        let mut gauge = self.totals.get();
-        let result = self.db.transact(doing, |tx| work(tx, &mut gauge));
+        self.check_files(PATIENCE)?;
+        self.transact_unchecked(doing, work)
+    }
+
+    fn transact_unchecked<T>(
+        &mut self,
+        doing: &'static str,
+        work: impl FnOnce(&Connection, &mut Cache, &mut OutboxGauge) -> rusqlite::Result<T>,
+    ) -> Result<T, StoreError> {
+        let Self { db, cache, totals, log, .. } = self;
+        let mut gauge = totals.get();
+        let result = db.transact(doing, |tx, others_wrote| {
+            if others_wrote {
+                *cache = Cache::default();
+                let counted = outbox::count(tx)?;
+                if counted != gauge {
+                    warn!(log, "another program changed the outbox; its rows were counted again";
+                        "lines" => counted.lines, "before" => gauge.lines);
+                }
+                gauge = counted;
+            }
+            work(tx, cache, &mut gauge)
+        });
         match &result {
-            Ok(_) => self.totals.set(gauge),
+            Ok(_) => totals.set(gauge),
             // The cache may contain what was rolled back.
-            Err(_) => self.series.clear(),
+            Err(_) => *cache = Cache::default(),
         }
+        result
+    }
+
+    /// Writes samples in one transaction, after `first`.
+    fn append(
+        &mut self,
+        batch: &[Arc<Sample>],
+        first: impl FnOnce(&Connection) -> rusqlite::Result<()>,
+    ) -> Result<(), StoreError> {
+        let mut encoder = self.encoder.take();
+        let result = self.transact_unchecked("write samples", |tx, cache, gauge| {
+            first(tx)?;
+            append(tx, cache, encoder.as_mut(), batch, gauge)
+        });
+        self.encoder = encoder;
         result
     }
 
@@ -97,84 +144,17 @@ impl Writer {
         doing: &'static str,
         work: impl FnOnce(&Connection, &mut OutboxGauge) -> rusqlite::Result<T>,
     ) {
-        let result = self.transact(doing, work).map_err(WriteError::from);
+        let result = self.transact(doing, |tx, _, gauge| work(tx, gauge)).map_err(WriteError::from);
         if reply.send(result).is_err() {
             debug!(self.log, "the requester no longer waits for the reply"; "command" => doing);
         }
-    }
-
-    /// Deletes some expired rows; of samples and rollups only if `is_due`.
-    fn prune(&mut self, now: Stamp, is_due: bool) -> Result<Pass, StoreError> {
-        let Self { db, series, pending, totals, queues, clock, pruner, keep, .. } = self;
-        let (max_age, max_bytes) = (self.outbox_max_age, self.outbox_max_bytes);
-        let mut gauge = totals.get();
-        let done = db.transact("delete expired rows", |tx| {
-            let now_ns = clock.advance(tx, now)?;
-            let pass = if is_due {
-                pending.settle_before(tx, retention::before_ns(now_ns, keep.raw_for))?;
-                pruner.pass(tx, now, now_ns, keep)?
-            } else {
-                Pass::default()
-            };
-            let dropped = outbox::enforce_bounds(tx, &mut gauge, retention::before_ns(now_ns, max_age), max_bytes)?;
-            let expired = notices::enforce_bounds(tx, &notices::count(tx)?, now_ns)?;
-            if pass.wrapped && pass.deleted == 0 && retention::prune_rest(tx, now_ns, keep)? {
-                series.clear();
-            }
-            Ok((pass, dropped, notices::count(tx)?, expired))
-        });
-        if done.is_err() {
-            pending.forget();
-            *pruner = Pruner::default();
-        }
-        let (pass, dropped, waiting, expired) = done?;
-        totals.set(gauge);
-        queues.set(waiting, &expired);
-        for (notifier, count) in expired {
-            error!(self.log, "dropped notifications that are too old or too many";
-                "notifier" => notifier, "count" => count);
-        }
-        if dropped > 0 {
-            warn!(self.log, "dropped influxdb lines: the outbox is too old or too large"; "lines" => dropped);
-        }
-        Ok(pass)
-    }
-
-    fn prune_all(&mut self) -> Result<usize, StoreError> {
-        let mut total = 0;
-        let mut in_this_round = 0;
-        loop {
-            let pass = self.prune(crate::clock::now(), true)?;
-            total += pass.deleted;
-            in_this_round += pass.deleted;
-            match (pass.wrapped, in_this_round) {
-                (true, 0) => return Ok(total),
-                (true, _) => in_this_round = 0,
-                (false, _) => {}
-            }
-        }
-    }
-
-    /// Returns free pages, checkpoints the WAL, and records the time of the retention clock.
-    fn upkeep(&mut self, now: Stamp) -> Result<(), StoreError> {
-        let clock = &mut self.clock;
-        self.db.with("maintain the store", |conn| {
-            let at_ns = clock.advance(conn, now)?;
-            meta::set(conn, meta::RETENTION_CLOCK_NS, at_ns)?;
-            let mut vacuum = conn.prepare_cached(&format!("PRAGMA incremental_vacuum({VACUUM_PAGES})"))?;
-            let mut steps = vacuum.query([])?;
-            while steps.next()?.is_some() {}
-            // Passive: if a reader uses a part of the WAL, the checkpoint is completed the next time.
-            conn.pragma_update_and_check(None, "wal_checkpoint", "PASSIVE", |_| Ok(()))
-        })
     }
 }
 
 /// Writes the new samples of `batch`; samples that exist already are skipped.
 fn append(
     conn: &Connection,
-    series: &mut SeriesCache,
-    pending: &mut Pending,
+    Cache { series, pending, .. }: &mut Cache,
     mut encoder: Option<&mut Encoder>,
     batch: &[Arc<Sample>],
     gauge: &mut OutboxGauge,
@@ -208,21 +188,10 @@ impl BatchWriter for Writer {
     type Command = Command;
 
     fn write(&mut self, batch: &[Arc<Sample>]) -> Result<(), WriteError> {
-        let Self { db, series, pending, encoder, totals, .. } = self;
-        let mut gauge = totals.get();
-        let result =
-            db.transact("write samples", |tx| append(tx, series, pending, encoder.as_mut(), batch, &mut gauge));
-        match result {
-            Ok(()) => {
-                totals.set(gauge);
-                Ok(())
-            }
-            Err(why) => {
-                series.clear();
-                pending.forget();
-                Err(why.into())
-            }
-        }
+        self.check_files(PATIENCE)?;
+        self.append(batch, |_| Ok(()))?;
+        self.recent.extend(batch);
+        Ok(())
     }
 
     fn command(&mut self, command: Command) {
@@ -281,12 +250,31 @@ impl BatchWriter for Writer {
     }
 
     fn tick(&mut self, now: Stamp) -> Result<(), WriteError> {
-        self.prune(now, self.pruner.is_due(now))?;
+        self.keep_lock()?;
+        self.prune(now, false)?;
         self.ticks += 1;
         if self.ticks >= UPKEEP_TICKS {
             self.ticks = 0;
             self.upkeep(now)?;
         }
         Ok(())
+    }
+
+    /// Repairs the store before the connection is closed.
+    fn settle(&mut self, until: Instant) -> Result<(), WriteError> {
+        loop {
+            match self.check_files(Duration::ZERO) {
+                Ok(()) => return Ok(()),
+                Err(_) if Instant::now() + RETRY < until => std::thread::sleep(RETRY),
+                Err(why) => {
+                    self.incidents.push(Incident { what: why.to_string(), lost: self.recent.written() });
+                    return Err(why.into());
+                }
+            }
+        }
+    }
+
+    fn incidents(&mut self) -> Vec<Incident> {
+        std::mem::take(&mut self.incidents)
     }
 }

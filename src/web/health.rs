@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::State;
 use super::openapi::{Body, Endpoint};
+use ntp_monitor_core::health::judge::current;
 use ntp_monitor_core::health::report::{Health, Status};
 
 pub const ENDPOINTS: &[Endpoint] = &[
@@ -28,7 +29,7 @@ struct Ready {
 
 /// 200 while the service is `ok` or `degraded`, 503 while it is `failing`; the body gives the reasons.
 pub async fn health(state: web::Data<State>) -> HttpResponse {
-    let health = state.health.borrow().clone();
+    let health = current(&state.health.borrow(), state.clock.now());
     let mut response = match health.status {
         Status::Ok | Status::Degraded => HttpResponse::Ok(),
         Status::Failing => HttpResponse::ServiceUnavailable(),
@@ -68,6 +69,15 @@ mod tests {
         assert_eq!((code, &body["status"]), (StatusCode::OK, &"degraded".into()));
         let (code, body) = get("/health", of(Status::Failing)).await;
         assert_eq!((code, &body["reasons"][0]["reason"]), (StatusCode::SERVICE_UNAVAILABLE, &"disk full".into()));
+    }
+
+    #[actix_rt::test]
+    async fn report_that_is_not_renewed_answers_503() {
+        let mut at = crate::clock::now();
+        at.mono_ns -= 100_000_000_000;
+        let (code, body) = get("/health", Health { at: Some(at), ..Health::default() }).await;
+        assert_eq!((code, &body["reasons"][0]["name"]), (StatusCode::SERVICE_UNAVAILABLE, &"health".into()));
+        assert_eq!(body["at"], serde_json::Value::Null, "only for ourselves");
     }
 
     #[actix_rt::test]

@@ -24,7 +24,7 @@ mod tls;
 pub mod view;
 
 use std::net::SocketAddr;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::dev::Server;
@@ -66,8 +66,8 @@ pub struct State {
     pub hub: live::Hub,
     /// Every poll as it ends.
     pub samples: broadcast::Sender<Arc<Sample>>,
-    /// The pace of every address; set once the service has begun to measure.
-    pub ledger: Arc<OnceLock<Ledger>>,
+    /// The pace of every address.
+    pub ledger: Ledger,
     pub alerts: watch::Receiver<Arc<AlertStatus>>,
     /// Counts up when a silence changes, for whoever heeds them.
     pub silences: Arc<watch::Sender<u64>>,

@@ -44,7 +44,7 @@ pub(super) fn state(health: Health) -> (State, TempDir) {
         started,
         hub: Hub::start(started, sources),
         samples,
-        ledger: Arc::default(),
+        ledger: crate::actors::ledger::Ledger::default(),
         alerts,
         silences: Arc::new(watch::Sender::new(0)),
         config_editor: ConfigEditor::new(None).0,

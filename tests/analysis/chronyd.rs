@@ -61,9 +61,9 @@ async fn a_chronyd_without_a_source_is_reachable_but_unsynchronised() {
     let chronyd = Chronyd::start_unsynchronised("127.0.0.1");
     let query = Query { address: chronyd.address, timeout: PATIENCE };
     let report = KernelEngine::new().probe(query).await;
-    assert_eq!((report.outcome, report.measure), (Outcome::Unsynchronised, None));
+    assert_eq!((report.outcome, report.measure), (Outcome::Unsynchronised(None), None));
     assert_eq!(report.reply.unwrap().leap, Leap::Unknown);
-    assert_eq!(SntpEngine::new().probe(query).await.outcome, Outcome::Unsynchronised);
+    assert_eq!(SntpEngine::new().probe(query).await.outcome, Outcome::Unsynchronised(None));
 }
 
 #[tokio::test]

@@ -12,7 +12,7 @@ use ntp_monitor::sinks::csv::{CsvWriter, Journal, missing, read_file, tail_keys}
 use ntp_monitor::sinks::worker::{BatchWriter, Incident};
 use ntp_monitor_core::clock::Stamp;
 use ntp_monitor_core::formats::csv::{HEADER, append_record, read_from};
-use ntp_monitor_core::ntp::{Check, KissCode, Leap, RefId};
+use ntp_monitor_core::ntp::{Check, KissCode, Leap, RefId, StatusCode};
 use ntp_monitor_core::sample::{Authentication, Measure, Mode, Outcome, Reply, Sample, ServerIdent, Timestamping};
 use proptest::prelude::*;
 use slog::{Discard, Logger, o};
@@ -432,13 +432,17 @@ fn text() -> impl Strategy<Value = String> {
     prop::collection::vec(nasty, 1..8).prop_map(|chars| chars.into_iter().collect())
 }
 
+fn unsynchronised(code: Option<String>) -> Outcome {
+    Outcome::Unsynchronised(code.and_then(|code| StatusCode::parse(&code)))
+}
+
 fn outcome() -> impl Strategy<Value = Outcome> {
     prop_oneof![
         4 => Just(Outcome::Sample),
         1 => Just(Outcome::Timeout),
         1 => Just(Outcome::Refused),
-        2 => Just(Outcome::Unsynchronised),
-        1 => "[!-~]{1,4}".prop_map(|code| Outcome::Kiss(KissCode::parse(&code).unwrap())),
+        2 => prop::option::of("[!-~]{1,4}").prop_map(unsynchronised),
+        1 => prop::sample::select(KissCode::ALL.to_vec()).prop_map(Outcome::Kiss),
         1 => prop::sample::select(Check::ALL.to_vec()).prop_map(Outcome::Rejected),
         1 => text().prop_map(|why| Outcome::Dns(why.into())),
         1 => text().prop_map(|why| Outcome::Fault(why.into())),
@@ -474,7 +478,7 @@ prop_compose! {
         authentication in prop::sample::select(Authentication::ALL.to_vec()),
         mode in prop::sample::select(Mode::ALL.to_vec()),
     ) -> Sample {
-        let answered = matches!(outcome, Outcome::Sample | Outcome::Unsynchronised);
+        let answered = matches!(outcome, Outcome::Sample | Outcome::Unsynchronised(_));
         let measured = outcome == Outcome::Sample;
         let at = Stamp { wall_ns, mono_ns, raw_ns, boot_ns };
         Sample {

@@ -22,7 +22,7 @@ use ntp_monitor::probe::resolve::{Resolution, Resolve, ResolveError};
 use ntp_monitor::probe::{Engines, ProbeEngine, ProbeFuture, ProbeReport, Query};
 use ntp_monitor::sim::time::SimClock;
 use ntp_monitor::sinks::queue::SinkQueue;
-use ntp_monitor_core::clock::Clock;
+use ntp_monitor_core::clock::{Clock, Stamp};
 use ntp_monitor_core::health::child::ChildState;
 use ntp_monitor_core::ntp::KissCode;
 use ntp_monitor_core::sample::{Outcome, Sample, SeriesKey, ServerIdent};
@@ -284,7 +284,7 @@ async fn a_prober_that_keeps_panicking_is_shown_as_crashed_and_stays_polite() {
     // A prober panics when its clock does; the factory gives each incarnation the same one.
     struct Bomb(SimClock);
     impl Clock for Bomb {
-        fn now(&self) -> ntp_monitor_core::clock::Stamp {
+        fn now(&self) -> Stamp {
             let stamp = self.0.now();
             assert!(stamp.mono_ns < 10 * S, "the clock was told to panic");
             stamp
@@ -386,4 +386,22 @@ async fn a_burst_counts_its_losses_and_keeps_its_spacing() {
 
 fn ip(host: u8) -> IpAddr {
     IpAddr::from([192, 0, 2, host])
+}
+
+#[actix_rt::test]
+async fn polling_is_overdue_only_when_nothing_is_polled() {
+    let world = World::start(vec![server(A), server(B)], good);
+    let ledger = &world.tools.ledger;
+    let minutes = |n: u64| Duration::from_secs(60 * n);
+    world.pass(minutes(10)).await;
+    let now = world.tools.clock.now();
+    assert!(ledger.overdue(now, Duration::from_secs(30)) < Duration::from_secs(5));
+    // As if no prober had polled for an hour from now on.
+    let later = Stamp { mono_ns: now.mono_ns + 3600 * S, ..now };
+    assert!(ledger.overdue(later, minutes(61)) > minutes(58));
+    world.set(Vec::new());
+    world.pass(minutes(1)).await;
+    assert_eq!(ledger.overdue(later, minutes(61)), Duration::ZERO, "there is nothing to poll");
+    ledger.set_servers(vec![Arc::new(server(A))]);
+    assert_eq!(ledger.overdue(later, minutes(61)), minutes(56), "no prober is left; a name is tried every 5 minutes");
 }

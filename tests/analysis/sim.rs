@@ -8,7 +8,7 @@ use futures_util::future::join_all;
 use ntp_monitor::config::EngineChoice;
 use ntp_monitor::probe::{Engines, ProbeEngine, ProbeReport, Query};
 use ntp_monitor::sim::{Header, ReplyKind, Script, ScriptedServer};
-use ntp_monitor_core::ntp::{Check, KissCode, Leap, RefId};
+use ntp_monitor_core::ntp::{Check, KissCode, Leap, RefId, StatusCode};
 use ntp_monitor_core::sample::{Outcome, Timestamping};
 use rsntp::{AsyncSntpClient, Config, SynchronizationError, SynchronizationResult};
 use tokio::net::UdpSocket;
@@ -161,6 +161,7 @@ async fn engines_measure_what_was_scripted() {
         precision_log2: -18,
         root_delay_s: 0.25,
         root_dispersion_s: 0.5,
+        reference_age_s: Some(3600),
     };
     let reports = probe(Script::good().offset_ns(80_000_000).header(header), DEADLINE).await;
     for report in &reports {
@@ -211,8 +212,10 @@ async fn engines_agree_on_kisses_silence_and_servers_without_time() {
     assert_eq!(outcomes(kiss(KissCode::RATE), DEADLINE).await, [(); 2].map(|()| Outcome::Kiss(KissCode::RATE)));
     assert_eq!(outcomes(kiss(KissCode::DENY), DEADLINE).await, [(); 2].map(|()| Outcome::Kiss(KissCode::DENY)));
     assert_eq!(outcomes(Script::silent(), REFUSAL).await, [(); 2].map(|()| Outcome::Timeout));
+    let starting = Outcome::Unsynchronised(StatusCode::parse("INIT"));
+    assert_eq!(outcomes(Script::good().starting(), DEADLINE).await, [starting.clone(), starting]);
     let unsynchronised = Script::good().unsynchronised();
-    assert_eq!(outcomes(unsynchronised, DEADLINE).await, [(); 2].map(|()| Outcome::Unsynchronised));
+    assert_eq!(outcomes(unsynchronised, DEADLINE).await, [(); 2].map(|()| Outcome::Unsynchronised(None)));
 }
 
 #[tokio::test]

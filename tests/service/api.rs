@@ -79,6 +79,7 @@ async fn a_row_of_the_list_has_every_key_whether_known_or_not() {
         "refid",
         "root_delay_s",
         "root_dispersion_s",
+        "reference_age_s",
         "precision_s",
         "poll_s",
         "timestamping",
@@ -334,7 +335,7 @@ async fn statistics_stability_and_evidence_are_told_series_by_series() {
     assert!(silent["series"][0]["reason"].is_string());
     let body = running.get("/api/v1/servers/beta/evidence").await.json();
     let refusal = &body["evidence"][0];
-    let expected = ["time", "address", "failed", "explanation", "checks", "t1", "t2", "t3", "t4", "datagram"];
+    let expected = ["time", "address", "failed", "explanation", "checks", "sender", "t1", "t2", "t3", "t4", "datagram"];
     assert_eq!((keys(refusal), &refusal["failed"]), (expected.to_vec(), &json!("origin")));
     assert_eq!(keys(&refusal["t1"]), ["ntp", "time"]);
     running.stop().await;

@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 use crate::common::monitor::{Home, Monitor, own};
 use crate::common::rows;
 use crate::common::sim::Playground;
+use crate::common::wait::until;
 use ntp_monitor::sim::{Script, ScriptedServer};
+use ntp_monitor::store::read::Reader;
 use serde_json::Value;
 
 /// A service that measures one server, with some samples in both outputs.
@@ -81,8 +83,118 @@ fn reasons(health: &Value, name: &str) -> String {
     all.filter(|reason| reason["name"] == name).map(|reason| reason["reason"].to_string()).collect()
 }
 
+fn beside(path: &Path, end: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(end);
+    name.into()
+}
+
 fn empty(path: &Path) {
     fs::OpenOptions::new().write(true).truncate(true).open(path).unwrap();
+}
+
+/// Files beside the store whose names are that of the store with `mark` appended.
+fn kept(store: &Path, mark: &str) -> Vec<PathBuf> {
+    let start = beside(store, mark).into_os_string().into_string().unwrap();
+    let entries = fs::read_dir(store.parent().unwrap()).unwrap().map(|entry| entry.unwrap().path());
+    entries
+        .filter(|path| {
+            path.to_str().unwrap().starts_with(&start)
+                && !path.to_str().unwrap().ends_with("-wal")
+                && !path.to_str().unwrap().ends_with("-shm")
+        })
+        .collect()
+}
+
+// The store
+
+#[test]
+fn removed_store_is_written_again_with_every_sample() {
+    let mut scene = Scene::open();
+    let store = scene.home.store();
+    for end in ["", "-wal", "-shm"] {
+        fs::remove_file(beside(&store, end)).unwrap();
+    }
+    scene.degraded("store", &[store.to_str().unwrap(), "removed"]);
+    scene.gather();
+    assert!(rows::store(&store).len() > 5);
+    scene.loses_nothing();
+}
+
+#[test]
+fn store_renamed_by_another_program_is_written_again() {
+    let mut scene = Scene::open();
+    let (store, elsewhere) = (scene.home.store(), scene.home.path().join("elsewhere.db"));
+    fs::rename(&store, &elsewhere).unwrap();
+    scene.degraded("store", &[store.to_str().unwrap(), "removed"]);
+    scene.gather();
+    assert!(rows::store(&elsewhere).len() >= 5, "the renamed file is complete in itself");
+    scene.loses_nothing();
+}
+
+#[test]
+fn removed_data_directory_is_created_again_with_every_sample() {
+    let mut scene = Scene::open();
+    fs::remove_dir_all(scene.home.data()).unwrap();
+    scene.degraded("store", &["removed"]);
+    scene.degraded("csv", &["removed"]);
+    scene.gather();
+    scene.loses_nothing();
+}
+
+#[test]
+fn store_loses_nothing_with_its_log() {
+    let mut scene = Scene::open();
+    let store = scene.home.store();
+    for ends in [&["-wal"][..], &["-shm"], &["-wal", "-shm"]] {
+        for end in ends {
+            fs::remove_file(beside(&store, end)).unwrap();
+        }
+        scene.gather();
+        scene.monitor.health("the log is there again", |_| ends.iter().all(|end| beside(&store, end).exists()));
+    }
+    scene.degraded("store", &["-wal"]);
+    scene.loses_nothing();
+}
+
+#[test]
+fn truncated_store_is_replaced_by_what_can_be_saved() {
+    let mut scene = Scene::open();
+    let store = scene.home.store();
+    empty(&store);
+    scene.degraded("store", &[store.to_str().unwrap(), "truncated"]);
+    scene.gather();
+    let (_, health) = scene.monitor.get("/health");
+    let lost = health["sinks"]["store"]["dropped"].as_u64().unwrap();
+    assert_eq!(scene.monitor.stop(), 0);
+    let (csv, stored) = (rows::csv(&scene.home.csv()).len() as u64, rows::store(&store).len() as u64);
+    assert_eq!((csv, stored + lost), (scene.server.counters().requests, csv));
+    assert_eq!(kept(&store, ".damaged-").len(), 1);
+}
+
+#[test]
+fn replaced_store_ends_the_service_and_both_are_kept() {
+    let mut scene = Scene::open();
+    let (store, restored) = (scene.home.store(), scene.home.path().join("restored.db"));
+    let copied = std::process::Command::new(env!("CARGO_BIN_EXE_ntp-monitor"))
+        .args(["backup", restored.to_str().unwrap(), "--config", scene.home.config().to_str().unwrap()])
+        .status()
+        .unwrap();
+    assert!(copied.success());
+    scene.gather();
+    let before = rows::store(&restored).len();
+    fs::rename(&restored, &store).unwrap();
+    assert_eq!(scene.monitor.end(), 1, "the service manager restarts it");
+    let log = scene.monitor.log();
+    let copies = kept(&store, ".displaced-");
+    assert!(copies.len() == 1 && log.contains(copies[0].to_str().unwrap()), "{copies:?} {log}");
+    assert_eq!(rows::store(&store).len(), before, "the other store is unchanged");
+    let kept = rows::store(&copies[0]).len() as u64;
+    assert_eq!(kept, scene.server.counters().requests);
+
+    let mut next = scene.home.start();
+    until("more samples", || rows::store(&store).len() > before + 3);
+    assert_eq!(next.stop(), 0);
 }
 
 // CSV
@@ -134,4 +246,43 @@ fn rows_of_a_csv_file_removed_just_before_the_end_are_written() {
         let store = rows::keys_once("the store", &rows::store(&scene.home.store()));
         rows::assert_same(("the CSV file", &csv), ("the store", &store));
     }
+}
+
+// The lock
+
+#[test]
+fn second_instance_is_refused_without_the_lock_file() {
+    let mut scene = Scene::open();
+    let lock = beside(&scene.home.store(), ".lock");
+    for _ in 0..2 {
+        fs::remove_file(&lock).unwrap();
+        let (code, log) = scene.home.fails();
+        assert!(code == 1 && log.contains("in use by another running ntp-monitor"), "{code} {log}");
+        assert!(log.contains(&format!("process {}", scene.monitor.id())), "{log}");
+    }
+    until("the lock file is there again", || {
+        fs::read_to_string(&lock).is_ok_and(|text| text.trim() == scene.monitor.id().to_string())
+    });
+    scene.gather();
+    scene.loses_nothing();
+}
+
+#[test]
+fn outbox_gauge_is_counted_again_after_another_program_wrote() {
+    let influx = "[influxdb]\nurl = \"http://127.0.0.1:9\"\norg = \"o\"\nbucket = \"b\"\ntoken = \"t\"\n";
+    let mut scene = Scene::with(influx);
+    let store = scene.home.store();
+    let depth = |health: &Value| health["sinks"]["influxdb"]["queue_depth"].as_u64().unwrap();
+    scene.monitor.health("some lines wait", |health| depth(health) > 5);
+    // Another instance that sends the same lines deletes them like this.
+    let other = rusqlite::Connection::open(&store).unwrap();
+    other.busy_timeout(std::time::Duration::from_secs(5)).unwrap();
+    other.execute("DELETE FROM outbox", []).unwrap();
+    drop(other);
+    scene.gather();
+    let gauge = || Reader::open(&store).unwrap().outbox_gauge().unwrap().lines;
+    scene.monitor.health("the gauge follows the disk", |health| depth(health) <= gauge());
+    let (_, health) = scene.monitor.get("/health");
+    assert_eq!((&health["panics"], &health["sinks"]["influxdb"]["dropped"]), (&0.into(), &0.into()), "{health}");
+    scene.loses_nothing();
 }

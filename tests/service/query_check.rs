@@ -16,7 +16,7 @@ use ntp_monitor::cli::table::Terminal;
 use ntp_monitor::config::{EngineChoice, Family};
 use ntp_monitor::probe::resolve::{Resolution, Resolve, ResolveError};
 use ntp_monitor::probe::{Engines, ProbeEngine, ProbeFuture, ProbeReport, Query};
-use ntp_monitor::sim::{ReplyKind, Script, ScriptedServer};
+use ntp_monitor::sim::{Header, ReplyKind, Script, ScriptedServer};
 use ntp_monitor_core::ntp::KissCode;
 use ntp_monitor_core::sample::{Measure, Outcome};
 use tokio::time::Instant;
@@ -163,7 +163,7 @@ async fn check_speaks_the_language_of_plugins() {
         (Answer::Offset(0.05), "-c 50ms", "NTP CRITICAL - ", 2),
         (Answer::Fails(Outcome::Timeout), "", "NTP UNKNOWN - ", 3),
         (Answer::Fails(Outcome::Timeout), "--unreachable critical", "NTP CRITICAL - ", 2),
-        (Answer::Fails(Outcome::Unsynchronised), "", "NTP CRITICAL - ", 2),
+        (Answer::Fails(Outcome::Unsynchronised(None)), "", "NTP CRITICAL - ", 2),
         (Answer::Hangs, "", "NTP UNKNOWN - ", 3),
         (Answer::Offset(0.0), "-w 2s -c 1s", "NTP UNKNOWN - --critical must not be below --warning", 3),
     ];
@@ -232,6 +232,9 @@ async fn check_tells_scripted_servers_apart() {
         (ahead(50), 1),
         (ahead(-500), 2),
         (Script::good().unsynchronised(), 2),
+        (Script::good().starting(), 2),
+        (Script::good().header(Header { precision_log2: 32, ..Header::default() }), 2),
+        (Script::good().replying([ReplyKind::ReceiveTooEarly]), 2),
         (Script::good().kissing(KissCode::RATE, 0), 3),
         (Script::good().replying([ReplyKind::WrongOrigin]), 3),
         (Script::silent(), 3),
@@ -240,4 +243,44 @@ async fn check_tells_scripted_servers_apart() {
         let (text, status) = run_against("check -t 1s HOSTS", std::slice::from_ref(&script)).await;
         assert_eq!(status, expected, "{script:?}: {text}");
     }
+}
+
+#[tokio::test]
+async fn starting_server_is_unsynchronised_with_its_code() {
+    let (text, _) = run_against("query --json HOSTS", &[Script::good().starting()]).await;
+    let json: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let server = &json["results"][0];
+    assert_eq!((&server["outcome"], &server["reason"]), (&"unsynchronised".into(), &"INIT".into()), "{text}");
+    assert_eq!((&server["stratum"], &server["refid"]), (&0.into(), &"INIT".into()), "{text}");
+    assert!(server["explanation"].as_str().unwrap().contains("INIT"), "{text}");
+}
+
+#[tokio::test]
+async fn stale_reference_is_shown_and_can_be_refused() {
+    let stale = Header { reference_age_s: Some(400 * 86_400), ..Header::default() };
+    let stale = [Script::good().header(stale)];
+    let (text, _) = run_against("query HOSTS", &stale).await;
+    assert!(text.contains("its clock was last set 400 d ago"), "{text}");
+    let (text, _) = run_against("query --json HOSTS", &stale).await;
+    let json: serde_json::Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(json["results"][0]["reference_age_s"].as_f64().unwrap().round(), 400.0 * 86_400.0);
+    for (options, expected) in [("", 0), ("--reference-age 36h", 1), ("--reference-age 36h,7d", 2)] {
+        let (text, status) = run_against(&format!("check {options} HOSTS"), &stale).await;
+        assert_eq!(status, expected, "{text}");
+    }
+}
+
+#[tokio::test]
+async fn answer_from_another_address_is_named() {
+    let multihomed = Script::good().replying([ReplyKind::OtherAddress([127, 0, 0, 9].into())]);
+    let (text, status) = run_against("check -t 1s HOSTS", std::slice::from_ref(&multihomed)).await;
+    assert!(text.contains("rejected: sender") && text.contains("the answer came from 127.0.0.9"), "{text}");
+    assert_eq!(status, 3, "{text}");
+    let (text, _) = run_against("query -t 1s --json HOSTS", &[multihomed]).await;
+    let json: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let server = &json["results"][0];
+    assert_eq!((&server["outcome"], &server["reason"]), (&"rejected".into(), &"sender".into()), "{text}");
+    let refused = &server["rejected"][0];
+    assert!(refused["sender"].as_str().unwrap().starts_with("127.0.0.9:"), "{text}");
+    assert_eq!(refused["failed"], "sender");
 }

@@ -13,6 +13,7 @@ use futures_util::future::BoxFuture;
 use ntp_monitor::actors::adoption::Adopt;
 use ntp_monitor::actors::census::Census;
 use ntp_monitor::actors::health::{HealthKeeper, Observed, SinkGauge};
+use ntp_monitor::actors::ledger::Ledger;
 use ntp_monitor::actors::notice::DeathNotice;
 use ntp_monitor::actors::supervisor::Supervisor;
 use ntp_monitor::app::{Service, Surroundings};
@@ -61,7 +62,7 @@ impl ProbeEngine for Moody {
             match query.address.to_string().as_str() {
                 PANICKY => panic!("the engine was told to"),
                 HANGING => std::future::pending().await,
-                _ => ProbeReport::failed(ntp_monitor::clock::now(), Outcome::Unsynchronised),
+                _ => ProbeReport::failed(ntp_monitor::clock::now(), Outcome::Unsynchronised(None)),
             }
         })
     }
@@ -204,6 +205,7 @@ async fn what_an_output_lost_is_in_the_log_each_time_it_grows_at_a_limited_rate(
         notifiers: Arc::new(|_| std::collections::BTreeMap::new()),
         reports: watch::channel(ReportsHealth::default()).1,
         listeners: Vec::new(),
+        ledger: Ledger::default(),
         log_dropped: Arc::new(|| 0),
         clock: Arc::new(SystemClock),
     };

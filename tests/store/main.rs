@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on must fail")]
 
 mod damage;
+mod harm;
 mod reading;
 mod rollups;
 mod writing;
@@ -17,7 +18,7 @@ use std::time::{Duration, Instant};
 
 use ntp_monitor::sinks::influx::outbox::Outbox;
 use ntp_monitor::sinks::queue::SinkQueue;
-use ntp_monitor::sinks::worker::{self, BatchWriter};
+use ntp_monitor::sinks::worker::{self, BatchWriter, Incident};
 use ntp_monitor::store::read::{History, RateKiss, Reader};
 use ntp_monitor::store::{
     Command, EVIDENCE_PER_SERIES, Encoder, Event, Grain, Options, QUARANTINE_LINES, Rollup, Store, StoreError,
@@ -101,6 +102,7 @@ fn refused_reply(wall_ns: i64) -> Arc<Evidence> {
         t2: NtpTimestamp(2),
         t3: NtpTimestamp(3),
         t4: NtpTimestamp(1 << 63),
+        sender: Some("[fe80::9%2]:123".parse().unwrap()),
         datagram: vec![0x24; 48].into(),
     })
 }
@@ -108,7 +110,8 @@ fn refused_reply(wall_ns: i64) -> Arc<Evidence> {
 fn every_outcome(server: &str) -> Vec<Arc<Sample>> {
     let at = |n: i64| T0 + n * SECOND;
     let rejected = vec![refused_reply(at(4))];
-    let unsynchronised = Sample { measure: None, outcome: Outcome::Unsynchronised, ..measured(server, at(5), 0.0) };
+    let unsynchronised =
+        Sample { measure: None, outcome: Outcome::Unsynchronised(None), ..measured(server, at(5), 0.0) };
     [
         measured(server, at(0), -0.25),
         poll(server, at(1), Outcome::Timeout),

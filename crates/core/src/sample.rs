@@ -7,12 +7,13 @@ mod outcome;
 
 pub use outcome::Outcome;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use crate::clock::Stamp;
-use crate::ntp::{CheckRow, Leap, NtpTimestamp, RefId};
+use crate::ntp::{Check, CheckRow, Leap, NtpTimestamp, RefId};
 
 /// The configured name and tags of a server, shared by all of its samples.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -170,6 +171,16 @@ pub struct Reply {
 }
 
 impl Reply {
+    /// A reference age above this is unusual: servers set their clock at least once a day (ntpd's MAXAGE), and 36 h leave
+    /// room for an outage.
+    pub const STALE_REFERENCE_S: f64 = 36.0 * 3600.0;
+
+    /// Whether the server says that its clock was last set long ago.
+    #[must_use]
+    pub fn is_stale(&self) -> bool {
+        self.reference_age_s.is_some_and(|age_s| age_s > Self::STALE_REFERENCE_S)
+    }
+
     /// The precision in seconds.
     #[must_use]
     pub fn precision_s(&self) -> f64 {
@@ -284,6 +295,8 @@ pub struct Evidence {
     pub t3: NtpTimestamp,
     /// T4: the receive time of this host.
     pub t4: NtpTimestamp,
+    /// Where the datagram came from; `None` where the engine does not show it.
+    pub sender: Option<SocketAddr>,
     /// The first bytes of the datagram as received, at most [`Evidence::MAX_BYTES`].
     pub datagram: Box<[u8]>,
 }
@@ -291,6 +304,23 @@ pub struct Evidence {
 impl Evidence {
     /// The number of datagram bytes that are kept: enough for the header and a common MAC.
     pub const MAX_BYTES: usize = 72;
+
+    /// What the first failed check of a reply to a request to `asked` means, for readers who do not know NTP in detail.
+    /// `None` if no check failed.
+    #[must_use]
+    pub fn explain(&self, asked: Option<SocketAddr>) -> Option<Cow<'static, str>> {
+        let failed = self.checks.first_failure()?;
+        Some(match (failed, self.sender, asked) {
+            (Check::Sender, Some(sender), Some(asked)) if sender.ip() == asked.ip() => {
+                format!("the answer came from port {}, not from port {}", sender.port(), asked.port()).into()
+            }
+            (Check::Sender, Some(sender), Some(asked)) => {
+                format!("the answer came from {}, not from {}", sender.ip(), asked.ip()).into()
+            }
+            (Check::Sender, Some(sender), None) => format!("the answer came from {}", sender.ip()).into(),
+            _ => failed.explain().into(),
+        })
+    }
 }
 
 #[cfg(test)]
@@ -302,6 +332,22 @@ mod tests {
         for way in Timestamping::ALL {
             assert_eq!(Timestamping::parse(way.label()), Some(way));
         }
+    }
+
+    #[test]
+    fn evidence_names_the_sender_of_a_strange_reply() {
+        let mut checks = CheckRow::default();
+        checks.record(Check::Sender, false);
+        let [t1, t2, t3, t4] = [NtpTimestamp::ZERO; 4];
+        let at = Stamp::new(0, 0, 0);
+        let from = |sender: Option<&str>| {
+            let sender = sender.map(|text| text.parse().unwrap());
+            let evidence = Evidence { at, checks, t1, t2, t3, t4, sender, datagram: Box::default() };
+            evidence.explain("192.0.2.1:123".parse().ok()).unwrap().into_owned()
+        };
+        assert_eq!(from(Some("192.0.2.9:123")), "the answer came from 192.0.2.9, not from 192.0.2.1");
+        assert_eq!(from(Some("192.0.2.1:456")), "the answer came from port 456, not from port 123");
+        assert_eq!(from(None), Check::Sender.explain());
     }
 
     #[test]

@@ -98,6 +98,7 @@ fn append_fields(out: &mut Vec<u8>, sample: &Sample) {
     fields.number("precision_s", reply.map(|r| r.precision_s()));
     fields.number("raw_s", Some(sample.at.raw_ns as f64 / 1e9));
     fields.text("reason", &sample.outcome.reason());
+    fields.number("reference_age_s", reply.and_then(|r| r.reference_age_s));
     fields.text("refid", &reply.map_or_else(String::new, |r| r.refid.display(r.stratum)));
     fields.number("root_delay_s", reply.map(|r| r.root_delay_s));
     fields.number("root_dispersion_s", reply.map(|r| r.root_dispersion_s));

@@ -43,6 +43,7 @@ fn built(vantage: &str, sample: &Sample) -> String {
             .number("precision_s", reply.precision_s())
             .integer("stratum", i64::from(reply.stratum))
             .integer("leap", i64::from(reply.leap.bits()))
+            .maybe_number("reference_age_s", reply.reference_age_s)
             .text("refid", &reply.refid.display(reply.stratum));
     }
     let mut out = Vec::new();
@@ -83,13 +84,13 @@ fn same(one: &str, other: &str) -> bool {
 }
 
 prop_compose! {
-    fn measured()(numbers in prop::array::uniform5(any::<f64>()), refid: [u8; 4], stratum in 0..17_u8, log2 in -24..3_i8)
+    fn measured()(numbers in prop::array::uniform5(any::<f64>()), reference_age_s in prop::option::of(any::<f64>()), refid: [u8; 4], stratum in 0..17_u8, log2 in -24..3_i8)
         -> (Measure, Reply)
     {
         let [offset_s, delay_s, root_distance_s, root_delay_s, root_dispersion_s] = numbers;
         let reply = Reply {
             stratum, leap: Leap::None, refid: RefId(refid), precision_log2: log2, root_delay_s, root_dispersion_s,
-            reference_age_s: None,
+            reference_age_s,
         };
         (Measure { offset_s, delay_s, root_distance_s }, reply)
     }

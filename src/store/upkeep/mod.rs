@@ -6,21 +6,20 @@ mod restore;
 use std::fs::{self, File};
 use std::io::Write;
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use rusqlite::Connection;
 
+pub use super::files::MODE;
 pub use restore::{Restored, Source, restore};
 
 use super::error::StoreError;
+use super::files::{self, beside};
 use super::lock::InstanceLock;
 use super::{connection, schema};
-use crate::new_file;
 
 /// SQLite names at most this many faults of a damaged file.
 const MAX_FAULTS: usize = 20;
-/// The mode of a copy: what was measured is for the service and its group.
-pub const MODE: u32 = 0o640;
 
 /// How thoroughly a store is looked through.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -125,7 +124,7 @@ fn count(conn: &Connection, sql: &str) -> rusqlite::Result<u64> {
 pub fn backup(path: &Path, target: &Path, replace: bool) -> Result<u64, StoreError> {
     examine_target(path, target, replace)?;
     let part = beside(target, ".part");
-    let done = copy_out(path, &part).and_then(|()| fs::rename(&part, target).map_err(io("finish", target)));
+    let done = copy_out(path, &part).and_then(|()| fs::rename(&part, target).map_err(StoreError::io("finish", target)));
     if done.is_err() {
         // It may not have come into being.
         let _ = fs::remove_file(&part);
@@ -140,10 +139,10 @@ pub fn backup(path: &Path, target: &Path, replace: bool) -> Result<u64, StoreErr
 /// When the store cannot be read or the copy not be written.
 pub fn backup_to(path: &Path, to: &mut impl Write) -> Result<u64, StoreError> {
     let part = beside(path, ".copying");
-    let copied = copy_out(path, &part).and_then(|()| File::open(&part).map_err(io("read", &part)));
+    let copied = copy_out(path, &part).and_then(|()| File::open(&part).map_err(StoreError::io("read", &part)));
     // It may not have come into being.
     let _ = fs::remove_file(&part);
-    std::io::copy(&mut copied?, to).map_err(io("copy", path))
+    std::io::copy(&mut copied?, to).map_err(StoreError::io("copy", path))
 }
 
 /// Whether [`backup`] may write to `target`.
@@ -152,10 +151,10 @@ pub fn backup_to(path: &Path, to: &mut impl Write) -> Result<u64, StoreError> {
 /// When a file is there that must not be replaced.
 pub fn examine_target(path: &Path, target: &Path, replace: bool) -> Result<(), StoreError> {
     if !replace && target.exists() {
-        return Err(io("replace", target)(std::io::ErrorKind::AlreadyExists.into()));
+        return Err(StoreError::io("replace", target)(std::io::ErrorKind::AlreadyExists.into()));
     }
     if is_same_file(path, target) {
-        return Err(io("replace", target)(std::io::Error::other("it is the store itself")));
+        return Err(StoreError::io("replace", target)(std::io::Error::other("it is the store itself")));
     }
     Ok(())
 }
@@ -169,14 +168,7 @@ fn is_same_file(one: &Path, other: &Path) -> bool {
 fn copy_out(path: &Path, part: &Path) -> Result<(), StoreError> {
     let conn = connection::open_any_version(path)?;
     schema::inspect(&conn, path)?;
-    // SQLite writes into an empty file that exists already, and so with our permissions.
-    drop(new_file::create(part, MODE).map_err(io("write", part))?);
-    let name = part.to_str().ok_or_else(|| io("write", part)(std::io::ErrorKind::InvalidFilename.into()))?;
-    // The temporary space of a copy is the copy itself; anything else stays in memory.
-    conn.pragma_update(None, "temp_store", "MEMORY")
-        .and_then(|()| conn.execute("VACUUM INTO ?1", [name]))
-        .map_err(StoreError::sqlite("copy the store", part))?;
-    File::open(part).and_then(|file| file.sync_all()).map_err(io("write", part))
+    files::copy(&conn, part)
 }
 
 /// Gives the room that holds nothing back to the file system; returns the size before and after, in bytes.
@@ -185,7 +177,7 @@ fn copy_out(path: &Path, part: &Path) -> Result<(), StoreError> {
 /// When a service runs on the store, or there is no room for a second copy of it.
 pub fn vacuum(path: &Path) -> Result<(u64, u64), StoreError> {
     if !path.exists() {
-        return Err(io("find", path)(std::io::ErrorKind::NotFound.into()));
+        return Err(StoreError::io("find", path)(std::io::ErrorKind::NotFound.into()));
     }
     let _lock = InstanceLock::take(path)?;
     let before = size(path) + size(&beside(path, "-wal"));
@@ -201,15 +193,4 @@ pub fn vacuum(path: &Path) -> Result<(u64, u64), StoreError> {
 
 fn size(path: &Path) -> u64 {
     fs::metadata(path).map_or(0, |meta| meta.len())
-}
-
-fn beside(path: &Path, end: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(end);
-    name.into()
-}
-
-fn io(doing: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> StoreError {
-    let path = path.to_owned();
-    move |source| StoreError::Io { doing, path, source }
 }

@@ -7,9 +7,10 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OpenFlags};
 
+use super::super::error::StoreError;
+use super::super::files::{MODE, beside, make_directory, move_aside};
 use super::super::lock::{self, InstanceLock};
-use super::super::{StoreError, make_directory};
-use super::{Checked, Depth, MODE, beside, check, io as failed};
+use super::{Checked, Depth, check};
 use crate::new_file;
 
 /// What a restore did.
@@ -38,12 +39,12 @@ impl Source {
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         if lock::is_held(path) {
             let advice = "a service is writing it; use a copy of it (ntp-monitor backup)";
-            return Err(failed("restore", path)(io::Error::other(advice)));
+            return Err(StoreError::io("restore", path)(io::Error::other(advice)));
         }
-        let file = File::open(path).map_err(failed("read", path))?;
+        let file = File::open(path).map_err(StoreError::io("read", path))?;
         let log = match File::open(beside(path, "-wal")) {
             Err(why) if why.kind() == ErrorKind::NotFound => None,
-            log => Some(log.map_err(failed("read", path))?),
+            log => Some(log.map_err(StoreError::io("read", path))?),
         };
         Ok(Self { path: path.to_owned(), file, log })
     }
@@ -75,7 +76,7 @@ fn copy_in(mut source: Source, part: &Path) -> Result<PathBuf, StoreError> {
     let copy = |from: &mut File, end: &str| {
         let to = beside(part, end);
         let copied = new_file::create(&to, MODE).and_then(|mut to| io::copy(from, &mut to));
-        copied.map(drop).map_err(failed("write", &to))
+        copied.map(drop).map_err(StoreError::io("write", &to))
     };
     copy(&mut source.file, "")?;
     source.log.as_mut().map_or(Ok(()), |log| copy(log, "-wal"))?;
@@ -98,26 +99,16 @@ fn examine(part: &Path, step: impl FnMut(&str)) -> Result<Checked, StoreError> {
 }
 
 fn put_in_place(part: &Path, path: &Path, suffix: &str) -> Result<Option<PathBuf>, StoreError> {
-    File::open(part).and_then(|file| file.sync_all()).map_err(failed("write", part))?;
+    File::open(part).and_then(|file| file.sync_all()).map_err(StoreError::io("write", part))?;
     let kept = match path.exists() {
-        true => Some(move_away(path, suffix)?),
+        true => {
+            let kept = beside(path, suffix);
+            move_aside(path, &kept)?;
+            Some(kept)
+        }
         false => None,
     };
-    fs::rename(part, path).map_err(failed("put in place", path))?;
-    Ok(kept)
-}
-
-/// The log of the old store goes with it: it must never be taken for that of the new one.
-fn move_away(path: &Path, suffix: &str) -> Result<PathBuf, StoreError> {
-    let kept = beside(path, suffix);
-    for end in ["-wal", ""] {
-        let (from, to) = (beside(path, end), beside(&kept, end));
-        if from.exists() {
-            fs::rename(&from, &to).map_err(failed("keep", &from))?;
-        }
-    }
-    // An index of the log, which is made again when it is needed.
-    let _ = fs::remove_file(beside(path, "-shm"));
+    fs::rename(part, path).map_err(StoreError::io("put in place", path))?;
     Ok(kept)
 }
 

@@ -37,12 +37,10 @@ async fn ask(state: web::Data<State>, id: web::Path<String>) -> Result<HttpRespo
     let found = config.servers.iter().find(|server| server.ident.name == target.name);
     let server = found.ok_or_else(|| Problem::not_found(format!("there is no server {:?}", &*target.name)))?;
     let address = address(&state, &target, server)?;
-    let not_yet = || Problem::new(StatusCode::SERVICE_UNAVAILABLE, "the service has not begun to measure");
-    let ledger = state.ledger.get().ok_or_else(not_yet)?;
     // Before anything is sent: the answer must not be missed.
     let samples = state.samples.subscribe();
     let now_ns = state.clock.now().mono_ns;
-    ledger.poll_soon(address, now_ns).map_err(|why| refused(&why))?;
+    state.ledger.poll_soon(address, now_ns).map_err(|why| refused(&why))?;
     let key = SeriesKey::here(&target.name, Some(address));
     match tokio::time::timeout(longest(server), answer(samples, &key, now_ns)).await {
         Ok(Some(sample)) => {

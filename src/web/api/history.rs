@@ -1,5 +1,6 @@
 //! What was measured of one server: samples, statistics over a window, stability, refused replies.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use actix_web::{HttpRequest, HttpResponse, web};
@@ -229,8 +230,10 @@ struct Refusal {
     address: Option<String>,
     /// The first check that failed, and what that means.
     failed: Option<&'static str>,
-    explanation: Option<&'static str>,
+    explanation: Option<Cow<'static, str>>,
     checks: Vec<CheckResult>,
+    /// Where it came from: address and port; `null` if that was not recorded.
+    sender: Option<String>,
     t1: Moment,
     t2: Moment,
     t3: Moment,
@@ -278,8 +281,9 @@ impl Refusal {
             time: When(near_ns),
             address: text(key),
             failed: failed.map(Check::label),
-            explanation: failed.map(Check::explain),
+            explanation: evidence.explain(key.address),
             checks: checks(evidence.checks),
+            sender: evidence.sender.map(|sender| sender.to_string()),
             t1: moment(evidence.t1),
             t2: moment(evidence.t2),
             t3: moment(evidence.t3),

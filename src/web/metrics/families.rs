@@ -59,6 +59,12 @@ pub static FAMILIES: &[Family] = &[
         "Dispersion to the reference clock in seconds, as the server states it.",
         |row| row.root_dispersion_s.filter(|v| v.is_finite()),
     ),
+    of_server(
+        "reference_age",
+        SECONDS,
+        "Time between the last setting of the server's clock and its last reply in seconds, as the server states it.",
+        |row| row.reference_age_s,
+    ),
     of_server("precision", SECONDS, "Precision of the server's clock in seconds, as it states it.", |row| {
         row.precision_s
     }),

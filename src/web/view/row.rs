@@ -107,6 +107,8 @@ pub struct Row {
     pub root_delay_s: Option<f64>,
     /// Root dispersion, as the server states it.
     pub root_dispersion_s: Option<f64>,
+    /// How long before its last reply the server's clock was last set, as the server states it.
+    pub reference_age_s: Option<f64>,
     /// Precision, as the server states it.
     pub precision_s: Option<f64>,
     /// The interval at which it is polled.
@@ -206,6 +208,7 @@ impl Row {
             refid: None,
             root_delay_s: None,
             root_dispersion_s: None,
+            reference_age_s: None,
             precision_s: None,
             poll_s: server.poll_interval.as_secs_f64(),
             timestamping: None,
@@ -288,6 +291,7 @@ impl Row {
             self.refid = Some(reply.refid.display(reply.stratum));
             self.root_delay_s = Some(reply.root_delay_s);
             self.root_dispersion_s = Some(reply.root_dispersion_s);
+            self.reference_age_s = reply.reference_age_s;
             self.precision_s = Some(reply.precision_s());
         }
     }

@@ -47,6 +47,7 @@ export interface ServerRow {
   refid: string | null;
   root_delay_s: number | null;
   root_dispersion_s: number | null;
+  reference_age_s?: number | null;
   precision_s: number | null;
   poll_s: number;
   timestamping: string | null;
@@ -265,6 +266,8 @@ export interface Refusal {
   address: string | null;
   failed: string | null;
   explanation: string | null;
+  /** Where it came from: address and port. */
+  sender?: string | null;
   checks: { check: string; passed: boolean }[];
   t1: Moment;
   t2: Moment;

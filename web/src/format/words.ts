@@ -55,7 +55,7 @@ export const ALERT_STATES: Record<AlertState, { label: string; help: string; ran
 
 /** What each check of a reply asks; the order is the API's. */
 export const CHECKS: Record<string, string> = {
-  "source": "Came from the address and port that was asked",
+  "sender": "Came from the address and port that was asked",
   "length": "Has the length of an NTP packet",
   "version": "Speaks the version that was asked",
   "mode": "Is a server's answer (mode 4)",
@@ -63,14 +63,15 @@ export const CHECKS: Record<string, string> = {
   "duplicate": "Is no repetition of a refused reply",
   "authentication": "Does not claim that authentication failed",
   "kiss": "Is no kiss-o'-death",
-  "zero-timestamp": "Carries its receive and transmit time",
   "synchronised": "The server calls itself synchronised",
+  "zero-timestamp": "Carries its receive and transmit time",
   "root-distance": "Root distance below 16 s",
   "server-time": "Sent after it was received, within 4 s",
+  "precision": "Claims a precision of a second or better",
   "reference-time": "Clock was set before it answered",
+  "local-step": "This host's clock was not stepped during the exchange",
   "delay": "The round trip is not negative",
   "loop": "The server does not follow this host",
-  "local-step": "This host's clock was not stepped during the exchange",
 };
 
 /** `server_step` as `Server step`. */

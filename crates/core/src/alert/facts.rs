@@ -113,7 +113,12 @@ pub(super) struct LastReply {
     refid_since: Stamp,
     /// When the reference identifier last changed, and for how many seconds the server had used the previous one.
     refid_changed: Option<(Stamp, f64)>,
+    /// How long before it answered the server's clock was last set, in seconds.
+    pub reference_age_s: Option<f64>,
 }
+
+/// The stratum of a server without a time to give.
+const UNSYNCHRONISED: u8 = 16;
 
 impl LastReply {
     pub(super) fn stratum_changed_s(&self, now: Stamp) -> Option<f64> {
@@ -143,26 +148,31 @@ impl Memory {
         }
         for (key, series) in &snapshot.series {
             let Some(reply) = series.last.reply else { continue };
+            // In a packet, 0 means "not synchronised" as 16 does elsewhere (RFC 5905 §7.3).
+            let stratum = if reply.stratum == 0 { UNSYNCHRONISED } else { reply.stratum };
             let fresh = || LastReply {
-                stratum: reply.stratum,
+                stratum,
                 leap: reply.leap,
                 refid: reply.refid,
                 stratum_changed: None,
                 refid_since: now,
                 refid_changed: None,
+                reference_age_s: reply.reference_age_s,
             };
             let Some(last_reply) = self.last_reply.get_mut(key) else {
                 self.last_reply.insert(key.clone(), fresh());
                 continue;
             };
-            if last_reply.stratum != reply.stratum {
-                (last_reply.stratum, last_reply.stratum_changed) = (reply.stratum, Some(now));
+            if last_reply.stratum != stratum {
+                (last_reply.stratum, last_reply.stratum_changed) = (stratum, Some(now));
             }
-            if last_reply.refid != reply.refid {
+            // The identifier of an unsynchronised server is a code, or the upstream that it has lost.
+            if series.last.outcome.is_success() && last_reply.refid != reply.refid {
                 last_reply.refid_changed = Some((now, now.since(last_reply.refid_since).as_secs_f64()));
                 (last_reply.refid, last_reply.refid_since) = (reply.refid, now);
             }
             last_reply.leap = reply.leap;
+            last_reply.reference_age_s = reply.reference_age_s;
         }
     }
 }

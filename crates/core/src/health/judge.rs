@@ -1,12 +1,19 @@
 //! Derives the health status (`ok`, `degraded` or `failing`) and its reasons. docs/HEALTH.md documents the rules.
 
+use std::sync::Arc;
+
 use super::log::FAILURES;
 use super::report::{Health, Reason, ServerHealth, SinkHealth, Status};
 use super::{alerting, notifiers, reports};
+use crate::clock::Stamp;
 use crate::sample::Outcome;
 
 /// If the store has failed for longer than this, in seconds, the service is failing, because history is being lost.
 const STORE_LAG_S: f64 = 60.0;
+/// If polling is overdue by longer than this, in seconds, it has stopped: the longest poll takes half of it.
+const POLLS_OVERDUE_S: f64 = 120.0;
+/// Reports are renewed at least every ten seconds; one that is older than this, in seconds, means that the service hangs.
+const REPORT_AGE_S: f64 = 60.0;
 /// A working output that is further behind than this, in seconds, degrades the health.
 const SINK_LAG_S: f64 = 120.0;
 
@@ -22,6 +29,10 @@ pub fn at_start() -> Health {
 pub fn judge(health: &mut Health) {
     let mut reasons: Vec<Reason> = Vec::new();
     servers(health, &mut reasons);
+    if health.polls_overdue_s > POLLS_OVERDUE_S {
+        let reason = format!("nothing is polled: the next poll is {:.0} s late", health.polls_overdue_s);
+        push(&mut reasons, Status::Failing, "monitor", "polls", reason);
+    }
     health.sinks.iter().for_each(|(name, sink)| sink_reasons(name, sink, &mut reasons));
     for (name, child) in &health.down {
         let reason = format!("{:?} after {} restarts, {} panics", child.state, child.restarts, child.panics);
@@ -37,6 +48,22 @@ pub fn judge(health: &mut Health) {
     reasons.sort_by_key(|reason| std::cmp::Reverse(reason.status));
     health.status = reasons.first().map_or(Status::Ok, |worst| worst.status);
     health.reasons = reasons;
+}
+
+/// The health as it is shown at `now`: a report that is no longer renewed says nothing about the present.
+#[must_use]
+pub fn current(health: &Arc<Health>, now: Stamp) -> Arc<Health> {
+    let age_s = health.at.map_or(0.0, |at| now.since(at).as_secs_f64());
+    if age_s <= REPORT_AGE_S {
+        return Arc::clone(health);
+    }
+    let mut stale = Health::clone(health);
+    let mut reasons = Vec::new();
+    let reason = format!("the service hangs: this report was made {age_s:.0} s ago");
+    push(&mut reasons, Status::Failing, "monitor", "health", reason);
+    reasons.append(&mut stale.reasons);
+    (stale.status, stale.reasons) = (Status::Failing, reasons);
+    Arc::new(stale)
 }
 
 fn servers(health: &Health, reasons: &mut Vec<Reason>) {
@@ -141,6 +168,28 @@ mod tests {
             assert_eq!((health.status, health.reasons.len()), (Status::Degraded, 1));
             assert_eq!(health.reasons[0].reason, "no server has given a sample yet");
         }
+    }
+
+    #[test]
+    fn polling_that_has_stopped_is_failing() {
+        for (overdue_s, status) in [(0.0, Status::Ok), (119.0, Status::Ok), (121.0, Status::Failing)] {
+            let mut health = Health { polls_overdue_s: overdue_s, ..with(&[0], vec![]) };
+            judge(&mut health);
+            assert_eq!(health.status, status, "{overdue_s}");
+        }
+        let mut health = Health { polls_overdue_s: 600.0, ..with(&[0], vec![]) };
+        judge(&mut health);
+        assert_eq!((health.reasons[0].about, health.reasons[0].name.as_str()), ("monitor", "polls"));
+    }
+
+    #[test]
+    fn report_that_is_not_renewed_is_failing() {
+        let second = 1_000_000_000;
+        let made = |at| Arc::new(Health { at, ..with(&[0], vec![]) });
+        let shown = |at, now_s: i64| current(&made(at), Stamp::new(0, now_s * second, 0)).status;
+        assert_eq!(shown(None, 1000), Status::Ok, "no report yet");
+        assert_eq!(shown(Some(Stamp::default()), 60), Status::Ok);
+        assert_eq!(shown(Some(Stamp::default()), 61), Status::Failing);
     }
 
     #[test]

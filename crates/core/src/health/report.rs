@@ -12,6 +12,7 @@ use super::child::ChildState;
 use super::notifiers::NotifierHealth;
 use super::reports::ReportsHealth;
 pub use super::status::{Reason, Status};
+use crate::clock::Stamp;
 
 /// The health of the service at one moment.
 #[derive(Debug, Clone, PartialEq, JsonSchema, Serialize, Default)]
@@ -28,6 +29,11 @@ pub struct Health {
     pub vantage: String,
     /// Seconds since the service started.
     pub uptime_s: f64,
+    /// When this report was made; `None` before the first.
+    #[serde(skip)]
+    pub at: Option<Stamp>,
+    /// By how many seconds polling is overdue; 0 while at least one server is polled on time.
+    pub polls_overdue_s: f64,
     /// Restarts of parts of the service since it started.
     pub restarts: u64,
     /// How many of those restarts followed a panic.

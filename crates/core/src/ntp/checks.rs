@@ -5,12 +5,14 @@
 
 use std::fmt;
 
-/// One check of a reply. The first failed check in this order is the one that is reported.
+/// One check of a reply. The first failed check in the order of [`Check::ALL`] is the one that is reported.
+///
+/// The place in this list is the bit in stored rows, so new checks are appended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[repr(u8)]
 pub enum Check {
     /// The reply came from the address and port that was asked.
-    Source,
+    Sender,
     /// The length is at least 48 octets and a multiple of four, and the extension fields parse.
     Length,
     /// The version is 4, as in the request, or 3, which has the same header.
@@ -23,7 +25,8 @@ pub enum Check {
     Duplicate,
     /// The reply is not a crypto-NAK; the request asked for no authentication.
     Authentication,
-    /// The reply is not a kiss-o'-death (stratum 0 with a printable code). A kiss counts only if its origin matches.
+    /// The reply is not a kiss-o'-death (stratum 0 with a [`KissCode`](super::KissCode)). A kiss counts only if its
+    /// origin matches.
     Kiss,
     /// Receive and transmit time are present.
     ZeroTimestamp,
@@ -41,12 +44,15 @@ pub enum Check {
     Loop,
     /// The local clock was not stepped during the exchange.
     LocalStep,
+    /// The precision exponent is not above 0: no time server has a clock that ticks in steps of more than a second.
+    Precision,
 }
 
 impl Check {
-    /// Every check, in order.
-    pub const ALL: [Self; 16] = [
-        Self::Source,
+    /// Every check, in the order in which failures are reported. A server that has no time to give may leave its
+    /// timestamps empty, and a step of the local clock makes the delay look wrong, so these checks come first.
+    pub const ALL: [Self; 17] = [
+        Self::Sender,
         Self::Length,
         Self::Version,
         Self::Mode,
@@ -54,21 +60,22 @@ impl Check {
         Self::Duplicate,
         Self::Authentication,
         Self::Kiss,
-        Self::ZeroTimestamp,
         Self::Synchronised,
+        Self::ZeroTimestamp,
         Self::RootDistance,
         Self::ServerTime,
+        Self::Precision,
         Self::ReferenceTime,
+        Self::LocalStep,
         Self::Delay,
         Self::Loop,
-        Self::LocalStep,
     ];
 
     /// The name in data files, metrics and the API.
     #[must_use]
     pub fn label(self) -> &'static str {
         match self {
-            Self::Source => "source",
+            Self::Sender => "sender",
             Self::Length => "length",
             Self::Version => "version",
             Self::Mode => "mode",
@@ -84,12 +91,16 @@ impl Check {
             Self::Delay => "delay",
             Self::Loop => "loop",
             Self::LocalStep => "local-step",
+            Self::Precision => "precision",
         }
     }
 
-    /// The inverse of [`Check::label`].
+    /// The inverse of [`Check::label`]. Also knows the names of earlier releases.
     #[must_use]
     pub fn parse(label: &str) -> Option<Self> {
+        if label == "source" {
+            return Some(Self::Sender);
+        }
         Self::ALL.into_iter().find(|check| check.label() == label)
     }
 
@@ -97,7 +108,7 @@ impl Check {
     #[must_use]
     pub fn explain(self) -> &'static str {
         match self {
-            Self::Source => "the reply came from a different address or port than the one polled",
+            Self::Sender => "the reply came from a different address or port than the one polled",
             Self::Length => "the reply is too short, or its length is not valid for an NTP packet",
             Self::Version => "the reply has a different NTP version than the request",
             Self::Mode => "the reply is not a server reply (mode 4)",
@@ -120,6 +131,7 @@ impl Check {
             Self::Delay => "the round-trip delay is negative: the server's timestamps are wrong",
             Self::Loop => "the server is synchronised to this host",
             Self::LocalStep => "this host's clock was stepped during the exchange",
+            Self::Precision => "the server claims a precision of more than a second: its reply is not plausible",
         }
     }
 
@@ -205,6 +217,13 @@ mod tests {
         assert_eq!(row.to_string(), "length+ origin- delay-");
         let (made, failed) = row.to_bits();
         assert_eq!(CheckRow::from_bits(made, failed), row);
+    }
+
+    #[test]
+    fn bits_in_stored_rows_are_stable() {
+        let bit = |check: Check| check.bit().trailing_zeros();
+        assert_eq!((bit(Check::Sender), bit(Check::Synchronised), bit(Check::LocalStep)), (0, 9, 15));
+        assert_eq!(bit(Check::Precision), 16);
     }
 
     #[test]

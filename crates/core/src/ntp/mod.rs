@@ -13,7 +13,7 @@ mod trailer;
 
 pub use checks::{Check, CheckRow};
 pub use exchange::{Exchange, RootDistance};
-pub use kiss::KissCode;
+pub use kiss::{KissCode, StatusCode};
 pub use packet::{Mode, Packet, ParseError};
 pub use refid::RefId;
 pub use short::NtpShort;

@@ -8,16 +8,27 @@ use std::fmt;
 pub struct RefId(pub [u8; 4]);
 
 impl RefId {
-    /// Formats for display: ASCII at stratum 0 and 1 (`GPS`), a dotted quad at higher strata. Always printable ASCII.
+    /// Formats for display: ASCII where the identifier is text (`GPS`, `INIT`), otherwise a dotted quad. Always
+    /// printable ASCII.
     #[must_use]
     pub fn display(self, stratum: u8) -> String {
-        let bytes = self.0;
-        let text: Vec<u8> = bytes.iter().copied().take_while(|b| *b != 0).collect();
-        let is_text = !text.is_empty() && text.iter().all(u8::is_ascii_graphic);
-        if stratum <= 1 && is_text {
-            return text.into_iter().map(char::from).collect();
-        }
-        self.to_string()
+        self.text(stratum).unwrap_or_else(|| self.to_string())
+    }
+
+    /// The characters of an identifier that is text at this stratum, without the NULs or spaces that pad it.
+    ///
+    /// Stratum 0 and 1 have text. An unsynchronised server (stratum 16) has a code in capitals, or still the address of
+    /// its last upstream.
+    #[must_use]
+    pub(super) fn text(self, stratum: u8) -> Option<String> {
+        let padding = self.0.iter().rev().take_while(|byte| matches!(byte, 0 | b' ')).count();
+        let text = &self.0[..self.0.len() - padding];
+        let is_text = match stratum {
+            0 | 1 => text.iter().all(u8::is_ascii_graphic),
+            2..=15 => false,
+            _ => text.iter().all(u8::is_ascii_uppercase),
+        };
+        (is_text && !text.is_empty()).then(|| text.iter().copied().map(char::from).collect())
     }
 
     /// The inverse of [`RefId::display`].
@@ -53,6 +64,20 @@ mod tests {
         assert_eq!(RefId(*b"GPS\0").display(1), "GPS");
         assert_eq!(RefId([192, 0, 2, 1]).display(2), "192.0.2.1");
         assert_eq!(RefId(*b"GPS\0").display(2), "71.80.83.0");
+    }
+
+    #[test]
+    fn padding_is_not_shown() {
+        assert_eq!(RefId(*b"FB  ").display(1), "FB");
+        assert_eq!(RefId(*b"FB \0").display(1), "FB");
+        assert_eq!(RefId(*b"    ").display(1), "32.32.32.32");
+    }
+
+    #[test]
+    fn code_of_an_unsynchronised_server_is_text() {
+        assert_eq!(RefId(*b"INIT").display(16), "INIT");
+        assert_eq!(RefId([192, 0, 2, 1]).display(16), "192.0.2.1");
+        assert_eq!(RefId([65, 46, 48, 1]).display(16), "65.46.48.1");
     }
 
     #[test]

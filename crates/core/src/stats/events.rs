@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::verdict::When;
 use crate::ntp::{Leap, RefId};
-use crate::sample::{Outcome, Sample};
+use crate::sample::{Outcome, Reply, Sample};
 
 /// The kind of an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, JsonSchema)]
@@ -21,6 +21,8 @@ pub enum EventKind {
     Refid,
     /// A server's leap indicator changed.
     Leap,
+    /// A server says that its clock was last set more than 36 hours ago.
+    StaleReference,
     /// Three or more polls in a row without a usable reply.
     LossBurst,
     /// A server's clock stepped against the others.
@@ -61,6 +63,7 @@ impl EventKind {
             Self::Stratum => "stratum",
             Self::Refid => "refid",
             Self::Leap => "leap",
+            Self::StaleReference => "stale_reference",
             Self::LossBurst => "loss_burst",
             Self::ServerStep => "server_step",
             Self::ServerDrift => "server_drift",
@@ -118,30 +121,44 @@ const BURST: u32 = 3;
 /// The last reply of a server and its current number of failures in a row.
 #[derive(Debug, Default)]
 pub(super) struct ServerWatch {
-    said: Option<(u8, RefId, Leap)>,
+    said: Option<Said>,
     lost: u32,
     lost_since: i64,
+    stale_since: Option<i64>,
+}
+
+/// What a server says about itself.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Said {
+    pub stratum: u8,
+    pub leap: Leap,
+    /// The upstream, with the stratum at which it was named; the last one while the server is not synchronised.
+    pub upstream: Option<(RefId, u8)>,
 }
 
 impl ServerWatch {
-    /// Stratum, reference identifier and leap indicator of the last reply.
-    pub fn said(&self) -> Option<(u8, RefId, Leap)> {
+    /// What the last reply said.
+    pub fn said(&self) -> Option<Said> {
         self.said
     }
 
     /// Compares a poll with the previous ones and appends the events.
     pub fn observe(&mut self, sample: &Sample, events: &mut Vec<Event>) {
         if let Some(reply) = &sample.reply {
-            let said = (reply.stratum, reply.refid, reply.leap);
+            // The identifier of an unsynchronised server is a code, or the upstream that it has lost.
+            let named = sample.outcome.is_success().then_some((reply.refid, reply.stratum));
+            let upstream = named.or(self.said.and_then(|said| said.upstream));
+            let said = Said { stratum: reply.stratum, leap: reply.leap, upstream };
             if let Some(before) = self.said.replace(said) {
                 changes(sample, before, said, events);
             }
+            self.observe_reference(sample, reply, events);
         }
         // A fault of this host is not a failure of the server.
         if matches!(sample.outcome, Outcome::Fault(_)) {
             return;
         }
-        if matches!(sample.outcome, Outcome::Sample | Outcome::Unsynchronised) {
+        if matches!(sample.outcome, Outcome::Sample | Outcome::Unsynchronised(_)) {
             if self.lost >= BURST {
                 events.push(self.burst(sample, Some(When(sample.at.wall_ns))));
             }
@@ -157,6 +174,25 @@ impl ServerWatch {
         }
     }
 
+    fn observe_reference(&mut self, sample: &Sample, reply: &Reply, events: &mut Vec<Event>) {
+        let (Some(age_s), name) = (reply.reference_age_s, &sample.server.name) else { return };
+        let days = format!("{:.1} days", age_s / 86_400.0);
+        let at = sample.at.wall_ns;
+        match (self.stale_since, reply.is_stale()) {
+            (None, true) => {
+                self.stale_since = Some(at);
+                let text = format!("{name} says that its clock was last set {days} ago.");
+                events.push(event(sample, EventKind::StaleReference, When(at), None, days, text));
+            }
+            (Some(since), false) => {
+                self.stale_since = None;
+                let text = format!("{name} says that its clock has been set again.");
+                events.push(event(sample, EventKind::StaleReference, When(since), Some(When(at)), days, text));
+            }
+            (None, false) | (Some(_), true) => {}
+        }
+    }
+
     fn burst(&self, sample: &Sample, end: Option<When>) -> Event {
         let name = &sample.server.name;
         let text = match end {
@@ -167,21 +203,23 @@ impl ServerWatch {
     }
 }
 
-fn changes(sample: &Sample, before: (u8, RefId, Leap), now: (u8, RefId, Leap), events: &mut Vec<Event>) {
+fn changes(sample: &Sample, before: Said, now: Said, events: &mut Vec<Event>) {
     let name = &sample.server.name;
     let at = When(sample.at.wall_ns);
     let mut changed = |kind, what: &str, from: String, to: String| {
         let sentence = format!("{name} changed its {what} from {from} to {to}.");
         events.push(event(sample, kind, at, Some(at), format!("{from} -> {to}"), sentence));
     };
-    if before.0 != now.0 {
-        changed(EventKind::Stratum, "stratum", before.0.to_string(), now.0.to_string());
+    if before.stratum != now.stratum {
+        changed(EventKind::Stratum, "stratum", before.stratum.to_string(), now.stratum.to_string());
     }
-    if before.1 != now.1 {
-        changed(EventKind::Refid, "upstream", before.1.display(before.0), now.1.display(now.0));
+    if let (Some((old, at_old)), Some((new, at_new))) = (before.upstream, now.upstream)
+        && old != new
+    {
+        changed(EventKind::Refid, "upstream", old.display(at_old), new.display(at_new));
     }
-    if before.2 != now.2 {
-        changed(EventKind::Leap, "leap indicator", before.2.bits().to_string(), now.2.bits().to_string());
+    if before.leap != now.leap {
+        changed(EventKind::Leap, "leap indicator", before.leap.bits().to_string(), now.leap.bits().to_string());
     }
 }
 
@@ -194,7 +232,7 @@ fn event(sample: &Sample, kind: EventKind, start: When, end: Option<When>, detai
 mod tests {
     use super::*;
     use crate::clock::Stamp;
-    use crate::sample::{Authentication, Mode, Reply, ServerIdent};
+    use crate::sample::{Authentication, Mode, ServerIdent};
 
     fn sample(k: i64, outcome: Outcome, stratum: u8) -> Sample {
         let reply = (outcome == Outcome::Sample).then_some(Reply {
@@ -234,6 +272,31 @@ mod tests {
         assert_eq!(events.len(), 1);
         assert_eq!((events[0].kind, events[0].detail.as_str()), (EventKind::Stratum, "2 -> 3"));
         assert_eq!(events[0].end, Some(events[0].start));
+    }
+
+    #[test]
+    fn restart_of_a_server_is_no_change_of_upstream() {
+        let (mut watch, mut events) = (ServerWatch::default(), Vec::new());
+        let mut polls = [2, 0, 2].map(|stratum| sample(0, Outcome::Sample, stratum));
+        polls[1].outcome = Outcome::Unsynchronised(None);
+        polls[1].reply.as_mut().unwrap().refid = RefId(*b"INIT");
+        polls.iter().for_each(|poll| watch.observe(poll, &mut events));
+        let details: Vec<_> = events.iter().map(|event| (event.kind, event.detail.as_str())).collect();
+        assert_eq!(details, [(EventKind::Stratum, "2 -> 0"), (EventKind::Stratum, "0 -> 2")]);
+    }
+
+    #[test]
+    fn stale_reference_is_an_event_until_the_clock_is_set() {
+        let (mut watch, mut events) = (ServerWatch::default(), Vec::new());
+        for (k, days) in [0.1, 400.0, 400.001, 0.01].into_iter().enumerate() {
+            let mut poll = sample(k as i64, Outcome::Sample, 1);
+            poll.reply.as_mut().unwrap().reference_age_s = Some(days * 86_400.0);
+            watch.observe(&poll, &mut events);
+        }
+        assert_eq!(events.len(), 2);
+        assert_eq!(events[0].sentence, "a says that its clock was last set 400.0 days ago.");
+        assert_eq!((events[0].kind, events[0].end), (EventKind::StaleReference, None));
+        assert_eq!((events[1].start, events[1].end), (events[0].start, Some(When(3 * 64_000_000_000))));
     }
 
     #[test]

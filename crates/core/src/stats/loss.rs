@@ -131,7 +131,7 @@ fn index_of(outcome: &Outcome) -> u8 {
         Outcome::Refused => 2,
         Outcome::Kiss(_) => 3,
         Outcome::Rejected(_) => 4,
-        Outcome::Unsynchronised => 5,
+        Outcome::Unsynchronised(_) => 5,
         Outcome::Dns(_) => 6,
         Outcome::Fault(_) => 7,
     }
@@ -150,7 +150,7 @@ mod tests {
             Outcome::Refused,
             Outcome::Kiss(KissCode::RATE),
             Outcome::Rejected(Check::Origin),
-            Outcome::Unsynchronised,
+            Outcome::Unsynchronised(None),
             Outcome::Dns("no such name".into()),
             Outcome::Fault("no socket".into()),
         ]

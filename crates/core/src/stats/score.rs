@@ -60,10 +60,10 @@ fn step_of(sample: &Sample) -> Option<Step> {
         Outcome::Timeout => plain(-5.0),
         Outcome::Kiss(code) if code.is_denial() => Some(Step { step: -10.0, cap: Some(-50.0) }),
         Outcome::Kiss(code) if *code == KissCode::RATE => plain(-3.5),
-        Outcome::Unsynchronised if sample.reply.is_some_and(|reply| reply.stratum == 0) => {
+        Outcome::Unsynchronised(_) if sample.reply.is_some_and(|reply| reply.stratum == 0) => {
             Some(Step { step: -2.0, cap: Some(5.0) })
         }
-        Outcome::Unsynchronised | Outcome::Kiss(_) | Outcome::Refused | Outcome::Rejected(_) => plain(-4.0),
+        Outcome::Unsynchronised(_) | Outcome::Kiss(_) | Outcome::Refused | Outcome::Rejected(_) => plain(-4.0),
         Outcome::Dns(_) | Outcome::Fault(_) => None,
     }
 }
@@ -137,14 +137,13 @@ mod tests {
     /// The branches of the monitor that do not depend on an offset.
     #[test]
     fn polls_without_an_offset_cost_what_the_pool_takes_for_them() {
-        let kiss = |code| Outcome::Kiss(KissCode::parse(code).unwrap());
         let cases = [
             (Outcome::Timeout, 2, 20.0, 14.0),
-            (kiss("RATE"), 0, 20.0, 15.5),
-            (kiss("DENY"), 0, 20.0, -50.0),
-            (kiss("RSTR"), 0, 20.0, -50.0),
-            (Outcome::Unsynchronised, 0, 20.0, 5.0),
-            (Outcome::Unsynchronised, 16, 20.0, 15.0),
+            (Outcome::Kiss(KissCode::RATE), 0, 20.0, 15.5),
+            (Outcome::Kiss(KissCode::DENY), 0, 20.0, -50.0),
+            (Outcome::Kiss(KissCode::RSTR), 0, 20.0, -50.0),
+            (Outcome::Unsynchronised(None), 0, 20.0, 5.0),
+            (Outcome::Unsynchronised(None), 16, 20.0, 15.0),
             (Outcome::Refused, 2, 20.0, 15.0),
             (Outcome::Dns("no such name".into()), 2, 20.0, 20.0),
             (Outcome::Fault("no socket".into()), 2, 20.0, 20.0),

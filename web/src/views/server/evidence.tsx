@@ -47,7 +47,7 @@ function Packet({ refusal }: { refusal: Refusal }) {
                 ))}
             </tbody>
           </table>
-          <p class="muted">From {refusal.address ?? "an unknown address"}. The datagram:</p>
+          <p class="muted">From {refusal.sender ?? refusal.address ?? "an unknown address"}. The datagram:</p>
           <pre class="hex" tabIndex={0}>{hexLines(refusal.datagram)}</pre>
         </div>
       </div>

@@ -74,6 +74,7 @@ function Head({ row, name }: { row: ServerRow; name: string }) {
         ["Reference", row.refid ?? "–"],
         ["Root delay", duration(row.root_delay_s, wish), "As the server states it"],
         ["Root dispersion", duration(row.root_dispersion_s, wish), "As the server states it"],
+        ["Clock set", row.reference_age_s == null ? "–" : `${span(row.reference_age_s)} before`, "Before its last reply, as the server states it"],
         ["Precision", duration(row.precision_s, wish), "As the server states it"],
         ["Leap", leap(row.leap)],
         ["Timestamps by", row.timestamping ?? "–", "How our own two timestamps were taken"],

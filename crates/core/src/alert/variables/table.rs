@@ -103,7 +103,7 @@ pub static VARIABLES: &[Variable] = &[
         |view| Some(view.series()?.last.outcome.label()),
     ),
     truth("unsynchronised", Of::Server, "Whether the server reports that its clock is not synchronised.", |view| {
-        Some(view.series()?.last.outcome == Outcome::Unsynchronised)
+        Some(matches!(view.series()?.last.outcome, Outcome::Unsynchronised(_)))
     }),
     number("stratum", Of::Server, "", "Stratum in the last reply: 1 to 15, or 16 for unsynchronised.", |view| {
         Some(f64::from(view.last_reply()?.stratum))
@@ -121,6 +121,13 @@ pub static VARIABLES: &[Variable] = &[
     number("refid_kept_s", Of::Server, "s", "How long the server had used the previous upstream.", |view| {
         view.last_reply()?.refid_kept_s()
     }),
+    number(
+        "reference_age_s",
+        Of::Server,
+        "s",
+        "Time between the last setting of the server's clock and its last reply, as the server states it.",
+        |view| view.last_reply()?.reference_age_s,
+    ),
     number(
         "leap",
         Of::Server,

@@ -36,7 +36,7 @@ impl<'a> Row<'a> {
     /// The sample of this row; the names in `servers` are shared.
     pub(super) fn sample(&self, servers: &mut Servers) -> Result<Sample, Fault> {
         let outcome = self.outcome()?;
-        let answered = matches!(outcome, Outcome::Sample | Outcome::Unsynchronised);
+        let answered = matches!(outcome, Outcome::Sample | Outcome::Unsynchronised(_));
         let reply = if answered { self.reply(outcome == Outcome::Sample)? } else { None };
         let measure = if outcome == Outcome::Sample { Some(self.measure(reply)?) } else { None };
         Ok(Sample {

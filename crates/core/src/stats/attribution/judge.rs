@@ -67,8 +67,8 @@ impl Attribution {
             .filter(|s| self.is_heard(s))
             .map(|s| Witness {
                 address: s.address.map(|a| a.ip()),
-                stratum: s.watch.said().map(|said| said.0),
-                refid: s.watch.said().map(|said| said.1),
+                stratum: s.watch.said().map(|said| said.stratum),
+                refid: s.watch.said().and_then(|said| Some(said.upstream?.0)),
             })
             .collect();
         let independence = Independence::of(&witnesses);

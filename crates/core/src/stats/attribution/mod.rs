@@ -152,7 +152,7 @@ impl Attribution {
     /// What each server that was heard says of leap seconds, for [`crate::stats::leap::judge_announcements`].
     #[must_use]
     pub fn announcements(&self) -> Vec<(&str, crate::ntp::Leap)> {
-        let said = |s: &Series| s.watch.said().map(|said| said.2);
+        let said = |s: &Series| s.watch.said().map(|said| said.leap);
         let heard = self.engine.series.iter().filter(|s| !s.reach.is_lost());
         heard.filter_map(|s| said(s).map(|leap| (&*s.ident.name, leap))).collect()
     }
@@ -207,7 +207,7 @@ impl Attribution {
                 let (theta_s, delay_s, lambda_s) = (m.offset_s, m.delay_s.max(0.0), m.root_distance_s);
                 series.accept(Point { t_s, theta_s, delay_s, lambda_s }, &mut self.engine.grain);
             }
-            (Outcome::Unsynchronised, _) => {
+            (Outcome::Unsynchronised(_), _) => {
                 series.reach.answered();
                 series.unsynchronised = true;
             }

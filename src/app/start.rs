@@ -1,0 +1,269 @@
+//! The steps in which the service starts: bind first, serve last.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use actix::{Actor, Addr};
+use slog::{Logger, info};
+use tokio::sync::{broadcast, watch};
+
+use super::notifiers::Notifiers;
+use super::outputs::{Gauges, Outputs};
+use super::points::Points;
+use super::{Service, StartError, Surroundings, children, events, recall};
+use crate::actors::adoption::Adopt;
+use crate::actors::alerter::Alerter;
+use crate::actors::census::Census;
+use crate::actors::health::Observed;
+use crate::actors::ledger::Ledger;
+use crate::actors::outlet::{Listener, Outlet};
+use crate::actors::reporter::Reporter;
+use crate::actors::supervisor::{Escalation, Supervisor};
+use crate::actors::targets::Tools;
+use crate::config::Config;
+use crate::notify::Board;
+use crate::store::Store;
+use crate::web::audit::Audit;
+use crate::web::config_editor::ConfigEditor;
+use crate::web::listen::Listeners;
+use crate::web::pulse::Pulse;
+use crate::web::{self, live};
+use ntp_monitor_core::alert::status::AlertStatus;
+use ntp_monitor_core::clock::Stamp;
+use ntp_monitor_core::health::judge;
+use ntp_monitor_core::health::report::Health;
+use ntp_monitor_core::health::reports::ReportsHealth;
+use ntp_monitor_core::sample::Sample;
+use ntp_monitor_core::stats::leap::LeapSource;
+use ntp_monitor_core::stats::local::LocalState;
+use ntp_monitor_core::stats::snapshot::Snapshot;
+
+/// Binds the address of the web server, so that a start that cannot succeed fails before anything runs.
+pub(super) fn bind(config: &Config, log: &Logger) -> Result<Listeners, StartError> {
+    let listeners = Listeners::open(config.http.listen)?;
+    if listeners.handed_over {
+        info!(log, "listening on sockets of the service manager, not on http.listen");
+    }
+    Ok(listeners)
+}
+
+/// What the parts publish for each other. Each value has one writer and any number of readers.
+pub(super) struct Boards {
+    config: watch::Sender<Arc<Config>>,
+    health: Arc<watch::Sender<Arc<Health>>>,
+    snapshot: Arc<watch::Sender<Arc<Snapshot>>>,
+    alerts: Arc<watch::Sender<Arc<AlertStatus>>>,
+    silences: Arc<watch::Sender<u64>>,
+    reports: Arc<watch::Sender<ReportsHealth>>,
+    samples: broadcast::Sender<Arc<Sample>>,
+}
+
+impl Boards {
+    pub(super) fn new(config: Config, now: Stamp) -> Self {
+        Self {
+            config: watch::Sender::new(Arc::new(config)),
+            health: Arc::new(watch::Sender::new(Arc::new(judge::at_start()))),
+            snapshot: Arc::new(watch::Sender::new(Arc::new(Snapshot::empty(now)))),
+            alerts: Arc::default(),
+            silences: Arc::new(watch::Sender::new(0)),
+            reports: Arc::new(watch::Sender::new(ReportsHealth::default())),
+            samples: broadcast::Sender::new(live::SAMPLES),
+        }
+    }
+
+    fn config(&self) -> Arc<Config> {
+        self.config.borrow().clone()
+    }
+}
+
+/// A start in progress.
+pub(super) struct Start {
+    boards: Boards,
+    around: Surroundings,
+    store: Store,
+    started: Stamp,
+    log: Logger,
+    census: Census,
+    supervisor: Addr<Supervisor>,
+    escalation: watch::Receiver<Option<Escalation>>,
+    sinks: Gauges,
+    outputs: Outputs,
+    outlet: Outlet,
+    statistics: Listener,
+    health: Listener,
+    board: Board,
+    ledger: Ledger,
+    targets: children::AddressSlot,
+}
+
+impl Start {
+    /// Starts the supervisor and the outputs, and reads from the store when each server was polled last.
+    pub(super) async fn begin(
+        boards: Boards,
+        around: Surroundings,
+        store: Store,
+        log: &Logger,
+    ) -> Result<Self, StartError> {
+        let config = boards.config();
+        let (census, started) = (Census::default(), around.clock.now());
+        let (escalate, escalation) = watch::channel(None);
+        let supervisor = Supervisor::new(census.clone(), Arc::clone(&around.clock), escalate, log.clone()).start();
+        let sinks = Arc::new(Mutex::new(BTreeMap::new()));
+        let outputs = Outputs::start(&config, store.clone(), supervisor.clone(), Arc::clone(&sinks), log).await?;
+        let (health, statistics) = (Listener::new("health"), Listener::new("stats"));
+        let outlet =
+            Outlet::new(outputs.journal(), [health.clone(), statistics.clone()]).tapped(boards.samples.clone());
+        let ledger = recall::ledger(&store, started).await?;
+        ledger.set_servers(config.active_servers());
+        Ok(Self {
+            boards,
+            around,
+            store,
+            started,
+            log: log.clone(),
+            census,
+            supervisor,
+            escalation,
+            sinks,
+            outputs,
+            outlet,
+            statistics,
+            health,
+            board: Board::default(),
+            ledger,
+            targets: children::AddressSlot::default(),
+        })
+    }
+
+    /// Starts what turns samples into health and statistics.
+    pub(super) async fn measuring(&self) {
+        let (board, queues) = (self.board.clone(), self.store.handle());
+        let observed = Observed {
+            alerts: self.boards.alerts.subscribe(),
+            reports: self.boards.reports.subscribe(),
+            notifiers: Arc::new(move |now| board.report(&queues.queue_gauges(), now.wall_ns)),
+            vantage: self.boards.config().monitor.vantage.as_str().into(),
+            started: self.started,
+            census: self.census.clone(),
+            sinks: Arc::clone(&self.sinks),
+            ledger: self.ledger.clone(),
+            listeners: self.outlet.listeners().to_vec(),
+            log_dropped: Arc::clone(&self.around.log_dropped),
+            clock: Arc::clone(&self.around.clock),
+        };
+        let log = &self.log;
+        let publish = Arc::clone(&self.boards.health);
+        self.adopt(children::health(observed, self.health.clone(), self.outputs.store(), publish, log));
+        let (own_clock, local) = watch::channel(LocalState::default());
+        self.adopt(children::local(own_clock, log));
+        let (leap_list, leap) = watch::channel(LeapSource::default());
+        self.adopt(children::leap(self.boards.config.subscribe(), leap_list, log));
+        let events = events::keeper(self.outputs.store(), log);
+        let recalled = recall::last_hour(self.outputs.store(), self.started, log).await;
+        let heard = children::Heard { local, leap };
+        let (publish, clock) = (Arc::clone(&self.boards.snapshot), Arc::clone(&self.around.clock));
+        self.adopt(children::stats(recalled, self.statistics.clone(), heard, publish, events, clock, log));
+    }
+
+    /// Starts what acts on health and statistics: points for InfluxDB, alerts and reports.
+    pub(super) fn judging(&self) {
+        let (boards, log, clock) = (&self.boards, &self.log, &self.around.clock);
+        self.adopt(children::points(Points {
+            config: boards.config.subscribe(),
+            snapshot: boards.snapshot.subscribe(),
+            health: boards.health.subscribe(),
+            store: self.outputs.store(),
+            clock: Arc::clone(clock),
+            log: log.clone(),
+        }));
+        self.adopt(children::alerter(Alerter {
+            config: boards.config.subscribe(),
+            snapshot: boards.snapshot.subscribe(),
+            health: boards.health.subscribe(),
+            silences: boards.silences.subscribe(),
+            publish: Arc::clone(&boards.alerts),
+            store: self.outputs.store(),
+            clock: Arc::clone(clock),
+            log: log.clone(),
+        }));
+        self.adopt(children::reporter(Reporter {
+            config: boards.config.subscribe(),
+            progress: Arc::clone(&boards.reports),
+            store: self.outputs.store(),
+            clock: Arc::clone(clock),
+            log: log.clone(),
+        }));
+    }
+
+    /// Starts the probers.
+    pub(super) fn polling(&self) {
+        let tools = Tools {
+            supervisor: self.supervisor.clone(),
+            resolver: Arc::clone(&self.around.resolver),
+            engines: self.around.engines.clone(),
+            outlet: self.outlet.clone(),
+            clock: Arc::clone(&self.around.clock),
+            ledger: self.ledger.clone(),
+            log: self.log.clone(),
+        };
+        self.adopt(children::targets(tools, self.targets.clone()));
+    }
+
+    /// Starts the notifiers and serves HTTP.
+    pub(super) fn serve(self, listeners: Listeners) -> Result<Service, StartError> {
+        let Self { boards, around, store, started, log, outputs, supervisor, ledger, .. } = self;
+        let (config, health) = (boards.config(), boards.health.subscribe());
+        let (config_editor, reloads) = ConfigEditor::new(around.inputs);
+        let sources = live::Sources {
+            samples: boards.samples.subscribe(),
+            snapshot: boards.snapshot.subscribe(),
+            health: health.clone(),
+            alerts: boards.alerts.subscribe(),
+        };
+        let state = web::State {
+            health: health.clone(),
+            snapshot: boards.snapshot.subscribe(),
+            config: boards.config.subscribe(),
+            store: store.handle(),
+            clock: around.clock,
+            started,
+            hub: live::Hub::start(started, sources),
+            samples: boards.samples,
+            ledger: ledger.clone(),
+            alerts: boards.alerts.subscribe(),
+            silences: boards.silences,
+            config_editor,
+            audit: Audit::start(store.handle(), &log),
+        };
+        let pulse = Pulse::default();
+        let (server, listening) = web::serve(listeners, state, pulse.clone())?;
+        let web = server.handle();
+        actix_rt::spawn(server);
+        let store = outputs.store();
+        let notifiers =
+            Notifiers::start(&config.notifiers, self.board, store, health.clone(), supervisor.clone(), &log);
+        info!(log, "started"; "servers" => config.servers.len(), "http" => ?listening,
+            "store" => %config.store.path.display(), "version" => env!("CARGO_PKG_VERSION"));
+        Ok(Service {
+            config: boards.config,
+            supervisor,
+            targets: self.targets,
+            ledger,
+            outputs,
+            notifiers,
+            census: self.census,
+            health,
+            snapshot: boards.snapshot.subscribe(),
+            escalation: self.escalation,
+            web,
+            pulse,
+            reloads,
+            listening,
+            log,
+        })
+    }
+
+    fn adopt(&self, child: Adopt) {
+        self.supervisor.do_send(child);
+    }
+}

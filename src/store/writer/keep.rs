@@ -1,0 +1,81 @@
+//! Maintenance of the store by the writer between batches: retention, free pages and checkpoints.
+
+use slog::{error, warn};
+
+use super::Writer;
+use crate::store::error::StoreError;
+use crate::store::retention::{self, Pass};
+use crate::store::{meta, notices, outbox};
+use ntp_monitor_core::clock::Stamp;
+
+/// Maximum number of pages that one upkeep returns to the file system.
+const VACUUM_PAGES: i64 = 256;
+
+impl Writer {
+    /// Deletes some expired rows; of samples and rollups only if that is due, or `at_once`.
+    pub(super) fn prune(&mut self, now: Stamp, at_once: bool) -> Result<Pass, StoreError> {
+        let (max_age, max_bytes, keep) = (self.outbox_max_age, self.outbox_max_bytes, self.keep);
+        let mut clock = std::mem::take(&mut self.clock);
+        let done = self.transact("delete expired rows", |tx, cache, gauge| {
+            let now_ns = clock.advance(tx, now)?;
+            let pass = if at_once || cache.pruner.is_due(now) {
+                cache.pending.settle_before(tx, retention::before_ns(now_ns, keep.raw_for))?;
+                cache.pruner.pass(tx, now, now_ns, &keep)?
+            } else {
+                Pass::default()
+            };
+            let dropped = outbox::enforce_bounds(tx, gauge, retention::before_ns(now_ns, max_age), max_bytes)?;
+            let expired = notices::enforce_bounds(tx, &notices::count(tx)?, now_ns)?;
+            if pass.wrapped && pass.deleted == 0 && retention::prune_rest(tx, now_ns, &keep)? {
+                cache.series.clear();
+            }
+            Ok((pass, dropped, notices::count(tx)?, expired))
+        });
+        self.clock = clock;
+        let (pass, dropped, waiting, expired) = done?;
+        self.queues.set(waiting, &expired);
+        for (notifier, count) in expired {
+            error!(self.log, "dropped notifications that are too old or too many";
+                "notifier" => notifier, "count" => count);
+        }
+        if dropped > 0 {
+            warn!(self.log, "dropped influxdb lines: the outbox is too old or too large"; "lines" => dropped);
+        }
+        Ok(pass)
+    }
+
+    /// Deletes all expired rows; returns their number.
+    pub(super) fn prune_all(&mut self) -> Result<usize, StoreError> {
+        let mut total = 0;
+        let mut in_this_round = 0;
+        loop {
+            let pass = self.prune(crate::clock::now(), true)?;
+            total += pass.deleted;
+            in_this_round += pass.deleted;
+            match (pass.wrapped, in_this_round) {
+                (true, 0) => return Ok(total),
+                (true, _) => in_this_round = 0,
+                (false, _) => {}
+            }
+        }
+    }
+
+    /// Returns free pages, checkpoints the WAL, and records the time of the retention clock.
+    pub(super) fn upkeep(&mut self, now: Stamp) -> Result<(), StoreError> {
+        let clock = &mut self.clock;
+        let is_log_written = self.db.outside("maintain the store", |conn| {
+            let at_ns = clock.advance(conn, now)?;
+            meta::set(conn, meta::RETENTION_CLOCK_NS, at_ns)?;
+            let mut vacuum = conn.prepare_cached(&format!("PRAGMA incremental_vacuum({VACUUM_PAGES})"))?;
+            let mut steps = vacuum.query([])?;
+            while steps.next()?.is_some() {}
+            // Passive: if a reader uses a part of the WAL, the checkpoint is completed the next time.
+            let pages = |row: &rusqlite::Row<'_>| Ok((row.get::<_, i64>(1)?, row.get::<_, i64>(2)?));
+            conn.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], pages).map(|(all, written)| all == written)
+        })?;
+        if is_log_written {
+            self.recent.checkpoint();
+        }
+        Ok(())
+    }
+}
