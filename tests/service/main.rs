@@ -12,6 +12,7 @@ mod binary;
 mod config;
 mod kills;
 mod lost_files;
+mod permissions;
 mod query_check;
 mod reports;
 mod scheduled;

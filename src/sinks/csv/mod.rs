@@ -7,6 +7,7 @@
 mod append;
 mod compress;
 mod files;
+mod group;
 mod open;
 mod repair;
 mod tail;
