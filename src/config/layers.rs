@@ -10,7 +10,7 @@ use super::environment::Environment;
 use super::fault::{Fault, KeyPath, Source, Step};
 use super::lines;
 use super::model::Server;
-use super::{notifier_env, schema};
+use super::{bounds, dotenv, named_file, notifier_env, schema};
 
 /// Every key that the environment sets starts with this, but for the short names of [`SHORT`].
 const PREFIX: &str = "NTP_MONITOR__";
@@ -121,7 +121,7 @@ pub(super) fn merge(file: Option<File<'_>>, environment: &Environment, flags: &[
             Err(fault) => faults.push(fault),
         }
     }
-    let mut dotenv = read_dotenv(&dotenv_path(file.map(|file| file.path))).unwrap_or_else(|fault| {
+    let mut dotenv = dotenv::read(&dotenv_path(file.map(|file| file.path))).unwrap_or_else(|fault| {
         faults.push(fault);
         Environment::new()
     });
@@ -181,8 +181,11 @@ fn read_file(File { path, text }: File<'_>) -> Result<(Layer, HashMap<KeyPath, u
     };
     let text = match text {
         Some(text) => text.to_owned(),
-        None => std::fs::read_to_string(path).map_err(|why| fault(None, format!("cannot be read: {why}")))?,
+        None => {
+            named_file::read_text(path, bounds::LARGEST).map_err(|why| fault(None, format!("cannot be read: {why}")))?
+        }
     };
+    bounds::check(format, &text).map_err(|why| fault(None, why))?;
     let found = match format {
         FileFormat::Toml => lines::of_toml(&text).map_err(|(line, message)| fault(line, message))?,
         _ => HashMap::new(),
@@ -204,22 +207,6 @@ fn syntax_error(reason: &str) -> String {
 fn dotenv_path(file: Option<&Path>) -> PathBuf {
     let beside = file.and_then(Path::parent).map(|dir| dir.join(".env"));
     beside.filter(|path| path.exists()).unwrap_or_else(|| PathBuf::from(".env"))
-}
-
-fn read_dotenv(path: &Path) -> Result<Environment, Fault> {
-    let fault = |message| Fault::general(Source::File { name: path.display().to_string().into(), line: None }, message);
-    let file = match std::fs::File::open(path) {
-        Ok(file) => file,
-        Err(why) if why.kind() == std::io::ErrorKind::NotFound => return Ok(Environment::new()),
-        Err(why) => return Err(fault(format!("cannot be read: {why}"))),
-    };
-    let mut variables = Environment::new();
-    for (n, item) in dotenvy::Iter::new(file).enumerate() {
-        // The error quotes the line, and the line may hold a token.
-        let (name, value) = item.map_err(|_| fault(format!("its variable {} is not NAME=value", n + 1)))?;
-        variables.entry(name).or_insert(value);
-    }
-    Ok(variables)
 }
 
 fn variables(
@@ -256,6 +243,11 @@ fn variables(
     for (name, value) in environment {
         let Some(key) = name.strip_prefix(PREFIX) else { continue };
         let path = KeyPath::dotted(&key.to_ascii_lowercase().replace("__", "."));
+        if path.0.len() > bounds::DEEPEST {
+            // The name is not repeated: it may be long.
+            faults.push(Fault::general(source(PREFIX.to_owned() + "…"), bounds::too_deep()));
+            continue;
+        }
         if path.starts_with(&KeyPath::dotted("notifier")) {
             // They are told apart by their names, which are known once the layers are merged.
             continue;
@@ -306,6 +298,10 @@ fn flag_layer(flags: &[String], faults: &mut Vec<Fault>) -> Layer {
             continue;
         };
         let path = KeyPath::dotted(key.trim());
+        if path.0.len() > bounds::DEEPEST {
+            faults.push(Fault::general(Source::Flag("--set".to_owned()), bounds::too_deep()));
+            continue;
+        }
         layer.set(&path, &Source::Flag(format!("{path}")), schema::typed(&path, value));
     }
     layer

@@ -6,9 +6,11 @@
 //! fault shows a secret.
 
 mod address;
+mod bounds;
 mod certificate;
 mod decode;
 mod diff;
+mod dotenv;
 pub mod edit;
 mod environment;
 mod example;
@@ -102,10 +104,7 @@ fn load_layers(file: Option<File<'_>>, environment: &Environment, flags: &[Strin
             loaded.config.shown = loaded.to_json_text().into();
             Ok(loaded)
         }
-        _ => {
-            findings.faults.sort_by_key(|fault| fault.source.order());
-            Err(Faults(findings.faults))
-        }
+        _ => Err(Faults(findings.into_faults())),
     }
 }
 
