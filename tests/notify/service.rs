@@ -112,7 +112,7 @@ fn first_server(home: &Home) -> String {
 }
 
 #[test]
-fn a_test_by_the_api_needs_an_operator_and_says_what_came_of_it() {
+fn a_test_by_the_api_needs_an_operator_and_reports_the_result() {
     const HASH: &str = "87120b8c498206655fef464defd2976378ef6cbed49201fd43166fcea8fac9ef";
     let (good, bad) = (Receiver::scripted([]), Receiver::start(|_| Answer::Hang));
     let deaf = section("deaf", &bad.url("/hush")) + "timeout = \"200ms\"\n";
@@ -142,7 +142,7 @@ fn a_test_by_the_api_needs_an_operator_and_says_what_came_of_it() {
 }
 
 #[test]
-fn the_command_says_what_came_of_a_test_and_lists_notifiers() {
+fn the_command_reports_a_test_and_lists_notifiers() {
     let (good, bad) = (Receiver::scripted([]), Receiver::start(|_| status(401)));
     let home = Home::with(&format!("{SERVER}{}{}", section("good", &good.url("/")), section("bad", &bad.url("/hush"))));
     let config = home.config();

@@ -172,7 +172,7 @@ fn a_clock_that_is_stepped_is_blamed_and_polling_goes_on_at_its_pace() {
 }
 
 #[test]
-fn after_a_suspend_nobody_is_asked_twice_for_what_was_missed() {
+fn polls_missed_during_a_suspend_are_not_repeated() {
     let mut one = Jumping::start();
     let asked = |one: &Jumping| one.servers.iter().map(|server| server.counters().requests).max().unwrap();
     one.service.signal(Signal::SIGSTOP);
