@@ -61,7 +61,8 @@ fn kills_lose_no_notification_and_repeats_carry_the_same_key() {
 /// Puts beginnings and ends of one alert into the queue of `chat`, as the service would.
 fn fill(store: &Path, alerts: usize) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let store = open(store);
+    let path = store;
+    let store = open(path);
     runtime.block_on(async {
         for n in 0..alerts {
             store.handle().queue_notification("chat", news(&format!("f{n}"), "offset")).await.unwrap();
@@ -69,6 +70,9 @@ fn fill(store: &Path, alerts: usize) {
         }
     });
     store.handle().writer().drain(Instant::now() + PATIENCE).recv().unwrap();
+    drop(store);
+    // The thread that drained it may hold it for a moment longer.
+    until("the store is closed", || Store::open(options(path), &log()).is_ok());
 }
 
 #[test]
