@@ -113,7 +113,7 @@ impl Attribution {
         if self.timeline.held.is_some() {
             judged = self.release_held(&sample.at);
         }
-        match self.timeline.place(&sample.at) {
+        match self.timeline.place(&sample.at, sample.poll_s) {
             Place::At { t_s, restarted } => Ok(self.take(sample, t_s, restarted)? | judged),
             Place::Ahead => {
                 self.timeline.held = Some(Box::new(sample.clone()));
@@ -175,8 +175,8 @@ impl Attribution {
         let confirmed = self.timeline.confirms(next);
         let placed = match (&self.timeline.held, confirmed) {
             (Some(held), true) => {
-                let stamp = held.at;
-                self.timeline.place(&stamp)
+                let (stamp, poll_s) = (held.at, held.poll_s);
+                self.timeline.place(&stamp, poll_s)
             }
             _ => Place::Behind,
         };
