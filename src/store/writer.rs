@@ -231,8 +231,8 @@ impl BatchWriter for Writer {
                     outbox::push(conn, gauge, now_ns, lines, &body)
                 });
             }
-            Command::RecordEvent { event, reply } => {
-                self.answer(reply, "record an event", |conn, _| events::record(conn, &event));
+            Command::RecordEvent { event, replaces, reply } => {
+                self.answer(reply, "record an event", |conn, _| events::record(conn, &event, replaces.as_ref()));
             }
             Command::CloseEvent { id, end_ns, reply } => {
                 self.answer(reply, "close an event", |conn, _| events::close(conn, id, end_ns));

@@ -149,12 +149,12 @@ impl Attribution {
         std::mem::take(&mut self.events)
     }
 
-    /// What each server that was heard says of leap seconds, for [`crate::stats::leap::judge_announcements`].
+    /// What each server that was heard says of leap seconds, for [`crate::stats::leap::judge_announcements`]. One that
+    /// changes what it says again and again has no say.
     #[must_use]
     pub fn announcements(&self) -> Vec<(&str, crate::ntp::Leap)> {
-        let said = |s: &Series| s.watch.said().map(|said| said.leap);
         let heard = self.engine.series.iter().filter(|s| !s.reach.is_lost());
-        heard.filter_map(|s| said(s).map(|leap| (&*s.ident.name, leap))).collect()
+        heard.filter_map(|s| s.watch.announced().map(|leap| (&*s.ident.name, leap))).collect()
     }
 
     /// How many samples were refused.
