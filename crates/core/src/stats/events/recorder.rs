@@ -204,7 +204,7 @@ impl Subject {
 impl Summary {
     fn event(&self, end: Option<When>) -> Event {
         let count: u64 = self.counts.values().sum();
-        let kinds: Vec<String> = self.counts.iter().map(|(kind, count)| format!("{kind} {count}")).collect();
+        let kinds: Vec<String> = self.counts.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
         let name = self.server.as_deref().unwrap_or("This host");
         let has_had = if end.is_some() { "had" } else { "has had" };
         Event {
@@ -214,7 +214,7 @@ impl Summary {
             start: self.start,
             end,
             detail: format!("{count} events"),
-            sentence: format!("{name} {has_had} {count} more events, too many to record each: {}.", kinds.join(", ")),
+            sentence: format!("{name} {has_had} more events than are recorded one by one: {}.", kinds.join(", ")),
             replaces: None,
         }
     }
@@ -288,7 +288,8 @@ mod tests {
         assert_eq!((all.len(), passed), (25, 25 + 95), "24 events and their summary, which is updated each 15 minutes");
         let summary = all.last().unwrap();
         assert_eq!((summary.kind, summary.end), (EventKind::ManyEvents, None));
-        assert!(summary.sentence.starts_with("liar has had 25"), "{}", summary.sentence);
+        let said = summary.sentence.strip_prefix("liar has had more events than are recorded one by one: 8");
+        assert!(said.is_some_and(|said| said.contains(" refid, 8")), "{}", summary.sentence);
         assert_eq!(recorder.open().count(), 1);
     }
 
@@ -302,7 +303,7 @@ mod tests {
         }
         let summary = kept(&mut recorder).pop().unwrap();
         assert_eq!((summary.kind, summary.end), (EventKind::ManyEvents, Some(at(39.0).when)));
-        assert_eq!(summary.sentence, "liar had 16 more events, too many to record each: refid 16.");
+        assert_eq!(summary.sentence, "liar had more events than are recorded one by one: 16 refid.");
         recorder.record(event(EventKind::Refid, 5000.0, Some(5000.0)), at(5000.0));
         assert_eq!(kept(&mut recorder)[0].kind, EventKind::Refid);
     }

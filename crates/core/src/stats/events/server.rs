@@ -18,6 +18,10 @@ pub(in crate::stats) struct ServerWatch {
     upstream: Recurring,
     leap: Recurring,
     loss: LossWatch,
+    /// Changes between a recent and a stale reference.
+    staleness: Recurring,
+    is_stale: bool,
+    /// The start of the event of a stale reference.
     stale_since: Option<When>,
 }
 
@@ -78,19 +82,28 @@ impl ServerWatch {
     fn observe_reference(&mut self, sample: &Sample, reply: &Reply, events: &mut Vec<Event>) {
         let (Some(age_s), name) = (reply.reference_age_s, &sample.server.name) else { return };
         let days = format!("{:.1} days", age_s / 86_400.0);
-        let at = When(sample.at.wall_ns);
-        match (self.stale_since, reply.is_stale()) {
-            (None, true) => {
-                self.stale_since = Some(at);
-                let text = format!("{name} says that its clock was last set {days} ago.");
-                events.push(Event::of(sample, EventKind::StaleReference, at, None, days, text));
-            }
-            (Some(since), false) => {
-                self.stale_since = None;
-                let text = format!("{name} says that its clock has been set again.");
-                events.push(Event::of(sample, EventKind::StaleReference, since, Some(at), days, text));
-            }
-            (None, false) | (Some(_), true) => {}
+        let (at, is_stale) = (When(sample.at.wall_ns), reply.is_stale());
+        let is_change = std::mem::replace(&mut self.is_stale, is_stale) != is_stale;
+        let mut push = |start, end, detail, text| {
+            events.push(Event::of(sample, EventKind::StaleReference, start, end, detail, text));
+        };
+        let turn = self.staleness.poll(is_change, at, at, RECURS);
+        let is_told = is_stale && !self.staleness.is_open();
+        if let Some(since) = self.stale_since.filter(|_| !is_told) {
+            self.stale_since = None;
+            push(since, Some(at), days.clone(), format!("{name} says that its clock has been set again."));
+        }
+        if let Some(turn) = turn {
+            let (rate, end, alternates) = match turn {
+                Turn::Lasts(rate) => (rate, None, "alternates"),
+                Turn::Ends(rate, last) => (rate, Some(last), "alternated"),
+            };
+            let text = format!("{name} {alternates} between a recent and an old reference time, at {rate}.");
+            push(rate.start, end, rate.to_string(), text);
+        }
+        if is_told && self.stale_since.is_none() {
+            self.stale_since = Some(at);
+            push(at, None, days.clone(), format!("{name} says that its clock was last set {days} ago."));
         }
     }
 }
