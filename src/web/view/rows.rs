@@ -31,7 +31,7 @@ impl<'a> Picture<'a> {
         let verdicts = snapshot.verdict.servers.iter().map(|v| ((v.server.as_str(), address(&v.address)), v));
         let health = health.servers.iter().map(|h| ((h.server.as_str(), h.address), h));
         let mut ongoing: HashMap<&str, Vec<&Event>> = HashMap::new();
-        for event in snapshot.ongoing.iter().filter(|event| is_told(event.kind)) {
+        for event in snapshot.ongoing.iter().filter(|event| is_shown(event.kind)) {
             event.server.iter().for_each(|server| ongoing.entry(server).or_default().push(event));
         }
         Self { config, snapshot, verdicts: verdicts.collect(), health: health.collect(), ongoing }
@@ -72,7 +72,7 @@ impl<'a> Picture<'a> {
 }
 
 /// Whether the sentence of a row tells a lasting event. The verdict tells the others.
-fn is_told(kind: EventKind) -> bool {
+fn is_shown(kind: EventKind) -> bool {
     use EventKind::{Leap, Lossy, ManyEvents, Refid, StaleReference, Stratum};
     matches!(kind, Lossy | Stratum | Refid | Leap | StaleReference | ManyEvents)
 }

@@ -280,8 +280,8 @@ mod tests {
         let reply = poll.reply.as_mut().unwrap();
         reply.stratum = 2 + (k % 9) as u8;
         reply.refid = RefId([10, 0, (k >> 8) as u8, k as u8]);
-        reply.leap = if k % 2 == 0 { Leap::None } else { Leap::Insert };
-        reply.reference_age_s = Some(if k % 2 == 0 { 1.0 } else { 400.0 * 86_400.0 });
+        reply.leap = if k.is_multiple_of(2) { Leap::None } else { Leap::Insert };
+        reply.reference_age_s = Some(if k.is_multiple_of(2) { 1.0 } else { 400.0 * 86_400.0 });
         poll
     }
 

@@ -88,8 +88,8 @@ impl ServerWatch {
             events.push(Event::of(sample, EventKind::StaleReference, start, end, detail, text));
         };
         let turn = self.staleness.poll(is_change, at, at, RECURS);
-        let is_told = is_stale && !self.staleness.is_open();
-        if let Some(since) = self.stale_since.filter(|_| !is_told) {
+        let is_shown = is_stale && !self.staleness.is_open();
+        if let Some(since) = self.stale_since.filter(|_| !is_shown) {
             self.stale_since = None;
             push(since, Some(at), days.clone(), format!("{name} says that its clock has been set again."));
         }
@@ -101,7 +101,7 @@ impl ServerWatch {
             let text = format!("{name} {alternates} between a recent and an old reference time, at {rate}.");
             push(rate.start, end, rate.to_string(), text);
         }
-        if is_told && self.stale_since.is_none() {
+        if is_shown && self.stale_since.is_none() {
             self.stale_since = Some(at);
             push(at, None, days.clone(), format!("{name} says that its clock was last set {days} ago."));
         }
