@@ -9,6 +9,7 @@ mod address;
 mod certificate;
 mod decode;
 mod diff;
+mod dotenv;
 pub mod edit;
 mod environment;
 mod example;
@@ -31,6 +32,9 @@ mod show;
 mod tree;
 mod units;
 mod validate;
+mod variables;
+#[cfg(test)]
+mod variables_tests;
 
 use std::path::Path;
 
@@ -48,6 +52,7 @@ pub use validate::alerting::rule_of_json;
 
 use decode::Findings;
 use layers::File;
+use named_file::Surroundings;
 use tree::Tree;
 
 /// A configuration that is sound, and what may be said about it.
@@ -93,7 +98,7 @@ fn load_layers(file: Option<File<'_>>, environment: &Environment, flags: &[Strin
     drop(merged);
     let mut findings = Findings::default();
     let config = decode::decode(&mut tree, &hostname(), &mut findings).and_then(|sections| {
-        let surroundings = validate::Surroundings { environment, file };
+        let surroundings = Surroundings { environment, file };
         validate::validate(sections, &tree, &surroundings, &mut findings, &mut warnings)
     });
     match config {
