@@ -49,6 +49,7 @@ pub use network::Network;
 pub use reference::reference;
 pub use schema::{schema, schema_value};
 pub use validate::alerting::rule_of_json;
+pub use variables::own_variables;
 
 use decode::Findings;
 use layers::File;

@@ -81,6 +81,14 @@ pub(super) fn is_short(name: &str) -> bool {
     SHORT.iter().any(|short| name.strip_prefix(short.name).is_some_and(|rest| matches!(rest, "" | "_FILE")))
 }
 
+/// The variables of `environment` that this program reads and that are set to something.
+#[must_use]
+pub fn own_variables(environment: &Environment) -> Environment {
+    let mut own = present(environment);
+    own.retain(|name, _| is_own(name));
+    own
+}
+
 /// The variables that are set to something.
 pub(super) fn present(variables: &Environment) -> Environment {
     let present = variables.iter().filter(|(_, value)| !value.trim().is_empty());
