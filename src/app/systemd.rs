@@ -15,6 +15,7 @@ use tokio::time::{Interval, MissedTickBehavior, interval};
 use super::{Service, vital};
 use ntp_monitor_core::health::report::{Health, Status};
 use ntp_monitor_core::stats::snapshot::Snapshot;
+use ntp_monitor_core::text::plain::is_disruptive;
 
 /// Interval of the status line, unless the watchdog requires a shorter one.
 const STATUS_EVERY: Duration = Duration::from_secs(10);
@@ -133,7 +134,7 @@ fn status_line(health: &Health, snapshot: &Snapshot) -> String {
         line.push_str(&format!(" [{} {}: {}]", worst.about, worst.name, worst.reason));
     }
     // A line feed would start another message to systemd.
-    line.chars().map(|c| if c.is_control() { ' ' } else { c }).take(STATUS_CHARS).collect()
+    line.chars().map(|c| if is_disruptive(c) { ' ' } else { c }).take(STATUS_CHARS).collect()
 }
 
 #[cfg(test)]

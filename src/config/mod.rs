@@ -45,7 +45,7 @@ pub use fault::{Fault, Faults, KeyPath, Source};
 pub use inputs::Inputs;
 pub use leap_list::read_leap_list;
 pub use model::*;
-pub use network::Network;
+pub use network::{Network, is_of_one_host};
 pub use reference::reference;
 pub use schema::{schema, schema_value};
 pub use validate::alerting::rule_of_json;

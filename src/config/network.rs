@@ -16,7 +16,7 @@ impl Network {
     ///
     /// # Errors
     /// What is wrong, with what would be right.
-    pub(super) fn parse(text: &str) -> Result<Self, String> {
+    pub fn parse(text: &str) -> Result<Self, String> {
         let malformed = || {
             format!("{text:?} is not an address or a network, such as \"127.0.0.1\", \"10.0.0.0/8\" or \"fd00::/8\"")
         };
@@ -61,6 +61,15 @@ impl fmt::Display for Network {
     }
 }
 
+/// Whether an address can be that of one host: not unspecified ("this network"), broadcast or multicast.
+#[must_use]
+pub fn is_of_one_host(address: IpAddr) -> bool {
+    match address.to_canonical() {
+        IpAddr::V4(address) => address.octets()[0] != 0 && !address.is_broadcast() && !address.is_multicast(),
+        IpAddr::V6(address) => !address.is_unspecified() && !address.is_multicast(),
+    }
+}
+
 fn bits_of(address: IpAddr) -> u32 {
     if address.is_ipv4() { 32 } else { 128 }
 }
@@ -85,6 +94,16 @@ mod tests {
         assert!(contains("10.0.0.0/8", "::ffff:10.0.0.1"));
         assert!(contains("2001:db8::/33", "2001:db8:7fff::1") && !contains("2001:db8::/33", "2001:db8:8000::1"));
         assert!(!contains("2001:db8::/32", "32.1.13.184") && !contains("32.0.0.0/8", "2001:db8::"));
+    }
+
+    #[test]
+    fn unspecified_broadcast_and_multicast_are_no_hosts() {
+        for other in ["0.0.0.0", "0.1.2.3", "255.255.255.255", "224.0.1.1", "::", "ff02::101", "::ffff:0.0.0.0"] {
+            assert!(!is_of_one_host(other.parse().unwrap()), "{other}");
+        }
+        for host in ["127.0.0.1", "192.0.2.255", "::1", "fe80::1", "2001:db8::1"] {
+            assert!(is_of_one_host(host.parse().unwrap()), "{host}");
+        }
     }
 
     #[test]

@@ -18,5 +18,6 @@ mod reports;
 mod scheduled;
 mod service;
 mod tls;
+mod tokens;
 mod worker;
 mod writing;
