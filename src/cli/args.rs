@@ -7,6 +7,7 @@ use std::time::Duration;
 use clap::Args;
 
 use crate::config::{EngineChoice, Family};
+use ntp_monitor_core::text::plain::is_disruptive;
 
 /// The port of NTP.
 pub(super) const NTP_PORT: u16 = 123;
@@ -106,7 +107,7 @@ impl Target {
             Some((host, port)) => (host, Some(parse_port(port)?)),
             None => (text, None),
         };
-        if host.is_empty() || host.chars().any(|c| c.is_whitespace() || c.is_control() || c == '/') {
+        if host.is_empty() || host.chars().any(|c| c.is_whitespace() || is_disruptive(c) || c == '/') {
             return Err("neither a host name nor an address".to_owned());
         }
         Ok(target(host, port))

@@ -18,6 +18,7 @@ use schemars::JsonSchema;
 use secrecy::SecretString;
 use serde::Deserialize;
 
+use super::network::Network;
 use ntp_monitor_core::alert::engine::Rulebook;
 
 /// The whole configuration of the service.
@@ -66,6 +67,8 @@ pub struct Http {
     pub public_read: bool,
     /// Names that the service goes by, beside localhost, its addresses and those it is reached at.
     pub names: Vec<String>,
+    /// Proxies whose word about the address of a client is believed.
+    pub trusted_proxies: Vec<Network>,
     /// By HTTPS; `None` for HTTP.
     pub tls: Option<Tls>,
     /// Who may do what; names are unique.

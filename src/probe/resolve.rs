@@ -14,7 +14,7 @@ use hickory_resolver::TokioResolver;
 use hickory_resolver::net::NetError;
 use tokio::sync::Semaphore;
 
-use crate::config::Family;
+use crate::config::{Family, is_of_one_host};
 
 /// An answer is kept at least this long, whatever its TTL.
 pub const SHORTEST_LIFE: Duration = Duration::from_secs(60);
@@ -42,6 +42,12 @@ pub struct Resolution {
 impl Resolution {
     fn of(host: &str, family: Family, addresses: Vec<IpAddr>, life: Duration) -> Result<Self, ResolveError> {
         let mut admitted: Vec<IpAddr> = addresses.iter().copied().filter(|a| family.admits(*a)).collect();
+        if let Some(first) = admitted.first().copied() {
+            admitted.retain(|address| is_of_one_host(*address));
+            if admitted.is_empty() {
+                return Err(ResolveError::NoHost { host: host.into(), address: first });
+            }
+        }
         admitted.sort_unstable();
         admitted.dedup();
         if admitted.is_empty() {
@@ -63,6 +69,11 @@ pub enum ResolveError {
     /// All addresses belong to the other family.
     #[error("{host:?} has no {family} address: allow the other family, or configure another host")]
     WrongFamily { host: Box<str>, family: &'static str },
+    /// No address is that of a host.
+    #[error(
+        "{host:?} resolves to {address}, which is unspecified, broadcast or multicast, not the address of a server"
+    )]
+    NoHost { host: Box<str>, address: IpAddr },
     /// There was no answer in time.
     #[error("no answer about {host:?} within {seconds} s: is the name server of this host reachable?")]
     Timeout {

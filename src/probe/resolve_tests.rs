@@ -55,6 +55,18 @@ async fn hanging_system_resolver_blocks_only_a_few_threads() {
 }
 
 #[test]
+fn addresses_that_no_server_can_have_are_refused() {
+    let of = |addresses: &[&str]| {
+        let addresses = addresses.iter().map(|text| text.parse().unwrap()).collect();
+        Resolution::of("name", Family::Any, addresses, Duration::from_secs(60))
+    };
+    let found = of(&["0.0.0.0", "192.0.2.1", "255.255.255.255", "224.0.1.1", "ff02::101", "::"]).unwrap();
+    assert_eq!(found.addresses, ["192.0.2.1".parse::<IpAddr>().unwrap()]);
+    let why = of(&["0.0.0.0"]).unwrap_err().to_string();
+    assert!(why.contains("0.0.0.0") && why.contains("unspecified"), "{why}");
+}
+
+#[test]
 fn addresses_are_sorted_and_unique_and_ttl_is_clamped() {
     let many = addresses(&["192.0.2.9", "2001:db8::1", "192.0.2.1", "192.0.2.9"]);
     let found = Resolution::of("pool", Family::Any, many.clone(), Duration::from_secs(5)).unwrap();

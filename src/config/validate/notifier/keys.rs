@@ -11,8 +11,9 @@ use secrecy::ExposeSecret;
 
 use super::{COMMON, Table, is_loopback};
 use crate::config::model::Hidden;
+use crate::config::named_file::{self, FileFault, resolve};
 use crate::config::units::Secret;
-use crate::config::validate::secret::{FileFault, Places, resolve};
+use crate::config::validate::secret::Places;
 
 impl Table<'_, '_> {
     /// A key of another type would be silently without effect.
@@ -131,8 +132,8 @@ impl Table<'_, '_> {
 
     pub(super) fn certificates(&mut self, file: &Path) -> Option<String> {
         let path = resolve(file, self.surroundings);
-        let unread = |why| FileFault::Unread(format!("{} cannot be read: {why}", path.display()));
-        let text = std::fs::read_to_string(&path).map_err(unread);
+        let text = named_file::read_text(&path, named_file::CERTIFICATES);
+        let text = text.map_err(|why| FileFault::of(&path, &why, ""));
         let found = text.and_then(|pem| match roots(&pem) {
             Ok(_) => Ok(pem),
             Err(why) => Err(FileFault::Wrong(format!("{} {why}", path.display()))),
