@@ -135,7 +135,7 @@ impl Targets {
             Ok(resolution) => {
                 entry.failures = 0;
                 let port = entry.server.port;
-                let addresses: Vec<_> = resolution.addresses.iter().map(|ip| SocketAddr::new(*ip, port)).collect();
+                let addresses: Vec<_> = resolution.addresses.iter().map(|address| address.at(port)).collect();
                 self.on_addresses(name, &addresses, Duration::ZERO, ctx);
                 resolution.expires
             }

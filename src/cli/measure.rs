@@ -80,7 +80,7 @@ async fn find(args: &MeasureArgs, tools: &Tools) -> Vec<(String, Result<SocketAd
                 let wanted = if args.all { resolution.addresses.len() } else { 1 };
                 let port = target.port.unwrap_or(args.port);
                 let addresses = resolution.addresses.into_iter().take(wanted);
-                jobs.extend(addresses.map(|ip| (target.name.clone(), Ok(SocketAddr::new(ip, port)))));
+                jobs.extend(addresses.map(|address| (target.name.clone(), Ok(address.at(port)))));
             }
             Err(why) => jobs.push((target.name.clone(), Err(Outcome::Dns(why.to_string().into())))),
         }

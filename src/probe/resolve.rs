@@ -4,7 +4,7 @@
 //! sources of nsswitch) are resolved by the system. Every resolution has a deadline.
 
 use std::io;
-use std::net::{IpAddr, ToSocketAddrs};
+use std::net::ToSocketAddrs;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -14,6 +14,7 @@ use hickory_resolver::TokioResolver;
 use hickory_resolver::net::NetError;
 use tokio::sync::Semaphore;
 
+pub use super::address::{Address, NoInterface};
 use crate::config::Family;
 
 /// An answer is kept at least this long, whatever its TTL.
@@ -34,14 +35,14 @@ const SYSTEM_LOOKUPS: usize = 16;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Resolution {
     /// The addresses of the requested family: sorted, without duplicates, never empty.
-    pub addresses: Vec<IpAddr>,
+    pub addresses: Vec<Address>,
     /// How long the answer is valid: the TTL, but at least [`SHORTEST_LIFE`] and at most [`LONGEST_LIFE`].
     pub expires: Duration,
 }
 
 impl Resolution {
-    fn of(host: &str, family: Family, addresses: Vec<IpAddr>, life: Duration) -> Result<Self, ResolveError> {
-        let mut admitted: Vec<IpAddr> = addresses.iter().copied().filter(|a| family.admits(*a)).collect();
+    fn of(host: &str, family: Family, addresses: Vec<Address>, life: Duration) -> Result<Self, ResolveError> {
+        let mut admitted: Vec<Address> = addresses.iter().copied().filter(|a| family.admits(a.ip)).collect();
         admitted.sort_unstable();
         admitted.dedup();
         if admitted.is_empty() {
@@ -63,6 +64,9 @@ pub enum ResolveError {
     /// All addresses belong to the other family.
     #[error("{host:?} has no {family} address: allow the other family, or configure another host")]
     WrongFamily { host: Box<str>, family: &'static str },
+    /// The interface of a link-local address does not exist.
+    #[error("this host has no interface {interface:?}, which {host:?} needs")]
+    NoInterface { host: Box<str>, interface: Box<str> },
     /// There was no answer in time.
     #[error("no answer about {host:?} within {seconds} s: is the name server of this host reachable?")]
     Timeout {
@@ -99,7 +103,7 @@ pub struct SystemResolver {
     make: fn() -> Option<TokioResolver>,
     /// Limits the concurrent system look-ups.
     lookups: Arc<Semaphore>,
-    system: fn(&str) -> io::Result<Vec<IpAddr>>,
+    system: fn(&str) -> io::Result<Vec<Address>>,
 }
 
 impl SystemResolver {
@@ -159,9 +163,8 @@ impl SystemResolver {
 
 impl Resolve for SystemResolver {
     fn resolve(&self, host: &str, family: Family) -> BoxFuture<'static, Result<Resolution, ResolveError>> {
-        if let Ok(literal) = host.parse::<IpAddr>() {
-            let resolution = Resolution::of(host, family, vec![literal], LONGEST_LIFE);
-            return std::future::ready(resolution).boxed();
+        if let Some(literal) = Address::parse(host) {
+            return std::future::ready(resolve_literal(host, family, literal)).boxed();
         }
         let (this, host) = (self.clone(), host.to_owned());
         async move {
@@ -172,6 +175,18 @@ impl Resolve for SystemResolver {
     }
 }
 
+/// An interface may get another index, so an address that names its interface is looked up again soon.
+fn resolve_literal(
+    host: &str,
+    family: Family,
+    literal: Result<Address, NoInterface>,
+) -> Result<Resolution, ResolveError> {
+    let address =
+        literal.map_err(|NoInterface(interface)| ResolveError::NoInterface { host: host.into(), interface })?;
+    let life = if host.contains('%') { SHORTEST_LIFE } else { LONGEST_LIFE };
+    Resolution::of(host, family, vec![address], life)
+}
+
 fn system_dns() -> Option<TokioResolver> {
     TokioResolver::builder_tokio().ok()?.build().ok()
 }
@@ -179,11 +194,11 @@ fn system_dns() -> Option<TokioResolver> {
 async fn ask_dns(dns: &TokioResolver, host: &str, family: Family) -> Result<Resolution, ResolveError> {
     let answer = dns.lookup_ip(host).await.map_err(|why| explain(host, &why))?;
     let life = answer.valid_until().saturating_duration_since(Instant::now());
-    Resolution::of(host, family, answer.iter().collect(), life)
+    Resolution::of(host, family, answer.iter().map(Address::from).collect(), life)
 }
 
-fn getaddrinfo(host: &str) -> io::Result<Vec<IpAddr>> {
-    Ok((host, 0).to_socket_addrs()?.map(|address| address.ip()).collect())
+fn getaddrinfo(host: &str) -> io::Result<Vec<Address>> {
+    Ok((host, 0).to_socket_addrs()?.map(Address::from).collect())
 }
 
 fn explain(host: &str, why: &NetError) -> ResolveError {

@@ -12,8 +12,17 @@ use super::*;
 
 const DEADLINE: Duration = Duration::from_secs(20);
 
-fn addresses(texts: &[&str]) -> Vec<IpAddr> {
-    texts.iter().map(|text| text.parse().unwrap()).collect()
+fn addresses(texts: &[&str]) -> Vec<Address> {
+    texts.iter().map(|text| Address::parse(text).unwrap().unwrap()).collect()
+}
+
+#[tokio::test]
+async fn link_local_address_resolves_to_its_interface() {
+    let resolver = SystemResolver { make: || unreachable!("a literal"), ..SystemResolver::new(DEADLINE) };
+    let found = resolver.resolve("fe80::1%lo", Family::Any).await.unwrap();
+    assert_eq!((found.addresses, found.expires), (addresses(&["fe80::1%lo"]), SHORTEST_LIFE));
+    let missing = resolver.resolve("fe80::1%no-such-if", Family::Any).await.unwrap_err();
+    assert!(missing.to_string().contains("no interface \"no-such-if\""), "{missing}");
 }
 
 #[tokio::test]
@@ -37,7 +46,7 @@ async fn hosts_file_entry_resolves_without_a_name_server() {
 async fn hanging_system_resolver_blocks_only_a_few_threads() {
     static HANGING: AtomicUsize = AtomicUsize::new(0);
     static OPEN: (Mutex<bool>, Condvar) = (Mutex::new(false), Condvar::new());
-    fn hang(_: &str) -> io::Result<Vec<IpAddr>> {
+    fn hang(_: &str) -> io::Result<Vec<Address>> {
         HANGING.fetch_add(1, Ordering::SeqCst);
         drop(OPEN.1.wait_while(OPEN.0.lock().unwrap(), |open| !*open).unwrap());
         Ok(addresses(&["192.0.2.1"]))

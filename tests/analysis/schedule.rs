@@ -18,7 +18,7 @@ use ntp_monitor::actors::targets::{Targets, Tools};
 use ntp_monitor::config::{Addresses, EngineChoice, Family, Host, Server};
 use ntp_monitor::messages::sample::{Forget, SampleReady};
 use ntp_monitor::messages::targets::SetServers;
-use ntp_monitor::probe::resolve::{Resolution, Resolve, ResolveError};
+use ntp_monitor::probe::resolve::{Address, Resolution, Resolve, ResolveError};
 use ntp_monitor::probe::{Engines, ProbeEngine, ProbeFuture, ProbeReport, Query};
 use ntp_monitor::sim::time::SimClock;
 use ntp_monitor::sinks::queue::SinkQueue;
@@ -71,7 +71,10 @@ struct FakeNames(Names);
 impl Resolve for FakeNames {
     fn resolve(&self, host: &str, _: Family) -> BoxFuture<'static, Result<Resolution, ResolveError>> {
         let answer = match self.0.lock().unwrap().get(host) {
-            Some(addresses) => Ok(Resolution { addresses: addresses.clone(), expires: Duration::from_secs(60) }),
+            Some(addresses) => Ok(Resolution {
+                addresses: addresses.iter().copied().map(Address::from).collect(),
+                expires: Duration::from_secs(60),
+            }),
             None => Err(ResolveError::NoSuchName { host: host.into() }),
         };
         async { answer }.boxed()

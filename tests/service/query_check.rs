@@ -14,7 +14,7 @@ use ntp_monitor::cli::measure::Tools;
 use ntp_monitor::cli::query::{self, QueryArgs};
 use ntp_monitor::cli::table::Terminal;
 use ntp_monitor::config::{EngineChoice, Family};
-use ntp_monitor::probe::resolve::{Resolution, Resolve, ResolveError};
+use ntp_monitor::probe::resolve::{Address, Resolution, Resolve, ResolveError};
 use ntp_monitor::probe::{Engines, ProbeEngine, ProbeFuture, ProbeReport, Query};
 use ntp_monitor::sim::{Header, ReplyKind, Script, ScriptedServer};
 use ntp_monitor_core::ntp::KissCode;
@@ -73,7 +73,10 @@ impl Resolve for Names {
         let answer = if found.is_empty() {
             Err(ResolveError::NoSuchName { host: host.into() })
         } else {
-            Ok(Resolution { addresses: found, expires: Duration::from_secs(60) })
+            Ok(Resolution {
+                addresses: found.into_iter().map(Address::from).collect(),
+                expires: Duration::from_secs(60),
+            })
         };
         std::future::ready(answer).boxed()
     }
