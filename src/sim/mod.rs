@@ -13,5 +13,5 @@ pub mod time;
 pub use clock::{ServerClock, Step};
 pub use reply::{Header, ReplyKind};
 pub use request::Request;
-pub use script::{Action, KissRule, Script, Sender, Transmit};
+pub use script::{Action, KissRule, Script, Transmit};
 pub use server::{Counters, ScriptedServer};

@@ -6,7 +6,6 @@ use std::net::IpAddr;
 use rand::{Rng, RngExt};
 
 use super::request::{HEADER_BYTES, Request, TRANSMIT};
-use super::script::Sender;
 use ntp_monitor_core::ntp::{KissCode, Leap, NtpTimestamp, RefId};
 
 /// The mode of a server's reply.
@@ -86,6 +85,17 @@ pub(super) struct Draft {
     pub datagram: Vec<u8>,
     /// Nanoseconds to add to the transmit time; `None` leaves the field as it is.
     pub transmit_shift_ns: Option<i64>,
+}
+
+/// Where a datagram is sent from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sender {
+    /// The address and port that were queried.
+    Queried,
+    /// Another port of the queried address.
+    OtherPort,
+    /// The queried port of another address, as a server with several addresses does.
+    OtherAddress(IpAddr),
 }
 
 const SECOND_NS: i64 = 1_000_000_000;

@@ -1,12 +1,11 @@
 //! The reaction of a scripted server to a request: data in, datagrams out.
 
-use std::net::IpAddr;
 use std::time::Duration;
 
 use rand::{Rng, RngExt};
 
 use super::clock::{ServerClock, Step};
-use super::reply::{Header, ReplyKind};
+use super::reply::{Header, ReplyKind, Sender};
 use super::request::{Request, TRANSMIT};
 use ntp_monitor_core::clock::Stamp;
 use ntp_monitor_core::ntp::{KissCode, Leap, RefId};
@@ -49,17 +48,6 @@ pub struct Action {
     pub transmit: Transmit,
     /// Where it is sent from.
     pub sender: Sender,
-}
-
-/// Where a datagram is sent from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Sender {
-    /// The address and port that were queried.
-    Queried,
-    /// Another port of the queried address.
-    OtherPort,
-    /// The queried port of another address, as a server with several addresses does.
-    OtherAddress(IpAddr),
 }
 
 /// How the transmit time of a datagram is set when it is sent.

@@ -11,8 +11,9 @@ use tokio::net::UdpSocket;
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 
+use super::reply::Sender;
 use super::request::Request;
-use super::script::{Action, Script, Sender};
+use super::script::{Action, Script};
 use ntp_monitor_core::clock::Stamp;
 
 /// Number of arrival times that are kept.

@@ -69,6 +69,9 @@ fn with_events(mut sample: Sample, start_ns: i64) -> Sample {
             (Outcome::Fault("no route".into()), Arc::clone(&sample.server), sample.address);
         return Sample { address, ..Sample::unasked(sample.at, server, outcome, sample.poll_s) };
     }
+    if let Some(reply) = sample.reply.as_mut() {
+        reply.reference_age_s = Some(16.0);
+    }
     if let (true, Some(reply)) = (is("ntp3") && later, sample.reply.as_mut()) {
         reply.stratum += 1;
         reply.leap = Leap::Insert;

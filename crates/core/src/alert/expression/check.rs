@@ -8,7 +8,7 @@ use super::{ENVIRONMENT, Expression, ExpressionFault, LONGEST, evaluate};
 use crate::alert::variables::{self, Kind, VARIABLES, Variable};
 
 /// The maximum nesting depth.
-const DEEPEST: usize = 64;
+const DEEPEST: usize = 32;
 
 const NUMERIC: [&str; 3] = [operators::ADD, operators::SUBSTRACT, operators::MULTIPLY];
 const ORDERING: [&str; 4] = [operators::LESS, operators::LESS_EQUALS, operators::GREATER, operators::GREATER_EQUALS];
@@ -24,18 +24,19 @@ pub(super) fn parse(source: &str) -> Result<Expression, ExpressionFault> {
     if source.len() > LONGEST {
         return Err(whole(format!("must not be longer than {LONGEST} bytes")));
     }
-    // Checked before parsing, because the parser is recursive and does not limit the depth itself.
+    // The parser is recursive and limits only the depth of brackets, so operators are counted first. Brackets in texts
+    // and comments make this count too low; then the parser's limit holds.
     if nesting(source) > DEEPEST {
         return Err(whole(format!("must not be nested deeper than {DEEPEST}")));
     }
-    let program = ENVIRONMENT.compile(source).map_err(|errors| {
+    let parser = ENVIRONMENT.parser().max_recursion_depth(DEEPEST as u16);
+    let (mut tree, places) = parser.parse_with_source_info(source).map_err(|errors| {
         let Some(first) = errors.errors.first() else { return whole("syntax error".to_owned()) };
         let place = |at: isize| usize::try_from(at).ok().filter(|at| *at > 0);
         let position = place(first.pos.0).zip(place(first.pos.1));
         ExpressionFault { position, message: format!("syntax error: {}", first.msg) }
     })?;
-    let mut checker = Checker { places: program.source_info(), source, variables: Vec::new() };
-    let mut tree = program.expression().clone();
+    let mut checker = Checker { places: &places, source, variables: Vec::new() };
     let kind = checker.check(&mut tree, 0)?;
     if kind != Kind::Truth {
         return Err(whole(format!("must be true or false, but is a {}", kind.label())));

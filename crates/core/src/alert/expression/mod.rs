@@ -161,17 +161,17 @@ mod tests {
             ("stratum == 0x".to_owned() + &"f".repeat(900), "syntax error"),
             ("stratum == 1".to_owned() + &"+1".repeat(400), "nested deeper"),
             ("a".to_owned() + &".a".repeat(400), "no field"),
-            (nested("[1].map(x, ", 60, ")"), "a list is only allowed after"),
+            (nested("[1].map(x, ", 15, ")"), "a list is only allowed after"),
             (nested("[", 300, "]"), "nested deeper"),
             (nested("{1: ", 150, "}"), "nested deeper"),
             (nested("(", 450, ")"), "nested deeper"),
             (nested("-", 900, ""), "nested deeper"),
             (nested("true ? 1 : ", 80, ""), "nested deeper"),
-            // Brackets in texts and comments hide how deep it is; then the parser's own limit holds.
-            (nested("(')' == ", 70, ")"), "nested deeper"),
-            (nested("[')))', ", 70, "]"), "a list is only allowed after"),
+            // Brackets in texts and comments hide how deep it is; then the parser's limit holds.
+            (nested("(')' == ", 70, ")"), "ecursion limit"),
+            (nested("[')))', ", 70, "]"), "ecursion limit"),
             (nested("(//)\n", 150, ")"), "ecursion limit"),
-            ("{".repeat(60), "syntax error"),
+            ("{".repeat(30), "syntax error"),
             ("\"\\".repeat(400), "syntax error"),
         ] {
             let found = fault(&source);
