@@ -98,7 +98,8 @@ fn name_or_v4(text: &str) -> Result<Host, String> {
     if name.len() > 253 || numeric || !name.split('.').all(label) {
         return Err(format!("{text:?} is neither an address nor a host name"));
     }
-    Ok(Host::Name(name.to_ascii_lowercase()))
+    // A trailing dot makes the name absolute, without the search list.
+    Ok(Host::Name(text.to_ascii_lowercase()))
 }
 
 #[cfg(test)]
@@ -110,12 +111,13 @@ mod tests {
     fn names_and_addresses_come_with_and_without_a_port() {
         for (text, host, port) in [
             ("time.example.net", Host::Name("time.example.net".into()), 123),
-            ("Time.Example.net.:1123", Host::Name("time.example.net".into()), 1123),
+            ("Time.Example.net.:1123", Host::Name("time.example.net.".into()), 1123),
             ("192.0.2.1", Host::Address("192.0.2.1".parse().unwrap()), 123),
             ("192.0.2.1:65535", Host::Address("192.0.2.1".parse().unwrap()), 65535),
             ("2001:db8::1", Host::Address("2001:db8::1".parse().unwrap()), 123),
             ("[2001:db8::1]", Host::Address("2001:db8::1".parse().unwrap()), 123),
             ("[2001:db8::1]:124", Host::Address("2001:db8::1".parse().unwrap()), 124),
+            ("Time.Example.net.:124", Host::Name("time.example.net.".into()), 124),
             ("fe80::1%eth0", Host::Name("fe80::1%eth0".into()), 123),
             ("FE80::01%Eth0.7", Host::Name("fe80::1%Eth0.7".into()), 123),
             ("fe80::1%2", Host::Name("fe80::1%2".into()), 123),

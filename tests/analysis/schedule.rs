@@ -74,6 +74,7 @@ impl Resolve for FakeNames {
             Some(addresses) => Ok(Resolution {
                 addresses: addresses.iter().copied().map(Address::from).collect(),
                 expires: Duration::from_secs(60),
+                silent: None,
             }),
             None => Err(ResolveError::NoSuchName { host: host.into() }),
         };
