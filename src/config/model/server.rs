@@ -112,7 +112,7 @@ impl Family {
 #[serde(rename_all = "lowercase")]
 #[schemars(inline)]
 pub enum Addresses {
-    /// One address of the name, kept as long as the name has it.
+    /// One address of the name, kept as long as the name has it and it answers.
     #[default]
     First,
     /// A prober for each address.
