@@ -160,6 +160,24 @@ async fn every_address_of_a_name_is_measured_on_demand() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn another_address_of_the_name_is_asked_when_one_is_silent() {
+    let asked_of = |json: &str| {
+        let json: serde_json::Value = serde_json::from_str(json).unwrap();
+        json["results"][0]["address"].as_str().unwrap().to_owned()
+    };
+    for silent in [Answer::Hangs, Answer::Fails(Outcome::Timeout), Answer::Fails(Outcome::Fault("no route".into()))] {
+        let engine = engine(&[(1, silent), (2, Answer::Offset(0.001))]);
+        let began = Instant::now();
+        let (text, status) = run("query --json pool", &engine).await;
+        assert_eq!((asked_of(&text).as_str(), status), ("192.0.2.2:123", 0), "{text}");
+        assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
+    }
+    let prompt = engine(&[(1, Answer::Offset(0.001)), (2, Answer::Offset(0.002))]);
+    let (text, _) = run("query --json pool", &prompt).await;
+    assert_eq!((asked_of(&text).as_str(), prompt.asked.lock().unwrap().len()), ("192.0.2.1:123", 1));
+}
+
+#[tokio::test(start_paused = true)]
 async fn check_speaks_the_language_of_plugins() {
     let cases = [
         (Answer::Offset(0.001), "", "NTP OK - ", 0),
