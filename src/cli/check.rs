@@ -96,7 +96,7 @@ impl Limits {
 pub enum Unreachable {
     /// Nothing was measured, so nothing is known.
     Unknown,
-    /// Whoever runs the server wants to be called.
+    /// The operator of the server wants to be called.
     Critical,
 }
 
@@ -280,7 +280,7 @@ fn performance(args: &CheckArgs, measured: &Measured, is_labelled: bool) -> Opti
     Some(values.join(" "))
 }
 
-/// A label may hold anything but `=` and `'`; a server measured at several addresses needs them told apart.
+/// A label may hold anything but `=` and `'`; a server measured at several addresses needs one label for each.
 fn label(measured: &Measured, what: &str, is_labelled: bool) -> String {
     if !is_labelled {
         return what.to_owned();

@@ -116,7 +116,7 @@ impl Cli {
     pub fn read(line: impl IntoIterator<Item = OsString>) -> Result<Self, ExitCode> {
         let line: Vec<OsString> = line.into_iter().collect();
         Self::try_parse_from(&line).map_err(|error| {
-            // Nobody is left to tell when this fails.
+            // There is no output left to report a failure on.
             let _ = error.print();
             match error.exit_code() {
                 0 => ExitCode::SUCCESS,

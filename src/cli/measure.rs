@@ -38,7 +38,7 @@ pub struct Tools {
 }
 
 /// Measures every server of `args`, all at the same time, and returns the results in the order of the arguments.
-/// `progress` is told how many are done, of how many.
+/// `progress` is called with the number done and the total.
 pub async fn measure(args: &MeasureArgs, tools: &Tools, mut progress: impl FnMut(usize, usize)) -> Vec<Measured> {
     let jobs = find(args, tools).await;
     let total = jobs.len();

@@ -249,7 +249,7 @@ fn variables(
         let Some(key) = name.strip_prefix(PREFIX) else { continue };
         let path = KeyPath::dotted(&key.to_ascii_lowercase().replace("__", "."));
         if path.starts_with(&KeyPath::dotted("notifier")) {
-            // They are told apart by their names, which are known once the layers are merged.
+            // They are identified by their names, which are known once the layers are merged.
             continue;
         }
         if path.starts_with(&KeyPath::dotted(SERVERS)) {

@@ -45,7 +45,7 @@ use openapi::Endpoint;
 use problem::{Problem, wrong_method};
 use pulse::Pulse;
 
-/// Requests are small; whoever sends one slower than this is cut off.
+/// Requests are small; one that is sent slower than this is cut off.
 const CLIENT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Connections at once: every reader of the stream, and as many others.
 const MAX_CONNECTIONS: usize = 2048;
@@ -69,7 +69,7 @@ pub struct State {
     /// The pace of every address.
     pub ledger: Ledger,
     pub alerts: watch::Receiver<Arc<AlertStatus>>,
-    /// Counts up when a silence changes, for whoever heeds them.
+    /// Counts up when a silence changes; the alerter watches it.
     pub silences: Arc<watch::Sender<u64>>,
     /// Where the configuration file is edited.
     pub config_editor: config_editor::ConfigEditor,

@@ -56,7 +56,7 @@ impl ProbeEngine for FakeEngine {
         async move {
             match act {
                 Act::End(outcome) => ProbeReport::failed(now, outcome),
-                Act::Panic => panic!("the engine was told to panic"),
+                Act::Panic => panic!("the script makes the engine panic"),
                 Act::Hang => std::future::pending().await,
             }
         }
@@ -297,7 +297,7 @@ async fn a_prober_that_keeps_panicking_is_shown_as_crashed_and_stays_polite() {
     impl Clock for Bomb {
         fn now(&self) -> Stamp {
             let stamp = self.0.now();
-            assert!(stamp.mono_ns < 10 * S, "the clock was told to panic");
+            assert!(stamp.mono_ns < 10 * S, "the script makes the clock panic");
             stamp
         }
     }
@@ -347,7 +347,7 @@ async fn every_address_of_a_name_gets_a_prober_and_none_two() {
 }
 
 #[actix_rt::test]
-async fn an_address_that_a_name_lets_go_of_is_polled_as_the_server_that_waits_for_it() {
+async fn a_dropped_address_goes_to_the_server_that_waits_for_it() {
     let pool = || named("pool", Addresses::First);
     let world = World::with_names(vec![pool()], HashMap::from([("pool", vec![ip(1)])]), good);
     world.pass(Duration::from_secs(100)).await;
@@ -361,7 +361,7 @@ async fn an_address_that_a_name_lets_go_of_is_polled_as_the_server_that_waits_fo
     assert!(gaps(&world.requests(A)).iter().all(|gap| *gap >= 16 * S));
 }
 
-/// Whoever keeps something for each series would begin anew for a sample that comes after.
+/// A part with state for each series would create it again for a later sample.
 #[actix_rt::test]
 async fn a_series_is_forgotten_only_after_its_last_sample_also_when_the_server_takes_its_time() {
     let slow = Server { timeout: Duration::from_secs(30), ..server(A) };

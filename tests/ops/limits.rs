@@ -57,11 +57,10 @@ fn a_process_without_files_left_says_so_of_each_poll_and_goes_on_when_there_are_
     rows::assert_same(("the files", &csv), ("the store", &rows::keys_once("it", &rows::store(&home.store()))));
 }
 
-/// The kernel tells ENOBUFS of a full device queue only to sockets that ask for it (IP_RECVERR): for others the packet
-/// is lost, as it could be anywhere on the way.
+/// The kernel reports a full device queue (ENOBUFS) to sockets that ask for it (IP_RECVERR).
 #[test]
-fn a_device_queue_without_room_is_a_lost_request_and_over_when_there_is_room() {
-    if !root::is_root("a_device_queue_without_room_is_a_lost_request_and_over_when_there_is_room") {
+fn a_full_device_queue_is_a_fault_and_over_when_there_is_room() {
+    if !root::is_root("a_full_device_queue_is_a_fault_and_over_when_there_is_room") {
         return;
     }
     let home = Home::with(&own("full", "127.0.0.1:9".parse().unwrap()));
@@ -70,7 +69,7 @@ fn a_device_queue_without_room_is_a_lost_request_and_over_when_there_is_room() {
     let mut command = Command::new("unshare");
     command.args(["--net", "sh", "-c", script, env!("CARGO_BIN_EXE_ntp-monitor")]).arg(home.config());
     let mut service = Monitor::spawn(command.current_dir(home.path()), home.path());
-    until("lost requests", || polls(&home, |outcome| *outcome == Outcome::Timeout) > 2);
+    until("faults with their reason", || polls(&home, |outcome| is_fault(outcome, "network buffers")) > 2);
     let target = service.id().to_string();
     root::run(Command::new("nsenter").args(["--net", "--target", &target, "tc", "qdisc", "del", "dev", "lo", "root"]));
     until("an answer", || polls(&home, |outcome| *outcome == Outcome::Refused) > 2);
@@ -172,7 +171,7 @@ fn a_clock_that_is_stepped_is_blamed_and_polling_goes_on_at_its_pace() {
 }
 
 #[test]
-fn after_a_suspend_nobody_is_asked_twice_for_what_was_missed() {
+fn polls_missed_during_a_suspend_are_not_repeated() {
     let mut one = Jumping::start();
     let asked = |one: &Jumping| one.servers.iter().map(|server| server.counters().requests).max().unwrap();
     one.service.signal(Signal::SIGSTOP);

@@ -81,7 +81,7 @@ fn https_is_answered_and_a_reload_changes_the_certificate() {
 }
 
 #[test]
-fn what_is_wrong_with_a_certificate_is_told_at_the_start() {
+fn a_faulty_certificate_is_named_at_the_start() {
     let (home, playground) = (Home::with(""), Playground::open());
     let server = playground.server(Script::good()).address();
     if !certificate(home.path(), "one", "3") || !certificate(home.path(), "two", "30") {

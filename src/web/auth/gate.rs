@@ -44,7 +44,7 @@ pub(super) struct Request<'a> {
 pub(super) enum Refusal {
     /// No token, or none that is known.
     Unauthorised(&'static str),
-    /// Whoever asks may not do this.
+    /// The caller may not do this.
     Forbidden(&'static str),
     /// Too many wrong tokens from there.
     Guessing,
@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn who_hurries_is_told_to_wait_and_others_are_not() {
+    fn a_hurried_caller_is_refused_and_others_are_not() {
         let (gate, now) = (Gate::new(true), Instant::now());
         for _ in 0..WRITES_AT_ONCE {
             assert_eq!(asked(&gate, &http(false), Role::Operate, "Bearer operator", now), Ok(()));

@@ -25,7 +25,7 @@ const WRITTEN_WITHIN: Duration = Duration::from_secs(90);
 pub async fn guard(request: ServiceRequest, next: Next<BoxBody>) -> Result<ServiceResponse<BoxBody>, Error> {
     let (Some(gate), Some(state)) = (request.app_data::<web::Data<Gate>>(), request.app_data::<web::Data<State>>())
     else {
-        return Ok(request.into_response(refusal(&Refusal::Unauthorised("nobody is let in"))));
+        return Ok(request.into_response(refusal(&Refusal::Unauthorised("access is disabled"))));
     };
     let state = state.clone();
     let writing = !request.method().is_safe();

@@ -53,7 +53,7 @@ pub struct Analysis {
 #[derive(Debug)]
 struct Series {
     windows: ServerWindows,
-    /// What was last made of it; made anew when a poll has ended since.
+    /// The cached result; recomputed when a poll has ended since.
     snapshot: Option<Arc<SeriesSnapshot>>,
     /// When the hour of the snapshot was summed up, and how many polls had ended by then.
     summed: (Stamp, u64),
@@ -90,7 +90,7 @@ impl Analysis {
     }
 
     /// The same, with windows that go on from what an earlier process measured, each from the first poll of its series
-    /// on: what is no longer polled does not come back. The verdict begins anew.
+    /// on: what is no longer polled does not come back. The verdict starts from nothing.
     #[must_use]
     pub fn recalling(mut self, recalled: Recalled) -> Self {
         self.recalled = recalled;
@@ -262,7 +262,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn windows_go_on_from_what_an_earlier_process_measured_and_counters_begin_anew() {
+    fn windows_survive_a_restart_and_counters_start_at_zero() {
         let earlier: Vec<_> = (0..20).map(|k| sample(f64::from(k) * 64.0, 0.001, 0.01)).collect();
         let gone = SeriesKey::here(&"gone".into(), None);
         let recalled = Recalled::from([(earlier[0].key(), earlier.clone()), (gone, earlier)]);

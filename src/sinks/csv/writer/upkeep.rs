@@ -1,5 +1,5 @@
 //! What other programs do to the file of the day is noticed before each batch and each second, and undone: the file is
-//! opened anew by its path, and gets the rows that it lacks and the store has.
+//! reopened by its path, and gets the rows that it lacks and the store has.
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn the_next_leap_second_is_told_ahead() {
+    fn the_next_leap_second_is_announced() {
         let mut keeper = keeper();
         look(&mut keeper, &[], MIDNIGHT_2017_S - 86_400, 1);
         let facts = keeper.truth().list.unwrap();

@@ -175,7 +175,7 @@ impl ServerWindows {
         DisplayHistogram::of(&singles.chain(merged).collect::<Vec<_>>())
     }
 
-    /// Begins the totals anew: they count what this process measured.
+    /// Resets the totals: they count what this process measured.
     pub fn begin_totals(&mut self) {
         self.state.totals.clear();
     }
