@@ -180,7 +180,7 @@ fn earlier(out: &mut impl Write, count: usize, shown: usize) -> io::Result<()> {
     if count > shown { writeln!(out, "({} earlier ones: see --json)", count - shown) } else { Ok(()) }
 }
 
-/// Names come from files: a terminal must not be told what to do by them.
+/// Names come from files: they must not contain control sequences of a terminal.
 pub(super) fn printable(text: &str) -> String {
     text.chars().map(|c| if is_disruptive(c) { '?' } else { c }).collect()
 }

@@ -29,7 +29,7 @@ impl Terminal {
     }
 }
 
-/// How a text is to be seen.
+/// How a text is highlighted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Style {
     #[default]

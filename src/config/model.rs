@@ -1,4 +1,4 @@
-//! The validated configuration. Whoever holds one need not check anything again.
+//! The validated configuration. A value of these types needs no further checks.
 
 mod notifier;
 mod report;
@@ -21,7 +21,7 @@ use serde::Deserialize;
 use super::network::Network;
 use ntp_monitor_core::alert::engine::Rulebook;
 
-/// Everything the service was told.
+/// The whole configuration of the service.
 #[derive(Debug, Clone)]
 pub struct Config {
     pub monitor: Monitor,
@@ -149,7 +149,7 @@ pub struct Influx {
     pub token: SecretString,
     /// Lines a request carries at most.
     pub batch: usize,
-    /// Longest wait of a line for company.
+    /// Longest time that a line waits for its batch.
     pub flush_interval: Duration,
     /// Deadline of one request.
     pub timeout: Duration,

@@ -114,6 +114,7 @@ with_probe_keys! {
 with_probe_keys! {
     Server {
         /// A name or an address, with a port when it is not 123: "time.example.net", "192.0.2.1:123", `"[2001:db8::1]"`.
+        /// A link-local address has its interface: `"fe80::1%eth0"`.
         #[schemars(extend("examples" = ["time.example.net"]))]
         pub address: String,
         /// Name of the server; unique.

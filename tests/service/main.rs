@@ -10,6 +10,7 @@ mod alerting;
 mod api;
 mod binary;
 mod config;
+mod image;
 mod kills;
 mod lost_files;
 mod permissions;

@@ -194,7 +194,7 @@ fn servers_are_added_changed_paused_resumed_and_removed_one_by_one() {
     admin(Method::POST, "/servers/gamma/pause", None).is(200);
     assert_eq!(scene.row("gamma").unwrap()["state"], "paused");
     assert!(scene.text().contains("paused = true"));
-    wait::until("the verdict lets go of it", || {
+    wait::until("the verdict no longer names it", || {
         let verdict = scene.client.get("/api/v1/verdict", &[]).json();
         verdict["servers"].as_array().unwrap().iter().all(|server| server["server"] != "gamma")
     });

@@ -15,7 +15,7 @@ use crate::config::show::MASK;
 /// The text with every secret masked.
 ///
 /// # Errors
-/// When it is not TOML: what is secret in it cannot be told then.
+/// When it is not TOML: the secrets in it cannot be found then.
 pub fn mask(text: &str) -> Result<String, EditError> {
     let mut document = parse(text)?;
     each_secret(document.as_table_mut(), &mut |_, value| put(value, Value::from(MASK)));
@@ -23,7 +23,7 @@ pub fn mask(text: &str) -> Result<String, EditError> {
 }
 
 /// `text` with every secret that was left masked as it stands in `old`: at the same path, where the tables of an array
-/// are told apart by their names.
+/// are identified by their names.
 ///
 /// # Errors
 /// When one of them is not TOML, or nothing stood where a masked secret stands.

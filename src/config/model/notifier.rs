@@ -18,7 +18,7 @@ pub struct Notifier {
     pub per_minute: u32,
     /// Certificates that are trusted beside those of the system, as PEM.
     pub ca_pem: Option<String>,
-    /// How it is told.
+    /// The type of receiver, with its settings.
     pub channel: Channel,
 }
 
@@ -161,7 +161,7 @@ pub struct Heartbeat {
 pub struct Hidden(SecretString);
 
 impl Hidden {
-    /// The secret, for whoever sends it.
+    /// The secret, for the code that sends it.
     #[must_use]
     pub fn expose(&self) -> &str {
         self.0.expose_secret()

@@ -139,7 +139,7 @@ pub fn rule_of_json(value: &serde_json::Value) -> Result<Rule, Vec<(String, Stri
     Rule::compile(spec).map_err(|faults| faults.into_iter().map(|it| (it.key.to_owned(), it.message)).collect())
 }
 
-/// Whoever is told must be configured, and be somebody who can be told. Looks at what is written, so that a rule that is
+/// A notifier that a rule names must be configured, and be able to send alerts. Looks at what is written, so that a rule that is
 /// faulty otherwise is examined too.
 pub(super) fn receivers(notifiers: &[Notifier], rules: &mut Rules<'_>, count: usize) {
     let root = KeyPath::default().key("alert");
@@ -211,7 +211,7 @@ fn changed(old: RuleSpec, new: raw::alerting::Alert) -> RuleSpec {
     }
 }
 
-/// A server may be added later, so a name that means nobody is no fault.
+/// A server may be added later, so an unknown name is no fault.
 fn warn_about_servers(section: &raw::alerting::Alert, servers: &[Arc<Server>], warnings: &mut Vec<String>) {
     for entry in section.servers.iter().flatten() {
         let selector = Selector(vec![entry.split('@').next().unwrap_or(entry).to_owned()]);

@@ -5,10 +5,10 @@ use std::net::SocketAddr;
 use secrecy::ExposeSecret;
 use sha2::{Digest, Sha256};
 
-use super::secret::{FileFault, read_token};
 use super::{Rules, Surroundings, tls};
 use crate::config::fault::KeyPath;
 use crate::config::model::{Http, Token as HttpToken};
+use crate::config::named_file::{FileFault, read_value};
 use crate::config::{Network, raw};
 
 pub(super) fn http(
@@ -92,7 +92,7 @@ fn hash(section: &raw::Token, path: &KeyPath, rules: &mut Rules<'_>, around: &Su
     let found = match (&section.sha256, &section.token_file) {
         (Some(hash), None) => from_hex(hash.0.expose_secret())
             .ok_or_else(|| ("sha256", wrong("must be the 64 hexadecimal digits that sha256sum prints".to_owned()))),
-        (None, Some(file)) => match read_token(file, around) {
+        (None, Some(file)) => match read_value(file, around) {
             Ok(token) if token.expose_secret().len() >= SHORTEST => {
                 Ok(Sha256::digest(token.expose_secret().as_bytes()).into())
             }

@@ -47,6 +47,7 @@ fn check_url(url: &str) -> Result<(), &'static str> {
         return Err("must not contain a path or a query: InfluxDB behind a path is not supported");
     }
     match address::parse(authority) {
+        Ok((crate::config::Host::Name(name), _)) if name.contains('%') => Err("must not name an interface"),
         Ok(_) => Ok(()),
         Err(_) => Err("must name a host, such as http://127.0.0.1:8086"),
     }

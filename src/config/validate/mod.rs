@@ -16,21 +16,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::decode::{Findings, Sections};
-use super::environment::Environment;
 use super::fault::KeyPath;
 use super::model::{Config, Monitor};
+use super::named_file::{FileFault, Surroundings};
 use super::tree::Tree;
 use ntp_monitor_core::text::plain::is_disruptive;
-use secret::FileFault;
 
 /// Names become tags, file contents and parts of URLs.
 const LONGEST_NAME: usize = 128;
-
-/// What validation may look at beside the configuration.
-pub(super) struct Surroundings<'a> {
-    pub environment: &'a Environment,
-    pub file: Option<&'a Path>,
-}
 
 struct Rules<'a> {
     tree: &'a Tree,

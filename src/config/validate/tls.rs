@@ -10,11 +10,11 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
 use rustls::{Error, InconsistentKeys};
 
-use super::secret::{FileFault, resolve};
 use super::{Rules, Surroundings};
 use crate::config::fault::KeyPath;
 use crate::config::model::Tls;
-use crate::config::{certificate, named_file, raw};
+use crate::config::named_file::{self, FileFault, resolve};
+use crate::config::{certificate, raw};
 
 /// A certificate that ends within this time is worth a warning, in seconds.
 const SOON_S: i64 = 14 * 86_400;

@@ -196,7 +196,7 @@ async fn batch_without_a_good_line_is_retried_first() {
     assert_eq!((outbox.left(), outbox.quarantined().len()), (1, 0));
     assert_eq!(running.state.gauge().state, SenderLabel::Paused);
     seconds(35).await;
-    assert_eq!(running.state.gauge().state, SenderLabel::Paused, "also while the lines wait for company again");
+    assert_eq!(running.state.gauge().state, SenderLabel::Paused, "also while the next batch fills");
     seconds(115).await;
     assert_eq!((outbox.left(), outbox.quarantined().len()), (0, 2));
 }

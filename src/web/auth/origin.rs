@@ -1,6 +1,6 @@
 //! Which site a browser speaks for. Pure.
 //!
-//! A session is a cookie, which a browser sends whoever makes it ask; so what changes something must come from our own
+//! A session is a cookie, which a browser sends for any page that makes a request; so a change must come from our own
 //! page. And a name that an attacker lets point at this machine (DNS rebinding) must not make his page ours; so the
 //! service answers only to names that it goes by.
 

@@ -11,9 +11,9 @@ use secrecy::ExposeSecret;
 
 use super::{COMMON, Table, is_loopback};
 use crate::config::model::Hidden;
-use crate::config::named_file;
+use crate::config::named_file::{self, FileFault, resolve};
 use crate::config::units::Secret;
-use crate::config::validate::secret::{FileFault, Places, resolve};
+use crate::config::validate::secret::Places;
 
 impl Table<'_, '_> {
     /// A key of another type would be silently without effect.
