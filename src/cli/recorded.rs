@@ -294,3 +294,25 @@ fn is_late(first: &Sample, second: &Sample) -> bool {
     const USUAL_NS: i64 = 30 * 1_000_000_000;
     is_unexplained(first, second) && first.at.wall_ns.saturating_sub(second.at.wall_ns) > USUAL_NS
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_of_servers_beyond_the_limit_are_left_out_and_counted() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.csv");
+        let row = |n: usize| format!("a{n},2026-11-22T20:42:42Z,timeout\n");
+        let head = "server,time,outcome,offset_s,delay_s,root_delay_s,root_dispersion_s,stratum,leap\n";
+        let rows: String = (0..MOST_SERIES + 7).chain([0]).map(row).collect();
+        std::fs::write(&path, head.to_owned() + &rows).unwrap();
+        let mut said = Vec::new();
+        let mut recording = Recording::new(&[path], &mut said);
+        assert_eq!(recording.by_ref().count(), MOST_SERIES + 1);
+        assert_eq!(recording.faults().unreadable, 7);
+        drop(recording);
+        let said = String::from_utf8(said).unwrap();
+        assert_eq!(said.matches("more than 10000 servers or addresses").count(), 1, "{said}");
+    }
+}

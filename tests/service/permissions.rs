@@ -50,15 +50,18 @@ fn files_are_private_under_umask_022_and_those_of_earlier_starts_become_so() {
     let playground = Playground::open();
     let server = playground.server(Script::good());
     let home = Home::with("");
-    home.configure(&format!("[log]\nfile = {:?}\n{}", home.data().join("log"), own("a", server.address())));
+    home.configure(&format!("[log]\nfile = {:?}\n{}", home.path().join("log"), own("a", server.address())));
     assert!(!run(&home).contains("could be read by other users"));
     assert_private(&home.data());
+    let log = home.path().join("log");
+    fs::set_permissions(&log, Permissions::from_mode(0o644)).unwrap();
     for (path, _) in modes(&home.data()) {
         let mode = if path.is_dir() { 0o755 } else { 0o644 };
         fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
     }
-    let log = run(&home);
-    assert_eq!(log.matches("could be read by other users").count(), 1, "{log}");
+    let said = run(&home);
+    assert_eq!(fs::metadata(&log).unwrap().mode() & 0o777, 0o640);
+    assert_eq!(said.matches("could be read by other users").count(), 1, "{said}");
     assert_private(&home.data());
     assert!(!run(&home).contains("could be read by other users"));
 }
