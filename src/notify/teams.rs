@@ -147,7 +147,8 @@ mod tests {
         for shift in 0..3 {
             let text = clipped(&("x".repeat(shift) + &escaped(&"*\\".repeat(TEXT_BYTES))));
             let end = text.strip_suffix('…').unwrap();
-            assert!(text.len() <= TEXT_BYTES && (end.len() - end.trim_end_matches('\\').len()) % 2 == 0);
+            let backslashes = end.len() - end.trim_end_matches('\\').len();
+            assert!(text.len() <= TEXT_BYTES && backslashes.is_multiple_of(2));
         }
     }
 
