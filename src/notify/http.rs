@@ -47,7 +47,6 @@ impl Http {
     /// A client for the notifier. The values of `hidden` are masked in all responses.
     pub(super) fn new<'h>(config: &Config, hidden: impl IntoIterator<Item = &'h Hidden>) -> Result<Self, String> {
         let builder = outbound::builder(config.timeout, config.ca_pem.as_deref())?;
-        let builder = builder.user_agent(concat!("ntp-monitor/", env!("CARGO_PKG_VERSION")));
         let client =
             builder.build().map_err(|why| format!("cannot create an HTTP client: {}", outbound::innermost(&why)))?;
         Ok(Self { client, hidden: hidden.into_iter().cloned().collect() })
@@ -104,12 +103,7 @@ fn telegram_wait(text: &str) -> Option<Duration> {
 }
 
 fn reason(status: StatusCode, text: &str) -> String {
-    let hint = match status.as_u16() {
-        300..=399 => " (redirects are not followed: configure the final URL)",
-        401 | 403 => " (the receiver denied access: check the secret)",
-        404 | 410 => " (no such receiver: check the URL)",
-        _ => "",
-    };
+    let hint = outbound::hint(status);
     let said = outbound::short(text);
     if said.is_empty() { format!("{status}{hint}") } else { format!("{status}{hint}: {said}") }
 }

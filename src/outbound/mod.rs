@@ -2,15 +2,19 @@
 //! are read up to a limit, and no error contains a URL, which may include a secret.
 
 pub mod trust;
+mod waiting;
 
 use std::time::Duration;
 
-use reqwest::header::{HeaderMap, RETRY_AFTER};
 use reqwest::redirect::Policy;
-use reqwest::{Client, ClientBuilder, Response};
+use reqwest::{Client, ClientBuilder, Response, StatusCode};
+
+pub use waiting::{retry_after, seconds};
 
 /// Maximum number of bytes read from a response body.
 pub const MAX_BODY_BYTES: usize = 8 * 1024;
+/// Sent with every request: some firewalls refuse requests without it.
+const USER_AGENT: &str = concat!("ntp-monitor/", env!("CARGO_PKG_VERSION"));
 /// Maximum length of a reason.
 const MAX_REASON_CHARS: usize = 300;
 
@@ -22,13 +26,20 @@ pub fn builder(timeout: Duration, ca_pem: Option<&str>) -> Result<ClientBuilder,
     let tls = trust::client(ca_pem)?;
     // No proxy from the environment: data and secrets go only where the configuration says.
     let builder = Client::builder().http1_only().redirect(Policy::none()).timeout(timeout).no_proxy();
+    let builder = builder.user_agent(USER_AGENT);
     Ok(builder.use_preconfigured_tls(tls))
 }
 
-/// `Retry-After` in seconds. The form with a date is ignored, because it needs a correct wall clock.
+/// What a person should check after this status; empty if the status says enough.
 #[must_use]
-pub fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok().map(Duration::from_secs)
+pub fn hint(status: StatusCode) -> &'static str {
+    match status.as_u16() {
+        300..=399 => " (redirects are not followed: configure the final URL)",
+        401 | 403 => " (the receiver denied access: check the secret)",
+        404 | 410 => " (no such receiver: check the URL)",
+        407 => " (a proxy on the way requires a login)",
+        _ => "",
+    }
 }
 
 /// The beginning of a body. Read errors are ignored, because the status is sufficient.

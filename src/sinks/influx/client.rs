@@ -11,7 +11,7 @@ use reqwest::{Client, Response, StatusCode, Url};
 use secrecy::ExposeSecret;
 
 use crate::config::Influx;
-use crate::outbound::{body, builder, failure, retry_after, short};
+use crate::outbound::{body, builder, failure, hint, retry_after, short};
 
 /// The result of a write.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -165,7 +165,8 @@ fn reason(status: StatusCode, body: &[u8]) -> String {
     let json: Option<serde_json::Value> = serde_json::from_slice(body).ok();
     let message = json.as_ref().and_then(|json| json.get("message")?.as_str());
     let text = message.map_or_else(|| String::from_utf8_lossy(body), Into::into);
-    if text.trim().is_empty() { status.to_string() } else { format!("{status}: {}", short(&text)) }
+    let hint = hint(status);
+    if text.trim().is_empty() { format!("{status}{hint}") } else { format!("{status}{hint}: {}", short(&text)) }
 }
 
 #[cfg(test)]
@@ -220,6 +221,7 @@ mod tests {
         let json = br#"{"code":"invalid","message":"partial write:\nfield type conflict"}"#;
         assert_eq!(reason(StatusCode::BAD_REQUEST, json), "400 Bad Request: partial write: field type conflict");
         assert_eq!(reason(StatusCode::BAD_GATEWAY, b" "), "502 Bad Gateway");
+        assert!(reason(StatusCode::PERMANENT_REDIRECT, b"").contains("configure the final URL"));
         assert!(reason(StatusCode::BAD_GATEWAY, &[b'x'; 9000]).len() < 400);
     }
 }
