@@ -1,6 +1,7 @@
 //! Common parts of outgoing HTTP requests: HTTP/1.1, a time-out, no redirects, no proxy from the environment. Responses
 //! are read up to a limit, and no error contains a URL, which may include a secret.
 
+mod sent;
 pub mod trust;
 mod waiting;
 
@@ -9,10 +10,11 @@ use std::time::Duration;
 use reqwest::redirect::Policy;
 use reqwest::{Client, ClientBuilder, Response, StatusCode};
 
+pub use sent::Sent;
 pub use waiting::{retry_after, seconds};
 
-/// Maximum number of bytes read from a response body.
-pub const MAX_BODY_BYTES: usize = 8 * 1024;
+/// Maximum number of bytes read from the body of an error.
+const MAX_ERROR_BYTES: usize = 8 * 1024;
 /// Sent with every request: some firewalls refuse requests without it.
 const USER_AGENT: &str = concat!("ntp-monitor/", env!("CARGO_PKG_VERSION"));
 /// Maximum length of a reason.
@@ -43,16 +45,24 @@ pub fn hint(status: StatusCode) -> &'static str {
 }
 
 /// The beginning of a body. Read errors are ignored, because the status is sufficient.
-pub async fn body(mut response: Response) -> Vec<u8> {
+pub async fn body(response: Response) -> Vec<u8> {
+    body_or_fault(response, MAX_ERROR_BYTES).await.0
+}
+
+/// At most `limit` bytes of a body, and why it could not be read.
+pub async fn body_or_fault(mut response: Response, limit: usize) -> (Vec<u8>, Option<String>) {
     let mut bytes = Vec::new();
-    while let Ok(Some(chunk)) = response.chunk().await {
-        let room = MAX_BODY_BYTES - bytes.len();
-        bytes.extend_from_slice(&chunk[..chunk.len().min(room)]);
-        if bytes.len() == MAX_BODY_BYTES {
-            break;
+    while bytes.len() < limit {
+        match response.chunk().await {
+            Ok(Some(chunk)) => {
+                let room = limit - bytes.len();
+                bytes.extend_from_slice(&chunk[..chunk.len().min(room)]);
+            }
+            Ok(None) => break,
+            Err(error) => return (bytes, Some(failure(error))),
         }
     }
-    bytes
+    (bytes, None)
 }
 
 /// The innermost cause of a failed request ("connection refused"), without the URL.

@@ -50,6 +50,9 @@ pub(in crate::config) struct Notifier {
     /// webhook: content type of the body that body_template produces.
     #[schemars(extend("default" = "application/json"))]
     pub content_type: Option<String>,
+    /// webhook, heartbeat: text that the response contains if the receiver accepts; without it, see docs/NOTIFIERS.md.
+    #[schemars(extend("examples" = ["\"errcode\":0"]))]
+    pub expect: Option<String>,
     /// pagerduty: the integration key of the service.
     pub routing_key: Option<Secret>,
     /// A file that holds the routing_key.
@@ -65,6 +68,9 @@ pub(in crate::config) struct Notifier {
     /// telegram: the chat: a number or @channel.
     #[schemars(extend("examples" = ["-1001234567890"]))]
     pub chat_id: Option<String>,
+    /// telegram: the topic of a group with topics.
+    #[schemars(extend("examples" = [7]), range(min = 1))]
+    pub message_thread_id: Option<i64>,
     /// heartbeat: time between two requests, at least 15 s.
     #[schemars(extend("default" = "60s"))]
     pub interval: Option<Span>,
@@ -81,6 +87,9 @@ pub(in crate::config) struct Notifier {
     /// email: encryption of the connection.
     #[schemars(extend("default" = "starttls"))]
     pub tls: Option<MailTls>,
+    /// email: name of this host in the greeting (HELO); relays often require a fully qualified one.
+    #[schemars(extend("x-default" = "the fully qualified name of this host", "examples" = ["ntp.example.net"]))]
+    pub hello: Option<String>,
     /// email: the sender.
     #[schemars(extend("examples" = ["NTP monitor <ntp@example.net>"]))]
     pub from: Option<String>,
