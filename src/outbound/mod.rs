@@ -1,34 +1,55 @@
-//! Common parts of outgoing HTTP requests: HTTP/1.1, a time-out, no redirects, no proxy from the environment. Responses
-//! are read up to a limit, and no error contains a URL, which may include a secret.
+//! Common parts of outgoing HTTP requests: HTTP/1.1, a time-out, our name, no redirects, and a proxy only if the
+//! configuration says so. Responses are read up to a limit, and no error contains a URL, which may include a secret.
 
+mod proxy;
 pub mod trust;
 
 use std::time::Duration;
 
-use reqwest::header::{HeaderMap, RETRY_AFTER};
+use jiff::Timestamp;
+use jiff::fmt::rfc2822;
+use reqwest::header::{DATE, HeaderMap, HeaderName, RETRY_AFTER};
 use reqwest::redirect::Policy;
 use reqwest::{Client, ClientBuilder, Response};
+
+pub use proxy::Proxy;
 
 /// Maximum number of bytes read from a response body.
 pub const MAX_BODY_BYTES: usize = 8 * 1024;
 /// Maximum length of a reason.
 const MAX_REASON_CHARS: usize = 300;
 
-/// A client whose requests time out after `timeout`. It trusts the certificates of the system and those in `ca_pem`.
+/// The name of this program in requests; some firewalls reject requests without one.
+const USER_AGENT: &str = concat!("ntp-monitor/", env!("CARGO_PKG_VERSION"));
+
+/// A client whose requests time out after `timeout`. It trusts the certificates of the system and those in `ca_pem`, and
+/// uses no proxy but the given one.
 ///
 /// # Errors
-/// When `ca_pem` contains an invalid certificate.
-pub fn builder(timeout: Duration, ca_pem: Option<&str>) -> Result<ClientBuilder, String> {
+/// When `ca_pem` contains an invalid certificate, or the proxy cannot be used.
+pub fn builder(timeout: Duration, ca_pem: Option<&str>, proxy: Option<&Proxy>) -> Result<ClientBuilder, String> {
     let tls = trust::client(ca_pem)?;
-    // No proxy from the environment: data and secrets go only where the configuration says.
+    // Data and secrets go only where the configuration says, so the environment is ignored here.
     let builder = Client::builder().http1_only().redirect(Policy::none()).timeout(timeout).no_proxy();
-    Ok(builder.use_preconfigured_tls(tls))
+    let builder = builder.user_agent(USER_AGENT).use_preconfigured_tls(tls);
+    match proxy {
+        Some(proxy) => proxy.apply(builder),
+        None => Ok(builder),
+    }
 }
 
-/// `Retry-After` in seconds. The form with a date is ignored, because it needs a correct wall clock.
+/// `Retry-After`: a number of seconds, also with a fraction, or a date. The date is compared with the server's own `Date`,
+/// because this host's clock may be wrong.
 #[must_use]
 pub fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok().map(Duration::from_secs)
+    let text = |name: HeaderName| headers.get(name)?.to_str().ok().map(str::trim);
+    let date = |text: &str| rfc2822::parse(text).ok().map(|at| at.timestamp());
+    let value = text(RETRY_AFTER)?;
+    if let Ok(seconds) = value.parse::<f64>() {
+        return Duration::try_from_secs_f64(seconds).ok();
+    }
+    let now = text(DATE).and_then(date).unwrap_or_else(Timestamp::now);
+    Some(Duration::try_from(date(value)?.duration_since(now)).unwrap_or_default())
 }
 
 /// The beginning of a body. Read errors are ignored, because the status is sufficient.
@@ -50,7 +71,11 @@ pub fn failure(error: reqwest::Error) -> String {
     if error.is_timeout() {
         return "no response in time".to_owned();
     }
-    innermost(&error.without_url())
+    let why = innermost(&error.without_url());
+    match why.strip_prefix("tunnel error: ") {
+        Some(why) => format!("the proxy does not connect to the server ({why}): check the key proxy"),
+        None => why,
+    }
 }
 
 /// The innermost cause of an error, on one line.
@@ -67,4 +92,29 @@ pub fn innermost(error: &dyn std::error::Error) -> String {
 #[must_use]
 pub fn short(text: &str) -> String {
     text.trim().chars().take(MAX_REASON_CHARS).map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use reqwest::header::HeaderValue;
+
+    use super::*;
+
+    #[test]
+    fn retry_after_is_seconds_a_fraction_or_a_date() {
+        const NOW: &str = "Sun, 06 Nov 1994 08:49:37 GMT";
+        for (text, milliseconds) in [
+            ("120", Some(120_000)),
+            (" 1.5 ", Some(1500)),
+            ("Sun, 06 Nov 1994 08:50:07 GMT", Some(30_000)),
+            ("Sun, 06 Nov 1994 08:00:00 GMT", Some(0)),
+            ("-1", None),
+            ("inf", None),
+            ("later", None),
+        ] {
+            let pairs = [(RETRY_AFTER, text), (DATE, NOW)];
+            let headers = pairs.into_iter().map(|(name, text)| (name, HeaderValue::from_static(text))).collect();
+            assert_eq!(retry_after(&headers), milliseconds.map(Duration::from_millis), "{text}");
+        }
+    }
 }

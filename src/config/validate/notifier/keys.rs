@@ -1,9 +1,8 @@
-//! What is written under one key of a notifier: texts, secrets, URLs, addresses, certificates. What is wrong with it is a
+//! What is written under one key of a notifier: texts, secrets, URLs, addresses. What is wrong with it is a
 //! fault at that key; a secret is repeated in none.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use crate::config::certificate::roots;
 use lettre::message::Mailbox;
 use reqwest::Url;
 use reqwest::header::{HeaderName, HeaderValue};
@@ -12,7 +11,7 @@ use secrecy::ExposeSecret;
 use super::{COMMON, Table, is_loopback};
 use crate::config::model::Hidden;
 use crate::config::units::Secret;
-use crate::config::validate::secret::{FileFault, Places, resolve};
+use crate::config::validate::secret::Places;
 
 impl Table<'_, '_> {
     /// A key of another type would be silently without effect.
@@ -127,17 +126,5 @@ impl Table<'_, '_> {
         let mailbox = address.parse().ok();
         self.require(mailbox.is_some(), key, &format!("{address:?} is no mail address, such as \"ops@example.net\""));
         mailbox
-    }
-
-    pub(super) fn certificates(&mut self, file: &Path) -> Option<String> {
-        let path = resolve(file, self.surroundings);
-        let unread = |why| FileFault::Unread(format!("{} cannot be read: {why}", path.display()));
-        let text = std::fs::read_to_string(&path).map_err(unread);
-        let found = text.and_then(|pem| match roots(&pem) {
-            Ok(_) => Ok(pem),
-            Err(why) => Err(FileFault::Wrong(format!("{} {why}", path.display()))),
-        });
-        let key = self.path.key("ca_file");
-        found.map_err(|fault| self.rules.refuse_file(&key, fault)).ok()
     }
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use lettre::message::Mailbox;
 use reqwest::header::HeaderValue;
 
+use super::outbound::certificates;
 use super::{Rules, Surroundings};
 use crate::config::fault::KeyPath;
 use crate::config::model::{Channel, Email, Heartbeat, MailTls, Notifier, NotifierType, Webhook};
@@ -78,7 +79,7 @@ impl Table<'_, '_> {
         self.require(section.timeout.0 <= LONGEST_TIMEOUT, "timeout", "must not be longer than 120s");
         self.require((1..=10_000).contains(&section.rate), "rate", "must be from 1 to 10000");
         let ca_pem = match &section.ca_file {
-            Some(file) => Some(self.certificates(file)?),
+            Some(file) => Some(certificates(&self.path, file, self.rules, self.surroundings)?),
             None => None,
         };
         let (name, timeout, per_minute) = (section.name.clone(), section.timeout.0, section.rate);
