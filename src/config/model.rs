@@ -18,6 +18,7 @@ use schemars::JsonSchema;
 use secrecy::SecretString;
 use serde::Deserialize;
 
+use crate::outbound::Proxy;
 use ntp_monitor_core::alert::engine::Rulebook;
 
 /// Everything the service was told.
@@ -150,6 +151,10 @@ pub struct Influx {
     pub flush_interval: Duration,
     /// Deadline of one request.
     pub timeout: Duration,
+    /// Certificates that are trusted beside those of the system, as PEM.
+    pub ca_pem: Option<String>,
+    /// The proxy that requests go through.
+    pub proxy: Option<Proxy>,
     /// The outbox drops what is older.
     pub outbox_max_age: Duration,
     /// The outbox drops its oldest beyond this many bytes.

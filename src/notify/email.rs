@@ -206,8 +206,14 @@ mod tests {
             login: Some(("ntp".into(), Hidden::from("hush"))),
         };
         let channel = Channel::Email(settings.clone());
-        let config =
-            Config { name: "m".into(), timeout: Duration::from_secs(1), per_minute: 30, ca_pem: None, channel };
+        let config = Config {
+            name: "m".into(),
+            timeout: Duration::from_secs(1),
+            per_minute: 30,
+            ca_pem: None,
+            proxy: None,
+            channel,
+        };
         Email::new(&config, &settings).unwrap()
     }
 

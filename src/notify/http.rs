@@ -49,7 +49,7 @@ impl<'a> Request<'a> {
 impl Http {
     /// A client for the notifier. The values of `hidden` are masked in all responses.
     pub(super) fn new<'h>(config: &Config, hidden: impl IntoIterator<Item = &'h Hidden>) -> Result<Self, String> {
-        let builder = outbound::builder(config.timeout, config.ca_pem.as_deref())?;
+        let builder = outbound::builder(config.timeout, config.ca_pem.as_deref(), config.proxy.as_ref())?;
         let client =
             builder.build().map_err(|why| format!("cannot create an HTTP client: {}", outbound::innermost(&why)))?;
         Ok(Self { client, hidden: hidden.into_iter().cloned().collect() })

@@ -1,6 +1,7 @@
-//! Common parts of outgoing HTTP requests: HTTP/1.1, a time-out, no redirects, no proxy from the environment. Responses
-//! are read up to a limit, and no error contains a URL, which may include a secret.
+//! Common parts of outgoing HTTP requests: HTTP/1.1, a time-out, our name, no redirects, and a proxy only if the
+//! configuration says so. Responses are read up to a limit, and no error contains a URL, which may include a secret.
 
+mod proxy;
 mod sent;
 pub mod trust;
 mod waiting;
@@ -10,26 +11,32 @@ use std::time::Duration;
 use reqwest::redirect::Policy;
 use reqwest::{Client, ClientBuilder, Response, StatusCode};
 
+pub use proxy::Proxy;
 pub use sent::Sent;
 pub use waiting::{retry_after, seconds};
 
 /// Maximum number of bytes read from the body of an error.
 const MAX_ERROR_BYTES: usize = 8 * 1024;
-/// Sent with every request: some firewalls refuse requests without it.
-const USER_AGENT: &str = concat!("ntp-monitor/", env!("CARGO_PKG_VERSION"));
 /// Maximum length of a reason.
 const MAX_REASON_CHARS: usize = 300;
 
-/// A client whose requests time out after `timeout`. It trusts the certificates of the system and those in `ca_pem`.
+/// The name of this program in requests; some firewalls reject requests without one.
+const USER_AGENT: &str = concat!("ntp-monitor/", env!("CARGO_PKG_VERSION"));
+
+/// A client whose requests time out after `timeout`. It trusts the certificates of the system and those in `ca_pem`, and
+/// uses no proxy but the given one.
 ///
 /// # Errors
-/// When `ca_pem` contains an invalid certificate.
-pub fn builder(timeout: Duration, ca_pem: Option<&str>) -> Result<ClientBuilder, String> {
+/// When `ca_pem` contains an invalid certificate, or the proxy cannot be used.
+pub fn builder(timeout: Duration, ca_pem: Option<&str>, proxy: Option<&Proxy>) -> Result<ClientBuilder, String> {
     let tls = trust::client(ca_pem)?;
-    // No proxy from the environment: data and secrets go only where the configuration says.
+    // Data and secrets go only where the configuration says, so the environment is ignored here.
     let builder = Client::builder().http1_only().redirect(Policy::none()).timeout(timeout).no_proxy();
-    let builder = builder.user_agent(USER_AGENT);
-    Ok(builder.use_preconfigured_tls(tls))
+    let builder = builder.user_agent(USER_AGENT).use_preconfigured_tls(tls);
+    match proxy {
+        Some(proxy) => proxy.apply(builder),
+        None => Ok(builder),
+    }
 }
 
 /// What a person should check after this status; empty if the status says enough.
@@ -71,7 +78,11 @@ pub fn failure(error: reqwest::Error) -> String {
     if error.is_timeout() {
         return "no response in time".to_owned();
     }
-    innermost(&error.without_url())
+    let why = innermost(&error.without_url());
+    match why.strip_prefix("tunnel error: ") {
+        Some(why) => format!("the proxy does not connect to the server ({why}): check the key proxy"),
+        None => why,
+    }
 }
 
 /// The innermost cause of an error, on one line.

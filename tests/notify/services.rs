@@ -246,3 +246,16 @@ async fn template_gets_a_large_group_in_parts() {
     let parts: Vec<_> = seen.iter().map(|part| (part.header("Idempotency-Key").unwrap(), part.body.clone())).collect();
     assert_eq!(parts, [("k/0".to_owned(), "100 server-0".to_owned()), ("k/1".to_owned(), "50 server-100".to_owned())]);
 }
+
+/// The receiver is the proxy: a request through it has the whole URL in its first line.
+#[tokio::test]
+async fn requests_go_through_the_configured_proxy() {
+    let proxy = Receiver::scripted([]);
+    let address = proxy.address;
+    let keys =
+        format!("type = \"webhook\"\nurl = \"http://192.0.2.7/hook\"\nproxy = \"http://ntp:s3cret@{address}\"\n");
+    attempt(&one(&keys), &news("k", "offset")).await.unwrap();
+    let seen = proxy.seen();
+    assert_eq!(seen[0].line(), "POST http://192.0.2.7/hook");
+    assert_eq!(seen[0].header("Proxy-Authorization").as_deref(), Some("Basic bnRwOnMzY3JldA=="));
+}

@@ -7,6 +7,8 @@ use schemars::JsonSchema;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
+use crate::outbound::Proxy;
+
 /// One `[[notifier]]`; names are unique.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Notifier {
@@ -18,6 +20,8 @@ pub struct Notifier {
     pub per_minute: u32,
     /// Certificates that are trusted beside those of the system, as PEM.
     pub ca_pem: Option<String>,
+    /// The proxy that requests go through.
+    pub proxy: Option<Proxy>,
     /// How it is told.
     pub channel: Channel,
 }
@@ -135,10 +139,10 @@ pub struct Email {
 #[serde(rename_all = "lowercase")]
 #[schemars(inline)]
 pub enum MailTls {
-    /// Begins in the clear and must become protected before anything is said.
+    /// Begins in plain text and must become encrypted before anything is sent.
     #[default]
     Starttls,
-    /// Protected from the first byte.
+    /// Encrypted from the first byte.
     Tls,
     /// Not encrypted: for this machine or a relay on the local network.
     None,

@@ -31,6 +31,12 @@ pub(in crate::config) struct Notifier {
     /// Certificates (PEM) to trust in addition to those of the system.
     #[schemars(extend("examples" = ["/etc/ntp-monitor/ca.pem"]))]
     pub ca_file: Option<PathBuf>,
+    /// all but email: URL of an HTTP proxy, which may contain a user name and a password, or "environment" to use
+    /// HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY. Without this key no proxy is used.
+    #[schemars(extend("examples" = ["http://proxy.example.net:3128"]))]
+    pub proxy: Option<Secret>,
+    /// A file with the proxy's URL.
+    pub proxy_file: Option<PathBuf>,
     /// slack, teams, webhook, heartbeat: where to send. A secret: anyone who knows the URL can send to it.
     pub url: Option<Secret>,
     /// A file with the url; a relative path is looked up in systemd's credentials first, as for every _file key.

@@ -72,7 +72,7 @@ impl InfluxClient {
             headers.insert(AUTHORIZATION, authorization(token)?);
         }
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
-        let http = builder(config.timeout, None)
+        let http = builder(config.timeout, config.ca_pem.as_deref(), config.proxy.as_ref())
             .map_err(ClientFault::Client)?
             .default_headers(headers)
             .build()
@@ -182,6 +182,8 @@ mod tests {
             batch: 10,
             flush_interval: Duration::from_secs(1),
             timeout: Duration::from_secs(1),
+            ca_pem: None,
+            proxy: None,
             outbox_max_age: Duration::from_secs(1),
             outbox_max_bytes: 1,
         }

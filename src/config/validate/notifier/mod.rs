@@ -9,6 +9,7 @@ use std::time::Duration;
 use lettre::message::Mailbox;
 use reqwest::header::HeaderValue;
 
+use super::outbound::{certificates, proxy};
 use super::{Rules, Surroundings};
 use crate::config::fault::KeyPath;
 use crate::config::model::{Channel, Chat, Email, Heartbeat, MailTls, Notifier, NotifierType, Webhook};
@@ -17,6 +18,8 @@ use ntp_monitor_core::alert::body::BodyTemplate;
 
 /// Keys of every type.
 const COMMON: [&str; 5] = ["name", "type", "timeout", "rate", "ca_file"];
+/// Keys of every type that sends HTTP requests.
+const HTTP: [&str; 2] = ["proxy", "proxy_file"];
 /// What is asked for more often than this is asked for too often.
 const SHORTEST_BEAT: Duration = Duration::from_secs(15);
 /// Longer than this, an attempt holds up everything behind it.
@@ -79,11 +82,13 @@ impl Table<'_, '_> {
         self.require(section.timeout.0 <= LONGEST_TIMEOUT, "timeout", "must not be longer than 120s");
         self.require((1..=10_000).contains(&section.rate), "rate", "must be from 1 to 10000");
         let ca_pem = match &section.ca_file {
-            Some(file) => Some(self.certificates(file)?),
+            Some(file) => Some(certificates(&self.path, file, self.rules, self.surroundings)?),
             None => None,
         };
+        let (inline, file) = (section.proxy.as_ref(), section.proxy_file.as_ref());
+        let proxy = proxy(&self.path, inline, file, self.rules, self.surroundings);
         let (name, timeout, per_minute) = (section.name.clone(), section.timeout.0, section.rate);
-        Some(Notifier { name, timeout, per_minute, ca_pem, channel: self.channel(section)? })
+        Some(Notifier { name, timeout, per_minute, ca_pem, proxy, channel: self.channel(section)? })
     }
 
     fn channel(&mut self, section: raw::Notifier) -> Option<Channel> {
