@@ -8,10 +8,13 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 
+use super::succession::Succession;
 use crate::config::Server;
 use crate::probe::resolve::LONGEST_RETRY;
+use crate::probe::rotation::Rotation;
 use crate::probe::schedule::{Past, Schedule};
 use ntp_monitor_core::clock::{Clock, Stamp};
+use ntp_monitor_core::sample::Outcome;
 
 /// The poll schedule of one address. It is shared with the next incarnation, so that a restart does not poll too early.
 pub type SharedSchedule = Arc<Mutex<Schedule>>;
@@ -30,6 +33,15 @@ pub(super) struct LedgerState {
     /// The last poll of each address, from earlier processes.
     past: HashMap<SocketAddr, Past>,
     unclean: Option<UncleanShutdown>,
+    /// Which addresses of each server are polled.
+    pub(super) selections: HashMap<Arc<str>, Selection>,
+}
+
+/// The polled addresses of one server. A new incarnation of [`super::targets::Targets`] continues them.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Selection {
+    pub rotation: Rotation,
+    pub succession: Succession,
 }
 
 /// The poll schedule of one address, and the handle that wakes its prober.
@@ -156,6 +168,11 @@ impl Ledger {
     /// Sets the servers to poll; [`super::targets::Targets`] reads them when it is restarted.
     pub fn set_servers(&self, servers: Vec<Arc<Server>>) {
         self.with(|state| state.servers = servers);
+    }
+
+    /// Whether the last poll of this address in an earlier process, if there was one, gave a sample.
+    pub(super) fn has_worked(&self, address: SocketAddr) -> bool {
+        self.with(|state| state.past.get(&address).is_some_and(|past| past.outcome == Outcome::Sample))
     }
 
     pub(super) fn with<T>(&self, change: impl FnOnce(&mut LedgerState) -> T) -> T {

@@ -10,6 +10,7 @@ use super::events::{Event, Moment, Recorder};
 use super::intake::TimeAxis;
 use super::leap::{LeapKeeper, LeapSource};
 use super::local::LocalState;
+use super::reach::Reach;
 use super::snapshot::{SeriesSnapshot, Snapshot};
 use super::summary::WindowSummary;
 use super::verdict::{History, Verdict, When};
@@ -45,6 +46,8 @@ pub struct Analysis {
     ongoing: Arc<[Event]>,
     /// Of series that have not been polled yet.
     recalled: Recalled,
+    /// The failures in a row, and the reach, of series that were replaced by one that has not been polled yet.
+    inherited: BTreeMap<SeriesKey, (u64, Reach)>,
     longest: Window,
     axis: TimeAxis,
 }
@@ -76,6 +79,7 @@ impl Analysis {
             recorder: Recorder::default(),
             ongoing: Arc::default(),
             recalled: Recalled::new(),
+            inherited: BTreeMap::new(),
             longest,
             axis,
         }
@@ -98,10 +102,15 @@ impl Analysis {
 
     /// Takes one poll. What is out of order or double counts nowhere.
     pub fn observe(&mut self, sample: &Arc<Sample>) {
-        let (longest, axis, recalled) = (self.longest, self.axis, &mut self.recalled);
+        let (longest, axis, recalled, inherited) = (self.longest, self.axis, &mut self.recalled, &mut self.inherited);
         let series = self.series.entry(sample.key()).or_insert_with_key(|key| {
             let windows = ServerWindows::up_to(longest, axis);
-            Box::new(Series::new(sample, windows, &recalled.remove(key).unwrap_or_default()))
+            let mut series = Series::new(sample, windows, &recalled.remove(key).unwrap_or_default());
+            if let Some((failures, reach)) = inherited.remove(key) {
+                series.consecutive_failures = failures;
+                series.windows.continue_reach(reach);
+            }
+            Box::new(series)
         });
         let is_used = series.windows.observe(sample).is_ok();
         if is_used {
@@ -141,6 +150,15 @@ impl Analysis {
         }
         let address = key.address.map(|address| address.to_string()).filter(|_| !is_gone);
         self.recorder.forget(&key.server, address.as_deref());
+    }
+
+    /// A series is no longer polled; `successor` is polled instead, which continues the failures in a row.
+    pub fn replace(&mut self, key: &SeriesKey, successor: SeriesKey) {
+        if let Some(old) = self.series.get(key) {
+            let left = (old.consecutive_failures, old.windows.state().reach);
+            self.inherited.insert(successor, left);
+        }
+        self.forget(key);
     }
 
     /// Events that began or ended, or of which more is known, since the last call, as far as the limit of events allows.
@@ -320,6 +338,22 @@ mod tests {
         let forgotten = SeriesKey::here(&"test".into(), None);
         analysis.forget(&forgotten);
         assert!(analysis.take_events().iter().all(|event| event.end.is_some()));
+    }
+
+    #[test]
+    fn successor_of_a_series_continues_its_failures_in_a_row() {
+        let mut analysis = Analysis::new(Window::Hour, TimeAxis::Monotonic);
+        let at = |address: &str, poll: Sample| Arc::new(Sample { address: Some(address.parse().unwrap()), ..poll });
+        let (old, new) = (at("192.0.2.1:123", lost(64.0)), at("192.0.2.2:123", lost(192.0)));
+        analysis.observe(&at("192.0.2.1:123", sample(0.0, 0.0, 0.01)));
+        analysis.observe(&old);
+        analysis.observe(&at("192.0.2.1:123", lost(128.0)));
+        analysis.replace(&old.key(), new.key());
+        analysis.observe(&new);
+        let snapshot = analysis.snapshot(stamp(192.0));
+        assert_eq!(snapshot.series.len(), 1);
+        let series = &snapshot.series[&new.key()];
+        assert_eq!((series.consecutive_failures, series.hour.reach.bits(), series.polls), (3, 0b1000, 1));
     }
 
     #[test]
