@@ -2,6 +2,7 @@
 //! configuration says so. Responses are read up to a limit, and no error contains a URL, which may include a secret.
 
 mod proxy;
+mod secret;
 pub mod trust;
 
 use std::time::Duration;
@@ -10,9 +11,10 @@ use jiff::Timestamp;
 use jiff::fmt::rfc2822;
 use reqwest::header::{DATE, HeaderMap, HeaderName, RETRY_AFTER};
 use reqwest::redirect::Policy;
-use reqwest::{Client, ClientBuilder, Response};
+use reqwest::{Client, ClientBuilder, Response, Url};
 
 pub use proxy::Proxy;
+pub use secret::Hidden;
 
 /// Maximum number of bytes read from a response body.
 pub const MAX_BODY_BYTES: usize = 8 * 1024;
@@ -36,6 +38,35 @@ pub fn builder(timeout: Duration, ca_pem: Option<&str>, proxy: Option<&Proxy>) -
         Some(proxy) => proxy.apply(builder),
         None => Ok(builder),
     }
+}
+
+/// The URL of a service, to which the paths of its API are appended. It may have a path, for a service behind a proxy.
+///
+/// # Errors
+/// What is wrong with it. The message does not repeat it, because it may contain a password.
+pub fn base_url(text: &str) -> Result<Url, &'static str> {
+    if !text.starts_with("http://") && !text.starts_with("https://") {
+        return Err("must begin with http:// or https://");
+    }
+    let url = Url::parse(text).map_err(|_| "must name a host, such as http://127.0.0.1:8086")?;
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err("must not contain a user or a password; use the key for the token");
+    }
+    if url.query().is_some() || url.fragment().is_some() {
+        return Err("must not contain a query");
+    }
+    if url.port() == Some(0) {
+        return Err("must not contain port 0");
+    }
+    Ok(url)
+}
+
+/// A URL below a base URL.
+#[must_use]
+pub fn below(base: &Url, path: &str) -> Url {
+    let mut url = base.clone();
+    url.set_path(&format!("{}{path}", base.path().trim_end_matches('/')));
+    url
 }
 
 /// `Retry-After`: a number of seconds, also with a fraction, or a date. The date is compared with the server's own `Date`,
@@ -99,6 +130,28 @@ mod tests {
     use reqwest::header::HeaderValue;
 
     use super::*;
+
+    #[test]
+    fn base_url_may_have_a_path_and_nothing_else() {
+        for (bad, part) in [
+            ("h:8086", "begin with"),
+            ("http://", "name a host"),
+            ("http://h:99999", "name a host"),
+            ("http://me:hush@h", "password"),
+            ("http://h/?q=hush", "query"),
+            ("http://h#hush", "query"),
+        ] {
+            let why = base_url(bad).unwrap_err();
+            assert!(why.contains(part) && !why.contains("hush"), "{bad}: {why}");
+        }
+        for (good, write) in [
+            ("http://h:8086", "http://h:8086/write"),
+            ("https://[::1]/", "https://[::1]/write"),
+            ("https://h/db/influx/", "https://h/db/influx/write"),
+        ] {
+            assert_eq!(below(&base_url(good).unwrap(), "/write").as_str(), write);
+        }
+    }
 
     #[test]
     fn retry_after_is_seconds_a_fraction_or_a_date() {

@@ -1,11 +1,11 @@
 //! `[[notifier]]`: whom to tell, and how.
 
-use std::fmt;
 use std::time::Duration;
 
 use schemars::JsonSchema;
-use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
+
+pub use crate::outbound::Hidden;
 
 /// One `[[notifier]]`; names are unique.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -154,42 +154,4 @@ pub struct Heartbeat {
     /// What to ask for while the service is failing.
     pub fail_url: Option<Hidden>,
     pub interval: Duration,
-}
-
-/// A secret that can be compared with another one, so that a reload sees whether it changed.
-#[derive(Clone)]
-pub struct Hidden(SecretString);
-
-impl Hidden {
-    /// The secret, for whoever sends it.
-    #[must_use]
-    pub fn expose(&self) -> &str {
-        self.0.expose_secret()
-    }
-}
-
-impl From<SecretString> for Hidden {
-    fn from(secret: SecretString) -> Self {
-        Self(secret)
-    }
-}
-
-impl From<&str> for Hidden {
-    fn from(secret: &str) -> Self {
-        Self(secret.into())
-    }
-}
-
-impl PartialEq for Hidden {
-    fn eq(&self, other: &Self) -> bool {
-        self.expose() == other.expose()
-    }
-}
-
-impl Eq for Hidden {}
-
-impl fmt::Debug for Hidden {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("********")
-    }
 }

@@ -2,8 +2,6 @@
 
 use std::path::{Path, PathBuf};
 
-use secrecy::ExposeSecret;
-
 use super::secret::{FileFault, Places, resolve};
 use super::{Rules, Surroundings};
 use crate::config::certificate::roots;
@@ -39,7 +37,7 @@ pub(super) fn proxy(
     let places = Places::of(table, "proxy");
     let (text, path) = places.look(inline, file, rules, surroundings)?;
     let variable = |name: &str| surroundings.environment.get(name).cloned();
-    match Proxy::parse(text.expose_secret(), variable) {
+    match Proxy::parse(&text, variable) {
         Ok(proxy) => proxy,
         Err(why) => {
             rules.require(false, path, || why);

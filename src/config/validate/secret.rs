@@ -2,11 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use secrecy::SecretString;
-
 use super::{Rules, Surroundings};
 use crate::config::fault::KeyPath;
 use crate::config::units::Secret;
+use crate::outbound::Hidden;
 
 /// A key that holds a secret, and the key that names a file with it.
 pub(super) struct Places {
@@ -28,7 +27,7 @@ impl Places {
         file: Option<&PathBuf>,
         rules: &mut Rules<'_>,
         surroundings: &Surroundings<'_>,
-    ) -> Option<(SecretString, &KeyPath)> {
+    ) -> Option<(Hidden, &KeyPath)> {
         let layer = |path: &KeyPath| rules.tree.source(path).layer();
         let (inline_wins, file_wins) =
             (layer(&self.inline) > layer(&self.file), layer(&self.inline) < layer(&self.file));
@@ -39,8 +38,8 @@ impl Places {
                 rules.require(false, &self.inline, || format!("and {name} are both set; one is enough"));
                 None
             }
-            (Some(secret), None) => Some((secret.0.clone(), &self.inline)),
-            (Some(secret), Some(_)) if inline_wins => Some((secret.0.clone(), &self.inline)),
+            (Some(secret), None) => Some((secret.0.clone().into(), &self.inline)),
+            (Some(secret), Some(_)) if inline_wins => Some((secret.0.clone().into(), &self.inline)),
             (_, Some(path)) => match read_token(path, surroundings) {
                 Ok(secret) => Some((secret, &self.file)),
                 Err(fault) => {
@@ -62,9 +61,9 @@ pub(super) enum FileFault {
 }
 
 /// Reads a token file; see [`resolve`].
-pub(super) fn read_token(path: &Path, surroundings: &Surroundings<'_>) -> Result<SecretString, FileFault> {
+pub(super) fn read_token(path: &Path, surroundings: &Surroundings<'_>) -> Result<Hidden, FileFault> {
     let found = resolve(path, surroundings);
-    let text = std::fs::read_to_string(&found).map_err(|why| {
+    Hidden::read(&found).map_err(|why| {
         // Root alone can look there, and anybody else must not take "no such file" for the whole truth.
         let elsewhere = match why.kind() {
             std::io::ErrorKind::NotFound if path.is_relative() => {
@@ -74,8 +73,7 @@ pub(super) fn read_token(path: &Path, surroundings: &Surroundings<'_>) -> Result
             _ => "",
         };
         FileFault::Unread(format!("{} cannot be read: {why}{elsewhere}", found.display()))
-    })?;
-    Ok(SecretString::from(text.trim_end_matches(['\r', '\n'])))
+    })
 }
 
 /// Where a file is: a relative path is looked for among systemd's credentials, then beside the configuration file. A
