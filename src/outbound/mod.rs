@@ -103,8 +103,11 @@ pub fn failure(error: reqwest::Error) -> String {
         return "no response in time".to_owned();
     }
     let why = innermost(&error.without_url());
-    match why.strip_prefix("tunnel error: ") {
-        Some(why) => format!("the proxy does not connect to the server ({why}): check the key proxy"),
+    if let Some(why) = why.strip_prefix("tunnel error: ") {
+        return format!("the proxy does not connect to the server ({why}): check the key proxy");
+    }
+    match trust::handshake_fault(&why) {
+        Some(fault) => format!("{fault} ({why})"),
         None => why,
     }
 }

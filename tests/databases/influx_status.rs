@@ -21,32 +21,43 @@ use tokio::task::JoinHandle;
 
 const PARTIAL: &str = r#"{"code":"invalid","message":"unable to parse"}"#;
 /// Every wait for a condition ends here, in failure.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A database that answers from a script, then refuses lines with `bad` and takes the rest.
-struct Fake {
-    url: String,
+pub(super) struct Fake {
+    pub url: String,
     seen: Arc<Mutex<Seen>>,
     _server: Receiver,
 }
 
 #[derive(Default)]
-struct Seen {
+pub(super) struct Seen {
     script: VecDeque<Answer>,
-    heads: Vec<String>,
+    pub heads: Vec<String>,
     at: Vec<Instant>,
-    taken: BTreeMap<String, usize>,
+    pub taken: BTreeMap<String, usize>,
 }
 
 impl Fake {
-    fn start(script: impl IntoIterator<Item = Answer>) -> Self {
+    pub(super) fn start(script: impl IntoIterator<Item = Answer>) -> Self {
         let seen = Arc::new(Mutex::new(Seen { script: script.into_iter().collect(), ..Seen::default() }));
         let shared = Arc::clone(&seen);
         let server = Receiver::start(move |request| judge(&mut shared.lock().unwrap(), request));
         Self { url: server.url(""), seen, _server: server }
     }
 
-    fn seen<T>(&self, look: impl FnOnce(&Seen) -> T) -> T {
+    /// Answers each request as `judge` says.
+    pub(super) fn judging(mut judge: impl FnMut(&Request) -> Answer + Send + 'static) -> Self {
+        let seen = Arc::new(Mutex::new(Seen::default()));
+        let shared = Arc::clone(&seen);
+        let server = Receiver::start(move |request| {
+            shared.lock().unwrap().heads.push(request.head.clone());
+            judge(request)
+        });
+        Self { url: server.url(""), seen, _server: server }
+    }
+
+    pub(super) fn seen<T>(&self, look: impl FnOnce(&Seen) -> T) -> T {
         look(&self.seen.lock().unwrap())
     }
 }
@@ -66,13 +77,13 @@ fn judge(seen: &mut Seen, request: &Request) -> Answer {
 }
 
 #[derive(Default)]
-struct Memory {
+pub(super) struct Memory {
     rows: Mutex<Vec<OutboxRow>>,
-    quarantine: Mutex<Vec<(String, String)>>,
+    pub quarantine: Mutex<Vec<(String, String)>>,
 }
 
 impl Memory {
-    fn of(lines: impl IntoIterator<Item = String>) -> Arc<Self> {
+    pub(super) fn of(lines: impl IntoIterator<Item = String>) -> Arc<Self> {
         let lines: Vec<_> = lines.into_iter().collect();
         let rows = lines.chunks(10).zip(1..).map(|(lines, id)| {
             let body = lines.iter().flat_map(|line| [line.as_bytes(), b"\n"].concat()).collect();
@@ -81,7 +92,7 @@ impl Memory {
         Arc::new(Self { rows: Mutex::new(rows.collect()), quarantine: Mutex::default() })
     }
 
-    fn left(&self) -> usize {
+    pub(super) fn left(&self) -> usize {
         self.rows.lock().unwrap().len()
     }
 }
@@ -109,7 +120,7 @@ impl Outbox for Memory {
     }
 }
 
-fn config(url: &str) -> Influx {
+pub(super) fn config(url: &str) -> Influx {
     Influx {
         url: url.to_owned(),
         org: "my org".to_owned(),
@@ -136,13 +147,13 @@ fn quick() -> Pacing {
     }
 }
 
-struct Running {
-    state: Arc<SenderState>,
+pub(super) struct Running {
+    pub state: Arc<SenderState>,
     stop: watch::Sender<Option<Instant>>,
-    task: JoinHandle<()>,
+    pub task: JoinHandle<()>,
 }
 
-fn start(outbox: &Arc<Memory>, config: &Influx) -> Running {
+pub(super) fn start(outbox: &Arc<Memory>, config: &Influx) -> Running {
     let client = InfluxClient::new(config).unwrap();
     let sender = SenderConfig { pacing: quick(), ..SenderConfig::from(config) };
     let (stop, shutdown) = watch::channel(None);
@@ -152,7 +163,7 @@ fn start(outbox: &Arc<Memory>, config: &Influx) -> Running {
     Running { state, stop, task }
 }
 
-async fn until(what: &str, condition: impl Fn() -> bool) {
+pub(super) async fn until(what: &str, condition: impl Fn() -> bool) {
     let deadline = Instant::now() + PATIENCE;
     while !condition() {
         assert!(Instant::now() < deadline, "never: {what}");
@@ -160,7 +171,7 @@ async fn until(what: &str, condition: impl Fn() -> bool) {
     }
 }
 
-fn lines(count: usize) -> Vec<String> {
+pub(super) fn lines(count: usize) -> Vec<String> {
     (0..count).map(|n| format!("m v={n} {n}")).collect()
 }
 

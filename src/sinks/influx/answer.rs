@@ -79,6 +79,10 @@ impl Answer<'_> {
             413 => WriteOutcome::TooLarge,
             408 | 504 => WriteOutcome::TooSlow { reason, after },
             429 | 500.. => WriteOutcome::Retry { reason, after },
+            // As the HTTP library of Go says it, in plain text.
+            400 if self.text().contains("HTTP request to an HTTPS server") => {
+                WriteOutcome::Paused(reason + ": url must begin with https://")
+            }
             400 | 422 if !self.is_page() => self.rejection(reason),
             status => WriteOutcome::Paused(reason + self.hint(status)),
         }
@@ -214,6 +218,14 @@ mod tests {
         for status in [400, 422] {
             assert!(matches!(answer(status, "\n<!DOCTYPE html>"), WriteOutcome::Paused(_)), "{status}");
         }
+    }
+
+    #[test]
+    fn http_to_a_tls_port_is_no_rejection_of_lines() {
+        let WriteOutcome::Paused(reason) = answer(400, "Client sent an HTTP request to an HTTPS server.\n") else {
+            panic!("lines are rejected")
+        };
+        assert!(reason.ends_with("url must begin with https://"), "{reason}");
     }
 
     #[test]

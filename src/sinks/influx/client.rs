@@ -14,7 +14,7 @@ use reqwest::{Client, Response, StatusCode, Url};
 
 use super::answer::{Answer, WriteOutcome};
 use crate::config::Influx;
-use crate::outbound::{base_url, below, body, builder, failure, retry_after};
+use crate::outbound::{base_url, below, body, builder, failure, retry_after, trust};
 
 /// Smaller bodies are sent as they are.
 const WORTH_COMPRESSING: usize = 1024;
@@ -180,8 +180,16 @@ impl Connection {
         match request.send().await {
             Ok(response) => (Some(response.status()), judge(response, is_empty).await),
             Err(error) if error.is_timeout() => (None, WriteOutcome::TooSlow { reason: failure(error), after: None }),
-            Err(error) => (None, WriteOutcome::Retry { reason: failure(error), after: None }),
+            Err(error) => (None, unreachable(failure(error))),
         }
+    }
+}
+
+/// What a failed connection means. An untrusted certificate is a matter for an operator.
+fn unreachable(why: String) -> WriteOutcome {
+    match trust::certificate_fault(&why) {
+        Some(fault) => WriteOutcome::Paused(format!("{fault} ({why})")),
+        None => WriteOutcome::Retry { reason: why, after: None },
     }
 }
 
