@@ -1,6 +1,8 @@
 //! How requests get to InfluxDB: through a proxy, with certificates of an authority of one's own.
 
 use std::collections::BTreeMap;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener};
 
 use crate::common::monitor::{Home, own};
 use crate::common::receiver::{Receiver, status};
@@ -103,6 +105,20 @@ async fn renewed_token_file_is_read_when_the_token_is_rejected() {
     assert_eq!((write().await, database.count()), (WriteOutcome::Done, 5));
 }
 
+/// A server that answers whatever comes as an unencrypted web server does.
+fn plain_http() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        stream.read_exact(&mut [0; 16]).unwrap();
+        stream.write_all(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n").unwrap();
+        // Until the client hangs up.
+        let _ = stream.read_to_end(&mut Vec::new());
+    });
+    address
+}
+
 /// The service itself serves HTTPS here.
 #[tokio::test]
 async fn fault_of_a_certificate_names_the_key_that_helps() {
@@ -110,7 +126,7 @@ async fn fault_of_a_certificate_names_the_key_that_helps() {
     let (certificate, key) = smtp::certificate(home.path());
     let tls = format!("[http.tls]\ncertificate = {certificate:?}\nkey = {key:?}\n");
     home.configure(&format!("enabled = false\n{tls}{}", own("a", "127.0.0.1:9".parse().unwrap())));
-    let (mut monitor, plain) = (home.start(), Receiver::start(|_| status(204)));
+    let mut monitor = home.start();
     let url = format!("https://{}", monitor.http());
     let reason = async |settings: &[(&str, &str)]| match write(&influx(settings, &[])).await {
         WriteOutcome::Paused(reason) | WriteOutcome::Retry { reason, .. } => reason,
@@ -123,6 +139,6 @@ async fn fault_of_a_certificate_names_the_key_that_helps() {
     let other_name = url.replace("127.0.0.1", "[::ffff:127.0.0.1]");
     let wrong_name = reason(&[("url", &other_name), ("ca_file", certificate.to_str().unwrap())]).await;
     assert!(wrong_name.contains("another name"), "{wrong_name}");
-    let not_tls = reason(&[("url", &plain.url("").replace("http:", "https:"))]).await;
+    let not_tls = reason(&[("url", &format!("https://{}", plain_http()))]).await;
     assert!(not_tls.contains("does not speak TLS"), "{not_tls}");
 }
