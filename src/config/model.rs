@@ -15,7 +15,6 @@ use std::time::Duration;
 
 use rustls::sign::CertifiedKey;
 use schemars::JsonSchema;
-use secrecy::SecretString;
 use serde::Deserialize;
 
 use super::network::Network;
@@ -140,14 +139,14 @@ impl Role {
     }
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Influx {
-    /// `http://host:port` or `https://…`, without path.
+    /// `http://host:port` or `https://…`, maybe with a path, without a slash at its end.
     pub url: String,
     pub org: String,
     pub bucket: String,
     /// The token, from `token`, `token_file` or the environment.
-    pub token: SecretString,
+    pub token: Hidden,
     /// Lines a request carries at most.
     pub batch: usize,
     /// Longest time that a line waits for its batch.
@@ -162,6 +161,16 @@ pub struct Influx {
     pub outbox_max_age: Duration,
     /// The outbox drops its oldest beyond this many bytes.
     pub outbox_max_bytes: u64,
+}
+
+impl Influx {
+    /// Reads the files of its secrets again. `None` if nothing changed. Blocks.
+    #[must_use]
+    pub fn renewed(&self) -> Option<Self> {
+        let mut now = self.clone();
+        let changed = [now.token.renew(), now.proxy.as_mut().is_some_and(Proxy::renew)];
+        changed.contains(&true).then_some(now)
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -193,7 +193,7 @@ pub(super) struct Token {
 #[serde(deny_unknown_fields)]
 #[schemars(inline)]
 pub(super) struct Influx {
-    /// http://HOST:PORT or https://HOST:PORT, without a path.
+    /// http://HOST:PORT or https://HOST:PORT, with a path if a proxy serves the database below one.
     #[schemars(extend("examples" = ["http://127.0.0.1:8086"]))]
     pub url: String,
     /// Organisation.
@@ -204,7 +204,8 @@ pub(super) struct Influx {
     pub bucket: String,
     /// The token. Prefer token_file or the environment variable INFLUX_TOKEN.
     pub token: Option<Secret>,
-    /// A file with the token; a relative path is looked up in systemd's credentials first.
+    /// A file with the token; a relative path is looked up in systemd's credentials first. It is read again when the
+    /// database rejects the token.
     #[schemars(extend("examples" = ["/etc/ntp-monitor/influx-token"]))]
     pub token_file: Option<PathBuf>,
     /// Largest number of points in one request.

@@ -2,15 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
-use secrecy::ExposeSecret;
-
 use super::secret::Places;
 use super::{Rules, Surroundings};
 use crate::config::certificate::roots;
 use crate::config::fault::KeyPath;
-use crate::config::named_file::{self, FileFault, resolve};
+use crate::config::named_file::{CERTIFICATES, FileFault, resolve};
 use crate::config::units::Secret;
 use crate::outbound::Proxy;
+use crate::regular_file;
 
 /// The certificates in the `ca_file` of a table, as PEM.
 pub(super) fn certificates(
@@ -20,7 +19,7 @@ pub(super) fn certificates(
     surroundings: &Surroundings<'_>,
 ) -> Option<String> {
     let path = resolve(file, surroundings);
-    let text = named_file::read_text(&path, named_file::CERTIFICATES);
+    let text = regular_file::read_text(&path, CERTIFICATES);
     let text = text.map_err(|why| FileFault::of(&path, &why, ""));
     let found = text.and_then(|pem| match roots(&pem) {
         Ok(_) => Ok(pem),
@@ -40,7 +39,7 @@ pub(super) fn proxy(
     let places = Places::of(table, "proxy");
     let (text, path) = places.look(inline, file, rules, surroundings)?;
     let variable = |name: &str| surroundings.environment.get(name).cloned();
-    match Proxy::parse(text.expose_secret(), variable) {
+    match Proxy::parse(&text, variable) {
         Ok(proxy) => proxy,
         Err(why) => {
             rules.require(false, path, || why);
