@@ -8,6 +8,7 @@ mod events;
 mod gauges;
 mod notifiers;
 mod outputs;
+pub mod permissions;
 pub mod places;
 mod points;
 mod recall;

@@ -18,6 +18,7 @@ use super::upkeep::UpkeepError;
 use super::{
     check, config, demo, doctor, export, health, make_report, man, notify, plot, query, replay, stats, upkeep,
 };
+use crate::app::permissions::{self, Tightened};
 use crate::app::run::{self, Inputs};
 use crate::config::{Config, Faults, Loaded, process_environment};
 use crate::doctor::Examination;
@@ -227,10 +228,14 @@ fn service(inputs: &Inputs) -> ExitCode {
         }
     };
     // Before the log file is opened, and before there is a second thread.
-    settled(crate::app::places::plan(&loaded.config), || serve(inputs, loaded))
+    settled(crate::app::places::plan(&loaded.config), || {
+        permissions::limit_new_files();
+        let tightened = permissions::tighten(&loaded.config);
+        serve(inputs, loaded, &tightened)
+    })
 }
 
-fn serve(inputs: &Inputs, loaded: Loaded) -> ExitCode {
+fn serve(inputs: &Inputs, loaded: Loaded, tightened: &Tightened) -> ExitCode {
     let (logger, guard) = match log::init(&loaded.config.log) {
         Ok(logging) => logging,
         Err(why) => {
@@ -239,6 +244,7 @@ fn serve(inputs: &Inputs, loaded: Loaded) -> ExitCode {
         }
     };
     log::log_panics(&logger);
+    tightened.report(&logger);
     block_on(async {
         match run::run(inputs, loaded, &logger, &guard.control()).await {
             Ok(code) => code,

@@ -6,6 +6,7 @@
 //! fault shows a secret.
 
 mod address;
+mod bounds;
 mod certificate;
 mod decode;
 mod diff;
@@ -109,10 +110,7 @@ fn load_layers(file: Option<File<'_>>, environment: &Environment, flags: &[Strin
             loaded.config.shown = loaded.to_json_text().into();
             Ok(loaded)
         }
-        _ => {
-            findings.faults.sort_by_key(|fault| fault.source.order());
-            Err(Faults(findings.faults))
-        }
+        _ => Err(Faults(findings.into_faults())),
     }
 }
 

@@ -183,6 +183,8 @@ pub struct Csv {
     pub compress: bool,
     /// How long finished files are kept; `None` for ever.
     pub keep: Option<Duration>,
+    /// The number of the group that may read the files.
+    pub group: Option<u32>,
 }
 
 /// When a file is finished.

@@ -255,6 +255,10 @@ pub(super) struct Csv {
     /// How long finished files are kept; "forever" deletes none.
     #[schemars(extend("default" = "365d"))]
     pub keep: Retention,
+    /// Group (name or number) that may read the files and their directory; they have modes 0640 and 0750. The user of the
+    /// service must be a member of it. Alternatively give the directory to the group, with mode 2750.
+    #[schemars(extend("examples" = ["grafana"]))]
+    pub group: Option<String>,
 }
 
 /// `[store]`.

@@ -13,6 +13,7 @@ mod config;
 mod image;
 mod kills;
 mod lost_files;
+mod permissions;
 mod query_check;
 mod reports;
 mod scheduled;
