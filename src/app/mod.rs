@@ -7,6 +7,7 @@ mod children;
 mod events;
 mod gauges;
 mod identity;
+pub mod memory;
 mod notifiers;
 mod outputs;
 pub mod places;
