@@ -92,6 +92,7 @@ pub(super) struct Start {
     outlet: Outlet,
     statistics: Listener,
     health: Listener,
+    poll_ends: Listener,
     board: Board,
     ledger: Ledger,
     targets: children::AddressSlot,
@@ -111,9 +112,9 @@ impl Start {
         let supervisor = Supervisor::new(census.clone(), Arc::clone(&around.clock), escalate, log.clone()).start();
         let sinks = Arc::new(Mutex::new(BTreeMap::new()));
         let outputs = Outputs::start(&config, store.clone(), supervisor.clone(), Arc::clone(&sinks), log).await?;
-        let (health, statistics) = (Listener::new("health"), Listener::new("stats"));
-        let outlet =
-            Outlet::new(outputs.journal(), [health.clone(), statistics.clone()]).tapped(boards.samples.clone());
+        let [health, statistics, poll_ends] = ["health", "stats", "targets"].map(Listener::new);
+        let listeners = [health.clone(), statistics.clone(), poll_ends.clone()];
+        let outlet = Outlet::new(outputs.journal(), listeners).tapped(boards.samples.clone());
         let ledger = recall::ledger(&store, started).await?;
         ledger.set_servers(config.active_servers());
         Ok(Self {
@@ -130,6 +131,7 @@ impl Start {
             outlet,
             statistics,
             health,
+            poll_ends,
             board: Board::default(),
             ledger,
             targets: children::AddressSlot::default(),
@@ -203,6 +205,7 @@ impl Start {
             resolver: Arc::clone(&self.around.resolver),
             engines: self.around.engines.clone(),
             outlet: self.outlet.clone(),
+            ends: self.poll_ends.clone(),
             clock: Arc::clone(&self.around.clock),
             ledger: self.ledger.clone(),
             log: self.log.clone(),

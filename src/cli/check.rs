@@ -11,6 +11,7 @@ use super::args::{MeasureArgs, parse_duration};
 use super::measure::{Tools, measure};
 use super::measured::Measured;
 use super::words;
+use crate::probe::resolve::Address;
 use ntp_monitor_core::ntp::Check;
 use ntp_monitor_core::sample::{Measure, Outcome};
 
@@ -285,7 +286,9 @@ fn label(measured: &Measured, what: &str, is_labelled: bool) -> String {
         return what.to_owned();
     }
     let server = match measured.address {
-        Some(address) if measured.name != address.ip().to_string() => format!("{} {}", measured.name, address.ip()),
+        Some(address) if measured.name != Address::from(address).to_string() => {
+            format!("{} {}", measured.name, Address::from(address))
+        }
         _ => measured.name.clone(),
     };
     format!("'{} {what}'", server.replace(['=', '\'', '|'], "_"))

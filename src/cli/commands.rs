@@ -25,7 +25,7 @@ use crate::doctor::Examination;
 use crate::log;
 use crate::privilege::{self, Plan, Refusal};
 use crate::probe::Engines;
-use crate::probe::resolve::SystemResolver;
+use crate::probe::resolve::system::SystemResolver;
 
 const RESOLVE_WITHIN: Duration = Duration::from_secs(5);
 

@@ -114,6 +114,7 @@ with_probe_keys! {
 with_probe_keys! {
     Server {
         /// A name or an address, with a port when it is not 123: "time.example.net", "192.0.2.1:123", `"[2001:db8::1]"`.
+        /// A link-local address has its interface: `"fe80::1%eth0"`.
         #[schemars(extend("examples" = ["time.example.net"]))]
         pub address: String,
         /// Name of the server; unique.
@@ -219,6 +220,16 @@ pub(super) struct Influx {
     /// Timeout of one request.
     #[schemars(extend("default" = "10s"))]
     pub timeout: Span,
+    /// Certificates (PEM) to trust in addition to those of the system.
+    #[schemars(extend("examples" = ["/etc/ntp-monitor/ca.pem"]))]
+    pub ca_file: Option<PathBuf>,
+    /// URL of an HTTP proxy, which may contain a user name and a password, or "environment" to use HTTP_PROXY,
+    /// HTTPS_PROXY, ALL_PROXY and NO_PROXY. Without this key no proxy is used.
+    #[schemars(extend("examples" = ["http://proxy.example.net:3128"]))]
+    pub proxy: Option<Secret>,
+    /// A file with the proxy's URL; a relative path is looked up in systemd's credentials first.
+    #[schemars(extend("examples" = ["/etc/ntp-monitor/proxy"]))]
+    pub proxy_file: Option<PathBuf>,
     /// Undelivered points older than this are dropped and counted.
     #[schemars(extend("default" = "7d"))]
     pub outbox_max_age: Span,

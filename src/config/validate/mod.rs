@@ -5,6 +5,7 @@ pub mod http;
 mod influx;
 mod leap;
 mod notifier;
+mod outbound;
 mod outputs;
 mod report;
 mod secret;
