@@ -196,7 +196,7 @@ fn a_small_address_space_is_enough_for_many_threads() {
     for ask in asks {
         assert_eq!(ask.join().unwrap(), 200);
     }
-    let status = fs::read_to_string(format!("/proc/{}/status", monitor.id())).unwrap();
+    let status = std::fs::read_to_string(format!("/proc/{}/status", monitor.id())).unwrap();
     let peak = status.lines().find_map(|line| line.strip_prefix("VmPeak:")?.trim().strip_suffix(" kB")?.parse().ok());
     let peak: u32 = peak.unwrap();
     assert!(peak < 300_000, "the allocator reserves address space for each thread: {peak} kB");
