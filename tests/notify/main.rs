@@ -75,6 +75,7 @@ fn news(key: &str, alert: &str) -> Notification {
         description: "The majority disagrees <b>\"&\"</b>.".to_owned(),
         runbook_url: Some("https://example.net/runbook".to_owned()),
         vantage: "here".to_owned(),
+        keeps_vantage: false,
         url: Some("https://ntp.example.net/".to_owned()),
         alerts: vec![instance],
     }
