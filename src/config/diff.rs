@@ -28,7 +28,7 @@ impl Changes {
     }
 }
 
-/// What has to change to come from `old` to `new`. Servers are told apart by their names; their order says nothing.
+/// What has to change to come from `old` to `new`. Servers are identified by their names; their order does not matter.
 #[must_use]
 pub fn diff(old: &Config, new: &Config) -> Changes {
     let mut before: BTreeMap<&str, &Arc<Server>> = old.servers.iter().map(|s| (&*s.ident.name, s)).collect();
@@ -60,7 +60,7 @@ fn sections(old: &Config, new: &Config) -> Vec<&'static str> {
     differs.into_iter().filter_map(|(name, differs)| differs.then_some(name)).collect()
 }
 
-/// What is set up once: a socket, files that others hold, and what they were told.
+/// What is set up once: sockets, open files, and the settings given to them.
 fn fixed(old: &Config, new: &Config) -> Vec<&'static str> {
     let differs = [
         ("monitor.data_dir", old.monitor.data_dir != new.monitor.data_dir),

@@ -1,4 +1,4 @@
-//! The validated configuration. Whoever holds one need not check anything again.
+//! The validated configuration. A value of these types needs no further checks.
 
 mod notifier;
 mod report;
@@ -17,10 +17,11 @@ use rustls::sign::CertifiedKey;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::network::Network;
 use crate::outbound::Proxy;
 use ntp_monitor_core::alert::engine::Rulebook;
 
-/// Everything the service was told.
+/// The whole configuration of the service.
 #[derive(Debug, Clone)]
 pub struct Config {
     pub monitor: Monitor,
@@ -66,6 +67,8 @@ pub struct Http {
     pub public_read: bool,
     /// Names that the service goes by, beside localhost, its addresses and those it is reached at.
     pub names: Vec<String>,
+    /// Proxies whose word about the address of a client is believed.
+    pub trusted_proxies: Vec<Network>,
     /// By HTTPS; `None` for HTTP.
     pub tls: Option<Tls>,
     /// Who may do what; names are unique.
@@ -146,7 +149,7 @@ pub struct Influx {
     pub token: Hidden,
     /// Lines a request carries at most.
     pub batch: usize,
-    /// Longest wait of a line for company.
+    /// Longest time that a line waits for its batch.
     pub flush_interval: Duration,
     /// Deadline of one request.
     pub timeout: Duration,

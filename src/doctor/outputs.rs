@@ -27,7 +27,7 @@ pub(super) async fn examine(config: &Config, offline: bool) -> Vec<Finding> {
     if let Some(csv) = &config.csv {
         findings.push(AREA.ok("csv", format!("in {}", csv.dir.display())));
     }
-    // Whether somebody is told can only be tried out by telling.
+    // Whether a notification arrives can only be tested by sending one.
     findings.extend(config.notifiers.iter().map(|notifier| {
         AREA.note(&*notifier.name, "configured").advising(format!("ntp-monitor notify test {}", notifier.name))
     }));

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use jiff::fmt::rfc2822;
+use ntp_monitor_core::text::plain::is_disruptive;
 use reqwest::header::{DATE, HeaderMap, HeaderName, RETRY_AFTER};
 use reqwest::redirect::Policy;
 use reqwest::{Client, ClientBuilder, Response, Url};
@@ -125,7 +126,7 @@ pub fn innermost(error: &dyn std::error::Error) -> String {
 /// One line of limited length without control characters, suitable for logs.
 #[must_use]
 pub fn short(text: &str) -> String {
-    text.trim().chars().take(MAX_REASON_CHARS).map(|c| if c.is_control() { ' ' } else { c }).collect()
+    text.trim().chars().take(MAX_REASON_CHARS).map(|c| if is_disruptive(c) { ' ' } else { c }).collect()
 }
 
 #[cfg(test)]

@@ -1,26 +1,24 @@
-//! A secret, and the file that it came from: the file is read again when a receiver rejects the secret.
+//! A secret, and how it is read again when a receiver rejects it.
 
 use std::fmt;
-use std::path::Path;
 use std::sync::Arc;
 
 use secrecy::{ExposeSecret, SecretString};
+
+type Reader = Arc<dyn Fn() -> Option<SecretString> + Send + Sync>;
 
 /// A secret that can be compared with another one, so that a reload sees whether it changed.
 #[derive(Clone)]
 pub struct Hidden {
     secret: SecretString,
-    file: Option<Arc<Path>>,
+    /// Reads the file that it is kept in.
+    reader: Option<Reader>,
 }
 
 impl Hidden {
-    /// The content of a file without its last line break.
-    ///
-    /// # Errors
-    /// When the file cannot be read.
-    pub fn read(file: &Path) -> std::io::Result<Self> {
-        let text = std::fs::read_to_string(file)?;
-        Ok(Self { secret: text.trim_end_matches(['\r', '\n']).into(), file: Some(file.into()) })
+    /// A secret that is kept in a file, which `reader` reads.
+    pub fn kept(secret: SecretString, reader: impl Fn() -> Option<SecretString> + Send + Sync + 'static) -> Self {
+        Self { secret, reader: Some(Arc::new(reader)) }
     }
 
     /// The secret, for requests.
@@ -32,7 +30,8 @@ impl Hidden {
     /// The secret that its file contains now, if it is another one and not empty. Blocks.
     #[must_use]
     pub fn renewed(&self) -> Option<Self> {
-        let now = Self::read(self.file.as_ref()?).ok()?;
+        let reader = self.reader.clone()?;
+        let now = Self { secret: reader()?, reader: Some(reader) };
         (now != *self && !now.expose().is_empty()).then_some(now)
     }
 
@@ -44,7 +43,7 @@ impl Hidden {
 
 impl From<SecretString> for Hidden {
     fn from(secret: SecretString) -> Self {
-        Self { secret, file: None }
+        Self { secret, reader: None }
     }
 }
 
@@ -70,21 +69,20 @@ impl fmt::Debug for Hidden {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Mutex;
+
     use super::*;
 
     #[test]
     fn file_with_another_secret_renews_it() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("token");
-        std::fs::write(&path, "one\n").unwrap();
-        let mut secret = Hidden::read(&path).unwrap();
-        assert!(!secret.renew());
-        std::fs::write(&path, "\n").unwrap();
-        assert!(!secret.renew(), "half written");
-        std::fs::write(&path, "two\r\n").unwrap();
-        assert!(secret.renew());
+        let file = Arc::new(Mutex::new(Some("one")));
+        let reader = Arc::clone(&file);
+        let mut secret = Hidden::kept("one".into(), move || reader.lock().unwrap().map(SecretString::from));
+        for (content, is_renewed) in [(Some("one"), false), (Some(""), false), (None, false), (Some("two"), true)] {
+            *file.lock().unwrap() = content;
+            assert_eq!(secret.renew(), is_renewed, "{content:?}");
+        }
         assert_eq!(secret.expose(), "two");
-        std::fs::remove_file(&path).unwrap();
-        assert!(!secret.renew() && !Hidden::from("inline").renew());
+        assert!(!Hidden::from("inline").renew());
     }
 }

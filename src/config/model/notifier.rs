@@ -18,7 +18,7 @@ pub struct Notifier {
     pub per_minute: u32,
     /// Certificates that are trusted beside those of the system, as PEM.
     pub ca_pem: Option<String>,
-    /// How it is told.
+    /// The type of receiver, with its settings.
     pub channel: Channel,
 }
 
