@@ -4,7 +4,7 @@ mod notifier;
 mod report;
 mod server;
 
-pub use notifier::{Channel, Email, Heartbeat, Hidden, MailTls, Notifier, NotifierType, Webhook};
+pub use notifier::{Channel, Chat, Email, Heartbeat, Hidden, MailTls, Notifier, NotifierType, Webhook};
 pub use report::Report;
 pub use server::{Addresses, EngineChoice, Family, Host, Server};
 

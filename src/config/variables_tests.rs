@@ -2,7 +2,6 @@
 
 use std::path::Path;
 
-
 use super::*;
 
 const SERVER: (&str, &str) = ("NTP_SERVER", "a.example");

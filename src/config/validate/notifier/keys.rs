@@ -8,8 +8,8 @@ use reqwest::Url;
 use reqwest::header::{HeaderName, HeaderValue};
 use secrecy::ExposeSecret;
 
-use super::{COMMON, Table, is_loopback};
-use crate::config::model::Hidden;
+use super::{COMMON, HTTP, Table, is_loopback};
+use crate::config::model::{Hidden, NotifierType};
 use crate::config::units::Secret;
 use crate::config::validate::secret::Places;
 
@@ -25,7 +25,9 @@ impl Table<'_, '_> {
             .into_iter()
             .flat_map(|table| table.keys().cloned())
             .collect();
-        for key in set.iter().map(String::as_str).filter(|key| !COMMON.contains(key) && !own.contains(key)) {
+        let has_http = self.kind != NotifierType::Email;
+        let is_known = |key: &&str| COMMON.contains(key) || own.contains(key) || has_http && HTTP.contains(key);
+        for key in set.iter().map(String::as_str).filter(|key| !is_known(key)) {
             let why = format!("is no key of type {:?}; it has {}", self.kind.label(), own.join(", "));
             self.require(false, key, &why);
         }
