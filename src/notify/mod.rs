@@ -19,6 +19,7 @@ mod ntfy;
 mod pagerduty;
 mod progress;
 mod rate;
+mod renewal;
 mod signs;
 mod slack;
 mod smtp;
@@ -115,13 +116,16 @@ pub struct BuildError {
 }
 
 /// Creates a configured notifier, on a blocking thread, because reading the system's certificates takes some time. Does
-/// not connect.
+/// not connect. When the receiver rejects it, it reads the files of its secrets again.
 ///
 /// # Errors
 /// When the TLS library rejects the certificates, or the template is invalid.
 pub async fn set_up(config: &Config) -> Result<Box<dyn Notifier>, BuildError> {
     let (name, config) = (config.name.clone(), config.clone());
-    let built = tokio::task::spawn_blocking(move || build(&config)).await;
+    let built = tokio::task::spawn_blocking(move || {
+        build(&config).map(|notifier| boxed(renewal::Renewing::new(&config, notifier)))
+    })
+    .await;
     built.unwrap_or_else(|_| Err(BuildError { name, why: "the set-up was aborted".to_owned() }))
 }
 
