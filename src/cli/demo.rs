@@ -126,7 +126,7 @@ fn configure(
     let poll = humantime::format_duration(args.poll);
     let hash: String = Sha256::digest(token.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
     let mut text = format!(
-        "# The playground of ntp-monitor. It is written anew at each start.\n\n[monitor]\nvantage = \"demo\"\ndata_dir = \
+        "# The playground of ntp-monitor. It is rewritten at each start.\n\n[monitor]\nvantage = \"demo\"\ndata_dir = \
          {:?}\n\n[http]\nlisten = \"{}\"\n\n[[http.tokens]]\nname = \"demo\"\nrole = \"admin\"\nsha256 = \"{hash}\"\n\n\
          [defaults]\npoll_interval = \"{poll}\"\ntimeout = \"500ms\"\n",
         dir.canonicalize().unwrap_or_else(|_| dir.to_owned()),

@@ -46,7 +46,7 @@ pub struct ReportArgs {
 /// Makes it; returns the exit status.
 ///
 /// # Errors
-/// When nobody can be told what went wrong.
+/// When the error message cannot be written.
 pub fn run(
     args: &ReportArgs,
     place: &Place,

@@ -50,7 +50,7 @@ struct Complaints<W> {
 impl<W: Write> Complaints<W> {
     fn say(&mut self, what: &dyn std::fmt::Display) {
         self.said += 1;
-        // Whoever closed stderr does not want to know.
+        // A closed stderr means that the user does not want messages.
         let _ = match self.said {
             said if said <= FAULTS_SHOWN => writeln!(self.to, "ntp-monitor: {what}"),
             said if said == FAULTS_SHOWN + 1 => writeln!(self.to, "ntp-monitor: further faults are counted only"),
@@ -65,7 +65,7 @@ impl<W: Write> Complaints<W> {
 }
 
 impl<W: Write> Recording<W> {
-    /// A stream of the rows of `paths`; what is wrong with them is told to `complaints`.
+    /// A stream of the rows of `paths`; faults are passed to `complaints`.
     #[must_use]
     pub fn new(paths: &[PathBuf], complaints: W) -> Self {
         let mut complaints = Complaints { to: complaints, faults: Faults::default(), said: 0 };

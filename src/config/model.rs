@@ -1,4 +1,4 @@
-//! The validated configuration. Whoever holds one need not check anything again.
+//! The validated configuration. A value of these types needs no further checks.
 
 mod notifier;
 mod report;
@@ -15,13 +15,13 @@ use std::time::Duration;
 
 use rustls::sign::CertifiedKey;
 use schemars::JsonSchema;
-use secrecy::SecretString;
 use serde::Deserialize;
 
+use super::network::Network;
 use crate::outbound::Proxy;
 use ntp_monitor_core::alert::engine::Rulebook;
 
-/// Everything the service was told.
+/// The whole configuration of the service.
 #[derive(Debug, Clone)]
 pub struct Config {
     pub monitor: Monitor,
@@ -67,6 +67,8 @@ pub struct Http {
     pub public_read: bool,
     /// Names that the service goes by, beside localhost, its addresses and those it is reached at.
     pub names: Vec<String>,
+    /// Proxies whose word about the address of a client is believed.
+    pub trusted_proxies: Vec<Network>,
     /// By HTTPS; `None` for HTTP.
     pub tls: Option<Tls>,
     /// Who may do what; names are unique.
@@ -137,17 +139,17 @@ impl Role {
     }
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Influx {
-    /// `http://host:port` or `https://…`, without path.
+    /// `http://host:port` or `https://…`, maybe with a path, without a slash at its end.
     pub url: String,
     pub org: String,
     pub bucket: String,
     /// The token, from `token`, `token_file` or the environment.
-    pub token: SecretString,
+    pub token: Hidden,
     /// Lines a request carries at most.
     pub batch: usize,
-    /// Longest wait of a line for company.
+    /// Longest time that a line waits for its batch.
     pub flush_interval: Duration,
     /// Deadline of one request.
     pub timeout: Duration,
@@ -159,6 +161,16 @@ pub struct Influx {
     pub outbox_max_age: Duration,
     /// The outbox drops its oldest beyond this many bytes.
     pub outbox_max_bytes: u64,
+}
+
+impl Influx {
+    /// Reads the files of its secrets again. `None` if nothing changed. Blocks.
+    #[must_use]
+    pub fn renewed(&self) -> Option<Self> {
+        let mut now = self.clone();
+        let changed = [now.token.renew(), now.proxy.as_mut().is_some_and(Proxy::renew)];
+        changed.contains(&true).then_some(now)
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -114,6 +114,7 @@ with_probe_keys! {
 with_probe_keys! {
     Server {
         /// A name or an address, with a port when it is not 123: "time.example.net", "192.0.2.1:123", `"[2001:db8::1]"`.
+        /// A link-local address has its interface: `"fe80::1%eth0"`.
         #[schemars(extend("examples" = ["time.example.net"]))]
         pub address: String,
         /// Name of the server; unique.
@@ -146,6 +147,10 @@ pub(super) struct Http {
     /// requests for other names than these, localhost and IP addresses are rejected (DNS rebinding).
     #[schemars(extend("default" = [], "examples" = [["monitor.example.net"]]))]
     pub names: Vec<String>,
+    /// Addresses or networks of reverse proxies. For their requests the client is the last address in X-Forwarded-For that
+    /// is not one of these. From other addresses this header is ignored.
+    #[schemars(extend("default" = [], "examples" = [["127.0.0.1", "10.0.0.0/8"]]))]
+    pub trusted_proxies: Vec<String>,
     /// Serve HTTPS instead of HTTP. A reload reads both files again.
     pub tls: Option<HttpTls>,
     /// Access tokens with their roles; clients send "Authorization: Bearer TOKEN".
@@ -188,7 +193,7 @@ pub(super) struct Token {
 #[serde(deny_unknown_fields)]
 #[schemars(inline)]
 pub(super) struct Influx {
-    /// http://HOST:PORT or https://HOST:PORT, without a path.
+    /// http://HOST:PORT or https://HOST:PORT, with a path if a proxy serves the database below one.
     #[schemars(extend("examples" = ["http://127.0.0.1:8086"]))]
     pub url: String,
     /// Organisation.
@@ -199,7 +204,8 @@ pub(super) struct Influx {
     pub bucket: String,
     /// The token. Prefer token_file or the environment variable INFLUX_TOKEN.
     pub token: Option<Secret>,
-    /// A file with the token; a relative path is looked up in systemd's credentials first.
+    /// A file with the token; a relative path is looked up in systemd's credentials first. It is read again when the
+    /// database rejects the token.
     #[schemars(extend("examples" = ["/etc/ntp-monitor/influx-token"]))]
     pub token_file: Option<PathBuf>,
     /// Largest number of points in one request.

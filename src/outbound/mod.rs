@@ -2,16 +2,19 @@
 //! configuration says so. Responses are read up to a limit, and no error contains a URL, which may include a secret.
 
 mod proxy;
+mod secret;
 mod sent;
 pub mod trust;
 mod waiting;
 
 use std::time::Duration;
 
+use ntp_monitor_core::text::plain::is_disruptive;
 use reqwest::redirect::Policy;
-use reqwest::{Client, ClientBuilder, Response, StatusCode};
+use reqwest::{Client, ClientBuilder, Response, StatusCode, Url};
 
 pub use proxy::Proxy;
+pub use secret::Hidden;
 pub use sent::Sent;
 pub use waiting::{retry_after, seconds};
 
@@ -37,6 +40,35 @@ pub fn builder(timeout: Duration, ca_pem: Option<&str>, proxy: Option<&Proxy>) -
         Some(proxy) => proxy.apply(builder),
         None => Ok(builder),
     }
+}
+
+/// The URL of a service, to which the paths of its API are appended. It may have a path, for a service behind a proxy.
+///
+/// # Errors
+/// What is wrong with it. The message does not repeat it, because it may contain a password.
+pub fn base_url(text: &str) -> Result<Url, &'static str> {
+    if !text.starts_with("http://") && !text.starts_with("https://") {
+        return Err("must begin with http:// or https://");
+    }
+    let url = Url::parse(text).map_err(|_| "must name a host, such as http://127.0.0.1:8086")?;
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err("must not contain a user or a password; use the key for the token");
+    }
+    if url.query().is_some() || url.fragment().is_some() {
+        return Err("must not contain a query");
+    }
+    if url.port() == Some(0) {
+        return Err("must not contain port 0");
+    }
+    Ok(url)
+}
+
+/// A URL below a base URL.
+#[must_use]
+pub fn below(base: &Url, path: &str) -> Url {
+    let mut url = base.clone();
+    url.set_path(&format!("{}{path}", base.path().trim_end_matches('/')));
+    url
 }
 
 /// What a person should check after this status; empty if the status says enough.
@@ -79,8 +111,11 @@ pub fn failure(error: reqwest::Error) -> String {
         return "no response in time".to_owned();
     }
     let why = innermost(&error.without_url());
-    match why.strip_prefix("tunnel error: ") {
-        Some(why) => format!("the proxy does not connect to the server ({why}): check the key proxy"),
+    if let Some(why) = why.strip_prefix("tunnel error: ") {
+        return format!("the proxy does not connect to the server ({why}): check the key proxy");
+    }
+    match trust::handshake_fault(&why) {
+        Some(fault) => format!("{fault} ({why})"),
         None => why,
     }
 }
@@ -98,5 +133,32 @@ pub fn innermost(error: &dyn std::error::Error) -> String {
 /// One line of limited length without control characters, suitable for logs.
 #[must_use]
 pub fn short(text: &str) -> String {
-    text.trim().chars().take(MAX_REASON_CHARS).map(|c| if c.is_control() { ' ' } else { c }).collect()
+    text.trim().chars().take(MAX_REASON_CHARS).map(|c| if is_disruptive(c) { ' ' } else { c }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn base_url_may_have_a_path_and_nothing_else() {
+        for (bad, part) in [
+            ("h:8086", "begin with"),
+            ("http://", "name a host"),
+            ("http://h:99999", "name a host"),
+            ("http://me:hush@h", "password"),
+            ("http://h/?q=hush", "query"),
+            ("http://h#hush", "query"),
+        ] {
+            let why = base_url(bad).unwrap_err();
+            assert!(why.contains(part) && !why.contains("hush"), "{bad}: {why}");
+        }
+        for (good, write) in [
+            ("http://h:8086", "http://h:8086/write"),
+            ("https://[::1]/", "https://[::1]/write"),
+            ("https://h/db/influx/", "https://h/db/influx/write"),
+        ] {
+            assert_eq!(below(&base_url(good).unwrap(), "/write").as_str(), write);
+        }
+    }
 }

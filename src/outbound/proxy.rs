@@ -4,12 +4,16 @@ use std::fmt;
 
 use reqwest::{ClientBuilder, NoProxy, Url};
 
+use super::Hidden;
+
 /// The text that makes the environment name the proxy.
 const FROM_ENVIRONMENT: &str = "environment";
 
 /// Which requests go through which proxy. The URLs may contain a password, so `Debug` shows neither.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Proxy {
+    /// The text that names it.
+    text: Hidden,
     /// For requests to `http://`.
     http: Option<Url>,
     /// For requests to `https://`.
@@ -30,10 +34,11 @@ impl Proxy {
     ///
     /// # Errors
     /// When the text, or a variable, is not the URL of a proxy. The message repeats no URL.
-    pub fn parse(text: &str, variable: impl Fn(&str) -> Option<String>) -> Result<Option<Self>, String> {
-        if text != FROM_ENVIRONMENT {
-            let url = url(text)?;
-            return Ok(Some(Self { http: Some(url.clone()), https: Some(url), direct: String::new() }));
+    pub fn parse(text: &Hidden, variable: impl Fn(&str) -> Option<String>) -> Result<Option<Self>, String> {
+        let text = text.clone();
+        if text.expose() != FROM_ENVIRONMENT {
+            let url = url(text.expose())?;
+            return Ok(Some(Self { text, http: Some(url.clone()), https: Some(url), direct: String::new() }));
         }
         let named = |name: &str| {
             [name.to_owned(), name.to_ascii_uppercase()].into_iter().find_map(|name| {
@@ -47,7 +52,13 @@ impl Proxy {
         };
         let (http, https) = (proxy("http_proxy")?, proxy("https_proxy")?);
         let direct = named("no_proxy").map_or_else(String::new, |(_, hosts)| hosts);
-        Ok((http.is_some() || https.is_some()).then_some(Self { http, https, direct }))
+        Ok((http.is_some() || https.is_some()).then_some(Self { text, http, https, direct }))
+    }
+
+    /// Replaces the proxy if its file names another one; returns whether it did. Blocks.
+    pub fn renew(&mut self) -> bool {
+        let now = self.text.renewed().and_then(|text| Self::parse(&text, |_| None).ok().flatten());
+        now.map(|now| *self = now).is_some()
     }
 
     /// Adds the proxies to a client that has none.
@@ -88,7 +99,7 @@ mod tests {
 
     fn from(variables: &[(&str, &str)]) -> Result<Option<Proxy>, String> {
         let find = |name: &str| variables.iter().find(|(n, _)| *n == name).map(|(_, value)| (*value).to_owned());
-        Proxy::parse(FROM_ENVIRONMENT, find)
+        Proxy::parse(&FROM_ENVIRONMENT.into(), find)
     }
 
     fn shown(url: Option<&Url>) -> Option<&str> {
@@ -97,7 +108,7 @@ mod tests {
 
     #[test]
     fn environment_is_read_only_when_asked_for() {
-        let named = Proxy::parse("http://one:3128", |_| Some("http://two".to_owned())).unwrap().unwrap();
+        let named = Proxy::parse(&"http://one:3128".into(), |_| Some("http://two".to_owned())).unwrap().unwrap();
         assert_eq!(shown(named.https.as_ref()), Some("http://one:3128/"));
         let variables = [("HTTPS_PROXY", "proxy:1"), ("all_proxy", "http://other:2"), ("no_proxy", "a.example")];
         let proxy = from(&variables).unwrap().unwrap();
@@ -110,12 +121,12 @@ mod tests {
     #[test]
     fn invalid_proxy_is_rejected_without_showing_it() {
         for text in ["", "hush", "ftp://me:hush@h", "socks5://me:hush@h", "http://me:hush@h/path", "http://:hush@"] {
-            let why = Proxy::parse(text, |_| None).unwrap_err();
+            let why = Proxy::parse(&text.into(), |_| None).unwrap_err();
             assert!(!why.contains("hush"), "{why}");
             let why = from(&[("HTTPS_PROXY", &format!("nonsense://{text}"))]).unwrap_err();
             assert!(why.starts_with("HTTPS_PROXY must be") && !why.contains("hush"), "{why}");
         }
-        let proxy = Proxy::parse("http://me:hush@h", |_| None).unwrap();
+        let proxy = Proxy::parse(&"http://me:hush@h".into(), |_| None).unwrap();
         assert!(!format!("{proxy:?}").contains("hush"));
     }
 }

@@ -3,6 +3,7 @@
 //! An engine handles sockets and timestamps; it knows no actors, schedules or outputs. It returns a [`ProbeReport`],
 //! which the prober turns into a [`ntp_monitor_core::sample::Sample`].
 
+mod address;
 mod auto;
 mod fault;
 pub mod judge;

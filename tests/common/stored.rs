@@ -14,7 +14,7 @@ use slog::{Discard, Logger, o};
 pub const HOUR_S: f64 = 3600.0;
 pub const DAY_S: f64 = 24.0 * HOUR_S;
 
-/// How a store in `dir` is kept: for ever, unless it is told to prune.
+/// How a store in `dir` is kept: for ever, unless a test prunes it.
 pub fn options(dir: &Path) -> Options {
     Options {
         path: dir.join("ntp-monitor.db"),
@@ -62,12 +62,12 @@ pub fn store(options: Options, samples: impl IntoIterator<Item = Sample>) -> Pat
             detail,
         };
         let (reply, _answer) = tokio::sync::oneshot::channel();
-        writer.command(Command::RecordEvent { event: kept, reply });
+        writer.command(Command::RecordEvent { event: kept, replaces: None, reply });
     }
     path
 }
 
-/// Lets go of all raw samples: they are long past.
+/// Deletes all raw samples: they are older than any limit.
 pub fn forget_samples(options: Options) {
     let store = Store::open(options, &Logger::root(Discard, o!())).unwrap();
     let (reply, mut answer) = tokio::sync::oneshot::channel();

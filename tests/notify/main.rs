@@ -97,9 +97,9 @@ fn log() -> Logger {
     Logger::root(Discard, o!())
 }
 
-fn open(path: &Path) -> Store {
+fn options(path: &Path) -> Options {
     let day = Duration::from_secs(86_400);
-    let options = Options {
+    Options {
         path: path.to_owned(),
         raw_for: day,
         rollup_5m_for: day,
@@ -108,8 +108,11 @@ fn open(path: &Path) -> Store {
         outbox_max_bytes: 1 << 20,
         vantage: "here".to_owned(),
         max_pages: None,
-    };
-    let store = Store::open(options, &log()).unwrap();
+    }
+}
+
+fn open(path: &Path) -> Store {
+    let store = Store::open(options(path), &log()).unwrap();
     worker::spawn(store.writer(None), &SinkQueue::new("store", 16), None, store.handle().writer(), &log(), ()).unwrap();
     store
 }

@@ -61,7 +61,8 @@ fn kills_lose_no_notification_and_repeats_carry_the_same_key() {
 /// Puts beginnings and ends of one alert into the queue of `chat`, as the service would.
 fn fill(store: &Path, alerts: usize) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let store = open(store);
+    let path = store;
+    let store = open(path);
     runtime.block_on(async {
         for n in 0..alerts {
             store.handle().queue_notification("chat", news(&format!("f{n}"), "offset")).await.unwrap();
@@ -69,6 +70,9 @@ fn fill(store: &Path, alerts: usize) {
         }
     });
     store.handle().writer().drain(Instant::now() + PATIENCE).recv().unwrap();
+    drop(store);
+    // The thread that drained it may hold it for a moment longer.
+    until("the store is closed", || Store::open(options(path), &log()).is_ok());
 }
 
 #[test]
@@ -112,7 +116,7 @@ fn first_server(home: &Home) -> String {
 }
 
 #[test]
-fn a_test_by_the_api_needs_an_operator_and_says_what_came_of_it() {
+fn a_test_by_the_api_needs_an_operator_and_reports_the_result() {
     const HASH: &str = "87120b8c498206655fef464defd2976378ef6cbed49201fd43166fcea8fac9ef";
     let (good, bad) = (Receiver::scripted([]), Receiver::start(|_| Answer::Hang));
     let deaf = section("deaf", &bad.url("/hush")) + "timeout = \"200ms\"\n";
@@ -142,7 +146,7 @@ fn a_test_by_the_api_needs_an_operator_and_says_what_came_of_it() {
 }
 
 #[test]
-fn the_command_says_what_came_of_a_test_and_lists_notifiers() {
+fn the_command_reports_a_test_and_lists_notifiers() {
     let (good, bad) = (Receiver::scripted([]), Receiver::start(|_| status(401)));
     let unknown = Receiver::start(|_| Answer::Status(200, "", "OK (not found)".to_owned()));
     let beat = format!("[[notifier]]\nname = \"beat\"\ntype = \"heartbeat\"\nurl = \"{}\"\n", unknown.url("/ping"));

@@ -200,7 +200,7 @@ fn an_export_comes_back_to_the_bit_and_lines_are_one_a_poll() {
 }
 
 #[test]
-fn whoever_reads_only_the_beginning_of_an_export_is_no_error_to_talk_of() {
+fn a_reader_that_closes_an_export_early_is_no_error() {
     let (dir, path) = &a_week();
     let mut child = program(dir.path())
         .args(["export", "--store", path.to_str().unwrap()])

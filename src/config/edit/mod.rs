@@ -1,11 +1,12 @@
 //! Changing the text of a configuration file. Pure: text in, text out; comments and order are kept.
 //!
-//! Whoever edits sees the file with its secrets masked ([`mask`]) and sends it back masked: [`restore`] puts in what
+//! The editor shows the file with its secrets masked ([`mask`]) and sends it back masked: [`restore`] puts in what
 //! stood at the same place before. Single servers are changed by [`ServerEdit`]. What the text means is the loader's
 //! business, not judged here.
 //!
 //! Limit: TOML only.
 
+mod comments;
 mod difference;
 mod secrets;
 mod servers;

@@ -1,12 +1,11 @@
 //! `[[notifier]]`: whom to tell, and how.
 
-use std::fmt;
 use std::time::Duration;
 
 use schemars::JsonSchema;
-use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
+pub use crate::outbound::Hidden;
 use crate::outbound::Proxy;
 
 /// One `[[notifier]]`; names are unique.
@@ -22,7 +21,7 @@ pub struct Notifier {
     pub ca_pem: Option<String>,
     /// The proxy that requests go through.
     pub proxy: Option<Proxy>,
-    /// How it is told.
+    /// The type of receiver, with its settings.
     pub channel: Channel,
 }
 
@@ -173,42 +172,4 @@ pub struct Heartbeat {
     pub interval: Duration,
     /// The text that the response of `url` contains if the beat counts.
     pub expect: Option<String>,
-}
-
-/// A secret that can be compared with another one, so that a reload sees whether it changed.
-#[derive(Clone)]
-pub struct Hidden(SecretString);
-
-impl Hidden {
-    /// The secret, for whoever sends it.
-    #[must_use]
-    pub fn expose(&self) -> &str {
-        self.0.expose_secret()
-    }
-}
-
-impl From<SecretString> for Hidden {
-    fn from(secret: SecretString) -> Self {
-        Self(secret)
-    }
-}
-
-impl From<&str> for Hidden {
-    fn from(secret: &str) -> Self {
-        Self(secret.into())
-    }
-}
-
-impl PartialEq for Hidden {
-    fn eq(&self, other: &Self) -> bool {
-        self.expose() == other.expose()
-    }
-}
-
-impl Eq for Hidden {}
-
-impl fmt::Debug for Hidden {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("********")
-    }
 }

@@ -2,12 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use secrecy::ExposeSecret;
-
-use super::secret::{FileFault, Places, resolve};
+use super::secret::Places;
 use super::{Rules, Surroundings};
 use crate::config::certificate::roots;
 use crate::config::fault::KeyPath;
+use crate::config::named_file::{self, FileFault, resolve};
 use crate::config::units::Secret;
 use crate::outbound::Proxy;
 
@@ -19,8 +18,8 @@ pub(super) fn certificates(
     surroundings: &Surroundings<'_>,
 ) -> Option<String> {
     let path = resolve(file, surroundings);
-    let unread = |why| FileFault::Unread(format!("{} cannot be read: {why}", path.display()));
-    let text = std::fs::read_to_string(&path).map_err(unread);
+    let text = named_file::read_text(&path, named_file::CERTIFICATES);
+    let text = text.map_err(|why| FileFault::of(&path, &why, ""));
     let found = text.and_then(|pem| match roots(&pem) {
         Ok(_) => Ok(pem),
         Err(why) => Err(FileFault::Wrong(format!("{} {why}", path.display()))),
@@ -39,7 +38,7 @@ pub(super) fn proxy(
     let places = Places::of(table, "proxy");
     let (text, path) = places.look(inline, file, rules, surroundings)?;
     let variable = |name: &str| surroundings.environment.get(name).cloned();
-    match Proxy::parse(text.expose_secret(), variable) {
+    match Proxy::parse(&text, variable) {
         Ok(proxy) => proxy,
         Err(why) => {
             rules.require(false, path, || why);

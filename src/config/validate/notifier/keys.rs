@@ -55,7 +55,7 @@ impl Table<'_, '_> {
     fn secret(&mut self, key: &str, inline: &Option<Secret>, file: &Option<PathBuf>) -> Option<Hidden> {
         let places = Places::of(&self.path, key);
         let (secret, _) = places.look(inline.as_ref(), file.as_ref(), self.rules, self.surroundings)?;
-        Some(Hidden::from(secret))
+        Some(secret)
     }
 
     /// A secret that may be missing, but not be broken: many of them end up in a header.
