@@ -27,14 +27,14 @@ use nix::time::{ClockId, clock_gettime};
 use ntp_monitor::actors::census::Census;
 use ntp_monitor::actors::ledger::Ledger;
 use ntp_monitor::actors::notice::DeathNotice;
-use ntp_monitor::actors::outlet::Outlet;
+use ntp_monitor::actors::outlet::{Listener, Outlet};
 use ntp_monitor::actors::supervisor::Supervisor;
 use ntp_monitor::actors::targets::{Targets, Tools};
 use ntp_monitor::app::{Service, Surroundings};
 use ntp_monitor::clock::SystemClock;
 use ntp_monitor::config::{self, Config, EngineChoice, Environment};
 use ntp_monitor::log;
-use ntp_monitor::probe::resolve::SystemResolver;
+use ntp_monitor::probe::resolve::system::SystemResolver;
 use ntp_monitor::probe::{Engines, KernelEngine, ProbeEngine, ProbeFuture, Query};
 use ntp_monitor::sinks::queue::SinkQueue;
 use ntp_monitor_core::sample::Outcome;
@@ -254,11 +254,13 @@ async fn probers(config: Config) -> Result<(), Failure> {
     let queue = SinkQueue::new("nobody", config.servers.len());
     let ledger = Ledger::default();
     ledger.set_servers(config.servers);
+    let ends = Listener::new("targets");
     let tools = Tools {
         supervisor: Supervisor::new(Census::default(), clock.clone(), escalate, log::discard()).start(),
         resolver: Arc::new(SystemResolver::new(Duration::from_secs(1))),
         engines,
-        outlet: Outlet::new(queue, []),
+        outlet: Outlet::new(queue, [ends.clone()]),
+        ends,
         clock,
         ledger,
         log: log::discard(),

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use actix::{Actor, Addr};
-use slog::{Logger, info};
+use slog::{Logger, info, warn};
 use tokio::sync::{broadcast, watch};
 
+use super::beacon::Beacon;
 use super::notifiers::Notifiers;
 use super::outputs::{Gauges, Outputs};
 use super::points::Points;
@@ -213,9 +214,10 @@ impl Start {
     }
 
     /// Starts the notifiers and serves HTTP.
-    pub(super) fn serve(self, listeners: Listeners) -> Result<Service, StartError> {
+    pub(super) fn serve(self, listeners: Listeners, mut beacon: Beacon) -> Result<Service, StartError> {
         let Self { boards, around, store, started, log, outputs, supervisor, ledger, .. } = self;
         let (config, health) = (boards.config(), boards.health.subscribe());
+        let inputs = around.inputs.clone();
         let (config_editor, reloads) = ConfigEditor::new(around.inputs);
         let sources = live::Sources {
             samples: boards.samples.subscribe(),
@@ -240,6 +242,9 @@ impl Start {
         };
         let pulse = Pulse::default();
         let (server, listening) = web::serve(listeners, state, pulse.clone())?;
+        if let Err(why) = beacon.publish(inputs.as_ref(), &listening, config.http.tls.is_some()) {
+            warn!(log, "the command health will not find this service"; "reason" => %why);
+        }
         let web = server.handle();
         actix_rt::spawn(server);
         let store = outputs.store();
@@ -262,6 +267,7 @@ impl Start {
             pulse,
             reloads,
             listening,
+            beacon,
             log,
         })
     }

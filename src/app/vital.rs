@@ -35,8 +35,8 @@ impl Service {
             parts.push(ask("scheduler", &targets, patience).await);
         }
         let now = crate::clock::now();
-        if let Some(late_ns) = self.ledger.least_late_ns(now) {
-            parts.push(Part { name: "polls".to_owned(), silent_for: nanos(late_ns) });
+        if let Some(stopped_ns) = self.ledger.stopped_ns(now) {
+            parts.push(Part { name: "polls".to_owned(), silent_for: nanos(stopped_ns) });
         }
         if let Some(silent_for) = self.pulse.silent_for(now).filter(|silent_for| *silent_for > FLOODED_AT_MOST) {
             parts.push(Part { name: "web server".to_owned(), silent_for });

@@ -15,7 +15,9 @@ use super::output::{Destination, Unreachable};
 use super::span::{NAME_ONE, Place};
 use super::table::Terminal;
 use super::upkeep::UpkeepError;
-use super::{check, config, demo, doctor, export, make_report, man, notify, plot, query, replay, stats, upkeep};
+use super::{
+    check, config, demo, doctor, export, health, make_report, man, notify, plot, query, replay, stats, upkeep,
+};
 use crate::app::run::{self, Inputs};
 use crate::config::{Config, Faults, Loaded, process_environment};
 use crate::doctor::Examination;
@@ -88,6 +90,8 @@ pub enum Command {
     Config(ConfigCommand),
     /// Examine everything that the service depends on, and say what to do.
     Doctor(doctor::DoctorArgs),
+    /// Ask the running service for its health, as a monitoring plugin or a container does.
+    Health(health::HealthArgs),
     /// Copy the store while the service runs.
     Backup(upkeep::BackupArgs),
     /// Put a copy of the store back.
@@ -194,6 +198,9 @@ impl Cli {
                 ExitCode::SUCCESS
             }
             Command::Doctor(args) => doctor(&args, inputs),
+            Command::Health(args) => {
+                finish(block_on(async { health::run(&args, &inputs, &mut std::io::stdout()).await }))
+            }
             Command::Backup(args) => upkeep_ended(upkeep::backup(&args, || configuration(&inputs), voice())),
             Command::Restore(args) => upkeep_ended(upkeep::restore(&args, || configuration(&inputs), voice())),
             Command::Store(command) => upkeep_ended(upkeep::store(&command, || configuration(&inputs), voice())),

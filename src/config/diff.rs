@@ -80,7 +80,8 @@ fn fixed(old: &Config, new: &Config) -> Vec<&'static str> {
 
 fn same_influx(old: Option<&Influx>, new: Option<&Influx>) -> bool {
     let (Some(old), Some(new)) = (old, new) else { return old.is_none() && new.is_none() };
-    let Influx { url, org, bucket, token, batch, flush_interval, timeout, outbox_max_age, outbox_max_bytes } = old;
+    let Influx { url, org, bucket, token, batch, flush_interval, timeout, .. } = old;
+    let Influx { ca_pem, proxy, outbox_max_age, outbox_max_bytes, .. } = old;
     *url == new.url
         && *org == new.org
         && *bucket == new.bucket
@@ -88,6 +89,8 @@ fn same_influx(old: Option<&Influx>, new: Option<&Influx>) -> bool {
         && *batch == new.batch
         && *flush_interval == new.flush_interval
         && *timeout == new.timeout
+        && *ca_pem == new.ca_pem
+        && *proxy == new.proxy
         && *outbox_max_age == new.outbox_max_age
         && *outbox_max_bytes == new.outbox_max_bytes
 }

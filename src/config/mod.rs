@@ -9,6 +9,7 @@ mod address;
 mod certificate;
 mod decode;
 mod diff;
+mod dotenv;
 pub mod edit;
 mod environment;
 mod example;
@@ -19,6 +20,10 @@ mod layers;
 mod leap_list;
 mod lines;
 mod model;
+mod named_file;
+#[cfg(test)]
+mod named_file_tests;
+mod network;
 mod notifier_env;
 mod raw;
 mod reference;
@@ -27,6 +32,9 @@ mod show;
 mod tree;
 mod units;
 mod validate;
+mod variables;
+#[cfg(test)]
+mod variables_tests;
 
 use std::path::Path;
 
@@ -38,12 +46,15 @@ pub use fault::{Fault, Faults, KeyPath, Source};
 pub use inputs::Inputs;
 pub use leap_list::read_leap_list;
 pub use model::*;
+pub use network::{Network, is_of_one_host};
 pub use reference::reference;
 pub use schema::{schema, schema_value};
 pub use validate::alerting::rule_of_json;
+pub use variables::own_variables;
 
 use decode::Findings;
 use layers::File;
+use named_file::Surroundings;
 use tree::Tree;
 
 /// A configuration that is sound, and what may be said about it.
@@ -89,7 +100,7 @@ fn load_layers(file: Option<File<'_>>, environment: &Environment, flags: &[Strin
     drop(merged);
     let mut findings = Findings::default();
     let config = decode::decode(&mut tree, &hostname(), &mut findings).and_then(|sections| {
-        let surroundings = validate::Surroundings { environment, file };
+        let surroundings = Surroundings { environment, file };
         validate::validate(sections, &tree, &surroundings, &mut findings, &mut warnings)
     });
     match config {

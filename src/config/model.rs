@@ -4,7 +4,7 @@ mod notifier;
 mod report;
 mod server;
 
-pub use notifier::{Channel, Email, Heartbeat, Hidden, MailTls, Notifier, NotifierType, Webhook};
+pub use notifier::{Channel, Chat, Email, Heartbeat, Hidden, MailTls, Notifier, NotifierType, Webhook};
 pub use report::Report;
 pub use server::{Addresses, EngineChoice, Family, Host, Server};
 
@@ -18,6 +18,8 @@ use schemars::JsonSchema;
 use secrecy::SecretString;
 use serde::Deserialize;
 
+use super::network::Network;
+use crate::outbound::Proxy;
 use ntp_monitor_core::alert::engine::Rulebook;
 
 /// The whole configuration of the service.
@@ -66,6 +68,8 @@ pub struct Http {
     pub public_read: bool,
     /// Names that the service goes by, beside localhost, its addresses and those it is reached at.
     pub names: Vec<String>,
+    /// Proxies whose word about the address of a client is believed.
+    pub trusted_proxies: Vec<Network>,
     /// By HTTPS; `None` for HTTP.
     pub tls: Option<Tls>,
     /// Who may do what; names are unique.
@@ -150,6 +154,10 @@ pub struct Influx {
     pub flush_interval: Duration,
     /// Deadline of one request.
     pub timeout: Duration,
+    /// Certificates that are trusted beside those of the system, as PEM.
+    pub ca_pem: Option<String>,
+    /// The proxy that requests go through.
+    pub proxy: Option<Proxy>,
     /// The outbox drops what is older.
     pub outbox_max_age: Duration,
     /// The outbox drops its oldest beyond this many bytes.

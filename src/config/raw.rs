@@ -147,6 +147,10 @@ pub(super) struct Http {
     /// requests for other names than these, localhost and IP addresses are rejected (DNS rebinding).
     #[schemars(extend("default" = [], "examples" = [["monitor.example.net"]]))]
     pub names: Vec<String>,
+    /// Addresses or networks of reverse proxies. For their requests the client is the last address in X-Forwarded-For that
+    /// is not one of these. From other addresses this header is ignored.
+    #[schemars(extend("default" = [], "examples" = [["127.0.0.1", "10.0.0.0/8"]]))]
+    pub trusted_proxies: Vec<String>,
     /// Serve HTTPS instead of HTTP. A reload reads both files again.
     pub tls: Option<HttpTls>,
     /// Access tokens with their roles; clients send "Authorization: Bearer TOKEN".
@@ -212,6 +216,16 @@ pub(super) struct Influx {
     /// Timeout of one request.
     #[schemars(extend("default" = "10s"))]
     pub timeout: Span,
+    /// Certificates (PEM) to trust in addition to those of the system.
+    #[schemars(extend("examples" = ["/etc/ntp-monitor/ca.pem"]))]
+    pub ca_file: Option<PathBuf>,
+    /// URL of an HTTP proxy, which may contain a user name and a password, or "environment" to use HTTP_PROXY,
+    /// HTTPS_PROXY, ALL_PROXY and NO_PROXY. Without this key no proxy is used.
+    #[schemars(extend("examples" = ["http://proxy.example.net:3128"]))]
+    pub proxy: Option<Secret>,
+    /// A file with the proxy's URL; a relative path is looked up in systemd's credentials first.
+    #[schemars(extend("examples" = ["/etc/ntp-monitor/proxy"]))]
+    pub proxy_file: Option<PathBuf>,
     /// Undelivered points older than this are dropped and counted.
     #[schemars(extend("default" = "7d"))]
     pub outbox_max_age: Span,

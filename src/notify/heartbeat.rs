@@ -11,7 +11,7 @@ use tokio::time::timeout;
 
 use super::dispatcher::Stop;
 use super::http::{Http, JSON, Request};
-use super::{Failure, Notifier, NotifierState, Sending};
+use super::{Failure, Notifier, NotifierState, Progress, Sending, signs};
 use crate::config::{Heartbeat as Settings, Notifier as Config};
 use ntp_monitor_core::alert::notification::Notification;
 use ntp_monitor_core::health::report::{Health, Status};
@@ -48,13 +48,14 @@ impl Beat {
             headers: Vec::new(),
             body: Vec::new(),
         };
-        Some(self.http.send(request).await)
+        let expect = self.settings.expect.as_deref().filter(|_| is_well);
+        Some(self.http.send(request, |reply| signs::heartbeat(reply, expect)).await)
     }
 }
 
 /// A test sends one beat.
 impl Notifier for Beat {
-    fn deliver<'a>(&'a self, _: &'a Notification) -> Sending<'a> {
+    fn deliver<'a>(&'a self, _: &'a Notification, _: &'a mut Progress) -> Sending<'a> {
         Box::pin(async { self.say(true).await.unwrap_or_else(|| Ok("silent".to_owned())) })
     }
 }

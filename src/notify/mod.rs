@@ -13,11 +13,15 @@ mod board;
 pub mod dispatcher;
 mod email;
 mod heartbeat;
+mod hello;
 mod http;
 mod ntfy;
 mod pagerduty;
+mod progress;
 mod rate;
+mod signs;
 mod slack;
+mod smtp;
 mod state;
 mod teams;
 mod telegram;
@@ -36,18 +40,20 @@ use ntp_monitor_core::alert::notification::Notification;
 
 pub use board::Board;
 pub use heartbeat::{Beat, beat};
+pub use progress::Progress;
 pub use state::NotifierState;
 pub use trial::{Trial, trial, try_out};
 pub use webhook::SIGNATURE;
 
 /// One notification channel. An attempt ends within the notifier's time-out.
 pub trait Notifier: Send + Sync {
-    /// Makes one attempt to deliver a notification.
-    fn deliver<'a>(&'a self, notification: &'a Notification) -> Sending<'a>;
+    /// Makes one attempt to deliver what `progress` lacks of a notification, and updates it. Success with rejections in
+    /// `progress` means that these parts will never be delivered.
+    fn deliver<'a>(&'a self, notification: &'a Notification, progress: &'a mut Progress) -> Sending<'a>;
 
     /// Makes one attempt to send a report. Mail gets all of it, a webhook its text, chats its summary; others reject
     /// it.
-    fn send_report<'a>(&'a self, _report: &'a Report) -> Sending<'a> {
+    fn send_report<'a>(&'a self, _report: &'a Report, _progress: &'a mut Progress) -> Sending<'a> {
         Box::pin(ready(Err(Failure::new(Retry::Refused, "a notifier of this type cannot send reports"))))
     }
 }
@@ -62,12 +68,14 @@ pub struct Failure {
     pub retry: Retry,
     /// The reason, for a person; one line, without secrets.
     pub why: String,
+    /// Whether it concerns some receivers of this message only, so that other messages need not wait.
+    pub is_partial: bool,
 }
 
 impl Failure {
     #[must_use]
     pub fn new(retry: Retry, why: impl Into<String>) -> Self {
-        Self { retry, why: why.into() }
+        Self { retry, why: why.into(), is_partial: false }
     }
 
     /// A failed connection, or one that ended before the response. Usually temporary, except for an untrusted
@@ -87,6 +95,9 @@ pub enum Retry {
     Backoff,
     /// The receiver asked to wait at least this long.
     After(Duration),
+    /// The message was sent whole and no usable response came, so the receiver may have taken it: it is repeated a
+    /// limited number of times, with long waits.
+    Unanswered,
     /// The receiver rejects the notifier, not the message (401, 404, a redirect, a wrong password): an operator must
     /// act.
     Paused,
@@ -123,9 +134,7 @@ fn build(config: &Config) -> Result<Box<dyn Notifier>, BuildError> {
             pagerduty::Pagerduty::new(config, api_url, routing_key).map(boxed)
         }
         Channel::Ntfy { api_url, topic, token } => ntfy::Ntfy::new(config, api_url, topic, token.as_ref()).map(boxed),
-        Channel::Telegram { api_url, token, chat_id } => {
-            telegram::Telegram::new(config, api_url, token, chat_id).map(boxed)
-        }
+        Channel::Telegram { api_url, token, chat } => telegram::Telegram::new(config, api_url, token, chat).map(boxed),
         Channel::Teams(url) => teams::Teams::new(config, url).map(boxed),
         Channel::Heartbeat(beat) => heartbeat::Beat::new(config, beat).map(boxed),
     };

@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures_util::future::{self, BoxFuture};
 
 pub use super::address::{Address, NoInterface};
-use crate::config::Family;
+use crate::config::{Family, is_of_one_host};
 
 mod dns;
 mod hosts;
@@ -36,7 +36,7 @@ pub struct Resolution {
 
 impl Resolution {
     fn of(host: &str, family: Family, addresses: Vec<Address>, life: Duration) -> Result<Self, ResolveError> {
-        let (usable, odd): (Vec<Address>, Vec<Address>) = addresses.into_iter().partition(|a| can_be_a_server(a.ip));
+        let (usable, odd): (Vec<Address>, Vec<Address>) = addresses.into_iter().partition(|a| is_of_one_host(a.ip));
         let admitted: Vec<Address> = usable.iter().copied().filter(|a| family.admits(a.ip)).collect();
         match (admitted.as_slice(), usable.as_slice(), odd.as_slice()) {
             ([], [], [odd, ..]) => Err(ResolveError::NotAServer { host: host.into(), ip: odd.ip }),
@@ -49,12 +49,6 @@ impl Resolution {
             }),
         }
     }
-}
-
-/// A name must not lead to every host of a network.
-fn can_be_a_server(ip: IpAddr) -> bool {
-    let is_broadcast = matches!(ip, IpAddr::V4(v4) if v4.is_broadcast());
-    !(ip.is_unspecified() || ip.is_multicast() || is_broadcast)
 }
 
 /// Why a name could not be resolved.

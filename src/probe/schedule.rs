@@ -145,6 +145,12 @@ impl Schedule {
         self.not_before.max(floor)
     }
 
+    /// When the last request was sent, in monotonic nanoseconds.
+    #[must_use]
+    pub fn last_request(&self) -> Option<i64> {
+        self.last_request
+    }
+
     /// Records that a request is being sent.
     pub fn requested(&mut self, now: i64) {
         self.last_request = Some(now);

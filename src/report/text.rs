@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use super::document::{Document, percent};
+use ntp_monitor_core::text::plain::is_disruptive;
 use ntp_monitor_core::text::units::seconds;
 
 /// The text: one line per server, verdict, event and alert.
@@ -53,5 +54,5 @@ fn lines<'a>(
 
 /// Replaces control characters, so that the text stays on one line.
 fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+    text.chars().map(|c| if is_disruptive(c) { ' ' } else { c }).collect()
 }

@@ -5,7 +5,7 @@ use tokio::sync::oneshot;
 use super::alerts::AlertCommand;
 use super::audit::AuditEntry;
 use super::clock::ClockPoint;
-use super::events::Event;
+use super::events::{Event, KnownAs};
 use super::notices::NoticeCommand;
 use crate::sinks::worker::WriteError;
 
@@ -41,6 +41,8 @@ pub enum Command {
     /// Records an event, or updates it.
     RecordEvent {
         event: Event,
+        /// Kind and start under which it was recorded before, if these are known better now.
+        replaces: Option<KnownAs>,
         /// Replies with its number.
         reply: Reply<i64>,
     },

@@ -10,7 +10,7 @@ use super::audit::AuditEntry;
 use super::clock::ClockPoint;
 use super::command::{Command, Reply};
 use super::error::StoreError;
-use super::events::Event;
+use super::events::{Event, KnownAs};
 use super::location::Location;
 use super::notices::{QueueGauge, Queues};
 use super::outbox::Totals;
@@ -112,8 +112,8 @@ impl StoreHandle {
     ///
     /// # Errors
     /// When the store cannot be written.
-    pub async fn record_event(&self, event: Event) -> Result<i64, StoreError> {
-        self.ask(|reply| Command::RecordEvent { event, reply }).await
+    pub async fn record_event(&self, event: Event, replaces: Option<KnownAs>) -> Result<i64, StoreError> {
+        self.ask(|reply| Command::RecordEvent { event, replaces, reply }).await
     }
 
     /// Sets the end of an event; returns whether it exists.

@@ -44,7 +44,7 @@ pub use clock::ClockPoint;
 pub use codec::StoredSample;
 pub use command::{Command, Reply};
 pub use error::StoreError;
-pub use events::{Event, StoredEvent};
+pub use events::{Event, KnownAs, StoredEvent};
 pub use evidence::KEPT_PER_SERIES as EVIDENCE_PER_SERIES;
 pub use handle::StoreHandle;
 pub use notices::{Due, NoticeCommand, QueueGauge, insert as insert_notification};
@@ -149,7 +149,10 @@ impl Store {
     /// When the store cannot be written.
     pub fn begin(&self) -> Result<Option<i64>, StoreError> {
         let now_ns = crate::clock::now().wall_ns;
-        self.db().transact("record the start", |tx, _| meta::begin(tx, now_ns))
+        self.db().transact("record the start", |tx, _| {
+            events::end_all(tx)?;
+            meta::begin(tx, now_ns)
+        })
     }
 
     /// Records a clean shutdown: every request was stored. Must be called after the writer has ended.

@@ -23,7 +23,6 @@ mod testing;
 mod tls;
 pub mod view;
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -35,7 +34,7 @@ use tokio::sync::{broadcast, watch};
 use crate::actors::ledger::Ledger;
 use crate::config::Config;
 use crate::store::StoreHandle;
-use listen::{ListenError, Listeners};
+use listen::{Address, ListenError, Listener, Listeners};
 use ntp_monitor_core::alert::status::AlertStatus;
 use ntp_monitor_core::clock::{Clock, Stamp};
 use ntp_monitor_core::health::report::Health;
@@ -88,7 +87,7 @@ impl State {
 ///
 /// # Errors
 /// When a socket is of no use.
-pub fn serve(listeners: Listeners, state: State, pulse: Pulse) -> Result<(Server, Vec<SocketAddr>), ListenError> {
+pub fn serve(listeners: Listeners, state: State, pulse: Pulse) -> Result<(Server, Vec<Address>), ListenError> {
     let listening = listeners.addresses()?;
     let tls = tls::server(&state.config).map_err(|why| ListenError::HandedOver(std::io::Error::other(why)))?;
     let state = web::Data::new(state);
@@ -114,9 +113,10 @@ pub fn serve(listeners: Listeners, state: State, pulse: Pulse) -> Result<(Server
     .shutdown_timeout(2)
     .disable_signals();
     for socket in listeners.sockets {
-        let added = match &tls {
-            Some(tls) => server.listen_rustls_0_23(socket, tls.clone()),
-            None => server.listen(socket),
+        let added = match (socket, &tls) {
+            (Listener::Tcp(socket), Some(tls)) => server.listen_rustls_0_23(socket, tls.clone()),
+            (Listener::Tcp(socket), None) => server.listen(socket),
+            (Listener::Unix(socket), _) => server.listen_uds(socket),
         };
         server = added.map_err(ListenError::HandedOver)?;
     }

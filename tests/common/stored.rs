@@ -62,7 +62,7 @@ pub fn store(options: Options, samples: impl IntoIterator<Item = Sample>) -> Pat
             detail,
         };
         let (reply, _answer) = tokio::sync::oneshot::channel();
-        writer.command(Command::RecordEvent { event: kept, reply });
+        writer.command(Command::RecordEvent { event: kept, replaces: None, reply });
     }
     path
 }

@@ -117,6 +117,8 @@ fn config(url: &str) -> Influx {
         batch: 100,
         flush_interval: Duration::from_millis(10),
         timeout: Duration::from_millis(300),
+        ca_pem: None,
+        proxy: None,
         outbox_max_age: Duration::from_secs(3600),
         outbox_max_bytes: 1 << 20,
     }

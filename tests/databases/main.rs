@@ -7,4 +7,5 @@ mod common;
 
 mod dashboards;
 mod influx_status;
+mod influx_way;
 mod prometheus;

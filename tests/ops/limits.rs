@@ -1,8 +1,6 @@
 //! The service at the limits of its machine and beside a clock that jumps: it says what is wrong, loses nothing that it
 //! measured, asks nobody too often, and goes on as before when it is over.
 
-use std::fs;
-use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
@@ -11,12 +9,10 @@ use nix::sys::signal::Signal;
 use crate::common::monitor::{Home, Monitor, own};
 use crate::common::sim::Playground;
 use crate::common::wait::{find, until};
-use crate::common::{root, rows};
+use crate::common::{faketime, root, rows};
 use ntp_monitor::sim::{Script, ScriptedServer};
 use ntp_monitor_core::clock::Stamp;
 use ntp_monitor_core::sample::Outcome;
-
-const FAKETIME: &str = "faketime/libfaketime.so.1";
 
 /// How many polls so far ended as `wanted` says.
 fn polls(home: &Home, wanted: impl Fn(&Outcome) -> bool) -> usize {
@@ -92,10 +88,9 @@ impl Jumping {
         // The portable engine reads the clock in this process, where it can be set for this process alone.
         let sections: String = names.iter().zip(&servers).map(|(name, s)| own(name, s.address())).collect();
         let home = Home::with(&format!("[defaults]\nengine = \"sntp\"\n{sections}"));
-        set(&home, "+0");
+        faketime::set(home.path(), "+0");
         let mut command = home.command();
-        command.env("LD_PRELOAD", library()).env("FAKETIME_TIMESTAMP_FILE", home.path().join("offset"));
-        command.env("FAKETIME_NO_CACHE", "1").env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
+        command.envs(faketime::environment(home.path()));
         let mut service = Monitor::spawn(&mut command, home.path());
         service.health("samples of all", |health| {
             let servers = health["servers"].as_array().unwrap();
@@ -136,24 +131,11 @@ impl Jumping {
     }
 }
 
-fn set(home: &Home, offset: &str) {
-    // Whole or not at all: it is read at every look at the clock.
-    let (new, file) = (home.path().join("offset.new"), home.path().join("offset"));
-    fs::write(&new, offset).unwrap();
-    fs::rename(new, file).unwrap();
-}
-
-fn library() -> std::path::PathBuf {
-    let dirs = fs::read_dir("/usr/lib").unwrap().map(|entry| entry.unwrap().path().join(FAKETIME));
-    let found = dirs.into_iter().find(|path| path.exists());
-    found.or_else(|| Some(Path::new("/usr/lib").join(FAKETIME)).filter(|path| path.exists())).expect("libfaketime")
-}
-
 #[test]
 fn a_clock_that_is_stepped_is_blamed_and_polling_goes_on_at_its_pace() {
     let mut one = Jumping::start();
     let from = ntp_monitor::clock::now();
-    set(&one.home, "+30");
+    faketime::set(one.home.path(), "+30");
     let verdict = find("the own clock is blamed", || {
         let (_, verdict) = one.service.get("/api/v1/verdict");
         Some(verdict).filter(|verdict| verdict["state"] == "local_wrong")
@@ -162,9 +144,9 @@ fn a_clock_that_is_stepped_is_blamed_and_polling_goes_on_at_its_pace() {
     let estimate = verdict["local"]["estimate_s"].as_f64().unwrap();
     assert!((estimate.abs() - 30.0).abs() < 1.0, "{verdict}");
     one.goes_on();
-    set(&one.home, "-3600");
+    faketime::set(one.home.path(), "-3600");
     one.goes_on();
-    set(&one.home, "+0");
+    faketime::set(one.home.path(), "+0");
     one.goes_on();
     one.is_polite_since(from);
     one.ends_with_everything_kept();
@@ -176,7 +158,7 @@ fn polls_missed_during_a_suspend_are_not_repeated() {
     let asked = |one: &Jumping| one.servers.iter().map(|server| server.counters().requests).max().unwrap();
     one.service.signal(Signal::SIGSTOP);
     let before = asked(&one);
-    set(&one.home, "+8h");
+    faketime::set(one.home.path(), "+8h");
     // As long as some twenty polls: a burst afterwards would be seen.
     std::thread::sleep(Duration::from_secs(2));
     assert!(asked(&one) <= before + 1, "it was stopped");

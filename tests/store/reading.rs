@@ -122,8 +122,8 @@ async fn events_are_kept_once(handle: &ntp_monitor::store::StoreHandle) {
         address: None,
         detail: r#"{"gap_s":0.12}"#.to_owned(),
     };
-    let id = handle.record_event(event.clone()).await.unwrap();
-    assert_eq!(handle.record_event(event.clone()).await.unwrap(), id);
+    let id = handle.record_event(event.clone(), None).await.unwrap();
+    assert_eq!(handle.record_event(event.clone(), None).await.unwrap(), id);
     assert!(handle.close_event(id, start_ns + SECOND).await.unwrap());
     assert!(!handle.close_event(id + 1, start_ns).await.unwrap());
     let events = handle.read(move |reader| reader.events(start_ns + 1, i64::MAX, 10)).await.unwrap();

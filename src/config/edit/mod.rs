@@ -6,6 +6,7 @@
 //!
 //! Limit: TOML only.
 
+mod comments;
 mod difference;
 mod secrets;
 mod servers;

@@ -7,6 +7,8 @@ use schemars::JsonSchema;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
+use crate::outbound::Proxy;
+
 /// One `[[notifier]]`; names are unique.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Notifier {
@@ -18,6 +20,8 @@ pub struct Notifier {
     pub per_minute: u32,
     /// Certificates that are trusted beside those of the system, as PEM.
     pub ca_pem: Option<String>,
+    /// The proxy that requests go through.
+    pub proxy: Option<Proxy>,
     /// The type of receiver, with its settings.
     pub channel: Channel,
 }
@@ -82,7 +86,7 @@ pub enum Channel {
         /// Where the API is.
         api_url: String,
         token: Hidden,
-        chat_id: String,
+        chat: Chat,
     },
     Teams(Hidden),
     /// The dead man's switch.
@@ -105,6 +109,15 @@ impl Channel {
     }
 }
 
+/// A chat of Telegram.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Chat {
+    /// `chat_id`.
+    pub id: String,
+    /// `message_thread_id`: the topic of a group.
+    pub topic: Option<i64>,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Email {
     /// The server that takes it.
@@ -117,6 +130,8 @@ pub struct Email {
     pub to: Vec<lettre::message::Mailbox>,
     /// Who logs in, with the password.
     pub login: Option<(String, Hidden)>,
+    /// The name of this host in the greeting; `None` for its fully qualified name.
+    pub hello: Option<String>,
 }
 
 /// `tls` of mail.
@@ -124,12 +139,12 @@ pub struct Email {
 #[serde(rename_all = "lowercase")]
 #[schemars(inline)]
 pub enum MailTls {
-    /// Begins in the clear and must become protected before anything is said.
+    /// Begins in plain text and must become encrypted before anything is sent.
     #[default]
     Starttls,
-    /// Protected from the first byte.
+    /// Encrypted from the first byte.
     Tls,
-    /// Not at all: to this machine only.
+    /// Not encrypted: for this machine or a relay on the local network.
     None,
 }
 
@@ -144,6 +159,8 @@ pub struct Webhook {
     pub body_template: Option<String>,
     /// What the body of the template is.
     pub content_type: String,
+    /// The text that a response contains if the receiver has taken the message.
+    pub expect: Option<String>,
 }
 
 /// The dead man's switch.
@@ -154,6 +171,8 @@ pub struct Heartbeat {
     /// What to ask for while the service is failing.
     pub fail_url: Option<Hidden>,
     pub interval: Duration,
+    /// The text that the response of `url` contains if the beat counts.
+    pub expect: Option<String>,
 }
 
 /// A secret that can be compared with another one, so that a reload sees whether it changed.

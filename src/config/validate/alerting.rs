@@ -20,6 +20,7 @@ use ntp_monitor_core::alert::notification::Severity;
 use ntp_monitor_core::alert::rule::{Origin, Rule, RuleFault, RuleSpec};
 use ntp_monitor_core::alert::selector::Selector;
 use ntp_monitor_core::alert::silence::{Matcher, Times, Window};
+use ntp_monitor_core::text::plain::is_disruptive;
 
 /// Rules there may be, built-in ones included.
 const MOST_RULES: usize = 200;
@@ -72,7 +73,7 @@ fn settings(section: raw::alerting::Alerting, vantage: &str, rules: &mut Rules<'
 fn web_address(url: &str, path: &KeyPath, rules: &mut Rules<'_>) {
     rules.require(url.len() <= LONGEST_URL, path, || format!("must not be longer than {LONGEST_URL} bytes"));
     let is_one = url.starts_with("https://") || url.starts_with("http://");
-    rules.require(is_one && !url.chars().any(|c| c.is_whitespace() || c.is_control()), path, || {
+    rules.require(is_one && !url.chars().any(|c| c.is_whitespace() || is_disruptive(c)), path, || {
         format!("{url:?} is not a web address such as \"https://example.net/\"")
     });
 }

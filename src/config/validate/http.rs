@@ -5,11 +5,11 @@ use std::net::SocketAddr;
 use secrecy::ExposeSecret;
 use sha2::{Digest, Sha256};
 
-use super::secret::{FileFault, read_token};
 use super::{Rules, Surroundings, tls};
 use crate::config::fault::KeyPath;
 use crate::config::model::{Http, Token as HttpToken};
-use crate::config::raw;
+use crate::config::named_file::{FileFault, read_value};
+use crate::config::{Network, raw};
 
 pub(super) fn http(
     section: raw::Http,
@@ -33,11 +33,13 @@ pub(super) fn http(
         });
     }
     let names = names(section.names, rules);
+    let trusted_proxies = networks(&section.trusted_proxies, rules);
     let tls = section.tls.and_then(|section| tls::tls(&section, rules, surroundings, warnings));
     Some(Http {
         listen,
         public_read: section.public_read,
         names,
+        trusted_proxies,
         tls,
         tokens: tokens(section.tokens, rules, surroundings),
     })
@@ -53,6 +55,18 @@ fn names(names: Vec<String>, rules: &mut Rules<'_>) -> Vec<String> {
         });
     }
     names.into_iter().map(|name| name.to_ascii_lowercase()).collect()
+}
+
+fn networks(texts: &[String], rules: &mut Rules<'_>) -> Vec<Network> {
+    let all = KeyPath::dotted("http.trusted_proxies");
+    let mut networks = Vec::new();
+    for (n, text) in texts.iter().enumerate() {
+        match Network::parse(text) {
+            Ok(network) => networks.push(network),
+            Err(why) => rules.require(false, &all.index(n), || why),
+        }
+    }
+    networks
 }
 
 fn tokens(sections: Vec<raw::Token>, rules: &mut Rules<'_>, surroundings: &Surroundings<'_>) -> Vec<HttpToken> {
@@ -78,7 +92,7 @@ fn hash(section: &raw::Token, path: &KeyPath, rules: &mut Rules<'_>, around: &Su
     let found = match (&section.sha256, &section.token_file) {
         (Some(hash), None) => from_hex(hash.0.expose_secret())
             .ok_or_else(|| ("sha256", wrong("must be the 64 hexadecimal digits that sha256sum prints".to_owned()))),
-        (None, Some(file)) => match read_token(file, around) {
+        (None, Some(file)) => match read_value(file, around) {
             Ok(token) if token.expose_secret().len() >= SHORTEST => {
                 Ok(Sha256::digest(token.expose_secret().as_bytes()).into())
             }

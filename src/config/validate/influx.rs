@@ -2,6 +2,7 @@
 
 use secrecy::{ExposeSecret, SecretString};
 
+use super::outbound::{certificates, proxy};
 use super::secret::Places;
 use super::{Rules, Surroundings};
 use crate::config::fault::KeyPath;
@@ -20,6 +21,9 @@ pub(super) fn influx(section: raw::Influx, rules: &mut Rules<'_>, surroundings: 
     rules.positive(section.timeout.0, &key("timeout"));
     rules.positive(section.outbox_max_age.0, &key("outbox_max_age"));
     rules.require(section.outbox_max_bytes.0 > 0, &key("outbox_max_bytes"), || "must be more than 0".to_owned());
+    let table = KeyPath::dotted("influxdb");
+    let ca_pem = section.ca_file.as_ref().map(|file| certificates(&table, file, rules, surroundings));
+    let proxy = proxy(&table, section.proxy.as_ref(), section.proxy_file.as_ref(), rules, surroundings);
     let token = token(&section, rules, surroundings)?;
     Some(Influx {
         url: section.url.trim_end_matches('/').to_owned(),
@@ -29,6 +33,8 @@ pub(super) fn influx(section: raw::Influx, rules: &mut Rules<'_>, surroundings: 
         batch: section.batch as usize,
         flush_interval: section.flush_interval.0,
         timeout: section.timeout.0,
+        ca_pem: ca_pem.flatten(),
+        proxy,
         outbox_max_age: section.outbox_max_age.0,
         outbox_max_bytes: section.outbox_max_bytes.0,
     })

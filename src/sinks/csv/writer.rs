@@ -25,6 +25,7 @@ use nix::unistd::{AccessFlags, access};
 use slog::{Logger, warn};
 
 use super::append::{Appender, cut_torn_line};
+use super::catch_up::CatchUp;
 use super::compress::{self, Job};
 use super::files::{DayFile, list};
 use super::repair::{Journal, Repair, Written};
@@ -46,6 +47,7 @@ pub struct CsvWriter {
     written: BTreeMap<Date, Written>,
     /// Where rows come from that files have lost.
     journal: Option<Journal>,
+    catch_up: CatchUp,
     repairs: Vec<Repair>,
     returned: Returned,
     incidents: Vec<Incident>,
@@ -78,6 +80,7 @@ impl CsvWriter {
             open: BTreeMap::new(),
             written: BTreeMap::new(),
             journal: None,
+            catch_up: CatchUp::default(),
             repairs: Vec::new(),
             returned: Returned::default(),
             incidents: Vec::new(),
@@ -90,6 +93,12 @@ impl CsvWriter {
     #[must_use]
     pub fn with_journal(self, journal: Journal) -> Self {
         Self { journal: Some(journal), ..self }
+    }
+
+    /// First of all writes what the files lack since an earlier process ended.
+    #[must_use]
+    pub fn catching_up(self, catch_up: CatchUp) -> Self {
+        Self { catch_up, ..self }
     }
 
     /// Finds out whether files can be written in `dir`, which another writer may be doing: nothing that is there is
@@ -178,7 +187,7 @@ impl BatchWriter for CsvWriter {
 
     fn write(&mut self, batch: &[Arc<Sample>]) -> Result<(), WriteError> {
         // While rows are brought back new ones wait, so that rows stay in the order of time.
-        if let Progress::Going(why) = self.repair()? {
+        if let Progress::Going(why) = self.bring_up_to_date()? {
             return Err(why);
         }
         let new: Vec<&Arc<Sample>> = batch.iter().filter(|sample| !self.is_there(sample)).collect();
@@ -199,7 +208,7 @@ impl BatchWriter for CsvWriter {
     /// Compresses and removes finished files, one piece or one file a tick.
     fn tick(&mut self, now: Stamp) -> Result<(), WriteError> {
         self.close_past(now);
-        match self.repair()? {
+        match self.bring_up_to_date()? {
             Progress::Done => {}
             Progress::Going(why) | Progress::Waiting(why) => return Err(why),
         }

@@ -11,7 +11,7 @@ use reqwest::{Client, Response, StatusCode, Url};
 use secrecy::ExposeSecret;
 
 use crate::config::Influx;
-use crate::outbound::{body, builder, failure, retry_after, short};
+use crate::outbound::{body, builder, failure, hint, retry_after, short};
 
 /// The result of a write.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,7 +72,7 @@ impl InfluxClient {
             headers.insert(AUTHORIZATION, authorization(token)?);
         }
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
-        let http = builder(config.timeout, None)
+        let http = builder(config.timeout, config.ca_pem.as_deref(), config.proxy.as_ref())
             .map_err(ClientFault::Client)?
             .default_headers(headers)
             .build()
@@ -165,7 +165,8 @@ fn reason(status: StatusCode, body: &[u8]) -> String {
     let json: Option<serde_json::Value> = serde_json::from_slice(body).ok();
     let message = json.as_ref().and_then(|json| json.get("message")?.as_str());
     let text = message.map_or_else(|| String::from_utf8_lossy(body), Into::into);
-    if text.trim().is_empty() { status.to_string() } else { format!("{status}: {}", short(&text)) }
+    let hint = hint(status);
+    if text.trim().is_empty() { format!("{status}{hint}") } else { format!("{status}{hint}: {}", short(&text)) }
 }
 
 #[cfg(test)]
@@ -181,6 +182,8 @@ mod tests {
             batch: 10,
             flush_interval: Duration::from_secs(1),
             timeout: Duration::from_secs(1),
+            ca_pem: None,
+            proxy: None,
             outbox_max_age: Duration::from_secs(1),
             outbox_max_bytes: 1,
         }
@@ -220,6 +223,7 @@ mod tests {
         let json = br#"{"code":"invalid","message":"partial write:\nfield type conflict"}"#;
         assert_eq!(reason(StatusCode::BAD_REQUEST, json), "400 Bad Request: partial write: field type conflict");
         assert_eq!(reason(StatusCode::BAD_GATEWAY, b" "), "502 Bad Gateway");
+        assert!(reason(StatusCode::PERMANENT_REDIRECT, b"").contains("configure the final URL"));
         assert!(reason(StatusCode::BAD_GATEWAY, &[b'x'; 9000]).len() < 400);
     }
 }

@@ -96,7 +96,7 @@ pub enum Refused {
     /// What would stand in the file is not sound.
     #[error("the configuration would not be sound: {0}")]
     Unsound(Faults),
-    /// The running service could not take it up; the file is as before.
+    /// The running service could not take it up; the file and its previous version are as before.
     #[error("the configuration is sound, but the service cannot take it up: {0}")]
     NotTakenUp(String),
     /// The service did not answer. The file is written.
@@ -173,13 +173,13 @@ impl ConfigEditor {
     async fn write_in_turn(&self, condition: Condition, edit: Edit, running: Arc<Config>) -> Result<Done, Refused> {
         let _turn = self.0.turn.lock().await;
         let editor = self.clone();
-        let plan = blocking(move || {
+        let (plan, replaced) = blocking(move || {
             let plan = editor.plan(&condition, &edit, &running)?;
-            file::replace(&plan.path, &plan.old, &plan.new)?;
-            Ok::<_, Refused>(plan)
+            let replaced = file::replace(&plan.path, &plan.old, &plan.new)?;
+            Ok::<_, Refused>((plan, replaced))
         })
         .await?;
-        let Plan { path, old, new, loaded, check } = plan;
+        let Plan { new, loaded, check, .. } = plan;
         let (answer, answered) = oneshot::channel();
         let asked = self.0.reloads.send(Reload { loaded, answer }).await;
         let reason = match tokio::time::timeout(RELOADED_WITHIN, answered).await {
@@ -188,7 +188,7 @@ impl ConfigEditor {
             Ok(Ok(Err(reason))) => reason,
             Ok(Err(_)) | Err(_) => return Err(Refused::NoAnswer),
         };
-        blocking(move || file::replace(&path, &new, &old)).await?;
+        blocking(move || replaced.undo()).await?;
         Err(Refused::NotTakenUp(reason))
     }
 

@@ -296,6 +296,12 @@ impl Row {
         }
     }
 
+    /// Appends to what is said of the server.
+    pub(super) fn add_sentence(&mut self, sentence: &str) {
+        self.sentence.push(' ');
+        self.sentence.push_str(sentence);
+    }
+
     /// Whether its clock is accused; a path that is, is no fault of the server's.
     fn is_accused(&self) -> bool {
         let of_the_path = matches!(self.kind, Some(Kind::Asymmetry | Kind::Congestion | Kind::Unreachable));

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::attribution::Attribution;
-use super::events::Event;
+use super::events::{Event, Moment, Recorder};
 use super::intake::TimeAxis;
 use super::leap::{LeapKeeper, LeapSource};
 use super::local::LocalState;
@@ -41,7 +41,9 @@ pub struct Analysis {
     history: History,
     local: LocalState,
     leap: LeapKeeper,
-    events: Vec<Event>,
+    recorder: Recorder,
+    /// The events that last, as of the last picture.
+    ongoing: Arc<[Event]>,
     /// Of series that have not been polled yet.
     recalled: Recalled,
     /// The failures in a row, and the reach, of series that were replaced by one that has not been polled yet.
@@ -74,7 +76,8 @@ impl Analysis {
             history: History::new(HISTORY),
             local: LocalState::default(),
             leap: LeapKeeper::default(),
-            events: Vec::new(),
+            recorder: Recorder::default(),
+            ongoing: Arc::default(),
             recalled: Recalled::new(),
             inherited: BTreeMap::new(),
             longest,
@@ -109,13 +112,20 @@ impl Analysis {
             }
             Box::new(series)
         });
-        if series.windows.observe(sample).is_ok() {
+        let is_used = series.windows.observe(sample).is_ok();
+        if is_used {
             series.take(sample);
         }
-        if self.attribution.observe(sample) == Ok(true) {
+        let now = Moment { at_s: axis.ns(sample.at) as f64 / 1e9, when: When(sample.at.wall_ns) };
+        let judged = self.attribution.observe(sample) == Ok(true);
+        let mut events = self.attribution.take_events();
+        if judged {
             self.history.record(self.attribution.verdict());
-            let (now, at_s) = (When(sample.at.wall_ns), self.axis.ns(sample.at) as f64 / 1e9);
-            self.leap.look(&self.attribution.announcements(), now, at_s, &mut self.events);
+            self.leap.look(&self.attribution.announcements(), now.when, now.at_s, &mut events);
+        }
+        events.into_iter().for_each(|event| self.recorder.record(event, now));
+        if is_used {
+            self.recorder.tick(now);
         }
     }
 
@@ -134,9 +144,12 @@ impl Analysis {
     pub fn forget(&mut self, key: &SeriesKey) {
         self.series.remove(key);
         let names: Vec<&str> = self.series.keys().map(|key| &*key.server).collect();
-        if !names.contains(&&*key.server) {
+        let is_gone = !names.contains(&&*key.server);
+        if is_gone {
             self.attribution.servers_changed(&names);
         }
+        let address = key.address.map(|address| address.to_string()).filter(|_| !is_gone);
+        self.recorder.forget(&key.server, address.as_deref());
     }
 
     /// A series is no longer polled; `successor` is polled instead, which continues the failures in a row.
@@ -148,11 +161,9 @@ impl Analysis {
         self.forget(key);
     }
 
-    /// Events that began or ended since the last call.
+    /// Events that began or ended, or of which more is known, since the last call, as far as the limit of events allows.
     pub fn take_events(&mut self) -> Vec<Event> {
-        let mut events = self.attribution.take_events();
-        events.append(&mut self.events);
-        events
+        self.recorder.take()
     }
 
     /// The verdict as it stands.
@@ -177,7 +188,11 @@ impl Analysis {
     pub fn snapshot(&mut self, now: Stamp) -> Snapshot {
         let series = self.series.iter_mut().map(|(key, series)| (key.clone(), series.picture(now))).collect();
         let verdict = Arc::new(self.attribution.verdict().clone());
-        Snapshot { at: now, series, verdict, local: self.local.clone(), leap: Arc::clone(self.leap.truth()) }
+        if self.recorder.take_changed() {
+            self.ongoing = self.recorder.open().collect();
+        }
+        let (local, leap, ongoing) = (self.local.clone(), Arc::clone(self.leap.truth()), Arc::clone(&self.ongoing));
+        Snapshot { at: now, series, verdict, local, leap, ongoing }
     }
 }
 
@@ -258,8 +273,10 @@ fn note(recent_s: &mut VecDeque<f32>, sample: &Sample) {
 
 #[cfg(test)]
 mod tests {
+    use super::super::events::EventKind;
     use super::super::testing::{lost, sample, stamp};
     use super::*;
+    use crate::ntp::{Leap, RefId};
 
     #[test]
     fn windows_survive_a_restart_and_counters_start_at_zero() {
@@ -273,6 +290,54 @@ mod tests {
         let series = snapshot.series.values().next().unwrap();
         assert_eq!((series.hour.n, series.recent_s.len(), series.polls), (21, 21, 1));
         assert_eq!(series.totals[0].delay.count(), 1);
+    }
+
+    /// A day of a server that tells another stratum, upstream, leap indicator and reference time at each poll.
+    fn lies(k: u64) -> Sample {
+        let mut poll = sample(k as f64 * 16.0, 0.001, 0.01);
+        let reply = poll.reply.as_mut().unwrap();
+        reply.stratum = 2 + (k % 9) as u8;
+        reply.refid = RefId([10, 0, (k >> 8) as u8, k as u8]);
+        reply.leap = if k.is_multiple_of(2) { Leap::None } else { Leap::Insert };
+        reply.reference_age_s = Some(if k.is_multiple_of(2) { 1.0 } else { 400.0 * 86_400.0 });
+        poll
+    }
+
+    #[test]
+    fn server_that_lies_for_a_day_leaves_few_events() {
+        let mut analysis = Analysis::new(Window::Hour, TimeAxis::Monotonic);
+        let (mut kept, mut reports) = (Vec::new(), 0);
+        for k in 0..5400 {
+            analysis.observe(&Arc::new(lies(k)));
+            let events = analysis.take_events();
+            reports += events.len();
+            events.into_iter().for_each(|event| event.upsert(&mut kept));
+        }
+        assert!(kept.len() <= 16 && reports <= 24, "{} events in {reports} reports", kept.len());
+        let ongoing = analysis.snapshot(stamp(86_400.0)).ongoing;
+        let mut kinds: Vec<_> = ongoing.iter().map(|event| event.kind.label()).collect();
+        kinds.sort_unstable();
+        assert_eq!(kinds, ["leap", "refid", "stale_reference", "stratum"]);
+        let refid = ongoing.iter().find(|event| event.kind == EventKind::Refid).unwrap();
+        assert_eq!(refid.sentence, "test changes its upstream at most polls (100 %).");
+    }
+
+    #[test]
+    fn lossy_server_is_one_open_event() {
+        let mut analysis = Analysis::new(Window::Hour, TimeAxis::Monotonic);
+        let mut kept = Vec::new();
+        for k in 0..1800 {
+            let at_s = f64::from(k);
+            let poll = if k % 10 < 3 { lost(at_s) } else { sample(at_s, 0.001, 0.01) };
+            analysis.observe(&Arc::new(poll));
+            analysis.take_events().into_iter().for_each(|event| event.upsert(&mut kept));
+        }
+        let lossy: Vec<_> = kept.iter().filter(|event| event.kind == EventKind::Lossy).collect();
+        assert_eq!((lossy.len(), lossy[0].end, lossy[0].detail.as_str()), (1, None, "30 % of polls"));
+        assert!(kept.len() <= 4, "{kept:?}");
+        let forgotten = SeriesKey::here(&"test".into(), None);
+        analysis.forget(&forgotten);
+        assert!(analysis.take_events().iter().all(|event| event.end.is_some()));
     }
 
     #[test]

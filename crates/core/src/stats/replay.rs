@@ -139,9 +139,14 @@ struct Events {
 
 impl Events {
     fn keep(&mut self, event: Event) {
-        let key = (event.kind, event.server.clone(), event.address.clone(), event.start);
-        match self.places.get(&key) {
-            Some(place) => self.all[*place] = event,
+        let key = |(kind, start): (EventKind, When)| (kind, event.server.clone(), event.address.clone(), start);
+        let earlier = event.replaces.and_then(|known_as| self.places.remove(&key(known_as)));
+        let key = key((event.kind, event.start));
+        match earlier.or_else(|| self.places.get(&key).copied()) {
+            Some(place) => {
+                self.places.insert(key, place);
+                self.all[place] = event;
+            }
             None => {
                 self.places.insert(key, self.all.len());
                 self.all.push(event);

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use slog::{info, warn};
+
 use super::returned::Progress;
 use super::{CsvWriter, at};
 use crate::sinks::csv::append::Damage;
@@ -36,6 +38,45 @@ impl CsvWriter {
             self.written.entry(date).or_insert_with(Written::nothing).add(sample);
             self.repairs.iter_mut().filter(|repair| repair.date == date).for_each(|repair| repair.wrote(sample));
         }
+    }
+
+    /// Writes what an earlier process did not write, then repairs what other programs did, for as long as [`AT_ONCE`]
+    /// each.
+    pub(super) fn bring_up_to_date(&mut self) -> Result<Progress, WriteError> {
+        match self.catch_up()? {
+            Progress::Done => self.repair(),
+            progress => Ok(progress),
+        }
+    }
+
+    fn catch_up(&mut self) -> Result<Progress, WriteError> {
+        let until = Instant::now() + AT_ONCE;
+        let what = "rows that an earlier process did not write are being brought from the store";
+        while let Some(left) = self.catch_up.left(&self.config.dir) {
+            let Some(journal) = &self.journal else { return Ok(Progress::Done) };
+            let stored = match journal(left, CHUNK) {
+                Ok(stored) => stored,
+                Err(why) => {
+                    return Ok(Progress::Waiting(WriteError(format!("{what}, which cannot be read: {why}"))));
+                }
+            };
+            let until_ns = stored.last().map(|sample| sample.at.wall_ns);
+            let lacking = self.catch_up.lacking(stored);
+            let lacking: Vec<_> = lacking.iter().filter(|sample| !self.is_there(sample)).collect();
+            self.append_samples(lacking.iter().copied())?;
+            self.count(&lacking);
+            if let Err(why) = self.close_old() {
+                warn!(self.log, "cannot sync a finished file"; "reason" => %why);
+            }
+            if let Some(written) = self.catch_up.advance(until_ns, lacking.len()).filter(|written| *written > 0) {
+                info!(self.log, "wrote samples to the CSV files that an earlier process did not write";
+                    "samples" => written);
+            }
+            if Instant::now() >= until {
+                return Ok(Progress::Going(WriteError(what.to_owned())));
+            }
+        }
+        Ok(Progress::Done)
     }
 
     /// Looks for damage and repairs what there is, for as long as [`AT_ONCE`].

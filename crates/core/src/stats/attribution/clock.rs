@@ -39,7 +39,7 @@ impl Attribution {
 }
 
 fn own_event(kind: EventKind, start: When, end: Option<When>, detail: String, sentence: String) -> Event {
-    Event { kind, server: None, address: None, start, end, detail, sentence }
+    Event { kind, server: None, address: None, start, end, detail, sentence, replaces: None }
 }
 
 fn clock_event(step: &ClockMove) -> Event {

@@ -146,9 +146,10 @@ impl Common {
         material_s.max(6.0 * self.noise_s * (1.0 + YOUNG / self.learned.max(1) as f64))
     }
 
-    /// Learns what is usual; the newest cells are left out.
-    pub fn learn(&mut self, k: u64, scratch: &mut Vec<f64>) {
-        let cells = self.cells(k.saturating_sub(4));
+    /// Learns what is usual from the cells up to `until`; `k` is the newest cell.
+    pub fn learn(&mut self, k: u64, until: u64, scratch: &mut Vec<f64>) {
+        // The ring holds the cells that end with the newest one. Older numbers would read its slots again.
+        let cells = *self.cells(k).start()..=until;
         let moves = cells.clone().map(|j| self.move_s(j)).filter(|c| !c.is_nan());
         let learned = moves.clone().count();
         // After a fault there are few cells again, but what noise is usual is known.
@@ -159,5 +160,34 @@ impl Common {
         if levels.len() >= 8 {
             self.usual_level_s = Some(robust::median(&mut levels));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn held_out_cells_teach_no_noise_and_no_level() {
+        let last = CELLS as u64 + 40;
+        let mut common = Common::default();
+        for k in 0..=last {
+            let is_held_out = k > last - 4;
+            let moved_s = if is_held_out { 1.0 } else { 1e-5 * (k % 7) as f64 };
+            common.begin(k, k as f64);
+            common.set_move(k, moved_s);
+            common.set_level(k, moved_s);
+        }
+        let mut expected = Common::default();
+        for k in 0..CELLS as u64 - 4 {
+            expected.begin(k, k as f64);
+            let of_the_ring = k + last + 1 - CELLS as u64;
+            expected.set_move(k, common.move_s(of_the_ring));
+            expected.set_level(k, common.level_s(of_the_ring));
+        }
+        common.learn(last, last - 4, &mut Vec::new());
+        expected.learn(CELLS as u64 - 5, CELLS as u64 - 5, &mut Vec::new());
+        assert_eq!(common.noise_s, expected.noise_s);
+        assert_eq!((common.learned, common.usual_level_s), (CELLS - 4, expected.usual_level_s));
     }
 }

@@ -113,7 +113,7 @@ impl Attribution {
         if self.timeline.held.is_some() {
             judged = self.release_held(&sample.at);
         }
-        match self.timeline.place(&sample.at) {
+        match self.timeline.place(&sample.at, sample.poll_s) {
             Place::At { t_s, restarted } => Ok(self.take(sample, t_s, restarted)? | judged),
             Place::Ahead => {
                 self.timeline.held = Some(Box::new(sample.clone()));
@@ -149,12 +149,12 @@ impl Attribution {
         std::mem::take(&mut self.events)
     }
 
-    /// What each server that was heard says of leap seconds, for [`crate::stats::leap::judge_announcements`].
+    /// What each server that was heard says of leap seconds, for [`crate::stats::leap::judge_announcements`]. One that
+    /// changes what it says again and again has no say.
     #[must_use]
     pub fn announcements(&self) -> Vec<(&str, crate::ntp::Leap)> {
-        let said = |s: &Series| s.watch.said().map(|said| said.leap);
         let heard = self.engine.series.iter().filter(|s| !s.reach.is_lost());
-        heard.filter_map(|s| said(s).map(|leap| (&*s.ident.name, leap))).collect()
+        heard.filter_map(|s| s.watch.announced().map(|leap| (&*s.ident.name, leap))).collect()
     }
 
     /// How many samples were refused.
@@ -175,8 +175,8 @@ impl Attribution {
         let confirmed = self.timeline.confirms(next);
         let placed = match (&self.timeline.held, confirmed) {
             (Some(held), true) => {
-                let stamp = held.at;
-                self.timeline.place(&stamp)
+                let (stamp, poll_s) = (held.at, held.poll_s);
+                self.timeline.place(&stamp, poll_s)
             }
             _ => Place::Behind,
         };

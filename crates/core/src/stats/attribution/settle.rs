@@ -6,6 +6,8 @@ use super::robust;
 use super::series::Episode;
 use crate::stats::verdict::Kind;
 
+/// The newest cells do not teach what is usual: they are what it judges.
+const HELD_OUT: u64 = 4;
 /// Ages, in cells, at which the shape of a change is worked out again; after the last it is settled.
 const REFINE_AT: [u64; 11] = [1, 2, 3, 4, 6, 9, 13, 20, 32, 48, 64];
 /// At this age a shape is named even when another explains it nearly as well.
@@ -26,13 +28,13 @@ impl Engine {
             self.learn_new_servers();
         }
         if due {
-            self.common.learn(k, &mut self.scratch);
+            self.common.learn(k, k.saturating_sub(HELD_OUT), &mut self.scratch);
         }
         if self.common.lacks_past && self.taught() * 2 > self.voters {
             self.common.lacks_past = false;
             self.fill_in_past();
             // For once the newest cells too: there are no others.
-            self.common.learn(k + 4, &mut self.scratch);
+            self.common.learn(k, k, &mut self.scratch);
         }
     }
 

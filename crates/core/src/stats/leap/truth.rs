@@ -166,7 +166,7 @@ impl Seen {
     fn event(&self, end: Option<When>) -> Event {
         let sentence = self.finding.sentence();
         let (kind, start) = (self.finding.kind(), self.since);
-        Event { kind, server: None, address: None, start, end, detail: String::new(), sentence }
+        Event { kind, server: None, address: None, start, end, detail: String::new(), sentence, replaces: None }
     }
 }
 

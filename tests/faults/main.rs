@@ -3,7 +3,9 @@
 
 #![allow(clippy::unwrap_used)] // a failed unwrap is a failed test
 
+#[path = "../common/mod.rs"]
 mod common;
+mod table;
 
 use std::fs;
 use std::net::{SocketAddr, TcpListener};
