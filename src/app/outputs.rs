@@ -31,7 +31,9 @@ use ntp_monitor_core::sample::Sample;
 const JOURNAL_QUEUE: usize = 65_536;
 const CSV_QUEUE: usize = 65_536;
 /// Part of the shutdown time that is reserved for the web server and for closing the store.
-const RESERVE: Duration = Duration::from_secs(2);
+const RESERVE: Duration = Duration::from_secs(1);
+/// When outputs stop, InfluxDB gets this long to take what is in the outbox. The rest is sent after the next start.
+const SEND_WITHIN: Duration = Duration::from_secs(2);
 /// At a reload the old outputs get this long to write their queues; the rest passes to their successors.
 const DRAIN_WITHIN: Duration = Duration::from_secs(10);
 
@@ -240,7 +242,8 @@ impl Outputs {
         let _ = by(until, store.writer().settled()).await;
         if let Some(influx) = self.influx.take() {
             self.release(INFLUX);
-            influx.send_replace(Some(until));
+            let sent_by = until.min(Instant::now() + SEND_WITHIN);
+            influx.send_replace(Some(sent_by));
             // Lines still being sent at the deadline stay in the outbox.
             let _ = by(until, influx.closed()).await;
         }

@@ -3,9 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use secrecy::ExposeSecret;
-
-use super::model::{Config, Influx, Server};
+use super::model::{Config, Server};
 
 /// The difference between a running configuration and its successor.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -50,7 +48,7 @@ fn sections(old: &Config, new: &Config) -> Vec<&'static str> {
     let differs = [
         ("monitor", old.monitor != new.monitor),
         ("http", old.http != new.http),
-        ("influxdb", !same_influx(old.influxdb.as_ref(), new.influxdb.as_ref())),
+        ("influxdb", old.influxdb != new.influxdb),
         ("csv", old.csv != new.csv),
         ("store", old.store != new.store),
         ("log", old.log != new.log),
@@ -76,20 +74,6 @@ fn fixed(old: &Config, new: &Config) -> Vec<&'static str> {
         ("log.file", old.log.file != new.log.file),
     ];
     differs.into_iter().filter_map(|(key, differs)| differs.then_some(key)).collect()
-}
-
-fn same_influx(old: Option<&Influx>, new: Option<&Influx>) -> bool {
-    let (Some(old), Some(new)) = (old, new) else { return old.is_none() && new.is_none() };
-    let Influx { url, org, bucket, token, batch, flush_interval, timeout, outbox_max_age, outbox_max_bytes } = old;
-    *url == new.url
-        && *org == new.org
-        && *bucket == new.bucket
-        && token.expose_secret() == new.token.expose_secret()
-        && *batch == new.batch
-        && *flush_interval == new.flush_interval
-        && *timeout == new.timeout
-        && *outbox_max_age == new.outbox_max_age
-        && *outbox_max_bytes == new.outbox_max_bytes
 }
 
 #[cfg(test)]

@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 
 use nix::unistd::{AccessFlags, access};
 
-use super::named_file;
 use crate::privilege::is_in_foreign_hands;
+use crate::regular_file;
 
 /// A configuration is small; what is larger is not read.
 pub const LARGEST: u64 = 4 << 20;
@@ -67,7 +67,7 @@ pub fn editable(file: Option<&Path>) -> Result<PathBuf, FileError> {
 /// # Errors
 /// When it cannot be read, or is no text.
 pub fn read(path: &Path) -> Result<String, FileError> {
-    named_file::read_text(path, LARGEST).map_err(|source| match source.kind() {
+    regular_file::read_text(path, LARGEST).map_err(|source| match source.kind() {
         ErrorKind::FileTooLarge => FileError::TooLarge(path.to_owned()),
         _ => unreadable(path, source),
     })

@@ -13,7 +13,8 @@ use super::fault::{Fault, KeyPath, Source, Step};
 use super::lines;
 use super::named_file::Surroundings;
 use super::variables::{self, DEFAULTS, Notes, SETTINGS, Setting};
-use super::{bounds, named_file, notifier_env, schema};
+use super::{bounds, notifier_env, schema};
+use crate::regular_file;
 
 /// The name of the table that each layer is wrapped in: the `config` crate reads top-level keys as path expressions,
 /// and a key such as `a[99999999]` must not become an array.
@@ -225,7 +226,7 @@ fn read_file(File { path, text }: File<'_>) -> Result<(Layer, HashMap<KeyPath, u
 
 /// The text of the file, which may be a pipe: who starts the program names it.
 fn read_text(path: &Path) -> std::io::Result<String> {
-    named_file::text(named_file::content(std::fs::File::open(path)?, bounds::LARGEST)?)
+    regular_file::text(regular_file::content(std::fs::File::open(path)?, bounds::LARGEST)?)
 }
 
 /// An error of the parser of YAML or JSON. Only those that end with a position quote nothing of the file.

@@ -4,7 +4,7 @@ mod notifier;
 mod report;
 mod server;
 
-pub use notifier::{Channel, Email, Heartbeat, Hidden, MailTls, Notifier, NotifierType, Webhook};
+pub use notifier::{Channel, Chat, Email, Heartbeat, Hidden, MailTls, Notifier, NotifierType, Webhook};
 pub use report::Report;
 pub use server::{Addresses, EngineChoice, Family, Host, Server};
 
@@ -15,10 +15,10 @@ use std::time::Duration;
 
 use rustls::sign::CertifiedKey;
 use schemars::JsonSchema;
-use secrecy::SecretString;
 use serde::Deserialize;
 
 use super::network::Network;
+use crate::outbound::Proxy;
 use ntp_monitor_core::alert::engine::Rulebook;
 
 /// The whole configuration of the service.
@@ -47,6 +47,8 @@ pub struct Config {
 pub struct Monitor {
     /// Where this monitor looks from; a tag of everything it writes. Default: the host name.
     pub vantage: String,
+    /// Whether the configuration names it.
+    pub is_named: bool,
     /// Where state is kept.
     pub data_dir: PathBuf,
 }
@@ -56,6 +58,19 @@ impl Config {
     #[must_use]
     pub fn active_servers(&self) -> Vec<Arc<Server>> {
         self.servers.iter().filter(|server| !server.paused).map(Arc::clone).collect()
+    }
+
+    /// Takes `vantage` in the place of the host name, unless the configuration names one.
+    pub fn keep_vantage(&mut self, vantage: &str) {
+        if self.monitor.is_named || self.monitor.vantage == vantage {
+            return;
+        }
+        vantage.clone_into(&mut self.monitor.vantage);
+        vantage.clone_into(&mut Arc::make_mut(&mut self.alerting).settings.vantage);
+        if let Ok(mut shown) = serde_json::from_str::<serde_json::Value>(&self.shown) {
+            shown["values"]["monitor"]["vantage"] = vantage.into();
+            self.shown = shown.to_string().into();
+        }
     }
 }
 
@@ -69,6 +84,8 @@ pub struct Http {
     pub names: Vec<String>,
     /// Proxies whose word about the address of a client is believed.
     pub trusted_proxies: Vec<Network>,
+    /// Where the service is below the root of its host: `/a/b` without a slash at its end, or empty.
+    pub base_path: String,
     /// By HTTPS; `None` for HTTP.
     pub tls: Option<Tls>,
     /// Who may do what; names are unique.
@@ -139,24 +156,38 @@ impl Role {
     }
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Influx {
-    /// `http://host:port` or `https://…`, without path.
+    /// `http://host:port` or `https://…`, maybe with a path, without a slash at its end.
     pub url: String,
     pub org: String,
     pub bucket: String,
     /// The token, from `token`, `token_file` or the environment.
-    pub token: SecretString,
+    pub token: Hidden,
     /// Lines a request carries at most.
     pub batch: usize,
     /// Longest time that a line waits for its batch.
     pub flush_interval: Duration,
     /// Deadline of one request.
     pub timeout: Duration,
+    /// Certificates that are trusted beside those of the system, as PEM.
+    pub ca_pem: Option<String>,
+    /// The proxy that requests go through.
+    pub proxy: Option<Proxy>,
     /// The outbox drops what is older.
     pub outbox_max_age: Duration,
     /// The outbox drops its oldest beyond this many bytes.
     pub outbox_max_bytes: u64,
+}
+
+impl Influx {
+    /// Reads the files of its secrets again. `None` if nothing changed. Blocks.
+    #[must_use]
+    pub fn renewed(&self) -> Option<Self> {
+        let mut now = self.clone();
+        let changed = [now.token.renew(), now.proxy.as_mut().is_some_and(Proxy::renew)];
+        changed.contains(&true).then_some(now)
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 
 use super::http::{Http, Request};
-use super::{Notifier, Sending, words};
+use super::{Notifier, Progress, Sending, signs, words};
 use crate::config::{Hidden, Notifier as Config};
 use crate::report::message::Report;
 use ntp_monitor_core::alert::notification::{Notification, Severity, Status};
@@ -21,16 +21,20 @@ impl Teams {
     pub(super) fn new(config: &Config, url: &Hidden) -> Result<Self, String> {
         Ok(Self { http: Http::new(config, [url])?, url: url.clone() })
     }
+
+    async fn post(&self, message: &Value) -> Result<String, super::Failure> {
+        self.http.send(Request::json(self.url.expose(), message), signs::teams).await
+    }
 }
 
 impl Notifier for Teams {
-    fn deliver<'a>(&'a self, notification: &'a Notification) -> Sending<'a> {
-        Box::pin(async { self.http.send(Request::json(self.url.expose(), &message(notification))).await })
+    fn deliver<'a>(&'a self, notification: &'a Notification, _: &'a mut Progress) -> Sending<'a> {
+        Box::pin(async { self.post(&message(notification)).await })
     }
 
-    fn send_report<'a>(&'a self, report: &'a Report) -> Sending<'a> {
+    fn send_report<'a>(&'a self, report: &'a Report, _: &'a mut Progress) -> Sending<'a> {
         let body = vec![heading(&report.title, "default"), paragraph(&report.summary)];
-        Box::pin(async move { self.http.send(Request::json(self.url.expose(), &card(body, Vec::new()))).await })
+        Box::pin(async move { self.post(&card(body, Vec::new())).await })
     }
 }
 
@@ -147,8 +151,7 @@ mod tests {
         for shift in 0..3 {
             let text = clipped(&("x".repeat(shift) + &escaped(&"*\\".repeat(TEXT_BYTES))));
             let end = text.strip_suffix('…').unwrap();
-            let backslashes = end.len() - end.trim_end_matches('\\').len();
-            assert!(text.len() <= TEXT_BYTES && backslashes.is_multiple_of(2));
+            assert!(text.len() <= TEXT_BYTES && (end.len() - end.trim_end_matches('\\').len()).is_multiple_of(2));
         }
     }
 

@@ -22,12 +22,11 @@ pub enum Command {
         /// Replies when they are deleted.
         reply: Reply<()>,
     },
-    /// Moves a line that the database rejected to quarantine.
+    /// Moves lines that the database rejected to quarantine.
     Quarantine {
-        line: Vec<u8>,
-        /// The reason for the rejection.
-        reason: String,
-        /// Replies when it is stored.
+        /// The lines, each with the reason for the rejection.
+        lines: Vec<(Vec<u8>, String)>,
+        /// Replies when they are stored.
         reply: Reply<()>,
     },
     /// Appends lines to the outbox that do not come from samples.

@@ -168,8 +168,8 @@ impl Outbox for StoreHandle {
         Ok(self.ask(|reply| Command::OutboxDone { ids, reply }).await?)
     }
 
-    async fn quarantine(&self, line: Vec<u8>, reason: String) -> Result<(), OutboxError> {
-        Ok(self.ask(|reply| Command::Quarantine { line, reason, reply }).await?)
+    async fn quarantine(&self, lines: Vec<(Vec<u8>, String)>) -> Result<(), OutboxError> {
+        Ok(self.ask(|reply| Command::Quarantine { lines, reply }).await?)
     }
 
     async fn gauge(&self) -> Result<OutboxGauge, OutboxError> {

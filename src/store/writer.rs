@@ -221,9 +221,9 @@ impl BatchWriter for Writer {
                     outbox::remove(conn, gauge, &ids).map(drop)
                 });
             }
-            Command::Quarantine { line, reason, reply } => {
-                self.answer(reply, "quarantine a rejected line", |conn, gauge| {
-                    outbox::quarantine(conn, gauge, now_ns, &line, &reason)
+            Command::Quarantine { lines, reply } => {
+                self.answer(reply, "quarantine rejected lines", |conn, gauge| {
+                    outbox::quarantine(conn, gauge, now_ns, &lines)
                 });
             }
             Command::Lines { lines, body, reply } => {

@@ -8,6 +8,7 @@ mod common;
 mod abuse;
 mod alerting;
 mod api;
+mod base_path;
 mod binary;
 mod config;
 mod image;

@@ -98,7 +98,7 @@ async fn outbox_lines_and_events_go_through_the_writer_thread() {
     handle.done(handle.oldest(1000, 1 << 20).await.unwrap().iter().map(|row| row.id).collect()).await.unwrap();
     handle.done(vec![rows[0].id]).await.unwrap();
     for n in 0..QUARANTINE_LINES + 5 {
-        handle.quarantine(format!("line {n}").into_bytes(), "bad field".to_owned()).await.unwrap();
+        handle.quarantine(vec![(format!("line {n}").into_bytes(), "bad field".to_owned())]).await.unwrap();
     }
     let gauge = handle.gauge().await.unwrap();
     assert_eq!((gauge.rows, gauge.lines, gauge.bytes, gauge.dropped_lines), (0, 0, 0, 0));

@@ -2,12 +2,11 @@
 
 use std::path::PathBuf;
 
-use secrecy::SecretString;
-
 use super::{Rules, Surroundings};
 use crate::config::fault::KeyPath;
 use crate::config::named_file::read_value;
 use crate::config::units::Secret;
+use crate::outbound::Hidden;
 
 /// A key that holds a secret, and the key that names a file with it.
 pub(super) struct Places {
@@ -29,7 +28,7 @@ impl Places {
         file: Option<&PathBuf>,
         rules: &mut Rules<'_>,
         surroundings: &Surroundings<'_>,
-    ) -> Option<(SecretString, &KeyPath)> {
+    ) -> Option<(Hidden, &KeyPath)> {
         let layer = |path: &KeyPath| rules.tree.source(path).layer();
         let (inline_wins, file_wins) =
             (layer(&self.inline) > layer(&self.file), layer(&self.inline) < layer(&self.file));
@@ -40,8 +39,8 @@ impl Places {
                 rules.require(false, &self.inline, || format!("and {name} are both set; one is enough"));
                 None
             }
-            (Some(secret), None) => Some((secret.0.clone(), &self.inline)),
-            (Some(secret), Some(_)) if inline_wins => Some((secret.0.clone(), &self.inline)),
+            (Some(secret), None) => Some((secret.0.clone().into(), &self.inline)),
+            (Some(secret), Some(_)) if inline_wins => Some((secret.0.clone().into(), &self.inline)),
             (_, Some(path)) => match read_value(path, surroundings) {
                 Ok(secret) => Some((secret, &self.file)),
                 Err(fault) => {
