@@ -17,8 +17,6 @@ use crate::web::listen::Address;
 
 /// The name of the file in memory. `/proc/PID/fd` shows it after `/memfd:`.
 const NAME: &str = "ntp-monitor-health";
-/// The name of the holder of the token, in logs.
-const HOLDER: &str = "ntp-monitor health";
 
 /// What a service says about itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -82,7 +80,7 @@ impl Beacon {
     /// Lets the holder of the token read.
     pub(super) fn admit(&self, config: &mut Config) {
         let sha256 = Sha256::digest(self.token.as_bytes()).into();
-        config.http.tokens.push(Token { name: HOLDER.to_owned(), role: Role::Read, sha256 });
+        config.http.tokens.push(Token { name: Token::OWN.to_owned(), role: Role::Read, sha256 });
     }
 
     /// Publishes where the service listens.

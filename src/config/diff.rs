@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::model::{Config, Server};
+use super::model::{Config, Http, Server, Token};
 
 /// The difference between a running configuration and its successor.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -47,7 +47,7 @@ pub fn diff(old: &Config, new: &Config) -> Changes {
 fn sections(old: &Config, new: &Config) -> Vec<&'static str> {
     let differs = [
         ("monitor", old.monitor != new.monitor),
-        ("http", old.http != new.http),
+        ("http", configured(&old.http) != configured(&new.http)),
         ("influxdb", old.influxdb != new.influxdb),
         ("csv", old.csv != new.csv),
         ("store", old.store != new.store),
@@ -58,6 +58,12 @@ fn sections(old: &Config, new: &Config) -> Vec<&'static str> {
         ("report", old.report != new.report),
     ];
     differs.into_iter().filter_map(|(name, differs)| differs.then_some(name)).collect()
+}
+
+/// Without the token that the running service gives itself.
+fn configured(http: &Http) -> Http {
+    let tokens = http.tokens.iter().filter(|token| token.name != Token::OWN).cloned().collect();
+    Http { tokens, ..http.clone() }
 }
 
 /// What is set up once: sockets, open files, and the settings given to them.
@@ -115,6 +121,15 @@ mod tests {
         let changes = diff(&old, &new);
         assert_eq!(changes.sections, ["http", "store", "log"]);
         assert_eq!(changes.needs_restart, ["http.listen", "store.raw_for"]);
+    }
+
+    #[test]
+    fn token_of_the_service_itself_is_no_change() {
+        let (read, mut running) = (config(&[("NTP_SERVER", "a")]), config(&[("NTP_SERVER", "a")]));
+        running.http.tokens.push(Token { name: Token::OWN.into(), role: crate::config::Role::Read, sha256: [0; 32] });
+        assert!(diff(&running, &read).is_empty() && diff(&read, &running).is_empty());
+        running.http.tokens[0].name = "boss".into();
+        assert_eq!(diff(&running, &read).sections, ["http"]);
     }
 
     #[test]

@@ -123,6 +123,11 @@ pub struct Token {
     pub sha256: [u8; 32],
 }
 
+impl Token {
+    /// The name of the holder of the token that the service makes for the command `health`.
+    pub const OWN: &str = "ntp-monitor health";
+}
+
 /// Without the hash: a weak token could be guessed from it.
 impl std::fmt::Debug for Token {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
