@@ -13,7 +13,7 @@ use super::fault::{Fault, KeyPath, Source, Step};
 use super::lines;
 use super::named_file::Surroundings;
 use super::variables::{self, DEFAULTS, Notes, SETTINGS, Setting};
-use super::{bounds, named_file, notifier_env, schema};
+use super::{bounds, notifier_env, schema};
 use crate::regular_file;
 
 /// The name of the table that each layer is wrapped in: the `config` crate reads top-level keys as path expressions,
