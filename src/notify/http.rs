@@ -67,6 +67,7 @@ impl Http {
         let response = self.client.request(request.method, request.url).headers(headers).body(body).send().await;
         match response {
             Ok(response) => self.read(response, sign).await,
+            Err(error) if error.is_builder() => Err(Failure::new(Retry::Paused, "the URL is invalid")),
             Err(error) => {
                 let failure = Failure::on_the_way(self.mask(&outbound::failure(error)));
                 // The receiver may have taken what was sent whole.

@@ -6,7 +6,7 @@
 //! between the receiver's response and its record in the store repeats the message, with the same key, so that a
 //! receiver can detect the repeat.
 //!
-//! Limits: an attempt never lasts longer than the notifier's time-out; redirects are not followed; at most 8 KiB of a
+//! Limits: a request never lasts longer than the notifier's time-out; redirects are not followed; at most 64 KiB of a
 //! response are read; no message or error contains a secret.
 
 mod board;
@@ -19,6 +19,7 @@ mod ntfy;
 mod pagerduty;
 mod progress;
 mod rate;
+mod renewal;
 mod signs;
 mod slack;
 mod smtp;
@@ -115,13 +116,16 @@ pub struct BuildError {
 }
 
 /// Creates a configured notifier, on a blocking thread, because reading the system's certificates takes some time. Does
-/// not connect.
+/// not connect. When the receiver rejects it, it reads the files of its secrets again.
 ///
 /// # Errors
 /// When the TLS library rejects the certificates, or the template is invalid.
 pub async fn set_up(config: &Config) -> Result<Box<dyn Notifier>, BuildError> {
     let (name, config) = (config.name.clone(), config.clone());
-    let built = tokio::task::spawn_blocking(move || build(&config)).await;
+    let built = tokio::task::spawn_blocking(move || {
+        build(&config).map(|notifier| boxed(renewal::Renewing::new(&config, notifier)))
+    })
+    .await;
     built.unwrap_or_else(|_| Err(BuildError { name, why: "the set-up was aborted".to_owned() }))
 }
 

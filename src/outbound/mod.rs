@@ -1,6 +1,7 @@
 //! Common parts of outgoing HTTP requests: HTTP/1.1, a time-out, our name, no redirects, and a proxy only if the
 //! configuration says so. Responses are read up to a limit, and no error contains a URL, which may include a secret.
 
+mod base;
 mod proxy;
 mod secret;
 mod sent;
@@ -11,8 +12,9 @@ use std::time::Duration;
 
 use ntp_monitor_core::text::plain::is_disruptive;
 use reqwest::redirect::Policy;
-use reqwest::{Client, ClientBuilder, Response, StatusCode, Url};
+use reqwest::{Client, ClientBuilder, Response, StatusCode};
 
+pub use base::{base_url, below};
 pub use proxy::Proxy;
 pub use secret::Hidden;
 pub use sent::Sent;
@@ -40,35 +42,6 @@ pub fn builder(timeout: Duration, ca_pem: Option<&str>, proxy: Option<&Proxy>) -
         Some(proxy) => proxy.apply(builder),
         None => Ok(builder),
     }
-}
-
-/// The URL of a service, to which the paths of its API are appended. It may have a path, for a service behind a proxy.
-///
-/// # Errors
-/// What is wrong with it. The message does not repeat it, because it may contain a password.
-pub fn base_url(text: &str) -> Result<Url, &'static str> {
-    if !text.starts_with("http://") && !text.starts_with("https://") {
-        return Err("must begin with http:// or https://");
-    }
-    let url = Url::parse(text).map_err(|_| "must name a host, such as http://127.0.0.1:8086")?;
-    if !url.username().is_empty() || url.password().is_some() {
-        return Err("must not contain a user or a password; use the key for the token");
-    }
-    if url.query().is_some() || url.fragment().is_some() {
-        return Err("must not contain a query");
-    }
-    if url.port() == Some(0) {
-        return Err("must not contain port 0");
-    }
-    Ok(url)
-}
-
-/// A URL below a base URL.
-#[must_use]
-pub fn below(base: &Url, path: &str) -> Url {
-    let mut url = base.clone();
-    url.set_path(&format!("{}{path}", base.path().trim_end_matches('/')));
-    url
 }
 
 /// What a person should check after this status; empty if the status says enough.
@@ -134,31 +107,4 @@ pub fn innermost(error: &dyn std::error::Error) -> String {
 #[must_use]
 pub fn short(text: &str) -> String {
     text.trim().chars().take(MAX_REASON_CHARS).map(|c| if is_disruptive(c) { ' ' } else { c }).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn base_url_may_have_a_path_and_nothing_else() {
-        for (bad, part) in [
-            ("h:8086", "begin with"),
-            ("http://", "name a host"),
-            ("http://h:99999", "name a host"),
-            ("http://me:hush@h", "password"),
-            ("http://h/?q=hush", "query"),
-            ("http://h#hush", "query"),
-        ] {
-            let why = base_url(bad).unwrap_err();
-            assert!(why.contains(part) && !why.contains("hush"), "{bad}: {why}");
-        }
-        for (good, write) in [
-            ("http://h:8086", "http://h:8086/write"),
-            ("https://[::1]/", "https://[::1]/write"),
-            ("https://h/db/influx/", "https://h/db/influx/write"),
-        ] {
-            assert_eq!(below(&base_url(good).unwrap(), "/write").as_str(), write);
-        }
-    }
 }

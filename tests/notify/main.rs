@@ -75,7 +75,6 @@ fn news(key: &str, alert: &str) -> Notification {
         description: "The majority disagrees <b>\"&\"</b>.".to_owned(),
         runbook_url: Some("https://example.net/runbook".to_owned()),
         vantage: "here".to_owned(),
-        keeps_vantage: false,
         url: Some("https://ntp.example.net/".to_owned()),
         alerts: vec![instance],
     }
@@ -109,6 +108,7 @@ fn options(path: &Path) -> Options {
         outbox_max_bytes: 1 << 20,
         vantage: "here".to_owned(),
         max_pages: None,
+        keeps_vantage: false,
     }
 }
 

@@ -249,6 +249,24 @@ async fn template_gets_a_large_group_in_parts() {
 
 /// The receiver is the proxy: a request through it has the whole URL in its first line.
 #[tokio::test]
+async fn renewed_secret_in_a_file_needs_no_reload() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("url");
+    let receiver = Receiver::start(|request| status(if request.line() == "POST /new" { 200 } else { 403 }));
+    std::fs::write(&file, receiver.url("/old")).unwrap();
+    let kept = kept();
+    let running = start(&kept, "n", &one(&format!("type = \"webhook\"\nurl_file = {file:?}\n"))).await;
+    kept.put("n", news("k", "a")).await;
+    eventually("it is rejected", || running.gauge().consecutive_failures > 1).await;
+    std::fs::write(&file, "not a URL").unwrap();
+    let says = |part: &str| running.gauge().last_error.is_some_and(|error| error.contains(part));
+    eventually("the new one is invalid", || says("the URL is invalid")).await;
+    std::fs::write(&file, receiver.url("/new")).unwrap();
+    eventually("it is delivered", || kept.waiting("n") == 0).await;
+    running.task.abort();
+}
+
+#[tokio::test]
 async fn requests_go_through_the_configured_proxy() {
     let proxy = Receiver::scripted([]);
     let address = proxy.address;

@@ -25,6 +25,19 @@ pub struct Notifier {
     pub channel: Channel,
 }
 
+impl Notifier {
+    /// Reads the files of its secrets again. `None` if nothing changed. Blocks.
+    #[must_use]
+    pub fn renewed(&self) -> Option<Self> {
+        let mut now = self.clone();
+        let mut is_changed = now.proxy.as_mut().is_some_and(Proxy::renew);
+        for secret in now.channel.secrets() {
+            is_changed |= secret.renew();
+        }
+        is_changed.then_some(now)
+    }
+}
+
 /// `type`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
@@ -104,6 +117,23 @@ impl Channel {
             Self::Telegram { .. } => NotifierType::Telegram,
             Self::Teams(_) => NotifierType::Teams,
             Self::Heartbeat(_) => NotifierType::Heartbeat,
+        }
+    }
+}
+
+impl Channel {
+    fn secrets(&mut self) -> Vec<&mut Hidden> {
+        match self {
+            Self::Slack(url) | Self::Teams(url) => vec![url],
+            Self::Email(email) => email.login.iter_mut().map(|(_, password)| password).collect(),
+            Self::Webhook(hook) => {
+                let headers = hook.headers.iter_mut().map(|(_, value)| value);
+                headers.chain([&mut hook.url]).chain(&mut hook.secret).collect()
+            }
+            Self::Pagerduty { routing_key, .. } => vec![routing_key],
+            Self::Ntfy { topic, token, .. } => [topic].into_iter().chain(token).collect(),
+            Self::Telegram { token, .. } => vec![token],
+            Self::Heartbeat(beat) => [&mut beat.url].into_iter().chain(&mut beat.fail_url).collect(),
         }
     }
 }

@@ -39,7 +39,8 @@ pub(in crate::config) struct Notifier {
     pub proxy_file: Option<PathBuf>,
     /// slack, teams, webhook, heartbeat: where to send. A secret: anyone who knows the URL can send to it.
     pub url: Option<Secret>,
-    /// A file with the url; a relative path is looked up in systemd's credentials first, as for every _file key.
+    /// A file with the url; a relative path is looked up in systemd's credentials first, as for every _file key. The file is
+    /// read again when the receiver rejects the notifier.
     pub url_file: Option<PathBuf>,
     /// pagerduty, telegram, ntfy: base URL of the service.
     #[schemars(extend("x-default" = "the public service", "examples" = ["https://ntfy.example.net"]))]
