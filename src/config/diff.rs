@@ -46,7 +46,7 @@ pub fn diff(old: &Config, new: &Config) -> Changes {
 
 fn sections(old: &Config, new: &Config) -> Vec<&'static str> {
     let differs = [
-        ("monitor", old.monitor != new.monitor),
+        ("monitor", old.monitor.vantage != new.monitor.vantage || old.monitor.data_dir != new.monitor.data_dir),
         ("http", configured(&old.http) != configured(&new.http)),
         ("influxdb", old.influxdb != new.influxdb),
         ("csv", old.csv != new.csv),

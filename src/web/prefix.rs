@@ -12,7 +12,7 @@ use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage, HttpRequest, HttpResponse, web};
 
 use super::State;
-use super::auth::client::is_trusted;
+use super::auth::client::{is_trusted, peer};
 use crate::config::{Http, base_path};
 
 const X_FORWARDED_PREFIX: HeaderName = HeaderName::from_static("x-forwarded-prefix");
@@ -58,7 +58,7 @@ pub async fn strip(
 
 /// The prefix that the client sees, and the path without what was passed on of it, if anything was.
 fn split(request: &ServiceRequest, http: &Http) -> (String, Option<String>) {
-    let is_proxy = request.peer_addr().is_some_and(|peer| is_trusted(peer.ip(), &http.trusted_proxies));
+    let is_proxy = is_trusted(peer(request.peer_addr()), &http.trusted_proxies);
     let forwarded = if is_proxy { forwarded(request.headers()) } else { String::new() };
     split_path(request.path(), &forwarded, &http.base_path)
 }

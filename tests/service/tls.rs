@@ -147,6 +147,16 @@ fn handed_over_unix_socket_serves_http() {
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
     assert!(answer.starts_with("HTTP/1.0 200 OK") && answer.contains("\"version\""), "{answer}");
+    // Guesses through a proxy on the socket are counted as well.
+    let guess = |_| {
+        let mut stream = UnixStream::connect(&path).unwrap();
+        let wrong = "GET /metrics HTTP/1.0\r\nHost: localhost\r\nAuthorization: Bearer wrong\r\n\r\n";
+        stream.write_all(wrong.as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer.split(' ').nth(1).unwrap().to_owned()
+    };
+    assert!((0..12).map(guess).any(|status| status == "429"));
     let health = home.command().arg("health").output().unwrap();
     assert!(text(&health.stdout).starts_with("NTP-MONITOR "), "{health:?}");
     assert_ne!(health.status.code(), Some(3), "{health:?}");

@@ -3,7 +3,7 @@
 //! Only X-Forwarded-For is read, and only from a trusted proxy: the usual proxies append to it, while they pass a
 //! `Forwarded` header of the client on unchanged.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use actix_web::http::header::{HeaderMap, HeaderName};
 
@@ -25,6 +25,11 @@ pub fn address(headers: &HeaderMap, peer: IpAddr, trusted: &[Network]) -> IpAddr
         }
     }
     client
+}
+
+/// The other end of the connection. A program that connects to a Unix socket is on this host, so it counts as 127.0.0.1.
+pub fn peer(socket: Option<SocketAddr>) -> IpAddr {
+    socket.map_or(Ipv4Addr::LOCALHOST.into(), |socket| socket.ip())
 }
 
 /// Whether the address is that of a trusted proxy.

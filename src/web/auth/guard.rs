@@ -76,7 +76,7 @@ pub async fn guard(request: ServiceRequest, next: Next<BoxBody>) -> Result<Servi
 
 /// The address of the client.
 pub(super) fn client(request: &HttpRequest, http: &Http) -> Option<IpAddr> {
-    let peer = request.peer_addr()?.ip();
+    let peer = client::peer(request.peer_addr());
     Some(client::address(request.headers(), peer, &http.trusted_proxies))
 }
 
