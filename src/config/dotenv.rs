@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 
 use super::environment::Environment;
 use super::fault::{Fault, Source};
-use super::named_file;
 use super::variables::is_own;
+use crate::regular_file;
 
 /// Maximum size in bytes.
 const LARGEST: u64 = 1 << 20;
@@ -28,7 +28,7 @@ impl DotEnv {
         let path = beside.filter(|path| path.exists()).unwrap_or_else(|| PathBuf::from(".env"));
         let fault =
             |(line, message)| Fault::general(Source::File { name: path.display().to_string().into(), line }, message);
-        let found = match named_file::read(&path, LARGEST) {
+        let found = match regular_file::read(&path, LARGEST) {
             Ok(bytes) => Self::parse(&bytes),
             Err(why) if why.kind() == ErrorKind::NotFound => Ok(Self::default()),
             // Python programs keep their packages in a directory of this name.

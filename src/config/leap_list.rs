@@ -4,7 +4,7 @@ use std::path::Path;
 
 use ntp_monitor_core::stats::leap::LeapList;
 
-use super::named_file;
+use crate::regular_file;
 
 /// Maximum size in bytes. The published file has 5 kB.
 const LARGEST: u64 = 1 << 20;
@@ -14,7 +14,7 @@ const LARGEST: u64 = 1 << 20;
 /// # Errors
 /// What is wrong with the file, with what to do about it. No text of the file is repeated.
 pub fn read_leap_list(path: &Path) -> Result<LeapList, String> {
-    let text = named_file::read_text(path, LARGEST);
+    let text = regular_file::read_text(path, LARGEST);
     let text = text.map_err(|why| format!("{} cannot be read: {why}", path.display()))?;
     LeapList::parse(&text).map_err(|why| format!("{}: {why}", path.display()))
 }

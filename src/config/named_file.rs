@@ -1,60 +1,15 @@
-//! Finds and reads a file that the configuration names. Anyone who may edit the configuration chooses which one, so it may be any
-//! file or device: only regular files of limited size are read, and no error shows a piece of what is in them.
+//! Finds a file that the configuration names. Anyone who may edit the configuration chooses which one, so no error shows a
+//! piece of what is in it.
 
-use std::fs::{File, Metadata, OpenOptions};
-use std::io::{self, ErrorKind, Read};
-use std::os::unix::fs::OpenOptionsExt;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
-
-use nix::libc::O_NONBLOCK;
-use secrecy::SecretString;
 
 use super::environment::Environment;
 use crate::outbound::Hidden;
+use crate::regular_file::is_unsuitable;
 
-/// Maximum size of a file that holds one secret, in bytes.
-pub(super) const SECRET: u64 = 64 << 10;
 /// Maximum size of a file of certificates and keys, in bytes. The bundles of distributions have about 250 kB.
 pub(super) const CERTIFICATES: u64 = 4 << 20;
-
-/// The content of a regular file of at most `largest` bytes.
-///
-/// # Errors
-/// Those of the system, and [`is_unsuitable`] ones.
-pub(super) fn read(path: &Path, largest: u64) -> io::Result<Vec<u8>> {
-    // Opening is not without effect for some devices, and waits for a writer of a pipe, so we look first.
-    require_regular(&path.metadata()?)?;
-    let file = OpenOptions::new().read(true).custom_flags(O_NONBLOCK).open(path)?;
-    require_regular(&file.metadata()?)?;
-    content(file, largest)
-}
-
-/// The content of a regular file of at most `largest` bytes of UTF-8.
-///
-/// # Errors
-/// Those of [`read`], and that it is not UTF-8.
-pub(super) fn read_text(path: &Path, largest: u64) -> io::Result<String> {
-    String::from_utf8(read(path, largest)?).map_err(|_| io::Error::new(ErrorKind::InvalidData, "it is not UTF-8 text"))
-}
-
-/// Whether the error is about what the file is, and not about access to it: another user gets the same one.
-pub(super) fn is_unsuitable(error: &io::Error) -> bool {
-    matches!(error.kind(), ErrorKind::InvalidInput | ErrorKind::InvalidData | ErrorKind::FileTooLarge)
-}
-
-fn require_regular(file: &Metadata) -> io::Result<()> {
-    if file.is_file() { Ok(()) } else { Err(io::Error::new(ErrorKind::InvalidInput, "it is not a regular file")) }
-}
-
-/// The size that the system reports is not relied on: files of the kernel have none.
-fn content(file: File, largest: u64) -> io::Result<Vec<u8>> {
-    let mut content = Vec::new();
-    file.take(largest + 1).read_to_end(&mut content)?;
-    if content.len() as u64 > largest {
-        return Err(io::Error::new(ErrorKind::FileTooLarge, format!("it is larger than {largest} bytes")));
-    }
-    Ok(content)
-}
 
 /// What decides where a file with a relative path is.
 pub(super) struct Surroundings<'a> {
@@ -79,16 +34,10 @@ impl FileFault {
     }
 }
 
-/// The secret in a file, which can be read there again; see [`resolve`] for where it is.
-pub(super) fn read_secret(path: &Path, surroundings: &Surroundings<'_>) -> Result<Hidden, FileFault> {
-    let (secret, found) = (read_value(path, surroundings)?, resolve(path, surroundings));
-    Ok(Hidden::kept(secret, move || value_in(&found).ok()))
-}
-
 /// The one value in a file, without the end of its last line; see [`resolve`] for where it is.
-pub(super) fn read_value(path: &Path, surroundings: &Surroundings<'_>) -> Result<SecretString, FileFault> {
+pub(super) fn read_value(path: &Path, surroundings: &Surroundings<'_>) -> Result<Hidden, FileFault> {
     let found = resolve(path, surroundings);
-    value_in(&found).map_err(|why| {
+    Hidden::read(&found).map_err(|why| {
         // Only root can look there, so "no such file" alone would mislead other users.
         let elsewhere = match why.kind() {
             ErrorKind::NotFound if path.is_relative() => {
@@ -99,12 +48,6 @@ pub(super) fn read_value(path: &Path, surroundings: &Surroundings<'_>) -> Result
         };
         FileFault::of(&found, &why, elsewhere)
     })
-}
-
-fn value_in(path: &Path) -> io::Result<SecretString> {
-    let text = read_text(path, SECRET)?;
-    // Some editors put a byte order mark before the text.
-    Ok(SecretString::from(text.trim_start_matches('\u{feff}').trim_end_matches(['\r', '\n'])))
 }
 
 /// Where a file is: a relative path is looked for among systemd's credentials, then beside the configuration file. A

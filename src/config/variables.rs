@@ -8,7 +8,6 @@
 use std::path::Path;
 
 use config::{Map, Value};
-use secrecy::ExposeSecret;
 
 use super::environment::Environment;
 use super::fault::{Fault, KeyPath, Source, Step};
@@ -172,7 +171,7 @@ impl Naming {
             if schema::at(&file_key).is_some() {
                 return Ok((file_key, Value::new(None, text)));
             }
-            text = read_value(Path::new(text.trim()), around)?.expose_secret().to_owned();
+            text = read_value(Path::new(text.trim()), around)?.expose().to_owned();
         }
         let value = match target.short {
             Some(read) => read(text.trim(), warnings),

@@ -103,7 +103,7 @@ impl Email {
     ) -> Result<String, Failure> {
         let message = message.map_err(|why| Failure::new(Retry::Refused, format!("cannot build the mail: {why}")))?;
         let open: Vec<Address> =
-            self.to.iter().map(|to| to.email.clone()).filter(|to| progress.is_open(&to.to_string())).collect();
+            self.to.iter().map(|to| to.email.clone()).filter(|to| progress.is_open(to.as_ref())).collect();
         let (behind, to): (Vec<_>, Vec<_>) = open.into_iter().partition(|to| progress.behind.contains(&to.to_string()));
         let behind: BTreeSet<String> = behind.iter().map(Address::to_string).collect();
         if to.is_empty() {
@@ -119,7 +119,7 @@ impl Email {
 
 /// Records who has the mail. Fails while a receiver is missing that may accept it later.
 fn settle(receipt: Receipt, behind: BTreeSet<String>, progress: &mut Progress) -> Result<String, Failure> {
-    receipt.taken.iter().for_each(|address| progress.take(&address.to_string()));
+    receipt.taken.iter().for_each(|address| progress.take(address.as_ref()));
     progress.reject(receipt.rejected);
     let mut why = receipt.later;
     let waits = |address: &String| (address.clone(), "an earlier mail is still refused".to_owned());

@@ -151,7 +151,7 @@ mod tests {
         for shift in 0..3 {
             let text = clipped(&("x".repeat(shift) + &escaped(&"*\\".repeat(TEXT_BYTES))));
             let end = text.strip_suffix('…').unwrap();
-            assert!(text.len() <= TEXT_BYTES && (end.len() - end.trim_end_matches('\\').len()) % 2 == 0);
+            assert!(text.len() <= TEXT_BYTES && (end.len() - end.trim_end_matches('\\').len()).is_multiple_of(2));
         }
     }
 

@@ -1,24 +1,33 @@
-//! A secret, and how it is read again when a receiver rejects it.
+//! A secret, and the file that it came from: the file is read again when a receiver rejects the secret.
 
 use std::fmt;
+use std::path::Path;
 use std::sync::Arc;
 
 use secrecy::{ExposeSecret, SecretString};
 
-type Reader = Arc<dyn Fn() -> Option<SecretString> + Send + Sync>;
+use crate::regular_file;
+
+/// Maximum size of a file that holds a secret, in bytes.
+const MAX_BYTES: u64 = 64 << 10;
 
 /// A secret that can be compared with another one, so that a reload sees whether it changed.
 #[derive(Clone)]
 pub struct Hidden {
     secret: SecretString,
-    /// Reads the file that it is kept in.
-    reader: Option<Reader>,
+    file: Option<Arc<Path>>,
 }
 
 impl Hidden {
-    /// A secret that is kept in a file, which `reader` reads.
-    pub fn kept(secret: SecretString, reader: impl Fn() -> Option<SecretString> + Send + Sync + 'static) -> Self {
-        Self { secret, reader: Some(Arc::new(reader)) }
+    /// The content of a file of at most 64 KiB without its last line break.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or is not what a secret is in. No error shows what it contains.
+    pub fn read(file: &Path) -> std::io::Result<Self> {
+        let text = regular_file::read_text(file, MAX_BYTES)?;
+        // Some editors write a byte order mark.
+        let text = text.trim_start_matches('\u{feff}').trim_end_matches(['\r', '\n']);
+        Ok(Self { secret: text.into(), file: Some(file.into()) })
     }
 
     /// The secret, for requests.
@@ -30,8 +39,7 @@ impl Hidden {
     /// The secret that its file contains now, if it is another one and not empty. Blocks.
     #[must_use]
     pub fn renewed(&self) -> Option<Self> {
-        let reader = self.reader.clone()?;
-        let now = Self { secret: reader()?, reader: Some(reader) };
+        let now = Self::read(self.file.as_ref()?).ok()?;
         (now != *self && !now.expose().is_empty()).then_some(now)
     }
 
@@ -43,7 +51,7 @@ impl Hidden {
 
 impl From<SecretString> for Hidden {
     fn from(secret: SecretString) -> Self {
-        Self { secret, reader: None }
+        Self { secret, file: None }
     }
 }
 
@@ -69,20 +77,21 @@ impl fmt::Debug for Hidden {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Mutex;
-
     use super::*;
 
     #[test]
     fn file_with_another_secret_renews_it() {
-        let file = Arc::new(Mutex::new(Some("one")));
-        let reader = Arc::clone(&file);
-        let mut secret = Hidden::kept("one".into(), move || reader.lock().unwrap().map(SecretString::from));
-        for (content, is_renewed) in [(Some("one"), false), (Some(""), false), (None, false), (Some("two"), true)] {
-            *file.lock().unwrap() = content;
-            assert_eq!(secret.renew(), is_renewed, "{content:?}");
-        }
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("token");
+        std::fs::write(&path, "one\n").unwrap();
+        let mut secret = Hidden::read(&path).unwrap();
+        assert!(!secret.renew());
+        std::fs::write(&path, "\n").unwrap();
+        assert!(!secret.renew(), "half written");
+        std::fs::write(&path, "two\r\n").unwrap();
+        assert!(secret.renew());
         assert_eq!(secret.expose(), "two");
-        assert!(!Hidden::from("inline").renew());
+        std::fs::remove_file(&path).unwrap();
+        assert!(!secret.renew() && !Hidden::from("inline").renew());
     }
 }

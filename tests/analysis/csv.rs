@@ -269,6 +269,7 @@ fn rows_of_hours_are_written_before_newer_ones_and_once() {
     assert!(why.contains("an earlier process") && why.contains("it is away"), "{why}");
     store.is_away.store(false, Ordering::SeqCst);
     let _ = restarted().tick(Stamp::new(MIDNIGHT_NS, 1, 0));
+    restarted().settle(std::time::Instant::now()).unwrap();
     let mut last = restarted();
     while last.write(&new).is_err() {}
     let rows = stamps(&dir.path().join("samples-2026-11-22.csv"));

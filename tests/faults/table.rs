@@ -110,7 +110,7 @@ fn row(fault: &str, lost_at_most: u64, mut scene: Scene, mut once: impl FnMut(&m
         times += 1;
     }
     let (polls, lost) = scene.end();
-    println!("| {fault} | {times} | {polls} | {lost} |");
+    eprintln!("| {fault} | {times} | {polls} | {lost} |");
     assert!(lost <= lost_at_most * times, "{fault}: {lost} of {polls} polls have no record after {times} times");
 }
 

@@ -103,6 +103,23 @@ fn the_file_is_shown_masked_changed_and_taken_up_and_what_it_was_is_kept() {
 }
 
 #[test]
+fn edit_that_cannot_be_applied_keeps_the_previous_version() {
+    let scene = Scene::open();
+    let first = scene.text();
+    let put = |from: &str, to: &str| {
+        let file = scene.file();
+        scene.put(file["etag"].as_str().unwrap(), &file["text"].as_str().unwrap().replace(from, to))
+    };
+    put("\"here\"", "\"there\"").is(200);
+    let second = scene.text();
+    // A directory that the system lets nobody make.
+    let refused = put("[csv]\nenabled = false", "[csv]\ndir = \"/proc/csv\"").is(409);
+    assert!(refused.text.contains("/proc/csv"), "{}", refused.text);
+    let previous = std::fs::read_to_string(scene.home.path().join("servers.toml.previous")).unwrap();
+    assert_eq!((scene.text(), previous), (second, first));
+}
+
+#[test]
 fn an_edit_of_what_has_changed_meanwhile_is_refused_also_when_it_was_changed_by_hand() {
     let scene = Scene::open();
     let file = scene.file();

@@ -93,9 +93,7 @@ fn hash(section: &raw::Token, path: &KeyPath, rules: &mut Rules<'_>, around: &Su
         (Some(hash), None) => from_hex(hash.0.expose_secret())
             .ok_or_else(|| ("sha256", wrong("must be the 64 hexadecimal digits that sha256sum prints".to_owned()))),
         (None, Some(file)) => match read_value(file, around) {
-            Ok(token) if token.expose_secret().len() >= SHORTEST => {
-                Ok(Sha256::digest(token.expose_secret().as_bytes()).into())
-            }
+            Ok(token) if token.expose().len() >= SHORTEST => Ok(Sha256::digest(token.expose().as_bytes()).into()),
             Ok(_) => Err(("token_file", wrong(format!("holds a token of fewer than {SHORTEST} characters")))),
             Err(fault) => Err(("token_file", fault)),
         },

@@ -6,9 +6,10 @@ use super::secret::Places;
 use super::{Rules, Surroundings};
 use crate::config::certificate::roots;
 use crate::config::fault::KeyPath;
-use crate::config::named_file::{self, FileFault, resolve};
+use crate::config::named_file::{CERTIFICATES, FileFault, resolve};
 use crate::config::units::Secret;
 use crate::outbound::Proxy;
+use crate::regular_file;
 
 /// The certificates in the `ca_file` of a table, as PEM.
 pub(super) fn certificates(
@@ -18,7 +19,7 @@ pub(super) fn certificates(
     surroundings: &Surroundings<'_>,
 ) -> Option<String> {
     let path = resolve(file, surroundings);
-    let text = named_file::read_text(&path, named_file::CERTIFICATES);
+    let text = regular_file::read_text(&path, CERTIFICATES);
     let text = text.map_err(|why| FileFault::of(&path, &why, ""));
     let found = text.and_then(|pem| match roots(&pem) {
         Ok(_) => Ok(pem),

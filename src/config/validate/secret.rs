@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::{Rules, Surroundings};
 use crate::config::fault::KeyPath;
-use crate::config::named_file::read_secret;
+use crate::config::named_file::read_value;
 use crate::config::units::Secret;
 use crate::outbound::Hidden;
 
@@ -41,7 +41,7 @@ impl Places {
             }
             (Some(secret), None) => Some((secret.0.clone().into(), &self.inline)),
             (Some(secret), Some(_)) if inline_wins => Some((secret.0.clone().into(), &self.inline)),
-            (_, Some(path)) => match read_secret(path, surroundings) {
+            (_, Some(path)) => match read_value(path, surroundings) {
                 Ok(secret) => Some((secret, &self.file)),
                 Err(fault) => {
                     rules.refuse_file(&self.file, fault);

@@ -13,8 +13,9 @@ use rustls::{Error, InconsistentKeys};
 use super::{Rules, Surroundings};
 use crate::config::fault::KeyPath;
 use crate::config::model::Tls;
-use crate::config::named_file::{self, FileFault, resolve};
+use crate::config::named_file::{CERTIFICATES, FileFault, resolve};
 use crate::config::{certificate, raw};
+use crate::regular_file;
 
 /// A certificate that ends within this time is worth a warning, in seconds.
 const SOON_S: i64 = 14 * 86_400;
@@ -74,7 +75,7 @@ fn key(path: &Path) -> Result<PrivateKeyDer<'static>, FileFault> {
 }
 
 fn pem(path: &Path) -> Result<Vec<u8>, FileFault> {
-    named_file::read(path, named_file::CERTIFICATES).map_err(|why| FileFault::of(path, &why, ""))
+    regular_file::read(path, CERTIFICATES).map_err(|why| FileFault::of(path, &why, ""))
 }
 
 fn useless(path: &Path, why: PemError, what: &str) -> FileFault {

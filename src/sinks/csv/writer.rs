@@ -220,6 +220,7 @@ impl BatchWriter for CsvWriter {
     }
 
     fn settle(&mut self, until: Instant) -> Result<(), WriteError> {
+        self.end_catch_up(until)?;
         self.end_repairs(until)
     }
 

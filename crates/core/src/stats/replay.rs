@@ -206,6 +206,25 @@ mod tests {
     }
 
     #[test]
+    fn step_of_a_server_is_one_event_with_its_size_and_onset() {
+        let (mut sized, mut in_time, mut events) = (0, 0, 0);
+        for seed in 1..=20 {
+            let mut world = World::ordinary(seed, 5, 64.0, 6.0 * 3600.0);
+            let at_s = 3.0 * 3600.0;
+            let start_ns = world.samples().next().unwrap().at.wall_ns;
+            world.faults.push(Fault::ServerStep { server: 1, at_s, size_s: 0.12 });
+            let (_, report) = replay(&world);
+            for event in report.events.iter().filter(|event| event.kind == EventKind::ServerStep) {
+                let late_s = (event.start.0 - start_ns) as f64 / 1e9 - at_s;
+                events += 1;
+                sized += usize::from(event.detail.starts_with("+0.1"));
+                in_time += usize::from(late_s.abs() <= 2.0 * 64.0);
+            }
+        }
+        assert_eq!((events, sized, in_time), (20, 20, 20));
+    }
+
+    #[test]
     fn each_address_of_a_server_has_its_own_figures_beside_those_of_all() {
         let (samples, one) = replay(&World::ordinary(7, 2, 64.0, 86_400.0));
         let renamed = samples.iter().map(|sample| Sample { server: ServerIdent::named("pool"), ..(**sample).clone() });

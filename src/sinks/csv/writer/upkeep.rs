@@ -101,6 +101,12 @@ impl CsvWriter {
         Ok(Progress::Done)
     }
 
+    /// Goes on with what an earlier process did not write, by `until`. The next start continues with the rest.
+    pub(super) fn end_catch_up(&mut self, until: Instant) -> Result<(), WriteError> {
+        while Instant::now() < until && matches!(self.catch_up()?, Progress::Going(_)) {}
+        Ok(())
+    }
+
     /// As [`CsvWriter::repair`], to the end; when the store cannot be read by `until` the rows are lost.
     pub(super) fn end_repairs(&mut self, until: Instant) -> Result<(), WriteError> {
         loop {

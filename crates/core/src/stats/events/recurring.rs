@@ -28,7 +28,8 @@ pub(super) struct Rule {
 pub(super) struct Recurring {
     /// One bit a poll, the last one lowest.
     polls: u128,
-    open: Option<Open>,
+    /// Boxed, because a server has several of these and few of them are ever open.
+    open: Option<Box<Open>>,
 }
 
 #[derive(Debug)]
@@ -73,7 +74,7 @@ impl Recurring {
         if self.open.is_none() {
             self.open = begun(self.polls, rule).filter(|_| happened).map(|(hits, polls)| {
                 let rate = Rate { start, hits, polls };
-                Open { rate, last: (at, rate), reported: None }
+                Box::new(Open { rate, last: (at, rate), reported: None })
             });
         } else if let Some(open) = &mut self.open {
             open.rate.hits += u64::from(happened);
@@ -83,7 +84,7 @@ impl Recurring {
             }
         }
         if self.polls.count_ones() <= rule.ends_at {
-            return self.open.take().map(|Open { last: (at, rate), .. }| Turn::Ends(rate, at));
+            return self.open.take().map(|open| Turn::Ends(open.last.1, open.last.0));
         }
         self.open.as_mut()?.report()
     }

@@ -81,7 +81,6 @@ impl ServerWatch {
 
     fn observe_reference(&mut self, sample: &Sample, reply: &Reply, events: &mut Vec<Event>) {
         let (Some(age_s), name) = (reply.reference_age_s, &sample.server.name) else { return };
-        let days = format!("{:.1} days", age_s / 86_400.0);
         let (at, is_stale) = (When(sample.at.wall_ns), reply.is_stale());
         let is_change = std::mem::replace(&mut self.is_stale, is_stale) != is_stale;
         let mut push = |start, end, detail, text| {
@@ -91,7 +90,7 @@ impl ServerWatch {
         let is_shown = is_stale && !self.staleness.is_open();
         if let Some(since) = self.stale_since.filter(|_| !is_shown) {
             self.stale_since = None;
-            push(since, Some(at), days.clone(), format!("{name} says that its clock has been set again."));
+            push(since, Some(at), days(age_s), format!("{name} says that its clock has been set again."));
         }
         if let Some(turn) = turn {
             let (rate, end, alternates) = match turn {
@@ -103,29 +102,37 @@ impl ServerWatch {
         }
         if is_shown && self.stale_since.is_none() {
             self.stale_since = Some(at);
-            push(at, None, days.clone(), format!("{name} says that its clock was last set {days} ago."));
+            let ago = days(age_s);
+            push(at, None, ago.clone(), format!("{name} says that its clock was last set {ago} ago."));
         }
     }
 }
 
+fn days(age_s: f64) -> String {
+    format!("{:.1} days", age_s / 86_400.0)
+}
+
 fn changes(before: Said, now: Said) -> [Property; 3] {
-    let differ = |from: String, to: String, is_change: bool| is_change.then_some((from, to));
-    let upstream = before.upstream.zip(now.upstream).filter(|((old, _), (new, _))| old != new);
+    fn change<T: PartialEq + Copy>(before: T, now: T, text: impl Fn(T) -> String) -> Option<(String, String)> {
+        (before != now).then(|| (text(before), text(now)))
+    }
+    // The same upstream may be named at another stratum.
+    let upstream = before.upstream.zip(now.upstream).filter(|(before, now)| before.0 != now.0);
     [
         Property {
             kind: EventKind::Stratum,
             name: "stratum",
-            change: differ(before.stratum.to_string(), now.stratum.to_string(), before.stratum != now.stratum),
+            change: change(before.stratum, now.stratum, |stratum| stratum.to_string()),
         },
         Property {
             kind: EventKind::Refid,
             name: "upstream",
-            change: upstream.map(|((old, at_old), (new, at_new))| (old.display(at_old), new.display(at_new))),
+            change: upstream.and_then(|(before, now)| change(before, now, |(refid, stratum)| refid.display(stratum))),
         },
         Property {
             kind: EventKind::Leap,
             name: "leap indicator",
-            change: differ(before.leap.bits().to_string(), now.leap.bits().to_string(), before.leap != now.leap),
+            change: change(before.leap, now.leap, |leap| leap.bits().to_string()),
         },
     ]
 }
