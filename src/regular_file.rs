@@ -24,7 +24,15 @@ pub fn read(path: &Path, largest: u64) -> io::Result<Vec<u8>> {
 /// # Errors
 /// Those of [`read`], and that it is not UTF-8.
 pub fn read_text(path: &Path, largest: u64) -> io::Result<String> {
-    String::from_utf8(read(path, largest)?).map_err(|_| io::Error::new(ErrorKind::InvalidData, "it is not UTF-8 text"))
+    text(read(path, largest)?)
+}
+
+/// The content of a file as text.
+///
+/// # Errors
+/// That it is not UTF-8.
+pub fn text(content: Vec<u8>) -> io::Result<String> {
+    String::from_utf8(content).map_err(|_| io::Error::new(ErrorKind::InvalidData, "it is not UTF-8 text"))
 }
 
 /// Whether the error is about what the file is, and not about access to it: another user gets the same one.
@@ -36,8 +44,12 @@ fn require_regular(file: &Metadata) -> io::Result<()> {
     if file.is_file() { Ok(()) } else { Err(io::Error::new(ErrorKind::InvalidInput, "it is not a regular file")) }
 }
 
-/// The size that the system reports is not relied on: files of the kernel have none.
-fn content(file: File, largest: u64) -> io::Result<Vec<u8>> {
+/// The content of a file of at most `largest` bytes. The size that the system reports is not relied on: files of the
+/// kernel have none.
+///
+/// # Errors
+/// Those of the system, and [`is_unsuitable`] ones.
+pub fn content(file: File, largest: u64) -> io::Result<Vec<u8>> {
     let mut content = Vec::new();
     file.take(largest + 1).read_to_end(&mut content)?;
     if content.len() as u64 > largest {

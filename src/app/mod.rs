@@ -6,8 +6,11 @@ pub mod beacon;
 mod children;
 mod events;
 mod gauges;
+mod identity;
+pub mod memory;
 mod notifiers;
 mod outputs;
+pub mod permissions;
 pub mod places;
 mod points;
 mod recall;
@@ -73,6 +76,7 @@ impl Service {
     pub async fn start(mut config: Config, around: Surroundings, log: &Logger) -> Result<Self, StartError> {
         notify::try_out(&config.notifiers).await?;
         let store = Store::open(Options::from_config(&config), log)?;
+        identity::keep(&mut config, store.vantage(), log);
         let listeners = start::bind(&config, log)?;
         let beacon = Beacon::new();
         beacon.admit(&mut config);
@@ -133,6 +137,7 @@ impl Service {
     pub async fn reload(&mut self, mut new: Config) -> Result<Changes, StartError> {
         places::plan(&new)?.stay()?;
         self.beacon.admit(&mut new);
+        new.keep_vantage(&self.config.borrow().monitor.vantage);
         let changes = diff(&self.config.borrow(), &new);
         notify::try_out(&new.notifiers).await?;
         if changes.sections.iter().any(|section| matches!(*section, "influxdb" | "csv" | "monitor")) {

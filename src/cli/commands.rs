@@ -18,6 +18,8 @@ use super::upkeep::UpkeepError;
 use super::{
     check, config, demo, doctor, export, health, make_report, man, notify, plot, query, replay, stats, upkeep,
 };
+use crate::app::memory;
+use crate::app::permissions::{self, Tightened};
 use crate::app::run::{self, Inputs};
 use crate::config::{Config, Faults, Loaded, process_environment};
 use crate::doctor::Examination;
@@ -219,18 +221,30 @@ fn is_check(line: &[OsString]) -> bool {
 }
 
 fn service(inputs: &Inputs) -> ExitCode {
-    let loaded = match inputs.load() {
+    let warning = match memory::prepare() {
+        Ok(warning) => warning,
+        Err(why) => {
+            complain(&why);
+            return ExitCode::FAILURE;
+        }
+    };
+    let mut loaded = match inputs.load() {
         Ok(loaded) => loaded,
         Err(faults) => {
             complain(&config::in_words(&faults, inputs.file.as_deref()));
             return ExitCode::from(EXIT_CONFIG);
         }
     };
+    loaded.warnings.extend(warning);
     // Before the log file is opened, and before there is a second thread.
-    settled(crate::app::places::plan(&loaded.config), || serve(inputs, loaded))
+    settled(crate::app::places::plan(&loaded.config), || {
+        permissions::limit_new_files();
+        let tightened = permissions::tighten(&loaded.config);
+        serve(inputs, loaded, &tightened)
+    })
 }
 
-fn serve(inputs: &Inputs, loaded: Loaded) -> ExitCode {
+fn serve(inputs: &Inputs, loaded: Loaded, tightened: &Tightened) -> ExitCode {
     let (logger, guard) = match log::init(&loaded.config.log) {
         Ok(logging) => logging,
         Err(why) => {
@@ -239,6 +253,7 @@ fn serve(inputs: &Inputs, loaded: Loaded) -> ExitCode {
         }
     };
     log::log_panics(&logger);
+    tightened.report(&logger);
     block_on(async {
         match run::run(inputs, loaded, &logger, &guard.control()).await {
             Ok(code) => code,

@@ -4,13 +4,14 @@
 //! old one is kept as `FILE.previous`, with the same owner and mode.
 
 use std::fs::{File, OpenOptions, Permissions};
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 
 use nix::unistd::{AccessFlags, access};
 
 use crate::privilege::is_in_foreign_hands;
+use crate::regular_file;
 
 /// A configuration is small; what is larger is not read.
 pub const LARGEST: u64 = 4 << 20;
@@ -66,11 +67,10 @@ pub fn editable(file: Option<&Path>) -> Result<PathBuf, FileError> {
 /// # Errors
 /// When it cannot be read, or is no text.
 pub fn read(path: &Path) -> Result<String, FileError> {
-    let size = std::fs::metadata(path).map_err(|source| unreadable(path, source))?.len();
-    if size > LARGEST {
-        return Err(FileError::TooLarge(path.to_owned()));
-    }
-    std::fs::read_to_string(path).map_err(|source| unreadable(path, source))
+    regular_file::read_text(path, LARGEST).map_err(|source| match source.kind() {
+        ErrorKind::FileTooLarge => FileError::TooLarge(path.to_owned()),
+        _ => unreadable(path, source),
+    })
 }
 
 /// A file that was replaced, as long as that can be undone.

@@ -13,7 +13,8 @@ use super::fault::{Fault, KeyPath, Source, Step};
 use super::lines;
 use super::named_file::Surroundings;
 use super::variables::{self, DEFAULTS, Notes, SETTINGS, Setting};
-use super::{notifier_env, schema};
+use super::{bounds, notifier_env, schema};
+use crate::regular_file;
 
 /// The name of the table that each layer is wrapped in: the `config` crate reads top-level keys as path expressions,
 /// and a key such as `a[99999999]` must not become an array.
@@ -211,8 +212,9 @@ fn read_file(File { path, text }: File<'_>) -> Result<(Layer, HashMap<KeyPath, u
     };
     let text = match text {
         Some(text) => text.to_owned(),
-        None => std::fs::read_to_string(path).map_err(|why| fault(None, format!("cannot be read: {why}")))?,
+        None => read_text(path).map_err(|why| fault(None, format!("cannot be read: {why}")))?,
     };
+    bounds::check(format, &text).map_err(|why| fault(None, why))?;
     let found = match format {
         FileFormat::Toml => lines::of_toml(&text).map_err(|(line, message)| fault(line, message))?,
         _ => HashMap::new(),
@@ -220,6 +222,11 @@ fn read_file(File { path, text }: File<'_>) -> Result<(Layer, HashMap<KeyPath, u
     let origin = Source::File { name: name.clone(), line: None }.encode();
     let table = format.parse(Some(&origin), &text).map_err(|why| fault(None, syntax_error(&why.to_string())))?;
     Ok((Layer(table), found))
+}
+
+/// The text of the file, which may be a pipe: who starts the program names it.
+fn read_text(path: &Path) -> std::io::Result<String> {
+    regular_file::text(regular_file::content(std::fs::File::open(path)?, bounds::LARGEST)?)
 }
 
 /// An error of the parser of YAML or JSON. Only those that end with a position quote nothing of the file.
@@ -242,6 +249,10 @@ fn flag_layer(flags: &[String], faults: &mut Vec<Fault>) -> Layer {
             continue;
         };
         let path = KeyPath::dotted(key.trim());
+        if path.0.len() > bounds::DEEPEST {
+            faults.push(Fault::general(Source::Flag("--set".to_owned()), bounds::too_deep()));
+            continue;
+        }
         layer.set(&path, &Source::Flag(format!("{path}")), schema::typed(&path, value));
     }
     layer

@@ -6,6 +6,7 @@
 //! fault shows a secret.
 
 mod address;
+mod bounds;
 mod certificate;
 mod decode;
 mod diff;
@@ -50,6 +51,7 @@ pub use network::{Network, is_of_one_host};
 pub use reference::reference;
 pub use schema::{schema, schema_value};
 pub use validate::alerting::rule_of_json;
+pub use validate::http::base_path;
 pub use variables::own_variables;
 
 use decode::Findings;
@@ -109,10 +111,7 @@ fn load_layers(file: Option<File<'_>>, environment: &Environment, flags: &[Strin
             loaded.config.shown = loaded.to_json_text().into();
             Ok(loaded)
         }
-        _ => {
-            findings.faults.sort_by_key(|fault| fault.source.order());
-            Err(Faults(findings.faults))
-        }
+        _ => Err(Faults(findings.into_faults())),
     }
 }
 

@@ -47,6 +47,8 @@ pub struct Config {
 pub struct Monitor {
     /// Where this monitor looks from; a tag of everything it writes. Default: the host name.
     pub vantage: String,
+    /// Whether the configuration names it.
+    pub is_named: bool,
     /// Where state is kept.
     pub data_dir: PathBuf,
 }
@@ -56,6 +58,19 @@ impl Config {
     #[must_use]
     pub fn active_servers(&self) -> Vec<Arc<Server>> {
         self.servers.iter().filter(|server| !server.paused).map(Arc::clone).collect()
+    }
+
+    /// Takes `vantage` in the place of the host name, unless the configuration names one.
+    pub fn keep_vantage(&mut self, vantage: &str) {
+        if self.monitor.is_named || self.monitor.vantage == vantage {
+            return;
+        }
+        vantage.clone_into(&mut self.monitor.vantage);
+        vantage.clone_into(&mut Arc::make_mut(&mut self.alerting).settings.vantage);
+        if let Ok(mut shown) = serde_json::from_str::<serde_json::Value>(&self.shown) {
+            shown["values"]["monitor"]["vantage"] = vantage.into();
+            self.shown = shown.to_string().into();
+        }
     }
 }
 
@@ -69,6 +84,8 @@ pub struct Http {
     pub names: Vec<String>,
     /// Proxies whose word about the address of a client is believed.
     pub trusted_proxies: Vec<Network>,
+    /// Where the service is below the root of its host: `/a/b` without a slash at its end, or empty.
+    pub base_path: String,
     /// By HTTPS; `None` for HTTP.
     pub tls: Option<Tls>,
     /// Who may do what; names are unique.
@@ -183,6 +200,8 @@ pub struct Csv {
     pub compress: bool,
     /// How long finished files are kept; `None` for ever.
     pub keep: Option<Duration>,
+    /// The number of the group that may read the files.
+    pub group: Option<u32>,
 }
 
 /// When a file is finished.

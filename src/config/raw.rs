@@ -62,7 +62,7 @@ pub(super) struct Root {
 #[schemars(inline)]
 pub(super) struct Monitor {
     /// Name of this monitor's location; a tag on all data that it writes.
-    #[schemars(extend("x-default" = "the host name", "examples" = ["ams-1"]))]
+    #[schemars(extend("x-default" = "the host name at the first start with this store", "examples" = ["ams-1"]))]
     pub vantage: String,
     /// Directory of the service's data.
     #[schemars(extend("default" = "/var/lib/ntp-monitor"))]
@@ -151,6 +151,10 @@ pub(super) struct Http {
     /// is not one of these. From other addresses this header is ignored.
     #[schemars(extend("default" = [], "examples" = [["127.0.0.1", "10.0.0.0/8"]]))]
     pub trusted_proxies: Vec<String>,
+    /// Path below which a reverse proxy shows the service, such as "/ntp". Needed only where the proxy passes the path on as
+    /// it is. A proxy that removes it says so in X-Forwarded-Prefix, which is read from trusted_proxies.
+    #[schemars(extend("default" = "/", "examples" = ["/ntp"]))]
+    pub base_path: String,
     /// Serve HTTPS instead of HTTP. A reload reads both files again.
     pub tls: Option<HttpTls>,
     /// Access tokens with their roles; clients send "Authorization: Bearer TOKEN".
@@ -255,6 +259,10 @@ pub(super) struct Csv {
     /// How long finished files are kept; "forever" deletes none.
     #[schemars(extend("default" = "365d"))]
     pub keep: Retention,
+    /// Group (name or number) that may read the files and their directory; they have modes 0640 and 0750. The user of the
+    /// service must be a member of it. Alternatively give the directory to the group, with mode 2750.
+    #[schemars(extend("examples" = ["grafana"]))]
+    pub group: Option<String>,
 }
 
 /// `[store]`.

@@ -13,7 +13,7 @@ use super::environment::Environment;
 use super::fault::{Fault, KeyPath, Source, Step};
 use super::model::Server;
 use super::named_file::{FileFault, Surroundings, read_value};
-use super::schema;
+use super::{bounds, schema};
 
 const NOTIFIER: &str = "notifier";
 const SERVER: &str = "server";
@@ -161,6 +161,9 @@ impl Naming {
     ) -> Result<(KeyPath, Value), FileFault> {
         if name.starts_with(self.prefix) && target.path.starts_with(&KeyPath::dotted(SERVER)) {
             return Err(FileFault::Wrong("servers come from the configuration file or from NTP_SERVER".to_owned()));
+        }
+        if target.path.0.len() > bounds::DEEPEST {
+            return Err(FileFault::Wrong(bounds::too_deep()));
         }
         let mut text = variables[name].clone();
         if let Some(base) = &target.value_of {

@@ -182,9 +182,8 @@ impl Dispatcher {
         }
     }
 
-    /// Records an attempt that the end of the service interrupted: the receiver may have taken the message.
-    async fn abort(&self, due: &Due, mut progress: Progress) -> Result<(), Ended> {
-        progress.unanswered += 1;
+    /// Records what the receiver has of a message whose attempt was interrupted by the end of the service.
+    async fn abort(&self, due: &Due, progress: Progress) -> Result<(), Ended> {
         let (now_ns, why) = (crate::clock::now().wall_ns, "interrupted by the end of the service".to_owned());
         if let Err(why) = self.store.notification_failed(due.id, now_ns, why, progress.recorded()).await {
             warn!(self.log, "cannot record a failed notification"; "reason" => %why);

@@ -6,7 +6,7 @@
 //! between the receiver's response and its record in the store repeats the message, with the same key, so that a
 //! receiver can detect the repeat.
 //!
-//! Limits: an attempt never lasts longer than the notifier's time-out; redirects are not followed; at most 8 KiB of a
+//! Limits: a request never lasts longer than the notifier's time-out; redirects are not followed; at most 64 KiB of a
 //! response are read; no message or error contains a secret.
 
 mod board;

@@ -14,6 +14,7 @@ pub mod metrics;
 pub mod openapi;
 mod page;
 pub mod params;
+mod prefix;
 mod probe;
 pub mod problem;
 pub mod pulse;
@@ -98,6 +99,7 @@ pub fn serve(listeners: Listeners, state: State, pulse: Pulse) -> Result<(Server
         pulse.answer_here();
         App::new()
             .wrap(from_fn(auth::guard))
+            .wrap(from_fn(prefix::strip))
             .wrap(Compress::default())
             .wrap(headers::security())
             .app_data(state.clone())

@@ -29,7 +29,7 @@ fn timeout_at(wall_ns: i64, server: &str) -> Arc<Sample> {
 }
 
 fn config(dir: &Path) -> Csv {
-    Csv { dir: dir.to_owned(), rotation: Rotation::Daily, compress: false, keep: None }
+    Csv { dir: dir.to_owned(), rotation: Rotation::Daily, compress: false, keep: None, group: None }
 }
 
 fn writer(config: Csv) -> CsvWriter {

@@ -211,3 +211,21 @@ async fn resolved_mail_is_in_the_thread_of_the_firing_one() {
     assert_eq!(header(1, "In-Reply-To").as_deref(), Some(&*fired));
     assert_ne!(header(1, "Message-ID").as_deref(), Some(&*fired));
 }
+
+#[test]
+fn mail_without_encryption_is_for_the_local_network_with_a_warning() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("c.toml");
+    let loaded = |host: &str| {
+        let keys = "from = \"a@example.net\"\nto = [\"b@example.net\"]\ntls = \"none\"\n";
+        let notifier = format!("[[notifier]]\nname = \"n\"\ntype = \"email\"\nhost = \"{host}\"\n{keys}");
+        std::fs::write(&file, format!("{SERVER}{notifier}")).unwrap();
+        config::load(Some(&file), &Environment::new(), &[])
+    };
+    for lan in ["10.0.0.25", "192.168.1.2", "fd00::25", "relay.lan"] {
+        let warnings = loaded(lan).unwrap().warnings.join(" ");
+        assert!(warnings.contains("tls = \"none\": all alerts can be read"), "{lan}: {warnings}");
+    }
+    assert!(!loaded("127.0.0.1").unwrap().warnings.join(" ").contains("tls"));
+    assert!(loaded("192.0.2.25").unwrap_err().to_string().contains("on the local network"));
+}

@@ -108,6 +108,7 @@ fn options(path: &Path) -> Options {
         outbox_max_bytes: 1 << 20,
         vantage: "here".to_owned(),
         max_pages: None,
+        keeps_vantage: false,
     }
 }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal;
 
+use crate::common::http::Client;
 use crate::common::monitor::{Home, Monitor, own};
 use crate::common::sim::Playground;
 use crate::common::wait::{find, until};
@@ -167,4 +168,46 @@ fn polls_missed_during_a_suspend_are_not_repeated() {
     one.goes_on();
     one.is_polite_since(from);
     one.ends_with_everything_kept();
+}
+
+/// The service with this limit of its address space, in kB.
+fn with_address_space(home: &Home, kilobytes: u32) -> Monitor {
+    let program = home.command();
+    let mut command = Command::new("sh");
+    command.env_clear().current_dir(home.path()).args(["-c", &format!("ulimit -v {kilobytes}; exec \"$@\""), "sh"]);
+    command.arg(program.get_program()).args(program.get_args());
+    Monitor::spawn(&mut command, home.path())
+}
+
+#[test]
+fn a_small_address_space_is_enough_for_many_threads() {
+    let playground = Playground::open();
+    let server = playground.server(Script::good());
+    let home = Home::with(&own("good", server.address()));
+    let mut monitor = with_address_space(&home, 400_000);
+    let address = monitor.http();
+    let client = |path: &'static str| move || Client::of(address).get(path, &[]).status;
+    let asks: Vec<_> = ["/metrics", "/api/v1/events", "/api/v1/local/history", "/api/v1/config", "/plain"]
+        .into_iter()
+        .cycle()
+        .take(40)
+        .map(|path| std::thread::spawn(client(path)))
+        .collect();
+    for ask in asks {
+        assert_eq!(ask.join().unwrap(), 200);
+    }
+    let status = std::fs::read_to_string(format!("/proc/{}/status", monitor.id())).unwrap();
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmPeak:")?.trim().strip_suffix(" kB")?.parse().ok());
+    let peak: u32 = peak.unwrap();
+    assert!(peak < 300_000, "the allocator reserves address space for each thread: {peak} kB");
+    more_samples(&home);
+    assert_eq!(monitor.stop(), 0);
+}
+
+#[test]
+fn too_small_an_address_space_ends_the_start_with_the_reason() {
+    let home = Home::with(&own("a", "127.0.0.1:9".parse().unwrap()));
+    let mut monitor = with_address_space(&home, 100_000);
+    assert_eq!(monitor.end(), 1);
+    assert!(monitor.log().contains("limited to 97 MiB, and the service needs 128 MiB"), "{}", monitor.log());
 }

@@ -16,6 +16,7 @@ mod limits;
 mod links;
 mod machine;
 mod manager;
+mod names;
 mod package;
 mod scripts;
 mod unit;

@@ -113,3 +113,31 @@ fn health_exits_as_plugins_do() {
         assert_eq!(check(&["--accept-degraded"]).0, if code == 1 { 0 } else { code });
     }
 }
+
+#[test]
+fn container_created_again_keeps_its_name() {
+    let (home, playground) = (Home::with(""), Playground::open());
+    let server = own("good", playground.server(Script::good()).address());
+    let write = |vantage: &str| {
+        home.write(&format!(
+            "[monitor]\n{vantage}data_dir = {:?}\n[http]\nlisten = \"127.0.0.1:0\"\n{server}",
+            home.data()
+        ));
+    };
+    // The host name of the first container, as far as the store can tell.
+    write("vantage = \"3f2a9c1b7d04\"\n");
+    let mut first = home.start();
+    first.http();
+    assert_eq!(first.stop(), 0);
+    write("");
+    let mut second = home.start();
+    let warning = second.logged("monitor.vantage is not set");
+    assert!(warning.contains("\"warning\"") && warning.contains("3f2a9c1b7d04"), "{warning}");
+    assert_eq!(second.get("/api/v1/version").1["vantage"], "3f2a9c1b7d04");
+    assert_eq!(second.get("/api/v1/config").1["values"]["monitor"]["vantage"], "3f2a9c1b7d04");
+    assert!(second.reload().contains("configuration reloaded"));
+    assert_eq!(second.get("/api/v1/version").1["vantage"], "3f2a9c1b7d04");
+    write("vantage = \"ams-1\"\n");
+    second.reload();
+    assert_eq!(second.get("/api/v1/version").1["vantage"], "ams-1");
+}

@@ -50,6 +50,7 @@ fn options(dir: &Path) -> Options {
         outbox_max_age: Duration::from_secs(30 * 86_400),
         outbox_max_bytes: 1 << 30,
         vantage: "ams-1".to_owned(),
+        keeps_vantage: false,
         max_pages: None,
     }
 }

@@ -34,15 +34,35 @@ pub(super) fn http(
     }
     let names = names(section.names, rules);
     let trusted_proxies = networks(&section.trusted_proxies, rules);
+    let base_path = base_path(&section.base_path);
+    rules.require(base_path.is_some(), &KeyPath::dotted("http.base_path"), || {
+        format!("{:?} is not a path such as \"/ntp\", of letters, digits and -._~", section.base_path)
+    });
     let tls = section.tls.and_then(|section| tls::tls(&section, rules, surroundings, warnings));
     Some(Http {
         listen,
         public_read: section.public_read,
         names,
         trusted_proxies,
+        base_path: base_path?,
         tls,
         tokens: tokens(section.tokens, rules, surroundings),
     })
+}
+
+/// The path without a slash at its end; `None` when it is not one that every proxy and browser writes the same way.
+#[must_use]
+pub fn base_path(text: &str) -> Option<String> {
+    let path = text.strip_suffix('/').unwrap_or(text);
+    let is_segment = |segment: &str| {
+        let is_plain = segment.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._~".contains(&b));
+        is_plain && !matches!(segment, "" | "." | "..")
+    };
+    let rest = match path.strip_prefix('/') {
+        Some(rest) => rest,
+        None => return (path.is_empty() && text == "/").then(String::new),
+    };
+    rest.split('/').all(is_segment).then(|| path.to_owned())
 }
 
 /// Host names without port, in lower case.
@@ -111,4 +131,19 @@ fn from_hex(text: &str) -> Option<[u8; 32]> {
         *byte = u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()?;
     }
     Some(hash)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn base_path_has_plain_segments() {
+        for (text, path) in [("/", ""), ("/ntp", "/ntp"), ("/ntp/", "/ntp"), ("/a/b-1.2_~", "/a/b-1.2_~")] {
+            assert_eq!(base_path(text).as_deref(), Some(path), "{text}");
+        }
+        for text in ["", "ntp", "//", "/a//b", "/..", "/./a", "/a b", "/%41", "/a?b", "https://h/a", "//evil.example"] {
+            assert_eq!(base_path(text), None, "{text}");
+        }
+    }
 }

@@ -1,7 +1,7 @@
 //! The rules that types cannot express, applied to decoded sections. Every broken rule is a fault; none ends the search.
 
 pub mod alerting;
-mod http;
+pub mod http;
 mod influx;
 mod leap;
 mod notifier;
@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::decode::{Findings, Sections};
-use super::fault::KeyPath;
+use super::fault::{KeyPath, Source};
 use super::model::{Config, Monitor};
 use super::named_file::{FileFault, Surroundings};
 use super::tree::Tree;
@@ -82,7 +82,9 @@ pub(super) fn validate(
     let mut rules = Rules { tree, findings };
     let servers = servers::servers(sections.servers, &mut rules);
     servers::warn_about_pools(&servers, warnings);
-    let monitor = Monitor { vantage: sections.monitor.vantage, data_dir: sections.monitor.data_dir };
+    let super::raw::Monitor { vantage, data_dir } = sections.monitor;
+    let is_named = tree.source(&KeyPath::dotted("monitor.vantage")) != Source::Default;
+    let monitor = Monitor { vantage, is_named, data_dir };
     rules.plain(&monitor.vantage, &KeyPath::dotted("monitor.vantage"));
     rules.path(&monitor.data_dir, &KeyPath::dotted("monitor.data_dir"));
     let http = http::http(sections.http, &mut rules, surroundings, warnings);

@@ -9,6 +9,7 @@ mod append;
 mod catch_up;
 mod compress;
 mod files;
+mod group;
 mod open;
 mod repair;
 mod tail;

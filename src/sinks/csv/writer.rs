@@ -28,6 +28,7 @@ use super::append::{Appender, cut_torn_line};
 use super::catch_up::CatchUp;
 use super::compress::{self, Job};
 use super::files::{DayFile, list};
+use super::group::ReaderGroup;
 use super::repair::{Journal, Repair, Written};
 use crate::config::Csv;
 use crate::sinks::worker::{BatchWriter, Incident, WriteError};
@@ -40,6 +41,7 @@ use self::returned::{Progress, Returned};
 /// Writes samples to daily files.
 pub struct CsvWriter {
     config: Csv,
+    group: ReaderGroup,
     vantage: Arc<str>,
     log: Logger,
     open: BTreeMap<DayFile, Appender<File>>,
@@ -64,8 +66,10 @@ impl CsvWriter {
     pub fn new(config: Csv, vantage: &str, log: Logger) -> Result<Self, WriteError> {
         let dir = &config.dir;
         fs::create_dir_all(dir).map_err(|why| at(dir, &why))?;
+        let group = ReaderGroup::of(dir, config.group).map_err(|why| at(dir, &why))?;
         let files = list(dir).map_err(|why| at(dir, &why))?;
         compress::clean_up(dir, &files).map_err(|why| at(dir, &why))?;
+        group.give_all(files.iter().map(|file| file.path(dir))).map_err(|why| at(dir, &why))?;
         for file in files.iter().filter(|file| !file.compressed && !files.contains(&file.gzipped())) {
             let path = file.path(dir);
             let cut = repair(&path).map_err(|why| at(&path, &why))?;
@@ -75,6 +79,7 @@ impl CsvWriter {
         }
         Ok(Self {
             config,
+            group,
             vantage: vantage.into(),
             log,
             open: BTreeMap::new(),
@@ -124,6 +129,7 @@ impl CsvWriter {
         };
         loop {
             if let Some(appender) = Appender::open(&file.path(&self.config.dir))? {
+                self.group.give(appender.file())?;
                 self.open.insert(file, appender);
                 return Ok(file);
             }
@@ -132,10 +138,11 @@ impl CsvWriter {
     }
 
     /// The files of the directory, which is made when somebody removed it.
-    fn files(&self) -> io::Result<Vec<DayFile>> {
+    fn files(&mut self) -> io::Result<Vec<DayFile>> {
         match list(&self.config.dir) {
             Err(why) if why.kind() == io::ErrorKind::NotFound => {
                 fs::create_dir_all(&self.config.dir)?;
+                self.group = ReaderGroup::of(&self.config.dir, self.config.group)?;
                 list(&self.config.dir)
             }
             listed => listed,

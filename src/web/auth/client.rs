@@ -14,7 +14,7 @@ const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 /// The peer, unless it is a trusted proxy. Then the last address in X-Forwarded-For that is not a trusted proxy; what
 /// comes before that address was written by the client and proves nothing.
 pub fn address(headers: &HeaderMap, peer: IpAddr, trusted: &[Network]) -> IpAddr {
-    let is_proxy = |address: IpAddr| trusted.iter().any(|network| network.contains(address));
+    let is_proxy = |address| is_trusted(address, trusted);
     let lines: Vec<&str> = headers.get_all(X_FORWARDED_FOR).map(|value| value.to_str().unwrap_or_default()).collect();
     let mut hops = lines.iter().rev().flat_map(|line| line.rsplit(','));
     let mut client = peer.to_canonical();
@@ -25,6 +25,11 @@ pub fn address(headers: &HeaderMap, peer: IpAddr, trusted: &[Network]) -> IpAddr
         }
     }
     client
+}
+
+/// Whether the address is that of a trusted proxy.
+pub fn is_trusted(address: IpAddr, trusted: &[Network]) -> bool {
+    trusted.iter().any(|network| network.contains(address))
 }
 
 /// An address; some proxies add the port.

@@ -176,6 +176,7 @@ mod tests {
             public_read,
             names: Vec::new(),
             trusted_proxies: Vec::new(),
+            base_path: String::new(),
             tls: None,
             tokens,
         }

@@ -13,7 +13,7 @@ use super::session::{LASTS, Sessions};
 use super::{guard, origin, reports};
 use crate::web::openapi::{Body, Endpoint};
 use crate::web::problem::Problem;
-use crate::web::{State, audit, body};
+use crate::web::{State, audit, body, prefix};
 
 pub const ENDPOINTS: &[Endpoint] = &[
     Endpoint::get("/api/v1/session", || web::to(look))
@@ -131,5 +131,6 @@ fn not_foreign(request: &HttpRequest) -> Result<(), Problem> {
 fn set_cookie(request: &HttpRequest, secret: &str, lasts: Duration) -> String {
     let secure = if request.connection_info().scheme() == "https" { "; Secure" } else { "" };
     let (name, seconds) = (Sessions::COOKIE, lasts.as_secs());
-    format!("{name}={secret}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Strict{secure}")
+    let prefix = prefix::of(request);
+    format!("{name}={secret}; Path={prefix}/; Max-Age={seconds}; HttpOnly; SameSite=Strict{secure}")
 }

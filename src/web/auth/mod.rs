@@ -6,7 +6,7 @@
 //! is kept is their hash, which is compared in constant time with that of each token there is.
 
 mod admission;
-mod client;
+pub mod client;
 mod gate;
 mod guard;
 mod guesses;

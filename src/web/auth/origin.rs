@@ -97,8 +97,15 @@ mod tests {
     fn on_loopback_the_service_goes_by_localhost_addresses_and_its_names() {
         let names = vec!["monitor.example".to_owned()];
         let listen = "127.0.0.1:8080".parse().unwrap();
-        let http =
-            Http { listen, public_read: false, names, trusted_proxies: Vec::new(), tls: None, tokens: Vec::new() };
+        let http = Http {
+            listen,
+            public_read: false,
+            names,
+            trusted_proxies: Vec::new(),
+            base_path: String::new(),
+            tls: None,
+            tokens: Vec::new(),
+        };
         for ours in ["localhost", "LOCALHOST:8080", "127.0.0.1:8080", "[::1]:8080", "::1", "monitor.example.:443"] {
             assert!(is_ours(Some(ours), &http, false), "{ours}");
         }

@@ -127,6 +127,7 @@ mod tests {
             public_read: false,
             names: Vec::new(),
             trusted_proxies: Vec::new(),
+            base_path: String::new(),
             tls: None,
             tokens,
         }

@@ -59,7 +59,7 @@ impl Condition {
 /// Measured values are those of the last poll that brought an offset, as long as it is one of the last eight.
 #[derive(Debug, Clone, PartialEq, JsonSchema, Serialize)]
 pub struct Row {
-    /// What to ask for: the name, or `name@address` when the name has several addresses.
+    /// What to ask for: the name, or `name@address` for one of several addresses (`addresses = "all"`).
     pub id: String,
     /// The configured name.
     pub name: String,

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use super::row::{Condition, Row};
-use crate::config::{Config, Server};
+use crate::config::{Addresses, Config, Host, Server};
 use ntp_monitor_core::health::report::{Health, ServerHealth};
 use ntp_monitor_core::sample::SeriesKey;
 use ntp_monitor_core::stats::events::{Event, EventKind};
@@ -53,7 +53,8 @@ impl<'a> Picture<'a> {
         if series.is_empty() {
             return vec![Row::pending(server)];
         }
-        let several = series.len() > 1;
+        // By the configuration: an id must not change with the number of addresses that a name has at the moment.
+        let several = series.len() > 1 || (server.addresses == Addresses::All && matches!(server.host, Host::Name(_)));
         let row = |(key, series): (&SeriesKey, &Arc<SeriesSnapshot>)| {
             let at = (&*key.server, key.address);
             let mut row = Row::of(server, key, series, self.verdicts.get(&at).copied(), self.health.get(&at).copied());

@@ -31,6 +31,8 @@ pub(super) struct Engine {
     pub wait_s: f64,
     /// Whether the step comes from observed intervals.
     pub tuned: bool,
+    /// Whether a server was asked twice.
+    asked_twice: bool,
     pub dirty: bool,
     pub scratch: Vec<f64>,
 }
@@ -53,6 +55,7 @@ impl Engine {
             passed: 0,
             wait_s: 0.0,
             tuned: false,
+            asked_twice: false,
             dirty: true,
             scratch: Vec::new(),
         }
@@ -72,13 +75,18 @@ impl Engine {
     pub fn polled(&mut self, i: usize, t_s: f64) {
         let before_s = self.series[i].last_poll_s;
         self.series[i].polled(t_s);
+        self.asked_twice |= self.series[i].interval_s().is_some();
         self.passed += usize::from(before_s <= self.next_s && t_s > self.next_s);
     }
 
     /// Closes every cell that no further sample can change.
     pub fn advance(&mut self, t_s: f64) {
         if !self.tuned {
-            self.begin_grid(t_s);
+            // Every poll of a server that is new passes here, so nothing must be counted before it can matter.
+            self.next_s = t_s;
+            if self.asked_twice {
+                self.begin_grid(t_s);
+            }
         } else if t_s - self.next_s > self.pause_s() {
             // Nobody was asked in between: those cells have no values, and the grid goes on from here. It may be that
             // polls became rare.
@@ -100,7 +108,6 @@ impl Engine {
     /// The grid begins once somebody was asked twice: what a recording says of its poll interval need not be true.
     fn begin_grid(&mut self, t_s: f64) {
         self.tune_grid();
-        self.next_s = t_s;
         self.count_live(t_s);
     }
 

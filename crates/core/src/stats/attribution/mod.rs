@@ -32,6 +32,7 @@ mod watch;
 mod tests;
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use crate::clock::Stamp;
 use crate::sample::{Outcome, Sample, SeriesKey};
@@ -57,6 +58,8 @@ const FORGET_AFTER_S: f64 = 86_400.0;
 pub struct Attribution {
     engine: Engine,
     index: HashMap<SeriesKey, usize>,
+    /// The series of each server name, in order.
+    by_name: HashMap<Arc<str>, Vec<usize>>,
     /// Series whose address is not known yet.
     unresolved: usize,
     timeline: Timeline,
@@ -87,6 +90,7 @@ impl Attribution {
         Self {
             engine: Engine::new(),
             index: HashMap::new(),
+            by_name: HashMap::new(),
             unresolved: 0,
             timeline: Timeline::default(),
             steps: StepDetector::default(),
@@ -226,16 +230,20 @@ impl Attribution {
             return *i;
         }
         // A name that does not resolve at the moment is the server that it was.
-        let same_name = |s: &Series| s.ident.name == sample.server.name;
+        let same_name = self.by_name.entry(Arc::clone(&sample.server.name)).or_default();
         let known = match sample.address {
-            None => self.engine.series.iter().position(same_name),
+            None => same_name.first(),
             Some(_) if self.unresolved == 0 => None,
-            Some(_) => self.engine.series.iter().position(|s| same_name(s) && s.address.is_none()),
+            Some(_) => same_name.iter().find(|i| self.engine.series[**i].address.is_none()),
         };
+        let known = known.copied();
         let i = known.unwrap_or_else(|| {
             self.engine.add(Series::new(&sample.server, sample.address, t_s));
             self.engine.series.len() - 1
         });
+        if known.is_none() {
+            same_name.push(i);
+        }
         match (sample.address, known) {
             (Some(_), Some(i)) => {
                 self.engine.series[i].address = sample.address;
@@ -277,7 +285,9 @@ impl Attribution {
 
     fn reindex(&mut self) {
         self.index.clear();
+        self.by_name.clear();
         for (i, s) in self.engine.series.iter().enumerate() {
+            self.by_name.entry(Arc::clone(&s.ident.name)).or_default().push(i);
             self.index.insert(
                 SeriesKey { server: s.ident.name.clone(), vantage: s.ident.vantage.clone(), address: s.address },
                 i,
