@@ -5,7 +5,7 @@ use std::time::Duration;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Client, Method, Response, StatusCode};
 
-use super::signs::{self, Reply, Verdict, wait_in_body};
+use super::signs::{self, Reply, Verdict, judge, wait_in_body};
 use super::{Failure, Retry};
 use crate::config::{Hidden, Notifier as Config};
 use crate::outbound;
@@ -110,20 +110,6 @@ fn headers(request: &Request<'_>) -> Result<HeaderMap, Failure> {
     Ok(headers)
 }
 
-/// When to retry after this status; `None` for success.
-pub(super) fn judge(status: StatusCode, after: Option<Duration>) -> Option<Retry> {
-    let again = after.map_or(Retry::Backoff, Retry::After);
-    match status.as_u16() {
-        200..=299 => None,
-        408 | 425 | 429 => Some(again),
-        // A proxy has sent the request on, and the service behind it did not answer in time.
-        504 | 524 => Some(Retry::Unanswered),
-        500.. => Some(again),
-        400 | 406 | 409 | 411..=415 | 422 => Some(Retry::Refused),
-        _ => Some(Retry::Paused),
-    }
-}
-
 fn reason(status: StatusCode, text: &str) -> String {
     let hint = outbound::hint(status);
     let said = signs::shown(text);
@@ -133,26 +119,6 @@ fn reason(status: StatusCode, text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn each_status_maps_to_a_retry() {
-        let minute = Some(Duration::from_secs(60));
-        let retry = |status: u16, after| judge(StatusCode::from_u16(status).unwrap(), after);
-        for taken in [200, 201, 202, 204] {
-            assert_eq!(retry(taken, None), None);
-        }
-        assert_eq!((retry(504, None), retry(524, minute)), (Some(Retry::Unanswered), Some(Retry::Unanswered)));
-        for passing in [408, 429, 500, 502, 503] {
-            assert_eq!(retry(passing, None), Some(Retry::Backoff));
-            assert_eq!(retry(passing, minute), Some(Retry::After(Duration::from_secs(60))));
-        }
-        for ours in [301, 302, 307, 308, 401, 403, 404, 405, 407, 410] {
-            assert_eq!(retry(ours, minute), Some(Retry::Paused), "{ours}");
-        }
-        for the_message in [400, 413, 415, 422] {
-            assert_eq!(retry(the_message, None), Some(Retry::Refused), "{the_message}");
-        }
-    }
 
     #[test]
     fn secrets_repeated_by_the_receiver_are_masked() {

@@ -7,8 +7,21 @@ use reqwest::StatusCode;
 use serde_json::Value;
 
 use super::Retry;
-use super::http::judge;
 use crate::outbound;
+
+/// When to retry after this status; `None` for success.
+pub(super) fn judge(status: StatusCode, after: Option<Duration>) -> Option<Retry> {
+    let again = after.map_or(Retry::Backoff, Retry::After);
+    match status.as_u16() {
+        200..=299 => None,
+        408 | 425 | 429 => Some(again),
+        // A proxy has sent the request on, and the service behind it did not answer in time.
+        504 | 524 => Some(Retry::Unanswered),
+        500.. => Some(again),
+        400 | 406 | 409 | 411..=415 | 422 => Some(Retry::Refused),
+        _ => Some(Retry::Paused),
+    }
+}
 
 /// A response with a 2xx status.
 #[derive(Debug)]
@@ -187,6 +200,26 @@ pub(super) fn shown(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn each_status_maps_to_a_retry() {
+        let minute = Some(Duration::from_secs(60));
+        let retry = |status: u16, after| judge(StatusCode::from_u16(status).unwrap(), after);
+        for taken in [200, 201, 202, 204] {
+            assert_eq!(retry(taken, None), None);
+        }
+        assert_eq!((retry(504, None), retry(524, minute)), (Some(Retry::Unanswered), Some(Retry::Unanswered)));
+        for passing in [408, 429, 500, 502, 503] {
+            assert_eq!(retry(passing, None), Some(Retry::Backoff));
+            assert_eq!(retry(passing, minute), Some(Retry::After(Duration::from_secs(60))));
+        }
+        for ours in [301, 302, 307, 308, 401, 403, 404, 405, 407, 410] {
+            assert_eq!(retry(ours, minute), Some(Retry::Paused), "{ours}");
+        }
+        for the_message in [400, 413, 415, 422] {
+            assert_eq!(retry(the_message, None), Some(Retry::Refused), "{the_message}");
+        }
+    }
 
     const PAGE: &str = "\n<!DOCTYPE html><html><head><title>Sign in to\nAcme</title></head><form></form></html>";
 

@@ -44,7 +44,7 @@ pub(super) enum Security {
     None,
 }
 
-/// What became of a mail.
+/// The server's decision about each receiver of a mail.
 #[derive(Debug, Default)]
 pub(super) struct Receipt {
     pub said: String,

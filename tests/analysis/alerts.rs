@@ -414,7 +414,7 @@ fn alert_of_an_address_that_an_earlier_version_stored_continues() {
     let saved = Saved { target: "pool@192.0.2.1:123".into(), ..by_name };
     let mut later = at_once(without_grace(), "x");
     assert!(later.restore(at(200), vec![saved]).is_empty());
-    assert_eq!(bench.run(&mut later, 200..300, FIRST), Vec::new(), "it was told before");
+    assert_eq!(bench.run(&mut later, 200..300, FIRST), Vec::new(), "it was sent before");
     let resolved = bench.run(&mut later, 300..700, NOBODY);
     assert!(matches!(&resolved[..], [(_, it)] if it.alerts[0].server.as_deref() == Some("pool")), "{resolved:?}");
 }

@@ -39,7 +39,7 @@ pub(super) fn influx(section: raw::Influx, rules: &mut Rules<'_>, surroundings: 
     })
 }
 
-/// What the rest of the path is for is appended, so a URL that was copied with it is told apart.
+/// The paths of the API are appended to the URL, so a URL that includes them is refused.
 fn check_url(url: &str) -> Result<(), &'static str> {
     if url.contains("/api/v2") {
         return Err("must end before /api/v2");
