@@ -1,11 +1,9 @@
 //! One HTTP request to a receiver, and the meaning of its response.
 
-use std::time::Duration;
-
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Client, Method, Response, StatusCode};
 
-use super::signs::{self, Reply, Verdict, wait_in_body};
+use super::signs::{self, Reply, Verdict, judge, wait_in_body};
 use super::{Failure, Retry};
 use crate::config::{Hidden, Notifier as Config};
 use crate::outbound;
@@ -110,20 +108,6 @@ fn headers(request: &Request<'_>) -> Result<HeaderMap, Failure> {
     Ok(headers)
 }
 
-/// When to retry after this status; `None` for success.
-pub(super) fn judge(status: StatusCode, after: Option<Duration>) -> Option<Retry> {
-    let again = after.map_or(Retry::Backoff, Retry::After);
-    match status.as_u16() {
-        200..=299 => None,
-        408 | 425 | 429 => Some(again),
-        // A proxy has sent the request on, and the service behind it did not answer in time.
-        504 | 524 => Some(Retry::Unanswered),
-        500.. => Some(again),
-        400 | 406 | 409 | 411..=415 | 422 => Some(Retry::Refused),
-        _ => Some(Retry::Paused),
-    }
-}
-
 fn reason(status: StatusCode, text: &str) -> String {
     let hint = outbound::hint(status);
     let said = signs::shown(text);
@@ -132,6 +116,8 @@ fn reason(status: StatusCode, text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[test]

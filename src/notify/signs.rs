@@ -7,7 +7,6 @@ use reqwest::StatusCode;
 use serde_json::Value;
 
 use super::Retry;
-use super::http::judge;
 use crate::outbound;
 
 /// A response with a 2xx status.
@@ -44,6 +43,20 @@ impl Reply<'_> {
         let status = u16::try_from(code).ok().and_then(|code| StatusCode::from_u16(code).ok());
         let retry = status.and_then(|status| judge(status, after)).unwrap_or(Retry::Refused);
         Not(retry, why.to_owned())
+    }
+}
+
+/// When to retry after this status; `None` for success.
+pub(super) fn judge(status: StatusCode, after: Option<Duration>) -> Option<Retry> {
+    let again = after.map_or(Retry::Backoff, Retry::After);
+    match status.as_u16() {
+        200..=299 => None,
+        408 | 425 | 429 => Some(again),
+        // A proxy has sent the request on, and the service behind it did not answer in time.
+        504 | 524 => Some(Retry::Unanswered),
+        500.. => Some(again),
+        400 | 406 | 409 | 411..=415 | 422 => Some(Retry::Refused),
+        _ => Some(Retry::Paused),
     }
 }
 
