@@ -1,7 +1,5 @@
 //! One HTTP request to a receiver, and the meaning of its response.
 
-use std::time::Duration;
-
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Client, Method, Response, StatusCode};
 
@@ -118,6 +116,8 @@ fn reason(status: StatusCode, text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[test]

@@ -60,6 +60,20 @@ impl Reply<'_> {
     }
 }
 
+/// When to retry after this status; `None` for success.
+pub(super) fn judge(status: StatusCode, after: Option<Duration>) -> Option<Retry> {
+    let again = after.map_or(Retry::Backoff, Retry::After);
+    match status.as_u16() {
+        200..=299 => None,
+        408 | 425 | 429 => Some(again),
+        // A proxy has sent the request on, and the service behind it did not answer in time.
+        504 | 524 => Some(Retry::Unanswered),
+        500.. => Some(again),
+        400 | 406 | 409 | 411..=415 | 422 => Some(Retry::Refused),
+        _ => Some(Retry::Paused),
+    }
+}
+
 /// An incoming webhook of Slack says `ok`, and so do Mattermost and Discord; others say it in JSON.
 pub(super) fn slack(reply: &Reply<'_>) -> Verdict {
     if reply.text.trim().eq_ignore_ascii_case("ok") {
