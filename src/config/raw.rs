@@ -261,7 +261,7 @@ pub(super) struct Csv {
     pub keep: Retention,
     /// Group (name or number) that may read the files and their directory; they have modes 0640 and 0750. The user of the
     /// service must be a member of it. Alternatively give the directory to the group, with mode 2750.
-    #[schemars(extend("examples" = ["grafana"]))]
+    #[schemars(extend("examples" = ["adm"]))]
     pub group: Option<String>,
 }
 

@@ -9,20 +9,6 @@ use serde_json::Value;
 use super::Retry;
 use crate::outbound;
 
-/// When to retry after this status; `None` for success.
-pub(super) fn judge(status: StatusCode, after: Option<Duration>) -> Option<Retry> {
-    let again = after.map_or(Retry::Backoff, Retry::After);
-    match status.as_u16() {
-        200..=299 => None,
-        408 | 425 | 429 => Some(again),
-        // A proxy has sent the request on, and the service behind it did not answer in time.
-        504 | 524 => Some(Retry::Unanswered),
-        500.. => Some(again),
-        400 | 406 | 409 | 411..=415 | 422 => Some(Retry::Refused),
-        _ => Some(Retry::Paused),
-    }
-}
-
 /// A response with a 2xx status.
 #[derive(Debug)]
 pub(super) struct Reply<'a> {
