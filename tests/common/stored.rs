@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use ntp_monitor::sinks::worker::BatchWriter;
 use ntp_monitor::store::{Command, Event, Options, Store};
+use ntp_monitor_core::clock::Stamp;
 use ntp_monitor_core::sample::Sample;
 use ntp_monitor_core::stats::replay::Replay;
 use ntp_monitor_core::world::{Fault, World};
@@ -13,6 +14,8 @@ use slog::{Discard, Logger, o};
 
 pub const HOUR_S: f64 = 3600.0;
 pub const DAY_S: f64 = 24.0 * HOUR_S;
+
+const YEAR_NS: i64 = 366 * 86_400 * 1_000_000_000;
 
 /// How a store in `dir` is kept: for ever, unless a test prunes it.
 pub fn options(dir: &Path) -> Options {
@@ -72,6 +75,12 @@ pub fn store(options: Options, samples: impl IntoIterator<Item = Sample>) -> Pat
 pub fn forget_samples(options: Options) {
     let store = Store::open(options, &Logger::root(Discard, o!())).unwrap();
     let (reply, mut answer) = tokio::sync::oneshot::channel();
-    store.writer(None).command(Command::PruneNow { reply });
+    let mut writer = store.writer(None);
+    // Age is measured by a clock that begins at the newest sample and follows the wall clock slowly.
+    let now = ntp_monitor::clock::now();
+    for at in [now, Stamp { mono_ns: now.mono_ns + YEAR_NS, ..now }] {
+        writer.tick(at).unwrap();
+    }
+    writer.command(Command::PruneNow { reply });
     assert!(answer.try_recv().unwrap().unwrap() > 0);
 }

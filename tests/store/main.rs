@@ -59,6 +59,14 @@ fn stamp(wall_ns: i64) -> Stamp {
     Stamp { boot_ns: 3_000_000_007, ..Stamp::new(wall_ns, wall_ns - T0 + 77, 12_345) }
 }
 
+/// Lets the clock of retention, which begins at the newest sample, come up to `wall_ns`.
+fn catch_up(writer: &mut impl BatchWriter, wall_ns: i64) {
+    let start = stamp(wall_ns);
+    for at in [start, Stamp { mono_ns: start.mono_ns + 366 * 24 * HOUR, ..start }] {
+        writer.tick(at).unwrap();
+    }
+}
+
 /// One line a sample: enough to count.
 fn encoder() -> Option<Encoder> {
     Some(Box::new(|sample, body| {
