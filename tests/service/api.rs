@@ -375,7 +375,7 @@ async fn what_is_not_there_or_not_meant_is_a_problem() {
     assert_problem(&running.get("/api/v1/nothing").await, 404);
     assert_problem(&running.get("/../../etc/passwd").await, 404);
     assert_problem(&running.get("/nothing").await, 404);
-    assert_problem(&running.send(reqwest::Method::DELETE, "/api/v1/servers/alpha", &[]).await, 405);
+    assert_problem(&running.send(reqwest::Method::DELETE, "/api/v1/servers/alpha", &[]).await, 401);
     assert_problem(&running.send(reqwest::Method::POST, "/health", &[]).await, 405);
     running.stop().await;
 }
