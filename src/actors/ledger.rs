@@ -206,9 +206,8 @@ impl Ledger {
 mod tests {
     use super::*;
     use crate::clock::SystemClock;
-    use crate::config::{Addresses, EngineChoice, Family, Host};
     use ntp_monitor_core::ntp::KissCode;
-    use ntp_monitor_core::sample::{Outcome, ServerIdent};
+    use ntp_monitor_core::sample::Outcome;
 
     const S: i64 = 1_000_000_000;
 
@@ -226,21 +225,7 @@ mod tests {
     }
 
     fn server(poll_s: u64) -> Server {
-        Server {
-            ident: ServerIdent::named("a"),
-            host: Host::Name("a".into()),
-            port: 123,
-            own: false,
-            poll_interval: Duration::from_secs(poll_s),
-            timeout: Duration::from_secs(1),
-            engine: EngineChoice::Kernel,
-            family: Family::Any,
-            addresses: Addresses::First,
-            samples_per_poll: 1,
-            offset_warning: Duration::from_millis(25),
-            offset_critical: Duration::from_millis(100),
-            paused: false,
-        }
+        Server::polled_every(Duration::from_secs(poll_s), false)
     }
 
     fn stopped_s(ledger: &Ledger, at_s: i64) -> i64 {

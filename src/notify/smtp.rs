@@ -18,7 +18,7 @@ use crate::outbound;
 /// After the whole mail was sent, the answer may take this many times the time-out, because servers examine a mail before
 /// they accept it (RFC 5321 §4.5.3.2.6 suggests ten minutes).
 const PATIENCE: u32 = 6;
-/// Time for the farewell, of which nothing depends.
+/// Time for the QUIT at the end; the mail is delivered already.
 const FAREWELL: Duration = Duration::from_millis(500);
 /// The server closes the connection (RFC 5321 §3.8).
 const CLOSING: u16 = 421;

@@ -213,28 +213,12 @@ fn nanos(duration: Duration) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Addresses, EngineChoice, Family, Host};
     use ntp_monitor_core::ntp::KissCode;
-    use ntp_monitor_core::sample::ServerIdent;
 
     const S: i64 = 1_000_000_000;
 
     fn server(poll_s: u64, own: bool) -> Server {
-        Server {
-            ident: ServerIdent::named("a"),
-            host: Host::Name("a".into()),
-            port: 123,
-            own,
-            poll_interval: Duration::from_secs(poll_s),
-            timeout: Duration::from_secs(1),
-            engine: EngineChoice::Kernel,
-            family: Family::Any,
-            addresses: Addresses::First,
-            samples_per_poll: 1,
-            offset_warning: Duration::from_millis(25),
-            offset_critical: Duration::from_millis(100),
-            paused: false,
-        }
+        Server::polled_every(Duration::from_secs(poll_s), own)
     }
 
     fn polled(poll_s: u64) -> Schedule {

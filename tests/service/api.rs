@@ -202,6 +202,25 @@ async fn any_configured_name_finds_its_server_and_nothing_else_does() {
     running.stop().await;
 }
 
+/// The fields of a sample.
+const SAMPLE: [&str; 15] = [
+    "time",
+    "address",
+    "outcome",
+    "reason",
+    "offset_s",
+    "delay_s",
+    "root_distance_s",
+    "stratum",
+    "leap",
+    "refid",
+    "poll_s",
+    "timestamping",
+    "authentication",
+    "reference_age_s",
+    "mode",
+];
+
 #[actix_rt::test]
 async fn samples_come_at_the_resolution_that_fits() {
     let running = three().await;
@@ -209,24 +228,7 @@ async fn samples_come_at_the_resolution_that_fits() {
     let raw = running.get_until("/api/v1/servers/alpha/samples", some).await.json();
     assert_eq!(keys(&raw), ["from", "to", "resolution", "step_s", "samples"]);
     assert_eq!((&raw["resolution"], &raw["step_s"]), (&json!("raw"), &json!(null)));
-    let expected = [
-        "time",
-        "address",
-        "outcome",
-        "reason",
-        "offset_s",
-        "delay_s",
-        "root_distance_s",
-        "stratum",
-        "leap",
-        "refid",
-        "poll_s",
-        "timestamping",
-        "authentication",
-        "reference_age_s",
-        "mode",
-    ];
-    assert_eq!(keys(&raw["samples"][0]), expected);
+    assert_eq!(keys(&raw["samples"][0]), SAMPLE);
     let hourly = running.get("/api/v1/servers/alpha/samples?from=-20y&step=1h").await.json();
     assert_eq!(hourly["resolution"], "1h");
     let expected = [
@@ -399,25 +401,7 @@ async fn the_stream_tells_what_happens_and_goes_on_where_a_reader_left() {
     let hello = events.next().await;
     assert_eq!((hello.event.as_str(), &hello.data), ("hello", &json!({ "resumed": false })));
     let sample = events.next_of("sample").await;
-    let expected = [
-        "name",
-        "time",
-        "address",
-        "outcome",
-        "reason",
-        "offset_s",
-        "delay_s",
-        "root_distance_s",
-        "stratum",
-        "leap",
-        "refid",
-        "poll_s",
-        "timestamping",
-        "authentication",
-        "reference_age_s",
-        "mode",
-    ];
-    assert_eq!(keys(&sample.data), expected);
+    assert_eq!(keys(&sample.data), [&["name"], &SAMPLE[..]].concat());
     drop(events);
     running.polled(12).await;
     let mut again = running.stream("", Some(&sample.id)).await;

@@ -112,7 +112,7 @@ fn edit_that_cannot_be_applied_keeps_the_previous_version() {
     };
     put("\"here\"", "\"there\"").is(200);
     let second = scene.text();
-    // A directory that the system lets nobody make.
+    // A directory that no user can create.
     let refused = put("[csv]\nenabled = false", "[csv]\ndir = \"/proc/csv\"").is(409);
     assert!(refused.text.contains("/proc/csv"), "{}", refused.text);
     let previous = std::fs::read_to_string(scene.home.path().join("servers.toml.previous")).unwrap();

@@ -51,6 +51,28 @@ impl Server {
     }
 }
 
+#[cfg(test)]
+impl Server {
+    /// A server with the usual settings.
+    pub(crate) fn polled_every(poll_interval: Duration, own: bool) -> Self {
+        Self {
+            ident: ServerIdent::named("a"),
+            host: Host::Name("a".into()),
+            port: 123,
+            own,
+            poll_interval,
+            timeout: Duration::from_secs(1),
+            engine: EngineChoice::Kernel,
+            family: Family::Any,
+            addresses: Addresses::First,
+            samples_per_poll: 1,
+            offset_warning: Duration::from_millis(25),
+            offset_critical: Duration::from_millis(100),
+            paused: false,
+        }
+    }
+}
+
 /// Whom a `[[server]]` names.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Host {
