@@ -4,6 +4,7 @@
 //! which the prober turns into a [`ntp_monitor_core::sample::Sample`].
 
 mod auto;
+mod endpoint;
 mod fault;
 pub mod judge;
 mod kernel;
@@ -15,7 +16,6 @@ pub(crate) mod responder;
 pub mod rotation;
 pub mod schedule;
 mod sntp;
-mod stamped;
 
 pub use auto::{AutoEngine, Engines};
 pub use kernel::{KernelEngine, NoStamps};
