@@ -231,6 +231,36 @@ fn closed_port() -> SocketAddr {
 }
 
 #[tokio::test]
+async fn reply_through_another_socket_is_ignored() {
+    let engine = KernelEngine::with(Options { sockets: 2, ..Options::detect() });
+    let server = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let address = server.local_addr().unwrap();
+    let (ports, seen) = channel();
+    std::thread::spawn(move || {
+        let (mut buffer, mut clients) = ([0; 48], Vec::new());
+        while let Ok((48, client)) = server.recv_from(&mut buffer) {
+            if !clients.contains(&client) {
+                clients.push(client);
+            }
+            // Once both ports are known, it answers to the wrong one.
+            let other = clients.iter().find(|other| clients.len() == 2 && **other != client).unwrap_or(&client);
+            let reply = answer(&Packet::from_header(&buffer)).to_bytes();
+            if server.send_to(&reply, other).is_err() || ports.send(clients.len()).is_err() {
+                return;
+            }
+        }
+    });
+    loop {
+        let outcome = engine.probe(Query { address, timeout: AMPLE }).await.outcome;
+        if seen.recv().unwrap() == 2 {
+            assert_eq!(outcome, Outcome::Timeout);
+            return;
+        }
+        assert_eq!(outcome, Outcome::Sample);
+    }
+}
+
+#[tokio::test]
 async fn refusals_amid_a_batch_concern_no_other_query() {
     let engine = with_one_socket();
     let servers: Vec<_> = (0..40).map(|_| good_server()).collect();

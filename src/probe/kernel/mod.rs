@@ -26,6 +26,7 @@ use super::precision::own_precision_s;
 use super::{ProbeEngine, ProbeFuture, ProbeReport, Query};
 use ntp_monitor_core::sample::Outcome;
 use order::{Order, Orders};
+pub(super) use pace::TICK;
 use poller::Poller;
 pub use socket::NoStamps;
 use socket::{KeepStamping, Options};

@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 use super::super::{ProbeReport, Query};
 use super::socket::NoStamps;
 
-/// Where the report of a query goes. It is closed when nobody waits for the report any more.
+/// Where the report of a query goes. It is closed once the task that waited for the report is gone.
 pub(super) type Answer = oneshot::Sender<Result<ProbeReport, NoStamps>>;
 
 /// A query to make.

@@ -6,11 +6,11 @@
 use std::time::Duration;
 
 /// Interval of the looks at the sockets while several queries wait.
-pub(super) const TICK: Duration = Duration::from_millis(20);
+pub(in crate::probe) const TICK: Duration = Duration::from_millis(20);
 /// With fewer waiting queries than this, a wake-up for each reply is cheaper than the ticks until it comes.
 const SEVERAL: usize = 4;
 const NS_PER_TICK: i64 = TICK.as_nanos() as i64;
-/// Ticks follow the instants at which probers become due by this much, so that the queries are there.
+/// Ticks follow the whole multiples of [`TICK`], at which probers become due, by this much.
 const LAG_NS: i64 = 2_000_000;
 
 /// What the thread waits for.
@@ -49,7 +49,7 @@ pub(super) fn wait(load: Load, now_ns: i64) -> Wait {
         Load { unsent: 1.., .. } => Wait::Nothing,
         Load { deferred: 1.., .. } => tick,
         Load { next_deadline_ns: None, .. } => Wait::Query,
-        // Somebody else's datagrams and errors must not keep the thread busy.
+        // Datagrams and errors that concern no query must not keep the thread busy.
         Load { was_idle: true, .. } => tick,
         Load { waiting, is_unstamped: false, .. } if waiting >= SEVERAL => tick,
         Load { next_deadline_ns: Some(deadline_ns), .. } => Wait::Readable(deadline_ns),

@@ -73,7 +73,7 @@ impl Poller {
         self.settle();
         self.send();
         for (answer, result) in self.answers.drain(..) {
-            // Nobody waits for the answer of an aborted poll.
+            // The task that waited is gone if its poll was aborted.
             let _ = answer.send(result);
         }
     }

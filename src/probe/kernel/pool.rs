@@ -1,5 +1,5 @@
 //! The sockets that carry the queries: some for each family, opened when they are first drawn, and replaced within
-//! minutes, so that a port that somebody has learned is of use for minutes only.
+//! minutes, so that a port that an attacker has learned is of use for minutes only.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
