@@ -60,6 +60,9 @@ const EXCHANGES: u64 = 6000;
 /// hides most of the cost of a paced query.
 const DELAY: std::ops::Range<Duration> = Duration::from_millis(5)..Duration::from_millis(50);
 
+/// The interval of the instants at which servers become due together (`probe::schedule`).
+const INSTANTS: Duration = Duration::from_millis(20);
+
 const STAGE: &str = "NTP_MONITOR_BENCH_STAGE";
 const PORT: &str = "NTP_MONITOR_BENCH_PORT";
 /// The port of the servers that keep their replies back.
@@ -282,15 +285,17 @@ async fn engine_loop(port: u16) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Queries at the pace of the service, without the rest of it.
+/// Queries at the pace of the service, due at common instants as its schedule makes them, without the rest of it.
 async fn engine_paced(port: u16) -> Result<(), Failure> {
     let (samples, engines) = Counted::engines();
     let engine = engines.choose(EngineChoice::Kernel);
     let interval: Duration = humantime::parse_duration(&poll())?;
-    for address in addresses(1, number("--servers", SERVERS)?) {
+    let (start, servers) = (tokio::time::Instant::now(), addresses(1, number("--servers", SERVERS)?));
+    let instants = (interval.as_millis() / INSTANTS.as_millis()).max(1) as u32;
+    for address in servers {
         let engine = Arc::clone(&engine);
         let query = Query { address: SocketAddr::from((address, port)), timeout: Duration::from_secs(1) };
-        let mut due = tokio::time::Instant::now() + interval.mul_f64(rand::random());
+        let mut due = start + INSTANTS * rand::random_range(1..=instants);
         tokio::spawn(async move {
             loop {
                 tokio::time::sleep_until(due).await;

@@ -22,7 +22,7 @@ const SEND_BATCH: usize = 64;
 /// Number of requests sent before the sockets are read again.
 const SENT_PER_PASS: usize = 512;
 /// Number of batches read from a socket in one pass, so that a flood does not delay other sockets.
-const READS_PER_PASS: usize = 32;
+const READS_PER_PASS: usize = 128;
 /// How often a request is tried again after an error that another request may have left on the socket.
 const SEND_ATTEMPTS: usize = 3;
 /// With more datagrams than this in one pass that answer no query, the kernel drops them from now on. Below, they can be
@@ -157,7 +157,7 @@ impl Poller {
                 ended.extend(self.waiting.remove(number).map(|entry| (entry, outcome)));
             }
         }
-        ended.into_iter().for_each(|(entry, outcome)| self.end(entry, Some(outcome)));
+        ended.into_iter().for_each(|(entry, outcome)| self.end(entry, Some(outcome), now));
         strangers
     }
 
@@ -204,29 +204,31 @@ impl Poller {
                 Some(About::Passing) | None => {}
             }
         }
-        refused.into_iter().for_each(|entry| self.end(entry, Some(Outcome::Refused)));
+        let now = crate::clock::now();
+        refused.into_iter().for_each(|entry| self.end(entry, Some(Outcome::Refused), now));
     }
 
-    fn end(&mut self, entry: Entry, outcome: Option<Outcome>) {
+    fn end(&mut self, entry: Entry, outcome: Option<Outcome>, now: Stamp) {
         self.is_useful = true;
         self.pool.release(entry.socket);
-        self.answers.push((entry.answer, Ok(entry.exchange.end(outcome, crate::clock::now()))));
+        self.answers.push((entry.answer, Ok(entry.exchange.end(outcome, now))));
     }
 
     /// Ends the queries whose deadline has passed.
     fn settle(&mut self) {
-        let now_ns = crate::clock::now().mono_ns;
-        while let Some(entry) = self.waiting.expired(now_ns).and_then(|number| self.waiting.remove(number)) {
-            self.end(entry, None);
+        let now = crate::clock::now();
+        while let Some(entry) = self.waiting.expired(now.mono_ns).and_then(|number| self.waiting.remove(number)) {
+            self.end(entry, None, now);
         }
     }
 
     /// Ends the queries that wait for replies through a socket that can no longer be read.
     fn give_up(&mut self, id: SocketId, outcome: &Outcome) {
         self.pool.retire(id);
+        let now = crate::clock::now();
         for number in self.waiting.numbers_through(id) {
             if let Some(entry) = self.waiting.remove(number) {
-                self.end(entry, Some(outcome.clone()));
+                self.end(entry, Some(outcome.clone()), now);
             }
         }
     }

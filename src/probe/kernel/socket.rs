@@ -22,10 +22,12 @@ use super::message::Received;
 
 /// Buffer size for one datagram: more than a path carries unfragmented, so that no datagram is truncated.
 const BUFFER_LEN: usize = 2048;
-/// Number of messages read by one call.
-pub(super) const BATCH: usize = 32;
-/// Room for the control messages of one message: twice a timestamp and an extended error with an IPv6 address.
-const CONTROL_LEN: usize = 256;
+/// Number of messages read by one call. A tick brings a few datagrams to each socket, and the headers are allocated
+/// for each call, so more would cost more.
+const BATCH: usize = 8;
+/// Room for the control messages of one message: a timestamp, an extended error with an IPv6 address, and packet
+/// information take 160 octets.
+const CONTROL_LEN: usize = 192;
 
 /// How sockets are opened.
 #[derive(Debug, Clone, Copy)]
@@ -121,13 +123,13 @@ impl PollSocket {
         self.socket.sendmsg(&message, 0).map(drop)
     }
 
-    /// Reads waiting datagrams into `inbox`, up to [`BATCH`].
+    /// Reads waiting datagrams into `inbox`.
     pub fn receive(&self, inbox: &mut Inbox) -> io::Result<()> {
         inbox.fill(&self.socket, MsgFlags::empty())
     }
 
-    /// Reads messages of the error queue into `inbox`, up to [`BATCH`]. Also clears the error that an ICMP message left
-    /// on the socket, which the next call would report whatever address it is for.
+    /// Reads messages of the error queue into `inbox`. Also clears the error that an ICMP message left on the socket, which
+    /// the next call would report whatever address it is for.
     pub fn receive_errors(&self, inbox: &mut Inbox) -> io::Result<()> {
         inbox.fill(&self.socket, MsgFlags::MSG_ERRQUEUE)
     }
