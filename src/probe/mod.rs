@@ -5,6 +5,7 @@
 
 mod address;
 mod auto;
+mod endpoint;
 mod fault;
 pub mod judge;
 mod kernel;
@@ -16,7 +17,6 @@ pub(crate) mod responder;
 pub mod rotation;
 pub mod schedule;
 mod sntp;
-mod stamped;
 
 pub use auto::{AutoEngine, Engines};
 pub use kernel::{KernelEngine, NoStamps};
