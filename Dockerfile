@@ -1,8 +1,8 @@
 # docker build -t ntp-monitor .
 # docker run --read-only --cap-drop ALL -p 127.0.0.1:8080:8080 -v ntp-monitor:/var/lib/ntp-monitor \
-#     -v ./servers.toml:/etc/ntp-monitor/servers.toml:ro ntp-monitor
+#     -v ./servers.toml:/etc/ntp-monitor/servers.toml:ro ntp-monitor --config /etc/ntp-monitor/servers.toml
 #
-# The clock of a container is that of its host, and is judged as such.
+# A container has the clock of its host.
 
 FROM node:22-bookworm-slim AS page
 WORKDIR /build/web
@@ -28,21 +28,20 @@ LABEL org.opencontainers.image.title="ntp-monitor" \
       org.opencontainers.image.licenses="MIT"
 # The user has a number, so that a volume can be given to it and Kubernetes sees that it is not root.
 RUN apt-get update \
-    && apt-get install --yes --no-install-recommends ca-certificates curl \
+    && apt-get install --yes --no-install-recommends ca-certificates \
     && rm -rf /var/lib/apt/lists/* \
     && useradd --system --uid 8123 --user-group --no-create-home --home-dir /var/lib/ntp-monitor ntp-monitor \
     && install -d -m 750 -o ntp-monitor -g ntp-monitor /var/lib/ntp-monitor \
     && install -d -m 755 /etc/ntp-monitor
 COPY --from=program /ntp-monitor /usr/bin/ntp-monitor
-COPY scripts/health-check.sh /usr/share/ntp-monitor/health-check.sh
-# Without a file, NTP_SERVER and the other variables of the environment say all.
-# Reached through a published port, which is the host's to restrict; a token is needed for everything but reading.
-ENV NTP_MONITOR__HTTP__LISTEN=0.0.0.0:8080 NTP_MONITOR__HTTP__PUBLIC_READ=true
+# Defaults for a container, which a configuration file and the variables of a user override. The host decides who reaches
+# the published port. Anyone who does may read, unless the configuration has tokens.
+ENV NTP_MONITOR_DEFAULT__HTTP__LISTEN=0.0.0.0:8080 NTP_MONITOR_DEFAULT__HTTP__PUBLIC_READ=true
 USER 8123:8123
 VOLUME /var/lib/ntp-monitor
 EXPOSE 8080
 STOPSIGNAL SIGTERM
-HEALTHCHECK --interval=30s --timeout=10s --start-period=20s CMD ["/bin/sh", "-c", \
-    "/usr/share/ntp-monitor/health-check.sh; [ $? -le 1 ]"]
+# It finds the running service, whatever its address, TLS and tokens. Degraded is healthy: a restart would not help.
+HEALTHCHECK --interval=30s --timeout=10s --start-period=20s CMD ["/usr/bin/ntp-monitor", "health", "--accept-degraded"]
 ENTRYPOINT ["/usr/bin/ntp-monitor"]
 CMD []

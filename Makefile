@@ -37,7 +37,7 @@ test: ## install what the tests need (as root; otherwise say what is missing) an
 	{ set +x; exit $$status; } 2>/dev/null
 
 # `make --keep-going lint` runs all of them even if one fails.
-lint: lint-format lint-shell lint-crates lint-code lint-docs ## rustfmt, clippy, rustdoc, cargo-deny, shellcheck
+lint: lint-format lint-shell lint-crates lint-code lint-words lint-docs ## rustfmt, clippy, rustdoc, cargo-deny, shellcheck, plain words
 
 lint-tools:
 	scripts/install-dependencies.sh build lint

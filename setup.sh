@@ -405,9 +405,12 @@ migrated_influxdb() {
 # The environment of the unit, so that the configuration is checked as the service will see it.
 service_environment() {
     [ -r /etc/default/ntp-monitor ] || return 0
-    while IFS= read -r line || [ -n "$line" ]; do
-        value=${line#*=} value=${value#[\"\']} value=${value%[\"\']}
-        case $line in [A-Za-z_]*=*) export "${line%%=*}=$value" ;; esac
+    while read -r line || [ -n "$line" ]; do
+        name=${line%%=*} value=${line#*=} value=${value#[\"\']} value=${value%[\"\']}
+        # systemd ignores other lines, such as "export NAME=value". A shell ends at a bad or read-only name.
+        case $line in *=*) ;; *) continue ;; esac
+        case $name in '' | [0-9]* | *[!A-Za-z0-9_]*) continue ;; esac
+        if (export "$name=$value") 2>/dev/null; then export "$name=$value"; fi
     done </etc/default/ntp-monitor
 }
 

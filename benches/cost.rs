@@ -5,7 +5,8 @@
 //! again for it; the servers and the database that it talks to live in this process, so that their work is not counted.
 //! Goal: at most 60 µs.
 //!
-//! Options, after `--`, each with a value: `--only TEXT` runs the stages whose names contain it (the peer and the idle
+//! One stage runs the engine alone against servers that answer after 5 to 50 ms; `--late` makes the stages with probers do
+//! so too. Other options, after `--`, each with a value: `--only TEXT` runs the stages whose names contain it (the peer and the idle
 //! service always run); `--rounds`, `--servers`, `--poll`, `--span` (seconds) and `--exchanges` (of the plain loops)
 //! replace what the constants say; `--under "perf record -g -o /tmp/perf.data"` starts the stages of `--only`, and no
 //! others, under that program.
@@ -27,14 +28,14 @@ use nix::time::{ClockId, clock_gettime};
 use ntp_monitor::actors::census::Census;
 use ntp_monitor::actors::ledger::Ledger;
 use ntp_monitor::actors::notice::DeathNotice;
-use ntp_monitor::actors::outlet::Outlet;
+use ntp_monitor::actors::outlet::{Listener, Outlet};
 use ntp_monitor::actors::supervisor::Supervisor;
 use ntp_monitor::actors::targets::{Targets, Tools};
 use ntp_monitor::app::{Service, Surroundings};
 use ntp_monitor::clock::SystemClock;
 use ntp_monitor::config::{self, Config, EngineChoice, Environment};
 use ntp_monitor::log;
-use ntp_monitor::probe::resolve::SystemResolver;
+use ntp_monitor::probe::resolve::system::SystemResolver;
 use ntp_monitor::probe::{Engines, KernelEngine, ProbeEngine, ProbeFuture, Query};
 use ntp_monitor::sinks::queue::SinkQueue;
 use ntp_monitor_core::sample::Outcome;
@@ -55,15 +56,25 @@ const SPAN_S: u64 = 10;
 /// Exchanges of the plain loops.
 const EXCHANGES: u64 = 6000;
 
+/// Replies over a network take this long. In a loop against servers that answer at once, no thread ever sleeps, which
+/// hides most of the cost of a paced query.
+const DELAY: std::ops::Range<Duration> = Duration::from_millis(5)..Duration::from_millis(50);
+
+/// The interval of the instants at which servers become due together (`probe::schedule`).
+const INSTANTS: Duration = Duration::from_millis(20);
+
 const STAGE: &str = "NTP_MONITOR_BENCH_STAGE";
 const PORT: &str = "NTP_MONITOR_BENCH_PORT";
+/// The port of the servers that keep their replies back.
+const LATE_PORT: &str = "NTP_MONITOR_BENCH_LATE_PORT";
 const URL: &str = "NTP_MONITOR_BENCH_URL";
 
 const IDLE: &str = "idle";
 const PEER: &str = "peer: rsntp in a loop, a CSV line each";
-const STAGES: [&str; 6] = [
+const STAGES: [&str; 7] = [
     PEER,
     "engine alone, in a loop",
+    "engine alone, paced, replies after 5 to 50 ms",
     "timer, prober, engine",
     "the service: + health, store with rollups",
     "the service: + CSV",
@@ -86,26 +97,31 @@ fn compare() -> Result<(), Failure> {
     if option("--under").is_some() {
         return profile(&only);
     }
-    let (servers, sink) = (Servers::start()?, LineSink::start()?);
+    let around = Around::start()?;
     let (count, poll) = (number("--servers", SERVERS)?, poll());
     println!("processor time of a probe, user and system; {count} servers, one poll in {poll} each\n");
     println!("{:<46} {:>10} {:>8} {:>10} {:>10}", "stage", "µs/probe", "probes", "× rsntp", "wall µs");
     for round in 1..=rounds {
         println!("round {round}");
-        let idle = run_stage(IDLE, &servers, &sink)?;
+        let idle = run_stage(IDLE, &around)?;
         let mut peer_us = f64::NAN;
         for stage in STAGES.into_iter().filter(|stage| *stage == PEER || stage.contains(&only)) {
-            let before = sink.lines();
-            let Spent { probes, cpu_us, wall_us } = run_stage(stage, &servers, &sink)?;
-            let is_loop = STAGES[..2].contains(&stage);
+            let before = around.sink.lines();
+            let Spent { probes, cpu_us, wall_us } = run_stage(stage, &around)?;
+            // These stages run the engine without the service, whose idle time is taken off the others.
+            let is_loop = STAGES[..3].contains(&stage);
             let rest = if is_loop { 0.0 } else { idle.cpu_us / idle.wall_us * wall_us };
             let each = (cpu_us - rest) / probes;
             if stage == PEER {
                 peer_us = each;
             }
             println!("{stage:<46} {each:>10.1} {probes:>8} {:>10.2} {:>10.1}", each / peer_us, wall_us / probes);
-            if sink.lines() > before {
-                println!("{:<46} {:>19}", "  lines that the database got, warm-up included", sink.lines() - before);
+            if around.sink.lines() > before {
+                println!(
+                    "{:<46} {:>19}",
+                    "  lines that the database got, warm-up included",
+                    around.sink.lines() - before
+                );
             }
         }
         println!(
@@ -132,12 +148,26 @@ fn poll() -> String {
 
 /// Runs the chosen stages under another program and says nothing of its own but their names and totals.
 fn profile(only: &str) -> Result<(), Failure> {
-    let (servers, sink) = (Servers::start()?, LineSink::start()?);
+    let around = Around::start()?;
     for stage in STAGES.into_iter().filter(|stage| stage.contains(only)) {
-        let Spent { probes, cpu_us, .. } = run_stage(stage, &servers, &sink)?;
+        let Spent { probes, cpu_us, .. } = run_stage(stage, &around)?;
         println!("{stage:<46} {:>10.1} {probes:>8}", cpu_us / probes);
     }
     Ok(())
+}
+
+/// What the stages talk to.
+struct Around {
+    servers: Servers,
+    late_servers: Servers,
+    sink: LineSink,
+}
+
+impl Around {
+    fn start() -> Result<Self, Failure> {
+        let late_servers = Servers::answering_after(DELAY)?;
+        Ok(Self { servers: Servers::start()?, late_servers, sink: LineSink::start()? })
+    }
 }
 
 struct Spent {
@@ -146,7 +176,7 @@ struct Spent {
     wall_us: f64,
 }
 
-fn run_stage(stage: &str, servers: &Servers, sink: &LineSink) -> Result<Spent, Failure> {
+fn run_stage(stage: &str, around: &Around) -> Result<Spent, Failure> {
     let under = option("--under").unwrap_or_default();
     let mut words = under.split_whitespace().map(std::ffi::OsString::from).collect::<Vec<_>>();
     words.push(std::env::current_exe()?.into());
@@ -154,8 +184,9 @@ fn run_stage(stage: &str, servers: &Servers, sink: &LineSink) -> Result<Spent, F
         .args(&words[1..])
         .args(std::env::args_os().skip(1))
         .env(STAGE, stage)
-        .env(PORT, servers.port.to_string())
-        .env(URL, &sink.url)
+        .env(PORT, around.servers.port.to_string())
+        .env(LATE_PORT, around.late_servers.port.to_string())
+        .env(URL, &around.sink.url)
         .stderr(std::process::Stdio::inherit())
         .output()?;
     let text = String::from_utf8(output.stdout)?;
@@ -170,19 +201,26 @@ fn run_stage(stage: &str, servers: &Servers, sink: &LineSink) -> Result<Spent, F
 
 fn measure(stage: &str) -> Result<(), Failure> {
     let port = std::env::var(PORT)?.parse()?;
+    // The whole service too, with `--late`.
+    let paced_port = if std::env::args().any(|arg| arg == "--late") { late_port()? } else { port };
     let dir = tempfile::tempdir()?;
     match STAGES.iter().position(|known| *known == stage) {
         Some(0) => plain_runtime()?.block_on(rsntp_loop(port, dir.path())),
         Some(1) => plain_runtime()?.block_on(engine_loop(port)),
-        Some(2) => actix_rt::System::new().block_on(probers(load(port, dir.path(), &poll())?)),
+        Some(2) => plain_runtime()?.block_on(engine_paced(late_port()?)),
+        Some(3) => actix_rt::System::new().block_on(probers(load(paced_port, dir.path(), &poll())?)),
         Some(n) => {
-            let mut config = load(port, dir.path(), &poll())?;
-            config.csv = config.csv.filter(|_| n >= 4);
-            config.influxdb = config.influxdb.filter(|_| n >= 5);
+            let mut config = load(paced_port, dir.path(), &poll())?;
+            config.csv = config.csv.filter(|_| n >= 5);
+            config.influxdb = config.influxdb.filter(|_| n >= 6);
             actix_rt::System::new().block_on(service(config))
         }
         None => actix_rt::System::new().block_on(service(load(port, dir.path(), IDLE_POLL)?)),
     }
+}
+
+fn late_port() -> Result<u16, Failure> {
+    Ok(std::env::var(LATE_PORT)?.parse()?)
 }
 
 fn plain_runtime() -> std::io::Result<tokio::runtime::Runtime> {
@@ -247,6 +285,28 @@ async fn engine_loop(port: u16) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Queries at the pace of the service, due at common instants as its schedule makes them, without the rest of it.
+async fn engine_paced(port: u16) -> Result<(), Failure> {
+    let (samples, engines) = Counted::engines();
+    let engine = engines.choose(EngineChoice::Kernel);
+    let interval: Duration = humantime::parse_duration(&poll())?;
+    let (start, servers) = (tokio::time::Instant::now(), addresses(1, number("--servers", SERVERS)?));
+    let instants = (interval.as_millis() / INSTANTS.as_millis()).max(1) as u32;
+    for address in servers {
+        let engine = Arc::clone(&engine);
+        let query = Query { address: SocketAddr::from((address, port)), timeout: Duration::from_secs(1) };
+        let mut due = start + INSTANTS * rand::random_range(1..=instants);
+        tokio::spawn(async move {
+            loop {
+                tokio::time::sleep_until(due).await;
+                engine.probe(query).await;
+                due += interval;
+            }
+        });
+    }
+    watch(&samples).await
+}
+
 async fn probers(config: Config) -> Result<(), Failure> {
     let (counted, engines) = Counted::engines();
     let clock = Arc::new(SystemClock);
@@ -254,11 +314,13 @@ async fn probers(config: Config) -> Result<(), Failure> {
     let queue = SinkQueue::new("nobody", config.servers.len());
     let ledger = Ledger::default();
     ledger.set_servers(config.servers);
+    let ends = Listener::new("targets");
     let tools = Tools {
         supervisor: Supervisor::new(Census::default(), clock.clone(), escalate, log::discard()).start(),
         resolver: Arc::new(SystemResolver::new(Duration::from_secs(1))),
         engines,
-        outlet: Outlet::new(queue, []),
+        outlet: Outlet::new(queue, [ends.clone()]),
+        ends,
         clock,
         ledger,
         log: log::discard(),

@@ -38,6 +38,7 @@ fn options(path: &Path) -> Options {
         outbox_max_bytes: u64::MAX,
         vantage: "bench".to_owned(),
         max_pages: None,
+        keeps_vantage: false,
     }
 }
 

@@ -32,8 +32,9 @@ keep "${bucket}_long" "${LONG_FOR:-1825d}"
 if influx_in task list --hide-headers | grep -q 'ntp-monitor: five-minute figures'; then
     say 'the task is there already'
 else
-    sed -e "s/^source = .*/source = \"$bucket\"/" -e "s/^target = .*/target = \"${bucket}_long\"/" "$task" >/tmp/task.flux
-    influx_in task create --file /tmp/task.flux >/dev/null
-    rm -f /tmp/task.flux
+    ours=$(mktemp)
+    trap 'rm -f "$ours"' EXIT
+    sed -e "s/^source = .*/source = \"$bucket\"/" -e "s/^target = .*/target = \"${bucket}_long\"/" "$task" >"$ours"
+    influx_in task create --file "$ours" >/dev/null
     say 'the task is made'
 fi

@@ -38,7 +38,6 @@ falls short
 makes? do with
 takes? up the
 taken up (at|by|in)
-is no more
 bids?
 waits? for company
 for company

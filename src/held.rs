@@ -73,7 +73,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn removed_replaced_and_moved_files_are_told_from_the_held_one() {
+    fn removed_replaced_and_moved_files_are_detected() {
         let dir = tempfile::tempdir().unwrap();
         let (path, other) = (dir.path().join("below/a"), dir.path().join("other"));
         std::fs::create_dir(dir.path().join("below")).unwrap();

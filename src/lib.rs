@@ -19,6 +19,7 @@ pub mod outbound;
 pub mod plot;
 pub mod privilege;
 pub mod probe;
+pub mod regular_file;
 pub mod report;
 pub mod sim;
 pub mod sinks;

@@ -5,6 +5,8 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use flate2::read::GzDecoder;
+
 /// The database; its threads end with the process.
 pub struct LineSink {
     /// `http://127.0.0.1:PORT`.
@@ -37,7 +39,7 @@ impl LineSink {
 fn swallow(mut stream: TcpStream, lines: &AtomicU64) -> std::io::Result<()> {
     let mut reader = BufReader::new(stream.try_clone()?);
     loop {
-        let mut length = 0;
+        let (mut length, mut is_gzip) = (0, false);
         loop {
             let mut header = String::new();
             if reader.read_line(&mut header)? == 0 {
@@ -50,9 +52,15 @@ fn swallow(mut stream: TcpStream, lines: &AtomicU64) -> std::io::Result<()> {
             if let Some(value) = header.strip_prefix("content-length:") {
                 length = value.trim().parse().unwrap_or(0);
             }
+            is_gzip |= header == "content-encoding: gzip";
         }
         let mut body = vec![0; length];
         reader.read_exact(&mut body)?;
+        if is_gzip {
+            let mut plain = Vec::new();
+            GzDecoder::new(&body[..]).read_to_end(&mut plain)?;
+            body = plain;
+        }
         lines.fetch_add(body.iter().filter(|byte| **byte == b'\n').count() as u64, Ordering::Relaxed);
         stream.write_all(b"HTTP/1.1 204 No Content\r\n\r\n")?;
     }

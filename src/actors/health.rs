@@ -213,8 +213,11 @@ impl Handler<SampleReady> for HealthKeeper {
 impl Handler<Forget> for HealthKeeper {
     type Result = ();
 
-    fn handle(&mut self, Forget(key): Forget, _: &mut Context<Self>) {
-        self.book.forget(&key);
+    fn handle(&mut self, Forget { key, successor }: Forget, _: &mut Context<Self>) {
+        match successor {
+            Some(successor) => self.book.replace(&key, successor),
+            None => self.book.forget(&key),
+        }
     }
 }
 

@@ -8,10 +8,13 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 
+use super::succession::Succession;
 use crate::config::Server;
 use crate::probe::resolve::LONGEST_RETRY;
+use crate::probe::rotation::Rotation;
 use crate::probe::schedule::{Past, Schedule};
 use ntp_monitor_core::clock::{Clock, Stamp};
+use ntp_monitor_core::sample::Outcome;
 
 /// The poll schedule of one address. It is shared with the next incarnation, so that a restart does not poll too early.
 pub type SharedSchedule = Arc<Mutex<Schedule>>;
@@ -30,6 +33,15 @@ pub(super) struct LedgerState {
     /// The last poll of each address, from earlier processes.
     past: HashMap<SocketAddr, Past>,
     unclean: Option<UncleanShutdown>,
+    /// Which addresses of each server are polled.
+    pub(super) selections: HashMap<Arc<str>, Selection>,
+}
+
+/// The polled addresses of one server. A new incarnation of [`super::targets::Targets`] continues them.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Selection {
+    pub rotation: Rotation,
+    pub succession: Succession,
 }
 
 /// The poll schedule of one address, and the handle that wakes its prober.
@@ -100,14 +112,27 @@ impl Ledger {
         self.with(|state| !state.pacings.values().any(PollPacing::is_followed))
     }
 
-    /// The smallest lateness among all scheduled polls, in monotonic nanoseconds; negative when none is due yet, `None`
-    /// when no address is polled. A single dead prober is late alone; if all polls are late, polling has stopped.
+    /// For how long polling has stopped, in monotonic nanoseconds; negative when no poll is late, `None` when no address
+    /// is polled.
+    ///
+    /// A single dead prober is late alone, while others poll on. Polling has stopped when all polls are late, or when a
+    /// poll that fell due after the last request of any prober is late by its own interval. So a server that is polled
+    /// once a day, or not before tomorrow because it denied service, hides nothing.
     #[must_use]
-    pub fn least_late_ns(&self, now: Stamp) -> Option<i64> {
+    pub fn stopped_ns(&self, now: Stamp) -> Option<i64> {
         self.with(|state| {
-            let followed = state.pacings.values().filter(|pacing| pacing.is_followed());
-            let due = followed.map(|pacing| pacing.schedule().next_poll(1.0));
-            due.max().map(|latest| now.mono_ns.saturating_sub(latest))
+            let last_request = state.pacings.values().filter_map(|pacing| pacing.schedule().last_request()).max();
+            let (mut latest, mut missed) = (None, i64::MAX);
+            for pacing in state.pacings.values().filter(|pacing| pacing.is_followed()) {
+                let schedule = pacing.schedule();
+                let due = schedule.next_poll(1.0);
+                latest = latest.max(Some(due));
+                if last_request.is_none_or(|last| due > last) {
+                    let interval_ns = i64::try_from(schedule.interval().as_nanos()).unwrap_or(i64::MAX);
+                    missed = missed.min(due.saturating_add(interval_ns));
+                }
+            }
+            latest.map(|latest| now.mono_ns.saturating_sub(missed.min(latest)))
         })
     }
 
@@ -115,7 +140,7 @@ impl Ledger {
     #[must_use]
     pub fn overdue(&self, now: Stamp, idle: Duration) -> Duration {
         let is_needed = self.with(|state| !state.servers.is_empty());
-        match self.least_late_ns(now) {
+        match self.stopped_ns(now) {
             Some(late_ns) => Duration::from_nanos(u64::try_from(late_ns).unwrap_or(0)).min(idle),
             // No name resolves, or no prober is left. Each attempt to resolve a name counts as a poll.
             None if is_needed => idle.saturating_sub(LONGEST_RETRY),
@@ -145,6 +170,11 @@ impl Ledger {
         self.with(|state| state.servers = servers);
     }
 
+    /// Whether the last poll of this address in an earlier process, if there was one, gave a sample.
+    pub(super) fn has_worked(&self, address: SocketAddr) -> bool {
+        self.with(|state| state.past.get(&address).is_some_and(|past| past.outcome == Outcome::Sample))
+    }
+
     pub(super) fn with<T>(&self, change: impl FnOnce(&mut LedgerState) -> T) -> T {
         change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
@@ -169,5 +199,55 @@ impl Ledger {
             }
             pacing
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::SystemClock;
+    use ntp_monitor_core::ntp::KissCode;
+    use ntp_monitor_core::sample::Outcome;
+
+    const S: i64 = 1_000_000_000;
+
+    /// A ledger, and the schedules of servers that were polled at 0 with these intervals.
+    fn polled(intervals_s: &[u64]) -> (Ledger, Vec<PollPacing>) {
+        let ledger = Ledger::default();
+        let pacings = intervals_s.iter().zip(1..).map(|(poll_s, host)| {
+            let address = SocketAddr::from(([192, 0, 2, host], 123));
+            let pacing = ledger.pacing(&server(*poll_s), address, 0, &SystemClock);
+            pacing.schedule().requested(0);
+            pacing
+        });
+        let pacings = pacings.collect();
+        (ledger, pacings)
+    }
+
+    fn server(poll_s: u64) -> Server {
+        Server::polled_every(Duration::from_secs(poll_s), false)
+    }
+
+    fn stopped_s(ledger: &Ledger, at_s: i64) -> i64 {
+        ledger.stopped_ns(Stamp::new(0, at_s * S, 0)).unwrap() / S
+    }
+
+    #[test]
+    fn daily_and_denied_servers_do_not_hide_stopped_polls() {
+        let (ledger, pacings) = polled(&[64, 86_400, 64]);
+        pacings[2].schedule().ended(&Outcome::Kiss(KissCode::DENY), 0);
+        assert!(stopped_s(&ledger, 60) < 0, "nothing is late");
+        assert!((470..480).contains(&stopped_s(&ledger, 600 + 8)), "{}", stopped_s(&ledger, 608));
+    }
+
+    #[test]
+    fn single_late_server_does_not_stop_polling() {
+        let (ledger, pacings) = polled(&[64, 64]);
+        for at_s in (64..3600).step_by(64) {
+            assert!(stopped_s(&ledger, at_s) <= 0);
+            pacings[0].schedule().requested(at_s * S);
+        }
+        drop(pacings);
+        assert_eq!(ledger.stopped_ns(Stamp::new(0, 0, 0)), None);
     }
 }

@@ -14,5 +14,6 @@ mod pulse;
 pub mod reporter;
 mod rhythm;
 pub mod stats;
+pub mod succession;
 pub mod supervisor;
 pub mod targets;

@@ -70,9 +70,9 @@ impl Listener {
         }
     }
 
-    fn forget(&self, key: &SeriesKey) {
+    fn forget(&self, forget: Forget) {
         if let Some((_, to)) = &*self.slot.address.lock().unwrap_or_else(PoisonError::into_inner) {
-            to.do_send(Forget(key.clone()));
+            to.do_send(forget);
         }
     }
 }
@@ -103,9 +103,15 @@ impl Outlet {
         self.journal.offer(sample);
     }
 
-    /// Tells the listeners that this series is no longer polled.
-    pub fn forget(&self, key: &SeriesKey) {
-        self.listeners.iter().for_each(|listener| listener.forget(key));
+    /// Records a sample of a series that has been replaced. Listeners have forgotten that series.
+    pub fn record(&self, sample: Sample) {
+        self.journal.offer(Arc::new(sample));
+    }
+
+    /// Tells the listeners that this series is no longer polled, or that `successor` is polled instead.
+    pub fn forget(&self, key: &SeriesKey, successor: Option<&SeriesKey>) {
+        let forget = Forget { key: key.clone(), successor: successor.cloned() };
+        self.listeners.iter().for_each(|listener| listener.forget(forget.clone()));
     }
 
     #[must_use]

@@ -10,6 +10,7 @@ use tokio::task::{AbortHandle, JoinError};
 use super::ledger::PollPacing;
 use super::notice::DeathNotice;
 use super::outlet::Outlet;
+use super::succession::Succession;
 use crate::config::Server;
 use crate::messages::lifecycle::StopNow;
 use crate::probe::poll::{PollReport, poll};
@@ -26,7 +27,19 @@ pub struct Assignment {
     pub pacing: PollPacing,
     pub engine: Arc<dyn ProbeEngine>,
     pub outlet: Outlet,
+    pub succession: Succession,
     pub clock: Arc<dyn Clock>,
+}
+
+impl Assignment {
+    fn publish(&self, sample: Sample) {
+        let Some(replaced) = self.succession.arrive(self.address) else {
+            return self.outlet.record(sample);
+        };
+        let key = sample.key();
+        replaced.iter().for_each(|old| self.outlet.forget(old, Some(&key)));
+        self.outlet.publish(sample);
+    }
 }
 
 /// The actor that polls one address.
@@ -92,7 +105,7 @@ impl Prober {
             schedule.ended(&report.best.outcome, now.mono_ns);
             interval.as_secs_f64()
         };
-        this.assignment.outlet.publish(to_sample(&this.assignment, report, poll_s));
+        this.assignment.publish(to_sample(&this.assignment, report, poll_s));
         if this.retired {
             ctx.stop();
         } else {

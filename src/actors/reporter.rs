@@ -1,6 +1,7 @@
 //! Makes scheduled reports, keeps them on disk and sends them. Slow work runs on blocking threads. The progress of a
 //! report is saved on disk, so a restart continues it.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use tokio::sync::watch;
 
 use crate::config::Config;
 use crate::history::span::Span;
-use crate::notify;
+use crate::notify::{self, Failure, Progress, Retry};
 use crate::report::make::{Made, make};
 use crate::report::material::{Order, order_of};
 use crate::report::message::Report;
@@ -28,6 +29,8 @@ const FIRST_WAIT: Duration = Duration::from_secs(60);
 const LONGEST_WAIT: Duration = Duration::from_secs(3600);
 /// Number of attempts, which takes a day. After that, the report is only on disk.
 const ATTEMPTS: u32 = 28;
+/// A notifier that does not answer gets a report this many times.
+const MOST_UNANSWERED: u32 = 4;
 
 /// The report scheduler. Cheap to clone.
 #[derive(Clone)]
@@ -90,7 +93,7 @@ impl Reporter {
                 Decision::Wait => Ok(None),
                 Decision::Mark => shelf.set_last_due(at).map(|()| None).map_err(|why| why.to_string()),
                 Decision::Make { from, due } => {
-                    let pending = Pending { due, from, to: config.report.to.clone() };
+                    let pending = Pending { due, from, to: config.report.to.clone(), progress: BTreeMap::new() };
                     shelf.set_pending(Some(&pending)).map_err(|why| why.to_string())?;
                     Ok(Some(pending))
                 }
@@ -158,16 +161,22 @@ impl Reporter {
         };
         let mut failure = None;
         for name in job.pending.to.clone() {
-            match send(config, &name, &report).await {
-                Ok(()) => {
+            let (sent, progress) = send(config, &name, &report, job.pending.progress.get(&name)).await;
+            job.pending.progress.remove(&name);
+            job.pending.progress.extend(progress.map(|progress| (name.clone(), progress)));
+            match sent {
+                Ok(rejections) => {
+                    if let Some(why) = rejections {
+                        error!(self.log, "not everybody gets the report"; "notifier" => &name, "reason" => why);
+                    }
                     info!(self.log, "report sent"; "notifier" => &name, "due" => %job.pending.due);
                     self.progress.send_modify(|progress| progress.sent_to(&name));
                     job.pending.to.retain(|missing| *missing != name);
-                    let (shelf, pending) = (Shelf::of(&config.monitor.data_dir), job.pending.clone());
-                    blocking(move || shelf.set_pending(Some(&pending)).map_err(|why| why.to_string())).await?;
                 }
                 Err(why) => failure = Some(format!("{name}: {why}")),
             }
+            let (shelf, pending) = (Shelf::of(&config.monitor.data_dir), job.pending.clone());
+            blocking(move || shelf.set_pending(Some(&pending)).map_err(|why| why.to_string())).await?;
         }
         failure.map_or(Ok(()), Err)
     }
@@ -198,11 +207,34 @@ impl Reporter {
     }
 }
 
-/// Makes one attempt to send a report. A notifier that is no longer configured counts as done.
-async fn send(config: &Config, name: &str, report: &Report) -> Result<(), String> {
-    let Some(found) = config.notifiers.iter().find(|notifier| notifier.name == name) else { return Ok(()) };
-    let notifier = notify::set_up(found).await.map_err(|why| why.to_string())?;
-    notifier.send_report(report).await.map(drop).map_err(|failure| failure.why)
+/// Makes one attempt to send a report. A notifier that is no longer configured counts as done. Returns who will never
+/// get it, and what the receiver has.
+async fn send(
+    config: &Config,
+    name: &str,
+    report: &Report,
+    progress: Option<&String>,
+) -> (Result<Option<String>, String>, Option<String>) {
+    let Some(found) = config.notifiers.iter().find(|notifier| notifier.name == name) else { return (Ok(None), None) };
+    let notifier = match notify::set_up(found).await {
+        Ok(notifier) => notifier,
+        Err(why) => return (Err(why.to_string()), progress.cloned()),
+    };
+    let mut progress = Progress::restored(progress.map(String::as_str), BTreeSet::new());
+    let sent = match notifier.send_report(report, &mut progress).await {
+        Ok(_) => Ok(progress.rejections()),
+        Err(failure) => unanswered(&failure, &mut progress),
+    };
+    (sent, progress.recorded())
+}
+
+/// A report that was sent whole and not answered may have arrived, so it is not repeated for ever.
+fn unanswered(failure: &Failure, progress: &mut Progress) -> Result<Option<String>, String> {
+    progress.unanswered += u32::from(failure.retry == Retry::Unanswered);
+    if progress.unanswered < MOST_UNANSWERED {
+        return Err(failure.why.clone());
+    }
+    Ok(Some(format!("sent {MOST_UNANSWERED} times without an answer: {failure}")))
 }
 
 fn nanoseconds(at: Timestamp) -> i64 {

@@ -108,8 +108,11 @@ impl Handler<LeapListKnown> for Statistician {
 impl Handler<Forget> for Statistician {
     type Result = ();
 
-    fn handle(&mut self, Forget(key): Forget, _: &mut Context<Self>) {
-        self.analysis.forget(&key);
+    fn handle(&mut self, Forget { key, successor }: Forget, _: &mut Context<Self>) {
+        match successor {
+            Some(successor) => self.analysis.replace(&key, successor),
+            None => self.analysis.forget(&key),
+        }
     }
 }
 

@@ -5,25 +5,28 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix::{Actor, ActorContext, ActorFutureExt, Addr, AsyncContext, Context, Handler, WrapFuture};
+use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler, SpawnHandle};
 use slog::{Logger, info, warn};
 
-use super::ledger::Ledger;
+use super::ledger::{Ledger, Selection};
 use super::notice::DeathNotice;
-use super::outlet::Outlet;
+use super::outlet::{Listener, Outlet};
 use super::prober::{Assignment, Prober};
 use super::supervisor::Supervisor;
 use crate::actors::adoption::{Adopt, Release};
-use crate::config::{Host, Server};
+use crate::config::{Addresses, Family, Host, Server};
 use crate::messages::lifecycle::StopNow;
+use crate::messages::sample::{Forget, SampleReady};
 use crate::messages::targets::SetServers;
 use crate::probe::Engines;
 use crate::probe::poll::GRACE;
-use crate::probe::resolve::{Resolution, Resolve, ResolveError, retry_after};
-use crate::probe::rotation::{Change, Rotation};
+use crate::probe::resolve::Resolve;
+use crate::probe::rotation::{Answer, Change};
 use ntp_monitor_core::clock::Clock;
 use ntp_monitor_core::health::child::Role;
-use ntp_monitor_core::sample::{Outcome, Sample, SeriesKey};
+use ntp_monitor_core::sample::{Outcome, SeriesKey};
+
+mod names;
 
 /// New probers start this far apart, so that a long list does not cause a burst; closer together when the list would
 /// otherwise take longer than one poll interval.
@@ -31,6 +34,8 @@ const STAGGER: Duration = Duration::from_millis(10);
 /// A series is forgotten this long after the last possible poll of a stopped prober: its last sample may still be in a
 /// queue, and a server that was only changed returns at once.
 const FORGET_AFTER: Duration = Duration::from_secs(5);
+/// Mailbox capacity: 13 seconds of samples at 625 a second (10,000 servers at 16 s).
+const MAILBOX: usize = 8192;
 
 /// The dependencies of the actor.
 #[derive(Clone)]
@@ -39,6 +44,8 @@ pub struct Tools {
     pub resolver: Arc<dyn Resolve>,
     pub engines: Engines,
     pub outlet: Outlet,
+    /// The listener of the outlet through which this actor learns how polls end.
+    pub ends: Listener,
     pub clock: Arc<dyn Clock>,
     /// The state that outlives the actor.
     pub ledger: Ledger,
@@ -58,8 +65,11 @@ struct Entry {
     /// Identifies the configuration; a resolution started for an earlier configuration of the same name is ignored.
     id: u64,
     server: Arc<Server>,
-    rotation: Rotation,
+    selection: Selection,
+    /// Consecutive failures to resolve the name.
     failures: u32,
+    /// The resolution in progress, or the timer of the next one.
+    resolution: Option<SpawnHandle>,
 }
 
 impl Targets {
@@ -83,6 +93,8 @@ impl Targets {
             servers.iter().filter(|server| !self.entries.contains_key(&server.ident.name)).cloned().collect();
         info!(self.tools.log, "polling servers"; "servers" => servers.len(), "new" => new.len());
         self.tools.ledger.with(|state| state.servers = servers);
+        self.tools.resolver.reload();
+        self.resolve_all(ctx);
         self.retry_idle_servers(ctx);
         let count = new.len();
         for (place, server) in new.into_iter().enumerate() {
@@ -97,65 +109,47 @@ impl Targets {
         let port = server.port;
         self.next_entry += 1;
         let id = self.next_entry;
-        self.entries.insert(Arc::clone(&name), Entry { id, server, rotation: Rotation::default(), failures: 0 });
+        // An earlier incarnation of this actor may have left probers.
+        let selection = self.tools.ledger.with(|state| state.selections.get(&name).cloned()).unwrap_or_default();
+        self.taken.extend(selection.rotation.addresses().map(|address| (address, Arc::clone(&name))));
+        let entry = Entry { id, server, selection, failures: 0, resolution: None };
+        self.entries.insert(Arc::clone(&name), entry);
         match host {
-            Host::Address(ip) => self.on_addresses(&name, &[SocketAddr::new(ip, port)], stagger, ctx),
-            Host::Name(_) => {
-                ctx.run_later(stagger, move |this, ctx| this.resolve(&name, id, ctx));
-            }
+            Host::Address(ip) => self.on_addresses(&name, &[SocketAddr::new(ip, port)], None, stagger, ctx),
+            Host::Name(_) => self.resolve_after(stagger, &name, ctx),
         }
     }
 
     fn drop_entry(&mut self, name: &Arc<str>, ctx: &mut Context<Self>) {
-        if let Some(entry) = self.entries.remove(name) {
-            for address in entry.rotation.addresses() {
-                self.stop_prober(&entry.server, address, ctx);
-            }
-            forget_later(&entry.server, None, ctx);
+        let Some(entry) = self.entries.remove(name) else { return };
+        if let Some(resolution) = entry.resolution {
+            ctx.cancel_future(resolution);
         }
+        self.tools.ledger.with(|state| state.selections.remove(name));
+        for address in entry.selection.rotation.addresses() {
+            self.stop_prober(&entry.server, address);
+            forget_later(&entry.server, Some(address), ctx);
+        }
+        for replaced in entry.selection.succession.take_replaced() {
+            forget_later(&entry.server, replaced.address, ctx);
+        }
+        forget_later(&entry.server, None, ctx);
     }
 
-    fn resolve(&mut self, name: &Arc<str>, id: u64, ctx: &mut Context<Self>) {
-        let Some(entry) = self.entries.get(name).filter(|entry| entry.id == id) else { return };
-        let Host::Name(host) = &entry.server.host else { return };
-        let answer = self.tools.resolver.resolve(host, entry.server.family);
-        let name = Arc::clone(name);
-        ctx.spawn(answer.into_actor(self).map(move |answer, this, ctx| this.on_resolved(&name, id, answer, ctx)));
-    }
-
-    fn on_resolved(
+    fn on_addresses(
         &mut self,
         name: &Arc<str>,
-        id: u64,
-        answer: Result<Resolution, ResolveError>,
+        addresses: &[SocketAddr],
+        silent: Option<Family>,
+        stagger: Duration,
         ctx: &mut Context<Self>,
     ) {
-        let Some(entry) = self.entries.get_mut(name).filter(|entry| entry.id == id) else { return };
-        let again = match answer {
-            Ok(resolution) => {
-                entry.failures = 0;
-                let port = entry.server.port;
-                let addresses: Vec<_> = resolution.addresses.iter().map(|ip| SocketAddr::new(*ip, port)).collect();
-                self.on_addresses(name, &addresses, Duration::ZERO, ctx);
-                resolution.expires
-            }
-            Err(why) => {
-                entry.failures += 1;
-                let pause = retry_after(entry.failures);
-                self.on_resolve_failure(name, &why, pause);
-                pause
-            }
-        };
-        let name = Arc::clone(name);
-        ctx.run_later(again, move |this, ctx| this.resolve(&name, id, ctx));
-    }
-
-    fn on_addresses(&mut self, name: &Arc<str>, addresses: &[SocketAddr], stagger: Duration, ctx: &mut Context<Self>) {
         let Some(entry) = self.entries.get_mut(name) else { return };
         let now = self.tools.clock.now().mono_ns;
         let taken = &self.taken;
-        let change = entry.rotation.resolved(entry.server.addresses, addresses, now, |a| taken.contains_key(a));
-        if entry.rotation.is_empty() {
+        let (rotation, answer) = (&mut entry.selection.rotation, Answer { addresses, silent });
+        let change = rotation.resolved(entry.server.addresses, answer, now, |a| taken.contains_key(a));
+        if rotation.is_empty() {
             let other = addresses.iter().find_map(|address| taken.get(address));
             warn!(self.tools.log, "server is not polled: each of its addresses is polled under another name";
                 "server" => %name, "other" => other.map(ToString::to_string));
@@ -167,44 +161,38 @@ impl Targets {
     }
 
     fn apply(&mut self, server: &Arc<Server>, change: Change, first: i64, ctx: &mut Context<Self>) {
+        let Some(entry) = self.entries.get(&server.ident.name) else { return };
+        let selection = entry.selection.clone();
+        let is_replaced = server.addresses == Addresses::First && !change.start.is_empty();
         let frees = !change.stop.is_empty();
         for address in change.stop {
-            self.stop_prober(server, address, ctx);
+            self.stop_prober(server, address);
+            match is_replaced {
+                true => selection.succession.replace(SeriesKey::here(&server.ident.name, Some(address))),
+                false => forget_later(server, Some(address), ctx),
+            }
         }
         for address in change.start {
+            if is_replaced {
+                selection.succession.select(address);
+            }
             self.taken.insert(address, Arc::clone(&server.ident.name));
-            self.start_prober(server, address, first);
+            self.start_prober(server, address, &selection, first);
         }
+        self.tools.ledger.with(|state| state.selections.insert(Arc::clone(&server.ident.name), selection));
         if frees {
             self.retry_idle_servers(ctx);
         }
     }
 
-    /// Publishes the failure as the outcome if no address is known; otherwise polling continues with the known address.
-    fn on_resolve_failure(&mut self, name: &Arc<str>, why: &ResolveError, pause: Duration) {
-        let polled = self.entries.get(name).is_some_and(|entry| !entry.rotation.is_empty());
-        if polled {
-            info!(self.tools.log, "name does not resolve, continuing with the known address";
-                "server" => %name, "reason" => %why);
-        } else {
-            self.publish(name, Outcome::Dns(why.to_string().into()), pause);
-        }
-    }
-
-    fn publish(&self, name: &Arc<str>, outcome: Outcome, poll: Duration) {
-        let Some(entry) = self.entries.get(name) else { return };
-        let at = self.tools.clock.now();
-        let ident = Arc::clone(&entry.server.ident);
-        self.tools.outlet.publish(Sample::unasked(at, ident, outcome, poll.as_secs_f64()));
-    }
-
-    fn start_prober(&self, server: &Arc<Server>, address: SocketAddr, first: i64) {
+    fn start_prober(&self, server: &Arc<Server>, address: SocketAddr, selection: &Selection, first: i64) {
         let assignment = Assignment {
             server: Arc::clone(server),
             address,
             pacing: self.tools.ledger.pacing(server, address, first, &*self.tools.clock),
             engine: self.tools.engines.choose(server.engine),
             outlet: self.tools.outlet.clone(),
+            succession: selection.succession.clone(),
             clock: Arc::clone(&self.tools.clock),
         };
         self.tools.supervisor.do_send(Adopt {
@@ -217,15 +205,14 @@ impl Targets {
         });
     }
 
-    fn stop_prober(&mut self, server: &Server, address: SocketAddr, ctx: &mut Context<Self>) {
+    fn stop_prober(&mut self, server: &Server, address: SocketAddr) {
         self.taken.remove(&address);
         self.tools.supervisor.do_send(Release { name: child_name(&server.ident.name, address) });
-        forget_later(server, Some(address), ctx);
     }
 
     /// Starts servers that are configured by address and were not polled because another server held that address.
     fn retry_idle_servers(&mut self, ctx: &mut Context<Self>) {
-        let idle = self.entries.values().filter(|entry| entry.rotation.is_empty());
+        let idle = self.entries.values().filter(|entry| entry.selection.rotation.is_empty());
         let literals: Vec<(Arc<str>, SocketAddr)> = idle
             .filter_map(|entry| match entry.server.host {
                 Host::Address(ip) => {
@@ -236,7 +223,7 @@ impl Targets {
             .filter(|(_, address)| !self.taken.contains_key(address))
             .collect();
         for (name, address) in literals {
-            self.on_addresses(&name, &[address], Duration::ZERO, ctx);
+            self.on_addresses(&name, &[address], None, Duration::ZERO, ctx);
         }
     }
 }
@@ -254,7 +241,7 @@ fn forget_later(server: &Server, address: Option<SocketAddr>, ctx: &mut Context<
             None => this.entries.contains_key(&key.server),
         };
         if !back {
-            this.tools.outlet.forget(&key);
+            this.tools.outlet.forget(&key, None);
         }
     });
 }
@@ -267,6 +254,9 @@ impl Actor for Targets {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Context<Self>) {
+        ctx.set_mailbox_capacity(MAILBOX);
+        self.tools.ends.connect(ctx.address());
+        self.follow_resolver(ctx);
         let servers = self.tools.ledger.with(|state| state.servers.clone());
         if !servers.is_empty() {
             self.set_servers(servers, ctx);
@@ -280,6 +270,20 @@ impl Handler<SetServers> for Targets {
     fn handle(&mut self, SetServers(servers): SetServers, ctx: &mut Context<Self>) {
         self.set_servers(servers, ctx);
     }
+}
+
+impl Handler<SampleReady> for Targets {
+    type Result = ();
+
+    fn handle(&mut self, SampleReady(sample): SampleReady, ctx: &mut Context<Self>) {
+        self.on_end(&sample, ctx);
+    }
+}
+
+impl Handler<Forget> for Targets {
+    type Result = ();
+
+    fn handle(&mut self, _: Forget, _: &mut Context<Self>) {}
 }
 
 impl Handler<StopNow> for Targets {

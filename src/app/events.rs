@@ -6,10 +6,10 @@ use slog::{Logger, error, warn};
 use tokio::sync::mpsc::{self, error::TrySendError};
 
 use crate::actors::stats::EventSink;
-use crate::store::{Event as Kept, StoreHandle};
+use crate::store::{Event as Kept, KnownAs, StoreHandle};
 use ntp_monitor_core::stats::events::Event;
 
-/// Events are rare: a dozen a day. When a network comes back, there can be one per server.
+/// The analysis limits the events of each server. When a network comes back, there can be one per server.
 const QUEUE: usize = 4096;
 
 /// A sink that writes events to `store`, as long as it or a clone of it exists.
@@ -19,7 +19,9 @@ pub(super) fn keeper(store: StoreHandle, log: &Logger) -> EventSink {
     let refused = log.clone();
     actix_rt::spawn(async move {
         while let Some(event) = waiting.recv().await {
-            if let Err(why) = store.record_event(to_kept(&event)).await {
+            let replaces =
+                event.replaces.map(|(kind, start)| KnownAs { kind: kind.label().to_owned(), start_ns: start.0 });
+            if let Err(why) = store.record_event(to_kept(&event), replaces).await {
                 error!(log, "cannot save an event"; "event" => event.sentence, "reason" => %why);
             }
         }

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use crate::actors::health::SinkGauge;
-use crate::sinks::influx::outbox::OutboxGauge;
 use crate::sinks::influx::{SenderLabel, SenderState};
 use crate::sinks::queue::SinkQueue;
 use crate::sinks::worker::WriterHandle;
@@ -34,9 +33,8 @@ pub(super) fn of_writer<C: Send + 'static>(queue: SinkQueue<Arc<Sample>>, handle
 
 /// The gauge of InfluxDB.
 pub(super) fn of_influx(store: StoreHandle, state: Arc<SenderState>) -> SinkGauge {
-    let lost = |outbox: OutboxGauge| outbox.dropped_lines + outbox.quarantined_lines;
     // The store counts over its whole life; health reports the drops of this process.
-    let lost_before = lost(store.outbox_gauge());
+    let dropped_before = store.outbox_gauge().dropped_lines;
     Arc::new(move |now: Stamp| {
         let (outbox, sender) = (store.outbox_gauge(), state.gauge());
         let failing = matches!(sender.state, SenderLabel::Retrying | SenderLabel::Paused);
@@ -45,7 +43,9 @@ pub(super) fn of_influx(store: StoreHandle, state: Arc<SenderState>) -> SinkGaug
             queue_depth: usize::try_from(outbox.lines).unwrap_or(usize::MAX),
             queue_capacity: None,
             in_hand: 0,
-            dropped: lost(outbox).saturating_sub(lost_before),
+            dropped: outbox.dropped_lines.saturating_sub(dropped_before)
+                + sender.quarantined_lines
+                + sender.too_old_lines,
             written: sender.sent_lines,
             failures: sender.failures,
             lag_s: outbox.oldest_ns.map_or(0.0, |oldest| (now.wall_ns - oldest).max(0) as f64 / 1e9),

@@ -2,11 +2,15 @@
 //!
 //! Start reading here: this module creates every part and connects it to the others.
 
+pub mod beacon;
 mod children;
 mod events;
 mod gauges;
+mod identity;
+pub mod memory;
 mod notifiers;
 mod outputs;
+pub mod permissions;
 pub mod places;
 mod points;
 mod recall;
@@ -17,7 +21,6 @@ mod surroundings;
 mod systemd;
 mod vital;
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use actix::Addr;
@@ -33,12 +36,14 @@ use crate::messages::targets::SetServers;
 use crate::notify::{self};
 use crate::store::{Options, Store};
 use crate::web::config_editor::Reload;
+use crate::web::listen::Address;
 use crate::web::pulse::Pulse;
 use ntp_monitor_core::health::report::Health;
 use ntp_monitor_core::stats::snapshot::Snapshot;
 
 pub use surroundings::{StartError, Surroundings};
 
+use beacon::Beacon;
 use notifiers::Notifiers;
 use outputs::Outputs;
 use start::{Boards, Start};
@@ -57,7 +62,8 @@ pub struct Service {
     web: ServerHandle,
     pulse: Pulse,
     reloads: mpsc::Receiver<Reload>,
-    listening: Vec<SocketAddr>,
+    listening: Vec<Address>,
+    beacon: Beacon,
     log: Logger,
 }
 
@@ -67,21 +73,24 @@ impl Service {
     /// # Errors
     /// When an output cannot be opened or the address cannot be bound. The process must end then, because the parts
     /// that were started before are not stopped.
-    pub async fn start(config: Config, around: Surroundings, log: &Logger) -> Result<Self, StartError> {
+    pub async fn start(mut config: Config, around: Surroundings, log: &Logger) -> Result<Self, StartError> {
         notify::try_out(&config.notifiers).await?;
         let store = Store::open(Options::from_config(&config), log)?;
+        identity::keep(&mut config, store.vantage(), log);
         let listeners = start::bind(&config, log)?;
+        let beacon = Beacon::new();
+        beacon.admit(&mut config);
         let boards = Boards::new(config, around.clock.now());
         let start = Start::begin(boards, around, store, log).await?;
         start.measuring().await;
         start.judging();
         start.polling();
-        start.serve(listeners)
+        start.serve(listeners, beacon)
     }
 
     /// The addresses on which HTTP is served.
     #[must_use]
-    pub fn listening(&self) -> &[SocketAddr] {
+    pub fn listening(&self) -> &[Address] {
         &self.listening
     }
 
@@ -125,8 +134,10 @@ impl Service {
     /// # Errors
     /// When a changed output cannot be opened, or is in a place where a service of root must not work; the old configuration
     /// stays in effect.
-    pub async fn reload(&mut self, new: Config) -> Result<Changes, StartError> {
+    pub async fn reload(&mut self, mut new: Config) -> Result<Changes, StartError> {
         places::plan(&new)?.stay()?;
+        self.beacon.admit(&mut new);
+        new.keep_vantage(&self.config.borrow().monitor.vantage);
         let changes = diff(&self.config.borrow(), &new);
         notify::try_out(&new.notifiers).await?;
         if changes.sections.iter().any(|section| matches!(*section, "influxdb" | "csv" | "monitor")) {

@@ -13,7 +13,7 @@ use crate::actors::adoption::{Adopt, Factory, Release};
 use crate::actors::notice::DeathNotice;
 use crate::actors::supervisor::Supervisor;
 use crate::config::{Channel, Notifier as Config};
-use crate::notify::dispatcher::{self, Settings, Stop};
+use crate::notify::dispatcher::{self, Repeats, Settings, Stop};
 use crate::notify::{self, Beat, Board, NotifierState};
 use crate::sinks::influx::Pacing;
 use crate::store::StoreHandle;
@@ -127,7 +127,12 @@ async fn run(
             Err(why) => error!(log, "cannot set up a notifier"; "reason" => why),
         };
     }
-    let settings = Settings { name: config.name.clone(), per_minute: config.per_minute, pacing: Pacing::default() };
+    let settings = Settings {
+        name: config.name.clone(),
+        per_minute: config.per_minute,
+        pacing: Pacing::default(),
+        repeats: Repeats::default(),
+    };
     match notify::set_up(config).await {
         Ok(notifier) => dispatcher::run(store, notifier, settings, state, log, stop).await,
         Err(why) => error!(log, "cannot set up a notifier"; "reason" => %why),

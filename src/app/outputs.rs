@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use actix::Addr;
-use slog::{Logger, error, info, warn};
+use slog::{Logger, error, warn};
 use tokio::sync::watch;
 
 use super::stop::by;
@@ -18,7 +18,7 @@ use crate::actors::health::SinkGauge;
 use crate::actors::notice::DeathNotice;
 use crate::actors::supervisor::Supervisor;
 use crate::config::{Config, Csv, Influx};
-use crate::sinks::csv::CsvWriter;
+use crate::sinks::csv::{CatchUp, CsvWriter};
 use crate::sinks::influx::{self, InfluxClient, SenderConfig, SenderState};
 use crate::sinks::queue::SinkQueue;
 use crate::sinks::worker::{self, WriterGauge, WriterHandle};
@@ -31,7 +31,9 @@ use ntp_monitor_core::sample::Sample;
 const JOURNAL_QUEUE: usize = 65_536;
 const CSV_QUEUE: usize = 65_536;
 /// Part of the shutdown time that is reserved for the web server and for closing the store.
-const RESERVE: Duration = Duration::from_secs(2);
+const RESERVE: Duration = Duration::from_secs(1);
+/// When outputs stop, InfluxDB gets this long to take what is in the outbox. The rest is sent after the next start.
+const SEND_WITHIN: Duration = Duration::from_secs(2);
 /// At a reload the old outputs get this long to write their queues; the rest passes to their successors.
 const DRAIN_WITHIN: Duration = Duration::from_secs(10);
 
@@ -47,6 +49,7 @@ pub(super) struct Outputs {
     journal: SinkQueue<Arc<Sample>>,
     csv_queue: SinkQueue<Arc<Sample>>,
     csv_writer: WriterHandle<Infallible>,
+    csv_catch_up: CatchUp,
     /// The directory of the CSV files being written.
     csv_dir: Option<PathBuf>,
     /// Setting a deadline makes the sender empty the outbox and stop. Every incarnation of the sender and the factory
@@ -70,6 +73,7 @@ impl Outputs {
             journal: SinkQueue::new(STORE, JOURNAL_QUEUE),
             csv_queue: SinkQueue::new(CSV, CSV_QUEUE),
             csv_writer: WriterHandle::default(),
+            csv_catch_up: CatchUp::default(),
             csv_dir: None,
             influx: None,
             supervisor,
@@ -144,14 +148,11 @@ impl Outputs {
         Ok(())
     }
 
-    /// Writes samples that reached the store but not the CSV files before the last crash.
+    /// Finds samples that reached the store but not the CSV files before the last crash.
     async fn catch_up(&self, config: &Csv) {
-        let (dir, queue) = (config.dir.clone(), self.csv_queue.clone());
-        match self.store().read(move |reader| recall::lost_rows(reader, &dir, &queue)).await {
-            Ok(0) => {}
-            Ok(count) => info!(self.log, "writing samples to the CSV files that an earlier process did not write";
-                "samples" => count),
-            Err(why) => warn!(self.log, "cannot check whether the CSV files lack samples"; "reason" => %why),
+        let (dir, catch_up) = (config.dir.clone(), self.csv_catch_up.clone());
+        if let Err(why) = self.store().read(move |reader| recall::lost_rows(reader, &dir, &catch_up)).await {
+            warn!(self.log, "cannot check whether the CSV files lack samples"; "reason" => %why);
         }
     }
 
@@ -161,6 +162,7 @@ impl Outputs {
         let (queue, log, config, vantage) =
             (self.csv_queue.clone(), self.log.clone(), config.clone(), vantage.to_owned());
         let (worker, journal) = (self.csv_writer.clone(), recall::journal(self.store()));
+        let catch_up = self.csv_catch_up.clone();
         self.adopt(
             CSV,
             Role::Sink,
@@ -168,7 +170,7 @@ impl Outputs {
             Box::new(move |notice| {
                 match CsvWriter::new(config.clone(), &vantage, log.clone()) {
                     Ok(writer) => {
-                        let writer = writer.with_journal(Arc::clone(&journal));
+                        let writer = writer.with_journal(Arc::clone(&journal)).catching_up(catch_up.clone());
                         run_worker(writer, &queue, None, &worker, &log, notice);
                     }
                     // Dropping the notice makes the supervisor retry later.
@@ -240,7 +242,8 @@ impl Outputs {
         let _ = by(until, store.writer().settled()).await;
         if let Some(influx) = self.influx.take() {
             self.release(INFLUX);
-            influx.send_replace(Some(until));
+            let sent_by = until.min(Instant::now() + SEND_WITHIN);
+            influx.send_replace(Some(sent_by));
             // Lines still being sent at the deadline stay in the outbox.
             let _ = by(until, influx.closed()).await;
         }

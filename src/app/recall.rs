@@ -15,8 +15,7 @@ use crate::actors::health::HealthKeeper;
 use crate::actors::ledger::Ledger;
 use crate::messages::sample::Recall;
 use crate::probe::schedule::{Past, Rate};
-use crate::sinks::csv::{self, Tail};
-use crate::sinks::queue::SinkQueue;
+use crate::sinks::csv::{self, CatchUp, Tail};
 use crate::store::read::{RateKiss, Reader};
 use crate::store::{Counts, Store, StoreError, StoreHandle};
 use ntp_monitor_core::clock::{Clock, Stamp};
@@ -119,30 +118,20 @@ fn spans(now_ns: i64) -> impl Iterator<Item = (i64, i64)> {
     back(0, 12, 5 * MINUTE_NS).chain(back(HOUR_NS, 23, HOUR_NS)).chain(back(24 * HOUR_NS, 24, 6 * HOUR_NS))
 }
 
-/// Queues the samples that are missing in the CSV files in `dir` after a crash; returns their number.
-pub(super) fn lost_rows(reader: &Reader, dir: &Path, queue: &SinkQueue<Arc<Sample>>) -> Result<usize, StoreError> {
+/// Finds the samples that are missing in the CSV files in `dir` after a crash, or after hours in which they could not be
+/// written.
+pub(super) fn lost_rows(reader: &Reader, dir: &Path, catch_up: &CatchUp) -> Result<(), StoreError> {
     let tail = csv::tail_keys(dir, CATCH_UP).map_err(|source| StoreError::Io {
         doing: "read the CSV files in",
         path: dir.to_owned(),
         source,
     })?;
-    let tail = match tail {
-        Some(tail) => tail,
-        None => {
-            let newest = reader.latest()?.iter().map(|stored| stored.sample.at.wall_ns).max();
-            let Some(newest_ns) = newest else { return Ok(0) };
-            Tail::of_nothing(newest_ns, CATCH_UP)
-        }
-    };
-    let mut count = 0;
-    for stored in reader.since(tail.since_ns) {
-        let sample = stored?.sample;
-        if tail.lacks(&sample) {
-            queue.offer(Arc::new(sample));
-            count += 1;
-        }
+    let newest = reader.latest()?.iter().map(|stored| stored.sample.at.wall_ns).max();
+    if let Some(newest_ns) = newest {
+        let tail = tail.unwrap_or_else(|| Tail::of_nothing(newest_ns, CATCH_UP));
+        catch_up.begin(dir, tail, newest_ns);
     }
-    Ok(count)
+    Ok(())
 }
 
 /// Where the CSV files get rows from that another program removed. While the store is behind it does not know them yet.

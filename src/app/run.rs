@@ -14,8 +14,8 @@ use crate::config::{Changes, Loaded};
 use crate::log::LogControl;
 use crate::web::config_editor::Reload;
 
-/// Time from the stop signal to the end of the process; systemd waits 90 s by default.
-const STOP_WITHIN: Duration = Duration::from_secs(20);
+/// Time from the stop signal to the end of the process. Container engines kill after 10 s, systemd after 90 s by default.
+const STOP_WITHIN: Duration = Duration::from_millis(7500);
 
 /// Runs until a stop signal arrives or a core child cannot stay up.
 ///

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use actix::{Actor, Addr};
-use slog::{Logger, info};
+use slog::{Logger, info, warn};
 use tokio::sync::{broadcast, watch};
 
+use super::beacon::Beacon;
 use super::notifiers::Notifiers;
 use super::outputs::{Gauges, Outputs};
 use super::points::Points;
@@ -91,6 +92,7 @@ pub(super) struct Start {
     outlet: Outlet,
     statistics: Listener,
     health: Listener,
+    poll_ends: Listener,
     board: Board,
     ledger: Ledger,
     targets: children::AddressSlot,
@@ -110,9 +112,9 @@ impl Start {
         let supervisor = Supervisor::new(census.clone(), Arc::clone(&around.clock), escalate, log.clone()).start();
         let sinks = Arc::new(Mutex::new(BTreeMap::new()));
         let outputs = Outputs::start(&config, store.clone(), supervisor.clone(), Arc::clone(&sinks), log).await?;
-        let (health, statistics) = (Listener::new("health"), Listener::new("stats"));
-        let outlet =
-            Outlet::new(outputs.journal(), [health.clone(), statistics.clone()]).tapped(boards.samples.clone());
+        let [health, statistics, poll_ends] = ["health", "stats", "targets"].map(Listener::new);
+        let listeners = [health.clone(), statistics.clone(), poll_ends.clone()];
+        let outlet = Outlet::new(outputs.journal(), listeners).tapped(boards.samples.clone());
         let ledger = recall::ledger(&store, started).await?;
         ledger.set_servers(config.active_servers());
         Ok(Self {
@@ -129,6 +131,7 @@ impl Start {
             outlet,
             statistics,
             health,
+            poll_ends,
             board: Board::default(),
             ledger,
             targets: children::AddressSlot::default(),
@@ -202,6 +205,7 @@ impl Start {
             resolver: Arc::clone(&self.around.resolver),
             engines: self.around.engines.clone(),
             outlet: self.outlet.clone(),
+            ends: self.poll_ends.clone(),
             clock: Arc::clone(&self.around.clock),
             ledger: self.ledger.clone(),
             log: self.log.clone(),
@@ -210,9 +214,10 @@ impl Start {
     }
 
     /// Starts the notifiers and serves HTTP.
-    pub(super) fn serve(self, listeners: Listeners) -> Result<Service, StartError> {
+    pub(super) fn serve(self, listeners: Listeners, mut beacon: Beacon) -> Result<Service, StartError> {
         let Self { boards, around, store, started, log, outputs, supervisor, ledger, .. } = self;
         let (config, health) = (boards.config(), boards.health.subscribe());
+        let inputs = around.inputs.clone();
         let (config_editor, reloads) = ConfigEditor::new(around.inputs);
         let sources = live::Sources {
             samples: boards.samples.subscribe(),
@@ -237,6 +242,9 @@ impl Start {
         };
         let pulse = Pulse::default();
         let (server, listening) = web::serve(listeners, state, pulse.clone())?;
+        if let Err(why) = beacon.publish(inputs.as_ref(), &listening, config.http.tls.is_some()) {
+            warn!(log, "the command health will not find this service"; "reason" => %why);
+        }
         let web = server.handle();
         actix_rt::spawn(server);
         let store = outputs.store();
@@ -259,6 +267,7 @@ impl Start {
             pulse,
             reloads,
             listening,
+            beacon,
             log,
         })
     }

@@ -11,7 +11,9 @@ use crate::messages::targets::SetServers;
 use ntp_monitor_core::health::child::Role;
 
 /// Time for polls in progress to end when the service stops; most servers answer at once or not at all.
-const POLLS_END_WITHIN: Duration = Duration::from_secs(5);
+const POLLS_END_WITHIN: Duration = Duration::from_secs(4);
+/// Part of the time that is reserved for the outputs while notifiers end their attempts.
+const OUTPUTS_TAKE: Duration = Duration::from_millis(2500);
 
 impl Service {
     /// Stops the service by `until` at the latest: first the probers, then the queues are flushed, HTTP last.
@@ -26,7 +28,7 @@ impl Service {
         self.supervisor.do_send(Release { name: children::LOCAL.into() });
         self.supervisor.do_send(Release { name: children::LEAP.into() });
         self.supervisor.do_send(Release { name: children::STATS.into() });
-        self.notifiers.stop(until).await;
+        self.notifiers.stop(until.checked_sub(OUTPUTS_TAKE).unwrap_or(until)).await;
         self.outputs.stop(until, is_settled).await;
         self.supervisor.do_send(Release { name: children::HEALTH.into() });
         self.web.stop(false).await;

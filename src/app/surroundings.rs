@@ -10,7 +10,7 @@ use crate::config::Inputs;
 use crate::notify;
 use crate::privilege::Refusal;
 use crate::probe::Engines;
-use crate::probe::resolve::{Resolve, SystemResolver};
+use crate::probe::resolve::{Resolve, system::SystemResolver};
 use crate::sinks::influx;
 use crate::sinks::worker::WriteError;
 use crate::store::StoreError;

@@ -1,6 +1,11 @@
 //! Notifies systemd (sd_notify(3)) that the service is ready, reloading, stopping and alive, and of its status. Without
-//! `NOTIFY_SOCKET` nothing is sent.
+//! `NOTIFY_SOCKET` nothing is sent. Its value is a path, or `@` and a name in the abstract namespace.
 
+use std::ffi::OsStr;
+use std::io;
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::time::Duration;
 
 use sd_notify::NotifyState;
@@ -10,6 +15,7 @@ use tokio::time::{Interval, MissedTickBehavior, interval};
 use super::{Service, vital};
 use ntp_monitor_core::health::report::{Health, Status};
 use ntp_monitor_core::stats::snapshot::Snapshot;
+use ntp_monitor_core::text::plain::is_disruptive;
 
 /// Interval of the status line, unless the watchdog requires a shorter one.
 const STATUS_EVERY: Duration = Duration::from_secs(10);
@@ -18,6 +24,7 @@ const STATUS_CHARS: usize = 240;
 
 /// The connection to the service manager, if there is one.
 pub(super) struct Manager {
+    socket: Option<SocketAddr>,
     /// systemd restarts the service after this time without a keep-alive.
     watchdog: Option<Duration>,
     ticks: Interval,
@@ -33,7 +40,13 @@ impl Manager {
         let watchdog = sd_notify::watchdog_enabled();
         let mut ticks = interval(period(watchdog));
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        Self { watchdog, ticks, status: String::new(), withheld: false, log: log.clone() }
+        let name = std::env::var_os("NOTIFY_SOCKET").filter(|name| !name.is_empty());
+        let socket = name.and_then(|name| {
+            let unusable =
+                |why: &io::Error| warn!(log, "cannot notify systemd: NOTIFY_SOCKET is unusable"; "reason" => %why);
+            socket_at(&name).inspect_err(unusable).ok()
+        });
+        Self { socket, watchdog, ticks, status: String::new(), withheld: false, log: log.clone() }
     }
 
     /// Waits until the next [`Manager::report`] is due.
@@ -81,10 +94,23 @@ impl Manager {
     }
 
     fn tell(&self, states: &[NotifyState<'_>]) {
-        if let Err(why) = sd_notify::notify(states) {
+        let Some(socket) = &self.socket else { return };
+        if let Err(why) = send(socket, states) {
             debug!(self.log, "cannot notify systemd"; "reason" => %why);
         }
     }
+}
+
+fn socket_at(name: &OsStr) -> io::Result<SocketAddr> {
+    match name.as_bytes().strip_prefix(b"@") {
+        Some(name) => SocketAddr::from_abstract_name(name),
+        None => SocketAddr::from_pathname(name),
+    }
+}
+
+fn send(socket: &SocketAddr, states: &[NotifyState<'_>]) -> io::Result<()> {
+    let message: String = states.iter().map(|state| format!("{state}\n")).collect();
+    UnixDatagram::unbound()?.send_to_addr(message.as_bytes(), socket).map(drop)
 }
 
 /// Four checks per watchdog time-out, so that a late one does no harm.
@@ -108,7 +134,7 @@ fn status_line(health: &Health, snapshot: &Snapshot) -> String {
         line.push_str(&format!(" [{} {}: {}]", worst.about, worst.name, worst.reason));
     }
     // A line feed would start another message to systemd.
-    line.chars().map(|c| if c.is_control() { ' ' } else { c }).take(STATUS_CHARS).collect()
+    line.chars().map(|c| if is_disruptive(c) { ' ' } else { c }).take(STATUS_CHARS).collect()
 }
 
 #[cfg(test)]
@@ -128,6 +154,22 @@ mod tests {
         let line = status_line(&health, &snapshot);
         assert!(line.starts_with("degraded: no poll has ended yet [server a: no reply WATCHDOG=trigger"), "{line}");
         assert_eq!((line.lines().count(), line.chars().count()), (1, STATUS_CHARS));
+    }
+
+    #[test]
+    fn messages_reach_sockets_with_a_path_and_abstract_ones() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("notify");
+        let name = format!("@ntp-monitor-test-{:016x}", rand::random::<u64>());
+        let at_path = UnixDatagram::bind(&path).unwrap();
+        let abstract_one = UnixDatagram::bind_addr(&socket_at(name.as_ref()).unwrap()).unwrap();
+        for (receiver, name) in [(at_path, path.as_os_str()), (abstract_one, name.as_ref())] {
+            receiver.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+            send(&socket_at(name).unwrap(), &[NotifyState::Ready, NotifyState::Status("fine")]).unwrap();
+            let mut message = [0; 64];
+            let length = receiver.recv(&mut message).unwrap();
+            assert_eq!(&message[..length], b"READY=1\nSTATUS=fine\n", "{name:?}");
+        }
     }
 
     #[test]

@@ -35,8 +35,8 @@ impl Service {
             parts.push(ask("scheduler", &targets, patience).await);
         }
         let now = crate::clock::now();
-        if let Some(late_ns) = self.ledger.least_late_ns(now) {
-            parts.push(Part { name: "polls".to_owned(), silent_for: nanos(late_ns) });
+        if let Some(stopped_ns) = self.ledger.stopped_ns(now) {
+            parts.push(Part { name: "polls".to_owned(), silent_for: nanos(stopped_ns) });
         }
         if let Some(silent_for) = self.pulse.silent_for(now).filter(|silent_for| *silent_for > FLOODED_AT_MOST) {
             parts.push(Part { name: "web server".to_owned(), silent_for });
@@ -63,7 +63,7 @@ where
     A::Context: ToEnvelope<A, Ping>,
 {
     let asked = crate::clock::now();
-    // Nobody at home is no answer either, and is told from one that comes late by nothing.
+    // A dead actor also fails to answer; it cannot be distinguished from a slow one.
     let answered = matches!(tokio::time::timeout(patience, actor.send(Ping)).await, Ok(Ok(())));
     let silent_for = if answered { crate::clock::now().since(asked) } else { Duration::MAX };
     Part { name: name.to_owned(), silent_for }
@@ -78,7 +78,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_whoever_was_silent_for_too_long_is_named() {
+    fn only_parts_silent_for_too_long_are_named() {
         let part =
             |name: &str, silent_for_s| Part { name: name.to_owned(), silent_for: Duration::from_secs(silent_for_s) };
         let parts = [part("supervisor", 0), part("scheduler", 30), part("sink/store", 31)];

@@ -1,12 +1,11 @@
 //! The arguments that `query` and `check` share.
 
-use std::net::{IpAddr, Ipv6Addr};
 use std::num::NonZeroU16;
 use std::time::Duration;
 
 use clap::Args;
 
-use crate::config::{EngineChoice, Family};
+use crate::config::{EngineChoice, Family, split_address};
 
 /// The port of NTP.
 pub(super) const NTP_PORT: u16 = 123;
@@ -14,7 +13,7 @@ pub(super) const NTP_PORT: u16 = 123;
 /// The options that every one-shot measurement has.
 #[derive(Debug, Clone, Args)]
 pub struct MeasureArgs {
-    /// Servers to ask: NAME, ADDRESS, NAME:PORT or `[ADDRESS]:PORT`.
+    /// Servers to ask: NAME, ADDRESS, NAME:PORT or `[ADDRESS]:PORT`; a link-local address as `fe80::1%eth0`.
     #[arg(required = true, value_name = "HOST", value_parser = Target::parse)]
     pub hosts: Vec<Target>,
     /// Requests to each server; the one with the lowest delay counts.
@@ -84,37 +83,15 @@ pub struct Target {
 }
 
 impl Target {
-    /// Reads `name`, `name:port`, an IPv4 address with or without port, `v6`, `[v6]` or `[v6]:port`.
+    /// Reads `name`, `name:port`, an IPv4 address with or without port, `v6`, `[v6]` or `[v6]:port`; a link-local `v6`
+    /// with its interface.
     ///
     /// # Errors
     /// What is wrong with it.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let target = |host: &str, port| Self { name: text.to_owned(), host: host.to_owned(), port };
-        if text.parse::<IpAddr>().is_ok() {
-            return Ok(target(text, None));
-        }
-        if let Some(rest) = text.strip_prefix('[') {
-            let (host, rest) = rest.split_once(']').ok_or("the closing bracket is missing")?;
-            host.parse::<Ipv6Addr>().map_err(|_| "only IPv6 addresses stand in brackets")?;
-            return match rest.strip_prefix(':') {
-                Some(port) => Ok(target(host, Some(parse_port(port)?))),
-                None if rest.is_empty() => Ok(target(host, None)),
-                None => Err("only :PORT may follow the bracket".to_owned()),
-            };
-        }
-        let (host, port) = match text.split_once(':') {
-            Some((host, port)) => (host, Some(parse_port(port)?)),
-            None => (text, None),
-        };
-        if host.is_empty() || host.chars().any(|c| c.is_whitespace() || c.is_control() || c == '/') {
-            return Err("neither a host name nor an address".to_owned());
-        }
-        Ok(target(host, port))
+        let (host, port) = split_address(text)?;
+        Ok(Self { name: text.to_owned(), host: host.to_string(), port })
     }
-}
-
-fn parse_port(text: &str) -> Result<u16, String> {
-    text.parse().ok().filter(|port| *port > 0).ok_or_else(|| format!("{text:?} is no port (1 to 65535)"))
 }
 
 #[cfg(test)]
@@ -131,6 +108,8 @@ mod tests {
         assert_eq!(parsed("2001:db8::1"), host("2001:db8::1", None));
         assert_eq!(parsed("[2001:db8::1]"), host("2001:db8::1", None));
         assert_eq!(parsed("[2001:db8::1]:1123"), host("2001:db8::1", Some(1123)));
+        assert_eq!(parsed("fe80::1%eth0"), host("fe80::1%eth0", None));
+        assert_eq!(parsed("[fe80::1%25eth0]:1123"), host("fe80::1%eth0", Some(1123)));
         for bad in ["", ":123", "a:0", "a:b", "a:1:2", "[::1", "[a]:1", "[::1]x", "http://a", "a b"] {
             assert!(parsed(bad).is_err(), "{bad}");
         }

@@ -11,6 +11,7 @@ use super::args::{MeasureArgs, parse_duration};
 use super::measure::{Tools, measure};
 use super::measured::Measured;
 use super::words;
+use crate::probe::resolve::Address;
 use ntp_monitor_core::ntp::Check;
 use ntp_monitor_core::sample::{Measure, Outcome};
 
@@ -95,7 +96,7 @@ impl Limits {
 pub enum Unreachable {
     /// Nothing was measured, so nothing is known.
     Unknown,
-    /// Whoever runs the server wants to be called.
+    /// The operator of the server wants to be called.
     Critical,
 }
 
@@ -279,13 +280,15 @@ fn performance(args: &CheckArgs, measured: &Measured, is_labelled: bool) -> Opti
     Some(values.join(" "))
 }
 
-/// A label may hold anything but `=` and `'`; a server measured at several addresses needs them told apart.
+/// A label may hold anything but `=` and `'`; a server measured at several addresses needs one label for each.
 fn label(measured: &Measured, what: &str, is_labelled: bool) -> String {
     if !is_labelled {
         return what.to_owned();
     }
     let server = match measured.address {
-        Some(address) if measured.name != address.ip().to_string() => format!("{} {}", measured.name, address.ip()),
+        Some(address) if measured.name != Address::from(address).to_string() => {
+            format!("{} {}", measured.name, Address::from(address))
+        }
         _ => measured.name.clone(),
     };
     format!("'{} {what}'", server.replace(['=', '\'', '|'], "_"))

@@ -15,14 +15,18 @@ use super::output::{Destination, Unreachable};
 use super::span::{NAME_ONE, Place};
 use super::table::Terminal;
 use super::upkeep::UpkeepError;
-use super::{check, config, demo, doctor, export, make_report, man, notify, plot, query, replay, stats, upkeep};
+use super::{
+    check, config, demo, doctor, export, health, make_report, man, notify, plot, query, replay, stats, upkeep,
+};
+use crate::app::memory;
+use crate::app::permissions::{self, Tightened};
 use crate::app::run::{self, Inputs};
 use crate::config::{Config, Faults, Loaded, process_environment};
 use crate::doctor::Examination;
 use crate::log;
 use crate::privilege::{self, Plan, Refusal};
 use crate::probe::Engines;
-use crate::probe::resolve::SystemResolver;
+use crate::probe::resolve::system::SystemResolver;
 
 const RESOLVE_WITHIN: Duration = Duration::from_secs(5);
 
@@ -88,6 +92,8 @@ pub enum Command {
     Config(ConfigCommand),
     /// Examine everything that the service depends on, and say what to do.
     Doctor(doctor::DoctorArgs),
+    /// Ask the running service for its health, as a monitoring plugin or a container does.
+    Health(health::HealthArgs),
     /// Copy the store while the service runs.
     Backup(upkeep::BackupArgs),
     /// Put a copy of the store back.
@@ -116,7 +122,7 @@ impl Cli {
     pub fn read(line: impl IntoIterator<Item = OsString>) -> Result<Self, ExitCode> {
         let line: Vec<OsString> = line.into_iter().collect();
         Self::try_parse_from(&line).map_err(|error| {
-            // Nobody is left to tell when this fails.
+            // There is no output left to report a failure on.
             let _ = error.print();
             match error.exit_code() {
                 0 => ExitCode::SUCCESS,
@@ -194,6 +200,9 @@ impl Cli {
                 ExitCode::SUCCESS
             }
             Command::Doctor(args) => doctor(&args, inputs),
+            Command::Health(args) => {
+                finish(block_on(async { health::run(&args, &inputs, &mut std::io::stdout()).await }))
+            }
             Command::Backup(args) => upkeep_ended(upkeep::backup(&args, || configuration(&inputs), voice())),
             Command::Restore(args) => upkeep_ended(upkeep::restore(&args, || configuration(&inputs), voice())),
             Command::Store(command) => upkeep_ended(upkeep::store(&command, || configuration(&inputs), voice())),
@@ -212,18 +221,30 @@ fn is_check(line: &[OsString]) -> bool {
 }
 
 fn service(inputs: &Inputs) -> ExitCode {
-    let loaded = match inputs.load() {
+    let warning = match memory::prepare() {
+        Ok(warning) => warning,
+        Err(why) => {
+            complain(&why);
+            return ExitCode::FAILURE;
+        }
+    };
+    let mut loaded = match inputs.load() {
         Ok(loaded) => loaded,
         Err(faults) => {
             complain(&config::in_words(&faults, inputs.file.as_deref()));
             return ExitCode::from(EXIT_CONFIG);
         }
     };
+    loaded.warnings.extend(warning);
     // Before the log file is opened, and before there is a second thread.
-    settled(crate::app::places::plan(&loaded.config), || serve(inputs, loaded))
+    settled(crate::app::places::plan(&loaded.config), || {
+        permissions::limit_new_files();
+        let tightened = permissions::tighten(&loaded.config);
+        serve(inputs, loaded, &tightened)
+    })
 }
 
-fn serve(inputs: &Inputs, loaded: Loaded) -> ExitCode {
+fn serve(inputs: &Inputs, loaded: Loaded, tightened: &Tightened) -> ExitCode {
     let (logger, guard) = match log::init(&loaded.config.log) {
         Ok(logging) => logging,
         Err(why) => {
@@ -232,6 +253,7 @@ fn serve(inputs: &Inputs, loaded: Loaded) -> ExitCode {
         }
     };
     log::log_panics(&logger);
+    tightened.report(&logger);
     block_on(async {
         match run::run(inputs, loaded, &logger, &guard.control()).await {
             Ok(code) => code,

@@ -214,7 +214,7 @@ mod tests {
 
     #[test]
     fn every_place_that_a_majority_allows_is_within_the_bounds() {
-        // The wide one makes a majority with either narrow one: both places stay possible, and nobody is wrong.
+        // The wide one makes a majority with either narrow one: both places stay possible, and no server is wrong.
         let Conclusion::Bounded(bounded) = conclude(&claims(&[(0.0, 1.0), (-0.5, 0.1), (0.5, 0.1)])) else {
             panic!("there is a majority")
         };

@@ -13,6 +13,7 @@ use slog::Logger;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::args::parse_duration;
+use crate::app::permissions;
 use crate::app::{Service, Surroundings, run};
 use crate::config::Inputs;
 use crate::config::edit::ServerEdit;
@@ -102,6 +103,7 @@ async fn play(args: DemoArgs) -> Result<(), Box<dyn std::error::Error>> {
         let any_port = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
         servers.push((ScriptedServer::start(any_port, actor.script.clone()).await?, actor));
     }
+    permissions::limit_new_files();
     std::fs::create_dir_all(&dir)?;
     let token = args.token.clone().unwrap_or_else(|| format!("{:032x}", rand::random::<u128>()));
     let inputs = configure(&servers, &dir, &args, &token)?;
@@ -126,7 +128,7 @@ fn configure(
     let poll = humantime::format_duration(args.poll);
     let hash: String = Sha256::digest(token.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
     let mut text = format!(
-        "# The playground of ntp-monitor. It is written anew at each start.\n\n[monitor]\nvantage = \"demo\"\ndata_dir = \
+        "# The playground of ntp-monitor. It is rewritten at each start.\n\n[monitor]\nvantage = \"demo\"\ndata_dir = \
          {:?}\n\n[http]\nlisten = \"{}\"\n\n[[http.tokens]]\nname = \"demo\"\nrole = \"admin\"\nsha256 = \"{hash}\"\n\n\
          [defaults]\npoll_interval = \"{poll}\"\ntimeout = \"500ms\"\n",
         dir.canonicalize().unwrap_or_else(|_| dir.to_owned()),

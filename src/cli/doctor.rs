@@ -42,7 +42,7 @@ pub async fn run(
 ) -> io::Result<u8> {
     let step = |what: &str| {
         if terminal.progress {
-            // Progress that nobody can see is no loss.
+            // Progress output is optional: a failed write is ignored.
             let _ = writeln!(err, "looking at: {what} …");
         }
     };

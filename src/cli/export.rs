@@ -64,7 +64,7 @@ pub enum Format {
 /// Reads and writes; returns the exit status.
 ///
 /// # Errors
-/// When nobody can be told what went wrong.
+/// When the error message cannot be written.
 pub fn run(
     args: &ExportArgs,
     place: &Place,

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
+use jiff::tz::TimeZone;
 
 use super::output::{Destination, Output, status_of};
 use super::progress::Progress;
@@ -45,7 +46,7 @@ pub struct ReportArgs {
 /// Makes it; returns the exit status.
 ///
 /// # Errors
-/// When nobody can be told what went wrong.
+/// When the error message cannot be written.
 pub fn run(
     args: &ReportArgs,
     place: &Place,
@@ -77,6 +78,7 @@ fn made(args: &ReportArgs, place: &Place, terminal: Terminal) -> Result<Made, St
         servers: args.span.servers.clone(),
         limit_s: limit_s(args.limit, place.config.as_ref()),
         vantage: None,
+        zone: place.config.as_ref().map_or(TimeZone::UTC, |config| config.report.zone.clone()),
     };
     let mut progress = Progress::new(terminal.progress, "samples");
     let made = Reader::open(&place.store).map_err(SurveyError::from).and_then(|reader| {

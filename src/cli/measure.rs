@@ -1,12 +1,14 @@
 //! One-shot measurement of several servers side by side, as `query` and `check` need it. Polite by default: servers
 //! are asked one after the other in quick succession, and one address again only after two seconds.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::StreamExt;
 use futures_util::future::join_all;
+use futures_util::stream::FuturesUnordered;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
@@ -21,6 +23,10 @@ use ntp_monitor_core::sample::Outcome;
 const POLITE_INTERVAL: Duration = Duration::from_secs(2);
 /// Replies of several servers must not arrive at once: they would queue behind each other and be stamped late.
 const STAGGER: Duration = Duration::from_millis(5);
+/// Another address of the same name is asked as well when one has not answered after this time (RFC 8305 §5).
+const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
+/// So many addresses of one name are tried.
+const ATTEMPTS: usize = 3;
 /// An engine gets this long beyond its time-out before it is taken for hung.
 const GRACE: Duration = Duration::from_secs(1);
 
@@ -32,28 +38,29 @@ pub struct Tools {
 }
 
 /// Measures every server of `args`, all at the same time, and returns the results in the order of the arguments.
-/// `progress` is told how many are done, of how many.
+/// `progress` is called with the number done and the total.
 pub async fn measure(args: &MeasureArgs, tools: &Tools, mut progress: impl FnMut(usize, usize)) -> Vec<Measured> {
     let jobs = find(args, tools).await;
     let total = jobs.len();
     let mut results: Vec<Measured> = Vec::with_capacity(total);
     let mut running = JoinSet::new();
     let mut turns: HashMap<SocketAddr, Turn> = HashMap::new();
-    for (nth, (name, found)) in jobs.iter().enumerate() {
+    for (nth, Job { name, found }) in jobs.iter().enumerate() {
         // Until its task ends, and if it panics, this is the result.
         let fault = Outcome::Fault("the engine panicked".into());
         results.push(Measured::new(
             name,
-            found.as_ref().ok().copied(),
+            found.as_ref().ok().map(|addresses| addresses[0]),
             ProbeReport::failed(crate::clock::now(), fault),
         ));
         match found {
-            Ok(address) => {
-                let sharing = jobs.iter().filter(|(_, other)| other.as_ref() == Ok(address)).count();
-                let turn = turns.entry(*address).or_insert(Turn { first_job: nth, turn: 0 });
-                let pace = Pace::of(args, *address, sharing, *turn);
+            Ok(addresses) => {
+                let address = addresses[0];
+                let sharing = jobs.iter().filter(|other| other.address() == Some(address)).count();
+                let turn = turns.entry(address).or_insert(Turn { first_job: nth, turn: 0 });
+                let pace = Pace::of(args, address, sharing, *turn);
                 turn.turn += 1;
-                let job = ask(name.clone(), *address, pace, args.timeout, Arc::clone(&tools.engine));
+                let job = ask(name.clone(), addresses.clone(), pace, args.timeout, Arc::clone(&tools.engine));
                 running.spawn(async move { (nth, job.await) });
             }
             Err(why) => results[nth] = Measured::new(name, None, ProbeReport::failed(crate::clock::now(), why.clone())),
@@ -69,23 +76,58 @@ pub async fn measure(args: &MeasureArgs, tools: &Tools, mut progress: impl FnMut
     results
 }
 
-/// Resolves every name at once: one job an address, in the order of the arguments.
-async fn find(args: &MeasureArgs, tools: &Tools) -> Vec<(String, Result<SocketAddr, Outcome>)> {
+/// What is asked under one name.
+struct Job {
+    name: String,
+    /// The address to ask, and those of the same name to ask when it does not answer.
+    found: Result<Vec<SocketAddr>, Outcome>,
+}
+
+impl Job {
+    fn address(&self) -> Option<SocketAddr> {
+        self.found.as_ref().ok().map(|addresses| addresses[0])
+    }
+}
+
+/// Resolves every name at once: one job for each name, or for each address, in the order of the arguments.
+async fn find(args: &MeasureArgs, tools: &Tools) -> Vec<Job> {
     let lookups = args.hosts.iter().map(|target| tools.resolver.resolve(&target.host, args.family()));
     let answers = join_all(lookups).await;
     let mut jobs = Vec::new();
     for (target, answer) in args.hosts.iter().zip(answers) {
         match answer {
             Ok(resolution) => {
-                let wanted = if args.all { resolution.addresses.len() } else { 1 };
                 let port = target.port.unwrap_or(args.port);
-                let addresses = resolution.addresses.into_iter().take(wanted);
-                jobs.extend(addresses.map(|ip| (target.name.clone(), Ok(SocketAddr::new(ip, port)))));
+                let addresses: Vec<_> = resolution.addresses.iter().map(|address| address.at(port)).collect();
+                let groups: Vec<_> = match args.all {
+                    true => addresses.into_iter().map(|address| vec![address]).collect(),
+                    false => vec![alternating(&addresses)],
+                };
+                jobs.extend(groups.into_iter().map(|group| Job { name: target.name.clone(), found: Ok(group) }));
             }
-            Err(why) => jobs.push((target.name.clone(), Err(Outcome::Dns(why.to_string().into())))),
+            Err(why) => jobs.push(Job { name: target.name.clone(), found: Err(Outcome::Dns(why.to_string().into())) }),
         }
     }
+    keep_apart(&mut jobs);
     jobs
+}
+
+/// The addresses to try, the preferred one first, then one of the other family.
+fn alternating(addresses: &[SocketAddr]) -> Vec<SocketAddr> {
+    let is_first_family = |address: &&SocketAddr| address.is_ipv4() == addresses[0].is_ipv4();
+    let mut same = addresses.iter().filter(is_first_family);
+    let mut other = addresses.iter().filter(|address| !is_first_family(address));
+    let in_turn = std::iter::from_fn(|| Some([same.next(), other.next()])).take(ATTEMPTS);
+    in_turn.flatten().flatten().copied().take(ATTEMPTS).collect()
+}
+
+/// No job falls back to an address that another one asks anyway, or that host would be asked twice at a time.
+fn keep_apart(jobs: &mut [Job]) {
+    let mut asked: HashSet<SocketAddr> = jobs.iter().filter_map(Job::address).collect();
+    for addresses in jobs.iter_mut().filter_map(|job| job.found.as_mut().ok()) {
+        let mut is_first = true;
+        addresses.retain(|address| std::mem::take(&mut is_first) || asked.insert(*address));
+    }
 }
 
 /// Which of the jobs that ask one address it is.
@@ -128,15 +170,16 @@ impl Pace {
 
 async fn ask(
     name: String,
-    address: SocketAddr,
+    addresses: Vec<SocketAddr>,
     pace: Pace,
     timeout: Duration,
     engine: Arc<dyn ProbeEngine>,
 ) -> Measured {
-    let query = Query { address, timeout };
     tokio::time::sleep(pace.start).await;
     let first = Instant::now();
-    let mut measured = Measured::new(&name, Some(address), single(&*engine, query).await);
+    let (address, report) = first_answer(&*engine, &addresses, timeout).await;
+    let query = Query { address, timeout };
+    let mut measured = Measured::new(&name, Some(address), report);
     for _ in 1..pace.count {
         // A kiss-o'-death is to be heeded, and where nothing listens nothing will answer a moment later.
         if measured.reports().last().is_some_and(|last| matches!(last.outcome, Outcome::Kiss(_) | Outcome::Refused)) {
@@ -146,6 +189,32 @@ async fn ask(
         measured.push(single(&*engine, query).await);
     }
     measured
+}
+
+/// Asks each address a moment after the one before, until one answers. If none does, the result is that of the first.
+async fn first_answer(
+    engine: &dyn ProbeEngine,
+    addresses: &[SocketAddr],
+    timeout: Duration,
+) -> (SocketAddr, ProbeReport) {
+    let attempt = |(nth, address): (u32, &SocketAddr)| {
+        let query = Query { address: *address, timeout };
+        async move {
+            tokio::time::sleep(ATTEMPT_DELAY * nth).await;
+            (query.address, single(engine, query).await)
+        }
+    };
+    let mut attempts: FuturesUnordered<_> = (0..).zip(addresses).map(attempt).collect();
+    let mut failed = None;
+    while let Some((address, report)) = attempts.next().await {
+        if !matches!(report.outcome, Outcome::Timeout | Outcome::Refused | Outcome::Fault(_)) {
+            return (address, report);
+        }
+        if address == addresses[0] || failed.is_none() {
+            failed = Some((address, report));
+        }
+    }
+    failed.expect("a name that resolves has an address")
 }
 
 async fn single(engine: &dyn ProbeEngine, query: Query) -> ProbeReport {
@@ -181,6 +250,18 @@ mod tests {
         assert_eq!(second_name.interval, 2 * POLITE_INTERVAL);
         let own = Pace::of(&args("a -n 3 -i 10ms"), "127.0.0.1:123".parse().unwrap(), 1, alone);
         assert_eq!(own.interval, Server::OWN_FLOOR);
+    }
+
+    #[test]
+    fn families_alternate_and_no_address_is_asked_twice() {
+        let at = |text: &str| -> SocketAddr { format!("{text}:123").parse().unwrap() };
+        let [a, b, c, six] = [at("192.0.2.1"), at("192.0.2.2"), at("192.0.2.3"), at("[2001:db8::1]")];
+        assert_eq!(alternating(&[a, b, c, six]), [a, six, b]);
+        assert_eq!(alternating(&[a, b]), [a, b]);
+        let job = |found: &[SocketAddr]| Job { name: "x".into(), found: Ok(found.to_vec()) };
+        let mut jobs = [job(&[a, six, b]), job(&[six, c, b])];
+        keep_apart(&mut jobs);
+        assert_eq!(jobs.map(|job| job.found.unwrap()), [vec![a, b], vec![six, c]]);
     }
 
     #[test]

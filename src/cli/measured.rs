@@ -1,4 +1,4 @@
-//! What came of asking one server, once or several times.
+//! The result of asking one server, once or several times.
 
 use std::borrow::Cow;
 use std::net::SocketAddr;
@@ -8,7 +8,7 @@ use super::words;
 use crate::probe::ProbeReport;
 use ntp_monitor_core::sample::{Evidence, Measure, Outcome};
 
-/// What came of one server.
+/// The result for one server.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Measured {
     /// The server as it was named.

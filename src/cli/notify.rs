@@ -15,7 +15,7 @@ pub enum NotifyCommand {
     /// List the notifiers of the configuration
     #[command(after_help = "Example:\n  ntp-monitor --config servers.toml notify list")]
     List,
-    /// Send a test notification, and say what came of it
+    /// Send a test notification and print the result
     #[command(
         after_help = "The message goes out at once and once, whether or not the service runs; a PagerDuty incident \
         is opened and closed, a heartbeat beats.\n\nExit status: 0 when the receiver took it, 1 when not, 78 \

@@ -119,7 +119,7 @@ fn parse_size(text: &str) -> Result<Size, String> {
 /// Draws; returns the exit status.
 ///
 /// # Errors
-/// When nobody can be told what went wrong.
+/// When the error message cannot be written.
 pub fn run(
     args: &PlotArgs,
     place: &Place,

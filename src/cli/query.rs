@@ -14,6 +14,7 @@ use super::measured::Measured;
 use super::query_json;
 use super::table::{Align, Cell, Style, Table, Terminal, left_out};
 use super::words;
+use crate::probe::resolve::Address;
 use ntp_monitor_core::ntp::Check;
 use ntp_monitor_core::sample::{Evidence, Outcome, Reply};
 use ntp_monitor_core::text::units;
@@ -146,7 +147,11 @@ fn row(measured: &Measured, is_excluded: bool) -> Vec<Cell> {
 
 /// The address without the port that everybody uses.
 fn address(address: SocketAddr) -> String {
-    if address.port() == NTP_PORT { address.ip().to_string() } else { address.to_string() }
+    match (Address::from(address), address.port()) {
+        (at, NTP_PORT) => at.to_string(),
+        (at, port) if address.is_ipv6() => format!("[{at}]:{port}"),
+        (at, port) => format!("{at}:{port}"),
+    }
 }
 
 fn state(measured: &Measured, is_excluded: bool) -> Cell {

@@ -8,18 +8,20 @@
 //! an hour ahead of both would age all others out, and is left out.
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap, VecDeque};
+use std::collections::{BinaryHeap, HashMap, HashSet, VecDeque};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use crate::sinks::csv;
 use ntp_monitor_core::formats::source::{RowError, Samples};
-use ntp_monitor_core::sample::Sample;
+use ntp_monitor_core::sample::{Sample, SeriesKey};
 
 /// Rows of a file that are in memory at most; a file of no more rows is sorted when it must be.
 pub const READ_AHEAD: usize = 65_536;
 /// Faults of a file that are printed one by one.
 const FAULTS_SHOWN: u64 = 20;
+/// Servers that are analysed, each of their addresses counted: as many as the service is made for.
+const MOST_SERIES: usize = 10_000;
 /// How far ahead of both its neighbours a row is from the future.
 const FUTURE_NS: i64 = 3600 * 1_000_000_000;
 
@@ -28,6 +30,7 @@ pub struct Recording<W> {
     open: Vec<Option<Recorded>>,
     /// The time of the next row of each file, the earliest first.
     heads: BinaryHeap<Reverse<(i64, usize)>>,
+    series: HashSet<SeriesKey>,
     complaints: Complaints<W>,
 }
 
@@ -45,12 +48,14 @@ struct Complaints<W> {
     to: W,
     faults: Faults,
     said: u64,
+    /// Whether it was said that there are too many servers.
+    crowded: bool,
 }
 
 impl<W: Write> Complaints<W> {
     fn say(&mut self, what: &dyn std::fmt::Display) {
         self.said += 1;
-        // Whoever closed stderr does not want to know.
+        // A closed stderr means that the user does not want messages.
         let _ = match self.said {
             said if said <= FAULTS_SHOWN => writeln!(self.to, "ntp-monitor: {what}"),
             said if said == FAULTS_SHOWN + 1 => writeln!(self.to, "ntp-monitor: further faults are counted only"),
@@ -65,10 +70,10 @@ impl<W: Write> Complaints<W> {
 }
 
 impl<W: Write> Recording<W> {
-    /// A stream of the rows of `paths`; what is wrong with them is told to `complaints`.
+    /// A stream of the rows of `paths`; faults are passed to `complaints`.
     #[must_use]
     pub fn new(paths: &[PathBuf], complaints: W) -> Self {
-        let mut complaints = Complaints { to: complaints, faults: Faults::default(), said: 0 };
+        let mut complaints = Complaints { to: complaints, faults: Faults::default(), said: 0, crowded: false };
         let mut heads = BinaryHeap::new();
         for (index, path) in paths.iter().enumerate() {
             match first_ns(path, &mut complaints) {
@@ -77,7 +82,31 @@ impl<W: Write> Recording<W> {
                 Err(why) => complaints.unreadable(&why),
             }
         }
-        Self { paths: paths.to_vec(), open: paths.iter().map(|_| None).collect(), heads, complaints }
+        Self {
+            paths: paths.to_vec(),
+            open: paths.iter().map(|_| None).collect(),
+            heads,
+            series: HashSet::new(),
+            complaints,
+        }
+    }
+
+    /// Whether the server of the sample is one of the first [`MOST_SERIES`].
+    fn admits(&mut self, sample: &Sample) -> bool {
+        let key = sample.key();
+        if self.series.contains(&key) {
+            return true;
+        }
+        if self.series.len() < MOST_SERIES {
+            return self.series.insert(key);
+        }
+        self.complaints.faults.unreadable += 1;
+        if !std::mem::replace(&mut self.complaints.crowded, true) {
+            self.complaints.say(&format_args!(
+                "more than {MOST_SERIES} servers or addresses: the rows of the others are left out"
+            ));
+        }
+        false
     }
 
     /// What was found wrong so far.
@@ -115,8 +144,10 @@ impl<W: Write> Iterator for Recording<W> {
                 Some(head_ns) => self.heads.push(Reverse((head_ns, index))),
                 None => self.open[index] = None,
             }
-            if sample.is_some() {
-                return sample;
+            if let Some(sample) = sample
+                && self.admits(&sample)
+            {
+                return Some(sample);
             }
         }
     }
@@ -262,4 +293,26 @@ fn is_unexplained(first: &Sample, second: &Sample) -> bool {
 fn is_late(first: &Sample, second: &Sample) -> bool {
     const USUAL_NS: i64 = 30 * 1_000_000_000;
     is_unexplained(first, second) && first.at.wall_ns.saturating_sub(second.at.wall_ns) > USUAL_NS
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_of_servers_beyond_the_limit_are_left_out_and_counted() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.csv");
+        let row = |n: usize| format!("a{n},2026-11-22T20:42:42Z,timeout\n");
+        let head = "server,time,outcome,offset_s,delay_s,root_delay_s,root_dispersion_s,stratum,leap\n";
+        let rows: String = (0..MOST_SERIES + 7).chain([0]).map(row).collect();
+        std::fs::write(&path, head.to_owned() + &rows).unwrap();
+        let mut said = Vec::new();
+        let mut recording = Recording::new(&[path], &mut said);
+        assert_eq!(recording.by_ref().count(), MOST_SERIES + 1);
+        assert_eq!(recording.faults().unreadable, 7);
+        drop(recording);
+        let said = String::from_utf8(said).unwrap();
+        assert_eq!(said.matches("more than 10000 servers or addresses").count(), 1, "{said}");
+    }
 }

@@ -7,6 +7,7 @@ use super::table::{Align, Cell, Style, Table, Terminal, left_out};
 use ntp_monitor_core::stats::replay::{Report, ServerReport};
 use ntp_monitor_core::stats::summary::WindowSummary;
 use ntp_monitor_core::stats::verdict::{Entry, State, When};
+use ntp_monitor_core::text::plain::is_disruptive;
 use ntp_monitor_core::text::units::{NOTHING, seconds, signed_seconds, span};
 
 /// The last so many are shown; JSON has them all.
@@ -179,7 +180,7 @@ fn earlier(out: &mut impl Write, count: usize, shown: usize) -> io::Result<()> {
     if count > shown { writeln!(out, "({} earlier ones: see --json)", count - shown) } else { Ok(()) }
 }
 
-/// Names come from files: a terminal must not be told what to do by them.
+/// Names come from files: they must not contain control sequences of a terminal.
 pub(super) fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '?' } else { c }).collect()
+    text.chars().map(|c| if is_disruptive(c) { '?' } else { c }).collect()
 }

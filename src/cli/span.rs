@@ -65,7 +65,7 @@ impl Place {
     /// As the arguments say, or else the configuration.
     ///
     /// # Errors
-    /// The exit status, when there is neither; `complain` has been told why.
+    /// The exit status when there is neither; `complain` was called with the reason.
     pub fn find(store: Option<&PathBuf>, inputs: &Inputs, complain: impl Fn(&str)) -> Result<Self, ExitCode> {
         match (store, inputs.load()) {
             (Some(store), loaded) => Ok(Self { store: store.clone(), config: loaded.ok().map(|loaded| loaded.config) }),

@@ -1,6 +1,7 @@
 //! Tables for terminals: columns as wide as they must be, numbers to the right, colour as an extra and never as the
 //! only carrier of a meaning.
 
+use ntp_monitor_core::text::plain::is_disruptive;
 use std::io::{self, IsTerminal, Write};
 
 /// What the program may do with the terminal.
@@ -28,7 +29,7 @@ impl Terminal {
     }
 }
 
-/// How a text is to be seen.
+/// How a text is highlighted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Style {
     #[default]
@@ -75,7 +76,7 @@ impl Cell {
     #[must_use]
     pub fn styled(text: impl Into<String>, style: Style) -> Self {
         let text: String = text.into();
-        Self { text: text.chars().map(|c| if c.is_control() { '?' } else { c }).collect(), style }
+        Self { text: text.chars().map(|c| if is_disruptive(c) { '?' } else { c }).collect(), style }
     }
 }
 

@@ -109,7 +109,7 @@ pub struct Voice<O, E> {
 impl<O: Write, E: Write> Voice<O, E> {
     fn step(&mut self, what: &str) {
         if self.terminal.progress {
-            // Progress that nobody can see is no loss.
+            // Progress output is optional: a failed write is ignored.
             let _ = writeln!(self.err, "{what} …");
         }
     }
@@ -130,7 +130,7 @@ pub enum UpkeepError {
     /// The configuration is needed and unusable.
     #[error(transparent)]
     Config(#[from] Faults),
-    /// Nobody listens.
+    /// Discards progress messages.
     #[error("cannot write the result: {0}")]
     Output(#[from] io::Error),
 }

@@ -1,5 +1,6 @@
 //! The syntax of a server's address. Nothing is resolved here.
 
+use std::borrow::Cow;
 use std::net::{IpAddr, Ipv6Addr};
 
 use super::model::Host;
@@ -7,24 +8,36 @@ use super::model::Host;
 /// The port of NTP (RFC 5905 §7.2).
 const NTP_PORT: u16 = 123;
 
-/// Splits `text` into whom to ask and at which port: a name or an IPv4 address, either with `:port`; an IPv6 address,
-/// in brackets when a port follows.
+/// The longest name of an interface.
+const MAX_INTERFACE_LEN: usize = 15;
+
+/// [`split`], with the port of NTP where none is given.
+///
+/// # Errors
+/// As [`split`].
+pub(super) fn parse(text: &str) -> Result<(Host, u16), String> {
+    let (host, port) = split(text)?;
+    Ok((host, port.unwrap_or(NTP_PORT)))
+}
+
+/// Splits `text` into the server and its port: a name or an IPv4 address, either with `:port`; an IPv6 address, in
+/// brackets when a port follows, and with `%` and an interface when it is link-local.
 ///
 /// # Errors
 /// What is wrong with it, for a person.
-pub(super) fn parse(text: &str) -> Result<(Host, u16), String> {
-    if let Ok(address) = text.parse::<Ipv6Addr>() {
-        return Ok((Host::Address(IpAddr::V6(address)), NTP_PORT));
+pub fn split(text: &str) -> Result<(Host, Option<u16>), String> {
+    if let Some(host) = v6(text) {
+        return Ok((host?, None));
     }
     let (host, port) = match text.strip_prefix('[') {
         Some(rest) => {
             let (inside, after) = rest.split_once(']').ok_or("the closing ] is missing")?;
-            let address = inside.parse::<Ipv6Addr>().map_err(|_| format!("{inside:?} is not an IPv6 address"))?;
+            let host = v6(&without_uri_escape(inside)).ok_or_else(|| format!("{inside:?} is not an IPv6 address"))?;
             let port = match after {
                 "" => None,
                 _ => Some(after.strip_prefix(':').ok_or_else(|| format!("{after:?} after the ] is not a port"))?),
             };
-            (Host::Address(IpAddr::V6(address)), port)
+            (host?, port)
         }
         None => match text.split_once(':') {
             Some((_, rest)) if rest.contains(':') => {
@@ -36,8 +49,28 @@ pub(super) fn parse(text: &str) -> Result<(Host, u16), String> {
             None => (name_or_v4(text)?, None),
         },
     };
-    let port = port.map_or(Ok(NTP_PORT), parse_port)?;
-    Ok((host, port))
+    Ok((host, port.map(parse_port).transpose()?))
+}
+
+/// An IPv6 address, with an interface or without; `None` if it is something else. One with an interface is resolved
+/// like a name, because interfaces come and go.
+fn v6(text: &str) -> Option<Result<Host, String>> {
+    let Some((address, zone)) = text.split_once('%') else {
+        return Some(Ok(Host::Address(IpAddr::V6(text.parse().ok()?))));
+    };
+    let address = address.parse::<Ipv6Addr>().ok()?;
+    let is_interface = (1..=MAX_INTERFACE_LEN).contains(&zone.len())
+        && zone.bytes().all(|byte| byte.is_ascii_graphic() && !b"/:%[]".contains(&byte));
+    let wrong = || format!("{zone:?} is not an interface; a link-local address is written \"fe80::1%eth0\"");
+    Some(is_interface.then(|| Host::Name(format!("{address}%{zone}"))).ok_or_else(wrong))
+}
+
+/// In brackets, the `%` may be written as in URIs, `%25` (RFC 6874).
+fn without_uri_escape(inside: &str) -> Cow<'_, str> {
+    match inside.split_once("%25") {
+        Some((address, zone)) if !zone.is_empty() => format!("{address}%{zone}").into(),
+        _ => inside.into(),
+    }
 }
 
 fn parse_port(text: &str) -> Result<u16, String> {
@@ -65,7 +98,8 @@ fn name_or_v4(text: &str) -> Result<Host, String> {
     if name.len() > 253 || numeric || !name.split('.').all(label) {
         return Err(format!("{text:?} is neither an address nor a host name"));
     }
-    Ok(Host::Name(name.to_ascii_lowercase()))
+    // A trailing dot makes the name absolute, without the search list.
+    Ok(Host::Name(text.to_ascii_lowercase()))
 }
 
 #[cfg(test)]
@@ -77,12 +111,19 @@ mod tests {
     fn names_and_addresses_come_with_and_without_a_port() {
         for (text, host, port) in [
             ("time.example.net", Host::Name("time.example.net".into()), 123),
-            ("Time.Example.net.:1123", Host::Name("time.example.net".into()), 1123),
+            ("Time.Example.net.:1123", Host::Name("time.example.net.".into()), 1123),
             ("192.0.2.1", Host::Address("192.0.2.1".parse().unwrap()), 123),
             ("192.0.2.1:65535", Host::Address("192.0.2.1".parse().unwrap()), 65535),
             ("2001:db8::1", Host::Address("2001:db8::1".parse().unwrap()), 123),
             ("[2001:db8::1]", Host::Address("2001:db8::1".parse().unwrap()), 123),
             ("[2001:db8::1]:124", Host::Address("2001:db8::1".parse().unwrap()), 124),
+            ("Time.Example.net.:124", Host::Name("time.example.net.".into()), 124),
+            ("fe80::1%eth0", Host::Name("fe80::1%eth0".into()), 123),
+            ("FE80::01%Eth0.7", Host::Name("fe80::1%Eth0.7".into()), 123),
+            ("fe80::1%2", Host::Name("fe80::1%2".into()), 123),
+            ("[fe80::1%eth0]:124", Host::Name("fe80::1%eth0".into()), 124),
+            ("[fe80::1%25eth0]:124", Host::Name("fe80::1%eth0".into()), 124),
+            ("[fe80::1%25]", Host::Name("fe80::1%25".into()), 123),
         ] {
             assert_eq!(parse(text), Ok((host, port)), "{text}");
         }
@@ -105,6 +146,12 @@ mod tests {
             "[::1]123",
             "[192.0.2.1]",
             "2001:db8::1:x",
+            "fe80::1%",
+            "fe80::1%eth0:123",
+            "fe80::1%a b",
+            "fe80::1%an-interface-name",
+            "192.0.2.1%eth0",
+            "host%eth0",
             "http://host",
             "h\nost",
         ] {
@@ -114,7 +161,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_text_makes_the_parser_panic(text in "\\PC*|[\\[\\]:0-9a-f.]*") {
+        fn no_text_makes_the_parser_panic(text in "\\PC*|[\\[\\]:%0-9a-f.]*") {
             let _ = parse(&text);
         }
     }

@@ -1,4 +1,4 @@
-//! How long an X.509 certificate is valid: the one thing about it that a person wants to be told in time (RFC 5280
+//! How long an X.509 certificate is valid: the one property that users want a warning about (RFC 5280
 //! §4.1.2.5). Reads no more of DER than leads there; whether the certificate is sound is rustls' business.
 
 use jiff::Timestamp;

@@ -31,10 +31,17 @@ pub(super) struct Sections {
     pub report: raw::Report,
 }
 
+/// Faults that are listed one by one; the others are counted.
+const MOST_FAULTS: usize = 100;
+/// A key that is longer is not compared with the known ones.
+const LONGEST_KEY: usize = 64;
+
 /// What was found wrong so far.
 #[derive(Debug, Default)]
 pub(super) struct Findings {
     pub faults: Vec<Fault>,
+    /// Faults beyond [`MOST_FAULTS`], and how many of them are files that cannot be read.
+    unlisted: (usize, usize),
     faulty: BTreeSet<KeyPath>,
     /// What was said already: a fault of a default would come back with every server that takes it.
     said: BTreeSet<(KeyPath, String)>,
@@ -52,9 +59,31 @@ impl Findings {
 
     fn add_fault(&mut self, path: &KeyPath, fault: Fault) {
         self.faulty.insert(path.clone());
-        if self.said.insert((fault.path.clone(), fault.message.clone())) {
+        if !self.said.insert((fault.path.clone(), fault.message.clone())) {
+            return;
+        }
+        if self.is_full() {
+            self.unlisted.0 += 1;
+            self.unlisted.1 += usize::from(fault.is_unread_file);
+        } else {
             self.faults.push(fault);
         }
+    }
+
+    fn is_full(&self) -> bool {
+        self.faults.len() >= MOST_FAULTS
+    }
+
+    /// The faults in the order of the configuration, then how many more there are.
+    pub(super) fn into_faults(self) -> Vec<Fault> {
+        let (more, unread) = self.unlisted;
+        let mut faults = self.faults;
+        faults.sort_by_key(|fault| fault.source.order());
+        if more > 0 {
+            let message = format!("{more} more faults: only {MOST_FAULTS} are listed");
+            faults.push(Fault { is_unread_file: unread == more, ..Fault::general(Source::Default, message) });
+        }
+        faults
     }
 
     /// Whether the value at `path` is what was configured, and not what replaced something faulty. Rules across keys
@@ -113,14 +142,20 @@ fn check_keys(tree: &mut Tree, path: &KeyPath, schema: &Value, findings: &mut Fi
     }
     let keys: Vec<String> =
         tree.get(path).and_then(Value::as_object).into_iter().flat_map(|t| t.keys().cloned()).collect();
+    let mut has_unknown = false;
     for key in keys {
         match schema::child(schema, &key) {
             Some(child) => check_keys(tree, &path.key(&key), child, findings),
             None => {
-                findings.add(tree, &path.key(&key), format!("unknown key{}", suggestion(&key, path, schema)));
-                tree.remove(&path.key(&key));
+                let hint = if findings.is_full() { String::new() } else { suggestion(&key, path, schema) };
+                findings.add(tree, &path.key(&key), format!("unknown key{hint}"));
+                has_unknown = true;
             }
         }
+    }
+    if has_unknown {
+        // All at once: removing one takes as long as there are keys behind it.
+        tree.retain(path, |key| schema::child(schema, key).is_some());
     }
     for key in schema::required(schema) {
         let path = path.key(key);
@@ -133,6 +168,9 @@ fn check_keys(tree: &mut Tree, path: &KeyPath, schema: &Value, findings: &mut Fi
 
 /// `; did you mean …?`, or where the key does belong, or nothing.
 fn suggestion(key: &str, path: &KeyPath, schema: &Value) -> String {
+    if key.len() > LONGEST_KEY {
+        return String::new();
+    }
     let near = schema::properties(schema)
         .map(|(known, _)| (strsim::damerau_levenshtein(key, known), known))
         .filter(|(distance, known)| *distance <= 1 + known.len() / 4)

@@ -3,9 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use secrecy::ExposeSecret;
-
-use super::model::{Config, Influx, Server};
+use super::model::{Config, Http, Server, Token};
 
 /// The difference between a running configuration and its successor.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -30,7 +28,7 @@ impl Changes {
     }
 }
 
-/// What has to change to come from `old` to `new`. Servers are told apart by their names; their order says nothing.
+/// What has to change to come from `old` to `new`. Servers are identified by their names; their order does not matter.
 #[must_use]
 pub fn diff(old: &Config, new: &Config) -> Changes {
     let mut before: BTreeMap<&str, &Arc<Server>> = old.servers.iter().map(|s| (&*s.ident.name, s)).collect();
@@ -48,9 +46,9 @@ pub fn diff(old: &Config, new: &Config) -> Changes {
 
 fn sections(old: &Config, new: &Config) -> Vec<&'static str> {
     let differs = [
-        ("monitor", old.monitor != new.monitor),
-        ("http", old.http != new.http),
-        ("influxdb", !same_influx(old.influxdb.as_ref(), new.influxdb.as_ref())),
+        ("monitor", old.monitor.vantage != new.monitor.vantage || old.monitor.data_dir != new.monitor.data_dir),
+        ("http", configured(&old.http) != configured(&new.http)),
+        ("influxdb", old.influxdb != new.influxdb),
         ("csv", old.csv != new.csv),
         ("store", old.store != new.store),
         ("log", old.log != new.log),
@@ -62,7 +60,13 @@ fn sections(old: &Config, new: &Config) -> Vec<&'static str> {
     differs.into_iter().filter_map(|(name, differs)| differs.then_some(name)).collect()
 }
 
-/// What is set up once: a socket, files that others hold, and what they were told.
+/// Without the token that the running service gives itself.
+fn configured(http: &Http) -> Http {
+    let tokens = http.tokens.iter().filter(|token| token.name != Token::OWN).cloned().collect();
+    Http { tokens, ..http.clone() }
+}
+
+/// What is set up once: sockets, open files, and the settings given to them.
 fn fixed(old: &Config, new: &Config) -> Vec<&'static str> {
     let differs = [
         ("monitor.data_dir", old.monitor.data_dir != new.monitor.data_dir),
@@ -76,20 +80,6 @@ fn fixed(old: &Config, new: &Config) -> Vec<&'static str> {
         ("log.file", old.log.file != new.log.file),
     ];
     differs.into_iter().filter_map(|(key, differs)| differs.then_some(key)).collect()
-}
-
-fn same_influx(old: Option<&Influx>, new: Option<&Influx>) -> bool {
-    let (Some(old), Some(new)) = (old, new) else { return old.is_none() && new.is_none() };
-    let Influx { url, org, bucket, token, batch, flush_interval, timeout, outbox_max_age, outbox_max_bytes } = old;
-    *url == new.url
-        && *org == new.org
-        && *bucket == new.bucket
-        && token.expose_secret() == new.token.expose_secret()
-        && *batch == new.batch
-        && *flush_interval == new.flush_interval
-        && *timeout == new.timeout
-        && *outbox_max_age == new.outbox_max_age
-        && *outbox_max_bytes == new.outbox_max_bytes
 }
 
 #[cfg(test)]
@@ -131,6 +121,15 @@ mod tests {
         let changes = diff(&old, &new);
         assert_eq!(changes.sections, ["http", "store", "log"]);
         assert_eq!(changes.needs_restart, ["http.listen", "store.raw_for"]);
+    }
+
+    #[test]
+    fn token_of_the_service_itself_is_no_change() {
+        let (read, mut running) = (config(&[("NTP_SERVER", "a")]), config(&[("NTP_SERVER", "a")]));
+        running.http.tokens.push(Token { name: Token::OWN.into(), role: crate::config::Role::Read, sha256: [0; 32] });
+        assert!(diff(&running, &read).is_empty() && diff(&read, &running).is_empty());
+        running.http.tokens[0].name = "boss".into();
+        assert_eq!(diff(&running, &read).sections, ["http"]);
     }
 
     #[test]

@@ -66,6 +66,8 @@ impl fmt::Display for KeyPath {
 pub enum Source {
     /// Nobody: the built-in default, or one that follows from another value.
     Default,
+    /// A variable with a default of an image or a package.
+    Preset(String),
     /// A file, and the line where its parser gives one.
     File {
         /// As given on the command line.
@@ -73,7 +75,12 @@ pub enum Source {
         line: Option<usize>,
     },
     /// A variable of a `.env` file.
-    DotEnv(String),
+    DotEnv {
+        /// Its name.
+        name: String,
+        /// Counted from 1.
+        line: usize,
+    },
     /// A variable of the environment.
     Environment(String),
     /// A flag on the command line.
@@ -83,7 +90,11 @@ pub enum Source {
 impl Source {
     /// The order in which a person looks: by layer, and within a file from top to bottom.
     pub(super) fn order(&self) -> (u8, Option<usize>) {
-        let line = if let Self::File { line, .. } = self { *line } else { None };
+        let line = match self {
+            Self::File { line, .. } => *line,
+            Self::DotEnv { line, .. } => Some(*line),
+            _ => None,
+        };
         (self.layer(), line)
     }
 
@@ -91,10 +102,11 @@ impl Source {
     pub(super) fn layer(&self) -> u8 {
         match self {
             Self::Default => 0,
-            Self::File { .. } => 1,
-            Self::DotEnv(_) => 2,
-            Self::Environment(_) => 3,
-            Self::Flag(_) => 4,
+            Self::Preset(_) => 1,
+            Self::File { .. } => 2,
+            Self::DotEnv { .. } => 3,
+            Self::Environment(_) => 4,
+            Self::Flag(_) => 5,
         }
     }
 
@@ -103,9 +115,10 @@ impl Source {
         match self {
             Self::Default => "0".to_owned(),
             Self::File { name, .. } => format!("1{name}"),
-            Self::DotEnv(name) => format!("2{name}"),
+            Self::DotEnv { name, line } => format!("2{line} {name}"),
             Self::Environment(name) => format!("3{name}"),
             Self::Flag(name) => format!("4{name}"),
+            Self::Preset(name) => format!("5{name}"),
         }
     }
 
@@ -119,9 +132,13 @@ impl Source {
         let name = || text.get(1..).unwrap_or_default().to_owned();
         match text.chars().next() {
             Some('1') => Self::File { name: name().into(), line: None },
-            Some('2') => Self::DotEnv(name()),
+            Some('2') => match name().split_once(' ') {
+                Some((line, name)) => Self::DotEnv { name: name.to_owned(), line: line.parse().unwrap_or_default() },
+                None => Self::Default,
+            },
             Some('3') => Self::Environment(name()),
             Some('4') => Self::Flag(name()),
+            Some('5') => Self::Preset(name()),
             _ => Self::Default,
         }
     }
@@ -131,9 +148,10 @@ impl fmt::Display for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Default => f.write_str("default"),
+            Self::Preset(name) => write!(f, "default {name}"),
             Self::File { name, line: Some(line) } => write!(f, "{name}:{line}"),
             Self::File { name, line: None } => f.write_str(name),
-            Self::DotEnv(name) => write!(f, ".env {name}"),
+            Self::DotEnv { name, line } => write!(f, ".env {name} (line {line})"),
             Self::Environment(name) => write!(f, "environment {name}"),
             Self::Flag(name) => write!(f, "flag {name}"),
         }

@@ -4,13 +4,14 @@
 //! old one is kept as `FILE.previous`, with the same owner and mode.
 
 use std::fs::{File, OpenOptions, Permissions};
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 
 use nix::unistd::{AccessFlags, access};
 
 use crate::privilege::is_in_foreign_hands;
+use crate::regular_file;
 
 /// A configuration is small; what is larger is not read.
 pub const LARGEST: u64 = 4 << 20;
@@ -66,20 +67,59 @@ pub fn editable(file: Option<&Path>) -> Result<PathBuf, FileError> {
 /// # Errors
 /// When it cannot be read, or is no text.
 pub fn read(path: &Path) -> Result<String, FileError> {
-    let size = std::fs::metadata(path).map_err(|source| unreadable(path, source))?.len();
-    if size > LARGEST {
-        return Err(FileError::TooLarge(path.to_owned()));
-    }
-    std::fs::read_to_string(path).map_err(|source| unreadable(path, source))
+    regular_file::read_text(path, LARGEST).map_err(|source| match source.kind() {
+        ErrorKind::FileTooLarge => FileError::TooLarge(path.to_owned()),
+        _ => unreadable(path, source),
+    })
+}
+
+/// A file that was replaced, as long as that can be undone.
+#[derive(Debug)]
+#[must_use]
+pub struct Replaced {
+    path: PathBuf,
+    old: String,
+    new: String,
+    /// What was kept as the previous version before; `None` if there was none.
+    previous: Option<String>,
 }
 
 /// Puts `new` into the file, whose text is `old`, which is kept as the previous version.
 ///
 /// # Errors
-/// When that cannot be done; the file is then as it was.
-pub fn replace(path: &Path, old: &str, new: &str) -> Result<(), FileError> {
-    put(path, &previous(path), old)?;
-    put(path, path, new)
+/// When that cannot be done; the file and its previous version are then as they were.
+pub fn replace(path: &Path, old: &str, new: &str) -> Result<Replaced, FileError> {
+    let kept = previous(path);
+    let previous = kept.exists().then(|| read(&kept)).transpose()?;
+    let replaced = Replaced { path: path.to_owned(), old: old.to_owned(), new: new.to_owned(), previous };
+    put(path, &kept, old)?;
+    if let Err(why) = put(path, path, new) {
+        replaced.restore_previous()?;
+        return Err(why);
+    }
+    Ok(replaced)
+}
+
+impl Replaced {
+    /// Puts the file and its previous version back. A file that somebody changed meanwhile is left as it is.
+    ///
+    /// # Errors
+    /// When that cannot be done.
+    pub fn undo(self) -> Result<(), FileError> {
+        if read(&self.path)? == self.new {
+            put(&self.path, &self.path, &self.old)?;
+            self.restore_previous()?;
+        }
+        Ok(())
+    }
+
+    fn restore_previous(&self) -> Result<(), FileError> {
+        let kept = previous(&self.path);
+        match &self.previous {
+            Some(text) => put(&self.path, &kept, text),
+            None => std::fs::remove_file(&kept).map_err(|source| unwritable(&kept, source)),
+        }
+    }
 }
 
 /// Where the previous version is kept.
@@ -151,13 +191,38 @@ mod tests {
         std::fs::set_permissions(&real, Permissions::from_mode(0o640)).unwrap();
         std::os::unix::fs::symlink(&real, &link).unwrap();
         let path = editable(Some(&link)).unwrap();
-        replace(&path, "old", "new").unwrap();
+        let _ = replace(&path, "old", "new").unwrap();
         assert!(link.is_symlink());
         assert_eq!((read(&link).unwrap(), read(&previous(&real)).unwrap()), ("new".into(), "old".into()));
         for file in [&real, &previous(&real)] {
             assert_eq!(std::fs::metadata(file).unwrap().mode() & 0o777, 0o640, "{file:?}");
         }
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 3, "nothing is left behind");
+    }
+
+    #[test]
+    fn undo_restores_the_file_and_its_previous_version() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("servers.toml");
+        std::fs::write(&path, "first").unwrap();
+        replace(&path, "first", "refused").unwrap().undo().unwrap();
+        assert_eq!(read(&path).unwrap(), "first");
+        assert!(!previous(&path).exists());
+
+        let _ = replace(&path, "first", "second").unwrap();
+        replace(&path, "second", "refused").unwrap().undo().unwrap();
+        assert_eq!((read(&path).unwrap(), read(&previous(&path)).unwrap()), ("second".into(), "first".into()));
+    }
+
+    #[test]
+    fn undo_keeps_what_somebody_else_wrote_meanwhile() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("servers.toml");
+        std::fs::write(&path, "first").unwrap();
+        let replaced = replace(&path, "first", "refused").unwrap();
+        std::fs::write(&path, "by hand").unwrap();
+        replaced.undo().unwrap();
+        assert_eq!((read(&path).unwrap(), read(&previous(&path)).unwrap()), ("by hand".into(), "first".into()));
     }
 
     #[test]

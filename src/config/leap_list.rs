@@ -4,18 +4,17 @@ use std::path::Path;
 
 use ntp_monitor_core::stats::leap::LeapList;
 
-/// The published file has 5 kB. What is much larger is something else.
+use crate::regular_file;
+
+/// Maximum size in bytes. The published file has 5 kB.
 const LARGEST: u64 = 1 << 20;
 
 /// Reads and parses a list.
 ///
 /// # Errors
-/// What is wrong with the file, with what to do about it.
+/// What is wrong with the file, with what to do about it. No text of the file is repeated.
 pub fn read_leap_list(path: &Path) -> Result<LeapList, String> {
-    let size = std::fs::metadata(path).map_err(|why| format!("{} cannot be read: {why}", path.display()))?.len();
-    if size > LARGEST {
-        return Err(format!("{} has {size} bytes: that is no leap-seconds.list", path.display()));
-    }
-    let text = std::fs::read_to_string(path).map_err(|why| format!("{} cannot be read: {why}", path.display()))?;
+    let text = regular_file::read_text(path, LARGEST);
+    let text = text.map_err(|why| format!("{} cannot be read: {why}", path.display()))?;
     LeapList::parse(&text).map_err(|why| format!("{}: {why}", path.display()))
 }

@@ -6,9 +6,11 @@
 //! fault shows a secret.
 
 mod address;
+mod bounds;
 mod certificate;
 mod decode;
 mod diff;
+mod dotenv;
 pub mod edit;
 mod environment;
 mod example;
@@ -19,6 +21,10 @@ mod layers;
 mod leap_list;
 mod lines;
 mod model;
+mod named_file;
+#[cfg(test)]
+mod named_file_tests;
+mod network;
 mod notifier_env;
 mod raw;
 mod reference;
@@ -27,9 +33,13 @@ mod show;
 mod tree;
 mod units;
 mod validate;
+mod variables;
+#[cfg(test)]
+mod variables_tests;
 
 use std::path::Path;
 
+pub use address::split as split_address;
 pub use diff::{Changes, diff};
 pub use environment::{Environment, process_environment};
 pub use example::example;
@@ -37,12 +47,16 @@ pub use fault::{Fault, Faults, KeyPath, Source};
 pub use inputs::Inputs;
 pub use leap_list::read_leap_list;
 pub use model::*;
+pub use network::{Network, is_of_one_host};
 pub use reference::reference;
 pub use schema::{schema, schema_value};
 pub use validate::alerting::rule_of_json;
+pub use validate::http::base_path;
+pub use variables::own_variables;
 
 use decode::Findings;
 use layers::File;
+use named_file::Surroundings;
 use tree::Tree;
 
 /// A configuration that is sound, and what may be said about it.
@@ -88,7 +102,7 @@ fn load_layers(file: Option<File<'_>>, environment: &Environment, flags: &[Strin
     drop(merged);
     let mut findings = Findings::default();
     let config = decode::decode(&mut tree, &hostname(), &mut findings).and_then(|sections| {
-        let surroundings = validate::Surroundings { environment, file };
+        let surroundings = Surroundings { environment, file };
         validate::validate(sections, &tree, &surroundings, &mut findings, &mut warnings)
     });
     match config {
@@ -97,10 +111,7 @@ fn load_layers(file: Option<File<'_>>, environment: &Environment, flags: &[Strin
             loaded.config.shown = loaded.to_json_text().into();
             Ok(loaded)
         }
-        _ => {
-            findings.faults.sort_by_key(|fault| fault.source.order());
-            Err(Faults(findings.faults))
-        }
+        _ => Err(Faults(findings.into_faults())),
     }
 }
 

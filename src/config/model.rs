@@ -1,10 +1,10 @@
-//! The validated configuration. Whoever holds one need not check anything again.
+//! The validated configuration. A value of these types needs no further checks.
 
 mod notifier;
 mod report;
 mod server;
 
-pub use notifier::{Channel, Email, Heartbeat, Hidden, MailTls, Notifier, NotifierType, Webhook};
+pub use notifier::{Channel, Chat, Email, Heartbeat, Hidden, MailTls, Notifier, NotifierType, Webhook};
 pub use report::Report;
 pub use server::{Addresses, EngineChoice, Family, Host, Server};
 
@@ -15,12 +15,13 @@ use std::time::Duration;
 
 use rustls::sign::CertifiedKey;
 use schemars::JsonSchema;
-use secrecy::SecretString;
 use serde::Deserialize;
 
+use super::network::Network;
+use crate::outbound::Proxy;
 use ntp_monitor_core::alert::engine::Rulebook;
 
-/// Everything the service was told.
+/// The whole configuration of the service.
 #[derive(Debug, Clone)]
 pub struct Config {
     pub monitor: Monitor,
@@ -46,6 +47,8 @@ pub struct Config {
 pub struct Monitor {
     /// Where this monitor looks from; a tag of everything it writes. Default: the host name.
     pub vantage: String,
+    /// Whether the configuration names it.
+    pub is_named: bool,
     /// Where state is kept.
     pub data_dir: PathBuf,
 }
@@ -55,6 +58,19 @@ impl Config {
     #[must_use]
     pub fn active_servers(&self) -> Vec<Arc<Server>> {
         self.servers.iter().filter(|server| !server.paused).map(Arc::clone).collect()
+    }
+
+    /// Takes `vantage` in the place of the host name, unless the configuration names one.
+    pub fn keep_vantage(&mut self, vantage: &str) {
+        if self.monitor.is_named || self.monitor.vantage == vantage {
+            return;
+        }
+        vantage.clone_into(&mut self.monitor.vantage);
+        vantage.clone_into(&mut Arc::make_mut(&mut self.alerting).settings.vantage);
+        if let Ok(mut shown) = serde_json::from_str::<serde_json::Value>(&self.shown) {
+            shown["values"]["monitor"]["vantage"] = vantage.into();
+            self.shown = shown.to_string().into();
+        }
     }
 }
 
@@ -66,6 +82,10 @@ pub struct Http {
     pub public_read: bool,
     /// Names that the service goes by, beside localhost, its addresses and those it is reached at.
     pub names: Vec<String>,
+    /// Proxies whose word about the address of a client is believed.
+    pub trusted_proxies: Vec<Network>,
+    /// Where the service is below the root of its host: `/a/b` without a slash at its end, or empty.
+    pub base_path: String,
     /// By HTTPS; `None` for HTTP.
     pub tls: Option<Tls>,
     /// Who may do what; names are unique.
@@ -103,6 +123,11 @@ pub struct Token {
     pub sha256: [u8; 32],
 }
 
+impl Token {
+    /// The name of the holder of the token that the service makes for the command `health`.
+    pub const OWN: &str = "ntp-monitor health";
+}
+
 /// Without the hash: a weak token could be guessed from it.
 impl std::fmt::Debug for Token {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -136,24 +161,38 @@ impl Role {
     }
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Influx {
-    /// `http://host:port` or `https://…`, without path.
+    /// `http://host:port` or `https://…`, maybe with a path, without a slash at its end.
     pub url: String,
     pub org: String,
     pub bucket: String,
     /// The token, from `token`, `token_file` or the environment.
-    pub token: SecretString,
+    pub token: Hidden,
     /// Lines a request carries at most.
     pub batch: usize,
-    /// Longest wait of a line for company.
+    /// Longest time that a line waits for its batch.
     pub flush_interval: Duration,
     /// Deadline of one request.
     pub timeout: Duration,
+    /// Certificates that are trusted beside those of the system, as PEM.
+    pub ca_pem: Option<String>,
+    /// The proxy that requests go through.
+    pub proxy: Option<Proxy>,
     /// The outbox drops what is older.
     pub outbox_max_age: Duration,
     /// The outbox drops its oldest beyond this many bytes.
     pub outbox_max_bytes: u64,
+}
+
+impl Influx {
+    /// Reads the files of its secrets again. `None` if nothing changed. Blocks.
+    #[must_use]
+    pub fn renewed(&self) -> Option<Self> {
+        let mut now = self.clone();
+        let changed = [now.token.renew(), now.proxy.as_mut().is_some_and(Proxy::renew)];
+        changed.contains(&true).then_some(now)
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -166,6 +205,8 @@ pub struct Csv {
     pub compress: bool,
     /// How long finished files are kept; `None` for ever.
     pub keep: Option<Duration>,
+    /// The number of the group that may read the files.
+    pub group: Option<u32>,
 }
 
 /// When a file is finished.

@@ -62,7 +62,7 @@ pub(super) struct Root {
 #[schemars(inline)]
 pub(super) struct Monitor {
     /// Name of this monitor's location; a tag on all data that it writes.
-    #[schemars(extend("x-default" = "the host name", "examples" = ["ams-1"]))]
+    #[schemars(extend("x-default" = "the host name at the first start with this store", "examples" = ["ams-1"]))]
     pub vantage: String,
     /// Directory of the service's data.
     #[schemars(extend("default" = "/var/lib/ntp-monitor"))]
@@ -114,6 +114,7 @@ with_probe_keys! {
 with_probe_keys! {
     Server {
         /// A name or an address, with a port when it is not 123: "time.example.net", "192.0.2.1:123", `"[2001:db8::1]"`.
+        /// A link-local address has its interface: `"fe80::1%eth0"`.
         #[schemars(extend("examples" = ["time.example.net"]))]
         pub address: String,
         /// Name of the server; unique.
@@ -146,6 +147,14 @@ pub(super) struct Http {
     /// requests for other names than these, localhost and IP addresses are rejected (DNS rebinding).
     #[schemars(extend("default" = [], "examples" = [["monitor.example.net"]]))]
     pub names: Vec<String>,
+    /// Addresses or networks of reverse proxies. For their requests the client is the last address in X-Forwarded-For that
+    /// is not one of these. From other addresses this header is ignored.
+    #[schemars(extend("default" = [], "examples" = [["127.0.0.1", "10.0.0.0/8"]]))]
+    pub trusted_proxies: Vec<String>,
+    /// Path below which a reverse proxy shows the service, such as "/ntp". Needed only where the proxy passes the path on as
+    /// it is. A proxy that removes it says so in X-Forwarded-Prefix, which is read from trusted_proxies.
+    #[schemars(extend("default" = "/", "examples" = ["/ntp"]))]
+    pub base_path: String,
     /// Serve HTTPS instead of HTTP. A reload reads both files again.
     pub tls: Option<HttpTls>,
     /// Access tokens with their roles; clients send "Authorization: Bearer TOKEN".
@@ -188,7 +197,7 @@ pub(super) struct Token {
 #[serde(deny_unknown_fields)]
 #[schemars(inline)]
 pub(super) struct Influx {
-    /// http://HOST:PORT or https://HOST:PORT, without a path.
+    /// http://HOST:PORT or https://HOST:PORT, with a path if a proxy serves the database below one.
     #[schemars(extend("examples" = ["http://127.0.0.1:8086"]))]
     pub url: String,
     /// Organisation.
@@ -199,7 +208,8 @@ pub(super) struct Influx {
     pub bucket: String,
     /// The token. Prefer token_file or the environment variable INFLUX_TOKEN.
     pub token: Option<Secret>,
-    /// A file with the token; a relative path is looked up in systemd's credentials first.
+    /// A file with the token; a relative path is looked up in systemd's credentials first. It is read again when the
+    /// database rejects the token.
     #[schemars(extend("examples" = ["/etc/ntp-monitor/influx-token"]))]
     pub token_file: Option<PathBuf>,
     /// Largest number of points in one request.
@@ -211,6 +221,16 @@ pub(super) struct Influx {
     /// Timeout of one request.
     #[schemars(extend("default" = "10s"))]
     pub timeout: Span,
+    /// Certificates (PEM) to trust in addition to those of the system.
+    #[schemars(extend("examples" = ["/etc/ntp-monitor/ca.pem"]))]
+    pub ca_file: Option<PathBuf>,
+    /// URL of an HTTP proxy, which may contain a user name and a password, or "environment" to use HTTP_PROXY,
+    /// HTTPS_PROXY, ALL_PROXY and NO_PROXY. Without this key no proxy is used.
+    #[schemars(extend("examples" = ["http://proxy.example.net:3128"]))]
+    pub proxy: Option<Secret>,
+    /// A file with the proxy's URL; a relative path is looked up in systemd's credentials first.
+    #[schemars(extend("examples" = ["/etc/ntp-monitor/proxy"]))]
+    pub proxy_file: Option<PathBuf>,
     /// Undelivered points older than this are dropped and counted.
     #[schemars(extend("default" = "7d"))]
     pub outbox_max_age: Span,
@@ -239,6 +259,10 @@ pub(super) struct Csv {
     /// How long finished files are kept; "forever" deletes none.
     #[schemars(extend("default" = "365d"))]
     pub keep: Retention,
+    /// Group (name or number) that may read the files and their directory; they have modes 0640 and 0750. The user of the
+    /// service must be a member of it. Alternatively give the directory to the group, with mode 2750.
+    #[schemars(extend("examples" = ["adm"]))]
+    pub group: Option<String>,
 }
 
 /// `[store]`.

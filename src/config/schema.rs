@@ -111,7 +111,8 @@ pub(super) fn default(schema: &Value) -> Option<Value> {
     Some(table.iter().filter_map(|(key, schema)| Some((key.clone(), default(schema)?))).collect())
 }
 
-/// Text from the environment or a flag, as the kind of value that its key wants. What does not fit stays text, and the
+/// Text from the environment or a flag, as the kind of value that its key wants; items of a list have commas between
+/// them. What does not fit stays text, and the
 /// decoder says what is wrong with it.
 pub(super) fn typed(path: &KeyPath, text: &str) -> config::Value {
     let kind = at(path).and_then(|schema| schema.get("type"));
@@ -129,6 +130,10 @@ pub(super) fn typed(path: &KeyPath, text: &str) -> config::Value {
         && let Ok(number) = trimmed.parse::<i64>()
     {
         return config::Value::new(None, number);
+    }
+    if is("array") && at(path).is_some_and(|schema| schema["items"]["type"] == "string") {
+        let items = trimmed.split(',').map(str::trim).filter(|item| !item.is_empty());
+        return config::Value::new(None, items.map(str::to_owned).collect::<Vec<String>>());
     }
     config::Value::new(None, text)
 }

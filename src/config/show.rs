@@ -10,6 +10,7 @@ use super::Loaded;
 use super::fault::KeyPath;
 use super::schema;
 use super::tree::Tree;
+use ntp_monitor_core::text::plain::{self, is_disruptive};
 
 /// What stands in the place of a secret.
 pub(super) const MASK: &str = "********";
@@ -128,7 +129,7 @@ fn table_text(text: &mut String, tree: &Tree, path: &KeyPath, schema: &Value) {
 
 /// A file may have any name; a comment is one line.
 fn comment(source: &str) -> String {
-    source.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+    plain::one_line(source, '\u{fffd}')
 }
 
 /// Calls `leaf` with the path of every value that is no section, until it fails.
@@ -180,7 +181,7 @@ fn one_line(text: &str) -> String {
         match c {
             '"' => quoted.push_str("\\\""),
             '\\' => quoted.push_str("\\\\"),
-            c if c.is_control() => {
+            c if is_disruptive(c) => {
                 let _ = write!(quoted, "\\u{:04X}", u32::from(c));
             }
             c => quoted.push(c),

@@ -143,6 +143,13 @@ impl Tree {
         }
     }
 
+    /// Keeps those keys of the table at `path` for which `is_kept` is true.
+    pub(super) fn retain(&mut self, path: &KeyPath, is_kept: impl Fn(&str) -> bool) {
+        if let Some(Value::Object(table)) = self.get_mut(path) {
+            table.retain(|key, _| is_kept(key));
+        }
+    }
+
     /// Fills in every default but those of servers: sections, keys, and what follows from other values.
     pub(super) fn fill(&mut self, hostname: &str) {
         let root = KeyPath::default();

@@ -140,7 +140,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn a_duration_without_a_unit_is_told_the_right_form() {
+    fn a_duration_without_a_unit_is_refused_with_the_right_form() {
         for value in [json!(64), json!("64"), json!(-3), json!(1.5)] {
             let why = serde_json::from_value::<Span>(value).unwrap_err().to_string();
             assert!(why.contains("needs a unit"), "{why}");

@@ -69,7 +69,7 @@ mod tests {
     use crate::doctor::Level;
 
     #[test]
-    fn who_corrects_the_clock_is_told_apart_from_nobody() {
+    fn a_clock_without_a_daemon_is_recognised() {
         let view = |synchronised| DaemonView {
             name: "chronyd".to_owned(),
             synchronised,

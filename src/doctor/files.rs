@@ -92,7 +92,7 @@ fn strangers(store: &Path) -> Vec<Finding> {
     files.iter().filter(strange).map(report).collect()
 }
 
-/// Root may write everywhere: what it cannot try out is told by the rights of the directory.
+/// Root may write everywhere, so the permissions of the directory decide instead of a trial.
 fn closed_to_service(name: &str, dir: &fs::Metadata) -> Option<Finding> {
     let service = service_user(&fs::read_to_string("/etc/passwd").ok()?).filter(|_| geteuid().is_root())?;
     if may_write(service, (dir.uid(), dir.gid()), dir.mode()) {

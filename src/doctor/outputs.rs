@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::finding::{Area, Finding};
-use crate::config::Config;
+use crate::config::{Config, Influx};
 use crate::outbound;
 use crate::sinks::influx::InfluxClient;
 
@@ -16,7 +16,7 @@ pub(super) async fn examine(config: &Config, offline: bool) -> Vec<Finding> {
         findings.push(match InfluxClient::new(influx) {
             Err(why) => AREA.problem("influxdb", why.to_string(), "correct [influxdb]"),
             Ok(_) if offline => AREA.note("influxdb", "not asked"),
-            Ok(client) => ready(&influx.url, &client).await,
+            Ok(client) => may_write(influx, &client).await,
         });
     }
     let speaks_tls = config.influxdb.as_ref().is_some_and(|influx| influx.url.starts_with("https"));
@@ -27,18 +27,20 @@ pub(super) async fn examine(config: &Config, offline: bool) -> Vec<Finding> {
     if let Some(csv) = &config.csv {
         findings.push(AREA.ok("csv", format!("in {}", csv.dir.display())));
     }
-    // Whether somebody is told can only be tried out by telling.
+    // Whether a notification arrives can only be tested by sending one.
     findings.extend(config.notifiers.iter().map(|notifier| {
         AREA.note(&*notifier.name, "configured").advising(format!("ntp-monitor notify test {}", notifier.name))
     }));
     findings
 }
 
-async fn ready(url: &str, client: &InfluxClient) -> Finding {
-    let answer = tokio::time::timeout(ANSWER_WITHIN, client.ready()).await;
-    let advice = "start it, or correct url; what is measured meanwhile waits in the store and is sent later";
+/// Asks without writing anything.
+async fn may_write(influx: &Influx, client: &InfluxClient) -> Finding {
+    let Influx { url, org, bucket, .. } = influx;
+    let answer = tokio::time::timeout(ANSWER_WITHIN, client.may_write()).await;
+    let advice = "start it, or correct [influxdb]; points wait in the store meanwhile and are sent later";
     match answer {
-        Ok(Ok(())) => AREA.ok("influxdb", format!("{url} is ready")),
+        Ok(Ok(())) => AREA.ok("influxdb", format!("{url} accepts writes to bucket {bucket} of {org}")),
         Ok(Err(why)) => AREA.problem("influxdb", format!("{url}: {why}"), advice),
         Err(_) => AREA.problem("influxdb", format!("{url} does not answer"), advice),
     }

@@ -73,7 +73,7 @@ async fn look(examination: &Examination, server: &Server, seen: Option<&Sample>)
     let address = match &server.host {
         Host::Address(ip) => SocketAddr::new(*ip, server.port),
         Host::Name(host) => match examination.resolver.resolve(host, server.family).await {
-            Ok(found) => SocketAddr::new(found.addresses[0], server.port),
+            Ok(found) => found.addresses[0].at(server.port),
             Err(why) => {
                 return AREA.problem(name, why.to_string(), "look at /etc/resolv.conf and the name's spelling");
             }

@@ -81,7 +81,7 @@ mod tests {
     use crate::doctor::Level;
 
     #[test]
-    fn another_program_an_older_release_and_a_sick_service_are_told_apart() {
+    fn a_foreign_old_or_failing_service_is_recognised() {
         let level = |health: Value| judge("x", 200, Some(&health)).iter().map(|f| f.level).max();
         assert_eq!(level(json!({ "hello": "world" })), Some(Level::Problem));
         assert_eq!(level(json!({ "status": "ok", "version": VERSION, "reasons": [] })), Some(Level::Ok));
@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_listens_everywhere_is_asked_on_loopback() {
+    fn a_wildcard_listener_is_asked_on_loopback() {
         assert_eq!(reachable("0.0.0.0:80".parse().unwrap()), "127.0.0.1:80".parse().unwrap());
         assert_eq!(reachable("[::]:80".parse().unwrap()), "[::1]:80".parse().unwrap());
         assert_eq!(reachable("192.0.2.1:80".parse().unwrap()), "192.0.2.1:80".parse().unwrap());

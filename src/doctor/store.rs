@@ -8,7 +8,7 @@ use crate::store::upkeep::{self, Depth};
 use super::finding::{Area, Finding};
 
 const AREA: Area = Area("store");
-/// A larger file takes minutes to read; whoever wants that has `store check`.
+/// A larger file takes minutes to read; `store check` does that.
 const READ_UP_TO_BYTES: u64 = 512 << 20;
 
 /// Root must not open it.

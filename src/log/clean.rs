@@ -4,6 +4,8 @@ use std::fmt::{self, Write as _};
 
 use slog::{KV, Key, OwnedKVList, Record, Serializer};
 
+use ntp_monitor_core::text::plain::is_disruptive;
+
 /// The pairs of a record and of its logger as text, outermost logger first. Keys are literals of this program and its
 /// dependencies, never what a remote said.
 #[derive(Debug, Default)]
@@ -35,16 +37,11 @@ impl Serializer for Pairs {
 pub(super) fn escaped(text: &str) -> String {
     let mut clean = String::with_capacity(text.len());
     for c in text.chars() {
-        if c.is_control() || is_layout(c) {
+        if is_disruptive(c) {
             let _ = write!(clean, "{}", c.escape_default());
         } else {
             clean.push(c);
         }
     }
     clean
-}
-
-/// Line and paragraph separators, and the marks that turn the reading direction.
-fn is_layout(c: char) -> bool {
-    matches!(c, '\u{2028}' | '\u{2029}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }

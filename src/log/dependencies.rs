@@ -1,5 +1,5 @@
 //! Records of dependencies, limited: what they complain of, a malformed request for instance, a remote can bring about
-//! as often as it likes.
+//! without limit.
 
 use std::sync::{Arc, Mutex, PoisonError};
 

@@ -2,7 +2,7 @@
 //!
 //! A finished file is renamed to `NAME.2026-11-22T10-00-00.123Z`, which sorts by time. A failure to finish a file is no
 //! reason to lose records: they go on into the present one, and the next record tries again. Who has the file rotated by
-//! another program has that program send SIGHUP, at which it is opened anew. Without a signal it is reopened within
+//! another program has that program send SIGHUP, which reopens it. Without a signal it is reopened within
 //! ten seconds after another program removed or replaced it.
 
 use std::fs::{File, OpenOptions};

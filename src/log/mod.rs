@@ -1,4 +1,4 @@
-//! Logging: slog with its writers on one thread, behind one bounded queue; nobody who logs ever waits.
+//! Logging: slog with its writers on one thread, behind one bounded queue; logging never blocks the caller.
 //!
 //! A record passes a level filter, the queue ([`queue`]), and then the drains of [`formats`] and [`mod@file`]. Records of
 //! dependencies (the `log` crate) come in by a filter of their own. What a remote can trigger at will passes
@@ -71,7 +71,7 @@ impl LogControl {
         ::log::set_max_level(level::of_dependencies(level));
     }
 
-    /// Has the log file opened anew before the next record: somebody may have moved it away.
+    /// Reopens the log file before the next record: another program may have moved it.
     pub fn reopen(&self) {
         self.reopen.store(true, Ordering::Relaxed);
     }

@@ -123,7 +123,7 @@ fn what_a_remote_can_make_a_dependency_say_at_will_is_limited_by_module() {
 
 #[test]
 fn what_finds_the_queue_full_is_counted_and_reported() {
-    /// Waits before each record until it is told to go on.
+    /// Blocks before each record until the test releases it.
     struct Gate(Mutex<Receiver<()>>, AnyDrain);
     impl Drain for Gate {
         type Ok = ();
@@ -206,7 +206,7 @@ fn a_file_that_was_moved_away_is_left_at_a_hint_and_at_its_size_at_the_latest() 
 }
 
 #[test]
-fn a_file_that_cannot_be_opened_anew_at_first_is_as_soon_as_it_can() {
+fn a_failed_reopen_is_retried() {
     let dir = tempfile::tempdir().unwrap();
     let [logs, gone] = ["logs", "gone"].map(|name| dir.path().join(name));
     std::fs::create_dir(&logs).unwrap();

@@ -17,7 +17,11 @@ pub struct SampleReady(pub Arc<Sample>);
 /// To the actors that keep state for each series: this series is no longer polled.
 #[derive(Debug, Clone, Message)]
 #[rtype(result = "()")]
-pub struct Forget(pub SeriesKey);
+pub struct Forget {
+    pub key: SeriesKey,
+    /// The series of the same server that is polled instead, and continues its failures in a row.
+    pub successor: Option<SeriesKey>,
+}
 
 /// To the health actor: the poll counts of an earlier process in a period that began `age_s` seconds ago. One message
 /// covers all series, because one per series would fill the mailbox.

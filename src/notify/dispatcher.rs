@@ -5,6 +5,9 @@
 //! - A rejected message is retried like any other failure, and dropped after three rejections if other messages were
 //!   accepted since the first one, because then the message is at fault. Later messages of the same rule wait for it,
 //!   those of other rules do not.
+//! - A message that was sent whole but not answered may have arrived: it is repeated with long waits and then dropped.
+//! - What a receiver has of a message is recorded, and only the rest is sent again. If only some addresses of a mail are
+//!   refused, other messages do not wait.
 //! - If the store cannot record a delivery, the record is retried, not the message.
 
 use std::collections::HashMap;
@@ -16,7 +19,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::rate::Rate;
-use super::{Failure, Notifier, NotifierState, Retry};
+use super::{Failure, Notifier, NotifierState, Progress, Retry};
 use crate::sinks::influx::Pacing;
 use crate::store::{Due, StoreError, StoreHandle};
 
@@ -34,6 +37,32 @@ pub struct Settings {
     pub per_minute: u32,
     /// The waits between attempts.
     pub pacing: Pacing,
+    /// The limits for messages that were sent whole and not answered.
+    pub repeats: Repeats,
+}
+
+/// How often a message is repeated that was sent whole and not answered, because the receiver may have taken it.
+#[derive(Debug, Clone, Copy)]
+pub struct Repeats {
+    /// The wait after the first time; it grows fourfold with each.
+    pub first: Duration,
+    /// The longest wait.
+    pub longest: Duration,
+    /// After so many times the message is dropped.
+    pub most: u32,
+}
+
+impl Default for Repeats {
+    fn default() -> Self {
+        Self { first: Duration::from_secs(15), longest: Duration::from_secs(6 * 3600), most: 8 }
+    }
+}
+
+impl Repeats {
+    /// The wait after the message was sent `times` times.
+    fn wait(&self, times: u32) -> Duration {
+        self.first.saturating_mul(4_u32.saturating_pow(times.saturating_sub(1))).min(self.longest)
+    }
 }
 
 /// The stop signal, with the deadline for an attempt in progress.
@@ -133,30 +162,44 @@ impl Dispatcher {
     }
 
     async fn attempt(&mut self, due: Due) -> Result<(), Ended> {
-        let notification = match due.notification {
+        let notification = match &due.notification {
             Ok(notification) => notification,
             Err(why) => return self.give_up(due.id, &format!("the stored notification cannot be parsed: {why}")).await,
         };
+        let mut progress = Progress::restored(due.progress.as_deref(), due.behind.clone());
         let wait = self.rate.wait(Instant::now());
         if wait > Duration::ZERO {
             self.sleep(wait).await?;
         }
         self.rate.note(Instant::now());
         let outcome = tokio::select! {
-            outcome = self.notifier.deliver(&notification) => outcome,
-            () = self.stop.expired() => return Err(Ended),
+            outcome = self.notifier.deliver(notification, &mut progress) => outcome,
+            () = self.stop.expired() => return self.abort(&due, progress).await,
         };
         match outcome {
-            Ok(_) => self.delivered(due.id).await,
-            Err(failure) => self.failed(due.id, due.attempts.saturating_add(1), &failure).await,
+            Ok(_) => self.delivered(due.id, &progress).await,
+            Err(failure) => self.failed(due.id, due.attempts.saturating_add(1), &failure, progress).await,
         }
     }
 
-    async fn delivered(&mut self, id: i64) -> Result<(), Ended> {
+    /// Records what the receiver has of a message whose attempt was interrupted by the end of the service.
+    async fn abort(&self, due: &Due, progress: Progress) -> Result<(), Ended> {
+        let (now_ns, why) = (crate::clock::now().wall_ns, "interrupted by the end of the service".to_owned());
+        if let Err(why) = self.store.notification_failed(due.id, now_ns, why, progress.recorded()).await {
+            warn!(self.log, "cannot record a failed notification"; "reason" => %why);
+        }
+        Err(Ended)
+    }
+
+    async fn delivered(&mut self, id: i64, progress: &Progress) -> Result<(), Ended> {
         self.taken += 1;
         self.refused.remove(&id);
         let failed = self.state.gauge().consecutive_failures;
-        if self.state.delivered() {
+        if let Some(why) = progress.rejections() {
+            if self.state.delivered_in_part(&why) {
+                error!(self.log, "a notification was delivered in part"; "rejected" => why);
+            }
+        } else if self.state.delivered() {
             info!(self.log, "notifications are delivered again");
         }
         while let Err(why) = self.store.notification_delivered(id, failed >= OUTAGE).await {
@@ -166,28 +209,47 @@ impl Dispatcher {
         Ok(())
     }
 
-    async fn failed(&mut self, id: i64, attempts: u32, failure: &Failure) -> Result<(), Ended> {
+    async fn failed(&mut self, id: i64, attempts: u32, failure: &Failure, mut progress: Progress) -> Result<(), Ended> {
         if failure.retry == Retry::Refused && self.is_the_message_at_fault(id) {
-            return self.give_up(id, &failure.why).await;
+            let why = format!("the receiver rejects it and accepts others: {failure}");
+            return self.give_up(id, &why).await;
         }
-        let pacing = self.settings.pacing;
-        let wait = |failures| match failure.retry {
-            Retry::After(time) => pacing.retry(failures, rand::random(), Some(time)),
-            Retry::Paused => pacing.probe,
-            Retry::Backoff | Retry::Refused => pacing.retry(failures, rand::random(), None),
-        };
-        let pause = wait(self.state.gauge().consecutive_failures.saturating_add(1));
+        if failure.retry == Retry::Unanswered {
+            progress.unanswered += 1;
+            if progress.unanswered >= self.settings.repeats.most {
+                let why = format!("it was sent {} times without an answer: {failure}", progress.unanswered);
+                return self.give_up(id, &why).await;
+            }
+        }
+        let failures = self.state.gauge().consecutive_failures.saturating_add(1);
+        // A refused address of a mail delays nothing else.
+        let pause = if failure.is_partial { Duration::ZERO } else { self.wait(failure, failures) };
         if self.state.failed(failure, Some(pause)) == 1 {
             warn!(self.log, "a notification was not delivered, will retry"; "reason" => %failure);
         }
-        // A receiver that rejects the notifier rejects every message.
-        let own_wait = if failure.retry == Retry::Paused { Duration::ZERO } else { wait(attempts) };
+        let own_wait = match failure.retry {
+            // A receiver that rejects the notifier rejects every message.
+            Retry::Paused => Duration::ZERO,
+            Retry::Unanswered => self.settings.repeats.wait(progress.unanswered),
+            _ => self.wait(failure, attempts),
+        };
         let next_ns =
             crate::clock::now().wall_ns.saturating_add(i64::try_from(own_wait.as_nanos()).unwrap_or(i64::MAX));
-        if let Err(why) = self.store.notification_failed(id, next_ns, failure.why.clone()).await {
+        let record = self.store.notification_failed(id, next_ns, failure.why.clone(), progress.recorded());
+        if let Err(why) = record.await {
             warn!(self.log, "cannot record a failed notification"; "reason" => %why);
         }
         self.sleep(pause).await
+    }
+
+    /// The wait after so many failures of this kind.
+    fn wait(&self, failure: &Failure, failures: u32) -> Duration {
+        let pacing = self.settings.pacing;
+        match failure.retry {
+            Retry::After(time) => pacing.retry(failures, rand::random(), Some(time)),
+            Retry::Paused => pacing.probe,
+            Retry::Backoff | Retry::Refused | Retry::Unanswered => pacing.retry(failures, rand::random(), None),
+        }
     }
 
     /// Counts a rejection, and returns whether other messages were accepted while this one was repeatedly rejected.
@@ -202,7 +264,7 @@ impl Dispatcher {
         self.refused.remove(&id);
         self.state.failed(&Failure::new(Retry::Refused, why), None);
         self.state.gave_up();
-        error!(self.log, "dropping a notification: the receiver rejects it and accepts others"; "reason" => why);
+        error!(self.log, "dropping a notification"; "reason" => why);
         match self.store.notification_given_up(id, why.to_owned()).await {
             Ok(()) => Ok(()),
             Err(why) => self.wait_for_store(&why).await,

@@ -1,56 +1,59 @@
 //! Mail over SMTP, as plain text and HTML. If STARTTLS is configured it is required, not opportunistic. The Message-ID
-//! is derived from the key of the notification, so receivers recognise a repeat after a crash.
+//! is derived from the content of the notification, so receivers recognise a repeat after a crash, and `References` put
+//! the mails about an alert into one thread.
 
-use std::time::Duration;
+use std::collections::BTreeSet;
 
 use lettre::message::header::{ContentType, HeaderName, HeaderValue};
 use lettre::message::{Attachment, Mailbox, MessageBuilder, MultiPart, SinglePart};
 use lettre::transport::smtp::authentication::Credentials;
-use lettre::transport::smtp::client::{Certificate, CertificateStore, Tls, TlsParameters};
-use lettre::transport::smtp::{Error, extension::ClientId};
-use lettre::{AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor};
+use lettre::transport::smtp::client::{Certificate, CertificateStore, TlsParameters};
+use lettre::{Address, Message};
 use sha2::{Digest, Sha256};
 
+use super::progress::{Progress, listed};
+use super::smtp::{Receipt, Security, Server};
 use super::{Failure, Notifier, Retry, Sending, words};
 use crate::config::{Email as Settings, MailTls, Notifier as Config};
 use crate::outbound;
 use crate::report::message::Report;
-use ntp_monitor_core::alert::notification::Notification;
+use ntp_monitor_core::alert::notification::{Instance, Notification, Status};
 use ntp_monitor_core::text::html::Text;
 
+/// The maximum number of alerts that a mail refers to.
+const THREADS: usize = 20;
+
 pub(super) struct Email {
-    transport: AsyncSmtpTransport<Tokio1Executor>,
+    server: Server,
     from: Mailbox,
     to: Vec<Mailbox>,
-    timeout: Duration,
 }
 
 impl Email {
     pub(super) fn new(config: &Config, settings: &Settings) -> Result<Self, String> {
-        let tls = match settings.tls {
-            MailTls::Starttls => Tls::Required(parameters(config, settings)?),
-            MailTls::Tls => Tls::Wrapper(parameters(config, settings)?),
-            MailTls::None => Tls::None,
+        let security = match settings.tls {
+            MailTls::Starttls => Security::Starttls(parameters(config, settings)?),
+            MailTls::Tls => Security::Tls(parameters(config, settings)?),
+            MailTls::None => Security::None,
         };
-        let mut builder = AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous(&settings.host)
-            .port(settings.port)
-            .tls(tls)
-            .hello_name(hello())
-            .timeout(Some(config.timeout));
-        if let Some((user, password)) = &settings.login {
-            builder = builder.credentials(Credentials::new(user.clone(), password.expose().to_owned()));
-        }
-        let (from, to) = (settings.from.clone(), settings.to.clone());
-        Ok(Self { transport: builder.build(), from, to, timeout: config.timeout })
+        let login = settings.login.as_ref();
+        let server = Server {
+            host: settings.host.clone(),
+            port: settings.port,
+            security,
+            hello: settings.hello.clone(),
+            login: login.map(|(user, password)| Credentials::new(user.clone(), password.expose().to_owned())),
+            timeout: config.timeout,
+        };
+        Ok(Self { server, from: settings.from.clone(), to: settings.to.clone() })
     }
 
     /// The headers of a mail.
-    fn headed(&self, key: &str, subject: &str) -> MessageBuilder {
-        let digest: String = Sha256::digest(key.as_bytes()).iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+    fn headed(&self, id: String, subject: &str) -> MessageBuilder {
         let builder = Message::builder()
             .from(self.from.clone())
             .subject(words::one_line(subject))
-            .message_id(Some(format!("<{digest}@{}>", self.from.email.domain())))
+            .message_id(Some(id))
             // RFC 3834 §5: prevents automatic replies.
             .raw_header(HeaderValue::new(
                 HeaderName::new_from_ascii_str("Auto-Submitted"),
@@ -59,28 +62,84 @@ impl Email {
         self.to.iter().fold(builder, |builder, to| builder.to(to.clone()))
     }
 
-    async fn send(&self, message: Result<Message, lettre::error::Error>) -> Result<String, Failure> {
-        let message = message.map_err(|why| Failure::new(Retry::Refused, format!("cannot build the mail: {why}")))?;
-        // The time-out of the library applies to each step; this one applies to the whole attempt.
-        match tokio::time::timeout(self.timeout, self.transport.send(message)).await {
-            Err(_) => Err(Failure::new(Retry::Backoff, "the mail server did not accept the mail in time")),
-            Ok(Err(error)) => Err(failure(&error)),
-            Ok(Ok(response)) => {
-                let said: Vec<&str> = response.message().collect();
-                Ok(outbound::short(&format!("{} {}", response.code(), said.join(" "))))
-            }
+    /// A message ID that is the same for the same parts.
+    fn id(&self, parts: &[&str]) -> String {
+        let mut hash = Sha256::new();
+        if let [only] = parts {
+            hash.update(only);
+        } else {
+            parts.iter().for_each(|part| hash.update([&(part.len() as u64).to_be_bytes(), part.as_bytes()].concat()));
         }
+        let digest: String = hash.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+        format!("<{digest}@{}>", self.from.email.domain())
+    }
+
+    /// The headers of a mail about alerts. The mail that says that alerts fire has the ID of the first of them, and every
+    /// later mail about one of them refers to it.
+    fn threaded(&self, notification: &Notification) -> MessageBuilder {
+        let thread = |it: &Instance| {
+            let server = it.server.as_deref().unwrap_or_default();
+            self.id(&[&notification.vantage, &notification.alert, server, &it.started_at.to_string()])
+        };
+        let threads: Vec<String> = notification.alerts.iter().take(THREADS).map(thread).collect();
+        let is_first = notification.status == Status::Firing && !notification.reminder;
+        let (id, references) = match threads.split_first() {
+            Some((first, others)) if is_first => (first.clone(), others),
+            _ => (self.id(&[&notification.key]), threads.as_slice()),
+        };
+        let subject = format!("{} ({})", words::title(notification), notification.vantage);
+        let mut builder = self.headed(id, &subject);
+        if let Some(parent) = references.first().filter(|_| !is_first) {
+            builder = builder.in_reply_to(parent.clone());
+        }
+        if references.is_empty() { builder } else { builder.references(references.join(" ")) }
+    }
+
+    /// Sends the mail to the receivers that have not got it yet.
+    async fn send(
+        &self,
+        message: Result<Message, lettre::error::Error>,
+        progress: &mut Progress,
+    ) -> Result<String, Failure> {
+        let message = message.map_err(|why| Failure::new(Retry::Refused, format!("cannot build the mail: {why}")))?;
+        let open: Vec<Address> =
+            self.to.iter().map(|to| to.email.clone()).filter(|to| progress.is_open(to.as_ref())).collect();
+        let (behind, to): (Vec<_>, Vec<_>) = open.into_iter().partition(|to| progress.behind.contains(&to.to_string()));
+        let behind: BTreeSet<String> = behind.iter().map(Address::to_string).collect();
+        if to.is_empty() {
+            return settle(Receipt::default(), behind, progress);
+        }
+        let receipt = self.server.send(&self.from.email, &to, &message.formatted()).await?;
+        if receipt.taken.is_empty() && progress.taken.is_empty() {
+            return Err(receipt.refusal());
+        }
+        settle(receipt, behind, progress)
     }
 }
 
+/// Records who has the mail. Fails while a receiver is missing that may accept it later.
+fn settle(receipt: Receipt, behind: BTreeSet<String>, progress: &mut Progress) -> Result<String, Failure> {
+    receipt.taken.iter().for_each(|address| progress.take(address.as_ref()));
+    progress.reject(receipt.rejected);
+    let mut why = receipt.later;
+    let waits = |address: &String| (address.clone(), "an earlier mail is still refused".to_owned());
+    why.extend(behind.iter().map(waits));
+    progress.missing = why.keys().cloned().collect();
+    if why.is_empty() {
+        return Ok(receipt.said);
+    }
+    why.extend(progress.rejected.clone());
+    let failure = Failure::new(Retry::Backoff, format!("not everybody has the mail: {}", listed(&why)));
+    Err(Failure { is_partial: true, ..failure })
+}
+
 impl Notifier for Email {
-    fn deliver<'a>(&'a self, notification: &'a Notification) -> Sending<'a> {
-        let subject = format!("{} ({})", words::title(notification), notification.vantage);
+    fn deliver<'a>(&'a self, notification: &'a Notification, progress: &'a mut Progress) -> Sending<'a> {
         let body = MultiPart::alternative_plain_html(plain(notification), html(notification));
-        Box::pin(self.send(self.headed(&notification.key, &subject).multipart(body)))
+        Box::pin(self.send(self.threaded(notification).multipart(body), progress))
     }
 
-    fn send_report<'a>(&'a self, report: &'a Report) -> Sending<'a> {
+    fn send_report<'a>(&'a self, report: &'a Report, progress: &'a mut Progress) -> Sending<'a> {
         let pictures = report.pictures.iter().map(|picture| {
             let png = ContentType::parse("image/png").expect("a valid media type");
             Attachment::new_inline(picture.id.clone()).body(picture.png.clone(), png)
@@ -89,7 +148,8 @@ impl Notifier for Email {
         let html = pictures.fold(html, MultiPart::singlepart);
         let text = format!("{}\n\n{}", report.summary, report.text);
         let body = MultiPart::alternative().singlepart(SinglePart::plain(text)).multipart(html);
-        Box::pin(self.send(self.headed(&report.key, &report.title).multipart(body)))
+        let message = self.headed(self.id(&[&report.key]), &report.title).multipart(body);
+        Box::pin(self.send(message, progress))
     }
 }
 
@@ -100,29 +160,6 @@ fn parameters(config: &Config, settings: &Settings) -> Result<TlsParameters, Str
         builder = builder.add_root_certificate(certificate);
     }
     builder.build().map_err(|why| outbound::innermost(&why))
-}
-
-/// The name of this host in the SMTP greeting.
-fn hello() -> ClientId {
-    let name = nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok());
-    let sound =
-        |name: &String| !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-.".contains(&b));
-    name.filter(sound).map_or_else(ClientId::default, ClientId::Domain)
-}
-
-/// Classifies an SMTP error. The reason is the server's reply, which contains no password.
-fn failure(error: &Error) -> Failure {
-    let status = error.status().map(u16::from);
-    let retry = match status {
-        // RFC 4954 §6: authentication.
-        Some(530 | 534 | 535 | 538) => Retry::Paused,
-        Some(500..) => Retry::Refused,
-        Some(_) => Retry::Backoff,
-        None if error.is_tls() || error.is_client() => Retry::Paused,
-        None => return Failure::on_the_way(outbound::innermost(error)),
-    };
-    let why = outbound::innermost(error);
-    Failure::new(retry, status.map_or_else(|| why.clone(), |status| format!("{status} {why}")))
 }
 
 fn plain(notification: &Notification) -> String {
@@ -153,6 +190,8 @@ fn fact(name: &str, value: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::config::{Channel, Hidden};
 
@@ -163,16 +202,23 @@ mod tests {
             tls: MailTls::Starttls,
             from: "NTP <ntp@example.net>".parse().unwrap(),
             to: vec!["ops@example.net".parse().unwrap()],
+            hello: None,
             login: Some(("ntp".into(), Hidden::from("hush"))),
         };
         let channel = Channel::Email(settings.clone());
-        let config =
-            Config { name: "m".into(), timeout: Duration::from_secs(1), per_minute: 30, ca_pem: None, channel };
+        let config = Config {
+            name: "m".into(),
+            timeout: Duration::from_secs(1),
+            per_minute: 30,
+            ca_pem: None,
+            proxy: None,
+            channel,
+        };
         Email::new(&config, &settings).unwrap()
     }
 
     fn written(key: &str, subject: &str) -> String {
-        let message = email().headed(key, subject).body(String::new()).unwrap();
+        let message = email().headed(email().id(&[key]), subject).body(String::new()).unwrap();
         String::from_utf8(message.formatted()).unwrap()
     }
 
@@ -187,6 +233,32 @@ mod tests {
         assert!(id("one").ends_with("@example.net>"));
     }
 
+    /// The values of two headers of the mail about a notification.
+    fn thread(news: &Notification) -> (String, String) {
+        let message = email().threaded(news).body(String::new()).unwrap();
+        let headers = message.headers();
+        let value = |name| headers.get_raw(name).unwrap_or_default().trim().to_owned();
+        (value("Message-ID"), value("References"))
+    }
+
+    #[test]
+    fn resolved_and_reminder_refer_to_the_firing_mail() {
+        let mut news = Notification::sample(jiff::Timestamp::UNIX_EPOCH);
+        let other = Instance { server: Some("other".into()), ..news.alerts[0].clone() };
+        news.alerts.push(other.clone());
+        let (fired, related) = thread(&news);
+        assert_eq!(thread(&news).0, fired, "a repeat has the same ID");
+        news.reminder = true;
+        news.key = "reminder".into();
+        assert!(thread(&news).1.starts_with(&fired) && thread(&news).0 != fired);
+        news.status = Status::Resolved;
+        assert!(thread(&news).1.starts_with(&fired));
+        news.alerts = vec![other];
+        assert_eq!(thread(&news).1, related, "the second alert of the group is in the same thread");
+        news.alerts[0].started_at = jiff::Timestamp::MAX;
+        assert_ne!(thread(&news).1, related, "the next time is another thread");
+    }
+
     #[test]
     fn subject_cannot_inject_headers() {
         let mail = written("k", "time\r\nBcc: everybody@example.net");
@@ -199,7 +271,7 @@ mod tests {
         news.summary = format!("{} {}", "ä".repeat(300), "x".repeat(3000));
         news.description = "<".repeat(20_000);
         let body = MultiPart::alternative_plain_html(plain(&news), html(&news));
-        let mail = email().headed("k", &words::title(&news)).multipart(body).unwrap();
+        let mail = email().threaded(&news).multipart(body).unwrap();
         let mail = String::from_utf8(mail.formatted()).unwrap();
         for header in ["Date: ", "Auto-Submitted: auto-generated", "MIME-Version: 1.0", "From: ", "To: "] {
             assert_eq!(mail.lines().filter(|line| line.starts_with(header)).count(), 1, "{header} in {mail}");

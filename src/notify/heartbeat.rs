@@ -11,8 +11,8 @@ use tokio::time::timeout;
 
 use super::dispatcher::Stop;
 use super::http::{Http, JSON, Request};
-use super::{Failure, Notifier, NotifierState, Sending};
-use crate::config::{Heartbeat as Settings, Notifier as Config};
+use super::{Failure, Notifier, NotifierState, Progress, Retry, Sending, signs};
+use crate::config::{Channel, Heartbeat as Settings, Notifier as Config};
 use ntp_monitor_core::alert::notification::Notification;
 use ntp_monitor_core::health::report::{Health, Status};
 
@@ -20,6 +20,7 @@ use ntp_monitor_core::health::report::{Health, Status};
 pub struct Beat {
     http: Http,
     settings: Settings,
+    config: Config,
 }
 
 impl Beat {
@@ -35,7 +36,18 @@ impl Beat {
 
     pub(super) fn new(config: &Config, settings: &Settings) -> Result<Self, String> {
         let http = Http::new(config, [&settings.url].into_iter().chain(&settings.fail_url))?;
-        Ok(Self { http, settings: settings.clone() })
+        Ok(Self { http, settings: settings.clone(), config: config.clone() })
+    }
+
+    /// The heartbeat with the secrets that their files contain now; `None` if none has changed.
+    async fn renewed(&self) -> Option<Self> {
+        let config = self.config.clone();
+        let made = tokio::task::spawn_blocking(move || {
+            let config = config.renewed()?;
+            let Channel::Heartbeat(settings) = &config.channel else { return None };
+            Self::new(&config, settings).ok()
+        });
+        made.await.ok().flatten()
     }
 
     /// Sends one beat, or reports a failing service. `None` if a failure is reported by sending nothing.
@@ -48,20 +60,21 @@ impl Beat {
             headers: Vec::new(),
             body: Vec::new(),
         };
-        Some(self.http.send(request).await)
+        let expect = self.settings.expect.as_deref().filter(|_| is_well);
+        Some(self.http.send(request, |reply| signs::heartbeat(reply, expect)).await)
     }
 }
 
 /// A test sends one beat.
 impl Notifier for Beat {
-    fn deliver<'a>(&'a self, _: &'a Notification) -> Sending<'a> {
+    fn deliver<'a>(&'a self, _: &'a Notification, _: &'a mut Progress) -> Sending<'a> {
         Box::pin(async { self.say(true).await.unwrap_or_else(|| Ok("silent".to_owned())) })
     }
 }
 
 /// Sends beats until `stop`.
 pub async fn beat(
-    beat: Beat,
+    mut beat: Beat,
     mut health: watch::Receiver<Arc<Health>>,
     state: Arc<NotifierState>,
     log: Logger,
@@ -77,7 +90,7 @@ pub async fn beat(
         let (is_well, uptime_s) = is_well(&health.borrow(), judged_at);
         judged_at = Some(uptime_s);
         let attempt = tokio::select! {
-            attempt = beat.say(is_well) => attempt,
+            attempt = say(&mut beat, is_well) => attempt,
             () = stop.signalled() => return,
         };
         if let Some(attempt) = attempt {
@@ -86,6 +99,21 @@ pub async fn beat(
         if stop.sleep(beat.settings.interval).await {
             return;
         }
+    }
+}
+
+/// Sends one beat, and another one if the receiver rejects it and a secret has changed.
+async fn say(beat: &mut Beat, is_well: bool) -> Option<Result<String, Failure>> {
+    let attempt = beat.say(is_well).await;
+    match &attempt {
+        Some(Err(failure)) if failure.retry == Retry::Paused => match beat.renewed().await {
+            Some(renewed) => {
+                *beat = renewed;
+                beat.say(is_well).await
+            }
+            None => attempt,
+        },
+        _ => attempt,
     }
 }
 

@@ -1,16 +1,17 @@
 //! One HTTP request to a receiver, and the meaning of its response.
 
-use std::time::Duration;
-
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
-use reqwest::{Client, Method, StatusCode};
+use reqwest::{Client, Method, Response, StatusCode};
 
+use super::signs::{self, Reply, Verdict, judge, wait_in_body};
 use super::{Failure, Retry};
 use crate::config::{Hidden, Notifier as Config};
 use crate::outbound;
 
 /// The media type of JSON.
 pub(super) const JSON: &str = "application/json";
+/// Maximum number of bytes read from a response. Some services repeat the message, with up to six bytes a character.
+const MAX_BODY_BYTES: usize = 64 * 1024;
 const MASK: &str = "********";
 
 /// An HTTP client for one receiver.
@@ -46,24 +47,46 @@ impl<'a> Request<'a> {
 impl Http {
     /// A client for the notifier. The values of `hidden` are masked in all responses.
     pub(super) fn new<'h>(config: &Config, hidden: impl IntoIterator<Item = &'h Hidden>) -> Result<Self, String> {
-        let builder = outbound::builder(config.timeout, config.ca_pem.as_deref())?;
-        let builder = builder.user_agent(concat!("ntp-monitor/", env!("CARGO_PKG_VERSION")));
+        let builder = outbound::builder(config.timeout, config.ca_pem.as_deref(), config.proxy.as_ref())?;
         let client =
             builder.build().map_err(|why| format!("cannot create an HTTP client: {}", outbound::innermost(&why)))?;
         Ok(Self { client, hidden: hidden.into_iter().cloned().collect() })
     }
 
-    /// Sends the request once. Returns the status if the receiver accepted it.
-    pub(super) async fn send(&self, request: Request<'_>) -> Result<String, Failure> {
+    /// Sends the request once. Returns the response if it is the confirmation that `sign` looks for.
+    pub(super) async fn send(
+        &self,
+        request: Request<'_>,
+        sign: impl Fn(&Reply<'_>) -> Verdict,
+    ) -> Result<String, Failure> {
         let headers = headers(&request)?;
-        let sent = self.client.request(request.method, request.url).headers(headers).body(request.body).send().await;
-        let response = sent.map_err(|error| Failure::on_the_way(self.mask(&outbound::failure(error))))?;
+        let sent = outbound::Sent::default();
+        let body = sent.watch(request.body);
+        let response = self.client.request(request.method, request.url).headers(headers).body(body).send().await;
+        match response {
+            Ok(response) => self.read(response, sign).await,
+            Err(error) if error.is_builder() => Err(Failure::new(Retry::Paused, "the URL is invalid")),
+            Err(error) => {
+                let failure = Failure::on_the_way(self.mask(&outbound::failure(error)));
+                // The receiver may have taken what was sent whole.
+                let unanswered = sent.is_whole() && failure.retry == Retry::Backoff;
+                Err(if unanswered { Failure { retry: Retry::Unanswered, ..failure } } else { failure })
+            }
+        }
+    }
+
+    async fn read(&self, response: Response, sign: impl Fn(&Reply<'_>) -> Verdict) -> Result<String, Failure> {
         let (status, after) = (response.status(), outbound::retry_after(response.headers()));
-        let text = String::from_utf8_lossy(&outbound::body(response).await).into_owned();
-        let after = after.or_else(|| telegram_wait(&text));
-        match judge(status, after) {
-            None => Ok(status.to_string()),
-            Some(retry) => Err(Failure::new(retry, self.mask(&reason(status, &text)))),
+        let (bytes, fault) = outbound::body_or_fault(response, MAX_BODY_BYTES).await;
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        let said = || self.mask(&reason(status, &text));
+        if let Some(retry) = judge(status, after.or_else(|| wait_in_body(&text))) {
+            return Err(Failure::new(retry, said()));
+        }
+        match (sign(&Reply { status, text: &text }), fault) {
+            (Verdict::Taken, _) => Ok(said()),
+            (_, Some(fault)) => Err(Failure::new(Retry::Unanswered, format!("{status}, and then {fault}"))),
+            (Verdict::Not(retry, why), None) => Err(Failure::new(retry, format!("{why}: {}", said()))),
         }
     }
 
@@ -85,57 +108,17 @@ fn headers(request: &Request<'_>) -> Result<HeaderMap, Failure> {
     Ok(headers)
 }
 
-/// When to retry after this status; `None` for success.
-fn judge(status: StatusCode, after: Option<Duration>) -> Option<Retry> {
-    let again = after.map_or(Retry::Backoff, Retry::After);
-    match status.as_u16() {
-        200..=299 => None,
-        408 | 425 | 429 => Some(again),
-        500.. => Some(again),
-        400 | 406 | 409 | 411..=415 | 422 => Some(Retry::Refused),
-        _ => Some(Retry::Paused),
-    }
-}
-
-/// Telegram returns the time to wait in the response body.
-fn telegram_wait(text: &str) -> Option<Duration> {
-    let json: serde_json::Value = serde_json::from_str(text).ok()?;
-    json.get("parameters")?.get("retry_after")?.as_u64().map(Duration::from_secs)
-}
-
 fn reason(status: StatusCode, text: &str) -> String {
-    let hint = match status.as_u16() {
-        300..=399 => " (redirects are not followed: configure the final URL)",
-        401 | 403 => " (the receiver denied access: check the secret)",
-        404 | 410 => " (no such receiver: check the URL)",
-        _ => "",
-    };
-    let said = outbound::short(text);
+    let hint = outbound::hint(status);
+    let said = signs::shown(text);
     if said.is_empty() { format!("{status}{hint}") } else { format!("{status}{hint}: {said}") }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::time::Duration;
 
-    #[test]
-    fn each_status_maps_to_a_retry() {
-        let minute = Some(Duration::from_secs(60));
-        let retry = |status: u16, after| judge(StatusCode::from_u16(status).unwrap(), after);
-        for taken in [200, 201, 202, 204] {
-            assert_eq!(retry(taken, None), None);
-        }
-        for passing in [408, 429, 500, 502, 503, 504] {
-            assert_eq!(retry(passing, None), Some(Retry::Backoff));
-            assert_eq!(retry(passing, minute), Some(Retry::After(Duration::from_secs(60))));
-        }
-        for ours in [301, 302, 307, 308, 401, 403, 404, 405, 407, 410] {
-            assert_eq!(retry(ours, minute), Some(Retry::Paused), "{ours}");
-        }
-        for the_message in [400, 413, 415, 422] {
-            assert_eq!(retry(the_message, None), Some(Retry::Refused), "{the_message}");
-        }
-    }
+    use super::*;
 
     #[test]
     fn secrets_repeated_by_the_receiver_are_masked() {
@@ -147,7 +130,7 @@ mod tests {
     fn reason_is_one_line_of_bounded_length() {
         let said = reason(StatusCode::BAD_GATEWAY, &"x\n".repeat(100_000));
         assert!(said.len() < 400 && !said.contains('\n'), "{said}");
-        assert_eq!(telegram_wait(r#"{"ok":false,"parameters":{"retry_after":7}}"#), Some(Duration::from_secs(7)));
-        assert_eq!(telegram_wait("<html>"), None);
+        assert_eq!(wait_in_body(r#"{"ok":false,"parameters":{"retry_after":7}}"#), Some(Duration::from_secs(7)));
+        assert_eq!(wait_in_body("<html>"), None);
     }
 }

@@ -6,18 +6,23 @@
 //! between the receiver's response and its record in the store repeats the message, with the same key, so that a
 //! receiver can detect the repeat.
 //!
-//! Limits: an attempt never lasts longer than the notifier's time-out; redirects are not followed; at most 8 KiB of a
+//! Limits: a request never lasts longer than the notifier's time-out; redirects are not followed; at most 64 KiB of a
 //! response are read; no message or error contains a secret.
 
 mod board;
 pub mod dispatcher;
 mod email;
 mod heartbeat;
+mod hello;
 mod http;
 mod ntfy;
 mod pagerduty;
+mod progress;
 mod rate;
+mod renewal;
+mod signs;
 mod slack;
+mod smtp;
 mod state;
 mod teams;
 mod telegram;
@@ -36,18 +41,20 @@ use ntp_monitor_core::alert::notification::Notification;
 
 pub use board::Board;
 pub use heartbeat::{Beat, beat};
+pub use progress::Progress;
 pub use state::NotifierState;
 pub use trial::{Trial, trial, try_out};
 pub use webhook::SIGNATURE;
 
 /// One notification channel. An attempt ends within the notifier's time-out.
 pub trait Notifier: Send + Sync {
-    /// Makes one attempt to deliver a notification.
-    fn deliver<'a>(&'a self, notification: &'a Notification) -> Sending<'a>;
+    /// Makes one attempt to deliver what `progress` lacks of a notification, and updates it. Success with rejections in
+    /// `progress` means that these parts will never be delivered.
+    fn deliver<'a>(&'a self, notification: &'a Notification, progress: &'a mut Progress) -> Sending<'a>;
 
     /// Makes one attempt to send a report. Mail gets all of it, a webhook its text, chats its summary; others reject
     /// it.
-    fn send_report<'a>(&'a self, _report: &'a Report) -> Sending<'a> {
+    fn send_report<'a>(&'a self, _report: &'a Report, _progress: &'a mut Progress) -> Sending<'a> {
         Box::pin(ready(Err(Failure::new(Retry::Refused, "a notifier of this type cannot send reports"))))
     }
 }
@@ -62,12 +69,14 @@ pub struct Failure {
     pub retry: Retry,
     /// The reason, for a person; one line, without secrets.
     pub why: String,
+    /// Whether it concerns some receivers of this message only, so that other messages need not wait.
+    pub is_partial: bool,
 }
 
 impl Failure {
     #[must_use]
     pub fn new(retry: Retry, why: impl Into<String>) -> Self {
-        Self { retry, why: why.into() }
+        Self { retry, why: why.into(), is_partial: false }
     }
 
     /// A failed connection, or one that ended before the response. Usually temporary, except for an untrusted
@@ -87,6 +96,9 @@ pub enum Retry {
     Backoff,
     /// The receiver asked to wait at least this long.
     After(Duration),
+    /// The message was sent whole and no usable response came, so the receiver may have taken it: it is repeated a
+    /// limited number of times, with long waits.
+    Unanswered,
     /// The receiver rejects the notifier, not the message (401, 404, a redirect, a wrong password): an operator must
     /// act.
     Paused,
@@ -104,13 +116,16 @@ pub struct BuildError {
 }
 
 /// Creates a configured notifier, on a blocking thread, because reading the system's certificates takes some time. Does
-/// not connect.
+/// not connect. When the receiver rejects it, it reads the files of its secrets again.
 ///
 /// # Errors
 /// When the TLS library rejects the certificates, or the template is invalid.
 pub async fn set_up(config: &Config) -> Result<Box<dyn Notifier>, BuildError> {
     let (name, config) = (config.name.clone(), config.clone());
-    let built = tokio::task::spawn_blocking(move || build(&config)).await;
+    let built = tokio::task::spawn_blocking(move || {
+        build(&config).map(|notifier| boxed(renewal::Renewing::new(&config, notifier)))
+    })
+    .await;
     built.unwrap_or_else(|_| Err(BuildError { name, why: "the set-up was aborted".to_owned() }))
 }
 
@@ -123,9 +138,7 @@ fn build(config: &Config) -> Result<Box<dyn Notifier>, BuildError> {
             pagerduty::Pagerduty::new(config, api_url, routing_key).map(boxed)
         }
         Channel::Ntfy { api_url, topic, token } => ntfy::Ntfy::new(config, api_url, topic, token.as_ref()).map(boxed),
-        Channel::Telegram { api_url, token, chat_id } => {
-            telegram::Telegram::new(config, api_url, token, chat_id).map(boxed)
-        }
+        Channel::Telegram { api_url, token, chat } => telegram::Telegram::new(config, api_url, token, chat).map(boxed),
         Channel::Teams(url) => teams::Teams::new(config, url).map(boxed),
         Channel::Heartbeat(beat) => heartbeat::Beat::new(config, beat).map(boxed),
     };

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::http::{Http, Request};
-use super::{Notifier, Sending, words};
+use super::{Notifier, Progress, Sending, signs, words};
 use crate::config::{Hidden, Notifier as Config};
 use crate::report::message::Report;
 use ntp_monitor_core::alert::notification::{Notification, Severity, Status};
@@ -30,16 +30,16 @@ impl Ntfy {
         if let Some(token) = &self.token {
             request = request.header("Authorization", format!("Bearer {}", token.expose()));
         }
-        self.http.send(request).await
+        self.http.send(request, signs::ntfy).await
     }
 }
 
 impl Notifier for Ntfy {
-    fn deliver<'a>(&'a self, notification: &'a Notification) -> Sending<'a> {
+    fn deliver<'a>(&'a self, notification: &'a Notification, _: &'a mut Progress) -> Sending<'a> {
         Box::pin(self.publish(message(notification)))
     }
 
-    fn send_report<'a>(&'a self, report: &'a Report) -> Sending<'a> {
+    fn send_report<'a>(&'a self, report: &'a Report, _: &'a mut Progress) -> Sending<'a> {
         let message = words::clip_bytes(&report.summary, TEXT_BYTES);
         Box::pin(self.publish(json!({ "title": words::one_line(&report.title), "message": message })))
     }

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::http::{Http, Request};
-use super::{Notifier, Sending, words};
+use super::{Notifier, Progress, Sending, signs, words};
 use crate::config::{Hidden, Notifier as Config};
 use ntp_monitor_core::alert::notification::{Instance, Notification, Status};
 
@@ -23,19 +23,17 @@ impl Pagerduty {
         let url = format!("{api_url}/v2/enqueue");
         Ok(Self { http: Http::new(config, [routing_key])?, url, routing_key: routing_key.clone() })
     }
+
+    /// Sends the event of the alert with this number.
+    async fn one(&self, notification: &Notification, n: usize) -> Result<String, super::Failure> {
+        let event = event(notification, &notification.alerts[n], self.routing_key.expose());
+        self.http.send(Request::json(&self.url, &event), signs::pagerduty).await
+    }
 }
 
 impl Notifier for Pagerduty {
-    fn deliver<'a>(&'a self, notification: &'a Notification) -> Sending<'a> {
-        Box::pin(async {
-            let mut said = String::new();
-            // If one fails, all are repeated; PagerDuty recognises accepted ones by their dedup_key.
-            for instance in &notification.alerts {
-                let event = event(notification, instance, self.routing_key.expose());
-                said = self.http.send(Request::json(&self.url, &event)).await?;
-            }
-            Ok(said)
-        })
+    fn deliver<'a>(&'a self, notification: &'a Notification, progress: &'a mut Progress) -> Sending<'a> {
+        Box::pin(progress.each(notification.alerts.len(), move |n| Box::pin(self.one(notification, n))))
     }
 }
 

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::http::{Http, Request};
-use super::{Notifier, Sending, words};
+use super::{Notifier, Progress, Sending, signs, words};
 use crate::config::{Hidden, Notifier as Config};
 use crate::report::message::Report;
 use ntp_monitor_core::alert::notification::Notification;
@@ -21,16 +21,20 @@ impl Slack {
     pub(super) fn new(config: &Config, url: &Hidden) -> Result<Self, String> {
         Ok(Self { http: Http::new(config, [url])?, url: url.clone() })
     }
+
+    async fn post(&self, message: &Value) -> Result<String, super::Failure> {
+        self.http.send(Request::json(self.url.expose(), message), signs::slack).await
+    }
 }
 
 impl Notifier for Slack {
-    fn deliver<'a>(&'a self, notification: &'a Notification) -> Sending<'a> {
-        Box::pin(async { self.http.send(Request::json(self.url.expose(), &message(notification))).await })
+    fn deliver<'a>(&'a self, notification: &'a Notification, _: &'a mut Progress) -> Sending<'a> {
+        Box::pin(async { self.post(&message(notification)).await })
     }
 
-    fn send_report<'a>(&'a self, report: &'a Report) -> Sending<'a> {
+    fn send_report<'a>(&'a self, report: &'a Report, _: &'a mut Progress) -> Sending<'a> {
         let text = escaped(&format!("{}\n{}", report.title, report.summary), SECTION_CHARS);
-        Box::pin(async move { self.http.send(Request::json(self.url.expose(), &json!({ "text": text }))).await })
+        Box::pin(async move { self.post(&json!({ "text": text })).await })
     }
 }
 

@@ -39,7 +39,7 @@ impl NotifierState {
     /// Records a delivery. Returns whether earlier attempts had failed.
     pub(super) fn delivered(&self) -> bool {
         let mut inner = self.lock();
-        let recovered = inner.consecutive_failures > 0;
+        let recovered = inner.failing_since.is_some();
         inner.delivered += 1;
         inner.consecutive_failures = 0;
         inner.failing_since = None;
@@ -49,6 +49,23 @@ impl NotifierState {
         recovered
     }
 
+    /// Records a message that some receivers have and others reject for good. The notifier fails until a message reaches
+    /// everybody. Returns whether it did not fail before.
+    pub(super) fn delivered_in_part(&self, why: &str) -> bool {
+        let now = Timestamp::now();
+        let mut inner = self.lock();
+        let is_news = !inner.failing;
+        inner.delivered += 1;
+        inner.failures += 1;
+        inner.consecutive_failures = 0;
+        inner.failing_since.get_or_insert(now);
+        inner.failing = true;
+        inner.paused_until = None;
+        (inner.last_success, inner.last_failure) = (Some(now), Some(now));
+        inner.last_error = Some(format!("not everybody has the message: {why}"));
+        is_news
+    }
+
     /// Records a failed attempt, with the pause before the next one. Returns the number of consecutive failures.
     pub(super) fn failed(&self, failure: &Failure, pause: Option<Duration>) -> u32 {
         let now = Timestamp::now();
@@ -56,7 +73,7 @@ impl NotifierState {
         inner.failures += 1;
         inner.consecutive_failures = inner.consecutive_failures.saturating_add(1);
         inner.failing_since.get_or_insert(now);
-        inner.failing = inner.consecutive_failures >= FAILING || failure.retry == Retry::Paused;
+        inner.failing |= inner.consecutive_failures >= FAILING || failure.retry == Retry::Paused;
         inner.last_failure = Some(now);
         inner.last_error = Some(failure.why.clone());
         inner.paused_until = pause.and_then(|pause| now.checked_add(SignedDuration::try_from(pause).ok()?).ok());

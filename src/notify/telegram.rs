@@ -3,8 +3,8 @@
 use serde_json::json;
 
 use super::http::{Http, Request};
-use super::{Failure, Notifier, Sending, words};
-use crate::config::{Hidden, Notifier as Config};
+use super::{Failure, Notifier, Progress, Sending, signs, words};
+use crate::config::{Chat, Hidden, Notifier as Config};
 use crate::report::message::Report;
 use ntp_monitor_core::alert::notification::Notification;
 use ntp_monitor_core::text::html::Text;
@@ -17,31 +17,35 @@ pub(super) struct Telegram {
     http: Http,
     url: Hidden,
     chat_id: String,
+    topic: Option<i64>,
 }
 
 impl Telegram {
-    pub(super) fn new(config: &Config, api_url: &str, token: &Hidden, chat_id: &str) -> Result<Self, String> {
+    pub(super) fn new(config: &Config, api_url: &str, token: &Hidden, chat: &Chat) -> Result<Self, String> {
         let url = Hidden::from(format!("{api_url}/bot{}/sendMessage", token.expose()).as_str());
-        Ok(Self { http: Http::new(config, [token])?, url, chat_id: chat_id.to_owned() })
+        Ok(Self { http: Http::new(config, [token])?, url, chat_id: chat.id.clone(), topic: chat.topic })
     }
 
     async fn say(&self, title: &str, text: &str) -> Result<String, Failure> {
-        let body = json!({
+        let mut body = json!({
             "chat_id": self.chat_id,
             "text": html(title, text),
             "parse_mode": "HTML",
             "link_preview_options": { "is_disabled": true },
         });
-        self.http.send(Request::json(self.url.expose(), &body)).await
+        if let Some(topic) = self.topic {
+            body["message_thread_id"] = json!(topic);
+        }
+        self.http.send(Request::json(self.url.expose(), &body), signs::telegram).await
     }
 }
 
 impl Notifier for Telegram {
-    fn deliver<'a>(&'a self, notification: &'a Notification) -> Sending<'a> {
+    fn deliver<'a>(&'a self, notification: &'a Notification, _: &'a mut Progress) -> Sending<'a> {
         Box::pin(async { self.say(&words::title(notification), &words::text(notification)).await })
     }
 
-    fn send_report<'a>(&'a self, report: &'a Report) -> Sending<'a> {
+    fn send_report<'a>(&'a self, report: &'a Report, _: &'a mut Progress) -> Sending<'a> {
         Box::pin(self.say(&report.title, &report.summary))
     }
 }

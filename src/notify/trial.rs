@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
-use super::{BuildError, set_up};
+use super::{BuildError, Notifier, Progress, set_up};
 use crate::config::{Channel, Notifier as Config};
 use ntp_monitor_core::alert::notification::{Notification, Status};
 
@@ -43,15 +43,23 @@ async fn send(config: &Config, vantage: &str) -> Result<String, String> {
     test.summary = format!("Test of the notifier {}: nothing is wrong", config.name);
     test.description = "This is a test notification that was requested in ntp-monitor. No action is needed.".to_owned();
     test.alerts[0].summary.clone_from(&test.summary);
-    let said = notifier.deliver(&test).await.map_err(|failure| failure.why)?;
+    let said = once(&*notifier, &test).await?;
     // Otherwise the incident would stay open.
     if matches!(config.channel, Channel::Pagerduty { .. }) {
         test.status = Status::Resolved;
         test.alerts[0].ended_at = Some(Timestamp::now());
-        notifier
-            .deliver(&test)
-            .await
-            .map_err(|failure| format!("the incident was opened but could not be closed: {failure}"))?;
+        let open = |why| format!("the incident was opened but could not be closed: {why}");
+        once(&*notifier, &test).await.map_err(open)?;
     }
     Ok(said)
+}
+
+/// One attempt, which succeeds only if every receiver accepts it.
+async fn once(notifier: &dyn Notifier, test: &Notification) -> Result<String, String> {
+    let mut progress = Progress::default();
+    let said = notifier.deliver(test, &mut progress).await.map_err(|failure| failure.why)?;
+    match progress.rejections() {
+        Some(why) => Err(format!("not everybody has the message: {why}")),
+        None => Ok(said),
+    }
 }

@@ -11,12 +11,14 @@ use serde::Serialize;
 use sha2::Sha256;
 
 use super::http::{Http, JSON, Request};
-use super::{Failure, Notifier, Retry, Sending};
+use super::{Failure, Notifier, Progress, Retry, Sending, signs};
 use crate::config::{Hidden, Notifier as Config, Webhook as Settings};
 use crate::report::message::Report;
 use ntp_monitor_core::alert::body::BodyTemplate;
 use ntp_monitor_core::alert::notification::{Instance, Notification, Severity, Status};
 
+/// The maximum number of alerts in the body of a template; more take several requests.
+const CHUNK: usize = 100;
 /// The name of the signature header.
 pub const SIGNATURE: &str = "X-Ntp-Monitor-Signature";
 
@@ -70,36 +72,38 @@ impl Webhook {
             let now_s = crate::clock::now().wall_ns.div_euclid(1_000_000_000);
             headers.push((SIGNATURE, signature(secret, now_s, &body)?));
         }
-        self.http
-            .send(Request { method: Method::POST, url: self.settings.url.expose(), content_type, headers, body })
-            .await
+        let request = Request { method: Method::POST, url: self.settings.url.expose(), content_type, headers, body };
+        self.http.send(request, |reply| signs::webhook(reply, self.settings.expect.as_deref())).await
+    }
+
+    /// Sends one request for the chunk of alerts with this number.
+    async fn chunk(&self, notification: &Notification, template: &BodyTemplate, n: usize) -> Result<String, Failure> {
+        let alerts = notification.alerts.chunks(CHUNK).nth(n).unwrap_or_default().to_vec();
+        let part = Notification { alerts, ..notification.clone() };
+        let refused = |why| Failure::new(Retry::Refused, format!("the body_template cannot be rendered: {why}"));
+        let body = template.render(&part).map_err(refused)?;
+        self.post(part_key(notification, n, notification.alerts.len() > CHUNK), body.into_bytes()).await
+    }
+
+    /// Sends one request for the alert with this number.
+    async fn one(&self, notification: &Notification, n: usize) -> Result<String, Failure> {
+        let body = body(notification, &notification.alerts[n])?;
+        self.post(part_key(notification, n, notification.alerts.len() > 1), body).await
     }
 }
 
 impl Notifier for Webhook {
-    fn deliver<'a>(&'a self, notification: &'a Notification) -> Sending<'a> {
-        Box::pin(async {
-            if let Some(template) = &self.template {
-                let refused =
-                    |why| Failure::new(Retry::Refused, format!("the body_template cannot be rendered: {why}"));
-                let body = template.render(notification).map_err(refused)?;
-                return self.post(notification.key.clone(), body.into_bytes()).await;
-            }
-            let mut said = String::new();
-            // If one fails, all are repeated; receivers recognise accepted ones by their key.
-            for (n, instance) in notification.alerts.iter().enumerate() {
-                let key = if notification.alerts.len() == 1 {
-                    notification.key.clone()
-                } else {
-                    format!("{}/{n}", notification.key)
-                };
-                said = self.post(key, body(notification, instance)?).await?;
-            }
-            Ok(said)
-        })
+    fn deliver<'a>(&'a self, notification: &'a Notification, progress: &'a mut Progress) -> Sending<'a> {
+        let alerts = notification.alerts.len();
+        match &self.template {
+            Some(template) => Box::pin(
+                progress.each(alerts.div_ceil(CHUNK), move |n| Box::pin(self.chunk(notification, template, n))),
+            ),
+            None => Box::pin(progress.each(alerts, move |n| Box::pin(self.one(notification, n)))),
+        }
     }
 
-    fn send_report<'a>(&'a self, report: &'a Report) -> Sending<'a> {
+    fn send_report<'a>(&'a self, report: &'a Report, _: &'a mut Progress) -> Sending<'a> {
         let Report { key, title, summary, text, .. } = report;
         let body = ReportBody { status: "report", title, summary, text };
         Box::pin(async move {
@@ -110,6 +114,11 @@ impl Notifier for Webhook {
             self.post(key.clone(), body).await
         })
     }
+}
+
+/// The idempotency key of one request of a notification.
+fn part_key(notification: &Notification, n: usize, has_several: bool) -> String {
+    if has_several { format!("{}/{n}", notification.key) } else { notification.key.clone() }
 }
 
 fn body(notification: &Notification, instance: &Instance) -> Result<Vec<u8>, Failure> {

@@ -1,6 +1,7 @@
 //! A notification as text, the same for every channel.
 
 use ntp_monitor_core::alert::notification::{Instance, Notification, Severity, Status};
+use ntp_monitor_core::text::plain;
 
 /// Number of alerts that are listed individually; the rest is counted.
 const LISTED: usize = 20;
@@ -88,14 +89,14 @@ pub(super) fn text(notification: &Notification) -> String {
     text
 }
 
-/// Replaces control characters, which could break a line, a header or a terminal.
+/// Replaces characters that could break a line, a header or a terminal, or change the reading direction.
 pub(super) fn one_line(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+    plain::one_line(text, ' ')
 }
 
-/// Replaces control characters except line feeds.
+/// The same, except line feeds.
 pub(super) fn multi_line(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() && c != '\n' { ' ' } else { c }).collect()
+    text.chars().map(|c| if plain::is_disruptive(c) && c != '\n' { ' ' } else { c }).collect()
 }
 
 /// At most `chars` characters; an ellipsis marks a cut.

@@ -69,6 +69,23 @@ pub fn certificate_fault(error: &str) -> Option<&'static str> {
     })
 }
 
+/// Explains an error of a TLS connection that is not about a certificate; `None` for other errors.
+#[must_use]
+pub fn handshake_fault(error: &str) -> Option<&'static str> {
+    let contains = |part: &str| error.contains(part);
+    if contains("received corrupt message") || contains("InvalidContentType") {
+        Some("the server does not speak TLS at this port; for an unencrypted one, the URL begins with http://")
+    } else if contains("CertificateRequired") {
+        Some("the server requires a client certificate, which is not supported")
+    } else if contains("ProtocolVersion") || contains("HandshakeFailure") || contains("incompatible") {
+        Some("the server and this program have no version or cipher of TLS in common; it needs TLS 1.2 or later")
+    } else if contains("close_notify") || contains("handshake eof") {
+        Some("the server closed the connection during TLS")
+    } else {
+        None
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -91,6 +108,6 @@ mod tests {
         ] {
             assert!(certificate_fault(error).is_some_and(|text| text.contains(part)), "{error}");
         }
-        assert_eq!(certificate_fault("connection refused"), None);
+        assert_eq!((certificate_fault("connection refused"), handshake_fault("connection refused")), (None, None));
     }
 }

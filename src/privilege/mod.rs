@@ -1,6 +1,6 @@
 //! Root gives up its rights before it touches what another user may change.
 //!
-//! Whoever owns a directory can put links into it, and root would follow them: it would truncate, write or give away a
+//! The owner of a directory can put links into it, and root would follow them: it would truncate, write or give away a
 //! file that the owner of the directory may not even read. So a process of root that works on a store or a data
 //! directory of another user becomes that user first, for good. What has to be written elsewhere is written by a
 //! [`Keeper`], a process that stays root and never looks into the directory; what has to be read elsewhere is opened

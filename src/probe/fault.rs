@@ -25,7 +25,7 @@ fn reason(error: &Error) -> String {
         Some(Errno::EACCES | Errno::EPERM) => "this host forbids it: check its firewall and sandbox",
         Some(Errno::EADDRNOTAVAIL) => "this host has no free port or no address of that family",
         Some(Errno::EAFNOSUPPORT) => "this host does not speak that address family (IPv6 disabled?)",
-        Some(Errno::EINVAL) => "that address cannot be sent to (a link-local one needs its interface)",
+        Some(Errno::EINVAL) => "that address cannot be sent to (a link-local one needs its interface: fe80::1%eth0)",
         Some(Errno::ENETDOWN) => "the network interface is down",
         _ => return error.to_string(),
     };

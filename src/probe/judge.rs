@@ -5,7 +5,7 @@
 
 use std::net::SocketAddr;
 
-use super::stamped::same_endpoint;
+use super::endpoint::same_endpoint;
 use ntp_monitor_core::clock::Stamp;
 use ntp_monitor_core::ntp::packet::HEADER_LEN;
 use ntp_monitor_core::ntp::{

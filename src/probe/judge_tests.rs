@@ -94,7 +94,7 @@ fn each_fault_is_named_by_its_check() {
 }
 
 #[test]
-fn the_age_of_the_reference_is_told_across_eras_or_not_at_all() {
+fn the_reference_age_is_right_across_eras_or_absent() {
     let age = |reference: NtpTimestamp, transmit: NtpTimestamp| {
         reply(&Packet { reference, transmit, ..good() }).reference_age_s
     };

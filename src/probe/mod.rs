@@ -3,7 +3,9 @@
 //! An engine handles sockets and timestamps; it knows no actors, schedules or outputs. It returns a [`ProbeReport`],
 //! which the prober turns into a [`ntp_monitor_core::sample::Sample`].
 
+mod address;
 mod auto;
+mod endpoint;
 mod fault;
 pub mod judge;
 mod kernel;
@@ -15,7 +17,6 @@ pub(crate) mod responder;
 pub mod rotation;
 pub mod schedule;
 mod sntp;
-mod stamped;
 
 pub use auto::{AutoEngine, Engines};
 pub use kernel::{KernelEngine, NoStamps};

@@ -1,53 +1,53 @@
-//! Resolves names to addresses, with the time for which they are valid.
-//!
-//! Queries the DNS directly, because `getaddrinfo` provides no TTL. Names that the DNS does not know (mDNS, other
-//! sources of nsswitch) are resolved by the system. Every resolution has a deadline.
+//! Resolves names to addresses, with the time for which they are valid. [`system`] does so for this host.
 
-use std::io;
-use std::net::{IpAddr, ToSocketAddrs};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::net::IpAddr;
+use std::time::Duration;
 
-use futures_util::FutureExt;
-use futures_util::future::BoxFuture;
-use hickory_resolver::TokioResolver;
-use hickory_resolver::net::NetError;
-use tokio::sync::Semaphore;
+use futures_util::future::{self, BoxFuture};
 
-use crate::config::Family;
+pub use super::address::{Address, NoInterface};
+use crate::config::{Family, is_of_one_host};
+
+mod dns;
+mod hosts;
+mod order;
+mod sources;
+pub mod system;
 
 /// An answer is kept at least this long, whatever its TTL.
 pub const SHORTEST_LIFE: Duration = Duration::from_secs(60);
 /// An answer is kept at most this long.
 pub const LONGEST_LIFE: Duration = Duration::from_secs(3600);
-/// How long an answer of the system, which has no TTL, is kept.
-const LIFE_WITHOUT_TTL: Duration = Duration::from_secs(300);
 /// First pause after a failure; it doubles with each failure.
 const FIRST_RETRY: Duration = Duration::from_secs(5);
 /// Longest pause after failures; a name that becomes available is found within this time.
 pub const LONGEST_RETRY: Duration = Duration::from_secs(300);
-/// Limit of concurrent system look-ups. Each blocks a thread, even past the deadline; without a network, thousands of
-/// names would use up the blocking threads, which the store's readers also need.
-const SYSTEM_LOOKUPS: usize = 16;
 
 /// The result of a resolution.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Resolution {
-    /// The addresses of the requested family: sorted, without duplicates, never empty.
-    pub addresses: Vec<IpAddr>,
+    /// The addresses of the requested family, the preferred ones first: without duplicates, never empty.
+    pub addresses: Vec<Address>,
     /// How long the answer is valid: the TTL, but at least [`SHORTEST_LIFE`] and at most [`LONGEST_LIFE`].
     pub expires: Duration,
+    /// The family about which there was no answer in time: earlier addresses of it may still be right.
+    pub silent: Option<Family>,
 }
 
 impl Resolution {
-    fn of(host: &str, family: Family, addresses: Vec<IpAddr>, life: Duration) -> Result<Self, ResolveError> {
-        let mut admitted: Vec<IpAddr> = addresses.iter().copied().filter(|a| family.admits(*a)).collect();
-        admitted.sort_unstable();
-        admitted.dedup();
-        if admitted.is_empty() {
-            return Err(ResolveError::WrongFamily { host: host.into(), family: family_name(family) });
+    fn of(host: &str, family: Family, addresses: Vec<Address>, life: Duration) -> Result<Self, ResolveError> {
+        let (usable, odd): (Vec<Address>, Vec<Address>) = addresses.into_iter().partition(|a| is_of_one_host(a.ip));
+        let admitted: Vec<Address> = usable.iter().copied().filter(|a| family.admits(a.ip)).collect();
+        match (admitted.as_slice(), usable.as_slice(), odd.as_slice()) {
+            ([], [], [odd, ..]) => Err(ResolveError::NotAServer { host: host.into(), ip: odd.ip }),
+            ([], [], []) => Err(ResolveError::no_address(host, family)),
+            ([], ..) => Err(ResolveError::WrongFamily { host: host.into(), family: family_name(family) }),
+            _ => Ok(Self {
+                addresses: order::by_preference(admitted),
+                expires: life.clamp(SHORTEST_LIFE, LONGEST_LIFE),
+                silent: None,
+            }),
         }
-        Ok(Self { addresses: admitted, expires: life.clamp(SHORTEST_LIFE, LONGEST_LIFE) })
     }
 }
 
@@ -63,6 +63,12 @@ pub enum ResolveError {
     /// All addresses belong to the other family.
     #[error("{host:?} has no {family} address: allow the other family, or configure another host")]
     WrongFamily { host: Box<str>, family: &'static str },
+    /// The address is that of no single host.
+    #[error("{host:?} is {ip}, which no server can have: it is unspecified, a multicast or a broadcast address")]
+    NotAServer { host: Box<str>, ip: IpAddr },
+    /// The interface of a link-local address does not exist.
+    #[error("this host has no interface {interface:?}, which {host:?} needs")]
+    NoInterface { host: Box<str>, interface: Box<str> },
     /// There was no answer in time.
     #[error("no answer about {host:?} within {seconds} s: is the name server of this host reachable?")]
     Timeout {
@@ -75,6 +81,15 @@ pub enum ResolveError {
     Failed { host: Box<str>, reason: Box<str> },
 }
 
+impl ResolveError {
+    fn no_address(host: &str, family: Family) -> Self {
+        match family {
+            Family::Any => Self::NoAddress { host: host.into() },
+            _ => Self::WrongFamily { host: host.into(), family: family_name(family) },
+        }
+    }
+}
+
 /// A name resolver. Dropping the future cancels the resolution.
 pub trait Resolve: Send + Sync + 'static {
     /// The addresses of `host` in `family`. An address literal resolves to itself.
@@ -82,118 +97,20 @@ pub trait Resolve: Send + Sync + 'static {
     /// # Errors
     /// Why the name could not be resolved. Try again after [`retry_after`].
     fn resolve(&self, host: &str, family: Family) -> BoxFuture<'static, Result<Resolution, ResolveError>>;
+
+    /// Forgets every answer and reads the configuration of the resolver again.
+    fn reload(&self) {}
+
+    /// Ends when the configuration of the resolver has changed, so that earlier answers may be wrong.
+    fn changed(&self) -> BoxFuture<'static, ()> {
+        Box::pin(future::pending())
+    }
 }
 
 /// The pause after `failures` consecutive failures (1 for the first): 5 s, doubling to 5 min.
 #[must_use]
 pub fn retry_after(failures: u32) -> Duration {
     FIRST_RETRY.saturating_mul(1 << failures.saturating_sub(1).min(16)).min(LONGEST_RETRY)
-}
-
-/// The resolver of this host: the hosts file, the DNS servers of `/etc/resolv.conf`, then the sources of nsswitch.
-#[derive(Clone)]
-pub struct SystemResolver {
-    deadline: Duration,
-    /// `None` until first used, and after a failure, because the host may have moved to another network.
-    dns: Arc<Mutex<Option<TokioResolver>>>,
-    make: fn() -> Option<TokioResolver>,
-    /// Limits the concurrent system look-ups.
-    lookups: Arc<Semaphore>,
-    system: fn(&str) -> io::Result<Vec<IpAddr>>,
-}
-
-impl SystemResolver {
-    /// A resolver that gives up on a name after `deadline`.
-    #[must_use]
-    pub fn new(deadline: Duration) -> Self {
-        let lookups = Arc::new(Semaphore::new(SYSTEM_LOOKUPS));
-        Self { deadline, dns: Arc::default(), make: system_dns, lookups, system: getaddrinfo }
-    }
-
-    fn dns(&self) -> Option<TokioResolver> {
-        let mut dns = self.dns.lock().unwrap_or_else(PoisonError::into_inner);
-        if dns.is_none() {
-            *dns = (self.make)();
-        }
-        dns.clone()
-    }
-
-    fn forget_dns(&self) {
-        *self.dns.lock().unwrap_or_else(PoisonError::into_inner) = None;
-    }
-
-    /// The DNS gets half of the deadline, so that time remains for the system if no name server answers.
-    async fn look_up(&self, host: &str, family: Family) -> Result<Resolution, ResolveError> {
-        let refusal = match self.dns() {
-            None => None,
-            Some(dns) => match tokio::time::timeout(self.deadline / 2, ask_dns(&dns, host, family)).await {
-                Ok(Ok(resolution)) => return Ok(resolution),
-                Ok(Err(why)) => Some(why),
-                Err(_) => None,
-            },
-        };
-        if matches!(refusal, None | Some(ResolveError::Failed { .. })) {
-            self.forget_dns();
-        }
-        match self.ask_system(host, family).await {
-            Ok(resolution) => Ok(resolution),
-            // The DNS gives a clearer reason than getaddrinfo.
-            Err(why) => Err(refusal.unwrap_or(why)),
-        }
-    }
-
-    async fn ask_system(&self, host: &str, family: Family) -> Result<Resolution, ResolveError> {
-        let failed =
-            |why: &dyn std::fmt::Display| ResolveError::Failed { host: host.into(), reason: why.to_string().into() };
-        let permit = Arc::clone(&self.lookups).acquire_owned().await.map_err(|why| failed(&why))?;
-        let (system, name) = (self.system, host.to_owned());
-        // The thread holds the permit, because it stays blocked even after the resolution timed out.
-        let task = tokio::task::spawn_blocking(move || {
-            let _held = permit;
-            system(&name)
-        });
-        let found = task.await.map_err(|why| failed(&why))?.map_err(|why| failed(&why))?;
-        Resolution::of(host, family, found, LIFE_WITHOUT_TTL)
-    }
-}
-
-impl Resolve for SystemResolver {
-    fn resolve(&self, host: &str, family: Family) -> BoxFuture<'static, Result<Resolution, ResolveError>> {
-        if let Ok(literal) = host.parse::<IpAddr>() {
-            let resolution = Resolution::of(host, family, vec![literal], LONGEST_LIFE);
-            return std::future::ready(resolution).boxed();
-        }
-        let (this, host) = (self.clone(), host.to_owned());
-        async move {
-            let timeout = ResolveError::Timeout { host: host.as_str().into(), seconds: this.deadline.as_secs() };
-            tokio::time::timeout(this.deadline, this.look_up(&host, family)).await.unwrap_or(Err(timeout))
-        }
-        .boxed()
-    }
-}
-
-fn system_dns() -> Option<TokioResolver> {
-    TokioResolver::builder_tokio().ok()?.build().ok()
-}
-
-async fn ask_dns(dns: &TokioResolver, host: &str, family: Family) -> Result<Resolution, ResolveError> {
-    let answer = dns.lookup_ip(host).await.map_err(|why| explain(host, &why))?;
-    let life = answer.valid_until().saturating_duration_since(Instant::now());
-    Resolution::of(host, family, answer.iter().collect(), life)
-}
-
-fn getaddrinfo(host: &str) -> io::Result<Vec<IpAddr>> {
-    Ok((host, 0).to_socket_addrs()?.map(|address| address.ip()).collect())
-}
-
-fn explain(host: &str, why: &NetError) -> ResolveError {
-    if why.is_nx_domain() {
-        ResolveError::NoSuchName { host: host.into() }
-    } else if why.is_no_records_found() {
-        ResolveError::NoAddress { host: host.into() }
-    } else {
-        ResolveError::Failed { host: host.into(), reason: why.to_string().into() }
-    }
 }
 
 fn family_name(family: Family) -> &'static str {
@@ -205,5 +122,33 @@ fn family_name(family: Family) -> &'static str {
 }
 
 #[cfg(test)]
-#[path = "resolve_tests.rs"]
-mod tests;
+mod tests {
+    use super::*;
+
+    #[test]
+    fn retry_pause_grows_up_to_a_limit() {
+        let pauses: Vec<u64> = [1, 2, 3, 6, 7, 8, u32::MAX].map(|n| retry_after(n).as_secs()).into();
+        assert_eq!(pauses, [5, 10, 20, 160, 300, 300, 300]);
+    }
+
+    #[test]
+    fn answer_has_each_address_once_and_a_limited_life() {
+        let addresses = |texts: &[&str]| -> Vec<Address> {
+            texts.iter().map(|text| Address::parse(text).unwrap().unwrap()).collect()
+        };
+        let many = addresses(&["127.0.0.9", "::1", "127.0.0.9"]);
+        let found = Resolution::of("pool", Family::Any, many.clone(), Duration::from_secs(5)).unwrap();
+        assert_eq!((found.addresses.len(), found.expires), (2, SHORTEST_LIFE));
+        let found = Resolution::of("pool", Family::V6, many, Duration::from_secs(86_400)).unwrap();
+        assert_eq!((found.addresses, found.expires), (addresses(&["::1"]), LONGEST_LIFE));
+    }
+
+    #[test]
+    fn address_that_no_server_can_have_is_refused() {
+        for text in ["0.0.0.0", "255.255.255.255", "224.0.1.1", "::", "ff02::101"] {
+            let one = vec![Address::from(text.parse::<std::net::IpAddr>().unwrap())];
+            let refused = Resolution::of("odd", Family::Any, one, SHORTEST_LIFE).unwrap_err();
+            assert!(refused.to_string().contains(text), "{refused}");
+        }
+    }
+}

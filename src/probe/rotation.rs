@@ -1,27 +1,56 @@
-//! Selects which addresses of a name are polled while its DNS answer changes. Pure.
+//! Selects which addresses of a name are polled, while its answer changes and addresses fail. Pure.
 //!
 //! The answer for a pool name changes every few minutes. An address that is no longer in the answer is polled for some
-//! time longer, so that series are long enough to be useful and many servers are not visited once each.
+//! time longer as long as it answers, so that series are long enough to be useful and many servers are not visited once
+//! each.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use crate::config::Addresses;
+use crate::config::{Addresses, Family};
 
 /// How long an address is polled after it was last in the answer. The NTP Pool asks clients to follow its answer at
 /// most hourly.
 const DRAIN: Duration = Duration::from_secs(3600);
 /// Maximum number of addresses of one name that are polled at a time.
 pub const MAX_ADDRESSES: usize = 16;
+/// An address that has answered before is replaced after this many failures in a row, when its reach is zero.
+const PATIENCE: u32 = 8;
+/// With `addresses = "all"`, an address that left the answer is dropped after this many failures in a row.
+const PATIENCE_WHEN_GONE: u32 = 2;
 
-/// The polled addresses of one name, each with the monotonic time at which it was last in the answer, in nanoseconds.
+/// The polled addresses of one name.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Rotation {
-    seen: BTreeMap<SocketAddr, i64>,
+    polled: BTreeMap<SocketAddr, Polled>,
+    /// The last answer, the preferred addresses first.
+    answer: Vec<SocketAddr>,
+    /// The addresses that failed since one last answered.
+    failed: BTreeSet<SocketAddr>,
+    /// How often all addresses have failed since one last answered.
+    rounds: u32,
 }
 
-/// The changes that follow from a new answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Polled {
+    /// The monotonic time at which it was last in the answer, in nanoseconds.
+    seen: i64,
+    /// Number of consecutive failures.
+    failures: u32,
+    has_answered: bool,
+}
+
+/// The answer of a resolution.
+#[derive(Debug, Clone, Copy)]
+pub struct Answer<'a> {
+    /// The preferred addresses first.
+    pub addresses: &'a [SocketAddr],
+    /// The family about which there was no answer: its earlier addresses remain.
+    pub silent: Option<Family>,
+}
+
+/// The changes that follow.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Change {
     /// Addresses to start polling.
@@ -36,38 +65,110 @@ impl Rotation {
     pub fn resolved(
         &mut self,
         policy: Addresses,
-        answer: &[SocketAddr],
+        answer: Answer<'_>,
         now: i64,
         taken: impl Fn(&SocketAddr) -> bool,
     ) -> Change {
-        let answer: BTreeSet<SocketAddr> = answer.iter().copied().collect();
-        for (address, seen) in &mut self.seen {
-            if answer.contains(address) {
-                *seen = now;
+        self.answer = answer.addresses.to_vec();
+        for (address, polled) in &mut self.polled {
+            if answer.silent.is_some_and(|family| family.admits(address.ip())) && !self.answer.contains(address) {
+                self.answer.push(*address);
+            }
+            if self.answer.contains(address) {
+                polled.seen = now;
             }
         }
-        let gone = |seen: i64| now.saturating_sub(seen) > DRAIN.as_nanos() as i64;
-        let stop: BTreeSet<SocketAddr> = self.seen.iter().filter(|(_, seen)| gone(**seen)).map(|(a, _)| *a).collect();
-        self.seen.retain(|address, _| !stop.contains(address));
+        self.review(policy, now, taken)
+    }
+
+    /// Takes the end of a poll: whether the address answered, be it with a refusal to serve.
+    pub fn ended(
+        &mut self,
+        policy: Addresses,
+        (address, answered): (SocketAddr, bool),
+        now: i64,
+        taken: impl Fn(&SocketAddr) -> bool,
+    ) -> Change {
+        let Some(polled) = self.polled.get_mut(&address) else { return Change::default() };
+        if answered {
+            (polled.failures, polled.has_answered) = (0, true);
+            self.rounds = 0;
+            self.failed.clear();
+            return Change::default();
+        }
+        polled.failures += 1;
+        self.review(policy, now, taken)
+    }
+
+    fn review(&mut self, policy: Addresses, now: i64, taken: impl Fn(&SocketAddr) -> bool) -> Change {
+        let free = |this: &Self| -> Vec<SocketAddr> {
+            let is_new = |a: &&SocketAddr| !this.polled.contains_key(a) && !taken(a);
+            this.answer.iter().filter(is_new).copied().collect()
+        };
+        let candidates = free(self);
+        let stop: BTreeSet<SocketAddr> = match policy {
+            Addresses::First => self.polled.keys().copied().filter(|a| self.is_replaced(a, &candidates, now)).collect(),
+            Addresses::All => self.polled.keys().copied().filter(|a| self.is_dropped(a, now)).collect(),
+        };
+        if policy == Addresses::First && stop.is_empty() {
+            self.begin_round(&candidates);
+        }
+        self.polled.retain(|address, _| !stop.contains(address));
+        self.failed.extend(&stop);
         let limit = match policy {
             Addresses::First => 1,
             Addresses::All => MAX_ADDRESSES,
         };
-        let room = limit.saturating_sub(self.seen.len());
-        let start: BTreeSet<SocketAddr> =
-            answer.into_iter().filter(|a| !self.seen.contains_key(a) && !taken(a)).take(room).collect();
-        self.seen.extend(start.iter().map(|address| (*address, now)));
+        let room = limit.saturating_sub(self.polled.len());
+        let mut candidates = candidates;
+        candidates.sort_by_key(|address| self.failed.contains(address));
+        let start: BTreeSet<SocketAddr> = candidates.into_iter().take(room).collect();
+        let fresh = Polled { seen: now, failures: 0, has_answered: false };
+        self.polled.extend(start.iter().map(|address| (*address, fresh.clone())));
         Change { start, stop }
     }
 
+    fn is_drained(&self, address: &SocketAddr, now: i64) -> bool {
+        now.saturating_sub(self.polled[address].seen) > DRAIN.as_nanos() as i64
+    }
+
+    fn is_dropped(&self, address: &SocketAddr, now: i64) -> bool {
+        let has_failed = self.polled[address].failures >= PATIENCE_WHEN_GONE && !self.answer.contains(address);
+        has_failed || self.is_drained(address, now)
+    }
+
+    fn is_replaced(&self, address: &SocketAddr, candidates: &[SocketAddr], now: i64) -> bool {
+        let failures = self.polled[address].failures;
+        let is_lost = match self.answer.contains(address) {
+            true => failures >= self.patience(address) && candidates.iter().any(|other| !self.failed.contains(other)),
+            false => failures > 0 && !candidates.is_empty(),
+        };
+        is_lost || self.is_drained(address, now)
+    }
+
+    /// How many failures in a row an address of the answer is forgiven. One that never answered may be one that this
+    /// host cannot reach, so others are tried soon, and less often when all fail.
+    fn patience(&self, address: &SocketAddr) -> u32 {
+        if self.polled[address].has_answered { PATIENCE } else { (1 << self.rounds.min(3)).min(PATIENCE) }
+    }
+
+    /// When every address has failed, all are tried again, more slowly.
+    fn begin_round(&mut self, candidates: &[SocketAddr]) {
+        let is_over = self.polled.iter().any(|(address, polled)| polled.failures >= self.patience(address));
+        if is_over && !candidates.is_empty() && candidates.iter().all(|other| self.failed.contains(other)) {
+            self.rounds += 1;
+            self.failed.clear();
+        }
+    }
+
     pub fn addresses(&self) -> impl Iterator<Item = SocketAddr> + '_ {
-        self.seen.keys().copied()
+        self.polled.keys().copied()
     }
 
     /// Whether no address is polled.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.seen.is_empty()
+        self.polled.is_empty()
     }
 }
 
@@ -85,36 +186,108 @@ mod tests {
         hosts.iter().map(|host| at(*host)).collect()
     }
 
-    #[test]
-    fn address_is_kept_while_the_name_has_it() {
+    fn swap(stop: u8, start: u8) -> Change {
+        Change { start: set(&[start]), stop: set(&[stop]) }
+    }
+
+    fn resolve(rotation: &mut Rotation, policy: Addresses, hosts: &[u8], now: i64) -> Change {
+        let addresses: Vec<_> = hosts.iter().map(|host| at(*host)).collect();
+        rotation.resolved(policy, Answer { addresses: &addresses, silent: None }, now, |_| false)
+    }
+
+    fn fail(rotation: &mut Rotation, host: u8) -> Change {
+        rotation.ended(Addresses::First, (at(host), false), 0, |_| false)
+    }
+
+    fn first(hosts: &[u8]) -> Rotation {
         let mut rotation = Rotation::default();
-        let first = rotation.resolved(Addresses::First, &[at(3), at(2)], 0, |_| false);
-        assert_eq!(first.start, set(&[2]));
-        let later = rotation.resolved(Addresses::First, &[at(1), at(2)], 9 * HOUR, |_| false);
-        assert_eq!(later, Change::default());
+        assert_eq!(resolve(&mut rotation, Addresses::First, hosts, 0).start, set(&hosts[..1]));
+        rotation
     }
 
     #[test]
-    fn address_missing_in_the_answer_is_replaced_after_an_hour() {
+    fn preferred_address_is_kept_while_the_name_has_it() {
+        let mut rotation = first(&[3, 2]);
+        assert_eq!(resolve(&mut rotation, Addresses::First, &[1, 3], 9 * HOUR), Change::default());
+    }
+
+    #[test]
+    fn working_address_missing_in_the_answer_is_kept_for_an_hour() {
+        let mut rotation = first(&[1]);
+        assert_eq!(resolve(&mut rotation, Addresses::First, &[2], HOUR), Change::default());
+        assert_eq!(resolve(&mut rotation, Addresses::First, &[2], HOUR + 1), swap(1, 2));
+    }
+
+    #[test]
+    fn failing_address_of_a_moved_name_is_replaced_at_once() {
+        let mut failed_before = first(&[1]);
+        failed_before.ended(Addresses::First, (at(1), true), 0, |_| false);
+        assert_eq!(fail(&mut failed_before, 1), Change::default());
+        assert_eq!(resolve(&mut failed_before, Addresses::First, &[2], 1), swap(1, 2));
+        let mut fails_later = first(&[1]);
+        fails_later.ended(Addresses::First, (at(1), true), 0, |_| false);
+        assert_eq!(resolve(&mut fails_later, Addresses::First, &[2], 1), Change::default());
+        assert_eq!(fail(&mut fails_later, 1), swap(1, 2));
+    }
+
+    #[test]
+    fn address_that_never_answered_is_replaced_after_one_failure() {
+        let mut rotation = first(&[1, 2, 3]);
+        assert_eq!(fail(&mut rotation, 1), swap(1, 2));
+        assert_eq!(fail(&mut rotation, 2), swap(2, 3));
+        // All have failed: they are tried again with more and more patience.
+        assert_eq!(fail(&mut rotation, 3), Change::default());
+        assert_eq!(fail(&mut rotation, 3), swap(3, 1));
+        assert_eq!(fail(&mut rotation, 1), Change::default());
+        assert_eq!(fail(&mut rotation, 1), swap(1, 2));
+    }
+
+    #[test]
+    fn address_that_answered_is_replaced_when_its_reach_is_zero() {
+        let mut rotation = first(&[1, 2]);
+        rotation.ended(Addresses::First, (at(1), true), 0, |_| false);
+        for _ in 1..PATIENCE {
+            assert_eq!(fail(&mut rotation, 1), Change::default());
+        }
+        assert_eq!(fail(&mut rotation, 1), swap(1, 2));
+    }
+
+    #[test]
+    fn only_address_is_never_replaced() {
+        let mut rotation = first(&[1]);
+        assert!((0..100).all(|_| fail(&mut rotation, 1) == Change::default()));
+    }
+
+    #[test]
+    fn addresses_of_a_silent_family_remain() {
+        let v6: SocketAddr = "[2001:db8::1]:123".parse().unwrap();
         let mut rotation = Rotation::default();
-        rotation.resolved(Addresses::First, &[at(1)], 0, |_| false);
-        assert_eq!(rotation.resolved(Addresses::First, &[at(2)], HOUR, |_| false), Change::default());
-        let change = rotation.resolved(Addresses::First, &[at(2)], HOUR + 1, |_| false);
-        assert_eq!(change, Change { start: set(&[2]), stop: set(&[1]) });
+        let all = Answer { addresses: &[at(1), v6], silent: None };
+        rotation.resolved(Addresses::All, all, 0, |_| false);
+        for now in 0..3 {
+            let part = Answer { addresses: &[at(1)], silent: Some(Family::V6) };
+            assert_eq!(rotation.resolved(Addresses::All, part, now * HOUR, |_| false), Change::default());
+            assert_eq!(rotation.ended(Addresses::All, (v6, false), now * HOUR, |_| false), Change::default());
+        }
     }
 
     #[test]
     fn all_addresses_are_polled_up_to_the_limit() {
-        let answer: Vec<_> = (0..40).map(at).collect();
-        let change = Rotation::default().resolved(Addresses::All, &answer, 0, |_| false);
-        assert_eq!(change.start.len(), MAX_ADDRESSES);
+        let mut rotation = Rotation::default();
+        let hosts: Vec<u8> = (0..40).collect();
+        assert_eq!(resolve(&mut rotation, Addresses::All, &hosts, 0).start.len(), MAX_ADDRESSES);
+        // One that fails stays while the name has it, and not much longer.
+        let fail = |rotation: &mut Rotation| rotation.ended(Addresses::All, (at(0), false), 0, |_| false);
+        assert!((0..9).all(|_| fail(&mut rotation) == Change::default()));
+        assert_eq!(resolve(&mut rotation, Addresses::All, &hosts[1..], 0), swap(0, 16));
     }
 
     #[test]
     fn address_polled_under_another_name_is_skipped() {
         let mut rotation = Rotation::default();
-        let change = rotation.resolved(Addresses::First, &[at(1), at(2)], 0, |a| *a == at(1));
+        let answer = Answer { addresses: &[at(1), at(2)], silent: None };
+        let change = rotation.resolved(Addresses::First, answer, 0, |a| *a == at(1));
         assert_eq!(change.start, set(&[2]));
-        assert!(Rotation::default().resolved(Addresses::All, &[at(1)], 0, |_| true).start.is_empty());
+        assert!(Rotation::default().resolved(Addresses::All, answer, 0, |_| true).start.is_empty());
     }
 }

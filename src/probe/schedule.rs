@@ -6,6 +6,7 @@
 
 use std::time::Duration;
 
+use super::kernel::TICK;
 use crate::config::{EngineChoice, Server};
 use ntp_monitor_core::clock::Stamp;
 use ntp_monitor_core::ntp::KissCode;
@@ -14,10 +15,10 @@ use ntp_monitor_core::sample::Outcome;
 /// Each poll is moved by up to this fraction of its interval, so that monitors do not stay synchronised with each
 /// other.
 const JITTER: f64 = 1.0 / 16.0;
-/// Polls are aligned to common instants, so that one wake-up serves many servers. The grid is this part of the interval
-/// wide and at most [`WIDEST_GRID`], which moves a poll less than jitter does.
+/// Polls are aligned to common instants, so that one wake-up serves many servers: to ticks of the kernel engine, this
+/// part of the interval apart and at most [`WIDEST_GRID`]. That moves a poll less than jitter does.
 const GRID: u32 = 64;
-const WIDEST_GRID: Duration = Duration::from_millis(50);
+const WIDEST_GRID: Duration = TICK.saturating_mul(2);
 /// Upper limit of an interval doubled by kiss RATE (RFC 5905 §7.4: reduce the rate at once, and again at each RATE).
 const LONGEST_INTERVAL: Duration = Duration::from_secs(36 * 3600);
 /// Time without another RATE after which one doubling is undone.
@@ -128,7 +129,7 @@ impl Schedule {
     /// The grid instant at or before `due`, or the first one after `earliest`.
     fn on_grid(&self, due: i64, earliest: i64) -> i64 {
         let due = due.max(earliest);
-        let grid = nanos((self.interval() / GRID).min(WIDEST_GRID)).max(1);
+        let grid = grid(self.interval());
         let before = due - due.rem_euclid(grid);
         match before >= earliest {
             _ if !self.is_aligned => due,
@@ -143,6 +144,12 @@ impl Schedule {
     pub fn earliest(&self) -> i64 {
         let floor = self.last_request.map_or(i64::MIN, |last| last.saturating_add(nanos(self.floor)));
         self.not_before.max(floor)
+    }
+
+    /// When the last request was sent, in monotonic nanoseconds.
+    #[must_use]
+    pub fn last_request(&self) -> Option<i64> {
+        self.last_request
     }
 
     /// Records that a request is being sent.
@@ -194,6 +201,12 @@ impl Schedule {
     }
 }
 
+/// The time between two common instants, in nanoseconds: whole ticks, unless a tick would exceed the jitter.
+fn grid(interval: Duration) -> i64 {
+    let (fine, tick) = (nanos((interval / GRID).min(WIDEST_GRID)).max(1), nanos(TICK));
+    if interval.mul_f64(JITTER) < TICK { fine } else { (fine / tick).max(1) * tick }
+}
+
 /// Number of doublings from `wanted` to about `kept`.
 fn doublings_between(wanted: Duration, kept: Duration) -> u32 {
     let ratio = kept.as_secs_f64() / wanted.as_secs_f64().max(1e-3);
@@ -207,28 +220,12 @@ fn nanos(duration: Duration) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Addresses, EngineChoice, Family, Host};
     use ntp_monitor_core::ntp::KissCode;
-    use ntp_monitor_core::sample::ServerIdent;
 
     const S: i64 = 1_000_000_000;
 
     fn server(poll_s: u64, own: bool) -> Server {
-        Server {
-            ident: ServerIdent::named("a"),
-            host: Host::Name("a".into()),
-            port: 123,
-            own,
-            poll_interval: Duration::from_secs(poll_s),
-            timeout: Duration::from_secs(1),
-            engine: EngineChoice::Kernel,
-            family: Family::Any,
-            addresses: Addresses::First,
-            samples_per_poll: 1,
-            offset_warning: Duration::from_millis(25),
-            offset_critical: Duration::from_millis(100),
-            paused: false,
-        }
+        Server::polled_every(Duration::from_secs(poll_s), own)
     }
 
     fn polled(poll_s: u64) -> Schedule {
@@ -252,12 +249,20 @@ mod tests {
             let mut schedule = polled(poll_s);
             schedule.requested(last);
             let (next, interval) = (schedule.next_poll(dice), poll_s as i64 * S);
-            assert_eq!(next % 50_000_000, 0);
+            assert_eq!(next % nanos(WIDEST_GRID), 0);
             assert!(next - last >= 16 * S && (next - last - interval).abs() <= interval / 16, "{poll_s} {next}");
             let by_ourselves = Server { engine: EngineChoice::Sntp, ..server(poll_s, false) };
             schedule.reconfigure(&by_ourselves);
-            assert!((schedule.next_poll(dice) - next).abs() < 50_000_000 && schedule.next_poll(dice) % 50_000_000 != 0);
+            let alone = schedule.next_poll(dice);
+            assert!((alone - next).abs() < nanos(WIDEST_GRID) && alone % nanos(TICK) != 0);
         }
+    }
+
+    #[test]
+    fn common_instants_are_ticks_unless_polls_are_frequent() {
+        let of = |ms| Duration::from_nanos(u64::try_from(grid(Duration::from_millis(ms))).unwrap());
+        assert_eq!([64_000, 3_000, 2_000, 320].map(of), [2 * TICK, 2 * TICK, TICK, TICK]);
+        assert!([319, 100].map(of).into_iter().all(|grid| grid < TICK / 4));
     }
 
     #[test]

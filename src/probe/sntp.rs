@@ -20,10 +20,10 @@ use rsntp::{
     SynchronizationError, SynchronizationResult,
 };
 
+use super::endpoint::any_local;
 use super::fault::outcome_of;
 use super::judge::clock_was_stepped;
 use super::precision::{own_precision_s, uninterrupted_stamp};
-use super::stamped::any_local;
 use super::{ProbeEngine, ProbeFuture, ProbeReport, Query};
 use ntp_monitor_core::clock::Stamp;
 use ntp_monitor_core::ntp::{Check, CheckRow, KissCode, Leap, NtpTimestamp, RefId, RootDistance, StatusCode};

@@ -2,6 +2,7 @@
 
 use super::drawings::{Drawing, detail, overview};
 use super::material::{Material, PastAlert};
+use super::times::Times;
 use super::traceability::{Shares, Traceability};
 use super::worst::Moment;
 use crate::history::happening::Happening;
@@ -39,6 +40,8 @@ pub struct Document {
     pub alerts: Listed<PastAlert>,
     /// The evidence of traceability.
     pub traceability: Option<Traceability>,
+    /// Formats the times of the lists.
+    pub times: Times,
 }
 
 /// The end of a list.
@@ -95,7 +98,7 @@ pub fn document(material: &Material) -> Document {
     Document {
         title: format!("Time report of {}, {}", material.vantage, days(material)),
         summary: summary(material),
-        span: material.span.to_string(),
+        span: span(material),
         rows,
         notes: notes(material, left_out),
         overview: overview(material),
@@ -104,14 +107,20 @@ pub fn document(material: &Material) -> Document {
         events: Listed::of(&found.events),
         alerts: Listed::of(&material.alerts),
         traceability: material.traceability.clone(),
+        times: material.times.clone(),
     }
 }
 
 /// The dates of the period: `2026-11-16 to 2026-11-23`.
 fn days(material: &Material) -> String {
-    let day = |at: When| at.to_string().chars().take(10).collect::<String>();
-    let (from, to) = (day(When(material.span.from_ns)), day(When(material.span.to_ns)));
+    let (from, to) = (material.times.date(material.span.from_ns), material.times.date(material.span.to_ns));
     if from == to { from } else { format!("{from} to {to}") }
+}
+
+/// The period, to the minute.
+fn span(material: &Material) -> String {
+    let [from, to] = [material.span.from_ns, material.span.to_ns].map(|at_ns| material.times.minute(When(at_ns)));
+    format!("{from} to {to}")
 }
 
 /// A percentage such as `99.95 %`; rounded down, so that only a complete share shows as 100 %.
@@ -125,7 +134,7 @@ fn summary(material: &Material) -> Vec<String> {
     let answered: u64 = found.servers.values().map(|one| one.figures.summary.outcomes.successes()).sum();
     let count = |n: usize, what: &str| format!("{n} {what}{}", if n == 1 { "" } else { "s" });
     if polls == 0 {
-        return vec![format!("No server was polled from {}.", material.span)];
+        return vec![format!("No server was polled from {}.", span(material))];
     }
     let share = percent(answered as f64 / polls as f64);
     let servers = count(found.servers.len(), "server");
@@ -162,13 +171,13 @@ fn accusations(material: &Material) -> String {
 
 fn row(material: &Material, name: &str, one: &Surveyed) -> Row {
     let summary = &one.figures.summary;
-    let span = |value: Option<f64>| value.map_or_else(|| NOTHING.to_owned(), seconds);
+    let length = |value: Option<f64>| value.map_or_else(|| NOTHING.to_owned(), seconds);
     let accused = material.survey.accuses(name);
     let shares = material.traceability.as_ref().and_then(|all| all.servers.get(name));
-    let far = |label: &str| span(summary.offset_abs.percentile(label));
+    let far = |label: &str| length(summary.offset_abs.percentile(label));
     Row {
         server: name.to_owned(),
-        verdict: verdict_of(&material.survey.verdicts, name),
+        verdict: verdict_of(&material.survey.verdicts, name, &material.times),
         accused,
         cells: vec![
             summary.polls.to_string(),
@@ -176,13 +185,13 @@ fn row(material: &Material, name: &str, one: &Surveyed) -> Row {
             summary.offset.median.map_or_else(|| NOTHING.to_owned(), signed_seconds),
             far("p95"),
             far("p99"),
-            span(summary.jitter_s),
-            span(summary.delay.median),
+            length(summary.jitter_s),
+            length(summary.delay.median),
             summary.trend.map_or_else(|| NOTHING.to_owned(), |trend| ppm(trend.ppm)),
             shares.map_or_else(|| NOTHING.to_owned(), |shares: &Shares| percent(shares.within)),
             one.source.label().to_owned(),
         ],
-        worst: material.worst.get(name).into_iter().flatten().map(moment).collect(),
+        worst: material.worst.get(name).into_iter().flatten().map(|at| moment(&material.times, at)).collect(),
     }
 }
 
@@ -191,12 +200,12 @@ fn ppm(ppm: f64) -> String {
     if ppm.abs() < 5e-4 { "0.000 ppm".to_owned() } else { format!("{ppm:+.3} ppm") }
 }
 
-fn moment(moment: &Moment) -> String {
-    format!("{} at {}", signed_seconds(moment.offset_s), moment.at)
+fn moment(times: &Times, moment: &Moment) -> String {
+    format!("{} at {}", signed_seconds(moment.offset_s), times.minute(moment.at))
 }
 
 /// The last verdict about a server, as text.
-fn verdict_of(verdicts: &[Entry], name: &str) -> String {
+fn verdict_of(verdicts: &[Entry], name: &str, times: &Times) -> String {
     let blamed = verdicts.iter().rev().find_map(|entry| {
         let blame = entry.blamed.iter().find(|blame| blame.server == name)?;
         Some((entry, blame))
@@ -208,12 +217,12 @@ fn verdict_of(verdicts: &[Entry], name: &str) -> String {
     let whose = if entry.state == State::Path { "path" } else { "clock" };
     let proof = blame.gap_s.map_or_else(String::new, |gap_s| format!(", by at least {}", seconds(gap_s)));
     let since = blame.since.unwrap_or(entry.since);
-    let until = entry.until.map_or_else(|| "now".to_owned(), |until| until.to_string());
-    format!("{whose}: {what}{proof}, {since} to {until}")
+    let until = entry.until.map_or_else(|| "now".to_owned(), |until| times.minute(until));
+    format!("{whose}: {what}{proof}, {} to {until}", times.minute(since))
 }
 
 fn notes(material: &Material, rows_left_out: usize) -> Vec<String> {
-    let mut notes = Vec::new();
+    let mut notes: Vec<String> = material.times.note().into_iter().collect();
     let found = &material.survey;
     match found.judged_from {
         _ if found.servers.is_empty() => {}
@@ -221,7 +230,10 @@ fn notes(material: &Material, rows_left_out: usize) -> Vec<String> {
             "Verdicts and stability need samples, and this period has none in the store, or too many.".to_owned(),
         ),
         Some(from) if from.0 > material.span.from_ns.saturating_add(3_600_000_000_000) => {
-            notes.push(format!("Verdicts and stability need samples, which the store keeps since {from}."));
+            notes.push(format!(
+                "Verdicts and stability need samples, which the store keeps since {}.",
+                material.times.minute(from)
+            ));
         }
         Some(_) => {}
     }

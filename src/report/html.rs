@@ -8,7 +8,7 @@ use super::drawings::Drawing;
 use crate::plot::Theme;
 use ntp_monitor_core::stats::verdict::{Entry, State};
 use ntp_monitor_core::text::html::Text;
-use ntp_monitor_core::text::units::{seconds, wall_time};
+use ntp_monitor_core::text::units::seconds;
 
 const STYLE: &str = include_str!("report.css");
 const DEFINITIONS: &str = include_str!("definitions.html");
@@ -34,7 +34,7 @@ pub(super) fn body(html: &mut String, document: &Document, made_ns: i64, picture
     servers(html, document);
     pictures(html, &document.overview, picture);
     evidence(html, document);
-    verdicts(html, &document.verdicts);
+    verdicts(html, document);
     events(html, document);
     alerts(html, document);
     if !document.details.is_empty() {
@@ -43,7 +43,7 @@ pub(super) fn body(html: &mut String, document: &Document, made_ns: i64, picture
     }
     html.push_str(DEFINITIONS);
     let version = env!("CARGO_PKG_VERSION");
-    let _ = writeln!(html, "<footer>Made at {} by ntp-monitor {version}.</footer>", wall_time(made_ns));
+    let _ = writeln!(html, "<footer>Made at {} by ntp-monitor {version}.</footer>", document.times.second(made_ns));
 }
 
 fn servers(html: &mut String, document: &Document) {
@@ -146,24 +146,33 @@ fn table(html: &mut String, rows: impl ExactSizeIterator<Item = (bool, [String; 
     html.push_str("</tbody></table></div>\n");
 }
 
-fn verdicts(html: &mut String, listed: &Listed<Entry>) {
+fn verdicts(html: &mut String, document: &Document) {
+    let (listed, times) = (&document.verdicts, &document.times);
     list(html, "Verdicts", listed);
     let row = |entry: &Entry| {
-        let until = entry.until.map_or_else(|| "the end".to_owned(), |until| until.to_string());
+        let until = entry.until.map_or_else(|| "the end".to_owned(), |until| times.minute(until));
         let bad = matches!(entry.state, State::ServerWrong | State::LocalWrong);
-        (bad, [format!("{} to {until}", entry.since), entry.state.label().replace('_', " "), entry.sentence.clone()])
+        (
+            bad,
+            [
+                format!("{} to {until}", times.minute(entry.since)),
+                entry.state.label().replace('_', " "),
+                entry.sentence.clone(),
+            ],
+        )
     };
     table(html, listed.shown.iter().map(row));
 }
 
 fn events(html: &mut String, document: &Document) {
     list(html, "Events", &document.events);
+    let times = &document.times;
     let row = |event: &crate::history::happening::Happening| {
         let lasts = event.end.filter(|end| *end != event.start);
         let time = match (lasts, event.end) {
-            (Some(end), _) => format!("{} to {end}", event.start),
-            (None, Some(_)) => event.start.to_string(),
-            (None, None) => format!("{} on", event.start),
+            (Some(end), _) => format!("{} to {}", times.minute(event.start), times.minute(end)),
+            (None, Some(_)) => times.minute(event.start),
+            (None, None) => format!("{} on", times.minute(event.start)),
         };
         (false, [time, event.kind.replace('_', " "), event.sentence.clone()])
     };
@@ -172,14 +181,16 @@ fn events(html: &mut String, document: &Document) {
 
 fn alerts(html: &mut String, document: &Document) {
     list(html, "Alerts", &document.alerts);
+    let times = &document.times;
     let row = |alert: &super::material::PastAlert| {
-        let ended = alert.ended.map_or_else(|| "still firing".to_owned(), |ended| format!("to {ended}"));
+        let ended =
+            alert.ended.map_or_else(|| "still firing".to_owned(), |ended| format!("to {}", times.minute(ended)));
         let bad = alert.severity == ntp_monitor_core::alert::notification::Severity::Critical;
         // Most summaries name their server.
         let about = alert.server.as_ref().filter(|server| !alert.summary.contains(server.as_str()));
         let about = about.map_or_else(String::new, |server| format!("{server}: "));
         let rule = format!("{} ({})", alert.alert, alert.severity.label());
-        (bad, [format!("{} {ended}", alert.started), rule, format!("{about}{}", alert.summary)])
+        (bad, [format!("{} {ended}", times.minute(alert.started)), rule, format!("{about}{}", alert.summary)])
     };
     table(html, document.alerts.shown.iter().map(row));
 }

@@ -4,6 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use jiff::tz::TimeZone;
+
+use super::times::Times;
 use super::traceability::{Evidence, Traceability};
 use super::worst::{Moment, worst};
 use crate::config::Config;
@@ -43,6 +46,8 @@ pub struct Order {
     pub limit_s: f64,
     /// The name of the monitoring location; read from the store if absent.
     pub vantage: Option<String>,
+    /// The time zone of the reader.
+    pub zone: TimeZone,
 }
 
 /// The alerts that overlap the period, by start; the latest ones if there are very many.
@@ -69,6 +74,7 @@ pub fn order_of(config: &Config, span: Span) -> Order {
         servers: Vec::new(),
         limit_s: limit_s(None, Some(config)),
         vantage: Some(config.monitor.vantage.clone()),
+        zone: config.report.zone.clone(),
     }
 }
 
@@ -99,6 +105,7 @@ pub struct Material {
     pub drawn: Vec<Drawn>,
     /// The alerts of the period.
     pub alerts: Vec<PastAlert>,
+    pub times: Times,
 }
 
 /// A server with charts.
@@ -133,7 +140,8 @@ pub fn gather(reader: &Reader, order: Order, progress: &mut dyn FnMut(u64, i64))
         None => reader.vantage()?.unwrap_or_default(),
     };
     let traceability = evidence.finish();
-    Ok(Material { span, vantage, survey: found, traceability, worst: moments, drawn, alerts: alerts(reader, span)? })
+    let (alerts, times) = (alerts(reader, span)?, Times::of(order.zone));
+    Ok(Material { span, vantage, survey: found, traceability, worst: moments, drawn, alerts, times })
 }
 
 /// Selects the servers that get charts: blamed ones, then those that fail most, then those with the largest offsets.

@@ -14,5 +14,6 @@ pub mod message;
 pub mod pending;
 pub mod shelf;
 mod text;
+pub mod times;
 pub mod traceability;
 pub mod worst;

@@ -4,6 +4,8 @@
 //! crash therefore repeats at most a file of the same name and a message with the same title, which the reader
 //! recognises. with the same title.
 
+use std::collections::BTreeMap;
+
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan};
 use serde::{Deserialize, Serialize};
@@ -19,6 +21,9 @@ pub struct Pending {
     pub from: Timestamp,
     /// The notifiers that have not received it yet.
     pub to: Vec<String>,
+    /// What some of them have of it, in the notifier's own form.
+    #[serde(default)]
+    pub progress: BTreeMap<String, String>,
 }
 
 /// What to do now.

@@ -17,7 +17,7 @@ use ntp_monitor_core::stats::verdict::When;
 /// Upper limit for reading a report file, in bytes; reports are a megabyte or two.
 const LARGEST: u64 = 64 << 20;
 /// The permissions before the umask is applied.
-const MODE: u32 = 0o666;
+const MODE: u32 = 0o640;
 /// The file with the time of the last due report.
 const MARK: &str = "last-due";
 /// The file with the report in progress.

@@ -3,6 +3,8 @@
 use std::fmt::Write as _;
 
 use super::document::{Document, percent};
+use super::times::Times;
+use ntp_monitor_core::text::plain::is_disruptive;
 use ntp_monitor_core::text::units::seconds;
 
 /// The text: one line per server, verdict, event and alert.
@@ -31,15 +33,22 @@ pub(super) fn text(document: &Document) -> String {
             "\nThis host's clock within {limit}, as more than half of the servers show: {share} of the time"
         );
     }
+    let times = &document.times;
     let verdicts = document.verdicts.shown.iter().map(|entry| (entry.since, entry.sentence.as_str()));
-    lines(&mut text, "Verdicts", verdicts);
-    lines(&mut text, "Events", document.events.shown.iter().map(|event| (event.start, event.sentence.as_str())));
-    lines(&mut text, "Alerts", document.alerts.shown.iter().map(|alert| (alert.started, alert.summary.as_str())));
+    lines(&mut text, times, "Verdicts", verdicts);
+    lines(&mut text, times, "Events", document.events.shown.iter().map(|event| (event.start, event.sentence.as_str())));
+    lines(
+        &mut text,
+        times,
+        "Alerts",
+        document.alerts.shown.iter().map(|alert| (alert.started, alert.summary.as_str())),
+    );
     text
 }
 
 fn lines<'a>(
     text: &mut String,
+    times: &Times,
     title: &str,
     list: impl ExactSizeIterator<Item = (ntp_monitor_core::stats::verdict::When, &'a str)>,
 ) {
@@ -47,11 +56,11 @@ fn lines<'a>(
         let _ = writeln!(text, "\n{title}");
     }
     list.for_each(|(when, sentence)| {
-        let _ = writeln!(text, "  {when}  {}", printable(sentence));
+        let _ = writeln!(text, "  {}  {}", times.minute(when), printable(sentence));
     });
 }
 
 /// Replaces control characters, so that the text stays on one line.
 fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+    text.chars().map(|c| if is_disruptive(c) { ' ' } else { c }).collect()
 }

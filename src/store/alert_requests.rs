@@ -65,12 +65,18 @@ impl StoreHandle {
         self.notice(NoticeCommand::Delivered { id, others_at_once }).await
     }
 
-    /// Records a failed attempt; the next one is made after the wall time `next_ns`.
+    /// Records a failed attempt and what the receiver has; the next attempt is made after the wall time `next_ns`.
     ///
     /// # Errors
     /// When the store cannot be written.
-    pub async fn notification_failed(&self, id: i64, next_ns: i64, why: String) -> Result<(), StoreError> {
-        self.notice(NoticeCommand::Failed { id, next_ns, why }).await
+    pub async fn notification_failed(
+        &self,
+        id: i64,
+        next_ns: i64,
+        why: String,
+        progress: Option<String>,
+    ) -> Result<(), StoreError> {
+        self.notice(NoticeCommand::Failed { id, next_ns, why, progress }).await
     }
 
     /// Records that a notification was dropped.

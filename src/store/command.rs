@@ -5,7 +5,7 @@ use tokio::sync::oneshot;
 use super::alerts::AlertCommand;
 use super::audit::AuditEntry;
 use super::clock::ClockPoint;
-use super::events::Event;
+use super::events::{Event, KnownAs};
 use super::notices::NoticeCommand;
 use crate::sinks::worker::WriteError;
 
@@ -22,12 +22,11 @@ pub enum Command {
         /// Replies when they are deleted.
         reply: Reply<()>,
     },
-    /// Moves a line that the database rejected to quarantine.
+    /// Moves lines that the database rejected to quarantine.
     Quarantine {
-        line: Vec<u8>,
-        /// The reason for the rejection.
-        reason: String,
-        /// Replies when it is stored.
+        /// The lines, each with the reason for the rejection.
+        lines: Vec<(Vec<u8>, String)>,
+        /// Replies when they are stored.
         reply: Reply<()>,
     },
     /// Appends lines to the outbox that do not come from samples.
@@ -41,6 +40,8 @@ pub enum Command {
     /// Records an event, or updates it.
     RecordEvent {
         event: Event,
+        /// Kind and start under which it was recorded before, if these are known better now.
+        replaces: Option<KnownAs>,
         /// Replies with its number.
         reply: Reply<i64>,
     },

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use rusqlite::{Connection, Row, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::codec::address_text;
 
@@ -29,13 +29,50 @@ pub struct StoredEvent {
     pub event: Event,
 }
 
+/// Kind and start under which an event was recorded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KnownAs {
+    pub kind: String,
+    /// In nanoseconds since 1970.
+    pub start_ns: i64,
+}
+
 /// Records an event and returns its number. If it exists (same start, kind, server and address), its end and detail are
-/// updated.
-pub(super) fn record(conn: &Connection, event: &Event) -> rusqlite::Result<i64> {
+/// updated; if it exists as `replaces`, kind and start too.
+pub(super) fn record(conn: &Connection, event: &Event, replaces: Option<&KnownAs>) -> rusqlite::Result<i64> {
+    let known = replaces.map(|known_as| refine(conn, event, known_as)).transpose()?;
+    match known.flatten() {
+        Some(id) => Ok(id),
+        None => insert(conn, event),
+    }
+}
+
+fn refine(conn: &Connection, event: &Event, known_as: &KnownAs) -> rusqlite::Result<Option<i64>> {
+    conn.prepare_cached(
+        "UPDATE OR REPLACE event SET start_ns = ?1, end_ns = ?2, kind = ?3, detail = ?4 \
+         WHERE start_ns = ?5 AND kind = ?6 AND server = ?7 AND address = ?8 RETURNING id",
+    )?
+    .query_row(
+        params![
+            event.start_ns,
+            event.end_ns,
+            event.kind,
+            event.detail,
+            known_as.start_ns,
+            known_as.kind,
+            event.server.as_deref().unwrap_or_default(),
+            address_text(event.address)
+        ],
+        |row| row.get(0),
+    )
+    .optional()
+}
+
+fn insert(conn: &Connection, event: &Event) -> rusqlite::Result<i64> {
     conn.prepare_cached(
         "INSERT INTO event (start_ns, end_ns, kind, server, address, detail) VALUES (?1, ?2, ?3, ?4, ?5, ?6) \
          ON CONFLICT (start_ns, kind, server, address) DO UPDATE \
-         SET end_ns = coalesce(excluded.end_ns, end_ns), detail = excluded.detail RETURNING id",
+         SET end_ns = excluded.end_ns, detail = excluded.detail RETURNING id",
     )?
     .query_row(
         params![
@@ -54,6 +91,15 @@ pub(super) fn record(conn: &Connection, event: &Event) -> rusqlite::Result<i64> 
 pub(super) fn close(conn: &Connection, id: i64, end_ns: i64) -> rusqlite::Result<bool> {
     let changed = conn.prepare_cached("UPDATE event SET end_ns = ?2 WHERE id = ?1")?.execute(params![id, end_ns])?;
     Ok(changed > 0)
+}
+
+/// Ends the events that last, at the newest sample: nobody watched them since. One that goes on is recorded again.
+pub(super) fn end_all(conn: &Connection) -> rusqlite::Result<usize> {
+    conn.execute(
+        "UPDATE event SET end_ns = max(start_ns, coalesce((SELECT max((SELECT max(wall_ns) FROM sample \
+         WHERE series_id = series.id)) FROM series), start_ns)) WHERE end_ns IS NULL",
+        [],
+    )
 }
 
 /// The events that overlap `[from_ns, to_ns)`, by start; the latest `limit` of them.
@@ -79,4 +125,58 @@ fn decode(row: &Row<'_>) -> rusqlite::Result<StoredEvent> {
         detail: row.get(6)?,
     };
     Ok(StoredEvent { id: row.get(0)?, event })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::schema;
+
+    fn store() -> Connection {
+        let mut conn = Connection::open_in_memory().unwrap();
+        schema::migrate(&mut conn, 0).unwrap();
+        conn
+    }
+
+    fn event(kind: &str, start_ns: i64, end_ns: Option<i64>) -> Event {
+        let (kind, server) = (kind.to_owned(), Some("a".to_owned()));
+        Event { start_ns, end_ns, kind, server, address: None, detail: String::new() }
+    }
+
+    fn kept(conn: &Connection) -> Vec<Event> {
+        between(conn, 0, i64::MAX, 9).unwrap().into_iter().map(|stored| stored.event).collect()
+    }
+
+    #[test]
+    fn refined_event_stays_one_row() {
+        let conn = store();
+        let id = record(&conn, &event("server_step", 50, None), None).unwrap();
+        record(&conn, &event("server_drift", 40, Some(45)), None).unwrap();
+        let known_as = KnownAs { kind: "server_step".to_owned(), start_ns: 50 };
+        let refined = event("server_drift", 40, None);
+        assert_eq!(record(&conn, &refined, Some(&known_as)).unwrap(), id);
+        assert_eq!(kept(&conn), [refined]);
+        let unknown = event("server_drift", 99, None);
+        record(&conn, &unknown, Some(&known_as)).unwrap();
+        assert_eq!(kept(&conn).len(), 2, "what replaces nothing is recorded");
+    }
+
+    #[test]
+    fn open_events_end_at_the_newest_sample_and_can_go_on() {
+        let conn = store();
+        conn.execute_batch(
+            "INSERT INTO series VALUES (1, '', 'a', '', 0, 0);
+             INSERT INTO sample (series_id, wall_ns, mono_ns, raw_ns, outcome, poll_s, sent, lost)
+             VALUES (1, 70, 0, 0, 1, 16.0, 1, 1), (1, 60, 0, 0, 1, 16.0, 1, 1);",
+        )
+        .unwrap();
+        for event in [event("lossy", 50, None), event("refid", 80, None), event("stratum", 10, Some(20))] {
+            record(&conn, &event, None).unwrap();
+        }
+        assert_eq!(end_all(&conn).unwrap(), 2);
+        let ends: Vec<_> = kept(&conn).iter().map(|event| event.end_ns).collect();
+        assert_eq!(ends, [Some(20), Some(70), Some(80)]);
+        record(&conn, &event("lossy", 50, None), None).unwrap();
+        assert_eq!(kept(&conn)[1].end_ns, None);
+    }
 }

@@ -9,7 +9,8 @@ use ntp_monitor_core::sample::Evidence;
 /// Number of rejected replies kept per series.
 pub const KEPT_PER_SERIES: usize = 16;
 
-/// Stores a rejected reply, and deletes the oldest beyond the limit.
+/// Stores a rejected reply, and deletes the oldest beyond the limit. Replies that are later than this one were stored
+/// before the wall clock was set back, so they are the oldest.
 pub(super) fn insert(conn: &Connection, series_id: i64, evidence: &Evidence) -> rusqlite::Result<()> {
     let (made, failed) = evidence.checks.to_bits();
     let datagram = evidence.datagram.get(..Evidence::MAX_BYTES).unwrap_or(&evidence.datagram);
@@ -32,10 +33,10 @@ pub(super) fn insert(conn: &Connection, series_id: i64, evidence: &Evidence) -> 
         evidence.sender.map(|sender| sender.to_string()),
     ])?;
     conn.prepare_cached(
-        "DELETE FROM evidence WHERE series_id = ?1 AND wall_ns <= \
-         (SELECT wall_ns FROM evidence WHERE series_id = ?1 ORDER BY wall_ns DESC LIMIT 1 OFFSET ?2)",
+        "DELETE FROM evidence WHERE series_id = ?1 AND wall_ns IN (SELECT wall_ns FROM evidence \
+         WHERE series_id = ?1 ORDER BY wall_ns > ?3, wall_ns DESC LIMIT -1 OFFSET ?2)",
     )?
-    .execute(params![series_id, KEPT_PER_SERIES as i64])?;
+    .execute(params![series_id, KEPT_PER_SERIES as i64, evidence.at.wall_ns])?;
     Ok(())
 }
 
@@ -60,4 +61,44 @@ fn decode(row: &Row<'_>) -> rusqlite::Result<Evidence> {
         sender: row.get_ref(10)?.as_str_or_null()?.and_then(|text| text.parse().ok()),
         datagram: row.get::<_, Vec<u8>>(9)?.into_boxed_slice(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::schema;
+
+    fn stored_after(times: impl Iterator<Item = i64>) -> Vec<i64> {
+        let mut conn = Connection::open_in_memory().unwrap();
+        schema::migrate(&mut conn, 0).unwrap();
+        for wall_ns in times {
+            let stamp = NtpTimestamp(0);
+            let evidence = Evidence {
+                at: Stamp::new(wall_ns, 0, 0),
+                checks: CheckRow::from_bits(1, 1),
+                t1: stamp,
+                t2: stamp,
+                t3: stamp,
+                t4: stamp,
+                sender: None,
+                datagram: Box::default(),
+            };
+            insert(&conn, 1, &evidence).unwrap();
+        }
+        of_series(&conn, 1).unwrap().iter().map(|evidence| evidence.at.wall_ns).collect()
+    }
+
+    #[test]
+    fn newest_sixteen_replies_are_kept() {
+        assert_eq!(stored_after(1..=40), (25..=40).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn replies_from_a_clock_set_ahead_make_room_first() {
+        let before_the_step = 1_000_000..1_000_020;
+        assert_eq!(stored_after(before_the_step.clone().chain(1..=5)), {
+            (1..=5).chain(1_000_009..1_000_020).collect::<Vec<_>>()
+        });
+        assert_eq!(stored_after(before_the_step.chain(1..=40)), (25..=40).collect::<Vec<_>>());
+    }
 }

@@ -10,7 +10,7 @@ use super::audit::AuditEntry;
 use super::clock::ClockPoint;
 use super::command::{Command, Reply};
 use super::error::StoreError;
-use super::events::Event;
+use super::events::{Event, KnownAs};
 use super::location::Location;
 use super::notices::{QueueGauge, Queues};
 use super::outbox::Totals;
@@ -112,8 +112,8 @@ impl StoreHandle {
     ///
     /// # Errors
     /// When the store cannot be written.
-    pub async fn record_event(&self, event: Event) -> Result<i64, StoreError> {
-        self.ask(|reply| Command::RecordEvent { event, reply }).await
+    pub async fn record_event(&self, event: Event, replaces: Option<KnownAs>) -> Result<i64, StoreError> {
+        self.ask(|reply| Command::RecordEvent { event, replaces, reply }).await
     }
 
     /// Sets the end of an event; returns whether it exists.
@@ -168,8 +168,8 @@ impl Outbox for StoreHandle {
         Ok(self.ask(|reply| Command::OutboxDone { ids, reply }).await?)
     }
 
-    async fn quarantine(&self, line: Vec<u8>, reason: String) -> Result<(), OutboxError> {
-        Ok(self.ask(|reply| Command::Quarantine { line, reason, reply }).await?)
+    async fn quarantine(&self, lines: Vec<(Vec<u8>, String)>) -> Result<(), OutboxError> {
+        Ok(self.ask(|reply| Command::Quarantine { lines, reply }).await?)
     }
 
     async fn gauge(&self) -> Result<OutboxGauge, OutboxError> {

@@ -18,6 +18,9 @@ use super::error::StoreError;
 use super::files::beside;
 use crate::held::{AtPath, FileId};
 
+/// Maximum length of the process number in a lock file, with its newline, in bytes.
+const LONGEST_NUMBER: u64 = 16;
+
 /// The locks, held as long as this process may write the store. The kernel releases them when the process ends.
 #[derive(Debug)]
 pub(super) struct InstanceLock {
@@ -148,10 +151,9 @@ fn name_holder(file: &mut File) -> std::io::Result<()> {
 
 fn holder(file: &mut File) -> String {
     let mut text = String::new();
-    match file.read_to_string(&mut text) {
-        Ok(_) if !text.trim().is_empty() => text.trim().to_owned(),
-        _ => "unknown".to_owned(),
-    }
+    // Only a number is shown: the configuration says where the store is, so this may be the file of another program.
+    let number = file.take(LONGEST_NUMBER).read_to_string(&mut text).ok().and_then(|_| text.trim().parse::<u32>().ok());
+    number.map_or_else(|| "unknown".to_owned(), |pid| pid.to_string())
 }
 
 #[cfg(test)]
@@ -169,6 +171,17 @@ mod tests {
         drop(first);
         assert!(!is_held(&store));
         InstanceLock::take(&store).unwrap();
+    }
+
+    #[test]
+    fn lock_of_another_program_is_refused_without_its_text() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = dir.path().join("a.db");
+        std::fs::write(lock_path(&store), "hunter2\n").unwrap();
+        let other = File::open(lock_path(&store)).unwrap();
+        other.lock().unwrap();
+        let refusal = InstanceLock::take(&store).unwrap_err().to_string();
+        assert!(refusal.contains("unknown") && !refusal.contains("hunter2"), "{refusal}");
     }
 
     #[test]

@@ -44,7 +44,7 @@ pub use clock::ClockPoint;
 pub use codec::StoredSample;
 pub use command::{Command, Reply};
 pub use error::StoreError;
-pub use events::{Event, StoredEvent};
+pub use events::{Event, KnownAs, StoredEvent};
 pub use evidence::KEPT_PER_SERIES as EVIDENCE_PER_SERIES;
 pub use handle::StoreHandle;
 pub use notices::{Due, NoticeCommand, QueueGauge, insert as insert_notification};
@@ -87,6 +87,8 @@ pub struct Options {
     pub outbox_max_bytes: u64,
     /// The name of the monitoring location, stored for readers.
     pub vantage: String,
+    /// Whether the name that the store has already takes precedence.
+    pub keeps_vantage: bool,
     /// Maximum number of pages (of 4 KiB) of the file; `None` for no limit.
     pub max_pages: Option<u32>,
 }
@@ -106,6 +108,7 @@ impl Options {
             outbox_max_age: influx.map_or(MONTH, |influx| influx.outbox_max_age),
             outbox_max_bytes: influx.map_or(GIBIBYTE, |influx| influx.outbox_max_bytes),
             vantage: config.monitor.vantage.clone(),
+            keeps_vantage: !config.monitor.is_named,
             max_pages: None,
         }
     }
@@ -129,10 +132,10 @@ impl Store {
     /// # Errors
     /// When the path cannot be written, another service uses the store, or the file is not a store or from a newer
     /// release; such a file is not changed.
-    pub fn open(options: Options, log: &Logger) -> Result<Self, StoreError> {
+    pub fn open(mut options: Options, log: &Logger) -> Result<Self, StoreError> {
         files::make_directory(&options.path)?;
         let mut lock = InstanceLock::take(&options.path)?;
-        let (gauge, waiting) = introduce(&options)?;
+        let (gauge, waiting) = introduce(&mut options)?;
         lock.take_store()?;
         let (totals, queues) = (Totals::default(), Queues::default());
         totals.set(gauge);
@@ -149,7 +152,10 @@ impl Store {
     /// When the store cannot be written.
     pub fn begin(&self) -> Result<Option<i64>, StoreError> {
         let now_ns = crate::clock::now().wall_ns;
-        self.db().transact("record the start", |tx, _| meta::begin(tx, now_ns))
+        self.db().transact("record the start", |tx, _| {
+            events::end_all(tx)?;
+            meta::begin(tx, now_ns)
+        })
     }
 
     /// Records a clean shutdown: every request was stored. Must be called after the writer has ended.
@@ -158,6 +164,12 @@ impl Store {
     /// When the store cannot be written; polls then start later at the next start.
     pub fn settle(&self) -> Result<(), StoreError> {
         self.db().transact("record the shutdown", |tx, _| meta::settle(tx))
+    }
+
+    /// The name of the monitoring location in the store.
+    #[must_use]
+    pub fn vantage(&self) -> &str {
+        &self.options.vantage
     }
 
     fn db(&self) -> Db {
@@ -177,15 +189,22 @@ impl Store {
     }
 }
 
-/// Creates or migrates the store, and counts the rows of its outbox and its notification queues.
-fn introduce(options: &Options) -> Result<(OutboxGauge, Counted), StoreError> {
+/// Creates or migrates the store, settles the name of its vantage, and counts the rows of its outbox and its notification
+/// queues.
+fn introduce(options: &mut Options) -> Result<(OutboxGauge, Counted), StoreError> {
     let mut conn = connection::open_writer(&options.path, options.max_pages)?;
     let mut work = || {
         let tx = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        meta::introduce(&tx, crate::clock::now().wall_ns, &options.vantage)?;
+        let kept = meta::text(&tx, meta::VANTAGE)?.filter(|kept| options.keeps_vantage && !kept.is_empty());
+        let vantage = kept.unwrap_or_else(|| options.vantage.clone());
+        meta::introduce(&tx, crate::clock::now().wall_ns, &vantage)?;
         let counted = (outbox::count(&tx)?, notices::count(&tx)?);
         tx.commit()?;
-        Ok(counted)
+        Ok((counted, vantage))
     };
-    work().map_err(StoreError::sqlite("open the store", &options.path))
+    let done = work().map(|(counted, vantage)| {
+        options.vantage = vantage;
+        counted
+    });
+    done.map_err(StoreError::sqlite("open the store", &options.path))
 }

@@ -4,7 +4,7 @@
 //! because they outlive the process; a wait that is implausibly long is ignored, because the clock must have been set
 //! back.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rusqlite::{Connection, OptionalExtension, params};
@@ -19,8 +19,8 @@ const MAX_AGE_NS: i64 = 7 * 86_400_000_000_000;
 const MAX_WAITING: i64 = 10_000;
 /// Maximum number of rows that one pass ends or deletes, so that no pass takes long.
 const CHUNK: i64 = 256;
-/// Maximum plausible wait: twice the longest `Retry-After` that is honoured.
-const PLAUSIBLE_WAIT_NS: i64 = 2 * 3_600_000_000_000;
+/// Maximum plausible wait: twice the longest that a notifier makes, the one after a message without an answer.
+const PLAUSIBLE_WAIT_NS: i64 = 12 * 3_600_000_000_000;
 
 /// The fill level of the queue of one notifier.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -69,6 +69,10 @@ pub struct Due {
     pub attempts: u32,
     /// The notification, or why it cannot be parsed.
     pub notification: Result<Notification, String>,
+    /// What the receiver already has of it, as the notifier recorded it.
+    pub progress: Option<String>,
+    /// Receivers that must wait, because an earlier notification of the same rule is still missing there.
+    pub behind: BTreeSet<String>,
 }
 
 /// Commands about the queues.
@@ -91,6 +95,8 @@ pub enum NoticeCommand {
         /// The time of the next attempt, in nanoseconds since 1970.
         next_ns: i64,
         why: String,
+        /// What the receiver already has; `None` if it has nothing.
+        progress: Option<String>,
     },
     /// Records that a notification was dropped.
     GivenUp {
@@ -129,12 +135,12 @@ pub(super) fn apply(conn: &Connection, command: NoticeCommand, now_ns: i64) -> r
             }
             end(conn, id, now_ns, "delivered", None)
         }
-        NoticeCommand::Failed { id, next_ns, why } => conn
+        NoticeCommand::Failed { id, next_ns, why, progress } => conn
             .prepare_cached(
-                "UPDATE notification SET attempts = attempts + 1, next_ns = ?2, last_error = ?3 \
+                "UPDATE notification SET attempts = attempts + 1, next_ns = ?2, last_error = ?3, progress = ?4 \
                  WHERE id = ?1 AND ended_ns IS NULL",
             )?
-            .execute(params![id, next_ns, why])
+            .execute(params![id, next_ns, why, progress])
             .map(drop),
         NoticeCommand::GivenUp { id, why } => end(conn, id, now_ns, "given up", Some(&why)),
     }
@@ -191,26 +197,43 @@ fn expire(conn: &Connection, notifier: &str, surplus: i64, before_ns: i64, now_n
     .execute(params![notifier, surplus, before_ns, CHUNK, now_ns])
 }
 
+/// The receivers that miss an earlier notification of the same rule and notifier.
+fn behind(conn: &Connection, id: i64) -> rusqlite::Result<BTreeSet<String>> {
+    conn.prepare_cached(
+        "SELECT missing.value FROM notification AS this \
+         JOIN notification AS earlier ON earlier.notifier = this.notifier AND earlier.rule = this.rule \
+         AND earlier.ended_ns IS NULL AND earlier.id < this.id, json_each(earlier.progress, '$.missing') AS missing \
+         WHERE this.id = ?1",
+    )?
+    .query_map([id], |row| row.get(0))?
+    .collect()
+}
+
 impl Reader {
     /// The oldest notification for `notifier` that is due at the wall time `now_ns`. Order is kept within a rule;
-    /// different rules do not wait for each other.
+    /// different rules do not wait for each other. One that only some receivers miss does not delay later ones, which
+    /// name those receivers in [`Due::behind`].
     ///
     /// # Errors
     /// When the store cannot be read.
     pub fn due_notification(&self, notifier: &str, now_ns: i64) -> Result<Option<Due>, StoreError> {
         self.run("read the queue of notifications", |conn| {
             conn.prepare_cached(
-                "SELECT id, attempts, body FROM notification AS due \
+                "SELECT id, attempts, body, progress FROM notification AS due \
                  WHERE notifier = ?1 AND ended_ns IS NULL AND (next_ns <= ?2 OR next_ns > ?3) \
                  AND NOT EXISTS (SELECT 1 FROM notification AS earlier WHERE earlier.notifier = ?1 \
-                 AND earlier.ended_ns IS NULL AND earlier.id < due.id AND earlier.rule = due.rule) \
+                 AND earlier.ended_ns IS NULL AND earlier.id < due.id AND earlier.rule = due.rule \
+                 AND coalesce(json_array_length(earlier.progress, '$.missing'), 0) = 0) \
                  ORDER BY id LIMIT 1",
             )?
             .query_row(params![notifier, now_ns, now_ns.saturating_add(PLAUSIBLE_WAIT_NS)], |row| {
                 let notification = serde_json::from_str(row.get_ref(2)?.as_str()?).map_err(|why| why.to_string());
-                Ok(Due { id: row.get(0)?, attempts: row.get(1)?, notification })
+                let (id, behind) = (row.get(0)?, BTreeSet::new());
+                Ok(Due { id, attempts: row.get(1)?, notification, progress: row.get(3)?, behind })
             })
-            .optional()
+            .optional()?
+            .map(|due| Ok(Due { behind: behind(conn, due.id)?, ..due }))
+            .transpose()
         })
     }
 

@@ -86,11 +86,33 @@ fn order_is_kept_within_a_rule_and_rules_do_not_wait() {
     kept.put("other", "b");
     let (id, key) = kept.due(NOW).unwrap();
     assert_eq!(key, "firing");
-    kept.apply(NoticeCommand::Failed { id, next_ns: NOW + 60 * S, why: "away".into() });
+    kept.apply(NoticeCommand::Failed { id, next_ns: NOW + 60 * S, why: "away".into(), progress: None });
     assert_eq!(kept.due(NOW).unwrap().1, "other");
     assert_eq!(kept.due(NOW + 60 * S).unwrap().1, "firing");
     kept.apply(NoticeCommand::Delivered { id, others_at_once: false });
     assert_eq!(kept.due(NOW).unwrap().1, "resolved");
+}
+
+#[test]
+fn receiver_that_misses_one_does_not_delay_the_others() {
+    let kept = kept();
+    kept.put("firing", "a");
+    kept.put("resolved", "a");
+    kept.put("other", "b");
+    let due = || kept.reader.due_notification("chat", NOW).unwrap().unwrap();
+    let id = due().id;
+    let failed = |next_ns, missing: &str| {
+        let progress = Some(format!(r#"{{"taken":["ops"],"missing":{missing}}}"#));
+        kept.apply(NoticeCommand::Failed { id, next_ns, why: "full".into(), progress });
+    };
+    failed(NOW + S, "[]");
+    assert_eq!(due().notification.unwrap().key, "other", "what nobody misses keeps the order");
+    failed(NOW + S, r#"["boss"]"#);
+    let next = due();
+    assert_eq!((next.notification.unwrap().key, next.behind), ("resolved".into(), ["boss".to_owned()].into()));
+    failed(NOW, r#"["boss"]"#);
+    assert_eq!((due().id, due().behind.len()), (id, 0));
+    assert!(due().progress.unwrap().contains("ops"));
 }
 
 #[test]
@@ -100,7 +122,7 @@ fn recovered_receiver_gets_everything_at_once() {
     kept.put("two", "b");
     let (id, _) = kept.due(NOW).unwrap();
     let other = id + 1;
-    kept.apply(NoticeCommand::Failed { id: other, next_ns: NOW + 300 * S, why: "away".into() });
+    kept.apply(NoticeCommand::Failed { id: other, next_ns: NOW + 300 * S, why: "away".into(), progress: None });
     kept.apply(NoticeCommand::Delivered { id, others_at_once: true });
     assert_eq!(kept.due(NOW).unwrap().0, other);
 }
@@ -110,7 +132,7 @@ fn clock_set_back_does_not_delay_a_notification_for_long() {
     let kept = kept();
     kept.put("k", "a");
     let (id, _) = kept.due(NOW).unwrap();
-    kept.apply(NoticeCommand::Failed { id, next_ns: NOW + 300 * S, why: "away".into() });
+    kept.apply(NoticeCommand::Failed { id, next_ns: NOW + 300 * S, why: "away".into(), progress: None });
     assert_eq!(kept.due(NOW), None);
     assert!(kept.due(NOW - 365 * DAY).is_some());
 }

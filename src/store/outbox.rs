@@ -85,20 +85,23 @@ pub(super) fn remove(conn: &Connection, gauge: &mut OutboxGauge, ids: &[i64]) ->
     Ok(lines)
 }
 
-/// Moves a rejected line to quarantine.
+/// Moves rejected lines to quarantine, each with its reason; only the newest ones are kept.
 pub(super) fn quarantine(
     conn: &Connection,
     gauge: &mut OutboxGauge,
     now_ns: i64,
-    line: &[u8],
-    reason: &str,
+    lines: &[(Vec<u8>, String)],
 ) -> rusqlite::Result<()> {
-    conn.prepare_cached("INSERT INTO outbox_quarantine (created_ns, reason, line) VALUES (?1, ?2, ?3)")?
-        .execute(params![now_ns, reason, line])?;
+    let kept = &lines[lines.len().saturating_sub(QUARANTINE_LINES as usize)..];
+    let mut insert =
+        conn.prepare_cached("INSERT INTO outbox_quarantine (created_ns, reason, line) VALUES (?1, ?2, ?3)")?;
+    for (line, reason) in kept {
+        insert.execute(params![now_ns, reason, line])?;
+    }
     let dropped = conn
         .prepare_cached("DELETE FROM outbox_quarantine WHERE id <= (SELECT max(id) FROM outbox_quarantine) - ?1")?
         .execute([QUARANTINE_LINES])?;
-    gauge.quarantined_lines = (gauge.quarantined_lines + 1).saturating_sub(dropped as u64);
+    gauge.quarantined_lines = (gauge.quarantined_lines + kept.len() as u64).saturating_sub(dropped as u64);
     Ok(())
 }
 

@@ -1,9 +1,9 @@
 //! Deletes old data in small steps: a pass visits few series and deletes few rows, so that it does not delay a batch.
 //!
 //! Age is measured by a separate retention clock, because the wall clock is what this program monitors. The retention
-//! clock follows the wall clock, but runs forward at most [`CATCH_UP`] times as fast as monotonic time, so a wall clock
-//! that is stepped years ahead does not delete the history before an operator can react. that is stepped years ahead
-//! does not take the history with it before a person can react.
+//! clock follows the wall clock in both directions, but at most [`CATCH_UP`] times as fast as monotonic time. So a wall
+//! clock that is stepped years ahead does not delete the history before an operator can react, and one that starts in
+//! 1970 does not stop the deletion for years.
 
 use std::time::Duration;
 
@@ -15,6 +15,8 @@ use ntp_monitor_core::clock::Stamp;
 
 /// Maximum speed of the retention clock relative to real time; after a month of downtime it catches up within a day.
 pub(super) const CATCH_UP: i64 = 30;
+/// 2025-01-01, in nanoseconds since 1970. An earlier wall clock was not set yet: this program did not exist then.
+const EARLIEST_NS: i64 = 1_735_689_600_000_000_000;
 /// Number of series that one pass visits.
 const SERIES_PER_PASS: usize = 64;
 /// Maximum number of rows that one pass deletes from one table for one series.
@@ -35,27 +37,44 @@ pub(super) struct Horizons {
 /// The clock by which age is measured.
 #[derive(Debug, Default)]
 pub(super) struct RetentionClock {
+    /// `None` until the wall clock was set.
     at_ns: Option<i64>,
     mono_ns: i64,
 }
 
 impl RetentionClock {
-    /// Advances to `now` as far as allowed, from the time recorded in the store, and returns the new time.
+    /// Moves towards the wall clock as far as allowed, from the time recorded in the store. Returns the time by which
+    /// age is measured, which is never later than the wall clock, because keeping data too long does no harm.
     pub(super) fn advance(&mut self, conn: &Connection, now: Stamp) -> rusqlite::Result<i64> {
-        let before_ns = match self.at_ns {
-            Some(at_ns) => at_ns,
-            None => {
-                self.mono_ns = now.mono_ns;
-                meta::number(conn, meta::RETENTION_CLOCK_NS)?.unwrap_or(now.wall_ns)
-            }
-        };
-        let passed_ns = now.mono_ns.saturating_sub(self.mono_ns).max(0);
-        let limit_ns = before_ns.saturating_add(passed_ns.saturating_mul(CATCH_UP));
-        // It follows backwards at once, because keeping data too long does no harm.
-        let at_ns = now.wall_ns.min(limit_ns);
-        *self = Self { at_ns: Some(at_ns), mono_ns: now.mono_ns };
-        Ok(at_ns)
+        if now.wall_ns >= EARLIEST_NS {
+            let before_ns = match self.at_ns {
+                Some(at_ns) => at_ns,
+                None => recorded(conn, now)?,
+            };
+            let passed_ns = if self.at_ns.is_some() { now.mono_ns.saturating_sub(self.mono_ns).max(0) } else { 0 };
+            let reach_ns = passed_ns.saturating_mul(CATCH_UP);
+            let reach = before_ns.saturating_sub(reach_ns)..=before_ns.saturating_add(reach_ns);
+            self.at_ns = Some(now.wall_ns.clamp(*reach.start(), *reach.end()));
+        }
+        self.mono_ns = now.mono_ns;
+        Ok(self.at_ns.map_or(now.wall_ns, |at_ns| at_ns.min(now.wall_ns)))
     }
+
+    /// The time that a restart continues from, once it is known.
+    pub(super) fn to_record(&self) -> Option<i64> {
+        self.at_ns
+    }
+}
+
+/// The recorded time of the retention clock. Without one it begins at the newest sample before `now`.
+fn recorded(conn: &Connection, now: Stamp) -> rusqlite::Result<i64> {
+    let is_set = |at_ns: &i64| *at_ns >= EARLIEST_NS;
+    if let Some(at_ns) = meta::number(conn, meta::RETENTION_CLOCK_NS)?.filter(is_set) {
+        return Ok(at_ns);
+    }
+    let sql = "SELECT max(last_seen_ns) FROM series WHERE last_seen_ns <= ?1";
+    let newest: Option<i64> = conn.query_row(sql, [now.wall_ns], |row| row.get(0))?;
+    Ok(newest.filter(is_set).unwrap_or(now.wall_ns))
 }
 
 /// The position of the passes in the list of series.
@@ -179,6 +198,13 @@ mod tests {
     use crate::store::schema;
 
     const DAY: i64 = 86_400_000_000_000;
+    const NOW: i64 = EARLIEST_NS + 700 * DAY;
+
+    fn store() -> Connection {
+        let mut conn = Connection::open_in_memory().unwrap();
+        schema::migrate(&mut conn, 0).unwrap();
+        conn
+    }
 
     fn stamp(wall_ns: i64, mono_ns: i64) -> Stamp {
         Stamp::new(wall_ns, mono_ns, 0)
@@ -186,19 +212,51 @@ mod tests {
 
     #[test]
     fn retention_does_not_follow_a_wall_clock_stepped_ahead() {
-        let mut conn = Connection::open_in_memory().unwrap();
-        schema::migrate(&mut conn, 0).unwrap();
+        let conn = store();
         let mut clock = RetentionClock::default();
-        assert_eq!(clock.advance(&conn, stamp(DAY, 5)).unwrap(), DAY);
+        assert_eq!(clock.advance(&conn, stamp(NOW, 5)).unwrap(), NOW);
         let hour = DAY / 24;
-        assert_eq!(clock.advance(&conn, stamp(9999 * DAY, 5 + hour)).unwrap(), DAY + CATCH_UP * hour);
-        assert_eq!(clock.advance(&conn, stamp(DAY + hour, 5 + 2 * hour)).unwrap(), DAY + hour);
+        assert_eq!(clock.advance(&conn, stamp(NOW + 9999 * DAY, 5 + hour)).unwrap(), NOW + CATCH_UP * hour);
+        assert_eq!(clock.advance(&conn, stamp(NOW + hour, 5 + 2 * hour)).unwrap(), NOW + hour);
+        assert_eq!(clock.advance(&conn, stamp(NOW + 9999 * DAY, 5 + 2 * hour)).unwrap(), NOW + hour);
+    }
+
+    #[test]
+    fn retention_goes_on_after_a_tick_in_1970() {
+        let conn = store();
+        let mut clock = RetentionClock::default();
+        clock.advance(&conn, stamp(NOW, 5)).unwrap();
+        assert_eq!(clock.advance(&conn, stamp(3, 5 + DAY)).unwrap(), 3, "nothing is old in 1970");
+        let later = NOW + DAY + 1;
+        assert_eq!(
+            clock.advance(&conn, stamp(later, 5 + DAY + 1_000_000_000)).unwrap(),
+            NOW + CATCH_UP * 1_000_000_000
+        );
+        assert_eq!(clock.advance(&conn, stamp(later, 5 + 2 * DAY)).unwrap(), later);
+    }
+
+    #[test]
+    fn retention_goes_on_after_a_start_in_1970() {
+        let conn = store();
+        let mut clock = RetentionClock::default();
+        assert_eq!(clock.advance(&conn, stamp(3, 5)).unwrap(), 3);
+        assert_eq!(clock.to_record(), None);
+        assert_eq!(clock.advance(&conn, stamp(NOW, 6)).unwrap(), NOW);
+    }
+
+    #[test]
+    fn retention_goes_on_after_a_short_step_back() {
+        let conn = store();
+        let mut clock = RetentionClock::default();
+        clock.advance(&conn, stamp(NOW, 5)).unwrap();
+        let minute = DAY / 1440;
+        assert_eq!(clock.advance(&conn, stamp(NOW - 300 * DAY, 5 + minute)).unwrap(), NOW - 300 * DAY);
+        assert_eq!(clock.advance(&conn, stamp(NOW + 2 * minute, 5 + 2 * minute)).unwrap(), NOW);
     }
 
     #[test]
     fn finished_round_is_followed_by_a_pause() {
-        let mut conn = Connection::open_in_memory().unwrap();
-        schema::migrate(&mut conn, 0).unwrap();
+        let conn = store();
         conn.execute_batch("INSERT INTO series VALUES (1, '', 'a', '', 0, 0)").unwrap();
         for n in 0..300 {
             let sql = "INSERT INTO sample (series_id, wall_ns, mono_ns, raw_ns, outcome, poll_s, sent, lost) \
@@ -217,8 +275,7 @@ mod tests {
 
     #[test]
     fn clock_history_is_pruned_like_hourly_rollups() {
-        let mut conn = Connection::open_in_memory().unwrap();
-        schema::migrate(&mut conn, 0).unwrap();
+        let conn = store();
         for n in 0..300 {
             let sql = "INSERT INTO own_clock (wall_ns, wall_less_raw_ns, trusted) VALUES (?1, 0, 1)";
             conn.execute(sql, [DAY + n]).unwrap();
@@ -235,9 +292,17 @@ mod tests {
 
     #[test]
     fn restart_continues_from_the_stored_clock() {
-        let mut conn = Connection::open_in_memory().unwrap();
-        schema::migrate(&mut conn, 0).unwrap();
+        let conn = store();
+        meta::set(&conn, meta::RETENTION_CLOCK_NS, NOW).unwrap();
+        assert_eq!(RetentionClock::default().advance(&conn, stamp(NOW + 9999 * DAY, 77)).unwrap(), NOW);
+    }
+
+    #[test]
+    fn stored_clock_of_1970_is_replaced_by_the_newest_sample() {
+        let conn = store();
         meta::set(&conn, meta::RETENTION_CLOCK_NS, DAY).unwrap();
-        assert_eq!(RetentionClock::default().advance(&conn, stamp(9999 * DAY, 77)).unwrap(), DAY);
+        conn.execute("INSERT INTO series VALUES (1, '', 'a', '', 0, ?1)", [NOW - 3 * DAY]).unwrap();
+        conn.execute("INSERT INTO series VALUES (2, '', 'b', '', 0, ?1)", [NOW + 9 * DAY]).unwrap();
+        assert_eq!(RetentionClock::default().advance(&conn, stamp(NOW, 77)).unwrap(), NOW - 3 * DAY);
     }
 }

@@ -144,8 +144,27 @@ impl Writer {
         doing: &'static str,
         work: impl FnOnce(&Connection, &mut OutboxGauge) -> rusqlite::Result<T>,
     ) {
-        let result = self.transact(doing, |tx, _, gauge| work(tx, gauge)).map_err(WriteError::from);
-        if reply.send(result).is_err() {
+        let result = self.transact(doing, |tx, _, gauge| work(tx, gauge));
+        self.send(reply, doing, result);
+    }
+
+    /// As [`Self::answer`], for work that changes the notification queues.
+    fn answer_queued<T>(
+        &mut self,
+        reply: Reply<T>,
+        doing: &'static str,
+        work: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+    ) {
+        let done = self.transact(doing, |tx, _, _| Ok((work(tx)?, notices::count(tx)?)));
+        let result = done.map(|(value, waiting)| {
+            self.queues.set(waiting, &BTreeMap::new());
+            value
+        });
+        self.send(reply, doing, result);
+    }
+
+    fn send<T>(&self, reply: Reply<T>, doing: &'static str, result: Result<T, StoreError>) {
+        if reply.send(result.map_err(WriteError::from)).is_err() {
             debug!(self.log, "the requester no longer waits for the reply"; "command" => doing);
         }
     }
@@ -202,9 +221,9 @@ impl BatchWriter for Writer {
                     outbox::remove(conn, gauge, &ids).map(drop)
                 });
             }
-            Command::Quarantine { line, reason, reply } => {
-                self.answer(reply, "quarantine a rejected line", |conn, gauge| {
-                    outbox::quarantine(conn, gauge, now_ns, &line, &reason)
+            Command::Quarantine { lines, reply } => {
+                self.answer(reply, "quarantine rejected lines", |conn, gauge| {
+                    outbox::quarantine(conn, gauge, now_ns, &lines)
                 });
             }
             Command::Lines { lines, body, reply } => {
@@ -212,8 +231,8 @@ impl BatchWriter for Writer {
                     outbox::push(conn, gauge, now_ns, lines, &body)
                 });
             }
-            Command::RecordEvent { event, reply } => {
-                self.answer(reply, "record an event", |conn, _| events::record(conn, &event));
+            Command::RecordEvent { event, replaces, reply } => {
+                self.answer(reply, "record an event", |conn, _| events::record(conn, &event, replaces.as_ref()));
             }
             Command::CloseEvent { id, end_ns, reply } => {
                 self.answer(reply, "close an event", |conn, _| events::close(conn, id, end_ns));
@@ -225,26 +244,16 @@ impl BatchWriter for Writer {
                 self.answer(reply, "record the clock state", |conn, _| clock::insert(conn, &point));
             }
             Command::Notice { command, reply } => {
-                let queues = self.queues.clone();
-                self.answer(reply, "change the notification queue", |conn, _| {
-                    notices::apply(conn, command, now_ns)?;
-                    queues.set(notices::count(conn)?, &BTreeMap::new());
-                    Ok(())
+                self.answer_queued(reply, "change the notification queue", |conn| {
+                    notices::apply(conn, command, now_ns)
                 });
             }
             Command::Alerts { command, reply } => {
-                let queues = self.queues.clone();
-                self.answer(reply, "record alerts", |conn, _| {
-                    let number = alerts::apply(conn, &command, now_ns)?;
-                    queues.set(notices::count(conn)?, &BTreeMap::new());
-                    Ok(number)
-                });
+                self.answer_queued(reply, "record alerts", |conn| alerts::apply(conn, &command, now_ns));
             }
             Command::PruneNow { reply } => {
-                let result = self.prune_all().map_err(WriteError::from);
-                if reply.send(result).is_err() {
-                    debug!(self.log, "the requester no longer waits for the reply"; "command" => "prune");
-                }
+                let result = self.prune_all();
+                self.send(reply, "prune", result);
             }
         }
     }

@@ -1,6 +1,9 @@
-//! Who changed what: every write by a known caller, done or refused, in the log and in the store.
+//! Who changed what: every write by a known caller, done or refused, every other refusal of a known caller, and wrong
+//! tokens, in the log and in the store.
 //!
 //! Nothing waits for it. What the queue to the store does not take is in the log all the same.
+
+use std::net::IpAddr;
 
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::{HttpMessage, HttpRequest, HttpResponse, web};
@@ -16,10 +19,13 @@ use super::params;
 use super::problem::Problem;
 use crate::config::Role;
 use crate::store::{AuditEntry, StoreHandle};
+use ntp_monitor_core::clock::Stamp;
 use ntp_monitor_core::stats::verdict::When;
 
 pub const ENDPOINTS: &[Endpoint] = &[Endpoint::get("/api/v1/audit", || web::to(list))
-    .about("Changes made through the API, with their author and result, latest first.")
+    .about(
+        "Changes made through the API, with their author and result, refused requests and wrong tokens; latest first.",
+    )
     .role(Role::Admin)
     .taking(&[query("limit", "integer", "Entries, 1 to 1000; 100 unless given.")])
     .giving(Body::json::<AuditBody>("entries."))
@@ -56,6 +62,24 @@ impl Audit {
     fn note(&self, entry: AuditEntry) {
         info!(self.log, "asked for a change"; "who" => &entry.who, "role" => &entry.role, "peer" => &entry.peer,
             "action" => &entry.action, "target" => &entry.target, "outcome" => &entry.outcome);
+        self.keep(entry);
+    }
+
+    /// Notes wrong tokens from `network`.
+    pub(super) fn wrong_tokens(&self, network: &str, outcome: String, now: Stamp) {
+        warn!(self.log, "wrong tokens"; "peer" => network, "outcome" => &outcome);
+        self.keep(AuditEntry {
+            at_ns: now.wall_ns,
+            who: String::new(),
+            role: String::new(),
+            peer: network.to_owned(),
+            action: "wrong tokens".to_owned(),
+            target: String::new(),
+            outcome,
+        });
+    }
+
+    fn keep(&self, entry: AuditEntry) {
         if self.queue.try_send(entry).is_err() {
             warn!(self.log, "an entry of the audit log is not in the store"; "reason" => "too many at once");
         }
@@ -83,12 +107,17 @@ pub(super) struct Note {
 }
 
 impl Note {
-    pub(super) fn of(request: &ServiceRequest) -> Self {
+    /// Notes of a request; `client` differs from the peer when a trusted proxy names it.
+    pub(super) fn of(request: &ServiceRequest, client: Option<IpAddr>) -> Self {
         let pattern = request.match_pattern().unwrap_or_else(|| "(nothing)".to_owned());
+        let peer = request.peer_addr().map(|peer| match client {
+            Some(client) if client != peer.ip().to_canonical() => format!("{client} through {peer}"),
+            _ => peer.to_string(),
+        });
         Self {
             action: format!("{} {pattern}", request.method()),
             path: request.path().to_owned(),
-            peer: request.peer_addr().map(|peer| peer.to_string()).unwrap_or_default(),
+            peer: peer.unwrap_or_default(),
         }
     }
 
@@ -96,13 +125,25 @@ impl Note {
     pub(super) fn end(self, state: &State, answer: &ServiceResponse) {
         let extensions = answer.request().extensions();
         let Some(caller) = extensions.get::<Caller>() else { return };
-        let target = extensions.get::<About>().map_or(self.path, |about| about.0.clone());
+        let target = extensions.get::<About>().map_or_else(|| self.path.clone(), |about| about.0.clone());
         let status = answer.status();
         let detail = answer.response().error().and_then(|why| why.as_error::<Problem>()).map(|why| &why.detail);
         let outcome = match detail {
             Some(detail) => format!("{status}: {detail}"),
             None => status.to_string(),
         };
+        self.note(state, caller, target, outcome);
+    }
+
+    /// The gate refused the request of a known caller, after `unnoted` others that are not in the audit log.
+    pub(super) fn refused(self, state: &State, caller: &Caller, why: &Problem, unnoted: u64) {
+        let more = if unnoted > 0 { format!(" (and {unnoted} more before it)") } else { String::new() };
+        let outcome = format!("{} {}: {}{more}", why.status, why.title, why.detail);
+        let target = self.path.clone();
+        self.note(state, caller, target, outcome);
+    }
+
+    fn note(self, state: &State, caller: &Caller, target: String, outcome: String) {
         state.audit.note(AuditEntry {
             at_ns: state.clock.now().wall_ns,
             who: caller.name.to_string(),
@@ -130,10 +171,10 @@ struct AuditBody {
 #[derive(JsonSchema, Serialize)]
 struct AuditView {
     time: When,
-    /// What the holder of the token is called.
+    /// The name of the token; empty for wrong tokens.
     who: String,
     role: String,
-    /// Address and port.
+    /// Address and port; behind a trusted proxy also the address of the client.
     peer: String,
     /// Method and path.
     action: String,

@@ -13,7 +13,7 @@ use super::problem::Problem;
 
 /// What `web::Json` takes: more than anything but a configuration file needs.
 const USUAL: usize = 64 << 10;
-/// Whoever sends a body slower than this is cut off.
+/// A body that is sent slower than this is cut off.
 const SENT_WITHIN: Duration = Duration::from_secs(20);
 
 /// How `web::Json` reads bodies, and what it says of those that it does not take.

@@ -14,6 +14,7 @@ pub mod metrics;
 pub mod openapi;
 mod page;
 pub mod params;
+mod prefix;
 mod probe;
 pub mod problem;
 pub mod pulse;
@@ -23,7 +24,6 @@ mod testing;
 mod tls;
 pub mod view;
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -35,7 +35,7 @@ use tokio::sync::{broadcast, watch};
 use crate::actors::ledger::Ledger;
 use crate::config::Config;
 use crate::store::StoreHandle;
-use listen::{ListenError, Listeners};
+use listen::{Address, ListenError, Listener, Listeners};
 use ntp_monitor_core::alert::status::AlertStatus;
 use ntp_monitor_core::clock::{Clock, Stamp};
 use ntp_monitor_core::health::report::Health;
@@ -45,7 +45,7 @@ use openapi::Endpoint;
 use problem::{Problem, wrong_method};
 use pulse::Pulse;
 
-/// Requests are small; whoever sends one slower than this is cut off.
+/// Requests are small; one that is sent slower than this is cut off.
 const CLIENT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Connections at once: every reader of the stream, and as many others.
 const MAX_CONNECTIONS: usize = 2048;
@@ -69,7 +69,7 @@ pub struct State {
     /// The pace of every address.
     pub ledger: Ledger,
     pub alerts: watch::Receiver<Arc<AlertStatus>>,
-    /// Counts up when a silence changes, for whoever heeds them.
+    /// Counts up when a silence changes; the alerter watches it.
     pub silences: Arc<watch::Sender<u64>>,
     /// Where the configuration file is edited.
     pub config_editor: config_editor::ConfigEditor,
@@ -88,7 +88,7 @@ impl State {
 ///
 /// # Errors
 /// When a socket is of no use.
-pub fn serve(listeners: Listeners, state: State, pulse: Pulse) -> Result<(Server, Vec<SocketAddr>), ListenError> {
+pub fn serve(listeners: Listeners, state: State, pulse: Pulse) -> Result<(Server, Vec<Address>), ListenError> {
     let listening = listeners.addresses()?;
     let tls = tls::server(&state.config).map_err(|why| ListenError::HandedOver(std::io::Error::other(why)))?;
     let state = web::Data::new(state);
@@ -99,6 +99,7 @@ pub fn serve(listeners: Listeners, state: State, pulse: Pulse) -> Result<(Server
         pulse.answer_here();
         App::new()
             .wrap(from_fn(auth::guard))
+            .wrap(from_fn(prefix::strip))
             .wrap(Compress::default())
             .wrap(headers::security())
             .app_data(state.clone())
@@ -114,9 +115,10 @@ pub fn serve(listeners: Listeners, state: State, pulse: Pulse) -> Result<(Server
     .shutdown_timeout(2)
     .disable_signals();
     for socket in listeners.sockets {
-        let added = match &tls {
-            Some(tls) => server.listen_rustls_0_23(socket, tls.clone()),
-            None => server.listen(socket),
+        let added = match (socket, &tls) {
+            (Listener::Tcp(socket), Some(tls)) => server.listen_rustls_0_23(socket, tls.clone()),
+            (Listener::Tcp(socket), None) => server.listen(socket),
+            (Listener::Unix(socket), _) => server.listen_uds(socket),
         };
         server = added.map_err(ListenError::HandedOver)?;
     }

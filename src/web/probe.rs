@@ -1,6 +1,6 @@
 //! `/probe`: one server, as blackbox exporter answers, for those who relabel targets.
 //!
-//! **Nothing is sent.** A server is polled on its own schedule, whose floor holds whoever asks and however often; the
+//! **Nothing is sent.** A server is polled on its own schedule, whose minimum interval holds however often this is asked; the
 //! answer is its last poll. Only before the first poll has ended does the answer wait for it, within the time that the
 //! scrape has. Only configured servers can be asked for.
 

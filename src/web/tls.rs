@@ -1,5 +1,5 @@
 //! HTTPS by rustls. The certificate is looked up at each handshake in the configuration in effect: a reload changes it
-//! for whoever comes next, and connections that are open go on.
+//! for the next connection, and open connections continue.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! Alerts over worlds whose truth is known: a healthy week tells nobody anything, and each fault is told once.
+//! Alerts over worlds whose truth is known: a healthy week sends nothing, and each fault notifies once.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -18,7 +18,7 @@ use ntp_monitor_core::alert::state::End;
 use ntp_monitor_core::alert::status::{AlertState, Outcome, Saved};
 use ntp_monitor_core::clock::Stamp;
 use ntp_monitor_core::health::report::Health;
-use ntp_monitor_core::sample::ServerIdent;
+use ntp_monitor_core::sample::{Sample, ServerIdent};
 use ntp_monitor_core::stats::analysis::Analysis;
 use ntp_monitor_core::stats::intake::TimeAxis;
 use ntp_monitor_core::stats::snapshot::Snapshot;
@@ -162,7 +162,7 @@ impl Bench {
             .step(&Observation { now, servers: &self.servers, snapshot: &self.pictures[lost], health: &health }, &|| 0)
     }
 
-    /// Steps of ten seconds; what was told, with the second.
+    /// Steps of ten seconds; the notifications, with the second.
     fn run(&self, engine: &mut Engine, span: std::ops::Range<i64>, lost: Lost) -> Vec<(i64, Notification)> {
         let steps = span.step_by(10).flat_map(|s| {
             let told = self.step_at(engine, at(s), lost).notifications;
@@ -182,11 +182,11 @@ fn seconds(told: &[(i64, Notification)]) -> Vec<i64> {
 }
 
 #[test]
-fn an_alert_is_told_after_the_wait_and_again_after_the_interval_and_its_end_once() {
+fn alerts_notify_after_the_wait_repeat_and_end_once() {
     let bench = Bench::new();
     let mut engine = Engine::new(Rulebook::built_in(), at(0));
     let begun = bench.run(&mut engine, 0..400, FIRST);
-    // Five minutes that it must hold, and half a minute for company; the grace of a minute runs within.
+    // Five minutes that it must hold, and half a minute for grouping; the grace of a minute runs within.
     assert_eq!(seconds(&begun), [330]);
     assert_eq!(begun[0].1.alerts[0].server.as_deref(), Some("ntp1"));
     let reminders = bench.run(&mut engine, 400..40_000, FIRST);
@@ -214,7 +214,7 @@ fn remembered(outcomes: &[Outcome]) -> Vec<Saved> {
     all.into_values().collect()
 }
 
-/// What is told when the engine is built anew at `restart`, as a process would that was killed then.
+/// The notifications when the engine is rebuilt at `restart`, as after a kill of the process.
 fn told_across(bench: &Bench, restart: i64, lost: impl Fn(i64) -> Lost, silences: &[Silence]) -> Vec<(String, Status)> {
     let mut engine = Engine::new(Rulebook::built_in(), at(0));
     engine.set_silences(silences.to_vec());
@@ -255,7 +255,7 @@ fn a_restart_while_it_is_silenced_neither_tells_it_nor_forgets_it() {
         let told = told_across(&bench, restart, lost, &[silence(0, 2000)]);
         assert_eq!(told, pair("failing-queries"), "restart at {restart}");
         let told = told_across(&bench, restart, lost, &[silence(0, 6000)]);
-        assert_eq!(told, [], "restart at {restart}: nobody is told of the end of what nobody was told of");
+        assert_eq!(told, [], "restart at {restart}: no resolution is sent for an alert that was never sent");
     }
 }
 
@@ -303,7 +303,7 @@ fn a_reminder_comes_although_other_alerts_of_the_rule_began_meanwhile() {
 fn alerts_of_a_rule_that_begin_together_are_one_message() {
     let bench = Bench::new();
     let mut engine = Engine::new(Rulebook::built_in(), at(0));
-    // The second follows within the time that the first waits for company.
+    // The second follows within the grouping time of the first.
     let mut told = bench.run(&mut engine, 0..20, FIRST);
     told.extend(bench.run(&mut engine, 20..600, TWO));
     let [(s, only)] = &told[..] else { panic!("{told:#?}") };
@@ -312,7 +312,7 @@ fn alerts_of_a_rule_that_begin_together_are_one_message() {
 }
 
 #[test]
-fn who_flaps_is_told_a_few_times_and_then_when_it_is_quiet() {
+fn a_flapping_alert_notifies_a_few_times_and_at_its_end() {
     let bench = Bench::new();
     let mut engine = at_once(Settings { group_wait: Duration::ZERO, ..without_grace() }, "x");
     let mut told = Vec::new();
@@ -347,7 +347,7 @@ fn without_grace() -> Settings {
 }
 
 #[test]
-fn what_begins_again_before_its_end_was_told_goes_on() {
+fn an_alert_that_refires_before_its_resolution_continues() {
     let bench = Bench::new();
     let mut engine = at_once(without_grace(), "x");
     let mut told = Vec::new();
@@ -357,6 +357,66 @@ fn what_begins_again_before_its_end_was_told_goes_on() {
     let what: Vec<_> = told.iter().map(|(s, it)| (*s, it.status, it.alerts[0].started_at.as_second())).collect();
     let start = 1_800_000_000;
     assert_eq!(what, [(30, Status::Firing, start), (530, Status::Resolved, start)]);
+}
+
+/// A bench with one server, a pool whose addresses are the servers of the other bench.
+fn pool(addresses: usize) -> Bench {
+    let world = World::ordinary(1, 3, 64.0, HOUR);
+    let ident = ServerIdent::named("pool");
+    let place: BTreeMap<_, _> = world.servers.iter().map(|it| Arc::clone(&it.ident.name)).zip(1_u8..).collect();
+    let picture = |lost: Lost| {
+        let silence = |server: &usize| Fault::Silence { server: Some(*server), from_s: HOUR / 2.0, until_s: HOUR };
+        let world = World { faults: lost.iter().map(silence).collect(), ..world.clone() };
+        let mut analysis = Analysis::new(Window::Hour, TimeAxis::Wall);
+        for sample in world.samples().filter(|sample| usize::from(place[&sample.server.name]) <= addresses) {
+            let address = Some(std::net::SocketAddr::from(([192, 0, 2, place[&sample.server.name]], 123)));
+            analysis.observe(&Arc::new(Sample { server: Arc::clone(&ident), address, ..sample }));
+        }
+        analysis.snapshot(Stamp::new(0, 0, 0))
+    };
+    Bench { servers: vec![Arc::clone(&ident)], pictures: [NOBODY, FIRST, TWO].map(|lost| (lost, picture(lost))).into() }
+}
+
+#[test]
+fn addresses_of_a_name_share_one_alert_that_survives_a_rotation() {
+    let (three, two, one) = (pool(3), pool(2), pool(1));
+    let mut engine = at_once(without_grace(), "{{ server }}");
+    let mut told = Vec::new();
+    for (bench, span, lost) in [(&three, 0..100, FIRST), (&one, 100..200, FIRST), (&two, 200..600, TWO)] {
+        told.extend(bench.run(&mut engine, span, lost));
+    }
+    told.extend(two.run(&mut engine, 600..1000, NOBODY));
+    let what: Vec<_> = told.iter().map(|(s, it)| (*s, it.status, it.alerts[0].server.as_deref())).collect();
+    assert_eq!(what, [(30, Status::Firing, Some("pool")), (630, Status::Resolved, Some("pool"))]);
+    assert_eq!(told[0].1.alerts[0].summary, "pool@192.0.2.1:123", "the address is a detail");
+}
+
+#[test]
+fn silence_of_one_address_leaves_the_others() {
+    let told = |silenced: &str, lost: Lost| {
+        let mut engine = at_once(without_grace(), "{{ server }}");
+        engine.set_silences(vec![Silence { servers: vec![silenced.to_owned()], ..silence(0, 3600) }]);
+        let told = pool(2).run(&mut engine, 0..100, lost);
+        told.iter().map(|(_, it)| it.alerts[0].summary.clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(told("pool@192.0.2.1:123", FIRST), Vec::<String>::new());
+    assert_eq!(told("pool@192.0.2.1:123", TWO), ["pool@192.0.2.2:123"]);
+    assert_eq!(told("pool@192.0.2.2:123", FIRST), ["pool@192.0.2.1:123"]);
+    assert_eq!(told("pool", TWO), Vec::<String>::new());
+}
+
+#[test]
+fn alert_of_an_address_that_an_earlier_version_stored_continues() {
+    let bench = pool(2);
+    let mut engine = at_once(without_grace(), "x");
+    let outcomes: Vec<Outcome> = (0..100).step_by(10).map(|s| bench.step_at(&mut engine, at(s), FIRST)).collect();
+    let by_name = remembered(&outcomes).remove(0);
+    let saved = Saved { target: "pool@192.0.2.1:123".into(), ..by_name };
+    let mut later = at_once(without_grace(), "x");
+    assert!(later.restore(at(200), vec![saved]).is_empty());
+    assert_eq!(bench.run(&mut later, 200..300, FIRST), Vec::new(), "it was sent before");
+    let resolved = bench.run(&mut later, 300..700, NOBODY);
+    assert!(matches!(&resolved[..], [(_, it)] if it.alerts[0].server.as_deref() == Some("pool")), "{resolved:?}");
 }
 
 #[test]
@@ -371,7 +431,7 @@ fn the_texts_of_an_alert_that_goes_on_stay_true() {
 }
 
 #[test]
-fn nobody_is_told_during_the_grace_and_time_that_nobody_watched_does_not_count() {
+fn grace_is_silent_and_unwatched_time_does_not_count() {
     let bench = Bench::new();
     let settings = Settings { startup_grace: Duration::from_secs(120), ..Settings::default() };
     assert_eq!(seconds(&bench.run(&mut at_once(settings, "x"), 0..600, FIRST)), [120 + 30]);
@@ -428,14 +488,14 @@ fn what_a_rule_looked_at_is_shown_with_its_unit() {
 }
 
 #[test]
-fn a_rule_that_went_while_nobody_ran_ends_its_alerts_and_who_was_told_is_told() {
+fn a_rule_removed_while_stopped_resolves_sent_alerts() {
     let bench = Bench::new();
     let spec = RuleSpec { notify: Some(vec!["ops".to_owned()]), ..rule("failing-queries") };
     let book = |enabled| {
         let spec = RuleSpec { enabled, ..spec.clone() };
         Rulebook { rules: vec![Arc::new(Rule::compile(spec).unwrap())], ..Rulebook::default() }
     };
-    for (until, is_told) in [(320, false), (400, true)] {
+    for (until, is_sent) in [(320, false), (400, true)] {
         let mut engine = Engine::new(book(true), at(0));
         let outcomes: Vec<_> = (0..until).step_by(10).map(|s| bench.step_at(&mut engine, at(s), FIRST)).collect();
         let mut engine = Engine::new(book(false), at(500));
@@ -443,7 +503,7 @@ fn a_rule_that_went_while_nobody_ran_ends_its_alerts_and_who_was_told_is_told() 
         let ends: Vec<_> = outcome.history.iter().map(|past| (past.alert.as_str(), past.end)).collect();
         assert_eq!(ends, [("failing-queries", Some(End::Gone))]);
         let told: Vec<_> = outcome.notifications.iter().map(|it| (it.notify.clone(), it.notification.status)).collect();
-        assert_eq!(told, if is_told { vec![(spec.notify.clone(), Status::Resolved)] } else { Vec::new() });
+        assert_eq!(told, if is_sent { vec![(spec.notify.clone(), Status::Resolved)] } else { Vec::new() });
         assert!(remembered(&[&outcomes[..], &[outcome]].concat()).is_empty());
     }
 }
@@ -461,7 +521,7 @@ fn silence(from: i64, until: i64) -> Silence {
 }
 
 #[test]
-fn a_silence_keeps_quiet_and_what_still_fires_is_told_at_its_end() {
+fn what_still_fires_at_the_end_of_a_silence_notifies() {
     let bench = Bench::new();
     let mut engine = Engine::new(Rulebook::built_in(), at(0));
     engine.set_silences(vec![silence(0, 3600)]);
@@ -472,7 +532,7 @@ fn a_silence_keeps_quiet_and_what_still_fires_is_told_at_its_end() {
 }
 
 #[test]
-fn what_begins_and_ends_before_anybody_is_told_is_never_told() {
+fn an_alert_shorter_than_the_wait_never_notifies() {
     let bench = Bench::new();
     let settings = Settings { group_wait: Duration::from_secs(1200), ..Settings::default() };
     let mut engine = Engine::new(Rulebook { settings, ..Rulebook::built_in() }, at(0));

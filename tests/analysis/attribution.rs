@@ -50,7 +50,7 @@ fn name(server: usize) -> String {
     format!("ntp{}", server + 1)
 }
 
-/// Nobody is accused who is not at fault. That a server does not answer is true of those that do not.
+/// No party is accused that is not at fault. That a server does not answer is true of those that do not.
 fn accuses_only(entry: &Entry, truth: Option<&Truth>) -> bool {
     let at_fault = |server: &str| truth.is_some_and(|t| t.servers.iter().any(|s| name(*s) == server));
     let silent = truth.is_some_and(|t| t.kind == Some(Kind::Unreachable));
@@ -356,7 +356,7 @@ fn smear(seed: u64, n: usize) -> Case {
     Case { name: "smearing server", world, truth: truth(State::ServerWrong, &[2], Kind::Smear, 6.0 * HOUR) }
 }
 
-/// Camps of the same size that part by less than a millisecond a poll: whoever passes a threshold first is no more wrong
+/// Camps of the same size that part by less than a millisecond a poll: the first to pass a threshold is no more wrong
 /// than the others.
 fn half_smears(seed: u64) -> Case {
     let midnight = 1_798_761_600; // 2027-01-01

@@ -104,7 +104,7 @@ fn compare<'a>(packet: &Packet, cell: impl Fn(&str) -> &'a str) {
 }
 
 #[test]
-fn trailers_of_real_packets_are_told_apart() {
+fn trailers_of_real_packets_are_recognised() {
     let Some(dir) = captures() else { return };
     let trailers = |file: &str| -> Vec<_> {
         datagrams(&dir.join(file)).iter().map(|payload| Packet::parse(payload).map(|p| p.trailer)).collect()

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use ntp_monitor::config::{Csv, Rotation};
-use ntp_monitor::sinks::csv::{CsvWriter, Journal, missing, read_file, tail_keys};
+use ntp_monitor::sinks::csv::{CatchUp, CsvWriter, Journal, missing, read_file, tail_keys};
 use ntp_monitor::sinks::worker::{BatchWriter, Incident};
 use ntp_monitor_core::clock::Stamp;
 use ntp_monitor_core::formats::csv::{HEADER, append_record, read_from};
@@ -29,7 +29,7 @@ fn timeout_at(wall_ns: i64, server: &str) -> Arc<Sample> {
 }
 
 fn config(dir: &Path) -> Csv {
-    Csv { dir: dir.to_owned(), rotation: Rotation::Daily, compress: false, keep: None }
+    Csv { dir: dir.to_owned(), rotation: Rotation::Daily, compress: false, keep: None, group: None }
 }
 
 fn writer(config: Csv) -> CsvWriter {
@@ -248,6 +248,36 @@ fn what_a_kill_kept_from_the_files_is_found_missing_and_nothing_else() {
     first.write(&missing(&tail, all.iter().cloned()).collect::<Vec<_>>()).unwrap();
     let tail = tail_keys(dir.path(), Duration::from_secs(60)).unwrap().unwrap();
     assert_eq!(missing(&tail, all).count(), 0);
+}
+
+/// Hours of samples that reached the store alone: more than the queue of the output holds.
+#[test]
+fn rows_of_hours_are_written_before_newer_ones_and_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Arc::<FakeStore>::default();
+    writer(config(dir.path())).write(&store.take(0..100)).unwrap();
+    store.take(100..80_000);
+    let tail = tail_keys(dir.path(), Duration::from_secs(60)).unwrap().unwrap();
+    let catch_up = CatchUp::default();
+    catch_up.begin(dir.path(), tail, MIDNIGHT_NS + 79_999 * SECOND_NS);
+    let new = store.take(80_000..80_003);
+
+    // The first thread dies in between.
+    let restarted = || writer(config(dir.path())).with_journal(store.journal()).catching_up(catch_up.clone());
+    store.is_away.store(true, Ordering::SeqCst);
+    let why = restarted().tick(Stamp::new(MIDNIGHT_NS, 1, 0)).unwrap_err().to_string();
+    assert!(why.contains("an earlier process") && why.contains("it is away"), "{why}");
+    store.is_away.store(false, Ordering::SeqCst);
+    let _ = restarted().tick(Stamp::new(MIDNIGHT_NS, 1, 0));
+    restarted().settle(std::time::Instant::now()).unwrap();
+    let mut last = restarted();
+    while last.write(&new).is_err() {}
+    let rows = stamps(&dir.path().join("samples-2026-11-22.csv"));
+    assert_eq!(rows, (0..80_003).map(|n| MIDNIGHT_NS + n * SECOND_NS).collect::<Vec<_>>());
+    let elsewhere = tempfile::tempdir().unwrap();
+    let mut other = writer(config(elsewhere.path())).with_journal(store.journal()).catching_up(catch_up);
+    other.write(&new).unwrap();
+    assert_eq!(stamps(&elsewhere.path().join("samples-2026-11-22.csv")).len(), 3);
 }
 
 // Files that another program removes, replaces or changes.

@@ -273,7 +273,7 @@ fn nothing_usable_is_a_failure_with_a_reason() {
     }
 }
 
-/// Nobody is accused in an ordinary world of five servers over so many polls of each.
+/// No server is accused in an ordinary world of five servers over so many polls of each.
 fn polls_are_no_problem(polls: u32) {
     let report = replayed(&World::ordinary(9, 5, 16.0, 16.0 * f64::from(polls)));
     let n: u64 = report["servers"].as_object().unwrap().values().map(|s| s["n"].as_u64().unwrap()).sum();
@@ -300,7 +300,7 @@ fn silent_hour() -> World {
     world
 }
 
-/// What rule told of which server, with its beginning in hours of the world.
+/// The rule and server of each alert, with its beginning in hours of the world.
 fn alerts_of(world: &World, report: &Value) -> Vec<(String, String, i64)> {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let hours = |value: &Value| {

@@ -18,7 +18,7 @@ use ntp_monitor::actors::targets::{Targets, Tools};
 use ntp_monitor::config::{Addresses, EngineChoice, Family, Host, Server};
 use ntp_monitor::messages::sample::{Forget, SampleReady};
 use ntp_monitor::messages::targets::SetServers;
-use ntp_monitor::probe::resolve::{Resolution, Resolve, ResolveError};
+use ntp_monitor::probe::resolve::{Address, Resolution, Resolve, ResolveError};
 use ntp_monitor::probe::{Engines, ProbeEngine, ProbeFuture, ProbeReport, Query};
 use ntp_monitor::sim::time::SimClock;
 use ntp_monitor::sinks::queue::SinkQueue;
@@ -26,7 +26,7 @@ use ntp_monitor_core::clock::{Clock, Stamp};
 use ntp_monitor_core::health::child::ChildState;
 use ntp_monitor_core::ntp::KissCode;
 use ntp_monitor_core::sample::{Outcome, Sample, SeriesKey, ServerIdent};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 const S: i64 = 1_000_000_000;
 
@@ -56,7 +56,7 @@ impl ProbeEngine for FakeEngine {
         async move {
             match act {
                 Act::End(outcome) => ProbeReport::failed(now, outcome),
-                Act::Panic => panic!("the engine was told to panic"),
+                Act::Panic => panic!("the script makes the engine panic"),
                 Act::Hang => std::future::pending().await,
             }
         }
@@ -66,15 +66,24 @@ impl ProbeEngine for FakeEngine {
 
 type Names = Arc<Mutex<HashMap<&'static str, Vec<IpAddr>>>>;
 
-struct FakeNames(Names);
+struct FakeNames(Names, Arc<Notify>);
 
 impl Resolve for FakeNames {
     fn resolve(&self, host: &str, _: Family) -> BoxFuture<'static, Result<Resolution, ResolveError>> {
         let answer = match self.0.lock().unwrap().get(host) {
-            Some(addresses) => Ok(Resolution { addresses: addresses.clone(), expires: Duration::from_secs(60) }),
+            Some(addresses) => Ok(Resolution {
+                addresses: addresses.iter().copied().map(Address::from).collect(),
+                expires: Duration::from_secs(60),
+                silent: None,
+            }),
             None => Err(ResolveError::NoSuchName { host: host.into() }),
         };
         async { answer }.boxed()
+    }
+
+    fn changed(&self) -> BoxFuture<'static, ()> {
+        let change = Arc::clone(&self.1);
+        async move { change.notified().await }.boxed()
     }
 }
 
@@ -105,7 +114,7 @@ impl Handler<SampleReady> for Recorder {
 impl Handler<Forget> for Recorder {
     type Result = ();
 
-    fn handle(&mut self, Forget(key): Forget, _: &mut Context<Self>) {
+    fn handle(&mut self, Forget { key, .. }: Forget, _: &mut Context<Self>) {
         let so_far = self.samples.lock().unwrap().len();
         self.forgotten.lock().unwrap().push((key, so_far));
     }
@@ -117,6 +126,7 @@ struct World {
     samples: Arc<Mutex<Vec<Arc<Sample>>>>,
     forgotten: Arc<Mutex<Vec<(SeriesKey, usize)>>>,
     names: Names,
+    resolver_changed: Arc<Notify>,
     census: Census,
     targets: Addr<Targets>,
     tools: Tools,
@@ -142,20 +152,21 @@ impl World {
         let supervisor = Supervisor::new(census.clone(), Arc::new(clock), escalate, log.clone()).start();
         let recorder = Recorder::default();
         let (samples, forgotten) = (Arc::clone(&recorder.samples), Arc::clone(&recorder.forgotten));
-        let names = Arc::new(Mutex::new(names));
-        let listener = Listener::new("recorder");
+        let (names, resolver_changed) = (Arc::new(Mutex::new(names)), Arc::new(Notify::new()));
+        let (listener, ends) = (Listener::new("recorder"), Listener::new("targets"));
         listener.connect(recorder.start());
         let tools = Tools {
             supervisor,
-            resolver: Arc::new(FakeNames(Arc::clone(&names))),
+            resolver: Arc::new(FakeNames(Arc::clone(&names), Arc::clone(&resolver_changed))),
             engines: Engines::of(engine.clone(), engine.clone()),
-            outlet: Outlet::new(SinkQueue::new("journal", 1024), [listener]),
+            outlet: Outlet::new(SinkQueue::new("journal", 1024), [listener, ends.clone()]),
+            ends,
             clock: Arc::new(clock),
             ledger: Ledger::default(),
             log,
         };
         let targets = Targets::new(tools.clone(), DeathNotice::unsupervised()).start();
-        let world = Self { engine, samples, forgotten, names, census, targets, tools };
+        let world = Self { engine, samples, forgotten, names, resolver_changed, census, targets, tools };
         world.set(servers);
         world
     }
@@ -286,7 +297,7 @@ async fn a_prober_that_keeps_panicking_is_shown_as_crashed_and_stays_polite() {
     impl Clock for Bomb {
         fn now(&self) -> Stamp {
             let stamp = self.0.now();
-            assert!(stamp.mono_ns < 10 * S, "the clock was told to panic");
+            assert!(stamp.mono_ns < 10 * S, "the script makes the clock panic");
             stamp
         }
     }
@@ -336,7 +347,7 @@ async fn every_address_of_a_name_gets_a_prober_and_none_two() {
 }
 
 #[actix_rt::test]
-async fn an_address_that_a_name_lets_go_of_is_polled_as_the_server_that_waits_for_it() {
+async fn a_dropped_address_goes_to_the_server_that_waits_for_it() {
     let pool = || named("pool", Addresses::First);
     let world = World::with_names(vec![pool()], HashMap::from([("pool", vec![ip(1)])]), good);
     world.pass(Duration::from_secs(100)).await;
@@ -350,7 +361,7 @@ async fn an_address_that_a_name_lets_go_of_is_polled_as_the_server_that_waits_fo
     assert!(gaps(&world.requests(A)).iter().all(|gap| *gap >= 16 * S));
 }
 
-/// Whoever keeps something for each series would begin anew for a sample that comes after.
+/// A part with state for each series would create it again for a later sample.
 #[actix_rt::test]
 async fn a_series_is_forgotten_only_after_its_last_sample_also_when_the_server_takes_its_time() {
     let slow = Server { timeout: Duration::from_secs(30), ..server(A) };
@@ -404,4 +415,116 @@ async fn polling_is_overdue_only_when_nothing_is_polled() {
     assert_eq!(ledger.overdue(later, minutes(61)), Duration::ZERO, "there is nothing to poll");
     ledger.set_servers(vec![Arc::new(server(A))]);
     assert_eq!(ledger.overdue(later, minutes(61)), minutes(56), "no prober is left; a name is tried every 5 minutes");
+}
+
+/// The answer of the address `dead` is `end`, that of every other one a sample.
+fn dead(dead: &str, end: Outcome) -> impl Fn(SocketAddr, usize) -> Act + Send + Sync + 'static {
+    let dead: SocketAddr = dead.parse().unwrap();
+    move |address, _| Act::End(if address == dead { end.clone() } else { Outcome::Sample })
+}
+
+#[actix_rt::test]
+async fn address_that_cannot_be_reached_is_left_after_one_failure() {
+    let names = HashMap::from([("pool", vec![ip(1), ip(2)])]);
+    let unusable = dead(A, Outcome::Fault("no route".into()));
+    let world = World::with_names(vec![named("pool", Addresses::First)], names, unusable);
+    world.pass(Duration::from_secs(5)).await;
+    assert_eq!((world.requests(A).len(), world.requests(B).len()), (1, 1));
+    world.pass(Duration::from_secs(86_400)).await;
+    assert_eq!(world.requests(A).len(), 1, "an address that answers is kept");
+}
+
+#[actix_rt::test]
+async fn addresses_that_all_fail_are_tried_in_turn_and_slower() {
+    let names = HashMap::from([("pool", vec![ip(1), ip(2)])]);
+    let servers = vec![named("pool", Addresses::First)];
+    let world = World::with_names(servers, names, |_, _| Act::End(Outcome::Timeout));
+    world.pass(Duration::from_secs(6 * 3600)).await;
+    let polls = world.requests(A).len() + world.requests(B).len();
+    assert!((330..=480).contains(&polls), "{polls}: about one a minute, whichever address");
+    for address in [A, B] {
+        assert!(gaps(&world.requests(address)).iter().all(|gap| *gap >= 16 * S), "{address}");
+        assert!(world.requests(address).len() > 100, "{address}");
+    }
+}
+
+#[actix_rt::test]
+async fn dead_address_of_a_moved_name_is_left_at_the_new_answer() {
+    let names = HashMap::from([("pool", vec![ip(1)])]);
+    let alive: SocketAddr = A.parse().unwrap();
+    let world = World::with_names(vec![named("pool", Addresses::First)], names, move |address, n| {
+        Act::End(if address == alive && n > 3 { Outcome::Timeout } else { Outcome::Sample })
+    });
+    world.pass(Duration::from_secs(4 * 64)).await;
+    world.names.lock().unwrap().insert("pool", vec![ip(2)]);
+    world.pass(Duration::from_secs(65 + 10)).await;
+    assert!(!world.requests(B).is_empty(), "{:?}", world.outcomes("pool"));
+    let polls = world.requests(A).len();
+    world.pass(Duration::from_secs(3600)).await;
+    assert_eq!(world.requests(A).len(), polls);
+}
+
+#[actix_rt::test]
+async fn replaced_series_ends_where_its_successor_begins() {
+    let names = HashMap::from([("pool", vec![ip(1)])]);
+    let slow: SocketAddr = A.parse().unwrap();
+    let server = Server { timeout: Duration::from_secs(30), ..named("pool", Addresses::First) };
+    let world = World::with_names(vec![server], names, move |address, n| match (address == slow, n) {
+        (true, 2..) => Act::Hang,
+        _ => Act::End(Outcome::Sample),
+    });
+    // The name moves when its old address has drained, during a poll that hangs.
+    world.pass(Duration::from_secs(10)).await;
+    world.names.lock().unwrap().insert("pool", vec![ip(2)]);
+    world.pass(Duration::from_secs(2 * 3600)).await;
+    let samples = world.samples.lock().unwrap();
+    let addresses: Vec<_> = samples.iter().map(|sample| sample.address.unwrap().to_string()).collect();
+    let first_of_b = addresses.iter().position(|address| address == B).unwrap();
+    assert!(addresses[first_of_b..].iter().all(|address| address == B), "{addresses:?}");
+    let forgotten = world.forgotten.lock().unwrap();
+    let ended: Vec<_> = forgotten.iter().filter(|(key, _)| key.address == Some(slow)).collect();
+    assert!(matches!(ended[..], [(_, at)] if *at == first_of_b), "{forgotten:?}, first of B: {first_of_b}");
+}
+
+#[actix_rt::test]
+async fn series_without_an_address_ends_when_the_name_resolves() {
+    let world = World::with_names(vec![named("late", Addresses::First)], HashMap::new(), good);
+    world.pass(Duration::from_secs(12)).await;
+    world.names.lock().unwrap().insert("late", vec![ip(1)]);
+    world.pass(Duration::from_secs(60)).await;
+    let forgotten = world.forgotten.lock().unwrap();
+    let failures = world.outcomes("late").iter().filter(|outcome| matches!(outcome, Outcome::Dns(_))).count();
+    assert!(failures > 0 && matches!(&forgotten[..], [(key, at)] if key.address.is_none() && *at == failures));
+}
+
+#[actix_rt::test]
+async fn changed_resolver_is_asked_again_at_once() {
+    let world = World::with_names(vec![named("nowhere", Addresses::First)], HashMap::new(), good);
+    world.pass(Duration::from_secs(3600)).await;
+    world.names.lock().unwrap().insert("nowhere", vec![ip(1)]);
+    world.resolver_changed.notify_one();
+    world.pass(Duration::from_secs(2)).await;
+    assert_eq!(world.requests(A).len(), 1, "without waiting for the end of the pause after failures");
+}
+
+#[actix_rt::test]
+async fn reload_resolves_every_name_again() {
+    let world = World::with_names(vec![named("nowhere", Addresses::First)], HashMap::new(), good);
+    world.pass(Duration::from_secs(3600)).await;
+    world.names.lock().unwrap().insert("nowhere", vec![ip(1)]);
+    world.set(vec![named("nowhere", Addresses::First)]);
+    world.pass(Duration::from_secs(2)).await;
+    assert_eq!(world.requests(A).len(), 1);
+}
+
+#[actix_rt::test]
+async fn restarted_actor_keeps_the_selected_address() {
+    let names = HashMap::from([("pool", vec![ip(1), ip(2)])]);
+    let world = World::with_names(vec![named("pool", Addresses::First)], names, good);
+    world.pass(Duration::from_secs(100)).await;
+    world.names.lock().unwrap().insert("pool", vec![ip(2), ip(1)]);
+    // As the supervisor starts it again, with the same ledger.
+    let _again = Targets::new(world.tools.clone(), DeathNotice::unsupervised()).start();
+    world.pass(Duration::from_secs(3600)).await;
+    assert!(world.requests(B).is_empty() && world.requests(A).len() > 50);
 }

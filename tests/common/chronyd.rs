@@ -115,7 +115,7 @@ fn configuration(address: SocketAddr, source: &str, dir: &Path) -> String {
     text
 }
 
-/// chronyd drops to this user; whoever runs the tests owns the directory.
+/// chronyd drops to this user; the user who runs the tests owns the directory.
 fn user() -> String {
     let output = Command::new("id").arg("-un").output().unwrap();
     String::from_utf8(output.stdout).unwrap().trim().to_owned()

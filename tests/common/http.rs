@@ -50,6 +50,11 @@ impl Client {
         Self { base, client, runtime: Builder::new_current_thread().enable_all().build().unwrap() }
     }
 
+    /// The host and port that requests go to.
+    pub fn address(&self) -> &str {
+        self.base.split_once("://").map_or("", |(_, address)| address)
+    }
+
     /// Asks with these headers and, if there is any, this body as JSON.
     #[track_caller]
     pub fn ask(&self, method: Method, path: &str, headers: &[(&str, &str)], body: Option<&Value>) -> Reply {

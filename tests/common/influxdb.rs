@@ -75,10 +75,11 @@ impl Influx {
     }
 
     async fn set_up(&self) {
+        // A server that starts answers 503 to everything but /health and /ready.
         let deadline = Instant::now() + READY_WITHIN;
-        while self.client.get(format!("{}/health", self.base)).send().await.is_err() {
-            assert!(Instant::now() < deadline, "influxd does not answer");
-            // What is awaited is a port of another process; nothing can tell us of it.
+        while !self.is_ready().await {
+            assert!(Instant::now() < deadline, "influxd is not ready");
+            // What is awaited is another process; nothing can tell us of it.
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
         let owner =
@@ -86,13 +87,34 @@ impl Influx {
         self.send(self.request(Method::POST, "setup").body(owner.to_string())).await;
     }
 
+    async fn is_ready(&self) -> bool {
+        let answer = self.client.get(format!("{}/ready", self.base)).send().await;
+        answer.is_ok_and(|answer| answer.status().is_success())
+    }
+
     async fn make_bucket(&mut self) {
+        self.bucket = format!("ntp-monitor-test-{:08x}", rand::random::<u32>());
+        self.bucket_id = self.create_bucket(&self.bucket, 0).await;
+    }
+
+    /// Makes a bucket that keeps points for some time (0: for ever). Returns its id.
+    pub async fn create_bucket(&self, name: &str, keep_s: u64) -> String {
         let orgs = self.send(self.request(Method::GET, "orgs").query(&[("org", &self.org)])).await;
         let orgs: Value = serde_json::from_str(&orgs).unwrap();
-        self.bucket = format!("ntp-monitor-test-{:08x}", rand::random::<u32>());
-        let bucket = json!({ "name": self.bucket, "orgID": orgs["orgs"][0]["id"], "retentionRules": [] });
+        let rules = if keep_s == 0 { json!([]) } else { json!([{ "type": "expire", "everySeconds": keep_s }]) };
+        let bucket = json!({ "name": name, "orgID": orgs["orgs"][0]["id"], "retentionRules": rules });
         let made = self.send(self.request(Method::POST, "buckets").body(bucket.to_string())).await;
-        self.bucket_id = serde_json::from_str::<Value>(&made).unwrap()["id"].as_str().unwrap().to_owned();
+        serde_json::from_str::<Value>(&made).unwrap()["id"].as_str().unwrap().to_owned()
+    }
+
+    /// Removes a bucket by its id.
+    pub async fn remove_bucket(&self, id: &str) {
+        self.send(self.request(Method::DELETE, &format!("buckets/{id}"))).await;
+    }
+
+    /// `url`, `token` and `org` of its configuration.
+    pub fn place(&self) -> [&str; 3] {
+        [&self.base, &self.token, &self.org]
     }
 
     /// Writes line protocol.
@@ -111,7 +133,7 @@ impl Influx {
 
     /// Removes the bucket.
     pub async fn clean_up(self) {
-        self.send(self.request(Method::DELETE, &format!("buckets/{}", self.bucket_id))).await;
+        self.remove_bucket(&self.bucket_id).await;
     }
 
     fn request(&self, method: Method, path: &str) -> RequestBuilder {

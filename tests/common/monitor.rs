@@ -45,7 +45,7 @@ impl Home {
         home
     }
 
-    /// Writes the configuration anew; a running service takes it up at a SIGHUP.
+    /// Rewrites the configuration; a running service applies it at SIGHUP.
     pub fn configure(&self, more: &str) {
         let text = format!(
             "[monitor]\nvantage = \"here\"\ndata_dir = {:?}\n[http]\nlisten = \"127.0.0.1:0\"\n[csv]\n{more}\n",
@@ -179,7 +179,7 @@ impl Monitor {
         kill(Pid::from_raw(self.id().cast_signed()), signal).unwrap();
     }
 
-    /// Has it read its configuration again, and waits until it has said what came of it.
+    /// Has it read its configuration again, and waits until it has logged the result.
     #[track_caller]
     pub fn reload(&mut self) -> String {
         let before = self.log().lines().filter(|line| is_end_of_reload(line)).count();

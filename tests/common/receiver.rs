@@ -31,6 +31,7 @@ pub fn status(status: u16) -> Answer {
 pub struct Request {
     pub at: Instant,
     pub head: String,
+    /// Decompressed.
     pub body: String,
 }
 
@@ -160,5 +161,10 @@ async fn read(stream: &mut TcpStream) -> Option<Request> {
     let have = body.len();
     body.resize(length.unwrap_or(0).max(body.len()), 0);
     stream.read_exact(&mut body[have..]).await.ok()?;
+    if text.to_lowercase().contains("content-encoding: gzip\r\n") {
+        let mut plain = Vec::new();
+        std::io::Read::read_to_end(&mut flate2::read::GzDecoder::new(&body[..]), &mut plain).unwrap();
+        body = plain;
+    }
     Some(Request { at: Instant::now(), head: text, body: String::from_utf8(body).unwrap() })
 }

@@ -30,7 +30,7 @@ pub struct Schema {
 }
 
 /// Five hours that end now: a server steps, another changes its stratum and announces a leap second, one is silent for
-/// a while, and the service starts anew.
+/// a while, and the service restarts.
 pub fn lines() -> Vec<u8> {
     let mut world = World::ordinary(7, 5, POLL_S, HOURS * 3600.0);
     let now_s = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
@@ -89,7 +89,7 @@ fn of_minute(analysis: &mut Analysis, start_ns: i64, minute: i64) -> Vec<u8> {
     snapshot.verdict = Arc::new(judged);
     let health = Health {
         status: Status::Ok,
-        // It was started anew after an hour.
+        // It was restarted after an hour.
         uptime_s: ((minute - 1) % 60 * 60 + 60) as f64,
         sinks: [("store".to_owned(), SinkHealth { lag_s: 0.5, ..SinkHealth::default() })].into(),
         ..Health::default()

@@ -18,7 +18,18 @@ mode = json.loads(sys.argv[1])
 say = lambda what: print(json.dumps(what), flush=True)
 trouble = mode.get("trouble", [])
 
+refusals = mode.get("refusals", {})
+
 class Handler:
+    async def handle_RCPT(self, server, session, envelope, address, options):
+        waiting = refusals.get(address, [])
+        if waiting:
+            answer = waiting.pop(0)
+            say({"refused": address, "hello": session.host_name})
+            return answer
+        envelope.rcpt_tos.append(address)
+        return "250 OK"
+
     async def handle_DATA(self, server, session, envelope):
         kind = trouble.pop(0) if trouble else None
         if kind:
@@ -27,8 +38,10 @@ class Handler:
             return "451 4.3.0 come back later"
         if kind == "refused":
             return "554 5.7.1 not with me"
-        say({"from": envelope.mail_from, "to": envelope.rcpt_tos, "tls": session.ssl is not None,
+        say({"from": envelope.mail_from, "to": envelope.rcpt_tos, "tls": session.ssl is not None, "hello": session.host_name,
              "mail": envelope.content.decode("utf-8", "replace")})
+        if mode.get("vanishes"):
+            server.transport.abort()
         return "250 taken"
 
 class Server(SMTP):

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use ntp_monitor::sinks::worker::BatchWriter;
 use ntp_monitor::store::{Command, Event, Options, Store};
+use ntp_monitor_core::clock::Stamp;
 use ntp_monitor_core::sample::Sample;
 use ntp_monitor_core::stats::replay::Replay;
 use ntp_monitor_core::world::{Fault, World};
@@ -14,7 +15,9 @@ use slog::{Discard, Logger, o};
 pub const HOUR_S: f64 = 3600.0;
 pub const DAY_S: f64 = 24.0 * HOUR_S;
 
-/// How a store in `dir` is kept: for ever, unless it is told to prune.
+const YEAR_NS: i64 = 366 * 86_400 * 1_000_000_000;
+
+/// How a store in `dir` is kept: for ever, unless a test prunes it.
 pub fn options(dir: &Path) -> Options {
     Options {
         path: dir.join("ntp-monitor.db"),
@@ -24,6 +27,7 @@ pub fn options(dir: &Path) -> Options {
         outbox_max_age: Duration::from_secs(86_400),
         outbox_max_bytes: 1 << 30,
         vantage: "ams-1".to_owned(),
+        keeps_vantage: false,
         max_pages: None,
     }
 }
@@ -62,15 +66,21 @@ pub fn store(options: Options, samples: impl IntoIterator<Item = Sample>) -> Pat
             detail,
         };
         let (reply, _answer) = tokio::sync::oneshot::channel();
-        writer.command(Command::RecordEvent { event: kept, reply });
+        writer.command(Command::RecordEvent { event: kept, replaces: None, reply });
     }
     path
 }
 
-/// Lets go of all raw samples: they are long past.
+/// Deletes all raw samples: they are older than any limit.
 pub fn forget_samples(options: Options) {
     let store = Store::open(options, &Logger::root(Discard, o!())).unwrap();
     let (reply, mut answer) = tokio::sync::oneshot::channel();
-    store.writer(None).command(Command::PruneNow { reply });
+    let mut writer = store.writer(None);
+    // Age is measured by a clock that begins at the newest sample and follows the wall clock slowly.
+    let now = ntp_monitor::clock::now();
+    for at in [now, Stamp { mono_ns: now.mono_ns + YEAR_NS, ..now }] {
+        writer.tick(at).unwrap();
+    }
+    writer.command(Command::PruneNow { reply });
     assert!(answer.try_recv().unwrap().unwrap() > 0);
 }

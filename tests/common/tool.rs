@@ -17,7 +17,7 @@ pub fn place(name: &str) -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).join(name)
 }
 
-/// Whether a test may be left out for want of a tool: not in CI.
+/// Whether a test may be skipped when a tool is missing: not in CI.
 pub fn may_skip(tool: &str) {
     assert!(std::env::var("CI").as_deref() != Ok("true"), "CI must be able to install {tool}");
     eprintln!("skipped: no {tool} here, and it cannot be installed");

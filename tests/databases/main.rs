@@ -6,5 +6,9 @@
 mod common;
 
 mod dashboards;
+mod influx_answers;
+mod influx_real;
 mod influx_status;
+mod influx_stop;
+mod influx_way;
 mod prometheus;

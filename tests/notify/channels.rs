@@ -71,7 +71,7 @@ async fn chats_get_what_happened_where_and_what_to_do_in_their_own_form() {
         ("type = \"slack\"\nurl = \"@/services/T/B/x\"\n", "POST /services/T/B/x", "&lt;b&gt;", |request| {
             request.json()["attachments"][0]["blocks"].to_string()
         }),
-        ("type = \"teams\"\nurl = \"@/workflows/1\"\n", "POST /workflows/1", "<b>", |request| {
+        ("type = \"teams\"\nurl = \"@/workflows/1\"\n", "POST /workflows/1", r"\\<b\\>", |request| {
             request.json()["attachments"][0]["content"].to_string()
         }),
         ("type = \"ntfy\"\napi_url = \"@\"\ntopic = \"clocks\"\ntoken = \"tk_1\"\n", "POST /", "<b>", |request| {

@@ -9,14 +9,15 @@ mod channels;
 mod delivery;
 mod mail;
 mod service;
+mod services;
 
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ntp_monitor::config::{self, Environment, Notifier as Config};
-use ntp_monitor::notify::dispatcher::{self, Settings, Stop};
-use ntp_monitor::notify::{self, NotifierState, Retry};
+use ntp_monitor::notify::dispatcher::{self, Repeats, Settings, Stop};
+use ntp_monitor::notify::{self, Failure, NotifierState, Progress, Retry};
 use ntp_monitor::report::message::{Picture, Report};
 use ntp_monitor::sinks::influx::Pacing;
 use ntp_monitor::sinks::queue::SinkQueue;
@@ -96,9 +97,9 @@ fn log() -> Logger {
     Logger::root(Discard, o!())
 }
 
-fn open(path: &Path) -> Store {
+fn options(path: &Path) -> Options {
     let day = Duration::from_secs(86_400);
-    let options = Options {
+    Options {
         path: path.to_owned(),
         raw_for: day,
         rollup_5m_for: day,
@@ -107,8 +108,12 @@ fn open(path: &Path) -> Store {
         outbox_max_bytes: 1 << 20,
         vantage: "here".to_owned(),
         max_pages: None,
-    };
-    let store = Store::open(options, &log()).unwrap();
+        keeps_vantage: false,
+    }
+}
+
+fn open(path: &Path) -> Store {
+    let store = Store::open(options(path), &log()).unwrap();
     worker::spawn(store.writer(None), &SinkQueue::new("store", 16), None, store.handle().writer(), &log(), ()).unwrap();
     store
 }
@@ -156,7 +161,8 @@ struct Running {
 async fn start(kept: &Kept, name: &str, config: &Config) -> Running {
     let (stop, signal) = watch::channel(None);
     let state = Arc::new(NotifierState::new(config.channel.kind()));
-    let settings = Settings { name: name.to_owned(), per_minute: config.per_minute, pacing: quick() };
+    let repeats = Repeats { first: Duration::from_millis(2), longest: Duration::from_millis(20), most: 4 };
+    let settings = Settings { name: name.to_owned(), per_minute: config.per_minute, pacing: quick(), repeats };
     let notifier = notify::set_up(config).await.unwrap();
     let running =
         dispatcher::run(kept.handle.clone(), notifier, settings, Arc::clone(&state), log(), Stop::new(signal));
@@ -184,8 +190,25 @@ async fn eventually(what: &str, condition: impl Fn() -> bool) {
 
 /// What a receiver saw of one message to a channel that is configured with `keys`.
 async fn sent(keys: impl Fn(&Receiver) -> String, news: &Notification) -> Vec<Request> {
-    let receiver = Receiver::scripted([]);
-    let notifier = notify::set_up(&one(&keys(&receiver))).await.unwrap();
-    notifier.deliver(news).await.unwrap();
+    let receiver = Receiver::start(taken);
+    attempt(&one(&keys(&receiver)), news).await.unwrap();
     receiver.seen()
+}
+
+/// One attempt to deliver a message of which the receiver has nothing.
+async fn attempt(config: &Config, news: &Notification) -> Result<String, Failure> {
+    notify::set_up(config).await.unwrap().deliver(news, &mut Progress::default()).await
+}
+
+/// What each service answers when it takes a message.
+fn taken(request: &Request) -> Answer {
+    let (code, body) = match request.line() {
+        line if line.starts_with("POST /services/") => (200, "ok"),
+        line if line.starts_with("POST /workflows/") => (202, ""),
+        line if line.starts_with("POST /bot") => (200, r#"{"ok":true,"result":{"message_id":1}}"#),
+        "POST /v2/enqueue" => (202, r#"{"status":"success","message":"Event processed","dedup_key":"k"}"#),
+        "POST /" => (200, r#"{"id":"sPs71M8A2T","time":1643935928,"event":"message","topic":"clocks"}"#),
+        _ => (200, ""),
+    };
+    Answer::Status(code, "", body.to_owned())
 }

@@ -61,7 +61,8 @@ fn kills_lose_no_notification_and_repeats_carry_the_same_key() {
 /// Puts beginnings and ends of one alert into the queue of `chat`, as the service would.
 fn fill(store: &Path, alerts: usize) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let store = open(store);
+    let path = store;
+    let store = open(path);
     runtime.block_on(async {
         for n in 0..alerts {
             store.handle().queue_notification("chat", news(&format!("f{n}"), "offset")).await.unwrap();
@@ -69,6 +70,9 @@ fn fill(store: &Path, alerts: usize) {
         }
     });
     store.handle().writer().drain(Instant::now() + PATIENCE).recv().unwrap();
+    drop(store);
+    // The thread that drained it may hold it for a moment longer.
+    until("the store is closed", || Store::open(options(path), &log()).is_ok());
 }
 
 #[test]
@@ -112,7 +116,7 @@ fn first_server(home: &Home) -> String {
 }
 
 #[test]
-fn a_test_by_the_api_needs_an_operator_and_says_what_came_of_it() {
+fn a_test_by_the_api_needs_an_operator_and_reports_the_result() {
     const HASH: &str = "87120b8c498206655fef464defd2976378ef6cbed49201fd43166fcea8fac9ef";
     let (good, bad) = (Receiver::scripted([]), Receiver::start(|_| Answer::Hang));
     let deaf = section("deaf", &bad.url("/hush")) + "timeout = \"200ms\"\n";
@@ -142,24 +146,29 @@ fn a_test_by_the_api_needs_an_operator_and_says_what_came_of_it() {
 }
 
 #[test]
-fn the_command_says_what_came_of_a_test_and_lists_notifiers() {
+fn the_command_reports_a_test_and_lists_notifiers() {
     let (good, bad) = (Receiver::scripted([]), Receiver::start(|_| status(401)));
-    let home = Home::with(&format!("{SERVER}{}{}", section("good", &good.url("/")), section("bad", &bad.url("/hush"))));
+    let unknown = Receiver::start(|_| Answer::Status(200, "", "OK (not found)".to_owned()));
+    let beat = format!("[[notifier]]\nname = \"beat\"\ntype = \"heartbeat\"\nurl = \"{}\"\n", unknown.url("/ping"));
+    let sections = section("good", &good.url("/")) + &section("bad", &bad.url("/hush")) + &beat;
+    let home = Home::with(&format!("{SERVER}{sections}"));
     let config = home.config();
     let notify = |arguments: &[&str]| {
         let all = [&["--config", config.to_str().unwrap(), "notify"], arguments].concat();
         let output = run(home.path(), &all);
         (output.status.code().unwrap(), text(&output.stdout) + &text(&output.stderr))
     };
-    assert_eq!(notify(&["list"]), (0, "good  webhook\nbad   webhook\n".to_owned()));
+    assert_eq!(notify(&["list"]), (0, "good  webhook\nbad   webhook\nbeat  heartbeat\n".to_owned()));
     let (code, said) = notify(&["test", "good"]);
     assert_eq!(code, 0, "{said}");
     assert!(said.starts_with("good (webhook): delivered in ") && said.contains("200"), "{said}");
     assert!(good.seen()[0].json()["summary"].as_str().unwrap().contains("nothing is wrong"));
     let (code, said) = notify(&["test", "bad"]);
     assert!(code == 1 && said.contains("NOT delivered") && said.contains("401") && !said.contains("hush"), "{said}");
+    let (code, said) = notify(&["test", "beat"]);
+    assert!(code == 1 && said.contains("NOT delivered") && said.contains("OK (not found)"), "{said}");
     let (code, said) = notify(&["test", "nobody"]);
-    assert!(code == 1 && said.contains("there are good, bad"), "{said}");
+    assert!(code == 1 && said.contains("there are good, bad, beat"), "{said}");
 }
 
 #[test]
@@ -188,5 +197,20 @@ fn the_heartbeat_of_a_service_that_is_failing_says_so() {
     let mut monitor = home.start();
     until("an alarm", || alarms.count() > 0);
     assert_eq!(alarms.seen()[0].line(), "GET /uuid/fail");
+    assert_eq!(monitor.stop(), 0);
+}
+
+/// The monitor behind the heartbeat answers 200, but does not know the check.
+#[test]
+fn heartbeat_that_does_not_count_degrades_the_health() {
+    let beats = Receiver::start(|_| Answer::Status(200, "", "OK (not found)".to_owned()));
+    let (_servers, home) = home_with(&format!(
+        "[[notifier]]\nname = \"dead man\"\ntype = \"heartbeat\"\nurl = {:?}\ninterval = \"15s\"\n",
+        beats.url("/uuid")
+    ));
+    let mut monitor = home.start();
+    let (_, health) = monitor.health("it fails", |health| health["notifiers"]["dead man"]["failing"] == true);
+    let beat = &health["notifiers"]["dead man"];
+    assert!(beat["last_error"].as_str().unwrap().contains("OK (not found)") && beat["delivered"] == 0, "{beat}");
     assert_eq!(monitor.stop(), 0);
 }

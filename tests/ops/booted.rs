@@ -173,9 +173,8 @@ fn is_reloaded(machine: &Machine) {
 }
 
 #[test]
-fn the_package_starts_upgrades_and_stops_the_service_whose_socket_waits_and_whose_failure_is_told() {
-    if !root::is_root("the_package_starts_upgrades_and_stops_the_service_whose_socket_waits_and_whose_failure_is_told")
-    {
+fn the_package_starts_upgrades_and_stops_the_service() {
+    if !root::is_root("the_package_starts_upgrades_and_stops_the_service") {
         return;
     }
     let out = tempfile::tempdir().unwrap();
@@ -191,13 +190,13 @@ fn the_package_starts_upgrades_and_stops_the_service_whose_socket_waits_and_whos
     gives_samples(&machine);
     comes_back_after(&machine, &install[1]);
 
-    // systemd holds the address: whoever comes while the service is down waits, and has started it.
+    // systemd holds the address: a client waits while the service is down, and starts it.
     machine.run("systemctl stop ntp-monitor.service && systemctl enable --now ntp-monitor.socket");
     assert!(machine.curl(&[&format!("{HERE}/api/v1/version")]).contains(env!("CARGO_PKG_VERSION")));
     assert_eq!(machine.property("ActiveState"), "active");
     machine.run("systemctl stop ntp-monitor.service ntp-monitor.socket");
 
-    failure_is_told(&machine);
+    failure_is_reported(&machine);
 
     configure(&machine, "");
     machine.run("systemctl start ntp-monitor.service");
@@ -221,16 +220,16 @@ fn setup_follows_the_package(machine: &Machine) {
     assert!(!machine.debian.exists("/var/lib/ntp-monitor") && !machine.debian.exists(CONFIG));
 }
 
-/// A configuration that cannot be used is not tried again, and somebody is told.
+/// A service with an invalid configuration is not restarted, and its OnFailure unit runs.
 #[track_caller]
-fn failure_is_told(machine: &Machine) {
+fn failure_is_reported(machine: &Machine) {
     let units = "/etc/systemd/system";
     for (example, place) in [
         ("ntp-monitor-failed@.service", "ntp-monitor-failed@.service"),
         ("onfailure.conf", "ntp-monitor.service.d/onfailure.conf"),
     ] {
         let text = fs::read_to_string(source("systemd/examples").join(example)).unwrap();
-        // No mail is to be had here.
+        // There is no mail server here.
         write(
             machine,
             &format!("{units}/{place}"),

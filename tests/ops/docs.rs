@@ -66,7 +66,7 @@ fn commands(block: &Block) -> Vec<String> {
     all
 }
 
-/// Whether a command runs until it is told to stop.
+/// Whether a command runs until a signal stops it.
 fn is_service(command: &str) -> bool {
     let said = command.split(" #").next().unwrap_or_default().trim_end();
     let ends = ["ntp-monitor", "ntp-monitor --config servers.toml"].iter().any(|end| said.ends_with(end));
@@ -107,7 +107,7 @@ fn workplace() -> tempfile::TempDir {
     for program in ["bin/ntp-monitor", "target/release/ntp-monitor"] {
         std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_ntp-monitor"), at(program)).unwrap();
     }
-    // The program is built already; that there is such a target is what can be told.
+    // The program is built already; only the existence of the target is tested.
     root::run(Command::new("sh").current_dir(dir.path()).args([
         "-c",
         "printf '#!/bin/sh\\nexec /usr/bin/make -n \"$@\" >/dev/null\\n' >bin/make; printf '#!/bin/sh\\n' >bin/cargo; \
@@ -168,7 +168,7 @@ fn perform(block: &Block) -> Result<(), String> {
 }
 
 #[test]
-fn a_block_that_is_not_run_gives_its_reason_and_stands_right_before_it() {
+fn a_block_that_is_not_run_is_preceded_by_its_reason() {
     for path in documents() {
         let content = fs::read_to_string(&path).unwrap();
         for (line, next) in content.lines().zip(content.lines().skip(1)) {

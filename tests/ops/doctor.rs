@@ -40,7 +40,7 @@ fn a_sound_configuration_without_a_service_has_no_problem_and_its_servers_are_as
 }
 
 #[test]
-fn whoever_the_service_asked_a_moment_ago_is_not_asked_again() {
+fn a_server_polled_a_moment_ago_is_not_asked_again() {
     let playground = Playground::open();
     let server = playground.server(Script::good());
     let address = server.address();
@@ -55,7 +55,7 @@ fn whoever_the_service_asked_a_moment_ago_is_not_asked_again() {
 }
 
 #[test]
-fn whoever_is_paused_or_said_to_stop_within_the_hour_is_not_asked() {
+fn paused_and_denying_servers_are_not_asked() {
     let playground = Playground::open();
     let [paused, denying] = [Script::good(), Script::good().kissing(KissCode::DENY, 0)].map(|it| playground.server(it));
     let sections = [own("denying", denying.address()), own("paused", paused.address()), "paused = true\n".to_owned()];

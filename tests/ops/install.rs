@@ -135,7 +135,7 @@ fn setup_installs_for_everybody_from_a_bare_name_and_clears_up_what_was_interrup
     assert!(!at("usr/local/share/ntp-monitor").exists());
 }
 
-/// Stands for systemd: notes what it is told, and cannot start a program that says that it is broken.
+/// A fake systemd: records its calls, and cannot start a program that reports that it is broken.
 const SYSTEMCTL: &str = "#!/bin/sh
 echo \"$@\" >>/var/log/systemctl
 case $1 in restart) ! grep -q broken-on-purpose /usr/local/bin/ntp-monitor ;; esac

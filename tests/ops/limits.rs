@@ -1,22 +1,19 @@
 //! The service at the limits of its machine and beside a clock that jumps: it says what is wrong, loses nothing that it
 //! measured, asks nobody too often, and goes on as before when it is over.
 
-use std::fs;
-use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
 
+use crate::common::http::Client;
 use crate::common::monitor::{Home, Monitor, own};
 use crate::common::sim::Playground;
 use crate::common::wait::{find, until};
-use crate::common::{root, rows};
+use crate::common::{faketime, root, rows};
 use ntp_monitor::sim::{Script, ScriptedServer};
 use ntp_monitor_core::clock::Stamp;
 use ntp_monitor_core::sample::Outcome;
-
-const FAKETIME: &str = "faketime/libfaketime.so.1";
 
 /// How many polls so far ended as `wanted` says.
 fn polls(home: &Home, wanted: impl Fn(&Outcome) -> bool) -> usize {
@@ -57,11 +54,10 @@ fn a_process_without_files_left_says_so_of_each_poll_and_goes_on_when_there_are_
     rows::assert_same(("the files", &csv), ("the store", &rows::keys_once("it", &rows::store(&home.store()))));
 }
 
-/// The kernel tells ENOBUFS of a full device queue only to sockets that ask for it (IP_RECVERR): for others the packet
-/// is lost, as it could be anywhere on the way.
+/// The kernel reports a full device queue (ENOBUFS) to sockets that ask for it (IP_RECVERR).
 #[test]
-fn a_device_queue_without_room_is_a_lost_request_and_over_when_there_is_room() {
-    if !root::is_root("a_device_queue_without_room_is_a_lost_request_and_over_when_there_is_room") {
+fn a_full_device_queue_is_a_fault_and_over_when_there_is_room() {
+    if !root::is_root("a_full_device_queue_is_a_fault_and_over_when_there_is_room") {
         return;
     }
     let home = Home::with(&own("full", "127.0.0.1:9".parse().unwrap()));
@@ -70,7 +66,7 @@ fn a_device_queue_without_room_is_a_lost_request_and_over_when_there_is_room() {
     let mut command = Command::new("unshare");
     command.args(["--net", "sh", "-c", script, env!("CARGO_BIN_EXE_ntp-monitor")]).arg(home.config());
     let mut service = Monitor::spawn(command.current_dir(home.path()), home.path());
-    until("lost requests", || polls(&home, |outcome| *outcome == Outcome::Timeout) > 2);
+    until("faults with their reason", || polls(&home, |outcome| is_fault(outcome, "network buffers")) > 2);
     let target = service.id().to_string();
     root::run(Command::new("nsenter").args(["--net", "--target", &target, "tc", "qdisc", "del", "dev", "lo", "root"]));
     until("an answer", || polls(&home, |outcome| *outcome == Outcome::Refused) > 2);
@@ -93,10 +89,9 @@ impl Jumping {
         // The portable engine reads the clock in this process, where it can be set for this process alone.
         let sections: String = names.iter().zip(&servers).map(|(name, s)| own(name, s.address())).collect();
         let home = Home::with(&format!("[defaults]\nengine = \"sntp\"\n{sections}"));
-        set(&home, "+0");
+        faketime::set(home.path(), "+0");
         let mut command = home.command();
-        command.env("LD_PRELOAD", library()).env("FAKETIME_TIMESTAMP_FILE", home.path().join("offset"));
-        command.env("FAKETIME_NO_CACHE", "1").env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
+        command.envs(faketime::environment(home.path()));
         let mut service = Monitor::spawn(&mut command, home.path());
         service.health("samples of all", |health| {
             let servers = health["servers"].as_array().unwrap();
@@ -137,24 +132,11 @@ impl Jumping {
     }
 }
 
-fn set(home: &Home, offset: &str) {
-    // Whole or not at all: it is read at every look at the clock.
-    let (new, file) = (home.path().join("offset.new"), home.path().join("offset"));
-    fs::write(&new, offset).unwrap();
-    fs::rename(new, file).unwrap();
-}
-
-fn library() -> std::path::PathBuf {
-    let dirs = fs::read_dir("/usr/lib").unwrap().map(|entry| entry.unwrap().path().join(FAKETIME));
-    let found = dirs.into_iter().find(|path| path.exists());
-    found.or_else(|| Some(Path::new("/usr/lib").join(FAKETIME)).filter(|path| path.exists())).expect("libfaketime")
-}
-
 #[test]
 fn a_clock_that_is_stepped_is_blamed_and_polling_goes_on_at_its_pace() {
     let mut one = Jumping::start();
     let from = ntp_monitor::clock::now();
-    set(&one.home, "+30");
+    faketime::set(one.home.path(), "+30");
     let verdict = find("the own clock is blamed", || {
         let (_, verdict) = one.service.get("/api/v1/verdict");
         Some(verdict).filter(|verdict| verdict["state"] == "local_wrong")
@@ -163,21 +145,21 @@ fn a_clock_that_is_stepped_is_blamed_and_polling_goes_on_at_its_pace() {
     let estimate = verdict["local"]["estimate_s"].as_f64().unwrap();
     assert!((estimate.abs() - 30.0).abs() < 1.0, "{verdict}");
     one.goes_on();
-    set(&one.home, "-3600");
+    faketime::set(one.home.path(), "-3600");
     one.goes_on();
-    set(&one.home, "+0");
+    faketime::set(one.home.path(), "+0");
     one.goes_on();
     one.is_polite_since(from);
     one.ends_with_everything_kept();
 }
 
 #[test]
-fn after_a_suspend_nobody_is_asked_twice_for_what_was_missed() {
+fn polls_missed_during_a_suspend_are_not_repeated() {
     let mut one = Jumping::start();
     let asked = |one: &Jumping| one.servers.iter().map(|server| server.counters().requests).max().unwrap();
     one.service.signal(Signal::SIGSTOP);
     let before = asked(&one);
-    set(&one.home, "+8h");
+    faketime::set(one.home.path(), "+8h");
     // As long as some twenty polls: a burst afterwards would be seen.
     std::thread::sleep(Duration::from_secs(2));
     assert!(asked(&one) <= before + 1, "it was stopped");
@@ -186,4 +168,46 @@ fn after_a_suspend_nobody_is_asked_twice_for_what_was_missed() {
     one.goes_on();
     one.is_polite_since(from);
     one.ends_with_everything_kept();
+}
+
+/// The service with this limit of its address space, in kB.
+fn with_address_space(home: &Home, kilobytes: u32) -> Monitor {
+    let program = home.command();
+    let mut command = Command::new("sh");
+    command.env_clear().current_dir(home.path()).args(["-c", &format!("ulimit -v {kilobytes}; exec \"$@\""), "sh"]);
+    command.arg(program.get_program()).args(program.get_args());
+    Monitor::spawn(&mut command, home.path())
+}
+
+#[test]
+fn a_small_address_space_is_enough_for_many_threads() {
+    let playground = Playground::open();
+    let server = playground.server(Script::good());
+    let home = Home::with(&own("good", server.address()));
+    let mut monitor = with_address_space(&home, 400_000);
+    let address = monitor.http();
+    let client = |path: &'static str| move || Client::of(address).get(path, &[]).status;
+    let asks: Vec<_> = ["/metrics", "/api/v1/events", "/api/v1/local/history", "/api/v1/config", "/plain"]
+        .into_iter()
+        .cycle()
+        .take(40)
+        .map(|path| std::thread::spawn(client(path)))
+        .collect();
+    for ask in asks {
+        assert_eq!(ask.join().unwrap(), 200);
+    }
+    let status = std::fs::read_to_string(format!("/proc/{}/status", monitor.id())).unwrap();
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmPeak:")?.trim().strip_suffix(" kB")?.parse().ok());
+    let peak: u32 = peak.unwrap();
+    assert!(peak < 300_000, "the allocator reserves address space for each thread: {peak} kB");
+    more_samples(&home);
+    assert_eq!(monitor.stop(), 0);
+}
+
+#[test]
+fn too_small_an_address_space_ends_the_start_with_the_reason() {
+    let home = Home::with(&own("a", "127.0.0.1:9".parse().unwrap()));
+    let mut monitor = with_address_space(&home, 100_000);
+    assert_eq!(monitor.end(), 1);
+    assert!(monitor.log().contains("limited to 97 MiB, and the service needs 128 MiB"), "{}", monitor.log());
 }

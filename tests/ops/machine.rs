@@ -46,7 +46,7 @@ impl Machine {
     pub fn boot(debian: Debian) -> Self {
         assert!(
             debian.exists("/lib/systemd/systemd"),
-            "no systemd in the fresh Debian: scripts/install-dependencies.sh test makes it anew"
+            "no systemd in the fresh Debian: run scripts/install-dependencies.sh test to create it"
         );
         for unit in IDLE {
             debian.run(&format!("ln -sf /dev/null /etc/systemd/system/{unit}"));

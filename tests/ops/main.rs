@@ -1,4 +1,4 @@
-//! Operating the program: what systemd is told, the unit and its sandbox, the store's upkeep, the doctor, installing.
+//! Operating the program: messages to systemd, the unit and its sandbox, the store's upkeep, the doctor, installing.
 
 #![allow(clippy::unwrap_used)] // a failed unwrap is a failed test
 
@@ -16,6 +16,7 @@ mod limits;
 mod links;
 mod machine;
 mod manager;
+mod names;
 mod package;
 mod scripts;
 mod unit;

@@ -59,7 +59,7 @@ fn systemd_hears_of_start_state_life_reload_and_end() {
     let mut manager = Manager::listen(&home);
     let mut service = Manager::start(&home, Duration::from_secs(6));
     manager.hears(|line| line == "READY=1");
-    // Whoever is told that the service is ready can use it at once.
+    // A client can use the service as soon as it reports that it is ready.
     assert_eq!(service.get("/health").0, 200);
     manager.hears(|line| line.starts_with("STATUS=degraded: 1 of 2 give samples; ") && line.contains("silent"));
     for _ in 0..3 {

@@ -180,7 +180,7 @@ fn the_main_job_is_done_under_the_limits_of_the_unit_with_kernel_timestamps() {
     assert!(!service.log().contains("ermitted"), "{}", service.log());
     drop(service);
 
-    // Whoever is to be told can be reached too.
+    // The receivers of notifications can be reached too.
     let receiver = std::thread::spawn(move || answer_once(&listener));
     let mut tell = sandbox.command(program.to_str().unwrap());
     root::run(tell.arg("--config").arg(&config).args(["notify", "test", "hook"]));

@@ -73,7 +73,8 @@ fn the_package_restarts_what_runs_only_when_the_new_version_can_use_the_configur
     let said = debian.run("/root/postinst configure 0.0.1");
     assert!(said.contains("the earlier version goes on"), "{said}");
     assert_eq!(invoked(), "");
-    fs::write(debian.at("/etc/default/ntp-monitor"), "# servers\nNTP_SERVER=\"127.0.0.1,192.0.2.7\"\n").unwrap();
+    fs::write(debian.at("/etc/default/ntp-monitor"), "# servers\nexport FOO=1\nNTP_SERVER=\"127.0.0.1,192.0.2.7\"\n")
+        .unwrap();
     debian.run("/root/postinst configure 0.0.1");
     assert_eq!(invoked(), "restart ntp-monitor.service\n");
 }

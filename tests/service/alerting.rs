@@ -69,10 +69,10 @@ fn is(monitor: &mut Monitor, state: &str) -> bool {
 }
 
 #[test]
-fn an_alert_is_told_once_and_its_end_once_whatever_is_killed_in_between() {
+fn alert_and_resolution_are_sent_once_despite_kills() {
     let scene = Scene::set();
     let monitor = scene.home.start();
-    until("the beginning is told", || !scene.told().is_empty());
+    until("the alert is sent", || !scene.told().is_empty());
     monitor.kill();
     for _ in 0..3 {
         let mut monitor = scene.home.start();
@@ -81,7 +81,7 @@ fn an_alert_is_told_once_and_its_end_once_whatever_is_killed_in_between() {
     }
     let _now_there = scene.playground.server_at(scene.silent, Script::good());
     let mut monitor = scene.home.start();
-    until("the end is told", || scene.told().len() >= 2);
+    until("the resolution is sent", || scene.told().len() >= 2);
     until("it is over", || active(&mut monitor).is_empty());
     let history = monitor.get("/api/v1/alerts").1["history"].clone();
     assert_eq!(monitor.stop(), 0, "{}", monitor.log());
@@ -102,7 +102,7 @@ fn a_silence_keeps_it_quiet_across_a_kill_until_it_is_lifted() {
     let wish = json!({ "servers": ["third"], "comment": "being moved", "for": "1h" });
     let made = client.ask(Method::POST, "/api/v1/silences", operator, Some(&wish)).is(201).json();
     assert_eq!(made["created_by"], "op", "by whom is said by the token");
-    // It may have been told of before the silence was there; from now on it is not.
+    // It may have been sent before the silence existed; from now on it is not.
     until("it is silenced", || is(&mut monitor, "silenced"));
     let before = scene.told();
     monitor.kill();
@@ -114,7 +114,7 @@ fn a_silence_keeps_it_quiet_across_a_kill_until_it_is_lifted() {
     assert_eq!(scene.told().len(), before.len());
     client.ask(Method::DELETE, &format!("/api/v1/silences/{}", made["id"]), operator, None).is(204);
     until("it is not silenced any more", || is(&mut monitor, "firing"));
-    until("it is told, now if not before", || scene.told().iter().any(|(status, ..)| status == "firing"));
+    until("it is sent, now if not before", || scene.told().iter().any(|(status, ..)| status == "firing"));
     assert_eq!(monitor.stop(), 0, "{}", monitor.log());
 }
 

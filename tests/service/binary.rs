@@ -144,7 +144,7 @@ fn a_store_that_cannot_be_had_ends_the_start_with_its_path_and_leaves_what_is_th
 }
 
 #[test]
-fn a_user_without_permission_is_told_which_path_and_what_to_do() {
+fn a_missing_permission_names_the_path_and_the_remedy() {
     if !crate::common::root::is_root("a start without permission") {
         return;
     }
@@ -420,7 +420,7 @@ fn a_reload_moves_the_outputs_without_losing_or_doubling_a_sample() {
 
 /// As logrotate does with `postrotate`; the service's own rotation needs no signal.
 #[test]
-fn a_log_file_that_another_program_moved_away_is_begun_anew_at_a_reload() {
+fn a_moved_log_file_is_recreated_at_a_reload() {
     let home = Home::with("");
     let (log, moved) = (home.path().join("monitor.log"), home.path().join("monitor.log.1"));
     home.configure(&[format!("[log]\nfile = {log:?}\n"), own("a", nobody())].concat());

@@ -14,7 +14,7 @@ use ntp_monitor::cli::measure::Tools;
 use ntp_monitor::cli::query::{self, QueryArgs};
 use ntp_monitor::cli::table::Terminal;
 use ntp_monitor::config::{EngineChoice, Family};
-use ntp_monitor::probe::resolve::{Resolution, Resolve, ResolveError};
+use ntp_monitor::probe::resolve::{Address, Resolution, Resolve, ResolveError};
 use ntp_monitor::probe::{Engines, ProbeEngine, ProbeFuture, ProbeReport, Query};
 use ntp_monitor::sim::{Header, ReplyKind, Script, ScriptedServer};
 use ntp_monitor_core::ntp::KissCode;
@@ -73,7 +73,11 @@ impl Resolve for Names {
         let answer = if found.is_empty() {
             Err(ResolveError::NoSuchName { host: host.into() })
         } else {
-            Ok(Resolution { addresses: found, expires: Duration::from_secs(60) })
+            Ok(Resolution {
+                addresses: found.into_iter().map(Address::from).collect(),
+                expires: Duration::from_secs(60),
+                silent: None,
+            })
         };
         std::future::ready(answer).boxed()
     }
@@ -153,6 +157,24 @@ async fn every_address_of_a_name_is_measured_on_demand() {
     let addresses: Vec<&str> = (0..2).map(|n| json["results"][n]["address"].as_str().unwrap()).collect();
     assert_eq!(addresses, ["192.0.2.1:123", "192.0.2.2:123"]);
     assert_eq!(json["conclusion"]["state"], "agrees");
+}
+
+#[tokio::test(start_paused = true)]
+async fn another_address_of_the_name_is_asked_when_one_is_silent() {
+    let asked_of = |json: &str| {
+        let json: serde_json::Value = serde_json::from_str(json).unwrap();
+        json["results"][0]["address"].as_str().unwrap().to_owned()
+    };
+    for silent in [Answer::Hangs, Answer::Fails(Outcome::Timeout), Answer::Fails(Outcome::Fault("no route".into()))] {
+        let engine = engine(&[(1, silent), (2, Answer::Offset(0.001))]);
+        let began = Instant::now();
+        let (text, status) = run("query --json pool", &engine).await;
+        assert_eq!((asked_of(&text).as_str(), status), ("192.0.2.2:123", 0), "{text}");
+        assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
+    }
+    let prompt = engine(&[(1, Answer::Offset(0.001)), (2, Answer::Offset(0.002))]);
+    let (text, _) = run("query --json pool", &prompt).await;
+    assert_eq!((asked_of(&text).as_str(), prompt.asked.lock().unwrap().len()), ("192.0.2.1:123", 1));
 }
 
 #[tokio::test(start_paused = true)]

@@ -4,6 +4,8 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
 
+use jiff::tz::TimeZone;
+
 use crate::common::monitor::{program, run, text};
 use crate::common::service::Running;
 use crate::common::stored::{self, forget_samples, options, store, week};
@@ -198,7 +200,7 @@ fn an_export_comes_back_to_the_bit_and_lines_are_one_a_poll() {
 }
 
 #[test]
-fn whoever_reads_only_the_beginning_of_an_export_is_no_error_to_talk_of() {
+fn a_reader_that_closes_an_export_early_is_no_error() {
     let (dir, path) = &a_week();
     let mut child = program(dir.path())
         .args(["export", "--store", path.to_str().unwrap()])
@@ -385,12 +387,30 @@ fn the_mail_has_a_picture_for_every_reference_and_no_svg() {
     let (_dir, path) = &a_week();
     let reader = Reader::open(path).unwrap();
     let span = Span { from_ns: 1_771_977_600 * S, to_ns: 1_772_668_800 * S };
-    let order = Order { span, servers: vec!["ntp1".to_owned()], limit_s: 0.1, vantage: None };
+    let order = Order { span, servers: vec!["ntp1".to_owned()], limit_s: 0.1, vantage: None, zone: TimeZone::UTC };
     let report = make(&reader, order, T0, &mut |_, _| ()).unwrap().report("k".to_owned());
     let ids: Vec<&str> = report.html.split("cid:").skip(1).map(|rest| rest.split('"').next().unwrap()).collect();
     assert_eq!(ids, report.pictures.iter().map(|picture| picture.id.as_str()).collect::<Vec<_>>());
     assert!(ids.len() == 8 && report.pictures.iter().all(|picture| picture.png.starts_with(b"\x89PNG")));
     assert!(!report.html.contains("<svg") && report.text.contains("ntp1:") && report.summary.contains("1 server, "));
+}
+
+#[test]
+fn report_has_its_times_in_the_configured_zone() {
+    let (dir, path) = &a_week();
+    let config = dir.path().join("c.toml");
+    let text = "[[server]]\naddress = \"192.0.2.1\"\n[report]\ntimezone = \"Asia/Tokyo\"\n";
+    std::fs::write(&config, text).unwrap();
+    let html = told(path, &[&["report", "--config", config.to_str().unwrap()], &WEEK_SPAN[..]].concat());
+    let reader = Reader::open(path).unwrap();
+    let span = Span { from_ns: 1_771_977_600 * S, to_ns: 1_772_668_800 * S };
+    let zone = TimeZone::get("Asia/Tokyo").unwrap();
+    let order = Order { span, servers: Vec::new(), limit_s: 0.1, vantage: None, zone };
+    let mail = make(&reader, order, T0, &mut |_, _| ()).unwrap().report("k".to_owned());
+    for text in [&html, &mail.html, &mail.text] {
+        assert!(text.contains("Times are in Asia/Tokyo") && text.contains(" JST ("), "{text}");
+        assert!(!text.contains(":00 UTC to"), "a time without the zone");
+    }
 }
 
 #[test]

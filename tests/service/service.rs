@@ -60,7 +60,7 @@ impl ProbeEngine for Moody {
     fn probe(&self, query: Query) -> ProbeFuture {
         Box::pin(async move {
             match query.address.to_string().as_str() {
-                PANICKY => panic!("the engine was told to"),
+                PANICKY => panic!("the script makes the engine panic"),
                 HANGING => std::future::pending().await,
                 _ => ProbeReport::failed(ntp_monitor::clock::now(), Outcome::Unsynchronised(None)),
             }
@@ -73,7 +73,7 @@ struct PanickyNames;
 
 impl Resolve for PanickyNames {
     fn resolve(&self, _: &str, _: Family) -> BoxFuture<'static, Result<Resolution, ResolveError>> {
-        panic!("the resolver was told to")
+        panic!("the script makes the resolver panic")
     }
 }
 
@@ -138,7 +138,7 @@ async fn a_core_child_that_cannot_stay_up_is_a_reason_to_end_and_the_outputs_are
     rows::assert_same(("the CSV file", &csv), ("the store", &rows::keys_once("it", &rows::store(&home.store()))));
 }
 
-/// The scheduler may be down at the instant of a reload; its next incarnation is told by the ledger alone.
+/// The scheduler may be down at the instant of a reload; its next incarnation reads the ledger alone.
 #[actix_rt::test]
 async fn a_server_that_is_paused_by_a_reload_stays_so_when_the_scheduler_comes_back() {
     let named = "[[server]]\nname = \"named\"\naddress = \"some.name\"\nown = true\n";
@@ -237,7 +237,7 @@ impl BatchWriter for Clumsy {
     type Command = ();
 
     fn write(&mut self, batch: &[Arc<Sample>]) -> Result<(), WriteError> {
-        assert!(self.attempts.fetch_add(1, Ordering::SeqCst) >= 2, "the output was told to panic");
+        assert!(self.attempts.fetch_add(1, Ordering::SeqCst) >= 2, "the script makes the output panic");
         self.written.lock().unwrap().extend(batch.iter().map(|sample| sample.at.wall_ns));
         Ok(())
     }

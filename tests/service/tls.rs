@@ -1,19 +1,21 @@
 //! HTTPS and socket activation, as the running program does them.
 
 // A failed unwrap is a failed test; and a test that is skipped says so.
+use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener};
-use std::os::fd::OwnedFd;
+use std::os::fd::AsFd;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
 use crate::common::http::Client;
-use crate::common::monitor::{Home, Monitor, own};
+use crate::common::monitor::{Home, Monitor, own, text};
 use crate::common::sim::Playground;
 use ntp_monitor::sim::Script;
 use reqwest::{Certificate, Method};
 
 /// Makes a certificate for 127.0.0.1 and its key as `NAME.pem` and `NAME.key`; returns whether there is a program for it.
-fn certificate(dir: &Path, name: &str, days: &str) -> bool {
+pub fn certificate(dir: &Path, name: &str, days: &str) -> bool {
     let made = Command::new("openssl")
         .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-batch"])
         .args(["-subj", &format!("/CN={name}"), "-addext", "subjectAltName=IP:127.0.0.1", "-days", days])
@@ -81,7 +83,7 @@ fn https_is_answered_and_a_reload_changes_the_certificate() {
 }
 
 #[test]
-fn what_is_wrong_with_a_certificate_is_told_at_the_start() {
+fn a_faulty_certificate_is_named_at_the_start() {
     let (home, playground) = (Home::with(""), Playground::open());
     let server = playground.server(Script::good()).address();
     if !certificate(home.path(), "one", "3") || !certificate(home.path(), "two", "30") {
@@ -105,12 +107,12 @@ fn what_is_wrong_with_a_certificate_is_told_at_the_start() {
 }
 
 /// systemd hands sockets over as descriptors from 3 on; a shell can do the same.
-fn activated(home: &Home, listener: &TcpListener, pid: &str) -> Monitor {
+fn activated(home: &Home, listener: impl AsFd, pid: &str) -> Monitor {
     let script = format!("exec 3<&0 </dev/null; export LISTEN_FDS=1 LISTEN_PID={pid}; exec \"$@\"");
     let program = home.command();
     let mut command = Command::new("bash");
     // As its standard input, the child alone inherits the socket; other tests start processes at the same time.
-    let socket = OwnedFd::from(listener.try_clone().unwrap());
+    let socket = listener.as_fd().try_clone_to_owned().unwrap();
     command.env_clear().current_dir(home.path()).stdin(socket).args(["-c", &script, "bash"]);
     command.arg(program.get_program()).args(program.get_args());
     Monitor::spawn(&mut command, home.path())
@@ -129,4 +131,34 @@ fn a_socket_that_was_handed_over_to_this_process_is_used_and_another_one_s_is_no
     monitor.stop();
     let mut monitor = activated(&home, &listener, "1");
     assert_ne!(monitor.http(), address);
+}
+
+#[test]
+fn handed_over_unix_socket_serves_http() {
+    let (home, playground) = (Home::with(""), Playground::open());
+    let server = playground.server(Script::good());
+    home.configure(&own("alpha", server.address()));
+    let path = home.path().join("web");
+    let listener = UnixListener::bind(&path).unwrap();
+    let mut monitor = activated(&home, &listener, "$$");
+    assert!(monitor.logged("\"started\"").contains(&format!("unix:{}", path.display())));
+    let mut stream = UnixStream::connect(&path).unwrap();
+    write!(stream, "GET /api/v1/version HTTP/1.0\r\nHost: localhost\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.0 200 OK") && answer.contains("\"version\""), "{answer}");
+    // Guesses through a proxy on the socket are counted as well.
+    let guess = |_| {
+        let mut stream = UnixStream::connect(&path).unwrap();
+        let wrong = "GET /metrics HTTP/1.0\r\nHost: localhost\r\nAuthorization: Bearer wrong\r\n\r\n";
+        stream.write_all(wrong.as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer.split(' ').nth(1).unwrap().to_owned()
+    };
+    assert!((0..12).map(guess).any(|status| status == "429"));
+    let health = home.command().arg("health").output().unwrap();
+    assert!(text(&health.stdout).starts_with("NTP-MONITOR "), "{health:?}");
+    assert_ne!(health.status.code(), Some(3), "{health:?}");
+    assert_eq!(monitor.stop(), 0);
 }

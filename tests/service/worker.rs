@@ -179,7 +179,7 @@ fn what_is_handed_over_unwritten_is_written_by_the_successor() {
 }
 
 #[test]
-fn whoever_waits_for_everything_to_be_written_is_told_then_and_not_before() {
+fn a_flush_completes_when_everything_is_written() {
     let rig = Rig::new(|attempt| if attempt < 2 { Err(WriteError("disk full".into())) } else { Ok(()) });
     rig.offer(0..5);
     rig.start();

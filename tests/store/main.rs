@@ -50,12 +50,21 @@ fn options(dir: &Path) -> Options {
         outbox_max_age: Duration::from_secs(30 * 86_400),
         outbox_max_bytes: 1 << 30,
         vantage: "ams-1".to_owned(),
+        keeps_vantage: false,
         max_pages: None,
     }
 }
 
 fn stamp(wall_ns: i64) -> Stamp {
     Stamp { boot_ns: 3_000_000_007, ..Stamp::new(wall_ns, wall_ns - T0 + 77, 12_345) }
+}
+
+/// Lets the clock of retention, which begins at the newest sample, come up to `wall_ns`.
+fn catch_up(writer: &mut impl BatchWriter, wall_ns: i64) {
+    let start = stamp(wall_ns);
+    for at in [start, Stamp { mono_ns: start.mono_ns + 366 * 24 * HOUR, ..start }] {
+        writer.tick(at).unwrap();
+    }
 }
 
 /// One line a sample: enough to count.

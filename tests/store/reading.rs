@@ -98,7 +98,7 @@ async fn outbox_lines_and_events_go_through_the_writer_thread() {
     handle.done(handle.oldest(1000, 1 << 20).await.unwrap().iter().map(|row| row.id).collect()).await.unwrap();
     handle.done(vec![rows[0].id]).await.unwrap();
     for n in 0..QUARANTINE_LINES + 5 {
-        handle.quarantine(format!("line {n}").into_bytes(), "bad field".to_owned()).await.unwrap();
+        handle.quarantine(vec![(format!("line {n}").into_bytes(), "bad field".to_owned())]).await.unwrap();
     }
     let gauge = handle.gauge().await.unwrap();
     assert_eq!((gauge.rows, gauge.lines, gauge.bytes, gauge.dropped_lines), (0, 0, 0, 0));
@@ -122,8 +122,8 @@ async fn events_are_kept_once(handle: &ntp_monitor::store::StoreHandle) {
         address: None,
         detail: r#"{"gap_s":0.12}"#.to_owned(),
     };
-    let id = handle.record_event(event.clone()).await.unwrap();
-    assert_eq!(handle.record_event(event.clone()).await.unwrap(), id);
+    let id = handle.record_event(event.clone(), None).await.unwrap();
+    assert_eq!(handle.record_event(event.clone(), None).await.unwrap(), id);
     assert!(handle.close_event(id, start_ns + SECOND).await.unwrap());
     assert!(!handle.close_event(id + 1, start_ns).await.unwrap());
     let events = handle.read(move |reader| reader.events(start_ns + 1, i64::MAX, 10)).await.unwrap();

@@ -48,10 +48,10 @@ fn raw_samples_are_summed_up_before_they_are_deleted() {
     let store = Store::open(options.clone(), &log()).unwrap();
     let mut writer = store.writer(None);
     writer.write(&series_of("a", T0, 10)).unwrap();
-    writer.tick(stamp(T0 + 145 * SECOND)).unwrap();
+    catch_up(&mut writer, T0 + 145 * SECOND);
     assert_eq!((all(&reader(&options), "a").len(), polls(&reader(&options))), (2, 10));
     writer.write(&series_of("a", T0 + 160 * SECOND, 3)).unwrap();
-    writer.tick(stamp(T0 + 800 * SECOND)).unwrap();
+    catch_up(&mut writer, T0 + 800 * SECOND);
     assert_eq!((all(&reader(&options), "a").len(), polls(&reader(&options))), (0, 13));
 }
 

@@ -1,19 +1,23 @@
 //! Changing the text of a configuration file. Pure: text in, text out; comments and order are kept.
 //!
-//! Whoever edits sees the file with its secrets masked ([`mask`]) and sends it back masked: [`restore`] puts in what
+//! The editor shows the file with its secrets masked ([`mask`]) and sends it back masked: [`restore`] puts in what
 //! stood at the same place before. Single servers are changed by [`ServerEdit`]. What the text means is the loader's
 //! business, not judged here.
 //!
 //! Limit: TOML only.
 
+mod comments;
 mod difference;
 mod secrets;
 mod servers;
 
 use std::fmt::Write as _;
 
+use config::FileFormat;
 use sha2::{Digest, Sha256};
 use toml_edit::DocumentMut;
+
+use super::bounds;
 
 pub use difference::unified;
 pub use secrets::{mask, restore};
@@ -30,6 +34,9 @@ pub enum EditError {
         /// What the parser says; nothing of the text.
         reason: String,
     },
+    /// It exceeds a limit.
+    #[error("{0}")]
+    TooMuch(String),
     /// A secret was left masked where none was before.
     #[error("{path} is masked, and there was no secret in that place that could be kept: write it")]
     NothingToKeep { path: String },
@@ -54,8 +61,20 @@ pub fn fingerprint(text: &str) -> String {
 }
 
 fn parse(text: &str) -> Result<DocumentMut, EditError> {
+    bounds::check(FileFormat::Toml, text).map_err(EditError::TooMuch)?;
     text.parse().map_err(|why: toml_edit::TomlError| {
         let line = why.span().map(|span| text[..span.start.min(text.len())].matches('\n').count() + 1);
         EditError::NotToml { line, reason: why.message().lines().collect::<Vec<_>>().join("; ") }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_beyond_a_limit_is_not_parsed() {
+        let text = format!("a = [{}]", "1,".repeat(1_500_000));
+        assert!(matches!(mask(&text), Err(EditError::TooMuch(why)) if why.contains("more than 200000")));
+    }
 }

@@ -8,25 +8,22 @@ use std::collections::HashMap;
 use serde_json::Value as Json;
 use toml_edit::{Item, TableLike, Value};
 
-use super::{EditError, parse};
+use super::{EditError, comments, parse};
 use crate::config::schema;
 use crate::config::show::MASK;
-
-/// A key within a comment is taken for a secret when its name has one of these in it.
-const TELLING: [&str; 5] = ["token", "password", "secret", "sha256", "key"];
 
 /// The text with every secret masked.
 ///
 /// # Errors
-/// When it is not TOML: what is secret in it cannot be told then.
+/// When it is not TOML: the secrets in it cannot be found then.
 pub fn mask(text: &str) -> Result<String, EditError> {
     let mut document = parse(text)?;
     each_secret(document.as_table_mut(), &mut |_, value| put(value, Value::from(MASK)));
-    Ok(by_line(&document.to_string(), |line| masked_comment(line).unwrap_or_else(|| line.to_owned())))
+    Ok(comments::mask(&document.to_string()))
 }
 
 /// `text` with every secret that was left masked as it stands in `old`: at the same path, where the tables of an array
-/// are told apart by their names.
+/// are identified by their names.
 ///
 /// # Errors
 /// When one of them is not TOML, or nothing stood where a masked secret stands.
@@ -48,34 +45,13 @@ pub fn restore(text: &str, old: &str) -> Result<String, EditError> {
     if let Some(path) = missing {
         return Err(EditError::NothingToKeep { path });
     }
-    let comments: HashMap<String, &str> = old.lines().filter_map(|line| Some((masked_comment(line)?, line))).collect();
-    Ok(by_line(&document.to_string(), |line| comments.get(line).map_or(line, |kept| kept).to_owned()))
+    Ok(comments::restore(&document.to_string(), old))
 }
 
 /// Replaces a value and leaves what is written around it.
 fn put(value: &mut Value, mut new: Value) {
     *new.decor_mut() = value.decor().clone();
     *value = new;
-}
-
-fn by_line(text: &str, change: impl Fn(&str) -> String) -> String {
-    text.split_inclusive('\n')
-        .map(|line| {
-            let (line, end) = line.strip_suffix('\n').map_or((line, ""), |line| (line, "\n"));
-            change(line) + end
-        })
-        .collect()
-}
-
-/// A comment that assigns a secret, without it: `# token = "…"`.
-fn masked_comment(line: &str) -> Option<String> {
-    let comment = line.trim_start().strip_prefix('#')?;
-    let (key, value) = comment.split_once('=')?;
-    let name = key.trim_matches(['#', ' ', '\t']);
-    let is_key = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || "._-\"".contains(c));
-    let telling = is_key && !name.ends_with("_file") && TELLING.iter().any(|word| name.contains(word));
-    let quoted = value.trim_start().starts_with(['"', '\'']);
-    (telling && quoted).then(|| format!("{}= \"{MASK}\"", &line[..line.len() - value.len() - 1]))
 }
 
 /// Calls `found` with every secret value and its path.
@@ -193,6 +169,15 @@ tags = { key = \"value\" }
         let text = "[[http.tokens]]\nname = \"new\"\nsha256 = \"********\"\n";
         let path = "http.tokens.\"new\".sha256".to_owned();
         assert_eq!(restore(text, FILE), Err(EditError::NothingToKeep { path }));
+    }
+
+    #[test]
+    fn text_value_does_not_receive_a_secret_from_a_comment() {
+        let old = format!("{FILE}[[alert]]\nname = \"a\"\ndescription = \"\"\n");
+        let quoting = old.replace("= \"\"\n", "= \"\"\"\n# token = \"********\"\n\"\"\"\n");
+        let restored = restore(&quoting, &old).unwrap();
+        assert_eq!(restored.matches("hunter1").count(), 1, "{restored}");
+        assert!(restored.contains("\"\"\"\n# token = \"********\"\n\"\"\""), "{restored}");
     }
 
     #[test]

@@ -1,11 +1,12 @@
 //! `[[notifier]]`: whom to tell, and how.
 
-use std::fmt;
 use std::time::Duration;
 
 use schemars::JsonSchema;
-use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
+
+pub use crate::outbound::Hidden;
+use crate::outbound::Proxy;
 
 /// One `[[notifier]]`; names are unique.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,8 +19,23 @@ pub struct Notifier {
     pub per_minute: u32,
     /// Certificates that are trusted beside those of the system, as PEM.
     pub ca_pem: Option<String>,
-    /// How it is told.
+    /// The proxy that requests go through.
+    pub proxy: Option<Proxy>,
+    /// The type of receiver, with its settings.
     pub channel: Channel,
+}
+
+impl Notifier {
+    /// Reads the files of its secrets again. `None` if nothing changed. Blocks.
+    #[must_use]
+    pub fn renewed(&self) -> Option<Self> {
+        let mut now = self.clone();
+        let mut is_changed = now.proxy.as_mut().is_some_and(Proxy::renew);
+        for secret in now.channel.secrets() {
+            is_changed |= secret.renew();
+        }
+        is_changed.then_some(now)
+    }
 }
 
 /// `type`.
@@ -82,7 +98,7 @@ pub enum Channel {
         /// Where the API is.
         api_url: String,
         token: Hidden,
-        chat_id: String,
+        chat: Chat,
     },
     Teams(Hidden),
     /// The dead man's switch.
@@ -105,6 +121,32 @@ impl Channel {
     }
 }
 
+impl Channel {
+    fn secrets(&mut self) -> Vec<&mut Hidden> {
+        match self {
+            Self::Slack(url) | Self::Teams(url) => vec![url],
+            Self::Email(email) => email.login.iter_mut().map(|(_, password)| password).collect(),
+            Self::Webhook(hook) => {
+                let headers = hook.headers.iter_mut().map(|(_, value)| value);
+                headers.chain([&mut hook.url]).chain(&mut hook.secret).collect()
+            }
+            Self::Pagerduty { routing_key, .. } => vec![routing_key],
+            Self::Ntfy { topic, token, .. } => [topic].into_iter().chain(token).collect(),
+            Self::Telegram { token, .. } => vec![token],
+            Self::Heartbeat(beat) => [&mut beat.url].into_iter().chain(&mut beat.fail_url).collect(),
+        }
+    }
+}
+
+/// A chat of Telegram.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Chat {
+    /// `chat_id`.
+    pub id: String,
+    /// `message_thread_id`: the topic of a group.
+    pub topic: Option<i64>,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Email {
     /// The server that takes it.
@@ -117,6 +159,8 @@ pub struct Email {
     pub to: Vec<lettre::message::Mailbox>,
     /// Who logs in, with the password.
     pub login: Option<(String, Hidden)>,
+    /// The name of this host in the greeting; `None` for its fully qualified name.
+    pub hello: Option<String>,
 }
 
 /// `tls` of mail.
@@ -124,12 +168,12 @@ pub struct Email {
 #[serde(rename_all = "lowercase")]
 #[schemars(inline)]
 pub enum MailTls {
-    /// Begins in the clear and must become protected before anything is said.
+    /// Begins in plain text and must become encrypted before anything is sent.
     #[default]
     Starttls,
-    /// Protected from the first byte.
+    /// Encrypted from the first byte.
     Tls,
-    /// Not at all: to this machine only.
+    /// Not encrypted: for this machine or a relay on the local network.
     None,
 }
 
@@ -144,6 +188,8 @@ pub struct Webhook {
     pub body_template: Option<String>,
     /// What the body of the template is.
     pub content_type: String,
+    /// The text that a response contains if the receiver has taken the message.
+    pub expect: Option<String>,
 }
 
 /// The dead man's switch.
@@ -154,42 +200,6 @@ pub struct Heartbeat {
     /// What to ask for while the service is failing.
     pub fail_url: Option<Hidden>,
     pub interval: Duration,
-}
-
-/// A secret that can be compared with another one, so that a reload sees whether it changed.
-#[derive(Clone)]
-pub struct Hidden(SecretString);
-
-impl Hidden {
-    /// The secret, for whoever sends it.
-    #[must_use]
-    pub fn expose(&self) -> &str {
-        self.0.expose_secret()
-    }
-}
-
-impl From<SecretString> for Hidden {
-    fn from(secret: SecretString) -> Self {
-        Self(secret)
-    }
-}
-
-impl From<&str> for Hidden {
-    fn from(secret: &str) -> Self {
-        Self(secret.into())
-    }
-}
-
-impl PartialEq for Hidden {
-    fn eq(&self, other: &Self) -> bool {
-        self.expose() == other.expose()
-    }
-}
-
-impl Eq for Hidden {}
-
-impl fmt::Debug for Hidden {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("********")
-    }
+    /// The text that the response of `url` contains if the beat counts.
+    pub expect: Option<String>,
 }

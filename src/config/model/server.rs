@@ -1,5 +1,6 @@
 //! One server to watch, as validated: whom to ask, how, and how often.
 
+use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -50,12 +51,44 @@ impl Server {
     }
 }
 
+#[cfg(test)]
+impl Server {
+    /// A server with the usual settings.
+    pub(crate) fn polled_every(poll_interval: Duration, own: bool) -> Self {
+        Self {
+            ident: ServerIdent::named("a"),
+            host: Host::Name("a".into()),
+            port: 123,
+            own,
+            poll_interval,
+            timeout: Duration::from_secs(1),
+            engine: EngineChoice::Kernel,
+            family: Family::Any,
+            addresses: Addresses::First,
+            samples_per_poll: 1,
+            offset_warning: Duration::from_millis(25),
+            offset_critical: Duration::from_millis(100),
+            paused: false,
+        }
+    }
+}
+
 /// Whom a `[[server]]` names.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Host {
     Address(IpAddr),
-    /// A name to resolve.
+    /// A name to resolve, or a link-local address with its interface: `fe80::1%eth0`.
     Name(String),
+}
+
+/// As it is configured, without the port.
+impl fmt::Display for Host {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Address(ip) => ip.fmt(f),
+            Self::Name(name) => name.fmt(f),
+        }
+    }
 }
 
 /// `engine`.
@@ -101,7 +134,7 @@ impl Family {
 #[serde(rename_all = "lowercase")]
 #[schemars(inline)]
 pub enum Addresses {
-    /// One address of the name, kept as long as the name has it.
+    /// One address of the name, kept as long as the name has it and it answers.
     #[default]
     First,
     /// A prober for each address.

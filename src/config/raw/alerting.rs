@@ -33,7 +33,7 @@ pub(in crate::config) struct Alerting {
     /// The time within which flap_count is counted.
     #[schemars(extend("default" = "1h"))]
     pub flap_window: Span,
-    /// Public URL of this monitor, for links in notifications.
+    /// Public URL of this monitor, with its base_path, for links in notifications.
     #[schemars(extend("examples" = ["https://ntp.example.net/"]))]
     pub url: Option<String>,
 }

@@ -31,9 +31,16 @@ pub(in crate::config) struct Notifier {
     /// Certificates (PEM) to trust in addition to those of the system.
     #[schemars(extend("examples" = ["/etc/ntp-monitor/ca.pem"]))]
     pub ca_file: Option<PathBuf>,
+    /// all but email: URL of an HTTP proxy, which may contain a user name and a password, or "environment" to use
+    /// HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY. Without this key no proxy is used.
+    #[schemars(extend("examples" = ["http://proxy.example.net:3128"]))]
+    pub proxy: Option<Secret>,
+    /// A file with the proxy's URL.
+    pub proxy_file: Option<PathBuf>,
     /// slack, teams, webhook, heartbeat: where to send. A secret: anyone who knows the URL can send to it.
     pub url: Option<Secret>,
-    /// A file with the url; a relative path is looked up in systemd's credentials first, as for every _file key.
+    /// A file with the url; a relative path is looked up in systemd's credentials first, as for every _file key. The file is
+    /// read again when the receiver rejects the notifier.
     pub url_file: Option<PathBuf>,
     /// pagerduty, telegram, ntfy: base URL of the service.
     #[schemars(extend("x-default" = "the public service", "examples" = ["https://ntfy.example.net"]))]
@@ -50,6 +57,9 @@ pub(in crate::config) struct Notifier {
     /// webhook: content type of the body that body_template produces.
     #[schemars(extend("default" = "application/json"))]
     pub content_type: Option<String>,
+    /// webhook, heartbeat: text that the response contains if the receiver accepts; without it, see docs/NOTIFIERS.md.
+    #[schemars(extend("examples" = ["\"errcode\":0"]))]
+    pub expect: Option<String>,
     /// pagerduty: the integration key of the service.
     pub routing_key: Option<Secret>,
     /// A file that holds the routing_key.
@@ -65,6 +75,9 @@ pub(in crate::config) struct Notifier {
     /// telegram: the chat: a number or @channel.
     #[schemars(extend("examples" = ["-1001234567890"]))]
     pub chat_id: Option<String>,
+    /// telegram: the topic of a group with topics.
+    #[schemars(extend("examples" = [7]), range(min = 1))]
+    pub message_thread_id: Option<i64>,
     /// heartbeat: time between two requests, at least 15 s.
     #[schemars(extend("default" = "60s"))]
     pub interval: Option<Span>,
@@ -81,6 +94,9 @@ pub(in crate::config) struct Notifier {
     /// email: encryption of the connection.
     #[schemars(extend("default" = "starttls"))]
     pub tls: Option<MailTls>,
+    /// email: name of this host in the greeting (HELO); relays often require a fully qualified one.
+    #[schemars(extend("x-default" = "the fully qualified name of this host", "examples" = ["ntp.example.net"]))]
+    pub hello: Option<String>,
     /// email: the sender.
     #[schemars(extend("examples" = ["NTP monitor <ntp@example.net>"]))]
     pub from: Option<String>,

@@ -10,11 +10,11 @@ use crate::config::units::Span;
 #[serde(deny_unknown_fields)]
 #[schemars(inline)]
 pub(in crate::config) struct Report {
-    /// When to make a report: days of the week, or daily, and a time of day. Each report covers the time since the
-    /// previous one.
+    /// When to make a report: days of the week, daily, monthly, or days of the month ("1,15", "last"), and a time of day.
+    /// Each report covers the time since the previous one.
     #[schemars(extend("examples" = ["Mon 08:00"]))]
     pub schedule: Option<String>,
-    /// The time zone of the schedule, by its IANA name; "system" for that of this host.
+    /// The time zone of the schedule and of the times in reports, by its IANA name; "system" for that of this host.
     #[schemars(extend("default" = "UTC", "examples" = ["Europe/Amsterdam"]))]
     pub timezone: String,
     /// Names of the notifiers that receive each report: mail gets the whole report, chats get its summary.

@@ -20,6 +20,7 @@ use ntp_monitor_core::alert::notification::Severity;
 use ntp_monitor_core::alert::rule::{Origin, Rule, RuleFault, RuleSpec};
 use ntp_monitor_core::alert::selector::Selector;
 use ntp_monitor_core::alert::silence::{Matcher, Times, Window};
+use ntp_monitor_core::text::plain::is_disruptive;
 
 /// Rules there may be, built-in ones included.
 const MOST_RULES: usize = 200;
@@ -72,7 +73,7 @@ fn settings(section: raw::alerting::Alerting, vantage: &str, rules: &mut Rules<'
 fn web_address(url: &str, path: &KeyPath, rules: &mut Rules<'_>) {
     rules.require(url.len() <= LONGEST_URL, path, || format!("must not be longer than {LONGEST_URL} bytes"));
     let is_one = url.starts_with("https://") || url.starts_with("http://");
-    rules.require(is_one && !url.chars().any(|c| c.is_whitespace() || c.is_control()), path, || {
+    rules.require(is_one && !url.chars().any(|c| c.is_whitespace() || is_disruptive(c)), path, || {
         format!("{url:?} is not a web address such as \"https://example.net/\"")
     });
 }
@@ -138,7 +139,7 @@ pub fn rule_of_json(value: &serde_json::Value) -> Result<Rule, Vec<(String, Stri
     Rule::compile(spec).map_err(|faults| faults.into_iter().map(|it| (it.key.to_owned(), it.message)).collect())
 }
 
-/// Whoever is told must be configured, and be somebody who can be told. Looks at what is written, so that a rule that is
+/// A notifier that a rule names must be configured, and be able to send alerts. Looks at what is written, so that a rule that is
 /// faulty otherwise is examined too.
 pub(super) fn receivers(notifiers: &[Notifier], rules: &mut Rules<'_>, count: usize) {
     let root = KeyPath::default().key("alert");
@@ -210,7 +211,7 @@ fn changed(old: RuleSpec, new: raw::alerting::Alert) -> RuleSpec {
     }
 }
 
-/// A server may be added later, so a name that means nobody is no fault.
+/// A server may be added later, so an unknown name is no fault.
 fn warn_about_servers(section: &raw::alerting::Alert, servers: &[Arc<Server>], warnings: &mut Vec<String>) {
     for entry in section.servers.iter().flatten() {
         let selector = Selector(vec![entry.split('@').next().unwrap_or(entry).to_owned()]);

@@ -5,11 +5,11 @@ use std::net::SocketAddr;
 use secrecy::ExposeSecret;
 use sha2::{Digest, Sha256};
 
-use super::secret::{FileFault, read_token};
 use super::{Rules, Surroundings, tls};
 use crate::config::fault::KeyPath;
 use crate::config::model::{Http, Token as HttpToken};
-use crate::config::raw;
+use crate::config::named_file::{FileFault, read_value};
+use crate::config::{Network, raw};
 
 pub(super) fn http(
     section: raw::Http,
@@ -33,14 +33,36 @@ pub(super) fn http(
         });
     }
     let names = names(section.names, rules);
+    let trusted_proxies = networks(&section.trusted_proxies, rules);
+    let base_path = base_path(&section.base_path);
+    rules.require(base_path.is_some(), &KeyPath::dotted("http.base_path"), || {
+        format!("{:?} is not a path such as \"/ntp\", of letters, digits and -._~", section.base_path)
+    });
     let tls = section.tls.and_then(|section| tls::tls(&section, rules, surroundings, warnings));
     Some(Http {
         listen,
         public_read: section.public_read,
         names,
+        trusted_proxies,
+        base_path: base_path?,
         tls,
         tokens: tokens(section.tokens, rules, surroundings),
     })
+}
+
+/// The path without a slash at its end; `None` when it is not one that every proxy and browser writes the same way.
+#[must_use]
+pub fn base_path(text: &str) -> Option<String> {
+    let path = text.strip_suffix('/').unwrap_or(text);
+    let is_segment = |segment: &str| {
+        let is_plain = segment.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._~".contains(&b));
+        is_plain && !matches!(segment, "" | "." | "..")
+    };
+    let rest = match path.strip_prefix('/') {
+        Some(rest) => rest,
+        None => return (path.is_empty() && text == "/").then(String::new),
+    };
+    rest.split('/').all(is_segment).then(|| path.to_owned())
 }
 
 /// Host names without port, in lower case.
@@ -53,6 +75,18 @@ fn names(names: Vec<String>, rules: &mut Rules<'_>) -> Vec<String> {
         });
     }
     names.into_iter().map(|name| name.to_ascii_lowercase()).collect()
+}
+
+fn networks(texts: &[String], rules: &mut Rules<'_>) -> Vec<Network> {
+    let all = KeyPath::dotted("http.trusted_proxies");
+    let mut networks = Vec::new();
+    for (n, text) in texts.iter().enumerate() {
+        match Network::parse(text) {
+            Ok(network) => networks.push(network),
+            Err(why) => rules.require(false, &all.index(n), || why),
+        }
+    }
+    networks
 }
 
 fn tokens(sections: Vec<raw::Token>, rules: &mut Rules<'_>, surroundings: &Surroundings<'_>) -> Vec<HttpToken> {
@@ -78,10 +112,8 @@ fn hash(section: &raw::Token, path: &KeyPath, rules: &mut Rules<'_>, around: &Su
     let found = match (&section.sha256, &section.token_file) {
         (Some(hash), None) => from_hex(hash.0.expose_secret())
             .ok_or_else(|| ("sha256", wrong("must be the 64 hexadecimal digits that sha256sum prints".to_owned()))),
-        (None, Some(file)) => match read_token(file, around) {
-            Ok(token) if token.expose_secret().len() >= SHORTEST => {
-                Ok(Sha256::digest(token.expose_secret().as_bytes()).into())
-            }
+        (None, Some(file)) => match read_value(file, around) {
+            Ok(token) if token.expose().len() >= SHORTEST => Ok(Sha256::digest(token.expose().as_bytes()).into()),
             Ok(_) => Err(("token_file", wrong(format!("holds a token of fewer than {SHORTEST} characters")))),
             Err(fault) => Err(("token_file", fault)),
         },
@@ -99,4 +131,19 @@ fn from_hex(text: &str) -> Option<[u8; 32]> {
         *byte = u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()?;
     }
     Some(hash)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn base_path_has_plain_segments() {
+        for (text, path) in [("/", ""), ("/ntp", "/ntp"), ("/ntp/", "/ntp"), ("/a/b-1.2_~", "/a/b-1.2_~")] {
+            assert_eq!(base_path(text).as_deref(), Some(path), "{text}");
+        }
+        for text in ["", "ntp", "//", "/a//b", "/..", "/./a", "/a b", "/%41", "/a?b", "https://h/a", "//evil.example"] {
+            assert_eq!(base_path(text), None, "{text}");
+        }
+    }
 }

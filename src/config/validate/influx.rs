@@ -1,12 +1,12 @@
 //! Rules of `[influxdb]`.
 
-use secrecy::{ExposeSecret, SecretString};
-
+use super::outbound::{certificates, proxy};
 use super::secret::Places;
 use super::{Rules, Surroundings};
 use crate::config::fault::KeyPath;
 use crate::config::model::Influx;
-use crate::config::{address, raw};
+use crate::config::raw;
+use crate::outbound::{Hidden, base_url};
 
 pub(super) fn influx(section: raw::Influx, rules: &mut Rules<'_>, surroundings: &Surroundings<'_>) -> Option<Influx> {
     let key = |key: &str| KeyPath::dotted("influxdb").key(key);
@@ -20,6 +20,9 @@ pub(super) fn influx(section: raw::Influx, rules: &mut Rules<'_>, surroundings: 
     rules.positive(section.timeout.0, &key("timeout"));
     rules.positive(section.outbox_max_age.0, &key("outbox_max_age"));
     rules.require(section.outbox_max_bytes.0 > 0, &key("outbox_max_bytes"), || "must be more than 0".to_owned());
+    let table = KeyPath::dotted("influxdb");
+    let ca_pem = section.ca_file.as_ref().map(|file| certificates(&table, file, rules, surroundings));
+    let proxy = proxy(&table, section.proxy.as_ref(), section.proxy_file.as_ref(), rules, surroundings);
     let token = token(&section, rules, surroundings)?;
     Some(Influx {
         url: section.url.trim_end_matches('/').to_owned(),
@@ -29,31 +32,23 @@ pub(super) fn influx(section: raw::Influx, rules: &mut Rules<'_>, surroundings: 
         batch: section.batch as usize,
         flush_interval: section.flush_interval.0,
         timeout: section.timeout.0,
+        ca_pem: ca_pem.flatten(),
+        proxy,
         outbox_max_age: section.outbox_max_age.0,
         outbox_max_bytes: section.outbox_max_bytes.0,
     })
 }
 
-/// The client library panics on some of what is refused here, and drops a path without a word. The URL is not repeated:
-/// it may hold a password.
+/// The paths of the API are appended to the URL, so a URL that includes them is refused.
 fn check_url(url: &str) -> Result<(), &'static str> {
-    let rest = url.strip_prefix("http://").or_else(|| url.strip_prefix("https://"));
-    let rest = rest.ok_or("must begin with http:// or https://")?;
-    let authority = rest.strip_suffix('/').unwrap_or(rest);
-    if authority.contains('@') {
-        return Err("must not contain a user or a password: the token goes into token, token_file or INFLUX_TOKEN");
+    if url.contains("/api/v2") {
+        return Err("must end before /api/v2");
     }
-    if authority.contains(['/', '?', '#']) {
-        return Err("must not contain a path or a query: InfluxDB behind a path is not supported");
-    }
-    match address::parse(authority) {
-        Ok(_) => Ok(()),
-        Err(_) => Err("must name a host, such as http://127.0.0.1:8086"),
-    }
+    base_url(url).map(drop)
 }
 
 /// The token, which must be there.
-fn token(section: &raw::Influx, rules: &mut Rules<'_>, surroundings: &Surroundings<'_>) -> Option<SecretString> {
+fn token(section: &raw::Influx, rules: &mut Rules<'_>, surroundings: &Surroundings<'_>) -> Option<Hidden> {
     let places = Places::of(&KeyPath::dotted("influxdb"), "token");
     if section.token.is_none() && section.token_file.is_none() {
         if rules.sound(&[&places.file]) {
@@ -62,7 +57,7 @@ fn token(section: &raw::Influx, rules: &mut Rules<'_>, surroundings: &Surroundin
         return None;
     }
     let (secret, path) = places.look(section.token.as_ref(), section.token_file.as_ref(), rules, surroundings)?;
-    let text = secret.expose_secret();
+    let text = secret.expose();
     let printable = !text.is_empty() && text.bytes().all(|b| b.is_ascii_graphic());
     rules.require(printable, path, || "the token must be printable ASCII without spaces, and not empty".to_owned());
     printable.then_some(secret)

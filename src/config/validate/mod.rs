@@ -1,10 +1,11 @@
 //! The rules that types cannot express, applied to decoded sections. Every broken rule is a fault; none ends the search.
 
 pub mod alerting;
-mod http;
+pub mod http;
 mod influx;
 mod leap;
 mod notifier;
+mod outbound;
 mod outputs;
 mod report;
 mod secret;
@@ -16,20 +17,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::decode::{Findings, Sections};
-use super::environment::Environment;
-use super::fault::KeyPath;
+use super::fault::{KeyPath, Source};
 use super::model::{Config, Monitor};
+use super::named_file::{FileFault, Surroundings};
 use super::tree::Tree;
-use secret::FileFault;
+use ntp_monitor_core::text::plain::is_disruptive;
 
 /// Names become tags, file contents and parts of URLs.
 const LONGEST_NAME: usize = 128;
-
-/// What validation may look at beside the configuration.
-pub(super) struct Surroundings<'a> {
-    pub environment: &'a Environment,
-    pub file: Option<&'a Path>,
-}
 
 struct Rules<'a> {
     tree: &'a Tree,
@@ -64,7 +59,9 @@ impl Rules<'_> {
         self.require(!text.trim().is_empty(), path, || "must not be empty".to_owned());
         self.require(text.trim() == text, path, || "must not begin or end with a blank".to_owned());
         self.require(text.len() <= LONGEST_NAME, path, || format!("must not be longer than {LONGEST_NAME} bytes"));
-        self.require(!text.chars().any(char::is_control), path, || "must not contain control characters".to_owned());
+        self.require(!text.chars().any(is_disruptive), path, || {
+            "must not contain control characters or marks that change the reading direction".to_owned()
+        });
     }
 
     fn path(&mut self, value: &Path, path: &KeyPath) {
@@ -85,7 +82,9 @@ pub(super) fn validate(
     let mut rules = Rules { tree, findings };
     let servers = servers::servers(sections.servers, &mut rules);
     servers::warn_about_pools(&servers, warnings);
-    let monitor = Monitor { vantage: sections.monitor.vantage, data_dir: sections.monitor.data_dir };
+    let super::raw::Monitor { vantage, data_dir } = sections.monitor;
+    let is_named = tree.source(&KeyPath::dotted("monitor.vantage")) != Source::Default;
+    let monitor = Monitor { vantage, is_named, data_dir };
     rules.plain(&monitor.vantage, &KeyPath::dotted("monitor.vantage"));
     rules.path(&monitor.data_dir, &KeyPath::dotted("monitor.data_dir"));
     let http = http::http(sections.http, &mut rules, surroundings, warnings);
@@ -115,4 +114,22 @@ pub(super) fn validate(
         report,
         shown: Arc::default(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::config::{Environment, load};
+
+    #[test]
+    fn names_with_disruptive_characters_are_refused() {
+        let load_named = |name: &str| {
+            let settings = [("NTP_SERVER", "a.example"), ("NTP_MONITOR__MONITOR__VANTAGE", name)];
+            load(None, &Environment::from(settings.map(|(key, value)| (key.to_owned(), value.to_owned()))), &[])
+        };
+        assert!(load_named("Zürich שלום").is_ok());
+        for name in ["a\u{202e}b", "a\u{2066}b", "a\u{200f}b", "a\u{2028}b", "a\u{1b}b"] {
+            let faults = load_named(name).err().unwrap().to_string();
+            assert!(faults.contains("reading direction"), "{faults}");
+        }
+    }
 }

@@ -1,5 +1,7 @@
 //! Rules of `[csv]`, `[store]` and `[log]`.
 
+use nix::unistd::Group;
+
 use super::Rules;
 use crate::config::fault::KeyPath;
 use crate::config::model::{Csv, Log, LogFile, Store};
@@ -10,7 +12,16 @@ pub(super) fn csv(section: raw::Csv, rules: &mut Rules<'_>) -> Csv {
     if let Some(keep) = section.keep.0 {
         rules.positive(keep, &KeyPath::dotted("csv.keep"));
     }
-    Csv { dir: section.dir, rotation: section.rotation, compress: section.compress, keep: section.keep.0 }
+    let group = section.group.and_then(|name| group(&name, rules));
+    Csv { dir: section.dir, rotation: section.rotation, compress: section.compress, keep: section.keep.0, group }
+}
+
+fn group(name: &str, rules: &mut Rules<'_>) -> Option<u32> {
+    let path = KeyPath::dotted("csv.group");
+    rules.plain(name, &path);
+    let found = name.parse().ok().or_else(|| Some(Group::from_name(name).ok()??.gid.as_raw()));
+    rules.require(found.is_some(), &path, || format!("there is no group {name:?} on this machine"));
+    found
 }
 
 pub(super) fn store(section: raw::Store, rules: &mut Rules<'_>) -> Store {

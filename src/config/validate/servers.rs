@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::Rules;
 use crate::config::fault::{KeyPath, Source};
 use crate::config::model::{Host, Server};
-use crate::config::{address, raw};
+use crate::config::{address, is_of_one_host, raw};
 use ntp_monitor_core::sample::ServerIdent;
 
 /// Requests of a burst are this far apart.
@@ -84,6 +84,9 @@ fn server(section: raw::Server, path: &KeyPath, rules: &mut Rules<'_>) -> Option
     timing(&server, path, rules);
     thresholds(&server, path, rules);
     if let Host::Address(ip) = server.host {
+        rules.require(is_of_one_host(ip), &address, || {
+            format!("{ip} is unspecified, broadcast or multicast, not the address of a server")
+        });
         let message = || "and the address are of different families".to_owned();
         rules.require(server.family.admits(ip), &path.key("family"), message);
     }

@@ -10,11 +10,12 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
 use rustls::{Error, InconsistentKeys};
 
-use super::secret::{FileFault, resolve};
 use super::{Rules, Surroundings};
 use crate::config::fault::KeyPath;
 use crate::config::model::Tls;
+use crate::config::named_file::{CERTIFICATES, FileFault, resolve};
 use crate::config::{certificate, raw};
+use crate::regular_file;
 
 /// A certificate that ends within this time is worth a warning, in seconds.
 const SOON_S: i64 = 14 * 86_400;
@@ -59,8 +60,8 @@ pub(super) fn tls(
 }
 
 fn chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, FileFault> {
-    let all: Result<Vec<_>, _> =
-        CertificateDer::pem_file_iter(path).and_then(|certificates| certificates.collect::<Result<_, _>>());
+    let pem = pem(path)?;
+    let all: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
     match all {
         Ok(chain) if chain.is_empty() => {
             Err(FileFault::Wrong(format!("{} holds no certificate in PEM", path.display())))
@@ -70,13 +71,16 @@ fn chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, FileFault> {
 }
 
 fn key(path: &Path) -> Result<PrivateKeyDer<'static>, FileFault> {
-    PrivateKeyDer::from_pem_file(path).map_err(|why| useless(path, why, "private key without a passphrase"))
+    PrivateKeyDer::from_pem_slice(&pem(path)?).map_err(|why| useless(path, why, "private key without a passphrase"))
+}
+
+fn pem(path: &Path) -> Result<Vec<u8>, FileFault> {
+    regular_file::read(path, CERTIFICATES).map_err(|why| FileFault::of(path, &why, ""))
 }
 
 fn useless(path: &Path, why: PemError, what: &str) -> FileFault {
     match why {
         PemError::NoItemsFound => FileFault::Wrong(format!("{} holds no {what} in PEM", path.display())),
-        PemError::Io(why) => FileFault::Unread(format!("{} cannot be read: {why}", path.display())),
         // The reason could repeat a line of the file.
         _ => FileFault::Wrong(format!("{} is not PEM", path.display())),
     }

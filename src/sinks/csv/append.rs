@@ -75,6 +75,11 @@ impl Appender<File> {
         Ok(Some(Self { medium: file, length, dirty: false }))
     }
 
+    /// The open file.
+    pub(super) fn file(&self) -> &File {
+        &self.medium
+    }
+
     /// Compares the file with what is at `path`, where it was opened, and with what was written.
     pub(super) fn damage(&self, path: &Path) -> io::Result<Option<Damage>> {
         Ok(match AtPath::look(path, FileId::of(&self.medium)?)? {

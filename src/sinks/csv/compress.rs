@@ -8,13 +8,13 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 
 use super::files::DayFile;
+use super::group::ReaderGroup;
 use crate::held::{AtPath, FileId};
 use crate::new_file;
 
 /// How much of the file one step reads; a few tens of milliseconds of work.
 const STEP_BYTES: u64 = 1 << 20;
-/// The umask says who may read it.
-const MODE: u32 = 0o666;
+const MODE: u32 = 0o640;
 /// The name of an unfinished archive ends so; one that a crash left behind is never taken for data.
 const UNFINISHED: &str = "part";
 
@@ -32,9 +32,11 @@ pub(super) struct Job {
 
 impl Job {
     /// Begins to compress `source`.
-    pub(super) fn begin(dir: &Path, source: DayFile) -> io::Result<Self> {
+    pub(super) fn begin(dir: &Path, source: DayFile, group: ReaderGroup) -> io::Result<Self> {
         let input = File::open(source.path(dir))?;
-        let output = GzEncoder::new(new_file::create(&unfinished(dir, source), MODE)?, Compression::default());
+        let archive = new_file::create(&unfinished(dir, source), MODE)?;
+        group.give(&archive)?;
+        let output = GzEncoder::new(archive, Compression::default());
         Ok(Self { source, dir: dir.to_owned(), input, read: 0, output })
     }
 

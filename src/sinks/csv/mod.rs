@@ -2,16 +2,20 @@
 //!
 //! `record` writes a row and `read` reads them (`row` one of them); both know nothing of files' names. `files` names and lists them,
 //! `append` adds to one or leaves it as it was, `compress` squeezes finished ones piece by piece, `writer` is the
-//! output itself, `tail` finds what a killed process had not written yet, and `repair` what another program removed.
+//! output itself, `tail` finds what a killed process had not written yet, `catch_up` writes it, and `repair` finds what another
+//! program removed.
 
 mod append;
+mod catch_up;
 mod compress;
 mod files;
+mod group;
 mod open;
 mod repair;
 mod tail;
 mod writer;
 
+pub use catch_up::CatchUp;
 pub use open::read_file;
 pub use repair::Journal;
 pub use tail::{Tail, missing, tail_keys};

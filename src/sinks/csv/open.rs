@@ -11,7 +11,7 @@ use ntp_monitor_core::formats::source_of;
 /// The first bytes of a gzip file (RFC 1952).
 const GZIP: [u8; 2] = [0x1f, 0x8b];
 
-/// Opens a file of samples; its format is told from its content.
+/// Opens a file of samples; its content determines the format.
 ///
 /// # Errors
 /// When it cannot be opened, or not be read as that format.

@@ -99,7 +99,7 @@ impl Repair {
         self.written.rows.saturating_sub(self.found)
     }
 
-    /// What happened and what came of it.
+    /// What happened, and the result.
     pub(super) fn conclusion(&self) -> String {
         let returned = self.returned.len();
         match self.lost() {

@@ -25,8 +25,10 @@ use nix::unistd::{AccessFlags, access};
 use slog::{Logger, warn};
 
 use super::append::{Appender, cut_torn_line};
+use super::catch_up::CatchUp;
 use super::compress::{self, Job};
 use super::files::{DayFile, list};
+use super::group::ReaderGroup;
 use super::repair::{Journal, Repair, Written};
 use crate::config::Csv;
 use crate::sinks::worker::{BatchWriter, Incident, WriteError};
@@ -39,6 +41,7 @@ use self::returned::{Progress, Returned};
 /// Writes samples to daily files.
 pub struct CsvWriter {
     config: Csv,
+    group: ReaderGroup,
     vantage: Arc<str>,
     log: Logger,
     open: BTreeMap<DayFile, Appender<File>>,
@@ -46,6 +49,7 @@ pub struct CsvWriter {
     written: BTreeMap<Date, Written>,
     /// Where rows come from that files have lost.
     journal: Option<Journal>,
+    catch_up: CatchUp,
     repairs: Vec<Repair>,
     returned: Returned,
     incidents: Vec<Incident>,
@@ -62,8 +66,10 @@ impl CsvWriter {
     pub fn new(config: Csv, vantage: &str, log: Logger) -> Result<Self, WriteError> {
         let dir = &config.dir;
         fs::create_dir_all(dir).map_err(|why| at(dir, &why))?;
+        let group = ReaderGroup::of(dir, config.group).map_err(|why| at(dir, &why))?;
         let files = list(dir).map_err(|why| at(dir, &why))?;
         compress::clean_up(dir, &files).map_err(|why| at(dir, &why))?;
+        group.give_all(files.iter().map(|file| file.path(dir))).map_err(|why| at(dir, &why))?;
         for file in files.iter().filter(|file| !file.compressed && !files.contains(&file.gzipped())) {
             let path = file.path(dir);
             let cut = repair(&path).map_err(|why| at(&path, &why))?;
@@ -73,11 +79,13 @@ impl CsvWriter {
         }
         Ok(Self {
             config,
+            group,
             vantage: vantage.into(),
             log,
             open: BTreeMap::new(),
             written: BTreeMap::new(),
             journal: None,
+            catch_up: CatchUp::default(),
             repairs: Vec::new(),
             returned: Returned::default(),
             incidents: Vec::new(),
@@ -90,6 +98,12 @@ impl CsvWriter {
     #[must_use]
     pub fn with_journal(self, journal: Journal) -> Self {
         Self { journal: Some(journal), ..self }
+    }
+
+    /// First of all writes what the files lack since an earlier process ended.
+    #[must_use]
+    pub fn catching_up(self, catch_up: CatchUp) -> Self {
+        Self { catch_up, ..self }
     }
 
     /// Finds out whether files can be written in `dir`, which another writer may be doing: nothing that is there is
@@ -115,6 +129,7 @@ impl CsvWriter {
         };
         loop {
             if let Some(appender) = Appender::open(&file.path(&self.config.dir))? {
+                self.group.give(appender.file())?;
                 self.open.insert(file, appender);
                 return Ok(file);
             }
@@ -123,10 +138,11 @@ impl CsvWriter {
     }
 
     /// The files of the directory, which is made when somebody removed it.
-    fn files(&self) -> io::Result<Vec<DayFile>> {
+    fn files(&mut self) -> io::Result<Vec<DayFile>> {
         match list(&self.config.dir) {
             Err(why) if why.kind() == io::ErrorKind::NotFound => {
                 fs::create_dir_all(&self.config.dir)?;
+                self.group = ReaderGroup::of(&self.config.dir, self.config.group)?;
                 list(&self.config.dir)
             }
             listed => listed,
@@ -178,7 +194,7 @@ impl BatchWriter for CsvWriter {
 
     fn write(&mut self, batch: &[Arc<Sample>]) -> Result<(), WriteError> {
         // While rows are brought back new ones wait, so that rows stay in the order of time.
-        if let Progress::Going(why) = self.repair()? {
+        if let Progress::Going(why) = self.bring_up_to_date()? {
             return Err(why);
         }
         let new: Vec<&Arc<Sample>> = batch.iter().filter(|sample| !self.is_there(sample)).collect();
@@ -199,7 +215,7 @@ impl BatchWriter for CsvWriter {
     /// Compresses and removes finished files, one piece or one file a tick.
     fn tick(&mut self, now: Stamp) -> Result<(), WriteError> {
         self.close_past(now);
-        match self.repair()? {
+        match self.bring_up_to_date()? {
             Progress::Done => {}
             Progress::Going(why) | Progress::Waiting(why) => return Err(why),
         }
@@ -211,6 +227,7 @@ impl BatchWriter for CsvWriter {
     }
 
     fn settle(&mut self, until: Instant) -> Result<(), WriteError> {
+        self.end_catch_up(until)?;
         self.end_repairs(until)
     }
 

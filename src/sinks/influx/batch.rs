@@ -1,184 +1,284 @@
 //! One batch in delivery: which lines go into the next request, and which of them are rejected. Pure.
 //!
-//! If a request with many lines is rejected (400) or too large (413), it is halved until the rejected lines are
-//! isolated. InfluxDB keeps the good lines of a request that it rejects in part; sending them again has no effect.
+//! InfluxDB keeps the good lines of a request that it rejects in part, and sending them again has no effect. So a rejected
+//! request is taken apart to find the bad lines, with few requests even if all lines are bad:
+//!
+//! - If the database says that it dropped as many lines as the request has, all of them are bad.
+//! - If it names a field whose type conflicts, the lines with this field are separated from the others.
+//! - Otherwise some lines, spread over the request, are sent alone. If all of them are rejected, so are the others. Once one
+//!   is accepted, the request is halved until the bad lines are isolated.
 
-use std::ops::Range;
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
+use super::answer::Rejection;
 use super::outbox::OutboxRow;
 
-/// If this many lines are rejected and none accepted, the batch is postponed: the bucket is probably at fault (say, a
-/// field with another type), and thousands of requests would only repeat the error.
-const SUSPICION: usize = 16;
+/// Number of lines of a rejected request that are sent alone.
+const SAMPLES: usize = 16;
 
 /// Outbox rows, split into lines.
 #[derive(Debug)]
-pub struct Batch {
-    ids: Vec<i64>,
+pub(super) struct Batch {
+    rows: Vec<Row>,
     body: Vec<u8>,
-    /// The end of each line in `body`, after its newline.
-    ends: Vec<usize>,
-    /// Ranges of lines still to send; the last one is next.
-    pending: Vec<Range<usize>>,
-    faults: Vec<(usize, String)>,
-    accepted: usize,
-    too_large: Option<usize>,
+    lines: Vec<Line>,
+    /// Lines still to send; the last part is next.
+    pending: Vec<Part>,
+    /// Rejected lines, with the reason.
+    faults: Vec<(usize, Arc<str>)>,
+    /// Measurements of which a line was accepted.
+    accepted: HashSet<Box<[u8]>>,
+    /// Rejected requests of which every sampled line was rejected.
+    hopeless: u32,
+    /// Moves the samples of one attempt away from those of the one before.
+    turn: usize,
+}
+
+#[derive(Debug)]
+struct Row {
+    /// `None` once it is finished.
+    id: Option<i64>,
+    /// Number of lines that were not accepted yet.
+    open: usize,
+}
+
+#[derive(Debug)]
+struct Line {
+    row: usize,
+    start: usize,
+    end: usize,
+}
+
+/// Lines of one request.
+#[derive(Debug)]
+struct Part {
+    lines: Vec<usize>,
+    state: State,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// Not sent yet.
+    New,
+    /// Separated because of a conflict.
+    Separated,
+    /// Rejected as a whole; the parts above are samples of it.
+    Sampled,
+    /// A sample of the part below.
+    Sample,
+    /// Part of a rejected request that contains good lines.
+    Halved,
+}
+
+/// What becomes of a batch when every line was accepted or rejected.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Conclusion {
+    /// Rows that are finished.
+    pub ids: Vec<i64>,
+    /// Rejected lines of these rows, without newline, each with the reason.
+    pub rejected: Vec<(Vec<u8>, String)>,
+    /// Number of rejected lines of which no kin was accepted; they stay in the outbox. With the last reason.
+    pub held: Option<(usize, String)>,
 }
 
 impl Batch {
-    /// A batch of the rows, in requests of at most `max_lines`.
-    #[must_use]
-    pub fn new(rows: Vec<OutboxRow>, max_lines: usize) -> Self {
+    /// A batch of the rows. `turn` counts the attempts for the same rows.
+    pub(super) fn new(rows: Vec<OutboxRow>, turn: usize) -> Self {
         let mut batch = Self {
-            ids: rows.iter().map(|row| row.id).collect(),
+            rows: rows.iter().map(|row| Row { id: Some(row.id), open: 0 }).collect(),
             body: Vec::with_capacity(rows.iter().map(|row| row.body.len() + 1).sum()),
-            ends: Vec::new(),
+            lines: Vec::new(),
             pending: Vec::new(),
             faults: Vec::new(),
-            accepted: 0,
-            too_large: None,
+            accepted: HashSet::new(),
+            hopeless: 0,
+            turn,
         };
-        for line in rows.iter().flat_map(|row| row.body.split(|b| *b == b'\n')).filter(|line| !line.is_empty()) {
-            batch.body.extend_from_slice(line);
-            batch.body.push(b'\n');
-            batch.ends.push(batch.body.len());
+        for (n, row) in rows.iter().enumerate() {
+            for text in row.body.split(|b| *b == b'\n').filter(|line| !line.is_empty()) {
+                let start = batch.body.len();
+                batch.body.extend_from_slice(text);
+                batch.lines.push(Line { row: n, start, end: batch.body.len() });
+                batch.body.push(b'\n');
+                batch.rows[n].open += 1;
+            }
         }
-        let lines = batch.ends.len();
-        let step = max_lines.max(1);
-        batch.pending.extend((0..lines).step_by(step).rev().map(|start| start..(start + step).min(lines)));
+        batch.push((0..batch.lines.len()).collect(), State::New);
         batch
     }
 
-    /// The body of the next request; `None` when every line has been accepted or rejected.
-    #[must_use]
-    pub fn next(&self) -> Option<&[u8]> {
-        self.pending.last().map(|lines| self.bytes(lines.clone()))
+    /// The body of the next request, of at most `max_lines` lines; `None` when every line was accepted or rejected.
+    pub(super) fn next(&mut self, max_lines: usize) -> Option<Vec<u8>> {
+        self.join_unsent();
+        let part = self.pending.last_mut()?;
+        if part.lines.len() > max_lines.max(1) {
+            let state = part.state;
+            let rest = part.lines.split_off(max_lines.max(1));
+            let first = std::mem::replace(&mut part.lines, rest);
+            self.push(first, state);
+        }
+        let lines = &self.pending.last()?.lines;
+        Some(lines.iter().flat_map(|line| [self.text(*line), b"\n"].concat()).collect())
     }
 
     /// Number of lines in the next request.
-    #[must_use]
-    pub fn next_lines(&self) -> usize {
-        self.pending.last().map_or(0, Range::len)
+    pub(super) fn next_lines(&self) -> usize {
+        self.pending.last().map_or(0, |part| part.lines.len())
     }
 
     /// The last request was accepted. Returns its number of lines.
-    pub fn accept(&mut self) -> usize {
-        let lines = self.pending.pop().map_or(0, |range| range.len());
-        self.accepted += lines;
-        lines
+    pub(super) fn accept(&mut self) -> usize {
+        let Some(part) = self.pending.pop() else { return 0 };
+        for line in &part.lines {
+            self.rows[self.lines[*line].row].open -= 1;
+            let measurement = measurement(self.text(*line));
+            if !self.accepted.contains(measurement) {
+                self.accepted.insert(measurement.into());
+            }
+        }
+        if part.state == State::Sample {
+            self.stop_sampling();
+        }
+        part.lines.len()
     }
 
     /// The last request was rejected because of its content.
-    pub fn refuse(&mut self, reason: &str) {
-        let Some(range) = self.pending.pop() else { return };
-        if range.len() == 1 {
-            self.faults.push((range.start, reason.to_owned()));
+    pub(super) fn reject(&mut self, why: &Rejection) {
+        let Some(part) = self.pending.pop() else { return };
+        let count = part.lines.len();
+        if count == 1 || why.dropped.is_some_and(|dropped| dropped >= count) {
+            let is_sample = part.state == State::Sample;
+            self.fault(part.lines, &why.reason);
+            if is_sample {
+                self.end_sampling(&why.reason);
+            }
             return;
         }
-        let middle = range.start + range.len() / 2;
-        self.pending.push(middle..range.end);
-        self.pending.push(range.start..middle);
+        if let (Some((measurement, field)), State::New) = (&why.conflict, part.state) {
+            let (with, without): (Vec<_>, Vec<_>) =
+                part.lines.iter().partition(|line| has_field(self.text(**line), measurement, field));
+            if !with.is_empty() && !without.is_empty() {
+                self.push(with, State::Separated);
+                // There may be another conflict in these.
+                return self.push(without, State::New);
+            }
+        }
+        if part.state == State::Halved {
+            return self.halve(part.lines);
+        }
+        self.sample(part.lines);
     }
 
-    /// The last request was too large: halves it.
-    pub fn too_large(&mut self) {
-        let lines = self.next_lines();
-        self.refuse("too large for the database, even alone");
-        self.too_large = Some((lines / 2).max(1));
+    /// The last request was too large. If it had one line, this line is rejected.
+    pub(super) fn too_large(&mut self) {
+        if self.next_lines() == 1 {
+            let reason = "too large for the database, even alone".to_owned();
+            self.reject(&Rejection { reason, ..Rejection::default() });
+        }
     }
 
-    /// The maximum number of lines per request, if the database said that a request was too large.
-    #[must_use]
-    pub fn learned_limit(&self) -> Option<usize> {
-        self.too_large
+    /// The rows of which every line was accepted since the last call.
+    pub(super) fn finished_rows(&mut self) -> Vec<i64> {
+        self.rows.iter_mut().filter_map(|row| row.id.take_if(|_| row.open == 0)).collect()
     }
 
-    /// Whether every line so far was rejected, and there are many of them or no others left.
-    #[must_use]
-    pub fn is_hopeless(&self) -> bool {
-        self.accepted == 0 && !self.faults.is_empty() && (self.faults.len() >= SUSPICION || self.pending.is_empty())
+    /// What becomes of the rows that are left. A rejected line is given up if another line of its measurement was
+    /// accepted, because then the line is at fault. Otherwise the bucket may be at fault, and the line is held.
+    pub(super) fn conclude(self) -> Conclusion {
+        let is_held = |line: usize| !self.accepted.contains(measurement(self.text(line)));
+        let mut held_in: HashMap<usize, usize> = HashMap::new();
+        let mut reason = None;
+        for (line, why) in self.faults.iter().filter(|(line, _)| is_held(*line)) {
+            *held_in.entry(self.lines[*line].row).or_default() += 1;
+            reason = Some(why);
+        }
+        let left = self.rows.iter().enumerate().filter(|(n, _)| !held_in.contains_key(n));
+        let given_up = self.faults.iter().filter(|(line, _)| !held_in.contains_key(&self.lines[*line].row));
+        Conclusion {
+            ids: left.filter_map(|(_, row)| row.id).collect(),
+            rejected: given_up.map(|(line, why)| (self.text(*line).to_vec(), why.to_string())).collect(),
+            held: reason.map(|reason| (held_in.values().sum(), reason.to_string())),
+        }
     }
 
-    /// The rows of this batch.
-    #[must_use]
-    pub fn ids(&self) -> &[i64] {
-        &self.ids
+    /// Makes one part of those that an earlier, lower limit has split.
+    fn join_unsent(&mut self) {
+        let is_new = |part: &Part| part.state == State::New;
+        while self.pending.last().is_some_and(is_new)
+            && let [.., below, _] = &self.pending[..]
+            && is_new(below)
+            && let (Some(mut top), Some(below)) = (self.pending.pop(), self.pending.pop())
+        {
+            top.lines.extend(below.lines);
+            self.pending.push(top);
+        }
     }
 
-    /// The rejected lines, without newline, each with the reason.
-    pub fn faults(&self) -> impl Iterator<Item = (&[u8], &str)> {
-        self.faults.iter().map(|(line, reason)| {
-            let bytes = self.bytes(*line..*line + 1);
-            (bytes.strip_suffix(b"\n").unwrap_or(bytes), reason.as_str())
-        })
+    fn push(&mut self, lines: Vec<usize>, state: State) {
+        if !lines.is_empty() {
+            self.pending.push(Part { lines, state });
+        }
     }
 
-    fn bytes(&self, lines: Range<usize>) -> &[u8] {
-        let start = lines.start.checked_sub(1).map_or(0, |before| self.ends[before]);
-        let end = lines.end.checked_sub(1).map_or(0, |last| self.ends[last]);
-        &self.body[start..end]
+    fn fault(&mut self, lines: Vec<usize>, reason: &str) {
+        let reason: Arc<str> = reason.into();
+        self.faults.extend(lines.into_iter().map(|line| (line, Arc::clone(&reason))));
     }
+
+    /// Takes some lines, spread over the request, to be sent alone: fewer, the more requests had no good line.
+    fn sample(&mut self, mut lines: Vec<usize>) {
+        let count = (SAMPLES >> self.hopeless.min(8)).clamp(1, lines.len());
+        let stride = lines.len() / count;
+        let samples: Vec<usize> = (0..count).rev().map(|n| lines.remove(n * stride + self.turn % stride)).collect();
+        self.push(lines, State::Sampled);
+        samples.into_iter().for_each(|line| self.push(vec![line], State::Sample));
+    }
+
+    /// A sample was accepted: the other samples return to their request, which is halved.
+    fn stop_sampling(&mut self) {
+        let mut lines = Vec::new();
+        while let Some(part) = self.pending.pop_if(|part| part.state == State::Sample) {
+            lines.extend(part.lines);
+        }
+        if let Some(part) = self.pending.pop_if(|part| part.state == State::Sampled) {
+            lines.extend(part.lines);
+        }
+        lines.sort_unstable();
+        self.halve(lines);
+    }
+
+    /// A sample was rejected: if it was the last one, so are all lines of its request.
+    fn end_sampling(&mut self, reason: &str) {
+        if self.pending.last().is_none_or(|part| part.state != State::Sample) {
+            self.hopeless += 1;
+            if let Some(part) = self.pending.pop_if(|part| part.state == State::Sampled) {
+                self.fault(part.lines, reason);
+            }
+        }
+    }
+
+    fn halve(&mut self, mut lines: Vec<usize>) {
+        let second = lines.split_off(lines.len() / 2);
+        self.push(second, State::Halved);
+        self.push(lines, State::Halved);
+    }
+
+    fn text(&self, line: usize) -> &[u8] {
+        &self.body[self.lines[line].start..self.lines[line].end]
+    }
+}
+
+fn measurement(line: &[u8]) -> &[u8] {
+    line.split(|b| matches!(b, b',' | b' ')).next().unwrap_or_default()
+}
+
+fn has_field(line: &[u8], of: &str, field: &str) -> bool {
+    let name = [field.as_bytes(), b"="].concat();
+    measurement(line) == of.as_bytes()
+        && line.windows(name.len() + 1).any(|bytes| matches!(bytes[0], b',' | b' ') && bytes[1..] == name)
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn row(id: i64, lines: &[String]) -> OutboxRow {
-        let body = lines.concat().into_bytes();
-        OutboxRow { id, created_ns: 0, lines: u32::try_from(lines.len()).unwrap(), body }
-    }
-
-    proptest! {
-        #[test]
-        fn each_line_is_either_accepted_or_rejected(
-            bad in prop::collection::vec(prop::bool::weighted(0.1), 1..200),
-            per_row in 1_usize..40,
-            max_lines in 1_usize..60,
-            limit in 1_usize..60,
-        ) {
-            let lines: Vec<String> =
-                bad.iter().enumerate().map(|(n, bad)| format!("{}{n}\n", if *bad { "bad" } else { "good" })).collect();
-            let rows = lines.chunks(per_row).enumerate().map(|(id, lines)| row(id as i64, lines)).collect();
-            let mut batch = Batch::new(rows, max_lines);
-            let mut accepted = Vec::new();
-            let mut requests = 0;
-            while let Some(bytes) = batch.next() {
-                requests += 1;
-                let sent: Vec<String> = std::str::from_utf8(bytes).unwrap().lines().map(str::to_owned).collect();
-                if sent.len() > limit {
-                    batch.too_large();
-                } else if sent.iter().any(|line| line.starts_with("bad")) {
-                    batch.refuse("no");
-                } else {
-                    batch.accept();
-                    accepted.extend(sent);
-                }
-            }
-            prop_assert!(requests <= 2 * lines.len());
-            let faults: Vec<String> =
-                batch.faults().map(|(line, _)| String::from_utf8(line.to_vec()).unwrap()).collect();
-            prop_assert!(faults.iter().all(|line| line.starts_with("bad")));
-            let mut all: Vec<String> = accepted.into_iter().chain(faults).map(|line| line + "\n").collect();
-            let mut expected = lines;
-            all.sort();
-            expected.sort();
-            prop_assert_eq!(all, expected);
-        }
-    }
-
-    #[test]
-    fn batch_without_a_good_line_is_hopeless_early() {
-        let lines: Vec<String> = (0..5000).map(|n| format!("{n}\n")).collect();
-        let mut batch = Batch::new(vec![row(1, &lines)], 5000);
-        let mut requests = 0;
-        while !batch.is_hopeless() {
-            assert!(batch.next().is_some());
-            batch.refuse("field type conflict");
-            requests += 1;
-        }
-        assert!(requests < 60, "{requests}");
-    }
-}
+#[path = "batch_tests.rs"]
+mod tests;

@@ -1,42 +1,30 @@
-//! One request to InfluxDB, and the meaning of the response for its lines.
+//! Requests to InfluxDB.
 //!
 //! influxdb2 builds the points. Requests use a separate HTTP client, because that of influxdb2 drops the headers of a
 //! response, so that `Retry-After` cannot be honoured, and reads the body of an error without a limit.
 
 use std::future::Future;
-use std::time::Duration;
+use std::io::Write;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use reqwest::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::{Client, Response, StatusCode, Url};
-use secrecy::ExposeSecret;
 
+use super::answer::{Answer, WriteOutcome};
 use crate::config::Influx;
-use crate::outbound::{body, builder, failure, retry_after, short};
+use crate::outbound::{base_url, below, body, builder, failure, retry_after, trust};
 
-/// The result of a write.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum WriteOutcome {
-    Done,
-    /// The failure may be temporary (429, 408, 5xx, no response): send the same lines again later.
-    Retry {
-        reason: String,
-        /// The time to wait that the server asked for.
-        after: Option<Duration>,
-    },
-    /// The request is larger than the server accepts (413).
-    TooLarge,
-    /// The server rejects the content (400, 422), with its message. It may have kept the good lines.
-    Invalid(String),
-    /// The server rejects the client, not the lines (401, 403, 404, a redirect, any other 4xx): an operator must act.
-    Paused(String),
-}
+/// Smaller bodies are sent as they are.
+const WORTH_COMPRESSING: usize = 1024;
 
 /// Why a client cannot be created from the configuration.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ClientFault {
     /// The URL is invalid. The message does not contain it, because it may include a password.
     #[error("influxdb.url: {0}")]
-    Url(String),
+    Url(&'static str),
     /// The token is invalid.
     #[error("influxdb.token: {0}")]
     Token(&'static str),
@@ -51,12 +39,28 @@ pub trait LineWriter: Send + Sync + 'static {
     fn write(&self, lines: Vec<u8>) -> impl Future<Output = WriteOutcome> + Send;
 }
 
-/// A client for one bucket. Does not follow redirects, uses HTTP/1.1 only, and applies the configured time-out.
+/// A client for one bucket. Does not follow redirects, uses HTTP/1.1 only, and applies the configured time-out. If the
+/// database rejects its token, it reads the token's file again.
 #[derive(Debug, Clone)]
-pub struct InfluxClient {
+pub struct InfluxClient(Arc<Mutex<Connection>>);
+
+/// What requests need at the moment.
+#[derive(Debug, Clone)]
+struct Connection {
+    config: Arc<Influx>,
     http: Client,
     write_url: Url,
-    ready_url: Url,
+    encoding: Encoding,
+}
+
+/// Whether bodies are compressed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Encoding {
+    /// Compressed, but the server has not accepted that yet.
+    Untested,
+    Gzip,
+    /// The server rejects compressed bodies.
+    Plain,
 }
 
 impl InfluxClient {
@@ -65,59 +69,143 @@ impl InfluxClient {
     /// # Errors
     /// When the URL or the token is invalid.
     pub fn new(config: &Influx) -> Result<Self, ClientFault> {
-        let base = base_url(&config.url)?;
-        let token = config.token.expose_secret();
-        let mut headers = HeaderMap::new();
-        if !token.is_empty() {
-            headers.insert(AUTHORIZATION, authorization(token)?);
-        }
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
-        let http = builder(config.timeout, None)
-            .map_err(ClientFault::Client)?
-            .default_headers(headers)
-            .build()
-            .map_err(|error| ClientFault::Client(error.to_string()))?;
-        let mut ready_url = base.clone();
-        ready_url.set_path("/ready");
-        Ok(Self { http, write_url: write_url(base, config), ready_url })
+        Ok(Self(Arc::new(Mutex::new(Connection::new(config.clone())?))))
     }
 
-    /// Whether the server reports that it is ready (`/ready`; VictoriaMetrics supports this too).
+    /// Whether the token may write to the bucket. Asked with a write without points, which writes nothing: InfluxDB looks
+    /// at the points after everything else, and other databases accept it.
     ///
     /// # Errors
-    /// Why it is not ready.
-    pub async fn ready(&self) -> Result<(), String> {
-        let response = self.http.get(self.ready_url.clone()).send().await.map_err(failure)?;
-        let status = response.status();
-        if status.is_success() { Ok(()) } else { Err(reason(status, &body(response).await)) }
+    /// Why lines would not be accepted.
+    pub async fn may_write(&self) -> Result<(), String> {
+        match self.attempt(Vec::new()).await {
+            WriteOutcome::Done => Ok(()),
+            WriteOutcome::TooLarge => Err(StatusCode::PAYLOAD_TOO_LARGE.to_string()),
+            WriteOutcome::Invalid(why) => Err(why.reason),
+            WriteOutcome::Paused(reason)
+            | WriteOutcome::TooOld { reason, .. }
+            | WriteOutcome::Retry { reason, .. }
+            | WriteOutcome::TooSlow { reason, .. } => Err(reason),
+        }
+    }
+
+    /// Makes one request, and a second one without compression if the body may have been rejected because of it.
+    async fn attempt(&self, lines: Vec<u8>) -> WriteOutcome {
+        let connection = self.connection();
+        let (status, outcome) = connection.send(lines.clone()).await;
+        if !connection.compresses(&lines) {
+            return outcome;
+        }
+        let is_unsupported = status == Some(StatusCode::UNSUPPORTED_MEDIA_TYPE);
+        let is_suspect = connection.encoding == Encoding::Untested && matches!(outcome, WriteOutcome::Invalid(_));
+        if !is_unsupported && !is_suspect {
+            if outcome.is_accepted() {
+                self.learn(Encoding::Gzip);
+            }
+            return outcome;
+        }
+        let (_, outcome) = Connection { encoding: Encoding::Plain, ..connection }.send(lines).await;
+        self.learn(if is_unsupported || outcome.is_accepted() { Encoding::Plain } else { Encoding::Gzip });
+        outcome
+    }
+
+    /// Reads the files of secrets again. Returns whether one has changed.
+    async fn renew(&self) -> bool {
+        let Connection { config, encoding, .. } = self.connection();
+        let made = tokio::task::spawn_blocking(move || config.renewed().map(Connection::new)).await;
+        let Ok(Some(Ok(connection))) = made else { return false };
+        *self.lock() = Connection { encoding, ..connection };
+        true
+    }
+
+    fn learn(&self, encoding: Encoding) {
+        self.lock().encoding = encoding;
+    }
+
+    fn connection(&self) -> Connection {
+        self.lock().clone()
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Connection> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl LineWriter for InfluxClient {
     async fn write(&self, lines: Vec<u8>) -> WriteOutcome {
-        match self.http.post(self.write_url.clone()).body(lines).send().await {
-            Ok(response) => classify(response).await,
-            Err(error) => WriteOutcome::Retry { reason: failure(error), after: None },
+        match self.attempt(lines.clone()).await {
+            WriteOutcome::Paused(_) if self.renew().await => self.attempt(lines).await,
+            outcome => outcome,
         }
     }
 }
 
-fn base_url(text: &str) -> Result<Url, ClientFault> {
-    let fault = |why: &str| Err(ClientFault::Url(why.to_owned()));
-    let url = Url::parse(text).map_err(|error| ClientFault::Url(format!("not a URL: {error}")))?;
-    if !matches!(url.scheme(), "http" | "https") {
-        return fault("must begin with http:// or https://");
+impl Connection {
+    fn new(config: Influx) -> Result<Self, ClientFault> {
+        let base = base_url(&config.url).map_err(ClientFault::Url)?;
+        let mut headers = HeaderMap::new();
+        if !config.token.expose().is_empty() {
+            headers.insert(AUTHORIZATION, authorization(config.token.expose())?);
+        }
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+        let http = builder(config.timeout, config.ca_pem.as_deref(), config.proxy.as_ref())
+            .map_err(ClientFault::Client)?
+            .default_headers(headers)
+            .build()
+            .map_err(|error| ClientFault::Client(failure(error)))?;
+        let write_url = write_url(&base, &config);
+        Ok(Self { config: Arc::new(config), http, write_url, encoding: Encoding::Untested })
     }
-    if !url.has_host() {
-        return fault("must contain a host");
+
+    fn compresses(&self, lines: &[u8]) -> bool {
+        self.encoding != Encoding::Plain && lines.len() >= WORTH_COMPRESSING
     }
-    if !url.username().is_empty() || url.password().is_some() {
-        return fault("must not hold a user name or password; use the token");
+
+    /// Makes one request. Returns the status, if there was a response, and what it means.
+    async fn send(&self, lines: Vec<u8>) -> (Option<StatusCode>, WriteOutcome) {
+        let mut request = self.http.post(self.write_url.clone());
+        let is_empty = lines.is_empty();
+        if !self.compresses(&lines) {
+            request = request.body(lines);
+        } else {
+            // Large bodies take milliseconds, and the caller must not block.
+            let Ok(Ok(body)) = tokio::task::spawn_blocking(move || gzip(&lines)).await else {
+                return (
+                    None,
+                    WriteOutcome::Retry { reason: "the request was not compressed".to_owned(), after: None },
+                );
+            };
+            request = request.header(CONTENT_ENCODING, "gzip").body(body);
+        }
+        match request.send().await {
+            Ok(response) => (Some(response.status()), judge(response, is_empty).await),
+            Err(error) if error.is_timeout() => (None, WriteOutcome::TooSlow { reason: failure(error), after: None }),
+            Err(error) => (None, unreachable(failure(error))),
+        }
     }
-    if url.path() != "/" || url.query().is_some() || url.fragment().is_some() {
-        return fault("must end after the port: a path would be dropped silently");
+}
+
+/// What a failed connection means. An untrusted certificate is a matter for an operator.
+fn unreachable(why: String) -> WriteOutcome {
+    match trust::certificate_fault(&why) {
+        Some(fault) => WriteOutcome::Paused(format!("{fault} ({why})")),
+        None => WriteOutcome::Retry { reason: why, after: None },
     }
-    Ok(url)
+}
+
+/// What a response means for a write, which may have been one without points.
+async fn judge(response: Response, is_empty: bool) -> WriteOutcome {
+    let (status, after) = (response.status(), retry_after(response.headers()));
+    let is_html = response.headers().get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"text/html"));
+    let body = body(response).await;
+    let answer = Answer { status, is_html, after, body: &body };
+    if is_empty && answer.lacks_only_points() { WriteOutcome::Done } else { answer.judge() }
+}
+
+fn gzip(body: &[u8]) -> std::io::Result<Vec<u8>> {
+    let mut encoder = GzEncoder::new(Vec::with_capacity(body.len() / 4), Compression::fast());
+    encoder.write_all(body)?;
+    encoder.finish()
 }
 
 fn authorization(token: &str) -> Result<HeaderValue, ClientFault> {
@@ -132,44 +220,19 @@ fn authorization(token: &str) -> Result<HeaderValue, ClientFault> {
     Ok(value)
 }
 
-fn write_url(mut base: Url, config: &Influx) -> Url {
-    base.set_path("/api/v2/write");
-    base.query_pairs_mut()
+fn write_url(base: &Url, config: &Influx) -> Url {
+    let mut url = below(base, "/api/v2/write");
+    url.query_pairs_mut()
         .append_pair("org", &config.org)
         .append_pair("bucket", &config.bucket)
         .append_pair("precision", "ns");
-    base
-}
-
-/// Maps the HTTP status to an outcome.
-async fn classify(response: Response) -> WriteOutcome {
-    let status = response.status();
-    if status.is_success() {
-        return WriteOutcome::Done;
-    }
-    if status == StatusCode::PAYLOAD_TOO_LARGE {
-        return WriteOutcome::TooLarge;
-    }
-    let after = retry_after(response.headers());
-    let reason = reason(status, &body(response).await);
-    match status {
-        StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY => WriteOutcome::Invalid(reason),
-        StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT => WriteOutcome::Retry { reason, after },
-        status if status.is_server_error() => WriteOutcome::Retry { reason, after },
-        _ => WriteOutcome::Paused(reason),
-    }
-}
-
-/// InfluxDB's message (`{"code": …, "message": …}`), or the beginning of any other body.
-fn reason(status: StatusCode, body: &[u8]) -> String {
-    let json: Option<serde_json::Value> = serde_json::from_slice(body).ok();
-    let message = json.as_ref().and_then(|json| json.get("message")?.as_str());
-    let text = message.map_or_else(|| String::from_utf8_lossy(body), Into::into);
-    if text.trim().is_empty() { status.to_string() } else { format!("{status}: {}", short(&text)) }
+    url
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     fn config(url: &str, token: &str) -> Influx {
@@ -177,10 +240,12 @@ mod tests {
             url: url.to_owned(),
             org: "an org".to_owned(),
             bucket: "b&c=d".to_owned(),
-            token: token.to_owned().into(),
+            token: token.into(),
             batch: 10,
             flush_interval: Duration::from_secs(1),
             timeout: Duration::from_secs(1),
+            ca_pem: None,
+            proxy: None,
             outbox_max_age: Duration::from_secs(1),
             outbox_max_bytes: 1,
         }
@@ -188,17 +253,12 @@ mod tests {
 
     #[test]
     fn invalid_url_is_rejected_with_a_reason() {
-        for bad in
-            ["not a url", "http://", "localhost:8086", "mailto:x@y", "ftp://h", "http://h/prefix", "http://h?x=1"]
-        {
+        for bad in ["not a url", "http://", "localhost:8086", "mailto:x@y", "ftp://h", "http://h?x=1"] {
             let fault = InfluxClient::new(&config(bad, "t")).unwrap_err();
             assert!(matches!(fault, ClientFault::Url(_)), "{bad}: {fault}");
         }
         let fault = InfluxClient::new(&config("http://me:secret@h", "t")).unwrap_err();
         assert!(!fault.to_string().contains("secret"));
-        for good in ["http://127.0.0.1:8086", "https://influx.example.net/", "http://[::1]:8086"] {
-            assert!(InfluxClient::new(&config(good, "t")).is_ok(), "{good}");
-        }
     }
 
     #[test]
@@ -210,16 +270,9 @@ mod tests {
     }
 
     #[test]
-    fn organisation_and_bucket_are_encoded() {
-        let client = InfluxClient::new(&config("http://h:1", "t")).unwrap();
-        assert_eq!(client.write_url.as_str(), "http://h:1/api/v2/write?org=an+org&bucket=b%26c%3Dd&precision=ns");
-    }
-
-    #[test]
-    fn reason_is_one_short_line() {
-        let json = br#"{"code":"invalid","message":"partial write:\nfield type conflict"}"#;
-        assert_eq!(reason(StatusCode::BAD_REQUEST, json), "400 Bad Request: partial write: field type conflict");
-        assert_eq!(reason(StatusCode::BAD_GATEWAY, b" "), "502 Bad Gateway");
-        assert!(reason(StatusCode::BAD_GATEWAY, &[b'x'; 9000]).len() < 400);
+    fn organisation_and_bucket_are_encoded_below_a_path() {
+        let client = InfluxClient::new(&config("http://h:1/db/", "t")).unwrap();
+        let url = client.connection().write_url;
+        assert_eq!(url.as_str(), "http://h:1/db/api/v2/write?org=an+org&bucket=b%26c%3Dd&precision=ns");
     }
 }

@@ -1,10 +1,11 @@
 //! InfluxDB 2: each sample becomes line protocol once, waits in an outbox on disk, and is sent until acknowledged.
 //!
 //! `line` builds lines, `sample_line` those of samples, `points` all others; [`outbox`] is the interface of the queue,
-//! `client` makes one request and classifies the response, `batch` (pure) isolates rejected lines, `pacing` (pure)
-//! computes waits, and `sender` combines them. Every line has its own nanosecond timestamp, so sending it twice has no
+//! `client` makes one request, `answer` (pure) knows what its response means, `batch` (pure) isolates rejected lines, `size`
+//! (pure) limits requests, `pacing` (pure) computes waits, and `sender` combines them. Every line has its own nanosecond timestamp, so sending it twice has no
 //! effect: delivery is at least once, with the result of exactly once.
 
+mod answer;
 mod batch;
 mod client;
 mod line;
@@ -13,9 +14,11 @@ mod pacing;
 mod points;
 mod sample_line;
 mod sender;
+mod size;
 mod state;
 
-pub use client::{ClientFault, InfluxClient, LineWriter, WriteOutcome};
+pub use answer::{Rejection, WriteOutcome};
+pub use client::{ClientFault, InfluxClient, LineWriter};
 pub use line::Point;
 pub use pacing::Pacing;
 pub use points::Lines;

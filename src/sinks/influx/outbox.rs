@@ -49,8 +49,8 @@ pub trait Outbox: Send + Sync + 'static {
     /// Deletes rows that the database has acknowledged.
     fn done(&self, ids: Vec<i64>) -> impl Future<Output = Result<(), OutboxError>> + Send;
 
-    /// Moves one rejected line to quarantine with the reason; quarantine is bounded, the oldest lines are dropped.
-    fn quarantine(&self, line: Vec<u8>, reason: String) -> impl Future<Output = Result<(), OutboxError>> + Send;
+    /// Moves rejected lines to quarantine, each with its reason; quarantine is bounded, the oldest lines are dropped.
+    fn quarantine(&self, lines: Vec<(Vec<u8>, String)>) -> impl Future<Output = Result<(), OutboxError>> + Send;
 
     fn gauge(&self) -> impl Future<Output = Result<OutboxGauge, OutboxError>> + Send;
 }

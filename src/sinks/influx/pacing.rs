@@ -9,7 +9,7 @@ pub struct Pacing {
     pub first_retry: Duration,
     /// The longest wait between retries.
     pub longest_retry: Duration,
-    /// The wait between two probes while paused; long, because an operator must act first.
+    /// The wait between two attempts while every message or line is rejected; long, because an operator must act first.
     pub probe: Duration,
     /// How often an idle sender checks the outbox.
     pub poll: Duration,
@@ -40,6 +40,14 @@ impl Pacing {
         let jittered = full.mul_f64(0.5 + random.clamp(0.0, 1.0) / 2.0);
         jittered.max(retry_after.unwrap_or_default().min(self.longest_retry_after))
     }
+
+    /// The wait after `failures` consecutive small requests that the server rejected because of the client: it doubles up
+    /// to a sixth of [`Pacing::probe`].
+    #[must_use]
+    pub fn pause(&self, failures: u32) -> Duration {
+        let doublings = failures.saturating_sub(1).min(31);
+        self.first_retry.saturating_mul(1 << doublings).min(self.probe / 6)
+    }
 }
 
 #[cfg(test)]
@@ -53,6 +61,12 @@ mod tests {
         assert_eq!(full, [1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300]);
         assert_eq!(pacing.retry(3, 0.0, None), Duration::from_secs(2));
         assert_eq!(pacing.retry(u32::MAX, 1.0, None), Duration::from_secs(300));
+    }
+
+    #[test]
+    fn pauses_double_to_10_s() {
+        let pauses: Vec<u64> = [1, 2, 3, 4, 5, 99].map(|n| Pacing::default().pause(n).as_secs()).into();
+        assert_eq!(pauses, [1, 2, 4, 8, 10, 10]);
     }
 
     #[test]

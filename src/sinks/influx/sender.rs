@@ -1,11 +1,13 @@
 //! The sender: takes the oldest lines from the outbox, sends them until acknowledged, and only then deletes them.
 //!
 //! - Lines are batched for up to `flush_interval` on the monotonic clock, or until a batch is full.
-//! - Temporary failures are retried with jittered, doubling waits, never before the server's `Retry-After`.
-//! - A rejected request is halved to isolate the rejected lines ([`Batch`]). They are moved to quarantine with the
-//!   database's reason, and the others are sent. If *no* line of a batch was accepted, the batch is first retried twice
-//!   after a pause, because the bucket may be at fault.
-//! - If the database rejects the client (token, bucket), only a probe is sent now and then.
+//! - Temporary failures are retried with jittered, doubling waits, never before the server's `Retry-After`. After a request
+//!   that was too slow or too large, the next one has half as many lines ([`Size`]). What was accepted is not sent again.
+//! - A rejected request is taken apart to isolate the rejected lines ([`Batch`]). They are moved to quarantine with the
+//!   database's reason if it accepts other lines of their measurement. Otherwise the bucket may be at fault: they are held
+//!   in the outbox and retried once a minute, with the lines that came meanwhile.
+//! - Lines that are older than the bucket keeps points are counted and not retried.
+//! - If the database rejects the client (token, bucket), or is something else, a single line is sent now and then.
 //!
 //! At shutdown the sender empties the outbox as far as the deadline and the database allow. The rest stays on disk for
 //! the next start.
@@ -17,17 +19,19 @@ use slog::{Logger, info, warn};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
-use super::batch::Batch;
-use super::client::{LineWriter, WriteOutcome};
+use super::answer::WriteOutcome;
+use super::batch::{Batch, Conclusion};
+use super::client::LineWriter;
 use super::outbox::{Outbox, OutboxError};
 use super::pacing::Pacing;
+use super::size::Size;
 use super::state::{SenderLabel, SenderState};
 use crate::config::Influx;
 
-/// Maximum size of a request, well below the default limits of servers (InfluxDB Cloud: 50 MB).
-const MAX_REQUEST_BYTES: usize = 4 << 20;
-/// How often a batch without any good line is retried before its lines are moved to quarantine.
-const HOPELESS_RETRIES: u32 = 2;
+/// Maximum size of a batch, well below the default limits of servers (InfluxDB Cloud: 50 MB).
+const MAX_BATCH_BYTES: usize = 4 << 20;
+/// Maximum number of lines, and of bytes, of a batch while lines are held.
+const MAX_HELD: (usize, usize) = (65_536, 4 * MAX_BATCH_BYTES);
 /// Number of attempts at shutdown if the database is unavailable; no data is lost, so the shutdown need not wait.
 const LAST_ATTEMPTS: u32 = 3;
 
@@ -38,13 +42,16 @@ pub struct SenderConfig {
     pub batch: usize,
     /// Maximum time for which lines are batched.
     pub flush_interval: Duration,
+    /// Deadline of one request.
+    pub timeout: Duration,
     /// The waits between attempts.
     pub pacing: Pacing,
 }
 
 impl From<&Influx> for SenderConfig {
     fn from(config: &Influx) -> Self {
-        Self { batch: config.batch.max(1), flush_interval: config.flush_interval, pacing: Pacing::default() }
+        let (flush_interval, timeout) = (config.flush_interval, config.timeout);
+        Self { batch: config.batch.max(1), flush_interval, timeout, pacing: Pacing::default() }
     }
 }
 
@@ -59,7 +66,7 @@ pub async fn run<O: Outbox, W: LineWriter>(
     shutdown: watch::Receiver<Option<std::time::Instant>>,
 ) {
     let shutdown = Shutdown { signal: shutdown, deadline: None };
-    let line_limit = config.batch;
+    let size = Size::new(config.batch);
     Sender {
         outbox,
         writer,
@@ -67,9 +74,11 @@ pub async fn run<O: Outbox, W: LineWriter>(
         state,
         log,
         shutdown,
-        line_limit,
+        size,
         waiting_since: None,
-        fruitless: 0,
+        is_paused: false,
+        held: 0,
+        turn: 0,
         last_attempts: 0,
     }
     .run()
@@ -86,12 +95,16 @@ struct Sender<O, W> {
     state: Arc<SenderState>,
     log: Logger,
     shutdown: Shutdown,
-    /// Maximum lines per request: the configured batch, or fewer after a 413.
-    line_limit: usize,
+    /// Maximum lines per request.
+    size: Size,
     /// Since when lines are being batched.
     waiting_since: Option<Instant>,
-    /// Number of consecutive batches without an accepted line.
-    fruitless: u32,
+    /// Whether the database rejects the client.
+    is_paused: bool,
+    /// Number of rejected lines that are held in the outbox.
+    held: usize,
+    /// Number of consecutive batches with held lines.
+    turn: usize,
     /// Number of failed attempts since the shutdown began.
     last_attempts: u32,
 }
@@ -116,16 +129,24 @@ impl<O: Outbox, W: LineWriter> Sender<O, W> {
         let gauge = self.outbox.gauge().await?;
         if gauge.rows == 0 {
             self.waiting_since = None;
+            self.held = 0;
             return Ok(None);
         }
         let since = *self.waiting_since.get_or_insert(now);
-        let full = gauge.lines >= self.config.batch as u64 || gauge.bytes >= MAX_REQUEST_BYTES as u64;
-        if !full && now < since + self.config.flush_interval && self.shutdown.deadline.is_none() {
+        let is_full = gauge.lines >= self.config.batch as u64 || gauge.bytes >= MAX_BATCH_BYTES as u64;
+        let is_due = is_full || self.held > 0 || now >= since + self.config.flush_interval;
+        if !is_due && self.shutdown.deadline.is_none() {
             return Ok(None);
         }
-        self.waiting_since = None;
-        let rows = self.outbox.oldest(self.config.batch, MAX_REQUEST_BYTES).await?;
-        Ok((!rows.is_empty()).then(|| Batch::new(rows, self.line_limit)))
+        let (lines, bytes) = match self.held {
+            0 => (self.size.limit(), MAX_BATCH_BYTES),
+            // Others follow the held lines.
+            held => ((2 * held + self.config.batch).min(MAX_HELD.0), MAX_HELD.1),
+        };
+        let rows = self.outbox.oldest(lines, bytes).await?;
+        // The lines that are left have waited long enough.
+        self.waiting_since = (gauge.rows > rows.len() as u64).then_some(since);
+        Ok((!rows.is_empty()).then(|| Batch::new(rows, self.turn)))
     }
 
     /// Waits for lines, or until the batch is due.
@@ -139,17 +160,16 @@ impl<O: Outbox, W: LineWriter> Sender<O, W> {
         self.shutdown.sleep_until(due).await
     }
 
-    /// Sends a batch until every line is acknowledged or in quarantine.
+    /// Sends a batch until every line is accepted or rejected.
     async fn deliver(&mut self, mut batch: Batch) -> Result<(), Ended> {
-        while let Some(lines) = batch.next() {
-            let lines = lines.to_vec();
+        loop {
+            let limit = if self.is_paused { 1 } else { self.size.limit() };
+            let Some(lines) = batch.next(limit) else { break };
+            let began = Instant::now();
             let outcome = self.send(lines).await?;
-            self.judge(&mut batch, outcome).await?;
-            if batch.is_hopeless() && self.fruitless < HOPELESS_RETRIES {
-                return self.postpone(&batch).await;
-            }
+            self.judge(&mut batch, outcome, began.elapsed()).await?;
         }
-        self.conclude(&batch).await
+        self.conclude(batch.conclude()).await
     }
 
     /// Makes one request. It is aborted at the shutdown deadline; its lines stay in the outbox.
@@ -160,66 +180,89 @@ impl<O: Outbox, W: LineWriter> Sender<O, W> {
         }
     }
 
-    /// Applies the result to the batch, and waits if necessary.
-    async fn judge(&mut self, batch: &mut Batch, outcome: WriteOutcome) -> Result<(), Ended> {
+    /// Applies the result of a request to the batch, and waits if necessary.
+    async fn judge(&mut self, batch: &mut Batch, outcome: WriteOutcome, took: Duration) -> Result<(), Ended> {
+        let lines = batch.next_lines();
         match outcome {
-            WriteOutcome::Done => {
-                let lines = batch.accept();
-                self.fruitless = 0;
-                if self.state.sent(lines, crate::clock::now()) {
-                    info!(self.log, "influxdb accepts lines again"; "lines" => lines);
-                }
-                Ok(())
+            WriteOutcome::Done => self.accepted(batch, 0, took).await,
+            WriteOutcome::TooOld { lines: dropped, reason } => {
+                let dropped = dropped.min(lines);
+                self.state.too_old(dropped, &reason);
+                warn!(self.log, "influxdb dropped lines that are older than its bucket keeps points";
+                    "lines" => dropped, "reason" => reason);
+                self.accepted(batch, dropped, took).await
             }
             WriteOutcome::Retry { reason, after } => self.retry(&reason, after).await,
+            WriteOutcome::TooSlow { reason, after } => {
+                self.size.too_slow(lines);
+                self.retry(&reason, after).await
+            }
             WriteOutcome::Paused(reason) => self.pause(&reason).await,
-            WriteOutcome::Invalid(reason) => {
-                batch.refuse(&reason);
+            WriteOutcome::Invalid(why) => {
+                self.is_paused = false;
+                batch.reject(&why);
                 Ok(())
             }
             WriteOutcome::TooLarge => {
+                self.size.too_large(lines);
                 batch.too_large();
                 Ok(())
             }
         }
     }
 
-    /// No line of the batch was accepted: its rows stay in the outbox and are retried after a pause.
-    async fn postpone(&mut self, batch: &Batch) -> Result<(), Ended> {
-        self.fruitless += 1;
-        let why = batch.faults().last().map_or("", |(_, why)| why);
-        self.pause(&format!("every line is rejected: {why}")).await
+    /// The database took the lines of a request, except for those that are too old. Rows that are finished leave the outbox
+    /// at once, so that a restart does not send them again.
+    async fn accepted(&mut self, batch: &mut Batch, too_old: usize, took: Duration) -> Result<(), Ended> {
+        let lines = batch.accept();
+        self.is_paused = false;
+        self.size.accepted(lines, took, self.config.timeout);
+        if self.state.sent(lines - too_old, crate::clock::now()) && self.held == 0 {
+            info!(self.log, "influxdb accepts lines again"; "lines" => lines);
+        }
+        self.finish(batch.finished_rows(), Vec::new()).await
     }
 
-    /// Finishes a batch: moves the bad lines to quarantine, then deletes the rows. In this order, a crash in between
-    /// repeats the work and loses no line.
-    async fn conclude(&mut self, batch: &Batch) -> Result<(), Ended> {
-        self.fruitless = 0;
-        self.relearn(batch);
-        match self.settle(batch).await {
-            Ok(()) => Ok(()),
-            Err(why) => self.retry(&why.to_string(), None).await,
-        }
-    }
-
-    async fn settle(&mut self, batch: &Batch) -> Result<(), OutboxError> {
-        let mut faults = 0;
-        for (line, reason) in batch.faults() {
-            self.outbox.quarantine(line.to_vec(), reason.to_owned()).await?;
-            self.state.quarantined(1, reason);
-            faults += 1;
-        }
-        if let Some((_, reason)) = batch.faults().last() {
+    /// Finishes a batch: gives up the lines that are at fault, and retries after a pause if others are held.
+    async fn conclude(&mut self, conclusion: Conclusion) -> Result<(), Ended> {
+        let Conclusion { ids, rejected, held } = conclusion;
+        if let Some((_, reason)) = rejected.last() {
+            self.state.quarantined(rejected.len(), reason);
             // One log record per batch, regardless of the number of bad lines.
-            warn!(self.log, "influxdb rejected lines, moved them to quarantine"; "lines" => faults, "reason" => reason);
+            warn!(self.log, "influxdb rejected lines, moved them to quarantine";
+                "lines" => rejected.len(), "reason" => reason);
         }
-        self.outbox.done(batch.ids().to_vec()).await
+        self.finish(ids, rejected).await?;
+        let Some((lines, reason)) = held else {
+            (self.held, self.turn) = (0, 0);
+            return Ok(());
+        };
+        (self.held, self.turn) = (lines, self.turn + 1);
+        self.state.failed(SenderLabel::Paused, &format!("every line of a measurement is rejected: {reason}"));
+        if self.turn == 1 {
+            warn!(self.log, "influxdb rejects every line of a measurement, holding them in the outbox";
+                "lines" => lines, "reason" => reason);
+        }
+        if self.shutdown.deadline.is_some() {
+            return Err(Ended);
+        }
+        self.wait(self.config.pacing.probe).await
     }
 
-    /// A 413 lowers the size of requests; each batch without one raises it by a twentieth of the configured size.
-    fn relearn(&mut self, batch: &Batch) {
-        let raised = (self.line_limit + self.config.batch.div_ceil(20)).min(self.config.batch);
-        self.line_limit = batch.learned_limit().unwrap_or(raised).clamp(1, self.config.batch);
+    /// Moves rejected lines to quarantine, then deletes rows from the outbox. In this order, a crash in between repeats the
+    /// work and loses no line.
+    async fn finish(&mut self, ids: Vec<i64>, rejected: Vec<(Vec<u8>, String)>) -> Result<(), Ended> {
+        while let Err(why) = self.settle(&ids, &rejected).await {
+            self.retry(&why.to_string(), None).await?;
+        }
+        Ok(())
+    }
+
+    async fn settle(&self, ids: &[i64], rejected: &[(Vec<u8>, String)]) -> Result<(), OutboxError> {
+        if !rejected.is_empty() {
+            self.outbox.quarantine(rejected.to_vec()).await?;
+        }
+        if ids.is_empty() { Ok(()) } else { self.outbox.done(ids.to_vec()).await }
     }
 
     async fn retry(&mut self, why: &str, after: Option<Duration>) -> Result<(), Ended> {
@@ -238,11 +281,12 @@ impl<O: Outbox, W: LineWriter> Sender<O, W> {
     }
 
     async fn pause(&mut self, why: &str) -> Result<(), Ended> {
-        self.failed(SenderLabel::Paused, why);
+        self.is_paused = true;
+        let failures = self.failed(SenderLabel::Paused, why);
         if self.shutdown.deadline.is_some() {
             return Err(Ended);
         }
-        self.wait(self.config.pacing.probe).await
+        self.wait(self.config.pacing.pause(failures)).await
     }
 
     fn failed(&mut self, label: SenderLabel, why: &str) -> u32 {

@@ -7,6 +7,7 @@ use slog::{Discard, o};
 use tokio::time::{advance, timeout};
 
 use super::*;
+use crate::sinks::influx::answer::Rejection;
 use crate::sinks::influx::outbox::{OutboxGauge, OutboxRow};
 
 #[derive(Default)]
@@ -55,8 +56,9 @@ impl Outbox for Memory {
         Ok(())
     }
 
-    async fn quarantine(&self, line: Vec<u8>, reason: String) -> Result<(), OutboxError> {
-        self.quarantine.lock().unwrap().push((String::from_utf8(line).unwrap(), reason));
+    async fn quarantine(&self, lines: Vec<(Vec<u8>, String)>) -> Result<(), OutboxError> {
+        let lines = lines.into_iter().map(|(line, reason)| (String::from_utf8(line).unwrap(), reason));
+        self.quarantine.lock().unwrap().extend(lines);
         Ok(())
     }
 
@@ -67,7 +69,7 @@ impl Outbox for Memory {
     }
 }
 
-/// Answers from a script, then rejects lines that start with `bad` and accepts all others.
+/// Answers from a script, then rejects lines with `bad` and accepts all others.
 #[derive(Default, Clone)]
 struct Database {
     script: Arc<Mutex<VecDeque<WriteOutcome>>>,
@@ -93,8 +95,8 @@ impl LineWriter for Database {
         let lines = String::from_utf8(lines).unwrap();
         self.requests.lock().unwrap().push((Instant::now(), lines.clone()));
         let scripted = self.script.lock().unwrap().pop_front();
-        scripted.unwrap_or_else(|| match lines.lines().any(|line| line.starts_with("bad")) {
-            true => WriteOutcome::Invalid("bad line".to_owned()),
+        scripted.unwrap_or_else(|| match lines.contains("bad") {
+            true => WriteOutcome::Invalid(Rejection { reason: "bad line".to_owned(), ..Rejection::default() }),
             false => WriteOutcome::Done,
         })
     }
@@ -114,7 +116,8 @@ impl Running {
 }
 
 fn start(outbox: &Arc<Memory>, database: &Database) -> Running {
-    let config = SenderConfig { batch: 100, flush_interval: Duration::from_secs(10), pacing: Pacing::default() };
+    let (flush_interval, timeout) = (Duration::from_secs(10), Duration::from_secs(10));
+    let config = SenderConfig { batch: 100, flush_interval, timeout, pacing: Pacing::default() };
     let (stop, shutdown) = watch::channel(None);
     let state = Arc::new(SenderState::default());
     let log = Logger::root(Discard, o!());
@@ -178,55 +181,122 @@ async fn retry_after_is_honoured() {
 
 #[tokio::test(start_paused = true)]
 async fn bad_lines_are_quarantined_and_good_ones_sent() {
-    let lines: String = (0..100).map(|n| format!("{} {n}\n", if n % 33 == 1 { "bad" } else { "good" })).collect();
+    let lines: String = (0..100).map(|n| format!("m {} {n}\n", if n % 33 == 1 { "bad" } else { "good" })).collect();
     let (outbox, database) = (Memory::with(&[&lines]), Database::default());
     let running = start(&outbox, &database);
     seconds(2).await;
-    let expected: Vec<_> = [1, 34, 67].map(|n| (format!("bad {n}"), "bad line".to_owned())).into();
+    let expected: Vec<_> = [1, 34, 67].map(|n| (format!("m bad {n}"), "bad line".to_owned())).into();
     assert_eq!(outbox.quarantined(), expected);
     assert_eq!((outbox.left(), running.state.gauge().sent_lines), (0, 97));
     assert_eq!(running.state.gauge().quarantined_lines, 3);
 }
 
 #[tokio::test(start_paused = true)]
-async fn batch_without_a_good_line_is_retried_first() {
-    let (outbox, database) = (Memory::with(&["bad 1\nbad 2\n"]), Database::default());
+async fn lines_are_held_while_all_of_their_kind_are_rejected() {
+    let (outbox, database) = (Memory::with(&["m bad 1\nm bad 2\n"]), Database::default());
     let running = start(&outbox, &database);
-    seconds(30).await;
+    seconds(600).await;
     assert_eq!((outbox.left(), outbox.quarantined().len()), (1, 0));
     assert_eq!(running.state.gauge().state, SenderLabel::Paused);
-    seconds(35).await;
-    assert_eq!(running.state.gauge().state, SenderLabel::Paused, "also while the lines wait for company again");
-    seconds(115).await;
+    // One request and two lines alone, ten times.
+    assert!(database.requests.lock().unwrap().len() <= 33);
+    outbox.push("other 3\n");
+    seconds(61).await;
+    assert_eq!(outbox.left(), 1, "lines of other measurements pass");
+    outbox.push("m good 4\n");
+    seconds(61).await;
     assert_eq!((outbox.left(), outbox.quarantined().len()), (0, 2));
+    assert_eq!(running.state.gauge().state, SenderLabel::Idle);
+}
+
+#[tokio::test(start_paused = true)]
+async fn conflict_of_the_whole_bucket_is_one_request_a_minute() {
+    let conflict = |dropped| {
+        WriteOutcome::Invalid(Rejection {
+            reason: "type conflict".to_owned(),
+            dropped: Some(dropped),
+            conflict: Some(("m".to_owned(), "v".to_owned())),
+        })
+    };
+    let lines: String = (0..100).map(|n| format!("m v={n} {n}\n")).collect();
+    let (outbox, database) = (Memory::with(&[&lines]), Database::scripted(vec![conflict(100); 10]));
+    let running = start(&outbox, &database);
+    seconds(570).await;
+    assert_eq!((database.requests.lock().unwrap().len(), outbox.left()), (10, 1));
+    assert!(running.state.gauge().last_error.unwrap().contains("type conflict"));
+    seconds(60).await;
+    assert_eq!(
+        (outbox.left(), running.state.gauge().sent_lines),
+        (0, 100),
+        "nothing is lost once the bucket is repaired"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn points_beyond_the_retention_are_counted_in_one_request() {
+    let too_old = WriteOutcome::TooOld { lines: 97, reason: "dropped=97".to_owned() };
+    let (outbox, database) = (Memory::with(&[&"m v=1 1\n".repeat(100)]), Database::scripted([too_old]));
+    let running = start(&outbox, &database);
+    seconds(2).await;
+    let gauge = running.state.gauge();
+    assert_eq!((outbox.left(), gauge.sent_lines, gauge.too_old_lines), (0, 3, 97));
+    assert_eq!(database.requests.lock().unwrap().len(), 1);
 }
 
 #[tokio::test(start_paused = true)]
 async fn too_large_request_is_halved_and_size_remembered() {
-    let script = [WriteOutcome::TooLarge, WriteOutcome::Done, WriteOutcome::Done];
-    let (outbox, database) = (Memory::with(&[&"a 1\n".repeat(100)]), Database::scripted(script));
+    let (outbox, database) = (Memory::with(&[&"a 1\n".repeat(100)]), Database::scripted([WriteOutcome::TooLarge]));
     let _running = start(&outbox, &database);
     seconds(2).await;
     outbox.push(&"b 2\n".repeat(100));
     seconds(2).await;
     let sizes: Vec<_> = database.requests.lock().unwrap().iter().map(|(_, lines)| lines.lines().count()).collect();
-    assert_eq!(sizes, [100, 50, 50, 50, 50]);
+    assert_eq!(sizes, [100, 50, 50, 55, 45]);
     assert_eq!(outbox.left(), 0);
 }
 
 #[tokio::test(start_paused = true)]
-async fn rejected_token_pauses_with_one_probe_per_minute() {
-    let script = vec![WriteOutcome::Paused("401 Unauthorized".to_owned()); 3];
-    let (outbox, database) = (Memory::with(&["a 1\n"]), Database::scripted(script));
+async fn slow_way_gets_smaller_requests_and_keeps_progress() {
+    let slow = || WriteOutcome::TooSlow { reason: "no response in time".to_owned(), after: None };
+    let rows: Vec<String> = (0..20).map(|row| format!("m row={row} 1\n").repeat(5)).collect();
+    let rows: Vec<&str> = rows.iter().map(String::as_str).collect();
+    let script = [slow(), slow(), WriteOutcome::Done, slow()];
+    let (outbox, database) = (Memory::with(&rows), Database::scripted(script));
+    let _running = start(&outbox, &database);
+    seconds(30).await;
+    let sizes: Vec<_> = database.requests.lock().unwrap().iter().map(|(_, lines)| lines.lines().count()).collect();
+    assert_eq!(sizes[..5], [100, 50, 25, 50, 25], "what was accepted is not sent again");
+    assert_eq!((outbox.left(), sizes[4..].iter().sum::<usize>()), (0, 75));
+}
+
+#[tokio::test(start_paused = true)]
+async fn accepted_rows_leave_the_outbox_before_the_batch_is_over() {
+    let slow = || WriteOutcome::TooSlow { reason: "no response in time".to_owned(), after: None };
+    let rows: Vec<String> = (0..20).map(|row| format!("m row={row} 1\n").repeat(5)).collect();
+    let rows: Vec<&str> = rows.iter().map(String::as_str).collect();
+    let script = [vec![slow(), WriteOutcome::Done], vec![unavailable(None); 99]].concat();
+    let (outbox, database) = (Memory::with(&rows), Database::scripted(script));
+    let running = start(&outbox, &database);
+    seconds(30).await;
+    running.stop_within(Duration::from_secs(5)).await;
+    assert_eq!(outbox.left(), 10);
+}
+
+#[tokio::test(start_paused = true)]
+async fn rejected_client_sends_one_line_until_it_is_accepted() {
+    let script = vec![WriteOutcome::Paused("404 bucket not found".to_owned()); 20];
+    let (outbox, database) = (Memory::with(&["a 1\na 2\na 3\n"]), Database::scripted(script));
     let began = Instant::now();
     let running = start(&outbox, &database);
     seconds(100).await;
     let gauge = running.state.gauge();
-    assert_eq!((gauge.state, gauge.last_error.as_deref()), (SenderLabel::Paused, Some("401 Unauthorized")));
+    assert_eq!((gauge.state, gauge.last_error.as_deref()), (SenderLabel::Paused, Some("404 bucket not found")));
     seconds(150).await;
     let times = database.times_s(began);
-    assert!(times.windows(2).all(|pair| pair[1] - pair[0] >= 60), "{times:?}");
-    assert_eq!((times.len(), outbox.left()), (4, 0));
+    assert!(times.windows(2).skip(4).take(14).all(|pair| pair[1] - pair[0] == 10), "{times:?}");
+    let sizes: Vec<_> = database.requests.lock().unwrap().iter().map(|(_, lines)| lines.lines().count()).collect();
+    assert!(sizes[1..21].iter().all(|lines| *lines == 1), "{sizes:?}");
+    assert_eq!((sizes[21..].to_vec(), outbox.left()), (vec![2], 0));
 }
 
 #[tokio::test(start_paused = true)]

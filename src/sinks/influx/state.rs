@@ -45,6 +45,8 @@ pub struct SenderGauge {
     pub sent_lines: u64,
     /// Lines moved to quarantine since the start.
     pub quarantined_lines: u64,
+    /// Lines that the database dropped since the start, because its bucket does not keep points as old.
+    pub too_old_lines: u64,
     /// The last error, even if it is over.
     pub last_error: Option<String>,
     /// When the database last acknowledged lines.
@@ -92,6 +94,13 @@ impl SenderState {
         inner.gauge.last_success = Some(now);
         inner.next_attempt = None;
         recovered
+    }
+
+    /// Records lines that the database dropped because they are too old.
+    pub(super) fn too_old(&self, lines: usize, why: &str) {
+        let mut inner = self.lock();
+        inner.gauge.too_old_lines += lines as u64;
+        inner.gauge.last_error = Some(why.to_owned());
     }
 
     /// Records a failed attempt. Returns the number of consecutive failures.

@@ -58,7 +58,7 @@ pub trait BatchWriter: Send + 'static {
     }
 }
 
-/// What another program did to the files of an output, and what came of it.
+/// What another program did to the files of an output, and the result.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Incident {
     /// A sentence for the log and for health, with the path.

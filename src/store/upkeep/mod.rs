@@ -47,7 +47,7 @@ pub struct Checked {
     pub faults: Vec<String>,
 }
 
-/// Looks through the store at `path`, which a service may be writing. Changes nothing. `step` is told what comes next.
+/// Looks through the store at `path`, which a service may be writing. Changes nothing. `step` is called before each step.
 ///
 /// # Errors
 /// When there is no store, or it cannot be read at all; what is wrong within is in the result.

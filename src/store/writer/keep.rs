@@ -64,8 +64,10 @@ impl Writer {
     pub(super) fn upkeep(&mut self, now: Stamp) -> Result<(), StoreError> {
         let clock = &mut self.clock;
         let is_log_written = self.db.outside("maintain the store", |conn| {
-            let at_ns = clock.advance(conn, now)?;
-            meta::set(conn, meta::RETENTION_CLOCK_NS, at_ns)?;
+            clock.advance(conn, now)?;
+            if let Some(at_ns) = clock.to_record() {
+                meta::set(conn, meta::RETENTION_CLOCK_NS, at_ns)?;
+            }
             let mut vacuum = conn.prepare_cached(&format!("PRAGMA incremental_vacuum({VACUUM_PAGES})"))?;
             let mut steps = vacuum.query([])?;
             while steps.next()?.is_some() {}

@@ -25,7 +25,7 @@ pub const ENDPOINTS: &[Endpoint] = &[Endpoint::get("/api/v1/alerts", || web::to(
 
 const USUAL: usize = 100;
 const MOST: usize = 5000;
-/// Without a beginning, a month is told.
+/// The default span without `from`: a month.
 const USUAL_SPAN: std::time::Duration = std::time::Duration::from_secs(30 * 86_400);
 
 /// What may be asked for.

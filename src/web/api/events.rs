@@ -29,7 +29,7 @@ pub const ENDPOINTS: &[Endpoint] = &[Endpoint::get("/api/v1/events", || web::to(
 
 const USUAL: usize = 500;
 const MOST: usize = 5000;
-/// Without a beginning, a week is told.
+/// The default span without `from`: a week.
 const USUAL_SPAN: Duration = Duration::from_secs(7 * 86_400);
 
 /// What may be asked for.

@@ -91,7 +91,7 @@ struct Tested {
     took_s: f64,
 }
 
-/// `POST /api/v1/notifiers/{name}/test`: sends a test notification and says what came of it.
+/// `POST /api/v1/notifiers/{name}/test`: sends a test notification and answers with the result.
 pub async fn test(
     state: web::Data<State>,
     tests: web::Data<Tests>,

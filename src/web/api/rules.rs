@@ -41,7 +41,7 @@ pub const ENDPOINTS: &[Endpoint] = &[
         .or(&[400]),
     Endpoint::post("/api/v1/rules/replay", || web::to(replay))
         .only_asking()
-        .about("Says what a rule would have told about what is in the store. Nothing is changed and nobody is told.")
+        .about("Lists the alerts that a rule would have raised over the stored samples. Nothing is changed and no notification is sent.")
         .wanting(Body::json::<ToReplay>("rule: the keys of [[alert]]; since: how far back, such as 7d."))
         .giving(Body::json::<Replayed>("alerts that would have fired; complete says whether all of the span was seen."))
         .or(&[400, 422, 429, 503]),
@@ -245,7 +245,7 @@ mod tests {
     use ntp_monitor_core::world::World;
 
     #[actix_rt::test]
-    async fn a_replay_ends_when_nobody_waits_for_it() {
+    async fn a_replay_ends_when_its_caller_left() {
         let (state, _dir) = testing::state(Health::default());
         let config = state.config.borrow().clone();
         let waiting = Waiting::default();

@@ -164,10 +164,7 @@ struct Settings {
 impl Settings {
     fn of(server: &Server) -> Self {
         Self {
-            host: match &server.host {
-                crate::config::Host::Address(address) => address.to_string(),
-                crate::config::Host::Name(name) => name.clone(),
-            },
+            host: server.host.to_string(),
             port: server.port,
             own: server.own,
             poll_interval_s: server.poll_interval.as_secs_f64(),

@@ -2,13 +2,13 @@
 
 use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use actix_web::http::header::{AUTHORIZATION, HOST, HeaderMap};
+use actix_web::http::header::{AUTHORIZATION, HOST, HeaderMap, HeaderValue};
 
 use super::guesses::Guesses;
 use super::session::{Caller, Sessions};
-use super::{known, origin};
+use super::{hash, known, origin};
 use crate::config::{Http, Role};
 use crate::log::{Allowance, RateLimit};
 
@@ -16,6 +16,10 @@ use crate::log::{Allowance, RateLimit};
 const WRITES_AT_ONCE: u32 = 60;
 /// … and then once in this time.
 pub(super) const WRITE_REFILL_NS: i64 = 1_000_000_000;
+/// Refusals of one holder of a token that are noted at once …
+const NOTES_AT_ONCE: u32 = 10;
+/// … and then once in this time. The audit log is limited, and refusals must not push changes out of it.
+const NOTE_REFILL_NS: i64 = 60_000_000_000;
 
 /// The gate before every handler.
 #[derive(Debug)]
@@ -25,6 +29,7 @@ pub struct Gate {
     pub(super) guesses: Guesses,
     pub(super) sessions: Sessions,
     writes: Mutex<RateLimit>,
+    notes: Mutex<RateLimit>,
 }
 
 /// What a request shows.
@@ -33,8 +38,10 @@ pub(super) struct Request<'a> {
     pub headers: &'a HeaderMap,
     pub writing: bool,
     pub needed: Option<Role>,
-    /// Where it comes from.
-    pub peer: Option<IpAddr>,
+    /// The address of the client.
+    pub client: Option<IpAddr>,
+    /// `http` or `https`.
+    pub scheme: &'a str,
     pub now: Instant,
     pub mono_ns: i64,
 }
@@ -44,12 +51,12 @@ pub(super) struct Request<'a> {
 pub(super) enum Refusal {
     /// No token, or none that is known.
     Unauthorised(&'static str),
-    /// Whoever asks may not do this.
-    Forbidden(&'static str),
-    /// Too many wrong tokens from there.
-    Guessing,
+    /// The caller is known but may not do this.
+    Forbidden(&'static str, Caller),
+    /// A wrong token after too many others from the same network; the time until they are counted from zero again.
+    Guessing(Duration),
     /// Too many changes by one holder.
-    Hurrying,
+    Hurrying(Caller),
     /// The service does not go by that name.
     Misdirected,
 }
@@ -63,6 +70,7 @@ impl Gate {
             guesses: Guesses::default(),
             sessions: Sessions::default(),
             writes: Mutex::new(RateLimit::new(WRITES_AT_ONCE, WRITE_REFILL_NS)),
+            notes: Mutex::new(RateLimit::new(NOTES_AT_ONCE, NOTE_REFILL_NS)),
         }
     }
 
@@ -80,41 +88,59 @@ impl Gate {
         }
         let Some(needed) = request.needed else { return Ok(None) };
         let caller = self.identify(http, request)?;
-        match &caller {
-            None if needed == Role::Read && self.reading_is_open(http) => {}
-            None => return Err(Refusal::Unauthorised("a bearer token or a session is needed")),
+        match caller {
+            None if needed == Role::Read && self.reading_is_open(http) => Ok(None),
+            None => Err(Refusal::Unauthorised("a bearer token or a session is needed")),
             Some(caller) if caller.role < needed => {
-                return Err(Refusal::Forbidden("the holder of this token may not do that"));
+                Err(Refusal::Forbidden("the holder of this token may not do that", caller))
             }
-            Some(caller) if request.writing && !self.may_write(caller, request.mono_ns) => {
-                return Err(Refusal::Hurrying);
+            Some(caller) if request.writing && !self.may_write(&caller, request.mono_ns) => {
+                Err(Refusal::Hurrying(caller))
             }
-            Some(_) => {}
+            Some(caller) => Ok(Some(caller)),
         }
-        Ok(caller)
     }
 
     /// By the token that is sent, else by the session.
     fn identify(&self, http: &Http, request: Request<'_>) -> Result<Option<Caller>, Refusal> {
         let Some(header) = request.headers.get(AUTHORIZATION) else {
             let caller = self.sessions.caller(http, request.headers, request.now);
-            if caller.is_some() && request.writing && !origin::is_same(request.headers) {
-                return Err(Refusal::Forbidden("with a session, only the page of this service may do that"));
-            }
-            return Ok(caller);
-        };
-        if request.peer.is_some_and(|peer| self.guesses.too_many(peer, request.now)) {
-            return Err(Refusal::Guessing);
-        }
-        let token = header.to_str().ok().and_then(|text| text.strip_prefix("Bearer "));
-        match token.and_then(|token| known(http, token.trim())) {
-            Some(token) => Ok(Some(Caller { name: token.name.as_str().into(), role: token.role })),
-            None => {
-                if let Some(peer) = request.peer {
-                    self.guesses.wrong(peer, request.now);
+            return match caller {
+                Some(caller) if request.writing && !origin::is_same(request.headers, request.scheme) => {
+                    Err(Refusal::Forbidden("with a session, only the page of this service may do that", caller))
                 }
-                Err(Refusal::Unauthorised("the token is not known"))
-            }
+                caller => Ok(caller),
+            };
+        };
+        match bearer(header) {
+            Some(token) => self.holder(http, token, request.client, request.now).map(Some),
+            None => Err(Refusal::Unauthorised("Authorization must be \"Bearer TOKEN\"")),
+        }
+    }
+
+    /// The holder of a token. The token is looked up before guesses are counted, so a right one is never refused.
+    pub(super) fn holder(
+        &self,
+        http: &Http,
+        token: &str,
+        client: Option<IpAddr>,
+        now: Instant,
+    ) -> Result<Caller, Refusal> {
+        if let Some(token) = known(http, &hash(token)) {
+            return Ok(Caller { name: token.name.as_str().into(), role: token.role });
+        }
+        match client.and_then(|client| self.guesses.wrong(client, now)) {
+            Some(wait) => Err(Refusal::Guessing(wait)),
+            None => Err(Refusal::Unauthorised("the token is not known")),
+        }
+    }
+
+    /// Whether a refusal of this caller is noted; if so, with how many before it were not.
+    pub(super) fn noted(&self, caller: &Caller, mono_ns: i64) -> Option<u64> {
+        let mut notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
+        match notes.allow(&caller.name, "refusal", mono_ns) {
+            Allowance::Log { suppressed } => Some(suppressed),
+            Allowance::Suppress => None,
         }
     }
 
@@ -124,26 +150,41 @@ impl Gate {
     }
 }
 
+/// The token of an `Authorization` header.
+pub(super) fn bearer(header: &HeaderValue) -> Option<&str> {
+    let (scheme, token) = header.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("Bearer").then(|| token.trim())
+}
+
 #[cfg(test)]
 mod tests {
     use actix_web::http::header::{COOKIE, ORIGIN};
     use sha2::{Digest, Sha256};
 
-    use super::super::guesses::{FAILURES, PENALTY};
+    use super::super::guesses::{FAILURES, PERIOD};
     use super::*;
     use crate::config::Token;
 
-    const PEER: Option<IpAddr> = Some(IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1)));
+    const CLIENT: Option<IpAddr> = Some(IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1)));
 
     fn http(public_read: bool) -> Http {
         let token =
             |name: &str, role| Token { name: name.into(), role, sha256: Sha256::digest(name.as_bytes()).into() };
         let tokens = vec![token("reader", Role::Read), token("operator", Role::Operate), token("boss", Role::Admin)];
-        Http { listen: "127.0.0.1:0".parse().unwrap(), public_read, names: Vec::new(), tls: None, tokens }
+        Http {
+            listen: "127.0.0.1:0".parse().unwrap(),
+            public_read,
+            names: Vec::new(),
+            trusted_proxies: Vec::new(),
+            base_path: String::new(),
+            tls: None,
+            tokens,
+        }
     }
 
     fn request(headers: &HeaderMap, needed: Role, now: Instant) -> Request<'_> {
-        Request { headers, writing: needed > Role::Read, needed: Some(needed), peer: PEER, now, mono_ns: 0 }
+        let writing = needed > Role::Read;
+        Request { headers, writing, needed: Some(needed), client: CLIENT, scheme: "https", now, mono_ns: 0 }
     }
 
     fn asked(gate: &Gate, http: &Http, needed: Role, authorization: &str, now: Instant) -> Result<(), Refusal> {
@@ -172,29 +213,34 @@ mod tests {
         let (gate, now) = (Gate::new(false), Instant::now());
         let write = |needed, token| asked(&gate, &http(true), needed, token, now);
         assert!(matches!(write(Role::Operate, ""), Err(Refusal::Unauthorised(_))));
-        assert!(matches!(write(Role::Operate, "Bearer reader"), Err(Refusal::Forbidden(_))));
-        assert!(matches!(write(Role::Admin, "Bearer operator"), Err(Refusal::Forbidden(_))));
+        assert!(matches!(write(Role::Operate, "Bearer reader"), Err(Refusal::Forbidden(..))));
+        assert!(matches!(write(Role::Admin, "Bearer operator"), Err(Refusal::Forbidden(..))));
         assert_eq!(write(Role::Operate, "Bearer operator"), Ok(()));
         assert_eq!(write(Role::Admin, "Bearer boss"), Ok(()));
     }
 
     #[test]
-    fn who_guesses_is_not_listened_to_for_a_minute() {
+    fn right_token_is_accepted_after_any_number_of_wrong_ones() {
         let (gate, now) = (Gate::new(true), Instant::now());
+        let read = |token: &str, now| asked(&gate, &http(false), Role::Read, token, now);
         for n in 0..FAILURES {
-            assert!(asked(&gate, &http(false), Role::Read, &format!("Bearer {n}"), now).is_err());
+            assert!(matches!(read(&format!("Bearer {n}"), now), Err(Refusal::Unauthorised(_))));
         }
-        assert_eq!(asked(&gate, &http(false), Role::Read, "Bearer reader", now), Err(Refusal::Guessing));
-        assert_eq!(asked(&gate, &http(false), Role::Read, "Bearer reader", now + PENALTY), Ok(()));
+        assert_eq!(read("Bearer wrong", now), Err(Refusal::Guessing(PERIOD)));
+        assert_eq!(read("bearer reader", now), Ok(()));
+        assert_eq!(read("Bearer wrong", now), Err(Refusal::Guessing(PERIOD)));
+        assert!(matches!(read("Bearer wrong", now + PERIOD), Err(Refusal::Unauthorised(_))));
     }
 
     #[test]
-    fn who_hurries_is_told_to_wait_and_others_are_not() {
+    fn too_many_changes_delay_their_caller_only() {
         let (gate, now) = (Gate::new(true), Instant::now());
+        let operator = Caller { name: "operator".into(), role: Role::Operate };
         for _ in 0..WRITES_AT_ONCE {
             assert_eq!(asked(&gate, &http(false), Role::Operate, "Bearer operator", now), Ok(()));
         }
-        assert_eq!(asked(&gate, &http(false), Role::Operate, "Bearer operator", now), Err(Refusal::Hurrying));
+        let refused = asked(&gate, &http(false), Role::Operate, "Bearer operator", now);
+        assert_eq!(refused, Err(Refusal::Hurrying(operator)));
         assert_eq!(asked(&gate, &http(false), Role::Read, "Bearer operator", now), Ok(()));
         assert_eq!(asked(&gate, &http(false), Role::Operate, "Bearer boss", now), Ok(()));
     }
@@ -202,7 +248,8 @@ mod tests {
     #[test]
     fn a_session_writes_from_our_own_page_only_and_ends_with_its_token() {
         let (gate, now, mut http) = (Gate::new(true), Instant::now(), http(false));
-        let cookie = gate.sessions.open(&http.tokens[2], now);
+        let boss = Caller { name: "boss".into(), role: Role::Admin };
+        let cookie = gate.sessions.open(&boss, "boss", now);
         let headers = |origin: &str| {
             let mut headers = HeaderMap::new();
             headers.insert(COOKIE, format!("a=b; {}={cookie}", Sessions::COOKIE).parse().unwrap());
@@ -211,9 +258,8 @@ mod tests {
             headers
         };
         let (ours, theirs) = (headers("https://monitor.example"), headers("https://evil.example"));
-        let boss = Caller { name: "boss".into(), role: Role::Admin };
         assert_eq!(gate.judge(&http, request(&ours, Role::Admin, now)), Ok(Some(boss.clone())));
-        assert!(matches!(gate.judge(&http, request(&theirs, Role::Admin, now)), Err(Refusal::Forbidden(_))));
+        assert!(matches!(gate.judge(&http, request(&theirs, Role::Admin, now)), Err(Refusal::Forbidden(..))));
         assert_eq!(gate.judge(&http, request(&theirs, Role::Read, now)), Ok(Some(boss)));
         http.tokens.pop();
         assert!(matches!(gate.judge(&http, request(&ours, Role::Read, now)), Err(Refusal::Unauthorised(_))));

@@ -1,5 +1,6 @@
 //! The gate as it stands before the handlers, and what becomes of those who are not let in.
 
+use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use actix_web::body::BoxBody;
@@ -7,47 +8,63 @@ use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::StatusCode;
 use actix_web::http::header::{HeaderValue, WWW_AUTHENTICATE};
 use actix_web::middleware::Next;
-use actix_web::{Error, HttpMessage, HttpResponse, ResponseError, web};
+use actix_web::{Error, HttpMessage, HttpRequest, HttpResponse, ResponseError, web};
 
 use super::gate::{Gate, Refusal, Request, WRITE_REFILL_NS};
-use super::guesses::PENALTY;
+use super::{client, reports};
+use crate::config::Http;
 use crate::web::problem::Problem;
 use crate::web::{State, audit, openapi, page};
 
 /// A request that changes something is over within this time, its body included.
 const WRITTEN_WITHIN: Duration = Duration::from_secs(90);
 
-/// Lets a request through to its handler, or answers 401, 403, 421 or 429. Whatever a known caller changes, or tries to,
-/// is noted.
+/// Lets a request through to its handler, or answers 401, 403, 421 or 429. Whatever a known caller changes, tries to
+/// change or may not see is noted.
 ///
 /// # Errors
 /// Those of the handler.
 pub async fn guard(request: ServiceRequest, next: Next<BoxBody>) -> Result<ServiceResponse<BoxBody>, Error> {
     let (Some(gate), Some(state)) = (request.app_data::<web::Data<Gate>>(), request.app_data::<web::Data<State>>())
     else {
-        return Ok(request.into_response(refusal(&Refusal::Unauthorised("nobody is let in"))));
+        let closed = Refusal::Unauthorised("the service is not ready for requests");
+        return Ok(request.into_response(response(&closed)));
     };
-    let state = state.clone();
+    let (gate, state) = (gate.clone(), state.clone());
+    let http = state.config.borrow().http.clone();
     let writing = !request.method().is_safe();
+    let note = audit::Note::of(&request, client(request.request(), &http));
+    let mono_ns = state.clock.now().mono_ns;
     let verdict = gate.judge(
-        &state.config.borrow().http,
+        &http,
         Request {
             headers: request.headers(),
             writing,
             needed: openapi::needed(&request).filter(|_| !is_open(request.path())),
-            peer: request.peer_addr().map(|peer| peer.ip()),
+            client: client(request.request(), &http),
+            scheme: request.connection_info().scheme(),
             now: Instant::now(),
-            mono_ns: state.clock.now().mono_ns,
+            mono_ns,
         },
     );
     match verdict {
-        Err(why) => Ok(request.into_response(refusal(&why))),
+        Err(why) => {
+            match &why {
+                Refusal::Unauthorised(_) | Refusal::Guessing(_) => reports::report(&gate, &state),
+                Refusal::Forbidden(_, caller) | Refusal::Hurrying(caller) => {
+                    if let Some(unnoted) = gate.noted(caller, mono_ns) {
+                        note.refused(&state, caller, &problem(&why), unnoted);
+                    }
+                }
+                Refusal::Misdirected => {}
+            }
+            Ok(request.into_response(response(&why)))
+        }
         Ok(_) if !writing => next.call(request).await,
         Ok(caller) => {
             if let Some(caller) = caller {
                 request.extensions_mut().insert(caller);
             }
-            let note = audit::Note::of(&request);
             let answer = tokio::time::timeout(WRITTEN_WITHIN, next.call(request)).await.map_err(|_| too_slow())??;
             if !openapi::only_asks(answer.request()) {
                 note.end(&state, &answer);
@@ -55,6 +72,12 @@ pub async fn guard(request: ServiceRequest, next: Next<BoxBody>) -> Result<Servi
             Ok(answer)
         }
     }
+}
+
+/// The address of the client.
+pub(super) fn client(request: &HttpRequest, http: &Http) -> Option<IpAddr> {
+    let peer = client::peer(request.peer_addr());
+    Some(client::address(request.headers(), peer, &http.trusted_proxies))
 }
 
 /// What holds nothing worth protecting: the built page without its data, and a style.
@@ -66,20 +89,25 @@ fn too_slow() -> Problem {
     Problem::new(StatusCode::REQUEST_TIMEOUT, "the request took too long")
 }
 
-fn refusal(why: &Refusal) -> HttpResponse {
+fn response(why: &Refusal) -> HttpResponse {
+    let mut response = problem(why).error_response();
+    if matches!(why, Refusal::Unauthorised(_)) {
+        response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    }
+    response
+}
+
+/// The answer to a refused request.
+pub(super) fn problem(why: &Refusal) -> Problem {
     let problem = |status, detail: &str| Problem::new(status, detail);
     match why {
-        Refusal::Unauthorised(detail) => {
-            let mut response = problem(StatusCode::UNAUTHORIZED, detail).error_response();
-            response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
-            return response;
+        Refusal::Unauthorised(detail) => problem(StatusCode::UNAUTHORIZED, detail),
+        Refusal::Forbidden(detail, _) => problem(StatusCode::FORBIDDEN, detail),
+        Refusal::Guessing(wait) => {
+            let detail = "the token is not known, and there were too many wrong ones from this address within a minute";
+            problem(StatusCode::TOO_MANY_REQUESTS, detail).retry_after(*wait)
         }
-        Refusal::Forbidden(detail) => problem(StatusCode::FORBIDDEN, detail),
-        Refusal::Guessing => {
-            let detail = "too many wrong tokens: try again in a minute";
-            problem(StatusCode::TOO_MANY_REQUESTS, detail).retry_after(PENALTY)
-        }
-        Refusal::Hurrying => {
+        Refusal::Hurrying(_) => {
             let wait = Duration::from_nanos(WRITE_REFILL_NS.unsigned_abs());
             problem(StatusCode::TOO_MANY_REQUESTS, "too many changes at once: try again shortly").retry_after(wait)
         }
@@ -88,5 +116,4 @@ fn refusal(why: &Refusal) -> HttpResponse {
             problem(StatusCode::MISDIRECTED_REQUEST, detail)
         }
     }
-    .error_response()
 }

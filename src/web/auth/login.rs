@@ -3,24 +3,24 @@
 use std::time::{Duration, Instant};
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::{HeaderMap, SET_COOKIE};
+use actix_web::http::header::{AUTHORIZATION, SET_COOKIE};
 use actix_web::{HttpRequest, HttpResponse, web};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::gate::Gate;
-use super::session::{Caller, LASTS, Sessions};
-use super::{guesses, known, origin};
-use crate::config::Http;
+use super::gate::{Gate, Refusal, bearer};
+use super::session::{LASTS, Sessions};
+use super::{guard, origin, reports};
 use crate::web::openapi::{Body, Endpoint};
 use crate::web::problem::Problem;
-use crate::web::{State, audit, body};
+use crate::web::{State, audit, body, prefix};
 
 pub const ENDPOINTS: &[Endpoint] = &[
     Endpoint::get("/api/v1/session", || web::to(look))
         .about("The caller's name and role, from its token or session.")
         .open()
-        .giving(Body::json::<SessionView>("authenticated, name, role, reading_is_open.")),
+        .giving(Body::json::<SessionView>("authenticated, name, role, reading_is_open."))
+        .or(&[429]),
     Endpoint::post("/api/v1/session", || web::to(begin))
         .about("Starts a browser session: sets a session cookie in exchange for a token.")
         .open()
@@ -64,15 +64,30 @@ struct SessionView {
     reading_is_open: bool,
 }
 
-async fn look(request: HttpRequest, state: web::Data<State>, gate: web::Data<Gate>) -> HttpResponse {
-    let http = &state.config.borrow().http;
-    let caller = gate.known_caller(http, request.headers(), Instant::now());
-    HttpResponse::Ok().insert_header(("Cache-Control", "no-store")).json(SessionView {
+async fn look(request: HttpRequest, state: web::Data<State>, gate: web::Data<Gate>) -> Result<HttpResponse, Problem> {
+    let (http, now) = (state.config.borrow().http.clone(), Instant::now());
+    let caller = match request.headers().get(AUTHORIZATION) {
+        None => gate.sessions.caller(&http, request.headers(), now),
+        Some(header) => {
+            match bearer(header).map(|token| gate.holder(&http, token, guard::client(&request, &http), now)) {
+                Some(Ok(caller)) => Some(caller),
+                Some(Err(why)) => {
+                    reports::report(&gate, &state);
+                    match why {
+                        Refusal::Guessing(_) => return Err(guard::problem(&why)),
+                        _ => None,
+                    }
+                }
+                None => None,
+            }
+        }
+    };
+    Ok(HttpResponse::Ok().insert_header(("Cache-Control", "no-store")).json(SessionView {
         authenticated: caller.is_some(),
         name: caller.as_ref().map(|caller| caller.name.to_string()),
         role: caller.map(|caller| caller.role.label()),
-        reading_is_open: gate.reading_is_open(http),
-    })
+        reading_is_open: gate.reading_is_open(&http),
+    }))
 }
 
 async fn begin(
@@ -83,35 +98,31 @@ async fn begin(
 ) -> Result<HttpResponse, Problem> {
     not_foreign(&request)?;
     let login: Login = body::json(&request, payload, LONGEST_LOGIN).await?;
-    let (now, peer) = (Instant::now(), request.peer_addr().map(|peer| peer.ip()));
-    if peer.is_some_and(|peer| gate.guesses.too_many(peer, now)) {
-        let detail = "too many wrong tokens: try again in a minute";
-        return Err(Problem::new(StatusCode::TOO_MANY_REQUESTS, detail).retry_after(guesses::PENALTY));
-    }
-    let http = state.config.borrow().http.clone();
-    let Some(token) = known(&http, login.token.trim()) else {
-        peer.inspect(|peer| gate.guesses.wrong(*peer, now));
-        return Err(Problem::new(StatusCode::UNAUTHORIZED, "the token is not known"));
-    };
-    audit::by(&request, Caller { name: token.name.as_str().into(), role: token.role });
-    let cookie = set_cookie(&request, &gate.sessions.open(token, now), LASTS);
-    let begun = SessionBegun { name: token.name.clone(), role: token.role.label() };
+    let (http, now) = (state.config.borrow().http.clone(), Instant::now());
+    let token = login.token.trim();
+    let caller = gate.holder(&http, token, guard::client(&request, &http), now).map_err(|why| {
+        reports::report(&gate, &state);
+        guard::problem(&why)
+    })?;
+    let cookie = set_cookie(&request, &gate.sessions.open(&caller, token, now), LASTS);
+    let begun = SessionBegun { name: caller.name.to_string(), role: caller.role.label() };
+    audit::by(&request, caller);
     Ok(HttpResponse::Ok().insert_header((SET_COOKIE, cookie)).insert_header(("Cache-Control", "no-store")).json(begun))
 }
 
 async fn end(request: HttpRequest, state: web::Data<State>, gate: web::Data<Gate>) -> Result<HttpResponse, Problem> {
-    not_foreign(&request)?;
     let caller = gate.sessions.caller(&state.config.borrow().http, request.headers(), Instant::now());
     if let Some(caller) = caller {
         audit::by(&request, caller);
     }
+    not_foreign(&request)?;
     gate.sessions.close(request.headers());
     Ok(HttpResponse::NoContent().insert_header((SET_COOKIE, set_cookie(&request, "", Duration::ZERO))).finish())
 }
 
 /// Another site must neither log a browser in (as somebody else) nor out.
 fn not_foreign(request: &HttpRequest) -> Result<(), Problem> {
-    if origin::is_foreign(request.headers()) {
+    if origin::is_foreign(request.headers(), request.connection_info().scheme()) {
         return Err(Problem::new(StatusCode::FORBIDDEN, "only the page of this service may do that"));
     }
     Ok(())
@@ -120,18 +131,6 @@ fn not_foreign(request: &HttpRequest) -> Result<(), Problem> {
 fn set_cookie(request: &HttpRequest, secret: &str, lasts: Duration) -> String {
     let secure = if request.connection_info().scheme() == "https" { "; Secure" } else { "" };
     let (name, seconds) = (Sessions::COOKIE, lasts.as_secs());
-    format!("{name}={secret}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Strict{secure}")
-}
-
-impl Gate {
-    /// Who asks, without judging it: by a known token, or by a session.
-    fn known_caller(&self, http: &Http, headers: &HeaderMap, now: Instant) -> Option<Caller> {
-        let bearer = headers.get(actix_web::http::header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-        match bearer.and_then(|text| text.strip_prefix("Bearer ")) {
-            Some(token) => {
-                known(http, token.trim()).map(|token| Caller { name: token.name.as_str().into(), role: token.role })
-            }
-            None => self.sessions.caller(http, headers, now),
-        }
-    }
+    let prefix = prefix::of(request);
+    format!("{name}={secret}; Path={prefix}/; Max-Age={seconds}; HttpOnly; SameSite=Strict{secure}")
 }

@@ -1,6 +1,6 @@
 //! Which site a browser speaks for. Pure.
 //!
-//! A session is a cookie, which a browser sends whoever makes it ask; so what changes something must come from our own
+//! A session is a cookie, which a browser sends for any page that makes a request; so a change must come from our own
 //! page. And a name that an attacker lets point at this machine (DNS rebinding) must not make his page ours; so the
 //! service answers only to names that it goes by.
 
@@ -12,24 +12,25 @@ use crate::config::Http;
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
-/// Whether a request comes from our own page, by what the browser says of it. Who says nothing is not believed.
-pub(super) fn is_same(headers: &HeaderMap) -> bool {
+/// Whether a request comes from our own page, according to the browser. `scheme` is that of the request. A request that
+/// says nothing about its page does not come from it.
+pub(super) fn is_same(headers: &HeaderMap, scheme: &str) -> bool {
     let text = |name: &HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
-    let same_origin = match (text(&ORIGIN), text(&HOST)) {
-        (Some(origin), Some(host)) => {
-            origin.split_once("://").is_some_and(|(_, authority)| authority.eq_ignore_ascii_case(host))
-        }
+    let origin = text(&ORIGIN).and_then(|origin| origin.split_once("://"));
+    let same_host = match (origin, text(&HOST)) {
+        (Some((_, authority)), Some(host)) => authority.eq_ignore_ascii_case(host),
         _ => false,
     };
     match text(&SEC_FETCH_SITE) {
-        Some(site) => site == "same-origin" && (!headers.contains_key(ORIGIN) || same_origin),
-        None => same_origin,
+        // The browser has compared the schemes. It knows ours also behind a proxy that does not forward it.
+        Some(site) => site == "same-origin" && (!headers.contains_key(ORIGIN) || same_host),
+        None => same_host && origin.is_some_and(|(of_page, _)| of_page.eq_ignore_ascii_case(scheme)),
     }
 }
 
 /// Whether a request was made by a page of another site.
-pub(super) fn is_foreign(headers: &HeaderMap) -> bool {
-    (headers.contains_key(ORIGIN) || headers.contains_key(&SEC_FETCH_SITE)) && !is_same(headers)
+pub(super) fn is_foreign(headers: &HeaderMap, scheme: &str) -> bool {
+    (headers.contains_key(ORIGIN) || headers.contains_key(&SEC_FETCH_SITE)) && !is_same(headers, scheme)
 }
 
 /// Whether the service goes by the name in `host`. Reached from other machines it goes by any, unless its names are
@@ -63,24 +64,48 @@ mod tests {
     #[test]
     fn only_our_own_page_is_the_same_site() {
         let host = ("host", "monitor.example:8080");
-        let same = |pairs: &[(&'static str, &str)]| is_same(&headers(&[&[host], pairs].concat()));
+        let same = |pairs: &[(&'static str, &str)]| is_same(&headers(&[&[host], pairs].concat()), "http");
         assert!(same(&[("origin", "http://monitor.example:8080")]));
         assert!(same(&[("sec-fetch-site", "same-origin")]));
         assert!(!same(&[]), "who says nothing is not believed");
         for site in ["cross-site", "same-site", "none"] {
             assert!(!same(&[("sec-fetch-site", site), ("origin", "http://monitor.example:8080")]), "{site}");
         }
-        for origin in ["null", "http://evil.example", "http://monitor.example:81", "http://monitor.example:8080.evil"] {
+        for origin in [
+            "null",
+            "https://monitor.example:8080",
+            "ftp://monitor.example:8080",
+            "http://evil.example",
+            "http://monitor.example:81",
+            "http://monitor.example:8080.evil",
+        ] {
             assert!(!same(&[("origin", origin)]), "{origin}");
         }
-        assert!(is_foreign(&headers(&[host, ("origin", "null")])) && !is_foreign(&headers(&[host])));
+        let is_foreign = |pairs: &[(&'static str, &str)]| is_foreign(&headers(pairs), "http");
+        assert!(is_foreign(&[host, ("origin", "null")]) && !is_foreign(&[host]));
+    }
+
+    #[test]
+    fn page_of_the_other_scheme_is_another_site() {
+        let page = |origin: &str| headers(&[("host", "monitor.example"), ("origin", origin)]);
+        let (plain, secure) = (page("http://monitor.example"), page("https://monitor.example"));
+        assert!(is_same(&plain, "http") && is_same(&secure, "https"));
+        assert!(is_foreign(&plain, "https") && is_foreign(&secure, "http"));
     }
 
     #[test]
     fn on_loopback_the_service_goes_by_localhost_addresses_and_its_names() {
         let names = vec!["monitor.example".to_owned()];
         let listen = "127.0.0.1:8080".parse().unwrap();
-        let http = Http { listen, public_read: false, names, tls: None, tokens: Vec::new() };
+        let http = Http {
+            listen,
+            public_read: false,
+            names,
+            trusted_proxies: Vec::new(),
+            base_path: String::new(),
+            tls: None,
+            tokens: Vec::new(),
+        };
         for ours in ["localhost", "LOCALHOST:8080", "127.0.0.1:8080", "[::1]:8080", "::1", "monitor.example.:443"] {
             assert!(is_ours(Some(ours), &http, false), "{ours}");
         }

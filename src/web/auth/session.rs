@@ -10,8 +10,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use actix_web::http::header::{COOKIE, HeaderMap};
-use sha2::{Digest, Sha256};
 
+use super::hash;
 use crate::config::{Http, Role, Token};
 
 /// Who asks, as far as a token or a session says it.
@@ -43,6 +43,11 @@ struct Session {
 }
 
 impl Session {
+    /// Its token, if the configuration still has it.
+    fn token<'a>(&self, http: &'a Http) -> Option<&'a Token> {
+        http.tokens.iter().find(|token| token.name == self.name && token.sha256 == self.token)
+    }
+
     fn is_over(&self, now: Instant) -> bool {
         now.duration_since(self.begun) >= LASTS || now.duration_since(self.used) >= RESTS
     }
@@ -53,7 +58,7 @@ impl Sessions {
     pub const COOKIE: &str = "ntp-monitor-session";
 
     /// Begins a session for the holder of `token`, and returns the secret that stands for it.
-    pub(super) fn open(&self, token: &Token, now: Instant) -> String {
+    pub(super) fn open(&self, holder: &Caller, token: &str, now: Instant) -> String {
         let secret = rand::random::<[u8; 32]>().iter().fold(String::new(), |mut hex, byte| {
             let _ = write!(hex, "{byte:02x}");
             hex
@@ -64,7 +69,7 @@ impl Sessions {
             let rested = all.iter().min_by_key(|(_, session)| session.used).map(|(hash, _)| *hash);
             rested.and_then(|hash| all.remove(&hash));
         }
-        all.insert(hash(&secret), Session { name: token.name.clone(), token: token.sha256, begun: now, used: now });
+        all.insert(hash(&secret), Session { name: holder.name.to_string(), token: hash(token), begun: now, used: now });
         secret
     }
 
@@ -73,8 +78,7 @@ impl Sessions {
         let hash = hash(secret(headers)?);
         let mut all = self.all();
         let session = all.get_mut(&hash)?;
-        let token = http.tokens.iter().find(|token| token.name == session.name && token.sha256 == session.token);
-        match token {
+        match session.token(http) {
             Some(token) if !session.is_over(now) => {
                 session.used = now;
                 Some(Caller { name: token.name.as_str().into(), role: token.role })
@@ -84,6 +88,17 @@ impl Sessions {
                 None
             }
         }
+    }
+
+    /// The hash of the cookie, if its session is open.
+    pub(super) fn current(&self, http: &Http, headers: &HeaderMap, now: Instant) -> Option<[u8; 32]> {
+        let hash = hash(secret(headers)?);
+        self.is_open(http, &hash, now).then_some(hash)
+    }
+
+    /// Whether the session with this hash of its cookie is open. Does not count as a request of the session.
+    pub(super) fn is_open(&self, http: &Http, hash: &[u8; 32], now: Instant) -> bool {
+        self.all().get(hash).is_some_and(|session| session.token(http).is_some() && !session.is_over(now))
     }
 
     pub(super) fn close(&self, headers: &HeaderMap) {
@@ -97,10 +112,6 @@ impl Sessions {
     }
 }
 
-fn hash(secret: &str) -> [u8; 32] {
-    Sha256::digest(secret.as_bytes()).into()
-}
-
 fn secret(headers: &HeaderMap) -> Option<&str> {
     let pairs = headers.get_all(COOKIE).filter_map(|value| value.to_str().ok()).flat_map(|text| text.split(';'));
     pairs.filter_map(|pair| pair.trim().split_once('=')).find(|(name, _)| *name == Sessions::COOKIE).map(|(_, v)| v)
@@ -111,11 +122,24 @@ mod tests {
     use super::*;
 
     fn http(tokens: Vec<Token>) -> Http {
-        Http { listen: "127.0.0.1:0".parse().unwrap(), public_read: false, names: Vec::new(), tls: None, tokens }
+        Http {
+            listen: "127.0.0.1:0".parse().unwrap(),
+            public_read: false,
+            names: Vec::new(),
+            trusted_proxies: Vec::new(),
+            base_path: String::new(),
+            tls: None,
+            tokens,
+        }
     }
 
     fn token(name: &str) -> Token {
         Token { name: name.into(), role: Role::Operate, sha256: hash(name) }
+    }
+
+    fn open(sessions: &Sessions, token: &Token, now: Instant) -> String {
+        let holder = Caller { name: token.name.as_str().into(), role: token.role };
+        sessions.open(&holder, &token.name, now)
     }
 
     fn cookie(secret: &str) -> HeaderMap {
@@ -127,7 +151,7 @@ mod tests {
     #[test]
     fn a_session_ends_when_it_rests_and_at_the_latest_after_a_week() {
         let (sessions, http, begin) = (Sessions::default(), http(vec![token("a")]), Instant::now());
-        let headers = cookie(&sessions.open(&http.tokens[0], begin));
+        let headers = cookie(&open(&sessions, &http.tokens[0], begin));
         let open_at = |after| sessions.caller(&http, &headers, begin + after).is_some();
         let mut used = Duration::ZERO;
         while used + RESTS < LASTS {
@@ -135,14 +159,26 @@ mod tests {
             assert!(open_at(used));
         }
         assert!(!open_at(LASTS) && !open_at(used));
-        let headers = cookie(&sessions.open(&http.tokens[0], begin));
+        let headers = cookie(&open(&sessions, &http.tokens[0], begin));
         assert!(sessions.caller(&http, &headers, begin + RESTS).is_none());
+    }
+
+    #[test]
+    fn open_session_ends_without_its_token_and_is_not_used_by_looking() {
+        let (sessions, http_with, begin) = (Sessions::default(), http(vec![token("a")]), Instant::now());
+        let headers = cookie(&open(&sessions, &http_with.tokens[0], begin));
+        let hash = sessions.current(&http_with, &headers, begin).unwrap();
+        assert!(sessions.is_open(&http_with, &hash, begin + RESTS / 2));
+        assert!(!sessions.is_open(&http_with, &hash, begin + RESTS));
+        assert!(!sessions.is_open(&http(Vec::new()), &hash, begin));
+        sessions.close(&headers);
+        assert!(!sessions.is_open(&http_with, &hash, begin));
     }
 
     #[test]
     fn another_token_of_the_same_name_is_not_the_same() {
         let (sessions, now) = (Sessions::default(), Instant::now());
-        let headers = cookie(&sessions.open(&token("a"), now));
+        let headers = cookie(&open(&sessions, &token("a"), now));
         let other = Token { sha256: hash("other"), ..token("a") };
         assert!(sessions.caller(&http(vec![other]), &headers, now).is_none());
         assert!(sessions.caller(&http(vec![token("a")]), &headers, now).is_none(), "it is over for good");
@@ -152,7 +188,7 @@ mod tests {
     fn there_are_never_too_many_sessions() {
         let (sessions, http, now) = (Sessions::default(), http(vec![token("a")]), Instant::now());
         let second = |n: usize| now + Duration::from_millis(n as u64);
-        let opened: Vec<String> = (0..=MOST).map(|n| sessions.open(&http.tokens[0], second(n))).collect();
+        let opened: Vec<String> = (0..=MOST).map(|n| open(&sessions, &http.tokens[0], second(n))).collect();
         assert_eq!(sessions.all().len(), MOST);
         assert!(sessions.caller(&http, &cookie(&opened[0]), second(MOST)).is_none(), "the first one went");
         assert!(sessions.caller(&http, &cookie(&opened[MOST]), second(MOST)).is_some());

@@ -1,4 +1,4 @@
-//! What would come of a text, as the API says it.
+//! The effects of a proposed configuration, as the API shows them.
 
 use schemars::JsonSchema;
 use serde::Serialize;

@@ -1,8 +1,8 @@
-//! The one way in which the configuration file is changed by people: text in, checked as at a start, written, taken up.
+//! Edits of the configuration file over HTTP: a text is checked as at a start, written and applied.
 //!
-//! One edit at a time. A file that was changed meanwhile, here or by hand, is told from the one that the editor saw by
-//! its fingerprint. The running service takes up what was written through [`Reload`], a message to whoever runs it: an
-//! actor is never waited for. What cannot be taken up is not left in the file.
+//! One edit at a time. A fingerprint detects a file that was changed since the editor saw it, here or by hand. The running
+//! service receives what was written as a [`Reload`] message, so that no request waits for an actor. What cannot be
+//! applied is not left in the file.
 
 mod check;
 
@@ -23,11 +23,11 @@ const RELOADED_WITHIN: Duration = Duration::from_secs(30);
 /// Reloads that may wait: edits come one by one, so one is enough.
 const RELOADS: usize = 1;
 
-/// Asks whoever runs the service to take up a configuration.
+/// Asks the running service to apply a configuration.
 #[derive(Debug)]
 pub struct Reload {
     pub loaded: Loaded,
-    /// Answers what changed, or why it could not be taken up. When it is closed nobody waits any more: let it be.
+    /// Answers what changed, or why it could not be taken up. When it is closed, no caller waits.
     pub answer: oneshot::Sender<Result<Changes, String>>,
 }
 
@@ -96,7 +96,7 @@ pub enum Refused {
     /// What would stand in the file is not sound.
     #[error("the configuration would not be sound: {0}")]
     Unsound(Faults),
-    /// The running service could not take it up; the file is as before.
+    /// The running service could not take it up; the file and its previous version are as before.
     #[error("the configuration is sound, but the service cannot take it up: {0}")]
     NotTakenUp(String),
     /// The service did not answer. The file is written.
@@ -105,8 +105,8 @@ pub enum Refused {
 }
 
 impl ConfigEditor {
-    /// A editor for the configuration that comes from `inputs`, if it is known where it comes from; and what is to be
-    /// listened to by whoever runs the service.
+    /// An editor for the configuration that comes from `inputs`, if it is known where it comes from; and the requests to
+    /// reload, which the service must serve.
     #[must_use]
     pub fn new(inputs: Option<Inputs>) -> (Self, mpsc::Receiver<Reload>) {
         let (reloads, requests) = mpsc::channel(RELOADS);
@@ -140,12 +140,12 @@ impl ConfigEditor {
         let fingerprint = edit::fingerprint(&text);
         match edit::mask(&text) {
             Ok(text) => Look { path, text, fingerprint, why_not },
-            // What is secret in it cannot be told; it has to be mended where it is.
+            // The secrets in it cannot be found, so it must be repaired on disk.
             Err(why) => Look { fingerprint, ..empty(format!("{}: {why}", path.display())) },
         }
     }
 
-    /// What would come of an edit.
+    /// The effects of an edit.
     ///
     /// # Errors
     /// When the file cannot be edited.
@@ -160,7 +160,7 @@ impl ConfigEditor {
         .await
     }
 
-    /// Makes an edit and has it taken up. Goes on to the end also when nobody waits for it any more.
+    /// Makes an edit and applies it. Continues when its caller left.
     ///
     /// # Errors
     /// Why it was not done; the file is then as before, but for [`Refused::NoAnswer`].
@@ -173,13 +173,13 @@ impl ConfigEditor {
     async fn write_in_turn(&self, condition: Condition, edit: Edit, running: Arc<Config>) -> Result<Done, Refused> {
         let _turn = self.0.turn.lock().await;
         let editor = self.clone();
-        let plan = blocking(move || {
+        let (plan, replaced) = blocking(move || {
             let plan = editor.plan(&condition, &edit, &running)?;
-            file::replace(&plan.path, &plan.old, &plan.new)?;
-            Ok::<_, Refused>(plan)
+            let replaced = file::replace(&plan.path, &plan.old, &plan.new)?;
+            Ok::<_, Refused>((plan, replaced))
         })
         .await?;
-        let Plan { path, old, new, loaded, check } = plan;
+        let Plan { new, loaded, check, .. } = plan;
         let (answer, answered) = oneshot::channel();
         let asked = self.0.reloads.send(Reload { loaded, answer }).await;
         let reason = match tokio::time::timeout(RELOADED_WITHIN, answered).await {
@@ -188,7 +188,7 @@ impl ConfigEditor {
             Ok(Ok(Err(reason))) => reason,
             Ok(Err(_)) | Err(_) => return Err(Refused::NoAnswer),
         };
-        blocking(move || file::replace(&path, &new, &old)).await?;
+        blocking(move || replaced.undo()).await?;
         Err(Refused::NotTakenUp(reason))
     }
 

@@ -98,7 +98,7 @@ impl Frame {
     }
 
     /// Its data in JSON: for a sample that of `samples` with the server's name, for a verdict that of `verdict`.
-    /// Nothing is written as long as nobody reads.
+    /// Nothing is written while there is no reader.
     #[must_use]
     pub fn data(&self) -> Bytes {
         self.data.get_or_init(|| Bytes::from(self.write())).clone()

@@ -1,7 +1,7 @@
 //! What happens, as it happens: samples, changes of the verdict, of health and of alerts, for server-sent events.
 //!
 //! One task numbers what happens and keeps the last [`KEPT`] of it, so that a reader that comes back misses nothing it
-//! could still get. Nobody waits for a reader: who cannot keep up is cut off, and counted.
+//! could still get. The service never waits for a reader: a slow one is disconnected and counted.
 
 mod frame;
 mod stream;
@@ -99,7 +99,7 @@ impl Hub {
             kept.pop_front();
         }
         kept.push_back(Arc::clone(&frame));
-        // Within the lock, so that whoever subscribes within it sees each frame once.
+        // Within the lock, so that a new subscriber sees each frame once.
         let _ = self.0.frames.send(frame);
     }
 
@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reader_of_another_process_or_of_long_ago_is_told_that_something_is_lost() {
+    fn a_late_or_foreign_reader_learns_that_frames_are_lost() {
         let hub = hub();
         assert!(hub.subscribe(Some("5e-0")).resumed, "nothing has happened yet");
         publish(&hub, KEPT + 10);

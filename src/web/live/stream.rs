@@ -1,8 +1,8 @@
 //! `GET /api/v1/stream`: server-sent events.
 //!
-//! The first event is `hello`; its `resumed` says whether nothing is lost since `Last-Event-ID`. A reader that is too
-//! slow is cut off: it comes back with its last number and gets what is still kept. What a reader does not take off its
-//! socket is given up on by the kernel (see [`super::super::serve`]).
+//! The first event is `hello`; its `resumed` says whether nothing is lost since `Last-Event-ID`. The stream of a reader
+//! that is too slow ends; it reconnects with its last number and gets what is still kept. The kernel disconnects a reader
+//! that takes nothing off its socket (see [`super::super::serve`]). A stream also ends with its token or session.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -21,6 +21,7 @@ use tokio::time::timeout;
 
 use super::{Frame, Hub, KEPT, Subscription, Topic};
 use crate::web::State;
+use crate::web::auth::{Admission, Gate};
 use crate::web::openapi::{Body, Endpoint, header, query};
 use crate::web::problem::Problem;
 
@@ -85,6 +86,7 @@ struct Reader {
     hello: Option<Bytes>,
     behind: VecDeque<Arc<Frame>>,
     live: Receiver<Arc<Frame>>,
+    admission: Admission,
     _place: OwnedSemaphorePermit,
 }
 
@@ -92,6 +94,7 @@ struct Reader {
 pub async fn stream(
     request: HttpRequest,
     state: web::Data<State>,
+    gate: web::Data<Gate>,
     query: web::Query<StreamQuery>,
 ) -> Result<HttpResponse, Problem> {
     let wish = Wish::parse(&query)?;
@@ -113,7 +116,8 @@ pub async fn stream(
     let Subscription { begin, behind, live, resumed } = hub.subscribe(header.or(query.last_event_id.as_deref()));
     let id = hub.id_of(begin);
     let hello = format!("retry: {RETRY_MS}\nid: {id}\nevent: hello\ndata: {{\"resumed\":{resumed}}}\n\n");
-    let reader = Reader { hub, wish, hello: Some(hello.into()), behind, live, _place: place };
+    let admission = Admission::of(request.headers(), gate, state.config.clone());
+    let reader = Reader { hub, wish, hello: Some(hello.into()), behind, live, admission, _place: place };
     Ok(response.streaming(reader.events()))
 }
 
@@ -130,19 +134,26 @@ impl Reader {
             return Some(hello);
         }
         loop {
-            let frame = match self.behind.pop_front() {
-                Some(frame) => frame,
-                None => match timeout(HEARTBEAT, self.live.recv()).await {
-                    Err(_) => return Some(Bytes::from_static(b": still here\n\n")),
-                    Ok(Ok(frame)) => frame,
-                    Ok(Err(RecvError::Lagged(_))) => {
-                        self.hub.0.cut_off.fetch_add(1, Ordering::Relaxed);
-                        return None;
-                    }
-                    Ok(Err(RecvError::Closed)) => return None,
+            if !self.admission.holds() {
+                return None;
+            }
+            let waited = match self.behind.pop_front() {
+                Some(frame) => Ok(Ok(frame)),
+                None => tokio::select! {
+                    () = self.admission.changed() => continue,
+                    waited = timeout(HEARTBEAT, self.live.recv()) => waited,
                 },
             };
-            if self.wish.admits(&frame) {
+            let frame = match waited {
+                Err(_) => return Some(Bytes::from_static(b": still here\n\n")),
+                Ok(Ok(frame)) => frame,
+                Ok(Err(RecvError::Lagged(_))) => {
+                    self.hub.0.cut_off.fetch_add(1, Ordering::Relaxed);
+                    return None;
+                }
+                Ok(Err(RecvError::Closed)) => return None,
+            };
+            if self.wish.admits(&frame) && self.admission.holds() {
                 return Some(self.write(&frame));
             }
         }

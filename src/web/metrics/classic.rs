@@ -1,4 +1,4 @@
-//! The text format that came before OpenMetrics, for whoever does not accept that: `promtool check metrics`, curl.
+//! The text format that came before OpenMetrics, for clients that do not accept that: `promtool check metrics`, curl.
 //!
 //! Samples are the same in both. A family is named as its samples are (`x_total`, `x_info`), information is a gauge, and
 //! there are no units. The end mark stays: here it is a comment.

@@ -17,7 +17,7 @@ pub static FAMILIES: &[Family] = &[
         name: "server",
         unit: None,
         kind: Kind::Info,
-        help: "Texts of a server: its configured tags (as tag_NAME), reference identifier, way of timestamping.",
+        help: "Texts of a server: its configured tags (as tag_NAME), way of timestamping.",
         values: Values::ServerInfo(server_info),
     },
     of_server("up", None, "Whether the last poll brought an offset: 1, else 0.", |row| {
@@ -284,10 +284,8 @@ fn reach(row: &Row) -> Option<f64> {
 }
 
 fn server_info(row: &Row) -> Vec<(String, String)> {
-    let mut labels = vec![
-        ("refid".to_owned(), row.refid.clone().unwrap_or_default()),
-        ("timestamping".to_owned(), row.timestamping.unwrap_or_default().to_owned()),
-    ];
+    // No text of a reply is a label: a server that changes its reference identifier would make a series at each poll.
+    let mut labels = vec![("timestamping".to_owned(), row.timestamping.unwrap_or_default().to_owned())];
     for (key, value) in &row.tags {
         let name: String = key.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
         let name = format!("tag_{name}");

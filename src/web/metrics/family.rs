@@ -30,15 +30,15 @@ pub enum Kind {
 pub enum Values {
     /// One of each series, if it is known.
     Server(fn(&Row) -> Option<f64>),
-    /// Several of each series, told apart by one more label.
+    /// Several of each series, with one more label.
     ServerBy(&'static str, fn(&Row) -> Vec<(&'static str, f64)>),
     /// Texts of each series.
     ServerInfo(fn(&Row) -> Vec<(String, String)>),
     /// One, if it is known.
     One(fn(&Scrape) -> Option<f64>),
-    /// Several, told apart by a label.
+    /// Several, with a label.
     By(&'static str, fn(&Scrape) -> Vec<(String, f64)>),
-    /// Several, told apart by two labels.
+    /// Several, with two labels.
     ByTwo(&'static str, &'static str, fn(&Scrape) -> Vec<(String, String, f64)>),
     Info(fn(&Scrape) -> Vec<(&'static str, String)>),
 }

@@ -38,7 +38,7 @@ const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=
 /// The media type of the older text format.
 pub const CLASSIC: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// `GET /metrics`: OpenMetrics for whoever accepts it, as Prometheus does, and the older text format for others.
+/// `GET /metrics`: OpenMetrics for clients that accept it, as Prometheus does, and the older text format for others.
 pub async fn metrics(request: HttpRequest, state: web::Data<State>) -> Result<HttpResponse, Problem> {
     let openmetrics = expose(Scrape::of(&state))
         .map_err(|_| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the metrics cannot be written"))?;

@@ -14,7 +14,7 @@ pub(super) const NOTIFICATIONS: Family = Family {
     name: "notifications",
     unit: None,
     kind: Kind::Counter,
-    help: "Since start, by how they ended: delivered, given_up (refused while others were taken), expired (too old or too many), and attempts that failed.",
+    help: "Since start, by how they ended: delivered, given_up (refused while others were taken, or never answered), expired (too old or too many), and attempts that failed.",
     values: Values::ByTwo("notifier", "outcome", |scrape| {
         let all = scrape.health.notifiers.iter();
         all.flat_map(|(name, notifier)| {

@@ -6,7 +6,7 @@ pub(super) const REPORTS: Family = Family {
     name: "scheduled_reports",
     unit: None,
     kind: Kind::Counter,
-    help: "Since start, by what came of them: sent (once for each notifier), given_up, and attempts that failed.",
+    help: "Since start, by outcome: sent (once for each notifier), given_up, and attempts that failed.",
     values: Values::By("outcome", |scrape| {
         let reports = &scrape.health.reports;
         [("sent", reports.sent), ("given_up", reports.given_up), ("failed", reports.failures)]

@@ -35,11 +35,24 @@ fn labels(values: &Values) -> String {
     let names: Vec<&str> = match values {
         Values::Server(_) => vec!["server", "address"],
         Values::ServerBy(label, _) => vec!["server", "address", label],
-        Values::ServerInfo(_) => vec!["server", "address", "refid", "timestamping", "tag_…"],
+        Values::ServerInfo(_) => vec!["server", "address", "timestamping", "tag_…"],
         Values::One(_) => Vec::new(),
         Values::By(label, _) => vec![label],
         Values::ByTwo(first, second, _) => vec![first, second],
         Values::Info(_) => vec!["version", "vantage"],
     };
     names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_metric_has_a_text_of_a_reply_as_label() {
+        let table = markdown();
+        let labels = table.lines().filter_map(|row| row.split(" | ").nth(2));
+        assert!(labels.clone().count() > 50);
+        assert!(labels.clone().all(|labels| !labels.contains("refid")), "{table}");
+    }
 }

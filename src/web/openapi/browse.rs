@@ -13,8 +13,8 @@ use ntp_monitor_core::text::html::Text;
 pub async fn docs() -> HttpResponse {
     let mut html = String::from(
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<title>ntp-monitor API</title>\n\
-         <meta name=\"viewport\" content=\"width=device-width\">\n<link rel=\"stylesheet\" href=\"/plain.css\">\n\
-         </head>\n<body>\n<h1>ntp-monitor API</h1>\n<p>For programs: <a href=\"/api/openapi.json\">OpenAPI 3.1</a>. \
+         <meta name=\"viewport\" content=\"width=device-width\">\n<link rel=\"stylesheet\" href=\"../plain.css\">\n\
+         </head>\n<body>\n<h1>ntp-monitor API</h1>\n<p>For programs: <a href=\"openapi.json\">OpenAPI 3.1</a>. \
          Times are RFC 3339, quantities in base units; an offset is positive when the server is ahead of this host. \
          Errors are problem documents (RFC 9457). Tokens are sent as <code>Authorization: Bearer TOKEN</code>.</p>\n",
     );
@@ -29,7 +29,7 @@ fn section(html: &mut String, endpoint: &Endpoint) {
     let (method, path) = (endpoint.method, Text(endpoint.path));
     let is_link = method == Method::Get
         && endpoint.parameters.iter().all(|parameter| !parameter.required && path_is_plain(endpoint));
-    let heading = if is_link { format!("<a href=\"{path}\">{path}</a>") } else { path.to_string() };
+    let heading = if is_link { format!("<a href=\"..{path}\">{path}</a>") } else { path.to_string() };
     let role = endpoint.role.map_or("Open to everybody.".to_owned(), |role| format!("Role: {}.", role.label()));
     let _ = writeln!(html, "<h2>{} {heading}</h2>\n<p>{} {role}</p>", method.name(), Text(endpoint.about));
     if let Some(body) = &endpoint.request {

@@ -9,13 +9,20 @@ use serde_json::{Map, Value, json};
 
 use super::endpoint::{Body, Endpoint, Method, Parameter, Place};
 use crate::web::problem::Problem;
-use crate::web::{endpoints, respond};
+use crate::web::{endpoints, prefix, respond};
 
 static DOCUMENT: LazyLock<Value> = LazyLock::new(document);
 
 /// `GET /api/openapi.json`.
 pub async fn openapi(request: HttpRequest) -> Result<HttpResponse, Problem> {
-    respond::json(&request, &*DOCUMENT)
+    match prefix::of(&request) {
+        prefix if prefix.is_empty() => respond::json(&request, &*DOCUMENT),
+        prefix => {
+            let mut document = DOCUMENT.clone();
+            document["servers"] = json!([{ "url": prefix }]);
+            respond::json(&request, &document)
+        }
+    }
 }
 
 /// Schemas of what is read differ from those of what is written, so each has a generator.

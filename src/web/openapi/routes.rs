@@ -53,15 +53,20 @@ async fn refused(request: HttpRequest, allow: String) -> HttpResponse {
     response
 }
 
-/// What a request needs: nothing, or a role. What is no row of the table is read by readers and written by nobody less
-/// than an operator; it is answered with 404 or 405 anyway.
+/// The role that a request needs, if any. A method that the path does not have needs none, because its answer (405) says
+/// only what the API document says. An unknown path needs a reader, or an operator for unsafe methods.
 #[must_use]
 pub fn needed(request: &ServiceRequest) -> Option<Role> {
     static ROLES: LazyLock<HashMap<(&str, &str), Option<Role>>> =
         LazyLock::new(|| endpoints().map(|row| ((row.method.name(), row.path), row.role)).collect());
     let method = as_listed(request.method().as_str());
-    let known = request.match_pattern().and_then(|pattern| ROLES.get(&(method, pattern.as_str())).copied());
-    known.unwrap_or(Some(if method == Method::Get.name() { Role::Read } else { Role::Operate }))
+    let unknown = Some(if method == Method::Get.name() { Role::Read } else { Role::Operate });
+    let Some(pattern) = request.match_pattern() else { return unknown };
+    match ROLES.get(&(method, pattern.as_str())) {
+        Some(role) => *role,
+        None if endpoints().any(|row| row.path == pattern) => None,
+        None => unknown,
+    }
 }
 
 /// Whether a request that has been answered only asked for something.

@@ -1,5 +1,5 @@
 //! The page at `/`: what `web/` builds, embedded in the program. A program built without it serves a plain page, which is
-//! always at `/plain` too, for whoever reads without script.
+//! always at `/plain` too, for readers without JavaScript.
 //!
 //! A debug build reads `web/dist` when asked, a release build holds it.
 

@@ -25,14 +25,14 @@ pub fn page(vantage: &str, snapshot: &Snapshot, rows: &[Row]) -> String {
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<title>ntp-monitor {vantage}</title>\n\
          <meta name=\"viewport\" content=\"width=device-width\">\n\
          <meta http-equiv=\"refresh\" content=\"{REFRESH_S}\">\n\
-         <link rel=\"stylesheet\" href=\"/plain.css\">\n</head>\n<body>\n<h1>ntp-monitor at {vantage}</h1>\n\
+         <link rel=\"stylesheet\" href=\"plain.css\">\n</head>\n<body>\n<h1>ntp-monitor at {vantage}</h1>\n\
          <p class=\"verdict {state}\">{sentence}</p>\n{chart}<div class=\"wide\">\n<table>\n"
     );
     table(&mut html, rows);
     let _ = write!(
         html,
         "</table>\n</div>\n<footer>As of {at} by this clock. Offsets are positive when the server is ahead. \
-         <a href=\"/api/docs\">API</a> · <a href=\"/metrics\">Metrics</a> · <a href=\"/health\">Health</a></footer>\n\
+         <a href=\"api/docs\">API</a> · <a href=\"metrics\">Metrics</a> · <a href=\"health\">Health</a></footer>\n\
          </body>\n</html>\n"
     );
     html

@@ -59,7 +59,7 @@ impl Condition {
 /// Measured values are those of the last poll that brought an offset, as long as it is one of the last eight.
 #[derive(Debug, Clone, PartialEq, JsonSchema, Serialize)]
 pub struct Row {
-    /// What to ask for: the name, or `name@address` when the name has several addresses.
+    /// What to ask for: the name, or `name@address` for one of several addresses (`addresses = "all"`).
     pub id: String,
     /// The configured name.
     pub name: String,
@@ -294,6 +294,12 @@ impl Row {
             self.reference_age_s = reply.reference_age_s;
             self.precision_s = Some(reply.precision_s());
         }
+    }
+
+    /// Appends to what is said of the server.
+    pub(super) fn add_sentence(&mut self, sentence: &str) {
+        self.sentence.push(' ');
+        self.sentence.push_str(sentence);
     }
 
     /// Whether its clock is accused; a path that is, is no fault of the server's.

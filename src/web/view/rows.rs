@@ -6,9 +6,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use super::row::{Condition, Row};
-use crate::config::{Config, Server};
+use crate::config::{Addresses, Config, Host, Server};
 use ntp_monitor_core::health::report::{Health, ServerHealth};
 use ntp_monitor_core::sample::SeriesKey;
+use ntp_monitor_core::stats::events::{Event, EventKind};
 use ntp_monitor_core::stats::snapshot::{SeriesSnapshot, Snapshot};
 use ntp_monitor_core::stats::verdict::ServerVerdict;
 
@@ -18,6 +19,8 @@ pub struct Picture<'a> {
     snapshot: &'a Snapshot,
     verdicts: HashMap<(&'a str, Option<SocketAddr>), &'a ServerVerdict>,
     health: HashMap<(&'a str, Option<SocketAddr>), &'a ServerHealth>,
+    /// What lasts at each server, as events.
+    ongoing: HashMap<&'a str, Vec<&'a Event>>,
 }
 
 impl<'a> Picture<'a> {
@@ -27,7 +30,11 @@ impl<'a> Picture<'a> {
         let address = |text: &Option<String>| text.as_deref().and_then(|text| text.parse().ok());
         let verdicts = snapshot.verdict.servers.iter().map(|v| ((v.server.as_str(), address(&v.address)), v));
         let health = health.servers.iter().map(|h| ((h.server.as_str(), h.address), h));
-        Self { config, snapshot, verdicts: verdicts.collect(), health: health.collect() }
+        let mut ongoing: HashMap<&str, Vec<&Event>> = HashMap::new();
+        for event in snapshot.ongoing.iter().filter(|event| is_shown(event.kind)) {
+            event.server.iter().for_each(|server| ongoing.entry(server).or_default().push(event));
+        }
+        Self { config, snapshot, verdicts: verdicts.collect(), health: health.collect(), ongoing }
     }
 
     /// Every series of every configured server, in the order of the configuration. A server without any is one row.
@@ -46,10 +53,16 @@ impl<'a> Picture<'a> {
         if series.is_empty() {
             return vec![Row::pending(server)];
         }
-        let several = series.len() > 1;
+        // By the configuration: an id must not change with the number of addresses that a name has at the moment.
+        let several = series.len() > 1 || (server.addresses == Addresses::All && matches!(server.host, Host::Name(_)));
         let row = |(key, series): (&SeriesKey, &Arc<SeriesSnapshot>)| {
             let at = (&*key.server, key.address);
             let mut row = Row::of(server, key, series, self.verdicts.get(&at).copied(), self.health.get(&at).copied());
+            for event in self.ongoing.get(at.0).into_iter().flatten() {
+                if event.address.is_none() || event.address == row.address {
+                    row.add_sentence(&event.sentence);
+                }
+            }
             if let Some(address) = key.address.filter(|_| several) {
                 row.id = format!("{}@{address}", row.name);
             }
@@ -57,6 +70,12 @@ impl<'a> Picture<'a> {
         };
         series.into_iter().map(row).collect()
     }
+}
+
+/// Whether the sentence of a row tells a lasting event. The verdict tells the others.
+fn is_shown(kind: EventKind) -> bool {
+    use EventKind::{Leap, Lossy, ManyEvents, Refid, StaleReference, Stratum};
+    matches!(kind, Lossy | Stratum | Refid | Leap | StaleReference | ManyEvents)
 }
 
 /// What a list is narrowed to.

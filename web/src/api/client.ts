@@ -12,7 +12,8 @@ import type { AuditBody, ConfigCheck, ConfigFile, Schema, ServerKeys, Session } 
 
 export { ApiError } from "./http";
 
-const V1 = "/api/v1";
+/** Relative to the page, so that a proxy may show the service below any path. */
+const V1 = "api/v1";
 
 async function get<T>(path: string, query: Record<string, string> = {}, signal?: AbortSignal): Promise<T> {
   return (await ask<T>(`${V1}/${path}`, { query, signal })).body;
@@ -49,7 +50,7 @@ export const api = {
   config: (signal?: AbortSignal) => get<ShownConfig>("config", {}, signal),
   /** A failing service answers 503 with the same body. */
   health: async (signal?: AbortSignal) =>
-    (await ask<Health>("/health", { signal, admitted: (status) => ok(status) || status === 503 })).body,
+    (await ask<Health>("health", { signal, admitted: (status) => ok(status) || status === 503 })).body,
 };
 
 /** Polls a server at once, as far as its floor allows; needs the role `operate`. */

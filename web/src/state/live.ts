@@ -88,7 +88,7 @@ export function refresh(): void {
 }
 
 function listen(): void {
-  const opened = new EventSource("/api/v1/stream");
+  const opened = new EventSource("api/v1/stream");
   source = opened;
   opened.addEventListener("open", () => {
     streaming.value = true;

@@ -14,9 +14,15 @@ export interface Front {
   stop: () => Promise<void>;
 }
 
-export async function startFront(service: string): Promise<Front> {
+/** Below a path other than the root, nothing else is answered, and the path is removed before a request is passed on. */
+export async function startFront(service: string, below = ""): Promise<Front> {
   const answers = new Map<string, unknown>();
   const server = createServer((asked, response) => {
+    if (!asked.url?.startsWith(`${below}/`)) {
+      response.writeHead(404).end();
+      return;
+    }
+    asked.url = asked.url.slice(below.length);
     const path = new URL(asked.url ?? "/", service).pathname;
     if (answers.has(path)) invent(answers.get(path), response);
     else if (!serveFile(path, response)) pass(service, asked, response);
@@ -27,7 +33,7 @@ export async function startFront(service: string): Promise<Front> {
     server.close(() => closed());
     server.closeAllConnections();
   });
-  return { url: `http://127.0.0.1:${port}`, answers, stop };
+  return { url: `http://127.0.0.1:${port}${below}`, answers, stop };
 }
 
 function invent(answer: unknown, response: ServerResponse): void {

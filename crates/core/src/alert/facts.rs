@@ -53,8 +53,10 @@ pub struct Common<'a> {
 /// The data of one server, or of one of its addresses.
 #[derive(Debug, Clone, Copy)]
 pub struct ServerView<'a> {
-    /// The name, or `name@address` if the name has several addresses.
+    /// The name, or `name@address` if the name has several addresses: for people.
     pub id: &'a str,
+    /// `name@address` as soon as the address is known: for selectors.
+    pub series_id: &'a str,
     /// The configured name and tags.
     pub ident: &'a Arc<ServerIdent>,
     series: Option<&'a SeriesSnapshot>,
@@ -180,8 +182,10 @@ impl Memory {
 /// One server, or one of its addresses, for which rules are evaluated.
 #[derive(Debug, Clone)]
 pub struct Target {
-    /// The name, or `name@address` if the name has several addresses. Alerts use this name.
+    /// The name, or `name@address` if the name has several addresses.
     pub id: Arc<str>,
+    /// `name@address` as soon as the address is known.
+    pub series_id: Arc<str>,
     /// The configured name and tags.
     pub ident: Arc<ServerIdent>,
     key: Option<SeriesKey>,
@@ -193,14 +197,16 @@ pub fn targets(servers: &[Arc<ServerIdent>], snapshot: &Snapshot) -> Vec<Target>
     let mut targets = Vec::with_capacity(servers.len());
     for ident in servers {
         let series = snapshot.series_of(&ident.name);
-        if series.len() <= 1 {
-            let key = series.first().map(|(key, _)| (*key).clone());
-            targets.push(Target { id: Arc::clone(&ident.name), ident: Arc::clone(ident), key });
-            continue;
-        }
-        for (key, _) in series {
-            let id = key.address.map_or_else(|| ident.name.to_string(), |address| format!("{}@{address}", ident.name));
-            targets.push(Target { id: id.into(), ident: Arc::clone(ident), key: Some(key.clone()) });
+        let keys: Vec<Option<&SeriesKey>> = match series.as_slice() {
+            [] => vec![None],
+            all => all.iter().map(|(key, _)| Some(*key)).collect(),
+        };
+        for key in &keys {
+            let address = key.and_then(|key| key.address);
+            let series_id: Arc<str> =
+                address.map_or_else(|| Arc::clone(&ident.name), |address| format!("{}@{address}", ident.name).into());
+            let id = if keys.len() > 1 { Arc::clone(&series_id) } else { Arc::clone(&ident.name) };
+            targets.push(Target { id, series_id, ident: Arc::clone(ident), key: key.cloned() });
         }
     }
     targets
@@ -229,6 +235,7 @@ impl<'a> Facts<'a> {
             let at = (&*target.ident.name, key.and_then(|key| key.address));
             ServerView {
                 id: &target.id,
+                series_id: &target.series_id,
                 ident: &target.ident,
                 series: key.and_then(|key| snapshot.series.get(key)).map(|series| &**series),
                 verdict: verdicts.get(&at).copied(),

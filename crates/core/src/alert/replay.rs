@@ -102,7 +102,7 @@ impl AlertReplay {
         std::mem::take(&mut self.report.notifications)
     }
 
-    /// What would have been told, without what was taken out before.
+    /// The notifications that would have been sent, without those that [`Self::take_notifications`] returned.
     #[must_use]
     pub fn finish(self) -> AlertReport {
         self.report

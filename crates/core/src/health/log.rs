@@ -109,6 +109,14 @@ impl ServerHealthLog {
         history.availability.recall(seconds(now) - age_s, tally);
     }
 
+    /// Removes a series that `successor` replaces. The failures in a row are those of the server and continue.
+    pub fn replace(&mut self, key: &SeriesKey, successor: SeriesKey) {
+        let Some(old) = self.servers.remove(key) else { return };
+        let fresh = || Box::new(PollHistory::new(old.last_at));
+        let history = self.servers.entry(successor).or_insert_with(fresh);
+        (history.consecutive_failures, history.reach) = (old.consecutive_failures, old.reach);
+    }
+
     /// Removes a series that is no longer polled.
     pub fn forget(&mut self, key: &SeriesKey) {
         self.servers.remove(key);
@@ -198,6 +206,19 @@ mod tests {
         let report = log.report(at(61));
         assert_eq!(report.len(), 1);
         assert!(report[0].address.is_some());
+    }
+
+    #[test]
+    fn successor_of_an_address_continues_its_failures_in_a_row() {
+        let mut log = ServerHealthLog::default();
+        let old = sample(0, ADDRESS, Outcome::Timeout);
+        let new = sample(128, Some("192.0.2.77:123"), Outcome::Timeout);
+        log.record(&old);
+        log.record(&sample(64, ADDRESS, Outcome::Timeout));
+        log.replace(&old.key(), new.key());
+        assert_eq!(log.record(&new), Some(HealthChange::Failed));
+        let report = log.report(at(129));
+        assert!(matches!(&report[..], [one] if one.consecutive_failures == 3 && one.address == new.address));
     }
 
     #[test]

@@ -26,7 +26,7 @@ pub struct NotifierHealth {
     pub delivered: u64,
     /// Failed delivery attempts since start.
     pub failures: u64,
-    /// Notifications given up since start: the receiver rejected them while it accepted others.
+    /// Notifications given up since start: the receiver rejected them while it accepted others, or it never answered.
     pub given_up: u64,
     /// Notifications dropped since start: they were queued for too long, or the queue was full.
     pub expired: u64,

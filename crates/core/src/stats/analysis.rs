@@ -6,10 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::attribution::Attribution;
-use super::events::Event;
+use super::events::{Event, Moment, Recorder};
 use super::intake::TimeAxis;
 use super::leap::{LeapKeeper, LeapSource};
 use super::local::LocalState;
+use super::reach::Reach;
 use super::snapshot::{SeriesSnapshot, Snapshot};
 use super::summary::WindowSummary;
 use super::verdict::{History, Verdict, When};
@@ -40,9 +41,13 @@ pub struct Analysis {
     history: History,
     local: LocalState,
     leap: LeapKeeper,
-    events: Vec<Event>,
+    recorder: Recorder,
+    /// The events that last, as of the last picture.
+    ongoing: Arc<[Event]>,
     /// Of series that have not been polled yet.
     recalled: Recalled,
+    /// The failures in a row, and the reach, of series that were replaced by one that has not been polled yet.
+    inherited: BTreeMap<SeriesKey, (u64, Reach)>,
     longest: Window,
     axis: TimeAxis,
 }
@@ -50,7 +55,7 @@ pub struct Analysis {
 #[derive(Debug)]
 struct Series {
     windows: ServerWindows,
-    /// What was last made of it; made anew when a poll has ended since.
+    /// The cached result; recomputed when a poll has ended since.
     snapshot: Option<Arc<SeriesSnapshot>>,
     /// When the hour of the snapshot was summed up, and how many polls had ended by then.
     summed: (Stamp, u64),
@@ -71,8 +76,10 @@ impl Analysis {
             history: History::new(HISTORY),
             local: LocalState::default(),
             leap: LeapKeeper::default(),
-            events: Vec::new(),
+            recorder: Recorder::default(),
+            ongoing: Arc::default(),
             recalled: Recalled::new(),
+            inherited: BTreeMap::new(),
             longest,
             axis,
         }
@@ -86,7 +93,7 @@ impl Analysis {
     }
 
     /// The same, with windows that go on from what an earlier process measured, each from the first poll of its series
-    /// on: what is no longer polled does not come back. The verdict begins anew.
+    /// on: what is no longer polled does not come back. The verdict starts from nothing.
     #[must_use]
     pub fn recalling(mut self, recalled: Recalled) -> Self {
         self.recalled = recalled;
@@ -95,18 +102,30 @@ impl Analysis {
 
     /// Takes one poll. What is out of order or double counts nowhere.
     pub fn observe(&mut self, sample: &Arc<Sample>) {
-        let (longest, axis, recalled) = (self.longest, self.axis, &mut self.recalled);
+        let (longest, axis, recalled, inherited) = (self.longest, self.axis, &mut self.recalled, &mut self.inherited);
         let series = self.series.entry(sample.key()).or_insert_with_key(|key| {
             let windows = ServerWindows::up_to(longest, axis);
-            Box::new(Series::new(sample, windows, &recalled.remove(key).unwrap_or_default()))
+            let mut series = Series::new(sample, windows, &recalled.remove(key).unwrap_or_default());
+            if let Some((failures, reach)) = inherited.remove(key) {
+                series.consecutive_failures = failures;
+                series.windows.continue_reach(reach);
+            }
+            Box::new(series)
         });
-        if series.windows.observe(sample).is_ok() {
+        let is_used = series.windows.observe(sample).is_ok();
+        if is_used {
             series.take(sample);
         }
-        if self.attribution.observe(sample) == Ok(true) {
+        let now = Moment { at_s: axis.ns(sample.at) as f64 / 1e9, when: When(sample.at.wall_ns) };
+        let judged = self.attribution.observe(sample) == Ok(true);
+        let mut events = self.attribution.take_events();
+        if judged {
             self.history.record(self.attribution.verdict());
-            let (now, at_s) = (When(sample.at.wall_ns), self.axis.ns(sample.at) as f64 / 1e9);
-            self.leap.look(&self.attribution.announcements(), now, at_s, &mut self.events);
+            self.leap.look(&self.attribution.announcements(), now.when, now.at_s, &mut events);
+        }
+        events.into_iter().for_each(|event| self.recorder.record(event, now));
+        if is_used {
+            self.recorder.tick(now);
         }
     }
 
@@ -125,16 +144,26 @@ impl Analysis {
     pub fn forget(&mut self, key: &SeriesKey) {
         self.series.remove(key);
         let names: Vec<&str> = self.series.keys().map(|key| &*key.server).collect();
-        if !names.contains(&&*key.server) {
+        let is_gone = !names.contains(&&*key.server);
+        if is_gone {
             self.attribution.servers_changed(&names);
         }
+        let address = key.address.map(|address| address.to_string()).filter(|_| !is_gone);
+        self.recorder.forget(&key.server, address.as_deref());
     }
 
-    /// Events that began or ended since the last call.
+    /// A series is no longer polled; `successor` is polled instead, which continues the failures in a row.
+    pub fn replace(&mut self, key: &SeriesKey, successor: SeriesKey) {
+        if let Some(old) = self.series.get(key) {
+            let left = (old.consecutive_failures, old.windows.state().reach);
+            self.inherited.insert(successor, left);
+        }
+        self.forget(key);
+    }
+
+    /// Events that began or ended, or of which more is known, since the last call, as far as the limit of events allows.
     pub fn take_events(&mut self) -> Vec<Event> {
-        let mut events = self.attribution.take_events();
-        events.append(&mut self.events);
-        events
+        self.recorder.take()
     }
 
     /// The verdict as it stands.
@@ -159,7 +188,11 @@ impl Analysis {
     pub fn snapshot(&mut self, now: Stamp) -> Snapshot {
         let series = self.series.iter_mut().map(|(key, series)| (key.clone(), series.picture(now))).collect();
         let verdict = Arc::new(self.attribution.verdict().clone());
-        Snapshot { at: now, series, verdict, local: self.local.clone(), leap: Arc::clone(self.leap.truth()) }
+        if self.recorder.take_changed() {
+            self.ongoing = self.recorder.open().collect();
+        }
+        let (local, leap, ongoing) = (self.local.clone(), Arc::clone(self.leap.truth()), Arc::clone(&self.ongoing));
+        Snapshot { at: now, series, verdict, local, leap, ongoing }
     }
 }
 
@@ -240,11 +273,13 @@ fn note(recent_s: &mut VecDeque<f32>, sample: &Sample) {
 
 #[cfg(test)]
 mod tests {
+    use super::super::events::EventKind;
     use super::super::testing::{lost, sample, stamp};
     use super::*;
+    use crate::ntp::{Leap, RefId};
 
     #[test]
-    fn windows_go_on_from_what_an_earlier_process_measured_and_counters_begin_anew() {
+    fn windows_survive_a_restart_and_counters_start_at_zero() {
         let earlier: Vec<_> = (0..20).map(|k| sample(f64::from(k) * 64.0, 0.001, 0.01)).collect();
         let gone = SeriesKey::here(&"gone".into(), None);
         let recalled = Recalled::from([(earlier[0].key(), earlier.clone()), (gone, earlier)]);
@@ -255,6 +290,70 @@ mod tests {
         let series = snapshot.series.values().next().unwrap();
         assert_eq!((series.hour.n, series.recent_s.len(), series.polls), (21, 21, 1));
         assert_eq!(series.totals[0].delay.count(), 1);
+    }
+
+    /// A day of a server that tells another stratum, upstream, leap indicator and reference time at each poll.
+    fn lies(k: u64) -> Sample {
+        let mut poll = sample(k as f64 * 16.0, 0.001, 0.01);
+        let reply = poll.reply.as_mut().unwrap();
+        reply.stratum = 2 + (k % 9) as u8;
+        reply.refid = RefId([10, 0, (k >> 8) as u8, k as u8]);
+        reply.leap = if k.is_multiple_of(2) { Leap::None } else { Leap::Insert };
+        reply.reference_age_s = Some(if k.is_multiple_of(2) { 1.0 } else { 400.0 * 86_400.0 });
+        poll
+    }
+
+    #[test]
+    fn server_that_lies_for_a_day_leaves_few_events() {
+        let mut analysis = Analysis::new(Window::Hour, TimeAxis::Monotonic);
+        let (mut kept, mut reports) = (Vec::new(), 0);
+        for k in 0..5400 {
+            analysis.observe(&Arc::new(lies(k)));
+            let events = analysis.take_events();
+            reports += events.len();
+            events.into_iter().for_each(|event| event.upsert(&mut kept));
+        }
+        assert!(kept.len() <= 16 && reports <= 24, "{} events in {reports} reports", kept.len());
+        let ongoing = analysis.snapshot(stamp(86_400.0)).ongoing;
+        let mut kinds: Vec<_> = ongoing.iter().map(|event| event.kind.label()).collect();
+        kinds.sort_unstable();
+        assert_eq!(kinds, ["leap", "refid", "stale_reference", "stratum"]);
+        let refid = ongoing.iter().find(|event| event.kind == EventKind::Refid).unwrap();
+        assert_eq!(refid.sentence, "test changes its upstream at most polls (100 %).");
+    }
+
+    #[test]
+    fn lossy_server_is_one_open_event() {
+        let mut analysis = Analysis::new(Window::Hour, TimeAxis::Monotonic);
+        let mut kept = Vec::new();
+        for k in 0..1800 {
+            let at_s = f64::from(k);
+            let poll = if k % 10 < 3 { lost(at_s) } else { sample(at_s, 0.001, 0.01) };
+            analysis.observe(&Arc::new(poll));
+            analysis.take_events().into_iter().for_each(|event| event.upsert(&mut kept));
+        }
+        let lossy: Vec<_> = kept.iter().filter(|event| event.kind == EventKind::Lossy).collect();
+        assert_eq!((lossy.len(), lossy[0].end, lossy[0].detail.as_str()), (1, None, "30 % of polls"));
+        assert!(kept.len() <= 4, "{kept:?}");
+        let forgotten = SeriesKey::here(&"test".into(), None);
+        analysis.forget(&forgotten);
+        assert!(analysis.take_events().iter().all(|event| event.end.is_some()));
+    }
+
+    #[test]
+    fn successor_of_a_series_continues_its_failures_in_a_row() {
+        let mut analysis = Analysis::new(Window::Hour, TimeAxis::Monotonic);
+        let at = |address: &str, poll: Sample| Arc::new(Sample { address: Some(address.parse().unwrap()), ..poll });
+        let (old, new) = (at("192.0.2.1:123", lost(64.0)), at("192.0.2.2:123", lost(192.0)));
+        analysis.observe(&at("192.0.2.1:123", sample(0.0, 0.0, 0.01)));
+        analysis.observe(&old);
+        analysis.observe(&at("192.0.2.1:123", lost(128.0)));
+        analysis.replace(&old.key(), new.key());
+        analysis.observe(&new);
+        let snapshot = analysis.snapshot(stamp(192.0));
+        assert_eq!(snapshot.series.len(), 1);
+        let series = &snapshot.series[&new.key()];
+        assert_eq!((series.consecutive_failures, series.hour.reach.bits(), series.polls), (3, 0b1000, 1));
     }
 
     #[test]

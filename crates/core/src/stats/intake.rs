@@ -17,7 +17,7 @@ use crate::sample::{Outcome, Sample};
 pub enum TimeAxis {
     /// The monotonic clock: for a running monitor, which must not care about steps of the wall clock.
     Monotonic,
-    /// The wall clock: for recorded samples, whose monotonic clocks start anew with each boot.
+    /// The wall clock: for recorded samples, whose monotonic clocks start at zero with each boot.
     Wall,
 }
 

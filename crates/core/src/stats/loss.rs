@@ -1,6 +1,6 @@
 //! Loss by cause: how polls ended, counted.
 //!
-//! Loss is the share of polls that brought no sample, whatever the cause; the causes stand beside it. In a burst a poll
+//! Loss is the share of polls that brought no sample, whatever the cause; the causes are counted separately. In a burst a poll
 //! succeeds with its first good reply, so requests are counted apart.
 
 use serde::ser::SerializeMap;

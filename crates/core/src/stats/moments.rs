@@ -73,7 +73,7 @@ impl Moments {
         (self.n > 1).then(|| (self.squares / (self.n - 1) as f64).sqrt())
     }
 
-    /// The sum of the squared distances from the mean, of one value or more; for whoever keeps it.
+    /// The sum of the squared distances from the mean, of one value or more, for a caller that stores it.
     #[must_use]
     pub fn squares(&self) -> Option<f64> {
         (self.n > 0).then_some(self.squares)

@@ -2,7 +2,7 @@
 //!
 //! The rule is type 7 of Hyndman and Fan (1996): rank `q·(n−1)`, linear between the two values around it. It is what
 //! NumPy and Prometheus (`quantile_over_time`) do by default, so their users can check these numbers. Input is finite;
-//! whoever collects values refuses NaN and infinities at the door.
+//! code that collects values must reject NaN and infinities.
 
 /// A percentile that summaries show.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -139,9 +139,14 @@ struct Events {
 
 impl Events {
     fn keep(&mut self, event: Event) {
-        let key = (event.kind, event.server.clone(), event.address.clone(), event.start);
-        match self.places.get(&key) {
-            Some(place) => self.all[*place] = event,
+        let key = |(kind, start): (EventKind, When)| (kind, event.server.clone(), event.address.clone(), start);
+        let earlier = event.replaces.and_then(|known_as| self.places.remove(&key(known_as)));
+        let key = key((event.kind, event.start));
+        match earlier.or_else(|| self.places.get(&key).copied()) {
+            Some(place) => {
+                self.places.insert(key, place);
+                self.all[place] = event;
+            }
             None => {
                 self.places.insert(key, self.all.len());
                 self.all.push(event);
@@ -198,6 +203,25 @@ mod tests {
             assert!(!json["servers"]["ntp1"]["stability"][key].as_array().unwrap().is_empty(), "{key}");
         }
         assert!(report.events.iter().any(|event| event.kind == EventKind::ServerStep));
+    }
+
+    #[test]
+    fn step_of_a_server_is_one_event_with_its_size_and_onset() {
+        let (mut sized, mut in_time, mut events) = (0, 0, 0);
+        for seed in 1..=20 {
+            let mut world = World::ordinary(seed, 5, 64.0, 6.0 * 3600.0);
+            let at_s = 3.0 * 3600.0;
+            let start_ns = world.samples().next().unwrap().at.wall_ns;
+            world.faults.push(Fault::ServerStep { server: 1, at_s, size_s: 0.12 });
+            let (_, report) = replay(&world);
+            for event in report.events.iter().filter(|event| event.kind == EventKind::ServerStep) {
+                let late_s = (event.start.0 - start_ns) as f64 / 1e9 - at_s;
+                events += 1;
+                sized += usize::from(event.detail.starts_with("+0.1"));
+                in_time += usize::from(late_s.abs() <= 2.0 * 64.0);
+            }
+        }
+        assert_eq!((events, sized, in_time), (20, 20, 20));
     }
 
     #[test]

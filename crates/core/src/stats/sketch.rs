@@ -125,7 +125,7 @@ impl Sketch {
         Self { buckets: merge_sorted(&negative, positive), count: self.count }
     }
 
-    /// Each value that is told apart, in order, with how often it was counted: for histograms.
+    /// Each bucket in order: its value and its count, for histograms.
     pub fn values(&self) -> impl Iterator<Item = (f64, u64)> {
         self.buckets.iter().map(|bucket| (value_of(bucket.index), u64::from(bucket.count)))
     }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::events::Event;
 use super::leap::LeapTruth;
 use super::local::LocalState;
 use super::state::Totals;
@@ -24,6 +25,8 @@ pub struct Snapshot {
     pub local: LocalState,
     /// The state of leap seconds.
     pub leap: Arc<LeapTruth>,
+    /// The events that last, in no order.
+    pub ongoing: Arc<[Event]>,
 }
 
 /// The results of one series.
@@ -62,6 +65,7 @@ impl Snapshot {
             verdict: Arc::new(Verdict::nothing_yet()),
             local: LocalState::default(),
             leap: Arc::default(),
+            ongoing: Arc::default(),
         }
     }
 

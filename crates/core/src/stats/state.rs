@@ -95,7 +95,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_filter_starts_anew_when_the_way_of_stamping_changes() {
+    fn a_change_of_timestamping_resets_the_filter() {
         let mut state = ServerState::default();
         state.record(0.0, &sample(0.0, 0.001, 0.010));
         state.record(64.0, &sample(64.0, 0.002, 0.010));

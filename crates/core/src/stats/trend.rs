@@ -2,7 +2,7 @@
 //!
 //! The slope is the median of the slopes of all pairs of points (Sen 1968), its confidence interval comes from the
 //! distribution of Kendall's S with ties (normal approximation). Up to 29 % of the points may be arbitrarily wrong. A
-//! step is not a drift: whoever knows of a step splits there first. The interval takes the points as independent;
+//! step is not a drift: a caller that knows of a step splits there first. The interval takes the points as independent;
 //! slow wander makes it too narrow.
 
 use schemars::JsonSchema;

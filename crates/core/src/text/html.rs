@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use super::plain::is_disruptive;
+
 /// Text within HTML or SVG, in an element or in a quoted attribute.
 pub struct Text<'a>(pub &'a str);
 
@@ -14,7 +16,7 @@ impl fmt::Display for Text<'_> {
                 '>' => f.write_str("&gt;")?,
                 '"' => f.write_str("&quot;")?,
                 '\'' => f.write_str("&#39;")?,
-                c if c.is_control() => f.write_str("\u{fffd}")?,
+                c if is_disruptive(c) => f.write_str("\u{fffd}")?,
                 c => write!(f, "{c}")?,
             }
         }

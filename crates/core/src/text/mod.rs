@@ -2,4 +2,5 @@
 
 pub mod decimal;
 pub mod html;
+pub mod plain;
 pub mod units;

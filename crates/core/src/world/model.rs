@@ -33,7 +33,8 @@ pub struct ServerModel {
     pub root_delay_s: f64,
     /// The root dispersion that the server reports.
     pub root_dispersion_s: f64,
-    /// The number of the upstream that the server names in its reference identifier; servers with the same one share it.
+    /// The number of the upstream that the server names in its reference identifier; servers with the same one share
+    /// it.
     pub upstream: u8,
 }
 
@@ -115,7 +116,8 @@ pub enum Fault {
         /// When the fault ends.
         until_s: f64,
     },
-    /// The local clock is off from `at_s` on and steered back: by `size_s · exp(−t/tau)`, oscillating if `period_s` is finite.
+    /// The local clock is off from `at_s` on and steered back: by `size_s · exp(−t/tau)`, oscillating if `period_s` is
+    /// finite.
     LocalSettling {
         /// When the fault begins.
         at_s: f64,

@@ -1,7 +1,7 @@
 //! Kinds of worlds with their truth. Sizes, signs, intervals and numbers of servers vary with the seed.
 //!
-//! A third of the kinds is held out: thresholds are never chosen by them, so that their figures show what to expect of worlds
-//! that nobody thought of.
+//! A third of the kinds is held out: thresholds are never chosen by them, so that their figures show what to expect of
+//! worlds that no developer thought of.
 
 use ntp_monitor_core::world::{Dice, Fault, World};
 

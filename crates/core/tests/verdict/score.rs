@@ -8,9 +8,9 @@ use ntp_monitor_core::stats::verdict::{Entry, History, Kind, State, Verdict};
 
 use super::kinds::{Case, Party};
 
-/// A verdict may outlast the fault by so many polls: it has to be confirmed that the fault is over.
+/// A verdict may last this many polls longer than the fault: its end must be confirmed.
 const GRACE_POLLS: f64 = 8.0;
-/// An onset may be told this many polls early.
+/// A stated onset may be this many polls early.
 const EARLY_POLLS: f64 = 4.0;
 
 /// The score of one world.
@@ -172,8 +172,8 @@ fn overlap(case: &Case, party: Party, truth: (f64, f64), entries: &[Entry]) -> (
     (inside_s / length_s, (told_s - inside_s) / length_s)
 }
 
-/// The delay of the yardstick in polls: medians of two adjacent windows of 4, 8, … 256 polls of the server against the median of
-/// the others, apart by more than six sigma of the pooled MAD.
+/// The delay of the yardstick in polls: medians of two adjacent windows of 4, 8, … 256 polls of the server against the
+/// median of the others, apart by more than six sigma of the pooled MAD.
 pub fn yardstick(case: &Case) -> Option<f64> {
     let guilt = case.guilt.iter().find(|g| g.required)?;
     let mut samples = case.world.samples();

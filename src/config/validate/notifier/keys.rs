@@ -1,18 +1,17 @@
-//! What is written under one key of a notifier: texts, secrets, URLs, addresses, certificates. What is wrong with it is a
+//! What is written under one key of a notifier: texts, secrets, URLs, addresses. What is wrong with it is a
 //! fault at that key; a secret is repeated in none.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use crate::config::certificate::roots;
 use lettre::message::Mailbox;
 use reqwest::Url;
 use reqwest::header::{HeaderName, HeaderValue};
 use secrecy::ExposeSecret;
 
-use super::{COMMON, Table, is_loopback};
-use crate::config::model::Hidden;
+use super::{COMMON, HTTP, Table, is_loopback};
+use crate::config::model::{Hidden, NotifierType};
 use crate::config::units::Secret;
-use crate::config::validate::secret::{FileFault, Places, resolve};
+use crate::config::validate::secret::Places;
 
 impl Table<'_, '_> {
     /// A key of another type would be silently without effect.
@@ -26,7 +25,9 @@ impl Table<'_, '_> {
             .into_iter()
             .flat_map(|table| table.keys().cloned())
             .collect();
-        for key in set.iter().map(String::as_str).filter(|key| !COMMON.contains(key) && !own.contains(key)) {
+        let has_http = self.kind != NotifierType::Email;
+        let is_known = |key: &&str| COMMON.contains(key) || own.contains(key) || has_http && HTTP.contains(key);
+        for key in set.iter().map(String::as_str).filter(|key| !is_known(key)) {
             let why = format!("is no key of type {:?}; it has {}", self.kind.label(), own.join(", "));
             self.require(false, key, &why);
         }
@@ -54,7 +55,7 @@ impl Table<'_, '_> {
     fn secret(&mut self, key: &str, inline: &Option<Secret>, file: &Option<PathBuf>) -> Option<Hidden> {
         let places = Places::of(&self.path, key);
         let (secret, _) = places.look(inline.as_ref(), file.as_ref(), self.rules, self.surroundings)?;
-        Some(Hidden::from(secret))
+        Some(secret)
     }
 
     /// A secret that may be missing, but not be broken: many of them end up in a header.
@@ -127,17 +128,5 @@ impl Table<'_, '_> {
         let mailbox = address.parse().ok();
         self.require(mailbox.is_some(), key, &format!("{address:?} is no mail address, such as \"ops@example.net\""));
         mailbox
-    }
-
-    pub(super) fn certificates(&mut self, file: &Path) -> Option<String> {
-        let path = resolve(file, self.surroundings);
-        let unread = |why| FileFault::Unread(format!("{} cannot be read: {why}", path.display()));
-        let text = std::fs::read_to_string(&path).map_err(unread);
-        let found = text.and_then(|pem| match roots(&pem) {
-            Ok(_) => Ok(pem),
-            Err(why) => Err(FileFault::Wrong(format!("{} {why}", path.display()))),
-        });
-        let key = self.path.key("ca_file");
-        found.map_err(|fault| self.rules.refuse_file(&key, fault)).ok()
     }
 }

@@ -3,19 +3,23 @@
 mod keys;
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use lettre::message::Mailbox;
 use reqwest::header::HeaderValue;
 
+use super::outbound::{certificates, proxy};
 use super::{Rules, Surroundings};
 use crate::config::fault::KeyPath;
-use crate::config::model::{Channel, Email, Heartbeat, MailTls, Notifier, NotifierType, Webhook};
+use crate::config::model::{Channel, Chat, Email, Heartbeat, MailTls, Notifier, NotifierType, Webhook};
 use crate::config::raw;
 use ntp_monitor_core::alert::body::BodyTemplate;
 
 /// Keys of every type.
 const COMMON: [&str; 5] = ["name", "type", "timeout", "rate", "ca_file"];
+/// Keys of every type that sends HTTP requests.
+const HTTP: [&str; 2] = ["proxy", "proxy_file"];
 /// What is asked for more often than this is asked for too often.
 const SHORTEST_BEAT: Duration = Duration::from_secs(15);
 /// Longer than this, an attempt holds up everything behind it.
@@ -29,13 +33,13 @@ fn keys(kind: NotifierType) -> &'static [&'static str] {
     match kind {
         NotifierType::Slack | NotifierType::Teams => &["url", "url_file"],
         NotifierType::Webhook => {
-            &["url", "url_file", "secret", "secret_file", "headers", "body_template", "content_type"]
+            &["url", "url_file", "secret", "secret_file", "headers", "body_template", "content_type", "expect"]
         }
         NotifierType::Pagerduty => &["api_url", "routing_key", "routing_key_file"],
         NotifierType::Ntfy => &["api_url", "topic", "topic_file", "token", "token_file"],
-        NotifierType::Telegram => &["api_url", "token", "token_file", "chat_id"],
-        NotifierType::Heartbeat => &["url", "url_file", "interval", "fail_url", "fail_url_file"],
-        NotifierType::Email => &["host", "port", "tls", "from", "to", "username", "password", "password_file"],
+        NotifierType::Telegram => &["api_url", "token", "token_file", "chat_id", "message_thread_id"],
+        NotifierType::Heartbeat => &["url", "url_file", "interval", "fail_url", "fail_url_file", "expect"],
+        NotifierType::Email => &["host", "port", "tls", "hello", "from", "to", "username", "password", "password_file"],
     }
 }
 
@@ -78,11 +82,13 @@ impl Table<'_, '_> {
         self.require(section.timeout.0 <= LONGEST_TIMEOUT, "timeout", "must not be longer than 120s");
         self.require((1..=10_000).contains(&section.rate), "rate", "must be from 1 to 10000");
         let ca_pem = match &section.ca_file {
-            Some(file) => Some(self.certificates(file)?),
+            Some(file) => Some(certificates(&self.path, file, self.rules, self.surroundings)?),
             None => None,
         };
+        let (inline, file) = (section.proxy.as_ref(), section.proxy_file.as_ref());
+        let proxy = proxy(&self.path, inline, file, self.rules, self.surroundings);
         let (name, timeout, per_minute) = (section.name.clone(), section.timeout.0, section.rate);
-        Some(Notifier { name, timeout, per_minute, ca_pem, channel: self.channel(section)? })
+        Some(Notifier { name, timeout, per_minute, ca_pem, proxy, channel: self.channel(section)? })
     }
 
     fn channel(&mut self, section: raw::Notifier) -> Option<Channel> {
@@ -101,12 +107,10 @@ impl Table<'_, '_> {
             }
             NotifierType::Telegram => {
                 let token = self.needed("token", &section.token, &section.token_file);
-                let chat_id = self.text("chat_id", section.chat_id);
-                Some(Channel::Telegram {
-                    api_url: self.api(section.api_url, TELEGRAM)?,
-                    token: token?,
-                    chat_id: chat_id?,
-                })
+                let (id, topic) = (self.text("chat_id", section.chat_id), section.message_thread_id);
+                self.require(topic.is_none_or(|topic| topic > 0), "message_thread_id", "must be positive");
+                let api_url = self.api(section.api_url, TELEGRAM)?;
+                Some(Channel::Telegram { api_url, token: token?, chat: Chat { id: id?, topic } })
             }
             NotifierType::Heartbeat => {
                 let url = self.secret_url("url", &section.url, &section.url_file);
@@ -115,7 +119,8 @@ impl Table<'_, '_> {
                     has_fail.then(|| self.secret_url("fail_url", &section.fail_url, &section.fail_url_file)).flatten();
                 let interval = section.interval.map_or(Duration::from_secs(60), |span| span.0);
                 self.require(interval >= SHORTEST_BEAT, "interval", "must be at least 15s");
-                Some(Channel::Heartbeat(Heartbeat { url: url?, fail_url, interval }))
+                let expect = self.expect(section.expect);
+                Some(Channel::Heartbeat(Heartbeat { url: url?, fail_url, interval, expect }))
             }
             NotifierType::Email => self.email(section),
         }
@@ -137,8 +142,10 @@ impl Table<'_, '_> {
         );
         let content_type = section.content_type.unwrap_or_else(|| "application/json".to_owned());
         self.require(HeaderValue::try_from(&content_type).is_ok(), "content_type", "cannot be sent in a header");
+        let expect = self.expect(section.expect);
         Some(Channel::Webhook(Webhook {
             url: url?,
+            expect,
             secret,
             headers,
             body_template: section.body_template,
@@ -146,15 +153,20 @@ impl Table<'_, '_> {
         }))
     }
 
+    fn expect(&mut self, text: Option<String>) -> Option<String> {
+        self.require(text.as_ref().is_none_or(|text| !text.is_empty()), "expect", "must not be empty");
+        text
+    }
+
     fn email(&mut self, section: raw::Notifier) -> Option<Channel> {
         let tls = section.tls.unwrap_or_default();
         let host = self.text("host", section.host);
-        let is_local = host.as_deref().is_some_and(is_loopback);
-        self.require(
-            tls != MailTls::None || is_local || host.is_none(),
-            "tls",
-            "none is for a server on this machine only: passwords and alerts would be open to everybody on the way",
-        );
+        if let Some(host) = host.as_deref().filter(|host| tls == MailTls::None && !is_loopback(host)) {
+            self.unencrypted(host, section.username.is_some());
+        }
+        if let Some(hello) = &section.hello {
+            self.require(is_greeting(hello), "hello", "must be a name such as \"ntp.example.net\"");
+        }
         let usual = match tls {
             MailTls::Starttls => 587,
             MailTls::Tls => 465,
@@ -169,11 +181,43 @@ impl Table<'_, '_> {
         let both = section.username.is_some() == password.is_some();
         self.require(both, "username", "and password go together: set both or neither");
         let login = section.username.zip(password);
-        Some(Channel::Email(Email { host: host?, port, tls, from: from?, to, login }))
+        Some(Channel::Email(Email { host: host?, port, tls, from: from?, to, login, hello: section.hello }))
+    }
+
+    /// Mail without encryption, to another machine.
+    fn unencrypted(&mut self, host: &str, has_login: bool) {
+        let is_public = bare(host).parse().is_ok_and(|address| !is_private(address));
+        let why = "none is for a server on this machine or on the local network: alerts could be read on the way";
+        self.require(!is_public, "tls", why);
+        let name = &self.name;
+        let what = if has_login { "the password and all alerts" } else { "all alerts" };
+        self.warnings
+            .push(format!("notifier {name}: tls = \"none\": {what} can be read and changed on the way to {host}"));
     }
 }
 
 fn is_loopback(host: &str) -> bool {
-    let bare = host.trim_start_matches('[').trim_end_matches(']');
-    host == "localhost" || bare.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+    host == "localhost" || bare(host).parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+/// The host of a URL without the brackets of an IPv6 address.
+fn bare(host: &str) -> &str {
+    host.trim_start_matches('[').trim_end_matches(']')
+}
+
+fn is_private(address: IpAddr) -> bool {
+    match address.to_canonical() {
+        IpAddr::V4(address) => address.is_private() || address.is_link_local(),
+        IpAddr::V6(address) => address.is_unique_local() || address.is_unicast_link_local(),
+    }
+}
+
+/// Whether a name can be sent in a greeting: labels of letters, digits and hyphens, or an address in brackets.
+fn is_greeting(name: &str) -> bool {
+    let is_label = |label: &str| !label.is_empty() && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+    let literal = name.strip_prefix('[').and_then(|name| name.strip_suffix(']'));
+    match literal {
+        Some(literal) => literal.strip_prefix("IPv6:").unwrap_or(literal).parse::<IpAddr>().is_ok(),
+        None => name.len() <= 253 && name.split('.').all(is_label),
+    }
 }

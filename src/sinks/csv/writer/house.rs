@@ -85,7 +85,7 @@ impl CsvWriter {
 
     fn finish(&mut self, dir: &Path, file: DayFile) -> io::Result<()> {
         self.close(file)?;
-        self.job = Some(Job::begin(dir, file)?);
+        self.job = Some(Job::begin(dir, file, self.group)?);
         Ok(())
     }
 }

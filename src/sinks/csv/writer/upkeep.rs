@@ -1,9 +1,11 @@
 //! What other programs do to the file of the day is noticed before each batch and each second, and undone: the file is
-//! opened anew by its path, and gets the rows that it lacks and the store has.
+//! reopened by its path, and gets the rows that it lacks and the store has.
 
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+use slog::{info, warn};
 
 use super::returned::Progress;
 use super::{CsvWriter, at};
@@ -38,6 +40,45 @@ impl CsvWriter {
         }
     }
 
+    /// Writes what an earlier process did not write, then repairs what other programs did, for as long as [`AT_ONCE`]
+    /// each.
+    pub(super) fn bring_up_to_date(&mut self) -> Result<Progress, WriteError> {
+        match self.catch_up()? {
+            Progress::Done => self.repair(),
+            progress => Ok(progress),
+        }
+    }
+
+    fn catch_up(&mut self) -> Result<Progress, WriteError> {
+        let until = Instant::now() + AT_ONCE;
+        let what = "rows that an earlier process did not write are being brought from the store";
+        while let Some(left) = self.catch_up.left(&self.config.dir) {
+            let Some(journal) = &self.journal else { return Ok(Progress::Done) };
+            let stored = match journal(left, CHUNK) {
+                Ok(stored) => stored,
+                Err(why) => {
+                    return Ok(Progress::Waiting(WriteError(format!("{what}, which cannot be read: {why}"))));
+                }
+            };
+            let until_ns = stored.last().map(|sample| sample.at.wall_ns);
+            let lacking = self.catch_up.lacking(stored);
+            let lacking: Vec<_> = lacking.iter().filter(|sample| !self.is_there(sample)).collect();
+            self.append_samples(lacking.iter().copied())?;
+            self.count(&lacking);
+            if let Err(why) = self.close_old() {
+                warn!(self.log, "cannot sync a finished file"; "reason" => %why);
+            }
+            if let Some(written) = self.catch_up.advance(until_ns, lacking.len()).filter(|written| *written > 0) {
+                info!(self.log, "wrote samples to the CSV files that an earlier process did not write";
+                    "samples" => written);
+            }
+            if Instant::now() >= until {
+                return Ok(Progress::Going(WriteError(what.to_owned())));
+            }
+        }
+        Ok(Progress::Done)
+    }
+
     /// Looks for damage and repairs what there is, for as long as [`AT_ONCE`].
     pub(super) fn repair(&mut self) -> Result<Progress, WriteError> {
         self.find_damage()?;
@@ -58,6 +99,12 @@ impl CsvWriter {
             }
         }
         Ok(Progress::Done)
+    }
+
+    /// Goes on with what an earlier process did not write, by `until`. The next start continues with the rest.
+    pub(super) fn end_catch_up(&mut self, until: Instant) -> Result<(), WriteError> {
+        while Instant::now() < until && matches!(self.catch_up()?, Progress::Going(_)) {}
+        Ok(())
     }
 
     /// As [`CsvWriter::repair`], to the end; when the store cannot be read by `until` the rows are lost.

@@ -29,6 +29,8 @@ pub(super) struct Alert {
     pub life: Life,
     /// The server; `None` if the rule uses no server variable, and for a restored alert before its first evaluation.
     pub ident: Option<Arc<ServerIdent>>,
+    /// The series of that server that the alert shows: `name@address`.
+    pub series_id: Arc<str>,
     pub started_at: Timestamp,
     pub fired_at: Timestamp,
     pub value: Option<f64>,
@@ -53,6 +55,7 @@ impl Alert {
         Self {
             life: Life::new(now),
             ident: None,
+            series_id: Arc::default(),
             started_at: timestamp(now),
             fired_at: timestamp(now),
             value: None,
@@ -72,6 +75,7 @@ impl Alert {
         Self {
             life: Life::restored(now, saved.labels.contains_key(FLAPPING)),
             ident: None,
+            series_id: Arc::default(),
             started_at: saved.started_at,
             fired_at: saved.fired_at,
             value: saved.value,
@@ -84,6 +88,11 @@ impl Alert {
             held_by: saved.held_by,
             seen: now,
         }
+    }
+
+    /// The server and its series, for selectors.
+    pub(super) fn about(&self) -> Option<(&str, &ServerIdent)> {
+        self.ident.as_ref().map(|ident| (&*self.series_id, &**ident))
     }
 
     pub(super) fn saved(&self, rule: &Rule, target: &str) -> Saved {

@@ -12,7 +12,8 @@ use crate::alert::rule::RuleSummary;
 use crate::alert::status::{Addressed, Saved};
 use crate::clock::Stamp;
 
-/// The maximum number of alerts in a notification; further ones are only counted.
+/// The maximum number of alerts that a description lists; further ones are only counted. The notification has them all,
+/// because some receivers open and close one incident for each.
 const LISTED: usize = 100;
 /// The maximum number of servers named in a summary.
 const NAMED: usize = 5;
@@ -106,13 +107,12 @@ pub(super) fn ended(
 
 /// Builds the notification.
 pub(super) fn addressed(alert: &str, rule: &RuleSummary, settings: &Settings, content: Content<'_>) -> Addressed {
-    let Content { status, reminder, now, description, mut instances } = content;
+    let Content { status, reminder, now, description, instances } = content;
     let summary = match instances.as_slice() {
         [only] => only.summary.clone(),
         several => summary_of(alert, several),
     };
     let description = if instances.len() == 1 { description.to_owned() } else { lines(&instances) };
-    instances.truncate(LISTED);
     let kind = match (status, reminder) {
         (Status::Firing, false) => "firing",
         (Status::Firing, true) => "reminder",
@@ -147,4 +147,29 @@ fn lines(instances: &[Instance]) -> String {
         lines.push(format!("… and {} more", instances.len() - LISTED));
     }
     lines.join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn notification_of_a_large_group_has_every_alert() {
+        let one = |n| Instance {
+            server: Some(format!("server-{n}")),
+            value: None,
+            labels: BTreeMap::new(),
+            summary: format!("server-{n} is off"),
+            started_at: Timestamp::UNIX_EPOCH,
+            ended_at: None,
+        };
+        let instances: Vec<_> = (0..3 * LISTED / 2).map(one).collect();
+        let now = Stamp::new(0, 0, 0);
+        let content = Content { status: Status::Resolved, reminder: false, now, description: "", instances };
+        let addressed = addressed("offset", &RuleSummary::default(), &Settings::default(), content);
+        let notification = addressed.notification;
+        assert_eq!(notification.alerts.len(), 3 * LISTED / 2);
+        assert_eq!(notification.description.lines().count(), LISTED + 1);
+        assert!(notification.description.ends_with("… and 50 more"));
+    }
 }

@@ -17,7 +17,7 @@ impl Watch {
         let mut is_reminder_due = false;
         let quiet = evaluation.quiet.of(self.rule());
         for (id, alert) in self.alerts.iter_mut().filter(|(_, alert)| alert.life.phase() == Phase::Firing) {
-            alert.mute = quiet.mute(alert.ident.as_ref().map(|ident| (&**id, &**ident)));
+            alert.mute = quiet.mute(alert.about());
             match alert.told {
                 _ if alert.mute.is_some() => {}
                 Some(at) => {

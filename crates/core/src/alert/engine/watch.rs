@@ -1,6 +1,7 @@
 //! One enabled rule and its alerts.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use super::alert::Alert;
@@ -17,7 +18,8 @@ use crate::clock::Stamp;
 #[derive(Debug)]
 pub(super) struct Watch {
     rule: Arc<Rule>,
-    /// The alerts by server. The name is empty if the rule uses no server variable.
+    /// The alerts by name of the server, whichever of its addresses they show. The name is empty if the rule uses no
+    /// server variable.
     pub alerts: BTreeMap<Arc<str>, Alert>,
     pub group: Group,
     pub last_error: Option<String>,
@@ -49,7 +51,11 @@ impl Watch {
 
     /// Restores an alert from its stored state.
     pub(super) fn restore(&mut self, now: Stamp, saved: Saved) {
-        let target: Arc<str> = saved.target.as_str().into();
+        let target: Arc<str> = server_of(&saved.target).into();
+        if *target != *saved.target {
+            // Stored by a version that had an alert for each address.
+            self.touched.extend([Arc::clone(&target), saved.target.as_str().into()]);
+        }
         match saved.ended_at {
             Some(ended_at) => drop(self.group.over.insert(target, Ended::restored(saved, ended_at))),
             None => drop(self.alerts.insert(target, Alert::restored(now, saved))),
@@ -70,22 +76,47 @@ impl Watch {
         let rule = Arc::clone(&self.rule);
         let common = &evaluation.facts.common;
         if rule.expression.is_about_servers() {
-            let meant = |server: &&ServerView<'_>| rule.spec.servers.admits(server.id, server.ident);
-            for server in evaluation.facts.servers.iter().filter(meant) {
-                self.judge_one(evaluation, &View { server: Some(*server), common }, outcome);
+            let meant = |server: &&ServerView<'_>| rule.spec.servers.admits(server.series_id, server.ident);
+            let servers: Vec<&ServerView<'_>> = evaluation.facts.servers.iter().filter(meant).collect();
+            for series in servers.chunk_by(|a, b| a.ident.name == b.ident.name) {
+                let judged = series.iter().map(|server| View { server: Some(**server), common }).map(|view| {
+                    let answer = rule.expression.evaluate(&view);
+                    (view, answer)
+                });
+                let told = judged.min_by_key(|(view, answer)| self.rank(view, answer, evaluation));
+                if let Some((view, answer)) = told {
+                    self.judge_one(evaluation, &view, answer, outcome);
+                }
             }
         } else {
-            self.judge_one(evaluation, &View { server: None, common }, outcome);
+            let view = View { server: None, common };
+            let answer = rule.expression.evaluate(&view);
+            self.judge_one(evaluation, &view, answer, outcome);
         }
         self.end_the_unseen(evaluation, outcome);
     }
 
-    fn judge_one(&mut self, evaluation: &Evaluation<'_>, view: &View<'_>, outcome: &mut Outcome) {
-        let answer = self.rule.expression.evaluate(view);
+    /// Which series of a server its alert shows, the lowest rank: one for which the condition is true and that is not
+    /// silenced, preferably the one that it shows already.
+    fn rank(&self, view: &View<'_>, answer: &Answer, evaluation: &Evaluation<'_>) -> (u8, bool, bool) {
+        let Some(server) = &view.server else { return (0, false, false) };
+        let truth = match answer {
+            Answer::True => 0,
+            Answer::Error(_) => 1,
+            Answer::False => 2,
+            Answer::NoData => 3,
+        };
+        let about = Some((server.series_id, &**server.ident));
+        let is_silenced = truth == 0 && evaluation.quiet.of(&self.rule).mute(about).is_some();
+        let shown = self.alerts.get(&server.ident.name).map(|alert| &*alert.series_id);
+        (truth, is_silenced, shown != Some(server.series_id))
+    }
+
+    fn judge_one(&mut self, evaluation: &Evaluation<'_>, view: &View<'_>, answer: Answer, outcome: &mut Outcome) {
         if let Answer::Error(why) = &answer {
             self.last_error = Some(why.clone());
         }
-        let id = view.server.as_ref().map_or("", |server| server.id);
+        let id = view.server.as_ref().map_or("", |server| &server.ident.name);
         if !self.alerts.contains_key(id) {
             if answer != Answer::True {
                 return;
@@ -100,6 +131,9 @@ impl Watch {
         }
         if let Some(server) = &view.server {
             alert.ident = Some(Arc::clone(server.ident));
+            if *alert.series_id != *server.series_id {
+                alert.series_id = server.series_id.into();
+            }
         }
         let change = alert.life.step(evaluation.now, &answer, &timing, evaluation.may_fire);
         if answer == Answer::True {
@@ -126,7 +160,7 @@ impl Watch {
         let Some(id) = self.alerts.get_key_value(id).map(|(id, _)| Arc::clone(id)) else { return };
         let Some(alert) = self.alerts.get_mut(&id) else { return };
         alert.describe(&self.rule, view, evaluation);
-        alert.mute = evaluation.quiet.of(&self.rule).mute(alert.ident.as_ref().map(|ident| (&*id, &**ident)));
+        alert.mute = evaluation.quiet.of(&self.rule).mute(alert.about());
         alert.held_by = alert.mute.as_ref().map(ToString::to_string);
         alert.fired_at = timestamp(evaluation.now);
         alert.told = None;
@@ -175,4 +209,10 @@ impl Watch {
         let unseen: Vec<Arc<str>> = self.alerts.iter().filter_map(unseen).collect();
         self.drop_all(&unseen, evaluation.now, outcome);
     }
+}
+
+/// The name in `name@address`, and every other text as it is.
+fn server_of(target: &str) -> &str {
+    let series = target.rsplit_once('@').filter(|(_, address)| address.parse::<SocketAddr>().is_ok());
+    series.map_or(target, |(name, _)| name)
 }

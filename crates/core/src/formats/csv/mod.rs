@@ -1,10 +1,12 @@
 //! CSV: the columns of [`COLUMNS`], one line a sample. `record` writes a line, `read` reads lines (`row` one of them).
 
 mod columns;
+mod limit;
 mod read;
 mod record;
 mod row;
 
 pub use columns::{COLUMNS, HEADER, REQUIRED};
+pub use limit::LONGEST_ROW;
 pub use read::{Csv, Rows, read_from};
 pub use record::{append_record, day};

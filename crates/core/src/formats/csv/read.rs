@@ -12,6 +12,7 @@ use std::io::{BufRead, Read};
 use csv::{Reader, ReaderBuilder, StringRecord};
 
 use super::columns::{COLUMNS, REQUIRED};
+use super::limit::Limited;
 use super::row::{Row, Servers};
 use crate::formats::source::{RowError, Samples, Source};
 use crate::sample::Sample;
@@ -40,7 +41,7 @@ impl Source for Csv {
 /// The samples of a file, in its order.
 pub struct Rows<R> {
     file: String,
-    reader: Reader<R>,
+    reader: Reader<Limited<R>>,
     /// Where each of [`COLUMNS`] is in a row.
     places: [Option<usize>; COLUMNS.len()],
     servers: Servers,
@@ -53,13 +54,13 @@ pub struct Rows<R> {
 /// # Errors
 /// When a column that is needed is missing, or the first line cannot be read.
 pub fn read_from<R: Read>(name: &str, source: R) -> Result<Rows<R>, RowError> {
-    let mut reader = ReaderBuilder::new().flexible(true).from_reader(source);
+    let mut reader = ReaderBuilder::new().flexible(true).from_reader(Limited::new(source));
     let header = reader.headers().map_err(|why| RowError::whole(name, 1, &why.to_string()))?;
     let places = places_in(header).map_err(|missing| {
         let reason = "this column is needed and missing; the first line must name the columns".to_owned();
         RowError { file: name.to_owned(), line: 1, column: missing.to_owned(), reason }
     })?;
-    let (servers, record) = (Servers::new(), StringRecord::new());
+    let (servers, record) = (Servers::default(), StringRecord::new());
     Ok(Rows { file: name.to_owned(), reader, places, servers, record, ended: false })
 }
 
@@ -95,7 +96,8 @@ impl<R: Read> Iterator for Rows<R> {
                 Err(why) => {
                     // Behind a failure of the source nothing can be read; behind a row that is no text, the next row can.
                     self.ended = why.is_io_error();
-                    let line = why.position().map_or(0, csv::Position::line);
+                    // A failure of the source has no position: it is in the row after the last one.
+                    let line = why.position().map_or_else(|| self.reader.position().line(), csv::Position::line);
                     return Some(Err(RowError::whole(&self.file, line, &why.to_string())));
                 }
             }
@@ -129,6 +131,7 @@ impl<R: Read> Rows<R> {
 mod tests {
     use proptest::prelude::*;
 
+    use super::super::row::MOST_SERIES;
     use super::*;
     use crate::sample::Outcome;
 
@@ -177,6 +180,23 @@ mod tests {
             missing.to_string(),
             "f.csv:1: outcome: this column is needed and missing; the first line must name the columns"
         );
+    }
+
+    #[test]
+    fn row_without_end_and_series_without_number_are_refused() {
+        let good = "0,a,2026-11-22T20:42:42Z,2,,-0.001,0.02,sample,0.003,0.004\n";
+        let rows = read(&format!("{good}{}", "x".repeat(10 << 20)));
+        assert_eq!((rows.len(), rows[0].is_ok()), (2, true));
+        let why = rows[1].as_ref().unwrap_err();
+        assert!(why.line >= 3 && why.reason.contains("longer than 65536 bytes"), "{why}");
+
+        let many: String = (0..MOST_SERIES + 5).map(|n| good.replace(",a,", &format!(",a{n},"))).collect();
+        let rows = read(&(many + &good.replace(",a,", ",a0,")));
+        assert_eq!(rows.iter().filter(|row| row.is_err()).count(), 5);
+        assert!(rows.last().unwrap().is_ok());
+        let why = rows[MOST_SERIES].as_ref().unwrap_err();
+        assert_eq!(why.column, "server");
+        assert!(why.reason.contains("more than 100000 servers"), "{why}");
     }
 
     #[test]

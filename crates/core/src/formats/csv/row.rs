@@ -1,6 +1,6 @@
 //! One row of cells as a sample, or the cell that is at fault.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
@@ -23,8 +23,50 @@ const TIME_HINT: &str = "; a time is written as 2026-11-22T20:42:42Z";
 /// The column at fault and the reason.
 pub(super) type Fault = (Column, String);
 
+/// Maximum number of servers in a file; each address of a server counts. What is analysed is kept for each of them.
+pub(super) const MOST_SERIES: usize = 100_000;
+/// Maximum length of the name of a server or a vantage, in bytes: that of the configuration.
+const LONGEST_NAME: usize = 128;
+
 /// The servers met so far, by vantage and name.
-pub(super) type Servers = HashMap<String, HashMap<String, Arc<ServerIdent>>>;
+#[derive(Debug, Default)]
+pub(super) struct Servers {
+    by_vantage: HashMap<String, HashMap<String, Server>>,
+    series: usize,
+}
+
+/// A server, with the addresses met so far.
+#[derive(Debug)]
+struct Server {
+    ident: Arc<ServerIdent>,
+    addresses: HashSet<Option<SocketAddr>>,
+}
+
+impl Servers {
+    /// The server of a row.
+    fn find(&mut self, vantage: &str, name: &str, address: Option<SocketAddr>) -> Result<Arc<ServerIdent>, String> {
+        let is_full = self.series >= MOST_SERIES;
+        let known = self.by_vantage.get_mut(vantage).and_then(|of| of.get_mut(name));
+        match known {
+            Some(server) if server.addresses.contains(&address) => return Ok(Arc::clone(&server.ident)),
+            _ if is_full => return Err(format!("the file has more than {MOST_SERIES} servers or addresses")),
+            Some(server) => {
+                server.addresses.insert(address);
+                self.series += 1;
+                return Ok(Arc::clone(&server.ident));
+            }
+            None => {}
+        }
+        if vantage.len().max(name.len()) > LONGEST_NAME {
+            return Err(format!("the name is longer than {LONGEST_NAME} bytes"));
+        }
+        let ident = ServerIdent::seen_from(vantage, name);
+        let server = Server { ident: Arc::clone(&ident), addresses: HashSet::from([address]) };
+        self.by_vantage.entry(vantage.to_owned()).or_default().insert(name.to_owned(), server);
+        self.series += 1;
+        Ok(ident)
+    }
+}
 
 /// One row, by column.
 pub(super) struct Row<'a> {
@@ -39,10 +81,12 @@ impl<'a> Row<'a> {
         let answered = matches!(outcome, Outcome::Sample | Outcome::Unsynchronised(_));
         let reply = if answered { self.reply(outcome == Outcome::Sample)? } else { None };
         let measure = if outcome == Outcome::Sample { Some(self.measure(reply)?) } else { None };
+        let at = self.stamp()?;
+        let address = self.parsed(Column::Address, address)?;
         Ok(Sample {
-            at: self.stamp()?,
-            server: self.server(servers)?,
-            address: self.parsed(Column::Address, address)?,
+            at,
+            server: self.server(servers, address)?,
+            address,
             reply,
             measure,
             poll_s: self.seconds(Column::PollS, 0.0)?.unwrap_or(DEFAULT_POLL_S),
@@ -132,18 +176,13 @@ impl<'a> Row<'a> {
         Ok(Stamp { wall_ns, mono_ns, raw_ns, boot_ns })
     }
 
-    fn server(&self, servers: &mut Servers) -> Result<Arc<ServerIdent>, Fault> {
+    fn server(&self, servers: &mut Servers, address: Option<SocketAddr>) -> Result<Arc<ServerIdent>, Fault> {
         let name = restored(self.cell(Column::Server)).trim();
         if name.is_empty() {
             return Err((Column::Server, "empty".to_owned()));
         }
         let vantage = restored(self.cell(Column::Vantage)).trim();
-        if let Some(known) = servers.get(vantage).and_then(|of| of.get(name)) {
-            return Ok(Arc::clone(known));
-        }
-        let ident = ServerIdent::seen_from(vantage, name);
-        servers.entry(vantage.to_owned()).or_default().insert(name.to_owned(), Arc::clone(&ident));
-        Ok(ident)
+        servers.find(vantage, name, address).map_err(|why| (Column::Server, why))
     }
 }
 

@@ -19,7 +19,7 @@ impl Attribution {
             self.witness.restart();
             self.pending = None;
             self.engine.forget_replies();
-            let text = "The monotonic clock began anew: the machine was restarted.".to_owned();
+            let text = "The monotonic clock began at zero again: the machine was restarted.".to_owned();
             let start = When(self.last_wall_ns);
             self.events.push(own_event(EventKind::MachineRestart, start, Some(now), String::new(), text));
         }
@@ -73,7 +73,7 @@ impl Attribution {
 }
 
 fn own_event(kind: EventKind, start: When, end: Option<When>, detail: String, sentence: String) -> Event {
-    Event { kind, server: None, address: None, start, end, detail, sentence }
+    Event { kind, server: None, address: None, start, end, detail, sentence, replaces: None }
 }
 
 fn clock_event(step: &ClockMove) -> Event {

@@ -29,8 +29,8 @@ pub(super) fn lazy_median(words: &mut [Word], predicted_s: f64) -> f64 {
     best
 }
 
-/// What a server says of the common mode once its delay is accounted for. Half of an unusual delay `x_s` is the most that it can
-/// have moved the offset, and exactly what it has when one direction alone changed.
+/// What a server says of the common mode once its delay is accounted for. Half of an unusual delay `x_s` is the most
+/// that it can have moved the offset, and exactly what it has when one direction alone changed.
 pub(super) fn freed(y_s: f64, x_s: f64, excess_s: f64, sigma_s: f64, predicted_s: f64) -> f64 {
     if x_s.abs() <= excess_s || !predicted_s.is_finite() {
         return y_s;

@@ -104,7 +104,7 @@ impl Engine {
             // Half of its delay and what it claims may be its own for ever.
             let usual_s = series.latest.map_or(0.0, |l| l.lambda_s);
             if before_s.abs() > (3.0 * spread_s).max(usual_s) && after_s.abs() < 0.5 * before_s.abs() {
-                series.begin_anew();
+                series.start_again();
             }
         }
     }
@@ -214,8 +214,8 @@ impl Engine {
     }
 }
 
-/// Who did not move in a direction: for up and down the smallest movement beyond which a server is on the other side, with
-/// the votes up to there.
+/// Who did not move in a direction: for up and down the smallest movement beyond which a server is on the other side,
+/// with the votes up to there.
 struct Sides([Vec<(f64, f64)>; 2]);
 
 impl Sides {
@@ -224,7 +224,7 @@ impl Sides {
             let key = |series: &Series| {
                 let (its_s, noise_s) = series.recent?;
                 let (its_s, latest_s) = (its_s * sign, series.lean_s * sign);
-                // Whoever moves the same way is on the same side, however far it has come.
+                // Servers that move the same way are on the same side, whatever the size.
                 let stands = its_s < 2.0 * noise_s;
                 stands.then_some((2.0 * (its_s.max(latest_s - noise_s) + noise_s), series.vote))
             };
@@ -239,8 +239,8 @@ impl Sides {
         }))
     }
 
-    /// Whether more than half of all `votes` are on the other side of the middle between a server that moved by `lean_s` and
-    /// where it used to be.
+    /// Whether more than half of all `votes` are on the other side of the middle between a server that moved by
+    /// `lean_s` and where it used to be.
     fn outvote(&self, lean_s: f64, votes: f64) -> bool {
         let keys = &self.0[usize::from(lean_s < 0.0)];
         let apart = keys.partition_point(|(key, _)| *key < lean_s.abs());

@@ -1,5 +1,5 @@
-//! Rounds: about once in every poll interval all servers are compared with their common mode, and each new reply is judged
-//! once.
+//! Rounds: about once in every poll interval all servers are compared with their common mode, and each new reply is
+//! judged once.
 
 use super::common::{Word, freed, lazy_median};
 use super::grain::Grain;
@@ -16,8 +16,8 @@ use crate::stats::consensus::{Interval, MIN_SERVERS};
 const SILENT_ROUNDS: u64 = 2;
 /// The peers' noise is compared again after so many rounds.
 const COMPARE_ROUNDS: u64 = 16;
-/// Smallest and largest change of delay that is worth a word as a new route, in seconds; between them a fifth of the root
-/// distance.
+/// Smallest and largest change of delay that is worth a word as a new route, in seconds; between them a fifth of the
+/// root distance.
 const MATERIAL_S: (f64, f64) = (0.0005, 0.005);
 
 /// Everything that a verdict is made of.
@@ -36,6 +36,8 @@ pub(super) struct Engine {
     heard_from: usize,
     /// Whether the period comes from observed intervals.
     pub tuned: bool,
+    /// Whether a server was asked twice.
+    asked_twice: bool,
     pub silent_until: u64,
     /// The sum of votes of the servers that are heard, and their number.
     pub votes: f64,
@@ -72,6 +74,7 @@ impl Engine {
             live: 0,
             heard_from: 0,
             tuned: false,
+            asked_twice: false,
             silent_until: 0,
             votes: 0.0,
             voters: 0,
@@ -103,8 +106,11 @@ impl Engine {
     /// Closes the round before a sample at `t_s` is taken, if it is due.
     pub fn advance(&mut self, t_s: f64, now: &Now) {
         if !self.tuned {
-            self.tune();
+            // Every poll of a server that is new passes here, so nothing must be counted before it can matter.
             self.next_s = t_s;
+            if self.asked_twice {
+                self.tune();
+            }
         }
         let is_early = self.heard_from >= self.live && t_s > self.round_s + 0.5 * self.period_s;
         if self.tuned && (t_s >= self.next_s || is_early) {
@@ -122,6 +128,7 @@ impl Engine {
     pub fn polled(&mut self, i: usize, t_s: f64) {
         self.heard_from += usize::from(self.series[i].last_poll_s <= self.round_s);
         self.series[i].polled(t_s);
+        self.asked_twice |= self.series[i].interval_s().is_some();
     }
 
     pub fn count_live(&mut self, t_s: f64) {
@@ -334,7 +341,7 @@ impl Engine {
             })
             .collect();
         for i in &settled {
-            self.series[*i].begin_anew();
+            self.series[*i].start_again();
             self.cuts.push(self.round);
             self.dirty = true;
         }

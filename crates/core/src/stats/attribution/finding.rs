@@ -26,7 +26,7 @@ pub(super) struct Finding {
     /// The error ranges alone prove it.
     pub proven: bool,
     pub confidence: f64,
-    /// Whether somebody was told: decided, and not taken back.
+    /// Whether a verdict names it now.
     pub named: bool,
     /// It was named at some time.
     pub told: bool,
@@ -239,7 +239,8 @@ fn shape(points: &[(f64, f64, f64)], sigma_s: f64, whole: bool) -> Option<Shape>
     Some(Shape { onset_s, size_s: value * (last_s - onset_s), rate: Some((value, half)), from_start })
 }
 
-/// The variance of a mean over wander is larger than white noise would give it; offsets on the Internet by about so much.
+/// The variance of a mean over wander is larger than white noise would give it; offsets on the Internet by about so
+/// much.
 const CORRELATED: f64 = 3.0;
 
 struct Line {

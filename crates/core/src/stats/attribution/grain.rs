@@ -1,7 +1,7 @@
 //! How coarse the stamps are, as far as the offsets show it.
 //!
-//! Offsets of a clock that is read in milliseconds stay the same for hours and then jump by a whole one. Their usual noise
-//! says nothing of that: it is zero.
+//! Offsets of a clock that is read in milliseconds stay the same for hours and then jump by a whole one. Their usual
+//! noise says nothing of that: it is zero.
 
 /// Differences of fewer polls than this prove no grain.
 const MIN_SEEN: u32 = 8;
@@ -35,8 +35,8 @@ impl Grain {
         }
     }
 
-    /// The smallest movement that is more than stamps being rounded, in seconds: a value and its baseline are each within
-    /// half a grain of the truth, and so is what they are compared with.
+    /// The smallest movement that is more than stamps being rounded, in seconds: a value and its baseline are each
+    /// within half a grain of the truth, and so is what they are compared with.
     pub fn threshold_s(self) -> f64 {
         // Offsets that are mostly equal and then differ are coarse, as few as these differences may be.
         let is_coarse = self.seen >= MIN_SEEN || (self.seen >= 3 && self.same > 16 * self.seen);

@@ -1,40 +1,27 @@
-//! Turns what a verdict names into events: each once, with its beginning, and again with its end.
+//! Turns what a verdict names into events.
 
-use crate::stats::events::{Event, EventKind};
-use crate::stats::verdict::{Kind, ServerVerdict, State, Verdict, When, local_sentence};
+use crate::stats::events::{Event, EventKind, Finding, Times, Tracker};
+use crate::stats::verdict::{Kind, ServerVerdict, State, Verdict, local_sentence, ppm};
 
-/// Events that have begun and not ended.
+/// What the verdicts have named so far.
 #[derive(Debug, Default)]
 pub(super) struct Journal {
-    open: Vec<Event>,
+    named: Tracker,
 }
 
 impl Journal {
-    /// Compares a new verdict with what was open.
+    /// Takes a new verdict. What it no longer names ended at `times.ended`.
     ///
-    /// What is no longer named ended at `ended`. `witnessed` says that the raw clock saw a step of the own clock, which is an event of its own already.
-    pub fn note(&mut self, verdict: &Verdict, witnessed: bool, ended: When, events: &mut Vec<Event>) {
-        let servers = verdict.servers.iter().filter_map(|s| named(s, verdict.state));
-        let current: Vec<Event> = servers.chain(own_clock(verdict).filter(|_| !witnessed)).collect();
-        let same = |a: &Event, b: &Event| a.kind == b.kind && a.server == b.server && a.address == b.address;
-        self.open.retain(|event| {
-            let lasts = current.iter().any(|c| same(c, event));
-            if !lasts {
-                events.push(Event { end: Some(ended.max(event.start)), ..event.clone() });
-            }
-            lasts
-        });
-        for event in current {
-            if !self.open.iter().any(|o| same(o, &event)) {
-                events.push(event.clone());
-                self.open.push(event);
-            }
-        }
+    /// `witnessed` says that the raw clock saw a step of this host's clock, which is an event of its own already.
+    pub fn note(&mut self, verdict: &Verdict, witnessed: bool, times: Times, events: &mut Vec<Event>) {
+        let servers = verdict.servers.iter().filter_map(|server| named(server, verdict.state));
+        let current = servers.chain(own_clock(verdict).filter(|_| !witnessed)).collect();
+        self.named.follow(current, times, events);
     }
 }
 
-/// What the servers together show of the own clock. The kind is absent unless it is wrong.
-fn own_clock(verdict: &Verdict) -> Option<Event> {
+/// What the servers together show of this host's clock, when it is wrong.
+fn own_clock(verdict: &Verdict) -> Option<Finding> {
     let local = &verdict.local;
     let kind = match local.kind? {
         Kind::Step => EventKind::ClockStep,
@@ -42,35 +29,40 @@ fn own_clock(verdict: &Verdict) -> Option<Event> {
         // Wrong from the start is a verdict; nothing happened.
         _ => return None,
     };
-    let detail = match (local.rate_ppm.filter(|_| kind == EventKind::ClockDrift), local.estimate_s) {
-        (Some(rate), _) => crate::stats::verdict::ppm(rate),
-        (None, Some(estimate_s)) => format!("{:+.6} s", -estimate_s),
-        (None, None) => String::new(),
+    let (size, detail) = match (local.rate_ppm.filter(|_| kind == EventKind::ClockDrift), local.estimate_s) {
+        (Some(rate), _) => (Some(rate.0), ppm(rate)),
+        (None, Some(estimate_s)) => (Some(-estimate_s), format!("{:+.6} s", -estimate_s)),
+        (None, None) => (None, String::new()),
     };
     let sentence = local_sentence(local, verdict.majority.as_ref());
-    Some(Event { kind, server: None, address: None, start: local.since?, end: None, detail, sentence })
+    let start = local.since?;
+    let event = Event { kind, server: None, address: None, start, end: None, detail, sentence, replaces: None };
+    Some(Finding { event, size })
 }
 
-fn named(server: &ServerVerdict, state: State) -> Option<Event> {
-    let kind = match server.kind.filter(|_| server.blamed)? {
+fn named(verdict: &ServerVerdict, state: State) -> Option<Finding> {
+    let kind = match verdict.kind.filter(|_| verdict.blamed)? {
         Kind::Step | Kind::Constant | Kind::Intermittent => EventKind::ServerStep,
         Kind::Frequency | Kind::Smear => EventKind::ServerDrift,
         Kind::Asymmetry => EventKind::RouteChange,
         Kind::Congestion if state == State::Path => EventKind::Congestion,
         Kind::Congestion | Kind::Unreachable => return None,
     };
-    let detail = match (server.rate_ppm, server.size_s) {
-        (Some(rate), _) => crate::stats::verdict::ppm(rate),
-        (None, Some(size_s)) => format!("{size_s:+.6} s"),
-        (None, None) => String::new(),
+    let (size, detail) = match (verdict.rate_ppm, verdict.size_s, verdict.gap_s) {
+        (Some(rate), _, _) => (Some(rate.0), ppm(rate)),
+        (None, Some(size_s), _) => (Some(size_s), format!("{size_s:+.6} s")),
+        (None, None, Some(gap_s)) => (Some(gap_s), format!("at least {:.6} s", gap_s.abs())),
+        (None, None, None) => (None, String::new()),
     };
-    Some(Event {
+    let event = Event {
         kind,
-        server: Some(server.server.clone()),
-        address: server.address.clone(),
-        start: server.since?,
+        server: Some(verdict.server.clone()),
+        address: verdict.address.clone(),
+        start: verdict.since?,
         end: None,
         detail,
-        sentence: server.sentence.clone(),
-    })
+        sentence: verdict.sentence.clone(),
+        replaces: None,
+    };
+    Some(Finding { event, size })
 }

@@ -5,6 +5,7 @@ use super::finding::Finding;
 use super::series::Series;
 use super::{Attribution, robust};
 use crate::stats::consensus::{Interval, MIN_SERVERS, camps};
+use crate::stats::events::Times;
 use crate::stats::leap::looks_like_smear;
 use crate::stats::local::ClockMove;
 use crate::stats::verdict::{
@@ -90,7 +91,7 @@ impl Attribution {
         };
         let now = When(self.timeline.wall_ns(self.last_s));
         let ended = self.engine.ended_s.take().map_or(now, |t_s| self.when(t_s).min(now));
-        self.journal.note(&verdict, case.local.witnessed, ended, &mut self.events);
+        self.journal.note(&verdict, case.local.witnessed, Times { now, ended }, &mut self.events);
         self.verdict = verdict;
     }
 
@@ -144,8 +145,8 @@ impl Attribution {
         }
     }
 
-    /// When the verdict began to be true: the latest onset of what it names anew. When it names nothing anew, something has
-    /// ended; and when it names the same as before, it goes on, its onset perhaps refined.
+    /// When the verdict began to be true: the latest onset of what it did not name before. When it names nothing new,
+    /// something has ended; and when it names the same as before, it goes on, its onset perhaps refined.
     fn since(&self, case: &Case, state: State, local: &LocalVerdict, servers: &[ServerVerdict]) -> When {
         let now = self.when(self.last_s);
         let before = &self.verdict;
@@ -166,7 +167,7 @@ impl Attribution {
         began.or(ended.filter(|e| before.since.is_some_and(|since| *e > since))).unwrap_or(fallback).min(now)
     }
 
-    /// When the first of those moved away that cannot be told from the others.
+    /// When the first server of an undecided group moved away.
     fn parted_since(&self) -> Option<When> {
         let is_parted = self.engine.torn.open || self.engine.camps.open;
         let findings = self.engine.series.iter().filter_map(|s| s.finding.as_ref());
@@ -222,8 +223,8 @@ impl Attribution {
         is_seen && self.steps_near(since, NEAR).next().is_none()
     }
 
-    /// The step of this host's clock that explains a common movement of `size_s`. A step forward makes all offsets fall. A
-    /// time daemon may have undone part of the step since.
+    /// The step of this host's clock that explains a common movement of `size_s`. A step forward makes all offsets
+    /// fall. A time daemon may have undone part of the step since.
     fn matching_step(&self, size_s: f64, since: Option<When>) -> Option<&ClockMove> {
         let tolerance_s = SAME_STEP_S.min(0.5 * size_s.abs()).max(0.15 * size_s.abs());
         self.steps_near(since, FOUND_WITHIN).find(|step| {
@@ -232,7 +233,8 @@ impl Attribution {
         })
     }
 
-    /// The movements of this host's clock that the raw clock shows near this time or up to `rounds` before it, newest first.
+    /// The movements of this host's clock that the raw clock shows near this time or up to `rounds` before it, newest
+    /// first.
     fn steps_near(&self, since: Option<When>, rounds: f64) -> impl Iterator<Item = &ClockMove> {
         let round_ns = 1e9 * self.engine.period_s;
         let (near_ns, before_ns) = ((NEAR * round_ns) as i64, (rounds * round_ns) as i64);
@@ -287,7 +289,7 @@ impl Attribution {
     fn local_verdict(&self, case: &Case, state: State) -> LocalVerdict {
         let estimate_s = self.estimate();
         let own = &self.engine.own;
-        // The numbers are told until the next verdict: what the clock does in that time is part of them.
+        // The numbers are shown until the next verdict, so they include what the clock can do in that time.
         let ageing_s = super::REFRESH_ROUNDS as f64 * self.engine.period_s * (AGEING + own.rate.abs());
         let bound_s = match (estimate_s, case.majority) {
             (Some(estimate), Some(m)) => Some((m.high_s - estimate).max(estimate - m.low_s).max(0.0) + ageing_s),

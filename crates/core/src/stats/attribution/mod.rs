@@ -1,14 +1,14 @@
-//! Who is wrong, over time: the own clock, a server, or the path between.
+//! Who is wrong, over time: this host's clock, a server, or the path between.
 //!
-//! About once in every poll interval all servers are compared with their *common mode*, the offset that they share beyond
-//! their usual levels: it is the error of this host's clock, seen from outside. What remains is each server's own series, in
-//! which a transient of this host's clock never appears. Each new reply is judged once: whether its error range misses the
-//! majority's (a proof), and whether the means of the newest 2 to 32 values have left the level by more than their learned
-//! noise (a sighting). Rules then decide who is named: a change of the path competes with a fault of the server, and where
-//! counting does not decide, nobody is.
+//! About once in every poll interval all servers are compared with their *common mode*, the offset that they share
+//! beyond their usual levels: it is the error of this host's clock, seen from outside. What remains is each server's
+//! own series, in which a transient of this host's clock never appears. Each new reply is judged once: whether its
+//! error range misses the majority's (a proof), and whether the means of the newest 2 to 32 values have left the level
+//! by more than their learned noise (a sighting). Rules then decide who is named: a change of the path competes with a
+//! fault of the server, and where counting does not decide, no party is named.
 //!
-//! Pure and the same live and in replay: time is the samples' own. Memory is bounded: about 4 kB per server address. A sample
-//! costs O(log n) amortised, n being the number of servers.
+//! Pure and the same live and in replay: time is the samples' own. Memory is bounded: about 4 kB per server address. A
+//! sample costs O(log n) amortised, n being the number of servers.
 
 mod bits;
 mod clock;
@@ -33,6 +33,7 @@ mod witness;
 mod tests;
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use crate::clock::Stamp;
 use crate::sample::{Outcome, Sample, SeriesKey};
@@ -59,6 +60,8 @@ const FORGET_AFTER_S: f64 = 86_400.0;
 pub struct Attribution {
     engine: Engine,
     index: HashMap<SeriesKey, usize>,
+    /// The series of each server name, in order.
+    by_name: HashMap<Arc<str>, Vec<usize>>,
     /// Series whose address is not known yet.
     unresolved: usize,
     timeline: Timeline,
@@ -89,6 +92,7 @@ impl Attribution {
         Self {
             engine: Engine::new(),
             index: HashMap::new(),
+            by_name: HashMap::new(),
             unresolved: 0,
             timeline: Timeline::default(),
             witness: Witness::default(),
@@ -105,7 +109,7 @@ impl Attribution {
         }
     }
 
-    /// Takes one poll, whatever came of it. Returns whether the verdict was worked out anew.
+    /// Takes one poll, with or without a reply. Returns whether the verdict was computed again.
     ///
     /// # Errors
     /// Why the sample was not used; nothing else is changed by it.
@@ -115,7 +119,7 @@ impl Attribution {
         if self.timeline.held.is_some() {
             judged = self.release_held(&sample.at);
         }
-        match self.timeline.place(&sample.at) {
+        match self.timeline.place(&sample.at, sample.poll_s) {
             Place::At { t_s, restarted } => Ok(self.take(sample, t_s, restarted)? | judged),
             Place::Ahead => {
                 self.timeline.held = Some(Box::new(sample.clone()));
@@ -128,7 +132,7 @@ impl Attribution {
         }
     }
 
-    /// Tells what the kernel and a time daemon say of the own clock. Live only; replay has no such knowledge.
+    /// Takes what the kernel and a time daemon say of this host's clock. Live only; replay has no such knowledge.
     pub fn observe_local(&mut self, state: LocalState) {
         self.engine.dirty |= self.local.distrust() != state.distrust();
         self.local = state;
@@ -151,12 +155,12 @@ impl Attribution {
         std::mem::take(&mut self.events)
     }
 
-    /// What each server that was heard says of leap seconds, for [`crate::stats::leap::judge_announcements`].
+    /// What each server that was heard says of leap seconds, for [`crate::stats::leap::judge_announcements`]. One that
+    /// changes what it says again and again has no say.
     #[must_use]
     pub fn announcements(&self) -> Vec<(&str, crate::ntp::Leap)> {
-        let said = |s: &Series| s.watch.said().map(|said| said.leap);
         let heard = self.engine.series.iter().filter(|s| !s.reach.is_lost());
-        heard.filter_map(|s| said(s).map(|leap| (&*s.ident.name, leap))).collect()
+        heard.filter_map(|s| s.watch.announced().map(|leap| (&*s.ident.name, leap))).collect()
     }
 
     /// How many samples were refused.
@@ -177,8 +181,8 @@ impl Attribution {
         let confirmed = self.timeline.confirms(next);
         let placed = match (&self.timeline.held, confirmed) {
             (Some(held), true) => {
-                let stamp = held.at;
-                self.timeline.place(&stamp)
+                let (stamp, poll_s) = (held.at, held.poll_s);
+                self.timeline.place(&stamp, poll_s)
             }
             _ => Place::Behind,
         };
@@ -247,16 +251,20 @@ impl Attribution {
             return *i;
         }
         // A name that does not resolve at the moment is the server that it was.
-        let same_name = |s: &Series| s.ident.name == sample.server.name;
+        let same_name = self.by_name.entry(Arc::clone(&sample.server.name)).or_default();
         let known = match sample.address {
-            None => self.engine.series.iter().position(same_name),
+            None => same_name.first(),
             Some(_) if self.unresolved == 0 => None,
-            Some(_) => self.engine.series.iter().position(|s| same_name(s) && s.address.is_none()),
+            Some(_) => same_name.iter().find(|i| self.engine.series[**i].address.is_none()),
         };
+        let known = known.copied();
         let i = known.unwrap_or_else(|| {
             self.engine.add(Series::new(&sample.server, sample.address, t_s));
             self.engine.series.len() - 1
         });
+        if known.is_none() {
+            same_name.push(i);
+        }
         match (sample.address, known) {
             (Some(_), Some(i)) => {
                 self.engine.series[i].address = sample.address;
@@ -270,8 +278,8 @@ impl Attribution {
     }
 
     fn judge_if_due(&mut self) -> bool {
-        // At most once a round, however many servers change at once; and before every server was polled there is nothing to
-        // say.
+        // At most once a round, however many servers change at once; and before every server was polled there is
+        // nothing to say.
         let rounds = self.engine.round - self.judged_at;
         let is_silent = self.engine.round < self.engine.silent_until;
         if rounds > 0 && !is_silent && (self.engine.dirty || rounds >= REFRESH_ROUNDS) {
@@ -320,7 +328,9 @@ impl Attribution {
 
     fn reindex(&mut self) {
         self.index.clear();
+        self.by_name.clear();
         for (i, s) in self.engine.series.iter().enumerate() {
+            self.by_name.entry(Arc::clone(&s.ident.name)).or_default().push(i);
             self.index.insert(
                 SeriesKey { server: s.ident.name.clone(), vantage: s.ident.vantage.clone(), address: s.address },
                 i,

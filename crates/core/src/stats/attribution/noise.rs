@@ -13,10 +13,12 @@ const LEAST: usize = 4;
 /// A scatter of few independent values is uncertain: it is taken as larger by this, divided by their number.
 const DISTRUST: f64 = 6.0;
 
-/// The scatter of the weighted means of successive blocks: 1.4826 times their MAD, enlarged where they are few or correlated.
-/// A window that is shorter than the wander's correlation time has seen one independent value, not two hundred.
+/// The scatter of the weighted means of successive blocks: 1.4826 times their MAD, enlarged where they are few or
+/// correlated. A window that is shorter than the wander's correlation time has seen one independent value, not two
+/// hundred.
 ///
-/// No mean can scatter less than white noise of `white_s` would make it, nor fall faster with the length than by its root.
+/// No mean can scatter less than white noise of `white_s` would make it, nor fall faster with the length than by its
+/// root.
 pub(super) fn sigmas(values: &[f64], weights: &[f64], white_s: f64, scratch: &mut Vec<f64>) -> Sigmas {
     let mut floor_s = white_s / std::f64::consts::SQRT_2;
     WINDOWS.map(|length| {

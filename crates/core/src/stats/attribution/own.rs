@@ -107,8 +107,8 @@ impl Own {
         Some(before_s - (now.moved_s - self.moved_s) + self.rate * (now.t_s - self.at_s))
     }
 
-    /// Takes the common mode of a round, `spread_s` of whose words scatter about it and `excess_s` of which delays can have
-    /// done. Returns by how much it jumped without notice, zero if it did not.
+    /// Takes the common mode of a round, `spread_s` of whose words scatter about it and `excess_s` of which delays can
+    /// have done. Returns by how much it jumped without notice, zero if it did not.
     pub fn follow(&mut self, now: &Now, common_s: f64, spread_s: f64, excess_s: f64, silent: bool) -> f64 {
         let predicted_s = self.predict(now);
         let passed_s = (now.t_s - self.at_s).max(0.1);
@@ -212,8 +212,8 @@ impl Own {
         super::robust::median(&mut newest)
     }
 
-    /// Looks at the series. `bias_s` is what the common mode lacks to be an offset, `spread_s` how far the servers differ.
-    /// Returns the end of what was wrong and is over.
+    /// Looks at the series. `bias_s` is what the common mode lacks to be an offset, `spread_s` how far the servers
+    /// differ. Returns the end of what was wrong and is over.
     pub fn look(&mut self, now: &Now, peers: &Peers, bias_s: f64, spread_s: f64) -> Option<f64> {
         self.sighting = self.track.look(peers);
         let mut end_s = None;

@@ -44,7 +44,7 @@ pub(super) struct Series {
     /// The server answers, but calls itself unsynchronised.
     pub unsynchronised: bool,
     pub first_s: f64,
-    /// The time of the last poll, whatever came of it; minus infinity before the first.
+    /// The time of the last poll, answered or not; minus infinity before the first.
     pub last_poll_s: f64,
     gaps_s: [f64; 4],
     pub latest: Option<Reply>,
@@ -105,7 +105,7 @@ impl Series {
         }
     }
 
-    /// Takes note that a poll ended at `t_s`, whatever came of it.
+    /// Notes that a poll ended at `t_s`, answered or not.
     pub fn polled(&mut self, t_s: f64) {
         if self.last_poll_s.is_finite() {
             self.gaps_s.rotate_left(1);
@@ -230,7 +230,7 @@ impl Series {
     }
 
     /// From now on this is another server: it was repaired, or is on a new route.
-    pub fn begin_anew(&mut self) {
+    pub fn start_again(&mut self) {
         self.track.cut();
         self.route.settle();
         (self.odd, self.sights, self.sighting) = (Bits::default(), Bits::default(), None);

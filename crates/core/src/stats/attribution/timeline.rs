@@ -24,15 +24,17 @@ pub enum Refusal {
 
 /// Disorder between servers that is normal: polls of several servers end in any order.
 const TOLERATED_S: f64 = 30.0;
-/// A jump ahead of this size needs a second witness.
+/// A jump ahead of this size needs a second witness, unless the server is polled so rarely.
 const LEAP_AHEAD_S: f64 = 3600.0;
+/// A sample may be later than the last one by this many poll intervals without a witness: polls can be lost.
+const INTERVALS_AHEAD: f64 = 4.0;
 /// After this many refusals in a row it is the time line that is wrong (the wall clock was set back).
 const GIVE_IN: u32 = 8;
 
 /// Where a sample belongs.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Place {
-    /// At this many seconds on the axis; `restarted` when the monotonic clock began anew before it.
+    /// At this many seconds on the axis; `restarted` when the monotonic clock restarted before it.
     At { t_s: f64, restarted: bool },
     /// Too far ahead to be believed alone.
     Ahead,
@@ -72,8 +74,8 @@ impl Timeline {
         self.head.map_or(0, |head| from(head).div_euclid(1000).saturating_mul(1000))
     }
 
-    /// Places a stamp without moving the head for one that is ahead or behind.
-    pub fn place(&mut self, stamp: &Stamp) -> Place {
+    /// Places a stamp without moving the head for one that is ahead or behind. `poll_s` is the interval of its polls.
+    pub fn place(&mut self, stamp: &Stamp, poll_s: f64) -> Place {
         let Some((last, last_s)) = self.head else {
             self.head = Some((*stamp, 0.0));
             return Place::At { t_s: 0.0, restarted: false };
@@ -88,7 +90,7 @@ impl Timeline {
             // Everybody is behind: the clock was set back, so go on from here.
             return self.advance(stamp, last_s + 1.0, true);
         }
-        if passed_s > LEAP_AHEAD_S && self.held.is_none() {
+        if passed_s > LEAP_AHEAD_S.max(INTERVALS_AHEAD * poll_s) && self.held.is_none() {
             return Place::Ahead;
         }
         if passed_s <= 0.0 {
@@ -98,11 +100,11 @@ impl Timeline {
         self.advance(stamp, last_s + passed_s, restarted)
     }
 
-    /// Whether the held sample fits with `stamp`: not after it, and not more than an hour before it.
+    /// Whether the held sample fits with `stamp`: not after it. However long ago it is, time has gone on since.
     pub fn confirms(&self, stamp: &Stamp) -> bool {
         self.held.as_ref().is_some_and(|held| {
             let between_s = stamp.wall_ns.saturating_sub(held.at.wall_ns) as f64 / 1e9;
-            (-TOLERATED_S..=LEAP_AHEAD_S).contains(&between_s)
+            between_s >= -TOLERATED_S
         })
     }
 
@@ -138,32 +140,41 @@ mod tests {
     #[test]
     fn a_wall_clock_step_does_not_bend_the_axis() {
         let mut line = Timeline::default();
-        assert_eq!(line.place(&stamp(1e6, 100.0)), at(0.0));
-        assert_eq!(line.place(&stamp(1e6 - 7200.0, 164.0)), at(64.0));
+        assert_eq!(line.place(&stamp(1e6, 100.0), 64.0), at(0.0));
+        assert_eq!(line.place(&stamp(1e6 - 7200.0, 164.0), 64.0), at(64.0));
     }
 
     #[test]
     fn another_boot_is_a_restart_and_time_goes_on() {
         let mut line = Timeline::default();
-        line.place(&stamp(1e6, 5000.0));
-        assert_eq!(line.place(&stamp(1e6 + 90.0, 20.0)), Place::At { t_s: 90.0, restarted: true });
+        line.place(&stamp(1e6, 5000.0), 64.0);
+        assert_eq!(line.place(&stamp(1e6 + 90.0, 20.0), 64.0), Place::At { t_s: 90.0, restarted: true });
     }
 
     #[test]
     fn a_leap_ahead_needs_confirmation_and_stragglers_are_behind() {
         let mut line = Timeline::default();
-        line.place(&stamp(1e6, 0.0));
-        assert_eq!(line.place(&stamp(1e6 + 1e7, 0.0)), Place::Ahead);
-        assert_eq!(line.place(&stamp(1e6 - 10.0, 0.0)), at(-10.0));
-        assert_eq!(line.place(&stamp(1e6 - 1000.0, 0.0)), Place::Behind);
+        line.place(&stamp(1e6, 0.0), 64.0);
+        assert_eq!(line.place(&stamp(1e6 + 1e7, 0.0), 64.0), Place::Ahead);
+        assert_eq!(line.place(&stamp(1e6 - 10.0, 0.0), 64.0), at(-10.0));
+        assert_eq!(line.place(&stamp(1e6 - 1000.0, 0.0), 64.0), Place::Behind);
     }
 
     #[test]
     fn a_wall_clock_set_back_without_a_monotonic_clock_is_followed_in_the_end() {
         let mut line = Timeline::default();
-        line.place(&stamp(1e6, 0.0));
-        let places: Vec<_> = (0..8).map(|k| line.place(&stamp(1e6 - 5000.0 + f64::from(k) * 10.0, 0.0))).collect();
+        line.place(&stamp(1e6, 0.0), 64.0);
+        let places: Vec<_> =
+            (0..8).map(|k| line.place(&stamp(1e6 - 5000.0 + f64::from(k) * 10.0, 0.0), 64.0)).collect();
         assert!(places[..7].iter().all(|p| *p == Place::Behind));
         assert_eq!(places[7], Place::At { t_s: 1.0, restarted: true });
+    }
+
+    #[test]
+    fn rarely_polled_server_needs_no_second_witness() {
+        let mut line = Timeline::default();
+        line.place(&stamp(1e6, 0.0), 86_400.0);
+        assert_eq!(line.place(&stamp(1e6 + 86_400.0, 0.0), 86_400.0), at(86_400.0));
+        assert_eq!(line.place(&stamp(1e6 + 4e6, 0.0), 86_400.0), Place::Ahead, "that is 46 days");
     }
 }

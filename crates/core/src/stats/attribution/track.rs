@@ -1,4 +1,5 @@
-//! A series of numbers that should stand still: its last values, its usual level and noise, and whether it has left them.
+//! A series of numbers that should stand still: its last values, its usual level and noise, and whether it has left
+//! them.
 //!
 //! A server's series holds its offsets from the common mode; that of this host's clock holds the common mode itself.
 //! Memory: [`KEPT`] values of 12 bytes.
@@ -16,8 +17,8 @@ const HOLD_OUT: usize = 34;
 const LEAST: usize = 8;
 /// The same after something was wrong.
 const LEAST_AFTER_TROUBLE: usize = 64;
-/// A mean so many of its sigmas from the level is a sighting. Six are Gaussian; eight pay for tails and for what is not known
-/// of the noise.
+/// A mean so many of its sigmas from the level is a sighting. Six are Gaussian; eight pay for tails and for what is not
+/// known of the noise.
 const SIGMAS: f64 = 8.0;
 /// So many values at first are tested, but their level is not trusted as much.
 const YOUNG: f64 = 64.0;
@@ -300,8 +301,8 @@ impl Track {
         self.entries.iter().skip(skip).map(of).collect()
     }
 
-    /// When the newest values stopped being further than half of `size_s` from the level: the middle between the last that
-    /// was and the next.
+    /// When the newest values stopped being further than half of `size_s` from the level: the middle between the last
+    /// that was and the next.
     pub fn end_of(&self, size_s: f64) -> Option<f64> {
         let level_s = self.level_s()? - self.anchor_s;
         let is_off = |e: &Entry| {

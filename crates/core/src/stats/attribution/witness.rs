@@ -1,7 +1,8 @@
 //! What this host's clocks show without any server: how far the wall clock was set or steered against the raw clock.
 //!
 //! A suspended machine and an inserted leap second move the wall clock against the raw clock too, and are no steps: the
-//! offsets of the servers stay as they were. CLOCK_BOOTTIME decides where it was recorded, otherwise the next reply does.
+//! offsets of the servers stay as they were. CLOCK_BOOTTIME decides where it was recorded, otherwise the next reply
+//! does.
 
 use std::collections::VecDeque;
 

@@ -8,13 +8,12 @@ use super::{DAY_S, NTP_TO_UNIX_S};
 /// Why a file is not a usable list.
 #[derive(Debug, Error, PartialEq, Eq)]
 pub enum LeapListError {
-    /// A line that is neither a comment nor "seconds offset".
-    #[error("line {line}: expected \"SECONDS OFFSET\", found {text:?}")]
+    /// A line that is neither a comment nor "seconds offset". Its text is not repeated: the file may be another one,
+    /// with a secret in it.
+    #[error("line {line} is not \"SECONDS OFFSET\"; is it a leap-seconds.list?")]
     Line {
         /// The line's number, from 1.
         line: usize,
-        /// Its beginning.
-        text: String,
     },
     /// Entries must be in order.
     #[error("line {line}: this entry is not later than the one before it")]
@@ -109,7 +108,7 @@ struct Parsed {
 
 impl Parsed {
     fn line(&mut self, number: usize, line: &str) -> Result<(), LeapListError> {
-        let malformed = || LeapListError::Line { line: number, text: line.chars().take(60).collect() };
+        let malformed = || LeapListError::Line { line: number };
         if let Some(rest) = line.strip_prefix("#$") {
             let text = rest.trim();
             self.updated = Some(ntp_seconds(text).ok_or_else(malformed)?);
@@ -203,8 +202,16 @@ mod tests {
     fn unusable_files_are_refused_with_their_reason() {
         assert_eq!(LeapList::parse(""), Err(LeapListError::Empty));
         assert_eq!(LeapList::parse("2272060800 10"), Err(LeapListError::NoExpiry));
-        assert_eq!(LeapList::parse("<html>"), Err(LeapListError::Line { line: 1, text: "<html>".into() }));
+        assert_eq!(LeapList::parse("<html>"), Err(LeapListError::Line { line: 1 }));
         assert_eq!(LeapList::parse("20 10\n10 11"), Err(LeapListError::Order { line: 2 }));
         assert!(LeapList::parse("99999999999999999999 1").is_err());
+    }
+
+    #[test]
+    fn no_error_repeats_text_of_the_file() {
+        for file in ["hunter2", "#$ hunter2", "#@ hunter2", "hunter2 10", "2272060800 hunter2", "#h hunter2\n20 10"] {
+            let why = LeapList::parse(file).unwrap_err().to_string();
+            assert!(!why.contains("hunter2"), "{why}");
+        }
     }
 }

@@ -166,7 +166,7 @@ impl Seen {
     fn event(&self, end: Option<When>) -> Event {
         let sentence = self.finding.sentence();
         let (kind, start) = (self.finding.kind(), self.since);
-        Event { kind, server: None, address: None, start, end, detail: String::new(), sentence }
+        Event { kind, server: None, address: None, start, end, detail: String::new(), sentence, replaces: None }
     }
 }
 
@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn the_next_leap_second_is_told_ahead() {
+    fn the_next_leap_second_is_announced() {
         let mut keeper = keeper();
         look(&mut keeper, &[], MIDNIGHT_2017_S - 86_400, 1);
         let facts = keeper.truth().list.unwrap();

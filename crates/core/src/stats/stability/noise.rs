@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn white_and_integrated_noise_are_told_apart_also_with_gaps_and_a_drift() {
+    fn noise_types_are_identified_despite_gaps_and_drift() {
         let phase_noise = white(4000);
         let frequency_noise = integrate(&phase_noise);
         let walk = integrate(&frequency_noise);

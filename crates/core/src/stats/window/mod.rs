@@ -19,6 +19,7 @@ use std::collections::VecDeque;
 use super::histogram::DisplayHistogram;
 use super::intake::{Intake, Refusal, Refusals, TimeAxis};
 use super::loss::Ending;
+use super::reach::Reach;
 use super::state::{ServerState, Totals};
 use super::summary::{Assembly, WindowSummary};
 use crate::clock::Stamp;
@@ -174,9 +175,14 @@ impl ServerWindows {
         DisplayHistogram::of(&singles.chain(merged).collect::<Vec<_>>())
     }
 
-    /// Begins the totals anew: they count what this process measured.
+    /// Resets the totals: they count what this process measured.
     pub fn begin_totals(&mut self) {
         self.state.totals.clear();
+    }
+
+    /// Continues the reach of the address that was polled before in this one's place.
+    pub fn continue_reach(&mut self, reach: Reach) {
+        self.state.reach = reach;
     }
 
     /// Reach, score, clock filter and totals.

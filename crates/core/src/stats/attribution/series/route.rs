@@ -77,8 +77,8 @@ impl Route {
         self.watch.reset();
     }
 
-    /// Looks at the newest reply: its delay above the usual and its offset from the level. Returns whether the path opened or
-    /// closed.
+    /// Looks at the newest reply: its delay above the usual and its offset from the level. Returns whether the path
+    /// opened or closed.
     pub fn look(&mut self, t_s: f64, round: u64, moved_s: f64, more_s: f64, material_s: f64, track: &Track) -> bool {
         let Some(usual) = track.usual else { return false };
         let shift_s = track.excess_of_last(8);

@@ -36,6 +36,17 @@ fn servers_that_are_asked_together_and_rarely_are_judged() {
 }
 
 #[test]
+fn single_server_asked_every_two_hours_is_never_refused() {
+    // The recording does not say how often it was asked.
+    let samples = at_once(1, 7200.0, 40, |_, _| 0.0);
+    let mut attribution = Attribution::new();
+    samples.iter().for_each(|sample| assert!(attribution.observe(sample).is_ok()));
+    assert_eq!(attribution.refused(), 0);
+    let last = samples.last().unwrap().at.wall_ns;
+    assert!(attribution.timeline.wall_ns(attribution.last_s) >= last - 7_200_000_000_000);
+}
+
+#[test]
 fn a_server_that_stands_apart_is_at_no_time_one_of_those_that_agree() {
     let mut attribution = Attribution::new();
     for sample in at_once(5, 64.0, 20, |i, _| if i == 2 { 1.5 } else { 0.0 }) {

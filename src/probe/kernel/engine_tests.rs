@@ -1,8 +1,15 @@
 use std::net::{SocketAddr, UdpSocket};
+use std::sync::Weak;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::channel;
+use std::time::Duration;
+
+use futures_util::future::join_all;
 
 use super::*;
 use crate::probe::responder::{PATIENCE, Responder, answer, changed};
-use ntp_monitor_core::ntp::{Check, KissCode, Leap, NtpShort, StatusCode};
+use ntp_monitor_core::ntp::{Check, KissCode, Leap, NtpShort, NtpTimestamp, Packet, RefId, StatusCode};
+use ntp_monitor_core::sample::Timestamping;
 
 /// Long enough for an unwanted datagram to arrive; no test depends on the exact value.
 const SHORT: Duration = Duration::from_millis(150);
@@ -84,7 +91,7 @@ async fn at_the_deadline_the_outcome_names_the_failed_check() {
         assert_eq!((report.measure, report.rejected_count), (None, 1));
     };
     let checks = [Check::ZeroTimestamp, Check::RootDistance, Check::Loop];
-    futures_util::future::join_all(checks.map(stays_bad)).await;
+    join_all(checks.map(stays_bad)).await;
 }
 
 #[tokio::test]
@@ -179,9 +186,9 @@ async fn reply_from_another_port_is_rejected() {
 }
 
 #[tokio::test]
-async fn strangers_datagram_is_evidence_but_no_reply() {
+async fn strangers_datagram_without_the_cookie_is_ignored() {
     let (_, report) = answered_from_elsewhere(|_| answer(&Packet::request(7)).to_bytes().to_vec()).await;
-    assert_eq!((report.outcome, report.rejected_count), (Outcome::Timeout, 1));
+    assert_eq!((report.outcome, report.rejected_count), (Outcome::Timeout, 0), "the socket is not this query's alone");
 }
 
 #[tokio::test]
@@ -205,19 +212,202 @@ async fn concurrent_queries_do_not_affect_each_other() {
         (0..50).map(|_| Responder::start("127.0.0.1:0", |request| vec![answer(request).to_bytes().to_vec()])).collect();
     let engine = KernelEngine::new();
     let queries = servers.iter().map(|server| engine.probe(Query { address: server.address, timeout: PATIENCE }));
-    for report in futures_util::future::join_all(queries).await {
+    for report in join_all(queries).await {
         assert_eq!((report.outcome, report.timestamping), (Outcome::Sample, Some(Timestamping::Kernel)));
     }
 }
 
-#[test]
-fn the_label_says_which_stamps_the_kernel_gave() {
-    let at = |wall_ns| Stamp::new(wall_ns, wall_ns, 0);
-    let ntp = NtpTimestamp::from_unix_ns;
-    let (sent, received) = (at(1_000), at(9_000));
-    let (tx, rx) = (Some(ntp(2_000)), Some(ntp(8_000)));
-    assert_eq!(best_stamps(tx, rx, sent, received), (ntp(2_000), ntp(8_000), Timestamping::Kernel));
-    assert_eq!(best_stamps(None, rx, sent, received), (ntp(1_000), ntp(8_000), Timestamping::KernelRx));
-    assert_eq!(best_stamps(tx, None, sent, received), (ntp(1_000), ntp(9_000), Timestamping::Userland));
-    assert_eq!(best_stamps(None, None, sent, received), (ntp(1_000), ntp(9_000), Timestamping::Userland));
+/// An engine that sends everything through one socket.
+fn with_one_socket() -> KernelEngine {
+    KernelEngine::with(Options { sockets: 1, ..Options::detect() })
+}
+
+fn good_server() -> Responder {
+    Responder::start("127.0.0.1:0", |request| vec![answer(request).to_bytes().to_vec()])
+}
+
+fn closed_port() -> SocketAddr {
+    UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+}
+
+#[tokio::test]
+async fn reply_through_another_socket_is_ignored() {
+    let engine = KernelEngine::with(Options { sockets: 2, ..Options::detect() });
+    let server = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let address = server.local_addr().unwrap();
+    let (ports, seen) = channel();
+    std::thread::spawn(move || {
+        let (mut buffer, mut clients) = ([0; 48], Vec::new());
+        while let Ok((48, client)) = server.recv_from(&mut buffer) {
+            if !clients.contains(&client) {
+                clients.push(client);
+            }
+            // Once both ports are known, it answers to the wrong one.
+            let other = clients.iter().find(|other| clients.len() == 2 && **other != client).unwrap_or(&client);
+            let reply = answer(&Packet::from_header(&buffer)).to_bytes();
+            if server.send_to(&reply, other).is_err() || ports.send(clients.len()).is_err() {
+                return;
+            }
+        }
+    });
+    loop {
+        let outcome = engine.probe(Query { address, timeout: AMPLE }).await.outcome;
+        if seen.recv().unwrap() == 2 {
+            assert_eq!(outcome, Outcome::Timeout);
+            return;
+        }
+        assert_eq!(outcome, Outcome::Sample);
+    }
+}
+
+#[tokio::test]
+async fn refusals_amid_a_batch_concern_no_other_query() {
+    let engine = with_one_socket();
+    let servers: Vec<_> = (0..40).map(|_| good_server()).collect();
+    let queries = servers.iter().flat_map(|server| [closed_port(), server.address]);
+    let reports = join_all(queries.map(|address| engine.probe(Query { address, timeout: PATIENCE }))).await;
+    for pair in reports.chunks(2) {
+        assert_eq!((&pair[0].outcome, &pair[1].outcome), (&Outcome::Refused, &Outcome::Sample));
+        assert_eq!(pair[1].timestamping, Some(Timestamping::Kernel));
+    }
+    assert!(servers.iter().all(|server| server.further_requests() == 0), "one query is one datagram");
+}
+
+#[tokio::test]
+async fn local_faults_amid_a_batch_concern_no_other_query() {
+    let engine = with_one_socket();
+    let servers: Vec<_> = (0..5).map(|_| good_server()).collect();
+    let forbidden: SocketAddr = "255.255.255.255:123".parse().unwrap();
+    let queries = servers.iter().flat_map(|server| [forbidden, server.address]);
+    let reports = join_all(queries.map(|address| engine.probe(Query { address, timeout: PATIENCE }))).await;
+    for pair in reports.chunks(2) {
+        assert!(matches!(pair[0].outcome, Outcome::Fault(_)), "{:?}", pair[0]);
+        assert_eq!(pair[1].outcome, Outcome::Sample);
+    }
+}
+
+#[tokio::test]
+async fn kernel_without_numbered_requests_gives_the_same_results() {
+    let engine = KernelEngine::with(Options { numbered: false, sockets: 1, ..Options::detect() });
+    let servers: Vec<_> = ["127.0.0.1:0", "[::1]:0"]
+        .into_iter()
+        .cycle()
+        .take(20)
+        .map(|listen| Responder::start(listen, |request| vec![answer(request).to_bytes().to_vec()]))
+        .collect();
+    let queries = servers.iter().flat_map(|server| [server.address, closed_port()]);
+    let reports = join_all(queries.map(|address| engine.probe(Query { address, timeout: PATIENCE }))).await;
+    for pair in reports.chunks(2) {
+        assert_eq!((&pair[0].outcome, pair[0].timestamping), (&Outcome::Sample, Some(Timestamping::Kernel)));
+        let measure = pair[0].measure.unwrap();
+        assert!(measure.offset_s.abs() <= measure.root_distance_s, "another request's T1 would be far off");
+        assert_eq!(pair[1].outcome, Outcome::Refused);
+    }
+}
+
+/// Sends forged datagrams as fast as one thread can, until it is dropped.
+struct Flood {
+    stop: Arc<AtomicBool>,
+    thread: Option<std::thread::JoinHandle<()>>,
+}
+
+impl Flood {
+    fn start(victim: SocketAddr, origin: u64) -> Self {
+        let stop = Arc::new(AtomicBool::new(false));
+        let stopped = Arc::clone(&stop);
+        let thread = std::thread::spawn(move || {
+            let forged = answer(&Packet::request(origin)).to_bytes();
+            let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+            while !stopped.load(Ordering::Relaxed) {
+                // A full queue is what it wants.
+                let _ = socket.send_to(&forged, victim);
+            }
+        });
+        Self { stop, thread: Some(thread) }
+    }
+}
+
+impl Drop for Flood {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        self.thread.take().map(std::thread::JoinHandle::join);
+    }
+}
+
+/// Makes queries while forged replies arrive whose origin timestamp `forge` derives from the cookie of an earlier one.
+async fn query_in_flood(forge: fn(u64) -> u64) {
+    // A small buffer, so that one thread can send more than it holds between two reads.
+    let engine = KernelEngine::with(Options { sockets: 1, receive_buffer: 1 << 15, ..Options::detect() });
+    let server = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let address = server.local_addr().unwrap();
+    let (requests, seen) = channel();
+    std::thread::spawn(move || {
+        let mut buffer = [0; 48];
+        while let Ok((48, client)) = server.recv_from(&mut buffer) {
+            let request = Packet::from_header(&buffer);
+            // Time for the flood to fill the buffer before the reply arrives.
+            std::thread::sleep(Duration::from_millis(30));
+            if server.send_to(&answer(&request).to_bytes(), client).is_err()
+                || requests.send((client, request)).is_err()
+            {
+                return;
+            }
+        }
+    });
+    let outcome = async |timeout| engine.probe(Query { address, timeout }).await.outcome;
+    assert_eq!(outcome(PATIENCE).await, Outcome::Sample);
+    let (client, request) = seen.recv().unwrap();
+    let flood = Flood::start(client, forge(request.transmit.0));
+    // The engine notices a flood while a query waits; until then, replies can be lost. Unnoticed, it would cost most.
+    let no_loss = async {
+        let mut in_a_row = 0;
+        while in_a_row < 30 {
+            in_a_row = if outcome(Duration::from_millis(500)).await == Outcome::Sample { in_a_row + 1 } else { 0 };
+        }
+    };
+    tokio::time::timeout(3 * PATIENCE, no_loss).await.unwrap();
+    drop(flood);
+}
+
+#[tokio::test]
+async fn flood_of_forged_replies_loses_no_reply() {
+    query_in_flood(|_| 7).await;
+}
+
+#[tokio::test]
+async fn flood_with_the_tag_of_the_socket_loses_no_reply() {
+    query_in_flood(|cookie| cookie ^ 1).await;
+}
+
+#[tokio::test]
+async fn ended_thread_is_replaced_at_the_next_query() {
+    let engine = KernelEngine::new();
+    for _ in 0..2 {
+        let report = engine.probe(Query { address: good_server().address, timeout: PATIENCE }).await;
+        assert_eq!(report.outcome, Outcome::Sample);
+        let orders = engine.shared.orders.lock().unwrap().clone().unwrap();
+        // As a panic does.
+        orders.close();
+    }
+}
+
+#[tokio::test]
+async fn thread_ends_with_the_last_clone_of_the_engine() {
+    let engine = KernelEngine::new();
+    let clone = engine.clone();
+    assert_eq!(query_with(&engine, good_server().address).await, Outcome::Sample);
+    let orders: Weak<Orders> = Arc::downgrade(engine.shared.orders.lock().unwrap().as_ref().unwrap());
+    drop(engine);
+    assert_eq!(query_with(&clone, good_server().address).await, Outcome::Sample);
+    drop(clone);
+    let has_ended = async {
+        while orders.strong_count() > 0 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, has_ended).await.unwrap();
+}
+
+async fn query_with(engine: &KernelEngine, address: SocketAddr) -> Outcome {
+    engine.probe(Query { address, timeout: PATIENCE }).await.outcome
 }

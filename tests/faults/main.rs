@@ -1,9 +1,11 @@
 //! The running service when what it depends on fails: servers, names, networks, databases and disks. It says so in
 //! `/health`, everything else goes on, and what was accepted arrives when the fault is over.
 
-#![allow(clippy::unwrap_used)] // a failed unwrap is a failed test
+#![allow(clippy::unwrap_used, clippy::print_stderr)] // a failed unwrap is a failed test, and the table goes to stderr
 
+#[path = "../common/mod.rs"]
 mod common;
+mod table;
 
 use std::fs;
 use std::net::{SocketAddr, TcpListener};

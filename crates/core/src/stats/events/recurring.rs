@@ -1,0 +1,132 @@
+//! Whether something recurs at so many polls of a server that it is one lasting condition with a rate, and not an event
+//! each time.
+
+use std::fmt;
+
+use crate::stats::verdict::When;
+
+/// Polls in which it must have happened often.
+const BEGINS_IN: u32 = 64;
+/// A rate is reported again after so many polls …
+const REPORTED_EACH: u64 = 32;
+/// … if it has changed by so many percentage points; by less, when the polls have doubled since.
+const CHANGED_BY: u32 = 5;
+
+/// When something recurs.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Rule {
+    /// It happened at so many of the last 64 polls …
+    pub hits: u32,
+    /// … which were in so many rows of consecutive polls.
+    pub runs: u32,
+    /// It is over when it happened at no more than so many of the last 128 polls.
+    pub ends_at: u32,
+}
+
+/// The last 128 polls, and the condition while it lasts.
+#[derive(Debug, Default)]
+pub(super) struct Recurring {
+    /// One bit a poll, the last one lowest.
+    polls: u128,
+    /// Boxed, because a server has several of these and few of them are ever open.
+    open: Option<Box<Open>>,
+}
+
+#[derive(Debug)]
+struct Open {
+    rate: Rate,
+    /// When it happened last, and how often until then.
+    last: (When, Rate),
+    /// As it was reported last.
+    reported: Option<Rate>,
+}
+
+/// How often something happened since it began.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Rate {
+    pub start: When,
+    hits: u64,
+    polls: u64,
+}
+
+/// What is new about a condition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Turn {
+    /// It lasts at this rate: it has begun, or the rate has changed.
+    Lasts(Rate),
+    /// It is over since this time, and had this rate until then.
+    Ends(Rate, When),
+}
+
+impl Recurring {
+    pub fn is_open(&self) -> bool {
+        self.open.is_some()
+    }
+
+    /// The share of polls, 0 to 1, while it lasts.
+    pub fn share(&self) -> Option<f64> {
+        self.open.as_ref().map(|open| open.rate.share())
+    }
+
+    /// A poll that ended at `at`, and whether it happened at it. A condition that begins with this poll began at `start`.
+    pub fn poll(&mut self, happened: bool, at: When, start: When, rule: Rule) -> Option<Turn> {
+        self.polls = self.polls << 1 | u128::from(happened);
+        if self.open.is_none() {
+            self.open = begun(self.polls, rule).filter(|_| happened).map(|(hits, polls)| {
+                let rate = Rate { start, hits, polls };
+                Box::new(Open { rate, last: (at, rate), reported: None })
+            });
+        } else if let Some(open) = &mut self.open {
+            open.rate.hits += u64::from(happened);
+            open.rate.polls += 1;
+            if happened {
+                open.last = (at, open.rate);
+            }
+        }
+        if self.polls.count_ones() <= rule.ends_at {
+            return self.open.take().map(|open| Turn::Ends(open.last.1, open.last.0));
+        }
+        self.open.as_mut()?.report()
+    }
+}
+
+impl Open {
+    fn report(&mut self) -> Option<Turn> {
+        if let Some(reported) = self.reported {
+            let (polls, changed_by) =
+                (self.rate.polls - reported.polls, self.rate.percent().abs_diff(reported.percent()));
+            let is_news = changed_by >= CHANGED_BY || (changed_by > 0 && polls >= reported.polls);
+            if polls < REPORTED_EACH || !is_news {
+                return None;
+            }
+        }
+        self.reported = Some(self.rate);
+        Some(Turn::Lasts(self.rate))
+    }
+}
+
+impl Rate {
+    fn share(self) -> f64 {
+        self.hits as f64 / self.polls.max(1) as f64
+    }
+
+    /// The share of polls in percent, at least 1.
+    pub fn percent(self) -> u32 {
+        ((self.share() * 100.0).round() as u32).max(1)
+    }
+}
+
+/// As `30 % of polls`.
+impl fmt::Display for Rate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} % of polls", self.percent())
+    }
+}
+
+/// How often it happened since the first time in the last polls, if that is often.
+fn begun(polls: u128, rule: Rule) -> Option<(u64, u64)> {
+    let recent = polls as u64;
+    let runs = (recent & !(recent << 1)).count_ones();
+    let is_often = recent.count_ones() >= rule.hits && runs >= rule.runs;
+    is_often.then(|| (u64::from(recent.count_ones()), u64::from(BEGINS_IN - recent.leading_zeros())))
+}

@@ -1,0 +1,177 @@
+//! Lasting findings of the verdict as events: one record each, refined as the verdict is.
+
+use super::{Event, EventKind};
+use crate::stats::verdict::When;
+
+/// A size is reported again when it has changed by this part.
+const CHANGED_BY: f64 = 0.05;
+
+/// What holds now, as an event without an end.
+#[derive(Debug, Clone, PartialEq)]
+pub(in crate::stats) struct Finding {
+    pub event: Event,
+    /// How large it is, in any unit that its kind always has.
+    pub size: Option<f64>,
+}
+
+/// When all that holds was looked at, and when that ended which no longer holds.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::stats) struct Times {
+    pub now: When,
+    pub ended: When,
+}
+
+/// The findings that have begun and not ended.
+#[derive(Debug, Default)]
+pub(in crate::stats) struct Tracker {
+    open: Vec<Open>,
+}
+
+#[derive(Debug)]
+struct Open {
+    /// As it was reported last.
+    reported: Finding,
+    latest: Finding,
+    /// When it was reported first.
+    seen: When,
+}
+
+impl Tracker {
+    /// Compares all that holds now with what held before, and appends the events.
+    pub fn follow(&mut self, current: Vec<Finding>, times: Times, events: &mut Vec<Event>) {
+        let mut before = std::mem::take(&mut self.open);
+        for finding in current {
+            let same = before.iter().position(|open| is_same_matter(&open.latest.event, &finding.event));
+            let known = same.map(|i| before.swap_remove(i));
+            self.open.push(match known {
+                // What began before it was seen first is known better now.
+                Some(mut open) if finding.event.start <= open.seen => {
+                    open.refine(finding, events);
+                    open
+                }
+                known => {
+                    // Something else has begun since.
+                    events.extend(known.map(|open| open.end(finding.event.start)));
+                    events.push(finding.event.clone());
+                    Open { reported: finding.clone(), latest: finding, seen: times.now }
+                }
+            });
+        }
+        events.extend(before.into_iter().map(|open| open.end(times.ended)));
+    }
+}
+
+impl Open {
+    fn refine(&mut self, finding: Finding, events: &mut Vec<Event>) {
+        self.latest = finding;
+        let (reported, latest) = (&self.reported, &self.latest);
+        let is_news = match (reported.size, latest.size) {
+            (Some(reported), Some(latest)) => (latest - reported).abs() > CHANGED_BY * reported.abs(),
+            (reported, latest) => reported.is_some() != latest.is_some(),
+        };
+        if is_news || self.replaced().is_some() {
+            events.push(Event { replaces: self.replaced(), ..latest.event.clone() });
+            self.reported = self.latest.clone();
+        }
+    }
+
+    /// Kind and start of the last report, if they are known better now.
+    fn replaced(&self) -> Option<(EventKind, When)> {
+        let key = |finding: &Finding| (finding.event.kind, finding.event.start);
+        Some(key(&self.reported)).filter(|reported| *reported != key(&self.latest))
+    }
+
+    fn end(self, at: When) -> Event {
+        let end = Some(at.max(self.latest.event.start));
+        Event { end, replaces: self.replaced(), ..self.latest.event }
+    }
+}
+
+/// Whether two events may be the same, of which more has become known.
+fn is_same_matter(a: &Event, b: &Event) -> bool {
+    a.server == b.server && a.address == b.address && family(a.kind) == family(b.kind)
+}
+
+/// Kinds that a finding takes one after the other while more becomes known.
+fn family(kind: EventKind) -> EventKind {
+    match kind {
+        EventKind::ServerDrift => EventKind::ServerStep,
+        EventKind::ClockDrift => EventKind::ClockStep,
+        other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn finding(kind: EventKind, start: i64, size: Option<f64>) -> Finding {
+        let detail = size.map_or_else(String::new, |size| format!("{size}"));
+        let event = Event {
+            kind,
+            server: Some("a".to_owned()),
+            address: None,
+            start: When(start),
+            end: None,
+            detail,
+            sentence: String::new(),
+            replaces: None,
+        };
+        Finding { event, size }
+    }
+
+    /// The number of reports, and what is kept of them, after findings at these times.
+    fn followed(steps: &[(i64, Option<Finding>)]) -> (usize, Vec<Event>) {
+        let (mut tracker, mut events, mut kept) = (Tracker::default(), Vec::new(), Vec::new());
+        steps.iter().for_each(|(now, found)| {
+            let times = Times { now: When(*now), ended: When(*now - 1) };
+            tracker.follow(found.clone().into_iter().collect(), times, &mut events);
+        });
+        let reports = events.len();
+        events.into_iter().for_each(|event| event.upsert(&mut kept));
+        (reports, kept)
+    }
+
+    #[test]
+    fn record_gets_its_size_start_and_kind_when_they_are_known() {
+        let (reports, kept) = followed(&[
+            (100, Some(finding(EventKind::ServerStep, 95, None))),
+            (110, Some(finding(EventKind::ServerStep, 80, Some(0.1)))),
+            (120, Some(finding(EventKind::ServerStep, 80, Some(0.102)))),
+            (130, Some(finding(EventKind::ServerDrift, 70, Some(5.0)))),
+            (140, None),
+        ]);
+        assert_eq!((reports, kept.len()), (4, 1), "{kept:?}");
+        assert_eq!((kept[0].kind, kept[0].start, kept[0].end), (EventKind::ServerDrift, When(70), Some(When(139))));
+        assert_eq!(kept[0].detail, "5");
+    }
+
+    #[test]
+    fn later_start_ends_the_earlier_event() {
+        let (_, kept) = followed(&[
+            (100, Some(finding(EventKind::ServerStep, 95, Some(0.1)))),
+            (500, Some(finding(EventKind::ServerStep, 480, Some(0.3)))),
+        ]);
+        let spans: Vec<_> = kept.iter().map(|event| (event.start, event.end)).collect();
+        assert_eq!(spans, [(When(95), Some(When(480))), (When(480), None)]);
+    }
+
+    #[test]
+    fn end_reports_what_was_known_last() {
+        let (reports, kept) = followed(&[
+            (100, Some(finding(EventKind::ServerStep, 95, Some(0.1)))),
+            (110, Some(finding(EventKind::ServerStep, 95, Some(0.104)))),
+            (120, None),
+        ]);
+        assert_eq!((reports, kept[0].detail.as_str()), (2, "0.104"));
+    }
+
+    #[test]
+    fn route_change_and_step_are_different_matters() {
+        let (_, kept) = followed(&[
+            (100, Some(finding(EventKind::RouteChange, 95, Some(0.1)))),
+            (110, Some(finding(EventKind::ServerStep, 95, Some(0.1)))),
+        ]);
+        assert_eq!(kept.len(), 2);
+    }
+}

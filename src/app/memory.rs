@@ -1,0 +1,98 @@
+//! How much memory the process may use, and a use of the address space that fits into it.
+//!
+//! The allocator of glibc reserves 64 MiB of address space for each thread, up to eight times the number of processors.
+//! Where the address space is limited (`ulimit -v`), nothing is left for the stacks of further threads then: after a
+//! quiet time no thread can be started, and the parts of the service that need one fail. So the allocator shares two
+//! reservations among all threads.
+
+use std::path::{Path, PathBuf};
+
+use nix::sys::resource::{RLIM_INFINITY, Resource, getrlimit};
+
+/// The service does not start with a smaller address space, in bytes. It was seen to run with 100 MB and to abort with 80.
+const ADDRESS_SPACE: u64 = 128 << 20;
+/// With less memory the kernel is likely to kill the service, in bytes. It needs 25 MB for ten servers.
+const MEMORY: u64 = 48 << 20;
+const CONTROL_GROUPS: &str = "/sys/fs/cgroup";
+
+/// Prepares the allocator and compares the limits of this process with what the service needs. Must be called before
+/// there is a second thread. Returns a warning.
+///
+/// # Errors
+/// Why the service cannot run.
+pub fn prepare() -> Result<Option<String>, String> {
+    limit_arenas();
+    let limit = getrlimit(Resource::RLIMIT_AS).map_or(RLIM_INFINITY, |(soft, _)| soft);
+    let group = std::fs::read_to_string("/proc/self/cgroup").ok();
+    let group = group.and_then(|text| group_limit(&text, |path| std::fs::read_to_string(path).ok()));
+    judge((limit != RLIM_INFINITY).then_some(limit), group)
+}
+
+fn judge(address_space: Option<u64>, memory: Option<u64>) -> Result<Option<String>, String> {
+    let mebibytes = |bytes: u64| bytes >> 20;
+    if let Some(limit) = address_space.filter(|limit| *limit < ADDRESS_SPACE) {
+        let (limit, needed) = (mebibytes(limit), mebibytes(ADDRESS_SPACE));
+        return Err(format!(
+            "the address space of this process is limited to {limit} MiB, and the service needs {needed} MiB: raise the \
+             limit (ulimit -v, LimitAS=)"
+        ));
+    }
+    Ok(memory.filter(|limit| *limit < MEMORY).map(|limit| {
+        let (limit, needed) = (mebibytes(limit), mebibytes(MEMORY));
+        format!(
+            "the memory of this control group is limited to {limit} MiB; with less than {needed} MiB the kernel is likely \
+             to kill the service: raise the limit of the container or MemoryMax="
+        )
+    }))
+}
+
+/// The smallest limit among the control group that `/proc/self/cgroup` names and those around it.
+fn group_limit(groups: &str, read: impl Fn(&Path) -> Option<String>) -> Option<u64> {
+    let own = groups.lines().find_map(|line| line.strip_prefix("0::/"))?;
+    let root = PathBuf::from(CONTROL_GROUPS);
+    let path = root.join(own);
+    let around = path.ancestors().take_while(|path| path.starts_with(&root));
+    around.filter_map(|group| read(&group.join("memory.max"))?.trim().parse().ok()).min()
+}
+
+#[cfg(target_env = "gnu")]
+#[expect(unsafe_code, reason = "no crate that is used here wraps mallopt")]
+fn limit_arenas() {
+    const ARENAS: nix::libc::c_int = 2;
+    // SAFETY: the call takes two integers and only changes settings of the allocator. There is no second thread yet.
+    // When it fails, the allocator works as it does without it.
+    let _ = unsafe { nix::libc::mallopt(nix::libc::M_ARENA_MAX, ARENAS) };
+}
+
+#[cfg(not(target_env = "gnu"))]
+fn limit_arenas() {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn small_limits_are_named_with_what_is_needed() {
+        assert_eq!(judge(None, None), Ok(None));
+        assert_eq!(judge(Some(400 << 20), Some(1 << 30)), Ok(None));
+        assert!(judge(Some(80 << 20), None).is_err_and(|why| why.contains("80 MiB") && why.contains("128 MiB")));
+        let warning = judge(None, Some(32 << 20)).unwrap().unwrap();
+        assert!(warning.contains("32 MiB") && warning.contains("48 MiB"), "{warning}");
+    }
+
+    #[test]
+    fn smallest_limit_of_the_control_groups_counts() {
+        let read = |path: &Path| {
+            let text = match path.to_str().unwrap() {
+                "/sys/fs/cgroup/a/b/memory.max" => "max\n",
+                "/sys/fs/cgroup/a/memory.max" => "67108864\n",
+                "/sys/fs/cgroup/memory.max" => "134217728\n",
+                _ => return None,
+            };
+            Some(text.to_owned())
+        };
+        assert_eq!(group_limit("1:name=systemd:/x\n0::/a/b\n", read), Some(64 << 20));
+        assert_eq!(group_limit("0::/\n", read), Some(128 << 20));
+        assert_eq!(group_limit("4:memory:/a\n", read), None);
+    }
+}

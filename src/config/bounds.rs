@@ -1,0 +1,200 @@
+//! Limits of what the parsers of a configuration are given, checked before they run: they recurse, they copy what an alias
+//! of YAML stands for, and each value costs much more memory than its text.
+
+use std::collections::HashMap;
+
+use config::FileFormat;
+use yaml_rust2::parser::{Event, Parser};
+
+/// Maximum size of a configuration file, in bytes. One of ten thousand servers has half of it.
+pub(super) const LARGEST: u64 = super::file::LARGEST;
+/// Maximum number of keys and values, aliases written out.
+const MOST_VALUES: usize = 200_000;
+/// Maximum nesting of tables and arrays. The keys of this program need five.
+pub(super) const DEEPEST: usize = 32;
+
+/// Refuses a text that is nested too deeply or has too many values. What is no sound text is left to the parser.
+///
+/// # Errors
+/// Which limit it exceeds.
+pub(super) fn check(format: FileFormat, text: &str) -> Result<(), String> {
+    if text.len() as u64 > LARGEST {
+        return Err(too_large());
+    }
+    match format {
+        FileFormat::Yaml => yaml(text),
+        FileFormat::Json => json(text),
+        // The parser of TOML limits the nesting by itself, to 80.
+        _ => count(text.bytes().filter(|byte| matches!(byte, b'=' | b',' | b'[')).count()),
+    }
+}
+
+pub(super) fn too_large() -> String {
+    format!("is larger than {LARGEST} bytes")
+}
+
+pub(super) fn too_deep() -> String {
+    format!("is nested more than {DEEPEST} deep")
+}
+
+fn count(values: usize) -> Result<(), String> {
+    if values <= MOST_VALUES { Ok(()) } else { Err(format!("has more than {MOST_VALUES} keys and values")) }
+}
+
+fn depth(depth: usize) -> Result<(), String> {
+    if depth <= DEEPEST { Ok(()) } else { Err(too_deep()) }
+}
+
+fn json(text: &str) -> Result<(), String> {
+    let (mut nested, mut values) = (0_usize, 0_usize);
+    let (mut in_text, mut escaped) = (false, false);
+    for byte in text.bytes() {
+        if in_text {
+            in_text = escaped || byte != b'"';
+            escaped = !escaped && byte == b'\\';
+            continue;
+        }
+        match byte {
+            b'"' => in_text = true,
+            b'[' | b'{' => {
+                nested += 1;
+                values += 1;
+                depth(nested)?;
+            }
+            b']' | b'}' => nested = nested.saturating_sub(1),
+            b',' | b':' => values += 1,
+            _ => {}
+        }
+    }
+    count(values)
+}
+
+/// What is open: the number of values before it, and its anchor.
+struct Open {
+    before: usize,
+    anchor: usize,
+}
+
+fn yaml(text: &str) -> Result<(), String> {
+    let mut parser = Parser::new_from_str(text);
+    let mut open: Vec<Open> = Vec::new();
+    let (mut values, mut deepest) = (0_usize, 0_usize);
+    // The number of values and the nesting of what each anchor names.
+    let mut anchors: HashMap<usize, (usize, usize)> = HashMap::new();
+    // An error is found, and named with its place, by the parser itself.
+    while let Ok((event, _)) = parser.next_token() {
+        match event {
+            Event::MappingStart(anchor, _) | Event::SequenceStart(anchor, _) => {
+                open.push(Open { before: values, anchor });
+                values += 1;
+                deepest = deepest.max(open.len());
+            }
+            Event::MappingEnd | Event::SequenceEnd => {
+                if let Some(Open { before, anchor }) = open.pop() {
+                    anchors.insert(anchor, (values - before, deepest.saturating_sub(open.len())));
+                }
+            }
+            Event::Scalar(_, _, anchor, _) => {
+                values += 1;
+                anchors.insert(anchor, (1, 0));
+            }
+            Event::Alias(anchor) => {
+                let (copied, nested) = anchors.get(&anchor).copied().unwrap_or((1, 0));
+                values = values.saturating_add(copied);
+                deepest = deepest.max(open.len() + nested);
+            }
+            Event::StreamEnd => break,
+            _ => {}
+        }
+        depth(deepest)?;
+        count(values)?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::config::{Environment, load, load_text};
+
+    #[test]
+    fn usual_texts_are_within_the_limits() {
+        let yaml = "a: &x {b: [1, 2]}\nc: *x\nd: \"[[[[\"\n";
+        assert_eq!(check(FileFormat::Yaml, yaml), Ok(()));
+        let brackets = "[".repeat(100);
+        assert_eq!(check(FileFormat::Json, &format!("{{\"a\": \"\\\"{brackets}\"}}")), Ok(()));
+        let servers: String = (0..10_000)
+            .map(|n| {
+                format!("[[server]]\naddress = \"10.0.{}.{}\"\nown = true\ntags = {{ a = \"b\" }}\n", n / 256, n % 256)
+            })
+            .collect();
+        assert_eq!(check(FileFormat::Toml, &servers), Ok(()));
+    }
+
+    #[test]
+    fn aliases_count_as_what_they_stand_for() {
+        let mut bomb = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
+        for n in 1..8 {
+            let aliases = vec![format!("*a{}", n - 1); 10].join(", ");
+            bomb += &format!("a{n}: &a{n} [{aliases}]\n");
+        }
+        assert!(check(FileFormat::Yaml, &bomb).unwrap_err().contains("keys and values"));
+        let mut tower = "a0: &a0 [x]\n".to_owned();
+        for n in 1..40 {
+            tower += &format!("a{n}: &a{n} [*a{}]\n", n - 1);
+        }
+        assert!(check(FileFormat::Yaml, &tower).unwrap_err().contains("deep"));
+    }
+
+    #[test]
+    fn nesting_is_limited_in_each_format() {
+        for (format, open, close) in
+            [(FileFormat::Yaml, "{a: ", "}"), (FileFormat::Yaml, "[", "]"), (FileFormat::Json, "{\"a\":", "}")]
+        {
+            let nested = |depth: usize| format!("{}1{}", open.repeat(depth), close.repeat(depth));
+            assert_eq!(check(format, &nested(DEEPEST)), Ok(()), "{open}");
+            assert!(check(format, &nested(100)).unwrap_err().contains("nested more than 32 deep"), "{open}");
+        }
+        let block: String = (0..100).map(|n| format!("{}a:\n", " ".repeat(n))).collect();
+        assert!(check(FileFormat::Yaml, &(block + &" ".repeat(100) + "b: 1\n")).unwrap_err().contains("deep"));
+    }
+
+    #[test]
+    fn hostile_files_are_refused_soon() {
+        let maps = "{a: ".repeat(3000);
+        let block: String = (0..3000).map(|n| format!("{}a:\n", " ".repeat(n))).collect();
+        let dotted = format!("{} = 1\n", vec!["a"; 100_000].join("."));
+        let keys: String = (0..50_000).map(|n| format!("k{n} = 1\n")).collect();
+        let servers: String = (0..5000).map(|n| format!("[[server]]\naddress = \"a{n}\"\nx{n} = 1\n")).collect();
+        let begin = std::time::Instant::now();
+        for (name, text) in [
+            ("c.yaml", &maps),
+            ("c.yaml", &block),
+            ("c.json", &maps),
+            ("c.toml", &dotted),
+            ("c.toml", &keys),
+            ("c.toml", &servers),
+        ] {
+            let faults = load_text(Path::new(name), text, &Environment::new(), &[]).unwrap_err();
+            assert!(faults.0.len() <= 101 && faults.to_string().len() < 100_000, "{name}");
+        }
+        let faults = load_text(Path::new("c.toml"), &keys, &Environment::new(), &[]).unwrap_err();
+        assert!(faults.to_string().contains("49901 more faults: only 100 are listed"), "{faults}");
+        let flag = format!("{}=1", vec!["a"; 30_000].join("."));
+        assert!(load(None, &Environment::new(), &[flag]).unwrap_err().to_string().contains("nested more than 32 deep"));
+        // Minutes without the limits; a few seconds with them on a busy machine.
+        assert!(begin.elapsed() < std::time::Duration::from_secs(60), "{:?}", begin.elapsed());
+    }
+
+    #[test]
+    fn size_and_number_of_values_are_limited_in_each_format() {
+        let large = " ".repeat(1 + LARGEST as usize);
+        for format in [FileFormat::Yaml, FileFormat::Json, FileFormat::Toml] {
+            assert!(check(format, &large).unwrap_err().contains("larger than 4194304 bytes"));
+            let many = format!("[{}", "1,".repeat(400_000));
+            assert!(check(format, &many).unwrap_err().contains("more than 200000 keys and values"));
+        }
+    }
+}

@@ -1,0 +1,176 @@
+//! One query in progress: what was sent, and what the datagrams that came back say. Pure; sockets and clocks belong to
+//! the callers.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use super::super::endpoint::same_endpoint;
+use super::super::judge::{Arrival, Judgement, Request, Verdict, judge};
+use super::super::{ProbeReport, Query};
+use super::message::Received;
+use ntp_monitor_core::clock::Stamp;
+use ntp_monitor_core::ntp::packet::HEADER_LEN;
+use ntp_monitor_core::ntp::{Check, NtpTimestamp, Packet, RefId};
+use ntp_monitor_core::sample::{Evidence, Outcome, Timestamping};
+
+/// One query in progress.
+#[derive(Debug)]
+pub(super) struct Exchange {
+    query: Query,
+    cookie: u64,
+    own_precision_s: f64,
+    /// Both clocks just before the send call.
+    sent: Stamp,
+    transmit_stamp: Option<NtpTimestamp>,
+    refused_transmit: Option<NtpTimestamp>,
+    last_refused: Option<(Outcome, Timestamping)>,
+    report: ProbeReport,
+}
+
+impl Exchange {
+    /// A query whose request carries `cookie`, which must not be zero: a server copies zero from a request without a
+    /// transmit timestamp, so zero would not be secret. `sent` is the time just before the send call.
+    pub fn new(query: Query, cookie: u64, sent: Stamp, own_precision_s: f64) -> Self {
+        Self {
+            query,
+            cookie,
+            own_precision_s,
+            sent,
+            transmit_stamp: None,
+            refused_transmit: None,
+            last_refused: None,
+            // The outcome if nothing else comes.
+            report: ProbeReport::failed(sent, Outcome::Timeout),
+        }
+    }
+
+    /// The request that carries `cookie`.
+    pub fn request(cookie: u64) -> [u8; HEADER_LEN] {
+        Packet::request(cookie).to_bytes()
+    }
+
+    pub const fn cookie(&self) -> u64 {
+        self.cookie
+    }
+
+    pub const fn address(&self) -> SocketAddr {
+        self.query.address
+    }
+
+    /// When to stop waiting, in monotonic nanoseconds.
+    pub fn deadline_ns(&self) -> i64 {
+        let timeout_ns = i64::try_from(self.query.timeout.as_nanos()).unwrap_or(i64::MAX);
+        self.sent.mono_ns.saturating_add(timeout_ns)
+    }
+
+    pub const fn lacks_stamp(&self) -> bool {
+        self.transmit_stamp.is_none()
+    }
+
+    /// Notes when the kernel transmitted the request.
+    pub fn transmitted(&mut self, stamp: NtpTimestamp) {
+        self.transmit_stamp.get_or_insert(stamp);
+    }
+
+    /// Whether an ICMP error about a datagram with `cookie` to `destination` is about this request.
+    pub fn is_refused_by(&self, cookie: u64, destination: Option<SocketAddr>) -> bool {
+        cookie == self.cookie && destination.is_none_or(|to| same_endpoint(to, self.query.address))
+    }
+
+    /// Judges a datagram that was read at `now`. Returns the outcome if it decides the query.
+    pub fn receive(&mut self, datagram: &[u8], received: &Received, now: Stamp) -> Option<Outcome> {
+        let sender = received.address?;
+        let (t1, t4, way) = best_stamps(self.transmit_stamp, received.stamp, self.sent, now);
+        let request = self.request_data(t1, received);
+        let arrival = Arrival { datagram, sender, t4, received: now };
+        let judgement = judge(&request, &arrival);
+        let evidence = Arc::new(judgement.evidence(&request, &arrival));
+        self.conclude(&judgement, evidence, way)
+    }
+
+    fn request_data(&self, t1: NtpTimestamp, received: &Received) -> Request {
+        Request {
+            address: self.query.address,
+            cookie: NtpTimestamp(self.cookie),
+            t1,
+            sent: self.sent,
+            // For IPv6 it is a hash; loops over IPv6 are not detected (RFC 5905 §7.3).
+            own_refid: received.local.map(|v4| RefId(v4.octets())),
+            own_precision_s: self.own_precision_s,
+            refused_transmit: self.refused_transmit,
+        }
+    }
+
+    fn conclude(&mut self, judgement: &Judgement, evidence: Arc<Evidence>, way: Timestamping) -> Option<Outcome> {
+        let outcome = match judgement.verdict {
+            Verdict::Accepted(reply, measure) => {
+                (self.report.reply, self.report.measure) = (Some(reply), Some(measure));
+                Outcome::Sample
+            }
+            Verdict::Unsynchronised(reply, code) => {
+                self.report.reply = Some(reply);
+                Outcome::Unsynchronised(code)
+            }
+            Verdict::Kiss(code) => Outcome::Kiss(code),
+            Verdict::Rejected(check) => {
+                if judgement.answers_request() {
+                    self.refused_transmit = Some(evidence.t3);
+                }
+                self.report.refuse(evidence);
+                // A repetition says no more than the reply that it repeats, and a stranger's datagram says nothing.
+                if judgement.concerns_server() && (check != Check::Duplicate || self.last_refused.is_none()) {
+                    self.last_refused = Some((Outcome::Rejected(check), way));
+                }
+                return None;
+            }
+        };
+        self.report.accepted = Some(evidence);
+        self.report.timestamping = Some(way);
+        Some(outcome)
+    }
+
+    /// The report at `now`: with `outcome`, or without one at the deadline.
+    pub fn end(mut self, outcome: Option<Outcome>, now: Stamp) -> ProbeReport {
+        if let Some(outcome) = outcome {
+            self.report.outcome = outcome;
+        } else if let Some((outcome, way)) = self.last_refused {
+            self.report.outcome = outcome;
+            self.report.timestamping = Some(way);
+        }
+        self.report.at = now;
+        self.report
+    }
+}
+
+/// The best T1 and T4 of the same kind, and that kind. Missing timestamps are normal: many wireless drivers give no
+/// transmit timestamps, and some sandboxes none at all. Mixing a kernel T1 with a userland T4 would bias the offset.
+fn best_stamps(
+    transmitted: Option<NtpTimestamp>,
+    received: Option<NtpTimestamp>,
+    sent_at: Stamp,
+    received_at: Stamp,
+) -> (NtpTimestamp, NtpTimestamp, Timestamping) {
+    let ours = |stamp: Stamp| NtpTimestamp::from_unix_ns(stamp.wall_ns);
+    match (transmitted, received) {
+        (Some(t1), Some(t4)) => (t1, t4, Timestamping::Kernel),
+        (None, Some(t4)) => (ours(sent_at), t4, Timestamping::KernelRx),
+        (_, None) => (ours(sent_at), ours(received_at), Timestamping::Userland),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_label_says_which_stamps_the_kernel_gave() {
+        let at = |wall_ns| Stamp::new(wall_ns, wall_ns, 0);
+        let ntp = NtpTimestamp::from_unix_ns;
+        let (sent, received) = (at(1_000), at(9_000));
+        let (tx, rx) = (Some(ntp(2_000)), Some(ntp(8_000)));
+        assert_eq!(best_stamps(tx, rx, sent, received), (ntp(2_000), ntp(8_000), Timestamping::Kernel));
+        assert_eq!(best_stamps(None, rx, sent, received), (ntp(1_000), ntp(8_000), Timestamping::KernelRx));
+        assert_eq!(best_stamps(tx, None, sent, received), (ntp(1_000), ntp(9_000), Timestamping::Userland));
+        assert_eq!(best_stamps(None, None, sent, received), (ntp(1_000), ntp(9_000), Timestamping::Userland));
+    }
+}

@@ -1,0 +1,74 @@
+//! The address of the client of a request. Pure.
+//!
+//! Only X-Forwarded-For is read, and only from a trusted proxy: the usual proxies append to it, while they pass a
+//! `Forwarded` header of the client on unchanged.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+use actix_web::http::header::{HeaderMap, HeaderName};
+
+use crate::config::Network;
+
+const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+
+/// The peer, unless it is a trusted proxy. Then the last address in X-Forwarded-For that is not a trusted proxy; what
+/// comes before that address was written by the client and proves nothing.
+pub fn address(headers: &HeaderMap, peer: IpAddr, trusted: &[Network]) -> IpAddr {
+    let is_proxy = |address| is_trusted(address, trusted);
+    let lines: Vec<&str> = headers.get_all(X_FORWARDED_FOR).map(|value| value.to_str().unwrap_or_default()).collect();
+    let mut hops = lines.iter().rev().flat_map(|line| line.rsplit(','));
+    let mut client = peer.to_canonical();
+    while is_proxy(client) {
+        match hops.next().and_then(|hop| parse(hop.trim())) {
+            Some(hop) => client = hop,
+            None => break,
+        }
+    }
+    client
+}
+
+/// The other end of the connection. A program that connects to a Unix socket is on this host, so it counts as 127.0.0.1.
+pub fn peer(socket: Option<SocketAddr>) -> IpAddr {
+    socket.map_or(Ipv4Addr::LOCALHOST.into(), |socket| socket.ip())
+}
+
+/// Whether the address is that of a trusted proxy.
+pub fn is_trusted(address: IpAddr, trusted: &[Network]) -> bool {
+    trusted.iter().any(|network| network.contains(address))
+}
+
+/// An address; some proxies add the port.
+fn parse(hop: &str) -> Option<IpAddr> {
+    let address = hop.parse().or_else(|_| hop.parse::<SocketAddr>().map(|it| it.ip()));
+    let address = address.or_else(|_| hop.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>());
+    address.ok().map(|address| address.to_canonical())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn address_of(peer: &str, forwarded: &[&str]) -> String {
+        let trusted = ["127.0.0.1", "10.0.0.0/8"].map(|text| Network::parse(text).unwrap());
+        let mut headers = HeaderMap::new();
+        forwarded.iter().for_each(|line| headers.append(X_FORWARDED_FOR, line.parse().unwrap()));
+        address(&headers, peer.parse().unwrap(), &trusted).to_string()
+    }
+
+    #[test]
+    fn forwarded_address_is_believed_from_trusted_proxies_only() {
+        assert_eq!(address_of("192.0.2.1", &["198.51.100.1"]), "192.0.2.1");
+        assert_eq!(address_of("127.0.0.1", &["198.51.100.1"]), "198.51.100.1");
+        assert_eq!(address_of("::ffff:127.0.0.1", &["[2001:db8::1]:443"]), "2001:db8::1");
+    }
+
+    #[test]
+    fn address_that_the_client_wrote_itself_is_not_believed() {
+        assert_eq!(address_of("127.0.0.1", &["203.0.113.9, 198.51.100.1, 10.1.1.1"]), "198.51.100.1");
+        assert_eq!(address_of("127.0.0.1", &["203.0.113.9", "198.51.100.1:5"]), "198.51.100.1");
+        assert_eq!(address_of("127.0.0.1", &["10.2.2.2"]), "10.2.2.2");
+        for unusable in [&[][..], &["unknown"], &["203.0.113.9, unknown"], &[""], &["203.0.113.9,"]] {
+            assert_eq!(address_of("127.0.0.1", unusable), "127.0.0.1", "{unusable:?}");
+        }
+    }
+}
