@@ -24,9 +24,8 @@ impl Journal {
 fn own_clock(verdict: &Verdict) -> Option<Finding> {
     let local = &verdict.local;
     let kind = match local.kind? {
-        Kind::Step => EventKind::ClockStep,
+        Kind::Step | Kind::Constant => EventKind::ClockStep,
         Kind::Frequency => EventKind::ClockDrift,
-        // Wrong from the start is a verdict; nothing happened.
         _ => return None,
     };
     let (size, detail) = match (local.rate_ppm.filter(|_| kind == EventKind::ClockDrift), local.estimate_s) {

@@ -171,7 +171,7 @@ impl Series {
             }
         };
         if is_odd && self.odd.count(16) == 0 {
-            self.first_odd_s = t_s - 0.5 * self.interval_s().unwrap_or(0.0);
+            self.first_odd_s = (t_s - 0.5 * self.interval_s().unwrap_or(0.0)).max(self.first_s);
         }
         self.odd.push(is_odd);
         self.good.push(!is_odd && self.lean_s.abs() < 0.3 * size_s.unwrap_or(self.gap_s).abs());
