@@ -14,8 +14,11 @@ pub(super) const NTP_PORT: u16 = 123;
 #[derive(Debug, Clone, Args)]
 pub struct MeasureArgs {
     /// Servers to ask: NAME, ADDRESS, NAME:PORT or `[ADDRESS]:PORT`; a link-local address as `fe80::1%eth0`.
-    #[arg(required = true, value_name = "HOST", value_parser = Target::parse)]
-    pub hosts: Vec<Target>,
+    #[arg(required_unless_present = "hostnames", value_name = "HOST", value_parser = Target::parse)]
+    hosts: Vec<Target>,
+    /// The same, as monitoring plugins take it; may be repeated.
+    #[arg(short = 'H', long = "hostname", value_name = "HOST", value_parser = Target::parse)]
+    hostnames: Vec<Target>,
     /// Requests to each server; the one with the lowest delay counts.
     #[arg(short = 'n', long, value_name = "N", default_value = "1")]
     pub count: NonZeroU16,
@@ -43,6 +46,11 @@ pub struct MeasureArgs {
 }
 
 impl MeasureArgs {
+    /// Every server to ask: those of `-H` first.
+    pub(super) fn targets(&self) -> Vec<&Target> {
+        self.hostnames.iter().chain(&self.hosts).collect()
+    }
+
     pub(super) fn family(&self) -> Family {
         match (self.ipv4, self.ipv6) {
             (true, _) => Family::V4,

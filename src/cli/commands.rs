@@ -122,13 +122,13 @@ impl Cli {
     pub fn read(line: impl IntoIterator<Item = OsString>) -> Result<Self, ExitCode> {
         let line: Vec<OsString> = line.into_iter().collect();
         Self::try_parse_from(&line).map_err(|error| {
-            // There is no output left to report a failure on.
-            let _ = error.print();
-            match error.exit_code() {
-                0 => ExitCode::SUCCESS,
-                _ if is_check(&line) => ExitCode::from(check::EXIT_USAGE),
-                _ => ExitCode::from(EXIT_USAGE),
+            // There is no output left to report a failure of these on.
+            if error.exit_code() != 0 && is_check(&line) {
+                let _ = writeln!(std::io::stdout(), "{}", check::usage_line(&error));
+                return ExitCode::from(check::EXIT_USAGE);
             }
+            let _ = error.print();
+            if error.exit_code() == 0 { ExitCode::SUCCESS } else { ExitCode::from(EXIT_USAGE) }
         })
     }
 

@@ -91,10 +91,11 @@ impl Job {
 
 /// Resolves every name at once: one job for each name, or for each address, in the order of the arguments.
 async fn find(args: &MeasureArgs, tools: &Tools) -> Vec<Job> {
-    let lookups = args.hosts.iter().map(|target| tools.resolver.resolve(&target.host, args.family()));
+    let targets = args.targets();
+    let lookups = targets.iter().map(|target| tools.resolver.resolve(&target.host, args.family()));
     let answers = join_all(lookups).await;
     let mut jobs = Vec::new();
-    for (target, answer) in args.hosts.iter().zip(answers) {
+    for (target, answer) in targets.into_iter().zip(answers) {
         match answer {
             Ok(resolution) => {
                 let port = target.port.unwrap_or(args.port);
