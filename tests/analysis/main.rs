@@ -11,6 +11,7 @@ mod attribution;
 mod captures;
 mod chronyd;
 mod csv;
+mod recordings;
 mod replay;
 mod schedule;
 mod sim;

@@ -6,7 +6,7 @@
 export type Condition = "paused" | "pending" | "ok" | "failing" | "unreachable" | "wrong";
 export type Class = "truechimer" | "falseticker" | "unknown";
 export type VerdictState = "consistent" | "local_wrong" | "server_wrong" | "path" | "undecidable";
-export type Kind = "step" | "frequency" | "constant" | "smear" | "asymmetry" | "congestion" | "unreachable";
+export type Kind = "step" | "frequency" | "constant" | "smear" | "asymmetry" | "congestion" | "unreachable" | "intermittent";
 
 /** A closed interval of offsets. */
 export interface Bounds {
