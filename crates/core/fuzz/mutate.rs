@@ -4,7 +4,7 @@
 /// Changes the text of `size` bytes at the start of `data` and returns its new size, `max` at most. Half of the changes are
 /// libFuzzer's own; the others insert, repeat, move, remove or nest words, or replace one by a fragment of the language.
 pub fn words(fragments: &[&str], data: &mut [u8], size: usize, max: usize, seed: u32) -> usize {
-    let mut dice = Dice(u64::from(seed) | 1);
+    let mut dice = Dice(u64::from(seed) << 1 | 1);
     let text = match std::str::from_utf8(&data[..size]) {
         Ok(text) if dice.below(2) == 0 => text,
         _ => return libfuzzer_sys::fuzzer_mutate(data, size, max),
@@ -28,8 +28,10 @@ fn change(words: &mut Vec<String>, fragments: &[&str], dice: &mut Dice) {
         1 if from < words.len() => words[from] = fragment,
         2 => drop(words.drain(from..to)),
         3 => {
-            let copy = words[from..to].repeat(1 + dice.below(8) * dice.below(8));
-            words.splice(to..to, copy);
+            let copy = words[from..to].to_vec();
+            for _ in 0..=dice.below(8) * dice.below(8) {
+                words.splice(to..to, copy.iter().cloned());
+            }
         }
         4 => {
             let part: Vec<String> = words.drain(from..to).collect();
