@@ -10,6 +10,7 @@ pub mod http;
 pub mod influxdb;
 pub mod monitor;
 pub mod prometheus;
+pub mod proxy;
 pub mod receiver;
 pub mod recorded;
 pub mod root;
