@@ -16,6 +16,7 @@ pub mod clock;
 pub mod formats;
 pub mod health;
 pub mod ntp;
+pub mod nts;
 pub mod sample;
 pub mod stats;
 pub mod template;
