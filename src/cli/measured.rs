@@ -9,7 +9,7 @@ use crate::probe::ProbeReport;
 use ntp_monitor_core::sample::{Evidence, Measure, Outcome};
 
 /// The result for one server.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, PartialEq)]
 pub struct Measured {
     /// The server as it was named.
     pub name: String,

@@ -11,6 +11,8 @@ mod attribution;
 mod captures;
 mod chronyd;
 mod csv;
+mod nts;
+mod nts_exchange;
 mod replay;
 mod schedule;
 mod sim;
