@@ -134,6 +134,7 @@ fn to_sample(assignment: &Assignment, poll: PollReport, poll_s: f64) -> Sample {
         timestamping: report.timestamping,
         authentication: report.authentication,
         mode: report.mode,
+        nts: assignment.session.nts().map(Arc::new),
         sent: poll.sent,
         lost: poll.lost,
         evidence: report.accepted,

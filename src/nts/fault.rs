@@ -3,7 +3,7 @@
 use std::io::{self, ErrorKind};
 
 use jiff::Timestamp;
-use ntp_monitor_core::nts::RecordFault;
+use ntp_monitor_core::nts::{KeyFault, RecordFault};
 use rustls::pki_types::UnixTime;
 use rustls::{AlertDescription, CertificateError, Error};
 
@@ -60,8 +60,8 @@ impl ExchangeFault {
             Self::Refused => "refused",
             Self::Closed(_) => "closed",
             Self::Io(_) => "io",
-            Self::Expired(_) => "certificate-expired",
-            Self::NotYetValid(_) => "certificate-not-yet-valid",
+            Self::Expired(_) => KeyFault::EXPIRED,
+            Self::NotYetValid(_) => KeyFault::NOT_YET_VALID,
             Self::WrongName { .. } => "certificate-wrong-name",
             Self::UnknownAuthority => "certificate-unknown-authority",
             Self::Certificate(_) => "certificate",
@@ -71,12 +71,6 @@ impl ExchangeFault {
             Self::Trust(_) => "no-trust",
             Self::Record(fault) => record_label(*fault),
         }
-    }
-
-    /// Whether the fault depends on the time: then a wrong clock of this host explains it as well.
-    #[must_use]
-    pub const fn depends_on_clock(&self) -> bool {
-        matches!(self, Self::Expired(_) | Self::NotYetValid(_))
     }
 
     /// The fault behind an error of the connection, in progress with `stage`.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::{ProbeEngine, ProbeReport, ProbeSession, Query};
 use ntp_monitor_core::clock::{Clock, Stamp};
-use ntp_monitor_core::sample::Outcome;
+use ntp_monitor_core::sample::{Authentication, Outcome};
 
 /// Interval between the requests of a burst (RFC 5905 BTIME; servers rate-limit below 2 s).
 pub const BURST_SPACING: Duration = Duration::from_secs(2);
@@ -33,29 +33,24 @@ pub async fn poll(
     clock: Arc<dyn Clock>,
 ) -> PollReport {
     session.prepare().await;
-    let mut poll: Option<PollReport> = None;
-    for number in 0..requests.max(1) {
-        if number > 0 {
-            tokio::time::sleep(BURST_SPACING).await;
-        }
-        let report = match session.query(timeout) {
-            Ok(query) => {
-                let mut report = single(&*engine, query, &*clock).await;
-                session.absorb(&mut report);
-                report
-            }
-            Err(outcome) => return poll.unwrap_or_else(|| PollReport::unsent(clock.now(), outcome)),
+    let mut so_far: Option<PollReport> = None;
+    loop {
+        let mut report = match session.query(timeout) {
+            Ok(query) => single(&*engine, query, &*clock).await,
+            Err(outcome) => return so_far.unwrap_or_else(|| PollReport::unready(clock.now(), outcome)),
         };
+        session.absorb(&mut report);
         let goes_on = goes_on(&report.outcome);
-        match &mut poll {
-            None => poll = Some(PollReport { sent: 1, lost: lost(&report), best: report }),
-            Some(poll) => poll.add(report),
+        let poll = match so_far {
+            None => PollReport { sent: 1, lost: lost(&report), best: report },
+            Some(poll) => poll.with(report),
+        };
+        if poll.sent >= requests || !goes_on {
+            return poll;
         }
-        if !goes_on {
-            break;
-        }
+        so_far = Some(poll);
+        tokio::time::sleep(BURST_SPACING).await;
     }
-    poll.unwrap_or_else(|| PollReport::unsent(clock.now(), Outcome::Fault("the poll made no request".into())))
 }
 
 async fn single(engine: &dyn ProbeEngine, query: Query, clock: &dyn Clock) -> ProbeReport {
@@ -79,15 +74,17 @@ fn goes_on(outcome: &Outcome) -> bool {
 }
 
 impl PollReport {
-    /// A poll that ended before a request was sent.
-    fn unsent(at: Stamp, outcome: Outcome) -> Self {
-        Self { best: ProbeReport::failed(at, outcome), sent: 0, lost: 0 }
+    /// A poll that made no request, because the session had no cookie for one.
+    fn unready(at: Stamp, outcome: Outcome) -> Self {
+        let best = ProbeReport { authentication: Authentication::Nts, ..ProbeReport::failed(at, outcome) };
+        Self { best, sent: 0, lost: 0 }
     }
 
-    fn add(&mut self, report: ProbeReport) {
+    fn with(mut self, report: ProbeReport) -> Self {
         self.sent += 1;
         self.lost += lost(&report);
         self.merge(report);
+        self
     }
 
     fn merge(&mut self, mut report: ProbeReport) {

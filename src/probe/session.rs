@@ -12,9 +12,8 @@ use crate::config::{Host, Nts, Server};
 use crate::nts::Trust;
 use crate::probe::resolve::Resolve;
 use keys::KeySession;
-pub use keys::NtsView;
 use ntp_monitor_core::clock::Clock;
-use ntp_monitor_core::nts::Policy;
+use ntp_monitor_core::nts::{Policy, Status};
 use ntp_monitor_core::sample::Outcome;
 
 /// What key exchange needs besides a target.
@@ -100,7 +99,7 @@ impl ProbeSession {
 
     /// The state of NTS; `None` for a target without.
     #[must_use]
-    pub fn nts(&self) -> Option<NtsView> {
+    pub fn nts(&self) -> Option<Status> {
         self.keys.as_ref().map(KeySession::view)
     }
 }

@@ -5,8 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use ntp_monitor_core::clock::Stamp;
-use ntp_monitor_core::nts::{Aead, Certificate, Due, Policy, Stock};
+use ntp_monitor_core::nts::{Due, KeyFault, LastExchange, Policy, Status, Stock};
 use ntp_monitor_core::sample::Outcome;
 
 use super::super::{NtsNews, Query};
@@ -19,40 +18,6 @@ const DEADLINE: Duration = Duration::from_secs(5);
 /// Addresses of a key-exchange server that are tried.
 const MAX_ADDRESSES: usize = 3;
 
-/// The state of NTS at one target.
-#[derive(Debug, Clone, PartialEq)]
-pub struct NtsView {
-    /// The key-exchange server: host and port.
-    pub key_server: Arc<str>,
-    /// Where requests go.
-    pub asked: SocketAddr,
-    pub aead: Option<Aead>,
-    pub cookies: usize,
-    /// Octets of a cookie.
-    pub cookie_len: Option<usize>,
-    /// The last key exchange.
-    pub last: Option<LastExchange>,
-    pub exchanges: u64,
-    pub failures: u64,
-    /// Failed key exchanges since the last good one.
-    pub failures_in_row: u32,
-    /// NAKs after which keys had to be exchanged.
-    pub naks: u64,
-    /// Queries that were answered without NTS.
-    pub downgrades: u64,
-}
-
-/// The last key exchange of a target.
-#[derive(Debug, Clone, PartialEq)]
-pub struct LastExchange {
-    /// When it ended.
-    pub at: Stamp,
-    pub took: Duration,
-    pub fault: Option<ExchangeFault>,
-    /// The certificates that the server has shown, its own first. Those of the last exchange that showed any.
-    pub chain: Arc<[Certificate]>,
-}
-
 pub(super) struct KeySession {
     nts: Nts,
     host: Host,
@@ -63,12 +28,12 @@ pub(super) struct KeySession {
 
 struct State {
     stock: Stock,
-    view: NtsView,
+    view: Status,
 }
 
 impl KeySession {
     pub fn new(nts: &Nts, host: &Host, address: SocketAddr, policy: Policy, tools: NtsTools) -> Self {
-        let view = NtsView {
+        let view = Status {
             key_server: format!("{}:{}", nts.key_host(host), nts.key_port()).into(),
             asked: address,
             aead: None,
@@ -99,10 +64,10 @@ impl KeySession {
         self.state().stock.hold(earliest_ns);
     }
 
-    pub fn view(&self) -> NtsView {
+    pub fn view(&self) -> Status {
         let state = self.state();
         let stock = &state.stock;
-        NtsView {
+        Status {
             cookies: stock.len(),
             cookie_len: stock.cookie_len(),
             failures_in_row: stock.failures(),
@@ -227,6 +192,7 @@ impl KeySession {
         };
         let known = state.view.last.take().map(|last| last.chain);
         let chain = if exchange.chain.is_empty() { known.unwrap_or_default() } else { exchange.chain.into() };
+        let fault = fault.map(|fault| KeyFault { label: fault.label(), text: fault.to_string().into() });
         state.view.last = Some(LastExchange { at: now, took: exchange.took, fault, chain });
     }
 }
@@ -237,12 +203,12 @@ impl State {
     /// Why there is no cookie, for the reason of a poll.
     fn why_unready(&self) -> String {
         let mut text = format!("NTS key exchange with {} ", self.view.key_server);
-        match self.view.last.as_ref().and_then(|last| last.fault.as_ref()) {
+        match self.view.fault() {
             // Writing to a string cannot fail.
-            Some(fault) => drop(write!(text, "failed: {fault}")),
+            Some(fault) => drop(write!(text, "failed: {}", fault.text)),
             None => text.push_str("must wait: the last one was a moment ago"),
         }
-        if self.view.last.as_ref().and_then(|last| last.fault.as_ref()).is_some_and(ExchangeFault::depends_on_clock) {
+        if self.view.fault().is_some_and(KeyFault::depends_on_clock) {
             text.push_str(", or this host's clock is wrong");
         }
         text

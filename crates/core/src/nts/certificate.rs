@@ -38,6 +38,13 @@ impl Certificate {
         self.not_after.duration_since(now).as_secs_f64()
     }
 
+    /// The share of its lifetime that is left at `now`; negative after its end.
+    #[must_use]
+    pub fn left_ratio(&self, now: Timestamp) -> f64 {
+        let life_s = self.not_after.duration_since(self.not_before).as_secs_f64();
+        self.left_s(now) / life_s.max(1.0)
+    }
+
     /// How near its end is at `now`.
     #[must_use]
     pub fn expiry(&self, now: Timestamp) -> Expiry {

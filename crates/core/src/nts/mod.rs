@@ -9,6 +9,7 @@ mod certificate;
 mod cookie;
 mod field;
 pub mod record;
+mod status;
 mod stock;
 mod ticket;
 
@@ -17,6 +18,7 @@ pub use certificate::{Certificate, Expiry};
 pub use cookie::Cookie;
 pub use field::{Field, FieldFault, fields};
 pub use record::{Agreement, Reader, RecordFault};
+pub use status::{KeyFault, LastExchange, Status};
 pub use stock::{Due, Policy, Stock};
 pub use ticket::{Opened, Ticket, UniqueId};
 
