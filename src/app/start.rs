@@ -205,6 +205,7 @@ impl Start {
             supervisor: self.supervisor.clone(),
             resolver: Arc::clone(&self.around.resolver),
             engines: self.around.engines.clone(),
+            trust: Arc::default(),
             outlet: self.outlet.clone(),
             ends: self.poll_ends.clone(),
             clock: Arc::clone(&self.around.clock),

@@ -126,7 +126,13 @@ fn is_servers_fault(check: Check) -> bool {
         | Check::Kiss
         | Check::Synchronised
         | Check::Loop
-        | Check::LocalStep => false,
+        | Check::LocalStep
+        | Check::ExtensionFields
+        | Check::UniqueIdentifier
+        | Check::Authenticator
+        | Check::Nak
+        | Check::Downgrade
+        | Check::Cookie => false,
     }
 }
 

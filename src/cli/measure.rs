@@ -179,7 +179,6 @@ async fn ask(
     tokio::time::sleep(pace.start).await;
     let first = Instant::now();
     let (address, report) = first_answer(&*engine, &addresses, timeout).await;
-    let query = Query { address, timeout };
     let mut measured = Measured::new(&name, Some(address), report);
     for _ in 1..pace.count {
         // A kiss-o'-death is to be heeded, and where nothing listens nothing will answer a moment later.
@@ -187,7 +186,7 @@ async fn ask(
             break;
         }
         tokio::time::sleep_until(first + pace.next(first.elapsed())).await;
-        measured.push(single(&*engine, query).await);
+        measured.push(single(&*engine, Query::plain(address, timeout)).await);
     }
     measured
 }
@@ -199,10 +198,10 @@ async fn first_answer(
     timeout: Duration,
 ) -> (SocketAddr, ProbeReport) {
     let attempt = |(nth, address): (u32, &SocketAddr)| {
-        let query = Query { address: *address, timeout };
+        let address = *address;
         async move {
             tokio::time::sleep(ATTEMPT_DELAY * nth).await;
-            (query.address, single(engine, query).await)
+            (address, single(engine, Query::plain(address, timeout)).await)
         }
     };
     let mut attempts: FuturesUnordered<_> = (0..).zip(addresses).map(attempt).collect();

@@ -10,7 +10,7 @@ use ntp_monitor_core::conclusion::Claim;
 use ntp_monitor_core::sample::{Evidence, Measure, Outcome};
 
 /// The result for one server.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, PartialEq)]
 pub struct Measured {
     /// The server as it was named.
     pub name: String,

@@ -6,7 +6,7 @@ mod server;
 
 pub use notifier::{Channel, Chat, Email, Heartbeat, Hidden, MailTls, Notifier, NotifierType, Webhook};
 pub use report::Report;
-pub use server::{Addresses, EngineChoice, Family, Host, Server};
+pub use server::{Addresses, EngineChoice, Family, Host, Nts, Server};
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};

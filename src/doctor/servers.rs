@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt;
@@ -11,8 +12,9 @@ use futures_util::stream;
 use super::agreement::{Look, weigh};
 use super::finding::{Area, Finding};
 use super::{Examination, Level};
+use crate::clock::SystemClock;
 use crate::config::{Config, Host, Server};
-use crate::probe::Query;
+use crate::probe::{NtsTools, ProbeSession};
 use crate::store::read::Reader;
 use ntp_monitor_core::clock::Stamp;
 use ntp_monitor_core::conclusion::Claim;
@@ -83,7 +85,14 @@ async fn look(examination: &Examination, server: &Server, seen: Option<&Sample>)
             }
         },
     };
-    let query = Query { address, timeout: server.timeout };
+    let tools =
+        NtsTools { resolver: Arc::clone(&examination.resolver), trust: Arc::default(), clock: Arc::new(SystemClock) };
+    let session = ProbeSession::of(server, address, &tools);
+    session.prepare().await;
+    let query = match session.query(server.timeout) {
+        Ok(query) => query,
+        Err(why) => return AREA.problem(name, why.reason(), "see docs/NTS.md"),
+    };
     let asked = examination.engines.choose(server.engine).probe(query);
     let Ok(report) = tokio::time::timeout(server.timeout + GRACE, asked).await else {
         return AREA.problem(name, "the engine did not end by its deadline", "report this").into();

@@ -17,6 +17,7 @@ pub mod conclusion;
 pub mod formats;
 pub mod health;
 pub mod ntp;
+pub mod nts;
 pub mod sample;
 pub mod stats;
 pub mod template;

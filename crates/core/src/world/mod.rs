@@ -267,6 +267,7 @@ impl Samples<'_> {
             lost: u16::from(lost),
             evidence: None,
             rejected: Vec::new(),
+            nts: None,
             rejected_count: 0,
         }
     }
