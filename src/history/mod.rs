@@ -7,6 +7,7 @@
 
 pub mod course;
 pub mod happening;
-mod rolled;
+pub mod rolled;
 pub mod span;
 pub mod survey;
+pub mod trace;
