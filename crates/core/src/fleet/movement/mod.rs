@@ -88,21 +88,14 @@ impl Movement {
             Testimony::Silent => 1.0,
         };
         let fit = explain(shown, servers, vantages, &price);
-        let (mut has_server, mut has_vantage) = (vec![false; servers], vec![false; vantages]);
         for (cell, (at_ns, beyond_s, delay_s)) in shown.iter().zip(new) {
-            (has_server[cell.server], has_vantage[cell.vantage]) = (true, true);
             let clocks_s = fit.servers[cell.server] - fit.vantages[cell.vantage];
             if let Some(path) = self.paths.get_mut(&(cell.vantage, cell.server)) {
                 path.learn(*at_ns, beyond_s - clocks_s, *delay_s);
             }
         }
-        for (track, (by_s, _)) in self.servers.iter_mut().zip(fit.servers.iter().zip(has_server)).filter(|it| it.1.1) {
-            track.push(now_ns, track.position_s + by_s);
-        }
-        for (track, (by_s, _)) in self.vantages.iter_mut().zip(fit.vantages.iter().zip(has_vantage)).filter(|it| it.1.1)
-        {
-            track.push(now_ns, track.position_s + by_s);
-        }
+        push(&mut self.servers, &fit.servers, &noise(shown, servers, |cell| cell.server), now_ns);
+        push(&mut self.vantages, &fit.vantages, &noise(shown, vantages, |cell| cell.vantage), now_ns);
         for (vantage, track) in self.vantages.iter().enumerate() {
             self.testimonies[vantage] = match (&track.moved, self.testimonies[vantage]) {
                 (Some(moved), None) => Some(testimony(&self.raw[vantage], moved.by_s, RAW_KEPT)),
@@ -127,6 +120,25 @@ impl Movement {
 
     pub fn paths(&self) -> impl Iterator<Item = (&(usize, usize), &Path)> {
         self.paths.iter()
+    }
+}
+
+/// The scatter of the readings of each party in this round; `None` where there was no reading.
+fn noise(shown: &[Shown], parties: usize, party: fn(&Shown) -> usize) -> Vec<Option<f64>> {
+    let mut of_party: Vec<Vec<f64>> = vec![Vec::new(); parties];
+    shown.iter().for_each(|cell| of_party[party(cell)].push(cell.noise_s));
+    let middle = |cells: Vec<f64>| {
+        let count = cells.len();
+        (count > 0).then(|| median(cells) / (count.min(4) as f64).sqrt())
+    };
+    of_party.into_iter().map(middle).collect()
+}
+
+fn push(tracks: &mut [Track], by_s: &[f64], noise_s: &[Option<f64>], now_ns: i64) {
+    for ((track, by_s), noise_s) in tracks.iter_mut().zip(by_s).zip(noise_s) {
+        if let Some(noise_s) = noise_s {
+            track.push(now_ns, track.position_s + by_s, *noise_s);
+        }
     }
 }
 

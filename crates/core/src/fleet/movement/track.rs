@@ -9,9 +9,13 @@ const LEARNED: usize = 64;
 /// A finding needs this many times the usual scatter.
 const SIGMAS: f64 = 6.0;
 /// How much wider limits are while few differences are known: at this number of them twice as wide.
-const UNSURE: f64 = 16.0;
+const UNSURE: f64 = 8.0;
 /// A movement that grows by this factor after it was found is a drift.
 const GROWS: f64 = 1.8;
+/// From the largest tenth of absolute values to a standard deviation.
+const FROM_TENTH: f64 = 1.645;
+/// A finding needs this many times the scatter of a reading.
+const GRAINS: f64 = 4.0;
 /// From the median of absolute values to a standard deviation.
 const FROM_MEDIAN: f64 = 1.4826;
 /// Movements below this are not worth a finding, in seconds.
@@ -63,14 +67,17 @@ pub(in crate::fleet) struct Track {
     /// Where the clock is now, against the others and its own beginning.
     pub position_s: f64,
     usual: [VecDeque<f64>; SCALES.len()],
+    /// The scatter of the readings behind a point.
+    grain_s: f64,
     pending: usize,
     pub moved: Option<Moved>,
 }
 
 impl Track {
-    /// Adds the position of a round.
-    pub fn push(&mut self, at_ns: i64, position_s: f64) {
+    /// Adds the position of a round, known as well as cells of this scatter tell it.
+    pub fn push(&mut self, at_ns: i64, position_s: f64, noise_s: f64) {
         self.position_s = position_s;
+        self.grain_s += if self.points.is_empty() { noise_s } else { 0.1 * (noise_s - self.grain_s) };
         if self.points.len() == KEPT {
             self.points.pop_front();
         }
@@ -94,7 +101,7 @@ impl Track {
     pub fn noise_s(&self) -> Option<f64> {
         let steps: Vec<_> =
             self.points.iter().zip(self.points.iter().skip(1)).map(|(a, b)| (b.1 - a.1).abs()).collect();
-        (steps.len() >= NEEDED[0]).then(|| FROM_MEDIAN * median(steps))
+        (steps.len() >= NEEDED[0]).then(|| (FROM_MEDIAN * median(steps)).max(self.grain_s))
     }
 
     /// By how much the position of this round differs from the usual one, without waiting for a second sight of it.
@@ -125,7 +132,7 @@ impl Track {
             let Some((now_s, level_s)) = self.medians(newest, before) else { continue };
             let difference_s = now_s - level_s;
             let usual = &mut self.usual[scale];
-            let limit_s = limit_s(usual, scale);
+            let limit_s = limit_s(usual, scale, self.grain_s);
             if difference_s.abs() <= limit_s.unwrap_or(f64::INFINITY) {
                 if usual.len() == LEARNED {
                     usual.pop_front();
@@ -205,7 +212,7 @@ impl Track {
     /// A movement ends when the clock is back where it was, or when it is so old that the present is normal.
     fn follow(&mut self, at_ns: i64) {
         let newest: Vec<_> = self.points.iter().rev().take(3).map(|point| point.1).collect();
-        let limit_s = limit_s(&self.usual[0], 0).unwrap_or(SMALLEST_S);
+        let limit_s = limit_s(&self.usual[0], 0, self.grain_s).unwrap_or(SMALLEST_S);
         let Some(moved) = self.moved.as_mut() else { return };
         moved.by_s = median(newest) - moved.level_s;
         moved.peak_s = moved.peak_s.max(moved.by_s.abs());
@@ -226,11 +233,18 @@ impl Track {
     }
 }
 
-fn limit_s(usual: &VecDeque<f64>, scale: usize) -> Option<f64> {
+/// By how much a difference must exceed what is usual. Most differences can be nothing at all, so that the scatter is
+/// taken from the largest tenth.
+fn limit_s(usual: &VecDeque<f64>, scale: usize, grain_s: f64) -> Option<f64> {
+    if usual.len() < NEEDED[scale] {
+        return None;
+    }
+    let mut sorted: Vec<f64> = usual.iter().copied().collect();
+    let place = sorted.len() * 9 / 10;
+    let tenth = *sorted.select_nth_unstable_by(place, f64::total_cmp).1;
     // A scatter that few differences tell is not well known.
-    let sigmas = SIGMAS * (1.0 + UNSURE / usual.len().max(1) as f64);
-    (usual.len() >= NEEDED[scale])
-        .then(|| (sigmas * FROM_MEDIAN * median(usual.iter().copied().collect())).max(SMALLEST_S))
+    let sigmas = SIGMAS * (1.0 + UNSURE / usual.len() as f64);
+    Some((sigmas * tenth / FROM_TENTH).max(GRAINS * grain_s).max(SMALLEST_S))
 }
 
 /// The middle value; of two the mean.
@@ -256,7 +270,7 @@ mod tests {
         let (mut track, mut dice) = (Track::default(), Dice::new(seed));
         let (mut found, mut returned) = (None, None);
         for round in 0..rounds {
-            track.push(round * ROUND_NS, position_s(round) + 1e-4 * dice.normal());
+            track.push(round * ROUND_NS, position_s(round) + 1e-4 * dice.normal(), 1e-4);
             if track.moved.is_some() && found.is_none() {
                 found = Some(round);
             }
