@@ -11,6 +11,8 @@ use super::party::Party;
 const MOST: usize = 2000;
 /// At most so many parties are combined to explain all contradictions.
 const DEEPEST: usize = 3;
+/// Rounds without a contradiction after which the suspects of earlier ones are forgotten.
+const FORGOTTEN: usize = 6;
 /// Explanations that are kept.
 const ALTERNATIVES: usize = 64;
 
@@ -35,13 +37,14 @@ pub(super) struct Conflict {
 
 impl Conflict {
     /// Takes the readings of the blamed parties out of the grid; without a preferred explanation those of the servers
-    /// among the alternatives, or of all of them.
-    pub fn exclude_from(&self, grid: &mut Grid) {
+    /// among the alternatives, or of all of them. `known` are parties that were found before.
+    pub fn exclude_from(&self, grid: &mut Grid, known: impl Iterator<Item = Party>) {
         let mut parties: BTreeSet<Party> = self.alternatives.iter().flatten().copied().collect();
         if parties.iter().any(|party| matches!(party, Party::Server(_))) {
             parties.retain(|party| matches!(party, Party::Server(_)));
         }
         parties.extend(&self.blamed);
+        parties.extend(known);
         if parties.is_empty() {
             return;
         }
@@ -55,8 +58,37 @@ impl Conflict {
     }
 }
 
+/// Which parties alone explain the contradictions of every one of the last rounds.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Suspects {
+    parties: Option<BTreeSet<Vec<Party>>>,
+    quiet: usize,
+}
+
+impl Suspects {
+    /// What is left of `found` when the rounds before are taken into account. Contradictions that come and go tell who
+    /// is at fault, though those of a single round do not.
+    fn narrow(&mut self, found: BTreeSet<Vec<Party>>) -> BTreeSet<Vec<Party>> {
+        if found.is_empty() {
+            self.quiet += 1;
+            if self.quiet >= FORGOTTEN {
+                self.parties = None;
+            }
+            return found;
+        }
+        self.quiet = 0;
+        let common = match &self.parties {
+            Some(before) => before.intersection(&found).cloned().collect(),
+            None => found.clone(),
+        };
+        let narrowed = if common.is_empty() { found } else { common };
+        self.parties = Some(narrowed.clone());
+        narrowed
+    }
+}
+
 /// The contradictions among the fresh readings, and the smallest set of parties that explains all of them.
-pub(super) fn find(grid: &Grid) -> Conflict {
+pub(super) fn find(grid: &Grid, suspects: &mut Suspects) -> Conflict {
     let all = contradictions(grid);
     let gap_s = all.iter().map(|it| it.gap_s).fold(0.0, f64::max);
     let mut found = BTreeSet::new();
@@ -69,7 +101,7 @@ pub(super) fn find(grid: &Grid) -> Conflict {
             break;
         }
     }
-    let (blamed, alternatives) = prefer(found);
+    let (blamed, alternatives) = prefer(suspects.narrow(found));
     Conflict { blamed, alternatives, gap_s }
 }
 
@@ -193,41 +225,57 @@ mod tests {
         grid
     }
 
+    fn found_in(grid: &Grid) -> Conflict {
+        find(grid, &mut Suspects::default())
+    }
+
+    #[test]
+    fn contradictions_that_vary_name_who_is_in_all_of_them() {
+        let mut suspects = Suspects::default();
+        let single = |server| {
+            let mut grid = grid(2, 6, &[(0, 3, 0.05)]);
+            (0..6).filter(|s| *s != 3 && *s != server).for_each(|s| grid.set(0, s, None));
+            grid
+        };
+        assert!(find(&single(0), &mut suspects).blamed.is_empty());
+        assert!(find(&single(1), &mut suspects).alternatives.iter().flatten().all(|party| *party != Party::Server(1)));
+    }
+
     #[test]
     fn wrong_servers_and_wrong_clocks_contradict_nothing() {
         let mut added: Vec<_> = (0..5).map(|vantage| (vantage, 2, 3.0)).collect();
         added.extend((0..6).map(|server| (1, server, -0.5)));
-        assert_eq!(find(&grid(5, 6, &added)), Conflict::default());
+        assert_eq!(found_in(&grid(5, 6, &added)), Conflict::default());
     }
 
     #[test]
     fn server_that_shows_two_clocks_is_named() {
-        let found = find(&grid(5, 6, &[(0, 3, 0.04), (3, 3, 0.04)]));
+        let found = found_in(&grid(5, 6, &[(0, 3, 0.04), (3, 3, 0.04)]));
         assert_eq!((found.blamed, found.alternatives), (vec![Party::Server(3)], vec![]));
         assert!((found.gap_s - 0.02).abs() < 1e-9);
     }
 
     #[test]
     fn vantage_whose_reports_do_not_fit_is_named() {
-        let found = find(&grid(4, 6, &[(2, 0, 0.04), (2, 1, -0.07), (2, 3, 0.2)]));
+        let found = found_in(&grid(4, 6, &[(2, 0, 0.04), (2, 1, -0.07), (2, 3, 0.2)]));
         assert_eq!(found.blamed, [Party::Vantage(2)]);
     }
 
     #[test]
     fn single_reading_that_does_not_fit_names_the_path_only() {
-        let found = find(&grid(4, 6, &[(2, 4, 0.08)]));
+        let found = found_in(&grid(4, 6, &[(2, 4, 0.08)]));
         assert_eq!(found.blamed, [Party::Cell(2, 4)]);
     }
 
     #[test]
     fn two_vantages_cannot_tell_whose_report_is_false() {
-        let found = find(&grid(2, 2, &[(0, 0, 0.08)]));
+        let found = found_in(&grid(2, 2, &[(0, 0, 0.08)]));
         assert!(found.blamed.is_empty() && found.alternatives.len() == 4, "{found:?}");
     }
 
     #[test]
     fn two_independent_splits_are_two_parties() {
-        let found = find(&grid(6, 6, &[(0, 0, 0.05), (1, 0, 0.05), (0, 1, 0.09), (2, 1, 0.09), (5, 1, 0.09)]));
+        let found = found_in(&grid(6, 6, &[(0, 0, 0.05), (1, 0, 0.05), (0, 1, 0.09), (2, 1, 0.09), (5, 1, 0.09)]));
         assert_eq!(found.blamed, [Party::Server(0), Party::Server(1)]);
     }
 }

@@ -179,6 +179,12 @@ impl Findings {
         self.live.iter().filter(|(_, finding)| finding.is_confirmed).map(|(party, finding)| (*party, finding))
     }
 
+    /// Servers that show two clocks and vantages that report falsely: nothing can be concluded from their readings.
+    pub fn false_parties(&self) -> impl Iterator<Item = Party> {
+        let is_false = |finding: &Finding| matches!(finding.kind, FleetKind::Split | FleetKind::FalseReports);
+        self.confirmed().filter(move |(_, finding)| is_false(finding)).map(|(party, _)| party)
+    }
+
     /// From when the present findings hold.
     pub fn changed_ns(&self) -> Option<i64> {
         self.changed.map(|(at_ns, _)| at_ns)

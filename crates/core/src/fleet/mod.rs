@@ -103,6 +103,7 @@ pub struct Fleet {
     by_witness: HashMap<Witness, usize>,
     movement: Movement,
     findings: Findings,
+    suspects: conflict::Suspects,
     history: History,
     grid: Grid,
     skew: SkewMatrix,
@@ -124,6 +125,7 @@ impl Fleet {
             by_witness: HashMap::new(),
             movement: Movement::default(),
             findings: Findings::default(),
+            suspects: conflict::Suspects::default(),
             history,
             grid: Grid::default(),
             skew: SkewMatrix::default(),
@@ -240,9 +242,9 @@ impl Fleet {
         self.grid = round::grid(&self.vantages, &self.servers, now_ns, round_s, &self.movement);
         let steps = round::raw_steps(&mut self.vantages);
         self.movement.advance(&self.vantages, &self.grid, &steps, now_ns);
-        let conflict = conflict::find(&self.grid);
+        let conflict = conflict::find(&self.grid, &mut self.suspects);
         let mut sound = self.grid.clone();
-        conflict.exclude_from(&mut sound);
+        conflict.exclude_from(&mut sound, self.findings.false_parties());
         let bounds = Bounds::between_vantages(&sound);
         let proofs = claims::prove(&sound, &bounds);
         self.skew = SkewMatrix::of(&sound, &bounds, &self.names);

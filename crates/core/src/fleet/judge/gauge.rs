@@ -60,8 +60,10 @@ impl Gauge {
     pub fn undecidable(&self) -> Option<Vec<Vec<Party>>> {
         let (other, cost) =
             self.moved.iter().map(|(_, by_s)| self.seen_from(*by_s)).min_by(|a, b| a.1.total_cmp(&b.1))?;
-        let accused = self.moved.iter().filter(|(party, _)| matches!(party, Party::Server(_))).count();
-        let margin = if 2 * accused > self.servers.len() { MARGIN_OF_MOST } else { MARGIN };
+        let servers = self.moved.iter().filter(|(party, _)| matches!(party, Party::Server(_))).count();
+        let vantages = self.moved.len() - servers;
+        let are_most = 2 * servers > self.servers.len() || (vantages > 1 && 2 * vantages > self.vantages.len());
+        let margin = if are_most { MARGIN_OF_MOST } else { MARGIN };
         // Two servers and two vantages: whoever is left out, nobody is in a majority.
         let is_small = self.servers.len() < 3 && self.vantages.len() < 3 && self.cost >= 1.0;
         let mine = self.moved.iter().map(|(party, _)| *party).collect();

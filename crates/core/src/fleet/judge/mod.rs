@@ -11,7 +11,7 @@ use super::claims::{Proof, Proofs};
 use super::conflict::Conflict;
 use super::findings::{Finding, Findings, Sighting};
 use super::grid::Grid;
-use super::movement::{Manner, Moved, Movement, Track};
+use super::movement::{Manner, Moved, Movement, Testimony, Track};
 use super::party::Party;
 use super::text::{self, Labels, Told};
 use super::verdict::{BlamedPath, BlamedServer, BlamedVantage, FleetKind, FleetState, FleetVerdict};
@@ -83,16 +83,16 @@ fn repairs(round: &Round, movement: &mut Movement) {
     let grid = round.grid;
     let clocks: Vec<Option<f64>> =
         (0..grid.vantages).map(|v| middle(grid.seen_by(v).map(|(_, view)| -view.offset_s).collect())).collect();
-    let is_repair = |now_s: f64, by_s: f64| {
-        let before_s = now_s - by_s;
-        now_s.abs() < 0.5 * before_s.abs()
-    };
     let of_server =
         |server: usize| middle(grid.seen_of(server).filter_map(|(v, view)| Some(view.offset_s + clocks[v]?)).collect());
-    let judge = |track: &mut Track, now_s: Option<f64>| {
+    let judge = |track: &mut Track, standing_s: Option<f64>| {
+        if let Some(standing_s) = standing_s {
+            track.stand(standing_s);
+        }
         let Some(moved) = track.moved.as_mut().filter(|moved| moved.is_new) else { return };
         moved.is_new = false;
-        if now_s.is_some_and(|now_s| is_repair(now_s, moved.by_s)) {
+        let by_s = moved.by_s;
+        if track.is_repair(by_s) {
             track.rebase();
         }
     };
@@ -200,13 +200,38 @@ fn broken_majority(round: &Round, movement: &Movement) -> Option<Vec<Vec<Party>>
         groups.len()
     };
     if moved.is_empty() || 2 * groups(&moved) < round.proofs.groups {
-        return None;
+        return all_vantages(round, movement, &has_moved);
     }
     let is_claimant = |server: &usize| round.grid.claims_s[*server].is_some() && !moved.contains(server);
     let mut others: Vec<Party> = (0..round.grid.servers).filter(is_claimant).map(Party::Server).collect();
     let unmoved = |at: &usize| vantages[*at].is_some() && !has_moved(movement.vantages.get(*at));
     others.extend((0..round.grid.vantages).filter(unmoved).map(Party::Vantage));
     Some(vec![moved.into_iter().map(Party::Server).collect(), others])
+}
+
+/// When most vantages moved alike and their clocks do not confirm it, the servers may have moved instead.
+fn all_vantages(
+    round: &Round,
+    movement: &Movement,
+    has_moved: &dyn Fn(Option<&Track>) -> bool,
+) -> Option<Vec<Vec<Party>>> {
+    let grid = round.grid;
+    let heard: Vec<usize> = (0..grid.vantages).filter(|vantage| grid.seen_by(*vantage).next().is_some()).collect();
+    let by_s = |vantage: usize| movement.vantages.get(vantage).map_or(0.0, Track::jump_s);
+    let is_unseen = |vantage: usize| movement.testimony(vantage, by_s(vantage)) != Testimony::Confirms;
+    let moved: Vec<usize> = heard
+        .iter()
+        .copied()
+        .filter(|vantage| has_moved(movement.vantages.get(*vantage)) && is_unseen(*vantage))
+        .collect();
+    let first_s = by_s(*moved.first()?);
+    let is_alike = moved.iter().all(|vantage| (by_s(*vantage) - first_s).abs() < 0.3 * first_s.abs());
+    if moved.len() < 2 || 2 * moved.len() <= heard.len() || !is_alike {
+        return None;
+    }
+    let others = heard.iter().filter(|vantage| !moved.contains(vantage)).map(|vantage| Party::Vantage(*vantage));
+    let servers = (0..grid.servers).filter(|server| grid.claims_s[*server].is_some()).map(Party::Server);
+    Some(vec![moved.iter().map(|vantage| Party::Vantage(*vantage)).collect(), servers.chain(others).collect()])
 }
 
 /// Cells say nothing beside a finding about their server or vantage.

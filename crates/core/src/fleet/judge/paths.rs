@@ -15,7 +15,8 @@ pub(super) fn changed(movement: &Movement, grid: &Grid) -> Vec<Sighting> {
         .filter(|((v, s), _)| *v < grid.vantages && *s < grid.servers && grid.view(*v, *s).is_some())
         .map(|((v, s), path)| (*v, *s, path))
         .collect();
-    let one_sided = |path: &Path| path.changed.filter(|changed| changed.is_one_sided(path.noise_s()));
+    let one_sided =
+        |path: &Path| path.changed.filter(|changed| changed.is_one_sided(path.noise_s()) && !path.is_returning());
     let links = Links::new(&cells, grid);
     let mut found = Vec::new();
     for (vantage, server, path) in &cells {

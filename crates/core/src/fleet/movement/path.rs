@@ -6,7 +6,9 @@ use std::collections::VecDeque;
 use super::track::median;
 
 /// Readings until the usual offset and delay of a cell are known.
-const WARM: usize = 5;
+const WARM: usize = 8;
+/// Readings after which the scatter of a cell is known well enough to call anything unusual.
+const KNOWN: usize = 20;
 /// Readings in a row that must show a change.
 const SIGHTINGS: usize = 5;
 /// How fast the usual values follow.
@@ -41,6 +43,7 @@ pub(in crate::fleet) struct Path {
     warm: Vec<(f64, f64)>,
     usual: Option<Usual>,
     recent: VecDeque<Recent>,
+    readings: usize,
     pub last_ns: i64,
     pub changed: Option<Changed>,
 }
@@ -90,6 +93,7 @@ impl Path {
             self.recent.pop_front();
         }
         self.recent.push_back(Recent { at_ns, beyond_s, delay_s });
+        self.readings += 1;
         let late_s = delay_s - usual.delay_s;
         if beyond_s.abs() <= 4.0 * usual.noise_s && late_s.abs() <= 4.0 * usual.delay_noise_s {
             usual.offset_s += LEARNS * beyond_s;
@@ -115,9 +119,20 @@ impl Path {
         self.recent.iter().rev().take_while(is_late).count()
     }
 
+    /// Whether the newest reading shows the path as it was before the change.
+    pub fn is_returning(&self) -> bool {
+        let (Some(usual), Some(changed), Some(last)) = (self.usual, self.changed, self.recent.back()) else {
+            return false;
+        };
+        if changed.delay_s == 0.0 {
+            return last.beyond_s.abs() < 0.5 * changed.offset_s.abs();
+        }
+        (last.delay_s - changed.before_s).abs() < changed.limit_of_return_s(&usual)
+    }
+
     fn look(&mut self) {
         let Some(usual) = self.usual else { return };
-        if self.recent.len() < SIGHTINGS {
+        if self.recent.len() < SIGHTINGS || self.readings < KNOWN {
             return;
         }
         let limit_s = delay_limit_s(&usual);
@@ -151,9 +166,8 @@ impl Path {
         let offset_s = beyond_s.clamp(-most_s, most_s);
         self.usual = Some(Usual { offset_s: before.offset_s + offset_s, delay_s, ..*before });
         self.recent.clear();
-        let is_back = self.changed.is_some_and(|changed| {
-            (delay_s - changed.before_s).abs() < delay_limit_s(before).max(0.3 * changed.delay_s.abs())
-        });
+        let is_back =
+            self.changed.is_some_and(|changed| (delay_s - changed.before_s).abs() < changed.limit_of_return_s(before));
         if is_back {
             self.changed = None;
         } else if self.changed.is_none() {
@@ -167,6 +181,10 @@ fn delay_limit_s(usual: &Usual) -> f64 {
 }
 
 impl Changed {
+    fn limit_of_return_s(&self, usual: &Usual) -> f64 {
+        delay_limit_s(usual).min(0.6 * self.delay_s.abs()).max(0.3 * self.delay_s.abs())
+    }
+
     /// Whether the offset moved by enough to matter beside the delay.
     pub fn is_one_sided(&self, noise_s: f64) -> bool {
         self.offset_s.abs() > (4.0 * noise_s).max(0.1 * self.delay_s.abs())

@@ -12,10 +12,12 @@ const SIGMAS: f64 = 6.0;
 const UNSURE: f64 = 8.0;
 /// A movement that grows by this factor after it was found is a drift.
 const GROWS: f64 = 1.8;
+/// Rounds of which it is kept where a clock was against all others.
+const STANDINGS: usize = 16;
 /// From the largest tenth of absolute values to a standard deviation.
 const FROM_TENTH: f64 = 1.645;
 /// A finding needs this many times the scatter of a reading.
-const GRAINS: f64 = 4.0;
+const GRAINS: f64 = 6.0;
 /// From the median of absolute values to a standard deviation.
 const FROM_MEDIAN: f64 = 1.4826;
 /// Movements below this are not worth a finding, in seconds.
@@ -70,6 +72,8 @@ pub(in crate::fleet) struct Track {
     /// The scatter of the readings behind a point.
     grain_s: f64,
     pending: usize,
+    /// Where the clock was against the middle of all others in the last rounds, newest last.
+    standings: VecDeque<f64>,
     pub moved: Option<Moved>,
 }
 
@@ -87,6 +91,24 @@ impl Track {
         } else {
             self.look();
         }
+    }
+
+    /// Notes where the clock is against the middle of all others.
+    pub fn stand(&mut self, standing_s: f64) {
+        if self.standings.len() == STANDINGS {
+            self.standings.pop_front();
+        }
+        self.standings.push_back(standing_s);
+    }
+
+    /// Whether a movement by so much brought the clock nearer to where the others were before.
+    pub fn is_repair(&self, by_s: f64) -> bool {
+        let before: Vec<f64> = self.standings.iter().rev().skip(SCALES[0].0 + 1).copied().collect();
+        if before.is_empty() {
+            return false;
+        }
+        let before_s = median(before);
+        (before_s + by_s).abs() < 0.5 * before_s.abs()
     }
 
     /// The clock is where it belongs: a movement was a repair, and what is usual is learned from here.
