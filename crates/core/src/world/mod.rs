@@ -5,6 +5,7 @@
 //! and sometimes a much longer queue. The same seed gives the same samples on every machine.
 
 mod dice;
+pub mod fleet;
 mod model;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
