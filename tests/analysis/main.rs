@@ -12,6 +12,8 @@ mod captures;
 mod chronyd;
 mod csv;
 mod recordings;
+mod nts;
+mod nts_exchange;
 mod replay;
 mod schedule;
 mod sim;

@@ -5,6 +5,7 @@
 //! and sometimes a much longer queue. The same seed gives the same samples on every machine.
 
 mod dice;
+pub mod fleet;
 mod model;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -267,6 +268,7 @@ impl Samples<'_> {
             lost: u16::from(lost),
             evidence: None,
             rejected: Vec::new(),
+            nts: None,
             rejected_count: 0,
         }
     }
