@@ -5,7 +5,7 @@ use crate::alert::facts::View;
 use crate::ntp::{Check, Leap};
 use crate::sample::{Authentication, Outcome, Sample};
 use crate::stats::events::EventKind;
-use crate::stats::verdict::{Class, State};
+use crate::stats::verdict::{Class, Kind, State};
 
 const fn number(
     name: &'static str,
@@ -150,6 +150,9 @@ pub static VARIABLES: &[Variable] = &[
     ),
     truth("falseticker", Of::Server, "Whether the verdict says that the server is wrong.", |view| {
         view.verdict().map(|it| it.blamed && it.class == Class::Falseticker)
+    }),
+    truth("suspected", Of::Server, "Whether the verdict infers that the server is wrong, without proof.", |view| {
+        view.verdict().map(|it| it.blamed && !it.proven && !is_of_path(it.kind))
     }),
     number("gap_ms", Of::Server, "ms", "Proven minimum error of the server; absent if no error is proven.", |view| {
         Some(ms(view.verdict()?.gap_s?))
@@ -319,3 +322,8 @@ pub static VARIABLES: &[Variable] = &[
         |view| view.leap().list.map(|list| list.days_left as f64),
     ),
 ];
+
+/// Whether what is wrong is no clock.
+fn is_of_path(kind: Option<Kind>) -> bool {
+    matches!(kind, Some(Kind::Asymmetry | Kind::Congestion | Kind::Unreachable))
+}

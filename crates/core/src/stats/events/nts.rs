@@ -1,12 +1,14 @@
 //! Changes of a server's certificate and of the algorithm of NTS.
 
+use serde::{Deserialize, Serialize};
+
 use super::{Event, EventKind};
 use crate::nts::{Aead, Certificate};
 use crate::sample::Sample;
 use crate::stats::verdict::When;
 
 /// What the last key exchange showed.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct NtsWatch {
     certificate: Option<Certificate>,
     aead: Option<Aead>,

@@ -17,10 +17,20 @@ pub fn seconds(size_s: f64) -> String {
     format!("{text} {unit}")
 }
 
-/// Formats a rate with the half width of its confidence interval: "+8.1 ppm ± 0.4".
+/// Formats a rate with the half width of its confidence interval: "+8.1 ppm ± 0.4". The half width is rounded up to a
+/// digit that is not zero.
 #[must_use]
 pub fn ppm((rate, half): (f64, f64)) -> String {
-    format!("{rate:+.1} ppm ± {half:.1}")
+    let (decimals, half) = digits(half);
+    format!("{rate:+.decimals$} ppm ± {half:.decimals$}")
+}
+
+/// The decimals with which a half width in ppm is shown, and the half width rounded up to the last of them.
+fn digits(half: f64) -> (usize, f64) {
+    let decimals = if half >= 0.095 { 1 } else { usize::from(half < 0.0095) + 2 };
+    let unit = 10_f64.powi(decimals as i32);
+    // A half width of 0.4 must not become 0.5 because it is stored as a little more.
+    (decimals, ((half * unit - 1e-6).ceil() / unit).max(1.0 / unit))
 }
 
 fn since(at: Option<super::When>) -> String {
@@ -92,7 +102,8 @@ pub fn local_sentence(it: &LocalVerdict, majority: Option<&MajorityVerdict>) -> 
     let kind = match (it.kind, it.rate_ppm) {
         (Some(Kind::Frequency), Some((rate, half))) => {
             let way = if rate > 0.0 { "loses" } else { "gains" };
-            format!(" (frequency: it {way} {:.1} ppm ± {half:.1})", rate.abs())
+            let (decimals, half) = digits(half);
+            format!(" (frequency: it {way} {:.decimals$} ppm ± {half:.decimals$})", rate.abs())
         }
         (Some(kind), _) => format!(" ({})", kind.label()),
         (None, _) => String::new(),
@@ -134,6 +145,15 @@ mod tests {
             bad_share: None,
             sentence: String::new(),
         }
+    }
+
+    #[test]
+    fn half_width_of_a_rate_is_never_shown_as_zero() {
+        let shown = [(8.13, 0.4), (1.0, 0.03), (-1.0, 0.0004), (2.0, 0.0), (3.0, 0.41)].map(ppm);
+        assert_eq!(
+            shown,
+            ["+8.1 ppm ± 0.4", "+1.00 ppm ± 0.03", "-1.000 ppm ± 0.001", "+2.000 ppm ± 0.001", "+3.0 ppm ± 0.5"]
+        );
     }
 
     #[test]
