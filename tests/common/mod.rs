@@ -9,6 +9,7 @@ pub mod grafana;
 pub mod http;
 pub mod influxdb;
 pub mod monitor;
+pub mod nats;
 pub mod prometheus;
 pub mod receiver;
 pub mod recorded;

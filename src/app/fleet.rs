@@ -1,0 +1,173 @@
+//! The parts of a fleet that this instance has: agent, hub, or both.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use slog::{Logger, info, warn};
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until};
+
+use super::children::{AddressSlot, task};
+use crate::actors::adoption::Adopt;
+use crate::actors::ledger::Ledger;
+use crate::config::{Config, Fleet, Server};
+use crate::fleet::agent::Agent;
+use crate::fleet::enforce::{Enforced, enforce};
+use crate::fleet::envelope::{Head, encode};
+use crate::fleet::handle;
+use crate::fleet::hub::{Feed, Hub};
+use crate::fleet::presence::{Candidate, MAX_SERVERS, Presence};
+use crate::messages::targets::SetServers;
+use crate::store::{Store, StoreHandle, Writer};
+
+/// The plan is examined at least this often, because a machine may have been suspended meanwhile.
+const LOOK: Duration = Duration::from_secs(5);
+
+/// The same writer, which also keeps the journal that the agent sends.
+pub(super) fn journalling(writer: Writer, fleet: &Fleet, store: &Store) -> Writer {
+    let vantage = fleet.name.clone();
+    let pack = move |incarnation: &str, first_seq: u64, samples: &[Arc<_>]| {
+        let head = Head { vantage: &vantage, incarnation, first_seq, lost_before: 0 };
+        encode(head, samples.iter().map(|sample| &**sample))
+    };
+    writer.journalling(Box::new(pack), fleet.journal_max_age, fleet.journal_max_bytes, &store.handle())
+}
+
+/// The servers to poll before any plan came.
+pub(super) fn servers_at_start(config: &Config) -> Vec<Arc<Server>> {
+    let own = config.active_servers();
+    match config.fleet.as_ref().filter(|fleet| fleet.role.is_agent()) {
+        Some(fleet) => enforce(fleet, &own, None).servers,
+        None => own,
+    }
+}
+
+/// Sends the samples of this host and receives its plan.
+pub(super) fn agent(
+    fleet: Fleet,
+    store: StoreHandle,
+    boards: &handle::Fleet,
+    config: watch::Receiver<Arc<Config>>,
+    log: &Logger,
+) -> Adopt {
+    let (boards, log) = (boards.clone(), log.clone());
+    task("fleet/agent", move || {
+        let announce = {
+            let (config, store, boards) = (config.clone(), store.clone(), boards.clone());
+            Arc::new(move || presence(&config.borrow(), &store, &boards))
+        };
+        let agent = Agent {
+            fleet: fleet.clone(),
+            store: store.clone(),
+            state: Arc::clone(&boards.agent),
+            plan: boards.plan.clone(),
+            announce,
+            log: log.clone(),
+        };
+        agent.run()
+    })
+}
+
+/// Receives the samples of all vantages.
+pub(super) fn hub(fleet: Fleet, store: StoreHandle, boards: &handle::Fleet, feed: Feed, log: &Logger) -> Adopt {
+    let (boards, log) = (boards.clone(), log.clone());
+    task("fleet/hub", move || {
+        let hub = Hub {
+            fleet: fleet.clone(),
+            store: store.clone(),
+            state: Arc::clone(&boards.hub),
+            plans: boards.plans.subscribe(),
+            feed: Arc::clone(&feed),
+            log: log.clone(),
+        };
+        hub.run()
+    })
+}
+
+/// Makes the probers follow configuration and plan.
+pub(super) fn pace(
+    boards: &handle::Fleet,
+    config: watch::Receiver<Arc<Config>>,
+    ledger: Ledger,
+    targets: AddressSlot,
+    log: &Logger,
+) -> Adopt {
+    let (boards, log) = (boards.clone(), log.clone());
+    task("fleet/pace", move || follow(boards.clone(), config.clone(), ledger.clone(), targets.clone(), log.clone()))
+}
+
+async fn follow(
+    boards: handle::Fleet,
+    mut config: watch::Receiver<Arc<Config>>,
+    ledger: Ledger,
+    targets: AddressSlot,
+    log: Logger,
+) {
+    let mut plans = boards.plan.subscribe();
+    loop {
+        let now = Instant::now();
+        let arrived = plans.borrow_and_update().clone();
+        let valid = arrived.as_ref().filter(|arrived| arrived.is_valid(now));
+        let current = config.borrow_and_update().clone();
+        let Some(fleet) = current.fleet.as_ref() else { return };
+        let enforced = enforce(fleet, &current.active_servers(), valid.map(|arrived| &arrived.plan));
+        apply(enforced, &boards, &ledger, &targets, &log);
+        let end = valid.map_or(now + LOOK, |arrived| {
+            arrived.at + Duration::try_from_secs_f64(arrived.plan.validity_s).unwrap_or_default()
+        });
+        let next = async {
+            tokio::select! {
+                changed = plans.changed() => changed.is_ok(),
+                changed = config.changed() => changed.is_ok(),
+                () = sleep_until(end.min(now + LOOK)) => true,
+            }
+        };
+        if !next.await {
+            return;
+        }
+    }
+}
+
+fn apply(enforced: Enforced, boards: &handle::Fleet, ledger: &Ledger, targets: &AddressSlot, log: &Logger) {
+    let before = boards.enforced.borrow().clone();
+    if *before == enforced {
+        return;
+    }
+    if before.is_planned != enforced.is_planned {
+        info!(log, "the pace of polling changed"; "planned" => enforced.is_planned, "servers" => enforced.servers.len());
+    }
+    if !enforced.refusals.is_empty() && before.refusals != enforced.refusals {
+        warn!(log, "the plan asks for more than this configuration allows"; "refused" => enforced.refusals.join("; "));
+    }
+    let servers = enforced.servers.clone();
+    boards.enforced.send_replace(Arc::new(enforced));
+    ledger.set_servers(servers.clone());
+    if let Some(targets) = targets.get() {
+        targets.do_send(SetServers(servers));
+    }
+}
+
+fn presence(config: &Config, store: &StoreHandle, boards: &handle::Fleet) -> Presence {
+    let (gauge, enforced) = (store.fleet_gauge(), boards.enforced.borrow().clone());
+    let fleet = config.fleet.as_ref();
+    let servers = config.servers.iter().filter(|server| !server.paused).take(MAX_SERVERS);
+    let servers = servers.map(|server| Candidate {
+        name: server.ident.name.to_string(),
+        target: format!("{}:{}", server.host, server.port),
+        own: server.own,
+        interval_s: server.poll_interval.as_secs_f64(),
+    });
+    Presence {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        role: fleet.map(|fleet| fleet.role.label().to_owned()).unwrap_or_default(),
+        groups: fleet.map(|fleet| fleet.groups.clone()).unwrap_or_default(),
+        wall_ns: crate::clock::now().wall_ns,
+        waiting: gauge.samples,
+        dropped: gauge.dropped,
+        planned: enforced.is_planned,
+        refusals: enforced.refusals.clone(),
+        clock_error_s: None,
+        servers: servers.collect(),
+        ..Presence::default()
+    }
+}

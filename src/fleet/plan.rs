@@ -1,0 +1,84 @@
+//! The document that a hub writes for each vantage: which servers it polls and how often, and which of its samples are
+//! stored. It is JSON, so that a person can read it in the bucket.
+
+use serde::{Deserialize, Serialize};
+
+use crate::store::Seqs;
+
+/// The version of the document. An agent ignores greater ones.
+pub const VERSION: u32 = 1;
+/// Most servers that an agent takes from a plan.
+pub const MAX_SERVERS: usize = 10_000;
+
+/// What a hub tells one vantage.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PlanDocument {
+    pub v: u32,
+    /// The hub that wrote it.
+    pub hub: String,
+    /// The revision of the hub's lease. While a plan is valid, its agent ignores a lower one.
+    pub revision: u64,
+    /// How long it is valid, counted by the agent's monotonic clock from its arrival.
+    pub validity_s: f64,
+    /// Which servers to poll; `None` when the hub does not plan.
+    #[serde(default)]
+    pub servers: Option<Vec<Planned>>,
+    /// What of this vantage is stored: the agent may delete it.
+    #[serde(default)]
+    pub stored: Vec<Stored>,
+    /// Whether the hub has read everything that the stream has.
+    #[serde(default)]
+    pub caught_up: bool,
+}
+
+/// One server of a plan.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Planned {
+    /// The name of a server in the agent's configuration, or for a server that only `[fleet] allow` covers, any name.
+    pub name: String,
+    /// `192.0.2.1:123`, for a server that is not in the agent's configuration.
+    #[serde(default)]
+    pub address: Option<String>,
+    pub interval_s: f64,
+}
+
+fn is_interval(seconds: f64) -> bool {
+    seconds > 0.0 && seconds <= 1e9
+}
+
+/// Numbers that are stored.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Stored {
+    pub incarnation: String,
+    pub first: u64,
+    pub end: u64,
+}
+
+impl PlanDocument {
+    /// Parses a document.
+    ///
+    /// # Errors
+    /// Why it is ignored.
+    pub fn parse(bytes: &[u8]) -> Result<Self, String> {
+        let plan: Self = serde_json::from_slice(bytes).map_err(|why| format!("the plan is malformed: {why}"))?;
+        if plan.v > VERSION {
+            return Err(format!("the plan has version {}; upgrade this agent", plan.v));
+        }
+        if !(plan.validity_s > 0.0 && plan.validity_s <= 86_400.0) {
+            return Err("the plan says no sensible validity".to_owned());
+        }
+        let servers = plan.servers.as_deref().unwrap_or_default();
+        if servers.len() > MAX_SERVERS || servers.iter().any(|server| !is_interval(server.interval_s)) {
+            return Err("the plan has too many servers, or an interval that is not positive".to_owned());
+        }
+        Ok(plan)
+    }
+
+    /// What is stored, as the journal wants it.
+    #[must_use]
+    pub fn committed(&self) -> Vec<Seqs> {
+        let seqs =
+            |stored: &Stored| Seqs { incarnation: stored.incarnation.clone(), first: stored.first, end: stored.end };
+        self.stored.iter().map(seqs).collect()
+    }
+}
