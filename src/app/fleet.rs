@@ -37,7 +37,7 @@ pub(super) fn journalling(writer: Writer, fleet: &Fleet, store: &Store) -> Write
 pub(super) fn servers_at_start(config: &Config) -> Vec<Arc<Server>> {
     let own = config.active_servers();
     match config.fleet.as_ref().filter(|fleet| fleet.role.is_agent()) {
-        Some(fleet) => enforce(fleet, &own, None).servers,
+        Some(fleet) => enforce(fleet, &own, None, false).servers,
         None => own,
     }
 }
@@ -110,11 +110,10 @@ async fn follow(
         let valid = arrived.as_ref().filter(|arrived| arrived.is_valid(now));
         let current = config.borrow_and_update().clone();
         let Some(fleet) = current.fleet.as_ref() else { return };
-        let enforced = enforce(fleet, &current.active_servers(), valid.map(|arrived| &arrived.plan));
+        let plan = arrived.as_ref().map(|arrived| &arrived.plan);
+        let enforced = enforce(fleet, &current.active_servers(), plan, valid.is_some());
         apply(enforced, &boards, &ledger, &targets, &log);
-        let end = valid.map_or(now + LOOK, |arrived| {
-            arrived.at + Duration::try_from_secs_f64(arrived.plan.validity_s).unwrap_or_default()
-        });
+        let end = valid.and_then(|arrived| arrived.expires()).unwrap_or(now + LOOK);
         let next = async {
             tokio::select! {
                 changed = plans.changed() => changed.is_ok(),

@@ -33,15 +33,18 @@ const LOOK: Duration = Duration::from_millis(500);
 const STORED_WITHIN: Duration = Duration::from_secs(30);
 /// How many instants are remembered with what was acknowledged by then.
 const MARKS: usize = 32;
+/// How many announcements are remembered. A plan that answers an older one has expired.
+const ANNOUNCED: usize = 64;
 /// The longest time between two repetitions.
 const LONGEST_REPEAT: Duration = Duration::from_secs(600);
 
-/// A plan and when it came.
+/// A plan that came.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Arrived {
     pub plan: PlanDocument,
-    /// On the monotonic clock; the plan is valid from here.
-    pub at: Instant,
+    /// When the announcement was sent that it answers, on the monotonic clock: it is valid from here. `None` when it answers
+    /// none of this process.
+    pub since: Option<Instant>,
 }
 
 /// What an agent needs.
@@ -71,12 +74,16 @@ struct Progress {
     marks: VecDeque<(i64, Instant)>,
     repeat_after: Duration,
     repeated: Option<Instant>,
+    session: String,
+    /// The latest announcements, by number.
+    announced: VecDeque<(u64, Instant)>,
 }
 
 impl Agent {
     /// Runs until it is dropped. Nothing is lost by that: what was not stored by a hub stays in the journal.
     pub async fn run(self) {
         let (mut backoff, mut progress) = (Backoff::default(), Progress::default());
+        progress.session = format!("{:016x}", rand::random::<u64>());
         // Unless it can be read, every row may have been sent before.
         progress.inherited = self.store.read(|reader| reader.fleet_journal_last()).await.unwrap_or(i64::MAX);
         loop {
@@ -124,6 +131,7 @@ impl Agent {
             self.on_plan(&message.payload, progress).await?;
         }
         self.connected();
+        let mut follows = self.follows();
         let (mut look, mut announce) = (interval(LOOK), interval(presence::EVERY));
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         announce.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -145,9 +153,14 @@ impl Agent {
                     }
                     None => return Ok(()),
                 },
-                _ = announce.tick() => self.announce(link).await?,
+                _ = announce.tick() => self.announce(link, progress).await?,
                 _ = look.tick() => {}
                 why = link.ended() => return Err(why),
+            }
+            // The hub gives others what this vantage no longer polls once it knows.
+            if self.follows() != follows {
+                follows = self.follows();
+                self.announce(link, progress).await?;
             }
             if in_flight.len() < WINDOW {
                 for message in self.read(next, WINDOW - in_flight.len()).await? {
@@ -243,14 +256,18 @@ impl Agent {
             }
         };
         let known = self.plan.borrow().clone();
-        if let Some(known) = known.filter(|known| plan.revision < known.plan.revision && known.is_valid(now)) {
-            let why = format!("hub {} has an older lease than hub {}", plan.hub, known.plan.hub);
+        let is_older = |known: &Arrived| (plan.revision, plan.number) < (known.plan.revision, known.plan.number);
+        if let Some(known) = known.filter(|known| is_older(known) && known.is_valid(now)) {
+            let why = format!("hub {} wrote an older plan than hub {}", plan.hub, known.plan.hub);
             self.state.lock().plan_error = Some(why);
             return Ok(false);
         }
         self.state.lock().plan_error = None;
         let (committed, is_caught_up) = (plan.committed(), plan.caught_up);
-        self.plan.send_replace(Some(Arc::new(Arrived { plan, at: now })));
+        let answered = plan.answers.as_ref().filter(|answers| answers.session == progress.session);
+        let sent = |number| progress.announced.iter().find(|(announced, _)| *announced == number);
+        let since = answered.and_then(|answers| sent(answers.number)).map(|(_, at)| *at);
+        self.plan.send_replace(Some(Arc::new(Arrived { plan, since })));
         if !committed.is_empty() {
             self.store.fleet_committed(committed).await.map_err(|why| LinkError(why.to_string()))?;
         }
@@ -283,8 +300,21 @@ impl Agent {
         true
     }
 
-    async fn announce(&self, link: &Link) -> Result<(), LinkError> {
-        let text = serde_json::to_vec(&(self.announce)()).map_err(|why| LinkError(why.to_string()))?;
+    /// Revision and number of the valid plan.
+    fn follows(&self) -> Option<(u64, u64)> {
+        let arrived = self.plan.borrow().clone().filter(|arrived| arrived.is_valid(Instant::now()))?;
+        Some((arrived.plan.revision, arrived.plan.number))
+    }
+
+    async fn announce(&self, link: &Link, progress: &mut Progress) -> Result<(), LinkError> {
+        let number = progress.announced.back().map_or(1, |(number, _)| number + 1);
+        progress.announced.push_back((number, Instant::now()));
+        if progress.announced.len() > ANNOUNCED {
+            progress.announced.pop_front();
+        }
+        let (session, follows) = (progress.session.clone(), self.follows());
+        let presence = Presence { session, number, follows, ..(self.announce)() };
+        let text = serde_json::to_vec(&presence).map_err(|why| LinkError(why.to_string()))?;
         let subject = Names::put(&link.names.presence(), &self.fleet.name);
         let put = async { link.jetstream.publish(subject, text.into()).await?.await };
         match timeout(WITHIN, put).await {
@@ -313,6 +343,12 @@ impl Arrived {
     /// Whether the plan is in force.
     #[must_use]
     pub fn is_valid(&self, now: Instant) -> bool {
-        now.duration_since(self.at).as_secs_f64() < self.plan.validity_s
+        self.expires().is_some_and(|end| now < end)
+    }
+
+    /// When it expires; `None` when it was never valid.
+    #[must_use]
+    pub fn expires(&self) -> Option<Instant> {
+        self.since.map(|since| since + Duration::try_from_secs_f64(self.plan.validity_s).unwrap_or_default())
     }
 }

@@ -26,20 +26,22 @@ pub struct Enforced {
     pub is_planned: bool,
 }
 
-/// What an agent polls under `plan`, the valid one if there is any; `own` are the servers of its file.
+/// What an agent polls under the last `plan`, while it is valid and after; `own` are the servers of its file.
 #[must_use]
-pub fn enforce(fleet: &Fleet, own: &[Arc<Server>], plan: Option<&PlanDocument>) -> Enforced {
+pub fn enforce(fleet: &Fleet, own: &[Arc<Server>], plan: Option<&PlanDocument>, is_valid: bool) -> Enforced {
     if fleet.plan == PlanSource::Local {
         return Enforced { servers: own.to_vec(), ..Enforced::default() };
     }
-    let Some(planned) = plan.and_then(|plan| plan.servers.as_deref()) else {
-        let servers = own.iter().map(|server| slowed(server, fleet.fallback_interval)).collect();
-        return Enforced { servers, ..Enforced::default() };
+    let known = plan.and_then(|plan| plan.servers.as_deref());
+    let Some(planned) = known.filter(|_| is_valid) else {
+        let servers = own.iter().map(|server| slowed(server, fallback(fleet, server, known.unwrap_or_default())));
+        return Enforced { servers: servers.collect(), ..Enforced::default() };
     };
     let mut result = Enforced { is_planned: true, ..Enforced::default() };
     let (mut taken, mut refused) = (HashSet::new(), Vec::new());
     for planned in planned {
-        match server(fleet, own, planned) {
+        let Some(interval_s) = planned.interval_s else { continue };
+        match server(fleet, own, planned, interval_s) {
             Ok(server) if taken.insert(Arc::clone(&server.ident.name)) => result.servers.push(server),
             Ok(_) => refused.push(format!("{}: planned twice", planned.name)),
             Err(why) => refused.push(format!("{}: {why}", planned.name)),
@@ -57,6 +59,13 @@ pub fn enforce(fleet: &Fleet, own: &[Arc<Server>], plan: Option<&PlanDocument>) 
     result
 }
 
+/// The pace of a server without a valid plan: what the last plan says, or what the file says.
+fn fallback(fleet: &Fleet, server: &Server, known: &[Planned]) -> Duration {
+    let planned = known.iter().find(|planned| *planned.name == *server.ident.name);
+    let planned = planned.and_then(|planned| Duration::try_from_secs_f64(planned.fallback_s?).ok());
+    planned.unwrap_or(fleet.fallback_interval)
+}
+
 /// The same server, polled no faster than this unless it is the user's own.
 fn slowed(server: &Arc<Server>, interval: Duration) -> Arc<Server> {
     if server.own || server.poll_interval >= interval {
@@ -65,8 +74,8 @@ fn slowed(server: &Arc<Server>, interval: Duration) -> Arc<Server> {
     Arc::new(Server { poll_interval: interval, ..(**server).clone() })
 }
 
-fn server(fleet: &Fleet, own: &[Arc<Server>], planned: &Planned) -> Result<Arc<Server>, String> {
-    let interval = Duration::try_from_secs_f64(planned.interval_s).map_err(|_| "its interval cannot be".to_owned())?;
+fn server(fleet: &Fleet, own: &[Arc<Server>], planned: &Planned, interval_s: f64) -> Result<Arc<Server>, String> {
+    let interval = Duration::try_from_secs_f64(interval_s).map_err(|_| "its interval cannot be".to_owned())?;
     if let Some(server) = own.iter().find(|server| *server.ident.name == *planned.name) {
         let interval = interval.max(server.poll_interval);
         return Ok(match server.poll_interval == interval {
@@ -131,12 +140,15 @@ mod tests {
         let planned = |(name, address, interval_s): &(&str, Option<&str>, f64)| Planned {
             name: (*name).to_owned(),
             address: address.map(str::to_owned),
-            interval_s: *interval_s,
+            interval_s: Some(*interval_s),
+            fallback_s: Some(2.0 * interval_s),
         };
         PlanDocument {
             v: 1,
             hub: "h".into(),
             revision: 1,
+            number: 1,
+            answers: None,
             validity_s: 120.0,
             servers: Some(servers.iter().map(planned).collect()),
             stored: Vec::new(),
@@ -152,9 +164,9 @@ mod tests {
     fn plan_chooses_and_slows_down_but_never_speeds_up() {
         let config = config("");
         let fleet = config.fleet.clone().unwrap();
-        let enforced = enforce(&fleet, &config.servers, Some(&plan(&[("b.example", None, 0.001)])));
+        let enforced = enforce(&fleet, &config.servers, Some(&plan(&[("b.example", None, 0.001)])), true));
         assert_eq!(polled(&enforced), [("b.example".to_owned(), 64)]);
-        let enforced = enforce(&fleet, &config.servers, Some(&plan(&[("b.example", None, 300.0)])));
+        let enforced = enforce(&fleet, &config.servers, Some(&plan(&[("b.example", None, 300.0)])), true));
         assert_eq!(polled(&enforced), [("b.example".to_owned(), 300)]);
     }
 
@@ -164,10 +176,10 @@ mod tests {
         let fleet = config.fleet.clone().unwrap();
         config.servers[1] = Arc::new(Server { own: true, ..(*config.servers[1]).clone() });
         let expected = [("a.example".to_owned(), 1800), ("b.example".to_owned(), 64)];
-        assert_eq!(polled(&enforce(&fleet, &config.servers, None)), expected);
+        assert_eq!(polled(&enforce(&fleet, &config.servers, None, false)), expected);
         let silent = PlanDocument { servers: None, ..plan(&[]) };
-        assert_eq!(polled(&enforce(&fleet, &config.servers, Some(&silent))), expected);
-        let own_only = enforce(&fleet, &config.servers, Some(&plan(&[])));
+        assert_eq!(polled(&enforce(&fleet, &config.servers, Some(&silent), true)), expected);
+        let own_only = enforce(&fleet, &config.servers, Some(&plan(&[])), true));
         assert_eq!(polled(&own_only), [("b.example".to_owned(), 64)], "one's own is polled freely");
     }
 
@@ -185,16 +197,26 @@ mod tests {
             ("unknown", None, 64.0),
             ("in", Some("192.0.2.8"), 64.0),
         ];
-        let enforced = enforce(&fleet, &config.servers, Some(&plan(&asked)));
+        let enforced = enforce(&fleet, &config.servers, Some(&plan(&asked)), true));
         assert_eq!(polled(&enforced), [("in".to_owned(), 16), ("name".to_owned(), 64)]);
         assert_eq!(enforced.refusals.len(), 6, "{:?}", enforced.refusals);
+    }
+
+    #[test]
+    fn expired_plan_leaves_its_fallback_pace() {
+        let config = config("");
+        let fleet = config.fleet.clone().unwrap();
+        let expired = plan(&[("a.example", None, 300.0)]);
+        let enforced = enforce(&fleet, &config.servers, Some(&expired), false);
+        assert_eq!(polled(&enforced), [("a.example".to_owned(), 600), ("b.example".to_owned(), 1800)]);
+        assert!(!enforced.is_planned);
     }
 
     #[test]
     fn local_plan_ignores_the_hub() {
         let config = config("");
         let fleet = Fleet { plan: PlanSource::Local, ..config.fleet.clone().unwrap() };
-        let enforced = enforce(&fleet, &config.servers, Some(&plan(&[])));
+        let enforced = enforce(&fleet, &config.servers, Some(&plan(&[])), true));
         assert_eq!(enforced.servers, config.servers);
     }
 }

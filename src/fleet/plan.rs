@@ -18,7 +18,13 @@ pub struct PlanDocument {
     pub hub: String,
     /// The revision of the hub's lease. While a plan is valid, its agent ignores a lower one.
     pub revision: u64,
-    /// How long it is valid, counted by the agent's monotonic clock from its arrival.
+    /// Counts the plans of that hub.
+    #[serde(default)]
+    pub number: u64,
+    /// The announcement that it answers. Without one of this process the plan is not valid.
+    #[serde(default)]
+    pub answers: Option<Answers>,
+    /// How long it is valid, counted by the agent's monotonic clock from when it sent the announcement.
     pub validity_s: f64,
     /// Which servers to poll; `None` when the hub does not plan.
     #[serde(default)]
@@ -39,11 +45,24 @@ pub struct Planned {
     /// `192.0.2.1:123`, for a server that is not in the agent's configuration.
     #[serde(default)]
     pub address: Option<String>,
-    pub interval_s: f64,
+    /// The interval while the plan is valid; `None` when others poll the server.
+    pub interval_s: Option<f64>,
+    /// The interval once the plan has expired.
+    #[serde(default)]
+    pub fallback_s: Option<f64>,
 }
 
-fn is_interval(seconds: f64) -> bool {
-    seconds > 0.0 && seconds <= 1e9
+/// One announcement of one process.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Answers {
+    pub session: String,
+    pub number: u64,
+}
+
+impl Planned {
+    fn is_sound(&self) -> bool {
+        [self.interval_s, self.fallback_s].into_iter().flatten().all(|seconds| seconds > 0.0 && seconds <= 1e9)
+    }
 }
 
 /// Numbers that are stored.
@@ -68,7 +87,7 @@ impl PlanDocument {
             return Err("the plan says no sensible validity".to_owned());
         }
         let servers = plan.servers.as_deref().unwrap_or_default();
-        if servers.len() > MAX_SERVERS || servers.iter().any(|server| !is_interval(server.interval_s)) {
+        if servers.len() > MAX_SERVERS || servers.iter().any(|server| !server.is_sound()) {
             return Err("the plan has too many servers, or an interval that is not positive".to_owned());
         }
         Ok(plan)

@@ -15,6 +15,12 @@ const MAX_BYTES: usize = 128 << 10;
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Presence {
+    /// Names the process, so that an answer to an earlier one is not taken for an answer to this one.
+    pub session: String,
+    /// Counts the announcements of the process.
+    pub number: u64,
+    /// Revision and number of the plan that it follows.
+    pub follows: Option<(u64, u64)>,
     /// The version of the program.
     pub version: String,
     pub role: String,

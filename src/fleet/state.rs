@@ -5,6 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::time::Instant;
 
+use super::plan::Answers;
 use super::presence::Presence;
 
 /// What an agent did since its start.
@@ -47,6 +48,14 @@ pub struct VantageView {
     /// The vantage's wall clock less this host's at the last announcement, in nanoseconds; only as good as the way of the
     /// message is short.
     pub clock_ahead_ns: Option<i64>,
+}
+
+impl VantageView {
+    /// The announcement that a plan written now answers.
+    #[must_use]
+    pub fn answers(&self) -> Option<Answers> {
+        self.presence.as_ref().map(|presence| Answers { session: presence.session.clone(), number: presence.number })
+    }
 }
 
 /// What a hub did since its start.

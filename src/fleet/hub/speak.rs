@@ -90,6 +90,8 @@ impl Hub {
             v: VERSION,
             hub: self.fleet.name.clone(),
             revision,
+            number: 0,
+            answers: self.state.lock().vantages.get(vantage).and_then(|known| known.answers()),
             validity_s: self.fleet.plan_validity.as_secs_f64(),
             servers: self.plans.borrow().get(vantage).cloned(),
             stored: stored.into_iter().map(as_stored).collect(),
