@@ -15,13 +15,18 @@ use crate::fleet::agent::Agent;
 use crate::fleet::enforce::{Enforced, enforce};
 use crate::fleet::envelope::{Head, encode};
 use crate::fleet::handle;
-use crate::fleet::hub::{Feed, Hub};
+use crate::fleet::hub::Hub;
 use crate::fleet::presence::{Candidate, MAX_SERVERS, Presence};
 use crate::messages::targets::SetServers;
 use crate::store::{Store, StoreHandle, Writer};
 
 /// The plan is examined at least this often, because a machine may have been suspended meanwhile.
 const LOOK: Duration = Duration::from_secs(5);
+/// How often the fleet is looked at; it is judged once a round of its polls.
+const ROUND: Duration = Duration::from_secs(1);
+/// What a hub reads of its store at its start, so that the verdict does not begin from nothing.
+const RECALLED: Duration = Duration::from_secs(600);
+const MOST_RECALLED: usize = 200_000;
 
 /// The same writer, which also keeps the journal that the agent sends.
 pub(super) fn journalling(writer: Writer, fleet: &Fleet, store: &Store) -> Writer {
@@ -69,19 +74,52 @@ pub(super) fn agent(
 }
 
 /// Receives the samples of all vantages.
-pub(super) fn hub(fleet: Fleet, store: StoreHandle, boards: &handle::Fleet, feed: Feed, log: &Logger) -> Adopt {
+pub(super) fn hub(fleet: Fleet, store: StoreHandle, boards: &handle::Fleet, log: &Logger) -> Adopt {
     let (boards, log) = (boards.clone(), log.clone());
     task("fleet/hub", move || {
         let hub = Hub {
             fleet: fleet.clone(),
             store: store.clone(),
             state: Arc::clone(&boards.hub),
-            plans: boards.plans.subscribe(),
-            feed: Arc::clone(&feed),
+            plans: boards.plans.clone(),
+            judge: Arc::clone(&boards.judge),
             log: log.clone(),
         };
         hub.run()
     })
+}
+
+/// Judges all vantages together.
+pub(super) fn judge(fleet: &Fleet, store: StoreHandle, boards: &handle::Fleet, log: &Logger) -> Adopt {
+    let (silent_after, boards, log) = (fleet.silent_after, boards.clone(), log.clone());
+    task("fleet/judge", move || judge_on(silent_after, store.clone(), boards.clone(), log.clone()))
+}
+
+async fn judge_on(silent_after: Duration, store: StoreHandle, boards: handle::Fleet, log: Logger) {
+    let from_ns = crate::clock::now().wall_ns - RECALLED.as_nanos() as i64;
+    let recalled = store.read(move |reader| {
+        let all = reader
+            .since(from_ns)
+            .filter(|stored| stored.as_ref().map_or(true, |stored| !stored.sample.server.vantage.is_empty()));
+        all.take(MOST_RECALLED).map(|stored| Ok(Arc::new(stored?.sample))).collect::<Result<Vec<_>, _>>()
+    });
+    match recalled.await {
+        Ok(samples) => boards.judge.observe(&samples, &boards.hub.view(), crate::clock::now().wall_ns),
+        Err(why) => warn!(log, "the verdict of the fleet starts without its recent samples"; "reason" => %why),
+    }
+    loop {
+        tokio::time::sleep(ROUND).await;
+        let (judge, view, picture) = (Arc::clone(&boards.judge), boards.hub.view(), boards.picture.clone());
+        // A round of a large fleet takes some milliseconds.
+        let judged = tokio::task::spawn_blocking(move || {
+            let next = judge.judge(&view, silent_after, Instant::now(), crate::clock::now().wall_ns);
+            picture.send_replace(Arc::new(next));
+        });
+        if let Err(why) = judged.await {
+            warn!(log, "the verdict of the fleet failed"; "reason" => %why);
+            return;
+        }
+    }
 }
 
 /// Makes the probers follow configuration and plan.

@@ -221,7 +221,8 @@ impl Start {
         let Some(config) = self.boards.config().fleet.clone() else { return };
         let (store, boards, watched) = (self.store.handle(), &self.fleet, self.boards.config.subscribe());
         if config.role.is_hub() {
-            self.adopt(fleet::hub(config.clone(), store.clone(), boards, Arc::new(|_| ()), &self.log));
+            self.adopt(fleet::hub(config.clone(), store.clone(), boards, &self.log));
+            self.adopt(fleet::judge(&config, store.clone(), boards, &self.log));
         }
         if config.role.is_agent() {
             let (ledger, targets) = (self.ledger.clone(), self.targets.clone());

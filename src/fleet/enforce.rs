@@ -164,9 +164,9 @@ mod tests {
     fn plan_chooses_and_slows_down_but_never_speeds_up() {
         let config = config("");
         let fleet = config.fleet.clone().unwrap();
-        let enforced = enforce(&fleet, &config.servers, Some(&plan(&[("b.example", None, 0.001)])), true));
+        let enforced = enforce(&fleet, &config.servers, Some(&plan(&[("b.example", None, 0.001)])), true);
         assert_eq!(polled(&enforced), [("b.example".to_owned(), 64)]);
-        let enforced = enforce(&fleet, &config.servers, Some(&plan(&[("b.example", None, 300.0)])), true));
+        let enforced = enforce(&fleet, &config.servers, Some(&plan(&[("b.example", None, 300.0)])), true);
         assert_eq!(polled(&enforced), [("b.example".to_owned(), 300)]);
     }
 
@@ -179,7 +179,7 @@ mod tests {
         assert_eq!(polled(&enforce(&fleet, &config.servers, None, false)), expected);
         let silent = PlanDocument { servers: None, ..plan(&[]) };
         assert_eq!(polled(&enforce(&fleet, &config.servers, Some(&silent), true)), expected);
-        let own_only = enforce(&fleet, &config.servers, Some(&plan(&[])), true));
+        let own_only = enforce(&fleet, &config.servers, Some(&plan(&[])), true);
         assert_eq!(polled(&own_only), [("b.example".to_owned(), 64)], "one's own is polled freely");
     }
 
@@ -197,7 +197,7 @@ mod tests {
             ("unknown", None, 64.0),
             ("in", Some("192.0.2.8"), 64.0),
         ];
-        let enforced = enforce(&fleet, &config.servers, Some(&plan(&asked)), true));
+        let enforced = enforce(&fleet, &config.servers, Some(&plan(&asked)), true);
         assert_eq!(polled(&enforced), [("in".to_owned(), 16), ("name".to_owned(), 64)]);
         assert_eq!(enforced.refusals.len(), 6, "{:?}", enforced.refusals);
     }
@@ -216,7 +216,7 @@ mod tests {
     fn local_plan_ignores_the_hub() {
         let config = config("");
         let fleet = Fleet { plan: PlanSource::Local, ..config.fleet.clone().unwrap() };
-        let enforced = enforce(&fleet, &config.servers, Some(&plan(&[])), true));
+        let enforced = enforce(&fleet, &config.servers, Some(&plan(&[])), true);
         assert_eq!(enforced.servers, config.servers);
     }
 }

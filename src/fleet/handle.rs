@@ -7,6 +7,7 @@ use tokio::sync::watch;
 use super::agent::Arrived;
 use super::enforce::Enforced;
 use super::hub::Plans;
+use super::judge::{Judge, Picture};
 use super::state::{AgentState, HubState};
 
 /// The boards of the fleet. Cheap to clone.
@@ -18,6 +19,9 @@ pub struct Fleet {
     pub plan: watch::Sender<Option<Arc<Arrived>>>,
     /// What this agent polls.
     pub enforced: watch::Sender<Arc<Enforced>>,
-    /// What this hub plans for each vantage.
+    /// What this hub wrote for each vantage.
     pub plans: watch::Sender<Arc<Plans>>,
+    pub judge: Arc<Judge>,
+    /// What this hub makes of all vantages.
+    pub picture: watch::Sender<Arc<Picture>>,
 }

@@ -7,6 +7,7 @@
 mod consume;
 mod speak;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,32 +16,29 @@ use slog::{Logger, info, warn};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 
+use super::judge::Judge;
 use super::link::{Link, LinkError};
 use super::pace::Backoff;
-use super::plan::Planned;
+use super::plan::PlanDocument;
 use super::presence::Presence;
 use super::state::HubState;
 use crate::config::Fleet;
 use crate::store::StoreHandle;
-use ntp_monitor_core::sample::Sample;
 
 /// A connection that lasted this long was a good one.
 const GOOD: Duration = Duration::from_secs(30);
 
-/// The servers of each vantage.
-pub type Plans = std::collections::BTreeMap<String, Vec<Planned>>;
-
-/// Takes samples that were stored just now. Must not block.
-pub type Feed = Arc<dyn Fn(&[Arc<Sample>]) + Send + Sync>;
+/// The latest document of each vantage.
+pub type Plans = BTreeMap<String, PlanDocument>;
 
 /// What a hub needs.
 pub struct Hub {
     pub fleet: Fleet,
     pub store: StoreHandle,
     pub state: Arc<HubState>,
-    /// What each vantage is to poll; a vantage that is not in it keeps to its own configuration.
-    pub plans: watch::Receiver<Arc<Plans>>,
-    pub feed: Feed,
+    /// What this hub wrote while it has the lease.
+    pub plans: watch::Sender<Arc<Plans>>,
+    pub judge: Arc<Judge>,
     pub log: Logger,
 }
 
@@ -116,6 +114,7 @@ impl Hub {
                 let mut view = self.state.lock();
                 let known = view.vantages.entry(vantage.to_owned()).or_default();
                 known.heard = Some(Instant::now());
+                known.announced = known.heard;
                 known.clock_ahead_ns = Some(ahead_ns);
                 known.presence = Some(presence);
             }

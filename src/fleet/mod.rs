@@ -11,12 +11,14 @@ pub mod enforce;
 pub mod envelope;
 pub mod handle;
 pub mod hub;
+pub mod judge;
 mod lease;
 pub mod link;
 pub mod nats_conf;
 pub mod outgoing;
 pub mod pace;
 pub mod plan;
+pub mod planner;
 pub mod presence;
 pub mod state;
 

@@ -93,6 +93,14 @@ impl PlanDocument {
         Ok(plan)
     }
 
+    /// Whether it tells its agent nothing new, beside a longer validity.
+    #[must_use]
+    pub fn says_the_same(&self, other: &Self) -> bool {
+        let session = |plan: &Self| plan.answers.as_ref().map(|answers| answers.session.clone());
+        let numbers = (self.revision, self.number) == (other.revision, other.number);
+        numbers && self.stored == other.stored && session(self) == session(other) && self.caught_up == other.caught_up
+    }
+
     /// What is stored, as the journal wants it.
     #[must_use]
     pub fn committed(&self) -> Vec<Seqs> {

@@ -43,6 +43,8 @@ impl AgentState {
 #[derive(Debug, Clone, Default)]
 pub struct VantageView {
     pub presence: Option<Presence>,
+    /// When the last announcement came, on this host's monotonic clock.
+    pub announced: Option<Instant>,
     /// When the last announcement or message came, on this host's monotonic clock.
     pub heard: Option<Instant>,
     /// The vantage's wall clock less this host's at the last announcement, in nanoseconds; only as good as the way of the

@@ -172,7 +172,7 @@ impl Hub {
             view.lost += lost;
             view.refused += refused;
         }
-        (self.feed)(&samples);
+        self.judge.observe(&samples, &self.state.view(), crate::clock::now().wall_ns);
         Ok(())
     }
 }
