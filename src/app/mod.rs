@@ -15,6 +15,7 @@ pub mod permissions;
 pub mod places;
 mod points;
 mod recall;
+mod restore;
 pub mod run;
 mod start;
 mod stop;
@@ -31,7 +32,9 @@ use tokio::sync::{mpsc, watch};
 
 use crate::actors::census::Census;
 use crate::actors::ledger::Ledger;
+use crate::actors::stats::Statistician;
 use crate::actors::supervisor::{Escalation, Supervisor};
+use crate::actors::targets::Targets;
 use crate::config::{Changes, Config, diff};
 use crate::messages::targets::SetServers;
 use crate::notify::{self};
@@ -52,7 +55,8 @@ use start::{Boards, Start};
 pub struct Service {
     config: watch::Sender<Arc<Config>>,
     supervisor: Addr<Supervisor>,
-    targets: children::AddressSlot,
+    targets: children::AddressSlot<Targets>,
+    statistician: children::AddressSlot<Statistician>,
     ledger: Ledger,
     outputs: Outputs,
     notifiers: Notifiers,

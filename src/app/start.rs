@@ -11,7 +11,7 @@ use super::beacon::Beacon;
 use super::notifiers::Notifiers;
 use super::outputs::{Gauges, Outputs};
 use super::points::Points;
-use super::{Service, StartError, Surroundings, children, events, fleet, recall};
+use super::{Service, StartError, Surroundings, children, events, fleet, recall, restore};
 use crate::actors::adoption::Adopt;
 use crate::actors::alerter::Alerter;
 use crate::actors::census::Census;
@@ -19,8 +19,9 @@ use crate::actors::health::Observed;
 use crate::actors::ledger::Ledger;
 use crate::actors::outlet::{Listener, Outlet};
 use crate::actors::reporter::Reporter;
+use crate::actors::stats::{Outlets, Statistician};
 use crate::actors::supervisor::{Escalation, Supervisor};
-use crate::actors::targets::Tools;
+use crate::actors::targets::{Targets, Tools};
 use crate::config::Config;
 use crate::fleet::handle;
 use crate::notify::Board;
@@ -97,8 +98,9 @@ pub(super) struct Start {
     poll_ends: Listener,
     board: Board,
     ledger: Ledger,
-    targets: children::AddressSlot,
     fleet: handle::Fleet,
+    targets: children::AddressSlot<Targets>,
+    statistician: children::AddressSlot<Statistician>,
 }
 
 impl Start {
@@ -139,6 +141,7 @@ impl Start {
             ledger,
             targets: children::AddressSlot::default(),
             fleet: handle::Fleet::default(),
+            statistician: children::AddressSlot::default(),
         })
     }
 
@@ -167,9 +170,23 @@ impl Start {
         self.adopt(children::leap(self.boards.config.subscribe(), leap_list, log));
         let events = events::keeper(self.outputs.store(), log);
         let recalled = recall::last_hour(self.outputs.store(), self.started, log).await;
+        let names = self.boards.config().active_servers().iter().map(|server| server.name.clone()).collect();
+        let judgement = Box::pin(restore::judgement(self.outputs.store(), self.started, names, log.clone()));
+        let past = children::Past { recalled, judgement };
         let heard = children::Heard { local, leap };
-        let (publish, clock) = (Arc::clone(&self.boards.snapshot), Arc::clone(&self.around.clock));
-        self.adopt(children::stats(recalled, self.statistics.clone(), heard, publish, events, clock, log));
+        let store = self.outputs.store();
+        let state = Arc::new(move |state| store.keep_verdict_state(state));
+        let outlets = Outlets { snapshot: Arc::clone(&self.boards.snapshot), events, state };
+        let clock = Arc::clone(&self.around.clock);
+        self.adopt(children::stats(
+            past,
+            self.statistics.clone(),
+            heard,
+            outlets,
+            clock,
+            self.statistician.clone(),
+            log,
+        ));
     }
 
     /// Starts what acts on health and statistics: points for InfluxDB, alerts and reports.
@@ -277,6 +294,7 @@ impl Start {
             config: boards.config,
             supervisor,
             targets: self.targets,
+            statistician: self.statistician,
             ledger,
             outputs,
             notifiers,

@@ -67,6 +67,12 @@ pub enum Command {
         /// Replies when it is stored.
         reply: Reply<()>,
     },
+    /// Keeps the state of the verdict for the next process.
+    VerdictState {
+        state: Vec<u8>,
+        /// Replies when it is stored.
+        reply: Reply<()>,
+    },
     /// Changes the notification queue.
     Notice {
         command: NoticeCommand,

@@ -154,6 +154,13 @@ impl StoreHandle {
         self.ask(|reply| Command::Clock { point, reply }).await
     }
 
+    /// Keeps the state of the verdict for the next process. Returns at once; the writer stores it after the samples that
+    /// were handed to it before.
+    pub fn keep_verdict_state(&self, state: Vec<u8>) {
+        let (reply, _) = oneshot::channel();
+        self.writer.command(Command::VerdictState { state, reply });
+    }
+
     /// Deletes all expired rows now; returns their number.
     ///
     /// # Errors

@@ -38,6 +38,7 @@ mod rollup_table;
 mod schema;
 mod series;
 pub mod upkeep;
+mod verdict_state;
 mod writer;
 
 pub use alerts::{AlertCommand, AlertRecord};

@@ -25,7 +25,7 @@ use super::retention::{Horizons, Pruner, RetentionClock};
 use super::rollup::Grain;
 use super::rollup_table::OpenRollups;
 use super::series::SeriesCache;
-use super::{Options, alerts, audit, clock, codec, events, evidence};
+use super::{Options, alerts, audit, clock, codec, events, evidence, verdict_state};
 use crate::sinks::influx::outbox::OutboxGauge;
 use crate::sinks::worker::{BatchWriter, Incident, WriteError};
 use ntp_monitor_core::clock::Stamp;
@@ -252,6 +252,9 @@ impl BatchWriter for Writer {
             }
             Command::Clock { point, reply } => {
                 self.answer(reply, "record the clock state", |conn, _| clock::insert(conn, &point));
+            }
+            Command::VerdictState { state, reply } => {
+                self.answer(reply, "keep the state of the verdict", |conn, _| verdict_state::keep(conn, &state));
             }
             Command::Notice { command, reply } => {
                 self.answer_queued(reply, "change the notification queue", |conn| {

@@ -22,5 +22,6 @@ mod scheduled;
 mod service;
 mod tls;
 mod tokens;
+mod verdict;
 mod worker;
 mod writing;
