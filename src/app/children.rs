@@ -157,7 +157,7 @@ where
 }
 
 /// A child that is a task instead of an actor. `run` starts one incarnation; stopping it aborts the task.
-fn task<F>(name: &str, run: impl Fn() -> F + Send + 'static) -> Adopt
+pub(super) fn task<F>(name: &str, run: impl Fn() -> F + Send + 'static) -> Adopt
 where
     F: Future<Output = ()> + 'static,
 {

@@ -5,6 +5,7 @@
 pub mod beacon;
 mod children;
 mod events;
+mod fleet;
 mod gauges;
 mod identity;
 pub mod memory;
@@ -89,6 +90,7 @@ impl Service {
         start.measuring().await;
         start.judging();
         start.polling();
+        start.in_a_fleet();
         start.serve(listeners, beacon)
     }
 
@@ -151,9 +153,12 @@ impl Service {
         }
         self.notifiers.replace(&new.notifiers).await;
         let active = new.active_servers();
-        self.ledger.set_servers(active.clone());
-        if let Some(targets) = self.targets.get() {
-            targets.do_send(SetServers(active));
+        // In a fleet, the task that follows the plan does this.
+        if new.fleet.as_ref().is_none_or(|fleet| !fleet.role.is_agent()) {
+            self.ledger.set_servers(active.clone());
+            if let Some(targets) = self.targets.get() {
+                targets.do_send(SetServers(active));
+            }
         }
         for key in &changes.needs_restart {
             warn!(self.log, "this change takes effect only after a restart"; "key" => *key);

@@ -11,7 +11,7 @@ use super::beacon::Beacon;
 use super::notifiers::Notifiers;
 use super::outputs::{Gauges, Outputs};
 use super::points::Points;
-use super::{Service, StartError, Surroundings, children, events, recall, restore};
+use super::{Service, StartError, Surroundings, children, events, fleet, recall, restore};
 use crate::actors::adoption::Adopt;
 use crate::actors::alerter::Alerter;
 use crate::actors::census::Census;
@@ -23,6 +23,7 @@ use crate::actors::stats::{Outlets, Statistician};
 use crate::actors::supervisor::{Escalation, Supervisor};
 use crate::actors::targets::{Targets, Tools};
 use crate::config::Config;
+use crate::fleet::handle;
 use crate::notify::Board;
 use crate::store::Store;
 use crate::web::audit::Audit;
@@ -97,6 +98,7 @@ pub(super) struct Start {
     poll_ends: Listener,
     board: Board,
     ledger: Ledger,
+    fleet: handle::Fleet,
     targets: children::AddressSlot<Targets>,
     statistician: children::AddressSlot<Statistician>,
 }
@@ -119,7 +121,7 @@ impl Start {
         let listeners = [health.clone(), statistics.clone(), poll_ends.clone()];
         let outlet = Outlet::new(outputs.journal(), listeners).tapped(boards.samples.clone());
         let ledger = recall::ledger(&store, started).await?;
-        ledger.set_servers(config.active_servers());
+        ledger.set_servers(fleet::servers_at_start(&config));
         Ok(Self {
             boards,
             around,
@@ -138,6 +140,7 @@ impl Start {
             board: Board::default(),
             ledger,
             targets: children::AddressSlot::default(),
+            fleet: handle::Fleet::default(),
             statistician: children::AddressSlot::default(),
         })
     }
@@ -230,6 +233,21 @@ impl Start {
             log: self.log.clone(),
         };
         self.adopt(children::targets(tools, self.targets.clone()));
+    }
+
+    /// Starts the parts of a fleet, if this instance belongs to one.
+    pub(super) fn in_a_fleet(&self) {
+        let Some(config) = self.boards.config().fleet.clone() else { return };
+        let (store, boards, watched) = (self.store.handle(), &self.fleet, self.boards.config.subscribe());
+        if config.role.is_hub() {
+            self.adopt(fleet::hub(config.clone(), store.clone(), boards, &self.log));
+            self.adopt(fleet::judge(&config, store.clone(), boards, &self.log));
+        }
+        if config.role.is_agent() {
+            let (ledger, targets) = (self.ledger.clone(), self.targets.clone());
+            self.adopt(fleet::pace(boards, watched.clone(), ledger, targets, &self.log));
+            self.adopt(fleet::agent(config, store, boards, watched, &self.log));
+        }
     }
 
     /// Starts the notifiers and serves HTTP.
