@@ -21,7 +21,7 @@ const SAID: f64 = 0.55;
 const KEPT: f64 = 0.35;
 /// What is said with this probability or more is right nine times in ten: so it was in simulated worlds of all kinds,
 /// and how much more probable it was made no difference. See "How well it works" in docs/ANALYSIS.md.
-const SURE: (f64, f64) = (0.82, 0.92);
+const SURE: (f64, f64) = (0.84, 0.89);
 /// What began within so many rounds began together.
 const TOGETHER: f64 = 8.0;
 /// Sizes that differ by less than this part are the same.
