@@ -1,6 +1,7 @@
 //! Everything that is computed from samples, in one place: windows of each series, and the verdict over all. Fed by the
 //! stats actor live and by `replay` from files, it is the same code for both.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
@@ -120,7 +121,8 @@ impl Analysis {
         let judged = self.attribution.observe(sample) == Ok(true);
         let mut events = self.attribution.take_events();
         if judged {
-            self.history.record(self.attribution.verdict());
+            let verdict = published(&self.attribution, &self.series);
+            self.history.record(&verdict);
             self.leap.look(&self.attribution.announcements(), now.when, now.at_s, &mut events);
         }
         events.into_iter().for_each(|event| self.recorder.record(event, now));
@@ -166,10 +168,10 @@ impl Analysis {
         self.recorder.take()
     }
 
-    /// The verdict as it stands.
+    /// The current verdict.
     #[must_use]
-    pub fn verdict(&self) -> &Verdict {
-        self.attribution.verdict()
+    pub fn verdict(&self) -> Cow<'_, Verdict> {
+        published(&self.attribution, &self.series)
     }
 
     /// The verdicts so far.
@@ -187,13 +189,23 @@ impl Analysis {
     /// An immutable picture of all, as of `now`. Only what has changed is worked out again.
     pub fn snapshot(&mut self, now: Stamp) -> Snapshot {
         let series = self.series.iter_mut().map(|(key, series)| (key.clone(), series.picture(now))).collect();
-        let verdict = Arc::new(self.attribution.verdict().clone());
+        let verdict = Arc::new(self.verdict().into_owned());
         if self.recorder.take_changed() {
             self.ongoing = self.recorder.open().collect();
         }
         let (local, leap, ongoing) = (self.local.clone(), Arc::clone(self.leap.truth()), Arc::clone(&self.ongoing));
         Snapshot { at: now, series, verdict, local, leap, ongoing }
     }
+}
+
+/// The verdict with the outcomes of the last polls.
+fn published<'a>(attribution: &'a Attribution, series: &BTreeMap<SeriesKey, Box<Series>>) -> Cow<'a, Verdict> {
+    attribution.verdict().published(|it| {
+        let first = SeriesKey::here(&it.server.as_str().into(), None);
+        let mut of_server = series.range(first..).take_while(|(key, _)| *key.server == *it.server);
+        let found = of_server.find(|(key, _)| key.address.map(|address| address.to_string()) == it.address);
+        found.map(|(_, series)| series.last.outcome.clone())
+    })
 }
 
 impl Series {
