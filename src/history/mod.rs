@@ -8,8 +8,9 @@
 pub mod course;
 pub mod coverage;
 pub mod happening;
-mod rolled;
+pub mod rolled;
 pub mod span;
 pub mod standing;
 pub mod stretches;
 pub mod survey;
+pub mod trace;

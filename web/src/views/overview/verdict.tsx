@@ -1,7 +1,7 @@
 /** The verdict: who is wrong, by how much, since when, and how confident the analysis is. */
 import type { ServerRow, Verdict } from "../../api/types";
 import { Facts, ToneIcon } from "../../components/bits";
-import { instant, span } from "../../format/time";
+import { instant, inZone, span } from "../../format/time";
 import { duration, offset, percent, type Unit } from "../../format/units";
 import { sentences, verdictWords } from "../../format/words";
 import { href } from "../../state/address";
@@ -10,7 +10,7 @@ import { unit, zone } from "../../state/prefs";
 
 export function VerdictCard({ verdict, rows }: { verdict: Verdict; rows: readonly ServerRow[] }) {
   const { label, tone } = verdictWords(verdict, rows);
-  const [headline, ...rest] = sentences(verdict.sentence);
+  const [headline, ...rest] = sentences(inZone(verdict.sentence, zone.value));
   return (
     <section class={`verdict verdict-${tone}`} aria-label="Verdict" data-state={verdict.state}>
       <div class="verdict-head">
@@ -24,10 +24,10 @@ export function VerdictCard({ verdict, rows }: { verdict: Verdict; rows: readonl
       <Facts facts={facts(verdict, rows, unit.value)} />
       <details>
         <summary>Why, and what is assumed</summary>
-        <p>{verdict.reason}</p>
+        <p>{inZone(verdict.reason, zone.value)}</p>
         {verdict.assumption && <p><strong>Assumed:</strong> {verdict.assumption}</p>}
         {verdict.independence && <p><strong>Independence:</strong> {verdict.independence}</p>}
-        {verdict.local.distrust && <p><strong>This host's clock:</strong> {verdict.local.distrust}</p>}
+        {verdict.local.distrust && <p><strong>This host's clock:</strong> {inZone(verdict.local.distrust, zone.value)}</p>}
       </details>
     </section>
   );

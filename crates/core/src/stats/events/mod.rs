@@ -9,6 +9,7 @@
 //! ([`server::ServerWatch`]), and all events pass the [`Recorder`], which limits them per server and hour.
 
 mod loss;
+mod nts;
 mod recorder;
 mod recurring;
 mod server;
@@ -21,7 +22,7 @@ use super::verdict::When;
 use crate::sample::Sample;
 pub use recorder::{Moment, Recorder};
 pub(super) use server::ServerWatch;
-pub(super) use tracker::{Finding, Tracker};
+pub(super) use tracker::{Finding, Times, Tracker};
 
 /// The kind of an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, JsonSchema)]
@@ -69,6 +70,10 @@ pub enum EventKind {
     LeapListExpiry,
     /// More events than are recorded one by one.
     ManyEvents,
+    /// A server shows another certificate in the NTS key exchange.
+    NtsCertificate,
+    /// A server negotiates another algorithm for NTS.
+    NtsAead,
 }
 
 impl EventKind {
@@ -97,6 +102,8 @@ impl EventKind {
             Self::LeapNotAnnounced => "leap_not_announced",
             Self::LeapListExpiry => "leap_list_expiry",
             Self::ManyEvents => "many_events",
+            Self::NtsCertificate => "nts_certificate",
+            Self::NtsAead => "nts_aead",
         }
     }
 }
