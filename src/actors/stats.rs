@@ -54,13 +54,7 @@ pub struct Statistician {
 impl Statistician {
     /// An actor that continues `analysis` and publishes through `outlets`.
     #[must_use]
-    pub fn new(
-        analysis: Analysis,
-        outlets: Outlets,
-        clock: Arc<dyn Clock>,
-        log: Logger,
-        notice: DeathNotice,
-    ) -> Self {
+    pub fn new(analysis: Analysis, outlets: Outlets, clock: Arc<dyn Clock>, log: Logger, notice: DeathNotice) -> Self {
         let (logged_state, kept) = (analysis.verdict().state, clock.now());
         Self { logged_state, analysis, outlets, kept, clock, log, _notice: notice }
     }

@@ -35,7 +35,7 @@ describe("the table", () => {
 
   test("groups bear the value of their tag, and servers without it are not lost", () => {
     const rows = [row("a", { tags: { site: "x" } }), row("b"), row("c", { tags: { site: "x" } })];
-    expect(names(rows, { group: "site" })).toEqual(["[site: (no tag)]", "b", "[site: x]", "a", "c"]);
+    expect(names(rows, { group: "site" })).toEqual(["[(no tag)]", "b", "[x]", "a", "c"]);
     expect(tagsOf(rows)).toEqual(["site"]);
   });
 
