@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::Args;
 
-use crate::config::{EngineChoice, Family, split_address};
+use crate::config::{EngineChoice, Family, Server, split_address};
 
 /// The port of NTP.
 pub(super) const NTP_PORT: u16 = 123;
@@ -49,6 +49,28 @@ impl MeasureArgs {
     /// Every server to ask: those of `-H` first.
     pub(super) fn targets(&self) -> Vec<&Target> {
         self.hostnames.iter().chain(&self.hosts).collect()
+    }
+
+    /// Does not ask a server any more.
+    pub(super) fn forget(&mut self, name: &str) {
+        self.hosts.retain(|target| target.name != name);
+        self.hostnames.retain(|target| target.name != name);
+    }
+
+    /// One request to each of `hosts`.
+    pub(super) fn once(hosts: Vec<Target>, timeout: Duration) -> Self {
+        Self {
+            hosts,
+            hostnames: Vec::new(),
+            count: NonZeroU16::MIN,
+            interval: None,
+            timeout,
+            port: NTP_PORT,
+            ipv4: false,
+            ipv6: false,
+            all: false,
+            engine: EngineChoice::Kernel,
+        }
     }
 
     pub(super) fn family(&self) -> Family {
@@ -99,6 +121,11 @@ impl Target {
     pub fn parse(text: &str) -> Result<Self, String> {
         let (host, port) = split_address(text)?;
         Ok(Self { name: text.to_owned(), host: host.to_string(), port })
+    }
+
+    /// A server of the configuration.
+    pub(super) fn configured(server: &Server) -> Self {
+        Self { name: server.ident.name.to_string(), host: server.host.to_string(), port: Some(server.port) }
     }
 }
 
