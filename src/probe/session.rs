@@ -51,6 +51,12 @@ impl ProbeSession {
         Self { address, keys: Some(KeySession::new(nts, host, address, Policy::PUBLIC, tools.clone())) }
     }
 
+    /// The configured address.
+    #[must_use]
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// Whether it can be continued for `server`, whose configuration may have changed.
     #[must_use]
     pub fn fits(&self, server: &Server) -> bool {

@@ -14,6 +14,7 @@ mod config;
 mod image;
 mod kills;
 mod lost_files;
+mod nts;
 mod permissions;
 mod query_check;
 mod reports;

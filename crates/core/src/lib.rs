@@ -13,6 +13,7 @@ pub struct Readme;
 pub mod alert;
 pub mod calendar;
 pub mod clock;
+pub mod conclusion;
 pub mod formats;
 pub mod health;
 pub mod ntp;

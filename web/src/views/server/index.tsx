@@ -17,6 +17,7 @@ import { ServerActions } from "./actions";
 import { Distribution } from "./distribution";
 import { Evidence } from "./evidence";
 import { HistoryCharts } from "./history";
+import { NtsPanel } from "./nts";
 import { StabilityPanel } from "./stability";
 
 export function ServerView({ id, picture }: { id: string; picture: Picture }) {
@@ -32,6 +33,7 @@ export function ServerView({ id, picture }: { id: string; picture: Picture }) {
     <>
       <p class="crumb"><a href={href("overview")}>Overview</a> / {id}</p>
       {row && <Head row={row} name={data.name} />}
+      {row?.nts && <NtsPanel nts={row.nts} authentication={row.authentication ?? null} />}
       {row && row.id !== id
         ? <Series series={data.series} />
         : <Details id={id} name={data.name} />}

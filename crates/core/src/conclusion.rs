@@ -1,4 +1,4 @@
-//! The one sentence under a table of servers: what they prove together about the local clock, and what that assumes.
+//! What several servers prove about the local clock when each is measured once: one sentence, and what it assumes.
 //!
 //! Each server claims that true time lies within its root distance of its offset. If more than half of the servers are
 //! right, true time lies where more than half of these intervals overlap (Marzullo 1984; RFC 5905 §11.2.1). Nothing
@@ -6,13 +6,12 @@
 
 use std::fmt;
 
-use super::measured::Measured;
-use ntp_monitor_core::text::units;
-use std::net::SocketAddr;
+use crate::text::units;
 
 /// What one server claims of the local clock.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Claim {
+    /// Its name.
     pub server: String,
     /// Offset in seconds, positive when the server is ahead of this host.
     pub offset_s: f64,
@@ -33,6 +32,7 @@ impl Claim {
 /// What all claims prove together.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Conclusion {
+    /// No server claims anything.
     Nothing,
     /// No point is within the claims of more than half of the servers.
     Undecidable {
@@ -58,6 +58,7 @@ pub struct Bounded {
     pub excluded: Vec<String>,
 }
 
+/// The intersection of the claims of more than half of the servers (RFC 5905 §11.2.1).
 #[must_use]
 pub fn conclude(claims: &[Claim]) -> Conclusion {
     if claims.is_empty() {
@@ -108,7 +109,9 @@ impl Bounded {
         self.low_s <= 0.0 && self.high_s >= 0.0
     }
 
-    fn by_whom(&self) -> String {
+    /// Whose claims the bounds come from, for a sentence.
+    #[must_use]
+    pub fn by_whom(&self) -> String {
         let agreeing = self.servers - self.excluded.len();
         match (agreeing, self.servers) {
             (1, 1) => "the one server measured".to_owned(),
@@ -153,21 +156,6 @@ impl fmt::Display for Bounded {
             many => write!(f, "; {} are then wrong", many.join(", ")),
         }
     }
-}
-
-/// What the servers that were measured claim; two names of one address are one witness.
-pub(super) fn claims(results: &[Measured]) -> Vec<Claim> {
-    let mut seen: Vec<SocketAddr> = Vec::new();
-    let mut claims = Vec::new();
-    for measured in results {
-        let (Some(address), Some(measure)) = (measured.address, measured.measure()) else { continue };
-        if !seen.contains(&address) {
-            seen.push(address);
-            let server = measured.name.clone();
-            claims.push(Claim { server, offset_s: measure.offset_s, bound_s: measure.root_distance_s });
-        }
-    }
-    claims
 }
 
 #[cfg(test)]
