@@ -2,138 +2,26 @@
 //!
 //! Green means that every server gave a time and none is off. Whatever could not be measured is never green.
 
-use std::io::{self, Write};
-use std::time::Duration;
-
-use clap::{Args, ValueEnum};
-
-use super::args::{MeasureArgs, parse_duration};
 use super::measure::{Tools, measure};
 use super::measured::Measured;
 use super::words;
 use crate::probe::resolve::Address;
-use limits::Limits;
+pub use args::{Announced, CheckArgs, Unreachable};
 use ntp_monitor_core::ntp::{Check, Leap};
 use ntp_monitor_core::sample::Outcome;
 use quantity::{QUANTITIES, Quantity};
+use std::io::{self, Write};
 
+pub use state::State;
+
+mod args;
+mod certificate;
 mod limits;
 mod quantity;
+mod state;
 
 /// Exit status of wrong usage: plugins say UNKNOWN.
 pub const EXIT_USAGE: u8 = 3;
-
-const EXAMPLES: &str = "\
-Result:
-  CRITICAL  an offset of --critical or more, or a server that says that it is not synchronised or gives unusable times
-  WARNING   an offset of --warning or more
-  UNKNOWN   nothing was measured: no reply, refused, kiss-o'-death, name not resolved (see --unreachable)
-  OK        every server gave a time, and every offset is below --warning
-  Further limits add to WARNING and CRITICAL; a value that has a limit and is not known is UNKNOWN.
-  With several servers the worst counts, in the order CRITICAL, WARNING, UNKNOWN, OK.
-
-Examples:
-  ntp-monitor check -H time.example.net
-  ntp-monitor check -w 1ms -c 10ms -n 4 ntp1.example.net ntp2.example.net
-  ntp-monitor check --unreachable critical 192.0.2.1
-  ntp-monitor check --stratum 3,5 --root-distance 50ms,500ms --leap warning 192.0.2.1
-  ntp-monitor check --nts --nts-certificate 14d,2d time.example.net
-  ntp-monitor check -n 4 --jitter 5ms,10ms --delay 100ms --reference-age 36h,7d 192.0.2.1";
-
-/// Arguments of `check`.
-#[derive(Debug, Clone, Args)]
-#[command(about = "Monitoring plugin: exit 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN", after_help = EXAMPLES)]
-pub struct CheckArgs {
-    /// Offset, in either direction, from which a server is a warning.
-    #[arg(short, long, value_name = "TIME", default_value = "25ms", value_parser = parse_duration)]
-    pub warning: Duration,
-    /// Offset, in either direction, from which a server is critical.
-    #[arg(short, long, value_name = "TIME", default_value = "100ms", value_parser = parse_duration)]
-    pub critical: Duration,
-    /// Stratum from which a server is a warning and, after a comma, critical.
-    #[arg(long, value_name = "WARN[,CRIT]", value_parser = Limits::strata)]
-    pub stratum: Option<Limits>,
-    /// Limits of the root distance: how far from true time the server may be by its own account.
-    #[arg(long, value_name = "WARN[,CRIT]", value_parser = Limits::times)]
-    pub root_distance: Option<Limits>,
-    /// Limits of the round-trip delay.
-    #[arg(long, value_name = "WARN[,CRIT]", value_parser = Limits::times)]
-    pub delay: Option<Limits>,
-    /// Limits of the jitter between the requests; needs at least -n 2.
-    #[arg(long, value_name = "WARN[,CRIT]", value_parser = Limits::times)]
-    pub jitter: Option<Limits>,
-    /// Limits of the time since the server's clock was last set, as the server states it.
-    #[arg(long, value_name = "WARN[,CRIT]", value_parser = Limits::times)]
-    pub reference_age: Option<Limits>,
-    /// Limits of the time that is left of the certificate of the NTS key exchange; needs --nts.
-    #[arg(long, value_name = "WARN[,CRIT]", requires = "nts", value_parser = Limits::times_left)]
-    pub nts_certificate: Option<Limits>,
-    /// What it means when a server announces a leap second.
-    #[arg(long, value_name = "STATE", default_value = "ok")]
-    pub leap: Announced,
-    /// What it means when a server cannot be reached.
-    #[arg(long, value_name = "STATE", default_value = "unknown")]
-    pub unreachable: Unreachable,
-    /// Whom to ask and how.
-    #[command(flatten)]
-    pub measure: MeasureArgs,
-}
-
-/// What an announced leap second means.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Announced {
-    /// It is mentioned.
-    Ok,
-    /// To be looked at before it happens.
-    Warning,
-    /// Right for hosts that must not see one.
-    Critical,
-}
-
-/// What a server that cannot be reached means.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Unreachable {
-    /// Nothing was measured, so nothing is known.
-    Unknown,
-    /// The operator of the server wants to be called.
-    Critical,
-}
-
-/// The four states of plugins, in order of gravity.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum State {
-    Ok,
-    Unknown,
-    Warning,
-    Critical,
-}
-
-impl State {
-    /// The exit status of the plugin interface.
-    #[must_use]
-    pub fn exit_status(self) -> u8 {
-        match self {
-            Self::Ok => 0,
-            Self::Warning => 1,
-            Self::Critical => 2,
-            Self::Unknown => 3,
-        }
-    }
-
-    fn label(self) -> &'static str {
-        match self {
-            Self::Ok => "OK",
-            Self::Warning => "WARNING",
-            Self::Critical => "CRITICAL",
-            Self::Unknown => "UNKNOWN",
-        }
-    }
-
-    /// What follows a value that is not in order.
-    fn mark(self) -> String {
-        if self == Self::Ok { String::new() } else { format!(" ({})", self.label()) }
-    }
-}
 
 /// Measures, writes the plugin's line to `out` and returns the exit status.
 ///
@@ -202,26 +90,7 @@ fn judge(args: &CheckArgs, measured: &Measured) -> State {
 
 fn judge_values(args: &CheckArgs, measured: &Measured) -> State {
     let worst = QUANTITIES.iter().map(|quantity| quantity.judge(args, measured)).max();
-    worst.unwrap_or(State::Unknown).max(judge_leap(args, measured)).max(judge_certificate(args, measured))
-}
-
-fn judge_certificate(args: &CheckArgs, measured: &Measured) -> State {
-    match (args.nts_certificate, certificate_left_s(measured)) {
-        (None, _) => State::Ok,
-        (Some(_), None) => State::Unknown,
-        // Less is worse.
-        (Some(limits), Some(left_s)) => limits.judge(-left_s),
-    }
-}
-
-/// The time that is left of the certificate of the key-exchange server, in seconds.
-fn certificate_left_s(measured: &Measured) -> Option<f64> {
-    Some(measured.nts.as_ref()?.certificate()?.left_s(jiff::Timestamp::now()))
-}
-
-fn certificate_words(args: &CheckArgs, measured: &Measured) -> Option<String> {
-    let days = certificate_left_s(measured)? / 86_400.0;
-    Some(format!("certificate for {days:.0} more days{}", judge_certificate(args, measured).mark()))
+    worst.unwrap_or(State::Unknown).max(judge_leap(args, measured)).max(certificate::judge(args, measured))
 }
 
 fn judge_leap(args: &CheckArgs, measured: &Measured) -> State {
@@ -275,7 +144,7 @@ fn describe(args: &CheckArgs, measured: &Measured) -> String {
     }
     let mut parts: Vec<String> = QUANTITIES.iter().filter_map(|quantity| quantity.describe(args, measured)).collect();
     parts.extend(leap_words(args, measured));
-    parts.extend(certificate_words(args, measured));
+    parts.extend(certificate::describe(args, measured));
     if measured.lost() > 0 {
         parts.push(format!("{} of {} requests lost", measured.lost(), measured.sent()));
     }
@@ -299,7 +168,8 @@ fn brief(args: &CheckArgs, measured: &Measured, state: State) -> String {
     let mut parts: Vec<String> =
         QUANTITIES.iter().filter(is_worth_saying).filter_map(|it| it.describe(args, measured)).collect();
     parts.extend(leap_words(args, measured).filter(|_| args.leap != Announced::Ok));
-    parts.extend(certificate_words(args, measured).filter(|_| judge_certificate(args, measured) != State::Ok));
+    let is_expiring = certificate::judge(args, measured) != State::Ok;
+    parts.extend(certificate::describe(args, measured).filter(|_| is_expiring));
     format!("{} {}", measured.name, parts.join(" "))
 }
 
@@ -316,12 +186,7 @@ fn performance(args: &CheckArgs, measured: &Measured, is_labelled: bool) -> Opti
     let values = QUANTITIES.iter().filter_map(|it| Some(labelled(it.label, it.performance(args, measured)?)));
     let loss_percent = 100.0 * measured.lost() as f64 / measured.sent().max(1) as f64;
     let loss = labelled("loss", format!("{loss_percent:.0}%;;;0;100"));
-    let certificate = certificate_left_s(measured).map(|left_s| {
-        let limit = |limit: Option<f64>| limit.map(|limit| format!("{}:", -limit)).unwrap_or_default();
-        let (warning, critical) =
-            (limit(args.nts_certificate.map(|it| it.warning)), limit(args.nts_certificate.and_then(|it| it.critical)));
-        labelled("nts_certificate", format!("{left_s:.0}s;{warning};{critical};;"))
-    });
+    let certificate = certificate::performance(args, measured).map(|value| labelled("nts_certificate", value));
     Some(values.chain([loss]).chain(certificate).collect::<Vec<_>>().join(" "))
 }
 

@@ -25,7 +25,7 @@ Examples:
   ntp-monitor clock --within 1ms ntp1.example.net ntp2.example.net ntp3.example.net
   ntp-monitor clock || echo 'do not trust the timestamps of this host'
 
-Exit status: 0 the clock is right, 1 it is wrong by more than --within, 2 wrong usage, 3 it cannot be told.
+Exit status: 0 the clock is right, 1 it is wrong by more than --within, 2 wrong usage, 3 it cannot be determined.
 That a clock is right takes at least two servers that agree, and most of all that were asked. Servers on this host are
 left out: they read the clock that they would judge.";
 
@@ -123,7 +123,7 @@ fn hosts(inputs: &Inputs) -> Vec<Target> {
 }
 
 fn of_conclusion(conclusion: &Conclusion, asked: usize, within: Duration) -> Answer {
-    let unknown = |why: String| answer(State::Unknown, None, within, "query", format!("cannot be told: {why}"));
+    let unknown = |why: String| answer(State::Unknown, None, within, "query", format!("cannot be determined: {why}"));
     match conclusion {
         Conclusion::Nothing if asked == 0 => unknown(
             "there is no server to ask but on this host; name some, for example: ntp-monitor clock ntp1.example.net ntp2.example.net \
@@ -156,7 +156,7 @@ fn of_service(verdict: &Value, within: Duration) -> Answer {
         _ => None,
     };
     let Some((low_s, high_s)) = bounds else {
-        return answer(State::Unknown, None, within, "service", format!("cannot be told: {sentence}"));
+        return answer(State::Unknown, None, within, "service", format!("cannot be determined: {sentence}"));
     };
     let state = judge(low_s, high_s, within);
     let [low, high] = [low_s, high_s].map(units::signed_seconds);
@@ -185,7 +185,7 @@ fn words(state: State, within: Duration) -> String {
     match state {
         State::Right => format!("right within {limit}"),
         State::Wrong => format!("wrong by more than {limit}"),
-        State::Unknown => format!("cannot be told within {limit}"),
+        State::Unknown => format!("cannot be determined within {limit}"),
     }
 }
 

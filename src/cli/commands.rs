@@ -17,6 +17,7 @@ use super::table::Terminal;
 use super::upkeep::UpkeepError;
 use super::{
     check, clock, config, demo, doctor, export, health, make_report, man, notify, plot, query, replay, stats, upkeep,
+    watch,
 };
 use crate::app::memory;
 use crate::app::permissions::{self, Tightened};
@@ -153,7 +154,11 @@ impl Cli {
                 settled(plan, || block_on(demo::run(args)))
             }
             Command::Query(args) => finish(block_on(async {
-                query::run(&args, &tools(args.measure.engine), Terminal::detect(), &mut std::io::stdout()).await
+                let (tools, terminal, out) = (tools(args.measure.engine), Terminal::detect(), &mut std::io::stdout());
+                match args.watch {
+                    Some(every) => watch::run(&args, every, &tools, terminal, out).await,
+                    None => query::run(&args, &tools, terminal, out).await,
+                }
             })),
             Command::Check(args) => {
                 finish(block_on(async { check::run(&args, &tools(args.measure.engine), &mut std::io::stdout()).await }))

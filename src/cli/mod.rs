@@ -28,5 +28,5 @@ pub mod span;
 pub mod stats;
 pub mod table;
 pub mod upkeep;
-mod watch;
+pub mod watch;
 pub mod words;

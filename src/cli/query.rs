@@ -12,7 +12,6 @@ use super::measure::{Tools, measure};
 use super::measured::{Measured, claims};
 use super::query_json;
 use super::table::{Align, Cell, Style, Table, Terminal, left_out};
-use super::watch;
 use super::words;
 use crate::probe::resolve::Address;
 use ntp_monitor_core::conclusion::conclude;
@@ -64,9 +63,6 @@ pub struct QueryArgs {
 /// # Errors
 /// Those of writing.
 pub async fn run(args: &QueryArgs, tools: &Tools, terminal: Terminal, out: &mut impl Write) -> io::Result<u8> {
-    if let Some(every) = args.watch {
-        return watch::run(args, every, tools, terminal, out).await;
-    }
     let results = measure(&args.measure, tools, |done, total| show_progress(terminal, done, total)).await;
     if args.json {
         query_json::write(&results, crate::clock::now(), out)?;
@@ -222,7 +218,7 @@ fn nts_words(status: &Status) -> String {
         text.push_str(&format!(", asked at {}", status.asked));
     }
     if let Some(last) = &status.last {
-        text.push_str(&format!("; the key exchange took {}", units::span(last.took)));
+        text.push_str(&format!("; the key exchange took {}", units::seconds(last.took.as_secs_f64())));
     }
     if let Some(certificate) = status.certificate() {
         let days = certificate.left_s(jiff::Timestamp::now()) / 86_400.0;

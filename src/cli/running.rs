@@ -12,7 +12,7 @@ use crate::outbound::failure;
 /// The one service that the command line and the environment mean, if it runs.
 ///
 /// # Errors
-/// That it cannot be told which one is meant.
+/// That it cannot be determined which one is meant.
 pub(super) fn meant(inputs: &Inputs) -> Result<Option<Record>, String> {
     let start = Start::of(inputs);
     let mut found = beacon::find().map_err(|why| format!("cannot look for the service: {why}"))?;

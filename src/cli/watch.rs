@@ -17,7 +17,7 @@ use ntp_monitor_core::sample::Outcome;
 use ntp_monitor_core::text::units;
 
 /// On this host servers are asked more often.
-const AT_HOME: Duration = Duration::from_secs(1);
+const ON_THIS_HOST: Duration = Duration::from_secs(1);
 /// How much of the past is shown.
 const SHOWN: usize = 40;
 const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
@@ -27,7 +27,7 @@ const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█']
 ///
 /// # Errors
 /// Those of writing.
-pub(super) async fn run(
+pub async fn run(
     args: &QueryArgs,
     every: Duration,
     tools: &Tools,
@@ -65,7 +65,7 @@ pub(super) async fn run(
 /// Servers of other people are not asked more often than the service asks them.
 fn at_least(every: Duration, results: &[Measured]) -> Duration {
     let is_here = |measured: &Measured| measured.address.is_none_or(|address| address.ip().is_loopback());
-    every.max(if results.iter().all(is_here) { AT_HOME } else { Server::FLOOR })
+    every.max(if results.iter().all(is_here) { ON_THIS_HOST } else { Server::FLOOR })
 }
 
 fn show(
@@ -195,7 +195,7 @@ mod tests {
     #[test]
     fn servers_of_others_are_watched_at_the_floor() {
         let second = Duration::from_secs(1);
-        assert_eq!(at_least(second, &[measured("127.0.0.1:123", None)]), AT_HOME);
+        assert_eq!(at_least(second, &[measured("127.0.0.1:123", None)]), ON_THIS_HOST);
         let both = [measured("127.0.0.1:123", None), measured("192.0.2.1:123", None)];
         assert_eq!(at_least(second, &both), Server::FLOOR);
         assert_eq!(at_least(Duration::from_secs(64), &both), Duration::from_secs(64));

@@ -39,8 +39,8 @@ pub(super) fn weigh(looks: Vec<Look>) -> Vec<Finding> {
 fn about_clock(conclusion: &Conclusion) -> Option<Finding> {
     let Conclusion::Bounded(bounded) = conclusion else { return None };
     let agreeing = bounded.servers - bounded.excluded.len();
-    let is_told = agreeing >= 2 && !bounded.contains_zero() && bounded.estimate_s.abs() >= LARGE_S;
-    is_told.then(|| {
+    let is_certain = agreeing >= 2 && !bounded.contains_zero() && bounded.estimate_s.abs() >= LARGE_S;
+    is_certain.then(|| {
         let advice = "see what corrects the clock: `chronyc tracking`, `ntpq -p` or `timedatectl timesync-status`";
         Area("clock").problem("servers", conclusion.to_string(), advice)
     })

@@ -13,6 +13,7 @@ mod chronyd;
 mod csv;
 mod nts;
 mod nts_exchange;
+mod recordings;
 mod replay;
 mod schedule;
 mod sim;

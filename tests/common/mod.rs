@@ -12,6 +12,7 @@ pub mod influxdb;
 pub mod monitor;
 pub mod ntske;
 pub mod prometheus;
+pub mod proxy;
 pub mod receiver;
 pub mod recorded;
 pub mod root;

@@ -14,6 +14,7 @@ use ntp_monitor::cli::clock::{self, ClockArgs};
 use ntp_monitor::cli::measure::Tools;
 use ntp_monitor::cli::query::{self, QueryArgs};
 use ntp_monitor::cli::table::Terminal;
+use ntp_monitor::cli::watch;
 use ntp_monitor::config::{EngineChoice, Family, Inputs};
 use ntp_monitor::probe::resolve::{Address, Resolution, Resolve, ResolveError};
 use ntp_monitor::probe::{Engines, ProbeEngine, ProbeFuture, ProbeReport, Query};
@@ -117,6 +118,9 @@ async fn run_with(line: &str, engine: Arc<dyn ProbeEngine>) -> (String, u8) {
     let tools = Tools { engine, resolver: Arc::new(Names) };
     let mut out = Vec::new();
     let status = match Line::parse_from(std::iter::once("x").chain(line.split_whitespace())) {
+        Line::Query(args) if args.watch.is_some() => {
+            watch::run(&args, args.watch.unwrap(), &tools, Terminal::default(), &mut out).await.unwrap()
+        }
         Line::Query(args) => query::run(&args, &tools, Terminal::default(), &mut out).await.unwrap(),
         Line::Check(args) => check::run(&args, &tools, &mut out).await.unwrap(),
         Line::Clock(args) => clock::run(&args, &Inputs::default(), &tools, &mut out).await.unwrap(),
@@ -182,8 +186,8 @@ async fn clock_is_judged_by_the_servers_that_are_named() {
     for (line, begins, expected) in [
         ("clock 192.0.2.1 192.0.2.2 192.0.2.3", "wrong by more than 100 ms: local clock is 300 ms slow", 1),
         ("clock --within 1s 192.0.2.1 192.0.2.2", "right within 1.00 s: local clock is 300 ms slow", 0),
-        ("clock 192.0.2.1", "cannot be told: ", 3),
-        ("clock 192.0.2.3", "cannot be told: no server gave a time (1 asked)", 3),
+        ("clock 192.0.2.1", "cannot be determined: ", 3),
+        ("clock 192.0.2.3", "cannot be determined: no server gave a time (1 asked)", 3),
     ] {
         let (text, status) = run(line, &engine).await;
         assert!(text.starts_with(begins) && text.lines().count() == 1, "{text}");

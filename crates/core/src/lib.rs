@@ -14,6 +14,7 @@ pub mod alert;
 pub mod calendar;
 pub mod clock;
 pub mod conclusion;
+pub mod fleet;
 pub mod formats;
 pub mod health;
 pub mod ntp;

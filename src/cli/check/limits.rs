@@ -1,7 +1,7 @@
 //! Limits of `check`: from which value on a quantity is a warning, and from which critical.
 
 use super::super::args::parse_duration;
-use super::State;
+use super::state::State;
 
 /// From when on a value is a warning, and from when on critical. In the unit of the quantity; times are in seconds.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -1,8 +1,9 @@
 //! What `check` reads from the replies of a server: each number with its limits, its words and its performance data.
 
 use super::super::measured::Measured;
+use super::args::CheckArgs;
 use super::limits::Limits;
-use super::{CheckArgs, State};
+use super::state::State;
 
 /// A number that `check` states and can limit.
 pub(super) struct Quantity {

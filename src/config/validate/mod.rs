@@ -10,7 +10,7 @@ mod outputs;
 mod report;
 mod secret;
 mod servers;
-mod tls;
+pub(super) mod tls;
 
 use std::path::Path;
 use std::sync::Arc;

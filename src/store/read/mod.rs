@@ -4,11 +4,13 @@
 //! Everywhere, times are wall-clock nanoseconds since 1970, spans are `[from, to)`, and a series is identified by
 //! server and address, where no address means all addresses of the server.
 
+mod buckets;
 mod clock;
 mod counts;
 mod history;
 mod samples;
 
+pub use buckets::{Bucket, BucketMeasure, Buckets, Spread};
 pub use clock::{ClockHistory, ClockStep};
 pub use counts::SeriesCounts;
 pub use history::History;

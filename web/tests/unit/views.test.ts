@@ -7,7 +7,7 @@ import { asQuery, pan, windowOf, zoom } from "../../src/state/span";
 
 const row = (name: string, more: Partial<ServerRow> = {}): ServerRow =>
   ({ id: name, name, address: null, tags: {}, state: "ok", offset_s: 0, refid: null, reach: "377", last_seen: null, ...more }) as ServerRow;
-const WISH: Wish = { text: "", state: "", group: "", sort: "state", descending: false };
+const WISH: Wish = { text: "", state: "", is: "", folded: [], group: "", sort: "state", descending: false };
 const names = (rows: ServerRow[], wish: Partial<Wish>): string[] =>
   arrange(rows, { ...WISH, ...wish }).map((line) => (line.kind === "server" ? line.row.name : `[${line.title}]`));
 

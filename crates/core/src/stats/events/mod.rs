@@ -22,7 +22,7 @@ use super::verdict::When;
 use crate::sample::Sample;
 pub use recorder::{Moment, Recorder};
 pub(super) use server::ServerWatch;
-pub(super) use tracker::{Finding, Tracker};
+pub(super) use tracker::{Finding, Times, Tracker};
 
 /// The kind of an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, JsonSchema)]
