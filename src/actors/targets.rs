@@ -192,8 +192,9 @@ impl Targets {
         let assignment = Assignment {
             server: Arc::clone(server),
             address,
-            pacing: self.tools.ledger.pacing(server, address, first, &*self.tools.clock),
+            // Before the schedule, which takes what is known of earlier processes.
             session: self.tools.ledger.session(server, address, &self.nts_tools()),
+            pacing: self.tools.ledger.pacing(server, address, first, &*self.tools.clock),
             engine: self.tools.engines.choose(server.engine),
             outlet: self.tools.outlet.clone(),
             succession: selection.succession.clone(),

@@ -77,6 +77,15 @@ impl ProbeSession {
         self
     }
 
+    /// Continues the pause of an earlier process, which may have exchanged keys as late as `begun_ns` (monotonic).
+    #[must_use]
+    pub fn after_process(self, begun_ns: Option<i64>) -> Self {
+        if let (Some(keys), Some(begun_ns)) = (&self.keys, begun_ns) {
+            keys.resume(begun_ns);
+        }
+        self
+    }
+
     /// Exchanges keys if that is due. Ends within the deadline of a key exchange; others wait for their turn before.
     pub async fn prepare(&self) {
         if let Some(keys) = &self.keys {

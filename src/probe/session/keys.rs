@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use ntp_monitor_core::nts::{Due, KeyFault, LastExchange, Policy, Status, Stock};
@@ -62,6 +62,10 @@ impl KeySession {
     pub fn wait_like(&self, earlier: &Self) {
         let earliest_ns = earlier.state().stock.earliest_ns();
         self.state().stock.hold(earliest_ns);
+    }
+
+    pub fn resume(&self, begun_ns: i64) {
+        self.state().stock.resume(begun_ns);
     }
 
     pub fn view(&self) -> Status {
