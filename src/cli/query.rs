@@ -201,20 +201,20 @@ fn remarks(measured: &Measured) -> Vec<String> {
         let age = units::span(Duration::try_from_secs_f64(age_s).unwrap_or_default());
         format!("the server says that its clock was last set {age} ago")
     });
-    let nts = measured.nts.as_ref().map(|status| Cow::from(nts_words(status)));
+    let nts = measured.nts.as_ref().map(|status| Cow::from(nts_words(status, measured.address)));
     let about_server = headline.into_iter().chain(stale.map(Cow::from)).chain(nts);
     about_server.map(|text| format!("{}: {text}", measured.name)).chain(refusals).collect()
 }
 
 /// What is known of NTS: the algorithm, the cookies and the certificate.
-fn nts_words(status: &Status) -> String {
+fn nts_words(status: &Status, address: Option<SocketAddr>) -> String {
     let mut text = match (status.aead, status.cookie_len) {
         (Some(aead), Some(octets)) => {
             format!("NTS with {}, {} cookies of {octets} octets", aead.label(), status.cookies)
         }
         _ => "no keys for NTS".to_owned(),
     };
-    if status.aead.is_some() && status.asked.port() != NTP_PORT {
+    if status.aead.is_some() && address != Some(status.asked) {
         text.push_str(&format!(", asked at {}", status.asked));
     }
     if let Some(last) = &status.last {

@@ -9,7 +9,7 @@ mod keys;
 
 use super::{ProbeReport, Query};
 use crate::config::{Host, Nts, Server};
-use crate::nts::Trust;
+use crate::key_exchange::Trust;
 use crate::probe::resolve::Resolve;
 use keys::KeySession;
 use ntp_monitor_core::clock::Clock;
@@ -91,6 +91,12 @@ impl ProbeSession {
         if let Some(keys) = &self.keys {
             keys.prepare().await;
         }
+    }
+
+    /// Whether [`Self::prepare`] is in progress: then the poll has made no request yet.
+    #[must_use]
+    pub fn is_preparing(&self) -> bool {
+        self.keys.as_ref().is_some_and(KeySession::is_exchanging)
     }
 
     /// The next query.

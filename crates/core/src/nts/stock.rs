@@ -101,7 +101,7 @@ impl Stock {
         }
     }
 
-    /// Notes that a key exchange begins. It counts against the floor, whatever comes of it.
+    /// Notes that a key exchange begins. It counts against the floor, also if it fails.
     pub fn begin(&mut self, now_ns: i64) {
         self.earliest_ns = now_ns.saturating_add(nanos(self.policy.floor));
     }
