@@ -1,5 +1,7 @@
 //! What a server says about itself, and whether it answers, from poll to poll.
 
+use serde::{Deserialize, Serialize};
+
 use super::loss::LossWatch;
 use super::nts::NtsWatch;
 use super::recurring::{Recurring, Rule, Turn};
@@ -12,7 +14,7 @@ use crate::stats::verdict::When;
 const RECURS: Rule = Rule { hits: 4, runs: 1, ends_at: 1 };
 
 /// The last reply of a server, and what recurs in its replies.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub(in crate::stats) struct ServerWatch {
     said: Option<Said>,
     stratum: Recurring,
@@ -28,7 +30,7 @@ pub(in crate::stats) struct ServerWatch {
 }
 
 /// What a server says about itself.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub(in crate::stats) struct Said {
     pub stratum: u8,
     pub leap: Leap,
