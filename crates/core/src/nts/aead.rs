@@ -81,7 +81,8 @@ impl Key {
 
     /// Encrypts `plain` and authenticates it together with `associated` and `nonce`. The result is 16 octets longer.
     /// `None` never happens with the two headers that NTS uses; the library allows 126.
-    pub(super) fn seal(&self, associated: &[u8], nonce: &[u8], plain: &[u8]) -> Option<Vec<u8>> {
+    #[must_use]
+    pub fn seal(&self, associated: &[u8], nonce: &[u8], plain: &[u8]) -> Option<Vec<u8>> {
         let headers = [associated, nonce];
         match self {
             Self::Siv256(key) => Aes128Siv::new(key.into()).encrypt(headers, plain).ok(),
@@ -90,7 +91,8 @@ impl Key {
     }
 
     /// The plain text; `None` if anything was changed, or the key is another one.
-    pub(super) fn open(&self, associated: &[u8], nonce: &[u8], sealed: &[u8]) -> Option<Vec<u8>> {
+    #[must_use]
+    pub fn open(&self, associated: &[u8], nonce: &[u8], sealed: &[u8]) -> Option<Vec<u8>> {
         let headers = [associated, nonce];
         match self {
             Self::Siv256(key) => Aes128Siv::new(key.into()).decrypt(headers, sealed).ok(),
