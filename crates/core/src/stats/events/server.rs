@@ -1,5 +1,6 @@
 //! What a server says about itself, and whether it answers, from poll to poll.
 
+use super::forged::ForgedWatch;
 use super::loss::LossWatch;
 use super::recurring::{Recurring, Rule, Turn};
 use super::{Event, EventKind};
@@ -18,6 +19,7 @@ pub(in crate::stats) struct ServerWatch {
     upstream: Recurring,
     leap: Recurring,
     loss: LossWatch,
+    forged: ForgedWatch,
     /// Changes between a recent and a stale reference.
     staleness: Recurring,
     is_stale: bool,
@@ -64,6 +66,7 @@ impl ServerWatch {
         if !matches!(sample.outcome, Outcome::Fault(_)) {
             self.loss.observe(sample, events);
         }
+        self.forged.observe(sample, events);
     }
 
     fn observe_reply(&mut self, sample: &Sample, reply: &Reply, events: &mut Vec<Event>) {
