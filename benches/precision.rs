@@ -51,8 +51,7 @@ fn main() {
 }
 
 async fn burst(engine: &dyn ProbeEngine, chronyd: &Chronyd, tally: &mut Tally) {
-    let query = Query { address: chronyd.address, timeout: TIMEOUT };
-    let probes = (0..PROBES_AT_ONCE).map(|_| tokio::spawn(engine.probe(query)));
+    let probes = (0..PROBES_AT_ONCE).map(|_| tokio::spawn(engine.probe(Query::plain(chronyd.address, TIMEOUT))));
     for report in join_all(probes).await {
         match report.ok().and_then(|report| report.measure) {
             Some(measure) => tally.measures.push(measure),

@@ -15,6 +15,7 @@ pub mod log;
 pub mod messages;
 pub mod new_file;
 pub mod notify;
+pub mod nts;
 pub mod outbound;
 pub mod plot;
 pub mod privilege;

@@ -28,6 +28,7 @@ use crate::web::audit::Audit;
 use crate::web::config_editor::ConfigEditor;
 use crate::web::listen::Listeners;
 use crate::web::pulse::Pulse;
+use crate::web::renewal::Renewal;
 use crate::web::{self, live};
 use ntp_monitor_core::alert::status::AlertStatus;
 use ntp_monitor_core::clock::Stamp;
@@ -204,6 +205,7 @@ impl Start {
             supervisor: self.supervisor.clone(),
             resolver: Arc::clone(&self.around.resolver),
             engines: self.around.engines.clone(),
+            trust: Arc::default(),
             outlet: self.outlet.clone(),
             ends: self.poll_ends.clone(),
             clock: Arc::clone(&self.around.clock),
@@ -229,6 +231,7 @@ impl Start {
             health: health.clone(),
             snapshot: boards.snapshot.subscribe(),
             config: boards.config.subscribe(),
+            renewal: Renewal::new(boards.config.clone(), &log),
             store: store.handle(),
             clock: around.clock,
             started,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::Args;
 
-use crate::config::{EngineChoice, Family, split_address};
+use crate::config::{EngineChoice, Family, Server, split_address};
 
 /// The port of NTP.
 pub(super) const NTP_PORT: u16 = 123;
@@ -14,8 +14,11 @@ pub(super) const NTP_PORT: u16 = 123;
 #[derive(Debug, Clone, Args)]
 pub struct MeasureArgs {
     /// Servers to ask: NAME, ADDRESS, NAME:PORT or `[ADDRESS]:PORT`; a link-local address as `fe80::1%eth0`.
-    #[arg(required = true, value_name = "HOST", value_parser = Target::parse)]
-    pub hosts: Vec<Target>,
+    #[arg(required_unless_present = "hostnames", value_name = "HOST", value_parser = Target::parse)]
+    hosts: Vec<Target>,
+    /// The same, as monitoring plugins take it; may be repeated.
+    #[arg(short = 'H', long = "hostname", value_name = "HOST", value_parser = Target::parse)]
+    hostnames: Vec<Target>,
     /// Requests to each server; the one with the lowest delay counts.
     #[arg(short = 'n', long, value_name = "N", default_value = "1")]
     pub count: NonZeroU16,
@@ -43,6 +46,33 @@ pub struct MeasureArgs {
 }
 
 impl MeasureArgs {
+    /// Every server to ask: those of `-H` first.
+    pub(super) fn targets(&self) -> Vec<&Target> {
+        self.hostnames.iter().chain(&self.hosts).collect()
+    }
+
+    /// Does not ask a server any more.
+    pub(super) fn forget(&mut self, name: &str) {
+        self.hosts.retain(|target| target.name != name);
+        self.hostnames.retain(|target| target.name != name);
+    }
+
+    /// One request to each of `hosts`.
+    pub(super) fn once(hosts: Vec<Target>, timeout: Duration) -> Self {
+        Self {
+            hosts,
+            hostnames: Vec::new(),
+            count: NonZeroU16::MIN,
+            interval: None,
+            timeout,
+            port: NTP_PORT,
+            ipv4: false,
+            ipv6: false,
+            all: false,
+            engine: EngineChoice::Kernel,
+        }
+    }
+
     pub(super) fn family(&self) -> Family {
         match (self.ipv4, self.ipv6) {
             (true, _) => Family::V4,
@@ -91,6 +121,11 @@ impl Target {
     pub fn parse(text: &str) -> Result<Self, String> {
         let (host, port) = split_address(text)?;
         Ok(Self { name: text.to_owned(), host: host.to_string(), port })
+    }
+
+    /// A server of the configuration.
+    pub(super) fn configured(server: &Server) -> Self {
+        Self { name: server.ident.name.to_string(), host: server.host.to_string(), port: Some(server.port) }
     }
 }
 

@@ -91,10 +91,11 @@ impl Job {
 
 /// Resolves every name at once: one job for each name, or for each address, in the order of the arguments.
 async fn find(args: &MeasureArgs, tools: &Tools) -> Vec<Job> {
-    let lookups = args.hosts.iter().map(|target| tools.resolver.resolve(&target.host, args.family()));
+    let targets = args.targets();
+    let lookups = targets.iter().map(|target| tools.resolver.resolve(&target.host, args.family()));
     let answers = join_all(lookups).await;
     let mut jobs = Vec::new();
-    for (target, answer) in args.hosts.iter().zip(answers) {
+    for (target, answer) in targets.into_iter().zip(answers) {
         match answer {
             Ok(resolution) => {
                 let port = target.port.unwrap_or(args.port);
@@ -178,7 +179,6 @@ async fn ask(
     tokio::time::sleep(pace.start).await;
     let first = Instant::now();
     let (address, report) = first_answer(&*engine, &addresses, timeout).await;
-    let query = Query { address, timeout };
     let mut measured = Measured::new(&name, Some(address), report);
     for _ in 1..pace.count {
         // A kiss-o'-death is to be heeded, and where nothing listens nothing will answer a moment later.
@@ -186,7 +186,7 @@ async fn ask(
             break;
         }
         tokio::time::sleep_until(first + pace.next(first.elapsed())).await;
-        measured.push(single(&*engine, query).await);
+        measured.push(single(&*engine, Query::plain(address, timeout)).await);
     }
     measured
 }
@@ -198,10 +198,10 @@ async fn first_answer(
     timeout: Duration,
 ) -> (SocketAddr, ProbeReport) {
     let attempt = |(nth, address): (u32, &SocketAddr)| {
-        let query = Query { address: *address, timeout };
+        let address = *address;
         async move {
             tokio::time::sleep(ATTEMPT_DELAY * nth).await;
-            (query.address, single(engine, query).await)
+            (address, single(engine, Query::plain(address, timeout)).await)
         }
     };
     let mut attempts: FuturesUnordered<_> = (0..).zip(addresses).map(attempt).collect();

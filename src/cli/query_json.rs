@@ -6,11 +6,10 @@ use std::net::SocketAddr;
 
 use serde::Serialize;
 
-use super::conclusion::claims;
-use super::conclusion::{Conclusion, conclude};
-use super::measured::Measured;
+use super::measured::{Measured, claims};
 use crate::probe::ProbeReport;
 use ntp_monitor_core::clock::Stamp;
+use ntp_monitor_core::conclusion::{Conclusion, conclude};
 use ntp_monitor_core::ntp::{Check, CheckRow};
 use ntp_monitor_core::sample::Evidence;
 use ntp_monitor_core::text::units;

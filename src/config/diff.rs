@@ -126,7 +126,12 @@ mod tests {
     #[test]
     fn token_of_the_service_itself_is_no_change() {
         let (read, mut running) = (config(&[("NTP_SERVER", "a")]), config(&[("NTP_SERVER", "a")]));
-        running.http.tokens.push(Token { name: Token::OWN.into(), role: crate::config::Role::Read, sha256: [0; 32] });
+        running.http.tokens.push(Token {
+            name: Token::OWN.into(),
+            role: crate::config::Role::Read,
+            sha256: [0; 32],
+            file: None,
+        });
         assert!(diff(&running, &read).is_empty() && diff(&read, &running).is_empty());
         running.http.tokens[0].name = "boss".into();
         assert_eq!(diff(&running, &read).sections, ["http"]);

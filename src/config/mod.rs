@@ -28,6 +28,7 @@ mod network;
 mod notifier_env;
 mod raw;
 mod reference;
+mod renewal;
 mod schema;
 mod show;
 mod tree;

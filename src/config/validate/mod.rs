@@ -10,7 +10,7 @@ mod outputs;
 mod report;
 mod secret;
 mod servers;
-mod tls;
+pub(super) mod tls;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -80,7 +80,7 @@ pub(super) fn validate(
     warnings: &mut Vec<String>,
 ) -> Option<Config> {
     let mut rules = Rules { tree, findings };
-    let servers = servers::servers(sections.servers, &mut rules);
+    let servers = servers::servers(sections.servers, &mut rules, surroundings);
     servers::warn_about_pools(&servers, warnings);
     let super::raw::Monitor { vantage, data_dir } = sections.monitor;
     let is_named = tree.source(&KeyPath::dotted("monitor.vantage")) != Source::Default;

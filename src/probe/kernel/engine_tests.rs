@@ -17,7 +17,7 @@ const SHORT: Duration = Duration::from_millis(150);
 const AMPLE: Duration = Duration::from_secs(2);
 
 async fn query(address: SocketAddr, timeout: Duration) -> ProbeReport {
-    KernelEngine::new().probe(Query { address, timeout }).await
+    KernelEngine::new().probe(Query::plain(address, timeout)).await
 }
 
 /// The engine's report about a server that answers one request with `script`.
@@ -211,7 +211,7 @@ async fn concurrent_queries_do_not_affect_each_other() {
     let servers: Vec<_> =
         (0..50).map(|_| Responder::start("127.0.0.1:0", |request| vec![answer(request).to_bytes().to_vec()])).collect();
     let engine = KernelEngine::new();
-    let queries = servers.iter().map(|server| engine.probe(Query { address: server.address, timeout: PATIENCE }));
+    let queries = servers.iter().map(|server| engine.probe(Query::plain(server.address, PATIENCE)));
     for report in join_all(queries).await {
         assert_eq!((report.outcome, report.timestamping), (Outcome::Sample, Some(Timestamping::Kernel)));
     }
@@ -354,7 +354,7 @@ async fn query_in_flood(forge: fn(u64) -> u64) {
             }
         }
     });
-    let outcome = async |timeout| engine.probe(Query { address, timeout }).await.outcome;
+    let outcome = async |timeout| engine.probe(Query::plain(address, timeout)).await.outcome;
     assert_eq!(outcome(PATIENCE).await, Outcome::Sample);
     let (client, request) = seen.recv().unwrap();
     let flood = Flood::start(client, forge(request.transmit.0));
@@ -383,7 +383,7 @@ async fn flood_with_the_tag_of_the_socket_loses_no_reply() {
 async fn ended_thread_is_replaced_at_the_next_query() {
     let engine = KernelEngine::new();
     for _ in 0..2 {
-        let report = engine.probe(Query { address: good_server().address, timeout: PATIENCE }).await;
+        let report = engine.probe(Query::plain(good_server().address, PATIENCE)).await;
         assert_eq!(report.outcome, Outcome::Sample);
         let orders = engine.shared.orders.lock().unwrap().clone().unwrap();
         // As a panic does.

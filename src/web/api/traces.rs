@@ -289,7 +289,8 @@ impl Columns {
             is_wanted.then(|| cells.iter().map(|cell| of(cell).map_or(f32::NAN, |value| value as f32)).collect())
         };
         let of = |part: fn(&Cell) -> Option<Spread>, value: fn(Spread) -> f64| move |cell: &Cell| part(cell).map(value);
-        let (offset, delay): (fn(&Cell) -> _, fn(&Cell) -> _) = (|cell| cell.offset_s, |cell| cell.delay_s);
+        let offset = |cell: &Cell| cell.offset_s;
+        let delay = |cell: &Cell| cell.delay_s;
         Self {
             id: line.id.clone(),
             name: line.name.to_string(),

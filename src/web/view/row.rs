@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::nts::NtsState;
 use crate::config::Server;
 use ntp_monitor_core::health::availability::{Rates, Tally};
 use ntp_monitor_core::health::report::ServerHealth;
@@ -115,6 +116,10 @@ pub struct Row {
     pub poll_s: f64,
     /// How the exchange was stamped: `kernel`, `kernel-rx`, `userland`.
     pub timestamping: Option<&'static str>,
+    /// How the last reply was authenticated, or should have been: `none` or `nts`.
+    pub authentication: Option<&'static str>,
+    /// The state of NTS, for a server that is configured for it.
+    pub nts: Option<NtsState>,
     /// The score of the NTP Pool, about −100 to 20.
     pub score: Option<f64>,
     /// Success rates.
@@ -212,6 +217,8 @@ impl Row {
             precision_s: None,
             poll_s: server.poll_interval.as_secs_f64(),
             timestamping: None,
+            authentication: None,
+            nts: None,
             score: None,
             success: Success::default(),
             consecutive_failures: 0,
@@ -244,6 +251,8 @@ impl Row {
             outcome: Some(last.outcome.label()),
             reason: last.outcome.reason().into_owned(),
             reach: series.hour.reach.to_string(),
+            authentication: Some(last.authentication.label()),
+            nts: last.nts.as_ref().map(|status| NtsState::of(status, last.at.wall_ns)),
             poll_s: last.poll_s,
             score: Some(series.hour.score.value()),
             polls: series.polls,

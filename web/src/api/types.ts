@@ -3,10 +3,10 @@
  * API's: seconds, and an offset is positive when the server is ahead of the monitoring host. Times are RFC 3339 texts.
  */
 
-export type Condition = "paused" | "pending" | "ok" | "failing" | "unreachable" | "wrong";
+export type Condition = "paused" | "pending" | "ok" | "unjudged" | "failing" | "unreachable" | "wrong";
 export type Class = "truechimer" | "falseticker" | "unknown";
 export type VerdictState = "consistent" | "local_wrong" | "server_wrong" | "path" | "undecidable";
-export type Kind = "step" | "frequency" | "constant" | "smear" | "asymmetry" | "congestion" | "unreachable";
+export type Kind = "step" | "frequency" | "constant" | "smear" | "asymmetry" | "congestion" | "unreachable" | "intermittent";
 
 /** A closed interval of offsets. */
 export interface Bounds {

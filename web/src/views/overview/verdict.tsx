@@ -3,13 +3,13 @@ import type { ServerRow, Verdict } from "../../api/types";
 import { Facts, ToneIcon } from "../../components/bits";
 import { instant, inZone, span } from "../../format/time";
 import { duration, offset, percent, type Unit } from "../../format/units";
-import { sentences, VERDICTS } from "../../format/words";
+import { sentences, verdictWords } from "../../format/words";
 import { href } from "../../state/address";
 import { monitorNowMs } from "../../state/live";
 import { unit, zone } from "../../state/prefs";
 
 export function VerdictCard({ verdict, rows }: { verdict: Verdict; rows: readonly ServerRow[] }) {
-  const { label, tone } = VERDICTS[verdict.state];
+  const { label, tone } = verdictWords(verdict, rows);
   const [headline, ...rest] = sentences(inZone(verdict.sentence, zone.value));
   return (
     <section class={`verdict verdict-${tone}`} aria-label="Verdict" data-state={verdict.state}>
@@ -41,7 +41,7 @@ function Since({ time }: { time: string }) {
 function facts(verdict: Verdict, rows: readonly ServerRow[], wish: Unit): [string, preact.ComponentChildren, string?][] {
   const { majority, local } = verdict;
   const answering = rows.filter((row) => row.offset_s !== null).length;
-  const estimate = local.estimate_s === null ? "no majority to compare with"
+  const estimate = !majority || local.estimate_s === null || local.bound_s === null ? "no majority to compare with"
     : `${offset(local.estimate_s, wish)} ± ${duration(local.bound_s, wish)}`;
   return [
     ["True time against this clock", <a href={href("clock")}>{estimate}</a>, "Plus: this clock is behind"],

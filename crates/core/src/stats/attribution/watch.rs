@@ -44,21 +44,9 @@ impl Watch {
         !self.open && self.hits == 0
     }
 
-    /// Whether something was seen, but not often enough to open.
-    pub fn is_pending(&self) -> bool {
-        !self.open && self.hits > 0
-    }
-
     /// Back to nothing seen.
     pub fn reset(&mut self) {
         *self = Self::default();
-    }
-
-    /// Ends what is open if the last look no longer saw it.
-    pub fn end_if_calm(&mut self) {
-        if self.open && self.calms > 0 {
-            self.reset();
-        }
     }
 
     /// Takes note of one look at `cell`, opening after `open_after` hits.

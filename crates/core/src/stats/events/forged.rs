@@ -68,8 +68,11 @@ fn forged_replies(sample: &Sample) -> u32 {
 
 /// Whether the datagram is no answer to our request. What only states a wrong time is one.
 fn is_foreign(evidence: &Evidence) -> bool {
-    use Check::{Duplicate, Length, Mode, Origin, Sender, Version};
-    matches!(evidence.checks.first_failure(), Some(Sender | Length | Version | Mode | Origin | Duplicate))
+    use Check::{Duplicate, Length, Mode, Origin, Sender, UniqueIdentifier, Version};
+    matches!(
+        evidence.checks.first_failure(),
+        Some(Sender | Length | Version | Mode | Origin | Duplicate | UniqueIdentifier)
+    )
 }
 
 #[cfg(test)]

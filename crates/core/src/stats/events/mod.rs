@@ -10,6 +10,7 @@
 
 mod forged;
 mod loss;
+mod nts;
 mod recorder;
 mod recurring;
 mod server;
@@ -22,7 +23,7 @@ use super::verdict::When;
 use crate::sample::Sample;
 pub use recorder::{Moment, Recorder};
 pub(super) use server::ServerWatch;
-pub(super) use tracker::{Finding, Tracker};
+pub(super) use tracker::{Finding, Times, Tracker};
 
 /// The kind of an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, JsonSchema)]
@@ -72,6 +73,10 @@ pub enum EventKind {
     LeapListExpiry,
     /// More events than are recorded one by one.
     ManyEvents,
+    /// A server shows another certificate in the NTS key exchange.
+    NtsCertificate,
+    /// A server negotiates another algorithm for NTS.
+    NtsAead,
 }
 
 impl EventKind {
@@ -101,6 +106,8 @@ impl EventKind {
             Self::LeapNotAnnounced => "leap_not_announced",
             Self::LeapListExpiry => "leap_list_expiry",
             Self::ManyEvents => "many_events",
+            Self::NtsCertificate => "nts_certificate",
+            Self::NtsAead => "nts_aead",
         }
     }
 }

@@ -14,6 +14,13 @@ pub(in crate::stats) struct Finding {
     pub size: Option<f64>,
 }
 
+/// When all that holds was looked at, and when that ended which no longer holds.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::stats) struct Times {
+    pub now: When,
+    pub ended: When,
+}
+
 /// The findings that have begun and not ended.
 #[derive(Debug, Default)]
 pub(in crate::stats) struct Tracker {
@@ -31,7 +38,7 @@ struct Open {
 
 impl Tracker {
     /// Compares all that holds now with what held before, and appends the events.
-    pub fn follow(&mut self, current: Vec<Finding>, now: When, events: &mut Vec<Event>) {
+    pub fn follow(&mut self, current: Vec<Finding>, times: Times, events: &mut Vec<Event>) {
         let mut before = std::mem::take(&mut self.open);
         for finding in current {
             let same = before.iter().position(|open| is_same_matter(&open.latest.event, &finding.event));
@@ -46,11 +53,11 @@ impl Tracker {
                     // Something else has begun since.
                     events.extend(known.map(|open| open.end(finding.event.start)));
                     events.push(finding.event.clone());
-                    Open { reported: finding.clone(), latest: finding, seen: now }
+                    Open { reported: finding.clone(), latest: finding, seen: times.now }
                 }
             });
         }
-        events.extend(before.into_iter().map(|open| open.end(now)));
+        events.extend(before.into_iter().map(|open| open.end(times.ended)));
     }
 }
 
@@ -117,7 +124,8 @@ mod tests {
     fn followed(steps: &[(i64, Option<Finding>)]) -> (usize, Vec<Event>) {
         let (mut tracker, mut events, mut kept) = (Tracker::default(), Vec::new(), Vec::new());
         steps.iter().for_each(|(now, found)| {
-            tracker.follow(found.clone().into_iter().collect(), When(*now), &mut events);
+            let times = Times { now: When(*now), ended: When(*now - 1) };
+            tracker.follow(found.clone().into_iter().collect(), times, &mut events);
         });
         let reports = events.len();
         events.into_iter().for_each(|event| event.upsert(&mut kept));
@@ -134,7 +142,7 @@ mod tests {
             (140, None),
         ]);
         assert_eq!((reports, kept.len()), (4, 1), "{kept:?}");
-        assert_eq!((kept[0].kind, kept[0].start, kept[0].end), (EventKind::ServerDrift, When(70), Some(When(140))));
+        assert_eq!((kept[0].kind, kept[0].start, kept[0].end), (EventKind::ServerDrift, When(70), Some(When(139))));
         assert_eq!(kept[0].detail, "5");
     }
 

@@ -95,6 +95,11 @@ impl Entry {
         self.state == State::LocalWrong && error(verdict.local.estimate_s) < 0.5 * error(self.local.estimate_s)
     }
 
+    fn is_like(&self, other: &Self) -> bool {
+        let names = |e: &Self| e.blamed.iter().map(|b| b.server.clone()).collect::<Vec<_>>();
+        self.state == other.state && names(self) == names(other)
+    }
+
     /// Whether `newer` starts no later than this entry and says at least as much. Then this entry is dropped.
     fn is_superseded_by(&self, newer: &Self) -> bool {
         let named_again = |b: &Blame| newer.blamed.iter().any(|now| now.server == b.server);
@@ -175,6 +180,10 @@ impl History {
         while self.entries.back().is_some_and(|last| last.is_superseded_by(&newest)) {
             self.entries.pop_back();
         }
+        // What was taken back for a moment goes on.
+        if let Some(same) = self.entries.pop_back_if(|last| last.is_like(&newest)) {
+            newest.since = newest.since.min(same.since);
+        }
         if let Some(before) = self.entries.back_mut() {
             newest.since = newest.since.max(before.since);
             before.until = Some(newest.since);
@@ -211,6 +220,7 @@ mod tests {
                 blamed: true,
                 proven: true,
                 confidence: 0.9,
+                bad_share: None,
                 sentence: String::new(),
             })
             .collect();

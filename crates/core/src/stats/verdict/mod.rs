@@ -59,6 +59,8 @@ pub enum Kind {
     Congestion,
     /// The server does not answer.
     Unreachable,
+    /// Replies are wrong now and then, as when one of several servers behind a name is.
+    Intermittent,
 }
 
 impl Kind {
@@ -73,6 +75,7 @@ impl Kind {
             Self::Asymmetry => "asymmetry",
             Self::Congestion => "congestion",
             Self::Unreachable => "unreachable",
+            Self::Intermittent => "intermittent",
         }
     }
 }
@@ -164,6 +167,8 @@ pub struct ServerVerdict {
     pub proven: bool,
     /// The confidence, 0 to 1, given the assumptions.
     pub confidence: f64,
+    /// The share of wrong replies among the last ones, 0 to 1, where they come and go.
+    pub bad_share: Option<f64>,
     /// The verdict on this server as a sentence.
     pub sentence: String,
 }

@@ -133,6 +133,7 @@ mod tests {
             blamed: true,
             proven: true,
             confidence: 0.99,
+            bad_share: None,
             sentence: String::new(),
         }
     }
