@@ -8,6 +8,7 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod doctor;
+pub mod fleet;
 pub mod held;
 pub mod history;
 pub mod local;

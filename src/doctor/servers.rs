@@ -91,7 +91,7 @@ async fn look(examination: &Examination, server: &Server, seen: Option<&Sample>)
     session.prepare().await;
     let query = match session.query(server.timeout) {
         Ok(query) => query,
-        Err(why) => return AREA.problem(name, why.reason(), "see docs/NTS.md"),
+        Err(why) => return AREA.problem(name, why.reason(), "see docs/NTS.md").into(),
     };
     let asked = examination.engines.choose(server.engine).probe(query);
     let Ok(report) = tokio::time::timeout(server.timeout + GRACE, asked).await else {

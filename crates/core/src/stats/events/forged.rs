@@ -1,5 +1,7 @@
 //! Replies that claim to come from a server and answer none of our requests.
 
+use serde::{Deserialize, Serialize};
+
 use super::recurring::{Recurring, Rule, Turn};
 use super::{Event, EventKind};
 use crate::ntp::Check;
@@ -10,7 +12,7 @@ use crate::stats::verdict::When;
 const RECURS: Rule = Rule { hits: 3, runs: 1, ends_at: 0 };
 
 /// Whether replies of a server keep failing the checks that tell an answer to us from any other datagram.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct ForgedWatch {
     recurring: Recurring,
     /// Requests of the last poll that were not answered: their replies may arrive late.

@@ -17,7 +17,7 @@ mod server;
 mod tracker;
 
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::verdict::When;
 use crate::sample::Sample;
@@ -26,7 +26,7 @@ pub(super) use server::ServerWatch;
 pub(super) use tracker::{Finding, Times, Tracker};
 
 /// The kind of an event.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, JsonSchema, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum EventKind {
     /// A server's stratum changed.
@@ -113,7 +113,7 @@ impl EventKind {
 }
 
 /// One event.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Event {
     /// The kind of the event.
     pub kind: EventKind,

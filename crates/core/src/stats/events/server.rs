@@ -1,5 +1,7 @@
 //! What a server says about itself, and whether it answers, from poll to poll.
 
+use serde::{Deserialize, Serialize};
+
 use super::forged::ForgedWatch;
 use super::loss::LossWatch;
 use super::nts::NtsWatch;
@@ -13,7 +15,7 @@ use crate::stats::verdict::When;
 const RECURS: Rule = Rule { hits: 4, runs: 1, ends_at: 1 };
 
 /// The last reply of a server, and what recurs in its replies.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub(in crate::stats) struct ServerWatch {
     said: Option<Said>,
     stratum: Recurring,
@@ -30,7 +32,7 @@ pub(in crate::stats) struct ServerWatch {
 }
 
 /// What a server says about itself.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub(in crate::stats) struct Said {
     pub stratum: u8,
     pub leap: Leap,

@@ -9,10 +9,10 @@ pub use sentence::{local_sentence, ppm, seconds, server_sentence, verdict_senten
 pub use when::When;
 
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// The verdict in one word.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, JsonSchema, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, JsonSchema, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum State {
     /// No clock is proven or suspected to be wrong. Clocks are right within the stated bound, not exactly.
@@ -42,7 +42,7 @@ impl State {
 }
 
 /// How a clock or a network path is wrong.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, JsonSchema, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, JsonSchema, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
     /// The clock jumped at one moment.
@@ -81,7 +81,7 @@ impl Kind {
 }
 
 /// The classification of a server.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, JsonSchema, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, JsonSchema, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Class {
     /// The error range of the server overlaps the range that the majority agrees on.
@@ -105,7 +105,7 @@ impl Class {
 }
 
 /// The direction in which this host's clock is wrong.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, JsonSchema, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, JsonSchema, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Sign {
     /// This host's clock is behind the servers (positive offsets).
@@ -117,7 +117,7 @@ pub enum Sign {
 }
 
 /// The verdict on this host's clock.
-#[derive(Debug, Clone, PartialEq, JsonSchema, Serialize)]
+#[derive(Debug, Clone, PartialEq, JsonSchema, Serialize, Deserialize)]
 pub struct LocalVerdict {
     /// The offset of true time from this host's clock in seconds, positive when this host's clock is behind. It is the
     /// weighted median of the servers' offsets; absent without a majority.
@@ -140,7 +140,7 @@ pub struct LocalVerdict {
 }
 
 /// The verdict on one server.
-#[derive(Debug, Clone, PartialEq, JsonSchema, Serialize)]
+#[derive(Debug, Clone, PartialEq, JsonSchema, Serialize, Deserialize)]
 pub struct ServerVerdict {
     /// The configured name.
     pub server: String,
@@ -174,7 +174,7 @@ pub struct ServerVerdict {
 }
 
 /// The majority that the verdict is based on.
-#[derive(Debug, Clone, Copy, PartialEq, JsonSchema, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, JsonSchema, Serialize, Deserialize)]
 pub struct MajorityVerdict {
     /// The lower end of the offset range that the majority agrees on, in seconds.
     pub low_s: f64,
@@ -189,7 +189,7 @@ pub struct MajorityVerdict {
 }
 
 /// The current verdict.
-#[derive(Debug, Clone, PartialEq, JsonSchema, Serialize)]
+#[derive(Debug, Clone, PartialEq, JsonSchema, Serialize, Deserialize)]
 pub struct Verdict {
     /// The verdict in one word.
     pub state: State,
@@ -243,6 +243,32 @@ impl Verdict {
             sentence: "No verdict yet: no server has answered.".into(),
             suspended: false,
         }
+    }
+
+    /// The verdict until the state of an earlier process is restored.
+    #[must_use]
+    pub fn restoring() -> Self {
+        Self {
+            reason: "restoring".into(),
+            sentence: "Undecidable: the state of the verdict is being restored from the store.".into(),
+            ..Self::nothing_yet()
+        }
+    }
+
+    /// The same verdict on a host whose clock is not synchronised by its own account, for this reason. What is wrong and
+    /// since when does not depend on it; the sentences say that differences between servers are all that is known.
+    #[must_use]
+    pub fn distrusting(mut self, why: &str) -> Self {
+        self.local.distrust = Some(why.to_owned());
+        if self.state == State::LocalWrong {
+            return self;
+        }
+        for server in self.servers.iter_mut().filter(|server| server.blamed) {
+            server.sentence.push(' ');
+            server.sentence.push_str(sentence::UNRELIABLE);
+        }
+        self.sentence = verdict_sentence(self.state, "", &self.servers, &self.reason);
+        self
     }
 
     /// The servers that the verdict blames.

@@ -61,14 +61,12 @@ pub fn server_sentence(it: &ServerVerdict, majority: Option<&MajorityVerdict>, l
         _ if it.class == Class::Truechimer => format!("{name} agrees with the majority within its error range."),
         _ => format!("{name} cannot be judged."),
     };
-    if local_unreliable && it.blamed {
-        return format!(
-            "{text} This host's clock is not reliable, so this says which servers disagree, not which is right in \
-             absolute terms."
-        );
-    }
-    text
+    if local_unreliable && it.blamed { format!("{text} {UNRELIABLE}") } else { text }
 }
+
+/// What follows a sentence about a server when this host's clock is not reliable.
+pub(super) const UNRELIABLE: &str = "This host's clock is not reliable, so this says which servers disagree, not which \
+                                     is right in absolute terms.";
 
 fn describe(kind: Kind, it: &ServerVerdict) -> String {
     match (kind, it.size_s, it.rate_ppm) {
