@@ -44,9 +44,8 @@ impl Judgement {
         self
     }
 
-    /// Takes one poll that ended at `now`; `last` knows how the last poll of a server ended. Returns whether the poll
-    /// counts.
-    pub fn observe(&mut self, sample: &Sample, now: Moment, last: impl Fn(&ServerVerdict) -> Option<Outcome>) -> bool {
+    /// Takes one poll that ended at `now`. Returns whether it counts.
+    pub fn observe(&mut self, sample: &Sample, now: Moment) -> bool {
         let judged = self.attribution.observe(sample);
         let mut events = self.attribution.take_events();
         if judged == Ok(true) {
