@@ -187,6 +187,7 @@ impl Start {
             snapshot: boards.snapshot.subscribe(),
             health: boards.health.subscribe(),
             silences: boards.silences.subscribe(),
+            fleet: self.fleet.clone(),
             publish: Arc::clone(&boards.alerts),
             store: self.outputs.store(),
             clock: Arc::clone(clock),
@@ -233,7 +234,7 @@ impl Start {
 
     /// Starts the notifiers and serves HTTP.
     pub(super) fn serve(self, listeners: Listeners, mut beacon: Beacon) -> Result<Service, StartError> {
-        let Self { boards, around, store, started, log, outputs, supervisor, ledger, .. } = self;
+        let Self { boards, around, store, started, log, outputs, supervisor, ledger, fleet, .. } = self;
         let (config, health) = (boards.config(), boards.health.subscribe());
         let inputs = around.inputs.clone();
         let (config_editor, reloads) = ConfigEditor::new(around.inputs);
@@ -257,6 +258,7 @@ impl Start {
             silences: boards.silences,
             config_editor,
             audit: Audit::start(store.handle(), &log),
+            fleet,
         };
         let pulse = Pulse::default();
         let (server, listening) = web::serve(listeners, state, pulse.clone())?;

@@ -7,6 +7,7 @@
 mod clock;
 mod files;
 mod finding;
+mod fleet;
 mod outputs;
 mod servers;
 mod service;
@@ -70,6 +71,10 @@ impl Examination {
         findings.extend(servers::examine(self, config).await);
         step("outputs");
         findings.extend(outputs::examine(config, self.offline).await);
+        if config.fleet.is_some() {
+            step("fleet");
+            findings.extend(fleet::examine(config, self.offline).await);
+        }
         step("service");
         findings.extend(service::examine(config).await);
     }

@@ -6,6 +6,7 @@ mod ask;
 mod clock;
 mod config;
 mod events;
+mod fleet;
 mod history;
 pub mod judgement;
 pub mod notifiers;
@@ -28,6 +29,7 @@ pub const ENDPOINTS: &[&[Endpoint]] = &[
     ask::ENDPOINTS,
     history::ENDPOINTS,
     judgement::ENDPOINTS,
+    fleet::ENDPOINTS,
     clock::ENDPOINTS,
     events::ENDPOINTS,
     alerts::ENDPOINTS,
