@@ -15,6 +15,7 @@ mod fleet;
 mod image;
 mod kills;
 mod lost_files;
+mod nts;
 mod permissions;
 mod query_check;
 mod reports;

@@ -9,7 +9,7 @@ use super::nts::NtsState;
 use crate::config::Server;
 use ntp_monitor_core::health::availability::{Rates, Tally};
 use ntp_monitor_core::health::report::ServerHealth;
-use ntp_monitor_core::sample::{Sample, SeriesKey};
+use ntp_monitor_core::sample::{Authentication, Sample, SeriesKey};
 use ntp_monitor_core::stats::snapshot::SeriesSnapshot;
 use ntp_monitor_core::stats::verdict::{Class, Kind, ServerVerdict, When};
 
@@ -21,8 +21,10 @@ pub enum Condition {
     Paused,
     /// No poll has ended yet.
     Pending,
-    /// The last poll brought an offset, and nothing is held against it.
+    /// The last poll brought an offset, and a majority of the servers agrees with it.
     Ok,
+    /// The last poll brought an offset, but no majority can say whether it is right.
+    Unjudged,
     /// The last poll brought no offset; an earlier one of the last eight did.
     Failing,
     /// None of the last eight polls brought an offset.
@@ -32,7 +34,8 @@ pub enum Condition {
 }
 
 impl Condition {
-    pub const ALL: [Self; 6] = [Self::Paused, Self::Pending, Self::Ok, Self::Failing, Self::Unreachable, Self::Wrong];
+    pub const ALL: [Self; 7] =
+        [Self::Paused, Self::Pending, Self::Ok, Self::Unjudged, Self::Failing, Self::Unreachable, Self::Wrong];
 
     /// The name in the API.
     #[must_use]
@@ -41,6 +44,7 @@ impl Condition {
             Self::Paused => "paused",
             Self::Pending => "pending",
             Self::Ok => "ok",
+            Self::Unjudged => "unjudged",
             Self::Failing => "failing",
             Self::Unreachable => "unreachable",
             Self::Wrong => "wrong",
@@ -275,10 +279,17 @@ impl Row {
             row.outcomes.clone_from(&health.outcomes);
             row.rejected_replies = health.rejected_replies;
         }
+        let is_authentic = last.authentication == Authentication::Nts && last.outcome.is_success();
+        if is_authentic && row.is_accused() {
+            row.add_sentence(
+                "Its replies are authenticated by NTS, which proves who sent them, not that they are right.",
+            );
+        }
         row.state = match () {
             () if row.is_accused() => Condition::Wrong,
             () if !reachable => Condition::Unreachable,
             () if !last.outcome.is_success() => Condition::Failing,
+            () if row.class != Class::Truechimer => Condition::Unjudged,
             () => Condition::Ok,
         };
         row

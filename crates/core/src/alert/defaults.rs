@@ -88,6 +88,17 @@ const RULES: &[Default] = &[
         ..USUAL
     },
     Default {
+        name: "spoofed-replies",
+        expr: "spoofed_replies",
+        held_for_s: 0,
+        keep_firing_for_s: 10 * MINUTE,
+        summary: "replies that answer none of our requests arrive in the name of {{ server }}",
+        description: "They are rejected, so the measurements are not affected. Somebody forges replies, or a device on \
+                      the path alters them; the page of the server shows the packets.",
+        inhibit: false,
+        ..USUAL
+    },
+    Default {
         name: "root-distance",
         expr: "root_distance_ms > 1500",
         held_for_s: 10 * MINUTE,
@@ -225,6 +236,25 @@ const RULES: &[Default] = &[
         severity: Severity::Critical,
         summary: "{{ sinks_failing }} outputs cannot be written",
         description: "Entries are queued as long as there is room. The oldest has waited for {{ sink_lag_s }} s.",
+        inhibit: false,
+        ..USUAL
+    },
+    Default {
+        name: "fleet-skew",
+        expr: "fleet_skew_ms > fleet_skew_limit_ms",
+        held_for_s: 2 * MINUTE,
+        keep_firing_for_s: 10 * MINUTE,
+        summary: "the clocks of {{ fleet_skew_pair }} differ by at least {{ fleet_skew_ms }} ms, proven",
+        description: "{{ fleet_sentence }}",
+        inhibit: false,
+        ..USUAL
+    },
+    Default {
+        name: "vantage-silent",
+        expr: "fleet_vantages_silent > 0",
+        held_for_s: 2 * MINUTE,
+        summary: "{{ fleet_vantages_silent }} of {{ fleet_vantages }} vantages are silent: {{ fleet_silent }}",
+        description: "Their samples no longer vote. See docs/FLEET.md for the causes.",
         inhibit: false,
         ..USUAL
     },

@@ -102,6 +102,16 @@ pub static VARIABLES: &[Variable] = &[
         "How the last poll ended: sample, timeout, refused, kiss, rejected, unsynchronised, dns or fault.",
         |view| Some(view.series()?.last.outcome.label()),
     ),
+    truth(
+        "spoofed_replies",
+        Of::Server,
+        "Whether replies that answer none of our requests keep arriving in the name of the server.",
+        |view| {
+            let name = &*view.server.as_ref()?.ident.name;
+            let mut ongoing = view.common.snapshot.ongoing.iter();
+            Some(ongoing.any(|event| event.kind == EventKind::SpoofedReplies && event.server.as_deref() == Some(name)))
+        },
+    ),
     truth("unsynchronised", Of::Server, "Whether the server reports that its clock is not synchronised.", |view| {
         Some(matches!(view.series()?.last.outcome, Outcome::Unsynchronised(_)))
     }),
@@ -321,6 +331,39 @@ pub static VARIABLES: &[Variable] = &[
         "Days until the leap second list expires, negative if it has expired; absent without a list.",
         |view| view.leap().list.map(|list| list.days_left as f64),
     ),
+    number(
+        "fleet_vantages",
+        Of::Fleet,
+        "",
+        "Vantages that this hub has heard since it started; absent elsewhere.",
+        |view| Some(view.common.fleet?.vantages as f64),
+    ),
+    number("fleet_vantages_silent", Of::Fleet, "", "Vantages that were heard and are silent now.", |view| {
+        Some(view.common.fleet?.silent as f64)
+    }),
+    text("fleet_silent", Of::Fleet, "Their names, separated by commas.", |view| Some(&view.common.fleet?.silent_names)),
+    number(
+        "fleet_skew_ms",
+        Of::Fleet,
+        "ms",
+        "The largest proven difference of two vantages' clocks; 0 if none is proven.",
+        |view| Some(ms(view.common.fleet?.skew_s)),
+    ),
+    number("fleet_skew_limit_ms", Of::Fleet, "ms", "The key fleet.skew_limit of the configuration.", |view| {
+        Some(ms(view.common.fleet?.skew_limit_s))
+    }),
+    text("fleet_skew_pair", Of::Fleet, "The two vantages whose clocks differ most: `ams and ber`.", |view| {
+        Some(&view.common.fleet?.skew_pair)
+    }),
+    number("fleet_wrong_servers", Of::Fleet, "", "Servers that the verdict of the fleet calls wrong.", |view| {
+        Some(view.common.fleet?.wrong_servers as f64)
+    }),
+    number("fleet_wrong_vantages", Of::Fleet, "", "Vantages that the verdict of the fleet calls wrong.", |view| {
+        Some(view.common.fleet?.wrong_vantages as f64)
+    }),
+    text("fleet_sentence", Of::Fleet, "The verdict of the fleet as a sentence.", |view| {
+        Some(&view.common.fleet?.sentence)
+    }),
 ];
 
 /// Whether what is wrong is no clock.

@@ -22,21 +22,21 @@ impl NtsWatch {
         let mut push = |kind, detail, text| {
             events.push(Event::of(sample, kind, at, Some(at), detail, text));
         };
-        if let Some(now) = status.certificate().filter(|now| self.certificate.as_ref() != Some(now)) {
-            if let Some(before) = self.certificate.replace(now.clone()) {
-                let until = |it: &Certificate| it.not_after.to_string();
-                let text = if before.issuer == now.issuer {
-                    format!("{name} has a new certificate for NTS, from {}, valid until {}.", now.issuer, until(now))
-                } else {
-                    format!(
-                        "{name} has a certificate for NTS from another issuer: from {} instead of {}, valid until {}.",
-                        now.issuer,
-                        before.issuer,
-                        until(now)
-                    )
-                };
-                push(EventKind::NtsCertificate, format!("{} -> {}", until(&before), until(now)), text);
-            }
+        if let Some(now) = status.certificate().filter(|now| self.certificate.as_ref() != Some(now))
+            && let Some(before) = self.certificate.replace(now.clone())
+        {
+            let until = |it: &Certificate| it.not_after.to_string();
+            let text = if before.issuer == now.issuer {
+                format!("{name} has a new certificate for NTS, from {}, valid until {}.", now.issuer, until(now))
+            } else {
+                format!(
+                    "{name} has a certificate for NTS from another issuer: from {} instead of {}, valid until {}.",
+                    now.issuer,
+                    before.issuer,
+                    until(now)
+                )
+            };
+            push(EventKind::NtsCertificate, format!("{} -> {}", until(&before), until(now)), text);
         }
         if let Some(now) = status.aead.filter(|now| self.aead != Some(*now))
             && let Some(before) = self.aead.replace(now)
