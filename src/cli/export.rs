@@ -95,6 +95,9 @@ pub fn run(
         let count = count?;
         if count > 0 { output.finish().map(|()| count).map_err(Failure::Output) } else { Ok(0) }
     });
+    for what in reader.skipped() {
+        writeln!(complaints, "ntp-monitor: {what}")?;
+    }
     match written {
         Ok(0) => {
             let whole = args.span.from.is_none() && args.span.since.is_none();

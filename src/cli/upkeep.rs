@@ -251,12 +251,16 @@ fn prune(config: &Config) -> Result<usize, StoreError> {
     rows.map_err(StoreError::NotWritten)
 }
 
+/// Tables whose rows say little: together they hold the samples.
+const HOLD_SAMPLES: [&str; 3] = ["sample", "journal", "block"];
+
 fn say_checked(path: &Path, checked: &Checked, as_json: bool, out: &mut impl Write) -> io::Result<()> {
     if as_json {
         let rows: serde_json::Map<_, _> = checked.rows.iter().map(|(t, n)| (t.clone(), json!(n))).collect();
         let object = json!({
             "path": path, "sound": checked.faults.is_empty(), "version": checked.version, "newest": checked.newest,
-            "bytes": checked.bytes, "free_bytes": checked.free_bytes, "rows": rows, "faults": checked.faults,
+            "bytes": checked.bytes, "free_bytes": checked.free_bytes, "rows": rows, "samples": checked.samples,
+            "faults": checked.faults,
         });
         return writeln!(out, "{object:#}");
     }
@@ -270,7 +274,8 @@ fn say_checked(path: &Path, checked: &Checked, as_json: bool, out: &mut impl Wri
         size(checked.bytes),
         size(checked.free_bytes)
     )?;
-    for (table, rows) in &checked.rows {
+    writeln!(out, "{:>12}  samples", checked.samples)?;
+    for (table, rows) in checked.rows.iter().filter(|(table, _)| !HOLD_SAMPLES.contains(&table.as_str())) {
         writeln!(out, "{rows:>12}  {table}")?;
     }
     for fault in &checked.faults {

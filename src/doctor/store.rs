@@ -42,8 +42,8 @@ pub(super) fn examine(config: &Config) -> Vec<Finding> {
             ]
         }
         Ok(checked) => {
-            let rows = checked.rows.iter().find(|(table, _)| table == "sample").map_or(0, |(_, rows)| *rows);
-            let mut findings = vec![AREA.ok(name, format!("sound, {} MiB, {rows} samples", checked.bytes >> 20))];
+            let mut findings =
+                vec![AREA.ok(name, format!("sound, {} MiB, {} samples", checked.bytes >> 20, checked.samples))];
             findings.extend(waiting(config));
             findings
         }

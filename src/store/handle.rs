@@ -16,6 +16,7 @@ use super::notices::{QueueGauge, Queues};
 use super::outbox::Totals;
 use super::read::Reader;
 use super::recent::RecentSamples;
+use super::samples::{MoveGauge, Progress};
 use crate::sinks::influx::outbox::{Outbox, OutboxError, OutboxGauge, OutboxRow};
 use crate::sinks::worker::WriterHandle;
 
@@ -31,15 +32,33 @@ pub struct StoreHandle {
     totals: Totals,
     queues: Queues,
     recent: RecentSamples,
+    progress: Progress,
 }
 
 impl StoreHandle {
     pub(super) fn new(location: Location, totals: Totals, queues: Queues) -> Self {
-        Self { writer: WriterHandle::default(), location, totals, queues, recent: RecentSamples::default() }
+        Self {
+            writer: WriterHandle::default(),
+            location,
+            totals,
+            queues,
+            recent: RecentSamples::default(),
+            progress: Progress::default(),
+        }
     }
 
     pub(super) fn location(&self) -> Location {
         self.location.clone()
+    }
+
+    pub(super) fn progress(&self) -> Progress {
+        self.progress.clone()
+    }
+
+    /// How far the samples of an earlier release are moved to the format of this one. Reads memory only.
+    #[must_use]
+    pub fn move_gauge(&self) -> MoveGauge {
+        self.progress.get()
     }
 
     pub(super) fn recent(&self) -> RecentSamples {
