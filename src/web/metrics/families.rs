@@ -2,7 +2,7 @@
 //! here, those of the program itself in [`super::own`].
 
 use super::family::{Family, Kind, Values, gauge, of_server, truth};
-use super::{alerts, notifiers, own, reports};
+use super::{alerts, notifiers, own, process, reports};
 use crate::web::view::row::Row;
 use ntp_monitor_core::sample::Outcome;
 use ntp_monitor_core::stats::events::EventKind;
@@ -256,6 +256,12 @@ pub static FAMILIES: &[Family] = &[
     own::STREAM_READERS,
     own::STREAM_CUT_OFF,
     own::STREAM_MISSED,
+    process::CPU,
+    process::MEMORY,
+    process::SWITCHES,
+    process::WRITTEN,
+    process::SERIES_TO_MOVE,
+    process::SAMPLES_MOVED,
     notifiers::NOTIFICATIONS,
     notifiers::QUEUE,
     notifiers::LAG,

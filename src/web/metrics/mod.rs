@@ -8,6 +8,7 @@ mod families;
 mod family;
 mod notifiers;
 mod own;
+mod process;
 mod reports;
 mod scrape;
 mod table;

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::config::Config;
+use crate::store::MoveGauge;
 use crate::web::State;
 use crate::web::live::Hub;
 use ntp_monitor_core::alert::status::AlertStatus;
@@ -20,6 +21,8 @@ pub struct Scrape {
     pub alerts: Arc<AlertStatus>,
     /// Who reads the stream.
     pub hub: Hub,
+    /// How far samples of an earlier release are moved.
+    pub moving: MoveGauge,
     /// When the service started.
     pub started: Stamp,
 }
@@ -36,6 +39,7 @@ impl Scrape {
     pub fn of(state: &State) -> Self {
         let (config, snapshot, health) = state.now();
         let (alerts, hub) = (state.alerts.borrow().clone(), state.hub.clone());
-        Self { config, snapshot, health, alerts, hub, started: state.started }
+        let moving = state.store.move_gauge();
+        Self { config, snapshot, health, alerts, hub, moving, started: state.started }
     }
 }
