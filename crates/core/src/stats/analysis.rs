@@ -32,6 +32,9 @@ const NEW_PART: u64 = 32;
 /// … unless so much time has passed.
 const LATE: Duration = Duration::from_secs(60);
 
+/// Servers that are no longer polled are taken out of the verdict together, no more often than this.
+const SWEEP_EVERY_S: f64 = 1.0;
+
 /// The analysis of all samples.
 #[derive(Debug)]
 pub struct Analysis {
@@ -48,6 +51,10 @@ pub struct Analysis {
     recalled: Recalled,
     /// The failures in a row, and the reach, of series that were replaced by one that has not been polled yet.
     inherited: BTreeMap<SeriesKey, (u64, Reach)>,
+    /// Whether the verdict still knows a server that is no longer polled.
+    has_departed: bool,
+    /// When such servers were last taken out of it, on the time axis.
+    swept_s: f64,
     longest: Window,
     axis: TimeAxis,
 }
@@ -80,6 +87,8 @@ impl Analysis {
             ongoing: Arc::default(),
             recalled: Recalled::new(),
             inherited: BTreeMap::new(),
+            has_departed: false,
+            swept_s: f64::NEG_INFINITY,
             longest,
             axis,
         }
@@ -117,6 +126,7 @@ impl Analysis {
             series.take(sample);
         }
         let now = Moment { at_s: axis.ns(sample.at) as f64 / 1e9, when: When(sample.at.wall_ns) };
+        self.sweep(now.at_s);
         let judged = self.attribution.observe(sample) == Ok(true);
         let mut events = self.attribution.take_events();
         if judged {
@@ -143,13 +153,23 @@ impl Analysis {
     /// A series is no longer polled.
     pub fn forget(&mut self, key: &SeriesKey) {
         self.series.remove(key);
-        let names: Vec<&str> = self.series.keys().map(|key| &*key.server).collect();
-        let is_gone = !names.contains(&&*key.server);
-        if is_gone {
-            self.attribution.servers_changed(&names);
-        }
+        // The series of a server are neighbours.
+        let first = SeriesKey { server: Arc::clone(&key.server), vantage: "".into(), address: None };
+        let is_gone = self.series.range(first..).next().is_none_or(|(other, _)| other.server != key.server);
+        self.has_departed |= is_gone;
         let address = key.address.map(|address| address.to_string()).filter(|_| !is_gone);
         self.recorder.forget(&key.server, address.as_deref());
+    }
+
+    /// Takes the servers that are no longer polled out of the verdict. This looks at every series, so a reload that removes
+    /// hundreds of servers must not cause it for each of them.
+    fn sweep(&mut self, at_s: f64) {
+        if self.has_departed && (at_s - self.swept_s).abs() >= SWEEP_EVERY_S {
+            (self.has_departed, self.swept_s) = (false, at_s);
+            let mut names: Vec<&str> = self.series.keys().map(|key| &*key.server).collect();
+            names.dedup();
+            self.attribution.servers_changed(&names);
+        }
     }
 
     /// A series is no longer polled; `successor` is polled instead, which continues the failures in a row.
@@ -320,6 +340,32 @@ mod tests {
         assert_eq!(kinds, ["leap", "refid", "stale_reference", "stratum"]);
         let refid = ongoing.iter().find(|event| event.kind == EventKind::Refid).unwrap();
         assert_eq!(refid.sentence, "test changes its upstream at most polls (100 %).");
+    }
+
+    #[test]
+    fn servers_removed_together_leave_the_verdict_together() {
+        let mut analysis = Analysis::new(Window::Hour, TimeAxis::Monotonic);
+        let named = |name: &str, at_s: f64| {
+            Arc::new(Sample { server: crate::sample::ServerIdent::named(name), ..sample(at_s, 0.001, 0.01) })
+        };
+        let names = ["a", "b", "b2", "c", "d"];
+        for k in 0..4 {
+            names.iter().for_each(|name| analysis.observe(&named(name, f64::from(k) * 16.0)));
+        }
+        let known = |analysis: &Analysis| {
+            let names = analysis.attribution.announcements();
+            names.into_iter().map(|(name, _)| name.to_owned()).collect::<Vec<_>>()
+        };
+        analysis.forget(&named("a", 0.0).key());
+        analysis.observe(&named("d", 64.0));
+        assert_eq!(known(&analysis), ["b", "b2", "c", "d"]);
+        // A reload removes the rest at once: they stay until a second has passed.
+        analysis.forget(&named("b", 0.0).key());
+        analysis.observe(&named("d", 64.5));
+        assert_eq!(known(&analysis).len(), 4);
+        analysis.forget(&named("c", 0.0).key());
+        analysis.observe(&named("d", 80.0));
+        assert_eq!(known(&analysis), ["b2", "d"], "a name that begins like another one stays");
     }
 
     #[test]
