@@ -384,7 +384,7 @@ fn kill_while_packing_and_moving_loses_and_doubles_nothing() {
         drop(child);
 
         let found = all(&reader(&options), "a");
-        assert!(found.len() as i64 >= committed && found.len() % 40 == 0, "{} of {committed}", found.len());
+        assert!(found.len() as i64 >= committed && found.len().is_multiple_of(40), "{} of {committed}", found.len());
         let walls: Vec<_> = found.iter().map(|sample| sample.at.wall_ns).collect();
         assert!(walls.is_sorted_by(|a, b| a < b), "each once");
         assert_eq!(all(&reader(&options), "b").len(), 2000);
