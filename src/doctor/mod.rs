@@ -4,6 +4,7 @@
 //! was asked a moment ago, so it may be run beside the service. What it cannot look into (another user's files, a
 //! network that is down) is a finding, never a failure.
 
+mod agreement;
 mod clock;
 mod files;
 mod finding;

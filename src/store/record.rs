@@ -70,6 +70,7 @@ impl Record {
             lost: self.lost,
             evidence: None,
             rejected: Vec::new(),
+            nts: None,
             rejected_count: 0,
         };
         StoredSample { sample, checks: self.checks }

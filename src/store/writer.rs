@@ -1,6 +1,7 @@
 //! The writer. A batch is one transaction with a row of the journal, the InfluxDB lines and the rollup updates of the
 //! samples that are new.
 
+mod fleet;
 mod keep;
 mod pack;
 mod repair;
@@ -16,6 +17,7 @@ use super::command::{Command, Reply};
 use super::damage::Damage;
 use super::db::Db;
 use super::error::StoreError;
+use super::fleet::journal::Journal;
 use super::handle::StoreHandle;
 use super::notices::{self, Queues};
 use super::outbox::{self, Totals};
@@ -27,7 +29,7 @@ use super::rollup::Grain;
 use super::rollup_table::OpenRollups;
 use super::samples::{Known, Mover, Progress, Samples};
 use super::series::SeriesCache;
-use super::{Options, alerts, audit, clock, events, evidence, kisses};
+use super::{Options, alerts, audit, clock, events, evidence, kisses, verdict_state};
 use crate::sinks::influx::outbox::OutboxGauge;
 use crate::sinks::worker::{BatchWriter, Incident, WriteError};
 use ntp_monitor_core::clock::Stamp;
@@ -48,6 +50,7 @@ pub struct Writer {
     db: Db,
     cache: Cache,
     encoder: Option<Encoder>,
+    journal: Option<Journal>,
     totals: Totals,
     queues: Queues,
     vantage: String,
@@ -82,6 +85,7 @@ impl Writer {
             db: Db::new(handle.location(), options.max_pages),
             cache: Cache::default(),
             encoder,
+            journal: None,
             totals: handle.totals(),
             queues: handle.queues(),
             vantage: options.vantage.clone(),
@@ -142,13 +146,14 @@ impl Writer {
         batch: &[Arc<Sample>],
         first: impl FnOnce(&Connection) -> rusqlite::Result<()>,
     ) -> Result<(), StoreError> {
-        let mut encoder = self.encoder.take();
+        let (mut encoder, mut journal) = (self.encoder.take(), self.journal.take());
         let damage = self.damage.clone();
         let result = self.transact_unchecked("write samples", |tx, cache, gauge| {
             first(tx)?;
-            append(Samples::new(tx, &damage), cache, encoder.as_mut(), batch, gauge)
+            append(Samples::new(tx, &damage), cache, (encoder.as_mut(), journal.as_mut()), batch, gauge)
         });
-        self.encoder = encoder;
+        (self.encoder, self.journal) = (encoder, journal);
+        self.settle_journal(result.is_ok());
         result
     }
 
@@ -188,7 +193,7 @@ impl Writer {
 fn append(
     samples: Samples<'_>,
     Cache { series, pending, samples: known, .. }: &mut Cache,
-    mut encoder: Option<&mut Encoder>,
+    (mut encoder, mut journal): (Option<&mut Encoder>, Option<&mut Journal>),
     batch: &[Arc<Sample>],
     gauge: &mut OutboxGauge,
 ) -> rusqlite::Result<()> {
@@ -214,6 +219,9 @@ fn append(
         for refused in &sample.rejected {
             evidence::insert(conn, id, refused)?;
         }
+        if let Some(journal) = &mut journal {
+            journal.add(sample);
+        }
         if let Some(encode) = &mut encoder {
             lines += encode(sample, &mut body);
         }
@@ -221,7 +229,9 @@ fn append(
     samples.append(&records)?;
     known.appended(&records);
     rollups.into_iter().try_for_each(|open| open.save(conn))?;
-    outbox::push(conn, gauge, crate::clock::now().wall_ns, lines, &body)
+    let now_ns = crate::clock::now().wall_ns;
+    journal.map_or(Ok(()), |journal| journal.save(conn, now_ns))?;
+    outbox::push(conn, gauge, now_ns, lines, &body)
 }
 
 impl BatchWriter for Writer {
@@ -265,6 +275,9 @@ impl BatchWriter for Writer {
             Command::Clock { point, reply } => {
                 self.answer(reply, "record the clock state", |conn, _| clock::insert(conn, &point));
             }
+            Command::VerdictState { state, reply } => {
+                self.answer(reply, "keep the state of the verdict", |conn, _| verdict_state::keep(conn, &state));
+            }
             Command::Notice { command, reply } => {
                 self.answer_queued(reply, "change the notification queue", |conn| {
                     notices::apply(conn, command, now_ns)
@@ -272,6 +285,14 @@ impl BatchWriter for Writer {
             }
             Command::Alerts { command, reply } => {
                 self.answer_queued(reply, "record alerts", |conn| alerts::apply(conn, &command, now_ns));
+            }
+            Command::FleetCommitted { ranges, reply } => {
+                let result = self.remove_committed(&ranges);
+                self.send(reply, "delete what a hub has stored", result);
+            }
+            Command::FleetReceive { batch, reply } => {
+                let result = self.receive(&batch);
+                self.send(reply, "store samples of the fleet", result);
             }
             Command::PruneNow { reply } => {
                 let result = self.prune_all();
@@ -290,6 +311,7 @@ impl BatchWriter for Writer {
         if self.ticks >= UPKEEP_TICKS {
             self.ticks = 0;
             self.upkeep(now)?;
+            self.prune_fleet()?;
         }
         Ok(())
     }

@@ -18,6 +18,7 @@ mod prefix;
 mod probe;
 pub mod problem;
 pub mod pulse;
+pub mod renewal;
 pub mod respond;
 #[cfg(test)]
 mod testing;
@@ -58,6 +59,8 @@ pub struct State {
     pub snapshot: watch::Receiver<Arc<Snapshot>>,
     /// The configuration in effect.
     pub config: watch::Receiver<Arc<Config>>,
+    /// Renews its tokens and certificate.
+    pub renewal: renewal::Renewal,
     /// What was measured before.
     pub store: StoreHandle,
     pub clock: Arc<dyn Clock>,
@@ -90,7 +93,8 @@ impl State {
 /// When a socket is of no use.
 pub fn serve(listeners: Listeners, state: State, pulse: Pulse) -> Result<(Server, Vec<Address>), ListenError> {
     let listening = listeners.addresses()?;
-    let tls = tls::server(&state.config).map_err(|why| ListenError::HandedOver(std::io::Error::other(why)))?;
+    let tls = tls::server(&state.config, &state.renewal)
+        .map_err(|why| ListenError::HandedOver(std::io::Error::other(why)))?;
     let state = web::Data::new(state);
     let tests = web::Data::new(api::notifiers::Tests::default());
     let making = web::Data::new(api::reports::Making::default());

@@ -8,6 +8,7 @@ mod harm;
 mod packing;
 mod reading;
 mod rollups;
+mod traces;
 mod writing;
 
 use std::collections::BTreeMap;

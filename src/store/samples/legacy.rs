@@ -1,4 +1,4 @@
-//! Samples as releases up to schema 9 wrote them: one row each. They are read like all others, and moved into blocks.
+//! Samples as earlier releases wrote them: one row each. They are read like all others, and moved into blocks.
 
 use std::ops::{ControlFlow, RangeInclusive};
 

@@ -14,6 +14,7 @@ pub mod reports;
 mod rules;
 mod servers;
 mod silences;
+mod traces;
 
 use super::openapi::Endpoint;
 use super::{audit, auth, live};
@@ -27,6 +28,7 @@ pub const ENDPOINTS: &[&[Endpoint]] = &[
     config::SERVERS,
     ask::ENDPOINTS,
     history::ENDPOINTS,
+    traces::ENDPOINTS,
     judgement::ENDPOINTS,
     clock::ENDPOINTS,
     events::ENDPOINTS,

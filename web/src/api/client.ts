@@ -1,7 +1,7 @@
 /** The endpoints that the page uses, by what they are for. */
 import { ask, ok, type Answer, type Ask } from "./http";
 import type {
-  EventsBody, EvidenceBody, Health, LocalClock, LocalHistory, Samples, ServerDetail, ServerPage, ShownConfig, StabilityBody, Stats,
+  EventsBody, EvidenceBody, Health, HistoryBody, LocalClock, LocalHistory, ServerDetail, ServerPage, ShownConfig, StabilityBody, Stats,
   Verdict,
 } from "./types";
 import type {
@@ -15,7 +15,7 @@ export { ApiError } from "./http";
 /** Relative to the page, so that a proxy may show the service below any path. */
 const V1 = "api/v1";
 
-async function get<T>(path: string, query: Record<string, string> = {}, signal?: AbortSignal): Promise<T> {
+async function get<T>(path: string, query: NonNullable<Ask["query"]> = {}, signal?: AbortSignal): Promise<T> {
   return (await ask<T>(`${V1}/${path}`, { query, signal })).body;
 }
 
@@ -54,8 +54,9 @@ async function allServers(signal?: AbortSignal): Promise<ServerPage> {
 export const api = {
   servers: allServers,
   server: (id: string, signal?: AbortSignal) => get<ServerDetail>(server(id), {}, signal),
-  samples: (id: string, span: Span, signal?: AbortSignal) => get<Samples>(`${server(id)}/samples`, { ...span }, signal),
-  stats: (id: string, window: string, signal?: AbortSignal) => get<Stats>(`${server(id)}/stats`, { window }, signal),
+  history: (ids: readonly string[], query: Record<string, string>, signal?: AbortSignal) =>
+    get<HistoryBody>("history", [...ids.map((id): [string, string] => ["id", id]), ...Object.entries(query)], signal),
+  stats: (id: string, span: Span, signal?: AbortSignal) => get<Stats>(`${server(id)}/stats`, { ...span }, signal),
   stability: (id: string, span: Span, signal?: AbortSignal) =>
     get<StabilityBody>(`${server(id)}/stability`, { ...span }, signal),
   evidence: (id: string, signal?: AbortSignal) => get<EvidenceBody>(`${server(id)}/evidence`, {}, signal),

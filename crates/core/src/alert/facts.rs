@@ -4,9 +4,12 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use jiff::Timestamp;
+
 use crate::clock::Stamp;
 use crate::health::report::Health;
 use crate::ntp::{Leap, RefId};
+use crate::nts::Status;
 use crate::sample::{Measure, SeriesKey, ServerIdent};
 use crate::stats::leap::LeapTruth;
 use crate::stats::snapshot::{SeriesSnapshot, Snapshot};
@@ -90,6 +93,16 @@ impl View<'_> {
     pub(super) fn measure(&self) -> Option<Measure> {
         let series = self.series().filter(|series| series.hour.reach.is_reachable())?;
         series.last_measured.as_ref()?.measure
+    }
+
+    /// The state of NTS, for a server that is configured for it.
+    pub(super) fn nts(&self) -> Option<&Status> {
+        self.series()?.last.nts.as_deref()
+    }
+
+    /// The time of the evaluation by this host's wall clock.
+    pub(super) fn wall(&self) -> Option<Timestamp> {
+        Timestamp::from_nanosecond(i128::from(self.common.now.wall_ns)).ok()
     }
 
     pub(super) fn verdict(&self) -> Option<&ServerVerdict> {
