@@ -17,7 +17,7 @@ endif
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: demo demo-fleet test lint lint-tools lint-format lint-shell lint-crates lint-code lint-docs lint-words bench build dashboards page \
+.PHONY: demo demo-fleet test long lint lint-tools lint-format lint-shell lint-crates lint-code lint-docs lint-words bench build dashboards page \
         page-test deb dist docs fmt clean help
 
 demo: build ## build everything and run the service against scripted NTP servers on loopback (options: ARGS="...")
@@ -69,6 +69,9 @@ lint-words: ## check comments, documents and messages for words that plain techn
 bench: ## run the benchmarks
 	scripts/install-dependencies.sh build test
 	$(CARGO) bench --locked $(ARGS)
+
+long: ## run the long evaluations that print the tables of docs/ANALYSIS.md (hours of processor time)
+	VERDICT_SEEDS=40 cargo test --release -p ntp-monitor-core --test verdict -- --nocapture
 
 build: page ## build the program and its web page (PROFILE=release to install it)
 	scripts/install-dependencies.sh build

@@ -89,6 +89,16 @@ const RULES: &[Default] = &[
         ..USUAL
     },
     Default {
+        name: "server-suspected",
+        expr: "suspected",
+        held_for_s: 5 * MINUTE,
+        keep_firing_for_s: 10 * MINUTE,
+        summary: "{{ why }}",
+        description: "This is inferred from how its offset moved, not proven: a change of its path that left the delay as \
+                      it was would look the same.",
+        ..USUAL
+    },
+    Default {
         name: "root-distance",
         expr: "root_distance_ms > 1500",
         held_for_s: 10 * MINUTE,

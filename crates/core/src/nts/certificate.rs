@@ -1,5 +1,7 @@
 //! What a certificate of a key-exchange server says, and how near its end is.
 
+use serde::{Deserialize, Serialize};
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 

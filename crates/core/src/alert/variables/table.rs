@@ -5,7 +5,7 @@ use crate::alert::facts::View;
 use crate::ntp::{Check, Leap};
 use crate::sample::{Authentication, Outcome, Sample};
 use crate::stats::events::EventKind;
-use crate::stats::verdict::{Class, State};
+use crate::stats::verdict::{Class, Kind, State};
 
 const fn number(
     name: &'static str,
@@ -160,6 +160,9 @@ pub static VARIABLES: &[Variable] = &[
     ),
     truth("falseticker", Of::Server, "Whether the verdict says that the server is wrong.", |view| {
         view.verdict().map(|it| it.blamed && it.class == Class::Falseticker)
+    }),
+    truth("suspected", Of::Server, "Whether the verdict infers that the server is wrong, without proof.", |view| {
+        view.verdict().map(|it| it.blamed && !it.proven && !is_of_path(it.kind))
     }),
     number("gap_ms", Of::Server, "ms", "Proven minimum error of the server; absent if no error is proven.", |view| {
         Some(ms(view.verdict()?.gap_s?))
@@ -362,3 +365,8 @@ pub static VARIABLES: &[Variable] = &[
         Some(&view.common.fleet?.sentence)
     }),
 ];
+
+/// Whether what is wrong is no clock.
+fn is_of_path(kind: Option<Kind>) -> bool {
+    matches!(kind, Some(Kind::Asymmetry | Kind::Congestion | Kind::Unreachable))
+}

@@ -74,6 +74,9 @@ pub struct Attribution {
     /// A jump of the clocks that may be a suspension or a leap second; the next reply decides.
     pending: Option<Jump>,
     independence: Independence,
+    /// What the votes were counted from.
+    #[serde(skip)]
+    counted: Vec<(usize, Source)>,
     last_s: f64,
     last_wall_ns: i64,
     refused: u64,
@@ -103,6 +106,7 @@ impl Attribution {
             witness: Witness::default(),
             pending: None,
             independence: Independence::of(&[]),
+            counted: Vec::new(),
             last_s: 0.0,
             last_wall_ns: 0,
             refused: 0,
@@ -326,10 +330,16 @@ impl Attribution {
             stratum: s.watch.said().map(|said| said.stratum),
             refid: s.watch.said().and_then(|said| Some(said.upstream?.0)),
         };
-        let heard: Vec<usize> = (0..self.engine.series.len()).filter(|i| self.is_heard(*i)).collect();
-        let sources: Vec<Source> = heard.iter().map(|i| source(&self.engine.series[*i])).collect();
+        let heard = (0..self.engine.series.len()).filter(|i| self.is_heard(*i));
+        let heard = heard.map(|i| (i, source(&self.engine.series[i])));
+        // Mostly nothing has changed, and to compare costs a small part of the counting.
+        if heard.clone().eq(self.counted.iter().copied()) {
+            return;
+        }
+        self.counted = heard.collect();
+        let sources: Vec<Source> = self.counted.iter().map(|(_, source)| *source).collect();
         self.independence = Independence::of(&sources);
-        for (i, vote) in heard.iter().zip(Independence::votes(&sources)) {
+        for ((i, _), vote) in self.counted.iter().zip(Independence::votes(&sources)) {
             self.engine.series[*i].vote = vote;
         }
     }
@@ -351,6 +361,7 @@ impl Attribution {
     }
 
     fn reindex(&mut self) {
+        self.counted.clear();
         self.rebuild_index();
         self.engine.dirty = true;
         self.engine.count_live(self.last_s);

@@ -24,6 +24,10 @@ const LEAST_AFTER_TROUBLE: usize = 64;
 const SIGMAS: f64 = 8.0;
 /// So many values at first are tested, but their level is not trusted as much.
 const YOUNG: f64 = 64.0;
+/// Memory grows by so many values.
+const GROWTH: usize = 64;
+/// So many of the newest delays are looked at together.
+const NEWEST: usize = 8;
 /// Times are kept in units of this many seconds.
 const TICK_S: f64 = 1.0 / 64.0;
 
@@ -131,6 +135,9 @@ impl Track {
         }
         if self.entries.len() == KEPT {
             self.entries.pop_front();
+        } else if self.entries.len() == self.entries.capacity() {
+            // Never more than are kept: a server has little else in memory.
+            self.entries.reserve_exact(GROWTH.min(KEPT - self.entries.len()));
         }
         let mut ticks = (t_s - self.begin_s) / TICK_S;
         if ticks > f64::from(u32::MAX / 2) {
@@ -171,9 +178,19 @@ impl Track {
     /// The delay of the newest values above the usual one: their median. Zero while nothing is usual.
     pub fn excess_of_last(&self, values: usize) -> f64 {
         let Some(usual) = &self.usual else { return 0.0 };
-        let mut last: Vec<f64> =
-            self.entries.iter().rev().take(values).map(|e| f64::from(e.delay.abs()) - usual.delay_s).collect();
-        robust::median(&mut last)
+        let (mut last, count) = self.newest_delays(values);
+        let last = &mut last[..count];
+        if last.is_empty() { 0.0 } else { robust::median(last) - usual.delay_s }
+    }
+
+    /// The newest delays, newest first, and how many there are: at most [`NEWEST`].
+    fn newest_delays(&self, values: usize) -> ([f64; NEWEST], usize) {
+        let (mut last, mut count) = ([0.0; NEWEST], 0);
+        for (entry, delay) in self.entries.iter().rev().zip(&mut last).take(values) {
+            *delay = f64::from(entry.delay.abs());
+            count += 1;
+        }
+        (last, count)
     }
 
     /// Whether the newest delays stay away from the usual one: a queue that makes a path longer is short now and then.
@@ -188,9 +205,10 @@ impl Track {
 
     /// Whether the newest delays are steady, and their median.
     pub fn steady_delay(&self, values: usize) -> (f64, f64) {
-        let mut last: Vec<f64> = self.entries.iter().rev().take(values).map(|e| f64::from(e.delay.abs())).collect();
+        let (mut last, count) = self.newest_delays(values);
+        let last = &mut last[..count];
         let scatter = robust::noise(last.iter().copied(), &mut Vec::new());
-        (robust::median(&mut last), scatter)
+        (robust::median(last), scatter)
     }
 
     /// Whether it is time to learn.
@@ -258,12 +276,18 @@ impl Track {
             count += 1;
         }
         let mut best: Option<Sighting> = None;
+        let mut bound = Bound::default();
         for (sigma, length) in usual.sigmas.iter().zip(WINDOWS) {
             if length > count || sigma.is_nan() {
                 break;
             }
-            let size_s = mean(&values[..length], &weights[..length]);
+            bound.extend(&values[..length], &weights[..length]);
             let enough_s = (SIGMAS * sigma).max(peers.grain_s).max(2e-6);
+            // Mostly it is plain that the mean is small, and the values need not be sorted.
+            if bound.of_mean() <= enough_s {
+                continue;
+            }
+            let size_s = mean(&values[..length], &weights[..length]);
             let score = size_s.abs() / enough_s;
             if score > 1.0 && best.is_none_or(|b| score > b.score) && is_present(&values, length, size_s) {
                 best = Some(Sighting { score, size_s });
@@ -352,6 +376,36 @@ fn mean(values: &[f64], weights: &[f64]) -> f64 {
     sum / of
 }
 
+/// The largest that [`mean`] can be, without sorting.
+#[derive(Default)]
+struct Bound {
+    values: usize,
+    /// How many are below zero.
+    negative: usize,
+    /// Sums of the weights, and of the weighted magnitudes.
+    weight: f64,
+    magnitude: f64,
+}
+
+impl Bound {
+    /// Takes the values that have been added since the last call.
+    fn extend(&mut self, values: &[f64], weights: &[f64]) {
+        for (value, weight) in values.iter().zip(weights).skip(self.values) {
+            self.negative += usize::from(*value < 0.0);
+            self.weight += weight;
+            self.magnitude += weight * value.abs();
+        }
+        self.values = values.len();
+    }
+
+    fn of_mean(&self) -> f64 {
+        let spare = (self.values / 8).max(1);
+        // With enough values on both sides of zero, limiting the extremes makes no value larger.
+        let is_mixed = self.negative > spare && self.values - self.negative > spare;
+        if is_mixed { self.magnitude / self.weight } else { f64::INFINITY }
+    }
+}
+
 /// Whether the newest of a long window still show what its mean says.
 fn is_present(values: &[f64; 32], length: usize, size_s: f64) -> bool {
     let newest = (length / 8).max(3);
@@ -407,6 +461,21 @@ mod tests {
             }
         }
         None
+    }
+
+    #[test]
+    fn bound_is_never_below_the_mean() {
+        let mut dice = Dice::new(8);
+        for round in 0..2000 {
+            let shift = f64::from(round % 7) * 0.3;
+            let values: Vec<f64> = (0..32).map(|_| dice.normal() + shift).collect();
+            let weights: Vec<f64> = (0..32).map(|_| dice.unit().max(0.01)).collect();
+            let mut bound = Bound::default();
+            for length in WINDOWS {
+                bound.extend(&values[..length], &weights[..length]);
+                assert!(bound.of_mean() >= mean(&values[..length], &weights[..length]).abs() - 1e-12);
+            }
+        }
     }
 
     #[test]

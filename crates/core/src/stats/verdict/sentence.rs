@@ -185,6 +185,15 @@ mod tests {
     }
 
     #[test]
+    fn half_width_of_a_rate_is_never_shown_as_zero() {
+        let shown = [(8.13, 0.4), (1.0, 0.03), (-1.0, 0.0004), (2.0, 0.0), (3.0, 0.41)].map(ppm);
+        assert_eq!(
+            shown,
+            ["+8.1 ppm ± 0.4", "+1.00 ppm ± 0.03", "-1.000 ppm ± 0.001", "+2.000 ppm ± 0.001", "+3.0 ppm ± 0.5"]
+        );
+    }
+
+    #[test]
     fn sizes_have_a_suitable_unit() {
         for (size, text) in [
             (1.158, "1.16 s"),
