@@ -10,7 +10,7 @@ use crate::config::{EngineChoice, Family, Server, split_address};
 /// The port of NTP.
 pub(super) const NTP_PORT: u16 = 123;
 
-/// The options that every one-shot measurement has.
+/// The options of all one-shot measurements.
 #[derive(Debug, Clone, Args)]
 pub struct MeasureArgs {
     /// Servers to ask: NAME, ADDRESS, NAME:PORT or `[ADDRESS]:PORT`; a link-local address as `fe80::1%eth0`.
@@ -51,7 +51,7 @@ impl MeasureArgs {
         self.hostnames.iter().chain(&self.hosts).collect()
     }
 
-    /// Does not ask a server any more.
+    /// Removes a server from the list.
     pub(super) fn forget(&mut self, name: &str) {
         self.hosts.retain(|target| target.name != name);
         self.hostnames.retain(|target| target.name != name);
@@ -106,7 +106,7 @@ fn parse_engine(text: &str) -> Result<EngineChoice, String> {
 /// A server as it was named on the command line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Target {
-    /// As it was given.
+    /// The argument as given.
     pub name: String,
     pub(super) host: String,
     pub(super) port: Option<u16>,
@@ -117,7 +117,7 @@ impl Target {
     /// with its interface.
     ///
     /// # Errors
-    /// What is wrong with it.
+    /// The reason why the text is not a server.
     pub fn parse(text: &str) -> Result<Self, String> {
         let (host, port) = split_address(text)?;
         Ok(Self { name: text.to_owned(), host: host.to_string(), port })

@@ -148,9 +148,12 @@ pub static VARIABLES: &[Variable] = &[
             leap.list.is_some().then(|| announced && is_unlisted())
         },
     ),
-    truth("falseticker", Of::Server, "Whether the verdict says that the server is wrong.", |view| {
-        view.verdict().map(|it| it.blamed && it.class == Class::Falseticker)
-    }),
+    truth(
+        "falseticker",
+        Of::Server,
+        "Whether the error ranges prove the server wrong; false while it is only suspected.",
+        |view| view.verdict().map(|it| it.blamed && it.class == Class::Falseticker),
+    ),
     number("gap_ms", Of::Server, "ms", "Proven minimum error of the server; absent if no error is proven.", |view| {
         Some(ms(view.verdict()?.gap_s?))
     }),
