@@ -318,6 +318,7 @@ async fn probers(config: Config) -> Result<(), Failure> {
     let tools = Tools {
         supervisor: Supervisor::new(Census::default(), clock.clone(), escalate, log::discard()).start(),
         resolver: Arc::new(SystemResolver::new(Duration::from_secs(1))),
+        trust: Arc::default(),
         engines,
         outlet: Outlet::new(queue, [ends.clone()]),
         ends,

@@ -94,6 +94,13 @@ impl UncleanShutdown {
 }
 
 impl LedgerState {
+    /// When an earlier process may last have exchanged keys with this address, on the monotonic clock: a key exchange comes
+    /// just before a poll. After an unclean shutdown, polls may be missing. `None` if the address was never polled.
+    fn last_activity_ns(&self, address: SocketAddr, now: Stamp) -> Option<i64> {
+        let polled = self.past.get(&address).map(|past| past.ended_ns(now));
+        polled.max(self.unclean.map(|unclean| unclean.over_at(Duration::ZERO)))
+    }
+
     /// Removes schedules that no prober uses and that no longer delay a poll.
     fn sweep(&mut self, now: i64) {
         self.pacings.retain(|_, pacing| pacing.is_followed() || pacing.schedule().next_poll(1.0) > now);
@@ -190,11 +197,11 @@ impl Ledger {
             if let Some(session) = earlier.filter(|session| session.fits(server)) {
                 return Arc::clone(session);
             }
-            let mut session = ProbeSession::of(server, address, tools);
-            if let Some(earlier) = earlier {
-                session = session.after(earlier);
-            }
-            let session = Arc::new(session);
+            let session = ProbeSession::of(server, address, tools);
+            let session = Arc::new(match earlier {
+                Some(earlier) => session.after(earlier),
+                None => session.after_process(state.last_activity_ns(address, tools.clock.now())),
+            });
             state.sessions.insert(address, Arc::clone(&session));
             session
         })

@@ -168,6 +168,8 @@ impl Handler<StopNow> for Prober {
         self.retired = true;
         match &self.under_way {
             None => ctx.stop(),
+            // Before the first request there is nothing to record.
+            Some(poll) if self.assignment.session.is_preparing() => poll.abort(),
             Some(burst) if self.assignment.server.samples_per_poll > 1 => burst.abort(),
             Some(_) => {}
         }

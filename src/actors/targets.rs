@@ -15,10 +15,10 @@ use super::prober::{Assignment, Prober};
 use super::supervisor::Supervisor;
 use crate::actors::adoption::{Adopt, Release};
 use crate::config::{Addresses, Family, Host, Server};
+use crate::key_exchange::Trust;
 use crate::messages::lifecycle::StopNow;
 use crate::messages::sample::{Forget, SampleReady};
 use crate::messages::targets::SetServers;
-use crate::nts::Trust;
 use crate::probe::poll::GRACE;
 use crate::probe::resolve::Resolve;
 use crate::probe::rotation::{Answer, Change};
@@ -192,8 +192,9 @@ impl Targets {
         let assignment = Assignment {
             server: Arc::clone(server),
             address,
-            pacing: self.tools.ledger.pacing(server, address, first, &*self.tools.clock),
+            // Before the schedule, which takes what is known of earlier processes.
             session: self.tools.ledger.session(server, address, &self.nts_tools()),
+            pacing: self.tools.ledger.pacing(server, address, first, &*self.tools.clock),
             engine: self.tools.engines.choose(server.engine),
             outlet: self.tools.outlet.clone(),
             succession: selection.succession.clone(),

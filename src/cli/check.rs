@@ -15,6 +15,7 @@ use std::io::{self, Write};
 pub use state::State;
 
 mod args;
+mod certificate;
 mod limits;
 mod quantity;
 mod state;
@@ -89,7 +90,7 @@ fn judge(args: &CheckArgs, measured: &Measured) -> State {
 
 fn judge_values(args: &CheckArgs, measured: &Measured) -> State {
     let worst = QUANTITIES.iter().map(|quantity| quantity.judge(args, measured)).max();
-    worst.unwrap_or(State::Unknown).max(judge_leap(args, measured))
+    worst.unwrap_or(State::Unknown).max(judge_leap(args, measured)).max(certificate::judge(args, measured))
 }
 
 fn judge_leap(args: &CheckArgs, measured: &Measured) -> State {
@@ -143,6 +144,7 @@ fn describe(args: &CheckArgs, measured: &Measured) -> String {
     }
     let mut parts: Vec<String> = QUANTITIES.iter().filter_map(|quantity| quantity.describe(args, measured)).collect();
     parts.extend(leap_words(args, measured));
+    parts.extend(certificate::describe(args, measured));
     if measured.lost() > 0 {
         parts.push(format!("{} of {} requests lost", measured.lost(), measured.sent()));
     }
@@ -166,6 +168,8 @@ fn brief(args: &CheckArgs, measured: &Measured, state: State) -> String {
     let mut parts: Vec<String> =
         QUANTITIES.iter().filter(is_worth_saying).filter_map(|it| it.describe(args, measured)).collect();
     parts.extend(leap_words(args, measured).filter(|_| args.leap != Announced::Ok));
+    let is_expiring = certificate::judge(args, measured) != State::Ok;
+    parts.extend(certificate::describe(args, measured).filter(|_| is_expiring));
     format!("{} {}", measured.name, parts.join(" "))
 }
 
@@ -182,7 +186,8 @@ fn performance(args: &CheckArgs, measured: &Measured, is_labelled: bool) -> Opti
     let values = QUANTITIES.iter().filter_map(|it| Some(labelled(it.label, it.performance(args, measured)?)));
     let loss_percent = 100.0 * measured.lost() as f64 / measured.sent().max(1) as f64;
     let loss = labelled("loss", format!("{loss_percent:.0}%;;;0;100"));
-    Some(values.chain([loss]).collect::<Vec<_>>().join(" "))
+    let certificate = certificate::performance(args, measured).map(|value| labelled("nts_certificate", value));
+    Some(values.chain([loss]).chain(certificate).collect::<Vec<_>>().join(" "))
 }
 
 /// A label may hold anything but `=` and `'`. Only with `--all` it has the address, which tells the results apart.

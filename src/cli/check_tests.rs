@@ -16,6 +16,10 @@ fn args(line: &str) -> CheckArgs {
 }
 
 fn sampled(name: &str, offset_s: f64) -> Measured {
+    Measured::new(name, "192.0.2.1:123".parse().ok(), report(offset_s))
+}
+
+fn report(offset_s: f64) -> ProbeReport {
     let reply = Reply {
         stratum: 2,
         leap: Leap::None,
@@ -26,9 +30,7 @@ fn sampled(name: &str, offset_s: f64) -> Measured {
         reference_age_s: None,
     };
     let measure = Some(Measure { offset_s, delay_s: 0.001_2, root_distance_s: 0.002 });
-    let report =
-        ProbeReport { measure, reply: Some(reply), ..ProbeReport::failed(crate::clock::now(), Outcome::Sample) };
-    Measured::new(name, "192.0.2.1:123".parse().ok(), report)
+    ProbeReport { measure, reply: Some(reply), ..ProbeReport::failed(crate::clock::now(), Outcome::Sample) }
 }
 
 fn failed(name: &str, outcome: Outcome) -> Measured {
@@ -83,7 +85,7 @@ fn what_was_not_measured_is_never_green() {
 #[test]
 fn reference_age_has_limits_of_its_own() {
     let aged = |age_s| {
-        let mut report = sampled("a", 0.0).best().clone();
+        let mut report = report(0.0);
         report.reply.as_mut().unwrap().reference_age_s = age_s;
         Measured::new("a", "192.0.2.1:123".parse().ok(), report)
     };
@@ -107,7 +109,7 @@ fn reference_age_has_limits_of_its_own() {
 #[test]
 fn every_limit_counts_and_marks_the_value_that_it_is_about() {
     let leaping = |leap| {
-        let mut report = sampled("a", 0.0).best().clone();
+        let mut report = report(0.0);
         report.reply.as_mut().unwrap().leap = leap;
         Measured::new("a", "192.0.2.1:123".parse().ok(), report)
     };

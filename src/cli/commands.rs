@@ -16,8 +16,8 @@ use super::span::{NAME_ONE, Place};
 use super::table::Terminal;
 use super::upkeep::UpkeepError;
 use super::{
-    check, clock, config, demo, doctor, export, health, make_report, man, notify, plot, query, replay, stats, upkeep,
-    watch,
+    check, clock, config, demo, doctor, export, fleet, health, make_report, man, notify, plot, query, replay, stats,
+    upkeep, watch,
 };
 use crate::app::memory;
 use crate::app::permissions::{self, Tightened};
@@ -108,6 +108,9 @@ pub enum Command {
     /// List notifiers, or test one.
     #[command(subcommand)]
     Notify(notify::NotifyCommand),
+    /// What a fleet of monitors needs beside the service.
+    #[command(subcommand)]
+    Fleet(fleet::FleetCommand),
     /// Print completions for a shell.
     #[command(after_help = COMPLETIONS)]
     Completions {
@@ -211,6 +214,13 @@ impl Cli {
                 clap_complete::generate(shell, &mut Self::command(), "ntp-monitor", &mut std::io::stdout());
                 ExitCode::SUCCESS
             }
+            Command::Fleet(command) => match fleet::run(&command, &mut std::io::stdout()) {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(why) => {
+                    complain(&why);
+                    ExitCode::FAILURE
+                }
+            },
             Command::Doctor(args) => doctor(&args, inputs),
             Command::Health(args) => {
                 finish(block_on(async { health::run(&args, &inputs, &mut std::io::stdout()).await }))

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::words;
 use crate::probe::ProbeReport;
 use ntp_monitor_core::conclusion::Claim;
+use ntp_monitor_core::nts::Status;
 use ntp_monitor_core::sample::{Evidence, Measure, Outcome};
 
 /// The result for one server.
@@ -18,13 +19,15 @@ pub struct Measured {
     pub address: Option<SocketAddr>,
     /// Every request in order; never empty.
     reports: Vec<ProbeReport>,
+    /// The state of NTS after the last request, if it was asked for.
+    pub nts: Option<Status>,
 }
 
 impl Measured {
     /// The result of requests made at `address`, or without one. `first` makes sure that there is a result at all.
     #[must_use]
     pub fn new(name: &str, address: Option<SocketAddr>, first: ProbeReport) -> Self {
-        Self { name: name.to_owned(), address, reports: vec![first] }
+        Self { name: name.to_owned(), address, reports: vec![first], nts: None }
     }
 
     /// Adds the result of a further request.

@@ -9,6 +9,7 @@ pub mod config;
 pub mod demo;
 pub mod doctor;
 pub mod export;
+mod fleet;
 pub mod health;
 pub mod make_report;
 pub mod man;

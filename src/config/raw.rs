@@ -12,9 +12,11 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+mod fleet;
 mod notifier;
 mod report;
 
+pub(super) use fleet::{Fleet, Nats, NatsTls};
 pub(super) use notifier::Notifier;
 pub(super) use report::Report;
 
@@ -54,6 +56,10 @@ pub(super) struct Root {
     pub notifier: Vec<Notifier>,
     /// Scheduled reports and their receivers.
     pub report: Report,
+    /// The NATS server that connects the instances of a fleet. Optional.
+    pub nats: Option<Nats>,
+    /// What this instance does in a fleet. Needs [nats].
+    pub fleet: Option<Fleet>,
 }
 
 /// `[monitor]`.

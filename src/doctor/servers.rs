@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::stream;
+use jiff::Timestamp;
 
 use super::agreement::{Look, weigh};
 use super::finding::{Area, Finding};
@@ -18,6 +19,7 @@ use crate::probe::{NtsTools, ProbeSession};
 use crate::store::read::Reader;
 use ntp_monitor_core::clock::Stamp;
 use ntp_monitor_core::conclusion::Claim;
+use ntp_monitor_core::nts::{Certificate, Expiry, Status};
 use ntp_monitor_core::sample::{Measure, Outcome, Sample};
 
 const AREA: Area = Area("servers");
@@ -91,14 +93,27 @@ async fn look(examination: &Examination, server: &Server, seen: Option<&Sample>)
     session.prepare().await;
     let query = match session.query(server.timeout) {
         Ok(query) => query,
-        Err(why) => return AREA.problem(name, why.reason(), "see docs/NTS.md"),
+        Err(why) => return AREA.problem(name, why.reason(), "see docs/NTS.md").into(),
     };
     let asked = examination.engines.choose(server.engine).probe(query);
     let Ok(report) = tokio::time::timeout(server.timeout + GRACE, asked).await else {
         return AREA.problem(name, "the engine did not end by its deadline", "report this").into();
     };
     let stamped = report.timestamping.map_or("", |stamps| stamps.label());
-    judge(name, &report.outcome, report.measure, &format!(", {address} {stamped}"))
+    let mut look = judge(name, &report.outcome, report.measure, &format!(", {address} {stamped}"));
+    if let Some(certificate) = session.nts().as_ref().and_then(Status::certificate) {
+        add_certificate(&mut look, certificate);
+    }
+    look
+}
+
+fn add_certificate(look: &mut Look, certificate: &Certificate) {
+    let now = Timestamp::now();
+    let days = certificate.left_s(now) / 86_400.0;
+    look.finding.what.push_str(&format!(", NTS, certificate of {} for {days:.0} more days", certificate.issuer));
+    if look.finding.level == Level::Ok && certificate.expiry(now) != Expiry::Far {
+        look.finding = AREA.warning(look.finding.subject.clone(), look.finding.what.clone(), "renew the certificate");
+    }
 }
 
 /// The age of a sample, if it is recent enough to be used.

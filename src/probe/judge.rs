@@ -113,8 +113,8 @@ impl Judgement {
         self.row.result(Check::Origin) == Some(true)
     }
 
-    /// Whether the server has sent the datagram, as far as can be told: it verifies, if the request had NTS. A forged reply
-    /// must not make the good one look like its repetition.
+    /// Whether only the server can have sent the datagram: it echoes the cookie, and verifies if the request had NTS. A forged
+    /// reply must not make the good one look like its repetition.
     #[must_use]
     pub fn is_from_server(&self) -> bool {
         let is_authentic = |opened: &Opened| opened.is_authentic == Some(true);

@@ -9,7 +9,7 @@ mod keys;
 
 use super::{ProbeReport, Query};
 use crate::config::{Host, Nts, Server};
-use crate::nts::Trust;
+use crate::key_exchange::Trust;
 use crate::probe::resolve::Resolve;
 use keys::KeySession;
 use ntp_monitor_core::clock::Clock;
@@ -51,6 +51,12 @@ impl ProbeSession {
         Self { address, keys: Some(KeySession::new(nts, host, address, Policy::PUBLIC, tools.clone())) }
     }
 
+    /// The configured address.
+    #[must_use]
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// Whether it can be continued for `server`, whose configuration may have changed.
     #[must_use]
     pub fn fits(&self, server: &Server) -> bool {
@@ -71,11 +77,26 @@ impl ProbeSession {
         self
     }
 
+    /// Continues the pause of an earlier process, which may have exchanged keys as late as `begun_ns` (monotonic).
+    #[must_use]
+    pub fn after_process(self, begun_ns: Option<i64>) -> Self {
+        if let (Some(keys), Some(begun_ns)) = (&self.keys, begun_ns) {
+            keys.resume(begun_ns);
+        }
+        self
+    }
+
     /// Exchanges keys if that is due. Ends within the deadline of a key exchange; others wait for their turn before.
     pub async fn prepare(&self) {
         if let Some(keys) = &self.keys {
             keys.prepare().await;
         }
+    }
+
+    /// Whether [`Self::prepare`] is in progress: then the poll has made no request yet.
+    #[must_use]
+    pub fn is_preparing(&self) -> bool {
+        self.keys.as_ref().is_some_and(KeySession::is_exchanging)
     }
 
     /// The next query.

@@ -279,7 +279,9 @@ mod tests {
         let day = Span { from_ns: -23 * 60 * MINUTE, to_ns: 60 * MINUTE };
         let mut evidence = Evidence::new(day, 0.05);
         let known = Known { polled: &minutes(0, 60), wrong: &Stretches::default() };
-        ["a", "b", "c"].map(|name| evidence.add(&polled(name, &[0.01; 12]), known));
+        for name in ["a", "b", "c"] {
+            evidence.add(&polled(name, &[0.01; 12]), known);
+        }
         let got = evidence.finish(&minutes(0, 15)).unwrap();
         assert_eq!(got.servers["a"].texts(), ["4.17 %", "0.00 %", "0.00 %", "0.00 %", "95.83 %"]);
         assert_eq!(got.majority.texts(), ["3.13 %", "0.00 %", "0.00 %", "1.04 %", "95.83 %"]);

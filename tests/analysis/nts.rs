@@ -7,16 +7,17 @@ use std::time::Duration;
 
 use ntp_monitor::clock::SystemClock;
 use ntp_monitor::config::{Host, Nts};
-use ntp_monitor::nts::{Target, Trust, exchange};
+use ntp_monitor::key_exchange::{Target, Trust, exchange};
 use ntp_monitor::probe::poll::poll;
 use ntp_monitor::probe::resolve::system::SystemResolver;
 use ntp_monitor::probe::{KernelEngine, NtsTools, ProbeEngine, ProbeReport, ProbeSession, Query};
-use ntp_monitor_core::ntp::Check;
+use ntp_monitor_core::ntp::{Check, Mode, NtpTimestamp, Packet};
 use ntp_monitor_core::nts::{Aead, Expiry, Policy, Stock};
 use ntp_monitor_core::sample::{Authentication, Outcome, Timestamping};
 
-use crate::common::authority::Authority;
+use crate::common::authority::{Authority, Identity};
 use crate::common::chronyd::{Chronyd, NtsServer};
+use crate::common::ntske::{KeyServer, Script, end, record, usual_records};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -166,4 +167,92 @@ async fn server_that_cannot_exchange_keys_is_not_asked() {
     let Outcome::Fault(why) = report.best.outcome else { panic!("{report:?}") };
     assert!(why.contains("the certificate is for") && why.contains("localhost"), "{why}");
     assert_eq!((report.sent, session.nts().unwrap().failures_in_row), (0, 1));
+}
+
+/// A server that answers every request with a NAK.
+fn server_without_keys() -> SocketAddr {
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let address = socket.local_addr().unwrap();
+    thread::spawn(move || {
+        let mut octets = [0; 2048];
+        while let Ok((len, client)) = socket.recv_from(&mut octets) {
+            let request = &octets[..len];
+            let header = Packet { mode: Mode::Server, origin: NtpTimestamp(transmit(request)), ..Packet::request(1) };
+            let mut reply = [&header.to_bytes()[..], &request[48..84]].concat();
+            reply[12..16].copy_from_slice(b"NTSN");
+            socket.send_to(&reply, client).unwrap();
+        }
+    });
+    address
+}
+
+fn transmit(request: &[u8]) -> u64 {
+    u64::from_be_bytes(request[40..48].try_into().unwrap())
+}
+
+/// A session whose keys come from a scripted server.
+fn scripted(script: impl FnOnce(Identity) -> Script, address: SocketAddr) -> (KeyServer, Arc<ProbeSession>) {
+    let authority = Authority::new();
+    let server = KeyServer::start(script(authority.sign("localhost", 2020, 2120)));
+    let key_server = Some((Host::Name("localhost".into()), server.address.port()));
+    let nts = Nts { key_server, ca_pem: Some(authority.pem().into()) };
+    let session = ProbeSession::with_nts(&nts, &Host::Address(address.ip()), address, &tools());
+    (server, Arc::new(session))
+}
+
+async fn outcomes(session: &Arc<ProbeSession>, polls: usize) -> Vec<(Outcome, u16)> {
+    let (engine, clock) = (Arc::new(KernelEngine::new()), Arc::new(SystemClock));
+    let mut outcomes = Vec::new();
+    for _ in 0..polls {
+        let timeout = Duration::from_millis(300);
+        let report = poll(engine.clone(), Arc::clone(session), timeout, 1, clock.clone()).await;
+        outcomes.push((report.best.outcome, report.sent));
+    }
+    outcomes
+}
+
+#[tokio::test]
+async fn nak_loop_costs_one_key_exchange_within_the_floor() {
+    let (server, session) = scripted(Script::usual, server_without_keys());
+    let outcomes = outcomes(&session, 5).await;
+    assert_eq!(outcomes[0], (Outcome::Rejected(Check::Nak), 1));
+    assert!(
+        outcomes[1..].iter().all(|(outcome, sent)| matches!(outcome, Outcome::Fault(_)) && *sent == 0),
+        "{outcomes:?}"
+    );
+    let status = session.nts().unwrap();
+    assert_eq!((server.connections(), status.naks, status.cookies), (1, 1, 0));
+}
+
+#[tokio::test]
+async fn failing_key_exchange_is_not_tried_again_at_the_next_polls() {
+    let records = [vec![record(0x8002, &[0, 2])], vec![end()]].concat();
+    let (server, session) = scripted(|identity| Script::answering(identity, &records), server_without_keys());
+    let outcomes = outcomes(&session, 5).await;
+    let says_why = |outcome: &Outcome| outcome.reason().contains("error 2 (internal server error)");
+    assert!(outcomes.iter().all(|(outcome, sent)| says_why(outcome) && *sent == 0), "{outcomes:?}");
+    let status = session.nts().unwrap();
+    assert_eq!((server.connections(), status.failures, status.fault().unwrap().label), (1, 1, "error-record"));
+}
+
+#[tokio::test]
+async fn key_exchange_may_name_another_server() {
+    let other = UdpSocket::bind("127.0.0.2:0").unwrap().local_addr().unwrap();
+    let port = record(7, &other.port().to_be_bytes());
+    let records = [usual_records(), vec![record(6, b"127.0.0.2"), port, end()]].concat();
+    let (_server, session) = scripted(|identity| Script::answering(identity, &records), server_without_keys());
+    let outcomes = outcomes(&session, 1).await;
+    assert_eq!((outcomes[0].1, session.nts().unwrap().asked), (1, other));
+    let records = [usual_records(), vec![record(6, b"224.0.1.1"), end()]].concat();
+    let (_server, session) = scripted(|identity| Script::answering(identity, &records), server_without_keys());
+    assert!(self::outcomes(&session, 1).await[0].0.reason().contains("224.0.1.1"));
+}
+
+#[tokio::test]
+async fn lost_replies_use_up_the_stock_and_then_keys_are_due() {
+    let silent = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let (server, session) = scripted(Script::usual, silent.local_addr().unwrap());
+    let outcomes = outcomes(&session, 10).await;
+    let sent: u16 = outcomes.iter().map(|(_, sent)| sent).sum();
+    assert_eq!((sent, server.connections(), session.nts().unwrap().cookies), (8, 1, 0));
 }

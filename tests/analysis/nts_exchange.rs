@@ -3,7 +3,7 @@
 use std::net::{SocketAddr, TcpListener};
 use std::time::{Duration, Instant};
 
-use ntp_monitor::nts::{Exchange, ExchangeFault, Target, Trust, exchange};
+use ntp_monitor::key_exchange::{Exchange, ExchangeFault, Target, Trust, exchange};
 
 use crate::common::authority::{Authority, Identity};
 use crate::common::ntske::{Answer, KeyServer, Script, end, record, usual_answer, usual_records};

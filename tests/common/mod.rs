@@ -10,6 +10,7 @@ pub mod grafana;
 pub mod http;
 pub mod influxdb;
 pub mod monitor;
+pub mod nats;
 pub mod ntske;
 pub mod prometheus;
 pub mod proxy;

@@ -3,6 +3,8 @@
 //! The whole program uses the same units and signs: an offset is in seconds and **positive when the server is ahead of
 //! this host** (theta in RFC 5905 §8); delays, dispersions and distances are in seconds and never negative.
 
+use serde::{Deserialize, Serialize};
+
 mod outcome;
 
 pub use outcome::Outcome;
@@ -17,7 +19,7 @@ use crate::ntp::{Check, CheckRow, Leap, NtpTimestamp, RefId};
 use crate::nts;
 
 /// The configured name and tags of a server, shared by all of its samples.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ServerIdent {
     /// Which vantage point asks; empty for this one.
     pub vantage: Arc<str>,

@@ -21,6 +21,7 @@ Examples:
   ntp-monitor check -w 1ms -c 10ms -n 4 ntp1.example.net ntp2.example.net
   ntp-monitor check --unreachable critical 192.0.2.1
   ntp-monitor check --stratum 3,5 --root-distance 50ms,500ms --leap warning 192.0.2.1
+  ntp-monitor check --nts --nts-certificate 14d,2d time.example.net
   ntp-monitor check -n 4 --jitter 5ms,10ms --delay 100ms --reference-age 36h,7d 192.0.2.1";
 
 /// Arguments of `check`.
@@ -48,6 +49,9 @@ pub struct CheckArgs {
     /// Limits of the time since the server's clock was last set, as the server states it.
     #[arg(long, value_name = "WARN[,CRIT]", value_parser = Limits::times)]
     pub reference_age: Option<Limits>,
+    /// Limits of the time that is left of the certificate of the NTS key exchange; needs --nts.
+    #[arg(long, value_name = "WARN[,CRIT]", requires = "nts", value_parser = Limits::times_left)]
+    pub nts_certificate: Option<Limits>,
     /// What it means when a server announces a leap second.
     #[arg(long, value_name = "STATE", default_value = "ok")]
     pub leap: Announced,

@@ -16,6 +16,12 @@ impl Limits {
         Self::parse(text, |part| parse_duration(part).map(|time| time.as_secs_f64()))
     }
 
+    /// Reads `WARN` or `WARN,CRIT` with times of which less is worse. The values are negative.
+    pub(super) fn times_left(text: &str) -> Result<Self, String> {
+        Self::parse(text, |part| parse_duration(part).map(|time| -time.as_secs_f64()))
+            .map_err(|why| why.replace("CRIT must not be below WARN", "CRIT must not be above WARN"))
+    }
+
     /// Reads `WARN` or `WARN,CRIT` with strata.
     pub(super) fn strata(text: &str) -> Result<Self, String> {
         Self::parse(text, |part| match part.parse() {
@@ -56,6 +62,8 @@ mod tests {
         for bad in ["", ",", "4,", ",4", "5,4", "0", "17", "1.5", "-1", "4,5,6"] {
             assert!(Limits::strata(bad).is_err(), "{bad}");
         }
+        assert_eq!(Limits::times_left("14d,2d"), Ok(Limits { warning: -1_209_600.0, critical: Some(-172_800.0) }));
+        assert!(Limits::times_left("2d,14d").is_err());
         for bad in ["", "2s,1s", "1s,", "soon", "-1s", "1s,2s,3s"] {
             assert!(Limits::times(bad).is_err(), "{bad}");
         }

@@ -44,7 +44,9 @@ pub(super) fn servers(
 ) -> Vec<Arc<Server>> {
     let mut authorities = Authorities { surroundings, read: HashMap::new() };
     let all = KeyPath::dotted("server");
-    if sections.is_empty() && rules.sound(&[&all]) && rules.tree.count(&all) == 0 {
+    // A hub of a fleet judges what others measure.
+    let is_hub = rules.tree.get(&KeyPath::dotted("fleet.role")).is_some_and(|role| role == "hub");
+    if sections.is_empty() && !is_hub && rules.sound(&[&all]) && rules.tree.count(&all) == 0 {
         let message =
             "there is no server to watch: add a [[server]] with an address, or set NTP_SERVER=time.example.net";
         rules.findings.add(rules.tree, &all, message);

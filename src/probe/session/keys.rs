@@ -2,7 +2,8 @@
 
 use std::fmt::Write as _;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use ntp_monitor_core::nts::{Due, KeyFault, LastExchange, Policy, Status, Stock};
@@ -11,10 +12,12 @@ use ntp_monitor_core::sample::Outcome;
 use super::super::{NtsNews, Query};
 use super::NtsTools;
 use crate::config::{Family, Host, Nts, is_of_one_host};
-use crate::nts::{Established, Exchange, ExchangeFault, Target, exchange};
+use crate::key_exchange::{Established, Exchange, ExchangeFault, Target, exchange};
 
 /// How long a key exchange may take, from the TCP connection to the last record.
 const DEADLINE: Duration = Duration::from_secs(5);
+/// The UDP port of an NTP server that key exchange names without a port.
+const NTP_PORT: u16 = 123;
 /// Addresses of a key-exchange server that are tried.
 const MAX_ADDRESSES: usize = 3;
 
@@ -24,6 +27,8 @@ pub(super) struct KeySession {
     address: SocketAddr,
     tools: NtsTools,
     state: Mutex<State>,
+    /// Whether a key exchange runs, or waits for its turn.
+    is_exchanging: AtomicBool,
 }
 
 struct State {
@@ -47,7 +52,8 @@ impl KeySession {
             downgrades: 0,
         };
         let state = Mutex::new(State { stock: Stock::new(policy), view });
-        Self { nts: nts.clone(), host: host.clone(), address, tools, state }
+        let is_exchanging = AtomicBool::new(false);
+        Self { nts: nts.clone(), host: host.clone(), address, tools, state, is_exchanging }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -62,6 +68,10 @@ impl KeySession {
     pub fn wait_like(&self, earlier: &Self) {
         let earliest_ns = earlier.state().stock.earliest_ns();
         self.state().stock.hold(earliest_ns);
+    }
+
+    pub fn resume(&self, begun_ns: i64) {
+        self.state().stock.resume(begun_ns);
     }
 
     pub fn view(&self) -> Status {
@@ -88,7 +98,7 @@ impl KeySession {
         state.stock.add(news.cookies);
         state.view.downgrades += u64::from(news.is_downgraded);
         // A NAK can be forged by those who see the request, so an authentic reply outweighs it.
-        if news.is_nak && *outcome != Outcome::Sample {
+        if news.is_nak && matches!(outcome, Outcome::Rejected(_)) {
             state.view.naks += 1;
             state.stock.refused();
         }
@@ -104,8 +114,13 @@ impl KeySession {
             // Noted before the first datagram, so that a poll that is aborted counts against the floor.
             state.stock.begin(now.mono_ns);
         }
+        let _running = Running::of(&self.is_exchanging);
         let (exchange, asked) = self.exchange().await;
         self.conclude(exchange, asked);
+    }
+
+    pub fn is_exchanging(&self) -> bool {
+        self.is_exchanging.load(Ordering::Relaxed)
     }
 
     /// One key exchange, and where the requests go after it.
@@ -197,7 +212,21 @@ impl KeySession {
     }
 }
 
-const NTP_PORT: u16 = 123;
+/// Says that a key exchange runs, until it is dropped, also if the poll is aborted.
+struct Running<'a>(&'a AtomicBool);
+
+impl<'a> Running<'a> {
+    fn of(flag: &'a AtomicBool) -> Self {
+        flag.store(true, Ordering::Relaxed);
+        Self(flag)
+    }
+}
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Relaxed);
+    }
+}
 
 impl State {
     /// Why there is no cookie, for the reason of a poll.

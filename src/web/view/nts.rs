@@ -63,7 +63,8 @@ pub struct CertificateRow {
 
 impl NtsState {
     /// The state at `now`, on the wall clock in nanoseconds.
-    pub(super) fn of(status: &Status, now_ns: i64) -> Self {
+    #[must_use]
+    pub fn of(status: &Status, now_ns: i64) -> Self {
         let now = Timestamp::from_nanosecond(i128::from(now_ns)).unwrap_or(Timestamp::UNIX_EPOCH);
         let last = status.last.as_ref();
         Self {

@@ -9,7 +9,7 @@ use super::nts::NtsState;
 use crate::config::Server;
 use ntp_monitor_core::health::availability::{Rates, Tally};
 use ntp_monitor_core::health::report::ServerHealth;
-use ntp_monitor_core::sample::{Sample, SeriesKey};
+use ntp_monitor_core::sample::{Authentication, Sample, SeriesKey};
 use ntp_monitor_core::stats::snapshot::SeriesSnapshot;
 use ntp_monitor_core::stats::verdict::{Class, Kind, ServerVerdict, When};
 
@@ -278,6 +278,12 @@ impl Row {
             row.consecutive_failures = health.consecutive_failures;
             row.outcomes.clone_from(&health.outcomes);
             row.rejected_replies = health.rejected_replies;
+        }
+        let is_authentic = last.authentication == Authentication::Nts && last.outcome.is_success();
+        if is_authentic && row.is_accused() {
+            row.add_sentence(
+                "Its replies are authenticated by NTS, which proves who sent them, not that they are right.",
+            );
         }
         row.state = match () {
             () if row.is_accused() => Condition::Wrong,

@@ -51,6 +51,9 @@ export interface ServerRow {
   precision_s: number | null;
   poll_s: number;
   timestamping: string | null;
+  /** How the last reply was authenticated, or should have been. */
+  authentication?: string | null;
+  nts?: NtsState | null;
   score: number | null;
   success: { hour: Rate; day: Rate; week: Rate };
   consecutive_failures: number;
@@ -60,6 +63,34 @@ export interface ServerRow {
   last_poll: string | null;
   last_seen: string | null;
   sparkline: (number | null)[];
+}
+
+/** The state of NTS at one server. */
+export interface NtsState {
+  key_server: string;
+  asked: string;
+  aead: string | null;
+  cookies: number;
+  cookie_octets: number | null;
+  exchanged: string | null;
+  exchange_s: number | null;
+  fault: string | null;
+  reason: string;
+  exchanges: number;
+  failures: number;
+  failures_in_row: number;
+  naks: number;
+  downgrades: number;
+  certificates: Certificate[];
+}
+
+export interface Certificate {
+  subject: string;
+  issuer: string;
+  serial: string;
+  not_before: string;
+  not_after: string;
+  days_left: number;
 }
 
 export interface ServerPage {

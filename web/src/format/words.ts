@@ -89,6 +89,11 @@ export const CHECKS: Record<string, string> = {
   "origin": "Echoes the random cookie of our request",
   "duplicate": "Is no repetition of a refused reply",
   "authentication": "Does not claim that authentication failed",
+  "extension-fields": "NTS: its extension fields can be parsed",
+  "downgrade": "NTS: is not a plain reply",
+  "unique-identifier": "NTS: repeats the unique identifier of our request",
+  "nts-nak": "NTS: the server could read our cookie",
+  "authenticator": "NTS: the authenticator verifies",
   "kiss": "Is no kiss-o'-death",
   "synchronised": "The server calls itself synchronised",
   "zero-timestamp": "Carries its receive and transmit time",
@@ -99,6 +104,7 @@ export const CHECKS: Record<string, string> = {
   "local-step": "This host's clock was not stepped during the exchange",
   "delay": "The round trip is not negative",
   "loop": "The server does not follow this host",
+  "cookie": "NTS: brings a new cookie (its lack is only recorded)",
 };
 
 /** `server_step` as `Server step`. */

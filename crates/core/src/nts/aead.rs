@@ -8,7 +8,7 @@ use aes_siv::siv::{Aes128Siv, Aes256Siv};
 /// An algorithm for authenticated encryption (IANA registry of AEAD algorithms).
 ///
 /// AEAD_AES_128_GCM_SIV (30) is not offered: implementations derive its keys differently.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub enum Aead {
     /// 15: AEAD_AES_SIV_CMAC_256, which every server must have.
     AesSivCmac256,
@@ -81,7 +81,8 @@ impl Key {
 
     /// Encrypts `plain` and authenticates it together with `associated` and `nonce`. The result is 16 octets longer.
     /// `None` never happens with the two headers that NTS uses; the library allows 126.
-    pub(super) fn seal(&self, associated: &[u8], nonce: &[u8], plain: &[u8]) -> Option<Vec<u8>> {
+    #[must_use]
+    pub fn seal(&self, associated: &[u8], nonce: &[u8], plain: &[u8]) -> Option<Vec<u8>> {
         let headers = [associated, nonce];
         match self {
             Self::Siv256(key) => Aes128Siv::new(key.into()).encrypt(headers, plain).ok(),
@@ -90,7 +91,8 @@ impl Key {
     }
 
     /// The plain text; `None` if anything was changed, or the key is another one.
-    pub(super) fn open(&self, associated: &[u8], nonce: &[u8], sealed: &[u8]) -> Option<Vec<u8>> {
+    #[must_use]
+    pub fn open(&self, associated: &[u8], nonce: &[u8], sealed: &[u8]) -> Option<Vec<u8>> {
         let headers = [associated, nonce];
         match self {
             Self::Siv256(key) => Aes128Siv::new(key.into()).decrypt(headers, sealed).ok(),

@@ -71,11 +71,9 @@ impl Stock {
         }
     }
 
-    /// Continues after an earlier process that began a key exchange at `begun_ns` and had failed `failures` times in a
-    /// row. `random` is from 0 to 1.
-    pub fn resume(&mut self, begun_ns: i64, failures: u32, random: f64) {
-        self.failures = failures;
-        self.earliest_ns = begun_ns.saturating_add(self.wait_ns(random));
+    /// Continues after an earlier process, which may have begun a key exchange as late as `begun_ns`.
+    pub fn resume(&mut self, begun_ns: i64) {
+        self.hold(begun_ns.saturating_add(nanos(self.policy.floor)));
     }
 
     /// The earliest time of the next key exchange, in monotonic nanoseconds.
@@ -103,7 +101,7 @@ impl Stock {
         }
     }
 
-    /// Notes that a key exchange begins. It counts against the floor, whatever comes of it.
+    /// Notes that a key exchange begins. It counts against the floor, also if it fails.
     pub fn begin(&mut self, now_ns: i64) {
         self.earliest_ns = now_ns.saturating_add(nanos(self.policy.floor));
     }
@@ -292,9 +290,9 @@ mod tests {
     #[test]
     fn restart_does_not_shorten_the_wait() {
         let mut stock = Stock::new(Policy::PUBLIC);
-        stock.resume(-10 * SECOND, 0, 0.5);
+        stock.resume(-10 * SECOND);
         assert_eq!(stock.due(0), Due::At(50 * SECOND));
-        stock.resume(-10 * SECOND, 3, 0.5);
-        assert_eq!(stock.due(0), Due::At(470 * SECOND));
+        stock.resume(-90 * SECOND);
+        assert_eq!(stock.due(0), Due::At(50 * SECOND), "the later one counts");
     }
 }

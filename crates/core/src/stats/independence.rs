@@ -4,6 +4,8 @@
 //! the same reference identifier (the same upstream). Packets do not show a shared operator or a shared upstream
 //! further up, so the count is an upper bound.
 
+use serde::{Deserialize, Serialize};
+
 use std::collections::HashMap;
 use std::net::IpAddr;
 
@@ -21,7 +23,7 @@ pub struct Witness {
 }
 
 /// Groups of servers that are not independent of each other.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Independence {
     /// The number of independent groups.
     pub count: usize,
@@ -34,7 +36,7 @@ pub struct Independence {
 }
 
 /// What two servers that are not independent share.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Tie {
     /// The same address.
     Address(IpAddr),

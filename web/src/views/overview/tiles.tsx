@@ -1,8 +1,8 @@
 /** The state of everything in a row of tiles; each leads to what it counts. */
 import type { ComponentChildren } from "preact";
 import { ToneIcon } from "../../components/bits";
-import { duration, offset } from "../../format/units";
 import { opinion } from "../../format/opinion";
+import { duration, offset } from "../../format/units";
 import { SEVERITIES, stateWords, type Tone } from "../../format/words";
 import { firing, worst } from "../../state/alerts";
 import { href } from "../../state/address";

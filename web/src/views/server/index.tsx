@@ -18,6 +18,7 @@ import { ServerActions } from "./actions";
 import { Distribution } from "./distribution";
 import { Evidence } from "./evidence";
 import { HistoryCharts } from "./history";
+import { NtsPanel } from "./nts";
 import { StabilityPanel } from "./stability";
 
 export function ServerView({ id, picture }: { id: string; picture: Picture }) {
@@ -33,6 +34,7 @@ export function ServerView({ id, picture }: { id: string; picture: Picture }) {
     <>
       <p class="crumb"><a href={href("overview")}>Overview</a> / {id}</p>
       {row && <Head row={row} name={data.name} />}
+      {row?.nts && <NtsPanel nts={row.nts} authentication={row.authentication ?? null} />}
       {row && row.id !== id
         ? <Series series={data.series} />
         : <Details id={id} detail={data} />}

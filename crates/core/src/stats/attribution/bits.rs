@@ -1,7 +1,9 @@
 //! The last sixteen answers to a question that each reply answers.
 
+use serde::{Deserialize, Serialize};
+
 /// A history of yes and no, newest first.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
 pub(super) struct Bits {
     yes: u16,
     known: u8,

@@ -1,6 +1,8 @@
 //! Rounds: about once in every poll interval all servers are compared with their common mode, and each new reply is
 //! judged once.
 
+use serde::{Deserialize, Serialize};
+
 use super::common::{Word, freed, lazy_median};
 use super::grain::Grain;
 use super::noise::Sigmas;
@@ -21,7 +23,7 @@ const COMPARE_ROUNDS: u64 = 16;
 const MATERIAL_S: (f64, f64) = (0.0005, 0.005);
 
 /// Everything that a verdict is made of.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Engine {
     pub series: Vec<Series>,
     pub own: Own,
@@ -58,6 +60,7 @@ pub(super) struct Engine {
     /// Rounds in which a new route became the usual one.
     cuts: Vec<u64>,
     pub dirty: bool,
+    #[serde(skip)]
     pub scratch: Scratch,
 }
 

@@ -1,5 +1,7 @@
 //! Something wrong with a clock, from its first sighting to its end: when it began, what it is, how large it is.
 
+use serde::{Deserialize, Serialize};
+
 use super::track::Track;
 use crate::stats::verdict::{Kind, When};
 
@@ -14,7 +16,7 @@ const SPAN: usize = 220;
 const BETTER: f64 = 0.7;
 
 /// A fault.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub(super) struct Finding {
     /// The onset, on the samples' axis.
     pub since_s: f64,

@@ -3,13 +3,15 @@
 //! Offsets of a clock that is read in milliseconds stay the same for hours and then jump by a whole one. Their usual
 //! noise says nothing of that: it is zero.
 
+use serde::{Deserialize, Serialize};
+
 /// Differences of fewer polls than this prove no grain.
 const MIN_SEEN: u32 = 8;
 /// No clock is coarser, in seconds: the tick of old systems is 1/64 s.
 const COARSEST_S: f64 = 1.0 / 64.0;
 
 /// The smallest difference of neighbouring offsets of a server, over all servers: they share the clock that stamps.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub(super) struct Grain {
     least_s: f64,
     seen: u32,

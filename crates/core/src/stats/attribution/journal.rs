@@ -1,10 +1,12 @@
 //! Turns what a verdict names into events.
 
+use serde::{Deserialize, Serialize};
+
 use crate::stats::events::{Event, EventKind, Finding, Times, Tracker};
 use crate::stats::verdict::{Kind, ServerVerdict, State, Verdict, local_sentence, ppm};
 
 /// What the verdicts have named so far.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct Journal {
     named: Tracker,
 }

@@ -69,7 +69,7 @@ impl Attribution {
         let case = self.case();
         let state = self.state(&case);
         let local = self.local_verdict(&case, state);
-        let unreliable = state == State::LocalWrong || local.distrust.is_some();
+        let unreliable = state == State::LocalWrong;
         let servers: Vec<_> =
             case.servers.iter().enumerate().map(|(i, f)| self.server_verdict(i, f, &case, state, unreliable)).collect();
         let reason = self.reason(&case, state, &servers, &local);
@@ -311,7 +311,7 @@ impl Attribution {
             kind: case.local.kind.filter(|_| wrong),
             rate_ppm: case.local.rate_ppm.filter(|_| wrong),
             since: case.local.since.filter(|_| wrong),
-            distrust: self.local.distrust().map(str::to_owned),
+            distrust: None,
         }
     }
 

@@ -23,6 +23,7 @@ mod noise;
 mod own;
 mod proof;
 mod robust;
+pub(super) mod saved;
 mod series;
 mod timeline;
 mod track;
@@ -35,11 +36,12 @@ mod tests;
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::clock::Stamp;
 use crate::sample::{Outcome, Sample, SeriesKey};
 use crate::stats::events::Event;
 use crate::stats::independence::{Independence, Witness as Source};
-use crate::stats::local::LocalState;
 use crate::stats::verdict::Verdict;
 use engine::Engine;
 use own::Now;
@@ -56,23 +58,26 @@ const NTP_RANGE_S: f64 = 4_294_967_296.0;
 const FORGET_AFTER_S: f64 = 86_400.0;
 
 /// The analysis. Feed it every sample in the order in which polls ended; read the verdict at any time.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Attribution {
     engine: Engine,
+    #[serde(skip)]
     index: HashMap<SeriesKey, usize>,
     /// The series of each server name, in order.
+    #[serde(skip)]
     by_name: HashMap<Arc<str>, Vec<usize>>,
     /// Series whose address is not known yet.
+    #[serde(skip)]
     unresolved: usize,
     timeline: Timeline,
     witness: Witness,
     /// A jump of the clocks that may be a suspension or a leap second; the next reply decides.
     pending: Option<Jump>,
     independence: Independence,
-    local: LocalState,
     last_s: f64,
     last_wall_ns: i64,
     refused: u64,
+    #[serde(skip)]
     events: Vec<Event>,
     journal: journal::Journal,
     verdict: Verdict,
@@ -98,7 +103,6 @@ impl Attribution {
             witness: Witness::default(),
             pending: None,
             independence: Independence::of(&[]),
-            local: LocalState::default(),
             last_s: 0.0,
             last_wall_ns: 0,
             refused: 0,
@@ -132,16 +136,35 @@ impl Attribution {
         }
     }
 
-    /// Takes what the kernel and a time daemon say of this host's clock. Live only; replay has no such knowledge.
-    pub fn observe_local(&mut self, state: LocalState) {
-        self.engine.dirty |= self.local.distrust() != state.distrust();
-        self.local = state;
+    /// Forgets a server: it is no longer configured.
+    pub fn forget(&mut self, server: &str) {
+        self.engine.series.retain(|s| &*s.ident.name != server);
+        self.reindex();
     }
 
-    /// Forgets every server whose name is not in `names`: the configuration changed.
-    pub fn servers_changed(&mut self, names: &[&str]) {
-        self.engine.series.retain(|s| names.contains(&&*s.ident.name));
-        self.reindex();
+    /// The names of all servers.
+    pub fn names(&self) -> impl Iterator<Item = Arc<str>> {
+        self.by_name.keys().cloned()
+    }
+
+    /// Whether a sample was taken already, this one or a later one of its series.
+    #[must_use]
+    pub fn knows(&self, sample: &Sample) -> bool {
+        let last = self.index.get(&sample.key()).map(|i| self.engine.series[*i].last_at);
+        let is_known = |last: Stamp| last.wall_ns >= sample.at.wall_ns && last.mono_ns >= sample.at.mono_ns;
+        last.is_some_and(is_known)
+    }
+
+    /// The wall clock of the newest sample, in nanoseconds since 1970; zero before the first.
+    #[must_use]
+    pub fn last_wall_ns(&self) -> i64 {
+        self.last_wall_ns
+    }
+
+    /// Whether a sample waits for a second one that confirms its time.
+    #[must_use]
+    pub fn holds_back(&self) -> bool {
+        self.timeline.held.is_some()
     }
 
     /// The verdict as it stands.
@@ -227,6 +250,7 @@ impl Attribution {
             _ => series.reach.failed(t_s),
         }
         self.engine.dirty |= was_lost != self.engine.series[i].reach.is_lost();
+        self.engine.series[i].last_at = sample.at;
         (self.last_s, self.last_wall_ns) = (self.last_s.max(t_s), sample.at.wall_ns);
         Ok(self.judge_if_due())
     }
@@ -327,6 +351,13 @@ impl Attribution {
     }
 
     fn reindex(&mut self) {
+        self.rebuild_index();
+        self.engine.dirty = true;
+        self.engine.count_live(self.last_s);
+    }
+
+    /// Finds again what the index says of the series.
+    fn rebuild_index(&mut self) {
         self.index.clear();
         self.by_name.clear();
         for (i, s) in self.engine.series.iter().enumerate() {
@@ -337,7 +368,5 @@ impl Attribution {
             );
         }
         self.unresolved = self.engine.series.iter().filter(|s| s.address.is_none()).count();
-        self.engine.dirty = true;
-        self.engine.count_live(self.last_s);
     }
 }

@@ -1,5 +1,7 @@
 //! This host's clock as the servers see it together: the common mode, its series, and what was found wrong.
 
+use serde::{Deserialize, Serialize};
+
 use super::bits::Bits;
 use super::finding::{Finding, Seen};
 use super::track::{Peers, Scratch, Sighting, Track};
@@ -35,7 +37,7 @@ pub(super) struct Now {
 }
 
 /// All servers moved together although the raw clock shows that this host's clock was not set.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub(super) struct Unmoved {
     pub since_s: f64,
     /// How far the offsets moved, in seconds.
@@ -46,7 +48,7 @@ pub(super) struct Unmoved {
     first_s: f64,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Own {
     pub track: Track,
     /// The common mode of the newest round: the offset that all servers share beyond their levels.

@@ -1,5 +1,7 @@
 //! One server address: its newest reply, its series against the common mode, its path, and what was found wrong.
 
+use serde::{Deserialize, Serialize};
+
 mod reach;
 pub(super) mod route;
 
@@ -11,6 +13,7 @@ use self::route::Route;
 use super::bits::Bits;
 use super::finding::{Finding, Seen};
 use super::track::{Sighting, Track};
+use crate::clock::Stamp;
 use crate::sample::ServerIdent;
 use crate::stats::consensus::Interval;
 use crate::stats::events::ServerWatch;
@@ -25,7 +28,7 @@ const ODD_SIGMAS: f64 = 8.0;
 const PHI: f64 = 15e-6;
 
 /// An accepted measurement.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub(super) struct Reply {
     pub t_s: f64,
     pub theta_s: f64,
@@ -35,7 +38,7 @@ pub(super) struct Reply {
     pub moved_s: f64,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Series {
     pub ident: Arc<ServerIdent>,
     pub address: Option<SocketAddr>,
@@ -46,6 +49,8 @@ pub(super) struct Series {
     pub first_s: f64,
     /// The time of the last poll, answered or not; minus infinity before the first.
     pub last_poll_s: f64,
+    /// The stamp of that poll.
+    pub last_at: Stamp,
     gaps_s: [f64; 4],
     pub latest: Option<Reply>,
     /// The newest reply is not judged yet.
@@ -84,6 +89,7 @@ impl Series {
             unsynchronised: false,
             first_s: t_s,
             last_poll_s: f64::NEG_INFINITY,
+            last_at: Stamp::default(),
             gaps_s: [f64::INFINITY; 4],
             latest: None,
             fresh: false,

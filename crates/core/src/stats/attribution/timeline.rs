@@ -5,6 +5,8 @@
 //! clock. A sample far ahead of all others is held until the next one confirms it: one record from the future must not
 //! age everything else out of the windows.
 
+use serde::{Deserialize, Serialize};
+
 use crate::clock::Stamp;
 use crate::sample::Sample;
 
@@ -42,11 +44,12 @@ pub(super) enum Place {
     Behind,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct Timeline {
     /// The newest stamp and its place.
     head: Option<(Stamp, f64)>,
     /// A sample that waits for confirmation.
+    #[serde(skip)]
     pub held: Option<Box<Sample>>,
     behind_in_row: u32,
     /// Times on the axis after which the machine stood still, and for how long.

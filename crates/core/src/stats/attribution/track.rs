@@ -4,6 +4,8 @@
 //! A server's series holds its offsets from the common mode; that of this host's clock holds the common mode itself.
 //! Memory: [`KEPT`] values of 12 bytes.
 
+use serde::{Deserialize, Serialize};
+
 use std::collections::VecDeque;
 
 use super::noise::{self, Sigmas, WINDOWS};
@@ -36,7 +38,7 @@ struct Entry {
 }
 
 /// What is usual.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub(super) struct Usual {
     pub level_s: f64,
     /// The lower quartile of the delays.
@@ -52,7 +54,7 @@ pub(super) struct Usual {
 }
 
 /// What one look at the newest values found.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub(super) struct Sighting {
     /// How far the mean is from the level, in units of what would just be enough.
     pub score: f64,
@@ -60,8 +62,9 @@ pub(super) struct Sighting {
     pub size_s: f64,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Track {
+    #[serde(with = "entries")]
     entries: VecDeque<Entry>,
     begin_s: f64,
     /// When the series began, perhaps before its first value; absent after a cut.
@@ -353,6 +356,33 @@ fn mean(values: &[f64], weights: &[f64]) -> f64 {
 fn is_present(values: &[f64; 32], length: usize, size_s: f64) -> bool {
     let newest = (length / 8).max(3);
     length <= 4 || values[..newest].iter().sum::<f64>() / newest as f64 * size_s.signum() > 0.4 * size_s.abs()
+}
+
+/// The binary form of the values: times as differences, which take two bytes instead of four.
+mod entries {
+    use std::collections::VecDeque;
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use super::Entry;
+
+    pub(super) fn serialize<S: Serializer>(entries: &VecDeque<Entry>, to: S) -> Result<S::Ok, S::Error> {
+        let mut before = 0;
+        let difference = |e: &Entry| {
+            let ticks = e.tick.wrapping_sub(std::mem::replace(&mut before, e.tick));
+            (ticks, e.value, e.delay)
+        };
+        entries.iter().map(difference).collect::<Vec<_>>().serialize(to)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<VecDeque<Entry>, D::Error> {
+        let mut tick = 0_u32;
+        let entry = |(ticks, value, delay)| {
+            tick = tick.wrapping_add(ticks);
+            Entry { tick, value, delay }
+        };
+        Ok(Vec::<(u32, f32, f32)>::deserialize(from)?.into_iter().map(entry).collect())
+    }
 }
 
 #[cfg(test)]

@@ -1,6 +1,8 @@
 //! Hysteresis: something counts only after it was seen several times in a row, and is over only after it was absent
 //! several times in a row.
 
+use serde::{Deserialize, Serialize};
+
 /// Sightings in a row that open.
 pub(super) const OPEN_AFTER: u8 = 3;
 /// Absences in a row that close.
@@ -27,7 +29,7 @@ pub(super) enum Edge {
     Closed,
 }
 
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
 pub(super) struct Watch {
     sign: i8,
     hits: u8,

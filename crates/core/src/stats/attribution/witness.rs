@@ -4,6 +4,8 @@
 //! offsets of the servers stay as they were. CLOCK_BOOTTIME decides where it was recorded, otherwise the next reply
 //! does.
 
+use serde::{Deserialize, Serialize};
+
 use std::collections::VecDeque;
 
 use crate::clock::Stamp;
@@ -15,14 +17,14 @@ const AMBIGUOUS_S: f64 = 0.3;
 const MOVES: usize = 16;
 
 /// A jump of the wall clock against the raw clock, before it is known what it was.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub(super) struct Jump {
     pub size_s: f64,
     pub from: Stamp,
     pub until: Stamp,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct Witness {
     last: Option<Stamp>,
     /// Nanoseconds of jumps that were no steps, and of suspensions: they are taken from the difference of the clocks.

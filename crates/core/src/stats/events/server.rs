@@ -1,5 +1,8 @@
 //! What a server says about itself, and whether it answers, from poll to poll.
 
+use serde::{Deserialize, Serialize};
+
+use super::forged::ForgedWatch;
 use super::loss::LossWatch;
 use super::nts::NtsWatch;
 use super::recurring::{Recurring, Rule, Turn};
@@ -12,13 +15,14 @@ use crate::stats::verdict::When;
 const RECURS: Rule = Rule { hits: 4, runs: 1, ends_at: 1 };
 
 /// The last reply of a server, and what recurs in its replies.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub(in crate::stats) struct ServerWatch {
     said: Option<Said>,
     stratum: Recurring,
     upstream: Recurring,
     leap: Recurring,
     loss: LossWatch,
+    forged: ForgedWatch,
     nts: NtsWatch,
     /// Changes between a recent and a stale reference.
     staleness: Recurring,
@@ -28,7 +32,7 @@ pub(in crate::stats) struct ServerWatch {
 }
 
 /// What a server says about itself.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub(in crate::stats) struct Said {
     pub stratum: u8,
     pub leap: Leap,
@@ -67,6 +71,7 @@ impl ServerWatch {
         if !matches!(sample.outcome, Outcome::Fault(_)) {
             self.loss.observe(sample, events);
         }
+        self.forged.observe(sample, events);
     }
 
     fn observe_reply(&mut self, sample: &Sample, reply: &Reply, events: &mut Vec<Event>) {

@@ -1,5 +1,7 @@
 //! Lasting findings of the verdict as events: one record each, refined as the verdict is.
 
+use serde::{Deserialize, Serialize};
+
 use super::{Event, EventKind};
 use crate::stats::verdict::When;
 
@@ -7,7 +9,7 @@ use crate::stats::verdict::When;
 const CHANGED_BY: f64 = 0.05;
 
 /// What holds now, as an event without an end.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(in crate::stats) struct Finding {
     pub event: Event,
     /// How large it is, in any unit that its kind always has.
@@ -22,12 +24,12 @@ pub(in crate::stats) struct Times {
 }
 
 /// The findings that have begun and not ended.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub(in crate::stats) struct Tracker {
     open: Vec<Open>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 struct Open {
     /// As it was reported last.
     reported: Finding,

@@ -82,15 +82,12 @@ pub fn server_sentence(it: &ServerVerdict, majority: Option<&MajorityVerdict>, l
         _ if it.class == Class::Truechimer => format!("{name} agrees with the majority within its error range."),
         _ => format!("{name} cannot be judged."),
     };
-    if local_unreliable && it.blamed {
-        return format!(
-            "{text} This host's clock is not reliable, so this says which servers disagree, not which is right in \
-             absolute terms."
-        );
-    }
-    text
+    if local_unreliable && it.blamed { format!("{text} {UNRELIABLE}") } else { text }
 }
 
+/// What follows a sentence about a server when this host's clock is not reliable.
+pub(super) const UNRELIABLE: &str = "This host's clock is not reliable, so this says which servers disagree, not which \
+                                     is right in absolute terms.";
 /// The sentence about a server that gives no time, by the way its last poll ended.
 #[must_use]
 pub fn silence_sentence(name: &str, start: Option<super::When>, last: &Outcome) -> String {

@@ -1,5 +1,7 @@
 //! The path to a server: whether its delay changed for good, and how often it does.
 
+use serde::{Deserialize, Serialize};
+
 use super::super::track::Track;
 use super::super::watch::{Edge, Look, Watch};
 
@@ -14,7 +16,7 @@ const YEAR_S: f64 = 365.25 * 86_400.0;
 /// Before a path was watched, it changes once a year; this counts as much as so many years of watching.
 const PRIOR_YEARS: f64 = 0.04;
 
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(in super::super) struct Route {
     pub watch: Watch,
     pub since_s: f64,

