@@ -32,8 +32,7 @@ impl Level {
 /// The result of one check.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Finding {
-    /// The area: `configuration`, `files`, `clock`, `timestamps`, `servers`, `store`,
-    /// `outputs`, `service`.
+    /// The area: `configuration`, `files`, `clock`, `timestamps`, `servers`, `store`, `outputs`, `fleet`, `service`.
     pub area: &'static str,
     /// The subject, for example the name of a server.
     pub subject: String,
