@@ -209,7 +209,8 @@ const RULES: &[Default] = &[
         held_for_s: 2 * MINUTE,
         keep_firing_for_s: 10 * MINUTE,
         severity: Severity::Critical,
-        summary: "this host's clock is wrong by at least {{ local_error_at_least_ms }} ms",
+        summary: "this host's clock is {% if local_error_at_least_ms > 0 %}wrong by at least {{ local_error_at_least_ms }} \
+                  ms{% else %}probably wrong{% endif %}",
         description: "{{ verdict_sentence }}",
         inhibit: false,
         ..USUAL
