@@ -72,7 +72,7 @@ fn the_journal_gets_priorities_and_fields_that_it_takes() {
         type Err = slog::Never;
         fn log(&self, record: &slog::Record<'_>, values: &slog::OwnedKVList) -> Result<(), slog::Never> {
             let (priority, message, fields) = journal::entry(record, values);
-            self.0.lock().unwrap().send((priority.into(), message, fields)).unwrap();
+            self.0.lock().unwrap().send((priority, message, fields)).unwrap();
             Ok(())
         }
     }

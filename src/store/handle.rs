@@ -116,14 +116,6 @@ impl StoreHandle {
         self.ask(|reply| Command::RecordEvent { event, replaces, reply }).await
     }
 
-    /// Sets the end of an event; returns whether it exists.
-    ///
-    /// # Errors
-    /// When the store cannot be written.
-    pub async fn close_event(&self, id: i64, end_ns: i64) -> Result<bool, StoreError> {
-        self.ask(|reply| Command::CloseEvent { id, end_ns, reply }).await
-    }
-
     /// Adds an entry to the audit log.
     ///
     /// # Errors
@@ -138,14 +130,6 @@ impl StoreHandle {
     /// When the store cannot be written.
     pub async fn record_clock(&self, point: ClockPoint) -> Result<(), StoreError> {
         self.ask(|reply| Command::Clock { point, reply }).await
-    }
-
-    /// Deletes all expired rows now; returns their number.
-    ///
-    /// # Errors
-    /// When the store cannot be written.
-    pub async fn prune_now(&self) -> Result<usize, StoreError> {
-        self.ask(|reply| Command::PruneNow { reply }).await
     }
 
     pub(super) async fn ask<T>(&self, command: impl FnOnce(Reply<T>) -> Command) -> Result<T, StoreError> {
