@@ -64,11 +64,13 @@ pub(super) fn entry(record: &Record<'_>, values: &OwnedKVList) -> (u8, String, V
     (priority(record.level()), super::clean::escaped(&message), fields)
 }
 
-/// Upper case, digits and underscores, not beginning with either of the latter (systemd's `journal_field_valid`).
+/// Upper case, digits and underscores, not beginning with either of the latter (systemd's `journal_field_valid`), and none
+/// of the fields that every record has.
 fn field_name(key: &str) -> String {
     let upper: String =
         key.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' }).collect();
-    if upper.starts_with(|c: char| c.is_ascii_uppercase()) { upper } else { format!("F{upper}") }
+    let is_own = matches!(&*upper, "PRIORITY" | "MESSAGE");
+    if upper.starts_with(|c: char| c.is_ascii_uppercase()) && !is_own { upper } else { format!("F{upper}") }
 }
 
 /// As syslog counts them.
