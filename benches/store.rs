@@ -77,6 +77,7 @@ fn sample(server: &Arc<ServerIdent>, wall_ns: i64) -> Sample {
         lost: 0,
         evidence: None,
         rejected: Vec::new(),
+        nts: None,
         rejected_count: 0,
     }
 }

@@ -211,12 +211,13 @@ deny=no
 machete=no
 deb=no
 fresh=no
+nats=no
 for group in "$@"; do
     need_group "$group"
     if [ "$group" = lint ] && lacks_cargo_deny; then deny=yes; fi
     if [ "$group" = lint ] && lacks_cargo_machete; then machete=yes; fi
     case $group in test | package) if lacks_cargo_deb; then deb=yes; fi ;; esac
-    if [ "$group" = test ]; then fresh=yes; fi
+    if [ "$group" = test ]; then fresh=yes nats=yes; fi
 done
 
 if [ -n "$missing" ]; then
@@ -234,3 +235,5 @@ if [ $deny = yes ]; then install_cargo_deny; fi
 if [ $machete = yes ]; then install_cargo_machete; fi
 if [ $deb = yes ]; then install_cargo_deb; fi
 if [ $fresh = yes ] && lacks_fresh_debian; then make_fresh_debian; fi
+# Without it the tests of fleets are skipped, and say so.
+if [ $nats = yes ]; then scripts/fetch-nats-server.sh || say "nats-server cannot be fetched; tests of fleets are skipped"; fi

@@ -19,6 +19,7 @@ pub fn check(datagram: &[u8]) {
         own_refid: Some(RefId([192, 0, 2, 99])),
         own_precision_s: 1e-6,
         refused_transmit: None,
+        ticket: None,
     };
     let t4 = NtpTimestamp::from_unix_ns(NOW_NS + 20_000_000);
     let arrival = Arrival { datagram, sender: address, t4, received: stamp(20_000_000) };

@@ -6,10 +6,12 @@ use std::sync::Arc;
 
 use super::words;
 use crate::probe::ProbeReport;
+use ntp_monitor_core::conclusion::Claim;
+use ntp_monitor_core::nts::Status;
 use ntp_monitor_core::sample::{Evidence, Measure, Outcome};
 
 /// The result for one server.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, PartialEq)]
 pub struct Measured {
     /// The server as it was named.
     pub name: String,
@@ -17,13 +19,15 @@ pub struct Measured {
     pub address: Option<SocketAddr>,
     /// Every request in order; never empty.
     reports: Vec<ProbeReport>,
+    /// The state of NTS after the last request, if it was asked for.
+    pub nts: Option<Status>,
 }
 
 impl Measured {
     /// The result of requests made at `address`, or without one. `first` makes sure that there is a result at all.
     #[must_use]
     pub fn new(name: &str, address: Option<SocketAddr>, first: ProbeReport) -> Self {
-        Self { name: name.to_owned(), address, reports: vec![first] }
+        Self { name: name.to_owned(), address, reports: vec![first], nts: None }
     }
 
     /// Adds the result of a further request.
@@ -96,6 +100,21 @@ impl Measured {
     pub fn rejected(&self) -> impl Iterator<Item = &Arc<Evidence>> {
         self.reports.iter().flat_map(|report| &report.rejected)
     }
+}
+
+/// What the servers that were measured claim; two names of one address are one witness.
+pub(super) fn claims(results: &[Measured]) -> Vec<Claim> {
+    let mut seen: Vec<SocketAddr> = Vec::new();
+    let mut claims = Vec::new();
+    for measured in results {
+        let (Some(address), Some(measure)) = (measured.address, measured.measure()) else { continue };
+        if !seen.contains(&address) {
+            seen.push(address);
+            let server = measured.name.clone();
+            claims.push(Claim { server, offset_s: measure.offset_s, bound_s: measure.root_distance_s });
+        }
+    }
+    claims
 }
 
 #[cfg(test)]

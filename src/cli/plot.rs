@@ -12,7 +12,7 @@ use super::span::{Place, SpanArgs};
 use super::table::Terminal;
 use crate::history::course::{Course, dots, measured, offsets};
 use crate::history::span::Span;
-use crate::history::survey::{Survey, SurveyError, Wish, first_seen_ns, names, survey};
+use crate::history::survey::{Request, Survey, SurveyError, first_seen_ns, names, survey};
 use crate::plot::png::{Fonts, png};
 use crate::plot::{
     Compared, Deviation, Look, MOST_LINES, Mark, Quantity, Size, Theme, comparison, deviations, histogram, over_time,
@@ -246,8 +246,8 @@ impl Wanted<'_> {
 
     fn surveyed(&self, terminal: Terminal) -> Result<Survey, String> {
         let mut progress = Progress::new(terminal.progress, "samples");
-        let wish = Wish { servers: self.names.clone(), taus_s: None };
-        let found = survey(&self.reader, self.span, &wish, &mut |count, at_ns| progress.at(count, at_ns));
+        let request = Request { servers: self.names.clone(), taus_s: None, now_ns: crate::clock::now().wall_ns };
+        let found = survey(&self.reader, self.span, &request, &mut |count, at_ns| progress.at(count, at_ns));
         progress.end();
         found.map_err(|why| why.to_string())
     }

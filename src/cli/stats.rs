@@ -9,7 +9,7 @@ use super::replay::parse_tau;
 use super::report;
 use super::span::{Place, SpanArgs};
 use super::table::Terminal;
-use crate::history::survey::{Source, Survey, SurveyError, Wish, survey};
+use crate::history::survey::{Request, Source, Survey, SurveyError, survey};
 use crate::store::read::Reader;
 
 const EXAMPLES: &str = "\
@@ -55,7 +55,13 @@ pub fn run(
         }
     };
     if found.servers.is_empty() && !args.json {
-        writeln!(complaints, "ntp-monitor: no polls from {} to {}", found.from, found.to)?;
+        writeln!(
+            complaints,
+            "ntp-monitor: no polls from {} to {}. {}",
+            found.from,
+            found.to,
+            found.coverage.sentence()
+        )?;
         return Ok(1);
     }
     if args.json {
@@ -70,11 +76,12 @@ pub fn run(
 
 fn look(args: &StatsArgs, place: &Place, terminal: Terminal) -> Result<Survey, String> {
     let span = args.span.span(None)?;
-    let wish = Wish { servers: args.span.servers.clone(), taus_s: args.taus.clone() };
+    let now_ns = crate::clock::now().wall_ns;
+    let request = Request { servers: args.span.servers.clone(), taus_s: args.taus.clone(), now_ns };
     let mut progress = Progress::new(terminal.progress, "samples");
     let found = Reader::open(&place.store)
         .map_err(SurveyError::from)
-        .and_then(|reader| survey(&reader, span, &wish, &mut |count, at_ns| progress.at(count, at_ns)));
+        .and_then(|reader| survey(&reader, span, &request, &mut |count, at_ns| progress.at(count, at_ns)));
     progress.end();
     found.map_err(|why| why.to_string())
 }
@@ -82,8 +89,13 @@ fn look(args: &StatsArgs, place: &Place, terminal: Terminal) -> Result<Survey, S
 fn write(out: &mut impl Write, found: &Survey, with_stability: bool, terminal: Terminal) -> io::Result<()> {
     let color = terminal.color;
     writeln!(out, "{} to {}", found.from, found.to)?;
+    writeln!(out, "{}", found.coverage.sentence())?;
     let rows = found.servers.iter().map(|(name, one)| (name.as_str(), &one.figures.summary, one.source.label()));
     report::servers(out, rows, terminal)?;
+    report::heading(out, "Standing", color)?;
+    for (name, one) in &found.servers {
+        writeln!(out, "{}: {}", report::printable(name), one.standing.sentence)?;
+    }
     if with_stability {
         report::stability(out, found.servers.iter().map(|(name, one)| (name.as_str(), &one.figures)), color)?;
     }

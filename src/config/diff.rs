@@ -56,6 +56,7 @@ fn sections(old: &Config, new: &Config) -> Vec<&'static str> {
         ("leap", old.leap != new.leap),
         ("notifier", old.notifiers != new.notifiers),
         ("report", old.report != new.report),
+        ("fleet", old.fleet != new.fleet),
     ];
     differs.into_iter().filter_map(|(name, differs)| differs.then_some(name)).collect()
 }
@@ -78,6 +79,7 @@ fn fixed(old: &Config, new: &Config) -> Vec<&'static str> {
         ("store.rollup_1h_for", old.store.rollup_1h_for != new.store.rollup_1h_for),
         ("log.format", old.log.format != new.log.format),
         ("log.file", old.log.file != new.log.file),
+        ("fleet", old.fleet != new.fleet),
     ];
     differs.into_iter().filter_map(|(key, differs)| differs.then_some(key)).collect()
 }

@@ -1,12 +1,14 @@
 //! The validated configuration. A value of these types needs no further checks.
 
+mod fleet;
 mod notifier;
 mod report;
 mod server;
 
+pub use fleet::{Allowed, Fleet, FleetAlerts, FleetRole, Nats, NatsTls, PlanSource};
 pub use notifier::{Channel, Chat, Email, Heartbeat, Hidden, MailTls, Notifier, NotifierType, Webhook};
 pub use report::Report;
-pub use server::{Addresses, EngineChoice, Family, Host, Server};
+pub use server::{Addresses, EngineChoice, Family, Host, Nts, Server};
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -39,6 +41,8 @@ pub struct Config {
     /// `[[notifier]]`; names are unique.
     pub notifiers: Vec<Notifier>,
     pub report: Report,
+    /// `[nats]` and `[fleet]`; nothing is missing without them.
+    pub fleet: Option<Fleet>,
     /// All of it as it may be shown, secrets masked: `{"values": {…}, "sources": {"http.listen": "default", …}}`.
     pub shown: Arc<str>,
 }

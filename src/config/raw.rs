@@ -12,9 +12,11 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+mod fleet;
 mod notifier;
 mod report;
 
+pub(super) use fleet::{Fleet, Nats, NatsTls};
 pub(super) use notifier::Notifier;
 pub(super) use report::Report;
 
@@ -54,6 +56,10 @@ pub(super) struct Root {
     pub notifier: Vec<Notifier>,
     /// Scheduled reports and their receivers.
     pub report: Report,
+    /// The NATS server that connects the instances of a fleet. Optional.
+    pub nats: Option<Nats>,
+    /// What this instance does in a fleet. Needs [nats].
+    pub fleet: Option<Fleet>,
 }
 
 /// `[monitor]`.
@@ -102,6 +108,15 @@ macro_rules! with_probe_keys {
             /// Absolute offset from which a server is in state critical.
             #[schemars(extend("default" = "100ms"))]
             pub offset_critical: Span,
+            /// Authenticate the server with Network Time Security (NTS). Replies that are not authentic are never used.
+            #[schemars(extend("default" = false))]
+            pub nts: bool,
+            /// The server of the NTS key exchange, with a port when it is not 4460.
+            #[schemars(extend("x-default" = "the server itself", "examples" = ["nts.example.net"]))]
+            pub nts_ke: Option<String>,
+            /// Certificates (PEM) to trust for the NTS key exchange in addition to those of the system.
+            #[schemars(extend("examples" = ["/etc/ntp-monitor/nts-ca.pem"]))]
+            pub nts_ca: Option<PathBuf>,
         }
     };
 }

@@ -4,9 +4,11 @@
 //! was asked a moment ago, so it may be run beside the service. What it cannot look into (another user's files, a
 //! network that is down) is a finding, never a failure.
 
+mod agreement;
 mod clock;
 mod files;
 mod finding;
+mod fleet;
 mod outputs;
 mod servers;
 mod service;
@@ -70,6 +72,10 @@ impl Examination {
         findings.extend(servers::examine(self, config).await);
         step("outputs");
         findings.extend(outputs::examine(config, self.offline).await);
+        if config.fleet.is_some() {
+            step("fleet");
+            findings.extend(fleet::examine(config, self.offline).await);
+        }
         step("service");
         findings.extend(service::examine(config).await);
     }

@@ -45,7 +45,7 @@ async fn kernel(engines: &Engines) -> Finding {
             return AREA.problem("kernel", format!("no socket on loopback: {why}"), "bring up the interface lo");
         }
     };
-    let query = Query { address: server.address(), timeout: ANSWER_WITHIN };
+    let query = Query::plain(server.address(), ANSWER_WITHIN);
     let report = engines.choose(EngineChoice::Kernel).probe(query).await;
     match report.timestamping {
         Some(Timestamping::Kernel) => AREA.ok("kernel", "stamps packets when they leave and when they arrive"),

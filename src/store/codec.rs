@@ -137,6 +137,7 @@ pub(super) fn decode(
         lost: row.get(8)?,
         evidence: None,
         rejected: Vec::new(),
+        nts: None,
         rejected_count: 0,
     };
     Ok(StoredSample { sample, checks })

@@ -6,6 +6,7 @@ use super::alerts::AlertCommand;
 use super::audit::AuditEntry;
 use super::clock::ClockPoint;
 use super::events::{Event, KnownAs};
+use super::fleet::{Accepted, Batch, Seqs};
 use super::notices::NoticeCommand;
 use crate::sinks::worker::WriteError;
 
@@ -57,6 +58,12 @@ pub enum Command {
         /// Replies when it is stored.
         reply: Reply<()>,
     },
+    /// Keeps the state of the verdict for the next process.
+    VerdictState {
+        state: Vec<u8>,
+        /// Replies when it is stored.
+        reply: Reply<()>,
+    },
     /// Changes the notification queue.
     Notice {
         command: NoticeCommand,
@@ -68,6 +75,18 @@ pub enum Command {
         command: AlertCommand,
         /// Replies with the number of a silence, or 0.
         reply: Reply<i64>,
+    },
+    /// Deletes rows of the journal whose samples a hub has stored.
+    FleetCommitted {
+        ranges: Vec<Seqs>,
+        /// Replies with the number of rows deleted.
+        reply: Reply<u64>,
+    },
+    /// Stores the samples of other vantages, with the position in the stream, in one transaction.
+    FleetReceive {
+        batch: Batch,
+        /// Replies with what was new in it.
+        reply: Reply<Accepted>,
     },
     /// Deletes all expired rows at once.
     PruneNow {

@@ -11,6 +11,8 @@ use super::clock::ClockPoint;
 use super::command::{Command, Reply};
 use super::error::StoreError;
 use super::events::{Event, KnownAs};
+use super::fleet::JournalGauge;
+use super::fleet::journal::SharedGauge;
 use super::location::Location;
 use super::notices::{QueueGauge, Queues};
 use super::outbox::Totals;
@@ -31,11 +33,13 @@ pub struct StoreHandle {
     totals: Totals,
     queues: Queues,
     recent: RecentSamples,
+    journal: SharedGauge,
 }
 
 impl StoreHandle {
     pub(super) fn new(location: Location, totals: Totals, queues: Queues) -> Self {
-        Self { writer: WriterHandle::default(), location, totals, queues, recent: RecentSamples::default() }
+        let (recent, journal) = (RecentSamples::default(), SharedGauge::default());
+        Self { writer: WriterHandle::default(), location, totals, queues, recent, journal }
     }
 
     pub(super) fn location(&self) -> Location {
@@ -57,6 +61,16 @@ impl StoreHandle {
     #[must_use]
     pub fn writer(&self) -> &WriterHandle<Command> {
         &self.writer
+    }
+
+    pub(super) fn journal(&self) -> SharedGauge {
+        self.journal.clone()
+    }
+
+    /// The fill level of the journal of an agent, as of the last commit. Reads memory only.
+    #[must_use]
+    pub fn fleet_gauge(&self) -> JournalGauge {
+        self.journal.get()
     }
 
     pub(super) fn totals(&self) -> Totals {
@@ -130,6 +144,13 @@ impl StoreHandle {
     /// When the store cannot be written.
     pub async fn record_clock(&self, point: ClockPoint) -> Result<(), StoreError> {
         self.ask(|reply| Command::Clock { point, reply }).await
+    }
+
+    /// Keeps the state of the verdict for the next process. Returns at once; the writer stores it after the samples that
+    /// were handed to it before.
+    pub fn keep_verdict_state(&self, state: Vec<u8>) {
+        let (reply, _) = oneshot::channel();
+        self.writer.command(Command::VerdictState { state, reply });
     }
 
     pub(super) async fn ask<T>(&self, command: impl FnOnce(Reply<T>) -> Command) -> Result<T, StoreError> {

@@ -21,6 +21,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/v7.sql"),
     include_str!("migrations/v8.sql"),
     include_str!("migrations/v9.sql"),
+    include_str!("migrations/fleet.sql"),
 ];
 
 /// The schema version of this release.

@@ -1,6 +1,7 @@
 //! The writer. A batch is one transaction with the raw rows, InfluxDB lines and rollup updates of the samples that are
 //! new.
 
+mod fleet;
 mod keep;
 mod repair;
 
@@ -14,6 +15,7 @@ use slog::{Logger, debug, warn};
 use super::command::{Command, Reply};
 use super::db::Db;
 use super::error::StoreError;
+use super::fleet::journal::Journal;
 use super::handle::StoreHandle;
 use super::notices::{self, Queues};
 use super::outbox::{self, Totals};
@@ -23,7 +25,7 @@ use super::retention::{Horizons, Pruner, RetentionClock};
 use super::rollup::Grain;
 use super::rollup_table::OpenRollups;
 use super::series::SeriesCache;
-use super::{Options, alerts, audit, clock, codec, events, evidence};
+use super::{Options, alerts, audit, clock, codec, events, evidence, verdict_state};
 use crate::sinks::influx::outbox::OutboxGauge;
 use crate::sinks::worker::{BatchWriter, Incident, WriteError};
 use ntp_monitor_core::clock::Stamp;
@@ -44,6 +46,7 @@ pub struct Writer {
     db: Db,
     cache: Cache,
     encoder: Option<Encoder>,
+    journal: Option<Journal>,
     totals: Totals,
     queues: Queues,
     vantage: String,
@@ -72,6 +75,7 @@ impl Writer {
             db: Db::new(handle.location(), options.max_pages),
             cache: Cache::default(),
             encoder,
+            journal: None,
             totals: handle.totals(),
             queues: handle.queues(),
             vantage: options.vantage.clone(),
@@ -129,12 +133,13 @@ impl Writer {
         batch: &[Arc<Sample>],
         first: impl FnOnce(&Connection) -> rusqlite::Result<()>,
     ) -> Result<(), StoreError> {
-        let mut encoder = self.encoder.take();
+        let (mut encoder, mut journal) = (self.encoder.take(), self.journal.take());
         let result = self.transact_unchecked("write samples", |tx, cache, gauge| {
             first(tx)?;
-            append(tx, cache, encoder.as_mut(), batch, gauge)
+            append(tx, cache, (encoder.as_mut(), journal.as_mut()), batch, gauge)
         });
-        self.encoder = encoder;
+        (self.encoder, self.journal) = (encoder, journal);
+        self.settle_journal(result.is_ok());
         result
     }
 
@@ -174,7 +179,7 @@ impl Writer {
 fn append(
     conn: &Connection,
     Cache { series, pending, .. }: &mut Cache,
-    mut encoder: Option<&mut Encoder>,
+    (mut encoder, mut journal): (Option<&mut Encoder>, Option<&mut Journal>),
     batch: &[Arc<Sample>],
     gauge: &mut OutboxGauge,
 ) -> rusqlite::Result<()> {
@@ -195,12 +200,17 @@ fn append(
         for refused in &sample.rejected {
             evidence::insert(conn, id, refused)?;
         }
+        if let Some(journal) = &mut journal {
+            journal.add(sample);
+        }
         if let Some(encode) = &mut encoder {
             lines += encode(sample, &mut body);
         }
     }
     rollups.into_iter().try_for_each(|open| open.save(conn))?;
-    outbox::push(conn, gauge, crate::clock::now().wall_ns, lines, &body)
+    let now_ns = crate::clock::now().wall_ns;
+    journal.map_or(Ok(()), |journal| journal.save(conn, now_ns))?;
+    outbox::push(conn, gauge, now_ns, lines, &body)
 }
 
 impl BatchWriter for Writer {
@@ -240,6 +250,9 @@ impl BatchWriter for Writer {
             Command::Clock { point, reply } => {
                 self.answer(reply, "record the clock state", |conn, _| clock::insert(conn, &point));
             }
+            Command::VerdictState { state, reply } => {
+                self.answer(reply, "keep the state of the verdict", |conn, _| verdict_state::keep(conn, &state));
+            }
             Command::Notice { command, reply } => {
                 self.answer_queued(reply, "change the notification queue", |conn| {
                     notices::apply(conn, command, now_ns)
@@ -247,6 +260,14 @@ impl BatchWriter for Writer {
             }
             Command::Alerts { command, reply } => {
                 self.answer_queued(reply, "record alerts", |conn| alerts::apply(conn, &command, now_ns));
+            }
+            Command::FleetCommitted { ranges, reply } => {
+                let result = self.remove_committed(&ranges);
+                self.send(reply, "delete what a hub has stored", result);
+            }
+            Command::FleetReceive { batch, reply } => {
+                let result = self.receive(&batch);
+                self.send(reply, "store samples of the fleet", result);
             }
             Command::PruneNow { reply } => {
                 let result = self.prune_all();
@@ -262,6 +283,9 @@ impl BatchWriter for Writer {
         if self.ticks >= UPKEEP_TICKS {
             self.ticks = 0;
             self.upkeep(now)?;
+            self.prune_fleet()?;
+        } else if self.journal.as_ref().is_some_and(Journal::is_over) {
+            self.bound_journal()?;
         }
         Ok(())
     }

@@ -7,6 +7,7 @@ mod damage;
 mod harm;
 mod reading;
 mod rollups;
+mod traces;
 mod writing;
 
 use std::collections::BTreeMap;

@@ -11,6 +11,10 @@ mod csv;
 mod expression;
 #[path = "../fuzz/subjects/leap.rs"]
 mod leap;
+#[path = "../fuzz/subjects/nts_records.rs"]
+mod nts_records;
+#[path = "../fuzz/subjects/nts_reply.rs"]
+mod nts_reply;
 #[path = "../fuzz/subjects/packet.rs"]
 mod packet;
 #[path = "../fuzz/subjects/template.rs"]
@@ -34,6 +38,16 @@ fn replay(subject: &str, check: fn(&[u8])) {
 #[test]
 fn packets_of_the_corpus_are_parsed_or_refused() {
     replay("packet", packet::check);
+}
+
+#[test]
+fn answers_of_key_exchanges_in_the_corpus_are_bounded() {
+    replay("nts_records", nts_records::check);
+}
+
+#[test]
+fn replies_with_nts_in_the_corpus_are_judged() {
+    replay("nts_reply", nts_reply::check);
 }
 
 #[test]

@@ -4,11 +4,13 @@
 //! Everywhere, times are wall-clock nanoseconds since 1970, spans are `[from, to)`, and a series is identified by
 //! server and address, where no address means all addresses of the server.
 
+mod buckets;
 mod clock;
 mod counts;
 mod history;
 mod samples;
 
+pub use buckets::{Bucket, BucketMeasure, Buckets, Spread};
 pub use clock::{ClockHistory, ClockStep};
 pub use counts::SeriesCounts;
 pub use history::History;
@@ -24,7 +26,7 @@ use super::audit::AuditEntry;
 use super::codec::address_text;
 use super::error::StoreError;
 use super::events::{self, StoredEvent};
-use super::{audit, connection, evidence, meta, outbox};
+use super::{audit, connection, evidence, meta, outbox, verdict_state};
 use crate::sinks::influx::outbox::{OutboxGauge, OutboxRow};
 use ntp_monitor_core::sample::{Evidence, SeriesKey, ServerIdent};
 
@@ -82,6 +84,14 @@ impl Reader {
     /// When the store cannot be read.
     pub fn series(&self) -> Result<Vec<Series>, StoreError> {
         self.run("list the series", |conn| select_series(conn, "ORDER BY server, vantage, address", []))
+    }
+
+    /// The state of the verdict as the last process left it; empty if it cannot be unpacked.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn verdict_state(&self) -> Result<Option<Vec<u8>>, StoreError> {
+        self.run("read the state of the verdict", verdict_state::read)
     }
 
     /// The stored rejected replies of a server, oldest first.

@@ -84,7 +84,8 @@ function stream(response: ServerResponse, streams: Set<ServerResponse>): void {
   response.writeHead(200, { "Content-Type": "text/event-stream" });
   response.write("event: hello\ndata: {}\n\n");
   streams.add(response);
-  response.on("close", () => streams.delete(response));
+  const beat = setInterval(() => response.write("event: beat\ndata: {}\n\n"), 2000);
+  response.on("close", () => { clearInterval(beat); streams.delete(response); });
 }
 
 async function answer(request: IncomingMessage, response: ServerResponse, path: string, handlers: Map<string, Handler>, writes: Asked[]): Promise<void> {

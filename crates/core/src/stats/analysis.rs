@@ -1,28 +1,29 @@
 //! Everything that is computed from samples, in one place: windows of each series, and the verdict over all. Fed by the
 //! stats actor live and by `replay` from files, it is the same code for both.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::attribution::Attribution;
-use super::events::{Event, Moment, Recorder};
+use super::events::{Event, Moment};
 use super::intake::TimeAxis;
-use super::leap::{LeapKeeper, LeapSource};
+use super::judgement::Judgement;
+use super::leap::LeapSource;
 use super::local::LocalState;
 use super::reach::Reach;
 use super::snapshot::{SeriesSnapshot, Snapshot};
 use super::summary::WindowSummary;
-use super::verdict::{History, Verdict, When};
+use super::verdict::{History, ServerVerdict, Verdict, When};
 use super::window::{ServerWindows, Window};
 use crate::clock::Stamp;
-use crate::sample::{Sample, SeriesKey};
+use crate::sample::{Outcome, Sample, SeriesKey};
 
 /// What an earlier process measured, by series and in the order of time, its stamps already on the axis of this one.
 pub type Recalled = BTreeMap<SeriesKey, Vec<Sample>>;
 
-/// Verdicts that are remembered.
-const HISTORY: usize = 256;
+/// Polls that wait until the verdict's state is restored. It never takes so long that there are more.
+const WAITING: usize = 200_000;
 /// An hour of fewer polls than this is summed up for each picture.
 const FEW_POLLS: u64 = 16;
 /// An hour of more is not summed up again within this time …
@@ -37,11 +38,10 @@ const LATE: Duration = Duration::from_secs(60);
 pub struct Analysis {
     /// Boxed: the nodes of a tree are half empty, and a series is large.
     series: BTreeMap<SeriesKey, Box<Series>>,
-    attribution: Attribution,
-    history: History,
+    judgement: Judgement,
+    /// The polls since the start, while the verdict's state is being restored.
+    waiting: Option<Waiting>,
     local: LocalState,
-    leap: LeapKeeper,
-    recorder: Recorder,
     /// The events that last, as of the last picture.
     ongoing: Arc<[Event]>,
     /// Of series that have not been polled yet.
@@ -50,6 +50,14 @@ pub struct Analysis {
     inherited: BTreeMap<SeriesKey, (u64, Reach)>,
     longest: Window,
     axis: TimeAxis,
+}
+
+/// What happened while the verdict's state is being restored.
+#[derive(Debug)]
+struct Waiting {
+    polls: Vec<Arc<Sample>>,
+    forgotten: Vec<SeriesKey>,
+    verdict: Verdict,
 }
 
 #[derive(Debug)]
@@ -72,11 +80,9 @@ impl Analysis {
     pub fn new(longest: Window, axis: TimeAxis) -> Self {
         Self {
             series: BTreeMap::new(),
-            attribution: Attribution::new(),
-            history: History::new(HISTORY),
+            judgement: Judgement::default(),
+            waiting: None,
             local: LocalState::default(),
-            leap: LeapKeeper::default(),
-            recorder: Recorder::default(),
             ongoing: Arc::default(),
             recalled: Recalled::new(),
             inherited: BTreeMap::new(),
@@ -88,12 +94,41 @@ impl Analysis {
     /// The same, remembering this many verdicts.
     #[must_use]
     pub fn remembering(mut self, verdicts: usize) -> Self {
-        self.history = History::new(verdicts);
+        self.judgement = self.judgement.remembering(verdicts);
         self
     }
 
+    /// The same, with a verdict that waits until [`Analysis::restored`]. Until then it says so.
+    #[must_use]
+    pub fn restoring(mut self) -> Self {
+        self.waiting = Some(Waiting { polls: Vec::new(), forgotten: Vec::new(), verdict: Verdict::restoring() });
+        self
+    }
+
+    /// The verdict continues from the state of an earlier process.
+    pub fn restored(&mut self, judgement: Judgement) {
+        let Some(waiting) = self.waiting.take() else { return };
+        let list = self.judgement.leap.source().clone();
+        self.judgement = judgement;
+        // At its start, the store has ended what was open.
+        self.judgement.recorder.repeat();
+        self.judgement.leap.use_list(list);
+        for sample in &waiting.polls {
+            self.judge(sample);
+        }
+        for key in waiting.forgotten {
+            self.forget_verdicts(&key);
+        }
+    }
+
+    /// The state of the verdict; see [`Judgement::save`]. `None` while it is being restored.
+    #[must_use]
+    pub fn save(&self) -> Option<Vec<u8>> {
+        if self.waiting.is_some() { None } else { self.judgement.save() }
+    }
+
     /// The same, with windows that go on from what an earlier process measured, each from the first poll of its series
-    /// on: what is no longer polled does not come back. The verdict starts from nothing.
+    /// on: what is no longer polled does not come back.
     #[must_use]
     pub fn recalling(mut self, recalled: Recalled) -> Self {
         self.recalled = recalled;
@@ -116,40 +151,44 @@ impl Analysis {
         if is_used {
             series.take(sample);
         }
-        let now = Moment { at_s: axis.ns(sample.at) as f64 / 1e9, when: When(sample.at.wall_ns) };
-        let judged = self.attribution.observe(sample) == Ok(true);
-        let mut events = self.attribution.take_events();
-        if judged {
-            self.history.record(self.attribution.verdict());
-            self.leap.look(&self.attribution.announcements(), now.when, now.at_s, &mut events);
+        match &mut self.waiting {
+            Some(waiting) if waiting.polls.len() < WAITING => waiting.polls.push(Arc::clone(sample)),
+            Some(_) => {}
+            None => self.judge(sample),
         }
-        events.into_iter().for_each(|event| self.recorder.record(event, now));
-        if is_used {
-            self.recorder.tick(now);
-        }
+    }
+
+    fn judge(&mut self, sample: &Sample) {
+        let now = Moment { at_s: self.axis.ns(sample.at) as f64 / 1e9, when: When(sample.at.wall_ns) };
+        self.judgement.observe(sample, now);
     }
 
     /// Takes what the kernel and a time daemon say of the own clock.
     pub fn observe_local(&mut self, local: LocalState) {
-        self.local = local.clone();
-        self.attribution.observe_local(local);
+        self.local = local;
     }
 
     /// From now on announcements are held against this list of leap seconds.
     pub fn use_leap_list(&mut self, source: LeapSource) {
-        self.leap.use_list(source);
+        self.judgement.leap.use_list(source);
     }
 
     /// A series is no longer polled.
     pub fn forget(&mut self, key: &SeriesKey) {
         self.series.remove(key);
-        let names: Vec<&str> = self.series.keys().map(|key| &*key.server).collect();
-        let is_gone = !names.contains(&&*key.server);
+        match &mut self.waiting {
+            Some(waiting) => waiting.forgotten.push(key.clone()),
+            None => self.forget_verdicts(key),
+        }
+    }
+
+    fn forget_verdicts(&mut self, key: &SeriesKey) {
+        let is_gone = self.series.keys().all(|other| other.server != key.server);
         if is_gone {
-            self.attribution.servers_changed(&names);
+            self.judgement.attribution.forget(&key.server);
         }
         let address = key.address.map(|address| address.to_string()).filter(|_| !is_gone);
-        self.recorder.forget(&key.server, address.as_deref());
+        self.judgement.recorder.forget(&key.server, address.as_deref());
     }
 
     /// A series is no longer polled; `successor` is polled instead, which continues the failures in a row.
@@ -163,19 +202,21 @@ impl Analysis {
 
     /// Events that began or ended, or of which more is known, since the last call, as far as the limit of events allows.
     pub fn take_events(&mut self) -> Vec<Event> {
-        self.recorder.take()
+        self.judgement.recorder.take()
     }
 
-    /// The verdict as it stands.
+    /// The current verdict.
     #[must_use]
-    pub fn verdict(&self) -> &Verdict {
-        self.attribution.verdict()
+    pub fn verdict(&self) -> Cow<'_, Verdict> {
+        let verdict =
+            self.waiting.as_ref().map_or_else(|| self.judgement.attribution.verdict(), |waiting| &waiting.verdict);
+        verdict.published(|it| last_outcome(&self.series, it))
     }
 
     /// The verdicts so far.
     #[must_use]
     pub fn history(&self) -> &History {
-        &self.history
+        &self.judgement.history
     }
 
     /// The windows of one series.
@@ -187,13 +228,26 @@ impl Analysis {
     /// An immutable picture of all, as of `now`. Only what has changed is worked out again.
     pub fn snapshot(&mut self, now: Stamp) -> Snapshot {
         let series = self.series.iter_mut().map(|(key, series)| (key.clone(), series.picture(now))).collect();
-        let verdict = Arc::new(self.attribution.verdict().clone());
-        if self.recorder.take_changed() {
-            self.ongoing = self.recorder.open().collect();
+        let verdict = self.verdict().into_owned();
+        let verdict = Arc::new(match self.local.distrust() {
+            Some(why) => verdict.distrusting(why),
+            None => verdict,
+        });
+        if self.judgement.recorder.take_changed() {
+            self.ongoing = self.judgement.lasting().collect();
         }
-        let (local, leap, ongoing) = (self.local.clone(), Arc::clone(self.leap.truth()), Arc::clone(&self.ongoing));
+        let leap = Arc::clone(self.judgement.leap.truth());
+        let (local, ongoing) = (self.local.clone(), Arc::clone(&self.ongoing));
         Snapshot { at: now, series, verdict, local, leap, ongoing }
     }
+}
+
+/// How the last poll of the server of a verdict ended.
+fn last_outcome(series: &BTreeMap<SeriesKey, Box<Series>>, it: &ServerVerdict) -> Option<Outcome> {
+    let first = SeriesKey::here(&it.server.as_str().into(), None);
+    let mut of_server = series.range(first..).take_while(|(key, _)| *key.server == *it.server);
+    let found = of_server.find(|(key, _)| key.address.map(|address| address.to_string()) == it.address);
+    found.map(|(_, series)| series.last.outcome.clone())
 }
 
 impl Series {

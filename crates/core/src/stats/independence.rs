@@ -4,6 +4,8 @@
 //! the same reference identifier (the same upstream). Packets do not show a shared operator or a shared upstream
 //! further up, so the count is an upper bound.
 
+use serde::{Deserialize, Serialize};
+
 use std::collections::HashMap;
 use std::net::IpAddr;
 
@@ -21,7 +23,7 @@ pub struct Witness {
 }
 
 /// Groups of servers that are not independent of each other.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Independence {
     /// The number of independent groups.
     pub count: usize,
@@ -34,7 +36,7 @@ pub struct Independence {
 }
 
 /// What two servers that are not independent share.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Tie {
     /// The same address.
     Address(IpAddr),
@@ -68,6 +70,16 @@ impl Independence {
         Self { count, of: servers.len(), largest, shared }
     }
 
+    /// The part of a vote that each of `servers` has: those that belong together share one.
+    #[must_use]
+    pub fn votes(servers: &[Witness]) -> Vec<f64> {
+        let mut parent = groups(servers);
+        let roots: Vec<usize> = (0..servers.len()).map(|i| root(&mut parent, i)).collect();
+        let mut sizes = vec![0.0; servers.len()];
+        roots.iter().for_each(|r| sizes[*r] += 1.0);
+        roots.iter().map(|r| 1.0 / sizes[*r]).collect()
+    }
+
     /// A plain sentence when servers are not independent: "4 of your 5 servers share one upstream (192.0.2.1)".
     #[must_use]
     pub fn sentence(&self) -> Option<String> {
@@ -78,6 +90,20 @@ impl Independence {
             Tie::Address(address) => format!("{largest} of your {of} servers are the same address ({address})"),
         })
     }
+}
+
+/// For each server one that it belongs to; see [`root`].
+fn groups(servers: &[Witness]) -> Vec<usize> {
+    let mut parent: Vec<usize> = (0..servers.len()).collect();
+    let mut seen: HashMap<Tie, usize> = HashMap::new();
+    for (i, server) in servers.iter().enumerate() {
+        for tie in ties(server) {
+            let first = *seen.entry(tie).or_insert(i);
+            let (a, b) = (root(&mut parent, first), root(&mut parent, i));
+            parent[b] = a;
+        }
+    }
+    parent
 }
 
 fn ties(server: &Witness) -> impl Iterator<Item = Tie> {

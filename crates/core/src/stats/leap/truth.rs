@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{LeapFinding, LeapList, judge_announcements};
 use crate::ntp::Leap;
@@ -81,15 +81,17 @@ impl ListFacts {
 }
 
 /// Follows what servers announce.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub struct LeapKeeper {
+    #[serde(skip)]
     source: LeapSource,
     seen: Vec<Seen>,
+    #[serde(skip)]
     truth: Arc<LeapTruth>,
 }
 
 /// A finding that is settled, or becoming so.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 struct Seen {
     finding: LeapFinding,
     since: When,
@@ -103,6 +105,12 @@ impl LeapKeeper {
     /// Another list, or none.
     pub fn use_list(&mut self, source: LeapSource) {
         self.source = source;
+    }
+
+    /// The list in use.
+    #[must_use]
+    pub fn source(&self) -> &LeapSource {
+        &self.source
     }
 
     /// What is known as of the last look.

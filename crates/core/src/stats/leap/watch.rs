@@ -1,11 +1,13 @@
 //! Compares the leap second announcements of servers with each other, with the calendar and with the leap second list.
 
+use serde::{Deserialize, Serialize};
+
 use super::{DAY_S, LeapList, is_leap_day};
 use crate::ntp::Leap;
 use crate::stats::events::EventKind;
 
 /// A problem with leap seconds.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum LeapFinding {
     /// Some servers announce a leap second and others do not, or not the same one.
     Disagreement {

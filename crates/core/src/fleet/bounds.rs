@@ -1,0 +1,151 @@
+//! Bounds of differences between clocks as shortest paths through the servers that two vantages share.
+//!
+//! The true difference of two clocks is at most the sum of the bounds along any chain of readings, so the best bound is
+//! a shortest path. Only path bounds enter: a server that is wrong still compares two clocks.
+
+use super::grid::Grid;
+
+/// For each pair of nodes the upper bound of the first less the second; infinite where nothing connects them.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Bounds {
+    size: usize,
+    upper_s: Vec<f64>,
+}
+
+/// The two best upper bounds and the two best lower ones, each from another vantage or server.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Ends {
+    pub low: [f64; 2],
+    pub high: [f64; 2],
+    pub count: usize,
+}
+
+impl Ends {
+    pub const NONE: Self = Self { low: [f64::NEG_INFINITY; 2], high: [f64::INFINITY; 2], count: 0 };
+
+    pub fn add(&mut self, low: f64, high: f64) {
+        self.count += 1;
+        if low > self.low[0] {
+            self.low = [low, self.low[0]];
+        } else if low > self.low[1] {
+            self.low[1] = low;
+        }
+        if high < self.high[0] {
+            self.high = [high, self.high[0]];
+        } else if high < self.high[1] {
+            self.high[1] = high;
+        }
+    }
+
+    /// The intersection of all; empty when the low end is above the high one.
+    pub fn plain(&self) -> (f64, f64) {
+        (self.low[0], self.high[0])
+    }
+
+    /// What still holds when any one of the intervals is false.
+    pub fn robust(&self) -> (f64, f64) {
+        (self.low[1], self.high[1])
+    }
+}
+
+impl Bounds {
+    /// The bounds between the clocks of all vantages. Pairs whose common servers contradict each other keep what still
+    /// holds when one of these servers is not one clock.
+    pub fn between_vantages(grid: &Grid) -> Self {
+        let size = grid.vantages;
+        let mut bounds = Self { size, upper_s: vec![f64::INFINITY; size * size] };
+        for a in 0..size {
+            bounds.upper_s[a * size + a] = 0.0;
+            for b in a + 1..size {
+                let ends = common_view(grid, a, b);
+                let (low, high) = if ends.low[0] <= ends.high[0] { ends.plain() } else { ends.robust() };
+                if low <= high {
+                    bounds.upper_s[a * size + b] = high;
+                    bounds.upper_s[b * size + a] = -low;
+                }
+            }
+        }
+        bounds.close();
+        bounds
+    }
+
+    /// Chains through other vantages. Where the readings contradict each other nothing is gained from chains.
+    fn close(&mut self) {
+        let direct = self.upper_s.clone();
+        let size = self.size;
+        for via in 0..size {
+            let (from, row) = (self.upper_s.clone(), via * size..(via + 1) * size);
+            for (a, bounds) in self.upper_s.chunks_exact_mut(size).enumerate() {
+                let to_via = from[a * size + via];
+                if to_via.is_finite() {
+                    for (bound, next) in bounds.iter_mut().zip(&from[row.clone()]) {
+                        *bound = bound.min(to_via + next);
+                    }
+                }
+            }
+        }
+        if (0..size).any(|a| self.upper_s[a * size + a] < 0.0) {
+            self.upper_s = direct;
+        }
+    }
+
+    /// The interval of the clock of `a` less the clock of `b`, in seconds; infinite where nothing connects them.
+    pub fn difference(&self, a: usize, b: usize) -> (f64, f64) {
+        (-self.upper_s[b * self.size + a], self.upper_s[a * self.size + b])
+    }
+}
+
+/// The intervals of the clock of `a` less the clock of `b` by each server that both see.
+pub(super) fn common_view(grid: &Grid, a: usize, b: usize) -> Ends {
+    let mut ends = Ends::NONE;
+    for (mine, theirs) in grid.row(a).iter().zip(grid.row(b)) {
+        if let (Some(mine), Some(theirs)) = (mine, theirs) {
+            let (middle, half) = (theirs.offset_s - mine.offset_s, theirs.half_s + mine.half_s);
+            ends.add(middle - half, middle + half);
+        }
+    }
+    ends
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::grid::View;
+    use super::*;
+
+    fn grid(cells: &[(usize, usize, f64, f64)], vantages: usize, servers: usize) -> Grid {
+        let mut grid = Grid::new(vantages, servers);
+        for (vantage, server, offset_s, half_s) in cells {
+            let view = View { offset_s: *offset_s, half_s: *half_s, is_fresh: true };
+            grid.set(*vantage, *server, Some(view));
+        }
+        grid
+    }
+
+    #[test]
+    fn common_server_bounds_the_difference_though_it_is_wrong() {
+        // The server is 5 s off; the clocks differ by 20 ms.
+        let grid = grid(&[(0, 0, 5.0, 0.01), (1, 0, 5.02, 0.005)], 2, 1);
+        let (low, high) = Bounds::between_vantages(&grid).difference(0, 1);
+        assert!((low - 0.005).abs() < 1e-9 && (high - 0.035).abs() < 1e-9, "{low} {high}");
+    }
+
+    #[test]
+    fn chain_through_a_third_vantage_bounds_a_pair_without_common_server() {
+        let cells = [(0, 0, 0.0, 0.01), (1, 0, 0.0, 0.01), (1, 1, 0.1, 0.01), (2, 1, 0.1, 0.01)];
+        let bounds = Bounds::between_vantages(&grid(&cells, 4, 2));
+        let (low, high) = bounds.difference(0, 2);
+        assert!((low + 0.04).abs() < 1e-9 && (high - 0.04).abs() < 1e-9, "{low} {high}");
+        assert_eq!(bounds.difference(0, 3), (f64::NEG_INFINITY, f64::INFINITY));
+    }
+
+    #[test]
+    fn one_server_with_two_clocks_does_not_falsify_the_bound() {
+        let mut cells = Vec::new();
+        for server in 0..4 {
+            cells.push((0, server, 0.0, 0.005));
+            cells.push((1, server, if server == 3 { 0.04 } else { 0.0 }, 0.005));
+        }
+        let (low, high) = Bounds::between_vantages(&grid(&cells, 2, 4)).difference(0, 1);
+        assert!(low <= 0.0 && (0.0..=0.011).contains(&high), "{low} {high}");
+    }
+}

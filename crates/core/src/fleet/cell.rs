@@ -1,0 +1,137 @@
+//! The last readings of one server by one vantage.
+
+use std::collections::VecDeque;
+
+use super::grid::PHI;
+use crate::ntp::RefId;
+use crate::sample::Sample;
+
+/// Readings that are kept of each cell.
+const KEPT: usize = 9;
+/// A cell that was not read for so many of its own intervals has no say any more.
+const LAPSES_AFTER: f64 = 4.0;
+/// Errors of reading a clock that precision does not tell, in seconds.
+const GRAIN_S: f64 = 1e-6;
+
+/// One accepted exchange, reduced to what the verdict needs.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Reading {
+    pub at_ns: i64,
+    pub offset_s: f64,
+    pub delay_s: f64,
+    /// The precision of the server's clock.
+    pub precision_s: f64,
+    /// The server's own statement about its error.
+    pub claim_s: f64,
+    pub stratum: u8,
+    pub refid: RefId,
+    pub poll_s: f64,
+}
+
+impl Reading {
+    /// What a sample tells; `None` when it has no offset or the server does not claim to be synchronised.
+    pub fn of(sample: &Sample, at_ns: i64) -> Option<Self> {
+        let (measure, reply) = (sample.measure?, sample.reply?);
+        let is_sound = sample.outcome.is_success()
+            && measure.offset_s.is_finite()
+            && measure.delay_s.is_finite()
+            && measure.delay_s >= 0.0
+            && reply.root_delay_s.is_finite()
+            && reply.root_dispersion_s.is_finite();
+        is_sound.then(|| Self {
+            at_ns,
+            offset_s: measure.offset_s,
+            delay_s: measure.delay_s,
+            precision_s: reply.precision_s().min(1.0),
+            claim_s: reply.root_delay_s.abs() / 2.0 + reply.root_dispersion_s.abs(),
+            stratum: reply.stratum,
+            refid: reply.refid,
+            poll_s: sample.poll_s,
+        })
+    }
+}
+
+/// The readings of one cell, oldest first.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Cell {
+    readings: VecDeque<Reading>,
+    /// What was added to readings since they were taken, because the vantage's clock was set by that much.
+    shift_s: f64,
+}
+
+impl Cell {
+    /// Adds a reading; one that is not newer than the last is refused.
+    pub fn add(&mut self, reading: Reading) -> bool {
+        if self.readings.back().is_some_and(|last| last.at_ns >= reading.at_ns) {
+            return false;
+        }
+        if self.readings.len() == KEPT {
+            self.readings.pop_front();
+        }
+        self.shift_s = 0.0;
+        self.readings.push_back(reading);
+        true
+    }
+
+    pub fn last(&self) -> Option<&Reading> {
+        self.readings.back()
+    }
+
+    /// The clock of the vantage was set by `step_s` after the last reading: the next one will be less by that much.
+    pub fn shift(&mut self, step_s: f64) {
+        self.shift_s -= step_s;
+    }
+
+    /// The last offset, as it would be read now.
+    pub fn offset_s(&self) -> Option<f64> {
+        self.last().map(|last| last.offset_s + self.shift_s)
+    }
+
+    /// By how much the last reading was moved since it was taken.
+    pub fn moved_s(&self) -> f64 {
+        self.shift_s.abs()
+    }
+
+    /// The usual time between two readings in seconds: what the readings show, or what was planned before there are two.
+    pub fn spacing_s(&self) -> f64 {
+        let spans = self.readings.iter().zip(self.readings.iter().skip(1));
+        let mut spans: Vec<_> = spans.map(|(a, b)| (b.at_ns - a.at_ns) as f64 / 1e9).collect();
+        spans.sort_by(f64::total_cmp);
+        let planned = || self.last().map_or(64.0, |last| last.poll_s);
+        spans.get(spans.len() / 2).copied().unwrap_or_else(planned).max(0.05)
+    }
+
+    /// By how much the difference of both clocks provably jumped between the last two readings, and when the last one was
+    /// taken. A cell that jumped at the reading before as well tells nothing about the clocks.
+    pub fn jump(&self) -> Option<(f64, i64)> {
+        let mut newest = self.readings.iter().rev();
+        let (last, before) = (newest.next()?, newest.next()?);
+        if newest.next().is_some_and(|earlier| jumped(earlier, before).is_some()) {
+            return None;
+        }
+        Some((jumped(before, last)?, last.at_ns))
+    }
+
+    /// How old the last reading is, in seconds.
+    pub fn age_s(&self, now_ns: i64) -> f64 {
+        self.last().map_or(f64::INFINITY, |last| ((now_ns - last.at_ns) as f64 / 1e9).max(0.0))
+    }
+
+    pub fn is_current(&self, now_ns: i64, round_s: f64) -> bool {
+        self.age_s(now_ns) <= LAPSES_AFTER * self.spacing_s().max(round_s)
+    }
+
+    /// The path bound at `now_ns`: half of the round trip, and what clocks that drift at `rate` beyond the usual add.
+    pub fn half_s(&self, now_ns: i64, rate: f64) -> f64 {
+        let Some(last) = self.last() else { return f64::INFINITY };
+        // Each of the two stamps of the server and of the vantage has an error of its own.
+        last.delay_s / 2.0 + 2.0 * last.precision_s + GRAIN_S + (PHI + rate) * self.age_s(now_ns)
+    }
+}
+
+/// By how much the offset changed between two readings, when their bounds do not allow for it.
+fn jumped(before: &Reading, last: &Reading) -> Option<f64> {
+    let by_s = (last.offset_s - before.offset_s).abs();
+    let within_s = (last.delay_s + before.delay_s) / 2.0 + PHI * (last.at_ns - before.at_ns) as f64 / 1e9;
+    (by_s > within_s).then_some(by_s)
+}

@@ -1,0 +1,282 @@
+//! What follows if more than half of the independent servers keep their claims.
+
+use super::bounds::{Bounds, Ends};
+use super::grid::Grid;
+
+/// A server or a vantage that is proven wrong under that assumption.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Proof {
+    /// By how much at least: a server beyond its claim, a vantage's clock from true time.
+    pub gap_s: f64,
+    /// The interval of the error: of a server's clock, or of a vantage's.
+    pub interval_s: (f64, f64),
+    /// Proven only if this vantage reports honestly, because nobody else sees it.
+    pub relies_on: Option<usize>,
+}
+
+/// The proofs of one round, by server and by vantage.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Proofs {
+    pub servers: Vec<Option<Proof>>,
+    pub vantages: Vec<Option<Proof>>,
+    /// How many independent servers have a claim.
+    pub groups: usize,
+}
+
+/// For each vantage and server the interval of the server's clock less the vantage's: by its own reading, or by those of
+/// the other vantages and the differences between the clocks.
+struct Reach {
+    servers: usize,
+    ends: Vec<(f64, f64)>,
+}
+
+impl Reach {
+    fn new(grid: &Grid, bounds: &Bounds) -> Self {
+        let mut ends = Vec::with_capacity(grid.vantages * grid.servers);
+        for vantage in 0..grid.vantages {
+            let apart: Vec<_> = (0..grid.vantages).map(|other| bounds.difference(other, vantage)).collect();
+            for server in 0..grid.servers {
+                ends.push(match grid.view(vantage, server) {
+                    Some(view) => (view.offset_s - view.half_s, view.offset_s + view.half_s),
+                    None => indirect(grid, server, &apart),
+                });
+            }
+        }
+        Self { servers: grid.servers, ends }
+    }
+
+    fn of(&self, vantage: usize, server: usize) -> (f64, f64) {
+        self.ends[vantage * self.servers + server]
+    }
+}
+
+/// By the other vantages. Of several, what still holds when one of them reports falsely.
+fn indirect(grid: &Grid, server: usize, apart: &[(f64, f64)]) -> (f64, f64) {
+    let mut ends = Ends::NONE;
+    for (other, view) in grid.seen_of(server) {
+        let (low, high) = apart[other];
+        if low.is_finite() && high.is_finite() {
+            ends.add(low + view.offset_s - view.half_s, high + view.offset_s + view.half_s);
+        }
+    }
+    if ends.count > 2 { ends.robust() } else { ends.plain() }
+}
+
+/// Everything that the claims prove about the readings in `grid`.
+pub(super) fn prove(grid: &Grid, bounds: &Bounds) -> Proofs {
+    let groups = grid.group_count();
+    let reach = Reach::new(grid, bounds);
+    let clocks: Vec<_> = (0..grid.vantages).map(|vantage| clock_of(grid, &reach, vantage)).collect();
+    let wrong = |clock: &Option<(f64, f64)>| {
+        let (low, high) = (*clock)?;
+        let gap_s = low.max(-high);
+        (gap_s > 0.0).then_some(Proof { gap_s, interval_s: (low, high), relies_on: None })
+    };
+    let vantages = clocks.iter().map(wrong).collect();
+    let servers = if groups < 3 { vec![None; grid.servers] } else { servers(grid, &reach, groups) };
+    Proofs { servers, vantages, groups }
+}
+
+/// The interval of the clock error of a vantage: the hull of all points that more than half of the groups cover.
+fn clock_of(grid: &Grid, reach: &Reach, vantage: usize) -> Option<(f64, f64)> {
+    grid.seen_by(vantage).next()?;
+    let mut edges: Vec<(f64, bool, usize)> = Vec::new();
+    let mut members = vec![0usize; grid.servers];
+    for server in 0..grid.servers {
+        let Some(claim_s) = grid.claims_s[server] else { continue };
+        let (low, high) = reach.of(vantage, server);
+        let (low, high) = (-high - claim_s, claim_s - low);
+        if low.is_finite() && high.is_finite() && low <= high {
+            edges.push((low, false, grid.groups[server]));
+            edges.push((high, true, grid.groups[server]));
+            members[grid.groups[server]] += 1;
+        }
+    }
+    let groups = members.iter().filter(|count| **count > 0).count();
+    if groups < 3 {
+        return None;
+    }
+    // Intervals that only touch overlap: beginnings come before ends.
+    edges.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+    let (mut open, mut covering, mut hull) = (vec![0usize; grid.servers], 0usize, None::<(f64, f64)>);
+    for (at, is_end, group) in edges {
+        if is_end {
+            if 2 * covering > groups {
+                hull = Some((hull.map_or(at, |(low, _)| low), at));
+            }
+            open[group] -= 1;
+            covering -= usize::from(open[group] == 0);
+        } else {
+            open[group] += 1;
+            covering += usize::from(open[group] == 1);
+            if 2 * covering > groups {
+                hull = Some((hull.map_or(at, |(low, _)| low), at));
+            }
+        }
+    }
+    hull
+}
+
+/// By how much the claims of two servers contradict each other, and the interval of the first server's error if the
+/// second keeps its claim.
+#[derive(Debug, Clone, Copy)]
+struct Rivalry {
+    gap_s: f64,
+    interval_s: (f64, f64),
+}
+
+fn servers(grid: &Grid, reach: &Reach, groups: usize) -> Vec<Option<Proof>> {
+    let seen: Vec<usize> = (0..grid.servers).map(|server| grid.seen_of(server).count()).collect();
+    let mut best: Vec<Vec<Option<Rivalry>>> = vec![vec![None; grid.servers]; grid.servers];
+    for s in 0..grid.servers {
+        for t in s + 1..grid.servers {
+            let (low, high) = apart(grid, reach, s, t, seen[s].min(seen[t]));
+            let (Some(mine), Some(theirs)) = (grid.claims_s[s], grid.claims_s[t]) else { continue };
+            if low.is_finite() || high.is_finite() {
+                let gap_s = (low - mine - theirs).max(-high - mine - theirs).max(0.0);
+                best[s][grid.groups[t]] = better(best[s][grid.groups[t]], gap_s, (low - theirs, high + theirs));
+                best[t][grid.groups[s]] = better(best[t][grid.groups[s]], gap_s, (-high - mine, mine - low));
+            }
+        }
+    }
+    let only = |server: usize| match seen[server] {
+        1 => grid.seen_of(server).next().map(|(vantage, _)| vantage),
+        _ => None,
+    };
+    (0..grid.servers)
+        .map(|server| {
+            best[server][grid.groups[server]] = None;
+            Some(Proof { relies_on: only(server), ..proof(&best[server], groups)? })
+        })
+        .collect()
+}
+
+/// Of a group the member that contradicts least counts.
+fn better(known: Option<Rivalry>, gap_s: f64, interval_s: (f64, f64)) -> Option<Rivalry> {
+    match known {
+        Some(known) if known.gap_s <= gap_s => Some(known),
+        _ => Some(Rivalry { gap_s, interval_s }),
+    }
+}
+
+/// A server is wrong if fewer than half of the groups, itself left out, are compatible with it. Each right group is then
+/// one that contradicts it, and there are more than half of all groups of them.
+fn proof(rivals: &[Option<Rivalry>], groups: usize) -> Option<Proof> {
+    let mut all: Vec<_> = rivals.iter().flatten().copied().collect();
+    // Groups that nothing connects to the server may be compatible.
+    let unknown = groups.saturating_sub(1 + all.len());
+    let compatible = unknown + all.iter().filter(|rival| rival.gap_s <= 0.0).count();
+    if compatible >= groups / 2 {
+        return None;
+    }
+    all.sort_by(|a, b| a.gap_s.total_cmp(&b.gap_s));
+    // Its own group and the unknown ones come first with a gap of nothing.
+    let place = (groups / 2 + 1).checked_sub(1 + unknown)?.checked_sub(1)?;
+    let contradicting = all.get(place).filter(|rival| rival.gap_s > 0.0)?;
+    Some(Proof { gap_s: contradicting.gap_s, interval_s: contradicting.interval_s, relies_on: None })
+}
+
+/// The interval of the clock of server `s` less the clock of `t`, by the vantages that see both, or else by chains. When
+/// several vantages see each of the servers, it is what still holds when one of the vantages reports falsely.
+fn apart(grid: &Grid, reach: &Reach, s: usize, t: usize, seen: usize) -> (f64, f64) {
+    let (mut common, mut chained) = (Ends::NONE, Ends::NONE);
+    for vantage in 0..grid.vantages {
+        let (mine, theirs) = (grid.view(vantage, s), grid.view(vantage, t));
+        match (mine, theirs) {
+            (Some(mine), Some(theirs)) => {
+                let (middle, half) = (mine.offset_s - theirs.offset_s, mine.half_s + theirs.half_s);
+                common.add(middle - half, middle + half);
+            }
+            (Some(_), None) | (None, Some(_)) => {
+                let ((low, high), (other_low, other_high)) = (reach.of(vantage, s), reach.of(vantage, t));
+                chained.add(low - other_high, high - other_low);
+            }
+            (None, None) => {}
+        }
+    }
+    match (common.count, seen) {
+        (0, 0..=1) => chained.plain(),
+        (_, 0..=1) => common.plain(),
+        (0..=1, _) => {
+            chained.add(common.low[0], common.high[0]);
+            chained.robust()
+        }
+        _ => common.robust(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::grid::View;
+    use super::*;
+
+    /// Clock errors of servers and vantages, as seen with path bounds of 5 ms, all claims 2 ms.
+    fn grid(servers: &[f64], vantages: &[f64], sees: impl Fn(usize, usize) -> bool) -> Grid {
+        let mut grid = Grid::new(vantages.len(), servers.len());
+        grid.claims_s = vec![Some(0.002); servers.len()];
+        for (v, clock_s) in vantages.iter().enumerate() {
+            for (s, server_s) in servers.iter().enumerate().filter(|(s, _)| sees(v, *s)) {
+                grid.set(v, s, Some(View { offset_s: server_s - clock_s, half_s: 0.005, is_fresh: true }));
+            }
+        }
+        grid
+    }
+
+    fn proofs(grid: &Grid) -> Proofs {
+        prove(grid, &Bounds::between_vantages(grid))
+    }
+
+    #[test]
+    fn server_beyond_its_claim_is_proven_wrong_by_less_than_its_error() {
+        let proofs = proofs(&grid(&[0.0, 0.0, 0.04, 0.0, 0.0], &[0.0, 0.3, -0.1], |_, _| true));
+        let wrong: Vec<_> = (0..5).filter(|server| proofs.servers[*server].is_some()).collect();
+        assert_eq!(wrong, [2]);
+        let proof = proofs.servers[2].unwrap();
+        assert!(proof.gap_s > 0.0 && proof.gap_s <= 0.038, "{proof:?}");
+        assert!(proof.interval_s.0 <= 0.04 && proof.interval_s.1 >= 0.04, "{proof:?}");
+        assert_eq!((proofs.vantages[0], proof.relies_on), (None, None));
+    }
+
+    #[test]
+    fn clock_of_a_vantage_is_proven_wrong_by_the_majority_of_servers() {
+        let proofs = proofs(&grid(&[0.0, 0.0, 0.04, 0.0, 0.0], &[0.0, 0.3, -0.1], |_, _| true));
+        let clocks: Vec<_> = proofs.vantages.iter().map(|proof| proof.map(|proof| proof.interval_s)).collect();
+        assert!(clocks[0].is_none());
+        assert!(clocks[1].is_some_and(|(low, high)| low <= 0.3 && high >= 0.3 && low > 0.28), "{clocks:?}");
+        assert!(clocks[2].is_some_and(|(low, high)| low <= -0.1 && (-0.1..-0.08).contains(&high)), "{clocks:?}");
+    }
+
+    #[test]
+    fn wrong_majority_of_a_site_is_corrected_by_the_fleet() {
+        let servers = [0.06, 0.06, 0.06, 0.0, 0.0, 0.0, 0.0, 0.0];
+        let sees = |v: usize, s: usize| if v == 0 { s < 5 } else { s >= 3 };
+        let proofs = proofs(&grid(&servers, &[0.0; 5], sees));
+        for server in 0..3 {
+            assert_eq!(proofs.servers[server].map(|proof| proof.relies_on), Some(Some(0)), "{server}");
+        }
+        assert!(proofs.servers[3..].iter().all(Option::is_none) && proofs.vantages[0].is_none());
+    }
+
+    #[test]
+    fn servers_of_one_upstream_have_one_vote() {
+        let mut grid = grid(&[0.06, 0.06, 0.06, 0.0, 0.0], &[0.0; 3], |_, _| true);
+        grid.groups = vec![0, 0, 0, 3, 4];
+        let proofs = proofs(&grid);
+        assert!((0..3).all(|server| proofs.servers[server].is_some()) && proofs.servers[4].is_none());
+    }
+
+    #[test]
+    fn two_independent_servers_prove_nothing() {
+        let proofs = proofs(&grid(&[0.5, 0.0], &[0.0; 3], |_, _| true));
+        assert!(proofs.servers.iter().chain(&proofs.vantages).all(Option::is_none));
+    }
+
+    #[test]
+    fn one_vantage_that_shifts_a_reading_frames_no_server() {
+        let mut grid = grid(&[0.0; 5], &[0.0; 4], |_, _| true);
+        let framed = View { offset_s: 0.0195, half_s: 0.005, is_fresh: true };
+        grid.set(0, 2, Some(framed));
+        let proofs = prove(&grid, &Bounds::between_vantages(&grid));
+        assert!(proofs.servers.iter().all(Option::is_none), "{:?}", proofs.servers);
+    }
+}

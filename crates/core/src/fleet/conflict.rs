@@ -1,0 +1,281 @@
+//! Readings that contradict each other whatever the clocks show. A wrong server, a wrong vantage clock and an asymmetric
+//! path never cause one: a contradiction proves that a server shows two clocks, that a vantage reports falsely, or that
+//! somebody in between changes replies. (A clock that was set between two readings causes one for a round at most.)
+
+use std::collections::BTreeSet;
+
+use super::grid::{Grid, View};
+use super::party::Party;
+
+/// Contradictions that are examined in a round; more add nothing.
+const MOST: usize = 2000;
+/// At most so many parties are combined to explain all contradictions.
+const DEEPEST: usize = 3;
+/// Rounds without a contradiction after which the suspects of earlier ones are forgotten.
+const FORGOTTEN: usize = 6;
+/// Explanations that are kept.
+const ALTERNATIVES: usize = 64;
+
+/// Four readings that contradict each other: two vantages, two servers, and by how much.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Contradiction {
+    pub vantages: (usize, usize),
+    pub servers: (usize, usize),
+    pub gap_s: f64,
+}
+
+/// What explains the contradictions of one round.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct Conflict {
+    /// The smallest explanation, if there is one that is smaller or more specific than all others.
+    pub blamed: Vec<Party>,
+    /// The smallest explanations, when none is preferred.
+    pub alternatives: Vec<Vec<Party>>,
+    /// The largest contradiction, in seconds.
+    pub gap_s: f64,
+}
+
+impl Conflict {
+    /// Takes the readings of the blamed parties out of the grid; without a preferred explanation those of the servers
+    /// among the alternatives, or of all of them. `known` are parties that were found before.
+    pub fn exclude_from(&self, grid: &mut Grid, known: impl Iterator<Item = Party>) {
+        let mut parties: BTreeSet<Party> = self.alternatives.iter().flatten().copied().collect();
+        if parties.iter().any(|party| matches!(party, Party::Server(_))) {
+            parties.retain(|party| matches!(party, Party::Server(_)));
+        }
+        parties.extend(&self.blamed);
+        parties.extend(known);
+        if parties.is_empty() {
+            return;
+        }
+        for vantage in 0..grid.vantages {
+            for server in 0..grid.servers {
+                if parties.iter().any(|party| party.covers(vantage, server)) {
+                    grid.set(vantage, server, None);
+                }
+            }
+        }
+    }
+}
+
+/// Which parties alone explain the contradictions of every one of the last rounds.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Suspects {
+    parties: Option<BTreeSet<Vec<Party>>>,
+    quiet: usize,
+}
+
+impl Suspects {
+    /// What is left of `found` when the rounds before are taken into account. Contradictions that come and go tell who
+    /// is at fault, though those of a single round do not.
+    fn narrow(&mut self, found: BTreeSet<Vec<Party>>) -> BTreeSet<Vec<Party>> {
+        if found.is_empty() {
+            self.quiet += 1;
+            if self.quiet >= FORGOTTEN {
+                self.parties = None;
+            }
+            return found;
+        }
+        self.quiet = 0;
+        let common = match &self.parties {
+            Some(before) => before.intersection(&found).cloned().collect(),
+            None => found.clone(),
+        };
+        let narrowed = if common.is_empty() { found } else { common };
+        self.parties = Some(narrowed.clone());
+        narrowed
+    }
+}
+
+/// The contradictions among the fresh readings, and the smallest set of parties that explains all of them.
+pub(super) fn find(grid: &Grid, suspects: &mut Suspects) -> Conflict {
+    let all = contradictions(grid);
+    let gap_s = all.iter().map(|it| it.gap_s).fold(0.0, f64::max);
+    let mut found = BTreeSet::new();
+    for size in 1..=DEEPEST {
+        if all.is_empty() {
+            break;
+        }
+        search(&all, &mut Vec::new(), size, &mut found);
+        if !found.is_empty() {
+            break;
+        }
+    }
+    let (blamed, alternatives) = prefer(suspects.narrow(found));
+    Conflict { blamed, alternatives, gap_s }
+}
+
+fn contradictions(grid: &Grid) -> Vec<Contradiction> {
+    let mut all = Vec::new();
+    for a in 0..grid.vantages {
+        for b in a + 1..grid.vantages {
+            let mut shared: Vec<(usize, f64, f64)> = Vec::new();
+            let (mut lowest_high, mut highest_low) = (f64::INFINITY, f64::NEG_INFINITY);
+            for (server, (mine, theirs)) in grid.row(a).iter().zip(grid.row(b)).enumerate() {
+                if let (Some(mine), Some(theirs)) = (mine, theirs)
+                    && mine.is_fresh
+                    && theirs.is_fresh
+                {
+                    let (low, high) = interval(mine, theirs);
+                    (lowest_high, highest_low) = (lowest_high.min(high), highest_low.max(low));
+                    shared.push((server, low, high));
+                }
+            }
+            if highest_low > lowest_high {
+                between(&shared, (a, b), &mut all);
+            }
+            if all.len() >= MOST {
+                return all;
+            }
+        }
+    }
+    all
+}
+
+/// The clock of one vantage less that of the other, by one server.
+fn interval(mine: &View, theirs: &View) -> (f64, f64) {
+    let (middle, half) = (theirs.offset_s - mine.offset_s, theirs.half_s + mine.half_s);
+    (middle - half, middle + half)
+}
+
+fn between(shared: &[(usize, f64, f64)], vantages: (usize, usize), all: &mut Vec<Contradiction>) {
+    for (at, (s, low, high)) in shared.iter().enumerate() {
+        for (t, other_low, other_high) in &shared[at + 1..] {
+            let gap_s = (low - other_high).max(other_low - high);
+            if gap_s > 0.0 {
+                all.push(Contradiction { vantages, servers: (*s, *t), gap_s });
+            }
+        }
+    }
+}
+
+fn explains(party: Party, it: &Contradiction) -> bool {
+    let (a, b) = it.vantages;
+    let (s, t) = it.servers;
+    [(a, s), (a, t), (b, s), (b, t)].into_iter().any(|(vantage, server)| party.covers(vantage, server))
+}
+
+/// Bounded search for minimum hitting sets: whoever explains the first contradiction that is left.
+fn search(all: &[Contradiction], chosen: &mut Vec<Party>, left: usize, found: &mut BTreeSet<Vec<Party>>) {
+    let Some(first) = all.iter().find(|it| !chosen.iter().any(|party| explains(*party, it))) else {
+        let mut set = chosen.clone();
+        set.sort_unstable();
+        found.insert(set);
+        return;
+    };
+    if left == 0 || found.len() >= ALTERNATIVES {
+        return;
+    }
+    let ((a, b), (s, t)) = (first.vantages, first.servers);
+    let parties = [
+        Party::Cell(a, s),
+        Party::Cell(a, t),
+        Party::Cell(b, s),
+        Party::Cell(b, t),
+        Party::Server(s),
+        Party::Server(t),
+        Party::Vantage(a),
+        Party::Vantage(b),
+    ];
+    for party in parties {
+        chosen.push(party);
+        search(all, chosen, left - 1, found);
+        chosen.pop();
+    }
+}
+
+/// A set of cells is preferred to the servers and vantages that they belong to, because it says less. What is left must
+/// be one set.
+fn prefer(found: BTreeSet<Vec<Party>>) -> (Vec<Party>, Vec<Vec<Party>>) {
+    let is_general = |party: &Party, set: &[Party]| match party {
+        Party::Server(s) => set.iter().any(|it| matches!(it, Party::Cell(_, t) if s == t)),
+        Party::Vantage(v) => set.iter().any(|it| matches!(it, Party::Cell(w, _) if v == w)),
+        _ => set.contains(party),
+    };
+    let covers =
+        |wide: &[Party], narrow: &[Party]| wide != narrow && wide.iter().all(|party| is_general(party, narrow));
+    let mut specific: Vec<_> =
+        found.iter().filter(|set| !found.iter().any(|other| covers(set, other))).cloned().collect();
+    if specific.len() == 1 {
+        return (specific.pop().unwrap_or_default(), Vec::new());
+    }
+    // With several, servers and vantages say more briefly which parties cannot be told apart.
+    let brief: Vec<_> = found
+        .iter()
+        .filter(|set| set.iter().all(|it| matches!(it, Party::Server(_) | Party::Vantage(_))))
+        .cloned()
+        .collect();
+    (Vec::new(), if brief.len() > 1 { brief } else { specific })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Vantages × servers with a bound of 5 ms each, all clocks right but for what is added to cells.
+    fn grid(vantages: usize, servers: usize, added: &[(usize, usize, f64)]) -> Grid {
+        let mut grid = Grid::new(vantages, servers);
+        for vantage in 0..vantages {
+            for server in 0..servers {
+                let of_cell = added.iter().filter(|(v, s, _)| (*v, *s) == (vantage, server));
+                let offset_s = of_cell.map(|(_, _, by_s)| by_s).sum();
+                grid.set(vantage, server, Some(View { offset_s, half_s: 0.005, is_fresh: true }));
+            }
+        }
+        grid
+    }
+
+    fn found_in(grid: &Grid) -> Conflict {
+        find(grid, &mut Suspects::default())
+    }
+
+    #[test]
+    fn contradictions_that_vary_name_who_is_in_all_of_them() {
+        let mut suspects = Suspects::default();
+        let single = |server| {
+            let mut grid = grid(2, 6, &[(0, 3, 0.05)]);
+            (0..6).filter(|s| *s != 3 && *s != server).for_each(|s| grid.set(0, s, None));
+            grid
+        };
+        assert!(find(&single(0), &mut suspects).blamed.is_empty());
+        assert!(find(&single(1), &mut suspects).alternatives.iter().flatten().all(|party| *party != Party::Server(1)));
+    }
+
+    #[test]
+    fn wrong_servers_and_wrong_clocks_contradict_nothing() {
+        let mut added: Vec<_> = (0..5).map(|vantage| (vantage, 2, 3.0)).collect();
+        added.extend((0..6).map(|server| (1, server, -0.5)));
+        assert_eq!(found_in(&grid(5, 6, &added)), Conflict::default());
+    }
+
+    #[test]
+    fn server_that_shows_two_clocks_is_named() {
+        let found = found_in(&grid(5, 6, &[(0, 3, 0.04), (3, 3, 0.04)]));
+        assert_eq!((found.blamed, found.alternatives), (vec![Party::Server(3)], vec![]));
+        assert!((found.gap_s - 0.02).abs() < 1e-9);
+    }
+
+    #[test]
+    fn vantage_whose_reports_do_not_fit_is_named() {
+        let found = found_in(&grid(4, 6, &[(2, 0, 0.04), (2, 1, -0.07), (2, 3, 0.2)]));
+        assert_eq!(found.blamed, [Party::Vantage(2)]);
+    }
+
+    #[test]
+    fn single_reading_that_does_not_fit_names_the_path_only() {
+        let found = found_in(&grid(4, 6, &[(2, 4, 0.08)]));
+        assert_eq!(found.blamed, [Party::Cell(2, 4)]);
+    }
+
+    #[test]
+    fn two_vantages_cannot_tell_whose_report_is_false() {
+        let found = found_in(&grid(2, 2, &[(0, 0, 0.08)]));
+        assert!(found.blamed.is_empty() && found.alternatives.len() == 4, "{found:?}");
+    }
+
+    #[test]
+    fn two_independent_splits_are_two_parties() {
+        let found = found_in(&grid(6, 6, &[(0, 0, 0.05), (1, 0, 0.05), (0, 1, 0.09), (2, 1, 0.09), (5, 1, 0.09)]));
+        assert_eq!(found.blamed, [Party::Server(0), Party::Server(1)]);
+    }
+}

@@ -1,0 +1,192 @@
+//! What was seen round after round: findings begin after some sightings, end after some absences, and stay proven.
+
+use std::collections::BTreeMap;
+
+use super::party::Party;
+use super::verdict::FleetKind;
+
+/// Absences in a row that end a finding.
+const ABSENCES: usize = 5;
+
+/// Sightings during which the onset of a finding can still be corrected.
+const REDATED: usize = 12;
+
+/// What one round says about one party.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Sighting {
+    pub party: Party,
+    pub kind: FleetKind,
+    /// The proven minimum of the error; `None` when it is inferred.
+    pub gap_s: Option<f64>,
+    /// The estimated error and its half-width.
+    pub size_s: Option<(f64, f64)>,
+    /// When it began.
+    pub since_ns: i64,
+    /// Whether the onset was measured rather than taken from the first sighting.
+    pub is_dated: bool,
+    /// How many sightings in a row it takes.
+    pub needed: usize,
+    /// Proven only if this vantage reports honestly.
+    pub relies_on: Option<usize>,
+}
+
+/// A party that was seen at fault.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Finding {
+    pub kind: FleetKind,
+    pub gap_s: Option<f64>,
+    pub size_s: Option<(f64, f64)>,
+    pub since_ns: i64,
+    pub relies_on: Option<usize>,
+    pub is_confirmed: bool,
+    seen: usize,
+    absent: usize,
+    absent_since_ns: i64,
+}
+
+/// What cannot be told: sets of parties, each of which would explain everything.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Contest {
+    pub alternatives: Vec<Vec<Party>>,
+    pub since_ns: i64,
+    seen: usize,
+    absent: usize,
+    absent_since_ns: i64,
+}
+
+/// All findings, and when the last change of any of them happened.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Findings {
+    live: BTreeMap<Party, Finding>,
+    contest: Option<Contest>,
+    /// The instant from which the present findings hold, and whose onset it is.
+    changed: Option<(i64, Option<Party>)>,
+}
+
+impl Findings {
+    /// Takes the sightings of a round.
+    pub fn update(&mut self, sightings: &[Sighting], now_ns: i64) {
+        for sighting in sightings {
+            self.see(sighting);
+        }
+        let is_seen = |party: &Party| sightings.iter().any(|sighting| sighting.party == *party);
+        let mut ended = None;
+        self.live.retain(|party, finding| {
+            if is_seen(party) {
+                return true;
+            }
+            if finding.absent == 0 {
+                finding.absent_since_ns = now_ns;
+            }
+            finding.absent += 1;
+            if !finding.is_confirmed {
+                // Sightings must follow each other, but for one reading that was lost.
+                return finding.absent < 2;
+            }
+            if finding.absent >= ABSENCES {
+                ended = ended.max(Some(finding.absent_since_ns));
+                return false;
+            }
+            true
+        });
+        if let Some(ended_ns) = ended {
+            self.changed = Some((ended_ns, None));
+        }
+    }
+
+    fn see(&mut self, it: &Sighting) {
+        let finding = self.live.entry(it.party).or_insert_with(|| Finding {
+            kind: it.kind,
+            gap_s: None,
+            size_s: None,
+            since_ns: it.since_ns,
+            relies_on: it.relies_on,
+            is_confirmed: false,
+            seen: 0,
+            absent: 0,
+            absent_since_ns: 0,
+        });
+        finding.seen += 1;
+        finding.absent = 0;
+        // A movement that is seen later tells the onset, but not of a finding that is much older than the movement.
+        let is_false = matches!(finding.kind, FleetKind::Split | FleetKind::FalseReports);
+        if it.is_dated && !is_false && (finding.seen <= REDATED || it.since_ns <= finding.since_ns) {
+            finding.since_ns = it.since_ns;
+            finding.kind = it.kind;
+        }
+        if let Some(gap_s) = it.gap_s {
+            finding.gap_s = Some(finding.gap_s.map_or(gap_s, |known_s| known_s.max(gap_s)));
+            finding.relies_on = it.relies_on;
+        }
+        finding.size_s = it.size_s.or(finding.size_s);
+        if finding.seen >= it.needed && !finding.is_confirmed {
+            finding.is_confirmed = true;
+            self.changed = Some((finding.since_ns, Some(it.party)));
+        } else if finding.is_confirmed
+            && let Some((since_ns, Some(party))) = &mut self.changed
+            && *party == it.party
+        {
+            *since_ns = finding.since_ns;
+        }
+    }
+
+    /// Takes what the round says about parties that cannot be told apart. It takes as many sightings as `needed`.
+    pub fn contest(&mut self, alternatives: Vec<Vec<Party>>, since_ns: i64, now_ns: i64, needed: usize) {
+        if alternatives.is_empty() {
+            let Some(contest) = &mut self.contest else { return };
+            if contest.absent == 0 {
+                contest.absent_since_ns = now_ns;
+            }
+            contest.absent += 1;
+            let is_confirmed = contest.seen >= needed;
+            if contest.absent >= ABSENCES || !is_confirmed {
+                if is_confirmed {
+                    self.changed = Some((contest.absent_since_ns, None));
+                }
+                self.contest = None;
+            }
+            return;
+        }
+        let contest = self.contest.get_or_insert_with(|| Contest {
+            alternatives: alternatives.clone(),
+            since_ns,
+            seen: 0,
+            absent: 0,
+            absent_since_ns: 0,
+        });
+        contest.seen += 1;
+        contest.absent = 0;
+        // Later rounds know better who belongs to which side, until the verdict is given.
+        if contest.seen <= needed + 2 {
+            contest.alternatives = alternatives;
+        }
+        if contest.seen == needed {
+            self.changed = Some((contest.since_ns, None));
+        }
+    }
+
+    /// What cannot be told, once it was seen often enough.
+    pub fn contested(&self, needed: usize) -> Option<&Contest> {
+        self.contest.as_ref().filter(|contest| contest.seen >= needed)
+    }
+
+    /// Forgets an unconfirmed or inferred finding that is explained otherwise.
+    pub fn drop_inferred(&mut self, is_explained: impl Fn(Party) -> bool) {
+        self.live.retain(|party, finding| (finding.is_confirmed && finding.gap_s.is_some()) || !is_explained(*party));
+    }
+
+    pub fn confirmed(&self) -> impl Iterator<Item = (Party, &Finding)> {
+        self.live.iter().filter(|(_, finding)| finding.is_confirmed).map(|(party, finding)| (*party, finding))
+    }
+
+    /// Servers that show two clocks and vantages that report falsely: nothing can be concluded from their readings.
+    pub fn false_parties(&self) -> impl Iterator<Item = Party> {
+        let is_false = |finding: &Finding| matches!(finding.kind, FleetKind::Split | FleetKind::FalseReports);
+        self.confirmed().filter(move |(_, finding)| is_false(finding)).map(|(party, _)| party)
+    }
+
+    /// From when the present findings hold.
+    pub fn changed_ns(&self) -> Option<i64> {
+        self.changed.map(|(at_ns, _)| at_ns)
+    }
+}

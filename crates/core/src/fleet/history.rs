@@ -1,0 +1,142 @@
+//! The verdicts one after the other. When the verdict changes, the one before ends where the new one begins.
+
+use std::collections::VecDeque;
+
+use super::verdict::{FleetState, FleetVerdict};
+use crate::stats::verdict::When;
+
+#[derive(Debug, Clone)]
+pub(super) struct History {
+    entries: VecDeque<FleetVerdict>,
+    capacity: usize,
+}
+
+impl History {
+    pub fn new(capacity: usize) -> Self {
+        Self { entries: VecDeque::new(), capacity: capacity.max(1) }
+    }
+
+    /// Records the verdict of a round; the same verdict with newer numbers updates the last entry.
+    pub fn record(&mut self, verdict: FleetVerdict) {
+        let Some(since) = verdict.since else { return };
+        let mut newest = match self.entries.pop_back_if(|last| is_same(last, &verdict)) {
+            Some(last) => updated(last, verdict),
+            None => verdict,
+        };
+        newest.since = Some(since);
+        // An onset that was found late contradicts entries that accuse nobody, or less.
+        while self.entries.back().is_some_and(|last| is_superseded(last, &newest)) {
+            self.entries.pop_back();
+        }
+        if let Some(before) = self.entries.back_mut() {
+            newest.since = newest.since.max(before.since);
+            before.until = newest.since;
+        }
+        self.entries.push_back(newest);
+        if self.entries.len() > self.capacity {
+            self.entries.pop_front();
+        }
+    }
+
+    pub fn last(&self) -> Option<&FleetVerdict> {
+        self.entries.back()
+    }
+
+    pub fn entries(&self) -> impl ExactSizeIterator<Item = &FleetVerdict> {
+        self.entries.iter()
+    }
+}
+
+fn names(verdict: &FleetVerdict) -> (Vec<&str>, Vec<&str>, Vec<(&str, &str)>) {
+    (
+        verdict.servers.iter().map(|it| it.server.as_str()).collect(),
+        verdict.vantages.iter().map(|it| it.vantage.as_str()).collect(),
+        verdict.paths.iter().map(|it| (it.vantage.as_str(), it.server.as_str())).collect(),
+    )
+}
+
+fn is_same(last: &FleetVerdict, verdict: &FleetVerdict) -> bool {
+    last.state == verdict.state && names(last) == names(verdict)
+}
+
+/// Gaps only grow, so that a recovery does not shrink the proven error.
+fn updated(last: FleetVerdict, mut verdict: FleetVerdict) -> FleetVerdict {
+    let larger = |a: Option<f64>, b: Option<f64>| match (a, b) {
+        (Some(a), Some(b)) => Some(a.max(b)),
+        (a, b) => a.or(b),
+    };
+    for (now, before) in verdict.servers.iter_mut().zip(&last.servers) {
+        now.gap_s = larger(now.gap_s, before.gap_s);
+        now.proven |= before.proven;
+    }
+    for (now, before) in verdict.vantages.iter_mut().zip(&last.vantages) {
+        now.gap_s = larger(now.gap_s, before.gap_s);
+        now.proven |= before.proven;
+    }
+    verdict.confidence = verdict.confidence.max(last.confidence);
+    verdict
+}
+
+fn is_superseded(last: &FleetVerdict, newest: &FleetVerdict) -> bool {
+    let is_silent = !last.accuses() && matches!(last.state, FleetState::Consistent | FleetState::Undecidable);
+    let (before, now) = (names(last), names(newest));
+    let is_part = before.0.iter().all(|it| now.0.contains(it))
+        && before.1.iter().all(|it| now.1.contains(it))
+        && before.2.iter().all(|it| now.2.contains(it));
+    let since = |verdict: &FleetVerdict| verdict.since.unwrap_or(When(i64::MIN));
+    since(last) >= since(newest) && (is_silent || is_part)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::verdict::{BlamedServer, FleetKind};
+    use super::*;
+
+    fn verdict(since: i64, servers: &[(&str, f64)]) -> FleetVerdict {
+        let state = if servers.is_empty() { FleetState::Consistent } else { FleetState::ServerWrong };
+        let blamed = |(server, gap_s): &(&str, f64)| BlamedServer {
+            server: (*server).to_owned(),
+            kind: FleetKind::Step,
+            gap_s: Some(*gap_s),
+            proven: true,
+            size_s: None,
+            bound_s: None,
+        };
+        let servers = servers.iter().map(blamed).collect();
+        FleetVerdict { since: Some(When(since)), state, servers, ..FleetVerdict::nothing_yet() }
+    }
+
+    #[test]
+    fn new_verdict_ends_the_one_before_at_its_onset() {
+        let mut history = History::new(10);
+        history.record(verdict(0, &[]));
+        history.record(verdict(100, &[("a", 0.1)]));
+        history.record(verdict(90, &[("a", 0.3)]));
+        history.record(verdict(90, &[("a", 0.2)]));
+        history.record(verdict(500, &[]));
+        let entries: Vec<_> = history.entries().collect();
+        let spans: Vec<_> = entries.iter().map(|it| (it.since.unwrap().0, it.until.map(|until| until.0))).collect();
+        assert_eq!(spans, [(0, Some(90)), (90, Some(500)), (500, None)]);
+        assert_eq!(entries[1].servers[0].gap_s, Some(0.3));
+    }
+
+    #[test]
+    fn json_has_the_documented_keys() {
+        let json = serde_json::to_value(verdict(0, &[("a", 0.1)])).unwrap();
+        for key in [
+            "since",
+            "until",
+            "state",
+            "servers",
+            "vantages",
+            "paths",
+            "alternatives",
+            "assumption",
+            "sentence",
+            "confidence",
+        ] {
+            assert!(json.get(key).is_some(), "{key}");
+        }
+        assert_eq!((json["state"].as_str(), json["servers"][0]["kind"].as_str()), (Some("server_wrong"), Some("step")));
+    }
+}

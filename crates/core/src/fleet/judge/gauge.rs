@@ -1,0 +1,85 @@
+//! Only differences between clocks can be seen: "one server moved" and "everything else moved the other way" fit the
+//! same readings. The smaller explanation counts, if it is smaller by enough.
+
+use super::super::grid::Grid;
+use super::super::movement::{Manner, Movement, Testimony};
+use super::super::party::Party;
+
+/// By how much the other explanation must cost more.
+const MARGIN: f64 = 1.0;
+/// The same when more than half of the servers would be accused.
+const MARGIN_OF_MOST: f64 = 2.0;
+/// Movements that differ by less than this part are the same one.
+const SAME: f64 = 0.3;
+
+/// Who moved by how much, and what the other explanation would be.
+pub(super) struct Gauge {
+    moved: Vec<(Party, f64)>,
+    since_ns: Option<i64>,
+    servers: Vec<usize>,
+    /// The vantages, with what it costs to let each of them move: by what it was seen to, and unseen.
+    vantages: Vec<(usize, f64)>,
+    cost: f64,
+}
+
+impl Gauge {
+    pub fn new(grid: &Grid, movement: &Movement) -> Self {
+        let servers: Vec<usize> = (0..grid.servers).filter(|server| grid.seen_of(*server).next().is_some()).collect();
+        let heard: Vec<usize> = (0..grid.vantages).filter(|vantage| grid.seen_by(*vantage).next().is_some()).collect();
+        let (mut moved, mut since_ns, mut cost) = (Vec::new(), None::<i64>, 0.0);
+        for &server in &servers {
+            if let Some(it) = movement.servers[server].moved.as_ref().filter(|it| !it.is_returning()) {
+                moved.push((Party::Server(server), it.by_s));
+                since_ns = since_ns.max(Some(it.since_ns));
+                cost += 1.0;
+            }
+        }
+        let price = |vantage: usize, by_s: f64, manner: Manner| match movement.testimony(vantage, by_s) {
+            Testimony::Confirms => 0.5,
+            Testimony::Denies if manner == Manner::Step => 2.0,
+            Testimony::Denies | Testimony::Silent => 1.0,
+        };
+        for &vantage in &heard {
+            if let Some(it) = movement.vantages[vantage].moved.as_ref().filter(|it| !it.is_returning()) {
+                moved.push((Party::Vantage(vantage), it.by_s));
+                since_ns = since_ns.max(Some(it.since_ns));
+                cost += price(vantage, it.by_s, it.manner);
+            }
+        }
+        // In the other explanation they moved by as much; that they did so unseen costs more when their clocks deny it.
+        let by_s = moved.iter().map(|(_, by_s)| by_s.abs()).fold(0.0, f64::max);
+        let vantages = heard.into_iter().map(|vantage| (vantage, price(vantage, by_s, Manner::Step))).collect();
+        Self { moved, since_ns, servers, vantages, cost }
+    }
+
+    pub fn since_ns(&self) -> Option<i64> {
+        self.since_ns
+    }
+
+    /// The two explanations, when none of them is cheaper by enough.
+    pub fn undecidable(&self) -> Option<Vec<Vec<Party>>> {
+        let (other, cost) =
+            self.moved.iter().map(|(_, by_s)| self.seen_from(*by_s)).min_by(|a, b| a.1.total_cmp(&b.1))?;
+        let servers = self.moved.iter().filter(|(party, _)| matches!(party, Party::Server(_))).count();
+        let vantages = self.moved.len() - servers;
+        let are_most = 2 * servers > self.servers.len() || (vantages > 1 && 2 * vantages > self.vantages.len());
+        let margin = if are_most { MARGIN_OF_MOST } else { MARGIN };
+        // Two servers and two vantages: whoever is left out, nobody is in a majority.
+        let is_small = self.servers.len() < 3 && self.vantages.len() < 3 && self.cost >= 1.0;
+        let mine = self.moved.iter().map(|(party, _)| *party).collect();
+        (cost - self.cost < margin || is_small).then(|| vec![mine, other])
+    }
+
+    /// Who moved, seen by those who moved by `by_s`, and what that costs.
+    fn seen_from(&self, by_s: f64) -> (Vec<Party>, f64) {
+        let is_still = |party: Party| {
+            let moved_s = self.moved.iter().find(|(it, _)| *it == party).map_or(0.0, |(_, by_s)| *by_s);
+            (moved_s - by_s).abs() <= SAME * by_s.abs()
+        };
+        let servers = self.servers.iter().map(|server| (Party::Server(*server), 1.0));
+        let vantages = self.vantages.iter().map(|(vantage, price)| (Party::Vantage(*vantage), *price));
+        let moved: Vec<_> = servers.chain(vantages).filter(|(party, _)| !is_still(*party)).collect();
+        let cost = moved.iter().map(|(_, price)| price).sum();
+        (moved.into_iter().map(|(party, _)| party).collect(), cost)
+    }
+}

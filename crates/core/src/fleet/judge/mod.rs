@@ -1,0 +1,317 @@
+//! From the proofs and movements of a round to the verdict.
+//!
+//! A proof goes before an inference, except where its assumption is what broke: when at least half of the independent
+//! servers moved, and the majority "proves" wrong who did not. Longer delays mean a path, never a clock. A movement into
+//! agreement is a repair.
+
+mod gauge;
+mod paths;
+
+use super::claims::{Proof, Proofs};
+use super::conflict::Conflict;
+use super::findings::{Finding, Findings, Sighting};
+use super::grid::Grid;
+use super::movement::{Manner, Moved, Movement, Testimony, Track};
+use super::party::Party;
+use super::text::{self, Labels, Told};
+use super::verdict::{BlamedPath, BlamedServer, BlamedVantage, FleetKind, FleetState, FleetVerdict};
+use crate::stats::verdict::When;
+use gauge::Gauge;
+
+/// Sightings in a row that a proof needs.
+const PROOF: usize = 2;
+/// Sightings that a contradiction needs: a clock that was set between two readings shows one for a round or two.
+const CONTRADICTION: usize = 3;
+/// A movement below so many times its noise is none.
+const NOTED: f64 = 4.0;
+
+/// Everything that a round says.
+pub(super) struct Round<'a> {
+    pub grid: &'a Grid,
+    pub conflict: &'a Conflict,
+    pub proofs: &'a Proofs,
+    pub now_ns: i64,
+    /// When the first sample of the fleet was taken.
+    pub first_ns: i64,
+    pub round_s: f64,
+}
+
+impl Round<'_> {
+    fn round_ns(&self) -> i64 {
+        (self.round_s * 1e9) as i64
+    }
+}
+
+pub(super) fn judge(round: &Round, findings: &mut Findings, movement: &mut Movement, labels: &Labels) -> FleetVerdict {
+    repairs(round, movement);
+    let mut sightings = conflicts(round);
+    let moved = Gauge::new(round.grid, movement);
+    let mut alternatives = round.conflict.alternatives.clone();
+    let mut needed = if alternatives.is_empty() { PROOF } else { CONTRADICTION };
+    let mut contest_ns = round.now_ns - round.round_ns();
+    if let Some(sides) = broken_majority(round, movement) {
+        alternatives = sides;
+        contest_ns = moved.since_ns().unwrap_or(contest_ns);
+        needed = PROOF;
+    } else {
+        sightings.extend(proofs(round, movement));
+        if let Some(sides) = moved.undecidable() {
+            if alternatives.is_empty() {
+                contest_ns = moved.since_ns().unwrap_or(contest_ns);
+            }
+            alternatives = sides;
+        } else {
+            sightings.extend(movements(movement));
+        }
+    }
+    sightings.extend(paths::changed(movement, round.grid));
+    let sightings = specific(sightings);
+    findings.contest(alternatives, contest_ns, round.now_ns, needed);
+    let contested: Vec<Party> = findings
+        .contested(needed)
+        .into_iter()
+        .flat_map(|contest| contest.alternatives.iter().flatten().copied())
+        .collect();
+    findings.drop_inferred(|party| contested.contains(&party));
+    findings.update(&sightings, round.now_ns);
+    verdict(round, findings, &contested, needed, labels)
+}
+
+/// A movement that brings a clock nearer to the others is a repair, not a fault.
+fn repairs(round: &Round, movement: &mut Movement) {
+    let middle = |values: Vec<f64>| (!values.is_empty()).then(|| super::movement::median(values));
+    let grid = round.grid;
+    let clocks: Vec<Option<f64>> =
+        (0..grid.vantages).map(|v| middle(grid.seen_by(v).map(|(_, view)| -view.offset_s).collect())).collect();
+    let of_server =
+        |server: usize| middle(grid.seen_of(server).filter_map(|(v, view)| Some(view.offset_s + clocks[v]?)).collect());
+    let judge = |track: &mut Track, standing_s: Option<f64>| {
+        if let Some(standing_s) = standing_s {
+            track.stand(standing_s);
+        }
+        let Some(moved) = track.moved.as_mut().filter(|moved| moved.is_new) else { return };
+        moved.is_new = false;
+        let by_s = moved.by_s;
+        if track.is_repair(by_s) {
+            track.rebase();
+        }
+    };
+    for (server, track) in movement.servers.iter_mut().enumerate() {
+        judge(track, of_server(server));
+    }
+    for (vantage, track) in movement.vantages.iter_mut().enumerate() {
+        judge(track, clocks[vantage]);
+    }
+}
+
+/// The readings that contradict each other.
+fn conflicts(round: &Round) -> Vec<Sighting> {
+    let sighting = |party: &Party| Sighting {
+        party: *party,
+        kind: if matches!(party, Party::Server(_)) { FleetKind::Split } else { FleetKind::FalseReports },
+        gap_s: Some(round.conflict.gap_s),
+        size_s: None,
+        since_ns: round.now_ns - round.round_ns(),
+        is_dated: false,
+        needed: CONTRADICTION,
+        relies_on: None,
+    };
+    round.conflict.blamed.iter().map(sighting).collect()
+}
+
+/// How a proven error began: with a movement that was seen, with the first sample, or now.
+fn onset(round: &Round, track: Option<&Track>) -> (FleetKind, i64, bool) {
+    if let Some(moved) = track.and_then(|track| track.moved.as_ref()) {
+        return (kind_of(moved), moved.since_ns, true);
+    }
+    if round.now_ns - round.first_ns <= 4 * round.round_ns() {
+        return (FleetKind::Constant, round.first_ns, true);
+    }
+    let is_jump = track.is_some_and(|track| {
+        let noise_s = track.noise_s().unwrap_or(f64::INFINITY);
+        track.jump_s().abs() > NOTED * noise_s
+    });
+    let kind = if is_jump { FleetKind::Step } else { FleetKind::Constant };
+    (kind, round.now_ns - round.round_ns(), false)
+}
+
+fn kind_of(moved: &Moved) -> FleetKind {
+    match moved.manner {
+        Manner::Step => FleetKind::Step,
+        Manner::Drift => FleetKind::Frequency,
+    }
+}
+
+fn proofs(round: &Round, movement: &Movement) -> Vec<Sighting> {
+    let sighting = |party: Party, proof: &Proof, track: Option<&Track>| {
+        let (kind, since_ns, is_dated) = onset(round, track);
+        let (low, high) = proof.interval_s;
+        let size_s = (low.is_finite() && high.is_finite()).then_some(((low + high) / 2.0, (high - low).abs() / 2.0));
+        let (gap_s, relies_on) = (Some(proof.gap_s), proof.relies_on);
+        Sighting { party, kind, gap_s, size_s, since_ns, is_dated, needed: PROOF, relies_on }
+    };
+    let servers = round.proofs.servers.iter().enumerate().filter_map(|(server, proof)| {
+        Some(sighting(Party::Server(server), proof.as_ref()?, movement.servers.get(server)))
+    });
+    let vantages = round.proofs.vantages.iter().enumerate().filter_map(|(vantage, proof)| {
+        Some(sighting(Party::Vantage(vantage), proof.as_ref()?, movement.vantages.get(vantage)))
+    });
+    servers.chain(vantages).collect()
+}
+
+/// Who moved, where the count decides.
+fn movements(movement: &Movement) -> Vec<Sighting> {
+    let sighting = |party: Party, track: &Track| {
+        let moved = track.moved.as_ref().filter(|moved| !moved.is_returning())?;
+        Some(Sighting {
+            party,
+            kind: kind_of(moved),
+            gap_s: None,
+            size_s: Some((moved.by_s, moved.within_s)),
+            since_ns: moved.since_ns,
+            is_dated: true,
+            needed: 1,
+            relies_on: None,
+        })
+    };
+    let servers = movement.servers.iter().enumerate().filter_map(|(at, track)| sighting(Party::Server(at), track));
+    let vantages = movement.vantages.iter().enumerate().filter_map(|(at, track)| sighting(Party::Vantage(at), track));
+    servers.chain(vantages).collect()
+}
+
+/// When at least half of the independent servers moved, their majority proves nothing about who did not move.
+fn broken_majority(round: &Round, movement: &Movement) -> Option<Vec<Vec<Party>>> {
+    let accused = |proof: &Option<Proof>| proof.map(|proof| proof.gap_s);
+    let (servers, vantages) = (&round.proofs.servers, &round.proofs.vantages);
+    let largest_s = servers.iter().chain(vantages).filter_map(accused).fold(0.0, f64::max);
+    if largest_s <= 0.0 {
+        return None;
+    }
+    let has_moved = |track: Option<&Track>| {
+        let Some(track) = track else { return false };
+        let by_s = track.jump_s().abs();
+        by_s > 0.3 * largest_s && track.noise_s().is_some_and(|noise_s| by_s > NOTED * noise_s)
+    };
+    let moved: Vec<usize> = (0..round.grid.servers).filter(|server| has_moved(movement.servers.get(*server))).collect();
+    let groups = |servers: &[usize]| {
+        let mut groups: Vec<_> = servers.iter().map(|server| round.grid.groups[*server]).collect();
+        groups.sort_unstable();
+        groups.dedup();
+        groups.len()
+    };
+    if moved.is_empty() || 2 * groups(&moved) < round.proofs.groups {
+        return all_vantages(round, movement, &has_moved);
+    }
+    let is_claimant = |server: &usize| round.grid.claims_s[*server].is_some() && !moved.contains(server);
+    let mut others: Vec<Party> = (0..round.grid.servers).filter(is_claimant).map(Party::Server).collect();
+    let unmoved = |at: &usize| vantages[*at].is_some() && !has_moved(movement.vantages.get(*at));
+    others.extend((0..round.grid.vantages).filter(unmoved).map(Party::Vantage));
+    Some(vec![moved.into_iter().map(Party::Server).collect(), others])
+}
+
+/// When most vantages moved alike and their clocks do not confirm it, the servers may have moved instead.
+fn all_vantages(
+    round: &Round,
+    movement: &Movement,
+    has_moved: &dyn Fn(Option<&Track>) -> bool,
+) -> Option<Vec<Vec<Party>>> {
+    let grid = round.grid;
+    let heard: Vec<usize> = (0..grid.vantages).filter(|vantage| grid.seen_by(*vantage).next().is_some()).collect();
+    let by_s = |vantage: usize| movement.vantages.get(vantage).map_or(0.0, Track::jump_s);
+    let is_unseen = |vantage: usize| movement.testimony(vantage, by_s(vantage)) != Testimony::Confirms;
+    let moved: Vec<usize> = heard
+        .iter()
+        .copied()
+        .filter(|vantage| has_moved(movement.vantages.get(*vantage)) && is_unseen(*vantage))
+        .collect();
+    let first_s = by_s(*moved.first()?);
+    let is_alike = moved.iter().all(|vantage| (by_s(*vantage) - first_s).abs() < 0.3 * first_s.abs());
+    if moved.len() < 2 || 2 * moved.len() <= heard.len() || !is_alike {
+        return None;
+    }
+    let others = heard.iter().filter(|vantage| !moved.contains(vantage)).map(|vantage| Party::Vantage(*vantage));
+    let servers = (0..grid.servers).filter(|server| grid.claims_s[*server].is_some()).map(Party::Server);
+    Some(vec![moved.iter().map(|vantage| Party::Vantage(*vantage)).collect(), servers.chain(others).collect()])
+}
+
+/// Cells say nothing beside a finding about their server or vantage.
+fn specific(sightings: Vec<Sighting>) -> Vec<Sighting> {
+    let general: Vec<_> = sightings.iter().map(|sighting| (sighting.party, sighting.gap_s.is_some())).collect();
+    let is_covered = |party: Party| match party {
+        Party::Cell(v, s) => general.iter().any(|(other, _)| *other != party && other.covers(v, s)),
+        Party::ServerLink(s) => general.iter().any(|(other, _)| *other == Party::Server(s)),
+        Party::Access(v) => general.iter().any(|(other, _)| *other == Party::Vantage(v)),
+        Party::Server(_) | Party::Vantage(_) => false,
+    };
+    let mut kept: Vec<Sighting> = sightings.into_iter().filter(|sighting| !is_covered(sighting.party)).collect();
+    // A party that is both proven and seen to move is one finding: the proof first, so that it is dated by the movement.
+    kept.sort_by_key(|sighting| (sighting.party, sighting.gap_s.is_none()));
+    kept.dedup_by_key(|sighting| sighting.party);
+    kept
+}
+
+fn verdict(round: &Round, findings: &Findings, contested: &[Party], needed: usize, labels: &Labels) -> FleetVerdict {
+    let mut verdict = FleetVerdict { confidence: 0.0, ..FleetVerdict::nothing_yet() };
+    let mut weakest: f64 = 1.0;
+    let covers = |party: Party, v: usize, s: usize| party.covers(v, s);
+    let all: Vec<(Party, &Finding)> = findings.confirmed().collect();
+    for (party, finding) in &all {
+        let proven = finding.gap_s.is_some();
+        weakest = weakest.min(if proven { 0.99 } else { 0.9 });
+        let (size_s, bound_s) = finding.size_s.map_or((None, None), |(size_s, bound_s)| (Some(size_s), Some(bound_s)));
+        let (kind, gap_s) = (finding.kind, finding.gap_s);
+        match *party {
+            Party::Server(at) => {
+                verdict.servers.push(BlamedServer { server: labels.server(at), kind, gap_s, proven, size_s, bound_s });
+            }
+            Party::Vantage(at) => {
+                verdict.vantages.push(BlamedVantage {
+                    vantage: labels.vantage(at),
+                    kind,
+                    gap_s,
+                    proven,
+                    size_s,
+                    bound_s,
+                });
+            }
+            Party::Cell(v, s) => {
+                // The finding about a server or a vantage may be older than the one about its cell.
+                if !all.iter().any(|(other, _)| other != party && covers(*other, v, s)) {
+                    verdict.paths.push(BlamedPath { vantage: labels.vantage(v), server: labels.server(s) });
+                }
+            }
+            Party::Access(at) => {
+                verdict.paths.push(BlamedPath { vantage: labels.vantage(at), server: "*".to_owned() });
+            }
+            Party::ServerLink(at) => {
+                verdict.paths.push(BlamedPath { vantage: "*".to_owned(), server: labels.server(at) });
+            }
+        }
+    }
+    let contest = findings.contested(needed);
+    let has = [!verdict.servers.is_empty(), !verdict.vantages.is_empty(), !verdict.paths.is_empty()];
+    verdict.state = match (contest, has) {
+        (Some(_), _) => FleetState::Undecidable,
+        (None, [false, false, false]) if round.proofs.groups == 0 => FleetState::Undecidable,
+        (None, [false, false, false]) => FleetState::Consistent,
+        (None, [true, false, false]) => FleetState::ServerWrong,
+        (None, [false, true, false]) => FleetState::VantageWrong,
+        (None, [false, false, true]) => FleetState::Path,
+        _ => FleetState::Several,
+    };
+    if let Some(contest) = contest {
+        let name = |set: &Vec<Party>| set.iter().map(|party| labels.party(*party)).collect();
+        verdict.alternatives = contest.alternatives.iter().map(name).collect();
+        weakest = weakest.min(0.5);
+    }
+    debug_assert!(contest.is_some() || contested.is_empty());
+    let is_consistent = verdict.state == FleetState::Consistent;
+    verdict.confidence = if is_consistent { 0.95 } else { weakest };
+    let relies: Vec<usize> =
+        all.iter().filter_map(|(_, finding)| finding.relies_on.filter(|_| finding.gap_s.is_some())).collect();
+    verdict.assumption = text::assumption(&verdict, round.proofs.groups, &relies, labels);
+    let told = Told { grid: round.grid, findings: &all, labels };
+    verdict.sentence = text::sentence(&verdict, &told);
+    verdict.since = Some(When(findings.changed_ns().unwrap_or(round.first_ns)));
+    verdict
+}

@@ -1,0 +1,113 @@
+//! Which paths changed: one cell, the access link of a vantage (most of its cells), or that of a server.
+
+use super::super::findings::Sighting;
+use super::super::grid::Grid;
+use super::super::movement::{Changed, Movement, Path};
+use super::super::party::Party;
+use super::super::verdict::FleetKind;
+
+/// A link needs at least so many cells that changed.
+const CELLS_OF_A_LINK: usize = 3;
+
+pub(super) fn changed(movement: &Movement, grid: &Grid) -> Vec<Sighting> {
+    let cells: Vec<(usize, usize, &Path)> = movement
+        .paths()
+        .filter(|((v, s), _)| *v < grid.vantages && *s < grid.servers && grid.view(*v, *s).is_some())
+        .map(|((v, s), path)| (*v, *s, path))
+        .collect();
+    let one_sided =
+        |path: &Path| path.changed.filter(|changed| changed.is_one_sided(path.noise_s()) && !path.is_returning());
+    let links = Links::new(&cells, grid);
+    let mut found = Vec::new();
+    for (vantage, server, path) in &cells {
+        let Some(changed) = one_sided(path) else { continue };
+        let party =
+            if changed.delay_s == 0.0 { Some(Party::Cell(*vantage, *server)) } else { links.party(*vantage, *server) };
+        found.extend(party.map(|party| sighting(party, &changed)));
+    }
+    found.sort_by_key(|sighting: &Sighting| (sighting.party, sighting.since_ns));
+    found.dedup_by_key(|sighting| sighting.party);
+    found
+}
+
+fn sighting(party: Party, changed: &Changed) -> Sighting {
+    Sighting {
+        party,
+        kind: FleetKind::Step,
+        gap_s: None,
+        size_s: Some((changed.offset_s, changed.delay_s.abs() / 2.0)),
+        since_ns: changed.since_ns,
+        is_dated: true,
+        // The path itself was seen changed several times.
+        needed: 1,
+        relies_on: None,
+    }
+}
+
+/// How many cells of each vantage and server changed, or are about to.
+struct Links {
+    of_vantage: Vec<Share>,
+    of_server: Vec<Share>,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Share {
+    all: usize,
+    changed: usize,
+    /// Of these, seen as before the change by the newest reading.
+    returning: usize,
+    /// Seen changed lately, but not often enough.
+    pending: usize,
+}
+
+impl Share {
+    fn add(&mut self, path: &Path) {
+        self.all += 1;
+        let is_changed = path.changed.is_some_and(|changed| changed.delay_s != 0.0);
+        self.changed += usize::from(is_changed);
+        self.returning += usize::from(is_changed && path.is_returning());
+        self.pending += usize::from(!is_changed && path.sightings() >= 2);
+    }
+
+    fn is_link(self) -> bool {
+        self.changed >= CELLS_OF_A_LINK && 2 * self.changed > self.all
+    }
+
+    /// Whether a link is as it was before: most of its cells show that, and the others were not read again.
+    fn is_over(self) -> bool {
+        self.is_link() && 2 * self.returning > self.changed
+    }
+
+    fn may_be_link(self) -> bool {
+        self.pending > 0
+            && self.changed + self.pending >= CELLS_OF_A_LINK
+            && 2 * (self.changed + self.pending) > self.all
+    }
+}
+
+impl Links {
+    fn new(cells: &[(usize, usize, &Path)], grid: &Grid) -> Self {
+        let mut links =
+            Self { of_vantage: vec![Share::default(); grid.vantages], of_server: vec![Share::default(); grid.servers] };
+        for (vantage, server, path) in cells {
+            links.of_vantage[*vantage].add(path);
+            links.of_server[*server].add(path);
+        }
+        links
+    }
+
+    /// Whom a changed cell accuses; nobody while other cells may show that it is a whole link.
+    fn party(&self, vantage: usize, server: usize) -> Option<Party> {
+        let (mine, theirs) = (self.of_vantage[vantage], self.of_server[server]);
+        if mine.is_over() || theirs.is_over() {
+            return None;
+        }
+        if mine.is_link() {
+            return Some(Party::Access(vantage));
+        }
+        if theirs.is_link() {
+            return Some(Party::ServerLink(server));
+        }
+        (!mine.may_be_link() && !theirs.may_be_link()).then_some(Party::Cell(vantage, server))
+    }
+}

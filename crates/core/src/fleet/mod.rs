@@ -1,0 +1,257 @@
+//! Many vantages, one verdict: which server, which vantage's clock or which network path is wrong, and what cannot be
+//! told.
+//!
+//! [`Fleet`] takes the samples of every vantage and judges all of them together once a round. A *cell* is one server as
+//! one vantage sees it. Two bounds are kept apart: how far a reading can be from the true difference of two clocks
+//! (half of the round trip, whatever the server's clock shows) and how far a server claims to be from true time.
+//!
+//! - [`skew`]: the clock of each vantage less that of each other one, by common servers. No server has to be right.
+//! - `conflict`: readings that no state of the clocks explains. They need neither a majority nor a claim.
+//! - `claims`: servers and vantages that are wrong if more than half of the independent servers keep their claims.
+//! - `movement`: who moved, by the smallest explanation; inferred, never proven.
+//! - [`plan`]: which vantage polls which server how often.
+//!
+//! Instants are nanoseconds on one time scale that the caller chooses for all vantages: at a hub its own clock at the
+//! arrival of a sample less its age, in a replay the recorded wall clock, corrected when it is far off.
+
+mod bounds;
+mod cell;
+mod claims;
+mod conflict;
+mod findings;
+mod grid;
+mod groups;
+mod history;
+mod judge;
+mod movement;
+mod party;
+pub mod plan;
+pub mod replay;
+mod round;
+pub mod skew;
+mod text;
+pub mod verdict;
+pub mod witness;
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use crate::sample::Sample;
+use bounds::Bounds;
+use cell::{Cell, Reading};
+use findings::Findings;
+use grid::Grid;
+use history::History;
+use movement::Movement;
+use skew::SkewMatrix;
+use verdict::{FleetReport, FleetVerdict};
+use witness::Witness;
+
+/// The verdicts that are kept unless configured otherwise.
+const VERDICTS: usize = 10_000;
+
+/// What a fleet's verdict can be adjusted by.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FleetConfig {
+    /// The time between two judgements in seconds; the usual poll interval of the cells when absent.
+    pub round_s: Option<f64>,
+    /// How many verdicts the history keeps.
+    pub verdicts: usize,
+}
+
+impl Default for FleetConfig {
+    fn default() -> Self {
+        Self { round_s: None, verdicts: VERDICTS }
+    }
+}
+
+/// How much the samples of a vantage count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Weight {
+    /// They count in full.
+    #[default]
+    Voting,
+    /// They are kept, and do not count: a vantage that is new, silent, late or on another version.
+    Observed,
+}
+
+/// A vantage of the fleet.
+#[derive(Debug, Clone)]
+struct Vantage {
+    weight: Weight,
+    /// Cells by server.
+    cells: BTreeMap<usize, Cell>,
+    clock: round::RawClock,
+}
+
+/// A server of the fleet.
+#[derive(Debug, Clone)]
+struct Server {
+    witness: Witness,
+    /// How often each name was seen.
+    names: BTreeMap<Arc<str>, u64>,
+}
+
+/// The state of the whole fleet. The same samples at the same instants give the same verdicts.
+#[derive(Debug, Clone)]
+pub struct Fleet {
+    config: FleetConfig,
+    names: Vec<Arc<str>>,
+    by_name: HashMap<Arc<str>, usize>,
+    vantages: Vec<Vantage>,
+    servers: Vec<Server>,
+    by_witness: HashMap<Witness, usize>,
+    movement: Movement,
+    findings: Findings,
+    suspects: conflict::Suspects,
+    history: History,
+    grid: Grid,
+    skew: SkewMatrix,
+    judged_ns: Option<i64>,
+    first_ns: Option<i64>,
+}
+
+impl Fleet {
+    /// A fleet that has seen nothing.
+    #[must_use]
+    pub fn new(config: FleetConfig) -> Self {
+        let history = History::new(config.verdicts);
+        Self {
+            config,
+            names: Vec::new(),
+            by_name: HashMap::new(),
+            vantages: Vec::new(),
+            servers: Vec::new(),
+            by_witness: HashMap::new(),
+            movement: Movement::default(),
+            findings: Findings::default(),
+            suspects: conflict::Suspects::default(),
+            history,
+            grid: Grid::default(),
+            skew: SkewMatrix::default(),
+            judged_ns: None,
+            first_ns: None,
+        }
+    }
+
+    /// Takes a sample of `vantage`, measured at `at_ns`. O(1): nothing is judged before [`Fleet::judge`]. Samples of one
+    /// cell that are not newer than the last are left out.
+    pub fn observe(&mut self, vantage: &str, witness: &Witness, sample: &Sample, at_ns: i64) {
+        let (vantage, server) = (self.vantage(vantage), self.server(witness));
+        let names = &mut self.servers[server].names;
+        match names.get_mut(&sample.server.name) {
+            Some(count) => *count += 1,
+            None => _ = names.insert(Arc::clone(&sample.server.name), 1),
+        }
+        self.first_ns = Some(self.first_ns.map_or(at_ns, |first_ns| first_ns.min(at_ns)));
+        let vantage = &mut self.vantages[vantage];
+        if let Some(step_s) = vantage.clock.step_s(sample.at, at_ns) {
+            vantage.cells.values_mut().for_each(|cell| cell.shift(step_s));
+        }
+        if let Some(reading) = Reading::of(sample, at_ns) {
+            vantage.cells.entry(server).or_default().add(reading);
+        }
+    }
+
+    /// How much the samples of `vantage` count from now on.
+    pub fn weigh(&mut self, vantage: &str, weight: Weight) {
+        let vantage = self.vantage(vantage);
+        self.vantages[vantage].weight = weight;
+    }
+
+    /// How long a round is, in seconds: what was configured, or the usual time between two polls of a cell.
+    #[must_use]
+    pub fn round_s(&self) -> f64 {
+        self.config.round_s.unwrap_or_else(|| round::usual_spacing_s(&self.vantages)).max(0.1)
+    }
+
+    /// Judges everything at `now_ns` and returns the verdict. Within one round of the last judgement nothing is judged
+    /// again, because the same readings are no further evidence.
+    pub fn judge(&mut self, now_ns: i64) -> FleetVerdict {
+        let round_s = self.round_s();
+        let is_due = self.judged_ns.is_none_or(|last_ns| (now_ns - last_ns) as f64 / 1e9 >= 0.9 * round_s);
+        if is_due && !self.vantages.is_empty() {
+            self.judge_round(now_ns, round_s);
+            self.judged_ns = Some(now_ns);
+        }
+        self.verdict()
+    }
+
+    /// The verdict of the last round.
+    #[must_use]
+    pub fn verdict(&self) -> FleetVerdict {
+        self.history.last().cloned().unwrap_or_else(FleetVerdict::nothing_yet)
+    }
+
+    /// The verdicts so far, oldest first.
+    pub fn verdicts(&self) -> impl ExactSizeIterator<Item = &FleetVerdict> {
+        self.history.entries()
+    }
+
+    /// The differences of the vantages' clocks as of the last round.
+    #[must_use]
+    pub fn skew(&self) -> &SkewMatrix {
+        &self.skew
+    }
+
+    /// Every vantage that was heard.
+    #[must_use]
+    pub fn vantages(&self) -> &[Arc<str>] {
+        &self.names
+    }
+
+    /// The names of a witness across the vantages, the most frequent first.
+    #[must_use]
+    pub fn names_of(&self, witness: &Witness) -> Vec<Arc<str>> {
+        let Some(server) = self.by_witness.get(witness) else { return Vec::new() };
+        let mut names: Vec<_> = self.servers[*server].names.iter().collect();
+        names.sort_by(|a, b| b.1.cmp(a.1));
+        names.into_iter().map(|(name, _)| Arc::clone(name)).collect()
+    }
+
+    /// Verdicts and skew, as `replay --json` prints them.
+    #[must_use]
+    pub fn report(&self) -> FleetReport {
+        FleetReport { verdicts: self.history.entries().cloned().collect(), skew: self.skew.pairs().to_vec() }
+    }
+
+    fn vantage(&mut self, name: &str) -> usize {
+        if let Some(known) = self.by_name.get(name) {
+            return *known;
+        }
+        let (name, index): (Arc<str>, _) = (name.into(), self.vantages.len());
+        self.by_name.insert(Arc::clone(&name), index);
+        self.names.push(name);
+        let (weight, clock) = (Weight::default(), round::RawClock::default());
+        self.vantages.push(Vantage { weight, cells: BTreeMap::new(), clock });
+        index
+    }
+
+    fn server(&mut self, witness: &Witness) -> usize {
+        if let Some(known) = self.by_witness.get(witness) {
+            return *known;
+        }
+        let index = self.servers.len();
+        self.by_witness.insert(witness.clone(), index);
+        self.servers.push(Server { witness: witness.clone(), names: BTreeMap::new() });
+        index
+    }
+
+    /// One round: a grid of all readings, the contradictions in it, what follows, and the verdict.
+    fn judge_round(&mut self, now_ns: i64, round_s: f64) {
+        self.grid = round::grid(&self.vantages, &self.servers, now_ns, round_s, &self.movement);
+        let steps = round::raw_steps(&mut self.vantages);
+        self.movement.advance(&self.vantages, &self.grid, &steps, now_ns);
+        let conflict = conflict::find(&self.grid, &mut self.suspects);
+        let mut sound = self.grid.clone();
+        conflict.exclude_from(&mut sound, self.findings.false_parties());
+        let bounds = Bounds::between_vantages(&sound);
+        let proofs = claims::prove(&sound, &bounds);
+        self.skew = SkewMatrix::of(&sound, &bounds, &self.names);
+        let labels = text::Labels::new(&self.names, &self.servers);
+        let first_ns = self.first_ns.unwrap_or(now_ns);
+        let round = judge::Round { grid: &self.grid, conflict: &conflict, proofs: &proofs, now_ns, first_ns, round_s };
+        let verdict = judge::judge(&round, &mut self.findings, &mut self.movement, &labels);
+        self.history.record(verdict);
+    }
+}

@@ -1,0 +1,139 @@
+//! Which servers and which vantages moved, so that as few parties as possible explain what all cells show.
+
+/// What one cell shows in a round: by how much the server gained on the vantage, beyond what its delay explains.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Shown {
+    pub vantage: usize,
+    pub server: usize,
+    pub by_s: f64,
+    /// What is usual for the cell.
+    pub noise_s: f64,
+}
+
+/// The movement of each server and each vantage that explains what the cells show, in seconds.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Explained {
+    pub servers: Vec<f64>,
+    pub vantages: Vec<f64>,
+}
+
+/// Rounds of polishing: more change nothing.
+const POLISHED: usize = 3;
+/// A movement below so many times its noise costs nothing.
+const NOTED: f64 = 4.0;
+
+/// The cheapest of two fits. `price` is what it costs to let a vantage move by so many seconds.
+pub(super) fn explain(
+    shown: &[Shown],
+    servers: usize,
+    vantages: usize,
+    price: &dyn Fn(usize, f64) -> f64,
+) -> Explained {
+    let cells = Lists::new(shown, servers, vantages);
+    let by_servers = polish(shown, &cells, true);
+    let by_vantages = polish(shown, &cells, false);
+    let (a, b) = (cost(shown, &cells, &by_servers, price), cost(shown, &cells, &by_vantages, price));
+    if b < a { by_vantages } else { by_servers }
+}
+
+/// The cells of every server and of every vantage.
+struct Lists {
+    of_server: Vec<Vec<usize>>,
+    of_vantage: Vec<Vec<usize>>,
+}
+
+impl Lists {
+    fn new(shown: &[Shown], servers: usize, vantages: usize) -> Self {
+        let mut lists = Self { of_server: vec![Vec::new(); servers], of_vantage: vec![Vec::new(); vantages] };
+        for (at, cell) in shown.iter().enumerate() {
+            lists.of_server[cell.server].push(at);
+            lists.of_vantage[cell.vantage].push(at);
+        }
+        lists
+    }
+}
+
+fn polish(shown: &[Shown], cells: &Lists, servers_first: bool) -> Explained {
+    let mut fit = Explained { servers: vec![0.0; cells.of_server.len()], vantages: vec![0.0; cells.of_vantage.len()] };
+    let left = |fit: &Explained, at: usize| {
+        let cell = &shown[at];
+        cell.by_s - fit.servers[cell.server] + fit.vantages[cell.vantage]
+    };
+    for turn in 0..2 * POLISHED {
+        if (turn % 2 == 0) == servers_first {
+            for (server, list) in cells.of_server.iter().enumerate() {
+                let by_s = lazy_median(list.iter().map(|at| left(&fit, *at)).collect());
+                fit.servers[server] += by_s;
+            }
+        } else {
+            for (vantage, list) in cells.of_vantage.iter().enumerate() {
+                let by_s = lazy_median(list.iter().map(|at| left(&fit, *at)).collect());
+                fit.vantages[vantage] -= by_s;
+            }
+        }
+    }
+    fit
+}
+
+/// Of the middle values the one nearest to zero: there is an effect only if more than half of the cells share it.
+fn lazy_median(mut values: Vec<f64>) -> f64 {
+    if values.is_empty() {
+        return 0.0;
+    }
+    values.sort_by(f64::total_cmp);
+    let (low, high) = (values[(values.len() - 1) / 2], values[values.len() / 2]);
+    if low > 0.0 { low } else { high.min(0.0) }
+}
+
+fn cost(shown: &[Shown], cells: &Lists, fit: &Explained, price: &dyn Fn(usize, f64) -> f64) -> f64 {
+    let noise = |list: &[usize]| {
+        let sum: f64 = list.iter().map(|at| shown[*at].noise_s).sum();
+        sum / list.len().max(1) as f64
+    };
+    let noted = |by_s: f64, list: &[usize]| !list.is_empty() && by_s.abs() > NOTED * noise(list);
+    let servers = fit.servers.iter().zip(&cells.of_server).filter(|(by_s, list)| noted(**by_s, list)).count() as f64;
+    let vantages = fit.vantages.iter().zip(&cells.of_vantage).enumerate();
+    let vantages: f64 =
+        vantages.filter(|(_, (by_s, list))| noted(**by_s, list)).map(|(v, (by_s, _))| price(v, *by_s)).sum();
+    let left = |cell: &Shown| (cell.by_s - fit.servers[cell.server] + fit.vantages[cell.vantage]).abs();
+    let alone = shown.iter().filter(|cell| left(cell) > NOTED * cell.noise_s).count() as f64;
+    // Small movements decide between fits that are equally cheap.
+    let total: f64 = fit.servers.iter().chain(&fit.vantages).map(|by_s| by_s.abs()).sum();
+    servers + vantages + alone + 1e-3 * total.min(1.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn moved(servers: &[f64], vantages: &[f64]) -> Vec<Shown> {
+        let cell = |(vantage, server): (usize, usize)| Shown {
+            vantage,
+            server,
+            by_s: servers[server] - vantages[vantage] + 1e-5 * ((vantage * 7 + server * 3) % 5) as f64 - 2e-5,
+            noise_s: 1e-4,
+        };
+        (0..vantages.len()).flat_map(|v| (0..servers.len()).map(move |s| (v, s))).map(cell).collect()
+    }
+
+    fn parties(servers: &[f64], vantages: &[f64], price: f64) -> (Vec<usize>, Vec<usize>) {
+        let fit = explain(&moved(servers, vantages), servers.len(), vantages.len(), &|_, _| price);
+        let named = |all: &[f64]| (0..all.len()).filter(|at| all[*at].abs() > 1e-3).collect();
+        (named(&fit.servers), named(&fit.vantages))
+    }
+
+    #[test]
+    fn fewest_parties_explain_what_moved() {
+        assert_eq!(parties(&[0.0; 6], &[0.0; 5], 1.0), (vec![], vec![]));
+        assert_eq!(parties(&[0.0, 0.02, 0.0, 0.0, 0.0, 0.0], &[0.0; 5], 1.0), (vec![1], vec![]));
+        assert_eq!(parties(&[0.0; 6], &[0.0, 0.0, -0.03, 0.0, 0.0], 1.0), (vec![], vec![2]));
+        assert_eq!(parties(&[0.0, 0.02, 0.0, 0.0, 0.0, 0.0], &[0.0, 0.0, -0.03, 0.0, 0.0], 1.0), (vec![1], vec![2]));
+    }
+
+    #[test]
+    fn majority_of_servers_is_cheaper_than_all_vantages_that_deny_it() {
+        let servers = [0.03, 0.03, 0.0, 0.03, 0.0, 0.03];
+        assert_eq!(parties(&servers, &[0.0; 5], 2.0), (vec![0, 1, 3, 5], vec![]));
+        assert_eq!(parties(&servers, &[0.0; 5], 0.2), (vec![2, 4], vec![0, 1, 2, 3, 4]));
+    }
+}

@@ -1,0 +1,157 @@
+//! Who moved: every server and every vantage as a course in time, and every path with what is usual on it.
+//!
+//! A cell shows the server's movement less the vantage's, and what its path does. A change of the delay in one direction
+//! moves the offset by half of it, so that much is taken out first. What is left is explained by as few parties as
+//! possible ([`fit`]). Only differences can be seen: who moved is counted, and therefore inferred.
+
+mod fit;
+mod path;
+mod track;
+
+use std::collections::{BTreeMap, VecDeque};
+
+pub(super) use path::{Changed, Path};
+pub(super) use track::{Manner, Moved, Track, median};
+
+use super::Vantage;
+use super::grid::Grid;
+use super::round::RawStep;
+use fit::{Shown, explain};
+
+/// Rounds of which it is kept what a vantage's clock was set by.
+const RAW_KEPT: usize = 8;
+
+/// What the vantage's own clocks say about a movement.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Testimony {
+    /// The clock was set by as much.
+    Confirms,
+    /// The clock was not set.
+    Denies,
+    /// Nothing is known.
+    Silent,
+}
+
+/// The movements of the whole fleet.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Movement {
+    pub servers: Vec<Track>,
+    pub vantages: Vec<Track>,
+    paths: BTreeMap<(usize, usize), Path>,
+    raw: Vec<VecDeque<RawStep>>,
+    /// What the clocks of each vantage said when its movement was found.
+    testimonies: Vec<Option<Testimony>>,
+}
+
+impl Movement {
+    /// Takes the readings that are new since the round before.
+    pub fn advance(&mut self, vantages: &[Vantage], grid: &Grid, steps: &[RawStep], now_ns: i64) {
+        self.servers.resize_with(grid.servers, Track::default);
+        self.vantages.resize_with(grid.vantages, Track::default);
+        self.raw.resize_with(grid.vantages, VecDeque::new);
+        self.testimonies.resize(grid.vantages, None);
+        for (vantage, step) in steps.iter().enumerate() {
+            let raw = &mut self.raw[vantage];
+            raw.truncate(RAW_KEPT - 1);
+            raw.push_front(*step);
+            self.vantages[vantage].position_s += step.step_s;
+        }
+        let mut shown = Vec::new();
+        let mut new = Vec::new();
+        for (at, vantage) in vantages.iter().enumerate() {
+            for (server, _) in grid.seen_by(at) {
+                let Some(last) = vantage.cells.get(&server).and_then(|cell| cell.last()) else { continue };
+                let path = self.paths.entry((at, server)).or_default();
+                if last.at_ns <= path.last_ns {
+                    continue;
+                }
+                path.last_ns = last.at_ns;
+                let shift_s = vantage.cells[&server].offset_s().unwrap_or(last.offset_s);
+                let offset_s = shift_s - self.servers[server].position_s + self.vantages[at].position_s;
+                match path.beyond_s(offset_s, last.delay_s) {
+                    None => path.warm_up(offset_s, last.delay_s),
+                    Some((beyond_s, by_s)) => {
+                        shown.push(Shown { vantage: at, server, by_s, noise_s: path.noise_s() });
+                        new.push((last.at_ns, beyond_s, last.delay_s));
+                    }
+                }
+            }
+        }
+        self.apply(&shown, &new, now_ns);
+    }
+
+    fn apply(&mut self, shown: &[Shown], new: &[(i64, f64, f64)], now_ns: i64) {
+        let (servers, vantages) = (self.servers.len(), self.vantages.len());
+        let price = |vantage: usize, by_s: f64| match testimony(&self.raw[vantage], by_s, 2) {
+            // What the clocks confirm is in the position already; moving once more contradicts them.
+            Testimony::Confirms | Testimony::Denies => 2.0,
+            Testimony::Silent => 1.0,
+        };
+        let fit = explain(shown, servers, vantages, &price);
+        for (cell, (at_ns, beyond_s, delay_s)) in shown.iter().zip(new) {
+            let clocks_s = fit.servers[cell.server] - fit.vantages[cell.vantage];
+            if let Some(path) = self.paths.get_mut(&(cell.vantage, cell.server)) {
+                path.learn(*at_ns, beyond_s - clocks_s, *delay_s);
+            }
+        }
+        push(&mut self.servers, &fit.servers, &noise(shown, servers, |cell| cell.server), now_ns);
+        // The clock of a host wanders by itself, that of a server hardly.
+        let wander =
+            |noise: Vec<Option<f64>>| noise.into_iter().map(|it| it.map(|noise_s| 2.0 * noise_s)).collect::<Vec<_>>();
+        push(&mut self.vantages, &fit.vantages, &wander(noise(shown, vantages, |cell| cell.vantage)), now_ns);
+        for (vantage, track) in self.vantages.iter().enumerate() {
+            self.testimonies[vantage] = match (&track.moved, self.testimonies[vantage]) {
+                (Some(moved), None) => Some(testimony(&self.raw[vantage], moved.by_s, RAW_KEPT)),
+                (Some(_), known) => known,
+                (None, _) => None,
+            };
+        }
+    }
+
+    /// The rate of a vantage's clock beyond what the bounds allow for anyhow, in seconds a second.
+    pub fn rate_of(&self, vantage: usize) -> f64 {
+        let rate = self.vantages.get(vantage).map_or(0.0, |track| track.rate().abs());
+        (1.5 * rate - 1e-5).max(0.0)
+    }
+
+    /// What the clocks of a vantage say about a movement by so many seconds: when the movement was found, or in the last
+    /// rounds.
+    pub fn testimony(&self, vantage: usize, by_s: f64) -> Testimony {
+        let found = self.testimonies.get(vantage).copied().flatten();
+        found.or_else(|| Some(testimony(self.raw.get(vantage)?, by_s, RAW_KEPT))).unwrap_or(Testimony::Silent)
+    }
+
+    pub fn paths(&self) -> impl Iterator<Item = (&(usize, usize), &Path)> {
+        self.paths.iter()
+    }
+}
+
+/// The scatter of the readings of each party in this round; `None` where there was no reading.
+fn noise(shown: &[Shown], parties: usize, party: fn(&Shown) -> usize) -> Vec<Option<f64>> {
+    let mut of_party: Vec<Vec<f64>> = vec![Vec::new(); parties];
+    shown.iter().for_each(|cell| of_party[party(cell)].push(cell.noise_s));
+    let middle = |cells: Vec<f64>| {
+        let count = cells.len();
+        (count > 0).then(|| median(cells) / (count.min(4) as f64).sqrt())
+    };
+    of_party.into_iter().map(middle).collect()
+}
+
+fn push(tracks: &mut [Track], by_s: &[f64], noise_s: &[Option<f64>], now_ns: i64) {
+    for ((track, by_s), noise_s) in tracks.iter_mut().zip(by_s).zip(noise_s) {
+        if let Some(noise_s) = noise_s {
+            track.push(now_ns, track.position_s + by_s, *noise_s);
+        }
+    }
+}
+
+fn testimony(raw: &VecDeque<RawStep>, by_s: f64, rounds: usize) -> Testimony {
+    // A step within the jitter of reading clocks is not seen.
+    let is_known = raw.iter().any(|step| step.is_known) && by_s.abs() > 1e-3;
+    let set_s: f64 = raw.iter().take(rounds).map(|step| step.step_s).sum();
+    match is_known {
+        false => Testimony::Silent,
+        true if (set_s - by_s).abs() < 0.3 * by_s.abs() => Testimony::Confirms,
+        true => Testimony::Denies,
+    }
+}

@@ -1,0 +1,25 @@
+//! Who can be at fault.
+
+/// A party, by the index of its vantage or server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) enum Party {
+    Server(usize),
+    Vantage(usize),
+    /// The path between a vantage and a server.
+    Cell(usize, usize),
+    /// The access link of a vantage.
+    Access(usize),
+    /// The access link of a server.
+    ServerLink(usize),
+}
+
+impl Party {
+    /// Whether a finding about this party explains what `cell` shows.
+    pub fn covers(self, vantage: usize, server: usize) -> bool {
+        match self {
+            Self::Server(it) | Self::ServerLink(it) => it == server,
+            Self::Vantage(it) | Self::Access(it) => it == vantage,
+            Self::Cell(v, s) => (v, s) == (vantage, server),
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! Recorded samples of several vantages through the fleet's verdict.
+
+use std::sync::Arc;
+
+use super::verdict::FleetReport;
+use super::witness::Witness;
+use super::{Fleet, FleetConfig};
+use crate::sample::Sample;
+
+/// Samples that wait to be put in order. When there are more, the older half is judged: what comes later is out of order.
+const WAITING: usize = 2_000_000;
+/// Offsets of a vantage from which it is known how far off its clock is.
+const OFFSETS: usize = 9;
+/// A vantage whose clock is off by more than this is put on the time of the servers, in seconds.
+const FAR_OFF_S: f64 = 0.5;
+
+/// A replay under way. Samples are judged in the order of true time as well as it is known: a recorded time is the
+/// vantage's clock, and when that is far off it is corrected by what the servers say.
+#[derive(Debug)]
+pub struct FleetReplay {
+    fleet: Fleet,
+    waiting: Vec<(i64, Arc<Sample>)>,
+    /// The last offsets of each vantage.
+    offsets: Vec<(Arc<str>, Vec<f64>)>,
+    next_ns: Option<i64>,
+}
+
+impl Default for FleetReplay {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl FleetReplay {
+    /// A replay that has seen nothing.
+    #[must_use]
+    pub fn new() -> Self {
+        Self { fleet: Fleet::new(FleetConfig::default()), waiting: Vec::new(), offsets: Vec::new(), next_ns: None }
+    }
+
+    /// Takes the next sample; those of one vantage come in its own order.
+    pub fn observe(&mut self, sample: &Arc<Sample>) {
+        let at_ns = self.true_ns(sample);
+        self.waiting.push((at_ns, Arc::clone(sample)));
+        if self.waiting.len() >= WAITING {
+            self.sort();
+            let rest = self.waiting.split_off(WAITING / 2);
+            let older = std::mem::replace(&mut self.waiting, rest);
+            self.judge(older);
+        }
+    }
+
+    /// Every verdict, and the skew matrix at the end. `progress` learns how many samples were judged.
+    pub fn finish(mut self, progress: &mut dyn FnMut(usize)) -> FleetReport {
+        self.sort();
+        let mut rest = std::mem::take(&mut self.waiting).into_iter();
+        let mut judged = 0;
+        loop {
+            let batch: Vec<_> = rest.by_ref().take(100_000).collect();
+            if batch.is_empty() {
+                break;
+            }
+            judged += batch.len();
+            self.judge(batch);
+            progress(judged);
+        }
+        if let Some(last_ns) = self.next_ns {
+            self.fleet.judge(last_ns);
+        }
+        self.fleet.report()
+    }
+
+    fn sort(&mut self) {
+        self.waiting.sort_by_key(|(at_ns, _)| *at_ns);
+    }
+
+    fn judge(&mut self, samples: Vec<(i64, Arc<Sample>)>) {
+        for (at_ns, sample) in samples {
+            let round_ns = (self.fleet.round_s() * 1e9) as i64;
+            match self.next_ns {
+                None => self.next_ns = Some(at_ns + round_ns),
+                Some(next_ns) if at_ns > next_ns => {
+                    self.fleet.judge(next_ns);
+                    // Nothing is judged in the middle of a gap.
+                    let rounds = (at_ns - next_ns) / round_ns.max(1);
+                    self.next_ns = Some(next_ns + (rounds + 1) * round_ns);
+                }
+                Some(_) => {}
+            }
+            // Recordings do not say which vantages are near each other: a private address is the same server when it has
+            // the same name.
+            let witness = Witness::of(&sample, &sample.server.name);
+            self.fleet.observe(&sample.server.vantage, &witness, &sample, at_ns);
+        }
+    }
+
+    fn true_ns(&mut self, sample: &Sample) -> i64 {
+        let vantage = &sample.server.vantage;
+        let at = self.offsets.iter().position(|(name, _)| name == vantage).unwrap_or_else(|| {
+            self.offsets.push((Arc::clone(vantage), Vec::new()));
+            self.offsets.len() - 1
+        });
+        let offsets = &mut self.offsets[at].1;
+        if let Some(offset_s) = sample.offset_s() {
+            if offsets.len() == OFFSETS {
+                offsets.remove(0);
+            }
+            offsets.push(offset_s);
+        }
+        let mut sorted = offsets.clone();
+        sorted.sort_by(f64::total_cmp);
+        let middle_s = sorted.get(sorted.len() / 2).copied().unwrap_or(0.0);
+        let correction_ns = if middle_s.abs() > FAR_OFF_S { (middle_s * 1e9) as i64 } else { 0 };
+        sample.at.wall_ns.saturating_add(correction_ns)
+    }
+}

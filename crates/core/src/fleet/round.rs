@@ -1,0 +1,140 @@
+//! From the cells to the grid of one round.
+
+use super::cell::Cell;
+use super::grid::{Grid, PHI, View};
+use super::movement::Movement;
+use super::{Server, Vantage, Weight, groups};
+use crate::clock::Stamp;
+
+/// A jump of REALTIME − MONOTONIC_RAW below this is not told from jitter, in seconds.
+const RAW_JITTER_S: f64 = 3e-4;
+/// A change of that difference below this rate is slewing, not setting.
+const RAW_SLEW: f64 = 1e-4;
+/// Samples of several servers end in any order; a monotonic clock that falls further was restarted.
+const REBOOT_NS: i64 = 60_000_000_000;
+
+/// Notices from the clocks of one vantage alone that its wall clock was set.
+#[derive(Debug, Clone, Default)]
+pub(super) struct RawClock {
+    last: Option<(Stamp, i64)>,
+    /// What the clock was set by since the last round.
+    pending_s: f64,
+}
+
+/// What the clocks of one vantage say about being set since the last round.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub(super) struct RawStep {
+    /// Whether they can say it.
+    pub is_known: bool,
+    /// By how much the clock was set forward, in seconds.
+    pub step_s: f64,
+}
+
+impl RawClock {
+    /// By how much the wall clock was set since the stamp before. Time in suspension does not count.
+    pub fn step_s(&mut self, at: Stamp, at_ns: i64) -> Option<f64> {
+        if at.raw_ns == 0 {
+            return None;
+        }
+        let Some((last, last_ns)) = self.last else {
+            self.last = Some((at, at_ns));
+            return None;
+        };
+        let backwards_ns = last.mono_ns.saturating_sub(at.mono_ns);
+        if (0..REBOOT_NS).contains(&backwards_ns) && at_ns <= last_ns {
+            return None;
+        }
+        self.last = Some((at, at_ns));
+        if backwards_ns >= REBOOT_NS {
+            return None;
+        }
+        let moved = |stamp: Stamp| stamp.raw_ns.wrapping_sub(stamp.boot_ns);
+        let step_s = moved(at).wrapping_sub(moved(last)) as f64 / 1e9;
+        let elapsed_s = at.mono_ns.saturating_sub(last.mono_ns).max(0) as f64 / 1e9;
+        (step_s.abs() > RAW_JITTER_S + RAW_SLEW * elapsed_s).then(|| {
+            self.pending_s += step_s;
+            step_s
+        })
+    }
+}
+
+/// Takes what the clocks of every vantage were set by since the last round.
+pub(super) fn raw_steps(vantages: &mut [Vantage]) -> Vec<RawStep> {
+    let step = |vantage: &mut Vantage| RawStep {
+        is_known: vantage.clock.last.is_some(),
+        step_s: std::mem::take(&mut vantage.clock.pending_s),
+    };
+    vantages.iter_mut().map(step).collect()
+}
+
+/// The usual time between two polls over all cells, in seconds.
+pub(super) fn usual_spacing_s(vantages: &[Vantage]) -> f64 {
+    let mut all: Vec<_> = vantages.iter().flat_map(|vantage| vantage.cells.values()).map(Cell::spacing_s).collect();
+    if all.is_empty() {
+        return 64.0;
+    }
+    let middle = all.len() / 2;
+    *all.select_nth_unstable_by(middle, f64::total_cmp).1
+}
+
+/// Everything that counts at `now_ns`.
+pub(super) fn grid(vantages: &[Vantage], servers: &[Server], now_ns: i64, round_s: f64, movement: &Movement) -> Grid {
+    let mut grid = Grid::new(vantages.len(), servers.len());
+    let mut claims: Vec<Vec<f64>> = vec![Vec::new(); servers.len()];
+    let voting = || vantages.iter().enumerate().filter(|(_, vantage)| vantage.weight == Weight::Voting);
+    for (at, vantage) in voting() {
+        let rate = movement.rate_of(at);
+        for (&server, cell) in vantage.cells.iter().filter(|(_, cell)| cell.is_current(now_ns, round_s)) {
+            let (Some(offset_s), Some(last)) = (cell.offset_s(), cell.last()) else { continue };
+            let age_s = cell.age_s(now_ns);
+            let set_s = cell.moved_s();
+            let half_s = cell.half_s(now_ns, rate) + if set_s > 0.0 { 5e-5 + 0.05 * set_s } else { 0.0 };
+            let is_fresh = age_s <= 1.1 * cell.spacing_s().max(round_s);
+            grid.set(at, server, Some(View { offset_s, half_s, is_fresh }));
+            claims[server].push(last.claim_s + last.precision_s + PHI * age_s);
+        }
+    }
+    widen_stale(&mut grid, vantages);
+    grid.claims_s = claims.into_iter().map(claim_s).collect();
+    let upstreams = groups::upstreams(vantages, servers.len());
+    grid.groups = groups::of(&servers.iter().map(|server| &server.witness).collect::<Vec<_>>(), &upstreams);
+    grid
+}
+
+/// The claim of a server. Every honest report is one, so the second largest is safe whatever a single vantage reports.
+fn claim_s(mut reports: Vec<f64>) -> Option<f64> {
+    reports.sort_by(|a, b| b.total_cmp(a));
+    if reports.len() >= 3 { reports.get(1).copied() } else { reports.first().copied() }
+}
+
+/// A cell that was read before its server or its vantage provably jumped says nothing about the time after the jump:
+/// it is widened by the jump until it is read again. Two cells must show the jump.
+fn widen_stale(grid: &mut Grid, vantages: &[Vantage]) {
+    let jumps = |(&server, cell): (&usize, &Cell)| Some((server, cell.jump()?));
+    let mut of_server: Vec<Vec<(f64, i64)>> = vec![Vec::new(); grid.servers];
+    for vantage in vantages {
+        for (server, jump) in vantage.cells.iter().filter_map(jumps) {
+            of_server[server].push(jump);
+        }
+    }
+    let second = |mut jumps: Vec<(f64, i64)>| {
+        jumps.sort_by(|a, b| b.0.total_cmp(&a.0));
+        jumps.get(1).copied()
+    };
+    let of_vantage: Vec<_> = vantages
+        .iter()
+        .map(|vantage| second(vantage.cells.iter().filter_map(jumps).map(|(_, jump)| jump).collect()))
+        .collect();
+    let of_server: Vec<_> = of_server.into_iter().map(second).collect();
+    for (at, vantage) in vantages.iter().enumerate() {
+        for (&server, cell) in &vantage.cells {
+            let Some(last) = cell.last() else { continue };
+            let stale_by =
+                |jump: Option<(f64, i64)>| jump.filter(|(_, at_ns)| last.at_ns < *at_ns).map_or(0.0, |it| it.0);
+            let by_s = stale_by(of_server[server]).max(stale_by(of_vantage[at]));
+            if let Some(view) = grid.view(at, server).copied().filter(|_| by_s > 0.0) {
+                grid.set(at, server, Some(View { half_s: view.half_s + by_s, is_fresh: false, ..view }));
+            }
+        }
+    }
+}

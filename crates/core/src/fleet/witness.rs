@@ -1,0 +1,88 @@
+//! Who is asked: the identity of a server across vantages that may call it by different names.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use crate::sample::Sample;
+
+/// One server as the whole fleet knows it. Vantages see the same server when they poll the same address and port,
+/// whatever each of them calls it; a name with several addresses is several witnesses.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Witness {
+    /// An address that means the same everywhere.
+    Public(SocketAddr),
+    /// A private, shared, link-local or loopback address: the same server only within one group of vantages.
+    Private {
+        /// The address, with the port.
+        address: SocketAddr,
+        /// The group of vantages within which the address is unique.
+        group: Arc<str>,
+    },
+    /// A server whose address was not recorded, known by its configured name.
+    Named(Arc<str>),
+}
+
+impl Witness {
+    /// The witness at `address`, as a vantage of `group` sees it.
+    #[must_use]
+    pub fn at(address: SocketAddr, group: &Arc<str>) -> Self {
+        let address = SocketAddr::new(address.ip().to_canonical(), address.port());
+        if is_local(address.ip()) { Self::Private { address, group: Arc::clone(group) } } else { Self::Public(address) }
+    }
+
+    /// The witness that a sample tells about. A sample without an address is known by the name of its server.
+    #[must_use]
+    pub fn of(sample: &Sample, group: &Arc<str>) -> Self {
+        match sample.address {
+            Some(address) => Self::at(address, group),
+            None => Self::Named(Arc::clone(&sample.server.name)),
+        }
+    }
+
+    /// The address, where it is known.
+    #[must_use]
+    pub fn address(&self) -> Option<SocketAddr> {
+        match self {
+            Self::Public(address) | Self::Private { address, .. } => Some(*address),
+            Self::Named(_) => None,
+        }
+    }
+}
+
+/// Whether an address can mean different hosts at different places.
+fn is_local(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(v4) => {
+            let [a, b, ..] = v4.octets();
+            let is_shared = a == 100 && (64..128).contains(&b);
+            v4.is_private() || v4.is_loopback() || v4.is_link_local() || is_shared
+        }
+        IpAddr::V6(v6) => v6.is_loopback() || v6.is_unicast_link_local() || v6.is_unique_local(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(address: &str, group: &str) -> Witness {
+        Witness::at(address.parse().unwrap(), &group.into())
+    }
+
+    #[test]
+    fn public_address_is_one_witness_everywhere() {
+        assert_eq!(at("192.0.2.1:123", "ams"), at("192.0.2.1:123", "lon"));
+        assert_eq!(at("[::ffff:192.0.2.1]:123", "ams"), at("192.0.2.1:123", "ams"));
+        assert_ne!(at("192.0.2.1:123", "ams"), at("192.0.2.1:1123", "ams"));
+    }
+
+    #[test]
+    fn private_address_is_one_witness_within_its_group_only() {
+        for address in
+            ["10.0.0.1:123", "127.0.0.1:123", "169.254.1.1:123", "100.64.3.3:123", "[fe80::1]:123", "[fd00::1]:123"]
+        {
+            assert_eq!(at(address, "ams"), at(address, "ams"), "{address}");
+            assert_ne!(at(address, "ams"), at(address, "lon"), "{address}");
+        }
+    }
+}

@@ -1,0 +1,401 @@
+//! A simulation of many vantages that poll common servers, with clocks, paths, faults and false reports at known times.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+
+use super::Dice;
+use crate::clock::Stamp;
+use crate::ntp::{Leap, RefId};
+use crate::sample::{Authentication, Measure, Mode, Outcome, Reply, Sample, ServerIdent, Timestamping};
+
+/// The description of a simulated fleet. Times are seconds since its start, sizes seconds.
+#[derive(Debug, Clone)]
+pub struct FleetWorld {
+    /// The seed: the same one gives the same samples.
+    pub seed: u64,
+    /// The duration in seconds.
+    pub duration_s: f64,
+    /// The poll interval of each vantage, in seconds.
+    pub polls_s: Vec<f64>,
+    /// The servers.
+    pub servers: Vec<FleetServer>,
+    /// Which vantage polls which server: rows of vantages.
+    pub sees: Vec<Vec<bool>>,
+    /// The wander of each vantage's clock, as one standard deviation.
+    pub wander_s: f64,
+    /// The shortest and the longest round trip of a path.
+    pub delays_s: (f64, f64),
+    /// The largest share of a round trip that is in one direction more than in the other.
+    pub asymmetry: f64,
+    /// The mean queueing delay in each direction.
+    pub queue_s: f64,
+    /// The share of polls that are lost.
+    pub loss: f64,
+    /// Whether stamps tell when the wall clock was set.
+    pub has_raw: bool,
+    /// What goes wrong.
+    pub faults: Vec<FleetFault>,
+}
+
+/// A server of a simulated fleet.
+#[derive(Debug, Clone)]
+pub struct FleetServer {
+    /// What its clock is off by, within its claim.
+    pub error_s: f64,
+    /// Its root dispersion; half of it again is added as root delay.
+    pub dispersion_s: f64,
+    /// Its upstream.
+    pub refid: [u8; 4],
+}
+
+/// What goes wrong, from `from_s` to `until_s`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FleetFault {
+    /// When it begins.
+    pub from_s: f64,
+    /// When it ends.
+    pub until_s: f64,
+    /// What happens.
+    pub what: What,
+}
+
+/// What can go wrong.
+#[derive(Debug, Clone, PartialEq)]
+pub enum What {
+    /// A server's clock is off by so much, as seen from these vantages; from all when there are none.
+    Server(usize, f64, Vec<usize>),
+    /// A server's clock gains so many seconds a second.
+    ServerDrift(usize, f64),
+    /// A vantage's clock was set by so much; its raw clock shows it.
+    Set(usize, f64),
+    /// A vantage's clock stood still for so long, and its raw clock as well.
+    Froze(usize, f64),
+    /// A vantage's clock gains so many seconds a second.
+    Drift(usize, f64),
+    /// These cells take longer on the way to the server (positive) or on the way back. `None` means every vantage, or
+    /// every server.
+    OneWay(Option<usize>, Option<usize>, f64),
+    /// These cells take longer in both directions.
+    BothWays(Option<usize>, Option<usize>, f64),
+    /// Queues of this mean delay on the way back.
+    Queue(Option<usize>, Option<usize>, f64),
+    /// A vantage reports the offset of a server (`None`: of each one) displaced by so much.
+    Lie(usize, Option<usize>, f64),
+    /// A vantage reports random offsets of this scatter.
+    Noise(usize, f64),
+    /// A vantage reports a claim of zero for every server.
+    ClaimNothing(usize),
+    /// A vantage does not report.
+    Silent(usize),
+    /// A server does not answer.
+    Dead(usize),
+}
+
+/// A sample, and when it was taken.
+#[derive(Debug, Clone)]
+pub struct FleetSample {
+    /// Seconds of true time since the start.
+    pub at_s: f64,
+    /// The index of the vantage.
+    pub vantage: usize,
+    /// The index of the server.
+    pub server: usize,
+    /// What the vantage reports.
+    pub sample: Arc<Sample>,
+}
+
+const START_UNIX_S: i64 = 1_772_000_000;
+const WANDER_TAU_S: f64 = 4000.0;
+
+impl FleetWorld {
+    /// Vantages and servers on the Internet: 2 to 20 ms round trip, clocks that wander by a millisecond.
+    #[must_use]
+    pub fn internet(seed: u64, vantages: usize, servers: usize) -> Self {
+        let mut dice = Dice::new(seed ^ 0x00f1_ee70);
+        let server = |n: usize| FleetServer {
+            error_s: dice.between(-1e-3, 1e-3),
+            dispersion_s: dice.between(1e-3, 4e-3),
+            refid: [10, u8::try_from(n % 250).unwrap_or(0), (dice.bits() % 250) as u8, 7],
+        };
+        Self {
+            seed,
+            duration_s: 150.0 * 64.0,
+            polls_s: vec![64.0; vantages],
+            servers: (0..servers).map(server).collect(),
+            sees: vec![vec![true; servers]; vantages],
+            wander_s: 5e-4,
+            delays_s: (0.002, 0.02),
+            asymmetry: 0.2,
+            queue_s: 3e-4,
+            loss: 0.01,
+            has_raw: true,
+            faults: Vec::new(),
+        }
+    }
+
+    /// A company network: 0.2 to 0.6 ms round trip, tight claims, quiet clocks.
+    #[must_use]
+    pub fn lan(seed: u64, vantages: usize, servers: usize) -> Self {
+        let mut world = Self::internet(seed, vantages, servers);
+        world.delays_s = (2e-4, 6e-4);
+        world.queue_s = 5e-6;
+        world.wander_s = 1e-5;
+        for server in &mut world.servers {
+            server.error_s *= 0.02;
+            server.dispersion_s *= 0.1;
+        }
+        world
+    }
+
+    /// Adds a fault.
+    #[must_use]
+    pub fn with(mut self, from_s: f64, until_s: f64, what: What) -> Self {
+        self.faults.push(FleetFault { from_s, until_s, what });
+        self
+    }
+
+    /// The name of a vantage.
+    #[must_use]
+    pub fn vantage(at: usize) -> String {
+        format!("v{}", at + 1)
+    }
+
+    /// The name of a server.
+    #[must_use]
+    pub fn server(at: usize) -> String {
+        format!("n{}", at + 1)
+    }
+
+    /// The samples in the order in which they are taken, and the error of every vantage's clock at the end.
+    #[must_use]
+    pub fn run(&self) -> (Vec<FleetSample>, Vec<f64>) {
+        let mut state = State::new(self);
+        let mut samples = Vec::new();
+        let mut next: Vec<(f64, usize, usize)> = Vec::new();
+        for (v, row) in self.sees.iter().enumerate() {
+            for (s, _) in row.iter().enumerate().filter(|(_, sees)| **sees) {
+                next.push((state.dice.between(0.0, self.polls_s[v]), v, s));
+            }
+        }
+        let mut order: std::collections::BinaryHeap<_> =
+            next.iter().enumerate().map(|(at, it)| std::cmp::Reverse((ordered(it.0), at))).collect();
+        while let Some(std::cmp::Reverse((_, at))) = order.pop() {
+            let (t_s, vantage, server) = next[at];
+            if t_s >= self.duration_s {
+                continue;
+            }
+            if let Some(sample) = state.poll(t_s, vantage, server) {
+                samples.push(FleetSample { at_s: t_s, vantage, server, sample: Arc::new(sample) });
+            }
+            let poll_s = self.polls_s[vantage];
+            next[at].0 = t_s + poll_s * (1.0 + state.dice.between(-1.0, 1.0) / 32.0);
+            order.push(std::cmp::Reverse((ordered(next[at].0), at)));
+        }
+        let clocks = (0..self.sees.len()).map(|vantage| state.clock_s(vantage, self.duration_s)).collect();
+        (samples, clocks)
+    }
+
+    fn active(&self, t_s: f64) -> impl Iterator<Item = &FleetFault> {
+        self.faults.iter().filter(move |fault| (fault.from_s..fault.until_s).contains(&t_s))
+    }
+}
+
+/// Nanoseconds, which have an order.
+fn ordered(t_s: f64) -> i64 {
+    (t_s * 1e9) as i64
+}
+
+struct State<'a> {
+    world: &'a FleetWorld,
+    dice: Dice,
+    idents: Vec<Vec<Arc<ServerIdent>>>,
+    addresses: Vec<SocketAddr>,
+    /// Delay and asymmetry of each path.
+    paths: Vec<Vec<(f64, f64)>>,
+    wander: Vec<(f64, f64)>,
+}
+
+impl<'a> State<'a> {
+    fn new(world: &'a FleetWorld) -> Self {
+        let mut dice = Dice::new(world.seed.wrapping_mul(0x9e37_79b9).wrapping_add(41));
+        let ident = |v: usize, s: usize| ServerIdent::seen_from(&FleetWorld::vantage(v), &FleetWorld::server(s));
+        let (vantages, servers) = (world.sees.len(), world.servers.len());
+        let idents = (0..vantages).map(|v| (0..servers).map(|s| ident(v, s)).collect()).collect();
+        let address = |s: usize| {
+            let [high, low] = u16::try_from(s).unwrap_or(0).to_be_bytes();
+            SocketAddr::new(IpAddr::V4(Ipv4Addr::new(198, 18 + high, low, 1)), 123)
+        };
+        let mut path = || {
+            let (low, high) = world.delays_s;
+            (dice.between(low, high), world.asymmetry * dice.between(-1.0, 1.0))
+        };
+        let paths = (0..vantages).map(|_| (0..servers).map(|_| path()).collect()).collect();
+        let wander = (0..vantages).map(|_| (2.0 * world.wander_s * dice.between(-1.0, 1.0), 0.0)).collect();
+        let addresses = (0..servers).map(address).collect();
+        Self { world, dice, idents, addresses, paths, wander }
+    }
+
+    /// The error of a vantage's clock, positive when it is ahead.
+    fn clock_s(&mut self, vantage: usize, t_s: f64) -> f64 {
+        let (wander_s, at_s) = &mut self.wander[vantage];
+        if t_s > *at_s {
+            let keep = (-(t_s - *at_s) / WANDER_TAU_S).exp();
+            *wander_s = keep * *wander_s + (1.0 - keep * keep).sqrt() * self.world.wander_s * self.dice.normal();
+            *at_s = t_s;
+        }
+        *wander_s + self.set_s(vantage, t_s) + self.raw_s(vantage, t_s)
+    }
+
+    fn set_s(&self, vantage: usize, t_s: f64) -> f64 {
+        let of = |fault: &FleetFault| match fault.what {
+            What::Set(v, by_s) if v == vantage => by_s,
+            _ => 0.0,
+        };
+        self.world.active(t_s).map(of).sum()
+    }
+
+    /// What the oscillator is off by: the raw clock shares it.
+    fn raw_s(&self, vantage: usize, t_s: f64) -> f64 {
+        let of = |fault: &FleetFault| match fault.what {
+            What::Drift(v, rate) if v == vantage => rate * (t_s - fault.from_s),
+            What::Froze(v, by_s) if v == vantage => -by_s,
+            _ => 0.0,
+        };
+        self.world.active(t_s).map(of).sum()
+    }
+
+    fn server_s(&self, vantage: usize, server: usize, t_s: f64) -> f64 {
+        let of = |fault: &FleetFault| match &fault.what {
+            What::Server(s, by_s, seen_by) if *s == server && (seen_by.is_empty() || seen_by.contains(&vantage)) => {
+                *by_s
+            }
+            What::ServerDrift(s, rate) if *s == server => rate * (t_s - fault.from_s),
+            _ => 0.0,
+        };
+        self.world.servers[server].error_s + self.world.active(t_s).map(of).sum::<f64>()
+    }
+
+    /// One-way delays to the server and back.
+    fn delays_s(&mut self, vantage: usize, server: usize, t_s: f64) -> (f64, f64) {
+        let (delay_s, asymmetry) = self.paths[vantage][server];
+        let (mut out_s, mut back_s) = (delay_s * (0.5 + asymmetry / 2.0), delay_s * (0.5 - asymmetry / 2.0));
+        let heavy = |dice: &mut Dice| if dice.unit() < 0.02 { 15.0 } else { 1.0 };
+        let queue_s = self.world.queue_s;
+        out_s += self.dice.exponential(queue_s) * heavy(&mut self.dice);
+        back_s += self.dice.exponential(queue_s) * heavy(&mut self.dice);
+        let is_here =
+            |v: &Option<usize>, s: &Option<usize>| v.is_none_or(|v| v == vantage) && s.is_none_or(|s| s == server);
+        for fault in self.world.active(t_s) {
+            match &fault.what {
+                What::OneWay(v, s, by_s) if is_here(v, s) => {
+                    out_s += by_s.max(0.0);
+                    back_s += (-by_s).max(0.0);
+                }
+                What::BothWays(v, s, by_s) if is_here(v, s) => {
+                    out_s += by_s;
+                    back_s += by_s;
+                }
+                What::Queue(v, s, mean_s) if is_here(v, s) => back_s += self.dice.exponential(*mean_s),
+                _ => {}
+            }
+        }
+        (out_s, back_s)
+    }
+
+    /// What a false report adds to the offset.
+    fn lie_s(&mut self, vantage: usize, server: usize, t_s: f64) -> f64 {
+        let mut by_s = 0.0;
+        for fault in self.world.active(t_s) {
+            match fault.what {
+                What::Lie(v, s, lie_s) if v == vantage && s.is_none_or(|s| s == server) => by_s += lie_s,
+                What::Noise(v, scatter_s) if v == vantage => by_s += scatter_s * self.dice.normal(),
+                _ => {}
+            }
+        }
+        by_s
+    }
+
+    /// `None` while the vantage does not report.
+    fn poll(&mut self, t_s: f64, vantage: usize, server: usize) -> Option<Sample> {
+        let has = |what: What| self.world.active(t_s).any(|fault| fault.what == what);
+        let (is_silent, is_dead) = (has(What::Silent(vantage)), has(What::Dead(server)));
+        let claims_nothing = has(What::ClaimNothing(vantage));
+        let clock_s = self.clock_s(vantage, t_s);
+        let (out_s, back_s) = self.delays_s(vantage, server, t_s);
+        let is_lost = is_dead || self.dice.unit() < self.world.loss;
+        let server_s = self.server_s(vantage, server, t_s) + 2e-6 * self.dice.normal();
+        let offset_s = server_s - clock_s + (out_s - back_s) / 2.0 + self.lie_s(vantage, server, t_s);
+        if is_silent {
+            return None;
+        }
+        let dispersion_s = if claims_nothing { 0.0 } else { self.world.servers[server].dispersion_s };
+        let reply = Reply {
+            stratum: 2,
+            leap: Leap::None,
+            refid: RefId(self.world.servers[server].refid),
+            precision_log2: -23,
+            root_delay_s: dispersion_s,
+            root_dispersion_s: dispersion_s,
+            reference_age_s: None,
+        };
+        let delay_s = out_s + back_s;
+        let root_distance_s = delay_s / 2.0 + 1.5 * dispersion_s;
+        Some(Sample {
+            at: self.stamp(t_s, clock_s, vantage),
+            server: Arc::clone(&self.idents[vantage][server]),
+            address: Some(self.addresses[server]),
+            outcome: if is_lost { Outcome::Timeout } else { Outcome::Sample },
+            reply: (!is_lost).then_some(reply),
+            measure: (!is_lost).then_some(Measure { offset_s, delay_s, root_distance_s }),
+            poll_s: self.world.polls_s[vantage],
+            timestamping: Some(Timestamping::Kernel),
+            authentication: Authentication::None,
+            mode: Mode::Basic,
+            nts: None,
+            sent: 1,
+            lost: u16::from(is_lost),
+            evidence: None,
+            rejected: Vec::new(),
+            rejected_count: 0,
+        })
+    }
+
+    fn stamp(&self, t_s: f64, clock_s: f64, vantage: usize) -> Stamp {
+        let wall_ns = START_UNIX_S * 1_000_000_000 + ordered(t_s + clock_s);
+        if !self.world.has_raw {
+            return Stamp::new(wall_ns, 0, 0);
+        }
+        let uptime_s = 86_400.0 * (vantage + 1) as f64 + t_s;
+        let raw = ordered(uptime_s + 7e-6 * t_s + self.raw_s(vantage, t_s));
+        Stamp::new(wall_ns, ordered(uptime_s), wall_ns - raw)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn honest_cells_are_within_their_path_bounds() {
+        let world = FleetWorld::internet(3, 3, 4).with(0.0, 9600.0, What::Queue(Some(1), None, 0.02));
+        let (samples, clocks) = world.run();
+        assert!(samples.len() > 1500 && clocks.len() == 3);
+        for it in samples {
+            let Some(measure) = it.sample.measure else { continue };
+            let true_s =
+                world.servers[it.server].error_s - (it.sample.at.wall_ns as f64 / 1e9 - it.at_s - START_UNIX_S as f64);
+            assert!((measure.offset_s - true_s).abs() <= measure.delay_s / 2.0 + 1e-4, "{it:?}");
+        }
+    }
+
+    #[test]
+    fn raw_clock_tells_a_set_clock_from_a_frozen_one() {
+        let world = |what| FleetWorld::internet(5, 1, 1).with(4800.0, 9600.0, what);
+        let moved = |world: FleetWorld| {
+            let (samples, _) = world.run();
+            (samples[samples.len() - 1].sample.at.raw_ns - samples[0].sample.at.raw_ns) as f64 / 1e9
+        };
+        assert!((moved(world(What::Set(0, 0.05))) - 0.05 + 7e-6 * 9600.0).abs() < 0.01);
+        assert!((moved(world(What::Froze(0, 0.05))) + 7e-6 * 9600.0).abs() < 0.01);
+    }
+}
