@@ -87,12 +87,6 @@ fn insert(conn: &Connection, event: &Event) -> rusqlite::Result<i64> {
     )
 }
 
-/// Sets the end of an event; returns whether it exists.
-pub(super) fn close(conn: &Connection, id: i64, end_ns: i64) -> rusqlite::Result<bool> {
-    let changed = conn.prepare_cached("UPDATE event SET end_ns = ?2 WHERE id = ?1")?.execute(params![id, end_ns])?;
-    Ok(changed > 0)
-}
-
 /// Ends the events that last, at the newest sample: nobody watched them since. One that goes on is recorded again.
 pub(super) fn end_all(conn: &Connection, newest_ns: Option<i64>) -> rusqlite::Result<usize> {
     conn.execute("UPDATE event SET end_ns = max(start_ns, coalesce(?1, start_ns)) WHERE end_ns IS NULL", [newest_ns])

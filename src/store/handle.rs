@@ -143,14 +143,6 @@ impl StoreHandle {
         self.ask(|reply| Command::RecordEvent { event, replaces, reply }).await
     }
 
-    /// Sets the end of an event; returns whether it exists.
-    ///
-    /// # Errors
-    /// When the store cannot be written.
-    pub async fn close_event(&self, id: i64, end_ns: i64) -> Result<bool, StoreError> {
-        self.ask(|reply| Command::CloseEvent { id, end_ns, reply }).await
-    }
-
     /// Adds an entry to the audit log.
     ///
     /// # Errors
@@ -172,14 +164,6 @@ impl StoreHandle {
     pub fn keep_verdict_state(&self, state: Vec<u8>) {
         let (reply, _) = oneshot::channel();
         self.writer.command(Command::VerdictState { state, reply });
-    }
-
-    /// Deletes all expired rows now; returns their number.
-    ///
-    /// # Errors
-    /// When the store cannot be written.
-    pub async fn prune_now(&self) -> Result<usize, StoreError> {
-        self.ask(|reply| Command::PruneNow { reply }).await
     }
 
     pub(super) async fn ask<T>(&self, command: impl FnOnce(Reply<T>) -> Command) -> Result<T, StoreError> {

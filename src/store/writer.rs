@@ -266,9 +266,6 @@ impl BatchWriter for Writer {
             Command::RecordEvent { event, replaces, reply } => {
                 self.answer(reply, "record an event", |conn, _| events::record(conn, &event, replaces.as_ref()));
             }
-            Command::CloseEvent { id, end_ns, reply } => {
-                self.answer(reply, "close an event", |conn, _| events::close(conn, id, end_ns));
-            }
             Command::Audit { entry, reply } => {
                 self.answer(reply, "record an audit entry", |conn, _| audit::record(conn, &entry));
             }
