@@ -6,6 +6,7 @@ use super::times::Times;
 use super::traceability::Traceability;
 use super::worst::Moment;
 use crate::history::happening::Happening;
+use crate::history::span::Span;
 use crate::history::standing::{decided, is_of_path};
 use crate::history::survey::Surveyed;
 use ntp_monitor_core::stats::verdict::{Entry, State, When};
@@ -26,6 +27,8 @@ pub struct Document {
     pub summary: Vec<String>,
     /// The reported period, as text.
     pub span: String,
+    /// The same as a span, for programs.
+    pub period: Span,
     /// Every server, blamed ones first.
     pub rows: Vec<Row>,
     /// What is omitted or limited.
@@ -120,6 +123,7 @@ pub fn document(material: &Material) -> Document {
         title: format!("Time report of {}, {}", material.vantage, days(material)),
         summary: summary(material),
         span: span(material),
+        period: material.span,
         rows,
         notes: notes(material, left_out),
         overview: overview(material),

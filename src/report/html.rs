@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 
 use super::document::{COLUMNS, Document, EVIDENCE, Listed, Row, evidence_rows};
 use super::drawings::Drawing;
+use super::shelf::PERIOD;
 use crate::plot::Theme;
 use ntp_monitor_core::stats::verdict::{Entry, State};
 use ntp_monitor_core::text::html::Text;
@@ -15,12 +16,18 @@ const DEFINITIONS: &str = include_str!("definitions.html");
 
 pub(super) fn page(document: &Document, made_ns: i64) -> String {
     let mut html = String::from("<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n");
+    let [from, to] = [document.period.from_ns, document.period.to_ns].map(rfc3339);
+    let _ = writeln!(html, "<meta name=\"{PERIOD}\" content=\"{from} {to}\">");
     let title = Text(&document.title);
     let _ = writeln!(html, "<title>{title}</title>\n<meta name=\"viewport\" content=\"width=device-width\">");
     let _ = writeln!(html, "<style>\n{STYLE}{}</style>\n</head>\n<body>", colors());
     body(&mut html, document, made_ns, &|drawing| figure(&themed(&drawing.svg)));
     html.push_str("</body>\n</html>\n");
     html
+}
+
+fn rfc3339(at_ns: i64) -> String {
+    jiff::Timestamp::from_nanosecond(i128::from(at_ns)).map(|at| at.to_string()).unwrap_or_default()
 }
 
 /// The body, shared by page and mail; `picture` renders a chart.

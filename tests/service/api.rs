@@ -338,6 +338,8 @@ async fn history_of_several_servers_comes_in_columns() {
         assert_problem(&running.get(&format!("/api/v1/history?{bad}")).await, 400);
     }
     assert_problem(&running.get("/api/v1/history?id=nobody").await, 404);
+    let known = running.get("/api/v1/history?id=nobody&id=alpha&of=score").await.json();
+    assert_eq!((known["series"].as_array().unwrap().len(), &known["series"][0]["id"]), (1, &json!("alpha")));
     running.stop().await;
 }
 

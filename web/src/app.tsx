@@ -57,6 +57,7 @@ export function App() {
     <>
       <a class="skip" href="#main" onClick={(event) => { event.preventDefault(); main.current?.focus(); }}>Skip to content</a>
       <Header view={view} />
+      <Notices />
       <main id="main" ref={main} tabIndex={-1} class={link.value === "lost" ? "is-stale" : undefined}>
         {failure.value && picture.value && <Stale error={failure.value} />}
         {mayRead.value ? <Body view={view} /> : <Gate />}
@@ -64,7 +65,6 @@ export function App() {
       <Footer />
       <Search />
       <SignInDialog />
-      <Notices />
     </>
   );
 }

@@ -27,7 +27,8 @@ pub const ENDPOINTS: &[Endpoint] = &[Endpoint::get("/api/v1/history", || web::to
          there is room, otherwise steps of ten seconds or more. No step begins before the first poll.",
     )
     .taking(&[
-        query("id", "string", "A server, as in the path of other questions; may be given more than once. All unless given."),
+        query("id", "string", "A server, as in the path of other questions; may be given more than once. All unless given; unknown ones are left out, \
+             unless all are."),
         query("tag", "string", "Tags, key:value or key, separated by commas; all must be there."),
         FROM,
         TO,
@@ -221,8 +222,13 @@ pub async fn history(
 /// The lines that are meant: those of the ids, or of all servers with the tags.
 fn lines(state: &State, asked: &Question) -> Result<Vec<Line>, Problem> {
     if !asked.ids.is_empty() {
-        let targets = asked.ids.iter().map(|id| Target::find(state, id)).collect::<Result<Vec<_>, _>>()?;
-        return Ok(targets.iter().flat_map(|target| lines_of(state, target)).collect());
+        let (targets, unknown): (Vec<_>, Vec<_>) =
+            asked.ids.iter().map(|id| Target::find(state, id)).partition(Result::is_ok);
+        // A server that was removed a moment ago must not cost the others their history.
+        if let (true, Some(problem)) = (targets.is_empty(), unknown.into_iter().find_map(Result::err)) {
+            return Err(problem);
+        }
+        return Ok(targets.iter().flatten().flat_map(|target| lines_of(state, target)).collect());
     }
     let config = state.config.borrow().clone();
     let is_meant = |tags: &std::collections::BTreeMap<String, String>| {
@@ -283,7 +289,8 @@ impl Columns {
             is_wanted.then(|| cells.iter().map(|cell| of(cell).map_or(f32::NAN, |value| value as f32)).collect())
         };
         let of = |part: fn(&Cell) -> Option<Spread>, value: fn(Spread) -> f64| move |cell: &Cell| part(cell).map(value);
-        let (offset, delay): (fn(&Cell) -> _, fn(&Cell) -> _) = (|cell| cell.offset_s, |cell| cell.delay_s);
+        let offset = |cell: &Cell| cell.offset_s;
+        let delay = |cell: &Cell| cell.delay_s;
         Self {
             id: line.id.clone(),
             name: line.name.to_string(),

@@ -21,8 +21,10 @@ pub enum Condition {
     Paused,
     /// No poll has ended yet.
     Pending,
-    /// The last poll brought an offset, and nothing is held against it.
+    /// The last poll brought an offset, and a majority of the servers agrees with it.
     Ok,
+    /// The last poll brought an offset, but no majority can say whether it is right.
+    Unjudged,
     /// The last poll brought no offset; an earlier one of the last eight did.
     Failing,
     /// None of the last eight polls brought an offset.
@@ -32,7 +34,8 @@ pub enum Condition {
 }
 
 impl Condition {
-    pub const ALL: [Self; 6] = [Self::Paused, Self::Pending, Self::Ok, Self::Failing, Self::Unreachable, Self::Wrong];
+    pub const ALL: [Self; 7] =
+        [Self::Paused, Self::Pending, Self::Ok, Self::Unjudged, Self::Failing, Self::Unreachable, Self::Wrong];
 
     /// The name in the API.
     #[must_use]
@@ -41,6 +44,7 @@ impl Condition {
             Self::Paused => "paused",
             Self::Pending => "pending",
             Self::Ok => "ok",
+            Self::Unjudged => "unjudged",
             Self::Failing => "failing",
             Self::Unreachable => "unreachable",
             Self::Wrong => "wrong",
@@ -285,6 +289,7 @@ impl Row {
             () if row.is_accused() => Condition::Wrong,
             () if !reachable => Condition::Unreachable,
             () if !last.outcome.is_success() => Condition::Failing,
+            () if row.class != Class::Truechimer => Condition::Unjudged,
             () => Condition::Ok,
         };
         row

@@ -51,6 +51,8 @@ export function drawLimits(plot: uPlot, limits: readonly Limit[]): void {
   ctx.save();
   ctx.lineWidth = 1.5 * devicePixelRatio;
   ctx.font = `${11 * devicePixelRatio}px system-ui, sans-serif`;
+  ctx.textAlign = "left";
+  ctx.textBaseline = "bottom";
   ctx.setLineDash([8 * devicePixelRatio, 4 * devicePixelRatio]);
   for (const { name, value, colour } of limits) {
     const y = plot.valToPos(value, "y", true);
@@ -60,7 +62,7 @@ export function drawLimits(plot: uPlot, limits: readonly Limit[]): void {
     ctx.moveTo(left, y);
     ctx.lineTo(left + width, y);
     ctx.stroke();
-    ctx.fillText(name, left + 6 * devicePixelRatio, y - 4 * devicePixelRatio);
+    ctx.fillText(name, left + 6 * devicePixelRatio, y - 2 * devicePixelRatio);
   }
   ctx.restore();
 }

@@ -18,7 +18,7 @@ export function barPaths(days: Days): [Role, string][] {
   days.forEach((ratio, day) => {
     const role = roleOf(ratio);
     const tall = ratio === null ? 3 : 6 + (HEIGHT - 6) * ratio;
-    const bar = `M${(day * STEP).toFixed(2)} ${(HEIGHT - tall).toFixed(1)}h1v${tall.toFixed(1)}h-1z`;
+    const bar = `M${(day * STEP).toFixed(2)} ${(HEIGHT - tall).toFixed(1)}h${STEP}v${tall.toFixed(1)}h-${STEP}z`;
     paths.set(role, (paths.get(role) ?? "") + bar);
   });
   return [...paths];

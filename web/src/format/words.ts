@@ -63,6 +63,7 @@ export const KINDS: Record<Kind, string> = {
   asymmetry: "its path is asymmetric",
   congestion: "its path is congested",
   unreachable: "it gives no time",
+  intermittent: "some of its replies are wrong",
 };
 
 export const SEVERITIES: Record<Severity, { label: string; tone: Tone; rank: number }> = {

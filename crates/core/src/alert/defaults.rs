@@ -78,6 +78,17 @@ const RULES: &[Default] = &[
         ..USUAL
     },
     Default {
+        name: "spoofed-replies",
+        expr: "spoofed_replies",
+        held_for_s: 0,
+        keep_firing_for_s: 10 * MINUTE,
+        summary: "replies that answer none of our requests arrive in the name of {{ server }}",
+        description: "They are rejected, so the measurements are not affected. Somebody forges replies, or a device on \
+                      the path alters them; the page of the server shows the packets.",
+        inhibit: false,
+        ..USUAL
+    },
+    Default {
         name: "root-distance",
         expr: "root_distance_ms > 1500",
         held_for_s: 10 * MINUTE,

@@ -101,13 +101,15 @@ impl Cell {
         spans.get(spans.len() / 2).copied().unwrap_or_else(planned).max(0.05)
     }
 
-    /// By how much at least the difference of both clocks jumped between the last two readings, and when the last one was
-    /// taken; `None` when their bounds overlap.
+    /// By how much the difference of both clocks provably jumped between the last two readings, and when the last one was
+    /// taken. A cell that jumped at the reading before as well tells nothing about the clocks.
     pub fn jump(&self) -> Option<(f64, i64)> {
-        let (before, last) = (self.readings.iter().rev().nth(1)?, self.last()?);
-        let by_s = (last.offset_s - before.offset_s).abs();
-        let within_s = (last.delay_s + before.delay_s) / 2.0 + PHI * (last.at_ns - before.at_ns) as f64 / 1e9;
-        (by_s > within_s).then_some((by_s, last.at_ns))
+        let mut newest = self.readings.iter().rev();
+        let (last, before) = (newest.next()?, newest.next()?);
+        if newest.next().is_some_and(|earlier| jumped(earlier, before).is_some()) {
+            return None;
+        }
+        Some((jumped(before, last)?, last.at_ns))
     }
 
     /// How old the last reading is, in seconds.
@@ -125,4 +127,11 @@ impl Cell {
         // Each of the two stamps of the server and of the vantage has an error of its own.
         last.delay_s / 2.0 + 2.0 * last.precision_s + GRAIN_S + (PHI + rate) * self.age_s(now_ns)
     }
+}
+
+/// By how much the offset changed between two readings, when their bounds do not allow for it.
+fn jumped(before: &Reading, last: &Reading) -> Option<f64> {
+    let by_s = (last.offset_s - before.offset_s).abs();
+    let within_s = (last.delay_s + before.delay_s) / 2.0 + PHI * (last.at_ns - before.at_ns) as f64 / 1e9;
+    (by_s > within_s).then_some(by_s)
 }

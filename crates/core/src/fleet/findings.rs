@@ -8,6 +8,9 @@ use super::verdict::FleetKind;
 /// Absences in a row that end a finding.
 const ABSENCES: usize = 5;
 
+/// Sightings during which the onset of a finding can still be corrected.
+const REDATED: usize = 12;
+
 /// What one round says about one party.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Sighting {
@@ -36,7 +39,6 @@ pub(super) struct Finding {
     pub since_ns: i64,
     pub relies_on: Option<usize>,
     pub is_confirmed: bool,
-    is_dated: bool,
     seen: usize,
     absent: usize,
     absent_since_ns: i64,
@@ -100,18 +102,16 @@ impl Findings {
             since_ns: it.since_ns,
             relies_on: it.relies_on,
             is_confirmed: false,
-            is_dated: false,
             seen: 0,
             absent: 0,
             absent_since_ns: 0,
         });
         finding.seen += 1;
         finding.absent = 0;
-        if it.is_dated || !finding.is_dated {
-            if it.is_dated {
-                finding.since_ns = it.since_ns;
-                finding.is_dated = true;
-            }
+        // A movement that is seen later tells the onset, but not of a finding that is much older than the movement.
+        let is_false = matches!(finding.kind, FleetKind::Split | FleetKind::FalseReports);
+        if it.is_dated && !is_false && (finding.seen <= REDATED || it.since_ns <= finding.since_ns) {
+            finding.since_ns = it.since_ns;
             finding.kind = it.kind;
         }
         if let Some(gap_s) = it.gap_s {

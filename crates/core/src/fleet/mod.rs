@@ -169,7 +169,7 @@ impl Fleet {
     /// again, because the same readings are no further evidence.
     pub fn judge(&mut self, now_ns: i64) -> FleetVerdict {
         let round_s = self.round_s();
-        let is_due = self.judged_ns.is_none_or(|last_ns| (now_ns - last_ns) as f64 / 1e9 >= 0.999 * round_s);
+        let is_due = self.judged_ns.is_none_or(|last_ns| (now_ns - last_ns) as f64 / 1e9 >= 0.9 * round_s);
         if is_due && !self.vantages.is_empty() {
             self.judge_round(now_ns, round_s);
             self.judged_ns = Some(now_ns);

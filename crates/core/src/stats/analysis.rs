@@ -1,6 +1,7 @@
 //! Everything that is computed from samples, in one place: windows of each series, and the verdict over all. Fed by the
 //! stats actor live and by `replay` from files, it is the same code for both.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,10 +14,10 @@ use super::local::LocalState;
 use super::reach::Reach;
 use super::snapshot::{SeriesSnapshot, Snapshot};
 use super::summary::WindowSummary;
-use super::verdict::{History, Verdict, When};
+use super::verdict::{History, ServerVerdict, Verdict, When};
 use super::window::{ServerWindows, Window};
 use crate::clock::Stamp;
-use crate::sample::{Sample, SeriesKey};
+use crate::sample::{Outcome, Sample, SeriesKey};
 
 /// What an earlier process measured, by series and in the order of time, its stamps already on the axis of this one.
 pub type Recalled = BTreeMap<SeriesKey, Vec<Sample>>;
@@ -204,10 +205,12 @@ impl Analysis {
         self.judgement.recorder.take()
     }
 
-    /// The verdict as it stands.
+    /// The current verdict.
     #[must_use]
-    pub fn verdict(&self) -> &Verdict {
-        self.waiting.as_ref().map_or_else(|| self.judgement.attribution.verdict(), |waiting| &waiting.verdict)
+    pub fn verdict(&self) -> Cow<'_, Verdict> {
+        let verdict =
+            self.waiting.as_ref().map_or_else(|| self.judgement.attribution.verdict(), |waiting| &waiting.verdict);
+        verdict.published(|it| last_outcome(&self.series, it))
     }
 
     /// The verdicts so far.
@@ -225,7 +228,7 @@ impl Analysis {
     /// An immutable picture of all, as of `now`. Only what has changed is worked out again.
     pub fn snapshot(&mut self, now: Stamp) -> Snapshot {
         let series = self.series.iter_mut().map(|(key, series)| (key.clone(), series.picture(now))).collect();
-        let verdict = self.verdict().clone();
+        let verdict = self.verdict().into_owned();
         let verdict = Arc::new(match self.local.distrust() {
             Some(why) => verdict.distrusting(why),
             None => verdict,
@@ -237,6 +240,14 @@ impl Analysis {
         let (local, ongoing) = (self.local.clone(), Arc::clone(&self.ongoing));
         Snapshot { at: now, series, verdict, local, leap, ongoing }
     }
+}
+
+/// How the last poll of the server of a verdict ended.
+fn last_outcome(series: &BTreeMap<SeriesKey, Box<Series>>, it: &ServerVerdict) -> Option<Outcome> {
+    let first = SeriesKey::here(&it.server.as_str().into(), None);
+    let mut of_server = series.range(first..).take_while(|(key, _)| *key.server == *it.server);
+    let found = of_server.find(|(key, _)| key.address.map(|address| address.to_string()) == it.address);
+    found.map(|(_, series)| series.last.outcome.clone())
 }
 
 impl Series {

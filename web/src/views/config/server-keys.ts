@@ -44,6 +44,12 @@ export function serversOf(values: Json, sources: Json): Configured[] {
   });
 }
 
+/** What holds for a server that says nothing of its own: the values of `[defaults]`. */
+export function defaultsOf(values: Json): Texts {
+  const defaults = isTable(values) ? values["defaults"] : undefined;
+  return isTable(defaults) ? Object.fromEntries(Object.entries(defaults).map(([key, value]) => [key, textOf(value)])) : {};
+}
+
 /** A value as a field shows it; tags are a line each. */
 export function textOf(value: Json): string {
   if (value === null) return "";

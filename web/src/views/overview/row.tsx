@@ -16,7 +16,7 @@ export function ServerLine({ row, unit, nowMs, index, days }: { row: ServerRow; 
   const state = stateWords(row);
   const why = whySilent(row);
   return (
-    <tr aria-rowindex={index} class={`row-${state.tone}`}>
+    <tr aria-rowindex={index} class={`row-${state.tone}`} onClick={(event) => { if (!(event.target as Element).closest("a")) location.hash = href("server", row.id); }}>
       <td class="c-state"><span title={`${inZone(row.sentence, zone.value)} Last poll: ${outcome(row.outcome, row.reason)}.`}><Badge tone={state.tone}>{state.label}</Badge>{why && <span class="why">{why}</span>}</span></td>
       <th scope="row" class="c-name"><a href={href("server", row.id)}>{row.id}</a></th>
       <td class="c-offset num">{offset(row.offset_s, unit)}</td>

@@ -1,6 +1,7 @@
 /** The state of everything in a row of tiles; each leads to what it counts. */
 import type { ComponentChildren } from "preact";
 import { ToneIcon } from "../../components/bits";
+import { opinion } from "../../format/opinion";
 import { duration, offset } from "../../format/units";
 import { SEVERITIES, stateWords, type Tone } from "../../format/words";
 import { firing, worst } from "../../state/alerts";
@@ -34,12 +35,13 @@ export function Tiles({ picture }: { picture: Picture }) {
 function ClockTile({ picture }: { picture: Picture }) {
   const { local, majority } = picture.verdict;
   const wish = unit.value;
+  const { tone } = opinion(picture.verdict, wish);
   if (!majority || local.estimate_s === null || local.bound_s === null) {
     return <Tile to={href("clock")} tone="idle" big="?" small="this host's clock: not judged" />;
   }
-  const wrong = local.at_least_s > 0;
+  const wrong = tone === "bad";
   return (
-    <Tile to={href("clock")} tone={wrong ? "bad" : local.distrust ? "idle" : "good"} big={`${offset(local.estimate_s, wish)} ± ${duration(local.bound_s, wish)}`}
+    <Tile to={href("clock")} tone={local.distrust && !wrong ? "idle" : tone} big={`${offset(local.estimate_s, wish)} ± ${duration(local.bound_s, wish)}`}
       small={wrong ? `this host's clock: ${local.sign === "fast" ? "ahead" : "behind"}` : "true time against this host's clock"} />
   );
 }

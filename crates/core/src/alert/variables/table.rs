@@ -102,6 +102,16 @@ pub static VARIABLES: &[Variable] = &[
         "How the last poll ended: sample, timeout, refused, kiss, rejected, unsynchronised, dns or fault.",
         |view| Some(view.series()?.last.outcome.label()),
     ),
+    truth(
+        "spoofed_replies",
+        Of::Server,
+        "Whether replies that answer none of our requests keep arriving in the name of the server.",
+        |view| {
+            let name = &*view.server.as_ref()?.ident.name;
+            let mut ongoing = view.common.snapshot.ongoing.iter();
+            Some(ongoing.any(|event| event.kind == EventKind::SpoofedReplies && event.server.as_deref() == Some(name)))
+        },
+    ),
     truth("unsynchronised", Of::Server, "Whether the server reports that its clock is not synchronised.", |view| {
         Some(matches!(view.series()?.last.outcome, Outcome::Unsynchronised(_)))
     }),

@@ -54,6 +54,8 @@ struct Links {
 struct Share {
     all: usize,
     changed: usize,
+    /// Of these, seen as before the change by the newest reading.
+    returning: usize,
     /// Seen changed lately, but not often enough.
     pending: usize,
 }
@@ -63,11 +65,17 @@ impl Share {
         self.all += 1;
         let is_changed = path.changed.is_some_and(|changed| changed.delay_s != 0.0);
         self.changed += usize::from(is_changed);
+        self.returning += usize::from(is_changed && path.is_returning());
         self.pending += usize::from(!is_changed && path.sightings() >= 2);
     }
 
     fn is_link(self) -> bool {
         self.changed >= CELLS_OF_A_LINK && 2 * self.changed > self.all
+    }
+
+    /// Whether a link is as it was before: most of its cells show that, and the others were not read again.
+    fn is_over(self) -> bool {
+        self.is_link() && 2 * self.returning > self.changed
     }
 
     fn may_be_link(self) -> bool {
@@ -91,6 +99,9 @@ impl Links {
     /// Whom a changed cell accuses; nobody while other cells may show that it is a whole link.
     fn party(&self, vantage: usize, server: usize) -> Option<Party> {
         let (mine, theirs) = (self.of_vantage[vantage], self.of_server[server]);
+        if mine.is_over() || theirs.is_over() {
+            return None;
+        }
         if mine.is_link() {
             return Some(Party::Access(vantage));
         }

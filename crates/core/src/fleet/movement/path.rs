@@ -104,7 +104,8 @@ impl Path {
             let by = if 1.4826 * deviation_s.abs() > noise_s { 1.04 } else { 1.0 / 1.04 };
             (noise_s * by).max(1e-6)
         };
-        if self.changed.is_none() {
+        // An offset that stays displaced is no scatter.
+        if self.changed.is_none_or(|changed| changed.delay_s != 0.0) {
             usual.noise_s = follow(usual.noise_s, beyond_s);
         }
         usual.delay_noise_s = follow(usual.delay_noise_s, late_s);

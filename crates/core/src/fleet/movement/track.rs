@@ -12,6 +12,8 @@ const SIGMAS: f64 = 6.0;
 const UNSURE: f64 = 8.0;
 /// A movement that grows by this factor after it was found is a drift.
 const GROWS: f64 = 1.8;
+/// A pause of so many usual spacings separates what comes before from what comes after.
+const GAP: i64 = 6;
 /// Rounds of which it is kept where a clock was against all others.
 const STANDINGS: usize = 16;
 /// From the largest tenth of absolute values to a standard deviation.
@@ -81,6 +83,15 @@ impl Track {
     /// Adds the position of a round, known as well as cells of this scatter tell it.
     pub fn push(&mut self, at_ns: i64, position_s: f64, noise_s: f64) {
         self.position_s = position_s;
+        // A clock goes its own way while nobody looks.
+        let is_gap = self.points.len() > 1 && {
+            let (first, last) = (self.points[0], self.points[self.points.len() - 1]);
+            at_ns - last.0 > GAP * (last.0 - first.0) / (self.points.len() as i64 - 1)
+        };
+        if is_gap {
+            self.points.clear();
+            self.rebase();
+        }
         self.grain_s += if self.points.is_empty() { noise_s } else { 0.1 * (noise_s - self.grain_s) };
         if self.points.len() == KEPT {
             self.points.pop_front();

@@ -8,6 +8,7 @@
 //! No server can cause more than a few events. What recurs at many polls is one lasting event with its rate
 //! ([`server::ServerWatch`]), and all events pass the [`Recorder`], which limits them per server and hour.
 
+mod forged;
 mod loss;
 mod nts;
 mod recorder;
@@ -40,6 +41,8 @@ pub enum EventKind {
     LossBurst,
     /// Polls without a usable reply keep recurring.
     Lossy,
+    /// Replies that answer none of our requests keep arriving in the name of a server.
+    SpoofedReplies,
     /// A server's clock stepped against the others.
     ServerStep,
     /// A server's clock changed its rate against the others.
@@ -87,6 +90,7 @@ impl EventKind {
             Self::StaleReference => "stale_reference",
             Self::LossBurst => "loss_burst",
             Self::Lossy => "lossy",
+            Self::SpoofedReplies => "spoofed_replies",
             Self::ServerStep => "server_step",
             Self::ServerDrift => "server_drift",
             Self::RouteChange => "route_change",

@@ -65,6 +65,11 @@ impl Recurring {
         self.open.is_some()
     }
 
+    /// Whether it did not happen at any of the last 64 polls.
+    pub fn is_quiet(&self) -> bool {
+        self.polls as u64 == 0
+    }
+
     /// The share of polls, 0 to 1, while it lasts.
     pub fn share(&self) -> Option<f64> {
         self.open.as_ref().map(|open| open.rate.share())

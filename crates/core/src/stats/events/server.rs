@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::forged::ForgedWatch;
 use super::loss::LossWatch;
 use super::nts::NtsWatch;
 use super::recurring::{Recurring, Rule, Turn};
@@ -21,6 +22,7 @@ pub(in crate::stats) struct ServerWatch {
     upstream: Recurring,
     leap: Recurring,
     loss: LossWatch,
+    forged: ForgedWatch,
     nts: NtsWatch,
     /// Changes between a recent and a stale reference.
     staleness: Recurring,
@@ -69,6 +71,7 @@ impl ServerWatch {
         if !matches!(sample.outcome, Outcome::Fault(_)) {
             self.loss.observe(sample, events);
         }
+        self.forged.observe(sample, events);
     }
 
     fn observe_reply(&mut self, sample: &Sample, reply: &Reply, events: &mut Vec<Event>) {

@@ -73,7 +73,11 @@ impl Entry {
         let numbers_hold = !verdict.suspended && !self.recovers(verdict);
         if numbers_hold {
             let local = &verdict.local;
-            self.local = EntryLocal { estimate_s: local.estimate_s, bound_s: local.bound_s, kind: local.kind };
+            let (estimate_s, bound_s) = match verdict.is_clock_estimated() {
+                true => (local.estimate_s, local.bound_s),
+                false => (None, None),
+            };
+            self.local = EntryLocal { estimate_s, bound_s, kind: local.kind };
         }
         let before = std::mem::take(&mut self.blamed);
         self.blamed = verdict.blamed().map(|s| Blame::of(s, before.iter().find(|b| b.server == s.server))).collect();

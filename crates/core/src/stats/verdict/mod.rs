@@ -5,11 +5,15 @@ mod sentence;
 mod when;
 
 pub use history::{Blame, Entry, EntryLocal, History};
-pub use sentence::{local_sentence, ppm, seconds, server_sentence, verdict_sentence};
+pub use sentence::{local_sentence, ppm, seconds, server_sentence, silence_sentence, verdict_sentence};
 pub use when::When;
+
+use std::borrow::Cow;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+use crate::sample::Outcome;
 
 /// The verdict in one word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, JsonSchema, Serialize, Deserialize)]
@@ -269,6 +273,38 @@ impl Verdict {
         }
         self.sentence = verdict_sentence(self.state, "", &self.servers, &self.reason);
         self
+    }
+
+    /// Whether the estimate of this host's clock stands on a majority, or on what is known to be wrong with it.
+    #[must_use]
+    pub fn is_clock_estimated(&self) -> bool {
+        self.majority.is_some() || self.state == State::LocalWrong
+    }
+
+    /// The verdict as it is published: servers that give no time are described by the outcome of their last poll, and
+    /// without a majority there is no estimate of this host's clock, unless the clock is known to be wrong.
+    #[must_use]
+    pub fn published(&self, last: impl Fn(&ServerVerdict) -> Option<Outcome>) -> Cow<'_, Self> {
+        let is_silent = |it: &ServerVerdict| it.kind == Some(Kind::Unreachable);
+        let is_unfounded = !self.is_clock_estimated() && self.local.estimate_s.is_some();
+        if !is_unfounded && !self.servers.iter().any(is_silent) {
+            return Cow::Borrowed(self);
+        }
+        let mut published = self.clone();
+        if is_unfounded {
+            (published.local.estimate_s, published.local.bound_s) = (None, None);
+        }
+        for it in published.servers.iter_mut().filter(|it| is_silent(it)) {
+            let Some(outcome) = last(it) else { continue };
+            let sentence = silence_sentence(&it.server, it.since, &outcome);
+            let before = std::mem::replace(&mut it.sentence, sentence);
+            for text in [&mut published.sentence, &mut published.reason] {
+                if !before.is_empty() && text.contains(&before) {
+                    *text = text.replace(&before, &it.sentence);
+                }
+            }
+        }
+        Cow::Owned(published)
     }
 
     /// The servers that the verdict blames.
