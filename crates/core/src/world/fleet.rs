@@ -356,7 +356,6 @@ impl<'a> State<'a> {
             lost: u16::from(is_lost),
             evidence: None,
             rejected: Vec::new(),
-            nts: None,
             rejected_count: 0,
         })
     }
