@@ -17,11 +17,15 @@ endif
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: demo test lint lint-tools lint-format lint-shell lint-crates lint-code lint-docs lint-words bench build dashboards page \
+.PHONY: demo demo-fleet test lint lint-tools lint-format lint-shell lint-crates lint-code lint-docs lint-words bench build dashboards page \
         page-test deb dist docs fmt clean help
 
 demo: build ## build everything and run the service against scripted NTP servers on loopback (options: ARGS="...")
 	$(CARGO) run --locked --profile $(PROFILE) --bin ntp-monitor -- demo $(ARGS)
+
+demo-fleet: build ## run a fleet on loopback: nats-server (fetched), a hub and four agents with scripted clocks
+	scripts/fetch-nats-server.sh
+	$(CARGO) run --locked --profile $(PROFILE) --bin ntp-monitor -- demo --fleet $(ARGS)
 
 # All tests run even if some fail. A test program that hangs is killed. Documentation tests run first, so that the last
 # lines of the output are the results of the other tests.

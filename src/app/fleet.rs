@@ -10,6 +10,7 @@ use tokio::time::{Instant, sleep_until};
 use super::children::{AddressSlot, task};
 use crate::actors::adoption::Adopt;
 use crate::actors::ledger::Ledger;
+use crate::actors::targets::Targets;
 use crate::config::{Config, Fleet, Server};
 use crate::fleet::agent::Agent;
 use crate::fleet::enforce::{Enforced, enforce};
@@ -127,7 +128,7 @@ pub(super) fn pace(
     boards: &handle::Fleet,
     config: watch::Receiver<Arc<Config>>,
     ledger: Ledger,
-    targets: AddressSlot,
+    targets: AddressSlot<Targets>,
     log: &Logger,
 ) -> Adopt {
     let (boards, log) = (boards.clone(), log.clone());
@@ -138,7 +139,7 @@ async fn follow(
     boards: handle::Fleet,
     mut config: watch::Receiver<Arc<Config>>,
     ledger: Ledger,
-    targets: AddressSlot,
+    targets: AddressSlot<Targets>,
     log: Logger,
 ) {
     let mut plans = boards.plan.subscribe();
@@ -165,7 +166,7 @@ async fn follow(
     }
 }
 
-fn apply(enforced: Enforced, boards: &handle::Fleet, ledger: &Ledger, targets: &AddressSlot, log: &Logger) {
+fn apply(enforced: Enforced, boards: &handle::Fleet, ledger: &Ledger, targets: &AddressSlot<Targets>, log: &Logger) {
     let before = boards.enforced.borrow().clone();
     if *before == enforced {
         return;

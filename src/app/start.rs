@@ -170,7 +170,7 @@ impl Start {
         self.adopt(children::leap(self.boards.config.subscribe(), leap_list, log));
         let events = events::keeper(self.outputs.store(), log);
         let recalled = recall::last_hour(self.outputs.store(), self.started, log).await;
-        let names = self.boards.config().active_servers().iter().map(|server| server.name.clone()).collect();
+        let names = self.boards.config().active_servers().iter().map(|server| server.ident.name.to_string()).collect();
         let judgement = Box::pin(restore::judgement(self.outputs.store(), self.started, names, log.clone()));
         let past = children::Past { recalled, judgement };
         let heard = children::Heard { local, leap };
@@ -205,6 +205,7 @@ impl Start {
             snapshot: boards.snapshot.subscribe(),
             health: boards.health.subscribe(),
             silences: boards.silences.subscribe(),
+            fleet: self.fleet.clone(),
             publish: Arc::clone(&boards.alerts),
             store: self.outputs.store(),
             clock: Arc::clone(clock),
@@ -252,7 +253,7 @@ impl Start {
 
     /// Starts the notifiers and serves HTTP.
     pub(super) fn serve(self, listeners: Listeners, mut beacon: Beacon) -> Result<Service, StartError> {
-        let Self { boards, around, store, started, log, outputs, supervisor, ledger, .. } = self;
+        let Self { boards, around, store, started, log, outputs, supervisor, ledger, fleet, .. } = self;
         let (config, health) = (boards.config(), boards.health.subscribe());
         let inputs = around.inputs.clone();
         let (config_editor, reloads) = ConfigEditor::new(around.inputs);
@@ -277,6 +278,7 @@ impl Start {
             silences: boards.silences,
             config_editor,
             audit: Audit::start(store.handle(), &log),
+            fleet,
         };
         let pulse = Pulse::default();
         let (server, listening) = web::serve(listeners, state, pulse.clone())?;

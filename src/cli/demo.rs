@@ -13,6 +13,7 @@ use slog::Logger;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::args::parse_duration;
+use super::demo_fleet::FleetDemo;
 use crate::app::permissions;
 use crate::app::{Service, Surroundings, run};
 use crate::config::Inputs;
@@ -29,6 +30,7 @@ const EXAMPLES: &str = "\
 Examples:
   ntp-monitor demo                            until Ctrl-C; data in a directory that is removed at the end
   ntp-monitor demo --for 30s --dir demo-data  for half a minute, keeping the data
+  ntp-monitor demo --fleet                    a hub and four agents instead of one service
 
 Then open http://127.0.0.1:8080/";
 
@@ -51,6 +53,9 @@ pub struct DemoArgs {
     /// Time between polls.
     #[arg(long, value_name = "TIME", default_value = "1s", value_parser = parse_duration)]
     pub poll: Duration,
+    /// Run a fleet: a hub and four agents with scripted clocks, over a nats-server from NATS_SERVER or PATH.
+    #[arg(long)]
+    pub fleet: bool,
 }
 
 /// A server of the playground.
@@ -98,6 +103,9 @@ async fn play(args: DemoArgs) -> Result<(), Box<dyn std::error::Error>> {
             (dir.0.clone(), Some(dir))
         }
     };
+    if args.fleet {
+        return play_fleet(&args, &dir).await;
+    }
     let mut servers = Vec::new();
     for actor in cast() {
         let any_port = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
@@ -115,6 +123,25 @@ async fn play(args: DemoArgs) -> Result<(), Box<dyn std::error::Error>> {
     introduce(&servers, &service, &dir, &token)?;
     wait(args.duration, &mut service, &logger, &control).await;
     service.stop(Instant::now() + STOP_WITHIN).await;
+    Ok(())
+}
+
+async fn play_fleet(args: &DemoArgs, dir: &std::path::Path) -> Result<(), Box<dyn std::error::Error>> {
+    permissions::limit_new_files();
+    std::fs::create_dir_all(dir)?;
+    let dir = dir.canonicalize()?;
+    let config = crate::config::load(None, &[("NTP_SERVER".to_owned(), "localhost".to_owned())].into(), &[])?;
+    let (logger, _guard) = log::init(&config.config.log)?;
+    let fleet = FleetDemo::start(&dir, args.listen, args.poll, &logger).await?;
+    fleet.introduce(&mut std::io::stdout().lock())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::select! {
+        () = tokio::time::sleep(args.duration.unwrap_or(Duration::MAX)) => {}
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    fleet.stop().await;
     Ok(())
 }
 

@@ -7,6 +7,7 @@ pub mod clock;
 pub mod commands;
 pub mod config;
 pub mod demo;
+mod demo_fleet;
 pub mod doctor;
 pub mod export;
 mod fleet;

@@ -33,7 +33,7 @@ impl Level {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Finding {
     /// What part of the whole it belongs to: `configuration`, `files`, `clock`, `timestamps`, `servers`, `store`,
-    /// `outputs`, `service`.
+    /// `outputs`, `fleet`, `service`.
     pub area: &'static str,
     /// Which one, for instance the name of a server.
     pub subject: String,

@@ -8,6 +8,7 @@ mod agreement;
 mod clock;
 mod files;
 mod finding;
+mod fleet;
 mod outputs;
 mod servers;
 mod service;
@@ -71,6 +72,10 @@ impl Examination {
         findings.extend(servers::examine(self, config).await);
         step("outputs");
         findings.extend(outputs::examine(config, self.offline).await);
+        if config.fleet.is_some() {
+            step("fleet");
+            findings.extend(fleet::examine(config, self.offline).await);
+        }
         step("service");
         findings.extend(service::examine(config).await);
     }

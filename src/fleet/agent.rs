@@ -262,7 +262,10 @@ impl Agent {
             self.state.lock().plan_error = Some(why);
             return Ok(false);
         }
-        self.state.lock().plan_error = None;
+        {
+            let mut view = self.state.lock();
+            (view.plan_error, view.hub_heard) = (None, Some(now));
+        }
         let (committed, is_caught_up) = (plan.committed(), plan.caught_up);
         let answered = plan.answers.as_ref().filter(|answers| answers.session == progress.session);
         let sent = |number| progress.announced.iter().find(|(announced, _)| *announced == number);

@@ -22,6 +22,8 @@ pub struct AgentView {
     pub resent: u64,
     /// Why the last plan was ignored.
     pub plan_error: Option<String>,
+    /// When a hub was last heard.
+    pub hub_heard: Option<Instant>,
 }
 
 /// The shared [`AgentView`].

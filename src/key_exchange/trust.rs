@@ -13,7 +13,13 @@ const FRESH: Duration = Duration::from_secs(3600);
 
 /// The trusted certificates, read once for all servers with the same `nts_ca`.
 #[derive(Debug, Default)]
-pub struct Trust(Mutex<HashMap<Option<Arc<str>>, (Instant, Arc<RootCertStore>)>>);
+pub struct Trust(Mutex<HashMap<Option<Arc<str>>, Known>>);
+
+#[derive(Debug)]
+struct Known {
+    read: Instant,
+    roots: Arc<RootCertStore>,
+}
 
 impl Trust {
     /// The authorities of the system and of `ca_pem`. Reads a file, if that was not done within the hour.
@@ -21,19 +27,17 @@ impl Trust {
         // Each entry is complete in itself.
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
-        if let Some((read, roots)) = known.get(&ca_pem.cloned())
-            && now.duration_since(*read) < FRESH
-        {
-            return Ok(Arc::clone(roots));
+        known.retain(|_, it| now.duration_since(it.read) < FRESH);
+        if let Some(it) = known.get(&ca_pem.cloned()) {
+            return Ok(Arc::clone(&it.roots));
         }
-        known.retain(|_, (read, _)| now.duration_since(*read) < FRESH);
         let mut roots = RootCertStore::empty();
         roots.add_parsable_certificates(certificates(ca_pem.map(|pem| &**pem))?);
         if roots.is_empty() {
             return Err("this host has no trusted certificates: install ca-certificates, or set nts_ca");
         }
         let roots = Arc::new(roots);
-        known.insert(ca_pem.cloned(), (now, Arc::clone(&roots)));
+        known.insert(ca_pem.cloned(), Known { read: now, roots: Arc::clone(&roots) });
         Ok(roots)
     }
 }

@@ -287,6 +287,8 @@ impl BatchWriter for Writer {
             self.ticks = 0;
             self.upkeep(now)?;
             self.prune_fleet()?;
+        } else if self.journal.as_ref().is_some_and(Journal::is_over) {
+            self.bound_journal()?;
         }
         Ok(())
     }

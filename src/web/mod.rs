@@ -35,6 +35,7 @@ use tokio::sync::{broadcast, watch};
 
 use crate::actors::ledger::Ledger;
 use crate::config::Config;
+use crate::fleet::handle::Fleet;
 use crate::store::StoreHandle;
 use listen::{Address, ListenError, Listener, Listeners};
 use ntp_monitor_core::alert::status::AlertStatus;
@@ -77,6 +78,8 @@ pub struct State {
     /// Where the configuration file is edited.
     pub config_editor: config_editor::ConfigEditor,
     pub audit: audit::Audit,
+    /// What this instance does in a fleet.
+    pub fleet: Fleet,
 }
 
 impl State {

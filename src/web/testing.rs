@@ -53,6 +53,7 @@ pub(super) fn state(health: Health) -> (State, TempDir) {
         silences: Arc::new(watch::Sender::new(0)),
         config_editor: ConfigEditor::new(None).0,
         audit,
+        fleet: crate::fleet::handle::Fleet::default(),
     };
     (state, dir)
 }

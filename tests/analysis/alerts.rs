@@ -158,8 +158,10 @@ impl Bench {
 
     fn step_at(&self, engine: &mut Engine, now: Stamp, lost: Lost) -> Outcome {
         let health = Health::default();
-        engine
-            .step(&Observation { now, servers: &self.servers, snapshot: &self.pictures[lost], health: &health }, &|| 0)
+        engine.step(
+            &Observation { now, servers: &self.servers, snapshot: &self.pictures[lost], health: &health, fleet: None },
+            &|| 0,
+        )
     }
 
     /// Steps of ten seconds; the notifications, with the second.

@@ -66,11 +66,8 @@ impl Chronyd {
                 let is_up = TcpStream::connect(key_exchange).is_ok();
                 is_up.then_some(NtsServer { chronyd, key_exchange })
             })
-            .map(|server| {
-                // chronyd has read the files.
-                drop(files);
-                server
-            })
+            // chronyd has read the files.
+            .inspect(|_| drop(files))
             .expect("chronyd serves key exchange on a free port")
     }
 

@@ -21,6 +21,11 @@ pub fn program() -> Option<PathBuf> {
     named.or_else(|| Some(fetched).filter(|file| file.is_file())).or_else(in_path)
 }
 
+/// A port that is free now.
+pub fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
 /// A server with a directory and a port of its own; it keeps both when it is stopped and started again.
 pub struct Nats {
     program: PathBuf,
@@ -42,10 +47,21 @@ impl Nats {
             eprintln!("skipped: there is no nats-server; run scripts/install-dependencies.sh test");
             return None;
         };
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = free_port();
         let data = tempfile::tempdir().unwrap();
         let mut server = Self { program, child: None, port, data, more: more.to_owned() };
         server.start_again();
+        Some(server)
+    }
+
+    /// Starts a server with the configuration at `config`, which listens on `port`; `None` where none is installed.
+    pub fn configured(config: &Path, port: u16) -> Option<Self> {
+        let program = program()?;
+        let checked = Command::new(&program).arg("-t").arg("-c").arg(config).output().unwrap();
+        assert!(checked.status.success(), "{}", String::from_utf8_lossy(&checked.stderr));
+        let data = tempfile::tempdir().unwrap();
+        let mut server = Self { program, child: None, port, data, more: String::new() };
+        server.spawn(config);
         Some(server)
     }
 
@@ -56,10 +72,14 @@ impl Nats {
         let mut file = std::fs::File::create(&config).unwrap();
         writeln!(file, "listen: \"127.0.0.1:{}\"\njetstream {{ store_dir: {storage:?} }}", self.port).unwrap();
         writeln!(file, "{}", self.more).unwrap();
+        self.spawn(&config);
+    }
+
+    fn spawn(&mut self, config: &Path) {
         let log = std::fs::File::options().create(true).append(true).open(self.log_file()).unwrap();
         let child = Command::new(&self.program)
             .arg("-c")
-            .arg(&config)
+            .arg(config)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log)

@@ -18,6 +18,7 @@ import { AlertsView } from "./views/alerts/index";
 import { ClockView } from "./views/clock";
 import { CompareView } from "./views/compare/index";
 import { ConfigView } from "./views/config/index";
+import { FleetView } from "./views/fleet/index";
 import { Overview } from "./views/overview/index";
 import { ReportsView } from "./views/reports";
 import { ServerView } from "./views/server/index";
@@ -29,6 +30,7 @@ const TABS: readonly { view: View; text: string }[] = [
   { view: "clock", text: "Own clock" },
   { view: "alerts", text: "Alerts" },
   { view: "reports", text: "Reports" },
+  { view: "fleet", text: "Fleet" },
   { view: "service", text: "Service" },
   { view: "config", text: "Configuration" },
 ];
@@ -125,6 +127,7 @@ function Body({ view }: { view: View }) {
     case "clock": return <ClockView picture={now} />;
     case "alerts": return <AlertsView part={route.value.id} />;
     case "reports": return <ReportsView />;
+    case "fleet": return <FleetView />;
     case "service": return <ServiceView health={now.health} />;
     case "config": return <ConfigView part={route.value.id} />;
   }

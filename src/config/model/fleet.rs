@@ -62,8 +62,6 @@ pub struct Fleet {
     pub alerts: FleetAlerts,
     pub journal_max_age: Duration,
     pub journal_max_bytes: u64,
-    pub raw_for: Duration,
-    pub raw_max_bytes: u64,
 }
 
 /// One entry of `allow`.

@@ -99,10 +99,4 @@ pub(in crate::config) struct Fleet {
     /// Agent: largest size of the samples that no hub has stored yet; the oldest are dropped and counted.
     #[schemars(extend("default" = "2GiB"))]
     pub journal_max_bytes: Bytes,
-    /// Hub: how long every sample of other vantages is kept.
-    #[schemars(extend("default" = "48h"))]
-    pub raw_for: Span,
-    /// Hub: largest size of the samples of other vantages; the oldest are deleted and counted.
-    #[schemars(extend("default" = "10GiB"))]
-    pub raw_max_bytes: Bytes,
 }

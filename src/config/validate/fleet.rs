@@ -65,18 +65,13 @@ pub(super) fn fleet(
         (section.skew_limit.0, "skew_limit"),
         (section.silent_after.0, "silent_after"),
         (section.journal_max_age.0, "journal_max_age"),
-        (section.raw_for.0, "raw_for"),
     ];
     for (span, name) in spans {
         rules.positive(span, &key(name));
     }
     let count = section.vantages_per_server;
     rules.require((1..=1000).contains(&count), &key("vantages_per_server"), || "must be from 1 to 1000".to_owned());
-    for (bytes, name) in
-        [(section.journal_max_bytes.0, "journal_max_bytes"), (section.raw_max_bytes.0, "raw_max_bytes")]
-    {
-        rules.require(bytes > 0, &key(name), || "must be more than 0".to_owned());
-    }
+    rules.require(section.journal_max_bytes.0 > 0, &key("journal_max_bytes"), || "must be more than 0".to_owned());
     Some(Fleet {
         nats: nats?,
         role: section.role,
@@ -93,8 +88,6 @@ pub(super) fn fleet(
         alerts: section.alerts,
         journal_max_age: section.journal_max_age.0,
         journal_max_bytes: section.journal_max_bytes.0,
-        raw_for: section.raw_for.0,
-        raw_max_bytes: section.raw_max_bytes.0,
     })
 }
 

@@ -121,6 +121,11 @@ impl Journal {
         Ok(())
     }
 
+    /// Whether it is larger than allowed.
+    pub(in crate::store) fn is_over(&self) -> bool {
+        self.gauge.is_some_and(|gauge| gauge.bytes > self.max_bytes)
+    }
+
     /// Must be called after each commit.
     pub(in crate::store) fn committed(&self) {
         if let Some(gauge) = self.gauge {

@@ -59,6 +59,11 @@ impl Writer {
     pub(super) fn prune_fleet(&mut self) -> Result<(), WriteError> {
         let now_ns = crate::clock::now().wall_ns;
         self.transact("forget old ranges", |tx, _, _| received::prune(tx, before_ns(now_ns, RANGES_FOR)))?;
+        self.bound_journal()
+    }
+
+    pub(super) fn bound_journal(&mut self) -> Result<(), WriteError> {
+        let now_ns = crate::clock::now().wall_ns;
         let Some(mut journal) = self.journal.take() else { return Ok(()) };
         let result = self.transact("bound the journal", |tx, _, _| journal.enforce_bounds(tx, now_ns));
         self.journal = Some(journal);

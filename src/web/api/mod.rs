@@ -6,6 +6,7 @@ mod ask;
 mod clock;
 mod config;
 mod events;
+mod fleet;
 mod history;
 pub mod judgement;
 pub mod notifiers;
@@ -30,6 +31,7 @@ pub const ENDPOINTS: &[&[Endpoint]] = &[
     history::ENDPOINTS,
     traces::ENDPOINTS,
     judgement::ENDPOINTS,
+    fleet::ENDPOINTS,
     clock::ENDPOINTS,
     events::ENDPOINTS,
     alerts::ENDPOINTS,

@@ -2,7 +2,7 @@
 //! here, those of the program itself in [`super::own`].
 
 use super::family::{Family, Kind, Values, gauge, of_server, truth};
-use super::{alerts, notifiers, own, reports};
+use super::{alerts, fleet, notifiers, own, reports};
 use crate::web::view::row::Row;
 use ntp_monitor_core::sample::{Authentication, Outcome};
 use ntp_monitor_core::stats::events::EventKind;
@@ -311,6 +311,14 @@ pub static FAMILIES: &[Family] = &[
     notifiers::LAST_SUCCESS,
     reports::REPORTS,
     reports::FAILING,
+    fleet::CONNECTED,
+    fleet::SKEW,
+    fleet::MAJORITY_SKEW,
+    fleet::VANTAGE_UP,
+    fleet::SAMPLES,
+    fleet::SPEAKS,
+    fleet::JOURNAL,
+    fleet::DROPPED,
 ];
 
 const LEAP_FINDINGS: [EventKind; 5] = [

@@ -6,6 +6,7 @@ mod classic;
 mod collect;
 mod families;
 mod family;
+mod fleet;
 mod notifiers;
 mod own;
 mod reports;

@@ -8,6 +8,7 @@ import type {
   AlertsBody, NotifiersBody, Replayed, ReportRow, ReportsBody, Rule, RuleCheck, RulesBody, SilencesBody, SilenceWish,
   Tested,
 } from "./types-alerts";
+import type { FleetMatrix, FleetSkew, FleetVantages, FleetVerdict } from "./types-fleet";
 import type { AuditBody, ConfigCheck, ConfigFile, Schema, ServerKeys, Session } from "./types-config";
 
 export { ApiError } from "./http";
@@ -52,6 +53,14 @@ export const api = {
   /** A failing service answers 503 with the same body. */
   health: async (signal?: AbortSignal) =>
     (await ask<Health>("health", { signal, admitted: (status) => ok(status) || status === 503 })).body,
+};
+
+/** The fleet, at its hub. */
+export const fleet = {
+  verdict: (signal?: AbortSignal) => get<FleetVerdict>("fleet/verdict", {}, signal),
+  skew: (signal?: AbortSignal) => get<FleetSkew>("fleet/skew", {}, signal),
+  vantages: (signal?: AbortSignal) => get<FleetVantages>("fleet/vantages", {}, signal),
+  matrix: (signal?: AbortSignal) => get<FleetMatrix>("fleet/matrix", {}, signal),
 };
 
 /** Polls a server at once, as far as its floor allows; needs the role `operate`. */

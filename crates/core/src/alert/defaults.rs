@@ -230,6 +230,25 @@ const RULES: &[Default] = &[
         ..USUAL
     },
     Default {
+        name: "fleet-skew",
+        expr: "fleet_skew_ms > fleet_skew_limit_ms",
+        held_for_s: 2 * MINUTE,
+        keep_firing_for_s: 10 * MINUTE,
+        summary: "the clocks of {{ fleet_skew_pair }} differ by at least {{ fleet_skew_ms }} ms, proven",
+        description: "{{ fleet_sentence }}",
+        inhibit: false,
+        ..USUAL
+    },
+    Default {
+        name: "vantage-silent",
+        expr: "fleet_vantages_silent > 0",
+        held_for_s: 2 * MINUTE,
+        summary: "{{ fleet_vantages_silent }} of {{ fleet_vantages }} vantages are silent: {{ fleet_silent }}",
+        description: "Their samples no longer vote. See docs/FLEET.md for the causes.",
+        inhibit: false,
+        ..USUAL
+    },
+    Default {
         name: "part-down",
         expr: "parts_down > 0",
         severity: Severity::Critical,

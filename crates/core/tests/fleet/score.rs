@@ -122,7 +122,8 @@ fn skew(case: &Case, report: &FleetReport, clocks: &[f64], score: &mut Score) {
     let clock = |name: &str| clocks[name[1..].parse::<usize>().unwrap() - 1];
     for pair in &report.skew {
         // A clock that is reported wrong throughout is as good as a wrong clock: nothing tells the difference.
-        let is_reported = |what: &What, name: &str| matches!(what, What::Lie(v, None, _) if FleetWorld::vantage(*v) == name);
+        let is_reported =
+            |what: &What, name: &str| matches!(what, What::Lie(v, None, _) if FleetWorld::vantage(*v) == name);
         if case.world.faults.iter().any(|it| is_reported(&it.what, &pair.a) || is_reported(&it.what, &pair.b)) {
             continue;
         }

@@ -328,4 +328,37 @@ pub static VARIABLES: &[Variable] = &[
         "Days until the leap second list expires, negative if it has expired; absent without a list.",
         |view| view.leap().list.map(|list| list.days_left as f64),
     ),
+    number(
+        "fleet_vantages",
+        Of::Fleet,
+        "",
+        "Vantages that this hub has heard since it started; absent elsewhere.",
+        |view| Some(view.common.fleet?.vantages as f64),
+    ),
+    number("fleet_vantages_silent", Of::Fleet, "", "Vantages that were heard and are silent now.", |view| {
+        Some(view.common.fleet?.silent as f64)
+    }),
+    text("fleet_silent", Of::Fleet, "Their names, separated by commas.", |view| Some(&view.common.fleet?.silent_names)),
+    number(
+        "fleet_skew_ms",
+        Of::Fleet,
+        "ms",
+        "The largest proven difference of two vantages' clocks; 0 if none is proven.",
+        |view| Some(ms(view.common.fleet?.skew_s)),
+    ),
+    number("fleet_skew_limit_ms", Of::Fleet, "ms", "The key fleet.skew_limit of the configuration.", |view| {
+        Some(ms(view.common.fleet?.skew_limit_s))
+    }),
+    text("fleet_skew_pair", Of::Fleet, "The two vantages whose clocks differ most: `ams and ber`.", |view| {
+        Some(&view.common.fleet?.skew_pair)
+    }),
+    number("fleet_wrong_servers", Of::Fleet, "", "Servers that the verdict of the fleet calls wrong.", |view| {
+        Some(view.common.fleet?.wrong_servers as f64)
+    }),
+    number("fleet_wrong_vantages", Of::Fleet, "", "Vantages that the verdict of the fleet calls wrong.", |view| {
+        Some(view.common.fleet?.wrong_vantages as f64)
+    }),
+    text("fleet_sentence", Of::Fleet, "The verdict of the fleet as a sentence.", |view| {
+        Some(&view.common.fleet?.sentence)
+    }),
 ];

@@ -96,7 +96,8 @@ impl Movement {
         }
         push(&mut self.servers, &fit.servers, &noise(shown, servers, |cell| cell.server), now_ns);
         // The clock of a host wanders by itself, that of a server hardly.
-        let wander = |noise: Vec<Option<f64>>| noise.into_iter().map(|it| it.map(|noise_s| 2.0 * noise_s)).collect::<Vec<_>>();
+        let wander =
+            |noise: Vec<Option<f64>>| noise.into_iter().map(|it| it.map(|noise_s| 2.0 * noise_s)).collect::<Vec<_>>();
         push(&mut self.vantages, &fit.vantages, &wander(noise(shown, vantages, |cell| cell.vantage)), now_ns);
         for (vantage, track) in self.vantages.iter().enumerate() {
             self.testimonies[vantage] = match (&track.moved, self.testimonies[vantage]) {

@@ -30,7 +30,9 @@ fn analysed(x: Vec<f64>) -> Stability {
     Stability::of(&PhaseGrid::from_phase(1.0, x).unwrap(), Some(&FACTORS.map(|m| m as f64)))
 }
 
-fn columns(it: &Stability) -> [(&[Option<f64>], &[Option<f64>], &[Option<f64>]); 4] {
+type Column<'a> = &'a [Option<f64>];
+
+fn columns(it: &Stability) -> [(Column<'_>, Column<'_>, Column<'_>); 4] {
     [
         (&it.oadev, &it.oadev_lo, &it.oadev_hi),
         (&it.mdev, &it.mdev_lo, &it.mdev_hi),
