@@ -23,8 +23,8 @@ use ntp_monitor_core::stats::verdict::When;
 
 pub const ENDPOINTS: &[Endpoint] = &[Endpoint::get("/api/v1/history", || web::to(history))
     .about(
-        "The history of one or more servers in columns, for charts. The service chooses the resolution: every poll when \
-         there is room, otherwise steps of ten seconds or more. No step begins before the first poll.",
+        "The history of one or more servers in columns, for charts. The service chooses the resolution: every poll, or \
+         steps of ten seconds or more. No step begins before the first poll.",
     )
     .taking(&[
         query(
