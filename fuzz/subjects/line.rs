@@ -56,7 +56,8 @@ pub fn check(input: &[u8]) {
     assert!(!read.measurement.is_empty() && !read.measurement.starts_with('#'), "{line:?}");
     assert_eq!(read.tags.len(), usize::from(!tag.is_empty() && !value.is_empty()), "{line:?}");
     let is_number_kept = number.is_finite();
-    let is_text_kept = !field.is_empty() && !(field == "number" && is_number_kept);
+    let is_overwritten = field == "number" && is_number_kept;
+    let is_text_kept = !field.is_empty() && !is_overwritten;
     assert_eq!(read.fields.len(), usize::from(is_text_kept) + usize::from(is_number_kept), "{line:?}");
     if is_number_kept {
         let written = read.fields.iter().find(|(name, _)| name == "number").map(|(_, value)| value.parse());

@@ -17,7 +17,7 @@ pub(super) const NTP_PORT: u16 = 123;
 /// Largest file of certificates, in bytes.
 const LARGEST_PEM: u64 = 4 << 20;
 
-/// The options that every one-shot measurement has.
+/// The options of all one-shot measurements.
 #[derive(Debug, Clone, Args)]
 pub struct MeasureArgs {
     /// Servers to ask: NAME, ADDRESS, NAME:PORT or `[ADDRESS]:PORT`; a link-local address as `fe80::1%eth0`.
@@ -67,7 +67,7 @@ impl MeasureArgs {
         self.hostnames.iter().chain(&self.hosts).collect()
     }
 
-    /// Does not ask a server any more.
+    /// Removes a server from the list.
     pub(super) fn forget(&mut self, name: &str) {
         self.hosts.retain(|target| target.name != name);
         self.hostnames.retain(|target| target.name != name);
@@ -142,7 +142,7 @@ fn parse_engine(text: &str) -> Result<EngineChoice, String> {
 /// A server as it was named on the command line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Target {
-    /// As it was given.
+    /// The argument as given.
     pub name: String,
     pub(super) host: String,
     pub(super) port: Option<u16>,
@@ -153,7 +153,7 @@ impl Target {
     /// with its interface.
     ///
     /// # Errors
-    /// What is wrong with it.
+    /// The reason why the text is not a server.
     pub fn parse(text: &str) -> Result<Self, String> {
         let (host, port) = split_address(text)?;
         Ok(Self { name: text.to_owned(), host: host.to_string(), port })

@@ -373,7 +373,7 @@ fn block_on<T>(work: impl Future<Output = T>) -> T {
     actix_rt::System::new().block_on(work)
 }
 
-/// A reader that went away (`… | head`) is no failure of ours, but there is nobody left to tell.
+/// A reader that closed the pipe (`… | head`) is not an error, but nothing more can be printed.
 fn finish(status: std::io::Result<u8>) -> ExitCode {
     status.map_or(ExitCode::FAILURE, ExitCode::from)
 }

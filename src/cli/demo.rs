@@ -1,4 +1,4 @@
-//! `ntp-monitor demo`: scripted servers on loopback, one of each kind, and the service against them.
+//! `ntp-monitor demo`: runs scripted servers on loopback, one of each kind, and the service that monitors them.
 
 use std::io::Write;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -22,7 +22,7 @@ use crate::log::{self, LogControl};
 use crate::sim::{ReplyKind, Script, ScriptedServer};
 use ntp_monitor_core::ntp::KissCode;
 
-/// The configuration within the directory.
+/// The name of the configuration file in the directory.
 const FILE: &str = "servers.toml";
 const STOP_WITHIN: Duration = Duration::from_secs(5);
 
@@ -38,10 +38,10 @@ Then open http://127.0.0.1:8080/";
 #[derive(Debug, Clone, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct DemoArgs {
-    /// Where HTTP is answered; port 0 takes a free one.
+    /// The address of the page and the API; port 0 takes a free one.
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8080")]
     pub listen: SocketAddr,
-    /// Where data is kept; without it, in a temporary directory that is removed at the end.
+    /// The data directory; by default a temporary directory that is removed at the end.
     #[arg(long, value_name = "DIR")]
     pub dir: Option<PathBuf>,
     /// End after this time.
@@ -145,7 +145,7 @@ async fn play_fleet(args: &DemoArgs, dir: &std::path::Path) -> Result<(), Box<dy
     Ok(())
 }
 
-/// The configuration is a file as any other, so the playground shows nothing that a user could not have.
+/// The configuration is an ordinary file, so a user can reproduce everything that the demo shows.
 fn configure(
     servers: &[(ScriptedServer, Actor)],
     dir: &std::path::Path,
@@ -215,7 +215,7 @@ async fn wait(duration: Option<Duration>, service: &mut Service, log: &Logger, c
     }
 }
 
-/// A directory of our own that goes when we do.
+/// A temporary directory that is removed at the end.
 struct TemporaryDirectory(PathBuf);
 
 impl TemporaryDirectory {

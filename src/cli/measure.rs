@@ -1,5 +1,5 @@
-//! One-shot measurement of several servers side by side, as `query` and `check` need it. Polite by default: servers
-//! are asked one after the other in quick succession, and one address again only after two seconds.
+//! Measures several servers once, for `query` and `check`. Requests to different servers are sent a few milliseconds apart,
+//! and requests to the same address at least two seconds apart.
 
 use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
@@ -20,18 +20,18 @@ use crate::probe::resolve::Resolve;
 use crate::probe::{NtsTools, ProbeEngine, ProbeReport, ProbeSession, Query};
 use ntp_monitor_core::sample::Outcome;
 
-/// One address is asked again after this long at the earliest, unless it is this host (servers rate-limit below 2 s).
+/// Minimum time between two requests to one address, unless it is on this host (many servers rate-limit below 2 s).
 const POLITE_INTERVAL: Duration = Duration::from_secs(2);
-/// Replies of several servers must not arrive at once: they would queue behind each other and be stamped late.
+/// Time between requests to different servers, because replies that arrive together queue and are stamped late.
 const STAGGER: Duration = Duration::from_millis(5);
 /// Another address of the same name is asked as well when one has not answered after this time (RFC 8305 §5).
 const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
-/// So many addresses of one name are tried.
+/// Maximum number of addresses of one name that are tried.
 const ATTEMPTS: usize = 3;
-/// An engine gets this long beyond its time-out before it is taken for hung.
+/// An engine that exceeds its time-out by this much counts as hung.
 const GRACE: Duration = Duration::from_secs(1);
 
-/// What a measurement is made with.
+/// The engine and the resolver of a measurement.
 #[derive(Clone)]
 pub struct Tools {
     pub engine: Arc<dyn ProbeEngine>,
@@ -278,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_elses_server_is_asked_again_within_two_seconds_whatever_was_ordered() {
+    fn other_peoples_servers_get_two_seconds_between_requests() {
         let remote = "192.0.2.1:123".parse().unwrap();
         let alone = Turn { first_job: 0, turn: 0 };
         let pace = Pace::of(&args("a -n 3 -i 10ms"), remote, 1, alone);
@@ -304,7 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn a_slow_reply_moves_the_next_request_to_a_later_slot_and_never_between_two() {
+    fn slow_reply_delays_the_next_request_to_a_later_slot() {
         let pace = Pace { start: Duration::ZERO, interval: Duration::from_secs(4), count: 9 };
         for (elapsed_ms, next_s) in [(0, 4), (3_999, 4), (4_000, 8), (4_001, 8), (9_000, 12)] {
             assert_eq!(pace.next(Duration::from_millis(elapsed_ms)), Duration::from_secs(next_s), "{elapsed_ms}");

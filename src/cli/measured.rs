@@ -41,7 +41,7 @@ impl Measured {
         &self.reports
     }
 
-    /// The request that says most: the measured one with the lowest delay, otherwise the last.
+    /// The best request: the measured one with the lowest delay, otherwise the last one.
     #[must_use]
     pub fn best(&self) -> &ProbeReport {
         let measured = self.reports.iter().filter_map(|report| report.measure.map(|m| (report, m.delay_s)));
@@ -49,13 +49,13 @@ impl Measured {
         best.unwrap_or_else(|| self.reports.last().expect("`new` puts one in and nothing takes any out"))
     }
 
-    /// How the server did as a whole: a sample when there is any.
+    /// The outcome of the server: a sample if there is one.
     #[must_use]
     pub fn outcome(&self) -> &Outcome {
         &self.best().outcome
     }
 
-    /// A sentence that says why there is no time, and what may be done; `None` when all is well.
+    /// A sentence that says why there is no time and what to do; `None` if there is one.
     #[must_use]
     pub fn explanation(&self) -> Option<Cow<'_, str>> {
         let shown = match self.outcome() {
@@ -88,7 +88,7 @@ impl Measured {
         if self.address.is_some() { self.reports.len() } else { 0 }
     }
 
-    /// Requests that no acceptable answer came to.
+    /// Requests without an acceptable reply.
     #[must_use]
     pub fn lost(&self) -> usize {
         let answered =

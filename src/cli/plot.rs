@@ -1,4 +1,4 @@
-//! `ntp-monitor plot`: a picture of what the store says of a span, as SVG or PNG.
+//! `ntp-monitor plot`: draws a chart of a span from the store, as SVG or PNG.
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -67,11 +67,11 @@ pub enum Kind {
     Offset,
     /// Round-trip delay over time.
     Delay,
-    /// The most by which the own clock can be off, over time, with a limit.
+    /// The largest possible error of this host's clock over time, with a limit.
     Bound,
     /// Offset against delay, of one server.
     Scatter,
-    /// How often which offset was measured, of one server.
+    /// Distribution of the offsets of one server.
     Histogram,
     /// Allan deviation by averaging time.
     Adev,
@@ -86,7 +86,7 @@ impl Kind {
         match self {
             Self::Offset => "Offset",
             Self::Delay => "Round-trip delay",
-            Self::Bound => "Bound of the own clock's error",
+            Self::Bound => "Error bound of this host's clock",
             Self::Scatter => "Offset against delay",
             Self::Histogram => "Distribution of offsets",
             Self::Adev => "Allan deviation",

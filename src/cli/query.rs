@@ -22,7 +22,7 @@ use ntp_monitor_core::text::units;
 
 /// Every server gave a sample.
 pub const EXIT_OK: u8 = 0;
-/// Some server did not.
+/// At least one server gave no sample.
 pub const EXIT_FAILURE: u8 = 1;
 
 const EXAMPLES: &str = "\
@@ -46,7 +46,7 @@ Exit status: 0 when every server gave a time, 1 when one did not, 2 on wrong usa
 #[derive(Debug, Clone, Args)]
 #[command(about = "Measure servers now, side by side", after_help = EXAMPLES)]
 pub struct QueryArgs {
-    /// Whom to ask and how.
+    /// The servers and how to ask them.
     #[command(flatten)]
     pub measure: MeasureArgs,
     /// Write one JSON object instead of a table.
@@ -118,7 +118,7 @@ const COLUMNS: [(&str, Align); 11] = [
     ("state", Align::Left),
 ];
 
-/// What a narrow terminal can do without, the least important first.
+/// Columns that are dropped on a narrow terminal, the least important first.
 const DISPENSABLE: [&str; 7] = ["stamps", "leap", "refid", "address", "stratum", "jitter", "delay"];
 
 fn write_table(results: &[Measured], excluded: &[String], terminal: Terminal, out: &mut impl Write) -> io::Result<()> {
@@ -164,7 +164,7 @@ pub(super) fn label(measured: &Measured) -> String {
     }
 }
 
-/// The address without the port that everybody uses.
+/// The address, without the port if it is the usual one.
 fn address(address: SocketAddr) -> String {
     match (Address::from(address), address.port()) {
         (at, NTP_PORT) => at.to_string(),
@@ -188,7 +188,7 @@ fn state(measured: &Measured, is_excluded: bool) -> Cell {
     Cell::styled(text, style)
 }
 
-/// What must be said about a server below the table: why it gave no time, and each reply that was refused.
+/// The lines below the table about a server: why it gave no time, and every rejected reply.
 fn remarks(measured: &Measured) -> Vec<String> {
     let refusals: Vec<String> = measured.rejected().map(|evidence| refusal(evidence, measured.address)).collect();
     let headline: Option<Cow<'_, str>> = match measured.outcome() {

@@ -1,4 +1,4 @@
-//! `ntp-monitor stats`: what the store says of a span, as `replay` prints it, also while the service writes.
+//! `ntp-monitor stats`: statistics of a span from the store, also while the service writes to it.
 
 use std::io::{self, Write};
 
@@ -18,14 +18,14 @@ Examples:
   ntp-monitor stats --store ntp-monitor.db --since 30d --server office
   ntp-monitor stats --from 2026-11-01 --to 2026-11-08 --json
 
-Samples are used as far back as they are kept, hourly sums beyond; the last column says which.
-Exit status: 0, 1 when there is nothing to tell, 78 configuration.";
+Figures come from samples as far back as they are kept, and from hourly rollups before that; the last column says which.
+Exit status: 0, 1 if no server was polled in the span, 78 configuration.";
 
 /// Arguments of `stats`.
 #[derive(Debug, Clone, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct StatsArgs {
-    /// Which store, which span.
+    /// The store and the span.
     #[command(flatten)]
     pub span: SpanArgs,
     /// Print one JSON object.
@@ -101,7 +101,7 @@ fn write(out: &mut impl Write, found: &Survey, with_stability: bool, terminal: T
     }
     let is_shorter = found.servers.values().any(|one| one.source == Source::Rollups);
     match found.judged_from {
-        None => writeln!(out, "\n(no verdicts: they need samples, of which none are kept of this span, or too many)")?,
+        None => writeln!(out, "\n(no verdicts: they need samples; this span has none in the store, or too many)")?,
         Some(from) => {
             report::verdicts(out, &found.verdicts, color)?;
             if is_shorter {

@@ -26,11 +26,11 @@ use crate::privilege::Refusal;
 use crate::probe::Engines;
 use crate::probe::resolve::Resolve;
 
-/// What is examined, and with what.
+/// The input of an examination.
 pub struct Examination {
     /// The configuration file, if there is one.
     pub file: Option<PathBuf>,
-    /// What reading the configuration brought.
+    /// The result of loading the configuration.
     pub loaded: Result<Loaded, Faults>,
     /// Why root does not open the store.
     pub refused: Option<Refusal>,
@@ -43,7 +43,7 @@ pub struct Examination {
 }
 
 impl Examination {
-    /// Looks at everything, in the order in which it should be put right.
+    /// Runs all checks, in the order in which their findings should be fixed.
     pub async fn run(&self, mut step: impl FnMut(&str)) -> Vec<Finding> {
         step("configuration");
         let mut findings = settings::examine(self.file.as_deref(), &self.loaded);

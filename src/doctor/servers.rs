@@ -1,5 +1,5 @@
-//! Every configured server: its name, and whether it answers with the time. What the store saw a moment ago is believed;
-//! only who was not asked lately is asked, once.
+//! Checks that the name of every configured server resolves and that the server gives the time. A recent sample in the
+//! store is enough; only servers without one get a request, and only one.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -23,15 +23,15 @@ use ntp_monitor_core::nts::{Certificate, Expiry, Status};
 use ntp_monitor_core::sample::{Measure, Outcome, Sample};
 
 const AREA: Area = Area("servers");
-/// Asked at the same time; more would queue behind each other.
+/// Maximum number of servers that are asked at the same time; replies of more would queue.
 const AT_ONCE: usize = 8;
-/// A longer list is for the service's own pages.
+/// Maximum number of servers that are listed; the page of the service shows all.
 const MAX_ASKED: usize = 64;
-/// What the store saw within so many intervals is news enough.
+/// A sample is recent if it is younger than this many poll intervals.
 const FRESH_INTERVALS: u32 = 3;
-/// Who said to stop is left alone at least this long, as by the service.
+/// A server that denied service gets no request for this time, as in the service.
 const DENIAL: Duration = Duration::from_secs(3600);
-/// What an engine may take beyond its own time-out.
+/// An engine may exceed its time-out by this.
 const GRACE: Duration = Duration::from_secs(2);
 
 pub(super) async fn examine(examination: &Examination, config: &Config) -> Vec<Finding> {
@@ -51,7 +51,7 @@ pub(super) async fn examine(examination: &Examination, config: &Config) -> Vec<F
     findings
 }
 
-/// The last sample of each server, as far as the store can be read.
+/// The last sample of each server, if the store can be read.
 fn seen(config: &Config) -> HashMap<String, Sample> {
     let latest = Reader::open(&config.store.path).and_then(|reader| reader.latest()).unwrap_or_default();
     let mut seen: HashMap<String, Sample> = HashMap::new();
@@ -116,7 +116,7 @@ fn add_certificate(look: &mut Look, certificate: &Certificate) {
     }
 }
 
-/// How old a sample is, if it is young enough to be believed.
+/// The age of a sample, if it is recent enough to be used.
 fn fresh(sample: &Sample, server: &Server, now: Stamp) -> Option<Duration> {
     let age = Duration::from_nanos(u64::try_from(now.wall_ns - sample.at.wall_ns).ok()?);
     let interval = server.poll_interval.max(Duration::try_from_secs_f64(sample.poll_s).unwrap_or_default());

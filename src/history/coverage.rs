@@ -92,7 +92,7 @@ pub struct Coverage {
 }
 
 impl Coverage {
-    /// The coverage of a period of which `past` has passed.
+    /// The coverage of a period; `past` is the part that has passed.
     #[must_use]
     pub(super) fn of(monitored: &Stretches, span: Span, past: Span) -> Self {
         let (expected_s, monitored_s) = (past.length_s(), monitored.clipped(past).length_s());

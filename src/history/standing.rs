@@ -186,7 +186,7 @@ mod tests {
         }
     }
 
-    /// Ten hours of a server, of which it answered the first eight, with these counts of outcomes.
+    /// Ten hours of a server that answered during the first eight, with these counts of outcomes.
     fn standing(verdicts: &[Entry], counts: [u64; 8]) -> Standing {
         let presence =
             Presence { polled: hours(0, 10), answered: if counts[0] > 0 { hours(0, 8) } else { hours(0, 0) } };

@@ -266,12 +266,13 @@ fn verdict_of(verdicts: &[Entry], name: &str, one: &Surveyed, times: &Times) -> 
 fn notes(material: &Material, rows_left_out: usize) -> Vec<String> {
     let mut notes: Vec<String> = material.times.note().into_iter().collect();
     let found = &material.survey;
+    let polled_ns = found.monitored.first_ns().unwrap_or(material.span.from_ns);
     match found.judged_from {
         _ if found.servers.is_empty() => {}
         None => notes.push(
             "Verdicts and stability need samples, and this period has none in the store, or too many.".to_owned(),
         ),
-        Some(from) if from.0 > material.span.from_ns.saturating_add(3_600_000_000_000) => {
+        Some(from) if from.0 > polled_ns.saturating_add(3_600_000_000_000) => {
             notes.push(format!(
                 "Verdicts and stability need samples, which the store keeps since {}.",
                 material.times.minute(from)

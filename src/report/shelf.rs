@@ -1,4 +1,4 @@
-//! Stores reports: a directory of HTML files, of which the newest are kept, and the time of the last due report.
+//! Stores reports: a directory with the newest HTML files, and the time of the last due report.
 //!
 //! Files are named after the time of the report, so a report that is made twice is one file. Files are written
 //! atomically. Other files in the directory are not touched.

@@ -46,15 +46,6 @@ pub enum Command {
         /// Replies with its number.
         reply: Reply<i64>,
     },
-    /// Sets the end of an event.
-    CloseEvent {
-        /// The number of the event.
-        id: i64,
-        /// When it ended, in nanoseconds since 1970.
-        end_ns: i64,
-        /// Replies whether the event exists.
-        reply: Reply<bool>,
-    },
     /// Adds an entry to the audit log.
     Audit {
         entry: AuditEntry,

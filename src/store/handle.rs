@@ -18,6 +18,7 @@ use super::notices::{QueueGauge, Queues};
 use super::outbox::Totals;
 use super::read::Reader;
 use super::recent::RecentSamples;
+use super::samples::{MoveGauge, Progress};
 use crate::sinks::influx::outbox::{Outbox, OutboxError, OutboxGauge, OutboxRow};
 use crate::sinks::worker::WriterHandle;
 
@@ -33,17 +34,29 @@ pub struct StoreHandle {
     totals: Totals,
     queues: Queues,
     recent: RecentSamples,
+    progress: Progress,
     journal: SharedGauge,
 }
 
 impl StoreHandle {
     pub(super) fn new(location: Location, totals: Totals, queues: Queues) -> Self {
         let (recent, journal) = (RecentSamples::default(), SharedGauge::default());
-        Self { writer: WriterHandle::default(), location, totals, queues, recent, journal }
+        let (writer, progress) = (WriterHandle::default(), Progress::default());
+        Self { writer, location, totals, queues, recent, progress, journal }
     }
 
     pub(super) fn location(&self) -> Location {
         self.location.clone()
+    }
+
+    pub(super) fn progress(&self) -> Progress {
+        self.progress.clone()
+    }
+
+    /// How far the samples of an earlier release are moved to the format of this one. Reads memory only.
+    #[must_use]
+    pub fn move_gauge(&self) -> MoveGauge {
+        self.progress.get()
     }
 
     pub(super) fn recent(&self) -> RecentSamples {
@@ -130,14 +143,6 @@ impl StoreHandle {
         self.ask(|reply| Command::RecordEvent { event, replaces, reply }).await
     }
 
-    /// Sets the end of an event; returns whether it exists.
-    ///
-    /// # Errors
-    /// When the store cannot be written.
-    pub async fn close_event(&self, id: i64, end_ns: i64) -> Result<bool, StoreError> {
-        self.ask(|reply| Command::CloseEvent { id, end_ns, reply }).await
-    }
-
     /// Adds an entry to the audit log.
     ///
     /// # Errors
@@ -159,14 +164,6 @@ impl StoreHandle {
     pub fn keep_verdict_state(&self, state: Vec<u8>) {
         let (reply, _) = oneshot::channel();
         self.writer.command(Command::VerdictState { state, reply });
-    }
-
-    /// Deletes all expired rows now; returns their number.
-    ///
-    /// # Errors
-    /// When the store cannot be written.
-    pub async fn prune_now(&self) -> Result<usize, StoreError> {
-        self.ask(|reply| Command::PruneNow { reply }).await
     }
 
     pub(super) async fn ask<T>(&self, command: impl FnOnce(Reply<T>) -> Command) -> Result<T, StoreError> {

@@ -526,7 +526,7 @@ fn new_name_of_the_monitor_ends_alerts_under_the_old_one() {
         let it = &it.notification;
         assert_eq!((it.status, it.vantage.as_str()), (Status::Resolved, "old"));
         assert!(it.description.contains("is called \"new\" now"), "{}", it.description);
-        assert!(remembered(&[&outcomes[..], &[outcome.clone()]].concat()).is_empty());
+        assert!(remembered(&[&outcomes[..], std::slice::from_ref(&outcome)].concat()).is_empty());
     }
     for engine in [&mut new, &mut old] {
         let again = bench.run(engine, 200..300, FIRST);

@@ -12,6 +12,7 @@ mod captures;
 mod chronyd;
 mod csv;
 mod nts;
+mod nts_alerts;
 mod nts_exchange;
 mod recordings;
 mod replay;

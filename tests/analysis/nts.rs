@@ -17,6 +17,7 @@ use ntp_monitor_core::sample::{Authentication, Outcome, Timestamping};
 
 use crate::common::authority::{Authority, Identity};
 use crate::common::chronyd::{Chronyd, NtsServer};
+use crate::common::ntpd::NtpDaemon;
 use crate::common::ntske::{KeyServer, Script, end, record, usual_records};
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -58,6 +59,26 @@ async fn chronyd_is_polled_authentically_with_kernel_timestamps() {
     assert_eq!((view.aead, view.naks), (Some(Aead::AesSivCmac256), 0));
     let last = view.last.unwrap();
     assert_eq!((&*last.chain[0].subject, last.chain[0].expiry(jiff::Timestamp::now())), ("CN=localhost", Expiry::Far));
+}
+
+/// An independent implementation: `ntp-daemon` of the crate `ntpd`.
+#[tokio::test]
+async fn ntpd_rs_is_polled_authentically() {
+    let authority = Authority::new();
+    let Some(server) = NtpDaemon::start("localhost", &authority) else {
+        eprintln!("skipped: ntp-daemon is not installed (cargo install ntpd --version 1.9.0, or NTP_DAEMON=PATH)");
+        return;
+    };
+    let key_server = Some((Host::Name("localhost".into()), server.key_exchange.port()));
+    let nts = Nts { key_server, ca_pem: Some(authority.pem().into()) };
+    let session = ProbeSession::with_nts(&nts, &Host::Name("localhost".into()), server.address, &tools());
+    let engine = KernelEngine::new();
+    for _ in 0..20 {
+        let report = ask(&engine, &session).await;
+        assert_eq!((&report.outcome, report.authentication), (&Outcome::Sample, Authentication::Nts), "{report:?}");
+    }
+    let status = session.nts().unwrap();
+    assert_eq!((status.exchanges, status.cookies), (1, 8), "{status:?}");
 }
 
 #[tokio::test]

@@ -11,6 +11,7 @@ pub mod http;
 pub mod influxdb;
 pub mod monitor;
 pub mod nats;
+pub mod ntpd;
 pub mod ntske;
 pub mod prometheus;
 pub mod proxy;

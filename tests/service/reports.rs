@@ -106,7 +106,7 @@ fn five() -> Vec<Sample> {
 }
 
 #[test]
-fn stats_are_what_a_person_works_out_by_hand() {
+fn stats_of_five_samples_are_exact() {
     let (_dir, path) = small(five());
     let found: Value = serde_json::from_str(&told(&path, &[&["stats", "--json"], &DAY[..]].concat())).unwrap();
     let a = &found["servers"]["a"];
@@ -121,7 +121,7 @@ fn stats_are_what_a_person_works_out_by_hand() {
 }
 
 #[test]
-fn stats_tell_what_replay_tells_of_the_same_samples() {
+fn stats_and_replay_agree_on_the_same_samples() {
     let (_dir, path) = &a_week();
     let export = tempfile::tempdir().unwrap();
     let file = export.path().join("week.csv.gz");
@@ -142,7 +142,7 @@ fn stats_tell_what_replay_tells_of_the_same_samples() {
 }
 
 #[test]
-fn rollups_tell_the_same_within_what_they_promise_and_say_that_they_do() {
+fn rollup_figures_agree_with_samples_within_their_accuracy() {
     let (_dir, path) = &a_week();
     let dir = tempfile::tempdir().unwrap();
     let rolled = store(options(dir.path()), week().samples());
@@ -172,7 +172,7 @@ fn rollups_tell_the_same_within_what_they_promise_and_say_that_they_do() {
 }
 
 #[test]
-fn an_export_comes_back_to_the_bit_and_lines_are_one_a_poll() {
+fn export_is_lossless_with_one_line_a_poll() {
     let (_dir, path) = &a_week();
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("all.csv");
@@ -200,7 +200,7 @@ fn an_export_comes_back_to_the_bit_and_lines_are_one_a_poll() {
 }
 
 #[test]
-fn a_reader_that_closes_an_export_early_is_no_error() {
+fn export_to_a_closed_pipe_is_no_error() {
     let (dir, path) = &a_week();
     let mut child = program(dir.path())
         .args(["export", "--store", path.to_str().unwrap()])
@@ -215,7 +215,7 @@ fn a_reader_that_closes_an_export_early_is_no_error() {
 }
 
 #[test]
-fn every_picture_is_sound_xml_and_shows_what_it_is_about() {
+fn every_chart_is_valid_xml_with_its_labels() {
     let (_dir, path) = &a_week();
     let marks = [
         (
@@ -250,7 +250,7 @@ fn every_picture_is_sound_xml_and_shows_what_it_is_about() {
 }
 
 #[test]
-fn nothing_one_sample_failures_only_and_a_century_have_pictures_and_answers() {
+fn sparse_stores_and_long_spans_have_charts_and_answers() {
     let (_a, empty) = small([]);
     let (_b, one) = small([measured("a", 0, 1e-3, 0.02)]);
     let (_c, dead) = small((0..100).map(|n| failed("a", n)));
@@ -275,7 +275,7 @@ fn nothing_one_sample_failures_only_and_a_century_have_pictures_and_answers() {
 }
 
 #[test]
-fn an_unknown_server_an_unwritable_file_and_a_wrong_store_are_said_plainly() {
+fn unknown_server_bad_file_and_wrong_store_are_plain_errors() {
     let (dir, path) = small(five());
     for command in [&["stats"][..], &["export"], &["report"], &["plot", "offset"]] {
         let said = complaint(&path, &[command, &["--server", "nix"]].concat());
@@ -294,7 +294,7 @@ fn an_unknown_server_an_unwritable_file_and_a_wrong_store_are_said_plainly() {
 }
 
 #[test]
-fn a_name_with_markup_is_text_everywhere() {
+fn markup_in_a_name_is_escaped_everywhere() {
     let name = "<script>alert('x')</script>&\"\u{1b}[2J";
     let (_dir, path) = small((0..120).map(|n| measured(name, n, 1e-3, 0.02)));
     for kind in KINDS {
@@ -360,7 +360,7 @@ fn with_alerts(dir: &Path, world: &ntp_monitor_core::world::World) {
 }
 
 #[test]
-fn a_report_lists_the_alerts_of_its_span_with_their_servers_beginnings_and_ends() {
+fn report_lists_the_alerts_of_its_span() {
     let dir = tempfile::tempdir().unwrap();
     let world = week();
     let path = store(options(dir.path()), world.samples());
@@ -383,7 +383,7 @@ fn a_report_lists_the_alerts_of_its_span_with_their_servers_beginnings_and_ends(
 }
 
 #[test]
-fn the_mail_has_a_picture_for_every_reference_and_no_svg() {
+fn mail_has_an_image_for_every_reference_and_no_svg() {
     let (_dir, path) = &a_week();
     let reader = Reader::open(path).unwrap();
     let span = Span { from_ns: 1_771_977_600 * S, to_ns: 1_772_668_800 * S };
@@ -490,7 +490,7 @@ fn single_server_is_not_shown_right_by_a_majority() {
 }
 
 #[test]
-fn one_server_alone_is_judged_with_all_of_them() {
+fn selected_server_is_judged_with_all_servers() {
     let (_dir, path) = &a_week();
     let reader = Reader::open(path).unwrap();
     let span = Span { from_ns: 0, to_ns: i64::MAX };
@@ -501,7 +501,7 @@ fn one_server_alone_is_judged_with_all_of_them() {
 }
 
 #[test]
-fn a_store_that_a_service_writes_is_read_all_the_same() {
+fn store_is_readable_while_a_service_writes() {
     let (_dir, path) = small(five());
     let held = ntp_monitor::store::Store::open(
         stored::options(path.parent().unwrap()),
@@ -512,7 +512,7 @@ fn a_store_that_a_service_writes_is_read_all_the_same() {
 }
 
 #[actix_rt::test]
-async fn the_api_lists_reports_shows_one_as_a_page_without_script_and_makes_one_for_who_may() {
+async fn api_lists_shows_and_makes_reports() {
     let hash: String = sha2::Sha256::digest(b"a token of ours").iter().map(|byte| format!("{byte:02x}")).collect();
     let tokens = json!([{ "name": "page", "role": "operate", "sha256": hash }]);
     let running = Running::start(&[("alpha", Script::good())], json!({ "http": { "tokens": tokens } })).await;

@@ -5,6 +5,7 @@
 
 mod damage;
 mod harm;
+mod packing;
 mod reading;
 mod rollups;
 mod traces;

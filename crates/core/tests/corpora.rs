@@ -1,6 +1,8 @@
 //! The properties of the fuzz targets (fuzz/subjects) hold for every input in fuzz/seeds. An input that a fuzzer found is
 //! added there.
 
+#![allow(clippy::unwrap_used, clippy::print_stdout)] // a failed unwrap is a failed test
+
 use std::path::Path;
 
 #[path = "../fuzz/subjects/csv.rs"]

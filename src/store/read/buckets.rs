@@ -7,7 +7,7 @@ use rusqlite::{Connection, Row, params};
 
 use super::{Reader, find_series};
 use crate::store::StoreError;
-use crate::store::codec::way_of;
+use crate::store::codes;
 use crate::store::rollup::{Counts, Grain};
 use crate::store::rollup_table;
 use ntp_monitor_core::sample::Timestamping;
@@ -133,5 +133,5 @@ fn decode(row: &Row<'_>) -> rusqlite::Result<Bucket> {
         _ => Some(BucketMeasure { n, offset_s: spread(11)?, delay_s: spread(14)?, distance_s: row.get(17)? }),
     };
     let counts = rollup_table::decode_counts(row)?;
-    Ok(Bucket { start_s: row.get(18)?, timestamping: way_of(row.get(19)?), counts, measure })
+    Ok(Bucket { start_s: row.get(18)?, timestamping: codes::way(row.get(19)?), counts, measure })
 }

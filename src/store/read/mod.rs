@@ -23,9 +23,12 @@ use std::sync::Arc;
 use rusqlite::{Connection, Row};
 
 use super::audit::AuditEntry;
-use super::codec::address_text;
+use super::damage::Damage;
 use super::error::StoreError;
 use super::events::{self, StoredEvent};
+use super::record::{Record, StoredSample};
+use super::samples::Samples;
+use super::series::address_text;
 use super::{audit, connection, evidence, meta, outbox, verdict_state};
 use crate::sinks::influx::outbox::{OutboxGauge, OutboxRow};
 use ntp_monitor_core::sample::{Evidence, SeriesKey, ServerIdent};
@@ -47,6 +50,10 @@ impl Series {
     fn ident(&self) -> Arc<ServerIdent> {
         ServerIdent::seen_from(&self.key.vantage, &self.key.server)
     }
+
+    fn stored(&self, record: Record) -> StoredSample {
+        record.into_stored(&self.ident(), self.key.address)
+    }
 }
 
 /// A read-only connection.
@@ -54,6 +61,7 @@ impl Series {
 pub struct Reader {
     conn: Connection,
     path: PathBuf,
+    damage: Damage,
 }
 
 impl Reader {
@@ -62,7 +70,18 @@ impl Reader {
     /// # Errors
     /// When the file does not exist, is not a store, or has another schema version.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
-        Ok(Self { conn: connection::open_reader(path)?, path: path.to_owned() })
+        Self::noting(path, Damage::default())
+    }
+
+    /// As [`Reader::open`]; what cannot be decoded is noted in `damage`.
+    pub(super) fn noting(path: &Path, damage: Damage) -> Result<Self, StoreError> {
+        Ok(Self { conn: connection::open_reader(path)?, path: path.to_owned(), damage })
+    }
+
+    /// The damaged parts that reads so far have skipped, each a sentence that names the missing samples.
+    #[must_use]
+    pub fn skipped(&self) -> Vec<String> {
+        self.damage.all()
     }
 
     pub(super) fn run<T>(
@@ -70,10 +89,18 @@ impl Reader {
         doing: &'static str,
         work: impl FnOnce(&Connection) -> rusqlite::Result<T>,
     ) -> Result<T, StoreError> {
+        self.run_on_samples(doing, |samples| work(samples.conn))
+    }
+
+    fn run_on_samples<T>(
+        &self,
+        doing: &'static str,
+        work: impl FnOnce(Samples<'_>) -> rusqlite::Result<T>,
+    ) -> Result<T, StoreError> {
         // One read transaction, so that several statements see the same commit.
         let work = || {
             let tx = self.conn.unchecked_transaction()?;
-            work(&tx)
+            work(Samples::new(&tx, &self.damage))
         };
         work().map_err(StoreError::sqlite(doing, &self.path))
     }

@@ -12,6 +12,7 @@ use crate::store::fleet::journal::Journal;
 use crate::store::fleet::{Accepted, Batch, Packer, Seqs, received};
 use crate::store::handle::StoreHandle;
 use crate::store::retention::before_ns;
+use crate::store::samples::Samples;
 use ntp_monitor_core::sample::Sample;
 
 /// Ranges of numbers are kept for longer than any agent keeps its journal by default.
@@ -44,14 +45,16 @@ impl Writer {
     pub(super) fn receive(&mut self, batch: &Batch) -> Result<Accepted, StoreError> {
         self.check_files(PATIENCE)?;
         let mut encoder = self.encoder.take();
+        let damage = self.damage.clone();
         let result = self.transact_unchecked("store samples of the fleet", |tx, cache, gauge| {
             let accepted = received::accept(tx, batch, crate::clock::now().wall_ns)?;
             let is_own = |sample: &Arc<Sample>| batch.own.as_ref() == Some(&sample.server.vantage);
             let others: Vec<_> = accepted.samples.iter().filter(|sample| !is_own(sample)).cloned().collect();
-            append(tx, cache, (encoder.as_mut(), None), &others, gauge)?;
+            append(Samples::new(tx, &damage), cache, (encoder.as_mut(), None), &others, gauge)?;
             Ok(accepted)
         });
         self.encoder = encoder;
+        self.pack_if_due();
         result
     }
 

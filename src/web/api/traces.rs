@@ -23,12 +23,15 @@ use ntp_monitor_core::stats::verdict::When;
 
 pub const ENDPOINTS: &[Endpoint] = &[Endpoint::get("/api/v1/history", || web::to(history))
     .about(
-        "The history of one or more servers in columns, for charts. The service chooses the resolution: every poll when \
-         there is room, otherwise steps of ten seconds or more. No step begins before the first poll.",
+        "The history of one or more servers in columns, for charts. The service chooses the resolution: every poll, or \
+         steps of ten seconds or more. No step begins before the first poll.",
     )
     .taking(&[
-        query("id", "string", "A server, as in the path of other questions; may be given more than once. All unless given; unknown ones are left out, \
-             unless all are."),
+        query(
+            "id",
+            "string",
+            "A server; may be given more than once. All unless given; unknown ones are left out, unless all are.",
+        ),
         query("tag", "string", "Tags, key:value or key, separated by commas; all must be there."),
         FROM,
         TO,
@@ -243,7 +246,7 @@ fn lines(state: &State, asked: &Question) -> Result<Vec<Line>, Problem> {
     Ok(lines.collect())
 }
 
-/// A name whose addresses are polled side by side has a line for each; any other name has one, whatever its address was.
+/// A name with several addresses has a line for each; any other name has one, whatever its address was.
 fn lines_of(state: &State, target: &Target) -> Vec<Line> {
     let Target { name, address } = target;
     let snapshot = state.snapshot.borrow();

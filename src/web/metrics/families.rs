@@ -2,7 +2,7 @@
 //! here, those of the program itself in [`super::own`].
 
 use super::family::{Family, Kind, Values, gauge, of_server, truth};
-use super::{alerts, fleet, notifiers, own, reports};
+use super::{alerts, fleet, notifiers, own, process, reports};
 use crate::web::view::row::Row;
 use ntp_monitor_core::sample::{Authentication, Outcome};
 use ntp_monitor_core::stats::events::EventKind;
@@ -304,6 +304,12 @@ pub static FAMILIES: &[Family] = &[
     own::STREAM_READERS,
     own::STREAM_CUT_OFF,
     own::STREAM_MISSED,
+    process::CPU,
+    process::MEMORY,
+    process::SWITCHES,
+    process::WRITTEN,
+    process::SERIES_TO_MOVE,
+    process::SAMPLES_MOVED,
     notifiers::NOTIFICATIONS,
     notifiers::QUEUE,
     notifiers::LAG,

@@ -9,6 +9,7 @@ mod family;
 mod fleet;
 mod notifiers;
 mod own;
+mod process;
 mod reports;
 mod scrape;
 mod table;

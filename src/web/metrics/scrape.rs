@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::config::Config;
 use crate::fleet::judge::Picture;
 use crate::fleet::state::{AgentView, HubView};
-use crate::store::JournalGauge;
+use crate::store::{JournalGauge, MoveGauge};
 use crate::web::State;
 use crate::web::live::Hub;
 use ntp_monitor_core::alert::status::AlertStatus;
@@ -23,6 +23,8 @@ pub struct Scrape {
     pub alerts: Arc<AlertStatus>,
     /// Who reads the stream.
     pub hub: Hub,
+    /// How far samples of an earlier release are moved.
+    pub moving: MoveGauge,
     /// When the service started.
     pub started: Stamp,
     /// What a hub makes of all vantages.
@@ -50,6 +52,7 @@ impl Scrape {
             health,
             alerts,
             hub,
+            moving: state.store.move_gauge(),
             started: state.started,
             fleet: state.fleet.picture.borrow().clone(),
             hub_view: state.fleet.hub.view(),

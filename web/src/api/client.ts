@@ -35,9 +35,25 @@ export interface Span {
   to: string;
 }
 
+/** The most servers that the service gives at once. */
+const SERVERS_AT_ONCE = 10_000;
+
+/** Every server, page by page. Servers that come or go meanwhile are right at the next reading. */
+async function allServers(signal?: AbortSignal): Promise<ServerPage> {
+  const page = (offset: number) =>
+    get<ServerPage>("servers", { limit: String(SERVERS_AT_ONCE), ...(offset > 0 && { offset: String(offset) }) }, signal);
+  const all = await page(0);
+  while (all.servers.length < all.total) {
+    const next = await page(all.servers.length);
+    if (next.servers.length === 0) break;
+    all.servers.push(...next.servers);
+  }
+  return all;
+}
+
 /** Measurements, verdicts, health. */
 export const api = {
-  servers: (signal?: AbortSignal) => get<ServerPage>("servers", { limit: "10000" }, signal),
+  servers: allServers,
   server: (id: string, signal?: AbortSignal) => get<ServerDetail>(server(id), {}, signal),
   history: (ids: readonly string[], query: Record<string, string>, signal?: AbortSignal) =>
     get<HistoryBody>("history", [...ids.map((id): [string, string] => ["id", id]), ...Object.entries(query)], signal),

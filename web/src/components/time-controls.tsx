@@ -57,7 +57,7 @@ export function TimeControls({ window, begins_s }: { window: Window; begins_s: n
         {instant(window.from_s * 1000, zone.value)} to {instant(window.to_s * 1000, zone.value)} {zone.value} ({span(window.to_s - window.from_s)})
       </span>
       {begins_s > window.from_s && <span class="muted">Drawn from {instant(begins_s * 1000, zone.value)}: nothing is recorded before.</span>}
-      <span class="muted hint">Drag in a chart to zoom, Back undoes it; arrows, + and − work here too.</span>
+      <span class="muted hint">Drag to zoom, Back undoes it; arrows, + and − work too.</span>
       {typing && <Typed window={window} onDone={() => setTyping(false)} />}
     </div>
   );

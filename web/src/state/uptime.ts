@@ -30,6 +30,12 @@ export function daysOf(series: Pick<HistorySeries, "time" | "polls" | "samples">
   return days;
 }
 
+/** Forgets what was read: the reader has signed out of a page that is not open. */
+export function forgetUptime(): void {
+  uptime.value = new Map();
+  asked.clear();
+}
+
 async function read(ids: readonly string[], signal: AbortSignal): Promise<void> {
   const from = new Date((Math.floor(Date.now() / (DAY_S * 1000)) - DAYS + 1) * DAY_S * 1000).toISOString();
   const { to, series } = await api.history(ids, { from, step: "1d", of: "offset", limit: "200" }, signal);

@@ -153,6 +153,10 @@ describe("rules", () => {
     const text = await page.getByRole("textbox", { name: "The configuration file" }).inputValue();
     expect(text).toContain("# The clocks of the office.");
     expect(text).toContain('[[alert]]\nname = "office"\nexpr = "offset_ms > 7.0 && name != \\"x\\""');
+    // The caret is where the rule was put, and that is in view.
+    const line = await page.getByRole("textbox", { name: "The configuration file" }).evaluate((box: HTMLTextAreaElement) =>
+      box.value.slice(box.selectionStart).split("\n").slice(0, 2).join("|"));
+    expect(line).toContain("[[alert]]");
     await page.getByText("It is valid, but not applied yet.").waitFor();
     expect(faults()).toEqual([]);
   });

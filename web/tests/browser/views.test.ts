@@ -126,6 +126,10 @@ describe("server", () => {
     const packet = kind.locator(".packet").first();
     await packet.locator("summary").click();
     expect(await packet.locator(".checks .failed").innerText()).toContain("Echoes the random cookie of our request");
+    // Forged replies are counted, an event and an alert.
+    await page.locator('section[aria-label="Events"]', { hasText: "answer none of our requests" }).waitFor({ timeout: 30_000 });
+    expect(Number(await page.locator(".server-head .facts button.link").innerText())).toBeGreaterThan(0);
+    await page.locator(".server-head", { hasText: "arrive in the name of spoofed" }).waitFor({ timeout: 30_000 });
     expect(faults).toEqual([]);
     await close();
   });

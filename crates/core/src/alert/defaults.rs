@@ -78,16 +78,6 @@ const RULES: &[Default] = &[
         ..USUAL
     },
     Default {
-        name: "server-suspected",
-        expr: "suspected",
-        held_for_s: 5 * MINUTE,
-        keep_firing_for_s: 10 * MINUTE,
-        summary: "{{ why }}",
-        description: "This is inferred from how its offset moved, not proven: a change of its path that left the delay as \
-                      it was would look the same.",
-        ..USUAL
-    },
-    Default {
         name: "spoofed-replies",
         expr: "spoofed_replies",
         held_for_s: 0,
@@ -96,6 +86,16 @@ const RULES: &[Default] = &[
         description: "They are rejected, so the measurements are not affected. Somebody forges replies, or a device on \
                       the path alters them; the page of the server shows the packets.",
         inhibit: false,
+        ..USUAL
+    },
+    Default {
+        name: "server-suspected",
+        expr: "suspected",
+        held_for_s: 5 * MINUTE,
+        keep_firing_for_s: 10 * MINUTE,
+        summary: "{{ why }}",
+        description: "This is inferred from how its offset moved, not proven: a change of its path that left the delay as \
+                      it was would look the same.",
         ..USUAL
     },
     Default {
@@ -209,7 +209,8 @@ const RULES: &[Default] = &[
         held_for_s: 2 * MINUTE,
         keep_firing_for_s: 10 * MINUTE,
         severity: Severity::Critical,
-        summary: "this host's clock is wrong by at least {{ local_error_at_least_ms }} ms",
+        summary: "this host's clock is {% if local_error_at_least_ms > 0 %}wrong by at least {{ local_error_at_least_ms }} \
+                  ms{% else %}probably wrong{% endif %}",
         description: "{{ verdict_sentence }}",
         inhibit: false,
         ..USUAL

@@ -16,14 +16,17 @@ impl History {
         Self { entries: VecDeque::new(), capacity: capacity.max(1) }
     }
 
-    /// Records the verdict of a round; the same verdict with newer numbers updates the last entry.
-    pub fn record(&mut self, verdict: FleetVerdict) {
+    /// Records the verdict of a round; the same verdict with newer numbers updates the last entry. Its onset may be
+    /// corrected to any earlier instant, but not to one that is more than `latest_ns` later.
+    pub fn record(&mut self, verdict: FleetVerdict, latest_ns: i64) {
         let Some(since) = verdict.since else { return };
         let mut newest = match self.entries.pop_back_if(|last| is_same(last, &verdict)) {
-            Some(last) => updated(last, verdict),
+            Some(last) => {
+                let before = last.since.filter(|before| since.0 > before.0.saturating_add(latest_ns));
+                FleetVerdict { since: before.or(Some(since)), ..updated(last, verdict) }
+            }
             None => verdict,
         };
-        newest.since = Some(since);
         // An onset that was found late contradicts entries that accuse nobody, or less.
         while self.entries.back().is_some_and(|last| is_superseded(last, &newest)) {
             self.entries.pop_back();
@@ -109,11 +112,11 @@ mod tests {
     #[test]
     fn new_verdict_ends_the_one_before_at_its_onset() {
         let mut history = History::new(10);
-        history.record(verdict(0, &[]));
-        history.record(verdict(100, &[("a", 0.1)]));
-        history.record(verdict(90, &[("a", 0.3)]));
-        history.record(verdict(90, &[("a", 0.2)]));
-        history.record(verdict(500, &[]));
+        history.record(verdict(0, &[]), 20);
+        for (since, gap_s) in [(100, 0.1), (90, 0.3), (90, 0.2), (300, 0.2)] {
+            history.record(verdict(since, &[("a", gap_s)]), 20);
+        }
+        history.record(verdict(500, &[]), 20);
         let entries: Vec<_> = history.entries().collect();
         let spans: Vec<_> = entries.iter().map(|it| (it.since.unwrap().0, it.until.map(|until| until.0))).collect();
         assert_eq!(spans, [(0, Some(90)), (90, Some(500)), (500, None)]);

@@ -252,6 +252,6 @@ impl Fleet {
         let first_ns = self.first_ns.unwrap_or(now_ns);
         let round = judge::Round { grid: &self.grid, conflict: &conflict, proofs: &proofs, now_ns, first_ns, round_s };
         let verdict = judge::judge(&round, &mut self.findings, &mut self.movement, &labels);
-        self.history.record(verdict);
+        self.history.record(verdict, (3e9 * round_s) as i64);
     }
 }

@@ -8,7 +8,9 @@ use super::{Fleet, FleetConfig};
 use crate::sample::Sample;
 
 /// Samples that wait to be put in order. When there are more, the older half is judged: what comes later is out of order.
-const WAITING: usize = 2_000_000;
+const WAITING: usize = 250_000;
+/// The same while there is one vantage only.
+const WAITING_ALONE: usize = 20_000;
 /// Offsets of a vantage from which it is known how far off its clock is.
 const OFFSETS: usize = 9;
 /// A vantage whose clock is off by more than this is put on the time of the servers, in seconds.
@@ -42,9 +44,10 @@ impl FleetReplay {
     pub fn observe(&mut self, sample: &Arc<Sample>) {
         let at_ns = self.true_ns(sample);
         self.waiting.push((at_ns, Arc::clone(sample)));
-        if self.waiting.len() >= WAITING {
+        let most = if self.offsets.len() > 1 { WAITING } else { WAITING_ALONE };
+        if self.waiting.len() >= most {
             self.sort();
-            let rest = self.waiting.split_off(WAITING / 2);
+            let rest = self.waiting.split_off(self.waiting.len() / 2);
             let older = std::mem::replace(&mut self.waiting, rest);
             self.judge(older);
         }

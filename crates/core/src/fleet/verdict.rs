@@ -24,6 +24,21 @@ pub enum FleetState {
     Undecidable,
 }
 
+impl FleetState {
+    /// The state as JSON names it.
+    #[must_use]
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Consistent => "consistent",
+            Self::ServerWrong => "server_wrong",
+            Self::VantageWrong => "vantage_wrong",
+            Self::Path => "path",
+            Self::Several => "several",
+            Self::Undecidable => "undecidable",
+        }
+    }
+}
+
 /// In which way a server or a vantage is wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]

@@ -1,5 +1,7 @@
 //! The authenticated encryption that key exchange agrees on, and its keys.
 
+use serde::{Deserialize, Serialize};
+
 use std::fmt;
 
 use aes_siv::KeyInit;
@@ -8,7 +10,7 @@ use aes_siv::siv::{Aes128Siv, Aes256Siv};
 /// An algorithm for authenticated encryption (IANA registry of AEAD algorithms).
 ///
 /// AEAD_AES_128_GCM_SIV (30) is not offered: implementations derive its keys differently.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Aead {
     /// 15: AEAD_AES_SIV_CMAC_256, which every server must have.
     AesSivCmac256,

@@ -2,18 +2,18 @@
 //!
 //! A figure of reachability and plausibility, not of accuracy: root distance plays no part. The pool hands out servers
 //! that score above 10; a perfect one converges to 20. Polls that failed on our side (names that do not resolve, own
-//! faults) leave the score alone, as the pool's monitor does not submit them.
+//! faults) do not change the score, because the pool's monitor does not submit them.
 
 use serde::{Serialize, Serializer};
 
 use crate::ntp::KissCode;
 use crate::sample::{Outcome, Sample};
 
-/// The score of one server, from a start of 0. Serialises as a number.
+/// The score of one server, which starts at 0. Serialises as a number.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct PoolScore(f64);
 
-/// What one poll does to a score.
+/// The effect of one poll on a score.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Step {
     step: f64,
@@ -22,7 +22,7 @@ struct Step {
 }
 
 impl PoolScore {
-    /// The pool hands a server out above this.
+    /// The pool uses servers with a higher score.
     pub const GOOD: f64 = 10.0;
 
     /// The score now, about −100 to 20.
@@ -31,14 +31,14 @@ impl PoolScore {
         self.0
     }
 
-    /// Takes the result of a poll into account.
+    /// Adds the result of a poll.
     pub fn record(&mut self, sample: &Sample) {
         if let Some(step) = step_of(sample) {
             self.apply(step);
         }
     }
 
-    /// Takes many polls into account of which only sums are known: how they ended, in the order of [`Outcome::LABELS`],
+    /// Adds many polls at once from their sums: how they ended, in the order of [`Outcome::LABELS`],
     /// and their mean offset. Within them the score moves as if every poll had the mean effect.
     pub fn record_sums(&mut self, outcomes: &[u64; Outcome::LABELS.len()], mean_offset_s: Option<f64>) {
         let offset = mean_offset_s.map(|offset_s| step_of_offset(offset_s, 0));

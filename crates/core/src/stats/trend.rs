@@ -183,7 +183,7 @@ mod tests {
     /// `scipy.stats.theilslopes(x, t, 0.95)`, SciPy 1.17.1, on offsets of `NTP-IPv6-with-Auth.pcap` of the Wireshark
     /// sample captures: one spike of −122 ms, for which least squares sees −22 ppm.
     #[test]
-    fn slope_and_interval_of_a_real_series_with_a_spike_are_those_of_scipy() {
+    fn slope_of_a_real_series_with_a_spike_matches_scipy() {
         let t = [
             0.0,
             64.000017,
@@ -237,7 +237,7 @@ mod tests {
 
     /// The same function of SciPy on 20 ppm with 1 ms of uniform noise, polled every 64 s, and four spikes.
     #[test]
-    fn slope_and_interval_of_a_drift_with_spikes_are_those_of_scipy() {
+    fn slope_of_a_drift_with_spikes_matches_scipy() {
         let x = [
             -0.0009998278198762927,
             0.0011738313391496573,
@@ -333,7 +333,7 @@ mod tests {
     }
 
     #[test]
-    fn too_few_points_have_no_drift_and_equal_offsets_have_none_either() {
+    fn few_points_have_no_drift_and_equal_offsets_zero_drift() {
         let flat =
             |n: usize| -> Vec<_> { (0..n).map(|i| Point { at_s: i as f64, offset_s: 0.5, delay_s: 0.01 }).collect() };
         assert_eq!(of_low_delay(&flat(4), 64), None);

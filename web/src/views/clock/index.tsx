@@ -32,8 +32,8 @@ export function ClockView({ picture }: { picture: Picture }) {
     <>
       <h1 class="view-title">The clock of {picture.health.vantage}</h1>
       <Opinion verdict={picture.verdict} />
-      {error && !data && <Failure what="The own clock" error={error} retry={retry} />}
-      {!data && !error && <Loading what="the own clock" />}
+      {error && !data && <Failure what="This host's clock" error={error} retry={retry} />}
+      {!data && !error && <Loading what="this host's clock" />}
       {data && <Kernel local={data} />}
       <ClockHistory host={picture.health.vantage} window={window} now={data} events={own} />
       <Happened events={events.data && own} error={events.error} retry={events.retry} />

@@ -8,7 +8,7 @@ export const NAMES: Record<Measure, string> = {
   offset: "Offset", delay: "Delay", jitter: "Jitter", loss: "Loss", score: "Score", tdev: "TDEV",
 };
 
-/** More lines cannot be told apart. */
+/** More lines are hard to distinguish. */
 export const MOST_LINES = 12;
 
 export interface Chosen {

@@ -21,7 +21,7 @@ function Log() {
   const { data, error, retry } = useResource("audit", settings.audit, 10_000);
   if (error && !data) return <Failure what="The audit log" error={error} retry={retry} />;
   if (!data) return <Loading what="the audit log" />;
-  if (data.entries.length === 0) return <Empty>Nobody has changed anything yet.</Empty>;
+  if (data.entries.length === 0) return <Empty>The configuration has not been changed yet.</Empty>;
   return (
     <div class="scroll" tabIndex={0} role="region" aria-label="Audit log entries">
       <table class="plain stacks">

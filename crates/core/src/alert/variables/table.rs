@@ -158,9 +158,12 @@ pub static VARIABLES: &[Variable] = &[
             leap.list.is_some().then(|| announced && is_unlisted())
         },
     ),
-    truth("falseticker", Of::Server, "Whether the verdict says that the server is wrong.", |view| {
-        view.verdict().map(|it| it.blamed && it.class == Class::Falseticker)
-    }),
+    truth(
+        "falseticker",
+        Of::Server,
+        "Whether the error ranges prove the server wrong; false while it is only suspected.",
+        |view| view.verdict().map(|it| it.blamed && it.class == Class::Falseticker),
+    ),
     truth("suspected", Of::Server, "Whether the verdict infers that the server is wrong, without proof.", |view| {
         view.verdict().map(|it| it.blamed && !it.proven && !is_of_path(it.kind))
     }),

@@ -66,7 +66,10 @@ impl Movement {
                     continue;
                 }
                 path.last_ns = last.at_ns;
-                let shift_s = vantage.cells[&server].offset_s().unwrap_or(last.offset_s);
+                // Cells are read at different times: one of two clocks that drift apart has gone on since.
+                let drift = drift(&self.servers[server]) - drift(&self.vantages[at]);
+                let age_s = (now_ns - last.at_ns) as f64 / 1e9;
+                let shift_s = vantage.cells[&server].offset_s().unwrap_or(last.offset_s) + drift * age_s;
                 let offset_s = shift_s - self.servers[server].position_s + self.vantages[at].position_s;
                 match path.beyond_s(offset_s, last.delay_s) {
                     None => path.warm_up(offset_s, last.delay_s),
@@ -124,6 +127,12 @@ impl Movement {
     pub fn paths(&self) -> impl Iterator<Item = (&(usize, usize), &Path)> {
         self.paths.iter()
     }
+}
+
+/// The rate of a clock that is known to drift, in seconds a second.
+fn drift(track: &Track) -> f64 {
+    let is_drifting = track.moved.as_ref().is_some_and(|moved| moved.manner == Manner::Drift);
+    if is_drifting { track.rate() } else { 0.0 }
 }
 
 /// The scatter of the readings of each party in this round; `None` where there was no reading.

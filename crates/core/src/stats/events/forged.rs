@@ -44,7 +44,8 @@ impl ForgedWatch {
         let (rate, end, sentence) = match turn {
             Turn::Lasts(rate) => {
                 let sentence = format!(
-                    "Replies that answer none of our requests arrive in the name of {name}, at {rate}; they are rejected."
+                    "Replies that answer none of our requests arrive in the name of {name}, at {rate}; they are \
+                     rejected."
                 );
                 (rate, None, sentence)
             }

@@ -89,7 +89,7 @@ impl Open {
     }
 }
 
-/// Whether two events may be the same, of which more has become known.
+/// Whether one event may be a refined report of the other.
 fn is_same_matter(a: &Event, b: &Event) -> bool {
     a.server == b.server && a.address == b.address && family(a.kind) == family(b.kind)
 }

@@ -29,7 +29,7 @@ pub enum LeapListError {
     /// No entries.
     #[error("the file has no entries; is it a leap-seconds.list?")]
     Empty,
-    /// Without an expiry nobody knows for how long it holds.
+    /// Without an expiry it is unknown how long the list is valid.
     #[error("the file has no expiry line (#@)")]
     NoExpiry,
     /// The hash line is there and wrong.
@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn the_leap_second_of_2016_is_found_the_day_before_and_not_the_day_after() {
+    fn leap_second_of_2016_is_due_only_before_it() {
         let list = LeapList::parse(IERS).unwrap();
         let midnight = 1_483_228_800;
         assert_eq!(list.next_leap(midnight - 3600, 86_400), Some(LeapSecond { at_unix_s: midnight, sign: 1 }));

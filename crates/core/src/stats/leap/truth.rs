@@ -119,7 +119,7 @@ impl LeapKeeper {
         &self.truth
     }
 
-    /// Looks at what servers announce at `now`, which is `at_s` seconds on an axis that nobody steps. Adds the events
+    /// Looks at what servers announce at `now`, which is `at_s` seconds on an axis without steps. Adds the events
     /// that began or ended.
     pub fn look(&mut self, servers: &[(&str, Leap)], now: When, at_s: f64, events: &mut Vec<Event>) {
         let unix_s = now.0.div_euclid(1_000_000_000);
@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn servers_that_hear_of_a_leap_second_one_after_the_other_do_not_disagree() {
+    fn staggered_leap_announcements_are_no_disagreement() {
         let mut keeper = keeper();
         let from_s = MIDNIGHT_2017_S - 20 * 86_400;
         let torn = [("a", Leap::Insert), ("b", Leap::None)];

@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn an_announcement_in_march_is_impossible_and_one_that_is_not_listed_is_reported() {
+    fn impossible_and_unlisted_announcements_are_reported() {
         let march = 1_488_800_000;
         let findings = judge_announcements(&[("a", Leap::Insert)], Some(&list()), march);
         assert_eq!(findings.len(), 2);

@@ -33,7 +33,7 @@ use crate::sample::Sample;
 /// The probability with which an interval holds the true deviation.
 pub const CONFIDENCE: f64 = 0.95;
 
-/// Why there is no stability to show.
+/// Why stability cannot be computed.
 #[derive(Debug, Clone, Copy, PartialEq, Error)]
 pub enum StabilityError {
     /// Three phases make one second difference.
@@ -77,14 +77,14 @@ pub fn of_samples<'a>(
     Ok(Stability::of(&PhaseGrid::from_samples(tau0_s, &phases)?, taus_s))
 }
 
-/// A deviation and how many terms carry it.
+/// A deviation and the number of its terms.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Estimate {
     dev: f64,
     n: u64,
 }
 
-/// Deviations by averaging time. All vectors run in parallel with `tau_s`; what too few terms support is `None`.
+/// Deviations by averaging time. All vectors are parallel to `tau_s`; a figure with too few terms is `None`.
 ///
 /// A row is shown when its factor is at most a third of the slots and three terms or more carry its Allan deviation.
 /// ADEV, MDEV and HDEV are fractional frequencies, TDEV, MTIE and TIE rms are seconds.
@@ -96,7 +96,7 @@ pub struct Stability {
     pub slots: usize,
     /// Slots that hold a sample.
     pub measured: usize,
-    /// What the intervals are worth.
+    /// The probability with which an interval holds the true deviation.
     pub confidence: f64,
     /// Averaging times in seconds.
     pub tau_s: Vec<f64>,
@@ -134,7 +134,7 @@ pub struct Stability {
     pub tie_rms: Vec<Option<f64>>,
 }
 
-/// The terms below which a figure is not shown.
+/// A figure with fewer terms is not shown.
 const MIN_TERMS: u64 = 3;
 
 impl Stability {
@@ -182,11 +182,11 @@ impl Stability {
     }
 }
 
-/// One averaging time at work.
+/// The input of one row.
 struct Row<'a> {
     x: &'a [f64],
     second: &'a [f64],
-    /// Phases that are no gaps.
+    /// The number of phases, without gaps.
     measured: usize,
     m: usize,
     tau_s: f64,

@@ -65,7 +65,7 @@ const ROUNDING: f64 = 1e-28;
 /// long: each octave counts alike.
 const MEMORY: f64 = 0.5;
 /// An estimate that differs from the pool by more than this, divided by the root of its blocks, is about three standard
-/// deviations off. Another noise has taken over, and the pool begins anew.
+/// deviations off. Another noise has taken over, and the pool starts over.
 const ANOTHER_NOISE: f64 = 10.0;
 /// An uncertain exponent gives intervals that are too narrow rather than too wide, so it is taken lower by this, divided
 /// by the root of the pooled blocks. White PM and random walk FM are the ends of the scale and need no correction.

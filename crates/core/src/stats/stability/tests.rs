@@ -41,7 +41,7 @@ fn assert_printed(column: &[Option<f64>], printed: &[&str]) {
 
 /// NIST SP 1065 Table 31 (p. 108).
 #[test]
-fn the_1000_point_suite_comes_out_to_the_printed_digits() {
+fn nist_1000_point_suite_matches_all_printed_digits() {
     let got = analyse(suite(), &[1.0, 10.0, 100.0]);
     assert_printed(&got.oadev, &["0.2922319", "0.09159953", "0.03241343"]);
     assert_printed(&got.mdev, &["0.2922319", "0.06172376", "0.02170921"]);
@@ -52,7 +52,7 @@ fn the_1000_point_suite_comes_out_to_the_printed_digits() {
 
 /// NIST SP 1065 Tables 29 and 30 (p. 107), from NBS Monograph 140 Annex 8.E.
 #[test]
-fn nbs14_comes_out_to_the_printed_digits() {
+fn nbs14_matches_all_printed_digits() {
     let x = vec![0.0, 892.0, 1701.0, 2524.0, 3322.0, 3993.0, 4637.0, 5520.0, 6423.0, 7100.0];
     let got = analyse(x, &[1.0, 2.0]);
     assert_printed(&got.oadev, &["91.22945", "85.95287"]);
@@ -102,7 +102,7 @@ fn intervals_are_those_of_stable32() {
 /// The sums over complete triples and quadruples of the suite with 200 phases missing; the Allan deviations equal
 /// `allantools.gradev` (AllanTools 2024.6).
 #[test]
-fn gaps_stay_gaps() {
+fn gaps_are_skipped_like_allantools_gradev() {
     let mut x = suite();
     let mut state = 20_240_229;
     for (i, x) in x.iter_mut().enumerate().take(1000) {
@@ -146,7 +146,7 @@ fn gaps_stay_gaps() {
 }
 
 #[test]
-fn one_lost_poll_does_not_void_the_modified_deviation_around_it() {
+fn lost_poll_does_not_void_the_modified_deviation() {
     let mut x = suite();
     let whole = analyse(x.clone(), &[8.0]);
     x.iter_mut().step_by(20).for_each(|x| *x = f64::NAN);
@@ -156,7 +156,7 @@ fn one_lost_poll_does_not_void_the_modified_deviation_around_it() {
 }
 
 #[test]
-fn recorded_samples_are_put_on_the_grid_of_their_polls_and_ways_are_not_mixed() {
+fn samples_are_put_on_a_grid_without_mixing_timestamping() {
     let x = suite();
     let mut samples: Vec<_> = x.iter().zip(0..).map(|(x, i)| sample(64.0 * f64::from(i), *x, 0.01)).collect();
     let whole = of_samples(samples.iter(), Some(&[64.0, 640.0])).unwrap();
@@ -180,7 +180,7 @@ fn linear_drift_is_seen_by_allan_and_not_by_hadamard() {
 }
 
 #[test]
-fn equal_offsets_are_perfectly_stable_and_their_noise_is_not_named() {
+fn equal_offsets_have_zero_deviation_and_no_noise_type() {
     let got = analyse(vec![0.125; 200], &[1.0, 16.0]);
     assert_eq!(got.oadev, [Some(0.0); 2]);
     assert_eq!(got.mtie, [Some(0.0); 2]);
@@ -188,7 +188,7 @@ fn equal_offsets_are_perfectly_stable_and_their_noise_is_not_named() {
 }
 
 #[test]
-fn averaging_times_default_to_octaves_and_end_at_a_third_of_the_span() {
+fn averaging_times_default_to_octaves_up_to_a_third() {
     let grid = PhaseGrid::from_phase(64.0, suite()[..100].to_vec()).unwrap();
     let octaves = Stability::of(&grid, None);
     assert_eq!(octaves.tau_s, [64.0, 128.0, 256.0, 512.0, 1024.0, 2048.0]);
