@@ -10,7 +10,7 @@ use super::own::{Now, Own};
 use super::proof::{self, Claim};
 use super::robust;
 use super::series::Series;
-use super::track::{KEPT, Peers, Scratch, weight};
+use super::track::{Peers, Scratch, weight};
 use super::watch::Watch;
 use crate::stats::consensus::{Interval, MIN_SERVERS};
 
@@ -348,8 +348,7 @@ impl Engine {
             self.cuts.push(self.round);
             self.dirty = true;
         }
-        // What the common mode was before is no measure once half of those that make it are measured from new levels.
-        self.cuts.retain(|round| self.round - round < KEPT as u64);
+        self.cuts.retain(|round| self.round - round < 32);
         if !settled.is_empty() && self.cuts.len() * 2 >= voters.len() {
             self.cuts.clear();
             self.own.track.cut();
