@@ -1,7 +1,6 @@
 //! What a certificate of a key-exchange server says, and how near its end is.
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
 
 /// A certificate, as people know it. The texts come from the server: on one line and of limited length.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
