@@ -1,5 +1,7 @@
 //! What a certificate of a key-exchange server says, and how near its end is.
 
+use serde::{Deserialize, Serialize};
+
 use jiff::Timestamp;
 
 /// A certificate, as people know it. The texts come from the server: on one line and of limited length.
