@@ -19,7 +19,7 @@ fn servers(playground: &Playground) -> (Vec<ScriptedServer>, String) {
 fn first_verdict(monitor: &mut Monitor) -> (String, Vec<(String, String)>) {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     find("a verdict", || {
-        let verdict = monitor.get("/api/v1/verdict").1["verdict"].clone();
+        let verdict = monitor.get("/api/v1/verdict").1;
         let is_early = matches!(verdict["reason"].as_str(), Some("restoring" | "no samples yet"));
         let servers = verdict["servers"].as_array().cloned().unwrap_or_default();
         let blamed = servers.iter().filter(|server| server["blamed"] == true);
