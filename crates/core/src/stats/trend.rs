@@ -114,7 +114,7 @@ fn wander_half_width(points: &[(f64, f64)], slope: f64) -> Option<f64> {
     for (x, y) in points {
         residuals[(((x - first) / step).round() as usize).min(end)] = (y - middle).clamp(-most, most);
     }
-    slope::half_width(&residuals).map(|half| half / step)
+    slope::half_width(&residuals, CONFIDENCE).map(|half| half / step)
 }
 
 /// The drift of offsets in time order, from the lowest-delay sample of each of at most `groups` equal stretches of
