@@ -3,7 +3,6 @@
 use serde::{Deserialize, Serialize};
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
 
 /// A certificate, as people know it. The texts come from the server: on one line and of limited length.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
