@@ -11,6 +11,7 @@ mod attribution;
 mod captures;
 mod chronyd;
 mod csv;
+mod fleet;
 mod replay;
 mod schedule;
 mod sim;

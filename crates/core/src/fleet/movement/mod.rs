@@ -39,7 +39,7 @@ pub(super) struct Movement {
     pub vantages: Vec<Track>,
     paths: BTreeMap<(usize, usize), Path>,
     raw: Vec<VecDeque<RawStep>>,
-    /// What the clocks of each vantage said when its movement was found.
+    /// What the clocks of each vantage reported when its movement was found.
     testimonies: Vec<Option<Testimony>>,
 }
 
