@@ -15,7 +15,7 @@ pub(super) use track::{Manner, Moved, Track, median};
 
 use super::Vantage;
 use super::grid::Grid;
-use super::round::RawStep;
+use super::raw::RawStep;
 use fit::{Shown, explain};
 
 /// Rounds of which it is kept what a vantage's clock was set by.
