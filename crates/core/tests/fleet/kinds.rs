@@ -268,7 +268,7 @@ pub const KINDS: &[(&str, Make)] = &[
     ("calm_lan", |seed| Case::new(lan(seed).world)),
     ("calm_wandering", |seed| {
         let mut d = drawn(seed);
-        d.world.wander_s = 2e-3;
+        d.world.wander_s = 1e-3;
         Case::new(d.world)
     }),
     ("calm_lossy", |seed| {
