@@ -4,6 +4,9 @@ CARGO ?= cargo
 # The cargo profile of `make build` and `make demo`: `make demo PROFILE=release` takes longer to build and uses less memory and CPU.
 PROFILE ?= dev
 ARGS ?=
+# The platform of `make build` and `make dist`; this one unless set.
+TARGET ?=
+IMAGE ?= ntp-monitor
 # Most tests spend their time waiting for servers or processes, so more of them run in parallel than there are cores.
 export RUST_TEST_THREADS ?= 4
 CARGO_TEST = $(CARGO) test --locked --workspace --no-fail-fast \
@@ -17,11 +20,15 @@ endif
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: demo test lint lint-tools lint-format lint-shell lint-crates lint-code lint-docs lint-words bench build dashboards page \
-        page-test deb dist docs fmt clean help
+.PHONY: demo demo-fleet test long fuzz lint lint-tools lint-format lint-shell lint-crates lint-code lint-docs lint-words lint-workflows \
+        lint-page bench build dashboards page page-test deb dist image docs fmt clean help
 
 demo: build ## build everything and run the service against scripted NTP servers on loopback (options: ARGS="...")
 	$(CARGO) run --locked --profile $(PROFILE) --bin ntp-monitor -- demo $(ARGS)
+
+demo-fleet: build ## run a fleet on loopback: nats-server (fetched), a hub and four agents with scripted clocks
+	scripts/fetch-nats-server.sh
+	$(CARGO) run --locked --profile $(PROFILE) --bin ntp-monitor -- demo --fleet $(ARGS)
 
 # All tests run even if some fail. A test program that hangs is killed. Documentation tests run first, so that the last
 # lines of the output are the results of the other tests.
@@ -36,8 +43,11 @@ test: ## install what the tests need (as root; otherwise say what is missing) an
 	$(CARGO_TEST) --lib --bins --tests || status=$$?; \
 	{ set +x; exit $$status; } 2>/dev/null
 
+fuzz: ## fuzz one target of the core for 20 s, another one each day (ARGS="TARGET SECONDS" for a certain one)
+	scripts/fuzz.sh $(ARGS)
+
 # `make --keep-going lint` runs all of them even if one fails.
-lint: lint-format lint-shell lint-crates lint-code lint-words lint-docs ## rustfmt, clippy, rustdoc, cargo-deny, shellcheck, plain words
+lint: lint-format lint-shell lint-crates lint-code lint-words lint-docs lint-workflows lint-page ## rustfmt, clippy, rustdoc, cargo-deny, cargo-machete, shellcheck, actionlint, biome, plain words
 
 lint-tools:
 	scripts/install-dependencies.sh build lint
@@ -59,6 +69,9 @@ lint-docs: lint-tools
 	RUSTDOCFLAGS="-D warnings -A rustdoc::private_intra_doc_links" \
 	$(CARGO) doc --locked --workspace --no-deps --document-private-items
 
+lint-workflows:
+	@if command -v actionlint >/dev/null; then actionlint; else echo 'workflows NOT CHECKED: actionlint is not installed'; fi
+
 lint-words: ## check comments, documents and messages for words that plain technical English avoids
 	scripts/check-words.sh
 
@@ -66,9 +79,12 @@ bench: ## run the benchmarks
 	scripts/install-dependencies.sh build test
 	$(CARGO) bench --locked $(ARGS)
 
+long: ## run the long evaluations that print the tables of docs/ANALYSIS.md (hours of processor time)
+	VERDICT_SEEDS=40 cargo test --release -p ntp-monitor-core --test verdict -- --nocapture
+
 build: page ## build the program and its web page (PROFILE=release to install it)
 	scripts/install-dependencies.sh build
-	$(CARGO) build --locked --profile $(PROFILE)
+	$(CARGO) build --locked --profile $(PROFILE) $(if $(TARGET),--target $(TARGET))
 
 dashboards: ## generate the dashboards and alert rules in grafana/ and prometheus/
 	node grafana/generate/generate.mjs
@@ -78,10 +94,13 @@ deb: ## build the Debian package in target/package
 	@$(MAKE) --no-print-directory build PROFILE=release
 	scripts/package.sh deb
 
-dist: ## build the release archive with checksums and bill of materials in target/package
+dist: ## build the release archive with checksums and bill of materials in target/package (TARGET=x86_64-unknown-linux-musl: static)
 	scripts/install-dependencies.sh build package
 	@$(MAKE) --no-print-directory build PROFILE=release
-	scripts/package.sh dist
+	TARGET=$(TARGET) scripts/package.sh dist
+
+image: ## build the container image (IMAGE=NAME)
+	docker build --tag $(IMAGE) .
 
 docs: ## build the documentation site in target/site; broken links fail
 	scripts/build-docs.sh
@@ -111,6 +130,9 @@ web/node_modules/.built: web/node_modules/.package-lock.json $(PAGE_SOURCES)
 
 page-test: page
 	cd web && npm run --if-present test
+
+lint-page: web/node_modules/.package-lock.json
+	cd web && npm run --silent lint
 else
-page page-test: ; @:
+page page-test lint-page: ; @:
 endif

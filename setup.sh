@@ -525,7 +525,11 @@ install_all() {
     if ! start_service; then roll_back; fi
     run rm -rf "$before"
     if [ -z "$destdir" ] && [ -e "$kept_store" ]; then as_owner "$store_dir" rm -f "$kept_store"; fi
-    say "done; $prefix/bin/$PROGRAM doctor --config /etc/ntp-monitor/servers.toml looks whether all is well"
+    if [ "$dry" = yes ]; then
+        say "nothing was changed (--dry-run)"
+    else
+        say "done; $prefix/bin/$PROGRAM doctor --config /etc/ntp-monitor/servers.toml looks whether all is well"
+    fi
 }
 
 uninstall() {

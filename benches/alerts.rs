@@ -29,7 +29,7 @@ fn main() {
     let (mut engine, mut times) = (Engine::new(book(), snapshot.at), Vec::new());
     for round in 0..rounds {
         let now = Stamp { mono_ns: round * 10_000_000_000, ..snapshot.at };
-        let observed = Observation { now, servers: &idents, snapshot: &snapshot, health: &health };
+        let observed = Observation { now, servers: &idents, snapshot: &snapshot, health: &health, fleet: None };
         let begin = Instant::now();
         let outcome = engine.step(&observed, &|| 0);
         times.push(begin.elapsed());

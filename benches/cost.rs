@@ -276,7 +276,7 @@ async fn engine_loop(port: u16) -> Result<(), Failure> {
     let (addresses, exchanges) = (addresses(1, SERVERS), number("--exchanges", EXCHANGES)?);
     let before = Reading::now();
     for address in addresses.iter().cycle().take(exchanges as usize) {
-        let query = Query { address: SocketAddr::from((*address, port)), timeout: Duration::from_secs(1) };
+        let query = Query::plain(SocketAddr::from((*address, port)), Duration::from_secs(1));
         if engine.probe(query).await.outcome != Outcome::Sample {
             return Err("an exchange failed".into());
         }
@@ -294,12 +294,12 @@ async fn engine_paced(port: u16) -> Result<(), Failure> {
     let instants = (interval.as_millis() / INSTANTS.as_millis()).max(1) as u32;
     for address in servers {
         let engine = Arc::clone(&engine);
-        let query = Query { address: SocketAddr::from((address, port)), timeout: Duration::from_secs(1) };
+        let address = SocketAddr::from((address, port));
         let mut due = start + INSTANTS * rand::random_range(1..=instants);
         tokio::spawn(async move {
             loop {
                 tokio::time::sleep_until(due).await;
-                engine.probe(query).await;
+                engine.probe(Query::plain(address, Duration::from_secs(1))).await;
                 due += interval;
             }
         });
@@ -318,6 +318,7 @@ async fn probers(config: Config) -> Result<(), Failure> {
     let tools = Tools {
         supervisor: Supervisor::new(Census::default(), clock.clone(), escalate, log::discard()).start(),
         resolver: Arc::new(SystemResolver::new(Duration::from_secs(1))),
+        trust: Arc::default(),
         engines,
         outlet: Outlet::new(queue, [ends.clone()]),
         ends,

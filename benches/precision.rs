@@ -1,5 +1,6 @@
 //! How far off the engines are: many probes at once against a chronyd that serves the clock of this very host, so that
-//! the true offset is zero. Kernel engine and `rsntp` take turns within the same run; idle, and with every core busy.
+//! the true offset is zero. Kernel engine, the same with NTS, and `rsntp` take turns within the same run; idle, and with
+//! every core busy. NTS has eight cookies, so its probes are eight at once.
 //!
 //! `cargo bench --bench precision`. Needs chronyd. Goals: p99 of |offset| at most 5 µs idle, 10 µs busy.
 
@@ -12,10 +13,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use common::chronyd::Chronyd;
+use common::authority::Authority;
+use common::chronyd::{Chronyd, NtsServer};
 use futures_util::future::join_all;
-use ntp_monitor::probe::{KernelEngine, ProbeEngine, Query, SntpEngine};
-use ntp_monitor_core::sample::Measure;
+use ntp_monitor::clock::SystemClock;
+use ntp_monitor::config::{Host, Nts};
+use ntp_monitor::probe::resolve::system::SystemResolver;
+use ntp_monitor::probe::{KernelEngine, NtsTools, ProbeEngine, ProbeReport, ProbeSession, Query, SntpEngine};
+use ntp_monitor_core::nts::FULL_STOCK;
+use ntp_monitor_core::sample::{Authentication, Measure};
 
 const PROBES_AT_ONCE: usize = 200;
 const ROUNDS: usize = 20;
@@ -25,9 +31,10 @@ fn main() {
     // `cargo test --benches` only wants to know that it builds and starts.
     let rounds = if std::env::args().any(|arg| arg == "--bench") { ROUNDS } else { 1 };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    let chronyd = Chronyd::start("127.0.0.1");
-    let engines: [(&str, Box<dyn ProbeEngine>); 2] =
-        [("kernel", Box::new(KernelEngine::new())), ("rsntp", Box::new(SntpEngine::new()))];
+    let authority = Authority::new();
+    let server = Chronyd::start_with_nts("127.0.0.1", "localhost", &authority);
+    let session = session(&server, &authority);
+    let (kernel, rsntp) = (KernelEngine::new(), SntpEngine::new());
     println!("{PROBES_AT_ONCE} probes at once, {rounds} rounds each, interleaved; microseconds\n");
     println!(
         "{:<6} {:<7} {:>6} {:>9} {:>9} {:>9} {:>10} {:>10}",
@@ -35,30 +42,52 @@ fn main() {
     );
     for load in ["idle", "busy"] {
         let busy = (load == "busy").then(BusyCores::start);
-        let mut tallies = [Tally::default(), Tally::default()];
+        let mut tallies = [(); 3].map(|()| Tally::default());
         for _ in 0..rounds {
-            for ((_, engine), tally) in engines.iter().zip(&mut tallies) {
-                runtime.block_on(burst(&**engine, &chronyd, tally));
-            }
+            runtime.block_on(burst(&kernel, &server.chronyd, &mut tallies[0]));
+            runtime.block_on(authentic_burst(&kernel, &session, &mut tallies[1]));
+            runtime.block_on(burst(&rsntp, &server.chronyd, &mut tallies[2]));
         }
         drop(busy);
-        for ((name, _), tally) in engines.iter().zip(&mut tallies) {
+        for (name, tally) in ["kernel", "nts", "rsntp"].into_iter().zip(&tallies) {
             tally.print(load, name);
         }
-        let [kernel, rsntp] = &mut tallies;
-        println!("{load:<6} rsntp/kernel: |offset| p99 {:.0} times\n", rsntp.offset_us(0.99) / kernel.offset_us(0.99));
+        let [kernel, nts, rsntp] = tallies.map(|tally| tally.offset_us(0.99));
+        println!("{load:<6} |offset| p99, times kernel: nts {:.1}, rsntp {:.0}\n", nts / kernel, rsntp / kernel);
     }
 }
 
 async fn burst(engine: &dyn ProbeEngine, chronyd: &Chronyd, tally: &mut Tally) {
-    let query = Query { address: chronyd.address, timeout: TIMEOUT };
-    let probes = (0..PROBES_AT_ONCE).map(|_| tokio::spawn(engine.probe(query)));
+    let probes = (0..PROBES_AT_ONCE).map(|_| tokio::spawn(engine.probe(Query::plain(chronyd.address, TIMEOUT))));
     for report in join_all(probes).await {
-        match report.ok().and_then(|report| report.measure) {
-            Some(measure) => tally.measures.push(measure),
-            None => tally.lost += 1,
+        tally.add(report.ok());
+    }
+}
+
+/// As many probes as [`burst`] makes, as many at once as there are cookies. Only authentic replies count.
+async fn authentic_burst(engine: &KernelEngine, session: &ProbeSession, tally: &mut Tally) {
+    for _ in 0..PROBES_AT_ONCE / FULL_STOCK {
+        session.prepare().await;
+        let queries = std::iter::from_fn(|| session.query(TIMEOUT).ok());
+        let probes = queries.take(FULL_STOCK).map(|query| tokio::spawn(engine.probe(query)));
+        for report in join_all(probes).await {
+            let mut report = report.ok().filter(|report| report.authentication == Authentication::Nts);
+            report.iter_mut().for_each(|report| session.absorb(report));
+            tally.add(report);
         }
     }
+}
+
+fn session(server: &NtsServer, authority: &Authority) -> ProbeSession {
+    let host = Host::Name("localhost".into());
+    let key_server = Some((host.clone(), server.key_exchange.port()));
+    let nts = Nts { key_server, ca_pem: Some(authority.pem().into()) };
+    let tools = NtsTools {
+        resolver: Arc::new(SystemResolver::new(TIMEOUT)),
+        trust: Arc::default(),
+        clock: Arc::new(SystemClock),
+    };
+    ProbeSession::with_nts(&nts, &host, server.chronyd.address, &tools)
 }
 
 #[derive(Default)]
@@ -68,6 +97,13 @@ struct Tally {
 }
 
 impl Tally {
+    fn add(&mut self, report: Option<ProbeReport>) {
+        match report.and_then(|report| report.measure) {
+            Some(measure) => self.measures.push(measure),
+            None => self.lost += 1,
+        }
+    }
+
     fn offset_us(&self, q: f64) -> f64 {
         quantile_us(self.measures.iter().map(|m| m.offset_s.abs()), q)
     }

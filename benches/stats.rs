@@ -182,6 +182,7 @@ fn polls(poll_s: f64, days: f64) -> Vec<Sample> {
             lost: u16::from(lost),
             evidence: None,
             rejected: Vec::new(),
+            nts: None,
             rejected_count: 0,
         }
     };

@@ -48,10 +48,29 @@ fn noise(n: i64) -> f64 {
     ((mixed ^ (mixed >> 29)).wrapping_mul(0xbf58_476d_1ce4_e5b9) >> 11) as f64 / (1_u64 << 53) as f64
 }
 
+/// Offsets and delays are differences of NTP timestamps, so they are multiples of a power of two.
+fn ticks(seconds: f64, per_second: f64) -> f64 {
+    (seconds * per_second).round() / per_second
+}
+
+const FRACTIONS: f64 = 4_294_967_296.0;
+/// What servers say of their own delay and dispersion has 16 bits after the point.
+const SHORT: f64 = 65_536.0;
+
+/// A poll as the service records it: the root distance holds the delay, what the server claims, and the time of the
+/// exchange.
 fn sample(server: &Arc<ServerIdent>, wall_ns: i64) -> Sample {
     let x = noise(wall_ns);
+    let wall_ns = wall_ns + (noise(wall_ns + 1) * 1e9) as i64;
+    let delay_s = ticks(0.01 + x * 1e-3, FRACTIONS);
+    let (root_delay_s, root_dispersion_s) = (ticks(0.001_205, SHORT), ticks(0.000_885 + x * 1e-4, SHORT));
+    let exchange_s = delay_s + noise(wall_ns + 2) * 5e-5;
+    let root_distance_s =
+        delay_s / 2.0 + root_delay_s / 2.0 + root_dispersion_s + 2_f64.powi(-24) + 1e-7 + 15e-6 * exchange_s;
+    // Set every 64 s.
+    let age_s = ticks((wall_ns - T0).rem_euclid(64 * SECOND) as f64 / 1e9 + noise(wall_ns + 3) * 1e-3, FRACTIONS);
     Sample {
-        at: Stamp::new(wall_ns, wall_ns - T0 + 7 * DAY, T0 - 7 * DAY + (x * 1e3) as i64),
+        at: Stamp::new(wall_ns, wall_ns - T0 + 7 * DAY, T0 - 7 * DAY + (wall_ns - T0) / 100_000 + (x * 1e3) as i64),
         server: Arc::clone(server),
         address: "192.0.2.1:123".parse().ok(),
         outcome: Outcome::Sample,
@@ -60,15 +79,11 @@ fn sample(server: &Arc<ServerIdent>, wall_ns: i64) -> Sample {
             leap: Leap::None,
             refid: RefId([192, 0, 2, 77]),
             precision_log2: -24,
-            root_delay_s: 0.001_205,
-            root_dispersion_s: 0.000_885 + x * 1e-5,
-            reference_age_s: None,
+            root_delay_s,
+            root_dispersion_s,
+            reference_age_s: Some(age_s),
         }),
-        measure: Some(Measure {
-            offset_s: (x - 0.5) * 2e-3,
-            delay_s: 0.01 + x * 1e-3,
-            root_distance_s: 0.007 + x * 1e-3,
-        }),
+        measure: Some(Measure { offset_s: ticks((x - 0.5) * 2e-3, 2.0 * FRACTIONS), delay_s, root_distance_s }),
         poll_s: 16.0,
         timestamping: Some(Timestamping::Kernel),
         authentication: Authentication::None,
@@ -77,6 +92,7 @@ fn sample(server: &Arc<ServerIdent>, wall_ns: i64) -> Sample {
         lost: 0,
         evidence: None,
         rejected: Vec::new(),
+        nts: None,
         rejected_count: 0,
     }
 }
@@ -121,6 +137,13 @@ fn write_store(
         writer.write(piece)?;
     }
     Ok(start.elapsed())
+}
+
+/// Bytes that this process passed to the system to be written.
+fn written() -> Result<u64, Failure> {
+    let io = std::fs::read_to_string("/proc/self/io")?;
+    let bytes = io.lines().find_map(|line| line.strip_prefix("wchar: ")).ok_or("no wchar in /proc/self/io")?;
+    Ok(bytes.parse()?)
 }
 
 /// The peer: the same raw numbers into one plain table, a transaction a batch; no rollups, no outbox, not idempotent.
@@ -199,8 +222,13 @@ fn writing(out: &mut impl Write, dir: &Path) -> Result<(), Failure> {
     say(out, "peer: CSV append", &show(csv), &ratio(csv))?;
     let journal = write_store(&dir.join("journal.db"), &samples, BATCH, None)?;
     say(out, "store: raw + rollups", &show(journal), &ratio(journal))?;
-    let size = std::fs::metadata(dir.join("journal.db"))?.len() as f64 / samples.len() as f64;
-    say(out, "store: file, rollups included", &format!("{size:.0} B/sample"), "")?;
+    let per_sample = |bytes: u64| format!("{:.0} B/sample", bytes as f64 / samples.len() as f64);
+    let size = std::fs::metadata(dir.join("journal.db"))?.len();
+    say(out, "store: file, indexes and rollups included", &per_sample(size), "goal 40")?;
+    let (before, second) = (written()?, samples.len() / (ROUNDS * POLL / SECOND) as usize);
+    let by_second = write_store(&dir.join("seconds.db"), &samples, second, None)?;
+    say(out, "store: the same in batches of a second", &show(by_second), &ratio(by_second))?;
+    say(out, "store: written for that", &per_sample(written()? - before), "goal 1000")?;
     let full = write_store(&dir.join("full.db"), &samples, BATCH, line_encoder())?;
     say(out, "store: raw + rollups + outbox lines", &show(full), &ratio(full))?;
     let part = &samples[..samples.len() / 10];

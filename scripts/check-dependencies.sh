@@ -1,6 +1,6 @@
 #!/bin/sh
 # Checks the licences, the sources, the bans and, where the advisory database can be fetched, the known faults of every
-# crate in Cargo.lock, by the rules in deny.toml.
+# crate in Cargo.lock, by the rules in deny.toml; and that each dependency is used.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -8,6 +8,7 @@ cd "$(dirname "$0")/.."
 FETCH_TIMEOUT=60
 
 cargo deny --locked check --hide-inclusion-graph licenses bans sources
+cargo machete
 
 reason=$(mktemp)
 trap 'rm -f "$reason"' EXIT

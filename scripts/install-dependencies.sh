@@ -11,6 +11,7 @@ set -eu
 # Administrators' programs (chronyd) are not on everybody's PATH.
 PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
 CARGO_DENY=0.20.2
+CARGO_MACHETE=0.9.2
 CARGO_DEB=3.8.0
 POLICY=/usr/sbin/policy-rc.d
 SAVED=$POLICY.ntp-monitor-saved
@@ -89,6 +90,7 @@ need_group() {
 }
 
 lacks_cargo_deb() { ! cargo deb --version >/dev/null 2>&1; }
+lacks_cargo_machete() { ! cargo machete --version >/dev/null 2>&1; }
 lacks_cargo_deny() { ! cargo deny --version >/dev/null 2>&1; }
 
 # Until restore_policy, no package starts a service (see invoke-rc.d(8)). A policy that is there already, as in
@@ -172,6 +174,11 @@ install_cargo_deny() {
     cargo install --quiet --locked "cargo-deny@$CARGO_DENY"
 }
 
+install_cargo_machete() {
+    say "building cargo-machete $CARGO_MACHETE, once"
+    cargo install --quiet --locked --debug "cargo-machete@$CARGO_MACHETE"
+}
+
 # It makes packages, it is in none: what it was compiled for matters less than how long that takes.
 install_cargo_deb() {
     say "building cargo-deb $CARGO_DEB, once"
@@ -201,13 +208,16 @@ make_fresh_debian() {
 cd "$(dirname "$0")/.."
 [ $# -gt 0 ] || set -- build test lint package
 deny=no
+machete=no
 deb=no
 fresh=no
+nats=no
 for group in "$@"; do
     need_group "$group"
     if [ "$group" = lint ] && lacks_cargo_deny; then deny=yes; fi
+    if [ "$group" = lint ] && lacks_cargo_machete; then machete=yes; fi
     case $group in test | package) if lacks_cargo_deb; then deb=yes; fi ;; esac
-    if [ "$group" = test ]; then fresh=yes; fi
+    if [ "$group" = test ]; then fresh=yes nats=yes; fi
 done
 
 if [ -n "$missing" ]; then
@@ -222,5 +232,8 @@ if [ -n "$missing" ]; then
     install_packages
 fi
 if [ $deny = yes ]; then install_cargo_deny; fi
+if [ $machete = yes ]; then install_cargo_machete; fi
 if [ $deb = yes ]; then install_cargo_deb; fi
 if [ $fresh = yes ] && lacks_fresh_debian; then make_fresh_debian; fi
+# Without it the tests of fleets are skipped, and say so.
+if [ $nats = yes ]; then scripts/fetch-nats-server.sh || say "nats-server cannot be fetched; tests of fleets are skipped"; fi

@@ -2,7 +2,8 @@
 # Makes what a release consists of, from a program that is built already, into target/package (or PACKAGE_DIR).
 #
 #   scripts/package.sh deb [PROFILE]     the Debian package
-#   scripts/package.sh dist [PROFILE]    an archive for setup.sh, its software bill of materials, and checksums
+#   scripts/package.sh dist [PROFILE]    an archive for setup.sh, its software bill of materials, and checksums; of the
+#                                        program that was built for TARGET, if that is set
 #
 # PROFILE is a cargo profile; without it, release.
 set -eu
@@ -18,6 +19,12 @@ dev) target=${CARGO_TARGET_DIR:-target}/debug fast=--fast level=1 ;;
 *) target=${CARGO_TARGET_DIR:-target}/$profile fast='' level=9 ;;
 esac
 program=$target/ntp-monitor
+system=$(uname -m)-linux
+if [ "$what" = dist ] && [ -n "${TARGET:-}" ]; then
+    program=${CARGO_TARGET_DIR:-target}/$TARGET/${target##*/}/ntp-monitor
+    system=${TARGET%%-*}-linux
+    case $TARGET in *-musl*) system=$system-static ;; esac
+fi
 out=${PACKAGE_DIR:-target/package}
 # Named in Cargo.toml.
 generated=target/package/generated
@@ -53,7 +60,7 @@ make_deb() {
 }
 
 make_dist() {
-    name=ntp-monitor-$version-$(uname -m)-linux
+    name=ntp-monitor-$version-$system
     tree=$out/$name
     rm -rf "$tree"
     mkdir -p "$tree/bin" "$tree/scripts"

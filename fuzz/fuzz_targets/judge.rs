@@ -1,35 +1,6 @@
-//! No datagram panics the judge; nothing without the cookie is believed; what is accepted is finite.
 #![no_main]
 
-use libfuzzer_sys::fuzz_target;
-use ntp_monitor_core::clock::Stamp;
-use ntp_monitor_core::ntp::{Check, NtpTimestamp, RefId};
-use ntp_monitor::probe::judge::{Arrival, Request, Verdict, judge};
+#[path = "../subjects/judge.rs"]
+mod subject;
 
-const NOW_NS: i64 = 1_800_000_000_000_000_000;
-/// Short enough for the fuzzer to find.
-const COOKIE: NtpTimestamp = NtpTimestamp(u64::from_be_bytes(*b"COOKIE!!"));
-
-fuzz_target!(|datagram: &[u8]| {
-    let stamp = |after_ns| Stamp::new(NOW_NS + after_ns, after_ns, NOW_NS);
-    let address = ([192, 0, 2, 1], 123).into();
-    let request = Request {
-        address,
-        cookie: COOKIE,
-        t1: NtpTimestamp::from_unix_ns(NOW_NS),
-        sent: stamp(0),
-        own_refid: Some(RefId([192, 0, 2, 99])),
-        own_precision_s: 1e-6,
-        refused_transmit: None,
-    };
-    let t4 = NtpTimestamp::from_unix_ns(NOW_NS + 20_000_000);
-    let arrival = Arrival { datagram, source: address, t4, received: stamp(20_000_000) };
-    let judgement = judge(&request, &arrival);
-    let _ = judgement.evidence(&request, &arrival);
-    if let Verdict::Accepted(_, measure) = judgement.verdict {
-        assert_eq!(judgement.row.result(Check::Origin), Some(true));
-        assert_eq!(datagram[24..32], COOKIE.0.to_be_bytes());
-        assert!(measure.offset_s.is_finite() && measure.root_distance_s.is_finite());
-        assert!(measure.delay_s > 0.0 && measure.root_distance_s >= measure.delay_s / 2.0);
-    }
-});
+libfuzzer_sys::fuzz_target!(|input: &[u8]| subject::check(input));

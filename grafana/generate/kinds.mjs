@@ -156,8 +156,8 @@ export const VERDICTS = texts(
 
 export const STANDINGS = texts(
   [0, 0, 'truechimer', 'green'],
-  [1, 1, 'unknown', 'blue'],
-  [2, 3, 'path accused', 'orange'],
+  [1, 1, 'not judged', 'blue'],
+  [2, 3, 'suspected, or its path', 'orange'],
   [4, 7, 'falseticker', 'red'],
   [8, 15, 'unreachable', 'dark-red'],
 );

@@ -11,6 +11,7 @@ use tokio::sync::watch::{Receiver, Sender};
 
 use super::rhythm;
 use crate::config::{Channel, Config};
+use crate::fleet::handle::Fleet;
 use crate::store::{AlertRecord, StoreHandle};
 use ntp_monitor_core::alert::engine::Engine;
 use ntp_monitor_core::alert::facts::Observation;
@@ -40,6 +41,8 @@ pub struct Alerter {
     pub silences: Receiver<u64>,
     pub publish: Arc<Sender<Arc<AlertStatus>>>,
     pub store: StoreHandle,
+    /// What a hub knows of its fleet.
+    pub fleet: Fleet,
     pub clock: Arc<dyn Clock>,
     pub log: Logger,
 }
@@ -126,7 +129,8 @@ impl Alerter {
         let now_ns = self.clock.now().wall_ns;
         match self.store.read(move |reader| reader.silences(now_ns)).await {
             Ok(silences) => {
-                let silences: Vec<Silence> = silences;
+                let mut silences: Vec<Silence> = silences;
+                silences.extend(self.fleet.silence(&state.config, now_ns));
                 state.engine.set_silences(silences);
                 state.silences_read = Some(Instant::now());
             }
@@ -138,11 +142,13 @@ impl Alerter {
     async fn step(&self, mut state: AlerterState) -> Option<AlerterState> {
         let (snapshot, health) = (self.snapshot.borrow().clone(), self.health.borrow().clone());
         let now = self.clock.now();
+        let fleet = state.config.fleet.as_ref().and_then(|config| self.fleet.facts(config));
         let work = move || {
             let begin = Instant::now();
             let polled = state.config.servers.iter().filter(|server| !server.paused);
             let servers: Vec<_> = polled.map(|server| Arc::clone(&server.ident)).collect();
-            let observed = Observation { now, servers: &servers, snapshot: &snapshot, health: &health };
+            let observed =
+                Observation { now, servers: &servers, snapshot: &snapshot, health: &health, fleet: fleet.as_ref() };
             let stopwatch = || u64::try_from(begin.elapsed().as_micros()).unwrap_or(u64::MAX);
             let outcome = state.engine.step(&observed, &stopwatch);
             state.status = state.engine.status();

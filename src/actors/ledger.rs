@@ -13,6 +13,7 @@ use crate::config::Server;
 use crate::probe::resolve::LONGEST_RETRY;
 use crate::probe::rotation::Rotation;
 use crate::probe::schedule::{Past, Schedule};
+use crate::probe::{NtsTools, ProbeSession};
 use ntp_monitor_core::clock::{Clock, Stamp};
 use ntp_monitor_core::sample::Outcome;
 
@@ -30,6 +31,8 @@ pub struct Ledger(Arc<Mutex<LedgerState>>);
 pub(super) struct LedgerState {
     pub(super) servers: Vec<Arc<Server>>,
     pacings: HashMap<SocketAddr, PollPacing>,
+    /// What each address needs from poll to poll.
+    sessions: HashMap<SocketAddr, Arc<ProbeSession>>,
     /// The last poll of each address, from earlier processes.
     past: HashMap<SocketAddr, Past>,
     unclean: Option<UncleanShutdown>,
@@ -91,9 +94,17 @@ impl UncleanShutdown {
 }
 
 impl LedgerState {
+    /// When an earlier process may last have exchanged keys with this address, on the monotonic clock: a key exchange comes
+    /// just before a poll. After an unclean shutdown, polls may be missing. `None` if the address was never polled.
+    fn last_activity_ns(&self, address: SocketAddr, now: Stamp) -> Option<i64> {
+        let polled = self.past.get(&address).map(|past| past.ended_ns(now));
+        polled.max(self.unclean.map(|unclean| unclean.over_at(Duration::ZERO)))
+    }
+
     /// Removes schedules that no prober uses and that no longer delay a poll.
     fn sweep(&mut self, now: i64) {
         self.pacings.retain(|_, pacing| pacing.is_followed() || pacing.schedule().next_poll(1.0) > now);
+        self.sessions.retain(|address, _| self.pacings.contains_key(address));
     }
 }
 
@@ -177,6 +188,23 @@ impl Ledger {
 
     pub(super) fn with<T>(&self, change: impl FnOnce(&mut LedgerState) -> T) -> T {
         change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The session of `server` at `address`: that of an earlier prober, unless the configuration of NTS has changed.
+    pub(super) fn session(&self, server: &Server, address: SocketAddr, tools: &NtsTools) -> Arc<ProbeSession> {
+        self.with(|state| {
+            let earlier = state.sessions.get(&address);
+            if let Some(session) = earlier.filter(|session| session.fits(server)) {
+                return Arc::clone(session);
+            }
+            let session = ProbeSession::of(server, address, tools);
+            let session = Arc::new(match earlier {
+                Some(earlier) => session.after(earlier),
+                None => session.after_process(state.last_activity_ns(address, tools.clock.now())),
+            });
+            state.sessions.insert(address, Arc::clone(&session));
+            session
+        })
     }
 
     pub(super) fn pacing(&self, server: &Server, address: SocketAddr, first: i64, clock: &dyn Clock) -> PollPacing {

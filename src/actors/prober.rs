@@ -15,7 +15,7 @@ use crate::config::Server;
 use crate::messages::lifecycle::StopNow;
 use crate::probe::poll::{PollReport, poll};
 use crate::probe::schedule::Schedule;
-use crate::probe::{ProbeEngine, ProbeReport, Query};
+use crate::probe::{ProbeEngine, ProbeReport, ProbeSession};
 use ntp_monitor_core::clock::{Clock, Stamp};
 use ntp_monitor_core::sample::{Outcome, Sample};
 
@@ -25,6 +25,8 @@ pub struct Assignment {
     pub server: Arc<Server>,
     pub address: SocketAddr,
     pub pacing: PollPacing,
+    /// What the target needs from poll to poll; it outlives the prober.
+    pub session: Arc<ProbeSession>,
     pub engine: Arc<dyn ProbeEngine>,
     pub outlet: Outlet,
     pub succession: Succession,
@@ -86,9 +88,9 @@ impl Prober {
     fn begin(&mut self, ctx: &mut Context<Self>) {
         let now = self.assignment.clock.now();
         self.schedule().requested(now.mono_ns);
-        let Assignment { server, address, engine, clock, .. } = &self.assignment;
-        let query = Query { address: *address, timeout: server.timeout };
-        let poll = poll(Arc::clone(engine), query, server.samples_per_poll, Arc::clone(clock));
+        let Assignment { server, session, engine, clock, .. } = &self.assignment;
+        let (engine, session, clock) = (Arc::clone(engine), Arc::clone(session), Arc::clone(clock));
+        let poll = poll(engine, session, server.timeout, server.samples_per_poll, clock);
         // The poll runs in its own task, so an engine that panics fails this poll and not the prober.
         let task = actix_rt::spawn(poll);
         self.under_way = Some(task.abort_handle());
@@ -132,6 +134,7 @@ fn to_sample(assignment: &Assignment, poll: PollReport, poll_s: f64) -> Sample {
         timestamping: report.timestamping,
         authentication: report.authentication,
         mode: report.mode,
+        nts: assignment.session.nts().map(Arc::new),
         sent: poll.sent,
         lost: poll.lost,
         evidence: report.accepted,
@@ -165,6 +168,8 @@ impl Handler<StopNow> for Prober {
         self.retired = true;
         match &self.under_way {
             None => ctx.stop(),
+            // Before the first request there is nothing to record.
+            Some(poll) if self.assignment.session.is_preparing() => poll.abort(),
             Some(burst) if self.assignment.server.samples_per_poll > 1 => burst.abort(),
             Some(_) => {}
         }

@@ -1,5 +1,5 @@
 //! Passes every poll to the analysis and publishes its snapshot, every second (every ten with many series). Events go
-//! to an [`EventSink`].
+//! to an [`EventSink`], the state of the verdict each minute to a [`StateSink`].
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,8 +11,8 @@ use tokio::sync::watch;
 use super::notice::DeathNotice;
 use super::rhythm;
 use crate::messages::lifecycle::StopNow;
-use crate::messages::sample::{Forget, LeapListKnown, LocalKnown, SampleReady};
-use ntp_monitor_core::clock::Clock;
+use crate::messages::sample::{Forget, KeepState, LeapListKnown, LocalKnown, Restored, SampleReady};
+use ntp_monitor_core::clock::{Clock, Stamp};
 use ntp_monitor_core::stats::analysis::Analysis;
 use ntp_monitor_core::stats::events::Event;
 use ntp_monitor_core::stats::snapshot::Snapshot;
@@ -21,15 +21,30 @@ use ntp_monitor_core::stats::verdict::State;
 /// Mailbox capacity: 13 seconds of samples at 625 a second (10,000 servers at 16 s).
 const MAILBOX: usize = 8192;
 const PERIOD: Duration = Duration::from_secs(1);
+/// The state of the verdict is kept this often …
+const KEPT_EACH: Duration = Duration::from_secs(60);
+/// … and for each series beyond a thousand so much less often, because it grows with them.
+const KEPT_LATER: Duration = Duration::from_millis(60);
 
 /// Receives events that began, changed or ended. Must not block.
 pub type EventSink = Arc<dyn Fn(Event) + Send + Sync>;
 
+/// Keeps the state of the verdict for the next process. Must not block.
+pub type StateSink = Arc<dyn Fn(Vec<u8>) + Send + Sync>;
+
+/// Where the results of the analysis go.
+#[derive(Clone)]
+pub struct Outlets {
+    pub snapshot: Arc<watch::Sender<Arc<Snapshot>>>,
+    pub events: EventSink,
+    pub state: StateSink,
+}
+
 /// The actor that runs the analysis.
 pub struct Statistician {
     analysis: Analysis,
-    publish: Arc<watch::Sender<Arc<Snapshot>>>,
-    events: EventSink,
+    outlets: Outlets,
+    kept: Stamp,
     clock: Arc<dyn Clock>,
     logged_state: State,
     log: Logger,
@@ -37,26 +52,31 @@ pub struct Statistician {
 }
 
 impl Statistician {
-    /// An actor that continues `analysis` and publishes through `publish`.
+    /// An actor that continues `analysis` and publishes through `outlets`.
     #[must_use]
-    pub fn new(
-        analysis: Analysis,
-        publish: Arc<watch::Sender<Arc<Snapshot>>>,
-        events: EventSink,
-        clock: Arc<dyn Clock>,
-        log: Logger,
-        notice: DeathNotice,
-    ) -> Self {
-        Self { logged_state: analysis.verdict().state, analysis, publish, events, clock, log, _notice: notice }
+    pub fn new(analysis: Analysis, outlets: Outlets, clock: Arc<dyn Clock>, log: Logger, notice: DeathNotice) -> Self {
+        let (logged_state, kept) = (analysis.verdict().state, clock.now());
+        Self { logged_state, analysis, outlets, kept, clock, log, _notice: notice }
     }
 
     fn picture(&mut self, ctx: &mut Context<Self>) {
         let snapshot = self.analysis.snapshot(self.clock.now());
         self.announce(&snapshot);
         let period = rhythm::pause(snapshot.series.len(), PERIOD);
-        self.publish.send_replace(Arc::new(snapshot));
-        self.analysis.take_events().into_iter().for_each(&*self.events);
+        let (at, later) = (snapshot.at, snapshot.series.len().saturating_sub(1000) as u32);
+        self.outlets.snapshot.send_replace(Arc::new(snapshot));
+        self.analysis.take_events().into_iter().for_each(&*self.outlets.events);
+        if at.since(self.kept) >= KEPT_EACH + KEPT_LATER * later {
+            self.keep();
+        }
         ctx.run_later(period, Self::picture);
+    }
+
+    fn keep(&mut self) {
+        if let Some(state) = self.analysis.save() {
+            self.kept = self.clock.now();
+            (self.outlets.state)(state);
+        }
     }
 
     fn announce(&mut self, snapshot: &Snapshot) {
@@ -113,6 +133,23 @@ impl Handler<Forget> for Statistician {
             Some(successor) => self.analysis.replace(&key, successor),
             None => self.analysis.forget(&key),
         }
+    }
+}
+
+impl Handler<Restored> for Statistician {
+    type Result = ();
+
+    fn handle(&mut self, Restored(judgement): Restored, _: &mut Context<Self>) {
+        self.analysis.restored(*judgement);
+    }
+}
+
+impl Handler<KeepState> for Statistician {
+    type Result = ();
+
+    fn handle(&mut self, _: KeepState, _: &mut Context<Self>) {
+        self.analysis.take_events().into_iter().for_each(&*self.outlets.events);
+        self.keep();
     }
 }
 

@@ -15,13 +15,14 @@ use super::prober::{Assignment, Prober};
 use super::supervisor::Supervisor;
 use crate::actors::adoption::{Adopt, Release};
 use crate::config::{Addresses, Family, Host, Server};
+use crate::key_exchange::Trust;
 use crate::messages::lifecycle::StopNow;
 use crate::messages::sample::{Forget, SampleReady};
 use crate::messages::targets::SetServers;
-use crate::probe::Engines;
 use crate::probe::poll::GRACE;
 use crate::probe::resolve::Resolve;
 use crate::probe::rotation::{Answer, Change};
+use crate::probe::{Engines, NtsTools};
 use ntp_monitor_core::clock::Clock;
 use ntp_monitor_core::health::child::Role;
 use ntp_monitor_core::sample::{Outcome, SeriesKey};
@@ -43,6 +44,8 @@ pub struct Tools {
     pub supervisor: Addr<Supervisor>,
     pub resolver: Arc<dyn Resolve>,
     pub engines: Engines,
+    /// Whom key exchanges trust.
+    pub trust: Arc<Trust>,
     pub outlet: Outlet,
     /// The listener of the outlet through which this actor learns how polls end.
     pub ends: Listener,
@@ -189,6 +192,8 @@ impl Targets {
         let assignment = Assignment {
             server: Arc::clone(server),
             address,
+            // Before the schedule, which takes what is known of earlier processes.
+            session: self.tools.ledger.session(server, address, &self.nts_tools()),
             pacing: self.tools.ledger.pacing(server, address, first, &*self.tools.clock),
             engine: self.tools.engines.choose(server.engine),
             outlet: self.tools.outlet.clone(),
@@ -203,6 +208,11 @@ impl Targets {
                 Box::new(move || prober.do_send(StopNow))
             }),
         });
+    }
+
+    fn nts_tools(&self) -> NtsTools {
+        let Tools { resolver, trust, clock, .. } = &self.tools;
+        NtsTools { resolver: Arc::clone(resolver), trust: Arc::clone(trust), clock: Arc::clone(clock) }
     }
 
     fn stop_prober(&mut self, server: &Server, address: SocketAddr) {

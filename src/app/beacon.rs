@@ -80,7 +80,7 @@ impl Beacon {
     /// Lets the holder of the token read.
     pub(super) fn admit(&self, config: &mut Config) {
         let sha256 = Sha256::digest(self.token.as_bytes()).into();
-        config.http.tokens.push(Token { name: Token::OWN.to_owned(), role: Role::Read, sha256 });
+        config.http.tokens.push(Token { name: Token::OWN.to_owned(), role: Role::Read, sha256, file: None });
     }
 
     /// Publishes where the service listens.

@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use actix::prelude::SendError;
 use actix::{Actor, Addr, Message, Recipient};
+use futures_util::future::BoxFuture;
 use slog::Logger;
 use tokio::sync::watch;
 
@@ -13,11 +14,11 @@ use crate::actors::health::{HealthKeeper, Observed};
 use crate::actors::notice::DeathNotice;
 use crate::actors::outlet::Listener;
 use crate::actors::reporter::Reporter;
-use crate::actors::stats::{EventSink, Statistician};
+use crate::actors::stats::{Outlets, Statistician};
 use crate::actors::targets::{Targets, Tools};
 use crate::config::Config;
 use crate::messages::lifecycle::StopNow;
-use crate::messages::sample::{LeapListKnown, LocalKnown};
+use crate::messages::sample::{LeapListKnown, LocalKnown, Restored};
 use crate::store::StoreHandle;
 use ntp_monitor_core::clock::Clock;
 use ntp_monitor_core::health::child::Role;
@@ -25,9 +26,9 @@ use ntp_monitor_core::health::log::ServerHealthLog;
 use ntp_monitor_core::health::report::Health;
 use ntp_monitor_core::stats::analysis::{Analysis, Recalled};
 use ntp_monitor_core::stats::intake::TimeAxis;
+use ntp_monitor_core::stats::judgement::Judgement;
 use ntp_monitor_core::stats::leap::LeapSource;
 use ntp_monitor_core::stats::local::LocalState;
-use ntp_monitor_core::stats::snapshot::Snapshot;
 use ntp_monitor_core::stats::window::Window;
 
 use super::points::Points;
@@ -42,16 +43,27 @@ pub(super) const POINTS: &str = "points";
 pub(super) const REPORTER: &str = "reporter";
 pub(super) const TARGETS: &str = "targets";
 
-/// The address of the live incarnation of [`Targets`].
-#[derive(Clone, Default)]
-pub(super) struct AddressSlot(Arc<Mutex<Option<Addr<Targets>>>>);
+/// The address of the live incarnation of an actor.
+pub(super) struct AddressSlot<A: Actor>(Arc<Mutex<Option<Addr<A>>>>);
 
-impl AddressSlot {
-    pub(super) fn get(&self) -> Option<Addr<Targets>> {
+impl<A: Actor> Default for AddressSlot<A> {
+    fn default() -> Self {
+        Self(Arc::default())
+    }
+}
+
+impl<A: Actor> Clone for AddressSlot<A> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<A: Actor> AddressSlot<A> {
+    pub(super) fn get(&self) -> Option<Addr<A>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn set(&self, address: Addr<Targets>) {
+    fn set(&self, address: Addr<A>) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(address);
     }
 }
@@ -82,26 +94,43 @@ pub(super) struct Heard {
     pub leap: watch::Receiver<LeapSource>,
 }
 
+/// What an earlier process leaves to the analysis.
+pub(super) struct Past {
+    /// The last hour of samples.
+    pub recalled: Recalled,
+    /// The verdict, which is being read; no poll waits for it.
+    pub judgement: BoxFuture<'static, Judgement>,
+}
+
 /// Each incarnation starts with a new analysis, because the old one may contain what caused the panic. Only the first
-/// incarnation gets `recalled`, the last hour of samples of an earlier process.
+/// incarnation gets the `past`.
 pub(super) fn stats(
-    recalled: Recalled,
+    past: Past,
     listener: Listener,
     heard: Heard,
-    publish: Arc<watch::Sender<Arc<Snapshot>>>,
-    events: EventSink,
+    outlets: Outlets,
     clock: Arc<dyn Clock>,
+    slot: AddressSlot<Statistician>,
     log: &Logger,
 ) -> Adopt {
     let log = log.clone();
-    let recalled = Mutex::new(recalled);
+    let past = Mutex::new(Some(past));
     let factory = Box::new(move |notice| {
-        let recalled = std::mem::take(&mut *recalled.lock().unwrap_or_else(PoisonError::into_inner));
+        let past = past.lock().unwrap_or_else(PoisonError::into_inner).take();
         // Live windows cover at most an hour; longer ones are read from the store.
-        let analysis = Analysis::new(Window::Hour, TimeAxis::Monotonic).recalling(recalled);
-        let (publish, events, clock) = (Arc::clone(&publish), Arc::clone(&events), Arc::clone(&clock));
-        let actor = Statistician::new(analysis, publish, events, clock, log.clone(), notice).start();
+        let mut analysis = Analysis::new(Window::Hour, TimeAxis::Monotonic);
+        let mut judgement = None;
+        if let Some(past) = past {
+            analysis = analysis.recalling(past.recalled).restoring();
+            judgement = Some(past.judgement);
+        }
+        let actor = Statistician::new(analysis, outlets.clone(), Arc::clone(&clock), log.clone(), notice).start();
         listener.connect(actor.clone());
+        slot.set(actor.clone());
+        if let Some(judgement) = judgement {
+            let actor = actor.clone();
+            actix_rt::spawn(async move { actor.do_send(Restored(Box::new(judgement.await))) });
+        }
         actix_rt::spawn(forward(heard.local.clone(), LocalKnown, actor.clone().recipient()));
         actix_rt::spawn(forward(heard.leap.clone(), LeapListKnown, actor.clone().recipient()));
         Box::new(move || actor.do_send(StopNow)) as _
@@ -128,7 +157,7 @@ where
 }
 
 /// A child that is a task instead of an actor. `run` starts one incarnation; stopping it aborts the task.
-fn task<F>(name: &str, run: impl Fn() -> F + Send + 'static) -> Adopt
+pub(super) fn task<F>(name: &str, run: impl Fn() -> F + Send + 'static) -> Adopt
 where
     F: Future<Output = ()> + 'static,
 {
@@ -175,7 +204,7 @@ pub(super) fn reporter(reporter: Reporter) -> Adopt {
     task(REPORTER, move || reporter.clone().run())
 }
 
-pub(super) fn targets(tools: Tools, slot: AddressSlot) -> Adopt {
+pub(super) fn targets(tools: Tools, slot: AddressSlot<Targets>) -> Adopt {
     let factory = Box::new(move |notice| {
         let targets = Targets::new(tools.clone(), notice).start();
         slot.set(targets.clone());

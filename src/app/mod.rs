@@ -5,6 +5,7 @@
 pub mod beacon;
 mod children;
 mod events;
+mod fleet;
 mod gauges;
 mod identity;
 pub mod memory;
@@ -14,6 +15,7 @@ pub mod permissions;
 pub mod places;
 mod points;
 mod recall;
+mod restore;
 pub mod run;
 mod start;
 mod stop;
@@ -30,7 +32,9 @@ use tokio::sync::{mpsc, watch};
 
 use crate::actors::census::Census;
 use crate::actors::ledger::Ledger;
+use crate::actors::stats::Statistician;
 use crate::actors::supervisor::{Escalation, Supervisor};
+use crate::actors::targets::Targets;
 use crate::config::{Changes, Config, diff};
 use crate::messages::targets::SetServers;
 use crate::notify::{self};
@@ -51,7 +55,8 @@ use start::{Boards, Start};
 pub struct Service {
     config: watch::Sender<Arc<Config>>,
     supervisor: Addr<Supervisor>,
-    targets: children::AddressSlot,
+    targets: children::AddressSlot<Targets>,
+    statistician: children::AddressSlot<Statistician>,
     ledger: Ledger,
     outputs: Outputs,
     notifiers: Notifiers,
@@ -85,6 +90,7 @@ impl Service {
         start.measuring().await;
         start.judging();
         start.polling();
+        start.in_a_fleet();
         start.serve(listeners, beacon)
     }
 
@@ -147,9 +153,12 @@ impl Service {
         }
         self.notifiers.replace(&new.notifiers).await;
         let active = new.active_servers();
-        self.ledger.set_servers(active.clone());
-        if let Some(targets) = self.targets.get() {
-            targets.do_send(SetServers(active));
+        // In a fleet, the task that follows the plan does this.
+        if new.fleet.as_ref().is_none_or(|fleet| !fleet.role.is_agent()) {
+            self.ledger.set_servers(active.clone());
+            if let Some(targets) = self.targets.get() {
+                targets.do_send(SetServers(active));
+            }
         }
         for key in &changes.needs_restart {
             warn!(self.log, "this change takes effect only after a restart"; "key" => *key);

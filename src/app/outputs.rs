@@ -12,7 +12,7 @@ use slog::{Logger, error, warn};
 use tokio::sync::watch;
 
 use super::stop::by;
-use super::{StartError, gauges, recall};
+use super::{StartError, fleet, gauges, recall};
 use crate::actors::adoption::{Adopt, Factory, Release};
 use crate::actors::health::SinkGauge;
 use crate::actors::notice::DeathNotice;
@@ -185,6 +185,7 @@ impl Outputs {
         let next = self.csv_dir.as_ref().map(|_| self.csv_queue.clone());
         let vantage = config.influxdb.as_ref().map(|_| config.monitor.vantage.clone());
         let gauge = gauges::of_writer(self.journal.clone(), self.store().writer().clone());
+        let agent = config.fleet.clone().filter(|fleet| fleet.role.is_agent());
         let (store, queue, log) = (self.store.clone(), self.journal.clone(), self.log.clone());
         self.adopt(
             STORE,
@@ -192,6 +193,10 @@ impl Outputs {
             gauge,
             Box::new(move |notice| {
                 let writer = store.writer(vantage.clone().map(encoder));
+                let writer = match &agent {
+                    Some(fleet) => fleet::journalling(writer, fleet, &store),
+                    None => writer,
+                };
                 run_worker(writer, &queue, next.clone(), store.handle().writer(), &log, notice);
                 Box::new(|| ())
             }),

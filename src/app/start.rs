@@ -11,7 +11,7 @@ use super::beacon::Beacon;
 use super::notifiers::Notifiers;
 use super::outputs::{Gauges, Outputs};
 use super::points::Points;
-use super::{Service, StartError, Surroundings, children, events, recall};
+use super::{Service, StartError, Surroundings, children, events, fleet, recall, restore};
 use crate::actors::adoption::Adopt;
 use crate::actors::alerter::Alerter;
 use crate::actors::census::Census;
@@ -19,15 +19,18 @@ use crate::actors::health::Observed;
 use crate::actors::ledger::Ledger;
 use crate::actors::outlet::{Listener, Outlet};
 use crate::actors::reporter::Reporter;
+use crate::actors::stats::{Outlets, Statistician};
 use crate::actors::supervisor::{Escalation, Supervisor};
-use crate::actors::targets::Tools;
+use crate::actors::targets::{Targets, Tools};
 use crate::config::Config;
+use crate::fleet::handle;
 use crate::notify::Board;
 use crate::store::Store;
 use crate::web::audit::Audit;
 use crate::web::config_editor::ConfigEditor;
 use crate::web::listen::Listeners;
 use crate::web::pulse::Pulse;
+use crate::web::renewal::Renewal;
 use crate::web::{self, live};
 use ntp_monitor_core::alert::status::AlertStatus;
 use ntp_monitor_core::clock::Stamp;
@@ -95,7 +98,9 @@ pub(super) struct Start {
     poll_ends: Listener,
     board: Board,
     ledger: Ledger,
-    targets: children::AddressSlot,
+    fleet: handle::Fleet,
+    targets: children::AddressSlot<Targets>,
+    statistician: children::AddressSlot<Statistician>,
 }
 
 impl Start {
@@ -116,7 +121,7 @@ impl Start {
         let listeners = [health.clone(), statistics.clone(), poll_ends.clone()];
         let outlet = Outlet::new(outputs.journal(), listeners).tapped(boards.samples.clone());
         let ledger = recall::ledger(&store, started).await?;
-        ledger.set_servers(config.active_servers());
+        ledger.set_servers(fleet::servers_at_start(&config));
         Ok(Self {
             boards,
             around,
@@ -135,6 +140,8 @@ impl Start {
             board: Board::default(),
             ledger,
             targets: children::AddressSlot::default(),
+            fleet: handle::Fleet::default(),
+            statistician: children::AddressSlot::default(),
         })
     }
 
@@ -163,9 +170,23 @@ impl Start {
         self.adopt(children::leap(self.boards.config.subscribe(), leap_list, log));
         let events = events::keeper(self.outputs.store(), log);
         let recalled = recall::last_hour(self.outputs.store(), self.started, log).await;
+        let names = self.boards.config().active_servers().iter().map(|server| server.ident.name.to_string()).collect();
+        let judgement = Box::pin(restore::judgement(self.outputs.store(), self.started, names, log.clone()));
+        let past = children::Past { recalled, judgement };
         let heard = children::Heard { local, leap };
-        let (publish, clock) = (Arc::clone(&self.boards.snapshot), Arc::clone(&self.around.clock));
-        self.adopt(children::stats(recalled, self.statistics.clone(), heard, publish, events, clock, log));
+        let store = self.outputs.store();
+        let state = Arc::new(move |state| store.keep_verdict_state(state));
+        let outlets = Outlets { snapshot: Arc::clone(&self.boards.snapshot), events, state };
+        let clock = Arc::clone(&self.around.clock);
+        self.adopt(children::stats(
+            past,
+            self.statistics.clone(),
+            heard,
+            outlets,
+            clock,
+            self.statistician.clone(),
+            log,
+        ));
     }
 
     /// Starts what acts on health and statistics: points for InfluxDB, alerts and reports.
@@ -184,6 +205,7 @@ impl Start {
             snapshot: boards.snapshot.subscribe(),
             health: boards.health.subscribe(),
             silences: boards.silences.subscribe(),
+            fleet: self.fleet.clone(),
             publish: Arc::clone(&boards.alerts),
             store: self.outputs.store(),
             clock: Arc::clone(clock),
@@ -204,6 +226,7 @@ impl Start {
             supervisor: self.supervisor.clone(),
             resolver: Arc::clone(&self.around.resolver),
             engines: self.around.engines.clone(),
+            trust: Arc::default(),
             outlet: self.outlet.clone(),
             ends: self.poll_ends.clone(),
             clock: Arc::clone(&self.around.clock),
@@ -213,9 +236,24 @@ impl Start {
         self.adopt(children::targets(tools, self.targets.clone()));
     }
 
+    /// Starts the parts of a fleet, if this instance belongs to one.
+    pub(super) fn in_a_fleet(&self) {
+        let Some(config) = self.boards.config().fleet.clone() else { return };
+        let (store, boards, watched) = (self.store.handle(), &self.fleet, self.boards.config.subscribe());
+        if config.role.is_hub() {
+            self.adopt(fleet::hub(config.clone(), store.clone(), boards, &self.log));
+            self.adopt(fleet::judge(&config, store.clone(), boards, &self.log));
+        }
+        if config.role.is_agent() {
+            let (ledger, targets) = (self.ledger.clone(), self.targets.clone());
+            self.adopt(fleet::pace(boards, watched.clone(), ledger, targets, &self.log));
+            self.adopt(fleet::agent(config, store, boards, watched, &self.log));
+        }
+    }
+
     /// Starts the notifiers and serves HTTP.
     pub(super) fn serve(self, listeners: Listeners, mut beacon: Beacon) -> Result<Service, StartError> {
-        let Self { boards, around, store, started, log, outputs, supervisor, ledger, .. } = self;
+        let Self { boards, around, store, started, log, outputs, supervisor, ledger, fleet, .. } = self;
         let (config, health) = (boards.config(), boards.health.subscribe());
         let inputs = around.inputs.clone();
         let (config_editor, reloads) = ConfigEditor::new(around.inputs);
@@ -229,6 +267,7 @@ impl Start {
             health: health.clone(),
             snapshot: boards.snapshot.subscribe(),
             config: boards.config.subscribe(),
+            renewal: Renewal::new(boards.config.clone(), &log),
             store: store.handle(),
             clock: around.clock,
             started,
@@ -239,6 +278,7 @@ impl Start {
             silences: boards.silences,
             config_editor,
             audit: Audit::start(store.handle(), &log),
+            fleet,
         };
         let pulse = Pulse::default();
         let (server, listening) = web::serve(listeners, state, pulse.clone())?;
@@ -256,6 +296,7 @@ impl Start {
             config: boards.config,
             supervisor,
             targets: self.targets,
+            statistician: self.statistician,
             ledger,
             outputs,
             notifiers,

@@ -7,6 +7,7 @@ use slog::info;
 use super::{Service, children};
 use crate::actors::adoption::Release;
 use crate::messages::lifecycle::Ping;
+use crate::messages::sample::KeepState;
 use crate::messages::targets::SetServers;
 use ntp_monitor_core::health::child::Role;
 
@@ -27,12 +28,21 @@ impl Service {
         self.supervisor.do_send(Release { name: children::REPORTER.into() });
         self.supervisor.do_send(Release { name: children::LOCAL.into() });
         self.supervisor.do_send(Release { name: children::LEAP.into() });
-        self.supervisor.do_send(Release { name: children::STATS.into() });
+        self.end_statistics(deadline).await;
         self.notifiers.stop(until.checked_sub(OUTPUTS_TAKE).unwrap_or(until)).await;
         self.outputs.stop(until, is_settled).await;
         self.supervisor.do_send(Release { name: children::HEALTH.into() });
         self.web.stop(false).await;
         info!(self.log, "stopped");
+    }
+
+    /// Stops the analysis once it has kept its state, so that the outputs end after that.
+    async fn end_statistics(&self, until: Instant) {
+        if let Some(statistician) = self.statistician.get() {
+            // If this actor is dead it has no state.
+            let _ = by(until, statistician.send(KeepState)).await;
+        }
+        self.supervisor.do_send(Release { name: children::STATS.into() });
     }
 
     /// Stops every prober and waits until the last poll in progress has ended.

@@ -1,21 +1,31 @@
 //! The arguments that `query` and `check` share.
 
 use std::num::NonZeroU16;
+use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
 
-use crate::config::{EngineChoice, Family, split_address};
+use crate::config::{EngineChoice, Family, Host, Nts, Server, split_address};
+use crate::outbound::trust::certificates;
+use crate::regular_file;
+use ntp_monitor_core::nts::record::PORT as KEY_EXCHANGE_PORT;
 
 /// The port of NTP.
 pub(super) const NTP_PORT: u16 = 123;
+/// Largest file of certificates, in bytes.
+const LARGEST_PEM: u64 = 4 << 20;
 
-/// The options that every one-shot measurement has.
+/// The options of all one-shot measurements.
 #[derive(Debug, Clone, Args)]
 pub struct MeasureArgs {
     /// Servers to ask: NAME, ADDRESS, NAME:PORT or `[ADDRESS]:PORT`; a link-local address as `fe80::1%eth0`.
-    #[arg(required = true, value_name = "HOST", value_parser = Target::parse)]
-    pub hosts: Vec<Target>,
+    #[arg(required_unless_present = "hostnames", value_name = "HOST", value_parser = Target::parse)]
+    hosts: Vec<Target>,
+    /// The same, as monitoring plugins take it; may be repeated.
+    #[arg(short = 'H', long = "hostname", value_name = "HOST", value_parser = Target::parse)]
+    hostnames: Vec<Target>,
     /// Requests to each server; the one with the lowest delay counts.
     #[arg(short = 'n', long, value_name = "N", default_value = "1")]
     pub count: NonZeroU16,
@@ -37,12 +47,56 @@ pub struct MeasureArgs {
     /// Every address of a name, and not just the first.
     #[arg(short, long)]
     pub all: bool,
+    /// Authenticate with Network Time Security (NTS): one key exchange, then requests with its cookies.
+    #[arg(long)]
+    pub nts: bool,
+    /// The server of the NTS key exchange, with its TCP port when it is not 4460.
+    #[arg(long, value_name = "HOST", requires = "nts", value_parser = parse_key_server)]
+    nts_ke: Option<(Host, u16)>,
+    /// Certificates (PEM) to trust for the key exchange in addition to those of the system.
+    #[arg(long, value_name = "FILE", requires = "nts", value_parser = read_authorities)]
+    nts_ca: Option<Arc<str>>,
     /// How to measure: kernel (kernel timestamps where there are any) or sntp (portable).
     #[arg(long, value_name = "ENGINE", default_value = "kernel", value_parser = parse_engine)]
     pub engine: EngineChoice,
 }
 
 impl MeasureArgs {
+    /// Every server to ask: those of `-H` first.
+    pub(super) fn targets(&self) -> Vec<&Target> {
+        self.hostnames.iter().chain(&self.hosts).collect()
+    }
+
+    /// Removes a server from the list.
+    pub(super) fn forget(&mut self, name: &str) {
+        self.hosts.retain(|target| target.name != name);
+        self.hostnames.retain(|target| target.name != name);
+    }
+
+    /// One request to each of `hosts`.
+    pub(super) fn once(hosts: Vec<Target>, timeout: Duration) -> Self {
+        Self {
+            hosts,
+            hostnames: Vec::new(),
+            count: NonZeroU16::MIN,
+            interval: None,
+            timeout,
+            port: NTP_PORT,
+            ipv4: false,
+            ipv6: false,
+            all: false,
+            nts: false,
+            nts_ke: None,
+            nts_ca: None,
+            engine: EngineChoice::Kernel,
+        }
+    }
+
+    /// How servers are authenticated, if they are.
+    pub(super) fn nts(&self) -> Option<Nts> {
+        self.nts.then(|| Nts { key_server: self.nts_ke.clone(), ca_pem: self.nts_ca.clone() })
+    }
+
     pub(super) fn family(&self) -> Family {
         match (self.ipv4, self.ipv6) {
             (true, _) => Family::V4,
@@ -65,6 +119,18 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
     }
 }
 
+fn parse_key_server(text: &str) -> Result<(Host, u16), String> {
+    let (host, port) = split_address(text)?;
+    Ok((host, port.unwrap_or(KEY_EXCHANGE_PORT)))
+}
+
+/// The content of a file with certificates.
+fn read_authorities(path: &str) -> Result<Arc<str>, String> {
+    let text = regular_file::read_text(Path::new(path), LARGEST_PEM).map_err(|why| why.to_string())?;
+    certificates(Some(&text))?;
+    Ok(text.into())
+}
+
 fn parse_engine(text: &str) -> Result<EngineChoice, String> {
     match text {
         "kernel" => Ok(EngineChoice::Kernel),
@@ -76,7 +142,7 @@ fn parse_engine(text: &str) -> Result<EngineChoice, String> {
 /// A server as it was named on the command line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Target {
-    /// As it was given.
+    /// The argument as given.
     pub name: String,
     pub(super) host: String,
     pub(super) port: Option<u16>,
@@ -87,10 +153,20 @@ impl Target {
     /// with its interface.
     ///
     /// # Errors
-    /// What is wrong with it.
+    /// The reason why the text is not a server.
     pub fn parse(text: &str) -> Result<Self, String> {
         let (host, port) = split_address(text)?;
         Ok(Self { name: text.to_owned(), host: host.to_string(), port })
+    }
+
+    /// The host, for the certificate that it must have.
+    pub(super) fn host(&self) -> Host {
+        self.host.parse().map_or_else(|_| Host::Name(self.host.clone()), Host::Address)
+    }
+
+    /// A server of the configuration.
+    pub(super) fn configured(server: &Server) -> Self {
+        Self { name: server.ident.name.to_string(), host: server.host.to_string(), port: Some(server.port) }
     }
 }
 

@@ -2,146 +2,56 @@
 //!
 //! Green means that every server gave a time and none is off. Whatever could not be measured is never green.
 
-use std::io::{self, Write};
-use std::time::Duration;
-
-use clap::{Args, ValueEnum};
-
-use super::args::{MeasureArgs, parse_duration};
 use super::measure::{Tools, measure};
 use super::measured::Measured;
 use super::words;
 use crate::probe::resolve::Address;
-use ntp_monitor_core::ntp::Check;
-use ntp_monitor_core::sample::{Measure, Outcome};
+pub use args::{Announced, CheckArgs, Unreachable};
+use ntp_monitor_core::ntp::{Check, Leap};
+use ntp_monitor_core::sample::Outcome;
+use quantity::{QUANTITIES, Quantity};
+use std::io::{self, Write};
+
+pub use state::State;
+
+mod args;
+mod certificate;
+mod limits;
+mod quantity;
+mod state;
 
 /// Exit status of wrong usage: plugins say UNKNOWN.
 pub const EXIT_USAGE: u8 = 3;
-
-const EXAMPLES: &str = "\
-Result:
-  CRITICAL  an offset of --critical or more, or a server that says that it is not synchronised or gives unusable times
-  WARNING   an offset of --warning or more
-  UNKNOWN   nothing was measured: no reply, refused, kiss-o'-death, name not resolved (see --unreachable)
-  OK        every server gave a time, and every offset is below --warning
-  --reference-age adds limits of its own to WARNING and CRITICAL.
-  With several servers the worst counts, in the order CRITICAL, WARNING, UNKNOWN, OK.
-
-Examples:
-  ntp-monitor check time.example.net
-  ntp-monitor check -w 1ms -c 10ms -n 4 ntp1.example.net ntp2.example.net
-  ntp-monitor check --unreachable critical 192.0.2.1
-  ntp-monitor check --reference-age 36h,7d 192.0.2.1";
-
-/// Arguments of `check`.
-#[derive(Debug, Clone, Args)]
-#[command(about = "Monitoring plugin: exit 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN", after_help = EXAMPLES)]
-pub struct CheckArgs {
-    /// Offset, in either direction, from which a server is a warning.
-    #[arg(short, long, value_name = "TIME", default_value = "25ms", value_parser = parse_duration)]
-    pub warning: Duration,
-    /// Offset, in either direction, from which a server is critical.
-    #[arg(short, long, value_name = "TIME", default_value = "100ms", value_parser = parse_duration)]
-    pub critical: Duration,
-    /// Time since the server's clock was last set, as the server states it, from which it is a warning and, after a
-    /// comma, critical. A server that does not state it is UNKNOWN.
-    #[arg(long, value_name = "WARN[,CRIT]", value_parser = Limits::parse)]
-    pub reference_age: Option<Limits>,
-    /// What it means when a server cannot be reached.
-    #[arg(long, value_name = "STATE", default_value = "unknown")]
-    pub unreachable: Unreachable,
-    /// Whom to ask and how.
-    #[command(flatten)]
-    pub measure: MeasureArgs,
-}
-
-/// From when on a value is a warning, and from when on critical.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
-    pub warning: Duration,
-    pub critical: Option<Duration>,
-}
-
-impl Limits {
-    /// Reads `WARN` or `WARN,CRIT`.
-    fn parse(text: &str) -> Result<Self, String> {
-        let (warning, critical) = match text.split_once(',') {
-            Some((warning, critical)) => (parse_duration(warning)?, Some(parse_duration(critical)?)),
-            None => (parse_duration(text)?, None),
-        };
-        if critical.is_some_and(|critical| critical < warning) {
-            return Err("CRIT must not be below WARN".to_owned());
-        }
-        Ok(Self { warning, critical })
-    }
-
-    fn judge(self, value_s: f64) -> State {
-        match value_s {
-            value_s if value_s.is_nan() => State::Unknown,
-            value_s if self.critical.is_some_and(|limit| value_s >= limit.as_secs_f64()) => State::Critical,
-            value_s if value_s >= self.warning.as_secs_f64() => State::Warning,
-            _ => State::Ok,
-        }
-    }
-
-    /// As performance data have them.
-    fn thresholds(limits: Option<Self>) -> String {
-        let shown = |limit: Option<Duration>| limit.map(|limit| limit.as_secs_f64().to_string()).unwrap_or_default();
-        format!("{};{}", shown(limits.map(|it| it.warning)), shown(limits.and_then(|it| it.critical)))
-    }
-}
-
-/// What a server that cannot be reached means.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Unreachable {
-    /// Nothing was measured, so nothing is known.
-    Unknown,
-    /// The operator of the server wants to be called.
-    Critical,
-}
-
-/// The four states of plugins, in order of gravity.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum State {
-    Ok,
-    Unknown,
-    Warning,
-    Critical,
-}
-
-impl State {
-    /// The exit status of the plugin interface.
-    #[must_use]
-    pub fn exit_status(self) -> u8 {
-        match self {
-            Self::Ok => 0,
-            Self::Warning => 1,
-            Self::Critical => 2,
-            Self::Unknown => 3,
-        }
-    }
-
-    fn label(self) -> &'static str {
-        match self {
-            Self::Ok => "OK",
-            Self::Warning => "WARNING",
-            Self::Critical => "CRITICAL",
-            Self::Unknown => "UNKNOWN",
-        }
-    }
-}
 
 /// Measures, writes the plugin's line to `out` and returns the exit status.
 ///
 /// # Errors
 /// Those of writing.
 pub async fn run(args: &CheckArgs, tools: &Tools, out: &mut impl Write) -> io::Result<u8> {
-    if args.critical < args.warning {
-        writeln!(out, "NTP UNKNOWN - --critical must not be below --warning")?;
+    if let Some(wrong) = usage_fault(args) {
+        writeln!(out, "NTP UNKNOWN - {wrong}")?;
         return Ok(EXIT_USAGE);
     }
     let results = measure(&args.measure, tools, |_, _| ()).await;
     write_line(args, &results, out)
+}
+
+/// What is wrong with arguments that are right one by one.
+fn usage_fault(args: &CheckArgs) -> Option<&'static str> {
+    if args.critical < args.warning {
+        return Some("--critical must not be below --warning");
+    }
+    let has_jitter = args.measure.count.get() > 1;
+    (args.jitter.is_some() && !has_jitter).then_some("--jitter needs at least two requests, for example -n 4")
+}
+
+/// Wrong usage in one line, as plugins state it.
+#[must_use]
+pub fn usage_line(error: &clap::Error) -> String {
+    let text = error.render().to_string();
+    let first = text.split("\n\n").next().unwrap_or_default();
+    let words: Vec<&str> = first.split_whitespace().skip_while(|word| *word == "error:").collect();
+    format!("NTP UNKNOWN - {}; see ntp-monitor check --help", words.join(" ").replace('|', "/"))
 }
 
 fn write_line(args: &CheckArgs, results: &[Measured], out: &mut impl Write) -> io::Result<u8> {
@@ -150,10 +60,12 @@ fn write_line(args: &CheckArgs, results: &[Measured], out: &mut impl Write) -> i
     let worst = states.iter().copied().max().unwrap_or(State::Unknown);
     let text = match results {
         [only] => describe(args, only),
-        many => describe_all(many, &states),
+        many => describe_all(args, many, &states),
     };
     write!(out, "NTP {} - {}", worst.label(), text.replace('|', "/"))?;
-    let performance = results.iter().filter_map(|measured| performance(args, measured, results.len() > 1));
+    // Names decide about labels, not what they resolve to: graphs must outlive a change of DNS.
+    let is_labelled = args.measure.targets().len() > 1 || args.measure.all;
+    let performance = results.iter().filter_map(|measured| performance(args, measured, is_labelled));
     let performance: Vec<String> = performance.collect();
     if !performance.is_empty() {
         write!(out, "|{}", performance.join(" "))?;
@@ -168,7 +80,7 @@ fn judge(args: &CheckArgs, measured: &Measured) -> State {
         Unreachable::Critical => State::Critical,
     };
     match (measured.outcome(), measured.measure()) {
-        (Outcome::Sample, Some(measure)) => judge_offset(args, measure.offset_s).max(judge_reference(args, measured)),
+        (Outcome::Sample, Some(_)) => judge_values(args, measured),
         (Outcome::Unsynchronised(_), _) => State::Critical,
         (Outcome::Rejected(check), _) if is_servers_fault(*check) => State::Critical,
         (Outcome::Timeout | Outcome::Refused | Outcome::Dns(_), _) => unreachable,
@@ -176,20 +88,23 @@ fn judge(args: &CheckArgs, measured: &Measured) -> State {
     }
 }
 
-fn judge_offset(args: &CheckArgs, offset_s: f64) -> State {
-    Limits { warning: args.warning, critical: Some(args.critical) }.judge(offset_s.abs())
+fn judge_values(args: &CheckArgs, measured: &Measured) -> State {
+    let worst = QUANTITIES.iter().map(|quantity| quantity.judge(args, measured)).max();
+    worst.unwrap_or(State::Unknown).max(judge_leap(args, measured)).max(certificate::judge(args, measured))
 }
 
-fn judge_reference(args: &CheckArgs, measured: &Measured) -> State {
-    match (args.reference_age, reference_age_s(measured)) {
-        (None, _) => State::Ok,
-        (Some(_), None) => State::Unknown,
-        (Some(limits), Some(age_s)) => limits.judge(age_s),
+fn judge_leap(args: &CheckArgs, measured: &Measured) -> State {
+    match (announced(measured), args.leap) {
+        (None, _) | (Some(_), Announced::Ok) => State::Ok,
+        (Some(_), Announced::Warning) => State::Warning,
+        (Some(_), Announced::Critical) => State::Critical,
     }
 }
 
-fn reference_age_s(measured: &Measured) -> Option<f64> {
-    measured.best().reply?.reference_age_s
+/// The leap second that the server announces.
+fn announced(measured: &Measured) -> Option<Leap> {
+    let leap = measured.best().reply?.leap;
+    matches!(leap, Leap::Insert | Leap::Delete).then_some(leap)
 }
 
 /// Whether the server answered our request with unusable times; the other checks fail for strangers' packets, or for
@@ -212,84 +127,76 @@ fn is_servers_fault(check: Check) -> bool {
         | Check::Kiss
         | Check::Synchronised
         | Check::Loop
-        | Check::LocalStep => false,
+        | Check::LocalStep
+        | Check::ExtensionFields
+        | Check::UniqueIdentifier
+        | Check::Authenticator
+        | Check::Nak
+        | Check::Downgrade
+        | Check::Cookie => false,
     }
 }
 
 fn describe(args: &CheckArgs, measured: &Measured) -> String {
-    let Some(measure) = measured.measure() else {
+    if measured.measure().is_none() {
         let why = measured.explanation().unwrap_or_default();
         return format!("{}: {}, {why}", measured.name, words::state(measured.outcome()));
-    };
-    let Measure { offset_s, delay_s, root_distance_s } = measure;
-    let mut text = format!("offset {offset_s:+.6}s, delay {delay_s:.6}s, root distance {root_distance_s:.6}s");
-    if let Some(reply) = measured.best().reply {
-        text.push_str(&format!(", stratum {}", reply.stratum));
     }
-    match reference_age_s(measured) {
-        Some(age_s) => text.push_str(&format!(", reference age {age_s:.0}s")),
-        None if args.reference_age.is_some() => text.push_str(", no reference age"),
-        None => {}
-    }
+    let mut parts: Vec<String> = QUANTITIES.iter().filter_map(|quantity| quantity.describe(args, measured)).collect();
+    parts.extend(leap_words(args, measured));
+    parts.extend(certificate::describe(args, measured));
     if measured.lost() > 0 {
-        text.push_str(&format!(", {} of {} requests lost", measured.lost(), measured.sent()));
+        parts.push(format!("{} of {} requests lost", measured.lost(), measured.sent()));
     }
-    text
+    parts.join(", ")
 }
 
 /// The worst first: a pager shows the beginning of the line.
-fn describe_all(results: &[Measured], states: &[State]) -> String {
+fn describe_all(args: &CheckArgs, results: &[Measured], states: &[State]) -> String {
     let good = states.iter().filter(|state| **state == State::Ok).count();
     let mut order: Vec<usize> = (0..results.len()).collect();
     order.sort_by_key(|nth| std::cmp::Reverse(states[*nth]));
-    let each: Vec<String> = order.into_iter().map(|nth| brief(&results[nth], states[nth])).collect();
+    let each: Vec<String> = order.into_iter().map(|nth| brief(args, &results[nth], states[nth])).collect();
     format!("{good} of {} servers ok: {}", results.len(), each.join(", "))
 }
 
-fn brief(measured: &Measured, state: State) -> String {
-    let what = match measured.measure() {
-        Some(measure) => format!("{:+.6}s", measure.offset_s),
-        None => words::state(measured.outcome()).into_owned(),
-    };
-    let mark = if state == State::Ok { String::new() } else { format!(" ({})", state.label()) };
-    format!("{} {what}{mark}", measured.name)
+fn brief(args: &CheckArgs, measured: &Measured, state: State) -> String {
+    if measured.measure().is_none() {
+        return format!("{} {}{}", measured.name, words::state(measured.outcome()), state.mark());
+    }
+    let is_worth_saying = |it: &&Quantity| it.label == "offset" || it.judge(args, measured) != State::Ok;
+    let mut parts: Vec<String> =
+        QUANTITIES.iter().filter(is_worth_saying).filter_map(|it| it.describe(args, measured)).collect();
+    parts.extend(leap_words(args, measured).filter(|_| args.leap != Announced::Ok));
+    let is_expiring = certificate::judge(args, measured) != State::Ok;
+    parts.extend(certificate::describe(args, measured).filter(|_| is_expiring));
+    format!("{} {}", measured.name, parts.join(" "))
+}
+
+fn leap_words(args: &CheckArgs, measured: &Measured) -> Option<String> {
+    let leap = announced(measured)?;
+    Some(format!("leap second announced ({}){}", words::leap(leap), judge_leap(args, measured).mark()))
 }
 
 /// `'label'=value[unit];warning;critical;min;max` for each number, separated by blanks. `None` when nothing was
 /// measured: a gap in a graph is honest.
 fn performance(args: &CheckArgs, measured: &Measured, is_labelled: bool) -> Option<String> {
-    let measure = measured.measure()?;
-    let name = |what: &str| label(measured, what, is_labelled);
-    let (warning, critical) = (args.warning.as_secs_f64(), args.critical.as_secs_f64());
-    let mut values = vec![
-        format!("{}={:.6}s;{warning};{critical};;", name("offset"), measure.offset_s),
-        format!("{}={:.6}s;;;0;", name("delay"), measure.delay_s),
-        format!("{}={:.6}s;;;0;", name("root_distance"), measure.root_distance_s),
-    ];
-    if let Some(jitter_s) = measured.jitter_s() {
-        values.push(format!("{}={jitter_s:.6}s;;;0;", name("jitter")));
-    }
-    if let Some(reply) = measured.best().reply {
-        values.push(format!("{}={};;;1;16", name("stratum"), reply.stratum));
-    }
-    if let Some(age_s) = reference_age_s(measured) {
-        values.push(format!("{}={age_s:.0}s;{};0;", name("reference_age"), Limits::thresholds(args.reference_age)));
-    }
+    measured.measure()?;
+    let labelled = |what: &str, value: String| format!("{}={value}", label(args, measured, what, is_labelled));
+    let values = QUANTITIES.iter().filter_map(|it| Some(labelled(it.label, it.performance(args, measured)?)));
     let loss_percent = 100.0 * measured.lost() as f64 / measured.sent().max(1) as f64;
-    values.push(format!("{}={loss_percent:.0}%;;;0;100", name("loss")));
-    Some(values.join(" "))
+    let loss = labelled("loss", format!("{loss_percent:.0}%;;;0;100"));
+    let certificate = certificate::performance(args, measured).map(|value| labelled("nts_certificate", value));
+    Some(values.chain([loss]).chain(certificate).collect::<Vec<_>>().join(" "))
 }
 
-/// A label may hold anything but `=` and `'`; a server measured at several addresses needs one label for each.
-fn label(measured: &Measured, what: &str, is_labelled: bool) -> String {
-    if !is_labelled {
-        return what.to_owned();
-    }
-    let server = match measured.address {
-        Some(address) if measured.name != Address::from(address).to_string() => {
-            format!("{} {}", measured.name, Address::from(address))
-        }
-        _ => measured.name.clone(),
+/// A label may hold anything but `=` and `'`. Only with `--all` it has the address, which tells the results apart.
+fn label(args: &CheckArgs, measured: &Measured, what: &str, is_labelled: bool) -> String {
+    let address = measured.address.map(|address| Address::from(address).to_string());
+    let server = match address.filter(|address| args.measure.all && measured.name != *address) {
+        _ if !is_labelled => return what.to_owned(),
+        Some(address) => format!("{} {address}", measured.name),
+        None => measured.name.clone(),
     };
     format!("'{} {what}'", server.replace(['=', '\'', '|'], "_"))
 }

@@ -3,9 +3,9 @@ use clap::Parser;
 use super::*;
 use crate::probe::ProbeReport;
 use ntp_monitor_core::ntp::{KissCode, Leap, RefId};
-use ntp_monitor_core::sample::Reply;
+use ntp_monitor_core::sample::{Measure, Reply};
 
-#[derive(Parser)]
+#[derive(Debug, Parser)]
 struct Line {
     #[command(flatten)]
     args: CheckArgs,
@@ -16,6 +16,10 @@ fn args(line: &str) -> CheckArgs {
 }
 
 fn sampled(name: &str, offset_s: f64) -> Measured {
+    Measured::new(name, "192.0.2.1:123".parse().ok(), report(offset_s))
+}
+
+fn report(offset_s: f64) -> ProbeReport {
     let reply = Reply {
         stratum: 2,
         leap: Leap::None,
@@ -26,9 +30,7 @@ fn sampled(name: &str, offset_s: f64) -> Measured {
         reference_age_s: None,
     };
     let measure = Some(Measure { offset_s, delay_s: 0.001_2, root_distance_s: 0.002 });
-    let report =
-        ProbeReport { measure, reply: Some(reply), ..ProbeReport::failed(crate::clock::now(), Outcome::Sample) };
-    Measured::new(name, "192.0.2.1:123".parse().ok(), report)
+    ProbeReport { measure, reply: Some(reply), ..ProbeReport::failed(crate::clock::now(), Outcome::Sample) }
 }
 
 fn failed(name: &str, outcome: Outcome) -> Measured {
@@ -83,7 +85,7 @@ fn what_was_not_measured_is_never_green() {
 #[test]
 fn reference_age_has_limits_of_its_own() {
     let aged = |age_s| {
-        let mut report = sampled("a", 0.0).best().clone();
+        let mut report = report(0.0);
         report.reply.as_mut().unwrap().reference_age_s = age_s;
         Measured::new("a", "192.0.2.1:123".parse().ok(), report)
     };
@@ -105,6 +107,59 @@ fn reference_age_has_limits_of_its_own() {
 }
 
 #[test]
+fn every_limit_counts_and_marks_the_value_that_it_is_about() {
+    let leaping = |leap| {
+        let mut report = report(0.0);
+        report.reply.as_mut().unwrap().leap = leap;
+        Measured::new("a", "192.0.2.1:123".parse().ok(), report)
+    };
+    for (options, leap, expected, says) in [
+        ("--stratum 3", Leap::None, 0, "stratum 2"),
+        ("--stratum 2", Leap::None, 1, "stratum 2 (WARNING)"),
+        ("--stratum 1,2", Leap::None, 2, "stratum 2 (CRITICAL)"),
+        ("--root-distance 2ms", Leap::None, 1, "root distance 0.002000s (WARNING)"),
+        ("--delay 1ms,1.1ms", Leap::None, 2, "delay 0.001200s (CRITICAL)"),
+        ("-n 2 --jitter 1ms", Leap::None, 3, "no jitter"),
+        ("", Leap::Insert, 0, "leap second announced (insert)"),
+        ("--leap warning", Leap::None, 0, "stratum 2"),
+        ("--leap warning", Leap::Insert, 1, "leap second announced (insert) (WARNING)"),
+        ("--leap critical --stratum 2", Leap::Delete, 2, "leap second announced (delete) (CRITICAL)"),
+    ] {
+        let (text, status) = line(&args(&format!("a {options}")), &[leaping(leap)]);
+        assert_eq!((status, text.contains(says)), (expected, true), "{options}: {text}");
+        let (text, status) = line(&args(&format!("a b {options}")), &[sampled("b", 0.0), leaping(leap)]);
+        assert_eq!((status, expected == 0 || text.contains(says)), (expected, true), "{options}: {text}");
+    }
+}
+
+#[test]
+fn labels_depend_on_names_and_not_on_their_addresses() {
+    let labels = |options: &str| {
+        let (text, _) = line(&args(options), &[sampled("a", 0.0)]);
+        text.split_once('|').unwrap().1.split('=').next().unwrap().to_owned()
+    };
+    assert_eq!(labels("-H a"), "offset");
+    assert_eq!(labels("a b"), "'a offset'");
+    assert_eq!(labels("--all a"), "'a 192.0.2.1 offset'");
+}
+
+#[test]
+fn wrong_usage_is_one_line_of_a_plugin() {
+    for (line, says) in [
+        ("", "required arguments were not provided"),
+        ("a -c soon", "invalid value 'soon' for '--critical <TIME>'"),
+        ("a --strata 2", "unexpected argument '--strata'"),
+        ("a --reference-age 7d,36h", "CRIT must not be below WARN"),
+    ] {
+        let error = Line::try_parse_from(std::iter::once("check").chain(line.split_whitespace())).unwrap_err();
+        let told = usage_line(&error);
+        assert!(told.starts_with("NTP UNKNOWN - ") && told.contains(says) && !told.contains('\n'), "{told}");
+    }
+    assert_eq!(usage_fault(&args("a --jitter 1ms")), Some("--jitter needs at least two requests, for example -n 4"));
+    assert_eq!(usage_fault(&args("a --jitter 1ms -n 2")), None);
+}
+
+#[test]
 fn an_unreachable_server_can_be_made_critical() {
     let args = args("a --unreachable critical");
     assert_eq!(line(&args, &[failed("a", Outcome::Timeout)]).1, 2);
@@ -117,10 +172,10 @@ fn of_several_servers_the_worst_counts_and_stands_first() {
     let (text, status) = line(&args("a b c"), &results);
     assert_eq!(status, 1);
     let (text, performance) = text.split_once('|').unwrap();
-    let expected =
-        "NTP WARNING - 1 of 3 servers ok: 192.0.2.1 +0.030000s (WARNING), it's b no reply (UNKNOWN), a +0.001000s";
+    let expected = "NTP WARNING - 1 of 3 servers ok: 192.0.2.1 offset +0.030000s (WARNING), it's b no reply (UNKNOWN), \
+         a offset +0.001000s";
     assert_eq!(text, expected);
-    assert!(performance.starts_with("'a 192.0.2.1 offset'=0.001000s;0.025;0.1;; "), "{performance}");
+    assert!(performance.starts_with("'a offset'=0.001000s;0.025;0.1;; "), "{performance}");
     assert!(performance.contains(" '192.0.2.1 offset'=0.030000s;"), "{performance}");
     assert_eq!(line(&args("a b"), &results[..2]).1, 3);
 }

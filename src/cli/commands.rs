@@ -16,7 +16,8 @@ use super::span::{NAME_ONE, Place};
 use super::table::Terminal;
 use super::upkeep::UpkeepError;
 use super::{
-    check, config, demo, doctor, export, health, make_report, man, notify, plot, query, replay, stats, upkeep,
+    check, clock, config, demo, doctor, export, fleet, health, make_report, man, notify, plot, query, replay, stats,
+    upkeep, watch,
 };
 use crate::app::memory;
 use crate::app::permissions::{self, Tightened};
@@ -36,6 +37,7 @@ const EXIT_USAGE: u8 = 2;
 const EXAMPLES: &str = "\
 Examples:
   ntp-monitor demo                            a playground on this host, no network needed
+  ntp-monitor clock                           say whether the clock of this host is right
   ntp-monitor query time.example.net          measure a server now
   ntp-monitor config example > servers.toml   begin a configuration
   ntp-monitor --config servers.toml           run the service
@@ -77,6 +79,8 @@ pub enum Command {
     Query(query::QueryArgs),
     /// Check servers as a monitoring plugin.
     Check(check::CheckArgs),
+    /// Say whether the clock of this host is right.
+    Clock(clock::ClockArgs),
     /// Feed recorded samples through statistics and verdict, in their own time.
     Replay(replay::ReplayArgs),
     /// Print what the store says of a span: statistics, verdicts, events.
@@ -104,6 +108,9 @@ pub enum Command {
     /// List notifiers, or test one.
     #[command(subcommand)]
     Notify(notify::NotifyCommand),
+    /// What a fleet of monitors needs beside the service.
+    #[command(subcommand)]
+    Fleet(fleet::FleetCommand),
     /// Print completions for a shell.
     #[command(after_help = COMPLETIONS)]
     Completions {
@@ -122,13 +129,13 @@ impl Cli {
     pub fn read(line: impl IntoIterator<Item = OsString>) -> Result<Self, ExitCode> {
         let line: Vec<OsString> = line.into_iter().collect();
         Self::try_parse_from(&line).map_err(|error| {
-            // There is no output left to report a failure on.
-            let _ = error.print();
-            match error.exit_code() {
-                0 => ExitCode::SUCCESS,
-                _ if is_check(&line) => ExitCode::from(check::EXIT_USAGE),
-                _ => ExitCode::from(EXIT_USAGE),
+            // There is no output left to report a failure of these on.
+            if error.exit_code() != 0 && is_check(&line) {
+                let _ = writeln!(std::io::stdout(), "{}", check::usage_line(&error));
+                return ExitCode::from(check::EXIT_USAGE);
             }
+            let _ = error.print();
+            if error.exit_code() == 0 { ExitCode::SUCCESS } else { ExitCode::from(EXIT_USAGE) }
         })
     }
 
@@ -150,11 +157,19 @@ impl Cli {
                 settled(plan, || block_on(demo::run(args)))
             }
             Command::Query(args) => finish(block_on(async {
-                query::run(&args, &tools(args.measure.engine), Terminal::detect(), &mut std::io::stdout()).await
+                let (tools, terminal, out) = (tools(args.measure.engine), Terminal::detect(), &mut std::io::stdout());
+                match args.watch {
+                    Some(every) => watch::run(&args, every, &tools, terminal, out).await,
+                    None => query::run(&args, &tools, terminal, out).await,
+                }
             })),
             Command::Check(args) => {
                 finish(block_on(async { check::run(&args, &tools(args.measure.engine), &mut std::io::stdout()).await }))
             }
+            Command::Clock(args) => finish(block_on(async {
+                let tools = tools(crate::config::EngineChoice::Kernel);
+                clock::run(&args, &inputs, &tools, &mut std::io::stdout()).await
+            })),
             Command::Replay(args) => {
                 let (out, err) = (&mut std::io::stdout().lock(), &mut std::io::stderr());
                 match replay::Recipe::new(&args, &inputs) {
@@ -199,6 +214,13 @@ impl Cli {
                 clap_complete::generate(shell, &mut Self::command(), "ntp-monitor", &mut std::io::stdout());
                 ExitCode::SUCCESS
             }
+            Command::Fleet(command) => match fleet::run(&command, &mut std::io::stdout()) {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(why) => {
+                    complain(&why);
+                    ExitCode::FAILURE
+                }
+            },
             Command::Doctor(args) => doctor(&args, inputs),
             Command::Health(args) => {
                 finish(block_on(async { health::run(&args, &inputs, &mut std::io::stdout()).await }))
@@ -351,7 +373,7 @@ fn block_on<T>(work: impl Future<Output = T>) -> T {
     actix_rt::System::new().block_on(work)
 }
 
-/// A reader that went away (`… | head`) is no failure of ours, but there is nobody left to tell.
+/// A reader that closed the pipe (`… | head`) is not an error, but nothing more can be printed.
 fn finish(status: std::io::Result<u8>) -> ExitCode {
     status.map_or(ExitCode::FAILURE, ExitCode::from)
 }

@@ -6,7 +6,7 @@ fn no_two_arguments_of_any_command_clash() {
 }
 
 #[test]
-fn the_help_of_every_command_has_an_example_that_can_be_read_as_a_command_line() {
+fn every_help_example_parses_as_a_command_line() {
     let mut waiting = vec![Cli::command()];
     while let Some(command) = waiting.pop() {
         waiting.extend(command.get_subcommands().filter(|one| !one.is_hide_set()).cloned());

@@ -42,7 +42,7 @@ pub enum ConfigCommand {
     Example,
 }
 
-/// What to say below the faults of a configuration when nobody named a file.
+/// The hint below the faults of a configuration if no file was named.
 pub(super) const NO_FILE: &str =
     "No file was named: --config servers.toml does; `ntp-monitor config example > servers.toml` begins one.";
 
@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn check_passes_over_files_that_only_the_service_can_read_and_over_nothing_else() {
+    fn check_ignores_only_files_that_the_service_alone_can_read() {
         let command = ConfigCommand::Check { without_secrets: true };
         let base =
             [("NTP_SERVER", "a.example"), ("INFLUX_URL", "http://h:8086"), ("INFLUX_ORG", "o"), ("INFLUX_BUCKET", "b")];

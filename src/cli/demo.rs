@@ -1,4 +1,4 @@
-//! `ntp-monitor demo`: scripted servers on loopback, one of each kind, and the service against them.
+//! `ntp-monitor demo`: runs scripted servers on loopback, one of each kind, and the service that monitors them.
 
 use std::io::Write;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -13,6 +13,7 @@ use slog::Logger;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::args::parse_duration;
+use super::demo_fleet::FleetDemo;
 use crate::app::permissions;
 use crate::app::{Service, Surroundings, run};
 use crate::config::Inputs;
@@ -21,7 +22,7 @@ use crate::log::{self, LogControl};
 use crate::sim::{ReplyKind, Script, ScriptedServer};
 use ntp_monitor_core::ntp::KissCode;
 
-/// The configuration within the directory.
+/// The name of the configuration file in the directory.
 const FILE: &str = "servers.toml";
 const STOP_WITHIN: Duration = Duration::from_secs(5);
 
@@ -29,6 +30,7 @@ const EXAMPLES: &str = "\
 Examples:
   ntp-monitor demo                            until Ctrl-C; data in a directory that is removed at the end
   ntp-monitor demo --for 30s --dir demo-data  for half a minute, keeping the data
+  ntp-monitor demo --fleet                    a hub and four agents instead of one service
 
 Then open http://127.0.0.1:8080/";
 
@@ -36,10 +38,10 @@ Then open http://127.0.0.1:8080/";
 #[derive(Debug, Clone, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct DemoArgs {
-    /// Where HTTP is answered; port 0 takes a free one.
+    /// The address of the page and the API; port 0 takes a free one.
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8080")]
     pub listen: SocketAddr,
-    /// Where data is kept; without it, in a temporary directory that is removed at the end.
+    /// The data directory; by default a temporary directory that is removed at the end.
     #[arg(long, value_name = "DIR")]
     pub dir: Option<PathBuf>,
     /// End after this time.
@@ -51,6 +53,9 @@ pub struct DemoArgs {
     /// Time between polls.
     #[arg(long, value_name = "TIME", default_value = "1s", value_parser = parse_duration)]
     pub poll: Duration,
+    /// Run a fleet: a hub and four agents with scripted clocks, over a nats-server from NATS_SERVER or PATH.
+    #[arg(long)]
+    pub fleet: bool,
 }
 
 /// A server of the playground.
@@ -98,6 +103,9 @@ async fn play(args: DemoArgs) -> Result<(), Box<dyn std::error::Error>> {
             (dir.0.clone(), Some(dir))
         }
     };
+    if args.fleet {
+        return play_fleet(&args, &dir).await;
+    }
     let mut servers = Vec::new();
     for actor in cast() {
         let any_port = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
@@ -118,7 +126,26 @@ async fn play(args: DemoArgs) -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-/// The configuration is a file as any other, so the playground shows nothing that a user could not have.
+async fn play_fleet(args: &DemoArgs, dir: &std::path::Path) -> Result<(), Box<dyn std::error::Error>> {
+    permissions::limit_new_files();
+    std::fs::create_dir_all(dir)?;
+    let dir = dir.canonicalize()?;
+    let config = crate::config::load(None, &[("NTP_SERVER".to_owned(), "localhost".to_owned())].into(), &[])?;
+    let (logger, _guard) = log::init(&config.config.log)?;
+    let fleet = FleetDemo::start(&dir, args.listen, args.poll, &logger).await?;
+    fleet.introduce(&mut std::io::stdout().lock())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::select! {
+        () = tokio::time::sleep(args.duration.unwrap_or(Duration::MAX)) => {}
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    fleet.stop().await;
+    Ok(())
+}
+
+/// The configuration is an ordinary file, so a user can reproduce everything that the demo shows.
 fn configure(
     servers: &[(ScriptedServer, Actor)],
     dir: &std::path::Path,
@@ -188,7 +215,7 @@ async fn wait(duration: Option<Duration>, service: &mut Service, log: &Logger, c
     }
 }
 
-/// A directory of our own that goes when we do.
+/// A temporary directory that is removed at the end.
 struct TemporaryDirectory(PathBuf);
 
 impl TemporaryDirectory {

@@ -1,4 +1,4 @@
-//! `ntp-monitor export`: the samples of the store as CSV, JSON lines or InfluxDB line protocol, however many there are.
+//! `ntp-monitor export`: exports samples from the store as CSV, JSON lines or InfluxDB line protocol, in constant memory.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
@@ -30,9 +30,9 @@ Everything that is kept unless a span is given. Samples are kept for as long as 
 JSON lines have the columns of CSV as keys, but the clocks in whole nanoseconds: mono_ns, raw_ns, boot_ns.
 Exit status: 0, 1 when there is nothing to export or it cannot be written, 78 configuration.";
 
-/// More than the store can hold.
+/// A number larger than the number of stored samples.
 const ALL: Duration = Duration::MAX;
-/// Rows between two looks at the clock.
+/// Number of rows between two progress reports.
 const PROGRESS_EVERY: u64 = 4096;
 
 /// Arguments of `export`.
@@ -50,7 +50,7 @@ pub struct ExportArgs {
     pub output: Option<PathBuf>,
 }
 
-/// How samples are written.
+/// The format of samples.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Format {
     /// The columns of the CSV files that the service writes.
@@ -95,6 +95,9 @@ pub fn run(
         let count = count?;
         if count > 0 { output.finish().map(|()| count).map_err(Failure::Output) } else { Ok(0) }
     });
+    for what in reader.skipped() {
+        writeln!(complaints, "ntp-monitor: {what}")?;
+    }
     match written {
         Ok(0) => {
             let whole = args.span.from.is_none() && args.span.since.is_none();
@@ -111,13 +114,13 @@ pub fn run(
     }
 }
 
-/// Why an export ended early.
+/// Why an export failed.
 enum Failure {
     Output(io::Error),
     Store(SurveyError),
 }
 
-/// Writes sample by sample: memory does not grow with the span. Returns how many there were.
+/// Writes samples one by one, in constant memory. Returns their number.
 fn stream(
     reader: &Reader,
     span: Span,
@@ -146,7 +149,7 @@ fn stream(
     Ok(count)
 }
 
-/// The configured tags of every server: the store does not keep them.
+/// The configured tags of every server, which the store does not contain.
 fn tags(place: &Place) -> BTreeMap<Arc<str>, Arc<ServerIdent>> {
     let servers = place.config.iter().flat_map(|config| &config.servers);
     servers.map(|server| (Arc::clone(&server.ident.name), Arc::clone(&server.ident))).collect()
@@ -178,7 +181,7 @@ impl Encoder {
     }
 }
 
-/// One poll; what was not measured is null.
+/// One poll; values that were not measured are null.
 #[derive(Serialize)]
 struct Line<'a> {
     time: When,

@@ -1,10 +1,10 @@
-//! `ntp-monitor report`: what a span was like, as one HTML page.
+//! `ntp-monitor report`: a report on a span as an HTML page, text, JSON or CSV.
 
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use jiff::tz::TimeZone;
 
 use super::output::{Destination, Output, status_of};
@@ -21,8 +21,8 @@ Examples:
   ntp-monitor --config servers.toml report --since 7d -o week.html
   ntp-monitor report --store ntp-monitor.db --from 2026-11-01 --to 2026-12-01 --limit 50ms -o november.html
 
-The page needs nothing beside it: no network, no script. It can be printed. A service makes it by itself with
-[report] schedule.
+The page is one file without scripts that needs no network and can be printed. The service makes reports on its own
+if [report] schedule is set.
 Exit status: 0, 1 when there is nothing to report or it cannot be written, 78 configuration.";
 
 const USUAL: Duration = Duration::from_secs(7 * 86_400);
@@ -37,10 +37,46 @@ pub struct ReportArgs {
     /// Where to; `-` is stdout.
     #[arg(short, long, value_name = "FILE", default_value = "-")]
     pub output: PathBuf,
+    /// The form [default: by the name of the file, or else html].
+    #[arg(long, value_enum)]
+    pub format: Option<Form>,
     /// The limit that the evidence of traceability is about. Default: that of the report section, or else
     /// the smallest offset_critical of the configuration, or 100ms.
     #[arg(long, value_name = "TIME", value_parser = super::args::parse_duration)]
     pub limit: Option<Duration>,
+}
+
+/// `--format`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Form {
+    /// One page with charts.
+    Html,
+    /// Plain text.
+    Text,
+    /// One JSON object with all figures, verdicts and events.
+    Json,
+    /// One line for the majority and one for each server.
+    Csv,
+}
+
+impl Form {
+    fn by_name(output: &Path) -> Self {
+        match output.extension().and_then(|extension| extension.to_str()) {
+            Some("txt") => Self::Text,
+            Some("json") => Self::Json,
+            Some("csv") => Self::Csv,
+            _ => Self::Html,
+        }
+    }
+
+    fn of(self, made: &Made) -> String {
+        match self {
+            Self::Html => made.html(),
+            Self::Text => made.text(),
+            Self::Json => made.json(),
+            Self::Csv => made.csv(),
+        }
+    }
 }
 
 /// Makes it; returns the exit status.
@@ -62,11 +98,16 @@ pub fn run(
         }
     };
     if made.is_empty() {
-        writeln!(complaints, "ntp-monitor: nothing was polled in this span: there is no report")?;
+        writeln!(
+            complaints,
+            "ntp-monitor: no server was polled in this span, so there is no report: {}",
+            made.coverage()
+        )?;
         return Ok(1);
     }
+    let form = args.format.unwrap_or_else(|| Form::by_name(&args.output));
     let written = Output::to(to).and_then(|mut output| {
-        output.write_all(made.html().as_bytes())?;
+        output.write_all(form.of(&made).as_bytes())?;
         output.finish()
     });
     status_of(written, complaints)

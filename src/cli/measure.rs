@@ -1,5 +1,5 @@
-//! One-shot measurement of several servers side by side, as `query` and `check` need it. Polite by default: servers
-//! are asked one after the other in quick succession, and one address again only after two seconds.
+//! Measures several servers once, for `query` and `check`. Requests to different servers are sent a few milliseconds apart,
+//! and requests to the same address at least two seconds apart.
 
 use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
@@ -14,23 +14,24 @@ use tokio::time::Instant;
 
 use super::args::MeasureArgs;
 use super::measured::Measured;
-use crate::config::Server;
+use crate::clock::SystemClock;
+use crate::config::{Host, Server};
 use crate::probe::resolve::Resolve;
-use crate::probe::{ProbeEngine, ProbeReport, Query};
+use crate::probe::{NtsTools, ProbeEngine, ProbeReport, ProbeSession, Query};
 use ntp_monitor_core::sample::Outcome;
 
-/// One address is asked again after this long at the earliest, unless it is this host (servers rate-limit below 2 s).
+/// Minimum time between two requests to one address, unless it is on this host (many servers rate-limit below 2 s).
 const POLITE_INTERVAL: Duration = Duration::from_secs(2);
-/// Replies of several servers must not arrive at once: they would queue behind each other and be stamped late.
+/// Time between requests to different servers, because replies that arrive together queue and are stamped late.
 const STAGGER: Duration = Duration::from_millis(5);
 /// Another address of the same name is asked as well when one has not answered after this time (RFC 8305 §5).
 const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
-/// So many addresses of one name are tried.
+/// Maximum number of addresses of one name that are tried.
 const ATTEMPTS: usize = 3;
-/// An engine gets this long beyond its time-out before it is taken for hung.
+/// An engine that exceeds its time-out by this much counts as hung.
 const GRACE: Duration = Duration::from_secs(1);
 
-/// What a measurement is made with.
+/// The engine and the resolver of a measurement.
 #[derive(Clone)]
 pub struct Tools {
     pub engine: Arc<dyn ProbeEngine>,
@@ -45,7 +46,9 @@ pub async fn measure(args: &MeasureArgs, tools: &Tools, mut progress: impl FnMut
     let mut results: Vec<Measured> = Vec::with_capacity(total);
     let mut running = JoinSet::new();
     let mut turns: HashMap<SocketAddr, Turn> = HashMap::new();
-    for (nth, Job { name, found }) in jobs.iter().enumerate() {
+    let authentication =
+        NtsTools { resolver: Arc::clone(&tools.resolver), trust: Arc::default(), clock: Arc::new(SystemClock) };
+    for (nth, Job { name, host, found }) in jobs.iter().enumerate() {
         // Until its task ends, and if it panics, this is the result.
         let fault = Outcome::Fault("the engine panicked".into());
         results.push(Measured::new(
@@ -60,7 +63,11 @@ pub async fn measure(args: &MeasureArgs, tools: &Tools, mut progress: impl FnMut
                 let turn = turns.entry(address).or_insert(Turn { first_job: nth, turn: 0 });
                 let pace = Pace::of(args, address, sharing, *turn);
                 turn.turn += 1;
-                let job = ask(name.clone(), addresses.clone(), pace, args.timeout, Arc::clone(&tools.engine));
+                let way = match args.nts() {
+                    None => Way::Plain(addresses.clone()),
+                    Some(nts) => Way::Nts(Box::new(ProbeSession::with_nts(&nts, host, address, &authentication))),
+                };
+                let job = ask(name.clone(), way, pace, args.timeout, Arc::clone(&tools.engine));
                 running.spawn(async move { (nth, job.await) });
             }
             Err(why) => results[nth] = Measured::new(name, None, ProbeReport::failed(crate::clock::now(), why.clone())),
@@ -79,6 +86,7 @@ pub async fn measure(args: &MeasureArgs, tools: &Tools, mut progress: impl FnMut
 /// What is asked under one name.
 struct Job {
     name: String,
+    host: Host,
     /// The address to ask, and those of the same name to ask when it does not answer.
     found: Result<Vec<SocketAddr>, Outcome>,
 }
@@ -91,21 +99,29 @@ impl Job {
 
 /// Resolves every name at once: one job for each name, or for each address, in the order of the arguments.
 async fn find(args: &MeasureArgs, tools: &Tools) -> Vec<Job> {
-    let lookups = args.hosts.iter().map(|target| tools.resolver.resolve(&target.host, args.family()));
+    let targets = args.targets();
+    let lookups = targets.iter().map(|target| tools.resolver.resolve(&target.host, args.family()));
     let answers = join_all(lookups).await;
     let mut jobs = Vec::new();
-    for (target, answer) in args.hosts.iter().zip(answers) {
+    for (target, answer) in targets.into_iter().zip(answers) {
+        let (name, host) = (&target.name, target.host());
         match answer {
             Ok(resolution) => {
                 let port = target.port.unwrap_or(args.port);
                 let addresses: Vec<_> = resolution.addresses.iter().map(|address| address.at(port)).collect();
                 let groups: Vec<_> = match args.all {
+                    // Keys are those of one address, and each key exchange costs the server more than a request.
+                    false if args.nts => vec![vec![addresses[0]]],
                     true => addresses.into_iter().map(|address| vec![address]).collect(),
                     false => vec![alternating(&addresses)],
                 };
-                jobs.extend(groups.into_iter().map(|group| Job { name: target.name.clone(), found: Ok(group) }));
+                let job = |group| Job { name: name.clone(), host: host.clone(), found: Ok(group) };
+                jobs.extend(groups.into_iter().map(job));
             }
-            Err(why) => jobs.push(Job { name: target.name.clone(), found: Err(Outcome::Dns(why.to_string().into())) }),
+            Err(why) => {
+                let found = Err(Outcome::Dns(why.to_string().into()));
+                jobs.push(Job { name: name.clone(), host, found });
+            }
         }
     }
     keep_apart(&mut jobs);
@@ -168,17 +184,20 @@ impl Pace {
     }
 }
 
-async fn ask(
-    name: String,
-    addresses: Vec<SocketAddr>,
-    pace: Pace,
-    timeout: Duration,
-    engine: Arc<dyn ProbeEngine>,
-) -> Measured {
+/// How one server is asked.
+enum Way {
+    /// Without authentication, at the first of these addresses that answers.
+    Plain(Vec<SocketAddr>),
+    Nts(Box<ProbeSession>),
+}
+
+async fn ask(name: String, way: Way, pace: Pace, timeout: Duration, engine: Arc<dyn ProbeEngine>) -> Measured {
     tokio::time::sleep(pace.start).await;
     let first = Instant::now();
-    let (address, report) = first_answer(&*engine, &addresses, timeout).await;
-    let query = Query { address, timeout };
+    let (address, report) = match &way {
+        Way::Plain(addresses) => first_answer(&*engine, addresses, timeout).await,
+        Way::Nts(session) => (session.address(), authenticated(&*engine, session, timeout).await),
+    };
     let mut measured = Measured::new(&name, Some(address), report);
     for _ in 1..pace.count {
         // A kiss-o'-death is to be heeded, and where nothing listens nothing will answer a moment later.
@@ -186,9 +205,28 @@ async fn ask(
             break;
         }
         tokio::time::sleep_until(first + pace.next(first.elapsed())).await;
-        measured.push(single(&*engine, query).await);
+        measured.push(match &way {
+            Way::Plain(_) => single(&*engine, Query::plain(address, timeout)).await,
+            Way::Nts(session) => authenticated(&*engine, session, timeout).await,
+        });
+    }
+    if let Way::Nts(session) = way {
+        measured.nts = session.nts();
     }
     measured
+}
+
+/// One request of a session, after a key exchange if one is due.
+async fn authenticated(engine: &dyn ProbeEngine, session: &ProbeSession, timeout: Duration) -> ProbeReport {
+    session.prepare().await;
+    match session.query(timeout) {
+        Ok(query) => {
+            let mut report = single(engine, query).await;
+            session.absorb(&mut report);
+            report
+        }
+        Err(why) => ProbeReport::failed(crate::clock::now(), why),
+    }
 }
 
 /// Asks each address a moment after the one before, until one answers. If none does, the result is that of the first.
@@ -198,10 +236,10 @@ async fn first_answer(
     timeout: Duration,
 ) -> (SocketAddr, ProbeReport) {
     let attempt = |(nth, address): (u32, &SocketAddr)| {
-        let query = Query { address: *address, timeout };
+        let address = *address;
         async move {
             tokio::time::sleep(ATTEMPT_DELAY * nth).await;
-            (query.address, single(engine, query).await)
+            (address, single(engine, Query::plain(address, timeout)).await)
         }
     };
     let mut attempts: FuturesUnordered<_> = (0..).zip(addresses).map(attempt).collect();
@@ -240,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_elses_server_is_asked_again_within_two_seconds_whatever_was_ordered() {
+    fn other_peoples_servers_get_two_seconds_between_requests() {
         let remote = "192.0.2.1:123".parse().unwrap();
         let alone = Turn { first_job: 0, turn: 0 };
         let pace = Pace::of(&args("a -n 3 -i 10ms"), remote, 1, alone);
@@ -258,14 +296,15 @@ mod tests {
         let [a, b, c, six] = [at("192.0.2.1"), at("192.0.2.2"), at("192.0.2.3"), at("[2001:db8::1]")];
         assert_eq!(alternating(&[a, b, c, six]), [a, six, b]);
         assert_eq!(alternating(&[a, b]), [a, b]);
-        let job = |found: &[SocketAddr]| Job { name: "x".into(), found: Ok(found.to_vec()) };
+        let job =
+            |found: &[SocketAddr]| Job { name: "x".into(), host: Host::Name("x".into()), found: Ok(found.to_vec()) };
         let mut jobs = [job(&[a, six, b]), job(&[six, c, b])];
         keep_apart(&mut jobs);
         assert_eq!(jobs.map(|job| job.found.unwrap()), [vec![a, b], vec![six, c]]);
     }
 
     #[test]
-    fn a_slow_reply_moves_the_next_request_to_a_later_slot_and_never_between_two() {
+    fn slow_reply_delays_the_next_request_to_a_later_slot() {
         let pace = Pace { start: Duration::ZERO, interval: Duration::from_secs(4), count: 9 };
         for (elapsed_ms, next_s) in [(0, 4), (3_999, 4), (4_000, 8), (4_001, 8), (9_000, 12)] {
             assert_eq!(pace.next(Duration::from_millis(elapsed_ms)), Duration::from_secs(next_s), "{elapsed_ms}");

@@ -6,10 +6,12 @@ use std::sync::Arc;
 
 use super::words;
 use crate::probe::ProbeReport;
+use ntp_monitor_core::conclusion::Claim;
+use ntp_monitor_core::nts::Status;
 use ntp_monitor_core::sample::{Evidence, Measure, Outcome};
 
 /// The result for one server.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, PartialEq)]
 pub struct Measured {
     /// The server as it was named.
     pub name: String,
@@ -17,13 +19,15 @@ pub struct Measured {
     pub address: Option<SocketAddr>,
     /// Every request in order; never empty.
     reports: Vec<ProbeReport>,
+    /// The state of NTS after the last request, if it was asked for.
+    pub nts: Option<Status>,
 }
 
 impl Measured {
     /// The result of requests made at `address`, or without one. `first` makes sure that there is a result at all.
     #[must_use]
     pub fn new(name: &str, address: Option<SocketAddr>, first: ProbeReport) -> Self {
-        Self { name: name.to_owned(), address, reports: vec![first] }
+        Self { name: name.to_owned(), address, reports: vec![first], nts: None }
     }
 
     /// Adds the result of a further request.
@@ -37,7 +41,7 @@ impl Measured {
         &self.reports
     }
 
-    /// The request that says most: the measured one with the lowest delay, otherwise the last.
+    /// The best request: the measured one with the lowest delay, otherwise the last one.
     #[must_use]
     pub fn best(&self) -> &ProbeReport {
         let measured = self.reports.iter().filter_map(|report| report.measure.map(|m| (report, m.delay_s)));
@@ -45,13 +49,13 @@ impl Measured {
         best.unwrap_or_else(|| self.reports.last().expect("`new` puts one in and nothing takes any out"))
     }
 
-    /// How the server did as a whole: a sample when there is any.
+    /// The outcome of the server: a sample if there is one.
     #[must_use]
     pub fn outcome(&self) -> &Outcome {
         &self.best().outcome
     }
 
-    /// A sentence that says why there is no time, and what may be done; `None` when all is well.
+    /// A sentence that says why there is no time and what to do; `None` if there is one.
     #[must_use]
     pub fn explanation(&self) -> Option<Cow<'_, str>> {
         let shown = match self.outcome() {
@@ -84,7 +88,7 @@ impl Measured {
         if self.address.is_some() { self.reports.len() } else { 0 }
     }
 
-    /// Requests that no acceptable answer came to.
+    /// Requests without an acceptable reply.
     #[must_use]
     pub fn lost(&self) -> usize {
         let answered =
@@ -96,6 +100,21 @@ impl Measured {
     pub fn rejected(&self) -> impl Iterator<Item = &Arc<Evidence>> {
         self.reports.iter().flat_map(|report| &report.rejected)
     }
+}
+
+/// What the servers that were measured claim; two names of one address are one witness.
+pub(super) fn claims(results: &[Measured]) -> Vec<Claim> {
+    let mut seen: Vec<SocketAddr> = Vec::new();
+    let mut claims = Vec::new();
+    for measured in results {
+        let (Some(address), Some(measure)) = (measured.address, measured.measure()) else { continue };
+        if !seen.contains(&address) {
+            seen.push(address);
+            let server = measured.name.clone();
+            claims.push(Claim { server, offset_s: measure.offset_s, bound_s: measure.root_distance_s });
+        }
+    }
+    claims
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Where a command writes: stdout, or a file that appears whole or not at all.
+//! The output of a command: stdout, or a file that appears complete or not at all.
 
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ use flate2::write::GzEncoder;
 use crate::new_file::NewFile;
 use crate::privilege::{Keeper, Plan, Refusal};
 
-/// As any program makes files: the umask says who may read them.
+/// The usual mode of new files; the umask restricts it.
 const MODE: u32 = 0o666;
 
 /// Where to write, decided while this process may still be root.
@@ -20,10 +20,10 @@ pub struct Destination {
 }
 
 impl Destination {
-    /// Stdout for none and for `-`. A file that `plan` puts beyond the reach of this process is left to a keeper.
+    /// Stdout if there is no path, or for `-`. A file that this process will not be able to write is written by a keeper.
     ///
     /// # Errors
-    /// When the file cannot be made there, or it is not known who may change the way to it.
+    /// When the file cannot be created there, or when other users could replace a directory of its path.
     pub fn choose(path: Option<&Path>, plan: &Plan) -> Result<Self, Unreachable> {
         let path = path.filter(|path| *path != Path::new("-"));
         let keeper = match path {
@@ -46,15 +46,15 @@ impl Destination {
 /// Why a destination cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum Unreachable {
-    /// Root does not go there.
+    /// Root must not write there.
     #[error(transparent)]
     Refused(#[from] Refusal),
-    /// The file cannot be made.
+    /// The file cannot be created.
     #[error(transparent)]
     Io(#[from] io::Error),
 }
 
-/// What is written, and where to. Dropped without [`Output::finish`], a file never comes to be.
+/// An open output. If it is dropped without [`Output::finish`], no file is created.
 pub struct Output(Inner);
 
 enum Inner {
@@ -63,7 +63,7 @@ enum Inner {
     Gzip(GzEncoder<BufWriter<Sheet>>),
 }
 
-/// A file that is not whole yet.
+/// A file that is not complete yet.
 enum Sheet {
     Ours(NewFile),
     Kept(Keeper),
@@ -95,10 +95,10 @@ impl Write for Sheet {
 }
 
 impl Output {
-    /// Begins to write; a name that ends in `.gz` is compressed.
+    /// Opens the output; a file whose name ends in `.gz` is compressed.
     ///
     /// # Errors
-    /// When the file cannot be made; the error names it.
+    /// When the file cannot be created; the error names it.
     pub fn to(destination: Destination) -> io::Result<Self> {
         let is_gzip = destination.path.as_ref().and_then(|path| path.extension()).is_some_and(|end| end == "gz");
         Ok(Self(match destination.open()?.map(BufWriter::new) {
@@ -108,16 +108,16 @@ impl Output {
         }))
     }
 
-    /// Whether a person sees what is written.
+    /// Whether the output is a terminal.
     #[must_use]
     pub fn is_terminal(&self) -> bool {
         matches!(self.0, Inner::Stdout(_)) && io::stdout().is_terminal()
     }
 
-    /// Writes what waits, and gives a file its name.
+    /// Flushes the output and renames a file to its final name.
     ///
     /// # Errors
-    /// When either fails; there is no file then.
+    /// When either fails; no file is left then.
     pub fn finish(self) -> io::Result<()> {
         let file = match self.0 {
             Inner::Stdout(mut out) => return out.flush(),
@@ -146,10 +146,10 @@ impl Write for Output {
     }
 }
 
-/// A reader that went away (`… | head`) wants no message; everything else does.
+/// Prints an error, except for a closed pipe (`… | head`).
 ///
 /// # Errors
-/// When the complaint cannot be written.
+/// When the message cannot be written.
 pub fn status_of(done: io::Result<()>, complaints: &mut impl Write) -> io::Result<u8> {
     match done {
         Ok(()) => Ok(0),

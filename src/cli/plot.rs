@@ -1,4 +1,4 @@
-//! `ntp-monitor plot`: a picture of what the store says of a span, as SVG or PNG.
+//! `ntp-monitor plot`: draws a chart of a span from the store, as SVG or PNG.
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ use super::span::{Place, SpanArgs};
 use super::table::Terminal;
 use crate::history::course::{Course, dots, measured, offsets};
 use crate::history::span::Span;
-use crate::history::survey::{Survey, SurveyError, Wish, first_seen_ns, names, survey};
+use crate::history::survey::{Request, Survey, SurveyError, first_seen_ns, names, survey};
 use crate::plot::png::{Fonts, png};
 use crate::plot::{
     Compared, Deviation, Look, MOST_LINES, Mark, Quantity, Size, Theme, comparison, deviations, histogram, over_time,
@@ -67,11 +67,11 @@ pub enum Kind {
     Offset,
     /// Round-trip delay over time.
     Delay,
-    /// The most by which the own clock can be off, over time, with a limit.
+    /// The largest possible error of this host's clock over time, with a limit.
     Bound,
     /// Offset against delay, of one server.
     Scatter,
-    /// How often which offset was measured, of one server.
+    /// Distribution of the offsets of one server.
     Histogram,
     /// Allan deviation by averaging time.
     Adev,
@@ -86,7 +86,7 @@ impl Kind {
         match self {
             Self::Offset => "Offset",
             Self::Delay => "Round-trip delay",
-            Self::Bound => "Bound of the own clock's error",
+            Self::Bound => "Error bound of this host's clock",
             Self::Scatter => "Offset against delay",
             Self::Histogram => "Distribution of offsets",
             Self::Adev => "Allan deviation",
@@ -246,8 +246,8 @@ impl Wanted<'_> {
 
     fn surveyed(&self, terminal: Terminal) -> Result<Survey, String> {
         let mut progress = Progress::new(terminal.progress, "samples");
-        let wish = Wish { servers: self.names.clone(), taus_s: None };
-        let found = survey(&self.reader, self.span, &wish, &mut |count, at_ns| progress.at(count, at_ns));
+        let request = Request { servers: self.names.clone(), taus_s: None, now_ns: crate::clock::now().wall_ns };
+        let found = survey(&self.reader, self.span, &request, &mut |count, at_ns| progress.at(count, at_ns));
         progress.end();
         found.map_err(|why| why.to_string())
     }

@@ -1,4 +1,4 @@
-//! How far long work is: one line on the terminal that is written over, and nothing elsewhere.
+//! Progress of long work: one line on the terminal that is overwritten, and no output if stderr is not a terminal.
 
 use std::io::Write;
 use std::time::{Duration, Instant};
@@ -15,22 +15,22 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// A line about so many `of_what`; nothing is written when not `shown`.
+    /// Creates a progress line that counts `of_what`; writes nothing unless `shown`.
     #[must_use]
     pub fn new(shown: bool, of_what: &'static str) -> Self {
         Self { shown, of_what, last: None }
     }
 
-    /// `count` are done, and the work has come to the instant `at_ns`.
+    /// Reports that `count` items up to the time `at_ns` are done.
     pub fn at(&mut self, count: u64, at_ns: i64) {
         if self.shown && self.last.is_none_or(|last| last.elapsed() >= EVERY) {
             self.last = Some(Instant::now());
-            // A terminal that is gone wants no progress.
+            // Progress is optional, so errors are ignored.
             let _ = write!(std::io::stderr(), "\r\x1b[K{count} {}, {}", self.of_what, wall_time(at_ns));
         }
     }
 
-    /// Takes the line away.
+    /// Removes the line.
     pub fn end(&mut self) {
         if self.last.take().is_some() {
             let _ = write!(std::io::stderr(), "\r\x1b[K");

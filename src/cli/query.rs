@@ -7,21 +7,22 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::args::{MeasureArgs, NTP_PORT};
-use super::conclusion::{claims, conclude};
+use super::args::{MeasureArgs, NTP_PORT, parse_duration};
 use super::measure::{Tools, measure};
-use super::measured::Measured;
+use super::measured::{Measured, claims};
 use super::query_json;
 use super::table::{Align, Cell, Style, Table, Terminal, left_out};
 use super::words;
 use crate::probe::resolve::Address;
+use ntp_monitor_core::conclusion::conclude;
 use ntp_monitor_core::ntp::Check;
+use ntp_monitor_core::nts::Status;
 use ntp_monitor_core::sample::{Evidence, Outcome, Reply};
 use ntp_monitor_core::text::units;
 
 /// Every server gave a sample.
 pub const EXIT_OK: u8 = 0;
-/// Some server did not.
+/// At least one server gave no sample.
 pub const EXIT_FAILURE: u8 = 1;
 
 const EXAMPLES: &str = "\
@@ -35,6 +36,8 @@ A terminal that is too narrow for all of them gets the more important ones.
 Examples:
   ntp-monitor query time.example.net
   ntp-monitor query -n 4 192.0.2.1 [2001:db8::1]:1123     four requests to each, 2 s apart
+  ntp-monitor query --nts time.example.net                authenticated, with the server's certificate
+  ntp-monitor query --watch time.example.net              again and again, with the course of the offset
   ntp-monitor query --all --json pool.example.net | jq '.results[].offset_s'
 
 Exit status: 0 when every server gave a time, 1 when one did not, 2 on wrong usage.";
@@ -43,12 +46,16 @@ Exit status: 0 when every server gave a time, 1 when one did not, 2 on wrong usa
 #[derive(Debug, Clone, Args)]
 #[command(about = "Measure servers now, side by side", after_help = EXAMPLES)]
 pub struct QueryArgs {
-    /// Whom to ask and how.
+    /// The servers and how to ask them.
     #[command(flatten)]
     pub measure: MeasureArgs,
     /// Write one JSON object instead of a table.
     #[arg(long)]
     pub json: bool,
+    /// Measure again and again, each TIME: at least and usually 16 s, on this host 1 s.
+    #[arg(long, value_name = "TIME", num_args = 0..=1, require_equals = true, default_missing_value = "1s",
+          conflicts_with_all = ["count", "nts"], value_parser = parse_duration)]
+    pub watch: Option<Duration>,
 }
 
 /// Measures and writes the result to `out`; returns the exit status.
@@ -62,8 +69,12 @@ pub async fn run(args: &QueryArgs, tools: &Tools, terminal: Terminal, out: &mut 
     } else {
         write_text(&results, terminal, out)?;
     }
+    Ok(exit_status(&results))
+}
+
+pub(super) fn exit_status(results: &[Measured]) -> u8 {
     let is_complete = results.iter().all(|measured| measured.outcome().is_success());
-    Ok(if is_complete { EXIT_OK } else { EXIT_FAILURE })
+    if is_complete { EXIT_OK } else { EXIT_FAILURE }
 }
 
 /// One line on stderr that rewrites itself and is gone when all is done. Nothing depends on it, so errors are ignored.
@@ -80,7 +91,7 @@ fn show_progress(terminal: Terminal, done: usize, total: usize) {
     let _ = stderr.flush();
 }
 
-fn write_text(results: &[Measured], terminal: Terminal, out: &mut impl Write) -> io::Result<()> {
+pub(super) fn write_text(results: &[Measured], terminal: Terminal, out: &mut impl Write) -> io::Result<()> {
     let conclusion = conclude(&claims(results));
     write_table(results, conclusion.excluded(), terminal, out)?;
     let mut separator = "\n";
@@ -107,7 +118,7 @@ const COLUMNS: [(&str, Align); 11] = [
     ("state", Align::Left),
 ];
 
-/// What a narrow terminal can do without, the least important first.
+/// Columns that are dropped on a narrow terminal, the least important first.
 const DISPENSABLE: [&str; 7] = ["stamps", "leap", "refid", "address", "stratum", "jitter", "delay"];
 
 fn write_table(results: &[Measured], excluded: &[String], terminal: Terminal, out: &mut impl Write) -> io::Result<()> {
@@ -145,7 +156,15 @@ fn row(measured: &Measured, is_excluded: bool) -> Vec<Cell> {
     ]
 }
 
-/// The address without the port that everybody uses.
+/// The server, with its address if the name is not the address.
+pub(super) fn label(measured: &Measured) -> String {
+    match measured.address.map(address) {
+        Some(address) if address != measured.name => format!("{} {address}", measured.name),
+        _ => measured.name.clone(),
+    }
+}
+
+/// The address, without the port if it is the usual one.
 fn address(address: SocketAddr) -> String {
     match (Address::from(address), address.port()) {
         (at, NTP_PORT) => at.to_string(),
@@ -169,7 +188,7 @@ fn state(measured: &Measured, is_excluded: bool) -> Cell {
     Cell::styled(text, style)
 }
 
-/// What must be said about a server below the table: why it gave no time, and each reply that was refused.
+/// The lines below the table about a server: why it gave no time, and every rejected reply.
 fn remarks(measured: &Measured) -> Vec<String> {
     let refusals: Vec<String> = measured.rejected().map(|evidence| refusal(evidence, measured.address)).collect();
     let headline: Option<Cow<'_, str>> = match measured.outcome() {
@@ -182,8 +201,31 @@ fn remarks(measured: &Measured) -> Vec<String> {
         let age = units::span(Duration::try_from_secs_f64(age_s).unwrap_or_default());
         format!("the server says that its clock was last set {age} ago")
     });
-    let about_server = headline.into_iter().chain(stale.map(Cow::from));
+    let nts = measured.nts.as_ref().map(|status| Cow::from(nts_words(status, measured.address)));
+    let about_server = headline.into_iter().chain(stale.map(Cow::from)).chain(nts);
     about_server.map(|text| format!("{}: {text}", measured.name)).chain(refusals).collect()
+}
+
+/// What is known of NTS: the algorithm, the cookies and the certificate.
+fn nts_words(status: &Status, address: Option<SocketAddr>) -> String {
+    let mut text = match (status.aead, status.cookie_len) {
+        (Some(aead), Some(octets)) => {
+            format!("NTS with {}, {} cookies of {octets} octets", aead.label(), status.cookies)
+        }
+        _ => "no keys for NTS".to_owned(),
+    };
+    if status.aead.is_some() && address != Some(status.asked) {
+        text.push_str(&format!(", asked at {}", status.asked));
+    }
+    if let Some(last) = &status.last {
+        text.push_str(&format!("; the key exchange took {}", units::seconds(last.took.as_secs_f64())));
+    }
+    if let Some(certificate) = status.certificate() {
+        let days = certificate.left_s(jiff::Timestamp::now()) / 86_400.0;
+        let (subject, issuer, end) = (&certificate.subject, &certificate.issuer, certificate.not_after);
+        text.push_str(&format!("; certificate of {subject}, signed by {issuer}, until {end} ({days:.0} days left)"));
+    }
+    text
 }
 
 fn refusal(evidence: &Evidence, asked: Option<SocketAddr>) -> String {

@@ -6,11 +6,11 @@ use std::net::SocketAddr;
 
 use serde::Serialize;
 
-use super::conclusion::claims;
-use super::conclusion::{Conclusion, conclude};
-use super::measured::Measured;
+use super::measured::{Measured, claims};
 use crate::probe::ProbeReport;
+use crate::web::view::nts::NtsState;
 use ntp_monitor_core::clock::Stamp;
+use ntp_monitor_core::conclusion::{Conclusion, conclude};
 use ntp_monitor_core::ntp::{Check, CheckRow};
 use ntp_monitor_core::sample::Evidence;
 use ntp_monitor_core::text::units;
@@ -51,6 +51,11 @@ struct ServerResult {
     explanation: Option<String>,
     #[serde(flatten)]
     numbers: Numbers,
+    /// How the reply was authenticated, or should have been: `none` or `nts`.
+    authentication: &'static str,
+    /// The state of NTS; only with `--nts`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    nts: Option<NtsState>,
     /// Root mean square of the offsets' differences from `offset_s`, in seconds; from two samples on.
     jitter_s: Option<f64>,
     sent: usize,
@@ -169,6 +174,8 @@ impl ServerResult {
             reason: best.outcome.reason().into_owned(),
             explanation: measured.explanation().map(|words| words.into_owned()),
             numbers: Numbers::of(best),
+            authentication: best.authentication.label(),
+            nts: measured.nts.as_ref().map(|status| NtsState::of(status, best.at.wall_ns)),
             jitter_s: measured.jitter_s(),
             sent: measured.sent(),
             lost: measured.lost(),

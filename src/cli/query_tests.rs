@@ -89,7 +89,7 @@ Local clock agrees with both servers: wrong by at most 345 µs, if most of the s
 }
 
 #[test]
-fn a_narrow_terminal_shows_what_matters_and_says_what_it_leaves_out() {
+fn narrow_terminal_drops_columns_and_names_them() {
     let mut out = Vec::new();
     write_text(&results(), Terminal { width: Some(80), ..Terminal::default() }, &mut out).unwrap();
     let text = String::from_utf8(out).unwrap();
@@ -100,7 +100,7 @@ fn a_narrow_terminal_shows_what_matters_and_says_what_it_leaves_out() {
 }
 
 #[test]
-fn whom_the_majority_excludes_disagrees_and_an_address_that_is_the_name_is_not_repeated() {
+fn outlier_disagrees_and_address_is_not_repeated() {
     let at = |offset_s, address: &str| {
         Measured::new(address, address.parse().ok(), sampled(offset_s, 0.01, 0.005, reply(1, *b"GPS\0")))
     };
@@ -125,7 +125,7 @@ fn two_names_of_one_address_are_one_witness() {
 }
 
 #[test]
-fn json_carries_everything_that_was_measured_and_null_for_what_was_not() {
+fn json_has_all_measurements_and_null_for_missing_ones() {
     let mut out = Vec::new();
     query_json::write(&results(), AT, &mut out).unwrap();
     let json: serde_json::Value = serde_json::from_slice(&out).unwrap();

@@ -1,11 +1,10 @@
-//! Recorded samples of several files as one stream by time, with bounded memory: of each file that is being read,
-//! [`READ_AHEAD`] rows at most, and a file is opened when its time has come.
+//! Merges the samples of several files into one stream by time, in bounded memory: at most [`READ_AHEAD`] rows of each
+//! open file are held, and a file is opened when the stream reaches its first row.
 //!
-//! The order of rows within a file is the order of the polls, for the wall clock may have been set back between two;
-//! files are merged by the wall clock. A file that fits into the read-ahead and is not in order is sorted (that polls of
-//! several servers end in any order is no disorder); of a longer one the analysis refuses what comes too late, and a note
-//! says so. One row between two older ones that is more than
-//! an hour ahead of both would age all others out, and is left out.
+//! Rows keep their order within a file, because the wall clock may have been set back between two polls. Files are merged
+//! by the wall clock. A file with at most [`READ_AHEAD`] rows is sorted if it is out of order (polls of different servers
+//! may end in any order). In a longer file the analysis rejects rows that come too late, and a note says so. A row more
+//! than an hour ahead of both its neighbours is dropped, because all later rows would otherwise count as old.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, HashSet, VecDeque};
@@ -16,13 +15,13 @@ use crate::sinks::csv;
 use ntp_monitor_core::formats::source::{RowError, Samples};
 use ntp_monitor_core::sample::{Sample, SeriesKey};
 
-/// Rows of a file that are in memory at most; a file of no more rows is sorted when it must be.
+/// Maximum number of rows of a file in memory. A file with at most this many rows can be sorted.
 pub const READ_AHEAD: usize = 65_536;
 /// Faults of a file that are printed one by one.
 const FAULTS_SHOWN: u64 = 20;
-/// Servers that are analysed, each of their addresses counted: as many as the service is made for.
+/// Maximum number of series (addresses of servers) that are analysed, the same as in the service.
 const MOST_SERIES: usize = 10_000;
-/// How far ahead of both its neighbours a row is from the future.
+/// A row this far ahead of both its neighbours counts as one from the future.
 const FUTURE_NS: i64 = 3600 * 1_000_000_000;
 
 pub struct Recording<W> {
@@ -34,16 +33,16 @@ pub struct Recording<W> {
     complaints: Complaints<W>,
 }
 
-/// What was found wrong.
+/// The faults of the files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Faults {
-    /// Rows that could not be read, and files.
+    /// Rows and files that could not be read.
     pub unreadable: u64,
     /// Rows from the future.
     pub future: u64,
 }
 
-/// Says what is wrong, but does not fill a disk with it.
+/// Prints faults, but only a limited number of them.
 struct Complaints<W> {
     to: W,
     faults: Faults,
@@ -109,7 +108,7 @@ impl<W: Write> Recording<W> {
         false
     }
 
-    /// What was found wrong so far.
+    /// The faults so far.
     #[must_use]
     pub fn faults(&self) -> Faults {
         self.complaints.faults
@@ -153,7 +152,7 @@ impl<W: Write> Iterator for Recording<W> {
     }
 }
 
-/// The time of the first row that can be read. Where there is none, it is said why: nobody else will read the file.
+/// The time of the first readable row, or the reason why no row can be read.
 fn first_ns<W: Write>(path: &Path, complaints: &mut Complaints<W>) -> Result<Option<i64>, RowError> {
     if let Some(sample) = csv::read_file(path)?.find_map(Result::ok) {
         return Ok(Some(sample.at.wall_ns));

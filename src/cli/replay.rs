@@ -1,4 +1,4 @@
-//! `ntp-monitor replay`: recorded samples through statistics, events and verdict, exactly as they run live.
+//! `ntp-monitor replay`: runs recorded samples through the statistics, events and verdicts of the live service.
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -27,9 +27,9 @@ use ntp_monitor_core::sample::{Sample, ServerIdent};
 use ntp_monitor_core::stats::leap::LeapSource;
 use ntp_monitor_core::stats::replay::{Replay, Report};
 
-/// Samples that change threads at once.
+/// Number of samples that are passed between threads at once.
 const BATCH: usize = 4096;
-/// Batches on the way.
+/// Maximum number of batches in the queue between the threads.
 const BATCHES: usize = 8;
 const PROGRESS_EVERY: u64 = 500_000;
 
@@ -54,7 +54,7 @@ pub struct ReplayArgs {
     /// Take the last 7d, 12h, … of the store of the configuration instead of files.
     #[arg(long, value_name = "TIME", value_parser = parse_duration, conflicts_with = "files")]
     pub since: Option<Duration>,
-    /// Say which alerts would have fired: by the rules of --config, or the built-in ones.
+    /// Show which alerts would have fired, by the rules of --config or the built-in ones.
     #[arg(long)]
     pub alerts: bool,
     /// Print one JSON object.
@@ -63,10 +63,10 @@ pub struct ReplayArgs {
     /// Averaging times in seconds, rounded to multiples of the poll interval; octaves by default.
     #[arg(long, value_name = "SECONDS,…", value_delimiter = ',', value_parser = parse_tau)]
     pub taus: Option<Vec<f64>>,
-    /// A leap-seconds.list to hold announcements against.
+    /// A leap-seconds.list with which announcements are compared.
     #[arg(long, value_name = "FILE")]
     pub leap_list: Option<PathBuf>,
-    /// Say on stderr how far it is.
+    /// Show progress on stderr.
     #[arg(long)]
     pub progress: bool,
 }
@@ -77,22 +77,22 @@ pub(super) fn parse_tau(text: &str) -> Result<f64, String> {
     tau_s.ok_or_else(|| format!("{text:?} is not a positive number of seconds"))
 }
 
-/// What a replay needs of the configuration.
+/// The parts of the configuration that a replay needs.
 #[derive(Debug, Default)]
 pub struct Recipe {
-    /// The rules of alerts, when their alerts are wanted.
+    /// The alert rules, if alerts were requested.
     pub rules: Option<Rulebook>,
-    /// Servers with their tags: recordings do not have them.
+    /// Servers with their tags, which recordings do not contain.
     pub servers: Vec<Arc<ServerIdent>>,
-    /// The store, when its samples are wanted.
+    /// The store, if its samples were requested.
     pub store: Option<PathBuf>,
 }
 
 impl Recipe {
-    /// What `args` ask for, from the configuration where there is one.
+    /// Takes what `args` need from the configuration, if there is one.
     ///
     /// # Errors
-    /// When the configuration is not sound, or is needed and not there.
+    /// When the configuration is invalid, or is needed and missing.
     pub fn new(args: &ReplayArgs, inputs: &Inputs) -> Result<Self, String> {
         if !args.alerts && args.since.is_none() {
             return Ok(Self::default());
@@ -189,7 +189,7 @@ pub fn run(
     Ok(0)
 }
 
-/// What samples are fed to.
+/// The consumers of samples.
 struct Work {
     leap: LeapSource,
     rules: Option<Rulebook>,
@@ -306,7 +306,7 @@ fn from_store(store: &Path, since: Duration, mut work: Work) -> Result<Work, Sto
     Ok(work)
 }
 
-/// Reads on a thread of its own and computes on this one.
+/// Reads on a separate thread and computes on this one.
 fn feed(args: &ReplayArgs, work: Work, complaints: &mut (impl Write + Send)) -> (Work, Faults) {
     let (to, from) = crossbeam_channel::bounded(BATCHES);
     let progress = args.progress;

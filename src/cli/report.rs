@@ -1,4 +1,4 @@
-//! What statistics over a span look like for a person: a table of servers, stability, verdicts and events.
+//! Prints statistics over a span: a table of servers, stability, verdicts and events.
 
 use std::io::{self, Write};
 use std::time::Duration;
@@ -11,15 +11,15 @@ use ntp_monitor_core::stats::verdict::{Entry, State, When};
 use ntp_monitor_core::text::plain::is_disruptive;
 use ntp_monitor_core::text::units::{NOTHING, bound, seconds, signed_seconds, span};
 
-/// The last so many are shown; JSON has them all.
+/// Maximum number of events that are printed; JSON contains all of them.
 const EVENTS_SHOWN: usize = 200;
 const VERDICTS_SHOWN: usize = 200;
 const SKEWS_SHOWN: usize = 200;
 
-/// What a narrow terminal can do without, the least important first.
+/// Columns that are dropped on a narrow terminal, the least important first.
 const DISPENSABLE: [&str; 8] = ["from", "span", "delay p95", "mean", "p5", "stddev", "n", "delay p50"];
 
-/// Writes the report; averaging times that were asked for get their table.
+/// Writes the report; with `with_stability` it contains a table of deviations.
 ///
 /// # Errors
 /// Those of `out`.
@@ -35,13 +35,13 @@ pub(super) fn write(out: &mut impl Write, report: &Report, with_stability: bool,
     events(out, happened, color)
 }
 
-/// A server, and each of its addresses where there are several.
+/// A server, and each of its addresses if there are several.
 fn rows<'a>(name: &str, server: &'a ServerReport) -> Vec<(String, &'a ServerReport)> {
     let addresses = server.addresses.iter().map(|(address, report)| (format!("{name}@{address}"), report));
     std::iter::once((name.to_owned(), server)).chain(addresses).collect()
 }
 
-/// One row for each server: name, summary, and where the figures come from.
+/// Prints one row per server: name, summary, and the source of the figures.
 pub(super) fn servers<'a>(
     out: &mut impl Write,
     servers: impl Iterator<Item = (&'a str, &'a WindowSummary, &'a str)>,
@@ -99,7 +99,7 @@ fn row(name: &str, summary: &WindowSummary, source: &str) -> Vec<Cell> {
     ]
 }
 
-/// Deviations by averaging time, server by server.
+/// Prints the deviations of each server by averaging time.
 pub(super) fn stability<'a>(
     out: &mut impl Write,
     servers: impl Iterator<Item = (&'a str, &'a ServerReport)>,
@@ -134,7 +134,7 @@ pub(super) fn stability<'a>(
     absent.iter().try_for_each(|line| writeln!(out, "{line}"))
 }
 
-/// The verdicts one after the other.
+/// Prints the verdicts in order of time.
 pub(super) fn verdicts(out: &mut impl Write, verdicts: &[Entry], color: bool) -> io::Result<()> {
     heading(out, "Verdicts", color)?;
     if verdicts.is_empty() {
@@ -182,7 +182,7 @@ pub(super) fn fleet(out: &mut impl Write, fleet: &FleetReport, color: bool) -> i
     earlier(out, fleet.skew.len(), SKEWS_SHOWN)
 }
 
-/// What happened: start, kind and sentence of each event.
+/// Prints start, kind and sentence of each event.
 pub(super) fn events<'a>(
     out: &mut impl Write,
     events: impl ExactSizeIterator<Item = (When, &'a str, &'a str)>,

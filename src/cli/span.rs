@@ -1,4 +1,4 @@
-//! The arguments that every command on the store shares: which store, which span, which servers.
+//! The arguments of all commands that read the store: store, span and servers.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -32,14 +32,14 @@ pub struct SpanArgs {
     pub servers: Vec<String>,
 }
 
-/// What to say when neither is known.
+/// The hint when neither a configuration nor a store is given.
 pub(super) const NAME_ONE: &str = "Name the configuration with --config, or the store with --store.";
 
-/// How far back a command looks when nobody says.
+/// How far back a command looks by default.
 const USUAL: Duration = Duration::from_secs(86_400);
 
 impl SpanArgs {
-    /// The span that is meant, `usual` long when nobody says otherwise.
+    /// The span that the arguments describe, `usual` long by default.
     ///
     /// # Errors
     /// When it ends before it begins.
@@ -53,19 +53,19 @@ impl SpanArgs {
     }
 }
 
-/// Where the store is, and the configuration when there was need for it.
+/// The path of the store, and the configuration if one could be loaded.
 #[derive(Debug)]
 pub struct Place {
     pub store: PathBuf,
-    /// The configuration; `None` when the store was named and no configuration can be used.
+    /// `None` if the store was given and no configuration could be loaded.
     pub config: Option<Config>,
 }
 
 impl Place {
-    /// As the arguments say, or else the configuration.
+    /// Takes the store from the arguments, otherwise from the configuration.
     ///
     /// # Errors
-    /// The exit status when there is neither; `complain` was called with the reason.
+    /// Returns the exit status if there is neither, after calling `complain` with the reason.
     pub fn find(store: Option<&PathBuf>, inputs: &Inputs, complain: impl Fn(&str)) -> Result<Self, ExitCode> {
         match (store, inputs.load()) {
             (Some(store), loaded) => Ok(Self { store: store.clone(), config: loaded.ok().map(|loaded| loaded.config) }),

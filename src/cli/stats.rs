@@ -1,4 +1,4 @@
-//! `ntp-monitor stats`: what the store says of a span, as `replay` prints it, also while the service writes.
+//! `ntp-monitor stats`: statistics of a span from the store, also while the service writes to it.
 
 use std::io::{self, Write};
 
@@ -9,7 +9,7 @@ use super::replay::parse_tau;
 use super::report;
 use super::span::{Place, SpanArgs};
 use super::table::Terminal;
-use crate::history::survey::{Source, Survey, SurveyError, Wish, survey};
+use crate::history::survey::{Request, Source, Survey, SurveyError, survey};
 use crate::store::read::Reader;
 
 const EXAMPLES: &str = "\
@@ -18,14 +18,14 @@ Examples:
   ntp-monitor stats --store ntp-monitor.db --since 30d --server office
   ntp-monitor stats --from 2026-11-01 --to 2026-11-08 --json
 
-Samples are used as far back as they are kept, hourly sums beyond; the last column says which.
-Exit status: 0, 1 when there is nothing to tell, 78 configuration.";
+Figures come from samples as far back as they are kept, and from hourly rollups before that; the last column says which.
+Exit status: 0, 1 if no server was polled in the span, 78 configuration.";
 
 /// Arguments of `stats`.
 #[derive(Debug, Clone, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct StatsArgs {
-    /// Which store, which span.
+    /// The store and the span.
     #[command(flatten)]
     pub span: SpanArgs,
     /// Print one JSON object.
@@ -55,7 +55,13 @@ pub fn run(
         }
     };
     if found.servers.is_empty() && !args.json {
-        writeln!(complaints, "ntp-monitor: no polls from {} to {}", found.from, found.to)?;
+        writeln!(
+            complaints,
+            "ntp-monitor: no polls from {} to {}. {}",
+            found.from,
+            found.to,
+            found.coverage.sentence()
+        )?;
         return Ok(1);
     }
     if args.json {
@@ -70,11 +76,12 @@ pub fn run(
 
 fn look(args: &StatsArgs, place: &Place, terminal: Terminal) -> Result<Survey, String> {
     let span = args.span.span(None)?;
-    let wish = Wish { servers: args.span.servers.clone(), taus_s: args.taus.clone() };
+    let now_ns = crate::clock::now().wall_ns;
+    let request = Request { servers: args.span.servers.clone(), taus_s: args.taus.clone(), now_ns };
     let mut progress = Progress::new(terminal.progress, "samples");
     let found = Reader::open(&place.store)
         .map_err(SurveyError::from)
-        .and_then(|reader| survey(&reader, span, &wish, &mut |count, at_ns| progress.at(count, at_ns)));
+        .and_then(|reader| survey(&reader, span, &request, &mut |count, at_ns| progress.at(count, at_ns)));
     progress.end();
     found.map_err(|why| why.to_string())
 }
@@ -82,14 +89,19 @@ fn look(args: &StatsArgs, place: &Place, terminal: Terminal) -> Result<Survey, S
 fn write(out: &mut impl Write, found: &Survey, with_stability: bool, terminal: Terminal) -> io::Result<()> {
     let color = terminal.color;
     writeln!(out, "{} to {}", found.from, found.to)?;
+    writeln!(out, "{}", found.coverage.sentence())?;
     let rows = found.servers.iter().map(|(name, one)| (name.as_str(), &one.figures.summary, one.source.label()));
     report::servers(out, rows, terminal)?;
+    report::heading(out, "Standing", color)?;
+    for (name, one) in &found.servers {
+        writeln!(out, "{}: {}", report::printable(name), one.standing.sentence)?;
+    }
     if with_stability {
         report::stability(out, found.servers.iter().map(|(name, one)| (name.as_str(), &one.figures)), color)?;
     }
     let is_shorter = found.servers.values().any(|one| one.source == Source::Rollups);
     match found.judged_from {
-        None => writeln!(out, "\n(no verdicts: they need samples, of which none are kept of this span, or too many)")?,
+        None => writeln!(out, "\n(no verdicts: they need samples; this span has none in the store, or too many)")?,
         Some(from) => {
             report::verdicts(out, &found.verdicts, color)?;
             if is_shorter {

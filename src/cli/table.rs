@@ -1,22 +1,21 @@
-//! Tables for terminals: columns as wide as they must be, numbers to the right, colour as an extra and never as the
-//! only carrier of a meaning.
+//! Tables for terminals: columns of minimal width, numbers aligned to the right. Colour never carries meaning on its own.
 
 use ntp_monitor_core::text::plain::is_disruptive;
 use std::io::{self, IsTerminal, Write};
 
-/// What the program may do with the terminal.
+/// The capabilities of the terminal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Terminal {
-    /// Whether stdout takes colours.
+    /// Whether to write colours to stdout.
     pub color: bool,
-    /// Whether stderr is watched by a person who likes to see progress.
+    /// Whether to show progress on stderr.
     pub progress: bool,
-    /// Columns of the terminal that stdout is; `None` when it is none, and everything is written.
+    /// The width of the terminal in columns; `None` if stdout is not a terminal, so that no column is dropped.
     pub width: Option<usize>,
 }
 
 impl Terminal {
-    /// What stdout and stderr of this process are. Honours `NO_COLOR` (when not empty) and `TERM=dumb`.
+    /// Detects the capabilities of stdout and stderr. Respects `NO_COLOR` (if not empty) and `TERM=dumb`.
     #[must_use]
     pub fn detect() -> Self {
         let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
@@ -57,7 +56,7 @@ impl Style {
     }
 }
 
-/// On which side a column is flush.
+/// The alignment of a column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Align {
     Left,
@@ -86,7 +85,7 @@ impl<T: Into<String>> From<T> for Cell {
     }
 }
 
-/// A table being put together.
+/// A table.
 #[derive(Debug, Clone)]
 pub struct Table {
     columns: Vec<(&'static str, Align)>,
@@ -94,18 +93,18 @@ pub struct Table {
 }
 
 impl Table {
-    /// A table with these column titles.
+    /// Creates a table with these column titles.
     #[must_use]
     pub fn new(columns: &[(&'static str, Align)]) -> Self {
         Self { columns: columns.to_vec(), rows: Vec::new() }
     }
 
-    /// Adds a row; fields that are missing stay empty, and those beyond the last column are left out.
+    /// Adds a row. Missing fields are empty, and fields beyond the last column are ignored.
     pub fn row(&mut self, cells: Vec<Cell>) {
         self.rows.push(cells);
     }
 
-    /// Takes a column away.
+    /// Removes a column.
     pub fn without(&mut self, title: &str) {
         if let Some(at) = self.columns.iter().position(|(column, _)| *column == title) {
             self.columns.remove(at);
@@ -115,8 +114,8 @@ impl Table {
         }
     }
 
-    /// Takes columns away until the table is as narrow as `width`, the first of `dispensable` first, and returns the
-    /// titles of those that went. Without a width nothing goes.
+    /// Removes columns in the order of `dispensable` until the table fits into `width`, and returns the titles of the
+    /// removed columns. Without a width no column is removed.
     pub fn narrow(&mut self, width: Option<usize>, dispensable: &[&'static str]) -> Vec<&'static str> {
         let mut gone = Vec::new();
         for title in dispensable {
@@ -131,7 +130,7 @@ impl Table {
         gone
     }
 
-    /// Of its longest line: the columns and two spaces between them.
+    /// The width of the longest line: the columns with two spaces between them.
     fn width(&self) -> usize {
         self.widths().iter().map(|width| width + 2).sum::<usize>().saturating_sub(2)
     }
@@ -161,7 +160,7 @@ impl Table {
 
     fn line(&self, row: &[Cell], widths: &[usize], color: bool) -> String {
         let mut line = String::new();
-        // Blanks wait until something follows them, so that no line ends in blanks.
+        // Blanks are written only before further text, so that no line ends in blanks.
         let mut blanks = 0;
         for ((cell, width), (_, align)) in row.iter().zip(widths).zip(&self.columns) {
             let padding = width - cell.text.chars().count();
@@ -178,7 +177,7 @@ impl Table {
     }
 }
 
-/// What a narrow terminal does not show is said.
+/// Names the columns that a narrow terminal does not show.
 pub(super) fn left_out(titles: &[&str], color: bool, out: &mut impl Write) -> io::Result<()> {
     if titles.is_empty() {
         return Ok(());
@@ -206,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn columns_are_as_wide_as_they_must_be_and_lines_end_without_blanks() {
+    fn columns_have_minimal_width_and_no_trailing_blanks() {
         let expected = "\
 server              offset  state
 time.example.net  +12.3 µs  ok
@@ -217,7 +216,7 @@ c                    -3 ns
     }
 
     #[test]
-    fn a_narrow_terminal_loses_the_least_important_columns_and_only_as_many_as_it_must() {
+    fn narrow_terminal_drops_the_least_important_columns_first() {
         let narrowed = |width| {
             let mut table = example();
             (table.narrow(width, &["offset", "state"]), table.width())

@@ -1,4 +1,4 @@
-//! `backup`, `restore` and `store check|vacuum|prune`: the store's own upkeep, in words and exit codes.
+//! `backup`, `restore` and `store check|vacuum|prune`: maintenance of the store, with messages and exit codes.
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -38,7 +38,7 @@ pub struct Which {
 }
 
 impl Which {
-    /// The path, for which the configuration is read only when it must be.
+    /// The path of the store; reads the configuration only if the path was not given.
     fn path(&self, config: impl FnOnce() -> Result<Config, Faults>) -> Result<PathBuf, Faults> {
         self.store.clone().map_or_else(|| config().map(|config| config.store.path), Ok)
     }
@@ -50,7 +50,7 @@ impl Which {
 pub struct BackupArgs {
     /// Where the copy goes.
     pub file: PathBuf,
-    /// Replace a file that is there already.
+    /// Replace an existing file.
     #[arg(long)]
     pub force: bool,
     /// Which store.
@@ -72,10 +72,10 @@ pub struct RestoreArgs {
 /// What to do with the store.
 #[derive(Debug, Clone, Subcommand)]
 pub enum StoreCommand {
-    /// Read all of it, count it, and say whether it is sound
+    /// Read the whole store, count its rows, and report whether it is intact
     #[command(after_help = CHECK_EXAMPLES)]
     Check {
-        /// Compare every index with its table too; takes several times as long
+        /// Also compare every index with its table; takes several times as long
         #[arg(long)]
         full: bool,
         /// As JSON
@@ -85,24 +85,24 @@ pub enum StoreCommand {
         #[command(flatten)]
         which: Which,
     },
-    /// Give room that holds nothing back to the file system; the service must be stopped
+    /// Return unused space to the file system; the service must be stopped
     #[command(after_help = "Example:\n  ntp-monitor store vacuum --store /var/lib/ntp-monitor/ntp-monitor.db")]
     Vacuum {
         /// Which store
         #[command(flatten)]
         which: Which,
     },
-    /// Delete now what is older than `[store]` says; the service must be stopped (it does this by itself)
+    /// Delete data that is older than the limits of `[store]`; the service must be stopped (it does this on its own)
     #[command(after_help = "Example:\n  ntp-monitor store prune --config /etc/ntp-monitor/servers.toml")]
     Prune,
 }
 
-/// Where the words go.
+/// The streams for messages.
 pub struct Voice<O, E> {
     pub out: O,
     /// Progress, on a terminal.
     pub err: E,
-    /// What the terminal can do.
+    /// The capabilities of the terminal.
     pub terminal: Terminal,
 }
 
@@ -115,19 +115,19 @@ impl<O: Write, E: Write> Voice<O, E> {
     }
 }
 
-/// Why a command ended without result.
+/// Why a command failed.
 #[derive(Debug, thiserror::Error)]
 pub enum UpkeepError {
-    /// The store.
+    /// The store cannot be used.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// Root does not work there.
+    /// Root must not work in that directory.
     #[error(transparent)]
     Refused(#[from] Refusal),
-    /// A file is in the way.
+    /// The file exists already.
     #[error("{0} is there already: name another file, or replace it with --force")]
     Exists(PathBuf),
-    /// The configuration is needed and unusable.
+    /// The configuration is needed but cannot be used.
     #[error(transparent)]
     Config(#[from] Faults),
     /// Discards progress messages.
@@ -168,7 +168,7 @@ fn copy_beyond(path: &Path, args: &BackupArgs, plan: Plan) -> Result<u64, Upkeep
     Ok(bytes)
 }
 
-/// A file that is in the way has a message of its own.
+/// An existing file has its own message.
 fn or_exists(why: StoreError) -> UpkeepError {
     match why {
         StoreError::Io { path, source, .. } if source.kind() == io::ErrorKind::AlreadyExists => {
@@ -178,10 +178,10 @@ fn or_exists(why: StoreError) -> UpkeepError {
     }
 }
 
-/// Puts a copy back.
+/// Restores a copy.
 ///
 /// # Errors
-/// When a service runs, or the copy is not sound.
+/// When a service runs, or the copy is damaged.
 pub fn restore(
     args: &RestoreArgs,
     config: impl FnOnce() -> Result<Config, Faults>,
@@ -205,10 +205,10 @@ pub fn restore(
     Ok(0)
 }
 
-/// Looks after the store.
+/// Runs a maintenance command.
 ///
 /// # Errors
-/// When the store cannot be used as it must be for this.
+/// When the store cannot be opened for the command.
 pub fn store(
     command: &StoreCommand,
     config: impl FnOnce() -> Result<Config, Faults>,
@@ -242,7 +242,7 @@ pub fn store(
     }
 }
 
-/// What the running service does a little at a time, at once.
+/// Deletes everything that is due at once; the running service does this in small steps.
 fn prune(config: &Config) -> Result<usize, StoreError> {
     let store = Store::open(Options::from_config(config), &crate::log::discard())?;
     let (reply, answer) = tokio::sync::oneshot::channel();
@@ -251,12 +251,16 @@ fn prune(config: &Config) -> Result<usize, StoreError> {
     rows.map_err(StoreError::NotWritten)
 }
 
+/// Tables whose rows say little: together they hold the samples.
+const HOLD_SAMPLES: [&str; 3] = ["sample", "journal", "block"];
+
 fn say_checked(path: &Path, checked: &Checked, as_json: bool, out: &mut impl Write) -> io::Result<()> {
     if as_json {
         let rows: serde_json::Map<_, _> = checked.rows.iter().map(|(t, n)| (t.clone(), json!(n))).collect();
         let object = json!({
             "path": path, "sound": checked.faults.is_empty(), "version": checked.version, "newest": checked.newest,
-            "bytes": checked.bytes, "free_bytes": checked.free_bytes, "rows": rows, "faults": checked.faults,
+            "bytes": checked.bytes, "free_bytes": checked.free_bytes, "rows": rows, "samples": checked.samples,
+            "faults": checked.faults,
         });
         return writeln!(out, "{object:#}");
     }
@@ -265,12 +269,13 @@ fn say_checked(path: &Path, checked: &Checked, as_json: bool, out: &mut impl Wri
     let of = if checked.version == checked.newest { String::new() } else { format!(" of {}", checked.newest) };
     writeln!(
         out,
-        "schema version {}{of}; {}, of which {} are free",
+        "schema version {}{of}; {}, {} of it free",
         checked.version,
         size(checked.bytes),
         size(checked.free_bytes)
     )?;
-    for (table, rows) in &checked.rows {
+    writeln!(out, "{:>12}  samples", checked.samples)?;
+    for (table, rows) in checked.rows.iter().filter(|(table, _)| !HOLD_SAMPLES.contains(&table.as_str())) {
         writeln!(out, "{rows:>12}  {table}")?;
     }
     for fault in &checked.faults {
@@ -282,7 +287,7 @@ fn say_checked(path: &Path, checked: &Checked, as_json: bool, out: &mut impl Wri
     Ok(())
 }
 
-/// A size as people write it.
+/// A size with a unit.
 pub(super) fn size(bytes: u64) -> String {
     const UNITS: [(u64, &str); 3] = [(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
     match UNITS.into_iter().find(|(unit, _)| bytes >= *unit) {

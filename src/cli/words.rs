@@ -1,4 +1,4 @@
-//! How a poll ended, in words for a person who did not write an NTP client.
+//! The outcome of a poll in words that do not require knowledge of NTP.
 
 use std::borrow::Cow;
 
@@ -21,7 +21,7 @@ pub fn state(outcome: &Outcome) -> Cow<'static, str> {
     }
 }
 
-/// A sentence that says what happened and what may be done; `None` when all is well.
+/// A sentence that says what happened and what to do; `None` for a sample.
 #[must_use]
 pub fn explain(outcome: &Outcome) -> Option<Cow<'_, str>> {
     Some(match outcome {

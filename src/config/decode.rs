@@ -29,6 +29,8 @@ pub(super) struct Sections {
     /// With their index in the configuration.
     pub notifiers: Vec<(usize, raw::Notifier)>,
     pub report: raw::Report,
+    pub nats: Option<raw::Nats>,
+    pub fleet: Option<raw::Fleet>,
 }
 
 /// Faults that are listed one by one; the others are counted.
@@ -114,6 +116,8 @@ pub(super) fn decode(tree: &mut Tree, hostname: &str, findings: &mut Findings) -
         leap: section(tree, &root.key("leap"), findings)?,
         notifiers: each(tree, &root.key("notifier"), findings),
         report: section(tree, &root.key("report"), findings)?,
+        nats: section(tree, &root.key("nats"), findings),
+        fleet: section(tree, &root.key("fleet"), findings),
     })
 }
 

@@ -56,6 +56,7 @@ fn sections(old: &Config, new: &Config) -> Vec<&'static str> {
         ("leap", old.leap != new.leap),
         ("notifier", old.notifiers != new.notifiers),
         ("report", old.report != new.report),
+        ("fleet", old.fleet != new.fleet),
     ];
     differs.into_iter().filter_map(|(name, differs)| differs.then_some(name)).collect()
 }
@@ -78,6 +79,7 @@ fn fixed(old: &Config, new: &Config) -> Vec<&'static str> {
         ("store.rollup_1h_for", old.store.rollup_1h_for != new.store.rollup_1h_for),
         ("log.format", old.log.format != new.log.format),
         ("log.file", old.log.file != new.log.file),
+        ("fleet", old.fleet != new.fleet),
     ];
     differs.into_iter().filter_map(|(key, differs)| differs.then_some(key)).collect()
 }
@@ -126,7 +128,12 @@ mod tests {
     #[test]
     fn token_of_the_service_itself_is_no_change() {
         let (read, mut running) = (config(&[("NTP_SERVER", "a")]), config(&[("NTP_SERVER", "a")]));
-        running.http.tokens.push(Token { name: Token::OWN.into(), role: crate::config::Role::Read, sha256: [0; 32] });
+        running.http.tokens.push(Token {
+            name: Token::OWN.into(),
+            role: crate::config::Role::Read,
+            sha256: [0; 32],
+            file: None,
+        });
         assert!(diff(&running, &read).is_empty() && diff(&read, &running).is_empty());
         running.http.tokens[0].name = "boss".into();
         assert_eq!(diff(&running, &read).sections, ["http"]);

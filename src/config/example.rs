@@ -21,7 +21,7 @@ pub fn example() -> String {
         // Only what cannot be left out is active: a server, and so its section. The keys of a notifier depend on its type,
         // so they cannot even be tried together.
         let (mark, key_mark) = match name.as_str() {
-            "influxdb" | "csv" => ("#", "#"),
+            "influxdb" | "csv" | "nats" | "fleet" => ("#", "#"),
             _ if is_array && !is_server => ("# ", "# "),
             _ => ("", "#"),
         };

@@ -28,6 +28,7 @@ mod network;
 mod notifier_env;
 mod raw;
 mod reference;
+mod renewal;
 mod schema;
 mod show;
 mod tree;
@@ -51,6 +52,7 @@ pub use network::{Network, is_of_one_host};
 pub use reference::reference;
 pub use schema::{schema, schema_value};
 pub use validate::alerting::rule_of_json;
+pub use validate::fleet::is_vantage_name;
 pub use validate::http::base_path;
 pub use variables::own_variables;
 

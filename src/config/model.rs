@@ -1,15 +1,17 @@
 //! The validated configuration. A value of these types needs no further checks.
 
+mod fleet;
 mod notifier;
 mod report;
 mod server;
 
+pub use fleet::{Allowed, Fleet, FleetAlerts, FleetRole, Nats, NatsTls, PlanSource};
 pub use notifier::{Channel, Chat, Email, Heartbeat, Hidden, MailTls, Notifier, NotifierType, Webhook};
 pub use report::Report;
-pub use server::{Addresses, EngineChoice, Family, Host, Server};
+pub use server::{Addresses, EngineChoice, Family, Host, Nts, Server};
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -39,6 +41,8 @@ pub struct Config {
     /// `[[notifier]]`; names are unique.
     pub notifiers: Vec<Notifier>,
     pub report: Report,
+    /// `[nats]` and `[fleet]`; nothing is missing without them.
+    pub fleet: Option<Fleet>,
     /// All of it as it may be shown, secrets masked: `{"values": {…}, "sources": {"http.listen": "default", …}}`.
     pub shown: Arc<str>,
 }
@@ -99,6 +103,10 @@ pub struct Tls {
     pub certificate: PathBuf,
     /// The file of its key, as written.
     pub key: PathBuf,
+    /// Where both were found.
+    pub(super) files: [PathBuf; 2],
+    /// When the certificate expires, in Unix time; `None` if that cannot be read.
+    pub ends_unix_s: Option<i64>,
     /// What stands in them.
     pub pair: Arc<CertifiedKey>,
 }
@@ -121,6 +129,8 @@ pub struct Token {
     pub role: Role,
     /// The SHA-256 of the token.
     pub sha256: [u8; 32],
+    /// Where the file of the token was found, if it is in one.
+    pub file: Option<Arc<Path>>,
 }
 
 impl Token {

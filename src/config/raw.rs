@@ -12,9 +12,11 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+mod fleet;
 mod notifier;
 mod report;
 
+pub(super) use fleet::{Fleet, Nats, NatsTls};
 pub(super) use notifier::Notifier;
 pub(super) use report::Report;
 
@@ -54,6 +56,10 @@ pub(super) struct Root {
     pub notifier: Vec<Notifier>,
     /// Scheduled reports and their receivers.
     pub report: Report,
+    /// The NATS server that connects the instances of a fleet. Optional.
+    pub nats: Option<Nats>,
+    /// What this instance does in a fleet. Needs [nats].
+    pub fleet: Option<Fleet>,
 }
 
 /// `[monitor]`.
@@ -102,6 +108,15 @@ macro_rules! with_probe_keys {
             /// Absolute offset from which a server is in state critical.
             #[schemars(extend("default" = "100ms"))]
             pub offset_critical: Span,
+            /// Authenticate the server with Network Time Security (NTS). Replies that are not authentic are never used.
+            #[schemars(extend("default" = false))]
+            pub nts: bool,
+            /// The server of the NTS key exchange, with a port when it is not 4460.
+            #[schemars(extend("x-default" = "the server itself", "examples" = ["nts.example.net"]))]
+            pub nts_ke: Option<String>,
+            /// Certificates (PEM) to trust for the NTS key exchange in addition to those of the system.
+            #[schemars(extend("examples" = ["/etc/ntp-monitor/nts-ca.pem"]))]
+            pub nts_ca: Option<PathBuf>,
         }
     };
 }
@@ -167,7 +182,8 @@ pub(super) struct Http {
 #[serde(deny_unknown_fields)]
 #[schemars(inline)]
 pub(super) struct HttpTls {
-    /// The certificate chain in PEM, server certificate first, then any intermediates.
+    /// The certificate chain in PEM, server certificate first, then any intermediates. It is read again by a reload, and at
+    /// connections within the last day of the certificate.
     #[schemars(extend("examples" = ["/etc/ntp-monitor/tls/fullchain.pem"]))]
     pub certificate: PathBuf,
     /// The private key in PEM, without a passphrase; a relative path is looked up in systemd's credentials first.
@@ -188,7 +204,8 @@ pub(super) struct Token {
     pub role: Role,
     /// The SHA-256 of the token, hexadecimal, as `printf %s TOKEN | sha256sum` prints it.
     pub sha256: Option<Secret>,
-    /// A file with the token in plain text; a relative path is looked up in systemd's credentials first.
+    /// A file with the token in plain text; a relative path is looked up in systemd's credentials first. It is read again
+    /// when a request has an unknown token.
     pub token_file: Option<PathBuf>,
 }
 
@@ -224,7 +241,7 @@ pub(super) struct Influx {
     /// Certificates (PEM) to trust in addition to those of the system.
     #[schemars(extend("examples" = ["/etc/ntp-monitor/ca.pem"]))]
     pub ca_file: Option<PathBuf>,
-    /// URL of an HTTP proxy, which may contain a user name and a password, or "environment" to use HTTP_PROXY,
+    /// URL of an HTTP or SOCKS proxy, which may contain a user name and a password, or "environment" to use HTTP_PROXY,
     /// HTTPS_PROXY, ALL_PROXY and NO_PROXY. Without this key no proxy is used.
     #[schemars(extend("examples" = ["http://proxy.example.net:3128"]))]
     pub proxy: Option<Secret>,

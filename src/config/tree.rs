@@ -165,7 +165,7 @@ impl Tree {
                 (0..count).for_each(|n| self.fill_table(&path.index(n), item));
                 continue;
             }
-            if !matches!(key.as_str(), "influxdb" | "csv") {
+            if !matches!(key.as_str(), "influxdb" | "csv" | "nats" | "fleet") {
                 self.fill_key(&path, json!({}), Source::Default);
             }
             self.fill_table(&path, section);

@@ -1,4 +1,4 @@
-//! The own clock: what the kernel says of it, who corrects it, and what it runs on.
+//! Checks this host's clock: the state in the kernel, the time daemon that corrects it, and the clock source.
 
 use super::finding::{Area, Finding};
 use crate::local;
@@ -43,7 +43,7 @@ fn kernel(has_daemon: bool) -> Finding {
             } else {
                 "let something correct the clock, for instance chrony; in a container that is the host's task"
             };
-            AREA.warning("kernel", "says that nobody keeps the clock synchronised", advice)
+            AREA.warning("kernel", "reports that no time daemon keeps the clock synchronised", advice)
         }
         Err(why) => AREA
             .note("kernel", format!("does not tell of the clock: {why}"))

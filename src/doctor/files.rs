@@ -12,11 +12,11 @@ use super::finding::{Area, Finding};
 use crate::config::Config;
 
 const AREA: Area = Area("files");
-/// A server at 64 s takes about 0.2 MB a day; with less than this a disk is as good as full.
+/// A disk with less free space than this counts as full. A server at 64 s takes about 0.2 MB a day.
 const TOO_LITTLE: u64 = 64 << 20;
 const LITTLE: u64 = 1 << 30;
 const OTHERS_MAY_WRITE: u32 = 0o002;
-/// As the unit and the package have it.
+/// The data directory of the systemd unit and of the package.
 const SERVICE_USER: &str = "ntp-monitor";
 
 pub(super) fn examine(config: &Config) -> Vec<Finding> {
@@ -71,7 +71,7 @@ fn room(dir: &Path, name: &str) -> Finding {
     }
 }
 
-/// Files that somebody else than the owner of the directory left, usually root: the service cannot write them.
+/// Files that do not belong to the owner of the directory, usually left by root. The service cannot write them.
 fn strangers(store: &Path) -> Vec<Finding> {
     let Some(dir) = store.parent() else { return Vec::new() };
     let Ok(owner) = fs::metadata(dir).map(|meta| meta.uid()) else { return Vec::new() };
@@ -92,7 +92,7 @@ fn strangers(store: &Path) -> Vec<Finding> {
     files.iter().filter(strange).map(report).collect()
 }
 
-/// Root may write everywhere, so the permissions of the directory decide instead of a trial.
+/// Root can write everywhere, so the permissions of the directory are checked instead of trying.
 fn closed_to_service(name: &str, dir: &fs::Metadata) -> Option<Finding> {
     let service = service_user(&fs::read_to_string("/etc/passwd").ok()?).filter(|_| geteuid().is_root())?;
     if may_write(service, (dir.uid(), dir.gid()), dir.mode()) {
@@ -103,7 +103,7 @@ fn closed_to_service(name: &str, dir: &fs::Metadata) -> Option<Finding> {
     Some(AREA.warning(name, what, advice))
 }
 
-/// User and group of the service, where it has a user of its own.
+/// User and group of the service, if it has a dedicated user.
 fn service_user(passwd: &str) -> Option<(u32, u32)> {
     let line = passwd.lines().find_map(|line| line.strip_prefix(SERVICE_USER)?.strip_prefix(':'))?;
     let mut fields = line.split(':').skip(1).map(|number| number.parse().ok());

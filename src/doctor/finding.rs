@@ -1,14 +1,14 @@
-//! What an examination brings to light.
+//! The findings of an examination.
 
 use serde::Serialize;
 
-/// How bad it is.
+/// The severity of a finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Level {
-    /// As it should be.
+    /// No problem.
     Ok,
-    /// Worth knowing; nothing need be done.
+    /// Information; no action is needed.
     Note,
     /// The service works, but less well than it could.
     Warning,
@@ -17,7 +17,7 @@ pub enum Level {
 }
 
 impl Level {
-    /// As it is shown.
+    /// The label in the output.
     #[must_use]
     pub fn label(self) -> &'static str {
         match self {
@@ -29,15 +29,14 @@ impl Level {
     }
 }
 
-/// One thing that was looked at.
+/// The result of one check.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Finding {
-    /// What part of the whole it belongs to: `configuration`, `files`, `clock`, `timestamps`, `servers`, `store`,
-    /// `outputs`, `service`.
+    /// The area: `configuration`, `files`, `clock`, `timestamps`, `servers`, `store`, `outputs`, `fleet`, `service`.
     pub area: &'static str,
-    /// Which one, for instance the name of a server.
+    /// The subject, for example the name of a server.
     pub subject: String,
-    /// How bad it is.
+    /// The severity.
     pub level: Level,
     pub what: String,
     /// What to do about it.

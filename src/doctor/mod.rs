@@ -4,9 +4,11 @@
 //! was asked a moment ago, so it may be run beside the service. What it cannot look into (another user's files, a
 //! network that is down) is a finding, never a failure.
 
+mod agreement;
 mod clock;
 mod files;
 mod finding;
+mod fleet;
 mod outputs;
 mod servers;
 mod service;
@@ -24,11 +26,11 @@ use crate::privilege::Refusal;
 use crate::probe::Engines;
 use crate::probe::resolve::Resolve;
 
-/// What is examined, and with what.
+/// The input of an examination.
 pub struct Examination {
     /// The configuration file, if there is one.
     pub file: Option<PathBuf>,
-    /// What reading the configuration brought.
+    /// The result of loading the configuration.
     pub loaded: Result<Loaded, Faults>,
     /// Why root does not open the store.
     pub refused: Option<Refusal>,
@@ -41,7 +43,7 @@ pub struct Examination {
 }
 
 impl Examination {
-    /// Looks at everything, in the order in which it should be put right.
+    /// Runs all checks, in the order in which their findings should be fixed.
     pub async fn run(&self, mut step: impl FnMut(&str)) -> Vec<Finding> {
         step("configuration");
         let mut findings = settings::examine(self.file.as_deref(), &self.loaded);
@@ -70,6 +72,10 @@ impl Examination {
         findings.extend(servers::examine(self, config).await);
         step("outputs");
         findings.extend(outputs::examine(config, self.offline).await);
+        if config.fleet.is_some() {
+            step("fleet");
+            findings.extend(fleet::examine(config, self.offline).await);
+        }
         step("service");
         findings.extend(service::examine(config).await);
     }

@@ -1,4 +1,4 @@
-//! Outputs beyond the store: whether a database answers.
+//! Checks the outputs other than the store: whether the database answers.
 
 use std::time::Duration;
 
@@ -34,7 +34,7 @@ pub(super) async fn examine(config: &Config, offline: bool) -> Vec<Finding> {
     findings
 }
 
-/// Asks without writing anything.
+/// Asks for the status without writing data.
 async fn may_write(influx: &Influx, client: &InfluxClient) -> Finding {
     let Influx { url, org, bucket, .. } = influx;
     let answer = tokio::time::timeout(ANSWER_WITHIN, client.may_write()).await;

@@ -1,38 +1,44 @@
-//! Every configured server: its name, and whether it answers with the time. What the store saw a moment ago is believed;
-//! only who was not asked lately is asked, once.
+//! Checks that the name of every configured server resolves and that the server gives the time. A recent sample in the
+//! store is enough; only servers without one get a request, and only one.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::stream;
+use jiff::Timestamp;
 
+use super::agreement::{Look, weigh};
 use super::finding::{Area, Finding};
 use super::{Examination, Level};
+use crate::clock::SystemClock;
 use crate::config::{Config, Host, Server};
-use crate::probe::Query;
+use crate::probe::{NtsTools, ProbeSession};
 use crate::store::read::Reader;
 use ntp_monitor_core::clock::Stamp;
-use ntp_monitor_core::sample::{Outcome, Sample};
+use ntp_monitor_core::conclusion::Claim;
+use ntp_monitor_core::nts::{Certificate, Expiry, Status};
+use ntp_monitor_core::sample::{Measure, Outcome, Sample};
 
 const AREA: Area = Area("servers");
-/// Asked at the same time; more would queue behind each other.
+/// Maximum number of servers that are asked at the same time; replies of more would queue.
 const AT_ONCE: usize = 8;
-/// A longer list is for the service's own pages.
+/// Maximum number of servers that are listed; the page of the service shows all.
 const MAX_ASKED: usize = 64;
-/// What the store saw within so many intervals is news enough.
+/// A sample is recent if it is younger than this many poll intervals.
 const FRESH_INTERVALS: u32 = 3;
-/// Who said to stop is left alone at least this long, as by the service.
+/// A server that denied service gets no request for this time, as in the service.
 const DENIAL: Duration = Duration::from_secs(3600);
-/// What an engine may take beyond its own time-out.
+/// An engine may exceed its time-out by this.
 const GRACE: Duration = Duration::from_secs(2);
 
 pub(super) async fn examine(examination: &Examination, config: &Config) -> Vec<Finding> {
     let seen = if examination.refused.is_none() { seen(config) } else { HashMap::new() };
     let looks =
         config.servers.iter().take(MAX_ASKED).map(|server| look(examination, server, seen.get(&*server.ident.name)));
-    let mut findings: Vec<Finding> = stream::iter(looks).buffered(AT_ONCE).collect().await;
+    let mut findings = weigh(stream::iter(looks).buffered(AT_ONCE).collect().await);
     if let Some(more) = config.servers.len().checked_sub(MAX_ASKED).filter(|more| *more > 0) {
         findings.push(AREA.note("others", format!("{more} more were not looked at")).advising("ask /api/v1/servers"));
     }
@@ -45,7 +51,7 @@ pub(super) async fn examine(examination: &Examination, config: &Config) -> Vec<F
     findings
 }
 
-/// The last sample of each server, as far as the store can be read.
+/// The last sample of each server, if the store can be read.
 fn seen(config: &Config) -> HashMap<String, Sample> {
     let latest = Reader::open(&config.store.path).and_then(|reader| reader.latest()).unwrap_or_default();
     let mut seen: HashMap<String, Sample> = HashMap::new();
@@ -58,38 +64,59 @@ fn seen(config: &Config) -> HashMap<String, Sample> {
     seen
 }
 
-async fn look(examination: &Examination, server: &Server, seen: Option<&Sample>) -> Finding {
+async fn look(examination: &Examination, server: &Server, seen: Option<&Sample>) -> Look {
     let name = &*server.ident.name;
     if server.paused {
-        return AREA.note(name, "paused, and so not asked");
+        return AREA.note(name, "paused, and so not asked").into();
     }
     if let Some((sample, age)) = seen.and_then(|sample| Some((sample, fresh(sample, server, crate::clock::now())?))) {
         let when = format!(", asked {} s ago by the service", age.as_secs());
-        return judge(name, &sample.outcome, &facts(sample), &when);
+        return judge(name, &sample.outcome, sample.measure, &when);
     }
     if examination.offline {
-        return AREA.note(name, "not asked");
+        return AREA.note(name, "not asked").into();
     }
     let address = match &server.host {
         Host::Address(ip) => SocketAddr::new(*ip, server.port),
         Host::Name(host) => match examination.resolver.resolve(host, server.family).await {
             Ok(found) => found.addresses[0].at(server.port),
             Err(why) => {
-                return AREA.problem(name, why.to_string(), "look at /etc/resolv.conf and the name's spelling");
+                return AREA
+                    .problem(name, why.to_string(), "check /etc/resolv.conf and the spelling of the name")
+                    .into();
             }
         },
     };
-    let query = Query { address, timeout: server.timeout };
+    let tools =
+        NtsTools { resolver: Arc::clone(&examination.resolver), trust: Arc::default(), clock: Arc::new(SystemClock) };
+    let session = ProbeSession::of(server, address, &tools);
+    session.prepare().await;
+    let query = match session.query(server.timeout) {
+        Ok(query) => query,
+        Err(why) => return AREA.problem(name, why.reason(), "see docs/NTS.md").into(),
+    };
     let asked = examination.engines.choose(server.engine).probe(query);
     let Ok(report) = tokio::time::timeout(server.timeout + GRACE, asked).await else {
-        return AREA.problem(name, "the engine did not end by its deadline", "report this");
+        return AREA.problem(name, "the engine did not end by its deadline", "report this").into();
     };
-    let facts = report.measure.map_or_else(String::new, |m| numbers(m.offset_s, m.delay_s));
     let stamped = report.timestamping.map_or("", |stamps| stamps.label());
-    judge(name, &report.outcome, &facts, &format!(", {address} {stamped}"))
+    let mut look = judge(name, &report.outcome, report.measure, &format!(", {address} {stamped}"));
+    if let Some(certificate) = session.nts().as_ref().and_then(Status::certificate) {
+        add_certificate(&mut look, certificate);
+    }
+    look
 }
 
-/// How old a sample is, if it is young enough to be believed.
+fn add_certificate(look: &mut Look, certificate: &Certificate) {
+    let now = Timestamp::now();
+    let days = certificate.left_s(now) / 86_400.0;
+    look.finding.what.push_str(&format!(", NTS, certificate of {} for {days:.0} more days", certificate.issuer));
+    if look.finding.level == Level::Ok && certificate.expiry(now) != Expiry::Far {
+        look.finding = AREA.warning(look.finding.subject.clone(), look.finding.what.clone(), "renew the certificate");
+    }
+}
+
+/// The age of a sample, if it is recent enough to be used.
 fn fresh(sample: &Sample, server: &Server, now: Stamp) -> Option<Duration> {
     let age = Duration::from_nanos(u64::try_from(now.wall_ns - sample.at.wall_ns).ok()?);
     let interval = server.poll_interval.max(Duration::try_from_secs_f64(sample.poll_s).unwrap_or_default());
@@ -98,23 +125,24 @@ fn fresh(sample: &Sample, server: &Server, now: Stamp) -> Option<Duration> {
     (age < (interval * FRESH_INTERVALS).max(held)).then_some(age)
 }
 
-fn facts(sample: &Sample) -> String {
-    sample.measure.as_ref().map_or_else(String::new, |measure| numbers(measure.offset_s, measure.delay_s))
-}
-
-fn numbers(offset_s: f64, delay_s: f64) -> String {
-    format!(", offset {:+.3} ms, delay {:.3} ms", offset_s * 1e3, delay_s * 1e3)
-}
-
-fn judge(name: &str, outcome: &Outcome, facts: &str, how: &str) -> Finding {
+fn judge(name: &str, outcome: &Outcome, measure: Option<Measure>, how: &str) -> Look {
     let reason = outcome.reason();
     let colon = if reason.is_empty() { "" } else { ": " };
-    let what = format!("{}{colon}{reason}{facts}{how}", outcome.label());
-    match advice(outcome) {
+    let numbers = measure.map_or_else(String::new, |Measure { offset_s, delay_s, .. }| {
+        format!(", offset {:+.3} ms, delay {:.3} ms", offset_s * 1e3, delay_s * 1e3)
+    });
+    let what = format!("{}{colon}{reason}{numbers}{how}", outcome.label());
+    let finding = match advice(outcome) {
         None => AREA.ok(name, what),
         Some((Level::Warning, advice)) => AREA.warning(name, what, advice),
         Some((_, advice)) => AREA.problem(name, what, advice),
-    }
+    };
+    let claim = measure.map(|measure| Claim {
+        server: name.to_owned(),
+        offset_s: measure.offset_s,
+        bound_s: measure.root_distance_s,
+    });
+    Look { finding, claim }
 }
 
 fn advice(outcome: &Outcome) -> Option<(Level, &'static str)> {
@@ -149,7 +177,7 @@ mod tests {
         let ways = [Outcome::Timeout, Outcome::Refused, Outcome::Unsynchronised(None), Outcome::Fault("x".into())];
         let texts: std::collections::BTreeSet<_> = ways.iter().filter_map(advice).map(|(_, text)| text).collect();
         assert_eq!(texts.len(), ways.len());
-        let found = judge("a", &Outcome::Fault("no route".into()), "", ", 192.0.2.1:123 ");
+        let found = judge("a", &Outcome::Fault("no route".into()), None, ", 192.0.2.1:123 ").finding;
         assert_eq!((found.level, found.what.trim_end()), (Level::Problem, "fault: no route, 192.0.2.1:123"));
     }
 }

@@ -1,4 +1,4 @@
-//! The service itself: whether it runs where the configuration says, in which release, and how it feels.
+//! Checks the running service: whether it answers at the configured address, its release, and its health.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
@@ -39,7 +39,7 @@ pub(super) async fn examine(config: &Config) -> Vec<Finding> {
     }
 }
 
-/// Who listens everywhere is asked on loopback.
+/// A service that listens on all addresses is contacted on loopback.
 fn reachable(listen: SocketAddr) -> SocketAddr {
     let ip = match listen.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),

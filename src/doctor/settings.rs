@@ -1,4 +1,4 @@
-//! The configuration itself, and who else may read its secrets.
+//! Checks the configuration, and whether other users can read its secrets.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -10,7 +10,7 @@ use super::finding::{Area, Finding};
 use crate::config::{Faults, Loaded};
 
 const AREA: Area = Area("configuration");
-/// What a secret is shown as.
+/// The text that replaces a secret in output.
 const MASK: &str = "********";
 const OTHERS_MAY_READ: u32 = 0o004;
 
@@ -79,7 +79,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_secret_that_every_user_may_read_is_a_finding_until_it_is_put_right() {
+    fn world_readable_secret_is_a_finding() {
         let dir = tempfile::tempdir().unwrap();
         let (config, token) = (dir.path().join("servers.toml"), dir.path().join("token"));
         for path in [&config, &token] {

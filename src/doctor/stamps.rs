@@ -1,5 +1,5 @@
-//! Who stamps packets: the kernel on this machine (tried out on loopback), and each network interface (asked through
-//! `ethtool -T`, where it is installed).
+//! Checks who timestamps packets: the kernel, by an exchange on loopback, and each network interface, by `ethtool -T`
+//! where it is installed.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
@@ -17,7 +17,7 @@ use ntp_monitor_core::sample::Timestamping;
 const AREA: Area = Area("timestamps");
 const ANSWER_WITHIN: Duration = Duration::from_secs(2);
 const INTERFACES: &str = "/sys/class/net";
-/// More is no list that a person would read.
+/// Maximum number of interfaces that are listed.
 const MAX_INTERFACES: usize = 32;
 
 pub(super) async fn examine(engines: &Engines) -> Vec<Finding> {
@@ -34,7 +34,7 @@ pub(super) async fn examine(engines: &Engines) -> Vec<Finding> {
     findings
 }
 
-/// One exchange with a server of our own on loopback: no packet leaves the machine.
+/// One exchange with a test server on loopback; no packet leaves this host.
 async fn kernel(engines: &Engines) -> Finding {
     let advice = "a sandbox or an old kernel may be in the way (Linux 4.19 or later is needed); until then offsets \
                   carry the delays of this program too";
@@ -45,7 +45,7 @@ async fn kernel(engines: &Engines) -> Finding {
             return AREA.problem("kernel", format!("no socket on loopback: {why}"), "bring up the interface lo");
         }
     };
-    let query = Query { address: server.address(), timeout: ANSWER_WITHIN };
+    let query = Query::plain(server.address(), ANSWER_WITHIN);
     let report = engines.choose(EngineChoice::Kernel).probe(query).await;
     match report.timestamping {
         Some(Timestamping::Kernel) => AREA.ok("kernel", "stamps packets when they leave and when they arrive"),

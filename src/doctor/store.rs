@@ -1,4 +1,4 @@
-//! The store: whether it is sound, and what waits in it.
+//! Checks that the store is intact, and what is queued in it.
 
 use crate::config::Config;
 use crate::privilege::Refusal;
@@ -11,7 +11,7 @@ const AREA: Area = Area("store");
 /// A larger file takes minutes to read; `store check` does that.
 const READ_UP_TO_BYTES: u64 = 512 << 20;
 
-/// Root must not open it.
+/// The finding if root must not open the store.
 pub(super) fn refused(config: &Config, why: &Refusal) -> Finding {
     AREA.problem(config.store.path.display().to_string(), why.to_string(), "run this as the user of the service")
 }
@@ -42,8 +42,8 @@ pub(super) fn examine(config: &Config) -> Vec<Finding> {
             ]
         }
         Ok(checked) => {
-            let rows = checked.rows.iter().find(|(table, _)| table == "sample").map_or(0, |(_, rows)| *rows);
-            let mut findings = vec![AREA.ok(name, format!("sound, {} MiB, {rows} samples", checked.bytes >> 20))];
+            let mut findings =
+                vec![AREA.ok(name, format!("sound, {} MiB, {} samples", checked.bytes >> 20, checked.samples))];
             findings.extend(waiting(config));
             findings
         }

@@ -6,7 +6,11 @@
 //! [`Reader`]: crate::store::read::Reader
 
 pub mod course;
+pub mod coverage;
 pub mod happening;
-mod rolled;
+pub mod rolled;
 pub mod span;
+pub mod standing;
+pub mod stretches;
 pub mod survey;
+pub mod trace;

@@ -5,8 +5,11 @@
 //! computed from the means of the hours with the lowest mean delays.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 
-use crate::store::{Counts, Grain, Rollup};
+use super::span::Span;
+use crate::store::read::Reader;
+use crate::store::{Counts, Grain, Rollup, StoreError};
 use ntp_monitor_core::sample::Timestamping;
 use ntp_monitor_core::stats::intake::Refusals;
 use ntp_monitor_core::stats::loss::Outcomes;
@@ -58,6 +61,23 @@ impl Way {
 fn sketched(moments: &Moments, sketch: &Sketch) -> Summary {
     let summary = Summary::sketched(moments, sketch);
     if sketch.count() == moments.n() { summary } else { Summary { median: None, percentiles: Vec::new(), ..summary } }
+}
+
+/// The summary of a span and the distribution of its offsets, from hourly rollups.
+///
+/// # Errors
+/// When the store cannot be read.
+pub fn figures(
+    reader: &Reader,
+    server: &str,
+    address: Option<SocketAddr>,
+    span: Span,
+) -> Result<(WindowSummary, Vec<(f64, u64)>), StoreError> {
+    let rollups = reader.rollups(server, address, Grain::Hour, span.from_ns, span.to_ns)?;
+    let mut all = Sketch::new();
+    rollups.iter().filter_map(|(_, one)| one.offset_sketch.as_ref()).for_each(|sketch| all.merge(sketch));
+    let offsets = all.values().collect();
+    Ok((summary(rollups.iter().map(|(_, rollup)| rollup), span.to_ns), offsets))
 }
 
 /// The summary of hourly rollups in order of time. Values that need the last polls (jitter, filter, reach, score) are

@@ -9,20 +9,25 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
+use super::coverage::{Attendance, Coverage, Presence};
 use super::happening::Happening;
 use super::rolled;
 use super::span::Span;
+use super::standing::{self, Standing};
+use super::stretches::Stretches;
 use crate::store::read::Reader;
 use crate::store::{Grain, StoreError};
 use ntp_monitor_core::sample::Sample;
 use ntp_monitor_core::stats::replay::{Replay, Report, ServerReport};
 use ntp_monitor_core::stats::stability::Stability;
-use ntp_monitor_core::stats::verdict::{Entry, State, When};
+use ntp_monitor_core::stats::verdict::{Entry, When};
 
 /// Maximum number of samples that are read individually.
 pub const MOST_SAMPLES: u64 = 1_000_000;
 /// Maximum number of events returned; the latest are kept.
 pub const MOST_EVENTS: usize = 5000;
+/// The store notes the latest sample of a server to this accuracy.
+const SEEN_STEP_NS: i64 = 300_000_000_000;
 /// Number of samples between two progress reports.
 const PROGRESS_EVERY: u64 = 50_000;
 
@@ -54,6 +59,11 @@ pub struct Surveyed {
     /// from samples.
     #[serde(rename = "from")]
     pub source: Source,
+    /// What the data say of the server.
+    pub standing: Standing,
+    /// When it was polled and when it gave samples.
+    #[serde(skip)]
+    pub presence: Presence,
     /// The figures, as `replay` prints them.
     #[serde(flatten)]
     pub figures: ServerReport,
@@ -62,10 +72,18 @@ pub struct Surveyed {
 /// The result of a survey. Serialises to the output of `stats --json`, a superset of `replay --json`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Survey {
-    /// The start of the period, or the first sample in the store if that is later.
+    /// The start of the period.
     pub from: When,
     /// The end of the period.
     pub to: When,
+    /// How much of the period was monitored.
+    pub coverage: Coverage,
+    /// The part of the period that has passed.
+    #[serde(skip)]
+    pub past: Span,
+    /// The time in which at least one of the servers was polled.
+    #[serde(skip)]
+    pub monitored: Stretches,
     /// The first sample used for verdicts; `null` if there were no samples, or too many.
     pub judged_from: Option<When>,
     /// Every server that was polled, by name.
@@ -80,8 +98,7 @@ impl Survey {
     /// Whether a verdict calls the clock of this server wrong. A wrong path does not count.
     #[must_use]
     pub fn accuses(&self, server: &str) -> bool {
-        let wrong = self.verdicts.iter().filter(|entry| entry.state == State::ServerWrong);
-        wrong.flat_map(|entry| &entry.blamed).any(|blame| blame.server == server)
+        standing::accuses(&self.verdicts, server)
     }
 }
 
@@ -111,12 +128,15 @@ fn listed(names: &[String]) -> String {
     }
 }
 
+/// What to survey.
 #[derive(Debug, Clone, Default)]
-pub struct Wish {
+pub struct Request {
     /// The servers to include; all if empty. Verdicts always consider all servers.
     pub servers: Vec<String>,
     /// Averaging times of the stability in seconds; octaves if absent.
     pub taus_s: Option<Vec<f64>>,
+    /// The time now, in nanoseconds since 1970. Nothing is expected of the part of the period after it.
+    pub now_ns: i64,
 }
 
 /// Surveys a period. `progress` is called now and then with the number of samples read so far, and their latest time.
@@ -126,28 +146,48 @@ pub struct Wish {
 pub fn survey(
     reader: &Reader,
     span: Span,
-    wish: &Wish,
+    request: &Request,
     progress: &mut dyn FnMut(u64, i64),
 ) -> Result<Survey, SurveyError> {
-    let names = names(reader, &wish.servers)?;
-    let span = span.beginning_with(first_seen_ns(reader)?.unwrap_or(span.to_ns));
-    let (judged, judged_from) = judge(reader, span, wish.taus_s.as_deref(), progress)?;
+    let names = names(reader, &request.servers)?;
+    let seen = seen(reader)?;
+    // What is recorded has happened, whatever the clock of this host says now.
+    let latest_ns = seen
+        .values()
+        .map(|seen| seen.to_ns)
+        .filter(|latest_ns| *latest_ns > request.now_ns.saturating_add(SEEN_STEP_NS));
+    let now_ns = latest_ns.max().unwrap_or(request.now_ns);
+    let past = Span { to_ns: span.to_ns.min(now_ns).max(span.from_ns), ..span };
+    let mut attendance = Attendance::default();
+    let (judged, judged_from) = judge(reader, span, request.taus_s.as_deref(), &mut attendance, progress)?;
     let Report { mut servers, verdicts, .. } = judged.unwrap_or_else(|| Replay::new().finish(None));
-    let mut surveyed = BTreeMap::new();
+    let mut figures = BTreeMap::new();
     for name in names {
-        let one = one(reader, &name, span, servers.remove(&*name))?;
-        if one.figures.summary.polls > 0 {
-            surveyed.insert(name.to_string(), one);
+        let seen = seen.get(&name).copied().unwrap_or(span);
+        let of_samples = servers.remove(&*name).map(|figures| (figures, attendance.take(&name)));
+        let (source, one, presence) = one(reader, &name, span, seen, of_samples)?;
+        if one.summary.polls > 0 {
+            figures.insert(name.to_string(), (source, one, presence.clipped(past)));
         }
     }
+    let monitored = Stretches::union(figures.values().map(|(.., presence)| &presence.polled));
+    let surveyed = |(name, (source, figures, presence)): (String, (Source, ServerReport, Presence))| {
+        let outcomes = &figures.summary.outcomes;
+        let standing = Standing::of(&verdicts, &name, &presence, outcomes, &monitored);
+        (name, Surveyed { source, standing, presence, figures })
+    };
+    let servers = figures.into_iter().map(surveyed).collect();
     let events = reader.events(span.from_ns, span.to_ns, MOST_EVENTS)?.into_iter().map(Happening::from);
     Ok(Survey {
         from: When(span.from_ns),
         to: When(span.to_ns),
+        coverage: Coverage::of(&monitored, span, past),
         judged_from: judged_from.map(When),
-        servers: surveyed,
+        servers,
         events: events.collect(),
         verdicts,
+        past,
+        monitored,
     })
 }
 
@@ -174,7 +214,20 @@ pub fn names(reader: &Reader, wanted: &[String]) -> Result<BTreeSet<Arc<str>>, S
 /// # Errors
 /// When the store cannot be read.
 pub fn first_seen_ns(reader: &Reader) -> Result<Option<i64>, StoreError> {
-    Ok(reader.series()?.into_iter().map(|series| series.first_seen_ns).min())
+    Ok(seen(reader)?.into_values().map(|seen| seen.from_ns).min())
+}
+
+/// For each server, the period from its first to its latest sample.
+fn seen(reader: &Reader) -> Result<BTreeMap<Arc<str>, Span>, StoreError> {
+    let mut all: BTreeMap<Arc<str>, Span> = BTreeMap::new();
+    for series in reader.series()? {
+        let to_ns = series.last_seen_ns.saturating_add(SEEN_STEP_NS);
+        let seen = Span { from_ns: series.first_seen_ns, to_ns };
+        all.entry(series.key.server)
+            .and_modify(|all| *all = Span { from_ns: all.from_ns.min(seen.from_ns), to_ns: all.to_ns.max(to_ns) })
+            .or_insert(seen);
+    }
+    Ok(all)
 }
 
 /// Runs the samples of the period through the analysis; also returns the time of the first one.
@@ -182,6 +235,7 @@ fn judge(
     reader: &Reader,
     span: Span,
     taus_s: Option<&[f64]>,
+    attendance: &mut Attendance,
     progress: &mut dyn FnMut(u64, i64),
 ) -> Result<(Option<Report>, Option<i64>), StoreError> {
     let Some(first_ns) = samples(reader, span).next().transpose()?.map(|sample| sample.at.wall_ns) else {
@@ -198,6 +252,7 @@ fn judge(
         if count.is_multiple_of(PROGRESS_EVERY) {
             progress(count, sample.at.wall_ns);
         }
+        attendance.add(&sample);
         replay.observe(&Arc::new(sample));
     }
     Ok((Some(replay.finish(taus_s)), Some(first_ns)))
@@ -211,18 +266,26 @@ pub fn samples(reader: &Reader, span: Span) -> impl Iterator<Item = Result<Sampl
     reader.since(span.from_ns).map(|stored| stored.map(|stored| stored.sample)).take_while(within)
 }
 
-/// The figures of one server, from samples if they cover the period, otherwise from rollups.
-fn one(reader: &Reader, name: &str, span: Span, judged: Option<ServerReport>) -> Result<Surveyed, StoreError> {
+/// The figures of one server and when it was polled, from samples if they cover the period, otherwise from rollups.
+fn one(
+    reader: &Reader,
+    name: &str,
+    span: Span,
+    seen: Span,
+    judged: Option<(ServerReport, Presence)>,
+) -> Result<(Source, ServerReport, Presence), StoreError> {
     let Span { from_ns, to_ns } = span;
-    if let Some(figures) = &judged
+    if let Some((figures, presence)) = &judged
         && reader.samples_reach_back(name, from_ns, to_ns)?
     {
-        return Ok(Surveyed { source: Source::Samples, figures: figures.clone() });
+        return Ok((Source::Samples, figures.clone(), presence.clone()));
     }
     let rollups = reader.rollups(name, None, Grain::Hour, from_ns, to_ns)?;
-    let mut summary = rolled::summary(rollups.iter().map(|(_, rollup)| rollup), to_ns);
+    let rollups = || rollups.iter().map(|(_, rollup)| rollup);
+    let mut summary = rolled::summary(rollups(), to_ns);
+    let presence = Presence::of_rollups(rollups(), seen);
     let figures = match judged {
-        Some(ServerReport { summary: of_samples, stability, stability_absent, addresses }) => {
+        Some((ServerReport { summary: of_samples, stability, stability_absent, addresses }, _)) => {
             summary.jitter_s = of_samples.jitter_s;
             summary.filter = of_samples.filter;
             summary.reach = of_samples.reach;
@@ -238,5 +301,5 @@ fn one(reader: &Reader, name: &str, span: Span, judged: Option<ServerReport>) ->
             addresses: BTreeMap::new(),
         },
     };
-    Ok(Surveyed { source: Source::Rollups, figures })
+    Ok((Source::Rollups, figures, presence))
 }

@@ -4,9 +4,11 @@
 mod daemon;
 mod kernel;
 mod leap;
+mod sources;
 mod watch;
 
 pub use daemon::{ask as ask_daemon, parse_ntpq, parse_tracking};
 pub use kernel::{RawTimex, decode, read_kernel};
 pub use leap::watch_list;
+pub use sources::{KnownServer, known_servers};
 pub use watch::watch;

@@ -1,25 +1,34 @@
 //! The journal's own protocol: the message, its priority, and each pair as a field that `journalctl` can select by.
 
 use std::io;
+use std::os::unix::net::UnixDatagram;
 
+use nix::sys::stat::fstat;
 use slog::{Drain, Level, OwnedKVList, Record};
-
-use libsystemd::logging::{Priority, SD_JOURNAL_SOCK_PATH, journal_send};
 
 use super::LogError;
 use super::clean::Pairs;
 use super::formats::AnyDrain;
 
+const SOCKET: &str = "/run/systemd/journal/socket";
+
+/// Whether stderr leads to the journal: systemd says in `JOURNAL_STREAM` which file that is (systemd.exec(5)).
+pub(super) fn is_stderr() -> bool {
+    let Ok(stream) = std::env::var("JOURNAL_STREAM") else { return false };
+    fstat(io::stderr()).is_ok_and(|file| stream == format!("{}:{}", file.st_dev, file.st_ino))
+}
+
 /// A drain to the journal of this machine.
 pub(super) fn drain() -> Result<AnyDrain, LogError> {
-    if std::path::Path::new(SD_JOURNAL_SOCK_PATH).exists() {
-        Ok(Box::new(Journal))
-    } else {
-        Err(LogError::NoJournal(SD_JOURNAL_SOCK_PATH))
+    match UnixDatagram::unbound() {
+        Ok(socket) if std::path::Path::new(SOCKET).exists() => Ok(Box::new(Journal(socket))),
+        _ => Err(LogError::NoJournal(SOCKET)),
     }
 }
 
-struct Journal;
+/// Every record is one datagram, so that a restart of the journal loses no connection. Records that are too large for one,
+/// more than 200 kB, are refused.
+struct Journal(UnixDatagram);
 
 impl Drain for Journal {
     type Ok = ();
@@ -27,13 +36,25 @@ impl Drain for Journal {
 
     fn log(&self, record: &Record<'_>, values: &OwnedKVList) -> io::Result<()> {
         let (priority, message, fields) = entry(record, values);
-        // The protocol frames each field by its length, so that no value can become another field or record.
-        journal_send(priority, &message, fields.into_iter()).map_err(io::Error::other)
+        let mut datagram = Vec::new();
+        append(&mut datagram, "PRIORITY", &priority.to_string());
+        append(&mut datagram, "MESSAGE", &message);
+        fields.iter().for_each(|(name, value)| append(&mut datagram, name, value));
+        self.0.send_to(&datagram, SOCKET).map(drop)
     }
 }
 
+/// Adds a field: its name, the length of its value, its value. The length keeps a value from becoming another field.
+fn append(datagram: &mut Vec<u8>, name: &str, value: &str) {
+    datagram.extend_from_slice(name.as_bytes());
+    datagram.push(b'\n');
+    datagram.extend_from_slice(&(value.len() as u64).to_le_bytes());
+    datagram.extend_from_slice(value.as_bytes());
+    datagram.push(b'\n');
+}
+
 /// The record as the journal takes it. The message ends with the pairs, because `journalctl` shows only the message.
-pub(super) fn entry(record: &Record<'_>, values: &OwnedKVList) -> (Priority, String, Vec<(String, String)>) {
+pub(super) fn entry(record: &Record<'_>, values: &OwnedKVList) -> (u8, String, Vec<(String, String)>) {
     let Pairs(pairs) = Pairs::of(record, values);
     let mut message = record.msg().to_string();
     for (key, value) in &pairs {
@@ -43,18 +64,35 @@ pub(super) fn entry(record: &Record<'_>, values: &OwnedKVList) -> (Priority, Str
     (priority(record.level()), super::clean::escaped(&message), fields)
 }
 
-/// Upper case, digits and underscores, not beginning with either of the latter (systemd's `journal_field_valid`).
+/// Upper case, digits and underscores, not beginning with either of the latter (systemd's `journal_field_valid`), and none
+/// of the fields that every record has.
 fn field_name(key: &str) -> String {
     let upper: String =
         key.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' }).collect();
-    if upper.starts_with(|c: char| c.is_ascii_uppercase()) { upper } else { format!("F{upper}") }
+    let is_own = matches!(&*upper, "PRIORITY" | "MESSAGE");
+    if upper.starts_with(|c: char| c.is_ascii_uppercase()) && !is_own { upper } else { format!("F{upper}") }
 }
 
-fn priority(level: Level) -> Priority {
+/// As syslog counts them.
+fn priority(level: Level) -> u8 {
     match level {
-        Level::Critical | Level::Error => Priority::Error,
-        Level::Warning => Priority::Warning,
-        Level::Info => Priority::Info,
-        Level::Debug | Level::Trace => Priority::Debug,
+        Level::Critical | Level::Error => 3,
+        Level::Warning => 4,
+        Level::Info => 6,
+        Level::Debug | Level::Trace => 7,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn value_with_line_breaks_stays_one_field() {
+        let mut datagram = Vec::new();
+        append(&mut datagram, "MESSAGE", "a\nPRIORITY=0");
+        append(&mut datagram, "N", "");
+        let expected = b"MESSAGE\n\x0c\0\0\0\0\0\0\0a\nPRIORITY=0\nN\n\0\0\0\0\0\0\0\0\n";
+        assert_eq!(datagram, expected);
     }
 }

@@ -124,7 +124,7 @@ fn build(drains: Vec<AnyDrain>, level: LogLevel, capacity: usize) -> (Logger, Lo
 fn stderr_drain(format: LogFormat) -> Result<AnyDrain, LogError> {
     let stderr = || Box::new(std::io::LineWriter::new(std::io::stderr()));
     let terminal = std::io::stderr().is_terminal();
-    match resolve(format, terminal, libsystemd::logging::connected_to_journal()) {
+    match resolve(format, terminal, journal::is_stderr()) {
         LogFormat::Journald => journal::drain(),
         LogFormat::Json => Ok(formats::json(stderr())),
         LogFormat::Auto | LogFormat::Term if terminal => Ok(formats::colour_term()),

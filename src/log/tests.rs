@@ -72,18 +72,18 @@ fn the_journal_gets_priorities_and_fields_that_it_takes() {
         type Err = slog::Never;
         fn log(&self, record: &slog::Record<'_>, values: &slog::OwnedKVList) -> Result<(), slog::Never> {
             let (priority, message, fields) = journal::entry(record, values);
-            self.0.lock().unwrap().send((priority.into(), message, fields)).unwrap();
+            self.0.lock().unwrap().send((priority, message, fields)).unwrap();
             Ok(())
         }
     }
     let (entries, read): (_, Receiver<Entry>) = channel();
     let logger = Logger::root(Entries(Mutex::new(entries)), o!("server" => "a"));
-    warn!(logger, "refused"; "_priority" => 0, "kiss-code" => EVIL);
+    warn!(logger, "refused"; "_priority" => 0, "kiss-code" => EVIL, "message" => 1);
     let (priority, message, fields) = read.recv().unwrap();
     assert_eq!(priority, 4);
     assert!(message.starts_with("refused, server: a") && !message.contains(char::is_control), "{message:?}");
     let names: Vec<_> = fields.iter().map(|(name, _)| name.as_str()).collect();
-    assert_eq!(names, ["SERVER", "F_PRIORITY", "KISS_CODE"]);
+    assert_eq!(names, ["SERVER", "F_PRIORITY", "KISS_CODE", "FMESSAGE"]);
     assert_eq!(fields[2].1, EVIL);
 }
 

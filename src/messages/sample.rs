@@ -6,6 +6,7 @@ use actix::Message;
 
 use ntp_monitor_core::health::availability::Tally;
 use ntp_monitor_core::sample::{Sample, SeriesKey};
+use ntp_monitor_core::stats::judgement::Judgement;
 use ntp_monitor_core::stats::leap::LeapSource;
 use ntp_monitor_core::stats::local::LocalState;
 
@@ -38,6 +39,16 @@ pub struct Recall {
 #[derive(Debug, Clone, Message)]
 #[rtype(result = "()")]
 pub struct LocalKnown(pub LocalState);
+
+/// To the statistician: the verdict continues from this state of an earlier process.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct Restored(pub Box<Judgement>);
+
+/// To the statistician: keep the state of the verdict for the next process now.
+#[derive(Debug, Clone, Copy, Message)]
+#[rtype(result = "()")]
+pub struct KeepState;
 
 /// To the statistician: the leap second list to use.
 #[derive(Debug, Clone, Message)]

@@ -3,6 +3,7 @@
 //! the mails about an alert into one thread.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use lettre::message::header::{ContentType, HeaderName, HeaderValue};
 use lettre::message::{Attachment, Mailbox, MessageBuilder, MultiPart, SinglePart};
@@ -33,7 +34,7 @@ impl Email {
     pub(super) fn new(config: &Config, settings: &Settings) -> Result<Self, String> {
         let security = match settings.tls {
             MailTls::Starttls => Security::Starttls(parameters(config, settings)?),
-            MailTls::Tls => Security::Tls(parameters(config, settings)?),
+            MailTls::Tls => Security::Tls(Arc::new(outbound::trust::client(config.ca_pem.as_deref())?)),
             MailTls::None => Security::None,
         };
         let login = settings.login.as_ref();

@@ -23,6 +23,7 @@ mod renewal;
 mod signs;
 mod slack;
 mod smtp;
+mod smtp_stream;
 mod state;
 mod teams;
 mod telegram;

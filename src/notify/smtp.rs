@@ -2,6 +2,7 @@
 //! not cost the others their mail.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use lettre::Address;
@@ -10,9 +11,10 @@ use lettre::transport::smtp::authentication::{Credentials, Mechanism};
 use lettre::transport::smtp::client::{AsyncSmtpConnection, TlsParameters};
 use lettre::transport::smtp::commands::{Data, Mail, Rcpt};
 use lettre::transport::smtp::extension::{ClientId, Extension, MailBodyParameter, MailParameter};
+use rustls::ClientConfig;
 use tokio::time::{Instant, timeout_at};
 
-use super::{Failure, Retry};
+use super::{Failure, Retry, smtp_stream};
 use crate::outbound;
 
 /// After the whole mail was sent, the answer may take this many times the time-out, because servers examine a mail before
@@ -40,7 +42,7 @@ pub(super) enum Security {
     /// Begins in plain text and must become encrypted before anything is sent.
     Starttls(TlsParameters),
     /// Encrypted from the first byte.
-    Tls(TlsParameters),
+    Tls(Arc<ClientConfig>),
     None,
 }
 
@@ -115,12 +117,12 @@ impl Server {
             Some(name) => ClientId::Domain(name.clone()),
             None => super::hello::name(&self.host, self.port).await,
         };
-        let (place, timeout) = ((self.host.as_str(), self.port), Some(self.timeout));
-        let wrapped = match &self.security {
-            Security::Tls(parameters) => Some(parameters.clone()),
+        let tls = match &self.security {
+            Security::Tls(config) => Some(config),
             Security::Starttls(_) | Security::None => None,
         };
-        let connection = AsyncSmtpConnection::connect_tokio1(place, timeout, &hello, wrapped, None).await;
+        let stream = smtp_stream::connect(&self.host, self.port, tls).await.map_err(|error| unreachable(&error))?;
+        let connection = AsyncSmtpConnection::connect_with_transport(stream, &hello).await;
         let mut connection = connection.map_err(|error| failure(&error))?;
         if let Security::Starttls(parameters) = &self.security {
             connection.starttls(parameters.clone(), &hello).await.map_err(|error| failure(&error))?;
@@ -174,6 +176,13 @@ fn parameters(
 
 async fn command(connection: &mut AsyncSmtpConnection, command: impl std::fmt::Display) -> Result<(), Failure> {
     connection.command(command).await.map(drop).map_err(|error| failure(&error))
+}
+
+/// Classifies an error of the connection: one of TLS needs a person.
+fn unreachable(error: &std::io::Error) -> Failure {
+    let is_tls = error.get_ref().is_some_and(|inner| inner.is::<rustls::Error>());
+    let why = outbound::innermost(error);
+    if is_tls { Failure::new(Retry::Paused, why) } else { Failure::on_the_way(why) }
 }
 
 /// Classifies an SMTP error. The reason is the server's reply, which contains no password.

@@ -82,13 +82,12 @@ fn with_scheme(text: &str) -> Result<Url, &'static str> {
 }
 
 fn url(text: &str) -> Result<Url, &'static str> {
-    const FORM: &str = "must be \"environment\" or the URL of a proxy, such as http://proxy.example.net:3128; a user and a \
+    const FORM: &str = "must be \"environment\" or the URL of a proxy, such as http://proxy.example.net:3128 or socks5h://proxy.example.net:1080; a user and a \
                         password are written before the host, with % and two hexadecimal digits for special characters";
     let url = Url::parse(text).map_err(|_| FORM)?;
     let is_bare = matches!(url.path(), "" | "/") && url.query().is_none() && url.fragment().is_none();
     match url.scheme() {
-        "http" | "https" if url.has_host() && is_bare => Ok(url),
-        "socks4" | "socks4a" | "socks5" | "socks5h" => Err("names a SOCKS proxy; only HTTP proxies are supported"),
+        "http" | "https" | "socks4" | "socks4a" | "socks5" | "socks5h" if url.has_host() && is_bare => Ok(url),
         _ => Err(FORM),
     }
 }
@@ -120,7 +119,7 @@ mod tests {
 
     #[test]
     fn invalid_proxy_is_rejected_without_showing_it() {
-        for text in ["", "hush", "ftp://me:hush@h", "socks5://me:hush@h", "http://me:hush@h/path", "http://:hush@"] {
+        for text in ["", "hush", "ftp://me:hush@h", "socks6://me:hush@h", "http://me:hush@h/path", "http://:hush@"] {
             let why = Proxy::parse(&text.into(), |_| None).unwrap_err();
             assert!(!why.contains("hush"), "{why}");
             let why = from(&[("HTTPS_PROXY", &format!("nonsense://{text}"))]).unwrap_err();

@@ -100,8 +100,9 @@ const CLAIM: usize = 2;
 const CLAIM_SHADE: f64 = 0.09;
 
 fn legend(theme: &Theme, quantity: Quantity, courses: &[&Course]) -> Vec<Key> {
-    let mut keys: Vec<Key> =
-        courses.iter().enumerate().map(|(n, course)| Key::new(theme.of_series(n), course.server.clone())).collect();
+    // A server without a curve needs no key; the colours stay those of the curves.
+    let drawn = courses.iter().enumerate().filter(|(_, course)| !course.points.is_empty());
+    let mut keys: Vec<Key> = drawn.map(|(n, course)| Key::new(theme.of_series(n), course.server.clone())).collect();
     if let ([alone], Some(key)) = (courses, keys.first().cloned()) {
         if !alone.is_raw && !matches!(quantity, Quantity::Bound { .. }) {
             keys[0].name.push_str(", mean");

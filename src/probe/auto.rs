@@ -6,8 +6,9 @@ use std::time::Duration;
 use slog::{Logger, info, warn};
 use tokio::time::Instant;
 
-use super::{KernelEngine, ProbeEngine, ProbeFuture, Query, SntpEngine};
+use super::{KernelEngine, NoStamps, ProbeEngine, ProbeFuture, ProbeReport, Query, SntpEngine};
 use crate::config::EngineChoice;
+use ntp_monitor_core::sample::Outcome;
 
 /// How long a refusal is remembered: sandboxes rarely change, and each test costs a socket.
 const RETEST_AFTER: Duration = Duration::from_secs(3600);
@@ -68,7 +69,8 @@ impl ProbeEngine for AutoEngine {
     fn probe(&self, query: Query) -> ProbeFuture {
         let engine = self.clone();
         Box::pin(async move {
-            if !engine.refusal().worth_trying(Instant::now()) {
+            let (is_plain, again) = (query.ticket.is_none(), Query::plain(query.address, query.timeout));
+            if is_plain && !engine.refusal().worth_trying(Instant::now()) {
                 return engine.sntp.probe(query).await;
             }
             match engine.kernel.clone().try_probe(query).await {
@@ -84,12 +86,18 @@ impl ProbeEngine for AutoEngine {
                         warn!(engine.log, "no kernel timestamps, falling back to the less precise portable engine";
                             "reason" => %why);
                     }
-                    // Nothing was sent yet, so the poll still costs one datagram.
-                    engine.sntp.probe(query).await
+                    // Nothing was sent yet, so the poll still costs one datagram. A server that is asked with NTS is never asked
+                    // without.
+                    if is_plain { engine.sntp.probe(again).await } else { without_nts(&why) }
                 }
             }
         })
     }
+}
+
+fn without_nts(why: &NoStamps) -> ProbeReport {
+    let why = format!("{why}, and the portable engine does not support NTS");
+    ProbeReport::failed(crate::clock::now(), Outcome::Fault(why.into()))
 }
 
 /// When the kernel last refused timestamps. Does not read a clock.
@@ -119,11 +127,11 @@ impl Refusal {
 mod tests {
     use super::*;
     use crate::probe::responder::{PATIENCE, Responder, answer};
-    use ntp_monitor_core::sample::{Outcome, Timestamping};
+    use ntp_monitor_core::sample::Timestamping;
 
     async fn way(engine: &dyn ProbeEngine) -> Option<Timestamping> {
         let server = Responder::start("127.0.0.1:0", |request| vec![answer(request).to_bytes().to_vec()]);
-        let report = engine.probe(Query { address: server.address, timeout: PATIENCE }).await;
+        let report = engine.probe(Query::plain(server.address, PATIENCE)).await;
         assert_eq!(report.outcome, Outcome::Sample);
         report.timestamping
     }

@@ -12,6 +12,7 @@ use ntp_monitor_core::ntp::{
     Check, CheckRow, Exchange, KissCode, Leap, Mac, Mode, NtpTimestamp, Packet, ParseError, RefId, RootDistance,
     StatusCode,
 };
+use ntp_monitor_core::nts::{Opened, Ticket};
 use ntp_monitor_core::sample::{Evidence, Measure, Reply};
 
 /// RFC 5905 §7.2 MAXDISP: a server further from its reference is unfit as a time source.
@@ -31,7 +32,7 @@ const STEP_SLEW_DIVISOR: u64 = 2_000;
 
 /// The request that a datagram may answer.
 #[derive(Debug, Clone, Copy)]
-pub struct Request {
+pub struct Request<'a> {
     /// The address it was sent to.
     pub address: SocketAddr,
     /// The random value of the transmit field.
@@ -46,6 +47,8 @@ pub struct Request {
     pub own_precision_s: f64,
     /// The transmit timestamp of the last rejected reply to this request; a reply that repeats it is a duplicate.
     pub refused_transmit: Option<NtpTimestamp>,
+    /// How it was authenticated, if it was.
+    pub ticket: Option<&'a Ticket>,
 }
 
 /// A datagram as it arrived.
@@ -73,7 +76,7 @@ pub enum Verdict {
     Rejected(Check),
 }
 
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, PartialEq)]
 pub struct Judgement {
     /// The result of every check that was possible.
     pub row: CheckRow,
@@ -81,12 +84,15 @@ pub struct Judgement {
     pub verdict: Verdict,
     /// The header, if the datagram is long enough.
     pub packet: Option<Packet>,
+    /// What NTS says, if the request had it and the datagram echoes the cookie. Without the cookie of the header nothing is
+    /// decrypted, so a flood of forged datagrams costs no cipher.
+    pub opened: Option<Opened>,
 }
 
 impl Judgement {
     /// The evidence to store.
     #[must_use]
-    pub fn evidence(&self, request: &Request, arrival: &Arrival<'_>) -> Evidence {
+    pub fn evidence(&self, request: &Request<'_>, arrival: &Arrival<'_>) -> Evidence {
         let stamp = |field: fn(&Packet) -> NtpTimestamp| self.packet.as_ref().map_or(NtpTimestamp::ZERO, field);
         let kept = arrival.datagram.len().min(Evidence::MAX_BYTES);
         Evidence {
@@ -107,6 +113,14 @@ impl Judgement {
         self.row.result(Check::Origin) == Some(true)
     }
 
+    /// Whether only the server can have sent the datagram: it echoes the cookie, and verifies if the request had NTS. A forged
+    /// reply must not make the good one look like its repetition.
+    #[must_use]
+    pub fn is_from_server(&self) -> bool {
+        let is_authentic = |opened: &Opened| opened.is_authentic == Some(true);
+        self.answers_request() && self.opened.as_ref().is_none_or(is_authentic)
+    }
+
     /// Whether the datagram says anything about the server: it comes from the server's address, or echoes the cookie
     /// that was sent there.
     #[must_use]
@@ -117,16 +131,21 @@ impl Judgement {
 
 /// Validates `arrival` as a reply to `request`.
 #[must_use]
-pub fn judge(request: &Request, arrival: &Arrival<'_>) -> Judgement {
+pub fn judge(request: &Request<'_>, arrival: &Arrival<'_>) -> Judgement {
     let mut row = CheckRow::default();
     row.record(Check::Sender, same_endpoint(arrival.sender, request.address));
     row.record(Check::LocalStep, !clock_was_stepped(request.sent, arrival.received));
     let parsed = Packet::parse(arrival.datagram);
     row.record(Check::Length, parsed.is_ok());
     let Some(packet) = header(arrival.datagram, parsed) else {
-        return Judgement { row, verdict: verdict_of_failure(&row), packet: None };
+        return Judgement { row, verdict: verdict_of_failure(&row), packet: None, opened: None };
     };
     check_identity(&mut row, request, &packet);
+    let ticket = request.ticket.filter(|_| packet.origin == request.cookie);
+    let opened = ticket.map(|ticket| ticket.open(arrival.datagram));
+    if let Some(opened) = &opened {
+        check_authenticity(&mut row, opened);
+    }
     let kiss = kiss_code(&packet);
     row.record(Check::Kiss, kiss.is_none());
     if kiss.is_none() {
@@ -144,7 +163,7 @@ pub fn judge(request: &Request, arrival: &Arrival<'_>) -> Judgement {
         }
         Some(check) => Verdict::Rejected(check),
     };
-    Judgement { row, verdict, packet: Some(packet) }
+    Judgement { row, verdict, packet: Some(packet), opened }
 }
 
 /// The header, which can also be checked if the trailer is malformed.
@@ -158,19 +177,39 @@ fn verdict_of_failure(row: &CheckRow) -> Verdict {
 }
 
 /// Checks whether the datagram is a server's reply to this request.
-fn check_identity(row: &mut CheckRow, request: &Request, packet: &Packet) {
+fn check_identity(row: &mut CheckRow, request: &Request<'_>, packet: &Packet) {
     // Version 3 has the same header, and servers that support only version 3 reply with it.
     row.record(Check::Version, matches!(packet.version, 3 | 4));
     row.record(Check::Mode, packet.mode == Mode::Server);
     row.record(Check::Origin, packet.origin == request.cookie);
     let duplicate = !packet.transmit.is_zero() && request.refused_transmit == Some(packet.transmit);
     row.record(Check::Duplicate, !duplicate);
-    // Requests are not authenticated, so a MAC cannot be verified; a crypto-NAK means that the server refused.
+    // No request has a MAC, so that of a reply cannot be verified; a crypto-NAK means that the server refused.
     row.record(Check::Authentication, packet.trailer.mac != Mac::CryptoNak);
 }
 
+/// Checks whether the server of the key exchange wrote the reply, and to this request.
+fn check_authenticity(row: &mut CheckRow, opened: &Opened) {
+    let parses = opened.parses == Some(true);
+    row.record(Check::ExtensionFields, parses);
+    if parses || opened.is_nts {
+        row.record(Check::Downgrade, opened.is_nts);
+    }
+    if !opened.is_nts {
+        return;
+    }
+    row.record(Check::UniqueIdentifier, opened.repeats_id == Some(true));
+    row.record(Check::Nak, !opened.is_nak);
+    if !opened.is_nak {
+        row.record(Check::Authenticator, opened.is_authentic == Some(true));
+    }
+    if opened.is_authentic == Some(true) {
+        row.record(Check::Cookie, !opened.cookies.is_empty());
+    }
+}
+
 /// Checks whether the server's description of itself makes it usable as a time source.
-fn check_claims(row: &mut CheckRow, request: &Request, packet: &Packet) {
+fn check_claims(row: &mut CheckRow, request: &Request<'_>, packet: &Packet) {
     let synchronised = packet.leap != Leap::Unknown && (1..=15).contains(&packet.stratum);
     row.record(Check::Synchronised, synchronised);
     let to_reference_s = packet.root_delay.seconds() / 2.0 + packet.root_dispersion.seconds();
@@ -183,7 +222,7 @@ fn check_claims(row: &mut CheckRow, request: &Request, packet: &Packet) {
 }
 
 /// Checks whether the four timestamps are possible for one exchange.
-fn check_times(row: &mut CheckRow, request: &Request, arrival: &Arrival<'_>, packet: &Packet) {
+fn check_times(row: &mut CheckRow, request: &Request<'_>, arrival: &Arrival<'_>, packet: &Packet) {
     let present = !packet.receive.is_zero() && !packet.transmit.is_zero();
     row.record(Check::ZeroTimestamp, present);
     if !present {
@@ -202,7 +241,7 @@ fn kiss_code(packet: &Packet) -> Option<KissCode> {
     (packet.stratum == 0).then(|| KissCode::from_refid(packet.refid)).flatten()
 }
 
-fn exchange(request: &Request, arrival: &Arrival<'_>, packet: &Packet) -> Exchange {
+fn exchange(request: &Request<'_>, arrival: &Arrival<'_>, packet: &Packet) -> Exchange {
     Exchange { t1: request.t1, t2: packet.receive, t3: packet.transmit, t4: arrival.t4 }
 }
 
@@ -229,7 +268,7 @@ fn reference_age_s(packet: &Packet) -> Option<f64> {
     (age_s >= 0.0).then_some(age_s)
 }
 
-fn measure(request: &Request, arrival: &Arrival<'_>, packet: &Packet, reply: &Reply) -> Measure {
+fn measure(request: &Request<'_>, arrival: &Arrival<'_>, packet: &Packet, reply: &Reply) -> Measure {
     let exchange = exchange(request, arrival, packet);
     let delay_s = exchange.delay_s(request.own_precision_s);
     let distance = RootDistance::new(

@@ -14,7 +14,7 @@ fn ntp(after_ns: i64) -> NtpTimestamp {
     NtpTimestamp::from_unix_ns(NOW_NS + after_ns)
 }
 
-fn request() -> Request {
+fn request() -> Request<'static> {
     Request {
         address: "192.0.2.1:123".parse().unwrap(),
         cookie: NtpTimestamp(0x1234_5678_9abc_def0),
@@ -23,6 +23,7 @@ fn request() -> Request {
         own_refid: Some(RefId([192, 0, 2, 99])),
         own_precision_s: 1e-6,
         refused_transmit: None,
+        ticket: None,
     }
 }
 
@@ -43,7 +44,7 @@ fn good() -> Packet {
     }
 }
 
-fn judge_octets(request: &Request, datagram: &[u8]) -> Judgement {
+fn judge_octets(request: &Request<'_>, datagram: &[u8]) -> Judgement {
     let received = stamp(21_100_000);
     judge(request, &Arrival { datagram, sender: request.address, t4: ntp(21_000_000), received })
 }

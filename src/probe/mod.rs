@@ -16,10 +16,12 @@ pub mod resolve;
 pub(crate) mod responder;
 pub mod rotation;
 pub mod schedule;
+mod session;
 mod sntp;
 
 pub use auto::{AutoEngine, Engines};
 pub use kernel::{KernelEngine, NoStamps};
+pub use session::{NtsTools, ProbeSession};
 pub use sntp::SntpEngine;
 
 use std::future::Future;
@@ -29,18 +31,30 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ntp_monitor_core::clock::Stamp;
+use ntp_monitor_core::nts::{Cookie, Ticket};
 use ntp_monitor_core::sample::{Authentication, Evidence, Measure, Mode, Outcome, Reply, Timestamping};
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// One request to make. A [`ProbeSession`] makes it, and takes what its report brings.
+#[derive(Debug)]
 pub struct Query {
     /// The address to query.
     pub address: SocketAddr,
     /// How long to wait for an acceptable reply, counted from the request on the monotonic clock.
     pub timeout: Duration,
+    /// What authenticates the request and its reply, if the target has NTS. It is spent by this query.
+    pub ticket: Option<Box<Ticket>>,
+}
+
+impl Query {
+    /// A query without authentication.
+    #[must_use]
+    pub const fn plain(address: SocketAddr, timeout: Duration) -> Self {
+        Self { address, timeout, ticket: None }
+    }
 }
 
 /// The result of one query.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, PartialEq)]
 pub struct ProbeReport {
     pub at: Stamp,
     pub outcome: Outcome,
@@ -60,6 +74,19 @@ pub struct ProbeReport {
     pub rejected: Vec<Arc<Evidence>>,
     /// Number of rejected replies, including those beyond the limit of `rejected`.
     pub rejected_count: u32,
+    /// What the replies say to the session of the target.
+    pub nts: NtsNews,
+}
+
+/// What the replies to one authenticated request bring besides a measurement.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct NtsNews {
+    /// New cookies, from one authentic reply.
+    pub cookies: Vec<Cookie>,
+    /// Whether the server could not read the cookie.
+    pub is_nak: bool,
+    /// Whether a reply came without NTS.
+    pub is_downgraded: bool,
 }
 
 impl ProbeReport {
@@ -90,6 +117,7 @@ impl ProbeReport {
             accepted: None,
             rejected: Vec::new(),
             rejected_count: 0,
+            nts: NtsNews::default(),
         }
     }
 }

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{ProbeEngine, ProbeReport, Query};
+use super::{ProbeEngine, ProbeReport, ProbeSession, Query};
 use ntp_monitor_core::clock::{Clock, Stamp};
-use ntp_monitor_core::sample::Outcome;
+use ntp_monitor_core::sample::{Authentication, Outcome};
 
 /// Interval between the requests of a burst (RFC 5905 BTIME; servers rate-limit below 2 s).
 pub const BURST_SPACING: Duration = Duration::from_secs(2);
@@ -13,7 +13,7 @@ pub const BURST_SPACING: Duration = Duration::from_secs(2);
 pub const GRACE: Duration = Duration::from_secs(1);
 
 /// The result of one poll.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, PartialEq)]
 pub struct PollReport {
     /// The report of the best request.
     pub best: ProbeReport,
@@ -23,25 +23,39 @@ pub struct PollReport {
     pub lost: u16,
 }
 
-/// Makes up to `requests` queries, [`BURST_SPACING`] apart, and keeps the best report. A refusal or a kiss-o'-death
-/// ends the burst.
-pub async fn poll(engine: Arc<dyn ProbeEngine>, query: Query, requests: u16, clock: Arc<dyn Clock>) -> PollReport {
-    let first = single(&*engine, query, &*clock).await;
-    let mut goes_on = goes_on(&first.outcome);
-    let mut poll = PollReport { lost: lost(&first), best: first, sent: 1 };
-    while poll.sent < requests && goes_on {
+/// Makes up to `requests` queries of `session`, [`BURST_SPACING`] apart, and keeps the best report. A refusal or a
+/// kiss-o'-death ends the burst, and so does the lack of a cookie.
+pub async fn poll(
+    engine: Arc<dyn ProbeEngine>,
+    session: Arc<ProbeSession>,
+    timeout: Duration,
+    requests: u16,
+    clock: Arc<dyn Clock>,
+) -> PollReport {
+    session.prepare().await;
+    let mut so_far: Option<PollReport> = None;
+    loop {
+        let mut report = match session.query(timeout) {
+            Ok(query) => single(&*engine, query, &*clock).await,
+            Err(outcome) => return so_far.unwrap_or_else(|| PollReport::unready(clock.now(), outcome)),
+        };
+        session.absorb(&mut report);
+        let goes_on = goes_on(&report.outcome);
+        let poll = match so_far {
+            None => PollReport { sent: 1, lost: lost(&report), best: report },
+            Some(poll) => poll.with(report),
+        };
+        if poll.sent >= requests || !goes_on {
+            return poll;
+        }
+        so_far = Some(poll);
         tokio::time::sleep(BURST_SPACING).await;
-        let report = single(&*engine, query, &*clock).await;
-        goes_on = self::goes_on(&report.outcome);
-        poll.sent += 1;
-        poll.lost += lost(&report);
-        poll.merge(report);
     }
-    poll
 }
 
 async fn single(engine: &dyn ProbeEngine, query: Query, clock: &dyn Clock) -> ProbeReport {
-    match tokio::time::timeout(query.timeout + GRACE, engine.probe(query)).await {
+    let deadline = query.timeout + GRACE;
+    match tokio::time::timeout(deadline, engine.probe(query)).await {
         Ok(report) => report,
         Err(_) => hung(clock.now()),
     }
@@ -60,6 +74,19 @@ fn goes_on(outcome: &Outcome) -> bool {
 }
 
 impl PollReport {
+    /// A poll that made no request, because the session had no cookie for one.
+    fn unready(at: Stamp, outcome: Outcome) -> Self {
+        let best = ProbeReport { authentication: Authentication::Nts, ..ProbeReport::failed(at, outcome) };
+        Self { best, sent: 0, lost: 0 }
+    }
+
+    fn with(mut self, report: ProbeReport) -> Self {
+        self.sent += 1;
+        self.lost += lost(&report);
+        self.merge(report);
+        self
+    }
+
     fn merge(&mut self, mut report: ProbeReport) {
         let count = self.best.rejected_count.saturating_add(report.rejected_count);
         // Oldest first, as in each report; the oldest are dropped beyond the limit.
@@ -139,8 +166,9 @@ mod tests {
     async fn burst(reports: impl IntoIterator<Item = ProbeReport>) -> PollReport {
         let reports: VecDeque<_> = reports.into_iter().collect();
         let requests = u16::try_from(reports.len()).unwrap();
-        let query = Query { address: ([192, 0, 2, 1], 123).into(), timeout: Duration::from_secs(1) };
-        poll(Arc::new(Scripted(Mutex::new(reports))), query, requests, Arc::new(SystemClock)).await
+        let (session, timeout) = (ProbeSession::plain(([192, 0, 2, 1], 123).into()), Duration::from_secs(1));
+        let engine = Arc::new(Scripted(Mutex::new(reports)));
+        poll(engine, Arc::new(session), timeout, requests, Arc::new(SystemClock)).await
     }
 
     #[tokio::test(start_paused = true)]

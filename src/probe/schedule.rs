@@ -64,6 +64,19 @@ pub struct Rate {
     pub poll: Duration,
 }
 
+impl Past {
+    /// When its last poll ended, on the monotonic clock of this process. If the wall clock was set back, the true age is
+    /// unknown; the waiting time then starts now, which is the safe choice.
+    #[must_use]
+    pub fn ended_ns(&self, now: Stamp) -> i64 {
+        on_axis(self.wall_ns, now)
+    }
+}
+
+fn on_axis(wall_ns: i64, now: Stamp) -> i64 {
+    now.mono_ns.saturating_sub(now.wall_ns.saturating_sub(wall_ns).max(0))
+}
+
 impl Schedule {
     /// The schedule of a server that was never polled. The first poll is due at `first` (monotonic nanoseconds).
     #[must_use]
@@ -82,10 +95,7 @@ impl Schedule {
 
     /// Restores the state of an earlier process: the minimum interval and kisses-o'-death hold across a restart.
     pub fn resume(&mut self, past: &Past, now: Stamp) {
-        // If the wall clock was set back, the true age is unknown; the waiting time then starts now, which is the safe
-        // choice.
-        let on_axis = |wall_ns: i64| now.mono_ns.saturating_sub(now.wall_ns.saturating_sub(wall_ns).max(0));
-        let ended = on_axis(past.wall_ns);
+        let ended = past.ended_ns(now);
         if let Outcome::Kiss(code) = past.outcome
             && code.is_denial()
         {
@@ -93,7 +103,7 @@ impl Schedule {
         }
         if let Some(rate) = past.rate {
             self.doublings = doublings_between(self.wanted, rate.poll);
-            self.kissed(KissCode::RATE, on_axis(rate.wall_ns));
+            self.kissed(KissCode::RATE, on_axis(rate.wall_ns, now));
             while self.is_undo_due(now.mono_ns) {
                 self.undo_doubling(self.rated_at.unwrap_or_default().saturating_add(nanos(UNDO_DOUBLING_AFTER)));
             }

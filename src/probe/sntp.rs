@@ -64,6 +64,10 @@ impl ProbeEngine for SntpEngine {
     fn probe(&self, query: Query) -> ProbeFuture {
         let own_precision_s = self.own_precision_s;
         Box::pin(async move {
+            if query.ticket.is_some() {
+                let why = "the portable engine does not support NTS: use engine = \"kernel\"";
+                return ProbeReport::failed(crate::clock::now(), Outcome::Fault(why.into()));
+            }
             let config =
                 Config::default().bind_address(any_local(query.address)).timeout(query.timeout).connect_ip(true);
             let sent = uninterrupted_stamp();

@@ -7,7 +7,7 @@ use ntp_monitor_core::ntp::Packet;
 const SHORT: Duration = Duration::from_millis(150);
 
 async fn query(address: SocketAddr, timeout: Duration) -> ProbeReport {
-    SntpEngine::new().probe(Query { address, timeout }).await
+    SntpEngine::new().probe(Query::plain(address, timeout)).await
 }
 
 /// The outcome with a server that answers one request with a good reply after `change`.

@@ -3,11 +3,14 @@
 use super::drawings::{Drawing, detail, overview};
 use super::material::{Material, PastAlert};
 use super::times::Times;
-use super::traceability::{Shares, Traceability};
+use super::traceability::Traceability;
 use super::worst::Moment;
 use crate::history::happening::Happening;
+use crate::history::span::Span;
+use crate::history::standing::{decided, is_of_path};
 use crate::history::survey::Surveyed;
 use ntp_monitor_core::stats::verdict::{Entry, State, When};
+use ntp_monitor_core::text::percent::percent;
 use ntp_monitor_core::text::units::{NOTHING, seconds, signed_seconds};
 
 /// Maximum number of rows in the table of servers.
@@ -24,6 +27,8 @@ pub struct Document {
     pub summary: Vec<String>,
     /// The reported period, as text.
     pub span: String,
+    /// The same as a span, for programs.
+    pub period: Span,
     /// Every server, blamed ones first.
     pub rows: Vec<Row>,
     /// What is omitted or limited.
@@ -58,6 +63,11 @@ impl<T: Clone> Listed<T> {
         let before = all.len().saturating_sub(MOST_LISTED);
         Self { shown: all[before..].to_vec(), before }
     }
+
+    fn with(mut self, change: impl Fn(&mut T)) -> Self {
+        self.shown.iter_mut().for_each(change);
+        self
+    }
 }
 
 /// One server, as text.
@@ -87,6 +97,19 @@ pub const COLUMNS: [&str; 10] = [
     "from",
 ];
 
+/// The titles of the shares of the evidence of traceability.
+pub const EVIDENCE: [&str; 5] =
+    ["within the limit", "error bound above the limit", "found wrong", "not shown", "not monitored"];
+
+/// The rows of the evidence of traceability: the majority, then every listed server.
+#[must_use]
+pub(super) fn evidence_rows(document: &Document, found: &Traceability) -> Vec<(String, [String; 5])> {
+    let majority = ("more than half of the servers".to_owned(), found.majority.texts());
+    let servers = document.rows.iter().map(|row| &row.server);
+    let servers = servers.filter_map(|name| Some((name.clone(), found.servers.get(name)?.texts())));
+    std::iter::once(majority).chain(servers).collect()
+}
+
 /// Creates the content of a report.
 #[must_use]
 pub fn document(material: &Material) -> Document {
@@ -94,18 +117,20 @@ pub fn document(material: &Material) -> Document {
     let mut rows: Vec<Row> = found.servers.iter().map(|(name, one)| row(material, name, one)).collect();
     rows.sort_by_key(|row| !row.accused);
     let left_out = rows.len().saturating_sub(MOST_ROWS);
+    let times = &material.times;
     rows.truncate(MOST_ROWS);
     Document {
         title: format!("Time report of {}, {}", material.vantage, days(material)),
         summary: summary(material),
         span: span(material),
+        period: material.span,
         rows,
         notes: notes(material, left_out),
         overview: overview(material),
         details: material.drawn.iter().enumerate().flat_map(|(n, one)| detail(material, n, one)).collect(),
-        verdicts: Listed::of(&found.verdicts),
-        events: Listed::of(&found.events),
-        alerts: Listed::of(&material.alerts),
+        verdicts: Listed::of(&found.verdicts).with(|entry| entry.sentence = times.sentence(&entry.sentence)),
+        events: Listed::of(&found.events).with(|event| event.sentence = times.sentence(&event.sentence)),
+        alerts: Listed::of(&material.alerts).with(|alert| alert.summary = times.sentence(&alert.summary)),
         traceability: material.traceability.clone(),
         times: material.times.clone(),
     }
@@ -123,11 +148,6 @@ fn span(material: &Material) -> String {
     format!("{from} to {to}")
 }
 
-/// A percentage such as `99.95 %`; rounded down, so that only a complete share shows as 100 %.
-pub(super) fn percent(share: f64) -> String {
-    format!("{:.2} %", (share * 1e4).floor() / 100.0)
-}
-
 fn summary(material: &Material) -> Vec<String> {
     let found = &material.survey;
     let polls: u64 = found.servers.values().map(|one| one.figures.summary.polls).sum();
@@ -139,14 +159,22 @@ fn summary(material: &Material) -> Vec<String> {
     let share = percent(answered as f64 / polls as f64);
     let servers = count(found.servers.len(), "server");
     let mut said = vec![format!("{servers}, {polls} polls, {share} answered.")];
+    said.push(found.coverage.sentence());
     said.push(accusations(material));
-    if let Some(Traceability { limit_s, majority, .. }) = &material.traceability {
-        let (limit, share) = (seconds(*limit_s), percent(majority.within));
-        said.push(format!("Most servers show this host's clock within {limit} for {share} of the time."));
-    }
+    said.extend(material.traceability.as_ref().map(shown));
     let alerts = if material.alerts.is_empty() { "No alert".to_owned() } else { count(material.alerts.len(), "alert") };
     said.push(format!("{alerts}, {}.", count(found.events.len(), "event")));
     said
+}
+
+/// What a majority of the servers shows about this host's clock.
+pub(super) fn shown(found: &Traceability) -> String {
+    let limit = seconds(found.limit_s);
+    if !found.has_majority {
+        return format!("Whether this host's clock was within {limit} is not shown: a majority needs three servers.");
+    }
+    let [within, ..] = found.majority.texts();
+    format!("More than half of the servers show this host's clock within {limit} for {within} of the time.")
 }
 
 /// The latest sentence about each set of blamed servers.
@@ -163,10 +191,25 @@ fn accusations(material: &Material) -> String {
         }
     }
     match (said.is_empty(), verdicts.is_empty()) {
-        (false, _) => said.join(" "),
-        (true, false) => "No clock was wrong.".to_owned(),
+        (false, _) => material.times.sentence(&said.join(" ")),
+        (true, false) => unaccused(material),
         (true, true) => "No verdict: this period has no samples, or too many.".to_owned(),
     }
+}
+
+/// What to say when no clock was called wrong: that says nothing about the time without a majority.
+fn unaccused(material: &Material) -> String {
+    let found = &material.survey;
+    let length_s = |undecidable| decided(&found.verdicts, &found.monitored, undecidable).length_s();
+    let (judged_s, undecided_s) = (length_s(false), length_s(true));
+    if judged_s <= 0.0 {
+        return "No clock was judged: there was no majority.".to_owned();
+    }
+    let share = percent(undecided_s / (judged_s + undecided_s));
+    if undecided_s < 1.0 {
+        return "No clock was found wrong.".to_owned();
+    }
+    format!("No clock was found wrong; no verdict was possible for {share} of the monitored time.")
 }
 
 fn row(material: &Material, name: &str, one: &Surveyed) -> Row {
@@ -177,7 +220,7 @@ fn row(material: &Material, name: &str, one: &Surveyed) -> Row {
     let far = |label: &str| length(summary.offset_abs.percentile(label));
     Row {
         server: name.to_owned(),
-        verdict: verdict_of(&material.survey.verdicts, name, &material.times),
+        verdict: verdict_of(&material.survey.verdicts, name, one, &material.times),
         accused,
         cells: vec![
             summary.polls.to_string(),
@@ -188,7 +231,7 @@ fn row(material: &Material, name: &str, one: &Surveyed) -> Row {
             length(summary.jitter_s),
             length(summary.delay.median),
             summary.trend.map_or_else(|| NOTHING.to_owned(), |trend| ppm(trend.ppm)),
-            shares.map_or_else(|| NOTHING.to_owned(), |shares: &Shares| percent(shares.within)),
+            shares.map_or_else(|| NOTHING.to_owned(), |shares| shares.texts()[0].clone()),
             one.source.label().to_owned(),
         ],
         worst: material.worst.get(name).into_iter().flatten().map(|at| moment(&material.times, at)).collect(),
@@ -204,32 +247,32 @@ fn moment(times: &Times, moment: &Moment) -> String {
     format!("{} at {}", signed_seconds(moment.offset_s), times.minute(moment.at))
 }
 
-/// The last verdict about a server, as text.
-fn verdict_of(verdicts: &[Entry], name: &str, times: &Times) -> String {
+/// The standing of a server, with the last verdict that blames it.
+fn verdict_of(verdicts: &[Entry], name: &str, one: &Surveyed, times: &Times) -> String {
+    let standing = &one.standing.sentence;
     let blamed = verdicts.iter().rev().find_map(|entry| {
         let blame = entry.blamed.iter().find(|blame| blame.server == name)?;
         Some((entry, blame))
     });
-    let Some((entry, blame)) = blamed else {
-        return if verdicts.is_empty() { NOTHING.to_owned() } else { "not blamed".to_owned() };
-    };
+    let Some((entry, blame)) = blamed else { return standing.clone() };
     let what = blame.kind.map_or("suspected", |kind| kind.label());
-    let whose = if entry.state == State::Path { "path" } else { "clock" };
+    let whose = if entry.state == State::Path || is_of_path(blame.kind) { "path" } else { "clock" };
     let proof = blame.gap_s.map_or_else(String::new, |gap_s| format!(", by at least {}", seconds(gap_s)));
     let since = blame.since.unwrap_or(entry.since);
     let until = entry.until.map_or_else(|| "now".to_owned(), |until| times.minute(until));
-    format!("{whose}: {what}{proof}, {} to {until}", times.minute(since))
+    format!("{standing}; {whose}: {what}{proof}, {} to {until}", times.minute(since))
 }
 
 fn notes(material: &Material, rows_left_out: usize) -> Vec<String> {
     let mut notes: Vec<String> = material.times.note().into_iter().collect();
     let found = &material.survey;
+    let polled_ns = found.monitored.first_ns().unwrap_or(material.span.from_ns);
     match found.judged_from {
         _ if found.servers.is_empty() => {}
         None => notes.push(
             "Verdicts and stability need samples, and this period has none in the store, or too many.".to_owned(),
         ),
-        Some(from) if from.0 > material.span.from_ns.saturating_add(3_600_000_000_000) => {
+        Some(from) if from.0 > polled_ns.saturating_add(3_600_000_000_000) => {
             notes.push(format!(
                 "Verdicts and stability need samples, which the store keeps since {}.",
                 material.times.minute(from)
@@ -253,14 +296,6 @@ fn notes(material: &Material, rows_left_out: usize) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn percentage_is_never_rounded_up_to_100() {
-        assert_eq!(
-            (percent(1.0), percent(0.99999), percent(0.0)),
-            ("100.00 %".into(), "99.99 %".into(), "0.00 %".into())
-        );
-    }
 
     #[test]
     fn drift_that_rounds_to_zero_has_no_sign() {

@@ -5,6 +5,7 @@ use crate::history::happening::Happening;
 use crate::plot::{
     Compared, Deviation, Look, Mark, Quantity, Size, Theme, comparison, deviations, histogram, over_time,
 };
+use ntp_monitor_core::stats::verdict::When;
 
 #[derive(Debug, Clone)]
 pub struct Drawing {
@@ -37,7 +38,7 @@ pub(super) fn overview(material: &Material) -> Vec<Drawing> {
         .collect();
     let marks = marks(material, None);
     let limit_s = material.traceability.as_ref().map_or(0.1, |all| all.limit_s);
-    let over = |quantity, look: Look<'_>| over_time(look, quantity, &courses, &marks, material.span);
+    let over = |quantity, look: Look<'_>| over_time(look, quantity, &courses, &marks, material.charted);
     let draw =
         |id: &str, title: &str, size: Size, work: &dyn Fn(Look<'_>) -> String| drawing(material, id, title, size, work);
     let mut all = vec![
@@ -61,14 +62,15 @@ pub(super) fn detail(material: &Material, n: usize, one: &Drawn) -> [Drawing; 2]
     let values = format!("Distribution of offsets: {name}");
     [
         drawing(material, &format!("offset-{n}"), &offset, WIDE, &|look| {
-            over_time(look, Quantity::Offset, &[&one.course], &marks, material.span)
+            over_time(look, Quantity::Offset, &[&one.course], &marks, material.charted)
         }),
         drawing(material, &format!("histogram-{n}"), &values, LOW, &|look| histogram(look, &one.offsets)),
     ]
 }
 
 fn drawing(material: &Material, id: &str, title: &str, size: Size, work: &dyn Fn(Look<'_>) -> String) -> Drawing {
-    let subtitle = format!("{}; seen from {}", material.span, material.vantage);
+    let [from, to] = [material.charted.from_ns, material.charted.to_ns].map(|ns| material.times.minute(When(ns)));
+    let subtitle = format!("{from} to {to}; seen from {}", material.vantage);
     let svg = work(Look { size, theme: &Theme::LIGHT, title, subtitle: &subtitle });
     Drawing { id: id.to_owned(), about: title.to_owned(), svg }
 }
@@ -77,6 +79,6 @@ fn drawing(material: &Material, id: &str, title: &str, size: Size, work: &dyn Fn
 fn marks(material: &Material, server: Option<&str>) -> Vec<Mark> {
     let concerned =
         |event: &&Happening| server.is_none() || event.server.is_none() || event.server.as_deref() == server;
-    let within = material.survey.events.iter().filter(concerned).filter(|event| material.span.holds(event.start.0));
+    let within = material.survey.events.iter().filter(concerned).filter(|event| material.charted.holds(event.start.0));
     within.map(|event| Mark { at_ns: event.start.0 }).collect()
 }

@@ -3,8 +3,9 @@
 
 use std::fmt::Write as _;
 
-use super::document::{COLUMNS, Document, Listed, Row, percent};
+use super::document::{COLUMNS, Document, EVIDENCE, Listed, Row, evidence_rows};
 use super::drawings::Drawing;
+use super::shelf::PERIOD;
 use crate::plot::Theme;
 use ntp_monitor_core::stats::verdict::{Entry, State};
 use ntp_monitor_core::text::html::Text;
@@ -15,12 +16,18 @@ const DEFINITIONS: &str = include_str!("definitions.html");
 
 pub(super) fn page(document: &Document, made_ns: i64) -> String {
     let mut html = String::from("<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n");
+    let [from, to] = [document.period.from_ns, document.period.to_ns].map(rfc3339);
+    let _ = writeln!(html, "<meta name=\"{PERIOD}\" content=\"{from} {to}\">");
     let title = Text(&document.title);
     let _ = writeln!(html, "<title>{title}</title>\n<meta name=\"viewport\" content=\"width=device-width\">");
     let _ = writeln!(html, "<style>\n{STYLE}{}</style>\n</head>\n<body>", colors());
     body(&mut html, document, made_ns, &|drawing| figure(&themed(&drawing.svg)));
     html.push_str("</body>\n</html>\n");
     html
+}
+
+fn rfc3339(at_ns: i64) -> String {
+    jiff::Timestamp::from_nanosecond(i128::from(at_ns)).map(|at| at.to_string()).unwrap_or_default()
 }
 
 /// The body, shared by page and mail; `picture` renders a chart.
@@ -98,22 +105,24 @@ pub(super) fn figure(inner: &str) -> String {
 
 fn evidence(html: &mut String, document: &Document) {
     let Some(found) = &document.traceability else { return };
-    let _ = writeln!(
+    let _ = write!(
         html,
         "<h2>Evidence of traceability</h2>\n<p>Share of the time for which this host's clock was shown to be within {} \
-         of true time, provided that the server's claim about its own error holds. The first row counts the time for \
-         which more than half of the servers showed this at once.</p>\n\
-         <div class=\"wide\"><table>\n<thead><tr><th>server<th class=\"number\">within the limit<th class=\"number\">\
-         error bound above the limit<th class=\"number\">not shown</tr></thead>\n<tbody>",
+         of true time, provided that the server's claim about its own error holds. The claim of a server that was found \
+         wrong does not. The first row counts the time for which more than half of the servers that were polled, at \
+         least three of them, showed this at once. Time that has not passed yet does not count.</p>\n\
+         <div class=\"wide\"><table>\n<thead><tr><th>server",
         Text(&seconds(found.limit_s))
     );
-    let most = ("more than half of the servers", &found.majority, " class=\"strong\"");
-    let shown = document.rows.iter().filter_map(|row| Some((row.server.as_str(), found.servers.get(&row.server)?, "")));
-    for (name, shares, class) in std::iter::once(most).chain(shown) {
-        let cells = [shares.within, shares.beyond, shares.unshown].map(percent);
-        let _ = write!(html, "<tr{class}><td>{}", Text(name));
-        cells.iter().for_each(|cell| {
-            let _ = write!(html, "<td class=\"number\">{cell}");
+    EVIDENCE.iter().for_each(|title| {
+        let _ = write!(html, "<th class=\"number\">{title}");
+    });
+    html.push_str("</tr></thead>\n<tbody>\n");
+    for (n, (name, shares)) in evidence_rows(document, found).into_iter().enumerate() {
+        let class = if n == 0 { " class=\"strong\"" } else { "" };
+        let _ = write!(html, "<tr{class}><td>{}", Text(&name));
+        shares.iter().for_each(|share| {
+            let _ = write!(html, "<td class=\"number\">{share}");
         });
         html.push_str("</tr>\n");
     }

@@ -1,9 +1,10 @@
 //! Creates a report from the store, in every format. Blocks, for seconds if the period is long.
 
+use super::data::Data;
 use super::document::{Document, document};
 use super::material::{Order, gather};
 use super::message::Report;
-use super::{html, mail};
+use super::{html, mail, text};
 use crate::history::survey::SurveyError;
 use crate::plot::png::Fonts;
 use crate::store::read::Reader;
@@ -11,6 +12,7 @@ use crate::store::read::Reader;
 #[derive(Debug, Clone)]
 pub struct Made {
     document: Document,
+    data: Data,
     made_ns: i64,
 }
 
@@ -24,7 +26,9 @@ pub fn make(
     made_ns: i64,
     progress: &mut dyn FnMut(u64, i64),
 ) -> Result<Made, SurveyError> {
-    Ok(Made { document: document(&gather(reader, order, progress)?), made_ns })
+    let material = gather(reader, order, made_ns, progress)?;
+    let document = document(&material);
+    Ok(Made { data: Data::of(&material, &document), document, made_ns })
 }
 
 impl Made {
@@ -40,10 +44,34 @@ impl Made {
         self.document.rows.is_empty()
     }
 
+    /// How much of the period was monitored, in words.
+    #[must_use]
+    pub fn coverage(&self) -> String {
+        self.data.coverage()
+    }
+
     /// The self-contained HTML page.
     #[must_use]
     pub fn html(&self) -> String {
         html::page(&self.document, self.made_ns)
+    }
+
+    /// The report as plain text, with its summary.
+    #[must_use]
+    pub fn text(&self) -> String {
+        format!("{}\n{}\n{}", self.document.title, self.document.summary.join("\n"), text::text(&self.document))
+    }
+
+    /// The facts as CSV: one line for the majority and one for each server.
+    #[must_use]
+    pub fn csv(&self) -> String {
+        self.data.csv(&self.document)
+    }
+
+    /// The facts as one JSON object.
+    #[must_use]
+    pub fn json(&self) -> String {
+        serde_json::to_string(&self.data).map_or_else(|why| format!("{{\"error\": \"{why}\"}}\n"), |json| json + "\n")
     }
 
     /// The report as it is sent, with this key. Without a font it has no charts and says so.

@@ -7,12 +7,14 @@ use std::time::Duration;
 use jiff::tz::TimeZone;
 
 use super::times::Times;
-use super::traceability::{Evidence, Traceability};
+use super::traceability::{Evidence, Known, Traceability};
 use super::worst::{Moment, worst};
 use crate::config::Config;
 use crate::history::course::{Course, measured, offsets};
 use crate::history::span::Span;
-use crate::history::survey::{Survey, SurveyError, Surveyed, Wish, survey};
+use crate::history::standing::{decided, wrong};
+use crate::history::stretches::Stretches;
+use crate::history::survey::{Request, Survey, SurveyError, Surveyed, survey};
 use crate::plot::MOST_LINES;
 use crate::store::StoreError;
 use crate::store::read::Reader;
@@ -23,6 +25,9 @@ use ntp_monitor_core::stats::verdict::When;
 pub const MOST_DRAWN: usize = MOST_LINES;
 /// Number of largest offsets listed per server.
 const MOMENTS: usize = 3;
+
+/// The names of alerts and events that call the clock of a server wrong.
+const ACCUSING: [&str; 4] = ["falseticker", "server-suspected", "server_step", "server_drift"];
 
 /// An alert of the period.
 #[derive(Debug, Clone, PartialEq)]
@@ -91,8 +96,10 @@ pub fn limit_s(given: Option<Duration>, config: Option<&Config>) -> f64 {
 /// The data of a report.
 #[derive(Debug, Clone)]
 pub struct Material {
-    /// The period, beginning with the first sample.
+    /// The period.
     pub span: Span,
+    /// The part of the period that charts show.
+    pub charted: Span,
     /// The name of the monitoring location.
     pub vantage: String,
     /// The figures of every server, verdicts and events.
@@ -120,28 +127,59 @@ pub struct Drawn {
 ///
 /// # Errors
 /// When the store cannot be read, or does not know a requested server.
-pub fn gather(reader: &Reader, order: Order, progress: &mut dyn FnMut(u64, i64)) -> Result<Material, SurveyError> {
-    let wish = Wish { servers: order.servers, taus_s: None };
-    let found = survey(reader, order.span, &wish, progress)?;
-    let span = Span { from_ns: found.from.0, to_ns: found.to.0 };
-    let drawn_names = most_interesting(&found);
-    let mut evidence = Evidence::new(span, order.limit_s);
+pub fn gather(
+    reader: &Reader,
+    order: Order,
+    now_ns: i64,
+    progress: &mut dyn FnMut(u64, i64),
+) -> Result<Material, SurveyError> {
+    let span = order.span;
+    let request = Request { servers: order.servers, taus_s: None, now_ns };
+    let found = survey(reader, span, &request, progress)?;
+    let alerts = alerts(reader, span)?;
+    let (drawn_names, past) = (most_interesting(&found), found.past);
+    let charted = charted(&found, past);
+    let mut evidence = Evidence::new(past, order.limit_s);
     let (mut moments, mut drawn) = (BTreeMap::new(), Vec::new());
-    for name in found.servers.keys() {
+    for (name, one) in &found.servers {
         let measured = measured(reader, name, span)?;
-        evidence.add(&measured);
+        let wrong = found_wrong(&found, &alerts, name, past);
+        evidence.add(&measured, Known { polled: &one.presence.polled, wrong: &wrong });
         moments.insert(name.clone(), worst(&measured.points, MOMENTS));
         if drawn_names.contains(name) {
-            drawn.push(Drawn { course: measured.course(span), offsets: offsets(reader, name, span)? });
+            drawn.push(Drawn { course: measured.course(charted), offsets: offsets(reader, name, span)? });
         }
     }
     let vantage = match order.vantage {
         Some(vantage) => vantage,
         None => reader.vantage()?.unwrap_or_default(),
     };
-    let traceability = evidence.finish();
-    let (alerts, times) = (alerts(reader, span)?, Times::of(order.zone));
-    Ok(Material { span, vantage, survey: found, traceability, worst: moments, drawn, alerts, times })
+    let traceability = evidence.finish(&decided(&found.verdicts, &found.monitored, true));
+    let times = Times::of(order.zone);
+    Ok(Material { span, charted, vantage, survey: found, traceability, worst: moments, drawn, alerts, times })
+}
+
+/// The time for which the clock of a server was found wrong: by the verdicts, and, where samples for verdicts are no
+/// longer kept, by the alerts and events that were recorded then.
+fn found_wrong(found: &Survey, alerts: &[PastAlert], server: &str, past: Span) -> Stretches {
+    let judged = wrong(&found.verdicts, server, &found.monitored);
+    let until = |end: Option<When>| end.map_or(past.to_ns, |end| end.0);
+    let alerts =
+        alerts.iter().filter(|alert| alert.server.as_deref() == Some(server) && ACCUSING.contains(&&*alert.alert));
+    let alerts = alerts.map(|alert| Span { from_ns: alert.started.0, to_ns: until(alert.ended) });
+    let events = found.events.iter().filter(|event| event.server.as_deref() == Some(server));
+    let events = events.filter(|event| ACCUSING.contains(&&*event.kind));
+    let events = events.map(|event| Span { from_ns: event.start.0, to_ns: until(event.end) });
+    let before = Span { to_ns: found.judged_from.map_or(past.to_ns, |from| from.0), ..past };
+    let recorded = Stretches::of(alerts.chain(events).collect()).clipped(before);
+    Stretches::union([judged, recorded].iter())
+}
+
+/// The part of a period that charts show: all of it, unless the store has data of less than a tenth of it.
+fn charted(found: &Survey, past: Span) -> Span {
+    let first_ns = found.monitored.first_ns().unwrap_or(past.from_ns);
+    let recorded = past.beginning_with(first_ns);
+    if recorded.length_s() < past.length_s() / 10.0 { recorded } else { past }
 }
 
 /// Selects the servers that get charts: blamed ones, then those that fail most, then those with the largest offsets.

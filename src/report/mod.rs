@@ -4,6 +4,7 @@
 //! `text` are its formats. [`pending`] decides when a report is due (pure), [`shelf`] stores the files. [`make`] runs
 //! all of these steps and blocks.
 
+mod data;
 pub mod document;
 pub mod drawings;
 mod html;

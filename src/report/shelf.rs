@@ -1,9 +1,9 @@
-//! Stores reports: a directory of HTML files, of which the newest are kept, and the time of the last due report.
+//! Stores reports: a directory with the newest HTML files, and the time of the last due report.
 //!
 //! Files are named after the time of the report, so a report that is made twice is one file. Files are written
 //! atomically. Other files in the directory are not touched.
 
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
@@ -38,6 +38,26 @@ pub struct Kept {
     pub made: When,
     /// Its size, in bytes.
     pub bytes: u64,
+    /// The start of the period that it is about; `null` if the file does not say it.
+    pub from: Option<When>,
+    /// The end of that period.
+    pub to: Option<When>,
+}
+
+/// The name of the element in the head of a report that states its period, as two times in RFC 3339.
+pub(super) const PERIOD: &str = "ntp-monitor-period";
+/// The head of a report begins with that element.
+const HEAD: u64 = 1024;
+
+/// The period that the head of a report states.
+fn period(path: &Path) -> Option<(When, When)> {
+    let mut head = Vec::new();
+    std::fs::File::open(path).ok()?.take(HEAD).read_to_end(&mut head).ok()?;
+    let head = String::from_utf8_lossy(&head);
+    let (_, rest) = head.split_once(&format!("<meta name=\"{PERIOD}\" content=\""))?;
+    let (from, to) = rest.split_once('"')?.0.split_once(' ')?;
+    let when = |text: &str| Some(When(i64::try_from(text.parse::<Timestamp>().ok()?.as_nanosecond()).ok()?));
+    Some((when(from)?, when(to)?))
 }
 
 impl Shelf {
@@ -87,7 +107,8 @@ impl Shelf {
             let name = entry.file_name();
             let id = name.to_str().and_then(|name| name.strip_suffix(".html"));
             if let Some((id, made)) = id.and_then(|id| Some((id, parse(id)?))) {
-                kept.push(Kept { id: id.to_owned(), made, bytes: entry.metadata()?.len() });
+                let (from, to) = period(&entry.path()).unzip();
+                kept.push(Kept { id: id.to_owned(), made, bytes: entry.metadata()?.len(), from, to });
             }
         }
         kept.sort_by(|a, b| b.id.cmp(&a.id));
@@ -194,6 +215,18 @@ mod tests {
         assert_eq!(shelf.list().unwrap().len(), 3);
         assert_eq!(shelf.read(&ids[4]).unwrap().as_deref(), Some("<b>"));
         assert_eq!(shelf.list().unwrap()[0].made, When(1_795_000_004_000_000_000));
+    }
+
+    #[test]
+    fn list_states_the_period_of_each_report() {
+        let dir = tempfile::tempdir().unwrap();
+        let shelf = Shelf::of(dir.path());
+        let head = format!("<!doctype html>\n<meta name=\"{PERIOD}\" content=\"{} {}\">\n", at(-7200), at(-60));
+        shelf.put(&(head + &"<p>".repeat(2000)), at(0), 9).unwrap();
+        shelf.put("<p>", at(1), 9).unwrap();
+        let periods: Vec<_> = shelf.list().unwrap().into_iter().map(|kept| (kept.from, kept.to)).collect();
+        let when = |second: i64| Some(When((1_795_000_000 + second) * 1_000_000_000));
+        assert_eq!(periods, [(None, None), (when(-7200), when(-60))], "older files do not state it");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::document::{Document, percent};
+use super::document::{Document, EVIDENCE, evidence_rows};
 use super::times::Times;
 use ntp_monitor_core::text::plain::is_disruptive;
 use ntp_monitor_core::text::units::seconds;
@@ -27,11 +27,11 @@ pub(super) fn text(document: &Document) -> String {
         let _ = writeln!(text, "  ({note})");
     });
     if let Some(found) = &document.traceability {
-        let (limit, share) = (seconds(found.limit_s), percent(found.majority.within));
-        let _ = writeln!(
-            text,
-            "\nThis host's clock within {limit}, as more than half of the servers show: {share} of the time"
-        );
+        let _ = writeln!(text, "\nThis host's clock within {}", seconds(found.limit_s));
+        for (name, shares) in evidence_rows(document, found) {
+            let cells = EVIDENCE.iter().zip(shares).map(|(title, share)| format!("{title} {share}"));
+            let _ = writeln!(text, "  {}: {}", printable(&name), cells.collect::<Vec<_>>().join(", "));
+        }
     }
     let times = &document.times;
     let verdicts = document.verdicts.shown.iter().map(|entry| (entry.since, entry.sentence.as_str()));

@@ -1,5 +1,6 @@
 //! Times for readers: in the time zone of the report, with UTC beside it.
 
+use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, Zoned};
 
@@ -8,6 +9,8 @@ use ntp_monitor_core::text::units::NOTHING;
 
 const MINUTE: &str = "%Y-%m-%d %H:%M";
 const SECOND: &str = "%Y-%m-%d %H:%M:%S";
+/// What follows a time in a recorded sentence.
+const UTC: &str = " UTC";
 
 /// Formats times for a time zone.
 #[derive(Debug, Clone)]
@@ -42,8 +45,32 @@ impl Times {
     pub fn note(&self) -> Option<String> {
         let name = self.0.iana_name().unwrap_or("this host's time zone");
         let is_utc = self.0 == TimeZone::UTC || matches!(name, "UTC" | "Etc/UTC");
-        (!is_utc)
-            .then(|| format!("Times are in {name}, with UTC in brackets. Charts and sentences of verdicts are in UTC."))
+        (!is_utc).then(|| format!("Times are in {name}, with UTC in brackets. The time axes of charts are in UTC."))
+    }
+
+    /// A recorded sentence, with its times to the minute in the zone.
+    #[must_use]
+    pub fn sentence(&self, text: &str) -> String {
+        if self.note().is_none() {
+            return text.to_owned();
+        }
+        let (mut said, mut rest) = (String::with_capacity(text.len()), text);
+        while let Some(end) = rest.find(UTC) {
+            let (before, after) = rest.split_at(end);
+            let start = before.len().saturating_sub(DateTime::ZERO.strftime(MINUTE).to_string().len());
+            match before.get(start..).and_then(|time| DateTime::strptime(MINUTE, time).ok()) {
+                Some(time) => {
+                    let at = time.to_zoned(TimeZone::UTC).map(|at| at.timestamp().as_nanosecond());
+                    let at = at.ok().and_then(|ns| i64::try_from(ns).ok());
+                    said.push_str(&before[..start]);
+                    said.push_str(&at.map_or_else(|| NOTHING.to_owned(), |ns| self.minute(When(ns))));
+                }
+                None => said.extend([before, UTC]),
+            }
+            rest = &after[UTC.len()..];
+        }
+        said.push_str(rest);
+        said
     }
 
     fn zoned(&self, unix_ns: i64) -> Option<Zoned> {
@@ -76,6 +103,18 @@ mod tests {
         assert_eq!(minute("Asia/Tokyo", "2026-11-23T08:00:00Z"), "2026-11-23 17:00 JST (08:00 UTC)");
         assert_eq!(minute("Asia/Tokyo", "2026-11-23T16:00:00Z"), "2026-11-24 01:00 JST (2026-11-23 16:00 UTC)");
         assert_eq!(minute("Europe/Amsterdam", "2026-07-01T08:00:00Z"), "2026-07-01 10:00 CEST (08:00 UTC)");
+    }
+
+    #[test]
+    fn times_inside_sentences_are_in_the_zone() {
+        let tokyo = Times::of(TimeZone::get("Asia/Tokyo").unwrap());
+        assert_eq!(
+            tokyo.sentence("n is wrong since 2026-11-23 08:00 UTC (step), by UTC; µ 2026-11-23 16:00 UTC"),
+            "n is wrong since 2026-11-23 17:00 JST (08:00 UTC) (step), by UTC; µ 2026-11-24 01:00 JST (2026-11-23 \
+             16:00 UTC)"
+        );
+        let text = "since 2026-11-23 08:00 UTC";
+        assert_eq!(Times::of(TimeZone::UTC).sentence(text), text);
     }
 
     #[test]

@@ -1,9 +1,9 @@
 //! Evidence of traceability: the share of the time for which servers show this host's clock to be within a limit.
 //!
 //! A sample shows that the error of this host's clock is at most |offset| + root distance, if the server's claim holds.
-//! It counts until the next sample, for at most [`HOLDS`] usual intervals. Time without a valid sample counts as not
-//! shown. For aggregated data, the largest offset plus the largest distance counts for the whole bucket, so evidence
-//! gets weaker with age, never stronger.
+//! It counts until the next sample, for at most [`HOLDS`] usual intervals. While a verdict calls the clock of a server
+//! wrong, its claim does not hold and its samples show nothing. For aggregated data, the largest offset plus the largest
+//! distance counts for the whole bucket, so evidence gets weaker with age, never stronger.
 
 use std::collections::BTreeMap;
 
@@ -11,6 +11,9 @@ use serde::Serialize;
 
 use crate::history::course::Measured;
 use crate::history::span::Span;
+use crate::history::stretches::Stretches;
+use ntp_monitor_core::stats::consensus::MIN_SERVERS;
+use ntp_monitor_core::text::percent::percentages;
 
 /// Width of the time slots in which servers are counted, in nanoseconds.
 const SLOT_NS: i64 = 300_000_000_000;
@@ -19,15 +22,27 @@ const MOST_SLOTS: i64 = 20_000;
 /// Number of usual sample intervals for which a sample is valid.
 const HOLDS: i64 = 2;
 
-/// Shares of a period. They add up to one.
+/// Shares of the part of a period that has passed. They add up to one.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Shares {
     /// The clock was shown to be within the limit.
     pub within: f64,
     /// The error bound exceeded the limit, which does not mean that the error did.
     pub beyond: f64,
-    /// There was no valid sample.
+    /// The server was found wrong, so what it showed counts for nothing.
+    pub found_wrong: f64,
+    /// There was no valid sample, or no majority.
     pub unshown: f64,
+    /// The server was not polled.
+    pub unmonitored: f64,
+}
+
+impl Shares {
+    /// The shares in the order of the fields as percentages that add up to 100 %.
+    #[must_use]
+    pub fn texts(&self) -> [String; 5] {
+        percentages([self.within, self.beyond, self.found_wrong, self.unshown, self.unmonitored])
+    }
 }
 
 /// The evidence of one period.
@@ -37,57 +52,113 @@ pub struct Traceability {
     pub limit_s: f64,
     /// The shares by each server alone.
     pub servers: BTreeMap<String, Shares>,
-    /// The shares by more than half of the servers at a time.
+    /// The shares by more than half of the polled servers at a time, at least three of them.
     pub majority: Shares,
+    /// Whether there were ever three servers to form a majority.
+    pub has_majority: bool,
+}
+
+/// What is known of a server besides its measurements.
+#[derive(Debug, Clone, Copy)]
+pub struct Known<'a> {
+    /// When it was polled.
+    pub polled: &'a Stretches,
+    /// When its clock was found wrong.
+    pub wrong: &'a Stretches,
+}
+
+/// What a slot of time shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Shown {
+    Within,
+    Beyond,
+    FoundWrong,
+    Nothing,
+    Unmonitored,
 }
 
 /// Collects evidence server by server, so memory does not grow with their number.
 #[derive(Debug)]
 pub struct Evidence {
-    span: Span,
+    past: Span,
     limit_s: f64,
     width_ns: i64,
-    /// For each slot, the number of servers with a bound, and of those whose bound is within the limit.
-    known: Vec<u32>,
-    within: Vec<u32>,
+    slots: Vec<Slot>,
     servers: BTreeMap<String, Shares>,
 }
 
+/// The number of servers in a slot that were polled, that showed any bound, and that showed one within the limit.
+#[derive(Debug, Clone, Copy, Default)]
+struct Slot {
+    polled: u32,
+    known: u32,
+    within: u32,
+}
+
 impl Evidence {
+    /// Evidence for the part of a period that has passed.
     #[must_use]
-    pub fn new(span: Span, limit_s: f64) -> Self {
-        let length_ns = span.to_ns.saturating_sub(span.from_ns).max(1);
+    pub fn new(past: Span, limit_s: f64) -> Self {
+        let length_ns = past.to_ns.saturating_sub(past.from_ns).max(1);
         let width_ns = SLOT_NS.max(length_ns / MOST_SLOTS + 1);
         let slots = usize::try_from(length_ns / width_ns + i64::from(length_ns % width_ns > 0)).unwrap_or(0);
-        Self { span, limit_s, width_ns, known: vec![0; slots], within: vec![0; slots], servers: BTreeMap::new() }
+        Self { past, limit_s, width_ns, slots: vec![Slot::default(); slots], servers: BTreeMap::new() }
     }
 
     /// Adds the measurements of one server. Call once per server.
-    pub fn add(&mut self, measured: &Measured) {
+    pub fn add(&mut self, measured: &Measured, known: Known<'_>) {
         let bounds = self.worst_bounds(measured);
-        for (slot, bound_s) in bounds.iter().enumerate() {
-            self.known[slot] += u32::from(bound_s.is_some());
-            self.within[slot] += u32::from(bound_s.is_some_and(|bound_s| bound_s <= self.limit_s));
+        let mut shown = Vec::with_capacity(self.slots.len());
+        for (n, bound_s) in bounds.into_iter().enumerate() {
+            let span = self.span(n);
+            let one = match bound_s {
+                _ if known.wrong.touches(span) => Shown::FoundWrong,
+                Some(bound_s) if bound_s <= self.limit_s => Shown::Within,
+                Some(_) => Shown::Beyond,
+                None if known.polled.touches(span) => Shown::Nothing,
+                None => Shown::Unmonitored,
+            };
+            let slot = &mut self.slots[n];
+            slot.polled += u32::from(one != Shown::Unmonitored);
+            slot.known += u32::from(matches!(one, Shown::Within | Shown::Beyond));
+            slot.within += u32::from(one == Shown::Within);
+            shown.push(one);
         }
-        let shown = bounds.iter().map(|bound_s| bound_s.map(|bound_s| bound_s <= self.limit_s));
-        self.servers.insert(measured.server.clone(), shares(shown));
+        self.servers.insert(measured.server.clone(), shares(shown.into_iter()));
     }
 
-    /// The result; `None` without a server.
+    /// The result; `None` without a server. Nothing is shown while the verdict was undecidable.
     #[must_use]
-    pub fn finish(self) -> Option<Traceability> {
-        let all = self.servers.len() as u64;
-        let agree = |(known, within): (&u32, &u32)| (*known > 0).then_some(2 * u64::from(*within) > all);
-        let majority = shares(self.known.iter().zip(&self.within).map(agree));
-        (all > 0).then_some(Traceability { limit_s: self.limit_s, servers: self.servers, majority })
+    pub fn finish(self, undecided: &Stretches) -> Option<Traceability> {
+        let majority = self.slots.iter().enumerate().map(|(n, slot)| match *slot {
+            Slot { polled: 0, .. } => Shown::Unmonitored,
+            Slot { polled, known, .. }
+                if (polled as usize) < MIN_SERVERS || known == 0 || undecided.touches(self.span(n)) =>
+            {
+                Shown::Nothing
+            }
+            Slot { polled, within, .. } if 2 * within > polled => Shown::Within,
+            _ => Shown::Beyond,
+        });
+        let majority = shares(majority);
+        let has_majority = self.slots.iter().any(|slot| slot.polled as usize >= MIN_SERVERS);
+        let servers = self.servers;
+        let is_any = !servers.is_empty();
+        is_any.then_some(Traceability { limit_s: self.limit_s, servers, majority, has_majority })
+    }
+
+    fn span(&self, slot: usize) -> Span {
+        let before = i64::try_from(slot).unwrap_or(i64::MAX).saturating_mul(self.width_ns);
+        let from_ns = self.past.from_ns.saturating_add(before);
+        Span { from_ns, to_ns: from_ns.saturating_add(self.width_ns).min(self.past.to_ns) }
     }
 
     /// The largest valid bound in each slot.
     fn worst_bounds(&self, measured: &Measured) -> Vec<Option<f64>> {
-        let mut worst: Vec<Option<f64>> = vec![None; self.known.len()];
+        let mut worst: Vec<Option<f64>> = vec![None; self.slots.len()];
         let last = worst.len().saturating_sub(1);
         let slot = |at_ns: i64| {
-            let slot = at_ns.saturating_sub(self.span.from_ns).max(0) / self.width_ns;
+            let slot = at_ns.saturating_sub(self.past.from_ns).max(0) / self.width_ns;
             usize::try_from(slot).unwrap_or(last).min(last)
         };
         for point in &measured.points {
@@ -97,6 +168,9 @@ impl Evidence {
                 None => (0, measured.usual_ns.saturating_mul(HOLDS)),
             };
             let (first, end) = (point.at_ns.saturating_sub(before_ns), point.at_ns.saturating_add(after_ns.max(1) - 1));
+            if first >= self.past.to_ns || end < self.past.from_ns || worst.is_empty() {
+                continue;
+            }
             for bound_s in &mut worst[slot(first)..=slot(end)] {
                 *bound_s = Some(bound_s.map_or(point.bound_s, |so_far| so_far.max(point.bound_s)));
             }
@@ -105,17 +179,12 @@ impl Evidence {
     }
 }
 
-fn shares(slots: impl Iterator<Item = Option<bool>>) -> Shares {
-    let (mut within, mut beyond, mut unshown) = (0_u64, 0_u64, 0_u64);
-    for slot in slots {
-        match slot {
-            Some(true) => within += 1,
-            Some(false) => beyond += 1,
-            None => unshown += 1,
-        }
-    }
-    let share = |part: u64| part as f64 / (within + beyond + unshown).max(1) as f64;
-    Shares { within: share(within), beyond: share(beyond), unshown: share(unshown) }
+fn shares(slots: impl Iterator<Item = Shown>) -> Shares {
+    let mut counts = [0_u64; 5];
+    slots.for_each(|slot| counts[slot as usize] += 1);
+    let all: u64 = counts.iter().sum();
+    let [within, beyond, found_wrong, unshown, unmonitored] = counts.map(|part| part as f64 / all.max(1) as f64);
+    Shares { within, beyond, found_wrong, unshown, unmonitored }
 }
 
 #[cfg(test)]
@@ -142,10 +211,16 @@ mod tests {
         Measured { server: server.to_owned(), points, width_ns: None, usual_ns: 5 * MINUTE, failures_ns: Vec::new() }
     }
 
+    fn minutes(from: i64, to: i64) -> Stretches {
+        Stretches::of(vec![Span { from_ns: from * MINUTE, to_ns: to * MINUTE }])
+    }
+
+    /// The evidence of servers that were polled all the time and never found wrong.
     fn traceability(all: &[Measured]) -> Option<Traceability> {
         let mut evidence = Evidence::new(HOUR, 0.05);
-        all.iter().for_each(|one| evidence.add(one));
-        evidence.finish()
+        let (polled, wrong) = (minutes(0, 60), Stretches::default());
+        all.iter().for_each(|one| evidence.add(one, Known { polled: &polled, wrong: &wrong }));
+        evidence.finish(&Stretches::default())
     }
 
     fn assert_shares(got: Shares, within: f64, beyond: f64, unshown: f64) {
@@ -160,7 +235,8 @@ mod tests {
         let a = polled("a", &[good, good, good, good, none, none, none, none, none, none, none, none]);
         let got = traceability(&[a]).unwrap();
         assert_shares(got.servers["a"], 5.0 / 12.0, 0.0, 7.0 / 12.0);
-        assert_eq!(got.majority, got.servers["a"]);
+        assert_shares(got.majority, 0.0, 0.0, 1.0);
+        assert!(!got.has_majority, "one server is no majority");
     }
 
     #[test]
@@ -180,9 +256,34 @@ mod tests {
             traceability(&named.collect::<Vec<_>>()).unwrap().majority
         };
         assert_shares(majority(&[&good, &good, &bad]), 1.0, 0.0, 0.0);
-        assert_shares(majority(&[&good, &bad]), 0.0, 1.0, 0.0);
-        assert_shares(majority(&[&good, &silent]), 0.0, 1.0, 0.0);
-        assert_shares(majority(&[&silent, &silent]), 0.0, 0.0, 1.0);
+        assert_shares(majority(&[&good, &bad, &silent]), 0.0, 1.0, 0.0);
+        assert_shares(majority(&[&good, &good, &silent, &silent]), 0.0, 1.0, 0.0);
+        assert_shares(majority(&[&silent, &silent, &silent]), 0.0, 0.0, 1.0);
         assert_eq!(traceability(&[]), None);
+    }
+
+    #[test]
+    fn server_that_was_found_wrong_is_no_evidence() {
+        let mut evidence = Evidence::new(HOUR, 0.05);
+        for (name, wrong) in [("a", minutes(30, 60)), ("b", minutes(30, 60)), ("c", Stretches::default())] {
+            evidence.add(&polled(name, &[0.01; 12]), Known { polled: &minutes(0, 60), wrong: &wrong });
+        }
+        let got = evidence.finish(&Stretches::default()).unwrap();
+        assert_eq!(got.servers["a"].found_wrong, 0.5);
+        assert_shares(got.servers["a"], 0.5, 0.0, 0.0);
+        assert_shares(got.majority, 0.5, 0.5, 0.0);
+    }
+
+    #[test]
+    fn unmonitored_and_undecided_time_is_not_within_the_limit() {
+        let day = Span { from_ns: -23 * 60 * MINUTE, to_ns: 60 * MINUTE };
+        let mut evidence = Evidence::new(day, 0.05);
+        let known = Known { polled: &minutes(0, 60), wrong: &Stretches::default() };
+        for name in ["a", "b", "c"] {
+            evidence.add(&polled(name, &[0.01; 12]), known);
+        }
+        let got = evidence.finish(&minutes(0, 15)).unwrap();
+        assert_eq!(got.servers["a"].texts(), ["4.17 %", "0.00 %", "0.00 %", "0.00 %", "95.83 %"]);
+        assert_eq!(got.majority.texts(), ["3.13 %", "0.00 %", "0.00 %", "1.04 %", "95.83 %"]);
     }
 }

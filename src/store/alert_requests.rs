@@ -7,7 +7,6 @@ use super::command::{Command, Reply};
 use super::error::StoreError;
 use super::handle::StoreHandle;
 use super::notices::{NoticeCommand, QueueGauge};
-use ntp_monitor_core::alert::notification::Notification;
 use ntp_monitor_core::alert::silence::Silence;
 
 impl StoreHandle {
@@ -46,15 +45,6 @@ impl StoreHandle {
     #[must_use]
     pub fn queue_gauge(&self, notifier: &str) -> QueueGauge {
         self.queue_gauges().get(notifier).copied().unwrap_or_default()
-    }
-
-    /// Adds a notification to the queue of `notifier`; see [`super::insert_notification`].
-    ///
-    /// # Errors
-    /// When the store cannot be written.
-    pub async fn queue_notification(&self, notifier: &str, notification: Notification) -> Result<(), StoreError> {
-        let (notifier, notification) = (notifier.to_owned(), Box::new(notification));
-        self.notice(NoticeCommand::Insert { notifier, notification }).await
     }
 
     /// Records a delivery; `others_at_once` makes the other notifications of the notifier due at once.

@@ -100,6 +100,7 @@ fn saved() -> Saved {
         labels: [].into(),
         rule: RuleSummary::default(),
         held_by: None,
+        vantage: String::new(),
     }
 }
 

@@ -6,6 +6,7 @@ use super::alerts::AlertCommand;
 use super::audit::AuditEntry;
 use super::clock::ClockPoint;
 use super::events::{Event, KnownAs};
+use super::fleet::{Accepted, Batch, Seqs};
 use super::notices::NoticeCommand;
 use crate::sinks::worker::WriteError;
 
@@ -45,15 +46,6 @@ pub enum Command {
         /// Replies with its number.
         reply: Reply<i64>,
     },
-    /// Sets the end of an event.
-    CloseEvent {
-        /// The number of the event.
-        id: i64,
-        /// When it ended, in nanoseconds since 1970.
-        end_ns: i64,
-        /// Replies whether the event exists.
-        reply: Reply<bool>,
-    },
     /// Adds an entry to the audit log.
     Audit {
         entry: AuditEntry,
@@ -63,6 +55,12 @@ pub enum Command {
     /// Records the state of this host's clock.
     Clock {
         point: ClockPoint,
+        /// Replies when it is stored.
+        reply: Reply<()>,
+    },
+    /// Keeps the state of the verdict for the next process.
+    VerdictState {
+        state: Vec<u8>,
         /// Replies when it is stored.
         reply: Reply<()>,
     },
@@ -77,6 +75,18 @@ pub enum Command {
         command: AlertCommand,
         /// Replies with the number of a silence, or 0.
         reply: Reply<i64>,
+    },
+    /// Deletes rows of the journal whose samples a hub has stored.
+    FleetCommitted {
+        ranges: Vec<Seqs>,
+        /// Replies with the number of rows deleted.
+        reply: Reply<u64>,
+    },
+    /// Stores the samples of other vantages, with the position in the stream, in one transaction.
+    FleetReceive {
+        batch: Batch,
+        /// Replies with what was new in it.
+        reply: Reply<Accepted>,
     },
     /// Deletes all expired rows at once.
     PruneNow {

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::codec::address_text;
+use super::series::address_text;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Event {
@@ -87,19 +87,9 @@ fn insert(conn: &Connection, event: &Event) -> rusqlite::Result<i64> {
     )
 }
 
-/// Sets the end of an event; returns whether it exists.
-pub(super) fn close(conn: &Connection, id: i64, end_ns: i64) -> rusqlite::Result<bool> {
-    let changed = conn.prepare_cached("UPDATE event SET end_ns = ?2 WHERE id = ?1")?.execute(params![id, end_ns])?;
-    Ok(changed > 0)
-}
-
 /// Ends the events that last, at the newest sample: nobody watched them since. One that goes on is recorded again.
-pub(super) fn end_all(conn: &Connection) -> rusqlite::Result<usize> {
-    conn.execute(
-        "UPDATE event SET end_ns = max(start_ns, coalesce((SELECT max((SELECT max(wall_ns) FROM sample \
-         WHERE series_id = series.id)) FROM series), start_ns)) WHERE end_ns IS NULL",
-        [],
-    )
+pub(super) fn end_all(conn: &Connection, newest_ns: Option<i64>) -> rusqlite::Result<usize> {
+    conn.execute("UPDATE event SET end_ns = max(start_ns, coalesce(?1, start_ns)) WHERE end_ns IS NULL", [newest_ns])
 }
 
 /// The events that overlap `[from_ns, to_ns)`, by start; the latest `limit` of them.
@@ -164,16 +154,10 @@ mod tests {
     #[test]
     fn open_events_end_at_the_newest_sample_and_can_go_on() {
         let conn = store();
-        conn.execute_batch(
-            "INSERT INTO series VALUES (1, '', 'a', '', 0, 0);
-             INSERT INTO sample (series_id, wall_ns, mono_ns, raw_ns, outcome, poll_s, sent, lost)
-             VALUES (1, 70, 0, 0, 1, 16.0, 1, 1), (1, 60, 0, 0, 1, 16.0, 1, 1);",
-        )
-        .unwrap();
         for event in [event("lossy", 50, None), event("refid", 80, None), event("stratum", 10, Some(20))] {
             record(&conn, &event, None).unwrap();
         }
-        assert_eq!(end_all(&conn).unwrap(), 2);
+        assert_eq!(end_all(&conn, Some(70)).unwrap(), 2);
         let ends: Vec<_> = kept(&conn).iter().map(|event| event.end_ns).collect();
         assert_eq!(ends, [Some(20), Some(70), Some(80)]);
         record(&conn, &event("lossy", 50, None), None).unwrap();

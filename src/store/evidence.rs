@@ -1,4 +1,4 @@
-//! Packets of rejected replies: the last few of each series.
+//! Packets of rejected replies: the last few of each series. A flood of one kind does not push out the others.
 
 use rusqlite::{Connection, Row, params};
 
@@ -9,8 +9,8 @@ use ntp_monitor_core::sample::Evidence;
 /// Number of rejected replies kept per series.
 pub const KEPT_PER_SERIES: usize = 16;
 
-/// Stores a rejected reply, and deletes the oldest beyond the limit. Replies that are later than this one were stored
-/// before the wall clock was set back, so they are the oldest.
+/// Stores a rejected reply, and deletes those beyond the limit: the oldest of the kind that has the most. Replies that are
+/// later than this one were stored before the wall clock was set back, so they are the oldest.
 pub(super) fn insert(conn: &Connection, series_id: i64, evidence: &Evidence) -> rusqlite::Result<()> {
     let (made, failed) = evidence.checks.to_bits();
     let datagram = evidence.datagram.get(..Evidence::MAX_BYTES).unwrap_or(&evidence.datagram);
@@ -33,8 +33,10 @@ pub(super) fn insert(conn: &Connection, series_id: i64, evidence: &Evidence) -> 
         evidence.sender.map(|sender| sender.to_string()),
     ])?;
     conn.prepare_cached(
-        "DELETE FROM evidence WHERE series_id = ?1 AND wall_ns IN (SELECT wall_ns FROM evidence \
-         WHERE series_id = ?1 ORDER BY wall_ns > ?3, wall_ns DESC LIMIT -1 OFFSET ?2)",
+        // By their place within their kind: kinds with few replies keep them all.
+        "DELETE FROM evidence WHERE series_id = ?1 AND wall_ns IN (SELECT wall_ns FROM \
+         (SELECT wall_ns, row_number() OVER (PARTITION BY checks_failed ORDER BY wall_ns > ?3, wall_ns DESC) AS place \
+         FROM evidence WHERE series_id = ?1) ORDER BY place, wall_ns > ?3, wall_ns DESC LIMIT -1 OFFSET ?2)",
     )?
     .execute(params![series_id, KEPT_PER_SERIES as i64, evidence.at.wall_ns])?;
     Ok(())
@@ -69,13 +71,18 @@ mod tests {
     use crate::store::schema;
 
     fn stored_after(times: impl Iterator<Item = i64>) -> Vec<i64> {
+        stored(times.map(|at| (at, 1)))
+    }
+
+    /// The times of what is kept, after replies at these times that failed these checks.
+    fn stored(replies: impl Iterator<Item = (i64, u32)>) -> Vec<i64> {
         let mut conn = Connection::open_in_memory().unwrap();
         schema::migrate(&mut conn, 0).unwrap();
-        for wall_ns in times {
+        for (wall_ns, failed) in replies {
             let stamp = NtpTimestamp(0);
             let evidence = Evidence {
                 at: Stamp::new(wall_ns, 0, 0),
-                checks: CheckRow::from_bits(1, 1),
+                checks: CheckRow::from_bits(failed, failed),
                 t1: stamp,
                 t2: stamp,
                 t3: stamp,
@@ -86,6 +93,12 @@ mod tests {
             insert(&conn, 1, &evidence).unwrap();
         }
         of_series(&conn, 1).unwrap().iter().map(|evidence| evidence.at.wall_ns).collect()
+    }
+
+    #[test]
+    fn flood_of_one_kind_leaves_the_other_kinds() {
+        let kept = stored(std::iter::once((1, 4)).chain((2..=40).map(|at| (at, 1))));
+        assert_eq!(kept, std::iter::once(1).chain(26..=40).collect::<Vec<_>>());
     }
 
     #[test]

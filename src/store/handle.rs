@@ -11,11 +11,14 @@ use super::clock::ClockPoint;
 use super::command::{Command, Reply};
 use super::error::StoreError;
 use super::events::{Event, KnownAs};
+use super::fleet::JournalGauge;
+use super::fleet::journal::SharedGauge;
 use super::location::Location;
 use super::notices::{QueueGauge, Queues};
 use super::outbox::Totals;
 use super::read::Reader;
 use super::recent::RecentSamples;
+use super::samples::{MoveGauge, Progress};
 use crate::sinks::influx::outbox::{Outbox, OutboxError, OutboxGauge, OutboxRow};
 use crate::sinks::worker::WriterHandle;
 
@@ -31,15 +34,29 @@ pub struct StoreHandle {
     totals: Totals,
     queues: Queues,
     recent: RecentSamples,
+    progress: Progress,
+    journal: SharedGauge,
 }
 
 impl StoreHandle {
     pub(super) fn new(location: Location, totals: Totals, queues: Queues) -> Self {
-        Self { writer: WriterHandle::default(), location, totals, queues, recent: RecentSamples::default() }
+        let (recent, journal) = (RecentSamples::default(), SharedGauge::default());
+        let (writer, progress) = (WriterHandle::default(), Progress::default());
+        Self { writer, location, totals, queues, recent, progress, journal }
     }
 
     pub(super) fn location(&self) -> Location {
         self.location.clone()
+    }
+
+    pub(super) fn progress(&self) -> Progress {
+        self.progress.clone()
+    }
+
+    /// How far the samples of an earlier release are moved to the format of this one. Reads memory only.
+    #[must_use]
+    pub fn move_gauge(&self) -> MoveGauge {
+        self.progress.get()
     }
 
     pub(super) fn recent(&self) -> RecentSamples {
@@ -57,6 +74,16 @@ impl StoreHandle {
     #[must_use]
     pub fn writer(&self) -> &WriterHandle<Command> {
         &self.writer
+    }
+
+    pub(super) fn journal(&self) -> SharedGauge {
+        self.journal.clone()
+    }
+
+    /// The fill level of the journal of an agent, as of the last commit. Reads memory only.
+    #[must_use]
+    pub fn fleet_gauge(&self) -> JournalGauge {
+        self.journal.get()
     }
 
     pub(super) fn totals(&self) -> Totals {
@@ -116,14 +143,6 @@ impl StoreHandle {
         self.ask(|reply| Command::RecordEvent { event, replaces, reply }).await
     }
 
-    /// Sets the end of an event; returns whether it exists.
-    ///
-    /// # Errors
-    /// When the store cannot be written.
-    pub async fn close_event(&self, id: i64, end_ns: i64) -> Result<bool, StoreError> {
-        self.ask(|reply| Command::CloseEvent { id, end_ns, reply }).await
-    }
-
     /// Adds an entry to the audit log.
     ///
     /// # Errors
@@ -140,12 +159,11 @@ impl StoreHandle {
         self.ask(|reply| Command::Clock { point, reply }).await
     }
 
-    /// Deletes all expired rows now; returns their number.
-    ///
-    /// # Errors
-    /// When the store cannot be written.
-    pub async fn prune_now(&self) -> Result<usize, StoreError> {
-        self.ask(|reply| Command::PruneNow { reply }).await
+    /// Keeps the state of the verdict for the next process. Returns at once; the writer stores it after the samples that
+    /// were handed to it before.
+    pub fn keep_verdict_state(&self, state: Vec<u8>) {
+        let (reply, _) = oneshot::channel();
+        self.writer.command(Command::VerdictState { state, reply });
     }
 
     pub(super) async fn ask<T>(&self, command: impl FnOnce(Reply<T>) -> Command) -> Result<T, StoreError> {

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
 
+use super::damage::Damage;
 use super::error::StoreError;
 use super::lock::InstanceLock;
 use super::read::Reader;
@@ -21,6 +22,7 @@ const IDLE_READERS: usize = 4;
 pub(super) struct Location {
     inner: Arc<Mutex<Inner>>,
     replaced: Arc<watch::Sender<Option<String>>>,
+    damage: Damage,
 }
 
 #[derive(Debug)]
@@ -42,7 +44,8 @@ impl Location {
     pub(super) fn new(path: &Path, lock: InstanceLock) -> Result<Self, StoreError> {
         let real = path.canonicalize().map_err(StoreError::io("look at", path))?;
         let inner = Inner { path: path.to_owned(), real, length: 0, generation: 0, idle: Vec::new(), lock };
-        let location = Self { inner: Arc::new(Mutex::new(inner)), replaced: Arc::new(watch::Sender::new(None)) };
+        let replaced = Arc::new(watch::Sender::new(None));
+        let location = Self { inner: Arc::new(Mutex::new(inner)), replaced, damage: Damage::default() };
         location.measure();
         Ok(location)
     }
@@ -50,6 +53,11 @@ impl Location {
     /// Where connections are opened.
     pub(super) fn path(&self) -> PathBuf {
         self.inner().path.clone()
+    }
+
+    /// What readers and the writer could not decode.
+    pub(super) fn damage(&self) -> Damage {
+        self.damage.clone()
     }
 
     /// The path with links resolved.
@@ -119,7 +127,7 @@ impl Location {
         };
         let reader = match idle {
             Some(reader) => reader,
-            None => Reader::open(&path)?,
+            None => Reader::noting(&path, self.damage())?,
         };
         let result = work(&reader)?;
         let mut inner = self.inner();

@@ -1,8 +1,8 @@
 //! The embedded store: one SQLite file that is the journal of all measurements, the outbox of InfluxDB lines, and the
 //! source of every query and chart.
 //!
-//! One thread writes ([`Writer`], driven by [`crate::sinks::worker`]): a batch is one transaction of raw rows and
-//! InfluxDB lines, and writing the same sample twice has no effect. Rollups on disk are up to five minutes behind,
+//! One thread writes ([`Writer`], driven by [`crate::sinks::worker`]): a batch is one transaction of a journal row and
+//! InfluxDB lines, and writing the same sample twice has no effect. The journal is packed into blocks later (`samples`). Rollups on disk are up to five minutes behind,
 //! which readers compensate for (`pending`). Readers ([`read::Reader`]) have their own connections. Only one service at
 //! a time can use a store; any number of processes can read it.
 //!
@@ -12,16 +12,21 @@
 mod alert_requests;
 mod alerts;
 mod audit;
+mod block;
 mod clock;
-mod codec;
+mod codes;
 mod command;
 mod connection;
+mod damage;
 mod db;
 mod error;
 mod events;
 mod evidence;
 mod files;
+mod fleet;
+mod fleet_requests;
 mod handle;
+mod kisses;
 mod location;
 mod lock;
 mod meta;
@@ -30,26 +35,31 @@ mod outbox;
 mod pending;
 pub mod read;
 mod recent;
+mod record;
 mod retention;
 mod rollup;
 mod rollup_table;
+mod samples;
 mod schema;
 mod series;
 pub mod upkeep;
+mod verdict_state;
 mod writer;
 
 pub use alerts::{AlertCommand, AlertRecord};
 pub use audit::AuditEntry;
 pub use clock::ClockPoint;
-pub use codec::StoredSample;
 pub use command::{Command, Reply};
 pub use error::StoreError;
 pub use events::{Event, KnownAs, StoredEvent};
 pub use evidence::KEPT_PER_SERIES as EVIDENCE_PER_SERIES;
+pub use fleet::{Accepted, Batch, JournalGauge, JournalRow, Packer, Position, Received, Seqs, VantageRow};
 pub use handle::StoreHandle;
 pub use notices::{Due, NoticeCommand, QueueGauge, insert as insert_notification};
 pub use outbox::QUARANTINE_LINES;
+pub use record::StoredSample;
 pub use rollup::{Counts, Grain, Rollup};
+pub use samples::MoveGauge;
 pub use writer::{Encoder, Writer};
 
 use std::collections::BTreeMap;
@@ -65,6 +75,7 @@ use self::lock::InstanceLock;
 use self::notices::{Counted, Queues};
 use self::outbox::Totals;
 use self::retention::Horizons;
+use self::samples::Samples;
 use crate::config::Config;
 #[cfg(doc)]
 use crate::config::Server;
@@ -153,7 +164,8 @@ impl Store {
     pub fn begin(&self) -> Result<Option<i64>, StoreError> {
         let now_ns = crate::clock::now().wall_ns;
         self.db().transact("record the start", |tx, _| {
-            events::end_all(tx)?;
+            let newest_ns = Samples::new(tx, &self.handle.location().damage()).newest_ns()?;
+            events::end_all(tx, newest_ns)?;
             meta::begin(tx, now_ns)
         })
     }

@@ -78,10 +78,6 @@ pub struct Due {
 /// Commands about the queues.
 #[derive(Debug)]
 pub enum NoticeCommand {
-    Insert {
-        notifier: String,
-        notification: Box<Notification>,
-    },
     Delivered {
         /// The number of the notification.
         id: i64,
@@ -124,7 +120,6 @@ pub fn insert(conn: &Connection, notifier: &str, notification: &Notification, no
 
 pub(super) fn apply(conn: &Connection, command: NoticeCommand, now_ns: i64) -> rusqlite::Result<()> {
     match command {
-        NoticeCommand::Insert { notifier, notification } => insert(conn, &notifier, &notification, now_ns),
         NoticeCommand::Delivered { id, others_at_once } => {
             if others_at_once {
                 conn.prepare_cached(

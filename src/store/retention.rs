@@ -10,7 +10,8 @@ use std::time::Duration;
 use rusqlite::{Connection, params};
 
 use super::rollup::Grain;
-use super::{clock, meta};
+use super::samples::Samples;
+use super::{clock, kisses, meta};
 use ntp_monitor_core::clock::Stamp;
 
 /// Maximum speed of the retention clock relative to real time; after a month of downtime it catches up within a day.
@@ -21,7 +22,9 @@ const EARLIEST_NS: i64 = 1_735_689_600_000_000_000;
 const SERIES_PER_PASS: usize = 64;
 /// Maximum number of rows that one pass deletes from one table for one series.
 const ROWS_PER_SERIES: i64 = 256;
-/// A pass ends after this many deleted rows.
+/// Maximum number of blocks of samples that one pass deletes for one series.
+const BLOCKS_PER_SERIES: usize = 32;
+/// A pass ends after this many deleted rows and samples.
 const ROWS_PER_PASS: usize = 4096;
 /// Pause after a round through all series that left no expired rows.
 const REST_NS: i64 = 600 * 1_000_000_000;
@@ -90,7 +93,7 @@ pub(super) struct Pruner {
 /// The result of one pass.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Pass {
-    /// Number of rows deleted.
+    /// Number of rows and samples deleted.
     pub deleted: usize,
     /// Whether the end of the list of series was reached.
     pub wrapped: bool,
@@ -111,20 +114,25 @@ impl Pruner {
     /// Makes one pass over the next few series.
     pub(super) fn pass(
         &mut self,
-        conn: &Connection,
+        samples: Samples<'_>,
         now: Stamp,
         now_ns: i64,
         keep: &Horizons,
     ) -> rusqlite::Result<Pass> {
+        let (conn, raw_from_ns) = (samples.conn, before_ns(now_ns, keep.raw_for));
         let mut deleted = 0;
         if self.after_id == 0 {
             deleted = clock::prune(conn, before_ns(now_ns, keep.rollup_1h_for), ROWS_PER_SERIES)?;
             self.left_some |= deleted >= ROWS_PER_SERIES as usize;
+            kisses::prune(conn, raw_from_ns)?;
+            deleted += samples.prune_journal(raw_from_ns)?;
         }
         let ids = next_series(conn, self.after_id)?;
         for id in &ids {
             let rows = prune_series(conn, *id, now_ns, keep)?;
-            deleted += rows;
+            let (blocks, packed) = samples.prune(*id, raw_from_ns, BLOCKS_PER_SERIES)?;
+            deleted += rows + packed;
+            self.left_some |= blocks >= BLOCKS_PER_SERIES;
             self.left_some |= rows >= ROWS_PER_SERIES as usize;
             self.after_id = *id;
             if deleted >= ROWS_PER_PASS {
@@ -185,6 +193,8 @@ pub(super) fn prune_rest(conn: &Connection, now_ns: i64, keep: &Horizons) -> rus
     let series = conn
         .prepare_cached(
             "DELETE FROM series WHERE last_seen_ns < ?1 AND NOT EXISTS (SELECT 1 FROM sample WHERE series_id = id) \
+             AND NOT EXISTS (SELECT 1 FROM block WHERE series_id = series.id) \
+             AND NOT EXISTS (SELECT 1 FROM journal WHERE first_ns < ?1) \
              AND NOT EXISTS (SELECT 1 FROM rollup_5m WHERE series_id = id) \
              AND NOT EXISTS (SELECT 1 FROM rollup_1h WHERE series_id = id)",
         )?
@@ -204,6 +214,10 @@ mod tests {
         let mut conn = Connection::open_in_memory().unwrap();
         schema::migrate(&mut conn, 0).unwrap();
         conn
+    }
+
+    fn samples(conn: &Connection) -> Samples<'_> {
+        Samples::new(conn, Box::leak(Box::default()))
     }
 
     fn stamp(wall_ns: i64, mono_ns: i64) -> Stamp {
@@ -267,9 +281,9 @@ mod tests {
         let keep = Horizons { raw_for: day, rollup_5m_for: day, rollup_1h_for: day };
         let (mut pruner, now) = (Pruner::default(), stamp(9 * DAY, 5));
         assert!(pruner.is_due(now));
-        assert_eq!(pruner.pass(&conn, now, 9 * DAY, &keep).unwrap(), Pass { deleted: 256, wrapped: true });
+        assert_eq!(pruner.pass(samples(&conn), now, 9 * DAY, &keep).unwrap(), Pass { deleted: 256, wrapped: true });
         assert!(pruner.is_due(now), "there is more");
-        assert_eq!(pruner.pass(&conn, now, 9 * DAY, &keep).unwrap(), Pass { deleted: 44, wrapped: true });
+        assert_eq!(pruner.pass(samples(&conn), now, 9 * DAY, &keep).unwrap(), Pass { deleted: 44, wrapped: true });
         assert!(!pruner.is_due(stamp(9 * DAY, 5)) && pruner.is_due(stamp(9 * DAY, 5 + REST_NS)));
     }
 
@@ -283,10 +297,10 @@ mod tests {
         let days = |n: u64| Duration::from_secs(n * 86_400);
         let keep = Horizons { raw_for: days(1), rollup_5m_for: days(2), rollup_1h_for: days(9) };
         let (mut pruner, now) = (Pruner::default(), stamp(10 * DAY, 5));
-        assert_eq!(pruner.pass(&conn, now, 10 * DAY, &keep).unwrap(), Pass { deleted: 0, wrapped: true });
-        assert_eq!(pruner.pass(&conn, now, 10 * DAY + 299, &keep).unwrap().deleted, 256);
+        assert_eq!(pruner.pass(samples(&conn), now, 10 * DAY, &keep).unwrap(), Pass { deleted: 0, wrapped: true });
+        assert_eq!(pruner.pass(samples(&conn), now, 10 * DAY + 299, &keep).unwrap().deleted, 256);
         assert!(pruner.is_due(now), "there is more");
-        assert_eq!(pruner.pass(&conn, now, 10 * DAY + 299, &keep).unwrap().deleted, 43);
+        assert_eq!(pruner.pass(samples(&conn), now, 10 * DAY + 299, &keep).unwrap().deleted, 43);
         assert!(!pruner.is_due(now));
     }
 

@@ -1,11 +1,12 @@
 //! Aggregates over five minutes and over an hour. A sample is added once, when its raw row is new, so that a rollup
 //! always equals the sum of its raw rows. Kinds of timestamping are never mixed.
 
-use ntp_monitor_core::sample::{Outcome, Sample, Timestamping};
+use ntp_monitor_core::sample::{Measure, Outcome, Sample, Timestamping};
 use ntp_monitor_core::stats::moments::Moments;
 use ntp_monitor_core::stats::sketch::Sketch;
 
-use super::codec::outcome_index;
+use super::codes;
+use super::record::Record;
 
 /// The two widths of rollups.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -60,9 +61,13 @@ pub struct Counts {
 
 impl Counts {
     pub fn add(&mut self, sample: &Sample) {
-        self.outcomes[outcome_index(&sample.outcome)] += 1;
-        self.sent += u64::from(sample.sent);
-        self.lost += u64::from(sample.lost);
+        self.count(&sample.outcome, sample.sent, sample.lost);
+    }
+
+    pub(super) fn count(&mut self, outcome: &Outcome, sent: u16, lost: u16) {
+        self.outcomes[codes::of_outcome(outcome)] += 1;
+        self.sent += u64::from(sent);
+        self.lost += u64::from(lost);
     }
 
     /// Adds all polls of `other`.
@@ -82,7 +87,7 @@ impl Counts {
     /// Number of polls that gave a sample.
     #[must_use]
     pub fn samples(&self) -> u64 {
-        self.outcomes[outcome_index(&Outcome::Sample)]
+        self.outcomes[codes::of_outcome(&Outcome::Sample)]
     }
 
     /// The share of polls that gave a sample; `None` without polls.
@@ -134,7 +139,17 @@ impl Rollup {
     /// Adds one poll. Values that are not finite are not added to means; the poll is still counted.
     pub fn add(&mut self, sample: &Sample) {
         self.counts.add(sample);
-        let Some(m) = sample.measure else { return };
+        self.measure(sample.measure);
+    }
+
+    /// As [`Rollup::add`], for a sample without the names of its series.
+    pub(super) fn add_record(&mut self, record: &Record) {
+        self.counts.count(&record.outcome, record.sent, record.lost);
+        self.measure(record.measure);
+    }
+
+    fn measure(&mut self, measure: Option<Measure>) {
+        let Some(m) = measure else { return };
         if ![m.offset_s, m.delay_s, m.root_distance_s].iter().all(|value| value.is_finite()) {
             return;
         }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::codec::{way_code, way_of};
+use super::codes;
 use super::rollup::{Counts, Grain, Rollup};
 use ntp_monitor_core::sample::{Sample, Timestamping};
 use ntp_monitor_core::stats::moments::Moments;
@@ -68,7 +68,7 @@ pub(super) fn merge(
 
 /// The key value of a kind of timestamping.
 pub(super) fn way_key(way: Option<Timestamping>) -> i64 {
-    way.map_or(NO_WAY, way_code)
+    way.map_or(NO_WAY, codes::of_way)
 }
 
 /// The columns that [`decode`] reads, in its order. Five-minute rollups have no sketches and select NULL instead.
@@ -138,7 +138,7 @@ fn bind(statement: &mut rusqlite::Statement<'_>, series_id: i64, rollup: &Rollup
 /// Decodes a row of [`columns`].
 pub(super) fn decode(row: &Row<'_>, grain: Grain) -> rusqlite::Result<Rollup> {
     let n = row.get::<_, i64>(10)?.cast_unsigned();
-    let mut rollup = Rollup::empty(grain, row.get(23)?, way_of(row.get(24)?));
+    let mut rollup = Rollup::empty(grain, row.get(23)?, codes::way(row.get(24)?));
     rollup.counts = decode_counts(row)?;
     if n == 0 {
         return Ok(rollup);

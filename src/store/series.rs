@@ -1,10 +1,10 @@
 //! The numeric IDs of series.
 
 use std::collections::HashMap;
+use std::net::SocketAddr;
 
 use rusqlite::{Connection, params};
 
-use super::codec::address_text;
 use ntp_monitor_core::sample::{Sample, SeriesKey};
 
 /// `last_seen_ns` is updated when it is behind by this much, because updating it for each sample is not worth the cost.
@@ -51,4 +51,9 @@ fn upsert(conn: &Connection, key: &SeriesKey, seen_ns: i64) -> rusqlite::Result<
     .query_row(params![&*key.vantage, &*key.server, address_text(key.address), seen_ns], |row| {
         Ok(Known { id: row.get(0)?, last_seen_ns: row.get(1)? })
     })
+}
+
+/// The stored form of an address; empty if there is none.
+pub(super) fn address_text(address: Option<SocketAddr>) -> String {
+    address.map(|address| address.to_string()).unwrap_or_default()
 }

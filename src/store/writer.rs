@@ -1,7 +1,9 @@
-//! The writer. A batch is one transaction with the raw rows, InfluxDB lines and rollup updates of the samples that are
-//! new.
+//! The writer. A batch is one transaction with a row of the journal, the InfluxDB lines and the rollup updates of the
+//! samples that are new.
 
+mod fleet;
 mod keep;
+mod pack;
 mod repair;
 
 use std::collections::BTreeMap;
@@ -12,18 +14,22 @@ use rusqlite::Connection;
 use slog::{Logger, debug, warn};
 
 use super::command::{Command, Reply};
+use super::damage::Damage;
 use super::db::Db;
 use super::error::StoreError;
+use super::fleet::journal::Journal;
 use super::handle::StoreHandle;
 use super::notices::{self, Queues};
 use super::outbox::{self, Totals};
 use super::pending::Pending;
 use super::recent::RecentSamples;
+use super::record::Record;
 use super::retention::{Horizons, Pruner, RetentionClock};
 use super::rollup::Grain;
 use super::rollup_table::OpenRollups;
+use super::samples::{Known, Mover, Progress, Samples};
 use super::series::SeriesCache;
-use super::{Options, alerts, audit, clock, codec, events, evidence};
+use super::{Options, alerts, audit, clock, events, evidence, kisses, verdict_state};
 use crate::sinks::influx::outbox::OutboxGauge;
 use crate::sinks::worker::{BatchWriter, Incident, WriteError};
 use ntp_monitor_core::clock::Stamp;
@@ -44,6 +50,7 @@ pub struct Writer {
     db: Db,
     cache: Cache,
     encoder: Option<Encoder>,
+    journal: Option<Journal>,
     totals: Totals,
     queues: Queues,
     vantage: String,
@@ -52,8 +59,12 @@ pub struct Writer {
     outbox_max_bytes: u64,
     clock: RetentionClock,
     recent: RecentSamples,
+    damage: Damage,
+    progress: Progress,
     incidents: Vec<Incident>,
     ticks: u32,
+    /// Ticks since the journal was packed.
+    since_pack: u32,
     log: Logger,
 }
 
@@ -62,6 +73,8 @@ pub struct Writer {
 #[derive(Default)]
 struct Cache {
     series: SeriesCache,
+    samples: Known,
+    mover: Mover,
     pending: Pending,
     pruner: Pruner,
 }
@@ -72,6 +85,7 @@ impl Writer {
             db: Db::new(handle.location(), options.max_pages),
             cache: Cache::default(),
             encoder,
+            journal: None,
             totals: handle.totals(),
             queues: handle.queues(),
             vantage: options.vantage.clone(),
@@ -80,8 +94,11 @@ impl Writer {
             outbox_max_bytes: options.outbox_max_bytes,
             clock: RetentionClock::default(),
             recent: handle.recent(),
+            damage: handle.location().damage(),
+            progress: handle.progress(),
             incidents: Vec::new(),
             ticks: 0,
+            since_pack: 0,
             log,
         }
     }
@@ -129,12 +146,14 @@ impl Writer {
         batch: &[Arc<Sample>],
         first: impl FnOnce(&Connection) -> rusqlite::Result<()>,
     ) -> Result<(), StoreError> {
-        let mut encoder = self.encoder.take();
+        let (mut encoder, mut journal) = (self.encoder.take(), self.journal.take());
+        let damage = self.damage.clone();
         let result = self.transact_unchecked("write samples", |tx, cache, gauge| {
             first(tx)?;
-            append(tx, cache, encoder.as_mut(), batch, gauge)
+            append(Samples::new(tx, &damage), cache, (encoder.as_mut(), journal.as_mut()), batch, gauge)
         });
-        self.encoder = encoder;
+        (self.encoder, self.journal) = (encoder, journal);
+        self.settle_journal(result.is_ok());
         result
     }
 
@@ -172,21 +191,26 @@ impl Writer {
 
 /// Writes the new samples of `batch`; samples that exist already are skipped.
 fn append(
-    conn: &Connection,
-    Cache { series, pending, .. }: &mut Cache,
-    mut encoder: Option<&mut Encoder>,
+    samples: Samples<'_>,
+    Cache { series, pending, samples: known, .. }: &mut Cache,
+    (mut encoder, mut journal): (Option<&mut Encoder>, Option<&mut Journal>),
     batch: &[Arc<Sample>],
     gauge: &mut OutboxGauge,
 ) -> rusqlite::Result<()> {
     let Some(newest_ns) = batch.iter().map(|sample| sample.at.wall_ns).max() else { return Ok(()) };
-    let later = pending.follow(conn, newest_ns)?;
+    let conn = samples.conn;
+    let later = pending.follow(samples, newest_ns)?;
+    let mut records = Vec::with_capacity(batch.len());
     let mut rollups = Grain::ALL.map(OpenRollups::new);
     let (mut lines, mut body) = (0, Vec::new());
     for sample in batch {
         let id = series.id_of(conn, sample)?;
-        if !codec::insert(conn, id, sample)? {
+        if !known.is_new(samples, &records, id, sample.at.wall_ns)? {
             continue;
         }
+        let record = Record::of(id, sample);
+        kisses::note(conn, &record)?;
+        records.push(record);
         if !later.is_some_and(|span| span.contains(sample.at.wall_ns)) {
             for open in &mut rollups {
                 open.add(conn, id, sample)?;
@@ -195,12 +219,19 @@ fn append(
         for refused in &sample.rejected {
             evidence::insert(conn, id, refused)?;
         }
+        if let Some(journal) = &mut journal {
+            journal.add(sample);
+        }
         if let Some(encode) = &mut encoder {
             lines += encode(sample, &mut body);
         }
     }
+    samples.append(&records)?;
+    known.appended(&records);
     rollups.into_iter().try_for_each(|open| open.save(conn))?;
-    outbox::push(conn, gauge, crate::clock::now().wall_ns, lines, &body)
+    let now_ns = crate::clock::now().wall_ns;
+    journal.map_or(Ok(()), |journal| journal.save(conn, now_ns))?;
+    outbox::push(conn, gauge, now_ns, lines, &body)
 }
 
 impl BatchWriter for Writer {
@@ -210,6 +241,7 @@ impl BatchWriter for Writer {
         self.check_files(PATIENCE)?;
         self.append(batch, |_| Ok(()))?;
         self.recent.extend(batch);
+        self.pack_if_due();
         Ok(())
     }
 
@@ -234,14 +266,14 @@ impl BatchWriter for Writer {
             Command::RecordEvent { event, replaces, reply } => {
                 self.answer(reply, "record an event", |conn, _| events::record(conn, &event, replaces.as_ref()));
             }
-            Command::CloseEvent { id, end_ns, reply } => {
-                self.answer(reply, "close an event", |conn, _| events::close(conn, id, end_ns));
-            }
             Command::Audit { entry, reply } => {
                 self.answer(reply, "record an audit entry", |conn, _| audit::record(conn, &entry));
             }
             Command::Clock { point, reply } => {
                 self.answer(reply, "record the clock state", |conn, _| clock::insert(conn, &point));
+            }
+            Command::VerdictState { state, reply } => {
+                self.answer(reply, "keep the state of the verdict", |conn, _| verdict_state::keep(conn, &state));
             }
             Command::Notice { command, reply } => {
                 self.answer_queued(reply, "change the notification queue", |conn| {
@@ -250,6 +282,14 @@ impl BatchWriter for Writer {
             }
             Command::Alerts { command, reply } => {
                 self.answer_queued(reply, "record alerts", |conn| alerts::apply(conn, &command, now_ns));
+            }
+            Command::FleetCommitted { ranges, reply } => {
+                let result = self.remove_committed(&ranges);
+                self.send(reply, "delete what a hub has stored", result);
+            }
+            Command::FleetReceive { batch, reply } => {
+                let result = self.receive(&batch);
+                self.send(reply, "store samples of the fleet", result);
             }
             Command::PruneNow { reply } => {
                 let result = self.prune_all();
@@ -261,10 +301,16 @@ impl BatchWriter for Writer {
     fn tick(&mut self, now: Stamp) -> Result<(), WriteError> {
         self.keep_lock()?;
         self.prune(now, false)?;
+        self.pack_when_due()?;
+        self.move_some()?;
+        self.note_damage();
         self.ticks += 1;
         if self.ticks >= UPKEEP_TICKS {
             self.ticks = 0;
             self.upkeep(now)?;
+            self.prune_fleet()?;
+        } else if self.journal.as_ref().is_some_and(Journal::is_over) {
+            self.bound_journal()?;
         }
         Ok(())
     }

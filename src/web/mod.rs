@@ -18,6 +18,7 @@ mod prefix;
 mod probe;
 pub mod problem;
 pub mod pulse;
+pub mod renewal;
 pub mod respond;
 #[cfg(test)]
 mod testing;
@@ -34,6 +35,7 @@ use tokio::sync::{broadcast, watch};
 
 use crate::actors::ledger::Ledger;
 use crate::config::Config;
+use crate::fleet::handle::Fleet;
 use crate::store::StoreHandle;
 use listen::{Address, ListenError, Listener, Listeners};
 use ntp_monitor_core::alert::status::AlertStatus;
@@ -58,6 +60,8 @@ pub struct State {
     pub snapshot: watch::Receiver<Arc<Snapshot>>,
     /// The configuration in effect.
     pub config: watch::Receiver<Arc<Config>>,
+    /// Renews its tokens and certificate.
+    pub renewal: renewal::Renewal,
     /// What was measured before.
     pub store: StoreHandle,
     pub clock: Arc<dyn Clock>,
@@ -74,6 +78,8 @@ pub struct State {
     /// Where the configuration file is edited.
     pub config_editor: config_editor::ConfigEditor,
     pub audit: audit::Audit,
+    /// What this instance does in a fleet.
+    pub fleet: Fleet,
 }
 
 impl State {
@@ -90,7 +96,8 @@ impl State {
 /// When a socket is of no use.
 pub fn serve(listeners: Listeners, state: State, pulse: Pulse) -> Result<(Server, Vec<Address>), ListenError> {
     let listening = listeners.addresses()?;
-    let tls = tls::server(&state.config).map_err(|why| ListenError::HandedOver(std::io::Error::other(why)))?;
+    let tls = tls::server(&state.config, &state.renewal)
+        .map_err(|why| ListenError::HandedOver(std::io::Error::other(why)))?;
     let state = web::Data::new(state);
     let tests = web::Data::new(api::notifiers::Tests::default());
     let making = web::Data::new(api::reports::Making::default());

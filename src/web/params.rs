@@ -92,6 +92,19 @@ pub fn limit(wish: Option<usize>, usual: usize, most: usize) -> Result<usize, Pr
     }
 }
 
+/// Texts separated by commas.
+pub fn parts(text: &str) -> impl Iterator<Item = &str> {
+    text.split(',').map(str::trim).filter(|part| !part.is_empty())
+}
+
+/// Tags as `key:value` or `key`, separated by commas.
+pub fn tags(text: &str) -> impl Iterator<Item = (String, Option<String>)> + '_ {
+    parts(text).map(|part| match part.split_once(':') {
+        Some((key, value)) => (key.to_owned(), Some(value.to_owned())),
+        None => (part.to_owned(), None),
+    })
+}
+
 /// Averaging times in seconds, separated by commas.
 ///
 /// # Errors

@@ -9,6 +9,7 @@ use super::State;
 use super::audit::Audit;
 use super::config_editor::ConfigEditor;
 use super::live::{Hub, Sources};
+use super::renewal::Renewal;
 use crate::clock::SystemClock;
 use crate::config::{self, Environment};
 use crate::store::{Options, Store};
@@ -21,8 +22,10 @@ pub(super) fn state(health: Health) -> (State, TempDir) {
     let settings = [("NTP_SERVER", "a.example"), ("NTP_MONITOR__MONITOR__DATA_DIR", dir.path().to_str().unwrap())];
     let environment: Environment = settings.map(|(key, value)| (key.to_owned(), value.to_owned())).into();
     let config = config::load(None, &environment, &[]).unwrap().config;
+    let store_options = Options::from_config(&config);
+    let config = watch::Sender::new(Arc::new(config));
     let log = slog::Logger::root(slog::Discard, slog::o!());
-    let store = Store::open(Options::from_config(&config), &log).unwrap().handle();
+    let store = Store::open(store_options, &log).unwrap().handle();
     let started = crate::clock::now();
     let health = watch::channel(Arc::new(health)).1;
     let snapshot = watch::channel(Arc::new(Snapshot::empty(started))).1;
@@ -38,7 +41,8 @@ pub(super) fn state(health: Health) -> (State, TempDir) {
     let state = State {
         health,
         snapshot,
-        config: watch::channel(Arc::new(config)).1,
+        renewal: Renewal::new(config.clone(), &log),
+        config: config.subscribe(),
         store,
         clock: Arc::new(SystemClock),
         started,
@@ -49,6 +53,7 @@ pub(super) fn state(health: Health) -> (State, TempDir) {
         silences: Arc::new(watch::Sender::new(0)),
         config_editor: ConfigEditor::new(None).0,
         audit,
+        fleet: crate::fleet::handle::Fleet::default(),
     };
     (state, dir)
 }

@@ -1,5 +1,5 @@
 //! HTTPS by rustls. The certificate is looked up at each handshake in the configuration in effect: a reload changes it
-//! for the next connection, and open connections continue.
+//! for the next connection, and open connections continue. Within the last day of the certificate, handshakes look for a new one.
 
 use std::sync::Arc;
 
@@ -9,6 +9,7 @@ use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use tokio::sync::watch;
 
+use super::renewal::Renewal;
 use crate::config::Config;
 
 /// Shows the certificate of the configuration in effect.
@@ -17,11 +18,13 @@ struct Current {
     config: watch::Receiver<Arc<Config>>,
     /// That of the start: whether there is TLS at all changes with a restart only.
     first: Arc<CertifiedKey>,
+    renewal: Renewal,
 }
 
 impl ResolvesServerCert for Current {
     fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
         let config = self.config.borrow();
+        self.renewal.before_the_end(config.http.tls.as_ref().and_then(|tls| tls.ends_unix_s));
         Some(Arc::clone(config.http.tls.as_ref().map_or(&self.first, |tls| &tls.pair)))
     }
 }
@@ -30,9 +33,9 @@ impl ResolvesServerCert for Current {
 ///
 /// # Errors
 /// When rustls does not take its own defaults.
-pub fn server(config: &watch::Receiver<Arc<Config>>) -> Result<Option<ServerConfig>, rustls::Error> {
+pub fn server(config: &watch::Receiver<Arc<Config>>, renewal: &Renewal) -> Result<Option<ServerConfig>, rustls::Error> {
     let Some(first) = config.borrow().http.tls.as_ref().map(|tls| Arc::clone(&tls.pair)) else { return Ok(None) };
-    let current = Current { config: config.clone(), first };
+    let current = Current { config: config.clone(), first, renewal: renewal.clone() };
     let server = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()?
         .with_no_client_auth()

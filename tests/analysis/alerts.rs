@@ -158,8 +158,10 @@ impl Bench {
 
     fn step_at(&self, engine: &mut Engine, now: Stamp, lost: Lost) -> Outcome {
         let health = Health::default();
-        engine
-            .step(&Observation { now, servers: &self.servers, snapshot: &self.pictures[lost], health: &health }, &|| 0)
+        engine.step(
+            &Observation { now, servers: &self.servers, snapshot: &self.pictures[lost], health: &health, fleet: None },
+            &|| 0,
+        )
     }
 
     /// Steps of ten seconds; the notifications, with the second.
@@ -332,6 +334,10 @@ fn a_flapping_alert_notifies_a_few_times_and_at_its_end() {
 
 /// An engine with one rule that fires at once, and these settings.
 fn at_once(settings: Settings, summary: &str) -> Engine {
+    Engine::new(book_at_once(settings, summary), at(0))
+}
+
+fn book_at_once(settings: Settings, summary: &str) -> Rulebook {
     let spec = RuleSpec {
         held_for: Duration::ZERO,
         keep_firing_for: Duration::ZERO,
@@ -339,7 +345,7 @@ fn at_once(settings: Settings, summary: &str) -> Engine {
         ..rule("failing-queries")
     };
     let rules = vec![Arc::new(Rule::compile(spec).unwrap())];
-    Engine::new(Rulebook { settings, rules, windows: Vec::new() }, at(0))
+    Rulebook { settings, rules, windows: Vec::new() }
 }
 
 fn without_grace() -> Settings {
@@ -505,6 +511,26 @@ fn a_rule_removed_while_stopped_resolves_sent_alerts() {
         let told: Vec<_> = outcome.notifications.iter().map(|it| (it.notify.clone(), it.notification.status)).collect();
         assert_eq!(told, if is_sent { vec![(spec.notify.clone(), Status::Resolved)] } else { Vec::new() });
         assert!(remembered(&[&outcomes[..], &[outcome]].concat()).is_empty());
+    }
+}
+
+#[test]
+fn new_name_of_the_monitor_ends_alerts_under_the_old_one() {
+    let bench = Bench::new();
+    let book = |name: &str| book_at_once(Settings { vantage: name.to_owned(), ..without_grace() }, "x");
+    let mut old = Engine::new(book("old"), at(0));
+    let outcomes: Vec<_> = (0..100).step_by(10).map(|s| bench.step_at(&mut old, at(s), FIRST)).collect();
+    let mut new = Engine::new(book("new"), at(0));
+    for outcome in [new.restore(at(200), remembered(&outcomes)), old.reconfigure(at(200), book("new"))] {
+        let [it] = &outcome.notifications[..] else { panic!("{outcome:?}") };
+        let it = &it.notification;
+        assert_eq!((it.status, it.vantage.as_str()), (Status::Resolved, "old"));
+        assert!(it.description.contains("is called \"new\" now"), "{}", it.description);
+        assert!(remembered(&[&outcomes[..], std::slice::from_ref(&outcome)].concat()).is_empty());
+    }
+    for engine in [&mut new, &mut old] {
+        let again = bench.run(engine, 200..300, FIRST);
+        assert_eq!((again[0].1.status, again[0].1.vantage.as_str()), (Status::Firing, "new"));
     }
 }
 

@@ -12,7 +12,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const LOOPBACK: [&str; 2] = ["127.0.0.1", "::1"];
 
 async fn probe(engine: &dyn ProbeEngine, chronyd: &Chronyd) -> ProbeReport {
-    let report = engine.probe(Query { address: chronyd.address, timeout: PATIENCE }).await;
+    let report = engine.probe(Query::plain(chronyd.address, PATIENCE)).await;
     assert_eq!(report.outcome, Outcome::Sample, "{report:?}");
     report
 }
@@ -59,17 +59,17 @@ async fn both_engines_agree_within_their_delays() {
 #[tokio::test]
 async fn a_chronyd_without_a_source_is_reachable_but_unsynchronised() {
     let chronyd = Chronyd::start_unsynchronised("127.0.0.1");
-    let query = Query { address: chronyd.address, timeout: PATIENCE };
-    let report = KernelEngine::new().probe(query).await;
+    let query = || Query::plain(chronyd.address, PATIENCE);
+    let report = KernelEngine::new().probe(query()).await;
     assert_eq!((report.outcome, report.measure), (Outcome::Unsynchronised(None), None));
     assert_eq!(report.reply.unwrap().leap, Leap::Unknown);
-    assert_eq!(SntpEngine::new().probe(query).await.outcome, Outcome::Unsynchronised(None));
+    assert_eq!(SntpEngine::new().probe(query()).await.outcome, Outcome::Unsynchronised(None));
 }
 
 #[tokio::test]
 async fn a_chronyd_that_was_killed_is_refused() {
     let chronyd = Chronyd::start("127.0.0.1");
-    let query = Query { address: chronyd.address, timeout: PATIENCE };
+    let query = Query::plain(chronyd.address, PATIENCE);
     drop(chronyd);
     assert_eq!(KernelEngine::new().probe(query).await.outcome, Outcome::Refused);
 }

@@ -159,6 +159,7 @@ impl World {
             supervisor,
             resolver: Arc::new(FakeNames(Arc::clone(&names), Arc::clone(&resolver_changed))),
             engines: Engines::of(engine.clone(), engine.clone()),
+            trust: Arc::default(),
             outlet: Outlet::new(SinkQueue::new("journal", 1024), [listener, ends.clone()]),
             ends,
             clock: Arc::new(clock),
@@ -205,6 +206,7 @@ fn server(address: &str) -> Server {
         samples_per_poll: 1,
         offset_warning: Duration::from_millis(25),
         offset_critical: Duration::from_millis(100),
+        nts: None,
         paused: false,
     }
 }

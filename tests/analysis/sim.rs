@@ -139,8 +139,7 @@ fn engines() -> [Arc<dyn ProbeEngine>; 2] {
 /// What both engines make of a server; they must agree.
 async fn probe(script: Script, timeout: Duration) -> [ProbeReport; 2] {
     let server = serve(script).await;
-    let query = Query { address: server.address(), timeout };
-    let [kernel, sntp] = engines().map(|engine| engine.probe(query));
+    let [kernel, sntp] = engines().map(|engine| engine.probe(Query::plain(server.address(), timeout)));
     let (kernel, sntp) = tokio::join!(kernel, sntp);
     [kernel, sntp]
 }

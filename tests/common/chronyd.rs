@@ -4,17 +4,26 @@
 #![allow(dead_code, reason = "each test uses the part that it needs")]
 
 use std::fmt::Write as _;
-use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use ntp_monitor_core::ntp::Packet;
 
+use super::authority::Authority;
+
 /// The package's, or the one that `scripts/install-dependencies.sh` takes out of the package.
 const PROGRAMS: [&str; 2] = ["/usr/sbin/chronyd", "/usr/local/sbin/chronyd"];
 const START_DEADLINE: Duration = Duration::from_secs(10);
 const START_ATTEMPTS: usize = 3;
+
+/// A chronyd that serves NTS.
+pub struct NtsServer {
+    pub chronyd: Chronyd,
+    /// Where it exchanges keys.
+    pub key_exchange: SocketAddr,
+}
 
 /// A running chronyd; killed and reaped when dropped, also when the test fails.
 pub struct Chronyd {
@@ -40,6 +49,26 @@ impl Chronyd {
         let mut enter = Command::new("nsenter");
         enter.args(["-t", &pid.to_string(), "-n", program()]);
         Self::spawn(enter, address, "local stratum 1")
+    }
+
+    /// Starts one that serves NTS too, with a certificate for `name`. Its key-exchange server is on another free port.
+    pub fn start_with_nts(ip: &str, name: &str, authority: &Authority) -> NtsServer {
+        let files = tempfile::tempdir().unwrap();
+        let (certificate, key) = authority.sign(name, 2020, 2120).write(files.path());
+        let ip: IpAddr = ip.parse().unwrap();
+        (0..START_ATTEMPTS)
+            .find_map(|_| {
+                let key_exchange = TcpListener::bind((ip, 0)).unwrap().local_addr().unwrap();
+                let mut source = String::from("local stratum 1\n");
+                writeln!(source, "ntsport {}\nntsprocesses 0", key_exchange.port()).unwrap();
+                writeln!(source, "ntsservercert {}\nntsserverkey {}", certificate.display(), key.display()).unwrap();
+                let chronyd = Self::try_start(ip, &source)?;
+                let is_up = TcpStream::connect(key_exchange).is_ok();
+                is_up.then_some(NtsServer { chronyd, key_exchange })
+            })
+            // chronyd has read the files.
+            .inspect(|_| drop(files))
+            .expect("chronyd serves key exchange on a free port")
     }
 
     fn start_with(ip: &str, source: &str) -> Self {

@@ -3,13 +3,18 @@
 // A failed unwrap is a failed test; no test uses all of this; and what a test says of itself goes to its stderr.
 #![allow(clippy::unwrap_used, clippy::print_stderr, dead_code)]
 
+pub mod authority;
 pub mod chronyd;
 pub mod faketime;
 pub mod grafana;
 pub mod http;
 pub mod influxdb;
 pub mod monitor;
+pub mod nats;
+pub mod ntpd;
+pub mod ntske;
 pub mod prometheus;
+pub mod proxy;
 pub mod receiver;
 pub mod recorded;
 pub mod root;

@@ -64,18 +64,22 @@ def authenticate(server, session, envelope, mechanism, data):
     say({"login": good})
     return AuthResult(success=good, handled=good)
 
+def context():
+    made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    made.load_cert_chain(mode["cert"], mode["key"])
+    return made
+
 def server():
     more = {}
-    if "cert" in mode:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(mode["cert"], mode["key"])
-        more.update(tls_context=context, require_starttls=True)
+    if "cert" in mode and not mode.get("implicit"):
+        more.update(tls_context=context(), require_starttls=True)
     if "password" in mode:
         more.update(authenticator=authenticate, auth_required=True, auth_require_tls="cert" in mode)
     return Server(Handler(), hostname="localhost", **more)
 
 async def main():
-    listening = await asyncio.get_running_loop().create_server(server, "127.0.0.1", 0)
+    listening = await asyncio.get_running_loop().create_server(
+        server, "127.0.0.1", 0, ssl=context() if mode.get("implicit") else None)
     say({"port": listening.sockets[0].getsockname()[1]})
     await listening.serve_forever()
 

@@ -308,6 +308,7 @@ fn measured(wall_ns: i64) -> Sample {
         lost: 0,
         evidence: None,
         rejected: Vec::new(),
+        nts: None,
         rejected_count: 0,
     }
 }

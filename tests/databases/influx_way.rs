@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener};
 
-use crate::common::monitor::{Home, own};
+use crate::common::monitor::{Home, Monitor, own};
+use crate::common::proxy::Proxy;
 use crate::common::receiver::{Receiver, status};
 use crate::common::smtp;
 use ntp_monitor::config::{Environment, Influx, load};
@@ -52,6 +53,34 @@ async fn https_asks_the_proxy_to_connect_and_says_if_it_refuses() {
         let WriteOutcome::Retry { reason, .. } = write(&config).await else { panic!("taken") };
         assert!(reason.contains("proxy") && reason.contains(part), "{reason}");
         assert_eq!(proxy.seen()[0].line(), "CONNECT influx.invalid:443");
+    }
+}
+
+#[tokio::test]
+async fn https_goes_through_the_tunnel_of_the_proxy() {
+    let home = Home::with("");
+    let (certificate, mut monitor) = https(&home);
+    let proxy = Proxy::http(monitor.http());
+    let url = format!("http://me:hush@{}", proxy.address);
+    let settings = [("url", "https://localhost:8086"), ("proxy", &url), ("ca_file", &certificate)];
+    let WriteOutcome::Paused(reason) = write(&influx(&settings, &[])).await else { panic!("taken") };
+    assert!(reason.starts_with("401"), "the answer of the service behind the proxy: {reason}");
+    let asked = proxy.asked().remove(0);
+    assert!(asked.starts_with("CONNECT localhost:8086 HTTP/1.1\r\n"), "{asked}");
+    assert!(asked.to_lowercase().contains("proxy-authorization: basic bwu6ahvzaa=="), "{asked}");
+}
+
+#[tokio::test]
+async fn socks_proxy_connects_to_names_and_addresses() {
+    let database = Receiver::start(|_| status(204));
+    let proxy = Proxy::socks(database.address);
+    for (scheme, url, asked) in [
+        ("socks5h", "http://influx.invalid:8086", "me:hush@influx.invalid:8086"),
+        ("socks5", "http://192.0.2.1:8086", "me:hush@192.0.2.1:8086"),
+    ] {
+        let named = format!("{scheme}://me:hush@{}", proxy.address);
+        assert_eq!(write(&influx(&[("url", url), ("proxy", &named)], &[])).await, WriteOutcome::Done, "{scheme}");
+        assert_eq!(proxy.asked().last().unwrap(), asked);
     }
 }
 
@@ -119,14 +148,18 @@ fn plain_http() -> SocketAddr {
     address
 }
 
-/// The service itself serves HTTPS here.
-#[tokio::test]
-async fn fault_of_a_certificate_names_the_key_that_helps() {
-    let home = Home::with("");
+/// A service that serves HTTPS, and the file of its certificate, which is for localhost and 127.0.0.1.
+fn https(home: &Home) -> (String, Monitor) {
     let (certificate, key) = smtp::certificate(home.path());
     let tls = format!("[http.tls]\ncertificate = {certificate:?}\nkey = {key:?}\n");
     home.configure(&format!("enabled = false\n{tls}{}", own("a", "127.0.0.1:9".parse().unwrap())));
-    let mut monitor = home.start();
+    (certificate.into_os_string().into_string().unwrap(), home.start())
+}
+
+#[tokio::test]
+async fn fault_of_a_certificate_names_the_key_that_helps() {
+    let home = Home::with("");
+    let (certificate, mut monitor) = https(&home);
     let url = format!("https://{}", monitor.http());
     let reason = async |settings: &[(&str, &str)]| match write(&influx(settings, &[])).await {
         WriteOutcome::Paused(reason) | WriteOutcome::Retry { reason, .. } => reason,
@@ -134,10 +167,10 @@ async fn fault_of_a_certificate_names_the_key_that_helps() {
     };
     let unknown = reason(&[("url", &url)]).await;
     assert!(unknown.contains("not trusted") && unknown.contains("set ca_file"), "{unknown}");
-    let trusted = reason(&[("url", &url), ("ca_file", certificate.to_str().unwrap())]).await;
+    let trusted = reason(&[("url", &url), ("ca_file", &certificate)]).await;
     assert!(trusted.starts_with("401"), "{trusted}");
     let other_name = url.replace("127.0.0.1", "[::ffff:127.0.0.1]");
-    let wrong_name = reason(&[("url", &other_name), ("ca_file", certificate.to_str().unwrap())]).await;
+    let wrong_name = reason(&[("url", &other_name), ("ca_file", &certificate)]).await;
     assert!(wrong_name.contains("another name"), "{wrong_name}");
     let not_tls = reason(&[("url", &format!("https://{}", plain_http()))]).await;
     assert!(not_tls.contains("does not speak TLS"), "{not_tls}");

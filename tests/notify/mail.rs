@@ -48,6 +48,35 @@ async fn mail_goes_to_everybody_as_text_and_html_over_starttls_with_a_login() {
 }
 
 #[tokio::test]
+async fn mail_goes_over_tls_from_the_first_byte_to_a_trusted_server_only() {
+    let dir = tempfile::tempdir().unwrap();
+    let files = certificate(dir.path());
+    let Some(mail) = Mail::start(&with_tls(json!({ "implicit": true }), &files)) else { return };
+    let keys = format!("tls = \"tls\"\nca_file = {:?}\n", files.0);
+    attempt(&with_seconds(one(&mail_config(&mail, &keys))), &news("k", "offset")).await.unwrap();
+    assert_eq!(mail.first()["to"], json!(["ops@example.net", "boss@example.net"]));
+    let stranger = one(&mail_config(&mail, "tls = \"tls\"\n"));
+    let failure = attempt(&with_seconds(stranger), &news("k", "o")).await.unwrap_err();
+    assert_eq!((failure.retry, mail.taken().len()), (Retry::Paused, 1), "{failure}");
+}
+
+#[tokio::test]
+async fn endless_reply_of_a_mail_server_is_cut_off() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        while std::io::Write::write_all(&mut stream, &[b'2'; 4096]).is_ok() {}
+    });
+    let keys = format!(
+        "type = \"email\"\nhost = \"127.0.0.1\"\nport = {port}\nfrom = \"a@example.net\"\nto = [\"b@example.net\"]\n\
+         tls = \"none\"\n"
+    );
+    let failure = attempt(&with_seconds(one(&keys)), &news("k", "offset")).await.unwrap_err();
+    assert!(failure.why.contains("more than a megabyte"), "{failure}");
+}
+
+#[tokio::test]
 async fn mail_is_not_sent_in_the_clear_where_starttls_is_wanted() {
     let Some(mail) = Mail::start(&json!({})) else { return };
     let failure = attempt(&with_seconds(one(&mail_config(&mail, ""))), &news("k", "offset")).await.unwrap_err();

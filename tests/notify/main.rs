@@ -22,7 +22,7 @@ use ntp_monitor::report::message::{Picture, Report};
 use ntp_monitor::sinks::influx::Pacing;
 use ntp_monitor::sinks::queue::SinkQueue;
 use ntp_monitor::sinks::worker;
-use ntp_monitor::store::{Options, Store, StoreHandle};
+use ntp_monitor::store::{AlertRecord, Options, Store, StoreHandle};
 use ntp_monitor_core::alert::notification::{Instance, Notification, Severity, Status};
 use ntp_monitor_core::health::notifiers::NotifierHealth;
 use serde_json::{Value, json};
@@ -118,6 +118,12 @@ fn open(path: &Path) -> Store {
     store
 }
 
+/// Queues a notification as the alerter does.
+async fn put(store: &StoreHandle, notifier: &str, news: Notification) {
+    let notifications = vec![(notifier.to_owned(), news)];
+    store.record_alerts(AlertRecord { notifications, ..AlertRecord::default() }).await.unwrap();
+}
+
 fn kept() -> Kept {
     let dir = tempfile::tempdir().unwrap();
     let store = open(&dir.path().join("s.db"));
@@ -126,7 +132,7 @@ fn kept() -> Kept {
 
 impl Kept {
     async fn put(&self, notifier: &str, news: Notification) {
-        self.handle.queue_notification(notifier, news).await.unwrap();
+        put(&self.handle, notifier, news).await;
     }
 
     fn waiting(&self, notifier: &str) -> u64 {

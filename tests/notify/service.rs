@@ -65,8 +65,8 @@ fn fill(store: &Path, alerts: usize) {
     let store = open(path);
     runtime.block_on(async {
         for n in 0..alerts {
-            store.handle().queue_notification("chat", news(&format!("f{n}"), "offset")).await.unwrap();
-            store.handle().queue_notification("chat", resolved(&format!("r{n}"), "offset")).await.unwrap();
+            put(&store.handle(), "chat", news(&format!("f{n}"), "offset")).await;
+            put(&store.handle(), "chat", resolved(&format!("r{n}"), "offset")).await;
         }
     });
     store.handle().writer().drain(Instant::now() + PATIENCE).recv().unwrap();

@@ -56,6 +56,7 @@ fn setup_goes_into_a_directory_of_its_own_and_a_dry_run_nowhere() {
     let base = ["--prefix", "/usr", "--binary", PROGRAM, "--destdir", dir.path().to_str().unwrap()];
     let dry = setup(&[&base[..], &["--dry-run"]].concat());
     assert!(dry.status.success() && text(&dry.stdout).contains("would run: install"), "{dry:?}");
+    assert!(text(&dry.stderr).contains("nothing was changed") && !text(&dry.stderr).contains("done;"), "{dry:?}");
     assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
 
     let done = setup(&base);

@@ -315,6 +315,35 @@ async fn the_own_clock_has_a_history_of_points_or_of_steps() {
 }
 
 #[actix_rt::test]
+async fn history_of_several_servers_comes_in_columns() {
+    let running = three().await;
+    let polled = |answer: &Answer| answer.json()["series"][0]["time"].as_array().is_some_and(|times| times.len() > 5);
+    let body = running.get_until("/api/v1/history?id=alpha&id=silent&from=-5m", polled).await.json();
+    assert_eq!(keys(&body), ["from", "to", "left_out", "series"]);
+    let ids: Vec<_> = body["series"].as_array().unwrap().iter().map(|series| series["id"].clone()).collect();
+    assert_eq!(ids, ["alpha", "silent"]);
+    let alpha = &body["series"][0];
+    for column in ["polls", "samples", "offset_s", "offset_min_s", "root_distance_s", "delay_s", "jitter_s", "score"] {
+        let lengths = [column, "time"].map(|name| alpha[name].as_array().map(Vec::len));
+        assert!(lengths[0].is_some() && lengths[0] == lengths[1], "{column}: {alpha}");
+    }
+    assert!(alpha["step_s"].is_null() && alpha["began"].is_string() && alpha["offset_s"][0].is_f64(), "{alpha}");
+    assert_eq!((&body["series"][1]["offset_s"][0], &body["series"][1]["samples"][0]), (&json!(null), &json!(0)));
+    let days = running.get("/api/v1/history?from=-9d&step=1d&of=offset&limit=1").await.json();
+    assert_eq!(days["series"][0]["step_s"], json!(86_400));
+    assert!(days["left_out"].as_u64() > Some(0) && days["series"].as_array().unwrap().len() == 1, "{days}");
+    assert!(days["series"][0]["delay_s"].is_null() && days["series"][0]["time"].as_array().unwrap().len() <= 2);
+    assert_eq!(running.get("/api/v1/history?tag=no:such").await.json()["series"], json!([]));
+    for bad in ["points=9", "points=many", "of=colour", "limit=0", "step=1s&from=-1d", "from=now", "ids=alpha"] {
+        assert_problem(&running.get(&format!("/api/v1/history?{bad}")).await, 400);
+    }
+    assert_problem(&running.get("/api/v1/history?id=nobody").await, 404);
+    let known = running.get("/api/v1/history?id=nobody&id=alpha&of=score").await.json();
+    assert_eq!((known["series"].as_array().unwrap().len(), &known["series"][0]["id"]), (1, &json!("alpha")));
+    running.stop().await;
+}
+
+#[actix_rt::test]
 async fn statistics_stability_and_evidence_are_per_series() {
     let running = three().await;
     let enough = |answer: &Answer| answer.json()["series"][0]["stats"]["n"].as_u64() >= Some(12);
@@ -324,10 +353,15 @@ async fn statistics_stability_and_evidence_are_per_series() {
         assert_eq!(keys(&body), ["window", "from", "to", "series"]);
         let series = &body["series"][0];
         assert_eq!(keys(series), ["name", "address", "stats", "histogram"]);
-        let counted: u64 = series["histogram"]["counts"].as_array().unwrap().iter().map(|n| n.as_u64().unwrap()).sum();
-        assert_eq!(counted, series["stats"]["n"].as_u64().unwrap());
+        let histogram = &series["histogram"];
+        let counted: u64 = histogram["counts"].as_array().unwrap().iter().map(|n| n.as_u64().unwrap()).sum();
+        let outside = histogram["below"].as_u64().unwrap() + histogram["above"].as_u64().unwrap();
+        assert_eq!(counted + outside, series["stats"]["n"].as_u64().unwrap());
     }
     assert_problem(&running.get("/api/v1/servers/alpha/stats?window=1d").await, 400);
+    assert_problem(&running.get("/api/v1/servers/alpha/stats?window=1h&from=-1h").await, 400);
+    let span = running.get("/api/v1/servers/alpha/stats?from=-30m").await.json();
+    assert!(span["window"].is_null() && span["series"][0]["stats"]["n"].as_u64() >= Some(12), "{span}");
     let body = running.get("/api/v1/servers/alpha/stability?taus=0.1,0.2").await.json();
     assert_eq!(keys(&body["series"][0]), ["name", "address", "stability", "reason"]);
     assert!(body["series"][0]["stability"]["oadev"][0].as_f64().unwrap() > 0.0, "{body}");

@@ -10,10 +10,12 @@ use clap::{CommandFactory, Parser};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use ntp_monitor::cli::check::{self, CheckArgs};
+use ntp_monitor::cli::clock::{self, ClockArgs};
 use ntp_monitor::cli::measure::Tools;
 use ntp_monitor::cli::query::{self, QueryArgs};
 use ntp_monitor::cli::table::Terminal;
-use ntp_monitor::config::{EngineChoice, Family};
+use ntp_monitor::cli::watch;
+use ntp_monitor::config::{EngineChoice, Family, Inputs};
 use ntp_monitor::probe::resolve::{Address, Resolution, Resolve, ResolveError};
 use ntp_monitor::probe::{Engines, ProbeEngine, ProbeFuture, ProbeReport, Query};
 use ntp_monitor::sim::{Header, ReplyKind, Script, ScriptedServer};
@@ -25,6 +27,7 @@ use tokio::time::Instant;
 enum Line {
     Query(QueryArgs),
     Check(CheckArgs),
+    Clock(ClockArgs),
 }
 
 /// An engine whose answers are made up, by address; it remembers when it was asked.
@@ -37,16 +40,29 @@ struct Canned {
 #[derive(Clone)]
 enum Answer {
     Offset(f64),
+    /// An offset, so many times, and then the wish not to be asked any more.
+    OffsetUntil(usize),
     Fails(Outcome),
     Hangs,
     Panics,
+}
+
+impl Canned {
+    /// When `server` was asked.
+    fn times(&self, server: IpAddr) -> Vec<Instant> {
+        self.asked.lock().unwrap().iter().filter(|(who, _)| *who == server).map(|(_, at)| *at).collect()
+    }
 }
 
 impl ProbeEngine for Canned {
     fn probe(&self, query: Query) -> ProbeFuture {
         let ip = query.address.ip();
         self.asked.lock().unwrap().push((ip, Instant::now()));
-        let answer = self.answers[&ip].clone();
+        let answer = match self.answers[&ip].clone() {
+            Answer::OffsetUntil(times) if self.times(ip).len() > times => Answer::Fails(Outcome::Kiss(KissCode::DENY)),
+            Answer::OffsetUntil(_) => Answer::Offset(0.001),
+            answer => answer,
+        };
         Box::pin(async move {
             match answer {
                 Answer::Offset(offset_s) => {
@@ -54,6 +70,7 @@ impl ProbeEngine for Canned {
                     ProbeReport { measure, ..ProbeReport::failed(ntp_monitor::clock::now(), Outcome::Sample) }
                 }
                 Answer::Fails(outcome) => ProbeReport::failed(ntp_monitor::clock::now(), outcome),
+                Answer::OffsetUntil(_) => unreachable!("it is one of the others by now"),
                 Answer::Hangs => std::future::pending().await,
                 Answer::Panics => panic!("made up"),
             }
@@ -101,8 +118,12 @@ async fn run_with(line: &str, engine: Arc<dyn ProbeEngine>) -> (String, u8) {
     let tools = Tools { engine, resolver: Arc::new(Names) };
     let mut out = Vec::new();
     let status = match Line::parse_from(std::iter::once("x").chain(line.split_whitespace())) {
+        Line::Query(args) if args.watch.is_some() => {
+            watch::run(&args, args.watch.unwrap(), &tools, Terminal::default(), &mut out).await.unwrap()
+        }
         Line::Query(args) => query::run(&args, &tools, Terminal::default(), &mut out).await.unwrap(),
         Line::Check(args) => check::run(&args, &tools, &mut out).await.unwrap(),
+        Line::Clock(args) => clock::run(&args, &Inputs::default(), &tools, &mut out).await.unwrap(),
     };
     (String::from_utf8(out).unwrap(), status)
 }
@@ -133,9 +154,8 @@ async fn servers_are_asked_at_once_but_each_only_every_two_seconds() {
     // The pool's first address is asked under two names.
     run("query -n 3 -i 1ms pool 192.0.2.1 192.0.2.2", &engine).await;
     assert!(start.elapsed() < Duration::from_secs(20), "{:?}", start.elapsed());
-    let asked = engine.asked.lock().unwrap().clone();
     for (server, requests) in [(1, 6), (2, 3)] {
-        let times: Vec<Instant> = asked.iter().filter(|(who, _)| *who == ip(server)).map(|(_, at)| *at).collect();
+        let times = engine.times(ip(server));
         assert_eq!(times.len(), requests);
         assert!(times.windows(2).all(|pair| pair[1] - pair[0] >= Duration::from_secs(2)), "{times:?}");
     }
@@ -147,6 +167,36 @@ async fn a_kiss_ends_the_requests_to_that_server() {
     let (text, status) = run("query -n 5 192.0.2.1", &engine).await;
     assert_eq!((engine.asked.lock().unwrap().len(), status), (1, 1));
     assert!(text.contains("kiss RATE") && text.contains("ask less often"), "{text}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn watch_keeps_the_floor_and_ends_when_all_refuse() {
+    let engine = engine(&[(1, Answer::OffsetUntil(5)), (2, Answer::OffsetUntil(2))]);
+    let (text, status) = run("query --watch=3s 192.0.2.1 192.0.2.2", &engine).await;
+    assert_eq!((engine.times(ip(1)).len(), engine.times(ip(2)).len(), status), (6, 3, 1));
+    let times = engine.times(ip(1));
+    assert!(times.windows(2).all(|pair| pair[1] - pair[0] >= Duration::from_secs(16)), "{times:?}");
+    assert_eq!(text.lines().filter(|line| line.contains(" 192.0.2.1 ok +1.00 ms")).count(), 5, "{text}");
+    assert!(text.ends_with("Every server has asked not to be asked any more.\n"), "{text}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn clock_is_judged_by_the_servers_that_are_named() {
+    let engine = engine(&[(1, Answer::Offset(0.3)), (2, Answer::Offset(0.301)), (3, Answer::Fails(Outcome::Timeout))]);
+    for (line, begins, expected) in [
+        ("clock 192.0.2.1 192.0.2.2 192.0.2.3", "wrong by more than 100 ms: local clock is 300 ms slow", 1),
+        ("clock --within 1s 192.0.2.1 192.0.2.2", "right within 1.00 s: local clock is 300 ms slow", 0),
+        ("clock 192.0.2.1", "cannot be determined: ", 3),
+        ("clock 192.0.2.3", "cannot be determined: no server gave a time (1 asked)", 3),
+    ] {
+        let (text, status) = run(line, &engine).await;
+        assert!(text.starts_with(begins) && text.lines().count() == 1, "{text}");
+        assert_eq!(status, expected, "{text}");
+    }
+    let (text, _) = run("clock --json 192.0.2.1 192.0.2.2", &engine).await;
+    let json: serde_json::Value = serde_json::from_str(&text).unwrap();
+    assert_eq!((json["state"].as_str(), json["source"].as_str()), (Some("wrong"), Some("query")));
+    assert!((json["low_s"].as_f64().unwrap() - 0.295).abs() < 1e-9, "{text}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -201,7 +251,8 @@ fn help_shows_examples_and_what_the_command_is_for() {
     let mut command = Line::command();
     for (name, purpose, example) in [
         ("query", "Measure servers now", "ntp-monitor query time.example.net"),
-        ("check", "Monitoring plugin", "ntp-monitor check time.example.net"),
+        ("clock", "Say whether the clock of this host is right", "ntp-monitor clock --within 1ms"),
+        ("check", "Monitoring plugin", "ntp-monitor check -H time.example.net"),
     ] {
         let help = command.find_subcommand_mut(name).unwrap().render_long_help().to_string();
         assert!(help.starts_with(purpose) && help.contains(example), "{help}");

@@ -10,7 +10,7 @@ use crate::common::monitor::{program, run, text};
 use crate::common::service::Running;
 use crate::common::stored::{self, forget_samples, options, store, week};
 use ntp_monitor::history::span::Span;
-use ntp_monitor::history::survey::{Wish, survey};
+use ntp_monitor::history::survey::{Request, survey};
 use ntp_monitor::report::make::make;
 use ntp_monitor::report::material::Order;
 use ntp_monitor::sim::Script;
@@ -106,7 +106,7 @@ fn five() -> Vec<Sample> {
 }
 
 #[test]
-fn stats_are_what_a_person_works_out_by_hand() {
+fn stats_of_five_samples_are_exact() {
     let (_dir, path) = small(five());
     let found: Value = serde_json::from_str(&told(&path, &[&["stats", "--json"], &DAY[..]].concat())).unwrap();
     let a = &found["servers"]["a"];
@@ -121,7 +121,7 @@ fn stats_are_what_a_person_works_out_by_hand() {
 }
 
 #[test]
-fn stats_tell_what_replay_tells_of_the_same_samples() {
+fn stats_and_replay_agree_on_the_same_samples() {
     let (_dir, path) = &a_week();
     let export = tempfile::tempdir().unwrap();
     let file = export.path().join("week.csv.gz");
@@ -132,7 +132,9 @@ fn stats_tell_what_replay_tells_of_the_same_samples() {
     assert_eq!(found["verdicts"], replayed["verdicts"]);
     for (name, expected) in replayed["servers"].as_object().unwrap() {
         let mut got = found["servers"][name].clone();
-        got.as_object_mut().unwrap().remove("from");
+        for key in ["from", "standing"] {
+            got.as_object_mut().unwrap().remove(key);
+        }
         assert_eq!(&got, expected, "{name}");
     }
     let sentences = |events: &Value| -> Vec<Value> {
@@ -142,7 +144,7 @@ fn stats_tell_what_replay_tells_of_the_same_samples() {
 }
 
 #[test]
-fn rollups_tell_the_same_within_what_they_promise_and_say_that_they_do() {
+fn rollup_figures_agree_with_samples_within_their_accuracy() {
     let (_dir, path) = &a_week();
     let dir = tempfile::tempdir().unwrap();
     let rolled = store(options(dir.path()), week().samples());
@@ -172,7 +174,7 @@ fn rollups_tell_the_same_within_what_they_promise_and_say_that_they_do() {
 }
 
 #[test]
-fn an_export_comes_back_to_the_bit_and_lines_are_one_a_poll() {
+fn export_is_lossless_with_one_line_a_poll() {
     let (_dir, path) = &a_week();
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("all.csv");
@@ -200,7 +202,7 @@ fn an_export_comes_back_to_the_bit_and_lines_are_one_a_poll() {
 }
 
 #[test]
-fn a_reader_that_closes_an_export_early_is_no_error() {
+fn export_to_a_closed_pipe_is_no_error() {
     let (dir, path) = &a_week();
     let mut child = program(dir.path())
         .args(["export", "--store", path.to_str().unwrap()])
@@ -215,7 +217,7 @@ fn a_reader_that_closes_an_export_early_is_no_error() {
 }
 
 #[test]
-fn every_picture_is_sound_xml_and_shows_what_it_is_about() {
+fn every_chart_is_valid_xml_with_its_labels() {
     let (_dir, path) = &a_week();
     let marks = [
         (
@@ -250,7 +252,7 @@ fn every_picture_is_sound_xml_and_shows_what_it_is_about() {
 }
 
 #[test]
-fn nothing_one_sample_failures_only_and_a_century_have_pictures_and_answers() {
+fn sparse_stores_and_long_spans_have_charts_and_answers() {
     let (_a, empty) = small([]);
     let (_b, one) = small([measured("a", 0, 1e-3, 0.02)]);
     let (_c, dead) = small((0..100).map(|n| failed("a", n)));
@@ -266,7 +268,7 @@ fn nothing_one_sample_failures_only_and_a_century_have_pictures_and_answers() {
     }
     for path in [&one, &dead] {
         assert!(told(path, &[&["report"], &DAY[..]].concat()).contains("</html>"));
-        assert!(told(path, &["stats", "--since", "36500d"]).contains("2026-11-01 00:00 UTC to"));
+        assert!(told(path, &["stats", "--since", "36500d"]).contains("Monitored for"));
         assert!(told(path, &["plot", "offset", "--since", "36500d"]).contains("</svg>"));
     }
     assert!(told(&dead, &[&["stats"], &DAY[..]].concat()).contains("100.00 %"));
@@ -275,7 +277,7 @@ fn nothing_one_sample_failures_only_and_a_century_have_pictures_and_answers() {
 }
 
 #[test]
-fn an_unknown_server_an_unwritable_file_and_a_wrong_store_are_said_plainly() {
+fn unknown_server_bad_file_and_wrong_store_are_plain_errors() {
     let (dir, path) = small(five());
     for command in [&["stats"][..], &["export"], &["report"], &["plot", "offset"]] {
         let said = complaint(&path, &[command, &["--server", "nix"]].concat());
@@ -294,7 +296,7 @@ fn an_unknown_server_an_unwritable_file_and_a_wrong_store_are_said_plainly() {
 }
 
 #[test]
-fn a_name_with_markup_is_text_everywhere() {
+fn markup_in_a_name_is_escaped_everywhere() {
     let name = "<script>alert('x')</script>&\"\u{1b}[2J";
     let (_dir, path) = small((0..120).map(|n| measured(name, n, 1e-3, 0.02)));
     for kind in KINDS {
@@ -360,7 +362,7 @@ fn with_alerts(dir: &Path, world: &ntp_monitor_core::world::World) {
 }
 
 #[test]
-fn a_report_lists_the_alerts_of_its_span_with_their_servers_beginnings_and_ends() {
+fn report_lists_the_alerts_of_its_span() {
     let dir = tempfile::tempdir().unwrap();
     let world = week();
     let path = store(options(dir.path()), world.samples());
@@ -383,7 +385,7 @@ fn a_report_lists_the_alerts_of_its_span_with_their_servers_beginnings_and_ends(
 }
 
 #[test]
-fn the_mail_has_a_picture_for_every_reference_and_no_svg() {
+fn mail_has_an_image_for_every_reference_and_no_svg() {
     let (_dir, path) = &a_week();
     let reader = Reader::open(path).unwrap();
     let span = Span { from_ns: 1_771_977_600 * S, to_ns: 1_772_668_800 * S };
@@ -413,19 +415,95 @@ fn report_has_its_times_in_the_configured_zone() {
     }
 }
 
+/// An hour of three servers that agree, one that is 40 ms off, and one that is never synchronised.
+fn hour_of_five() -> Vec<Sample> {
+    let polls = |minute: i64| {
+        let good = ["a", "b", "c"].map(|name| measured(name, minute, 1e-4, 0.004));
+        let address = |n: u8| Some(format!("192.0.2.{n}:123").parse().unwrap());
+        let good = good.into_iter().zip(2..).map(move |(sample, n)| Sample { address: address(n), ..sample });
+        let wrong = Sample { address: address(6), ..measured("wrong", minute, 0.04, 0.004) };
+        let unset = Sample { outcome: Outcome::Unsynchronised(None), lost: 0, ..failed("unset", minute) };
+        good.chain([wrong, Sample { address: address(7), ..unset }]).collect::<Vec<_>>()
+    };
+    (0..60).flat_map(polls).collect()
+}
+
 #[test]
-fn one_server_alone_is_judged_with_all_of_them() {
+fn wrong_and_unsynchronised_servers_are_no_evidence() {
+    let (_dir, path) = small(hour_of_five());
+    let span = ["--from", "2026-11-01", "--to", "2026-11-01T01:00:00Z"];
+    let report = |form: &str| told(&path, &[&["report", "--format", form], &span[..]].concat());
+    let json: Value = serde_json::from_str(&report("json")).unwrap();
+    let standing = |name: &str| json["servers"][name]["standing"]["state"].as_str().unwrap().to_owned();
+    assert_eq!(["a", "wrong", "unset"].map(standing), ["not_found_wrong", "wrong", "unsynchronised"]);
+    let shares = &json["traceability"]["servers"]["wrong"];
+    assert!(shares["within"].as_f64() < Some(0.2) && shares["found_wrong"].as_f64() > Some(0.8), "{shares}");
+    assert_eq!(json["traceability"]["servers"]["unset"]["unshown"], 1.0);
+    assert!(json["traceability"]["majority"]["within"].as_f64() > Some(0.5), "three of five agree");
+    for form in ["html", "text", "csv"] {
+        let told = report(form);
+        assert!(told.contains("unsynchronised in all 60 polls, so it was not judged"), "{form}: {told}");
+        assert!(told.contains("proven") && !told.contains("not blamed"), "{form}: {told}");
+    }
+    let stats = told(&path, &[&["stats"], &span[..]].concat());
+    assert!(stats.contains("unset: unsynchronised in all 60 polls"), "{stats}");
+}
+
+#[test]
+fn unmonitored_days_are_reported() {
+    let (_dir, path) = small(hour_of_five());
+    let span = ["--from", "2026-10-05", "--to", "2026-11-01T01:00:00Z"];
+    let found: Value = serde_json::from_str(&told(&path, &[&["stats", "--json"], &span[..]].concat())).unwrap();
+    let coverage = |key: &str| found["coverage"][key].as_f64().unwrap();
+    assert_eq!((found["from"].as_str(), coverage("unmonitored_s")), (Some("2026-10-05T00:00:00Z"), 27.0 * 86_400.0));
+    assert_eq!((coverage("monitored_s"), coverage("future_s")), (3600.0, 0.0));
+    for form in ["html", "text"] {
+        let told = told(&path, &[&["report", "--format", form], &span[..]].concat());
+        assert!(told.contains("Monitored for 1 h of 27 d 1 h (0.15 %); no server was polled for 27 d (99.85 %)."));
+        assert!(told.contains("2026-10-05 00:00 UTC to 2026-11-01 01:00 UTC"), "{form}");
+        assert!(told.contains("99.85 %"), "{form}");
+    }
+}
+
+#[test]
+fn future_is_not_expected() {
+    let (_dir, path) = small(hour_of_five());
+    let reader = Reader::open(&path).unwrap();
+    let span = Span { from_ns: T0, to_ns: T0 + 20 * 3600 * S };
+    let request = Request { now_ns: T0 + 3600 * S, ..Request::default() };
+    let found = survey(&reader, span, &request, &mut |_, _| ()).unwrap();
+    assert_eq!((found.coverage.expected_s, found.coverage.unmonitored_s), (3600.0, 0.0));
+    assert_eq!(found.coverage.future_s, 19.0 * 3600.0);
+    let order = Order { span, servers: Vec::new(), limit_s: 0.1, vantage: None, zone: TimeZone::UTC };
+    let text = make(&reader, order, T0 + 3600 * S, &mut |_, _| ()).unwrap().text();
+    assert!(text.contains("Monitored for all of 1 h. 19 h of the period are in the future."), "{text}");
+    let said = complaint(&path, &["report", "--from", "2126-01-01", "--to", "2126-01-02"]);
+    assert!(said.contains("1 d of the period are in the future"), "{said}");
+}
+
+#[test]
+fn single_server_is_not_shown_right_by_a_majority() {
+    let (_dir, path) = small((0..120).map(|n| measured("a", n, 1e-4, 0.004)));
+    let span = ["--from", "2026-11-01", "--to", "2026-11-01T02:00:00Z"];
+    let text = told(&path, &[&["report", "--format", "text"], &span[..]].concat());
+    assert!(text.contains("not shown: a majority needs three servers"), "{text}");
+    assert!(text.contains("a: not judged") || text.contains("not judged: there was no majority"), "{text}");
+    assert!(text.contains("No clock was judged"), "{text}");
+}
+
+#[test]
+fn selected_server_is_judged_with_all_servers() {
     let (_dir, path) = &a_week();
     let reader = Reader::open(path).unwrap();
     let span = Span { from_ns: 0, to_ns: i64::MAX };
-    let wish = Wish { servers: vec!["ntp2".to_owned()], taus_s: None };
-    let found = survey(&reader, span, &wish, &mut |_, _| ()).unwrap();
+    let request = Request { servers: vec!["ntp2".to_owned()], taus_s: None, now_ns: T0 };
+    let found = survey(&reader, span, &request, &mut |_, _| ()).unwrap();
     assert_eq!(found.servers.keys().collect::<Vec<_>>(), ["ntp2"]);
     assert!(found.accuses("ntp2") && !found.accuses("ntp5"));
 }
 
 #[test]
-fn a_store_that_a_service_writes_is_read_all_the_same() {
+fn store_is_readable_while_a_service_writes() {
     let (_dir, path) = small(five());
     let held = ntp_monitor::store::Store::open(
         stored::options(path.parent().unwrap()),
@@ -436,7 +514,7 @@ fn a_store_that_a_service_writes_is_read_all_the_same() {
 }
 
 #[actix_rt::test]
-async fn the_api_lists_reports_shows_one_as_a_page_without_script_and_makes_one_for_who_may() {
+async fn api_lists_shows_and_makes_reports() {
     let hash: String = sha2::Sha256::digest(b"a token of ours").iter().map(|byte| format!("{byte:02x}")).collect();
     let tokens = json!([{ "name": "page", "role": "operate", "sha256": hash }]);
     let running = Running::start(&[("alpha", Script::good())], json!({ "http": { "tokens": tokens } })).await;

@@ -149,7 +149,7 @@ fn a_scheduled_report_reaches_each_receiver_once_across_failures_and_kills_and_w
 }
 
 #[test]
-fn who_takes_no_reports_cannot_be_named_for_them() {
+fn notifier_without_report_support_is_refused() {
     let home = Home::with("");
     home.configure(&format!(
         "{}[report]\nschedule = \"daily 00:00\"\nto = [\"pager\", \"dead-man\", \"hook\"]\n\

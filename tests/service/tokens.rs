@@ -56,6 +56,28 @@ fn write(home: &Home, roles: &[&str]) {
 }
 
 #[test]
+fn token_from_a_renewed_file_is_known_without_a_reload() {
+    let home = Home::with("");
+    let file = home.path().join("token");
+    std::fs::write(&file, "the first robot token\n").unwrap();
+    home.write(&format!(
+        "[monitor]\ndata_dir = {:?}\n[csv]\nenabled = false\n[http]\nlisten = \"127.0.0.1:0\"\n[[http.tokens]]\n\
+         name = \"robot\"\ntoken_file = {file:?}\n{}",
+        home.data(),
+        own("alpha", "127.0.0.1:9".parse().unwrap()),
+    ));
+    let mut monitor = home.start();
+    let client = Client::of(monitor.http());
+    let ask = |token: &str| client.get("/metrics", &[("Authorization", &format!("Bearer the {token} robot token"))]);
+    ask("first").is(200);
+    std::fs::write(&file, "the second robot token\n").unwrap();
+    ask("first").is(200);
+    ask("second").is(200);
+    ask("first").is(401);
+    monitor.logged("a file of [http] has changed");
+}
+
+#[test]
 fn wrong_tokens_are_counted_on_every_door_and_right_ones_pass() {
     let scene = Scene::open();
     let login = |token: &str| {

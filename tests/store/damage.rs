@@ -125,7 +125,7 @@ fn child_that_writes_until_it_is_killed() {
 }
 
 /// Ends the process also when the test fails.
-struct Killed(Child);
+pub struct Killed(pub Child);
 
 impl Drop for Killed {
     fn drop(&mut self) {

@@ -5,8 +5,10 @@
 
 mod damage;
 mod harm;
+mod packing;
 mod reading;
 mod rollups;
+mod traces;
 mod writing;
 
 use std::collections::BTreeMap;

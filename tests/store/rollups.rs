@@ -49,7 +49,7 @@ fn raw_samples_are_summed_up_before_they_are_deleted() {
     let mut writer = store.writer(None);
     writer.write(&series_of("a", T0, 10)).unwrap();
     catch_up(&mut writer, T0 + 145 * SECOND);
-    assert_eq!((all(&reader(&options), "a").len(), polls(&reader(&options))), (2, 10));
+    assert_eq!((all(&reader(&options), "a").len(), polls(&reader(&options))), (10, 10), "two are not too old");
     writer.write(&series_of("a", T0 + 160 * SECOND, 3)).unwrap();
     catch_up(&mut writer, T0 + 800 * SECOND);
     assert_eq!((all(&reader(&options), "a").len(), polls(&reader(&options))), (0, 13));

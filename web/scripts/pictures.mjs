@@ -67,6 +67,15 @@ async function pictures(browser, url) {
   } });
   await shoot(browser, "overview-phone", `${url}/#/`, { ready: row, look: PHONE });
   await shoot(browser, "server", `${url}/#/server/drifting?${span}`, { look: TALL });
+  await shoot(browser, "compare", `${url}/#/compare?${span}&centred=1`, { ready: async (page) => {
+    await page.locator(".scene a rect").first().waitFor();
+    await settled();
+  }, look: TALL });
+  await shoot(browser, "evidence", `${url}/#/server/spoofed?${span}`, { ready: async (page) => {
+    await page.locator(".packet-kind > summary").first().click();
+    await page.locator(".packet .packet > summary").first().click();
+    await page.locator(".packet-kind").first().evaluate((kind) => scrollTo(0, kind.getBoundingClientRect().top + scrollY - 120));
+  } });
   // It draws from the moment at which it is opened.
   await shoot(browser, "clock", `${url}/#/clock`, { ready: () => pause(40_000) });
   await shoot(browser, "service", `${url}/#/service`);

@@ -2,6 +2,7 @@
 import { useEffect, useRef } from "preact/hooks";
 import { Failure, Loading, Select, ToneIcon } from "./components/bits";
 import { Notices } from "./components/notices";
+import { openSearch, Search } from "./components/search";
 import { Gate, SignInDialog, Who } from "./components/sign-in";
 import { SEVERITIES } from "./format/words";
 import { firing, worst } from "./state/alerts";
@@ -15,7 +16,9 @@ import type { Unit } from "./format/units";
 import type { Tone } from "./format/words";
 import { AlertsView } from "./views/alerts/index";
 import { ClockView } from "./views/clock";
+import { CompareView } from "./views/compare/index";
 import { ConfigView } from "./views/config/index";
+import { FleetView } from "./views/fleet/index";
 import { Overview } from "./views/overview/index";
 import { ReportsView } from "./views/reports";
 import { ServerView } from "./views/server/index";
@@ -23,9 +26,11 @@ import { ServiceView } from "./views/service";
 
 const TABS: readonly { view: View; text: string }[] = [
   { view: "overview", text: "Overview" },
+  { view: "compare", text: "Compare" },
   { view: "clock", text: "Own clock" },
   { view: "alerts", text: "Alerts" },
   { view: "reports", text: "Reports" },
+  { view: "fleet", text: "Fleet" },
   { view: "service", text: "Service" },
   { view: "config", text: "Configuration" },
 ];
@@ -33,7 +38,7 @@ const TABS: readonly { view: View; text: string }[] = [
 const LINKS: Record<Link, { text: string; tone: Tone }> = {
   connecting: { text: "Connecting", tone: "idle" },
   stream: { text: "Live", tone: "good" },
-  polling: { text: "Every 5 s", tone: "good" },
+  polling: { text: "No live stream: read every 5 s", tone: "idle" },
   lost: { text: "Connection lost", tone: "bad" },
 };
 
@@ -54,13 +59,14 @@ export function App() {
     <>
       <a class="skip" href="#main" onClick={(event) => { event.preventDefault(); main.current?.focus(); }}>Skip to content</a>
       <Header view={view} />
-      <main id="main" ref={main} tabIndex={-1}>
+      <Notices />
+      <main id="main" ref={main} tabIndex={-1} class={link.value === "lost" ? "is-stale" : undefined}>
         {failure.value && picture.value && <Stale error={failure.value} />}
         {mayRead.value ? <Body view={view} /> : <Gate />}
       </main>
       <Footer />
+      <Search />
       <SignInDialog />
-      <Notices />
     </>
   );
 }
@@ -89,6 +95,7 @@ function Header({ view }: { view: View }) {
         ))}
       </nav>
       <span class="header-end">
+        {mayRead.value && <button type="button" class="small search-button" onClick={openSearch} aria-keyshortcuts="Control+K">Search <kbd>Ctrl K</kbd></button>}
         {mayRead.value && <span class="link-state" role="status"><ToneIcon tone={LINKS[link.value].tone} size={12} /> <span class="link-words">{LINKS[link.value].text}</span></span>}
         <Who />
       </span>
@@ -116,9 +123,11 @@ function Body({ view }: { view: View }) {
   switch (view) {
     case "overview": return <Overview picture={now} />;
     case "server": return <ServerView key={route.value.id} id={route.value.id} picture={now} />;
+    case "compare": return <CompareView picture={now} />;
     case "clock": return <ClockView picture={now} />;
     case "alerts": return <AlertsView part={route.value.id} />;
     case "reports": return <ReportsView />;
+    case "fleet": return <FleetView />;
     case "service": return <ServiceView health={now.health} />;
     case "config": return <ConfigView part={route.value.id} />;
   }

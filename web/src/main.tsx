@@ -5,6 +5,7 @@ import { App } from "./app";
 import { followAlerts, leaveAlerts } from "./state/alerts";
 import { follow, leave } from "./state/live";
 import { learnSession, mayRead } from "./state/session";
+import { forgetUptime } from "./state/uptime";
 import { showMark } from "./state/mark";
 import "./styles/tokens.css";
 import "./styles/base.css";
@@ -27,6 +28,7 @@ async function begin(root: HTMLElement): Promise<void> {
     } else {
       leave();
       leaveAlerts();
+      forgetUptime();
     }
   });
 }

@@ -4,10 +4,12 @@
 //! may depend on the wall clock being right. Each [`Stamp`] carries both clocks; a jump in their difference reveals a
 //! local clock step without asking any server.
 
+use serde::{Deserialize, Serialize};
+
 use std::time::Duration;
 
 /// One instant, read from four clocks of this machine at once.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Stamp {
     /// `CLOCK_REALTIME`: nanoseconds since 1970-01-01 UTC. This is the clock that is being monitored.
     pub wall_ns: i64,

@@ -3,6 +3,8 @@
 //! The whole program uses the same units and signs: an offset is in seconds and **positive when the server is ahead of
 //! this host** (theta in RFC 5905 §8); delays, dispersions and distances are in seconds and never negative.
 
+use serde::{Deserialize, Serialize};
+
 mod outcome;
 
 pub use outcome::Outcome;
@@ -14,9 +16,10 @@ use std::sync::Arc;
 
 use crate::clock::Stamp;
 use crate::ntp::{Check, CheckRow, Leap, NtpTimestamp, RefId};
+use crate::nts;
 
 /// The configured name and tags of a server, shared by all of its samples.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ServerIdent {
     /// Which vantage point asks; empty for this one.
     pub vantage: Arc<str>,
@@ -86,6 +89,8 @@ pub struct Sample {
     pub sent: u16,
     /// Requests of this poll without an accepted reply.
     pub lost: u16,
+    /// The state of NTS at the end of this poll, for a server that is configured for it.
+    pub nts: Option<Arc<nts::Status>>,
     /// Packet evidence of the reply that was used.
     pub evidence: Option<Arc<Evidence>>,
     /// Packet evidence of the replies that were rejected during this poll, oldest first. The list is bounded.
@@ -111,6 +116,7 @@ impl Sample {
             mode: Mode::Basic,
             sent: 0,
             lost: 0,
+            nts: None,
             evidence: None,
             rejected: Vec::new(),
             rejected_count: 0,

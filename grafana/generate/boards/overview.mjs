@@ -16,7 +16,8 @@ const now = [
     kind: 'stat', title: 'Verdict', w: 5, h: 4, unit: 'none', thresholds: PLAIN, mappings: VERDICTS,
     description:
       'Who is wrong, by the majority of the servers: consistent, undecidable (too few servers, or no majority), path ' +
-      '(a route delays one direction), server wrong, own clock wrong. A verdict is given only when it is proven.',
+      '(a route changed, a queue, or no answers), server wrong, own clock wrong. What is wrong can be proven by the error ' +
+      'ranges or inferred from movements; the sentence of the verdict says which.',
     queries: [{
       legend: 'verdict',
       prometheus: { expr: prom.verdictCode(), instant: true },
@@ -36,10 +37,10 @@ const now = [
   },
   {
     kind: 'stat', title: 'Own clock: proven error', w: 4, h: 4, unit: 's',
-    thresholds: steps([null, 'green'], [1e-9, 'orange'], [0.1, 'red']),
+    thresholds: steps([null, 'blue'], [1e-9, 'orange'], [0.1, 'red']),
     description:
       'The clock of this host is wrong by at least this much, if the majority of the servers is right. Zero when ' +
-      'nothing is proven. A magnitude: it has no sign.',
+      'nothing is proven, which does not mean that the clock is right. A magnitude: it has no sign.',
     queries: [{
       legend: 'at least',
       prometheus: { expr: prom.ofVantage('local_error_at_least_seconds'), instant: true },
@@ -47,8 +48,8 @@ const now = [
     }],
   },
   {
-    kind: 'stat', title: 'Accused servers', w: 3, h: 4, unit: 'none', thresholds: steps([null, 'green'], [1, 'red']),
-    description: 'How many servers, or the paths to them, the verdict blames.',
+    kind: 'stat', title: 'Accused servers', w: 3, h: 4, unit: 'none', thresholds: steps([null, 'blue'], [1, 'red']),
+    description: 'How many servers, or the paths to them, the verdict blames. Zero does not mean that all are right.',
     queries: [{
       legend: 'accused',
       prometheus: { expr: `sum(${prom.ofVantage('blamed')})`, instant: true },
@@ -159,7 +160,8 @@ const servers = [
     options: { justifyMode: 'center', textMode: 'value_and_name' },
     description:
       'The class of each server (the worst of its addresses): truechimer (its interval meets the majority), unknown ' +
-      '(nothing to compare), path accused, falseticker (proven wrong), unreachable (none of the last eight polls ' +
+      '(shown as not judged: no majority to compare with), suspected without proof or its path disturbed, falseticker ' +
+      '(proven wrong), unreachable (none of the last eight polls ' +
       'brought an offset).',
     queries: [{
       legend: '{{server}}',

@@ -106,7 +106,9 @@ impl<F: FnMut(&[String], &mut Value)> Walk<'_, F> {
     }
 
     fn element(&mut self, n: usize, table: &mut dyn TableLike, schema: Option<&Json>) {
-        let name = table.get("name").and_then(Item::as_str).map(str::to_owned);
+        // Where a name is masked, it identifies nothing.
+        let is_name_shown = schema.and_then(|schema| schema::child(schema, "name")).is_some();
+        let name = table.get("name").and_then(Item::as_str).filter(|_| is_name_shown).map(str::to_owned);
         // Quoted, so that no name is taken for a number.
         let label = name.map_or_else(|| n.to_string(), |name| format!("{name:?}"));
         self.labelled(label, |walk| walk.table(table, schema));
@@ -162,6 +164,12 @@ tags = { key = \"value\" }
         let changed = masked.replacen("token = \"********\"", "token = \"new\"", 1);
         let restored = restore(&changed, FILE).unwrap();
         assert!(restored.contains("token = \"new\" # do not tell") && !restored.contains("hunter2"), "{restored}");
+    }
+
+    #[test]
+    fn tables_of_an_unknown_section_are_restored_by_position() {
+        let old = "[[notifer]]\nname = \"a\"\nurl = \"hunter2\"\n[[notifer]]\nname = \"b\"\nurl = \"hunter3\"\n";
+        assert_eq!(restore(&mask(old).unwrap(), old).as_deref(), Ok(old));
     }
 
     #[test]

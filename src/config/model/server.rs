@@ -8,6 +8,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use ntp_monitor_core::nts::record::PORT as KEY_EXCHANGE_PORT;
 use ntp_monitor_core::sample::ServerIdent;
 
 #[derive(Debug, Clone, PartialEq)]
@@ -34,6 +35,8 @@ pub struct Server {
     pub offset_warning: Duration,
     /// |offset| from which it is critical.
     pub offset_critical: Duration,
+    /// How it is authenticated, if it is.
+    pub nts: Option<Nts>,
     /// Not polled for now, and no vote.
     pub paused: bool,
 }
@@ -68,6 +71,7 @@ impl Server {
             samples_per_poll: 1,
             offset_warning: Duration::from_millis(25),
             offset_critical: Duration::from_millis(100),
+            nts: None,
             paused: false,
         }
     }
@@ -88,6 +92,29 @@ impl fmt::Display for Host {
             Self::Address(ip) => ip.fmt(f),
             Self::Name(name) => name.fmt(f),
         }
+    }
+}
+
+/// `nts`, `nts_ke` and `nts_ca`.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Nts {
+    /// The key-exchange server and its TCP port; `None` for the server itself, at the usual port.
+    pub key_server: Option<(Host, u16)>,
+    /// Authorities to trust beside those of the system, in PEM.
+    pub ca_pem: Option<Arc<str>>,
+}
+
+impl Nts {
+    /// The host whose name the certificate must have, for a server at `host`.
+    #[must_use]
+    pub fn key_host<'a>(&'a self, host: &'a Host) -> &'a Host {
+        self.key_server.as_ref().map_or(host, |(host, _)| host)
+    }
+
+    /// The TCP port of the key-exchange server.
+    #[must_use]
+    pub fn key_port(&self) -> u16 {
+        self.key_server.as_ref().map_or(KEY_EXCHANGE_PORT, |(_, port)| *port)
     }
 }
 

@@ -31,7 +31,7 @@ pub(in crate::config) struct Notifier {
     /// Certificates (PEM) to trust in addition to those of the system.
     #[schemars(extend("examples" = ["/etc/ntp-monitor/ca.pem"]))]
     pub ca_file: Option<PathBuf>,
-    /// all but email: URL of an HTTP proxy, which may contain a user name and a password, or "environment" to use
+    /// all but email: URL of an HTTP or SOCKS proxy, which may contain a user name and a password, or "environment" to use
     /// HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY. Without this key no proxy is used.
     #[schemars(extend("examples" = ["http://proxy.example.net:3128"]))]
     pub proxy: Option<Secret>,

@@ -1,6 +1,8 @@
 //! Rules of `[http]`: who can reach it, and who may do what.
 
 use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
 
 use secrecy::ExposeSecret;
 use sha2::{Digest, Sha256};
@@ -8,8 +10,9 @@ use sha2::{Digest, Sha256};
 use super::{Rules, Surroundings, tls};
 use crate::config::fault::KeyPath;
 use crate::config::model::{Http, Token as HttpToken};
-use crate::config::named_file::{FileFault, read_value};
+use crate::config::named_file::{FileFault, read_value, resolve};
 use crate::config::{Network, raw};
+use crate::outbound::Hidden;
 
 pub(super) fn http(
     section: raw::Http,
@@ -97,29 +100,46 @@ fn tokens(sections: Vec<raw::Token>, rules: &mut Rules<'_>, surroundings: &Surro
         rules.plain(&section.name, &path.key("name"));
         let unique = tokens.iter().all(|known| known.name != section.name);
         rules.require(unique, &path.key("name"), || format!("{:?} is the name of another token too", section.name));
-        if let Some(sha256) = hash(&section, &path, rules, surroundings) {
-            tokens.push(HttpToken { name: section.name, role: section.role, sha256 });
+        if let Some((sha256, file)) = hash(&section, &path, rules, surroundings) {
+            tokens.push(HttpToken { name: section.name, role: section.role, sha256, file });
         }
     }
     tokens
 }
 
-/// The hash of a token, as given or of the token in a file. The reasons repeat neither.
-fn hash(section: &raw::Token, path: &KeyPath, rules: &mut Rules<'_>, around: &Surroundings<'_>) -> Option<[u8; 32]> {
-    /// A token that can be guessed is none.
-    const SHORTEST: usize = 16;
+/// A token that can be guessed is none.
+const SHORTEST: usize = 16;
+
+/// The hash of a token, as given or of the token in a file, and where that file is. The reasons repeat no token.
+fn hash(
+    section: &raw::Token,
+    path: &KeyPath,
+    rules: &mut Rules<'_>,
+    around: &Surroundings<'_>,
+) -> Option<([u8; 32], Option<Arc<Path>>)> {
     let wrong = FileFault::Wrong;
     let found = match (&section.sha256, &section.token_file) {
         (Some(hash), None) => from_hex(hash.0.expose_secret())
+            .map(|hash| (hash, None))
             .ok_or_else(|| ("sha256", wrong("must be the 64 hexadecimal digits that sha256sum prints".to_owned()))),
         (None, Some(file)) => match read_value(file, around) {
-            Ok(token) if token.expose().len() >= SHORTEST => Ok(Sha256::digest(token.expose().as_bytes()).into()),
-            Ok(_) => Err(("token_file", wrong(format!("holds a token of fewer than {SHORTEST} characters")))),
+            Ok(token) => hash_of(&token)
+                .map(|hash| (hash, Some(resolve(file, around).into())))
+                .ok_or_else(|| ("token_file", wrong(format!("holds a token of fewer than {SHORTEST} characters")))),
             Err(fault) => Err(("token_file", fault)),
         },
         _ => Err(("sha256", wrong("or token_file must be set, and not both".to_owned()))),
     };
     found.map_err(|(key, fault)| rules.refuse_file(&path.key(key), fault)).ok()
+}
+
+/// The hash of the token in a file, if there is one. Blocks.
+pub(in crate::config) fn hash_of_file(file: &Path) -> Option<[u8; 32]> {
+    hash_of(&Hidden::read(file).ok()?)
+}
+
+fn hash_of(token: &Hidden) -> Option<[u8; 32]> {
+    (token.expose().len() >= SHORTEST).then(|| Sha256::digest(token.expose().as_bytes()).into())
 }
 
 fn from_hex(text: &str) -> Option<[u8; 32]> {

@@ -1,6 +1,7 @@
 //! The rules that types cannot express, applied to decoded sections. Every broken rule is a fault; none ends the search.
 
 pub mod alerting;
+pub mod fleet;
 pub mod http;
 mod influx;
 mod leap;
@@ -10,7 +11,7 @@ mod outputs;
 mod report;
 mod secret;
 mod servers;
-mod tls;
+pub(super) mod tls;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -80,7 +81,7 @@ pub(super) fn validate(
     warnings: &mut Vec<String>,
 ) -> Option<Config> {
     let mut rules = Rules { tree, findings };
-    let servers = servers::servers(sections.servers, &mut rules);
+    let servers = servers::servers(sections.servers, &mut rules, surroundings);
     servers::warn_about_pools(&servers, warnings);
     let super::raw::Monitor { vantage, data_dir } = sections.monitor;
     let is_named = tree.source(&KeyPath::dotted("monitor.vantage")) != Source::Default;
@@ -100,6 +101,7 @@ pub(super) fn validate(
     let notifiers = notifier::notifiers(sections.notifiers, &mut rules, surroundings, warnings);
     let report = report::report(sections.report, &notifiers, &mut rules, warnings);
     alerting::receivers(&notifiers, &mut rules, alerts);
+    let fleet = fleet::fleet(sections.nats, sections.fleet, &monitor, &mut rules, surroundings);
     Some(Config {
         monitor,
         servers,
@@ -112,6 +114,7 @@ pub(super) fn validate(
         leap,
         notifiers,
         report,
+        fleet,
         shown: Arc::default(),
     })
 }

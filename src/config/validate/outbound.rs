@@ -18,6 +18,16 @@ pub(super) fn certificates(
     rules: &mut Rules<'_>,
     surroundings: &Surroundings<'_>,
 ) -> Option<String> {
+    pem_file(&table.key("ca_file"), file, rules, surroundings)
+}
+
+/// The certificates in the file that the key at `key` names, as PEM.
+pub(super) fn pem_file(
+    key: &KeyPath,
+    file: &Path,
+    rules: &mut Rules<'_>,
+    surroundings: &Surroundings<'_>,
+) -> Option<String> {
     let path = resolve(file, surroundings);
     let text = regular_file::read_text(&path, CERTIFICATES);
     let text = text.map_err(|why| FileFault::of(&path, &why, ""));
@@ -25,7 +35,7 @@ pub(super) fn certificates(
         Ok(_) => Ok(pem),
         Err(why) => Err(FileFault::Wrong(format!("{} {why}", path.display()))),
     });
-    found.map_err(|fault| rules.refuse_file(&table.key("ca_file"), fault)).ok()
+    found.map_err(|fault| rules.refuse_file(key, fault)).ok()
 }
 
 /// The proxy that `proxy` or `proxy_file` of a table names, if any.

@@ -1,13 +1,16 @@
 //! Rules of `[[server]]`: names, floors, time-outs, bursts, thresholds.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Rules;
+use super::outbound::pem_file;
+use super::{Rules, Surroundings};
 use crate::config::fault::{KeyPath, Source};
-use crate::config::model::{Host, Server};
+use crate::config::model::{EngineChoice, Host, Nts, Server};
 use crate::config::{address, is_of_one_host, raw};
+use ntp_monitor_core::nts::record::PORT as KEY_EXCHANGE_PORT;
 use ntp_monitor_core::sample::ServerIdent;
 
 /// Requests of a burst are this far apart.
@@ -17,9 +20,33 @@ const POOL_POLL: Duration = Duration::from_secs(900);
 /// Tags that every output writes itself.
 const OWN_TAGS: [&str; 3] = ["vantage", "server", "address"];
 
-pub(super) fn servers(sections: Vec<(usize, raw::Server)>, rules: &mut Rules<'_>) -> Vec<Arc<Server>> {
+/// The files of `nts_ca`, each read once however many servers name it. `None` for one that cannot be used.
+struct Authorities<'a> {
+    surroundings: &'a Surroundings<'a>,
+    read: HashMap<PathBuf, Option<Arc<str>>>,
+}
+
+impl Authorities<'_> {
+    fn get(&mut self, file: &Path, path: &KeyPath, rules: &mut Rules<'_>) -> Option<Arc<str>> {
+        if let Some(known) = self.read.get(file) {
+            return known.clone();
+        }
+        let pem = pem_file(path, file, rules, self.surroundings).map(Arc::from);
+        self.read.insert(file.to_owned(), pem.clone());
+        pem
+    }
+}
+
+pub(super) fn servers(
+    sections: Vec<(usize, raw::Server)>,
+    rules: &mut Rules<'_>,
+    surroundings: &Surroundings<'_>,
+) -> Vec<Arc<Server>> {
+    let mut authorities = Authorities { surroundings, read: HashMap::new() };
     let all = KeyPath::dotted("server");
-    if sections.is_empty() && rules.sound(&[&all]) && rules.tree.count(&all) == 0 {
+    // A hub of a fleet judges what others measure.
+    let is_hub = rules.tree.get(&KeyPath::dotted("fleet.role")).is_some_and(|role| role == "hub");
+    if sections.is_empty() && !is_hub && rules.sound(&[&all]) && rules.tree.count(&all) == 0 {
         let message =
             "there is no server to watch: add a [[server]] with an address, or set NTP_SERVER=time.example.net";
         rules.findings.add(rules.tree, &all, message);
@@ -27,7 +54,7 @@ pub(super) fn servers(sections: Vec<(usize, raw::Server)>, rules: &mut Rules<'_>
     let mut servers: Vec<(KeyPath, Arc<Server>)> = Vec::with_capacity(sections.len());
     for (index, section) in sections {
         let path = all.index(index);
-        if let Some(server) = server(section, &path, rules) {
+        if let Some(server) = server(section, &path, &mut authorities, rules) {
             servers.push((path, Arc::new(server)));
         }
     }
@@ -52,7 +79,12 @@ fn unique(servers: &[(KeyPath, Arc<Server>)], rules: &mut Rules<'_>) {
     }
 }
 
-fn server(section: raw::Server, path: &KeyPath, rules: &mut Rules<'_>) -> Option<Server> {
+fn server(
+    section: raw::Server,
+    path: &KeyPath,
+    authorities: &mut Authorities<'_>,
+    rules: &mut Rules<'_>,
+) -> Option<Server> {
     let address = path.key("address");
     let target = address::parse(&section.address);
     if let Err(why) = &target {
@@ -66,6 +98,7 @@ fn server(section: raw::Server, path: &KeyPath, rules: &mut Rules<'_>) -> Option
     let is_usable = target.is_ok();
     let (host, port) = target.unwrap_or((Host::Name("".into()), 0));
     let timeout = timeout(&section, path, rules);
+    let nts = nts(&section, path, authorities, rules);
     let server = Server {
         ident: Arc::new(ServerIdent { vantage: Arc::default(), name: section.name.into(), tags: section.tags }),
         host,
@@ -79,6 +112,7 @@ fn server(section: raw::Server, path: &KeyPath, rules: &mut Rules<'_>) -> Option
         samples_per_poll: section.samples_per_poll,
         offset_warning: section.offset_warning.0,
         offset_critical: section.offset_critical.0,
+        nts,
         paused: section.paused,
     };
     timing(&server, path, rules);
@@ -102,6 +136,23 @@ fn tags(tags: &BTreeMap<String, String>, path: &KeyPath, rules: &mut Rules<'_>) 
         rules.plain(key, &path);
         rules.plain(value, &path);
     }
+}
+
+/// The other keys of NTS are checked without `nts` too, so that it can be switched on later.
+fn nts(section: &raw::Server, path: &KeyPath, authorities: &mut Authorities<'_>, rules: &mut Rules<'_>) -> Option<Nts> {
+    let key_server = section.nts_ke.as_ref().map(|text| address::split(text));
+    let key_server = match key_server.transpose() {
+        Ok(found) => found.map(|(host, port)| (host, port.unwrap_or(KEY_EXCHANGE_PORT))),
+        Err(why) => {
+            rules.require(false, &path.key("nts_ke"), || why);
+            None
+        }
+    };
+    let file = section.nts_ca.as_ref();
+    let ca_pem = file.and_then(|file| authorities.get(file, &path.key("nts_ca"), rules));
+    let fits = !section.nts || section.engine == EngineChoice::Kernel;
+    rules.require(fits, &path.key("engine"), || "the portable engine does not support NTS (nts = true)".to_owned());
+    section.nts.then_some(Nts { key_server, ca_pem })
 }
 
 /// The default is meant for usual intervals; where one's own server is polled faster, it gives way.

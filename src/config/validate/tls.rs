@@ -1,6 +1,6 @@
 //! Rules of `[http.tls]`: the files are there, belong together, and the certificate is valid today.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -26,37 +26,42 @@ pub(super) fn tls(
     surroundings: &Surroundings<'_>,
     warnings: &mut Vec<String>,
 ) -> Option<Tls> {
-    let [certificate_path, key_path] = ["http.tls.certificate", "http.tls.key"].map(KeyPath::dotted);
-    let chain = chain(&resolve(&section.certificate, surroundings));
-    let key = key(&resolve(&section.key, surroundings));
-    let refuse = |rules: &mut Rules<'_>, path: &KeyPath, why: String| rules.require(false, path, || why);
-    let (chain, key) = match (chain, key) {
-        (Ok(chain), Ok(key)) => (chain, key),
-        (chain, key) => {
-            chain.err().into_iter().for_each(|fault| rules.refuse_file(&certificate_path, fault));
-            key.err().into_iter().for_each(|fault| rules.refuse_file(&key_path, fault));
-            return None;
-        }
-    };
-    warnings.extend(chain.first().and_then(|leaf| doubt(leaf, Timestamp::now())));
-    match CertifiedKey::from_der(chain, key, &ring::default_provider()) {
+    let files = [&section.certificate, &section.key].map(|file| resolve(file, surroundings));
+    match pair(&files) {
         Ok(pair) => {
+            warnings.extend(pair.cert.first().and_then(|leaf| doubt(leaf, Timestamp::now())));
             let (certificate, key) = (section.certificate.clone(), section.key.clone());
-            Some(Tls { certificate, key, pair: Arc::new(pair) })
+            Some(Tls { certificate, key, files, ends_unix_s: end(&pair), pair })
         }
-        Err(Error::InconsistentKeys(InconsistentKeys::KeyMismatch)) => {
-            refuse(rules, &key_path, format!("is not the key of the certificate in {}", section.certificate.display()));
-            None
-        }
-        Err(Error::InvalidCertificate(why)) => {
-            refuse(rules, &certificate_path, format!("holds a certificate that cannot be used: {why:?}"));
-            None
-        }
-        Err(why) => {
-            refuse(rules, &key_path, format!("holds a key that cannot be used: {why}"));
+        Err(faults) => {
+            for (path, fault) in ["http.tls.certificate", "http.tls.key"].map(KeyPath::dotted).iter().zip(faults) {
+                fault.into_iter().for_each(|fault| rules.refuse_file(path, fault));
+            }
             None
         }
     }
+}
+
+/// The certificate and its key in these files, or what is wrong with either. Blocks.
+pub(in crate::config) fn pair(files: &[PathBuf; 2]) -> Result<Arc<CertifiedKey>, [Option<FileFault>; 2]> {
+    let [certificate, _] = files;
+    let (chain, key) = match (chain(certificate), key(&files[1])) {
+        (Ok(chain), Ok(key)) => (chain, key),
+        (chain, key) => return Err([chain.err(), key.err()]),
+    };
+    let wrong = |why| Some(FileFault::Wrong(why));
+    CertifiedKey::from_der(chain, key, &ring::default_provider()).map(Arc::new).map_err(|why| match why {
+        Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => {
+            [None, wrong(format!("is not the key of the certificate in {}", certificate.display()))]
+        }
+        Error::InvalidCertificate(why) => [wrong(format!("holds a certificate that cannot be used: {why:?}")), None],
+        why => [None, wrong(format!("holds a key that cannot be used: {why}"))],
+    })
+}
+
+/// When a certificate expires, in Unix time.
+pub(in crate::config) fn end(pair: &CertifiedKey) -> Option<i64> {
+    certificate::validity(pair.cert.first()?).map(|(_, end)| end.as_second())
 }
 
 fn chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, FileFault> {

@@ -17,7 +17,7 @@ const SHORT: Duration = Duration::from_millis(150);
 const AMPLE: Duration = Duration::from_secs(2);
 
 async fn query(address: SocketAddr, timeout: Duration) -> ProbeReport {
-    KernelEngine::new().probe(Query { address, timeout }).await
+    KernelEngine::new().probe(Query::plain(address, timeout)).await
 }
 
 /// The engine's report about a server that answers one request with `script`.
@@ -211,7 +211,7 @@ async fn concurrent_queries_do_not_affect_each_other() {
     let servers: Vec<_> =
         (0..50).map(|_| Responder::start("127.0.0.1:0", |request| vec![answer(request).to_bytes().to_vec()])).collect();
     let engine = KernelEngine::new();
-    let queries = servers.iter().map(|server| engine.probe(Query { address: server.address, timeout: PATIENCE }));
+    let queries = servers.iter().map(|server| engine.probe(Query::plain(server.address, PATIENCE)));
     for report in join_all(queries).await {
         assert_eq!((report.outcome, report.timestamping), (Outcome::Sample, Some(Timestamping::Kernel)));
     }
@@ -251,7 +251,7 @@ async fn reply_through_another_socket_is_ignored() {
         }
     });
     loop {
-        let outcome = engine.probe(Query { address, timeout: AMPLE }).await.outcome;
+        let outcome = engine.probe(Query::plain(address, AMPLE)).await.outcome;
         if seen.recv().unwrap() == 2 {
             assert_eq!(outcome, Outcome::Timeout);
             return;
@@ -265,7 +265,7 @@ async fn refusals_amid_a_batch_concern_no_other_query() {
     let engine = with_one_socket();
     let servers: Vec<_> = (0..40).map(|_| good_server()).collect();
     let queries = servers.iter().flat_map(|server| [closed_port(), server.address]);
-    let reports = join_all(queries.map(|address| engine.probe(Query { address, timeout: PATIENCE }))).await;
+    let reports = join_all(queries.map(|address| engine.probe(Query::plain(address, PATIENCE)))).await;
     for pair in reports.chunks(2) {
         assert_eq!((&pair[0].outcome, &pair[1].outcome), (&Outcome::Refused, &Outcome::Sample));
         assert_eq!(pair[1].timestamping, Some(Timestamping::Kernel));
@@ -279,7 +279,7 @@ async fn local_faults_amid_a_batch_concern_no_other_query() {
     let servers: Vec<_> = (0..5).map(|_| good_server()).collect();
     let forbidden: SocketAddr = "255.255.255.255:123".parse().unwrap();
     let queries = servers.iter().flat_map(|server| [forbidden, server.address]);
-    let reports = join_all(queries.map(|address| engine.probe(Query { address, timeout: PATIENCE }))).await;
+    let reports = join_all(queries.map(|address| engine.probe(Query::plain(address, PATIENCE)))).await;
     for pair in reports.chunks(2) {
         assert!(matches!(pair[0].outcome, Outcome::Fault(_)), "{:?}", pair[0]);
         assert_eq!(pair[1].outcome, Outcome::Sample);
@@ -296,7 +296,7 @@ async fn kernel_without_numbered_requests_gives_the_same_results() {
         .map(|listen| Responder::start(listen, |request| vec![answer(request).to_bytes().to_vec()]))
         .collect();
     let queries = servers.iter().flat_map(|server| [server.address, closed_port()]);
-    let reports = join_all(queries.map(|address| engine.probe(Query { address, timeout: PATIENCE }))).await;
+    let reports = join_all(queries.map(|address| engine.probe(Query::plain(address, PATIENCE)))).await;
     for pair in reports.chunks(2) {
         assert_eq!((&pair[0].outcome, pair[0].timestamping), (&Outcome::Sample, Some(Timestamping::Kernel)));
         let measure = pair[0].measure.unwrap();
@@ -354,7 +354,7 @@ async fn query_in_flood(forge: fn(u64) -> u64) {
             }
         }
     });
-    let outcome = async |timeout| engine.probe(Query { address, timeout }).await.outcome;
+    let outcome = async |timeout| engine.probe(Query::plain(address, timeout)).await.outcome;
     assert_eq!(outcome(PATIENCE).await, Outcome::Sample);
     let (client, request) = seen.recv().unwrap();
     let flood = Flood::start(client, forge(request.transmit.0));
@@ -383,7 +383,7 @@ async fn flood_with_the_tag_of_the_socket_loses_no_reply() {
 async fn ended_thread_is_replaced_at_the_next_query() {
     let engine = KernelEngine::new();
     for _ in 0..2 {
-        let report = engine.probe(Query { address: good_server().address, timeout: PATIENCE }).await;
+        let report = engine.probe(Query::plain(good_server().address, PATIENCE)).await;
         assert_eq!(report.outcome, Outcome::Sample);
         let orders = engine.shared.orders.lock().unwrap().clone().unwrap();
         // As a panic does.
@@ -409,5 +409,5 @@ async fn thread_ends_with_the_last_clone_of_the_engine() {
 }
 
 async fn query_with(engine: &KernelEngine, address: SocketAddr) -> Outcome {
-    engine.probe(Query { address, timeout: PATIENCE }).await.outcome
+    engine.probe(Query::plain(address, PATIENCE)).await.outcome
 }

@@ -10,8 +10,9 @@ use super::super::{ProbeReport, Query};
 use super::message::Received;
 use ntp_monitor_core::clock::Stamp;
 use ntp_monitor_core::ntp::packet::HEADER_LEN;
-use ntp_monitor_core::ntp::{Check, NtpTimestamp, Packet, RefId};
-use ntp_monitor_core::sample::{Evidence, Outcome, Timestamping};
+use ntp_monitor_core::ntp::{Check, CheckRow, NtpTimestamp, Packet, RefId};
+use ntp_monitor_core::nts::Opened;
+use ntp_monitor_core::sample::{Authentication, Evidence, Outcome, Timestamping};
 
 /// One query in progress.
 #[derive(Debug)]
@@ -31,6 +32,11 @@ impl Exchange {
     /// A query whose request carries `cookie`, which must not be zero: a server copies zero from a request without a
     /// transmit timestamp, so zero would not be secret. `sent` is the time just before the send call.
     pub fn new(query: Query, cookie: u64, sent: Stamp, own_precision_s: f64) -> Self {
+        // The outcome if nothing else comes.
+        let mut report = ProbeReport::failed(sent, Outcome::Timeout);
+        if query.ticket.is_some() {
+            report.authentication = Authentication::Nts;
+        }
         Self {
             query,
             cookie,
@@ -39,13 +45,12 @@ impl Exchange {
             transmit_stamp: None,
             refused_transmit: None,
             last_refused: None,
-            // The outcome if nothing else comes.
-            report: ProbeReport::failed(sent, Outcome::Timeout),
+            report,
         }
     }
 
-    /// The request that carries `cookie`.
-    pub fn request(cookie: u64) -> [u8; HEADER_LEN] {
+    /// The header of the request that carries `cookie`.
+    pub fn header(cookie: u64) -> [u8; HEADER_LEN] {
         Packet::request(cookie).to_bytes()
     }
 
@@ -85,10 +90,25 @@ impl Exchange {
         let arrival = Arrival { datagram, sender, t4, received: now };
         let judgement = judge(&request, &arrival);
         let evidence = Arc::new(judgement.evidence(&request, &arrival));
-        self.conclude(&judgement, evidence, way)
+        let outcome = self.conclude(&judgement, evidence, way);
+        if let Some(opened) = judgement.opened {
+            self.note(opened, judgement.row);
+        }
+        outcome
     }
 
-    fn request_data(&self, t1: NtpTimestamp, received: &Received) -> Request {
+    /// Notes what a reply means for the next request.
+    fn note(&mut self, opened: Opened, row: CheckRow) {
+        let news = &mut self.report.nts;
+        news.is_nak |= opened.is_nak;
+        news.is_downgraded |= row.result(Check::Downgrade) == Some(false);
+        // A repetition brings the same cookies.
+        if news.cookies.is_empty() && opened.repeats_id == Some(true) && opened.is_authentic == Some(true) {
+            news.cookies = opened.cookies;
+        }
+    }
+
+    fn request_data(&self, t1: NtpTimestamp, received: &Received) -> Request<'_> {
         Request {
             address: self.query.address,
             cookie: NtpTimestamp(self.cookie),
@@ -98,6 +118,7 @@ impl Exchange {
             own_refid: received.local.map(|v4| RefId(v4.octets())),
             own_precision_s: self.own_precision_s,
             refused_transmit: self.refused_transmit,
+            ticket: self.query.ticket.as_deref(),
         }
     }
 
@@ -113,7 +134,7 @@ impl Exchange {
             }
             Verdict::Kiss(code) => Outcome::Kiss(code),
             Verdict::Rejected(check) => {
-                if judgement.answers_request() {
+                if judgement.is_from_server() {
                     self.refused_transmit = Some(evidence.t3);
                 }
                 self.report.refuse(evidence);

@@ -268,8 +268,9 @@ impl Poller {
         let mut error = None;
         for _ in 0..SEND_ATTEMPTS {
             match self.try_send(id, &order) {
-                Ok((number, exchange)) => {
+                Ok((number, cookie, sent)) => {
                     self.pool.hold(id);
+                    let exchange = Exchange::new(order.query, cookie, sent, self.own_precision_s);
                     return self.waiting.insert(number, Entry { exchange, socket: id, answer: order.answer });
                 }
                 Err(passing) if is_passing(&passing) => {
@@ -291,14 +292,17 @@ impl Poller {
         }
     }
 
-    fn try_send(&mut self, id: SocketId, order: &Order) -> std::io::Result<(u32, Exchange)> {
+    /// Returns the number and the cookie of the request, and the time just before it was sent.
+    fn try_send(&mut self, id: SocketId, order: &Order) -> std::io::Result<(u32, u64, Stamp)> {
         let socket = self.pool.get(id).ok_or(ErrorKind::WouldBlock)?;
         let (cookie, number) = (socket.cookie(), self.waiting.free_number());
-        let request = Exchange::request(cookie);
+        // A request that was not sent has not spent its ticket.
+        let header = Exchange::header(cookie);
+        let sealed = order.query.ticket.as_ref().map(|ticket| ticket.seal(&header, rand::random()));
         // Read for each request: without a transmit timestamp, this is T1.
         let sent = uninterrupted_stamp();
-        socket.send(&request, order.query.address, number)?;
-        Ok((number, Exchange::new(order.query, cookie, sent, self.own_precision_s)))
+        socket.send(sealed.as_deref().unwrap_or(&header), order.query.address, number)?;
+        Ok((number, cookie, sent))
     }
 
     fn fail(&mut self, order: Order, outcome: Outcome) {

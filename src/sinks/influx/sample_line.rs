@@ -9,6 +9,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::line::{OWN_TAGS, Point, field_text, key};
+use ntp_monitor_core::nts::Status;
 use ntp_monitor_core::sample::{Sample, SeriesKey, ServerIdent, Timestamping};
 use ntp_monitor_core::text::decimal::{push_f64, push_i64};
 
@@ -88,10 +89,20 @@ fn head(vantage: &str, sample: &Sample) -> Box<[u8]> {
 fn append_fields(out: &mut Vec<u8>, sample: &Sample) {
     let mut fields = Fields { out, next: b' ' };
     let (measure, reply) = (sample.measure, sample.reply);
+    let nts = sample.nts.as_deref();
+    let certificate = nts.and_then(Status::certificate);
+    fields.text("authentication", nts.map_or("", |_| sample.authentication.label()));
     fields.number("delay_s", measure.map(|m| m.delay_s));
     fields.integer("leap", reply.map(|r| i64::from(r.leap.bits())));
     fields.integer("lost", Some(i64::from(sample.lost)));
     fields.number("mono_s", Some(sample.at.mono_ns as f64 / 1e9));
+    fields.integer("nts_certificate_end", certificate.map(|it| it.not_after.as_second()));
+    fields.integer("nts_cookies", nts.map(|nts| count(nts.cookies as u64)));
+    fields.integer("nts_downgrades", nts.map(|nts| count(nts.downgrades)));
+    fields.number("nts_exchange_s", nts.and_then(|nts| Some(nts.last.as_ref()?.took.as_secs_f64())));
+    fields.integer("nts_failures", nts.map(|nts| count(nts.failures)));
+    fields.text("nts_fault", nts.and_then(Status::fault).map_or("", |fault| fault.label));
+    fields.integer("nts_naks", nts.map(|nts| count(nts.naks)));
     fields.number("offset_s", measure.map(|m| m.offset_s));
     fields.text("outcome", sample.outcome.label());
     fields.number("poll_s", Some(sample.poll_s));
@@ -107,6 +118,10 @@ fn append_fields(out: &mut Vec<u8>, sample: &Sample) {
     fields.integer("stratum", reply.map(|r| i64::from(r.stratum)));
     fields.integer("success", Some(i64::from(sample.outcome.is_success())));
     fields.text("timestamping", sample.timestamping.map_or("", Timestamping::label));
+}
+
+fn count(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
 }
 
 /// Writes fields, each with its separator.

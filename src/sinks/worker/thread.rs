@@ -14,7 +14,7 @@ use ntp_monitor_core::sample::Sample;
 
 /// A batch is written when its first sample has waited this long. Meanwhile samples stay in the queue, because waking
 /// the thread for each of them would cost more than writing them.
-const LINGER: Duration = Duration::from_millis(250);
+const LINGER: Duration = Duration::from_secs(1);
 /// Maximum number of samples held while the output cannot be written; beyond it the oldest is dropped and counted. At
 /// 625 samples a second (10,000 servers at 16 s) this is 105 s of samples, at most about 30 MB.
 const HOLD: usize = 65_536;

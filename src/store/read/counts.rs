@@ -5,10 +5,9 @@
 
 use std::collections::BTreeMap;
 
-use rusqlite::Connection;
-
 use super::{Reader, select_series};
 use crate::store::rollup::{Counts, Grain};
+use crate::store::samples::{ALL_SERIES, Samples};
 use crate::store::{StoreError, pending, rollup_table};
 use ntp_monitor_core::sample::SeriesKey;
 
@@ -27,15 +26,16 @@ impl Reader {
     /// # Errors
     /// When the store cannot be read.
     pub fn counts(&self, from_ns: i64, to_ns: i64) -> Result<Vec<SeriesCounts>, StoreError> {
-        self.run("count outcomes", |conn| {
+        self.run_on_samples("count outcomes", |samples| {
+            let conn = samples.conn;
             let mut by_id = BTreeMap::new();
             let lacking = pending::span(conn)?;
             for (source, from_ns, to_ns) in cover(from_ns, to_ns) {
-                add_counts(conn, source, from_ns, to_ns, &mut by_id)?;
+                add_counts(samples, source, (from_ns, to_ns), &mut by_id)?;
                 // A part that is covered by rollups contains the pending bucket completely or not at all.
                 let held = |span: &pending::Span| (from_ns..to_ns).contains(&span.from_ns);
                 if let Some(span) = lacking.filter(|span| source.is_some() && held(span)) {
-                    add_counts(conn, None, span.from_ns, span.to_ns, &mut by_id)?;
+                    add_counts(samples, None, (span.from_ns, span.to_ns), &mut by_id)?;
                 }
             }
             let series = select_series(conn, "ORDER BY server, vantage, address", [])?;
@@ -82,19 +82,19 @@ fn finer(grain: Grain) -> Source {
 }
 
 fn add_counts(
-    conn: &Connection,
+    samples: Samples<'_>,
     source: Source,
-    from_ns: i64,
-    to_ns: i64,
+    (from_ns, to_ns): (i64, i64),
     by_id: &mut BTreeMap<i64, Counts>,
 ) -> rusqlite::Result<()> {
-    let sql = match source {
-        Some(grain) => rollup_sql(grain),
-        None => raw_sql(),
+    let Some(grain) = source else {
+        return samples.of_all(ALL_SERIES, (from_ns, to_ns), |record| {
+            let counts = by_id.entry(record.series_id).or_default();
+            counts.count(&record.outcome, record.sent, record.lost);
+        });
     };
-    let unit_ns = if source.is_some() { 1_000_000_000 } else { 1 };
-    let mut statement = conn.prepare_cached(&sql)?;
-    let mut rows = statement.query([from_ns / unit_ns, to_ns / unit_ns])?;
+    let mut statement = samples.conn.prepare_cached(&rollup_sql(grain))?;
+    let mut rows = statement.query([from_ns / 1_000_000_000, to_ns / 1_000_000_000])?;
     while let Some(row) = rows.next()? {
         by_id.entry(row.get(10)?).or_default().merge(&rollup_table::decode_counts(row)?);
     }
@@ -108,15 +108,6 @@ fn rollup_sql(grain: Grain) -> String {
         "SELECT {}, series.id FROM series CROSS JOIN {table} ON series_id = series.id AND bucket_s >= ?1 \
          AND bucket_s < ?2",
         rollup_table::COUNTS
-    )
-}
-
-fn raw_sql() -> String {
-    let outcomes: Vec<_> = (0..8).map(|code| format!("outcome = {code}")).collect();
-    format!(
-        "SELECT {}, sent, lost, series.id FROM series CROSS JOIN sample ON series_id = series.id AND wall_ns >= ?1 \
-         AND wall_ns < ?2",
-        outcomes.join(", ")
     )
 }
 

@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use rusqlite::{Connection, params};
+use rusqlite::params;
 
 use super::samples::read_span;
 use super::{Reader, Series, find_series};
-use crate::store::codec::StoredSample;
+use crate::store::record::StoredSample;
 use crate::store::rollup::{Grain, Rollup};
+use crate::store::samples::Samples;
 use crate::store::{StoreError, pending, rollup_table};
 use ntp_monitor_core::sample::{SeriesKey, Timestamping};
 
@@ -50,14 +51,13 @@ impl Reader {
         max_points: usize,
     ) -> Result<History, StoreError> {
         let request = Request { from_ns, to_ns, step, max_points: max_points.max(1) };
-        self.run("read the history", |conn| {
-            let series = find_series(conn, server, address)?;
-            if wants_raw(conn, &series, &request)? {
-                let samples = read_span(conn, &series, from_ns, to_ns, usize::MAX)?;
-                return Ok(History::Raw(samples));
+        self.run_on_samples("read the history", |samples| {
+            let series = find_series(samples.conn, server, address)?;
+            if let Some(raw) = read_raw(samples, &series, &request)? {
+                return Ok(History::Raw(raw));
             }
             let (grain, width_s) = choose(&request);
-            let rollups = widened(read_rollups(conn, &series, grain, from_ns, to_ns)?, width_s);
+            let rollups = widened(read_rollups(samples, &series, grain, from_ns, to_ns)?, width_s);
             Ok(History::Rollups { width_s, rollups })
         })
     }
@@ -69,9 +69,9 @@ impl Reader {
     /// When the store cannot be read.
     pub fn samples_reach_back(&self, server: &str, from_ns: i64, to_ns: i64) -> Result<bool, StoreError> {
         let request = Request { from_ns, to_ns, step: None, max_points: usize::MAX };
-        self.run("determine how far samples reach back", |conn| {
-            for one in find_series(conn, server, None)? {
-                if reaches_further_in_rollups(conn, one.id, &request)? {
+        self.run_on_samples("determine how far samples reach back", |samples| {
+            for one in find_series(samples.conn, server, None)? {
+                if reaches_further_in_rollups(samples, one.id, &request)? {
                     return Ok(false);
                 }
             }
@@ -91,42 +91,31 @@ impl Reader {
         from_ns: i64,
         to_ns: i64,
     ) -> Result<Vec<(SeriesKey, Rollup)>, StoreError> {
-        self.run("read rollups", |conn| {
-            let series = find_series(conn, server, address)?;
-            Ok(widened(read_rollups(conn, &series, grain, from_ns, to_ns)?, grain.width_s()))
+        self.run_on_samples("read rollups", |samples| {
+            let series = find_series(samples.conn, server, address)?;
+            Ok(widened(read_rollups(samples, &series, grain, from_ns, to_ns)?, grain.width_s()))
         })
     }
 }
 
-fn wants_raw(conn: &Connection, series: &[Series], request: &Request) -> rusqlite::Result<bool> {
+/// The samples of the span, if they are wanted and few enough, and rollups reach no further back.
+fn read_raw(samples: Samples<'_>, series: &[Series], request: &Request) -> rusqlite::Result<Option<Vec<StoredSample>>> {
     if request.step.is_some_and(|step| step >= Duration::from_secs(Grain::FiveMinutes.width_s().unsigned_abs())) {
-        return Ok(false);
+        return Ok(None);
     }
-    let enough = i64::try_from(request.max_points).unwrap_or(i64::MAX).saturating_add(1);
-    let mut found = 0;
     for one in series {
-        if reaches_further_in_rollups(conn, one.id, request)? {
-            return Ok(false);
-        }
-        found += conn
-            .prepare_cached(
-                "SELECT count(*) FROM (SELECT 1 FROM sample WHERE series_id = ?1 AND wall_ns >= ?2 AND wall_ns < ?3 \
-                 LIMIT ?4)",
-            )?
-            .query_row(params![one.id, request.from_ns, request.to_ns, enough], |row| row.get::<_, i64>(0))?;
-        if found >= enough {
-            return Ok(false);
+        if reaches_further_in_rollups(samples, one.id, request)? {
+            return Ok(None);
         }
     }
-    Ok(true)
+    let limit = request.max_points.saturating_add(1);
+    let raw = read_span(samples, series, (request.from_ns, request.to_ns), limit)?;
+    Ok((raw.len() <= request.max_points).then_some(raw))
 }
 
 /// Whether raw samples of the span were deleted by retention while their rollups remain.
-fn reaches_further_in_rollups(conn: &Connection, series_id: i64, request: &Request) -> rusqlite::Result<bool> {
-    let oldest_raw_ns: Option<i64> = conn
-        .prepare_cached("SELECT min(wall_ns) FROM sample WHERE series_id = ?1")?
-        .query_row([series_id], |row| row.get(0))?;
-    let raw_from_ns = oldest_raw_ns.unwrap_or(i64::MAX).min(request.to_ns);
+fn reaches_further_in_rollups(samples: Samples<'_>, series_id: i64, request: &Request) -> rusqlite::Result<bool> {
+    let raw_from_ns = samples.oldest_ns(series_id)?.unwrap_or(i64::MAX).min(request.to_ns);
     for grain in Grain::ALL {
         // Rollups reach further back only if a bucket exists before the one of the oldest raw sample.
         let (from_s, to_s) = (grain.bucket_s(request.from_ns), grain.bucket_s(raw_from_ns));
@@ -134,7 +123,7 @@ fn reaches_further_in_rollups(conn: &Connection, series_id: i64, request: &Reque
             "SELECT EXISTS (SELECT 1 FROM {} WHERE series_id = ?1 AND bucket_s >= ?2 AND bucket_s < ?3)",
             grain.table()
         );
-        if conn.prepare_cached(&sql)?.query_row(params![series_id, from_s, to_s], |row| row.get(0))? {
+        if samples.conn.prepare_cached(&sql)?.query_row(params![series_id, from_s, to_s], |row| row.get(0))? {
             return Ok(true);
         }
     }
@@ -154,7 +143,7 @@ fn choose(request: &Request) -> (Grain, i64) {
 
 /// Reads rollups. There may be two for one series, bucket and kind of timestamping, which [`widened`] merges.
 fn read_rollups(
-    conn: &Connection,
+    samples: Samples<'_>,
     series: &[Series],
     grain: Grain,
     from_ns: i64,
@@ -165,11 +154,11 @@ fn read_rollups(
         rollup_table::columns(grain),
         grain.table()
     );
-    let mut statement = conn.prepare_cached(&sql)?;
+    let mut statement = samples.conn.prepare_cached(&sql)?;
     // The bucket that contains the start of the span is included.
     let (from_s, to_s) = (grain.bucket_s(from_ns), to_ns.div_euclid(1_000_000_000));
     let is_wanted = |span: &pending::Span| (from_s..to_s).contains(&grain.bucket_s(span.from_ns));
-    let lacking = pending::span(conn)?.filter(is_wanted);
+    let lacking = pending::span(samples.conn)?.filter(is_wanted);
     let mut found = Vec::new();
     for one in series {
         let mut rows = statement.query(params![one.id, from_s, to_s])?;
@@ -177,7 +166,7 @@ fn read_rollups(
             found.push((one.key.clone(), rollup_table::decode(row, grain)?));
         }
         if let Some(span) = lacking {
-            let sums = pending::sums_of_series(conn, one.id, span, grain)?;
+            let sums = pending::sums_of_series(samples, one.id, span, grain)?;
             found.extend(sums.into_iter().map(|sum| (one.key.clone(), sum)));
         }
     }

@@ -4,11 +4,13 @@
 //! Everywhere, times are wall-clock nanoseconds since 1970, spans are `[from, to)`, and a series is identified by
 //! server and address, where no address means all addresses of the server.
 
+mod buckets;
 mod clock;
 mod counts;
 mod history;
 mod samples;
 
+pub use buckets::{Bucket, BucketMeasure, Buckets, Spread};
 pub use clock::{ClockHistory, ClockStep};
 pub use counts::SeriesCounts;
 pub use history::History;
@@ -21,10 +23,13 @@ use std::sync::Arc;
 use rusqlite::{Connection, Row};
 
 use super::audit::AuditEntry;
-use super::codec::address_text;
+use super::damage::Damage;
 use super::error::StoreError;
 use super::events::{self, StoredEvent};
-use super::{audit, connection, evidence, meta, outbox};
+use super::record::{Record, StoredSample};
+use super::samples::Samples;
+use super::series::address_text;
+use super::{audit, connection, evidence, meta, outbox, verdict_state};
 use crate::sinks::influx::outbox::{OutboxGauge, OutboxRow};
 use ntp_monitor_core::sample::{Evidence, SeriesKey, ServerIdent};
 
@@ -45,6 +50,10 @@ impl Series {
     fn ident(&self) -> Arc<ServerIdent> {
         ServerIdent::seen_from(&self.key.vantage, &self.key.server)
     }
+
+    fn stored(&self, record: Record) -> StoredSample {
+        record.into_stored(&self.ident(), self.key.address)
+    }
 }
 
 /// A read-only connection.
@@ -52,6 +61,7 @@ impl Series {
 pub struct Reader {
     conn: Connection,
     path: PathBuf,
+    damage: Damage,
 }
 
 impl Reader {
@@ -60,7 +70,18 @@ impl Reader {
     /// # Errors
     /// When the file does not exist, is not a store, or has another schema version.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
-        Ok(Self { conn: connection::open_reader(path)?, path: path.to_owned() })
+        Self::noting(path, Damage::default())
+    }
+
+    /// As [`Reader::open`]; what cannot be decoded is noted in `damage`.
+    pub(super) fn noting(path: &Path, damage: Damage) -> Result<Self, StoreError> {
+        Ok(Self { conn: connection::open_reader(path)?, path: path.to_owned(), damage })
+    }
+
+    /// The damaged parts that reads so far have skipped, each a sentence that names the missing samples.
+    #[must_use]
+    pub fn skipped(&self) -> Vec<String> {
+        self.damage.all()
     }
 
     pub(super) fn run<T>(
@@ -68,10 +89,18 @@ impl Reader {
         doing: &'static str,
         work: impl FnOnce(&Connection) -> rusqlite::Result<T>,
     ) -> Result<T, StoreError> {
+        self.run_on_samples(doing, |samples| work(samples.conn))
+    }
+
+    fn run_on_samples<T>(
+        &self,
+        doing: &'static str,
+        work: impl FnOnce(Samples<'_>) -> rusqlite::Result<T>,
+    ) -> Result<T, StoreError> {
         // One read transaction, so that several statements see the same commit.
         let work = || {
             let tx = self.conn.unchecked_transaction()?;
-            work(&tx)
+            work(Samples::new(&tx, &self.damage))
         };
         work().map_err(StoreError::sqlite(doing, &self.path))
     }
@@ -82,6 +111,14 @@ impl Reader {
     /// When the store cannot be read.
     pub fn series(&self) -> Result<Vec<Series>, StoreError> {
         self.run("list the series", |conn| select_series(conn, "ORDER BY server, vantage, address", []))
+    }
+
+    /// The state of the verdict as the last process left it; empty if it cannot be unpacked.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn verdict_state(&self) -> Result<Option<Vec<u8>>, StoreError> {
+        self.run("read the state of the verdict", verdict_state::read)
     }
 
     /// The stored rejected replies of a server, oldest first.

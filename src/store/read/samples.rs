@@ -1,12 +1,15 @@
 //! Raw samples: the latest of every series, those of a server within a span, and all since an instant.
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
-use rusqlite::{Connection, Row, params};
+use rusqlite::{Connection, Row};
 
 use super::{Reader, Series, find_series, select_series};
 use crate::store::StoreError;
-use crate::store::codec::{self, COLUMNS, StoredSample};
+use crate::store::record::StoredSample;
+use crate::store::samples::Samples;
 use ntp_monitor_core::sample::ServerIdent;
 
 /// The initial width of a slice of [`Since`].
@@ -33,32 +36,24 @@ impl Reader {
     /// # Errors
     /// When the store cannot be read.
     pub fn latest(&self) -> Result<Vec<StoredSample>, StoreError> {
-        self.run("read the latest samples", |conn| {
-            // A single statement, because the cost is one step per series.
-            let sql = format!(
-                "SELECT {COLUMNS}, vantage, server, address FROM series CROSS JOIN sample ON series_id = series.id AND wall_ns = \
-                 (SELECT max(wall_ns) FROM sample WHERE series_id = series.id) ORDER BY server, vantage, address"
-            );
-            let mut statement = conn.prepare_cached(&sql)?;
-            let decode = |row: &Row<'_>| {
-                let ident = ServerIdent::seen_from(row.get_ref("vantage")?.as_str()?, row.get_ref("server")?.as_str()?);
-                codec::decode(row, &ident, row.get_ref("address")?.as_str()?.parse().ok())
-            };
-            statement.query_map([], decode)?.collect()
+        self.run_on_samples("read the latest samples", |samples| {
+            let mut latest = samples.latest()?;
+            let series = select_series(samples.conn, "ORDER BY server, vantage, address", [])?;
+            let known = series.iter().filter_map(|one| Some(one.stored(latest.remove(&one.id)?)));
+            Ok(known.collect())
         })
     }
 
-    /// The last kiss RATE of each address, among the stored samples.
+    /// The last kiss RATE of each address, as far back as samples are kept.
     ///
     /// # Errors
     /// When the store cannot be read.
     pub fn rates(&self) -> Result<Vec<RateKiss>, StoreError> {
         self.run("read the last kisses", |conn| {
-            // The condition must equal that of the index exactly. The other columns are those of the row with the
-            // maximum.
+            // The other column is that of the row with the maximum.
             let mut statement = conn.prepare_cached(
-                "SELECT address, max(wall_ns), poll_s FROM sample CROSS JOIN series ON series.id = series_id \
-                 WHERE outcome = 3 AND reason = 'RATE' GROUP BY address",
+                "SELECT address, max(wall_ns), poll_s FROM rate_kiss JOIN series ON series.id = series_id \
+                 GROUP BY address",
             )?;
             let decode = |row: &Row<'_>| {
                 let Ok(address) = row.get_ref(0)?.as_str()?.parse() else { return Ok(None) };
@@ -81,9 +76,9 @@ impl Reader {
         to_ns: i64,
         limit: usize,
     ) -> Result<Vec<StoredSample>, StoreError> {
-        self.run("read samples", |conn| {
-            let series = find_series(conn, server, address)?;
-            read_span(conn, &series, from_ns, to_ns, limit)
+        self.run_on_samples("read samples", |samples| {
+            let series = find_series(samples.conn, server, address)?;
+            read_span(samples, &series, (from_ns, to_ns), limit)
         })
     }
 
@@ -94,13 +89,13 @@ impl Reader {
         Since { reader: self, next_ns: from_ns, width_ns: FIRST_SLICE_NS, slice: Vec::new().into_iter(), ended: false }
     }
 
-    /// The slice of at most `width_ns` that starts with the first sample at or after `from_ns`; `None` if there is no
-    /// such sample.
+    /// A slice of at most `width_ns` that starts no later than the first sample at or after `from_ns`; `None` if there is
+    /// no such sample.
     fn slice(&self, from_ns: i64, width_ns: i64) -> Result<Option<Slice>, StoreError> {
-        self.run("read samples", |conn| {
-            let Some(first_ns) = first_from(conn, from_ns)? else { return Ok(None) };
-            let series = select_series(conn, "ORDER BY id", [])?;
-            read_slice(conn, &series, first_ns, width_ns).map(Some)
+        self.run_on_samples("read samples", |samples| {
+            let Some(first_ns) = samples.first_from(from_ns)? else { return Ok(None) };
+            let series = by_id(samples.conn)?;
+            read_slice(samples, &series, first_ns, width_ns).map(Some)
         })
     }
 }
@@ -112,11 +107,19 @@ struct Slice {
     end_ns: i64,
 }
 
-fn read_slice(conn: &Connection, series: &[Series], first_ns: i64, mut width_ns: i64) -> rusqlite::Result<Slice> {
+/// Every series and the identity of its samples, by number.
+type ById = HashMap<i64, (Arc<ServerIdent>, Option<SocketAddr>)>;
+
+fn by_id(conn: &Connection) -> rusqlite::Result<ById> {
+    let series = select_series(conn, "", [])?.into_iter();
+    Ok(series.map(|one| (one.id, (one.ident(), one.key.address))).collect())
+}
+
+fn read_slice(samples: Samples<'_>, series: &ById, first_ns: i64, mut width_ns: i64) -> rusqlite::Result<Slice> {
     loop {
         let end_ns = first_ns.saturating_add(width_ns);
         let most = if width_ns > 1 { MOST_SAMPLES } else { usize::MAX };
-        if let Some(samples) = read_at_most(conn, series, first_ns, end_ns, most)? {
+        if let Some(samples) = read_at_most(samples, series, (first_ns, end_ns), most)? {
             return Ok(Slice { samples, width_ns, end_ns });
         }
         width_ns /= 2;
@@ -125,51 +128,39 @@ fn read_slice(conn: &Connection, series: &[Series], first_ns: i64, mut width_ns:
 
 /// The samples of a span, by time; `None` if there are more than `most`.
 fn read_at_most(
-    conn: &Connection,
-    series: &[Series],
-    from_ns: i64,
-    to_ns: i64,
+    samples: Samples<'_>,
+    series: &ById,
+    span: (i64, i64),
     most: usize,
 ) -> rusqlite::Result<Option<Vec<StoredSample>>> {
-    let mut samples = Vec::new();
-    for one in series {
-        let room = most.saturating_sub(samples.len());
-        samples.extend(read_span(conn, std::slice::from_ref(one), from_ns, to_ns, room.saturating_add(1))?);
-        if samples.len() > most {
-            return Ok(None);
-        }
-    }
-    samples.sort_by_key(wall_ns);
-    Ok(Some(samples))
-}
-
-fn first_from(conn: &Connection, from_ns: i64) -> rusqlite::Result<Option<i64>> {
-    conn.prepare_cached(
-        "SELECT min((SELECT wall_ns FROM sample WHERE series_id = series.id AND wall_ns >= ?1 ORDER BY wall_ns LIMIT 1)) \
-         FROM series",
-    )?
-    .query_row([from_ns], |row| row.get(0))
+    let Some(mut found) = samples.at_most(span, most)? else { return Ok(None) };
+    found.sort_by_key(|record| (record.at.wall_ns, record.series_id));
+    // A series that another program deleted has no name.
+    let named = found.into_iter().filter_map(|record| {
+        let (ident, address) = series.get(&record.series_id)?;
+        Some(record.into_stored(ident, *address))
+    });
+    Ok(Some(named.collect()))
 }
 
 /// The first `limit` samples of several series within a span, by time, and those of the same instant as the last.
 pub(super) fn read_span(
-    conn: &Connection,
+    samples: Samples<'_>,
     series: &[Series],
-    from_ns: i64,
-    to_ns: i64,
+    span: (i64, i64),
     limit: usize,
 ) -> rusqlite::Result<Vec<StoredSample>> {
-    const SPAN: &str = "AND wall_ns >= ?2 AND wall_ns < ?3 ORDER BY wall_ns LIMIT ?4";
-    let mut samples = Vec::new();
+    let mut found = Vec::new();
     for one in series {
-        let bounds = params![one.id, from_ns, to_ns, i64::try_from(limit).unwrap_or(i64::MAX)];
-        read_into(conn, one, SPAN, bounds, &mut samples)?;
+        let ident = one.ident();
+        let records = samples.of_series(one.id, span, limit)?.into_iter();
+        found.extend(records.map(|record| record.into_stored(&ident, one.key.address)));
     }
     if series.len() > 1 {
-        samples.sort_by_key(wall_ns);
-        cut(&mut samples, limit);
+        found.sort_by_key(wall_ns);
+        cut(&mut found, limit);
     }
-    Ok(samples)
+    Ok(found)
 }
 
 /// Truncates sorted samples to `limit`, but not between two of the same instant.
@@ -181,23 +172,6 @@ fn cut(samples: &mut Vec<StoredSample>, limit: usize) {
 
 fn wall_ns(stored: &StoredSample) -> i64 {
     stored.sample.at.wall_ns
-}
-
-fn read_into(
-    conn: &Connection,
-    series: &Series,
-    rest: &str,
-    params: impl rusqlite::Params,
-    samples: &mut Vec<StoredSample>,
-) -> rusqlite::Result<()> {
-    let sql = format!("SELECT {COLUMNS} FROM sample WHERE series_id = ?1 {rest}");
-    let ident = series.ident();
-    let mut statement = conn.prepare_cached(&sql)?;
-    let mut rows = statement.query(params)?;
-    while let Some(row) = rows.next()? {
-        samples.push(codec::decode(row, &ident, series.key.address)?);
-    }
-    Ok(())
 }
 
 /// The iterator of [`Reader::since`]; ends after the first error.
@@ -238,12 +212,11 @@ impl Iterator for Since<'_> {
     type Item = Result<StoredSample, StoreError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        if self.slice.len() == 0
-            && !self.ended
-            && let Err(why) = self.refill()
-        {
-            self.ended = true;
-            return Some(Err(why));
+        while self.slice.len() == 0 && !self.ended {
+            if let Err(why) = self.refill() {
+                self.ended = true;
+                return Some(Err(why));
+            }
         }
         self.slice.next().map(Ok)
     }
@@ -252,6 +225,7 @@ impl Iterator for Since<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::damage::Damage;
     use crate::store::schema;
 
     #[test]
@@ -269,10 +243,11 @@ mod tests {
         for n in 0..COUNT {
             insert.execute([n as i64]).unwrap();
         }
-        let series = select_series(&conn, "ORDER BY id", []).unwrap();
+        let (series, damage) = (by_id(&conn).unwrap(), Damage::default());
+        let samples = Samples::new(&conn, &damage);
         let (mut next_ns, mut seen) = (0, Vec::new());
         while seen.len() < COUNT {
-            let slice = read_slice(&conn, &series, next_ns, i64::MAX / 2).unwrap();
+            let slice = read_slice(samples, &series, next_ns, i64::MAX / 2).unwrap();
             assert!((1..=MOST_SAMPLES).contains(&slice.samples.len()) && slice.end_ns > next_ns);
             seen.extend(slice.samples.iter().map(wall_ns));
             next_ns = slice.end_ns;

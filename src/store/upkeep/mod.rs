@@ -13,9 +13,11 @@ use rusqlite::Connection;
 pub use super::files::MODE;
 pub use restore::{Restored, Source, restore};
 
+use super::damage::Damage;
 use super::error::StoreError;
 use super::files::{self, beside};
 use super::lock::InstanceLock;
+use super::samples::Samples;
 use super::{connection, schema};
 
 /// SQLite names at most this many faults of a damaged file.
@@ -43,6 +45,8 @@ pub struct Checked {
     pub free_bytes: u64,
     /// Rows of each table, by name.
     pub rows: Vec<(String, u64)>,
+    /// The samples that can be read.
+    pub samples: u64,
     /// What is wrong; empty when it is sound.
     pub faults: Vec<String>,
 }
@@ -57,7 +61,7 @@ pub fn check(path: &Path, depth: Depth, mut step: impl FnMut(&str)) -> Result<Ch
     let mut run = || -> rusqlite::Result<Checked> {
         step("reading every page");
         let mut faults = structure(&conn, depth)?;
-        let mut rows = Vec::new();
+        let (mut rows, mut samples) = (Vec::new(), 0);
         // A count in a damaged file may be wrong or fail; what is damaged has been said.
         if faults.is_empty() {
             for table in tables(&conn)? {
@@ -66,11 +70,20 @@ pub fn check(path: &Path, depth: Depth, mut step: impl FnMut(&str)) -> Result<Ch
             }
             step("looking for rows without their series");
             faults.extend(orphans(&conn)?);
+            step("reading every sample");
+            // One transaction: the service may move samples from one place to another.
+            let tx = conn.unchecked_transaction()?;
+            samples = count(&tx, "SELECT count(*) FROM sample")?;
+            if version == schema::newest() {
+                let damage = Damage::default();
+                samples += Samples::new(&tx, &damage).examine()?;
+                faults.extend(damage.all());
+            }
         }
         let page_size = count(&conn, "SELECT page_size FROM pragma_page_size")?;
         let free = count(&conn, "SELECT freelist_count FROM pragma_freelist_count")?;
         let bytes = size(path) + size(&beside(path, "-wal"));
-        Ok(Checked { version, newest: schema::newest(), bytes, free_bytes: free * page_size, rows, faults })
+        Ok(Checked { version, newest: schema::newest(), bytes, free_bytes: free * page_size, rows, samples, faults })
     };
     run().map_err(StoreError::sqlite("check the store", path))
 }
@@ -93,7 +106,10 @@ fn tables(conn: &Connection) -> rusqlite::Result<Vec<String>> {
 /// What SQLite itself does not know to be wrong.
 fn orphans(conn: &Connection) -> rusqlite::Result<Vec<String>> {
     let mut faults = Vec::new();
-    for table in ["sample", "evidence", "rollup_5m", "rollup_1h"] {
+    for table in ["sample", "block", "evidence", "rollup_5m", "rollup_1h"] {
+        if count(conn, &format!("SELECT count(*) FROM sqlite_schema WHERE name = '{table}'"))? == 0 {
+            continue;
+        }
         let lost = count(
             conn,
             &format!(

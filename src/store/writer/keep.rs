@@ -1,26 +1,39 @@
 //! Maintenance of the store by the writer between batches: retention, free pages and checkpoints.
 
+use rusqlite::Connection;
 use slog::{error, warn};
 
 use super::Writer;
 use crate::store::error::StoreError;
 use crate::store::retention::{self, Pass};
+use crate::store::samples::Samples;
 use crate::store::{meta, notices, outbox};
 use ntp_monitor_core::clock::Stamp;
 
 /// Maximum number of pages that one upkeep returns to the file system.
-const VACUUM_PAGES: i64 = 256;
+const VACUUM_PAGES: i64 = 1024;
+/// So many free pages stay in the file, because the journal uses those again that packing freed.
+const SPARE_PAGES: i64 = 1024;
+/// And this part of all pages.
+const SPARE_PART: i64 = 8;
 
 impl Writer {
     /// Deletes some expired rows; of samples and rollups only if that is due, or `at_once`.
     pub(super) fn prune(&mut self, now: Stamp, at_once: bool) -> Result<Pass, StoreError> {
         let (max_age, max_bytes, keep) = (self.outbox_max_age, self.outbox_max_bytes, self.keep);
         let mut clock = std::mem::take(&mut self.clock);
+        let damage = self.damage.clone();
         let done = self.transact("delete expired rows", |tx, cache, gauge| {
             let now_ns = clock.advance(tx, now)?;
             let pass = if at_once || cache.pruner.is_due(now) {
-                cache.pending.settle_before(tx, retention::before_ns(now_ns, keep.raw_for))?;
-                cache.pruner.pass(tx, now, now_ns, &keep)?
+                let samples = Samples::new(tx, &damage);
+                let raw_from_ns = retention::before_ns(now_ns, keep.raw_for);
+                cache.pending.settle_before(samples, raw_from_ns)?;
+                if samples.journal_from_ns()?.is_some_and(|oldest_ns| oldest_ns < raw_from_ns) {
+                    samples.pack()?;
+                    cache.samples.packed();
+                }
+                cache.pruner.pass(samples, now, now_ns, &keep)?
             } else {
                 Pass::default()
             };
@@ -68,9 +81,7 @@ impl Writer {
             if let Some(at_ns) = clock.to_record() {
                 meta::set(conn, meta::RETENTION_CLOCK_NS, at_ns)?;
             }
-            let mut vacuum = conn.prepare_cached(&format!("PRAGMA incremental_vacuum({VACUUM_PAGES})"))?;
-            let mut steps = vacuum.query([])?;
-            while steps.next()?.is_some() {}
+            vacuum(conn)?;
             // Passive: if a reader uses a part of the WAL, the checkpoint is completed the next time.
             let pages = |row: &rusqlite::Row<'_>| Ok((row.get::<_, i64>(1)?, row.get::<_, i64>(2)?));
             conn.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], pages).map(|(all, written)| all == written)
@@ -80,4 +91,18 @@ impl Writer {
         }
         Ok(())
     }
+}
+
+/// Returns free pages to the file system, but for those that will soon be used again.
+fn vacuum(conn: &Connection) -> rusqlite::Result<()> {
+    let number = |name: &str| conn.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
+    let spare = SPARE_PAGES.max(number("page_count")? / SPARE_PART);
+    let surplus = (number("freelist_count")? - spare).min(VACUUM_PAGES);
+    if surplus <= 0 {
+        return Ok(());
+    }
+    let mut vacuum = conn.prepare(&format!("PRAGMA incremental_vacuum({surplus})"))?;
+    let mut steps = vacuum.query([])?;
+    while steps.next()?.is_some() {}
+    Ok(())
 }

@@ -8,8 +8,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::points::{Samples, points};
-use crate::store::StoreError;
+use crate::history::rolled;
+use crate::history::span::Span;
 use crate::store::read::Reader;
+use crate::store::{StoreError, StoredSample};
 use crate::web::State;
 use crate::web::openapi::{Body, Endpoint, FROM, ID, STEP, TO, query};
 use crate::web::params::{self, Range, Target};
@@ -31,8 +33,8 @@ pub const ENDPOINTS: &[Endpoint] = &[
         .giving(Body::json::<Samples>("from, to, resolution (raw, 5m, 1h), step_s, samples."))
         .or(&[304, 404, 503]),
     Endpoint::get("/api/v1/servers/{id}/stats", || web::to(stats))
-        .about("Statistics of a window that ends now.")
-        .taking(&[ID, query("window", "string", "5m, 1h, 24h or 7d; 1h unless given.")])
+        .about("Statistics of a window that ends now, or of any span.")
+        .taking(&[ID, query("window", "string", "5m, 1h, 24h or 7d; 1h unless given. Not with from and to."), FROM, TO])
         .giving(Body::json::<Stats>("window, from, to, series: name, address, stats, histogram."))
         .or(&[304, 404, 503]),
     Endpoint::get("/api/v1/servers/{id}/stability", || web::to(stability))
@@ -88,11 +90,14 @@ pub async fn samples(
 pub struct StatsQuery {
     /// `5m`, `1h`, `24h` or `7d`; an hour unless asked for.
     window: Option<String>,
+    from: Option<String>,
+    to: Option<String>,
 }
 
 #[derive(Debug, JsonSchema, Serialize)]
 struct Stats {
-    window: &'static str,
+    /// `null` when a span was asked for.
+    window: Option<&'static str>,
     from: When,
     to: When,
     series: Vec<SeriesStats>,
@@ -115,45 +120,78 @@ pub async fn stats(
     query: web::Query<StatsQuery>,
 ) -> Result<HttpResponse, Problem> {
     let target = Target::find(&state, &id)?;
-    let text = query.window.as_deref().unwrap_or(Window::Hour.label());
-    let window = Window::parse(text).ok_or_else(|| {
-        let known = Window::ALL.map(Window::label).join(", ");
-        Problem::bad_request(format!("window: {text:?} is none of {known}"))
-    })?;
     let now = state.clock.now();
-    let to_ns = now.wall_ns;
-    let range = Range { from_ns: to_ns - (window.length_s() * 1e9) as i64, to_ns };
+    let (window, range) = match (&query.window, &query.from, &query.to) {
+        (Some(_), None, None) | (None, None, None) => {
+            let window = named_window(query.window.as_deref().unwrap_or(Window::Hour.label()))?;
+            let to_ns = now.wall_ns;
+            (Some(window), Range { from_ns: to_ns - (window.length_s() * 1e9) as i64, to_ns })
+        }
+        (None, from, to) => (None, Range::parse(from.as_deref(), to.as_deref(), HOUR, now.wall_ns)?),
+        (Some(_), ..) => return Err(Problem::bad_request("window: not together with from and to")),
+    };
     let keys = keys(&state, &target);
     let series = state.store.read(move |reader| {
         keys.into_iter().map(|key| series_stats(reader, key, window, range)).collect::<Result<Vec<_>, _>>()
     });
     let (from, to) = (When(range.from_ns), When(range.to_ns));
-    respond::json(&request, &Stats { window: window.label(), from, to, series: series.await? })
+    respond::json(&request, &Stats { window: window.map(Window::label), from, to, series: series.await? })
 }
 
-/// Exact while the samples are not too many, and with windows of sums when they are: memory stays bounded.
-fn series_stats(reader: &Reader, key: SeriesKey, window: Window, range: Range) -> Result<SeriesStats, StoreError> {
-    let read = |from_ns, limit| reader.samples(&key.server, key.address, from_ns, range.to_ns, limit);
-    let mut page = read(range.from_ns, MOST_SAMPLES)?;
-    let (stats, histogram) = if page.len() < MOST_SAMPLES {
+fn named_window(text: &str) -> Result<Window, Problem> {
+    Window::parse(text).ok_or_else(|| {
+        let known = Window::ALL.map(Window::label).join(", ");
+        Problem::bad_request(format!("window: {text:?} is none of {known}"))
+    })
+}
+
+/// Exact while the samples are not too many, and from sums when they are: memory stays bounded.
+fn series_stats(
+    reader: &Reader,
+    key: SeriesKey,
+    window: Option<Window>,
+    range: Range,
+) -> Result<SeriesStats, StoreError> {
+    let span = Span { from_ns: range.from_ns, to_ns: range.to_ns };
+    let page = reader.samples(&key.server, key.address, range.from_ns, range.to_ns, MOST_SAMPLES)?;
+    let is_complete = page.len() < MOST_SAMPLES
+        && (window.is_some() || reader.samples_reach_back(&key.server, range.from_ns, range.to_ns)?);
+    let (stats, histogram) = if is_complete {
         let samples = || page.iter().map(|stored| &stored.sample);
         let offsets: Vec<_> = samples().filter_map(Sample::offset_s).map(|offset_s| (offset_s, 1)).collect();
         (summarise(samples()), DisplayHistogram::of(&offsets))
+    } else if let Some(window) = window {
+        stats_of_window(reader, &key, window, range, page)?
     } else {
-        let mut windows = ServerWindows::up_to(window, TimeAxis::Wall);
-        let mut now = None;
-        while let Some(last) = page.last().map(|stored| stored.sample.at) {
-            for stored in &page {
-                // What is refused is counted in the summary.
-                let _ = windows.observe(&stored.sample);
-            }
-            now = Some(last);
-            page = read(last.wall_ns.saturating_add(1), MOST_SAMPLES)?;
-        }
-        let now = now.expect("the first page was not empty");
-        (windows.summary(window, now), windows.offset_histogram(window, now))
+        let (stats, offsets) = rolled::figures(reader, &key.server, key.address, span)?;
+        (stats, DisplayHistogram::of(&offsets))
     };
     Ok(SeriesStats { name: key.server.to_string(), address: text(&key), stats, histogram })
+}
+
+/// From windows of sums, that are fed page by page.
+fn stats_of_window(
+    reader: &Reader,
+    key: &SeriesKey,
+    window: Window,
+    range: Range,
+    mut page: Vec<StoredSample>,
+) -> Result<(WindowSummary, Option<DisplayHistogram>), StoreError> {
+    let mut windows = ServerWindows::up_to(window, TimeAxis::Wall);
+    let mut now = None;
+    while let Some(last) = page.last().map(|stored| stored.sample.at) {
+        for stored in &page {
+            // What is refused is counted in the summary.
+            let _ = windows.observe(&stored.sample);
+        }
+        now = Some(last);
+        let next_ns = last.wall_ns.saturating_add(1);
+        page = reader.samples(&key.server, key.address, next_ns, range.to_ns, MOST_SAMPLES)?;
+    }
+    Ok(now.map_or_else(
+        || (summarise(std::iter::empty()), None),
+        |now| (windows.summary(window, now), windows.offset_histogram(window, now)),
+    ))
 }
 
 /// A span and averaging times.

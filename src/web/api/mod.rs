@@ -6,6 +6,7 @@ mod ask;
 mod clock;
 mod config;
 mod events;
+mod fleet;
 mod history;
 pub mod judgement;
 pub mod notifiers;
@@ -14,6 +15,7 @@ pub mod reports;
 mod rules;
 mod servers;
 mod silences;
+mod traces;
 
 use super::openapi::Endpoint;
 use super::{audit, auth, live};
@@ -27,7 +29,9 @@ pub const ENDPOINTS: &[&[Endpoint]] = &[
     config::SERVERS,
     ask::ENDPOINTS,
     history::ENDPOINTS,
+    traces::ENDPOINTS,
     judgement::ENDPOINTS,
+    fleet::ENDPOINTS,
     clock::ENDPOINTS,
     events::ENDPOINTS,
     alerts::ENDPOINTS,

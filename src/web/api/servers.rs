@@ -102,21 +102,13 @@ pub async fn list(
 }
 
 fn filter(query: &ListQuery) -> Result<Filter, Problem> {
-    let parts = |text: &Option<String>| -> Vec<String> {
-        let parts = text.iter().flat_map(|text| text.split(',')).map(str::trim).filter(|part| !part.is_empty());
-        parts.map(str::to_owned).collect()
-    };
-    let tag = |part: String| match part.split_once(':') {
-        Some((key, value)) => (key.to_owned(), Some(value.to_owned())),
-        None => (part, None),
-    };
-    let state = |part: String| {
+    let state = |part: &str| {
         let known = Condition::ALL.map(Condition::label).join(", ");
-        Condition::parse(&part).ok_or_else(|| Problem::bad_request(format!("state: {part:?} is none of {known}")))
+        Condition::parse(part).ok_or_else(|| Problem::bad_request(format!("state: {part:?} is none of {known}")))
     };
     Ok(Filter {
-        tags: parts(&query.tag).into_iter().map(tag).collect(),
-        states: parts(&query.state).into_iter().map(state).collect::<Result<_, _>>()?,
+        tags: params::tags(query.tag.as_deref().unwrap_or_default()).collect(),
+        states: params::parts(query.state.as_deref().unwrap_or_default()).map(state).collect::<Result<_, _>>()?,
         text: query.q.as_deref().unwrap_or_default().trim().to_lowercase(),
     })
 }

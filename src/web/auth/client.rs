@@ -1,7 +1,7 @@
-//! The address of the client of a request. Pure.
+//! The address of the client of a request, and the scheme of its URL. Pure.
 //!
-//! Only X-Forwarded-For is read, and only from a trusted proxy: the usual proxies append to it, while they pass a
-//! `Forwarded` header of the client on unchanged.
+//! Only X-Forwarded-For and X-Forwarded-Proto are read, and only from a trusted proxy: the usual proxies append to the first
+//! and set the second, while they pass a `Forwarded` header of the client on unchanged.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
@@ -10,6 +10,7 @@ use actix_web::http::header::{HeaderMap, HeaderName};
 use crate::config::Network;
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
 /// The peer, unless it is a trusted proxy. Then the last address in X-Forwarded-For that is not a trusted proxy; what
 /// comes before that address was written by the client and proves nothing.
@@ -27,9 +28,19 @@ pub fn address(headers: &HeaderMap, peer: IpAddr, trusted: &[Network]) -> IpAddr
     client
 }
 
+/// The scheme of the URL that the client sees: `https` if the connection `is_tls`, or if a trusted proxy says so.
+pub fn scheme(headers: &HeaderMap, peer: IpAddr, trusted: &[Network], is_tls: bool) -> &'static str {
+    let said = || headers.get_all(X_FORWARDED_PROTO).last()?.to_str().ok()?.rsplit(',').next();
+    let is_https = match is_trusted(peer.to_canonical(), trusted).then(said).flatten() {
+        Some(scheme) => scheme.trim().eq_ignore_ascii_case("https"),
+        None => is_tls,
+    };
+    if is_https { "https" } else { "http" }
+}
+
 /// The other end of the connection. A program that connects to a Unix socket is on this host, so it counts as 127.0.0.1.
 pub fn peer(socket: Option<SocketAddr>) -> IpAddr {
-    socket.map_or(Ipv4Addr::LOCALHOST.into(), |socket| socket.ip())
+    socket.map_or(Ipv4Addr::LOCALHOST.into(), |socket| socket.ip().to_canonical())
 }
 
 /// Whether the address is that of a trusted proxy.
@@ -60,6 +71,22 @@ mod tests {
         assert_eq!(address_of("192.0.2.1", &["198.51.100.1"]), "192.0.2.1");
         assert_eq!(address_of("127.0.0.1", &["198.51.100.1"]), "198.51.100.1");
         assert_eq!(address_of("::ffff:127.0.0.1", &["[2001:db8::1]:443"]), "2001:db8::1");
+    }
+
+    #[test]
+    fn forwarded_scheme_is_believed_from_trusted_proxies_only() {
+        let trusted = [Network::parse("127.0.0.1").unwrap()];
+        for (peer, said, is_tls, scheme) in [
+            ("127.0.0.1", Some("https"), false, "https"),
+            ("127.0.0.1", Some("http, HTTPS"), false, "https"),
+            ("::ffff:127.0.0.1", Some("http"), true, "http"),
+            ("127.0.0.1", None, true, "https"),
+            ("192.0.2.1", Some("https"), false, "http"),
+            ("192.0.2.1", Some("http"), true, "https"),
+        ] {
+            let headers = said.map(|said| (X_FORWARDED_PROTO, said.parse().unwrap())).into_iter().collect();
+            assert_eq!(super::scheme(&headers, peer.parse().unwrap(), &trusted, is_tls), scheme, "{peer} {said:?}");
+        }
     }
 
     #[test]

@@ -150,6 +150,11 @@ impl Gate {
     }
 }
 
+/// The token of a request, if it has one.
+pub(super) fn bearer_of(headers: &HeaderMap) -> Option<&str> {
+    headers.get(AUTHORIZATION).and_then(bearer)
+}
+
 /// The token of an `Authorization` header.
 pub(super) fn bearer(header: &HeaderValue) -> Option<&str> {
     let (scheme, token) = header.to_str().ok()?.split_once(' ')?;
@@ -168,8 +173,12 @@ mod tests {
     const CLIENT: Option<IpAddr> = Some(IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1)));
 
     fn http(public_read: bool) -> Http {
-        let token =
-            |name: &str, role| Token { name: name.into(), role, sha256: Sha256::digest(name.as_bytes()).into() };
+        let token = |name: &str, role| Token {
+            name: name.into(),
+            role,
+            sha256: Sha256::digest(name.as_bytes()).into(),
+            file: None,
+        };
         let tokens = vec![token("reader", Role::Read), token("operator", Role::Operate), token("boss", Role::Admin)];
         Http {
             listen: "127.0.0.1:0".parse().unwrap(),

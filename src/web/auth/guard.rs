@@ -10,7 +10,7 @@ use actix_web::http::header::{HeaderValue, WWW_AUTHENTICATE};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage, HttpRequest, HttpResponse, ResponseError, web};
 
-use super::gate::{Gate, Refusal, Request, WRITE_REFILL_NS};
+use super::gate::{Gate, Refusal, Request, WRITE_REFILL_NS, bearer_of};
 use super::{client, reports};
 use crate::config::Http;
 use crate::web::problem::Problem;
@@ -31,7 +31,7 @@ pub async fn guard(request: ServiceRequest, next: Next<BoxBody>) -> Result<Servi
         return Ok(request.into_response(response(&closed)));
     };
     let (gate, state) = (gate.clone(), state.clone());
-    let http = state.config.borrow().http.clone();
+    let http = state.renewal.http(bearer_of(request.headers())).await;
     let writing = !request.method().is_safe();
     let note = audit::Note::of(&request, client(request.request(), &http));
     let mono_ns = state.clock.now().mono_ns;
@@ -42,7 +42,7 @@ pub async fn guard(request: ServiceRequest, next: Next<BoxBody>) -> Result<Servi
             writing,
             needed: openapi::needed(&request).filter(|_| !is_open(request.path())),
             client: client(request.request(), &http),
-            scheme: request.connection_info().scheme(),
+            scheme: scheme(request.request(), &http),
             now: Instant::now(),
             mono_ns,
         },
@@ -78,6 +78,12 @@ pub async fn guard(request: ServiceRequest, next: Next<BoxBody>) -> Result<Servi
 pub(super) fn client(request: &HttpRequest, http: &Http) -> Option<IpAddr> {
     let peer = client::peer(request.peer_addr());
     Some(client::address(request.headers(), peer, &http.trusted_proxies))
+}
+
+/// The scheme of the URL that the client sees.
+pub(super) fn scheme(request: &HttpRequest, http: &Http) -> &'static str {
+    let (peer, is_tls) = (client::peer(request.peer_addr()), request.app_config().secure());
+    client::scheme(request.headers(), peer, &http.trusted_proxies, is_tls)
 }
 
 /// What holds nothing worth protecting: the built page without its data, and a style.

@@ -8,9 +8,10 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::gate::{Gate, Refusal, bearer};
+use super::gate::{Gate, Refusal, bearer, bearer_of};
 use super::session::{LASTS, Sessions};
 use super::{guard, origin, reports};
+use crate::config::Http;
 use crate::web::openapi::{Body, Endpoint};
 use crate::web::problem::Problem;
 use crate::web::{State, audit, body, prefix};
@@ -65,7 +66,7 @@ struct SessionView {
 }
 
 async fn look(request: HttpRequest, state: web::Data<State>, gate: web::Data<Gate>) -> Result<HttpResponse, Problem> {
-    let (http, now) = (state.config.borrow().http.clone(), Instant::now());
+    let (http, now) = (state.renewal.http(bearer_of(request.headers())).await, Instant::now());
     let caller = match request.headers().get(AUTHORIZATION) {
         None => gate.sessions.caller(&http, request.headers(), now),
         Some(header) => {
@@ -96,15 +97,15 @@ async fn begin(
     state: web::Data<State>,
     gate: web::Data<Gate>,
 ) -> Result<HttpResponse, Problem> {
-    not_foreign(&request)?;
+    not_foreign(&request, &state)?;
     let login: Login = body::json(&request, payload, LONGEST_LOGIN).await?;
-    let (http, now) = (state.config.borrow().http.clone(), Instant::now());
     let token = login.token.trim();
+    let (http, now) = (state.renewal.http(Some(token)).await, Instant::now());
     let caller = gate.holder(&http, token, guard::client(&request, &http), now).map_err(|why| {
         reports::report(&gate, &state);
         guard::problem(&why)
     })?;
-    let cookie = set_cookie(&request, &gate.sessions.open(&caller, token, now), LASTS);
+    let cookie = set_cookie(&request, &http, &gate.sessions.open(&caller, token, now), LASTS);
     let begun = SessionBegun { name: caller.name.to_string(), role: caller.role.label() };
     audit::by(&request, caller);
     Ok(HttpResponse::Ok().insert_header((SET_COOKIE, cookie)).insert_header(("Cache-Control", "no-store")).json(begun))
@@ -115,21 +116,23 @@ async fn end(request: HttpRequest, state: web::Data<State>, gate: web::Data<Gate
     if let Some(caller) = caller {
         audit::by(&request, caller);
     }
-    not_foreign(&request)?;
+    not_foreign(&request, &state)?;
     gate.sessions.close(request.headers());
-    Ok(HttpResponse::NoContent().insert_header((SET_COOKIE, set_cookie(&request, "", Duration::ZERO))).finish())
+    Ok(HttpResponse::NoContent()
+        .insert_header((SET_COOKIE, set_cookie(&request, &state.config.borrow().http, "", Duration::ZERO)))
+        .finish())
 }
 
 /// Another site must neither log a browser in (as somebody else) nor out.
-fn not_foreign(request: &HttpRequest) -> Result<(), Problem> {
-    if origin::is_foreign(request.headers(), request.connection_info().scheme()) {
+fn not_foreign(request: &HttpRequest, state: &State) -> Result<(), Problem> {
+    if origin::is_foreign(request.headers(), guard::scheme(request, &state.config.borrow().http)) {
         return Err(Problem::new(StatusCode::FORBIDDEN, "only the page of this service may do that"));
     }
     Ok(())
 }
 
-fn set_cookie(request: &HttpRequest, secret: &str, lasts: Duration) -> String {
-    let secure = if request.connection_info().scheme() == "https" { "; Secure" } else { "" };
+fn set_cookie(request: &HttpRequest, http: &Http, secret: &str, lasts: Duration) -> String {
+    let secure = if guard::scheme(request, http) == "https" { "; Secure" } else { "" };
     let (name, seconds) = (Sessions::COOKIE, lasts.as_secs());
     let prefix = prefix::of(request);
     format!("{name}={secret}; Path={prefix}/; Max-Age={seconds}; HttpOnly; SameSite=Strict{secure}")

@@ -31,6 +31,11 @@ fn known<'a>(http: &'a Http, hash: &[u8; 32]) -> Option<&'a Token> {
     http.tokens.iter().fold(None, |found, token| if bool::from(token.sha256.ct_eq(hash)) { Some(token) } else { found })
 }
 
+/// Whether the configuration has this token.
+pub(super) fn is_known(http: &Http, token: &str) -> bool {
+    known(http, &hash(token)).is_some()
+}
+
 fn hash(secret: &str) -> [u8; 32] {
     Sha256::digest(secret.as_bytes()).into()
 }

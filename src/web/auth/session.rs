@@ -134,7 +134,7 @@ mod tests {
     }
 
     fn token(name: &str) -> Token {
-        Token { name: name.into(), role: Role::Operate, sha256: hash(name) }
+        Token { name: name.into(), role: Role::Operate, sha256: hash(name), file: None }
     }
 
     fn open(sessions: &Sessions, token: &Token, now: Instant) -> String {

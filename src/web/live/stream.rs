@@ -17,7 +17,7 @@ use futures_util::stream::{Stream, unfold};
 use serde::Deserialize;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::broadcast::{Receiver, error::RecvError};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 
 use super::{Frame, Hub, KEPT, Subscription, Topic};
 use crate::web::State;
@@ -26,7 +26,8 @@ use crate::web::openapi::{Body, Endpoint, header, query};
 use crate::web::problem::Problem;
 
 pub const ENDPOINTS: &[Endpoint] = &[Endpoint::get("/api/v1/stream", || web::to(stream))
-    .about("Live events, as server-sent events: hello, sample, verdict, health, alert. Last-Event-ID resumes.")
+    .about("Live events, as server-sent events: hello, sample, verdict, health, alert, and beat when there was nothing else \
+         for two seconds. Last-Event-ID resumes.")
     .taking(&[
         query("events", "string", "sample, verdict, health, alert; separated by commas, all unless given."),
         query("server", "string", "The configured name of the server whose samples are wanted."),
@@ -36,8 +37,9 @@ pub const ENDPOINTS: &[Endpoint] = &[Endpoint::get("/api/v1/stream", || web::to(
     .giving(Body::text("text/event-stream", "Events; the data of each is JSON."))
     .or(&[503])];
 
-/// A comment is sent after this much silence, so that the dead are found and proxies stay patient.
-const HEARTBEAT: Duration = Duration::from_secs(15);
+/// A `beat` is sent after this much silence, so that a reader knows within three seconds that the stream has ended, the
+/// dead are found and proxies stay patient.
+const HEARTBEAT: Duration = Duration::from_secs(2);
 /// A browser waits this long before it comes back, in milliseconds.
 const RETRY_MS: u32 = 3000;
 
@@ -133,6 +135,7 @@ impl Reader {
         if let Some(hello) = self.hello.take() {
             return Some(hello);
         }
+        let due = Instant::now() + HEARTBEAT;
         loop {
             if !self.admission.holds() {
                 return None;
@@ -141,11 +144,11 @@ impl Reader {
                 Some(frame) => Ok(Ok(frame)),
                 None => tokio::select! {
                     () = self.admission.changed() => continue,
-                    waited = timeout(HEARTBEAT, self.live.recv()) => waited,
+                    waited = timeout_at(due, self.live.recv()) => waited,
                 },
             };
             let frame = match waited {
-                Err(_) => return Some(Bytes::from_static(b": still here\n\n")),
+                Err(_) => return Some(Bytes::from_static(b"event: beat\ndata: {}\n\n")),
                 Ok(Ok(frame)) => frame,
                 Ok(Err(RecvError::Lagged(_))) => {
                     self.hub.0.cut_off.fetch_add(1, Ordering::Relaxed);

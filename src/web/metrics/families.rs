@@ -2,9 +2,9 @@
 //! here, those of the program itself in [`super::own`].
 
 use super::family::{Family, Kind, Values, gauge, of_server, truth};
-use super::{alerts, notifiers, own, reports};
+use super::{alerts, fleet, notifiers, own, process, reports};
 use crate::web::view::row::Row;
-use ntp_monitor_core::sample::Outcome;
+use ntp_monitor_core::sample::{Authentication, Outcome};
 use ntp_monitor_core::stats::events::EventKind;
 use ntp_monitor_core::stats::verdict::{Class, State, When};
 
@@ -90,6 +90,54 @@ pub static FAMILIES: &[Family] = &[
         "The score of the NTP Pool, about -100 to 20; the pool hands out servers above 10.",
         |row| row.score,
     ),
+    of_server(
+        "nts_authenticated",
+        None,
+        "Whether the last poll brought an offset that NTS authenticates: 1, else 0. Absent without NTS.",
+        |row| {
+            let is_sample = row.outcome == Some(Outcome::Sample.label());
+            row.nts.as_ref().map(|_| truth(is_sample && row.authentication == Some(Authentication::Nts.label())))
+        },
+    ),
+    of_server("nts_cookies", None, "Cookies left for requests with NTS; 8 is a full stock.", |row| {
+        Some(row.nts.as_ref()?.cookies as f64)
+    }),
+    of_server(
+        "nts_certificate_end_timestamp",
+        SECONDS,
+        "Until when the certificate of the NTS key-exchange server is valid, in seconds since 1970.",
+        |row| Some(row.nts.as_ref()?.certificates.first()?.not_after.as_second() as f64),
+    ),
+    of_server("nts_exchange", SECONDS, "How long the last NTS key exchange took, in seconds.", |row| {
+        row.nts.as_ref()?.exchange_s
+    }),
+    of_server("nts_exchange_failures_in_row", None, "NTS key exchanges that failed since the last good one.", |row| {
+        Some(f64::from(row.nts.as_ref()?.failures_in_row))
+    }),
+    Family {
+        name: "nts_exchanges",
+        unit: None,
+        kind: Kind::Counter,
+        help: "NTS key exchanges since the program started, by their result.",
+        values: Values::ServerBy("result", |row| {
+            let Some(nts) = &row.nts else { return Vec::new() };
+            vec![("ok", (nts.exchanges - nts.failures) as f64), ("failed", nts.failures as f64)]
+        }),
+    },
+    Family {
+        name: "nts_naks",
+        unit: None,
+        kind: Kind::Counter,
+        help: "How often the server could not read an NTS cookie since the program started.",
+        values: Values::Server(|row| Some(row.nts.as_ref()?.naks as f64)),
+    },
+    Family {
+        name: "nts_downgrades",
+        unit: None,
+        kind: Kind::Counter,
+        help: "Queries with NTS that were answered without, since the program started.",
+        values: Values::Server(|row| Some(row.nts.as_ref()?.downgrades as f64)),
+    },
     of_server("last_poll_timestamp", SECONDS, "When the last poll ended, in seconds since 1970.", |row| {
         row.last_poll.map(seconds)
     }),
@@ -256,6 +304,12 @@ pub static FAMILIES: &[Family] = &[
     own::STREAM_READERS,
     own::STREAM_CUT_OFF,
     own::STREAM_MISSED,
+    process::CPU,
+    process::MEMORY,
+    process::SWITCHES,
+    process::WRITTEN,
+    process::SERIES_TO_MOVE,
+    process::SAMPLES_MOVED,
     notifiers::NOTIFICATIONS,
     notifiers::QUEUE,
     notifiers::LAG,
@@ -263,6 +317,14 @@ pub static FAMILIES: &[Family] = &[
     notifiers::LAST_SUCCESS,
     reports::REPORTS,
     reports::FAILING,
+    fleet::CONNECTED,
+    fleet::SKEW,
+    fleet::MAJORITY_SKEW,
+    fleet::VANTAGE_UP,
+    fleet::SAMPLES,
+    fleet::SPEAKS,
+    fleet::JOURNAL,
+    fleet::DROPPED,
 ];
 
 const LEAP_FINDINGS: [EventKind; 5] = [

@@ -115,7 +115,7 @@ pub(super) const STREAM_MISSED: Family =
         Some(scrape.hub.missed() as f64)
     });
 
-const fn counter(name: &'static str, help: &'static str, value: fn(&Scrape) -> Option<f64>) -> Family {
+pub(super) const fn counter(name: &'static str, help: &'static str, value: fn(&Scrape) -> Option<f64>) -> Family {
     Family { name, unit: None, kind: Kind::Counter, help, values: Values::One(value) }
 }
 

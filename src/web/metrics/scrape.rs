@@ -4,6 +4,9 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::config::Config;
+use crate::fleet::judge::Picture;
+use crate::fleet::state::{AgentView, HubView};
+use crate::store::{JournalGauge, MoveGauge};
 use crate::web::State;
 use crate::web::live::Hub;
 use ntp_monitor_core::alert::status::AlertStatus;
@@ -20,8 +23,15 @@ pub struct Scrape {
     pub alerts: Arc<AlertStatus>,
     /// Who reads the stream.
     pub hub: Hub,
+    /// How far samples of an earlier release are moved.
+    pub moving: MoveGauge,
     /// When the service started.
     pub started: Stamp,
+    /// What a hub makes of all vantages.
+    pub fleet: Arc<Picture>,
+    pub hub_view: HubView,
+    pub agent_view: AgentView,
+    pub journal: JournalGauge,
 }
 
 impl fmt::Debug for Scrape {
@@ -36,6 +46,18 @@ impl Scrape {
     pub fn of(state: &State) -> Self {
         let (config, snapshot, health) = state.now();
         let (alerts, hub) = (state.alerts.borrow().clone(), state.hub.clone());
-        Self { config, snapshot, health, alerts, hub, started: state.started }
+        Self {
+            config,
+            snapshot,
+            health,
+            alerts,
+            hub,
+            moving: state.store.move_gauge(),
+            started: state.started,
+            fleet: state.fleet.picture.borrow().clone(),
+            hub_view: state.fleet.hub.view(),
+            agent_view: state.fleet.agent.view(),
+            journal: state.store.fleet_gauge(),
+        }
     }
 }

@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::nts::NtsState;
 use crate::config::Server;
 use ntp_monitor_core::health::availability::{Rates, Tally};
 use ntp_monitor_core::health::report::ServerHealth;
-use ntp_monitor_core::sample::{Sample, SeriesKey};
+use ntp_monitor_core::sample::{Authentication, Sample, SeriesKey};
 use ntp_monitor_core::stats::snapshot::SeriesSnapshot;
 use ntp_monitor_core::stats::verdict::{Class, Kind, ServerVerdict, When};
 
@@ -20,8 +21,10 @@ pub enum Condition {
     Paused,
     /// No poll has ended yet.
     Pending,
-    /// The last poll brought an offset, and nothing is held against it.
+    /// The last poll brought an offset, and a majority of the servers agrees with it.
     Ok,
+    /// The last poll brought an offset, but no majority can say whether it is right.
+    Unjudged,
     /// The last poll brought no offset; an earlier one of the last eight did.
     Failing,
     /// None of the last eight polls brought an offset.
@@ -31,7 +34,8 @@ pub enum Condition {
 }
 
 impl Condition {
-    pub const ALL: [Self; 6] = [Self::Paused, Self::Pending, Self::Ok, Self::Failing, Self::Unreachable, Self::Wrong];
+    pub const ALL: [Self; 7] =
+        [Self::Paused, Self::Pending, Self::Ok, Self::Unjudged, Self::Failing, Self::Unreachable, Self::Wrong];
 
     /// The name in the API.
     #[must_use]
@@ -40,6 +44,7 @@ impl Condition {
             Self::Paused => "paused",
             Self::Pending => "pending",
             Self::Ok => "ok",
+            Self::Unjudged => "unjudged",
             Self::Failing => "failing",
             Self::Unreachable => "unreachable",
             Self::Wrong => "wrong",
@@ -115,6 +120,10 @@ pub struct Row {
     pub poll_s: f64,
     /// How the exchange was stamped: `kernel`, `kernel-rx`, `userland`.
     pub timestamping: Option<&'static str>,
+    /// How the last reply was authenticated, or should have been: `none` or `nts`.
+    pub authentication: Option<&'static str>,
+    /// The state of NTS, for a server that is configured for it.
+    pub nts: Option<NtsState>,
     /// The score of the NTP Pool, about −100 to 20.
     pub score: Option<f64>,
     /// Success rates.
@@ -212,6 +221,8 @@ impl Row {
             precision_s: None,
             poll_s: server.poll_interval.as_secs_f64(),
             timestamping: None,
+            authentication: None,
+            nts: None,
             score: None,
             success: Success::default(),
             consecutive_failures: 0,
@@ -244,6 +255,8 @@ impl Row {
             outcome: Some(last.outcome.label()),
             reason: last.outcome.reason().into_owned(),
             reach: series.hour.reach.to_string(),
+            authentication: Some(last.authentication.label()),
+            nts: last.nts.as_ref().map(|status| NtsState::of(status, last.at.wall_ns)),
             poll_s: last.poll_s,
             score: Some(series.hour.score.value()),
             polls: series.polls,
@@ -266,10 +279,17 @@ impl Row {
             row.outcomes.clone_from(&health.outcomes);
             row.rejected_replies = health.rejected_replies;
         }
+        let is_authentic = last.authentication == Authentication::Nts && last.outcome.is_success();
+        if is_authentic && row.is_accused() {
+            row.add_sentence(
+                "Its replies are authenticated by NTS, which proves who sent them, not that they are right.",
+            );
+        }
         row.state = match () {
             () if row.is_accused() => Condition::Wrong,
             () if !reachable => Condition::Unreachable,
             () if !last.outcome.is_success() => Condition::Failing,
+            () if row.class != Class::Truechimer => Condition::Unjudged,
             () => Condition::Ok,
         };
         row

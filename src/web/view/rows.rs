@@ -74,8 +74,8 @@ impl<'a> Picture<'a> {
 
 /// Whether the sentence of a row tells a lasting event. The verdict tells the others.
 fn is_shown(kind: EventKind) -> bool {
-    use EventKind::{Leap, Lossy, ManyEvents, Refid, StaleReference, Stratum};
-    matches!(kind, Lossy | Stratum | Refid | Leap | StaleReference | ManyEvents)
+    use EventKind::{Leap, Lossy, ManyEvents, Refid, SpoofedReplies, StaleReference, Stratum};
+    matches!(kind, Lossy | SpoofedReplies | Stratum | Refid | Leap | StaleReference | ManyEvents)
 }
 
 /// What a list is narrowed to.

@@ -1,13 +1,14 @@
 /** The endpoints that the page uses, by what they are for. */
 import { ask, ok, type Answer, type Ask } from "./http";
 import type {
-  EventsBody, EvidenceBody, Health, LocalClock, LocalHistory, Samples, ServerDetail, ServerPage, ShownConfig, StabilityBody, Stats,
+  EventsBody, EvidenceBody, Health, HistoryBody, LocalClock, LocalHistory, ServerDetail, ServerPage, ShownConfig, StabilityBody, Stats,
   Verdict,
 } from "./types";
 import type {
   AlertsBody, NotifiersBody, Replayed, ReportRow, ReportsBody, Rule, RuleCheck, RulesBody, SilencesBody, SilenceWish,
   Tested,
 } from "./types-alerts";
+import type { FleetMatrix, FleetSkew, FleetVantages, FleetVerdict } from "./types-fleet";
 import type { AuditBody, ConfigCheck, ConfigFile, Schema, ServerKeys, Session } from "./types-config";
 
 export { ApiError } from "./http";
@@ -15,7 +16,7 @@ export { ApiError } from "./http";
 /** Relative to the page, so that a proxy may show the service below any path. */
 const V1 = "api/v1";
 
-async function get<T>(path: string, query: Record<string, string> = {}, signal?: AbortSignal): Promise<T> {
+async function get<T>(path: string, query: NonNullable<Ask["query"]> = {}, signal?: AbortSignal): Promise<T> {
   return (await ask<T>(`${V1}/${path}`, { query, signal })).body;
 }
 
@@ -34,12 +35,29 @@ export interface Span {
   to: string;
 }
 
+/** The most servers that the service gives at once. */
+const SERVERS_AT_ONCE = 10_000;
+
+/** Every server, page by page. Servers that come or go meanwhile are right at the next reading. */
+async function allServers(signal?: AbortSignal): Promise<ServerPage> {
+  const page = (offset: number) =>
+    get<ServerPage>("servers", { limit: String(SERVERS_AT_ONCE), ...(offset > 0 && { offset: String(offset) }) }, signal);
+  const all = await page(0);
+  while (all.servers.length < all.total) {
+    const next = await page(all.servers.length);
+    if (next.servers.length === 0) break;
+    all.servers.push(...next.servers);
+  }
+  return all;
+}
+
 /** Measurements, verdicts, health. */
 export const api = {
-  servers: (signal?: AbortSignal) => get<ServerPage>("servers", { limit: "10000" }, signal),
+  servers: allServers,
   server: (id: string, signal?: AbortSignal) => get<ServerDetail>(server(id), {}, signal),
-  samples: (id: string, span: Span, signal?: AbortSignal) => get<Samples>(`${server(id)}/samples`, { ...span }, signal),
-  stats: (id: string, window: string, signal?: AbortSignal) => get<Stats>(`${server(id)}/stats`, { window }, signal),
+  history: (ids: readonly string[], query: Record<string, string>, signal?: AbortSignal) =>
+    get<HistoryBody>("history", [...ids.map((id): [string, string] => ["id", id]), ...Object.entries(query)], signal),
+  stats: (id: string, span: Span, signal?: AbortSignal) => get<Stats>(`${server(id)}/stats`, { ...span }, signal),
   stability: (id: string, span: Span, signal?: AbortSignal) =>
     get<StabilityBody>(`${server(id)}/stability`, { ...span }, signal),
   evidence: (id: string, signal?: AbortSignal) => get<EvidenceBody>(`${server(id)}/evidence`, {}, signal),
@@ -51,6 +69,14 @@ export const api = {
   /** A failing service answers 503 with the same body. */
   health: async (signal?: AbortSignal) =>
     (await ask<Health>("health", { signal, admitted: (status) => ok(status) || status === 503 })).body,
+};
+
+/** The fleet, at its hub. */
+export const fleet = {
+  verdict: (signal?: AbortSignal) => get<FleetVerdict>("fleet/verdict", {}, signal),
+  skew: (signal?: AbortSignal) => get<FleetSkew>("fleet/skew", {}, signal),
+  vantages: (signal?: AbortSignal) => get<FleetVantages>("fleet/vantages", {}, signal),
+  matrix: (signal?: AbortSignal) => get<FleetMatrix>("fleet/matrix", {}, signal),
 };
 
 /** Polls a server at once, as far as its floor allows; needs the role `operate`. */

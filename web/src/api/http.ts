@@ -25,7 +25,7 @@ export class ApiError extends Error {
 
 export interface Ask {
   method?: "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
-  query?: Record<string, string>;
+  query?: Record<string, string> | [string, string][];
   /** Sent as JSON. */
   body?: unknown;
   /** The entity tag of what is to be changed: the service refuses when it is another one by now. */

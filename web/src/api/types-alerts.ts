@@ -168,6 +168,9 @@ export interface ReportRow {
   id: string;
   made: string;
   bytes: number;
+  /** The span that it is about, where the file says it. */
+  from?: string | null;
+  to?: string | null;
 }
 
 /** A scheduled report that is not everywhere yet. */

@@ -3,10 +3,10 @@
  * API's: seconds, and an offset is positive when the server is ahead of the monitoring host. Times are RFC 3339 texts.
  */
 
-export type Condition = "paused" | "pending" | "ok" | "failing" | "unreachable" | "wrong";
+export type Condition = "paused" | "pending" | "ok" | "unjudged" | "failing" | "unreachable" | "wrong";
 export type Class = "truechimer" | "falseticker" | "unknown";
 export type VerdictState = "consistent" | "local_wrong" | "server_wrong" | "path" | "undecidable";
-export type Kind = "step" | "frequency" | "constant" | "smear" | "asymmetry" | "congestion" | "unreachable";
+export type Kind = "step" | "frequency" | "constant" | "smear" | "asymmetry" | "congestion" | "unreachable" | "intermittent";
 
 /** A closed interval of offsets. */
 export interface Bounds {
@@ -51,13 +51,46 @@ export interface ServerRow {
   precision_s: number | null;
   poll_s: number;
   timestamping: string | null;
+  /** How the last reply was authenticated, or should have been. */
+  authentication?: string | null;
+  nts?: NtsState | null;
   score: number | null;
   success: { hour: Rate; day: Rate; week: Rate };
   consecutive_failures: number;
   polls: number;
+  /** Replies refused on the way since the program started. */
+  rejected_replies?: number;
   last_poll: string | null;
   last_seen: string | null;
   sparkline: (number | null)[];
+}
+
+/** The state of NTS at one server. */
+export interface NtsState {
+  key_server: string;
+  asked: string;
+  aead: string | null;
+  cookies: number;
+  cookie_octets: number | null;
+  exchanged: string | null;
+  exchange_s: number | null;
+  fault: string | null;
+  reason: string;
+  exchanges: number;
+  failures: number;
+  failures_in_row: number;
+  naks: number;
+  downgrades: number;
+  certificates: Certificate[];
+}
+
+export interface Certificate {
+  subject: string;
+  issuer: string;
+  serial: string;
+  not_before: string;
+  not_after: string;
+  days_left: number;
 }
 
 export interface ServerPage {
@@ -170,34 +203,40 @@ export interface LocalHistory {
   points: ClockPoint[];
 }
 
-/** One poll (`raw`), or the polls within one step; which fields are there depends on the resolution. */
-export interface Point {
-  time: string;
+type Values = (number | null)[];
+
+/** The history of one server, or of one of its addresses, in columns of equal length. */
+export interface HistorySeries {
+  id: string;
+  name: string;
   address: string | null;
-  timestamping: string | null;
-  authentication?: string;
-  reference_age_s?: number | null;
-  mode?: string;
-  offset_s: number | null;
-  delay_s: number | null;
-  root_distance_s: number | null;
-  outcome?: string;
-  reason?: string;
-  polls?: number;
-  successes?: number;
-  offset_min_s?: number | null;
-  offset_max_s?: number | null;
-  offset_stddev_s?: number | null;
-  delay_min_s?: number | null;
-  delay_max_s?: number | null;
+  /** The first poll ever. */
+  began: string | null;
+  /** The width of a step; `null`: each point is a poll. */
+  step_s: number | null;
+  poll_s: number | null;
+  /** Unix seconds. */
+  time: number[];
+  polls: number[];
+  /** Polls that brought an offset. */
+  samples: number[];
+  offset_s?: Values;
+  offset_min_s?: Values;
+  offset_max_s?: Values;
+  root_distance_s?: Values;
+  delay_s?: Values;
+  delay_min_s?: Values;
+  delay_max_s?: Values;
+  jitter_s?: Values;
+  score?: Values;
 }
 
-export interface Samples {
+export interface HistoryBody {
   from: string;
   to: string;
-  resolution: "raw" | "5m" | "1h";
-  step_s: number | null;
-  samples: Point[];
+  /** Servers that were too many for one answer. */
+  left_out: number;
+  series: HistorySeries[];
 }
 
 export interface Distribution {
@@ -219,6 +258,9 @@ export interface Histogram {
   from_s: number;
   bin_s: number;
   counts: number[];
+  /** Values beyond the first and the last bin. */
+  below: number;
+  above: number;
 }
 
 export interface SeriesStats {
@@ -239,7 +281,8 @@ export interface SeriesStats {
 }
 
 export interface Stats {
-  window: string;
+  from: string;
+  to: string;
   series: SeriesStats[];
 }
 

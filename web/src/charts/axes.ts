@@ -1,7 +1,7 @@
 /** Axes and colours that every uPlot chart of the page shares. */
 import uPlot from "uplot";
 import { instant } from "../format/time";
-import { tick } from "../format/units";
+import { ticks as unitTicks, type Unit } from "../format/units";
 import { cssColour } from "./download";
 
 const FONT = "12px system-ui, sans-serif";
@@ -19,9 +19,16 @@ export function axis(values: ((ticks: number[]) => string[]) | null, label?: str
   };
 }
 
-/** An axis of seconds in sensible units; `signed` says the plus too. */
-export function secondsAxis(signed: boolean, label?: string): uPlot.Axis {
-  return { ...axis((ticks) => ticks.map((value) => (value == null ? "" : tick(value, signed))), label), size: 74 };
+/** An axis of seconds, all ticks in one unit; `signed` says the plus too. */
+export function secondsAxis(signed: boolean, wish: Unit = "auto", label?: string): uPlot.Axis {
+  return { ...axis((values) => unitTicks(values, signed, wish), label), size: wide };
+}
+
+const TICK_PX = 7;
+
+/** As wide as the longest of its texts; charts above each other begin alike. */
+export function wide(_plot: uPlot, texts: string[] | null): number {
+  return Math.max(74, 18 + TICK_PX * Math.max(0, ...(texts ?? []).map((text) => text.length)));
 }
 
 /** Room on the right for half of the last tick. */

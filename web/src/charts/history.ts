@@ -1,42 +1,100 @@
 /** A server's history as the columns that its charts draw. Pure. */
-import type { Point, Samples } from "../api/types";
+import type { HistorySeries } from "../api/types";
 
-export type Column = (number | null)[];
+/** `null` interrupts a line; `undefined` is a point without a value, across which the line goes on. */
+export type Column = (number | null | undefined)[];
 
-export interface History {
+export interface Track {
+  id: string;
+  /** `null`: each point is a poll. */
+  step_s: number | null;
+  /** The first poll ever. */
+  began_s: number | null;
   /** Unix seconds, rising. */
   time_s: number[];
   offset: Column;
-  /** Of polls within a step; equal to the offset for single polls. */
+  /** Least and most within a step. */
   offsetLow: Column;
   offsetHigh: Column;
+  /** Offset ± root distance. */
+  boundLow: Column;
+  boundHigh: Column;
   delay: Column;
+  delayLow: Column;
+  delayHigh: Column;
   jitter: Column;
+  score: Column;
   /** Loss has its own, wider steps. */
-  loss: { time_s: number[]; ratio: Column; step_s: number };
+  loss: Loss;
 }
 
-/** Jitter is taken over so many differences of neighbours. */
-const JITTER_OVER = 8;
-const LOSS_BINS = 60;
+export interface Loss {
+  time_s: number[];
+  ratio: Column;
+  step_s: number;
+}
+
+const LOSS_BINS = 120;
 /** Fewer polls than these say little of a loss. */
 const LOSS_POLLS = 5;
-/** So many missing polls in a row are a gap, and no line is drawn across. */
-const GAP = 4;
+/** A server is out of reach when none of so many polls brought an offset: no line is drawn across. */
+const REACH = 8.5;
+/** Steps are never exactly as far apart as they are wide. */
+const NEIGHBOURS = 1.6;
 
-export function historyOf(samples: Samples): History {
-  const points = ordered(samples);
-  const raw = samples.resolution === "raw";
-  const offset = points.map((point) => point.offset_s);
+/** The columns of a series, with an empty point in each hole. */
+export function trackOf(series: HistorySeries): Track {
+  const poll_s = series.poll_s ?? 64;
+  const longest_s = Math.max(REACH * poll_s, NEIGHBOURS * (series.step_s ?? 0));
+  const places = withHoles(series.time, series.samples, longest_s);
+  const at = (index: number): number => series.time[index] ?? 0;
+  const time_s = places.map((place, n) => (place === null ? (at(places[n - 1] ?? 0) + at(places[n + 1] ?? 0)) / 2 : at(place)));
+  const column = (values: readonly (number | null)[] | undefined): Column =>
+    places.map((place) => (place === null ? null : values?.[place] ?? undefined));
+  const bound = (sign: number): Column => places.map((place) => {
+    if (place === null) return null;
+    const [offset, distance] = [series.offset_s?.[place], series.root_distance_s?.[place]];
+    return offset == null || distance == null ? undefined : offset + sign * distance;
+  });
   return {
-    time_s: points.map((point) => Date.parse(point.time) / 1000),
-    offset,
-    offsetLow: points.map((point) => point.offset_min_s ?? point.offset_s),
-    offsetHigh: points.map((point) => point.offset_max_s ?? point.offset_s),
-    delay: points.map((point) => point.delay_s),
-    jitter: raw ? jitterOf(offset) : points.map((point) => point.offset_stddev_s ?? null),
-    loss: lossOf(samples),
+    id: series.id, step_s: series.step_s, began_s: series.began === null ? null : Date.parse(series.began) / 1000, time_s,
+    offset: column(series.offset_s), offsetLow: column(series.offset_min_s), offsetHigh: column(series.offset_max_s),
+    boundLow: bound(-1), boundHigh: bound(1),
+    delay: column(series.delay_s), delayLow: column(series.delay_min_s), delayHigh: column(series.delay_max_s),
+    jitter: column(series.jitter_s), score: column(series.score), loss: lossOf(series, poll_s),
   };
+}
+
+/** The places of the points, with `null` where nothing was measured for longer than `longest_s`. */
+function withHoles(time: readonly number[], samples: readonly number[], longest_s: number): (number | null)[] {
+  const places: (number | null)[] = [];
+  let before: number | null = null;
+  time.forEach((now, place) => {
+    const measured = (samples[place] ?? 0) > 0;
+    if (measured && before !== null && now - before > longest_s && places.at(-1) !== null) places.push(null);
+    places.push(place);
+    if (measured) before = now;
+  });
+  return places;
+}
+
+/** The share of polls without an offset, in steps of at least five polls. */
+export function lossOf(series: Pick<HistorySeries, "time" | "polls" | "samples" | "step_s">, poll_s: number): Loss {
+  const { time, polls, samples } = series;
+  const [first, last] = [time[0] ?? 0, time.at(-1) ?? 0];
+  const unit = series.step_s ?? 1;
+  const step_s = Math.ceil(Math.max((last - first) / LOSS_BINS, LOSS_POLLS * poll_s) / unit) * unit;
+  const bins = new Map<number, { all: number; good: number }>();
+  time.forEach((now, place) => {
+    const bin = Math.floor(now / step_s);
+    const sum = bins.get(bin) ?? { all: 0, good: 0 };
+    sum.all += polls[place] ?? 0;
+    sum.good += samples[place] ?? 0;
+    bins.set(bin, sum);
+  });
+  const known = [...bins].filter(([, sum]) => sum.all > 0);
+  const middle = (bin: number): number => Math.max(first, Math.min(last, (bin + 0.5) * step_s));
+  return { time_s: known.map(([bin]) => middle(bin)), ratio: known.map(([, sum]) => 1 - sum.good / sum.all), step_s };
 }
 
 /**
@@ -49,11 +107,8 @@ export function recorded(time_s: readonly number[], from_s: number, to_s: number
   return { from_s: Math.max(from_s, Math.min(first, to_s - 10)), to_s };
 }
 
-function ordered(samples: Samples): Point[] {
-  const points = [...samples.samples].sort((a, b) => Date.parse(a.time) - Date.parse(b.time));
-  const step_ms = samples.step_s !== null ? samples.step_s * 1000 : typicalStep(points.map((point) => Date.parse(point.time)));
-  return withGaps(points, step_ms, { address: null, timestamping: null, offset_s: null, delay_s: null, root_distance_s: null });
-}
+/** So many missing points in a row are a gap. */
+const GAP = 4;
 
 /** Points by time, with an empty one in each gap: where some steps are missing. */
 export function withGaps<T extends { time: string }>(points: readonly T[], step_ms: number, empty: Omit<T, "time">): T[] {
@@ -68,44 +123,4 @@ export function withGaps<T extends { time: string }>(points: readonly T[], step_
     before = now;
   }
   return filled;
-}
-
-function typicalStep(times: readonly number[]): number {
-  const steps = times.slice(1).map((time, index) => time - (times[index] ?? time)).sort((a, b) => a - b);
-  return steps[Math.floor((steps.length - 1) * 0.9)] ?? 1000;
-}
-
-/** RMS of the differences of neighbouring offsets over the last eight, as RFC 5905 weighs them against the last one. */
-export function jitterOf(offsets: Column): Column {
-  const squares: number[] = [];
-  let before: number | null = null;
-  return offsets.map((offset) => {
-    if (offset === null) return null;
-    if (before !== null) squares.push((offset - before) ** 2);
-    if (squares.length > JITTER_OVER) squares.shift();
-    before = offset;
-    return squares.length < 2 ? null : Math.sqrt(squares.reduce((a, b) => a + b, 0) / squares.length);
-  });
-}
-
-/** The share of polls without an offset, per bin of time. */
-export function lossOf(samples: Samples): History["loss"] {
-  const times = samples.samples.map((point) => Date.parse(point.time)).sort((a, b) => a - b);
-  const from = Math.max(Date.parse(samples.from), times[0] ?? 0) / 1000;
-  const to = Date.parse(samples.to) / 1000;
-  const step_s = samples.step_s ?? Math.max((to - from) / LOSS_BINS, (LOSS_POLLS * typicalStep(times)) / 1000 || 1);
-  const polls = new Map<number, { all: number; good: number }>();
-  for (const point of samples.samples) {
-    const bin = Math.floor((Date.parse(point.time) / 1000 - from) / step_s);
-    const sum = polls.get(bin) ?? { all: 0, good: 0 };
-    sum.all += point.polls ?? 1;
-    sum.good += point.successes ?? (point.offset_s === null ? 0 : 1);
-    polls.set(bin, sum);
-  }
-  const bins = [...polls].sort(([a], [b]) => a - b).filter(([, sum]) => sum.all > 0);
-  return {
-    time_s: bins.map(([bin]) => from + (bin + 0.5) * step_s),
-    ratio: bins.map(([, sum]) => 1 - sum.good / sum.all),
-    step_s,
-  };
 }

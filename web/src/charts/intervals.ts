@@ -38,8 +38,9 @@ export function intervalChart(servers: readonly ServerRow[], majority: Majority 
   const scale = scaleFor(shown.map((row) => row.interval), majority);
   const groups = [
     { title: "Disjoint from the majority", role: "bad" as Role, rows: shown.filter((row) => row.class === "falseticker") },
-    { title: majority ? "In agreement, or not judged" : "No majority yet", role: "muted" as Role,
-      rows: shown.filter((row) => row.class !== "falseticker") },
+    { title: "In agreement", role: "muted" as Role, rows: shown.filter((row) => row.class === "truechimer") },
+    { title: majority ? "Not judged" : "Not judged: no majority", role: "muted" as Role,
+      rows: shown.filter((row) => row.class === "unknown") },
   ].filter((group) => group.rows.length > 0);
   return {
     scene: layout(groups, scale, majority, width, unit), scale,

@@ -19,13 +19,17 @@ const AXIS = 40;
 /** A stretch too short to be seen is drawn this wide. */
 const LEAST = 3;
 const LABEL_PX = 7;
-const STEPS_S = [60, 300, 900, 3600, 10_800, 21_600, 43_200, 86_400, 172_800, 604_800, 1_209_600, 2_592_000];
+const STEPS_S = [5, 10, 30, 60, 120, 300, 900, 3600, 10_800, 21_600, 43_200, 86_400, 172_800, 604_800, 1_209_600, 2_592_000];
 
-export interface LanesWish {
+/** A stretch of time across a width. */
+export interface TimeGrid {
   from_s: number;
   to_s: number;
   width: number;
   zone: string;
+}
+
+export interface LanesWish extends TimeGrid {
   /** More are not drawn. */
   most: number;
 }
@@ -39,7 +43,7 @@ export function lanes(stretches: readonly Stretch[], wish: LanesWish): { scene: 
   const room = Math.min(width * 0.35, Math.max(60, ...drawn.map((name) => name.length * LABEL_PX + 16)));
   const x = (time_s: number): number => room + (Math.min(to_s, Math.max(from_s, time_s)) - from_s) / (to_s - from_s) * (width - room - 30);
   const bottom = TOP + drawn.length * LANE;
-  const marks = [...grid(wish, x, bottom)];
+  const marks = [...gridOfTime(wish, x, TOP, bottom)];
   drawn.forEach((name, index) => {
     const middle = TOP + index * LANE + LANE / 2;
     marks.push({ kind: "text", x: 0, y: middle + 4, text: shortened(name, room), role: "ink", hint: name });
@@ -51,13 +55,14 @@ export function lanes(stretches: readonly Stretch[], wish: LanesWish): { scene: 
   return { scene: { width, height: bottom + AXIS, marks }, left: order.length - drawn.length };
 }
 
-function* grid({ from_s, to_s, width, zone }: LanesWish, x: (time_s: number) => number, bottom: number): Generator<Mark> {
+/** Lines at round times, with the times below them. */
+export function* gridOfTime({ from_s, to_s, width, zone }: TimeGrid, x: (time_s: number) => number, top: number, bottom: number): Generator<Mark> {
   const step_s = STEPS_S.find((step) => (to_s - from_s) / step <= Math.max(4, width / 130)) ?? STEPS_S.at(-1) ?? 86_400;
   const times: number[] = [];
   for (let time_s = Math.ceil(from_s / step_s) * step_s; time_s <= to_s; time_s += step_s) times.push(time_s);
   const texts = timeTicks(times, step_s, zone);
   for (const [index, time_s] of times.entries()) {
-    yield { kind: "line", x1: x(time_s), y1: TOP, x2: x(time_s), y2: bottom, role: "line" };
+    yield { kind: "line", x1: x(time_s), y1: top, x2: x(time_s), y2: bottom, role: "line" };
     for (const [line, text] of (texts[index] ?? "").split("\n").entries()) {
       yield { kind: "text", x: x(time_s), y: bottom + 16 + 14 * line, text, role: "muted", anchor: "middle" };
     }

@@ -9,12 +9,14 @@ export interface PlotProps {
   options: Omit<uPlot.Options, "width" | "height">;
   version: string;
   data: uPlot.AlignedData;
+  /** What is drawn beside the data: another text draws it again. */
+  marks?: string;
   height: number;
   label: string;
   onReady?: (plot: uPlot) => void;
 }
 
-export function Plot({ options, version, data, height, label, onReady }: PlotProps) {
+export function Plot({ options, version, data, marks, height, label, onReady }: PlotProps) {
   const box = useRef<HTMLDivElement>(null);
   const plot = useRef<uPlot | null>(null);
 
@@ -40,5 +42,9 @@ export function Plot({ options, version, data, height, label, onReady }: PlotPro
     plot.current?.setData(data);
   }, [data]);
 
-  return <div class="plot" ref={box} role="img" aria-label={label} />;
+  useEffect(() => {
+    plot.current?.redraw(false, false);
+  }, [marks]);
+
+  return <div class="plot" ref={box} role="img" aria-label={label} data-marks={marks} />;
 }

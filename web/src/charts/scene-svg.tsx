@@ -15,11 +15,13 @@ export function SceneSvg({ scene, label }: { scene: Scene; label: string }) {
 
 function MarkSvg({ mark }: { mark: Mark }) {
   if (mark.kind === "rect") {
-    return (
+    const rect = (
       <rect class={`fill-${mark.role}`} x={mark.x} y={mark.y} width={mark.w} height={mark.h} rx={mark.round ?? 0}>
         {mark.hint && <title>{mark.hint}</title>}
       </rect>
     );
+    // Reached by the pointer only: hundreds of stops would bar the way of the keyboard.
+    return mark.link ? <a href={mark.link} tabIndex={-1} aria-label={mark.hint}>{rect}</a> : rect;
   }
   if (mark.kind === "line") {
     return (

@@ -8,8 +8,8 @@ export type Role = "ink" | "muted" | "line" | "zero" | "majority" | "good" | "wa
 
 export type Mark =
   | { kind: "rect"; x: number; y: number; w: number; h: number; role: Role; round?: number;
-      /** The tooltip. */
-      hint?: string }
+      /** Where a click leads, and the tooltip. */
+      link?: string; hint?: string }
   | { kind: "line"; x1: number; y1: number; x2: number; y2: number; role: Role; width?: number; dashed?: boolean }
   | { kind: "text"; x: number; y: number; text: string; role: Role; anchor?: "start" | "middle" | "end"; bold?: boolean;
       /** Where a click leads, and the tooltip. */

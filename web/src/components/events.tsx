@@ -1,6 +1,6 @@
 /** What happened, newest first. */
 import type { EventEntry } from "../api/types";
-import { instant, span } from "../format/time";
+import { instant, inZone, span } from "../format/time";
 import { title } from "../format/words";
 import { zone } from "../state/prefs";
 import { href } from "../state/address";
@@ -17,7 +17,7 @@ export function EventList({ events, withServer }: { events: readonly EventEntry[
           <strong>{title(event.kind)}</strong>
           <span>
             {withServer && event.server && <><a href={href("server", event.server)}>{event.server}</a>: </>}
-            {event.sentence} <span class="muted">{lasted(event)}</span>
+            {inZone(event.sentence, zone.value)} <span class="muted">{lasted(event)}</span>
           </span>
         </li>
       ))}

@@ -1,11 +1,12 @@
-/** One chart over time: crosshair shared with its neighbours, drag to zoom, events marked on the axis. */
+/** One chart over time: crosshair shared with its neighbours, drag to zoom, bands, limits, events marked on the axis. */
 import { useRef } from "preact/hooks";
+import type { ComponentChildren } from "preact";
 import uPlot from "uplot";
 import type { EventEntry } from "../api/types";
-import { axis, faint, inZone, ROOM, secondsAxis, timeAxis } from "../charts/axes";
+import { axis, faint, inZone, ROOM, secondsAxis, timeAxis, wide } from "../charts/axes";
 import { cssColour, downloadCanvas, downloadCsv } from "../charts/download";
 import type { Column } from "../charts/history";
-import { drawEvents } from "../charts/marks";
+import { drawEvents, drawLimits, type Limit } from "../charts/marks";
 import { Plot } from "../charts/plot";
 import { Downloads, Empty, Panel } from "./bits";
 import { dark, unit, zone } from "../state/prefs";
@@ -15,68 +16,100 @@ export interface Line {
   values: Column;
   /** A colour of the style sheet. */
   colour: string;
-  /** Drawn as one edge of a shaded band with the next line. */
-  band?: boolean;
+  dash?: number[] | undefined;
   write: (value: number | null) => string;
 }
 
-export type Measure = "offset" | "duration" | "ratio" | "ppm";
+/** A shaded area between two columns. */
+export interface Band {
+  name: string;
+  low: Column;
+  high: Column;
+  colour: string;
+  percentOpaque: number;
+  /** The vertical axis shows all of it; otherwise only what is beside the lines. */
+  fits: boolean;
+  write: (value: number | null) => string;
+}
+
+export type Measure = "offset" | "duration" | "ratio" | "ppm" | "score";
 
 /** What the columns of a file are called by. */
-const SUFFIX: Record<Measure, string> = { offset: "_s", duration: "_s", ratio: "_ratio", ppm: "_ppm" };
+const SUFFIX: Record<Measure, string> = { offset: "_s", duration: "_s", ratio: "_ratio", ppm: "_ppm", score: "" };
 
 export interface TimeChartProps {
   title: string;
-  note?: string;
+  note?: ComponentChildren;
   /** Of what it is: a server or a host. */
   of: string;
   time_s: number[];
   lines: Line[];
+  bands?: Band[];
+  limits?: Limit[];
+  /** Whether the vertical axis shows the limits however far away they are. */
+  showsLimits?: boolean;
   /** What the vertical axis counts. */
   measure: Measure;
   window: { from_s: number; to_s: number };
   events: readonly EventEntry[];
   /** As wide as two others. */
   wide?: boolean;
+  tools?: ComponentChildren;
+  /** A ratio is drawn as bars, unless there are several lines. */
+  bars?: boolean;
   onZoom: (from_s: number, to_s: number) => void;
   onReset: () => void;
 }
 
-const HEIGHT = 190;
+const HEIGHT = 230;
+const TALL = 340;
 const SYNC = "time";
 
 export function TimeChart(props: TimeChartProps) {
   const latest = useRef(props);
   latest.current = props;
   const plot = useRef<uPlot | null>(null);
-  const { title, note, of, time_s, lines, measure } = props;
+  const { title, note, of, time_s, lines, bands = [], limits = [], measure, events } = props;
   const full = `${title} of ${of}`;
-  const empty = lines.every((line) => line.values.every((value) => value === null));
-  const data = useData(time_s, lines);
+  const empty = lines.every((line) => line.values.every((value) => value == null));
+  const data = useData(time_s, [...bands.flatMap((band) => [band.high, band.low]), ...lines.map((line) => line.values)]);
   const png = (): void => {
     if (plot.current) downloadCanvas(full, plot.current.ctx.canvas, devicePixelRatio);
   };
-  const csv = (): void => downloadCsv(full, ["time", ...lines.map((line) => csvName(line.name, measure))],
-    time_s.map((time, index) => [new Date(time * 1000).toISOString(), ...lines.map((line) => line.values[index] ?? null)]));
+  const csv = (): void => downloadTable(full, props);
+  const marks = [...events.map((event) => `${event.id} ${event.start} ${event.end}`), ...limits.map((limit) => `${limit.name} ${limit.value}`)].join();
+  const version = [dark.value, zone.value, unit.value, measure, lines.map((line) => `${line.name} ${line.colour}`).join(),
+    bands.map((band) => `${band.name} ${band.fits}`).join(), props.showsLimits, limits.length].join();
   return (
-    <Panel title={title} note={note} wide={props.wide} tools={!empty && <Downloads of={full} png={png} csv={csv} />}>
+    <Panel title={title} note={note} wide={props.wide} tools={<>{props.tools}{!empty && <Downloads of={full} png={png} csv={csv} />}</>}>
       {empty ? <Empty>Nothing was measured in this stretch of time.</Empty> : (
-        <Plot label={`${full} over time`} height={HEIGHT} data={data} options={options(latest)}
-          onReady={(made) => { plot.current = made; }}
-          version={[dark.value, zone.value, unit.value, measure, lines.map((line) => line.name).join()].join()} />
+        <Plot label={`${full} over time${events.length > 0 ? `, with ${events.length} events` : ""}`} height={props.wide ? TALL : HEIGHT}
+          data={data} options={options(latest)} marks={marks} onReady={(made) => { plot.current = made; }} version={version} />
       )}
     </Panel>
   );
+}
+
+function downloadTable(full: string, { time_s, lines, bands = [], measure }: TimeChartProps): void {
+  const columns = [
+    ...lines.map((line) => ({ name: csvName(line.name, measure), values: line.values })),
+    ...bands.flatMap((band) => [
+      { name: csvName(`${band.name} low`, measure), values: band.low }, { name: csvName(`${band.name} high`, measure), values: band.high },
+    ]),
+  ];
+  // A point without any value is only there to interrupt a line.
+  const rows = time_s.map((time, index) => [new Date(time * 1000).toISOString(), ...columns.map((column) => column.values[index] ?? null)]);
+  downloadCsv(full, ["time", ...columns.map((column) => column.name)], rows.filter((row) => row.slice(1).some((cell) => cell !== null)));
 }
 
 const csvName = (name: string, measure: Measure): string =>
   `${name.toLowerCase().replaceAll(" ", "_")}${SUFFIX[measure]}`;
 
 /** The same columns give the same array, so that a chart is fed only what is new. */
-function useData(time_s: number[], lines: Line[]): uPlot.AlignedData {
+function useData(time_s: number[], columns: Column[]): uPlot.AlignedData {
   const held = useRef<{ time_s: number[]; columns: Column[]; data: uPlot.AlignedData } | null>(null);
-  const columns = lines.map((line) => line.values);
-  const same = held.current?.time_s === time_s && columns.every((column, index) => held.current?.columns[index] === column);
+  const same = held.current?.time_s === time_s && held.current.columns.length === columns.length
+    && columns.every((column, index) => held.current?.columns[index] === column);
   if (!same || !held.current) held.current = { time_s, columns, data: [time_s, ...columns] };
   return held.current.data;
 }
@@ -84,8 +117,7 @@ function useData(time_s: number[], lines: Line[]): uPlot.AlignedData {
 type Latest = { current: TimeChartProps };
 
 function options(latest: Latest): Omit<uPlot.Options, "width" | "height"> {
-  const { lines, measure } = latest.current;
-  const bandAt = lines.findIndex((line) => line.band);
+  const { lines, bands = [], measure } = latest.current;
   return {
     tzDate: inZone(zone.value),
     padding: ROOM,
@@ -96,43 +128,61 @@ function options(latest: Latest): Omit<uPlot.Options, "width" | "height"> {
     },
     scales: {
       x: { time: true, range: () => [latest.current.window.from_s, latest.current.window.to_s] },
-      y: { range: (_plot, low, high) => range(measure, low, high) },
+      y: { range: (_plot, low, high) => range(latest.current, low, high) },
     },
     axes: [timeAxis(zone.value), vertical(measure)],
     series: [
       { label: "Time", value: "{YYYY}-{MM}-{DD} {HH}:{mm}:{ss}" },
-      ...lines.map((line) => series(line, measure)),
+      ...bands.flatMap((band) => [edge(band, "most"), edge(band, "least")]),
+      ...lines.map((line) => series(line, measure === "ratio" && latest.current.bars !== false)),
     ],
-    ...(bandAt < 0 ? {} : { bands: [{ series: [bandAt + 1, bandAt + 2], fill: faint(cssColour("accent"), 18) } as uPlot.Band] }),
-    hooks: { setSelect: [(plot) => select(plot, latest)], draw: [(plot) => drawEvents(plot, latest.current.events)] },
+    bands: bands.map((band, index): uPlot.Band => ({ series: [2 * index + 1, 2 * index + 2], fill: faint(cssColour(band.colour), band.percentOpaque) })),
+    hooks: {
+      setSelect: [(plot) => select(plot, latest)],
+      draw: [(plot) => { drawLimits(plot, latest.current.limits ?? []); drawEvents(plot, latest.current.events); }],
+    },
   };
 }
 
 function vertical(measure: Measure): uPlot.Axis {
-  const plain = (size: number, write: (value: number) => string): uPlot.Axis => ({ ...axis((ticks) => ticks.map(write)), size });
-  if (measure === "ratio") return plain(74, (value) => `${Number((value * 100).toFixed(1))} %`);
-  if (measure === "ppm") return plain(92, (value) => `${value > 0 ? "+" : ""}${Number(value.toFixed(6))} ppm`.replace("-", "−"));
-  return secondsAxis(measure === "offset");
+  const plain = (write: (value: number) => string): uPlot.Axis => ({ ...axis((ticks) => ticks.map(write)), size: wide });
+  if (measure === "ratio") return plain((value) => `${Number((value * 100).toFixed(1))} %`);
+  if (measure === "ppm") return plain((value) => `${value > 0 ? "+" : ""}${Number(value.toFixed(6))} ppm`.replace("-", "−"));
+  if (measure === "score") return plain((value) => String(Number(value.toFixed(2))).replace("-", "−"));
+  return secondsAxis(measure === "offset", unit.value);
 }
 
-function series(line: Line, measure: Measure): uPlot.Series {
+function edge(band: Band, which: "most" | "least"): uPlot.Series {
+  return {
+    label: `${band.name}, ${which}`,
+    stroke: faint(cssColour(band.colour), 35),
+    width: 0.7,
+    auto: band.fits,
+    points: { show: false },
+    value: (_plot, value) => band.write(value),
+  };
+}
+
+function series(line: Line, bars: boolean): uPlot.Series {
   const colour = cssColour(line.colour);
   return {
     label: line.name,
-    stroke: line.band ? faint(colour, 35) : colour,
-    width: line.band ? 1 : 1.5,
+    stroke: colour,
+    width: 1.5,
     value: (_plot, value) => line.write(value),
-    ...(measure === "ratio" ? { fill: faint(colour, 18), ...(uPlot.paths.bars ? { paths: uPlot.paths.bars({ size: [0.9, 24] }) } : {}), points: { show: false } } : {}),
-    ...(line.band ? { points: { show: false } } : {}),
+    ...(line.dash ? { dash: line.dash } : {}),
+    ...(bars ? { fill: faint(colour, 18), ...(uPlot.paths.bars ? { paths: uPlot.paths.bars({ size: [0.9, 24] }) } : {}), points: { show: false } } : {}),
   };
 }
 
 /** Some air above and below; a loss begins at zero and shows ten per cent at least. */
-function range(measure: Measure, low: number | null, high: number | null): [number, number] {
+function range({ measure, limits = [], showsLimits }: TimeChartProps, low: number | null, high: number | null): [number, number] {
   if (measure === "ratio") return [0, Math.max(0.1, Math.min(1, (high ?? 0) * 1.1))];
   if (low === null || high === null) return [0, 1e-3];
-  const air = (high - low || Math.abs(high) * 0.1 || (measure === "ppm" ? 1 : 1e-6)) * 0.08;
-  return [measure === "duration" ? Math.max(0, low - air) : low - air, high + air];
+  const reach = showsLimits ? limits.map((limit) => limit.value) : [];
+  const [least, most] = [Math.min(low, ...reach), Math.max(high, ...reach)];
+  const air = (most - least || Math.abs(most) * 0.1 || (measure === "ppm" || measure === "score" ? 1 : 1e-6)) * 0.08;
+  return [measure === "duration" ? Math.max(0, least - air) : least - air, most + air];
 }
 
 function select(plot: uPlot, latest: Latest): void {

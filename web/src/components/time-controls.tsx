@@ -1,5 +1,6 @@
-/** The stretch of time that charts show: read from the address, moved and zoomed. */
-import { instant, span } from "../format/time";
+/** The stretch of time that all panels of a view show: read from the address, moved, zoomed and typed. */
+import { useState } from "preact/hooks";
+import { instant, span, zoned } from "../format/time";
 import { monitorNowMs } from "../state/live";
 import { zone } from "../state/prefs";
 import { route, setQuery } from "../state/route";
@@ -15,17 +16,23 @@ export function useWindow(): Window {
   return windowOf(route.value.query, now_s);
 }
 
-const show = (window: Window): void => setQuery(asQuery(window));
+/** The stretch of time now: a panel that is read again moves on, while it is read under one key. */
+export const windowNow = (): Window => windowOf(route.value.query, monitorNowMs.value / 1000);
+
+/** Each step can be undone by the browser's Back. */
+const show = (window: Window): void => setQuery(asQuery(window), "push");
 
 /** What a drag in a chart does. */
 export const zoomTo = (from_s: number, to_s: number): void => show({ from_s, to_s: Math.max(to_s, from_s + 1), span: null });
 
 /** What a double click in a chart does. */
-export const resetSpan = (): void => setQuery({ span: "1h", from: null, to: null });
+export const resetSpan = (): void => setQuery({ span: "1h", from: null, to: null }, "push");
 
 export function TimeControls({ window, begins_s }: { window: Window; begins_s: number }) {
   const now_s = monitorNowMs.value / 1000;
+  const [typing, setTyping] = useState(false);
   const onKeyDown = (event: KeyboardEvent): void => {
+    if (event.target instanceof HTMLInputElement) return;
     const moves: Record<string, Window> = {
       ArrowLeft: pan(window, -0.5, now_s), ArrowRight: pan(window, 0.5, now_s),
       "+": zoom(window, 0.5, now_s), "-": zoom(window, 2, now_s),
@@ -38,18 +45,45 @@ export function TimeControls({ window, begins_s }: { window: Window; begins_s: n
   return (
     <div class="time-controls" role="toolbar" aria-label="Time shown" onKeyDown={onKeyDown}>
       <Choice label="Span" value={window.span ?? ""} options={SPANS.map((value) => ({ value, text: value }))}
-        onChange={(value) => setQuery({ span: value, from: null, to: null })} />
+        onChange={(value) => setQuery({ span: value, from: null, to: null }, "push")} />
       <div class="choice" role="group" aria-label="Move and zoom">
         <button type="button" onClick={() => show(pan(window, -0.5, now_s))} aria-label="Earlier">‹</button>
         <button type="button" onClick={() => show(pan(window, 0.5, now_s))} aria-label="Later">›</button>
         <button type="button" onClick={() => show(zoom(window, 0.5, now_s))} aria-label="Zoom in">+</button>
         <button type="button" onClick={() => show(zoom(window, 2, now_s))} aria-label="Zoom out">−</button>
       </div>
+      <button type="button" aria-expanded={typing} onClick={() => setTyping(!typing)}>From … to …</button>
       <span class="muted">
         {instant(window.from_s * 1000, zone.value)} to {instant(window.to_s * 1000, zone.value)} {zone.value} ({span(window.to_s - window.from_s)})
       </span>
       {begins_s > window.from_s && <span class="muted">Drawn from {instant(begins_s * 1000, zone.value)}: nothing is recorded before.</span>}
-      <span class="muted hint">Drag in a chart to zoom, double-click to zoom out; arrows, + and − work here too.</span>
+      <span class="muted hint">Drag to zoom, Back undoes it; arrows, + and − work too.</span>
+      {typing && <Typed window={window} onDone={() => setTyping(false)} />}
     </div>
+  );
+}
+
+const asTyped = (time_s: number): string => instant(time_s * 1000, zone.value).replace(" ", "T");
+
+/** Both ends as the clocks of the chosen zone show them. */
+function Typed({ window, onDone }: { window: Window; onDone: () => void }) {
+  const [from, setFrom] = useState(asTyped(window.from_s));
+  const [to, setTo] = useState(asTyped(window.to_s));
+  const [from_ms, to_ms] = [zoned(from, zone.value), zoned(to, zone.value)];
+  const good = from_ms !== null && to_ms !== null && from_ms < to_ms;
+  const submit = (event: Event): void => {
+    event.preventDefault();
+    if (!good) return;
+    show({ from_s: Math.round(from_ms / 1000), to_s: Math.round(to_ms / 1000), span: null });
+    onDone();
+  };
+  return (
+    <form class="typed-span" onSubmit={submit}>
+      <label>From <input type="datetime-local" step="1" value={from} onInput={(event) => setFrom(event.currentTarget.value)} /></label>
+      <label>to <input type="datetime-local" step="1" value={to} onInput={(event) => setTo(event.currentTarget.value)} /></label>
+      <span class="muted">{zone.value}</span>
+      <button type="submit" class="act-main" disabled={!good}>Show</button>
+      {!good && <span role="alert">The beginning must be before the end.</span>}
+    </form>
   );
 }

@@ -44,7 +44,10 @@ function between(a: readonly string[], b: readonly string[]): Hunk[] {
       j += 1;
       continue;
     }
-    if (!open) found.push(open = { at: i, removed: [], added: [] });
+    if (!open) {
+      open = { at: i, removed: [], added: [] };
+      found.push(open);
+    }
     if (j >= b.length || (i < a.length && known(i + 1, j) >= known(i, j + 1))) open.removed.push(a[i++] ?? "");
     else open.added.push(b[j++] ?? "");
   }

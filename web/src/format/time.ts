@@ -47,3 +47,25 @@ export function parseSpan(text: string): number | null {
   const unit = SPAN_S[match?.[2] ?? ""];
   return match && unit ? Number(match[1]) * unit : null;
 }
+
+/** The instant at which clocks in `zone` show `2026-11-22T23:39`, in milliseconds; `null` when it is no such text. */
+export function zoned(text: string, zone: string): number | null {
+  const wall = Date.parse(`${text}Z`);
+  if (!Number.isFinite(wall)) return null;
+  const shown = (ms: number): number => Date.parse(`${instant(ms, zone).replace(" ", "T")}Z`);
+  // Twice, because the difference to UTC may be another one at the instant that is meant.
+  let ms = wall;
+  for (let n = 0; n < 2; n += 1) ms += wall - shown(ms);
+  return ms;
+}
+
+const WITHIN = /\b(\d{4}-\d{2}-\d{2}) (\d{2}:\d{2})(:\d{2})? ?(?:UTC|Z)\b/g;
+
+/** A sentence of the service, with its times in the zone instead of UTC. */
+export function inZone(sentence: string, zone: string): string {
+  if (zone === "UTC") return sentence;
+  return sentence.replace(WITHIN, (_, date: string, minute: string, second?: string) => {
+    const text = instant(`${date}T${minute}${second ?? ":00"}Z`, zone);
+    return `${second ? text : text.slice(0, 16)} ${zone}`;
+  });
+}

@@ -40,11 +40,35 @@ export function offset(seconds: number | null | undefined, wish: Unit = "auto"):
 }
 
 /** A tick of an axis: as few digits as tell it. */
-export function tick(seconds: number, signed: boolean): string {
+export function tick(seconds: number, signed: boolean, wish: Unit = "auto"): string {
   if (seconds === 0) return "0";
-  const { name, factor } = unitOf(seconds);
-  const text = String(Number(Math.abs(seconds / factor).toPrecision(4)));
+  const { name, factor } = unitOf(seconds, wish);
+  const text = plainDigits(Number(Math.abs(seconds / factor).toPrecision(4)));
   return `${seconds < 0 ? MINUS : signed ? "+" : ""}${text} ${name}`;
+}
+
+/** A number without an exponent. */
+function plainDigits(value: number): string {
+  const text = String(value);
+  return text.includes("e") ? value.toFixed(9).replace(/0+$/, "") : text;
+}
+
+const MOST_DECIMALS = 9;
+
+/** The ticks of one axis: all in the same unit, with as many decimals as tell neighbours apart. */
+export function ticks(seconds: readonly number[], signed: boolean, wish: Unit = "auto"): string[] {
+  const largest = Math.max(0, ...seconds.map(Math.abs));
+  const { name, factor } = unitOf(largest, wish);
+  const values = seconds.map((value) => value / factor);
+  const step = Math.abs((values[1] ?? 0) - (values[0] ?? 0)) || Math.abs(values[0] ?? 0) || 1;
+  let decimals = 0;
+  const told = (value: number): boolean => Math.abs(value - Number(value.toFixed(decimals))) < step * 1e-3;
+  while (decimals < MOST_DECIMALS && !values.every(told)) decimals += 1;
+  return values.map((value) => {
+    const text = Math.abs(value).toFixed(decimals);
+    if (Number(text) === 0) return `0 ${name}`;
+    return `${value < 0 ? MINUS : signed ? "+" : ""}${text} ${name}`;
+  });
 }
 
 /** A share, such as `99.2 %`. Never rounds a loss away: `< 0.1 %`, `> 99.9 %`. */

@@ -1,5 +1,5 @@
 /** Words for the codes of the API. What is not known here is shown as the service names it. */
-import type { Condition, Kind, VerdictState } from "../api/types";
+import type { Class, Condition, Kind, ServerRow, Verdict, VerdictState } from "../api/types";
 import type { AlertState, Severity } from "../api/types-alerts";
 
 /** How good something is; each has its own colour and its own shape, for those who see no colour. */
@@ -11,14 +11,27 @@ export const CONDITIONS: Record<Condition, { label: string; tone: Tone; rank: nu
   failing: { label: "Failing", tone: "warn", rank: 2 },
   pending: { label: "Not polled yet", tone: "idle", rank: 3 },
   paused: { label: "Paused", tone: "idle", rank: 4 },
-  ok: { label: "OK", tone: "good", rank: 5 },
+  unjudged: { label: "Not judged", tone: "idle", rank: 5 },
+  ok: { label: "OK", tone: "good", rank: 6 },
 };
 
-/** A state in words. One that answers, but says that it has no time, is not unreachable to a reader. */
-export function stateWords(row: { state: Condition; outcome: string | null }): { label: string; tone: Tone } {
+/** What a server that gives no time does instead, by the outcome of its last poll. */
+const SILENT: Record<string, string> = {
+  unsynchronised: "Unsynchronised",
+  refused: "Port closed",
+  kiss: "Asks for fewer polls",
+  rejected: "Replies rejected",
+  dns: "Name not found",
+};
+
+/** A state in words. Only a server that a majority agrees with is shown as right. */
+export function stateWords(row: { state: Condition; class: Class; outcome: string | null; reason?: string }): { label: string; tone: Tone } {
   const { label, tone } = CONDITIONS[row.state];
+  if (row.state === "wrong" && row.class !== "falseticker") return { label: "Probably wrong", tone };
+  if (row.state === "ok" && row.class !== "truechimer") return CONDITIONS.unjudged;
   const silent = row.state === "unreachable" || row.state === "failing";
-  return { label: silent && row.outcome === "unsynchronised" ? "Unsynchronised" : label, tone };
+  if (silent && row.outcome === "kiss" && row.reason && row.reason !== "RATE") return { label: "Denies service", tone };
+  return { label: (silent && row.outcome && SILENT[row.outcome]) || label, tone };
 }
 
 export const VERDICTS: Record<VerdictState, { label: string; tone: Tone }> = {
@@ -29,6 +42,19 @@ export const VERDICTS: Record<VerdictState, { label: string; tone: Tone }> = {
   undecidable: { label: "Cannot be decided", tone: "idle" },
 };
 
+/** The verdict in words. Silence of the servers is no fault of the path, and nothing that may be left grey. */
+export function verdictWords(verdict: Verdict, rows: readonly ServerRow[]): { label: string; tone: Tone } {
+  const polled = rows.filter((row) => row.state !== "paused" && row.state !== "pending");
+  if (polled.length > 0 && polled.every((row) => row.state === "unreachable")) {
+    return { label: "No server gives the time", tone: "bad" };
+  }
+  const blamed = rows.filter((row) => row.blamed);
+  if (verdict.state === "path" && blamed.length > 0 && blamed.every((row) => row.kind === "unreachable")) {
+    return { label: blamed.length === 1 ? "A server gives no time" : "Servers give no time", tone: "warn" };
+  }
+  return VERDICTS[verdict.state];
+}
+
 export const KINDS: Record<Kind, string> = {
   step: "it jumped",
   frequency: "it runs at a wrong rate",
@@ -36,7 +62,8 @@ export const KINDS: Record<Kind, string> = {
   smear: "it smears a leap second",
   asymmetry: "its path is asymmetric",
   congestion: "its path is congested",
-  unreachable: "it does not answer",
+  unreachable: "it gives no time",
+  intermittent: "some of its replies are wrong",
 };
 
 export const SEVERITIES: Record<Severity, { label: string; tone: Tone; rank: number }> = {
@@ -62,6 +89,11 @@ export const CHECKS: Record<string, string> = {
   "origin": "Echoes the random cookie of our request",
   "duplicate": "Is no repetition of a refused reply",
   "authentication": "Does not claim that authentication failed",
+  "extension-fields": "NTS: its extension fields can be parsed",
+  "downgrade": "NTS: is not a plain reply",
+  "unique-identifier": "NTS: repeats the unique identifier of our request",
+  "nts-nak": "NTS: the server could read our cookie",
+  "authenticator": "NTS: the authenticator verifies",
   "kiss": "Is no kiss-o'-death",
   "synchronised": "The server calls itself synchronised",
   "zero-timestamp": "Carries its receive and transmit time",
@@ -72,6 +104,7 @@ export const CHECKS: Record<string, string> = {
   "local-step": "This host's clock was not stepped during the exchange",
   "delay": "The round trip is not negative",
   "loop": "The server does not follow this host",
+  "cookie": "NTS: brings a new cookie (its lack is only recorded)",
 };
 
 /** `server_step` as `Server step`. */

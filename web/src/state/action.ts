@@ -1,7 +1,7 @@
 /** Something that the reader does and that may fail: one at a time, its failure kept until the next attempt. */
 import { useState } from "preact/hooks";
 import { ApiError } from "../api/client";
-import { askToSignIn, learnSession } from "./session";
+import { askToSignIn, learnSession, session } from "./session";
 
 export interface Action<A extends unknown[]> {
   busy: boolean;
@@ -23,7 +23,8 @@ export function useAction<A extends unknown[]>(run: (...args: A) => Promise<void
     } catch (why) {
       const error = why instanceof Error ? why : new Error(String(why));
       setState({ busy: false, error });
-      if (error instanceof ApiError && error.status === 401) await sessionIsOver();
+      // A first token that is wrong ends no session.
+      if (error instanceof ApiError && error.status === 401 && session.value?.authenticated) await sessionIsOver();
       return false;
     }
   };

@@ -1,6 +1,6 @@
 /** Addresses of views: `#/server/NAME?span=24h`. All that a view shows is in its address, so a link shows the same. Pure. */
 
-export type View = "overview" | "server" | "clock" | "alerts" | "reports" | "service" | "config" | "nowhere";
+export type View = "overview" | "server" | "compare" | "clock" | "alerts" | "reports" | "fleet" | "service" | "config" | "nowhere";
 
 export interface Route {
   view: View;
@@ -10,7 +10,7 @@ export interface Route {
 }
 
 const VIEWS: Record<string, View> = {
-  "": "overview", clock: "clock", alerts: "alerts", reports: "reports", service: "service", config: "config",
+  "": "overview", compare: "compare", clock: "clock", alerts: "alerts", reports: "reports", fleet: "fleet", service: "service", config: "config",
 };
 
 /** Parts that have an address of their own; every view has the one without a name. */

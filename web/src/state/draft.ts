@@ -6,6 +6,8 @@ export interface Draft {
   /** The file as it was when editing began. */
   base: ConfigFile;
   text: string;
+  /** The line to be shown first, counted from 1. */
+  line?: number;
 }
 
 export const draft = signal<Draft | null>(null);

@@ -14,7 +14,7 @@ export interface Picture {
   health: Health;
 }
 
-/** How the page hears of news. */
+/** How the page hears of news. `lost`: what is shown may be out of date. */
 export type Link = "connecting" | "stream" | "polling" | "lost";
 
 export const picture = signal<Picture | null>(null);
@@ -34,24 +34,34 @@ export const link = computed<Link>(() => {
 /** Now by the clock of the monitor: a browser whose clock is wrong must not show ages that are. */
 export const monitorNowMs = computed(() => nowMs.value + skewMs.value);
 
-const EVENTS = ["sample", "verdict", "alert", "health", "message"];
+const EVENTS = ["hello", "beat", "sample", "verdict", "alert", "health", "message"];
+/** Those that carry no news. */
+const QUIET = ["hello", "beat"];
 const listeners = new Map<string, () => void>();
 /** Missing while the page may not be read. */
 let source: EventSource | undefined;
 let following = false;
 const POLL_MS = 5000;
-const RETRY_MS = 3000;
+const RETRY_MS = 2000;
+/** The service says something every two seconds; when it is silent for longer, the stream has ended unnoticed. */
+const SILENCE_MS = 2800;
+/** After the end of the stream an answer must come at once. */
+const SUSPECT_MS = 2000;
 /** With more servers each picture costs more, so it is taken less often. */
 const restMs = (servers: number): number => Math.min(10_000, 1000 + 4 * servers);
 
 let due: ReturnType<typeof setTimeout> | undefined;
 let reading = false;
 let restUntil = 0;
+/** When the stream was heard last, by the clock of the browser. */
+let heardMs = 0;
 
-async function read(): Promise<void> {
+/** `suspect`: the stream has just ended, so that a slow answer counts as none. */
+async function read(suspect = false): Promise<void> {
   reading = true;
+  const late = suspect ? AbortSignal.timeout(SUSPECT_MS) : undefined;
   try {
-    const [servers, verdict, health] = await Promise.all([api.servers(), api.verdict(), api.health()]);
+    const [servers, verdict, health] = await Promise.all([api.servers(late), api.verdict(late), api.health(late)]);
     if (!source) return;
     picture.value = { servers, verdict, health };
     failure.value = null;
@@ -59,13 +69,13 @@ async function read(): Promise<void> {
     restUntil = Date.now() + restMs(servers.servers.length);
   } catch (why) {
     if (!source) return;
-    failure.value = why instanceof Error ? why : new Error(String(why));
+    failure.value = late?.aborted ? new Error("The service does not answer.") : why instanceof Error ? why : new Error(String(why));
     restUntil = Date.now() + RETRY_MS;
     if (why instanceof ApiError && why.status === 401) await learnSession();
   } finally {
     reading = false;
   }
-  if (source) schedule(streaming.value && !failure.value ? 4 * POLL_MS : POLL_MS);
+  if (source) schedule(failure.value ? RETRY_MS : streaming.value ? 4 * POLL_MS : POLL_MS);
 }
 
 /** Only a skew too large for the age of a snapshot is the browser's. */
@@ -90,20 +100,35 @@ export function refresh(): void {
 function listen(): void {
   const opened = new EventSource("api/v1/stream");
   source = opened;
-  opened.addEventListener("open", () => {
-    streaming.value = true;
-  });
+  opened.addEventListener("open", () => heard());
   opened.addEventListener("error", () => {
-    streaming.value = false;
+    ended();
     // The browser tries again by itself, unless the service refused; then polling goes on.
     if (opened.readyState === EventSource.CLOSED) setTimeout(() => { if (source === opened) listen(); }, 60_000);
   });
   for (const name of EVENTS) {
     opened.addEventListener(name, () => {
+      heard();
       listeners.get(name)?.();
-      refresh();
+      if (!QUIET.includes(name)) refresh();
     });
   }
+}
+
+function heard(): void {
+  heardMs = Date.now();
+  if (streaming.value) return;
+  streaming.value = true;
+  // Whatever came while there was no stream was missed.
+  refresh();
+}
+
+/** The stream has ended, or is silent: what is shown must be read again, or is called out of date. */
+function ended(): void {
+  if (!streaming.value) return;
+  streaming.value = false;
+  clearTimeout(due);
+  if (!document.hidden) void read(true);
 }
 
 /** Calls `heard` at each event of that name, besides reading the picture again. */
@@ -117,6 +142,7 @@ export function follow(): void {
   if (!following) {
     setInterval(() => {
       nowMs.value = Date.now();
+      if (!document.hidden && Date.now() - heardMs > SILENCE_MS) ended();
     }, 1000);
     document.addEventListener("visibilitychange", () => {
       if (!document.hidden && source) refresh();

@@ -4,7 +4,7 @@
  */
 import { parseSpan } from "../format/time";
 
-export const SPANS = ["1h", "6h", "24h", "7d", "30d", "1y"] as const;
+export const SPANS = ["5m", "15m", "1h", "6h", "24h", "7d", "30d", "90d", "1y"] as const;
 const SHORTEST_S = 10;
 const LONGEST_S = 10 * 365.25 * 86_400;
 

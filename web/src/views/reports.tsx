@@ -5,7 +5,7 @@ import type { ReportRow, ReportUnderWay } from "../api/types-alerts";
 import { Act } from "../components/act";
 import { Choice, Empty, Failure, Loading, Panel, ToneIcon } from "../components/bits";
 import { FormError } from "../components/fields";
-import { instant } from "../format/time";
+import { instant, span } from "../format/time";
 import { count } from "../format/units";
 import { useAction } from "../state/action";
 import { tell } from "../state/notices";
@@ -56,12 +56,19 @@ function UnderWay({ it }: { it: ReportUnderWay }) {
   );
 }
 
+/** The span that it is about; what was made by earlier releases does not say it. */
+function name({ made, from, to }: ReportRow): string {
+  if (!from || !to) return `Report of ${instant(made, zone.value)}`;
+  const short = (time: string): string => instant(time, zone.value).slice(0, 16);
+  return `${short(from)} to ${short(to)} (${span((Date.parse(to) - Date.parse(from)) / 1000)})`;
+}
+
 function Line({ report }: { report: ReportRow }) {
   return (
     <li class="alert">
       <div class="alert-words">
-        <p class="alert-summary"><a href={reports.address(report.id)} target="_blank" rel="noreferrer">Report of {instant(report.made, zone.value)}</a></p>
-        <p class="muted alert-facts"><span>{report.id}</span><span>{count(report.bytes / 1000)} kB</span></p>
+        <p class="alert-summary"><a href={reports.address(report.id)} target="_blank" rel="noreferrer">{name(report)}</a></p>
+        <p class="muted alert-facts"><span>Made {instant(report.made, zone.value)}</span><span>{report.id}</span><span>{count(report.bytes / 1000)} kB</span></p>
       </div>
     </li>
   );

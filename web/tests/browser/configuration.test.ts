@@ -2,7 +2,7 @@
 import type { Browser, Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { DESKTOP, launch, open, type Watched } from "./browser";
-import { check, file, FILE_TEXT, sessionOf } from "./canned";
+import { check, file, FILE_TEXT, schema, sessionOf, shown } from "./canned";
 import { problem, startMock, type Mock } from "./mock";
 
 let mock: Mock;
@@ -268,4 +268,19 @@ describe("who may", () => {
     expect(await editor(page).inputValue()).toContain("16s");
     expect(faults()).toEqual([]);
   });
+});
+
+test("an empty field shows what the defaults of the file say, and backticks of the help are code", async () => {
+  const values = structuredClone(shown.values) as { defaults: { poll_interval: string } };
+  values.defaults.poll_interval = "128s";
+  mock.on("GET /api/v1/config", { ...shown, values });
+  const documented = structuredClone(schema);
+  const address = documented.properties?.["server"]?.items?.properties?.["address"];
+  if (address) address.description = "A name or an address, such as `[2001:db8::1]`.";
+  mock.on("GET /api/v1/config/schema", documented);
+  const page = await opened("#/config");
+  await page.getByRole("button", { name: "Add a server" }).click();
+  expect(await dialog(page).getByLabel("Poll interval").getAttribute("placeholder")).toBe("128s");
+  expect(await dialog(page).locator(".field-help code", { hasText: "[2001:db8::1]" }).count()).toBe(1);
+  expect(await dialog(page).innerText()).not.toContain("`");
 });

@@ -44,6 +44,7 @@ export const problem = (status: number, detail: string, more: object = {}): Repl
 const CANNED: Record<string, () => unknown> = {
   "GET /api/v1/servers": canned.servers, "GET /api/v1/verdict": canned.verdict, "GET /health": canned.health, "GET /api/v1/local": canned.clock, "GET /api/v1/local/history": canned.clockHistory,
   "GET /api/v1/events": () => ({ from: canned.ago(3600), to: canned.ago(0), events: [] }),
+  "GET /api/v1/history": () => ({ from: canned.ago(3600), to: canned.ago(0), left_out: 0, series: [] }),
   "GET /api/v1/config": () => canned.shown, "GET /api/v1/config/file": () => canned.file(), "GET /api/v1/config/schema": () => canned.schema,
   "POST /api/v1/config/check": () => canned.check(), "PUT /api/v1/config/file": () => canned.check(), "GET /api/v1/audit": canned.audit,
   "GET /api/v1/alerts": canned.alerts, "GET /api/v1/rules": canned.rules, "POST /api/v1/rules/check": () => ({ valid: true, faults: [] }),
@@ -84,7 +85,8 @@ function stream(response: ServerResponse, streams: Set<ServerResponse>): void {
   response.writeHead(200, { "Content-Type": "text/event-stream" });
   response.write("event: hello\ndata: {}\n\n");
   streams.add(response);
-  response.on("close", () => streams.delete(response));
+  const beat = setInterval(() => response.write("event: beat\ndata: {}\n\n"), 2000);
+  response.on("close", () => { clearInterval(beat); streams.delete(response); });
 }
 
 async function answer(request: IncomingMessage, response: ServerResponse, path: string, handlers: Map<string, Handler>, writes: Asked[]): Promise<void> {

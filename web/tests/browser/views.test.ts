@@ -117,11 +117,19 @@ describe("server", () => {
 
   test("a refused reply is explained in words", async () => {
     const { page, faults, close } = await opened("#/server/spoofed");
-    const packet = page.locator(".packet").first();
-    await packet.waitFor({ timeout: 30_000 });
-    expect(await packet.innerText()).toContain("its origin field is not the cookie that was sent");
+    const kind = page.locator(".packet-kind").first();
+    await kind.waitFor({ timeout: 30_000 });
+    expect(await kind.innerText()).toContain("its origin field is not the cookie that was sent");
+    // However many there are, they are one line, which stays open while others come.
+    expect(await page.locator(".packet-kind").count()).toBe(1);
+    await kind.locator("summary").first().click();
+    const packet = kind.locator(".packet").first();
     await packet.locator("summary").click();
     expect(await packet.locator(".checks .failed").innerText()).toContain("Echoes the random cookie of our request");
+    // Forged replies are counted, an event and an alert.
+    await page.locator('section[aria-label="Events"]', { hasText: "answer none of our requests" }).waitFor({ timeout: 30_000 });
+    expect(Number(await page.locator(".server-head .facts button.link").innerText())).toBeGreaterThan(0);
+    await page.locator(".server-head", { hasText: "arrive in the name of spoofed" }).waitFor({ timeout: 30_000 });
     expect(faults).toEqual([]);
     await close();
   });
@@ -174,7 +182,7 @@ describe("looks", () => {
     { name: "dark", options: { ...DESKTOP, colorScheme: "dark" as const } },
     { name: "phone", options: { ...PHONE, colorScheme: "light" as const } },
   ];
-  const VIEWS = { overview: "#/", server: "#/server/drifting", evidence: "#/server/spoofed", clock: "#/clock", service: "#/service", config: "#/config", values: "#/config/values" };
+  const VIEWS = { overview: "#/", compare: "#/compare", server: "#/server/drifting", evidence: "#/server/spoofed", clock: "#/clock", service: "#/service", config: "#/config", values: "#/config/values" };
 
   for (const look of LOOKS) {
     test(`axe finds no serious fault in ${look.name}, and nothing is wider than the screen`, async () => {
@@ -182,7 +190,10 @@ describe("looks", () => {
       for (const [view, hash] of Object.entries(VIEWS)) {
         const { page, faults, close } = await opened(hash, look.options);
         await page.locator("main h1, main .verdict").first().waitFor({ timeout: 30_000 });
-        if (view === "evidence") await page.locator(".packet summary").first().click({ timeout: 30_000 });
+        if (view === "evidence") {
+          await page.locator(".packet-kind > summary").first().click({ timeout: 30_000 });
+          await page.locator(".packet .packet > summary").first().click({ timeout: 30_000 });
+        }
         if (view === "clock") await page.locator(".plot canvas").first().waitFor({ timeout: 30_000 });
         await expect.poll(() => page.locator(".loading").count(), { timeout: 20_000 }).toBe(0);
         await screenshot(page, `${view}-${look.name}`);

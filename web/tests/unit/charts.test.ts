@@ -1,10 +1,10 @@
 import { describe, expect, test } from "vitest";
-import type { ClockPoint, LocalHistory, LocalVerdict, Point, Samples, ServerRow } from "../../src/api/types";
+import type { ClockPoint, HistorySeries, LocalHistory, LocalVerdict, ServerRow } from "../../src/api/types";
 import { timeTicks } from "../../src/charts/axes";
 import { columnsOf, pointOf } from "../../src/charts/clock";
 import { csvText } from "../../src/charts/download";
 import { histogramScene } from "../../src/charts/histogram";
-import { historyOf, jitterOf, lossOf, recorded } from "../../src/charts/history";
+import { lossOf, recorded, trackOf } from "../../src/charts/history";
 import { axisSentence, intervalChart } from "../../src/charts/intervals";
 import { niceAbove, scaleFor } from "../../src/charts/scale";
 import { sparkPath } from "../../src/charts/sparkline";
@@ -65,7 +65,7 @@ describe("the interval chart", () => {
     const { scene, scale } = intervalChart([row("a", 0), row("off", 0.01, true), row("liar", 0.08, true)], majority, 900, 24, "auto");
     const texts = scene.marks.flatMap((mark) => (mark.kind === "text" ? [mark.text] : []));
     expect(texts.filter((text) => /Disjoint|✕|^a$|In agreement/.test(text)))
-      .toEqual(["Disjoint from the majority", "✕ liar", "✕ off", "In agreement, or not judged", "a"]);
+      .toEqual(["Disjoint from the majority", "✕ liar", "✕ off", "In agreement", "a"]);
     expect(axisSentence(scale)).toContain("logarithmic beyond");
   });
 
@@ -94,43 +94,56 @@ describe("the interval chart", () => {
 });
 
 const START = Date.parse("2026-11-22T00:00:00Z");
-const poll = (second: number, offset_s: number | null): Point => ({
-  time: new Date(START + second * 1000).toISOString(), address: null, timestamping: "kernel", offset_s,
-  delay_s: offset_s === null ? null : 1e-3, root_distance_s: null,
-});
-const raw = (points: Point[]): Samples => ({
-  from: new Date(START).toISOString(), to: new Date(START + 600_000).toISOString(), resolution: "raw", step_s: null, samples: points,
-});
+/** Polls of a server at seconds of that day, with their offsets. */
+function polls(points: readonly (readonly [second: number, offset_s: number | null])[], more: Partial<HistorySeries> = {}): HistorySeries {
+  return {
+    id: "a", name: "a", address: null, began: new Date(START).toISOString(), step_s: null, poll_s: 1,
+    time: points.map(([second]) => START / 1000 + second), polls: points.map(() => 1),
+    samples: points.map(([, offset_s]) => Number(offset_s !== null)), offset_s: points.map(([, offset_s]) => offset_s),
+    root_distance_s: points.map(([, offset_s]) => (offset_s === null ? null : 2e-3)), ...more,
+  };
+}
 
 describe("history", () => {
   test("no line is drawn across a pause of the monitor", () => {
-    const points = [0, 1, 2, 3, 4, 100, 101, 102, 103, 104, 105].map((second) => poll(second, 1e-3));
-    const { offset, time_s } = historyOf(raw(points));
+    const { offset, time_s } = trackOf(polls([0, 1, 2, 3, 4, 100, 101, 102].map((second) => [second, 1e-3] as const)));
     expect(offset.filter((value) => value === null)).toHaveLength(1);
     expect(offset[5]).toBeNull();
     expect([...time_s].sort((a, b) => a - b)).toEqual(time_s);
   });
 
-  test("jitter needs two differences and skips lost polls", () => {
-    expect(jitterOf([0, 1, null, 0])).toEqual([null, null, null, 1]);
-    expect(jitterOf([])).toEqual([]);
+  test("a lossy server keeps its line, one that is out of reach does not", () => {
+    const lossy = Array.from({ length: 60 }, (_, n) => [n, n % 3 === 0 ? 1e-3 : null] as const);
+    expect(trackOf(polls(lossy)).offset).not.toContain(null);
+    const silent = [...lossy, ...Array.from({ length: 20 }, (_, n) => [60 + n, null] as const), [80, 1e-3] as const];
+    expect(trackOf(polls(silent)).offset.filter((value) => value === null)).toHaveLength(1);
   });
 
-  test("loss is a share of polls per bin", () => {
-    const { ratio } = lossOf(raw([poll(1, null), poll(2, 1), poll(3, 1), poll(4, 1), poll(500, null)]));
+  test("steps that are neighbours are joined, and a step without an answer interrupts a fast line", () => {
+    const steps = (seconds: number[]): HistorySeries => polls(seconds.map((second) => [second, 1e-3] as const), { step_s: 300 });
+    expect(trackOf(steps([0, 300, 600])).offset).not.toContain(null);
+    expect(trackOf(steps([0, 300, 900])).offset.filter((value) => value === null)).toHaveLength(1);
+    expect(trackOf({ ...steps([0, 300, 1500]), poll_s: 256 }).offset).not.toContain(null);
+  });
+
+  test("the bound is the offset and the root distance on both sides", () => {
+    const { boundLow, boundHigh } = trackOf(polls([[0, 1e-3], [1, null]]));
+    expect(boundLow).toEqual([-1e-3, undefined]);
+    expect(boundHigh).toEqual([3e-3, undefined]);
+  });
+
+  test("loss is a share of polls in steps of at least five", () => {
+    const { ratio, step_s } = lossOf(polls([[0, null], [1, 1], [2, 1], [3, 1], [500, null]]), 1);
+    expect(step_s).toBe(5);
     expect(ratio).toEqual([0.25, 1]);
-  });
-
-  test("loss of rollups counts polls, not buckets", () => {
-    const bucket = { ...poll(0, 1e-3), polls: 10, successes: 7 };
-    expect(lossOf({ ...raw([bucket]), resolution: "5m", step_s: 300 }).ratio[0]).toBeCloseTo(0.3);
+    const hours = polls([[0, 1e-3]], { step_s: 3600, polls: [10], samples: [7] });
+    expect(lossOf(hours, 64).ratio[0]).toBeCloseTo(0.3);
   });
 
   test("a young record is drawn from its beginning, an old one over the whole stretch", () => {
-    const history = historyOf(raw([poll(580, 1), poll(590, 1)]));
     const [from_s, to_s] = [START / 1000, START / 1000 + 600];
-    expect(recorded(history.time_s, from_s, to_s).from_s).toBe(from_s + 580);
-    expect(recorded(historyOf(raw([poll(30, 1)])).time_s, from_s, to_s).from_s).toBe(from_s);
+    expect(recorded([from_s + 580, from_s + 590], from_s, to_s).from_s).toBe(from_s + 580);
+    expect(recorded([from_s + 30], from_s, to_s).from_s).toBe(from_s);
   });
 });
 
@@ -175,7 +188,7 @@ test("a sparkline breaks at lost polls and draws a lonely one", () => {
 });
 
 test("a histogram of equal offsets is still drawn", () => {
-  const { marks } = histogramScene({ from_s: 0.08, bin_s: 0, counts: [7] }, 600);
+  const { marks } = histogramScene({ from_s: 0.08, bin_s: 0, counts: [7], below: 0, above: 0 }, 600);
   expect(JSON.stringify(marks)).not.toContain("null");
 });
 

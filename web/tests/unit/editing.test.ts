@@ -6,7 +6,7 @@ import { href, parseRoute } from "../../src/state/address";
 import { changed, putRule, ruleOf, ruleToml, type RuleTexts } from "../../src/views/alerts/rule-text";
 import { filtered, grouped, notifierState, selectorText, standing, valueText } from "../../src/views/alerts/words";
 import { keyDocs, pathAt, schemaAt } from "../../src/views/config/schema";
-import { changedKeys, faultsByKey, serversOf, valueOf } from "../../src/views/config/server-keys";
+import { changedKeys, faultsByKey, serversOf, jsonOf } from "../../src/views/config/server-keys";
 import { FILE_TEXT, notifier, past, schema, shown } from "../browser/canned";
 
 describe("two texts", () => {
@@ -66,7 +66,7 @@ describe("a server's keys", () => {
     expect(changedKeys(before, { ...before }, properties)).toEqual({});
     expect(changedKeys(before, { address: "a", poll_interval: " ", tags: "x = 1\ny = a = b", own: "true", samples_per_poll: "4" }, properties))
       .toEqual({ poll_interval: null, tags: { x: "1", y: "a = b" }, own: true, samples_per_poll: 4 });
-    expect(valueOf("four", { type: "integer" })).toBe("four");
+    expect(jsonOf("four", { type: "integer" })).toBe("four");
   });
 
   test("bear their faults", () => {

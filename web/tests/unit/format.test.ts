@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { ago, instant, parseSpan, span } from "../../src/format/time";
-import { count, duration, offset, percent, tick } from "../../src/format/units";
+import { ago, instant, inZone, parseSpan, span, zoned } from "../../src/format/time";
+import { count, duration, offset, percent, tick, ticks } from "../../src/format/units";
 import { sentences } from "../../src/format/words";
 
 describe("durations and offsets", () => {
@@ -29,6 +29,33 @@ describe("durations and offsets", () => {
 
   test("ticks have no more digits than they need", () => {
     expect([tick(0, true), tick(2e-4, true), tick(-0.02, true), tick(1.5e-3, false)]).toEqual(["0", "+200 µs", "−20 ms", "1.5 ms"]);
+  });
+});
+
+describe("the ticks of an axis", () => {
+  test("have one unit and as many decimals as tell them apart", () => {
+    expect(ticks([0, 5e-4, 1e-3, 1.5e-3], true)).toEqual(["0 ms", "+0.5 ms", "+1.0 ms", "+1.5 ms"]);
+    expect(ticks([0.08, 0.0801, 0.0802], true)).toEqual(["+80.0 ms", "+80.1 ms", "+80.2 ms"]);
+    expect(ticks([0.080001, 0.0800012], false)).toEqual(["80.0010 ms", "80.0012 ms"]);
+  });
+
+  test("keep to the unit that was chosen", () => {
+    expect(ticks([-2e-6, 0, 2e-6], true, "ms")).toEqual(["−0.002 ms", "0 ms", "+0.002 ms"]);
+    expect(ticks([1, 2], false, "ms")).toEqual(["1000 ms", "2000 ms"]);
+  });
+});
+
+describe("times in a zone", () => {
+  test("a wall time is the instant at which clocks there show it, summer or winter", () => {
+    expect(zoned("2026-07-01T12:00", "Europe/Berlin")).toBe(Date.parse("2026-07-01T10:00:00Z"));
+    expect(zoned("2026-01-01T00:30:15", "America/New_York")).toBe(Date.parse("2026-01-01T05:30:15Z"));
+    expect(zoned("soon", "UTC")).toBeNull();
+  });
+
+  test("sentences of the service tell them too", () => {
+    const sentence = "a is wrong since 2026-11-29 01:10 UTC, seen 2026-11-29 01:10:05Z.";
+    expect(inZone(sentence, "Europe/Berlin")).toBe("a is wrong since 2026-11-29 02:10 Europe/Berlin, seen 2026-11-29 02:10:05 Europe/Berlin.");
+    expect(inZone(sentence, "UTC")).toBe(sentence);
   });
 });
 

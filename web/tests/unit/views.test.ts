@@ -3,11 +3,18 @@ import type { ServerRow } from "../../src/api/types";
 import { reachBits } from "../../src/components/reach";
 import { href, parseRoute } from "../../src/state/address";
 import { arrange, tagsOf, visible, type Wish } from "../../src/views/overview/arrange";
+import { barPaths, uptimeWords } from "../../src/charts/uptime";
+import { heatOf, runsOf } from "../../src/charts/heat";
+import type { HistorySeries } from "../../src/api/types";
+import { whySilent } from "../../src/format/why";
+import { found } from "../../src/state/search";
 import { asQuery, pan, windowOf, zoom } from "../../src/state/span";
+import { chosenOf, idsText, meant } from "../../src/views/compare/choice";
+import { actionWords } from "../../src/views/config/audit-words";
 
 const row = (name: string, more: Partial<ServerRow> = {}): ServerRow =>
   ({ id: name, name, address: null, tags: {}, state: "ok", offset_s: 0, refid: null, reach: "377", last_seen: null, ...more }) as ServerRow;
-const WISH: Wish = { text: "", state: "", group: "", sort: "state", descending: false };
+const WISH: Wish = { text: "", state: "", is: "", folded: [], group: "", sort: "state", descending: false };
 const names = (rows: ServerRow[], wish: Partial<Wish>): string[] =>
   arrange(rows, { ...WISH, ...wish }).map((line) => (line.kind === "server" ? line.row.name : `[${line.title}]`));
 
@@ -35,7 +42,7 @@ describe("the table", () => {
 
   test("groups bear the value of their tag, and servers without it are not lost", () => {
     const rows = [row("a", { tags: { site: "x" } }), row("b"), row("c", { tags: { site: "x" } })];
-    expect(names(rows, { group: "site" })).toEqual(["[site: (no tag)]", "b", "[site: x]", "a", "c"]);
+    expect(names(rows, { group: "site" })).toEqual(["[(no tag)]", "b", "[x]", "a", "c"]);
     expect(tagsOf(rows)).toEqual(["site"]);
   });
 
@@ -101,4 +108,69 @@ describe("routes", () => {
   test("a broken escape is taken as it is", () => {
     expect(parseRoute("#/server/%E0%A4%A").id).toBe("%E0%A4%A");
   });
+});
+
+test("a group that is folded shows its states and no server", () => {
+  const rows = [row("a", { tags: { site: "x" } }), row("b", { state: "wrong", tags: { site: "x" } }), row("c", { tags: { site: "y" } })];
+  const lines = arrange(rows, { ...WISH, group: "site", folded: ["x"] });
+  expect(lines.map((line) => (line.kind === "server" ? line.row.name : line.title))).toEqual(["x", "y", "c"]);
+  const group = lines[0];
+  expect(group?.kind === "group" && group.states.map((state) => state.count)).toEqual([1, 1]);
+});
+
+test("the cause of silence is a word, and an answer has none", () => {
+  const silent = (outcome: string, reason = ""): string | null => whySilent(row("a", { state: "unreachable", outcome, reason }));
+  expect(silent("timeout")).toBe("timeout");
+  expect(silent("fault", "no route to host (os error 113)")).toBe("no route");
+  expect(whySilent(row("a", { outcome: "sample", reason: "" }))).toBeNull();
+});
+
+test("a search finds every word and puts what begins with it first", () => {
+  const place = (text: string, more = "") => ({ kind: "Server" as const, text, more, to: "#" });
+  const places = [place("old-ams"), place("ams-1", "192.0.2.1"), place("ber-1", "site:ams")];
+  expect(found(places, "ams").map((one) => one.text)).toEqual(["ams-1", "old-ams", "ber-1"]);
+  expect(found(places, "1 192").map((one) => one.text)).toEqual(["ams-1"]);
+  expect(found(places, "nobody")).toEqual([]);
+});
+
+test("what is compared is in the address, whatever a server is called", () => {
+  const ids = ["a,b", "c d@[::1]:123"];
+  const chosen = chosenOf(new URLSearchParams({ servers: idsText(ids) ?? "", of: "tdev" }));
+  expect([chosen.ids, chosen.of]).toEqual([ids, "tdev"]);
+  expect(chosenOf(new URLSearchParams("of=colour")).of).toBe("offset");
+  const rows = [row("a", { tags: { site: "x:y" } }), row("b")];
+  expect(meant(rows, { ids: [], tag: "site:x:y" })).toEqual(["a"]);
+  expect(meant(rows, { ids: [], tag: "" })).toEqual(["a", "b"]);
+});
+
+describe("the heat map", () => {
+  const series = (offsets: (number | null)[], samples = offsets.map((value) => Number(value !== null))): HistorySeries => ({
+    id: "a", name: "a", address: null, began: null, step_s: 60, poll_s: 60, time: offsets.map((_, n) => 1000 + 60 * n),
+    polls: offsets.map(() => 1), samples, offset_s: offsets, root_distance_s: offsets.map(() => 1e-3),
+  });
+
+  test("tells within its bound from outside and from no answer", () => {
+    const cells = series([1e-4, -2e-3, null]);
+    expect([0, 1, 2].map((place) => heatOf(cells, place))).toEqual(["within", "outside", "silent"]);
+    expect(heatOf({ ...series([1e-4]), polls: [10], samples: [7] }, 0)).toBe("lossy");
+  });
+
+  test("neighbours that are alike are one bar, and a pause is none", () => {
+    const runs = runsOf(series([1e-4, 1e-4, -2e-3, -2e-3]));
+    expect(runs.map((run) => [run.heat, run.from_s, run.to_s])).toEqual([["within", 970, 1090], ["outside", 1090, 1210]]);
+    const paused = runsOf({ ...series([1e-4, 1e-4]), time: [1000, 9000] });
+    expect(paused).toHaveLength(2);
+  });
+});
+
+test("a bar of a day tells its loss, and a day without polls is not a good one", () => {
+  const days = [null, 1, 0.95, 0.2];
+  expect(barPaths(days).map(([role]) => role)).toEqual(["line", "good", "warn", "bad"]);
+  expect(uptimeWords(days)).toContain("on 3 of the last 4 days; 2 below 99 %");
+});
+
+test("the audit log says what was done", () => {
+  expect(actionWords({ action: "PUT /api/v1/config/file", target: "/api/v1/config/file: changed ams-1" })).toBe("Changed the configuration file: changed ams-1");
+  expect(actionWords({ action: "DELETE /api/v1/servers/{id}", target: "/api/v1/servers/ams%201" })).toBe("Removed the server ams 1");
+  expect(actionWords({ action: "wrong tokens", target: "" })).toBe("wrong tokens");
 });

@@ -1,20 +1,11 @@
-//! No file panics the CSV reader, and what it reads is finite.
 #![no_main]
 
-use libfuzzer_sys::fuzz_target;
-use ntp_monitor_core::formats::csv::{HEADER, read_from};
+#[path = "../mutate.rs"]
+mod mutate;
+#[path = "../subjects/csv.rs"]
+mod subject;
 
-fuzz_target!(|bytes: &[u8]| {
-    check(bytes);
-    // The same behind a good header gets further in.
-    check(&[HEADER.as_bytes(), b"\n", bytes].concat());
+libfuzzer_sys::fuzz_target!(|input: &[u8]| subject::check(input));
+libfuzzer_sys::fuzz_mutator!(|data: &mut [u8], size: usize, max: usize, seed: u32| {
+    mutate::words(subject::FRAGMENTS, data, size, max, seed)
 });
-
-fn check(bytes: &[u8]) {
-    let Ok(rows) = read_from("fuzz.csv", bytes) else { return };
-    for sample in rows.flatten() {
-        if let Some(measure) = sample.measure {
-            assert!(measure.offset_s.is_finite() && measure.delay_s.is_finite());
-        }
-    }
-}

@@ -78,6 +78,27 @@ const RULES: &[Default] = &[
         ..USUAL
     },
     Default {
+        name: "spoofed-replies",
+        expr: "spoofed_replies",
+        held_for_s: 0,
+        keep_firing_for_s: 10 * MINUTE,
+        summary: "replies that answer none of our requests arrive in the name of {{ server }}",
+        description: "They are rejected, so the measurements are not affected. Somebody forges replies, or a device on \
+                      the path alters them; the page of the server shows the packets.",
+        inhibit: false,
+        ..USUAL
+    },
+    Default {
+        name: "server-suspected",
+        expr: "suspected",
+        held_for_s: 5 * MINUTE,
+        keep_firing_for_s: 10 * MINUTE,
+        summary: "{{ why }}",
+        description: "This is inferred from how its offset moved, not proven: a change of its path that left the delay as \
+                      it was would look the same.",
+        ..USUAL
+    },
+    Default {
         name: "root-distance",
         expr: "root_distance_ms > 1500",
         held_for_s: 10 * MINUTE,
@@ -107,6 +128,62 @@ const RULES: &[Default] = &[
         ..USUAL
     },
     Default {
+        name: "nts-not-authenticated",
+        // Key exchange and downgrades have rules of their own.
+        expr: "nts && !nts_authenticated && nts_exchange_failures == 0 && !nts_downgraded && consecutive_failures >= 3",
+        held_for_s: 10 * MINUTE,
+        summary: "{{ server }} is configured for NTS, but none of its last polls was authenticated ({{ outcome }})",
+        description: "Its replies are not used. Keys were exchanged, so look at the evidence of the refused replies.",
+        ..USUAL
+    },
+    Default {
+        name: "nts-key-exchange-failing",
+        expr: "nts_exchange_failures >= 2",
+        held_for_s: 0,
+        summary: "{{ server }}: {{ nts_exchange_failures }} NTS key exchanges failed in a row{% if nts_fault is defined %}: \
+                  {{ nts_fault }}{% endif %}",
+        description: "{% if nts_clock_explains %}This host's clock is wrong by at least {{ local_error_at_least_ms }} ms, \
+                      which explains this fault: set the clock first. {% endif %}{% if nts_cookies is defined and \
+                      nts_cookies > 0 %}{{ nts_cookies }} cookies are left.{% else %}No request can be made until one \
+                      succeeds.{% endif %}",
+        ..USUAL
+    },
+    Default {
+        name: "nts-downgrade",
+        expr: "nts_downgraded",
+        held_for_s: MINUTE,
+        keep_firing_for_s: 10 * MINUTE,
+        severity: Severity::Critical,
+        summary: "{{ server }} answers requests with NTS by plain replies",
+        description: "They are refused. NTS was switched off there, or somebody else answers.",
+        ..USUAL
+    },
+    Default {
+        name: "nts-certificate-expiring",
+        expr: "nts_certificate_left_ratio <= 0.2",
+        held_for_s: 3600,
+        keep_firing_for_s: 0,
+        summary: "{{ server }}: the certificate for NTS {% if nts_certificate_days_left < 0 %}expired \
+                  {{ -nts_certificate_days_left }} days ago{% else %}expires in {{ nts_certificate_days_left }} days{% \
+                  endif %}",
+        description: "It was signed by {{ nts_issuer }}. Less than a fifth of its lifetime is left, so its renewal has \
+                      probably failed.",
+        ..USUAL
+    },
+    Default {
+        name: "nts-certificate-nearly-expired",
+        expr: "nts_certificate_left_ratio <= 0.05 && nts_certificate_days_left <= 2",
+        held_for_s: 0,
+        keep_firing_for_s: 0,
+        severity: Severity::Critical,
+        summary: "{{ server }}: the certificate for NTS {% if nts_certificate_days_left < 0 %}expired \
+                  {{ -nts_certificate_days_left }} days ago{% else %}expires in {{ 24 * nts_certificate_days_left }} hours{% \
+                  endif %}",
+        description: "It was signed by {{ nts_issuer }}. When it has expired, no keys are exchanged, and polls fail as \
+                      soon as the cookies are used up.",
+        ..USUAL
+    },
+    Default {
         name: "leap-unlisted",
         expr: "leap_unlisted",
         keep_firing_for_s: 3600,
@@ -132,7 +209,8 @@ const RULES: &[Default] = &[
         held_for_s: 2 * MINUTE,
         keep_firing_for_s: 10 * MINUTE,
         severity: Severity::Critical,
-        summary: "this host's clock is wrong by at least {{ local_error_at_least_ms }} ms",
+        summary: "this host's clock is {% if local_error_at_least_ms > 0 %}wrong by at least {{ local_error_at_least_ms }} \
+                  ms{% else %}probably wrong{% endif %}",
         description: "{{ verdict_sentence }}",
         inhibit: false,
         ..USUAL
@@ -159,6 +237,25 @@ const RULES: &[Default] = &[
         severity: Severity::Critical,
         summary: "{{ sinks_failing }} outputs cannot be written",
         description: "Entries are queued as long as there is room. The oldest has waited for {{ sink_lag_s }} s.",
+        inhibit: false,
+        ..USUAL
+    },
+    Default {
+        name: "fleet-skew",
+        expr: "fleet_skew_ms > fleet_skew_limit_ms",
+        held_for_s: 2 * MINUTE,
+        keep_firing_for_s: 10 * MINUTE,
+        summary: "the clocks of {{ fleet_skew_pair }} differ by at least {{ fleet_skew_ms }} ms, proven",
+        description: "{{ fleet_sentence }}",
+        inhibit: false,
+        ..USUAL
+    },
+    Default {
+        name: "vantage-silent",
+        expr: "fleet_vantages_silent > 0",
+        held_for_s: 2 * MINUTE,
+        summary: "{{ fleet_vantages_silent }} of {{ fleet_vantages }} vantages are silent: {{ fleet_silent }}",
+        description: "Their samples no longer vote. See docs/FLEET.md for the causes.",
         inhibit: false,
         ..USUAL
     },

@@ -4,9 +4,12 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use jiff::Timestamp;
+
 use crate::clock::Stamp;
 use crate::health::report::Health;
 use crate::ntp::{Leap, RefId};
+use crate::nts::Status;
 use crate::sample::{Measure, SeriesKey, ServerIdent};
 use crate::stats::leap::LeapTruth;
 use crate::stats::snapshot::{SeriesSnapshot, Snapshot};
@@ -26,6 +29,31 @@ pub struct Observation<'a> {
     pub snapshot: &'a Snapshot,
     /// The health of the service.
     pub health: &'a Health,
+    /// What a hub knows of its fleet; `None` without one.
+    pub fleet: Option<&'a FleetFacts>,
+}
+
+/// What a hub knows of its fleet.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct FleetFacts {
+    /// Vantages that were heard since the hub started.
+    pub vantages: usize,
+    /// Those that are silent now.
+    pub silent: usize,
+    /// Their names, separated by commas.
+    pub silent_names: String,
+    /// The largest clock difference of two vantages that is proven, in seconds; 0 if none is.
+    pub skew_s: f64,
+    /// The two vantages: `ams and ber`.
+    pub skew_pair: String,
+    /// A proven difference above this is worth an alert, in seconds.
+    pub skew_limit_s: f64,
+    /// Servers that the verdict of the fleet calls wrong.
+    pub wrong_servers: usize,
+    /// Vantages that it calls wrong.
+    pub wrong_vantages: usize,
+    /// The verdict as a sentence.
+    pub sentence: String,
 }
 
 /// The number of polled and lost series.
@@ -46,6 +74,8 @@ pub struct Common<'a> {
     pub snapshot: &'a Snapshot,
     /// The health of the service.
     pub health: &'a Health,
+    /// What a hub knows of its fleet.
+    pub fleet: Option<&'a FleetFacts>,
     /// The number of polled and lost series.
     pub count: Count,
 }
@@ -90,6 +120,16 @@ impl View<'_> {
     pub(super) fn measure(&self) -> Option<Measure> {
         let series = self.series().filter(|series| series.hour.reach.is_reachable())?;
         series.last_measured.as_ref()?.measure
+    }
+
+    /// The state of NTS, for a server that is configured for it.
+    pub(super) fn nts(&self) -> Option<&Status> {
+        self.series()?.last.nts.as_deref()
+    }
+
+    /// The time of the evaluation by this host's wall clock.
+    pub(super) fn wall(&self) -> Option<Timestamp> {
+        Timestamp::from_nanosecond(i128::from(self.common.now.wall_ns)).ok()
     }
 
     pub(super) fn verdict(&self) -> Option<&ServerVerdict> {
@@ -226,7 +266,7 @@ impl<'a> Facts<'a> {
     #[must_use]
     pub fn new(observed: &Observation<'a>, targets: &'a [Target], memory: &'a Memory) -> Self {
         type At<'b> = (&'b str, Option<SocketAddr>);
-        let Observation { now, snapshot, health, .. } = *observed;
+        let Observation { now, snapshot, health, fleet, .. } = *observed;
         let address = |text: &Option<String>| text.as_deref().and_then(|text| text.parse().ok());
         let verdicts: HashMap<At<'_>, &ServerVerdict> =
             snapshot.verdict.servers.iter().map(|it| ((it.server.as_str(), address(&it.address)), it)).collect();
@@ -247,7 +287,7 @@ impl<'a> Facts<'a> {
             polled: servers.iter().filter(|server| server.series.is_some()).count(),
             lost: servers.iter().filter(|server| is_lost(server)).count(),
         };
-        Self { common: Common { now, snapshot, health, count }, servers }
+        Self { common: Common { now, snapshot, health, fleet, count }, servers }
     }
 }
 

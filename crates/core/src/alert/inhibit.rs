@@ -20,7 +20,7 @@ const RELEASE_AFTER: Duration = Duration::from_secs(150);
 const RELEASE_WITHIN: Duration = Duration::from_secs(3600);
 
 /// The variables that are wrong when this host's clock is wrong.
-const CLOCK_DEPENDENT: [&str; 9] = [
+const CLOCK_DEPENDENT: [&str; 10] = [
     "offset_ms",
     "abs_offset_ms",
     "provable",
@@ -28,6 +28,7 @@ const CLOCK_DEPENDENT: [&str; 9] = [
     "offset_p95_ms",
     "drift_ppm",
     "falseticker",
+    "suspected",
     "gap_ms",
     "wrong_kind",
 ];

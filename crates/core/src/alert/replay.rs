@@ -91,7 +91,7 @@ impl AlertReplay {
         self.next_ns = wall_ns.saturating_add(STEP_NS);
         let now = Stamp::new(wall_ns, wall_ns, 0);
         let engine = self.engine.get_or_insert_with(|| Engine::new(self.book.clone(), now));
-        let observed = Observation { now, servers: &self.idents, snapshot, health: &self.health };
+        let observed = Observation { now, servers: &self.idents, snapshot, health: &self.health, fleet: None };
         let outcome = engine.step(&observed, &|| 0);
         self.report.take(outcome);
     }

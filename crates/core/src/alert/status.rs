@@ -176,6 +176,9 @@ pub struct Saved {
     /// What suppressed the notification when the alert started to fire: a silence, a maintenance window or a cause.
     #[serde(default)]
     pub held_by: Option<String>,
+    /// The vantage point that the receivers know; empty in states of earlier releases.
+    #[serde(default)]
+    pub vantage: String,
 }
 
 /// An entry of the alert history: an alert that fired.

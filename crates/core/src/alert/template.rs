@@ -178,8 +178,13 @@ mod tests {
     fn an_unknown_variable_is_not_defined() {
         let snapshot = Snapshot::empty(Stamp::new(0, 0, 0));
         let health = Health::default();
-        let common =
-            Common { now: snapshot.at, snapshot: &snapshot, health: &health, count: Count { polled: 4, lost: 1 } };
+        let common = Common {
+            now: snapshot.at,
+            snapshot: &snapshot,
+            health: &health,
+            fleet: None,
+            count: Count { polled: 4, lost: 1 },
+        };
         let about = About { alert: "a", severity: "info", value: None, vantage: "here" };
         let source = "{% if stratum is defined %}{{ stratum }}{% else %}none{% endif %} of {{ servers_total }}";
         let template = Template::parse(source, 100).unwrap();

@@ -46,12 +46,24 @@ pub enum Check {
     LocalStep,
     /// The precision exponent is not above 0: no time server has a clock that ticks in steps of more than a second.
     Precision,
+    /// NTS: the extension fields parse, those in the encrypted part too.
+    ExtensionFields,
+    /// NTS: the reply repeats the unique identifier of the request.
+    UniqueIdentifier,
+    /// NTS: the authenticator verifies, so that the server that was part of the key exchange wrote every octet.
+    Authenticator,
+    /// NTS: the server could read the cookie. It cannot after it has lost its keys; then keys are exchanged again.
+    Nak,
+    /// NTS: the reply is not a plain one. A server that has NTS never answers a request with NTS like that.
+    Downgrade,
+    /// NTS: the reply brings a cookie for the next request. Its lack is recorded and rejects nothing.
+    Cookie,
 }
 
 impl Check {
     /// Every check, in the order in which failures are reported. A server that has no time to give may leave its
     /// timestamps empty, and a step of the local clock makes the delay look wrong, so these checks come first.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 23] = [
         Self::Sender,
         Self::Length,
         Self::Version,
@@ -59,6 +71,11 @@ impl Check {
         Self::Origin,
         Self::Duplicate,
         Self::Authentication,
+        Self::ExtensionFields,
+        Self::Downgrade,
+        Self::UniqueIdentifier,
+        Self::Nak,
+        Self::Authenticator,
         Self::Kiss,
         Self::Synchronised,
         Self::ZeroTimestamp,
@@ -69,6 +86,7 @@ impl Check {
         Self::LocalStep,
         Self::Delay,
         Self::Loop,
+        Self::Cookie,
     ];
 
     /// The name in data files, metrics and the API.
@@ -92,6 +110,12 @@ impl Check {
             Self::Loop => "loop",
             Self::LocalStep => "local-step",
             Self::Precision => "precision",
+            Self::ExtensionFields => "extension-fields",
+            Self::UniqueIdentifier => "unique-identifier",
+            Self::Authenticator => "authenticator",
+            Self::Nak => "nts-nak",
+            Self::Downgrade => "downgrade",
+            Self::Cookie => "cookie",
         }
     }
 
@@ -132,7 +156,28 @@ impl Check {
             Self::Loop => "the server is synchronised to this host",
             Self::LocalStep => "this host's clock was stepped during the exchange",
             Self::Precision => "the server claims a precision of more than a second: its reply is not plausible",
+            Self::ExtensionFields => "the extension fields of the reply cannot be parsed",
+            Self::UniqueIdentifier => {
+                "the reply does not repeat the unique identifier of the request: it answers another one, or is forged"
+            }
+            Self::Authenticator => {
+                "the authenticator does not verify: the reply was changed on the way, or another server wrote it"
+            }
+            Self::Nak => {
+                "the server cannot read the cookie (NTS NAK): it has lost its keys, and keys must be exchanged again"
+            }
+            Self::Downgrade => {
+                "the reply has no NTS, although the request had: the server does not support it there, or the reply is \
+                 forged"
+            }
+            Self::Cookie => "the reply brings no new cookie; when none is left, keys must be exchanged again",
         }
+    }
+
+    /// Whether a failure is only recorded, and the reply used all the same.
+    #[must_use]
+    pub const fn is_advisory(self) -> bool {
+        matches!(self, Self::Cookie)
     }
 
     fn bit(self) -> u32 {
@@ -162,10 +207,10 @@ impl CheckRow {
         (self.made & check.bit() != 0).then_some(self.failed & check.bit() == 0)
     }
 
-    /// The first check that failed, in the order of [`Check::ALL`].
+    /// The first check that failed, in the order of [`Check::ALL`], and rejects the reply.
     #[must_use]
     pub fn first_failure(self) -> Option<Check> {
-        self.failures().next()
+        self.failures().find(|check| !check.is_advisory())
     }
 
     /// All checks that failed, in the order of [`Check::ALL`].
@@ -223,7 +268,14 @@ mod tests {
     fn bits_in_stored_rows_are_stable() {
         let bit = |check: Check| check.bit().trailing_zeros();
         assert_eq!((bit(Check::Sender), bit(Check::Synchronised), bit(Check::LocalStep)), (0, 9, 15));
-        assert_eq!(bit(Check::Precision), 16);
+        assert_eq!((bit(Check::Precision), bit(Check::ExtensionFields), bit(Check::Cookie)), (16, 17, 22));
+    }
+
+    #[test]
+    fn missing_cookie_is_recorded_and_rejects_nothing() {
+        let mut row = CheckRow::default();
+        row.record(Check::Cookie, false);
+        assert_eq!((row.first_failure(), row.failures().next()), (None, Some(Check::Cookie)));
     }
 
     #[test]

@@ -1,10 +1,12 @@
 //! The reference identifier of a reply (RFC 5905 §7.3).
 
+use serde::{Deserialize, Serialize};
+
 use std::fmt;
 
 /// Four octets that name a server's source: ASCII for stratum 0 and 1, otherwise an IPv4 address or the first bytes of
 /// a hash of an IPv6 address. The packet does not say which of the two it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct RefId(pub [u8; 4]);
 
 impl RefId {

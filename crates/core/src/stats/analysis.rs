@@ -1,63 +1,72 @@
-//! Everything that is computed from samples, in one place: windows of each series, and the verdict over all. Fed by the
-//! stats actor live and by `replay` from files, it is the same code for both.
+//! Computes everything that is derived from samples: the windows of each series, and the verdict over all of them. The
+//! stats actor runs this code on live samples, and `replay` runs it on recorded ones.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::attribution::Attribution;
-use super::events::{Event, Moment, Recorder};
+use super::events::{Event, Moment};
 use super::intake::TimeAxis;
-use super::leap::{LeapKeeper, LeapSource};
+use super::judgement::Judgement;
+use super::leap::LeapSource;
 use super::local::LocalState;
 use super::reach::Reach;
 use super::snapshot::{SeriesSnapshot, Snapshot};
 use super::summary::WindowSummary;
-use super::verdict::{History, Verdict, When};
+use super::verdict::{History, ServerVerdict, Verdict, When};
 use super::window::{ServerWindows, Window};
 use crate::clock::Stamp;
-use crate::sample::{Sample, SeriesKey};
+use crate::sample::{Outcome, Sample, SeriesKey};
 
-/// What an earlier process measured, by series and in the order of time, its stamps already on the axis of this one.
+/// The samples of an earlier process, by series and in order of time. Their stamps are converted to the time axis of
+/// this process.
 pub type Recalled = BTreeMap<SeriesKey, Vec<Sample>>;
 
-/// Verdicts that are remembered.
-const HISTORY: usize = 256;
-/// An hour of fewer polls than this is summed up for each picture.
+/// Polls that wait until the verdict's state is restored. It never takes so long that there are more.
+const WAITING: usize = 200_000;
+/// If the last hour has fewer polls than this, it is summarised again for each snapshot.
 const FEW_POLLS: u64 = 16;
-/// An hour of more is not summed up again within this time …
+/// Otherwise it is not summarised again within this time,
 const SOON: Duration = Duration::from_secs(5);
-/// … nor before so large a part of its polls is new …
+/// nor before one in this many of its polls is new,
 const NEW_PART: u64 = 32;
-/// … unless so much time has passed.
+/// unless this much time has passed.
 const LATE: Duration = Duration::from_secs(60);
 
 /// The analysis of all samples.
 #[derive(Debug)]
 pub struct Analysis {
-    /// Boxed: the nodes of a tree are half empty, and a series is large.
+    /// Boxed, because a series is large and the nodes of a tree are half empty.
     series: BTreeMap<SeriesKey, Box<Series>>,
-    attribution: Attribution,
-    history: History,
+    judgement: Judgement,
+    /// The polls since the start, while the verdict's state is being restored.
+    waiting: Option<Waiting>,
     local: LocalState,
-    leap: LeapKeeper,
-    recorder: Recorder,
-    /// The events that last, as of the last picture.
+    /// The ongoing events as of the last snapshot.
     ongoing: Arc<[Event]>,
-    /// Of series that have not been polled yet.
+    /// Recorded samples of series that have not been polled yet.
     recalled: Recalled,
-    /// The failures in a row, and the reach, of series that were replaced by one that has not been polled yet.
+    /// Consecutive failures and reach of replaced series, by the successor, until that is polled.
     inherited: BTreeMap<SeriesKey, (u64, Reach)>,
     longest: Window,
     axis: TimeAxis,
 }
 
+/// What happened while the verdict's state is being restored.
+#[derive(Debug)]
+struct Waiting {
+    polls: Vec<Arc<Sample>>,
+    forgotten: Vec<SeriesKey>,
+    verdict: Verdict,
+}
+
 #[derive(Debug)]
 struct Series {
     windows: ServerWindows,
-    /// The cached result; recomputed when a poll has ended since.
+    /// The cached result; recomputed after each poll.
     snapshot: Option<Arc<SeriesSnapshot>>,
-    /// When the hour of the snapshot was summed up, and how many polls had ended by then.
+    /// When the last hour was summarised, and the number of polls at that time.
     summed: (Stamp, u64),
     last: Arc<Sample>,
     last_measured: Option<Arc<Sample>>,
@@ -67,16 +76,14 @@ struct Series {
 }
 
 impl Analysis {
-    /// An analysis that knows nothing yet, with windows up to `longest` over samples in the order of `axis`.
+    /// Creates an empty analysis with windows up to `longest`; `axis` defines the order of samples.
     #[must_use]
     pub fn new(longest: Window, axis: TimeAxis) -> Self {
         Self {
             series: BTreeMap::new(),
-            attribution: Attribution::new(),
-            history: History::new(HISTORY),
+            judgement: Judgement::default(),
+            waiting: None,
             local: LocalState::default(),
-            leap: LeapKeeper::default(),
-            recorder: Recorder::default(),
             ongoing: Arc::default(),
             recalled: Recalled::new(),
             inherited: BTreeMap::new(),
@@ -85,22 +92,51 @@ impl Analysis {
         }
     }
 
-    /// The same, remembering this many verdicts.
+    /// Sets the number of verdicts to keep.
     #[must_use]
     pub fn remembering(mut self, verdicts: usize) -> Self {
-        self.history = History::new(verdicts);
+        self.judgement = self.judgement.remembering(verdicts);
         self
     }
 
+    /// The same, with a verdict that waits until [`Analysis::restored`]. Until then it says so.
+    #[must_use]
+    pub fn restoring(mut self) -> Self {
+        self.waiting = Some(Waiting { polls: Vec::new(), forgotten: Vec::new(), verdict: Verdict::restoring() });
+        self
+    }
+
+    /// The verdict continues from the state of an earlier process.
+    pub fn restored(&mut self, judgement: Judgement) {
+        let Some(waiting) = self.waiting.take() else { return };
+        let list = self.judgement.leap.source().clone();
+        self.judgement = judgement;
+        // At its start, the store has ended what was open.
+        self.judgement.recorder.repeat();
+        self.judgement.leap.use_list(list);
+        for sample in &waiting.polls {
+            self.judge(sample);
+        }
+        for key in waiting.forgotten {
+            self.forget_verdicts(&key);
+        }
+    }
+
+    /// The state of the verdict; see [`Judgement::save`]. `None` while it is being restored.
+    #[must_use]
+    pub fn save(&self) -> Option<Vec<u8>> {
+        if self.waiting.is_some() { None } else { self.judgement.save() }
+    }
+
     /// The same, with windows that go on from what an earlier process measured, each from the first poll of its series
-    /// on: what is no longer polled does not come back. The verdict starts from nothing.
+    /// on: what is no longer polled does not come back.
     #[must_use]
     pub fn recalling(mut self, recalled: Recalled) -> Self {
         self.recalled = recalled;
         self
     }
 
-    /// Takes one poll. What is out of order or double counts nowhere.
+    /// Processes one poll. Duplicates and polls out of order are ignored.
     pub fn observe(&mut self, sample: &Arc<Sample>) {
         let (longest, axis, recalled, inherited) = (self.longest, self.axis, &mut self.recalled, &mut self.inherited);
         let series = self.series.entry(sample.key()).or_insert_with_key(|key| {
@@ -116,43 +152,49 @@ impl Analysis {
         if is_used {
             series.take(sample);
         }
-        let now = Moment { at_s: axis.ns(sample.at) as f64 / 1e9, when: When(sample.at.wall_ns) };
-        let judged = self.attribution.observe(sample) == Ok(true);
-        let mut events = self.attribution.take_events();
-        if judged {
-            self.history.record(self.attribution.verdict());
-            self.leap.look(&self.attribution.announcements(), now.when, now.at_s, &mut events);
-        }
-        events.into_iter().for_each(|event| self.recorder.record(event, now));
-        if is_used {
-            self.recorder.tick(now);
+        match &mut self.waiting {
+            Some(waiting) if waiting.polls.len() < WAITING => waiting.polls.push(Arc::clone(sample)),
+            Some(_) => {}
+            None => self.judge(sample),
         }
     }
 
-    /// Takes what the kernel and a time daemon say of the own clock.
+    fn judge(&mut self, sample: &Sample) {
+        let now = Moment { at_s: self.axis.ns(sample.at) as f64 / 1e9, when: When(sample.at.wall_ns) };
+        self.judgement.observe(sample, now);
+    }
+
+    /// Updates the state of this host's clock as reported by the kernel and a time daemon.
     pub fn observe_local(&mut self, local: LocalState) {
-        self.local = local.clone();
-        self.attribution.observe_local(local);
+        self.local = local;
     }
 
-    /// From now on announcements are held against this list of leap seconds.
+    /// Sets the list of leap seconds with which announcements are compared.
     pub fn use_leap_list(&mut self, source: LeapSource) {
-        self.leap.use_list(source);
+        self.judgement.leap.use_list(source);
     }
 
-    /// A series is no longer polled.
+    /// Removes a series that is no longer polled.
     pub fn forget(&mut self, key: &SeriesKey) {
         self.series.remove(key);
-        let names: Vec<&str> = self.series.keys().map(|key| &*key.server).collect();
-        let is_gone = !names.contains(&&*key.server);
-        if is_gone {
-            self.attribution.servers_changed(&names);
+        match &mut self.waiting {
+            Some(waiting) => waiting.forgotten.push(key.clone()),
+            None => self.forget_verdicts(key),
         }
-        let address = key.address.map(|address| address.to_string()).filter(|_| !is_gone);
-        self.recorder.forget(&key.server, address.as_deref());
     }
 
-    /// A series is no longer polled; `successor` is polled instead, which continues the failures in a row.
+    fn forget_verdicts(&mut self, key: &SeriesKey) {
+        // The series of a server are neighbours.
+        let first = SeriesKey { server: Arc::clone(&key.server), vantage: "".into(), address: None };
+        let is_gone = self.series.range(first..).next().is_none_or(|(other, _)| other.server != key.server);
+        if is_gone {
+            self.judgement.attribution.forget(&key.server);
+        }
+        let address = key.address.map(|address| address.to_string()).filter(|_| !is_gone);
+        self.judgement.recorder.forget(&key.server, address.as_deref());
+    }
+
+    /// Replaces a series by `successor`, which continues its count of consecutive failures.
     pub fn replace(&mut self, key: &SeriesKey, successor: SeriesKey) {
         if let Some(old) = self.series.get(key) {
             let left = (old.consecutive_failures, old.windows.state().reach);
@@ -163,19 +205,21 @@ impl Analysis {
 
     /// Events that began or ended, or of which more is known, since the last call, as far as the limit of events allows.
     pub fn take_events(&mut self) -> Vec<Event> {
-        self.recorder.take()
+        self.judgement.recorder.take()
     }
 
-    /// The verdict as it stands.
+    /// The current verdict.
     #[must_use]
-    pub fn verdict(&self) -> &Verdict {
-        self.attribution.verdict()
+    pub fn verdict(&self) -> Cow<'_, Verdict> {
+        let verdict =
+            self.waiting.as_ref().map_or_else(|| self.judgement.attribution.verdict(), |waiting| &waiting.verdict);
+        verdict.published(|it| last_outcome(&self.series, it))
     }
 
-    /// The verdicts so far.
+    /// The history of verdicts.
     #[must_use]
     pub fn history(&self) -> &History {
-        &self.history
+        &self.judgement.history
     }
 
     /// The windows of one series.
@@ -184,16 +228,29 @@ impl Analysis {
         self.series.get(key).map(|series| &series.windows)
     }
 
-    /// An immutable picture of all, as of `now`. Only what has changed is worked out again.
+    /// An immutable snapshot of all results as of `now`. Only changed results are recomputed.
     pub fn snapshot(&mut self, now: Stamp) -> Snapshot {
         let series = self.series.iter_mut().map(|(key, series)| (key.clone(), series.picture(now))).collect();
-        let verdict = Arc::new(self.attribution.verdict().clone());
-        if self.recorder.take_changed() {
-            self.ongoing = self.recorder.open().collect();
+        let verdict = self.verdict().into_owned();
+        let verdict = Arc::new(match self.local.distrust() {
+            Some(why) => verdict.distrusting(why),
+            None => verdict,
+        });
+        if self.judgement.recorder.take_changed() {
+            self.ongoing = self.judgement.lasting().collect();
         }
-        let (local, leap, ongoing) = (self.local.clone(), Arc::clone(self.leap.truth()), Arc::clone(&self.ongoing));
+        let leap = Arc::clone(self.judgement.leap.truth());
+        let (local, ongoing) = (self.local.clone(), Arc::clone(&self.ongoing));
         Snapshot { at: now, series, verdict, local, leap, ongoing }
     }
+}
+
+/// How the last poll of the server of a verdict ended.
+fn last_outcome(series: &BTreeMap<SeriesKey, Box<Series>>, it: &ServerVerdict) -> Option<Outcome> {
+    let first = SeriesKey::here(&it.server.as_str().into(), None);
+    let mut of_server = series.range(first..).take_while(|(key, _)| *key.server == *it.server);
+    let found = of_server.find(|(key, _)| key.address.map(|address| address.to_string()) == it.address);
+    found.map(|(_, series)| series.last.outcome.clone())
 }
 
 impl Series {
@@ -246,7 +303,8 @@ impl Series {
         made
     }
 
-    /// The last hour. To sum it up costs more than all else that is done with a poll, so a long one waits for more polls.
+    /// The summary of the last hour. It costs more than everything else that a poll causes, so an hour with many polls is
+    /// not summarised after each of them.
     fn hour(&mut self, now: Stamp) -> WindowSummary {
         let (at, polls) = self.summed;
         let (age, new_polls) = (now.since(at), self.polls - polls);
@@ -263,7 +321,7 @@ impl Series {
     }
 }
 
-/// Appends an offset to the last few.
+/// Appends an offset to the most recent ones.
 fn note(recent_s: &mut VecDeque<f32>, sample: &Sample) {
     if recent_s.len() == SeriesSnapshot::RECENT {
         recent_s.pop_front();
@@ -277,6 +335,9 @@ mod tests {
     use super::super::testing::{lost, sample, stamp};
     use super::*;
     use crate::ntp::{Leap, RefId};
+    use crate::sample::{Outcome, ServerIdent};
+    use crate::stats::verdict::{Kind, State};
+    use crate::world::{Fault, World};
 
     #[test]
     fn windows_survive_a_restart_and_counters_start_at_zero() {
@@ -292,7 +353,7 @@ mod tests {
         assert_eq!(series.totals[0].delay.count(), 1);
     }
 
-    /// A day of a server that tells another stratum, upstream, leap indicator and reference time at each poll.
+    /// One poll of a server that changes stratum, upstream, leap indicator and reference time at each poll.
     fn lies(k: u64) -> Sample {
         let mut poll = sample(k as f64 * 16.0, 0.001, 0.01);
         let reply = poll.reply.as_mut().unwrap();
@@ -320,6 +381,71 @@ mod tests {
         assert_eq!(kinds, ["leap", "refid", "stale_reference", "stratum"]);
         let refid = ongoing.iter().find(|event| event.kind == EventKind::Refid).unwrap();
         assert_eq!(refid.sentence, "test changes its upstream at most polls (100 %).");
+    }
+
+    fn named(server: &str, poll: Sample) -> Arc<Sample> {
+        Arc::new(Sample { server: ServerIdent::named(server), ..poll })
+    }
+
+    #[test]
+    fn one_server_gives_no_estimate_of_this_hosts_clock() {
+        let mut analysis = Analysis::new(Window::Hour, TimeAxis::Monotonic);
+        (0..60).for_each(|k| analysis.observe(&named("a", sample(f64::from(k) * 16.0, 2e-6, 1e-5))));
+        let verdict = analysis.snapshot(stamp(960.0)).verdict;
+        assert_eq!((verdict.state, verdict.majority), (State::Undecidable, None));
+        assert_eq!((verdict.local.estimate_s, verdict.local.bound_s), (None, None));
+        assert!(!verdict.sentence.contains("right"), "{}", verdict.sentence);
+    }
+
+    /// A statement is shown until the next one, so it must hold at the end of that time too.
+    #[test]
+    fn drifting_clock_stays_within_the_stated_bound() {
+        const BEGINS_S: f64 = 600.0;
+        let (mut stated, mut broken) = (0, 0);
+        for seed in 0..10 {
+            let ppm = 4.0 * f64::from(seed as u32 + 1) * if seed % 2 == 0 { 1.0 } else { -1.0 };
+            let mut world = World::lan(seed, 5, 16.0, 3600.0);
+            (world.wander_s, world.faults) = (0.0, vec![Fault::LocalDrift { at_s: BEGINS_S, ppm }]);
+            let mut analysis = Analysis::new(Window::Hour, TimeAxis::Monotonic);
+            let mut within_s = None;
+            for sample in world.samples() {
+                let passed_s = (sample.at.wall_ns - world.start_unix_s * 1_000_000_000) as f64 / 1e9;
+                let error_s = ppm * 1e-6 * (passed_s - BEGINS_S).max(0.0);
+                if let Some(within_s) = within_s {
+                    stated += 1;
+                    broken += u32::from(error_s.abs() > within_s);
+                }
+                analysis.observe(&Arc::new(sample));
+                let verdict = analysis.verdict();
+                let local = verdict.local.estimate_s.zip(verdict.local.bound_s);
+                within_s = local.filter(|_| verdict.state == State::Consistent).map(|(s, bound)| s.abs() + bound);
+            }
+        }
+        assert!(stated > 1000 && broken == 0, "{broken} of {stated} statements were broken");
+    }
+
+    #[test]
+    fn refused_polls_are_not_called_unanswered() {
+        let mut analysis = Analysis::new(Window::Hour, TimeAxis::Monotonic);
+        for k in 0..80 {
+            for name in ["a", "b", "c", "d"] {
+                let at_s = f64::from(k) * 16.0;
+                let poll = match name {
+                    "d" if k > 20 => Sample { outcome: Outcome::Refused, ..lost(at_s) },
+                    _ => sample(at_s, 1e-4, 0.002),
+                };
+                analysis.observe(&named(name, poll));
+            }
+        }
+        let verdict = analysis.snapshot(stamp(1280.0)).verdict;
+        let refused = verdict.servers.iter().find(|it| it.server == "d").unwrap();
+        assert_eq!(refused.kind, Some(Kind::Unreachable));
+        assert!(refused.sentence.contains("nothing listens on its port"), "{}", refused.sentence);
+        let told = [&verdict.sentence, &verdict.reason];
+        assert!(
+            told.iter().all(|text| !text.contains("has given no time") && !text.contains("not answered")),
+            "{told:?}"
+        );
     }
 
     #[test]

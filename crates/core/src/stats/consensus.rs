@@ -11,8 +11,10 @@
 //!
 //! Limit: the intervals alone cannot show that the majority itself is wrong.
 
+use serde::{Deserialize, Serialize};
+
 /// The range of possible true offsets according to one server, in seconds; both ends are included.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Interval {
     /// The lower end in seconds.
     pub low_s: f64,

@@ -137,7 +137,7 @@ mod tests {
     ];
 
     #[test]
-    fn offset_dispersion_and_jitter_are_those_of_the_rfc_at_each_step_of_a_real_capture() {
+    fn clock_filter_follows_the_rfc_on_a_real_capture() {
         let mut filter = ClockFilter::new(2_f64.powi(-20));
         for (at_s, offset_s, delay_s, dispersion_s, offset, dispersion, jitter) in STEPS {
             filter.shift_in(Stage { at_s, offset_s, delay_s, dispersion_s });

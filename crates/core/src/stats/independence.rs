@@ -1,8 +1,10 @@
 //! Estimates how many servers are independent: five servers with the same upstream count as one.
 //!
-//! Two servers belong together if they have the same address, the same network (/24, /48), or, at stratum 2 and above,
-//! the same reference identifier (the same upstream). Packets do not show a shared operator or a shared upstream
+//! Two servers belong together if they have the same address, the same public network (/24, /48), or, at stratum 2 and
+//! above, the same reference identifier (the same upstream). In a private network everything is near: it says nothing. Packets do not show a shared operator or a shared upstream
 //! further up, so the count is an upper bound.
+
+use serde::{Deserialize, Serialize};
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -21,7 +23,7 @@ pub struct Witness {
 }
 
 /// Groups of servers that are not independent of each other.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Independence {
     /// The number of independent groups.
     pub count: usize,
@@ -34,7 +36,7 @@ pub struct Independence {
 }
 
 /// What two servers that are not independent share.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Tie {
     /// The same address.
     Address(IpAddr),
@@ -68,6 +70,16 @@ impl Independence {
         Self { count, of: servers.len(), largest, shared }
     }
 
+    /// The part of a vote that each of `servers` has: those that belong together share one.
+    #[must_use]
+    pub fn votes(servers: &[Witness]) -> Vec<f64> {
+        let mut parent = groups(servers);
+        let roots: Vec<usize> = (0..servers.len()).map(|i| root(&mut parent, i)).collect();
+        let mut sizes = vec![0.0; servers.len()];
+        roots.iter().for_each(|r| sizes[*r] += 1.0);
+        roots.iter().map(|r| 1.0 / sizes[*r]).collect()
+    }
+
     /// A plain sentence when servers are not independent: "4 of your 5 servers share one upstream (192.0.2.1)".
     #[must_use]
     pub fn sentence(&self) -> Option<String> {
@@ -80,13 +92,36 @@ impl Independence {
     }
 }
 
+/// For each server one that it belongs to; see [`root`].
+fn groups(servers: &[Witness]) -> Vec<usize> {
+    let mut parent: Vec<usize> = (0..servers.len()).collect();
+    let mut seen: HashMap<Tie, usize> = HashMap::new();
+    for (i, server) in servers.iter().enumerate() {
+        for tie in ties(server) {
+            let first = *seen.entry(tie).or_insert(i);
+            let (a, b) = (root(&mut parent, first), root(&mut parent, i));
+            parent[b] = a;
+        }
+    }
+    parent
+}
+
 fn ties(server: &Witness) -> impl Iterator<Item = Tie> {
     let upstream = server.refid.filter(|r| r.0 != [0; 4] && server.stratum.is_some_and(|s| (2..16).contains(&s)));
     // Loopback and other local test addresses say nothing about who runs a server.
     let address = server.address.map(|a| a.to_canonical()).filter(|a| !a.is_loopback());
-    [address.map(Tie::Address), address.map(|a| Tie::Network(network(a))), upstream.map(Tie::Upstream)]
+    let public = address.filter(|a| !is_private(*a));
+    [address.map(Tie::Address), public.map(|a| Tie::Network(network(a))), upstream.map(Tie::Upstream)]
         .into_iter()
         .flatten()
+}
+
+/// Whether an address is one of a site's own: its servers are neighbours whoever runs them.
+fn is_private(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(v4) => v4.is_private() || v4.is_link_local(),
+        IpAddr::V6(v6) => v6.is_unique_local() || v6.is_unicast_link_local(),
+    }
 }
 
 fn network(address: IpAddr) -> IpAddr {
@@ -150,6 +185,16 @@ mod tests {
         assert_eq!(Independence::of(&v6).count, 1);
         let apart = [witness("2001:db8:1::1", 1, *b"PPS\0"), witness("2001:db8:2::1", 1, *b"GPS\0")];
         assert_eq!(Independence::of(&apart).count, 2);
+    }
+
+    #[test]
+    fn private_network_is_no_tie_but_an_upstream_in_it_is() {
+        for [a, b] in [["192.168.3.1", "192.168.3.2"], ["10.0.0.1", "10.0.0.2"], ["fd00::1", "fd00::2"]] {
+            let apart = [witness(a, 1, *b"PPS\0"), witness(b, 1, *b"GPS\0")];
+            assert_eq!((Independence::of(&apart).count, Independence::votes(&apart)), (2, vec![1.0, 1.0]));
+            let shared = [witness(a, 2, [10, 0, 0, 9]), witness(b, 2, [10, 0, 0, 9])];
+            assert_eq!((Independence::of(&shared).count, Independence::votes(&shared)), (1, vec![0.5, 0.5]));
+        }
     }
 
     #[test]

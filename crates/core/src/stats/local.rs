@@ -80,7 +80,7 @@ impl LocalState {
 }
 
 /// A movement of the wall clock relative to the raw clock of this host.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct ClockMove {
     /// The last stamp before the movement, in Unix nanoseconds of the wall clock.
     pub from_ns: i64,
@@ -107,7 +107,7 @@ const SHORTEST_S: f64 = 1.0;
 const WITNESS_GAP_S: f64 = 4.0 * 3600.0;
 
 /// Detects steps of the wall clock from `raw_ns` alone, in O(1) time per stamp and constant memory.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub struct StepDetector {
     last: Option<Stamp>,
     /// The usual rate of `raw_ns`: the applied frequency correction, in seconds per second.

@@ -1,14 +1,14 @@
-//! Loss by cause: how polls ended, counted.
+//! Counts the outcomes of polls.
 //!
-//! Loss is the share of polls that brought no sample, whatever the cause; the causes are counted separately. In a burst a poll
-//! succeeds with its first good reply, so requests are counted apart.
+//! Loss is the share of polls without a sample. The causes are counted separately. A burst succeeds with its first good
+//! reply, so requests are counted separately from polls.
 
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
 use crate::sample::{Outcome, Sample};
 
-/// How many polls ended in each way. Serialises as an object of the outcomes that occurred.
+/// The number of polls by outcome. Serialises as an object with the outcomes that occurred.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Outcomes {
     /// In the order of [`Outcome::LABELS`].
@@ -17,7 +17,7 @@ pub struct Outcomes {
     lost: u32,
 }
 
-/// How one poll ended, in the least space.
+/// The outcome of one poll in three bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Ending {
     /// Position in [`Outcome::LABELS`].
@@ -38,12 +38,12 @@ impl Ending {
 }
 
 impl Outcomes {
-    /// Counts the end of a poll.
+    /// Counts a poll.
     pub fn record(&mut self, sample: &Sample) {
         self.record_ending(Ending::of(sample));
     }
 
-    /// From what was kept of polls: how many ended in each way, in the order of [`Outcome::LABELS`], and requests.
+    /// Creates the counts from stored numbers: polls by outcome, in the order of [`Outcome::LABELS`], and requests.
     #[must_use]
     pub fn from_counts(outcomes: [u64; Outcome::LABELS.len()], sent: u64, lost: u64) -> Self {
         let small = |count: u64| u32::try_from(count).unwrap_or(u32::MAX);
@@ -65,20 +65,20 @@ impl Outcomes {
         self.counts.iter().map(|&count| u64::from(count)).sum()
     }
 
-    /// Polls that brought a sample.
+    /// Polls that gave a sample.
     #[must_use]
     pub fn successes(&self) -> u64 {
         u64::from(self.counts[SAMPLE])
     }
 
-    /// The share of polls that brought a sample, 0 to 1; absent when nothing was polled.
+    /// The share of polls that gave a sample, 0 to 1; absent without polls.
     #[must_use]
     pub fn success_ratio(&self) -> Option<f64> {
         let polls = self.polls();
         (polls > 0).then(|| self.successes() as f64 / polls as f64)
     }
 
-    /// The share of polls that brought no sample, whatever the cause, 0 to 1; absent when nothing was polled.
+    /// The share of polls that gave no sample, 0 to 1; absent without polls.
     #[must_use]
     pub fn loss_ratio(&self) -> Option<f64> {
         let polls = self.polls();
@@ -96,7 +96,7 @@ impl Outcomes {
         u64::from(self.sent)
     }
 
-    /// Requests of these polls that no accepted reply answered.
+    /// Requests of these polls without an accepted reply.
     #[must_use]
     pub fn requests_lost(&self) -> u64 {
         u64::from(self.lost)

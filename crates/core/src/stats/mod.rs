@@ -10,6 +10,7 @@ pub mod filter;
 pub mod histogram;
 pub mod independence;
 pub mod intake;
+pub mod judgement;
 pub mod leap;
 pub mod local;
 pub mod loss;

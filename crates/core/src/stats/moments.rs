@@ -15,14 +15,14 @@ pub struct Moments {
 }
 
 impl Moments {
-    /// From what was kept of `n` values: mean, sum of squared distances from it, extremes. Of no values, whatever the
-    /// rest says, the moments of nothing.
+    /// Creates the moments from the stored mean, sum of squared distances and extremes of `n` values. If `n` is zero, the
+    /// other numbers are ignored.
     #[must_use]
     pub fn from_parts(n: u64, mean: f64, squares: f64, min: f64, max: f64) -> Self {
         if n == 0 { Self::default() } else { Self { n, mean, squares, min, max } }
     }
 
-    /// Counts one finite value.
+    /// Adds one finite value.
     pub fn add(&mut self, value: f64) {
         if self.n == 0 {
             *self = Self { n: 1, mean: value, squares: 0.0, min: value, max: value };
@@ -36,7 +36,7 @@ impl Moments {
         self.max = self.max.max(value);
     }
 
-    /// Counts every value of `other`, as if each had been added here.
+    /// Adds all values of `other`.
     pub fn merge(&mut self, other: &Self) {
         if other.n == 0 {
             return;
@@ -55,7 +55,7 @@ impl Moments {
         self.n = n;
     }
 
-    /// How many values were counted.
+    /// The number of values.
     #[must_use]
     pub fn n(&self) -> u64 {
         self.n

@@ -52,7 +52,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn eight_successes_are_377_and_a_loss_moves_through_the_register() {
+    fn eight_successes_are_377_and_a_loss_is_shifted_through() {
         let mut reach = Reach::default();
         assert_eq!(reach.to_string(), "000");
         (0..8).for_each(|_| reach.record(true));
@@ -64,7 +64,7 @@ mod tests {
     }
 
     #[test]
-    fn a_server_is_unreachable_after_eight_losses_and_fading_after_three() {
+    fn server_is_fading_after_three_and_unreachable_after_eight() {
         let mut reach = Reach::default();
         reach.record(true);
         (0..2).for_each(|_| reach.record(false));

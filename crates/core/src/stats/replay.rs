@@ -1,8 +1,8 @@
-//! Recorded samples through the analysis that runs live, in their own time, and all that it said about their span.
+//! Runs recorded samples through the analysis of the live service, with their own timestamps, and collects its results.
 //!
-//! Statistics of a server are exact over the whole span and hold all its addresses together; where there are several,
-//! each is reported beside. They keep 32 bytes a poll: a year of five servers at 64 s is 80 MB. Of the
-//! verdicts the last [`VERDICTS`] are kept.
+//! The statistics of a server are exact over the whole span and combine all its addresses; if there are several, each is
+//! reported as well. They take 32 bytes a poll: a year of five servers at 64 s takes 80 MB. The last [`VERDICTS`]
+//! verdicts are kept.
 
 mod totals;
 
@@ -25,10 +25,10 @@ use crate::clock::Stamp;
 use crate::sample::Sample;
 use totals::Addresses;
 
-/// How many verdicts are kept: more than a recording has, unless it flaps every minute for two years.
+/// The number of verdicts that are kept: enough for two years with a change every minute.
 pub const VERDICTS: usize = 1_000_000;
 
-/// A replay under way.
+/// A replay in progress.
 #[derive(Debug)]
 pub struct Replay {
     analysis: Analysis,
@@ -36,29 +36,29 @@ pub struct Replay {
     events: Events,
 }
 
-/// What a replay found. Serialises as `replay --json` prints it.
+/// The result of a replay. Serialises to the output of `replay --json`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Report {
     /// Every server by name.
     pub servers: BTreeMap<String, ServerReport>,
-    /// What happened, by start.
+    /// The events by start.
     pub events: Vec<Event>,
-    /// The verdicts one after the other.
+    /// The verdicts in order of time.
     pub verdicts: Vec<Entry>,
 }
 
 /// One server over the whole span.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ServerReport {
-    /// Distribution, loss and the like.
+    /// Distributions, loss, and other figures.
     #[serde(flatten)]
     pub summary: WindowSummary,
     /// Deviations by averaging time; empty vectors when there is nothing to show.
     pub stability: Stability,
-    /// Why there is nothing to show.
+    /// Why there are no deviations.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stability_absent: Option<String>,
-    /// The same for each address, when there are several.
+    /// The same for each address if there are several.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub addresses: BTreeMap<String, ServerReport>,
 }
@@ -70,7 +70,7 @@ impl Default for Replay {
 }
 
 impl Replay {
-    /// A replay that has seen nothing.
+    /// Creates an empty replay.
     #[must_use]
     pub fn new() -> Self {
         // Windows are not reported here, so the shortest suffices.
@@ -78,7 +78,7 @@ impl Replay {
         Self { analysis, servers: BTreeMap::new(), events: Events::default() }
     }
 
-    /// Takes the next sample.
+    /// Processes the next sample.
     pub fn observe(&mut self, sample: &Arc<Sample>) {
         match self.servers.get_mut(&sample.server.name) {
             Some(addresses) => addresses.observe(sample),
@@ -88,19 +88,19 @@ impl Replay {
         self.analysis.take_events().into_iter().for_each(|event| self.events.keep(event));
     }
 
-    /// The picture as of `wall_ns`, as the rules of alerts look at it.
+    /// The snapshot as of `wall_ns`, for alert rules.
     pub fn snapshot(&mut self, wall_ns: i64) -> Snapshot {
         self.analysis.snapshot(Stamp::new(wall_ns, wall_ns, 0))
     }
 
-    /// From now on announcements are held against this list of leap seconds.
+    /// Sets the list of leap seconds with which announcements are compared.
     #[must_use]
     pub fn with_leap_list(mut self, source: LeapSource) -> Self {
         self.analysis.use_leap_list(source);
         self
     }
 
-    /// What was found, with stability at the given averaging times in seconds or at octaves.
+    /// The results, with stability at the given averaging times in seconds or at octaves.
     #[must_use]
     pub fn finish(self, taus_s: Option<&[f64]>) -> Report {
         Report {
@@ -111,7 +111,7 @@ impl Replay {
     }
 }
 
-/// Stability is the costly part, so servers share the cores.
+/// Stability takes most of the time, so servers are distributed over the cores.
 fn reports(servers: BTreeMap<Arc<str>, Addresses>, taus_s: Option<&[f64]>) -> BTreeMap<String, ServerReport> {
     let workers = thread::available_parallelism().map_or(1, usize::from).min(servers.len());
     let waiting = Mutex::new(servers.into_iter());
@@ -130,7 +130,7 @@ fn reports(servers: BTreeMap<Arc<str>, Addresses>, taus_s: Option<&[f64]>) -> BT
     })
 }
 
-/// Events by their key: one that ends replaces its beginning.
+/// Events by their key; a later report replaces an earlier one.
 #[derive(Debug, Default)]
 struct Events {
     all: Vec<Event>,
@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn a_server_that_steps_is_named_and_the_json_has_the_documented_keys() {
+    fn server_step_is_found_and_json_has_the_documented_keys() {
         let mut world = World::ordinary(3, 5, 64.0, 6.0 * 3600.0);
         world.faults.push(Fault::ServerStep { server: 1, at_s: 3.0 * 3600.0, size_s: 0.12 });
         let (_, report) = replay(&world);
@@ -225,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn each_address_of_a_server_has_its_own_figures_beside_those_of_all() {
+    fn each_address_of_a_server_has_its_own_figures() {
         let (samples, one) = replay(&World::ordinary(7, 2, 64.0, 86_400.0));
         let renamed = samples.iter().map(|sample| Sample { server: ServerIdent::named("pool"), ..(**sample).clone() });
         let mut replay = Replay::new();

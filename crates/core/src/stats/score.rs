@@ -2,18 +2,18 @@
 //!
 //! A figure of reachability and plausibility, not of accuracy: root distance plays no part. The pool hands out servers
 //! that score above 10; a perfect one converges to 20. Polls that failed on our side (names that do not resolve, own
-//! faults) leave the score alone, as the pool's monitor does not submit them.
+//! faults) do not change the score, because the pool's monitor does not submit them.
 
 use serde::{Serialize, Serializer};
 
 use crate::ntp::KissCode;
 use crate::sample::{Outcome, Sample};
 
-/// The score of one server, from a start of 0. Serialises as a number.
+/// The score of one server, which starts at 0. Serialises as a number.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct PoolScore(f64);
 
-/// What one poll does to a score.
+/// The effect of one poll on a score.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Step {
     step: f64,
@@ -22,7 +22,7 @@ struct Step {
 }
 
 impl PoolScore {
-    /// The pool hands a server out above this.
+    /// The pool uses servers with a higher score.
     pub const GOOD: f64 = 10.0;
 
     /// The score now, about −100 to 20.
@@ -31,11 +31,26 @@ impl PoolScore {
         self.0
     }
 
-    /// Takes the result of a poll into account.
+    /// Adds the result of a poll.
     pub fn record(&mut self, sample: &Sample) {
         if let Some(step) = step_of(sample) {
             self.apply(step);
         }
+    }
+
+    /// Adds many polls at once from their sums: how they ended, in the order of [`Outcome::LABELS`],
+    /// and their mean offset. Within them the score moves as if every poll had the mean effect.
+    pub fn record_sums(&mut self, outcomes: &[u64; Outcome::LABELS.len()], mean_offset_s: Option<f64>) {
+        let offset = mean_offset_s.map(|offset_s| step_of_offset(offset_s, 0));
+        let steps = [offset.map_or(-4.0, |step| step.step), -5.0, -4.0, -3.5, -4.0, -4.0];
+        let polls: u64 = outcomes.iter().take(steps.len()).sum();
+        if polls == 0 {
+            return;
+        }
+        let total: f64 = outcomes.iter().zip(steps).map(|(polls, step)| *polls as f64 * step).sum();
+        let kept = 0.95_f64.powf(polls as f64);
+        let score = self.0 * kept + total / polls as f64 / 0.05 * (1.0 - kept);
+        self.0 = offset.and_then(|step| step.cap).map_or(score, |cap| score.min(cap));
     }
 
     fn apply(&mut self, Step { step, cap }: Step) {
@@ -132,6 +147,23 @@ mod tests {
             let got = step_of_offset(offset_s, stratum);
             assert!((got.step - step).abs() < 1e-6 && got.cap == cap, "{offset_s} s: {got:?}");
         }
+    }
+
+    #[test]
+    fn score_of_sums_settles_where_that_of_single_polls_does() {
+        let mut counts = [0; Outcome::LABELS.len()];
+        (counts[0], counts[1], counts[6]) = (900, 100, 50);
+        let (mut sums, mut single) = (PoolScore::default(), PoolScore::default());
+        sums.record_sums(&counts, Some(1e-3));
+        for k in 0..1000 {
+            single.apply(Step { step: if k % 10 == 0 { -5.0 } else { 1.0 }, cap: None });
+        }
+        assert!((sums.value() - 8.0).abs() < 1e-9, "{}", sums.value());
+        assert!((sums.value() - single.value()).abs() < 3.0, "{} {}", sums.value(), single.value());
+        sums.record_sums(&[0; Outcome::LABELS.len()], None);
+        assert!((sums.value() - 8.0).abs() < 1e-9, "no poll changes nothing");
+        sums.record_sums(&counts, Some(5.0));
+        assert!(sums.value() <= -20.0, "a wrong server is capped");
     }
 
     /// The branches of the monitor that do not depend on an offset.

@@ -65,15 +65,15 @@ impl Sketch {
     /// The most buckets that can exist: both signs and zero.
     pub const MAX_BUCKETS: usize = 2 * LAST_INDEX as usize + 1;
 
-    /// A sketch of nothing.
+    /// Creates an empty sketch.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Counts one value. NaN and the infinities are refused: they have no place among quantiles.
+    /// Adds one value. NaN and infinities are rejected.
     ///
-    /// Returns whether the value was counted. Costs a binary search, and a move of at most
+    /// Returns whether the value was added. Costs a binary search, and a move of at most
     /// [`Sketch::MAX_BUCKETS`] buckets for a value whose bucket is new.
     pub fn add(&mut self, value: f64) -> bool {
         if !value.is_finite() {
@@ -83,7 +83,7 @@ impl Sketch {
         true
     }
 
-    /// Adds every value of `other`, as if each had been added here.
+    /// Adds all values of `other`.
     pub fn merge(&mut self, other: &Self) {
         if self.buckets.is_empty() {
             self.clone_from(other);
@@ -94,7 +94,7 @@ impl Sketch {
         self.count = self.count.saturating_add(other.count);
     }
 
-    /// How many values were counted.
+    /// The number of values.
     #[must_use]
     pub fn count(&self) -> u64 {
         self.count
@@ -153,10 +153,10 @@ impl Sketch {
         bytes
     }
 
-    /// The inverse of [`Sketch::to_bytes`], for any bytes at all.
+    /// The inverse of [`Sketch::to_bytes`]; accepts any bytes.
     ///
     /// # Errors
-    /// Says what is wrong when the bytes are not exactly one sketch of this version.
+    /// The reason if the bytes are not exactly one sketch of this version.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, SketchError> {
         let (&version, mut rest) = bytes.split_first().ok_or(SketchError::Truncated)?;
         if version != VERSION {

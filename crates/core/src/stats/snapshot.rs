@@ -25,7 +25,7 @@ pub struct Snapshot {
     pub local: LocalState,
     /// The state of leap seconds.
     pub leap: Arc<LeapTruth>,
-    /// The events that last, in no order.
+    /// The ongoing events, in no order.
     pub ongoing: Arc<[Event]>,
 }
 
@@ -36,27 +36,27 @@ pub struct SeriesSnapshot {
     pub last: Arc<Sample>,
     /// The last poll that gave a sample.
     pub last_measured: Option<Arc<Sample>>,
-    /// The offsets of the last polls in seconds, oldest first, at most [`SeriesSnapshot::RECENT`]; NaN where a poll
-    /// brought none. For small pictures: single precision.
+    /// The offsets of the last polls in seconds, oldest first, at most [`SeriesSnapshot::RECENT`]; NaN for a poll
+    /// without an offset. Single precision is enough for sparklines.
     pub recent_s: Vec<f32>,
     /// Polls since start.
     pub polls: u64,
-    /// Polls in a row, up to the last one, that gave no sample.
+    /// Consecutive polls without a sample, up to the last one.
     pub consecutive_failures: u64,
-    /// The last hour: reach, score, jitter and clock filter as of the last poll; what many polls add up to, and the
-    /// trend, up to a minute or one poll in 32 older.
+    /// The summary of the last hour. Reach, score, jitter and clock filter are those of the last poll; the other figures
+    /// may be up to a minute, or one poll in 32, older.
     pub hour: WindowSummary,
-    /// Histograms of every sample since start, for each way of timestamping.
+    /// Histograms of all samples since start, for each way of timestamping.
     pub totals: Vec<Totals>,
 }
 
 impl SeriesSnapshot {
-    /// How many of the last offsets are kept.
+    /// The number of recent offsets that are kept.
     pub const RECENT: usize = 30;
 }
 
 impl Snapshot {
-    /// A picture of nothing.
+    /// An empty snapshot.
     #[must_use]
     pub fn empty(at: Stamp) -> Self {
         Self {
@@ -69,7 +69,8 @@ impl Snapshot {
         }
     }
 
-    /// The series of a name, from every vantage point. That of the name before it had an address is left out once it has one.
+    /// The series of a name from all vantage points. The series without an address is omitted once there is one with an
+    /// address.
     #[must_use]
     pub fn series_of(&self, name: &Arc<str>) -> Vec<(&SeriesKey, &Arc<SeriesSnapshot>)> {
         let first = SeriesKey::here(name, None);

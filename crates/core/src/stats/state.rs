@@ -1,4 +1,4 @@
-//! What is known of a server now, whatever the window: reach, score, clock filter, and totals for metrics.
+//! The current state of a server, independent of any window: reach, score, clock filter, and totals for metrics.
 
 use super::filter::{ClockFilter, Filtered, PHI, Stage};
 use super::histogram::LogHistogram;
@@ -6,17 +6,17 @@ use super::reach::Reach;
 use super::score::PoolScore;
 use crate::sample::{Sample, Timestamping};
 
-/// What reading the clock of this host is good for, in seconds: 2^-24, 60 ns.
+/// The precision of reading this host's clock, in seconds: 2^-24, 60 ns.
 const OWN_PRECISION_S: f64 = 1.0 / 16_777_216.0;
 
-/// The state that each poll of a server changes. Fed with samples that were let in.
+/// The state that each accepted poll of a server updates.
 #[derive(Debug, Clone)]
 pub struct ServerState {
-    /// The fate of the last eight polls.
+    /// Which of the last eight polls succeeded.
     pub reach: Reach,
     /// The score of the NTP Pool.
     pub score: PoolScore,
-    /// Every sample so far; one entry for each way of timestamping that occurred.
+    /// All samples so far, one entry for each way of timestamping.
     pub totals: Vec<Totals>,
     filter: ClockFilter,
     way: Option<Timestamping>,
@@ -25,7 +25,7 @@ pub struct ServerState {
 /// The samples of one way of timestamping since the statistics began, for metrics.
 #[derive(Debug, Clone)]
 pub struct Totals {
-    /// The way; `None` when the samples do not say theirs.
+    /// The way of timestamping; `None` if the samples do not record it.
     pub way: Option<Timestamping>,
     /// |offset|.
     pub offset_abs: LogHistogram,
@@ -46,7 +46,7 @@ impl Default for ServerState {
 }
 
 impl ServerState {
-    /// Takes a poll into account; `at_s` is its time on the axis in use.
+    /// Adds a poll; `at_s` is its time on the axis in use.
     pub fn record(&mut self, at_s: f64, sample: &Sample) {
         self.reach.record(sample.outcome.is_success());
         self.score.record(sample);
@@ -57,7 +57,7 @@ impl ServerState {
         }
     }
 
-    /// What the clock filter says at `now_s` on the same axis.
+    /// The output of the clock filter at `now_s` on the same axis.
     #[must_use]
     pub fn filtered(&self, now_s: f64) -> Option<Filtered> {
         self.filter.output(now_s)

@@ -161,8 +161,8 @@ pub struct WindowSummary {
 
 /// The exact summary of recorded samples of one server, ordered by their wall clock.
 ///
-/// What is out of order, double or not a number is refused and counted; gaps are fine. The caller leaves out what lies
-/// in the future: behind such a sample everything is out of order.
+/// Samples that are out of order, duplicates or not finite are rejected and counted; gaps are allowed. The caller removes
+/// samples from the future, because every sample after one would be out of order.
 #[must_use]
 pub fn summarise<'a>(samples: impl Iterator<Item = &'a Sample>) -> WindowSummary {
     let mut intake = Intake::new(TimeAxis::Wall);
@@ -183,7 +183,7 @@ pub fn summarise<'a>(samples: impl Iterator<Item = &'a Sample>) -> WindowSummary
     assembly.finish(now_ns, &state, intake.refused)
 }
 
-/// What a summary is made of, way by way.
+/// The input of a summary, by way of timestamping.
 #[derive(Debug, Clone)]
 pub(super) struct Assembly {
     pub outcomes: Outcomes,
@@ -198,7 +198,7 @@ pub(super) struct Way {
     way: Option<Timestamping>,
     /// Single samples in order of time, newer than what is merged.
     pub points: Vec<Point>,
-    /// Older samples, when there are some.
+    /// Older samples, if any.
     pub merged: Option<Distribution>,
     /// The lowest-delay sample of each part of `merged`, in order of time.
     pub lowest: Vec<Point>,
@@ -239,7 +239,7 @@ impl Assembly {
         Self { outcomes: Outcomes::default(), first_ns: None, ways: Vec::new(), trend_points }
     }
 
-    /// Notes the time of a poll that counts; the earliest one stays.
+    /// Records the time of a poll; the earliest one is kept.
     pub fn begins_at(&mut self, at_ns: i64) {
         self.first_ns = Some(self.first_ns.map_or(at_ns, |first_ns| first_ns.min(at_ns)));
     }
@@ -252,7 +252,7 @@ impl Assembly {
         &mut self.ways[at]
     }
 
-    /// The way with most samples; of equal ones the better.
+    /// The way of timestamping with the most samples; the better one if two have equally many.
     pub fn main_way(&mut self) -> Option<&Way> {
         // A way that is not known would sort before the best of those that are.
         self.ways.sort_by_key(|way| (std::cmp::Reverse(way.n()), way.way.is_none(), way.way));

@@ -48,6 +48,7 @@ pub fn lost(at_s: f64) -> Sample {
         lost: 1,
         evidence: None,
         rejected: Vec::new(),
+        nts: None,
         rejected_count: 0,
     }
 }

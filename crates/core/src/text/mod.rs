@@ -2,5 +2,6 @@
 
 pub mod decimal;
 pub mod html;
+pub mod percent;
 pub mod plain;
 pub mod units;

@@ -351,6 +351,7 @@ impl<'a> State<'a> {
             timestamping: Some(Timestamping::Kernel),
             authentication: Authentication::None,
             mode: Mode::Basic,
+            nts: None,
             sent: 1,
             lost: u16::from(is_lost),
             evidence: None,

@@ -33,6 +33,8 @@ pub struct World {
     pub faults: Vec<Fault>,
     /// Whether samples carry `mono_ns` and `raw_ns`.
     pub has_raw: bool,
+    /// Whether samples carry `boot_ns`, which shows a suspension.
+    pub has_boot: bool,
     /// The wander of the disciplined local clock (one standard deviation), in seconds.
     pub wander_s: f64,
 }
@@ -64,11 +66,37 @@ impl World {
                     error_s: dice.between(-0.0005, 0.0005),
                     root_delay_s: dice.between(0.0005, 0.015),
                     root_dispersion_s: dice.between(0.001, 0.012),
+                    upstream: third,
                 }
             })
             .collect();
         let start_unix_s = 1_772_000_000;
-        Self { seed, start_unix_s, duration_s, servers, faults: Vec::new(), has_raw: true, wander_s: 2e-4 }
+        Self {
+            seed,
+            start_unix_s,
+            duration_s,
+            servers,
+            faults: Vec::new(),
+            has_raw: true,
+            has_boot: false,
+            wander_s: 2e-4,
+        }
+    }
+
+    /// Servers on a local network: 100 to 500 µs round trip, microseconds of noise, no loss, a steady local clock.
+    #[must_use]
+    pub fn lan(seed: u64, servers: usize, poll_s: f64, duration_s: f64) -> Self {
+        let mut world = Self::ordinary(seed, servers, poll_s, duration_s);
+        let mut dice = Dice::new(seed ^ 0x1a4);
+        for server in &mut world.servers {
+            (server.delay_s, server.asymmetry) = (dice.between(1e-4, 5e-4), dice.between(-0.1, 0.1));
+            (server.queue_s, server.tail) = (dice.between(1e-6, 4e-6), dice.between(0.0, 0.02));
+            (server.loss, server.noise_s) = (0.0, dice.between(1e-6, 3e-6));
+            (server.error_s, server.root_delay_s) = (dice.between(-1e-5, 1e-5), dice.between(0.0, 1e-4));
+            server.root_dispersion_s = dice.between(1e-4, 4e-4);
+        }
+        world.wander_s = 5e-6;
+        world
     }
 
     /// Generates the samples in the order in which the polls end.
@@ -76,16 +104,47 @@ impl World {
     pub fn samples(&self) -> Samples<'_> {
         let mut dice = Dice::new(self.seed.wrapping_mul(0x9e37_79b9).wrapping_add(77));
         let next = self.servers.iter().map(|s| dice.between(0.0, s.poll_s)).collect();
-        Samples { world: self, dice, next, wander_s: 0.0, wander_at_s: 0.0 }
+        let polls = vec![0; self.servers.len()];
+        Samples { world: self, dice, next, polls, wander_s: 0.0, wander_at_s: 0.0 }
     }
 
     /// The error of the local clock from faults in seconds, positive when it is ahead of true time.
     fn local_fault_s(&self, t_s: f64) -> f64 {
         let of = |fault: &Fault| match *fault {
             Fault::LocalStep { at_s, size_s } if t_s >= at_s => size_s,
+            Fault::LocalSettling { at_s, size_s, tau_s, period_s } if t_s >= at_s => {
+                let passed_s = t_s - at_s;
+                size_s * (-passed_s / tau_s).exp() * (std::f64::consts::TAU * passed_s / period_s).cos()
+            }
+            Fault::LocalSlew { from_s, until_s, ppm } => ppm * 1e-6 * (t_s.min(until_s) - from_s).max(0.0),
+            Fault::Freeze { from_s, until_s } => -(t_s.min(until_s) - from_s).max(0.0),
+            Fault::Leap { at_s, done: false } if t_s >= at_s => 1.0,
             _ => 0.0,
         };
         self.faults.iter().map(of).sum::<f64>() + self.local_drift_s(t_s)
+    }
+
+    /// How far the monotonic clock is behind because the machine stood still, and how much of that it was suspended.
+    fn stood_still_s(&self, t_s: f64) -> (f64, f64) {
+        let of = |fault: &Fault| match *fault {
+            Fault::Suspend { from_s, until_s } => (1.0, (t_s.min(until_s) - from_s).max(0.0)),
+            Fault::Freeze { from_s, until_s } => (0.0, (t_s.min(until_s) - from_s).max(0.0)),
+            _ => (0.0, 0.0),
+        };
+        let all = self.faults.iter().map(of);
+        all.fold((0.0, 0.0), |(all_s, suspended_s), (share, s)| (all_s + s, suspended_s + share * s))
+    }
+
+    /// Seconds of leap seconds that UTC has inserted since the start.
+    fn leaped_s(&self, t_s: f64) -> f64 {
+        let of = |fault: &&Fault| matches!(**fault, Fault::Leap { at_s, .. } if t_s >= at_s);
+        self.faults.iter().filter(of).count() as f64
+    }
+
+    /// What the servers announce.
+    fn leap(&self, t_s: f64) -> Leap {
+        let soon = |fault: &Fault| matches!(*fault, Fault::Leap { at_s, .. } if (at_s - 86_400.0..at_s).contains(&t_s));
+        if self.faults.iter().any(soon) { Leap::Insert } else { Leap::None }
     }
 
     /// The part of that error that comes from the oscillator, which the raw clock shares.
@@ -105,13 +164,21 @@ impl World {
                 let noon_s = (midnight_unix_s - self.start_unix_s) as f64 - 43_200.0;
                 smeared_minus_utc_s(t_s - noon_s).unwrap_or(0.0)
             }
+            Fault::ServerSine { server, from_s, amplitude_s, period_s } if server == which && t_s >= from_s => {
+                amplitude_s * (std::f64::consts::TAU * (t_s - from_s) / period_s).sin()
+            }
             _ => 0.0,
         };
         self.faults.iter().map(of).sum()
     }
 
     fn is_paused(&self, t_s: f64) -> bool {
-        let during = |f: &Fault| matches!(*f, Fault::Pause { from_s, until_s } if (from_s..until_s).contains(&t_s));
+        let during = |f: &Fault| match *f {
+            Fault::Pause { from_s, until_s }
+            | Fault::Suspend { from_s, until_s }
+            | Fault::Freeze { from_s, until_s } => (from_s..until_s).contains(&t_s),
+            _ => false,
+        };
         self.faults.iter().any(during)
     }
 
@@ -131,6 +198,7 @@ pub struct Samples<'a> {
     world: &'a World,
     dice: Dice,
     next: Vec<f64>,
+    polls: Vec<u32>,
     wander_s: f64,
     wander_at_s: f64,
 }
@@ -139,6 +207,13 @@ impl Iterator for Samples<'_> {
     type Item = Sample;
 
     fn next(&mut self) -> Option<Sample> {
+        self.next_timed().map(|(_, sample)| sample)
+    }
+}
+
+impl Samples<'_> {
+    /// The next sample with its true time, in seconds since the start.
+    pub fn next_timed(&mut self) -> Option<(f64, Sample)> {
         loop {
             let (which, t_s) = self.next.iter().copied().enumerate().min_by(|a, b| a.1.total_cmp(&b.1))?;
             if t_s >= self.world.duration_s {
@@ -147,13 +222,11 @@ impl Iterator for Samples<'_> {
             let poll_s = self.world.servers[which].poll_s;
             self.next[which] += poll_s * (1.0 + self.dice.between(-1.0, 1.0) / 32.0);
             if !self.world.is_paused(t_s) {
-                return Some(self.poll(which, t_s));
+                return Some((t_s, self.poll(which, t_s)));
             }
         }
     }
-}
 
-impl Samples<'_> {
     fn poll(&mut self, which: usize, t_s: f64) -> Sample {
         let server = &self.world.servers[which];
         self.wander(t_s);
@@ -161,11 +234,12 @@ impl Samples<'_> {
         let lost = self.dice.unit() < server.loss || self.world.is_silent(which, t_s);
         let (out_s, back_s) = self.path(which, t_s);
         let server_s = server.error_s + server.noise_s * self.dice.normal() + self.world.server_fault_s(which, t_s);
+        let server_s = server_s + self.bad_reply_s(which, t_s);
         let delay_s = out_s + back_s;
         let reply = Reply {
             stratum: 2,
-            leap: Leap::None,
-            refid: RefId([10, 0, u8::try_from(which % 250).unwrap_or(0), 7]),
+            leap: self.world.leap(t_s),
+            refid: RefId([10, 0, server.upstream, 7]),
             precision_log2: -23,
             root_delay_s: server.root_delay_s,
             root_dispersion_s: server.root_dispersion_s,
@@ -194,6 +268,7 @@ impl Samples<'_> {
             lost: u16::from(lost),
             evidence: None,
             rejected: Vec::new(),
+            nts: None,
             rejected_count: 0,
         }
     }
@@ -211,6 +286,12 @@ impl Samples<'_> {
                     out_s += one_way_s.max(0.0);
                     back_s += (-one_way_s).max(0.0);
                 }
+                Fault::Route { server, from_s, until_s, out_s: out, back_s: back }
+                    if server == which && (from_s..until_s).contains(&t_s) =>
+                {
+                    out_s = (out_s + out).max(1e-5);
+                    back_s = (back_s + back).max(1e-5);
+                }
                 Fault::Congestion { from_s, until_s, mean_s } if (from_s..until_s).contains(&t_s) => {
                     back_s += 0.5 * mean_s + self.dice.exponential(0.5 * mean_s);
                 }
@@ -218,6 +299,21 @@ impl Samples<'_> {
             }
         }
         (out_s, back_s)
+    }
+
+    fn bad_reply_s(&mut self, which: usize, t_s: f64) -> f64 {
+        self.polls[which] += 1;
+        let mut bad_s = 0.0;
+        for fault in &self.world.faults {
+            if let Fault::Intermittent { server, from_s, until_s, size_s, share } = *fault
+                && server == which
+                && (from_s..until_s).contains(&t_s)
+            {
+                let is_bad = if share == 0.5 { self.polls[which].is_multiple_of(2) } else { self.dice.unit() < share };
+                bad_s += if is_bad { size_s } else { 0.0 };
+            }
+        }
+        bad_s
     }
 
     fn queue(&mut self, server: &ServerModel) -> f64 {
@@ -234,13 +330,15 @@ impl Samples<'_> {
 
     fn stamp(&self, t_s: f64, local_s: f64) -> Stamp {
         let ns = |s: f64| (s * 1e9).round() as i64;
-        let wall_ns = self.world.start_unix_s * 1_000_000_000 + ns(t_s + local_s);
+        let (still_s, suspended_s) = self.world.stood_still_s(t_s);
+        let wall_ns = self.world.start_unix_s * 1_000_000_000 + ns(t_s + local_s - self.world.leaped_s(t_s));
         if !self.world.has_raw {
             return Stamp::new(wall_ns, 0, 0);
         }
-        let uptime_s = 86_400.0 + t_s;
+        let uptime_s = 86_400.0 + t_s - still_s;
         let raw = ns(uptime_s + OSCILLATOR_PPM * 1e-6 * t_s + self.world.local_drift_s(t_s));
-        Stamp::new(wall_ns, ns(uptime_s), wall_ns - raw)
+        let boot_ns = if self.world.has_boot { ns(suspended_s) } else { 0 };
+        Stamp { boot_ns, ..Stamp::new(wall_ns, ns(uptime_s), wall_ns - raw) }
     }
 }
 

@@ -33,6 +33,9 @@ pub struct ServerModel {
     pub root_delay_s: f64,
     /// The root dispersion that the server reports.
     pub root_dispersion_s: f64,
+    /// The number of the upstream that the server names in its reference identifier; servers with the same one share
+    /// it.
+    pub upstream: u8,
 }
 
 /// A fault at a known time. Times are seconds since the start of the simulation; sizes are seconds.
@@ -112,5 +115,84 @@ pub enum Fault {
         from_s: f64,
         /// When the fault ends.
         until_s: f64,
+    },
+    /// The local clock is off from `at_s` on and steered back: by `size_s · exp(−t/tau)`, oscillating if `period_s` is
+    /// finite.
+    LocalSettling {
+        /// When the fault begins.
+        at_s: f64,
+        /// The error at first, positive when the clock is ahead.
+        size_s: f64,
+        /// The time constant.
+        tau_s: f64,
+        /// The period of the oscillation; infinite for none.
+        period_s: f64,
+    },
+    /// A daemon steers the local clock at another rate for a while. The raw clock is not steered.
+    LocalSlew {
+        /// When the fault begins.
+        from_s: f64,
+        /// When the fault ends.
+        until_s: f64,
+        /// The rate in ppm, positive when the clock gains.
+        ppm: f64,
+    },
+    /// The machine is suspended. Its real-time clock runs on; the monotonic and raw clocks stand still.
+    Suspend {
+        /// When the machine is suspended.
+        from_s: f64,
+        /// When it resumes.
+        until_s: f64,
+    },
+    /// The machine is frozen, as during a migration: all of its clocks stand still, and none of them shows it.
+    Freeze {
+        /// When the machine is frozen.
+        from_s: f64,
+        /// When it goes on.
+        until_s: f64,
+    },
+    /// A leap second is inserted. The servers announce it for a day and insert it.
+    Leap {
+        /// The last second before it ends at this time.
+        at_s: f64,
+        /// Whether this host inserts it too.
+        done: bool,
+    },
+    /// Both directions of a path change.
+    Route {
+        /// The index of the server.
+        server: usize,
+        /// When the fault begins.
+        from_s: f64,
+        /// When the old route is restored.
+        until_s: f64,
+        /// The added delay on the way to the server; may be negative.
+        out_s: f64,
+        /// The added delay on the way back; may be negative.
+        back_s: f64,
+    },
+    /// A server answers wrongly now and then, as a name with one bad server behind it.
+    Intermittent {
+        /// The index of the server.
+        server: usize,
+        /// When the fault begins.
+        from_s: f64,
+        /// When the fault ends.
+        until_s: f64,
+        /// The error of a bad reply.
+        size_s: f64,
+        /// The share of bad replies, 0 to 1. Exactly every second reply for 0.5, by chance otherwise.
+        share: f64,
+    },
+    /// A server's clock goes to and fro.
+    ServerSine {
+        /// The index of the server.
+        server: usize,
+        /// When the fault begins.
+        from_s: f64,
+        /// The largest error.
+        amplitude_s: f64,
+        /// The period.
+        period_s: f64,
     },
 }

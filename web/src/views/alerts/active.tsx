@@ -3,7 +3,7 @@ import { useState } from "preact/hooks";
 import type { Alert } from "../../api/types-alerts";
 import { Act } from "../../components/act";
 import { Badge, Empty, Failure, Loading, Panel } from "../../components/bits";
-import { instant, span } from "../../format/time";
+import { instant, inZone, span } from "../../format/time";
 import { ALERT_STATES, SEVERITIES, title } from "../../format/words";
 import { href } from "../../state/address";
 import { active, alertsFailure, readAlerts } from "../../state/alerts";
@@ -52,12 +52,12 @@ function Line({ alert, onSilence }: { alert: Alert; onSilence: (alert: Alert) =>
   return (
     <li class={`alert alert-${alert.state}`}>
       <div class="alert-words">
-        <p class="alert-summary">{alert.summary || `${title(alert.alert)}${alert.server ? ` on ${alert.server}` : ""}`}</p>
-        {alert.description !== "" && <p>{alert.description}</p>}
+        <p class="alert-summary">{inZone(alert.summary, zone.value) || `${title(alert.alert)}${alert.server ? ` on ${alert.server}` : ""}`}</p>
+        {alert.description !== "" && <p>{inZone(alert.description, zone.value)}</p>}
         <p class="muted alert-facts">
           <AlertState alert={alert} />
           {alert.server && <span>Server <a href={href("server", alert.server)}>{alert.server}</a></span>}
-          {alert.value !== null && <span>Value <strong>{valueText(alert.value, alert.unit)}</strong></span>}
+          {alert.value !== null && !/\d/.test(wordsOf(alert)) && <span>Value <strong>{valueText(alert.value, alert.unit)}</strong></span>}
           <span>Since <time dateTime={alert.started_at}>{instant(alert.started_at, zone.value)}</time> ({span(age_s)})</span>
           {runbook(alert)}
         </p>
@@ -72,6 +72,9 @@ function Line({ alert, onSilence }: { alert: Alert; onSilence: (alert: Alert) =>
   );
 }
 
+/** The summary without the name of the server, in which a number says nothing. One number is enough for a card. */
+const wordsOf = (alert: Alert): string => alert.summary.replaceAll(alert.server ?? "\0", "");
+
 /** Only an address that a browser opens as a page: the text comes from the configuration. */
 function runbook({ runbook_url: url }: Alert) {
   return url && /^https?:\/\//.test(url) ? <a href={url} rel="noreferrer" target="_blank">What to do</a> : null;
@@ -84,6 +87,6 @@ export function AlertState({ alert }: { alert: Alert }) {
 
 function Why({ alert }: { alert: Alert }) {
   if (alert.inhibited_by) return <p class="muted">Held back, because <em>{alert.inhibited_by}</em> explains it.</p>;
-  if (alert.silenced_by) return <p class="muted">Silenced by <a href={href("alerts", "silences")}>{alert.silenced_by}</a>.</p>;
+  if (alert.silenced_by) return <p class="muted">Silenced by <a href={href("alerts", "silences")}>{/^\d+$/.test(alert.silenced_by) ? `silence ${alert.silenced_by}` : alert.silenced_by}</a>.</p>;
   return null;
 }

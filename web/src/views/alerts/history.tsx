@@ -3,7 +3,7 @@ import { alerting } from "../../api/client";
 import type { PastAlert } from "../../api/types-alerts";
 import { Badge, Downloads, Empty, Failure, Loading, Panel, Select } from "../../components/bits";
 import { downloadCsv } from "../../charts/download";
-import { instant, span } from "../../format/time";
+import { instant, inZone, span } from "../../format/time";
 import { SEVERITIES, title } from "../../format/words";
 import { href } from "../../state/address";
 import { picture } from "../../state/live";
@@ -53,7 +53,7 @@ function csv(alerts: readonly PastAlert[]): void {
 export function Table({ alerts }: { alerts: readonly PastAlert[] }) {
   return (
     <div class="scroll" tabIndex={0} role="region" aria-label="Alerts that fired">
-      <table class="plain alert-table">
+      <table class="plain alert-table stacks">
         <thead><tr><th scope="col">Began</th><th scope="col">Lasted</th><th scope="col">Severity</th><th scope="col">Rule</th><th scope="col">Server</th><th scope="col">What</th></tr></thead>
         <tbody>{alerts.map((alert) => <Line key={`${alert.alert} ${alert.server} ${alert.started_at}`} alert={alert} />)}</tbody>
       </table>
@@ -71,7 +71,7 @@ function Line({ alert }: { alert: PastAlert }) {
       <td><Badge tone={tone}>{label}</Badge></td>
       <td>{title(alert.alert)}</td>
       <td>{alert.server ? <a href={href("server", alert.server)}>{alert.server}</a> : "–"}</td>
-      <td class="words">{alert.summary}{alert.held_by && <span class="muted"> Not notified: {alert.held_by}.</span>}{alert.end === "no_data" && <span class="muted"> Ended because there was no data.</span>}</td>
+      <td class="words">{inZone(alert.summary, zone.value)}{alert.held_by && <span class="muted"> Not notified: {alert.held_by}.</span>}{alert.end === "no_data" && <span class="muted"> Ended because there was no data.</span>}</td>
     </tr>
   );
 }

@@ -5,6 +5,7 @@ import type { Rule, RuleCheck, Variable } from "../../api/types-alerts";
 import { Act, NeedsRole } from "../../components/act";
 import { Panel, ToneIcon } from "../../components/bits";
 import { ChoiceField, Field, FormError } from "../../components/fields";
+import { hunks } from "../../format/lines";
 import { SEVERITIES, title } from "../../format/words";
 import { useAction } from "../../state/action";
 import { href } from "../../state/address";
@@ -77,7 +78,9 @@ function Snippet({ texts, blocked }: { texts: RuleTexts; blocked: string | null 
   const put = useAction(async () => {
     const base = draft.value?.base ?? await settings.file();
     if (base.format !== "toml") throw new Error(`The configuration is ${base.format.toUpperCase()}: copy the rule into it by hand.`);
-    draft.value = { base, text: putRule(draft.value?.text ?? base.text, texts) };
+    const before = draft.value?.text ?? base.text;
+    const text = putRule(before, texts);
+    draft.value = { base, text, line: (hunks(before, text)[0]?.at ?? 0) + 1 };
     location.hash = href("config", "file");
   });
   return (

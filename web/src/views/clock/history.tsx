@@ -64,20 +64,12 @@ function Charts({ host, shown, step_s, columns, events }: {
     <div class="chart-grid">
       <TimeChart {...shared} title="Estimate and bound" wide measure="offset"
         note={`True time against this clock; plus: this clock is behind. ${steps ? `Means over ${steps}; the band holds every bound within.` : "The band is the bound."}`}
-        lines={[
-          { name: "At most", values: columns.high, colour: "accent", band: true, write: signed },
-          { name: "At least", values: columns.low, colour: "accent", band: true, write: signed },
-          { name: "Estimate", values: columns.estimate, colour: "accent", write: signed },
-        ]} />
+        bands={[{ name: "Bound", low: columns.low, high: columns.high, colour: "accent", percentOpaque: 18, fits: true, write: signed }]}
+        lines={[{ name: "Estimate", values: columns.estimate, colour: "accent", write: signed }]} />
       <TimeChart {...shared} title="Frequency correction" measure="ppm"
         note={`By the kernel; plus: it speeds the clock up. ${steps && `Means over ${steps}; the band is from least to most.`}`}
-        lines={[
-          ...(steps ? [
-            { name: "Most", values: columns.frequencyHigh, colour: "accent", band: true, write: ppm },
-            { name: "Least", values: columns.frequencyLow, colour: "accent", band: true, write: ppm },
-          ] : []),
-          { name: "Frequency", values: columns.frequency, colour: "accent", write: ppm },
-        ]} />
+        bands={steps ? [{ name: "Frequency", low: columns.frequencyLow, high: columns.frequencyHigh, colour: "accent", percentOpaque: 18, fits: true, write: ppm }] : []}
+        lines={[{ name: "Frequency", values: columns.frequency, colour: "accent", write: ppm }]} />
       <TimeChart {...shared} title="Error by the kernel" measure="duration"
         note={`It grows by 500 µs a second until a time daemon renews it. ${steps && `The largest within ${steps}.`}`}
         lines={[

@@ -1,6 +1,6 @@
 /** The clock of the monitoring host: what the servers say of it, what its kernel says, what happened to it. */
 import { api } from "../../api/client";
-import type { DaemonView, EventEntry, KernelState, LocalClock, LocalVerdict } from "../../api/types";
+import type { DaemonView, EventEntry, KernelState, LocalClock, Verdict } from "../../api/types";
 import { Empty, Facts, Failure, Loading, Panel, ToneIcon } from "../../components/bits";
 import { EventList } from "../../components/events";
 import { useWindow } from "../../components/time-controls";
@@ -8,6 +8,7 @@ import { instant } from "../../format/time";
 import { duration, offset, ppm } from "../../format/units";
 import { KINDS } from "../../format/words";
 import { monitorNowMs, type Picture } from "../../state/live";
+import { opinion } from "../../format/opinion";
 import { unit, zone } from "../../state/prefs";
 import { useResource } from "../../state/resource";
 import { asTexts, spanKey } from "../../state/span";
@@ -27,13 +28,12 @@ export function ClockView({ picture }: { picture: Picture }) {
   const events = useResource(`clock events ${further ? spanKey(window) : ""}`, (signal) =>
     api.events({ from: further ? asTexts(window).from : `-${LISTED_S}s`, kind: KINDS_OF_CLOCK }, signal), 15_000);
   const own = events.data?.events.filter((event) => event.server === null) ?? NONE;
-  const verdict = picture.verdict.local;
   return (
     <>
       <h1 class="view-title">The clock of {picture.health.vantage}</h1>
-      <Opinion verdict={verdict} />
-      {error && !data && <Failure what="The own clock" error={error} retry={retry} />}
-      {!data && !error && <Loading what="the own clock" />}
+      <Opinion verdict={picture.verdict} />
+      {error && !data && <Failure what="This host's clock" error={error} retry={retry} />}
+      {!data && !error && <Loading what="this host's clock" />}
       {data && <Kernel local={data} />}
       <ClockHistory host={picture.health.vantage} window={window} now={data} events={own} />
       <Happened events={events.data && own} error={events.error} retry={events.retry} />
@@ -41,26 +41,22 @@ export function ClockView({ picture }: { picture: Picture }) {
   );
 }
 
-function Opinion({ verdict }: { verdict: LocalVerdict }) {
-  const wrong = verdict.at_least_s > 0;
-  const known = verdict.estimate_s !== null;
+function Opinion({ verdict }: { verdict: Verdict }) {
+  const { local } = verdict;
   const wish = unit.value;
-  // The true offset may be anywhere within estimate ± bound, so the far end is what this clock may be off by.
-  const within_s = Math.abs(verdict.estimate_s ?? 0) + (verdict.bound_s ?? 0);
-  const sentence = !known ? "There is no majority of servers to compare this clock with."
-    : wrong ? `This clock is ${verdict.sign === "fast" ? "ahead" : "behind"} by at least ${duration(verdict.at_least_s, wish)}, if the majority is right.`
-      : `This clock is right within ${duration(within_s, wish)}, if the majority is right.`;
+  const { sentence, tone } = opinion(verdict, wish);
+  const known = verdict.majority !== null && local.estimate_s !== null && local.bound_s !== null;
   return (
-    <section class={`verdict verdict-${wrong ? "bad" : known ? "good" : "idle"}`} aria-label="What the servers say">
+    <section class={`verdict verdict-${tone}`} aria-label="What the servers say">
       <div class="verdict-head">
-        <ToneIcon tone={wrong ? "bad" : known ? "good" : "idle"} size={40} />
+        <ToneIcon tone={tone} size={40} />
         <div><p class="verdict-state">What the servers say</p><p class="big">{sentence}</p></div>
       </div>
       <Facts facts={[
-        ["True time against this clock", known ? `${offset(verdict.estimate_s, wish)} ± ${duration(verdict.bound_s, wish)}` : "–", "Plus: this clock is behind"],
-        ["Rate error", verdict.rate_ppm ? `${ppm(verdict.rate_ppm[0])} ± ${ppm(verdict.rate_ppm[1]).replace("+", "")}` : "none shown", "Plus: this clock loses time"],
-        ["How", verdict.kind ? KINDS[verdict.kind] : "–"],
-        ["Since", verdict.since ? instant(verdict.since, zone.value) : "–"],
+        ["True time against this clock", known ? `${offset(local.estimate_s, wish)} ± ${duration(local.bound_s, wish)}` : "–", "Plus: this clock is behind"],
+        ["Rate error", local.rate_ppm ? `${ppm(local.rate_ppm[0])} ± ${ppm(Math.max(local.rate_ppm[1], 1e-4)).replace("+", "")}` : "none shown", "Plus: this clock loses time"],
+        ["How", local.kind ? KINDS[local.kind] : "–"],
+        ["Since", local.since ? instant(local.since, zone.value) : "–"],
       ]} />
     </section>
   );

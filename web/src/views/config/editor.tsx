@@ -1,5 +1,5 @@
 /** A text with line numbers, where each line can bear a fault. The text box is the browser's own. */
-import { useRef } from "preact/hooks";
+import { useEffect, useRef } from "preact/hooks";
 import type { Fault } from "../../api/types-config";
 import { ToneIcon } from "../../components/bits";
 
@@ -7,6 +7,8 @@ export interface EditorProps {
   text: string;
   faults: readonly Fault[];
   readOnly: boolean;
+  /** The line to begin with, counted from 1. */
+  first: number | undefined;
   onInput: (text: string) => void;
   /** The line of the caret, counted from 0. */
   onLine: (line: number) => void;
@@ -16,7 +18,7 @@ export interface EditorProps {
 const LINE_EM = 1.5;
 const LEAST_LINES = 12;
 
-export function Editor({ text, faults, readOnly, onInput, onLine }: EditorProps) {
+export function Editor({ text, faults, readOnly, first, onInput, onLine }: EditorProps) {
   const area = useRef<HTMLTextAreaElement>(null);
   const lines = Math.max(LEAST_LINES, text.split("\n").length + 1);
   const bad = new Map(faults.filter((fault) => fault.line !== null).map((fault) => [fault.line, fault]));
@@ -33,6 +35,11 @@ export function Editor({ text, faults, readOnly, onInput, onLine }: EditorProps)
     box.parentElement?.scrollTo({ top: (line - 4) * LINE_EM * Number.parseFloat(getComputedStyle(box).fontSize) });
     tellLine();
   };
+  useEffect(() => {
+    if (first === undefined) return;
+    go(first);
+    area.current?.parentElement?.scrollIntoView({ block: "nearest" });
+  }, [first]);
   return (
     <>
       <div class="editor">

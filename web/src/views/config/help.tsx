@@ -2,6 +2,7 @@
 import { useMemo, useState } from "preact/hooks";
 import type { Schema } from "../../api/types-config";
 import { Empty, Panel } from "../../components/bits";
+import { Prose } from "../../components/prose";
 import { docOf, keyDocs, pathAt, schemaAt, type KeyDoc } from "./schema";
 
 export function KeyHelp({ schema, text, line }: { schema: Schema; text: string; line: number }) {
@@ -25,7 +26,7 @@ function Here({ schema: root, path }: { schema: Schema; path: readonly string[] 
   return (
     <div class="doc">
       <p><code class="doc-key">{path.join(".")}</code></p>
-      <p>{schema.description ?? inner.description}</p>
+      <p><Prose text={schema.description ?? inner.description ?? ""} /></p>
       <p class="muted">Keys: {Object.keys(inner.properties).map((key, index) => <>{index > 0 && ", "}<code key={key}>{key}</code></>)}</p>
     </div>
   );
@@ -35,9 +36,9 @@ function Doc({ doc }: { doc: KeyDoc }) {
   return (
     <div class="doc">
       <p><code class="doc-key">{doc.path}</code> <span class="muted">{doc.kind}{doc.needed && ", needed"}{doc.secret && ", secret"}</span></p>
-      <p>{doc.help}</p>
+      <p><Prose text={doc.help} /></p>
       {doc.choices.some((choice) => choice.help) && (
-        <ul>{doc.choices.map((choice) => <li key={choice.value}><code>{choice.value}</code> {choice.help}</li>)}</ul>
+        <ul>{doc.choices.map((choice) => <li key={choice.value}><code>{choice.value}</code> <Prose text={choice.help} /></li>)}</ul>
       )}
       {doc.usual !== null && <p class="muted">When not set: <code>{doc.usual}</code></p>}
       {doc.examples.length > 0 && <p class="muted">Example: <code>{doc.examples.join(", ")}</code></p>}

@@ -5,6 +5,7 @@ import { ApiError } from "../../api/client";
 import type { Schema, ServerKeys } from "../../api/types-config";
 import { Dialog } from "../../components/dialog";
 import { ChoiceField, Field, FormError } from "../../components/fields";
+import { Prose } from "../../components/prose";
 import { title } from "../../format/words";
 import { useAction } from "../../state/action";
 import { docOf, typeOf } from "./schema";
@@ -14,11 +15,13 @@ const COMMON = ["address", "name", "tags", "poll_interval", "own"];
 /** Paused and resumed by a button of its own. */
 const ELSEWHERE = ["paused"];
 
-export function ServerForm({ server, table, save, onClose, children }: {
+export function ServerForm({ server, table, usual, save, onClose, children }: {
   /** Missing for a new one. */
   server: Configured | null;
   /** The schema of `[[server]]`. */
   table: Schema;
+  /** What holds for every server that says nothing of its own. */
+  usual: Texts;
   /** Sends the keys; throws what the service says against them. */
   save: (keys: ServerKeys) => Promise<void>;
   onClose: () => void;
@@ -33,7 +36,7 @@ export function ServerForm({ server, table, save, onClose, children }: {
   const faults = saving.error instanceof ApiError ? faultsByKey(saving.error.body, properties) : {};
   const field = (key: string) => (
     <KeyField key={key} name={key} schema={properties[key] ?? {}} table={table} value={texts[key] ?? ""} fault={faults[key]}
-      usual={server?.inherited[key]} onInput={(value) => setTexts({ ...texts, [key]: value })} />
+      usual={server?.inherited[key] ?? usual[key]} onInput={(value) => setTexts({ ...texts, [key]: value })} />
   );
   const known = Object.keys(properties);
   const rest = known.filter((key) => !COMMON.includes(key));
@@ -78,11 +81,11 @@ function KeyField({ name, schema, table, value, fault, usual, onInput }: {
   const choices = typeOf(schema) === "boolean" ? [{ value: "true", help: "" }, { value: "false", help: "" }] : doc.choices;
   if (choices.length > 0) {
     const unset = { value: "", text: holds ? `as usual (${spoken(holds)})` : "not set" };
-    return <ChoiceField label={label} help={doc.help} value={value} onChange={onInput}
+    return <ChoiceField label={label} help={<Prose text={doc.help} />} value={value} onChange={onInput}
       options={[unset, ...choices.map((choice) => ({ value: choice.value, text: spoken(choice.value) }))]} />;
   }
   const isTags = typeOf(schema) === "object";
-  const help = isTags ? `${doc.help} One a line: site = ams.` : doc.help;
+  const help = <Prose text={isTags ? `${doc.help} One a line: site = ams.` : doc.help} />;
   return <Field label={label} help={help} value={value} fault={fault} onInput={onInput} mono required={doc.needed} lines={isTags ? 2 : 1}
     placeholder={isTags ? undefined : holds || (doc.examples[0] ? `such as ${doc.examples[0]}` : undefined)} />;
 }

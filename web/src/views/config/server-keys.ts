@@ -44,6 +44,12 @@ export function serversOf(values: Json, sources: Json): Configured[] {
   });
 }
 
+/** What holds for a server that says nothing of its own: the values of `[defaults]`. */
+export function defaultsOf(values: Json): Texts {
+  const defaults = isTable(values) ? values["defaults"] : undefined;
+  return isTable(defaults) ? Object.fromEntries(Object.entries(defaults).map(([key, value]) => [key, textOf(value)])) : {};
+}
+
 /** A value as a field shows it; tags are a line each. */
 export function textOf(value: Json): string {
   if (value === null) return "";
@@ -53,7 +59,7 @@ export function textOf(value: Json): string {
 }
 
 /** What a text means to the schema. A number that is none stays text, and the service says what is wrong with it. */
-export function valueOf(text: string, schema: Schema): Json {
+export function jsonOf(text: string, schema: Schema): Json {
   const trimmed = text.trim();
   switch (typeOf(schema)) {
     case "integer":
@@ -78,7 +84,7 @@ export function changedKeys(before: Texts, after: Texts, properties: Record<stri
   const keys: ServerKeys = {};
   for (const [key, schema] of Object.entries(properties)) {
     const [old, now] = [(before[key] ?? "").trim(), (after[key] ?? "").trim()];
-    if (old !== now) keys[key] = now === "" ? null : valueOf(now, schema);
+    if (old !== now) keys[key] = now === "" ? null : jsonOf(now, schema);
   }
   return keys;
 }

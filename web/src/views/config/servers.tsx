@@ -15,7 +15,8 @@ import { tell } from "../../state/notices";
 import { useResource } from "../../state/resource";
 import { may } from "../../state/session";
 import { ServerForm } from "./server-form";
-import { serversOf, type Configured } from "./server-keys";
+import { route } from "../../state/route";
+import { defaultsOf, serversOf, type Configured, type Texts } from "./server-keys";
 
 /** A list of thousands is searched, not read. */
 const MOST = 200;
@@ -28,17 +29,20 @@ export function ServersPart() {
   if (config.error && !config.data) return <Failure what="The servers" error={config.error} retry={config.retry} />;
   if (!config.data) return <Loading what="the servers" />;
   const servers = serversOf(config.data.values, config.data["sources"] ?? {});
+  const usual = defaultsOf(config.data.values);
   return may("admin")
-    ? <Managed servers={servers} again={config.retry} />
+    ? <Managed servers={servers} usual={usual} again={config.retry} />
     : <List servers={servers} blocked={null} onOpen={() => undefined} onPause={() => undefined} />;
 }
 
 /** For those who may change them. */
-function Managed({ servers, again }: { servers: Configured[]; again: () => void }) {
+function Managed({ servers, usual, again }: { servers: Configured[]; usual: Texts; again: () => void }) {
   // The file is read with its tag, so that a change made meanwhile is noticed.
   const file = useResource("config file of servers", settings.file);
   const schema = useResource("config schema", settings.schema);
-  const [open, setOpen] = useState<Open>(null);
+  const named = servers.find((server) => server.name === route.value.query.get("server"));
+  // A link from the server's page opens its form.
+  const [open, setOpen] = useState<Open>(named ? { what: "change", server: named } : null);
   const [theirs, setTheirs] = useState<string | null>(null);
   const tag = file.data?.etag ?? "";
   const done = (text: string): void => {
@@ -78,7 +82,7 @@ function Managed({ servers, again }: { servers: Configured[]; again: () => void 
     <>
       <FormError error={pause.error} />
       <List servers={servers} blocked={blocked} onOpen={setOpen} onPause={(server) => void pause.start(server)} />
-      {open && open.what !== "remove" && table && <Form open={open} table={table} save={save} theirs={theirs} onClose={close} />}
+      {open && open.what !== "remove" && table && <Form open={open} table={table} usual={usual} save={save} theirs={theirs} onClose={close} />}
       {open?.what === "remove" && (
         <Remove server={open.server} onClose={close}
           remove={() => guarded(() => settings.removeServer(open.server.name, tag), `${open.server.name} is removed.`)} />
@@ -87,15 +91,16 @@ function Managed({ servers, again }: { servers: Configured[]; again: () => void 
   );
 }
 
-function Form({ open, table, save, theirs, onClose }: {
+function Form({ open, table, usual, save, theirs, onClose }: {
   open: { what: "add" } | { what: "change" | "remove"; server: Configured };
   table: Schema;
+  usual: Texts;
   save: (keys: ServerKeys) => Promise<void>;
   theirs: string | null;
   onClose: () => void;
 }) {
   return (
-    <ServerForm server={"server" in open ? open.server : null} table={table} save={save} onClose={onClose}>
+    <ServerForm server={"server" in open ? open.server : null} table={table} usual={usual} save={save} onClose={onClose}>
       {theirs && <Difference diff={theirs} label="The other change" />}
     </ServerForm>
   );
@@ -107,7 +112,7 @@ function List({ servers, blocked, onOpen, onPause }: {
   onOpen: (open: Open) => void;
   onPause: (server: Configured) => void;
 }) {
-  const [text, setText] = useState("");
+  const [text, setText] = useState(route.value.query.get("server") ?? "");
   const wanted = text.trim().toLowerCase();
   const shown = servers.filter((server) => !wanted || `${server.name} ${server.address} ${tagText(server)}`.toLowerCase().includes(wanted));
   return (

@@ -1,20 +1,38 @@
 /** The table's rows: filtered, sorted, grouped. Pure. */
 import type { Condition, ServerRow } from "../../api/types";
-import { CONDITIONS } from "../../format/words";
+import { CONDITIONS, stateWords, type Tone } from "../../format/words";
 
 export type SortKey =
   | "state" | "name" | "offset" | "delay" | "jitter" | "reach" | "stratum" | "refid" | "score" | "seen";
 
+/** What the tiles count servers as. */
+export type Tally = "ok" | "wrong" | "silent" | "unjudged";
+
+/** Only what the verdict calls right is counted as right. Pure. */
+export function tallyOf(row: Pick<ServerRow, "state" | "class" | "outcome">): Tally {
+  if (row.state === "wrong") return "wrong";
+  if (row.state === "unreachable" || row.state === "failing") return "silent";
+  return row.state === "ok" && row.class === "truechimer" ? "ok" : "unjudged";
+}
+
 export interface Wish {
   text: string;
   state: Condition | "";
+  /** What a tile counts. */
+  is: Tally | "";
+  /** Groups that are folded, by title. */
+  folded: readonly string[];
   /** The tag to group by; empty for none. */
   group: string;
   sort: SortKey;
   descending: boolean;
 }
 
-export type Line = { kind: "group"; title: string; count: number } | { kind: "server"; row: ServerRow };
+export type Line =
+  | { kind: "group"; title: string; count: number; folded: boolean;
+      /** How many servers of the group there are in each state, worst first. */
+      states: readonly { label: string; tone: Tone; count: number }[] }
+  | { kind: "server"; row: ServerRow };
 
 type Key = (row: ServerRow) => number | string | null;
 
@@ -42,6 +60,7 @@ function compare(a: ReturnType<Key>, b: ReturnType<Key>, descending: boolean): n
 
 function admits(row: ServerRow, wish: Wish): boolean {
   if (wish.state && row.state !== wish.state) return false;
+  if (wish.is && tallyOf(row) !== wish.is) return false;
   const text = wish.text.trim().toLowerCase();
   if (!text) return true;
   const tags = Object.entries(row.tags).map(([key, value]) => `${key}:${value}`);
@@ -65,10 +84,25 @@ export function arrange(rows: readonly ServerRow[], wish: Wish): Line[] {
   }
   return [...groups]
     .sort(([a], [b]) => collator.compare(a, b))
-    .flatMap(([title, members]): Line[] => [
-      { kind: "group", title: `${wish.group}: ${title}`, count: members.length },
-      ...members.map((row): Line => ({ kind: "server", row })),
-    ]);
+    .flatMap(([title, members]): Line[] => {
+      const folded = wish.folded.includes(title);
+      return [
+        { kind: "group", title, count: members.length, folded, states: summary(members) },
+        ...(folded ? [] : members.map((row): Line => ({ kind: "server", row }))),
+      ];
+    });
+}
+
+/** The states of a group, worst first. */
+function summary(members: readonly ServerRow[]): { label: string; tone: Tone; count: number }[] {
+  const found = new Map<string, { label: string; tone: Tone; count: number; rank: number }>();
+  for (const row of members) {
+    const { label, tone } = stateWords(row);
+    const held = found.get(label) ?? { label, tone, count: 0, rank: CONDITIONS[row.state].rank };
+    held.count += 1;
+    found.set(label, held);
+  }
+  return [...found.values()].sort((a, b) => a.rank - b.rank);
 }
 
 /** Every tag that some server has. */

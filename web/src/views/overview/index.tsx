@@ -3,6 +3,7 @@ import type { Picture } from "../../state/live";
 import { Empty } from "../../components/bits";
 import { Intervals } from "./intervals";
 import { ServerTable } from "./table";
+import { Tiles } from "./tiles";
 import { VerdictCard } from "./verdict";
 
 export function Overview({ picture }: { picture: Picture }) {
@@ -12,6 +13,7 @@ export function Overview({ picture }: { picture: Picture }) {
   }
   return (
     <>
+      <Tiles picture={picture} />
       <VerdictCard verdict={picture.verdict} rows={rows} />
       <Intervals rows={rows} verdict={picture.verdict} />
       <ServerTable rows={rows} />

@@ -2,12 +2,14 @@
 import { useMemo, useRef } from "preact/hooks";
 import type { Condition, ServerRow } from "../../api/types";
 import { downloadCsv } from "../../charts/download";
-import { Downloads, Empty, Panel, Select } from "../../components/bits";
+import { Badge, Downloads, Empty, Panel, Select } from "../../components/bits";
 import { CONDITIONS } from "../../format/words";
+import { href } from "../../state/address";
 import { monitorNowMs } from "../../state/live";
 import { unit } from "../../state/prefs";
 import { route, setQuery } from "../../state/route";
-import { arrange, tagsOf, type Line, type SortKey, type Wish } from "./arrange";
+import { uptime, useUptime } from "../../state/uptime";
+import { arrange, tagsOf, type Line, type SortKey, type Tally, type Wish } from "./arrange";
 import { ServerLine } from "./row";
 import { useVisible } from "./window";
 
@@ -19,6 +21,7 @@ const COLUMNS: readonly { key: SortKey | null; text: string; name: string; hint?
   { key: "name", text: "Server", name: "name" },
   { key: "offset", text: "Offset", name: "offset", hint: "Plus: the server is ahead of this host. Sorted by size." },
   { key: null, text: "Last polls", name: "spark", hint: "Shape of the last 30 offsets, each on its own scale" },
+  { key: null, text: "90 days", name: "uptime", hint: "Polls answered on each of the last 90 days (UTC)" },
   { key: "delay", text: "Delay", name: "delay", hint: "Round trip" },
   { key: "jitter", text: "Jitter", name: "jitter", hint: "Over the last 8 polls (RFC 5905)" },
   { key: "reach", text: "Reach", name: "reach", hint: "The last 8 polls, oldest first" },
@@ -28,6 +31,18 @@ const COLUMNS: readonly { key: SortKey | null; text: string; name: string; hint?
   { key: "seen", text: "Last seen", name: "seen" },
 ];
 
+const TALLIES: readonly Tally[] = ["ok", "wrong", "silent", "unjudged"];
+const IS: Record<Tally, string> = { ok: "OK", wrong: "wrong", silent: "unreachable or failing", unjudged: "not judged" };
+
+/** Titles of folded groups, as the address keeps them. */
+const foldsOf = (query: URLSearchParams): string[] => (query.get("fold") ?? "").split(",").filter(Boolean).map(decodeURIComponent);
+
+function toggleFold(title: string): void {
+  const held = foldsOf(route.value.query);
+  const next = held.includes(title) ? held.filter((one) => one !== title) : [...held, title];
+  setQuery({ fold: next.map(encodeURIComponent).join(",") || null });
+}
+
 function wishOf(query: URLSearchParams): Wish {
   const sort = query.get("sort") ?? "state";
   const key = sort.replace(/^-/, "");
@@ -36,6 +51,8 @@ function wishOf(query: URLSearchParams): Wish {
   return {
     text: query.get("q") ?? "",
     state: state in CONDITIONS ? (state as Condition) : "",
+    is: TALLIES.find((one) => one === query.get("is")) ?? "",
+    folded: foldsOf(query),
     group: query.get("group") ?? "",
     sort: known ? (key as SortKey) : "state",
     descending: known && sort.startsWith("-"),
@@ -60,7 +77,7 @@ export function ServerTable({ rows }: { rows: readonly ServerRow[] }) {
     <Panel title="Servers" tools={<><Toolbar rows={rows} wish={wish} /><Downloads of="the servers" csv={() => csv(lines)} /></>}>
       <p class="visually-hidden" role="status">{shown} of {rows.length} servers shown</p>
       {lines.length === 0
-        ? <Empty>No server matches. <button type="button" class="link" onClick={() => setQuery({ q: null, state: null })}>Clear the filter</button></Empty>
+        ? <Empty>No server matches. <button type="button" class="link" onClick={() => setQuery({ q: null, state: null, is: null })}>Clear the filter</button></Empty>
         : <Lines lines={lines} wish={wish} />}
     </Panel>
   );
@@ -74,6 +91,7 @@ function Toolbar({ rows, wish }: { rows: readonly ServerRow[]; wish: Wish }) {
   const tags = tagsOf(rows);
   return (
     <>
+      {wish.is && <button type="button" onClick={() => setQuery({ is: null })}>Only {IS[wish.is]} <span aria-hidden="true">✕</span><span class="visually-hidden">, show all</span></button>}
       <label class="search">
         <span class="visually-hidden">Filter servers</span>
         <input type="search" placeholder="Name, address or tag" value={wish.text}
@@ -82,7 +100,7 @@ function Toolbar({ rows, wish }: { rows: readonly ServerRow[]; wish: Wish }) {
       <Select label="State" value={wish.state} onChange={(state) => setQuery({ state })}
         options={[{ value: "", text: `All (${rows.length})` }, ...states]} />
       {tags.length > 0 && (
-        <Select label="Group by" value={wish.group} onChange={(group) => setQuery({ group })}
+        <Select label="Group by" value={wish.group} onChange={(group) => setQuery({ group, fold: null })}
           options={[{ value: "", text: "Nothing" }, ...tags.map((tag) => ({ value: tag, text: tag }))]} />
       )}
     </>
@@ -94,6 +112,8 @@ function Lines({ lines, wish }: { lines: readonly Line[]; wish: Wish }) {
   const { first, end } = useVisible(body, lines.length, LINE);
   // Ages are in whole seconds; with many lines they are brought up to date with the data only.
   const nowMs = monitorNowMs.value;
+  const seen = lines.slice(first, end);
+  useUptime(seen.flatMap((line) => (line.kind === "server" ? [line.row.id] : [])));
   return (
     <div class="table-box">
       <table class="servers" aria-rowcount={lines.length + 1}>
@@ -102,9 +122,9 @@ function Lines({ lines, wish }: { lines: readonly Line[]; wish: Wish }) {
         </thead>
         <tbody ref={body}>
           {first > 0 && <Spacer height={first * LINE} />}
-          {lines.slice(first, end).map((line, index) => line.kind === "group"
-            ? <GroupLine key={`group ${line.title}`} title={line.title} count={line.count} />
-            : <ServerLine key={line.row.id} row={line.row} unit={unit.value} nowMs={nowMs} index={first + index + 2} />)}
+          {seen.map((line, index) => line.kind === "group"
+            ? <GroupLine key={`group ${line.title}`} tag={wish.group} line={line} />
+            : <ServerLine key={line.row.id} row={line.row} unit={unit.value} nowMs={nowMs} index={first + index + 2} days={uptime.value.get(line.row.id)} />)}
           {end < lines.length && <Spacer height={(lines.length - end) * LINE} />}
         </tbody>
       </table>
@@ -126,9 +146,17 @@ function Heading({ column, wish }: { column: (typeof COLUMNS)[number]; wish: Wis
   );
 }
 
-function GroupLine({ title, count }: { title: string; count: number }) {
+function GroupLine({ tag, line }: { tag: string; line: Extract<Line, { kind: "group" }> }) {
   return (
-    <tr class="group"><th scope="rowgroup" colSpan={COLUMNS.length}>{title} <span class="muted">({count})</span></th></tr>
+    <tr class="group">
+      <th scope="rowgroup" colSpan={COLUMNS.length}>
+        <button type="button" class="fold" aria-expanded={!line.folded} onClick={() => toggleFold(line.title)}>
+          <span aria-hidden="true">{line.folded ? "▸" : "▾"}</span> {tag}: {line.title} <span class="muted">({line.count})</span>
+        </button>
+        {line.states.map((state) => <Badge key={state.label} tone={state.tone}>{state.count} {state.label}</Badge>)}
+        <a class="muted" href={href("compare", "", { tag: `${tag}:${line.title}` })}>Compare</a>
+      </th>
+    </tr>
   );
 }
 

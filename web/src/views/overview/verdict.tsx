@@ -1,16 +1,16 @@
 /** The verdict: who is wrong, by how much, since when, and how confident the analysis is. */
 import type { ServerRow, Verdict } from "../../api/types";
 import { Facts, ToneIcon } from "../../components/bits";
-import { instant, span } from "../../format/time";
+import { instant, inZone, span } from "../../format/time";
 import { duration, offset, percent, type Unit } from "../../format/units";
-import { sentences, VERDICTS } from "../../format/words";
+import { sentences, verdictWords } from "../../format/words";
 import { href } from "../../state/address";
 import { monitorNowMs } from "../../state/live";
 import { unit, zone } from "../../state/prefs";
 
 export function VerdictCard({ verdict, rows }: { verdict: Verdict; rows: readonly ServerRow[] }) {
-  const { label, tone } = VERDICTS[verdict.state];
-  const [headline, ...rest] = sentences(verdict.sentence);
+  const { label, tone } = verdictWords(verdict, rows);
+  const [headline, ...rest] = sentences(inZone(verdict.sentence, zone.value));
   return (
     <section class={`verdict verdict-${tone}`} aria-label="Verdict" data-state={verdict.state}>
       <div class="verdict-head">
@@ -24,10 +24,10 @@ export function VerdictCard({ verdict, rows }: { verdict: Verdict; rows: readonl
       <Facts facts={facts(verdict, rows, unit.value)} />
       <details>
         <summary>Why, and what is assumed</summary>
-        <p>{verdict.reason}</p>
+        <p>{inZone(verdict.reason, zone.value)}</p>
         {verdict.assumption && <p><strong>Assumed:</strong> {verdict.assumption}</p>}
         {verdict.independence && <p><strong>Independence:</strong> {verdict.independence}</p>}
-        {verdict.local.distrust && <p><strong>This host's clock:</strong> {verdict.local.distrust}</p>}
+        {verdict.local.distrust && <p><strong>This host's clock:</strong> {inZone(verdict.local.distrust, zone.value)}</p>}
       </details>
     </section>
   );
@@ -41,7 +41,7 @@ function Since({ time }: { time: string }) {
 function facts(verdict: Verdict, rows: readonly ServerRow[], wish: Unit): [string, preact.ComponentChildren, string?][] {
   const { majority, local } = verdict;
   const answering = rows.filter((row) => row.offset_s !== null).length;
-  const estimate = local.estimate_s === null ? "no majority to compare with"
+  const estimate = !majority || local.estimate_s === null || local.bound_s === null ? "no majority to compare with"
     : `${offset(local.estimate_s, wish)} ± ${duration(local.bound_s, wish)}`;
   return [
     ["True time against this clock", <a href={href("clock")}>{estimate}</a>, "Plus: this clock is behind"],

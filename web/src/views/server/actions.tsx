@@ -33,7 +33,7 @@ export function ServerActions({ id, name }: { id: string; name: string }) {
       <div class="row-buttons">
         <Act need="operate" kind="small" busy={poll.busy} onClick={() => void poll.start()}>{poll.busy ? "Polling …" : "Poll now"}</Act>
         <a class="button act-small" href={href("alerts", "history", { server: name })}>Its alerts</a>
-        <a class="button act-small" href={href("config")}>Its settings</a>
+        <a class="button act-small" href={href("config", "", { server: name })}>Its settings</a>
       </div>
     </>
   );

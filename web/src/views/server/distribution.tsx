@@ -1,30 +1,29 @@
 /** How the offsets and delays are distributed over a window: percentiles and a histogram. */
-import { useState } from "preact/hooks";
 import { api } from "../../api/client";
 import type { Distribution as Figures, Histogram, SeriesStats } from "../../api/types";
 import { downloadCsv, downloadScene } from "../../charts/download";
 import { histogramScene } from "../../charts/histogram";
 import { SceneSvg } from "../../charts/scene-svg";
-import { Choice, Downloads, Empty, Facts, Failure, Loading, Panel } from "../../components/bits";
+import { Downloads, Empty, Facts, Failure, Loading, Panel } from "../../components/bits";
 import { useWidth } from "../../components/width";
 import { count, duration, offset, percent, ppm } from "../../format/units";
 import { title as words } from "../../format/words";
 import { unit } from "../../state/prefs";
 import { useResource } from "../../state/resource";
+import { windowNow } from "../../components/time-controls";
+import { asTexts, spanKey, type Window } from "../../state/span";
 
-const WINDOWS = ["5m", "1h", "24h", "7d"];
-
-export function Distribution({ id }: { id: string }) {
-  const [window, setWindow] = useState("1h");
-  const { data, error, retry } = useResource(`${id} ${window}`, (signal) => api.stats(id, window, signal), 15_000);
+export function Distribution({ id, window }: { id: string; window: Window }) {
+  const live = window.span !== null;
+  const { data, error, retry } = useResource(`${id} ${spanKey(window)}`,
+    (signal) => api.stats(id, asTexts(live ? windowNow() : window), signal), live ? 15_000 : null);
   const series = data?.series[0];
-  const tools = <Choice label="Window" value={window} onChange={setWindow} options={WINDOWS.map((value) => ({ value, text: value }))} />;
   return (
-    <Panel title="Distribution" tools={tools}>
+    <Panel title="Distribution" note="Of the time span of the charts.">
       {error && !data && <Failure what="The distribution" error={error} retry={retry} />}
       {!data && !error && <Loading what="the distribution" />}
       {data && (!series?.stats.offset
-        ? <Empty>Nothing was measured in this window.</Empty>
+        ? <Empty>Nothing was measured in this stretch of time.</Empty>
         : <Body id={id} series={series} />)}
     </Panel>
   );
@@ -87,6 +86,9 @@ function Bars({ id, histogram }: { id: string; histogram: Histogram }) {
       <h3 class="sub">Histogram of the offset <Downloads of={full} png={() => downloadScene(full, scene)}
         csv={() => downloadCsv(full, ["from_s", "to_s", "count"], rows)} /></h3>
       <div ref={box} class="chart-box"><SceneSvg scene={scene} label={full} /></div>
+      {histogram.below + histogram.above > 0 && (
+        <p class="legend">Not drawn, because they are far from the others: {count(histogram.below)} below and {count(histogram.above)} above.</p>
+      )}
     </>
   );
 }

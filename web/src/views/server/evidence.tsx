@@ -1,8 +1,9 @@
-/** The last replies that were refused: which test failed, what it means, and the packet itself. */
+/** The last replies that were refused, by the test that failed: how many, when, what it means, and the packets themselves. */
 import { api } from "../../api/client";
 import type { Refusal } from "../../api/types";
-import { Empty, Failure, Loading, Panel, ToneIcon } from "../../components/bits";
-import { instant } from "../../format/time";
+import { Badge, Empty, Failure, Loading, Panel, ToneIcon } from "../../components/bits";
+import { groupBy } from "../../format/group";
+import { inZone, instant } from "../../format/time";
 import { CHECKS, title } from "../../format/words";
 import { zone } from "../../state/prefs";
 import { useResource } from "../../state/resource";
@@ -10,12 +11,30 @@ import { useResource } from "../../state/resource";
 export function Evidence({ id }: { id: string }) {
   const { data, error, retry } = useResource(`evidence ${id}`, (signal) => api.evidence(id, signal), 10_000);
   return (
-    <Panel title="Refused replies" note="Replies that failed a check and gave no offset. The last 16 are kept.">
+    <Panel title="Refused replies" note="Replies that failed a check and gave no offset, by the check that failed. The last 16 are kept, of each kind some.">
       {error && !data && <Failure what="The evidence" error={error} retry={retry} />}
       {!data && !error && <Loading what="the evidence" />}
       {data && data.evidence.length === 0 && <Empty>No reply of this server was refused.</Empty>}
-      {data && [...data.evidence].reverse().map((refusal) => <Packet key={refusal.time} refusal={refusal} />)}
+      {data && [...groupBy([...data.evidence].reverse(), (refusal) => refusal.failed ?? "refused")].map(([failed, held]) => <Kind key={failed} failed={failed} held={held} />)}
     </Panel>
+  );
+}
+
+/** All replies that failed the same check, newest first. It stays where it is, and open, while others arrive. */
+function Kind({ failed, held }: { failed: string; held: readonly Refusal[] }) {
+  const [newest, oldest] = [held[0], held.at(-1)];
+  if (!newest || !oldest) return null;
+  const senders = new Set(held.map((refusal) => refusal.sender ?? refusal.address ?? "an unknown address"));
+  return (
+    <details class="packet packet-kind">
+      <summary>
+        <ToneIcon tone="bad" size={16} />
+        <strong>{title(failed)}</strong> <Badge tone="idle">{held.length} kept</Badge>
+        <span>{inZone(newest.explanation ?? "", zone.value)}</span>
+        <span class="muted">{held.length === 1 ? instant(newest.time, zone.value) : `${instant(oldest.time, zone.value)} to ${instant(newest.time, zone.value)}`}, from {[...senders].join(", ")}</span>
+      </summary>
+      {held.map((refusal) => <Packet key={refusal.time} refusal={refusal} />)}
+    </details>
   );
 }
 
@@ -25,8 +44,7 @@ function Packet({ refusal }: { refusal: Refusal }) {
       <summary>
         <ToneIcon tone="bad" size={16} />
         <time dateTime={refusal.time}>{instant(refusal.time, zone.value)}</time>
-        <strong>{refusal.failed ? title(refusal.failed) : "Refused"}</strong>
-        <span>{refusal.explanation}</span>
+        <span>from {refusal.sender ?? refusal.address ?? "an unknown address"}</span>
       </summary>
       <div class="packet-body">
         <ul class="checks" aria-label="Tests of this reply">

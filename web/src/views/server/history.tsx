@@ -1,77 +1,87 @@
-/** Offset, delay, jitter and loss over time. */
+/** Offset, delay, jitter, loss and score over time. */
 import { useMemo, useRef } from "preact/hooks";
 import { api } from "../../api/client";
-import type { EventEntry } from "../../api/types";
-import { historyOf, recorded } from "../../charts/history";
-import { Failure, Loading } from "../../components/bits";
-import { TimeChart } from "../../components/time-chart";
-import { EVERY_MS, resetSpan, TimeControls, useWindow, zoomTo } from "../../components/time-controls";
+import type { EventEntry, Settings } from "../../api/types";
+import { recorded, trackOf, type Track } from "../../charts/history";
+import { Choice, Failure, Loading } from "../../components/bits";
+import { TimeChart, type Band } from "../../components/time-chart";
+import { EVERY_MS, resetSpan, TimeControls, windowNow, zoomTo } from "../../components/time-controls";
 import { span } from "../../format/time";
-import { duration, offset, percent } from "../../format/units";
-import { monitorNowMs } from "../../state/live";
+import { duration, offset, percent, plain } from "../../format/units";
 import { unit } from "../../state/prefs";
-import { route } from "../../state/route";
+import { route, setQuery } from "../../state/route";
 import { useResource } from "../../state/resource";
-import { asTexts, spanKey, windowOf, type Window } from "../../state/span";
+import { asTexts, spanKey, type Window } from "../../state/span";
 import { Scatter } from "./scatter";
 
-
-export function HistoryCharts({ id, events }: { id: string; events: readonly EventEntry[] }) {
-  const window = useWindow();
+export function HistoryCharts({ id, window, settings, events }: {
+  id: string; window: Window; settings: Settings; events: readonly EventEntry[];
+}) {
   const live = window.span !== null;
-  const key = `${id} ${spanKey(window)}`;
-  // A span that ends now is reloaded at each refresh; its limits are computed then.
-  const { data: read, error, retry } = useResource(key, async (signal) => {
-    const wanted = live ? windowOf(route.value.query, monitorNowMs.value / 1000) : window;
-    return historyAndSource(await api.samples(id, asTexts(wanted), signal));
+  // A span that ends now is read again; its limits are computed then.
+  const { data: read, error, retry } = useResource(`${id} ${spanKey(window)}`, async (signal) => {
+    const { series } = await api.history([id], { ...asTexts(live ? windowNow() : window), points: "800" }, signal);
+    return series[0] ? trackOf(series[0]) : null;
   }, live ? EVERY_MS : null);
   // While another stretch is read, the charts stay as they are: a zoom must not flicker.
-  const drawn = useRef<Data | null>(null);
+  const drawn = useRef<Track | null>(null);
   if (read) drawn.current = read;
-  const data = read ?? drawn.current;
+  const track = read ?? drawn.current;
   return (
     <>
-      <TimeControls window={window} begins_s={data ? recorded(data.history.time_s, window.from_s, window.to_s).from_s : window.from_s} />
+      <TimeControls window={window} begins_s={track ? recorded(track.time_s, window.from_s, window.to_s).from_s : window.from_s} />
       {error && !read && <Failure what="The history" error={error} retry={retry} />}
-      {!data && !error && <Loading what="the history" />}
-      {data && <Charts id={id} window={window} data={data} events={events} />}
+      {!track && !error && <Loading what="the history" />}
+      {track && <Charts id={id} window={window} track={track} settings={settings} events={events} />}
     </>
   );
 }
 
-type Data = ReturnType<typeof historyAndSource>;
+/** What the vertical axis of the offset shows. */
+const FITS = [{ value: "", text: "Offset" }, { value: "bound", text: "± bound" }, { value: "limits", text: "Limits" }];
 
-function historyAndSource(samples: Awaited<ReturnType<typeof api.samples>>) {
-  return { samples, history: historyOf(samples) };
-}
-
-function Charts({ id, window, data, events }: { id: string; window: Window; data: Data; events: readonly EventEntry[] }) {
-  const { samples, history } = data;
+function Charts({ id, window, track, settings, events }: {
+  id: string; window: Window; track: Track; settings: Settings; events: readonly EventEntry[];
+}) {
   const wish = unit.value;
+  const fit = route.value.query.get("fit") ?? "";
   const shared = {
-    of: id, window: recorded(history.time_s, window.from_s, window.to_s), events, onZoom: zoomTo, onReset: resetSpan,
+    of: id, window: recorded(track.time_s, window.from_s, window.to_s), events, onZoom: zoomTo, onReset: resetSpan,
   };
-  const raw = samples.resolution === "raw";
-  const step = raw ? "Every poll." : `Means over ${span(samples.step_s ?? 0)}; the band is from least to most.`;
+  const step = track.step_s === null ? "Every poll." : `Means over ${span(track.step_s)}, with least and most.`;
   const signed = (value: number | null): string => offset(value, wish);
   const size = (value: number | null): string => duration(value, wish);
-  const band = useMemo(() => raw ? [] : [
-    { name: "Most", values: history.offsetHigh, colour: "accent", band: true, write: signed },
-    { name: "Least", values: history.offsetLow, colour: "accent", band: true, write: signed },
-  ], [raw, history, wish]);
+  const stepped = track.step_s !== null;
+  const offsetBands = useMemo((): Band[] => [
+    { name: "Bound", low: track.boundLow, high: track.boundHigh, colour: "good", percentOpaque: 14, fits: fit === "bound", write: signed },
+    ...(stepped ? [{ name: "Offset", low: track.offsetLow, high: track.offsetHigh, colour: "accent", percentOpaque: 20, fits: true, write: signed }] : []),
+  ], [track, fit, wish]);
+  const delayBands = useMemo((): Band[] => stepped
+    ? [{ name: "Delay", low: track.delayLow, high: track.delayHigh, colour: "accent", percentOpaque: 20, fits: true, write: size }] : [], [track, wish]);
+  const limits = useMemo(() => [
+    ...[-1, 1].map((sign) => ({ name: "warning", value: sign * settings.offset_warning_s, colour: "warn" })),
+    ...[-1, 1].map((sign) => ({ name: "critical", value: sign * settings.offset_critical_s, colour: "bad" })),
+  ], [settings]);
   return (
     <div class="chart-grid">
-      <TimeChart {...shared} title="Offset" wide measure="offset" time_s={history.time_s} note={`Plus: the server is ahead. ${step}`}
-        lines={[...band, { name: "Offset", values: history.offset, colour: "accent", write: signed }]} />
-      <TimeChart {...shared} title="Delay" measure="duration" time_s={history.time_s} note="Round trip without the server's own time."
-        lines={[{ name: "Delay", values: history.delay, colour: "accent", write: size }]} />
-      <TimeChart {...shared} title="Jitter" measure="duration" time_s={history.time_s}
-        note={raw ? "RMS of the differences between neighbouring offsets, over 8." : "Standard deviation of the offsets within a step."}
-        lines={[{ name: "Jitter", values: history.jitter, colour: "accent", write: size }]} />
-      <TimeChart {...shared} title="Loss" measure="ratio" time_s={history.loss.time_s}
-        note={`Share of polls that brought no offset, per ${span(history.loss.step_s)}.`}
-        lines={[{ name: "Loss", values: history.loss.ratio, colour: "bad", write: percent }]} />
-      <Scatter id={id} history={history} />
+      <TimeChart {...shared} title="Offset" wide measure="offset" time_s={track.time_s} bands={offsetBands} limits={limits}
+        showsLimits={fit === "limits"} lines={[{ name: "Offset", values: track.offset, colour: "accent", write: signed }]}
+        note={`Plus: the server is ahead. ${step} Shaded: ± root distance. Dashed: warning at ± ${size(settings.offset_warning_s)}, critical at ± ${size(settings.offset_critical_s)}.`}
+        tools={<Choice label="Vertical axis" value={fit} options={FITS} onChange={(value) => setQuery({ fit: value })} />} />
+      <TimeChart {...shared} title="Delay" measure="duration" time_s={track.time_s} bands={delayBands} note="Round trip without the server's own time."
+        lines={[{ name: "Delay", values: track.delay, colour: "accent", write: size }]} />
+      <TimeChart {...shared} title="Jitter" measure="duration" time_s={track.time_s}
+        note="RMS of the differences between neighbouring offsets, over 8 polls."
+        lines={[{ name: "Jitter", values: track.jitter, colour: "accent", write: size }]} />
+      <TimeChart {...shared} title="Loss" measure="ratio" time_s={track.loss.time_s}
+        note={`Share of polls that brought no offset, per ${span(track.loss.step_s)}.`}
+        lines={[{ name: "Loss", values: track.loss.ratio, colour: "bad", write: percent }]} />
+      <TimeChart {...shared} title="Score" measure="score" time_s={track.time_s} limits={POOL} showsLimits
+        note="As the NTP Pool scores: at most 20; it hands out servers above 10."
+        lines={[{ name: "Score", values: track.score, colour: "accent", write: (value) => plain(value, 1) }]} />
+      <Scatter id={id} track={track} />
     </div>
   );
 }
+
+const POOL = [{ name: "pool", value: 10, colour: "warn" }];

@@ -1,15 +1,16 @@
 /** One server: its state, history, statistics, events and refused replies. */
 import { api, ApiError } from "../../api/client";
-import type { ServerDetail, ServerRow } from "../../api/types";
+import type { EventEntry, ServerDetail, ServerRow } from "../../api/types";
 import { Badge, Empty, Facts, Failure, Loading, Panel } from "../../components/bits";
 import { EventList } from "../../components/events";
 import { Reach } from "../../components/reach";
-import { useWindow } from "../../components/time-controls";
-import { ago, span } from "../../format/time";
+import { useWindow, windowNow } from "../../components/time-controls";
+import { ago, inZone, span } from "../../format/time";
 import { count, duration, offset, percent, plain } from "../../format/units";
+import { whySilent } from "../../format/why";
 import { KINDS, outcome, stateWords } from "../../format/words";
 import { monitorNowMs, type Picture } from "../../state/live";
-import { unit } from "../../state/prefs";
+import { unit, zone } from "../../state/prefs";
 import { href } from "../../state/address";
 import { useResource } from "../../state/resource";
 import { asTexts, spanKey } from "../../state/span";
@@ -17,6 +18,7 @@ import { ServerActions } from "./actions";
 import { Distribution } from "./distribution";
 import { Evidence } from "./evidence";
 import { HistoryCharts } from "./history";
+import { NtsPanel } from "./nts";
 import { StabilityPanel } from "./stability";
 
 export function ServerView({ id, picture }: { id: string; picture: Picture }) {
@@ -32,9 +34,10 @@ export function ServerView({ id, picture }: { id: string; picture: Picture }) {
     <>
       <p class="crumb"><a href={href("overview")}>Overview</a> / {id}</p>
       {row && <Head row={row} name={data.name} />}
+      {row?.nts && <NtsPanel nts={row.nts} authentication={row.authentication ?? null} />}
       {row && row.id !== id
         ? <Series series={data.series} />
-        : <Details id={id} name={data.name} />}
+        : <Details id={id} detail={data} />}
       <Asked detail={data} />
     </>
   );
@@ -59,10 +62,11 @@ function Series({ series }: { series: readonly ServerRow[] }) {
 function Head({ row, name }: { row: ServerRow; name: string }) {
   const wish = unit.value;
   const state = stateWords(row);
+  const why = whySilent(row);
   return (
     <section class="server-head" aria-label="Now" data-state={row.state}>
-      <h1 class="view-title">{row.id} <Badge tone={state.tone}>{state.label}</Badge></h1>
-      <p class="sentence">{row.sentence}{row.kind && <span class="muted"> ({KINDS[row.kind]})</span>}</p>
+      <h1 class="view-title">{row.id} <Badge tone={state.tone}>{state.label}</Badge>{why && <span class="why">{why}</span>}</h1>
+      <p class="sentence">{inZone(row.sentence, zone.value)}{row.kind && <span class="muted"> ({KINDS[row.kind]})</span>}</p>
       <ServerActions id={row.id} name={name} />
       <Facts facts={[
         ["Offset", <strong>{offset(row.offset_s, wish)}</strong>, "Plus: the server is ahead of this host"],
@@ -82,6 +86,7 @@ function Head({ row, name }: { row: ServerRow; name: string }) {
         ["Answered, hour", percent(row.success.hour.ratio)],
         ["Answered, day", percent(row.success.day.ratio)],
         ["Polls", count(row.polls)],
+        ["Refused replies", row.rejected_replies ? <button type="button" class="link" onClick={toRefused}>{count(row.rejected_replies)}</button> : "0", "Since the program started"],
         ["Polled every", span(row.poll_s)],
         ["Last poll", outcome(row.outcome, row.reason)],
         ["Last seen", ago(row.last_seen, monitorNowMs.value)],
@@ -90,27 +95,41 @@ function Head({ row, name }: { row: ServerRow; name: string }) {
   );
 }
 
+function toRefused(): void {
+  document.querySelector('section[aria-label="Refused replies"]')?.scrollIntoView({ behavior: "smooth" });
+}
+
 function leap(indicator: number | null): string {
   const words = ["none announced", "a second will be inserted", "a second will be deleted", "not synchronised"];
   return indicator === null ? "–" : words[indicator] ?? String(indicator);
 }
 
-function Details({ id, name }: { id: string; name: string }) {
+/** What happened to this host shows in the offsets of every server. */
+const HOST_EVENTS = "clock_step,clock_slew,monitor_pause,machine_restart,leap";
+const NONE: EventEntry[] = [];
+
+function Details({ id, detail }: { id: string; detail: ServerDetail }) {
+  const { name, settings } = detail;
   const window = useWindow();
-  const key = `${name} ${spanKey(window)}`;
-  const events = useResource(key, async (signal) => (await api.events({ server: name, ...asTexts(window) }, signal)).events, 10_000);
+  const live = window.span !== null;
+  const events = useResource(`${name} ${spanKey(window)}`, async (signal) => {
+    const span = asTexts(live ? windowNow() : window);
+    const [own, host] = await Promise.all([api.events({ server: name, ...span }, signal), api.events({ kind: HOST_EVENTS, ...span }, signal)]);
+    const all = [...own.events, ...host.events.filter((event) => event.server === null)];
+    return all.sort((a, b) => Date.parse(a.start) - Date.parse(b.start));
+  }, live ? 10_000 : null);
   return (
     <>
-      <HistoryCharts id={id} events={events.data ?? []} />
-      <Panel title="Events" note="What happened to this server in the time span of the charts, where it is marked.">
+      <HistoryCharts id={id} window={window} settings={settings} events={events.data ?? NONE} />
+      <Panel title="Events" note="What happened to this server and to this host in the time span of the charts, where it is marked.">
         {events.error && !events.data && <Failure what="What happened" error={events.error} retry={events.retry} />}
         {events.loading && <Loading what="events" />}
         {events.data && (events.data.length === 0
           ? <Empty>Nothing happened to this server in the time shown.</Empty>
           : <EventList events={events.data} withServer={false} />)}
       </Panel>
-      <Distribution id={id} />
-      <StabilityPanel id={id} />
+      <Distribution id={id} window={window} />
+      <StabilityPanel id={id} window={window} />
       <Evidence id={id} />
     </>
   );

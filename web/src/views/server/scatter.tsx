@@ -6,7 +6,7 @@ import { useMemo, useRef } from "preact/hooks";
 import type uPlot from "uplot";
 import { DOTS, secondsAxis } from "../../charts/axes";
 import { cssColour, downloadCanvas, downloadCsv } from "../../charts/download";
-import type { History } from "../../charts/history";
+import type { Track } from "../../charts/history";
 import { Plot } from "../../charts/plot";
 import { Downloads, Empty, Panel } from "../../components/bits";
 import { duration, offset } from "../../format/units";
@@ -14,20 +14,20 @@ import { dark, unit } from "../../state/prefs";
 
 const TITLE = "Offset against delay";
 
-export function Scatter({ id, history }: { id: string; history: History }) {
+export function Scatter({ id, track }: { id: string; track: Track }) {
   const plot = useRef<uPlot | null>(null);
   const data = useMemo((): uPlot.AlignedData => {
-    const pairs = history.delay.flatMap((delay, index) => {
-      const value = history.offset[index];
-      return delay !== null && value != null ? [[delay, value] as const] : [];
+    const pairs = track.delay.flatMap((delay, index) => {
+      const value = track.offset[index];
+      return delay != null && value != null ? [[delay, value] as const] : [];
     });
     pairs.sort(([a], [b]) => a - b);
     return [pairs.map(([delay]) => delay), pairs.map(([, value]) => value)];
-  }, [history]);
+  }, [track]);
   const full = `${TITLE} of ${id}`;
   const empty = data[0].length === 0;
   return (
-    <Panel title={TITLE} note="A wedge that opens upwards or downwards shows which direction of the path queues." tools={!empty && (
+    <Panel title={TITLE} wide note="A wedge that opens upwards or downwards shows which direction of the path queues." tools={!empty && (
       <Downloads of={full} csv={() => csv(full, data)}
         png={() => plot.current && downloadCanvas(full, plot.current.ctx.canvas, devicePixelRatio)} />
     )}>
@@ -48,7 +48,7 @@ function options(): Omit<uPlot.Options, "width" | "height"> {
   const wish = unit.value;
   return {
     scales: { x: { time: false } },
-    axes: [{ ...secondsAxis(false, "Delay"), size: 40, space: 80 }, secondsAxis(true)],
+    axes: [{ ...secondsAxis(false, wish, "Delay"), size: 40, space: 90 }, secondsAxis(true, wish)],
     cursor: { drag: { x: false, y: false } },
     series: [
       { label: "Delay", value: (_plot, value) => duration(value, wish) },

@@ -109,6 +109,7 @@ impl Alert {
             labels: self.labels.clone(),
             rule: rule.rule_summary(),
             held_by: self.held_by.clone(),
+            vantage: String::new(),
         }
     }
 

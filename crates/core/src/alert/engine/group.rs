@@ -61,6 +61,7 @@ impl Ended {
             labels: self.instance.labels.clone(),
             rule: rule.rule_summary(),
             held_by: None,
+            vantage: String::new(),
         }
     }
 }

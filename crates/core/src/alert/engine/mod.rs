@@ -139,32 +139,40 @@ impl Engine {
         Self { book, watches, silences: Vec::new(), memory: Memory::default(), inhibitor, started: now, last: None }
     }
 
-    /// Restores the stored state of alerts. Alerts whose rule no longer exists end; that is notified if they had been
-    /// notified before.
+    /// Restores the stored state of alerts. Alerts whose rule no longer exists end, and so do those of another vantage
+    /// point, because receivers know them under its name. That is notified if they had been notified before.
     #[must_use]
     pub fn restore(&mut self, now: Stamp, saved: Vec<Saved>) -> Outcome {
         let mut outcome = Outcome::default();
-        let mut gone: BTreeMap<String, Vec<Saved>> = BTreeMap::new();
-        for one in saved {
+        let mut gone: BTreeMap<[String; 2], Vec<Saved>> = BTreeMap::new();
+        for mut one in saved {
+            if one.vantage.is_empty() {
+                one.vantage.clone_from(&self.book.settings.vantage);
+            }
+            let is_ours = one.vantage == self.book.settings.vantage;
             match self.watches.iter_mut().find(|watch| watch.rule().spec.name == one.alert) {
-                Some(watch) => watch.restore(now, one),
-                None => gone.entry(one.alert.clone()).or_default().push(one),
+                Some(watch) if is_ours => watch.restore(now, one),
+                _ => gone.entry([one.vantage.clone(), one.alert.clone()]).or_default().push(one),
             }
         }
-        for (alert, all) in gone {
-            orphans::end(now, &self.book.settings, &alert, all, &mut outcome);
+        for ([vantage, alert], all) in gone {
+            let settings = Settings { vantage, ..self.book.settings.clone() };
+            orphans::end(now, &settings, &alert, all, &mut outcome);
         }
+        self.name_vantage(&mut outcome);
         outcome
     }
 
-    /// Applies a new configuration. Alerts of rules that were removed, or whose expression changed, end.
+    /// Applies a new configuration. Alerts of rules that were removed, or whose expression changed, end; all end if the
+    /// vantage point has another name.
     pub fn reconfigure(&mut self, now: Stamp, book: Rulebook) -> Outcome {
         let mut outcome = Outcome::default();
+        let keeps_vantage = book.settings.vantage == self.book.settings.vantage;
         let mut before: HashMap<String, Watch> =
             self.watches.drain(..).map(|watch| (watch.rule().spec.name.clone(), watch)).collect();
         for rule in enabled(&book) {
             let watch = match before.remove(&rule.spec.name) {
-                Some(mut watch) if watch.rule().expression.source() == rule.expression.source() => {
+                Some(mut watch) if keeps_vantage && watch.rule().expression.source() == rule.expression.source() => {
                     watch.set_rule(Arc::clone(rule));
                     watch
                 }
@@ -180,7 +188,20 @@ impl Engine {
         gone.iter_mut().for_each(|watch| watch.end_all(now, &self.book.settings, &mut outcome));
         self.inhibitor.set_rules(enabled(&book).map(Arc::as_ref));
         self.book = book;
+        self.name_vantage(&mut outcome);
         outcome
+    }
+
+    /// Records in stored states under which name receivers know them, and explains notifications under another name.
+    fn name_vantage(&self, outcome: &mut Outcome) {
+        let name = &self.book.settings.vantage;
+        for saved in outcome.memos.iter_mut().filter_map(|memo| memo.saved.as_mut()) {
+            saved.vantage.clone_from(name);
+        }
+        for it in outcome.notifications.iter_mut().map(|it| &mut it.notification).filter(|it| it.vantage != *name) {
+            let why = format!("This monitor is called {name:?} now; what still fires is notified under that name.");
+            it.description = format!("{}\n{why}", it.description).trim_start().to_owned();
+        }
     }
 
     /// Replaces the silences.
@@ -212,6 +233,7 @@ impl Engine {
             watch.cost_us = stopwatch().saturating_sub(begin);
             watch.notify(&evaluation, &mut outcome);
         }
+        self.name_vantage(&mut outcome);
         outcome
     }
 

@@ -199,7 +199,7 @@ mod tests {
         let snapshot = Snapshot::empty(Stamp::new(0, 0, 0));
         let health = Health::default();
         let count = Count { polled: 4, lost: 1 };
-        let common = Common { now: snapshot.at, snapshot: &snapshot, health: &health, count };
+        let common = Common { now: snapshot.at, snapshot: &snapshot, health: &health, fleet: None, count };
         Expression::parse(source).unwrap().evaluate(&View { server: None, common: &common })
     }
 

@@ -52,11 +52,14 @@ pub enum Of {
     /// The service itself.
     #[serde(rename = "service")]
     Service,
+    /// The fleet, at a hub.
+    #[serde(rename = "fleet")]
+    Fleet,
 }
 
 impl Of {
     /// All subjects, in the order of the documentation.
-    pub const ALL: [Self; 4] = [Self::Server, Self::Verdict, Self::OwnClock, Self::Service];
+    pub const ALL: [Self; 5] = [Self::Server, Self::Verdict, Self::OwnClock, Self::Service, Self::Fleet];
 
     /// The name in the API.
     #[must_use]
@@ -66,6 +69,7 @@ impl Of {
             Self::Verdict => "verdict",
             Self::OwnClock => "own clock",
             Self::Service => "service",
+            Self::Fleet => "fleet",
         }
     }
 }

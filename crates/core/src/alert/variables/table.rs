@@ -2,10 +2,10 @@
 
 use super::{Of, Source, Variable};
 use crate::alert::facts::View;
-use crate::ntp::Leap;
-use crate::sample::Outcome;
+use crate::ntp::{Check, Leap};
+use crate::sample::{Authentication, Outcome, Sample};
 use crate::stats::events::EventKind;
-use crate::stats::verdict::{Class, State};
+use crate::stats::verdict::{Class, Kind, State};
 
 const fn number(
     name: &'static str,
@@ -102,6 +102,16 @@ pub static VARIABLES: &[Variable] = &[
         "How the last poll ended: sample, timeout, refused, kiss, rejected, unsynchronised, dns or fault.",
         |view| Some(view.series()?.last.outcome.label()),
     ),
+    truth(
+        "spoofed_replies",
+        Of::Server,
+        "Whether replies that answer none of our requests keep arriving in the name of the server.",
+        |view| {
+            let name = &*view.server.as_ref()?.ident.name;
+            let mut ongoing = view.common.snapshot.ongoing.iter();
+            Some(ongoing.any(|event| event.kind == EventKind::SpoofedReplies && event.server.as_deref() == Some(name)))
+        },
+    ),
     truth("unsynchronised", Of::Server, "Whether the server reports that its clock is not synchronised.", |view| {
         Some(matches!(view.series()?.last.outcome, Outcome::Unsynchronised(_)))
     }),
@@ -148,8 +158,14 @@ pub static VARIABLES: &[Variable] = &[
             leap.list.is_some().then(|| announced && is_unlisted())
         },
     ),
-    truth("falseticker", Of::Server, "Whether the verdict says that the server is wrong.", |view| {
-        view.verdict().map(|it| it.blamed && it.class == Class::Falseticker)
+    truth(
+        "falseticker",
+        Of::Server,
+        "Whether the error ranges prove the server wrong; false while it is only suspected.",
+        |view| view.verdict().map(|it| it.blamed && it.class == Class::Falseticker),
+    ),
+    truth("suspected", Of::Server, "Whether the verdict infers that the server is wrong, without proof.", |view| {
+        view.verdict().map(|it| it.blamed && !it.proven && !is_of_path(it.kind))
     }),
     number("gap_ms", Of::Server, "ms", "Proven minimum error of the server; absent if no error is proven.", |view| {
         Some(ms(view.verdict()?.gap_s?))
@@ -166,6 +182,65 @@ pub static VARIABLES: &[Variable] = &[
     number("score", Of::Server, "", "Score by the formula of the NTP Pool, −100 to 20.", |view| {
         Some(view.series()?.hour.score.value())
     }),
+    truth("nts", Of::Server, "Whether the server is configured for NTS.", |view| {
+        Some(view.series()?.last.nts.is_some())
+    }),
+    truth(
+        "nts_authenticated",
+        Of::Server,
+        "Whether one of the last eight polls gave a sample that NTS authenticates; absent without NTS.",
+        |view| {
+            let series = view.series()?;
+            let is_authentic = |sample: &Sample| sample.authentication == Authentication::Nts;
+            let measured = series.last_measured.as_ref().filter(|_| series.hour.reach.is_reachable());
+            series.last.nts.is_some().then(|| measured.is_some_and(|sample| is_authentic(sample)))
+        },
+    ),
+    truth(
+        "nts_downgraded",
+        Of::Server,
+        "Whether the replies to the last poll were without NTS, although the request had it; absent without NTS.",
+        |view| {
+            let last = &view.series()?.last;
+            last.nts.is_some().then(|| last.outcome == Outcome::Rejected(Check::Downgrade))
+        },
+    ),
+    number("nts_cookies", Of::Server, "", "Cookies left for requests with NTS; 8 is a full stock.", |view| {
+        Some(view.nts()?.cookies as f64)
+    }),
+    number("nts_exchange_failures", Of::Server, "", "NTS key exchanges that failed since the last good one.", |view| {
+        Some(f64::from(view.nts()?.failures_in_row))
+    }),
+    text("nts_fault", Of::Server, "Why the last NTS key exchange failed; absent if it succeeded.", |view| {
+        Some(&view.nts()?.fault()?.text)
+    }),
+    truth(
+        "nts_clock_explains",
+        Of::Server,
+        "Whether the proven error of this host's clock explains a certificate that seems to have expired, or not to be \
+         valid yet.",
+        |view| {
+            let (status, local) = (view.nts()?, &view.common.snapshot.verdict.local);
+            // The estimate is positive when this host's clock is behind.
+            let ahead_s = -local.at_least_s.copysign(local.estimate_s.unwrap_or_default());
+            Some(status.is_explained_by_clock(view.wall()?, ahead_s))
+        },
+    ),
+    number(
+        "nts_certificate_days_left",
+        Of::Server,
+        "d",
+        "Days until the certificate of the NTS key-exchange server expires, negative after that.",
+        |view| Some(view.nts()?.certificate()?.left_s(view.wall()?) / 86_400.0),
+    ),
+    number(
+        "nts_certificate_left_ratio",
+        Of::Server,
+        "",
+        "Share of the lifetime of that certificate that is left, 0 to 1; negative after its end.",
+        |view| Some(view.nts()?.certificate()?.left_ratio(view.wall()?)),
+    ),
+    text("nts_issuer", Of::Server, "Who signed that certificate.", |view| Some(&view.nts()?.certificate()?.issuer)),
     text("verdict", Of::Verdict, "The verdict: consistent, local_wrong, server_wrong, path or undecidable.", |view| {
         Some(view.common.snapshot.verdict.state.label())
     }),
@@ -259,4 +334,42 @@ pub static VARIABLES: &[Variable] = &[
         "Days until the leap second list expires, negative if it has expired; absent without a list.",
         |view| view.leap().list.map(|list| list.days_left as f64),
     ),
+    number(
+        "fleet_vantages",
+        Of::Fleet,
+        "",
+        "Vantages that this hub has heard since it started; absent elsewhere.",
+        |view| Some(view.common.fleet?.vantages as f64),
+    ),
+    number("fleet_vantages_silent", Of::Fleet, "", "Vantages that were heard and are silent now.", |view| {
+        Some(view.common.fleet?.silent as f64)
+    }),
+    text("fleet_silent", Of::Fleet, "Their names, separated by commas.", |view| Some(&view.common.fleet?.silent_names)),
+    number(
+        "fleet_skew_ms",
+        Of::Fleet,
+        "ms",
+        "The largest proven difference of two vantages' clocks; 0 if none is proven.",
+        |view| Some(ms(view.common.fleet?.skew_s)),
+    ),
+    number("fleet_skew_limit_ms", Of::Fleet, "ms", "The key fleet.skew_limit of the configuration.", |view| {
+        Some(ms(view.common.fleet?.skew_limit_s))
+    }),
+    text("fleet_skew_pair", Of::Fleet, "The two vantages whose clocks differ most: `ams and ber`.", |view| {
+        Some(&view.common.fleet?.skew_pair)
+    }),
+    number("fleet_wrong_servers", Of::Fleet, "", "Servers that the verdict of the fleet calls wrong.", |view| {
+        Some(view.common.fleet?.wrong_servers as f64)
+    }),
+    number("fleet_wrong_vantages", Of::Fleet, "", "Vantages that the verdict of the fleet calls wrong.", |view| {
+        Some(view.common.fleet?.wrong_vantages as f64)
+    }),
+    text("fleet_sentence", Of::Fleet, "The verdict of the fleet as a sentence.", |view| {
+        Some(&view.common.fleet?.sentence)
+    }),
 ];
+
+/// Whether what is wrong is no clock.
+fn is_of_path(kind: Option<Kind>) -> bool {
+    matches!(kind, Some(Kind::Asymmetry | Kind::Congestion | Kind::Unreachable))
+}

@@ -97,6 +97,7 @@ impl<'a> Row<'a> {
             lost: u16::from(!answered),
             evidence: None,
             rejected: Vec::new(),
+            nts: None,
             rejected_count: 0,
             outcome,
         })

@@ -1,40 +1,74 @@
-//! What the stamps alone tell of the own clocks: restarts, pauses, steps.
+//! What the stamps alone tell of this host's clocks: restarts, pauses, suspensions, steps.
 
-use super::{Attribution, CLOCK_MOVES};
+use super::Attribution;
+use super::witness::Jump;
+use crate::clock::Stamp;
 use crate::sample::Sample;
 use crate::stats::events::{Event, EventKind};
-use crate::stats::local::{ClockMove, StepDetector};
+use crate::stats::local::ClockMove;
 use crate::stats::verdict::When;
 
+/// A shorter suspension is not told.
+const TOLD_S: f64 = 5.0;
+
 impl Attribution {
-    /// Follows the own clocks: restarts, pauses, steps.
-    pub(super) fn watch_clock(&mut self, sample: &Sample, t_s: f64, restarted: bool) {
+    /// Follows the clocks of this host with a sample of the series `i`.
+    pub(super) fn watch_clock(&mut self, sample: &Sample, t_s: f64, restarted: bool, i: usize) {
         let now = When(sample.at.wall_ns);
         if restarted {
-            self.steps.restart();
-            let text = "The monotonic clock began anew: the machine was restarted.".to_owned();
-            self.events.push(own_event(
-                EventKind::MachineRestart,
-                When(self.last_wall_ns),
-                Some(now),
-                String::new(),
-                text,
-            ));
+            self.witness.restart();
+            self.pending = None;
+            self.engine.forget_replies();
+            let text = "The monotonic clock began at zero again: the machine was restarted.".to_owned();
+            let start = When(self.last_wall_ns);
+            self.events.push(own_event(EventKind::MachineRestart, start, Some(now), String::new(), text));
         }
         let silent_s = t_s - self.last_s;
         if self.engine.tuned && silent_s > self.engine.pause_s() {
             let text = format!("The monitor did not measure for {}.", crate::stats::verdict::seconds(silent_s));
             let detail = format!("{silent_s:.0} s");
-            self.events.push(own_event(EventKind::MonitorPause, When(self.last_wall_ns), Some(now), detail, text));
+            let start = When(self.last_wall_ns);
+            self.events.push(own_event(EventKind::MonitorPause, start, Some(now), detail, text));
         }
-        if let Some(step) = self.steps.observe(&sample.at) {
-            self.events.push(clock_event(&step));
-            if self.clock_moves.len() == CLOCK_MOVES {
-                self.clock_moves.pop_front();
+        let suspended_s = self.witness.suspended_s(&sample.at);
+        if suspended_s > 0.0 {
+            self.stood_still(suspended_s, self.last_wall_ns, &sample.at);
+        }
+        match self.witness.ambiguous(&sample.at) {
+            None => self.pending = None,
+            Some(jump) if !self.is_decided(&jump, sample, i) => {
+                self.pending = Some(jump);
+                return;
             }
-            self.clock_moves.push_back(step);
+            Some(_) => {}
         }
-        self.doubt_s = self.steps.doubt_s().filter(|_| StepDetector::has_raw(&sample.at));
+        if let Some(step) = self.witness.observe(&sample.at) {
+            self.events.push(clock_event(&step));
+        }
+    }
+
+    /// Whether it is known what a jump was; what was no step is taken from the difference of the clocks.
+    fn is_decided(&mut self, jump: &Jump, sample: &Sample, i: usize) -> bool {
+        let before = self.engine.series[i].latest.map(|l| l.theta_s);
+        let Some((before_s, measure)) = before.zip(sample.measure) else { return false };
+        // A step moves the offset against itself by its size.
+        let moved_s = measure.offset_s - before_s;
+        if (moved_s + jump.size_s).abs() <= moved_s.abs() {
+            return true;
+        }
+        self.witness.absorb(jump);
+        self.stood_still(jump.size_s, jump.from.wall_ns, &jump.until);
+        true
+    }
+
+    fn stood_still(&mut self, size_s: f64, from_ns: i64, until: &Stamp) {
+        self.timeline.skip(self.last_s, size_s);
+        self.engine.forget_replies();
+        if size_s >= TOLD_S {
+            let text = format!("This host was suspended for {}.", crate::stats::verdict::seconds(size_s));
+            let (start, end) = (When(from_ns), Some(When(until.wall_ns)));
+            self.events.push(own_event(EventKind::MonitorPause, start, end, format!("{size_s:.0} s"), text));
+        }
     }
 }
 
@@ -45,8 +79,9 @@ fn own_event(kind: EventKind, start: When, end: Option<When>, detail: String, se
 fn clock_event(step: &ClockMove) -> Event {
     let kind = if step.step { EventKind::ClockStep } else { EventKind::ClockSlew };
     let way = if step.size_s > 0.0 { "forward" } else { "back" };
+    let how = if step.step { "set" } else { "slewed" };
     let text = format!(
-        "This machine's clock was set {way} by {}, proven without any server by its raw clock.",
+        "This host's clock was {how} {way} by {}, as its raw clock shows without any server.",
         crate::stats::verdict::seconds(step.size_s)
     );
     own_event(kind, When(step.from_ns), Some(When(step.until_ns)), format!("{:+.6} s", step.size_s), text)

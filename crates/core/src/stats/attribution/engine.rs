@@ -1,63 +1,97 @@
-//! The common grid: when a cell is closed, which servers are waited for, how wide a cell is.
+//! Rounds: about once in every poll interval all servers are compared with their common mode, and each new reply is
+//! judged once.
 
-use super::common::Common;
+use serde::{Deserialize, Serialize};
+
+use super::common::{Word, freed, lazy_median};
 use super::grain::Grain;
+use super::noise::Sigmas;
+use super::own::{Now, Own};
+use super::proof::{self, Claim};
 use super::robust;
-use super::series::{Pace, Series};
-use super::wander::Wander;
+use super::series::Series;
+use super::track::{KEPT, Peers, Scratch, weight};
+use super::watch::Watch;
+use crate::stats::consensus::{Interval, MIN_SERVERS};
 
-/// Everything on the common grid.
-#[derive(Debug)]
+/// Rounds without a word after the machine stood still.
+const SILENT_ROUNDS: u64 = 2;
+/// The peers' noise is compared again after so many rounds.
+const COMPARE_ROUNDS: u64 = 16;
+/// Smallest and largest change of delay that is worth a word as a new route, in seconds; between them a fifth of the
+/// root distance.
+const MATERIAL_S: (f64, f64) = (0.0005, 0.005);
+
+/// Everything that a verdict is made of.
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Engine {
     pub series: Vec<Series>,
-    /// Indices of the series that have a value at the present cell.
-    pub present: Vec<usize>,
-    /// How many series count for a majority, present at this cell or not.
-    pub voters: usize,
-    /// No majority moves the same way at this cell.
-    pub torn_now: bool,
-    pub common: Common,
+    pub own: Own,
     pub grain: Grain,
-    pub wander: Wander,
-    /// The newest cell and its time.
-    pub cell: u64,
-    pub cell_s: f64,
-    /// Distance of cells, and the time of the next one.
-    pub step_s: f64,
-    pub next_s: f64,
-    /// Series that are being polled, and those of them that were polled after the next cell's time.
-    pub live: usize,
-    pub passed: usize,
-    pub wait_s: f64,
-    /// Whether the step comes from observed intervals.
+    pub round: u64,
+    pub round_s: f64,
+    /// Seconds between rounds, and when the next one is due.
+    pub period_s: f64,
+    next_s: f64,
+    /// Series that are being polled, and those of them with a reply or a failure since the last round.
+    live: usize,
+    heard_from: usize,
+    /// Whether the period comes from observed intervals.
     pub tuned: bool,
     /// Whether a server was asked twice.
     asked_twice: bool,
+    pub silent_until: u64,
+    /// The sum of votes of the servers that are heard, and their number.
+    pub votes: f64,
+    pub voters: usize,
+    pub majority: Option<Interval>,
+    /// No majority among the error ranges.
+    pub split: Watch,
+    /// Half of the servers moved away from the others.
+    pub torn: Watch,
+    /// Some servers stayed with this host's clock when the others moved.
+    pub camps: Watch,
+    /// Most delays are up.
+    pub congested: Watch,
+    pub congested_since_s: f64,
+    /// When something that was named ended last.
+    pub ended_s: Option<f64>,
+    sigmas: Sigmas,
+    /// Rounds in which a new route became the usual one.
+    cuts: Vec<u64>,
     pub dirty: bool,
-    pub scratch: Vec<f64>,
+    #[serde(skip)]
+    pub scratch: Scratch,
 }
 
 impl Engine {
     pub fn new() -> Self {
         Self {
             series: Vec::new(),
-            present: Vec::new(),
-            voters: 0,
-            torn_now: false,
-            common: Common::default(),
+            own: Own::default(),
             grain: Grain::default(),
-            wander: Wander::default(),
-            cell: 0,
-            cell_s: 0.0,
-            step_s: 0.0,
+            round: 0,
+            round_s: 0.0,
+            period_s: 0.0,
             next_s: 0.0,
             live: 0,
-            passed: 0,
-            wait_s: 0.0,
+            heard_from: 0,
             tuned: false,
             asked_twice: false,
+            silent_until: 0,
+            votes: 0.0,
+            voters: 0,
+            majority: None,
+            split: Watch::default(),
+            torn: Watch::default(),
+            camps: Watch::default(),
+            congested: Watch::default(),
+            congested_since_s: 0.0,
+            ended_s: None,
+            sigmas: [f64::NAN; 5],
+            cuts: Vec::new(),
             dirty: true,
-            scratch: Vec::new(),
+            scratch: Scratch::default(),
         }
     }
 
@@ -69,83 +103,263 @@ impl Engine {
 
     /// A silence of all servers longer than this is a pause of the monitor.
     pub fn pause_s(&self) -> f64 {
-        4.0 * self.step_s.max(self.wait_s)
+        4.0 * self.period_s
     }
 
-    pub fn polled(&mut self, i: usize, t_s: f64) {
-        let before_s = self.series[i].last_poll_s;
-        self.series[i].polled(t_s);
-        self.asked_twice |= self.series[i].interval_s().is_some();
-        self.passed += usize::from(before_s <= self.next_s && t_s > self.next_s);
-    }
-
-    /// Closes every cell that no further sample can change.
-    pub fn advance(&mut self, t_s: f64) {
+    /// Closes the round before a sample at `t_s` is taken, if it is due.
+    pub fn advance(&mut self, t_s: f64, now: &Now) {
         if !self.tuned {
             // Every poll of a server that is new passes here, so nothing must be counted before it can matter.
             self.next_s = t_s;
             if self.asked_twice {
-                self.begin_grid(t_s);
+                self.tune();
             }
-        } else if t_s - self.next_s > self.pause_s() {
-            // Nobody was asked in between: those cells have no values, and the grid goes on from here. It may be that
-            // polls became rare.
-            self.close_cell(self.next_s);
-            self.tune_grid();
-            self.next_s = t_s + 0.5 * self.step_s;
-            self.count_live(t_s);
         }
-        while self.tuned && t_s > self.next_s && (self.passed >= self.live || t_s > self.next_s + self.wait_s) {
-            self.close_cell(self.next_s);
-            self.next_s += self.step_s;
-            if self.cell <= 4 || self.cell.is_multiple_of(16) {
-                self.tune_grid();
-            }
+        let is_early = self.heard_from >= self.live && t_s > self.round_s + 0.5 * self.period_s;
+        if self.tuned && (t_s >= self.next_s || is_early) {
+            self.close(now);
+            self.next_s =
+                if t_s - self.next_s > self.pause_s() || is_early { t_s } else { self.next_s } + self.period_s;
             self.count_live(t_s);
+            if self.round <= 4 || self.round.is_multiple_of(16) {
+                self.tune();
+            }
         }
     }
 
-    /// The grid begins once somebody was asked twice: what a recording says of its poll interval need not be true.
-    fn begin_grid(&mut self, t_s: f64) {
-        self.tune_grid();
-        self.count_live(t_s);
-    }
-
-    fn close_cell(&mut self, g_s: f64) {
-        self.cell += 1;
-        self.cell_s = g_s;
-        self.common.begin(self.cell, g_s);
-        self.present.clear();
-        let pace = Pace { step_s: self.step_s, rate: self.common.drift() };
-        for (i, series) in self.series.iter_mut().enumerate() {
-            if series.sense(self.cell, g_s, pace) {
-                self.present.push(i);
-            }
-        }
-        let voters = self.series.iter().filter(|s| s.votes(g_s, self.step_s)).count();
-        self.dirty |= std::mem::replace(&mut self.voters, voters) != voters;
-        if !self.present.is_empty() {
-            self.look_at_cell();
-        }
+    /// Takes note of a poll of the series `i`.
+    pub fn polled(&mut self, i: usize, t_s: f64) {
+        self.heard_from += usize::from(self.series[i].last_poll_s <= self.round_s);
+        self.series[i].polled(t_s);
+        self.asked_twice |= self.series[i].interval_s().is_some();
     }
 
     pub fn count_live(&mut self, t_s: f64) {
-        let (step_s, next_s) = (self.step_s, self.next_s);
-        let is_live = |s: &&Series| t_s - s.last_poll_s <= 10.0 * s.interval_s().unwrap_or(0.0).max(step_s);
+        let period_s = self.period_s;
+        let is_live = |s: &&Series| t_s - s.last_poll_s <= 10.0 * s.interval_s().unwrap_or(0.0).max(period_s);
         self.live = self.series.iter().filter(is_live).count();
-        self.passed = self.series.iter().filter(is_live).filter(|s| s.last_poll_s > next_s).count();
+        self.heard_from = self.series.iter().filter(|s| s.last_poll_s > self.round_s).count();
     }
 
-    /// The grid follows the median poll interval; it waits for slower servers, up to four times as long.
-    fn tune_grid(&mut self) {
-        self.scratch.clear();
-        self.scratch.extend(self.series.iter().filter_map(Series::interval_s));
-        if self.scratch.is_empty() {
+    fn tune(&mut self) {
+        let mut gaps: Vec<f64> = self.series.iter().filter_map(Series::interval_s).collect();
+        if !gaps.is_empty() {
+            self.period_s = robust::median(&mut gaps).max(0.01);
+            self.tuned = true;
+        }
+    }
+
+    /// Compares all servers as they are `now`.
+    fn close(&mut self, now: &Now) {
+        self.round += 1;
+        self.round_s = now.t_s;
+        let voters: Vec<usize> =
+            (0..self.series.len()).filter(|i| self.series[*i].votes(now.t_s, self.period_s)).collect();
+        self.series.iter_mut().for_each(|s| s.has_voice = false);
+        voters.iter().for_each(|i| self.series[*i].has_voice = true);
+        self.dirty |= std::mem::replace(&mut self.voters, voters.len()) != voters.len();
+        self.votes = voters.iter().map(|i| self.series[*i].vote).sum();
+        if voters.is_empty() || !voters.iter().any(|i| self.series[*i].fresh) {
             return;
         }
-        self.tuned = true;
-        let slowest_s = self.scratch.iter().copied().fold(0.0, f64::max);
-        self.step_s = robust::median(&mut self.scratch).clamp(0.05, 4096.0);
-        self.wait_s = 1.5 * slowest_s.min(4.0 * self.step_s) + 2.0_f64.min(self.step_s);
+        if self.round.is_multiple_of(COMPARE_ROUNDS) || self.round == 12 {
+            self.compare_noise(&voters);
+        }
+        let Some(jump_s) = self.find_common_mode(now, &voters) else { return };
+        self.prove(now, &voters, jump_s);
+        let is_silent = self.round < self.silent_until;
+        for i in &voters {
+            if self.series[*i].fresh && !is_silent {
+                self.judge_reply(*i, now);
+            }
+            self.series[*i].fresh = false;
+        }
+        self.look_at_access(now, &voters);
+        self.decide(now, &voters, is_silent);
+        self.learn(&voters);
+    }
+
+    /// The common mode of this round; returns by how much it moved without notice.
+    fn find_common_mode(&mut self, now: &Now, voters: &[usize]) -> Option<f64> {
+        let predicted_s = self.own.predict(now);
+        let (mut words, mut excesses) = (Vec::with_capacity(voters.len()), Vec::with_capacity(voters.len()));
+        for i in voters {
+            let series = &self.series[*i];
+            let (Some(offset_s), Some(reply)) = (series.offset_at(now.t_s, now.moved_s, self.own.rate), series.latest)
+            else {
+                continue;
+            };
+            let Some(level_s) = series.track.level_s().or(predicted_s.is_none().then_some(0.0)) else { continue };
+            let (x_s, excess_s) = (series.excess_s(), series.track.usual.map_or(f64::INFINITY, |u| u.excess_s));
+            let y_s = offset_s - level_s;
+            let y_s = freed(y_s, x_s, excess_s, series.track.sigma_s(), predicted_s.unwrap_or(f64::NAN));
+            let age = ((now.t_s - reply.t_s) / self.period_s).max(0.0);
+            // A server that was named has no say in what the others have in common.
+            let say = if series.finding.is_some_and(|f| f.named) { 1e-6 } else { series.vote };
+            let trust = if excess_s.is_finite() { weight(x_s, excess_s) } else { 1.0 };
+            words.push(Word { y_s, weight: say * trust.max(0.7) / (1.0 + 0.1 * age) });
+            excesses.push(x_s.max(0.0) / 2.0);
+        }
+        let common_s = lazy_median(&mut words, predicted_s.unwrap_or(0.0));
+        if !common_s.is_finite() {
+            return None;
+        }
+        let values: Vec<f64> = words.iter().map(|w| w.y_s - common_s).collect();
+        let mut sizes: Vec<f64> = values.iter().map(|y| y.abs()).collect();
+        let spread_s = 1.4826 * robust::median(&mut sizes);
+        Some(self.own.follow(now, common_s, spread_s, robust::median(&mut excesses), self.round < self.silent_until))
+    }
+
+    /// What the error ranges prove.
+    fn prove(&mut self, now: &Now, voters: &[usize], jump_s: f64) {
+        let loose = self.own.loose;
+        let claim = |i: &usize| {
+            let series = &self.series[*i];
+            Some(Claim { range: series.range_at(now.t_s, now.moved_s, loose)?, vote: series.vote })
+        };
+        let claims: Vec<Claim> = voters.iter().filter_map(claim).collect();
+        let enough = voters.len() >= MIN_SERVERS;
+        let majority = proof::majority(&claims, 0.0).filter(|_| enough);
+        let is_split = enough && majority.is_none() && proof::depth(&claims) * 2.0 <= self.votes + 1e-9;
+        let look = if is_split { super::watch::Look::Hit(1) } else { super::watch::Look::Calm };
+        self.dirty |= self.split.look(self.round, look, super::watch::OPEN_AFTER).is_some();
+        if majority.is_some() {
+            self.majority = majority;
+        } else if !enough || self.split.open {
+            self.majority = None;
+        }
+        let silent = self.round < self.silent_until;
+        for (i, claim) in voters.iter().zip(&claims) {
+            let series = &mut self.series[*i];
+            let gap_s = majority.filter(|_| !silent).map_or(0.0, |m| claim.range.gap_s(&m));
+            if jump_s.abs() > 0.0 && gap_s.max(series.gap_s) < 1.5 * jump_s.abs() {
+                series.conflicts.take_back(2);
+            }
+            if series.fresh {
+                // What moved without notice in this round must not prove anything.
+                let gap_s = if gap_s < 1.5 * jump_s.abs() { 0.0 } else { gap_s };
+                series.conflicts.push(gap_s > 0.0);
+                if gap_s > 0.0 {
+                    series.gap_s = gap_s;
+                }
+            }
+        }
+        self.own.prove(majority.filter(|_| !silent), jump_s);
+    }
+
+    fn peers_of(&self, i: usize) -> Peers {
+        let lambda_s = self.series[i].latest.map_or(0.0, |l| l.lambda_s);
+        Peers { sigmas: self.sigmas, claim_s: lambda_s, grain_s: self.grain.threshold_s() }
+    }
+
+    /// Takes one new reply into the series of its server, and looks whether it or its path changed.
+    fn judge_reply(&mut self, i: usize, now: &Now) {
+        let peers = self.peers_of(i);
+        let (common_s, rate, loose, round) =
+            (self.own.common_s.unwrap_or(0.0), self.own.rate, self.own.loose, self.round);
+        let teaches = self.may_teach();
+        let series = &mut self.series[i];
+        let (Some(reply), Some(offset_s)) = (series.latest, series.offset_at(now.t_s, now.moved_s, rate)) else {
+            return;
+        };
+        let value_s = offset_s - common_s;
+        // What the common mode did between the reply and now is as uncertain as a delay of twice its size.
+        let delay_s = reply.delay_s + 2.0 * loose * (now.t_s - reply.t_s).max(0.0);
+        let clean = series.is_clean() && !series.route.is_away();
+        series.track.push(reply.t_s, value_s, delay_s, teaches && clean);
+        series.sighting = series.track.look(&peers);
+        series.note(reply.t_s, value_s, peers.grain_s);
+        let material_s = (0.2 * reply.lambda_s).clamp(MATERIAL_S.0, MATERIAL_S.1);
+        let (lean_s, excess_s) = (series.lean_s, series.excess_s());
+        self.dirty |= series.route.look(reply.t_s, round, lean_s, excess_s, material_s, &series.track);
+        let was_proven = series.finding.is_some_and(|f| f.proven);
+        if let Some((_, end_s)) = series.follow(reply.t_s) {
+            self.ended_s = Some(end_s);
+            self.dirty = true;
+        }
+        self.dirty |= was_proven != series.finding.is_some_and(|f| f.proven);
+    }
+
+    /// Whether this moment is one to learn from.
+    fn may_teach(&self) -> bool {
+        self.round >= self.silent_until
+            && !self.split.open
+            && !self.torn.open
+            && !self.camps.open
+            && self.own.unmoved.is_none()
+    }
+
+    fn learn(&mut self, voters: &[usize]) {
+        for i in voters {
+            let peers = self.peers_of(*i);
+            let series = &mut self.series[*i];
+            if series.track.is_due() && series.finding.is_none_or(|f| !f.named) {
+                series.track.learn(&peers, &mut self.scratch);
+            }
+        }
+        self.own.learn(self.peers_of(voters[0]), &mut self.scratch);
+    }
+
+    fn compare_noise(&mut self, voters: &[usize]) {
+        for k in 0..self.sigmas.len() {
+            let sigma = |i: &usize| self.series[*i].track.usual.map(|u| u.sigmas[k]).filter(|s| s.is_finite());
+            let mut known: Vec<f64> = voters.iter().filter_map(sigma).collect();
+            self.sigmas[k] = if known.len() >= 3 { robust::median(&mut known) } else { f64::NAN };
+        }
+    }
+
+    /// Whether most delays are up, and routes that have become the usual ones.
+    fn look_at_access(&mut self, now: &Now, voters: &[usize]) {
+        let is_up = |i: &&usize| {
+            let series = &self.series[**i];
+            let Some(usual) = series.track.usual else { return false };
+            let lambda_s = series.latest.map_or(0.0, |l| l.lambda_s);
+            let limit_s = (0.2 * lambda_s).clamp(MATERIAL_S.0, MATERIAL_S.1).max(6.0 * usual.delay_noise_s);
+            series.excess_s() > limit_s.max(1.5 * usual.excess_s)
+        };
+        let (up, known) = (
+            voters.iter().filter(is_up).count(),
+            voters.iter().filter(|i| self.series[**i].track.usual.is_some()).count(),
+        );
+        let most = known >= 2 && up * 2 > known;
+        if most && self.congested.is_quiet() {
+            self.congested_since_s = now.t_s - 0.5 * self.period_s;
+        }
+        let look = if most { super::watch::Look::Hit(1) } else { super::watch::Look::Calm };
+        self.dirty |= self.congested.look(self.round, look, super::watch::OPEN_AFTER).is_some();
+        let away = voters.iter().filter(|i| self.series[**i].route.is_away()).count();
+        if away * 2 < known {
+            voters.iter().for_each(|i| self.series[*i].route.count_change());
+        }
+        if self.congested.open {
+            self.series.iter_mut().for_each(|s| s.route.watch.reset());
+        }
+        let settled: Vec<usize> = voters
+            .iter()
+            .copied()
+            .filter(|i| {
+                self.series[*i].finding.is_none_or(|f| !f.named)
+                    && self.series[*i].route.has_settled()
+                    && self.series[*i].track.stays_away(64)
+            })
+            .collect();
+        for i in &settled {
+            self.series[*i].start_again();
+            self.cuts.push(self.round);
+            self.dirty = true;
+        }
+        // What the common mode was before is no measure once half of those that make it are measured from new levels.
+        self.cuts.retain(|round| self.round - round < KEPT as u64);
+        if !settled.is_empty() && self.cuts.len() * 2 >= voters.len() {
+            self.cuts.clear();
+            self.own.track.cut();
+            self.congested.reset();
+        }
+    }
+
+    /// The newest replies are older than they look: the machine stood still, or its clock skipped a second.
+    pub fn forget_replies(&mut self) {
+        self.series.iter_mut().for_each(|s| (s.latest, s.fresh) = (None, false));
+        self.silent_until = self.round + SILENT_ROUNDS;
     }
 }

@@ -1,7 +1,9 @@
 //! How coarse the stamps are, as far as the offsets show it.
 //!
-//! Offsets of a clock that is read in milliseconds stay the same for hours and then jump by a whole one. Their usual noise
-//! says nothing of that: it is zero.
+//! Offsets of a clock that is read in milliseconds stay the same for hours and then jump by a whole one. Their usual
+//! noise says nothing of that: it is zero.
+
+use serde::{Deserialize, Serialize};
 
 /// Differences of fewer polls than this prove no grain.
 const MIN_SEEN: u32 = 8;
@@ -9,15 +11,17 @@ const MIN_SEEN: u32 = 8;
 const COARSEST_S: f64 = 1.0 / 64.0;
 
 /// The smallest difference of neighbouring offsets of a server, over all servers: they share the clock that stamps.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub(super) struct Grain {
     least_s: f64,
     seen: u32,
+    /// Differences of exactly zero.
+    same: u32,
 }
 
 impl Default for Grain {
     fn default() -> Self {
-        Self { least_s: COARSEST_S, seen: 0 }
+        Self { least_s: COARSEST_S, seen: 0, same: 0 }
     }
 }
 
@@ -25,6 +29,7 @@ impl Grain {
     /// Takes note of the offsets of two polls of one server.
     pub fn note(&mut self, before_s: f64, now_s: f64) {
         let difference_s = (now_s - before_s).abs();
+        self.same = self.same.saturating_add(u32::from(difference_s < 1e-9));
         // What is below a nanosecond is the rounding of the numbers themselves.
         if (1e-9..COARSEST_S).contains(&difference_s) {
             self.least_s = self.least_s.min(difference_s);
@@ -32,10 +37,12 @@ impl Grain {
         }
     }
 
-    /// The smallest movement that is more than stamps being rounded, in seconds: a value and its baseline are each within
-    /// half a grain of the truth, and so is what they are compared with.
+    /// The smallest movement that is more than stamps being rounded, in seconds: a value and its baseline are each
+    /// within half a grain of the truth, and so is what they are compared with.
     pub fn threshold_s(self) -> f64 {
-        if self.seen < MIN_SEEN { 0.0 } else { 2.0 * self.least_s }
+        // Offsets that are mostly equal and then differ are coarse, as few as these differences may be.
+        let is_coarse = self.seen >= MIN_SEEN || (self.seen >= 3 && self.same > 16 * self.seen);
+        if is_coarse { 2.0 * self.least_s } else { 0.0 }
     }
 }
 

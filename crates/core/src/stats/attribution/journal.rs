@@ -1,32 +1,33 @@
 //! Turns what a verdict names into events.
 
-use crate::stats::events::{Event, EventKind, Finding, Tracker};
-use crate::stats::verdict::{Kind, ServerVerdict, State, Verdict, When, local_sentence, ppm};
+use serde::{Deserialize, Serialize};
+
+use crate::stats::events::{Event, EventKind, Finding, Times, Tracker};
+use crate::stats::verdict::{Kind, ServerVerdict, State, Verdict, local_sentence, ppm};
 
 /// What the verdicts have named so far.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct Journal {
     named: Tracker,
 }
 
 impl Journal {
-    /// Takes a new verdict.
+    /// Takes a new verdict. What it no longer names ended at `times.ended`.
     ///
-    /// `witnessed` says that the raw clock saw a step of the own clock, which is an event of its own already.
-    pub fn note(&mut self, verdict: &Verdict, witnessed: bool, now: When, events: &mut Vec<Event>) {
+    /// `witnessed` says that the raw clock saw a step of this host's clock, which is an event of its own already.
+    pub fn note(&mut self, verdict: &Verdict, witnessed: bool, times: Times, events: &mut Vec<Event>) {
         let servers = verdict.servers.iter().filter_map(|server| named(server, verdict.state));
         let current = servers.chain(own_clock(verdict).filter(|_| !witnessed)).collect();
-        self.named.follow(current, now, events);
+        self.named.follow(current, times, events);
     }
 }
 
-/// What the servers together show of the own clock, when it is wrong.
+/// What the servers together show of this host's clock, when it is wrong.
 fn own_clock(verdict: &Verdict) -> Option<Finding> {
     let local = &verdict.local;
     let kind = match local.kind? {
-        Kind::Step => EventKind::ClockStep,
+        Kind::Step | Kind::Constant => EventKind::ClockStep,
         Kind::Frequency => EventKind::ClockDrift,
-        // Wrong from the start is a verdict; nothing happened.
         _ => return None,
     };
     let (size, detail) = match (local.rate_ppm.filter(|_| kind == EventKind::ClockDrift), local.estimate_s) {
@@ -42,7 +43,7 @@ fn own_clock(verdict: &Verdict) -> Option<Finding> {
 
 fn named(verdict: &ServerVerdict, state: State) -> Option<Finding> {
     let kind = match verdict.kind.filter(|_| verdict.blamed)? {
-        Kind::Step | Kind::Constant => EventKind::ServerStep,
+        Kind::Step | Kind::Constant | Kind::Intermittent => EventKind::ServerStep,
         Kind::Frequency | Kind::Smear => EventKind::ServerDrift,
         Kind::Asymmetry => EventKind::RouteChange,
         Kind::Congestion if state == State::Path => EventKind::Congestion,

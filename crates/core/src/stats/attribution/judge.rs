@@ -1,108 +1,298 @@
-//! Builds the verdict from the findings: its state and its sentences.
+//! Builds the verdict from what the engine decided: its state and its sentences.
 
-use super::findings::{LocalFinding, ServerFinding};
+use super::engine::Engine;
+use super::finding::Finding;
+use super::series::Series;
 use super::{Attribution, robust};
 use crate::stats::consensus::{Interval, MIN_SERVERS, camps};
-use crate::stats::independence::{Independence, Witness};
+use crate::stats::events::Times;
+use crate::stats::leap::looks_like_smear;
+use crate::stats::local::ClockMove;
 use crate::stats::verdict::{
     Class, Kind, LocalVerdict, MajorityVerdict, ServerVerdict, Sign, State, Verdict, When, local_sentence, seconds,
     server_sentence, verdict_sentence,
 };
 
+/// The raw clock and the servers agree on the size of a step to within this, in seconds.
+const SAME_STEP_S: f64 = 0.005;
+/// The raw clock and the servers may place the same event up to this many rounds apart …
+const NEAR: f64 = 6.0;
+/// … and if the sizes match, the servers may show a step so many rounds later, because polls can be lost.
+const FOUND_WITHIN: f64 = 32.0;
+/// Free drift that the numbers of a verdict allow for until they are refreshed, in s/s.
+const AGEING: f64 = 15e-6;
+/// A step without the raw clock's word is one after so many sightings: before, it may be the beginning of a drift.
+const SETTLED: u32 = 5;
+
+/// What is known of this host's clock.
+#[derive(Debug, Default)]
+struct Local {
+    wrong: bool,
+    proven: bool,
+    /// The raw clock shows the same step.
+    witnessed: bool,
+    kind: Option<Kind>,
+    since: Option<When>,
+    rate_ppm: Option<(f64, f64)>,
+    /// Why there is no decision although something moved.
+    undecided: Option<String>,
+    undecided_since: Option<When>,
+}
+
+/// What is known of one server.
+#[derive(Debug, Default, Clone)]
+struct Server {
+    heard: bool,
+    accused: bool,
+    proven: bool,
+    path: bool,
+    kind: Option<Kind>,
+    since: Option<When>,
+    size_s: Option<f64>,
+    rate_ppm: Option<(f64, f64)>,
+    bad_share: Option<f64>,
+    confidence: f64,
+}
+
 /// The data of a verdict, before the sentences.
 struct Case {
     heard: usize,
-    local: LocalFinding,
-    servers: Vec<ServerFinding>,
+    local: Local,
+    servers: Vec<Server>,
     majority: Option<MajorityVerdict>,
-    independence: Independence,
-    contested: bool,
 }
 
 impl Attribution {
     /// Recomputes the verdict.
     pub(super) fn judge(&mut self) {
+        self.date_findings();
         let case = self.case();
         let state = self.state(&case);
         let local = self.local_verdict(&case, state);
-        let unreliable = state == State::LocalWrong || local.distrust.is_some();
+        let unreliable = state == State::LocalWrong;
         let servers: Vec<_> =
             case.servers.iter().enumerate().map(|(i, f)| self.server_verdict(i, f, &case, state, unreliable)).collect();
         let reason = self.reason(&case, state, &servers, &local);
         let local_text = local_sentence(&local, case.majority.as_ref());
         let sentence = verdict_sentence(state, &local_text, &servers, &reason);
+        let since = self.since(&case, state, &local, &servers);
         let verdict = Verdict {
             state,
-            since: Some(self.since(state, &local, &servers)),
+            since: Some(since),
             confidence: confidence(state, &case),
-            assumption: assumption(state, &case),
-            independence: case.independence.sentence(),
+            assumption: self.assumption(state, &case),
+            independence: self.independence.sentence(),
             local,
             servers,
             majority: case.majority,
             reason,
             sentence,
-            suspended: state != State::LocalWrong && self.engine.common.is_suspect(),
+            suspended: state != State::LocalWrong && self.engine.own.is_suspect(),
         };
         let now = When(self.timeline.wall_ns(self.last_s));
-        self.journal.note(&verdict, case.local.witnessed, now, &mut self.events);
+        let ended = self.engine.ended_s.take().map_or(now, |t_s| self.when(t_s).min(now));
+        self.journal.note(&verdict, case.local.witnessed, Times { now, ended }, &mut self.events);
         self.verdict = verdict;
     }
 
-    fn case(&self) -> Case {
-        let series = &self.engine.series;
-        let heard = series.iter().filter(|s| self.is_heard(s)).count();
-        let contested = self.is_contested();
-        let local = self.local_finding(heard);
-        let enough = heard >= MIN_SERVERS;
-        let mut servers: Vec<_> = (0..series.len()).map(|i| self.server_finding(i, enough, contested)).collect();
-        // If half of the servers seem to have moved, it is not clear which half did: keep only proven errors.
-        let inferred = servers.iter().filter(|s| s.accused && !s.proven).count();
-        let contested = contested || (inferred > 0 && inferred * 2 >= heard);
-        if contested {
-            servers.iter_mut().filter(|s| !s.proven).for_each(|s| s.accused = false);
+    /// Onsets as wall clock times, once for each onset: later the clock may have been set.
+    fn date_findings(&mut self) {
+        let timeline = &self.timeline;
+        let of_series = self.engine.series.iter_mut().filter_map(|s| s.finding.as_mut());
+        for finding in of_series.chain(self.engine.own.finding.as_mut()) {
+            if finding.since.is_none_or(|(since_s, _)| since_s != finding.since_s) {
+                finding.since = Some((finding.since_s, When(timeline.wall_ns(finding.since_s))));
+            }
         }
-        let witnesses: Vec<Witness> = series
-            .iter()
-            .filter(|s| self.is_heard(s))
-            .map(|s| Witness {
-                address: s.address.map(|a| a.ip()),
-                stratum: s.watch.said().map(|said| said.stratum),
-                refid: s.watch.said().and_then(|said| Some(said.upstream?.0)),
-            })
-            .collect();
-        let independence = Independence::of(&witnesses);
-        let agrees = |s: &ServerFinding, series: &super::Series| s.heard && !s.proven && !series.disjoint.is_pending();
-        let members = servers.iter().zip(series).filter(|(s, series)| agrees(s, series)).count();
-        let majority = self.engine.common.majority.filter(|_| enough).map(|m| MajorityVerdict {
+    }
+
+    fn onset(&self, finding: &Finding) -> When {
+        finding.since.map_or_else(|| self.when(finding.since_s), |(_, when)| when)
+    }
+
+    fn when(&self, t_s: f64) -> When {
+        When(self.timeline.wall_ns(t_s))
+    }
+
+    fn case(&self) -> Case {
+        let engine = &self.engine;
+        let heard = (0..engine.series.len()).filter(|i| self.is_heard(*i)).count();
+        let servers: Vec<_> = (0..engine.series.len()).map(|i| self.server(i)).collect();
+        let agrees = |s: &Server, series: &Series| s.heard && !s.proven && !series.conflicts.last();
+        let members = servers.iter().zip(&engine.series).filter(|(s, series)| agrees(s, series)).count();
+        let majority = engine.majority.filter(|_| heard >= MIN_SERVERS).map(|m| MajorityVerdict {
             low_s: m.low_s,
             high_s: m.high_s,
             members,
             of: heard,
-            independent: independence.count,
+            independent: self.independence.count,
         });
-        Case { heard, local, servers, majority, independence, contested }
+        Case { heard, local: self.local(heard), servers, majority }
     }
 
     fn state(&self, case: &Case) -> State {
-        let common = &self.engine.common;
+        let engine = &self.engine;
         let accused = case.servers.iter().any(|s| s.accused);
         match () {
             () if case.heard == 0 => State::Undecidable,
             () if case.local.undecided.is_some() => State::Undecidable,
             () if case.local.wrong => State::LocalWrong,
             () if accused => State::ServerWrong,
-            () if case.heard < MIN_SERVERS || common.split.open => State::Undecidable,
-            () if (common.torn.open || case.contested) && !common.congested => State::Undecidable,
+            () if case.heard < MIN_SERVERS || engine.split.open => State::Undecidable,
+            () if engine.torn.open || engine.camps.open => State::Undecidable,
             () if case.servers.iter().any(|s| s.path) => State::Path,
             () => State::Consistent,
         }
     }
 
+    /// When the verdict began to be true: the latest onset of what it did not name before. When it names nothing new,
+    /// something has ended; and when it names the same as before, it goes on, its onset perhaps refined.
+    fn since(&self, case: &Case, state: State, local: &LocalVerdict, servers: &[ServerVerdict]) -> When {
+        let now = self.when(self.last_s);
+        let before = &self.verdict;
+        let (was, is) = (accusations(before.state, &before.servers), accusations(state, servers));
+        let was_local = before.state == State::LocalWrong;
+        if before.state == state && was.len() == is.len() && was.iter().zip(&is).all(|(old, it)| it.is_like(old)) {
+            let kept = before.since.unwrap_or(now);
+            let refined =
+                latest_onset(local, servers).filter(|_| latest_onset(&before.local, &before.servers) == Some(kept));
+            return refined.unwrap_or(kept).min(now);
+        }
+        let new = is.iter().filter(|it| !was.iter().any(|old| it.is_like(old))).filter_map(|it| it.since);
+        let new = new.chain(local.since.filter(|_| !was_local)).max();
+        let undecided = || case.local.undecided_since.or_else(|| self.parted_since());
+        let began = new.or_else(|| if state == State::Undecidable { undecided() } else { None });
+        let ended = self.engine.ended_s.filter(|_| state != State::Undecidable).map(|t_s| self.when(t_s));
+        let fallback = if before.since.is_none() { self.first_when() } else { now };
+        began.or(ended.filter(|e| before.since.is_some_and(|since| *e > since))).unwrap_or(fallback).min(now)
+    }
+
+    /// When the first server of an undecided group moved away.
+    fn parted_since(&self) -> Option<When> {
+        let is_parted = self.engine.torn.open || self.engine.camps.open;
+        let findings = self.engine.series.iter().filter_map(|s| s.finding.as_ref());
+        findings.map(|f| self.onset(f)).min().filter(|_| is_parted)
+    }
+
+    /// The time of the first sample.
+    fn first_when(&self) -> When {
+        let first_s = self.engine.series.iter().map(|s| s.first_s).fold(f64::INFINITY, f64::min);
+        self.when(if first_s.is_finite() { first_s } else { self.last_s })
+    }
+
+    fn local(&self, heard: usize) -> Local {
+        let own = &self.engine.own;
+        let mut it = Local::default();
+        if let Some(unmoved) = own.unmoved.filter(|_| !self.engine.camps.open && !self.engine.torn.open) {
+            it.undecided = Some(unmoved_text(unmoved.size_s));
+            it.undecided_since = Some(self.when(unmoved.since_s));
+            return it;
+        }
+        let Some(finding) = own.finding.filter(|_| own.unmoved.is_none()) else { return it };
+        it.proven = finding.proven && heard >= MIN_SERVERS;
+        it.since = Some(self.onset(&finding));
+        it.kind = Some(finding.kind);
+        it.rate_ppm = finding.rate.map(|(rate, half)| (rate * 1e6, half * 1e6));
+        if finding.kind == Kind::Frequency {
+            if self.is_smear(it.rate_ppm, it.since) {
+                it.kind = Some(Kind::Smear);
+            }
+        } else if let Some(step) = finding.size_s.and_then(|size_s| self.matching_step(size_s, it.since)) {
+            it.witnessed = finding.kind == Kind::Step;
+            it.since = Some(When(step.until_ns)).filter(|_| it.witnessed).or(it.since);
+        }
+        if it.kind == Some(Kind::Smear) {
+            it.undecided = Some(
+                "all servers drift at the rate of a smeared leap second: this host's clock is wrong, or all servers \
+                 smear"
+                    .into(),
+            );
+        } else if !it.witnessed && self.is_unmoved(&finding, it.since) {
+            it.undecided = Some(unmoved_text(finding.size_s.unwrap_or(0.0)));
+        }
+        it.undecided_since = it.since.filter(|_| it.undecided.is_some());
+        it.wrong = it.undecided.is_none() && finding.named && (heard >= MIN_SERVERS || it.witnessed);
+        it
+    }
+
+    /// Whether the raw clock would have shown a step of this size at this time, but shows none of any size.
+    fn is_unmoved(&self, finding: &Finding, since: Option<When>) -> bool {
+        let is_settled = finding.kind == Kind::Step && finding.sightings >= SETTLED;
+        let doubt_s = self.witness.doubt_s().filter(|_| is_settled && self.engine.own.missed_leap_s.is_none());
+        let is_seen = finding.size_s.zip(doubt_s).is_some_and(|(size, doubt)| size.abs() > 2.0 * doubt);
+        is_seen && self.steps_near(since, NEAR).next().is_none()
+    }
+
+    /// The step of this host's clock that explains a common movement of `size_s`. A step forward makes all offsets
+    /// fall. A time daemon may have undone part of the step since.
+    fn matching_step(&self, size_s: f64, since: Option<When>) -> Option<&ClockMove> {
+        let tolerance_s = SAME_STEP_S.min(0.5 * size_s.abs()).max(0.15 * size_s.abs());
+        self.steps_near(since, FOUND_WITHIN).find(|step| {
+            let is_partly_undone = (-1.0..=-0.5).contains(&(size_s / step.size_s));
+            (step.size_s + size_s).abs() <= tolerance_s || is_partly_undone
+        })
+    }
+
+    /// The movements of this host's clock that the raw clock shows near this time or up to `rounds` before it, newest
+    /// first.
+    fn steps_near(&self, since: Option<When>, rounds: f64) -> impl Iterator<Item = &ClockMove> {
+        let round_ns = 1e9 * self.engine.period_s;
+        let (near_ns, before_ns) = ((NEAR * round_ns) as i64, (rounds * round_ns) as i64);
+        // Convert stamps from before a step to the current wall clock, which `since` uses.
+        let mut moved_since_ns = 0_i64;
+        self.witness.moves().filter(move |step| {
+            let until_ns = step.until_ns.saturating_add(moved_since_ns);
+            moved_since_ns = moved_since_ns.saturating_add((step.size_s * 1e9) as i64);
+            let from_ns = step.from_ns.saturating_add(moved_since_ns);
+            let at = since.map_or(until_ns, |w| w.0);
+            at >= from_ns.saturating_sub(near_ns) && at <= until_ns.saturating_add(before_ns)
+        })
+    }
+
+    fn is_smear(&self, rate_ppm: Option<(f64, f64)>, since: Option<When>) -> bool {
+        let (Some((rate, half)), Some(since)) = (rate_ppm, since) else { return false };
+        looks_like_smear(rate, rate - half, rate + half, since.0.div_euclid(1_000_000_000))
+    }
+
+    fn server(&self, i: usize) -> Server {
+        let series = &self.engine.series[i];
+        let mut it = Server { heard: self.is_heard(i), confidence: 0.5, ..Server::default() };
+        if series.reach.is_lost() {
+            (it.kind, it.path, it.confidence) = (Some(Kind::Unreachable), true, 1.0);
+            it.since = Some(self.when(series.reach.since_s));
+            return it;
+        }
+        if !it.heard {
+            return it;
+        }
+        if let Some(finding) = series.finding.filter(|f| f.named) {
+            (it.accused, it.proven) = (true, finding.proven);
+            (it.kind, it.size_s, it.confidence) = (Some(finding.kind), finding.size_s, finding.confidence);
+            (it.since, it.bad_share) = (Some(self.onset(&finding)), finding.bad_share);
+            it.rate_ppm = finding.rate.map(|(rate, half)| (rate * 1e6, half * 1e6));
+            if self.is_smear(it.rate_ppm, it.since) {
+                it.kind = Some(Kind::Smear);
+            }
+        } else if self.engine.congested.open {
+            (it.path, it.confidence, it.kind) = (true, 0.9, Some(Kind::Congestion));
+            it.since = Some(self.when(self.engine.congested_since_s));
+        } else if series.route.watch.open {
+            (it.path, it.confidence, it.size_s) = (true, 0.9, Some(series.route.size_s));
+            it.kind = Some(if series.route.steady { Kind::Asymmetry } else { Kind::Congestion });
+            it.since = Some(self.when(series.route.since_s));
+        } else {
+            it.confidence = 0.9;
+        }
+        it
+    }
+
     fn local_verdict(&self, case: &Case, state: State) -> LocalVerdict {
         let estimate_s = self.estimate();
+        let own = &self.engine.own;
+        // The numbers are shown until the next verdict, so they include what the clock can do in that time.
+        let ageing_s = super::REFRESH_ROUNDS as f64 * self.engine.period_s * (AGEING + own.rate.abs());
         let bound_s = match (estimate_s, case.majority) {
-            (Some(estimate), Some(m)) => Some((m.high_s - estimate).max(estimate - m.low_s).max(0.0)),
+            (Some(estimate), Some(m)) => Some((m.high_s - estimate).max(estimate - m.low_s).max(0.0) + ageing_s),
             _ => None,
         };
         let wrong = state == State::LocalWrong;
@@ -121,28 +311,27 @@ impl Attribution {
             kind: case.local.kind.filter(|_| wrong),
             rate_ppm: case.local.rate_ppm.filter(|_| wrong),
             since: case.local.since.filter(|_| wrong),
-            distrust: self.local.distrust().map(str::to_owned),
+            distrust: None,
         }
     }
 
-    /// The median offset over the half of the servers with the smallest root distance, without those proven wrong.
+    /// The median offset over the half of the servers with the smallest root distance, without those that are named.
     fn estimate(&self) -> Option<f64> {
-        let trusted = self.engine.series.iter().filter(|s| self.is_heard(s) && !s.disjoint.open);
-        let mut now: Vec<_> = trusted.filter_map(|s| s.now.map(|p| (p.lambda_s, p.theta_s))).collect();
+        let Engine { series, round_s, .. } = &self.engine;
+        let moved_s = self.witness.moved_s();
+        let is_trusted = |i: &usize| self.is_heard(*i) && series[*i].finding.is_none_or(|f| !f.named);
+        let offset = |i: usize| {
+            let now_s = round_s.max(series[i].latest?.t_s);
+            Some((series[i].latest?.lambda_s, series[i].offset_at(now_s, moved_s, self.engine.own.rate)?))
+        };
+        let mut now: Vec<_> = (0..series.len()).filter(is_trusted).filter_map(offset).collect();
         now.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
         now.truncate((now.len() / 2 + 1).max(3));
         let mut offsets: Vec<f64> = now.into_iter().map(|(_, theta)| theta).collect();
         (!offsets.is_empty()).then(|| robust::median(&mut offsets))
     }
 
-    fn server_verdict(
-        &self,
-        i: usize,
-        it: &ServerFinding,
-        case: &Case,
-        state: State,
-        unreliable: bool,
-    ) -> ServerVerdict {
+    fn server_verdict(&self, i: usize, it: &Server, case: &Case, state: State, unreliable: bool) -> ServerVerdict {
         let series = &self.engine.series[i];
         let class = match (it.heard && case.majority.is_some() && state != State::Undecidable, it.proven, it.accused) {
             (true, true, _) => Class::Falseticker,
@@ -167,6 +356,7 @@ impl Attribution {
             blamed,
             proven: it.proven,
             confidence: it.confidence,
+            bad_share: it.bad_share,
             sentence: String::new(),
         };
         verdict.sentence = server_sentence(&verdict, case.majority.as_ref(), unreliable);
@@ -179,8 +369,11 @@ impl Attribution {
     fn reason(&self, case: &Case, state: State, servers: &[ServerVerdict], local: &LocalVerdict) -> String {
         match state {
             State::Undecidable => self.undecidable_reason(case),
-            State::Path => path_reason(servers, self.engine.common.congested),
+            State::Path => path_reason(servers, self.engine.congested.open),
             State::Consistent => consistent_reason(case, local),
+            State::LocalWrong if self.engine.own.missed_leap_s.is_some() => {
+                "all servers inserted or removed a leap second and this host did not".into()
+            }
             State::LocalWrong if case.local.witnessed => {
                 "REALTIME − MONOTONIC_RAW jumped by the same amount as the offsets of all servers".into()
             }
@@ -188,7 +381,7 @@ impl Attribution {
                 "the offset range that the majority agrees on does not contain zero".into()
             }
             State::LocalWrong => "the offsets of all servers moved together while their delays did not change".into(),
-            State::ServerWrong if case.servers.iter().any(|s| s.proven) => {
+            State::ServerWrong if case.servers.iter().any(|s| s.accused && s.proven) => {
                 "the error range of a server does not overlap the range that the majority agrees on".into()
             }
             State::ServerWrong => "one server moved relative to all others while its delay did not change".into(),
@@ -199,9 +392,8 @@ impl Attribution {
         if case.heard == 0 && !self.engine.series.is_empty() {
             return "No server answers, so no clock can be judged.".into();
         }
-        if let Some(why) = case.local.undecided {
-            let groups = if case.contested { self.groups(true) } else { String::new() };
-            return format!("Undecidable: {why}{groups}.");
+        if let Some(why) = &case.local.undecided {
+            return format!("Undecidable: {why}.");
         }
         if case.heard < MIN_SERVERS {
             let n = case.heard;
@@ -211,28 +403,75 @@ impl Attribution {
                 if n == 1 { "" } else { "s" }
             );
         }
-        let by_movement = !self.engine.common.split.open;
-        format!("Undecidable: no majority of the servers agrees{}.", self.groups(by_movement))
+        let shared = self.independence.sentence().map_or_else(String::new, |text| format!(" {text}."));
+        if self.engine.camps.open {
+            return format!(
+                "Undecidable: most servers moved together while others stayed with this host's clock{}.{shared}",
+                self.groups(true)
+            );
+        }
+        let by_movement = !self.engine.split.open;
+        format!("Undecidable: no majority of the servers agrees{}.{shared}", self.groups(by_movement))
     }
 
     /// Lists the groups of servers that agree with each other, by their error ranges or by their movements.
     fn groups(&self, by_movement: bool) -> String {
-        let heard: Vec<_> = self.engine.series.iter().filter(|s| self.is_heard(s) && s.now.is_some()).collect();
-        let interval = |s: &&super::Series| {
-            let now = s.now?;
+        let (now_s, moved_s) = (self.engine.round_s, self.witness.moved_s());
+        let range = |i: usize| {
+            let series = &self.engine.series[i];
             if by_movement {
-                Interval::around(s.movement()?, s.threshold_s())
+                let noise_s = 8.0 * series.track.sigma_s().min(1.0);
+                let lean_s = series.sighting.map_or(series.lean_s, |s| s.size_s);
+                Interval::around(lean_s, noise_s.min(0.4 * lean_s.abs().max(noise_s)))
             } else {
-                Interval::around(now.theta_s, now.lambda_s)
+                series.range_at(now_s, moved_s, 0.0)
             }
         };
+        let heard = (0..self.engine.series.len()).filter(|i| self.is_heard(*i));
         let (named, intervals): (Vec<_>, Vec<_>) =
-            heard.iter().filter_map(|s| Some((s.ident.name.to_string(), interval(s)?))).unzip();
+            heard.filter_map(|i| Some((self.engine.series[i].ident.name.to_string(), range(i)?))).unzip();
         let camps = camps(&intervals);
         let text: Vec<String> =
             camps.iter().map(|camp| camp.iter().map(|i| named[*i].as_str()).collect::<Vec<_>>().join(", ")).collect();
         if text.len() < 2 { String::new() } else { format!(" ({})", text.join(" against ")) }
     }
+
+    fn assumption(&self, state: State, case: &Case) -> String {
+        let majority = format!(
+            "more than half of the {} servers are right ({} of them look independent)",
+            case.heard, self.independence.count
+        );
+        let inferred = case.servers.iter().any(|s| s.accused && !s.proven);
+        match state {
+            State::Undecidable => String::new(),
+            State::LocalWrong if case.local.witnessed => {
+                "this host's raw clock ran without interruption; no server is needed to prove the step".into()
+            }
+            State::LocalWrong if !case.local.proven => {
+                format!(
+                    "{majority}, keep their rate, and did not step together; no path changes its asymmetry without \
+                     its delay"
+                )
+            }
+            State::ServerWrong if inferred => {
+                format!("{majority} and keep their rate; no path changes its asymmetry without its delay")
+            }
+            _ if case.servers.iter().any(|s| s.kind == Some(Kind::Asymmetry)) => {
+                format!("{majority}; a path changes an offset by at most half the change of its delay")
+            }
+            _ => majority,
+        }
+    }
+}
+
+fn unmoved_text(size_s: f64) -> String {
+    let frozen = if size_s > 0.0 { format!("this machine stood still for {}", seconds(size_s)) } else { String::new() };
+    let either = if frozen.is_empty() {
+        "they share a source that stepped".into()
+    } else {
+        format!("{frozen}, or the servers share a source that stepped")
+    };
+    format!("all servers moved together although this host's clock was provably not set: {either}")
 }
 
 /// The reason for a consistent verdict. A server that disagrees only for a moment does not count as agreeing.
@@ -268,29 +507,29 @@ fn confidence(state: State, case: &Case) -> f64 {
     }
 }
 
-fn assumption(state: State, case: &Case) -> String {
-    let majority = format!(
-        "more than half of the {} servers are right ({} of them look independent)",
-        case.heard, case.independence.count
-    );
-    let inferred = case.servers.iter().any(|s| s.accused && !s.proven);
-    match state {
-        State::Undecidable => String::new(),
-        State::LocalWrong if case.local.witnessed => {
-            "this host's raw clock ran without interruption; no server is needed to prove the step".into()
-        }
-        State::LocalWrong if !case.local.proven => {
-            format!(
-                "{majority}, keep their rate, and did not step together; no path changes its asymmetry without its \
-                 delay"
-            )
-        }
-        State::ServerWrong if inferred => {
-            format!("{majority} and keep their rate; no path changes its asymmetry without its delay")
-        }
-        _ if case.servers.iter().any(|s| s.kind == Some(Kind::Asymmetry)) => {
-            format!("{majority}; a path changes an offset by at most half the change of its delay")
-        }
-        _ => majority,
+/// What a verdict says against one server: its clock is wrong, or nothing but its path is.
+struct Accusation<'a> {
+    server: &'a str,
+    address: Option<&'a str>,
+    of_path: bool,
+    since: Option<When>,
+}
+
+impl Accusation<'_> {
+    /// The same, perhaps with another onset.
+    fn is_like(&self, other: &Self) -> bool {
+        (self.server, self.address, self.of_path) == (other.server, other.address, other.of_path)
     }
+}
+
+fn accusations(state: State, servers: &[ServerVerdict]) -> Vec<Accusation<'_>> {
+    let blamed = servers.iter().filter(|s| s.blamed);
+    let of_path = |s: &ServerVerdict| state == State::Path || s.kind == Some(Kind::Unreachable);
+    blamed
+        .map(|s| Accusation { server: &s.server, address: s.address.as_deref(), of_path: of_path(s), since: s.since })
+        .collect()
+}
+
+fn latest_onset(local: &LocalVerdict, servers: &[ServerVerdict]) -> Option<When> {
+    servers.iter().filter(|s| s.blamed).filter_map(|s| s.since).chain(local.since).max()
 }

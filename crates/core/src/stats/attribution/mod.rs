@@ -1,32 +1,34 @@
-//! Who is wrong, over time: the own clock, a server, or the path between.
+//! Who is wrong, over time: this host's clock, a server, or the path between.
 //!
-//! Every server's offsets are brought onto one common grid (interpolated at the same instants, because servers are asked
-//! at different times), and each grid cell is looked at four ways: the majority of the correctness intervals, the movement
-//! that a majority of servers shares (the own clock's, seen from outside), the movement of each server against it, and the
-//! delays. A finding needs several cells in a row to begin and to end, and its onset is then estimated backwards.
+//! About once in every poll interval all servers are compared with their *common mode*, the offset that they share
+//! beyond their usual levels: it is the error of this host's clock, seen from outside. What remains is each server's
+//! own series, in which a transient of this host's clock never appears. Each new reply is judged once: whether its
+//! error range misses the majority's (a proof), and whether the means of the newest 2 to 32 values have left the level
+//! by more than their learned noise (a sighting). Rules then decide who is named: a change of the path competes with a
+//! fault of the server, and where counting does not decide, no party is named.
 //!
-//! Pure and the same live and in replay: time is the samples' own. Memory is bounded: about 3 kB per server address and
-//! 4 kB for what they share. A sample costs O(log n) amortised, n being the number of servers: each cell takes one sample
-//! of each server and is sorted once; medians, shapes and slopes are worked out every eighth cell or when something begins.
+//! Pure and the same live and in replay: time is the samples' own. Memory is bounded: about 4 kB per server address. A
+//! sample costs O(log n) amortised, n being the number of servers.
 
-mod baselines;
-mod change;
+mod bits;
 mod clock;
 mod common;
+mod decide;
 mod engine;
-mod findings;
+mod finding;
 mod grain;
 mod journal;
 mod judge;
-mod looks;
-mod paths;
+mod noise;
+mod own;
+mod proof;
 mod robust;
+pub(super) mod saved;
 mod series;
-mod settle;
-mod since;
 mod timeline;
-mod wander;
+mod track;
 mod watch;
+mod witness;
 
 #[cfg(test)]
 mod tests;
@@ -34,43 +36,51 @@ mod tests;
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::clock::Stamp;
 use crate::sample::{Outcome, Sample, SeriesKey};
 use crate::stats::events::Event;
-use crate::stats::local::{ClockMove, LocalState, StepDetector};
+use crate::stats::independence::{Independence, Witness as Source};
 use crate::stats::verdict::Verdict;
 use engine::Engine;
-use series::{Point, Series};
+use own::Now;
+use series::{Reply, Series};
 pub use timeline::Refusal;
 use timeline::{Place, Timeline};
+use witness::{Jump, Witness};
 
-/// The verdict's numbers are refreshed at least every so many cells, also when nothing changed.
-const REFRESH_CELLS: u64 = 16;
-/// Moves of the own clock that are remembered to explain what servers show.
-const CLOCK_MOVES: usize = 16;
+/// The verdict's numbers are refreshed at least every so many rounds, also when nothing changed.
+const REFRESH_ROUNDS: u64 = 4;
 /// What 32 bits of NTP seconds can express; a number beyond it is no measurement.
 const NTP_RANGE_S: f64 = 4_294_967_296.0;
 /// A series that was not polled for this long is forgotten (a pool name moved on).
 const FORGET_AFTER_S: f64 = 86_400.0;
 
 /// The analysis. Feed it every sample in the order in which polls ended; read the verdict at any time.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Attribution {
     engine: Engine,
+    #[serde(skip)]
     index: HashMap<SeriesKey, usize>,
     /// The series of each server name, in order.
+    #[serde(skip)]
     by_name: HashMap<Arc<str>, Vec<usize>>,
     /// Series whose address is not known yet.
+    #[serde(skip)]
     unresolved: usize,
     timeline: Timeline,
-    steps: StepDetector,
-    clock_moves: std::collections::VecDeque<ClockMove>,
-    /// The largest step of the own clock that can have gone unnoticed; absent without a raw clock.
-    doubt_s: Option<f64>,
-    local: LocalState,
+    witness: Witness,
+    /// A jump of the clocks that may be a suspension or a leap second; the next reply decides.
+    pending: Option<Jump>,
+    independence: Independence,
+    /// What the votes were counted from.
+    #[serde(skip)]
+    counted: Vec<(usize, Source)>,
     last_s: f64,
     last_wall_ns: i64,
     refused: u64,
+    #[serde(skip)]
     events: Vec<Event>,
     journal: journal::Journal,
     verdict: Verdict,
@@ -93,10 +103,10 @@ impl Attribution {
             by_name: HashMap::new(),
             unresolved: 0,
             timeline: Timeline::default(),
-            steps: StepDetector::default(),
-            clock_moves: std::collections::VecDeque::new(),
-            doubt_s: None,
-            local: LocalState::default(),
+            witness: Witness::default(),
+            pending: None,
+            independence: Independence::of(&[]),
+            counted: Vec::new(),
             last_s: 0.0,
             last_wall_ns: 0,
             refused: 0,
@@ -107,7 +117,7 @@ impl Attribution {
         }
     }
 
-    /// Takes one poll, whatever came of it. Returns whether the verdict was worked out anew.
+    /// Takes one poll, with or without a reply. Returns whether the verdict was computed again.
     ///
     /// # Errors
     /// Why the sample was not used; nothing else is changed by it.
@@ -130,16 +140,35 @@ impl Attribution {
         }
     }
 
-    /// Tells what the kernel and a time daemon say of the own clock. Live only; replay has no such knowledge.
-    pub fn observe_local(&mut self, state: LocalState) {
-        self.engine.dirty |= self.local.distrust() != state.distrust();
-        self.local = state;
+    /// Forgets a server: it is no longer configured.
+    pub fn forget(&mut self, server: &str) {
+        self.engine.series.retain(|s| &*s.ident.name != server);
+        self.reindex();
     }
 
-    /// Forgets every server whose name is not in `names`: the configuration changed.
-    pub fn servers_changed(&mut self, names: &[&str]) {
-        self.engine.series.retain(|s| names.contains(&&*s.ident.name));
-        self.reindex();
+    /// The names of all servers.
+    pub fn names(&self) -> impl Iterator<Item = Arc<str>> {
+        self.by_name.keys().cloned()
+    }
+
+    /// Whether a sample was taken already, this one or a later one of its series.
+    #[must_use]
+    pub fn knows(&self, sample: &Sample) -> bool {
+        let last = self.index.get(&sample.key()).map(|i| self.engine.series[*i].last_at);
+        let is_known = |last: Stamp| last.wall_ns >= sample.at.wall_ns && last.mono_ns >= sample.at.mono_ns;
+        last.is_some_and(is_known)
+    }
+
+    /// The wall clock of the newest sample, in nanoseconds since 1970; zero before the first.
+    #[must_use]
+    pub fn last_wall_ns(&self) -> i64 {
+        self.last_wall_ns
+    }
+
+    /// Whether a sample waits for a second one that confirms its time.
+    #[must_use]
+    pub fn holds_back(&self) -> bool {
+        self.timeline.held.is_some()
     }
 
     /// The verdict as it stands.
@@ -194,13 +223,16 @@ impl Attribution {
 
     fn take(&mut self, sample: &Sample, t_s: f64, restarted: bool) -> Result<bool, Refusal> {
         let i = self.find_or_add(sample, t_s);
-        let series = &mut self.engine.series[i];
-        if t_s <= series.last_poll_s {
+        if t_s <= self.engine.series[i].last_poll_s {
             self.refused += 1;
             return Err(Refusal::OutOfOrder);
         }
-        self.watch_clock(sample, t_s, restarted);
+        // A round is made of what was known before this sample.
+        let now = self.now();
+        self.engine.advance(t_s, &now);
+        self.watch_clock(sample, t_s, restarted, i);
         self.engine.polled(i, t_s);
+        let moved_s = self.witness.moved_s();
         let series = &mut self.engine.series[i];
         series.watch.observe(sample, &mut self.events);
         let was_lost = series.reach.is_lost();
@@ -208,8 +240,11 @@ impl Attribution {
             (Outcome::Sample, Some(m)) => {
                 series.reach.answered();
                 series.unsynchronised = false;
+                if let Some(before) = series.latest {
+                    self.engine.grain.note(before.theta_s, m.offset_s);
+                }
                 let (theta_s, delay_s, lambda_s) = (m.offset_s, m.delay_s.max(0.0), m.root_distance_s);
-                series.accept(Point { t_s, theta_s, delay_s, lambda_s }, &mut self.engine.grain);
+                series.accept(Reply { t_s, theta_s, delay_s, lambda_s, moved_s });
             }
             (Outcome::Unsynchronised(_), _) => {
                 series.reach.answered();
@@ -219,9 +254,23 @@ impl Attribution {
             _ => series.reach.failed(t_s),
         }
         self.engine.dirty |= was_lost != self.engine.series[i].reach.is_lost();
-        self.engine.advance(t_s);
+        self.engine.series[i].last_at = sample.at;
         (self.last_s, self.last_wall_ns) = (self.last_s.max(t_s), sample.at.wall_ns);
         Ok(self.judge_if_due())
+    }
+
+    fn now(&self) -> Now {
+        let unix_s = self.last_wall_ns.div_euclid(1_000_000_000);
+        let of_day_s = unix_s.rem_euclid(86_400);
+        let close_s = 60 + 2 * self.engine.period_s as i64;
+        let near_midnight = of_day_s.min(86_400 - of_day_s) <= close_s;
+        Now {
+            t_s: self.last_s,
+            moved_s: self.witness.moved_s(),
+            has_raw: self.witness.is_present(),
+            near_leap: near_midnight && crate::stats::leap::is_leap_date_near(unix_s),
+            doubt_s: self.witness.doubt_s(),
+        }
     }
 
     fn find_or_add(&mut self, sample: &Sample, t_s: f64) -> usize {
@@ -257,19 +306,47 @@ impl Attribution {
     }
 
     fn judge_if_due(&mut self) -> bool {
-        // At most once a cell, however many servers change at once; and before every server had its turn there is nothing
-        // to say.
-        let cells = self.engine.cell - self.judged_at;
-        if cells > 0 && (self.engine.dirty || cells >= REFRESH_CELLS) {
+        // At most once a round, however many servers change at once; and before every server was polled there is
+        // nothing to say.
+        let rounds = self.engine.round - self.judged_at;
+        let is_silent = self.engine.round < self.engine.silent_until;
+        if rounds > 0 && !is_silent && (self.engine.dirty || rounds >= REFRESH_ROUNDS) {
             self.engine.dirty = false;
-            self.judged_at = self.engine.cell;
+            self.judged_at = self.engine.round;
+            self.count_votes();
             self.judge();
-            if self.engine.cell % 1024 < REFRESH_CELLS {
+            if self.engine.round % 1024 < REFRESH_ROUNDS {
                 self.forget_silent();
             }
             return true;
         }
         false
+    }
+
+    /// Servers that depend on each other share one vote.
+    fn count_votes(&mut self) {
+        let source = |s: &Series| Source {
+            address: s.address.map(|a| a.ip()),
+            stratum: s.watch.said().map(|said| said.stratum),
+            refid: s.watch.said().and_then(|said| Some(said.upstream?.0)),
+        };
+        let heard = (0..self.engine.series.len()).filter(|i| self.is_heard(*i));
+        let heard = heard.map(|i| (i, source(&self.engine.series[i])));
+        // Mostly nothing has changed, and to compare costs a small part of the counting.
+        if heard.clone().eq(self.counted.iter().copied()) {
+            return;
+        }
+        self.counted = heard.collect();
+        let sources: Vec<Source> = self.counted.iter().map(|(_, source)| *source).collect();
+        self.independence = Independence::of(&sources);
+        for ((i, _), vote) in self.counted.iter().zip(Independence::votes(&sources)) {
+            self.engine.series[*i].vote = vote;
+        }
+    }
+
+    /// Whether a series has been measured lately.
+    fn is_heard(&self, i: usize) -> bool {
+        self.engine.series[i].votes(self.last_s, self.engine.period_s)
     }
 
     fn forget_silent(&mut self) {
@@ -284,6 +361,14 @@ impl Attribution {
     }
 
     fn reindex(&mut self) {
+        self.counted.clear();
+        self.rebuild_index();
+        self.engine.dirty = true;
+        self.engine.count_live(self.last_s);
+    }
+
+    /// Finds again what the index says of the series.
+    fn rebuild_index(&mut self) {
         self.index.clear();
         self.by_name.clear();
         for (i, s) in self.engine.series.iter().enumerate() {
@@ -294,8 +379,5 @@ impl Attribution {
             );
         }
         self.unresolved = self.engine.series.iter().filter(|s| s.address.is_none()).count();
-        self.engine.present.clear();
-        self.engine.dirty = true;
-        self.engine.count_live(self.last_s);
     }
 }

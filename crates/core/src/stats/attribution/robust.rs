@@ -32,6 +32,15 @@ pub(super) fn noise(series: impl Iterator<Item = f64>, scratch: &mut Vec<f64>) -
     median(scratch) * 1.4826 / std::f64::consts::SQRT_2
 }
 
+/// The standard deviation of values that may have outliers: 1.4826 times their MAD about their median.
+pub(super) fn scatter(values: &[f64], scratch: &mut Vec<f64>) -> f64 {
+    scratch.clear();
+    scratch.extend_from_slice(values);
+    let middle = median(scratch);
+    scratch.iter_mut().for_each(|x| *x = (*x - middle).abs());
+    1.4826 * median(scratch)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -5,6 +5,8 @@
 //! clock. A sample far ahead of all others is held until the next one confirms it: one record from the future must not
 //! age everything else out of the windows.
 
+use serde::{Deserialize, Serialize};
+
 use crate::clock::Stamp;
 use crate::sample::Sample;
 
@@ -34,7 +36,7 @@ const GIVE_IN: u32 = 8;
 /// Where a sample belongs.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Place {
-    /// At this many seconds on the axis; `restarted` when the monotonic clock began anew before it.
+    /// At this many seconds on the axis; `restarted` when the monotonic clock restarted before it.
     At { t_s: f64, restarted: bool },
     /// Too far ahead to be believed alone.
     Ahead,
@@ -42,19 +44,37 @@ pub(super) enum Place {
     Behind,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct Timeline {
     /// The newest stamp and its place.
     head: Option<(Stamp, f64)>,
     /// A sample that waits for confirmation.
+    #[serde(skip)]
     pub held: Option<Box<Sample>>,
     behind_in_row: u32,
+    /// Times on the axis after which the machine stood still, and for how long.
+    gaps: std::collections::VecDeque<(f64, f64)>,
 }
 
+/// Gaps that are remembered.
+const GAPS: usize = 16;
+
 impl Timeline {
+    /// Takes note that the wall clock went on by `by_s` at `t_s` while the axis stood still.
+    pub fn skip(&mut self, t_s: f64, by_s: f64) {
+        if self.gaps.len() == GAPS {
+            self.gaps.pop_front();
+        }
+        self.gaps.push_back((t_s, by_s));
+    }
+
     /// Unix nanoseconds of the wall clock at a place on the axis, as the clock stands now.
     pub fn wall_ns(&self, t_s: f64) -> i64 {
-        self.head.map_or(0, |(stamp, head_s)| stamp.wall_ns.saturating_add(((t_s - head_s) * 1e9) as i64))
+        let stood_s: f64 = self.gaps.iter().filter(|gap| t_s <= gap.0).map(|gap| gap.1).sum();
+        let from =
+            |(stamp, head_s): (Stamp, f64)| stamp.wall_ns.saturating_add(((t_s - head_s - stood_s) * 1e9) as i64);
+        // To the microsecond: the same time seen from different heads must be the same.
+        self.head.map_or(0, |head| from(head).div_euclid(1000).saturating_mul(1000))
     }
 
     /// Places a stamp without moving the head for one that is ahead or behind. `poll_s` is the interval of its polls.

@@ -1,6 +1,8 @@
 //! Hysteresis: something counts only after it was seen several times in a row, and is over only after it was absent
 //! several times in a row.
 
+use serde::{Deserialize, Serialize};
+
 /// Sightings in a row that open.
 pub(super) const OPEN_AFTER: u8 = 3;
 /// Absences in a row that close.
@@ -27,7 +29,7 @@ pub(super) enum Edge {
     Closed,
 }
 
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
 pub(super) struct Watch {
     sign: i8,
     hits: u8,
@@ -44,21 +46,9 @@ impl Watch {
         !self.open && self.hits == 0
     }
 
-    /// Whether something was seen, but not often enough to open.
-    pub fn is_pending(&self) -> bool {
-        !self.open && self.hits > 0
-    }
-
     /// Back to nothing seen.
     pub fn reset(&mut self) {
         *self = Self::default();
-    }
-
-    /// Ends what is open if the last look no longer saw it.
-    pub fn end_if_calm(&mut self) {
-        if self.open && self.calms > 0 {
-            self.reset();
-        }
     }
 
     /// Takes note of one look at `cell`, opening after `open_after` hits.

@@ -1,5 +1,7 @@
 //! Polls without a usable reply: a burst when there are some in a row, one lasting condition when they keep recurring.
 
+use serde::{Deserialize, Serialize};
+
 use super::recurring::{Recurring, Rule, Turn};
 use super::{Event, EventKind};
 use crate::sample::{Outcome, Sample};
@@ -16,7 +18,7 @@ const LONGEST: u32 = 32;
 const CHANCE: f64 = 1e-6;
 
 /// The failures in a row, and whether failures recur.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) struct LossWatch {
     lossy: Recurring,
     /// When the last rows of failures began, oldest first.

@@ -8,23 +8,25 @@
 //! No server can cause more than a few events. What recurs at many polls is one lasting event with its rate
 //! ([`server::ServerWatch`]), and all events pass the [`Recorder`], which limits them per server and hour.
 
+mod forged;
 mod loss;
+mod nts;
 mod recorder;
 mod recurring;
 mod server;
 mod tracker;
 
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::verdict::When;
 use crate::sample::Sample;
 pub use recorder::{Moment, Recorder};
 pub(super) use server::ServerWatch;
-pub(super) use tracker::{Finding, Tracker};
+pub(super) use tracker::{Finding, Times, Tracker};
 
 /// The kind of an event.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, JsonSchema, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum EventKind {
     /// A server's stratum changed.
@@ -39,6 +41,8 @@ pub enum EventKind {
     LossBurst,
     /// Polls without a usable reply keep recurring.
     Lossy,
+    /// Replies that answer none of our requests keep arriving in the name of a server.
+    SpoofedReplies,
     /// A server's clock stepped against the others.
     ServerStep,
     /// A server's clock changed its rate against the others.
@@ -69,6 +73,10 @@ pub enum EventKind {
     LeapListExpiry,
     /// More events than are recorded one by one.
     ManyEvents,
+    /// A server shows another certificate in the NTS key exchange.
+    NtsCertificate,
+    /// A server negotiates another algorithm for NTS.
+    NtsAead,
 }
 
 impl EventKind {
@@ -82,6 +90,7 @@ impl EventKind {
             Self::StaleReference => "stale_reference",
             Self::LossBurst => "loss_burst",
             Self::Lossy => "lossy",
+            Self::SpoofedReplies => "spoofed_replies",
             Self::ServerStep => "server_step",
             Self::ServerDrift => "server_drift",
             Self::RouteChange => "route_change",
@@ -97,12 +106,14 @@ impl EventKind {
             Self::LeapNotAnnounced => "leap_not_announced",
             Self::LeapListExpiry => "leap_list_expiry",
             Self::ManyEvents => "many_events",
+            Self::NtsCertificate => "nts_certificate",
+            Self::NtsAead => "nts_aead",
         }
     }
 }
 
 /// One event.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Event {
     /// The kind of the event.
     pub kind: EventKind,

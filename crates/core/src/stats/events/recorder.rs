@@ -1,6 +1,8 @@
 //! The one way of events to the store and the page. It limits how many events of a server are recorded in an hour: what
 //! is beyond the limit is summed up in one lasting event, so that no server can fill the store.
 
+use serde::{Deserialize, Serialize};
+
 use std::collections::{BTreeMap, HashMap};
 
 use super::{Event, EventKind};
@@ -22,7 +24,7 @@ const BINS: usize = 12;
 const BIN_S: f64 = 300.0;
 
 /// The present time, on the axis of the analysis and on the wall clock.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Moment {
     /// Seconds on an axis that only goes forward.
     pub at_s: f64,
@@ -31,7 +33,7 @@ pub struct Moment {
 }
 
 /// Passes events on, as far as the limit allows. Events about no server are limited together.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Recorder {
     subjects: HashMap<Option<String>, Subject>,
     passed: Vec<Event>,
@@ -42,7 +44,7 @@ pub struct Recorder {
 }
 
 /// The events of one server.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 struct Subject {
     hour: Hour,
     /// Lasting events that were passed on.
@@ -52,17 +54,17 @@ struct Subject {
     summary: Option<Summary>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 struct Summary {
     server: Option<String>,
     start: When,
     last: When,
-    counts: BTreeMap<&'static str, u64>,
+    counts: BTreeMap<String, u64>,
     updated_s: f64,
 }
 
 /// The number of events in the last hour, in bins of five minutes.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 struct Hour {
     bins: [u32; BINS],
     newest: i64,
@@ -108,6 +110,13 @@ impl Recorder {
     /// The events that were passed on since the last call.
     pub fn take(&mut self) -> Vec<Event> {
         std::mem::take(&mut self.passed)
+    }
+
+    /// Passes on once more what lasts: a restart may have ended it.
+    pub fn repeat(&mut self) {
+        let open: Vec<_> = self.open().collect();
+        self.passed.extend(open);
+        self.is_changed = true;
     }
 
     /// Whether [`Recorder::open`] may have changed since the last call.
@@ -170,7 +179,7 @@ impl Subject {
             counts: BTreeMap::new(),
             updated_s: now.at_s,
         });
-        *summary.counts.entry(event.kind.label()).or_default() += 1;
+        *summary.counts.entry(event.kind.label().to_owned()).or_default() += 1;
         summary.last = now.when;
         if is_new {
             passed.push(summary.event(None));

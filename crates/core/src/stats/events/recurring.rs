@@ -1,6 +1,8 @@
 //! Whether something recurs at so many polls of a server that it is one lasting condition with a rate, and not an event
 //! each time.
 
+use serde::{Deserialize, Serialize};
+
 use std::fmt;
 
 use crate::stats::verdict::When;
@@ -24,7 +26,7 @@ pub(super) struct Rule {
 }
 
 /// The last 128 polls, and the condition while it lasts.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct Recurring {
     /// One bit a poll, the last one lowest.
     polls: u128,
@@ -32,7 +34,7 @@ pub(super) struct Recurring {
     open: Option<Box<Open>>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 struct Open {
     rate: Rate,
     /// When it happened last, and how often until then.
@@ -42,7 +44,7 @@ struct Open {
 }
 
 /// How often something happened since it began.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Rate {
     pub start: When,
     hits: u64,
@@ -61,6 +63,11 @@ pub(super) enum Turn {
 impl Recurring {
     pub fn is_open(&self) -> bool {
         self.open.is_some()
+    }
+
+    /// Whether it did not happen at any of the last 64 polls.
+    pub fn is_quiet(&self) -> bool {
+        self.polls as u64 == 0
     }
 
     /// The share of polls, 0 to 1, while it lasts.

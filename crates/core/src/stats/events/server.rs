@@ -1,6 +1,10 @@
 //! What a server says about itself, and whether it answers, from poll to poll.
 
+use serde::{Deserialize, Serialize};
+
+use super::forged::ForgedWatch;
 use super::loss::LossWatch;
+use super::nts::NtsWatch;
 use super::recurring::{Recurring, Rule, Turn};
 use super::{Event, EventKind};
 use crate::ntp::{Leap, RefId};
@@ -11,13 +15,15 @@ use crate::stats::verdict::When;
 const RECURS: Rule = Rule { hits: 4, runs: 1, ends_at: 1 };
 
 /// The last reply of a server, and what recurs in its replies.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub(in crate::stats) struct ServerWatch {
     said: Option<Said>,
     stratum: Recurring,
     upstream: Recurring,
     leap: Recurring,
     loss: LossWatch,
+    forged: ForgedWatch,
+    nts: NtsWatch,
     /// Changes between a recent and a stale reference.
     staleness: Recurring,
     is_stale: bool,
@@ -26,7 +32,7 @@ pub(in crate::stats) struct ServerWatch {
 }
 
 /// What a server says about itself.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub(in crate::stats) struct Said {
     pub stratum: u8,
     pub leap: Leap,
@@ -56,6 +62,7 @@ impl ServerWatch {
 
     /// Compares a poll with the previous ones and appends the events.
     pub fn observe(&mut self, sample: &Sample, events: &mut Vec<Event>) {
+        self.nts.observe(sample, events);
         if let Some(reply) = &sample.reply {
             self.observe_reply(sample, reply, events);
             self.observe_reference(sample, reply, events);
@@ -64,6 +71,7 @@ impl ServerWatch {
         if !matches!(sample.outcome, Outcome::Fault(_)) {
             self.loss.observe(sample, events);
         }
+        self.forged.observe(sample, events);
     }
 
     fn observe_reply(&mut self, sample: &Sample, reply: &Reply, events: &mut Vec<Event>) {
@@ -163,6 +171,7 @@ fn observe_property(recurring: &mut Recurring, sample: &Sample, property: &Prope
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::nts::{Certificate, LastExchange, Status};
     use crate::stats::testing;
 
     /// A poll at `k` times 64 s, with this stratum.
@@ -186,6 +195,40 @@ mod tests {
         polls.for_each(|poll| watch.observe(&poll, &mut events));
         events.into_iter().for_each(|event| event.upsert(&mut kept));
         (watch, kept)
+    }
+
+    #[test]
+    fn change_of_certificate_and_of_issuer_are_events() {
+        let certificate = |issuer: &str, serial: &str| Certificate {
+            subject: "CN=ntp".into(),
+            issuer: issuer.into(),
+            serial: serial.into(),
+            not_before: jiff::Timestamp::UNIX_EPOCH,
+            not_after: jiff::Timestamp::UNIX_EPOCH,
+        };
+        let chain = [("A", "1"), ("A", "1"), ("A", "2"), ("B", "3")];
+        let (_, events) = kept(chain.into_iter().zip(0..).map(|((issuer, serial), k)| {
+            let mut poll = poll(k, Outcome::Sample, 1);
+            let at = poll.at;
+            let chain = [certificate(issuer, serial)].into();
+            let last = LastExchange { at, took: std::time::Duration::ZERO, fault: None, chain };
+            poll.nts = Some(std::sync::Arc::new(Status {
+                key_server: "ntp:4460".into(),
+                asked: ([192, 0, 2, 1], 123).into(),
+                aead: None,
+                cookies: 8,
+                cookie_len: Some(100),
+                last: Some(last),
+                exchanges: 1,
+                failures: 0,
+                failures_in_row: 0,
+                naks: 0,
+                downgrades: 0,
+            }));
+            poll
+        }));
+        assert_eq!(events.iter().map(|event| event.kind).collect::<Vec<_>>(), [EventKind::NtsCertificate; 2]);
+        assert!(events[0].sentence.contains("new certificate") && events[1].sentence.contains("another issuer"));
     }
 
     #[test]

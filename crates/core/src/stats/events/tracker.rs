@@ -1,5 +1,7 @@
 //! Lasting findings of the verdict as events: one record each, refined as the verdict is.
 
+use serde::{Deserialize, Serialize};
+
 use super::{Event, EventKind};
 use crate::stats::verdict::When;
 
@@ -7,20 +9,27 @@ use crate::stats::verdict::When;
 const CHANGED_BY: f64 = 0.05;
 
 /// What holds now, as an event without an end.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(in crate::stats) struct Finding {
     pub event: Event,
     /// How large it is, in any unit that its kind always has.
     pub size: Option<f64>,
 }
 
+/// When all that holds was looked at, and when that ended which no longer holds.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::stats) struct Times {
+    pub now: When,
+    pub ended: When,
+}
+
 /// The findings that have begun and not ended.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub(in crate::stats) struct Tracker {
     open: Vec<Open>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 struct Open {
     /// As it was reported last.
     reported: Finding,
@@ -31,7 +40,7 @@ struct Open {
 
 impl Tracker {
     /// Compares all that holds now with what held before, and appends the events.
-    pub fn follow(&mut self, current: Vec<Finding>, now: When, events: &mut Vec<Event>) {
+    pub fn follow(&mut self, current: Vec<Finding>, times: Times, events: &mut Vec<Event>) {
         let mut before = std::mem::take(&mut self.open);
         for finding in current {
             let same = before.iter().position(|open| is_same_matter(&open.latest.event, &finding.event));
@@ -46,11 +55,11 @@ impl Tracker {
                     // Something else has begun since.
                     events.extend(known.map(|open| open.end(finding.event.start)));
                     events.push(finding.event.clone());
-                    Open { reported: finding.clone(), latest: finding, seen: now }
+                    Open { reported: finding.clone(), latest: finding, seen: times.now }
                 }
             });
         }
-        events.extend(before.into_iter().map(|open| open.end(now)));
+        events.extend(before.into_iter().map(|open| open.end(times.ended)));
     }
 }
 
@@ -80,7 +89,7 @@ impl Open {
     }
 }
 
-/// Whether two events may be the same, of which more has become known.
+/// Whether one event may be a refined report of the other.
 fn is_same_matter(a: &Event, b: &Event) -> bool {
     a.server == b.server && a.address == b.address && family(a.kind) == family(b.kind)
 }
@@ -117,7 +126,8 @@ mod tests {
     fn followed(steps: &[(i64, Option<Finding>)]) -> (usize, Vec<Event>) {
         let (mut tracker, mut events, mut kept) = (Tracker::default(), Vec::new(), Vec::new());
         steps.iter().for_each(|(now, found)| {
-            tracker.follow(found.clone().into_iter().collect(), When(*now), &mut events);
+            let times = Times { now: When(*now), ended: When(*now - 1) };
+            tracker.follow(found.clone().into_iter().collect(), times, &mut events);
         });
         let reports = events.len();
         events.into_iter().for_each(|event| event.upsert(&mut kept));
@@ -134,7 +144,7 @@ mod tests {
             (140, None),
         ]);
         assert_eq!((reports, kept.len()), (4, 1), "{kept:?}");
-        assert_eq!((kept[0].kind, kept[0].start, kept[0].end), (EventKind::ServerDrift, When(70), Some(When(140))));
+        assert_eq!((kept[0].kind, kept[0].start, kept[0].end), (EventKind::ServerDrift, When(70), Some(When(139))));
         assert_eq!(kept[0].detail, "5");
     }
 

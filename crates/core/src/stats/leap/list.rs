@@ -5,6 +5,11 @@ use thiserror::Error;
 
 use super::{DAY_S, NTP_TO_UNIX_S};
 
+/// The end of the year 9999, in NTP seconds. A file with a later time is not a list of leap seconds.
+const LATEST_NTP_S: i64 = 253_402_300_799 + NTP_TO_UNIX_S;
+/// TAI − UTC grows by less than a second a year.
+const LARGEST_OFFSET_S: i32 = 10_000;
+
 /// Why a file is not a usable list.
 #[derive(Debug, Error, PartialEq, Eq)]
 pub enum LeapListError {
@@ -24,7 +29,7 @@ pub enum LeapListError {
     /// No entries.
     #[error("the file has no entries; is it a leap-seconds.list?")]
     Empty,
-    /// Without an expiry nobody knows for how long it holds.
+    /// Without an expiry it is unknown how long the list is valid.
     #[error("the file has no expiry line (#@)")]
     NoExpiry,
     /// The hash line is there and wrong.
@@ -80,7 +85,7 @@ impl LeapList {
     /// The leap second that takes effect within `within_s` after `unix_s`.
     #[must_use]
     pub fn next_leap(&self, unix_s: i64, within_s: i64) -> Option<LeapSecond> {
-        self.leaps().find(|leap| leap.at_unix_s > unix_s && leap.at_unix_s - unix_s <= within_s)
+        self.leaps().find(|leap| leap.at_unix_s > unix_s && leap.at_unix_s.saturating_sub(unix_s) <= within_s)
     }
 
     /// Every leap second of the list.
@@ -91,7 +96,7 @@ impl LeapList {
     /// Whole days until the list expires, negative afterwards.
     #[must_use]
     pub fn days_left(&self, unix_s: i64) -> i64 {
-        (self.expires_unix_s - unix_s).div_euclid(DAY_S)
+        self.expires_unix_s.saturating_sub(unix_s).div_euclid(DAY_S)
     }
 }
 
@@ -122,7 +127,7 @@ impl Parsed {
         } else if !line.is_empty() && !line.starts_with('#') {
             let mut fields = line.split('#').next().unwrap_or_default().split_whitespace();
             let (Some(at), Some(offset)) = (fields.next(), fields.next()) else { return Err(malformed()) };
-            let entry = (ntp_seconds(at).ok_or_else(malformed)?, offset.parse().map_err(|_| malformed())?);
+            let entry = (ntp_seconds(at).ok_or_else(malformed)?, tai_offset(offset).ok_or_else(malformed)?);
             if self.entries.last().is_some_and(|last| last.0 >= entry.0) {
                 return Err(LeapListError::Order { line: number });
             }
@@ -154,8 +159,14 @@ impl Parsed {
     }
 }
 
+/// NTP seconds, which do not wrap here, as Unix time.
 fn ntp_seconds(text: &str) -> Option<i64> {
-    text.parse::<u64>().ok().and_then(|s| i64::try_from(s).ok()).and_then(|s| s.checked_sub(NTP_TO_UNIX_S))
+    let seconds = i64::try_from(text.parse::<u64>().ok()?).ok()?;
+    (seconds <= LATEST_NTP_S).then_some(seconds - NTP_TO_UNIX_S)
+}
+
+fn tai_offset(text: &str) -> Option<i32> {
+    text.parse::<i32>().ok().filter(|offset_s| (-LARGEST_OFFSET_S..=LARGEST_OFFSET_S).contains(offset_s))
 }
 
 /// Five groups of eight hexadecimal digits; writers have been known to drop leading zeros of a group.
@@ -183,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn the_leap_second_of_2016_is_found_the_day_before_and_not_the_day_after() {
+    fn leap_second_of_2016_is_due_only_before_it() {
         let list = LeapList::parse(IERS).unwrap();
         let midnight = 1_483_228_800;
         assert_eq!(list.next_leap(midnight - 3600, 86_400), Some(LeapSecond { at_unix_s: midnight, sign: 1 }));
@@ -204,7 +215,9 @@ mod tests {
         assert_eq!(LeapList::parse("2272060800 10"), Err(LeapListError::NoExpiry));
         assert_eq!(LeapList::parse("<html>"), Err(LeapListError::Line { line: 1 }));
         assert_eq!(LeapList::parse("20 10\n10 11"), Err(LeapListError::Order { line: 2 }));
-        assert!(LeapList::parse("99999999999999999999 1").is_err());
+        for beyond in ["99999999999999999999 1", "9223372036854775807 1", "20 2147483647", "20 -2147483648"] {
+            assert_eq!(LeapList::parse(beyond), Err(LeapListError::Line { line: 1 }), "{beyond}");
+        }
     }
 
     #[test]

@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn the_reference_identifier_of_a_smear_server_reads_as_ntpsec_prints_it() {
+    fn smear_refid_is_decoded_as_ntpsec_prints_it() {
         // NTPsec tests/libntp/refidsmear.c
         for (refid, smear) in [
             (0xfe80_0000_u32, -2.0),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{LeapFinding, LeapList, judge_announcements};
 use crate::ntp::Leap;
@@ -81,15 +81,17 @@ impl ListFacts {
 }
 
 /// Follows what servers announce.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub struct LeapKeeper {
+    #[serde(skip)]
     source: LeapSource,
     seen: Vec<Seen>,
+    #[serde(skip)]
     truth: Arc<LeapTruth>,
 }
 
 /// A finding that is settled, or becoming so.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 struct Seen {
     finding: LeapFinding,
     since: When,
@@ -105,13 +107,19 @@ impl LeapKeeper {
         self.source = source;
     }
 
+    /// The list in use.
+    #[must_use]
+    pub fn source(&self) -> &LeapSource {
+        &self.source
+    }
+
     /// What is known as of the last look.
     #[must_use]
     pub fn truth(&self) -> &Arc<LeapTruth> {
         &self.truth
     }
 
-    /// Looks at what servers announce at `now`, which is `at_s` seconds on an axis that nobody steps. Adds the events
+    /// Looks at what servers announce at `now`, which is `at_s` seconds on an axis without steps. Adds the events
     /// that began or ended.
     pub fn look(&mut self, servers: &[(&str, Leap)], now: When, at_s: f64, events: &mut Vec<Event>) {
         let unix_s = now.0.div_euclid(1_000_000_000);
@@ -193,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn servers_that_hear_of_a_leap_second_one_after_the_other_do_not_disagree() {
+    fn staggered_leap_announcements_are_no_disagreement() {
         let mut keeper = keeper();
         let from_s = MIDNIGHT_2017_S - 20 * 86_400;
         let torn = [("a", Leap::Insert), ("b", Leap::None)];

@@ -1,11 +1,13 @@
 //! Compares the leap second announcements of servers with each other, with the calendar and with the leap second list.
 
+use serde::{Deserialize, Serialize};
+
 use super::{DAY_S, LeapList, is_leap_day};
 use crate::ntp::Leap;
 use crate::stats::events::EventKind;
 
 /// A problem with leap seconds.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum LeapFinding {
     /// Some servers announce a leap second and others do not, or not the same one.
     Disagreement {
@@ -152,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn an_announcement_in_march_is_impossible_and_one_that_is_not_listed_is_reported() {
+    fn impossible_and_unlisted_announcements_are_reported() {
         let march = 1_488_800_000;
         let findings = judge_announcements(&[("a", Leap::Insert)], Some(&list()), march);
         assert_eq!(findings.len(), 2);

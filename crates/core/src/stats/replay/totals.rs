@@ -1,4 +1,4 @@
-//! Everything that the polls of one server amount to, over the whole span and exactly.
+//! The exact totals of the polls of one server over the whole span.
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
@@ -11,12 +11,12 @@ use crate::stats::state::ServerState;
 use crate::stats::summary::Assembly;
 use crate::stats::trend::{MAX_POINTS, Point};
 
-/// A server by its addresses.
+/// The totals of a server and of its addresses.
 #[derive(Debug, Default)]
 pub(super) struct Addresses {
     all: Totals,
     first: Option<SocketAddr>,
-    /// Empty until a second address is there: most servers have one, and nothing is kept twice for them.
+    /// Empty until there is a second address, so that nothing is stored twice for servers with one.
     each: BTreeMap<SocketAddr, Totals>,
 }
 
@@ -52,7 +52,7 @@ impl Addresses {
 /// quarter of a microsecond.
 #[derive(Debug, Clone)]
 struct Totals {
-    /// Addresses are polled independently of each other, so each has an order of its own.
+    /// Addresses are polled independently, so each has its own order.
     doors: HashMap<Option<SocketAddr>, Intake>,
     first_ns: Option<i64>,
     last_ns: i64,

@@ -38,7 +38,7 @@ fn the_last_bucket_holds_the_largest_magnitude_and_is_needed() {
 }
 
 #[test]
-fn nothing_counted_has_no_quantile_and_a_quantile_beyond_one_does_not_exist() {
+fn empty_sketch_and_invalid_rank_have_no_quantile() {
     let mut sketch = Sketch::new();
     assert_eq!(sketch.quantile(0.5), None);
     assert!(sketch.add(1.0));
@@ -80,7 +80,7 @@ fn quantiles_agree_with_those_of_sketches_ddsketch() {
 }
 
 #[test]
-fn bytes_of_another_version_and_cut_or_extended_bytes_are_refused_by_name() {
+fn other_versions_and_damaged_bytes_are_rejected() {
     let mut sketch = Sketch::new();
     sketch.extend([0.5, -0.25, 0.0]);
     let bytes = sketch.to_bytes();

@@ -1,9 +1,9 @@
 //! The deviations of NIST SP 1065 §5.2 over a phase grid, each in O(n) for one averaging factor m.
 //!
 //! Gaps are NaN. A difference counts when every phase it needs was measured; `n` says how many did. The modified
-//! deviation averages m neighbouring differences: it takes the mean of those that are complete and leaves the term out
-//! when fewer than half are, so that one lost poll does not void the 3·m terms around it. Without gaps that is the
-//! published definition.
+//! deviation compares the means of three neighbouring windows of m phases. A mean is taken over the phases that exist: all
+//! of a window of up to four, at least half of a longer one. Means over fewer phases are noisier, which is taken back as far
+//! as the noise is white. Without gaps that is the published definition.
 
 use super::Estimate;
 
@@ -20,26 +20,73 @@ pub(super) fn oadev(second: &[f64], tau_s: f64) -> Option<Estimate> {
     rms(sum / (2.0 * tau_s * tau_s), n)
 }
 
-/// Modified Allan deviation from the second differences.
-pub(super) fn mdev(second: &[f64], m: usize, tau_s: f64) -> Option<Estimate> {
-    let (first, rest) = second.split_at_checked(m)?;
-    let value_of = |difference: f64| if difference.is_nan() { (0.0, 0) } else { (difference, 1) };
-    let mut window = first.iter().fold((0.0, 0_usize), |(sum, n), d| (sum + value_of(*d).0, n + value_of(*d).1));
+/// Windows up to this long must be complete: the mean of two phases out of three is that of another moment.
+const COMPLETE: usize = 4;
+/// Noise with a lower exponent wanders so much within a window that the phases compared must be m apart exactly.
+const WANDERS: f64 = -0.5;
+
+/// Modified Allan deviation of phases whose noise has the exponent `alpha`. With wandering phases the mean difference
+/// over the complete triples of a window takes the place of the difference of means.
+pub(super) fn mdev(x: &[f64], second: &[f64], m: usize, tau_s: f64, alpha: f64) -> Option<Estimate> {
+    if m == 0 || x.len() < 3 * m {
+        return None;
+    }
+    let (sum, n) = if alpha < WANDERS && m > COMPLETE { of_triples(second, m) } else { of_means(x, m, alpha) };
+    rms(sum / (2.0 * tau_s * tau_s), n)
+}
+
+/// Sum and number of the squared second differences of the means of three windows.
+fn of_means(x: &[f64], m: usize, alpha: f64) -> (f64, u64) {
+    let sums = running(x);
+    let least = if m <= COMPLETE { m } else { m.div_ceil(2) };
+    // White noise of a mean over k phases has 1/k of the variance of one. Other noise gains less from averaging.
+    let white = (alpha - 1.0).clamp(0.0, 1.0);
+    let share = white + (1.0 - white) * 2.0 / m.max(2) as f64;
     let (mut sum, mut n) = (0.0, 0);
-    let mut take = |(total, complete): (f64, usize)| {
-        if 2 * complete >= m && complete > 0 {
-            let mean = total / complete as f64;
-            sum += mean * mean;
+    for j in 0..=x.len() - 3 * m {
+        let window = |k: usize| {
+            let (from, to) = (sums[j + k * m], sums[j + (k + 1) * m]);
+            (to.0 - from.0, to.1 - from.1)
+        };
+        let [a, b, c] = [window(0), window(1), window(2)];
+        if a.1.min(b.1).min(c.1) < least {
+            continue;
+        }
+        let mean = |(sum, n): (f64, usize)| sum / n as f64;
+        let difference = mean(c) - 2.0 * mean(b) + mean(a);
+        let excess = (1.0 / a.1 as f64 + 4.0 / b.1 as f64 + 1.0 / c.1 as f64) * m as f64 / 6.0;
+        sum += difference * difference / excess.powf(share);
+        n += 1;
+    }
+    (sum, n)
+}
+
+/// Sum and number of the squared means of m neighbouring second differences, at least half of them complete.
+fn of_triples(second: &[f64], m: usize) -> (f64, u64) {
+    let sums = running(second);
+    let (mut sum, mut n) = (0.0, 0);
+    for (from, to) in sums.iter().zip(sums.iter().skip(m)) {
+        let complete = to.1 - from.1;
+        if 2 * complete >= m {
+            sum += ((to.0 - from.0) / complete as f64).powi(2);
             n += 1;
         }
-    };
-    take(window);
-    for (leaving, entering) in second.iter().zip(rest) {
-        let ((out, fewer), (new, more)) = (value_of(*leaving), value_of(*entering));
-        window = (window.0 + (new - out), window.1 + more - fewer);
-        take(window);
     }
-    rms(sum / (2.0 * tau_s * tau_s), n)
+    (sum, n)
+}
+
+/// Before each place, the sum and the number of the values that exist.
+fn running(x: &[f64]) -> Vec<(f64, usize)> {
+    let mut sums = Vec::with_capacity(x.len() + 1);
+    let mut so_far = (0.0, 0);
+    sums.push(so_far);
+    for value in x {
+        if !value.is_nan() {
+            so_far = (so_far.0 + value, so_far.1 + 1);
+        }
+        sums.push(so_far);
+    }
+    sums
 }
 
 /// Overlapping Hadamard deviation: blind to linear frequency drift.

@@ -6,8 +6,6 @@
 
 use statrs::distribution::{ChiSquared, ContinuousCDF};
 
-use super::noise::Noise;
-
 /// Which variance, as the order of its difference and the filter before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Variance {
@@ -25,16 +23,26 @@ pub(super) fn interval(dev: f64, edf: f64, confidence: f64) -> Option<(f64, f64)
     (lo.is_finite() && hi.is_finite()).then_some((lo, hi))
 }
 
+/// The equivalent degrees of freedom at an exponent between two whole ones, on a logarithmic scale.
+pub(super) fn edf_between(variance: Variance, alpha: f64, m: usize, points: usize) -> Option<f64> {
+    let at = |alpha: f64| edf(variance, alpha as i32, m, points);
+    let (low, share) = (alpha.floor(), alpha - alpha.floor());
+    if share == 0.0 {
+        return at(low);
+    }
+    Some((at(low)?.ln() * (1.0 - share) + at(low + 1.0)?.ln() * share).exp())
+}
+
 /// The equivalent degrees of freedom of a fully overlapping variance at averaging factor `m` over `points` phases.
 /// `None` when the points do not hold one difference, or the variance does not converge for the noise.
-pub(super) fn edf(variance: Variance, noise: Noise, m: usize, points: usize) -> Option<f64> {
+pub(super) fn edf(variance: Variance, alpha: i32, m: usize, points: usize) -> Option<f64> {
     let (m, points, order) = (m as f64, points as f64, f64::from(variance.order));
     let filter = if variance.modified { 1.0 } else { m };
     let reach = m / filter + m * order;
     if points < reach || m < 1.0 {
         return None;
     }
-    let model = Model { alpha: noise.alpha(), order: variance.order, filter };
+    let model = Model { alpha, order: variance.order, filter };
     // One term each tau0: the stride of full overlap, S = m of the paper.
     let terms = 1.0 + (points - reach).floor();
     let lags = terms.min((order + 1.0) * m);
@@ -235,10 +243,11 @@ mod tests {
             (3, false, -2, 30000, 100000, 1.1027),
         ];
         for (order, modified, alpha, m, points, expected) in cases {
-            let noise = Noise::from_alpha(f64::from(alpha));
-            let got = edf(Variance { order, modified }, noise, m, points).unwrap();
+            let got = edf(Variance { order, modified }, alpha, m, points).unwrap();
             let off = (got / expected - 1.0).abs();
             assert!(off < 0.04, "order {order}, modified {modified}, alpha {alpha}, m {m}: {got} is not {expected}");
         }
+        let between = |alpha: f64| edf_between(Variance { order: 2, modified: false }, alpha, 100, 1001).unwrap();
+        assert!(between(0.5) > between(0.0) && between(0.5) < between(1.0));
     }
 }

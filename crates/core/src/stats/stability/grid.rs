@@ -6,7 +6,7 @@
 use super::StabilityError;
 use crate::stats::quantile;
 
-/// The most slots a grid has: two years at 16 s. More ask for a larger tau0.
+/// Maximum number of slots: two years at 16 s. Longer series need a larger tau0.
 pub const MAX_SLOTS: usize = 4_000_000;
 
 /// Phase (time error) at even spacing; NaN where nothing was measured.
@@ -29,7 +29,7 @@ impl PhaseGrid {
         if grid.measured() < 3 { Err(StabilityError::TooFew(grid.measured())) } else { Ok(grid) }
     }
 
-    /// A grid of (time, phase) pairs in any order, both in seconds. What is not finite is left out.
+    /// A grid of (time, phase) pairs in any order, both in seconds. Pairs that are not finite are ignored.
     ///
     /// # Errors
     /// When `tau0_s` is not a positive number, or there are too few samples or too many slots.
@@ -69,11 +69,11 @@ impl PhaseGrid {
     }
 }
 
-/// How near to whole seconds a spacing must be to be meant so, as a share of itself: polls are jittered.
+/// A spacing this close to whole seconds, as a share of itself, is rounded to them, because polls are jittered.
 const NEARLY_WHOLE: f64 = 0.005;
 
-/// The spacing that most polls kept: the median distance of successive times, in seconds, in whole seconds if it nearly
-/// is. Losses count as polls, so hand in the times of all polls. `None` without two different times.
+/// The usual spacing of polls in seconds: the median distance of successive times, rounded to whole seconds if it is
+/// close. Pass the times of all polls, including lost ones. `None` without two different times.
 #[must_use]
 pub fn usual_spacing_s(times_s: &[f64]) -> Option<f64> {
     let mut sorted: Vec<_> = times_s.iter().copied().filter(|t| t.is_finite()).collect();

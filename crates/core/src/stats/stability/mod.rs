@@ -6,15 +6,16 @@
 //! At short averaging times the offsets of NTP show the network (white PM, slopes −1 and −3/2), not the oscillator.
 //!
 //! Intervals hold the true deviation with probability [`CONFIDENCE`]: chi-squared with the equivalent degrees of freedom
-//! of Greenhall and Riley for the noise that the lag-1 autocorrelation shows at that averaging time. Where fewer than
-//! thirty points remain at an averaging time, the noise of the next shorter one is taken; where none was ever
-//! identified there is no interval. MTIE is an observed maximum and TIE rms keeps the mean: neither has one.
+//! of Greenhall and Riley for the noise that the lag-1 autocorrelation shows at that averaging time and at the shorter
+//! ones. Where none was ever identified there is no interval. MTIE is an observed maximum and TIE rms keeps the mean:
+//! neither has one. The test `coverage` measures how often intervals hold the truth.
 
 mod deviation;
 mod edf;
 mod grid;
 mod mtie;
 mod noise;
+pub(super) mod slope;
 
 pub use grid::{MAX_SLOTS, PhaseGrid, usual_spacing_s};
 pub use noise::Noise;
@@ -32,7 +33,7 @@ use crate::sample::Sample;
 /// The probability with which an interval holds the true deviation.
 pub const CONFIDENCE: f64 = 0.95;
 
-/// Why there is no stability to show.
+/// Why stability cannot be computed.
 #[derive(Debug, Clone, Copy, PartialEq, Error)]
 pub enum StabilityError {
     /// Three phases make one second difference.
@@ -76,14 +77,14 @@ pub fn of_samples<'a>(
     Ok(Stability::of(&PhaseGrid::from_samples(tau0_s, &phases)?, taus_s))
 }
 
-/// A deviation and how many terms carry it.
+/// A deviation and the number of its terms.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Estimate {
     dev: f64,
     n: u64,
 }
 
-/// Deviations by averaging time. All vectors run in parallel with `tau_s`; what too few terms support is `None`.
+/// Deviations by averaging time. All vectors are parallel to `tau_s`; a figure with too few terms is `None`.
 ///
 /// A row is shown when its factor is at most a third of the slots and three terms or more carry its Allan deviation.
 /// ADEV, MDEV and HDEV are fractional frequencies, TDEV, MTIE and TIE rms are seconds.
@@ -95,7 +96,7 @@ pub struct Stability {
     pub slots: usize,
     /// Slots that hold a sample.
     pub measured: usize,
-    /// What the intervals are worth.
+    /// The probability with which an interval holds the true deviation.
     pub confidence: f64,
     /// Averaging times in seconds.
     pub tau_s: Vec<f64>,
@@ -133,7 +134,7 @@ pub struct Stability {
     pub tie_rms: Vec<Option<f64>>,
 }
 
-/// The terms below which a figure is not shown.
+/// A figure with fewer terms is not shown.
 const MIN_TERMS: u64 = 3;
 
 impl Stability {
@@ -149,25 +150,26 @@ impl Stability {
             confidence: CONFIDENCE,
             ..Self::default()
         };
-        let mut noise = None;
+        let exponents = noise::exponents(&grid.x, &factors);
+        let measured = grid.measured();
         let mut second = Vec::with_capacity(grid.slots());
-        for (&m, mtie) in factors.iter().zip(mtie::mtie(&grid.x, &factors)) {
-            noise = noise::identify(&grid.x, m).or(noise);
+        for ((&m, mtie), alpha) in factors.iter().zip(mtie::mtie(&grid.x, &factors)).zip(exponents) {
             deviation::second_differences(&grid.x, m, &mut second);
-            result.push_row(&Row { x: &grid.x, second: &second, m, tau_s: m as f64 * grid.tau0_s, noise }, mtie);
+            let tau_s = m as f64 * grid.tau0_s;
+            result.push_row(&Row { x: &grid.x, second: &second, measured, m, tau_s, alpha }, mtie);
         }
         result
     }
 
     fn push_row(&mut self, row: &Row<'_>, mtie: Option<Estimate>) {
         let Some(oadev) = row.shown(deviation::oadev(row.second, row.tau_s)) else { return };
-        let mdev = row.shown(deviation::mdev(row.second, row.m, row.tau_s));
+        let mdev = row.shown(deviation::mdev(row.x, row.second, row.m, row.tau_s, row.alpha.unwrap_or(2.0)));
         let hdev = row.shown(deviation::ohdev(row.x, row.m, row.tau_s));
         let to_time = row.tau_s / 3_f64.sqrt();
         let tdev = mdev.map(|e| Estimate { dev: e.dev * to_time, n: e.n });
         self.tau_s.push(row.tau_s);
         self.n.push(oadev.n);
-        self.noise.push(row.noise);
+        self.noise.push(row.alpha.map(Noise::from_alpha));
         let allan = Variance { order: 2, modified: false };
         let modified = Variance { order: 2, modified: true };
         let hadamard = Variance { order: 3, modified: false };
@@ -180,13 +182,16 @@ impl Stability {
     }
 }
 
-/// One averaging time at work.
+/// The input of one row.
 struct Row<'a> {
     x: &'a [f64],
     second: &'a [f64],
+    /// The number of phases, without gaps.
+    measured: usize,
     m: usize,
     tau_s: f64,
-    noise: Option<Noise>,
+    /// The exponent of the noise.
+    alpha: Option<f64>,
 }
 
 impl Row<'_> {
@@ -202,10 +207,16 @@ impl Row<'_> {
         hi.push(interval.map(|ends| ends.1));
     }
 
-    /// Gaps cost confidence: the degrees of freedom are those of an unbroken series with as many terms.
+    /// Gaps cost confidence: the degrees of freedom are those of an unbroken series with as many terms. Where noise is
+    /// correlated over long times, few terms hold as much as many, so a series with as many phases is taken.
     fn interval(&self, estimate: Estimate, variance: Variance) -> Option<(f64, f64)> {
+        const SHORT: usize = 4;
+        let alpha = self.alpha?;
         let reach = if variance.modified { 3 * self.m - 1 } else { variance.order as usize * self.m };
-        let edf = edf::edf(variance, self.noise?, self.m, estimate.n as usize + reach)?;
+        let by_terms = estimate.n as usize + reach;
+        let is_redundant = alpha < 1.5 && self.m > if variance.modified { SHORT } else { SHORT / 2 };
+        let points = if is_redundant { by_terms.max(self.measured) } else { by_terms };
+        let edf = edf::edf_between(variance, alpha, self.m, points)?;
         edf::interval(estimate.dev, edf, CONFIDENCE)
     }
 }

@@ -1,8 +1,9 @@
-//! Which noise dominates at an averaging time: the lag-1 autocorrelation method.
+//! Which noise dominates at an averaging time, as the exponent of its power law.
 //!
-//! Riley and Greenhall, "Power law noise identification using the lag 1 autocorrelation" (EFTF 2004); NIST SP 1065
-//! §5.5. Phase is decimated by m and its quadratic trend removed; it is differenced until what remains is stationary,
-//! and the lag-1 autocorrelation of that gives the power law.
+//! The lag-1 autocorrelation method (Riley and Greenhall, EFTF 2004; NIST SP 1065 §5.5) with two changes. Phases are
+//! averaged over the averaging time instead of being decimated, because decimated flicker PM looks like white PM; what
+//! averaging does to the exponent is known and taken back. And an exponent is pooled with those of the shorter averaging
+//! times, unless it differs from them by more than chance: a few blocks alone tell little.
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -60,11 +61,42 @@ const MAX_DIFFERENCES: u32 = 2;
 /// What is left of a smooth series after its parabola is rounding, about 1e-16 of each value.
 const ROUNDING: f64 = 1e-28;
 
-/// The noise of a phase series with gaps (NaN) at averaging factor `m`; `None` when fewer than thirty points remain
-/// after decimation, or when they do not vary.
-pub(super) fn identify(x: &[f64], m: usize) -> Option<Noise> {
-    let mut z: Vec<f64> = x.iter().copied().step_by(m).collect();
-    if z.iter().filter(|z| !z.is_nan()).count() < MIN_POINTS {
+/// The pooled estimate weighs half as much at the next averaging time, which has half as many blocks if it is twice as
+/// long: each octave counts alike.
+const MEMORY: f64 = 0.5;
+/// An estimate that differs from the pool by more than this, divided by the root of its blocks, is about three standard
+/// deviations off. Another noise has taken over, and the pool starts over.
+const ANOTHER_NOISE: f64 = 10.0;
+/// An uncertain exponent gives intervals that are too narrow rather than too wide, so it is taken lower by this, divided
+/// by the root of the pooled blocks. White PM and random walk FM are the ends of the scale and need no correction.
+const CAUTION: f64 = 1.0;
+
+/// The exponent alpha of the noise at each averaging factor; `None` until one was identified.
+pub(super) fn exponents(x: &[f64], factors: &[usize]) -> Vec<Option<f64>> {
+    let (mut sum, mut weight) = (0.0, 0.0);
+    let pooled = |m: &usize| {
+        if let Some((alpha, blocks)) = exponent(x, *m) {
+            if weight > 0.0 && (alpha - sum / weight).abs() > ANOTHER_NOISE / blocks.sqrt() {
+                (sum, weight) = (0.0, 0.0);
+            }
+            (sum, weight) = (sum * MEMORY + alpha * blocks, weight * MEMORY + blocks);
+        }
+        (weight > 0.0).then(|| cautious(sum / weight, weight))
+    };
+    factors.iter().map(pooled).collect()
+}
+
+fn cautious(alpha: f64, blocks: f64) -> f64 {
+    let from_the_ends = (1.5 - alpha.abs()).clamp(0.0, 0.5) * 2.0;
+    alpha - from_the_ends * CAUTION / blocks.sqrt()
+}
+
+/// The exponent at one averaging factor from the means of blocks of `m` phases (NaN is a gap), with the number of blocks;
+/// `None` when there are fewer than thirty, or when they do not vary.
+fn exponent(x: &[f64], m: usize) -> Option<(f64, f64)> {
+    let mut z: Vec<f64> = x.chunks_exact(m).map(block_mean).collect();
+    let blocks = z.iter().filter(|z| !z.is_nan()).count();
+    if blocks < MIN_POINTS {
         return None;
     }
     let before = sum_of_squares(&z);
@@ -77,11 +109,29 @@ pub(super) fn identify(x: &[f64], m: usize) -> Option<Noise> {
         let r1 = lag_1_autocorrelation(&z)?;
         let delta = r1 / (1.0 + r1);
         if delta < 0.25 || differences == MAX_DIFFERENCES {
-            return Some(Noise::from_alpha(2.0 - 2.0 * (delta + f64::from(differences))));
+            return Some((of_blocks(2.0 - 2.0 * (delta + f64::from(differences)), m), blocks as f64));
         }
         z = z.windows(2).map(|pair| pair[1] - pair[0]).collect();
         differences += 1;
     }
+}
+
+/// The mean of a block; NaN if more than an eighth of it is missing, because its middle is then another one.
+fn block_mean(block: &[f64]) -> f64 {
+    let known = || block.iter().filter(|x| !x.is_nan());
+    let n = known().count();
+    if 8 * n < 7 * block.len() { f64::NAN } else { known().sum::<f64>() / n as f64 }
+}
+
+/// Takes back what averaging over `m` phases did to an exponent: the means of long blocks of a random walk of the phase,
+/// for example, have an autocorrelation of 1/4 after differencing, which looks like alpha = −0.4 instead of 0.
+fn of_blocks(seen: f64, m: usize) -> f64 {
+    const SHIFTS: [(f64, f64); 5] = [(-2.0, 0.0), (-1.0, -0.8), (0.0, -0.4), (1.0, -0.37), (2.0, 0.0)];
+    let extent = 1.0 - 1.0 / (m * m) as f64;
+    let knots = SHIFTS.map(|(alpha, shift)| (alpha + extent * shift, alpha));
+    let seen = seen.clamp(-2.0, 2.0);
+    let pair = knots.windows(2).find(|pair| seen <= pair[1].0);
+    pair.map_or(2.0, |pair| pair[0].1 + (seen - pair[0].0) / (pair[1].0 - pair[0].0))
 }
 
 /// The correlation of neighbours about the mean. `None` when nothing varies.
@@ -135,6 +185,10 @@ mod tests {
         (0..n).map(|_| next(&mut state)).collect()
     }
 
+    fn identified(x: &[f64], m: usize) -> Option<Noise> {
+        exponents(x, &[m])[0].map(Noise::from_alpha)
+    }
+
     fn integrate(x: &[f64]) -> Vec<f64> {
         x.iter().scan(0.0, |sum, x| Some(std::mem::replace(sum, *sum + x))).collect()
     }
@@ -147,17 +201,18 @@ mod tests {
         for (x, expected) in
             [(phase_noise, Noise::WhitePm), (frequency_noise, Noise::WhiteFm), (walk, Noise::RandomWalkFm)]
         {
-            assert_eq!(identify(&x, 1), Some(expected));
+            assert_eq!(identified(&x, 1), Some(expected));
             let drifting = x.iter().enumerate().map(|(i, x)| x + 1e-3 * i as f64 + 1e-6 * (i as f64).powi(2));
             let with_gaps: Vec<_> = drifting.enumerate().map(|(i, x)| if i % 11 == 3 { f64::NAN } else { x }).collect();
-            assert_eq!(identify(&with_gaps, 1), Some(expected));
+            assert_eq!(identified(&with_gaps, 1), Some(expected));
+            assert_eq!(identified(&with_gaps, 16), Some(expected), "averaging does not change it");
         }
     }
 
     #[test]
     fn the_noise_of_few_or_equal_phases_is_not_claimed() {
-        assert_eq!(identify(&white(29), 1), None);
-        assert_eq!(identify(&white(100), 4), None);
-        assert_eq!(identify(&[0.25; 100], 1), None);
+        assert_eq!(identified(&white(29), 1), None);
+        assert_eq!(identified(&white(100), 4), None);
+        assert_eq!(identified(&[0.25; 100], 1), None);
     }
 }

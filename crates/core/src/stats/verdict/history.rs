@@ -73,7 +73,11 @@ impl Entry {
         let numbers_hold = !verdict.suspended && !self.recovers(verdict);
         if numbers_hold {
             let local = &verdict.local;
-            self.local = EntryLocal { estimate_s: local.estimate_s, bound_s: local.bound_s, kind: local.kind };
+            let (estimate_s, bound_s) = match verdict.is_clock_estimated() {
+                true => (local.estimate_s, local.bound_s),
+                false => (None, None),
+            };
+            self.local = EntryLocal { estimate_s, bound_s, kind: local.kind };
         }
         let before = std::mem::take(&mut self.blamed);
         self.blamed = verdict.blamed().map(|s| Blame::of(s, before.iter().find(|b| b.server == s.server))).collect();
@@ -93,6 +97,11 @@ impl Entry {
     fn recovers(&self, verdict: &Verdict) -> bool {
         let error = |estimate_s: Option<f64>| estimate_s.map_or(0.0, f64::abs);
         self.state == State::LocalWrong && error(verdict.local.estimate_s) < 0.5 * error(self.local.estimate_s)
+    }
+
+    fn is_like(&self, other: &Self) -> bool {
+        let names = |e: &Self| e.blamed.iter().map(|b| b.server.clone()).collect::<Vec<_>>();
+        self.state == other.state && names(self) == names(other)
     }
 
     /// Whether `newer` starts no later than this entry and says at least as much. Then this entry is dropped.
@@ -175,6 +184,10 @@ impl History {
         while self.entries.back().is_some_and(|last| last.is_superseded_by(&newest)) {
             self.entries.pop_back();
         }
+        // What was taken back for a moment goes on.
+        if let Some(same) = self.entries.pop_back_if(|last| last.is_like(&newest)) {
+            newest.since = newest.since.min(same.since);
+        }
         if let Some(before) = self.entries.back_mut() {
             newest.since = newest.since.max(before.since);
             before.until = Some(newest.since);
@@ -211,6 +224,7 @@ mod tests {
                 blamed: true,
                 proven: true,
                 confidence: 0.9,
+                bad_share: None,
                 sentence: String::new(),
             })
             .collect();

@@ -5,14 +5,18 @@ mod sentence;
 mod when;
 
 pub use history::{Blame, Entry, EntryLocal, History};
-pub use sentence::{local_sentence, ppm, seconds, server_sentence, verdict_sentence};
+pub use sentence::{local_sentence, ppm, seconds, server_sentence, silence_sentence, verdict_sentence};
 pub use when::When;
 
+use std::borrow::Cow;
+
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+
+use crate::sample::Outcome;
 
 /// The verdict in one word.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, JsonSchema, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, JsonSchema, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum State {
     /// No clock is proven or suspected to be wrong. Clocks are right within the stated bound, not exactly.
@@ -42,7 +46,7 @@ impl State {
 }
 
 /// How a clock or a network path is wrong.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, JsonSchema, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, JsonSchema, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
     /// The clock jumped at one moment.
@@ -59,6 +63,8 @@ pub enum Kind {
     Congestion,
     /// The server does not answer.
     Unreachable,
+    /// Replies are wrong now and then, as when one of several servers behind a name is.
+    Intermittent,
 }
 
 impl Kind {
@@ -73,12 +79,13 @@ impl Kind {
             Self::Asymmetry => "asymmetry",
             Self::Congestion => "congestion",
             Self::Unreachable => "unreachable",
+            Self::Intermittent => "intermittent",
         }
     }
 }
 
 /// The classification of a server.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, JsonSchema, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, JsonSchema, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Class {
     /// The error range of the server overlaps the range that the majority agrees on.
@@ -102,7 +109,7 @@ impl Class {
 }
 
 /// The direction in which this host's clock is wrong.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, JsonSchema, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, JsonSchema, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Sign {
     /// This host's clock is behind the servers (positive offsets).
@@ -114,7 +121,7 @@ pub enum Sign {
 }
 
 /// The verdict on this host's clock.
-#[derive(Debug, Clone, PartialEq, JsonSchema, Serialize)]
+#[derive(Debug, Clone, PartialEq, JsonSchema, Serialize, Deserialize)]
 pub struct LocalVerdict {
     /// The offset of true time from this host's clock in seconds, positive when this host's clock is behind. It is the
     /// weighted median of the servers' offsets; absent without a majority.
@@ -137,7 +144,7 @@ pub struct LocalVerdict {
 }
 
 /// The verdict on one server.
-#[derive(Debug, Clone, PartialEq, JsonSchema, Serialize)]
+#[derive(Debug, Clone, PartialEq, JsonSchema, Serialize, Deserialize)]
 pub struct ServerVerdict {
     /// The configured name.
     pub server: String,
@@ -164,12 +171,14 @@ pub struct ServerVerdict {
     pub proven: bool,
     /// The confidence, 0 to 1, given the assumptions.
     pub confidence: f64,
+    /// The share of wrong replies among the last ones, 0 to 1, where they come and go.
+    pub bad_share: Option<f64>,
     /// The verdict on this server as a sentence.
     pub sentence: String,
 }
 
 /// The majority that the verdict is based on.
-#[derive(Debug, Clone, Copy, PartialEq, JsonSchema, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, JsonSchema, Serialize, Deserialize)]
 pub struct MajorityVerdict {
     /// The lower end of the offset range that the majority agrees on, in seconds.
     pub low_s: f64,
@@ -184,7 +193,7 @@ pub struct MajorityVerdict {
 }
 
 /// The current verdict.
-#[derive(Debug, Clone, PartialEq, JsonSchema, Serialize)]
+#[derive(Debug, Clone, PartialEq, JsonSchema, Serialize, Deserialize)]
 pub struct Verdict {
     /// The verdict in one word.
     pub state: State,
@@ -238,6 +247,64 @@ impl Verdict {
             sentence: "No verdict yet: no server has answered.".into(),
             suspended: false,
         }
+    }
+
+    /// The verdict until the state of an earlier process is restored.
+    #[must_use]
+    pub fn restoring() -> Self {
+        Self {
+            reason: "restoring".into(),
+            sentence: "Undecidable: the state of the verdict is being restored from the store.".into(),
+            ..Self::nothing_yet()
+        }
+    }
+
+    /// The same verdict on a host whose clock is not synchronised by its own account, for this reason. What is wrong and
+    /// since when does not depend on it; the sentences say that differences between servers are all that is known.
+    #[must_use]
+    pub fn distrusting(mut self, why: &str) -> Self {
+        self.local.distrust = Some(why.to_owned());
+        if self.state == State::LocalWrong {
+            return self;
+        }
+        for server in self.servers.iter_mut().filter(|server| server.blamed) {
+            server.sentence.push(' ');
+            server.sentence.push_str(sentence::UNRELIABLE);
+        }
+        self.sentence = verdict_sentence(self.state, "", &self.servers, &self.reason);
+        self
+    }
+
+    /// Whether the estimate of this host's clock stands on a majority, or on what is known to be wrong with it.
+    #[must_use]
+    pub fn is_clock_estimated(&self) -> bool {
+        self.majority.is_some() || self.state == State::LocalWrong
+    }
+
+    /// The verdict as it is published: servers that give no time are described by the outcome of their last poll, and
+    /// without a majority there is no estimate of this host's clock, unless the clock is known to be wrong.
+    #[must_use]
+    pub fn published(&self, last: impl Fn(&ServerVerdict) -> Option<Outcome>) -> Cow<'_, Self> {
+        let is_silent = |it: &ServerVerdict| it.kind == Some(Kind::Unreachable);
+        let is_unfounded = !self.is_clock_estimated() && self.local.estimate_s.is_some();
+        if !is_unfounded && !self.servers.iter().any(is_silent) {
+            return Cow::Borrowed(self);
+        }
+        let mut published = self.clone();
+        if is_unfounded {
+            (published.local.estimate_s, published.local.bound_s) = (None, None);
+        }
+        for it in published.servers.iter_mut().filter(|it| is_silent(it)) {
+            let Some(outcome) = last(it) else { continue };
+            let sentence = silence_sentence(&it.server, it.since, &outcome);
+            let before = std::mem::replace(&mut it.sentence, sentence);
+            for text in [&mut published.sentence, &mut published.reason] {
+                if !before.is_empty() && text.contains(&before) {
+                    *text = text.replace(&before, &it.sentence);
+                }
+            }
+        }
+        Cow::Owned(published)
     }
 
     /// The servers that the verdict blames.

@@ -1,6 +1,8 @@
 //! Builds the sentences of a verdict: sizes with units, the evidence, and no more certainty than the evidence supports.
 
 use super::{Class, Kind, LocalVerdict, MajorityVerdict, ServerVerdict, Sign, State};
+use crate::ntp::KissCode;
+use crate::sample::Outcome;
 
 /// Formats the magnitude of a time with three significant digits and a suitable unit. The sign is dropped.
 #[must_use]
@@ -17,10 +19,29 @@ pub fn seconds(size_s: f64) -> String {
     format!("{text} {unit}")
 }
 
-/// Formats a rate with the half width of its confidence interval: "+8.1 ppm ± 0.4".
+/// Formats a rate with the half width of its confidence interval: "+8.1 ppm ± 0.4". A small half width gets as many
+/// decimals as it needs, and one that is not known is left out: no rate is exact.
 #[must_use]
 pub fn ppm((rate, half): (f64, f64)) -> String {
-    format!("{rate:+.1} ppm ± {half:.1}")
+    let sign = if rate < 0.0 { "-" } else { "+" };
+    format!("{sign}{}", unsigned_ppm(rate, half))
+}
+
+/// The same without the sign of the rate.
+fn unsigned_ppm(rate: f64, half: f64) -> String {
+    const SMALLEST: f64 = 1e-4;
+    let rate = rate.abs();
+    if !half.is_finite() {
+        return format!("{rate:.1} ppm");
+    }
+    let half = half.abs().max(SMALLEST);
+    let decimals = match half {
+        h if h >= 0.095 => 1,
+        h if h >= 0.009_5 => 2,
+        h if h >= 0.000_95 => 3,
+        _ => 4,
+    };
+    format!("{rate:.decimals$} ppm ± {half:.decimals$}")
 }
 
 fn since(at: Option<super::When>) -> String {
@@ -52,7 +73,7 @@ pub fn server_sentence(it: &ServerVerdict, majority: Option<&MajorityVerdict>, l
         (Some(Kind::Congestion), ..) => {
             format!("The path to {name} is congested{since}: its delay explains its offsets.")
         }
-        (Some(Kind::Unreachable), ..) => format!("{name} has not answered{since}: its clock cannot be judged."),
+        (Some(Kind::Unreachable), ..) => format!("{name} has given no time{since}: its clock cannot be judged."),
         (_, false, true) => format!(
             "{name} is probably wrong{since}{kind}: it moved by {} relative to the others while its delay did not \
              change. Its error range still overlaps that of the majority, so this is not proven.",
@@ -61,18 +82,41 @@ pub fn server_sentence(it: &ServerVerdict, majority: Option<&MajorityVerdict>, l
         _ if it.class == Class::Truechimer => format!("{name} agrees with the majority within its error range."),
         _ => format!("{name} cannot be judged."),
     };
-    if local_unreliable && it.blamed {
-        return format!(
-            "{text} This host's clock is not reliable, so this says which servers disagree, not which is right in \
-             absolute terms."
-        );
-    }
-    text
+    if local_unreliable && it.blamed { format!("{text} {UNRELIABLE}") } else { text }
+}
+
+/// What follows a sentence about a server when this host's clock is not reliable.
+pub(super) const UNRELIABLE: &str = "This host's clock is not reliable, so this says which servers disagree, not which \
+                                     is right in absolute terms.";
+/// The sentence about a server that gives no time, by the way its last poll ended.
+#[must_use]
+pub fn silence_sentence(name: &str, start: Option<super::When>, last: &Outcome) -> String {
+    let since = since(start);
+    let what = match last {
+        Outcome::Timeout => format!("{name} has not answered{since}"),
+        Outcome::Refused => format!("{name} has refused our requests{since}, because nothing listens on its port"),
+        Outcome::Kiss(code) if *code == KissCode::RATE => {
+            format!("{name} answers, but has asked us to poll less often (RATE) and given no time{since}")
+        }
+        Outcome::Kiss(code) => format!("{name} answers, but has denied us its service ({code}){since}"),
+        Outcome::Rejected(check) => {
+            format!(
+                "{name} answers, but all its replies were rejected{since}, the last one by the check {}",
+                check.label()
+            )
+        }
+        Outcome::Unsynchronised(_) => format!("{name} answers, but has not been synchronised{since}"),
+        Outcome::Dns(_) => format!("The name of {name} has not resolved{since}"),
+        Outcome::Fault(why) => format!("This host could not poll {name}{since} ({why})"),
+        Outcome::Sample => format!("{name} has lost most polls{since} and answers now and then"),
+    };
+    format!("{what}: its clock cannot be judged.")
 }
 
 fn describe(kind: Kind, it: &ServerVerdict) -> String {
     match (kind, it.size_s, it.rate_ppm) {
         (Kind::Frequency | Kind::Smear, _, Some(rate)) => format!("{} of {}", kind.label(), ppm(rate)),
+        (Kind::Constant, Some(size), _) => format!("constant, about {}", seconds(size)),
         (Kind::Step, Some(size), _) => format!("step of {}{}", if size < 0.0 { "−" } else { "+" }, seconds(size)),
         _ => kind.label().to_owned(),
     }
@@ -93,8 +137,10 @@ pub fn local_sentence(it: &LocalVerdict, majority: Option<&MajorityVerdict>) -> 
     };
     let kind = match (it.kind, it.rate_ppm) {
         (Some(Kind::Frequency), Some((rate, half))) => {
-            let way = if rate > 0.0 { "loses" } else { "gains" };
-            format!(" (frequency: it {way} {:.1} ppm ± {half:.1})", rate.abs())
+            let (way, grows) = if rate > 0.0 { ("loses", Sign::Slow) } else { ("gains", Sign::Fast) };
+            // A clock that is ahead and loses comes back. Without these words the sentence would contradict itself.
+            let shrinks = if it.sign == grows || it.sign == Sign::None { "" } else { ", so the error shrinks" };
+            format!(" (frequency: it {way} {}{shrinks})", unsigned_ppm(rate, half))
         }
         (Some(kind), _) => format!(" ({})", kind.label()),
         (None, _) => String::new(),
@@ -133,8 +179,18 @@ mod tests {
             blamed: true,
             proven: true,
             confidence: 0.99,
+            bad_share: None,
             sentence: String::new(),
         }
+    }
+
+    #[test]
+    fn half_width_of_a_rate_is_never_shown_as_zero() {
+        let shown = [(8.13, 0.4), (1.0, 0.03), (-1.0, 0.0004), (2.0, 0.0), (3.0, 0.41)].map(ppm);
+        assert_eq!(
+            shown,
+            ["+8.1 ppm ± 0.4", "+1.00 ppm ± 0.03", "-1.000 ppm ± 0.001", "+2.000 ppm ± 0.001", "+3.0 ppm ± 0.5"]
+        );
     }
 
     #[test]
@@ -149,6 +205,57 @@ mod tests {
             (100.0, "100 s"),
         ] {
             assert_eq!(seconds(size), text);
+        }
+    }
+
+    #[test]
+    fn rate_is_never_exact() {
+        let texts = [(8.06, 0.42), (-8.0, 0.04), (0.0, 0.0), (12.3, 0.002), (3.0, f64::NAN)].map(ppm);
+        assert_eq!(
+            texts,
+            ["+8.1 ppm ± 0.4", "-8.00 ppm ± 0.04", "+0.0000 ppm ± 0.0001", "+12.300 ppm ± 0.002", "+3.0 ppm"]
+        );
+    }
+
+    #[test]
+    fn sign_and_rate_of_this_hosts_clock_do_not_contradict() {
+        let local = |sign, estimate_s, rate| LocalVerdict {
+            estimate_s: Some(estimate_s),
+            bound_s: Some(0.01),
+            at_least_s: 0.0,
+            sign,
+            kind: Some(Kind::Frequency),
+            rate_ppm: Some((rate, 0.4)),
+            since: None,
+            distrust: None,
+        };
+        let text = |sign, estimate_s, rate| local_sentence(&local(sign, estimate_s, rate), None);
+        assert_eq!(
+            text(Sign::Slow, 0.005, 20.0),
+            "This host's clock is behind by about 5 ms (frequency: it loses 20.0 ppm ± 0.4)."
+        );
+        assert_eq!(
+            text(Sign::Fast, -0.005, 20.0),
+            "This host's clock is ahead by about 5 ms (frequency: it loses 20.0 ppm ± 0.4, so the error shrinks)."
+        );
+        assert!(text(Sign::Fast, -0.005, -20.0).ends_with("it gains 20.0 ppm ± 0.4)."));
+        assert!(text(Sign::Slow, 0.005, -20.0).contains("gains 20.0 ppm ± 0.4, so the error shrinks"));
+    }
+
+    #[test]
+    fn silent_servers_are_told_apart() {
+        let kiss = |code: &str| Outcome::Kiss(KissCode::parse(code).unwrap());
+        for (outcome, words) in [
+            (Outcome::Timeout, "n has not answered"),
+            (Outcome::Refused, "nothing listens on its port"),
+            (kiss("RATE"), "asked us to poll less often (RATE)"),
+            (kiss("DENY"), "denied us its service (DENY)"),
+            (Outcome::Unsynchronised(None), "answers, but has not been synchronised"),
+            (Outcome::Dns("no such name".into()), "has not resolved"),
+        ] {
+            let text = silence_sentence("n", None, &outcome);
+            assert!(text.contains(words) && text.ends_with(": its clock cannot be judged."), "{text}");
+            assert_eq!(matches!(outcome, Outcome::Timeout), text.contains("not answered"), "{text}");
         }
     }
 

@@ -4,9 +4,9 @@ use std::borrow::Cow;
 use std::fmt;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// Nanoseconds since 1970-01-01 UTC. Serialises as RFC 3339.
+/// Nanoseconds since 1970-01-01 UTC. Serialises as RFC 3339, in binary formats as the number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct When(pub i64);
 
@@ -32,7 +32,21 @@ impl fmt::Display for When {
 
 impl Serialize for When {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(&self.timestamp())
+        if serializer.is_human_readable() {
+            serializer.collect_str(&self.timestamp())
+        } else {
+            serializer.serialize_i64(self.0)
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for When {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        if deserializer.is_human_readable() {
+            let at = jiff::Timestamp::deserialize(deserializer)?.as_nanosecond();
+            return i64::try_from(at).map(Self).map_err(serde::de::Error::custom);
+        }
+        i64::deserialize(deserializer).map(Self)
     }
 }
 

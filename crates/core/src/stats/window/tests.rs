@@ -117,7 +117,7 @@ fn memory_does_not_grow_with_time() {
 }
 
 #[test]
-fn a_window_empties_while_a_server_is_silent_and_after_a_gap_of_a_month() {
+fn window_empties_during_silence_and_long_gaps() {
     let mut windows = fed(&polls(100, 64.0));
     let quiet = windows.summary(Window::FiveMinutes, stamp(100_000.0));
     assert_eq!((quiet.n, quiet.polls, quiet.loss, quiet.covers_s), (0, 0, None, None));

@@ -1,5 +1,7 @@
 //! When a server that does not answer is unreachable, and not only lossy as ever.
 
+use serde::{Deserialize, Serialize};
+
 /// So many polls in a row without a usable reply where nothing else is usual.
 const LEAST: u32 = 5;
 /// More are never waited for.
@@ -10,7 +12,7 @@ const CHANCE: f64 = 1e-6;
 const MEMORY_POLLS: f64 = 64.0;
 
 /// Failed polls, and how many of them are usual.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub(in super::super) struct Reach {
     failures: u32,
     /// The time of the first of the failures.

@@ -72,7 +72,7 @@ fn two_of_four_that_step_together_do_not_make_the_own_clock_wrong() {
         let step = |server| Fault::ServerStep { server, at_s: AT_S, size_s: -0.62 };
         world.faults = vec![step(0), step(1)];
         let (entries, _) = run(&world);
-        assert!(nobody_is_blamed(&entries), "seed {seed}: {entries:?}");
+        assert!(no_party_is_blamed(&entries), "seed {seed}: {entries:?}");
         assert_eq!(entries.last().unwrap().state, State::Undecidable, "seed {seed}: {entries:?}");
     }
 }

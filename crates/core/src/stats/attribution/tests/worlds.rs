@@ -1,4 +1,5 @@
-//! Worlds that differ from the ordinary one: coarse stamps, steps among queues, camps of the same size, clocks set far back.
+//! Worlds that differ from the ordinary one: coarse stamps, steps among queues, camps of the same size, clocks set far
+//! back.
 
 use super::*;
 
@@ -26,7 +27,7 @@ fn stamps_in_whole_milliseconds_accuse_nobody_on_a_local_network() {
         });
         let mut attribution = Attribution::new();
         let entries = entries_of(coarse, &mut attribution);
-        assert!(nobody_is_blamed(&entries), "seed {seed}: {entries:?}");
+        assert!(no_party_is_blamed(&entries), "seed {seed}: {entries:?}");
     }
 }
 
@@ -53,7 +54,7 @@ fn half_of_the_servers_that_drift_away_slowly_get_nobody_blamed() {
         let mut world = World::ordinary(seed, 6, 64.0, 40_000.0);
         world.faults = (0..3).map(|server| Fault::ServerDrift { server, at_s: AT_S, ppm: 6.0 }).collect();
         let (entries, _) = run(&world);
-        assert!(nobody_is_blamed(&entries), "seed {seed}: {entries:?}");
+        assert!(no_party_is_blamed(&entries), "seed {seed}: {entries:?}");
         assert_eq!(entries.last().unwrap().state, State::Undecidable, "seed {seed}: {entries:?}");
     }
 }
@@ -69,7 +70,7 @@ fn a_clock_set_back_by_an_hour_is_proven_by_the_raw_clock() {
 }
 
 #[test]
-fn a_server_that_comes_back_after_hours_with_a_step_is_told_by_its_true_size() {
+fn server_back_after_hours_with_a_step_has_its_true_size() {
     for seed in 1..9 {
         let mut world = World::ordinary(seed, 5, 64.0, 60_000.0);
         world.faults = vec![

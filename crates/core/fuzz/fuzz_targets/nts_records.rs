@@ -1,0 +1,6 @@
+#![no_main]
+
+#[path = "../subjects/nts_records.rs"]
+mod subject;
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| subject::check(input));

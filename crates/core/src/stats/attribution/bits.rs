@@ -1,0 +1,60 @@
+//! The last sixteen answers to a question that each reply answers.
+
+use serde::{Deserialize, Serialize};
+
+/// A history of yes and no, newest first.
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
+pub(super) struct Bits {
+    yes: u16,
+    known: u8,
+}
+
+impl Bits {
+    pub fn push(&mut self, yes: bool) {
+        self.yes = self.yes << 1 | u16::from(yes);
+        self.known = (self.known + 1).min(16);
+    }
+
+    /// How many of the last `n` were yes.
+    pub fn count(self, n: u32) -> u32 {
+        (self.yes & mask(n)).count_ones()
+    }
+
+    /// How many of the last `n` are known.
+    pub fn known(self, n: u32) -> u32 {
+        u32::from(self.known).min(n)
+    }
+
+    pub fn last(self) -> bool {
+        self.yes & 1 == 1
+    }
+
+    /// Turns the last `n` to no.
+    pub fn take_back(&mut self, n: u32) {
+        self.yes &= !mask(n);
+    }
+
+    /// How often yes was followed by no and then yes again.
+    pub fn returns(self) -> u32 {
+        // A yes whose predecessor is no: the number of runs. The first run is no return.
+        (self.yes & !(self.yes >> 1)).count_ones().saturating_sub(1)
+    }
+}
+
+fn mask(n: u32) -> u16 {
+    if n >= 16 { u16::MAX } else { (1 << n) - 1 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers_are_counted_and_their_returns_are_seen() {
+        let mut bits = Bits::default();
+        [true, true, false, false, true, false].into_iter().for_each(|yes| bits.push(yes));
+        assert_eq!((bits.count(2), bits.count(6), bits.known(14), bits.returns()), (1, 3, 6, 1));
+        bits.take_back(2);
+        assert_eq!((bits.count(16), bits.returns(), bits.last()), (2, 0, false));
+    }
+}

@@ -1,0 +1,260 @@
+//! Who is named: the rules that turn what was seen into accusations, and into silence where counting does not decide.
+
+use super::engine::Engine;
+use super::own::Now;
+use super::robust;
+use super::series::Series;
+use super::series::route::{changes_a_year, unseen_shift_s};
+use super::watch::Look;
+use crate::stats::consensus::MIN_SERVERS;
+
+/// A server errs once in a year.
+const ERRORS_A_YEAR: f64 = 1.0;
+/// Changes of routes move offsets by about so much, in seconds.
+const ROUTE_SCALE_S: f64 = 0.03;
+/// A path that was seen so few times is not known: its changes are expected more often.
+const YOUNG_PATH: f64 = 48.0;
+/// Servers wander within a part of what they claim.
+const WANDER: f64 = 0.05;
+/// An accusation needs this probability, and is kept at that.
+const SAID: f64 = 0.55;
+const KEPT: f64 = 0.35;
+/// What is said with this probability or more is right nine times in ten: so it was in simulated worlds of all kinds,
+/// and how much more probable it was made no difference. See "How well it works" in docs/ANALYSIS.md.
+const SURE: (f64, f64) = (0.84, 0.89);
+/// What began within so many rounds began together.
+const TOGETHER: f64 = 8.0;
+/// Sizes that differ by less than this part are the same.
+const SAME: f64 = 0.35;
+/// Camps and halves count after so many rounds in a row.
+const OPEN_AFTER: u8 = 2;
+
+impl Engine {
+    /// Decides who is named in this round.
+    pub(super) fn decide(&mut self, now: &Now, voters: &[usize], silent: bool) {
+        self.forget_repairs(voters);
+        let (bias_s, spread_s) = self.levels(voters);
+        if !silent {
+            let peers = self.own_peers();
+            let before = self.own.finding.map(|f| (f.named, f.kind, f.proven));
+            if let Some(end_s) = self.own.look(now, &peers, bias_s, spread_s) {
+                self.ended_s = Some(end_s);
+                self.dirty = true;
+            }
+            self.dirty |= before != self.own.finding.map(|f| (f.named, f.kind, f.proven));
+        }
+        let suspects: Vec<usize> = voters.iter().copied().filter(|i| self.series[*i].finding.is_some()).collect();
+        let stayed = suspects.iter().any(|i| self.stayed_with_own(*i)) || self.minority_has_own(now, &suspects);
+        let look = if stayed { Look::Hit(1) } else { Look::Calm };
+        self.dirty |= self.camps.look(self.round, look, OPEN_AFTER).is_some();
+        let accusable: Vec<usize> = suspects.into_iter().filter(|i| self.is_accusable(*i)).collect();
+        let votes: f64 = accusable.iter().map(|i| self.series[*i].vote).sum();
+        let is_half =
+            !accusable.is_empty() && (votes * 2.0 >= self.votes - 1e-9 || accusable.len() * 2 >= voters.len());
+        let look = if is_half && voters.len() >= MIN_SERVERS { Look::Hit(1) } else { Look::Calm };
+        self.dirty |= self.torn.look(self.round, look, OPEN_AFTER).is_some();
+        let silenced = self.camps.open || self.torn.open || is_half || stayed || voters.len() < MIN_SERVERS;
+        let looked_at = if accusable.is_empty() { &[] } else { voters };
+        let sides = Sides::of(looked_at.iter().map(|i| &self.series[*i]));
+        for i in 0..self.series.len() {
+            let was_named = self.series[i].finding.is_some_and(|f| f.named);
+            // What was named stays named unless the doubt lasts.
+            let may = if was_named { !self.camps.open && !self.torn.open } else { !silenced };
+            let may = may && voters.len() >= MIN_SERVERS && self.series[i].has_voice;
+            let (named, confidence) = if may { self.weigh(i, &sides, now) } else { (false, 0.5) };
+            if let Some(finding) = &mut self.series[i].finding {
+                self.dirty |= finding.named != named;
+                (finding.named, finding.confidence) = (named, confidence);
+                finding.told |= named;
+            }
+        }
+        let own_named = self.names_own(voters, now, stayed || is_half);
+        if let Some(finding) = &mut self.own.finding {
+            self.dirty |= finding.named != own_named;
+            finding.named = own_named;
+        }
+    }
+
+    pub(super) fn own_peers(&self) -> super::track::Peers {
+        let mut lambdas: Vec<f64> = self.series.iter().filter_map(|s| s.latest.map(|l| l.lambda_s)).collect();
+        super::track::Peers {
+            sigmas: [f64::NAN; 5],
+            claim_s: robust::median(&mut lambdas),
+            grain_s: self.grain.threshold_s(),
+        }
+    }
+
+    /// The median of the servers' levels, and how far they differ.
+    fn levels(&self, voters: &[usize]) -> (f64, f64) {
+        let mut levels: Vec<f64> = voters.iter().filter_map(|i| self.series[*i].track.level_s()).collect();
+        let bias_s = robust::median(&mut levels);
+        let mut apart: Vec<f64> = levels.iter().map(|l| (l - bias_s).abs()).collect();
+        (bias_s, 1.4826 * robust::median(&mut apart))
+    }
+
+    /// A server that moves to where the others are was repaired: that is no fault, and its past no measure.
+    fn forget_repairs(&mut self, voters: &[usize]) {
+        let (bias_s, spread_s) = self.levels(voters);
+        for i in voters {
+            let series = &mut self.series[*i];
+            let (Some(finding), Some(level_s)) = (series.finding, series.track.level_s()) else { continue };
+            if finding.proven || finding.named || series.sighting.is_none() {
+                continue;
+            }
+            let (before_s, after_s) = (level_s - bias_s, level_s + series.lean_s - bias_s);
+            // Half of its delay and what it claims may be its own for ever.
+            let usual_s = series.latest.map_or(0.0, |l| l.lambda_s);
+            if before_s.abs() > (3.0 * spread_s).max(usual_s) && after_s.abs() < 0.5 * before_s.abs() {
+                series.start_again();
+            }
+        }
+    }
+
+    /// Whether a server did not move when all others did: then it is not known who moved.
+    fn stayed_with_own(&self, i: usize) -> bool {
+        let series = &self.series[i];
+        let (moved_s, sigma_s) = (self.own.lean_s(), self.own.track.sigma_s());
+        let is_move = moved_s.abs() > 4.0 * sigma_s && moved_s.abs() > 0.6 * self.own.excess_s;
+        let opposite = (series.lean_s + moved_s).abs() < SAME * moved_s.abs();
+        let own_since_s = self.own.finding.map(|f| f.since_s).or(self.own.unmoved.map(|u| u.since_s));
+        let since_s = series.finding.map_or(f64::INFINITY, |f| f.since_s);
+        let together = own_since_s.is_none_or(|own_s| (own_s - since_s).abs() <= TOGETHER * self.period_s);
+        is_move && opposite && together && series.track.usual.is_some()
+    }
+
+    /// Whether those who are proven wrong agree with this host's clock, and have half of the votes together with it.
+    fn minority_has_own(&self, now: &Now, suspects: &[usize]) -> bool {
+        if !self.own.is_in_conflict() {
+            return false;
+        }
+        let agrees = |i: &&usize| {
+            let series = &self.series[**i];
+            let range = series.range_at(now.t_s, now.moved_s, self.own.loose);
+            series.is_proven() && range.is_some_and(|r| r.contains(0.0))
+        };
+        let votes: f64 = suspects.iter().filter(agrees).map(|i| self.series[*i].vote).sum();
+        votes > 0.0 && (votes + 1.0) * 2.0 >= self.votes + 1.0
+    }
+
+    /// Whether the server may be at fault and not only its path.
+    fn is_accusable(&self, i: usize) -> bool {
+        let series = &self.series[i];
+        let Some(finding) = series.finding else { return false };
+        finding.proven || finding.bad_share.is_some() || finding.named || series.is_suspect() && !is_path(series)
+    }
+
+    /// Whether a server is named, and how sure that is.
+    fn weigh(&self, i: usize, sides: &Sides, now: &Now) -> (bool, f64) {
+        let series = &self.series[i];
+        let Some(finding) = series.finding else { return (false, 0.5) };
+        if finding.proven {
+            return (true, 0.99);
+        }
+        if !self.is_accusable(i) || !(finding.named || sides.outvote(self.lean_s(i), self.votes)) {
+            return (false, 0.5);
+        }
+        let size_s = series.sighting.map_or(finding.size_s.unwrap_or(series.lean_s), |s| s.size_s).abs();
+        let score = series.sighting.map_or(1.0, |s| s.score);
+        let Some(usual) = series.track.usual.filter(|_| finding.named || size_s > self.own.unrest_s) else {
+            return (false, 0.5);
+        };
+        let all = self.series.iter().map(|s| s.route.record(now.t_s)).fold((0.0, 0.0), |a, b| (a.0 + b.0, a.1 + b.1));
+        let young = 1.0 + (YOUNG_PATH / usual.values as f64).powi(2);
+        let routes = changes_a_year(series.route.record(now.t_s), all) * young;
+        let unseen = (2.0 * unseen_shift_s(usual.excess_s) / ROUTE_SCALE_S).min(1.0);
+        let path = routes * unseen * (-size_s / ROUTE_SCALE_S).exp();
+        let p = ERRORS_A_YEAR / (ERRORS_A_YEAR + path) * size_s / (size_s + WANDER * series.claim_s);
+        let limit = if finding.named { KEPT } else { SAID };
+        let sure = p * (1.0 - 0.5 * (-2.0 * (score - 0.6)).exp());
+        let stated = SURE.0 + (SURE.1 - SURE.0) * sure.clamp(0.0, 1.0);
+        (p >= limit, stated.max(if finding.named { finding.confidence } else { SURE.0 }))
+    }
+
+    /// How far a server has moved, in seconds.
+    fn lean_s(&self, i: usize) -> f64 {
+        self.series[i].sighting.map_or(self.series[i].lean_s, |s| s.size_s)
+    }
+
+    /// Whether the movement of this host's clock is more than its servers wander within what they claim.
+    fn is_large_enough(&self) -> bool {
+        let size_s = self.own.sighting.map_or_else(|| self.own.lean_s(), |s| s.size_s).abs();
+        size_s / (size_s + WANDER * self.own_peers().claim_s) >= SAID
+    }
+
+    /// Whether two of three servers moved with the common mode.
+    fn all_went_along(&self, voters: &[usize]) -> bool {
+        let size_s = self.own.sighting.map_or_else(|| self.own.lean_s(), |s| s.size_s).abs();
+        let went = |i: &&usize| {
+            let recent = self.series[**i].recent;
+            recent.is_none_or(|(its_s, noise_s)| its_s.abs() < SAME * size_s + 2.0 * noise_s)
+        };
+        let votes: f64 = voters.iter().filter(went).map(|i| self.series[*i].vote).sum();
+        votes * 3.0 >= self.votes * 2.0 - 1e-9
+    }
+
+    fn names_own(&self, voters: &[usize], now: &Now, doubtful: bool) -> bool {
+        let Some(finding) = self.own.finding else { return false };
+        if self.own.missed_leap_s.is_some() {
+            return true;
+        }
+        if self.own.unmoved.is_some() || doubtful && !finding.named || self.camps.open {
+            return false;
+        }
+        let shifted = voters.iter().filter(|i| self.series[**i].route.is_away()).count();
+        let by_path = shifted * 2 >= voters.len() && voters.len() > 1;
+        // A majority that leaves without the common mode is in doubt itself.
+        let still = self.own.track.usual.is_some() && self.own.sighting.is_none();
+        let is_odd = still && voters.iter().any(|i| self.series[*i].finding.is_some());
+        if finding.proven && voters.len() >= MIN_SERVERS {
+            return finding.named || !self.torn.open && (!still || !is_odd && self.own.is_long_proven());
+        }
+        if !(finding.named || self.is_large_enough() && self.all_went_along(voters)) {
+            return false;
+        }
+        let enough = voters.len() >= MIN_SERVERS || now.has_raw;
+        enough && !by_path && !self.torn.open && (self.own.track.usual.is_some() || finding.named)
+    }
+}
+
+/// Who did not move in a direction: for up and down the smallest movement beyond which a server is on the other side,
+/// with the votes up to there.
+struct Sides([Vec<(f64, f64)>; 2]);
+
+impl Sides {
+    fn of<'a>(voters: impl Iterator<Item = &'a Series> + Clone) -> Self {
+        Self([1.0, -1.0].map(|sign| {
+            let key = |series: &Series| {
+                let (its_s, noise_s) = series.recent?;
+                let (its_s, latest_s) = (its_s * sign, series.lean_s * sign);
+                // Servers that move the same way are on the same side, whatever the size.
+                let stands = its_s < 2.0 * noise_s;
+                stands.then_some((2.0 * (its_s.max(latest_s - noise_s) + noise_s), series.vote))
+            };
+            let mut keys: Vec<_> = voters.clone().filter_map(key).collect();
+            keys.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
+            let mut sum = 0.0;
+            keys.iter_mut().for_each(|(_, vote)| {
+                sum += *vote;
+                *vote = sum;
+            });
+            keys
+        }))
+    }
+
+    /// Whether more than half of all `votes` are on the other side of the middle between a server that moved by
+    /// `lean_s` and where it used to be.
+    fn outvote(&self, lean_s: f64, votes: f64) -> bool {
+        let keys = &self.0[usize::from(lean_s < 0.0)];
+        let apart = keys.partition_point(|(key, _)| *key < lean_s.abs());
+        apart > 0 && keys[apart - 1].1 * 2.0 > votes
+    }
+}
+
+/// Whether the delay moved too, so that the path explains what was seen.
+fn is_path(series: &Series) -> bool {
+    let Some(usual) = series.track.usual else { return false };
+    let size_s = series.sighting.map_or(series.lean_s, |s| s.size_s).abs();
+    let shift_s = series.track.excess_of_last(3).abs().max(series.track.excess_of_last(8).abs());
+    let is_half = shift_s > 1.4 * size_s && shift_s > 3.0 * usual.delay_noise_s;
+    is_half || shift_s > unseen_shift_s(usual.excess_s).max(0.05 * size_s)
+}

@@ -1,0 +1,324 @@
+//! Something wrong with a clock, from its first sighting to its end: when it began, what it is, how large it is.
+
+use serde::{Deserialize, Serialize};
+
+use super::track::Track;
+use crate::stats::verdict::{Kind, When};
+
+/// Replies without a sighting after which a steady fault is over, and one that comes and goes.
+const END_AFTER: u8 = 5;
+const END_AFTER_GAPS: u8 = 16;
+/// Onset and kind are worked out at these sightings, then kept.
+const DATED_AT: [u32; 10] = [1, 3, 5, 9, 16, 24, 36, 54, 80, 120];
+/// Values that are looked at to date an onset.
+const SPAN: usize = 220;
+/// A slope has to explain so much more than a step.
+const BETTER: f64 = 0.7;
+
+/// A fault.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub(super) struct Finding {
+    /// The onset, on the samples' axis.
+    pub since_s: f64,
+    pub kind: Kind,
+    /// How far the clock moved, in seconds; absent when it was wrong from the start.
+    pub size_s: Option<f64>,
+    /// The rate and half the width of its 95 % interval, in s/s.
+    pub rate: Option<(f64, f64)>,
+    /// The error ranges alone prove it.
+    pub proven: bool,
+    pub confidence: f64,
+    /// Whether a verdict names it now.
+    pub named: bool,
+    /// It was named at some time.
+    pub told: bool,
+    /// Sightings so far, and replies without one since the last.
+    pub sightings: u32,
+    pub misses: u8,
+    /// The time of the last sighting.
+    pub seen_s: f64,
+    /// The share of bad replies, when it comes and goes.
+    pub bad_share: Option<f64>,
+    /// The onset as a wall clock time, and for which onset that was.
+    pub since: Option<(f64, When)>,
+}
+
+/// What one reply shows of a fault.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Seen {
+    pub t_s: f64,
+    pub is_seen: bool,
+    pub proven: bool,
+    /// The share of bad replies where they come and go.
+    pub bad_share: Option<f64>,
+}
+
+impl Finding {
+    pub fn new(t_s: f64) -> Self {
+        Self {
+            since_s: t_s,
+            kind: Kind::Constant,
+            size_s: None,
+            rate: None,
+            proven: false,
+            confidence: 0.5,
+            named: false,
+            told: false,
+            sightings: 0,
+            misses: 0,
+            seen_s: t_s,
+            bad_share: None,
+            since: None,
+        }
+    }
+
+    /// Takes one more reply; returns whether the fault is over.
+    pub fn take(&mut self, seen: Seen, track: &Track) -> bool {
+        let steadied = self.bad_share.is_some() && seen.bad_share.is_none();
+        self.bad_share = seen.bad_share;
+        if !seen.is_seen {
+            self.misses += 1;
+            let patience = if self.bad_share.is_some() { END_AFTER_GAPS } else { END_AFTER };
+            return self.misses >= patience;
+        }
+        (self.misses, self.seen_s) = (0, seen.t_s);
+        self.sightings += 1;
+        self.proven |= seen.proven;
+        if DATED_AT.contains(&self.sightings) || (steadied && self.sightings < DATED_AT[9]) {
+            self.date(track);
+        } else if self.sightings.is_multiple_of(16) {
+            self.refresh(track);
+        }
+        false
+    }
+
+    /// Bad replies come and go, since `first_s`; the newest was bad by `size_s`, if it was.
+    pub fn comes_and_goes(&mut self, first_s: f64, size_s: Option<f64>) {
+        if self.sightings > DATED_AT[5] && self.kind != Kind::Intermittent {
+            return;
+        }
+        (self.kind, self.rate) = (Kind::Intermittent, None);
+        self.since_s = self.since_s.min(first_s);
+        self.size_s = size_s.or(self.size_s);
+    }
+
+    /// Works out onset, kind and size.
+    fn date(&mut self, track: &Track) {
+        if self.bad_share.is_some() {
+            return;
+        }
+        if track.usual.is_none() {
+            self.date_from_start(track);
+            return;
+        }
+        let points = track.deviations(SPAN);
+        let whole = track.first_s().is_some() && track.count as usize <= SPAN;
+        let Some(shape) = shape(&points, track.sigma_s(), whole) else { return };
+        if shape.size_s.abs() < 2.0 * track.sigma_s() {
+            self.see_trend(track);
+            return;
+        }
+        // A drift that has ended looks like a step from afar.
+        let was = self.rate.map(|(rate, _)| rate);
+        let is_other = |rate: f64| shape.rate.is_none_or(|(now, _)| (now - rate).abs() > 0.1 * rate.abs());
+        if self.sightings > 9 && was.is_some_and(is_other) {
+            return;
+        }
+        let from_start = track.first_s().filter(|_| shape.from_start);
+        self.since_s = from_start.unwrap_or(shape.onset_s);
+        self.size_s = Some(shape.size_s).filter(|_| !(shape.from_start && shape.rate.is_none()));
+        self.rate = shape.rate;
+        self.kind = match (self.rate, from_start) {
+            (Some(_), _) => Kind::Frequency,
+            (None, Some(_)) => Kind::Constant,
+            (None, None) => Kind::Step,
+        };
+    }
+
+    /// Wrong since the first value, at least as far as anybody saw.
+    fn date_from_start(&mut self, track: &Track) {
+        let Some(first_s) = track.first_s() else { return };
+        self.since_s = self.since_s.min(first_s);
+        (self.kind, self.size_s, self.rate) = (Kind::Constant, None, None);
+        self.see_trend(track);
+    }
+
+    /// A drift since the first value, which the level has followed.
+    fn see_trend(&mut self, track: &Track) {
+        let points = track.deviations(SPAN);
+        let Some((first_s, line)) = track.first_s().zip(line(&points)).filter(|_| points.len() >= 12) else { return };
+        let level: f64 = points.iter().map(|(_, y, w)| w * y * y).sum();
+        let half = half_width(&points, &line);
+        if line.rest < 0.5 * level && line.rate.abs() > 4.0 * half {
+            self.since_s = self.since_s.min(first_s);
+            (self.kind, self.rate) = (Kind::Frequency, Some((line.rate, half)));
+        }
+    }
+
+    /// The newest size and rate of a fault that goes on.
+    fn refresh(&mut self, track: &Track) {
+        let points = track.deviations(32);
+        if points.is_empty() || self.size_s.is_none() {
+            return;
+        }
+        if self.rate.is_some() {
+            let all = track.deviations(SPAN);
+            let late: Vec<_> = all.into_iter().filter(|p| p.0 >= self.since_s).collect();
+            if let Some(line) = line(&late).filter(|_| late.len() >= 24) {
+                // Another rate is another fault.
+                let is_same =
+                    self.rate.is_some_and(|(rate, half)| (line.rate - rate).abs() < (0.3 * rate.abs()).max(half));
+                if is_same {
+                    self.rate = Some((line.rate, half_width(&late, &line)));
+                }
+            }
+            self.size_s = points.last().map(|p| p.1);
+        }
+    }
+}
+
+/// What a series did.
+#[derive(Debug, Clone, Copy)]
+struct Shape {
+    onset_s: f64,
+    size_s: f64,
+    rate: Option<(f64, f64)>,
+    from_start: bool,
+}
+
+/// The step or slope that explains the deviations best by least squares; before it they are zero.
+fn shape(points: &[(f64, f64, f64)], sigma_s: f64, whole: bool) -> Option<Shape> {
+    if points.len() < 4 {
+        return None;
+    }
+    let limit = if sigma_s.is_finite() { 6.0 * sigma_s } else { f64::INFINITY };
+    let robust = winsorised(points, limit);
+    let all: f64 = robust.iter().map(|(_, y, w)| w * y * y).sum();
+    let last_s = robust.last()?.0;
+    // Sums over the points from each index on, with times from the last.
+    let (mut w1, mut wy, mut wt, mut wtt, mut wty) = (0.0, 0.0, 0.0, 0.0, 0.0);
+    let (mut step, mut hinge) = ((f64::INFINITY, 0, 0.0), (f64::INFINITY, 0, 0.0));
+    for (i, (t_s, y, w)) in robust.iter().enumerate().rev() {
+        let t = t_s - last_s;
+        (w1, wy, wt, wtt, wty) = (w1 + w, wy + w * y, wt + w * t, wtt + w * t * t, wty + w * t * y);
+        let size = wy / w1;
+        let rest = all - size * wy;
+        if rest < step.0 {
+            step = (rest, i, size);
+        }
+        let (st, stt) = (wty - t * wy, wtt - 2.0 * t * wt + t * t * w1);
+        if i + 4 <= robust.len() && stt > 0.0 {
+            let slope = st / stt;
+            let rest = all - slope * st;
+            if rest < hinge.0 {
+                hinge = (rest, i, slope);
+            }
+        }
+    }
+    let (first_s, span_s) = (robust[0].0, last_s - robust[0].0);
+    let line = line(&robust);
+    // A slope without a beginning: zero is then in the middle of it, or before all that is kept.
+    if let Some(line) = line.filter(|l| l.rest < BETTER * step.0.min(hinge.0) && robust.len() >= 12) {
+        let rate = Some((line.rate, half_width(&robust, &line)));
+        let size_s = if whole { line.rate * span_s } else { line.at(last_s) };
+        let onset_s = if whole { first_s } else { line.zero_s().min(first_s) };
+        return Some(Shape { onset_s, size_s, rate, from_start: whole });
+    }
+    let is_slope = hinge.0 < BETTER * step.0 && robust.len() - hinge.1 >= 8;
+    let (rest, at, value) = if is_slope { hinge } else { step };
+    let from_start = whole && at <= 1;
+    // A step during a silence was seen only after it.
+    let before_s = if at == 0 { first_s } else { robust[at - 1].0 };
+    let before_s = before_s.max(robust[at].0 - 2.0 * span_s / robust.len() as f64);
+    if !is_slope {
+        return Some(Shape { onset_s: 0.5 * (before_s + robust[at].0), size_s: value, rate: None, from_start });
+    }
+    let onset_s = robust[at].0;
+    let late = &robust[at..];
+    let spread: f64 = late.iter().map(|(t_s, _, w)| w * (t_s - onset_s).powi(2)).sum();
+    let variance = rest / robust.len() as f64;
+    let half = 2.0 * (CORRELATED * variance / spread.max(1e-12)).sqrt();
+    Some(Shape { onset_s, size_s: value * (last_s - onset_s), rate: Some((value, half)), from_start })
+}
+
+/// The variance of a mean over wander is larger than white noise would give it; offsets on the Internet by about so
+/// much.
+const CORRELATED: f64 = 3.0;
+
+struct Line {
+    rate: f64,
+    rest: f64,
+    /// A point on it.
+    through: (f64, f64),
+}
+
+impl Line {
+    fn at(&self, t_s: f64) -> f64 {
+        self.through.1 + self.rate * (t_s - self.through.0)
+    }
+
+    fn zero_s(&self) -> f64 {
+        self.through.0 - self.through.1 / self.rate
+    }
+}
+
+fn line(points: &[(f64, f64, f64)]) -> Option<Line> {
+    let (w1, wt, wy) = points.iter().fold((0.0, 0.0, 0.0), |(a, b, c), (t, y, w)| (a + w, b + w * t, c + w * y));
+    let (mt, my) = (wt / w1, wy / w1);
+    let (mut stt, mut sty, mut syy) = (0.0, 0.0, 0.0);
+    for (t, y, w) in points {
+        (stt, sty, syy) = (stt + w * (t - mt).powi(2), sty + w * (t - mt) * (y - my), syy + w * (y - my).powi(2));
+    }
+    (stt > 0.0).then(|| Line { rate: sty / stt, rest: syy - sty * sty / stt, through: (mt, my) })
+}
+
+fn half_width(points: &[(f64, f64, f64)], line: &Line) -> f64 {
+    let n = points.len() as f64;
+    let (first_s, last_s) = (points[0].0, points[points.len() - 1].0);
+    let spread = n * (last_s - first_s).powi(2) / 12.0;
+    2.0 * (CORRELATED * line.rest / n / spread.max(1e-12)).sqrt()
+}
+
+/// Each value between its neighbours' extremes where it exceeds them by more than `limit`: one odd reply is no step.
+fn winsorised(points: &[(f64, f64, f64)], limit: f64) -> Vec<(f64, f64, f64)> {
+    let at = |i: usize| points[i].1;
+    let last = points.len() - 1;
+    let of = |i: usize| {
+        let (t, y, w) = points[i];
+        if i == 0 || i == last {
+            return (t, y, w);
+        }
+        let (low, high) = (at(i - 1).min(at(i + 1)) - limit, at(i - 1).max(at(i + 1)) + limit);
+        (t, if low < high { y.clamp(low, high) } else { y }, w)
+    };
+    (0..points.len()).map(of).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::world::Dice;
+
+    fn points(seed: u64, f: impl Fn(f64) -> f64) -> Vec<(f64, f64, f64)> {
+        let mut dice = Dice::new(seed);
+        (0..120).map(|k| (f64::from(k) * 64.0, f(f64::from(k) * 64.0) + 1e-4 * dice.normal(), 1.0)).collect()
+    }
+
+    #[test]
+    fn step_is_dated_within_a_poll_and_measured() {
+        for seed in 0..20 {
+            let it = shape(&points(seed, |t| if t >= 6400.0 { 2e-3 } else { 0.0 }), 1e-4, false).unwrap();
+            assert!((it.onset_s - 6400.0).abs() <= 64.0 && (it.size_s - 2e-3).abs() < 1e-4, "{it:?}");
+            assert_eq!(it.rate, None);
+        }
+    }
+
+    #[test]
+    fn slope_is_dated_and_its_interval_covers_its_rate() {
+        for seed in 0..20 {
+            let it = shape(&points(seed, |t| 5e-6 * (t - 4000.0).max(0.0)), 1e-4, false).unwrap();
+            let (rate, half) = it.rate.unwrap();
+            assert!((it.onset_s - 4000.0).abs() < 200.0 && (rate - 5e-6).abs() < half.max(1e-7), "{it:?}");
+        }
+    }
+}

@@ -1,0 +1,273 @@
+//! This host's clock as the servers see it together: the common mode, its series, and what was found wrong.
+
+use serde::{Deserialize, Serialize};
+
+use super::bits::Bits;
+use super::finding::{Finding, Seen};
+use super::track::{Peers, Scratch, Sighting, Track};
+use crate::stats::consensus::Interval;
+
+/// Free movement between two rounds that is faster than any oscillator, in s/s.
+const FAST: f64 = 400e-6;
+/// How much of the newest rate enters the usual one.
+const RATE_WEIGHT: f64 = 0.05;
+/// The same once it has changed.
+const FAST_RATE_WEIGHT: f64 = 0.5;
+/// What remains of the unrest of a round in the next.
+const CALMS: f64 = 0.9;
+/// No clock is faster, in s/s.
+const FASTEST: f64 = 500e-6;
+/// Rounds over which proofs are counted, and how many suffice.
+const OF_ROUNDS: u32 = 14;
+const PROOFS: u32 = 2;
+
+/// The moment of a round.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Now {
+    /// The time of the newest sample, on the samples' axis.
+    pub t_s: f64,
+    /// How far the wall clock was set and steered against the raw clock.
+    pub moved_s: f64,
+    /// Whether there is a raw clock.
+    pub has_raw: bool,
+    /// A leap second may have been inserted or removed just now.
+    pub near_leap: bool,
+    /// The smallest step that the raw clock would have shown, in seconds.
+    pub doubt_s: Option<f64>,
+}
+
+/// All servers moved together although the raw clock shows that this host's clock was not set.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub(super) struct Unmoved {
+    pub since_s: f64,
+    /// How far the offsets moved, in seconds.
+    pub size_s: f64,
+    /// The common mode before.
+    before_s: f64,
+    /// How far the offsets had moved at first.
+    first_s: f64,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Own {
+    pub track: Track,
+    /// The common mode of the newest round: the offset that all servers share beyond their levels.
+    pub common_s: Option<f64>,
+    at_s: f64,
+    moved_s: f64,
+    /// The usual rate of the common mode beyond what was set and steered, in s/s.
+    pub rate: f64,
+    /// Rounds that it was learned from.
+    rounds: u32,
+    /// How fast it moved without notice in this round or the last, in s/s.
+    pub loose: f64,
+    last_loose: f64,
+    last_unusual: f64,
+    /// The unpredicted movements of the last rounds, in seconds.
+    drifted_s: [f64; 4],
+    /// How far it moved without notice lately, in seconds: servers' series are uncertain by as much.
+    pub unrest_s: f64,
+    pub excess_s: f64,
+    pub sighting: Option<Sighting>,
+    sights: Bits,
+    conflicts: Bits,
+    pub finding: Option<Finding>,
+    pub unmoved: Option<Unmoved>,
+    /// A leap second that this host missed, as a movement of the common mode.
+    pub missed_leap_s: Option<f64>,
+}
+
+impl Default for Own {
+    fn default() -> Self {
+        Self {
+            track: Track::new(0.0),
+            common_s: None,
+            at_s: 0.0,
+            moved_s: 0.0,
+            rate: 0.0,
+            rounds: 0,
+            loose: 0.0,
+            last_loose: 0.0,
+            last_unusual: 0.0,
+            drifted_s: [0.0; 4],
+            unrest_s: 0.0,
+            excess_s: 0.0,
+            sighting: None,
+            sights: Bits::default(),
+            conflicts: Bits::default(),
+            finding: None,
+            unmoved: None,
+            missed_leap_s: None,
+        }
+    }
+}
+
+impl Own {
+    /// Where the common mode should be now.
+    pub fn predict(&self, now: &Now) -> Option<f64> {
+        let before_s = self.common_s?;
+        Some(before_s - (now.moved_s - self.moved_s) + self.rate * (now.t_s - self.at_s))
+    }
+
+    /// Takes the common mode of a round, `spread_s` of whose words scatter about it and `excess_s` of which delays can
+    /// have done. Returns by how much it jumped without notice, zero if it did not.
+    pub fn follow(&mut self, now: &Now, common_s: f64, spread_s: f64, excess_s: f64, silent: bool) -> f64 {
+        let predicted_s = self.predict(now);
+        let passed_s = (now.t_s - self.at_s).max(0.1);
+        let before_s = self.common_s.replace(common_s);
+        let moved_s = now.moved_s - self.moved_s;
+        (self.at_s, self.moved_s, self.excess_s) = (now.t_s, now.moved_s, excess_s);
+        let Some((predicted_s, before_s)) = predicted_s.zip(before_s) else { return 0.0 };
+        if self.rounds == 0 {
+            // A clock that is steered keeps time: what steers it is what its oscillator lacks.
+            self.rate = (moved_s / passed_s).clamp(-FASTEST, FASTEST);
+        }
+        self.rounds = self.rounds.saturating_add(1);
+        let predicted_s = if self.rounds == 1 { before_s - moved_s + self.rate * passed_s } else { predicted_s };
+        let unusual_s = common_s - predicted_s;
+        let noise_s = if self.track.usual.is_some() { 8.0 * self.track.sigma_s() } else { 4.0 * spread_s + 1e-4 };
+        let enough_s = noise_s.max(0.6 * excess_s);
+        let loose = if unusual_s.abs() > 0.3 * enough_s { unusual_s.abs() / passed_s } else { 0.0 };
+        self.loose = loose.max(self.last_loose);
+        self.unrest_s = (CALMS * self.unrest_s).max(loose * passed_s);
+        self.last_loose = loose;
+        let is_jump = unusual_s.abs() > enough_s;
+        if is_jump && !silent {
+            self.note_jump(now, unusual_s, before_s, passed_s);
+        }
+        self.end_jump(common_s);
+        // The same twice in a row is a rate and no jump.
+        let unusual = unusual_s / passed_s;
+        let repeats = loose > 0.0 && (0.6..1.6).contains(&(unusual / self.last_unusual));
+        self.last_unusual = unusual;
+        self.drifted_s.rotate_left(1);
+        self.drifted_s[3] = if is_jump && !repeats { 0.0 } else { unusual_s };
+        // What noise does in one round it takes back in the next; a wrong rate adds up.
+        let lasts = repeats || self.drifted_s.iter().sum::<f64>().abs() > 0.3 * enough_s;
+        if !is_jump || repeats {
+            let free = (common_s - before_s + moved_s) / passed_s;
+            let weight = if lasts { FAST_RATE_WEIGHT } else { RATE_WEIGHT }.max(1.0 / (f64::from(self.rounds) + 4.0));
+            self.rate += weight * (free.clamp(-FASTEST, FASTEST) - self.rate);
+        }
+        let teaches = !is_jump && !silent && self.unmoved.is_none() && self.finding.is_none_or(|f| !f.named);
+        self.track.push(
+            now.t_s,
+            common_s,
+            2.0 * excess_s,
+            teaches && self.sighting.is_none() && !self.conflicts.last(),
+        );
+        if is_jump { unusual_s } else { 0.0 }
+    }
+
+    fn note_jump(&mut self, now: &Now, size_s: f64, before_s: f64, passed_s: f64) {
+        if now.near_leap && (size_s.abs() - 1.0).abs() < 0.05 {
+            self.missed_leap_s = Some(size_s);
+            return;
+        }
+        let is_visible = now.doubt_s.is_none_or(|doubt_s| size_s.abs() > 2.0 * doubt_s);
+        let is_return = self.unmoved.is_some_and(|u| u.size_s * size_s < 0.0);
+        if now.has_raw && is_visible && !is_return && size_s.abs() > FAST * passed_s && self.unmoved.is_none() {
+            let since_s = now.t_s - 0.5 * passed_s;
+            self.unmoved = Some(Unmoved { since_s, size_s, before_s, first_s: size_s });
+        }
+    }
+
+    /// Ends what was undecided once the common mode is back where it was.
+    fn end_jump(&mut self, common_s: f64) {
+        if let Some(unmoved) = &mut self.unmoved {
+            let back = (common_s - unmoved.before_s).abs() < 0.3 * unmoved.size_s.abs();
+            // What goes on moving is a drift and was no jump.
+            let drifts = (common_s - unmoved.before_s).abs() > 2.0 * unmoved.first_s.abs();
+            if back || drifts {
+                self.unmoved = None;
+            } else {
+                unmoved.size_s = common_s - unmoved.before_s;
+            }
+        }
+    }
+
+    /// What the error ranges prove of this host's clock.
+    pub fn prove(&mut self, majority: Option<Interval>, jump_s: f64) {
+        if jump_s != 0.0 && self.finding.is_none_or(|f| !f.proven) {
+            self.conflicts.take_back(2);
+        }
+        let Some(majority) = majority else { return };
+        self.conflicts.push(!majority.contains(0.0));
+    }
+
+    pub fn is_proven(&self) -> bool {
+        self.conflicts.count(OF_ROUNDS) >= PROOFS
+    }
+
+    /// Whether the proof has lasted, for what nothing else shows.
+    pub fn is_long_proven(&self) -> bool {
+        self.conflicts.count(6) >= 5
+    }
+
+    pub fn is_in_conflict(&self) -> bool {
+        self.conflicts.last()
+    }
+
+    /// How far the newest values are from the level.
+    pub fn lean_s(&self) -> f64 {
+        let mut newest: Vec<f64> = self.track.deviations(3).iter().map(|p| p.1).collect();
+        super::robust::median(&mut newest)
+    }
+
+    /// Looks at the series. `bias_s` is what the common mode lacks to be an offset, `spread_s` how far the servers
+    /// differ. Returns the end of what was wrong and is over.
+    pub fn look(&mut self, now: &Now, peers: &Peers, bias_s: f64, spread_s: f64) -> Option<f64> {
+        self.sighting = self.track.look(peers);
+        let mut end_s = None;
+        if self.sighting.is_some() && self.is_improving(bias_s, spread_s) {
+            self.sighting = None;
+            if self.is_repaired(bias_s) {
+                self.track.cut();
+                self.sights = Bits::default();
+            }
+        }
+        self.sights.push(self.sighting.is_some());
+        let is_seen = self.sighting.is_some() || self.conflicts.last();
+        if self.finding.is_none() && (self.sights.count(3) >= 2 || self.is_proven()) {
+            self.finding = Some(Finding::new(now.t_s));
+        }
+        let proven = self.is_proven();
+        if let Some(finding) = &mut self.finding {
+            let before_s = finding.seen_s;
+            let seen = Seen { t_s: now.t_s, is_seen, proven, bad_share: None };
+            if finding.take(seen, &self.track) {
+                let size_s = finding.size_s.filter(|_| self.track.usual.is_some());
+                let end = size_s.and_then(|size_s| self.track.end_of(size_s)).unwrap_or(before_s);
+                end_s = finding.named.then_some(end);
+                (self.finding, self.sights, self.conflicts) = (None, Bits::default(), Bits::default());
+                self.missed_leap_s = None;
+                if self.track.usual.is_none() {
+                    self.track.cut();
+                }
+            }
+        }
+        end_s
+    }
+
+    /// Whether the clock is nearer to the servers than where it used to be, far away from them.
+    fn is_improving(&self, bias_s: f64, spread_s: f64) -> bool {
+        let (Some(level_s), Some(common_s)) = (self.track.level_s(), self.common_s) else { return false };
+        let (before_s, after_s) = (level_s + bias_s, common_s + bias_s);
+        before_s.abs() > 3.0 * spread_s && after_s.abs() < before_s.abs()
+    }
+
+    fn is_repaired(&self, bias_s: f64) -> bool {
+        let (Some(level_s), Some(common_s)) = (self.track.level_s(), self.common_s) else { return false };
+        (common_s + bias_s).abs() < 0.5 * (level_s + bias_s).abs()
+    }
+
+    pub fn is_suspect(&self) -> bool {
+        self.sights.count(3) >= 1 || self.conflicts.last() || self.finding.is_some()
+    }
+
+    pub fn learn(&mut self, peers: Peers, scratch: &mut Scratch) {
+        if self.track.is_due() && self.finding.is_none_or(|f| !f.named) && self.unmoved.is_none() {
+            self.track.learn(&Peers { sigmas: [f64::NAN; 5], ..peers }, scratch);
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! The path to a server: whether its delay changed for good, and how often it does.
+
+use serde::{Deserialize, Serialize};
+
+use super::super::track::Track;
+use super::super::watch::{Edge, Look, Watch};
+
+/// A change of route must show in every value for this long: queues come and go.
+const ROUTE_AFTER: u8 = 7;
+/// A delay that stays away from the usual one for so many replies is a change, and for so many the usual one.
+const CHANGED_AFTER: u16 = 12;
+const USUAL_AFTER: u16 = 64;
+/// A path is known after so many replies.
+const KNOWN_FROM: usize = 48;
+const YEAR_S: f64 = 365.25 * 86_400.0;
+/// Before a path was watched, it changes once a year; this counts as much as so many years of watching.
+const PRIOR_YEARS: f64 = 0.04;
+
+#[derive(Debug, Serialize, Deserialize)]
+pub(in super::super) struct Route {
+    pub watch: Watch,
+    pub since_s: f64,
+    pub size_s: f64,
+    pub steady: bool,
+    /// Replies in a row whose delay was away from the usual one.
+    away: u16,
+    counted: bool,
+    /// What is usual was learned from enough replies.
+    known: bool,
+    changes: u32,
+    watched_from_s: f64,
+}
+
+impl Route {
+    pub fn new(t_s: f64) -> Self {
+        Self {
+            watch: Watch::default(),
+            since_s: t_s,
+            size_s: 0.0,
+            steady: true,
+            away: 0,
+            counted: false,
+            known: false,
+            changes: 0,
+            watched_from_s: t_s,
+        }
+    }
+
+    /// Changes seen and years watched.
+    pub fn record(&self, t_s: f64) -> (f64, f64) {
+        (f64::from(self.changes), (t_s - self.watched_from_s).max(0.0) / YEAR_S)
+    }
+
+    /// Whether the delay has left its usual value for now.
+    pub fn is_away(&self) -> bool {
+        self.away > 0
+    }
+
+    /// Whether the delay has been elsewhere for so long that it is the usual one.
+    pub fn has_settled(&self) -> bool {
+        self.away >= USUAL_AFTER
+    }
+
+    /// Counts a change that has just become certain, and that was not one of all paths.
+    pub fn count_change(&mut self) {
+        if self.away >= CHANGED_AFTER && self.known && !self.counted {
+            (self.changes, self.counted) = (self.changes + 1, true);
+        }
+    }
+
+    /// The offset went elsewhere and came back, without a change of the delay.
+    pub fn came_and_went(&mut self) {
+        self.changes += 2;
+    }
+
+    /// The present route is the usual one.
+    pub fn settle(&mut self) {
+        self.away = 0;
+        self.watch.reset();
+    }
+
+    /// Looks at the newest reply: its delay above the usual and its offset from the level. Returns whether the path
+    /// opened or closed.
+    pub fn look(&mut self, t_s: f64, round: u64, moved_s: f64, more_s: f64, material_s: f64, track: &Track) -> bool {
+        let Some(usual) = track.usual else { return false };
+        let shift_s = track.excess_of_last(8);
+        (self.counted, self.known) = (self.counted && self.away > 0, usual.values >= KNOWN_FROM);
+        self.away = if shift_s.abs() > unseen_shift_s(usual.excess_s) { self.away.saturating_add(1) } else { 0 };
+        let limit_s = material_s.max(6.0 * usual.delay_noise_s).max(1.5 * usual.excess_s);
+        let explained = moved_s.abs() <= 0.65 * more_s.abs() + 8.0 * track.sigma_s();
+        let look = match more_s.abs() {
+            d if d > limit_s && moved_s.abs() > 0.3 * d && explained => Look::Hit(1),
+            d if d <= 0.7 * limit_s => Look::Calm,
+            _ => Look::Unclear,
+        };
+        if self.watch.is_quiet() {
+            self.since_s = t_s;
+        }
+        let edge = self.watch.look(round, look, ROUTE_AFTER);
+        if self.watch.open {
+            let (delay_s, scatter_s) = track.steady_delay(7);
+            self.steady = scatter_s <= (0.35 * (delay_s - usual.delay_s).abs()).max(3.0 * usual.delay_noise_s);
+            self.size_s = moved_s;
+        }
+        matches!(edge, Some(Edge::Opened | Edge::Closed))
+    }
+}
+
+/// A change of the delay below this is not seen.
+pub(in super::super) fn unseen_shift_s(excess_s: f64) -> f64 {
+    1.5 * excess_s + 1e-4
+}
+
+/// Changes of a path a year: half from what all paths did, half from what this one did.
+pub(in super::super) fn changes_a_year(own: (f64, f64), all: (f64, f64)) -> f64 {
+    let rate = |(changes, years): (f64, f64)| (changes + PRIOR_YEARS) / (years + PRIOR_YEARS);
+    0.5 * (rate(own) + rate(all))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn path_that_changes_daily_is_expected_to_change() {
+        let day = 1.0 / 365.25;
+        assert!((changes_a_year((0.0, 0.0), (0.0, 0.0)) - 1.0).abs() < 1e-9);
+        let after_a_day = changes_a_year((1.0, day), (5.0, 5.0 * day));
+        assert!((20.0..120.0).contains(&after_a_day), "{after_a_day}");
+        assert!(changes_a_year((0.0, 1.0), (0.0, 5.0)) < 0.1);
+    }
+}

@@ -1,0 +1,505 @@
+//! A series of numbers that should stand still: its last values, its usual level and noise, and whether it has left
+//! them.
+//!
+//! A server's series holds its offsets from the common mode; that of this host's clock holds the common mode itself.
+//! Memory: [`KEPT`] values of 12 bytes.
+
+use serde::{Deserialize, Serialize};
+
+use std::collections::VecDeque;
+
+use super::noise::{self, Sigmas, WINDOWS};
+use super::robust;
+
+/// Values that are kept: five and a half hours at a poll interval of 64 s.
+pub(super) const KEPT: usize = 320;
+/// The newest values do not teach: they are what is judged. At most a quarter of all.
+const HOLD_OUT: usize = 34;
+/// Values without which nothing is usual.
+const LEAST: usize = 8;
+/// The same after something was wrong.
+const LEAST_AFTER_TROUBLE: usize = 64;
+/// A mean so many of its sigmas from the level is a sighting. Six are Gaussian; eight pay for tails and for what is not
+/// known of the noise.
+const SIGMAS: f64 = 8.0;
+/// So many values at first are tested, but their level is not trusted as much.
+const YOUNG: f64 = 64.0;
+/// Memory grows by so many values.
+const GROWTH: usize = 64;
+/// So many of the newest delays are looked at together.
+const NEWEST: usize = 8;
+/// Times are kept in units of this many seconds.
+const TICK_S: f64 = 1.0 / 64.0;
+
+#[derive(Debug, Clone, Copy)]
+struct Entry {
+    /// The time in ticks since the beginning.
+    tick: u32,
+    /// The value, from the anchor.
+    value: f32,
+    /// The delay and, as if it were one, what else makes the value uncertain. Negative: it does not teach.
+    delay: f32,
+}
+
+/// What is usual.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub(super) struct Usual {
+    pub level_s: f64,
+    /// The lower quartile of the delays.
+    pub delay_s: f64,
+    /// The usual excess of the delay.
+    pub excess_s: f64,
+    /// Noise of the delay, one standard deviation.
+    pub delay_noise_s: f64,
+    /// Standard deviations of the means of 2, 4, 8, 16 and 32 values; NaN where not known.
+    pub sigmas: Sigmas,
+    /// How many values it was learned from.
+    pub values: usize,
+}
+
+/// What one look at the newest values found.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub(super) struct Sighting {
+    /// How far the mean is from the level, in units of what would just be enough.
+    pub score: f64,
+    /// The mean less the level, in seconds.
+    pub size_s: f64,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Track {
+    #[serde(with = "entries")]
+    entries: VecDeque<Entry>,
+    begin_s: f64,
+    /// When the series began, perhaps before its first value; absent after a cut.
+    born_s: Option<f64>,
+    anchor_s: f64,
+    pub usual: Option<Usual>,
+    /// Values since the level was learned last, and since the last cut.
+    unlearned: u16,
+    pub count: u32,
+    /// Whether values that do not teach are among those that are kept.
+    troubled: bool,
+}
+
+/// Buffers that all tracks share.
+#[derive(Debug, Default)]
+pub(super) struct Scratch {
+    values: Vec<f64>,
+    weights: Vec<f64>,
+    delays: Vec<f64>,
+    sorted: Vec<f64>,
+}
+
+/// What the learning of one series takes from elsewhere.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Peers {
+    /// The medians of the other servers' sigmas; NaN where there are none.
+    pub sigmas: Sigmas,
+    /// What a server claims of itself, and half of its delay: the error that a young level may have.
+    pub claim_s: f64,
+    /// The smallest movement that is more than stamps being rounded.
+    pub grain_s: f64,
+}
+
+impl Track {
+    pub fn new(begin_s: f64) -> Self {
+        Self {
+            entries: VecDeque::new(),
+            begin_s,
+            born_s: Some(begin_s),
+            anchor_s: 0.0,
+            usual: None,
+            unlearned: 0,
+            count: 0,
+            troubled: false,
+        }
+    }
+
+    /// The time of the first value since the last cut.
+    pub fn first_s(&self) -> Option<f64> {
+        let first = self.entries.front().filter(|_| self.entries.len() == self.count as usize)?;
+        Some(self.born_s.unwrap_or_else(|| self.time_s(first)))
+    }
+
+    /// Forgets everything: from now on this is another series.
+    pub fn cut(&mut self) {
+        self.entries.clear();
+        self.born_s = None;
+        (self.usual, self.unlearned, self.count, self.troubled) = (None, 0, 0, false);
+    }
+
+    pub fn push(&mut self, t_s: f64, value_s: f64, delay_s: f64, teaches: bool) {
+        if self.entries.is_empty() {
+            (self.begin_s, self.anchor_s) = (t_s, value_s);
+        }
+        if self.entries.len() == KEPT {
+            self.entries.pop_front();
+        } else if self.entries.len() == self.entries.capacity() {
+            // Never more than are kept: a server has little else in memory.
+            self.entries.reserve_exact(GROWTH.min(KEPT - self.entries.len()));
+        }
+        let mut ticks = (t_s - self.begin_s) / TICK_S;
+        if ticks > f64::from(u32::MAX / 2) {
+            ticks -= self.rebase();
+        }
+        let delay = (delay_s.max(1e-12)) as f32;
+        self.entries.push_back(Entry {
+            tick: ticks.max(0.0) as u32,
+            value: (value_s - self.anchor_s) as f32,
+            delay: if teaches { delay } else { -delay },
+        });
+        self.troubled |= !teaches;
+        self.count = self.count.saturating_add(1);
+        self.unlearned = self.unlearned.saturating_add(1);
+    }
+
+    /// Moves the beginning to the oldest value that is kept; returns by how many ticks.
+    fn rebase(&mut self) -> f64 {
+        let first = self.entries.front().map_or(0, |e| e.tick);
+        self.entries.iter_mut().for_each(|e| e.tick -= first);
+        self.begin_s += f64::from(first) * TICK_S;
+        f64::from(first)
+    }
+
+    fn time_s(&self, entry: &Entry) -> f64 {
+        self.begin_s + f64::from(entry.tick) * TICK_S
+    }
+
+    /// The usual level, or as long as there is none, the median of what there is.
+    pub fn level_s(&self) -> Option<f64> {
+        if let Some(usual) = &self.usual {
+            return Some(usual.level_s);
+        }
+        let mut values: Vec<f64> = self.entries.iter().rev().take(16).map(|e| f64::from(e.value)).collect();
+        (!values.is_empty()).then(|| self.anchor_s + robust::median(&mut values))
+    }
+
+    /// The delay of the newest values above the usual one: their median. Zero while nothing is usual.
+    pub fn excess_of_last(&self, values: usize) -> f64 {
+        let Some(usual) = &self.usual else { return 0.0 };
+        let (mut last, count) = self.newest_delays(values);
+        let last = &mut last[..count];
+        if last.is_empty() { 0.0 } else { robust::median(last) - usual.delay_s }
+    }
+
+    /// The newest delays, newest first, and how many there are: at most [`NEWEST`].
+    fn newest_delays(&self, values: usize) -> ([f64; NEWEST], usize) {
+        let (mut last, mut count) = ([0.0; NEWEST], 0);
+        for (entry, delay) in self.entries.iter().rev().zip(&mut last).take(values) {
+            *delay = f64::from(entry.delay.abs());
+            count += 1;
+        }
+        (last, count)
+    }
+
+    /// Whether the newest delays stay away from the usual one: a queue that makes a path longer is short now and then.
+    pub fn stays_away(&self, values: usize) -> bool {
+        let Some(usual) = &self.usual else { return false };
+        let mut rises: Vec<f64> =
+            self.entries.iter().rev().take(values).map(|e| f64::from(e.delay.abs()) - usual.delay_s).collect();
+        let rise_s = robust::median(&mut rises);
+        let least = if rise_s > 0.0 { robust::quantile(&mut rises, 0.1) } else { -robust::quantile(&mut rises, 0.9) };
+        least >= 0.6 * rise_s.abs()
+    }
+
+    /// Whether the newest delays are steady, and their median.
+    pub fn steady_delay(&self, values: usize) -> (f64, f64) {
+        let (mut last, count) = self.newest_delays(values);
+        let last = &mut last[..count];
+        let scatter = robust::noise(last.iter().copied(), &mut Vec::new());
+        (robust::median(last), scatter)
+    }
+
+    /// Whether it is time to learn.
+    pub fn is_due(&self) -> bool {
+        let wait = if self.count < 32 { 1 } else { (self.count / 8).clamp(4, 24) };
+        u32::from(self.unlearned) >= wait
+    }
+
+    /// Learns what is usual from all values that teach, but the newest.
+    pub fn learn(&mut self, peers: &Peers, scratch: &mut Scratch) {
+        self.unlearned = 0;
+        let good = |e: &&Entry| e.delay >= 0.0;
+        let all = self.entries.iter().filter(good).count();
+        let count = all - HOLD_OUT.min(all / 4);
+        self.troubled &= all < self.entries.len();
+        let is_new = self.usual.is_none() && self.entries.len() == self.count as usize;
+        if count < LEAST || (self.troubled && count < LEAST_AFTER_TROUBLE && !is_new) {
+            return;
+        }
+        let Scratch { values, weights, delays, sorted } = scratch;
+        delays.clear();
+        delays.extend(self.entries.iter().filter(good).take(count).map(|e| f64::from(e.delay)));
+        let delay_noise_s = robust::noise(delays.iter().copied(), sorted);
+        sorted.clear();
+        sorted.extend_from_slice(delays);
+        let delay_s = robust::quantile(sorted, 0.25);
+        let limit_s = robust::quantile(sorted, 0.6);
+        let excess_s = usual_excess(sorted, delay_s, delay_noise_s);
+        sorted.clear();
+        let low = self.entries.iter().filter(good).take(count).filter(|e| f64::from(e.delay) <= limit_s);
+        sorted.extend(low.map(|e| f64::from(e.value)));
+        let level = robust::median(sorted);
+        values.clear();
+        weights.clear();
+        for e in self.entries.iter().filter(good).take(count) {
+            let x_s = f64::from(e.delay) - delay_s;
+            values.push(reduced(f64::from(e.value) - level, x_s, excess_s));
+            weights.push(weight(x_s, excess_s));
+        }
+        let white_s = robust::noise(values.iter().copied(), sorted);
+        let mut sigmas = noise::sigmas(values, weights, white_s, sorted);
+        for ((sigma, peer), length) in sigmas.iter_mut().zip(peers.sigmas).zip(WINDOWS) {
+            let root = (length as f64).sqrt();
+            let earned = (white_s / root).max(0.5 * delay_noise_s / root);
+            if peer.is_finite() {
+                *sigma = sigma.clamp(0.35 * peer, (4.0 * peer).max(earned).max(0.35 * peer));
+            }
+            let young = (1.0 - count as f64 / YOUNG).max(0.0);
+            *sigma += 0.02 * peers.claim_s / root * young;
+        }
+        self.usual =
+            Some(Usual { level_s: self.anchor_s + level, delay_s, excess_s, delay_noise_s, sigmas, values: count });
+    }
+
+    /// How far the newest values have left the level, if it is more than noise.
+    pub fn look(&self, peers: &Peers) -> Option<Sighting> {
+        let usual = self.usual.filter(|_| self.entries.len() >= 10)?;
+        let level = usual.level_s - self.anchor_s;
+        let (mut values, mut weights) = ([0.0; 32], [0.0; 32]);
+        let mut count = 0;
+        for e in self.entries.iter().rev().take(32) {
+            let x_s = f64::from(e.delay.abs()) - usual.delay_s;
+            values[count] = reduced(f64::from(e.value) - level, x_s, usual.excess_s);
+            weights[count] = weight(x_s, usual.excess_s);
+            count += 1;
+        }
+        let mut best: Option<Sighting> = None;
+        let mut bound = Bound::default();
+        for (sigma, length) in usual.sigmas.iter().zip(WINDOWS) {
+            if length > count || sigma.is_nan() {
+                break;
+            }
+            bound.extend(&values[..length], &weights[..length]);
+            let enough_s = (SIGMAS * sigma).max(peers.grain_s).max(2e-6);
+            // Mostly it is plain that the mean is small, and the values need not be sorted.
+            if bound.of_mean() <= enough_s {
+                continue;
+            }
+            let size_s = mean(&values[..length], &weights[..length]);
+            let score = size_s.abs() / enough_s;
+            if score > 1.0 && best.is_none_or(|b| score > b.score) && is_present(&values, length, size_s) {
+                best = Some(Sighting { score, size_s });
+            }
+        }
+        best
+    }
+
+    /// The mean of the newest four values less the level, and its noise.
+    pub fn recent(&self) -> Option<(f64, f64)> {
+        let usual = self.usual?;
+        let sigma_s = if usual.sigmas[1].is_nan() { usual.sigmas[0] } else { usual.sigmas[1] };
+        let level = usual.level_s - self.anchor_s;
+        let (sum, of) = self.entries.iter().rev().take(4).fold((0.0, 0.0), |(sum, of), e| {
+            let x_s = f64::from(e.delay.abs()) - usual.delay_s;
+            let w = weight(x_s, usual.excess_s);
+            (sum + w * reduced(f64::from(e.value) - level, x_s, usual.excess_s), of + w)
+        });
+        (of > 0.0).then(|| (sum / of, sigma_s))
+    }
+
+    /// The noise of single values, in seconds.
+    pub fn sigma_s(&self) -> f64 {
+        self.usual.map_or(f64::INFINITY, |u| u.sigmas[0] * std::f64::consts::SQRT_2)
+    }
+
+    /// The newest values less the level as (time, value, weight), oldest first, without what their delays explain.
+    pub fn deviations(&self, values: usize) -> Vec<(f64, f64, f64)> {
+        let level_s = self.level_s().unwrap_or(0.0) - self.anchor_s;
+        let usual = self.usual;
+        let skip = self.entries.len().saturating_sub(values);
+        let of = |e: &Entry| {
+            let x_s = usual.map_or(0.0, |u| f64::from(e.delay.abs()) - u.delay_s);
+            let excess_s = usual.map_or(1.0, |u| u.excess_s);
+            let value = reduced(f64::from(e.value) - level_s, x_s, excess_s);
+            (self.time_s(e), value, weight(x_s, excess_s))
+        };
+        self.entries.iter().skip(skip).map(of).collect()
+    }
+
+    /// When the newest values stopped being further than half of `size_s` from the level: the middle between the last
+    /// that was and the next.
+    pub fn end_of(&self, size_s: f64) -> Option<f64> {
+        let level_s = self.level_s()? - self.anchor_s;
+        let is_off = |e: &Entry| {
+            let y = f64::from(e.value) - level_s;
+            y.abs() > 0.5 * size_s.abs() && y * size_s > 0.0
+        };
+        let last = self.entries.iter().rposition(is_off)?;
+        let next = self.entries.get(last + 1).unwrap_or(&self.entries[last]);
+        Some(0.5 * (self.time_s(&self.entries[last]) + self.time_s(next)))
+    }
+}
+
+/// See [`Usual::excess_s`]; `delays` are partly sorted.
+fn usual_excess(delays: &mut [f64], delay_s: f64, noise_s: f64) -> f64 {
+    let (low, middle) = (robust::quantile(delays, 0.05), robust::quantile(delays, 0.5));
+    let high = robust::quantile(delays, 0.9);
+    (high - delay_s).min(3.0 * (middle - low)).min(4.0 * noise_s).max(1e-7)
+}
+
+/// A value less what its delay explains: queues, half of whose delay is the most that they do.
+fn reduced(y: f64, x_s: f64, excess_s: f64) -> f64 {
+    if x_s.abs() <= excess_s { y } else { y.signum() * (y.abs() - x_s.abs() / 2.0).max(0.0) }
+}
+
+/// How much a value counts for a mean.
+pub(super) fn weight(x_s: f64, excess_s: f64) -> f64 {
+    let ratio = x_s.max(0.0) / (0.7 * excess_s);
+    1.0 / (1.0 + ratio * ratio)
+}
+
+/// The weighted mean of the newest values, where neither the largest nor the smallest counts by its full size.
+fn mean(values: &[f64], weights: &[f64]) -> f64 {
+    if let [a, b] = *values {
+        return if a * b <= 0.0 { 0.0 } else { a.signum() * a.abs().min(b.abs()) };
+    }
+    let mut sorted = [0.0; 32];
+    let sorted = &mut sorted[..values.len()];
+    sorted.copy_from_slice(values);
+    sorted.sort_unstable_by(f64::total_cmp);
+    let spare = (values.len() / 8).max(1);
+    let (low, high) = (sorted[spare], sorted[values.len() - 1 - spare]);
+    let (sum, of) =
+        values.iter().zip(weights).fold((0.0, 0.0), |(sum, of), (v, w)| (sum + w * v.clamp(low, high), of + w));
+    sum / of
+}
+
+/// The largest that [`mean`] can be, without sorting.
+#[derive(Default)]
+struct Bound {
+    values: usize,
+    /// How many are below zero.
+    negative: usize,
+    /// Sums of the weights, and of the weighted magnitudes.
+    weight: f64,
+    magnitude: f64,
+}
+
+impl Bound {
+    /// Takes the values that have been added since the last call.
+    fn extend(&mut self, values: &[f64], weights: &[f64]) {
+        for (value, weight) in values.iter().zip(weights).skip(self.values) {
+            self.negative += usize::from(*value < 0.0);
+            self.weight += weight;
+            self.magnitude += weight * value.abs();
+        }
+        self.values = values.len();
+    }
+
+    fn of_mean(&self) -> f64 {
+        let spare = (self.values / 8).max(1);
+        // With enough values on both sides of zero, limiting the extremes makes no value larger.
+        let is_mixed = self.negative > spare && self.values - self.negative > spare;
+        if is_mixed { self.magnitude / self.weight } else { f64::INFINITY }
+    }
+}
+
+/// Whether the newest of a long window still show what its mean says.
+fn is_present(values: &[f64; 32], length: usize, size_s: f64) -> bool {
+    let newest = (length / 8).max(3);
+    length <= 4 || values[..newest].iter().sum::<f64>() / newest as f64 * size_s.signum() > 0.4 * size_s.abs()
+}
+
+/// The binary form of the values: times as differences, which take two bytes instead of four.
+mod entries {
+    use std::collections::VecDeque;
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use super::Entry;
+
+    pub(super) fn serialize<S: Serializer>(entries: &VecDeque<Entry>, to: S) -> Result<S::Ok, S::Error> {
+        let mut before = 0;
+        let difference = |e: &Entry| {
+            let ticks = e.tick.wrapping_sub(std::mem::replace(&mut before, e.tick));
+            (ticks, e.value, e.delay)
+        };
+        entries.iter().map(difference).collect::<Vec<_>>().serialize(to)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<VecDeque<Entry>, D::Error> {
+        let mut tick = 0_u32;
+        let entry = |(ticks, value, delay)| {
+            tick = tick.wrapping_add(ticks);
+            Entry { tick, value, delay }
+        };
+        Ok(Vec::<(u32, f32, f32)>::deserialize(from)?.into_iter().map(entry).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::world::Dice;
+
+    const ALONE: Peers = Peers { sigmas: [f64::NAN; 5], claim_s: 1e-3, grain_s: 0.0 };
+
+    /// Polls until a fault that begins at poll 200 is seen.
+    fn delay(seed: u64, fault: impl Fn(f64) -> f64) -> Option<u32> {
+        let (mut track, mut dice, mut scratch) = (Track::new(0.0), Dice::new(seed), Scratch::default());
+        for k in 0..400_u32 {
+            let value_s = 1e-4 * dice.normal() + fault(f64::from(k) - 200.0);
+            track.push(f64::from(k) * 64.0, value_s, 0.02 + dice.exponential(1e-4), true);
+            if track.is_due() {
+                track.learn(&ALONE, &mut scratch);
+            }
+            if track.look(&ALONE).is_some() {
+                assert!(k >= 200, "seed {seed}: false alarm at {k}");
+                return Some(k - 200);
+            }
+        }
+        None
+    }
+
+    #[test]
+    fn bound_is_never_below_the_mean() {
+        let mut dice = Dice::new(8);
+        for round in 0..2000 {
+            let shift = f64::from(round % 7) * 0.3;
+            let values: Vec<f64> = (0..32).map(|_| dice.normal() + shift).collect();
+            let weights: Vec<f64> = (0..32).map(|_| dice.unit().max(0.01)).collect();
+            let mut bound = Bound::default();
+            for length in WINDOWS {
+                bound.extend(&values[..length], &weights[..length]);
+                assert!(bound.of_mean() >= mean(&values[..length], &weights[..length]).abs() - 1e-12);
+            }
+        }
+    }
+
+    #[test]
+    fn noise_alone_is_never_seen() {
+        assert!((0..50).all(|seed| delay(seed, |_| 0.0).is_none()));
+    }
+
+    #[test]
+    fn steps_and_drifts_of_a_few_sigmas_are_seen_soon() {
+        for seed in 0..20 {
+            assert!(delay(seed, |k| if k >= 0.0 { 1.5e-3 } else { 0.0 }).is_some_and(|d| d <= 3), "seed {seed}");
+            assert!(delay(seed, |k| 3e-5 * k.max(0.0)).is_some_and(|d| d <= 40), "seed {seed}");
+        }
+    }
+
+    #[test]
+    fn what_the_delay_explains_is_not_seen() {
+        let (mut track, mut scratch) = (Track::new(0.0), Scratch::default());
+        let mut dice = Dice::new(4);
+        for k in 0..200_u32 {
+            let queue_s = if k >= 150 { 0.02 } else { dice.exponential(2e-4) };
+            track.push(f64::from(k) * 64.0, 5e-5 * dice.normal() + queue_s / 2.0, 0.02 + queue_s, true);
+            track.learn(&ALONE, &mut scratch);
+            assert!(track.look(&ALONE).is_none(), "{k}");
+        }
+    }
+}

@@ -1,0 +1,194 @@
+//! What the monitor says, held against the truth of simulated worlds: right, missed and wrong words, delays, overlap.
+//!
+//! `make long` prints the tables of docs/ANALYSIS.md. `VERDICT_KIND=text` runs the kinds whose name contains it and tells every wrong word.
+
+#![allow(clippy::unwrap_used, clippy::print_stdout)] // a failed unwrap is a failed test; the table is printed
+
+mod kinds;
+mod score;
+
+use std::fmt::Write;
+use std::time::Instant;
+
+use kinds::{KINDS, Kind};
+use ntp_monitor_core::stats::attribution::Attribution;
+use ntp_monitor_core::world::World;
+use score::{Score, median, score, yardstick};
+
+fn seeds() -> u64 {
+    std::env::var("VERDICT_SEEDS").ok().and_then(|n| n.parse().ok()).unwrap_or(1)
+}
+
+/// Every seed of a kind, and the delays of the yardstick.
+fn run(kind: &Kind, verbose: bool) -> (Score, Vec<f64>) {
+    let (mut sum, mut yard) = (Score::default(), Vec::new());
+    for seed in 1..=seeds() {
+        let case = (kind.make)(seed);
+        let one = score(&case);
+        if verbose {
+            println!(
+                "{} seed {seed}: delays {:?}, overlaps {:?}, wrong {:?}",
+                kind.name, one.delays, one.overlaps, one.notes
+            );
+        }
+        yard.extend(yardstick(&case));
+        add(&mut sum, one);
+    }
+    (sum, yard)
+}
+
+fn add(sum: &mut Score, one: Score) {
+    sum.server_years += one.server_years;
+    sum.wrong_inferred += one.wrong_inferred;
+    sum.wrong_proven += one.wrong_proven;
+    sum.wanted += one.wanted;
+    sum.found += one.found;
+    sum.delays.extend(one.delays);
+    sum.overlaps.extend(one.overlaps);
+    sum.changes += one.changes;
+    sum.stated.extend(one.stated);
+}
+
+fn quantile(values: &[f64], q: f64) -> String {
+    let mut values = values.to_vec();
+    values.sort_unstable_by(f64::total_cmp);
+    let at = ((values.len().saturating_sub(1)) as f64 * q).round() as usize;
+    values.get(at).map_or_else(|| "–".into(), |x| format!("{x:.1}"))
+}
+
+fn row(name: &str, sum: &Score, yard: &[f64]) -> String {
+    let mut text = String::new();
+    let overlap = if sum.overlaps.is_empty() {
+        "–".into()
+    } else {
+        let n = sum.overlaps.len() as f64;
+        let mean = sum.overlaps.iter().map(|o| o.0).sum::<f64>() / n;
+        let worst = sum.overlaps.iter().map(|o| o.0).fold(1.0, f64::min);
+        format!("{:.3} / {:.3}, +{:.3}", mean, worst, sum.overlaps.iter().map(|o| o.1).sum::<f64>() / n)
+    };
+    let _ = write!(
+        text,
+        "| {name} | {:.2} | {} | {} | {}/{} | {} | {} | {} | {overlap} |",
+        sum.server_years,
+        sum.wrong_inferred,
+        sum.wrong_proven,
+        sum.found,
+        sum.wanted,
+        quantile(&sum.delays, 0.5),
+        quantile(&sum.delays, 0.9),
+        if yard.is_empty() { "–".into() } else { format!("{:.1}", median(&mut yard.to_vec())) },
+    );
+    text
+}
+
+/// Wrong words a server-year, and below which rate they are with 95 %.
+fn rates(name: &str, sum: &Score) -> String {
+    let rate = |kind: &str, wrong: usize| {
+        let (rate, limit) = (wrong as f64 / sum.server_years, upper_limit(wrong) / sum.server_years);
+        format!("{kind} {rate:.2} (below {limit:.2})")
+    };
+    let (inferred, proven) = (rate("inferred", sum.wrong_inferred), rate("proven", sum.wrong_proven));
+    format!("{name}: wrong words a server-year, with 95 % limit: {inferred}, {proven}")
+}
+
+/// The mean of a Poisson distribution that yields at most `count` with 5 %.
+fn upper_limit(count: usize) -> f64 {
+    let at_most = |mean: f64| {
+        let (mut term, mut sum) = ((-mean).exp(), 0.0);
+        for k in 0..=count {
+            sum += term;
+            term *= mean / (k + 1) as f64;
+        }
+        sum
+    };
+    let (mut low, mut high) = (0.0, 10.0 + 3.0 * count as f64);
+    for _ in 0..60 {
+        let middle = 0.5 * (low + high);
+        if at_most(middle) > 0.05 { low = middle } else { high = middle }
+    }
+    high
+}
+
+#[test]
+fn upper_limits_are_those_of_the_poisson_distribution() {
+    assert!((upper_limit(0) - 2.996).abs() < 1e-3 && (upper_limit(3) - 7.754).abs() < 1e-3);
+}
+
+/// The share of inferred statements that were right, by stated confidence.
+fn calibration(stated: &[(f64, bool)]) -> String {
+    let mut text = String::from("| stated | statements | right |\n|---|---|---|\n");
+    for bin in 5..10 {
+        let low = f64::from(bin) / 10.0;
+        let within: Vec<_> = stated.iter().filter(|(c, _)| (low..low + 0.1).contains(c)).collect();
+        if !within.is_empty() {
+            let right = within.iter().filter(|(_, right)| *right).count();
+            let mean = within.iter().map(|(c, _)| c).sum::<f64>() / within.len() as f64;
+            let _ = writeln!(text, "| {mean:.2} | {} | {:.2} |", within.len(), right as f64 / within.len() as f64);
+        }
+    }
+    text
+}
+
+/// Kinds in which every fault must be named, and nobody else.
+const CLEAN: &[&str] = &[
+    "healthy, Internet, 4 days",
+    "healthy, LAN, a day at 16 s",
+    "server step 100 ms",
+    "server step 10 ms",
+    "server step 100 ms, repaired after 5 h",
+    "server step 20 ms, repaired",
+    "own step 60 ms",
+    "own step 8 ms",
+    "own drift 10 ppm",
+    "leap second missed by this host",
+];
+
+/// The share of the kinds that run at the same time.
+const WORKERS: usize = 2;
+
+/// Prints the processor time of a sample: it is of interest with optimisation only.
+#[test]
+fn sample_of_ten_servers_costs_little() {
+    let samples: Vec<_> = World::ordinary(1, 10, 64.0, 64.0 * 4000.0).samples().collect();
+    let mut attribution = Attribution::new();
+    let begin = Instant::now();
+    for sample in &samples {
+        attribution.observe(sample).unwrap();
+    }
+    println!("{:.2} µs a sample of ten servers", begin.elapsed().as_secs_f64() * 1e6 / samples.len() as f64);
+}
+
+#[test]
+fn verdicts_are_true_in_worlds_of_every_kind() {
+    let wanted = std::env::var("VERDICT_KIND").unwrap_or_default();
+    let chosen: Vec<_> = KINDS.iter().filter(|kind| kind.name.contains(&wanted)).collect();
+    let verbose = !wanted.is_empty();
+    let mut results: Vec<_> = std::thread::scope(|scope| {
+        let part = |k: usize| chosen.iter().enumerate().skip(k).step_by(WORKERS).collect::<Vec<_>>();
+        let threads: Vec<_> = (0..WORKERS)
+            .map(|k| (part(k), verbose))
+            .map(|(part, verbose)| {
+                scope.spawn(move || part.into_iter().map(|(i, kind)| (i, run(kind, verbose))).collect::<Vec<_>>())
+            })
+            .collect();
+        threads.into_iter().flat_map(|thread| thread.join().expect("a panic of a worker is one of ours")).collect()
+    });
+    results.sort_by_key(|(i, _)| *i);
+    println!("seeds 1 to {}\n", seeds());
+    println!(
+        "| kind | server-years | wrong, inferred | wrong, proven | named | delay, median | p90 | yardstick | overlap |"
+    );
+    println!("|---|---|---|---|---|---|---|---|---|");
+    let (mut sums, mut bad) = ([Score::default(), Score::default()], Vec::new());
+    for (i, (sum, yard)) in results {
+        println!("{}", row(chosen[i].name, &sum, &yard));
+        let is_right = sum.found == sum.wanted && sum.wrong_inferred + sum.wrong_proven == 0;
+        bad.extend((CLEAN.contains(&chosen[i].name) && !is_right).then_some(chosen[i].name));
+        add(&mut sums[usize::from(chosen[i].held_out)], sum);
+    }
+    println!("{}", row("**all tuned kinds**", &sums[0], &[]));
+    println!("{}\n", row("**all kinds held out**", &sums[1], &[]));
+    println!("{}\n{}\n", rates("tuned", &sums[0]), rates("held out", &sums[1]));
+    println!("Tuned:\n\n{}\nHeld out:\n\n{}", calibration(&sums[0].stated), calibration(&sums[1].stated));
+    assert!(bad.is_empty(), "not good enough: {bad:?}");
+}

@@ -1,0 +1,223 @@
+//! What the analysis said of a world, held against its truth.
+
+use std::collections::HashMap;
+
+use ntp_monitor_core::sample::Sample;
+use ntp_monitor_core::stats::attribution::Attribution;
+use ntp_monitor_core::stats::verdict::{Entry, History, Kind, State, Verdict};
+
+use super::kinds::{Case, Party};
+
+/// A verdict may last this many polls longer than the fault: its end must be confirmed.
+const GRACE_POLLS: f64 = 8.0;
+/// A stated onset may be this many polls early.
+const EARLY_POLLS: f64 = 4.0;
+
+/// The score of one world.
+#[derive(Debug, Default, Clone)]
+pub struct Score {
+    /// Years during which a server was watched.
+    pub server_years: f64,
+    /// Episodes in which a party was accused that was not at fault.
+    pub wrong_inferred: usize,
+    pub wrong_proven: usize,
+    /// Faults that had to be found, and those that were.
+    pub wanted: usize,
+    pub found: usize,
+    /// Polls from the onset to the first right word, one for each fault that was found.
+    pub delays: Vec<f64>,
+    /// Share of the true time that the history names, and how much it names beside it, one for each fault that ended.
+    pub overlaps: Vec<(f64, f64)>,
+    /// Changes of state after the first fault began.
+    pub changes: usize,
+    /// (stated confidence, right) of each episode of inferred words.
+    pub stated: Vec<(f64, bool)>,
+    pub notes: Vec<String>,
+}
+
+#[derive(Debug)]
+struct Episode {
+    begin_s: f64,
+    right: bool,
+    proven: bool,
+    confidence: f64,
+}
+
+/// Runs a world and scores what was said live, and what the history kept.
+pub fn score(case: &Case) -> Score {
+    let world = &case.world;
+    let mut samples = world.samples();
+    let (mut attribution, mut history) = (Attribution::new(), History::new(10_000));
+    let mut score = Score { wanted: case.guilt.iter().filter(|g| g.required).count(), ..Score::default() };
+    score.server_years = world.servers.len() as f64 * world.duration_s / (365.25 * 86_400.0);
+    let mut open: HashMap<String, Episode> = HashMap::new();
+    let mut found: Vec<Option<f64>> = vec![None; case.guilt.len()];
+    let (mut state, first_s) = (None, case.guilt.iter().map(|g| g.from_s).fold(f64::INFINITY, f64::min));
+    while let Some((t_s, sample)) = samples.next_timed() {
+        if attribution.observe(&sample) != Ok(true) {
+            continue;
+        }
+        let verdict = attribution.verdict();
+        history.record(verdict);
+        if state.replace(verdict.state) != Some(verdict.state) && t_s > first_s + 1.0 {
+            score.changes += 1;
+        }
+        let said = accusations(verdict);
+        open.retain(|name, episode| {
+            let lasts = said.iter().any(|a| a.name == *name);
+            if !lasts {
+                close(&mut score, name, episode, t_s);
+            }
+            lasts
+        });
+        for accusation in said {
+            let guilt = case.guilt.iter().position(|g| {
+                let poll_s = poll_of(case, g.party);
+                accusation.names(g.party)
+                    && (g.from_s - EARLY_POLLS * poll_s..g.until_s + GRACE_POLLS * poll_s).contains(&t_s)
+            });
+            if let Some(i) = guilt.filter(|i| t_s >= case.guilt[*i].from_s) {
+                found[i].get_or_insert(t_s);
+            }
+            let new = Episode { begin_s: t_s, right: true, proven: false, confidence: accusation.confidence };
+            let episode = open.entry(accusation.name.clone()).or_insert(new);
+            episode.right &= guilt.is_some();
+            episode.proven |= accusation.proven;
+        }
+    }
+    for (name, episode) in &open {
+        close(&mut score, name, episode, world.duration_s);
+    }
+    for (guilt, found_s) in case.guilt.iter().zip(&found) {
+        if let Some(found_s) = found_s {
+            score.found += usize::from(guilt.required);
+            score.delays.push((found_s - guilt.from_s) / poll_of(case, guilt.party));
+        }
+        if guilt.until_s.is_finite() && guilt.required {
+            let entries: Vec<_> = history.entries().cloned().collect();
+            score.overlaps.push(overlap(case, guilt.party, (guilt.from_s, guilt.until_s), &entries));
+        }
+    }
+    score
+}
+
+/// One party that a verdict accuses.
+struct Accusation {
+    name: String,
+    proven: bool,
+    confidence: f64,
+}
+
+impl Accusation {
+    fn names(&self, party: Party) -> bool {
+        self.name == name(party)
+    }
+}
+
+fn name(party: Party) -> String {
+    match party {
+        Party::Own => "own".into(),
+        Party::Server(i) => format!("ntp{}", i + 1),
+    }
+}
+
+fn poll_of(case: &Case, party: Party) -> f64 {
+    match party {
+        Party::Own => case.world.servers[0].poll_s,
+        Party::Server(i) => case.world.servers[i].poll_s,
+    }
+}
+
+fn accusations(verdict: &Verdict) -> Vec<Accusation> {
+    let clocks = matches!(verdict.state, State::LocalWrong | State::ServerWrong);
+    let of_servers = verdict.blamed().filter(|s| clocks && s.kind != Some(Kind::Unreachable));
+    let mut all: Vec<_> =
+        of_servers.map(|s| Accusation { name: s.server.clone(), proven: s.proven, confidence: s.confidence }).collect();
+    if verdict.state == State::LocalWrong {
+        let proven = verdict.local.at_least_s > 0.0 || verdict.confidence > 0.985;
+        all.push(Accusation { name: "own".into(), proven, confidence: verdict.confidence });
+    }
+    all
+}
+
+fn close(score: &mut Score, name: &str, episode: &Episode, t_s: f64) {
+    if !episode.proven {
+        score.stated.push((episode.confidence, episode.right));
+    }
+    if !episode.right {
+        score.wrong_proven += usize::from(episode.proven);
+        score.wrong_inferred += usize::from(!episode.proven);
+        let how = if episode.proven { "proven" } else { "inferred" };
+        score.notes.push(format!("{name} {how} {:.0}–{t_s:.0} s", episode.begin_s));
+    }
+}
+
+/// The share of the true span that the history names, and the length that it names wrongly, relative to the truth.
+fn overlap(case: &Case, party: Party, truth: (f64, f64), entries: &[Entry]) -> (f64, f64) {
+    let second = |ns: i64| (ns - case.world.start_unix_s * 1_000_000_000) as f64 / 1e9;
+    let names = |entry: &&Entry| match party {
+        Party::Own => entry.state == State::LocalWrong,
+        Party::Server(_) => {
+            matches!(entry.state, State::LocalWrong | State::ServerWrong)
+                && entry.blamed.iter().any(|b| b.server == name(party))
+        }
+    };
+    let (mut inside_s, mut told_s) = (0.0, 0.0);
+    for entry in entries.iter().filter(names) {
+        let (from_s, until_s) = (second(entry.since.0), entry.until.map_or(case.world.duration_s, |w| second(w.0)));
+        told_s += until_s - from_s;
+        inside_s += (until_s.min(truth.1) - from_s.max(truth.0)).max(0.0);
+    }
+    let length_s = truth.1 - truth.0;
+    (inside_s / length_s, (told_s - inside_s) / length_s)
+}
+
+/// The delay of the yardstick in polls: medians of two adjacent windows of 4, 8, … 256 polls of the server against the
+/// median of the others, apart by more than six sigma of the pooled MAD.
+pub fn yardstick(case: &Case) -> Option<f64> {
+    let guilt = case.guilt.iter().find(|g| g.required)?;
+    let mut samples = case.world.samples();
+    let mut last: HashMap<String, f64> = HashMap::new();
+    let mut series: Vec<f64> = Vec::new();
+    let suspect = name(guilt.party);
+    while let Some((t_s, sample)) = samples.next_timed() {
+        let Some(offset_s) = sample.offset_s() else { continue };
+        last.insert(sample.server.name.to_string(), offset_s);
+        let is_due = match guilt.party {
+            Party::Own => *sample.server.name == *"ntp1",
+            Party::Server(_) => *sample.server.name == *suspect,
+        };
+        if !is_due || last.len() < 3 {
+            continue;
+        }
+        series.push(watched(&sample, &last, &suspect));
+        if t_s >= guilt.from_s && strays(&series) {
+            return Some((t_s - guilt.from_s) / poll_of(case, guilt.party));
+        }
+    }
+    None
+}
+
+fn watched(sample: &Sample, last: &HashMap<String, f64>, suspect: &str) -> f64 {
+    let mut others: Vec<f64> = last.iter().filter(|(name, _)| *name != suspect).map(|(_, o)| *o).collect();
+    let level_s = median(&mut others);
+    if suspect == "own" { level_s } else { sample.offset_s().unwrap_or(level_s) - level_s }
+}
+
+fn strays(series: &[f64]) -> bool {
+    (2..=8).map(|k| 1_usize << k).any(|w| {
+        let Some(from) = series.len().checked_sub(2 * w) else { return false };
+        let (mut before, mut after) = (series[from..from + w].to_vec(), series[from + w..].to_vec());
+        let (m0, m1) = (median(&mut before), median(&mut after));
+        let mut rest: Vec<f64> = before.iter().map(|x| (x - m0).abs()).collect();
+        rest.extend(after.iter().map(|x| (x - m1).abs()));
+        let sigma = 1.4826 * median(&mut rest);
+        (m1 - m0).abs() > 6.0 * sigma * (2.0 / w as f64).sqrt()
+    })
+}
+
+/// The median; sorts its argument.
+pub fn median(values: &mut [f64]) -> f64 {
+    values.sort_unstable_by(f64::total_cmp);
+    values.get(values.len().saturating_sub(1) / 2).copied().unwrap_or(f64::NAN)
+}

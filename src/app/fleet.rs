@@ -1,0 +1,211 @@
+//! The parts of a fleet that this instance has: agent, hub, or both.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use slog::{Logger, info, warn};
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until};
+
+use super::children::{AddressSlot, task};
+use crate::actors::adoption::Adopt;
+use crate::actors::ledger::Ledger;
+use crate::actors::targets::Targets;
+use crate::config::{Config, Fleet, Server};
+use crate::fleet::agent::Agent;
+use crate::fleet::enforce::{Enforced, enforce};
+use crate::fleet::envelope::{Head, encode};
+use crate::fleet::handle;
+use crate::fleet::hub::Hub;
+use crate::fleet::presence::{Candidate, MAX_SERVERS, Presence};
+use crate::messages::targets::SetServers;
+use crate::store::{Store, StoreHandle, Writer};
+
+/// The plan is examined at least this often, because a machine may have been suspended meanwhile.
+const LOOK: Duration = Duration::from_secs(5);
+/// How often the fleet is looked at; it is judged once a round of its polls.
+const ROUND: Duration = Duration::from_secs(1);
+/// What a hub reads of its store at its start, so that the verdict does not begin from nothing.
+const RECALLED: Duration = Duration::from_secs(600);
+const MOST_RECALLED: usize = 200_000;
+
+/// The same writer, which also keeps the journal that the agent sends.
+pub(super) fn journalling(writer: Writer, fleet: &Fleet, store: &Store) -> Writer {
+    let vantage = fleet.name.clone();
+    let pack = move |incarnation: &str, first_seq: u64, samples: &[Arc<_>]| {
+        let head = Head { vantage: &vantage, incarnation, first_seq, lost_before: 0 };
+        encode(head, samples.iter().map(|sample| &**sample))
+    };
+    writer.journalling(Box::new(pack), fleet.journal_max_age, fleet.journal_max_bytes, &store.handle())
+}
+
+/// The servers to poll before any plan came.
+pub(super) fn servers_at_start(config: &Config) -> Vec<Arc<Server>> {
+    let own = config.active_servers();
+    match config.fleet.as_ref().filter(|fleet| fleet.role.is_agent()) {
+        Some(fleet) => enforce(fleet, &own, None, false).servers,
+        None => own,
+    }
+}
+
+/// Sends the samples of this host and receives its plan.
+pub(super) fn agent(
+    fleet: Fleet,
+    store: StoreHandle,
+    boards: &handle::Fleet,
+    config: watch::Receiver<Arc<Config>>,
+    log: &Logger,
+) -> Adopt {
+    let (boards, log) = (boards.clone(), log.clone());
+    task("fleet/agent", move || {
+        let announce = {
+            let (config, store, boards) = (config.clone(), store.clone(), boards.clone());
+            Arc::new(move || presence(&config.borrow(), &store, &boards))
+        };
+        let agent = Agent {
+            fleet: fleet.clone(),
+            store: store.clone(),
+            state: Arc::clone(&boards.agent),
+            plan: boards.plan.clone(),
+            announce,
+            log: log.clone(),
+        };
+        agent.run()
+    })
+}
+
+/// Receives the samples of all vantages.
+pub(super) fn hub(fleet: Fleet, store: StoreHandle, boards: &handle::Fleet, log: &Logger) -> Adopt {
+    let (boards, log) = (boards.clone(), log.clone());
+    task("fleet/hub", move || {
+        let hub = Hub {
+            fleet: fleet.clone(),
+            store: store.clone(),
+            state: Arc::clone(&boards.hub),
+            plans: boards.plans.clone(),
+            judge: Arc::clone(&boards.judge),
+            log: log.clone(),
+        };
+        hub.run()
+    })
+}
+
+/// Judges all vantages together.
+pub(super) fn judge(fleet: &Fleet, store: StoreHandle, boards: &handle::Fleet, log: &Logger) -> Adopt {
+    let (silent_after, boards, log) = (fleet.silent_after, boards.clone(), log.clone());
+    task("fleet/judge", move || judge_on(silent_after, store.clone(), boards.clone(), log.clone()))
+}
+
+async fn judge_on(silent_after: Duration, store: StoreHandle, boards: handle::Fleet, log: Logger) {
+    let from_ns = crate::clock::now().wall_ns - RECALLED.as_nanos() as i64;
+    let recalled = store.read(move |reader| {
+        let all = reader
+            .since(from_ns)
+            .filter(|stored| stored.as_ref().map_or(true, |stored| !stored.sample.server.vantage.is_empty()));
+        all.take(MOST_RECALLED).map(|stored| Ok(Arc::new(stored?.sample))).collect::<Result<Vec<_>, _>>()
+    });
+    match recalled.await {
+        Ok(samples) => boards.judge.observe(&samples, &boards.hub.view(), crate::clock::now().wall_ns),
+        Err(why) => warn!(log, "the verdict of the fleet starts without its recent samples"; "reason" => %why),
+    }
+    loop {
+        tokio::time::sleep(ROUND).await;
+        let (judge, view, picture) = (Arc::clone(&boards.judge), boards.hub.view(), boards.picture.clone());
+        // A round of a large fleet takes some milliseconds.
+        let judged = tokio::task::spawn_blocking(move || {
+            let next = judge.judge(&view, silent_after, Instant::now(), crate::clock::now().wall_ns);
+            picture.send_replace(Arc::new(next));
+        });
+        if let Err(why) = judged.await {
+            warn!(log, "the verdict of the fleet failed"; "reason" => %why);
+            return;
+        }
+    }
+}
+
+/// Makes the probers follow configuration and plan.
+pub(super) fn pace(
+    boards: &handle::Fleet,
+    config: watch::Receiver<Arc<Config>>,
+    ledger: Ledger,
+    targets: AddressSlot<Targets>,
+    log: &Logger,
+) -> Adopt {
+    let (boards, log) = (boards.clone(), log.clone());
+    task("fleet/pace", move || follow(boards.clone(), config.clone(), ledger.clone(), targets.clone(), log.clone()))
+}
+
+async fn follow(
+    boards: handle::Fleet,
+    mut config: watch::Receiver<Arc<Config>>,
+    ledger: Ledger,
+    targets: AddressSlot<Targets>,
+    log: Logger,
+) {
+    let mut plans = boards.plan.subscribe();
+    loop {
+        let now = Instant::now();
+        let arrived = plans.borrow_and_update().clone();
+        let valid = arrived.as_ref().filter(|arrived| arrived.is_valid(now));
+        let current = config.borrow_and_update().clone();
+        let Some(fleet) = current.fleet.as_ref() else { return };
+        let plan = arrived.as_ref().map(|arrived| &arrived.plan);
+        let enforced = enforce(fleet, &current.active_servers(), plan, valid.is_some());
+        apply(enforced, &boards, &ledger, &targets, &log);
+        let end = valid.and_then(|arrived| arrived.expires()).unwrap_or(now + LOOK);
+        let next = async {
+            tokio::select! {
+                changed = plans.changed() => changed.is_ok(),
+                changed = config.changed() => changed.is_ok(),
+                () = sleep_until(end.min(now + LOOK)) => true,
+            }
+        };
+        if !next.await {
+            return;
+        }
+    }
+}
+
+fn apply(enforced: Enforced, boards: &handle::Fleet, ledger: &Ledger, targets: &AddressSlot<Targets>, log: &Logger) {
+    let before = boards.enforced.borrow().clone();
+    if *before == enforced {
+        return;
+    }
+    if before.is_planned != enforced.is_planned {
+        info!(log, "the pace of polling changed"; "planned" => enforced.is_planned, "servers" => enforced.servers.len());
+    }
+    if !enforced.refusals.is_empty() && before.refusals != enforced.refusals {
+        warn!(log, "the plan asks for more than this configuration allows"; "refused" => enforced.refusals.join("; "));
+    }
+    let servers = enforced.servers.clone();
+    boards.enforced.send_replace(Arc::new(enforced));
+    ledger.set_servers(servers.clone());
+    if let Some(targets) = targets.get() {
+        targets.do_send(SetServers(servers));
+    }
+}
+
+fn presence(config: &Config, store: &StoreHandle, boards: &handle::Fleet) -> Presence {
+    let (gauge, enforced) = (store.fleet_gauge(), boards.enforced.borrow().clone());
+    let fleet = config.fleet.as_ref();
+    let servers = config.servers.iter().filter(|server| !server.paused).take(MAX_SERVERS);
+    let servers = servers.map(|server| Candidate {
+        name: server.ident.name.to_string(),
+        target: format!("{}:{}", server.host, server.port),
+        own: server.own,
+        interval_s: server.poll_interval.as_secs_f64(),
+    });
+    Presence {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        role: fleet.map(|fleet| fleet.role.label().to_owned()).unwrap_or_default(),
+        groups: fleet.map(|fleet| fleet.groups.clone()).unwrap_or_default(),
+        wall_ns: crate::clock::now().wall_ns,
+        waiting: gauge.samples,
+        dropped: gauge.dropped,
+        planned: enforced.is_planned,
+        refusals: enforced.refusals.clone(),
+        clock_error_s: None,
+        servers: servers.collect(),
+        ..Presence::default()
+    }
+}

@@ -1,0 +1,135 @@
+//! `[nats]` and `[fleet]`, as validated.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::config::network::Network;
+use crate::outbound::Hidden;
+
+/// The connection to NATS.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Nats {
+    /// `nats://host:port` or `tls://host:port`, at least one.
+    pub urls: Vec<String>,
+    pub user: Option<String>,
+    pub password: Option<Hidden>,
+    /// Files for TLS; `None` without `[nats.tls]`.
+    pub tls: Option<NatsTls>,
+    /// First part of every subject.
+    pub prefix: String,
+    /// Replicas of the streams that a hub creates.
+    pub replicas: usize,
+}
+
+impl Nats {
+    /// Whether the connection must be encrypted.
+    #[must_use]
+    pub fn requires_tls(&self) -> bool {
+        self.tls.is_some() || self.urls.iter().any(|url| url.starts_with("tls://"))
+    }
+}
+
+/// The files of `[nats.tls]`, where they are.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct NatsTls {
+    pub ca: Option<PathBuf>,
+    /// Client certificate and its key.
+    pub pair: Option<(PathBuf, PathBuf)>,
+}
+
+/// `[fleet]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fleet {
+    pub nats: Nats,
+    pub role: FleetRole,
+    /// The name of this vantage within the fleet.
+    pub name: String,
+    pub groups: Vec<String>,
+    pub plan: PlanSource,
+    /// What a plan may let this agent poll, beside its own servers.
+    pub allow: Vec<Allowed>,
+    /// The poll interval without a valid plan.
+    pub fallback_interval: Duration,
+    /// Least time between two requests of the fleet to one server.
+    pub budget: Duration,
+    pub vantages_per_server: usize,
+    pub plan_validity: Duration,
+    pub skew_limit: Duration,
+    pub silent_after: Duration,
+    pub alerts: FleetAlerts,
+    pub journal_max_age: Duration,
+    pub journal_max_bytes: u64,
+}
+
+/// One entry of `allow`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Allowed {
+    /// A host name, in lower case.
+    Name(String),
+    Network(Network),
+}
+
+/// `role`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[schemars(inline)]
+pub enum FleetRole {
+    /// Measures and sends its samples.
+    Agent,
+    /// Receives the samples of all vantages and judges them.
+    Hub,
+    /// Both.
+    #[default]
+    Both,
+}
+
+impl FleetRole {
+    /// The name in the configuration.
+    #[must_use]
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Agent => "agent",
+            Self::Hub => "hub",
+            Self::Both => "both",
+        }
+    }
+
+    /// Whether this instance sends its samples to a hub.
+    #[must_use]
+    pub fn is_agent(self) -> bool {
+        self != Self::Hub
+    }
+
+    /// Whether this instance receives the samples of all vantages.
+    #[must_use]
+    pub fn is_hub(self) -> bool {
+        self != Self::Agent
+    }
+}
+
+/// `plan`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[schemars(inline)]
+pub enum PlanSource {
+    /// The hub decides, within what this file allows.
+    #[default]
+    Hub,
+    /// This file decides.
+    Local,
+}
+
+/// `alerts`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[schemars(inline)]
+pub enum FleetAlerts {
+    /// An agent notifies about itself only, while it reaches a hub.
+    #[default]
+    Hub,
+    /// Agents notify as they do without a fleet.
+    Both,
+}

@@ -1,0 +1,244 @@
+//! Rules of `[nats]` and `[fleet]`.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::secret::Places;
+use super::{Rules, Surroundings};
+use crate::config::fault::KeyPath;
+use crate::config::model::{Allowed, Fleet, Monitor, Nats, NatsTls, Server};
+use crate::config::named_file::{CERTIFICATES, FileFault, resolve};
+use crate::config::network::{Network, is_of_one_host};
+use crate::config::raw;
+use crate::regular_file;
+
+/// NATS accounts and keys of buckets are made from names of vantages.
+const LONGEST_NAME: usize = 63;
+
+/// `None` without `[nats]`, or with a fault.
+pub(super) fn fleet(
+    nats: Option<raw::Nats>,
+    fleet: Option<raw::Fleet>,
+    monitor: &Monitor,
+    rules: &mut Rules<'_>,
+    surroundings: &Surroundings<'_>,
+) -> Option<Fleet> {
+    let key = |key: &str| KeyPath::dotted("fleet").key(key);
+    let (nats, section) = match (nats, fleet) {
+        (Some(nats), Some(fleet)) => (nats, fleet),
+        (None, Some(_)) => {
+            rules.require(false, &KeyPath::dotted("fleet"), || "needs a section [nats] with the url".to_owned());
+            return None;
+        }
+        (Some(_), None) => {
+            let why = || "needs a section [fleet] with the role of this instance".to_owned();
+            rules.require(false, &KeyPath::dotted("nats"), why);
+            return None;
+        }
+        (None, None) => return None,
+    };
+    let nats = connection(nats, rules, surroundings);
+    let name = section.name.clone().unwrap_or_else(|| monitor.vantage.clone());
+    let path = if section.name.is_some() { key("name") } else { KeyPath::dotted("monitor.vantage") };
+    rules.require(is_vantage_name(&name), &path, || {
+        format!(
+            "{name:?} cannot name a vantage of a fleet: use 1 to {LONGEST_NAME} lower-case letters, digits, \"_\" and \
+             \"-\", or set fleet.name"
+        )
+    });
+    for (nth, group) in section.groups.iter().enumerate() {
+        rules.plain(group, &key("groups").index(nth));
+    }
+    let allow = section.allow.iter().enumerate().filter_map(|(nth, text)| {
+        let allowed = allowed(text);
+        allowed.map_err(|why| rules.require(false, &key("allow").index(nth), || why)).ok()
+    });
+    let allow = allow.collect();
+    let floor = Server::FLOOR;
+    for (span, name) in [(section.budget.0, "budget"), (section.fallback_interval.0, "fallback_interval")] {
+        rules.require(span >= floor, &key(name), || format!("must be at least {} s", floor.as_secs()));
+    }
+    rules.require(section.plan_validity.0 >= Duration::from_secs(30), &key("plan_validity"), || {
+        "must be at least 30 s".to_owned()
+    });
+    let spans = [
+        (section.skew_limit.0, "skew_limit"),
+        (section.silent_after.0, "silent_after"),
+        (section.journal_max_age.0, "journal_max_age"),
+    ];
+    for (span, name) in spans {
+        rules.positive(span, &key(name));
+    }
+    let count = section.vantages_per_server;
+    rules.require((1..=1000).contains(&count), &key("vantages_per_server"), || "must be from 1 to 1000".to_owned());
+    rules.require(section.journal_max_bytes.0 > 0, &key("journal_max_bytes"), || "must be more than 0".to_owned());
+    Some(Fleet {
+        nats: nats?,
+        role: section.role,
+        name,
+        groups: section.groups,
+        plan: section.plan,
+        allow,
+        fallback_interval: section.fallback_interval.0,
+        budget: section.budget.0,
+        vantages_per_server: usize::from(count),
+        plan_validity: section.plan_validity.0,
+        skew_limit: section.skew_limit.0,
+        silent_after: section.silent_after.0,
+        alerts: section.alerts,
+        journal_max_age: section.journal_max_age.0,
+        journal_max_bytes: section.journal_max_bytes.0,
+    })
+}
+
+fn connection(section: raw::Nats, rules: &mut Rules<'_>, surroundings: &Surroundings<'_>) -> Option<Nats> {
+    let table = KeyPath::dotted("nats");
+    let urls: Vec<String> =
+        section.url.split(',').map(str::trim).filter(|url| !url.is_empty()).map(str::to_owned).collect();
+    rules.require(!urls.is_empty(), &table.key("url"), || "must name a server".to_owned());
+    for url in &urls {
+        if let Err(why) = check_url(url) {
+            rules.require(false, &table.key("url"), || why);
+        }
+    }
+    rules.require(is_prefix(&section.prefix), &table.key("prefix"), || {
+        "must be lower-case letters, digits, \"_\" and \"-\", at most 32".to_owned()
+    });
+    rules.require(matches!(section.replicas, 1 | 3 | 5), &table.key("replicas"), || "must be 1, 3 or 5".to_owned());
+    let places = Places::of(&table, "password");
+    let password = places.look(section.password.as_ref(), section.password_file.as_ref(), rules, surroundings);
+    let password = password.map(|(hidden, _)| hidden);
+    if rules.sound(&[&places.inline, &places.file]) {
+        rules.require(section.user.is_some() || password.is_none(), &table.key("user"), || {
+            "is missing: a password needs a user".to_owned()
+        });
+        rules.require(section.user.is_none() || password.is_some(), &places.inline, || {
+            "is missing: set password_file or password".to_owned()
+        });
+    }
+    let tls = section.tls.as_ref().map(|tls| files(tls, rules, surroundings));
+    Some(Nats {
+        urls,
+        user: section.user,
+        password,
+        tls,
+        prefix: section.prefix,
+        replicas: usize::from(section.replicas),
+    })
+}
+
+fn files(section: &raw::NatsTls, rules: &mut Rules<'_>, surroundings: &Surroundings<'_>) -> NatsTls {
+    let key = |key: &str| KeyPath::dotted("nats.tls").key(key);
+    let mut find = |file: &Option<PathBuf>, name: &str| {
+        let found = resolve(file.as_deref()?, surroundings);
+        if let Err(fault) = readable(&found) {
+            rules.refuse_file(&key(name), fault);
+        }
+        Some(found)
+    };
+    let (ca, cert, own_key) = (find(&section.ca, "ca"), find(&section.cert, "cert"), find(&section.key, "key"));
+    rules.require(cert.is_some() || own_key.is_none(), &key("cert"), || {
+        "is missing: a key needs a certificate".to_owned()
+    });
+    rules.require(own_key.is_some() || cert.is_none(), &key("key"), || {
+        "is missing: a certificate needs its key".to_owned()
+    });
+    NatsTls { ca, pair: cert.zip(own_key) }
+}
+
+fn readable(path: &Path) -> Result<(), FileFault> {
+    regular_file::read(path, CERTIFICATES).map(drop).map_err(|why| FileFault::of(path, &why, ""))
+}
+
+/// A URL without a user name and a password, which have keys of their own and are masked there.
+fn check_url(url: &str) -> Result<(), String> {
+    let rest = url.strip_prefix("nats://").or_else(|| url.strip_prefix("tls://"));
+    let Some(rest) = rest else { return Err("must begin with nats:// or tls://".to_owned()) };
+    if rest.contains('@') {
+        return Err("must not contain a user name or a password: set user and password_file".to_owned());
+    }
+    let is_plain = !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_alphanumeric() || b".-_:[]".contains(&b));
+    if is_plain { Ok(()) } else { Err("must be nats://HOST:PORT or tls://HOST:PORT".to_owned()) }
+}
+
+/// Whether `name` can be a part of a subject, a key of a bucket and a name of an account.
+#[must_use]
+pub fn is_vantage_name(name: &str) -> bool {
+    (1..=LONGEST_NAME).contains(&name.len()) && name.bytes().all(is_name_byte)
+}
+
+fn is_prefix(text: &str) -> bool {
+    (1..=32).contains(&text.len()) && text.bytes().all(is_name_byte)
+}
+
+fn is_name_byte(byte: u8) -> bool {
+    byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'_' | b'-')
+}
+
+fn allowed(text: &str) -> Result<Allowed, String> {
+    if text.contains('/') || text.parse::<std::net::IpAddr>().is_ok() {
+        let network = Network::parse(text)?;
+        let host = text.split('/').next().and_then(|host| host.parse().ok());
+        return match host {
+            Some(host) if !is_of_one_host(host) => Err(format!("{text:?} is not the address of one host")),
+            _ => Ok(Allowed::Network(network)),
+        };
+    }
+    let is_name = !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._".contains(&b));
+    if is_name {
+        Ok(Allowed::Name(text.to_ascii_lowercase()))
+    } else {
+        Err(format!("{text:?} is not a name or a network"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::config::{Environment, load};
+
+    fn loaded(more: &[(&str, &str)]) -> Result<crate::config::Config, String> {
+        let base = [("NTP_SERVER", "a.example"), ("NTP_MONITOR__MONITOR__VANTAGE", "here")];
+        let all = base.iter().chain(more).map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
+        load(None, &all.collect::<Environment>(), &[]).map(|loaded| loaded.config).map_err(|why| why.to_string())
+    }
+
+    const NATS: (&str, &str) = ("NTP_MONITOR__NATS__URL", "nats://127.0.0.1:4222");
+    const ROLE: (&str, &str) = ("NTP_MONITOR__FLEET__ROLE", "agent");
+
+    #[test]
+    fn without_nats_there_is_no_fleet() {
+        assert!(loaded(&[]).unwrap().fleet.is_none());
+        let fleet = loaded(&[NATS, ROLE]).unwrap().fleet.unwrap();
+        assert_eq!((fleet.name.as_str(), fleet.nats.prefix.as_str()), ("here", "ntpm"));
+        assert!(!fleet.nats.requires_tls());
+    }
+
+    #[test]
+    fn each_mistake_in_nats_and_fleet_is_named() {
+        let vantage = ("NTP_MONITOR__MONITOR__VANTAGE", "Büro 1");
+        for (settings, part) in [
+            (vec![ROLE], "needs a section [nats]"),
+            (vec![NATS], "needs a section [fleet]"),
+            (vec![NATS, ROLE, vantage], "cannot name a vantage"),
+            (vec![NATS, ROLE, ("NTP_MONITOR__NATS__USER", "u")], "set password_file"),
+            (vec![NATS, ROLE, ("NTP_MONITOR__NATS__PASSWORD", "p")], "needs a user"),
+            (vec![NATS, ROLE, ("NTP_MONITOR__NATS__PREFX", "p")], "did you mean \"prefix\"?"),
+            (vec![ROLE, ("NTP_MONITOR__NATS__URL", "nats://u:p@h")], "user name or a password"),
+            (vec![ROLE, ("NTP_MONITOR__NATS__URL", "http://h")], "nats:// or tls://"),
+            (vec![NATS, ROLE, ("NTP_MONITOR__FLEET__ALLOW", "224.0.0.0/4")], "one host"),
+            (vec![NATS, ROLE, ("NTP_MONITOR__FLEET__ALLOW", "0.0.0.0/0")], "every address"),
+            (vec![NATS, ROLE, ("NTP_MONITOR__FLEET__BUDGET", "1s")], "at least 16 s"),
+            (vec![NATS, ROLE, ("NTP_MONITOR__NATS__TLS__CERT", "/nowhere.pem")], "cannot be read"),
+        ] {
+            let why = loaded(&settings).unwrap_err();
+            assert!(why.contains(part), "{part:?} in {why}");
+        }
+    }
+
+    #[test]
+    fn password_of_nats_is_masked_wherever_the_configuration_is_shown() {
+        let secret = [NATS, ROLE, ("NTP_MONITOR__NATS__USER", "u"), ("NTP_MONITOR__NATS__PASSWORD", "hunter2")];
+        let config = loaded(&secret).unwrap();
+        assert!(!config.shown.contains("hunter2") && !format!("{config:?}").contains("hunter2"));
+    }
+}

@@ -1,0 +1,357 @@
+//! The agent: sends the journal of the store, announces itself, and receives its plan, over one connection.
+//!
+//! A row stays in the journal until a hub says that it is stored. Rows are sent in order, at most [`WINDOW`] messages at a
+//! time. After any failure the connection is dropped and sending resumes behind the last acknowledged row. When the stream
+//! lost messages (it was deleted, or no hub read it for too long), what no hub has stored is sent again; the hub recognises
+//! repetitions.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_nats::jetstream::message::PublishMessage;
+use bytes::Bytes;
+use futures_util::stream::FuturesOrdered;
+use futures_util::{FutureExt, StreamExt};
+use slog::{Logger, info, warn};
+use tokio::sync::watch;
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
+
+use super::envelope::MAX_SAMPLES;
+use super::link::{Link, LinkError, Names, WINDOW, WITHIN};
+use super::outgoing::{self, Outgoing};
+use super::pace::Backoff;
+use super::plan::PlanDocument;
+use super::presence::{self, Presence};
+use super::state::AgentState;
+use crate::config::Fleet;
+use crate::store::StoreHandle;
+
+/// How often the journal is looked at.
+const LOOK: Duration = Duration::from_millis(500);
+/// A hub that has read everything stores a message within this time, or the stream has lost it.
+const STORED_WITHIN: Duration = Duration::from_secs(30);
+/// How many instants are remembered with what was acknowledged by then.
+const MARKS: usize = 32;
+/// How many announcements are remembered. A plan that answers an older one has expired.
+const ANNOUNCED: usize = 64;
+/// The longest time between two repetitions.
+const LONGEST_REPEAT: Duration = Duration::from_secs(600);
+
+/// A plan that came.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Arrived {
+    pub plan: PlanDocument,
+    /// When the announcement was sent that it answers, on the monotonic clock: it is valid from here. `None` when it answers
+    /// none of this process.
+    pub since: Option<Instant>,
+}
+
+/// What an agent needs.
+pub struct Agent {
+    pub fleet: Fleet,
+    pub store: StoreHandle,
+    pub state: Arc<AgentState>,
+    /// The latest plan that is not older than the one before.
+    pub plan: watch::Sender<Option<Arc<Arrived>>>,
+    /// What to announce.
+    pub announce: Arc<dyn Fn() -> Presence + Send + Sync>,
+    pub log: Logger,
+}
+
+/// What outlives a connection.
+#[derive(Debug, Default)]
+struct Progress {
+    /// The last row that the server has acknowledged, with all before it.
+    acknowledged: i64,
+    /// The last row that was ever sent by this process.
+    sent: i64,
+    /// The last row that the journal had when this began; an earlier process may have sent it.
+    inherited: i64,
+    /// The sequence of the last acknowledgement. A lower one means that the stream was created again.
+    sequence: u64,
+    /// How far was acknowledged when.
+    marks: VecDeque<(i64, Instant)>,
+    repeat_after: Duration,
+    repeated: Option<Instant>,
+    session: String,
+    /// The latest announcements, by number.
+    announced: VecDeque<(u64, Instant)>,
+}
+
+impl Agent {
+    /// Runs until it is dropped. Nothing is lost by that: what was not stored by a hub stays in the journal.
+    pub async fn run(self) {
+        let (mut backoff, mut progress) = (Backoff::default(), Progress::default());
+        progress.session = format!("{:016x}", rand::random::<u64>());
+        // Unless it can be read, every row may have been sent before.
+        progress.inherited = self.store.read(|reader| reader.fleet_journal_last()).await.unwrap_or(i64::MAX);
+        loop {
+            let began = Instant::now();
+            let why = match Link::connect(&self.fleet.nats, &self.fleet.name).await {
+                Ok(link) => self.session(&link, &mut progress).await,
+                Err(why) => why,
+            };
+            self.failed(&why);
+            if began.elapsed() > STORED_WITHIN {
+                backoff.reset();
+            }
+            sleep(backoff.next(rand::random())).await;
+        }
+    }
+
+    fn failed(&self, why: &LinkError) {
+        let is_new = {
+            let mut view = self.state.lock();
+            let is_new = view.is_connected || view.last_error.as_deref() != Some(&why.0);
+            (view.is_connected, view.last_error) = (false, Some(why.0.clone()));
+            is_new
+        };
+        if is_new {
+            warn!(self.log, "no connection to the fleet, samples stay in the journal"; "reason" => %why);
+        }
+    }
+
+    /// Works over one connection; returns why it ended.
+    async fn session(&self, link: &Link, progress: &mut Progress) -> LinkError {
+        match self.work(link, progress).await {
+            Ok(()) => LinkError("the connection to NATS ended".to_owned()),
+            Err(why) => why,
+        }
+    }
+
+    async fn work(&self, link: &Link, progress: &mut Progress) -> Result<(), LinkError> {
+        let name = &self.fleet.name;
+        let subscribed = link.client.subscribe(link.names.plan(name)).await;
+        let mut plans = subscribed.map_err(|why| link.fault("subscribe to plans", &why))?;
+        let current = link.client.request(Names::get(&link.names.plans(), name), Bytes::new());
+        if let Ok(Ok(message)) = timeout(WITHIN, current).await
+            && message.status.is_none()
+        {
+            self.on_plan(&message.payload, progress).await?;
+        }
+        self.connected();
+        let mut follows = self.follows();
+        let (mut look, mut announce) = (interval(LOOK), interval(presence::EVERY));
+        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        announce.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut in_flight = FuturesOrdered::new();
+        let mut next = progress.acknowledged;
+        loop {
+            tokio::select! {
+                acknowledged = in_flight.next(), if !in_flight.is_empty() => {
+                    if let Some(done) = acknowledged {
+                        self.acknowledged(link, progress, done)?;
+                    }
+                }
+                message = plans.next() => match message {
+                    Some(message) => {
+                        if self.on_plan(&message.payload, progress).await? {
+                            in_flight.clear();
+                            next = 0;
+                        }
+                    }
+                    None => return Ok(()),
+                },
+                _ = announce.tick() => self.announce(link, progress).await?,
+                _ = look.tick() => {}
+                why = link.ended() => return Err(why),
+            }
+            // The hub gives others what this vantage no longer polls once it knows.
+            if self.follows() != follows {
+                follows = self.follows();
+                self.announce(link, progress).await?;
+            }
+            if in_flight.len() < WINDOW {
+                for message in self.read(next, WINDOW - in_flight.len()).await? {
+                    next = message.last_id;
+                    let sending = self.publish(link, progress, message).await?;
+                    in_flight.push_back(sending);
+                }
+            }
+        }
+    }
+
+    fn connected(&self) {
+        let was_lost = {
+            let mut view = self.state.lock();
+            view.is_connected = true;
+            view.last_error.take().is_some()
+        };
+        info!(self.log, "connected to the fleet"; "after_failure" => was_lost);
+    }
+
+    /// The next messages behind a row.
+    async fn read(&self, after: i64, messages: usize) -> Result<Vec<Outgoing>, LinkError> {
+        let rows =
+            self.store.read(move |reader| reader.fleet_journal(after, messages * MAX_SAMPLES, messages << 16)).await;
+        let rows = rows.map_err(|why| LinkError(why.to_string()))?;
+        let mut all = outgoing::messages(&self.fleet.name, &rows);
+        all.truncate(messages);
+        Ok(all)
+    }
+
+    /// Hands a message to the client; the future completes with its acknowledgement.
+    async fn publish(
+        &self,
+        link: &Link,
+        progress: &mut Progress,
+        message: Outgoing,
+    ) -> Result<impl Future<Output = (Sent, Outcome)> + use<>, LinkError> {
+        let is_first = message.last_id > progress.sent.max(progress.inherited);
+        progress.sent = progress.sent.max(message.last_id);
+        let sent = Sent { last_id: message.last_id, samples: message.samples, is_first };
+        let publish = PublishMessage::build().payload(message.body.into()).message_id(message.message_id);
+        let subject = link.names.samples(&self.fleet.name);
+        let handed = timeout(WITHIN, link.jetstream.send_publish(subject, publish)).await;
+        let pending = match handed {
+            Ok(Ok(pending)) => pending,
+            Ok(Err(why)) => return Err(link.fault("send samples", &why)),
+            Err(_) => return Err(LinkError("cannot send samples: the connection takes nothing".to_owned())),
+        };
+        Ok(timeout(WITHIN, pending.into_future()).map(move |outcome| (sent, outcome)))
+    }
+
+    fn acknowledged(&self, link: &Link, progress: &mut Progress, done: (Sent, Outcome)) -> Result<(), LinkError> {
+        let (sent, outcome) = done;
+        let ack = match outcome {
+            Ok(Ok(ack)) => ack,
+            Ok(Err(why)) => return Err(link.fault("send samples", &why)),
+            Err(_) => return Err(LinkError("cannot send samples: no acknowledgement in time".to_owned())),
+        };
+        if ack.duplicate && sent.is_first {
+            self.state.lock().foreign += 1;
+            warn!(
+                self.log,
+                "the server knew a message before it was sent: another program uses the identity of this vantage"
+            );
+        }
+        let is_new_stream = ack.sequence < progress.sequence && !ack.duplicate;
+        progress.sequence = ack.sequence;
+        progress.acknowledged = sent.last_id;
+        self.state.lock().acknowledged += sent.samples;
+        if is_new_stream {
+            self.repeat(progress, "the stream was created again");
+            return Err(LinkError("the stream was created again".to_owned()));
+        }
+        Ok(())
+    }
+
+    /// Sends everything again that no hub has stored.
+    fn repeat(&self, progress: &mut Progress, why: &str) {
+        progress.acknowledged = 0;
+        progress.marks.clear();
+        self.state.lock().resent += 1;
+        info!(self.log, "sending again what no hub has stored"; "reason" => why);
+    }
+
+    /// Takes a plan; returns whether everything that is not stored must be sent again.
+    async fn on_plan(&self, bytes: &[u8], progress: &mut Progress) -> Result<bool, LinkError> {
+        let now = Instant::now();
+        let plan = match PlanDocument::parse(bytes) {
+            Ok(plan) => plan,
+            Err(why) => {
+                self.state.lock().plan_error = Some(why);
+                return Ok(false);
+            }
+        };
+        let known = self.plan.borrow().clone();
+        let is_older = |known: &Arrived| (plan.revision, plan.number) < (known.plan.revision, known.plan.number);
+        if let Some(known) = known.filter(|known| is_older(known) && known.is_valid(now)) {
+            let why = format!("hub {} wrote an older plan than hub {}", plan.hub, known.plan.hub);
+            self.state.lock().plan_error = Some(why);
+            return Ok(false);
+        }
+        {
+            let mut view = self.state.lock();
+            (view.plan_error, view.hub_heard) = (None, Some(now));
+        }
+        let (committed, is_caught_up) = (plan.committed(), plan.caught_up);
+        let answered = plan.answers.as_ref().filter(|answers| answers.session == progress.session);
+        let sent = |number| progress.announced.iter().find(|(announced, _)| *announced == number);
+        let since = answered.and_then(|answers| sent(answers.number)).map(|(_, at)| *at);
+        self.plan.send_replace(Some(Arc::new(Arrived { plan, since })));
+        if !committed.is_empty() {
+            self.store.fleet_committed(committed).await.map_err(|why| LinkError(why.to_string()))?;
+        }
+        let oldest = self.store.read(|reader| reader.fleet_journal(0, 1, 1)).await;
+        let oldest = oldest.map_err(|why| LinkError(why.to_string()))?.first().map(|row| row.id);
+        Ok(self.is_lost(progress, oldest, is_caught_up, now))
+    }
+
+    /// Whether the stream lost what was acknowledged: a hub that has read everything has not stored it.
+    fn is_lost(&self, progress: &mut Progress, oldest: Option<i64>, is_caught_up: bool, now: Instant) -> bool {
+        let Some(oldest) = oldest else {
+            progress.repeat_after = Duration::ZERO;
+            return false;
+        };
+        let long_ago = progress.marks.iter().rev().find(|(_, at)| now - *at >= STORED_WITHIN).copied();
+        if progress.marks.back().is_none_or(|(_, at)| now - *at >= STORED_WITHIN / 6) {
+            progress.marks.push_back((progress.acknowledged, now));
+        }
+        while progress.marks.len() > MARKS {
+            progress.marks.pop_front();
+        }
+        let is_missing = is_caught_up && long_ago.is_some_and(|(acknowledged, _)| oldest <= acknowledged);
+        let is_too_soon = progress.repeated.is_some_and(|at| now - at < progress.repeat_after);
+        if !is_missing || is_too_soon {
+            return false;
+        }
+        progress.repeated = Some(now);
+        progress.repeat_after = (2 * progress.repeat_after).clamp(STORED_WITHIN, LONGEST_REPEAT);
+        self.repeat(progress, "a hub that has read everything lacks it");
+        true
+    }
+
+    /// Revision and number of the valid plan.
+    fn follows(&self) -> Option<(u64, u64)> {
+        let arrived = self.plan.borrow().clone().filter(|arrived| arrived.is_valid(Instant::now()))?;
+        Some((arrived.plan.revision, arrived.plan.number))
+    }
+
+    async fn announce(&self, link: &Link, progress: &mut Progress) -> Result<(), LinkError> {
+        let number = progress.announced.back().map_or(1, |(number, _)| number + 1);
+        progress.announced.push_back((number, Instant::now()));
+        if progress.announced.len() > ANNOUNCED {
+            progress.announced.pop_front();
+        }
+        let (session, follows) = (progress.session.clone(), self.follows());
+        let presence = Presence { session, number, follows, ..(self.announce)() };
+        let text = serde_json::to_vec(&presence).map_err(|why| LinkError(why.to_string()))?;
+        let subject = Names::put(&link.names.presence(), &self.fleet.name);
+        let put = async { link.jetstream.publish(subject, text.into()).await?.await };
+        match timeout(WITHIN, put).await {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(why)) => Err(link.fault("announce this vantage", &why)),
+            Err(_) => Err(LinkError("cannot announce this vantage: no acknowledgement in time".to_owned())),
+        }
+    }
+}
+
+/// A message on its way.
+#[derive(Debug, Clone, Copy)]
+struct Sent {
+    last_id: i64,
+    samples: u64,
+    /// Whether nobody can have sent it before.
+    is_first: bool,
+}
+
+type Outcome = Result<
+    Result<async_nats::jetstream::publish::PublishAck, async_nats::jetstream::context::PublishError>,
+    tokio::time::error::Elapsed,
+>;
+
+impl Arrived {
+    /// Whether the plan is in force.
+    #[must_use]
+    pub fn is_valid(&self, now: Instant) -> bool {
+        self.expires().is_some_and(|end| now < end)
+    }
+
+    /// When it expires; `None` when it was never valid.
+    #[must_use]
+    pub fn expires(&self) -> Option<Instant> {
+        self.since.map(|since| since + Duration::try_from_secs_f64(self.plan.validity_s).unwrap_or_default())
+    }
+}

@@ -1,0 +1,223 @@
+//! Which servers an agent polls and how often: its own file sets the limits, a plan chooses within them. Pure.
+//!
+//! A plan never makes an agent poll faster than its file and the floor say, nor anything that its file does not name.
+//! Without a valid plan every server that is not the user's own is polled at the fallback pace, so that all agents together
+//! stay within the budget while they cannot hear from a hub.
+
+use std::collections::HashSet;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::plan::{PlanDocument, Planned};
+use crate::config::{Allowed, EngineChoice, Family, Fleet, Host, PlanSource, Server, is_of_one_host, split_address};
+use ntp_monitor_core::sample::ServerIdent;
+
+/// Refusals that are shown one by one.
+const MOST_REFUSALS: usize = 20;
+
+/// The result.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Enforced {
+    pub servers: Vec<Arc<Server>>,
+    /// What of the plan was not done, with the reason.
+    pub refusals: Vec<String>,
+    /// Whether a plan decides.
+    pub is_planned: bool,
+}
+
+/// What an agent polls under the last `plan`, while it is valid and after; `own` are the servers of its file.
+#[must_use]
+pub fn enforce(fleet: &Fleet, own: &[Arc<Server>], plan: Option<&PlanDocument>, is_valid: bool) -> Enforced {
+    if fleet.plan == PlanSource::Local {
+        return Enforced { servers: own.to_vec(), ..Enforced::default() };
+    }
+    let known = plan.and_then(|plan| plan.servers.as_deref());
+    let Some(planned) = known.filter(|_| is_valid) else {
+        let servers = own.iter().map(|server| slowed(server, fallback(fleet, server, known.unwrap_or_default())));
+        return Enforced { servers: servers.collect(), ..Enforced::default() };
+    };
+    let mut result = Enforced { is_planned: true, ..Enforced::default() };
+    let (mut taken, mut refused) = (HashSet::new(), Vec::new());
+    for planned in planned {
+        let Some(interval_s) = planned.interval_s else { continue };
+        match server(fleet, own, planned, interval_s) {
+            Ok(server) if taken.insert(Arc::clone(&server.ident.name)) => result.servers.push(server),
+            Ok(_) => refused.push(format!("{}: planned twice", planned.name)),
+            Err(why) => refused.push(format!("{}: {why}", planned.name)),
+        }
+    }
+    // What is the user's own is nobody else's budget.
+    let free = own.iter().filter(|server| server.own && !taken.contains(&server.ident.name));
+    result.servers.extend(free.cloned());
+    let more = refused.len().saturating_sub(MOST_REFUSALS);
+    refused.truncate(MOST_REFUSALS);
+    if more > 0 {
+        refused.push(format!("and {more} more"));
+    }
+    result.refusals = refused;
+    result
+}
+
+/// The pace of a server without a valid plan: what the last plan says, or what the file says.
+fn fallback(fleet: &Fleet, server: &Server, known: &[Planned]) -> Duration {
+    let planned = known.iter().find(|planned| *planned.name == *server.ident.name);
+    let planned = planned.and_then(|planned| Duration::try_from_secs_f64(planned.fallback_s?).ok());
+    planned.unwrap_or(fleet.fallback_interval)
+}
+
+/// The same server, polled no faster than this unless it is the user's own.
+fn slowed(server: &Arc<Server>, interval: Duration) -> Arc<Server> {
+    if server.own || server.poll_interval >= interval {
+        return Arc::clone(server);
+    }
+    Arc::new(Server { poll_interval: interval, ..(**server).clone() })
+}
+
+fn server(fleet: &Fleet, own: &[Arc<Server>], planned: &Planned, interval_s: f64) -> Result<Arc<Server>, String> {
+    let interval = Duration::try_from_secs_f64(interval_s).map_err(|_| "its interval cannot be".to_owned())?;
+    if let Some(server) = own.iter().find(|server| *server.ident.name == *planned.name) {
+        let interval = interval.max(server.poll_interval);
+        return Ok(match server.poll_interval == interval {
+            true => Arc::clone(server),
+            false => Arc::new(Server { poll_interval: interval, ..(**server).clone() }),
+        });
+    }
+    let target = planned.address.as_deref().ok_or("is not in this agent's configuration")?;
+    let (host, port) = split_address(target).map_err(|_| "its address is malformed".to_owned())?;
+    if !is_allowed(&fleet.allow, &host) {
+        return Err(format!("{target} is not allowed by [fleet] allow"));
+    }
+    Ok(Arc::new(Server {
+        ident: ServerIdent::named(&planned.name),
+        host,
+        port: port.unwrap_or(123),
+        own: false,
+        poll_interval: interval.max(Server::FLOOR),
+        timeout: Duration::from_secs(3),
+        engine: EngineChoice::default(),
+        family: Family::default(),
+        addresses: crate::config::Addresses::default(),
+        samples_per_poll: 1,
+        offset_warning: Duration::from_millis(25),
+        offset_critical: Duration::from_millis(100),
+        paused: false,
+        nts: None,
+    }))
+}
+
+fn is_allowed(allow: &[Allowed], host: &Host) -> bool {
+    let within = |address: IpAddr| {
+        is_of_one_host(address)
+            && allow.iter().any(|allowed| matches!(allowed, Allowed::Network(network) if network.contains(address)))
+    };
+    match host {
+        Host::Address(address) => within(*address),
+        Host::Name(name) => {
+            let name = name.to_ascii_lowercase();
+            allow.iter().any(|allowed| matches!(allowed, Allowed::Name(allowed) if *allowed == name))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Environment, load};
+
+    fn config(allow: &str) -> crate::config::Config {
+        let settings = [
+            ("NTP_SERVER", "a.example,b.example"),
+            ("NTP_MONITOR__MONITOR__VANTAGE", "here"),
+            ("NTP_MONITOR__NATS__URL", "nats://127.0.0.1"),
+            ("NTP_MONITOR__FLEET__ROLE", "agent"),
+            ("NTP_MONITOR__FLEET__ALLOW", allow),
+        ];
+        let all: Environment = settings.map(|(key, value)| (key.to_owned(), value.to_owned())).into();
+        load(None, &all, &[]).unwrap().config
+    }
+
+    fn plan(servers: &[(&str, Option<&str>, f64)]) -> PlanDocument {
+        let planned = |(name, address, interval_s): &(&str, Option<&str>, f64)| Planned {
+            name: (*name).to_owned(),
+            address: address.map(str::to_owned),
+            interval_s: Some(*interval_s),
+            fallback_s: Some(2.0 * interval_s),
+        };
+        PlanDocument {
+            v: 1,
+            hub: "h".into(),
+            revision: 1,
+            number: 1,
+            answers: None,
+            validity_s: 120.0,
+            servers: Some(servers.iter().map(planned).collect()),
+            stored: Vec::new(),
+            caught_up: true,
+        }
+    }
+
+    fn polled(enforced: &Enforced) -> Vec<(String, u64)> {
+        enforced.servers.iter().map(|server| (server.ident.name.to_string(), server.poll_interval.as_secs())).collect()
+    }
+
+    #[test]
+    fn plan_chooses_and_slows_down_but_never_speeds_up() {
+        let config = config("");
+        let fleet = config.fleet.clone().unwrap();
+        let enforced = enforce(&fleet, &config.servers, Some(&plan(&[("b.example", None, 0.001)])), true);
+        assert_eq!(polled(&enforced), [("b.example".to_owned(), 64)]);
+        let enforced = enforce(&fleet, &config.servers, Some(&plan(&[("b.example", None, 300.0)])), true);
+        assert_eq!(polled(&enforced), [("b.example".to_owned(), 300)]);
+    }
+
+    #[test]
+    fn without_a_plan_the_fallback_pace_applies_to_servers_of_others() {
+        let mut config = config("");
+        let fleet = config.fleet.clone().unwrap();
+        config.servers[1] = Arc::new(Server { own: true, ..(*config.servers[1]).clone() });
+        let expected = [("a.example".to_owned(), 1800), ("b.example".to_owned(), 64)];
+        assert_eq!(polled(&enforce(&fleet, &config.servers, None, false)), expected);
+        let silent = PlanDocument { servers: None, ..plan(&[]) };
+        assert_eq!(polled(&enforce(&fleet, &config.servers, Some(&silent), true)), expected);
+        let own_only = enforce(&fleet, &config.servers, Some(&plan(&[])), true);
+        assert_eq!(polled(&own_only), [("b.example".to_owned(), 64)], "one's own is polled freely");
+    }
+
+    #[test]
+    fn only_what_the_own_file_allows_is_polled_and_each_refusal_is_named() {
+        let config = config("192.0.2.0/24,time.example,fd00::/8");
+        let fleet = config.fleet.clone().unwrap();
+        let asked = [
+            ("in", Some("192.0.2.7:123"), 1.0),
+            ("name", Some("Time.Example"), 64.0),
+            ("out", Some("198.51.100.1"), 64.0),
+            ("all", Some("255.255.255.255"), 64.0),
+            ("many", Some("ff02::1"), 64.0),
+            ("any", Some("0.0.0.0"), 64.0),
+            ("unknown", None, 64.0),
+            ("in", Some("192.0.2.8"), 64.0),
+        ];
+        let enforced = enforce(&fleet, &config.servers, Some(&plan(&asked)), true);
+        assert_eq!(polled(&enforced), [("in".to_owned(), 16), ("name".to_owned(), 64)]);
+        assert_eq!(enforced.refusals.len(), 6, "{:?}", enforced.refusals);
+    }
+
+    #[test]
+    fn expired_plan_leaves_its_fallback_pace() {
+        let config = config("");
+        let fleet = config.fleet.clone().unwrap();
+        let expired = plan(&[("a.example", None, 300.0)]);
+        let enforced = enforce(&fleet, &config.servers, Some(&expired), false);
+        assert_eq!(polled(&enforced), [("a.example".to_owned(), 600), ("b.example".to_owned(), 1800)]);
+        assert!(!enforced.is_planned);
+    }
+
+    #[test]
+    fn local_plan_ignores_the_hub() {
+        let config = config("");
+        let fleet = Fleet { plan: PlanSource::Local, ..config.fleet.clone().unwrap() };
+        let enforced = enforce(&fleet, &config.servers, Some(&plan(&[])), true);
+        assert_eq!(enforced.servers, config.servers);
+    }
+}

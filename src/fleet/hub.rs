@@ -1,0 +1,124 @@
+//! The hub: reads the samples of all vantages, keeps the lease, listens to announcements, and writes plans.
+//!
+//! Its position in the stream is in its own store, in the transaction of the samples, so that a kill at any instant, a
+//! restored backup and a message that comes twice are all harmless. The consumer on the server holds no state that matters:
+//! it is created again at each connection.
+
+mod consume;
+mod speak;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use slog::{Logger, info, warn};
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep};
+
+use super::judge::Judge;
+use super::link::{Link, LinkError};
+use super::pace::Backoff;
+use super::plan::PlanDocument;
+use super::presence::Presence;
+use super::state::HubState;
+use crate::config::Fleet;
+use crate::store::StoreHandle;
+
+/// A connection that lasted this long was a good one.
+const GOOD: Duration = Duration::from_secs(30);
+
+/// The latest document of each vantage.
+pub type Plans = BTreeMap<String, PlanDocument>;
+
+/// What a hub needs.
+pub struct Hub {
+    pub fleet: Fleet,
+    pub store: StoreHandle,
+    pub state: Arc<HubState>,
+    /// What this hub wrote while it has the lease.
+    pub plans: watch::Sender<Arc<Plans>>,
+    pub judge: Arc<Judge>,
+    pub log: Logger,
+}
+
+impl Hub {
+    /// Runs until it is dropped.
+    pub async fn run(self) {
+        let mut backoff = Backoff::default();
+        loop {
+            let began = Instant::now();
+            let why = match Link::connect(&self.fleet.nats, &self.fleet.name).await {
+                Ok(link) => self.session(&link).await,
+                Err(why) => why,
+            };
+            self.failed(&why);
+            if began.elapsed() > GOOD {
+                backoff.reset();
+            }
+            sleep(backoff.next(rand::random())).await;
+        }
+    }
+
+    fn failed(&self, why: &LinkError) {
+        let is_new = {
+            let mut view = self.state.lock();
+            let is_new = view.is_connected || view.last_error.as_deref() != Some(&why.0);
+            (view.is_connected, view.speaks, view.is_caught_up) = (false, None, false);
+            view.last_error = Some(why.0.clone());
+            is_new
+        };
+        if is_new {
+            warn!(self.log, "the hub reads no samples of the fleet"; "reason" => %why);
+        }
+    }
+
+    async fn session(&self, link: &Link) -> LinkError {
+        if let Err(why) = link.create_all(self.fleet.nats.replicas).await {
+            return why;
+        }
+        {
+            let mut view = self.state.lock();
+            (view.is_connected, view.last_error) = (true, None);
+        }
+        info!(self.log, "the hub is connected to the fleet");
+        let ended = async { Err::<(), _>(link.ended().await) };
+        let work = futures_util::future::try_join4(self.consume(link), self.speak(link), self.listen(link), ended);
+        match work.await {
+            Ok(_) => LinkError("the connection to NATS ended".to_owned()),
+            Err(why) => why,
+        }
+    }
+
+    /// Follows the announcements of the vantages.
+    async fn listen(&self, link: &Link) -> Result<(), LinkError> {
+        let bucket = link.jetstream.get_key_value(link.names.presence()).await;
+        let bucket = bucket.map_err(|why| link.fault("open the bucket of announcements", &why))?;
+        let watch = bucket.watch_with_history(">").await;
+        let mut watch = watch.map_err(|why| link.fault("follow the announcements", &why))?;
+        while let Some(entry) = watch.next().await {
+            let entry = entry.map_err(|why| link.fault("follow the announcements", &why))?;
+            self.announced(&entry.key, &entry.value);
+        }
+        Err(LinkError("the announcements of the fleet ended".to_owned()))
+    }
+
+    fn announced(&self, vantage: &str, bytes: &[u8]) {
+        // A key whose time is over.
+        if bytes.is_empty() {
+            return;
+        }
+        match Presence::parse(bytes) {
+            Ok(presence) => {
+                let ahead_ns = presence.wall_ns.saturating_sub(crate::clock::now().wall_ns);
+                let mut view = self.state.lock();
+                let known = view.vantages.entry(vantage.to_owned()).or_default();
+                known.heard = Some(Instant::now());
+                known.announced = known.heard;
+                known.clock_ahead_ns = Some(ahead_ns);
+                known.presence = Some(presence);
+            }
+            Err(why) => warn!(self.log, "ignored what a vantage says of itself"; "vantage" => vantage, "reason" => why),
+        }
+    }
+}

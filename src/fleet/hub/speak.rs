@@ -1,0 +1,136 @@
+//! Keeps the lease and, while this hub has it, writes the document of each vantage.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use slog::info;
+use tokio::time::{Instant, MissedTickBehavior, interval};
+
+use super::Hub;
+use super::consume::within;
+use crate::fleet::judge::group;
+use crate::fleet::lease::{Holder, RENEW};
+use crate::fleet::link::{Link, LinkError, Names};
+use crate::fleet::plan::{PlanDocument, Stored, VERSION};
+use crate::fleet::planner::Planner;
+use crate::store::Seqs;
+
+/// Ranges of stored samples in one document.
+const RANGES: usize = 64;
+/// What is stored is told to the vantage at most this often.
+const TELL_EVERY: Duration = Duration::from_secs(4);
+
+/// What was written last for a vantage.
+struct Written {
+    plan: PlanDocument,
+    at: Instant,
+}
+
+/// The work of the hub that has the lease.
+struct Speaker {
+    planner: Planner,
+    written: BTreeMap<String, Written>,
+}
+
+impl Hub {
+    pub(super) async fn speak(&self, link: &Link) -> Result<(), LinkError> {
+        let mut holder = Holder::open(link, &self.fleet.name).await?;
+        let mut turn = interval(RENEW);
+        turn.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut speaker = None;
+        loop {
+            turn.tick().await;
+            let lease = holder.turn().await;
+            let held = lease.held(Instant::now());
+            let before = std::mem::replace(&mut self.state.lock().speaks, held);
+            if before != held {
+                info!(self.log, "the lease of the fleet changed"; "speaks" => held.is_some());
+                speaker = None;
+            }
+            if held.is_none() {
+                continue;
+            }
+            let vantages = self.vantages().await?;
+            let speaker = match &mut speaker {
+                Some(speaker) => speaker,
+                none => none.insert(self.take_over(link, &vantages).await?),
+            };
+            speaker.planner.turn(&self.state.view(), &self.judge.roster(), Instant::now());
+            for vantage in &vantages {
+                // Each write takes time, and the lease may end meanwhile.
+                let Some(revision) = lease.held(Instant::now()) else { break };
+                self.write(link, vantage, revision, speaker).await?;
+            }
+            let plans = speaker.written.iter().map(|(vantage, written)| (vantage.clone(), written.plan.clone()));
+            self.plans.send_replace(Arc::new(plans.collect()));
+        }
+    }
+
+    /// A planner that knows what agents may still follow from the documents of another hub.
+    async fn take_over(&self, link: &Link, vantages: &BTreeSet<String>) -> Result<Speaker, LinkError> {
+        let (mut planner, view, now) = (Planner::new(&self.fleet), self.state.view(), Instant::now());
+        for vantage in vantages {
+            let subject = Names::get(&link.names.plans(), vantage);
+            let asked = within("read a plan", link.client.request(subject, Bytes::new())).await?;
+            let message = asked.map_err(|why| link.fault("read a plan", &why))?;
+            if let (None, Ok(document)) = (message.status, PlanDocument::parse(&message.payload)) {
+                let vantage: Arc<str> = vantage.as_str().into();
+                planner.adopt(&vantage, &document, &group(&vantage, view.vantages.get(&*vantage)), now);
+            }
+        }
+        Ok(Speaker { planner, written: BTreeMap::new() })
+    }
+
+    /// The vantages that announced themselves or sent samples.
+    async fn vantages(&self) -> Result<BTreeSet<String>, LinkError> {
+        let stored = self.store.read(|reader| reader.fleet_vantages()).await;
+        let stored = stored.map_err(|why| LinkError(why.to_string()))?;
+        let heard: Vec<String> = self.state.lock().vantages.keys().cloned().collect();
+        Ok(stored.into_iter().map(|row| row.vantage).chain(heard).collect())
+    }
+
+    async fn write(&self, link: &Link, vantage: &str, revision: u64, speaker: &mut Speaker) -> Result<(), LinkError> {
+        let plan = self.document(vantage, revision, &speaker.planner).await?;
+        let now = Instant::now();
+        if let Some(last) = speaker.written.get(vantage) {
+            let renewal = self.fleet.plan_validity.div_f64(3.0);
+            let is_news = !last.plan.says_the_same(&plan) && now - last.at >= TELL_EVERY;
+            if !is_news && now - last.at < renewal {
+                return Ok(());
+            }
+        }
+        let answered = self.state.lock().vantages.get(vantage).and_then(|known| known.announced);
+        speaker.planner.written(vantage, revision, answered, now);
+        let text = serde_json::to_vec(&plan).map_err(|why| LinkError(why.to_string()))?;
+        let subject = Names::put(&link.names.plans(), vantage);
+        let put = async { link.jetstream.publish(subject, text.into()).await?.await };
+        within("write a plan", put).await?.map_err(|why| link.fault("write a plan", &why))?;
+        speaker.written.insert(vantage.to_owned(), Written { plan, at: now });
+        Ok(())
+    }
+
+    async fn document(&self, vantage: &str, revision: u64, planner: &Planner) -> Result<PlanDocument, LinkError> {
+        let asked = vantage.to_owned();
+        let stored = self.store.read(move |reader| reader.fleet_ranges(&asked, RANGES)).await;
+        let stored = stored.map_err(|why| LinkError(why.to_string()))?;
+        let current = planner.current(vantage);
+        let view = self.state.lock();
+        Ok(PlanDocument {
+            v: VERSION,
+            hub: self.fleet.name.clone(),
+            revision,
+            number: current.map_or(0, |current| current.number),
+            answers: view.vantages.get(vantage).and_then(|known| known.answers()),
+            validity_s: self.fleet.plan_validity.as_secs_f64(),
+            servers: current.map(|current| current.planned.clone()),
+            stored: stored.into_iter().map(as_stored).collect(),
+            caught_up: view.is_caught_up,
+        })
+    }
+}
+
+fn as_stored(seqs: Seqs) -> Stored {
+    Stored { incarnation: seqs.incarnation, first: seqs.first, end: seqs.end }
+}

@@ -1,0 +1,243 @@
+//! What a hub makes of the samples of all vantages: the verdict of the fleet, the skew matrix, and who sees which server.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::state::{HubView, VantageView};
+use ntp_monitor_core::fleet::skew::Skew;
+use ntp_monitor_core::fleet::verdict::FleetVerdict;
+use ntp_monitor_core::fleet::witness::Witness;
+use ntp_monitor_core::fleet::{Fleet, FleetConfig, Weight};
+use ntp_monitor_core::sample::Sample;
+
+/// Most vantages that are judged; others are stored only.
+const MOST_VANTAGES: usize = 1000;
+/// Most servers of one vantage that are judged.
+const MOST_SERVERS: usize = 10_000;
+/// Samples that are older than this come too late for the verdict of the present; they are history.
+const LATE_NS: i64 = 600 * 1_000_000_000;
+/// A clock that is this far off is corrected before the samples of vantages are put on one time scale.
+const FAR_OFF_NS: i64 = 1_000_000_000;
+/// Samples that a vantage must have sent before it counts.
+const TESTED: u64 = 3;
+/// The weight of a new delay in the mean.
+const GAIN: f64 = 0.125;
+
+/// What was computed last.
+#[derive(Debug, Clone)]
+pub struct Picture {
+    /// When, on this host's wall clock.
+    pub at_ns: i64,
+    pub verdict: FleetVerdict,
+    pub skew: Vec<Skew>,
+    /// Samples that came too late to be judged.
+    pub late: u64,
+}
+
+impl Default for Picture {
+    fn default() -> Self {
+        Self { at_ns: 0, verdict: FleetVerdict::nothing_yet(), skew: Vec::new(), late: 0 }
+    }
+}
+
+/// A server as one vantage sees it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Seen {
+    /// The vantage's name for it.
+    pub name: Arc<str>,
+    pub address: Option<SocketAddr>,
+    /// The latest offset and its bound, in seconds.
+    pub offset_s: Option<f64>,
+    pub distance_s: Option<f64>,
+    /// The mean round trip, in seconds.
+    pub delay_s: Option<f64>,
+    pub polls: u64,
+    /// The part of recent polls that gave no sample.
+    pub loss: f64,
+    /// The label of the latest outcome.
+    pub outcome: &'static str,
+    /// The time of the latest poll on this host's wall clock.
+    pub at_ns: i64,
+}
+
+/// Every server of each vantage.
+pub type Roster = BTreeMap<Arc<str>, BTreeMap<Witness, Seen>>;
+
+struct Inner {
+    fleet: Fleet,
+    roster: Roster,
+    late: u64,
+}
+
+/// Shared by the part that reads samples and the part that judges.
+pub struct Judge(Mutex<Inner>);
+
+impl Default for Judge {
+    fn default() -> Self {
+        let fleet = Fleet::new(FleetConfig::default());
+        Self(Mutex::new(Inner { fleet, roster: Roster::new(), late: 0 }))
+    }
+}
+
+impl std::fmt::Debug for Judge {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Judge")
+    }
+}
+
+impl Judge {
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes samples that were stored just now.
+    pub fn observe(&self, samples: &[Arc<Sample>], view: &HubView, now_ns: i64) {
+        let mut inner = self.lock();
+        for sample in samples {
+            let vantage = &sample.server.vantage;
+            let known = view.vantages.get(&**vantage);
+            let at_ns = sample.at.wall_ns - correction_ns(known);
+            if at_ns < now_ns - LATE_NS {
+                inner.late += 1;
+                continue;
+            }
+            inner.take(vantage, &group(vantage, known), sample, at_ns);
+        }
+    }
+
+    /// Weighs the vantages and judges, if a round is over.
+    #[must_use]
+    pub fn judge(&self, view: &HubView, silent_after: Duration, now: Instant, now_ns: i64) -> Picture {
+        let mut inner = self.lock();
+        for (vantage, known) in &view.vantages {
+            let polls = inner.roster.get(vantage.as_str()).map_or(0, |seen| seen.values().map(|seen| seen.polls).sum());
+            if polls > 0 {
+                let counts = polls >= TESTED && is_heard(known, silent_after, now);
+                inner.fleet.weigh(vantage, if counts { Weight::Voting } else { Weight::Observed });
+            }
+        }
+        let verdict = inner.fleet.judge(now_ns);
+        Picture { at_ns: now_ns, verdict, skew: inner.fleet.skew().pairs().to_vec(), late: inner.late }
+    }
+
+    /// Who sees which server.
+    #[must_use]
+    pub fn roster(&self) -> Roster {
+        self.lock().roster.clone()
+    }
+}
+
+impl Inner {
+    fn take(&mut self, vantage: &Arc<str>, group: &Arc<str>, sample: &Sample, at_ns: i64) {
+        if self.roster.len() >= MOST_VANTAGES && !self.roster.contains_key(vantage) {
+            return;
+        }
+        let servers = self.roster.entry(Arc::clone(vantage)).or_default();
+        let witness = Witness::of(sample, group);
+        if servers.len() >= MOST_SERVERS && !servers.contains_key(&witness) {
+            return;
+        }
+        servers.entry(witness.clone()).or_insert_with(|| Seen::unseen(sample)).update(sample, at_ns);
+        self.fleet.observe(vantage, &witness, sample, at_ns);
+    }
+}
+
+impl Seen {
+    fn unseen(sample: &Sample) -> Self {
+        Self {
+            name: Arc::clone(&sample.server.name),
+            address: sample.address,
+            offset_s: None,
+            distance_s: None,
+            delay_s: None,
+            polls: 0,
+            loss: 0.0,
+            outcome: sample.outcome.label(),
+            at_ns: i64::MIN,
+        }
+    }
+
+    fn update(&mut self, sample: &Sample, at_ns: i64) {
+        if at_ns < self.at_ns {
+            return;
+        }
+        let failed = if sample.measure.is_some() { 0.0 } else { 1.0 };
+        let gain = if self.polls == 0 { 1.0 } else { GAIN };
+        self.loss += gain * (failed - self.loss);
+        self.polls += 1;
+        (self.at_ns, self.outcome) = (at_ns, sample.outcome.label());
+        let Some(measure) = sample.measure else { return };
+        (self.offset_s, self.distance_s) = (Some(measure.offset_s), Some(measure.root_distance_s));
+        let before = self.delay_s.unwrap_or(measure.delay_s);
+        self.delay_s = Some(before + GAIN * (measure.delay_s - before));
+    }
+}
+
+/// Whether a vantage said something lately.
+#[must_use]
+pub fn is_heard(known: &VantageView, silent_after: Duration, now: Instant) -> bool {
+    known.heard.is_some_and(|heard| now.duration_since(heard) < silent_after)
+}
+
+/// The group within which private addresses of a vantage are unique: its first one, or itself.
+#[must_use]
+pub fn group(vantage: &Arc<str>, known: Option<&VantageView>) -> Arc<str> {
+    let named = known.and_then(|known| known.presence.as_ref()?.groups.first());
+    named.map_or_else(|| Arc::clone(vantage), |group| group.as_str().into())
+}
+
+/// What is taken off the times of a vantage. Small errors are left alone, because they are what is judged.
+fn correction_ns(known: Option<&VantageView>) -> i64 {
+    known.and_then(|known| known.clock_ahead_ns).filter(|ahead_ns| ahead_ns.abs() > FAR_OFF_NS).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fleet::presence::Presence;
+    use ntp_monitor_core::clock::Stamp;
+    use ntp_monitor_core::sample::{Measure, Outcome, ServerIdent};
+
+    const S: i64 = 1_000_000_000;
+
+    fn sample(vantage: &str, offset_s: f64, wall_ns: i64) -> Arc<Sample> {
+        let at = Stamp::new(wall_ns, wall_ns, 0);
+        Arc::new(Sample {
+            address: "192.0.2.1:123".parse().ok(),
+            outcome: Outcome::Sample,
+            measure: Some(Measure { offset_s, delay_s: 0.01, root_distance_s: 0.02 }),
+            ..Sample::unasked(at, ServerIdent::seen_from(vantage, "a"), Outcome::Sample, 16.0)
+        })
+    }
+
+    #[test]
+    fn samples_of_the_past_are_history_and_not_judged() {
+        let (judge, view) = (Judge::default(), HubView::default());
+        let now_ns = 100_000 * S;
+        judge.observe(&[sample("ams", 0.0, now_ns - LATE_NS - 1), sample("ber", 0.0, now_ns)], &view, now_ns);
+        let picture = judge.judge(&view, Duration::from_secs(90), Instant::now(), now_ns);
+        assert_eq!((picture.late, judge.roster().keys().map(|name| &**name).collect::<Vec<_>>()), (1, vec!["ber"]));
+    }
+
+    #[test]
+    fn times_of_a_clock_that_is_far_off_are_corrected() {
+        let judge = Judge::default();
+        let mut view = HubView::default();
+        let ahead = VantageView { clock_ahead_ns: Some(3000 * S), ..VantageView::default() };
+        view.vantages.insert("ams".into(), ahead);
+        judge.observe(&[sample("ams", 0.0, 103_000 * S)], &view, 100_000 * S);
+        assert_eq!(judge.roster()["ams"].values().next().unwrap().at_ns, 100_000 * S);
+    }
+
+    #[test]
+    fn private_addresses_belong_to_the_group_of_a_vantage() {
+        let presence = Presence { groups: vec!["office".into()], ..Presence::default() };
+        let known = VantageView { presence: Some(presence), ..VantageView::default() };
+        assert_eq!(&*group(&"ams".into(), Some(&known)), "office");
+        assert_eq!(&*group(&"ams".into(), None), "ams");
+    }
+}

@@ -1,0 +1,111 @@
+//! The document that a hub writes for each vantage: which servers it polls and how often, and which of its samples are
+//! stored. It is JSON, so that a person can read it in the bucket.
+
+use serde::{Deserialize, Serialize};
+
+use crate::store::Seqs;
+
+/// The version of the document. An agent ignores greater ones.
+pub const VERSION: u32 = 1;
+/// Most servers that an agent takes from a plan.
+pub const MAX_SERVERS: usize = 10_000;
+
+/// What a hub tells one vantage.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PlanDocument {
+    pub v: u32,
+    /// The hub that wrote it.
+    pub hub: String,
+    /// The revision of the hub's lease. While a plan is valid, its agent ignores a lower one.
+    pub revision: u64,
+    /// Counts the plans of that hub.
+    #[serde(default)]
+    pub number: u64,
+    /// The announcement that it answers. Without one of this process the plan is not valid.
+    #[serde(default)]
+    pub answers: Option<Answers>,
+    /// How long it is valid, counted by the agent's monotonic clock from when it sent the announcement.
+    pub validity_s: f64,
+    /// Which servers to poll; `None` when the hub does not plan.
+    #[serde(default)]
+    pub servers: Option<Vec<Planned>>,
+    /// What of this vantage is stored: the agent may delete it.
+    #[serde(default)]
+    pub stored: Vec<Stored>,
+    /// Whether the hub has read everything that the stream has.
+    #[serde(default)]
+    pub caught_up: bool,
+}
+
+/// One server of a plan.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Planned {
+    /// The name of a server in the agent's configuration, or for a server that only `[fleet] allow` covers, any name.
+    pub name: String,
+    /// `192.0.2.1:123`, for a server that is not in the agent's configuration.
+    #[serde(default)]
+    pub address: Option<String>,
+    /// The interval while the plan is valid; `None` when others poll the server.
+    pub interval_s: Option<f64>,
+    /// The interval once the plan has expired.
+    #[serde(default)]
+    pub fallback_s: Option<f64>,
+}
+
+/// One announcement of one process.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Answers {
+    pub session: String,
+    pub number: u64,
+}
+
+impl Planned {
+    fn is_sound(&self) -> bool {
+        [self.interval_s, self.fallback_s].into_iter().flatten().all(|seconds| seconds > 0.0 && seconds <= 1e9)
+    }
+}
+
+/// Numbers that are stored.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Stored {
+    pub incarnation: String,
+    pub first: u64,
+    pub end: u64,
+}
+
+impl PlanDocument {
+    /// Parses a document.
+    ///
+    /// # Errors
+    /// Why it is ignored.
+    pub fn parse(bytes: &[u8]) -> Result<Self, String> {
+        let plan: Self = serde_json::from_slice(bytes).map_err(|why| format!("the plan is malformed: {why}"))?;
+        if plan.v > VERSION {
+            return Err(format!("the plan has version {}; upgrade this agent", plan.v));
+        }
+        if !(plan.validity_s > 0.0 && plan.validity_s <= 86_400.0) {
+            return Err("the plan says no sensible validity".to_owned());
+        }
+        let servers = plan.servers.as_deref().unwrap_or_default();
+        if servers.len() > MAX_SERVERS || servers.iter().any(|server| !server.is_sound()) {
+            return Err("the plan has too many servers, or an interval that is not positive".to_owned());
+        }
+        Ok(plan)
+    }
+
+    /// Whether it tells its agent nothing new, beside a longer validity.
+    #[must_use]
+    pub fn says_the_same(&self, other: &Self) -> bool {
+        let session = |plan: &Self| plan.answers.as_ref().map(|answers| answers.session.clone());
+        let numbers = (self.revision, self.number) == (other.revision, other.number);
+        numbers && self.stored == other.stored && session(self) == session(other) && self.caught_up == other.caught_up
+    }
+
+    /// What is stored, as the journal wants it.
+    #[must_use]
+    pub fn committed(&self) -> Vec<Seqs> {
+        let seqs =
+            |stored: &Stored| Seqs { incarnation: stored.incarnation.clone(), first: stored.first, end: stored.end };
+        self.stored.iter().map(seqs).collect()
+    }
+}

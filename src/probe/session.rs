@@ -1,0 +1,126 @@
+//! What one target needs from poll to poll: where its requests go and, with NTS, its keys and cookies. A session makes the
+//! queries of its target and takes what their reports bring; sockets belong to the engine.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+mod keys;
+
+use super::{ProbeReport, Query};
+use crate::config::{Host, Nts, Server};
+use crate::key_exchange::Trust;
+use crate::probe::resolve::Resolve;
+use keys::KeySession;
+use ntp_monitor_core::clock::Clock;
+use ntp_monitor_core::nts::{Policy, Status};
+use ntp_monitor_core::sample::Outcome;
+
+/// What key exchange needs besides a target.
+#[derive(Clone)]
+pub struct NtsTools {
+    pub resolver: Arc<dyn Resolve>,
+    pub trust: Arc<Trust>,
+    pub clock: Arc<dyn Clock>,
+}
+
+/// The session of one target.
+pub struct ProbeSession {
+    address: SocketAddr,
+    keys: Option<KeySession>,
+}
+
+impl ProbeSession {
+    /// A session without authentication.
+    #[must_use]
+    pub const fn plain(address: SocketAddr) -> Self {
+        Self { address, keys: None }
+    }
+
+    /// The session of a configured server at `address`.
+    #[must_use]
+    pub fn of(server: &Server, address: SocketAddr, tools: &NtsTools) -> Self {
+        let policy = if server.own { Policy::OWN } else { Policy::PUBLIC };
+        let keys = server.nts.as_ref().map(|nts| KeySession::new(nts, &server.host, address, policy, tools.clone()));
+        Self { address, keys }
+    }
+
+    /// A session with NTS for one command.
+    #[must_use]
+    pub fn with_nts(nts: &Nts, host: &Host, address: SocketAddr, tools: &NtsTools) -> Self {
+        Self { address, keys: Some(KeySession::new(nts, host, address, Policy::PUBLIC, tools.clone())) }
+    }
+
+    /// The configured address.
+    #[must_use]
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Whether it can be continued for `server`, whose configuration may have changed.
+    #[must_use]
+    pub fn fits(&self, server: &Server) -> bool {
+        match (&self.keys, &server.nts) {
+            (None, None) => true,
+            (Some(keys), Some(nts)) => keys.fits(nts, &server.host),
+            _ => false,
+        }
+    }
+
+    /// Continues the pauses of an earlier session of the same target, so that a changed configuration does not cause an
+    /// early key exchange.
+    #[must_use]
+    pub fn after(self, earlier: &Self) -> Self {
+        if let (Some(keys), Some(earlier)) = (&self.keys, &earlier.keys) {
+            keys.wait_like(earlier);
+        }
+        self
+    }
+
+    /// Continues the pause of an earlier process, which may have exchanged keys as late as `begun_ns` (monotonic).
+    #[must_use]
+    pub fn after_process(self, begun_ns: Option<i64>) -> Self {
+        if let (Some(keys), Some(begun_ns)) = (&self.keys, begun_ns) {
+            keys.resume(begun_ns);
+        }
+        self
+    }
+
+    /// Exchanges keys if that is due. Ends within the deadline of a key exchange; others wait for their turn before.
+    pub async fn prepare(&self) {
+        if let Some(keys) = &self.keys {
+            keys.prepare().await;
+        }
+    }
+
+    /// Whether [`Self::prepare`] is in progress: then the poll has made no request yet.
+    #[must_use]
+    pub fn is_preparing(&self) -> bool {
+        self.keys.as_ref().is_some_and(KeySession::is_exchanging)
+    }
+
+    /// The next query.
+    ///
+    /// # Errors
+    /// The outcome of the poll when no request can be made, because there are no cookies.
+    pub fn query(&self, timeout: Duration) -> Result<Query, Outcome> {
+        match &self.keys {
+            None => Ok(Query::plain(self.address, timeout)),
+            Some(keys) => keys.query(timeout),
+        }
+    }
+
+    /// Takes what the report of a query brings for the next ones.
+    pub fn absorb(&self, report: &mut ProbeReport) {
+        let news = std::mem::take(&mut report.nts);
+        if let Some(keys) = &self.keys {
+            keys.absorb(news, &report.outcome);
+        }
+    }
+
+    /// The state of NTS; `None` for a target without.
+    #[must_use]
+    pub fn nts(&self) -> Option<Status> {
+        self.keys.as_ref().map(KeySession::view)
+    }
+}

@@ -1,0 +1,42 @@
+//! What of the store could not be decoded. It is skipped, so that the rest can be read, and named here.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// So many faults are named; a file with more is damaged as a whole.
+const MOST: usize = 1000;
+
+/// The faults that the readers and the writer of a process found. Cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Damage(Arc<Mutex<Inner>>);
+
+#[derive(Debug, Default)]
+struct Inner {
+    known: BTreeSet<String>,
+    fresh: Vec<String>,
+}
+
+impl Damage {
+    /// Notes a fault: a sentence that names the samples that are missing.
+    pub(super) fn note(&self, what: String) {
+        let mut inner = self.inner();
+        if inner.known.len() < MOST && inner.known.insert(what.clone()) {
+            inner.fresh.push(what);
+        }
+    }
+
+    /// The faults noted since the last call.
+    pub(super) fn take_fresh(&self) -> Vec<String> {
+        std::mem::take(&mut self.inner().fresh)
+    }
+
+    /// All faults.
+    pub(super) fn all(&self) -> Vec<String> {
+        self.inner().known.iter().cloned().collect()
+    }
+
+    // No change to the data can panic half-way.
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

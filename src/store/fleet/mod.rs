@@ -1,0 +1,7 @@
+//! What the store keeps for a fleet: the journal of an agent ([`journal`]), and what a hub has received ([`received`]).
+
+pub(super) mod journal;
+pub(super) mod received;
+
+pub use journal::{JournalGauge, JournalRow, Packer};
+pub use received::{Accepted, Batch, Position, Received, Seqs, VantageRow};

@@ -1,0 +1,74 @@
+//! What a fleet asks of the store.
+
+use super::StoreError;
+use super::command::Command;
+use super::fleet::{Accepted, Batch, JournalRow, Position, Seqs, VantageRow, journal, received};
+use super::handle::StoreHandle;
+use super::read::Reader;
+
+impl StoreHandle {
+    /// Deletes rows of the journal whose samples a hub has stored; returns their number.
+    ///
+    /// # Errors
+    /// When the store cannot be written.
+    pub async fn fleet_committed(&self, ranges: Vec<Seqs>) -> Result<u64, StoreError> {
+        self.ask(|reply| Command::FleetCommitted { ranges, reply }).await
+    }
+
+    /// Stores the samples of other vantages, with the position in the stream, in one transaction.
+    ///
+    /// # Errors
+    /// When the store cannot be written; nothing of the batch is stored then.
+    pub async fn fleet_receive(&self, batch: Batch) -> Result<Accepted, StoreError> {
+        self.ask(|reply| Command::FleetReceive { batch, reply }).await
+    }
+}
+
+impl Reader {
+    /// The first rows of the journal behind `after`, as many as fit both limits together, at least one if there is any.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn fleet_journal(
+        &self,
+        after: i64,
+        max_samples: usize,
+        max_bytes: usize,
+    ) -> Result<Vec<JournalRow>, StoreError> {
+        self.run("read the journal of the fleet", |conn| journal::after(conn, after, max_samples, max_bytes))
+    }
+
+    /// The last row of the journal; 0 if it is empty.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn fleet_journal_last(&self) -> Result<i64, StoreError> {
+        self.run("read the journal of the fleet", |conn| {
+            conn.query_row("SELECT ifnull(max(id), 0) FROM fleet_journal", [], |row| row.get(0))
+        })
+    }
+
+    /// How far the hub has read `stream`; `None` if it never did.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn fleet_position(&self, stream: &str) -> Result<Option<Position>, StoreError> {
+        self.run("read the position of the fleet", |conn| received::position(conn, stream))
+    }
+
+    /// The numbers of a vantage that the hub has dealt with, the latest `limit` ranges.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn fleet_ranges(&self, vantage: &str, limit: usize) -> Result<Vec<Seqs>, StoreError> {
+        self.run("read what the fleet sent", |conn| received::ranges(conn, vantage, limit))
+    }
+
+    /// What the hub knows of every vantage.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn fleet_vantages(&self) -> Result<Vec<VantageRow>, StoreError> {
+        self.run("read the vantages of the fleet", received::vantages)
+    }
+}

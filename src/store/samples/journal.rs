@@ -1,0 +1,122 @@
+//! The journal: each batch of samples is one row, until its samples are packed into blocks.
+
+use std::ops::ControlFlow;
+
+use rusqlite::{Connection, params};
+
+use crate::store::block::{self, Damaged, MOST_RECORDS};
+use crate::store::damage::Damage;
+use crate::store::record::Record;
+
+/// Appends a batch.
+pub(super) fn append(conn: &Connection, records: &[Record]) -> rusqlite::Result<()> {
+    let mut insert =
+        conn.prepare_cached("INSERT INTO journal (first_ns, last_ns, samples, data) VALUES (?1, ?2, ?3, ?4)")?;
+    for page in records.chunks(MOST_RECORDS) {
+        let walls = || page.iter().map(|record| record.at.wall_ns);
+        insert.execute(params![walls().min(), walls().max(), page.len() as i64, block::encode(page)])?;
+    }
+    Ok(())
+}
+
+/// A row of the journal.
+pub(super) struct Page {
+    pub(super) id: i64,
+    pub(super) first_ns: i64,
+    pub(super) last_ns: i64,
+    pub(super) samples: i64,
+    pub(super) records: Result<Vec<Record>, Damaged>,
+}
+
+impl Page {
+    /// Names a page that cannot be decoded.
+    pub(super) fn fault(&self, why: Damaged) -> String {
+        let (id, samples) = (self.id, self.samples);
+        let (from, to) = (super::time(self.first_ns), super::time(self.last_ns));
+        format!("journal page {id} is damaged and was skipped: {samples} samples from {from} to {to}: {why}")
+    }
+}
+
+/// Calls `each` with the pages that may hold samples of the span, oldest first.
+pub(super) fn pages(conn: &Connection, span: (i64, i64), mut each: impl FnMut(Page)) -> rusqlite::Result<()> {
+    until(conn, span, |page| {
+        each(page);
+        ControlFlow::Continue(())
+    })
+    .map(drop)
+}
+
+fn until(
+    conn: &Connection,
+    (from_ns, to_ns): (i64, i64),
+    mut each: impl FnMut(Page) -> ControlFlow<()>,
+) -> rusqlite::Result<ControlFlow<()>> {
+    let mut statement = conn.prepare_cached(
+        "SELECT id, first_ns, last_ns, samples, data FROM journal WHERE last_ns >= ?1 AND first_ns < ?2 ORDER BY id",
+    )?;
+    let mut rows = statement.query([from_ns, to_ns])?;
+    while let Some(row) = rows.next()? {
+        let page = Page {
+            id: row.get(0)?,
+            first_ns: row.get(1)?,
+            last_ns: row.get(2)?,
+            samples: row.get(3)?,
+            records: block::decode(row.get_ref(4)?.as_blob()?),
+        };
+        if each(page).is_break() {
+            return Ok(ControlFlow::Break(()));
+        }
+    }
+    Ok(ControlFlow::Continue(()))
+}
+
+/// Calls `each` with the samples of the span.
+pub(super) fn scan(
+    conn: &Connection,
+    damage: &Damage,
+    span: (i64, i64),
+    each: &mut impl FnMut(Record) -> ControlFlow<()>,
+) -> rusqlite::Result<ControlFlow<()>> {
+    until(conn, span, |page| match &page.records {
+        Err(why) => {
+            damage.note(page.fault(*why));
+            ControlFlow::Continue(())
+        }
+        Ok(_) => {
+            let within = page.records.into_iter().flatten().filter(|r| (span.0..span.1).contains(&r.at.wall_ns));
+            for record in within {
+                each(record)?;
+            }
+            ControlFlow::Continue(())
+        }
+    })
+}
+
+/// Deletes pages.
+pub(super) fn delete(conn: &Connection, ids: &[i64]) -> rusqlite::Result<()> {
+    let mut delete = conn.prepare_cached("DELETE FROM journal WHERE id = ?1")?;
+    ids.iter().try_for_each(|id| delete.execute([id]).map(drop))
+}
+
+/// The time of the oldest sample.
+pub(super) fn first_ns(conn: &Connection) -> rusqlite::Result<Option<i64>> {
+    conn.prepare_cached("SELECT min(first_ns) FROM journal")?.query_row([], |row| row.get(0))
+}
+
+/// A time that is not later than the first sample from `from_ns` on.
+pub(super) fn first_from(conn: &Connection, from_ns: i64) -> rusqlite::Result<Option<i64>> {
+    conn.prepare_cached("SELECT min(max(first_ns, ?1)) FROM journal WHERE last_ns >= ?1")?
+        .query_row([from_ns], |row| row.get(0))
+}
+
+/// The time of the newest sample.
+pub(super) fn newest_ns(conn: &Connection) -> rusqlite::Result<Option<i64>> {
+    conn.prepare_cached("SELECT max(last_ns) FROM journal")?.query_row([], |row| row.get(0))
+}
+
+/// Deletes pages whose samples are all older than `before_ns`. Returns the number of samples.
+pub(super) fn prune(conn: &Connection, before_ns: i64) -> rusqlite::Result<usize> {
+    let mut statement = conn.prepare_cached("DELETE FROM journal WHERE last_ns < ?1 RETURNING samples")?;
+    let samples = statement.query_map([before_ns], |row| row.get::<_, u32>(0))?;
+    samples.map(|samples| samples.map(|samples| samples as usize)).sum()
+}

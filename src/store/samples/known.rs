@@ -1,0 +1,115 @@
+//! What the writer knows of the samples in the store: which are new, and when the journal is due to be packed. Must be
+//! reset after a transaction that did not commit, and after another connection wrote.
+
+use std::collections::{HashMap, HashSet};
+
+use super::blocks::FULL;
+use super::{ALL_TIME, Samples};
+use crate::store::record::Record;
+
+/// The journal is packed when it holds this many samples, however many series they belong to. Packing them takes less
+/// than a second.
+const MOST: usize = 400_000;
+
+#[derive(Debug, Default)]
+pub(in crate::store) struct Known {
+    /// Whether the journal was counted.
+    is_loaded: bool,
+    /// Number of samples in the journal.
+    samples: usize,
+    /// Series with samples in the journal.
+    series: HashSet<i64>,
+    /// The time of the newest sample of each series.
+    newest: HashMap<i64, i64>,
+    /// Series and time of every sample in the journal; read when a sample comes that is not newer than all others.
+    seen: Option<HashSet<(i64, i64)>>,
+}
+
+impl Known {
+    /// Whether the store lacks the sample of this instant; it counts as known from now on. `batch` are the samples that
+    /// are about to be appended.
+    pub(in crate::store) fn is_new(
+        &mut self,
+        samples: Samples<'_>,
+        batch: &[Record],
+        id: i64,
+        wall_ns: i64,
+    ) -> rusqlite::Result<bool> {
+        self.load(samples)?;
+        let newest_ns = match self.newest.get(&id) {
+            Some(newest_ns) => Some(*newest_ns),
+            None => samples.newest_packed_ns(id)?,
+        };
+        if newest_ns.is_none_or(|newest_ns| newest_ns < wall_ns) {
+            self.newest.insert(id, wall_ns);
+            if let Some(seen) = &mut self.seen {
+                seen.insert((id, wall_ns));
+            }
+            return Ok(true);
+        }
+        self.newest.extend(newest_ns.map(|newest_ns| (id, newest_ns)));
+        if self.seen.is_none() {
+            self.seen = Some(read_seen(samples, batch)?);
+        }
+        let is_first = self.seen.get_or_insert_default().insert((id, wall_ns));
+        Ok(is_first && !samples.is_packed(id, wall_ns)?)
+    }
+
+    /// Counts samples that were appended.
+    pub(in crate::store) fn appended(&mut self, records: &[Record]) {
+        self.samples += records.len();
+        self.series.extend(records.iter().map(|record| record.series_id));
+    }
+
+    /// Whether the journal holds enough for most series to fill a block.
+    pub(in crate::store) fn is_due(&self) -> bool {
+        self.samples >= (FULL * self.series.len()).clamp(FULL, MOST)
+    }
+
+    /// Whether the journal holds anything that could be packed.
+    pub(in crate::store) fn is_waiting(&mut self, samples: Samples<'_>) -> rusqlite::Result<bool> {
+        self.load(samples)?;
+        Ok(self.samples > 0)
+    }
+
+    /// The journal was packed.
+    pub(in crate::store) fn packed(&mut self) {
+        self.samples = 0;
+        self.series.clear();
+        self.seen = None;
+    }
+
+    fn load(&mut self, samples: Samples<'_>) -> rusqlite::Result<()> {
+        if self.is_loaded {
+            return Ok(());
+        }
+        let mut newest: HashMap<i64, i64> = HashMap::new();
+        let count = count(samples, |record| {
+            let known = newest.entry(record.series_id).or_insert(record.at.wall_ns);
+            *known = (*known).max(record.at.wall_ns);
+        })?;
+        for (id, newest_ns) in &mut newest {
+            *newest_ns = (*newest_ns).max(samples.newest_packed_ns(*id)?.unwrap_or(i64::MIN));
+        }
+        (self.samples, self.series) = (count, newest.keys().copied().collect());
+        self.newest = newest;
+        self.is_loaded = true;
+        Ok(())
+    }
+}
+
+fn read_seen(samples: Samples<'_>, batch: &[Record]) -> rusqlite::Result<HashSet<(i64, i64)>> {
+    let mut seen: HashSet<_> = batch.iter().map(|record| (record.series_id, record.at.wall_ns)).collect();
+    count(samples, |record| seen.extend([(record.series_id, record.at.wall_ns)]))?;
+    Ok(seen)
+}
+
+/// Calls `each` with every sample of the journal and returns their number.
+fn count(samples: Samples<'_>, mut each: impl FnMut(&Record)) -> rusqlite::Result<usize> {
+    let mut count = 0;
+    samples.journal(ALL_TIME, |record| {
+        count += 1;
+        each(&record);
+    })?;
+    Ok(count)
+}

@@ -1,0 +1,234 @@
+//! The samples of the store, wherever they are: in the journal, in blocks, or still in rows of an earlier release. A
+//! sample is in exactly one of these places, so everything that reads samples reads them here, as one.
+
+mod blocks;
+mod journal;
+mod known;
+mod legacy;
+mod moving;
+
+use std::collections::{BTreeMap, HashMap};
+use std::ops::{ControlFlow, RangeInclusive};
+
+use rusqlite::Connection;
+
+use super::damage::Damage;
+use super::record::Record;
+
+pub(super) use known::Known;
+pub use moving::MoveGauge;
+pub(super) use moving::{Mover, Progress};
+
+/// Every series.
+pub(super) const ALL_SERIES: RangeInclusive<i64> = i64::MIN..=i64::MAX;
+/// Every instant.
+pub(super) const ALL_TIME: (i64, i64) = (i64::MIN, i64::MAX);
+/// The most samples in memory while the journal is packed, but for a series with more.
+const PACK_AT_ONCE: usize = 32_768;
+
+/// The samples that a transaction sees.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Samples<'a> {
+    pub(super) conn: &'a Connection,
+    damage: &'a Damage,
+}
+
+impl<'a> Samples<'a> {
+    pub(super) fn new(conn: &'a Connection, damage: &'a Damage) -> Self {
+        Self { conn, damage }
+    }
+
+    /// The first `limit` samples of a series within `[from, to)`, by time.
+    pub(super) fn of_series(self, id: i64, span: (i64, i64), limit: usize) -> rusqlite::Result<Vec<Record>> {
+        let mut found = Vec::new();
+        legacy::of_series(self.conn, id, span, limit, &mut found)?;
+        blocks::of_series(self.conn, self.damage, id, span, limit, &mut found)?;
+        self.journal(span, |record| found.extend((record.series_id == id).then_some(record)))?;
+        found.sort_by_key(|record| record.at.wall_ns);
+        found.truncate(limit);
+        Ok(found)
+    }
+
+    /// Calls `each` with the samples of the series `ids` within `[from, to)`, in no order.
+    pub(super) fn of_all(
+        self,
+        ids: RangeInclusive<i64>,
+        span: (i64, i64),
+        mut each: impl FnMut(Record),
+    ) -> rusqlite::Result<()> {
+        self.until(ids, span, |record| {
+            each(record);
+            ControlFlow::Continue(())
+        })
+        .map(drop)
+    }
+
+    /// The samples of all series within `[from, to)`, in no order; `None` if there are more than `most`.
+    pub(super) fn at_most(self, span: (i64, i64), most: usize) -> rusqlite::Result<Option<Vec<Record>>> {
+        let mut found = Vec::new();
+        let ended = self.until(ALL_SERIES, span, |record| {
+            if found.len() == most {
+                return ControlFlow::Break(());
+            }
+            found.push(record);
+            ControlFlow::Continue(())
+        })?;
+        Ok(ended.is_continue().then_some(found))
+    }
+
+    /// Calls `each` with samples until it breaks.
+    fn until(
+        self,
+        ids: RangeInclusive<i64>,
+        span: (i64, i64),
+        mut each: impl FnMut(Record) -> ControlFlow<()>,
+    ) -> rusqlite::Result<ControlFlow<()>> {
+        if legacy::of_all(self.conn, &ids, span, &mut each)?.is_break()
+            || blocks::of_all(self.conn, self.damage, &ids, span, &mut each)?.is_break()
+        {
+            return Ok(ControlFlow::Break(()));
+        }
+        journal::scan(self.conn, self.damage, span, &mut |record| {
+            if ids.contains(&record.series_id) { each(record) } else { ControlFlow::Continue(()) }
+        })
+    }
+
+    /// Calls `each` with the samples in the journal within `[from, to)`, in the order in which they came.
+    fn journal(self, span: (i64, i64), mut each: impl FnMut(Record)) -> rusqlite::Result<()> {
+        journal::scan(self.conn, self.damage, span, &mut |record| {
+            each(record);
+            ControlFlow::Continue(())
+        })
+        .map(drop)
+    }
+
+    /// The latest sample of every series.
+    pub(super) fn latest(self) -> rusqlite::Result<HashMap<i64, Record>> {
+        let mut found = HashMap::new();
+        let mut keep = |record: Record| match found.get(&record.series_id) {
+            Some(known) if is_newer(known, record.at.wall_ns) => {}
+            _ => drop(found.insert(record.series_id, record)),
+        };
+        legacy::latest(self.conn)?.into_iter().for_each(&mut keep);
+        self.journal(ALL_TIME, &mut keep)?;
+        let is_wanted = |id, last_ns| !found.get(&id).is_some_and(|known| is_newer(known, last_ns));
+        for record in blocks::latest(self.conn, self.damage, is_wanted)? {
+            found.insert(record.series_id, record);
+        }
+        Ok(found)
+    }
+
+    /// The time of the oldest sample of a series. While it has packed samples, those in the journal are not looked at:
+    /// they are older only after the clock was set back.
+    pub(super) fn oldest_ns(self, id: i64) -> rusqlite::Result<Option<i64>> {
+        let row = legacy::of_series_first(self.conn, id)?;
+        let packed = blocks::extent(self.conn, id)?.map(|(oldest_ns, _)| oldest_ns);
+        match row.into_iter().chain(packed).min() {
+            Some(oldest_ns) => Ok(Some(oldest_ns)),
+            None => Ok(self.of_series(id, ALL_TIME, 1)?.first().map(|record| record.at.wall_ns)),
+        }
+    }
+
+    /// The time of the newest sample of a series, the journal aside.
+    pub(super) fn newest_packed_ns(self, id: i64) -> rusqlite::Result<Option<i64>> {
+        let row = legacy::of_series_last(self.conn, id)?;
+        Ok(row.max(blocks::extent(self.conn, id)?.map(|(_, newest_ns)| newest_ns)))
+    }
+
+    /// The time of the newest sample.
+    pub(super) fn newest_ns(self) -> rusqlite::Result<Option<i64>> {
+        let packed = legacy::newest_ns(self.conn)?.max(blocks::newest_ns(self.conn)?);
+        Ok(packed.max(journal::newest_ns(self.conn)?))
+    }
+
+    /// A time that is not later than the first sample from `from_ns` on; `None` if there is no such sample.
+    pub(super) fn first_from(self, from_ns: i64) -> rusqlite::Result<Option<i64>> {
+        let all = [
+            legacy::first_from(self.conn, from_ns)?,
+            blocks::first_from(self.conn, from_ns)?,
+            journal::first_from(self.conn, from_ns)?,
+        ];
+        Ok(all.into_iter().flatten().min())
+    }
+
+    /// Whether there may be a sample within `[from, to)`: never no if there is one.
+    pub(super) fn may_be_any(self, (from_ns, to_ns): (i64, i64)) -> rusqlite::Result<bool> {
+        Ok(self.first_from(from_ns)?.is_some_and(|first_ns| first_ns < to_ns))
+    }
+
+    /// Whether a sample of this instant is packed.
+    pub(super) fn is_packed(self, id: i64, wall_ns: i64) -> rusqlite::Result<bool> {
+        Ok(blocks::exists(self.conn, self.damage, id, wall_ns)? || legacy::exists(self.conn, id, wall_ns)?)
+    }
+
+    /// Appends samples that are new to the journal.
+    pub(super) fn append(self, records: &[Record]) -> rusqlite::Result<()> {
+        journal::append(self.conn, records)
+    }
+
+    /// Moves the samples of the journal into blocks. Pages that cannot be decoded stay where they are.
+    pub(super) fn pack(self) -> rusqlite::Result<()> {
+        let (mut counts, mut pages) = (BTreeMap::new(), Vec::new());
+        journal::pages(self.conn, ALL_TIME, |page| {
+            if let Ok(records) = page.records {
+                pages.push(page.id);
+                records.iter().for_each(|record| *counts.entry(record.series_id).or_insert(0) += 1);
+            }
+        })?;
+        for ids in groups(&counts) {
+            let mut records = Vec::new();
+            self.journal(ALL_TIME, |record| records.extend(ids.contains(&record.series_id).then_some(record)))?;
+            records.sort_by_key(|record| (record.series_id, record.at.wall_ns));
+            for series in records.chunk_by(|a, b| a.series_id == b.series_id) {
+                blocks::add(self.conn, self.damage, series[0].series_id, series)?;
+            }
+        }
+        journal::delete(self.conn, &pages)
+    }
+
+    /// Deletes old samples of a series, at most `blocks` blocks. Returns the numbers of blocks and of samples.
+    pub(super) fn prune(self, id: i64, before_ns: i64, blocks: usize) -> rusqlite::Result<(usize, usize)> {
+        blocks::prune(self.conn, id, before_ns, blocks)
+    }
+
+    /// Deletes what is older in the journal, which is only what could not be packed.
+    pub(super) fn prune_journal(self, before_ns: i64) -> rusqlite::Result<usize> {
+        journal::prune(self.conn, before_ns)
+    }
+
+    /// The time of the oldest sample in the journal.
+    pub(super) fn journal_from_ns(self) -> rusqlite::Result<Option<i64>> {
+        journal::first_ns(self.conn)
+    }
+
+    /// Decodes everything: what is damaged is noted. Returns the number of samples.
+    pub(super) fn examine(self) -> rusqlite::Result<u64> {
+        let mut samples = blocks::examine(self.conn, self.damage)?;
+        self.journal(ALL_TIME, |_| samples += 1)?;
+        Ok(samples)
+    }
+}
+
+fn is_newer(known: &Record, wall_ns: i64) -> bool {
+    known.at.wall_ns >= wall_ns
+}
+
+/// Ranges of series with at most [`PACK_AT_ONCE`] samples each, or one series.
+fn groups(counts: &BTreeMap<i64, usize>) -> Vec<RangeInclusive<i64>> {
+    let mut groups: Vec<(RangeInclusive<i64>, usize)> = Vec::new();
+    for (id, count) in counts {
+        match groups.last_mut() {
+            Some((ids, sum)) if *sum + count <= PACK_AT_ONCE => {
+                *ids = *ids.start()..=*id;
+                *sum += count;
+            }
+            _ => groups.push((*id..=*id, *count)),
+        }
+    }
+    groups.into_iter().map(|(ids, _)| ids).collect()
+}
+
+/// A wall time as people read it.
+fn time(wall_ns: i64) -> String {
+    jiff::Timestamp::from_nanosecond(wall_ns.into()).map_or_else(|_| format!("{wall_ns} ns"), |time| time.to_string())
+}

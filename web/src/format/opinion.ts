@@ -1,0 +1,27 @@
+/** What the servers say of the clock of the monitoring host, in a sentence. Pure. */
+import type { Verdict } from "../api/types";
+import { duration, type Unit } from "./units";
+import type { Tone } from "./words";
+
+/** Without a majority nothing is called right. What is only inferred is not called proven. */
+export function opinion(verdict: Verdict, wish: Unit): { sentence: string; tone: Tone } {
+  const { local, majority, state } = verdict;
+  const side = local.sign === "fast" ? "ahead" : local.sign === "slow" ? "behind" : "wrong";
+  if (local.at_least_s > 0) {
+    const sentence = `This clock is ${side} by at least ${duration(local.at_least_s, wish)}, if the majority is right.`;
+    return { sentence, tone: "bad" };
+  }
+  if (state === "local_wrong") {
+    const size = local.estimate_s === null ? "" : ` by about ${duration(Math.abs(local.estimate_s), wish)}`;
+    return { sentence: `This clock is probably ${side}${size}. The error ranges of the servers do not prove it.`, tone: "bad" };
+  }
+  if (majority === null || local.estimate_s === null || local.bound_s === null) {
+    return { sentence: "There is no majority of servers to compare this clock with.", tone: "idle" };
+  }
+  if (state === "undecidable") {
+    return { sentence: "The servers do not allow to decide whether this clock is right.", tone: "idle" };
+  }
+  // The true offset may be anywhere within estimate ± bound, so the far end is what this clock may be off by.
+  const within_s = Math.abs(local.estimate_s) + local.bound_s;
+  return { sentence: `This clock is right within ${duration(within_s, wish)}, if the majority is right.`, tone: "good" };
+}

@@ -1,0 +1,23 @@
+/** Why a server gives no time, in a word or two beside its state. Pure. */
+import type { ServerRow } from "../api/types";
+import { CONDITIONS, stateWords } from "./words";
+
+const OUTCOMES: Record<string, string> = {
+  dns: "DNS", refused: "refused", timeout: "timeout", kiss: "kiss", rejected: "replies refused", unsynchronised: "no time",
+};
+
+/** What a fault of this host or of its network is called. */
+const FAULTS: readonly [RegExp, string][] = [
+  [/no route|host unreachable/i, "no route"],
+  [/network (is )?unreachable|ENETUNREACH/i, "no network"],
+  [/permission|not permitted|prohibited/i, "not permitted"],
+];
+
+/** The cause of the last failure; `null` while the server answers, and where its state says it already. */
+export function whySilent(row: Pick<ServerRow, "state" | "class" | "outcome" | "reason">): string | null {
+  if (row.state !== "unreachable" && row.state !== "failing") return null;
+  if (stateWords(row).label !== CONDITIONS[row.state].label) return null;
+  if (row.outcome === "fault") return FAULTS.find(([pattern]) => pattern.test(row.reason))?.[1] ?? "fault here";
+  if (row.outcome === "kiss" && row.reason) return `kiss ${row.reason}`;
+  return (row.outcome && OUTCOMES[row.outcome]) ?? null;
+}

@@ -1,0 +1,48 @@
+/** The vantages: who is heard, with which clock, and what was lost. */
+import type { FleetVantage } from "../../api/types-fleet";
+import { Badge, Empty, Panel } from "../../components/bits";
+import { span } from "../../format/time";
+import { count, offset } from "../../format/units";
+import type { Tone } from "../../format/words";
+
+const TONES: Record<FleetVantage["state"], Tone> = { heard: "good", silent: "bad", unknown: "idle" };
+
+export function Vantages({ vantages }: { vantages: readonly FleetVantage[] }) {
+  return (
+    <Panel title="Vantages" note="Samples of a silent vantage no longer vote; its history stays.">
+      {vantages.length === 0 ? <Empty>No vantage was heard yet. Point an agent at the same NATS server.</Empty> : (
+        <div class="scroll" tabIndex={0} role="region" aria-label="Vantages">
+          <table class="plain">
+            <thead>
+              <tr>
+                <th scope="col">Vantage</th><th scope="col">State</th><th scope="col">Heard</th><th scope="col">Version</th>
+                <th scope="col" class="num" title="Its wall clock less that of the hub, at its last announcement">Clock</th>
+                <th scope="col" class="num">Received</th><th scope="col" class="num">Waiting</th><th scope="col" class="num">Lost</th>
+                <th scope="col" class="num">Refused</th><th scope="col">Plan</th>
+              </tr>
+            </thead>
+            <tbody>{vantages.map((vantage) => <Line key={vantage.name} vantage={vantage} />)}</tbody>
+          </table>
+        </div>
+      )}
+    </Panel>
+  );
+}
+
+function Line({ vantage }: { vantage: FleetVantage }) {
+  const plan = vantage.planned === null ? "–" : vantage.planned ? "valid" : "none: fallback pace";
+  return (
+    <tr>
+      <th scope="row">{vantage.name}</th>
+      <td><Badge tone={TONES[vantage.state]}>{vantage.state}</Badge></td>
+      <td>{vantage.heard_s_ago === null ? "–" : `${span(vantage.heard_s_ago)} ago`}</td>
+      <td>{vantage.version ?? "–"}</td>
+      <td class="num">{offset(vantage.clock_ahead_s)}</td>
+      <td class="num">{count(vantage.received)}</td>
+      <td class="num">{count(vantage.waiting)}</td>
+      <td class="num">{count(vantage.lost)}</td>
+      <td class="num" title={vantage.reason ?? undefined}>{count(vantage.refused)}</td>
+      <td title={vantage.refusals.join("; ")}>{plan}{vantage.refusals.length > 0 && `, ${vantage.refusals.length} refused`}</td>
+    </tr>
+  );
+}

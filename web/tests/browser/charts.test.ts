@@ -1,0 +1,249 @@
+/** Charts at any span, the comparison, and what the overview leads to, with canned answers. */
+import type { Browser, Page } from "playwright-core";
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import type { EventEntry, HistoryBody, HistorySeries } from "../../src/api/types";
+import { DESKTOP, launch, open, PHONE } from "./browser";
+import { ago, row, servers } from "./canned";
+import { startMock, type Asked, type Mock } from "./mock";
+
+let mock: Mock;
+let browser: Browser;
+/** The queries of `GET /api/v1/…`, by path. */
+let asked: { path: string; query: URLSearchParams }[] = [];
+
+beforeAll(async () => {
+  mock = await startMock();
+  browser = await launch();
+});
+
+beforeEach(() => {
+  mock.reset();
+  mock.on("GET /api/v1/history", () => ({ body: history(["wild"]) }));
+  mock.on("GET /api/v1/servers/wild", detail());
+  mock.on("GET /api/v1/servers/wild/evidence", { evidence: [] });
+  mock.on("GET /api/v1/servers/wild/stability", { series: [] });
+  mock.on("GET /api/v1/servers/wild/stats", { from: ago(3600), to: ago(0), series: [] });
+});
+
+afterAll(async () => {
+  await browser?.close();
+  await mock?.stop();
+});
+
+/** An hour of polls, 30 s apart. */
+function series(id: string, more: Partial<HistorySeries> = {}): HistorySeries {
+  const now = Date.now() / 1000;
+  const places = Array.from({ length: 120 }, (_, n) => n);
+  return {
+    id, name: id, address: null, began: ago(7200), step_s: null, poll_s: 30, time: places.map((n) => now - 3600 + 30 * n),
+    polls: places.map(() => 1), samples: places.map(() => 1), offset_s: places.map((n) => 1e-4 * Math.sin(n / 9)),
+    offset_min_s: places.map(() => -1e-4), offset_max_s: places.map(() => 1e-4), root_distance_s: places.map(() => 1e-3),
+    delay_s: places.map((n) => 1e-3 + 1e-5 * n), delay_min_s: places.map(() => 1e-3), delay_max_s: places.map(() => 2e-3),
+    jitter_s: places.map(() => 2e-5), score: places.map(() => 20), ...more,
+  };
+}
+
+const history = (ids: string[]): HistoryBody => ({ from: ago(3600), to: ago(0), left_out: 0, series: ids.map((id) => series(id)) });
+
+const detail = () => ({
+  as_of: ago(0), name: "wild", tags: {}, series: servers().servers.filter((one) => one.id === "wild"),
+  settings: {
+    host: "192.0.2.9", port: 123, own: false, poll_interval_s: 30, timeout_s: 1, engine: "kernel", family: "any", addresses: "first",
+    samples_per_poll: 1, offset_warning_s: 0.025, offset_critical_s: 0.1,
+  },
+});
+
+const event = (id: number, began: number, ended: number | null, more: Partial<EventEntry> = {}): EventEntry => ({
+  id, kind: "lossy", server: "wild", address: null, start: ago(began), end: ended === null ? null : ago(ended), detail: "", sentence: "wild is lossy.", ...more,
+});
+
+async function opened(hash: string, options = DESKTOP) {
+  asked = [];
+  const watched = await open(browser, `${mock.url}/icon.svg`, options);
+  watched.page.on("request", (request) => {
+    const url = new URL(request.url());
+    if (url.pathname.startsWith("/api/v1/")) asked.push({ path: url.pathname, query: url.searchParams });
+  });
+  await watched.page.goto(`${mock.url}/${hash}`);
+  return watched;
+}
+
+const queries = (path: string): URLSearchParams[] => asked.filter((one) => one.path === path).map((one) => one.query);
+
+const pixels = (page: Page, title: string): Promise<string> =>
+  page.locator(`section[aria-label="${title}"] canvas`).evaluate((canvas: HTMLCanvasElement) => canvas.toDataURL());
+
+describe("a server", () => {
+  test("events that come after the data are drawn, also those that began before the span", async () => {
+    let release: () => void = () => undefined;
+    const later = new Promise<void>((done) => { release = done; });
+    mock.on("GET /api/v1/events", async ({ path }: Asked) => {
+      await later;
+      return { body: { from: ago(3600), to: ago(0), events: path ? [event(1, 90_000, null), event(2, 1200, 1200, { kind: "refid" })] : [] } };
+    });
+    const { page, faults, close } = await opened(`#/server/wild?from=${Math.floor(Date.now() / 1000) - 3600}&to=${Math.floor(Date.now() / 1000)}`);
+    await page.locator('section[aria-label="Offset"] canvas').waitFor();
+    const before = await pixels(page, "Offset");
+    release();
+    await page.locator('section[aria-label="Events"] .events li').first().waitFor();
+    await expect.poll(() => pixels(page, "Offset")).not.toBe(before);
+    expect(faults.filter((fault) => !fault.includes("favicon"))).toEqual([]);
+    await close();
+  });
+
+  test("every panel follows the one span, and Back undoes a zoom", async () => {
+    const { page, close } = await opened("#/server/wild?span=6h");
+    const over = page.locator('section[aria-label="Offset"] .u-over');
+    await over.waitFor();
+    const box = await over.boundingBox();
+    if (!box) throw new Error("the chart has no size");
+    await page.mouse.move(box.x + box.width * 0.4, box.y + 60);
+    await page.mouse.down();
+    await page.mouse.move(box.x + box.width * 0.8, box.y + 80, { steps: 4 });
+    await page.mouse.up();
+    await expect.poll(() => page.url()).toMatch(/from=\d+&to=\d+/);
+    const [from, to] = ["from", "to"].map((key) => Number(new URLSearchParams(page.url().split("?")[1]).get(key)));
+    for (const path of ["history", "servers/wild/stats", "servers/wild/stability", "events"]) {
+      await expect.poll(() => Date.parse(queries(`/api/v1/${path}`).at(-1)?.get("from") ?? "") / 1000, { message: path }).toBe(from);
+      expect(Date.parse(queries(`/api/v1/${path}`).at(-1)?.get("to") ?? "") / 1000).toBe(to);
+    }
+    await page.goBack();
+    await expect.poll(() => page.url()).toContain("span=6h");
+    await close();
+  });
+
+  test("both ends of the span are typed as the clocks of the chosen zone show them", async () => {
+    const { page, close } = await opened("#/server/wild");
+    await page.getByLabel("Time zone").selectOption("Asia/Tokyo");
+    await page.getByRole("button", { name: "From … to …" }).click();
+    await page.getByLabel("From", { exact: true }).fill("2026-11-20T09:00:00");
+    await page.getByLabel("to", { exact: true }).fill("2026-11-20T21:00:00");
+    await page.getByRole("button", { name: "Show", exact: true }).click();
+    const utc = (text: string): number => Date.parse(text) / 1000;
+    await expect.poll(() => page.url()).toContain(`from=${utc("2026-11-20T00:00:00Z")}&to=${utc("2026-11-20T12:00:00Z")}`);
+    await page.getByText("2026-11-20 09:00:00 to 2026-11-20 21:00:00 Asia/Tokyo").waitFor();
+    await close();
+  });
+
+  test("its settings are those of that server", async () => {
+    mock.reset("admin");
+    mock.on("GET /api/v1/history", () => ({ body: history(["wild"]) }));
+    mock.on("GET /api/v1/servers/wild", detail());
+    const { page, close } = await opened("#/server/wild");
+    await page.getByRole("link", { name: "Its settings" }).click();
+    await page.getByRole("dialog", { name: "Change wild" }).waitFor();
+    await close();
+  });
+});
+
+describe("the comparison", () => {
+  test("draws servers with a tag as lines and as rows over time; a click leads to that server at that time", async () => {
+    mock.on("GET /api/v1/history", () => ({ body: history(["ams-1", "ams-2", "ams-3"]) }));
+    const { page, faults, close } = await opened("#/compare?tag=site:ams&of=delay");
+    await page.locator('section[aria-label="Delay"] canvas').waitFor();
+    const lines = queries("/api/v1/history").find((query) => query.get("of") === "delay");
+    expect(lines?.getAll("id")).toEqual(["ams-1", "ams-2", "ams-3", "wild"]);
+    expect(await page.locator('section[aria-label="Delay"] .u-series').count()).toBe(4);
+    const bars = page.locator(".scene a rect");
+    await bars.first().waitFor();
+    expect(faults.filter((fault) => !fault.includes("favicon"))).toEqual([]);
+    await bars.first().click();
+    await expect.poll(() => page.url()).toMatch(/#\/server\/ams-1\?from=\d+&to=\d+/);
+    await close();
+  });
+
+  test("single servers are chosen, and what is chosen is in the address", async () => {
+    const { page, close } = await opened("#/compare");
+    await page.getByRole("button", { name: "Choose servers …" }).click();
+    await page.getByRole("checkbox", { name: "ams-2" }).check();
+    await page.getByRole("checkbox", { name: "wild" }).check();
+    await expect.poll(() => page.url()).toContain("servers=ams-2%2Cwild");
+    await expect.poll(() => queries("/api/v1/history").at(-1)?.getAll("id")).toEqual(["ams-2", "wild"]);
+    await page.getByRole("button", { name: "Leave out ams-2" }).click();
+    await expect.poll(() => page.url()).toContain("servers=wild");
+    await close();
+  });
+});
+
+describe("the overview", () => {
+  test("tiles count what is right, wrong and silent, and lead to it", async () => {
+    const rows = [...servers().servers, row("mute", { state: "unreachable", outcome: "timeout", offset_s: null, reach: "0" })];
+    mock.on("GET /api/v1/servers", { ...servers(), total: rows.length, servers: rows });
+    const { page, close } = await opened("#/");
+    const tiles = page.getByRole("navigation", { name: "At a glance" });
+    await expect.poll(() => tiles.innerText()).toMatch(/3\s+OK[\s\S]*1\s+wrong[\s\S]*0\s+not judged[\s\S]*1\s+unreachable/);
+    await tiles.getByText("unreachable").click();
+    await expect.poll(() => page.locator("table.servers tbody tr").count()).toBe(1);
+    expect(await page.locator("table.servers tbody tr").innerText()).toMatch(/timeout/);
+    await close();
+  });
+
+  test("a row is a link wherever it is pressed, and a group folds to its states", async () => {
+    const { page, close } = await opened("#/?group=site");
+    const group = page.locator("tr.group", { hasText: "site: ams" });
+    await group.getByRole("button").click();
+    await expect.poll(() => page.locator("table.servers tbody tr:not(.group)").count()).toBe(0);
+    expect(await group.innerText()).toMatch(/1 Wrong[\s\S]*3 OK/);
+    await group.getByRole("button").click();
+    await page.locator("table.servers tbody tr", { hasText: "wild" }).locator(".c-delay").click({ force: true });
+    await expect.poll(() => page.url()).toContain("#/server/wild");
+    await page.goBack();
+    await page.locator("table.servers tbody tr", { hasText: "ams-1" }).locator(".c-reach [title]").click();
+    await expect.poll(() => page.url()).toContain("#/server/ams-1");
+    await close();
+  });
+
+  test("Ctrl-K finds a server by a part of its name", async () => {
+    const { page, close } = await opened("#/alerts");
+    await page.locator("main h1, main h2").first().waitFor();
+    await page.keyboard.press("Control+k");
+    await page.getByRole("combobox", { name: /Search/ }).fill("wil");
+    await page.getByRole("option", { name: /^Server wild/ }).waitFor();
+    await page.keyboard.press("Enter");
+    await expect.poll(() => page.url()).toContain("#/server/wild");
+    await close();
+  });
+
+  test("what is out of date says so at once and is not green", async () => {
+    const own = await startMock();
+    const { page, close } = await open(browser, `${own.url}/`);
+    await page.locator(".verdict").waitFor();
+    const colour = (): Promise<string> => page.locator(".badge-good").first().evaluate((badge) => getComputedStyle(badge).color);
+    const [live, idle] = [await colour(), await page.evaluate(() => {
+      const probe = document.body.appendChild(document.createElement("i"));
+      probe.style.color = "var(--idle)";
+      return getComputedStyle(probe).color;
+    })];
+    expect(live).not.toBe(idle);
+    await own.stop();
+    await page.getByText("What you see is no longer current").waitFor();
+    expect(await colour()).toBe(idle);
+    expect(await page.locator(".link-state .tone-good").count()).toBe(0);
+    await close();
+  });
+});
+
+describe("signing in", () => {
+  test("a wrong first token is called wrong, not an ended session", async () => {
+    mock.on("POST /api/v1/session", () => ({ status: 401, body: { title: "", status: 401, detail: "this token is not known" } }));
+    const { page, close } = await opened("#/");
+    await page.getByRole("banner").getByRole("button", { name: "Sign in" }).click();
+    await page.getByLabel("Token").fill("no such token");
+    await page.getByRole("dialog").getByRole("button", { name: "Sign in" }).click();
+    await page.getByText("This token is not known.").waitFor();
+    expect(await page.getByText("no longer signed in").count()).toBe(0);
+    await close();
+  });
+});
+
+test("on a phone a row of the history of alerts is a card that begins with what happened", async () => {
+  const { page, close } = await opened("#/alerts/history", PHONE);
+  const line = page.locator(".stacks tbody tr").first();
+  await line.waitFor();
+  const box = await line.boundingBox();
+  expect(box && box.width <= 390 && box.height < 120).toBe(true);
+  const [what, rule] = [await line.locator(".words").boundingBox(), await line.locator("td").nth(3).boundingBox()];
+  expect((what?.y ?? 0) < (rule?.y ?? 0)).toBe(true);
+  expect((rule?.x ?? 999) < 390).toBe(true);
+  await close();
+});

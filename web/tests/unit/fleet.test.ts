@@ -1,0 +1,31 @@
+import { expect, test } from "vitest";
+import type { FleetCell, FleetVerdict } from "../../src/api/types-fleet";
+import { arrange, toneOf } from "../../src/views/fleet/arrange";
+
+const cell = (vantage: string, server: string, address: string | null, offset_s: number | null): FleetCell => ({
+  vantage, server, address, offset_s, root_distance_s: 0.01, delay_s: 0.001, loss: 0, outcome: offset_s === null ? "timeout" : "sample",
+  last_poll: "2026-01-01T00:00:00Z",
+});
+
+const verdict = (part: Partial<FleetVerdict>): FleetVerdict => ({
+  as_of: "", since: null, state: "consistent", servers: [], vantages: [], paths: [], alternatives: [], assumption: "", sentence: "",
+  confidence: 1, ...part,
+});
+
+test("an address is one row whatever each vantage calls it", () => {
+  const { vantages, rows } = arrange([
+    cell("ber", "a", "192.0.2.1:123", 0), cell("ams", "b", "192.0.2.1:123", 0), cell("lon", "b", "192.0.2.1:123", 0),
+    cell("ams", "c", null, null),
+  ]);
+  expect(vantages).toEqual(["ams", "ber", "lon"]);
+  expect(rows.map((row) => [row.name, row.cells.size])).toEqual([["b", 3], ["c", 1]]);
+});
+
+test("what the verdict names is bad", () => {
+  const seen = cell("ams", "a", "192.0.2.1:123", 0);
+  expect(toneOf(seen, verdict({}))).toBe("good");
+  expect(toneOf(seen, verdict({ paths: [{ vantage: "ams", server: "*" }] }))).toBe("bad");
+  expect(toneOf(seen, verdict({ paths: [{ vantage: "ber", server: "*" }] }))).toBe("good");
+  expect(toneOf(cell("ams", "a", null, 0.02), verdict({}))).toBe("warn");
+  expect(toneOf(cell("ams", "a", null, null), verdict({}))).toBe("idle");
+});
