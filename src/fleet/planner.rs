@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::time::Instant;
 
@@ -19,12 +20,15 @@ use ntp_monitor_core::fleet::witness::Witness;
 pub struct Planner {
     config: PlanConfig,
     budget_s: f64,
-    silent_after: std::time::Duration,
+    silent_after: Duration,
     ledger: Ledger,
     began: Instant,
     /// Counts changed plans.
     number: u64,
     current: BTreeMap<Arc<str>, Current>,
+    /// Until then the plans of the hub before are renewed as they are: agents may still follow earlier ones of it, which
+    /// left room for these only.
+    adopted_until: Option<Instant>,
 }
 
 /// The latest plan of a vantage.
@@ -51,6 +55,7 @@ impl Planner {
             began: Instant::now(),
             number: 0,
             current: BTreeMap::new(),
+            adopted_until: None,
         }
     }
 
@@ -64,10 +69,16 @@ impl Planner {
             let witness = Witness::at(planned.address.as_deref()?.parse().ok()?, group);
             Some(Assignment { witness, interval_s: planned.interval_s?, first_after_s: 0.0 })
         };
-        let polls = document.servers.iter().flatten().filter_map(poll).collect();
+        let Some(planned) = document.servers.clone() else { return };
+        let polls = planned.iter().filter_map(poll).collect();
         let version = PlanVersion { lease: document.revision, number: document.number };
         let until_s = self.seconds(now) + document.validity_s;
-        self.ledger.publish(vantage, version, &VantagePlan { polls, fallback: Vec::new() }, until_s);
+        let plan = VantagePlan { polls, fallback: Vec::new() };
+        self.ledger.publish(vantage, version, &plan, until_s);
+        self.number = self.number.max(document.number);
+        self.current.insert(Arc::clone(vantage), Current { number: document.number, planned, plan });
+        let validity = Duration::try_from_secs_f64(document.validity_s).unwrap_or_default();
+        self.adopted_until = self.adopted_until.max(Some(now + validity));
     }
 
     /// Computes every plan from what is known now.
@@ -77,6 +88,9 @@ impl Planner {
             if let Some((lease, number)) = known.presence.as_ref().and_then(|presence| presence.follows) {
                 self.ledger.acknowledge(vantage, PlanVersion { lease, number });
             }
+        }
+        if self.adopted_until.is_some_and(|until| now < until) {
+            return;
         }
         let vantages: Vec<PlanVantage> = roster
             .iter()

@@ -3,7 +3,8 @@ use crate::fleet::judge::Judge;
 use crate::fleet::presence::{Candidate, Presence};
 use ntp_monitor_core::clock::Stamp;
 use ntp_monitor_core::sample::{Outcome, Sample, ServerIdent};
-use std::time::Duration;
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
 
 fn fleet() -> Fleet {
     let settings = [
@@ -73,4 +74,103 @@ fn silent_vantage_gets_no_plan_of_its_own() {
     planner.turn(&view, &roster, now);
     assert!(planner.current("v1").unwrap().planned[0].interval_s.is_none());
     assert!(planner.current("v0").unwrap().planned[0].interval_s.is_some());
+}
+
+/// An agent in simulated time.
+#[derive(Default)]
+struct Simulated {
+    planned: Vec<Planned>,
+    version: (u64, u64),
+    /// When it sent the announcement that its plan answers.
+    since: Option<Instant>,
+    is_cut_off_until: u64,
+}
+
+impl Simulated {
+    fn is_valid(&self, now: Instant) -> bool {
+        self.since.is_some_and(|since| now < since + Duration::from_secs(120))
+    }
+
+    /// Polls a second.
+    fn rate(&self, now: Instant) -> f64 {
+        let Some(planned) = self.planned.first() else { return 1.0 / 1800.0 };
+        let interval_s = if self.is_valid(now) { planned.interval_s } else { planned.fallback_s };
+        interval_s.map_or(0.0, |interval_s| 1.0 / interval_s)
+    }
+}
+
+/// Twelve agents and one server that is not theirs, through cut links, killed hubs, late documents and rotation.
+#[test]
+fn partitions_and_kills_never_exceed_the_budget() {
+    const HOURS: u64 = 8;
+    let mut rng = StdRng::seed_from_u64(7);
+    let start = Instant::now();
+    let (mut view, roster) = agents(12, false, start);
+    let names: Vec<String> = view.vantages.keys().cloned().collect();
+    let mut all: BTreeMap<String, Simulated> = names.iter().map(|name| (name.clone(), Simulated::default())).collect();
+    let mut documents: BTreeMap<String, (PlanDocument, Option<Instant>, u64)> = BTreeMap::new();
+    let (mut planner, mut lease, mut polls, mut planned_s) = (Planner::new(&fleet()), 1, 0.0, 0_u64);
+    for second in 0..HOURS * 3600 {
+        let now = start + Duration::from_secs(second);
+        if rng.random_bool(1.0 / 1200.0) {
+            // The hub is killed; its successor knows the documents only.
+            (planner, lease) = (Planner::new(&fleet()), lease + 1);
+            for (vantage, (document, ..)) in &documents {
+                planner.adopt(&vantage.as_str().into(), document, &vantage.as_str().into(), now);
+            }
+        }
+        for name in &names {
+            let agent = all.get_mut(name).unwrap();
+            if rng.random_bool(1.0 / 900.0) {
+                agent.is_cut_off_until = second + rng.random_range(1..600);
+            }
+            let is_connected = second >= agent.is_cut_off_until;
+            if is_connected && second % 20 == 0 {
+                let known = view.vantages.get_mut(name).unwrap();
+                (known.heard, known.announced) = (Some(now), Some(now));
+                let follows = agent.is_valid(now).then_some(agent.version);
+                Arc::make_mut(known.presence.as_mut().unwrap()).follows = follows;
+            }
+            // Documents arrive some seconds after they were written, or not at all.
+            if let Some((document, answered, written)) = documents.get(name)
+                && is_connected
+                && second >= written + rng.random_range(0..8)
+                && (document.revision, document.number) >= agent.version
+            {
+                agent.version = (document.revision, document.number);
+                (agent.planned, agent.since) = (document.servers.clone().unwrap_or_default(), *answered);
+            }
+        }
+        if second % 4 == 0 {
+            planner.turn(&view, &roster, now);
+            for name in &names {
+                let current = planner.current(name).unwrap().clone();
+                let is_due = documents.get(name).is_none_or(|(document, _, written)| {
+                    (document.revision, document.number) != (lease, current.number) || second >= written + 40
+                });
+                if is_due {
+                    let announced = view.vantages[name].announced;
+                    planner.written(name, lease, announced, now);
+                    let document = PlanDocument {
+                        v: 1,
+                        hub: "h".into(),
+                        revision: lease,
+                        number: current.number,
+                        answers: None,
+                        validity_s: 120.0,
+                        servers: Some(current.planned),
+                        stored: Vec::new(),
+                        caught_up: true,
+                    };
+                    documents.insert(name.clone(), (document, announced, second));
+                }
+            }
+        }
+        let rate: f64 = all.values().map(|agent| agent.rate(now)).sum();
+        assert!(rate <= 1.0 / 16.0 + 1e-9, "{rate} polls a second at {second} s");
+        polls += rate;
+        planned_s += u64::from(all.values().filter(|agent| agent.is_valid(now)).count() >= 5);
+    }
+    assert!(planned_s > HOURS * 3600 / 2, "{planned_s} s with plans only");
+    assert!(polls > 0.5 * (HOURS * 3600) as f64 / 16.0, "{polls} polls only");
 }
