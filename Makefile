@@ -21,7 +21,7 @@ endif
 
 .DEFAULT_GOAL := help
 .PHONY: demo demo-fleet test long fuzz lint lint-tools lint-format lint-shell lint-crates lint-code lint-docs lint-words lint-workflows \
-        lint-page bench build dashboards page page-test deb dist image docs fmt clean help
+        lint-page bench bench-table build dashboards page page-test deb dist image docs fmt clean help
 
 demo: build ## build everything and run the service against scripted NTP servers on loopback (options: ARGS="...")
 	$(CARGO) run --locked --profile $(PROFILE) --bin ntp-monitor -- demo $(ARGS)
@@ -81,6 +81,10 @@ bench: ## run the benchmarks
 
 long: ## run the long evaluations that print the tables of docs/ANALYSIS.md (hours of processor time)
 	VERDICT_SEEDS=40 cargo test --release -p ntp-monitor-core --test verdict -- --nocapture
+
+bench-table: ## print what docs/PERFORMANCE.md quotes: cost with the rsntp peer beside it, scale, precision, store
+	scripts/install-dependencies.sh build test
+	$(CARGO) bench --locked --bench cost --bench scale --bench precision --bench store
 
 build: page ## build the program and its web page (PROFILE=release to install it)
 	scripts/install-dependencies.sh build

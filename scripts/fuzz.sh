@@ -1,7 +1,7 @@
 #!/bin/sh
 # Fuzzes one target: scripts/fuzz.sh [TARGET [SECONDS]]
 #
-# Without a target it takes that of the day among the targets of the core, for 20 s, as CI does, and skips it with a
+# Without a target it takes that of the day among the targets of the core, for 20 s, and skips it with a
 # sentence where cargo-fuzz is not installed (`cargo install cargo-fuzz`). What it finds is in fuzz/artifacts; put the
 # input into fuzz/seeds/TARGET with the mend, so that the test `corpora` replays it.
 set -eu

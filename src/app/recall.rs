@@ -33,7 +33,7 @@ const CATCH_UP: Duration = Duration::from_secs(600);
 
 /// The poll schedules of all addresses polled before, so that minimum intervals and kisses-o'-death survive a restart.
 pub(super) async fn ledger(store: &Store, now: Stamp) -> Result<Ledger, StoreError> {
-    let (latest, rates) = store.handle().read(|reader| Ok((reader.latest()?, reader.rates()?))).await?;
+    let (latest, rates) = store.handle().read(|reader| Ok((reader.latest_here()?, reader.rates()?))).await?;
     let past = past(latest.into_iter().map(|stored| stored.sample), rates);
     Ok(Ledger::new(past, store.begin()?, now))
 }
@@ -61,7 +61,7 @@ pub(super) async fn last_hour(store: StoreHandle, now: Stamp, log: &Logger) -> R
     let from_ns = now.wall_ns - HOUR_NS;
     let read = store.read(move |reader| {
         let mut recalled = Recalled::new();
-        for (count, stored) in reader.since(from_ns).enumerate() {
+        for (count, stored) in reader.since_here(from_ns).enumerate() {
             if count == MOST_RECALLED {
                 return Ok(None);
             }
@@ -96,7 +96,7 @@ fn on_axis(wall_ns: i64, now: Stamp) -> i64 {
 pub(super) async fn rates(store: StoreHandle, clock: Arc<dyn Clock>, keeper: Addr<HealthKeeper>, log: Logger) {
     let now_ns = clock.now().wall_ns;
     for (from_ns, to_ns) in spans(now_ns) {
-        let counts = match store.read(move |reader| reader.counts(from_ns, to_ns)).await {
+        let counts = match store.read(move |reader| reader.counts_here(from_ns, to_ns)).await {
             Ok(counts) => counts,
             Err(why) => {
                 warn!(log, "success rates start empty: cannot read the history"; "reason" => %why);
@@ -126,7 +126,7 @@ pub(super) fn lost_rows(reader: &Reader, dir: &Path, catch_up: &CatchUp) -> Resu
         path: dir.to_owned(),
         source,
     })?;
-    let newest = reader.latest()?.iter().map(|stored| stored.sample.at.wall_ns).max();
+    let newest = reader.latest_here()?.iter().map(|stored| stored.sample.at.wall_ns).max();
     if let Some(newest_ns) = newest {
         let tail = tail.unwrap_or_else(|| Tail::of_nothing(newest_ns, CATCH_UP));
         catch_up.begin(dir, tail, newest_ns);
@@ -148,7 +148,7 @@ pub(super) fn journal(store: StoreHandle) -> csv::Journal {
 /// The samples of a span, by time; about so many: those of one instant are never parted.
 fn rows(reader: &Reader, span: Range<i64>, about: usize) -> Result<Vec<Arc<Sample>>, StoreError> {
     let mut rows: Vec<Arc<Sample>> = Vec::new();
-    for stored in reader.since(span.start) {
+    for stored in reader.since_here(span.start) {
         let sample = stored?.sample;
         let is_enough = rows.len() >= about && rows.last().is_some_and(|last| last.at.wall_ns < sample.at.wall_ns);
         if is_enough || sample.at.wall_ns >= span.end {

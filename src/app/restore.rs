@@ -54,7 +54,7 @@ fn restore(reader: &Reader, started: Stamp, names: &[String]) -> Result<Found, S
         None => (Judgement::default(), again_ns, None),
     };
     let mut found = Found { judgement, fault, samples: 0 };
-    for stored in reader.since(from_ns) {
+    for stored in reader.since_here(from_ns) {
         let sample = stored?.sample;
         if sample.at.wall_ns >= started.wall_ns || found.samples == MOST {
             break;

@@ -1,5 +1,6 @@
 //! `ntp-monitor replay`: runs recorded samples through the statistics, events and verdicts of the live service.
 
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -20,6 +21,8 @@ use crate::store::StoreError;
 use crate::store::read::Reader;
 use ntp_monitor_core::alert::engine::Rulebook;
 use ntp_monitor_core::alert::replay::{AlertReplay, AlertReport};
+use ntp_monitor_core::fleet::replay::FleetReplay;
+use ntp_monitor_core::fleet::verdict::FleetReport;
 use ntp_monitor_core::sample::{Sample, ServerIdent};
 use ntp_monitor_core::stats::leap::LeapSource;
 use ntp_monitor_core::stats::replay::{Replay, Report};
@@ -35,6 +38,7 @@ Examples:
   ntp-monitor replay samples-2026-11-*.csv.gz           a month, as a report
   ntp-monitor replay --alerts --config servers.toml --since 7d  what the rules would have reported for the store's last week
   ntp-monitor replay --json --taus 64,1024,65536 a.csv  one JSON object, three averaging times
+  ntp-monitor replay ams.csv lon.csv nyc.csv            several vantages: each by itself, and all of them together
 
 Columns needed: time, server, outcome, offset_s, delay_s, root_delay_s, root_dispersion_s, stratum, leap, in any order.
 Rows that cannot be read are reported with their place and left out.
@@ -44,7 +48,7 @@ Exit status: 0, 1 when there was nothing to replay.";
 #[derive(Debug, Clone, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct ReplayArgs {
-    /// CSV files of one monitor, in any order; `.gz` too.
+    /// CSV files of one monitor or of several (column `vantage`), in any order; `.gz` too.
     #[arg(required_unless_present = "since", value_name = "FILE")]
     pub files: Vec<PathBuf>,
     /// Take the last 7d, 12h, … of the store of the configuration instead of files.
@@ -107,13 +111,26 @@ impl Recipe {
     }
 }
 
-/// What `--json` prints.
+/// What `--json` prints of one vantage.
 #[derive(Serialize)]
 struct Printed<'a> {
     #[serde(flatten)]
     report: &'a Report,
     #[serde(flatten)]
     alerts: Option<&'a AlertReport>,
+}
+
+impl<'a> Printed<'a> {
+    fn of((report, alerts): &'a (Report, Option<AlertReport>)) -> Self {
+        Self { report, alerts: alerts.as_ref() }
+    }
+}
+
+/// What `--json` prints of several vantages.
+#[derive(Serialize)]
+struct PrintedFleet<'a> {
+    vantages: BTreeMap<&'a str, Printed<'a>>,
+    fleet: &'a FleetReport,
 }
 
 /// Replays and prints; returns the exit status.
@@ -134,8 +151,7 @@ pub fn run(
             return Ok(1);
         }
     };
-    let alerts = recipe.rules.map(AlertReplay::new);
-    let work = Work { replay: Replay::new().with_leap_list(leap), alerts, servers: recipe.servers, count: 0 };
+    let work = Work::new(leap, recipe.rules, recipe.servers);
     let (work, faults) = match (recipe.store, args.since) {
         (Some(store), Some(since)) => match from_store(&store, since, work) {
             Ok(work) => (work, Faults::default()),
@@ -146,18 +162,18 @@ pub fn run(
         },
         _ => feed(args, work, complaints),
     };
-    let Work { replay, alerts, count, .. } = work;
-    let alerts = alerts.map(AlertReplay::finish);
+    let count = work.count;
     if count == 0 {
         writeln!(complaints, "ntp-monitor: nothing to replay: no row could be used")?;
         return Ok(1);
     }
-    let report = replay.finish(args.taus.as_deref());
+    let done = work.finish(args);
     let skipped = faults.unreadable + faults.future;
     if skipped > 0 {
         writeln!(complaints, "ntp-monitor: {count} samples used, {skipped} rows or files could not be")?;
     }
-    let refused: u64 = report.servers.values().map(|server| server.summary.refused.total()).sum();
+    let servers = done.vantages.values().flat_map(|(report, _)| report.servers.values());
+    let refused: u64 = servers.map(|server| server.summary.refused.total()).sum();
     if refused > 0 {
         writeln!(
             complaints,
@@ -165,13 +181,9 @@ pub fn run(
         )?;
     }
     if args.json {
-        serde_json::to_writer(&mut *out, &Printed { report: &report, alerts: alerts.as_ref() })?;
-        writeln!(out)?;
+        done.write_json(out)?
     } else {
-        report::write(out, &report, args.taus.is_some(), terminal)?;
-        if let Some(alerts) = &alerts {
-            alerts::write(out, alerts, terminal.color)?;
-        }
+        done.write(out, args.taus.is_some(), terminal)?
     }
     out.flush()?;
     Ok(0)
@@ -179,22 +191,44 @@ pub fn run(
 
 /// The consumers of samples.
 struct Work {
-    replay: Replay,
-    alerts: Option<AlertReplay>,
+    leap: LeapSource,
+    rules: Option<Rulebook>,
     servers: Vec<Arc<ServerIdent>>,
+    /// Each vantage by itself.
+    vantages: BTreeMap<Arc<str>, VantageWork>,
+    /// All vantages together.
+    fleet: FleetReplay,
     count: u64,
 }
 
+struct VantageWork {
+    replay: Replay,
+    alerts: Option<AlertReplay>,
+}
+
 impl Work {
+    fn new(leap: LeapSource, rules: Option<Rulebook>, servers: Vec<Arc<ServerIdent>>) -> Self {
+        Self { leap, rules, servers, vantages: BTreeMap::new(), fleet: FleetReplay::new(), count: 0 }
+    }
+
     fn take(&mut self, sample: Arc<Sample>) {
         let sample = self.tagged(sample);
         let at_ns = sample.at.wall_ns;
-        self.replay.observe(&sample);
+        self.fleet.observe(&sample);
         self.count += 1;
-        if let Some(alerts) = &mut self.alerts {
+        let vantage = match self.vantages.get_mut(&sample.server.vantage) {
+            Some(vantage) => vantage,
+            None => {
+                let replay = Replay::new().with_leap_list(self.leap.clone());
+                let new = VantageWork { replay, alerts: self.rules.clone().map(AlertReplay::new) };
+                self.vantages.entry(Arc::clone(&sample.server.vantage)).or_insert(new)
+            }
+        };
+        vantage.replay.observe(&sample);
+        if let Some(alerts) = &mut vantage.alerts {
             alerts.observe(&sample);
             if alerts.is_due(at_ns) {
-                alerts.look(at_ns, &self.replay.snapshot(at_ns));
+                alerts.look(at_ns, &vantage.replay.snapshot(at_ns));
             }
         }
     }
@@ -202,9 +236,64 @@ impl Work {
     /// Rules may choose servers by their tags.
     fn tagged(&self, sample: Arc<Sample>) -> Arc<Sample> {
         match self.servers.iter().find(|ident| ident.name == sample.server.name) {
-            Some(ident) if self.alerts.is_some() => Arc::new(Sample { server: Arc::clone(ident), ..(*sample).clone() }),
+            Some(ident) if self.rules.is_some() => {
+                let vantage = Arc::clone(&sample.server.vantage);
+                let server = Arc::new(ServerIdent { vantage, ..(**ident).clone() });
+                Arc::new(Sample { server, ..(*sample).clone() })
+            }
             _ => sample,
         }
+    }
+
+    fn finish(self, args: &ReplayArgs) -> Done {
+        let is_fleet = self.vantages.len() > 1;
+        let finish =
+            |work: VantageWork| (work.replay.finish(args.taus.as_deref()), work.alerts.map(AlertReplay::finish));
+        let vantages = self.vantages.into_iter().map(|(name, work)| (name, finish(work))).collect();
+        let mut said = 0;
+        let mut progress = |judged: usize| {
+            if args.progress && judged as u64 >= said + PROGRESS_EVERY {
+                said = judged as u64;
+                let _ = writeln!(io::stderr(), "{judged} samples of all vantages judged together");
+            }
+        };
+        Done { vantages, fleet: is_fleet.then(|| self.fleet.finish(&mut progress)) }
+    }
+}
+
+/// What a replay found: each vantage by itself, and all together when there are several.
+struct Done {
+    vantages: BTreeMap<Arc<str>, (Report, Option<AlertReport>)>,
+    fleet: Option<FleetReport>,
+}
+
+impl Done {
+    fn write_json(&self, out: &mut impl Write) -> io::Result<()> {
+        match &self.fleet {
+            Some(fleet) => {
+                let vantages = self.vantages.iter().map(|(name, it)| (&**name, Printed::of(it))).collect();
+                serde_json::to_writer(&mut *out, &PrintedFleet { vantages, fleet })?;
+            }
+            None => {
+                for it in self.vantages.values() {
+                    serde_json::to_writer(&mut *out, &Printed::of(it))?;
+                }
+            }
+        }
+        writeln!(out)
+    }
+
+    fn write(&self, out: &mut impl Write, with_stability: bool, terminal: Terminal) -> io::Result<()> {
+        for (name, (report, alerts)) in &self.vantages {
+            if self.fleet.is_some() {
+                report::heading(out, &format!("Vantage {}", report::printable(name)), terminal.color)?;
+            }
+            report::write(out, report, with_stability, terminal)?;
+            if let Some(alerts) = alerts {
+                alerts::write(out, alerts, terminal.color)?;
+            }
+        }
+        self.fleet.as_ref().map_or(Ok(()), |fleet| report::fleet(out, fleet, terminal.color))
     }
 }
 

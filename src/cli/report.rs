@@ -4,15 +4,17 @@ use std::io::{self, Write};
 use std::time::Duration;
 
 use super::table::{Align, Cell, Style, Table, Terminal, left_out};
+use ntp_monitor_core::fleet::verdict::{FleetReport, FleetState};
 use ntp_monitor_core::stats::replay::{Report, ServerReport};
 use ntp_monitor_core::stats::summary::WindowSummary;
 use ntp_monitor_core::stats::verdict::{Entry, State, When};
 use ntp_monitor_core::text::plain::is_disruptive;
-use ntp_monitor_core::text::units::{NOTHING, seconds, signed_seconds, span};
+use ntp_monitor_core::text::units::{NOTHING, bound, seconds, signed_seconds, span};
 
 /// Maximum number of events that are printed; JSON contains all of them.
 const EVENTS_SHOWN: usize = 200;
 const VERDICTS_SHOWN: usize = 200;
+const SKEWS_SHOWN: usize = 200;
 
 /// Columns that are dropped on a narrow terminal, the least important first.
 const DISPENSABLE: [&str; 8] = ["from", "span", "delay p95", "mean", "p5", "stddev", "n", "delay p50"];
@@ -150,6 +152,34 @@ pub(super) fn verdicts(out: &mut impl Write, verdicts: &[Entry], color: bool) ->
         writeln!(out, "{} to {until:<20}  {state}  {}", entry.since, printable(&entry.sentence))?;
     }
     Ok(())
+}
+
+/// All vantages together: the verdicts, and how far their clocks are apart.
+pub(super) fn fleet(out: &mut impl Write, fleet: &FleetReport, color: bool) -> io::Result<()> {
+    heading(out, "Fleet", color)?;
+    earlier(out, fleet.verdicts.len(), VERDICTS_SHOWN)?;
+    for verdict in &fleet.verdicts[fleet.verdicts.len().saturating_sub(VERDICTS_SHOWN)..] {
+        let style = match verdict.state {
+            FleetState::Consistent => Style::Good,
+            FleetState::ServerWrong | FleetState::VantageWrong | FleetState::Several => Style::Bad,
+            FleetState::Path | FleetState::Undecidable => Style::Warning,
+        };
+        let state = style.paint(&format!("{:<13}", verdict.state.label()), color);
+        let since = verdict.since.map_or_else(|| NOTHING.to_owned(), |since| since.to_string());
+        let until = verdict.until.map_or_else(|| "the end".to_owned(), |until| until.to_string());
+        writeln!(out, "{since} to {until:<20}  {state}  {}", printable(&verdict.sentence))?;
+    }
+    heading(out, "Clocks of the vantages against each other", color)?;
+    let mut table =
+        Table::new(&[("a", Align::Left), ("b", Align::Left), ("a less b", Align::Right), ("bound", Align::Right)]);
+    for pair in fleet.skew.iter().take(SKEWS_SHOWN) {
+        let names = [&pair.a, &pair.b].map(|name| Cell::from(printable(name)));
+        table.row(
+            names.into_iter().chain([signed_seconds(pair.estimate_s).into(), bound(pair.bound_s).into()]).collect(),
+        );
+    }
+    table.write(out, color)?;
+    earlier(out, fleet.skew.len(), SKEWS_SHOWN)
 }
 
 /// Prints start, kind and sentence of each event.

@@ -53,7 +53,7 @@ pub(super) async fn examine(examination: &Examination, config: &Config) -> Vec<F
 
 /// The last sample of each server, if the store can be read.
 fn seen(config: &Config) -> HashMap<String, Sample> {
-    let latest = Reader::open(&config.store.path).and_then(|reader| reader.latest()).unwrap_or_default();
+    let latest = Reader::open(&config.store.path).and_then(|reader| reader.latest_here()).unwrap_or_default();
     let mut seen: HashMap<String, Sample> = HashMap::new();
     for sample in latest.into_iter().map(|stored| stored.sample) {
         let name = sample.server.name.to_string();

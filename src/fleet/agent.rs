@@ -317,7 +317,7 @@ impl Agent {
         }
         let (session, follows) = (progress.session.clone(), self.follows());
         let presence = Presence { session, number, follows, ..(self.announce)() };
-        let text = serde_json::to_vec(&presence).map_err(|why| LinkError(why.to_string()))?;
+        let text = presence.text().map_err(LinkError)?;
         let subject = Names::put(&link.names.presence(), &self.fleet.name);
         let put = async { link.jetstream.publish(subject, text.into()).await?.await };
         match timeout(WITHIN, put).await {
@@ -333,7 +333,7 @@ impl Agent {
 struct Sent {
     last_id: i64,
     samples: u64,
-    /// Whether nobody can have sent it before.
+    /// Whether no earlier process can have sent it.
     is_first: bool,
 }
 

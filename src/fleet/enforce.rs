@@ -77,7 +77,8 @@ fn slowed(server: &Arc<Server>, interval: Duration) -> Arc<Server> {
 fn server(fleet: &Fleet, own: &[Arc<Server>], planned: &Planned, interval_s: f64) -> Result<Arc<Server>, String> {
     let interval = Duration::try_from_secs_f64(interval_s).map_err(|_| "its interval cannot be".to_owned())?;
     if let Some(server) = own.iter().find(|server| *server.ident.name == *planned.name) {
-        let interval = interval.max(server.poll_interval);
+        // One's own server is polled as the file says.
+        let interval = if server.own { server.poll_interval } else { interval.max(server.poll_interval) };
         return Ok(match server.poll_interval == interval {
             true => Arc::clone(server),
             false => Arc::new(Server { poll_interval: interval, ..(**server).clone() }),

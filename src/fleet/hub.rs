@@ -116,7 +116,7 @@ impl Hub {
                 known.heard = Some(Instant::now());
                 known.announced = known.heard;
                 known.clock_ahead_ns = Some(ahead_ns);
-                known.presence = Some(presence);
+                known.presence = Some(Arc::new(presence));
             }
             Err(why) => warn!(self.log, "ignored what a vantage says of itself"; "vantage" => vantage, "reason" => why),
         }

@@ -236,7 +236,7 @@ mod tests {
     #[test]
     fn private_addresses_belong_to_the_group_of_a_vantage() {
         let presence = Presence { groups: vec!["office".into()], ..Presence::default() };
-        let known = VantageView { presence: Some(presence), ..VantageView::default() };
+        let known = VantageView { presence: Some(Arc::new(presence)), ..VantageView::default() };
         assert_eq!(&*group(&"ams".into(), Some(&known)), "office");
         assert_eq!(&*group(&"ams".into(), None), "ams");
     }

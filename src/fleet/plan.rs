@@ -7,6 +7,8 @@ use crate::store::Seqs;
 
 /// The version of the document. An agent ignores greater ones.
 pub const VERSION: u32 = 1;
+/// Largest document, in bytes.
+const MAX_BYTES: usize = 120 << 10;
 /// Most servers that an agent takes from a plan.
 pub const MAX_SERVERS: usize = 10_000;
 
@@ -74,6 +76,20 @@ pub struct Stored {
 }
 
 impl PlanDocument {
+    /// As JSON. Servers beyond what one message carries are left out: their agent does not poll them.
+    ///
+    /// # Errors
+    /// Never for this type.
+    pub fn text(&self) -> Result<Vec<u8>, String> {
+        let mut plan = self.clone();
+        loop {
+            let text = serde_json::to_vec(&plan).map_err(|why| why.to_string())?;
+            let servers = plan.servers.as_mut().filter(|servers| text.len() > MAX_BYTES && !servers.is_empty());
+            let Some(servers) = servers else { return Ok(text) };
+            servers.truncate(servers.len() * 3 / 4);
+        }
+    }
+
     /// Parses a document.
     ///
     /// # Errors

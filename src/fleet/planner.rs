@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::time::Instant;
 
@@ -19,12 +20,15 @@ use ntp_monitor_core::fleet::witness::Witness;
 pub struct Planner {
     config: PlanConfig,
     budget_s: f64,
-    silent_after: std::time::Duration,
+    silent_after: Duration,
     ledger: Ledger,
     began: Instant,
     /// Counts changed plans.
     number: u64,
     current: BTreeMap<Arc<str>, Current>,
+    /// Until then the plans of the hub before are renewed as they are: agents may still follow earlier ones of it, which
+    /// left room for these only.
+    adopted_until: Option<Instant>,
 }
 
 /// The latest plan of a vantage.
@@ -51,6 +55,7 @@ impl Planner {
             began: Instant::now(),
             number: 0,
             current: BTreeMap::new(),
+            adopted_until: None,
         }
     }
 
@@ -64,19 +69,28 @@ impl Planner {
             let witness = Witness::at(planned.address.as_deref()?.parse().ok()?, group);
             Some(Assignment { witness, interval_s: planned.interval_s?, first_after_s: 0.0 })
         };
-        let polls = document.servers.iter().flatten().filter_map(poll).collect();
+        let Some(planned) = document.servers.clone() else { return };
+        let polls = planned.iter().filter_map(poll).collect();
         let version = PlanVersion { lease: document.revision, number: document.number };
         let until_s = self.seconds(now) + document.validity_s;
-        self.ledger.publish(vantage, version, &VantagePlan { polls, fallback: Vec::new() }, until_s);
+        let plan = VantagePlan { polls, fallback: Vec::new() };
+        self.ledger.publish(vantage, version, &plan, until_s);
+        self.number = self.number.max(document.number);
+        self.current.insert(Arc::clone(vantage), Current { number: document.number, planned, plan });
+        let validity = Duration::try_from_secs_f64(document.validity_s).unwrap_or_default();
+        self.adopted_until = self.adopted_until.max(Some(now + validity));
     }
 
-    /// Computes every plan anew.
+    /// Computes every plan from what is known now.
     pub fn turn(&mut self, view: &HubView, roster: &Roster, now: Instant) {
         self.ledger.expire(self.seconds(now));
         for (vantage, known) in &view.vantages {
             if let Some((lease, number)) = known.presence.as_ref().and_then(|presence| presence.follows) {
                 self.ledger.acknowledge(vantage, PlanVersion { lease, number });
             }
+        }
+        if self.adopted_until.is_some_and(|until| now < until) {
+            return;
         }
         let vantages: Vec<PlanVantage> = roster
             .iter()
@@ -93,8 +107,11 @@ impl Planner {
         let servers = self.servers(view, roster);
         let delay_s = |vantage: &str, witness: &Witness| roster.get(vantage)?.get(witness)?.delay_s;
         let turn = (self.seconds(now) / self.config.rotation_s) as u64;
+        // Own servers are polled as the file of each agent says; no plan is needed for them.
+        let own: BTreeSet<&Witness> =
+            servers.iter().filter(|server| server.is_own).map(|server| &server.witness).collect();
         for (vantage, plan) in plan(&vantages, &servers, &delay_s, turn, &self.ledger, &self.config) {
-            let planned = named(&plan, roster.get(&vantage));
+            let planned = named(&plan, roster.get(&vantage), &own);
             let is_same = self.current.get(&vantage).is_some_and(|current| current.planned == planned);
             if !is_same {
                 self.number += 1;
@@ -151,13 +168,17 @@ impl Planner {
 }
 
 /// A plan in the words of its vantage.
-fn named(plan: &VantagePlan, seen: Option<&BTreeMap<Witness, super::judge::Seen>>) -> Vec<Planned> {
+fn named(
+    plan: &VantagePlan,
+    seen: Option<&BTreeMap<Witness, super::judge::Seen>>,
+    own: &BTreeSet<&Witness>,
+) -> Vec<Planned> {
     let Some(seen) = seen else { return Vec::new() };
     let polls: BTreeMap<&Witness, f64> = plan.polls.iter().map(|poll| (&poll.witness, poll.interval_s)).collect();
     let fallback: BTreeMap<&Witness, f64> = plan.fallback.iter().map(|pace| (&pace.witness, pace.interval_s)).collect();
     let witnesses: BTreeSet<&&Witness> = polls.keys().chain(fallback.keys()).collect();
     let mut all: BTreeMap<&str, Planned> = BTreeMap::new();
-    for witness in witnesses {
+    for witness in witnesses.into_iter().filter(|witness| !own.contains(**witness)) {
         let Some(seen) = seen.get(*witness) else { continue };
         let (interval_s, fallback_s) = (polls.get(*witness).map(rounded), fallback.get(*witness).map(rounded));
         let planned = Planned {
@@ -187,81 +208,5 @@ fn slowest(a: Option<f64>, b: Option<f64>) -> Option<f64> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::fleet::judge::Judge;
-    use crate::fleet::presence::{Candidate, Presence};
-    use ntp_monitor_core::clock::Stamp;
-    use ntp_monitor_core::sample::{Outcome, Sample, ServerIdent};
-    use std::time::Duration;
-
-    fn fleet() -> Fleet {
-        let settings = [
-            ("NTP_SERVER", "a"),
-            ("NTP_MONITOR__MONITOR__VANTAGE", "hub1"),
-            ("NTP_MONITOR__NATS__URL", "nats://127.0.0.1"),
-            ("NTP_MONITOR__FLEET__ROLE", "hub"),
-        ];
-        let all = settings.map(|(key, value)| (key.to_owned(), value.to_owned())).into();
-        crate::config::load(None, &all, &[]).unwrap().config.fleet.unwrap()
-    }
-
-    /// Agents that all see one server, under a name of their own.
-    fn agents(count: usize, own: bool, now: Instant) -> (HubView, Roster) {
-        let (judge, mut view) = (Judge::default(), HubView::default());
-        for n in 0..count {
-            let (vantage, name) = (format!("v{n}"), format!("server of v{n}"));
-            let candidate = Candidate { name: name.clone(), own, interval_s: 16.0, ..Candidate::default() };
-            let presence = Presence { servers: vec![candidate], ..Presence::default() };
-            let known = VantageView { presence: Some(presence), heard: Some(now), ..VantageView::default() };
-            view.vantages.insert(vantage.clone(), known);
-            let sample = Sample {
-                address: "198.51.100.1:123".parse().ok(),
-                ..Sample::unasked(Stamp::default(), ServerIdent::seen_from(&vantage, &name), Outcome::Timeout, 16.0)
-            };
-            judge.observe(&[Arc::new(sample)], &view, 0);
-        }
-        (view, judge.roster())
-    }
-
-    fn rate(planner: &Planner, view: &HubView, of: impl Fn(&Planned) -> Option<f64>) -> f64 {
-        let planned = |vantage: &String| planner.current(vantage)?.planned.first().and_then(&of);
-        view.vantages.keys().filter_map(planned).map(|interval_s| 1.0 / interval_s).sum()
-    }
-
-    #[test]
-    fn all_agents_together_stay_within_the_budget_with_and_without_plans() {
-        let now = Instant::now();
-        let (view, roster) = agents(8, false, now);
-        let mut planner = Planner::new(&fleet());
-        for _ in 0..20 {
-            planner.turn(&view, &roster, now);
-            view.vantages.keys().for_each(|vantage| planner.written(vantage, 1, Some(now), now));
-            let planned = rate(&planner, &view, |planned| planned.interval_s);
-            assert!(planned <= 1.0 / 16.0 + 1e-9, "{planned}");
-        }
-        assert!(rate(&planner, &view, |planned| planned.fallback_s) <= 1.0 / 16.0);
-        let polling = view.vantages.keys().filter(|v| planner.current(v).unwrap().planned[0].interval_s.is_some());
-        assert_eq!(polling.count(), 5);
-    }
-
-    #[test]
-    fn own_servers_are_polled_by_all_at_their_own_interval() {
-        let now = Instant::now();
-        let (view, roster) = agents(8, true, now);
-        let mut planner = Planner::new(&fleet());
-        planner.turn(&view, &roster, now);
-        assert!((rate(&planner, &view, |planned| planned.interval_s) - 0.5).abs() < 1e-9);
-    }
-
-    #[test]
-    fn silent_vantage_gets_no_plan_of_its_own() {
-        let now = Instant::now();
-        let (mut view, roster) = agents(3, false, now);
-        view.vantages.get_mut("v1").unwrap().heard = now.checked_sub(Duration::from_secs(91));
-        let mut planner = Planner::new(&fleet());
-        planner.turn(&view, &roster, now);
-        assert!(planner.current("v1").unwrap().planned[0].interval_s.is_none());
-        assert!(planner.current("v0").unwrap().planned[0].interval_s.is_some());
-    }
-}
+#[path = "planner_tests.rs"]
+mod tests;

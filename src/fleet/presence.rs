@@ -6,10 +6,10 @@ use serde::{Deserialize, Serialize};
 
 /// Time between two announcements.
 pub const EVERY: Duration = Duration::from_secs(20);
-/// Most servers that one vantage announces.
-pub const MAX_SERVERS: usize = 10_000;
-/// Largest announcement that a hub reads, in bytes.
-const MAX_BYTES: usize = 128 << 10;
+/// Most servers that one vantage announces. The hub plans the others with the usual settings.
+pub const MAX_SERVERS: usize = 1000;
+/// Largest announcement, in bytes.
+const MAX_BYTES: usize = 120 << 10;
 
 /// One announcement.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -55,6 +55,20 @@ pub struct Candidate {
 }
 
 impl Presence {
+    /// As JSON, with as many servers as fit.
+    ///
+    /// # Errors
+    /// Never for this type.
+    pub fn text(mut self) -> Result<Vec<u8>, String> {
+        loop {
+            let text = serde_json::to_vec(&self).map_err(|why| why.to_string())?;
+            if text.len() <= MAX_BYTES || self.servers.is_empty() {
+                return Ok(text);
+            }
+            self.servers.truncate(self.servers.len() / 2);
+        }
+    }
+
     /// Parses an announcement.
     ///
     /// # Errors
@@ -68,5 +82,24 @@ impl Presence {
         presence.servers.truncate(MAX_SERVERS);
         presence.refusals.truncate(100);
         Ok(presence)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn announcement_fits_whatever_the_configuration_has() {
+        let long = Candidate { name: "n".repeat(500), ..Candidate::default() };
+        let presence = Presence { servers: vec![long; MAX_SERVERS], ..Presence::default() };
+        let text = presence.text().unwrap();
+        assert!(text.len() <= MAX_BYTES && Presence::parse(&text).unwrap().servers.len() > 50);
+    }
+
+    #[test]
+    fn foreign_and_large_announcements_are_refused() {
+        assert!(Presence::parse(b"{").is_err() && Presence::parse(&vec![b' '; MAX_BYTES + 1]).is_err());
+        assert_eq!(Presence::parse(b"{\"new\":1}").unwrap(), Presence::default(), "fields of a newer release");
     }
 }

@@ -1,7 +1,7 @@
 //! What agent and hub publish of themselves, for health, metrics and the API.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::time::Instant;
 
@@ -44,7 +44,7 @@ impl AgentState {
 /// What a hub knows of one vantage, beside what its store has.
 #[derive(Debug, Clone, Default)]
 pub struct VantageView {
-    pub presence: Option<Presence>,
+    pub presence: Option<Arc<Presence>>,
     /// When the last announcement came, on this host's monotonic clock.
     pub announced: Option<Instant>,
     /// When the last announcement or message came, on this host's monotonic clock.

@@ -196,7 +196,7 @@ pub fn survey(
 /// # Errors
 /// When the store cannot be read, or does not know a name.
 pub fn names(reader: &Reader, wanted: &[String]) -> Result<BTreeSet<Arc<str>>, SurveyError> {
-    let all: BTreeSet<Arc<str>> = reader.series()?.into_iter().map(|series| series.key.server).collect();
+    let all: BTreeSet<Arc<str>> = reader.series_here()?.into_iter().map(|series| series.key.server).collect();
     if wanted.is_empty() {
         return Ok(all);
     }
@@ -220,7 +220,7 @@ pub fn first_seen_ns(reader: &Reader) -> Result<Option<i64>, StoreError> {
 /// For each server, the period from its first to its latest sample.
 fn seen(reader: &Reader) -> Result<BTreeMap<Arc<str>, Span>, StoreError> {
     let mut all: BTreeMap<Arc<str>, Span> = BTreeMap::new();
-    for series in reader.series()? {
+    for series in reader.series_here()? {
         let to_ns = series.last_seen_ns.saturating_add(SEEN_STEP_NS);
         let seen = Span { from_ns: series.first_seen_ns, to_ns };
         all.entry(series.key.server)
@@ -241,7 +241,7 @@ fn judge(
     let Some(first_ns) = samples(reader, span).next().transpose()?.map(|sample| sample.at.wall_ns) else {
         return Ok((None, None));
     };
-    let polls: u64 = reader.counts(first_ns, span.to_ns)?.iter().map(|one| one.counts.polls()).sum();
+    let polls: u64 = reader.counts_here(first_ns, span.to_ns)?.iter().map(|one| one.counts.polls()).sum();
     if polls > MOST_SAMPLES {
         return Ok((None, None));
     }
@@ -263,7 +263,7 @@ pub fn samples(reader: &Reader, span: Span) -> impl Iterator<Item = Result<Sampl
     let within = move |one: &Result<Sample, StoreError>| {
         one.as_ref().is_ok_and(|sample| sample.at.wall_ns < span.to_ns) || one.is_err()
     };
-    reader.since(span.from_ns).map(|stored| stored.map(|stored| stored.sample)).take_while(within)
+    reader.since_here(span.from_ns).map(|stored| stored.map(|stored| stored.sample)).take_while(within)
 }
 
 /// The figures of one server and when it was polled, from samples if they cover the period, otherwise from rollups.

@@ -1,10 +1,11 @@
 //! What a fleet asks of the store.
 
 use super::StoreError;
+use super::codec::StoredSample;
 use super::command::Command;
 use super::fleet::{Accepted, Batch, JournalRow, Position, Seqs, VantageRow, journal, received};
 use super::handle::StoreHandle;
-use super::read::Reader;
+use super::read::{Reader, Series, SeriesCounts};
 
 impl StoreHandle {
     /// Deletes rows of the journal whose samples a hub has stored; returns their number.
@@ -25,6 +26,35 @@ impl StoreHandle {
 }
 
 impl Reader {
+    /// As [`Reader::since`], of what this host measured itself.
+    pub fn since_here(&self, from_ns: i64) -> impl Iterator<Item = Result<StoredSample, StoreError>> {
+        self.since(from_ns).filter(|stored| stored.as_ref().map_or(true, is_from_here))
+    }
+
+    /// As [`Reader::latest`], of what this host measured itself.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn latest_here(&self) -> Result<Vec<StoredSample>, StoreError> {
+        Ok(self.latest()?.into_iter().filter(is_from_here).collect())
+    }
+
+    /// As [`Reader::series`], of what this host measures itself.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn series_here(&self) -> Result<Vec<Series>, StoreError> {
+        Ok(self.series()?.into_iter().filter(|series| series.key.vantage.is_empty()).collect())
+    }
+
+    /// As [`Reader::counts`], of what this host measured itself.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn counts_here(&self, from_ns: i64, to_ns: i64) -> Result<Vec<SeriesCounts>, StoreError> {
+        Ok(self.counts(from_ns, to_ns)?.into_iter().filter(|one| one.key.vantage.is_empty()).collect())
+    }
+
     /// The first rows of the journal behind `after`, as many as fit both limits together, at least one if there is any.
     ///
     /// # Errors
@@ -71,4 +101,8 @@ impl Reader {
     pub fn fleet_vantages(&self) -> Result<Vec<VantageRow>, StoreError> {
         self.run("read the vantages of the fleet", received::vantages)
     }
+}
+
+fn is_from_here(stored: &StoredSample) -> bool {
+    stored.sample.server.vantage.is_empty()
 }

@@ -11,6 +11,7 @@ mod attribution;
 mod captures;
 mod chronyd;
 mod csv;
+mod fleet;
 mod nts;
 mod nts_alerts;
 mod nts_exchange;

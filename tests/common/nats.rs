@@ -101,6 +101,13 @@ impl Nats {
         }
     }
 
+    /// Kills the server and starts it with nothing.
+    pub fn lose_everything(&mut self) {
+        self.kill();
+        std::fs::remove_dir_all(self.data.path().join("js")).unwrap();
+        self.start_again();
+    }
+
     pub fn url(&self) -> String {
         format!("nats://127.0.0.1:{}", self.port)
     }

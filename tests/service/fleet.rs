@@ -73,6 +73,8 @@ fn kills_of_agent_hub_and_server_lose_and_double_no_sample() {
     let reader = Reader::open(&hub_home.store()).unwrap();
     let known = reader.fleet_vantages().unwrap();
     assert_eq!((known.len(), known[0].lost, known[0].refused), (1, 0, 0), "{known:?}");
+    let own = (reader.since_here(0).count(), reader.series_here().unwrap().len());
+    assert_eq!(own, (0, 0), "what others measured is not what this host did");
     let at_hub = samples(&hub_home, "ams");
     assert!(at_hub.is_subset(&samples(&agent_home, "")), "the hub has samples that the agent does not");
 }
@@ -156,4 +158,26 @@ fn samples_that_an_agent_dropped_are_counted_at_the_hub() {
         known()[0].lost == missing
     });
     assert_eq!((agent.stop(), hub.stop()), (0, 0));
+}
+
+#[test]
+fn stream_that_lost_everything_is_filled_from_the_journal() {
+    let Some(mut nats) = Nats::start() else { return };
+    let playground = Playground::open();
+    let server = playground.server(Script::good());
+    let agent_home =
+        Home::with(&format!("enabled = false\n{}{}", own("s", server.address()), member("ams", "agent", &nats)));
+    let hub_home = Home::with(&format!("enabled = false\n{}", member("hub1", "hub", &nats)));
+    let (mut agent, hub) = (agent_home.start(), hub_home.start());
+    until("the first samples at the hub", || samples(&hub_home, "ams").len() > 5);
+    hub.kill();
+    let before = samples(&agent_home, "").len();
+    until("samples that only the stream and the journal have", || samples(&agent_home, "").len() > before + 20);
+    nats.lose_everything();
+    let measured = samples(&agent_home, "");
+    let mut hub = hub_home.start();
+    until("everything at the hub", || samples(&hub_home, "ams").is_superset(&measured));
+    assert_eq!((agent.stop(), hub.stop()), (0, 0));
+    let known = Reader::open(&hub_home.store()).unwrap().fleet_vantages().unwrap();
+    assert_eq!(known[0].lost, 0, "{known:?}");
 }

@@ -19,7 +19,7 @@ use crate::store::Seqs;
 
 /// Ranges of stored samples in one document.
 const RANGES: usize = 64;
-/// What is stored is told to the vantage at most this often.
+/// A vantage learns what is stored at most this often.
 const TELL_EVERY: Duration = Duration::from_secs(4);
 
 /// What was written last for a vantage.
@@ -103,7 +103,7 @@ impl Hub {
         }
         let answered = self.state.lock().vantages.get(vantage).and_then(|known| known.announced);
         speaker.planner.written(vantage, revision, answered, now);
-        let text = serde_json::to_vec(&plan).map_err(|why| LinkError(why.to_string()))?;
+        let text = plan.text().map_err(LinkError)?;
         let subject = Names::put(&link.names.plans(), vantage);
         let put = async { link.jetstream.publish(subject, text.into()).await?.await };
         within("write a plan", put).await?.map_err(|why| link.fault("write a plan", &why))?;

@@ -24,7 +24,7 @@ use ntp_monitor_core::stats::verdict::When;
 
 pub const ENDPOINTS: &[Endpoint] = &[
     Endpoint::get("/api/v1/fleet/verdict", || web::to(verdict))
-        .about("Which server, vantage or path of the fleet is wrong, or what cannot be told apart. At a hub.")
+        .about("Which server, vantage or path of the fleet is wrong, or what cannot be decided. At a hub.")
         .giving(Body::json::<VerdictBody<'static>>(
             "as_of, since, until, state, servers, vantages, paths, alternatives, assumption, sentence, confidence.",
         ))
@@ -177,7 +177,7 @@ async fn vantages(request: HttpRequest, state: web::Data<State>) -> Result<HttpR
             reason: row.as_ref().and_then(|row| row.reason.clone()),
             waiting: presence.as_ref().map(|presence| presence.waiting),
             planned: presence.as_ref().map(|presence| presence.planned),
-            refusals: presence.map(|presence| presence.refusals).unwrap_or_default(),
+            refusals: presence.map(|presence| presence.refusals.clone()).unwrap_or_default(),
         }
     };
     let hub = HubRow {

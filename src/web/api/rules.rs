@@ -159,7 +159,7 @@ pub async fn replay(state: web::Data<State>, tried: web::Json<ToReplay>) -> Resu
     let is_over = Arc::clone(&waiting.is_over);
     let replayed = state.store.read(move |reader| {
         let _turn = turn;
-        let samples = reader.since(from_ns).map(|stored| stored.map(|stored| stored.sample));
+        let samples = reader.since_here(from_ns).map(|stored| stored.map(|stored| stored.sample));
         work(samples, rule, &config, from_ns..to_ns, &is_over)
     });
     Ok(HttpResponse::Ok().insert_header(("Cache-Control", "no-store")).json(replayed.await?))

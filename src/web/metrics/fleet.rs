@@ -115,7 +115,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn skew_of_one_vantage_is_told_against_the_median() {
+    fn skew_of_one_vantage_is_its_distance_from_the_median() {
         assert!((median_with_itself(vec![0.03, 0.03, 0.031]) - 0.03).abs() < 1e-3);
         assert!(median_with_itself(vec![-0.03, 0.0, 0.0]).abs() < 1e-9);
     }

@@ -1,7 +1,7 @@
 //! What follows if more than half of the independent servers keep their claims.
 
 use super::bounds::{Bounds, Ends};
-use super::grid::Grid;
+use super::grid::{Grid, View};
 
 /// A server or a vantage that is proven wrong under that assumption.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -127,10 +127,15 @@ struct Rivalry {
 
 fn servers(grid: &Grid, reach: &Reach, groups: usize) -> Vec<Option<Proof>> {
     let seen: Vec<usize> = (0..grid.servers).map(|server| grid.seen_of(server).count()).collect();
+    // Column by column, because each is read once for every other one.
+    let columns: Vec<Option<View>> =
+        (0..grid.servers).flat_map(|s| (0..grid.vantages).map(move |v| grid.view(v, s).copied())).collect();
+    let place = |server: usize| server * grid.vantages..(server + 1) * grid.vantages;
     let mut best: Vec<Vec<Option<Rivalry>>> = vec![vec![None; grid.servers]; grid.servers];
     for s in 0..grid.servers {
         for t in s + 1..grid.servers {
-            let (low, high) = apart(grid, reach, s, t, seen[s].min(seen[t]));
+            let (mine, theirs) = (&columns[place(s)], &columns[place(t)]);
+            let (low, high) = apart(reach, (s, mine), (t, theirs), seen[s].min(seen[t]));
             let (Some(mine), Some(theirs)) = (grid.claims_s[s], grid.claims_s[t]) else { continue };
             if low.is_finite() || high.is_finite() {
                 let gap_s = (low - mine - theirs).max(-high - mine - theirs).max(0.0);
@@ -178,10 +183,14 @@ fn proof(rivals: &[Option<Rivalry>], groups: usize) -> Option<Proof> {
 
 /// The interval of the clock of server `s` less the clock of `t`, by the vantages that see both, or else by chains. When
 /// several vantages see each of the servers, it is what still holds when one of the vantages reports falsely.
-fn apart(grid: &Grid, reach: &Reach, s: usize, t: usize, seen: usize) -> (f64, f64) {
+fn apart(
+    reach: &Reach,
+    (s, mine): (usize, &[Option<View>]),
+    (t, theirs): (usize, &[Option<View>]),
+    seen: usize,
+) -> (f64, f64) {
     let (mut common, mut chained) = (Ends::NONE, Ends::NONE);
-    for vantage in 0..grid.vantages {
-        let (mine, theirs) = (grid.view(vantage, s), grid.view(vantage, t));
+    for (vantage, (mine, theirs)) in mine.iter().zip(theirs).enumerate() {
         match (mine, theirs) {
             (Some(mine), Some(theirs)) => {
                 let (middle, half) = (mine.offset_s - theirs.offset_s, mine.half_s + theirs.half_s);

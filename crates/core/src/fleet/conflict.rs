@@ -155,7 +155,7 @@ fn explains(party: Party, it: &Contradiction) -> bool {
     [(a, s), (a, t), (b, s), (b, t)].into_iter().any(|(vantage, server)| party.covers(vantage, server))
 }
 
-/// Bounded search for minimum hitting sets: whoever explains the first contradiction that is left.
+/// Bounded search for minimum hitting sets: the parties that explain the first contradiction that is left.
 fn search(all: &[Contradiction], chosen: &mut Vec<Party>, left: usize, found: &mut BTreeSet<Vec<Party>>) {
     let Some(first) = all.iter().find(|it| !chosen.iter().any(|party| explains(*party, it))) else {
         let mut set = chosen.clone();
@@ -199,7 +199,7 @@ fn prefer(found: BTreeSet<Vec<Party>>) -> (Vec<Party>, Vec<Vec<Party>>) {
     if specific.len() == 1 {
         return (specific.pop().unwrap_or_default(), Vec::new());
     }
-    // With several, servers and vantages say more briefly which parties cannot be told apart.
+    // With several, servers and vantages say more briefly which parties cannot be distinguished.
     let brief: Vec<_> = found
         .iter()
         .filter(|set| set.iter().all(|it| matches!(it, Party::Server(_) | Party::Vantage(_))))

@@ -44,7 +44,7 @@ pub(super) struct Finding {
     absent_since_ns: i64,
 }
 
-/// What cannot be told: sets of parties, each of which would explain everything.
+/// What cannot be decided: sets of parties, each of which would explain everything.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Contest {
     pub alternatives: Vec<Vec<Party>>,
@@ -130,7 +130,7 @@ impl Findings {
         }
     }
 
-    /// Takes what the round says about parties that cannot be told apart. It takes as many sightings as `needed`.
+    /// Takes what the round says about parties that cannot be distinguished. It takes as many sightings as `needed`.
     pub fn contest(&mut self, alternatives: Vec<Vec<Party>>, since_ns: i64, now_ns: i64, needed: usize) {
         if alternatives.is_empty() {
             let Some(contest) = &mut self.contest else { return };
@@ -165,7 +165,7 @@ impl Findings {
         }
     }
 
-    /// What cannot be told, once it was seen often enough.
+    /// What cannot be decided, once it was seen often enough.
     pub fn contested(&self, needed: usize) -> Option<&Contest> {
         self.contest.as_ref().filter(|contest| contest.seen >= needed)
     }

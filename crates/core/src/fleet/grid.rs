@@ -4,7 +4,7 @@
 //! difference of both clocks by at most half of the round trip. The *claim bound* of a server is its own statement: it
 //! differs from true time by at most half of its root delay plus its root dispersion.
 
-/// By how much two clocks can drift apart while nobody looks, in seconds a second (RFC 5905: PHI).
+/// By how much two clocks can drift apart while neither is read, in seconds a second (RFC 5905: PHI).
 pub(super) const PHI: f64 = 15e-6;
 
 /// What one vantage knows about one server now.

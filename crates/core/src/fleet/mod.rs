@@ -26,6 +26,7 @@ mod judge;
 mod movement;
 mod party;
 pub mod plan;
+mod raw;
 pub mod replay;
 mod round;
 pub mod skew;
@@ -81,7 +82,7 @@ struct Vantage {
     weight: Weight,
     /// Cells by server.
     cells: BTreeMap<usize, Cell>,
-    clock: round::RawClock,
+    clock: raw::RawClock,
 }
 
 /// A server of the fleet.
@@ -222,7 +223,7 @@ impl Fleet {
         let (name, index): (Arc<str>, _) = (name.into(), self.vantages.len());
         self.by_name.insert(Arc::clone(&name), index);
         self.names.push(name);
-        let (weight, clock) = (Weight::default(), round::RawClock::default());
+        let (weight, clock) = (Weight::default(), raw::RawClock::default());
         self.vantages.push(Vantage { weight, cells: BTreeMap::new(), clock });
         index
     }

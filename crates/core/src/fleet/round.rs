@@ -3,68 +3,12 @@
 use super::cell::Cell;
 use super::grid::{Grid, PHI, View};
 use super::movement::Movement;
+use super::raw::RawStep;
 use super::{Server, Vantage, Weight, groups};
-use crate::clock::Stamp;
-
-/// A jump of REALTIME − MONOTONIC_RAW below this is not told from jitter, in seconds.
-const RAW_JITTER_S: f64 = 3e-4;
-/// A change of that difference below this rate is slewing, not setting.
-const RAW_SLEW: f64 = 1e-4;
-/// Samples of several servers end in any order; a monotonic clock that falls further was restarted.
-const REBOOT_NS: i64 = 60_000_000_000;
-
-/// Notices from the clocks of one vantage alone that its wall clock was set.
-#[derive(Debug, Clone, Default)]
-pub(super) struct RawClock {
-    last: Option<(Stamp, i64)>,
-    /// What the clock was set by since the last round.
-    pending_s: f64,
-}
-
-/// What the clocks of one vantage say about being set since the last round.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub(super) struct RawStep {
-    /// Whether they can say it.
-    pub is_known: bool,
-    /// By how much the clock was set forward, in seconds.
-    pub step_s: f64,
-}
-
-impl RawClock {
-    /// By how much the wall clock was set since the stamp before. Time in suspension does not count.
-    pub fn step_s(&mut self, at: Stamp, at_ns: i64) -> Option<f64> {
-        if at.raw_ns == 0 {
-            return None;
-        }
-        let Some((last, last_ns)) = self.last else {
-            self.last = Some((at, at_ns));
-            return None;
-        };
-        let backwards_ns = last.mono_ns.saturating_sub(at.mono_ns);
-        if (0..REBOOT_NS).contains(&backwards_ns) && at_ns <= last_ns {
-            return None;
-        }
-        self.last = Some((at, at_ns));
-        if backwards_ns >= REBOOT_NS {
-            return None;
-        }
-        let moved = |stamp: Stamp| stamp.raw_ns.wrapping_sub(stamp.boot_ns);
-        let step_s = moved(at).wrapping_sub(moved(last)) as f64 / 1e9;
-        let elapsed_s = at.mono_ns.saturating_sub(last.mono_ns).max(0) as f64 / 1e9;
-        (step_s.abs() > RAW_JITTER_S + RAW_SLEW * elapsed_s).then(|| {
-            self.pending_s += step_s;
-            step_s
-        })
-    }
-}
 
 /// Takes what the clocks of every vantage were set by since the last round.
 pub(super) fn raw_steps(vantages: &mut [Vantage]) -> Vec<RawStep> {
-    let step = |vantage: &mut Vantage| RawStep {
-        is_known: vantage.clock.last.is_some(),
-        step_s: std::mem::take(&mut vantage.clock.pending_s),
-    };
-    vantages.iter_mut().map(step).collect()
+    vantages.iter_mut().map(|vantage| vantage.clock.take()).collect()
 }
 
 /// The usual time between two polls over all cells, in seconds.

@@ -116,7 +116,7 @@ pub(super) fn sentence(verdict: &FleetVerdict, told: &Told) -> String {
     }
     if verdict.state == FleetState::Undecidable && !verdict.alternatives.is_empty() {
         let sides: Vec<String> = verdict.alternatives.iter().map(|side| listed(side)).collect();
-        parts.push(format!("it cannot be told which is wrong: {}", sides.join(", or ")));
+        parts.push(format!("it is undecided which is wrong: {}", sides.join(", or ")));
     } else if parts.is_empty() {
         return "too little was measured to judge".to_owned();
     }

@@ -20,7 +20,7 @@ pub enum FleetState {
     Path,
     /// Several of these at once.
     Several,
-    /// The measurements contradict each other, and it cannot be told who is wrong.
+    /// The measurements contradict each other, and it cannot be decided who is wrong.
     Undecidable,
 }
 
@@ -113,7 +113,7 @@ pub struct FleetVerdict {
     pub vantages: Vec<BlamedVantage>,
     /// The paths that changed.
     pub paths: Vec<BlamedPath>,
-    /// The sets of parties among which it cannot be told: `server:NAME`, `vantage:NAME` or `path:VANTAGE/SERVER`.
+    /// The sets of parties among which it cannot be decided: `server:NAME`, `vantage:NAME` or `path:VANTAGE/SERVER`.
     pub alternatives: Vec<Vec<String>>,
     /// What was assumed.
     pub assumption: String,

@@ -17,7 +17,7 @@ pub struct Case {
     /// When it begins; everything that is named before is wrong.
     pub onset_s: f64,
     pub until_s: Option<f64>,
-    /// Whether "it cannot be told" is right too.
+    /// Whether "it cannot be decided" is right too.
     pub undecidable_ok: bool,
     /// How many polls may pass until it is named.
     pub polls: f64,
@@ -230,7 +230,7 @@ fn framed(seed: u64, alone: bool) -> Case {
     let what = What::Lie(d.v, Some(d.s), d.sign * 0.04);
     let case = Case::new(d.world.with(d.at_s, END, what)).from(d.at_s).loose();
     let case = case.may(&[vantage(d.v), cell(d.v, d.s)]);
-    // What depends on one vantage alone is marked so; it cannot be told whose fault it is.
+    // What depends on one vantage alone is marked so; it cannot be decided whose fault it is.
     if alone { case.may(&[server(d.s)]).undecidable_ok() } else { case.must(&[vantage(d.v), cell(d.v, d.s)]) }
 }
 
@@ -268,7 +268,7 @@ pub const KINDS: &[(&str, Make)] = &[
     ("calm_lan", |seed| Case::new(lan(seed).world)),
     ("calm_wandering", |seed| {
         let mut d = drawn(seed);
-        d.world.wander_s = 2e-3;
+        d.world.wander_s = 1e-3;
         Case::new(d.world)
     }),
     ("calm_lossy", |seed| {

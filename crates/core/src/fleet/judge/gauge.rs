@@ -64,7 +64,7 @@ impl Gauge {
         let vantages = self.moved.len() - servers;
         let are_most = 2 * servers > self.servers.len() || (vantages > 1 && 2 * vantages > self.vantages.len());
         let margin = if are_most { MARGIN_OF_MOST } else { MARGIN };
-        // Two servers and two vantages: whoever is left out, nobody is in a majority.
+        // Two servers and two vantages: whichever is left out, no side has a majority.
         let is_small = self.servers.len() < 3 && self.vantages.len() < 3 && self.cost >= 1.0;
         let mine = self.moved.iter().map(|(party, _)| *party).collect();
         (cost - self.cost < margin || is_small).then(|| vec![mine, other])

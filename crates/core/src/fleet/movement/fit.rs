@@ -80,8 +80,10 @@ fn lazy_median(mut values: Vec<f64>) -> f64 {
     if values.is_empty() {
         return 0.0;
     }
-    values.sort_by(f64::total_cmp);
-    let (low, high) = (values[(values.len() - 1) / 2], values[values.len() / 2]);
+    let (middle, is_odd) = (values.len() / 2, values.len() % 2 == 1);
+    let (below, high, _) = values.select_nth_unstable_by(middle, f64::total_cmp);
+    let high = *high;
+    let low = if is_odd { high } else { below.iter().copied().fold(f64::NEG_INFINITY, f64::max) };
     if low > 0.0 { low } else { high.min(0.0) }
 }
 

@@ -15,7 +15,7 @@ pub(super) use track::{Manner, Moved, Track, median};
 
 use super::Vantage;
 use super::grid::Grid;
-use super::round::RawStep;
+use super::raw::RawStep;
 use fit::{Shown, explain};
 
 /// Rounds of which it is kept what a vantage's clock was set by.
@@ -39,7 +39,7 @@ pub(super) struct Movement {
     pub vantages: Vec<Track>,
     paths: BTreeMap<(usize, usize), Path>,
     raw: Vec<VecDeque<RawStep>>,
-    /// What the clocks of each vantage said when its movement was found.
+    /// What the clocks of each vantage reported when its movement was found.
     testimonies: Vec<Option<Testimony>>,
 }
 
@@ -86,8 +86,9 @@ impl Movement {
     fn apply(&mut self, shown: &[Shown], new: &[(i64, f64, f64)], now_ns: i64) {
         let (servers, vantages) = (self.servers.len(), self.vantages.len());
         let price = |vantage: usize, by_s: f64| match testimony(&self.raw[vantage], by_s, 2) {
-            // What the clocks confirm is in the position already; moving once more contradicts them.
-            Testimony::Confirms | Testimony::Denies => 2.0,
+            // What the clocks confirm is in the position already; moving once more contradicts them. So it must be cheaper
+            // to let the three servers of a site move that only this vantage sees.
+            Testimony::Confirms | Testimony::Denies => 4.0,
             Testimony::Silent => 1.0,
         };
         let fit = explain(shown, servers, vantages, &price);

@@ -83,7 +83,7 @@ impl Track {
     /// Adds the position of a round, known as well as cells of this scatter tell it.
     pub fn push(&mut self, at_ns: i64, position_s: f64, noise_s: f64) {
         self.position_s = position_s;
-        // A clock goes its own way while nobody looks.
+        // A clock goes its own way while it is not read.
         let is_gap = self.points.len() > 1 && {
             let (first, last) = (self.points[0], self.points[self.points.len() - 1]);
             at_ns - last.0 > GAP * (last.0 - first.0) / (self.points.len() as i64 - 1)

@@ -5,7 +5,12 @@
 //! of a window of up to four, at least half of a longer one. Means over fewer phases are noisier, which is taken back as far
 //! as the noise is white. Without gaps that is the published definition.
 
-use super::Estimate;
+/// A deviation and the number of its terms.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Estimate {
+    pub dev: f64,
+    pub n: u64,
+}
 
 /// The differences x(i+2m) − 2x(i+m) + x(i), NaN where one of the three is missing.
 pub(super) fn second_differences(x: &[f64], m: usize, into: &mut Vec<f64>) {

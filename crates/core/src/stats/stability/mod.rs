@@ -20,6 +20,7 @@ pub(super) mod slope;
 pub use grid::{MAX_SLOTS, PhaseGrid, usual_spacing_s};
 pub use noise::Noise;
 
+use deviation::Estimate;
 use edf::Variance;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -75,13 +76,6 @@ pub fn of_samples<'a>(
     let tau0_s = usual_spacing_s(&polls_s).ok_or(StabilityError::TooFew(points.len()))?;
     let phases: Vec<_> = points.iter().map(|point| (point.at_s, point.offset_s)).collect();
     Ok(Stability::of(&PhaseGrid::from_samples(tau0_s, &phases)?, taus_s))
-}
-
-/// A deviation and the number of its terms.
-#[derive(Debug, Clone, Copy, PartialEq)]
-struct Estimate {
-    dev: f64,
-    n: u64,
 }
 
 /// Deviations by averaging time. All vectors are parallel to `tau_s`; a figure with too few terms is `None`.

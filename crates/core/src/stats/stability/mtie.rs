@@ -1,6 +1,6 @@
 //! Maximum time interval error for many averaging factors at once.
 
-use super::Estimate;
+use super::deviation::Estimate;
 
 /// MTIE for each factor of `factors`, which rise: the largest spread of phase within any stretch of m intervals.
 ///

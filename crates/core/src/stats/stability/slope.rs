@@ -8,7 +8,7 @@
 use statrs::distribution::{ContinuousCDF, StudentsT};
 
 use super::edf::{Variance, edf_between};
-use super::{CONFIDENCE, deviation, noise};
+use super::{deviation, noise};
 
 /// The standard deviation of the slope over MDEV at an eighth of the phases, for alpha = −2 to 2.
 const FACTORS: [f64; 5] = [2.2, 1.1, 0.6, 0.25, 0.0905];
@@ -23,10 +23,10 @@ const CAUTION: f64 = 0.25;
 /// Noise with a higher exponent counts as white.
 const WHITE: f64 = 1.7;
 
-/// Half of the width of the interval that holds the true slope per slot with probability [`CONFIDENCE`], from the phases
+/// Half of the width of the interval that holds the true slope per slot with probability `confidence`, from the phases
 /// on an even grid (NaN is a gap) without their line. `None` when the noise is white or not known; then the points count as
 /// independent.
-pub(in crate::stats) fn half_width(residuals: &[f64]) -> Option<f64> {
+pub(in crate::stats) fn half_width(residuals: &[f64], confidence: f64) -> Option<f64> {
     let m = residuals.len() / PART;
     let factors: Vec<usize> = std::iter::successors(Some(1), |m| Some(m * 2)).take_while(|k| *k <= m).collect();
     let pooled = noise::exponents(residuals, &factors).last().copied().flatten()?;
@@ -44,7 +44,7 @@ pub(in crate::stats) fn half_width(residuals: &[f64]) -> Option<f64> {
         return None;
     }
     let edf = edf_between(Variance { order: 2, modified: true }, alpha, m, residuals.len())?;
-    let quantile = StudentsT::new(0.0, 1.0, edf).ok()?.inverse_cdf((1.0 + CONFIDENCE) / 2.0);
+    let quantile = StudentsT::new(0.0, 1.0, edf).ok()?.inverse_cdf((1.0 + confidence) / 2.0);
     Some(quantile * factor(alpha) * far_dev)
 }
 
