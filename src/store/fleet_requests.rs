@@ -1,11 +1,11 @@
 //! What a fleet asks of the store.
 
 use super::StoreError;
-use super::codec::StoredSample;
 use super::command::Command;
 use super::fleet::{Accepted, Batch, JournalRow, Position, Seqs, VantageRow, journal, received};
 use super::handle::StoreHandle;
 use super::read::{Reader, Series, SeriesCounts};
+use super::record::StoredSample;
 
 impl StoreHandle {
     /// Deletes rows of the journal whose samples a hub has stored; returns their number.
