@@ -19,7 +19,7 @@ const ROUNDS: usize = 30;
 fn main() {
     println!("{:<64} {:>10} {:>10}", "what", "ours", "goal");
     let all = |_: usize, _: usize| true;
-    let plan = |vantage: usize, server: usize| (vantage + 100 - server % 100) % 20 == 0;
+    let plan = |vantage: usize, server: usize| (vantage + 100 - server % 100).is_multiple_of(20);
     fleet("100 vantages × 200 servers, all see all", 100, 200, &all);
     fleet("100 vantages × 200 servers, five see each", 100, 200, &plan);
     fleet("5 vantages × 10 servers", 5, 10, &all);
