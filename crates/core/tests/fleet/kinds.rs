@@ -262,7 +262,7 @@ fn apart(seed: u64) -> Drawn {
     d
 }
 
-/// Every kind by name. The last part of each third is held out: its worlds are not looked at while rules are made.
+/// Every kind by name.
 pub const KINDS: &[(&str, Make)] = &[
     ("calm", |seed| Case::new(drawn(seed).world)),
     ("calm_lan", |seed| Case::new(lan(seed).world)),
