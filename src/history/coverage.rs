@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn unmonitored_and_future_time_is_told_apart() {
+    fn unmonitored_time_and_the_future_are_different_figures() {
         let got = coverage(&[(216, 222), (230, 300)], 480, 240);
         let seconds = [got.expected_s, got.monitored_s, got.unmonitored_s, got.future_s];
         assert_eq!(seconds.map(|s| s / 3600.0), [240.0, 16.0, 224.0, 240.0]);

@@ -130,7 +130,7 @@ pub fn check(source: &[u8]) {
     };
     assert_eq!(expression.source(), source);
     let World { servers, snapshot, health, memory } = &*WORLD;
-    let observed = Observation { now: snapshot.at, servers, snapshot, health };
+    let observed = Observation { now: snapshot.at, servers, snapshot, health, fleet: None };
     let targets = targets(servers, snapshot);
     let facts = Facts::new(&observed, &targets, memory);
     let views = facts.servers.iter().copied().map(Some).chain([None]);

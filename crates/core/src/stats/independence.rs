@@ -116,7 +116,7 @@ fn ties(server: &Witness) -> impl Iterator<Item = Tie> {
         .flatten()
 }
 
-/// Whether an address is one of a site's own: its servers are neighbours whoever runs them.
+/// Whether an address is one of a site's own. Its servers are neighbours, and may have different operators.
 fn is_private(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(v4) => v4.is_private() || v4.is_link_local(),

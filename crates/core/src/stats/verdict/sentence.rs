@@ -234,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn silent_servers_are_told_apart() {
+    fn sentence_gives_the_reason_of_silence() {
         let kiss = |code: &str| Outcome::Kiss(KissCode::parse(code).unwrap());
         for (outcome, words) in [
             (Outcome::Timeout, "n has not answered"),
