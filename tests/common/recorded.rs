@@ -3,13 +3,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use jiff::Timestamp;
 use ntp_monitor::sinks::influx::{Lines, SampleLines};
 use ntp_monitor_core::clock::Stamp;
 use ntp_monitor_core::health::report::{Health, SinkHealth, Status};
 use ntp_monitor_core::ntp::Leap;
-use ntp_monitor_core::sample::{Outcome, Sample, Timestamping};
+use ntp_monitor_core::nts::{Aead, Certificate, KeyFault, LastExchange, Status as NtsStatus};
+use ntp_monitor_core::sample::{Authentication, Outcome, Sample, Timestamping};
 use ntp_monitor_core::stats::analysis::Analysis;
 use ntp_monitor_core::stats::intake::TimeAxis;
 use ntp_monitor_core::stats::local::{DaemonView, KernelState, LocalState};
@@ -72,11 +74,41 @@ fn with_events(mut sample: Sample, start_ns: i64) -> Sample {
     if let Some(reply) = sample.reply.as_mut() {
         reply.reference_age_s = Some(16.0);
     }
+    if is("ntp1") {
+        (sample.authentication, sample.nts) = (Authentication::Nts, Some(Arc::new(with_nts(sample.at, later))));
+    }
     if let (true, Some(reply)) = (is("ntp3") && later, sample.reply.as_mut()) {
         reply.stratum += 1;
         reply.leap = Leap::Insert;
     }
     sample
+}
+
+/// Keys were exchanged; later that fails.
+fn with_nts(at: Stamp, fails: bool) -> NtsStatus {
+    let from = Timestamp::from_nanosecond(i128::from(at.wall_ns)).unwrap();
+    let text = |text: &str| text.into();
+    let certificate = Certificate {
+        subject: text("ntp1"),
+        issuer: text("an authority"),
+        serial: text("01"),
+        not_before: from,
+        not_after: from + Duration::from_secs(90 * 86_400),
+    };
+    let fault = fails.then(|| KeyFault { label: "refused", text: "nothing listens on port 4460".into() });
+    NtsStatus {
+        key_server: "ntp1:4460".into(),
+        asked: "192.0.2.1:123".parse().unwrap(),
+        aead: Some(Aead::AesSivCmac256),
+        cookies: 8,
+        cookie_len: Some(100),
+        last: Some(LastExchange { at, took: Duration::from_millis(20), fault, chain: [certificate].into() }),
+        exchanges: 1,
+        failures: u64::from(fails),
+        failures_in_row: u32::from(fails),
+        naks: 0,
+        downgrades: 0,
+    }
 }
 
 fn of_minute(analysis: &mut Analysis, start_ns: i64, minute: i64) -> Vec<u8> {

@@ -22,7 +22,7 @@ impl Debian {
     pub fn fresh() -> Self {
         let layers = tempfile::tempdir().unwrap();
         let at = layers.path();
-        root::run(Command::new("mount").args(["-t", "tmpfs", "-o", "size=512m", "none"]).arg(at));
+        root::run(Command::new("mount").args(["-t", "tmpfs", "-o", "size=1g", "none"]).arg(at));
         let debian = Self { layers };
         let at = debian.layers.path();
         for dir in ["upper", "work", "root"] {

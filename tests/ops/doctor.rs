@@ -1,21 +1,27 @@
 //! `doctor`: each fault it knows is found, with something to do about it, and a sound machine has none.
 
+use std::ffi::OsString;
 use std::fs;
 use std::net::UdpSocket;
 use std::os::unix::fs::PermissionsExt;
 
 use serde_json::Value;
 
-use crate::common::monitor::{Home, own, run, text};
+use crate::common::faketime;
+use crate::common::monitor::{Home, own, program, text};
 use crate::common::sim::Playground;
 use ntp_monitor::sim::Script;
 use ntp_monitor_core::ntp::KissCode;
 
 fn examine(home: &Home, more: &[&str]) -> (i32, Vec<Value>) {
+    examine_in(home, more, Vec::new())
+}
+
+fn examine_in(home: &Home, more: &[&str], environment: Vec<(&str, OsString)>) -> (i32, Vec<Value>) {
     let config = home.config();
     let mut all = vec!["doctor", "--json", "--config", config.to_str().unwrap()];
     all.extend(more);
-    let output = run(home.path(), &all);
+    let output = program(home.path()).args(all).envs(environment).output().unwrap();
     let report: Value = serde_json::from_str(&text(&output.stdout)).unwrap();
     (output.status.code().unwrap(), report["findings"].as_array().unwrap().clone())
 }
@@ -63,10 +69,9 @@ fn paused_and_denying_servers_are_not_asked() {
     let mut service = home.start();
     service.health("the denial", |health| health["servers"][0]["outcomes"]["kiss"] == 1);
     assert_eq!(service.stop(), 0);
-    // What its interval alone would allow.
-    let age = rusqlite::Connection::open(home.store()).unwrap();
-    age.execute("UPDATE sample SET wall_ns = wall_ns - 600000000000", []).unwrap();
-    let (_, findings) = examine(&home, &[]);
+    // Ten minutes later: its interval alone would allow a query.
+    faketime::set(home.path(), "+600");
+    let (_, findings) = examine_in(&home, &[], faketime::environment(home.path()));
     let denied = finding(&findings, "servers", "denying");
     assert!(denied["what"].as_str().unwrap().contains("DENY, asked 60"), "{denied}");
     assert!(finding(&findings, "servers", "paused")["what"].as_str().unwrap().contains("paused"));

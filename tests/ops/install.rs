@@ -212,7 +212,7 @@ fn setup_installs_migrates_the_predecessor_goes_back_from_a_broken_version_and_l
     debian.run("/root/setup.sh --binary /opt/good/ntp-monitor");
     assert_eq!(debian.inventory(), installed);
     let samples = |debian: &Debian| {
-        debian.run("ntp-monitor store check --store /var/lib/ntp-monitor/ntp-monitor.db | grep ' sample$'")
+        debian.run("ntp-monitor store check --store /var/lib/ntp-monitor/ntp-monitor.db | grep ' samples$'")
     };
     let kept = samples(&debian);
     let failed = debian.attempt("/root/setup.sh --upgrade --binary /opt/bad/ntp-monitor");

@@ -83,6 +83,8 @@ async fn a_row_of_the_list_has_every_key_whether_known_or_not() {
         "precision_s",
         "poll_s",
         "timestamping",
+        "authentication",
+        "nts",
         "score",
         "success",
         "consecutive_failures",

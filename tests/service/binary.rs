@@ -239,8 +239,10 @@ fn wrong_usage_is_2_and_for_a_plugin_3_and_help_is_0() {
     for (arguments, status) in cases {
         let output = run(dir.path(), arguments);
         assert_eq!(code(&output), status, "{arguments:?}");
-        let (said, silent) = if status == 0 { (output.stdout, output.stderr) } else { (output.stderr, output.stdout) };
+        let (out, err) = (text(&output.stdout), text(&output.stderr));
+        let (said, silent) = if status == 2 { (err, out) } else { (out, err) };
         assert!(!said.is_empty() && silent.is_empty(), "{arguments:?}");
+        assert!(status != 3 || (said.starts_with("NTP UNKNOWN - ") && said.lines().count() == 1), "{said}");
     }
 }
 

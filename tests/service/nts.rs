@@ -35,7 +35,7 @@ fn service_polls_authentically_and_shows_the_certificate() {
     fs::write(&ca, authority.pem()).unwrap();
     home.configure(&section(&server, &ca));
     let mut monitor = home.start();
-    let row = row_when(&mut monitor, |row| row["state"] == "ok" && row["nts"]["cookies"] == 8);
+    let row = row_when(&mut monitor, |row| row["outcome"] == "sample" && row["nts"]["cookies"] == 8);
     assert_eq!((&row["authentication"], &row["timestamping"]), (&"nts".into(), &"kernel".into()), "{row}");
     assert_eq!((&row["nts"]["aead"], &row["nts"]["exchanges"]), (&"AES-SIV-CMAC-256".into(), &1.into()), "{row}");
     assert_eq!(row["nts"]["certificates"][0]["issuer"], "CN=Authority of a test", "{row}");
