@@ -58,7 +58,7 @@ pub(super) struct Root {
     pub report: Report,
     /// The NATS server that connects the instances of a fleet. Optional.
     pub nats: Option<Nats>,
-    /// What this instance does in a fleet. Needs [nats].
+    /// What this instance does in a fleet. Needs `[nats]`.
     pub fleet: Option<Fleet>,
 }
 

@@ -1,5 +1,6 @@
 /** The frame of the page: navigation, the state of the link, preferences, and the view that the address names. */
 import { useEffect, useRef } from "preact/hooks";
+import { fleet } from "./api/client";
 import { Failure, Loading, Select, ToneIcon } from "./components/bits";
 import { Notices } from "./components/notices";
 import { openSearch, Search } from "./components/search";
@@ -10,6 +11,7 @@ import { failure, link, picture, refresh, type Link, type Picture } from "./stat
 import { theme, THEMES, unit, UNITS, zone, ZONES, type Theme } from "./state/prefs";
 import { href, type View } from "./state/address";
 import { viewName } from "./state/mark";
+import { useResource } from "./state/resource";
 import { route } from "./state/route";
 import { mayRead } from "./state/session";
 import type { Unit } from "./format/units";
@@ -73,6 +75,9 @@ export function App() {
 
 function Header({ view }: { view: View }) {
   const health = picture.value?.health;
+  // Only a hub has something to show of a fleet.
+  const isHub = useResource(`version ${mayRead.value}`, async (signal) => (mayRead.value ? fleet.version(signal) : null)).data?.fleet_hub ?? false;
+  const tabsShown = TABS.filter((tab) => tab.view !== "fleet" || isHub || view === "fleet");
   const tabs = useRef<HTMLElement>(null);
   useEffect(() => {
     // On a phone the tabs are wider than the screen.
@@ -84,7 +89,7 @@ function Header({ view }: { view: View }) {
         <img src="./icon.svg" alt="" width="24" height="24" /> ntp-monitor{health && <span class="vantage">{health.vantage}</span>}
       </a>
       <nav aria-label="Views" ref={tabs}>
-        {TABS.map((tab) => (
+        {tabsShown.map((tab) => (
           <a key={tab.view} href={href(tab.view)} aria-current={tab.view === view ? "page" : undefined}>
             {tab.text}
             {tab.view === "alerts" && <FiringMark />}

@@ -68,7 +68,7 @@ pub(in crate::config) struct Fleet {
     /// Whether the hub decides which of this agent's servers are polled and how often, or this file alone.
     #[schemars(extend("default" = "hub"))]
     pub plan: PlanSource,
-    /// Names and networks that a plan may let this agent poll. Default: the addresses of its own [[server]] sections.
+    /// Names and networks that a plan may let this agent poll. Default: the addresses of its own `[[server]]` sections.
     #[schemars(extend("default" = [], "examples" = [["time.example.net", "192.0.2.0/24"]]))]
     pub allow: Vec<String>,
     /// Interval of every server that is not your own while there is no valid plan. All agents together stay within the

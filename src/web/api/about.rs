@@ -30,6 +30,8 @@ struct Version {
     vantage: String,
     /// When the service started.
     started: When,
+    /// Whether it is the hub of a fleet, so that `fleet/` answers.
+    fleet_hub: bool,
 }
 
 /// `GET /api/v1/version`.
@@ -40,6 +42,7 @@ pub async fn version(request: HttpRequest, state: web::Data<State>) -> Result<Ht
         api: "v1",
         vantage: state.config.borrow().monitor.vantage.clone(),
         started: When(state.started.wall_ns),
+        fleet_hub: state.config.borrow().fleet.as_ref().is_some_and(|fleet| fleet.role.is_hub()),
     };
     respond::json(&request, &version)
 }

@@ -8,7 +8,7 @@ import type {
   AlertsBody, NotifiersBody, Replayed, ReportRow, ReportsBody, Rule, RuleCheck, RulesBody, SilencesBody, SilenceWish,
   Tested,
 } from "./types-alerts";
-import type { FleetMatrix, FleetSkew, FleetVantages, FleetVerdict } from "./types-fleet";
+import type { FleetMatrix, FleetSkew, FleetVantages, FleetVerdict, Version } from "./types-fleet";
 import type { AuditBody, ConfigCheck, ConfigFile, Schema, ServerKeys, Session } from "./types-config";
 
 export { ApiError } from "./http";
@@ -73,6 +73,7 @@ export const api = {
 
 /** The fleet, at its hub. */
 export const fleet = {
+  version: (signal?: AbortSignal) => get<Version>("version", {}, signal),
   verdict: (signal?: AbortSignal) => get<FleetVerdict>("fleet/verdict", {}, signal),
   skew: (signal?: AbortSignal) => get<FleetSkew>("fleet/skew", {}, signal),
   vantages: (signal?: AbortSignal) => get<FleetVantages>("fleet/vantages", {}, signal),

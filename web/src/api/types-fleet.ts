@@ -56,3 +56,10 @@ export interface FleetMatrix {
   as_of: string;
   cells: FleetCell[];
 }
+
+/** What the service is. */
+export interface Version {
+  version: string;
+  vantage: string;
+  fleet_hub: boolean;
+}

@@ -18,6 +18,14 @@ const TONES: Record<FleetVerdict["state"], Tone> = {
   consistent: "good", server_wrong: "bad", vantage_wrong: "bad", path: "warn", several: "bad", undecidable: "idle",
 };
 
+const STATES: Record<FleetVerdict["state"], string> = {
+  consistent: "All agree", server_wrong: "A server is wrong", vantage_wrong: "The clock of a vantage is wrong",
+  path: "A path has changed", several: "Several are wrong", undecidable: "It cannot be decided",
+};
+
+/** As the beginning of a paragraph. */
+const capital = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1);
+
 export function FleetView() {
   const verdict = useResource("fleet verdict", fleet.verdict, EVERY_MS);
   const matrix = useResource("fleet matrix", fleet.matrix, EVERY_MS);
@@ -52,11 +60,11 @@ function Judgement({ verdict }: { verdict: FleetVerdict }) {
       <div class="verdict-head">
         <ToneIcon tone={tone} size={40} />
         <div>
-          <p class="verdict-state">{verdict.state.replace("_", " ")}{verdict.since && ` since ${instant(verdict.since, zone.value)}`}</p>
-          <p class="big">{verdict.sentence}</p>
+          <p class="verdict-state">{STATES[verdict.state]}{verdict.since && ` since ${instant(verdict.since, zone.value)}`}</p>
+          <p class="big">{capital(verdict.sentence)}.</p>
         </div>
       </div>
-      {verdict.assumption && <p class="note">Assumed: {verdict.assumption}</p>}
+      {verdict.assumption && <p class="note">Assumed: {verdict.assumption}.</p>}
     </section>
   );
 }
