@@ -40,7 +40,7 @@ fn assert_problem(answer: &Answer, status: u16) {
 async fn the_version_and_configuration_are_shown() {
     let running = three().await;
     let version = running.get("/api/v1/version").await.json();
-    assert_eq!(keys(&version), ["name", "version", "api", "vantage", "started"]);
+    assert_eq!(keys(&version), ["name", "version", "api", "vantage", "started", "fleet_hub"]);
     assert_eq!((&version["name"], &version["vantage"]), (&json!("ntp-monitor"), &json!("here")));
     let config = running.get("/api/v1/config").await.json();
     assert_eq!(keys(&config), ["values", "sources"]);

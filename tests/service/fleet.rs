@@ -126,8 +126,9 @@ fn generated_accounts_carry_a_fleet_and_stop_an_impostor() {
     assert_eq!(hub.get("/api/v1/fleet/matrix").1["cells"].as_array().map(Vec::len), Some(6));
     assert_eq!(agents_running[0].get("/api/v1/fleet/verdict").0, 404, "an agent is no hub");
     let mut false_one = impostor.start();
-    let line = false_one.logged("no connection to the fleet");
-    assert!(line.contains("lacks a right") || line.contains("Permissions Violation"), "{line}");
+    // On a busy machine the first attempt may end before the server's complaint has come.
+    let line = false_one.logged("lacks a right");
+    assert!(line.contains("no connection to the fleet"), "{line}");
     assert_eq!(false_one.stop(), 0);
     for agent in &mut agents_running {
         assert_eq!(agent.stop(), 0);
