@@ -1,4 +1,4 @@
-//! The drains that write to a stream: for people, and JSON lines.
+//! The drains that write to a stream: readable text and JSON lines.
 
 use std::io::{self, Write};
 use std::sync::Arc;
@@ -14,10 +14,10 @@ use super::clean::{Pairs, escaped};
 /// A drain of any format.
 pub(super) type AnyDrain = Box<dyn Drain<Ok = (), Err = io::Error> + Send>;
 
-/// Every drain gets every record.
+/// Passes every record to every drain.
 pub(super) struct Fan {
     pub drains: Vec<AnyDrain>,
-    /// Records that one of them could not write. They are lost: only a count can tell of them.
+    /// Records that a drain could not write. They are lost and counted.
     pub unwritten: Arc<AtomicU64>,
 }
 
@@ -37,7 +37,7 @@ fn now() -> String {
     Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()
 }
 
-/// JSON lines; slog-json escapes what could break one.
+/// JSON lines; slog-json escapes line breaks.
 pub(super) fn json(writer: Box<dyn Write + Send>) -> AnyDrain {
     let drain = slog_json::Json::new(writer)
         .set_flush(true)
@@ -61,7 +61,7 @@ fn level_name(level: Level) -> &'static str {
     }
 }
 
-/// For people, on a terminal: with colours.
+/// Readable text for a terminal, with colours.
 pub(super) fn colour_term() -> AnyDrain {
     term(TermDecorator::new().stderr().build())
 }
@@ -76,7 +76,7 @@ fn term<D: Decorator + Send + 'static>(decorator: D) -> AnyDrain {
     Box::new(OneLine(format))
 }
 
-/// Hands records on with message and values escaped, because slog-term writes both as they are.
+/// Passes records on with message and values escaped, because slog-term does not escape them.
 struct OneLine<D>(D);
 
 impl<D: Drain> Drain for OneLine<D> {

@@ -23,7 +23,7 @@ pub const ENDPOINTS: &[Endpoint] = &[
 
 #[derive(JsonSchema, Serialize)]
 struct Ready {
-    /// Its outputs are open and a poll has ended.
+    /// Whether the outputs are open and a poll has ended.
     ready: bool,
 }
 

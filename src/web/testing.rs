@@ -1,4 +1,4 @@
-//! A state for tests of handlers, without a service.
+//! State for tests of handlers, without a service.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use crate::store::{Options, Store};
 use ntp_monitor_core::health::report::Health;
 use ntp_monitor_core::stats::snapshot::Snapshot;
 
-/// A state that knows `health`, one configured server `a.example`, and an empty store, which goes with the directory.
+/// State with `health`, one configured server `a.example`, and an empty store, which is deleted with the directory.
 pub(super) fn state(health: Health) -> (State, TempDir) {
     let dir = TempDir::new().unwrap();
     let settings = [("NTP_SERVER", "a.example"), ("NTP_MONITOR__MONITOR__DATA_DIR", dir.path().to_str().unwrap())];

@@ -1,4 +1,4 @@
-//! What happened.
+//! Events: changes that the service noticed.
 
 use std::time::Duration;
 
@@ -32,7 +32,7 @@ const MOST: usize = 5000;
 /// The default span without `from`: a week.
 const USUAL_SPAN: Duration = Duration::from_secs(7 * 86_400);
 
-/// What may be asked for.
+/// The query parameters.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct EventsQuery {
@@ -40,9 +40,9 @@ pub struct EventsQuery {
     to: Option<String>,
     /// Kinds, separated by commas.
     kind: Option<String>,
-    /// The configured name of a server.
+    /// Only events of the server with this configured name.
     server: Option<String>,
-    /// The latest so many, 1 to 5000.
+    /// At most this many events, the latest; 1 to 5000.
     limit: Option<usize>,
 }
 
@@ -77,7 +77,7 @@ pub async fn events(
     let range = Range::parse(query.from.as_deref(), query.to.as_deref(), USUAL_SPAN, now_ns)?;
     let limit = params::limit(query.limit, USUAL, MOST)?;
     let query = query.into_inner();
-    // Filters come after the store's limit, so all that it may give is read.
+    // Filters are applied after the store's limit, so read up to the highest limit.
     let narrowed = query.kind.is_some() || query.server.is_some();
     let most = if narrowed { MOST } else { limit };
     let found = state.store.read(move |reader| reader.events(range.from_ns, range.to_ns, most)).await?;

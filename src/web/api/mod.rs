@@ -20,7 +20,7 @@ mod traces;
 use super::openapi::Endpoint;
 use super::{audit, auth, live};
 
-/// What can be asked for below `/api/v1`, in the order in which it is documented.
+/// The endpoints below `/api/v1`, in the order of the documentation.
 pub const ENDPOINTS: &[&[Endpoint]] = &[
     about::ENDPOINTS,
     auth::ENDPOINTS,

@@ -1,4 +1,4 @@
-//! The endpoints that begin, show and end a session.
+//! The endpoints that start, show and end a session.
 
 use std::time::{Duration, Instant};
 
@@ -35,33 +35,33 @@ pub const ENDPOINTS: &[Endpoint] = &[
         .or(&[403]),
 ];
 
-/// A token and the JSON around it are shorter.
+/// The largest accepted body; a token and the JSON around it are shorter.
 const LONGEST_LOGIN: usize = 4096;
 
 #[derive(JsonSchema, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Login {
-    /// The token, as it was given to its holder.
+    /// The token in plain text.
     token: String,
 }
 
 #[derive(JsonSchema, Serialize)]
 struct SessionBegun {
-    /// What the holder of the token is called.
+    /// The name of the token.
     name: String,
-    /// What he may do: read, operate or admin.
+    /// The role: read, operate or admin.
     role: &'static str,
 }
 
 #[derive(JsonSchema, Serialize)]
 struct SessionView {
-    /// Whether a known token or an open session was shown.
+    /// Whether the request has a known token or an open session.
     authenticated: bool,
-    /// What its holder is called.
+    /// The name of the token.
     name: Option<String>,
-    /// What he may do: read, operate or admin.
+    /// The role: read, operate or admin.
     role: Option<&'static str>,
-    /// Whether reading needs neither.
+    /// Whether reading needs neither a token nor a session.
     reading_is_open: bool,
 }
 
@@ -123,7 +123,7 @@ async fn end(request: HttpRequest, state: web::Data<State>, gate: web::Data<Gate
         .finish())
 }
 
-/// Another site must neither log a browser in (as somebody else) nor out.
+/// Another site must not log a browser in (as a different caller) or out.
 fn not_foreign(request: &HttpRequest, state: &State) -> Result<(), Problem> {
     if origin::is_foreign(request.headers(), guard::scheme(request, &state.config.borrow().http)) {
         return Err(Problem::new(StatusCode::FORBIDDEN, "only the page of this service may do that"));

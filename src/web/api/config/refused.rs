@@ -1,4 +1,4 @@
-//! Edits that were not done, as problem documents.
+//! Rejected edits as problem documents.
 
 use actix_web::http::StatusCode;
 
