@@ -1,4 +1,4 @@
-//! Files that a configuration names: what is in them is shown by no fault.
+//! Tests that no fault shows content of a file that a configuration names.
 
 use std::path::Path;
 

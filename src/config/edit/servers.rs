@@ -5,21 +5,21 @@ use toml_edit::{ArrayOfTables, DocumentMut, InlineTable, Item, Table, TableLike,
 
 use super::{EditError, parse};
 
-/// What is to be done to the servers of a file. A server is meant by its name, or by its address where it has none.
+/// A change of the servers of a file. A server is identified by its name, or by its address if it has no name.
 #[derive(Debug, Clone, PartialEq)]
 pub enum ServerEdit {
-    /// Another server, with these keys.
+    /// Add a server with these keys.
     Add(Map<String, Json>),
-    /// These keys of the server get other values; `null` takes a key away (RFC 7396).
+    /// Change these keys of the server; `null` removes a key (RFC 7396).
     Change(String, Map<String, Json>),
     Remove(String),
 }
 
 impl ServerEdit {
-    /// The text with the change made.
+    /// The changed text.
     ///
     /// # Errors
-    /// When the text is not TOML, there is no such server, or a value has no form in TOML.
+    /// When the text is not TOML, there is no such server, or TOML cannot express a value.
     pub fn apply(&self, text: &str) -> Result<String, EditError> {
         let mut document = parse(text)?;
         match self {
@@ -53,7 +53,7 @@ impl ServerEdit {
 fn tables(document: &mut DocumentMut) -> Result<&mut ArrayOfTables, EditError> {
     let item = document.entry("server").or_insert(Item::ArrayOfTables(ArrayOfTables::new()));
     if !item.is_array_of_tables() {
-        // `server = [{ … }]` says the same in another form, which has no room for a new line each.
+        // `server = [{ … }]` is an equivalent form that cannot have a line for each key.
         let tables = std::mem::take(item).into_array_of_tables().map_err(|_| EditError::NoTables)?;
         *item = Item::ArrayOfTables(tables);
     }
@@ -66,7 +66,7 @@ fn find(tables: &ArrayOfTables, name: &str) -> Result<usize, EditError> {
     tables.iter().position(is_meant).ok_or_else(|| EditError::NoServer(name.to_owned()))
 }
 
-/// Sets keys, keeping the comments behind those that are there.
+/// Sets keys and keeps the comments after existing ones.
 fn merge(table: &mut dyn TableLike, keys: &Map<String, Json>, path: &str) -> Result<(), EditError> {
     for (key, value) in keys {
         let path = format!("{path}.{key}");
@@ -114,13 +114,13 @@ fn toml(value: &Json, path: &str) -> Result<Value, EditError> {
     })
 }
 
-/// The comments above a table that a blank line separates from it: they are not about it alone.
+/// The comments above a table that a blank line separates from it, because they may concern more than the table.
 fn heading(table: &Table) -> String {
     let prefix = table.decor().prefix().and_then(|prefix| prefix.as_str()).unwrap_or_default();
     prefix.rfind("\n\n").map_or_else(String::new, |end| prefix[..=end].to_owned())
 }
 
-/// Puts a heading above the server that is now in the place of the one that went; without one it is let go.
+/// Moves the heading of a removed server above the server that is now in its place; drops it if there is none.
 fn keep_heading(document: &mut DocumentMut, at: usize, heading: &str) {
     if !heading.contains('#') {
         return;

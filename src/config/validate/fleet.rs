@@ -1,4 +1,4 @@
-//! Rules of `[nats]` and `[fleet]`.
+//! Validates `[nats]` and `[fleet]`.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -12,10 +12,10 @@ use crate::config::network::{Network, is_of_one_host};
 use crate::config::raw;
 use crate::regular_file;
 
-/// NATS accounts and keys of buckets are made from names of vantages.
+/// Names of vantages become names of NATS accounts and keys of buckets.
 const LONGEST_NAME: usize = 63;
 
-/// `None` without `[nats]`, or with a fault.
+/// `None` without `[nats]`, or if there is a fault.
 pub(super) fn fleet(
     nats: Option<raw::Nats>,
     fleet: Option<raw::Fleet>,
@@ -150,7 +150,7 @@ fn readable(path: &Path) -> Result<(), FileFault> {
     regular_file::read(path, CERTIFICATES).map(drop).map_err(|why| FileFault::of(path, &why, ""))
 }
 
-/// A URL without a user name and a password, which have keys of their own and are masked there.
+/// A URL must not contain a user name or password; they have their own keys, which are masked.
 fn check_url(url: &str) -> Result<(), String> {
     let rest = url.strip_prefix("nats://").or_else(|| url.strip_prefix("tls://"));
     let Some(rest) = rest else { return Err("must begin with nats:// or tls://".to_owned()) };

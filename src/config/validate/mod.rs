@@ -1,4 +1,4 @@
-//! The rules that types cannot express, applied to decoded sections. Every broken rule is a fault; none ends the search.
+//! Applies the rules that types cannot express to the decoded sections, and collects all faults.
 
 pub mod alerting;
 pub mod fleet;
@@ -24,7 +24,7 @@ use super::named_file::{FileFault, Surroundings};
 use super::tree::Tree;
 use ntp_monitor_core::text::plain::is_disruptive;
 
-/// Names become tags, file contents and parts of URLs.
+/// The longest name. Names become tags, file contents and parts of URLs.
 const LONGEST_NAME: usize = 128;
 
 struct Rules<'a> {
@@ -39,7 +39,7 @@ impl Rules<'_> {
         }
     }
 
-    /// What a file lacks that `path` names.
+    /// What is wrong with the file that `path` names.
     fn refuse_file(&mut self, path: &KeyPath, fault: FileFault) {
         match fault {
             FileFault::Unread(why) if self.findings.is_sound(path) => self.findings.add_unread(self.tree, path, why),
@@ -72,7 +72,7 @@ impl Rules<'_> {
     }
 }
 
-/// Turns decoded sections into a configuration. What it returns is to be used only when there are no findings.
+/// Converts decoded sections to a configuration. The result is valid only if there are no findings.
 pub(super) fn validate(
     sections: Sections,
     tree: &Tree,

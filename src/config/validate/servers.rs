@@ -1,4 +1,4 @@
-//! Rules of `[[server]]`: names, floors, time-outs, bursts, thresholds.
+//! Validates `[[server]]`: names, minimum intervals, time-outs, bursts, thresholds.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
@@ -13,14 +13,14 @@ use crate::config::{address, is_of_one_host, raw};
 use ntp_monitor_core::nts::record::PORT as KEY_EXCHANGE_PORT;
 use ntp_monitor_core::sample::ServerIdent;
 
-/// Requests of a burst are this far apart.
+/// The time between two requests of a burst.
 const BURST_SPACING: Duration = Duration::from_secs(2);
-/// Asked politely, a pool is polled no faster: its servers are other people's.
+/// The interval below which polling a public pool is impolite.
 const POOL_POLL: Duration = Duration::from_secs(900);
-/// Tags that every output writes itself.
+/// Reserved tags, which outputs write themselves.
 const OWN_TAGS: [&str; 3] = ["vantage", "server", "address"];
 
-/// The files of `nts_ca`, each read once however many servers name it. `None` for one that cannot be used.
+/// The files of `nts_ca`, each read once for all servers. `None` for a file that cannot be used.
 struct Authorities<'a> {
     surroundings: &'a Surroundings<'a>,
     read: HashMap<PathBuf, Option<Arc<str>>>,
@@ -44,7 +44,7 @@ pub(super) fn servers(
 ) -> Vec<Arc<Server>> {
     let mut authorities = Authorities { surroundings, read: HashMap::new() };
     let all = KeyPath::dotted("server");
-    // A hub of a fleet judges what others measure.
+    // A hub of a fleet needs no servers of its own.
     let is_hub = rules.tree.get(&KeyPath::dotted("fleet.role")).is_some_and(|role| role == "hub");
     if sections.is_empty() && !is_hub && rules.sound(&[&all]) && rules.tree.count(&all) == 0 {
         let message =
@@ -62,7 +62,8 @@ pub(super) fn servers(
     servers.into_iter().map(|(_, server)| server).collect()
 }
 
-/// Names are unique; so are addresses, or the same machine would be polled faster than its floor.
+/// Names are unique, and so are addresses, because otherwise the same host would be polled faster than its minimum
+/// interval.
 fn unique(servers: &[(KeyPath, Arc<Server>)], rules: &mut Rules<'_>) {
     let mut names = BTreeMap::new();
     let mut targets = BTreeMap::new();
@@ -94,7 +95,7 @@ fn server(
         rules.plain(&section.name, &path.key("name"));
     }
     tags(&section.tags, &path.key("tags"), rules);
-    // An address that cannot be used hides no other fault.
+    // An invalid address does not hide other faults.
     let is_usable = target.is_ok();
     let (host, port) = target.unwrap_or((Host::Name("".into()), 0));
     let timeout = timeout(&section, path, rules);
@@ -155,7 +156,7 @@ fn nts(section: &raw::Server, path: &KeyPath, authorities: &mut Authorities<'_>,
     section.nts.then_some(Nts { key_server, ca_pem })
 }
 
-/// The default is meant for usual intervals; where one's own server is polled faster, it gives way.
+/// The default time-out is for usual intervals; it is reduced for an `own` server that is polled faster.
 fn timeout(section: &raw::Server, path: &KeyPath, rules: &Rules<'_>) -> Duration {
     let wanted = section.timeout.0;
     match rules.tree.source(&path.key("timeout")) {

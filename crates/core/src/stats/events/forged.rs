@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::recurring::{Recurring, Rule, RateChange};
+use super::recurring::{RateChange, Recurring, Rule};
 use super::{Event, EventKind};
 use crate::ntp::Check;
 use crate::sample::{Evidence, Sample};

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::recurring::{Recurring, Rule, RateChange};
+use super::recurring::{RateChange, Recurring, Rule};
 use super::{Event, EventKind};
 use crate::sample::{Outcome, Sample};
 use crate::stats::verdict::When;
