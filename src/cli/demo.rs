@@ -28,7 +28,7 @@ const STOP_WITHIN: Duration = Duration::from_secs(5);
 
 const EXAMPLES: &str = "\
 Examples:
-  ntp-monitor demo                            until Ctrl-C; data in a directory that is removed at the end
+  ntp-monitor demo                            until Ctrl-C, with temporary data
   ntp-monitor demo --for 30s --dir demo-data  for half a minute, keeping the data
   ntp-monitor demo --fleet                    a hub and four agents instead of one service
 
