@@ -36,6 +36,7 @@ struct LocalHistory {
 
 /// This host's clock at one moment, or within one step. Unknown values are `null`.
 #[derive(Debug, JsonSchema, Serialize)]
+#[schemars(rename = "LocalPoint")]
 struct Point {
     /// The moment, or the beginning of the step.
     time: When,

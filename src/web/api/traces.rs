@@ -84,35 +84,35 @@ struct Columns {
     /// Polls that brought an offset.
     samples: Vec<u64>,
     /// Mean.
-    #[schemars(with = "Option<Vec<Option<f32>>>")]
+    #[schemars(with = "Vec<Option<f32>>")]
     #[serde(skip_serializing_if = "Option::is_none")]
     offset_s: Option<Vec<f32>>,
-    #[schemars(with = "Option<Vec<Option<f32>>>")]
+    #[schemars(with = "Vec<Option<f32>>")]
     #[serde(skip_serializing_if = "Option::is_none")]
     offset_min_s: Option<Vec<f32>>,
-    #[schemars(with = "Option<Vec<Option<f32>>>")]
+    #[schemars(with = "Vec<Option<f32>>")]
     #[serde(skip_serializing_if = "Option::is_none")]
     offset_max_s: Option<Vec<f32>>,
     /// Mean root distance: the bound within which the offset holds.
-    #[schemars(with = "Option<Vec<Option<f32>>>")]
+    #[schemars(with = "Vec<Option<f32>>")]
     #[serde(skip_serializing_if = "Option::is_none")]
     root_distance_s: Option<Vec<f32>>,
     /// Mean.
-    #[schemars(with = "Option<Vec<Option<f32>>>")]
+    #[schemars(with = "Vec<Option<f32>>")]
     #[serde(skip_serializing_if = "Option::is_none")]
     delay_s: Option<Vec<f32>>,
-    #[schemars(with = "Option<Vec<Option<f32>>>")]
+    #[schemars(with = "Vec<Option<f32>>")]
     #[serde(skip_serializing_if = "Option::is_none")]
     delay_min_s: Option<Vec<f32>>,
-    #[schemars(with = "Option<Vec<Option<f32>>>")]
+    #[schemars(with = "Vec<Option<f32>>")]
     #[serde(skip_serializing_if = "Option::is_none")]
     delay_max_s: Option<Vec<f32>>,
     /// RMS of the differences of neighbouring offsets, over the last eight at each poll.
-    #[schemars(with = "Option<Vec<Option<f32>>>")]
+    #[schemars(with = "Vec<Option<f32>>")]
     #[serde(skip_serializing_if = "Option::is_none")]
     jitter_s: Option<Vec<f32>>,
     /// The score of the NTP Pool, after each step.
-    #[schemars(with = "Option<Vec<Option<f32>>>")]
+    #[schemars(with = "Vec<Option<f32>>")]
     #[serde(skip_serializing_if = "Option::is_none")]
     score: Option<Vec<f32>>,
 }

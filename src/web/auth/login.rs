@@ -60,6 +60,7 @@ struct SessionView {
     /// What its holder is called.
     name: Option<String>,
     /// What he may do: read, operate or admin.
+    #[schemars(extend("enum" = ["read", "operate", "admin", null]))]
     role: Option<&'static str>,
     /// Whether reading needs neither.
     reading_is_open: bool,

@@ -206,6 +206,18 @@ mod tests {
         }
     }
 
+    /// The page takes its types from this file.
+    #[test]
+    fn committed_document_is_that_of_the_program() {
+        let file = concat!(env!("CARGO_MANIFEST_DIR"), "/web/openapi.json");
+        let current = format!("{:#}\n", *DOCUMENT);
+        if std::env::var_os("NTP_MONITOR_WRITE_DOCS").is_some() {
+            std::fs::write(file, &current).unwrap();
+        }
+        let committed = std::fs::read_to_string(file).unwrap_or_default();
+        assert!(committed == current, "web/openapi.json: NTP_MONITOR_WRITE_DOCS=1 cargo test --lib committed_document");
+    }
+
     #[test]
     fn rows_are_unique_and_say_what_they_are_for() {
         let mut seen = BTreeSet::new();
