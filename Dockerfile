@@ -7,6 +7,7 @@
 FROM node:22-bookworm-slim AS page
 WORKDIR /build/web
 COPY web/package.json web/package-lock.json ./
+COPY web/generator/package.json generator/
 RUN npm ci --no-audit --no-fund
 COPY web ./
 RUN npm run build

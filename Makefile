@@ -114,18 +114,18 @@ fmt: ## format the Rust sources
 
 clean: ## remove everything that was built
 	$(CARGO) clean
-	rm -rf web/dist web/node_modules
+	rm -rf web/dist web/node_modules web/generator/node_modules web/src/api/generated.ts
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
 
 ifdef WITH_PAGE
-PAGE_SOURCES := $(shell find web -type f -not -path 'web/node_modules/*' -not -path 'web/dist/*')
+PAGE_SOURCES := $(shell find web -type f -not -path '*/node_modules/*' -not -path 'web/dist/*' -not -name generated.ts)
 
 page: web/node_modules/.built
 
 # npm writes the first file itself; the second marks the time of the last build.
-web/node_modules/.package-lock.json: web/package.json web/package-lock.json
+web/node_modules/.package-lock.json: web/package.json web/generator/package.json web/package-lock.json
 	cd web && npm ci --no-audit --no-fund
 
 web/node_modules/.built: web/node_modules/.package-lock.json $(PAGE_SOURCES)

@@ -23,6 +23,7 @@ pub mod respond;
 #[cfg(test)]
 mod testing;
 mod tls;
+mod vantage;
 pub mod view;
 
 use std::sync::Arc;
@@ -105,6 +106,7 @@ pub fn serve(listeners: Listeners, state: State, pulse: Pulse) -> Result<(Server
     let mut server = HttpServer::new(move || {
         pulse.answer_here();
         App::new()
+            .wrap(from_fn(vantage::resolve))
             .wrap(from_fn(auth::guard))
             .wrap(from_fn(prefix::strip))
             .wrap(Compress::default())

@@ -23,6 +23,7 @@ mod scheduled;
 mod service;
 mod tls;
 mod tokens;
+mod vantage;
 mod verdict;
 mod worker;
 mod writing;

@@ -2,7 +2,7 @@
 //! the writer. All its functions block; async code uses [`super::StoreHandle::read`].
 //!
 //! Everywhere, times are wall-clock nanoseconds since 1970, spans are `[from, to)`, and a series is identified by
-//! server and address, where no address means all addresses of the server.
+//! server and address, where no address means all addresses of the server, as this vantage sees it ([`Reader::seen_from`]).
 
 mod buckets;
 mod clock;
@@ -16,6 +16,7 @@ pub use counts::SeriesCounts;
 pub use history::History;
 pub use samples::{RateKiss, Since};
 
+use std::cell::RefCell;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -62,6 +63,8 @@ pub struct Reader {
     conn: Connection,
     path: PathBuf,
     damage: Damage,
+    /// The vantage whose series a server and an address identify; empty for this one.
+    vantage: RefCell<Arc<str>>,
 }
 
 impl Reader {
@@ -75,7 +78,7 @@ impl Reader {
 
     /// As [`Reader::open`]; what cannot be decoded is noted in `damage`.
     pub(super) fn noting(path: &Path, damage: Damage) -> Result<Self, StoreError> {
-        Ok(Self { conn: connection::open_reader(path)?, path: path.to_owned(), damage })
+        Ok(Self { conn: connection::open_reader(path)?, path: path.to_owned(), damage, vantage: RefCell::default() })
     }
 
     /// The damaged parts that reads so far have skipped, each a sentence that names the missing samples.
@@ -105,6 +108,39 @@ impl Reader {
         work().map_err(StoreError::sqlite(doing, &self.path))
     }
 
+    /// Runs `work`, in which a server and an address identify a series of `vantage`.
+    pub fn seen_from<T>(&self, vantage: &Arc<str>, work: impl FnOnce(&Self) -> T) -> T {
+        let before = self.vantage.replace(Arc::clone(vantage));
+        let done = work(self);
+        self.vantage.replace(before);
+        done
+    }
+
+    /// As [`Reader::series`], of the vantage that it reads.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn own_series(&self) -> Result<Vec<Series>, StoreError> {
+        let vantage = self.vantage.borrow().clone();
+        self.series_of_vantage(&vantage)
+    }
+
+    /// The series of `server`: that at `address`, or all.
+    fn find_series(
+        &self,
+        conn: &Connection,
+        server: &str,
+        address: Option<SocketAddr>,
+    ) -> rusqlite::Result<Vec<Series>> {
+        let vantage = &*self.vantage.borrow();
+        match address.map(|address| address_text(Some(address))) {
+            Some(address) => {
+                select_series(conn, "WHERE vantage = ?1 AND server = ?2 AND address = ?3", [vantage, server, &address])
+            }
+            None => select_series(conn, "WHERE vantage = ?1 AND server = ?2 ORDER BY address", [vantage, server]),
+        }
+    }
+
     /// Every series, by server and address.
     ///
     /// # Errors
@@ -132,7 +168,7 @@ impl Reader {
     ) -> Result<Vec<(SeriesKey, Evidence)>, StoreError> {
         self.run("read the evidence", |conn| {
             let mut all = Vec::new();
-            for series in find_series(conn, server, address)? {
+            for series in self.find_series(conn, server, address)? {
                 let kept = evidence::of_series(conn, series.id)?;
                 all.extend(kept.into_iter().map(|evidence| (series.key.clone(), evidence)));
             }
@@ -179,16 +215,6 @@ impl Reader {
     /// When the store cannot be read.
     pub fn vantage(&self) -> Result<Option<String>, StoreError> {
         self.run("read the vantage", |conn| meta::text(conn, meta::VANTAGE))
-    }
-}
-
-/// The series of `server` as seen from here: that at `address`, or all.
-fn find_series(conn: &Connection, server: &str, address: Option<SocketAddr>) -> rusqlite::Result<Vec<Series>> {
-    match address {
-        Some(_) => {
-            select_series(conn, "WHERE vantage = '' AND server = ?1 AND address = ?2", [server, &address_text(address)])
-        }
-        None => select_series(conn, "WHERE vantage = '' AND server = ?1 ORDER BY address", [server]),
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use rusqlite::{Connection, Row};
 
-use super::{Reader, Series, find_series, select_series};
+use super::{Reader, Series, select_series};
 use crate::store::StoreError;
 use crate::store::record::StoredSample;
 use crate::store::samples::Samples;
@@ -77,7 +77,7 @@ impl Reader {
         limit: usize,
     ) -> Result<Vec<StoredSample>, StoreError> {
         self.run_on_samples("read samples", |samples| {
-            let series = find_series(samples.conn, server, address)?;
+            let series = self.find_series(samples.conn, server, address)?;
             read_span(samples, &series, (from_ns, to_ns), limit)
         })
     }

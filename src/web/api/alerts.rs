@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::web::State;
-use crate::web::openapi::{Body, Endpoint, FROM, TO, query};
+use crate::web::openapi::{Body, Endpoint, FROM, TO, Vantages, query};
 use crate::web::params::{self, Range};
 use crate::web::problem::Problem;
 use crate::web::respond;
@@ -13,6 +13,7 @@ use ntp_monitor_core::alert::status::{Active, AlertState, Past};
 
 pub const ENDPOINTS: &[Endpoint] = &[Endpoint::get("/api/v1/alerts", || web::to(alerts))
     .about("Current alerts, the most severe first, and the history of alerts that fired.")
+    .of(Vantages::Own)
     .taking(&[
         query("state", "string", "pending, firing, inhibited, silenced; separated by commas, all unless given."),
         query("server", "string", "The name of a server, as alerts carry it."),

@@ -8,7 +8,7 @@ use super::history::SamplesQuery;
 use super::points::MOST;
 use crate::store::read::{ClockHistory, ClockStep};
 use crate::web::State;
-use crate::web::openapi::{Body, Endpoint, FROM, STEP, TO};
+use crate::web::openapi::{Body, Endpoint, FROM, STEP, TO, Vantages};
 use crate::web::params::Range;
 use crate::web::problem::Problem;
 use crate::web::respond;
@@ -19,6 +19,7 @@ pub const ENDPOINTS: &[Endpoint] = &[Endpoint::get("/api/v1/local/history", || w
         "This host's clock over time, one point a minute, at most 2000. Longer spans are divided into steps, each with \
          its extremes and its widest bounds.",
     )
+    .of(Vantages::Own)
     .taking(&[FROM, TO, STEP])
     .giving(Body::json::<LocalHistory>("from, to, step_s, points, oldest first."))
     .or(&[304, 503])];
@@ -35,6 +36,7 @@ struct LocalHistory {
 
 /// This host's clock at one moment, or within one step. Unknown values are `null`.
 #[derive(Debug, JsonSchema, Serialize)]
+#[schemars(rename = "LocalPoint")]
 struct Point {
     /// The moment, or the beginning of the step.
     time: When,

@@ -58,6 +58,7 @@ fn picture(state: &State) -> Arc<Picture> {
 }
 
 #[derive(JsonSchema, Serialize)]
+#[schemars(rename = "FleetVerdictBody")]
 struct VerdictBody<'a> {
     as_of: When,
     #[serde(flatten)]
@@ -113,6 +114,7 @@ struct HubRow {
 struct Vantage {
     name: String,
     /// `heard`, `silent`, or `unknown` when it has not been heard since the hub started.
+    #[schemars(extend("enum" = ["heard", "silent", "unknown"]))]
     state: &'static str,
     /// Seconds since it was last heard.
     heard_s_ago: Option<f64>,

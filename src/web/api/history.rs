@@ -13,10 +13,11 @@ use crate::history::span::Span;
 use crate::store::read::Reader;
 use crate::store::{StoreError, StoredSample};
 use crate::web::State;
-use crate::web::openapi::{Body, Endpoint, FROM, ID, STEP, TO, query};
+use crate::web::openapi::{Body, Endpoint, FROM, ID, STEP, TO, Vantages, query};
 use crate::web::params::{self, Range, Target};
 use crate::web::problem::Problem;
 use crate::web::respond;
+use crate::web::vantage::Vantage;
 use ntp_monitor_core::ntp::{Check, CheckRow};
 use ntp_monitor_core::sample::{Evidence, Sample, SeriesKey};
 use ntp_monitor_core::stats::histogram::DisplayHistogram;
@@ -29,21 +30,25 @@ use ntp_monitor_core::stats::window::{ServerWindows, Window};
 pub const ENDPOINTS: &[Endpoint] = &[
     Endpoint::get("/api/v1/servers/{id}/samples", || web::to(samples))
         .about("Samples, at a resolution that gives at most 2000 points.")
+        .of(Vantages::All)
         .taking(&[ID, FROM, TO, STEP])
         .giving(Body::json::<Samples>("from, to, resolution (raw, 5m, 1h), step_s, samples."))
         .or(&[304, 404, 503]),
     Endpoint::get("/api/v1/servers/{id}/stats", || web::to(stats))
         .about("Statistics of a window that ends now, or of any span.")
+        .of(Vantages::All)
         .taking(&[ID, query("window", "string", "5m, 1h, 24h or 7d; 1h unless given. Not with from and to."), FROM, TO])
         .giving(Body::json::<Stats>("window, from, to, series: name, address, stats, histogram."))
         .or(&[304, 404, 503]),
     Endpoint::get("/api/v1/servers/{id}/stability", || web::to(stability))
         .about("Allan, modified, time and Hadamard deviations, MTIE and TIE rms of the offsets (NIST SP 1065).")
+        .of(Vantages::All)
         .taking(&[ID, FROM, TO, query("taus", "string", "Averaging times in seconds, separated by commas.")])
         .giving(Body::json::<StabilityBody>("from, to, series: name, address, stability, reason."))
         .or(&[304, 404, 503]),
     Endpoint::get("/api/v1/servers/{id}/evidence", || web::to(evidence))
         .about("The latest rejected replies, with the result of every check and the four timestamps.")
+        .of(Vantages::Own)
         .taking(&[ID])
         .giving(Body::json::<EvidenceBody>("evidence, oldest first."))
         .or(&[304, 404, 503]),
@@ -79,9 +84,10 @@ pub async fn samples(
     id: web::Path<String>,
     query: web::Query<SamplesQuery>,
 ) -> Result<HttpResponse, Problem> {
-    let target = Target::find(&state, &id)?;
+    let vantage = Vantage::of(&request, &state).await?;
+    let target = vantage.find(&id)?;
     let (range, step) = query.read(state.clock.now().wall_ns)?;
-    let body: Samples = state.store.read(move |reader| points(reader, &target, range, step)).await?;
+    let body: Samples = vantage.read(move |reader| points(reader, &target, range, step)).await?;
     respond::json(&request, &body)
 }
 
@@ -119,7 +125,8 @@ pub async fn stats(
     id: web::Path<String>,
     query: web::Query<StatsQuery>,
 ) -> Result<HttpResponse, Problem> {
-    let target = Target::find(&state, &id)?;
+    let vantage = Vantage::of(&request, &state).await?;
+    let target = vantage.find(&id)?;
     let now = state.clock.now();
     let (window, range) = match (&query.window, &query.from, &query.to) {
         (Some(_), None, None) | (None, None, None) => {
@@ -130,8 +137,8 @@ pub async fn stats(
         (None, from, to) => (None, Range::parse(from.as_deref(), to.as_deref(), HOUR, now.wall_ns)?),
         (Some(_), ..) => return Err(Problem::bad_request("window: not together with from and to")),
     };
-    let keys = keys(&state, &target);
-    let series = state.store.read(move |reader| {
+    let keys = vantage.keys(&target);
+    let series = vantage.read(move |reader| {
         keys.into_iter().map(|key| series_stats(reader, key, window, range)).collect::<Result<Vec<_>, _>>()
     });
     let (from, to) = (When(range.from_ns), When(range.to_ns));
@@ -227,11 +234,12 @@ pub async fn stability(
     id: web::Path<String>,
     query: web::Query<StabilityQuery>,
 ) -> Result<HttpResponse, Problem> {
-    let target = Target::find(&state, &id)?;
+    let vantage = Vantage::of(&request, &state).await?;
+    let target = vantage.find(&id)?;
     let range = Range::parse(query.from.as_deref(), query.to.as_deref(), DAY, state.clock.now().wall_ns)?;
     let taus = params::taus(query.taus.as_deref())?;
-    let keys = keys(&state, &target);
-    let series = state.store.read(move |reader| {
+    let keys = vantage.keys(&target);
+    let series = vantage.read(move |reader| {
         keys.into_iter().map(|key| series_stability(reader, &key, range, taus.as_deref())).collect::<Result<_, _>>()
     });
     let (from, to) = (When(range.from_ns), When(range.to_ns));
@@ -334,15 +342,6 @@ impl Refusal {
 fn checks(row: CheckRow) -> Vec<CheckResult> {
     let made = Check::ALL.into_iter().filter_map(|check| row.result(check).map(|passed| (check, passed)));
     made.map(|(check, passed)| CheckResult { check: check.label(), passed }).collect()
-}
-
-/// The requested series, or all series of the server that are polled now.
-fn keys(state: &State, target: &Target) -> Vec<SeriesKey> {
-    if target.address.is_some() {
-        return vec![SeriesKey::here(&target.name, target.address)];
-    }
-    let snapshot = state.snapshot.borrow();
-    snapshot.series_of(&target.name).into_iter().map(|(key, _)| key.clone()).collect()
 }
 
 fn text(key: &SeriesKey) -> Option<String> {

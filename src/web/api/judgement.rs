@@ -5,9 +5,10 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::web::State;
-use crate::web::openapi::{Body, Endpoint};
+use crate::web::openapi::{Body, Endpoint, Vantages};
 use crate::web::problem::Problem;
 use crate::web::respond;
+use crate::web::vantage::Vantage;
 use ntp_monitor_core::stats::leap::LeapTruth;
 use ntp_monitor_core::stats::local::{DaemonView, KernelState};
 use ntp_monitor_core::stats::snapshot::Snapshot;
@@ -16,12 +17,14 @@ use ntp_monitor_core::stats::verdict::{LocalVerdict, Verdict, When};
 pub const ENDPOINTS: &[Endpoint] = &[
     Endpoint::get("/api/v1/verdict", || web::to(verdict))
         .about("Which servers are wrong, by how much, since when, with what confidence and assumption.")
+        .of(Vantages::All)
         .giving(Body::json::<VerdictBody<'static>>(
             "as_of, state, since, confidence, local, servers, majority, reason, assumption, independence, sentence.",
         ))
         .or(&[304]),
     Endpoint::get("/api/v1/local", || web::to(local))
-        .about("This host's clock according to the servers, the kernel and the time daemon.")
+        .about("This host's clock according to the servers, the kernel and the time daemon, which only this vantage tells.")
+        .of(Vantages::All)
         .giving(Body::json::<Local<'static>>("as_of, verdict, kernel, daemon, distrust."))
         .or(&[304]),
 ];
@@ -44,7 +47,7 @@ impl<'a> VerdictBody<'a> {
 
 /// `GET /api/v1/verdict`.
 pub async fn verdict(request: HttpRequest, state: web::Data<State>) -> Result<HttpResponse, Problem> {
-    let snapshot = state.snapshot.borrow().clone();
+    let snapshot = Vantage::of(&request, &state).await?.snapshot().await?;
     respond::json(&request, &VerdictBody::of(&snapshot))
 }
 
@@ -65,7 +68,7 @@ struct Local<'a> {
 
 /// `GET /api/v1/local`.
 pub async fn local(request: HttpRequest, state: web::Data<State>) -> Result<HttpResponse, Problem> {
-    let snapshot = state.snapshot.borrow().clone();
+    let snapshot = Vantage::of(&request, &state).await?.snapshot().await?;
     let local = &snapshot.local;
     let body = Local {
         as_of: When(snapshot.at.wall_ns),

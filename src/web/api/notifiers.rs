@@ -38,6 +38,7 @@ struct Notifiers<'a> {
 }
 
 #[derive(Debug, JsonSchema, Serialize)]
+#[schemars(rename = "NotifierRow")]
 struct Entry<'a> {
     name: &'a str,
     #[serde(flatten)]

@@ -17,7 +17,7 @@ use crate::report::material::order_of;
 use crate::report::shelf::{Kept, Shelf};
 use crate::store::StoreHandle;
 use crate::web::State;
-use crate::web::openapi::{Body, Endpoint, part};
+use crate::web::openapi::{Body, Endpoint, Vantages, part};
 use crate::web::problem::Problem;
 use crate::web::respond;
 use ntp_monitor_core::health::reports::UnderWay;
@@ -25,12 +25,14 @@ use ntp_monitor_core::health::reports::UnderWay;
 pub const ENDPOINTS: &[Endpoint] = &[
     Endpoint::get("/api/v1/reports", || web::to(list))
         .about("The stored reports.")
+        .of(Vantages::Own)
         .giving(Body::json::<Reports>(
             "reports, newest first, and the scheduled report that is not yet delivered to all receivers.",
         ))
         .or(&[304, 503]),
     Endpoint::get("/api/v1/reports/{id}", || web::to(one))
         .about("A report as one HTML page without scripts.")
+        .of(Vantages::Own)
         .taking(&[part("id", "As the list names it.")])
         .giving(Body::text("text/html", "The page."))
         .or(&[404, 503]),

@@ -14,7 +14,7 @@ use serde_json::Value;
 use crate::config::{Config, rule_of_json};
 use crate::store::StoreError;
 use crate::web::State;
-use crate::web::openapi::{Body, Endpoint};
+use crate::web::openapi::{Body, Endpoint, Vantages};
 use crate::web::problem::Problem;
 use crate::web::respond;
 use ntp_monitor_core::alert::replay::{AlertReplay, trial_of};
@@ -31,6 +31,7 @@ use ntp_monitor_core::stats::window::Window;
 pub const ENDPOINTS: &[Endpoint] = &[
     Endpoint::get("/api/v1/rules", || web::to(list))
         .about("The rules of alerts with how they do, and the variables that they may look at.")
+        .of(Vantages::Own)
         .giving(Body::json::<Rules>("rules and variables."))
         .or(&[304]),
     Endpoint::post("/api/v1/rules/check", || web::to(check))

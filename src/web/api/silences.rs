@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::web::State;
 use crate::web::auth::Caller;
-use crate::web::openapi::{Body, Endpoint, part};
+use crate::web::openapi::{Body, Endpoint, Vantages, part};
 use crate::web::problem::Problem;
 use crate::web::respond;
 use ntp_monitor_core::alert::silence::Silence;
@@ -17,6 +17,7 @@ use ntp_monitor_core::text::plain::is_disruptive;
 pub const ENDPOINTS: &[Endpoint] = &[
     Endpoint::get("/api/v1/silences", || web::to(list))
         .about("Active and future silences, and the open maintenance windows of the configuration.")
+        .of(Vantages::Own)
         .giving(Body::json::<Silences>("silences, oldest first, and windows."))
         .or(&[304, 503]),
     Endpoint::post("/api/v1/silences", || web::to(add))

@@ -15,10 +15,11 @@ use crate::history::trace::{Cell, Trace, TraceOptions, trace};
 use crate::store::StoreError;
 use crate::store::read::Reader;
 use crate::web::State;
-use crate::web::openapi::{Body, Endpoint, FROM, TO, query};
+use crate::web::openapi::{Body, Endpoint, FROM, TO, Vantages, query};
 use crate::web::params::{self, Range, Target};
 use crate::web::problem::Problem;
 use crate::web::respond;
+use crate::web::vantage::Vantage;
 use ntp_monitor_core::stats::verdict::When;
 
 pub const ENDPOINTS: &[Endpoint] = &[Endpoint::get("/api/v1/history", || web::to(history))
@@ -26,6 +27,7 @@ pub const ENDPOINTS: &[Endpoint] = &[Endpoint::get("/api/v1/history", || web::to
         "The history of one or more servers in columns, for charts. The service chooses the resolution: every poll, or \
          steps of ten seconds or more. No step begins before the first poll.",
     )
+    .of(Vantages::All)
     .taking(&[
         query(
             "id",
@@ -82,35 +84,35 @@ struct Columns {
     /// Polls with an offset.
     samples: Vec<u64>,
     /// Mean.
-    #[schemars(with = "Option<Vec<Option<f32>>>")]
+    #[schemars(with = "Vec<Option<f32>>")]
     #[serde(skip_serializing_if = "Option::is_none")]
     offset_s: Option<Vec<f32>>,
-    #[schemars(with = "Option<Vec<Option<f32>>>")]
+    #[schemars(with = "Vec<Option<f32>>")]
     #[serde(skip_serializing_if = "Option::is_none")]
     offset_min_s: Option<Vec<f32>>,
-    #[schemars(with = "Option<Vec<Option<f32>>>")]
+    #[schemars(with = "Vec<Option<f32>>")]
     #[serde(skip_serializing_if = "Option::is_none")]
     offset_max_s: Option<Vec<f32>>,
     /// Mean root distance: the largest possible error of the offset, if the server is correct.
-    #[schemars(with = "Option<Vec<Option<f32>>>")]
+    #[schemars(with = "Vec<Option<f32>>")]
     #[serde(skip_serializing_if = "Option::is_none")]
     root_distance_s: Option<Vec<f32>>,
     /// Mean.
-    #[schemars(with = "Option<Vec<Option<f32>>>")]
+    #[schemars(with = "Vec<Option<f32>>")]
     #[serde(skip_serializing_if = "Option::is_none")]
     delay_s: Option<Vec<f32>>,
-    #[schemars(with = "Option<Vec<Option<f32>>>")]
+    #[schemars(with = "Vec<Option<f32>>")]
     #[serde(skip_serializing_if = "Option::is_none")]
     delay_min_s: Option<Vec<f32>>,
-    #[schemars(with = "Option<Vec<Option<f32>>>")]
+    #[schemars(with = "Vec<Option<f32>>")]
     #[serde(skip_serializing_if = "Option::is_none")]
     delay_max_s: Option<Vec<f32>>,
     /// RMS of the differences of neighbouring offsets, over the last eight at each poll.
-    #[schemars(with = "Option<Vec<Option<f32>>>")]
+    #[schemars(with = "Vec<Option<f32>>")]
     #[serde(skip_serializing_if = "Option::is_none")]
     jitter_s: Option<Vec<f32>>,
     /// The score, computed as the NTP Pool does, at the end of each step.
-    #[schemars(with = "Option<Vec<Option<f32>>>")]
+    #[schemars(with = "Vec<Option<f32>>")]
     #[serde(skip_serializing_if = "Option::is_none")]
     score: Option<Vec<f32>>,
 }
@@ -213,48 +215,35 @@ pub async fn history(
         return Err(Problem::bad_request(format!("step: more than {MOST_POINTS} steps in the span")));
     }
     let limit = params::limit(asked.limit, USUAL_SERIES, MOST_SERIES)?;
-    let mut lines = lines(&state, &asked)?;
+    let vantage = Vantage::of(&request, &state).await?;
+    let mut lines = lines(&vantage, &asked)?;
     let left_out = lines.len().saturating_sub(limit);
     lines.truncate(limit);
     let rows = (ROWS / lines.len().max(1)).min(ROWS_OF_ONE);
     let options = TraceOptions { points: asked.points()?, step_s, rows, jitter: measures.jitter };
-    let series = state.store.read(move |reader| read(reader, &lines, span, options, measures)).await?;
+    let series = vantage.read(move |reader| read(reader, &lines, span, options, measures)).await?;
     respond::json(&request, &HistoryBody { from: When(range.from_ns), to: When(range.to_ns), left_out, series })
 }
 
 /// The requested lines: by id, or all servers with the tags.
-fn lines(state: &State, asked: &Question) -> Result<Vec<Line>, Problem> {
-    if !asked.ids.is_empty() {
-        let (targets, unknown): (Vec<_>, Vec<_>) =
-            asked.ids.iter().map(|id| Target::find(state, id)).partition(Result::is_ok);
-        // An unknown server (just removed, for example) does not fail the request for the others.
-        if let (true, Some(problem)) = (targets.is_empty(), unknown.into_iter().find_map(Result::err)) {
-            return Err(problem);
-        }
-        return Ok(targets.iter().flatten().flat_map(|target| lines_of(state, target)).collect());
+fn lines(vantage: &Vantage, asked: &Question) -> Result<Vec<Line>, Problem> {
+    if asked.ids.is_empty() {
+        let named = |name| lines_of(vantage, &Target { name, address: None });
+        return Ok(vantage.tagged(&asked.tags).into_iter().flat_map(named).collect());
     }
-    let config = state.config.borrow().clone();
-    let is_meant = |tags: &std::collections::BTreeMap<String, String>| {
-        asked
-            .tags
-            .iter()
-            .all(|(key, value)| tags.get(key).is_some_and(|has| value.as_ref().is_none_or(|value| value == has)))
-    };
-    let meant = config.servers.iter().filter(|server| is_meant(&server.ident.tags));
-    let lines =
-        meant.flat_map(|server| lines_of(state, &Target { name: Arc::clone(&server.ident.name), address: None }));
-    Ok(lines.collect())
+    let (targets, unknown): (Vec<_>, Vec<_>) = asked.ids.iter().map(|id| vantage.find(id)).partition(Result::is_ok);
+    // An unknown server (just removed, for example) does not fail the request for the others.
+    if let (true, Some(problem)) = (targets.is_empty(), unknown.into_iter().find_map(Result::err)) {
+        return Err(problem);
+    }
+    Ok(targets.iter().flatten().flat_map(|target| lines_of(vantage, target)).collect())
 }
 
 /// A name with several addresses has one line for each. Any other name has one line for all addresses it ever had.
-fn lines_of(state: &State, target: &Target) -> Vec<Line> {
-    let Target { name, address } = target;
-    let snapshot = state.snapshot.borrow();
-    let mut addresses: Vec<_> = match address {
-        Some(address) => vec![*address],
-        None => snapshot.series_of(name).into_iter().filter_map(|(key, _)| key.address).collect(),
-    };
-    if address.is_none() && addresses.len() < 2 {
+fn lines_of(vantage: &Vantage, target: &Target) -> Vec<Line> {
+    let name = &target.name;
+    let mut addresses: Vec<_> = vantage.keys(target).into_iter().filter_map(|key| key.address).collect();
+    if target.address.is_none() && addresses.len() < 2 {
         return vec![Line { id: name.to_string(), name: Arc::clone(name), address: None }];
     }
     addresses.sort();
@@ -270,7 +259,7 @@ fn read(
     measures: Measures,
 ) -> Result<Vec<Columns>, StoreError> {
     let mut began: HashMap<(Arc<str>, Option<SocketAddr>), i64> = HashMap::new();
-    for series in reader.series()?.into_iter().filter(|series| series.key.vantage.is_empty()) {
+    for series in reader.own_series()? {
         for address in [None, series.key.address] {
             let first = began.entry((Arc::clone(&series.key.server), address)).or_insert(i64::MAX);
             *first = (*first).min(series.first_seen_ns);

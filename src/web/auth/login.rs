@@ -60,6 +60,7 @@ struct SessionView {
     /// The name of the token.
     name: Option<String>,
     /// The role: read, operate or admin.
+    #[schemars(extend("enum" = ["read", "operate", "admin", null]))]
     role: Option<&'static str>,
     /// Whether reading needs neither a token nor a session.
     reading_is_open: bool,

@@ -23,12 +23,13 @@ use tokio::time::{Instant, timeout_at};
 use super::{Frame, Hub, KEPT, Subscription, Topic};
 use crate::web::State;
 use crate::web::auth::{Admission, Gate};
-use crate::web::openapi::{Body, Endpoint, header, query};
+use crate::web::openapi::{Body, Endpoint, Vantages, header, query};
 use crate::web::problem::Problem;
 
 pub const ENDPOINTS: &[Endpoint] = &[Endpoint::get("/api/v1/stream", || web::to(stream))
     .about("Live events, as server-sent events: hello, sample, verdict, health, alert, and beat when there was nothing else \
          for two seconds. Last-Event-ID resumes.")
+    .of(Vantages::Own)
     .taking(&[
         query("events", "string", "sample, verdict, health, alert; separated by commas, all unless given."),
         query("server", "string", "The configured name of the server whose samples are wanted."),

@@ -7,7 +7,7 @@ use schemars::SchemaGenerator;
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
 
-use super::endpoint::{Body, Endpoint, Method, Parameter, Place};
+use super::endpoint::{Body, Endpoint, Method, Parameter, Place, Vantages};
 use crate::web::problem::Problem;
 use crate::web::{endpoints, prefix, respond};
 
@@ -80,7 +80,7 @@ fn operation(endpoint: &Endpoint, problem: &Value, generators: &mut Generators) 
     let mut operation = json!({
         "operationId": operation_id(endpoint),
         "summary": endpoint.about,
-        "parameters": endpoint.parameters.iter().map(parameter).collect::<Vec<_>>(),
+        "parameters": endpoint.parameters().map(parameter).collect::<Vec<_>>(),
         "responses": responses,
     });
     if let Some(body) = &endpoint.request {
@@ -115,6 +115,9 @@ pub(super) fn statuses(endpoint: &Endpoint) -> Vec<u16> {
     }
     if endpoint.request.is_some() {
         all.extend([408, 413, 415]);
+    }
+    if endpoint.vantages != Vantages::None {
+        all.extend([404, 503]);
     }
     all.sort_unstable();
     all.dedup();
@@ -203,6 +206,18 @@ mod tests {
         }
     }
 
+    /// The page takes its types from this file.
+    #[test]
+    fn committed_document_is_that_of_the_program() {
+        let file = concat!(env!("CARGO_MANIFEST_DIR"), "/web/openapi.json");
+        let current = format!("{:#}\n", *DOCUMENT);
+        if std::env::var_os("NTP_MONITOR_WRITE_DOCS").is_some() {
+            std::fs::write(file, &current).unwrap();
+        }
+        let committed = std::fs::read_to_string(file).unwrap_or_default();
+        assert!(committed == current, "web/openapi.json: NTP_MONITOR_WRITE_DOCS=1 cargo test --lib committed_document");
+    }
+
     #[test]
     fn rows_are_unique_and_say_what_they_are_for() {
         let mut seen = BTreeSet::new();
@@ -213,7 +228,7 @@ mod tests {
             assert!(ids.insert(operation_id(row)), "{name} has the identifier of another");
             assert!(!row.about.is_empty() && !row.answer.about.is_empty(), "{name} is not explained");
             let parts: Vec<&str> = row.path.split('/').filter_map(|part| part.strip_prefix('{')).collect();
-            let said = row.parameters.iter().filter(|parameter| parameter.place == Place::Path);
+            let said = row.parameters().filter(|parameter| parameter.place == Place::Path);
             assert_eq!(parts.len(), said.count(), "{name} does not explain its path");
         }
     }

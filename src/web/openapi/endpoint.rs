@@ -33,6 +33,17 @@ impl Method {
     }
 }
 
+/// Of which vantages an endpoint speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Vantages {
+    /// What it answers is not about a vantage.
+    None,
+    /// Of this one only; another one is 404.
+    Own,
+    /// A hub answers for every vantage whose samples it stores.
+    All,
+}
+
 /// An endpoint.
 #[derive(Clone, Copy)]
 pub struct Endpoint {
@@ -44,7 +55,8 @@ pub struct Endpoint {
     /// The required role; `None` when no token is needed.
     pub role: Option<Role>,
     /// The parameters in the path, the query and the headers.
-    pub parameters: &'static [Parameter],
+    parameters: &'static [Parameter],
+    pub vantages: Vantages,
     /// The request body.
     pub request: Option<Body>,
     /// The status of a success.
@@ -126,6 +138,11 @@ pub const TO: Parameter = query("to", "string", "End, likewise; now unless given
 /// The resolution of a history.
 pub const STEP: Parameter = query("step", "string", "The wished distance of two points: 5m, 1h, or seconds.");
 
+const OWN_VANTAGE: Parameter =
+    query("vantage", "string", "The vantage; this one unless given. Others keep this to themselves, and are 404.");
+const ANY_VANTAGE: Parameter =
+    query("vantage", "string", "The vantage; this one unless given. A hub answers for each whose samples it stores.");
+
 /// The media type of JSON.
 pub const JSON: &str = "application/json";
 
@@ -156,6 +173,7 @@ impl Endpoint {
             about: "",
             role: Some(role),
             parameters: &[],
+            vantages: Vantages::None,
             request: None,
             success: 200,
             answer: Body::none(""),
@@ -227,6 +245,23 @@ impl Endpoint {
     pub const fn taking(mut self, parameters: &'static [Parameter]) -> Self {
         self.parameters = parameters;
         self
+    }
+
+    /// It takes the parameter `vantage`.
+    #[must_use]
+    pub const fn of(mut self, vantages: Vantages) -> Self {
+        self.vantages = vantages;
+        self
+    }
+
+    /// Every parameter.
+    pub fn parameters(&self) -> impl Iterator<Item = &'static Parameter> + use<> {
+        let vantage = match self.vantages {
+            Vantages::None => None,
+            Vantages::Own => Some(&OWN_VANTAGE),
+            Vantages::All => Some(&ANY_VANTAGE),
+        };
+        self.parameters.iter().chain(vantage)
     }
 
     /// Sets the request body.

@@ -10,8 +10,8 @@ mod routes;
 
 pub use browse::docs;
 pub use document::openapi;
-pub use endpoint::{Body, Endpoint, FROM, ID, JSON, Method, Parameter, Place, STEP, TO, header, part, query};
-pub use routes::{asked, needed, only_asks, routes};
+pub use endpoint::{Body, Endpoint, FROM, ID, JSON, Method, Parameter, Place, STEP, TO, Vantages, header, part, query};
+pub use routes::{asked, needed, routes, row_of};
 
 /// The endpoints of the API documentation itself.
 pub const ENDPOINTS: &[Endpoint] = &[

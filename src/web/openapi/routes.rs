@@ -69,10 +69,10 @@ pub fn needed(request: &ServiceRequest) -> Option<Role> {
     }
 }
 
-/// Whether an answered request was a query, which changes nothing.
+/// The row that a request means.
 #[must_use]
-pub fn only_asks(request: &HttpRequest) -> bool {
+pub fn row_of(request: &HttpRequest) -> Option<&'static Endpoint> {
     let method = as_listed(request.method().as_str());
-    let pattern = request.match_pattern();
-    endpoints().any(|row| row.only_asks && row.method.name() == method && Some(row.path) == pattern.as_deref())
+    let pattern = request.match_pattern()?;
+    endpoints().find(|row| row.method.name() == method && row.path == pattern)
 }

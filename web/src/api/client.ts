@@ -7,9 +7,9 @@ import type {
 import type {
   AlertsBody, NotifiersBody, Replayed, ReportRow, ReportsBody, Rule, RuleCheck, RulesBody, SilencesBody, SilenceWish,
   Tested,
-} from "./types-alerts";
-import type { FleetMatrix, FleetSkew, FleetVantages, FleetVerdict, Version } from "./types-fleet";
-import type { AuditBody, ConfigCheck, ConfigFile, Schema, ServerKeys, Session } from "./types-config";
+} from "./types";
+import type { FleetMatrix, FleetSkew, FleetVantages, FleetVerdict, Version } from "./types";
+import type { AuditBody, ConfigCheck, ConfigFile, Schema, ServerKeys, Session } from "./types";
 
 export { ApiError } from "./http";
 

@@ -4,7 +4,7 @@
  */
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
-import type { Role } from "../../src/api/types-config";
+import type { Role } from "../../src/api/types";
 import * as canned from "./canned";
 import { serveFile } from "./files";
 

@@ -1,7 +1,7 @@
 /** The servers one by one: add, change, pause, remove. Each change is written to the file, whose comments stay. */
 import { useState } from "preact/hooks";
 import { api, ApiError, settings } from "../../api/client";
-import type { Schema, ServerKeys } from "../../api/types-config";
+import type { Schema, ServerKeys } from "../../api/types";
 import { Act, NeedsRole } from "../../components/act";
 import { Badge, Empty, Failure, Loading, Panel } from "../../components/bits";
 import { Dialog } from "../../components/dialog";
