@@ -44,6 +44,7 @@ test: ## install what the tests need (as root; otherwise say what is missing) an
 	{ set +x; exit $$status; } 2>/dev/null
 
 fuzz: ## fuzz one target of the core for 20 s, another one each day (ARGS="TARGET SECONDS" for a certain one)
+	scripts/install-dependencies.sh build fuzz
 	scripts/fuzz.sh $(ARGS)
 
 # `make --keep-going lint` runs all of them even if one fails.
