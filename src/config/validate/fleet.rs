@@ -1,16 +1,16 @@
 //! Validates `[nats]` and `[fleet]`.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
+use super::outbound::pem_file;
 use super::secret::Places;
-use super::{Rules, Surroundings};
+use super::{Rules, Surroundings, tls};
 use crate::config::fault::KeyPath;
 use crate::config::model::{Allowed, Fleet, Monitor, Nats, NatsTls, Server};
-use crate::config::named_file::{CERTIFICATES, FileFault, resolve};
+use crate::config::named_file::resolve;
 use crate::config::network::{Network, is_of_one_host};
 use crate::config::raw;
-use crate::regular_file;
 
 /// Names of vantages become names of NATS accounts and keys of buckets.
 const LONGEST_NAME: usize = 63;
@@ -107,7 +107,11 @@ fn connection(section: raw::Nats, rules: &mut Rules<'_>, surroundings: &Surround
     rules.require(matches!(section.replicas, 1 | 3 | 5), &table.key("replicas"), || "must be 1, 3 or 5".to_owned());
     let places = Places::of(&table, "password");
     let password = places.look(section.password.as_ref(), section.password_file.as_ref(), rules, surroundings);
-    let password = password.map(|(hidden, _)| hidden);
+    let password = password.map(|(hidden, path)| {
+        let is_sound = !hidden.expose().is_empty() && !hidden.expose().chars().any(char::is_control);
+        rules.require(is_sound, path, || "must hold something, on one line".to_owned());
+        hidden
+    });
     if rules.sound(&[&places.inline, &places.file]) {
         rules.require(section.user.is_some() || password.is_none(), &table.key("user"), || {
             "is missing: a password needs a user".to_owned()
@@ -129,14 +133,18 @@ fn connection(section: raw::Nats, rules: &mut Rules<'_>, surroundings: &Surround
 
 fn files(section: &raw::NatsTls, rules: &mut Rules<'_>, surroundings: &Surroundings<'_>) -> NatsTls {
     let key = |key: &str| KeyPath::dotted("nats.tls").key(key);
-    let mut find = |file: &Option<PathBuf>, name: &str| {
-        let found = resolve(file.as_deref()?, surroundings);
-        if let Err(fault) = readable(&found) {
-            rules.refuse_file(&key(name), fault);
+    if let Some(ca) = &section.ca {
+        pem_file(&key("ca"), ca, rules, surroundings);
+    }
+    let find = |file: &Option<PathBuf>| Some(resolve(file.as_deref()?, surroundings));
+    let (ca, cert, own_key) = (find(&section.ca), find(&section.cert), find(&section.key));
+    if let (Some(cert), Some(own_key)) = (&cert, &own_key)
+        && let Err(faults) = tls::pair(&[cert.clone(), own_key.clone()])
+    {
+        for (name, fault) in ["cert", "key"].into_iter().zip(faults) {
+            fault.into_iter().for_each(|fault| rules.refuse_file(&key(name), fault));
         }
-        Some(found)
-    };
-    let (ca, cert, own_key) = (find(&section.ca, "ca"), find(&section.cert, "cert"), find(&section.key, "key"));
+    }
     rules.require(cert.is_some() || own_key.is_none(), &key("cert"), || {
         "is missing: a key needs a certificate".to_owned()
     });
@@ -144,10 +152,6 @@ fn files(section: &raw::NatsTls, rules: &mut Rules<'_>, surroundings: &Surroundi
         "is missing: a certificate needs its key".to_owned()
     });
     NatsTls { ca, pair: cert.zip(own_key) }
-}
-
-fn readable(path: &Path) -> Result<(), FileFault> {
-    regular_file::read(path, CERTIFICATES).map(drop).map_err(|why| FileFault::of(path, &why, ""))
 }
 
 /// A URL must not contain a user name or password; they have their own keys, which are masked.
@@ -203,6 +207,8 @@ mod tests {
     }
 
     const NATS: (&str, &str) = ("NTP_MONITOR__NATS__URL", "nats://127.0.0.1:4222");
+    /// A file that holds neither a certificate nor a password.
+    const OTHER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/clippy.toml");
     const ROLE: (&str, &str) = ("NTP_MONITOR__FLEET__ROLE", "agent");
 
     #[test]
@@ -228,7 +234,18 @@ mod tests {
             (vec![NATS, ROLE, ("NTP_MONITOR__FLEET__ALLOW", "224.0.0.0/4")], "one host"),
             (vec![NATS, ROLE, ("NTP_MONITOR__FLEET__ALLOW", "0.0.0.0/0")], "every address"),
             (vec![NATS, ROLE, ("NTP_MONITOR__FLEET__BUDGET", "1s")], "at least 16 s"),
-            (vec![NATS, ROLE, ("NTP_MONITOR__NATS__TLS__CERT", "/nowhere.pem")], "cannot be read"),
+            (vec![NATS, ROLE, ("NTP_MONITOR__NATS__TLS__CA", "/nowhere.pem")], "cannot be read"),
+            (vec![NATS, ROLE, ("NTP_MONITOR__NATS__TLS__CA", "/dev/null")], "not a regular file"),
+            (vec![NATS, ROLE, ("NTP_MONITOR__NATS__TLS__CA", OTHER)], "nats.tls.ca: "),
+            (vec![NATS, ROLE, ("NTP_MONITOR__NATS__TLS__CERT", OTHER)], "a certificate needs its key"),
+            (
+                vec![NATS, ROLE, ("NTP_MONITOR__NATS__TLS__CERT", OTHER), ("NTP_MONITOR__NATS__TLS__KEY", OTHER)],
+                "nats.tls.key: ",
+            ),
+            (
+                vec![NATS, ROLE, ("NTP_MONITOR__NATS__USER", "u"), ("NTP_MONITOR__NATS__PASSWORD_FILE", OTHER)],
+                "on one line",
+            ),
         ] {
             let why = loaded(&settings).unwrap_err();
             assert!(why.contains(part), "{part:?} in {why}");

@@ -22,7 +22,7 @@ use super::fault::{KeyPath, Source};
 use super::model::{Config, Monitor};
 use super::named_file::{FileFault, Surroundings};
 use super::tree::Tree;
-use ntp_monitor_core::text::plain::is_disruptive;
+use ntp_monitor_core::text::plain::is_plain;
 
 /// The longest name. Names become tags, file contents and parts of URLs.
 const LONGEST_NAME: usize = 128;
@@ -60,8 +60,9 @@ impl Rules<'_> {
         self.require(!text.trim().is_empty(), path, || "must not be empty".to_owned());
         self.require(text.trim() == text, path, || "must not begin or end with a blank".to_owned());
         self.require(text.len() <= LONGEST_NAME, path, || format!("must not be longer than {LONGEST_NAME} bytes"));
-        self.require(!text.chars().any(is_disruptive), path, || {
-            "must not contain control characters or marks that change the reading direction".to_owned()
+        self.require(is_plain(text), path, || {
+            "must not contain control characters, invisible characters or marks that change the reading direction"
+                .to_owned()
         });
     }
 
