@@ -11,11 +11,11 @@ use tokio::sync::watch;
 use super::census::Census;
 use super::ledger::Ledger;
 use super::notice::DeathNotice;
-use super::outlet::Listener;
+use super::outlet::{Listener, MAILBOX};
 use super::rhythm;
 use crate::log::{Allowance, RateLimit};
 use crate::messages::lifecycle::StopNow;
-use crate::messages::sample::{Forget, Recall, SampleReady};
+use crate::messages::sample::{Forget, Recall, SamplesReady};
 use ntp_monitor_core::alert::status::AlertStatus;
 use ntp_monitor_core::clock::{Clock, Stamp};
 use ntp_monitor_core::health::child::ChildState;
@@ -26,8 +26,6 @@ use ntp_monitor_core::health::report::{ChildHealth, Health, SinkHealth};
 use ntp_monitor_core::health::reports::ReportsHealth;
 use ntp_monitor_core::sample::Sample;
 
-/// Mailbox capacity: 13 seconds of samples at 625 a second (10,000 servers at 16 s).
-const MAILBOX: usize = 8192;
 const PERIOD: Duration = Duration::from_secs(1);
 
 /// Number of consecutive state changes of one server that are all logged.
@@ -200,12 +198,14 @@ impl Actor for HealthKeeper {
     }
 }
 
-impl Handler<SampleReady> for HealthKeeper {
+impl Handler<SamplesReady> for HealthKeeper {
     type Result = ();
 
-    fn handle(&mut self, SampleReady(sample): SampleReady, _: &mut Context<Self>) {
-        if let Some(turn) = self.book.record(&sample) {
-            self.log_turn(&sample, turn);
+    fn handle(&mut self, SamplesReady(batch): SamplesReady, _: &mut Context<Self>) {
+        for sample in &*batch {
+            if let Some(turn) = self.book.record(sample) {
+                self.log_turn(sample, turn);
+            }
         }
     }
 }
@@ -213,10 +213,12 @@ impl Handler<SampleReady> for HealthKeeper {
 impl Handler<Forget> for HealthKeeper {
     type Result = ();
 
-    fn handle(&mut self, Forget { key, successor }: Forget, _: &mut Context<Self>) {
-        match successor {
-            Some(successor) => self.book.replace(&key, successor),
-            None => self.book.forget(&key),
+    fn handle(&mut self, Forget { keys, successor }: Forget, _: &mut Context<Self>) {
+        for key in &*keys {
+            match &successor {
+                Some(successor) => self.book.replace(key, successor),
+                None => self.book.forget(key),
+            }
         }
     }
 }

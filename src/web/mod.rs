@@ -42,7 +42,7 @@ use listen::{Address, ListenError, Listener, Listeners};
 use ntp_monitor_core::alert::status::AlertStatus;
 use ntp_monitor_core::clock::{Clock, Stamp};
 use ntp_monitor_core::health::report::Health;
-use ntp_monitor_core::sample::Sample;
+use ntp_monitor_core::sample::Batch;
 use ntp_monitor_core::stats::snapshot::Snapshot;
 use openapi::Endpoint;
 use problem::{Problem, wrong_method};
@@ -69,8 +69,8 @@ pub struct State {
     /// When the service started.
     pub started: Stamp,
     pub hub: live::Hub,
-    /// Each poll when it ends.
-    pub samples: broadcast::Sender<Arc<Sample>>,
+    /// Batches of samples; each poll is in one within a second of its end.
+    pub samples: broadcast::Sender<Batch>,
     /// The poll schedules of all addresses.
     pub ledger: Ledger,
     pub alerts: watch::Receiver<Arc<AlertStatus>>,
