@@ -83,6 +83,11 @@ struct UncleanShutdown {
 }
 
 impl UncleanShutdown {
+    /// When the last request may have been sent that was not recorded, on the monotonic clock in nanoseconds.
+    fn asked_at(self) -> i64 {
+        self.over_at(Duration::ZERO)
+    }
+
     /// When a server with this minimum interval may be polled again, on the monotonic clock in nanoseconds.
     fn over_at(self, floor: Duration) -> i64 {
         let floor_ns = i64::try_from(floor.as_nanos()).unwrap_or(i64::MAX);
@@ -98,7 +103,7 @@ impl LedgerState {
     /// just before a poll. After an unclean shutdown, polls may be missing. `None` if the address was never polled.
     fn last_activity_ns(&self, address: SocketAddr, now: Stamp) -> Option<i64> {
         let polled = self.past.get(&address).map(|past| past.ended_ns(now));
-        polled.max(self.unclean.map(|unclean| unclean.over_at(Duration::ZERO)))
+        polled.max(self.unclean.map(UncleanShutdown::asked_at))
     }
 
     /// Removes schedules that no prober uses and that no longer delay a poll.
@@ -210,7 +215,7 @@ impl Ledger {
     pub(super) fn pacing(&self, server: &Server, address: SocketAddr, first: i64, clock: &dyn Clock) -> PollPacing {
         self.with(|state| {
             if let Some(pacing) = state.pacings.get(&address) {
-                pacing.schedule().reconfigure(server);
+                pacing.schedule().reconfigure(server, clock.now().mono_ns);
                 return pacing.clone();
             }
             let mut schedule = Schedule::new(server, first);
@@ -219,6 +224,9 @@ impl Ledger {
             }
             if let Some(unclean) = state.unclean {
                 schedule.hold(unclean.over_at(server.floor()));
+                if server.pace.is_some() {
+                    schedule.asked_before(unclean.asked_at());
+                }
             }
             let pacing = PollPacing { schedule: Arc::new(Mutex::new(schedule)), nudge: Arc::default() };
             state.pacings.insert(address, pacing.clone());

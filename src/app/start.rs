@@ -242,7 +242,8 @@ impl Start {
         if config.role.is_agent() {
             let (ledger, targets) = (self.ledger.clone(), self.targets.clone());
             self.adopt(fleet::pace(boards, watched.clone(), ledger, targets, &self.log));
-            self.adopt(fleet::agent(config, store, boards, watched, &self.log));
+            let snapshot = self.boards.snapshot.subscribe();
+            self.adopt(fleet::agent(config, store, boards, watched, snapshot, &self.log));
         }
     }
 

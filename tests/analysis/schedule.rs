@@ -213,6 +213,7 @@ fn server(address: &str) -> Server {
         offset_critical: Duration::from_millis(100),
         nts: None,
         paused: false,
+        pace: None,
     }
 }
 

@@ -39,6 +39,9 @@ pub struct Server {
     pub nts: Option<Nts>,
     /// Not polled, and without a vote.
     pub paused: bool,
+    /// Set where a fleet shares the server: no two requests are closer than the interval, and the first of a new plan comes
+    /// after this time, so that vantages do not ask together.
+    pub pace: Option<Duration>,
 }
 
 impl Server {
@@ -73,6 +76,7 @@ impl Server {
             offset_critical: Duration::from_millis(100),
             nts: None,
             paused: false,
+            pace: None,
         }
     }
 }

@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use super::decode::{Findings, Sections};
 use super::fault::{KeyPath, Source};
-use super::model::{Config, Monitor};
+use super::model::{Config, Fleet, Monitor};
 use super::named_file::{FileFault, Surroundings};
 use super::tree::Tree;
 use ntp_monitor_core::text::plain::is_plain;
@@ -97,12 +97,14 @@ pub(super) fn validate(
     let alerts = tree.count(&KeyPath::default().key("alert"));
     let alerting =
         alerting::Sections { settings: sections.alerting, rules: sections.alerts, windows: sections.silences };
-    let alerting = alerting::alerting(alerting, &monitor.vantage, &servers, &mut rules, warnings);
+    let mut alerting = alerting::alerting(alerting, &monitor.vantage, &servers, &mut rules, warnings);
     let leap = leap::leap(sections.leap, &mut rules);
     let notifiers = notifier::notifiers(sections.notifiers, &mut rules, surroundings, warnings);
     let report = report::report(sections.report, &notifiers, &mut rules, warnings);
     alerting::receivers(&notifiers, &mut rules, alerts);
     let fleet = fleet::fleet(sections.nats, sections.fleet, &monitor, &mut rules, surroundings);
+    let is_hub = |fleet: &&Fleet| fleet.role.is_hub();
+    alerting.settings.fleet = fleet.as_ref().filter(is_hub).map(|fleet| fleet.nats.prefix.clone());
     Some(Config {
         monitor,
         servers,

@@ -115,6 +115,7 @@ fn server(
         offset_critical: section.offset_critical.0,
         nts,
         paused: section.paused,
+        pace: None,
     };
     timing(&server, path, rules);
     thresholds(&server, path, rules);
