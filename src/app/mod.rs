@@ -5,12 +5,14 @@
 pub mod beacon;
 mod children;
 mod events;
+mod first_start;
 mod fleet;
 mod gauges;
 mod identity;
 pub mod memory;
 mod notifiers;
 mod outputs;
+pub mod own_file;
 pub mod permissions;
 pub mod places;
 mod points;

@@ -3,7 +3,7 @@
 
 pub mod api;
 pub mod audit;
-mod auth;
+pub mod auth;
 mod body;
 pub mod config_editor;
 mod headers;
@@ -37,6 +37,7 @@ use crate::actors::ledger::Ledger;
 use crate::config::Config;
 use crate::fleet::handle::Fleet;
 use crate::store::StoreHandle;
+use auth::setup::SetupLink;
 use listen::{Address, ListenError, Listener, Listeners};
 use ntp_monitor_core::alert::status::AlertStatus;
 use ntp_monitor_core::clock::{Clock, Stamp};
@@ -78,6 +79,10 @@ pub struct State {
     /// Where the configuration file is edited.
     pub config_editor: config_editor::ConfigEditor,
     pub audit: audit::Audit,
+    /// The one-time link of the first start.
+    pub setup: Arc<SetupLink>,
+    /// Measures servers that are not configured yet.
+    pub tester: api::test::Tester,
     /// What this instance does in a fleet.
     pub fleet: Fleet,
 }

@@ -9,6 +9,8 @@ export interface Session {
   role: Role | null;
   /** Whether the page may be read without a token. */
   reading_is_open: boolean;
+  /** The one-time link of the first start. */
+  setup_link?: "waiting" | "expired" | null;
 }
 
 /** The configuration file, secrets masked as `********`. */
