@@ -13,6 +13,7 @@ use super::ledger::Ledger;
 use super::notice::DeathNotice;
 use super::outlet::{Listener, MAILBOX};
 use super::rhythm;
+use crate::config::Config;
 use crate::log::{Allowance, RateLimit};
 use crate::messages::lifecycle::StopNow;
 use crate::messages::sample::{Forget, Recall, SamplesReady};
@@ -22,7 +23,7 @@ use ntp_monitor_core::health::child::ChildState;
 use ntp_monitor_core::health::judge::judge;
 use ntp_monitor_core::health::log::{HealthChange, ServerHealthLog};
 use ntp_monitor_core::health::notifiers::NotifierHealth;
-use ntp_monitor_core::health::report::{ChildHealth, Health, SinkHealth};
+use ntp_monitor_core::health::report::{ChildHealth, Health, Idle, SinkHealth};
 use ntp_monitor_core::health::reports::ReportsHealth;
 use ntp_monitor_core::sample::Sample;
 
@@ -42,6 +43,7 @@ pub struct Observed {
     /// The name of this monitoring location.
     pub vantage: Arc<str>,
     pub started: Stamp,
+    pub config: watch::Receiver<Arc<Config>>,
     pub census: Census,
     /// Every output by name; a reload adds and removes entries.
     pub sinks: Arc<std::sync::Mutex<BTreeMap<String, SinkGauge>>>,
@@ -57,6 +59,17 @@ pub struct Observed {
     /// Number of log records dropped so far.
     pub log_dropped: Arc<dyn Fn() -> u64 + Send + Sync>,
     pub clock: Arc<dyn Clock>,
+}
+
+/// Why this configuration has nothing to poll.
+fn idle_reason(config: &Config) -> Option<Idle> {
+    let servers = config.servers.len();
+    match config.servers.iter().any(|server| !server.paused) {
+        true => None,
+        false if config.fleet.as_ref().is_some_and(|fleet| fleet.role.is_hub()) => Some(Idle::Hub),
+        false if servers == 0 => Some(Idle::NoServer),
+        false => Some(Idle::AllPaused { servers }),
+    }
 }
 
 /// The actor that publishes [`Health`].
@@ -100,10 +113,12 @@ impl HealthKeeper {
         let since_start = now.since(self.observed.started);
         let last_poll_s = servers.iter().map(|server| server.last_poll_ago_s).min_by(f64::total_cmp);
         let idle = last_poll_s.map_or(since_start, |ago_s| Duration::try_from_secs_f64(ago_s).unwrap_or_default());
+        let nothing = idle_reason(&self.observed.config.borrow());
         let mut health = Health {
             at: Some(now),
+            idle: nothing,
             polls_overdue_s: self.observed.ledger.overdue(now, idle).as_secs_f64(),
-            ready: !servers.is_empty(),
+            ready: nothing.is_some() || !servers.is_empty(),
             version: env!("CARGO_PKG_VERSION"),
             vantage: self.observed.vantage.to_string(),
             uptime_s: since_start.as_secs_f64(),

@@ -27,6 +27,7 @@ use crate::config::Config;
 use crate::fleet::handle;
 use crate::notify::Board;
 use crate::store::Store;
+use crate::web::api::test::Tester;
 use crate::web::audit::Audit;
 use crate::web::config_editor::ConfigEditor;
 use crate::web::listen::Listeners;
@@ -155,6 +156,7 @@ impl Start {
             notifiers: Arc::new(move |now| board.report(&queues.queue_gauges(), now.wall_ns)),
             vantage: self.boards.config().monitor.vantage.as_str().into(),
             started: self.started,
+            config: self.boards.config.subscribe(),
             census: self.census.clone(),
             sinks: Arc::clone(&self.sinks),
             ledger: self.ledger.clone(),
@@ -274,6 +276,8 @@ impl Start {
             silences: boards.silences,
             config_editor,
             audit: Audit::start(store.handle(), &log),
+            setup: around.setup,
+            tester: Tester::new(&around.engines, Arc::clone(&around.resolver)),
             fleet,
         };
         let pulse = Pulse::default();

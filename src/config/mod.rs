@@ -40,7 +40,7 @@ mod variables_tests;
 
 use std::path::Path;
 
-pub use address::split as split_address;
+pub use address::{NTP_PORT, split as split_address};
 pub use diff::{Changes, diff};
 pub use environment::{Environment, process_environment};
 pub use example::example;

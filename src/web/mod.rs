@@ -3,7 +3,7 @@
 
 pub mod api;
 pub mod audit;
-mod auth;
+pub mod auth;
 mod body;
 pub mod config_editor;
 mod headers;
@@ -38,6 +38,7 @@ use crate::actors::ledger::Ledger;
 use crate::config::Config;
 use crate::fleet::handle::Fleet;
 use crate::store::StoreHandle;
+use auth::setup::SetupLink;
 use listen::{Address, ListenError, Listener, Listeners};
 use ntp_monitor_core::alert::status::AlertStatus;
 use ntp_monitor_core::clock::{Clock, Stamp};
@@ -79,6 +80,10 @@ pub struct State {
     /// The editor of the configuration file.
     pub config_editor: config_editor::ConfigEditor,
     pub audit: audit::Audit,
+    /// The one-time link of the first start.
+    pub setup: Arc<SetupLink>,
+    /// Measures servers that are not configured yet.
+    pub tester: api::test::Tester,
     /// The role of this instance in a fleet.
     pub fleet: Fleet,
 }

@@ -83,6 +83,7 @@ pub(super) fn validate(
 ) -> Option<Config> {
     let mut rules = Rules { tree, findings };
     let servers = servers::servers(sections.servers, &mut rules, surroundings);
+    servers::warn_about_none(tree, warnings);
     servers::warn_about_pools(&servers, warnings);
     let super::raw::Monitor { vantage, data_dir } = sections.monitor;
     let is_named = tree.source(&KeyPath::dotted("monitor.vantage")) != Source::Default;

@@ -15,6 +15,7 @@ pub mod reports;
 mod rules;
 mod servers;
 mod silences;
+pub mod test;
 mod traces;
 
 use super::openapi::Endpoint;
@@ -28,6 +29,7 @@ pub const ENDPOINTS: &[&[Endpoint]] = &[
     servers::ENDPOINTS,
     config::SERVERS,
     ask::ENDPOINTS,
+    test::ENDPOINTS,
     history::ENDPOINTS,
     traces::ENDPOINTS,
     judgement::ENDPOINTS,

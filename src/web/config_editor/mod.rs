@@ -14,7 +14,7 @@ use tokio::sync::{Mutex, mpsc, oneshot};
 
 pub use check::{Check, FaultView};
 
-use crate::config::edit::{self, EditError, ServerEdit};
+use crate::config::edit::{self, EditError, ServerEdit, TokenEdit};
 use crate::config::file::{self, FileError};
 use crate::config::{Changes, Config, Faults, Inputs, Loaded, diff};
 
@@ -49,6 +49,8 @@ pub enum Edit {
     Text(String),
     /// Keep the file and change one server.
     Server(ServerEdit),
+    /// The same with another token of HTTP.
+    Token(TokenEdit),
 }
 
 /// The precondition of an edit.
@@ -79,6 +81,8 @@ pub struct Done {
     pub check: Check,
     /// The new fingerprint of the file.
     pub fingerprint: String,
+    /// The file that was written.
+    pub path: PathBuf,
 }
 
 /// Why an edit was rejected.
@@ -179,12 +183,12 @@ impl ConfigEditor {
             Ok::<_, Refused>((plan, replaced))
         })
         .await?;
-        let Plan { new, loaded, check, .. } = plan;
+        let Plan { path, new, loaded, check, .. } = plan;
         let (answer, answered) = oneshot::channel();
         let asked = self.0.reloads.send(Reload { loaded, answer }).await;
         let reason = match tokio::time::timeout(RELOADED_WITHIN, answered).await {
             _ if asked.is_err() => "it is stopping".to_owned(),
-            Ok(Ok(Ok(_))) => return Ok(Done { check, fingerprint: edit::fingerprint(&new) }),
+            Ok(Ok(Ok(_))) => return Ok(Done { check, fingerprint: edit::fingerprint(&new), path }),
             Ok(Ok(Err(reason))) => reason,
             Ok(Err(_)) | Err(_) => return Err(Refused::NoAnswer),
         };
@@ -203,6 +207,7 @@ impl ConfigEditor {
         let new = match edit {
             Edit::Text(text) => edit::restore(text, &old)?,
             Edit::Server(change) => change.apply(&old)?,
+            Edit::Token(token) => token.apply(&old)?,
         };
         let loaded = inputs.load_text(&new).map_err(Refused::Unsound)?;
         let difference = edit::unified(&edit::mask(&old).unwrap_or_default(), &edit::mask(&new)?);
