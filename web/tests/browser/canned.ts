@@ -68,7 +68,7 @@ export const clockEvents = (): EventsBody => ({
 });
 
 export const sessionOf = (role: Session["role"]): Session => ({
-  authenticated: role !== null, name: role === null ? null : "alice", role, reading_is_open: true,
+  authenticated: role !== null, name: role === null ? null : "alice", role, reading_is_open: true, setup_link: null,
 });
 
 export const shown: ShownConfig = {
@@ -251,7 +251,10 @@ export const known = (): { servers: KnownServer[] } => ({
 
 export const tested = (poll: Partial<ServerTest["poll"]> = {}): ServerTest => ({
   address: "192.0.2.1:123", others: 0,
-  poll: { outcome: "sample", reason: "", offset_s: 3e-4, delay_s: 9e-3, root_distance_s: 0.012, stratum: 1, refid: "GPS", ...poll },
+  poll: {
+    time: ago(0), address: "192.0.2.1", leap: 0, poll_s: 0, timestamping: "kernel", authentication: "none", reference_age_s: 20,
+    mode: "basic", outcome: "sample", reason: "", offset_s: 3e-4, delay_s: 9e-3, root_distance_s: 0.012, stratum: 1, refid: "GPS", ...poll,
+  },
 });
 
 export const setUpDone = (): SetUpDone => ({

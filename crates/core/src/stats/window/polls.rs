@@ -137,7 +137,7 @@ mod tests {
     #[test]
     fn poll_takes_22_bytes_and_keeps_eleven_digits() {
         assert_eq!(size_of::<Packed>(), 22);
-        for value in [0.0, -0.0, 1e-9, -0.001_234_567_890_123, 3600.123_456_789, f64::MIN_POSITIVE, -4e9] {
+        for value in [0.0, -0.0, 1e-9, -0.001_234_567_890_123, 3_600.123_456_789, f64::MIN_POSITIVE, -4e9] {
             let kept = Short::of(value).value();
             assert!((kept - value).abs() <= 1e-11 * value.abs(), "{value} became {kept}");
         }
