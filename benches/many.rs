@@ -67,17 +67,23 @@ fn measure(part: &str) -> Result<(), Failure> {
         "windows" => {
             let new = || ServerWindows::up_to(Window::Hour, TimeAxis::Monotonic);
             let mut all: Vec<_> = std::iter::repeat_with(new).take(servers()).collect();
-            let spent = polls.run(SPAN_S, |i, sample| drop(black_box(all[i].observe(sample))));
+            let spent = polls.run(SPAN_S, |i, sample| {
+                let _ = black_box(all[i].observe(sample));
+            });
             say_part("windows of an hour", &spent, before)?;
         }
         "verdict" => {
             let mut judgement = Judgement::default();
-            let spent = polls.run(SPAN_S, |_, sample| drop(judgement.catch_up(sample)));
+            let spent = polls.run(SPAN_S, |_, sample| {
+                let _ = judgement.catch_up(sample);
+            });
             say_part("verdict", &spent, before)?;
         }
         "health" => {
             let mut log = ServerHealthLog::default();
-            let spent = polls.run(SPAN_S, |_, sample| drop(log.record(sample)));
+            let spent = polls.run(SPAN_S, |_, sample| {
+                let _ = log.record(sample);
+            });
             say_part("poll history", &spent, before)?;
         }
         _ => whole(&mut polls, before)?,
