@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use rusqlite::{Connection, Row, params};
 
-use super::{Reader, find_series};
+use super::Reader;
 use crate::store::StoreError;
 use crate::store::codes;
 use crate::store::rollup::{Counts, Grain};
@@ -68,7 +68,7 @@ impl Reader {
         let grain = if width_s % Grain::Hour.width_s() == 0 { Grain::Hour } else { Grain::FiveMinutes };
         self.run("sum rollups", |conn| {
             let mut all = Buckets::default();
-            for series in find_series(conn, server, address)? {
+            for series in self.find_series(conn, server, address)? {
                 read_sums(conn, series.id, grain, (from_ns, to_ns), width_s, &mut all.buckets)?;
                 let end_ns = rolled_to(conn, series.id, from_ns, to_ns)?;
                 all.complete_to_ns = all.complete_to_ns.max(end_ns);

@@ -7,7 +7,7 @@ use std::time::Duration;
 use rusqlite::params;
 
 use super::samples::read_span;
-use super::{Reader, Series, find_series};
+use super::{Reader, Series};
 use crate::store::record::StoredSample;
 use crate::store::rollup::{Grain, Rollup};
 use crate::store::samples::Samples;
@@ -52,7 +52,7 @@ impl Reader {
     ) -> Result<History, StoreError> {
         let request = Request { from_ns, to_ns, step, max_points: max_points.max(1) };
         self.run_on_samples("read the history", |samples| {
-            let series = find_series(samples.conn, server, address)?;
+            let series = self.find_series(samples.conn, server, address)?;
             if let Some(raw) = read_raw(samples, &series, &request)? {
                 return Ok(History::Raw(raw));
             }
@@ -70,7 +70,7 @@ impl Reader {
     pub fn samples_reach_back(&self, server: &str, from_ns: i64, to_ns: i64) -> Result<bool, StoreError> {
         let request = Request { from_ns, to_ns, step: None, max_points: usize::MAX };
         self.run_on_samples("determine how far samples reach back", |samples| {
-            for one in find_series(samples.conn, server, None)? {
+            for one in self.find_series(samples.conn, server, None)? {
                 if reaches_further_in_rollups(samples, one.id, &request)? {
                     return Ok(false);
                 }
@@ -92,7 +92,7 @@ impl Reader {
         to_ns: i64,
     ) -> Result<Vec<(SeriesKey, Rollup)>, StoreError> {
         self.run_on_samples("read rollups", |samples| {
-            let series = find_series(samples.conn, server, address)?;
+            let series = self.find_series(samples.conn, server, address)?;
             Ok(widened(read_rollups(samples, &series, grain, from_ns, to_ns)?, grain.width_s()))
         })
     }

@@ -16,6 +16,7 @@ pub use counts::SeriesCounts;
 pub use history::History;
 pub use samples::{RateKiss, Since};
 
+use std::cell::RefCell;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -62,6 +63,8 @@ pub struct Reader {
     conn: Connection,
     path: PathBuf,
     damage: Damage,
+    /// The vantage whose view of a server is read; empty for this host's own.
+    vantage: RefCell<String>,
 }
 
 impl Reader {
@@ -75,7 +78,32 @@ impl Reader {
 
     /// As [`Reader::open`]; what cannot be decoded is noted in `damage`.
     pub(super) fn noting(path: &Path, damage: Damage) -> Result<Self, StoreError> {
-        Ok(Self { conn: connection::open_reader(path)?, path: path.to_owned(), damage })
+        Ok(Self { conn: connection::open_reader(path)?, path: path.to_owned(), damage, vantage: RefCell::default() })
+    }
+
+    /// Runs `work` with another vantage's view of servers, where they are named.
+    pub fn seen_from<T>(&self, vantage: &str, work: impl FnOnce(&Self) -> T) -> T {
+        let before = self.vantage.replace(vantage.to_owned());
+        let result = work(self);
+        self.vantage.replace(before);
+        result
+    }
+
+    /// The series of `server` as the vantage sees it: that at `address`, or all.
+    fn find_series(
+        &self,
+        conn: &Connection,
+        server: &str,
+        address: Option<SocketAddr>,
+    ) -> rusqlite::Result<Vec<Series>> {
+        let vantage = self.vantage.borrow();
+        match address {
+            Some(_) => {
+                let sql = "WHERE vantage = ?1 AND server = ?2 AND address = ?3";
+                select_series(conn, sql, [&vantage, server, &address_text(address)])
+            }
+            None => select_series(conn, "WHERE vantage = ?1 AND server = ?2 ORDER BY address", [&vantage, server]),
+        }
     }
 
     /// The damaged parts that reads so far have skipped, each a sentence that names the missing samples.
@@ -132,7 +160,7 @@ impl Reader {
     ) -> Result<Vec<(SeriesKey, Evidence)>, StoreError> {
         self.run("read the evidence", |conn| {
             let mut all = Vec::new();
-            for series in find_series(conn, server, address)? {
+            for series in self.find_series(conn, server, address)? {
                 let kept = evidence::of_series(conn, series.id)?;
                 all.extend(kept.into_iter().map(|evidence| (series.key.clone(), evidence)));
             }
@@ -179,16 +207,6 @@ impl Reader {
     /// When the store cannot be read.
     pub fn vantage(&self) -> Result<Option<String>, StoreError> {
         self.run("read the vantage", |conn| meta::text(conn, meta::VANTAGE))
-    }
-}
-
-/// The series of `server` as seen from here: that at `address`, or all.
-fn find_series(conn: &Connection, server: &str, address: Option<SocketAddr>) -> rusqlite::Result<Vec<Series>> {
-    match address {
-        Some(_) => {
-            select_series(conn, "WHERE vantage = '' AND server = ?1 AND address = ?2", [server, &address_text(address)])
-        }
-        None => select_series(conn, "WHERE vantage = '' AND server = ?1 ORDER BY address", [server]),
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use rusqlite::{Connection, Row};
 
-use super::{Reader, Series, find_series, select_series};
+use super::{Reader, Series, select_series};
 use crate::store::StoreError;
 use crate::store::record::StoredSample;
 use crate::store::samples::Samples;
@@ -53,7 +53,7 @@ impl Reader {
             // The other column is that of the row with the maximum.
             let mut statement = conn.prepare_cached(
                 "SELECT address, max(wall_ns), poll_s FROM rate_kiss JOIN series ON series.id = series_id \
-                 GROUP BY address",
+                 WHERE vantage = '' GROUP BY address",
             )?;
             let decode = |row: &Row<'_>| {
                 let Ok(address) = row.get_ref(0)?.as_str()?.parse() else { return Ok(None) };
@@ -77,7 +77,7 @@ impl Reader {
         limit: usize,
     ) -> Result<Vec<StoredSample>, StoreError> {
         self.run_on_samples("read samples", |samples| {
-            let series = find_series(samples.conn, server, address)?;
+            let series = self.find_series(samples.conn, server, address)?;
             read_span(samples, &series, (from_ns, to_ns), limit)
         })
     }

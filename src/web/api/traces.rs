@@ -1,6 +1,6 @@
 //! The history of servers for charts: one question for one server or many, at any span, in columns.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,6 +31,11 @@ pub const ENDPOINTS: &[Endpoint] = &[Endpoint::get("/api/v1/history", || web::to
             "id",
             "string",
             "A server; may be given more than once. All unless given; unknown ones are left out, unless all are.",
+        ),
+        query(
+            "vantage",
+            "string",
+            "Another vantage, at a hub: its view of the servers, which have its names for them. This one unless given.",
         ),
         query("tag", "string", "Tags, key:value or key, separated by commas; all must be there."),
         FROM,
@@ -119,6 +124,7 @@ struct Columns {
 #[derive(Debug, Default)]
 struct Question {
     ids: Vec<String>,
+    vantage: Option<String>,
     tags: Vec<(String, Option<String>)>,
     from: Option<String>,
     to: Option<String>,
@@ -137,6 +143,7 @@ impl Question {
         for (key, value) in pairs {
             match key.as_str() {
                 "id" => asked.ids.push(value),
+                "vantage" => asked.vantage = Some(value),
                 "tag" => asked.tags.extend(params::tags(&value)),
                 "from" => asked.from = Some(value),
                 "to" => asked.to = Some(value),
@@ -213,13 +220,35 @@ pub async fn history(
         return Err(Problem::bad_request(format!("step: more than {MOST_POINTS} steps in the span")));
     }
     let limit = params::limit(asked.limit, USUAL_SERIES, MOST_SERIES)?;
-    let mut lines = lines(&state, &asked)?;
+    let here = state.config.borrow().monitor.vantage.clone();
+    let vantage = asked.vantage.clone().filter(|vantage| *vantage != here).unwrap_or_default();
+    let mut lines =
+        if vantage.is_empty() { lines(&state, &asked)? } else { lines_from(&state, &vantage, &asked).await? };
     let left_out = lines.len().saturating_sub(limit);
     lines.truncate(limit);
     let rows = (ROWS / lines.len().max(1)).min(ROWS_OF_ONE);
     let wish = Wish { points: asked.points()?, step_s, rows, jitter: measures.jitter };
-    let series = state.store.read(move |reader| read(reader, &lines, span, wish, measures)).await?;
+    let look = move |reader: &Reader| {
+        reader.seen_from(&vantage, |reader| read(reader, &vantage, &lines, span, wish, measures))
+    };
+    let series = state.store.read(look).await?;
     respond::json(&request, &HistoryBody { from: When(range.from_ns), to: When(range.to_ns), left_out, series })
+}
+
+/// The lines of another vantage: its servers with these names, or all of them.
+async fn lines_from(state: &State, vantage: &str, asked: &Question) -> Result<Vec<Line>, Problem> {
+    let named = vantage.to_owned();
+    let known = state.store.read(move |reader| {
+        let series = reader.series()?.into_iter().filter(|series| *series.key.vantage == *named);
+        Ok(series.map(|series| series.key.server).collect::<BTreeSet<_>>())
+    });
+    let known = known.await?;
+    if known.is_empty() {
+        return Err(Problem::not_found(format!("nothing is known from the vantage {vantage:?}")));
+    }
+    let is_meant = |name: &&Arc<str>| asked.ids.is_empty() || asked.ids.iter().any(|id| **id == ***name);
+    let line = |name: &Arc<str>| Line { id: name.to_string(), name: Arc::clone(name), address: None };
+    Ok(known.iter().filter(is_meant).map(line).collect())
 }
 
 /// The lines that are meant: those of the ids, or of all servers with the tags.
@@ -264,13 +293,14 @@ fn lines_of(state: &State, target: &Target) -> Vec<Line> {
 
 fn read(
     reader: &Reader,
+    vantage: &str,
     lines: &[Line],
     span: Span,
     wish: Wish,
     measures: Measures,
 ) -> Result<Vec<Columns>, StoreError> {
     let mut began: HashMap<(Arc<str>, Option<SocketAddr>), i64> = HashMap::new();
-    for series in reader.series()?.into_iter().filter(|series| series.key.vantage.is_empty()) {
+    for series in reader.series()?.into_iter().filter(|series| *series.key.vantage == *vantage) {
         for address in [None, series.key.address] {
             let first = began.entry((Arc::clone(&series.key.server), address)).or_insert(i64::MAX);
             *first = (*first).min(series.first_seen_ns);

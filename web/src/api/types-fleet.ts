@@ -32,6 +32,7 @@ export interface FleetVantage {
   waiting: number | null;
   planned: boolean | null;
   refusals: string[];
+  nts: { server: string; authenticated: boolean; fault: string | null; certificate_days_left: number | null }[];
 }
 
 export interface FleetVantages {
@@ -48,6 +49,7 @@ export interface FleetCell {
   root_distance_s: number | null;
   delay_s: number | null;
   loss: number;
+  authentication: "none" | "nts";
   outcome: string;
   last_poll: string;
 }
@@ -55,6 +57,21 @@ export interface FleetCell {
 export interface FleetMatrix {
   as_of: string;
   cells: FleetCell[];
+}
+
+/** What an agent says of itself. */
+export interface FleetAgent {
+  as_of: string;
+  name: string;
+  connected: boolean;
+  reason: string | null;
+  hub_heard_s_ago: number | null;
+  planned: boolean;
+  plan_error: string | null;
+  refusals: string[];
+  waiting: number;
+  dropped: number;
+  foreign: number;
 }
 
 /** What the service is. */
