@@ -9,10 +9,10 @@ use std::time::Duration;
 
 use rusqlite::{Connection, params};
 
-use super::fleet::raw;
+use super::fleet::raw::{self, RawLimits};
 use super::rollup::Grain;
 use super::samples::Samples;
-use super::{RawLimits, clock, kisses, meta};
+use super::{clock, kisses, meta};
 use ntp_monitor_core::clock::Stamp;
 
 /// Maximum speed of the retention clock relative to real time; after a month of downtime it catches up within a day.

@@ -47,6 +47,10 @@ pub const ENDPOINTS: &[Endpoint] = &[
         .about("What each vantage polls, and how often. At the hub that has the lease; elsewhere it is empty.")
         .giving(Body::json::<PlanBody>("as_of, speaks, plans."))
         .or(&[304, 404]),
+    Endpoint::get("/api/v1/fleet/agent", || web::to(agent))
+        .about("What this agent does: its connection, its plan, and what waits to be sent. At an agent.")
+        .giving(Body::json::<AgentBody>("as_of, name, connected, reason, planned, waiting, dropped, refusals."))
+        .or(&[304, 404]),
 ];
 
 /// The configuration of the hub.
@@ -327,4 +331,50 @@ async fn plan(request: HttpRequest, state: web::Data<State>) -> Result<HttpRespo
 fn planned(planned: crate::fleet::plan::Planned) -> PlannedServer {
     let crate::fleet::plan::Planned { name, address, interval_s, fallback_s, .. } = planned;
     PlannedServer { server: name, address, interval_s, fallback_s }
+}
+
+/// This agent.
+#[derive(JsonSchema, Serialize)]
+struct AgentBody {
+    as_of: When,
+    name: String,
+    connected: bool,
+    /// Why there is no connection.
+    reason: Option<String>,
+    /// Seconds since a hub was last heard; null before the first time.
+    hub_heard_s_ago: Option<f64>,
+    /// Whether a valid plan decides what is polled. Without one, shared servers are polled at the fallback pace.
+    planned: bool,
+    /// Why the last plan was ignored.
+    plan_error: Option<String>,
+    /// What of the plan the configuration does not allow.
+    refusals: Vec<String>,
+    /// Samples in the journal that no hub has stored.
+    waiting: u64,
+    /// Samples that were dropped since the start, because the journal was too old or too large.
+    dropped: u64,
+    /// Messages that the server knew before they were sent: another program uses the identity of this vantage.
+    foreign: u64,
+}
+
+/// `GET /api/v1/fleet/agent`.
+async fn agent(request: HttpRequest, state: web::Data<State>) -> Result<HttpResponse, Problem> {
+    let fleet = state.config.borrow().fleet.clone().filter(|fleet| fleet.role.is_agent());
+    let fleet = fleet.ok_or_else(|| Problem::not_found("this instance is not an agent of a fleet".to_owned()))?;
+    let (view, enforced, gauge) =
+        (state.fleet.agent.view(), state.fleet.enforced.borrow().clone(), state.store.fleet_gauge());
+    let body = AgentBody {
+        as_of: When(state.clock.now().wall_ns),
+        name: fleet.name,
+        connected: view.is_connected,
+        reason: view.last_error,
+        hub_heard_s_ago: view.hub_heard.map(|heard| heard.elapsed().as_secs_f64()),
+        planned: enforced.is_planned,
+        plan_error: view.plan_error,
+        refusals: enforced.refusals.clone(),
+        waiting: gauge.samples,
+        dropped: gauge.dropped,
+        foreign: view.foreign,
+    };
+    respond::json(&request, &body)
 }

@@ -61,6 +61,13 @@ fn generated_accounts_carry_a_fleet_and_stop_an_impostor() {
     let plans = hub.get("/api/v1/fleet/plan").1;
     assert_eq!(plans["plans"].as_array().map(Vec::len), Some(2), "{plans}");
     assert_eq!(hub.get("/api/v1/fleet/matrix").1["cells"].as_array().map(Vec::len), Some(6));
+    let history = hub.get("/api/v1/history?vantage=ams&id=s0&of=offset").1;
+    assert_eq!((&history["series"][0]["name"], history["series"].as_array().map(Vec::len)), (&json!("s0"), Some(1)));
+    assert!(history["series"][0]["offset_s"].as_array().is_some_and(|all| !all.is_empty()), "{history}");
+    assert_eq!(hub.get("/api/v1/history?vantage=nowhere").0, 404);
+    let (status, agent) = agents_running[0].get("/api/v1/fleet/agent");
+    assert_eq!((status, &agent["connected"], &agent["planned"]), (200, &json!(true), &json!(true)), "{agent}");
+    assert_eq!(hub.get("/api/v1/fleet/agent").0, 404, "a hub is no agent");
     assert_eq!(agents_running[0].get("/api/v1/fleet/verdict").0, 404, "an agent is no hub");
     let mut false_one = impostor.start();
     // On a busy machine the first attempt may end before the server's complaint has come.

@@ -8,7 +8,7 @@ import type {
   AlertsBody, NotifiersBody, Replayed, ReportRow, ReportsBody, Rule, RuleCheck, RulesBody, SilencesBody, SilenceWish,
   Tested,
 } from "./types";
-import type { FleetMatrix, FleetSkew, FleetVantages, FleetVerdict, Version } from "./types";
+import type { FleetAgent, FleetMatrix, FleetSkew, FleetVantages, FleetVerdict, Version } from "./types";
 import type { AuditBody, ConfigCheck, ConfigFile, Schema, ServerKeys, Session } from "./types";
 import type { KnownServer, ServerTest, SetUpDone } from "./types";
 
@@ -72,13 +72,14 @@ export const api = {
     (await ask<Health>("health", { signal, admitted: (status) => ok(status) || status === 503 })).body,
 };
 
-/** The fleet, at its hub. */
+/** The fleet, at its hub, and the agent at each. */
 export const fleet = {
   version: (signal?: AbortSignal) => get<Version>("version", {}, signal),
   verdict: (signal?: AbortSignal) => get<FleetVerdict>("fleet/verdict", {}, signal),
   skew: (signal?: AbortSignal) => get<FleetSkew>("fleet/skew", {}, signal),
   vantages: (signal?: AbortSignal) => get<FleetVantages>("fleet/vantages", {}, signal),
   matrix: (signal?: AbortSignal) => get<FleetMatrix>("fleet/matrix", {}, signal),
+  agent: (signal?: AbortSignal) => get<FleetAgent>("fleet/agent", {}, signal),
 };
 
 /** Polls a server at once, as far as its floor allows; needs the role `operate`. */

@@ -86,6 +86,7 @@ export type FleetVerdict = Schemas["FleetVerdictBody"];
 export type FleetSkew = Schemas["SkewBody"];
 export type FleetVantage = Schemas["Vantage"];
 export type FleetVantages = Schemas["VantagesBody"];
+export type FleetAgent = Schemas["AgentBody"];
 export type FleetCell = Schemas["Cell"];
 export type FleetMatrix = Schemas["MatrixBody"];
 
