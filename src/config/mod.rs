@@ -5,6 +5,7 @@
 //! text of a file and [`mod@file`] writes it. Nothing here looks at the process's environment unless it is handed in, and no
 //! fault shows a secret.
 
+mod additions;
 mod address;
 mod bounds;
 mod certificate;
@@ -40,6 +41,7 @@ mod variables_tests;
 
 use std::path::Path;
 
+pub use additions::additions_of;
 pub use address::{NTP_PORT, split as split_address};
 pub use diff::{Changes, diff};
 pub use environment::{Environment, process_environment};
@@ -84,7 +86,7 @@ impl Loaded {
 /// # Errors
 /// Every fault that was found, each with its key and its source.
 pub fn load(file: Option<&Path>, environment: &Environment, flags: &[String]) -> Result<Loaded, Faults> {
-    load_layers(file.map(|path| File { path, text: None }), environment, flags)
+    load_layers(file.map(|path| File { path, text: None }), None, environment, flags)
 }
 
 /// As [`load`], as if `text` stood in the file at `path`.
@@ -92,11 +94,29 @@ pub fn load(file: Option<&Path>, environment: &Environment, flags: &[String]) ->
 /// # Errors
 /// Every fault that was found, each with its key and its source.
 pub fn load_text(path: &Path, text: &str, environment: &Environment, flags: &[String]) -> Result<Loaded, Faults> {
-    load_layers(Some(File { path, text: Some(text) }), environment, flags)
+    load_layers(Some(File { path, text: Some(text) }), None, environment, flags)
 }
 
-fn load_layers(file: Option<File<'_>>, environment: &Environment, flags: &[String]) -> Result<Loaded, Faults> {
-    let mut merged = layers::merge(file, environment, flags).map_err(Faults)?;
+/// As [`load`], as if `additions` were the content of the file of [`additions_of`].
+///
+/// # Errors
+/// Every fault that was found, each with its key and its source.
+pub fn load_with_additions(
+    path: &Path,
+    additions: &str,
+    environment: &Environment,
+    flags: &[String],
+) -> Result<Loaded, Faults> {
+    load_layers(Some(File { path, text: None }), Some(additions), environment, flags)
+}
+
+fn load_layers(
+    file: Option<File<'_>>,
+    additions: Option<&str>,
+    environment: &Environment,
+    flags: &[String],
+) -> Result<Loaded, Faults> {
+    let mut merged = layers::merge(file, additions, environment, flags).map_err(Faults)?;
     let file = file.map(|file| file.path);
     let mut tree = Tree::new(&merged);
     let mut warnings = std::mem::take(&mut merged.warnings);

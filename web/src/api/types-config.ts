@@ -21,6 +21,8 @@ export interface ConfigFile {
   etag: string;
   editable: boolean;
   why_not: string | null;
+  /** Where servers are added when this file cannot be edited. */
+  adds_to?: string | null;
 }
 
 export interface Fault {
