@@ -2,13 +2,12 @@
 //! makes the reader its administrator.
 
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
 use super::Surroundings;
 use super::beacon;
-use super::own_file::OwnFile;
 use crate::config::Config;
 use crate::web::auth::setup::{SetupLink, VALID_FOR, has_administrator};
 use crate::web::listen::Address;
@@ -22,13 +21,14 @@ pub(super) struct FirstStart {
 
 impl FirstStart {
     /// Makes a link, and has the service accept it, unless the configuration has a token of an administrator.
-    pub(super) fn of(own: &OwnFile, config: &Config, around: &mut Surroundings) -> Option<Self> {
+    /// `file` is what the service writes to.
+    pub(super) fn of(file: &Path, config: &Config, around: &mut Surroundings) -> Option<Self> {
         if has_administrator(&config.http) {
             return None;
         }
         let (link, code) = SetupLink::new(Instant::now());
         around.setup = Arc::new(link);
-        Some(Self { code, file: own.path.clone(), tls: config.http.tls.is_some() })
+        Some(Self { code, file: file.to_owned(), tls: config.http.tls.is_some() })
     }
 
     /// Prints it in one piece.

@@ -3,19 +3,17 @@
 //! The order is: the file that `--config` names; the environment, if it names servers; else this file. It is in the
 //! configuration directory of the user (XDG), or in the state directory that systemd gives the service.
 
-use std::fs::{DirBuilder, OpenOptions};
-use std::io::{self, ErrorKind, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::PathBuf;
 
-use crate::config::{Environment, Faults, Inputs, Loaded};
+use crate::config::file::{self, FileError};
+use crate::config::{Config, Environment, Faults, Inputs, Loaded, additions_of};
 
 const FILE: &str = "servers.toml";
 const PROGRAM: &str = "ntp-monitor";
 /// Only the service and its group look into its directories.
 const DIRECTORY_MODE: u32 = 0o750;
-/// The hash of a token is in it.
-const FILE_MODE: u32 = 0o600;
 
 /// Where the file and the data of the service are.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,7 +30,7 @@ impl OwnFile {
         // Several directories are separated by colons; the first one is that of the unit itself.
         let state = environment.get("STATE_DIRECTORY").and_then(|list| absolute(list.split(':').next()?));
         if let Some(state) = state {
-            return Some(Self { path: state.join("servers.d").join(FILE), data_dir: state });
+            return Some(Self { path: additions_of(&state), data_dir: state });
         }
         let home = environment.get("HOME").and_then(|home| absolute(home));
         let base = |variable: &str, usual: &str| {
@@ -59,19 +57,10 @@ impl OwnFile {
     ///
     /// # Errors
     /// Those of the system, with the path.
-    pub fn create(&self) -> io::Result<()> {
-        let parent = self.path.parent().unwrap_or(Path::new("/"));
-        for dir in [parent, &self.data_dir] {
-            let made = DirBuilder::new().recursive(true).mode(DIRECTORY_MODE).create(dir);
-            made.map_err(|why| io::Error::new(why.kind(), format!("cannot create {}: {why}", dir.display())))?;
-        }
-        let made = OpenOptions::new().write(true).create_new(true).mode(FILE_MODE).open(&self.path);
-        match made.and_then(|mut file| file.write_all(self.initial_text().as_bytes()).and_then(|()| file.sync_all())) {
-            Err(why) if why.kind() != ErrorKind::AlreadyExists => {
-                Err(io::Error::new(why.kind(), format!("cannot create {}: {why}", self.path.display())))
-            }
-            _ => Ok(()),
-        }
+    pub fn create(&self) -> Result<(), FileError> {
+        let made = DirBuilder::new().recursive(true).mode(DIRECTORY_MODE).create(&self.data_dir);
+        made.map_err(|source| FileError::Io { doing: "created", path: self.data_dir.clone(), source, hint: "" })?;
+        file::begin(&self.path, &self.initial_text())
     }
 }
 
@@ -108,9 +97,19 @@ pub fn load(own: &OwnFile, inputs: &Inputs) -> Result<Loaded, Faults> {
     if own.path.exists() { inputs.load() } else { inputs.load_text(&own.initial_text()) }
 }
 
+/// The file that a service of systemd writes to when its configuration file is not its own to write, at its first start:
+/// while there is no store.
+#[must_use]
+pub fn at_first_start(inputs: &Inputs, config: &Config) -> Option<PathBuf> {
+    let is_unit = inputs.environment.contains_key("STATE_DIRECTORY");
+    let is_readonly = matches!(file::editable(inputs.file.as_deref()), Err(FileError::Io { doing: "written", .. }));
+    (is_unit && is_readonly && !config.store.path.exists()).then(|| additions_of(&config.monitor.data_dir))
+}
+
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::PermissionsExt;
+    use std::path::Path;
 
     use super::*;
 

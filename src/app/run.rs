@@ -1,5 +1,6 @@
 //! The service as a process: configuration, signals and the exit code.
 
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -8,7 +9,6 @@ use slog::{Logger, error, info, warn};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::first_start::FirstStart;
-use super::own_file::OwnFile;
 use super::systemd::Manager;
 use super::{Service, StartError, Surroundings};
 pub use crate::config::Inputs;
@@ -19,15 +19,15 @@ use crate::web::config_editor::Reload;
 /// Time from the stop signal to the end of the process. Container engines kill after 10 s, systemd after 90 s by default.
 const STOP_WITHIN: Duration = Duration::from_millis(7500);
 
-/// Runs until a stop signal arrives or a core child cannot stay up. `own` is the file of a service that was started without
-/// one.
+/// Runs until a stop signal arrives or a core child cannot stay up. At a first start, `first` is the file
+/// that the service writes what its administrator adds to.
 ///
 /// # Errors
 /// When the service cannot start. The error has been logged.
 pub async fn run(
     inputs: &Inputs,
     loaded: Loaded,
-    own: Option<&OwnFile>,
+    first: Option<&Path>,
     log: &Logger,
     control: &LogControl,
 ) -> Result<ExitCode, StartError> {
@@ -38,7 +38,7 @@ pub async fn run(
     }
     let counter = control.clone();
     let mut around = Surroundings::real(log, Arc::new(move || counter.dropped())).editing(inputs.clone());
-    let first_start = own.and_then(|own| FirstStart::of(own, &loaded.config, &mut around));
+    let first_start = first.and_then(|file| FirstStart::of(file, &loaded.config, &mut around));
     let mut service = Service::start(loaded.into_config(), around, log).await?;
     let mut manager = Manager::new(log);
     manager.ready();

@@ -282,11 +282,12 @@ fn service(inputs: Inputs) -> ExitCode {
             return ExitCode::FAILURE;
         }
         let tightened = permissions::tighten(&loaded.config);
-        serve(&inputs, loaded, own.as_ref(), &tightened)
+        let first = own.map(|own| own.path).or_else(|| own_file::at_first_start(&inputs, &loaded.config));
+        serve(&inputs, loaded, first.as_deref(), &tightened)
     })
 }
 
-fn serve(inputs: &Inputs, loaded: Loaded, own: Option<&OwnFile>, tightened: &Tightened) -> ExitCode {
+fn serve(inputs: &Inputs, loaded: Loaded, first: Option<&Path>, tightened: &Tightened) -> ExitCode {
     let (logger, guard) = match log::init(&loaded.config.log) {
         Ok(logging) => logging,
         Err(why) => {
@@ -297,7 +298,7 @@ fn serve(inputs: &Inputs, loaded: Loaded, own: Option<&OwnFile>, tightened: &Tig
     log::log_panics(&logger);
     tightened.report(&logger);
     block_on(async {
-        match run::run(inputs, loaded, own, &logger, &guard.control()).await {
+        match run::run(inputs, loaded, first, &logger, &guard.control()).await {
             Ok(code) => code,
             Err(why) => {
                 slog::crit!(logger, "cannot start"; "reason" => %why);

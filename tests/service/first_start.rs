@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::common::http::{Client, Reply};
-use crate::common::monitor::{Monitor, program, text};
+use crate::common::monitor::{Monitor, own, program, text};
 use crate::common::sim::Playground;
 use crate::common::wait;
 use ntp_monitor::sim::{Script, ScriptedServer};
@@ -181,4 +181,63 @@ fn commands_find_the_file_of_a_service_without_configuration() {
     let stats = newcomer.command().args(["config", "show"]).output().unwrap();
     let shown = text(&stats.stdout);
     assert!(shown.contains(newcomer.data().to_str().unwrap()), "{shown}{}", text(&stats.stderr));
+}
+
+/// Takes from the service the right to write this directory; root only leaves alone what another user could change.
+fn make_foreign(dir: &Path) {
+    if nix::unistd::geteuid().is_root() {
+        std::os::unix::fs::chown(dir, Some(65_534), None).unwrap();
+    } else {
+        std::fs::set_permissions(dir, std::fs::Permissions::from_mode(0o555)).unwrap();
+    }
+}
+
+#[test]
+fn servers_go_to_servers_d_when_the_configuration_is_read_only() {
+    let (newcomer, playground) = (Newcomer::new(), Playground::open());
+    let servers = [playground.server(Script::good()), playground.server(Script::good())];
+    let (etc, state) = (newcomer.home.path().join("etc"), newcomer.home.path().join("state"));
+    [&etc, &state].iter().for_each(|dir| std::fs::create_dir(dir).unwrap());
+    let config = etc.join("servers.toml");
+    let given = format!("[monitor]\ndata_dir = {state:?}\n{}", own("given", servers[0].address()));
+    std::fs::write(&config, &given).unwrap();
+    make_foreign(&etc);
+    let start = || {
+        let mut command = newcomer.command();
+        Monitor::spawn(command.env("STATE_DIRECTORY", &state).arg("--config").arg(&config), newcomer.home.path())
+    };
+    let mut monitor = start();
+    let client = Client::of(monitor.http());
+    let token = set_up(&client, &code(&mut monitor), &[]).is(200).json()["token"].as_str().unwrap().to_owned();
+    let file = asked(&client, &token, Method::GET, "/config/file", None).is(200).json();
+    let additions = state.join("servers.d/servers.toml");
+    assert_eq!((&file["editable"], &file["adds_to"]), (&json!(false), &json!(additions)));
+    let keys = json!({ "address": servers[1].address().to_string(), "name": "added", "own": true });
+    let etag = file["etag"].as_str().unwrap();
+    let headers = [("Authorization", &*format!("Bearer {token}")), ("If-Match", etag)];
+    let done = client.ask(Method::POST, "/api/v1/servers", &headers, Some(&keys)).is(201);
+    assert_eq!(asked(&client, &token, Method::GET, "/config/file", None).json()["etag"], done.header("etag"));
+    client.ask(Method::POST, "/api/v1/servers", &headers, Some(&keys)).is(412);
+    let names = |client: &Client| {
+        let body = client.get("/api/v1/servers", &[]).json();
+        body["servers"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|row| row["name"].as_str().unwrap().to_owned())
+            .collect::<Vec<_>>()
+    };
+    wait::until("both are polled", || names(&client) == ["added", "given"] || names(&client) == ["given", "added"]);
+    assert_eq!(std::fs::read_to_string(&config).unwrap(), given);
+    assert!(std::fs::read_to_string(&additions).unwrap().contains("name = \"added\""));
+    asked(&client, &token, Method::PATCH, "/servers/added", Some(&json!({ "tags": { "site": "here" } }))).is(200);
+    asked(&client, &token, Method::DELETE, "/servers/given", None).is(409);
+    monitor.stop();
+
+    let mut again = start();
+    let client = Client::of(again.http());
+    assert_eq!(names(&client).len(), 2);
+    asked(&client, &token, Method::DELETE, "/servers/added", None).is(204);
+    again.stop();
+    assert!(!again.log().contains("setup="), "it is not the first start any more");
 }

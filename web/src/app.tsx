@@ -30,7 +30,7 @@ import { ServiceView } from "./views/service";
 const TABS: readonly { view: View; text: string }[] = [
   { view: "overview", text: "Overview" },
   { view: "compare", text: "Compare" },
-  { view: "clock", text: "Own clock" },
+  { view: "clock", text: "Host clock" },
   { view: "alerts", text: "Alerts" },
   { view: "reports", text: "Reports" },
   { view: "fleet", text: "Fleet" },

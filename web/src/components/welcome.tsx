@@ -16,10 +16,10 @@ export function WelcomeDialog() {
   };
   return (
     <Dialog title="You are the administrator" onClose={close}>
-      <p class="sentence">Keep this token, for instance in your password manager. You need it to sign in again: in 12 hours without use, after a restart, or in another browser.</p>
+      <p class="sentence">Keep this token, for instance in your password manager. You need it to sign in again: after 12 hours without use, after a restart, or in another browser.</p>
       <div class="token-line">
         <input ref={box} class="mono" type="text" readOnly aria-label="Your token" value={done.token} onFocus={(event) => event.currentTarget.select()} />
-        <button type="button" onClick={() => void copy()}>{copied ? "Copied" : "Copy"}</button>
+        <button type="button" autofocus onClick={() => void copy()}>{copied ? "Copied" : "Copy"}</button>
       </div>
       <p class="note">Only its hash is kept, in <code>{done.file}</code>. If you lose it, delete the section <code>[[http.tokens]]</code> there and restart: a new link is printed.</p>
       <div class="form-buttons"><button type="button" class="act-main" onClick={close}>I have kept it</button></div>

@@ -29,7 +29,8 @@ export function AddServer() {
     refresh();
   });
   const text = address.trim();
-  const blocked = file.data && !file.data.editable ? file.data.why_not : null;
+  const blocked = file.data && !file.data.editable && !file.data.adds_to ? file.data.why_not : null;
+  const place = file.data?.adds_to ?? file.data?.path;
   const busy = testing.busy || adding.busy;
   return (
     <>
@@ -45,7 +46,7 @@ export function AddServer() {
       {tested && <Result address={tested.address} result={tested.result} />}
       <FormError error={otherError(adding.error ?? testing.error)} />
       <Suggestions busy={busy || blocked !== null} add={(all) => void adding.start(all)} test={(one) => { setAddress(one); void testing.start(one); }} />
-      {file.data?.path && <p class="note">What you add is written to <code>{file.data.path}</code></p>}
+      {place && <p class="note">What you add is written to <code>{place}</code></p>}
     </>
   );
 }

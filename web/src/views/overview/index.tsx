@@ -18,8 +18,8 @@ export function Overview({ picture }: { picture: Picture }) {
   return (
     <>
       <Tiles picture={picture} />
-      {rows.length < ENOUGH && may("admin") && <AnotherServer count={rows.length} />}
       <VerdictCard verdict={picture.verdict} rows={rows} />
+      {rows.length < ENOUGH && may("admin") && <AnotherServer count={rows.length} />}
       <Intervals rows={rows} verdict={picture.verdict} />
       <ServerTable rows={rows} />
     </>
