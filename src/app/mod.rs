@@ -8,6 +8,7 @@ mod events;
 mod fleet;
 mod gauges;
 mod identity;
+mod local_rows;
 pub mod memory;
 mod notifiers;
 mod outputs;

@@ -14,6 +14,7 @@ mod config;
 mod fleet;
 mod image;
 mod kills;
+mod local_rows;
 mod lost_files;
 mod nts;
 mod permissions;
