@@ -98,14 +98,13 @@ async fn other(state: &State, answered: Vantages, asked: BTreeSet<String>) -> Re
     }
 }
 
-/// The series of each server.
-type Servers = BTreeMap<Arc<str>, Vec<SeriesKey>>;
+type SeriesByServer = BTreeMap<Arc<str>, Vec<SeriesKey>>;
 
 /// The vantage that an answer is about.
 pub struct Vantage {
     state: web::Data<State>,
-    /// The name of another one with its servers; `None` for this one.
-    other: Option<(Arc<str>, Servers)>,
+    /// The name of another one with the series of each of its servers; `None` for this one.
+    other: Option<(Arc<str>, SeriesByServer)>,
 }
 
 impl Vantage {
@@ -119,7 +118,7 @@ impl Vantage {
         let Some(Other(name)) = asked else { return Ok(Self { state, other: None }) };
         let wanted = Arc::clone(&name);
         let series = state.store.read(move |reader| reader.series_of_vantage(&wanted)).await?;
-        let mut servers = Servers::new();
+        let mut servers: BTreeMap<_, Vec<_>> = BTreeMap::new();
         for series in series {
             servers.entry(Arc::clone(&series.key.server)).or_default().push(series.key);
         }

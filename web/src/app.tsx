@@ -5,6 +5,7 @@ import { Failure, Loading, Select, ToneIcon } from "./components/bits";
 import { Notices } from "./components/notices";
 import { openSearch, Search } from "./components/search";
 import { Gate, SignInDialog, Who } from "./components/sign-in";
+import { WelcomeDialog } from "./components/welcome";
 import { SEVERITIES } from "./format/words";
 import { firing, worst } from "./state/alerts";
 import { failure, link, picture, refresh, type Link, type Picture } from "./state/live";
@@ -69,6 +70,7 @@ export function App() {
       <Footer />
       <Search />
       <SignInDialog />
+      <WelcomeDialog />
     </>
   );
 }

@@ -1,4 +1,4 @@
-//! `[nats]` and `[fleet]`, as validated.
+//! The validated `[nats]` and `[fleet]`.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -6,6 +6,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::server::Server;
 use crate::config::network::Network;
 use crate::outbound::Hidden;
 
@@ -14,11 +15,10 @@ use crate::outbound::Hidden;
 pub struct Nats {
     /// `nats://host:port` or `tls://host:port`, at least one.
     pub urls: Vec<String>,
-    pub user: Option<String>,
-    pub password: Option<Hidden>,
+    pub login: Login,
     /// Files for TLS; `None` without `[nats.tls]`.
     pub tls: Option<NatsTls>,
-    /// First part of every subject.
+    /// The first part of every subject.
     pub prefix: String,
     /// Replicas of the streams that a hub creates.
     pub replicas: usize,
@@ -32,7 +32,23 @@ impl Nats {
     }
 }
 
-/// The files of `[nats.tls]`, where they are.
+/// How an instance shows the server who it is.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Login {
+    /// Nothing beside a client certificate, where there is one.
+    #[default]
+    None,
+    User {
+        name: String,
+        password: Hidden,
+    },
+    /// The content of a file of credentials.
+    Creds(Hidden),
+    /// The seed of an NKey.
+    Nkey(Hidden),
+}
+
+/// The files of `[nats.tls]`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct NatsTls {
     pub ca: Option<PathBuf>,
@@ -49,19 +65,32 @@ pub struct Fleet {
     pub name: String,
     pub groups: Vec<String>,
     pub plan: PlanSource,
-    /// What a plan may let this agent poll, beside its own servers.
+    /// The servers that a plan may assign to this agent besides its own.
     pub allow: Vec<Allowed>,
-    /// The poll interval without a valid plan.
+    /// The poll interval while there is no valid plan.
     pub fallback_interval: Duration,
-    /// Least time between two requests of the fleet to one server.
+    /// The minimum time between two requests of the fleet to one server.
     pub budget: Duration,
+    /// The same for one's own servers; `None` when each agent polls them as its file says.
+    pub own_budget: Option<Duration>,
     pub vantages_per_server: usize,
     pub plan_validity: Duration,
     pub skew_limit: Duration,
+    /// How long a hub keeps samples of other vantages, and how many bytes of them.
+    pub raw_for: Duration,
+    pub raw_max_bytes: u64,
     pub silent_after: Duration,
     pub alerts: FleetAlerts,
     pub journal_max_age: Duration,
     pub journal_max_bytes: u64,
+}
+
+impl Fleet {
+    /// Whether an agent polls the server as its file says, whatever the plan.
+    #[must_use]
+    pub fn is_free(&self, server: &Server) -> bool {
+        server.own && self.own_budget.is_none()
+    }
 }
 
 /// One entry of `allow`.
@@ -77,7 +106,7 @@ pub enum Allowed {
 #[serde(rename_all = "lowercase")]
 #[schemars(inline)]
 pub enum FleetRole {
-    /// Measures and sends its samples.
+    /// Measures, and sends its samples.
     Agent,
     /// Receives the samples of all vantages and judges them.
     Hub,
@@ -127,7 +156,7 @@ pub enum PlanSource {
 #[serde(rename_all = "lowercase")]
 #[schemars(inline)]
 pub enum FleetAlerts {
-    /// An agent notifies about itself only, while it reaches a hub.
+    /// While an agent reaches a hub, it notifies about itself only.
     #[default]
     Hub,
     /// Agents notify as they do without a fleet.

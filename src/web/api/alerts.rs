@@ -1,4 +1,4 @@
-//! Alerts: those that are not over, and those that were.
+//! Alerts: active ones and past ones.
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use schemars::JsonSchema;
@@ -29,7 +29,7 @@ const MOST: usize = 5000;
 /// The default span without `from`: a month.
 const USUAL_SPAN: std::time::Duration = std::time::Duration::from_secs(30 * 86_400);
 
-/// What may be asked for.
+/// The query parameters.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AlertsQuery {
@@ -42,9 +42,9 @@ pub struct AlertsQuery {
 
 #[derive(Debug, Serialize, JsonSchema)]
 struct Alerts {
-    /// Those that hold, the worst first.
+    /// Active alerts, the most severe first.
     active: Vec<Active>,
-    /// Those that fired, latest first; `ended_at` is `null` while one lasts.
+    /// Alerts that fired, latest first. `ended_at` is `null` while an alert is active.
     history: Vec<Past>,
 }
 

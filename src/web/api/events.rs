@@ -1,4 +1,4 @@
-//! What happened.
+//! Events: changes that the service noticed.
 
 use std::time::Duration;
 
@@ -36,7 +36,7 @@ const MOST: usize = 5000;
 const USUAL_SPAN: Duration = Duration::from_secs(7 * 86_400);
 const DAY: Duration = Duration::from_secs(86_400);
 
-/// What may be asked for.
+/// The query parameters.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct EventsQuery {
@@ -44,9 +44,9 @@ pub struct EventsQuery {
     to: Option<String>,
     /// Kinds, separated by commas.
     kind: Option<String>,
-    /// The configured name of a server.
+    /// Only events of the server with this configured name.
     server: Option<String>,
-    /// The latest so many, 1 to 5000.
+    /// At most this many events, the latest; 1 to 5000.
     limit: Option<usize>,
 }
 
@@ -89,7 +89,7 @@ pub async fn events(
     let range = Range::parse(query.from.as_deref(), query.to.as_deref(), usual, now_ns)?;
     let limit = params::limit(query.limit, USUAL, MOST)?;
     let query = query.into_inner();
-    // Filters come after the store's limit, so all that it may give is read.
+    // Filters are applied after the store's limit, so read up to the highest limit.
     let narrowed = query.kind.is_some() || query.server.is_some();
     let most = if narrowed { MOST } else { limit };
     let found: Vec<Entry> = match vantage.events(range.from_ns, range.to_ns).await? {

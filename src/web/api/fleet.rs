@@ -1,4 +1,4 @@
-//! The fleet: its verdict, the skew matrix, the vantages and their plans. Only a hub answers; others say 404.
+//! The fleet: verdict, skew matrix, vantages and plans. Only a hub answers; other services return 404.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,8 +10,10 @@ use serde::Serialize;
 use tokio::time::Instant;
 
 use crate::config;
-use crate::fleet::judge::{Picture, Seen};
+use crate::fleet::judge::Picture;
 use crate::fleet::plan::PlanDocument;
+use crate::fleet::presence::{Candidate, Presence};
+use crate::fleet::roster::Seen;
 use crate::fleet::state::VantageView;
 use crate::store::VantageRow;
 use crate::web::State;
@@ -75,7 +77,7 @@ async fn verdict(request: HttpRequest, state: web::Data<State>) -> Result<HttpRe
 #[derive(JsonSchema, Serialize)]
 struct SkewBody<'a> {
     as_of: When,
-    /// A difference that is proven to be larger raises the alert fleet-skew.
+    /// A difference proven to exceed this limit raises the alert `fleet-skew`.
     limit_s: f64,
     skew: &'a [Skew],
 }
@@ -94,19 +96,23 @@ struct VantagesBody {
     vantages: Vec<Vantage>,
 }
 
-/// This hub.
+/// The state of this hub.
 #[derive(JsonSchema, Serialize)]
 struct HubRow {
     name: String,
     connected: bool,
-    /// Why there is no connection.
+    /// Why the hub is not connected; `null` when it is.
     reason: Option<String>,
-    /// Whether it has the lease: it writes plans and notifies.
+    /// Whether this hub holds the lease. Only that hub writes plans and notifies.
     speaks: bool,
-    /// Whether it has read everything that the stream has.
+    /// Whether the hub has read every message in the stream.
     caught_up: bool,
-    /// Samples that came too late to be judged; they are history.
+    /// Samples that arrived too late for the verdict. They are stored as history.
     late: u64,
+    /// The size of the samples of other vantages in its store.
+    raw_bytes: u64,
+    /// Those that were deleted because they took too much room.
+    raw_dropped: u64,
 }
 
 /// One vantage.
@@ -120,32 +126,61 @@ struct Vantage {
     heard_s_ago: Option<f64>,
     version: Option<String>,
     groups: Vec<String>,
-    /// Its wall clock less this host's in seconds, as far as the way of its announcement allows.
+    /// Its wall clock minus this host's in seconds, from its last announcement; the network delay is not removed.
     clock_ahead_s: Option<f64>,
-    /// The time of its latest sample, on its own clock.
+    /// The time of its latest sample, by its own clock.
     latest: Option<When>,
     received: u64,
-    /// Samples that came more than once and are stored once.
+    /// Samples that arrived more than once. They are stored once.
     repeated: u64,
-    /// Samples that it had to drop.
+    /// Samples that the agent dropped because its journal was full.
     lost: u64,
-    /// Messages that were not accepted.
+    /// Rejected messages.
     refused: u64,
-    /// Why the last message was not accepted.
+    /// Why the last message was rejected.
     reason: Option<String>,
-    /// Samples in its journal that no hub has stored.
+    /// Samples in the agent's journal that no hub has stored yet.
     waiting: Option<u64>,
     /// Whether it follows a valid plan.
     planned: Option<bool>,
-    /// What of the plan its configuration does not allow.
+    /// The parts of the plan that the agent's configuration does not allow.
     refusals: Vec<String>,
+    /// Its servers with NTS.
+    nts: Vec<NtsRow>,
+}
+
+/// How NTS is doing between a vantage and a server.
+#[derive(JsonSchema, Serialize)]
+struct NtsRow {
+    server: String,
+    /// Whether the latest sample was authenticated.
+    authenticated: bool,
+    /// Why the last key exchange failed; null if it succeeded.
+    fault: Option<String>,
+    /// Days until the certificate expires; null before one was shown.
+    certificate_days_left: Option<f64>,
+}
+
+fn nts(presence: &Presence) -> Vec<NtsRow> {
+    let row = |server: &Candidate| {
+        let nts = server.nts.as_ref()?;
+        Some(NtsRow {
+            server: server.name.clone(),
+            authenticated: nts.authenticated,
+            fault: nts.fault.clone(),
+            certificate_days_left: nts.days_left,
+        })
+    };
+    presence.servers.iter().filter_map(row).collect()
 }
 
 /// `GET /api/v1/fleet/vantages`.
 async fn vantages(request: HttpRequest, state: web::Data<State>) -> Result<HttpResponse, Problem> {
     let fleet = hub(&state)?;
-    let stored = state.store.read(|reader| reader.fleet_vantages()).await?;
+    let stored = state.store.read(|reader| Ok((reader.fleet_vantages()?, reader.fleet_raw()?))).await?;
+    let (stored, raw) = stored;
     let (view, now) = (state.fleet.hub.view(), Instant::now());
+    let speaks = view.speaks();
     let mut rows: BTreeMap<String, (Option<VantageRow>, Option<VantageView>)> = BTreeMap::new();
     for row in stored {
         let name = row.vantage.clone();
@@ -179,6 +214,7 @@ async fn vantages(request: HttpRequest, state: web::Data<State>) -> Result<HttpR
             reason: row.as_ref().and_then(|row| row.reason.clone()),
             waiting: presence.as_ref().map(|presence| presence.waiting),
             planned: presence.as_ref().map(|presence| presence.planned),
+            nts: presence.as_deref().map(nts).unwrap_or_default(),
             refusals: presence.map(|presence| presence.refusals.clone()).unwrap_or_default(),
         }
     };
@@ -186,9 +222,11 @@ async fn vantages(request: HttpRequest, state: web::Data<State>) -> Result<HttpR
         name: fleet.name.clone(),
         connected: view.is_connected,
         reason: view.last_error,
-        speaks: view.speaks.is_some(),
+        speaks,
         caught_up: view.is_caught_up,
         late: picture(&state).late,
+        raw_bytes: raw.bytes,
+        raw_dropped: raw.dropped,
     };
     let as_of = When(state.clock.now().wall_ns);
     respond::json(&request, &VantagesBody { as_of, hub, vantages: rows.into_iter().map(vantage).collect() })
@@ -215,6 +253,8 @@ struct Cell {
     delay_s: Option<f64>,
     /// The part of recent polls that gave no sample, 0 to 1.
     loss: f64,
+    /// How the latest sample was authenticated: `none` or `nts`.
+    authentication: &'static str,
     outcome: &'static str,
     last_poll: When,
 }
@@ -230,6 +270,7 @@ async fn matrix(request: HttpRequest, state: web::Data<State>) -> Result<HttpRes
         root_distance_s: seen.distance_s,
         delay_s: seen.delay_s,
         loss: seen.loss,
+        authentication: seen.authentication.label(),
         outcome: seen.outcome,
         last_poll: When(seen.at_ns),
     };
@@ -270,7 +311,7 @@ struct PlannedServer {
 /// `GET /api/v1/fleet/plan`.
 async fn plan(request: HttpRequest, state: web::Data<State>) -> Result<HttpResponse, Problem> {
     hub(&state)?;
-    let speaks = state.fleet.hub.view().speaks.is_some();
+    let speaks = state.fleet.hub.view().speaks();
     let written = state.fleet.plans.borrow().clone();
     let plan = |(vantage, document): (&String, &PlanDocument)| Plan {
         vantage: vantage.clone(),
@@ -284,6 +325,6 @@ async fn plan(request: HttpRequest, state: web::Data<State>) -> Result<HttpRespo
 }
 
 fn planned(planned: crate::fleet::plan::Planned) -> PlannedServer {
-    let crate::fleet::plan::Planned { name, address, interval_s, fallback_s } = planned;
+    let crate::fleet::plan::Planned { name, address, interval_s, fallback_s, .. } = planned;
     PlannedServer { server: name, address, interval_s, fallback_s }
 }

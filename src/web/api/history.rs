@@ -1,4 +1,4 @@
-//! What was measured of one server: samples, statistics over a window, stability, refused replies.
+//! Measurements of one server: samples, statistics over a window, stability, rejected replies.
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -56,7 +56,7 @@ pub const ENDPOINTS: &[Endpoint] = &[
 
 const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(86_400);
-/// Samples that are worked on at once; beyond, stability wants a shorter span, and statistics use windows of sums.
+/// The most samples held in memory. Beyond it, stability requires a shorter span and statistics use window sums.
 const MOST_SAMPLES: usize = 50_000;
 
 /// A span and a resolution.
@@ -65,12 +65,12 @@ const MOST_SAMPLES: usize = 50_000;
 pub struct SamplesQuery {
     from: Option<String>,
     to: Option<String>,
-    /// The wished distance of two points.
+    /// The requested distance between two points, such as `5m`.
     step: Option<String>,
 }
 
 impl SamplesQuery {
-    /// The span, an hour unless given, and the distance.
+    /// The span (by default one hour) and the distance between points.
     pub(super) fn read(&self, now_ns: i64) -> Result<(Range, Option<Duration>), Problem> {
         let range = Range::parse(self.from.as_deref(), self.to.as_deref(), HOUR, now_ns)?;
         Ok((range, params::step(self.step.as_deref())?))
@@ -94,7 +94,7 @@ pub async fn samples(
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct StatsQuery {
-    /// `5m`, `1h`, `24h` or `7d`; an hour unless asked for.
+    /// `5m`, `1h`, `24h` or `7d`; the default is `1h`.
     window: Option<String>,
     from: Option<String>,
     to: Option<String>,
@@ -102,7 +102,7 @@ pub struct StatsQuery {
 
 #[derive(Debug, JsonSchema, Serialize)]
 struct Stats {
-    /// `null` when a span was asked for.
+    /// `null` when the request gave a span.
     window: Option<&'static str>,
     from: When,
     to: When,
@@ -114,7 +114,7 @@ struct SeriesStats {
     name: String,
     address: Option<String>,
     stats: WindowSummary,
-    /// Of the signed offsets; `null` without any.
+    /// The histogram of the signed offsets; `null` if there are none.
     histogram: Option<DisplayHistogram>,
 }
 
@@ -152,7 +152,7 @@ fn named_window(text: &str) -> Result<Window, Problem> {
     })
 }
 
-/// Exact while the samples are not too many, and from sums when they are: memory stays bounded.
+/// Exact up to [`MOST_SAMPLES`], from window sums beyond it, which bounds the memory.
 fn series_stats(
     reader: &Reader,
     key: SeriesKey,
@@ -176,7 +176,7 @@ fn series_stats(
     Ok(SeriesStats { name: key.server.to_string(), address: text(&key), stats, histogram })
 }
 
-/// From windows of sums, that are fed page by page.
+/// Statistics from window sums, fed one page of samples at a time.
 fn stats_of_window(
     reader: &Reader,
     key: &SeriesKey,
@@ -188,7 +188,7 @@ fn stats_of_window(
     let mut now = None;
     while let Some(last) = page.last().map(|stored| stored.sample.at) {
         for stored in &page {
-            // What is refused is counted in the summary.
+            // The summary counts samples that are rejected here.
             let _ = windows.observe(&stored.sample);
         }
         now = Some(last);
@@ -207,7 +207,7 @@ fn stats_of_window(
 pub struct StabilityQuery {
     from: Option<String>,
     to: Option<String>,
-    /// Averaging times in seconds, separated by commas; octaves unless asked for.
+    /// Averaging times in seconds, separated by commas; the default is octaves.
     taus: Option<String>,
 }
 
@@ -222,7 +222,7 @@ struct StabilityBody {
 struct SeriesStability {
     name: String,
     address: Option<String>,
-    /// `null` when there is none; `reason` says why.
+    /// `null` when it cannot be computed; `reason` says why.
     stability: Option<Stability>,
     reason: Option<String>,
 }
@@ -268,17 +268,17 @@ struct EvidenceBody {
     evidence: Vec<Refusal>,
 }
 
-/// A refused reply.
+/// A rejected reply.
 #[derive(Debug, JsonSchema, Serialize)]
 struct Refusal {
     /// When it arrived.
     time: When,
     address: Option<String>,
-    /// The first check that failed, and what that means.
+    /// The first check that failed, and its meaning.
     failed: Option<&'static str>,
     explanation: Option<Cow<'static, str>>,
     checks: Vec<CheckResult>,
-    /// Where it came from: address and port; `null` if that was not recorded.
+    /// The sender's address and port; `null` if not recorded.
     sender: Option<String>,
     t1: Moment,
     t2: Moment,
@@ -299,7 +299,7 @@ struct CheckResult {
 struct Moment {
     /// In the notation of RFC 5905: hexadecimal seconds and fraction since 1900.
     ntp: String,
-    /// RFC 3339; `null` when it is zero, which stands for unknown.
+    /// RFC 3339; `null` when the timestamp is zero, which means unknown.
     time: Option<When>,
 }
 

@@ -1,4 +1,4 @@
-//! Which servers are wrong, and the state of this host's clock.
+//! The verdict: which servers are wrong, and the state of this host's clock.
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use schemars::JsonSchema;
@@ -29,7 +29,7 @@ pub const ENDPOINTS: &[Endpoint] = &[
         .or(&[304]),
 ];
 
-/// The verdict, with the moment of the picture that it is part of.
+/// The verdict, and when it was made.
 #[derive(JsonSchema, Serialize)]
 pub struct VerdictBody<'a> {
     as_of: When,
@@ -38,7 +38,7 @@ pub struct VerdictBody<'a> {
 }
 
 impl<'a> VerdictBody<'a> {
-    /// That of a picture.
+    /// The verdict of a snapshot.
     #[must_use]
     pub fn of(snapshot: &'a Snapshot) -> Self {
         Self { as_of: When(snapshot.at.wall_ns), verdict: &snapshot.verdict }
@@ -54,15 +54,15 @@ pub async fn verdict(request: HttpRequest, state: web::Data<State>) -> Result<Ht
 #[derive(JsonSchema, Serialize)]
 struct Local<'a> {
     as_of: When,
-    /// What the servers say of it.
+    /// The verdict on this host's clock, from the servers.
     verdict: &'a LocalVerdict,
-    /// What the kernel says of it.
+    /// The state that the kernel reports.
     kernel: Option<KernelState>,
-    /// What a time daemon on this machine says of it.
+    /// The state that a time daemon on this host reports.
     daemon: Option<&'a DaemonView>,
-    /// Why it must not be used to judge others, by what it says of itself.
+    /// Why this host's clock is not used to judge servers; `null` when it is.
     distrust: Option<&'static str>,
-    /// The list of leap seconds, and what is wrong with what servers announce.
+    /// The list of leap seconds, and announcements of servers that contradict it.
     leap: &'a LeapTruth,
 }
 

@@ -1,4 +1,4 @@
-//! The servers as they are now.
+//! The current state of the servers.
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use schemars::JsonSchema;
@@ -49,17 +49,17 @@ pub const ENDPOINTS: &[Endpoint] = &[
         .or(&[304, 404]),
 ];
 
-/// Entries of a page unless asked for, and at most.
+/// Entries of a page: the default, and the maximum.
 const USUAL: usize = 1000;
 const MOST: usize = 10_000;
 
-/// What a list of servers may be asked for.
+/// The query parameters of the list.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ListQuery {
-    /// Tags, `key:value` or `key`, separated by commas; all must be there.
+    /// Tags, `key:value` or `key`, separated by commas; a server must have all of them.
     tag: Option<String>,
-    /// States, separated by commas; one must hold.
+    /// States, separated by commas; a server must be in one of them.
     state: Option<String>,
     /// Text in the name, the address, the reference identifier or a tag.
     q: Option<String>,
@@ -75,9 +75,9 @@ pub struct ListQuery {
 /// A page of servers.
 #[derive(Debug, JsonSchema, Serialize)]
 struct Page {
-    /// As of when.
+    /// The time of the snapshot.
     as_of: When,
-    /// Entries that the filter admits.
+    /// Entries that match the filter.
     total: usize,
     limit: usize,
     offset: usize,
@@ -125,7 +125,7 @@ fn order(text: Option<&str>) -> Result<(Column, bool), Problem> {
     }
 }
 
-/// One server with its series and how it is polled.
+/// One server with its series and its poll settings.
 #[derive(Debug, JsonSchema, Serialize)]
 struct Detail {
     as_of: When,
@@ -136,10 +136,10 @@ struct Detail {
     series: Vec<Row>,
 }
 
-/// What is configured for it.
+/// Its configuration.
 #[derive(Debug, JsonSchema, Serialize)]
 struct Settings {
-    /// As written: a name or an address.
+    /// The name or address as configured.
     host: String,
     port: u16,
     own: bool,

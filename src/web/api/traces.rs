@@ -1,4 +1,4 @@
-//! The history of servers for charts: one question for one server or many, at any span, in columns.
+//! The history of servers for charts: one request for one or many servers, at any span, in columns.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use crate::history::course::Range as Spread;
 use crate::history::span::Span;
-use crate::history::trace::{Cell, Trace, Wish, trace};
+use crate::history::trace::{Cell, Trace, TraceOptions, trace};
 use crate::store::StoreError;
 use crate::store::read::Reader;
 use crate::web::State;
@@ -50,21 +50,21 @@ const USUAL_POINTS: usize = 600;
 const MOST_POINTS: usize = 2000;
 const USUAL_SERIES: usize = 64;
 const MOST_SERIES: usize = 200;
-/// Samples that one answer may read, for all series together.
+/// The most samples that one request reads, all series together.
 const ROWS: usize = 200_000;
-/// The same for one series.
+/// The most samples that one request reads of one series.
 const ROWS_OF_ONE: usize = 40_000;
 
 #[derive(Debug, JsonSchema, Serialize)]
 struct HistoryBody {
     from: When,
     to: When,
-    /// Servers that were meant, but are too many for one answer.
+    /// Requested servers beyond the limit of one answer.
     left_out: usize,
     series: Vec<Columns>,
 }
 
-/// The history of one server. All columns have the same length. What is not known is `null`; offsets are in seconds,
+/// The history of one server. All columns have the same length. Unknown values are `null`. Offsets are in seconds,
 /// positive when the server is ahead of this host.
 #[derive(Debug, JsonSchema, Serialize)]
 struct Columns {
@@ -72,16 +72,16 @@ struct Columns {
     name: String,
     /// The address, when the name has several; `null`: all of its addresses.
     address: Option<String>,
-    /// The first poll ever.
+    /// The time of the first recorded poll.
     began: Option<When>,
-    /// The width of a step; `null`: each point is a poll.
+    /// The width of a step in seconds; `null` when each point is a poll.
     step_s: Option<i64>,
-    /// The poll interval.
+    /// The poll interval in seconds.
     poll_s: Option<f64>,
     /// The middle of each step, in seconds since 1970.
     time: Vec<f64>,
     polls: Vec<u64>,
-    /// Polls that brought an offset.
+    /// Polls with an offset.
     samples: Vec<u64>,
     /// Mean.
     #[schemars(with = "Vec<Option<f32>>")]
@@ -93,7 +93,7 @@ struct Columns {
     #[schemars(with = "Vec<Option<f32>>")]
     #[serde(skip_serializing_if = "Option::is_none")]
     offset_max_s: Option<Vec<f32>>,
-    /// Mean root distance: the bound within which the offset holds.
+    /// Mean root distance: the largest possible error of the offset, if the server is correct.
     #[schemars(with = "Vec<Option<f32>>")]
     #[serde(skip_serializing_if = "Option::is_none")]
     root_distance_s: Option<Vec<f32>>,
@@ -111,13 +111,13 @@ struct Columns {
     #[schemars(with = "Vec<Option<f32>>")]
     #[serde(skip_serializing_if = "Option::is_none")]
     jitter_s: Option<Vec<f32>>,
-    /// The score of the NTP Pool, after each step.
+    /// The score, computed as the NTP Pool does, at the end of each step.
     #[schemars(with = "Vec<Option<f32>>")]
     #[serde(skip_serializing_if = "Option::is_none")]
     score: Option<Vec<f32>>,
 }
 
-/// What is asked, read from the query.
+/// The parsed query.
 #[derive(Debug, Default)]
 struct Question {
     ids: Vec<String>,
@@ -191,7 +191,7 @@ impl Measures {
     const ALL: Self = Self { offset: true, delay: true, jitter: true, score: true };
 }
 
-/// A line of a chart: a server, or one of its addresses when it has several.
+/// A line of a chart: a server, or one address of a server with several.
 #[derive(Debug, Clone)]
 struct Line {
     id: String,
@@ -220,26 +220,26 @@ pub async fn history(
     let left_out = lines.len().saturating_sub(limit);
     lines.truncate(limit);
     let rows = (ROWS / lines.len().max(1)).min(ROWS_OF_ONE);
-    let wish = Wish { points: asked.points()?, step_s, rows, jitter: measures.jitter };
-    let series = vantage.read(move |reader| read(reader, &lines, span, wish, measures)).await?;
+    let options = TraceOptions { points: asked.points()?, step_s, rows, jitter: measures.jitter };
+    let series = vantage.read(move |reader| read(reader, &lines, span, options, measures)).await?;
     respond::json(&request, &HistoryBody { from: When(range.from_ns), to: When(range.to_ns), left_out, series })
 }
 
-/// The lines that are meant: those of the ids, or of all servers with the tags.
+/// The requested lines: by id, or all servers with the tags.
 fn lines(vantage: &Vantage, asked: &Question) -> Result<Vec<Line>, Problem> {
     if asked.ids.is_empty() {
         let named = |name| lines_of(vantage, &Target { name, address: None });
         return Ok(vantage.tagged(&asked.tags).into_iter().flat_map(named).collect());
     }
     let (targets, unknown): (Vec<_>, Vec<_>) = asked.ids.iter().map(|id| vantage.find(id)).partition(Result::is_ok);
-    // A server that was removed a moment ago must not cost the others their history.
+    // An unknown server (just removed, for example) does not fail the request for the others.
     if let (true, Some(problem)) = (targets.is_empty(), unknown.into_iter().find_map(Result::err)) {
         return Err(problem);
     }
     Ok(targets.iter().flatten().flat_map(|target| lines_of(vantage, target)).collect())
 }
 
-/// A name with several addresses has a line for each; any other name has one, whatever its address was.
+/// A name with several addresses has one line for each. Any other name has one line for all addresses it ever had.
 fn lines_of(vantage: &Vantage, target: &Target) -> Vec<Line> {
     let name = &target.name;
     let mut addresses: Vec<_> = vantage.keys(target).into_iter().filter_map(|key| key.address).collect();
@@ -255,7 +255,7 @@ fn read(
     reader: &Reader,
     lines: &[Line],
     span: Span,
-    wish: Wish,
+    options: TraceOptions,
     measures: Measures,
 ) -> Result<Vec<Columns>, StoreError> {
     let mut began: HashMap<(Arc<str>, Option<SocketAddr>), i64> = HashMap::new();
@@ -267,7 +267,7 @@ fn read(
     }
     let columns = |line: &Line| {
         let began_ns = began.get(&(Arc::clone(&line.name), line.address)).copied();
-        let trace = trace(reader, (&line.name, line.address), began_ns, span, wish)?;
+        let trace = trace(reader, (&line.name, line.address), began_ns, span, options)?;
         Ok(Columns::of(line, &trace, measures))
     };
     lines.iter().map(columns).collect()
@@ -277,7 +277,7 @@ impl Columns {
     fn of(line: &Line, trace: &Trace, measures: Measures) -> Self {
         let cells = &trace.cells;
         let column = |is_wanted: bool, of: &dyn Fn(&Cell) -> Option<f64>| {
-            // What is not a number is written as null.
+            // NaN is written as null.
             is_wanted.then(|| cells.iter().map(|cell| of(cell).map_or(f32::NAN, |value| value as f32)).collect())
         };
         let of = |part: fn(&Cell) -> Option<Spread>, value: fn(Spread) -> f64| move |cell: &Cell| part(cell).map(value);

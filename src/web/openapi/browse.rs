@@ -1,4 +1,4 @@
-//! `/api/docs`: the table for people, without a script and without another host.
+//! `/api/docs`: the documentation of the API as a page without scripts and external resources.
 
 use std::fmt::Write as _;
 

@@ -25,7 +25,7 @@ pub async fn openapi(request: HttpRequest) -> Result<HttpResponse, Problem> {
     }
 }
 
-/// Schemas of what is read differ from those of what is written, so each has a generator.
+/// Schemas of requests and responses differ, so each has its own generator.
 struct Generators {
     written: SchemaGenerator,
     read: SchemaGenerator,
@@ -90,7 +90,7 @@ fn operation(endpoint: &Endpoint, problem: &Value, generators: &mut Generators) 
     }
     if let Some(role) = endpoint.role {
         operation["description"] = json!(format!("Needs the role {}.", role.label()));
-        // Reading may be open: `{}` says that a token is not always needed.
+        // Reading may be open; `{}` means that a token is not always needed.
         let open = (endpoint.method == Method::Get).then(|| json!({}));
         operation["security"] =
             [Some(json!({ "bearer": [] })), Some(json!({ "session": [] })), open].into_iter().flatten().collect();
@@ -105,10 +105,10 @@ fn operation_id(endpoint: &Endpoint) -> String {
     format!("{}_{}", endpoint.method.name().to_lowercase(), words.join("_"))
 }
 
-/// Every status beside success: those of the handler and those of the gate before it.
+/// All error statuses: those of the handler and those of the gate.
 pub(super) fn statuses(endpoint: &Endpoint) -> Vec<u16> {
     let mut all = endpoint.others.to_vec();
-    // A token that is sent is judged everywhere, and so is the name under which the service is asked for.
+    // A token in the request and the `Host` header are checked on every path.
     all.extend([400, 421]);
     if endpoint.role.is_some() {
         all.extend([401, 403, 429]);
@@ -134,14 +134,14 @@ fn answer(body: &Body, generator: &mut SchemaGenerator) -> Value {
 fn other(status: u16, endpoint: &Endpoint, problem: &Value, generator: &mut SchemaGenerator) -> Value {
     match status {
         304 => return json!({ "description": "The client has it already (If-None-Match)." }),
-        // Health and readiness say the same with either status.
+        // Health and readiness have the same body with either status.
         503 if !endpoint.path.starts_with("/api") => return answer(&endpoint.answer, generator),
         _ => {}
     }
     json!({ "description": meaning(status), "content": { "application/problem+json": { "schema": problem } } })
 }
 
-/// What a status means wherever it is answered.
+/// The general meaning of a status.
 pub(super) fn meaning(status: u16) -> &'static str {
     match status {
         304 => "The client has it already (If-None-Match).",

@@ -10,6 +10,7 @@ import type {
 } from "./types";
 import type { FleetMatrix, FleetSkew, FleetVantages, FleetVerdict, Version } from "./types";
 import type { AuditBody, ConfigCheck, ConfigFile, Schema, ServerKeys, Session } from "./types";
+import type { KnownServer, ServerTest, SetUpDone } from "./types";
 
 export { ApiError } from "./http";
 
@@ -89,6 +90,14 @@ export const sessions = {
   current: (signal?: AbortSignal) => get<Session>("session", {}, signal),
   begin: (token: string) => write<unknown>("POST", "session", { body: { token } }),
   end: () => write<null>("DELETE", "session"),
+  /** By the one-time link of the first start. */
+  setUp: async (code: string) => (await write<SetUpDone>("POST", "session/setup", { body: { code }, deadline_ms: PATIENT_MS })).body,
+};
+
+/** Help with the choice of servers; needs the role `admin`. */
+export const first = {
+  known: async (signal?: AbortSignal) => (await get<{ servers: KnownServer[] }>("known-servers", {}, signal)).servers,
+  test: async (address: string) => (await write<ServerTest>("POST", "test", { body: { address }, deadline_ms: PATIENT_MS })).body,
 };
 
 /** Reading and changing the configuration; needs the role `admin`. */

@@ -3,7 +3,7 @@ import type { FleetCell, FleetVerdict } from "../../src/api/types";
 import { arrange, toneOf } from "../../src/views/fleet/arrange";
 
 const cell = (vantage: string, server: string, address: string | null, offset_s: number | null): FleetCell => ({
-  vantage, server, address, offset_s, root_distance_s: 0.01, delay_s: 0.001, loss: 0, outcome: offset_s === null ? "timeout" : "sample",
+  vantage, server, address, offset_s, root_distance_s: 0.01, delay_s: 0.001, loss: 0, authentication: "none", outcome: offset_s === null ? "timeout" : "sample",
   last_poll: "2026-01-01T00:00:00Z",
 });
 

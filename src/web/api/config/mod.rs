@@ -47,20 +47,20 @@ pub const ENDPOINTS: &[Endpoint] = &[
         .or(&[409, 412, 422, 428, 503]),
 ];
 
-/// A configuration of ten thousand servers is half as long.
+/// The largest accepted file. A configuration with ten thousand servers takes about half of it.
 const LONGEST: usize = 4 << 20;
 
 #[derive(JsonSchema, Serialize)]
 struct FileView {
-    /// Where it is; `null` when the service is configured without a file.
+    /// The path of the file; `null` when the service is configured without a file.
     path: Option<String>,
     format: &'static str,
-    /// Its text, secrets masked as ********; empty when it cannot be shown.
+    /// The text of the file with secrets masked as ********; empty when it cannot be shown.
     text: String,
-    /// To be sent back as If-Match.
+    /// Send this value as `If-Match` when you write the file.
     etag: String,
     editable: bool,
-    /// Why it cannot be edited; `null` when it can.
+    /// Why the file cannot be edited; `null` when it can.
     why_not: Option<String>,
 }
 
@@ -117,7 +117,7 @@ async fn write(request: HttpRequest, payload: web::Payload, state: web::Data<Sta
     Ok(answer(StatusCode::OK, &done).json(done.check))
 }
 
-/// Makes an edit, and says in the audit log what it changed.
+/// Applies an edit and records the change in the audit log.
 async fn done(request: &HttpRequest, state: &State, condition: Condition, edit: Edit) -> Result<Done, Problem> {
     let running = state.config.borrow().clone();
     let done = state.config_editor.write(condition, edit, running).await?;
@@ -138,7 +138,7 @@ fn etag(fingerprint: &str) -> String {
     format!("\"{fingerprint}\"")
 }
 
-/// What `If-Match` asks for (RFC 9110 §13.1.1). Weak tags never match.
+/// The condition in `If-Match` (RFC 9110 §13.1.1). Weak tags never match.
 fn condition(request: &HttpRequest) -> Condition {
     let values: Vec<&str> = request.headers().get_all(IF_MATCH).filter_map(|value| value.to_str().ok()).collect();
     let mut tags = values.iter().flat_map(|value| value.split(',')).map(str::trim);
