@@ -12,7 +12,7 @@ use rusqlite::{Connection, params};
 use super::fleet::raw::{self, RawLimits};
 use super::rollup::Grain;
 use super::samples::Samples;
-use super::{RawLimits, clock, kisses, local_rows, meta};
+use super::{clock, kisses, local_rows, meta};
 use ntp_monitor_core::clock::Stamp;
 
 /// Maximum speed of the retention clock relative to real time; after a month of downtime it catches up within a day.
