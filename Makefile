@@ -21,7 +21,7 @@ endif
 
 .DEFAULT_GOAL := help
 .PHONY: demo demo-fleet test long fuzz lint lint-tools lint-format lint-shell lint-crates lint-code lint-docs lint-words lint-workflows \
-        lint-page bench bench-table build dashboards page page-test deb dist image docs fmt clean help
+        lint-page bench bench-table bench-page build dashboards page page-test deb dist image docs fmt clean help
 
 demo: build ## build everything and run the service against scripted NTP servers on loopback (options: ARGS="...")
 	$(CARGO) run --locked --profile $(PROFILE) --bin ntp-monitor -- demo $(ARGS)
@@ -44,6 +44,7 @@ test: ## install what the tests need (as root; otherwise say what is missing) an
 	{ set +x; exit $$status; } 2>/dev/null
 
 fuzz: ## fuzz one target of the core for 20 s, another one each day (ARGS="TARGET SECONDS" for a certain one)
+	scripts/install-dependencies.sh build fuzz
 	scripts/fuzz.sh $(ARGS)
 
 # `make --keep-going lint` runs all of them even if one fails.
@@ -86,6 +87,10 @@ bench-table: ## print what docs/PERFORMANCE.md quotes: cost with the rsntp peer 
 	scripts/install-dependencies.sh build test
 	$(CARGO) bench --locked --bench cost --bench scale --bench precision --bench store
 
+bench-page: page ## print the seconds that the page takes in Chromium: first chart, 1,000 servers, heat map of 90 days, stale
+	scripts/install-dependencies.sh build test
+	$(CARGO) bench --locked --bench page
+
 build: page ## build the program and its web page (PROFILE=release to install it)
 	scripts/install-dependencies.sh build
 	$(CARGO) build --locked --profile $(PROFILE) $(if $(TARGET),--target $(TARGET))
@@ -114,18 +119,18 @@ fmt: ## format the Rust sources
 
 clean: ## remove everything that was built
 	$(CARGO) clean
-	rm -rf web/dist web/node_modules
+	rm -rf web/dist web/node_modules web/generator/node_modules web/src/api/generated.ts
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
 
 ifdef WITH_PAGE
-PAGE_SOURCES := $(shell find web -type f -not -path 'web/node_modules/*' -not -path 'web/dist/*')
+PAGE_SOURCES := $(shell find web -type f -not -path '*/node_modules/*' -not -path 'web/dist/*' -not -name generated.ts)
 
 page: web/node_modules/.built
 
 # npm writes the first file itself; the second marks the time of the last build.
-web/node_modules/.package-lock.json: web/package.json web/package-lock.json
+web/node_modules/.package-lock.json: web/package.json web/generator/package.json web/package-lock.json
 	cd web && npm ci --no-audit --no-fund
 
 web/node_modules/.built: web/node_modules/.package-lock.json $(PAGE_SOURCES)

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs what building, testing and linting need beyond Rust (and Node for the page), on Debian and its relatives.
 #
-#   scripts/install-dependencies.sh [build] [test] [lint] [package]        without arguments: all of them
+#   scripts/install-dependencies.sh [build] [test] [lint] [fuzz] [package]        without arguments: all of them
 #
 # Quick when nothing is missing. As root it installs with apt-get; otherwise it says what to run and exits 1. It starts
 # no service, enables none that it installed, removes no package, and leaves the clock and the time service of this
@@ -79,11 +79,14 @@ need_group() {
     lint)
         need has shellcheck shellcheck
         ;;
+    fuzz)
+        need has c++ g++
+        ;;
     package)
         need_package
         ;;
     *)
-        say "there is no group '$1'; the groups are build, test, lint and package"
+        say "there is no group '$1'; the groups are build, test, lint, fuzz and package"
         exit 2
         ;;
     esac
@@ -206,7 +209,7 @@ make_fresh_debian() {
 }
 
 cd "$(dirname "$0")/.."
-[ $# -gt 0 ] || set -- build test lint package
+[ $# -gt 0 ] || set -- build test lint fuzz package
 deny=no
 machete=no
 deb=no

@@ -1,12 +1,12 @@
-//! Files that the service holds open, and what other programs do to them meanwhile: a descriptor goes on naming the file
-//! that was opened when its path names another, or none.
+//! Detects what other programs did to files that the service holds open: a descriptor keeps referring to the file that
+//! was opened, even when its path names another file or none.
 
 use std::fs::{File, Metadata};
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-/// Which file it is, whatever its path: device and inode.
+/// The identity of a file: device and inode.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FileId {
     device: u64,
@@ -20,36 +20,36 @@ impl From<&Metadata> for FileId {
 }
 
 impl FileId {
-    /// The file of a descriptor.
+    /// The identity of the file of a descriptor.
     ///
     /// # Errors
-    /// When the system does not say.
+    /// When the system call fails.
     pub fn of(file: &File) -> io::Result<Self> {
         Ok(Self::from(&file.metadata()?))
     }
 }
 
-/// What is at a path, compared with the file that was opened there.
+/// What is at a path now, compared with the file that was opened there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AtPath {
     Same {
-        /// Its length now, in bytes.
+        /// Its current length in bytes.
         length: u64,
     },
-    /// Another file: the one that is held was moved away or removed, and this one put in its place.
+    /// Another file: the open one was moved or removed and replaced by this one.
     Other {
         /// The length of that file, in bytes.
         length: u64,
     },
-    /// Nothing: the file that is held, or a directory above it, was moved away or removed.
+    /// Nothing: the open file or a directory above it was moved or removed.
     Nothing,
 }
 
 impl AtPath {
-    /// Looks at `path`, where the file `held` was opened. Opens nothing.
+    /// Checks `path`, where the file `held` was opened. Opens nothing.
     ///
     /// # Errors
-    /// When the path cannot be looked at.
+    /// When the path cannot be checked.
     pub fn look(path: &Path, held: FileId) -> io::Result<Self> {
         match std::fs::metadata(path) {
             Ok(meta) if FileId::from(&meta) == held => Ok(Self::Same { length: meta.len() }),
@@ -60,7 +60,7 @@ impl AtPath {
     }
 }
 
-/// Cuts `file` at `length` bytes. A file that is shorter stays as it is: lengthening it would leave a gap of zeros.
+/// Truncates `file` to `length` bytes. A shorter file stays as it is, because extending it would add zeros.
 ///
 /// # Errors
 /// When the file cannot be changed.

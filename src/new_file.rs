@@ -1,16 +1,16 @@
-//! Files that appear whole or not at all. They are written under a name of their own beside their place, which is never
-//! opened through a link, and take their name when they are finished.
+//! Files that appear complete or not at all. They are written under a temporary name in the same directory, which is
+//! never opened through a link, and renamed when they are complete.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-/// Makes an empty file at `path`, of this mode (less the umask), in the place of whatever is there. A link there is
+/// Creates an empty file at `path` with this mode (minus the umask), replacing an existing one. A link there is
 /// removed, not followed.
 ///
 /// # Errors
-/// When the old one cannot be removed or the new one not be made.
+/// When the old file cannot be removed or the new one cannot be created.
 pub fn create(path: &Path, mode: u32) -> io::Result<File> {
     match fs::remove_file(path) {
         Err(why) if why.kind() != io::ErrorKind::NotFound => return Err(why),
@@ -19,7 +19,7 @@ pub fn create(path: &Path, mode: u32) -> io::Result<File> {
     OpenOptions::new().read(true).write(true).create_new(true).mode(mode).open(path)
 }
 
-/// A file under a name of its own until it is whole. Dropped without [`NewFile::finish`], it never comes to be.
+/// A file under a temporary name until it is complete. Dropped without [`NewFile::finish`], it is removed.
 #[derive(Debug)]
 pub struct NewFile {
     file: File,
@@ -28,10 +28,10 @@ pub struct NewFile {
 }
 
 impl NewFile {
-    /// Begins the file that will be at `path`, of this mode (less the umask).
+    /// Starts a file for `path` with this mode (minus the umask).
     ///
     /// # Errors
-    /// When it cannot be made; the error names it.
+    /// When it cannot be created; the error names it.
     pub fn begin(path: &Path, mode: u32) -> io::Result<Self> {
         let mut part = path.as_os_str().to_owned();
         part.push(format!(".{:08x}.part", rand::random::<u32>()));
@@ -40,7 +40,7 @@ impl NewFile {
         Ok(Self { file: file.map_err(named(path))?, part, path: path.to_owned() })
     }
 
-    /// Gives the file its name, in the place of whatever has it. With `sync` it is on the disk before.
+    /// Renames the file into place, replacing an existing one. With `sync` its content is on the disk first.
     ///
     /// # Errors
     /// When that fails; the error names the file.
@@ -52,7 +52,7 @@ impl NewFile {
 
 impl Drop for NewFile {
     fn drop(&mut self) {
-        // It is gone already when it was finished.
+        // A finished file no longer exists under this name.
         let _ = fs::remove_file(&self.part);
     }
 }

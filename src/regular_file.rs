@@ -1,4 +1,5 @@
-//! Reads files that other people choose: they may be any file or device, so only regular files of limited size are read.
+//! Reads files whose paths come from users. A path may name any file or device, so only regular files of limited size
+//! are read.
 
 use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, ErrorKind, Read};
@@ -7,35 +8,51 @@ use std::path::Path;
 
 use nix::libc::O_NONBLOCK;
 
-/// The content of a regular file of at most `largest` bytes.
+/// Reads a regular file of at most `largest` bytes.
 ///
 /// # Errors
 /// Those of the system, and [`is_unsuitable`] ones.
 pub fn read(path: &Path, largest: u64) -> io::Result<Vec<u8>> {
-    // Opening is not without effect for some devices, and waits for a writer of a pipe, so we look first.
-    require_regular(&path.metadata()?)?;
-    let file = OpenOptions::new().read(true).custom_flags(O_NONBLOCK).open(path)?;
-    require_regular(&file.metadata()?)?;
-    content(file, largest)
+    content(open(path)?, largest)
 }
 
-/// The content of a regular file of at most `largest` bytes of UTF-8.
+/// Opens a regular file for reading; nothing else is opened or waited for.
 ///
 /// # Errors
-/// Those of [`read`], and that it is not UTF-8.
+/// Those of the system, and [`is_unsuitable`] ones.
+pub fn open(path: &Path) -> io::Result<File> {
+    // Opening has side effects on some devices and blocks on a pipe, so check the type first.
+    require(path)?;
+    let file = OpenOptions::new().read(true).custom_flags(O_NONBLOCK).open(path)?;
+    require_regular(&file.metadata()?)?;
+    Ok(file)
+}
+
+/// Whether there is a regular file at `path`, for libraries that open it themselves.
+///
+/// # Errors
+/// Those of the system, and [`is_unsuitable`] ones.
+pub fn require(path: &Path) -> io::Result<()> {
+    require_regular(&path.metadata()?)
+}
+
+/// Reads a regular file of at most `largest` bytes as UTF-8.
+///
+/// # Errors
+/// Those of [`read`], and invalid UTF-8.
 pub fn read_text(path: &Path, largest: u64) -> io::Result<String> {
     text(read(path, largest)?)
 }
 
-/// The content of a file as text.
+/// Converts the content of a file to text.
 ///
 /// # Errors
-/// That it is not UTF-8.
+/// When it is not UTF-8.
 pub fn text(content: Vec<u8>) -> io::Result<String> {
     String::from_utf8(content).map_err(|_| io::Error::new(ErrorKind::InvalidData, "it is not UTF-8 text"))
 }
 
-/// Whether the error is about what the file is, and not about access to it: another user gets the same one.
+/// Whether the error concerns the file's type or size and not access to it, so that any user would get it.
 pub fn is_unsuitable(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::InvalidInput | ErrorKind::InvalidData | ErrorKind::FileTooLarge)
 }
@@ -44,8 +61,8 @@ fn require_regular(file: &Metadata) -> io::Result<()> {
     if file.is_file() { Ok(()) } else { Err(io::Error::new(ErrorKind::InvalidInput, "it is not a regular file")) }
 }
 
-/// The content of a file of at most `largest` bytes. The size that the system reports is not relied on: files of the
-/// kernel have none.
+/// Reads at most `largest` bytes of a file. Does not rely on the reported size, because files of the kernel report
+/// none.
 ///
 /// # Errors
 /// Those of the system, and [`is_unsuitable`] ones.

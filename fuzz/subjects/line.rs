@@ -74,36 +74,38 @@ struct Line {
     time: String,
 }
 
-/// A reader of line protocol that follows its specification and shares nothing with the writer.
+/// A reader of line protocol that follows its specification and shares nothing with the writer. Quotes have a meaning
+/// in fields only.
 fn read(line: &str) -> Line {
-    let [series, fields, time] = <[String; 3]>::try_from(split(line, ' ')).expect("three parts");
-    let mut parts = split(&series, ',').into_iter();
+    let series = split(line, ' ', false).swap_remove(0);
+    let [fields, time] = <[String; 2]>::try_from(split(&line[series.len() + 1..], ' ', true)).expect("three parts");
+    let mut parts = split(&series, ',', false).into_iter();
     let measurement = parts.next().expect("a measurement");
     Line {
         measurement,
-        tags: parts.map(pair).collect(),
-        fields: split(&fields, ',').into_iter().map(pair).collect(),
+        tags: parts.map(|tag| pair(&tag, false)).collect(),
+        fields: split(&fields, ',', true).iter().map(|field| pair(field, true)).collect(),
         time,
     }
 }
 
-fn pair(text: String) -> (String, String) {
-    let [name, value] = <[String; 2]>::try_from(split(&text, '=')).expect("a name and a value");
+fn pair(text: &str, has_quotes: bool) -> (String, String) {
+    let [name, value] = <[String; 2]>::try_from(split(text, '=', has_quotes)).expect("a name and a value");
     assert!(!name.is_empty() && !value.is_empty(), "{text:?}");
     (name, value)
 }
 
 /// Splits where the character is neither escaped nor in quotes. A quote opens a text only where a value begins.
-fn split(text: &str, at: char) -> Vec<String> {
+fn split(text: &str, at: char, has_quotes: bool) -> Vec<String> {
     let mut parts = vec![String::new()];
-    let (mut is_escaped, mut is_quoted, mut last) = (false, false, ' ');
+    let (mut is_escaped, mut is_quoted, mut begins_value) = (false, false, false);
     for c in text.chars() {
         let is_end = c == at && !is_escaped && !is_quoted;
-        if c == '"' && !is_escaped && (is_quoted || last == '=') {
+        if has_quotes && c == '"' && !is_escaped && (is_quoted || begins_value) {
             is_quoted = !is_quoted;
         }
+        begins_value = c == '=' && !is_escaped;
         is_escaped = c == '\\' && !is_escaped;
-        last = c;
         match parts.last_mut() {
             Some(part) if !is_end => part.push(c),
             _ => parts.push(String::new()),

@@ -17,7 +17,7 @@ use crate::config::{Host, Inputs, split_address};
 use crate::local::known_servers;
 
 const EXAMPLES: &str = "\
-Without a HOST the running service is asked, which has watched for longer. If none runs, the servers of --config or of
+Without a HOST the running service is asked, which has watched for longer. If none runs, the servers of --config or of \
 NTP_SERVER are asked once, or else those that the time daemon of this host and DHCP name.
 
 Examples:
@@ -26,8 +26,8 @@ Examples:
   ntp-monitor clock || echo 'do not trust the timestamps of this host'
 
 Exit status: 0 the clock is right, 1 it is wrong by more than --within, 2 wrong usage, 3 it cannot be determined.
-That a clock is right takes at least two servers that agree, and most of all that were asked. Servers on this host are
-left out: they read the clock that they would judge.";
+The clock is called right only if at least two servers and most of all servers agree. Servers on this host are \
+ignored, because they read the clock that they would judge.";
 
 /// Arguments of `clock`.
 #[derive(Debug, Clone, Args)]

@@ -15,8 +15,8 @@ Example:
   ntp-monitor fleet nats-conf --hub hub1 --vantage ams --vantage ber --dir fleet
   nats-server -c fleet/nats.conf
 
-Each user's password is in DIR/NAME.password; copy it to that host only, and name it in [nats] password_file. Passwords
-that exist are kept, so run the command again to add a vantage. With --ca the users are client certificates instead: the
+Each user's password is in DIR/NAME.password; copy it to that host only, and name it in [nats] password_file. Passwords \
+that exist are kept, so run the command again to add a vantage. With --ca the users are client certificates instead: the \
 certificate of vantage ams has the URI ntpm://vantage/ams as subject alternative name, that of hub1 ntpm://hub/hub1.";
 
 /// Commands for a fleet.

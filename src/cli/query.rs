@@ -36,8 +36,8 @@ A terminal that is too narrow for all of them gets the more important ones.
 Examples:
   ntp-monitor query time.example.net
   ntp-monitor query -n 4 192.0.2.1 [2001:db8::1]:1123     four requests to each, 2 s apart
-  ntp-monitor query --nts time.example.net                authenticated, with the server's certificate
-  ntp-monitor query --watch time.example.net              again and again, with the course of the offset
+  ntp-monitor query --nts time.example.net                authenticated by NTS
+  ntp-monitor query --watch time.example.net              repeatedly, with the trend
   ntp-monitor query --all --json pool.example.net | jq '.results[].offset_s'
 
 Exit status: 0 when every server gave a time, 1 when one did not, 2 on wrong usage.";

@@ -36,9 +36,9 @@ const PROGRESS_EVERY: u64 = 500_000;
 const EXAMPLES: &str = "\
 Examples:
   ntp-monitor replay samples-2026-11-*.csv.gz           a month, as a report
-  ntp-monitor replay --alerts --config servers.toml --since 7d  what the rules would have reported for the store's last week
+  ntp-monitor replay --alerts --config servers.toml --since 7d  alerts of the last week
   ntp-monitor replay --json --taus 64,1024,65536 a.csv  one JSON object, three averaging times
-  ntp-monitor replay ams.csv lon.csv nyc.csv            several vantages: each by itself, and all of them together
+  ntp-monitor replay ams.csv lon.csv nyc.csv            several vantages, judged together
 
 Columns needed: time, server, outcome, offset_s, delay_s, root_delay_s, root_dispersion_s, stratum, leap, in any order.
 Rows that cannot be read are reported with their place and left out.

@@ -6,15 +6,15 @@ use std::net::{IpAddr, Ipv6Addr};
 use super::model::Host;
 
 /// The port of NTP (RFC 5905 §7.2).
-const NTP_PORT: u16 = 123;
+pub const NTP_PORT: u16 = 123;
 
 /// The longest name of an interface.
 const MAX_INTERFACE_LEN: usize = 15;
 
-/// [`split`], with the port of NTP where none is given.
+/// Like [`split`], with the NTP port as the default.
 ///
 /// # Errors
-/// As [`split`].
+/// Those of [`split`].
 pub(super) fn parse(text: &str) -> Result<(Host, u16), String> {
     let (host, port) = split(text)?;
     Ok((host, port.unwrap_or(NTP_PORT)))
@@ -24,7 +24,7 @@ pub(super) fn parse(text: &str) -> Result<(Host, u16), String> {
 /// brackets when a port follows, and with `%` and an interface when it is link-local.
 ///
 /// # Errors
-/// What is wrong with it, for a person.
+/// What is wrong with the text.
 pub fn split(text: &str) -> Result<(Host, Option<u16>), String> {
     if let Some(host) = v6(text) {
         return Ok((host?, None));
@@ -52,7 +52,7 @@ pub fn split(text: &str) -> Result<(Host, Option<u16>), String> {
     Ok((host, port.map(parse_port).transpose()?))
 }
 
-/// An IPv6 address, with an interface or without; `None` if it is something else. One with an interface is resolved
+/// An IPv6 address, with or without an interface; `None` if it is something else. One with an interface is resolved
 /// like a name, because interfaces come and go.
 fn v6(text: &str) -> Option<Result<Host, String>> {
     let Some((address, zone)) = text.split_once('%') else {
@@ -93,7 +93,7 @@ fn name_or_v4(text: &str) -> Result<Host, String> {
             && l.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
     };
     let name = text.strip_suffix('.').unwrap_or(text);
-    // All-numeric names are addresses gone wrong: "192.0.2.300".
+    // An all-numeric name is a mistyped address: "192.0.2.300".
     let numeric = name.bytes().all(|b| b.is_ascii_digit() || b == b'.');
     if name.len() > 253 || numeric || !name.split('.').all(label) {
         return Err(format!("{text:?} is neither an address nor a host name"));

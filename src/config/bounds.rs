@@ -1,22 +1,22 @@
-//! Limits of what the parsers of a configuration are given, checked before they run: they recurse, they copy what an alias
-//! of YAML stands for, and each value costs much more memory than its text.
+//! Limits for configuration texts, checked before the parsers run, because parsers recurse, copy the content of YAML
+//! aliases, and use much more memory for each value than its text has.
 
 use std::collections::HashMap;
 
 use config::FileFormat;
 use yaml_rust2::parser::{Event, Parser};
 
-/// Maximum size of a configuration file, in bytes. One of ten thousand servers has half of it.
+/// Maximum size of a configuration file, in bytes. A file with ten thousand servers has half of it.
 pub(super) const LARGEST: u64 = super::file::LARGEST;
-/// Maximum number of keys and values, aliases written out.
+/// Maximum number of keys and values, with aliases expanded.
 const MOST_VALUES: usize = 200_000;
 /// Maximum nesting of tables and arrays. The keys of this program need five.
 pub(super) const DEEPEST: usize = 32;
 
-/// Refuses a text that is nested too deeply or has too many values. What is no sound text is left to the parser.
+/// Rejects a text that is nested too deeply or has too many values. Syntax errors are left to the parser.
 ///
 /// # Errors
-/// Which limit it exceeds.
+/// The limit that is exceeded.
 pub(super) fn check(format: FileFormat, text: &str) -> Result<(), String> {
     if text.len() as u64 > LARGEST {
         return Err(too_large());
@@ -69,7 +69,7 @@ fn json(text: &str) -> Result<(), String> {
     count(values)
 }
 
-/// What is open: the number of values before it, and its anchor.
+/// An open container: the number of values before it, and its anchor.
 struct Open {
     before: usize,
     anchor: usize,
@@ -79,9 +79,9 @@ fn yaml(text: &str) -> Result<(), String> {
     let mut parser = Parser::new_from_str(text);
     let mut open: Vec<Open> = Vec::new();
     let (mut values, mut deepest) = (0_usize, 0_usize);
-    // The number of values and the nesting of what each anchor names.
+    // The number of values and the nesting of each anchor.
     let mut anchors: HashMap<usize, (usize, usize)> = HashMap::new();
-    // An error is found, and named with its place, by the parser itself.
+    // The parser itself reports errors with their place.
     while let Ok((event, _)) = parser.next_token() {
         match event {
             Event::MappingStart(anchor, _) | Event::SequenceStart(anchor, _) => {

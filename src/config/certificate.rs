@@ -1,11 +1,11 @@
-//! What is read of certificates at the start: from when until when one is valid, and which are roots of trust.
+//! Reads certificates at startup: their validity and the roots of trust.
 
 use jiff::Timestamp;
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
-/// From when until when; `None` for what is no certificate.
+/// The start and end of the validity; `None` if it is not a certificate.
 pub(super) fn validity(der: &[u8]) -> Option<(Timestamp, Timestamp)> {
     let (_, certificate) = x509_parser::parse_x509_certificate(der).ok()?;
     let validity = certificate.validity();
@@ -16,7 +16,7 @@ pub(super) fn validity(der: &[u8]) -> Option<(Timestamp, Timestamp)> {
 /// The certificates of a PEM file as roots of trust.
 ///
 /// # Errors
-/// When there is none, or one that rustls does not take; the text never shows what is in the file.
+/// When there is none, or rustls rejects one. The text never shows content of the file.
 pub(super) fn roots(pem: &str) -> Result<RootCertStore, &'static str> {
     let mut roots = RootCertStore::empty();
     for certificate in CertificateDer::pem_slice_iter(pem.as_bytes()) {

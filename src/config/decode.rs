@@ -1,5 +1,5 @@
-//! From the tree of values to typed sections, with every fault found on the way: unknown and missing keys first, by the
-//! schema; then wrong types and values, section by section, each faulty value being replaced so that decoding goes on.
+//! Decodes the tree of values into typed sections and collects all faults: unknown and missing keys first, by the
+//! schema; then wrong types and values by section. Each faulty value is replaced, so that decoding continues.
 
 use std::collections::BTreeSet;
 
@@ -12,10 +12,10 @@ use super::raw;
 use super::schema;
 use super::tree::Tree;
 
-/// The sections, typed. What is wrong in them has been replaced by something harmless and stands in the [`Findings`].
+/// The typed sections. Faulty values are replaced by harmless ones and listed in the [`Findings`].
 pub(super) struct Sections {
     pub monitor: raw::Monitor,
-    /// With their index in the configuration.
+    /// With the index in the configuration.
     pub servers: Vec<(usize, raw::Server)>,
     pub http: raw::Http,
     pub influxdb: Option<raw::Influx>,
@@ -38,14 +38,14 @@ const MOST_FAULTS: usize = 100;
 /// A key that is longer is not compared with the known ones.
 const LONGEST_KEY: usize = 64;
 
-/// What was found wrong so far.
+/// The faults found so far.
 #[derive(Debug, Default)]
 pub(super) struct Findings {
     pub faults: Vec<Fault>,
     /// Faults beyond [`MOST_FAULTS`], and how many of them are files that cannot be read.
     unlisted: (usize, usize),
     faulty: BTreeSet<KeyPath>,
-    /// What was said already: a fault of a default would come back with every server that takes it.
+    /// The faults already reported: a fault in a default would be repeated for every server that uses it.
     said: BTreeSet<(KeyPath, String)>,
 }
 
@@ -54,7 +54,7 @@ impl Findings {
         self.add_fault(path, tree.fault(path, message));
     }
 
-    /// That the file which `path` names cannot be read.
+    /// Reports that the file named at `path` cannot be read.
     pub(super) fn add_unread(&mut self, tree: &Tree, path: &KeyPath, message: String) {
         self.add_fault(path, Fault { is_unread_file: true, ..tree.fault(path, message) });
     }
@@ -76,7 +76,7 @@ impl Findings {
         self.faults.len() >= MOST_FAULTS
     }
 
-    /// The faults in the order of the configuration, then how many more there are.
+    /// The faults in the order of the configuration, followed by the number of further ones.
     pub(super) fn into_faults(self) -> Vec<Fault> {
         let (more, unread) = self.unlisted;
         let mut faults = self.faults;
@@ -88,14 +88,14 @@ impl Findings {
         faults
     }
 
-    /// Whether the value at `path` is what was configured, and not what replaced something faulty. Rules across keys
-    /// ask this first, so that one mistake is one fault.
+    /// Whether the value at `path` is as configured, not a replacement of a faulty one. Rules that involve several keys
+    /// check this first, so that one mistake gives one fault.
     pub(super) fn is_sound(&self, path: &KeyPath) -> bool {
         self.faulty.is_empty() || (0..=path.0.len()).all(|n| !self.faulty.contains(&KeyPath(path.0[..n].to_vec())))
     }
 }
 
-/// Decodes everything. `None` only when there are faults that leave a section without any value.
+/// Decodes everything. `None` only if faults leave a section without a value.
 pub(super) fn decode(tree: &mut Tree, hostname: &str, findings: &mut Findings) -> Option<Sections> {
     check_keys(tree, &KeyPath::default(), &schema::SCHEMA, findings);
     tree.fill(hostname);
@@ -127,7 +127,7 @@ fn each<T: DeserializeOwned>(tree: &mut Tree, path: &KeyPath, findings: &mut Fin
     tables.filter_map(|n| Some((n, section(tree, &path.index(n), findings)?))).collect()
 }
 
-/// Finds tables that are none, keys that do not exist and keys that must.
+/// Finds values that should be tables, unknown keys and missing keys.
 fn check_keys(tree: &mut Tree, path: &KeyPath, schema: &Value, findings: &mut Findings) {
     let wrong = match (schema["type"].as_str(), tree.get(path)) {
         (Some("object"), Some(value)) if !value.is_object() => "must be a table",
@@ -158,7 +158,7 @@ fn check_keys(tree: &mut Tree, path: &KeyPath, schema: &Value, findings: &mut Fi
         }
     }
     if has_unknown {
-        // All at once: removing one takes as long as there are keys behind it.
+        // Remove all at once, because removing a key is linear in the number of keys after it.
         tree.retain(path, |key| schema::child(schema, key).is_some());
     }
     for key in schema::required(schema) {
@@ -170,7 +170,7 @@ fn check_keys(tree: &mut Tree, path: &KeyPath, schema: &Value, findings: &mut Fi
     }
 }
 
-/// `; did you mean …?`, or where the key does belong, or nothing.
+/// `; did you mean …?`, or the section that has the key, or nothing.
 fn suggestion(key: &str, path: &KeyPath, schema: &Value) -> String {
     if key.len() > LONGEST_KEY {
         return String::new();
@@ -188,13 +188,13 @@ fn suggestion(key: &str, path: &KeyPath, schema: &Value) -> String {
     home.map_or_else(String::new, |(section, _)| format!("; it belongs in [{section}]"))
 }
 
-/// Decodes what stands at `path`, fault by fault. `None` when nothing stands there, or nothing usable.
+/// Decodes the value at `path`, one fault at a time. `None` when there is no usable value.
 fn section<T: DeserializeOwned>(tree: &mut Tree, path: &KeyPath, findings: &mut Findings) -> Option<T> {
-    // Each turn replaces one faulty value for good, so the loop ends; the set makes that certain.
+    // Each iteration replaces one faulty value, so the loop ends; the set guarantees it.
     let mut replaced = BTreeSet::new();
     loop {
         let value = tree.get(path).filter(|value| value.is_object())?;
-        // Most sections are sound, and to know where one is not takes twice as long.
+        // Most sections are valid, and locating a fault takes twice as long.
         if let Ok(section) = T::deserialize(value) {
             return Some(section);
         }
@@ -203,7 +203,7 @@ fn section<T: DeserializeOwned>(tree: &mut Tree, path: &KeyPath, findings: &mut 
             Err(error) => error,
         };
         let faulty = inside(path, error.path());
-        // What replaced a faulty value may not fit either; that is not another mistake.
+        // A replacement may be invalid too; that is not another mistake.
         if findings.is_sound(&faulty) {
             findings.add(tree, &faulty, error.inner().to_string());
         }
@@ -222,7 +222,7 @@ fn inside(path: &KeyPath, within: &serde_path_to_error::Path) -> KeyPath {
     })
 }
 
-/// Puts something harmless in the place of a faulty value.
+/// Replaces a faulty value with a harmless one.
 fn replace(tree: &mut Tree, path: &KeyPath) {
     let schema = schema::at(path);
     let source = tree.source(path);

@@ -1,4 +1,4 @@
-//! What a reload has to do: the difference of two configurations. Pure.
+//! The difference between two configurations, which a reload applies. Pure.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -8,27 +8,27 @@ use super::model::{Config, Http, Server, Token};
 /// The difference between a running configuration and its successor.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Changes {
-    /// Servers whose name is new.
+    /// Added servers.
     pub added: Vec<Arc<Server>>,
-    /// Names that are gone.
+    /// Names of removed servers.
     pub removed: Vec<Arc<str>>,
-    /// Servers that kept their name and nothing else is certain, as they are to be.
+    /// Servers with changed settings, as newly configured.
     pub changed: Vec<Arc<Server>>,
-    /// Sections in which something changed, by name: `monitor`, `http`, `influxdb`, …
+    /// Names of the changed sections: `monitor`, `http`, `influxdb`, …
     pub sections: Vec<&'static str>,
     /// Changed keys that take effect at the next start only.
     pub needs_restart: Vec<&'static str>,
 }
 
 impl Changes {
-    /// Whether the two configurations say the same.
+    /// Whether the two configurations are equal.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }
 }
 
-/// What has to change to come from `old` to `new`. Servers are identified by their names; their order does not matter.
+/// The changes from `old` to `new`. Servers are identified by name; their order does not matter.
 #[must_use]
 pub fn diff(old: &Config, new: &Config) -> Changes {
     let mut before: BTreeMap<&str, &Arc<Server>> = old.servers.iter().map(|s| (&*s.ident.name, s)).collect();
@@ -61,13 +61,13 @@ fn sections(old: &Config, new: &Config) -> Vec<&'static str> {
     differs.into_iter().filter_map(|(name, differs)| differs.then_some(name)).collect()
 }
 
-/// Without the token that the running service gives itself.
+/// The tokens without the one that the running service creates for itself.
 fn configured(http: &Http) -> Http {
     let tokens = http.tokens.iter().filter(|token| token.name != Token::OWN).cloned().collect();
     Http { tokens, ..http.clone() }
 }
 
-/// What is set up once: sockets, open files, and the settings given to them.
+/// Settings that are read once: sockets, open files and their options.
 fn fixed(old: &Config, new: &Config) -> Vec<&'static str> {
     let differs = [
         ("monitor.data_dir", old.monitor.data_dir != new.monitor.data_dir),

@@ -1,5 +1,5 @@
-//! `.env` files: lines of `NAME=value`. A value arrives as it is written: nothing in it is expanded. Variables of other
-//! programs are skipped, whatever their lines look like.
+//! `.env` files: lines of `NAME=value`. Values are taken literally, without expansion. Variables of other
+//! programs are skipped, whatever the format of their lines.
 
 use std::collections::HashMap;
 use std::io::ErrorKind;
@@ -17,12 +17,12 @@ const LARGEST: u64 = 1 << 20;
 #[derive(Default)]
 pub(super) struct DotEnv {
     pub variables: Environment,
-    /// The line of each, counted from 1.
+    /// The line of each variable, from 1.
     lines: HashMap<String, usize>,
 }
 
 impl DotEnv {
-    /// Reads `.env` beside the configuration file, or in the working directory when there is none.
+    /// Reads `.env` in the directory of the configuration file, or in the working directory without such a file.
     pub(super) fn read(config_file: Option<&Path>, faults: &mut Vec<Fault>) -> Self {
         let beside = config_file.and_then(Path::parent).map(|dir| dir.join(".env"));
         let path = beside.filter(|path| path.exists()).unwrap_or_else(|| PathBuf::from(".env"));
@@ -31,7 +31,7 @@ impl DotEnv {
         let found = match regular_file::read(&path, LARGEST) {
             Ok(bytes) => Self::parse(&bytes),
             Err(why) if why.kind() == ErrorKind::NotFound => Ok(Self::default()),
-            // Python programs keep their packages in a directory of this name.
+            // Python virtual environments are directories of this name.
             Err(_) if path.is_dir() => Ok(Self::default()),
             Err(why) => Err(vec![(None, format!("cannot be read: {why}"))]),
         };
@@ -49,7 +49,7 @@ impl DotEnv {
     /// Parses a file. The last line of a name wins.
     ///
     /// # Errors
-    /// Every fault with its line. Of the file they repeat only the names of our variables: the rest may be secret.
+    /// Every fault with its line. The faults repeat only names of our variables, because everything else may be secret.
     fn parse(bytes: &[u8]) -> Result<Self, Vec<(Option<usize>, String)>> {
         if bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff") {
             return Err(vec![(None, "is UTF-16 text: save it as UTF-8".to_owned())]);
@@ -81,12 +81,12 @@ impl DotEnv {
 struct Entry<'a> {
     name: &'a str,
     value: Result<String, &'static str>,
-    /// In bytes, with the end of the line.
+    /// The length in bytes, including the line end.
     length: usize,
 }
 
 impl<'a> Entry<'a> {
-    /// The entry at the beginning of `text`. A value in quotes may have several lines.
+    /// The entry at the start of `text`. A quoted value may span several lines.
     fn first(text: &'a str) -> Self {
         let line = first_line(text);
         let declaration = line.trim_start();
@@ -111,14 +111,14 @@ fn first_line(text: &str) -> &str {
     text.split_inclusive('\n').next().unwrap_or_default()
 }
 
-/// A value without quotes ends at the end of the line, or at a blank and a `#`.
+/// An unquoted value ends at the line end, or at a space followed by `#`.
 fn unquoted(text: &str) -> &str {
     let comment = text.match_indices('#').find(|(n, _)| text[..*n].ends_with(char::is_whitespace));
     comment.map_or(text, |(n, _)| &text[..n]).trim()
 }
 
-/// A value in quotes, and its length with the rest of its last line. In double quotes `\"`, `\\`, `\$` and `\n` stand
-/// for `"`, `\`, `$` and a line feed.
+/// A quoted value, and its length including the rest of its last line. In double quotes `\"`, `\\`, `\$` and `\n` mean
+/// `"`, `\`, `$` and a line feed.
 fn quoted(text: &str, quote: char) -> Result<(String, usize), &'static str> {
     let mut value = String::new();
     let mut characters = text.char_indices().skip(1).peekable();

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 
-/// Environment variables, handed in so that nothing here depends on the process.
+/// Environment variables as an argument, so that nothing here depends on the process.
 pub type Environment = BTreeMap<String, String>;
 
-/// The environment of this process; variables that are not UTF-8 cannot be ours and are left out.
+/// The environment of this process, without variables that are not UTF-8, because none of ours is.
 #[must_use]
 pub fn process_environment() -> Environment {
     let text = |s: OsString| s.into_string().ok();

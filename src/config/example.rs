@@ -1,5 +1,5 @@
-//! A complete, commented example, made from the schema: what the editor shows, what the loader does and what the
-//! example says cannot drift apart.
+//! A complete, commented example, generated from the schema, so that the editor, the loader and the
+//! example always agree.
 
 use std::fmt::Write as _;
 
@@ -10,7 +10,7 @@ use super::show::toml;
 
 const WIDTH: usize = 116;
 
-/// The example, as TOML that loads. A key with a default is shown with it, commented out.
+/// The example as valid TOML. A key with a default is commented out and shows the default.
 #[must_use]
 pub fn example() -> String {
     let mut text = String::from("# Configuration of ntp-monitor. What is commented out shows the default.\n");
@@ -18,7 +18,7 @@ pub fn example() -> String {
         let is_array = section.get("items").is_some();
         let is_server = name == "server";
         let table = section.get("items").unwrap_or(section);
-        // Only what cannot be left out is active: a server, and so its section. The keys of a notifier depend on its type,
+        // Only required keys are active: those of a server. The keys of a notifier depend on its type,
         // so they cannot even be tried together.
         let (mark, key_mark) = match name.as_str() {
             "influxdb" | "csv" | "nats" | "fleet" => ("#", "#"),
@@ -30,7 +30,7 @@ pub fn example() -> String {
         let header = if is_array { format!("[[{name}]]") } else { format!("[{name}]") };
         let _ = writeln!(text, "{mark}{header}");
         for (key, schema) in schema::properties(table) {
-            // What a server takes from [defaults] is explained there.
+            // Keys that a server inherits are explained in [defaults].
             let repeated =
                 is_server && schema::properties(&schema::SCHEMA["properties"]["defaults"]).any(|(k, _)| k == key);
             if !repeated {

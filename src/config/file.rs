@@ -1,11 +1,11 @@
 //! The configuration file on disk: whether it can be edited, and how it is replaced. Blocks.
 //!
-//! A new version takes the place of the old one at once or not at all: it is written beside it, synced, and renamed. The
-//! old one is kept as `FILE.previous`, with the same owner and mode.
+//! A new version replaces the old one atomically: it is written beside it, synced, and renamed. The
+//! old version is kept as `FILE.previous`, with the same owner and mode.
 
-use std::fs::{File, OpenOptions, Permissions};
+use std::fs::{DirBuilder, File, OpenOptions, Permissions};
 use std::io::{ErrorKind, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 
 use nix::unistd::{AccessFlags, access};
@@ -13,44 +13,44 @@ use nix::unistd::{AccessFlags, access};
 use crate::privilege::is_in_foreign_hands;
 use crate::regular_file;
 
-/// A configuration is small; what is larger is not read.
+/// The largest file that is read.
 pub const LARGEST: u64 = 4 << 20;
 
 /// Why the file cannot be read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum FileError {
-    /// The configuration comes from elsewhere.
+    /// The configuration does not come from a file.
     #[error("there is no configuration file: the service is configured by its environment and flags")]
     None,
-    /// It is YAML or JSON.
+    /// The file is YAML or JSON.
     #[error("{} is not TOML: only TOML can be edited here, with its comments kept", .0.display())]
     NotToml(PathBuf),
-    /// The system refuses.
+    /// A system call failed.
     #[error("{} cannot be {doing}: {source}{hint}", path.display())]
     Io {
         doing: &'static str,
-        /// Which file or directory.
+        /// The file or directory.
         path: PathBuf,
-        /// What the system says.
+        /// The error of the system.
         source: std::io::Error,
-        /// What could be done.
+        /// A hint what to do.
         hint: &'static str,
     },
-    /// It is too large.
+    /// The file is too large.
     #[error("{} is larger than {LARGEST} bytes", .0.display())]
     TooLarge(PathBuf),
 }
 
-/// A file that can be edited, as far as its name and the rights tell.
+/// Finds the file and checks by its name and permissions that it can be edited.
 ///
 /// # Errors
-/// Why it cannot be.
+/// Why it cannot be edited.
 pub fn editable(file: Option<&Path>) -> Result<PathBuf, FileError> {
     let path = file.ok_or(FileError::None)?;
     if path.extension().is_some_and(|extension| extension != "toml") {
         return Err(FileError::NotToml(path.to_owned()));
     }
-    // A link is followed, so that it stays one.
+    // A link is resolved, so that the link itself stays.
     let path = path.canonicalize().map_err(|source| unreadable(path, source))?;
     if is_in_foreign_hands(&path) {
         let hint = "; another user may change its directory, and the service runs as root: run it as that user";
@@ -62,10 +62,25 @@ pub fn editable(file: Option<&Path>) -> Result<PathBuf, FileError> {
     Ok(path)
 }
 
-/// What stands in the file.
+/// Creates a file with this text, unless there is one, and the directory that it is in.
 ///
 /// # Errors
-/// When it cannot be read, or is no text.
+/// When a step fails.
+pub fn begin(path: &Path, text: &str) -> Result<(), FileError> {
+    let dir = directory(path);
+    let made = DirBuilder::new().recursive(true).mode(0o750).create(dir);
+    made.map_err(|source| unwritable(dir, source))?;
+    let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+    match file.and_then(|mut file| file.write_all(text.as_bytes()).and_then(|()| file.sync_all())) {
+        Err(source) if source.kind() != ErrorKind::AlreadyExists => Err(unwritable(path, source)),
+        _ => Ok(()),
+    }
+}
+
+/// Reads the file.
+///
+/// # Errors
+/// When it cannot be read, or is not text.
 pub fn read(path: &Path) -> Result<String, FileError> {
     regular_file::read_text(path, LARGEST).map_err(|source| match source.kind() {
         ErrorKind::FileTooLarge => FileError::TooLarge(path.to_owned()),
@@ -73,21 +88,21 @@ pub fn read(path: &Path) -> Result<String, FileError> {
     })
 }
 
-/// A file that was replaced, as long as that can be undone.
+/// A replaced file whose replacement can still be undone.
 #[derive(Debug)]
 #[must_use]
 pub struct Replaced {
     path: PathBuf,
     old: String,
     new: String,
-    /// What was kept as the previous version before; `None` if there was none.
+    /// The earlier previous version; `None` if there was none.
     previous: Option<String>,
 }
 
-/// Puts `new` into the file, whose text is `old`, which is kept as the previous version.
+/// Replaces the text `old` of the file with `new`, and keeps `old` as the previous version.
 ///
 /// # Errors
-/// When that cannot be done; the file and its previous version are then as they were.
+/// When a step fails; the file and its previous version are then unchanged.
 pub fn replace(path: &Path, old: &str, new: &str) -> Result<Replaced, FileError> {
     let kept = previous(path);
     let previous = kept.exists().then(|| read(&kept)).transpose()?;
@@ -101,10 +116,10 @@ pub fn replace(path: &Path, old: &str, new: &str) -> Result<Replaced, FileError>
 }
 
 impl Replaced {
-    /// Puts the file and its previous version back. A file that somebody changed meanwhile is left as it is.
+    /// Restores the file and its previous version. A file that was changed in the meantime is left as it is.
     ///
     /// # Errors
-    /// When that cannot be done.
+    /// When a step fails.
     pub fn undo(self) -> Result<(), FileError> {
         if read(&self.path)? == self.new {
             put(&self.path, &self.path, &self.old)?;
@@ -122,7 +137,7 @@ impl Replaced {
     }
 }
 
-/// Where the previous version is kept.
+/// The path of the previous version.
 #[must_use]
 pub fn previous(path: &Path) -> PathBuf {
     beside(path, "previous")
@@ -135,12 +150,12 @@ fn beside(path: &Path, suffix: &str) -> PathBuf {
     name.into()
 }
 
-/// Writes `text` to `target` whole, with the owner and mode of `like`.
+/// Writes `text` to `target` atomically, with the owner and mode of `like`.
 fn put(like: &Path, target: &Path, text: &str) -> Result<(), FileError> {
     let temporary = beside(target, &format!("{:08x}.new", rand::random::<u32>()));
     let written = write(like, &temporary, text).and_then(|()| std::fs::rename(&temporary, target));
     written.and_then(|()| File::open(directory(target))?.sync_all()).map_err(|source| {
-        // It may not be there; what matters is said below.
+        // It may not exist; real problems are reported below.
         let _ = std::fs::remove_file(&temporary);
         unwritable(target, source)
     })
@@ -152,7 +167,7 @@ fn write(like: &Path, temporary: &Path, text: &str) -> std::io::Result<()> {
         return Err(std::io::Error::other("it is not a file any more"));
     }
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(temporary)?;
-    // Only root may give files away; others keep their own.
+    // Only root may change the owner of a file.
     let _ = fchown(&file, Some(meta.uid()), Some(meta.gid()));
     file.set_permissions(Permissions::from_mode(meta.mode() & 0o777))?;
     file.write_all(text.as_bytes())?;
@@ -232,7 +247,7 @@ mod tests {
         assert!(why.contains("not TOML"), "{why}");
         let why = editable(Some(Path::new("/nowhere/servers.toml"))).unwrap_err().to_string();
         assert!(why.contains("/nowhere/servers.toml cannot be read"), "{why}");
-        // For root every directory can be written, but not one of the kernel's.
+        // Root can write to every directory except those of the kernel.
         let why = replace(Path::new("/proc/version"), "old", "new").unwrap_err().to_string();
         assert!(why.contains("cannot be written"), "{why}");
     }

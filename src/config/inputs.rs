@@ -1,8 +1,8 @@
-//! Where the configuration of a process comes from, at start, at each reload and at each edit.
+//! The inputs of the configuration of a process, for startup, reloads and edits.
 
 use std::path::PathBuf;
 
-use super::{Environment, Faults, Loaded, load, load_text};
+use super::{Environment, Faults, Loaded, load, load_text, load_with_additions};
 
 /// The three layers that a process was started with.
 #[derive(Clone, Default)]
@@ -21,21 +21,32 @@ impl std::fmt::Debug for Inputs {
 }
 
 impl Inputs {
-    /// Reads the configuration as it is now.
+    /// Reads the current configuration.
     ///
     /// # Errors
-    /// Every fault at once.
+    /// All faults.
     pub fn load(&self) -> Result<Loaded, Faults> {
         load(self.file.as_deref(), &self.environment, &self.flags)
     }
 
-    /// Reads the configuration as if `text` stood in the file.
+    /// Reads the configuration with `text` in place of the file's content.
     ///
     /// # Errors
-    /// Every fault at once.
+    /// All faults.
     pub fn load_text(&self, text: &str) -> Result<Loaded, Faults> {
         match &self.file {
             Some(path) => load_text(path, text, &self.environment, &self.flags),
+            None => self.load(),
+        }
+    }
+
+    /// Reads the configuration as if `text` were the content of the file of [`additions_of`](super::additions_of).
+    ///
+    /// # Errors
+    /// Every fault at once.
+    pub fn load_with_additions(&self, text: &str) -> Result<Loaded, Faults> {
+        match &self.file {
+            Some(path) => load_with_additions(path, text, &self.environment, &self.flags),
             None => self.load(),
         }
     }

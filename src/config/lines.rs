@@ -1,4 +1,4 @@
-//! On which line of a TOML file each key stands.
+//! The line of each key of a TOML file.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -7,10 +7,10 @@ use toml_edit::{Document, Item, Table, TableLike, Value};
 
 use super::fault::KeyPath;
 
-/// The line of every key in `text`, counted from 1.
+/// The line of every key in `text`, from 1.
 ///
 /// # Errors
-/// The line and the reason when `text` is not TOML. The text itself is not repeated: it may hold a secret.
+/// The line and the reason when `text` is not TOML. The text is not repeated, because it may contain a secret.
 pub(super) fn of_toml(text: &str) -> Result<HashMap<KeyPath, usize>, (Option<usize>, String)> {
     let starts: Vec<usize> = std::iter::once(0).chain(text.match_indices('\n').map(|(n, _)| n + 1)).collect();
     let line = |span: Range<usize>| starts.partition_point(|start| *start <= span.start);

@@ -1,10 +1,11 @@
 //! Configuration: files, environment and flags in; one validated [`Config`] out, or every fault at once.
 //!
-//! The way in: [`layers`] reads and merges with the `config` crate, [`tree`] keeps each value with its source and fills
-//! in defaults, [`decode`] types them by [`raw`], [`validate`] applies the rules that types cannot. [`edit`] changes the
-//! text of a file and [`mod@file`] writes it. Nothing here looks at the process's environment unless it is handed in, and no
-//! fault shows a secret.
+//! [`layers`] reads and merges with the `config` crate, [`tree`] keeps each value with its source and fills in
+//! defaults, [`decode`] converts them to the types of [`raw`], and [`validate`] applies the rules that types cannot
+//! express. [`edit`] changes the text of a file and [`mod@file`] writes it. The process's environment is an argument.
+//! No fault shows a secret.
 
+mod additions;
 mod address;
 mod bounds;
 mod certificate;
@@ -40,7 +41,8 @@ mod variables_tests;
 
 use std::path::Path;
 
-pub use address::split as split_address;
+pub use additions::additions_of;
+pub use address::{NTP_PORT, split as split_address};
 pub use diff::{Changes, diff};
 pub use environment::{Environment, process_environment};
 pub use example::example;
@@ -61,17 +63,17 @@ use layers::File;
 use named_file::Surroundings;
 use tree::Tree;
 
-/// A configuration that is sound, and what may be said about it.
+/// A valid configuration with its warnings.
 #[derive(Debug, Clone)]
 pub struct Loaded {
     pub config: Config,
-    /// What looks wrong but can be lived with; to be logged once.
+    /// Valid settings that are probably mistakes; logged once.
     pub warnings: Vec<String>,
     tree: Tree,
 }
 
 impl Loaded {
-    /// The configuration alone. Where each value came from is let go: with many servers that is most of the memory.
+    /// The configuration alone, without the sources of values, which use most of the memory with many servers.
     #[must_use]
     pub fn into_config(self) -> Config {
         self.config
@@ -82,25 +84,43 @@ impl Loaded {
 /// `flags` (`section.key=value`); what comes later wins. Without a file the environment alone is enough.
 ///
 /// # Errors
-/// Every fault that was found, each with its key and its source.
+/// All faults, each with its key and its source.
 pub fn load(file: Option<&Path>, environment: &Environment, flags: &[String]) -> Result<Loaded, Faults> {
-    load_layers(file.map(|path| File { path, text: None }), environment, flags)
+    load_layers(file.map(|path| File { path, text: None }), None, environment, flags)
 }
 
-/// As [`load`], as if `text` stood in the file at `path`.
+/// Like [`load`], with `text` in place of the content of the file at `path`.
+///
+/// # Errors
+/// All faults, each with its key and its source.
+pub fn load_text(path: &Path, text: &str, environment: &Environment, flags: &[String]) -> Result<Loaded, Faults> {
+    load_layers(Some(File { path, text: Some(text) }), None, environment, flags)
+}
+
+/// As [`load`], as if `additions` were the content of the file of [`additions_of`].
 ///
 /// # Errors
 /// Every fault that was found, each with its key and its source.
-pub fn load_text(path: &Path, text: &str, environment: &Environment, flags: &[String]) -> Result<Loaded, Faults> {
-    load_layers(Some(File { path, text: Some(text) }), environment, flags)
+pub fn load_with_additions(
+    path: &Path,
+    additions: &str,
+    environment: &Environment,
+    flags: &[String],
+) -> Result<Loaded, Faults> {
+    load_layers(Some(File { path, text: None }), Some(additions), environment, flags)
 }
 
-fn load_layers(file: Option<File<'_>>, environment: &Environment, flags: &[String]) -> Result<Loaded, Faults> {
-    let mut merged = layers::merge(file, environment, flags).map_err(Faults)?;
+fn load_layers(
+    file: Option<File<'_>>,
+    additions: Option<&str>,
+    environment: &Environment,
+    flags: &[String],
+) -> Result<Loaded, Faults> {
+    let mut merged = layers::merge(file, additions, environment, flags).map_err(Faults)?;
     let file = file.map(|file| file.path);
     let mut tree = Tree::new(&merged);
     let mut warnings = std::mem::take(&mut merged.warnings);
-    // With thousands of servers the layers are large, and the tree says it all.
+    // With thousands of servers the layers are large, and the tree contains everything.
     drop(merged);
     let mut findings = Findings::default();
     let config = decode::decode(&mut tree, &hostname(), &mut findings).and_then(|sections| {

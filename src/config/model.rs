@@ -27,10 +27,10 @@ use ntp_monitor_core::alert::engine::Rulebook;
 #[derive(Debug, Clone)]
 pub struct Config {
     pub monitor: Monitor,
-    /// `[[server]]`, each with the `[defaults]` applied; names are unique.
+    /// `[[server]]`, each with `[defaults]` applied; names are unique.
     pub servers: Vec<Arc<Server>>,
     pub http: Http,
-    /// `[influxdb]`; nothing is missing without it.
+    /// `[influxdb]`; optional.
     pub influxdb: Option<Influx>,
     pub csv: Option<Csv>,
     pub store: Store,
@@ -41,19 +41,19 @@ pub struct Config {
     /// `[[notifier]]`; names are unique.
     pub notifiers: Vec<Notifier>,
     pub report: Report,
-    /// `[nats]` and `[fleet]`; nothing is missing without them.
+    /// `[nats]` and `[fleet]`; optional.
     pub fleet: Option<Fleet>,
-    /// All of it as it may be shown, secrets masked: `{"values": {…}, "sources": {"http.listen": "default", …}}`.
+    /// The whole configuration with secrets masked: `{"values": {…}, "sources": {"http.listen": "default", …}}`.
     pub shown: Arc<str>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Monitor {
-    /// Where this monitor looks from; a tag of everything it writes. Default: the host name.
+    /// The name of this monitor's location; a tag of everything it writes. Default: the host name.
     pub vantage: String,
-    /// Whether the configuration names it.
+    /// Whether the configuration sets it.
     pub is_named: bool,
-    /// Where state is kept.
+    /// The directory of the service's data.
     pub data_dir: PathBuf,
 }
 
@@ -64,7 +64,7 @@ impl Config {
         self.servers.iter().filter(|server| !server.paused).map(Arc::clone).collect()
     }
 
-    /// Takes `vantage` in the place of the host name, unless the configuration names one.
+    /// Replaces the host name with `vantage`, unless the configuration sets it.
     pub fn keep_vantage(&mut self, vantage: &str) {
         if self.monitor.is_named || self.monitor.vantage == vantage {
             return;
@@ -80,38 +80,38 @@ impl Config {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Http {
-    /// Where to listen; loopback unless configured.
+    /// The listen address; loopback by default.
     pub listen: SocketAddr,
-    /// Whether reading is open to everybody when listening beyond loopback.
+    /// Whether reading needs no token when the service listens beyond loopback.
     pub public_read: bool,
-    /// Names that the service goes by, beside localhost, its addresses and those it is reached at.
+    /// Accepted names in `Host`, besides localhost, IP addresses and the listen addresses.
     pub names: Vec<String>,
-    /// Proxies whose word about the address of a client is believed.
+    /// Proxies whose X-Forwarded headers are trusted.
     pub trusted_proxies: Vec<Network>,
-    /// Where the service is below the root of its host: `/a/b` without a slash at its end, or empty.
+    /// The path prefix of the service: `/a/b` without a trailing slash, or empty.
     pub base_path: String,
-    /// By HTTPS; `None` for HTTP.
+    /// The TLS settings; `None` for plain HTTP.
     pub tls: Option<Tls>,
-    /// Who may do what; names are unique.
+    /// The tokens with their roles; names are unique.
     pub tokens: Vec<Token>,
 }
 
-/// `[http.tls]`, as read.
+/// `[http.tls]` with the content of its files.
 #[derive(Debug, Clone)]
 pub struct Tls {
-    /// The file of the certificate, as written.
+    /// The configured path of the certificate.
     pub certificate: PathBuf,
-    /// The file of its key, as written.
+    /// The configured path of its key.
     pub key: PathBuf,
-    /// Where both were found.
+    /// The resolved paths of both.
     pub(super) files: [PathBuf; 2],
     /// When the certificate expires, in Unix time; `None` if that cannot be read.
     pub ends_unix_s: Option<i64>,
-    /// What stands in them.
+    /// The content of the files.
     pub pair: Arc<CertifiedKey>,
 }
 
-/// The same files with the same certificates; a key has one certificate.
+/// Equality of paths and certificates. The key is not compared, because a key has one certificate.
 impl PartialEq for Tls {
     fn eq(&self, other: &Self) -> bool {
         (&self.certificate, &self.key, &self.pair.cert) == (&other.certificate, &other.key, &other.pair.cert)
@@ -120,32 +120,32 @@ impl PartialEq for Tls {
 
 impl Eq for Tls {}
 
-/// One `[[http.tokens]]`. The token itself is known to its holder only.
+/// One `[[http.tokens]]`. Only the hash of the token is kept.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Token {
-    /// What its holder is called.
+    /// The name of the token.
     pub name: String,
-    /// What its holder may do.
+    /// The role of the token.
     pub role: Role,
     /// The SHA-256 of the token.
     pub sha256: [u8; 32],
-    /// Where the file of the token was found, if it is in one.
+    /// The resolved path of the token's file, if any.
     pub file: Option<Arc<Path>>,
 }
 
 impl Token {
-    /// The name of the holder of the token that the service makes for the command `health`.
+    /// The name of the token that the service creates for the command `health`.
     pub const OWN: &str = "ntp-monitor health";
 }
 
-/// Without the hash: a weak token could be guessed from it.
+/// Does not show the hash, because a weak token could be guessed from it.
 impl std::fmt::Debug for Token {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Token").field("name", &self.name).field("role", &self.role).finish_non_exhaustive()
     }
 }
 
-/// `role`: what the holder of a token may do. Each role may do what those before it may.
+/// `role`: the permissions of a token. Each role includes those before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 #[schemars(inline)]
@@ -153,14 +153,14 @@ pub enum Role {
     /// Read.
     #[default]
     Read,
-    /// Silence alerts, ask a server now.
+    /// Silence alerts, poll a server now.
     Operate,
     /// Change the configuration.
     Admin,
 }
 
 impl Role {
-    /// As the configuration names it.
+    /// The name in the configuration.
     #[must_use]
     pub fn label(self) -> &'static str {
         match self {
@@ -173,25 +173,25 @@ impl Role {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Influx {
-    /// `http://host:port` or `https://…`, maybe with a path, without a slash at its end.
+    /// `http://host:port` or `https://…`, optionally with a path, without a trailing slash.
     pub url: String,
     pub org: String,
     pub bucket: String,
     /// The token, from `token`, `token_file` or the environment.
     pub token: Hidden,
-    /// Lines a request carries at most.
+    /// The most lines in a request.
     pub batch: usize,
-    /// Longest time that a line waits for its batch.
+    /// The longest time that a line waits for its batch.
     pub flush_interval: Duration,
     /// Deadline of one request.
     pub timeout: Duration,
-    /// Certificates that are trusted beside those of the system, as PEM.
+    /// Certificates that are trusted in addition to those of the system, as PEM.
     pub ca_pem: Option<String>,
     /// The proxy that requests go through.
     pub proxy: Option<Proxy>,
-    /// The outbox drops what is older.
+    /// The outbox drops lines older than this.
     pub outbox_max_age: Duration,
-    /// The outbox drops its oldest beyond this many bytes.
+    /// The outbox drops its oldest lines beyond this many bytes.
     pub outbox_max_bytes: u64,
 }
 
@@ -207,13 +207,13 @@ impl Influx {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Csv {
-    /// Where the files are written.
+    /// The directory of the files.
     pub dir: PathBuf,
-    /// `daily` is the only rotation; kept as a type so that another can be added.
+    /// The rotation. `daily` is the only one so far.
     pub rotation: Rotation,
     /// Whether finished files are compressed (gzip).
     pub compress: bool,
-    /// How long finished files are kept; `None` for ever.
+    /// How long finished files are kept; `None`: forever.
     pub keep: Option<Duration>,
     /// The number of the group that may read the files.
     pub group: Option<u32>,
@@ -258,12 +258,12 @@ pub struct Log {
 pub enum LogLevel {
     /// A person must act.
     Error,
-    /// Something is wrong.
+    /// A problem that the service handles.
     Warning,
-    /// What a person wants to know.
+    /// Normal operation.
     #[default]
     Info,
-    /// What remotes can trigger at will, and every poll.
+    /// Every poll, and events that a remote can cause at will.
     Debug,
     /// Everything.
     Trace,
@@ -277,27 +277,27 @@ pub enum LogFormat {
     /// Terminal on a terminal, journald under systemd, JSON otherwise.
     #[default]
     Auto,
-    /// For people.
+    /// Readable text.
     Term,
-    /// A JSON object a line.
+    /// One JSON object per line.
     Json,
-    /// The journal's own protocol, with fields.
+    /// The native protocol of the systemd journal, with fields.
     Journald,
 }
 
-/// Where and how the log file is kept.
+/// The settings of the log file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogFile {
-    /// Its path; finished files get their date appended.
+    /// The path; rotated files get a date appended.
     pub path: PathBuf,
-    /// A file is finished at this size.
+    /// The size at which the file is rotated.
     pub max_bytes: u64,
-    /// How many finished files are kept.
+    /// The number of rotated files to keep.
     pub keep: usize,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Leap {
-    /// The list to use instead of the system's.
+    /// The leap second list to use instead of the system's.
     pub list: Option<PathBuf>,
 }

@@ -1,5 +1,5 @@
-//! Finds a file that the configuration names. Anyone who may edit the configuration chooses which one, so no error shows a
-//! piece of what is in it.
+//! Finds a file that the configuration names. Anyone who can edit the configuration can choose the file, so no error
+//! shows any of its content.
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -11,34 +11,34 @@ use crate::regular_file::is_unsuitable;
 /// Maximum size of a file of certificates and keys, in bytes. The bundles of distributions have about 250 kB.
 pub(super) const CERTIFICATES: u64 = 4 << 20;
 
-/// What decides where a file with a relative path is.
+/// The context in which a relative path is resolved.
 pub(super) struct Surroundings<'a> {
     pub environment: &'a Environment,
     /// The configuration file.
     pub file: Option<&'a Path>,
 }
 
-/// Why a file is of no use.
+/// Why a file cannot be used.
 pub(super) enum FileFault {
-    /// It is not there, or not for this process.
+    /// It does not exist, or this process cannot read it.
     Unread(String),
-    /// It does not hold what it should.
+    /// Its content is invalid.
     Wrong(String),
 }
 
 impl FileFault {
-    /// That the file at `path` cannot be read, with a hint.
+    /// The error that the file at `path` cannot be read, with a hint.
     pub(super) fn of(path: &Path, why: &std::io::Error, hint: &str) -> Self {
         let text = format!("{} cannot be read: {why}{hint}", path.display());
         if is_unsuitable(why) { Self::Wrong(text) } else { Self::Unread(text) }
     }
 }
 
-/// The one value in a file, without the end of its last line; see [`resolve`] for where it is.
+/// The value in a file, without the final line end. See [`resolve`] for the search order.
 pub(super) fn read_value(path: &Path, surroundings: &Surroundings<'_>) -> Result<Hidden, FileFault> {
     let found = resolve(path, surroundings);
     Hidden::read(&found).map_err(|why| {
-        // Only root can look there, so "no such file" alone would mislead other users.
+        // Only root can look there, so only "no such file" would mislead other users.
         let elsewhere = match why.kind() {
             ErrorKind::NotFound if path.is_relative() => {
                 "; a relative path is looked for beside the configuration, and among systemd's credentials, which root \
@@ -50,9 +50,9 @@ pub(super) fn read_value(path: &Path, surroundings: &Surroundings<'_>) -> Result
     })
 }
 
-/// Where a file is: a relative path is looked for among systemd's credentials, then beside the configuration file. A
-/// command that an administrator runs has no credentials of its own: it looks where the service has got them, and where
-/// the service will get them from. Both places are closed to others.
+/// Resolves a path: a relative one is looked up among systemd's credentials, then beside the configuration file. A
+/// command that an administrator runs has no credentials; it looks in the credentials of the running service and in the
+/// directory from which systemd loads them. Other users can read neither.
 pub(super) fn resolve(path: &Path, surroundings: &Surroundings<'_>) -> PathBuf {
     let credential = surroundings.environment.get("CREDENTIALS_DIRECTORY").map(|dir| Path::new(dir).join(path));
     let beside = surroundings.file.and_then(Path::parent).map(|dir| dir.join(path));

@@ -3,11 +3,11 @@
 use std::fmt;
 use std::net::IpAddr;
 
-/// All addresses that begin with the same bits.
+/// All addresses with the same leading bits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Network {
     base: IpAddr,
-    /// How many bits are the same, 1 to 32 or 128.
+    /// The prefix length, 1 to 32 or 128.
     length: u32,
 }
 
@@ -15,7 +15,7 @@ impl Network {
     /// Parses an address or `ADDRESS/LENGTH`.
     ///
     /// # Errors
-    /// What is wrong, with what would be right.
+    /// What is wrong, and the correct form.
     pub fn parse(text: &str) -> Result<Self, String> {
         let malformed = || {
             format!("{text:?} is not an address or a network, such as \"127.0.0.1\", \"10.0.0.0/8\" or \"fd00::/8\"")
@@ -39,14 +39,14 @@ impl Network {
         }
     }
 
-    /// Whether it contains the address. An IPv4 address that is mapped to IPv6 is one of IPv4.
+    /// Whether the network contains the address. An IPv4-mapped IPv6 address counts as IPv4.
     #[must_use]
     pub fn contains(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();
         bits_of(address) == bits_of(self.base) && Self { base: address, ..*self }.first() == self.base
     }
 
-    /// The first address of the network of this length that `base` is in.
+    /// The first address of the network of this length that contains `base`.
     fn first(&self) -> IpAddr {
         match self.base {
             IpAddr::V4(base) => IpAddr::V4((base.to_bits() & ones(32, self.length) as u32).into()),
@@ -61,7 +61,7 @@ impl fmt::Display for Network {
     }
 }
 
-/// Whether an address can be that of one host: not unspecified ("this network"), broadcast or multicast.
+/// Whether an address can belong to one host: not unspecified ("this network"), broadcast or multicast.
 #[must_use]
 pub fn is_of_one_host(address: IpAddr) -> bool {
     match address.to_canonical() {
@@ -74,7 +74,7 @@ fn bits_of(address: IpAddr) -> u32 {
     if address.is_ipv4() { 32 } else { 128 }
 }
 
-/// The highest `length` of `bits` bits.
+/// A mask of the `length` highest of `bits` bits.
 fn ones(bits: u32, length: u32) -> u128 {
     (0..length.min(bits)).fold(0, |mask, n| mask | 1 << (bits - 1 - n))
 }

@@ -1,5 +1,6 @@
-//! Keys of notifiers from the environment: `NTP_MONITOR__NOTIFIER__NAME__KEY`, where NAME is the name of a `[[notifier]]`
-//! of the file in capitals, with `_` for all that is neither a letter nor a digit. Meant for secrets.
+//! Keys of notifiers from the environment: `NTP_MONITOR__NOTIFIER__NAME__KEY`, where NAME is the name of a
+//! `[[notifier]]` of the file in capitals, with `_` in place of characters other than letters and digits. Meant for
+//! secrets.
 
 use config::{Map, Value, ValueKind};
 
@@ -22,7 +23,7 @@ pub(super) fn apply(root: &mut Value, settings: Vec<Setting>, faults: &mut Vec<F
     }
 }
 
-/// The table of the notifier whose name is `wanted` as a variable writes it, in small letters.
+/// The table of the notifier whose name, written as in a variable and in lower case, is `wanted`.
 fn named<'a>(root: &'a mut Value, wanted: &str) -> Option<&'a mut Map<String, Value>> {
     let ValueKind::Table(sections) = &mut root.kind else { return None };
     let ValueKind::Array(notifiers) = &mut sections.get_mut("notifier")?.kind else { return None };

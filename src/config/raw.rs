@@ -1,5 +1,5 @@
-//! The configuration as it is written. These types are the one place where a key, its type, its description and its
-//! default stand: the JSON Schema, the example, `config show` and the decoder all come from them.
+//! The configuration as written. These types are the single definition of each key, its type, its description and its
+//! default. The JSON Schema, the example, `config show` and the decoder are derived from them.
 //!
 //! A key with a `default` is filled in before decoding, so its type needs no `Option`. `x-default` describes a default
 //! that follows from other values.

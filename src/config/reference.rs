@@ -1,4 +1,4 @@
-//! Every key of the configuration as a document, made from the schema: docs/CONFIGURATION.md.
+//! Generates docs/CONFIGURATION.md, the reference of all keys, from the schema.
 
 use std::fmt::Write as _;
 
@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::schema;
 use super::show::toml;
 
-/// What comes before the sections.
+/// The introduction.
 const HEAD: &str = include_str!("reference.md");
 
 /// The document, as Markdown.
@@ -20,7 +20,7 @@ pub fn reference() -> String {
     text
 }
 
-/// One section, and those within it.
+/// One section with its subsections.
 fn table(text: &mut String, path: &str, section: &Value) {
     let (table_schema, heading) = match section.get("items") {
         Some(items) => (items, format!("[[{path}]]")),
@@ -29,7 +29,7 @@ fn table(text: &mut String, path: &str, section: &Value) {
     let _ = write!(text, "\n## {heading}\n\n{}\n\n", sentence(section));
     text.push_str("| key | what it takes | default | meaning |\n|---|---|---|---|\n");
     let (within, keys): (Vec<_>, Vec<_>) = schema::properties(table_schema).partition(|(_, schema)| is_table(schema));
-    // What a server takes from [defaults] is explained there.
+    // Keys that a server inherits are explained in [defaults].
     let shared =
         |key: &str| path == "server" && schema::child(&schema::SCHEMA["properties"]["defaults"], key).is_some();
     for (key, schema) in keys.into_iter().filter(|(key, _)| !shared(key)) {
@@ -67,13 +67,13 @@ fn meaning(schema: &Value) -> String {
     text
 }
 
-/// The values that may be chosen from, each with its meaning.
+/// The allowed values with their meanings.
 fn choices(schema: &Value) -> impl Iterator<Item = (&str, Option<&str>)> {
     let of = schema.get("oneOf").and_then(Value::as_array).into_iter().flatten();
     of.filter_map(|choice| Some((choice["const"].as_str()?, choice["description"].as_str())))
 }
 
-/// What a key takes, with its unit.
+/// The type of a key, with its unit.
 fn kind(schema: &Value) -> String {
     let pattern = schema.get("pattern").and_then(Value::as_str).unwrap_or_default();
     if schema::is_secret(schema) {
@@ -116,7 +116,7 @@ fn default(schema: &Value, required: bool) -> String {
     }
 }
 
-/// A bar would end the cell.
+/// A vertical bar would end the cell.
 fn cell(text: &str) -> String {
     text.replace('|', "\\|")
 }

@@ -1,11 +1,11 @@
-//! Reads the files of `[http]` again, while the configuration that names them stays in effect.
+//! Rereads the files of `[http]` without a reload of the configuration.
 
 use super::model::{Http, Tls};
 use super::validate::{http, tls};
 
 impl Http {
-    /// With what its files contain now; `None` if they contain the same. A file that cannot be read, or does not contain
-    /// what it should, counts as unchanged, and so does a certificate without its key. Blocks.
+    /// `[http]` with the current content of its files; `None` if nothing changed. A file that cannot be read or is
+    /// invalid counts as unchanged, and so does a certificate without its key. Blocks.
     #[must_use]
     pub fn renewed(&self) -> Option<Self> {
         let mut new = self.clone();

@@ -1,4 +1,4 @@
-//! The JSON Schema of the configuration, and what the loader asks it: which keys exist, their kinds and defaults.
+//! The JSON Schema of the configuration, and queries of the loader: which keys exist, their types and defaults.
 
 use std::sync::LazyLock;
 
@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use super::fault::{KeyPath, Step};
 use super::raw::Root;
 
-/// The schema (JSON Schema 2020-12), without references, so that it can be walked beside a configuration.
+/// The schema (JSON Schema 2020-12), without references, so that it can be walked in parallel with a configuration.
 pub(super) static SCHEMA: LazyLock<Value> = LazyLock::new(|| {
     let generator = SchemaSettings::draft2020_12().with(|s| s.inline_subschemas = true).into_generator();
     let mut schema = generator.into_root_schema_for::<Root>().to_value();
@@ -29,7 +29,7 @@ pub fn schema_value() -> &'static Value {
     &SCHEMA
 }
 
-/// Makes it say what a configuration may contain: no null, and only keys without any default are required.
+/// Adapts the schema to configurations: no null, and only keys without a default are required.
 fn simplify(schema: &mut Value) {
     if let Some(some) = some_of_option(schema) {
         let description = schema.get("description").cloned();
@@ -45,7 +45,7 @@ fn simplify(schema: &mut Value) {
         }
     }
     let Some(object) = schema.as_object_mut() else { return };
-    // The formats of schemars ("uint16") are no vocabulary of JSON Schema.
+    // The formats of schemars ("uint16") are not part of JSON Schema.
     object.remove("format");
     for key in ["properties", "$defs"] {
         for (_, child) in object.get_mut(key).and_then(Value::as_object_mut).into_iter().flatten() {
@@ -68,7 +68,7 @@ fn has_default(schema: &Value) -> bool {
     schema.get("default").is_some() || schema.get("x-default").is_some()
 }
 
-/// What is inside an `Option`: `anyOf [X, null]`.
+/// The schema inside an `Option`: `anyOf [X, null]`.
 fn some_of_option(schema: &Value) -> Option<Value> {
     schema.get("anyOf")?.as_array()?.iter().find(|s| s.get("type").is_none_or(|t| t != "null")).cloned()
 }
@@ -78,12 +78,12 @@ pub(super) fn properties(schema: &Value) -> impl Iterator<Item = (&String, &Valu
     schema.get("properties").and_then(Value::as_object).into_iter().flatten()
 }
 
-/// The keys that a table must have.
+/// The required keys of a table.
 pub(super) fn required(schema: &Value) -> impl Iterator<Item = &str> {
     schema.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str)
 }
 
-/// The schema of what stands at `path`; `None` for what the configuration does not know.
+/// The schema of the value at `path`; `None` for unknown keys.
 pub(super) fn at(path: &KeyPath) -> Option<&'static Value> {
     path.0.iter().try_fold(&*SCHEMA, |schema, step| match step {
         Step::Key(key) => child(schema, key),
@@ -97,7 +97,7 @@ pub(super) fn child<'a>(schema: &'a Value, key: &str) -> Option<&'a Value> {
     known.or_else(|| schema.get("additionalProperties").filter(|s| s.is_object()))
 }
 
-/// Whether the value is never to be shown.
+/// Whether the value is secret.
 pub(super) fn is_secret(schema: &Value) -> bool {
     schema.get("writeOnly").is_some()
 }
@@ -111,9 +111,9 @@ pub(super) fn default(schema: &Value) -> Option<Value> {
     Some(table.iter().filter_map(|(key, schema)| Some((key.clone(), default(schema)?))).collect())
 }
 
-/// Text from the environment or a flag, as the kind of value that its key wants; items of a list have commas between
-/// them. What does not fit stays text, and the
-/// decoder says what is wrong with it.
+/// Converts text from the environment or a flag to the type of its key. List items are separated by
+/// commas. Text that does not fit stays text, and the
+/// decoder reports it.
 pub(super) fn typed(path: &KeyPath, text: &str) -> config::Value {
     let kind = at(path).and_then(|schema| schema.get("type"));
     let is =

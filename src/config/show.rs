@@ -1,4 +1,4 @@
-//! The effective configuration for people and programs: every value with its source, secrets masked.
+//! Shows the effective configuration as TOML or JSON: every value with its source, secrets masked.
 
 use std::fmt::Write as _;
 
@@ -12,9 +12,9 @@ use super::schema;
 use super::tree::Tree;
 use ntp_monitor_core::text::plain::{self, is_disruptive};
 
-/// What stands in the place of a secret.
+/// The text shown in place of a secret.
 pub(super) const MASK: &str = "********";
-/// Sources are lined up at this column where the value is shorter.
+/// The column at which sources are aligned after shorter values.
 const COLUMN: usize = 44;
 
 impl Loaded {
@@ -51,7 +51,7 @@ impl Loaded {
         serde_json::to_value(effective).expect("values and texts can be written as JSON")
     }
 
-    /// As [`Loaded::to_json`], as text, with the sources of those values only that somebody said. With many servers a
+    /// Like [`Loaded::to_json`], as text, with sources of configured values only. With many servers a
     /// tree of values, or a source for each default of each server, would be most of the memory of the service.
     pub(super) fn to_json_text(&self) -> String {
         let effective = Effective { tree: &self.tree, all_sources: false };
@@ -74,7 +74,7 @@ impl Serialize for Effective<'_> {
     }
 }
 
-/// A value in which [`MASK`] stands for each secret.
+/// The value with [`MASK`] in place of each secret.
 struct Masked<'a> {
     value: &'a Value,
     schema: &'a Value,
@@ -99,7 +99,7 @@ impl Serialize for Masked<'_> {
     }
 }
 
-/// The sources of values that are no sections, by path.
+/// The sources of values other than sections, by path.
 struct Sources<'a>(&'a Effective<'a>);
 
 impl Serialize for Sources<'_> {
@@ -127,12 +127,12 @@ fn table_text(text: &mut String, tree: &Tree, path: &KeyPath, schema: &Value) {
     text.push('\n');
 }
 
-/// A file may have any name; a comment is one line.
+/// File names can contain line breaks, but a comment is one line.
 fn comment(source: &str) -> String {
     plain::one_line(source, '\u{fffd}')
 }
 
-/// Calls `leaf` with the path of every value that is no section, until it fails.
+/// Calls `leaf` with the path of every value other than sections, until it fails.
 fn visit<E>(
     value: &Value,
     path: &KeyPath,
@@ -152,7 +152,7 @@ fn visit<E>(
     }
 }
 
-/// Whether its values are looked at one by one: a table of keys that are known, or of free keys whose values are secrets.
+/// Whether to visit the values one by one: a table of known keys, or of free keys with secret values.
 fn is_section(schema: &Value) -> bool {
     schema.get("properties").is_some() || schema.get("additionalProperties").is_some_and(schema::is_secret)
 }
@@ -174,7 +174,7 @@ pub(super) fn toml(value: &Value) -> String {
     }
 }
 
-/// A basic string; TOML's own writer would spread a text with newlines over lines.
+/// A basic string, because the TOML writer would spread a text with line breaks over several lines.
 fn one_line(text: &str) -> String {
     let mut quoted = String::from("\"");
     for c in text.chars() {

@@ -1,4 +1,4 @@
-//! Values with a unit, as a configuration writes them: durations, sizes, retention, secrets.
+//! Configuration values with a unit: durations, sizes, retention; and secrets.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -20,7 +20,7 @@ pub(super) struct Retention(pub Option<Duration>);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Bytes(pub u64);
 
-/// A secret. Its value is in no error and in no `Debug`.
+/// A secret. Neither errors nor `Debug` show its value.
 #[derive(Debug, Clone)]
 pub(super) struct Secret(pub SecretString);
 
@@ -103,7 +103,7 @@ fn parse_bytes(text: &str) -> Option<u64> {
 
 impl<'de> Deserialize<'de> for Secret {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        // Taken as any value first: serde's own "invalid type" would quote the secret.
+        // Parse as any value first, because serde's "invalid type" would quote the secret.
         match serde_json::Value::deserialize(deserializer)? {
             serde_json::Value::String(text) => Ok(Self(SecretString::from(text))),
             _ => Err(D::Error::custom("a secret is text, in quotes")),

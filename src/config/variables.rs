@@ -18,20 +18,20 @@ use super::{bounds, schema};
 const NOTIFIER: &str = "notifier";
 const SERVER: &str = "server";
 
-/// How variables of one kind are named.
+/// The naming scheme of a kind of variables.
 pub(super) struct Naming {
-    /// What the names of keys, `SECTION__KEY`, are preceded by.
+    /// The prefix of `SECTION__KEY`.
     prefix: &'static str,
     short: &'static [Short],
 }
 
-/// The variables that a user sets.
+/// Variables set by a user.
 pub(super) const SETTINGS: Naming = Naming { prefix: "NTP_MONITOR__", short: &SHORT };
 
-/// Defaults that an image or a package brings along. The configuration file takes precedence over them.
+/// Defaults set by an image or a package. The configuration file takes precedence over them.
 pub(super) const DEFAULTS: Naming = Naming { prefix: "NTP_MONITOR_DEFAULT__", short: &[] };
 
-/// A variable without the prefix, for a key that nearly every installation sets.
+/// A short variable without the prefix, for a key that nearly every installation sets.
 struct Short {
     name: &'static str,
     key: &'static str,
@@ -48,9 +48,9 @@ const SHORT: [Short; 7] = [
     Short { name: "INFLUX_BUCKET", key: "influxdb.bucket", value: text },
 ];
 
-/// What a variable sets.
+/// The target of a variable.
 pub(super) struct Setting {
-    /// For a key of a notifier `notifier.NAME.KEY`, with NAME as the variable writes it.
+    /// The key; for a notifier `notifier.NAME.KEY`, with NAME as written in the variable.
     pub path: KeyPath,
     pub source: Source,
     pub value: Value,
@@ -63,7 +63,7 @@ impl Setting {
     }
 }
 
-/// What was found beside the settings.
+/// Findings other than settings.
 #[derive(Default)]
 pub(super) struct Notes {
     pub warnings: Vec<String>,
@@ -94,7 +94,7 @@ pub(super) fn present(variables: &Environment) -> Environment {
     present.map(|(name, value)| (name.clone(), value.clone())).collect()
 }
 
-/// What a variable is about.
+/// The purpose of a variable.
 struct Target {
     path: KeyPath,
     /// The function that reads the value of a short variable.
@@ -221,7 +221,7 @@ fn servers(text: &str, _: &mut Vec<String>) -> Value {
     Value::new(None, addresses.map(server).collect::<Vec<Map<String, Value>>>())
 }
 
-/// The predecessor wrote levels in capitals and had one more.
+/// The predecessor program wrote levels in capitals and had one more.
 fn level(text: &str, _: &mut Vec<String>) -> Value {
     let level = match text.to_ascii_lowercase().as_str() {
         "warn" => "warning".to_owned(),
@@ -231,8 +231,8 @@ fn level(text: &str, _: &mut Vec<String>) -> Value {
     Value::new(None, level)
 }
 
-/// A number of seconds. The predecessor took any number; one below the minimum is raised, so that an installation that
-/// was taken over starts. The decoder rejects what is not a number.
+/// A number of seconds. The predecessor program accepted any number; one below the minimum is raised, so that a
+/// migrated installation starts. The decoder rejects text that is not a number.
 fn polling_interval(text: &str, warnings: &mut Vec<String>) -> Value {
     let floor = Server::FLOOR.as_secs();
     let interval = match text.parse::<f64>() {

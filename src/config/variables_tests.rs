@@ -1,4 +1,4 @@
-//! What environment variables set, in the environment and in `.env`.
+//! Tests settings from environment variables, in the environment and in `.env`.
 
 use std::path::Path;
 

@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::store::StoredEvent;
+use ntp_monitor_core::stats::events::Event;
 use ntp_monitor_core::stats::verdict::When;
 
 /// An event.
@@ -23,6 +24,13 @@ pub struct Happening {
     pub detail: String,
     /// One sentence for a person.
     pub sentence: String,
+}
+
+impl From<Event> for Happening {
+    fn from(event: Event) -> Self {
+        let Event { kind, server, address, start, end, detail, sentence, .. } = event;
+        Self { kind: kind.label().to_owned(), server, address, start, end, detail, sentence }
+    }
 }
 
 impl From<StoredEvent> for Happening {

@@ -26,14 +26,14 @@ const LEAD_POLLS: f64 = 128.0;
 /// Samples after the last rollup; usually those of five minutes.
 const TAIL_SAMPLES: usize = 20_000;
 
-/// What a caller wants to draw.
+/// How much detail a chart needs, and how much may be read for it.
 #[derive(Debug, Clone, Copy)]
-pub struct Wish {
-    /// The number of points that have room.
+pub struct TraceOptions {
+    /// The number of points that fit into the chart.
     pub points: usize,
-    /// The width of a step in seconds, instead of one that follows from the span.
+    /// The width of a step in seconds; the default follows from the span.
     pub step_s: Option<i64>,
-    /// Samples that may be read one by one.
+    /// The most samples that may be read one by one.
     pub rows: usize,
     pub jitter: bool,
 }
@@ -79,21 +79,21 @@ pub fn trace(
     (server, address): (&str, Option<SocketAddr>),
     began_ns: Option<i64>,
     span: Span,
-    wish: Wish,
+    options: TraceOptions,
 ) -> Result<Trace, StoreError> {
     let source = Source { reader, server, address, began_ns: began_ns.unwrap_or(i64::MIN) };
     let span = Span { from_ns: span.from_ns.max(source.began_ns).min(span.to_ns), ..span };
-    let step_s = wish.step_s.unwrap_or_else(|| fitting(span, wish.points));
+    let step_s = options.step_s.unwrap_or_else(|| fitting(span, options.points));
     let is_short = step_s < Grain::FiveMinutes.width_s();
-    let limit = if is_short { wish.rows.max(wish.points) } else { wish.points };
+    let limit = if is_short { options.rows.max(options.points) } else { options.points };
     let samples = reader.samples(server, address, span.from_ns, span.to_ns, limit.saturating_add(1))?;
     let samples: Vec<Sample> = samples.into_iter().map(|stored| stored.sample).collect();
     if samples.len() > limit || !reader.samples_reach_back(server, span.from_ns, span.to_ns)? {
         let widths = step_s.div_ceil_to(Grain::FiveMinutes.width_s());
-        let trace = source.rolled(span, widths, wish.jitter)?;
+        let trace = source.rolled(span, widths, options.jitter)?;
         return Ok(Trace { began_ns, ..trace });
     }
-    let is_raw = wish.step_s.is_none() && samples.len() <= wish.points;
+    let is_raw = options.step_s.is_none() && samples.len() <= options.points;
     let lead = source.lead(samples.first(), span)?;
     Ok(Trace {
         began_ns,

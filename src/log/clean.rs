@@ -1,4 +1,4 @@
-//! What a remote says must not forge a line or steer a terminal: records in a form that holds on one line.
+//! Escapes records, so that text from the network can neither forge a line nor control a terminal.
 
 use std::fmt::{self, Write as _};
 
@@ -7,13 +7,13 @@ use slog::{KV, Key, OwnedKVList, Record, Serializer};
 use ntp_monitor_core::text::plain::is_disruptive;
 
 /// The pairs of a record and of its logger as text, outermost logger first. Keys are literals of this program and its
-/// dependencies, never what a remote said.
+/// dependencies, never text from the network.
 #[derive(Debug, Default)]
 pub(super) struct Pairs(pub Vec<(Key, String)>);
 
 impl Pairs {
     pub(super) fn of(record: &Record<'_>, values: &OwnedKVList) -> Self {
-        // A value that does not serialise costs itself only. Lists come newest first, and so are turned around.
+        // A value that fails to serialise is omitted alone. Lists arrive newest first, so they are reversed.
         let collect = |kv: &dyn KV| {
             let mut pairs = Self::default();
             let _ = kv.serialize(record, &mut pairs);
@@ -33,7 +33,7 @@ impl Serializer for Pairs {
     }
 }
 
-/// `text` with everything escaped that breaks a line, steers a terminal or turns the reading direction.
+/// `text` with line breaks, terminal controls and bidirectional controls escaped.
 pub(super) fn escaped(text: &str) -> String {
     let mut clean = String::with_capacity(text.len());
     for c in text.chars() {

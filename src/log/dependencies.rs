@@ -1,4 +1,4 @@
-//! Records of dependencies, limited: what they complain of, a malformed request for instance, a remote can bring about
+//! Rate-limits the records of dependencies, because a remote can cause them (by malformed requests, for example)
 //! without limit.
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -7,13 +7,13 @@ use slog::{Drain, Level, OwnedKVList, Record, RecordStatic, b};
 
 use super::{Allowance, RateLimit};
 
-/// So many records of one module come at once …
+/// Records of one module that pass in a burst.
 const AT_ONCE: u32 = 5;
-/// … and then one in this time.
+/// Interval at which one more passes.
 const REFILL_NS: i64 = 60_000_000_000;
 
-/// Hands on so many warnings and errors of a module, and says how many it did not. Details, which only somebody who
-/// debugs gets to see, are not counted.
+/// Passes a limited number of warnings and errors of each module, and reports how many it dropped. Debug records are
+/// not limited.
 pub(super) struct Limited<D> {
     drain: D,
     limit: Mutex<RateLimit>,
@@ -28,7 +28,7 @@ impl<D> Limited<D> {
         if !record.level().is_at_least(Level::Warning) {
             return Allowance::Log { suppressed: 0 };
         }
-        // The tag is the module that spoke.
+        // The tag is the module that logged the record.
         let module: Arc<str> = record.tag().into();
         let mut limit = self.limit.lock().unwrap_or_else(PoisonError::into_inner);
         limit.allow(&module, record.level().as_str(), crate::clock::now().mono_ns)

@@ -1,9 +1,9 @@
-//! The log file: whole records, a new file at a configured size, and only so many old ones.
+//! The log file: whole records, rotation at a configured size, and a limited number of old files.
 //!
-//! A finished file is renamed to `NAME.2026-11-22T10-00-00.123Z`, which sorts by time. A failure to finish a file is no
-//! reason to lose records: they go on into the present one, and the next record tries again. Who has the file rotated by
-//! another program has that program send SIGHUP, which reopens it. Without a signal it is reopened within
-//! ten seconds after another program removed or replaced it.
+//! A finished file is renamed to `NAME.2026-11-22T10-00-00.123Z`, which sorts by time. If rotation fails, records
+//! continue in the current file and the next record tries again. If another program rotates the file, it should send
+//! SIGHUP, which reopens the file. Without the signal it is reopened within
+//! ten seconds after it was removed or replaced.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
@@ -17,21 +17,21 @@ use jiff::Timestamp;
 use crate::config::LogFile;
 use crate::held::{self, AtPath, FileId};
 
-/// A record of more than this is cut loose from its buffer after it was written.
+/// A buffer larger than this is freed after its record was written.
 const BUFFER: usize = 64 << 10;
 /// Interval between two checks of the path.
 const CHECK_EVERY: Duration = Duration::from_secs(5);
 
-/// A writer to the log file. Bytes are gathered until `flush`, so that a record is never spread over two files.
+/// A writer to the log file. Bytes are buffered until `flush`, so that a record is never split over two files.
 pub(super) struct RotatingFile {
     config: LogFile,
     file: File,
     size: u64,
     pending: Vec<u8>,
-    /// Somebody may have moved the file away.
+    /// Set when another program may have moved the file.
     reopen: Arc<AtomicBool>,
     checked: Instant,
-    /// Nothing was at the path at the last check. A program that rotates the file creates another at once.
+    /// Whether the path was empty at the last check. A program that rotates the file creates a new one at once.
     was_missing: bool,
 }
 
@@ -61,11 +61,11 @@ impl RotatingFile {
         }
     }
 
-    /// Begins another file where that is due.
+    /// Rotates the file if due.
     fn turn_over(&mut self) -> io::Result<()> {
         let must_reopen = self.checked.elapsed() >= CHECK_EVERY && self.must_reopen();
         if self.reopen.swap(false, Ordering::Relaxed) || must_reopen {
-            // What failed is tried again with the next record.
+            // A failed rotation is retried with the next record.
             (self.file, self.size) =
                 append(&self.config.path).inspect_err(|_| self.reopen.store(true, Ordering::Relaxed))?;
         }
@@ -79,12 +79,12 @@ impl RotatingFile {
         let mut finished = self.config.path.clone().into_os_string();
         finished.push(format!(".{stamp}"));
         let finished = PathBuf::from(finished);
-        // Two in one millisecond: the present file simply grows a little more.
+        // Two rotations in one millisecond: the current file grows a little more.
         if finished.exists() {
             return Ok(());
         }
         match std::fs::rename(&self.config.path, &finished) {
-            // Somebody else moved it away, or an attempt before this one came no further.
+            // Another program moved it, or an earlier attempt stopped here.
             Err(why) if why.kind() == ErrorKind::NotFound => {}
             renamed => renamed?,
         }
@@ -99,7 +99,7 @@ impl RotatingFile {
         finished.iter().take(surplus).try_for_each(std::fs::remove_file)
     }
 
-    /// Finished files of this log, in no order; files of other names are left alone.
+    /// The rotated files of this log, unordered; files with other names are ignored.
     fn finished(&self) -> io::Result<Vec<PathBuf>> {
         let name = self.config.path.file_name().and_then(|n| n.to_str()).unwrap_or_default();
         let is_ours = |path: &Path| {
@@ -126,12 +126,12 @@ impl Write for RotatingFile {
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        // A record that is written is not lost, whatever became of the file before it.
+        // Write the record even if the rotation before it failed.
         let _ = self.turn_over();
         let written = self.file.write_all(&self.pending);
         match written {
             Ok(()) => self.size += self.pending.len() as u64,
-            // A part of a record is of no use, and the next would be joined to it.
+            // Remove a partly written record, because the next one would be appended to it.
             Err(_) => drop(held::cut(&self.file, self.size)),
         }
         self.pending.clear();
@@ -150,7 +150,7 @@ mod tests {
         let path = dir.path().join("x.log");
         let config = LogFile { path: path.clone(), max_bytes: 1000, keep: 2 };
         let mut file = RotatingFile::open(&config, Arc::default()).unwrap();
-        // Each record comes after a check is due.
+        // Each record is written when a check is due.
         let mut log = |line: &str| {
             file.checked -= CHECK_EVERY;
             file.write_all(line.as_bytes()).unwrap();
@@ -160,7 +160,7 @@ mod tests {
         let text = || std::fs::read_to_string(&path).unwrap();
         log("one\n");
         std::fs::remove_file(&path).unwrap();
-        // The other program may be about to create the file again.
+        // The other program may be about to recreate the file.
         log("written to the removed file\n");
         log("two\n");
         assert_eq!(text(), "two\n");

@@ -1,8 +1,8 @@
-//! The drains that write to a stream: for people, and JSON lines.
+//! The drains that write to a stream: readable text and JSON lines.
 
 use std::io::{self, Write};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
 use slog::{BorrowedKV, Drain, FnValue, KV, Level, Never, OwnedKVList, PushFnValue, Record, RecordLocation};
@@ -14,11 +14,13 @@ use super::clean::{Pairs, escaped};
 /// A drain of any format.
 pub(super) type AnyDrain = Box<dyn Drain<Ok = (), Err = io::Error> + Send>;
 
-/// Every drain gets every record.
+/// Passes every record to every drain.
 pub(super) struct Fan {
     pub drains: Vec<AnyDrain>,
-    /// Records that one of them could not write. They are lost: only a count can tell of them.
+    /// Records that a drain could not write. They are lost and counted.
     pub unwritten: Arc<AtomicU64>,
+    /// Held while a record is written.
+    pub writing: Arc<Mutex<()>>,
 }
 
 impl Drain for Fan {
@@ -26,6 +28,7 @@ impl Drain for Fan {
     type Err = Never;
 
     fn log(&self, record: &Record<'_>, values: &OwnedKVList) -> Result<(), Never> {
+        let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
         let failed = self.drains.iter().filter(|drain| drain.log(record, values).is_err()).count();
         self.unwritten.fetch_add(failed as u64, Ordering::Relaxed);
         Ok(())
@@ -37,7 +40,7 @@ fn now() -> String {
     Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()
 }
 
-/// JSON lines; slog-json escapes what could break one.
+/// JSON lines; slog-json escapes line breaks.
 pub(super) fn json(writer: Box<dyn Write + Send>) -> AnyDrain {
     let drain = slog_json::Json::new(writer)
         .set_flush(true)
@@ -61,7 +64,7 @@ fn level_name(level: Level) -> &'static str {
     }
 }
 
-/// For people, on a terminal: with colours.
+/// Readable text for a terminal, with colours.
 pub(super) fn colour_term() -> AnyDrain {
     term(TermDecorator::new().stderr().build())
 }
@@ -76,7 +79,7 @@ fn term<D: Decorator + Send + 'static>(decorator: D) -> AnyDrain {
     Box::new(OneLine(format))
 }
 
-/// Hands records on with message and values escaped, because slog-term writes both as they are.
+/// Passes records on with message and values escaped, because slog-term does not escape them.
 struct OneLine<D>(D);
 
 impl<D: Drain> Drain for OneLine<D> {

@@ -1,4 +1,5 @@
-//! The journal's own protocol: the message, its priority, and each pair as a field that `journalctl` can select by.
+//! The native protocol of the systemd journal: message, priority, and each pair as a field that `journalctl` can
+//! filter.
 
 use std::io;
 use std::os::unix::net::UnixDatagram;
@@ -12,13 +13,13 @@ use super::formats::AnyDrain;
 
 const SOCKET: &str = "/run/systemd/journal/socket";
 
-/// Whether stderr leads to the journal: systemd says in `JOURNAL_STREAM` which file that is (systemd.exec(5)).
+/// Whether stderr is connected to the journal. systemd names the file in `JOURNAL_STREAM` (systemd.exec(5)).
 pub(super) fn is_stderr() -> bool {
     let Ok(stream) = std::env::var("JOURNAL_STREAM") else { return false };
     fstat(io::stderr()).is_ok_and(|file| stream == format!("{}:{}", file.st_dev, file.st_ino))
 }
 
-/// A drain to the journal of this machine.
+/// A drain to the journal of this host.
 pub(super) fn drain() -> Result<AnyDrain, LogError> {
     match UnixDatagram::unbound() {
         Ok(socket) if std::path::Path::new(SOCKET).exists() => Ok(Box::new(Journal(socket))),
@@ -26,8 +27,8 @@ pub(super) fn drain() -> Result<AnyDrain, LogError> {
     }
 }
 
-/// Every record is one datagram, so that a restart of the journal loses no connection. Records that are too large for one,
-/// more than 200 kB, are refused.
+/// Each record is one datagram, so a restart of the journal breaks no connection. Records too large for a datagram
+/// (more than 200 kB) are rejected.
 struct Journal(UnixDatagram);
 
 impl Drain for Journal {
@@ -53,7 +54,7 @@ fn append(datagram: &mut Vec<u8>, name: &str, value: &str) {
     datagram.push(b'\n');
 }
 
-/// The record as the journal takes it. The message ends with the pairs, because `journalctl` shows only the message.
+/// The record in the journal's format. The message includes the pairs, because `journalctl` shows only the message.
 pub(super) fn entry(record: &Record<'_>, values: &OwnedKVList) -> (u8, String, Vec<(String, String)>) {
     let Pairs(pairs) = Pairs::of(record, values);
     let mut message = record.msg().to_string();
@@ -64,8 +65,8 @@ pub(super) fn entry(record: &Record<'_>, values: &OwnedKVList) -> (u8, String, V
     (priority(record.level()), super::clean::escaped(&message), fields)
 }
 
-/// Upper case, digits and underscores, not beginning with either of the latter (systemd's `journal_field_valid`), and none
-/// of the fields that every record has.
+/// Upper case, digits and underscores, not beginning with either of the latter (systemd's `journal_field_valid`), and
+/// none of the fields that every record has.
 fn field_name(key: &str) -> String {
     let upper: String =
         key.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' }).collect();
@@ -73,7 +74,7 @@ fn field_name(key: &str) -> String {
     if upper.starts_with(|c: char| c.is_ascii_uppercase()) && !is_own { upper } else { format!("F{upper}") }
 }
 
-/// As syslog counts them.
+/// The syslog priority.
 fn priority(level: Level) -> u8 {
     match level {
         Level::Critical | Level::Error => 3,

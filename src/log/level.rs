@@ -1,4 +1,4 @@
-//! Which records are written: a level that may change while the program runs, and a stricter one for dependencies.
+//! Level filters: a level that can change while the program runs, and a stricter one for dependencies.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -31,15 +31,15 @@ impl SharedLevel {
     }
 }
 
-/// Whose records a filter sees.
+/// The origin of the records that a filter gets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Who {
     Us,
-    /// The crates it uses: warnings and worse, unless somebody is debugging.
+    /// Dependencies: warnings and errors only, unless the level is debug.
     Dependencies,
 }
 
-/// What the `log` crate need not even hand over.
+/// The most detailed level that the `log` crate must pass on.
 pub(super) fn of_dependencies(level: LogLevel) -> ::log::LevelFilter {
     match level {
         LogLevel::Error => ::log::LevelFilter::Error,
@@ -69,7 +69,7 @@ fn severity(level: Level) -> u8 {
     }
 }
 
-/// Hands on what the level admits.
+/// Passes records that the level admits.
 pub(super) struct LevelFilter<D> {
     drain: D,
     level: SharedLevel,

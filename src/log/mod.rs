@@ -1,8 +1,8 @@
-//! Logging: slog with its writers on one thread, behind one bounded queue; logging never blocks the caller.
+//! Logging by slog. The writers run on one thread behind a bounded queue; logging never blocks the caller.
 //!
-//! A record passes a level filter, the queue ([`queue`]), and then the drains of [`formats`] and [`mod@file`]. Records of
-//! dependencies (the `log` crate) come in by a filter of their own. What a remote can trigger at will passes
-//! [`RateLimit`] before it is logged at all.
+//! A record passes a level filter, the queue ([`queue`]), and then the drains of [`formats`] and [`mod@file`]. Records
+//! of dependencies (the `log` crate) have their own filter. Records that a remote can cause at will pass [`RateLimit`]
+//! first.
 
 mod clean;
 mod dependencies;
@@ -16,8 +16,8 @@ mod rate_limit;
 
 use std::io::IsTerminal;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use slog::{Discard, Logger, o};
 
@@ -37,19 +37,19 @@ pub enum LogError {
     /// The log file cannot be written.
     #[error("log file {path}: {source}")]
     File { path: PathBuf, source: std::io::Error },
-    /// There is no journal to write to.
+    /// The journal is not available.
     #[error("log.format is \"journald\", but there is no journal at {0}")]
     NoJournal(&'static str),
 }
 
-/// Held until the program ends: dropping it writes what is queued.
+/// Keeps logging alive. Dropping it writes the queued records.
 pub struct LogGuard {
     control: LogControl,
     _writer: slog_async::AsyncGuard,
 }
 
 impl LogGuard {
-    /// What may be asked of logging while it runs.
+    /// Control of the running log.
     #[must_use]
     pub fn control(&self) -> LogControl {
         self.control.clone()
@@ -62,16 +62,22 @@ pub struct LogControl {
     level: SharedLevel,
     queue: Arc<queue::Counters>,
     reopen: Arc<AtomicBool>,
+    writing: Arc<Mutex<()>>,
 }
 
 impl LogControl {
+    /// No record is written while the guard lives, so that other output to the terminal is not cut into.
+    pub fn hold(&self) -> MutexGuard<'_, ()> {
+        self.writing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Changes the level, at once and for every logger.
     pub fn set_level(&self, level: LogLevel) {
         self.level.set(level);
         ::log::set_max_level(level::of_dependencies(level));
     }
 
-    /// Reopens the log file before the next record: another program may have moved it.
+    /// Reopens the log file before the next record, because another program may have moved it.
     pub fn reopen(&self) {
         self.reopen.store(true, Ordering::Relaxed);
     }
@@ -83,10 +89,10 @@ impl LogControl {
     }
 }
 
-/// Sets logging up as configured and routes the records of dependencies into it.
+/// Sets up logging as configured, including the records of dependencies.
 ///
 /// # Errors
-/// When the file or the journal that was asked for is not there to write to.
+/// When the configured file or journal cannot be written.
 pub fn init(config: &Log) -> Result<(Logger, LogGuard), LogError> {
     let mut drains = vec![stderr_drain(config.format)?];
     let reopen = Arc::<AtomicBool>::default();
@@ -97,9 +103,10 @@ pub fn init(config: &Log) -> Result<(Logger, LogGuard), LogError> {
     }
     let (logger, dependencies, mut guard) = build(drains, config.level, queue::CAPACITY);
     guard.control.reopen = reopen;
-    // The global logger is never taken back: a reset one panics when a dependency logs late.
+    // The global logger is never reset, because a reset one panics when a dependency logs late.
     slog_scope::set_global_logger(dependencies).cancel_reset();
-    // Only the first call in a process can set it; what it set leads to the global logger, so later ones need not.
+    // Only the first call in a process can set it. It passes records to the global logger, so later calls are not
+    // needed.
     let _ = slog_stdlog::init();
     guard.control.set_level(config.level);
     Ok((logger, guard))
@@ -112,9 +119,11 @@ pub fn discard() -> Logger {
 
 fn build(drains: Vec<AnyDrain>, level: LogLevel, capacity: usize) -> (Logger, Logger, LogGuard) {
     let level = SharedLevel::new(level);
-    let (queue, writer) = Queue::new(Fan { drains, unwritten: Arc::default() }, capacity);
+    let writing = Arc::<Mutex<()>>::default();
+    let fan = Fan { drains, unwritten: Arc::default(), writing: Arc::clone(&writing) };
+    let (queue, writer) = Queue::new(fan, capacity);
     let queue = Arc::new(queue);
-    let control = LogControl { level: level.clone(), queue: queue.counters(), reopen: Arc::default() };
+    let control = LogControl { level: level.clone(), queue: queue.counters(), reopen: Arc::default(), writing };
     let filter = |who| LevelFilter::new(Arc::clone(&queue), level.clone(), who);
     let us = Logger::root(filter(Who::Us), o!());
     let dependencies = Logger::root(Limited::new(filter(Who::Dependencies)), o!());
@@ -132,7 +141,7 @@ fn stderr_drain(format: LogFormat) -> Result<AnyDrain, LogError> {
     }
 }
 
-/// What `auto` means here: the journal when stderr leads there, a terminal's format on a terminal, JSON otherwise.
+/// The format that `auto` selects: the journal if stderr is connected to it, text on a terminal, JSON otherwise.
 fn resolve(format: LogFormat, terminal: bool, journal: bool) -> LogFormat {
     match format {
         LogFormat::Auto if journal => LogFormat::Journald,

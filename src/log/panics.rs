@@ -1,8 +1,8 @@
-//! Panics in the log: one record each, with place and message, instead of lines on stderr that no format knows.
+//! Logs panics as records with place and message, instead of unformatted lines on stderr.
 
 use slog::{Logger, error};
 
-/// From now on a panic of any thread is a record of `log`. What survives it is the supervisor's affair.
+/// Logs panics of all threads from now on. The supervisor handles restarts.
 pub fn log_panics(log: &Logger) {
     let log = log.clone();
     std::panic::set_hook(Box::new(move |panic| {

@@ -1,5 +1,5 @@
-//! The hand-over to the writer thread: bounded, never waiting. What finds it full is dropped, counted, and reported as
-//! soon as there is room again.
+//! The bounded queue to the writer thread. Adding a record never waits; when the queue is full the record is dropped
+//! and counted, and the count is logged as soon as there is room.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,10 +9,10 @@ use slog_async::{AsyncCore, AsyncGuard};
 
 use super::formats::Fan;
 
-/// Room for the bursts of a start or a reload; at a usual 300 bytes a record about 1 MiB.
+/// The capacity, sufficient for the records of a start or a reload. At about 300 bytes a record this is 1 MiB.
 pub(super) const CAPACITY: usize = 4096;
 
-/// What the queue shows of itself.
+/// The counters of the queue.
 #[derive(Debug, Default)]
 pub(super) struct Counters {
     dropped: AtomicU64,
@@ -21,7 +21,7 @@ pub(super) struct Counters {
 }
 
 impl Counters {
-    /// Records that found the queue full, and records that could not be written.
+    /// Records lost because the queue was full or because they could not be written.
     pub(super) fn dropped(&self) -> u64 {
         self.dropped.load(Ordering::Relaxed) + self.unwritten.load(Ordering::Relaxed)
     }
@@ -33,7 +33,7 @@ pub(super) struct Queue {
 }
 
 impl Queue {
-    /// Starts the writer thread. The guard ends it after everything queued is written.
+    /// Starts the writer thread. Dropping the guard ends it after all queued records are written.
     pub(super) fn new(drain: Fan, capacity: usize) -> (Self, AsyncGuard) {
         let counters = Counters { unwritten: Arc::clone(&drain.unwritten), ..Counters::default() };
         let builder = AsyncCore::custom(drain).chan_size(capacity).thread_name("log".to_owned());

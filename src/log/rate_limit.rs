@@ -1,27 +1,27 @@
-//! How often what a remote can trigger at will is logged: a token bucket for each server and kind of event. Pure: time
-//! is an argument. Memory is bounded whatever the keys are.
+//! Limits how often events that a remote can cause are logged: a token bucket for each server and kind of event. Pure:
+//! time is an argument. The memory is bounded for any keys.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-/// Keys with a bucket of their own; those beyond it share one.
+/// The most keys with their own bucket; all others share one.
 const MAX_KEYS: usize = 4096;
 
-/// Which events are counted together.
+/// The key of a bucket.
 type EventKey = (Arc<str>, &'static str);
 
-/// What to do with one event.
+/// The decision about an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Allowance {
-    /// Log it, and say how many like it were suppressed since the last that was logged.
+    /// Log it, with the number of similar events suppressed since the last logged one.
     Log { suppressed: u64 },
-    /// Do not log it; it has been counted.
+    /// Do not log it; it was counted.
     Suppress,
 }
 
 #[derive(Debug, Clone, Copy)]
 struct Bucket {
-    /// When the bucket is full again, on the monotonic clock: the whole state of a token bucket in one number.
+    /// When the bucket is full again, on the monotonic clock; this number is the whole state of a token bucket.
     full_at_ns: i64,
     suppressed: u64,
 }
@@ -41,14 +41,14 @@ pub struct RateLimit {
 }
 
 impl RateLimit {
-    /// At most `burst` events at once (at least one), and one more each `refill_ns` nanoseconds.
+    /// Admits at most `burst` events at once (at least one), and one more every `refill_ns` nanoseconds.
     #[must_use]
     pub fn new(burst: u32, refill_ns: i64) -> Self {
         let (burst, refill_ns) = (burst.max(1), refill_ns.max(1));
         Self { burst, refill_ns, buckets: HashMap::new(), shared: Bucket::FULL, pruned_at_ns: None }
     }
 
-    /// Decides about one event of `kind` from `server` at `mono_ns` on the monotonic clock.
+    /// Decides about an event of `kind` from `server` at `mono_ns` on the monotonic clock.
     pub fn allow(&mut self, server: &Arc<str>, kind: &'static str, mono_ns: i64) -> Allowance {
         let (span, refill) = (self.refill_ns.saturating_mul(i64::from(self.burst)), self.refill_ns);
         let bucket = self.bucket(server, kind, mono_ns);
@@ -61,13 +61,13 @@ impl RateLimit {
         Allowance::Log { suppressed: std::mem::take(&mut bucket.suppressed) }
     }
 
-    /// Buckets held at present.
+    /// The number of buckets.
     #[must_use]
     pub fn len(&self) -> usize {
         self.buckets.len()
     }
 
-    /// Whether no event was seen that still counts.
+    /// Whether no recent event is counted.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.buckets.is_empty()
@@ -84,7 +84,8 @@ impl RateLimit {
         self.buckets.entry(key).or_insert(Bucket::FULL)
     }
 
-    /// Forgets buckets that are full again and owe no report. At most once per refill: it looks at every bucket.
+    /// Removes buckets that are full and have nothing to report. Runs at most once per refill, because it visits every
+    /// bucket.
     fn prune(&mut self, mono_ns: i64) {
         if self.pruned_at_ns.is_some_and(|at| mono_ns.saturating_sub(at) < self.refill_ns) {
             return;

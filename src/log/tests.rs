@@ -1,4 +1,4 @@
-//! The drains from a logger's point of view: what was logged is what is read, and nothing a remote says is more.
+//! Tests the drains through a logger: records arrive as logged, and text from the network stays escaped.
 
 use std::io::{self, Write};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -9,7 +9,7 @@ use slog::{Drain, debug, error, info, o, warn};
 use super::*;
 use crate::config::LogFile;
 
-/// What a remote might say to forge a line and to steer a terminal.
+/// Text that tries to forge a line and to control a terminal.
 const EVIL: &str = "RATE\n2026-01-01 CRIT forged\r\u{1b}[2J\u{202e}";
 
 #[derive(Clone, Default)]
@@ -32,7 +32,7 @@ impl Write for Page {
     }
 }
 
-/// What a logger with one drain writes until its guard is dropped.
+/// The output of a logger with one drain, until its guard is dropped.
 fn written(drain: impl Fn(Box<dyn Write + Send>) -> AnyDrain, log: impl Fn(&Logger, &Logger, &LogControl)) -> String {
     let page = Page::default();
     let (logger, dependencies, guard) = build(vec![drain(Box::new(page.clone()))], LogLevel::Info, 64);
@@ -129,7 +129,7 @@ fn what_finds_the_queue_full_is_counted_and_reported() {
         type Ok = ();
         type Err = io::Error;
         fn log(&self, record: &slog::Record<'_>, values: &slog::OwnedKVList) -> io::Result<()> {
-            // When the sender is gone the gate stands open.
+            // When the sender is dropped, records are no longer blocked.
             let _ = self.0.lock().unwrap().recv();
             self.1.log(record, values)
         }
@@ -142,10 +142,10 @@ fn what_finds_the_queue_full_is_counted_and_reported() {
         info!(logger, "record {}", n);
     }
     let dropped = guard.control().dropped();
-    // Eight in the queue and at most one in the writer's hands.
+    // Eight in the queue and at most one being written.
     assert!((91..=92).contains(&dropped), "{dropped}");
     drop(open);
-    // There is room as soon as the writer goes on; until then this is dropped too.
+    // There is room once the writer continues; until then this record is dropped too.
     let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
     while guard.control().dropped() > dropped || !page.text().contains("were dropped") {
         assert!(std::time::Instant::now() < deadline, "{}", page.text());
@@ -228,7 +228,7 @@ fn a_failed_reopen_is_retried() {
 
 #[test]
 fn a_record_that_cannot_be_written_is_counted_and_the_others_are_whole() {
-    /// A disk that is full at first.
+    /// A disk that is full for the first writes.
     struct Disk(Page, u32);
     impl Write for Disk {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {

@@ -1,11 +1,11 @@
-//! Writes a file for a process that gave up the rights to write it.
+//! Writes a file for a process that has dropped the privileges to write it.
 //!
-//! A keeper is a process of its own, started while this one is still root. It opens the file that it is given, takes the
-//! content from a pipe, and gives the file its name when the content is whole. It opens nothing else, so links in a
-//! directory of another user mean nothing to it.
+//! A keeper is a separate process, started while this one is still root. It opens the given file, reads the content
+//! from a pipe, and renames the file into place when the content is complete. It opens nothing else, so links in a
+//! directory of another user cannot affect it.
 //!
-//! The content comes in pieces, each after its length (4 bytes, little-endian); the length 0 says that it is whole. The
-//! keeper answers with [`READY`] when the file is open, and with a reason when anything fails.
+//! The content arrives in pieces, each after its length (4 bytes, little-endian); the length 0 marks the end. The
+//! keeper answers with [`READY`] when the file is open, and with a reason on failure.
 
 use std::ffi::OsString;
 use std::io::{self, Read, Write};
@@ -15,15 +15,15 @@ use std::process::{Child, ChildStdout, Command, ExitCode, Stdio};
 
 use crate::new_file::NewFile;
 
-/// This program, wherever it is installed.
+/// The path of this program.
 const SELF: &str = "/proc/self/exe";
-/// What the process is called, by which the program knows what to do.
+/// The process name (`argv[0]`) of a keeper.
 const NAME: &str = "ntp-monitor-keeper";
 const READY: u8 = b'+';
 const LENGTH: usize = size_of::<u32>();
 const LARGEST_PIECE: usize = 1 << 20;
 
-/// The file, as the process sees it that writes the content. Dropped without [`Keeper::finish`], it never comes to be.
+/// A file written through a keeper. Dropped without [`Keeper::finish`], the file is not created.
 #[derive(Debug)]
 pub struct Keeper {
     child: Child,
@@ -31,14 +31,14 @@ pub struct Keeper {
 }
 
 impl Keeper {
-    /// Starts the process that writes `path`, a file of this mode (less the umask).
+    /// Starts a keeper for `path`, a file of this mode (minus the umask).
     ///
     /// # Errors
-    /// When it cannot be started or cannot write there; the error says why.
+    /// When it cannot be started or cannot write there.
     pub fn start(path: &Path, mode: u32) -> io::Result<Self> {
         let mut command = Command::new(SELF);
         command.arg0(NAME).arg(mode.to_string()).arg(path);
-        // A signal from the terminal ends this process, and then the keeper removes what it has.
+        // A signal from the terminal ends this process, and the keeper then removes its temporary file.
         command.process_group(0).stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = command.spawn().map_err(named(path))?;
         let answers = child.stdout.take().ok_or_else(|| io::Error::other("the keeper has no output"))?;
@@ -50,10 +50,10 @@ impl Keeper {
         }
     }
 
-    /// Gives the file its name.
+    /// Completes the file and renames it into place.
     ///
     /// # Errors
-    /// When it cannot be written; there is no new file then.
+    /// When it cannot be written; no new file exists then.
     pub fn finish(mut self) -> io::Result<()> {
         self.send(&[])?;
         drop(self.child.stdin.take());
@@ -69,7 +69,7 @@ impl Keeper {
         sent.map_err(|_| self.reason(String::new()))
     }
 
-    /// What the keeper said before it ended, of which `begun` has been read.
+    /// The keeper's last answer, of which `begun` has already been read.
     fn reason(&mut self, mut begun: String) -> io::Error {
         drop(self.child.stdin.take());
         let _ = self.answers.read_to_string(&mut begun);
@@ -93,13 +93,13 @@ impl Write for Keeper {
 
 impl Drop for Keeper {
     fn drop(&mut self) {
-        // Without the end of the content it removes what it has. It is reaped, whatever it says.
+        // Without the end mark the keeper removes its temporary file. The process is always reaped.
         drop(self.child.stdin.take());
         let _ = self.child.wait();
     }
 }
 
-/// Does the work of a keeper when this process was started as one. Returns the exit status then.
+/// Runs the keeper if this process was started as one, and returns its exit status.
 #[must_use]
 pub fn keep(mut arguments: impl Iterator<Item = OsString>) -> Option<ExitCode> {
     arguments.next().filter(|name| name == NAME)?;
@@ -109,7 +109,7 @@ pub fn keep(mut arguments: impl Iterator<Item = OsString>) -> Option<ExitCode> {
     Some(if matches!(kept, Ok(true)) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Writes `path` from `content`, and says on `answers` how it went. Returns whether it went well.
+/// Writes `path` from `content` and sends the result to `answers`. Returns whether it succeeded.
 fn receive(path: &Path, mode: u32, content: &mut impl Read, answers: &mut impl Write) -> io::Result<bool> {
     let kept = NewFile::begin(path, mode).and_then(|mut file| {
         answers.write_all(&[READY])?;
@@ -130,7 +130,7 @@ fn named(path: &Path) -> impl FnOnce(io::Error) -> io::Error {
     move |why| io::Error::new(why.kind(), format!("cannot write {}: {why}", path.display()))
 }
 
-/// Copies every piece; one that is cut short is an error.
+/// Copies all pieces. A truncated piece is an error.
 fn copy(content: &mut impl Read, file: &mut impl Write) -> io::Result<()> {
     loop {
         let mut length = [0; LENGTH];

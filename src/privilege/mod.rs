@@ -1,10 +1,10 @@
-//! Root gives up its rights before it touches what another user may change.
+//! Drops root privileges before touching files that another user can change.
 //!
-//! The owner of a directory can put links into it, and root would follow them: it would truncate, write or give away a
-//! file that the owner of the directory may not even read. So a process of root that works on a store or a data
-//! directory of another user becomes that user first, for good. What has to be written elsewhere is written by a
-//! [`Keeper`], a process that stays root and never looks into the directory; what has to be read elsewhere is opened
-//! before. Processes of other users than root are not affected.
+//! The owner of a directory can put links into it, and root would follow them: it would truncate, write or chown a
+//! file that the owner of the directory may not even read. So a root process that works on a store or a data
+//! directory of another user permanently becomes that user first. Files elsewhere are written by a
+//! [`Keeper`], a process that stays root and never opens the directory; files to read elsewhere are opened
+//! before. Processes of other users are not affected.
 
 mod keeper;
 mod user;
@@ -20,67 +20,67 @@ pub use keeper::{Keeper, keep};
 use user::User;
 use way::Way;
 
-/// The user that this process became.
+/// The user that this process has become.
 static BECAME: OnceLock<Became> = OnceLock::new();
 
-/// Why root does not work on a directory.
+/// Why root refuses to work on a directory.
 #[derive(Debug, thiserror::Error)]
 pub enum Refusal {
-    /// Several users may change it.
+    /// Several users can change it.
     #[error(
         "{} may be changed by {by}, so root does not work there: chown it to the user of the service, take the right \
          to write from the others, or run this as that user",
         dir.display()
     )]
     Shared { dir: PathBuf, by: String },
-    /// The owner of something on the way could have led the path here.
+    /// The owner of a directory or link on the path could have redirected it.
     #[error(
         "the path to {} leads through {}, which belongs to {user}, so root does not follow it: name the place itself, \
          chown it to the user of the service, or run this as {user}",
         dir.display(), step.display()
     )]
     Led {
-        /// Where the path ends.
+        /// The directory at the end of the path.
         dir: PathBuf,
-        /// A directory or a link on the way.
+        /// A directory or link on the path.
         step: PathBuf,
         /// The owner of the step.
         user: String,
     },
-    /// Two directories of a configuration belong to two users.
+    /// Two directories of the configuration belong to different users.
     #[error(
         "{} belongs to {one}, and {} to {other}, so root cannot work on both: give them to one user, or run this as \
          the user of the service",
         first.display(), second.display()
     )]
     Two {
-        /// The directory that decides.
+        /// The directory that determines the user.
         first: PathBuf,
         one: String,
         second: PathBuf,
         other: String,
     },
-    /// The kernel does not let this process become the user.
+    /// The kernel refuses to change the user of this process.
     #[error("{} belongs to {user}, and this process cannot become that user ({why}): run this as {user}", dir.display())]
     Forbidden {
         dir: PathBuf,
         user: String,
-        /// What the kernel said.
+        /// The error of the kernel.
         why: nix::errno::Errno,
     },
-    /// The service runs as root already.
+    /// The service already runs as root.
     #[error("{} belongs to {user}, and a service that runs does not change its user: run it as {user}", dir.display())]
     Running { dir: PathBuf, user: String },
-    /// A path cannot be followed.
+    /// A path cannot be resolved.
     #[error("cannot find out who may change {}: {why}", path.display())]
     Unknown {
         path: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         why: io::Error,
     },
 }
 
-/// The user that this process became, and the directory that was the reason.
+/// The user that this process has become, and the directory that determined it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Became {
     user: User,
@@ -98,27 +98,27 @@ impl std::fmt::Display for Became {
     }
 }
 
-/// The user that this process became, if it did.
+/// The user that this process has become, if any.
 #[must_use]
 pub fn became() -> Option<&'static Became> {
     BECAME.get()
 }
 
-/// The user that this process has to become, if any. Nothing has changed until [`Plan::settle`].
+/// The user that this process must become, if any. Nothing changes until [`Plan::settle`].
 #[derive(Debug)]
 #[must_use]
 pub struct Plan(Option<Became>);
 
 impl Plan {
-    /// For work that touches no directory of another user.
+    /// A plan for work that touches no directory of another user.
     pub fn none() -> Self {
         Self(None)
     }
 
-    /// For work in a directory, or on a file and what lies beside it. Neither need exist yet.
+    /// A plan for work in a directory, or on a file and its neighbours. Neither needs to exist yet.
     ///
     /// # Errors
-    /// When root must not work there.
+    /// When root refuses to work there.
     pub fn for_work_on(path: &Path) -> Result<Self, Refusal> {
         if !geteuid().is_root() {
             return Ok(Self(None));
@@ -133,10 +133,11 @@ impl Plan {
         }
     }
 
-    /// For running the service. The directory of the store decides; the `others` may belong to its owner or to root.
+    /// A plan for running the service. The owner of the store's directory decides; `others` may belong to that user or
+    /// root.
     ///
     /// # Errors
-    /// When root must not work in one of them.
+    /// When root refuses to work in one of them.
     pub fn for_service<'p>(store: &Path, others: impl IntoIterator<Item = &'p Path>) -> Result<Self, Refusal> {
         let plan = Self::for_work_on(store)?;
         if geteuid().is_root() {
@@ -147,7 +148,7 @@ impl Plan {
 
     fn agree(&self, store: &Path, path: &Path) -> Result<(), Refusal> {
         let found = match (owner(path), &self.0) {
-            // It will be done with the rights of the user, whatever is there.
+            // The work will use the privileges of the user, so the content does not matter.
             (Ok(None) | Err(_), Some(_)) => return Ok(()),
             (found, _) => found?,
         };
@@ -163,11 +164,11 @@ impl Plan {
         }
     }
 
-    /// Whether `path` has to be opened with the rights of root, before they are given up: the user that this process
-    /// becomes cannot change where it leads. A path that the user can change is opened with the rights of the user.
+    /// Whether `path` must be opened before root privileges are dropped, which is safe because the user that this
+    /// process becomes cannot redirect it. A path that the user can redirect is opened with the privileges of the user.
     ///
     /// # Errors
-    /// When the path cannot be followed.
+    /// When the path cannot be resolved.
     pub fn is_beyond(&self, path: &Path) -> Result<bool, Refusal> {
         match &self.0 {
             None => Ok(false),
@@ -175,7 +176,7 @@ impl Plan {
         }
     }
 
-    /// Becomes that user, for good.
+    /// Permanently becomes that user.
     ///
     /// # Errors
     /// When the kernel refuses.
@@ -186,12 +187,12 @@ impl Plan {
             user: became.user.to_string(),
             why,
         })?;
-        // A process becomes another one once.
+        // A process changes its user at most once.
         let _ = BECAME.set(became);
         Ok(())
     }
 
-    /// For a service that runs already: as root it cannot take up a directory of another user.
+    /// Checks a plan for a running service, which as root cannot start to use a directory of another user.
     ///
     /// # Errors
     /// When it would have to become another user.
@@ -203,14 +204,14 @@ impl Plan {
     }
 }
 
-/// Whether this process has the rights of root, and another user could lead `path` elsewhere.
+/// Whether this process is root and another user could redirect `path`.
 #[must_use]
 pub fn is_in_foreign_hands(path: &Path) -> bool {
     let is_foreign = |way: Way| way.foreign().is_some() || way.open_to_all().is_some();
     geteuid().is_root() && Way::follow(path).is_ok_and(is_foreign)
 }
 
-/// The user to whom the directory belongs that `path` leads to or into; `None` for root.
+/// The owner of the directory that `path` names or is in; `None` for root.
 fn owner(path: &Path) -> Result<Option<Became>, Refusal> {
     let way = follow(path)?;
     let end = way.end();

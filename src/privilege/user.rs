@@ -1,4 +1,4 @@
-//! A user, and how root becomes one.
+//! A user, and how root changes to it.
 
 use std::ffi::CString;
 use std::fmt;
@@ -6,19 +6,19 @@ use std::fmt;
 use nix::errno::Errno;
 use nix::unistd::{self, Gid, Uid};
 
-/// Another user than root.
+/// A user other than root.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct User {
     /// The number of the user.
     pub(super) uid: u32,
     /// The number of the primary group.
     pub(super) gid: u32,
-    /// The name, where the number has one.
+    /// The name, if the number has one.
     pub(super) name: Option<String>,
 }
 
 impl User {
-    /// The user with this number. One without a name gets a group of the same number, never that of root.
+    /// The user with this number. A user without a name gets the group of the same number, never that of root.
     pub(super) fn of(uid: u32) -> Self {
         match unistd::User::from_uid(Uid::from_raw(uid)) {
             Ok(Some(known)) => Self { uid, gid: known.gid.as_raw(), name: Some(known.name) },
@@ -26,10 +26,10 @@ impl User {
         }
     }
 
-    /// Makes this process one of the user, with the groups of the user, for good.
+    /// Permanently changes this process to the user, with the groups of the user.
     ///
     /// # Errors
-    /// When the kernel refuses; the process may then have neither the rights of root nor all of the user.
+    /// When the kernel refuses. The process may then be partly changed and must end.
     pub(super) fn assume(&self) -> Result<(), Errno> {
         let (uid, gid) = (Uid::from_raw(self.uid), Gid::from_raw(self.gid));
         match self.name.as_deref().map(CString::new) {
@@ -38,7 +38,7 @@ impl User {
         }
         unistd::setresgid(gid, gid, gid)?;
         unistd::setresuid(uid, uid, uid)?;
-        // There must be no way back.
+        // Check that the process cannot become root again.
         match unistd::setuid(Uid::from_raw(0)) {
             Ok(()) => Err(Errno::EPERM),
             Err(_) => Ok(()),

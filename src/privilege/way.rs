@@ -1,4 +1,4 @@
-//! The way that a path takes: every directory and every link from the root on, and who may change each of them.
+//! The steps of a path: every directory and link from the root on, and who can change each of them.
 
 use std::ffi::OsString;
 use std::io;
@@ -9,23 +9,23 @@ use nix::errno::Errno;
 
 use super::user::User;
 
-/// As many links as the kernel follows.
+/// The number of links that the kernel follows.
 const MOST_LINKS: usize = 40;
 const GROUP_MAY_WRITE: u32 = 0o020;
 const OTHERS_MAY_WRITE: u32 = 0o002;
-/// The bits of a mode that say what kind of file it is.
+/// The bits of a mode that hold the file type.
 const KIND: u32 = 0o170_000;
 const DIRECTORY: u32 = 0o040_000;
 const LINK: u32 = 0o120_000;
-/// Only the owner of an entry may remove or replace it.
+/// The sticky bit: only the owner of an entry can remove or replace it.
 const STICKY: u32 = 0o1000;
 
-/// A directory or a link on the way.
+/// A directory or link on the path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Step {
-    /// Where it is, without links.
+    /// Its path without links.
     pub(super) path: PathBuf,
-    /// The user it belongs to.
+    /// The owner.
     pub(super) uid: u32,
     gid: u32,
     mode: u32,
@@ -36,17 +36,17 @@ impl Step {
         self.mode & KIND == kind
     }
 
-    /// Whether every user may replace what is in this directory.
+    /// Whether every user can replace entries of this directory.
     pub(super) fn is_open_to_all(&self) -> bool {
         self.may_write(OTHERS_MAY_WRITE)
     }
 
-    /// The group whose members may replace what is in this directory; `None` for that of root.
+    /// The group whose members can replace entries of this directory; `None` for the root group.
     pub(super) fn open_to_group(&self) -> Option<u32> {
         (self.may_write(GROUP_MAY_WRITE) && self.gid != 0).then_some(self.gid)
     }
 
-    /// The mode of a link means nothing.
+    /// The mode of a link has no meaning.
     fn may_write(&self, bit: u32) -> bool {
         !self.is(LINK) && self.mode & bit != 0 && self.mode & STICKY == 0
     }
@@ -56,7 +56,7 @@ impl Step {
     }
 }
 
-/// The directories and links that a path leads through, up to the last one that exists.
+/// The directories and links of a path, up to the last one that exists.
 #[derive(Debug)]
 pub(super) struct Way {
     steps: Vec<Step>,
@@ -64,7 +64,7 @@ pub(super) struct Way {
 }
 
 impl Way {
-    /// Follows `path` as the kernel does. A regular file at the end is no step: its directory decides what it is.
+    /// Resolves `path` as the kernel does. A regular file at the end is not a step, because its directory controls it.
     pub(super) fn follow(path: &Path) -> io::Result<Self> {
         let mut end = step(Path::new("/"))?;
         let (mut steps, mut links) = (vec![end.clone()], 0);
@@ -104,17 +104,18 @@ impl Way {
         &self.end
     }
 
-    /// The first step that every user may change.
+    /// The first step that every user can change.
     pub(super) fn open_to_all(&self) -> Option<&Step> {
         self.steps.iter().find(|step| step.is_open_to_all())
     }
 
-    /// The first step of another user than root, whose owner could lead a path elsewhere.
+    /// The first step with an owner other than root, who could redirect the path.
     pub(super) fn foreign(&self) -> Option<&Step> {
         self.steps.iter().find(|step| step.uid != 0)
     }
 
-    /// The first link that neither root nor the owner of the end made, or that is in a directory of such a user.
+    /// The first link that neither root nor the owner of the last directory made, or that is in a directory of another
+    /// user.
     pub(super) fn foreign_link(&self) -> Option<&Step> {
         let is_trusted = |uid: u32| uid == 0 || uid == self.end.uid;
         self.steps.iter().filter(|step| step.is(LINK)).find(|link| {
@@ -123,7 +124,7 @@ impl Way {
         })
     }
 
-    /// Whether `user` could lead the path elsewhere.
+    /// Whether `user` could redirect the path.
     pub(super) fn is_changeable_by(&self, user: &User) -> bool {
         self.steps.iter().any(|step| step.is_changeable_by(user))
     }

@@ -2,7 +2,7 @@
 //! queries of its target and takes what their reports bring; sockets belong to the engine.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 mod keys;
@@ -13,6 +13,7 @@ use crate::key_exchange::Trust;
 use crate::probe::resolve::Resolve;
 use keys::KeySession;
 use ntp_monitor_core::clock::Clock;
+use ntp_monitor_core::interleaved::{Interleaving, Policy as WhenInterleaved, Support};
 use ntp_monitor_core::nts::{Policy, Status};
 use ntp_monitor_core::sample::Outcome;
 
@@ -28,13 +29,14 @@ pub struct NtsTools {
 pub struct ProbeSession {
     address: SocketAddr,
     keys: Option<KeySession>,
+    interleaving: Mutex<Interleaving>,
 }
 
 impl ProbeSession {
     /// A session without authentication.
     #[must_use]
     pub const fn plain(address: SocketAddr) -> Self {
-        Self { address, keys: None }
+        Self { address, keys: None, interleaving: Mutex::new(Interleaving::new(WhenInterleaved::Never)) }
     }
 
     /// The session of a configured server at `address`.
@@ -42,13 +44,20 @@ impl ProbeSession {
     pub fn of(server: &Server, address: SocketAddr, tools: &NtsTools) -> Self {
         let policy = if server.own { Policy::OWN } else { Policy::PUBLIC };
         let keys = server.nts.as_ref().map(|nts| KeySession::new(nts, &server.host, address, policy, tools.clone()));
-        Self { address, keys }
+        Self { keys, ..Self::plain(address) }
     }
 
     /// A session with NTS for one command.
     #[must_use]
     pub fn with_nts(nts: &Nts, host: &Host, address: SocketAddr, tools: &NtsTools) -> Self {
-        Self { address, keys: Some(KeySession::new(nts, host, address, Policy::PUBLIC, tools.clone())) }
+        let keys = Some(KeySession::new(nts, host, address, Policy::PUBLIC, tools.clone()));
+        Self { keys, ..Self::plain(address) }
+    }
+
+    /// The same, with requests in interleaved mode when `policy` allows them.
+    #[must_use]
+    pub fn interleaved_when(self, policy: WhenInterleaved) -> Self {
+        Self { interleaving: Mutex::new(Interleaving::new(policy)), ..self }
     }
 
     /// The configured address.
@@ -116,6 +125,17 @@ impl ProbeSession {
         if let Some(keys) = &self.keys {
             keys.absorb(news, &report.outcome);
         }
+    }
+
+    /// Whether the server offers interleaved mode, as far as its replies show.
+    #[must_use]
+    pub fn interleaved(&self) -> Support {
+        self.interleaving().support()
+    }
+
+    fn interleaving(&self) -> MutexGuard<'_, Interleaving> {
+        // Each change leaves a usable state behind.
+        self.interleaving.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The state of NTS; `None` for a target without.

@@ -44,7 +44,15 @@ impl Reader {
     /// # Errors
     /// When the store cannot be read.
     pub fn series_here(&self) -> Result<Vec<Series>, StoreError> {
-        Ok(self.series()?.into_iter().filter(|series| series.key.vantage.is_empty()).collect())
+        self.series_of_vantage("")
+    }
+
+    /// As [`Reader::series`], of one vantage.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn series_of_vantage(&self, vantage: &str) -> Result<Vec<Series>, StoreError> {
+        Ok(self.series()?.into_iter().filter(|series| *series.key.vantage == *vantage).collect())
     }
 
     /// As [`Reader::counts`], of what this host measured itself.

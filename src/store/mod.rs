@@ -53,7 +53,9 @@ pub use command::{Command, Reply};
 pub use error::StoreError;
 pub use events::{Event, KnownAs, StoredEvent};
 pub use evidence::KEPT_PER_SERIES as EVIDENCE_PER_SERIES;
-pub use fleet::{Accepted, Batch, JournalGauge, JournalRow, Packer, Position, RawGauge, RawLimits, Received, Seqs, VantageRow};
+pub use fleet::{
+    Accepted, Batch, JournalGauge, JournalRow, Packer, Position, RawGauge, RawLimits, Received, Seqs, VantageRow,
+};
 pub use handle::StoreHandle;
 pub use notices::{Due, NoticeCommand, QueueGauge, insert as insert_notification};
 pub use outbox::QUARANTINE_LINES;

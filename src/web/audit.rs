@@ -1,7 +1,7 @@
-//! Who changed what: every write by a known caller, done or refused, every other refusal of a known caller, and wrong
+//! The audit log: every write by a known caller, done or rejected, other rejections of known callers, and wrong
 //! tokens, in the log and in the store.
 //!
-//! Nothing waits for it. What the queue to the store does not take is in the log all the same.
+//! Callers never wait for it. An entry that does not fit into the queue to the store is still in the log.
 
 use std::net::IpAddr;
 
@@ -31,12 +31,12 @@ pub const ENDPOINTS: &[Endpoint] = &[Endpoint::get("/api/v1/audit", || web::to(l
     .giving(Body::json::<AuditBody>("entries."))
     .or(&[503])];
 
-/// Entries that may wait for the store.
+/// The most entries that wait for the store.
 const QUEUE: usize = 256;
 const USUAL: usize = 100;
 const MOST: usize = 1000;
 
-/// Takes entries. Cheap to clone.
+/// The handle to add entries. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Audit {
     queue: mpsc::Sender<AuditEntry>,
@@ -44,7 +44,7 @@ pub struct Audit {
 }
 
 impl Audit {
-    /// An audit log that is kept in `store`, for as long as it or a clone of it lives.
+    /// Creates an audit log in `store`. Entries are written as long as this handle or a clone of it exists.
     #[must_use]
     pub fn start(store: StoreHandle, log: &Logger) -> Self {
         let (queue, mut waiting) = mpsc::channel::<AuditEntry>(QUEUE);
@@ -65,7 +65,7 @@ impl Audit {
         self.keep(entry);
     }
 
-    /// Notes wrong tokens from `network`.
+    /// Records wrong tokens from `network`.
     pub(super) fn wrong_tokens(&self, network: &str, outcome: String, now: Stamp) {
         warn!(self.log, "wrong tokens"; "peer" => network, "outcome" => &outcome);
         self.keep(AuditEntry {
@@ -86,20 +86,20 @@ impl Audit {
     }
 }
 
-/// What was done to what, in the handler's own words.
+/// A description of the change by the handler.
 struct About(String);
 
-/// Says what a request is about, when its path does not.
+/// Sets the subject of a request whose path does not name it.
 pub fn about(request: &HttpRequest, target: impl Into<String>) {
     request.extensions_mut().insert(About(target.into()));
 }
 
-/// Says who asks, when the gate could not know.
+/// Sets the caller when the gate could not know it.
 pub fn by(request: &HttpRequest, caller: Caller) {
     request.extensions_mut().insert(caller);
 }
 
-/// A request under way.
+/// A request in progress.
 pub(super) struct Note {
     action: String,
     path: String,
@@ -107,7 +107,7 @@ pub(super) struct Note {
 }
 
 impl Note {
-    /// Notes of a request; `client` differs from the peer when a trusted proxy names it.
+    /// Starts the record of a request. `client` differs from the peer when a trusted proxy names it.
     pub(super) fn of(request: &ServiceRequest, client: Option<IpAddr>) -> Self {
         let pattern = request.match_pattern().unwrap_or_else(|| "(nothing)".to_owned());
         let peer = request.peer_addr().map(|peer| match client {
@@ -121,7 +121,7 @@ impl Note {
         }
     }
 
-    /// The request has been answered. Who is not known has changed nothing.
+    /// Records the response. An unknown caller has changed nothing, so it is not recorded.
     pub(super) fn end(self, state: &State, answer: &ServiceResponse) {
         let extensions = answer.request().extensions();
         let Some(caller) = extensions.get::<Caller>() else { return };
@@ -135,7 +135,8 @@ impl Note {
         self.note(state, caller, target, outcome);
     }
 
-    /// The gate refused the request of a known caller, after `unnoted` others that are not in the audit log.
+    /// Records that the gate rejected a request of a known caller, after `unnoted` others that are not in the audit
+    /// log.
     pub(super) fn refused(self, state: &State, caller: &Caller, why: &Problem, unnoted: u64) {
         let more = if unnoted > 0 { format!(" (and {unnoted} more before it)") } else { String::new() };
         let outcome = format!("{} {}: {}{more}", why.status, why.title, why.detail);
@@ -164,7 +165,7 @@ struct AuditQuery {
 
 #[derive(JsonSchema, Serialize)]
 struct AuditBody {
-    /// Latest first.
+    /// The entries, latest first.
     entries: Vec<AuditView>,
 }
 
@@ -178,9 +179,9 @@ struct AuditView {
     peer: String,
     /// Method and path.
     action: String,
-    /// What it was about.
+    /// The subject.
     target: String,
-    /// The status, and why it was refused.
+    /// The status, and why the request was rejected.
     outcome: String,
 }
 

@@ -1,4 +1,4 @@
-//! Bodies of requests: JSON, bounded, and refused with a reason.
+//! Request bodies: bounded JSON, rejected with a reason.
 
 use std::time::Duration;
 
@@ -11,12 +11,12 @@ use tokio::time::timeout;
 
 use super::problem::Problem;
 
-/// What `web::Json` takes: more than anything but a configuration file needs.
+/// The limit of `web::Json`. Only the configuration file needs more.
 const USUAL: usize = 64 << 10;
-/// A body that is sent slower than this is cut off.
+/// Time limit for receiving a body.
 const SENT_WITHIN: Duration = Duration::from_secs(20);
 
-/// How `web::Json` reads bodies, and what it says of those that it does not take.
+/// The settings of `web::Json`, with error responses as problem documents.
 #[must_use]
 pub fn config() -> web::JsonConfig {
     let refused = |why: JsonPayloadError, _: &HttpRequest| {
@@ -33,11 +33,11 @@ pub fn config() -> web::JsonConfig {
     web::JsonConfig::default().limit(USUAL).error_handler(refused)
 }
 
-/// A body of at most `limit` bytes.
+/// Reads a body of at most `limit` bytes.
 ///
 /// # Errors
-/// 415 when it is not said to be JSON, 413 when it is too large, 408 when it comes too slowly, 400 when it is not what is
-/// wanted.
+/// 415 when it is not declared as JSON, 413 when it is too large, 408 when it arrives too slowly, 400 when it does not
+/// match the type.
 pub async fn json<T: DeserializeOwned>(
     request: &HttpRequest,
     mut payload: web::Payload,
@@ -82,7 +82,8 @@ fn unreadable(why: &serde_json::Error) -> Problem {
     Problem::bad_request(format!("the body cannot be understood at {place}: {what}"))
 }
 
-/// Unknown and missing fields are named by serde between backquotes; wrong types quote the value, which is not repeated.
+/// Unknown and missing fields are named by serde between backquotes; wrong types quote the value, which is not
+/// repeated.
 fn shape(why: &str) -> String {
     if why.starts_with("unknown field") || why.starts_with("missing field") {
         why.to_owned()
@@ -103,7 +104,7 @@ mod tests {
 
     type Chunk = Result<web::Bytes, PayloadError>;
 
-    /// The status that a body is refused with, or what was understood.
+    /// The status with which a body is rejected, or the parsed value.
     async fn told(chunks: impl futures_util::Stream<Item = Chunk> + 'static) -> Result<Vec<u8>, u16> {
         let request = TestRequest::default().insert_header(("Content-Type", "application/json")).to_http_request();
         let mut payload: Payload = Payload::Stream { payload: chunks.boxed_local() };

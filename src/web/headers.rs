@@ -1,9 +1,9 @@
-//! What every answer carries, so that a browser does nothing with it that is not meant.
+//! Security headers of every response.
 
 use actix_web::http::header::{CONTENT_SECURITY_POLICY, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS};
 use actix_web::middleware::DefaultHeaders;
 
-/// Only what this service sent itself is run or shown: no script and no style within pages, no other host, no frames.
+/// The content security policy: no inline scripts or styles, no other host, no frames.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; \
      connect-src 'self'; font-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'self'; \
      frame-ancestors 'none'";

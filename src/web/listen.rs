@@ -1,5 +1,5 @@
-//! The sockets that HTTP is answered on: those that the service manager hands over (socket activation), else one that is
-//! opened at the configured address.
+//! The listening sockets for HTTP: those passed by the service manager (socket activation), otherwise one opened at the
+//! configured address.
 
 use std::fmt;
 use std::io;
@@ -11,24 +11,24 @@ use std::time::Duration;
 use listenfd::ListenFd;
 use nix::sys::socket::{setsockopt, sockopt::TcpUserTimeout};
 
-/// A connection is given up when its peer takes nothing for this long; the server itself would wait for it for ever.
+/// A connection is closed when its peer reads nothing for this long; the HTTP server itself would wait forever.
 const UNREAD_FOR: Duration = Duration::from_secs(30);
 
 #[derive(Debug)]
 pub struct Listeners {
     pub sockets: Vec<Listener>,
-    /// The service manager opened them, and not this process.
+    /// Whether the service manager opened them.
     pub handed_over: bool,
 }
 
 #[derive(Debug)]
 pub enum Listener {
     Tcp(TcpListener),
-    /// For proxies on this host. Always without TLS.
+    /// A Unix socket, for proxies on this host. Always without TLS.
     Unix(UnixListener),
 }
 
-/// Where HTTP is served.
+/// An address at which HTTP is served.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Address {
     Tcp(SocketAddr),
@@ -63,13 +63,13 @@ impl Listener {
     }
 }
 
-/// The configured address cannot be listened on.
+/// The service cannot listen on the configured address.
 #[derive(Debug, thiserror::Error)]
 pub enum ListenError {
-    /// The system refuses.
+    /// The system call failed.
     #[error("cannot listen on {listen}: {source}; {}", advice(source))]
     Address { listen: SocketAddr, source: io::Error },
-    /// What was handed over is of no use.
+    /// A passed socket cannot be used.
     #[error(
         "a socket that the service manager handed over cannot be used: {0}; it must be a stream socket, of TCP or Unix"
     )]
@@ -85,12 +85,12 @@ fn advice(source: &io::Error) -> &'static str {
 }
 
 impl Listeners {
-    /// Those that were handed over to this very process, else a new one at `listen`.
+    /// The sockets passed to this process, otherwise a new one at `listen`.
     ///
     /// # Errors
-    /// When there is none that can be listened on; the error says what to do.
+    /// When no socket can be used; the error says what to do.
     pub fn open(listen: SocketAddr) -> Result<Self, ListenError> {
-        // It looks at LISTEN_PID: what was meant for a parent is not ours.
+        // LISTEN_PID is checked: sockets meant for a parent process are not ours.
         let mut handed = ListenFd::from_env();
         let handed: io::Result<Vec<_>> = (0..handed.len()).map(|n| take(&mut handed, n)).collect();
         let mut sockets: Vec<_> = handed.map_err(ListenError::HandedOver)?.into_iter().flatten().collect();
@@ -102,27 +102,27 @@ impl Listeners {
         for socket in &sockets {
             let milliseconds = u32::try_from(UNREAD_FOR.as_millis()).unwrap_or(u32::MAX);
             if let Listener::Tcp(socket) = socket {
-                // Connections inherit it. Without the option they last longer, and nothing else changes.
+                // Connections inherit the option. Without it, dead connections only last longer.
                 let _ = setsockopt(socket, TcpUserTimeout, &milliseconds);
             }
         }
         Ok(Self { sockets, handed_over })
     }
 
-    /// Where they listen.
+    /// The addresses of the sockets.
     ///
     /// # Errors
-    /// When the system does not know.
+    /// When the system call fails.
     pub fn addresses(&self) -> Result<Vec<Address>, ListenError> {
         self.sockets.iter().map(|socket| socket.address().map_err(ListenError::HandedOver)).collect()
     }
 }
 
-/// A socket that was handed over, of either kind.
+/// A passed socket, of either kind.
 fn take(handed: &mut ListenFd, n: usize) -> io::Result<Option<Listener>> {
     match handed.take_unix_listener(n) {
         Ok(socket) => Ok(socket.map(Listener::Unix)),
-        // It stays where it is when it is of another kind.
+        // A socket of the other kind is left in place.
         Err(_) => Ok(handed.take_tcp_listener(n)?.map(Listener::Tcp)),
     }
 }
@@ -169,7 +169,7 @@ mod tests {
 
     #[test]
     fn an_address_of_nobody_here_and_a_port_of_roots_have_advice_of_their_own() {
-        // TEST-NET-1 is nobody's.
+        // No host has an address of TEST-NET-1.
         let why = Listeners::open(SocketAddr::from(([192, 0, 2, 1], 0))).unwrap_err().to_string();
         assert!(why.contains("no interface of this host has that address"), "{why}");
         let listen = SocketAddr::from(([127, 0, 0, 1], 80));

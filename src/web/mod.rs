@@ -1,9 +1,9 @@
-//! HTTP. Reads snapshots and the store; never asks an actor, so a busy or dead one cannot hold up an answer. What it
-//! changes goes through the configuration file ([`config_editor`]).
+//! The HTTP server. It reads snapshots and the store and never queries an actor, so a busy or dead actor cannot delay a
+//! response. Changes go through the configuration file ([`config_editor`]).
 
 pub mod api;
 pub mod audit;
-mod auth;
+pub mod auth;
 mod body;
 pub mod config_editor;
 mod headers;
@@ -23,6 +23,7 @@ pub mod respond;
 #[cfg(test)]
 mod testing;
 mod tls;
+mod vantage;
 pub mod view;
 
 use std::sync::Arc;
@@ -37,63 +38,68 @@ use crate::actors::ledger::Ledger;
 use crate::config::Config;
 use crate::fleet::handle::Fleet;
 use crate::store::StoreHandle;
+use auth::setup::SetupLink;
 use listen::{Address, ListenError, Listener, Listeners};
 use ntp_monitor_core::alert::status::AlertStatus;
 use ntp_monitor_core::clock::{Clock, Stamp};
 use ntp_monitor_core::health::report::Health;
-use ntp_monitor_core::sample::Sample;
+use ntp_monitor_core::sample::Batch;
 use ntp_monitor_core::stats::snapshot::Snapshot;
 use openapi::Endpoint;
 use problem::{Problem, wrong_method};
 use pulse::Pulse;
 
-/// Requests are small; one that is sent slower than this is cut off.
+/// Time limit for receiving a request head.
 const CLIENT_TIMEOUT: Duration = Duration::from_secs(10);
-/// Connections at once: every reader of the stream, and as many others.
+/// The most connections: all readers of the stream, and as many others.
 const MAX_CONNECTIONS: usize = 2048;
 
-/// What the handlers read.
+/// The data that handlers read.
 #[derive(Clone)]
 pub struct State {
     pub health: watch::Receiver<Arc<Health>>,
-    /// The newest picture of what was computed.
+    /// The newest snapshot.
     pub snapshot: watch::Receiver<Arc<Snapshot>>,
     /// The configuration in effect.
     pub config: watch::Receiver<Arc<Config>>,
-    /// Renews its tokens and certificate.
+    /// Reloads tokens and the certificate from their files.
     pub renewal: renewal::Renewal,
-    /// What was measured before.
+    /// The store of past measurements.
     pub store: StoreHandle,
     pub clock: Arc<dyn Clock>,
     /// When the service started.
     pub started: Stamp,
     pub hub: live::Hub,
-    /// Every poll as it ends.
-    pub samples: broadcast::Sender<Arc<Sample>>,
-    /// The pace of every address.
+    /// Batches of samples; each poll is in one within a second of its end.
+    pub samples: broadcast::Sender<Batch>,
+    /// The poll schedules of all addresses.
     pub ledger: Ledger,
     pub alerts: watch::Receiver<Arc<AlertStatus>>,
-    /// Counts up when a silence changes; the alerter watches it.
+    /// Incremented when a silence changes; the alerter watches it.
     pub silences: Arc<watch::Sender<u64>>,
-    /// Where the configuration file is edited.
+    /// The editor of the configuration file.
     pub config_editor: config_editor::ConfigEditor,
     pub audit: audit::Audit,
-    /// What this instance does in a fleet.
+    /// The one-time link of the first start.
+    pub setup: Arc<SetupLink>,
+    /// Measures servers that are not configured yet.
+    pub tester: api::test::Tester,
+    /// The role of this instance in a fleet.
     pub fleet: Fleet,
 }
 
 impl State {
-    /// Configuration, snapshot and health, as they are.
+    /// The current configuration, snapshot and health.
     #[must_use]
     pub fn now(&self) -> (Arc<Config>, Arc<Snapshot>, Arc<Health>) {
         (self.config.borrow().clone(), self.snapshot.borrow().clone(), self.health.borrow().clone())
     }
 }
 
-/// Answers on `listeners` until the returned server is stopped, and to `pulse`.
+/// Serves HTTP on `listeners` until the returned server is stopped, and answers the liveness checks of `pulse`.
 ///
 /// # Errors
-/// When a socket is of no use.
+/// When a socket cannot be used.
 pub fn serve(listeners: Listeners, state: State, pulse: Pulse) -> Result<(Server, Vec<Address>), ListenError> {
     let listening = listeners.addresses()?;
     let tls = tls::server(&state.config, &state.renewal)
@@ -105,6 +111,7 @@ pub fn serve(listeners: Listeners, state: State, pulse: Pulse) -> Result<(Server
     let mut server = HttpServer::new(move || {
         pulse.answer_here();
         App::new()
+            .wrap(from_fn(vantage::resolve))
             .wrap(from_fn(auth::guard))
             .wrap(from_fn(prefix::strip))
             .wrap(Compress::default())
@@ -115,7 +122,7 @@ pub fn serve(listeners: Listeners, state: State, pulse: Pulse) -> Result<(Server
             .app_data(making.clone())
             .configure(routes)
     })
-    // One worker is plenty, and an idle service should be small.
+    // One worker is sufficient and saves memory.
     .workers(1)
     .max_connections(MAX_CONNECTIONS)
     .client_request_timeout(CLIENT_TIMEOUT)
@@ -132,7 +139,7 @@ pub fn serve(listeners: Listeners, state: State, pulse: Pulse) -> Result<(Server
     Ok((server.run(), listening))
 }
 
-/// Everything that can be asked for; the page and its files are not in it.
+/// All endpoints, without the page and its files.
 pub fn endpoints() -> impl Iterator<Item = &'static Endpoint> {
     let service = [health::ENDPOINTS, metrics::ENDPOINTS, probe::ENDPOINTS, openapi::ENDPOINTS];
     api::ENDPOINTS.iter().copied().chain(service).flatten()

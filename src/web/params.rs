@@ -1,4 +1,4 @@
-//! What a request asks for: instants, spans, resolutions and servers, read strictly.
+//! Strict parsers of request parameters: instants, spans, resolutions and servers.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -11,23 +11,23 @@ use super::problem::Problem;
 use ntp_monitor_core::sample::SeriesKey;
 
 const SECOND_NS: i64 = 1_000_000_000;
-/// The longest span that is answered.
+/// The longest accepted span.
 const LONGEST: Duration = Duration::from_secs(20 * 366 * 86_400);
 
 /// A span of the wall clock, `[from, to)`, in nanoseconds since 1970.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Range {
     pub from_ns: i64,
-    /// Its end, after its beginning.
+    /// The end, after the start.
     pub to_ns: i64,
 }
 
 impl Range {
-    /// From what a request says: RFC 3339, `now`, or relative to now, such as `-1h`. Without an end it ends now, without
-    /// a beginning it is as long as `usual`.
+    /// Parses a span: RFC 3339, `now`, or relative to now, such as `-1h`. The default end is now; without a start the
+    /// span is as long as `usual`.
     ///
     /// # Errors
-    /// 400 when an instant cannot be read, the span is empty or runs backwards, or it is longer than 20 years.
+    /// 400 when an instant cannot be parsed, or the span is empty, reversed or longer than 20 years.
     pub fn parse(from: Option<&str>, to: Option<&str>, usual: Duration, now_ns: i64) -> Result<Self, Problem> {
         let to_ns = to.map_or(Ok(now_ns), |text| instant("to", text, now_ns))?;
         let usual_ns = i64::try_from(usual.as_nanos()).unwrap_or(i64::MAX);
@@ -56,16 +56,16 @@ fn instant(name: &str, text: &str, now_ns: i64) -> Result<i64, Problem> {
         let span_ns = i64::try_from(span.as_nanos()).map_err(|_| refused())?;
         return now_ns.checked_sub(span_ns).ok_or_else(refused);
     }
-    // A plus sign that was not escaped has come as a blank.
+    // An unescaped plus sign arrives as a space.
     let repaired = text.replace(' ', "+");
     let time: Timestamp = text.parse().or_else(|_| repaired.parse()).map_err(|_| refused())?;
     i64::try_from(time.as_nanosecond()).map_err(|_| refused())
 }
 
-/// The wished distance of two points: `5m`, `1h`, or seconds.
+/// The requested distance between points: `5m`, `1h`, or seconds.
 ///
 /// # Errors
-/// 400 when it cannot be read or is zero.
+/// 400 when it cannot be parsed or is zero.
 pub fn step(text: Option<&str>) -> Result<Option<Duration>, Problem> {
     let Some(text) = text else { return Ok(None) };
     let step = match text.parse::<u64>() {
@@ -79,10 +79,10 @@ pub fn step(text: Option<&str>) -> Result<Option<Duration>, Problem> {
     Ok(Some(step))
 }
 
-/// How many entries of a list are wanted: 1 to `most`.
+/// The requested number of entries, 1 to `most`.
 ///
 /// # Errors
-/// 400 when it is not within.
+/// 400 when it is out of range.
 pub fn limit(wish: Option<usize>, usual: usize, most: usize) -> Result<usize, Problem> {
     let limit = wish.unwrap_or(usual);
     if (1..=most).contains(&limit) {
@@ -108,7 +108,7 @@ pub fn tags(text: &str) -> impl Iterator<Item = (String, Option<String>)> + '_ {
 /// Averaging times in seconds, separated by commas.
 ///
 /// # Errors
-/// 400 when one is no positive number, or there are more than 64.
+/// 400 when one is not a positive number, or there are more than 64.
 pub fn taus(text: Option<&str>) -> Result<Option<Vec<f64>>, Problem> {
     let Some(text) = text else { return Ok(None) };
     let parsed: Option<Vec<f64>> = text.split(',').map(|tau| tau.trim().parse().ok()).collect();
@@ -122,15 +122,15 @@ pub fn taus(text: Option<&str>) -> Result<Option<Vec<f64>>, Problem> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Target {
     pub name: Arc<str>,
-    /// The address; `None` for all.
+    /// The address; `None` for all addresses.
     pub address: Option<SocketAddr>,
 }
 
 impl Target {
-    /// The configured server that `id` names: by its name, or by `name@address` for one series.
+    /// The configured server with this `id`: its name, or `name@address` for one series.
     ///
     /// # Errors
-    /// 404 when there is none.
+    /// 404 when there is no such server.
     pub fn find(state: &State, id: &str) -> Result<Self, Problem> {
         let config = state.config.borrow();
         let named = |name: &str| config.servers.iter().find(|server| *server.ident.name == *name);
@@ -149,7 +149,7 @@ impl Target {
     }
 }
 
-/// Seconds since 1970 as nanoseconds.
+/// Converts seconds since 1970 to nanoseconds.
 #[must_use]
 pub fn from_seconds(seconds: i64) -> i64 {
     seconds.saturating_mul(SECOND_NS)

@@ -1,8 +1,8 @@
-//! The path below which a reverse proxy shows the service. The page and the documents refer to each other by relative
-//! links, so only what must be absolute needs it: redirects, `Location`, the path of cookies and the API document.
+//! The path prefix under which a reverse proxy serves this service. The page and the documents use relative links, so
+//! only redirects, `Location`, cookie paths and the API document need the prefix.
 //!
-//! A proxy either passes the path on as it is; then it must be `http.base_path`, which is removed here. Or it removes the
-//! path and says so in X-Forwarded-Prefix, which is read from trusted proxies only.
+//! A proxy that forwards the full path needs `http.base_path`, which is removed here. A proxy that removes the prefix
+//! states it in X-Forwarded-Prefix, which is read from trusted proxies only.
 
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
@@ -56,7 +56,7 @@ pub async fn strip(
     Ok(response)
 }
 
-/// The prefix that the client sees, and the path without what was passed on of it, if anything was.
+/// The prefix that the client sees, and the request path without the forwarded part of the prefix.
 fn split(request: &ServiceRequest, http: &Http) -> (String, Option<String>) {
     let is_proxy = is_trusted(peer(request.peer_addr()), &http.trusted_proxies);
     let forwarded = if is_proxy { forwarded(request.headers()) } else { String::new() };
@@ -76,7 +76,7 @@ fn split_path(path: &str, forwarded: &str, base: &str) -> (String, Option<String
     }
 }
 
-/// The path that proxies removed; each of them may have added what it removed itself. Nothing, unless it is a plain path.
+/// The prefix that proxies removed; each proxy may have added its part. Empty unless it is a plain path.
 fn forwarded(headers: &HeaderMap) -> String {
     let lines = headers.get_all(X_FORWARDED_PREFIX).map(|line| line.to_str().unwrap_or("?"));
     let parts: Option<Vec<String>> =

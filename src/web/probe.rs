@@ -1,8 +1,8 @@
-//! `/probe`: one server, as blackbox exporter answers, for those who relabel targets.
+//! `/probe`: one server, in the form of blackbox exporter, for scrape configurations that relabel targets.
 //!
-//! **Nothing is sent.** A server is polled on its own schedule, whose minimum interval holds however often this is asked; the
-//! answer is its last poll. Only before the first poll has ended does the answer wait for it, within the time that the
-//! scrape has. Only configured servers can be asked for.
+//! **Nothing is sent.** A server is polled on its own schedule, however often this endpoint is requested. The answer is
+//! the last poll. Only before the first poll has ended does the request wait for it, within the scrape time-out. Only
+//! configured servers are served.
 
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};
@@ -35,16 +35,16 @@ pub const ENDPOINTS: &[Endpoint] = &[Endpoint::get("/probe", || web::to(probe))
     .giving(Body::text("text/plain", "probe_success, probe_duration_seconds, and the metrics of the server."))
     .or(&[404])];
 
-/// The scrape's own limit, and what of it is left for the way back, as blackbox exporter has it.
+/// The header with the scrape time-out, and the part reserved for the response, as in blackbox exporter.
 const TIMEOUT_HEADER: &str = "X-Prometheus-Scrape-Timeout-Seconds";
 const RESERVE: Duration = Duration::from_millis(500);
-/// How long the first poll is waited for without that header, and at most.
+/// How long to wait for the first poll: the default without that header, and the maximum.
 const USUAL_WAIT: Duration = Duration::from_secs(5);
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
-/// A poll that ended longer ago than this many intervals is no answer any more.
+/// A poll that ended more than this many intervals ago is too old.
 const FRESH_INTERVALS: f64 = 3.0;
 
-/// What may be asked for.
+/// The query parameters.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ProbeQuery {
@@ -66,7 +66,7 @@ pub async fn probe(
     let target = Target::find(&state, &query.target)?;
     let mut snapshot = state.snapshot.clone();
     let polled = snapshot.wait_for(|snapshot| !snapshot.series_of(&target.name).is_empty());
-    // Whether it has been polled or not is seen below.
+    // Whether it has been polled is checked below.
     let _ = timeout(patience(&request), polled).await;
     let scrape = Scrape::of(&state);
     let mut rows = Picture::new(&scrape.config, &scrape.snapshot, &scrape.health).rows();
@@ -88,7 +88,7 @@ fn patience(request: &HttpRequest) -> Duration {
     given.map_or(USUAL_WAIT, |given| given.saturating_sub(RESERVE).min(LONGEST_WAIT))
 }
 
-/// Its last poll brought an offset, and was not too long ago.
+/// Whether the last poll gave an offset and is recent enough.
 fn is_working(row: &Row, now_ns: i64) -> bool {
     let fresh = row.last_poll.is_some_and(|at| {
         let age_s = now_ns.saturating_sub(at.0) as f64 / 1e9;
@@ -113,7 +113,7 @@ fn answer(rows: &[Row], success: bool, took: Duration) -> Result<String, std::fm
 fn explained(rows: &[Row], metrics: &str) -> String {
     let mut text = String::from("Nothing was sent: this is what the last poll on the server's own schedule said.\n\n");
     for row in rows {
-        // The API's own object: every line break of a remote is escaped in it.
+        // The JSON of the API, in which line breaks from the network are escaped.
         text.push_str(&serde_json::to_string_pretty(row).unwrap_or_default());
         text.push('\n');
     }

@@ -15,24 +15,24 @@ use crate::store::StoreError;
 #[derive(Debug, JsonSchema, Serialize, thiserror::Error)]
 #[error("{title}: {detail}")]
 pub struct Problem {
-    /// What kind of problem it is; `about:blank` says that the status tells it all.
+    /// The type of the problem; `about:blank` means that the status describes it.
     pub r#type: &'static str,
-    /// The status in words.
+    /// The name of the status.
     pub title: &'static str,
     /// The HTTP status.
     pub status: u16,
-    /// What went wrong this time, for a person.
+    /// What went wrong in this request, for a person.
     pub detail: String,
-    /// What is wrong with a configuration that was sent.
+    /// The errors of a submitted configuration.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub faults: Vec<FaultView>,
-    /// When to try again.
+    /// Seconds to wait before a retry.
     #[serde(skip)]
     retry_after: Option<Duration>,
 }
 
 impl Problem {
-    /// A problem with `status` that says `detail`.
+    /// A problem with this status and detail.
     #[must_use]
     pub fn new(status: StatusCode, detail: impl Into<String>) -> Self {
         let title = status.canonical_reason().unwrap_or("Error");
@@ -46,25 +46,25 @@ impl Problem {
         }
     }
 
-    /// The same, with what is wrong with a configuration.
+    /// Adds the errors of a configuration.
     #[must_use]
     pub fn with_faults(self, faults: Vec<FaultView>) -> Self {
         Self { faults, ..self }
     }
 
-    /// The same, with a hint when to try again, in whole seconds and at least one.
+    /// Adds the time to wait before a retry, in whole seconds and at least one.
     #[must_use]
     pub fn retry_after(self, wait: Duration) -> Self {
         Self { retry_after: Some(wait), ..self }
     }
 
-    /// 400: the request says something that cannot be.
+    /// 400: the request is invalid.
     #[must_use]
     pub fn bad_request(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, detail)
     }
 
-    /// 404: there is no such thing.
+    /// 404: the resource does not exist.
     #[must_use]
     pub fn not_found(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::NOT_FOUND, detail)
@@ -88,19 +88,19 @@ impl ResponseError for Problem {
     }
 }
 
-/// The history cannot be read now. The reason may name paths; readers get it, for it is theirs to repair.
+/// 503: the history cannot be read now. The reason may name paths; readers see it because they have to repair it.
 impl From<StoreError> for Problem {
     fn from(why: StoreError) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, format!("the store cannot be read: {why}"))
     }
 }
 
-/// Everything that is nowhere.
+/// The response for unknown paths.
 pub async fn not_found(request: HttpRequest) -> HttpResponse {
     Problem::not_found(format!("there is nothing at {}", request.path())).error_response()
 }
 
-/// What exists, but not for this method.
+/// The response for a known path with another method.
 pub async fn wrong_method(request: HttpRequest) -> HttpResponse {
     let detail = format!("{} does not answer {}", request.path(), request.method());
     Problem::new(StatusCode::METHOD_NOT_ALLOWED, detail).error_response()

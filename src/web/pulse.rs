@@ -1,5 +1,5 @@
-//! Whether the web server's thread still runs its tasks: it is asked now and then, and answers between two requests. A
-//! handler that blocks the thread leaves the question open.
+//! Liveness of the web server's thread: it is asked periodically and answers between two requests. A handler that
+//! blocks the thread prevents the answer.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -9,12 +9,12 @@ use tokio::sync::watch;
 
 use ntp_monitor_core::clock::Stamp;
 
-/// Asks the web server, and knows since when it owes an answer.
+/// Asks the web server and records since when an answer is missing.
 #[derive(Debug, Clone)]
 pub struct Pulse {
     /// The monotonic time of the newest question, in nanoseconds.
     asked_ns: Arc<watch::Sender<i64>>,
-    /// The newest question that was answered.
+    /// The newest question that has been answered.
     answered_ns: Arc<AtomicI64>,
 }
 
@@ -25,11 +25,11 @@ impl Default for Pulse {
 }
 
 impl Pulse {
-    /// Answers from now on, on this thread, for as long as its runtime runs.
+    /// Starts to answer on this thread, for as long as its runtime runs.
     pub(super) fn answer_here(&self) {
         let (mut asked, answered) = (self.asked_ns.subscribe(), Arc::clone(&self.answered_ns));
         actix_rt::spawn(async move {
-            // What a predecessor was asked is settled: this thread is a new one.
+            // Questions to the previous thread no longer count.
             asked.mark_changed();
             while asked.changed().await.is_ok() {
                 answered.fetch_max(*asked.borrow_and_update(), Ordering::AcqRel);
@@ -37,8 +37,8 @@ impl Pulse {
         });
     }
 
-    /// For how long a question has been open; asks another if there is none. `None` when no thread answers: the server has
-    /// not started or starts its thread again.
+    /// How long the open question has been unanswered; asks a new one if none is open. `None` when no thread answers:
+    /// the server has not started, or is restarting its thread.
     #[must_use]
     pub fn silent_for(&self, now: Stamp) -> Option<Duration> {
         if self.asked_ns.receiver_count() == 0 {
@@ -87,7 +87,7 @@ mod tests {
                 answering.answer_here();
                 let handler = actix_rt::spawn(async move {
                     blocked.send(()).unwrap();
-                    // A handler that does not come to an end by itself.
+                    // A handler that never returns by itself.
                     let _ = is_unblocked.recv();
                 });
                 handler.await.unwrap();

@@ -1,6 +1,6 @@
-//! Reads the files of `[http]` again when they are needed: those of tokens when a request shows an unknown token, those of
-//! TLS when the certificate is about to expire. So a renewed file takes effect without a reload. A token that was taken out
-//! of its file is known until then, or until the next reload.
+//! Rereads the files of `[http]`: token files when a request has an unknown token, TLS files when the certificate is
+//! about to expire. A renewed file therefore takes effect without a reload. A token that was removed from its file
+//! stays valid until the next such read or reload.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -11,12 +11,12 @@ use tokio::sync::watch;
 use super::auth;
 use crate::config::{Config, Http};
 
-/// Files are read at most this often, however many requests have unknown tokens.
+/// The minimum interval between two reads, however many requests have unknown tokens.
 const PAUSE: Duration = Duration::from_secs(1);
-/// A certificate that expires within this time is looked for in its file.
+/// A certificate that expires within this time is reread from its file.
 const BEFORE_THE_END_S: i64 = 86_400;
 
-/// Renews `[http]` of the configuration in effect.
+/// Rereads the files of `[http]` of the current configuration.
 #[derive(Debug, Clone)]
 pub struct Renewal {
     config: watch::Sender<Arc<Config>>,
@@ -30,7 +30,7 @@ impl Renewal {
         Self { config, last: Arc::default(), log: log.clone() }
     }
 
-    /// `[http]` in effect, after its files were read again if `token` is unknown.
+    /// The current `[http]`, after rereading its files if `token` is unknown.
     pub(super) async fn http(&self, token: Option<&str>) -> Http {
         let http = self.config.borrow().http.clone();
         let is_unknown = token.is_some_and(|token| !auth::is_known(&http, token));
@@ -38,12 +38,12 @@ impl Renewal {
             return http;
         }
         let renewal = self.clone();
-        // After a panic in there the files count as unchanged.
+        // After a panic in the task the files count as unchanged.
         let _ = tokio::task::spawn_blocking(move || renewal.renew()).await;
         self.config.borrow().http.clone()
     }
 
-    /// Reads the files again in the background if the certificate is about to expire. Needs a runtime.
+    /// Rereads the files in the background if the certificate is about to expire. Needs a runtime.
     pub(super) fn before_the_end(&self, ends_unix_s: Option<i64>) {
         let left_s = |end: i64| end - jiff::Timestamp::now().as_second();
         if ends_unix_s.is_some_and(|end| left_s(end) < BEFORE_THE_END_S) && self.is_due() {
@@ -61,12 +61,12 @@ impl Renewal {
         is_due
     }
 
-    /// Blocks.
+    /// Rereads the files. Blocks.
     fn renew(&self) {
         let read_for = self.config.borrow().clone();
         let Some(http) = read_for.http.renewed() else { return };
         let published = self.config.send_if_modified(|current| {
-            // A reload meanwhile has read the files too.
+            // A reload in the meantime has read the files too.
             let is_current = Arc::ptr_eq(current, &read_for);
             if is_current {
                 *current = Arc::new(Config { http, ..Config::clone(&read_for) });

@@ -1,4 +1,4 @@
-//! Answers in JSON that need not be sent twice.
+//! JSON responses with entity tags, so that an unchanged body is not sent again.
 
 use std::hash::{DefaultHasher, Hasher};
 
@@ -8,10 +8,11 @@ use serde::Serialize;
 
 use super::problem::Problem;
 
-/// `body` as JSON with an entity tag; 304 when the client has it already. Weak, because it may be sent compressed.
+/// `body` as JSON with an entity tag; 304 when the client already has it. The tag is weak, because the body may be
+/// compressed.
 ///
 /// # Errors
-/// Never for the types of this program; it is an error and not a panic all the same.
+/// When the body cannot be serialised, which does not happen for the types of this program.
 pub fn json(request: &HttpRequest, body: &impl Serialize) -> Result<HttpResponse, Problem> {
     let text = serde_json::to_vec(body).map_err(|why| {
         let detail = format!("the answer cannot be written: {why}");
@@ -20,11 +21,11 @@ pub fn json(request: &HttpRequest, body: &impl Serialize) -> Result<HttpResponse
     Ok(written(request, text))
 }
 
-/// As [`json`], of a body that is written already.
+/// Like [`json`], for a body that is already serialised.
 pub fn written(request: &HttpRequest, text: Vec<u8>) -> HttpResponse {
     let tag = EntityTag::new_weak(fingerprint(&text));
     let mut response = if is_known(request, &tag) { HttpResponse::NotModified() } else { HttpResponse::Ok() };
-    // The client may keep it, and has to ask whether it still holds.
+    // The client may cache it, and must revalidate it.
     response.insert_header((CACHE_CONTROL, "no-cache")).insert_header((ETAG, tag.to_string()));
     if is_known(request, &tag) {
         return response.finish();

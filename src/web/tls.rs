@@ -1,5 +1,5 @@
-//! HTTPS by rustls. The certificate is looked up at each handshake in the configuration in effect: a reload changes it
-//! for the next connection, and open connections continue. Within the last day of the certificate, handshakes look for a new one.
+//! HTTPS by rustls. Each handshake reads the certificate from the current configuration, so a reload changes it
+//! for new connections only. In the last day of a certificate, handshakes check its file for a new one.
 
 use std::sync::Arc;
 
@@ -12,11 +12,11 @@ use tokio::sync::watch;
 use super::renewal::Renewal;
 use crate::config::Config;
 
-/// Shows the certificate of the configuration in effect.
+/// Provides the certificate of the current configuration.
 #[derive(Debug)]
 struct Current {
     config: watch::Receiver<Arc<Config>>,
-    /// That of the start: whether there is TLS at all changes with a restart only.
+    /// The certificate at startup. Enabling or disabling TLS needs a restart.
     first: Arc<CertifiedKey>,
     renewal: Renewal,
 }
@@ -29,10 +29,10 @@ impl ResolvesServerCert for Current {
     }
 }
 
-/// TLS as configured; `None` for plain HTTP.
+/// The TLS configuration; `None` for plain HTTP.
 ///
 /// # Errors
-/// When rustls does not take its own defaults.
+/// When rustls rejects its own defaults.
 pub fn server(config: &watch::Receiver<Arc<Config>>, renewal: &Renewal) -> Result<Option<ServerConfig>, rustls::Error> {
     let Some(first) = config.borrow().http.tls.as_ref().map(|tls| Arc::clone(&tls.pair)) else { return Ok(None) };
     let current = Current { config: config.clone(), first, renewal: renewal.clone() };

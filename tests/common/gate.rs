@@ -48,8 +48,7 @@ fn join(client: TcpStream, server: TcpStream, is_shut: &Arc<AtomicBool>) {
 
 fn relay(mut from: TcpStream, mut to: TcpStream, is_shut: &AtomicBool) {
     let mut buffer = [0; 64 << 10];
-    loop {
-        let Ok(read @ 1..) = from.read(&mut buffer) else { break };
+    while let Ok(read @ 1..) = from.read(&mut buffer) {
         while is_shut.load(Ordering::Relaxed) {
             std::thread::sleep(Duration::from_millis(20));
         }

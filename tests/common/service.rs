@@ -44,11 +44,15 @@ impl Running {
     /// Starts scripted servers under these names and a service that polls them each 100 ms; `more` is merged into the
     /// configuration's top level.
     pub async fn start(scripts: &[(&str, Script)], more: Value) -> Self {
+        Self::start_in(tempfile::tempdir().unwrap(), scripts, more).await
+    }
+
+    /// The same in a directory that may have a store.
+    pub async fn start_in(dir: TempDir, scripts: &[(&str, Script)], more: Value) -> Self {
         let mut servers = Vec::new();
         for (_, script) in scripts {
             servers.push(ScriptedServer::start(SocketAddr::from(([127, 0, 0, 1], 0)), script.clone()).await.unwrap());
         }
-        let dir = tempfile::tempdir().unwrap();
         let names: Vec<&str> = scripts.iter().map(|(name, _)| *name).collect();
         let config = configuration(&dir, &names, &servers, more);
         let log = Logger::root(slog::Discard, slog::o!());

@@ -2,7 +2,7 @@
 
 use super::*;
 use ntp_monitor::history::span::Span;
-use ntp_monitor::history::trace::{Trace, Wish, trace};
+use ntp_monitor::history::trace::{Trace, TraceOptions, trace};
 
 /// The monitor begins in the middle of a rollup.
 const BEGAN: i64 = T0 + 17 * 60 * SECOND + 40 * SECOND;
@@ -36,8 +36,8 @@ fn kept(samples: &[Arc<Sample>]) -> Kept {
 }
 
 fn traced(kept: &Kept, from_ns: i64, to_ns: i64, points: usize, rows: usize) -> Trace {
-    let wish = Wish { points, step_s: None, rows, jitter: true };
-    trace(&kept.reader, ("a", None), Some(BEGAN), Span { from_ns, to_ns }, wish).unwrap()
+    let options = TraceOptions { points, step_s: None, rows, jitter: true };
+    trace(&kept.reader, ("a", None), Some(BEGAN), Span { from_ns, to_ns }, options).unwrap()
 }
 
 fn median(values: impl Iterator<Item = f64>) -> f64 {

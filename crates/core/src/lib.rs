@@ -17,6 +17,7 @@ pub mod conclusion;
 pub mod fleet;
 pub mod formats;
 pub mod health;
+pub mod interleaved;
 pub mod ntp;
 pub mod nts;
 pub mod sample;

@@ -1,7 +1,7 @@
-//! Secrets in comments: a value that a comment assigns to a key with a telling name, `# token = "…"`.
+//! Secrets in comments: values that a comment assigns to a key whose name suggests a secret, `# token = "…"`.
 //!
-//! A line within a text value only looks like a comment. It is left alone: a secret that was put into a value of another
-//! key could be read there.
+//! A line of a multi-line text value may look like a comment. It is not changed: a secret placed in the value of
+//! another key would otherwise be readable.
 
 use std::collections::{BTreeSet, HashMap};
 use std::ops::Range;
@@ -10,7 +10,7 @@ use toml_edit::{Document, Item, TableLike, Value};
 
 use crate::config::show::MASK;
 
-/// A key within a comment is taken for a secret when its name has one of these in it.
+/// A key in a comment counts as a secret if its name contains one of these.
 const TELLING: [&str; 5] = ["token", "password", "secret", "sha256", "key"];
 
 /// The TOML text with every secret in a comment masked.
@@ -18,7 +18,7 @@ pub(super) fn mask(text: &str) -> String {
     change(text, |line| masked(line).unwrap_or_else(|| line.to_owned()))
 }
 
-/// The TOML text with every masked comment as it is in `old`.
+/// The TOML text with every masked comment restored from `old`.
 pub(super) fn restore(text: &str, old: &str) -> String {
     let mut before = HashMap::new();
     change(old, |line| {
@@ -28,7 +28,7 @@ pub(super) fn restore(text: &str, old: &str) -> String {
     change(text, |line| before.get(line).map_or_else(|| line.to_owned(), Clone::clone))
 }
 
-/// Changes every line that does not begin within a value.
+/// Applies a change to every line that does not start within a value.
 fn change(text: &str, mut change: impl FnMut(&str) -> String) -> String {
     let values = lines_within_values(text);
     let lines = text.split_inclusive('\n').enumerate();
@@ -40,7 +40,7 @@ fn change(text: &str, mut change: impl FnMut(&str) -> String) -> String {
         .collect()
 }
 
-/// The comment without the secret that it assigns.
+/// The comment without its secret.
 fn masked(line: &str) -> Option<String> {
     let comment = line.trim_start().strip_prefix('#')?;
     let (key, value) = comment.split_once('=')?;
@@ -51,7 +51,7 @@ fn masked(line: &str) -> Option<String> {
     (telling && quoted).then(|| format!("{}= \"{MASK}\"", &line[..line.len() - value.len() - 1]))
 }
 
-/// The lines, counted from 0, that begin within a text value. All of them when the text is not TOML.
+/// The lines, from 0, that start within a text value. All lines when the text is not TOML.
 fn lines_within_values(text: &str) -> BTreeSet<usize> {
     let starts: Vec<usize> = std::iter::once(0).chain(text.match_indices('\n').map(|(n, _)| n + 1)).collect();
     let Ok(document) = Document::parse(text) else { return (0..starts.len()).collect() };

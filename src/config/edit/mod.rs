@@ -1,8 +1,8 @@
-//! Changing the text of a configuration file. Pure: text in, text out; comments and order are kept.
+//! Edits the text of a configuration file. Pure: text in, text out; comments and order are kept.
 //!
-//! The editor shows the file with its secrets masked ([`mask`]) and sends it back masked: [`restore`] puts in what
-//! stood at the same place before. Single servers are changed by [`ServerEdit`]. What the text means is the loader's
-//! business, not judged here.
+//! The editor shows the file with its secrets masked ([`mask`]) and sends it back masked. [`restore`] inserts the
+//! secrets that were at the same places before. [`ServerEdit`] changes single servers. The loader checks the meaning of
+//! the text, not this module.
 //!
 //! Limit: TOML only.
 
@@ -10,6 +10,7 @@ mod comments;
 mod difference;
 mod secrets;
 mod servers;
+mod tokens;
 
 use std::fmt::Write as _;
 
@@ -22,36 +23,37 @@ use super::bounds;
 pub use difference::unified;
 pub use secrets::{mask, restore};
 pub use servers::ServerEdit;
+pub use tokens::TokenEdit;
 
 /// Why a text cannot be edited.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum EditError {
-    /// It is no TOML.
+    /// The text is not TOML.
     #[error("is not TOML: {reason}")]
     NotToml {
-        /// Where, counted from 1, when that is known.
+        /// The line, from 1, if known.
         line: Option<usize>,
-        /// What the parser says; nothing of the text.
+        /// The parser's reason, without any of the text.
         reason: String,
     },
-    /// It exceeds a limit.
+    /// The text exceeds a limit.
     #[error("{0}")]
     TooMuch(String),
-    /// A secret was left masked where none was before.
+    /// A masked value is at a place where there was no secret before.
     #[error("{path} is masked, and there was no secret in that place that could be kept: write it")]
     NothingToKeep { path: String },
-    /// The file has no server of that name.
+    /// The file has no server with this name.
     #[error("the configuration file has no server {0:?}: it comes from the environment, or it is gone")]
     NoServer(String),
-    /// `server` is something else than tables.
-    #[error("server is no array of tables in the configuration file")]
-    NoTables,
-    /// A value that TOML has no form for.
+    /// `server` is not an array of tables.
+    #[error("{0} is no array of tables in the configuration file")]
+    NoTables(&'static str),
+    /// A value that TOML cannot express.
     #[error("{0} has a value that a configuration cannot hold")]
     NoValue(String),
 }
 
-/// Tells one text from another: half of its SHA-256, hexadecimal.
+/// A fingerprint of a text: half of its SHA-256, hexadecimal.
 #[must_use]
 pub fn fingerprint(text: &str) -> String {
     Sha256::digest(text.as_bytes()).iter().take(16).fold(String::new(), |mut hex, byte| {

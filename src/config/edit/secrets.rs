@@ -1,7 +1,7 @@
-//! Masks what is secret in a file, and puts it back.
+//! Masks the secrets of a file, and restores them.
 //!
-//! Secret is what the schema says is; a key that the schema does not know might be a misspelt one, so its value is
-//! masked too, and so is what a comment assigns to a key with a telling name.
+//! The schema says which keys are secret. An unknown key may be a misspelt secret, so its value is masked too, and so
+//! are values that a comment assigns to a key whose name suggests a secret.
 
 use std::collections::HashMap;
 
@@ -15,18 +15,18 @@ use crate::config::show::MASK;
 /// The text with every secret masked.
 ///
 /// # Errors
-/// When it is not TOML: the secrets in it cannot be found then.
+/// When it is not TOML, because the secrets cannot be located then.
 pub fn mask(text: &str) -> Result<String, EditError> {
     let mut document = parse(text)?;
     each_secret(document.as_table_mut(), &mut |_, value| put(value, Value::from(MASK)));
     Ok(comments::mask(&document.to_string()))
 }
 
-/// `text` with every secret that was left masked as it stands in `old`: at the same path, where the tables of an array
+/// `text` with every masked secret replaced by the value in `old` at the same path. Tables of an array
 /// are identified by their names.
 ///
 /// # Errors
-/// When one of them is not TOML, or nothing stood where a masked secret stands.
+/// When one of them is not TOML, or `old` has no value at the path of a masked secret.
 pub fn restore(text: &str, old: &str) -> Result<String, EditError> {
     let mut before = HashMap::new();
     each_secret(parse(old)?.as_table_mut(), &mut |path, value| {
@@ -48,7 +48,7 @@ pub fn restore(text: &str, old: &str) -> Result<String, EditError> {
     Ok(comments::restore(&document.to_string(), old))
 }
 
-/// Replaces a value and leaves what is written around it.
+/// Replaces a value and keeps the formatting around it.
 fn put(value: &mut Value, mut new: Value) {
     *new.decor_mut() = value.decor().clone();
     *value = new;
@@ -65,7 +65,7 @@ struct Walk<'f, F> {
 }
 
 impl<F: FnMut(&[String], &mut Value)> Walk<'_, F> {
-    /// `schema` is `None` for what the configuration does not know.
+    /// `schema` is `None` for unknown keys.
     fn table(&mut self, table: &mut dyn TableLike, schema: Option<&Json>) {
         for (key, item) in table.iter_mut() {
             self.path.push(key.get().to_owned());
@@ -106,10 +106,10 @@ impl<F: FnMut(&[String], &mut Value)> Walk<'_, F> {
     }
 
     fn element(&mut self, n: usize, table: &mut dyn TableLike, schema: Option<&Json>) {
-        // Where a name is masked, it identifies nothing.
+        // A masked name identifies nothing.
         let is_name_shown = schema.and_then(|schema| schema::child(schema, "name")).is_some();
         let name = table.get("name").and_then(Item::as_str).filter(|_| is_name_shown).map(str::to_owned);
-        // Quoted, so that no name is taken for a number.
+        // Quoted, so that a name is not taken for a number.
         let label = name.map_or_else(|| n.to_string(), |name| format!("{name:?}"));
         self.labelled(label, |walk| walk.table(table, schema));
     }

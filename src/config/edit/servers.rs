@@ -5,21 +5,21 @@ use toml_edit::{ArrayOfTables, DocumentMut, InlineTable, Item, Table, TableLike,
 
 use super::{EditError, parse};
 
-/// What is to be done to the servers of a file. A server is meant by its name, or by its address where it has none.
+/// A change of the servers of a file. A server is identified by its name, or by its address if it has no name.
 #[derive(Debug, Clone, PartialEq)]
 pub enum ServerEdit {
-    /// Another server, with these keys.
+    /// Add a server with these keys.
     Add(Map<String, Json>),
-    /// These keys of the server get other values; `null` takes a key away (RFC 7396).
+    /// Change these keys of the server; `null` removes a key (RFC 7396).
     Change(String, Map<String, Json>),
     Remove(String),
 }
 
 impl ServerEdit {
-    /// The text with the change made.
+    /// The changed text.
     ///
     /// # Errors
-    /// When the text is not TOML, there is no such server, or a value has no form in TOML.
+    /// When the text is not TOML, there is no such server, or TOML cannot express a value.
     pub fn apply(&self, text: &str) -> Result<String, EditError> {
         let mut document = parse(text)?;
         match self {
@@ -52,12 +52,17 @@ impl ServerEdit {
 
 fn tables(document: &mut DocumentMut) -> Result<&mut ArrayOfTables, EditError> {
     let item = document.entry("server").or_insert(Item::ArrayOfTables(ArrayOfTables::new()));
+    array(item, "server")
+}
+
+/// The tables of an array, which is called `name` in errors.
+pub(super) fn array<'i>(item: &'i mut Item, name: &'static str) -> Result<&'i mut ArrayOfTables, EditError> {
     if !item.is_array_of_tables() {
-        // `server = [{ … }]` says the same in another form, which has no room for a new line each.
-        let tables = std::mem::take(item).into_array_of_tables().map_err(|_| EditError::NoTables)?;
+        // `server = [{ … }]` is an equivalent form that cannot have a line for each key.
+        let tables = std::mem::take(item).into_array_of_tables().map_err(|_| EditError::NoTables(name))?;
         *item = Item::ArrayOfTables(tables);
     }
-    item.as_array_of_tables_mut().ok_or(EditError::NoTables)
+    item.as_array_of_tables_mut().ok_or(EditError::NoTables(name))
 }
 
 fn find(tables: &ArrayOfTables, name: &str) -> Result<usize, EditError> {
@@ -66,7 +71,7 @@ fn find(tables: &ArrayOfTables, name: &str) -> Result<usize, EditError> {
     tables.iter().position(is_meant).ok_or_else(|| EditError::NoServer(name.to_owned()))
 }
 
-/// Sets keys, keeping the comments behind those that are there.
+/// Sets keys and keeps the comments after existing ones.
 fn merge(table: &mut dyn TableLike, keys: &Map<String, Json>, path: &str) -> Result<(), EditError> {
     for (key, value) in keys {
         let path = format!("{path}.{key}");
@@ -114,13 +119,13 @@ fn toml(value: &Json, path: &str) -> Result<Value, EditError> {
     })
 }
 
-/// The comments above a table that a blank line separates from it: they are not about it alone.
+/// The comments above a table that a blank line separates from it, because they may concern more than the table.
 fn heading(table: &Table) -> String {
     let prefix = table.decor().prefix().and_then(|prefix| prefix.as_str()).unwrap_or_default();
     prefix.rfind("\n\n").map_or_else(String::new, |end| prefix[..=end].to_owned())
 }
 
-/// Puts a heading above the server that is now in the place of the one that went; without one it is let go.
+/// Moves the heading of a removed server above the server that is now in its place; drops it if there is none.
 fn keep_heading(document: &mut DocumentMut, at: usize, heading: &str) {
     if !heading.contains('#') {
         return;
@@ -192,12 +197,20 @@ level = \"warning\"
     }
 
     #[test]
+    fn last_server_can_be_removed_and_another_added() {
+        let empty = ServerEdit::Remove("a".into()).apply("# Ours.\n\n[[server]]\naddress = \"a\"\n").unwrap();
+        assert!(empty.starts_with("# Ours.") && !empty.contains("server"), "{empty}");
+        let again = ServerEdit::Add(keys(json!({ "address": "b" }))).apply(&empty).unwrap();
+        assert!(again.contains("[[server]]\naddress = \"b\"\n"), "{again}");
+    }
+
+    #[test]
     fn servers_in_one_line_are_edited_too() {
         let text =
             ServerEdit::Remove("a".into()).apply("server = [{ address = \"a\" }, { address = \"b\" }]\n").unwrap();
         let parsed: DocumentMut = text.parse().unwrap();
         assert_eq!(parsed["server"].as_array_of_tables().unwrap().len(), 1, "{text}");
         let wrong = ServerEdit::Remove("a".into()).apply("server = 7\n");
-        assert_eq!(wrong, Err(EditError::NoTables));
+        assert_eq!(wrong, Err(EditError::NoTables("server")));
     }
 }

@@ -1,4 +1,4 @@
-//! `[nats]` and `[fleet]`, as validated.
+//! The validated `[nats]` and `[fleet]`.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -18,7 +18,7 @@ pub struct Nats {
     pub login: Login,
     /// Files for TLS; `None` without `[nats.tls]`.
     pub tls: Option<NatsTls>,
-    /// First part of every subject.
+    /// The first part of every subject.
     pub prefix: String,
     /// Replicas of the streams that a hub creates.
     pub replicas: usize,
@@ -48,7 +48,7 @@ pub enum Login {
     Nkey(Hidden),
 }
 
-/// The files of `[nats.tls]`, where they are.
+/// The files of `[nats.tls]`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct NatsTls {
     pub ca: Option<PathBuf>,
@@ -65,11 +65,11 @@ pub struct Fleet {
     pub name: String,
     pub groups: Vec<String>,
     pub plan: PlanSource,
-    /// What a plan may let this agent poll, beside its own servers.
+    /// The servers that a plan may assign to this agent besides its own.
     pub allow: Vec<Allowed>,
-    /// The poll interval without a valid plan.
+    /// The poll interval while there is no valid plan.
     pub fallback_interval: Duration,
-    /// Least time between two requests of the fleet to one server.
+    /// The minimum time between two requests of the fleet to one server.
     pub budget: Duration,
     /// The same for one's own servers; `None` when each agent polls them as its file says.
     pub own_budget: Option<Duration>,
@@ -106,7 +106,7 @@ pub enum Allowed {
 #[serde(rename_all = "lowercase")]
 #[schemars(inline)]
 pub enum FleetRole {
-    /// Measures and sends its samples.
+    /// Measures, and sends its samples.
     Agent,
     /// Receives the samples of all vantages and judges them.
     Hub,
@@ -156,7 +156,7 @@ pub enum PlanSource {
 #[serde(rename_all = "lowercase")]
 #[schemars(inline)]
 pub enum FleetAlerts {
-    /// An agent notifies about itself only, while it reaches a hub.
+    /// While an agent reaches a hub, it notifies about itself only.
     #[default]
     Hub,
     /// Agents notify as they do without a fleet.

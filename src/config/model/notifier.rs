@@ -1,4 +1,4 @@
-//! `[[notifier]]`: whom to tell, and how.
+//! `[[notifier]]`: receivers of notifications.
 
 use std::time::Duration;
 
@@ -11,13 +11,13 @@ use crate::outbound::Proxy;
 /// One `[[notifier]]`; names are unique.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Notifier {
-    /// What it is called.
+    /// The name.
     pub name: String,
     /// Deadline of one attempt.
     pub timeout: Duration,
-    /// Messages a minute at most.
+    /// The most messages per minute.
     pub per_minute: u32,
-    /// Certificates that are trusted beside those of the system, as PEM.
+    /// Certificates that are trusted in addition to those of the system, as PEM.
     pub ca_pem: Option<String>,
     /// The proxy that requests go through.
     pub proxy: Option<Proxy>,
@@ -78,14 +78,14 @@ impl NotifierType {
     }
 }
 
-/// What each type needs.
+/// The settings of each type.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Channel {
     Slack(Hidden),
     Email(Email),
     Webhook(Webhook),
     Pagerduty {
-        /// Where the API is.
+        /// The base URL of the API.
         api_url: String,
         routing_key: Hidden,
     },
@@ -95,7 +95,7 @@ pub enum Channel {
         token: Option<Hidden>,
     },
     Telegram {
-        /// Where the API is.
+        /// The base URL of the API.
         api_url: String,
         token: Hidden,
         chat: Chat,
@@ -149,17 +149,17 @@ pub struct Chat {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Email {
-    /// The server that takes it.
+    /// The SMTP server.
     pub host: String,
     pub port: u16,
-    /// How the connection is protected.
+    /// The encryption of the connection.
     pub tls: MailTls,
     pub from: lettre::message::Mailbox,
     /// The receivers, at least one.
     pub to: Vec<lettre::message::Mailbox>,
-    /// Who logs in, with the password.
+    /// User name and password; `None` for no login.
     pub login: Option<(String, Hidden)>,
-    /// The name of this host in the greeting; `None` for its fully qualified name.
+    /// The host name in the greeting; `None` for the fully qualified name of this host.
     pub hello: Option<String>,
 }
 
@@ -168,12 +168,12 @@ pub struct Email {
 #[serde(rename_all = "lowercase")]
 #[schemars(inline)]
 pub enum MailTls {
-    /// Begins in plain text and must become encrypted before anything is sent.
+    /// The connection starts in plain text and must become encrypted before a mail is sent.
     #[default]
     Starttls,
-    /// Encrypted from the first byte.
+    /// The connection is encrypted from the first byte.
     Tls,
-    /// Not encrypted: for this machine or a relay on the local network.
+    /// No encryption: for a relay on this host or on the local network.
     None,
 }
 
@@ -181,12 +181,12 @@ pub enum MailTls {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Webhook {
     pub url: Hidden,
-    /// The key that it is signed with.
+    /// The key of the signature.
     pub secret: Option<Hidden>,
     pub headers: Vec<(String, Hidden)>,
-    /// What the body looks like, when it is not the usual JSON.
+    /// The template of the body; `None` for the default JSON.
     pub body_template: Option<String>,
-    /// What the body of the template is.
+    /// The media type of the template's output.
     pub content_type: String,
     /// The text that a response contains if the receiver has taken the message.
     pub expect: Option<String>,
@@ -195,9 +195,9 @@ pub struct Webhook {
 /// The dead man's switch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Heartbeat {
-    /// What to ask for while all is well.
+    /// The URL to request while the service is healthy.
     pub url: Hidden,
-    /// What to ask for while the service is failing.
+    /// The URL to request while the service is failing.
     pub fail_url: Option<Hidden>,
     pub interval: Duration,
     /// The text that the response of `url` contains if the beat counts.

@@ -1,4 +1,4 @@
-//! `[report]`: when a report is made, and for whom.
+//! `[report]`: the schedule and the receivers of reports.
 
 use std::time::Duration;
 
@@ -8,13 +8,13 @@ use ntp_monitor_core::calendar::schedule::Schedule;
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct Report {
-    /// When a report is made by itself; `None` when it never is.
+    /// The schedule; `None` if reports are made on request only.
     pub schedule: Option<Schedule>,
     /// The time zone of the schedule.
     pub zone: TimeZone,
-    /// The notifiers that are sent each report.
+    /// The notifiers that receive each report.
     pub to: Vec<String>,
-    /// How many reports are kept, at least one.
+    /// The number of reports to keep, at least one.
     pub keep: usize,
     /// The limit of the evidence; `None` for the smallest `offset_critical` of the servers.
     pub limit: Option<Duration>,

@@ -1,4 +1,4 @@
-//! One server to watch, as validated: whom to ask, how, and how often.
+//! A validated `[[server]]`: the address, and how and how often to poll it.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -15,29 +15,29 @@ use ntp_monitor_core::sample::ServerIdent;
 pub struct Server {
     pub ident: Arc<ServerIdent>,
     pub host: Host,
-    /// UDP port, 123 unless configured.
+    /// UDP port, by default 123.
     pub port: u16,
-    /// Ours, so it may be polled faster than the floor for other people's servers.
+    /// Operated by the user, so the minimum interval for public servers does not apply.
     pub own: bool,
-    /// Wanted time between polls, already not below the floor.
+    /// The poll interval, at least the minimum interval.
     pub poll_interval: Duration,
-    /// How long to wait for a reply.
+    /// The time-out of a reply.
     pub timeout: Duration,
-    /// Which engine to measure with.
+    /// The engine.
     pub engine: EngineChoice,
-    /// Which address family to use.
+    /// The address family.
     pub family: Family,
-    /// One address of a name, or all.
+    /// One address of a name, or all addresses.
     pub addresses: Addresses,
-    /// Requests per poll, 2 s apart; 1 is no burst.
+    /// Requests per poll, 2 s apart; 1 means no burst.
     pub samples_per_poll: u16,
-    /// |offset| from which a server is worth a warning.
+    /// |offset| from which the state is warning.
     pub offset_warning: Duration,
-    /// |offset| from which it is critical.
+    /// |offset| from which the state is critical.
     pub offset_critical: Duration,
-    /// How it is authenticated, if it is.
+    /// The NTS settings, if NTS is used.
     pub nts: Option<Nts>,
-    /// Not polled for now, and no vote.
+    /// Not polled, and without a vote.
     pub paused: bool,
     /// Set where a fleet shares the server: no two requests are closer than the interval, and the first of a new plan comes
     /// after this time, so that vantages do not ask together.
@@ -45,12 +45,12 @@ pub struct Server {
 }
 
 impl Server {
-    /// No server that is not `own` is polled faster than this.
+    /// The minimum poll interval of a server that is not `own`.
     pub const FLOOR: Duration = Duration::from_secs(16);
-    /// Not even one's own is polled faster than this.
+    /// The minimum poll interval of an `own` server.
     pub const OWN_FLOOR: Duration = Duration::from_millis(100);
 
-    /// The shortest time between two requests to this server, whatever happens.
+    /// The minimum time between two requests to this server.
     #[must_use]
     pub fn floor(&self) -> Duration {
         if self.own { Self::OWN_FLOOR } else { Self::FLOOR }
@@ -59,7 +59,7 @@ impl Server {
 
 #[cfg(test)]
 impl Server {
-    /// A server with the usual settings.
+    /// A server with default settings.
     pub(crate) fn polled_every(poll_interval: Duration, own: bool) -> Self {
         Self {
             ident: ServerIdent::named("a"),
@@ -81,7 +81,7 @@ impl Server {
     }
 }
 
-/// Whom a `[[server]]` names.
+/// The host of a `[[server]]`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Host {
     Address(IpAddr),
@@ -89,7 +89,7 @@ pub enum Host {
     Name(String),
 }
 
-/// As it is configured, without the port.
+/// The configured host without the port.
 impl fmt::Display for Host {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -104,7 +104,7 @@ impl fmt::Display for Host {
 pub struct Nts {
     /// The key-exchange server and its TCP port; `None` for the server itself, at the usual port.
     pub key_server: Option<(Host, u16)>,
-    /// Authorities to trust beside those of the system, in PEM.
+    /// Authorities to trust in addition to those of the system, in PEM.
     pub ca_pem: Option<Arc<str>>,
 }
 
@@ -127,7 +127,7 @@ impl Nts {
 #[serde(rename_all = "lowercase")]
 #[schemars(inline)]
 pub enum EngineChoice {
-    /// Kernel timestamps where the kernel gives them, otherwise the portable engine.
+    /// Kernel timestamps if the kernel supports them, otherwise the portable engine.
     #[default]
     Kernel,
     /// The portable engine (rsntp), always.
@@ -139,7 +139,7 @@ pub enum EngineChoice {
 #[serde(rename_all = "lowercase")]
 #[schemars(inline)]
 pub enum Family {
-    /// Whatever resolves.
+    /// Both families.
     #[default]
     Any,
     /// IPv4 only.
@@ -165,7 +165,7 @@ impl Family {
 #[serde(rename_all = "lowercase")]
 #[schemars(inline)]
 pub enum Addresses {
-    /// One address of the name, kept as long as the name has it and it answers.
+    /// One address of the name, used as long as it answers and the name has it.
     #[default]
     First,
     /// A prober for each address.

@@ -1,4 +1,4 @@
-//! Rules of `[alerting]`, `[[alert]]` and `[[silence]]`: expressions and templates are compiled here, and what cannot be
+//! Validates `[alerting]`, `[[alert]]` and `[[silence]]`. Compiles expressions and templates; an invalid one
 //! is a fault with its place.
 
 use std::collections::BTreeMap;
@@ -22,13 +22,13 @@ use ntp_monitor_core::alert::selector::Selector;
 use ntp_monitor_core::alert::silence::{Matcher, Times, Window};
 use ntp_monitor_core::text::plain::is_disruptive;
 
-/// Rules there may be, built-in ones included.
+/// The most rules, including built-in ones.
 const MOST_RULES: usize = 200;
-/// It stands in every message, and messages have limits.
+/// The longest URL; it is in every message, and messages are limited.
 const LONGEST_URL: usize = 1000;
 const USUAL: Duration = Duration::from_secs(300);
 
-/// What is written of alerts.
+/// The sections about alerts.
 pub(super) struct Sections {
     pub settings: raw::alerting::Alerting,
     pub rules: Vec<(usize, raw::alerting::Alert)>,
@@ -79,7 +79,7 @@ fn web_address(url: &str, path: &KeyPath, rules: &mut Rules<'_>) {
     });
 }
 
-/// The built-in rules as they were changed, and the others.
+/// The built-in rules with their changes, and the configured ones.
 fn specs(
     sections: Vec<(usize, raw::alerting::Alert)>,
     default_rules: bool,
@@ -123,10 +123,10 @@ fn specs(
     all.into_iter().filter_map(|(path, spec)| compiled(path, spec, rules)).collect()
 }
 
-/// A rule as a person tries it out: JSON with the keys of `[[alert]]`.
+/// Parses a rule to try out: JSON with the keys of `[[alert]]`.
 ///
 /// # Errors
-/// Everything that is wrong with it, each with its key.
+/// All faults, each with its key.
 pub fn rule_of_json(value: &serde_json::Value) -> Result<Rule, Vec<(String, String)>> {
     let section: raw::alerting::Alert = serde_path_to_error::deserialize(value).map_err(|why| {
         let path = why.path().to_string();
@@ -140,8 +140,8 @@ pub fn rule_of_json(value: &serde_json::Value) -> Result<Rule, Vec<(String, Stri
     Rule::compile(spec).map_err(|faults| faults.into_iter().map(|it| (it.key.to_owned(), it.message)).collect())
 }
 
-/// A notifier that a rule names must be configured, and be able to send alerts. Looks at what is written, so that a rule that is
-/// faulty otherwise is examined too.
+/// A notifier that a rule names must be configured, and be able to send alerts. Looks at what is written, so that a
+/// rule that is faulty otherwise is examined too.
 pub(super) fn receivers(notifiers: &[Notifier], rules: &mut Rules<'_>, count: usize) {
     let root = KeyPath::default().key("alert");
     let sections = rules.tree.get(&KeyPath::dotted("notifier")).and_then(|all| all.as_array());
@@ -150,7 +150,7 @@ pub(super) fn receivers(notifiers: &[Notifier], rules: &mut Rules<'_>, count: us
     for path in (0..count).map(|n| root.index(n).key("notify")) {
         let written = rules.tree.get(&path).and_then(|names| names.as_array()).cloned().unwrap_or_default();
         for (n, name) in written.iter().enumerate().filter_map(|(n, name)| Some((n, name.as_str()?))) {
-            // A notifier that is faulty itself is not missing.
+            // A notifier with faults is not missing.
             let is_named = named.iter().any(|known| known == name);
             rules.require(is_named, &path.index(n), || format!("there is no notifier {name:?}"));
             let found = notifiers.iter().find(|notifier| notifier.name == name);
@@ -192,7 +192,7 @@ fn blank(name: String) -> RuleSpec {
     }
 }
 
-/// What is given takes the place of what was.
+/// Given keys replace existing ones.
 fn changed(old: RuleSpec, new: raw::alerting::Alert) -> RuleSpec {
     RuleSpec {
         name: old.name,
@@ -212,7 +212,7 @@ fn changed(old: RuleSpec, new: raw::alerting::Alert) -> RuleSpec {
     }
 }
 
-/// A server may be added later, so an unknown name is no fault.
+/// A server may be added later, so an unknown name is allowed.
 fn warn_about_servers(section: &raw::alerting::Alert, servers: &[Arc<Server>], warnings: &mut Vec<String>) {
     for entry in section.servers.iter().flatten() {
         let selector = Selector(vec![entry.split('@').next().unwrap_or(entry).to_owned()]);
@@ -225,7 +225,7 @@ fn warn_about_servers(section: &raw::alerting::Alert, servers: &[Arc<Server>], w
 fn window(n: usize, section: raw::alerting::Silence, written: &[String], rules: &mut Rules<'_>) -> Option<Window> {
     let path = KeyPath::default().key("silence").index(n);
     rules.plain(&section.comment, &path.key("comment"));
-    // A window for no rule would let through what it is there to keep quiet.
+    // A window that matches no rule would not suppress anything.
     if let Some(alert) = &section.alert {
         let is_known = written.contains(alert) || defaults::rules().iter().any(|rule| rule.name == *alert);
         rules.require(is_known, &path.key("alert"), || format!("there is no rule {alert:?}"));

@@ -1,21 +1,21 @@
-//! Rules of `[nats]` and `[fleet]`.
+//! Validates `[nats]` and `[fleet]`.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
+use super::outbound::pem_file;
 use super::secret::Places;
-use super::{Rules, Surroundings};
+use super::{Rules, Surroundings, tls};
 use crate::config::fault::KeyPath;
 use crate::config::model::{Allowed, Fleet, Login, Monitor, Nats, NatsTls, Server};
-use crate::config::named_file::{CERTIFICATES, FileFault, read_value, resolve};
+use crate::config::named_file::{read_value, resolve};
 use crate::config::network::{Network, is_of_one_host};
 use crate::config::raw;
-use crate::regular_file;
 
-/// NATS accounts and keys of buckets are made from names of vantages.
+/// Names of vantages become names of NATS accounts and keys of buckets.
 const LONGEST_NAME: usize = 63;
 
-/// `None` without `[nats]`, or with a fault.
+/// `None` without `[nats]`, or if there is a fault.
 pub(super) fn fleet(
     nats: Option<raw::Nats>,
     fleet: Option<raw::Fleet>,
@@ -124,7 +124,11 @@ fn login(section: &raw::Nats, rules: &mut Rules<'_>, surroundings: &Surroundings
     let table = KeyPath::dotted("nats");
     let places = Places::of(&table, "password");
     let password = places.look(section.password.as_ref(), section.password_file.as_ref(), rules, surroundings);
-    let password = password.map(|(hidden, _)| hidden);
+    let password = password.map(|(hidden, path)| {
+        let is_sound = !hidden.expose().is_empty() && !hidden.expose().chars().any(char::is_control);
+        rules.require(is_sound, path, || "must hold something, on one line".to_owned());
+        hidden
+    });
     if rules.sound(&[&places.inline, &places.file]) {
         rules.require(section.user.is_some() || password.is_none(), &table.key("user"), || {
             "is missing: a password needs a user".to_owned()
@@ -172,14 +176,18 @@ fn is_seed(text: &str) -> Result<(), &'static str> {
 
 fn files(section: &raw::NatsTls, rules: &mut Rules<'_>, surroundings: &Surroundings<'_>) -> NatsTls {
     let key = |key: &str| KeyPath::dotted("nats.tls").key(key);
-    let mut find = |file: &Option<PathBuf>, name: &str| {
-        let found = resolve(file.as_deref()?, surroundings);
-        if let Err(fault) = readable(&found) {
-            rules.refuse_file(&key(name), fault);
+    if let Some(ca) = &section.ca {
+        pem_file(&key("ca"), ca, rules, surroundings);
+    }
+    let find = |file: &Option<PathBuf>| Some(resolve(file.as_deref()?, surroundings));
+    let (ca, cert, own_key) = (find(&section.ca), find(&section.cert), find(&section.key));
+    if let (Some(cert), Some(own_key)) = (&cert, &own_key)
+        && let Err(faults) = tls::pair(&[cert.clone(), own_key.clone()])
+    {
+        for (name, fault) in ["cert", "key"].into_iter().zip(faults) {
+            fault.into_iter().for_each(|fault| rules.refuse_file(&key(name), fault));
         }
-        Some(found)
-    };
-    let (ca, cert, own_key) = (find(&section.ca, "ca"), find(&section.cert, "cert"), find(&section.key, "key"));
+    }
     rules.require(cert.is_some() || own_key.is_none(), &key("cert"), || {
         "is missing: a key needs a certificate".to_owned()
     });
@@ -189,11 +197,7 @@ fn files(section: &raw::NatsTls, rules: &mut Rules<'_>, surroundings: &Surroundi
     NatsTls { ca, pair: cert.zip(own_key) }
 }
 
-fn readable(path: &Path) -> Result<(), FileFault> {
-    regular_file::read(path, CERTIFICATES).map(drop).map_err(|why| FileFault::of(path, &why, ""))
-}
-
-/// A URL without a user name and a password, which have keys of their own and are masked there.
+/// A URL must not contain a user name or password; they have their own keys, which are masked.
 fn check_url(url: &str) -> Result<(), String> {
     let rest = url.strip_prefix("nats://").or_else(|| url.strip_prefix("tls://"));
     let Some(rest) = rest else { return Err("must begin with nats:// or tls://".to_owned()) };
@@ -246,6 +250,8 @@ mod tests {
     }
 
     const NATS: (&str, &str) = ("NTP_MONITOR__NATS__URL", "nats://127.0.0.1:4222");
+    /// A file that holds neither a certificate nor a password.
+    const OTHER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/clippy.toml");
     const ROLE: (&str, &str) = ("NTP_MONITOR__FLEET__ROLE", "agent");
 
     #[test]
@@ -275,7 +281,18 @@ mod tests {
             (vec![NATS, ROLE, ("NTP_MONITOR__FLEET__ALLOW", "224.0.0.0/4")], "one host"),
             (vec![NATS, ROLE, ("NTP_MONITOR__FLEET__ALLOW", "0.0.0.0/0")], "every address"),
             (vec![NATS, ROLE, ("NTP_MONITOR__FLEET__BUDGET", "1s")], "at least 16 s"),
-            (vec![NATS, ROLE, ("NTP_MONITOR__NATS__TLS__CERT", "/nowhere.pem")], "cannot be read"),
+            (vec![NATS, ROLE, ("NTP_MONITOR__NATS__TLS__CA", "/nowhere.pem")], "cannot be read"),
+            (vec![NATS, ROLE, ("NTP_MONITOR__NATS__TLS__CA", "/dev/null")], "not a regular file"),
+            (vec![NATS, ROLE, ("NTP_MONITOR__NATS__TLS__CA", OTHER)], "nats.tls.ca: "),
+            (vec![NATS, ROLE, ("NTP_MONITOR__NATS__TLS__CERT", OTHER)], "a certificate needs its key"),
+            (
+                vec![NATS, ROLE, ("NTP_MONITOR__NATS__TLS__CERT", OTHER), ("NTP_MONITOR__NATS__TLS__KEY", OTHER)],
+                "nats.tls.key: ",
+            ),
+            (
+                vec![NATS, ROLE, ("NTP_MONITOR__NATS__USER", "u"), ("NTP_MONITOR__NATS__PASSWORD_FILE", OTHER)],
+                "on one line",
+            ),
             (vec![NATS, ROLE, ("NTP_MONITOR__NATS__CREDS", "/nowhere.creds")], "cannot be read"),
             (vec![NATS, ROLE, ("NTP_MONITOR__NATS__CREDS", file)], "not a file of credentials"),
             (vec![NATS, ROLE, ("NTP_MONITOR__NATS__NKEY", file)], "58 characters"),

@@ -1,4 +1,4 @@
-//! Rules of `[http]`: who can reach it, and who may do what.
+//! Validates `[http]`.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -53,7 +53,7 @@ pub(super) fn http(
     })
 }
 
-/// The path without a slash at its end; `None` when it is not one that every proxy and browser writes the same way.
+/// The path without a trailing slash; `None` if proxies and browsers could write it differently.
 #[must_use]
 pub fn base_path(text: &str) -> Option<String> {
     let path = text.strip_suffix('/').unwrap_or(text);
@@ -107,10 +107,10 @@ fn tokens(sections: Vec<raw::Token>, rules: &mut Rules<'_>, surroundings: &Surro
     tokens
 }
 
-/// A token that can be guessed is none.
+/// A token must be too long to guess.
 const SHORTEST: usize = 16;
 
-/// The hash of a token, as given or of the token in a file, and where that file is. The reasons repeat no token.
+/// The hash of a token, given directly or computed from a file, and the path of that file. The reasons repeat no token.
 fn hash(
     section: &raw::Token,
     path: &KeyPath,
@@ -125,7 +125,7 @@ fn hash(
         (None, Some(file)) => match read_value(file, around) {
             Ok(token) => hash_of(&token)
                 .map(|hash| (hash, Some(resolve(file, around).into())))
-                .ok_or_else(|| ("token_file", wrong(format!("holds a token of fewer than {SHORTEST} characters")))),
+                .ok_or_else(|| ("token_file", wrong(format!("must hold at least {SHORTEST} characters, on one line")))),
             Err(fault) => Err(("token_file", fault)),
         },
         _ => Err(("sha256", wrong("or token_file must be set, and not both".to_owned()))),
@@ -139,7 +139,8 @@ pub(in crate::config) fn hash_of_file(file: &Path) -> Option<[u8; 32]> {
 }
 
 fn hash_of(token: &Hidden) -> Option<[u8; 32]> {
-    (token.expose().len() >= SHORTEST).then(|| Sha256::digest(token.expose().as_bytes()).into())
+    let is_token = token.expose().len() >= SHORTEST && !token.expose().chars().any(char::is_control);
+    is_token.then(|| Sha256::digest(token.expose().as_bytes()).into())
 }
 
 fn from_hex(text: &str) -> Option<[u8; 32]> {

@@ -1,4 +1,4 @@
-//! Rules of `[influxdb]`.
+//! Validates `[influxdb]`.
 
 use super::outbound::{certificates, proxy};
 use super::secret::Places;
@@ -39,7 +39,7 @@ pub(super) fn influx(section: raw::Influx, rules: &mut Rules<'_>, surroundings: 
     })
 }
 
-/// The paths of the API are appended to the URL, so a URL that includes them is refused.
+/// The paths of the API are appended to the URL, so a URL that includes them is rejected.
 fn check_url(url: &str) -> Result<(), &'static str> {
     if url.contains("/api/v2") {
         return Err("must end before /api/v2");
@@ -47,7 +47,7 @@ fn check_url(url: &str) -> Result<(), &'static str> {
     base_url(url).map(drop)
 }
 
-/// The token, which must be there.
+/// The token, which is required.
 fn token(section: &raw::Influx, rules: &mut Rules<'_>, surroundings: &Surroundings<'_>) -> Option<Hidden> {
     let places = Places::of(&KeyPath::dotted("influxdb"), "token");
     if section.token.is_none() && section.token_file.is_none() {

@@ -1,4 +1,4 @@
-//! Rules of `[leap]`: a list that is named must be one.
+//! Validates `[leap]`: the configured list must be valid.
 
 use super::Rules;
 use crate::config::fault::KeyPath;

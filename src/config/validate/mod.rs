@@ -1,4 +1,4 @@
-//! The rules that types cannot express, applied to decoded sections. Every broken rule is a fault; none ends the search.
+//! Applies the rules that types cannot express to the decoded sections, and collects all faults.
 
 pub mod alerting;
 pub mod fleet;
@@ -22,9 +22,9 @@ use super::fault::{KeyPath, Source};
 use super::model::{Config, Fleet, Monitor};
 use super::named_file::{FileFault, Surroundings};
 use super::tree::Tree;
-use ntp_monitor_core::text::plain::is_disruptive;
+use ntp_monitor_core::text::plain::is_plain;
 
-/// Names become tags, file contents and parts of URLs.
+/// The longest name. Names become tags, file contents and parts of URLs.
 const LONGEST_NAME: usize = 128;
 
 struct Rules<'a> {
@@ -39,7 +39,7 @@ impl Rules<'_> {
         }
     }
 
-    /// What a file lacks that `path` names.
+    /// What is wrong with the file that `path` names.
     fn refuse_file(&mut self, path: &KeyPath, fault: FileFault) {
         match fault {
             FileFault::Unread(why) if self.findings.is_sound(path) => self.findings.add_unread(self.tree, path, why),
@@ -60,8 +60,9 @@ impl Rules<'_> {
         self.require(!text.trim().is_empty(), path, || "must not be empty".to_owned());
         self.require(text.trim() == text, path, || "must not begin or end with a blank".to_owned());
         self.require(text.len() <= LONGEST_NAME, path, || format!("must not be longer than {LONGEST_NAME} bytes"));
-        self.require(!text.chars().any(is_disruptive), path, || {
-            "must not contain control characters or marks that change the reading direction".to_owned()
+        self.require(is_plain(text), path, || {
+            "must not contain control characters, invisible characters or marks that change the reading direction"
+                .to_owned()
         });
     }
 
@@ -72,7 +73,7 @@ impl Rules<'_> {
     }
 }
 
-/// Turns decoded sections into a configuration. What it returns is to be used only when there are no findings.
+/// Converts decoded sections to a configuration. The result is valid only if there are no findings.
 pub(super) fn validate(
     sections: Sections,
     tree: &Tree,
@@ -82,6 +83,7 @@ pub(super) fn validate(
 ) -> Option<Config> {
     let mut rules = Rules { tree, findings };
     let servers = servers::servers(sections.servers, &mut rules, surroundings);
+    servers::warn_about_none(tree, warnings);
     servers::warn_about_pools(&servers, warnings);
     let super::raw::Monitor { vantage, data_dir } = sections.monitor;
     let is_named = tree.source(&KeyPath::dotted("monitor.vantage")) != Source::Default;

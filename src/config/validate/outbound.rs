@@ -1,4 +1,4 @@
-//! Keys of every section that sends requests to other machines: `ca_file` and `proxy`.
+//! Validates `ca_file` and `proxy`, the keys of every section that sends requests to other hosts.
 
 use std::path::{Path, PathBuf};
 

@@ -1,4 +1,4 @@
-//! Rules of `[csv]`, `[store]` and `[log]`.
+//! Validates `[csv]`, `[store]` and `[log]`.
 
 use nix::unistd::Group;
 
@@ -43,7 +43,7 @@ pub(super) fn store(section: raw::Store, rules: &mut Rules<'_>) -> Store {
 }
 
 pub(super) fn log(section: raw::Log, rules: &mut Rules<'_>) -> Log {
-    /// A file that is finished after every few records would be no log.
+    /// The minimum size; smaller files would be rotated after a few records.
     const SMALLEST: u64 = 64 << 10;
     rules.require(section.rotation.0 >= SMALLEST, &KeyPath::dotted("log.rotation"), || {
         "must be at least 64KiB".to_owned()

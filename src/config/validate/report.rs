@@ -1,4 +1,4 @@
-//! Rules of `[report]`: a schedule that can be read, a zone that is known, notifiers that are there.
+//! Validates `[report]`: the schedule, the time zone and the notifiers.
 
 use jiff::tz::TimeZone;
 
@@ -27,7 +27,7 @@ pub(super) fn report(
     if let Some(limit) = section.limit {
         rules.positive(limit.0, &key("limit"));
     }
-    // A notifier that is faulty itself is not missing.
+    // A notifier with faults is not missing.
     if rules.sound(&[&KeyPath::dotted("notifier")]) {
         for (n, name) in section.to.iter().enumerate() {
             receiver(name, notifiers, &key("to").index(n), rules);
@@ -49,7 +49,7 @@ fn zone(name: &str) -> Option<TimeZone> {
     if name.eq_ignore_ascii_case("system") { TimeZone::try_system().ok() } else { TimeZone::get(name).ok() }
 }
 
-/// A report is sent by what has words.
+/// Heartbeats cannot send reports.
 fn receiver(name: &str, notifiers: &[Notifier], path: &KeyPath, rules: &mut Rules<'_>) {
     let found = notifiers.iter().find(|notifier| notifier.name == name);
     rules.require(found.is_some(), path, || {

@@ -1,4 +1,4 @@
-//! Secrets, each in a key or in a file of its own.
+//! Secrets that are configured by a key or by a file.
 
 use std::path::PathBuf;
 
@@ -8,7 +8,7 @@ use crate::config::named_file::read_value;
 use crate::config::units::Secret;
 use crate::outbound::Hidden;
 
-/// A key that holds a secret, and the key that names a file with it.
+/// A key with a secret, and the key that names a file with the secret.
 pub(super) struct Places {
     pub inline: KeyPath,
     pub file: KeyPath,
@@ -20,7 +20,7 @@ impl Places {
         Self { inline: table.key(key), file: table.key(&format!("{key}_file")) }
     }
 
-    /// The secret and where it was found: from whichever of the two the stronger layer sets. `None` without any, or with
+    /// The secret and its place, from the key with the higher precedence. `None` if neither is set, or in case of
     /// a fault.
     pub(super) fn look(
         &self,

@@ -1,4 +1,4 @@
-//! Rules of `[[server]]`: names, floors, time-outs, bursts, thresholds.
+//! Validates `[[server]]`: names, minimum intervals, time-outs, bursts, thresholds.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
@@ -9,18 +9,19 @@ use super::outbound::pem_file;
 use super::{Rules, Surroundings};
 use crate::config::fault::{KeyPath, Source};
 use crate::config::model::{EngineChoice, Host, Nts, Server};
+use crate::config::tree::Tree;
 use crate::config::{address, is_of_one_host, raw};
 use ntp_monitor_core::nts::record::PORT as KEY_EXCHANGE_PORT;
 use ntp_monitor_core::sample::ServerIdent;
 
-/// Requests of a burst are this far apart.
+/// The time between two requests of a burst.
 const BURST_SPACING: Duration = Duration::from_secs(2);
-/// Asked politely, a pool is polled no faster: its servers are other people's.
+/// The interval below which polling a public pool is impolite.
 const POOL_POLL: Duration = Duration::from_secs(900);
-/// Tags that every output writes itself.
+/// Reserved tags, which outputs write themselves.
 const OWN_TAGS: [&str; 3] = ["vantage", "server", "address"];
 
-/// The files of `nts_ca`, each read once however many servers name it. `None` for one that cannot be used.
+/// The files of `nts_ca`, each read once for all servers. `None` for a file that cannot be used.
 struct Authorities<'a> {
     surroundings: &'a Surroundings<'a>,
     read: HashMap<PathBuf, Option<Arc<str>>>,
@@ -44,13 +45,6 @@ pub(super) fn servers(
 ) -> Vec<Arc<Server>> {
     let mut authorities = Authorities { surroundings, read: HashMap::new() };
     let all = KeyPath::dotted("server");
-    // A hub of a fleet judges what others measure.
-    let is_hub = rules.tree.get(&KeyPath::dotted("fleet.role")).is_some_and(|role| role == "hub");
-    if sections.is_empty() && !is_hub && rules.sound(&[&all]) && rules.tree.count(&all) == 0 {
-        let message =
-            "there is no server to watch: add a [[server]] with an address, or set NTP_SERVER=time.example.net";
-        rules.findings.add(rules.tree, &all, message);
-    }
     let mut servers: Vec<(KeyPath, Arc<Server>)> = Vec::with_capacity(sections.len());
     for (index, section) in sections {
         let path = all.index(index);
@@ -62,7 +56,8 @@ pub(super) fn servers(
     servers.into_iter().map(|(_, server)| server).collect()
 }
 
-/// Names are unique; so are addresses, or the same machine would be polled faster than its floor.
+/// Names are unique, and so are addresses, because otherwise the same host would be polled faster than its minimum
+/// interval.
 fn unique(servers: &[(KeyPath, Arc<Server>)], rules: &mut Rules<'_>) {
     let mut names = BTreeMap::new();
     let mut targets = BTreeMap::new();
@@ -94,7 +89,7 @@ fn server(
         rules.plain(&section.name, &path.key("name"));
     }
     tags(&section.tags, &path.key("tags"), rules);
-    // An address that cannot be used hides no other fault.
+    // An invalid address does not hide other faults.
     let is_usable = target.is_ok();
     let (host, port) = target.unwrap_or((Host::Name("".into()), 0));
     let timeout = timeout(&section, path, rules);
@@ -156,7 +151,7 @@ fn nts(section: &raw::Server, path: &KeyPath, authorities: &mut Authorities<'_>,
     section.nts.then_some(Nts { key_server, ca_pem })
 }
 
-/// The default is meant for usual intervals; where one's own server is polled faster, it gives way.
+/// The default time-out is for usual intervals; it is reduced for an `own` server that is polled faster.
 fn timeout(section: &raw::Server, path: &KeyPath, rules: &Rules<'_>) -> Duration {
     let wanted = section.timeout.0;
     match rules.tree.source(&path.key("timeout")) {
@@ -201,6 +196,16 @@ fn thresholds(server: &Server, path: &KeyPath, rules: &mut Rules<'_>) {
             let show = humantime::format_duration;
             format!("{} is above offset_critical, {}", show(server.offset_warning), show(server.offset_critical))
         });
+    }
+}
+
+/// Without servers the service runs, so that the first one can be added on its page and the last one removed.
+pub(super) fn warn_about_none(tree: &Tree, warnings: &mut Vec<String>) {
+    // A hub of a fleet needs no servers of its own.
+    let is_hub = tree.get(&KeyPath::dotted("fleet.role")).is_some_and(|role| role == "hub");
+    if !is_hub && tree.count(&KeyPath::dotted("server")) == 0 {
+        let hint = "add one on the page, or a [[server]] with an address, or set NTP_SERVER=time.example.net";
+        warnings.push(format!("no server is configured: {hint}"));
     }
 }
 

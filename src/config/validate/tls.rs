@@ -1,4 +1,4 @@
-//! Rules of `[http.tls]`: the files are there, belong together, and the certificate is valid today.
+//! Validates `[http.tls]`: the files exist, key and certificate match, and the certificate is valid today.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use crate::config::named_file::{CERTIFICATES, FileFault, resolve};
 use crate::config::{certificate, raw};
 use crate::regular_file;
 
-/// A certificate that ends within this time is worth a warning, in seconds.
+/// Warn about a certificate that expires within this time, in seconds.
 const SOON_S: i64 = 14 * 86_400;
 
 pub(super) fn tls(
@@ -42,7 +42,7 @@ pub(super) fn tls(
     }
 }
 
-/// The certificate and its key in these files, or what is wrong with either. Blocks.
+/// Reads the certificate and its key, or reports what is wrong. Blocks.
 pub(in crate::config) fn pair(files: &[PathBuf; 2]) -> Result<Arc<CertifiedKey>, [Option<FileFault>; 2]> {
     let [certificate, _] = files;
     let (chain, key) = match (chain(certificate), key(&files[1])) {
@@ -86,12 +86,12 @@ fn pem(path: &Path) -> Result<Vec<u8>, FileFault> {
 fn useless(path: &Path, why: PemError, what: &str) -> FileFault {
     match why {
         PemError::NoItemsFound => FileFault::Wrong(format!("{} holds no {what} in PEM", path.display())),
-        // The reason could repeat a line of the file.
+        // The reason is dropped, because it could repeat a line of the file.
         _ => FileFault::Wrong(format!("{} is not PEM", path.display())),
     }
 }
 
-/// What is wrong with the time of a certificate. No fault: the clock may be what is wrong.
+/// A warning about the validity of a certificate; not a fault, because this host's clock may be wrong.
 fn doubt(leaf: &CertificateDer<'_>, now: Timestamp) -> Option<String> {
     let (begin, end) = certificate::validity(leaf)?;
     let left_s = end.as_second() - now.as_second();

@@ -2,7 +2,7 @@
 //! the writer. All its functions block; async code uses [`super::StoreHandle::read`].
 //!
 //! Everywhere, times are wall-clock nanoseconds since 1970, spans are `[from, to)`, and a series is identified by
-//! server and address, where no address means all addresses of the server.
+//! server and address, where no address means all addresses of the server, as this vantage sees it ([`Reader::seen_from`]).
 
 mod buckets;
 mod clock;
@@ -63,8 +63,8 @@ pub struct Reader {
     conn: Connection,
     path: PathBuf,
     damage: Damage,
-    /// The vantage whose view of a server is read; empty for this host's own.
-    vantage: RefCell<String>,
+    /// The vantage whose series a server and an address identify; empty for this one.
+    vantage: RefCell<Arc<str>>,
 }
 
 impl Reader {
@@ -79,31 +79,6 @@ impl Reader {
     /// As [`Reader::open`]; what cannot be decoded is noted in `damage`.
     pub(super) fn noting(path: &Path, damage: Damage) -> Result<Self, StoreError> {
         Ok(Self { conn: connection::open_reader(path)?, path: path.to_owned(), damage, vantage: RefCell::default() })
-    }
-
-    /// Runs `work` with another vantage's view of servers, where they are named.
-    pub fn seen_from<T>(&self, vantage: &str, work: impl FnOnce(&Self) -> T) -> T {
-        let before = self.vantage.replace(vantage.to_owned());
-        let result = work(self);
-        self.vantage.replace(before);
-        result
-    }
-
-    /// The series of `server` as the vantage sees it: that at `address`, or all.
-    fn find_series(
-        &self,
-        conn: &Connection,
-        server: &str,
-        address: Option<SocketAddr>,
-    ) -> rusqlite::Result<Vec<Series>> {
-        let vantage = self.vantage.borrow();
-        match address {
-            Some(_) => {
-                let sql = "WHERE vantage = ?1 AND server = ?2 AND address = ?3";
-                select_series(conn, sql, [&vantage, server, &address_text(address)])
-            }
-            None => select_series(conn, "WHERE vantage = ?1 AND server = ?2 ORDER BY address", [&vantage, server]),
-        }
     }
 
     /// The damaged parts that reads so far have skipped, each a sentence that names the missing samples.
@@ -131,6 +106,39 @@ impl Reader {
             work(Samples::new(&tx, &self.damage))
         };
         work().map_err(StoreError::sqlite(doing, &self.path))
+    }
+
+    /// Runs `work`, in which a server and an address identify a series of `vantage`.
+    pub fn seen_from<T>(&self, vantage: &Arc<str>, work: impl FnOnce(&Self) -> T) -> T {
+        let before = self.vantage.replace(Arc::clone(vantage));
+        let done = work(self);
+        self.vantage.replace(before);
+        done
+    }
+
+    /// As [`Reader::series`], of the vantage that it reads.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn own_series(&self) -> Result<Vec<Series>, StoreError> {
+        let vantage = self.vantage.borrow().clone();
+        self.series_of_vantage(&vantage)
+    }
+
+    /// The series of `server`: that at `address`, or all.
+    fn find_series(
+        &self,
+        conn: &Connection,
+        server: &str,
+        address: Option<SocketAddr>,
+    ) -> rusqlite::Result<Vec<Series>> {
+        let vantage = &*self.vantage.borrow();
+        match address.map(|address| address_text(Some(address))) {
+            Some(address) => {
+                select_series(conn, "WHERE vantage = ?1 AND server = ?2 AND address = ?3", [vantage, server, &address])
+            }
+            None => select_series(conn, "WHERE vantage = ?1 AND server = ?2 ORDER BY address", [vantage, server]),
+        }
     }
 
     /// Every series, by server and address.

@@ -26,11 +26,11 @@ struct Version {
     name: &'static str,
     version: &'static str,
     api: &'static str,
-    /// Where it looks from.
+    /// The vantage: the name of the place that this service measures from.
     vantage: String,
-    /// When the service started.
+    /// When this process started.
     started: When,
-    /// Whether it is the hub of a fleet, so that `fleet/` answers.
+    /// Whether this service is the hub of a fleet. The endpoints below `fleet/` answer only there.
     fleet_hub: bool,
 }
 
@@ -47,14 +47,14 @@ pub async fn version(request: HttpRequest, state: web::Data<State>) -> Result<Ht
     respond::json(&request, &version)
 }
 
-/// What [`config()`] answers; made when the configuration is read.
+/// The answer of [`config()`], built when the configuration is loaded.
 #[derive(JsonSchema)]
 #[expect(dead_code, reason = "stands for its schema")]
 struct Shown {
     /// Every section with its keys.
     values: std::collections::BTreeMap<String, serde_json::Value>,
-    /// Where each value came from, by its path. A value of a server that is not here is one of `[defaults]`, or of the
-    /// program.
+    /// The source of each value, by its path. A server's value that is not listed comes from `[defaults]` or from the
+    /// program's own default.
     sources: std::collections::BTreeMap<String, String>,
 }
 

@@ -1,11 +1,11 @@
-//! Alerts: those that are not over, and those that were.
+//! Alerts: active ones and past ones.
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::web::State;
-use crate::web::openapi::{Body, Endpoint, FROM, TO, query};
+use crate::web::openapi::{Body, Endpoint, FROM, TO, Vantages, query};
 use crate::web::params::{self, Range};
 use crate::web::problem::Problem;
 use crate::web::respond;
@@ -13,6 +13,7 @@ use ntp_monitor_core::alert::status::{Active, AlertState, Past};
 
 pub const ENDPOINTS: &[Endpoint] = &[Endpoint::get("/api/v1/alerts", || web::to(alerts))
     .about("Current alerts, the most severe first, and the history of alerts that fired.")
+    .of(Vantages::Own)
     .taking(&[
         query("state", "string", "pending, firing, inhibited, silenced; separated by commas, all unless given."),
         query("server", "string", "The name of a server, as alerts carry it."),
@@ -28,7 +29,7 @@ const MOST: usize = 5000;
 /// The default span without `from`: a month.
 const USUAL_SPAN: std::time::Duration = std::time::Duration::from_secs(30 * 86_400);
 
-/// What may be asked for.
+/// The query parameters.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AlertsQuery {
@@ -41,9 +42,9 @@ pub struct AlertsQuery {
 
 #[derive(Debug, Serialize, JsonSchema)]
 struct Alerts {
-    /// Those that hold, the worst first.
+    /// Active alerts, the most severe first.
     active: Vec<Active>,
-    /// Those that fired, latest first; `ended_at` is `null` while one lasts.
+    /// Alerts that fired, latest first. `ended_at` is `null` while an alert is active.
     history: Vec<Past>,
 }
 

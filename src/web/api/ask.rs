@@ -1,4 +1,4 @@
-//! A server asked now, out of turn, but never faster than its floor.
+//! A manual poll of one server. The minimum interval of the server still applies.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use crate::web::State;
 use crate::web::openapi::{Body, Endpoint, ID};
 use crate::web::params::Target;
 use crate::web::problem::Problem;
-use ntp_monitor_core::sample::{Sample, SeriesKey};
+use ntp_monitor_core::sample::{Batch, Sample, SeriesKey};
 
 pub const ENDPOINTS: &[Endpoint] = &[Endpoint::post("/api/v1/servers/{id}/probe", || web::to(ask))
     .about(
@@ -28,7 +28,7 @@ pub const ENDPOINTS: &[Endpoint] = &[Endpoint::post("/api/v1/servers/{id}/probe"
     .giving(Body::json::<NamedPoll<'static>>("The sample, as in the list of samples, with the name of the server."))
     .or(&[404, 409, 429, 503, 504])];
 
-/// A sample travels from the prober to here within this time.
+/// The longest time that a sample takes from the prober to this handler.
 const ON_THE_WAY: Duration = Duration::from_secs(2);
 
 async fn ask(state: web::Data<State>, id: web::Path<String>) -> Result<HttpResponse, Problem> {
@@ -37,7 +37,7 @@ async fn ask(state: web::Data<State>, id: web::Path<String>) -> Result<HttpRespo
     let found = config.servers.iter().find(|server| server.ident.name == target.name);
     let server = found.ok_or_else(|| Problem::not_found(format!("there is no server {:?}", &*target.name)))?;
     let address = address(&state, &target, server)?;
-    // Before anything is sent: the answer must not be missed.
+    // Subscribe before the request is sent, so that the reply cannot be missed.
     let samples = state.samples.subscribe();
     let now_ns = state.clock.now().mono_ns;
     state.ledger.poll_soon(address, now_ns).map_err(|why| refused(&why))?;
@@ -51,7 +51,7 @@ async fn ask(state: web::Data<State>, id: web::Path<String>) -> Result<HttpRespo
     }
 }
 
-/// The address that is meant: the one that was asked for, or the only one.
+/// The requested address, or the only address of the server.
 fn address(state: &State, target: &Target, server: &Server) -> Result<SocketAddr, Problem> {
     let conflict = |why: &str| Err(Problem::new(StatusCode::CONFLICT, format!("{}: {why}", target.name)));
     if server.paused {
@@ -79,14 +79,17 @@ fn refused(why: &NotNow) -> Problem {
     }
 }
 
-/// The next sample of this series; `None` when there will be none.
-async fn answer(mut samples: Receiver<Arc<Sample>>, key: &SeriesKey, asked_ns: i64) -> Option<Arc<Sample>> {
+/// The next sample of this series; `None` if the channel closes first.
+async fn answer(mut samples: Receiver<Batch>, key: &SeriesKey, asked_ns: i64) -> Option<Arc<Sample>> {
     loop {
         match samples.recv().await {
-            Ok(sample) => {
-                let is_it = sample.server.name == key.server && sample.address == key.address;
-                if is_it && sample.at.mono_ns >= asked_ns {
-                    return Some(sample);
+            Ok(batch) => {
+                let is_it = |sample: &&Arc<Sample>| {
+                    let is_named = sample.server.name == key.server && sample.address == key.address;
+                    is_named && sample.at.mono_ns >= asked_ns
+                };
+                if let Some(sample) = batch.iter().find(is_it) {
+                    return Some(Arc::clone(sample));
                 }
             }
             Err(RecvError::Lagged(_)) => {}
@@ -95,7 +98,7 @@ async fn answer(mut samples: Receiver<Arc<Sample>>, key: &SeriesKey, asked_ns: i
     }
 }
 
-/// A poll has ended by then, whatever the engine does.
+/// The longest time that a poll takes, for every engine.
 fn longest(server: &Server) -> Duration {
     let single = server.timeout + GRACE;
     (single + BURST_SPACING) * u32::from(server.samples_per_poll) + ON_THE_WAY

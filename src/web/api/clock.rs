@@ -8,7 +8,7 @@ use super::history::SamplesQuery;
 use super::points::MOST;
 use crate::store::read::{ClockHistory, ClockStep};
 use crate::web::State;
-use crate::web::openapi::{Body, Endpoint, FROM, STEP, TO};
+use crate::web::openapi::{Body, Endpoint, FROM, STEP, TO, Vantages};
 use crate::web::params::Range;
 use crate::web::problem::Problem;
 use crate::web::respond;
@@ -19,6 +19,7 @@ pub const ENDPOINTS: &[Endpoint] = &[Endpoint::get("/api/v1/local/history", || w
         "This host's clock over time, one point a minute, at most 2000. Longer spans are divided into steps, each with \
          its extremes and its widest bounds.",
     )
+    .of(Vantages::Own)
     .taking(&[FROM, TO, STEP])
     .giving(Body::json::<LocalHistory>("from, to, step_s, points, oldest first."))
     .or(&[304, 503])];
@@ -35,38 +36,39 @@ struct LocalHistory {
 
 /// This host's clock at one moment, or within one step. Unknown values are `null`.
 #[derive(Debug, JsonSchema, Serialize)]
+#[schemars(rename = "LocalPoint")]
 struct Point {
     /// The moment, or the beginning of the step.
     time: When,
     /// How many moments were recorded within the step.
     n: u32,
-    /// True time less this clock, positive when this clock is slow; the mean.
+    /// Mean of (true time − this clock); positive when this clock is slow.
     estimate_s: Option<f64>,
-    /// The lowest of estimate less bound.
+    /// The lowest value of (estimate − bound).
     low_s: Option<f64>,
-    /// The highest of estimate plus bound.
+    /// The highest value of (estimate + bound).
     high_s: Option<f64>,
-    /// The estimate is within this if the majority of servers is right; the widest.
+    /// The widest bound of the estimate, valid if the majority of servers is right.
     bound_s: Option<f64>,
-    /// Whether the clock could be used to judge servers, by what it says of itself, all the time.
+    /// Whether the clock was good enough to judge servers during the whole step, according to kernel and time daemon.
     trusted: bool,
-    /// Whether the kernel called its clock synchronised all the time.
+    /// Whether the kernel reported its clock as synchronised during the whole step.
     kernel_synchronised: Option<bool>,
-    /// The correction that the kernel applies, positive when it speeds the clock up; the mean.
+    /// Mean frequency correction that the kernel applies; positive when it speeds the clock up.
     frequency_ppm: Option<f64>,
-    /// The lowest.
+    /// The lowest frequency correction.
     frequency_min_ppm: Option<f64>,
-    /// The highest.
+    /// The highest frequency correction.
     frequency_max_ppm: Option<f64>,
-    /// The kernel's maximum error; the largest.
+    /// The largest `maxerror` of the kernel.
     max_error_s: Option<f64>,
-    /// The kernel's estimated error; the largest.
+    /// The largest `esterror` of the kernel.
     est_error_s: Option<f64>,
-    /// What a time daemon believed remained, positive when this clock is slow; that of the largest magnitude.
+    /// The remaining offset that a time daemon reported, largest magnitude; positive when this clock is slow.
     daemon_offset_s: Option<f64>,
-    /// The bound that a time daemon stated; the widest.
+    /// The widest bound that a time daemon reported.
     daemon_bound_s: Option<f64>,
-    /// `CLOCK_REALTIME − CLOCK_MONOTONIC_RAW` at the last moment, to a quarter of a microsecond: it jumps when the clock
+    /// `CLOCK_REALTIME − CLOCK_MONOTONIC_RAW` at the end of the step, rounded to 0.25 µs. It jumps when the clock
     /// is set.
     wall_less_raw_s: f64,
 }

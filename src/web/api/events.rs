@@ -1,4 +1,4 @@
-//! What happened.
+//! Events: changes that the service noticed.
 
 use std::time::Duration;
 
@@ -9,14 +9,17 @@ use serde::{Deserialize, Serialize};
 use crate::history::happening::Happening;
 use crate::store::StoredEvent;
 use crate::web::State;
-use crate::web::openapi::{Body, Endpoint, FROM, TO, query};
+use crate::web::openapi::{Body, Endpoint, FROM, TO, Vantages, query};
 use crate::web::params::{self, Range};
 use crate::web::problem::Problem;
 use crate::web::respond;
+use crate::web::vantage::Vantage;
+use ntp_monitor_core::stats::events::Event;
 use ntp_monitor_core::stats::verdict::When;
 
 pub const ENDPOINTS: &[Endpoint] = &[Endpoint::get("/api/v1/events", || web::to(events))
-    .about("Events: clock steps, state changes, outages.")
+    .about("Events: clock steps, state changes, outages. Those of another vantage are judged from its samples, a day unless given.")
+    .of(Vantages::All)
     .taking(&[
         FROM,
         TO,
@@ -31,8 +34,9 @@ const USUAL: usize = 500;
 const MOST: usize = 5000;
 /// The default span without `from`: a week.
 const USUAL_SPAN: Duration = Duration::from_secs(7 * 86_400);
+const DAY: Duration = Duration::from_secs(86_400);
 
-/// What may be asked for.
+/// The query parameters.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct EventsQuery {
@@ -40,9 +44,9 @@ pub struct EventsQuery {
     to: Option<String>,
     /// Kinds, separated by commas.
     kind: Option<String>,
-    /// The configured name of a server.
+    /// Only events of the server with this configured name.
     server: Option<String>,
-    /// The latest so many, 1 to 5000.
+    /// At most this many events, the latest; 1 to 5000.
     limit: Option<usize>,
 }
 
@@ -67,6 +71,12 @@ impl From<StoredEvent> for Entry {
     }
 }
 
+impl From<(usize, Event)> for Entry {
+    fn from((number, event): (usize, Event)) -> Self {
+        Self { id: number as i64 + 1, happening: event.into() }
+    }
+}
+
 /// `GET /api/v1/events`.
 pub async fn events(
     request: HttpRequest,
@@ -74,19 +84,27 @@ pub async fn events(
     query: web::Query<EventsQuery>,
 ) -> Result<HttpResponse, Problem> {
     let now_ns = state.clock.now().wall_ns;
-    let range = Range::parse(query.from.as_deref(), query.to.as_deref(), USUAL_SPAN, now_ns)?;
+    let vantage = Vantage::of(&request, &state).await?;
+    let usual = if vantage.is_other() { DAY } else { USUAL_SPAN };
+    let range = Range::parse(query.from.as_deref(), query.to.as_deref(), usual, now_ns)?;
     let limit = params::limit(query.limit, USUAL, MOST)?;
     let query = query.into_inner();
-    // Filters come after the store's limit, so all that it may give is read.
+    // Filters are applied after the store's limit, so read up to the highest limit.
     let narrowed = query.kind.is_some() || query.server.is_some();
     let most = if narrowed { MOST } else { limit };
-    let found = state.store.read(move |reader| reader.events(range.from_ns, range.to_ns, most)).await?;
-    let kinds: Option<Vec<&str>> = query.kind.as_deref().map(|kinds| kinds.split(',').map(str::trim).collect());
-    let wanted = |one: &StoredEvent| {
-        kinds.as_ref().is_none_or(|kinds| kinds.contains(&one.event.kind.as_str()))
-            && (query.server.is_none() || query.server == one.event.server)
+    let found: Vec<Entry> = match vantage.events(range.from_ns, range.to_ns).await? {
+        Some(judged) => judged.into_iter().enumerate().map(Entry::from).collect(),
+        None => {
+            let stored = state.store.read(move |reader| reader.events(range.from_ns, range.to_ns, most)).await?;
+            stored.into_iter().map(Entry::from).collect()
+        }
     };
-    let mut events: Vec<Entry> = found.into_iter().filter(wanted).map(Entry::from).collect();
+    let kinds: Option<Vec<&str>> = query.kind.as_deref().map(|kinds| kinds.split(',').map(str::trim).collect());
+    let wanted = |one: &Entry| {
+        kinds.as_ref().is_none_or(|kinds| kinds.contains(&one.happening.kind.as_str()))
+            && (query.server.is_none() || query.server == one.happening.server)
+    };
+    let mut events: Vec<Entry> = found.into_iter().filter(wanted).collect();
     events.drain(..events.len().saturating_sub(limit));
     respond::json(&request, &Events { from: When(range.from_ns), to: When(range.to_ns), events })
 }

@@ -1,4 +1,4 @@
-//! The fleet: its verdict, the skew matrix, the vantages and their plans. Only a hub answers; others say 404.
+//! The fleet: verdict, skew matrix, vantages and plans. Only a hub answers; other services return 404.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -64,6 +64,7 @@ fn picture(state: &State) -> Arc<Picture> {
 }
 
 #[derive(JsonSchema, Serialize)]
+#[schemars(rename = "FleetVerdictBody")]
 struct VerdictBody<'a> {
     as_of: When,
     #[serde(flatten)]
@@ -80,7 +81,7 @@ async fn verdict(request: HttpRequest, state: web::Data<State>) -> Result<HttpRe
 #[derive(JsonSchema, Serialize)]
 struct SkewBody<'a> {
     as_of: When,
-    /// A difference that is proven to be larger raises the alert fleet-skew.
+    /// A difference proven to exceed this limit raises the alert `fleet-skew`.
     limit_s: f64,
     skew: &'a [Skew],
 }
@@ -99,18 +100,18 @@ struct VantagesBody {
     vantages: Vec<Vantage>,
 }
 
-/// This hub.
+/// The state of this hub.
 #[derive(JsonSchema, Serialize)]
 struct HubRow {
     name: String,
     connected: bool,
-    /// Why there is no connection.
+    /// Why the hub is not connected; `null` when it is.
     reason: Option<String>,
-    /// Whether it has the lease: it writes plans and notifies.
+    /// Whether this hub holds the lease. Only that hub writes plans and notifies.
     speaks: bool,
-    /// Whether it has read everything that the stream has.
+    /// Whether the hub has read every message in the stream.
     caught_up: bool,
-    /// Samples that came too late to be judged; they are history.
+    /// Samples that arrived too late for the verdict. They are stored as history.
     late: u64,
     /// The size of the samples of other vantages in its store.
     raw_bytes: u64,
@@ -123,29 +124,30 @@ struct HubRow {
 struct Vantage {
     name: String,
     /// `heard`, `silent`, or `unknown` when it has not been heard since the hub started.
+    #[schemars(extend("enum" = ["heard", "silent", "unknown"]))]
     state: &'static str,
     /// Seconds since it was last heard.
     heard_s_ago: Option<f64>,
     version: Option<String>,
     groups: Vec<String>,
-    /// Its wall clock less this host's in seconds, as far as the way of its announcement allows.
+    /// Its wall clock minus this host's in seconds, from its last announcement; the network delay is not removed.
     clock_ahead_s: Option<f64>,
-    /// The time of its latest sample, on its own clock.
+    /// The time of its latest sample, by its own clock.
     latest: Option<When>,
     received: u64,
-    /// Samples that came more than once and are stored once.
+    /// Samples that arrived more than once. They are stored once.
     repeated: u64,
-    /// Samples that it had to drop.
+    /// Samples that the agent dropped because its journal was full.
     lost: u64,
-    /// Messages that were not accepted.
+    /// Rejected messages.
     refused: u64,
-    /// Why the last message was not accepted.
+    /// Why the last message was rejected.
     reason: Option<String>,
-    /// Samples in its journal that no hub has stored.
+    /// Samples in the agent's journal that no hub has stored yet.
     waiting: Option<u64>,
     /// Whether it follows a valid plan.
     planned: Option<bool>,
-    /// What of the plan its configuration does not allow.
+    /// The parts of the plan that the agent's configuration does not allow.
     refusals: Vec<String>,
     /// Its servers with NTS.
     nts: Vec<NtsRow>,

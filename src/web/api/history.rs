@@ -1,4 +1,4 @@
-//! What was measured of one server: samples, statistics over a window, stability, refused replies.
+//! Measurements of one server: samples, statistics over a window, stability, rejected replies.
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -13,10 +13,11 @@ use crate::history::span::Span;
 use crate::store::read::Reader;
 use crate::store::{StoreError, StoredSample};
 use crate::web::State;
-use crate::web::openapi::{Body, Endpoint, FROM, ID, STEP, TO, query};
+use crate::web::openapi::{Body, Endpoint, FROM, ID, STEP, TO, Vantages, query};
 use crate::web::params::{self, Range, Target};
 use crate::web::problem::Problem;
 use crate::web::respond;
+use crate::web::vantage::Vantage;
 use ntp_monitor_core::ntp::{Check, CheckRow};
 use ntp_monitor_core::sample::{Evidence, Sample, SeriesKey};
 use ntp_monitor_core::stats::histogram::DisplayHistogram;
@@ -29,21 +30,25 @@ use ntp_monitor_core::stats::window::{ServerWindows, Window};
 pub const ENDPOINTS: &[Endpoint] = &[
     Endpoint::get("/api/v1/servers/{id}/samples", || web::to(samples))
         .about("Samples, at a resolution that gives at most 2000 points.")
+        .of(Vantages::All)
         .taking(&[ID, FROM, TO, STEP])
         .giving(Body::json::<Samples>("from, to, resolution (raw, 5m, 1h), step_s, samples."))
         .or(&[304, 404, 503]),
     Endpoint::get("/api/v1/servers/{id}/stats", || web::to(stats))
         .about("Statistics of a window that ends now, or of any span.")
+        .of(Vantages::All)
         .taking(&[ID, query("window", "string", "5m, 1h, 24h or 7d; 1h unless given. Not with from and to."), FROM, TO])
         .giving(Body::json::<Stats>("window, from, to, series: name, address, stats, histogram."))
         .or(&[304, 404, 503]),
     Endpoint::get("/api/v1/servers/{id}/stability", || web::to(stability))
         .about("Allan, modified, time and Hadamard deviations, MTIE and TIE rms of the offsets (NIST SP 1065).")
+        .of(Vantages::All)
         .taking(&[ID, FROM, TO, query("taus", "string", "Averaging times in seconds, separated by commas.")])
         .giving(Body::json::<StabilityBody>("from, to, series: name, address, stability, reason."))
         .or(&[304, 404, 503]),
     Endpoint::get("/api/v1/servers/{id}/evidence", || web::to(evidence))
         .about("The latest rejected replies, with the result of every check and the four timestamps.")
+        .of(Vantages::Own)
         .taking(&[ID])
         .giving(Body::json::<EvidenceBody>("evidence, oldest first."))
         .or(&[304, 404, 503]),
@@ -51,7 +56,7 @@ pub const ENDPOINTS: &[Endpoint] = &[
 
 const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(86_400);
-/// Samples that are worked on at once; beyond, stability wants a shorter span, and statistics use windows of sums.
+/// The most samples held in memory. Beyond it, stability requires a shorter span and statistics use window sums.
 const MOST_SAMPLES: usize = 50_000;
 
 /// A span and a resolution.
@@ -60,12 +65,12 @@ const MOST_SAMPLES: usize = 50_000;
 pub struct SamplesQuery {
     from: Option<String>,
     to: Option<String>,
-    /// The wished distance of two points.
+    /// The requested distance between two points, such as `5m`.
     step: Option<String>,
 }
 
 impl SamplesQuery {
-    /// The span, an hour unless given, and the distance.
+    /// The span (by default one hour) and the distance between points.
     pub(super) fn read(&self, now_ns: i64) -> Result<(Range, Option<Duration>), Problem> {
         let range = Range::parse(self.from.as_deref(), self.to.as_deref(), HOUR, now_ns)?;
         Ok((range, params::step(self.step.as_deref())?))
@@ -79,16 +84,17 @@ pub async fn samples(
     id: web::Path<String>,
     query: web::Query<SamplesQuery>,
 ) -> Result<HttpResponse, Problem> {
-    let target = Target::find(&state, &id)?;
+    let vantage = Vantage::of(&request, &state).await?;
+    let target = vantage.find(&id)?;
     let (range, step) = query.read(state.clock.now().wall_ns)?;
-    let body: Samples = state.store.read(move |reader| points(reader, &target, range, step)).await?;
+    let body: Samples = vantage.read(move |reader| points(reader, &target, range, step)).await?;
     respond::json(&request, &body)
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct StatsQuery {
-    /// `5m`, `1h`, `24h` or `7d`; an hour unless asked for.
+    /// `5m`, `1h`, `24h` or `7d`; the default is `1h`.
     window: Option<String>,
     from: Option<String>,
     to: Option<String>,
@@ -96,7 +102,7 @@ pub struct StatsQuery {
 
 #[derive(Debug, JsonSchema, Serialize)]
 struct Stats {
-    /// `null` when a span was asked for.
+    /// `null` when the request gave a span.
     window: Option<&'static str>,
     from: When,
     to: When,
@@ -108,7 +114,7 @@ struct SeriesStats {
     name: String,
     address: Option<String>,
     stats: WindowSummary,
-    /// Of the signed offsets; `null` without any.
+    /// The histogram of the signed offsets; `null` if there are none.
     histogram: Option<DisplayHistogram>,
 }
 
@@ -119,7 +125,8 @@ pub async fn stats(
     id: web::Path<String>,
     query: web::Query<StatsQuery>,
 ) -> Result<HttpResponse, Problem> {
-    let target = Target::find(&state, &id)?;
+    let vantage = Vantage::of(&request, &state).await?;
+    let target = vantage.find(&id)?;
     let now = state.clock.now();
     let (window, range) = match (&query.window, &query.from, &query.to) {
         (Some(_), None, None) | (None, None, None) => {
@@ -130,8 +137,8 @@ pub async fn stats(
         (None, from, to) => (None, Range::parse(from.as_deref(), to.as_deref(), HOUR, now.wall_ns)?),
         (Some(_), ..) => return Err(Problem::bad_request("window: not together with from and to")),
     };
-    let keys = keys(&state, &target);
-    let series = state.store.read(move |reader| {
+    let keys = vantage.keys(&target);
+    let series = vantage.read(move |reader| {
         keys.into_iter().map(|key| series_stats(reader, key, window, range)).collect::<Result<Vec<_>, _>>()
     });
     let (from, to) = (When(range.from_ns), When(range.to_ns));
@@ -145,7 +152,7 @@ fn named_window(text: &str) -> Result<Window, Problem> {
     })
 }
 
-/// Exact while the samples are not too many, and from sums when they are: memory stays bounded.
+/// Exact up to [`MOST_SAMPLES`], from window sums beyond it, which bounds the memory.
 fn series_stats(
     reader: &Reader,
     key: SeriesKey,
@@ -169,7 +176,7 @@ fn series_stats(
     Ok(SeriesStats { name: key.server.to_string(), address: text(&key), stats, histogram })
 }
 
-/// From windows of sums, that are fed page by page.
+/// Statistics from window sums, fed one page of samples at a time.
 fn stats_of_window(
     reader: &Reader,
     key: &SeriesKey,
@@ -181,7 +188,7 @@ fn stats_of_window(
     let mut now = None;
     while let Some(last) = page.last().map(|stored| stored.sample.at) {
         for stored in &page {
-            // What is refused is counted in the summary.
+            // The summary counts samples that are rejected here.
             let _ = windows.observe(&stored.sample);
         }
         now = Some(last);
@@ -200,7 +207,7 @@ fn stats_of_window(
 pub struct StabilityQuery {
     from: Option<String>,
     to: Option<String>,
-    /// Averaging times in seconds, separated by commas; octaves unless asked for.
+    /// Averaging times in seconds, separated by commas; the default is octaves.
     taus: Option<String>,
 }
 
@@ -215,7 +222,7 @@ struct StabilityBody {
 struct SeriesStability {
     name: String,
     address: Option<String>,
-    /// `null` when there is none; `reason` says why.
+    /// `null` when it cannot be computed; `reason` says why.
     stability: Option<Stability>,
     reason: Option<String>,
 }
@@ -227,11 +234,12 @@ pub async fn stability(
     id: web::Path<String>,
     query: web::Query<StabilityQuery>,
 ) -> Result<HttpResponse, Problem> {
-    let target = Target::find(&state, &id)?;
+    let vantage = Vantage::of(&request, &state).await?;
+    let target = vantage.find(&id)?;
     let range = Range::parse(query.from.as_deref(), query.to.as_deref(), DAY, state.clock.now().wall_ns)?;
     let taus = params::taus(query.taus.as_deref())?;
-    let keys = keys(&state, &target);
-    let series = state.store.read(move |reader| {
+    let keys = vantage.keys(&target);
+    let series = vantage.read(move |reader| {
         keys.into_iter().map(|key| series_stability(reader, &key, range, taus.as_deref())).collect::<Result<_, _>>()
     });
     let (from, to) = (When(range.from_ns), When(range.to_ns));
@@ -260,17 +268,17 @@ struct EvidenceBody {
     evidence: Vec<Refusal>,
 }
 
-/// A refused reply.
+/// A rejected reply.
 #[derive(Debug, JsonSchema, Serialize)]
 struct Refusal {
     /// When it arrived.
     time: When,
     address: Option<String>,
-    /// The first check that failed, and what that means.
+    /// The first check that failed, and its meaning.
     failed: Option<&'static str>,
     explanation: Option<Cow<'static, str>>,
     checks: Vec<CheckResult>,
-    /// Where it came from: address and port; `null` if that was not recorded.
+    /// The sender's address and port; `null` if not recorded.
     sender: Option<String>,
     t1: Moment,
     t2: Moment,
@@ -291,7 +299,7 @@ struct CheckResult {
 struct Moment {
     /// In the notation of RFC 5905: hexadecimal seconds and fraction since 1900.
     ntp: String,
-    /// RFC 3339; `null` when it is zero, which stands for unknown.
+    /// RFC 3339; `null` when the timestamp is zero, which means unknown.
     time: Option<When>,
 }
 
@@ -334,15 +342,6 @@ impl Refusal {
 fn checks(row: CheckRow) -> Vec<CheckResult> {
     let made = Check::ALL.into_iter().filter_map(|check| row.result(check).map(|passed| (check, passed)));
     made.map(|(check, passed)| CheckResult { check: check.label(), passed }).collect()
-}
-
-/// The series that are meant: those polled now, or the one asked for.
-fn keys(state: &State, target: &Target) -> Vec<SeriesKey> {
-    if target.address.is_some() {
-        return vec![SeriesKey::here(&target.name, target.address)];
-    }
-    let snapshot = state.snapshot.borrow();
-    snapshot.series_of(&target.name).into_iter().map(|(key, _)| key.clone()).collect()
 }
 
 fn text(key: &SeriesKey) -> Option<String> {

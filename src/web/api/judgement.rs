@@ -1,13 +1,14 @@
-//! Which servers are wrong, and the state of this host's clock.
+//! The verdict: which servers are wrong, and the state of this host's clock.
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::web::State;
-use crate::web::openapi::{Body, Endpoint};
+use crate::web::openapi::{Body, Endpoint, Vantages};
 use crate::web::problem::Problem;
 use crate::web::respond;
+use crate::web::vantage::Vantage;
 use ntp_monitor_core::stats::leap::LeapTruth;
 use ntp_monitor_core::stats::local::{DaemonView, KernelState};
 use ntp_monitor_core::stats::snapshot::Snapshot;
@@ -16,17 +17,19 @@ use ntp_monitor_core::stats::verdict::{LocalVerdict, Verdict, When};
 pub const ENDPOINTS: &[Endpoint] = &[
     Endpoint::get("/api/v1/verdict", || web::to(verdict))
         .about("Which servers are wrong, by how much, since when, with what confidence and assumption.")
+        .of(Vantages::All)
         .giving(Body::json::<VerdictBody<'static>>(
             "as_of, state, since, confidence, local, servers, majority, reason, assumption, independence, sentence.",
         ))
         .or(&[304]),
     Endpoint::get("/api/v1/local", || web::to(local))
-        .about("This host's clock according to the servers, the kernel and the time daemon.")
+        .about("This host's clock according to the servers, the kernel and the time daemon, which only this vantage tells.")
+        .of(Vantages::All)
         .giving(Body::json::<Local<'static>>("as_of, verdict, kernel, daemon, distrust."))
         .or(&[304]),
 ];
 
-/// The verdict, with the moment of the picture that it is part of.
+/// The verdict, and when it was made.
 #[derive(JsonSchema, Serialize)]
 pub struct VerdictBody<'a> {
     as_of: When,
@@ -35,7 +38,7 @@ pub struct VerdictBody<'a> {
 }
 
 impl<'a> VerdictBody<'a> {
-    /// That of a picture.
+    /// The verdict of a snapshot.
     #[must_use]
     pub fn of(snapshot: &'a Snapshot) -> Self {
         Self { as_of: When(snapshot.at.wall_ns), verdict: &snapshot.verdict }
@@ -44,28 +47,28 @@ impl<'a> VerdictBody<'a> {
 
 /// `GET /api/v1/verdict`.
 pub async fn verdict(request: HttpRequest, state: web::Data<State>) -> Result<HttpResponse, Problem> {
-    let snapshot = state.snapshot.borrow().clone();
+    let snapshot = Vantage::of(&request, &state).await?.snapshot().await?;
     respond::json(&request, &VerdictBody::of(&snapshot))
 }
 
 #[derive(JsonSchema, Serialize)]
 struct Local<'a> {
     as_of: When,
-    /// What the servers say of it.
+    /// The verdict on this host's clock, from the servers.
     verdict: &'a LocalVerdict,
-    /// What the kernel says of it.
+    /// The state that the kernel reports.
     kernel: Option<KernelState>,
-    /// What a time daemon on this machine says of it.
+    /// The state that a time daemon on this host reports.
     daemon: Option<&'a DaemonView>,
-    /// Why it must not be used to judge others, by what it says of itself.
+    /// Why this host's clock is not used to judge servers; `null` when it is.
     distrust: Option<&'static str>,
-    /// The list of leap seconds, and what is wrong with what servers announce.
+    /// The list of leap seconds, and announcements of servers that contradict it.
     leap: &'a LeapTruth,
 }
 
 /// `GET /api/v1/local`.
 pub async fn local(request: HttpRequest, state: web::Data<State>) -> Result<HttpResponse, Problem> {
-    let snapshot = state.snapshot.borrow().clone();
+    let snapshot = Vantage::of(&request, &state).await?.snapshot().await?;
     let local = &snapshot.local;
     let body = Local {
         as_of: When(snapshot.at.wall_ns),

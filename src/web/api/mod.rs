@@ -15,12 +15,13 @@ pub mod reports;
 mod rules;
 mod servers;
 mod silences;
+pub mod test;
 mod traces;
 
 use super::openapi::Endpoint;
 use super::{audit, auth, live};
 
-/// What can be asked for below `/api/v1`, in the order in which it is documented.
+/// The endpoints below `/api/v1`, in the order of the documentation.
 pub const ENDPOINTS: &[&[Endpoint]] = &[
     about::ENDPOINTS,
     auth::ENDPOINTS,
@@ -28,6 +29,7 @@ pub const ENDPOINTS: &[&[Endpoint]] = &[
     servers::ENDPOINTS,
     config::SERVERS,
     ask::ENDPOINTS,
+    test::ENDPOINTS,
     history::ENDPOINTS,
     traces::ENDPOINTS,
     judgement::ENDPOINTS,

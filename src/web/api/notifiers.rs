@@ -1,4 +1,4 @@
-//! Notifiers: how they are doing, and a test.
+//! Notifiers: their state, and a test notification.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -38,6 +38,7 @@ struct Notifiers<'a> {
 }
 
 #[derive(Debug, JsonSchema, Serialize)]
+#[schemars(rename = "NotifierRow")]
 struct Entry<'a> {
     name: &'a str,
     #[serde(flatten)]
@@ -51,29 +52,29 @@ pub async fn list(request: HttpRequest, state: web::Data<State>) -> Result<HttpR
     respond::json(&request, &Notifiers { notifiers })
 }
 
-/// When the last test began, and whether it is still under way.
+/// When the last test started, and whether it is still running.
 #[derive(Debug, Clone, Default)]
-pub struct Tests(Arc<Mutex<Turn>>);
+pub struct Tests(Arc<Mutex<LastTest>>);
 
 #[derive(Debug, Default)]
-struct Turn {
+struct LastTest {
     began: Option<Instant>,
     under_way: bool,
 }
 
 impl Tests {
-    /// One test at a time, and not too often.
+    /// Starts a test unless another one is running or started less than [`BETWEEN_TESTS`] ago.
     fn begin(&self) -> Option<UnderWay> {
-        let mut turn = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if turn.under_way || turn.began.is_some_and(|began| began.elapsed() < BETWEEN_TESTS) {
+        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if last.under_way || last.began.is_some_and(|began| began.elapsed() < BETWEEN_TESTS) {
             return None;
         }
-        *turn = Turn { began: Some(Instant::now()), under_way: true };
+        *last = LastTest { began: Some(Instant::now()), under_way: true };
         Some(UnderWay(self.clone()))
     }
 }
 
-/// A test; it is over when this is dropped, also when the client has gone.
+/// A running test. Dropping it ends the test, also when the client has disconnected.
 struct UnderWay(Tests);
 
 impl Drop for UnderWay {
@@ -86,7 +87,7 @@ impl Drop for UnderWay {
 struct Tested {
     name: String,
     delivered: bool,
-    /// What the receiver said, or why it has not got the message.
+    /// The receiver's answer, or why the message was not delivered.
     detail: String,
     took_s: f64,
 }

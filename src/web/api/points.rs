@@ -14,14 +14,14 @@ use ntp_monitor_core::stats::verdict::When;
 /// The most points of an answer.
 pub const MOST: usize = 2000;
 
-/// The answer.
+/// The points of a span.
 #[derive(Debug, JsonSchema, Serialize)]
 pub struct Samples {
     from: When,
     to: When,
-    /// `raw`: every poll. `5m` and `1h`: sums of rollups of that width.
+    /// `raw`: every poll; `5m` and `1h`: sums of rollups of that width.
     resolution: &'static str,
-    /// The width that a point stands for; `null` for raw.
+    /// The width of a point in seconds; `null` for `raw`.
     step_s: Option<i64>,
     /// By time.
     samples: Vec<Point>,
@@ -52,23 +52,23 @@ pub struct Poll {
     timestamping: Option<&'static str>,
     /// How the reply was authenticated: `none` or `nts`.
     authentication: &'static str,
-    /// How long before it answered the server's clock was last set, as the server states it.
+    /// The time from the server's reference timestamp to its reply, in seconds.
     reference_age_s: Option<f64>,
     /// Which exchange the timestamps belong to: `basic` (this one) or `interleaved` (the one before).
     mode: &'static str,
 }
 
-/// A poll with the server that it was of.
+/// A poll and its server.
 #[derive(Debug, JsonSchema, Serialize)]
 pub struct NamedPoll<'a> {
-    /// The configured name.
+    /// The configured name of the server.
     name: &'a str,
     #[serde(flatten)]
     poll: Poll,
 }
 
 impl<'a> NamedPoll<'a> {
-    /// What a sample says, and of whom.
+    /// The JSON of a sample with its server.
     #[must_use]
     pub fn of(sample: &'a Sample) -> Self {
         Self { name: &sample.server.name, poll: Poll::of(sample) }
@@ -83,7 +83,7 @@ struct Bucket {
     address: Option<String>,
     timestamping: Option<&'static str>,
     polls: u64,
-    /// Polls that brought an offset.
+    /// Polls with an offset.
     successes: u64,
     /// Mean.
     offset_s: Option<f64>,
@@ -106,7 +106,7 @@ pub fn points(reader: &Reader, target: &Target, range: Range, step: Option<Durat
     loop {
         let history = reader.history(&target.name, target.address, from_ns, to_ns, step, most)?;
         let samples = Samples::of(history, range);
-        // A server with several addresses has a point of each: the step is widened until they all fit.
+        // A server with several addresses has one point for each, so the step widens until all of them fit.
         let excess = samples.samples.len().div_ceil(MOST);
         let Some(width_s) = samples.step_s.filter(|_| excess > 1) else { return Ok(samples) };
         step = Some(Duration::from_secs(width_s.unsigned_abs().saturating_mul(excess as u64)));
@@ -131,7 +131,7 @@ impl Samples {
 }
 
 impl Poll {
-    /// What a sample says.
+    /// The JSON of a sample.
     #[must_use]
     pub fn of(sample: &Sample) -> Self {
         let (measure, reply) = (sample.measure, sample.reply);

@@ -1,4 +1,4 @@
-//! Reports: those that are kept, and a new one.
+//! Reports: list, read and create.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,7 +17,7 @@ use crate::report::material::order_of;
 use crate::report::shelf::{Kept, Shelf};
 use crate::store::StoreHandle;
 use crate::web::State;
-use crate::web::openapi::{Body, Endpoint, part};
+use crate::web::openapi::{Body, Endpoint, Vantages, part};
 use crate::web::problem::Problem;
 use crate::web::respond;
 use ntp_monitor_core::health::reports::UnderWay;
@@ -25,12 +25,14 @@ use ntp_monitor_core::health::reports::UnderWay;
 pub const ENDPOINTS: &[Endpoint] = &[
     Endpoint::get("/api/v1/reports", || web::to(list))
         .about("The stored reports.")
+        .of(Vantages::Own)
         .giving(Body::json::<Reports>(
             "reports, newest first, and the scheduled report that is not yet delivered to all receivers.",
         ))
         .or(&[304, 503]),
     Endpoint::get("/api/v1/reports/{id}", || web::to(one))
         .about("A report as one HTML page without scripts.")
+        .of(Vantages::Own)
         .taking(&[part("id", "As the list names it.")])
         .giving(Body::text("text/html", "The page."))
         .or(&[404, 503]),
@@ -41,7 +43,7 @@ pub const ENDPOINTS: &[Endpoint] = &[
         .or(&[409, 503]),
 ];
 
-/// A report is a page of its own: its style is within it, and it has nothing else that a browser would do.
+/// The policy of a report: a page with its own style sheet and nothing else to load or run.
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; \
      frame-ancestors 'none'";
 
@@ -49,32 +51,32 @@ const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'n
 struct Reports {
     /// Newest first.
     reports: Vec<Kept>,
-    /// The scheduled one that is being made or sent.
+    /// The scheduled report that is being made or sent.
     under_way: Option<UnderWay>,
 }
 
-/// What is wanted of a new report.
+/// The request for a new report.
 #[derive(Debug, Default, JsonSchema, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Wanted {
-    /// How far back from now, such as 7d, which is what it is unless given.
+    /// How far back from now, such as `24h`; the default is `7d`.
     since: Option<String>,
 }
 
-/// Whether a report is being made for somebody.
+/// Admits one report requested by a client at a time.
 #[derive(Debug, Clone, Default)]
 pub struct Making(Arc<AtomicBool>);
 
-/// A report is being made as long as this is there.
-struct Turn(Making);
+/// Admission of one report; dropping it admits the next.
+struct Admission(Making);
 
 impl Making {
-    fn begin(&self) -> Option<Turn> {
-        (!self.0.swap(true, Ordering::AcqRel)).then(|| Turn(self.clone()))
+    fn begin(&self) -> Option<Admission> {
+        (!self.0.swap(true, Ordering::AcqRel)).then(|| Admission(self.clone()))
     }
 }
 
-impl Drop for Turn {
+impl Drop for Admission {
     fn drop(&mut self) {
         self.0.0.store(false, Ordering::Release);
     }
@@ -111,13 +113,13 @@ pub async fn create(
     let length = humantime::parse_duration(since).ok().filter(|length| !length.is_zero());
     let length =
         length.ok_or_else(|| Problem::bad_request(format!("since: {since:?} is not a duration such as \"7d\"")))?;
-    let Some(turn) = making.begin() else {
+    let Some(admission) = making.begin() else {
         return Err(Problem::new(StatusCode::CONFLICT, "another report is being made: wait until it is there"));
     };
     let (store, config, now) = (state.store.clone(), state.config.borrow().clone(), state.clock.now());
     let kept = off_the_thread(move || {
-        // It goes on, and is kept, also when the client has gone; until then nobody gets another.
-        let _turn = turn;
+        // The report is finished and kept even if the client disconnects. Until then no other one is admitted.
+        let _admission = admission;
         make_one(&store, &config, Span::ending(now.wall_ns.saturating_add(1), length), now.wall_ns)
     });
     let kept = kept.await?;

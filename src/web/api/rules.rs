@@ -1,4 +1,4 @@
-//! The rules of alerts, and a place to try one out: is it sound, and what would it have told?
+//! Alert rules: list, check and replay over the past.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use serde_json::Value;
 use crate::config::{Config, rule_of_json};
 use crate::store::StoreError;
 use crate::web::State;
-use crate::web::openapi::{Body, Endpoint};
+use crate::web::openapi::{Body, Endpoint, Vantages};
 use crate::web::problem::Problem;
 use crate::web::respond;
 use ntp_monitor_core::alert::replay::{AlertReplay, trial_of};
@@ -31,6 +31,7 @@ use ntp_monitor_core::stats::window::Window;
 pub const ENDPOINTS: &[Endpoint] = &[
     Endpoint::get("/api/v1/rules", || web::to(list))
         .about("The rules of alerts with how they do, and the variables that they may look at.")
+        .of(Vantages::Own)
         .giving(Body::json::<Rules>("rules and variables."))
         .or(&[304]),
     Endpoint::post("/api/v1/rules/check", || web::to(check))
@@ -47,11 +48,11 @@ pub const ENDPOINTS: &[Endpoint] = &[
         .or(&[400, 422, 429, 503]),
 ];
 
-/// How far back a rule may be tried out.
+/// The longest span of a replay.
 const LONGEST: Duration = Duration::from_secs(31 * 86_400);
-/// A trial is cut short after this much work; what it found so far is answered.
+/// A replay stops after this much work and returns what it has found.
 const WORK_WITHIN: Duration = Duration::from_secs(20);
-/// … or after this many samples.
+/// A replay stops after this many samples.
 const MOST_SAMPLES: u64 = 2_000_000;
 
 #[derive(Debug, Serialize, JsonSchema)]
@@ -60,7 +61,7 @@ struct Rules {
     variables: Vec<Described>,
 }
 
-/// A variable that rules may look at.
+/// A variable that rules can use.
 #[derive(Debug, Serialize, JsonSchema)]
 struct Described {
     name: &'static str,
@@ -83,7 +84,7 @@ pub async fn list(request: HttpRequest, state: web::Data<State>) -> Result<HttpR
     respond::json(&request, &Rules { rules, variables: VARIABLES.iter().map(described).collect() })
 }
 
-/// A rule to be tried.
+/// A rule to check.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Tried {
@@ -97,10 +98,10 @@ struct Checked {
     faults: Vec<KeyFault>,
 }
 
-/// What is wrong with a key.
+/// An error in one key.
 #[derive(Debug, Serialize, JsonSchema)]
 struct KeyFault {
-    /// The key; empty for the whole.
+    /// The path of the key; empty when the error concerns the whole rule.
     path: String,
     message: String,
 }
@@ -114,27 +115,27 @@ pub async fn check(tried: web::Json<Tried>) -> HttpResponse {
     HttpResponse::Ok().insert_header(("Cache-Control", "no-store")).json(Checked { valid: faults.is_empty(), faults })
 }
 
-/// A rule to be replayed.
+/// A rule to replay.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ToReplay {
     /// The keys of `[[alert]]`.
     rule: Value,
-    /// How far back; `7d` unless given.
+    /// How far back; the default is `7d`.
     since: Option<String>,
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
 struct Replayed {
-    /// Those that would have fired, by the time they did.
+    /// Alerts that would have fired, in order of time.
     alerts: Vec<Past>,
     /// How many messages would have been sent.
     notifications: usize,
-    /// Samples that were looked at.
+    /// Samples that were read.
     samples: u64,
     from: When,
     to: When,
-    /// Whether all of the span was looked at; otherwise the work was cut short.
+    /// Whether the replay covered the whole span; `false` when it reached a limit.
     complete: bool,
 }
 
@@ -149,7 +150,7 @@ pub async fn replay(state: web::Data<State>, tried: web::Json<ToReplay>) -> Resu
     let span = span.ok_or_else(|| {
         Problem::bad_request(format!("since: {since:?} is not a span such as \"7d\", or is longer than 31 days"))
     })?;
-    let turn = Turn::take().ok_or_else(|| {
+    let admission = Admission::take().ok_or_else(|| {
         Problem::new(StatusCode::TOO_MANY_REQUESTS, "another rule is being tried out: try again in a moment")
     })?;
     let to_ns = state.clock.now().wall_ns;
@@ -158,7 +159,7 @@ pub async fn replay(state: web::Data<State>, tried: web::Json<ToReplay>) -> Resu
     let waiting = Waiting::default();
     let is_over = Arc::clone(&waiting.is_over);
     let replayed = state.store.read(move |reader| {
-        let _turn = turn;
+        let _admission = admission;
         let samples = reader.since_here(from_ns).map(|stored| stored.map(|stored| stored.sample));
         work(samples, rule, &config, from_ns..to_ns, &is_over)
     });
@@ -199,7 +200,7 @@ fn work(
     Ok(Replayed { alerts, notifications, samples, from: When(span_ns.start), to: When(span_ns.end), complete })
 }
 
-/// The store does not keep tags; rules may choose by them.
+/// Adds the tags, which the store does not keep, because rules can select by them.
 fn tagged(sample: Sample, config: &Config) -> Sample {
     match config.servers.iter().find(|server| server.ident.name == sample.server.name) {
         Some(server) => Sample { server: Arc::clone(&server.ident), ..sample },
@@ -207,8 +208,8 @@ fn tagged(sample: Sample, config: &Config) -> Sample {
     }
 }
 
-/// A request that waits for its replay. When it is dropped (the service stops, the connection is reset, the stream of
-/// HTTP/2 is cancelled), the replay ends early.
+/// A request that waits for its replay. Dropping it (the service stops, the connection is reset, the HTTP/2 stream is
+/// cancelled) ends the replay early.
 #[derive(Default)]
 struct Waiting {
     is_over: Arc<AtomicBool>,
@@ -220,18 +221,18 @@ impl Drop for Waiting {
     }
 }
 
-/// One trial at a time: it is work.
-struct Turn;
+/// Admits one replay at a time, because a replay uses a core.
+struct Admission;
 
 static IS_TAKEN: AtomicBool = AtomicBool::new(false);
 
-impl Turn {
+impl Admission {
     fn take() -> Option<Self> {
         (!IS_TAKEN.swap(true, Ordering::AcqRel)).then_some(Self)
     }
 }
 
-impl Drop for Turn {
+impl Drop for Admission {
     fn drop(&mut self) {
         IS_TAKEN.store(false, Ordering::Release);
     }

@@ -1,6 +1,4 @@
-//! The servers as they are now.
-
-use std::sync::Arc;
+//! The current state of the servers.
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use schemars::JsonSchema;
@@ -8,10 +6,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::{Addresses, EngineChoice, Family, Server};
 use crate::web::State;
-use crate::web::openapi::{Body, Endpoint, ID, query};
-use crate::web::params::{self, Target};
+use crate::web::openapi::{Body, Endpoint, ID, Vantages, query};
+use crate::web::params;
 use crate::web::problem::Problem;
 use crate::web::respond;
+use crate::web::vantage::Vantage;
 use crate::web::view::row::{Condition, Row};
 use crate::web::view::rows::{Column, Filter, Picture, sort};
 use ntp_monitor_core::stats::verdict::When;
@@ -19,6 +18,7 @@ use ntp_monitor_core::stats::verdict::When;
 pub const ENDPOINTS: &[Endpoint] = &[
     Endpoint::get("/api/v1/servers", || web::to(list))
         .about("Current state of every address of every server.")
+        .of(Vantages::All)
         .taking(&[
             query("tag", "string", "Tags, key:value or key, separated by commas; all must be there."),
             query(
@@ -43,22 +43,23 @@ pub const ENDPOINTS: &[Endpoint] = &[
         .or(&[304]),
     Endpoint::get("/api/v1/servers/{id}", || web::to(one))
         .about("One server: how it is polled, and each of its addresses.")
+        .of(Vantages::All)
         .taking(&[ID])
         .giving(Body::json::<Detail>("as_of, name, tags, settings, series (as in the list)."))
         .or(&[304, 404]),
 ];
 
-/// Entries of a page unless asked for, and at most.
+/// Entries of a page: the default, and the maximum.
 const USUAL: usize = 1000;
 const MOST: usize = 10_000;
 
-/// What a list of servers may be asked for.
+/// The query parameters of the list.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ListQuery {
-    /// Tags, `key:value` or `key`, separated by commas; all must be there.
+    /// Tags, `key:value` or `key`, separated by commas; a server must have all of them.
     tag: Option<String>,
-    /// States, separated by commas; one must hold.
+    /// States, separated by commas; a server must be in one of them.
     state: Option<String>,
     /// Text in the name, the address, the reference identifier or a tag.
     q: Option<String>,
@@ -74,9 +75,9 @@ pub struct ListQuery {
 /// A page of servers.
 #[derive(Debug, JsonSchema, Serialize)]
 struct Page {
-    /// As of when.
+    /// The time of the snapshot.
     as_of: When,
-    /// Entries that the filter admits.
+    /// Entries that match the filter.
     total: usize,
     limit: usize,
     offset: usize,
@@ -91,8 +92,7 @@ pub async fn list(
 ) -> Result<HttpResponse, Problem> {
     let (filter, (column, descending)) = (filter(&query)?, order(query.sort.as_deref())?);
     let limit = params::limit(query.limit, USUAL, MOST)?;
-    let (config, snapshot, health) = state.now();
-    let mut rows = Picture::new(&config, &snapshot, &health).rows();
+    let (snapshot, mut rows) = Vantage::of(&request, &state).await?.rows().await?;
     rows.retain(|row| filter.admits(row));
     sort(&mut rows, column, descending);
     let total = rows.len();
@@ -125,20 +125,21 @@ fn order(text: Option<&str>) -> Result<(Column, bool), Problem> {
     }
 }
 
-/// One server with its series and how it is polled.
+/// One server with its series and its poll settings.
 #[derive(Debug, JsonSchema, Serialize)]
 struct Detail {
     as_of: When,
     name: String,
     tags: std::collections::BTreeMap<String, String>,
-    settings: Settings,
+    /// `null` for a server of another vantage.
+    settings: Option<Settings>,
     series: Vec<Row>,
 }
 
-/// What is configured for it.
+/// Its configuration.
 #[derive(Debug, JsonSchema, Serialize)]
 struct Settings {
-    /// As written: a name or an address.
+    /// The name or address as configured.
     host: String,
     port: u16,
     own: bool,
@@ -188,19 +189,27 @@ pub async fn one(
     state: web::Data<State>,
     id: web::Path<String>,
 ) -> Result<HttpResponse, Problem> {
-    let target = Target::find(&state, &id)?;
-    let (config, snapshot, health) = state.now();
-    let found = config.servers.iter().find(|server| server.ident.name == target.name).map(Arc::clone);
-    let server = found.ok_or_else(|| Problem::not_found(format!("there is no server {:?}", &*target.name)))?;
-    let mut series = Picture::new(&config, &snapshot, &health).rows_of(&server);
+    let vantage = Vantage::of(&request, &state).await?;
+    let target = vantage.find(&id)?;
+    let (config, mut snapshot, health) = state.now();
+    let found = config.servers.iter().find(|server| server.ident.name == target.name && !vantage.is_other());
+    let mut series = match found {
+        Some(server) => Picture::new(&config, &snapshot, &health).rows_of(server),
+        None => {
+            let (seen, mut rows) = vantage.rows().await?;
+            snapshot = seen;
+            rows.retain(|row| *row.name == *target.name);
+            rows
+        }
+    };
     if let Some(address) = target.address.map(|address| address.to_string()) {
         series.retain(|row| row.address.as_ref() == Some(&address));
     }
     let detail = Detail {
         as_of: When(snapshot.at.wall_ns),
-        name: server.ident.name.to_string(),
-        tags: server.ident.tags.clone(),
-        settings: Settings::of(&server),
+        name: target.name.to_string(),
+        tags: found.map(|server| server.ident.tags.clone()).unwrap_or_default(),
+        settings: found.map(|server| Settings::of(server)),
         series,
     };
     respond::json(&request, &detail)

@@ -8,20 +8,21 @@ use serde::{Deserialize, Serialize};
 
 use crate::web::State;
 use crate::web::auth::Caller;
-use crate::web::openapi::{Body, Endpoint, part};
+use crate::web::openapi::{Body, Endpoint, Vantages, part};
 use crate::web::problem::Problem;
 use crate::web::respond;
 use ntp_monitor_core::alert::silence::Silence;
-use ntp_monitor_core::text::plain::is_disruptive;
+use ntp_monitor_core::text::plain::is_plain;
 
 pub const ENDPOINTS: &[Endpoint] = &[
     Endpoint::get("/api/v1/silences", || web::to(list))
         .about("Active and future silences, and the open maintenance windows of the configuration.")
+        .of(Vantages::Own)
         .giving(Body::json::<Silences>("silences, oldest first, and windows."))
         .or(&[304, 503]),
     Endpoint::post("/api/v1/silences", || web::to(add))
         .about("Creates a silence: matching alerts send no notifications until it ends.")
-        .wanting(Body::json::<Wish>("The alerts to silence, the reason, and the end: ends_at or for."))
+        .wanting(Body::json::<NewSilence>("The alerts to silence, the reason, and the end: ends_at or for."))
         .giving_with(201, Body::json::<Silence>("The silence with its number."))
         .or(&[400, 409, 503]),
     Endpoint::delete("/api/v1/silences/{id}", || web::to(end))
@@ -31,7 +32,7 @@ pub const ENDPOINTS: &[Endpoint] = &[
         .or(&[404, 503]),
 ];
 
-/// A silence is no longer than this: what lasts should be a change of the rules.
+/// The longest silence. To suppress an alert for longer, change its rule.
 const LONGEST_S: i64 = 366 * 86_400;
 const LONGEST_TEXT: usize = 1000;
 const MOST_SERVERS: usize = 1000;
@@ -42,7 +43,7 @@ struct Silences {
     windows: Vec<OpenWindow>,
 }
 
-/// A maintenance window that is open.
+/// An open maintenance window.
 #[derive(Debug, Serialize, JsonSchema)]
 struct OpenWindow {
     comment: String,
@@ -52,24 +53,24 @@ struct OpenWindow {
     ends_at: Timestamp,
 }
 
-/// What is wished for.
+/// The request for a new silence.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Wish {
-    /// The name of a rule; all when not given.
+pub struct NewSilence {
+    /// The name of a rule; the default is all rules.
     alert: Option<String>,
-    /// Servers by name, name@address, tag or tag:value; all, and what is about none, when none is given.
+    /// Servers by name, name@address, tag or tag:value. An empty list means all alerts, also those without a server.
     #[serde(default)]
     servers: Vec<String>,
-    /// Why.
+    /// The reason, shown beside silenced alerts.
     comment: String,
-    /// When it begins; now unless given.
+    /// When it starts; the default is now.
     #[schemars(with = "Option<String>")]
     starts_at: Option<Timestamp>,
     /// When it ends.
     #[schemars(with = "Option<String>")]
     ends_at: Option<Timestamp>,
-    /// How long it lasts: `2h`.
+    /// How long it lasts, such as `2h`, instead of `ends_at`.
     r#for: Option<String>,
 }
 
@@ -91,9 +92,9 @@ pub async fn list(request: HttpRequest, state: web::Data<State>) -> Result<HttpR
 pub async fn add(
     request: HttpRequest,
     state: web::Data<State>,
-    wish: web::Json<Wish>,
+    new: web::Json<NewSilence>,
 ) -> Result<HttpResponse, Problem> {
-    let mut silence = silence(wish.into_inner(), timestamp(state.clock.now().wall_ns))?;
+    let mut silence = silence(new.into_inner(), timestamp(state.clock.now().wall_ns))?;
     silence.created_by = request.extensions().get::<Caller>().map(|caller| caller.name.to_string()).unwrap_or_default();
     let id = state.store.add_silence(silence.clone()).await?;
     let id = id.ok_or_else(|| Problem::new(StatusCode::CONFLICT, "there are too many silences: let some end first"))?;
@@ -111,16 +112,16 @@ pub async fn end(state: web::Data<State>, id: web::Path<i64>) -> Result<HttpResp
     Ok(HttpResponse::NoContent().finish())
 }
 
-fn silence(wish: Wish, now: Timestamp) -> Result<Silence, Problem> {
+fn silence(new: NewSilence, now: Timestamp) -> Result<Silence, Problem> {
     let refused = |why: &str| Problem::bad_request(why.to_owned());
-    let Wish { alert, servers, comment, starts_at, ends_at, r#for } = wish;
+    let NewSilence { alert, servers, comment, starts_at, ends_at, r#for } = new;
     if comment.trim().is_empty() {
         return Err(refused("comment: say why, for those who wonder later"));
     }
-    let is_bad = |text: &String| text.len() > LONGEST_TEXT || text.chars().any(is_disruptive);
+    let is_bad = |text: &String| text.len() > LONGEST_TEXT || !is_plain(text);
     if [&comment].into_iter().chain(&alert).chain(&servers).any(is_bad) {
         return Err(refused(
-            "texts must be shorter than 1000 bytes and without control characters or marks of direction",
+            "texts must be shorter than 1000 bytes and without control characters, invisible characters or marks of direction",
         ));
     }
     if servers.len() > MOST_SERVERS {

@@ -1,6 +1,6 @@
-//! The history of servers for charts: one question for one server or many, at any span, in columns.
+//! The history of servers for charts: one request for one or many servers, at any span, in columns.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,14 +11,15 @@ use serde::Serialize;
 
 use crate::history::course::Range as Spread;
 use crate::history::span::Span;
-use crate::history::trace::{Cell, Trace, Wish, trace};
+use crate::history::trace::{Cell, Trace, TraceOptions, trace};
 use crate::store::StoreError;
 use crate::store::read::Reader;
 use crate::web::State;
-use crate::web::openapi::{Body, Endpoint, FROM, TO, query};
+use crate::web::openapi::{Body, Endpoint, FROM, TO, Vantages, query};
 use crate::web::params::{self, Range, Target};
 use crate::web::problem::Problem;
 use crate::web::respond;
+use crate::web::vantage::Vantage;
 use ntp_monitor_core::stats::verdict::When;
 
 pub const ENDPOINTS: &[Endpoint] = &[Endpoint::get("/api/v1/history", || web::to(history))
@@ -26,16 +27,12 @@ pub const ENDPOINTS: &[Endpoint] = &[Endpoint::get("/api/v1/history", || web::to
         "The history of one or more servers in columns, for charts. The service chooses the resolution: every poll, or \
          steps of ten seconds or more. No step begins before the first poll.",
     )
+    .of(Vantages::All)
     .taking(&[
         query(
             "id",
             "string",
             "A server; may be given more than once. All unless given; unknown ones are left out, unless all are.",
-        ),
-        query(
-            "vantage",
-            "string",
-            "Another vantage, at a hub: its view of the servers, which have its names for them. This one unless given.",
         ),
         query("tag", "string", "Tags, key:value or key, separated by commas; all must be there."),
         FROM,
@@ -53,21 +50,21 @@ const USUAL_POINTS: usize = 600;
 const MOST_POINTS: usize = 2000;
 const USUAL_SERIES: usize = 64;
 const MOST_SERIES: usize = 200;
-/// Samples that one answer may read, for all series together.
+/// The most samples that one request reads, all series together.
 const ROWS: usize = 200_000;
-/// The same for one series.
+/// The most samples that one request reads of one series.
 const ROWS_OF_ONE: usize = 40_000;
 
 #[derive(Debug, JsonSchema, Serialize)]
 struct HistoryBody {
     from: When,
     to: When,
-    /// Servers that were meant, but are too many for one answer.
+    /// Requested servers beyond the limit of one answer.
     left_out: usize,
     series: Vec<Columns>,
 }
 
-/// The history of one server. All columns have the same length. What is not known is `null`; offsets are in seconds,
+/// The history of one server. All columns have the same length. Unknown values are `null`. Offsets are in seconds,
 /// positive when the server is ahead of this host.
 #[derive(Debug, JsonSchema, Serialize)]
 struct Columns {
@@ -75,56 +72,55 @@ struct Columns {
     name: String,
     /// The address, when the name has several; `null`: all of its addresses.
     address: Option<String>,
-    /// The first poll ever.
+    /// The time of the first recorded poll.
     began: Option<When>,
-    /// The width of a step; `null`: each point is a poll.
+    /// The width of a step in seconds; `null` when each point is a poll.
     step_s: Option<i64>,
-    /// The poll interval.
+    /// The poll interval in seconds.
     poll_s: Option<f64>,
     /// The middle of each step, in seconds since 1970.
     time: Vec<f64>,
     polls: Vec<u64>,
-    /// Polls that brought an offset.
+    /// Polls with an offset.
     samples: Vec<u64>,
     /// Mean.
-    #[schemars(with = "Option<Vec<Option<f32>>>")]
+    #[schemars(with = "Vec<Option<f32>>")]
     #[serde(skip_serializing_if = "Option::is_none")]
     offset_s: Option<Vec<f32>>,
-    #[schemars(with = "Option<Vec<Option<f32>>>")]
+    #[schemars(with = "Vec<Option<f32>>")]
     #[serde(skip_serializing_if = "Option::is_none")]
     offset_min_s: Option<Vec<f32>>,
-    #[schemars(with = "Option<Vec<Option<f32>>>")]
+    #[schemars(with = "Vec<Option<f32>>")]
     #[serde(skip_serializing_if = "Option::is_none")]
     offset_max_s: Option<Vec<f32>>,
-    /// Mean root distance: the bound within which the offset holds.
-    #[schemars(with = "Option<Vec<Option<f32>>>")]
+    /// Mean root distance: the largest possible error of the offset, if the server is correct.
+    #[schemars(with = "Vec<Option<f32>>")]
     #[serde(skip_serializing_if = "Option::is_none")]
     root_distance_s: Option<Vec<f32>>,
     /// Mean.
-    #[schemars(with = "Option<Vec<Option<f32>>>")]
+    #[schemars(with = "Vec<Option<f32>>")]
     #[serde(skip_serializing_if = "Option::is_none")]
     delay_s: Option<Vec<f32>>,
-    #[schemars(with = "Option<Vec<Option<f32>>>")]
+    #[schemars(with = "Vec<Option<f32>>")]
     #[serde(skip_serializing_if = "Option::is_none")]
     delay_min_s: Option<Vec<f32>>,
-    #[schemars(with = "Option<Vec<Option<f32>>>")]
+    #[schemars(with = "Vec<Option<f32>>")]
     #[serde(skip_serializing_if = "Option::is_none")]
     delay_max_s: Option<Vec<f32>>,
     /// RMS of the differences of neighbouring offsets, over the last eight at each poll.
-    #[schemars(with = "Option<Vec<Option<f32>>>")]
+    #[schemars(with = "Vec<Option<f32>>")]
     #[serde(skip_serializing_if = "Option::is_none")]
     jitter_s: Option<Vec<f32>>,
-    /// The score of the NTP Pool, after each step.
-    #[schemars(with = "Option<Vec<Option<f32>>>")]
+    /// The score, computed as the NTP Pool does, at the end of each step.
+    #[schemars(with = "Vec<Option<f32>>")]
     #[serde(skip_serializing_if = "Option::is_none")]
     score: Option<Vec<f32>>,
 }
 
-/// What is asked, read from the query.
+/// The parsed query.
 #[derive(Debug, Default)]
 struct Question {
     ids: Vec<String>,
-    vantage: Option<String>,
     tags: Vec<(String, Option<String>)>,
     from: Option<String>,
     to: Option<String>,
@@ -143,7 +139,6 @@ impl Question {
         for (key, value) in pairs {
             match key.as_str() {
                 "id" => asked.ids.push(value),
-                "vantage" => asked.vantage = Some(value),
                 "tag" => asked.tags.extend(params::tags(&value)),
                 "from" => asked.from = Some(value),
                 "to" => asked.to = Some(value),
@@ -196,7 +191,7 @@ impl Measures {
     const ALL: Self = Self { offset: true, delay: true, jitter: true, score: true };
 }
 
-/// A line of a chart: a server, or one of its addresses when it has several.
+/// A line of a chart: a server, or one address of a server with several.
 #[derive(Debug, Clone)]
 struct Line {
     id: String,
@@ -220,70 +215,35 @@ pub async fn history(
         return Err(Problem::bad_request(format!("step: more than {MOST_POINTS} steps in the span")));
     }
     let limit = params::limit(asked.limit, USUAL_SERIES, MOST_SERIES)?;
-    let here = state.config.borrow().monitor.vantage.clone();
-    let vantage = asked.vantage.clone().filter(|vantage| *vantage != here).unwrap_or_default();
-    let mut lines =
-        if vantage.is_empty() { lines(&state, &asked)? } else { lines_from(&state, &vantage, &asked).await? };
+    let vantage = Vantage::of(&request, &state).await?;
+    let mut lines = lines(&vantage, &asked)?;
     let left_out = lines.len().saturating_sub(limit);
     lines.truncate(limit);
     let rows = (ROWS / lines.len().max(1)).min(ROWS_OF_ONE);
-    let wish = Wish { points: asked.points()?, step_s, rows, jitter: measures.jitter };
-    let look = move |reader: &Reader| {
-        reader.seen_from(&vantage, |reader| read(reader, &vantage, &lines, span, wish, measures))
-    };
-    let series = state.store.read(look).await?;
+    let options = TraceOptions { points: asked.points()?, step_s, rows, jitter: measures.jitter };
+    let series = vantage.read(move |reader| read(reader, &lines, span, options, measures)).await?;
     respond::json(&request, &HistoryBody { from: When(range.from_ns), to: When(range.to_ns), left_out, series })
 }
 
-/// The lines of another vantage: its servers with these names, or all of them.
-async fn lines_from(state: &State, vantage: &str, asked: &Question) -> Result<Vec<Line>, Problem> {
-    let named = vantage.to_owned();
-    let known = state.store.read(move |reader| {
-        let series = reader.series()?.into_iter().filter(|series| *series.key.vantage == *named);
-        Ok(series.map(|series| series.key.server).collect::<BTreeSet<_>>())
-    });
-    let known = known.await?;
-    if known.is_empty() {
-        return Err(Problem::not_found(format!("nothing is known from the vantage {vantage:?}")));
+/// The requested lines: by id, or all servers with the tags.
+fn lines(vantage: &Vantage, asked: &Question) -> Result<Vec<Line>, Problem> {
+    if asked.ids.is_empty() {
+        let named = |name| lines_of(vantage, &Target { name, address: None });
+        return Ok(vantage.tagged(&asked.tags).into_iter().flat_map(named).collect());
     }
-    let is_meant = |name: &&Arc<str>| asked.ids.is_empty() || asked.ids.iter().any(|id| **id == ***name);
-    let line = |name: &Arc<str>| Line { id: name.to_string(), name: Arc::clone(name), address: None };
-    Ok(known.iter().filter(is_meant).map(line).collect())
+    let (targets, unknown): (Vec<_>, Vec<_>) = asked.ids.iter().map(|id| vantage.find(id)).partition(Result::is_ok);
+    // An unknown server (just removed, for example) does not fail the request for the others.
+    if let (true, Some(problem)) = (targets.is_empty(), unknown.into_iter().find_map(Result::err)) {
+        return Err(problem);
+    }
+    Ok(targets.iter().flatten().flat_map(|target| lines_of(vantage, target)).collect())
 }
 
-/// The lines that are meant: those of the ids, or of all servers with the tags.
-fn lines(state: &State, asked: &Question) -> Result<Vec<Line>, Problem> {
-    if !asked.ids.is_empty() {
-        let (targets, unknown): (Vec<_>, Vec<_>) =
-            asked.ids.iter().map(|id| Target::find(state, id)).partition(Result::is_ok);
-        // A server that was removed a moment ago must not cost the others their history.
-        if let (true, Some(problem)) = (targets.is_empty(), unknown.into_iter().find_map(Result::err)) {
-            return Err(problem);
-        }
-        return Ok(targets.iter().flatten().flat_map(|target| lines_of(state, target)).collect());
-    }
-    let config = state.config.borrow().clone();
-    let is_meant = |tags: &std::collections::BTreeMap<String, String>| {
-        asked
-            .tags
-            .iter()
-            .all(|(key, value)| tags.get(key).is_some_and(|has| value.as_ref().is_none_or(|value| value == has)))
-    };
-    let meant = config.servers.iter().filter(|server| is_meant(&server.ident.tags));
-    let lines =
-        meant.flat_map(|server| lines_of(state, &Target { name: Arc::clone(&server.ident.name), address: None }));
-    Ok(lines.collect())
-}
-
-/// A name with several addresses has a line for each; any other name has one, whatever its address was.
-fn lines_of(state: &State, target: &Target) -> Vec<Line> {
-    let Target { name, address } = target;
-    let snapshot = state.snapshot.borrow();
-    let mut addresses: Vec<_> = match address {
-        Some(address) => vec![*address],
-        None => snapshot.series_of(name).into_iter().filter_map(|(key, _)| key.address).collect(),
-    };
-    if address.is_none() && addresses.len() < 2 {
+/// A name with several addresses has one line for each. Any other name has one line for all addresses it ever had.
+fn lines_of(vantage: &Vantage, target: &Target) -> Vec<Line> {
+    let name = &target.name;
+    let mut addresses: Vec<_> = vantage.keys(target).into_iter().filter_map(|key| key.address).collect();
+    if target.address.is_none() && addresses.len() < 2 {
         return vec![Line { id: name.to_string(), name: Arc::clone(name), address: None }];
     }
     addresses.sort();
@@ -293,14 +253,13 @@ fn lines_of(state: &State, target: &Target) -> Vec<Line> {
 
 fn read(
     reader: &Reader,
-    vantage: &str,
     lines: &[Line],
     span: Span,
-    wish: Wish,
+    options: TraceOptions,
     measures: Measures,
 ) -> Result<Vec<Columns>, StoreError> {
     let mut began: HashMap<(Arc<str>, Option<SocketAddr>), i64> = HashMap::new();
-    for series in reader.series()?.into_iter().filter(|series| *series.key.vantage == *vantage) {
+    for series in reader.own_series()? {
         for address in [None, series.key.address] {
             let first = began.entry((Arc::clone(&series.key.server), address)).or_insert(i64::MAX);
             *first = (*first).min(series.first_seen_ns);
@@ -308,7 +267,7 @@ fn read(
     }
     let columns = |line: &Line| {
         let began_ns = began.get(&(Arc::clone(&line.name), line.address)).copied();
-        let trace = trace(reader, (&line.name, line.address), began_ns, span, wish)?;
+        let trace = trace(reader, (&line.name, line.address), began_ns, span, options)?;
         Ok(Columns::of(line, &trace, measures))
     };
     lines.iter().map(columns).collect()
@@ -318,7 +277,7 @@ impl Columns {
     fn of(line: &Line, trace: &Trace, measures: Measures) -> Self {
         let cells = &trace.cells;
         let column = |is_wanted: bool, of: &dyn Fn(&Cell) -> Option<f64>| {
-            // What is not a number is written as null.
+            // NaN is written as null.
             is_wanted.then(|| cells.iter().map(|cell| of(cell).map_or(f32::NAN, |value| value as f32)).collect())
         };
         let of = |part: fn(&Cell) -> Option<Spread>, value: fn(Spread) -> f64| move |cell: &Cell| part(cell).map(value);

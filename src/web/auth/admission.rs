@@ -1,4 +1,4 @@
-//! By what a long answer was admitted, and whether that still holds: an event stream must not outlive its token.
+//! How a long response was authorised, and whether that is still valid: an event stream must not outlive its token.
 
 use std::time::Instant;
 
@@ -11,7 +11,7 @@ use super::{hash, known};
 use crate::config::{Config, Http};
 use std::sync::Arc;
 
-/// The admission of a request that reads.
+/// How a read request was authorised.
 pub struct Admission {
     gate: Data<Gate>,
     config: watch::Receiver<Arc<Config>>,
@@ -20,16 +20,16 @@ pub struct Admission {
 
 #[derive(Debug, Clone, Copy)]
 enum By {
-    /// Reading is open.
+    /// Reading needs no token.
     Nothing,
-    /// A token, by its hash.
+    /// By a token, identified by its hash.
     Token([u8; 32]),
-    /// A session, by the hash of its cookie.
+    /// By a session, identified by the hash of its cookie.
     Session([u8; 32]),
 }
 
 impl Admission {
-    /// The admission of the request with these headers, which the gate has let through.
+    /// How the request with these headers was authorised. The gate has already accepted it.
     pub fn of(headers: &HeaderMap, gate: Data<Gate>, mut config: watch::Receiver<Arc<Config>>) -> Self {
         let token = headers.get(AUTHORIZATION).and_then(bearer);
         let by = match token {
@@ -42,7 +42,7 @@ impl Admission {
         Self { gate, config, by }
     }
 
-    /// Whether the same request would be let through now, by the same token or session.
+    /// Whether the same token or session would be accepted now.
     pub fn holds(&self) -> bool {
         let http: &Http = &self.config.borrow().http;
         match self.by {
@@ -52,7 +52,7 @@ impl Admission {
         }
     }
 
-    /// Waits for another configuration, forever if there will be none.
+    /// Waits for the next configuration; never completes if there is none.
     pub async fn changed(&mut self) {
         if self.config.changed().await.is_err() {
             std::future::pending().await

@@ -1,4 +1,4 @@
-//! Judges requests by what they show: a token, a session, or nothing.
+//! Accepts or rejects each request by its token, its session, or the lack of both.
 
 use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
@@ -12,16 +12,16 @@ use super::{hash, known, origin};
 use crate::config::{Http, Role};
 use crate::log::{Allowance, RateLimit};
 
-/// What one holder of a token may change at once …
+/// Changes that one token holder may make in a burst.
 const WRITES_AT_ONCE: u32 = 60;
-/// … and then once in this time.
+/// Interval at which one more change is allowed.
 pub(super) const WRITE_REFILL_NS: i64 = 1_000_000_000;
-/// Refusals of one holder of a token that are noted at once …
+/// Rejections of one token holder that are recorded in a burst.
 const NOTES_AT_ONCE: u32 = 10;
-/// … and then once in this time. The audit log is limited, and refusals must not push changes out of it.
+/// Interval at which one more is recorded. The audit log is limited, and rejections must not push changes out of it.
 const NOTE_REFILL_NS: i64 = 60_000_000_000;
 
-/// The gate before every handler.
+/// The check that runs before every handler.
 #[derive(Debug)]
 pub struct Gate {
     /// Whether other machines can reach the service.
@@ -32,7 +32,7 @@ pub struct Gate {
     notes: Mutex<RateLimit>,
 }
 
-/// What a request shows.
+/// The properties of a request that the gate checks.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Request<'a> {
     pub headers: &'a HeaderMap,
@@ -46,23 +46,23 @@ pub(super) struct Request<'a> {
     pub mono_ns: i64,
 }
 
-/// Why a request is not let in.
+/// Why a request is rejected.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Refusal {
-    /// No token, or none that is known.
+    /// No token, or an unknown one.
     Unauthorised(&'static str),
-    /// The caller is known but may not do this.
+    /// The caller is known, but its role does not allow this.
     Forbidden(&'static str, Caller),
-    /// A wrong token after too many others from the same network; the time until they are counted from zero again.
+    /// A wrong token after too many others from the same network, with the time until the count restarts.
     Guessing(Duration),
-    /// Too many changes by one holder.
+    /// Too many changes by one token holder.
     Hurrying(Caller),
-    /// The service does not go by that name.
+    /// The `Host` header is not one of the service's names.
     Misdirected,
 }
 
 impl Gate {
-    /// A gate of a service that can be reached from other machines, or not.
+    /// Creates the gate. `is_reachable`: whether other machines can reach the service.
     #[must_use]
     pub fn new(exposed: bool) -> Self {
         Self {
@@ -74,13 +74,19 @@ impl Gate {
         }
     }
 
+    /// Whether other machines can reach the service.
+    #[must_use]
+    pub fn is_exposed(&self) -> bool {
+        self.exposed
+    }
+
     /// Whether reading needs no token.
     #[must_use]
     pub fn reading_is_open(&self, http: &Http) -> bool {
         !self.exposed || http.public_read
     }
 
-    /// Who asks, if it may.
+    /// The caller of a request, if the request is accepted.
     pub(super) fn judge(&self, http: &Http, request: Request<'_>) -> Result<Option<Caller>, Refusal> {
         let host = request.headers.get(HOST).map(|host| host.to_str().unwrap_or_default());
         if !origin::is_ours(host, http, self.exposed) {
@@ -101,7 +107,7 @@ impl Gate {
         }
     }
 
-    /// By the token that is sent, else by the session.
+    /// Identifies the caller by the token in the request, otherwise by the session.
     fn identify(&self, http: &Http, request: Request<'_>) -> Result<Option<Caller>, Refusal> {
         let Some(header) = request.headers.get(AUTHORIZATION) else {
             let caller = self.sessions.caller(http, request.headers, request.now);
@@ -135,7 +141,7 @@ impl Gate {
         }
     }
 
-    /// Whether a refusal of this caller is noted; if so, with how many before it were not.
+    /// Whether to record this rejection in the audit log; if so, how many before it were not recorded.
     pub(super) fn noted(&self, caller: &Caller, mono_ns: i64) -> Option<u64> {
         let mut notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
         match notes.allow(&caller.name, "refusal", mono_ns) {

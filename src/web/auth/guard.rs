@@ -1,4 +1,4 @@
-//! The gate as it stands before the handlers, and what becomes of those who are not let in.
+//! The middleware that runs the gate before the handlers and answers rejected requests.
 
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
@@ -16,11 +16,11 @@ use crate::config::Http;
 use crate::web::problem::Problem;
 use crate::web::{State, audit, openapi, page};
 
-/// A request that changes something is over within this time, its body included.
+/// Time limit for a request that changes something, its body included.
 const WRITTEN_WITHIN: Duration = Duration::from_secs(90);
 
-/// Lets a request through to its handler, or answers 401, 403, 421 or 429. Whatever a known caller changes, tries to
-/// change or may not see is noted.
+/// Passes a request to its handler, or answers 401, 403, 421 or 429. Changes by a known caller, attempts to change and
+/// rejections are recorded in the audit log.
 ///
 /// # Errors
 /// Those of the handler.
@@ -66,7 +66,7 @@ pub async fn guard(request: ServiceRequest, next: Next<BoxBody>) -> Result<Servi
                 request.extensions_mut().insert(caller);
             }
             let answer = tokio::time::timeout(WRITTEN_WITHIN, next.call(request)).await.map_err(|_| too_slow())??;
-            if !openapi::only_asks(answer.request()) {
+            if openapi::row_of(answer.request()).is_none_or(|row| !row.only_asks) {
                 note.end(&state, &answer);
             }
             Ok(answer)
@@ -86,7 +86,7 @@ pub(super) fn scheme(request: &HttpRequest, http: &Http) -> &'static str {
     client::scheme(request.headers(), peer, &http.trusted_proxies, is_tls)
 }
 
-/// What holds nothing worth protecting: the built page without its data, and a style.
+/// Paths without data to protect: the built page (without its data) and a style sheet.
 fn is_open(path: &str) -> bool {
     path == "/plain.css" || page::is_built(path)
 }
@@ -103,7 +103,7 @@ fn response(why: &Refusal) -> HttpResponse {
     response
 }
 
-/// The answer to a refused request.
+/// The response to a rejected request.
 pub(super) fn problem(why: &Refusal) -> Problem {
     let problem = |status, detail: &str| Problem::new(status, detail);
     match why {

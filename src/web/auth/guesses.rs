@@ -1,5 +1,5 @@
 //! Counts wrong tokens by network: an IPv4 address, or the /64 of an IPv6 address, which one host can use completely.
-//! Memory is bounded whatever comes.
+//! The memory is bounded.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -24,7 +24,7 @@ struct Counts {
     /// The first network that reached the limit since the last summary, until it is reported.
     over: Option<IpAddr>,
     over_reported: bool,
-    /// Wrong tokens came that no summary contains.
+    /// There are wrong tokens that no summary contains yet.
     unreported: bool,
     summary_is_due: bool,
 }
@@ -33,12 +33,12 @@ struct Counts {
 struct Count {
     since: Instant,
     wrong: u32,
-    /// Those that no summary contains yet.
+    /// Wrong tokens that no summary contains yet.
     unreported: u32,
     unreported_refused: u32,
 }
 
-/// What has to be reported now.
+/// What to report now.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct News {
     /// A network that reached the limit.
@@ -80,7 +80,7 @@ impl Guesses {
         Some(left)
     }
 
-    /// What has to be reported after a wrong token.
+    /// What to report after a wrong token.
     pub(super) fn news(&self) -> News {
         let mut counts = self.counts();
         let over = counts.over.take();
@@ -116,7 +116,7 @@ impl Guesses {
 }
 
 impl Counts {
-    /// Where a network is counted. Nothing is forgotten before its period is over, so that nobody gets more guesses by
+    /// The counter of a network. A counter is kept until its period ends, so that an attacker gets no more guesses by
     /// using many networks.
     fn key(&mut self, network: IpAddr, now: Instant) -> IpAddr {
         if self.networks.len() >= SEPARATE && !self.networks.contains_key(&network) {

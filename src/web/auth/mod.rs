@@ -1,9 +1,9 @@
-//! Who may do what: bearer tokens and the sessions of browsers, their roles, and limits for those who guess or hurry.
+//! Authentication and authorisation: bearer tokens, browser sessions, roles, and limits for guesses and for changes.
 //!
 //! Reading is open on loopback, and beyond it with `public_read`; everything else needs a token or a session. A token
-//! that is sent is always judged, also where none is needed, and a right one is never refused because of wrong ones.
-//! Tokens come in the `Authorization` header only, or once in the body that opens a session: a URL ends up in logs. What
-//! is kept is their hash, which is compared in constant time with that of each token there is.
+//! in a request is always checked, even where none is needed. A right token is never rejected because of wrong ones.
+//! Tokens are accepted in the `Authorization` header, or once in the body that opens a session; never in a URL, because
+//! URLs end up in logs. Only hashes are kept, and they are compared in constant time with every configured token.
 
 mod admission;
 pub mod client;
@@ -14,6 +14,7 @@ mod login;
 mod origin;
 mod reports;
 mod session;
+pub mod setup;
 
 pub use admission::Admission;
 pub use gate::Gate;
@@ -26,7 +27,7 @@ use subtle::ConstantTimeEq;
 
 use crate::config::{Http, Token};
 
-/// The configured token with this hash. All are compared, so that the time reveals nothing.
+/// The configured token with this hash. Compares with all tokens, so that the time reveals nothing.
 fn known<'a>(http: &'a Http, hash: &[u8; 32]) -> Option<&'a Token> {
     http.tokens.iter().fold(None, |found, token| if bool::from(token.sha256.ct_eq(hash)) { Some(token) } else { found })
 }

@@ -1,8 +1,8 @@
-//! Which site a browser speaks for. Pure.
+//! The site that a browser's request comes from. Pure.
 //!
-//! A session is a cookie, which a browser sends for any page that makes a request; so a change must come from our own
-//! page. And a name that an attacker lets point at this machine (DNS rebinding) must not make his page ours; so the
-//! service answers only to names that it goes by.
+//! A browser sends the session cookie with requests made by any page, so a change must come from our own page. DNS
+//! rebinding (an attacker's name that resolves to this host) must not make another page look like ours, so the
+//! service accepts only its own names in `Host`.
 
 use std::net::IpAddr;
 
@@ -12,8 +12,8 @@ use crate::config::Http;
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
-/// Whether a request comes from our own page, according to the browser. `scheme` is that of the request. A request that
-/// says nothing about its page does not come from it.
+/// Whether a request comes from our own page, according to the browser. `scheme` is that of the request. A request
+/// without information about its page does not come from ours.
 pub(super) fn is_same(headers: &HeaderMap, scheme: &str) -> bool {
     let text = |name: &HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
     let origin = text(&ORIGIN).and_then(|origin| origin.split_once("://"));
@@ -22,7 +22,7 @@ pub(super) fn is_same(headers: &HeaderMap, scheme: &str) -> bool {
         _ => false,
     };
     match text(&SEC_FETCH_SITE) {
-        // The browser has compared the schemes. It knows ours also behind a proxy that does not forward it.
+        // The browser has compared the schemes. It knows the scheme even behind a proxy that does not forward it.
         Some(site) => site == "same-origin" && (!headers.contains_key(ORIGIN) || same_host),
         None => same_host && origin.is_some_and(|(of_page, _)| of_page.eq_ignore_ascii_case(scheme)),
     }
@@ -33,8 +33,8 @@ pub(super) fn is_foreign(headers: &HeaderMap, scheme: &str) -> bool {
     (headers.contains_key(ORIGIN) || headers.contains_key(&SEC_FETCH_SITE)) && !is_same(headers, scheme)
 }
 
-/// Whether the service goes by the name in `host`. Reached from other machines it goes by any, unless its names are
-/// configured; bare addresses and localhost can be nobody else's.
+/// Whether `host` is a name of this service. A service that other machines can reach accepts any name unless its names
+/// are configured. Addresses and localhost are always accepted, because no other site can use them.
 pub(super) fn is_ours(host: Option<&str>, http: &Http, exposed: bool) -> bool {
     let Some(host) = host else { return true };
     if exposed && http.names.is_empty() {

@@ -1,5 +1,5 @@
-//! Reports wrong tokens in the log and in the audit log: at once when the first network reaches the limit, and all wrong
-//! tokens of a minute in one entry.
+//! Reports wrong tokens in the log and in the audit log: at once when the first network reaches the limit, and all
+//! wrong tokens of a minute in one entry.
 
 use std::sync::{Arc, Weak};
 
@@ -10,7 +10,7 @@ use super::gate::Gate;
 use super::guesses::{FAILURES, PERIOD};
 use crate::web::State;
 
-/// To call after each wrong token.
+/// Call this after each wrong token.
 pub(super) fn report(gate: &web::Data<Gate>, state: &web::Data<State>) {
     let news = gate.guesses.news();
     if let Some(network) = news.over {
@@ -18,7 +18,7 @@ pub(super) fn report(gate: &web::Data<Gate>, state: &web::Data<State>) {
         state.audit.wrong_tokens(&network, outcome, state.clock.now());
     }
     if news.starts_period {
-        // Weak: a report that waits must not keep a service alive that stops.
+        // A weak reference, so that a waiting report does not keep a stopping service alive.
         let (gate, state) = (gate.clone().into_inner(), state.clone().into_inner());
         rt::spawn(summarise_later(Arc::downgrade(&gate), Arc::downgrade(&state)));
     }

@@ -1,11 +1,10 @@
-//! Sessions of browsers: who shows a token once gets a cookie that stands for it.
+//! Browser sessions: a client that sends a token once gets a cookie in its place.
 //!
-//! Kept in memory, by the hash of the cookie, and gone with the process. A session ends when it rests for twelve hours,
-//! after a week, when its holder says so, and when its token is taken out of the configuration or given another value;
-//! its role is that of the token now.
+//! Sessions are kept in memory, by the hash of the cookie. A session ends after twelve hours without a request, after
+//! a week, on sign-out, when its token is removed from the configuration or changed, and when the process ends. Its
+//! role is the current role of the token.
 
 use std::collections::HashMap;
-use std::fmt::Write as _;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -14,36 +13,36 @@ use actix_web::http::header::{COOKIE, HeaderMap};
 use super::hash;
 use crate::config::{Http, Role, Token};
 
-/// Who asks, as far as a token or a session says it.
+/// The caller of a request, as identified by a token or a session.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Caller {
-    /// What the holder of the token is called.
+    /// The name of the token.
     pub name: Arc<str>,
-    /// What he may do.
+    /// The role of the token.
     pub role: Role,
 }
 
-/// A session that nobody uses ends after this time.
+/// A session ends after this time without a request.
 const RESTS: Duration = Duration::from_secs(12 * 3600);
-/// A session ends after this time.
+/// The longest life of a session.
 pub(super) const LASTS: Duration = Duration::from_secs(7 * 86_400);
-/// Sessions at once; the one that rested longest goes first.
+/// The most sessions at a time. The least recently used one is removed first.
 const MOST: usize = 1024;
-/// The sessions that are open.
+/// The open sessions.
 #[derive(Debug, Default)]
 pub struct Sessions(Mutex<HashMap<[u8; 32], Session>>);
 
 #[derive(Debug)]
 struct Session {
     name: String,
-    /// The hash of its token: another token of that name is not the same.
+    /// The hash of its token, because a new token may have the same name.
     token: [u8; 32],
     begun: Instant,
     used: Instant,
 }
 
 impl Session {
-    /// Its token, if the configuration still has it.
+    /// The token of the session, if the configuration still has it.
     fn token<'a>(&self, http: &'a Http) -> Option<&'a Token> {
         http.tokens.iter().find(|token| token.name == self.name && token.sha256 == self.token)
     }
@@ -57,12 +56,9 @@ impl Sessions {
     /// The name of the cookie.
     pub const COOKIE: &str = "ntp-monitor-session";
 
-    /// Begins a session for the holder of `token`, and returns the secret that stands for it.
+    /// Starts a session for `token` and returns the secret for the cookie.
     pub(super) fn open(&self, holder: &Caller, token: &str, now: Instant) -> String {
-        let secret = rand::random::<[u8; 32]>().iter().fold(String::new(), |mut hex, byte| {
-            let _ = write!(hex, "{byte:02x}");
-            hex
-        });
+        let secret = super::setup::secret();
         let mut all = self.all();
         all.retain(|_, session| !session.is_over(now));
         if all.len() >= MOST {
@@ -73,7 +69,7 @@ impl Sessions {
         secret
     }
 
-    /// Whom the cookie stands for.
+    /// The caller that the cookie belongs to.
     pub(super) fn caller(&self, http: &Http, headers: &HeaderMap, now: Instant) -> Option<Caller> {
         let hash = hash(secret(headers)?);
         let mut all = self.all();
@@ -96,7 +92,7 @@ impl Sessions {
         self.is_open(http, &hash, now).then_some(hash)
     }
 
-    /// Whether the session with this hash of its cookie is open. Does not count as a request of the session.
+    /// Whether the session with this cookie hash is open. Does not count as a request of the session.
     pub(super) fn is_open(&self, http: &Http, hash: &[u8; 32], now: Instant) -> bool {
         self.all().get(hash).is_some_and(|session| session.token(http).is_some() && !session.is_over(now))
     }

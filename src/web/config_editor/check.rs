@@ -6,44 +6,44 @@ use serde::Serialize;
 use crate::config::edit::EditError;
 use crate::config::{Changes, Fault, Faults, Source};
 
-/// Whether a configuration is sound, and what it would change.
+/// Whether a configuration is valid, and what it would change.
 #[derive(Debug, Clone, PartialEq, JsonSchema, Serialize)]
 pub struct Check {
     /// Whether the service would start with it.
     pub valid: bool,
-    /// Everything that is wrong.
+    /// All errors.
     pub faults: Vec<FaultView>,
-    /// What looks wrong but can be lived with.
+    /// Warnings: valid settings that are probably mistakes.
     pub warnings: Vec<String>,
-    /// What changes in the file, as `diff -u` writes it; secrets are masked.
+    /// The changes of the file as a unified diff; secrets are masked.
     pub diff: String,
-    /// What changes in the running service.
+    /// The changes of the running service.
     pub changes: ChangesView,
 }
 
-/// One thing that is wrong.
+/// One error.
 #[derive(Debug, Clone, PartialEq, JsonSchema, Serialize)]
 pub struct FaultView {
-    /// Which key; empty when it is about all of it.
+    /// The path of the key; empty when the error concerns the whole file.
     pub path: String,
-    /// On which line of the file, counted from 1.
+    /// The line of the file, from 1.
     pub line: Option<usize>,
-    /// What is wrong, and what would be right.
+    /// What is wrong, and how to correct it.
     pub message: String,
 }
 
-/// What a reload would do.
+/// The effects of a reload.
 #[derive(Debug, Clone, Default, PartialEq, JsonSchema, Serialize)]
 pub struct ChangesView {
-    /// Servers that are new.
+    /// Added servers.
     pub added: Vec<String>,
-    /// Servers that stay under their name, otherwise configured.
+    /// Servers with changed settings.
     pub changed: Vec<String>,
-    /// Servers that go.
+    /// Removed servers.
     pub removed: Vec<String>,
-    /// Sections in which something changes.
+    /// Sections with changes.
     pub sections: Vec<String>,
-    /// Keys whose change takes effect at the next start only.
+    /// Changed keys that take effect only at the next start.
     pub needs_restart: Vec<String>,
 }
 
@@ -101,7 +101,7 @@ impl From<&Changes> for ChangesView {
 }
 
 impl ChangesView {
-    /// In a few words, for the log.
+    /// A short summary for the log.
     #[must_use]
     pub fn summary(&self) -> String {
         let named = |what: &str, names: &[String]| (!names.is_empty()).then(|| format!("{what} {}", names.join(", ")));

@@ -1,4 +1,4 @@
-//! One happening, written once for all readers.
+//! An event of the stream, serialised once for all readers.
 
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
@@ -14,23 +14,23 @@ use ntp_monitor_core::sample::Sample;
 use ntp_monitor_core::stats::snapshot::Snapshot;
 use ntp_monitor_core::stats::verdict::{State, Verdict, When};
 
-/// What a reader may be interested in.
+/// The topics of the stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Topic {
-    /// The end of a poll.
+    /// A poll has ended.
     Sample,
-    /// The verdict says something else.
+    /// The verdict has changed.
     Verdict,
-    /// Health, or one of its reasons, changed.
+    /// Health or one of its reasons has changed.
     Health,
-    /// An alert stands otherwise than before.
+    /// The state of an alert has changed.
     Alert,
 }
 
 impl Topic {
     pub const ALL: [Self; 4] = [Self::Sample, Self::Verdict, Self::Health, Self::Alert];
 
-    /// The name of its events.
+    /// The name in the stream and in queries.
     #[must_use]
     pub fn label(self) -> &'static str {
         match self {
@@ -51,16 +51,16 @@ impl Topic {
 #[derive(Debug)]
 pub enum Happening {
     Sample(Arc<Sample>),
-    /// The verdict of this picture says something else than the one before.
+    /// The verdict of this snapshot differs from the previous one.
     Verdict(Arc<Snapshot>),
     Health(Arc<Health>),
-    /// An alert stands like this now.
+    /// The new state of an alert.
     Alert(Box<Active>),
 }
 
 #[derive(Debug)]
 pub struct Frame {
-    /// Counts up from 1 in each process.
+    /// The number of the event, from 1 in each process.
     pub number: u64,
     happening: Happening,
     data: OnceLock<Bytes>,
@@ -77,7 +77,7 @@ impl Frame {
         Self { number, happening, data: OnceLock::new() }
     }
 
-    /// What it is about.
+    /// The topic.
     #[must_use]
     pub fn topic(&self) -> Topic {
         match self.happening {
@@ -88,7 +88,7 @@ impl Frame {
         }
     }
 
-    /// The configured name of the server that it is about, if it is about one.
+    /// The configured name of the server concerned, if any.
     #[must_use]
     pub fn server(&self) -> Option<&str> {
         match &self.happening {
@@ -97,8 +97,8 @@ impl Frame {
         }
     }
 
-    /// Its data in JSON: for a sample that of `samples` with the server's name, for a verdict that of `verdict`.
-    /// Nothing is written while there is no reader.
+    /// The data as JSON, in the form of the endpoints `samples` (with the server's name) and `verdict`.
+    /// Not serialised while there is no reader.
     #[must_use]
     pub fn data(&self) -> Bytes {
         self.data.get_or_init(|| Bytes::from(self.write())).clone()
@@ -117,23 +117,23 @@ impl Frame {
     }
 }
 
-/// What of a verdict is worth an event: numbers change with each poll, whom it accuses does not.
+/// The part of a verdict whose change is an event. Numbers change with each poll and are left out.
 pub(super) fn verdict_key(verdict: &Verdict) -> (State, Vec<String>, Option<When>) {
     let blamed = verdict.blamed().map(|server| format!("{} {:?}", server.server, server.address));
     (verdict.state, blamed.collect(), verdict.since)
 }
 
-/// What of health is worth an event: which reasons there are, not how many polls they count.
+/// The part of health whose change is an event: the reasons, without their poll counts.
 pub(super) fn reason_key(health: &Health) -> Vec<(Status, &'static str, String)> {
     health.reasons.iter().map(|reason| (reason.status, reason.about, reason.name.clone())).collect()
 }
 
-/// How alerts stood when readers were last told.
+/// The states of alerts that readers know.
 #[derive(Debug, Default)]
 pub(super) struct Standings(HashMap<String, Active>);
 
 impl Standings {
-    /// The alerts that stand otherwise now; one that is no longer there is resolved, as it was last.
+    /// The alerts whose state has changed. An alert that no longer exists is reported as resolved.
     pub(super) fn changes(&mut self, status: &AlertStatus) -> Vec<Active> {
         let now: HashMap<String, Active> = status.active.iter().map(|it| (it.id.clone(), it.clone())).collect();
         let gone = self.0.values().filter(|it| !now.contains_key(&it.id));

@@ -1,7 +1,7 @@
-//! What happens, as it happens: samples, changes of the verdict, of health and of alerts, for server-sent events.
+//! Live events (samples, changes of the verdict, of health and of alerts) for server-sent events.
 //!
-//! One task numbers what happens and keeps the last [`KEPT`] of it, so that a reader that comes back misses nothing it
-//! could still get. The service never waits for a reader: a slow one is disconnected and counted.
+//! One task numbers the events and keeps the last [`KEPT`] of them, so that a reader that reconnects in time misses
+//! nothing. The service never waits for a reader; a slow one is disconnected and counted.
 
 mod frame;
 mod stream;
@@ -19,32 +19,32 @@ pub use stream::ENDPOINTS;
 use ntp_monitor_core::alert::status::AlertStatus;
 use ntp_monitor_core::clock::Stamp;
 use ntp_monitor_core::health::report::Health;
-use ntp_monitor_core::sample::Sample;
+use ntp_monitor_core::sample::Batch;
 use ntp_monitor_core::stats::snapshot::Snapshot;
 
-/// Samples that may wait for the task that numbers them.
-pub const SAMPLES: usize = 4096;
-/// What a reader may be behind, and may get again.
+/// The most batches of samples that wait for the task that numbers them.
+pub const BATCHES: usize = 64;
+/// The number of events that are kept: how far a reader may lag or resume.
 const KEPT: usize = 2048;
 const READERS: usize = 1000;
 
-/// Where happenings come from.
+/// The sources of events.
 #[derive(Debug)]
 pub struct Sources {
-    pub samples: broadcast::Receiver<Arc<Sample>>,
-    /// The pictures, with their verdicts.
+    pub samples: broadcast::Receiver<Batch>,
+    /// The snapshots with their verdicts.
     pub snapshot: watch::Receiver<Arc<Snapshot>>,
     pub health: watch::Receiver<Arc<Health>>,
     pub alerts: watch::Receiver<Arc<AlertStatus>>,
 }
 
-/// Where readers get happenings. Cheap to clone.
+/// Distributes events to readers. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Hub(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
-    /// Tells the numbers of this process from those of another one.
+    /// Distinguishes the event numbers of this process from those of another one.
     epoch: String,
     kept: Mutex<VecDeque<Arc<Frame>>>,
     frames: broadcast::Sender<Arc<Frame>>,
@@ -54,7 +54,7 @@ struct Shared {
 }
 
 impl Hub {
-    /// A hub of a service that started at `started`, fed from `sources` until they end.
+    /// Creates a hub for a service that started at `started`, fed from `sources` until they end.
     #[must_use]
     pub fn start(started: Stamp, sources: Sources) -> Self {
         let hub = Self::idle(started);
@@ -78,19 +78,19 @@ impl Hub {
         READERS - self.0.places.available_permits()
     }
 
-    /// Readers that were cut off because they could not keep up.
+    /// Number of readers disconnected because they were too slow.
     #[must_use]
     pub fn cut_off(&self) -> u64 {
         self.0.cut_off.load(Ordering::Relaxed)
     }
 
-    /// Samples that came too fast to be numbered, which no reader got.
+    /// Number of batches of samples that arrived too fast to be numbered and reached no reader.
     #[must_use]
     pub fn missed(&self) -> u64 {
         self.0.missed.load(Ordering::Relaxed)
     }
 
-    /// Only the feeding task calls this, so numbers are given in order.
+    /// Only the feeding task calls this, so numbers are assigned in order.
     fn publish(&self, happening: Happening) {
         let mut kept = self.kept();
         let number = kept.back().map_or(1, |last| last.number + 1);
@@ -99,11 +99,11 @@ impl Hub {
             kept.pop_front();
         }
         kept.push_back(Arc::clone(&frame));
-        // Within the lock, so that a new subscriber sees each frame once.
+        // Done under the lock, so that a new subscriber gets each frame once.
         let _ = self.0.frames.send(frame);
     }
 
-    /// What came after `last_id`, and what will come.
+    /// Events after `last_id`, followed by live ones.
     fn subscribe(&self, last_id: Option<&str>) -> Subscription {
         let kept = self.kept();
         let live = self.0.frames.subscribe();
@@ -125,15 +125,23 @@ impl Hub {
     }
 }
 
-/// What a reader gets.
+/// The subscription of a reader.
 struct Subscription {
-    /// The number before the first that it gets.
+    /// The number before the first event of the subscription.
     begin: u64,
     behind: VecDeque<Arc<Frame>>,
-    /// What is to come.
+    /// Future events.
     live: broadcast::Receiver<Arc<Frame>>,
-    /// Nothing is lost since the last time.
+    /// Whether no event was lost since the last connection.
     resumed: bool,
+}
+
+/// Publishes the samples of a batch in parts, so that readers keep up with a large one.
+async fn publish_samples(hub: &Hub, batch: &Batch) {
+    for part in batch.chunks(KEPT / 8) {
+        part.iter().for_each(|sample| hub.publish(Happening::Sample(Arc::clone(sample))));
+        tokio::task::yield_now().await;
+    }
 }
 
 async fn feed(hub: Hub, mut sources: Sources) {
@@ -141,8 +149,8 @@ async fn feed(hub: Hub, mut sources: Sources) {
     let mut alerts = frame::Standings::default();
     loop {
         tokio::select! {
-            sample = sources.samples.recv() => match sample {
-                Ok(sample) => hub.publish(Happening::Sample(sample)),
+            batch = sources.samples.recv() => match batch {
+                Ok(batch) => publish_samples(&hub, &batch).await,
                 Err(RecvError::Lagged(n)) => { hub.0.missed.fetch_add(n, Ordering::Relaxed); }
                 Err(RecvError::Closed) => return,
             },

@@ -1,8 +1,9 @@
 //! `GET /api/v1/stream`: server-sent events.
 //!
-//! The first event is `hello`; its `resumed` says whether nothing is lost since `Last-Event-ID`. The stream of a reader
-//! that is too slow ends; it reconnects with its last number and gets what is still kept. The kernel disconnects a reader
-//! that takes nothing off its socket (see [`super::super::serve`]). A stream also ends with its token or session.
+//! The first event is `hello`; its `resumed` says whether no event was lost since `Last-Event-ID`. The stream of a
+//! reader that is too slow ends; it reconnects with its last number and gets the events that are still kept. The kernel
+//! closes a connection whose reader does not read (see [`super::super::serve`]). A stream also ends with its token or
+//! session.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -22,12 +23,13 @@ use tokio::time::{Instant, timeout_at};
 use super::{Frame, Hub, KEPT, Subscription, Topic};
 use crate::web::State;
 use crate::web::auth::{Admission, Gate};
-use crate::web::openapi::{Body, Endpoint, header, query};
+use crate::web::openapi::{Body, Endpoint, Vantages, header, query};
 use crate::web::problem::Problem;
 
 pub const ENDPOINTS: &[Endpoint] = &[Endpoint::get("/api/v1/stream", || web::to(stream))
     .about("Live events, as server-sent events: hello, sample, verdict, health, alert, and beat when there was nothing else \
          for two seconds. Last-Event-ID resumes.")
+    .of(Vantages::Own)
     .taking(&[
         query("events", "string", "sample, verdict, health, alert; separated by commas, all unless given."),
         query("server", "string", "The configured name of the server whose samples are wanted."),
@@ -37,31 +39,31 @@ pub const ENDPOINTS: &[Endpoint] = &[Endpoint::get("/api/v1/stream", || web::to(
     .giving(Body::text("text/event-stream", "Events; the data of each is JSON."))
     .or(&[503])];
 
-/// A `beat` is sent after this much silence, so that a reader knows within three seconds that the stream has ended, the
-/// dead are found and proxies stay patient.
+/// A `beat` is sent after this much silence, so that a reader notices within three seconds that the stream has ended,
+/// dead connections are found, and proxies do not time out.
 const HEARTBEAT: Duration = Duration::from_secs(2);
-/// A browser waits this long before it comes back, in milliseconds.
+/// How long a browser waits before it reconnects, in milliseconds.
 const RETRY_MS: u32 = 3000;
 
-/// What a reader may ask for.
+/// The query parameters.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct StreamQuery {
-    /// Topics, separated by commas: `sample`, `verdict`, `health`, `alert`; all unless asked for.
+    /// Topics, separated by commas: `sample`, `verdict`, `health`, `alert`; the default is all.
     events: Option<String>,
-    /// The configured name of the server whose samples are wanted; all unless asked for.
+    /// Only samples of the server with this configured name; the default is all servers.
     server: Option<String>,
-    /// As the header `Last-Event-ID`, which wins.
+    /// Like the header `Last-Event-ID`, which takes precedence.
     last_event_id: Option<String>,
 }
 
-/// What a reader wants.
-struct Wish {
+/// The frames that a reader asked for.
+struct EventFilter {
     topics: Vec<Topic>,
     server: Option<String>,
 }
 
-impl Wish {
+impl EventFilter {
     fn parse(query: &StreamQuery) -> Result<Self, Problem> {
         let topic = |label: &str| {
             let refused =
@@ -76,15 +78,15 @@ impl Wish {
     }
 
     fn admits(&self, frame: &Frame) -> bool {
-        let wanted = |server: &str| self.server.as_deref().is_none_or(|wish| wish == server);
+        let wanted = |server: &str| self.server.as_deref().is_none_or(|filter| filter == server);
         self.topics.contains(&frame.topic()) && frame.server().is_none_or(wanted)
     }
 }
 
-/// A reader being served.
+/// A connected reader.
 struct Reader {
     hub: Hub,
-    wish: Wish,
+    filter: EventFilter,
     hello: Option<Bytes>,
     behind: VecDeque<Arc<Frame>>,
     live: Receiver<Arc<Frame>>,
@@ -99,12 +101,12 @@ pub async fn stream(
     gate: web::Data<Gate>,
     query: web::Query<StreamQuery>,
 ) -> Result<HttpResponse, Problem> {
-    let wish = Wish::parse(&query)?;
+    let filter = EventFilter::parse(&query)?;
     let mut response = HttpResponse::Ok();
     response
         .insert_header((CONTENT_TYPE, "text/event-stream"))
         .insert_header((CACHE_CONTROL, "no-store"))
-        // Compressing would hold events back.
+        // Compression would delay events.
         .insert_header((CONTENT_ENCODING, "identity"))
         .insert_header(("X-Accel-Buffering", "no"));
     if request.method() == Method::HEAD {
@@ -119,7 +121,7 @@ pub async fn stream(
     let id = hub.id_of(begin);
     let hello = format!("retry: {RETRY_MS}\nid: {id}\nevent: hello\ndata: {{\"resumed\":{resumed}}}\n\n");
     let admission = Admission::of(request.headers(), gate, state.config.clone());
-    let reader = Reader { hub, wish, hello: Some(hello.into()), behind, live, admission, _place: place };
+    let reader = Reader { hub, filter, hello: Some(hello.into()), behind, live, admission, _place: place };
     Ok(response.streaming(reader.events()))
 }
 
@@ -156,7 +158,7 @@ impl Reader {
                 }
                 Ok(Err(RecvError::Closed)) => return None,
             };
-            if self.wish.admits(&frame) && self.admission.holds() {
+            if self.filter.admits(&frame) && self.admission.holds() {
                 return Some(self.write(&frame));
             }
         }
@@ -171,7 +173,7 @@ impl Reader {
     }
 }
 
-/// A reader that takes nothing off its socket is never asked for more, so it never learns that it lags.
+/// The server polls no more frames for a reader that does not read, so this stream cannot notice the lag itself.
 impl Drop for Reader {
     fn drop(&mut self) {
         if self.live.len() > KEPT {

@@ -1,9 +1,9 @@
-//! The text format that came before OpenMetrics, for clients that do not accept that: `promtool check metrics`, curl.
+//! The older Prometheus text format, for clients that do not accept OpenMetrics: `promtool check metrics`, curl.
 //!
-//! Samples are the same in both. A family is named as its samples are (`x_total`, `x_info`), information is a gauge, and
-//! there are no units. The end mark stays: here it is a comment.
+//! The samples are the same in both formats. Families have the names of their samples (`x_total`, `x_info`), `info`
+//! becomes `gauge`, and units are removed. The end mark stays; it is a comment here.
 
-/// Rewrites what [`super::expose`] wrote.
+/// Converts the output of [`super::expose`].
 #[must_use]
 pub fn from_openmetrics(text: &str) -> String {
     let mut classic = String::with_capacity(text.len());

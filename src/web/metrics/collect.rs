@@ -1,4 +1,4 @@
-//! From the snapshots to the encoder.
+//! Passes the values of the snapshots to the encoder.
 
 use std::fmt;
 
@@ -27,7 +27,7 @@ impl Collector for Scrape {
     }
 }
 
-/// Series without the service around them.
+/// A collector for some series without the metrics of the service.
 #[derive(Debug)]
 pub struct Servers(pub Vec<Row>);
 

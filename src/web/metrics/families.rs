@@ -1,5 +1,5 @@
-//! Every metric: name, unit, kind, meaning and where its value comes from. The servers' metrics and the verdict's stand
-//! here, those of the program itself in [`super::own`].
+//! All metrics: name, unit, kind, meaning and source of the value. This file has the metrics of servers and of the
+//! verdict; [`super::own`] has those of the program itself.
 
 use super::family::{Family, Kind, Values, gauge, of_server, truth};
 use super::{alerts, fleet, notifiers, own, process, reports};
@@ -11,7 +11,7 @@ use ntp_monitor_core::stats::verdict::{Class, State, When};
 const SECONDS: Option<&str> = Some("seconds");
 const RATIO: Option<&str> = Some("ratio");
 
-/// Every metric, in the order of the exposition.
+/// All metrics, in the order of the exposition.
 pub static FAMILIES: &[Family] = &[
     Family {
         name: "server",
@@ -351,7 +351,7 @@ fn server_info(row: &Row) -> Vec<(String, String)> {
     for (key, value) in &row.tags {
         let name: String = key.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
         let name = format!("tag_{name}");
-        // Two tags may come out the same; a label twice would make the whole exposition invalid.
+        // Two tags may become the same label name. A repeated label would make the whole exposition invalid.
         if labels.iter().all(|(known, _)| *known != name) {
             labels.push((name, value.clone()));
         }

@@ -1,44 +1,44 @@
-//! The shape of a metric.
+//! The definition of a metric.
 
 use super::scrape::Scrape;
 use crate::web::view::row::Row;
 
 pub struct Family {
-    /// Its name without prefix, unit and suffix.
+    /// The name without prefix, unit and suffix.
     pub name: &'static str,
-    /// Its unit, which ends its name.
+    /// The unit, which is appended to the name.
     pub unit: Option<&'static str>,
     pub kind: Kind,
-    /// What it says, with unit and sign.
+    /// The meaning, with unit and sign.
     pub help: &'static str,
-    /// Where its values come from.
+    /// The source of the values.
     pub values: Values,
 }
 
-/// The kinds in use.
+/// The kinds of metrics in use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// A value that goes up and down.
     Gauge,
-    /// A number that only rises while the program runs.
+    /// A number that only increases while the program runs.
     Counter,
-    /// Texts, as labels of the value 1.
+    /// Texts as labels of the value 1.
     Info,
 }
 
-/// Where values come from, and what labels they get. Those of servers have `server` and `address`.
+/// The source of values, and their labels. Metrics of servers have `server` and `address`.
 pub enum Values {
-    /// One of each series, if it is known.
+    /// One value for each series, if known.
     Server(fn(&Row) -> Option<f64>),
-    /// Several of each series, with one more label.
+    /// Several values for each series, with one more label.
     ServerBy(&'static str, fn(&Row) -> Vec<(&'static str, f64)>),
-    /// Texts of each series.
+    /// Texts for each series.
     ServerInfo(fn(&Row) -> Vec<(String, String)>),
-    /// One, if it is known.
+    /// One value, if known.
     One(fn(&Scrape) -> Option<f64>),
-    /// Several, with a label.
+    /// Several values, with one label.
     By(&'static str, fn(&Scrape) -> Vec<(String, f64)>),
-    /// Several, with two labels.
+    /// Several values, with two labels.
     ByTwo(&'static str, &'static str, fn(&Scrape) -> Vec<(String, String, f64)>),
     Info(fn(&Scrape) -> Vec<(&'static str, String)>),
 }

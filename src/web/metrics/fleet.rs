@@ -1,4 +1,4 @@
-//! The metrics of a fleet: at a hub those of all vantages, at an agent its connection and journal.
+//! The metrics of a fleet: all vantages at a hub; the connection and the journal at an agent.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use super::family::{Family, Kind, Values, gauge, truth};
 use super::scrape::Scrape;
 use crate::fleet::judge::is_heard;
 
-/// Most pairs of vantages in the exposition.
+/// The most pairs of vantages in the exposition.
 const PAIRS: usize = 200;
 
 pub(super) const SKEW: Family = Family {

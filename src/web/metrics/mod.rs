@@ -1,5 +1,5 @@
-//! `/metrics`: everything that is known now, for Prometheus. Put together from the snapshots at each scrape, so that a
-//! server that is no longer configured is gone at once. The table of all metrics is [`families::FAMILIES`].
+//! `/metrics`: the current values for Prometheus. Collected from the snapshots at each scrape, so that a server that
+//! was removed from the configuration disappears at once. [`families::FAMILIES`] is the table of all metrics.
 
 mod alerts;
 mod classic;
@@ -33,7 +33,7 @@ pub const ENDPOINTS: &[Endpoint] = &[Endpoint::get("/metrics", || web::to(metric
     .about("Metrics for Prometheus.")
     .giving(Body::text("text/plain", "OpenMetrics when accepted, else the text format."))];
 
-/// What every name begins with.
+/// The prefix of every name.
 pub const PREFIX: &str = "ntp_monitor";
 
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -65,7 +65,7 @@ pub fn expose(scrape: Scrape) -> Result<String, std::fmt::Error> {
     Ok(body)
 }
 
-/// The metrics of these series only, in the older text format.
+/// The metrics of the given series only, in the older text format.
 ///
 /// # Errors
 /// Never: a string takes everything.

@@ -4,7 +4,7 @@ use super::family::{Family, Kind, Values, truth};
 use super::scrape::Scrape;
 use ntp_monitor_core::health::notifiers::NotifierHealth;
 
-/// Every way a notification or an attempt can end, and how often it did.
+/// The results of notifications and attempts, with their counts.
 fn outcomes(notifier: &NotifierHealth) -> [(&'static str, u64); 4] {
     let NotifierHealth { delivered, failures, given_up, expired, .. } = *notifier;
     [("delivered", delivered), ("failed", failures), ("given_up", given_up), ("expired", expired)]

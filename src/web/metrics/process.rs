@@ -1,4 +1,4 @@
-//! What the process takes from its host, as the kernel counts it. Read at each scrape.
+//! The resources that the process uses, as counted by the kernel. Read at each scrape.
 
 use std::fs;
 

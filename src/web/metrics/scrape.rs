@@ -1,4 +1,4 @@
-//! What one scrape reads.
+//! The data of one scrape.
 
 use std::fmt;
 use std::sync::Arc;
@@ -14,20 +14,20 @@ use ntp_monitor_core::clock::Stamp;
 use ntp_monitor_core::health::report::Health;
 use ntp_monitor_core::stats::snapshot::Snapshot;
 
-/// What is known at one scrape.
+/// The data that one scrape reads.
 pub struct Scrape {
     /// The configuration in effect.
     pub config: Arc<Config>,
     pub snapshot: Arc<Snapshot>,
     pub health: Arc<Health>,
     pub alerts: Arc<AlertStatus>,
-    /// Who reads the stream.
+    /// The readers of the event stream.
     pub hub: Hub,
-    /// How far samples of an earlier release are moved.
+    /// The progress of moving samples of an earlier release.
     pub moving: MoveGauge,
     /// When the service started.
     pub started: Stamp,
-    /// What a hub makes of all vantages.
+    /// The fleet state of a hub.
     pub fleet: Arc<Picture>,
     pub hub_view: HubView,
     pub agent_view: AgentView,
@@ -41,7 +41,7 @@ impl fmt::Debug for Scrape {
 }
 
 impl Scrape {
-    /// What is known now.
+    /// Reads the current data.
     #[must_use]
     pub fn of(state: &State) -> Self {
         let (config, snapshot, health) = state.now();

@@ -1,4 +1,4 @@
-//! `/api/docs`: the table for people, without a script and without another host.
+//! `/api/docs`: the documentation of the API as a page without scripts and external resources.
 
 use std::fmt::Write as _;
 
@@ -27,8 +27,8 @@ pub async fn docs() -> HttpResponse {
 
 fn section(html: &mut String, endpoint: &Endpoint) {
     let (method, path) = (endpoint.method, Text(endpoint.path));
-    let is_link = method == Method::Get
-        && endpoint.parameters.iter().all(|parameter| !parameter.required && path_is_plain(endpoint));
+    let is_link =
+        method == Method::Get && endpoint.parameters().all(|parameter| !parameter.required && path_is_plain(endpoint));
     let heading = if is_link { format!("<a href=\"..{path}\">{path}</a>") } else { path.to_string() };
     let role = endpoint.role.map_or("Open to everybody.".to_owned(), |role| format!("Role: {}.", role.label()));
     let _ = writeln!(html, "<h2>{} {heading}</h2>\n<p>{} {role}</p>", method.name(), Text(endpoint.about));
@@ -49,11 +49,11 @@ fn path_is_plain(endpoint: &Endpoint) -> bool {
 }
 
 fn parameters(html: &mut String, endpoint: &Endpoint) {
-    if endpoint.parameters.is_empty() {
+    if endpoint.parameters().next().is_none() {
         return;
     }
     html.push_str("<table><thead><tr><th>Parameter<th>In<th>Meaning</tr></thead><tbody>\n");
-    for parameter in endpoint.parameters {
+    for parameter in endpoint.parameters() {
         let place = match parameter.place {
             Place::Path => "path",
             Place::Query => "query",

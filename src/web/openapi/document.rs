@@ -7,7 +7,7 @@ use schemars::SchemaGenerator;
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
 
-use super::endpoint::{Body, Endpoint, Method, Parameter, Place};
+use super::endpoint::{Body, Endpoint, Method, Parameter, Place, Vantages};
 use crate::web::problem::Problem;
 use crate::web::{endpoints, prefix, respond};
 
@@ -25,7 +25,7 @@ pub async fn openapi(request: HttpRequest) -> Result<HttpResponse, Problem> {
     }
 }
 
-/// Schemas of what is read differ from those of what is written, so each has a generator.
+/// Schemas of requests and responses differ, so each has its own generator.
 struct Generators {
     written: SchemaGenerator,
     read: SchemaGenerator,
@@ -80,7 +80,7 @@ fn operation(endpoint: &Endpoint, problem: &Value, generators: &mut Generators) 
     let mut operation = json!({
         "operationId": operation_id(endpoint),
         "summary": endpoint.about,
-        "parameters": endpoint.parameters.iter().map(parameter).collect::<Vec<_>>(),
+        "parameters": endpoint.parameters().map(parameter).collect::<Vec<_>>(),
         "responses": responses,
     });
     if let Some(body) = &endpoint.request {
@@ -90,7 +90,7 @@ fn operation(endpoint: &Endpoint, problem: &Value, generators: &mut Generators) 
     }
     if let Some(role) = endpoint.role {
         operation["description"] = json!(format!("Needs the role {}.", role.label()));
-        // Reading may be open: `{}` says that a token is not always needed.
+        // Reading may be open; `{}` means that a token is not always needed.
         let open = (endpoint.method == Method::Get).then(|| json!({}));
         operation["security"] =
             [Some(json!({ "bearer": [] })), Some(json!({ "session": [] })), open].into_iter().flatten().collect();
@@ -105,16 +105,19 @@ fn operation_id(endpoint: &Endpoint) -> String {
     format!("{}_{}", endpoint.method.name().to_lowercase(), words.join("_"))
 }
 
-/// Every status beside success: those of the handler and those of the gate before it.
+/// All error statuses: those of the handler and those of the gate.
 pub(super) fn statuses(endpoint: &Endpoint) -> Vec<u16> {
     let mut all = endpoint.others.to_vec();
-    // A token that is sent is judged everywhere, and so is the name under which the service is asked for.
+    // A token in the request and the `Host` header are checked on every path.
     all.extend([400, 421]);
     if endpoint.role.is_some() {
         all.extend([401, 403, 429]);
     }
     if endpoint.request.is_some() {
         all.extend([408, 413, 415]);
+    }
+    if endpoint.vantages != Vantages::None {
+        all.extend([404, 503]);
     }
     all.sort_unstable();
     all.dedup();
@@ -131,14 +134,14 @@ fn answer(body: &Body, generator: &mut SchemaGenerator) -> Value {
 fn other(status: u16, endpoint: &Endpoint, problem: &Value, generator: &mut SchemaGenerator) -> Value {
     match status {
         304 => return json!({ "description": "The client has it already (If-None-Match)." }),
-        // Health and readiness say the same with either status.
+        // Health and readiness have the same body with either status.
         503 if !endpoint.path.starts_with("/api") => return answer(&endpoint.answer, generator),
         _ => {}
     }
     json!({ "description": meaning(status), "content": { "application/problem+json": { "schema": problem } } })
 }
 
-/// What a status means wherever it is answered.
+/// The general meaning of a status.
 pub(super) fn meaning(status: u16) -> &'static str {
     match status {
         304 => "The client has it already (If-None-Match).",
@@ -203,6 +206,18 @@ mod tests {
         }
     }
 
+    /// The page takes its types from this file.
+    #[test]
+    fn committed_document_is_that_of_the_program() {
+        let file = concat!(env!("CARGO_MANIFEST_DIR"), "/web/openapi.json");
+        let current = format!("{:#}\n", *DOCUMENT);
+        if std::env::var_os("NTP_MONITOR_WRITE_DOCS").is_some() {
+            std::fs::write(file, &current).unwrap();
+        }
+        let committed = std::fs::read_to_string(file).unwrap_or_default();
+        assert!(committed == current, "web/openapi.json: NTP_MONITOR_WRITE_DOCS=1 cargo test --lib committed_document");
+    }
+
     #[test]
     fn rows_are_unique_and_say_what_they_are_for() {
         let mut seen = BTreeSet::new();
@@ -213,7 +228,7 @@ mod tests {
             assert!(ids.insert(operation_id(row)), "{name} has the identifier of another");
             assert!(!row.about.is_empty() && !row.answer.about.is_empty(), "{name} is not explained");
             let parts: Vec<&str> = row.path.split('/').filter_map(|part| part.strip_prefix('{')).collect();
-            let said = row.parameters.iter().filter(|parameter| parameter.place == Place::Path);
+            let said = row.parameters().filter(|parameter| parameter.place == Place::Path);
             assert_eq!(parts.len(), said.count(), "{name} does not explain its path");
         }
     }

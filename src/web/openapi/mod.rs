@@ -1,7 +1,7 @@
-//! What there is to ask for: one table, from which the routes, the roles that they need, `/api/openapi.json` (OpenAPI
-//! 3.1) and `/api/docs` are made.
+//! The table of endpoints, from which the routes, their roles, `/api/openapi.json` (OpenAPI 3.1) and `/api/docs` are
+//! generated.
 //!
-//! Bodies are described by the schemas of the very types that are read and written.
+//! Bodies are described by the schemas of the Rust types that handlers parse and serialise.
 
 mod browse;
 mod document;
@@ -10,10 +10,10 @@ mod routes;
 
 pub use browse::docs;
 pub use document::openapi;
-pub use endpoint::{Body, Endpoint, FROM, ID, JSON, Method, Parameter, Place, STEP, TO, header, part, query};
-pub use routes::{asked, needed, only_asks, routes};
+pub use endpoint::{Body, Endpoint, FROM, ID, JSON, Method, Parameter, Place, STEP, TO, Vantages, header, part, query};
+pub use routes::{asked, needed, routes, row_of};
 
-/// The documents about all of it.
+/// The endpoints of the API documentation itself.
 pub const ENDPOINTS: &[Endpoint] = &[
     Endpoint::get("/api/openapi.json", || actix_web::web::to(openapi))
         .about("The API description, for programs.")

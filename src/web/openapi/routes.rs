@@ -1,4 +1,4 @@
-//! From rows to routes, and to the role that a request needs.
+//! Builds the routes from the table, and finds the role that a request needs.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::LazyLock;
@@ -13,13 +13,13 @@ use crate::config::Role;
 use crate::web::endpoints;
 use crate::web::problem::wrong_method;
 
-/// A route for each row. What has a path but not this method says which methods it has.
+/// Creates a route for each endpoint. A known path with another method answers 405 with the allowed methods.
 pub fn routes(config: &mut web::ServiceConfig) {
     let mut resources: BTreeMap<&str, Vec<&Endpoint>> = BTreeMap::new();
     for endpoint in endpoints() {
         resources.entry(endpoint.path).or_default().push(endpoint);
     }
-    // Paths without parameters first: the router takes the first that matches.
+    // Paths without parameters come first, because the router takes the first match.
     let mut resources: Vec<_> = resources.into_iter().collect();
     resources.sort_by_key(|(path, _)| path.contains('{'));
     for (path, rows) in resources {
@@ -35,12 +35,12 @@ pub fn routes(config: &mut web::ServiceConfig) {
     }
 }
 
-/// Whether a request has this method. What can be got can be asked for without its body too (RFC 9110 §9.3.2).
+/// Whether a request has this method. HEAD is allowed wherever GET is (RFC 9110 §9.3.2).
 pub fn asked(method: Method) -> impl Guard {
     guard::fn_guard(move |request| method.name() == as_listed(request.head().method.as_str()))
 }
 
-/// The method of the row that a request means.
+/// The method of the endpoint that a request matches.
 fn as_listed(method: &str) -> &str {
     if method == http::Method::HEAD.as_str() { Method::Get.name() } else { method }
 }
@@ -53,8 +53,8 @@ async fn refused(request: HttpRequest, allow: String) -> HttpResponse {
     response
 }
 
-/// The role that a request needs, if any. A method that the path does not have needs none, because its answer (405) says
-/// only what the API document says. An unknown path needs a reader, or an operator for unsafe methods.
+/// The role that a request needs, if any. A method that the path does not have needs none, because its answer (405)
+/// reveals only what the API document says. An unknown path needs `read`, or `operate` for unsafe methods.
 #[must_use]
 pub fn needed(request: &ServiceRequest) -> Option<Role> {
     static ROLES: LazyLock<HashMap<(&str, &str), Option<Role>>> =
@@ -69,10 +69,10 @@ pub fn needed(request: &ServiceRequest) -> Option<Role> {
     }
 }
 
-/// Whether a request that has been answered only asked for something.
+/// The row that a request means.
 #[must_use]
-pub fn only_asks(request: &HttpRequest) -> bool {
+pub fn row_of(request: &HttpRequest) -> Option<&'static Endpoint> {
     let method = as_listed(request.method().as_str());
-    let pattern = request.match_pattern();
-    endpoints().any(|row| row.only_asks && row.method.name() == method && Some(row.path) == pattern.as_deref())
+    let pattern = request.match_pattern()?;
+    endpoints().find(|row| row.method.name() == method && row.path == pattern)
 }

@@ -10,19 +10,19 @@ use ntp_monitor_core::text::html::Text;
 use ntp_monitor_core::text::units::signed_seconds;
 
 const WIDTH: f64 = 960.0;
-/// Names stand left of this.
+/// The right edge of the column of names, in pixels.
 const LEFT: f64 = 220.0;
 const RIGHT: f64 = 20.0;
 const ROW: f64 = 20.0;
 const TOP: f64 = 26.0;
-/// More bars than this are no picture.
+/// The most bars in the chart.
 const MOST: usize = 60;
 
 /// From seconds to pixels.
 struct Scale {
-    /// Where the scale turns from linear to logarithmic, in seconds.
+    /// The magnitude at which the scale changes from linear to logarithmic, in seconds.
     unit_s: f64,
-    /// The largest magnitude that is shown, on the bent scale.
+    /// The largest magnitude shown, on the transformed scale.
     largest: f64,
 }
 
@@ -41,7 +41,7 @@ impl Scale {
         LEFT + half + half * bent.clamp(-1.0, 1.0)
     }
 
-    /// Round offsets at both sides of zero that fit, in seconds.
+    /// Round offsets on both sides of zero that fit, in seconds.
     fn ticks(&self) -> Vec<f64> {
         let far_s = self.largest.sinh() * self.unit_s;
         let decades = (-9..=3).map(|power| 10_f64.powi(power));
@@ -85,7 +85,7 @@ fn axis(svg: &mut String, scale: &Scale, height: f64) {
     for tick in scale.ticks() {
         let (x, class) = (scale.x(tick), if tick == 0.0 { "zero" } else { "axis" });
         let _ = writeln!(svg, "<line class=\"{class}\" x1=\"{x:.1}\" x2=\"{x:.1}\" y1=\"18\" y2=\"{height}\"/>");
-        // Labels that would touch are left out; zero always has one.
+        // Skip labels that would overlap; zero always has one.
         if tick == 0.0 || x - last > 60.0 {
             let label = signed_seconds(tick);
             let _ = writeln!(svg, "<text x=\"{x:.1}\" y=\"12\" text-anchor=\"middle\">{label}</text>");

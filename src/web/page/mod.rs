@@ -1,7 +1,7 @@
-//! The page at `/`: what `web/` builds, embedded in the program. A program built without it serves a plain page, which is
-//! always at `/plain` too, for readers without JavaScript.
+//! The page at `/`: the build output of `web/`, embedded in the program. A program built without it serves a plain
+//! page, which is also at `/plain` for browsers without JavaScript.
 //!
-//! A debug build reads `web/dist` when asked, a release build holds it.
+//! A debug build reads `web/dist` at each request; a release build contains it.
 
 mod chart;
 mod plain;
@@ -15,14 +15,14 @@ use super::State;
 use super::problem::not_found;
 use super::view::rows::Picture;
 
-/// What the build of `web/` left; empty when it was not built.
+/// The build output of `web/`; empty when it was not built.
 #[derive(RustEmbed)]
 #[folder = "web/dist"]
 #[allow_missing = true]
 struct Built;
 
 const INDEX: &str = "index.html";
-/// The style of the plain page: a file of its own, since the policy of the service forbids style within pages.
+/// The style sheet of the plain page. It is a separate file because the content security policy forbids inline styles.
 const PLAIN_STYLE: &str = include_str!("plain.css");
 
 pub async fn index(request: HttpRequest, state: web::Data<State>) -> HttpResponse {
@@ -32,7 +32,7 @@ pub async fn index(request: HttpRequest, state: web::Data<State>) -> HttpRespons
     }
 }
 
-/// `GET /plain`: the page without script, also where the other one was built.
+/// `GET /plain`: the page without script.
 pub async fn plain(state: web::Data<State>) -> HttpResponse {
     let (config, snapshot, health) = state.now();
     let rows = Picture::new(&config, &snapshot, &health).rows();
@@ -46,13 +46,13 @@ pub async fn plain_style() -> HttpResponse {
     HttpResponse::Ok().insert_header((CONTENT_TYPE, "text/css; charset=utf-8")).body(PLAIN_STYLE)
 }
 
-/// Every path that is no other's: files of the built page, else 404.
+/// All other paths: files of the built page, otherwise 404.
 pub async fn file(request: HttpRequest) -> HttpResponse {
     let path = request.path().trim_start_matches('/');
     if request.method() != Method::GET && request.method() != Method::HEAD {
         return not_found(request).await;
     }
-    // Names are looked up in a table: nothing outside of it can be reached.
+    // Names are looked up in a table, so no file outside of it can be read.
     if let Some(file) = Built::get(path) {
         return send(&request, path, file);
     }
@@ -71,7 +71,7 @@ fn send(request: &HttpRequest, path: &str, file: EmbeddedFile) -> HttpResponse {
     let tag = EntityTag::new_weak(hash).to_string();
     let known = request.headers().get(IF_NONE_MATCH).is_some_and(|value| value.as_bytes() == tag.as_bytes());
     let status = if known { StatusCode::NOT_MODIFIED } else { StatusCode::OK };
-    // The build puts a hash into the names of assets, so what is under a name never changes.
+    // The build puts a hash into the names of assets, so the content of a name never changes.
     let caching = if path.starts_with("assets/") { "public, max-age=31536000, immutable" } else { "no-cache" };
     let mut response = HttpResponseBuilder::new(status);
     response.insert_header((CACHE_CONTROL, caching)).insert_header((ETAG, tag));

@@ -1,5 +1,5 @@
-//! The page of a program that was built without `web/`: the verdict, the interval chart and the servers, made here. No
-//! script: it asks for itself again now and then.
+//! The page of a program that was built without `web/`: verdict, interval chart and servers, rendered here. It has no
+//! script and reloads itself.
 
 use std::fmt::Write as _;
 
@@ -9,9 +9,9 @@ use ntp_monitor_core::stats::snapshot::Snapshot;
 use ntp_monitor_core::text::html::Text;
 use ntp_monitor_core::text::units::{NOTHING, seconds, signed_seconds};
 
-/// Seconds after which the page is asked for again.
+/// Seconds between reloads of the page.
 const REFRESH_S: u32 = 10;
-/// More servers than this are listed by the API only.
+/// The most servers on the page; the API lists all of them.
 const MOST: usize = 2000;
 
 #[must_use]

@@ -9,8 +9,9 @@ use super::nts::NtsState;
 use crate::config::Server;
 use ntp_monitor_core::health::availability::{Rates, Tally};
 use ntp_monitor_core::health::report::ServerHealth;
-use ntp_monitor_core::sample::{Authentication, Sample, SeriesKey};
+use ntp_monitor_core::sample::{Authentication, Sample, SeriesKey, ServerIdent};
 use ntp_monitor_core::stats::snapshot::SeriesSnapshot;
+use ntp_monitor_core::stats::summary::WindowSummary;
 use ntp_monitor_core::stats::verdict::{Class, Kind, ServerVerdict, When};
 
 /// How a series does, in one word, worst last.
@@ -176,6 +177,15 @@ pub struct Rate {
     pub ratio: Option<f64>,
 }
 
+impl Rate {
+    /// Of an hour that only its summary tells.
+    fn of_hour(hour: &WindowSummary) -> Self {
+        let polls = hour.polls;
+        let ratio = hour.loss.map(|loss| 1.0 - loss);
+        Self { ok: ratio.map_or(0, |ratio| (ratio * polls as f64).round() as u64), polls, ratio }
+    }
+}
+
 impl From<Tally> for Rate {
     fn from(tally: Tally) -> Self {
         Self { ok: tally.ok, polls: tally.polls, ratio: tally.ratio() }
@@ -190,14 +200,14 @@ impl From<Rates> for Success {
 
 impl Row {
     /// A server of which no poll has ended.
-    pub(super) fn pending(server: &Server) -> Self {
-        let name = server.ident.name.to_string();
+    pub(super) fn pending(server: &ServerIdent, poll_s: f64) -> Self {
+        let name = server.name.to_string();
         Self {
             id: name.clone(),
             sentence: format!("{name} has not been polled yet."),
             name,
             address: None,
-            tags: server.ident.tags.clone(),
+            tags: server.tags.clone(),
             state: Condition::Pending,
             outcome: None,
             reason: String::new(),
@@ -219,7 +229,7 @@ impl Row {
             root_dispersion_s: None,
             reference_age_s: None,
             precision_s: None,
-            poll_s: server.poll_interval.as_secs_f64(),
+            poll_s,
             timestamping: None,
             authentication: None,
             nts: None,
@@ -237,13 +247,13 @@ impl Row {
 
     /// A server that is not polled for now; what was known of it is in its history.
     pub(super) fn paused(server: &Server) -> Self {
-        let pending = Self::pending(server);
+        let pending = Self::pending(&server.ident, server.poll_interval.as_secs_f64());
         Self { state: Condition::Paused, sentence: format!("{} is paused.", pending.name), ..pending }
     }
 
     /// A series with what is known of it.
     pub(super) fn of(
-        server: &Server,
+        server: &ServerIdent,
         key: &SeriesKey,
         series: &SeriesSnapshot,
         verdict: Option<&ServerVerdict>,
@@ -257,13 +267,14 @@ impl Row {
             reach: series.hour.reach.to_string(),
             authentication: Some(last.authentication.label()),
             nts: last.nts.as_ref().map(|status| NtsState::of(status, last.at.wall_ns)),
-            poll_s: last.poll_s,
             score: Some(series.hour.score.value()),
+            consecutive_failures: series.consecutive_failures,
+            success: Success { hour: Rate::of_hour(&series.hour), ..Success::default() },
             polls: series.polls,
             last_poll: Some(When(last.at.wall_ns)),
             last_seen: series.last_measured.as_ref().map(|sample| When(sample.at.wall_ns)),
             sparkline: series.recent_s.clone(),
-            ..Self::pending(server)
+            ..Self::pending(server, last.poll_s)
         };
         row.sentence = format!("Nothing is said of {} yet.", row.name);
         let reachable = series.hour.reach.is_reachable();

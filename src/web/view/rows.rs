@@ -1,14 +1,14 @@
 //! All series as the API lists them: put together, filtered, sorted and cut into pages.
 
 use std::cmp::Ordering;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use super::row::{Condition, Row};
 use crate::config::{Addresses, Config, Host, Server};
 use ntp_monitor_core::health::report::{Health, ServerHealth};
-use ntp_monitor_core::sample::SeriesKey;
+use ntp_monitor_core::sample::{SeriesKey, ServerIdent};
 use ntp_monitor_core::stats::events::{Event, EventKind};
 use ntp_monitor_core::stats::snapshot::{SeriesSnapshot, Snapshot};
 use ntp_monitor_core::stats::verdict::ServerVerdict;
@@ -43,18 +43,28 @@ impl<'a> Picture<'a> {
         self.config.servers.iter().flat_map(|server| self.rows_of(server)).collect()
     }
 
+    /// Every series of the snapshot, by name, for servers that the configuration does not have.
+    #[must_use]
+    pub fn rows_of_snapshot(&self) -> Vec<Row> {
+        let names: BTreeSet<&Arc<str>> = self.snapshot.series.keys().map(|key| &key.server).collect();
+        names.into_iter().flat_map(|name| self.rows_named(&ServerIdent::named(name), false)).collect()
+    }
+
     /// The series of one server.
     #[must_use]
     pub fn rows_of(&self, server: &Server) -> Vec<Row> {
         if server.paused {
             return vec![Row::paused(server)];
         }
-        let series = self.snapshot.series_of(&server.ident.name);
-        if series.is_empty() {
-            return vec![Row::pending(server)];
-        }
         // By the configuration: an id must not change with the number of addresses that a name has at the moment.
-        let several = series.len() > 1 || (server.addresses == Addresses::All && matches!(server.host, Host::Name(_)));
+        let has_several = server.addresses == Addresses::All && matches!(server.host, Host::Name(_));
+        let rows = self.rows_named(&server.ident, has_several);
+        if rows.is_empty() { vec![Row::pending(&server.ident, server.poll_interval.as_secs_f64())] } else { rows }
+    }
+
+    fn rows_named(&self, server: &ServerIdent, has_several: bool) -> Vec<Row> {
+        let series = self.snapshot.series_of(&server.name);
+        let several = series.len() > 1 || has_several;
         let row = |(key, series): (&SeriesKey, &Arc<SeriesSnapshot>)| {
             let at = (&*key.server, key.address);
             let mut row = Row::of(server, key, series, self.verdicts.get(&at).copied(), self.health.get(&at).copied());

@@ -131,6 +131,9 @@ impl Agent {
     }
 }
 
+/// A plan document, when it was written, and the process and time of the announcement that it answers.
+type Written = (PlanDocument, u64, Option<(u64, u64)>);
+
 /// Five agents, their hub, and what the servers see.
 struct World {
     config: Config,
@@ -141,8 +144,7 @@ struct World {
     planner: Planner,
     lease: u64,
     agents: BTreeMap<String, Agent>,
-    /// Per vantage: the document, when it was written, and when the announcement was sent that it answers.
-    documents: BTreeMap<String, (PlanDocument, u64, Option<(u64, u64)>)>,
+    documents: BTreeMap<String, Written>,
     /// The last announcement of each vantage: its process and when it was sent.
     announced: BTreeMap<String, (u64, u64)>,
     arrivals_s: BTreeMap<String, Vec<f64>>,

@@ -7,9 +7,10 @@ import type {
 import type {
   AlertsBody, NotifiersBody, Replayed, ReportRow, ReportsBody, Rule, RuleCheck, RulesBody, SilencesBody, SilenceWish,
   Tested,
-} from "./types-alerts";
-import type { FleetAgent, FleetMatrix, FleetSkew, FleetVantages, FleetVerdict, Version } from "./types-fleet";
-import type { AuditBody, ConfigCheck, ConfigFile, Schema, ServerKeys, Session } from "./types-config";
+} from "./types";
+import type { FleetAgent, FleetMatrix, FleetSkew, FleetVantages, FleetVerdict, Version } from "./types";
+import type { AuditBody, ConfigCheck, ConfigFile, Schema, ServerKeys, Session } from "./types";
+import type { KnownServer, ServerTest, SetUpDone } from "./types";
 
 export { ApiError } from "./http";
 
@@ -90,6 +91,14 @@ export const sessions = {
   current: (signal?: AbortSignal) => get<Session>("session", {}, signal),
   begin: (token: string) => write<unknown>("POST", "session", { body: { token } }),
   end: () => write<null>("DELETE", "session"),
+  /** By the one-time link of the first start. */
+  setUp: async (code: string) => (await write<SetUpDone>("POST", "session/setup", { body: { code }, deadline_ms: PATIENT_MS })).body,
+};
+
+/** Help with the choice of servers; needs the role `admin`. */
+export const first = {
+  known: async (signal?: AbortSignal) => (await get<{ servers: KnownServer[] }>("known-servers", {}, signal)).servers,
+  test: async (address: string) => (await write<ServerTest>("POST", "test", { body: { address }, deadline_ms: PATIENT_MS })).body,
 };
 
 /** Reading and changing the configuration; needs the role `admin`. */

@@ -1,7 +1,7 @@
 /** Buttons that change something. They check the role, and show the reason when it is not sufficient. */
 import { useId } from "preact/hooks";
 import type { ComponentChildren } from "preact";
-import type { Role } from "../api/types-config";
+import type { Role } from "../api/types";
 import { askToSignIn, session, whyNot } from "../state/session";
 import { tell } from "../state/notices";
 

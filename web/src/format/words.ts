@@ -1,6 +1,6 @@
 /** Words for the codes of the API. What is not known here is shown as the service names it. */
 import type { Class, Condition, Kind, ServerRow, Verdict, VerdictState } from "../api/types";
-import type { AlertState, Severity } from "../api/types-alerts";
+import type { AlertState, Severity } from "../api/types";
 
 /** How good something is; each has its own colour and its own shape, for those who see no colour. */
 export type Tone = "good" | "warn" | "bad" | "idle";

@@ -1,7 +1,7 @@
 /** The alerts of now, for the navigation, the title of the document and the views; read again when one changes. */
 import { computed, signal } from "@preact/signals";
 import { alerting } from "../api/client";
-import type { Alert, Severity } from "../api/types-alerts";
+import type { Alert, Severity } from "../api/types";
 import { onEvent } from "./live";
 
 const EVERY_MS = 15_000;

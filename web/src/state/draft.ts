@@ -1,6 +1,6 @@
 /** A configuration file that is being edited. It outlives the view, so that a look elsewhere loses nothing. */
 import { computed, effect, signal } from "@preact/signals";
-import type { ConfigFile } from "../api/types-config";
+import type { ConfigFile } from "../api/types";
 
 export interface Draft {
   /** The file as it was when editing began. */

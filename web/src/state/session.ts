@@ -1,7 +1,7 @@
 /** Who the reader is, and what a role may do. The token itself is in a cookie that no script can read. */
 import { computed, signal } from "@preact/signals";
 import { sessions } from "../api/client";
-import type { Role, Session } from "../api/types-config";
+import type { Role, Session } from "../api/types";
 
 const RANKS: Record<Role, number> = { read: 0, operate: 1, admin: 2 };
 

@@ -1,7 +1,7 @@
 /** Reports: one document for a stretch of time, made by schedule or on demand. */
 import { useState } from "preact/hooks";
 import { reports } from "../api/client";
-import type { ReportRow, ReportUnderWay } from "../api/types-alerts";
+import type { ReportRow, ReportUnderWay } from "../api/types";
 import { Act } from "../components/act";
 import { Choice, Empty, Failure, Loading, Panel, ToneIcon } from "../components/bits";
 import { FormError } from "../components/fields";

@@ -1,7 +1,8 @@
 /** Answers of a small monitor that is well, but for one server: what the mock says until a test says otherwise. */
 import type { ClockPoint, EventsBody, Health, LocalClock, LocalHistory, ServerPage, ServerRow, ShownConfig, Verdict } from "../../src/api/types";
-import type { Alert, AlertsBody, Notifier, NotifiersBody, PastAlert, Replayed, ReportsBody, Rule, RulesBody, SilencesBody } from "../../src/api/types-alerts";
-import type { AuditBody, ConfigCheck, ConfigFile, Schema, Session } from "../../src/api/types-config";
+import type { Alert, AlertsBody, Notifier, NotifiersBody, PastAlert, Replayed, ReportsBody, Rule, RulesBody, SilencesBody } from "../../src/api/types";
+import type { AuditBody, ConfigCheck, ConfigFile, Schema, Session } from "../../src/api/types";
+import type { KnownServer, ServerTest, SetUpDone } from "../../src/api/types";
 
 /** So long ago, in seconds, as RFC 3339. */
 export const ago = (seconds: number): string => new Date(Date.now() - seconds * 1000).toISOString();
@@ -14,7 +15,8 @@ export function row(name: string, more: Partial<ServerRow> = {}): ServerRow {
     blamed: false, kind: null, gap_s: null, since: null, sentence: `${name} is right.`, offset_s: 2e-5, delay_s: 1e-3, jitter_s: 1e-5,
     root_distance_s: 1e-3, interval: { low_s: -1e-3, high_s: 1e-3 }, reach: "377", stratum: 1, leap: 0, refid: "GPS", root_delay_s: 0,
     root_dispersion_s: 1e-4, precision_s: 1e-6, poll_s: 64, timestamping: "kernel", score: 20, success: { hour: rate, day: rate, week: rate },
-    consecutive_failures: 0, polls: 60, last_poll: ago(5), last_seen: ago(5), sparkline: [1e-5, 2e-5, 1.5e-5, 2e-5], ...more,
+    consecutive_failures: 0, polls: 60, last_poll: ago(5), last_seen: ago(5), sparkline: [1e-5, 2e-5, 1.5e-5, 2e-5],
+    reference_age_s: null, authentication: "none", nts: null, outcomes: { sample: 60 }, rejected_replies: 0, ...more,
   };
 }
 
@@ -29,17 +31,19 @@ const local = {
 };
 
 export const verdict = (): Verdict => ({
-  as_of: ago(0), state: "server_wrong", since: ago(600), confidence: 0.99, local, majority: { low_s: -1e-3, high_s: 1e-3, members: 3, of: 4, independent: 3 },
+  as_of: ago(0), state: "server_wrong", since: ago(600), confidence: 0.99, local, servers: [], majority: { low_s: -1e-3, high_s: 1e-3, members: 3, of: 4, independent: 3 },
   reason: "Three servers share an interval.", assumption: "Most servers are right.", independence: null,
   sentence: "wild is wrong by at least 79 ms: its error range does not overlap the range that 3 of 4 servers agree on.",
 });
 
 export const health = (): Health => ({
   status: "ok", reasons: [], ready: true, version: "0.1.0", vantage: "mock", uptime_s: 3600, restarts: 0, panics: 0, sinks: {}, down: {}, log_dropped: 0,
+  polls_overdue_s: 0, servers: [], alerting: { rule_errors: {}, not_recorded: null }, notifiers: {},
+  reports: { sent: 0, failures: 0, given_up: 0, under_way: null },
 });
 
 export const clock = (): LocalClock => ({
-  as_of: ago(0), verdict: local, daemon: null, distrust: null,
+  as_of: ago(0), verdict: local, daemon: null, distrust: null, leap: { list: null, path: null, fault: null, findings: [] },
   kernel: { synchronised: true, max_error_s: 0.012, est_error_s: 1e-4, frequency_ppm: -2, tai_offset_s: 37, leap_pending: 0 },
 });
 
@@ -64,7 +68,7 @@ export const clockEvents = (): EventsBody => ({
 });
 
 export const sessionOf = (role: Session["role"]): Session => ({
-  authenticated: role !== null, name: role === null ? null : "alice", role, reading_is_open: true,
+  authenticated: role !== null, name: role === null ? null : "alice", role, reading_is_open: true, setup_link: null,
 });
 
 export const shown: ShownConfig = {
@@ -186,7 +190,8 @@ export const alerts = (): AlertsBody => ({
 export function rule(name: string, more: Partial<Rule> = {}): Rule {
   return {
     name, expr: "abs_offset_ms > 50 && provable", for: "5m", keep_firing_for: "5m", severity: "critical", servers: [], notify: null,
-    summary: "{{ server }} is off by {{ offset_ms }} ms", description: "", runbook_url: null, source: "default", enabled: true, state: "firing", last_error: null, eval_us: 12, ...more,
+    summary: "{{ server }} is off by {{ offset_ms }} ms", description: "", runbook_url: null, source: "default", enabled: true, state: "firing", last_error: null, eval_us: 12,
+    notify_resolved: true, inhibit: false, firing: 0, pending: 0, ...more,
   };
 }
 
@@ -218,7 +223,7 @@ export const silences = (): SilencesBody => ({
 export function notifier(name: string, more: Partial<Notifier> = {}): Notifier {
   return {
     name, type: "slack", failing: false, failing_since: null, queued: 0, delivered: 0, given_up: 0, expired: 0, last_success: null, last_failure: null,
-    last_error: null, paused_until: null, ...more,
+    last_error: null, paused_until: null, oldest_s: 0, failures: 0, consecutive_failures: 0, ...more,
   };
 }
 
@@ -233,6 +238,27 @@ export const notifiers = (): NotifiersBody => ({
 });
 
 export const reports = (): ReportsBody => ({
-  reports: [{ id: "report-20261123T080000Z", made: "2026-11-23T08:00:00Z", bytes: 1_234_567 }],
+  reports: [{ id: "report-20261123T080000Z", made: "2026-11-23T08:00:00Z", bytes: 1_234_567, from: null, to: null }],
   under_way: null,
 });
+
+/** What the daemon and DHCP of the host name. */
+export const known = (): { servers: KnownServer[] } => ({
+  servers: [
+    { address: "192.0.2.123", file: "/run/chrony-dhcp/eth0.sources" }, { address: "2.debian.pool.ntp.org", file: "/etc/chrony/chrony.conf" },
+  ],
+});
+
+export const tested = (poll: Partial<ServerTest["poll"]> = {}): ServerTest => ({
+  address: "192.0.2.1:123", others: 0,
+  poll: {
+    time: ago(0), address: "192.0.2.1", leap: 0, poll_s: 0, timestamping: "kernel", authentication: "none", reference_age_s: 20,
+    mode: "basic", outcome: "sample", reason: "", offset_s: 3e-4, delay_s: 9e-3, root_distance_s: 0.012, stratum: 1, refid: "GPS", ...poll,
+  },
+});
+
+export const setUpDone = (): SetUpDone => ({
+  name: "setup", role: "admin", token: "5f".repeat(32), file: "/home/alice/.config/ntp-monitor/servers.toml",
+});
+
+export const noServers = (): ServerPage => ({ ...servers(), total: 0, servers: [] });

@@ -149,7 +149,7 @@ describe("history", () => {
 
 describe("the own clock", () => {
   const at = (minute: number, estimate_s: number | null = 1e-4): ClockPoint => pointOf({
-    as_of: new Date(START + minute * 60_000).toISOString(), kernel: null, daemon: null, distrust: null,
+    as_of: new Date(START + minute * 60_000).toISOString(), kernel: null, daemon: null, distrust: null, leap: { list: null, path: null, fault: null, findings: [] },
     verdict: { estimate_s, bound_s: estimate_s === null ? null : 1e-3 } as LocalVerdict,
   });
   const history = (points: ClockPoint[], step_s: number | null = null): LocalHistory =>

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import type { Alert } from "../../src/api/types-alerts";
+import type { Alert } from "../../src/api/types";
 import { lanes, type Stretch } from "../../src/charts/lanes";
 import { hunks, merge, unified } from "../../src/format/lines";
 import { href, parseRoute } from "../../src/state/address";

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import type { FleetCell, FleetVerdict } from "../../src/api/types-fleet";
+import type { FleetCell, FleetVerdict } from "../../src/api/types";
 import { arrange, chosenOf, toneOf } from "../../src/views/fleet/arrange";
 
 const cell = (vantage: string, server: string, address: string | null, offset_s: number | null): FleetCell => ({
@@ -8,7 +8,7 @@ const cell = (vantage: string, server: string, address: string | null, offset_s:
 });
 
 const verdict = (part: Partial<FleetVerdict>): FleetVerdict => ({
-  as_of: "", since: null, state: "consistent", servers: [], vantages: [], paths: [], alternatives: [], assumption: "", sentence: "",
+  as_of: "", since: null, until: null, state: "consistent", servers: [], vantages: [], paths: [], alternatives: [], assumption: "", sentence: "",
   confidence: 1, ...part,
 });
 

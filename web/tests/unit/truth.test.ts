@@ -9,7 +9,7 @@ const LOCAL: LocalVerdict = {
   estimate_s: 2e-6, bound_s: 0.001, at_least_s: 0, sign: "none", kind: null, rate_ppm: null, since: null, distrust: null,
 };
 const verdict = (more: Partial<Verdict> = {}, local: Partial<LocalVerdict> = {}): Verdict => ({
-  as_of: "2026-11-01T00:00:00Z", state: "consistent", since: null, confidence: 1, majority: MAJORITY, reason: "", assumption: "",
+  as_of: "2026-11-01T00:00:00Z", state: "consistent", since: null, confidence: 1, servers: [], majority: MAJORITY, reason: "", assumption: "",
   independence: null, sentence: "", ...more, local: { ...LOCAL, ...local },
 });
 const row = (more: Partial<ServerRow> = {}): ServerRow => ({

@@ -78,6 +78,25 @@ impl Summary {
     }
 }
 
+/// The distribution of one quantity: its number of values, what they support of the others, and percentiles such as `p50`.
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "the schema of what Summary writes")]
+struct Figures {
+    n: u64,
+    #[schemars(default)]
+    mean: f64,
+    #[schemars(default)]
+    median: f64,
+    #[schemars(default)]
+    stddev: f64,
+    #[schemars(default)]
+    min: f64,
+    #[schemars(default)]
+    max: f64,
+    #[schemars(flatten)]
+    percentiles: BTreeMap<String, f64>,
+}
+
 impl Serialize for Summary {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
@@ -116,13 +135,13 @@ pub struct WindowSummary {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub covers_s: Option<f64>,
     /// The signed offset.
-    #[schemars(with = "BTreeMap<String, f64>")]
+    #[schemars(with = "Figures")]
     pub offset: Summary,
     /// The magnitude of the offset.
-    #[schemars(with = "BTreeMap<String, f64>")]
+    #[schemars(with = "Figures")]
     pub offset_abs: Summary,
     /// Round-trip delay.
-    #[schemars(with = "BTreeMap<String, f64>")]
+    #[schemars(with = "Figures")]
     pub delay: Summary,
     /// The number of polls with any outcome.
     pub polls: u64,

@@ -1,5 +1,5 @@
-//! What is written under one key of a notifier: texts, secrets, URLs, addresses. What is wrong with it is a
-//! fault at that key; a secret is repeated in none.
+//! Validates single keys of a notifier: texts, secrets, URLs, addresses. Faults name
+//! the key and never repeat a secret.
 
 use std::path::PathBuf;
 
@@ -14,7 +14,7 @@ use crate::config::units::Secret;
 use crate::config::validate::secret::Places;
 
 impl Table<'_, '_> {
-    /// A key of another type would be silently without effect.
+    /// Rejects keys of other types, because they would have no effect.
     pub(super) fn refuse_foreign_keys(&mut self) {
         let own = super::keys(self.kind);
         let set: Vec<String> = self
@@ -58,7 +58,7 @@ impl Table<'_, '_> {
         Some(secret)
     }
 
-    /// A secret that may be missing, but not be broken: many of them end up in a header.
+    /// An optional secret. It must be valid, because many secrets become headers.
     pub(super) fn printable(&mut self, key: &str, inline: &Option<Secret>, file: &Option<PathBuf>) -> Option<Hidden> {
         let secret = self.secret(key, inline, file)?;
         let sound = !secret.expose().is_empty() && !secret.expose().chars().any(char::is_control);
@@ -96,7 +96,7 @@ impl Table<'_, '_> {
         Some(url.trim_end_matches('/').to_owned())
     }
 
-    /// The text is not repeated in any fault: it may be a secret.
+    /// No fault repeats the text, because it may be a secret.
     fn url(&mut self, key: &str, text: &str) -> Option<Url> {
         let url = match Url::parse(text) {
             Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => url,

@@ -1,4 +1,4 @@
-//! Rules of `[[notifier]]`: which keys each type has, and which it needs.
+//! Validates `[[notifier]]`: the keys that each type accepts and requires.
 
 mod keys;
 
@@ -20,9 +20,9 @@ use ntp_monitor_core::alert::body::BodyTemplate;
 const COMMON: [&str; 5] = ["name", "type", "timeout", "rate", "ca_file"];
 /// Keys of every type that sends HTTP requests.
 const HTTP: [&str; 2] = ["proxy", "proxy_file"];
-/// What is asked for more often than this is asked for too often.
+/// The minimum interval of heartbeats.
 const SHORTEST_BEAT: Duration = Duration::from_secs(15);
-/// Longer than this, an attempt holds up everything behind it.
+/// The longest time-out. A longer attempt would delay all later messages.
 const LONGEST_TIMEOUT: Duration = Duration::from_secs(120);
 const PAGERDUTY: &str = "https://events.pagerduty.com";
 const TELEGRAM: &str = "https://api.telegram.org";
@@ -62,7 +62,7 @@ pub(super) fn notifiers(
     notifiers
 }
 
-/// One `[[notifier]]` under examination.
+/// The `[[notifier]]` being validated.
 struct Table<'a, 'r> {
     path: KeyPath,
     name: String,
@@ -184,7 +184,7 @@ impl Table<'_, '_> {
         Some(Channel::Email(Email { host: host?, port, tls, from: from?, to, login, hello: section.hello }))
     }
 
-    /// Mail without encryption, to another machine.
+    /// Warns about unencrypted mail to another host.
     fn unencrypted(&mut self, host: &str, has_login: bool) {
         let is_public = bare(host).parse().is_ok_and(|address| !is_private(address));
         let why = "none is for a server on this machine or on the local network: alerts could be read on the way";

@@ -27,7 +27,9 @@ pub const ENDPOINTS: &[Endpoint] = &[
     Endpoint::get("/api/v1/config/file", || web::to(look))
         .about("The configuration file with its secrets masked, and whether it can be edited here.")
         .role(Role::Admin)
-        .giving(Body::json::<FileView>("path, format, text, etag, editable, why_not. The ETag is in the header too.")),
+        .giving(Body::json::<FileView>(
+            "path, format, text, etag, editable, why_not, adds_to. The ETag is in the header too.",
+        )),
     Endpoint::post("/api/v1/config/check", || web::to(check))
         .only_asking()
         .about("Validates a new text of the configuration file: its faults, or what it would change. Changes nothing.")
@@ -47,21 +49,23 @@ pub const ENDPOINTS: &[Endpoint] = &[
         .or(&[409, 412, 422, 428, 503]),
 ];
 
-/// A configuration of ten thousand servers is half as long.
+/// The largest accepted file. A configuration with ten thousand servers takes about half of it.
 const LONGEST: usize = 4 << 20;
 
 #[derive(JsonSchema, Serialize)]
 struct FileView {
-    /// Where it is; `null` when the service is configured without a file.
+    /// The path of the file; `null` when the service is configured without a file.
     path: Option<String>,
     format: &'static str,
-    /// Its text, secrets masked as ********; empty when it cannot be shown.
+    /// The text of the file with secrets masked as ********; empty when it cannot be shown.
     text: String,
-    /// To be sent back as If-Match.
+    /// Send this value as `If-Match` when you write the file.
     etag: String,
     editable: bool,
-    /// Why it cannot be edited; `null` when it can.
+    /// Why the file cannot be edited; `null` when it can.
     why_not: Option<String>,
+    /// The file that servers are added to, when this one cannot be edited; `null` when they cannot be added.
+    adds_to: Option<String>,
 }
 
 #[derive(JsonSchema, Deserialize)]
@@ -76,7 +80,8 @@ async fn schema(request: HttpRequest) -> Result<HttpResponse, Problem> {
 }
 
 async fn look(state: web::Data<State>) -> HttpResponse {
-    let Look { path, text, fingerprint, why_not } = state.config_editor.look().await;
+    let running = state.config.borrow().clone();
+    let Look { path, text, fingerprint, why_not, adds_to } = state.config_editor.look(running).await;
     let extension = path.extension().and_then(|extension| extension.to_str());
     let format = match extension {
         Some("yaml" | "yml") => "yaml",
@@ -96,6 +101,7 @@ async fn look(state: web::Data<State>) -> HttpResponse {
         etag,
         editable: why_not.is_none(),
         why_not,
+        adds_to: adds_to.map(|path| path.display().to_string()),
     })
 }
 
@@ -117,7 +123,7 @@ async fn write(request: HttpRequest, payload: web::Payload, state: web::Data<Sta
     Ok(answer(StatusCode::OK, &done).json(done.check))
 }
 
-/// Makes an edit, and says in the audit log what it changed.
+/// Applies an edit and records the change in the audit log.
 async fn done(request: &HttpRequest, state: &State, condition: Condition, edit: Edit) -> Result<Done, Problem> {
     let running = state.config.borrow().clone();
     let done = state.config_editor.write(condition, edit, running).await?;
@@ -138,7 +144,7 @@ fn etag(fingerprint: &str) -> String {
     format!("\"{fingerprint}\"")
 }
 
-/// What `If-Match` asks for (RFC 9110 §13.1.1). Weak tags never match.
+/// The condition in `If-Match` (RFC 9110 §13.1.1). Weak tags never match.
 fn condition(request: &HttpRequest) -> Condition {
     let values: Vec<&str> = request.headers().get_all(IF_MATCH).filter_map(|value| value.to_str().ok()).collect();
     let mut tags = values.iter().flat_map(|value| value.split(',')).map(str::trim);

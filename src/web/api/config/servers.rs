@@ -1,4 +1,4 @@
-//! Servers added, changed, paused and removed one by one, in the configuration file.
+//! Adds, changes, pauses and removes single servers in the configuration file.
 
 use std::borrow::Cow;
 
@@ -56,11 +56,11 @@ pub const ENDPOINTS: &[Endpoint] = &[
         .or(&[404, 409, 412, 422, 503]),
 ];
 
-/// The keys of a server, as the configuration has them.
+/// The keys of a `[[server]]`, as in the configuration file.
 #[derive(Deserialize)]
 struct NewServer(Map<String, Value>);
 
-/// Some of them; `null` for those that go.
+/// The keys to change; `null` removes a key.
 #[derive(Deserialize)]
 struct ServerKeys(Map<String, Value>);
 
@@ -89,7 +89,7 @@ impl JsonSchema for ServerKeys {
     }
 }
 
-/// What the schema of the configuration says of a `[[server]]`.
+/// The part of the configuration's JSON schema that describes a `[[server]]`.
 fn server_schema() -> Value {
     schema_value()["properties"]["server"]["items"].clone()
 }
@@ -121,7 +121,7 @@ async fn pause(request: HttpRequest, state: web::Data<State>, id: web::Path<Stri
 }
 
 async fn resume(request: HttpRequest, state: web::Data<State>, id: web::Path<String>) -> Result<HttpResponse, Problem> {
-    // The default says the same, and leaves no trace in the file.
+    // `false` is the default, so the key is removed instead of written.
     set(&request, &state, &id, Map::from_iter([("paused".to_owned(), Value::Null)])).await
 }
 
@@ -142,7 +142,7 @@ async fn remove(request: HttpRequest, state: web::Data<State>, id: web::Path<Str
     Ok(answer(StatusCode::NO_CONTENT, &done).finish())
 }
 
-/// The name of the server that is meant; one of its addresses alone cannot be changed.
+/// The name of the requested server. A single address of it cannot be changed.
 fn name(state: &State, id: &str) -> Result<String, Problem> {
     match Target::find(state, id)? {
         Target { name, address: None } => Ok(name.to_string()),

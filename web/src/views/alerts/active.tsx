@@ -1,6 +1,6 @@
 /** The alerts of now, by rule: firing, pending or inhibited. Each can be silenced. */
 import { useState } from "preact/hooks";
-import type { Alert } from "../../api/types-alerts";
+import type { Alert } from "../../api/types";
 import { Act } from "../../components/act";
 import { Badge, Empty, Failure, Loading, Panel } from "../../components/bits";
 import { instant, inZone, span } from "../../format/time";

@@ -1,6 +1,6 @@
 /** What fired before. The filter is in the address. */
 import { alerting } from "../../api/client";
-import type { PastAlert } from "../../api/types-alerts";
+import type { PastAlert } from "../../api/types";
 import { Badge, Downloads, Empty, Failure, Loading, Panel, Select } from "../../components/bits";
 import { downloadCsv } from "../../charts/download";
 import { instant, inZone, span } from "../../format/time";

@@ -1,7 +1,7 @@
 /** The notifiers, and whether they work. */
 import { useState } from "preact/hooks";
 import { alerting } from "../../api/client";
-import type { Notifier } from "../../api/types-alerts";
+import type { Notifier } from "../../api/types";
 import { Act } from "../../components/act";
 import { Badge, Empty, Failure, Loading, Panel } from "../../components/bits";
 import { FormError } from "../../components/fields";

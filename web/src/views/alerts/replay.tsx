@@ -1,7 +1,7 @@
 /** What a rule would have done in the past, on a time axis. */
 import { useState } from "preact/hooks";
 import { alerting } from "../../api/client";
-import type { PastAlert, Replayed, Rule, Severity } from "../../api/types-alerts";
+import type { PastAlert, Replayed, Rule, Severity } from "../../api/types";
 import { downloadScene } from "../../charts/download";
 import { lanes, type Stretch } from "../../charts/lanes";
 import type { Role } from "../../charts/scene";

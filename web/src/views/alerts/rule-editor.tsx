@@ -1,7 +1,7 @@
 /** Writing a rule: judged while it is typed, tried on the past, and put into the configuration. */
 import { useState } from "preact/hooks";
 import { alerting, settings } from "../../api/client";
-import type { Rule, RuleCheck, Variable } from "../../api/types-alerts";
+import type { Rule, RuleCheck, Variable } from "../../api/types";
 import { Act, NeedsRole } from "../../components/act";
 import { Panel, ToneIcon } from "../../components/bits";
 import { ChoiceField, Field, FormError } from "../../components/fields";
@@ -71,7 +71,7 @@ function Verdict({ texts }: { texts: RuleTexts }) {
 }
 
 function faultText(fault: RuleCheck["faults"][number]): string {
-  return typeof fault === "string" ? fault : [fault.path ?? fault.key, fault.message].filter(Boolean).join(": ");
+  return [fault.path, fault.message].filter(Boolean).join(": ");
 }
 
 function Snippet({ texts, blocked }: { texts: RuleTexts; blocked: string | null }) {

@@ -1,5 +1,5 @@
 /** A rule as a form and as a table of the configuration file. Pure. */
-import type { Rule } from "../../api/types-alerts";
+import type { Rule } from "../../api/types";
 
 /** The keys of `[[alert]]` that the form offers, as texts; an empty one is not set. */
 export interface RuleTexts {

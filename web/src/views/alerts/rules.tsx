@@ -1,6 +1,6 @@
 /** The rules, their state, and the variables that a rule may use. */
 import { alerting } from "../../api/client";
-import type { Rule, RulesBody, Variable } from "../../api/types-alerts";
+import type { Rule, RulesBody, Variable } from "../../api/types";
 import { Badge, Empty, Facts, Failure, Loading, Panel } from "../../components/bits";
 import { groupBy } from "../../format/group";
 import { duration } from "../../format/units";

@@ -1,7 +1,7 @@
 /** The form for a silence: which alerts, why, and until when. */
 import { useState } from "preact/hooks";
 import { alerting } from "../../api/client";
-import type { Alert, SilenceWish } from "../../api/types-alerts";
+import type { Alert, SilenceWish } from "../../api/types";
 import { Choice } from "../../components/bits";
 import { Dialog } from "../../components/dialog";
 import { Field, FormError } from "../../components/fields";

@@ -1,7 +1,7 @@
 /** Silences and maintenance windows: which alerts they cover, why, until when. */
 import { useState } from "preact/hooks";
 import { alerting } from "../../api/client";
-import type { OpenWindow, Silence } from "../../api/types-alerts";
+import type { OpenWindow, Silence } from "../../api/types";
 import { Act } from "../../components/act";
 import { Badge, Empty, Failure, Loading, Panel } from "../../components/bits";
 import { FormError } from "../../components/fields";

@@ -1,5 +1,5 @@
 /** Words and order for alerts. Pure. */
-import type { Alert, Notifier, PastAlert, Silence } from "../../api/types-alerts";
+import type { Alert, Notifier, PastAlert, Silence } from "../../api/types";
 import { groupBy } from "../../format/group";
 import { ALERT_STATES, SEVERITIES, type Tone } from "../../format/words";
 

@@ -1,5 +1,5 @@
 /** What somebody did, in words instead of a method and a path. Pure. */
-import type { AuditEntry } from "../../api/types-config";
+import type { AuditEntry } from "../../api/types";
 
 /** By method and path of the API; `…` is the name in the path. */
 const ACTIONS: Record<string, string> = {

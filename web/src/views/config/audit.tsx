@@ -1,6 +1,6 @@
 /** Who changed what: every write that the service was asked for, newest first. */
 import { settings } from "../../api/client";
-import type { AuditEntry } from "../../api/types-config";
+import type { AuditEntry } from "../../api/types";
 import { NeedsRole } from "../../components/act";
 import { Empty, Failure, Loading, Panel } from "../../components/bits";
 import { instant } from "../../format/time";

@@ -1,6 +1,6 @@
 /** A text with line numbers, where each line can bear a fault. The text box is the browser's own. */
 import { useEffect, useRef } from "preact/hooks";
-import type { Fault } from "../../api/types-config";
+import type { Fault } from "../../api/types";
 import { ToneIcon } from "../../components/bits";
 
 export interface EditorProps {

@@ -1,7 +1,7 @@
 /** The whole file as text: checked while it is typed, with the schema's help, and applied after a last look. */
 import { useEffect, useState } from "preact/hooks";
 import { settings } from "../../api/client";
-import type { ConfigCheck, Fault, Schema } from "../../api/types-config";
+import type { ConfigCheck, Fault, Schema } from "../../api/types";
 import { NeedsRole } from "../../components/act";
 import { Failure, Loading, Panel, ToneIcon } from "../../components/bits";
 import type { Tone } from "../../format/words";

@@ -1,6 +1,6 @@
 /** What the schema says: of the key under the caret, and of all keys for those who look for one. */
 import { useMemo, useState } from "preact/hooks";
-import type { Schema } from "../../api/types-config";
+import type { Schema } from "../../api/types";
 import { Empty, Panel } from "../../components/bits";
 import { Prose } from "../../components/prose";
 import { docOf, keyDocs, pathAt, schemaAt, type KeyDoc } from "./schema";

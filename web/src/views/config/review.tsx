@@ -1,7 +1,7 @@
 /** The review before a change takes effect: its effects, line by line, and the choices after a conflicting change. */
 import { useState } from "preact/hooks";
 import { ApiError, settings } from "../../api/client";
-import type { ConfigChanges, ConfigCheck, ConfigFile } from "../../api/types-config";
+import type { ConfigChanges, ConfigCheck, ConfigFile } from "../../api/types";
 import { Dialog } from "../../components/dialog";
 import { Difference } from "../../components/difference";
 import { FormError } from "../../components/fields";

@@ -1,6 +1,6 @@
 /** What the schema says of the keys of the configuration, in words. Pure. */
 import type { Json } from "../../api/types";
-import type { Schema } from "../../api/types-config";
+import type { Schema } from "../../api/types";
 
 export interface KeyDoc {
   /** Such as `server[].poll_interval`. */

@@ -2,7 +2,7 @@
 import { useState } from "preact/hooks";
 import type { ComponentChildren } from "preact";
 import { ApiError } from "../../api/client";
-import type { Schema, ServerKeys } from "../../api/types-config";
+import type { Schema, ServerKeys } from "../../api/types";
 import { Dialog } from "../../components/dialog";
 import { ChoiceField, Field, FormError } from "../../components/fields";
 import { Prose } from "../../components/prose";

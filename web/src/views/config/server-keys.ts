@@ -1,6 +1,6 @@
 /** The keys of a server as a form: texts in, the keys that changed out. Pure. */
 import type { Json } from "../../api/types";
-import type { Fault, Schema, ServerKeys } from "../../api/types-config";
+import type { Fault, Schema, ServerKeys } from "../../api/types";
 import { typeOf } from "./schema";
 
 /** Texts by key; an empty one is not set. */

@@ -1,6 +1,6 @@
 /** What an agent says of itself: whether it reaches a hub, and whose plan it follows. */
 import { ApiError, fleet } from "../../api/client";
-import type { FleetAgent } from "../../api/types-fleet";
+import type { FleetAgent } from "../../api/types";
 import { Empty, Failure, Loading, Panel, ToneIcon } from "../../components/bits";
 import { span } from "../../format/time";
 import { count } from "../../format/units";

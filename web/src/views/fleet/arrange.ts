@@ -1,5 +1,5 @@
 /** Cells as a matrix: a row for each address, whatever each vantage calls it. Pure. */
-import type { FleetCell, FleetVerdict } from "../../api/types-fleet";
+import type { FleetCell, FleetVerdict } from "../../api/types";
 import type { Tone } from "../../format/words";
 
 export interface Row {

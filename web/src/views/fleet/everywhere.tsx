@@ -2,7 +2,7 @@
 import { useMemo } from "preact/hooks";
 import { api } from "../../api/client";
 import type { EventEntry } from "../../api/types";
-import type { FleetVerdict } from "../../api/types-fleet";
+import type { FleetVerdict } from "../../api/types";
 import { recorded, trackOf, type Track } from "../../charts/history";
 import { Failure, Loading } from "../../components/bits";
 import { TimeChart, type Line } from "../../components/time-chart";

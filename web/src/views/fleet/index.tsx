@@ -1,6 +1,6 @@
 /** The fleet as its hub sees it: the verdict, every server from every vantage, and the vantages. */
 import { ApiError, fleet } from "../../api/client";
-import type { FleetSkew, FleetVantages, FleetVerdict } from "../../api/types-fleet";
+import type { FleetSkew, FleetVantages, FleetVerdict } from "../../api/types";
 import { Badge, Empty, Failure, Loading, Panel, ToneIcon } from "../../components/bits";
 import { instant } from "../../format/time";
 import { duration, offset } from "../../format/units";

@@ -1,5 +1,5 @@
 /** Every server from every vantage: offsets in a small fleet, shapes and colours in a large one. */
-import type { FleetCell, FleetVerdict } from "../../api/types-fleet";
+import type { FleetCell, FleetVerdict } from "../../api/types";
 import { Empty, Panel, ToneIcon } from "../../components/bits";
 import { duration, offset, percent } from "../../format/units";
 import type { Tone } from "../../format/words";

@@ -1,5 +1,5 @@
 /** The vantages: who is heard, with which clock, and what was lost. */
-import type { FleetVantage } from "../../api/types-fleet";
+import type { FleetVantage } from "../../api/types";
 import { Badge, Empty, Panel } from "../../components/bits";
 import { span } from "../../format/time";
 import { count, offset } from "../../format/units";

@@ -49,12 +49,12 @@ function Body({ id, series }: { id: string; series: SeriesStats }) {
   );
 }
 
-const COLUMNS: readonly [string, (figures: Figures) => number | null][] = [
+const COLUMNS: readonly [string, (figures: Figures) => number | undefined][] = [
   ["Least", (f) => f.min], ["5 %", (f) => f.p5], ["25 %", (f) => f.p25], ["Median", (f) => f.p50], ["75 %", (f) => f.p75],
   ["90 %", (f) => f.p90], ["95 %", (f) => f.p95], ["Most", (f) => f.max], ["Mean", (f) => f.mean], ["Std. dev.", (f) => f.stddev],
 ];
 
-function Percentiles({ rows }: { rows: readonly [string, Figures | null, (seconds: number | null) => string][] }) {
+function Percentiles({ rows }: { rows: readonly [string, Figures, (seconds: number | null) => string][] }) {
   return (
     <div class="scroll" tabIndex={0} role="region" aria-label="Percentiles">
       <table class="plain">
@@ -64,7 +64,7 @@ function Percentiles({ rows }: { rows: readonly [string, Figures | null, (second
             <tr key={name}>
               <th scope="row">{name}</th>
               {COLUMNS.map(([column, pick]) => {
-                const value = figures && pick(figures);
+                const value = pick(figures) ?? null;
                 // A spread has no sign.
                 return <td key={column} class="num">{column === "Std. dev." ? duration(value, unit.value) : write(value)}</td>;
               })}

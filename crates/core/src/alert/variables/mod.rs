@@ -16,6 +16,7 @@ use super::facts::View;
 /// The type of a variable or an expression.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
+#[schemars(rename = "VariableKind")]
 pub enum Kind {
     /// A number; all numbers are floating-point.
     Number,

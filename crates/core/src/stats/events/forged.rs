@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::recurring::{Recurring, Rule, Turn};
+use super::recurring::{RateChange, Recurring, Rule};
 use super::{Event, EventKind};
 use crate::ntp::Check;
 use crate::sample::{Evidence, Sample};
@@ -39,17 +39,17 @@ impl ForgedWatch {
         }
     }
 
-    fn event(&self, sample: &Sample, turn: Turn) -> Event {
+    fn event(&self, sample: &Sample, turn: RateChange) -> Event {
         let (name, replies) = (&sample.server.name, self.replies);
         let (rate, end, sentence) = match turn {
-            Turn::Lasts(rate) => {
+            RateChange::Lasts(rate) => {
                 let sentence = format!(
                     "Replies that answer none of our requests arrive in the name of {name}, at {rate}; they are \
                      rejected."
                 );
                 (rate, None, sentence)
             }
-            Turn::Ends(rate, last) => {
+            RateChange::Ends(rate, last) => {
                 let sentence = format!(
                     "Replies that answered none of our requests arrived in the name of {name}, at {rate}; they were \
                      rejected."

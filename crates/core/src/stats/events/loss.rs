@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::recurring::{Recurring, Rule, Turn};
+use super::recurring::{RateChange, Recurring, Rule};
 use super::{Event, EventKind};
 use crate::sample::{Outcome, Sample};
 use crate::stats::verdict::When;
@@ -79,13 +79,13 @@ impl LossWatch {
     }
 }
 
-fn lossy(sample: &Sample, turn: Turn) -> Event {
+fn lossy(sample: &Sample, turn: RateChange) -> Event {
     let name = &sample.server.name;
     let (rate, end, sentence) = match turn {
-        Turn::Lasts(rate) => {
+        RateChange::Lasts(rate) => {
             (rate, None, format!("{name} is lossy: {} % of its polls bring no usable reply.", rate.percent()))
         }
-        Turn::Ends(rate, last) => {
+        RateChange::Ends(rate, last) => {
             (rate, Some(last), format!("{name} was lossy: {} % of its polls brought no usable reply.", rate.percent()))
         }
     };

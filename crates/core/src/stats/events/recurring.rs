@@ -53,7 +53,7 @@ pub(super) struct Rate {
 
 /// What is new about a condition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Turn {
+pub(super) enum RateChange {
     /// It lasts at this rate: it has begun, or the rate has changed.
     Lasts(Rate),
     /// It is over since this time, and had this rate until then.
@@ -75,8 +75,9 @@ impl Recurring {
         self.open.as_ref().map(|open| open.rate.share())
     }
 
-    /// A poll that ended at `at`, and whether it happened at it. A condition that begins with this poll began at `start`.
-    pub fn poll(&mut self, happened: bool, at: When, start: When, rule: Rule) -> Option<Turn> {
+    /// A poll that ended at `at`, and whether it happened at it. A condition that begins with this poll began at
+    /// `start`.
+    pub fn poll(&mut self, happened: bool, at: When, start: When, rule: Rule) -> Option<RateChange> {
         self.polls = self.polls << 1 | u128::from(happened);
         if self.open.is_none() {
             self.open = begun(self.polls, rule).filter(|_| happened).map(|(hits, polls)| {
@@ -91,14 +92,14 @@ impl Recurring {
             }
         }
         if self.polls.count_ones() <= rule.ends_at {
-            return self.open.take().map(|open| Turn::Ends(open.last.1, open.last.0));
+            return self.open.take().map(|open| RateChange::Ends(open.last.1, open.last.0));
         }
         self.open.as_mut()?.report()
     }
 }
 
 impl Open {
-    fn report(&mut self) -> Option<Turn> {
+    fn report(&mut self) -> Option<RateChange> {
         if let Some(reported) = self.reported {
             let (polls, changed_by) =
                 (self.rate.polls - reported.polls, self.rate.percent().abs_diff(reported.percent()));
@@ -108,7 +109,7 @@ impl Open {
             }
         }
         self.reported = Some(self.rate);
-        Some(Turn::Lasts(self.rate))
+        Some(RateChange::Lasts(self.rate))
     }
 }
 

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::forged::ForgedWatch;
 use super::loss::LossWatch;
 use super::nts::NtsWatch;
-use super::recurring::{Recurring, Rule, Turn};
+use super::recurring::{RateChange, Recurring, Rule};
 use super::{Event, EventKind};
 use crate::ntp::{Leap, RefId};
 use crate::sample::{Outcome, Reply, Sample};
@@ -17,7 +17,7 @@ const RECURS: Rule = Rule { hits: 4, runs: 1, ends_at: 1 };
 /// The last reply of a server, and what recurs in its replies.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(in crate::stats) struct ServerWatch {
-    said: Option<Said>,
+    said: Option<LastReply>,
     stratum: Recurring,
     upstream: Recurring,
     leap: Recurring,
@@ -33,7 +33,7 @@ pub(in crate::stats) struct ServerWatch {
 
 /// What a server says about itself.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub(in crate::stats) struct Said {
+pub(in crate::stats) struct LastReply {
     pub stratum: u8,
     pub leap: Leap,
     /// The upstream, with the stratum at which it was named; the last one while the server is not synchronised.
@@ -50,9 +50,9 @@ struct Property {
 
 impl ServerWatch {
     /// What the last reply said. An upstream that changes again and again is not known.
-    pub fn said(&self) -> Option<Said> {
+    pub fn said(&self) -> Option<LastReply> {
         let said = self.said?;
-        Some(Said { upstream: said.upstream.filter(|_| !self.upstream.is_open()), ..said })
+        Some(LastReply { upstream: said.upstream.filter(|_| !self.upstream.is_open()), ..said })
     }
 
     /// The leap indicator, unless it changes again and again.
@@ -78,7 +78,7 @@ impl ServerWatch {
         // The identifier of an unsynchronised server is a code, or the upstream that it has lost.
         let named = sample.outcome.is_success().then_some((reply.refid, reply.stratum));
         let upstream = named.or(self.said.and_then(|said| said.upstream));
-        let now = Said { stratum: reply.stratum, leap: reply.leap, upstream };
+        let now = LastReply { stratum: reply.stratum, leap: reply.leap, upstream };
         let Some(before) = self.said.replace(now) else { return };
         for (recurring, property) in
             [&mut self.stratum, &mut self.upstream, &mut self.leap].into_iter().zip(changes(before, now))
@@ -102,8 +102,8 @@ impl ServerWatch {
         }
         if let Some(turn) = turn {
             let (rate, end, alternates) = match turn {
-                Turn::Lasts(rate) => (rate, None, "alternates"),
-                Turn::Ends(rate, last) => (rate, Some(last), "alternated"),
+                RateChange::Lasts(rate) => (rate, None, "alternates"),
+                RateChange::Ends(rate, last) => (rate, Some(last), "alternated"),
             };
             let text = format!("{name} {alternates} between a recent and an old reference time, at {rate}.");
             push(rate.start, end, rate.to_string(), text);
@@ -120,7 +120,7 @@ fn days(age_s: f64) -> String {
     format!("{:.1} days", age_s / 86_400.0)
 }
 
-fn changes(before: Said, now: Said) -> [Property; 3] {
+fn changes(before: LastReply, now: LastReply) -> [Property; 3] {
     fn change<T: PartialEq + Copy>(before: T, now: T, text: impl Fn(T) -> String) -> Option<(String, String)> {
         (before != now).then(|| (text(before), text(now)))
     }
@@ -150,13 +150,13 @@ fn observe_property(recurring: &mut Recurring, sample: &Sample, property: &Prope
     let (name, at) = (&sample.server.name, When(sample.at.wall_ns));
     let turn = recurring.poll(change.is_some(), at, at, RECURS);
     let (start, end, detail, sentence) = match (turn, change) {
-        (Some(Turn::Lasts(rate)), _) => {
+        (Some(RateChange::Lasts(rate)), _) => {
             let percent = rate.percent();
             let polls =
                 if percent >= 50 { format!("most polls ({percent} %)") } else { format!("{percent} % of its polls") };
             (rate.start, None, rate.to_string(), format!("{name} changes its {what} at {polls}."))
         }
-        (Some(Turn::Ends(rate, last)), _) => {
+        (Some(RateChange::Ends(rate, last)), _) => {
             let sentence = format!("{name} changed its {what} at {rate}, and has kept it since.");
             (rate.start, Some(last), rate.to_string(), sentence)
         }

@@ -1,0 +1,216 @@
+//! Interleaved mode (RFC 9769): a server states in each reply when it really transmitted the reply before. Its own stamp
+//! in a reply is always a little early, because it is written before the reply is authenticated and sent.
+//!
+//! A client remembers one exchange and quotes the server's receive timestamp of it in the next request. The reply is basic
+//! when it repeats the transmit field of the request, and interleaved when it repeats the receive field. Both fields are
+//! random, so an interleaved reply is as hard to forge as a basic one.
+
+use crate::clock::Stamp;
+use crate::ntp::NtpTimestamp;
+use crate::sample::{Mode, Timestamping};
+
+/// When requests are made in interleaved mode.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Policy {
+    /// While the exchange before is at most [`Policy::AUTO_AGE_NS`] old, so that its age adds at most 60 µs to the root
+    /// distance, and not for an hour after a server has shown anything odd.
+    #[default]
+    Auto,
+    /// While the exchange before is at most [`Policy::LONGEST_AGE_NS`] old.
+    Always,
+    /// Never.
+    Never,
+}
+
+impl Policy {
+    /// The age up to which [`Policy::Auto`] uses an exchange, in nanoseconds.
+    pub const AUTO_AGE_NS: i64 = 4_000_000_000;
+    /// The age up to which [`Policy::Always`] uses an exchange, in nanoseconds. The age adds 15 ppm to the root distance.
+    pub const LONGEST_AGE_NS: i64 = 1_200_000_000_000;
+    /// For how long [`Policy::Auto`] leaves out a server that has shown anything odd, in nanoseconds.
+    pub const REST_NS: i64 = 3_600_000_000_000;
+
+    fn longest_age_ns(self) -> i64 {
+        match self {
+            Self::Auto => Self::AUTO_AGE_NS,
+            Self::Always => Self::LONGEST_AGE_NS,
+            Self::Never => 0,
+        }
+    }
+}
+
+/// Whether a server offers interleaved mode, as far as its replies show.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Support {
+    /// It was not asked often enough.
+    #[default]
+    Unknown,
+    /// It has answered in interleaved mode.
+    Offered,
+    /// It has answered several requests in interleaved mode with basic replies.
+    NotOffered,
+}
+
+/// One exchange, kept until the server states when it transmitted the reply.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Previous {
+    /// T1: the request left this host.
+    pub t1: NtpTimestamp,
+    /// T2: the request reached the server, as the reply stated. The next request quotes it.
+    pub t2: NtpTimestamp,
+    /// T4: the reply reached this host.
+    pub t4: NtpTimestamp,
+    /// How T1 and T4 were taken.
+    pub timestamping: Timestamping,
+    /// Both clocks just before the request left.
+    pub sent: Stamp,
+}
+
+/// The times of the reply that states when the reply of a [`Previous`] exchange was transmitted.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Next {
+    /// T1 of its request.
+    pub t1: NtpTimestamp,
+    /// Its receive timestamp: T2 of its request.
+    pub t2: NtpTimestamp,
+    /// Its transmit timestamp: T3 of the exchange before.
+    pub t3: NtpTimestamp,
+    /// When it reached this host.
+    pub t4: NtpTimestamp,
+}
+
+impl Previous {
+    /// Clocks may be slewed by up to 500 ppm between two exchanges.
+    const SLEW: f64 = 500e-6;
+
+    /// Whether one server clock, never set in between, can have written both replies. `tolerance_s` is the precision of the
+    /// timestamps. Three things are impossible for it: to receive the second request before it has sent the first
+    /// reply; and to see the second request, compared with the first, earlier by more than the whole first round trip, or
+    /// later by more than the whole second one.
+    #[must_use]
+    pub fn is_continued_by(&self, next: &Next, tolerance_s: f64) -> bool {
+        let age_s = next.t1.seconds_since(self.t1).abs();
+        let tolerance_s = tolerance_s + age_s * Self::SLEW;
+        let first_s = self.t4.seconds_since(self.t1) - next.t3.seconds_since(self.t2);
+        let second_s = next.t4.seconds_since(next.t1);
+        let later_s = next.t2.seconds_since(next.t1) - self.t2.seconds_since(self.t1);
+        next.t2.seconds_since(next.t3) >= -tolerance_s
+            && later_s >= -first_s.max(0.0) - tolerance_s
+            && later_s <= second_s.max(0.0) + tolerance_s
+    }
+}
+
+/// What a request in interleaved mode builds on.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Continued {
+    /// The exchange before.
+    pub previous: Previous,
+    /// A request that leaves later, by the monotonic clock in nanoseconds, is made in basic mode.
+    pub until_ns: i64,
+}
+
+/// How a query ended, for the next one.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Ended {
+    /// Whether the request was in interleaved mode.
+    pub was_asked: bool,
+    /// The mode of the reply that was accepted, if one was.
+    pub reply: Option<Mode>,
+    /// Whether a reply in interleaved mode was refused because its times do not fit the exchange before.
+    pub is_odd: bool,
+    /// The exchange, if a reply was accepted that gave a measurement.
+    pub exchange: Option<Previous>,
+}
+
+/// Decides for one target which requests are made in interleaved mode.
+#[derive(Debug, Clone)]
+pub struct Interleaving {
+    policy: Policy,
+    support: Support,
+    kept: Option<Previous>,
+    /// Requests in interleaved mode in a row that were answered in basic mode.
+    basic_in_row: u8,
+    /// Requests in interleaved mode in a row that were not answered.
+    lost_in_row: u8,
+    /// With [`Policy::Auto`] nothing is kept before this monotonic time.
+    rests_until_ns: i64,
+}
+
+impl Interleaving {
+    /// How many basic replies or losses in a row mean that a server does not offer interleaved mode, or drops such requests.
+    const ENOUGH: u8 = 3;
+
+    /// The state of a target that was not asked yet.
+    #[must_use]
+    pub const fn new(policy: Policy) -> Self {
+        Self {
+            policy,
+            support: Support::Unknown,
+            kept: None,
+            basic_in_row: 0,
+            lost_in_row: 0,
+            rests_until_ns: i64::MIN,
+        }
+    }
+
+    /// When requests are made in interleaved mode.
+    #[must_use]
+    pub const fn policy(&self) -> Policy {
+        self.policy
+    }
+
+    /// Whether the server offers interleaved mode, as far as its replies show.
+    #[must_use]
+    pub const fn support(&self) -> Support {
+        self.support
+    }
+
+    /// What the next request builds on; `None` for a basic one. Each exchange is used once, whatever becomes of the request.
+    pub fn take(&mut self) -> Option<Continued> {
+        let previous = self.kept.take()?;
+        let until_ns = previous.sent.mono_ns.saturating_add(self.policy.longest_age_ns());
+        Some(Continued { previous, until_ns })
+    }
+
+    /// Takes the end of a query. Whatever is not an accepted reply ends interleaved mode: the next request is basic.
+    pub fn ended(&mut self, ended: &Ended, now_ns: i64) {
+        if ended.was_asked {
+            self.learn(ended, now_ns);
+        }
+        let is_wanted = match self.policy {
+            Policy::Auto => now_ns >= self.rests_until_ns,
+            Policy::Always => true,
+            Policy::Never => false,
+        };
+        self.kept = ended.exchange.filter(|_| is_wanted);
+    }
+
+    fn learn(&mut self, ended: &Ended, now_ns: i64) {
+        match ended.reply {
+            Some(Mode::Interleaved) => (self.support, self.basic_in_row, self.lost_in_row) = (Support::Offered, 0, 0),
+            Some(Mode::Basic) => {
+                (self.basic_in_row, self.lost_in_row) = (self.basic_in_row.saturating_add(1), 0);
+                if self.basic_in_row >= Self::ENOUGH {
+                    self.support = Support::NotOffered;
+                    self.rest(now_ns);
+                }
+            }
+            None if ended.is_odd => self.rest(now_ns),
+            None => {
+                self.lost_in_row = self.lost_in_row.saturating_add(1);
+                if self.lost_in_row >= Self::ENOUGH {
+                    self.rest(now_ns);
+                }
+            }
+        }
+    }
+
+    fn rest(&mut self, now_ns: i64) {
+        (self.basic_in_row, self.lost_in_row) = (0, 0);
+        self.rests_until_ns = now_ns.saturating_add(Policy::REST_NS);
+    }
+}
+
+#[cfg(test)]
+#[path = "interleaved_tests.rs"]
+mod tests;
