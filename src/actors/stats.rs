@@ -10,6 +10,7 @@ use tokio::sync::watch;
 
 use super::notice::DeathNotice;
 use super::rhythm;
+use super::sheets::{SheetSink, Sheets};
 use crate::messages::lifecycle::StopNow;
 use crate::messages::sample::{Forget, KeepState, LeapListKnown, LocalKnown, Restored, SampleReady};
 use ntp_monitor_core::clock::{Clock, Stamp};
@@ -38,6 +39,8 @@ pub struct Outlets {
     pub snapshot: Arc<watch::Sender<Arc<Snapshot>>>,
     pub events: EventSink,
     pub state: StateSink,
+    pub sheets: Sheets,
+    pub kept_sheets: SheetSink,
 }
 
 /// The actor that runs the analysis.
@@ -62,6 +65,7 @@ impl Statistician {
     fn picture(&mut self, ctx: &mut Context<Self>) {
         let snapshot = self.analysis.snapshot(self.clock.now());
         self.announce(&snapshot);
+        self.note_sheets();
         let period = rhythm::pause(snapshot.series.len(), PERIOD);
         let (at, later) = (snapshot.at, snapshot.series.len().saturating_sub(1000) as u32);
         self.outlets.snapshot.send_replace(Arc::new(snapshot));
@@ -70,6 +74,15 @@ impl Statistician {
             self.keep();
         }
         ctx.run_later(period, Self::picture);
+    }
+
+    /// Records what changed in the protocol sheets, and keeps them.
+    fn note_sheets(&mut self) {
+        let (events, kept) = self.outlets.sheets.take();
+        events.into_iter().for_each(|(event, at)| self.analysis.note(event, at));
+        if !kept.is_empty() {
+            (self.outlets.kept_sheets)(kept);
+        }
     }
 
     fn keep(&mut self) {
@@ -106,6 +119,7 @@ impl Handler<SampleReady> for Statistician {
 
     fn handle(&mut self, SampleReady(sample): SampleReady, _: &mut Context<Self>) {
         self.analysis.observe(&sample);
+        self.outlets.sheets.observe(&sample);
     }
 }
 
@@ -129,6 +143,7 @@ impl Handler<Forget> for Statistician {
     type Result = ();
 
     fn handle(&mut self, Forget { key, successor }: Forget, _: &mut Context<Self>) {
+        self.outlets.sheets.forget(&key, self.clock.now());
         match successor {
             Some(successor) => self.analysis.replace(&key, successor),
             None => self.analysis.forget(&key),
@@ -148,6 +163,7 @@ impl Handler<KeepState> for Statistician {
     type Result = ();
 
     fn handle(&mut self, _: KeepState, _: &mut Context<Self>) {
+        self.note_sheets();
         self.analysis.take_events().into_iter().for_each(&*self.outlets.events);
         self.keep();
     }

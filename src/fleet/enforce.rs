@@ -71,7 +71,7 @@ fn slowed(server: &Arc<Server>, interval: Duration) -> Arc<Server> {
     if server.own || server.poll_interval >= interval {
         return Arc::clone(server);
     }
-    Arc::new(Server { poll_interval: interval, ..(**server).clone() })
+    Arc::new(Server { poll_interval: interval, sheet: false, ..(**server).clone() })
 }
 
 fn server(fleet: &Fleet, own: &[Arc<Server>], planned: &Planned, interval_s: f64) -> Result<Arc<Server>, String> {
@@ -79,9 +79,11 @@ fn server(fleet: &Fleet, own: &[Arc<Server>], planned: &Planned, interval_s: f64
     if let Some(server) = own.iter().find(|server| *server.ident.name == *planned.name) {
         // One's own server is polled as the file says.
         let interval = if server.own { server.poll_interval } else { interval.max(server.poll_interval) };
-        return Ok(match server.poll_interval == interval {
+        // Questions are beside the plan, so only one's own server is asked any.
+        let sheet = server.sheet && server.own;
+        return Ok(match (server.poll_interval, server.sheet) == (interval, sheet) {
             true => Arc::clone(server),
-            false => Arc::new(Server { poll_interval: interval, ..(**server).clone() }),
+            false => Arc::new(Server { poll_interval: interval, sheet, ..(**server).clone() }),
         });
     }
     let target = planned.address.as_deref().ok_or("is not in this agent's configuration")?;
@@ -102,6 +104,7 @@ fn server(fleet: &Fleet, own: &[Arc<Server>], planned: &Planned, interval_s: f64
         samples_per_poll: 1,
         offset_warning: Duration::from_millis(25),
         offset_critical: Duration::from_millis(100),
+        sheet: false,
         paused: false,
         nts: None,
     }))

@@ -39,6 +39,8 @@ pub struct Server {
     pub nts: Option<Nts>,
     /// Not polled, and without a vote.
     pub paused: bool,
+    /// Asked at most one question a day for its protocol sheet, beside the polls.
+    pub sheet: bool,
 }
 
 impl Server {
@@ -72,6 +74,7 @@ impl Server {
             offset_warning: Duration::from_millis(25),
             offset_critical: Duration::from_millis(100),
             nts: None,
+            sheet: false,
             paused: false,
         }
     }

@@ -14,6 +14,7 @@ pub mod points;
 pub mod reports;
 mod rules;
 mod servers;
+mod sheet;
 mod silences;
 mod traces;
 
@@ -28,6 +29,7 @@ pub const ENDPOINTS: &[&[Endpoint]] = &[
     servers::ENDPOINTS,
     config::SERVERS,
     ask::ENDPOINTS,
+    sheet::ENDPOINTS,
     history::ENDPOINTS,
     traces::ENDPOINTS,
     judgement::ENDPOINTS,
