@@ -29,6 +29,7 @@ use ntp_monitor::actors::census::Census;
 use ntp_monitor::actors::ledger::Ledger;
 use ntp_monitor::actors::notice::DeathNotice;
 use ntp_monitor::actors::outlet::{Listener, Outlet};
+use ntp_monitor::actors::sheets::Sheets;
 use ntp_monitor::actors::supervisor::Supervisor;
 use ntp_monitor::actors::targets::{Targets, Tools};
 use ntp_monitor::app::{Service, Surroundings};
@@ -324,6 +325,7 @@ async fn probers(config: Config) -> Result<(), Failure> {
         ends,
         clock,
         ledger,
+        sheets: Sheets::default(),
         log: log::discard(),
     };
     let _targets = Targets::new(tools, DeathNotice::unsupervised()).start();

@@ -11,6 +11,7 @@ use tokio::sync::watch;
 use super::notice::DeathNotice;
 use super::outlet::MAILBOX;
 use super::rhythm;
+use super::sheets::{SheetSink, Sheets};
 use crate::messages::lifecycle::StopNow;
 use crate::messages::sample::{Forget, KeepState, LeapListKnown, LocalKnown, Restored, SamplesReady};
 use ntp_monitor_core::clock::{Clock, Stamp};
@@ -37,6 +38,8 @@ pub struct Outlets {
     pub snapshot: Arc<watch::Sender<Arc<Snapshot>>>,
     pub events: EventSink,
     pub state: StateSink,
+    pub sheets: Sheets,
+    pub kept_sheets: SheetSink,
 }
 
 /// The actor that runs the analysis.
@@ -61,6 +64,7 @@ impl Statistician {
     fn picture(&mut self, ctx: &mut Context<Self>) {
         let snapshot = self.analysis.snapshot(self.clock.now());
         self.announce(&snapshot);
+        self.note_sheets();
         let period = rhythm::pause(snapshot.series.len(), PERIOD);
         let (at, later) = (snapshot.at, snapshot.series.len().saturating_sub(1000) as u32);
         self.outlets.snapshot.send_replace(Arc::new(snapshot));
@@ -69,6 +73,15 @@ impl Statistician {
             self.keep();
         }
         ctx.run_later(period, Self::picture);
+    }
+
+    /// Records what changed in the protocol sheets, and keeps them.
+    fn note_sheets(&mut self) {
+        let (events, kept) = self.outlets.sheets.take();
+        events.into_iter().for_each(|(event, at)| self.analysis.note(event, at));
+        if !kept.is_empty() {
+            (self.outlets.kept_sheets)(kept);
+        }
     }
 
     fn keep(&mut self) {
@@ -104,7 +117,10 @@ impl Handler<SamplesReady> for Statistician {
     type Result = ();
 
     fn handle(&mut self, SamplesReady(batch): SamplesReady, _: &mut Context<Self>) {
-        batch.iter().for_each(|sample| self.analysis.observe(sample));
+        for sample in batch.iter() {
+            self.analysis.observe(sample);
+            self.outlets.sheets.observe(sample);
+        }
     }
 }
 
@@ -128,6 +144,8 @@ impl Handler<Forget> for Statistician {
     type Result = ();
 
     fn handle(&mut self, Forget { keys, successor }: Forget, _: &mut Context<Self>) {
+        let now = self.clock.now();
+        keys.iter().for_each(|key| self.outlets.sheets.forget(key, now));
         match successor {
             Some(successor) => self.analysis.replace(&keys, &successor),
             None => self.analysis.forget(&keys),
@@ -147,6 +165,7 @@ impl Handler<KeepState> for Statistician {
     type Result = ();
 
     fn handle(&mut self, _: KeepState, _: &mut Context<Self>) {
+        self.note_sheets();
         self.analysis.take_events().into_iter().for_each(&*self.outlets.events);
         self.keep();
     }

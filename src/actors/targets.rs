@@ -12,6 +12,7 @@ use super::ledger::{Ledger, Selection};
 use super::notice::DeathNotice;
 use super::outlet::{Listener, MAILBOX, Outlet};
 use super::prober::{Assignment, Prober};
+use super::sheets::Sheets;
 use super::supervisor::Supervisor;
 use crate::actors::adoption::{Adopt, Release};
 use crate::config::{Addresses, Family, Host, Server};
@@ -50,6 +51,8 @@ pub struct Tools {
     pub clock: Arc<dyn Clock>,
     /// The state that outlives the actor.
     pub ledger: Ledger,
+    /// The protocol sheets, which say when a server is asked a question.
+    pub sheets: Sheets,
     pub log: Logger,
 }
 
@@ -196,6 +199,7 @@ impl Targets {
             pacing: self.tools.ledger.pacing(server, address, first, &*self.tools.clock),
             engine: self.tools.engines.choose(server.engine),
             outlet: self.tools.outlet.clone(),
+            sheets: self.tools.sheets.clone(),
             succession: selection.succession.clone(),
             clock: Arc::clone(&self.tools.clock),
         };

@@ -21,6 +21,7 @@ use crate::actors::health::Observed;
 use crate::actors::ledger::Ledger;
 use crate::actors::outlet::{Listener, Outlet};
 use crate::actors::reporter::Reporter;
+use crate::actors::sheets::Sheets;
 use crate::actors::stats::{Outlets, Statistician};
 use crate::actors::supervisor::{Escalation, Supervisor};
 use crate::actors::targets::{Targets, Tools};
@@ -101,6 +102,7 @@ pub(super) struct Start {
     poll_ends: Listener,
     board: Board,
     ledger: Ledger,
+    sheets: Sheets,
     fleet: handle::Fleet,
     targets: children::AddressSlot<Targets>,
     statistician: children::AddressSlot<Statistician>,
@@ -123,7 +125,7 @@ impl Start {
         let [health, statistics, poll_ends] = ["health", "stats", "targets"].map(Listener::new);
         let listeners = [health.clone(), statistics.clone(), poll_ends.clone()];
         let outlet = Outlet::new(outputs.journal(), listeners).tapped(boards.samples.clone());
-        let ledger = recall::ledger(&store, started).await?;
+        let (ledger, sheets) = recall::ledger(&store, started).await?;
         ledger.set_servers(fleet::servers_at_start(&config));
         Ok(Self {
             boards,
@@ -142,6 +144,7 @@ impl Start {
             poll_ends,
             board: Board::default(),
             ledger,
+            sheets,
             targets: children::AddressSlot::default(),
             fleet: handle::Fleet::default(),
             statistician: children::AddressSlot::default(),
@@ -187,9 +190,14 @@ impl Start {
         let judgement = Box::pin(restore::judgement(self.outputs.store(), self.started, names, log.clone()));
         let past = children::Past { recalled, judgement };
         let heard = children::Heard { local, leap };
-        let store = self.outputs.store();
-        let state = Arc::new(move |state| store.keep_verdict_state(state));
-        let outlets = Outlets { snapshot: Arc::clone(&self.boards.snapshot), events, state };
+        let (store, sheet_store) = (self.outputs.store(), self.outputs.store());
+        let outlets = Outlets {
+            snapshot: Arc::clone(&self.boards.snapshot),
+            events,
+            state: Arc::new(move |state| store.keep_verdict_state(state)),
+            sheets: self.sheets.clone(),
+            kept_sheets: Arc::new(move |sheets| sheet_store.keep_sheets(sheets)),
+        };
         let clock = Arc::clone(&self.around.clock);
         let place = children::Place { thread, slot: self.statistician.clone() };
         self.adopt(children::stats(past, self.statistics.clone(), heard, outlets, clock, place, log));
@@ -237,6 +245,7 @@ impl Start {
             ends: self.poll_ends.clone(),
             clock: Arc::clone(&self.around.clock),
             ledger: self.ledger.clone(),
+            sheets: self.sheets.clone(),
             log: self.log.clone(),
         };
         self.adopt(children::targets(tools, self.targets.clone()));
@@ -281,6 +290,7 @@ impl Start {
             hub: live::Hub::start(started, sources),
             samples: boards.samples,
             ledger: ledger.clone(),
+            sheets: self.sheets,
             alerts: boards.alerts.subscribe(),
             silences: boards.silences,
             config_editor,

@@ -27,6 +27,8 @@ pub mod recorded;
 pub mod replay;
 mod report;
 mod running;
+mod sheet;
+mod sheet_json;
 pub mod span;
 pub mod stats;
 pub mod table;

@@ -117,6 +117,9 @@ macro_rules! with_probe_keys {
             /// Certificates (PEM) to trust for the NTS key exchange in addition to those of the system.
             #[schemars(extend("examples" = ["/etc/ntp-monitor/nts-ca.pem"]))]
             pub nts_ca: Option<PathBuf>,
+            /// Ask at most one question a day, beside the polls, for the protocol sheet of the server. Needs kernel timestamps.
+            #[schemars(extend("x-default" = "true for a server with own = true"))]
+            pub sheet: Option<bool>,
         }
     };
 }

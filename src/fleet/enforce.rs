@@ -75,7 +75,7 @@ fn slowed(fleet: &Fleet, server: &Arc<Server>, interval: Duration, first_after: 
         return Arc::clone(server);
     }
     let poll_interval = server.poll_interval.max(interval);
-    Arc::new(Server { poll_interval, samples_per_poll: 1, pace: Some(first_after), ..(**server).clone() })
+    Arc::new(Server { poll_interval, samples_per_poll: 1, pace: Some(first_after), sheet: false, ..(**server).clone() })
 }
 
 fn server(fleet: &Fleet, own: &[Arc<Server>], planned: &Planned, interval_s: f64) -> Result<Arc<Server>, String> {
@@ -104,6 +104,7 @@ fn server(fleet: &Fleet, own: &[Arc<Server>], planned: &Planned, interval_s: f64
         samples_per_poll: 1,
         offset_warning: Duration::from_millis(25),
         offset_critical: Duration::from_millis(100),
+        sheet: false,
         paused: false,
         nts: None,
         pace: Some(first_after),

@@ -57,6 +57,8 @@ pub struct Arrival<'a> {
     pub datagram: &'a [u8],
     /// Where it came from.
     pub sender: SocketAddr,
+    /// The hop limit that was left of it, if the kernel says so.
+    pub hop_limit: Option<u8>,
     /// T4, the time at which it arrived.
     pub t4: NtpTimestamp,
     /// Both clocks when it was read.
@@ -103,6 +105,7 @@ impl Judgement {
             t3: stamp(|packet| packet.transmit),
             t4: arrival.t4,
             sender: Some(arrival.sender),
+            hop_limit: arrival.hop_limit,
             datagram: arrival.datagram[..kept].into(),
         }
     }

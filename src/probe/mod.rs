@@ -33,6 +33,7 @@ use std::time::Duration;
 use ntp_monitor_core::clock::Stamp;
 use ntp_monitor_core::nts::{Cookie, Ticket};
 use ntp_monitor_core::sample::{Authentication, Evidence, Measure, Mode, Outcome, Reply, Timestamping};
+use ntp_monitor_core::sheet::Question;
 
 /// One request to make. A [`ProbeSession`] makes it, and takes what its report brings.
 #[derive(Debug)]
@@ -43,13 +44,21 @@ pub struct Query {
     pub timeout: Duration,
     /// What authenticates the request and its reply, if the target has NTS. It is spent by this query.
     pub ticket: Option<Box<Ticket>>,
+    /// What it asks beside the time; its request differs from that of a poll.
+    pub question: Option<Question>,
 }
 
 impl Query {
     /// A query without authentication.
     #[must_use]
     pub const fn plain(address: SocketAddr, timeout: Duration) -> Self {
-        Self { address, timeout, ticket: None }
+        Self { address, timeout, ticket: None, question: None }
+    }
+
+    /// A question about the protocol, without authentication.
+    #[must_use]
+    pub fn asking(question: Question, address: SocketAddr, timeout: Duration) -> Self {
+        Self { question: Some(question), ..Self::plain(address, timeout) }
     }
 }
 

@@ -191,6 +191,20 @@ impl Schedule {
         self.not_before.max(floor).max(paced)
     }
 
+    /// When a question beside the polls may be asked, in monotonic nanoseconds: half-way to the next poll, and not before
+    /// the minimum interval has passed. `None` before the first poll, and while a kiss-o'-death lengthens the interval.
+    #[must_use]
+    pub fn question_at(&self) -> Option<i64> {
+        let half_way = self.last_request?.saturating_add(nanos(self.interval() / 2));
+        let is_limited = self.doublings > 0 || self.denials > 0;
+        (!is_limited).then(|| half_way.max(self.earliest()))
+    }
+
+    /// Records that a question is being asked: the next poll keeps its time, but leaves the minimum interval.
+    pub fn asked(&mut self, now: i64) {
+        self.hold(now.saturating_add(nanos(self.floor)));
+    }
+
     /// When the last request was sent, in monotonic nanoseconds.
     #[must_use]
     pub fn last_request(&self) -> Option<i64> {
@@ -286,6 +300,32 @@ mod tests {
         assert_eq!(schedule.next_poll(0.0), 60 * S);
         assert!(schedule.next_poll(0.999_999) <= 68 * S);
         assert_eq!(polled(16).next_poll(0.0), 16 * S);
+    }
+
+    #[test]
+    fn question_leaves_the_floor_to_the_polls_around_it() {
+        for (poll_s, asked_s, next_s) in [(64, 32, 64), (40, 20, 40), (24, 16, 32), (16, 16, 32)] {
+            let mut schedule = polled(poll_s);
+            assert_eq!(schedule.question_at(), Some(asked_s * S));
+            schedule.asked(asked_s * S);
+            let next = schedule.next_poll(0.5);
+            assert_eq!(next / S, next_s, "{poll_s}");
+            assert!(schedule.next_poll(0.0) >= (asked_s + 16) * S);
+        }
+    }
+
+    #[test]
+    fn server_that_limits_the_rate_is_asked_no_question() {
+        let mut schedule = Schedule::new(&server(64, false), 0);
+        assert_eq!(schedule.question_at(), None, "it was never polled");
+        schedule.requested(0);
+        schedule.ended(&Outcome::Kiss(KissCode::RATE), 0);
+        assert_eq!(schedule.question_at(), None);
+        let mut denied = polled(64);
+        denied.ended(&Outcome::Kiss(KissCode::DENY), 0);
+        assert_eq!(denied.question_at(), None);
+        denied.ended(&Outcome::Sample, 0);
+        assert!(denied.question_at() >= Some(3600 * S), "the pause after a denial still holds");
     }
 
     #[test]

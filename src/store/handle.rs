@@ -22,6 +22,8 @@ use super::samples::{MoveGauge, Progress};
 use crate::sinks::influx::outbox::{Outbox, OutboxError, OutboxGauge, OutboxRow};
 use crate::sinks::worker::WriterHandle;
 use ntp_monitor_core::formats::local::LocalRow;
+use ntp_monitor_core::sample::SeriesKey;
+use ntp_monitor_core::sheet::Kept;
 
 /// Time-out for a reply of the writer, which may be busy with a long transaction or being replaced.
 const ANSWER_WITHIN: Duration = Duration::from_secs(60);
@@ -173,6 +175,13 @@ impl StoreHandle {
     pub fn keep_verdict_state(&self, state: Vec<u8>) {
         let (reply, _) = oneshot::channel();
         self.writer.command(Command::VerdictState { state, reply });
+    }
+
+    /// Keeps protocol sheets for the next process. Returns at once; the writer stores them after the samples that were
+    /// handed to it before.
+    pub fn keep_sheets(&self, sheets: Vec<(SeriesKey, Kept)>) {
+        let (reply, _) = oneshot::channel();
+        self.writer.command(Command::Sheets { sheets, reply });
     }
 
     pub(super) async fn ask<T>(&self, command: impl FnOnce(Reply<T>) -> Command) -> Result<T, StoreError> {

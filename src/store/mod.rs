@@ -43,6 +43,7 @@ mod rollup_table;
 mod samples;
 mod schema;
 mod series;
+mod sheets;
 pub mod upkeep;
 mod verdict_state;
 mod writer;

@@ -12,7 +12,7 @@ use rusqlite::{Connection, params};
 use super::fleet::raw::{self, RawLimits};
 use super::rollup::Grain;
 use super::samples::Samples;
-use super::{clock, kisses, local_rows, meta};
+use super::{clock, kisses, local_rows, meta, sheets};
 use ntp_monitor_core::clock::Stamp;
 
 /// Maximum speed of the retention clock relative to real time; after a month of downtime it catches up within a day.
@@ -219,6 +219,7 @@ pub(super) fn prune_rest(conn: &Connection, now_ns: i64, keep: &Horizons) -> rus
     let gone_ns = before_ns.saturating_sub(86_400_000_000_000);
     conn.prepare_cached("DELETE FROM evidence WHERE series_id IN (SELECT id FROM series WHERE last_seen_ns < ?1)")?
         .execute([gone_ns])?;
+    sheets::prune(conn, gone_ns)?;
     let series = conn
         .prepare_cached(
             "DELETE FROM series WHERE last_seen_ns < ?1 AND NOT EXISTS (SELECT 1 FROM sample WHERE series_id = id) \

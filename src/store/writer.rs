@@ -29,7 +29,7 @@ use super::rollup::Grain;
 use super::rollup_table::OpenRollups;
 use super::samples::{Known, Mover, Progress, Samples};
 use super::series::SeriesCache;
-use super::{Options, alerts, audit, clock, events, evidence, kisses, local_rows, verdict_state};
+use super::{Options, alerts, audit, clock, events, evidence, kisses, local_rows, sheets, verdict_state};
 use crate::sinks::influx::outbox::OutboxGauge;
 use crate::sinks::worker::{BatchWriter, Incident, WriteError};
 use ntp_monitor_core::clock::Stamp;
@@ -277,6 +277,9 @@ impl BatchWriter for Writer {
             }
             Command::VerdictState { state, reply } => {
                 self.answer(reply, "keep the state of the verdict", |conn, _| verdict_state::keep(conn, &state));
+            }
+            Command::Sheets { sheets, reply } => {
+                self.answer(reply, "keep protocol sheets", |conn, _| sheets::keep(conn, &sheets, now_ns));
             }
             Command::Notice { command, reply } => {
                 self.answer_queued(reply, "change the notification queue", |conn| {

@@ -35,6 +35,7 @@ use actix_web::{App, HttpServer, web};
 use tokio::sync::{broadcast, watch};
 
 use crate::actors::ledger::Ledger;
+use crate::actors::sheets::Sheets;
 use crate::config::Config;
 use crate::fleet::handle::Fleet;
 use crate::store::StoreHandle;
@@ -74,6 +75,8 @@ pub struct State {
     pub samples: broadcast::Sender<Batch>,
     /// The poll schedules of all addresses.
     pub ledger: Ledger,
+    /// The protocol sheet of every address.
+    pub sheets: Sheets,
     pub alerts: watch::Receiver<Arc<AlertStatus>>,
     /// Incremented when a silence changes; the alerter watches it.
     pub silences: Arc<watch::Sender<u64>>,

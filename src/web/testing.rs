@@ -53,6 +53,7 @@ pub(super) fn state(health: Health) -> (State, TempDir) {
         hub: Hub::start(started, sources),
         samples,
         ledger: crate::actors::ledger::Ledger::default(),
+        sheets: crate::actors::sheets::Sheets::default(),
         alerts,
         silences: Arc::new(watch::Sender::new(0)),
         config_editor: ConfigEditor::new(None).0,

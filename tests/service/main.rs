@@ -23,6 +23,7 @@ mod query_check;
 mod reports;
 mod scheduled;
 mod service;
+mod sheet;
 mod tls;
 mod tokens;
 mod vantage;

@@ -115,6 +115,7 @@ fn refused_reply(wall_ns: i64) -> Arc<Evidence> {
         t3: NtpTimestamp(3),
         t4: NtpTimestamp(1 << 63),
         sender: Some("[fe80::9%2]:123".parse().unwrap()),
+        hop_limit: None,
         datagram: vec![0x24; 48].into(),
     })
 }

@@ -42,6 +42,8 @@ pub struct Server {
     /// Set where a fleet shares the server: no two requests are closer than the interval, and the first of a new plan comes
     /// after this time, so that vantages do not ask together.
     pub pace: Option<Duration>,
+    /// Asked at most one question a day for its protocol sheet, beside the polls.
+    pub sheet: bool,
 }
 
 impl Server {
@@ -75,6 +77,7 @@ impl Server {
             offset_warning: Duration::from_millis(25),
             offset_critical: Duration::from_millis(100),
             nts: None,
+            sheet: false,
             paused: false,
             pace: None,
         }

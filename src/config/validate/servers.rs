@@ -108,6 +108,7 @@ fn server(
         offset_warning: section.offset_warning.0,
         offset_critical: section.offset_critical.0,
         nts,
+        sheet: section.sheet.unwrap_or(section.own),
         paused: section.paused,
         pace: None,
     };

@@ -30,10 +30,11 @@ use super::events::{self, StoredEvent};
 use super::record::{Record, StoredSample};
 use super::samples::Samples;
 use super::series::address_text;
-use super::{audit, connection, evidence, local_rows, meta, outbox, verdict_state};
+use super::{audit, connection, evidence, local_rows, meta, outbox, sheets, verdict_state};
 use crate::sinks::influx::outbox::{OutboxGauge, OutboxRow};
 use ntp_monitor_core::formats::local::LocalRow;
 use ntp_monitor_core::sample::{Evidence, SeriesKey, ServerIdent};
+use ntp_monitor_core::sheet::Kept;
 
 /// One series of the store.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -156,6 +157,14 @@ impl Reader {
     /// When the store cannot be read.
     pub fn verdict_state(&self) -> Result<Option<Vec<u8>>, StoreError> {
         self.run("read the state of the verdict", verdict_state::read)
+    }
+
+    /// The protocol sheet of every series that has one.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn sheets(&self) -> Result<Vec<(SeriesKey, Kept)>, StoreError> {
+        self.run("read the protocol sheets", sheets::all)
     }
 
     /// The stored rejected replies of a server, oldest first.

@@ -14,6 +14,7 @@ pub mod points;
 pub mod reports;
 mod rules;
 mod servers;
+mod sheet;
 mod silences;
 pub mod test;
 mod traces;
@@ -30,6 +31,7 @@ pub const ENDPOINTS: &[&[Endpoint]] = &[
     config::SERVERS,
     ask::ENDPOINTS,
     test::ENDPOINTS,
+    sheet::ENDPOINTS,
     history::ENDPOINTS,
     traces::ENDPOINTS,
     judgement::ENDPOINTS,

@@ -62,6 +62,7 @@ export const api = {
   stability: (id: string, span: Span, signal?: AbortSignal) =>
     get<StabilityBody>(`${server(id)}/stability`, { ...span }, signal),
   evidence: (id: string, signal?: AbortSignal) => get<EvidenceBody>(`${server(id)}/evidence`, {}, signal),
+  sheet: (id: string, signal?: AbortSignal) => get<SheetBody>(`${server(id)}/sheet`, {}, signal),
   verdict: (signal?: AbortSignal) => get<Verdict>("verdict", {}, signal),
   local: (signal?: AbortSignal) => get<LocalClock>("local", {}, signal),
   localHistory: (span: Span, signal?: AbortSignal) => get<LocalHistory>("local/history", { ...span }, signal),

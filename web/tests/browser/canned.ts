@@ -1,5 +1,5 @@
 /** Answers of a small monitor that is well, but for one server: what the mock says until a test says otherwise. */
-import type { ClockPoint, EventsBody, Health, LocalClock, LocalHistory, ServerPage, ServerRow, ShownConfig, Verdict } from "../../src/api/types";
+import type { ClockPoint, EventsBody, Health, LocalClock, LocalHistory, ServerPage, ServerRow, SheetBody, ShownConfig, Verdict } from "../../src/api/types";
 import type { Alert, AlertsBody, Notifier, NotifiersBody, PastAlert, Replayed, ReportsBody, Rule, RulesBody, SilencesBody } from "../../src/api/types";
 import type { AuditBody, ConfigCheck, ConfigFile, Schema, Session } from "../../src/api/types";
 import type { KnownServer, ServerTest, SetUpDone } from "../../src/api/types";
@@ -60,6 +60,16 @@ export const clockHistory = (): LocalHistory => ({
 });
 
 /** Of a clock that was set twenty minutes ago. */
+export const sheet = (): SheetBody => ({
+  name: "wild", draft: "draft-ietf-ntp-ntpv5-09", sheets: [{
+    address: "192.0.2.9:123", last_kiss: null, traits: [
+      { trait: "version_3", title: "NTP version 3", value: null, text: "not known yet", varies: false },
+      { trait: "precision", title: "precision", value: "0.000001", text: "2^-20 s (954 ns)", varies: false },
+      { trait: "hop_limit", title: "hop limit of replies", value: "57", text: "differs from reply to reply, before: 57, probably 7 hops away", varies: true },
+    ],
+  }],
+});
+
 export const clockEvents = (): EventsBody => ({
   from: ago(2_592_000), to: ago(0), events: [{
     id: 1, kind: "clock_step", server: null, address: null, start: ago(1200), end: ago(1200), detail: "{}",

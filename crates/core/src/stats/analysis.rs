@@ -58,6 +58,7 @@ pub struct Analysis {
 struct Waiting {
     polls: Vec<Arc<Sample>>,
     forgotten: Vec<SeriesKey>,
+    noted: Vec<(Event, Stamp)>,
     verdict: Verdict,
 }
 
@@ -102,7 +103,12 @@ impl Analysis {
     /// The same, with a verdict that waits until [`Analysis::restored`]. Until then it says so.
     #[must_use]
     pub fn restoring(mut self) -> Self {
-        self.waiting = Some(Waiting { polls: Vec::new(), forgotten: Vec::new(), verdict: Verdict::restoring() });
+        self.waiting = Some(Waiting {
+            polls: Vec::new(),
+            forgotten: Vec::new(),
+            noted: Vec::new(),
+            verdict: Verdict::restoring(),
+        });
         self
     }
 
@@ -117,7 +123,23 @@ impl Analysis {
         for sample in &waiting.polls {
             self.judge(sample);
         }
+        for (event, at) in waiting.noted {
+            self.note(event, at);
+        }
         self.forget_verdicts(&waiting.forgotten);
+    }
+
+    /// Records an event that was found elsewhere, within the limit of events of its server.
+    pub fn note(&mut self, event: Event, at: Stamp) {
+        match &mut self.waiting {
+            Some(waiting) if waiting.noted.len() < WAITING => waiting.noted.push((event, at)),
+            Some(_) => {}
+            None => self.judgement.recorder.record(event, self.moment(at)),
+        }
+    }
+
+    fn moment(&self, at: Stamp) -> Moment {
+        Moment { at_s: self.axis.ns(at) as f64 / 1e9, when: When(at.wall_ns) }
     }
 
     /// The state of the verdict; see [`Judgement::save`]. `None` while it is being restored.
@@ -158,8 +180,7 @@ impl Analysis {
     }
 
     fn judge(&mut self, sample: &Sample) {
-        let now = Moment { at_s: self.axis.ns(sample.at) as f64 / 1e9, when: When(sample.at.wall_ns) };
-        self.judgement.observe(sample, now);
+        self.judgement.observe(sample, self.moment(sample.at));
     }
 
     /// Updates the state of this host's clock as reported by the kernel and a time daemon.
@@ -368,6 +389,30 @@ mod tests {
         reply.leap = if k.is_multiple_of(2) { Leap::None } else { Leap::Insert };
         reply.reference_age_s = Some(if k.is_multiple_of(2) { 1.0 } else { 400.0 * 86_400.0 });
         poll
+    }
+
+    #[test]
+    fn events_found_elsewhere_pass_the_same_limit() {
+        let key = SeriesKey::here(&"test".into(), None);
+        let change = crate::sheet::Change {
+            of: crate::sheet::Trait::HopLimit,
+            before: crate::sheet::Value::HopLimit(60),
+            now: None,
+        };
+        let mut analysis = Analysis::new(Window::Hour, TimeAxis::Monotonic).restoring();
+        let mut note = |analysis: &mut Analysis, k: i32| {
+            let at = stamp(f64::from(k));
+            analysis.note(super::super::events::sheet_changed(&key, at, &[change]), at);
+        };
+        (0..10).for_each(|k| note(&mut analysis, k));
+        assert_eq!(analysis.take_events(), [], "the verdict is being restored");
+        analysis.restored(Judgement::default());
+        assert_eq!(analysis.take_events().len(), 10);
+        (10..1000).for_each(|k| note(&mut analysis, k));
+        let mut kept = Vec::new();
+        analysis.take_events().into_iter().for_each(|event| event.upsert(&mut kept));
+        assert_eq!(kept.len(), 15, "24 an hour and their summary");
+        assert_eq!(kept.last().map(|event| event.kind), Some(EventKind::ManyEvents));
     }
 
     #[test]
