@@ -2,6 +2,7 @@
 
 #![allow(dead_code, reason = "each bench uses the part that it needs")]
 
+pub mod program;
 pub mod servers;
 pub mod sink;
 

@@ -47,7 +47,7 @@ impl Assignment {
             return self.outlet.record(sample);
         };
         let key = sample.key();
-        replaced.iter().for_each(|old| self.outlet.forget(old, Some(&key)));
+        self.outlet.forget(replaced, Some(&key));
         self.outlet.publish(sample);
     }
 }

@@ -1,4 +1,4 @@
-//! Passes every poll to the analysis and publishes its snapshot, every second (every ten with many series). Events go
+//! Passes every batch of polls to the analysis and publishes its snapshot, every second (every ten with many series). Events go
 //! to an [`EventSink`], the state of the verdict each minute to a [`StateSink`].
 
 use std::sync::Arc;
@@ -9,18 +9,17 @@ use slog::{Logger, info, warn};
 use tokio::sync::watch;
 
 use super::notice::DeathNotice;
+use super::outlet::MAILBOX;
 use super::rhythm;
 use super::sheets::{SheetSink, Sheets};
 use crate::messages::lifecycle::StopNow;
-use crate::messages::sample::{Forget, KeepState, LeapListKnown, LocalKnown, Restored, SampleReady};
+use crate::messages::sample::{Forget, KeepState, LeapListKnown, LocalKnown, Restored, SamplesReady};
 use ntp_monitor_core::clock::{Clock, Stamp};
 use ntp_monitor_core::stats::analysis::Analysis;
 use ntp_monitor_core::stats::events::Event;
 use ntp_monitor_core::stats::snapshot::Snapshot;
 use ntp_monitor_core::stats::verdict::State;
 
-/// Mailbox capacity: 13 seconds of samples at 625 a second (10,000 servers at 16 s).
-const MAILBOX: usize = 8192;
 const PERIOD: Duration = Duration::from_secs(1);
 /// The state of the verdict is kept this often …
 const KEPT_EACH: Duration = Duration::from_secs(60);
@@ -114,12 +113,12 @@ impl Actor for Statistician {
     }
 }
 
-impl Handler<SampleReady> for Statistician {
+impl Handler<SamplesReady> for Statistician {
     type Result = ();
 
-    fn handle(&mut self, SampleReady(sample): SampleReady, _: &mut Context<Self>) {
-        self.analysis.observe(&sample);
-        self.outlets.sheets.observe(&sample);
+    fn handle(&mut self, SamplesReady(batch): SamplesReady, _: &mut Context<Self>) {
+        batch.iter().for_each(|sample| self.analysis.observe(sample));
+        self.outlets.sheets.observe(&batch);
     }
 }
 
@@ -142,11 +141,11 @@ impl Handler<LeapListKnown> for Statistician {
 impl Handler<Forget> for Statistician {
     type Result = ();
 
-    fn handle(&mut self, Forget { key, successor }: Forget, _: &mut Context<Self>) {
-        self.outlets.sheets.forget(&key, self.clock.now());
+    fn handle(&mut self, Forget { keys, successor }: Forget, _: &mut Context<Self>) {
+        self.outlets.sheets.forget(&keys, self.clock.now());
         match successor {
-            Some(successor) => self.analysis.replace(&key, successor),
-            None => self.analysis.forget(&key),
+            Some(successor) => self.analysis.replace(&keys, &successor),
+            None => self.analysis.forget(&keys),
         }
     }
 }

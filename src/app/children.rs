@@ -31,6 +31,7 @@ use ntp_monitor_core::stats::leap::LeapSource;
 use ntp_monitor_core::stats::local::LocalState;
 use ntp_monitor_core::stats::window::Window;
 
+use super::analysis_thread::AnalysisThread;
 use super::points::Points;
 use super::recall;
 
@@ -73,13 +74,16 @@ pub(super) fn health(
     listener: Listener,
     store: StoreHandle,
     publish: Arc<watch::Sender<Arc<Health>>>,
+    thread: &AnalysisThread,
     log: &Logger,
 ) -> Adopt {
-    let log = log.clone();
+    let (thread, log) = (thread.clone(), log.clone());
     let factory = Box::new(move |notice| {
-        let keeper =
-            HealthKeeper::new(ServerHealthLog::default(), observed.clone(), Arc::clone(&publish), log.clone(), notice);
-        let keeper = keeper.start();
+        let inputs = (observed.clone(), Arc::clone(&publish), log.clone());
+        let keeper = thread.run(move || {
+            let (observed, publish, log) = inputs;
+            HealthKeeper::new(ServerHealthLog::default(), observed, publish, log, notice)
+        });
         listener.connect(keeper.clone());
         // The counts of earlier processes arrive later, when they have been read; nothing waits for them.
         actix_rt::spawn(recall::rates(store.clone(), Arc::clone(&observed.clock), keeper.clone(), log.clone()));
@@ -92,6 +96,12 @@ pub(super) fn health(
 pub(super) struct Heard {
     pub local: watch::Receiver<LocalState>,
     pub leap: watch::Receiver<LeapSource>,
+}
+
+/// Where the actor of the analysis runs, and where its address is found.
+pub(super) struct Place {
+    pub thread: AnalysisThread,
+    pub slot: AddressSlot<Statistician>,
 }
 
 /// What an earlier process leaves to the analysis.
@@ -110,7 +120,7 @@ pub(super) fn stats(
     heard: Heard,
     outlets: Outlets,
     clock: Arc<dyn Clock>,
-    slot: AddressSlot<Statistician>,
+    place: Place,
     log: &Logger,
 ) -> Adopt {
     let log = log.clone();
@@ -124,9 +134,10 @@ pub(super) fn stats(
             analysis = analysis.recalling(past.recalled).restoring();
             judgement = Some(past.judgement);
         }
-        let actor = Statistician::new(analysis, outlets.clone(), Arc::clone(&clock), log.clone(), notice).start();
+        let (outlets, clock, log) = (outlets.clone(), Arc::clone(&clock), log.clone());
+        let actor = place.thread.run(move || Statistician::new(analysis, outlets, clock, log, notice));
         listener.connect(actor.clone());
-        slot.set(actor.clone());
+        place.slot.set(actor.clone());
         if let Some(judgement) = judgement {
             let actor = actor.clone();
             actix_rt::spawn(async move { actor.do_send(Restored(Box::new(judgement.await))) });

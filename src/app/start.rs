@@ -7,6 +7,7 @@ use actix::{Actor, Addr};
 use slog::{Logger, info, warn};
 use tokio::sync::{broadcast, watch};
 
+use super::analysis_thread::AnalysisThread;
 use super::beacon::Beacon;
 use super::notifiers::Notifiers;
 use super::outputs::{Gauges, Outputs};
@@ -27,6 +28,7 @@ use crate::config::Config;
 use crate::fleet::handle;
 use crate::notify::Board;
 use crate::store::Store;
+use crate::web::api::test::Tester;
 use crate::web::audit::Audit;
 use crate::web::config_editor::ConfigEditor;
 use crate::web::listen::Listeners;
@@ -38,7 +40,7 @@ use ntp_monitor_core::clock::Stamp;
 use ntp_monitor_core::health::judge;
 use ntp_monitor_core::health::report::Health;
 use ntp_monitor_core::health::reports::ReportsHealth;
-use ntp_monitor_core::sample::Sample;
+use ntp_monitor_core::sample::Batch;
 use ntp_monitor_core::stats::leap::LeapSource;
 use ntp_monitor_core::stats::local::LocalState;
 use ntp_monitor_core::stats::snapshot::Snapshot;
@@ -60,7 +62,7 @@ pub(super) struct Boards {
     alerts: Arc<watch::Sender<Arc<AlertStatus>>>,
     silences: Arc<watch::Sender<u64>>,
     reports: Arc<watch::Sender<ReportsHealth>>,
-    samples: broadcast::Sender<Arc<Sample>>,
+    samples: broadcast::Sender<Batch>,
 }
 
 impl Boards {
@@ -72,7 +74,7 @@ impl Boards {
             alerts: Arc::default(),
             silences: Arc::new(watch::Sender::new(0)),
             reports: Arc::new(watch::Sender::new(ReportsHealth::default())),
-            samples: broadcast::Sender::new(live::SAMPLES),
+            samples: broadcast::Sender::new(live::BATCHES),
         }
     }
 
@@ -157,6 +159,7 @@ impl Start {
             notifiers: Arc::new(move |now| board.report(&queues.queue_gauges(), now.wall_ns)),
             vantage: self.boards.config().monitor.vantage.as_str().into(),
             started: self.started,
+            config: self.boards.config.subscribe(),
             census: self.census.clone(),
             sinks: Arc::clone(&self.sinks),
             ledger: self.ledger.clone(),
@@ -165,8 +168,9 @@ impl Start {
             clock: Arc::clone(&self.around.clock),
         };
         let log = &self.log;
+        let thread = AnalysisThread::start();
         let publish = Arc::clone(&self.boards.health);
-        self.adopt(children::health(observed, self.health.clone(), self.outputs.store(), publish, log));
+        self.adopt(children::health(observed, self.health.clone(), self.outputs.store(), publish, &thread, log));
         let (own_clock, local) = watch::channel(LocalState::default());
         self.adopt(children::local(own_clock, log));
         let (leap_list, leap) = watch::channel(LeapSource::default());
@@ -186,15 +190,8 @@ impl Start {
             kept_sheets: Arc::new(move |sheets| sheet_store.keep_sheets(sheets)),
         };
         let clock = Arc::clone(&self.around.clock);
-        self.adopt(children::stats(
-            past,
-            self.statistics.clone(),
-            heard,
-            outlets,
-            clock,
-            self.statistician.clone(),
-            log,
-        ));
+        let place = children::Place { thread, slot: self.statistician.clone() };
+        self.adopt(children::stats(past, self.statistics.clone(), heard, outlets, clock, place, log));
     }
 
     /// Starts what acts on health and statistics: points for InfluxDB, alerts and reports.
@@ -256,7 +253,8 @@ impl Start {
         if config.role.is_agent() {
             let (ledger, targets) = (self.ledger.clone(), self.targets.clone());
             self.adopt(fleet::pace(boards, watched.clone(), ledger, targets, &self.log));
-            self.adopt(fleet::agent(config, store, boards, watched, &self.log));
+            let snapshot = self.boards.snapshot.subscribe();
+            self.adopt(fleet::agent(config, store, boards, watched, snapshot, &self.log));
         }
     }
 
@@ -288,6 +286,8 @@ impl Start {
             silences: boards.silences,
             config_editor,
             audit: Audit::start(store.handle(), &log),
+            setup: around.setup,
+            tester: Tester::new(&around.engines, Arc::clone(&around.resolver)),
             fleet,
         };
         let pulse = Pulse::default();
@@ -307,6 +307,7 @@ impl Start {
             supervisor,
             targets: self.targets,
             statistician: self.statistician,
+            outlet: self.outlet,
             ledger,
             outputs,
             notifiers,

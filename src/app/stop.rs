@@ -28,6 +28,7 @@ impl Service {
         self.supervisor.do_send(Release { name: children::REPORTER.into() });
         self.supervisor.do_send(Release { name: children::LOCAL.into() });
         self.supervisor.do_send(Release { name: children::LEAP.into() });
+        self.outlet.deliver();
         self.end_statistics(deadline).await;
         self.notifiers.stop(until.checked_sub(OUTPUTS_TAKE).unwrap_or(until)).await;
         self.outputs.stop(until, is_settled).await;

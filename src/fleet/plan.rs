@@ -52,6 +52,9 @@ pub struct Planned {
     /// The interval once the plan has expired.
     #[serde(default)]
     pub fallback_s: Option<f64>,
+    /// When to poll first under a plan, in seconds after it came, so that vantages do not ask together.
+    #[serde(default)]
+    pub first_after_s: Option<f64>,
 }
 
 /// One announcement of one process.
@@ -63,7 +66,9 @@ pub struct Answers {
 
 impl Planned {
     fn is_sound(&self) -> bool {
-        [self.interval_s, self.fallback_s].into_iter().flatten().all(|seconds| seconds > 0.0 && seconds <= 1e9)
+        let intervals = [self.interval_s, self.fallback_s].into_iter().flatten();
+        intervals.into_iter().all(|seconds| seconds > 0.0 && seconds <= 1e9)
+            && self.first_after_s.is_none_or(|s| s >= 0.0)
     }
 }
 

@@ -17,7 +17,7 @@ use ntp_monitor::actors::sheets::Sheets;
 use ntp_monitor::actors::supervisor::Supervisor;
 use ntp_monitor::actors::targets::{Targets, Tools};
 use ntp_monitor::config::{Addresses, EngineChoice, Family, Host, Server};
-use ntp_monitor::messages::sample::{Forget, SampleReady};
+use ntp_monitor::messages::sample::{Forget, SamplesReady};
 use ntp_monitor::messages::targets::SetServers;
 use ntp_monitor::probe::resolve::{Address, Resolution, Resolve, ResolveError};
 use ntp_monitor::probe::{Engines, ProbeEngine, ProbeFuture, ProbeReport, Query};
@@ -98,6 +98,8 @@ struct Recorder {
     /// With how many samples there were by then.
     forgotten: Arc<Mutex<Vec<(SeriesKey, usize)>>>,
     sheets: Sheets,
+    /// Messages that ended series.
+    removals: Arc<Mutex<usize>>,
 }
 
 impl Actor for Recorder {
@@ -108,21 +110,22 @@ impl Actor for Recorder {
     }
 }
 
-impl Handler<SampleReady> for Recorder {
+impl Handler<SamplesReady> for Recorder {
     type Result = ();
 
-    fn handle(&mut self, SampleReady(sample): SampleReady, _: &mut Context<Self>) {
-        self.sheets.observe(&sample);
-        self.samples.lock().unwrap().push(sample);
+    fn handle(&mut self, SamplesReady(batch): SamplesReady, _: &mut Context<Self>) {
+        self.sheets.observe(&batch);
+        self.samples.lock().unwrap().extend(batch.iter().cloned());
     }
 }
 
 impl Handler<Forget> for Recorder {
     type Result = ();
 
-    fn handle(&mut self, Forget { key, .. }: Forget, _: &mut Context<Self>) {
+    fn handle(&mut self, Forget { keys, .. }: Forget, _: &mut Context<Self>) {
         let so_far = self.samples.lock().unwrap().len();
-        self.forgotten.lock().unwrap().push((key, so_far));
+        self.forgotten.lock().unwrap().extend(keys.iter().map(|key| (key.clone(), so_far)));
+        *self.removals.lock().unwrap() += 1;
     }
 }
 
@@ -131,6 +134,7 @@ struct World {
     engine: Arc<FakeEngine>,
     samples: Arc<Mutex<Vec<Arc<Sample>>>>,
     forgotten: Arc<Mutex<Vec<(SeriesKey, usize)>>>,
+    removals: Arc<Mutex<usize>>,
     names: Names,
     resolver_changed: Arc<Notify>,
     census: Census,
@@ -164,6 +168,7 @@ impl World {
         let (recorder, sheets) = (Recorder::default(), Sheets::default());
         let recorder = Recorder { sheets: sheets.clone(), ..recorder };
         let (samples, forgotten) = (Arc::clone(&recorder.samples), Arc::clone(&recorder.forgotten));
+        let removals = Arc::clone(&recorder.removals);
         let (names, resolver_changed) = (Arc::new(Mutex::new(names)), Arc::new(Notify::new()));
         let (listener, ends) = (Listener::new("recorder"), Listener::new("targets"));
         listener.connect(recorder.start());
@@ -180,7 +185,7 @@ impl World {
             log,
         };
         let targets = Targets::new(tools.clone(), DeathNotice::unsupervised()).start();
-        let world = Self { engine, samples, forgotten, names, resolver_changed, census, targets, tools };
+        let world = Self { engine, samples, forgotten, removals, names, resolver_changed, census, targets, tools };
         world.set(servers);
         world
     }
@@ -222,6 +227,7 @@ fn server(address: &str) -> Server {
         nts: None,
         sheet: false,
         paused: false,
+        pace: None,
     }
 }
 
@@ -399,6 +405,30 @@ async fn a_reload_disturbs_only_what_changed_and_keeps_the_pace() {
     let stopped = world.requests(A).len();
     world.pass(Duration::from_secs(600)).await;
     assert_eq!(world.requests(A).len(), stopped);
+}
+
+#[actix_rt::test]
+async fn removal_of_a_third_of_all_servers_delays_no_poll() {
+    let at_16_s = |host: u16| {
+        let [high, low] = host.to_be_bytes();
+        Server { poll_interval: Duration::from_secs(16), ..server(&format!("192.0.{high}.{low}:123")) }
+    };
+    let world = World::start((0..900).map(at_16_s).collect(), good);
+    world.pass(Duration::from_secs(60)).await;
+    world.set((300..900).map(at_16_s).collect());
+    world.pass(Duration::from_secs(60)).await;
+    assert_eq!(*world.removals.lock().unwrap(), 1, "all series end in one message");
+    let forgotten = world.forgotten.lock().unwrap();
+    let addresses = forgotten.iter().filter_map(|(key, _)| key.address).collect::<std::collections::HashSet<_>>();
+    assert_eq!(addresses.len(), 300);
+    let samples = world.samples.lock().unwrap();
+    let last = forgotten.iter().map(|(_, so_far)| *so_far).max().unwrap();
+    assert!(samples[last..].iter().all(|sample| sample.address.is_some_and(|address| !addresses.contains(&address))));
+    for host in 300..900 {
+        let polls = world.requests(&at_16_s(host).ident.name);
+        // Interval and jitter, and a tick to which a poll is rounded up.
+        assert!(gaps(&polls).iter().all(|gap| *gap <= 17 * S + S / 50) && polls.len() >= 7, "{host}: {polls:?}");
+    }
 }
 
 #[actix_rt::test]

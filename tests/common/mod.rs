@@ -6,6 +6,7 @@
 pub mod authority;
 pub mod chronyd;
 pub mod faketime;
+pub mod gate;
 pub mod grafana;
 pub mod http;
 pub mod influxdb;

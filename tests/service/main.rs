@@ -11,6 +11,7 @@ mod api;
 mod base_path;
 mod binary;
 mod config;
+mod first_start;
 mod fleet;
 mod image;
 mod kills;

@@ -47,6 +47,7 @@ fn options(dir: &Path) -> Options {
     Options {
         path: dir.join("state/ntp-monitor.db"),
         raw_for: Duration::from_secs(7 * 86_400),
+        others: None,
         rollup_5m_for: Duration::from_secs(90 * 86_400),
         rollup_1h_for: Duration::from_secs(5 * 365 * 86_400),
         outbox_max_age: Duration::from_secs(30 * 86_400),

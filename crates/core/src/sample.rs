@@ -62,6 +62,9 @@ impl SeriesKey {
     }
 }
 
+/// Polls that ended one after another, as they pass from part to part of the service.
+pub type Batch = Arc<[Arc<Sample>]>;
+
 /// One poll of one server.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Sample {

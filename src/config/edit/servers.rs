@@ -52,12 +52,17 @@ impl ServerEdit {
 
 fn tables(document: &mut DocumentMut) -> Result<&mut ArrayOfTables, EditError> {
     let item = document.entry("server").or_insert(Item::ArrayOfTables(ArrayOfTables::new()));
+    array(item, "server")
+}
+
+/// The tables of an array, which is called `name` in errors.
+pub(super) fn array<'i>(item: &'i mut Item, name: &'static str) -> Result<&'i mut ArrayOfTables, EditError> {
     if !item.is_array_of_tables() {
         // `server = [{ … }]` is an equivalent form that cannot have a line for each key.
-        let tables = std::mem::take(item).into_array_of_tables().map_err(|_| EditError::NoTables)?;
+        let tables = std::mem::take(item).into_array_of_tables().map_err(|_| EditError::NoTables(name))?;
         *item = Item::ArrayOfTables(tables);
     }
-    item.as_array_of_tables_mut().ok_or(EditError::NoTables)
+    item.as_array_of_tables_mut().ok_or(EditError::NoTables(name))
 }
 
 fn find(tables: &ArrayOfTables, name: &str) -> Result<usize, EditError> {
@@ -192,12 +197,20 @@ level = \"warning\"
     }
 
     #[test]
+    fn last_server_can_be_removed_and_another_added() {
+        let empty = ServerEdit::Remove("a".into()).apply("# Ours.\n\n[[server]]\naddress = \"a\"\n").unwrap();
+        assert!(empty.starts_with("# Ours.") && !empty.contains("server"), "{empty}");
+        let again = ServerEdit::Add(keys(json!({ "address": "b" }))).apply(&empty).unwrap();
+        assert!(again.contains("[[server]]\naddress = \"b\"\n"), "{again}");
+    }
+
+    #[test]
     fn servers_in_one_line_are_edited_too() {
         let text =
             ServerEdit::Remove("a".into()).apply("server = [{ address = \"a\" }, { address = \"b\" }]\n").unwrap();
         let parsed: DocumentMut = text.parse().unwrap();
         assert_eq!(parsed["server"].as_array_of_tables().unwrap().len(), 1, "{text}");
         let wrong = ServerEdit::Remove("a".into()).apply("server = 7\n");
-        assert_eq!(wrong, Err(EditError::NoTables));
+        assert_eq!(wrong, Err(EditError::NoTables("server")));
     }
 }

@@ -41,6 +41,9 @@ pub struct Server {
     pub paused: bool,
     /// Asked at most one question a day for its protocol sheet, beside the polls.
     pub sheet: bool,
+    /// Set where a fleet shares the server: no two requests are closer than the interval, and the first of a new plan comes
+    /// after this time, so that vantages do not ask together.
+    pub pace: Option<Duration>,
 }
 
 impl Server {
@@ -76,6 +79,7 @@ impl Server {
             nts: None,
             sheet: false,
             paused: false,
+            pace: None,
         }
     }
 }

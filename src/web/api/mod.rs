@@ -16,6 +16,7 @@ mod rules;
 mod servers;
 mod sheet;
 mod silences;
+pub mod test;
 mod traces;
 
 use super::openapi::Endpoint;
@@ -30,6 +31,7 @@ pub const ENDPOINTS: &[&[Endpoint]] = &[
     config::SERVERS,
     ask::ENDPOINTS,
     sheet::ENDPOINTS,
+    test::ENDPOINTS,
     history::ENDPOINTS,
     traces::ENDPOINTS,
     judgement::ENDPOINTS,

@@ -8,8 +8,9 @@ import type {
   AlertsBody, NotifiersBody, Replayed, ReportRow, ReportsBody, Rule, RuleCheck, RulesBody, SilencesBody, SilenceWish,
   Tested,
 } from "./types";
-import type { FleetMatrix, FleetSkew, FleetVantages, FleetVerdict, Version } from "./types";
+import type { FleetAgent, FleetMatrix, FleetSkew, FleetVantages, FleetVerdict, Version } from "./types";
 import type { AuditBody, ConfigCheck, ConfigFile, Schema, ServerKeys, Session } from "./types";
+import type { KnownServer, ServerTest, SetUpDone } from "./types";
 
 export { ApiError } from "./http";
 
@@ -72,13 +73,14 @@ export const api = {
     (await ask<Health>("health", { signal, admitted: (status) => ok(status) || status === 503 })).body,
 };
 
-/** The fleet, at its hub. */
+/** The fleet, at its hub, and the agent at each. */
 export const fleet = {
   version: (signal?: AbortSignal) => get<Version>("version", {}, signal),
   verdict: (signal?: AbortSignal) => get<FleetVerdict>("fleet/verdict", {}, signal),
   skew: (signal?: AbortSignal) => get<FleetSkew>("fleet/skew", {}, signal),
   vantages: (signal?: AbortSignal) => get<FleetVantages>("fleet/vantages", {}, signal),
   matrix: (signal?: AbortSignal) => get<FleetMatrix>("fleet/matrix", {}, signal),
+  agent: (signal?: AbortSignal) => get<FleetAgent>("fleet/agent", {}, signal),
 };
 
 /** Polls a server at once, as far as its floor allows; needs the role `operate`. */
@@ -90,6 +92,14 @@ export const sessions = {
   current: (signal?: AbortSignal) => get<Session>("session", {}, signal),
   begin: (token: string) => write<unknown>("POST", "session", { body: { token } }),
   end: () => write<null>("DELETE", "session"),
+  /** By the one-time link of the first start. */
+  setUp: async (code: string) => (await write<SetUpDone>("POST", "session/setup", { body: { code }, deadline_ms: PATIENT_MS })).body,
+};
+
+/** Help with the choice of servers; needs the role `admin`. */
+export const first = {
+  known: async (signal?: AbortSignal) => (await get<{ servers: KnownServer[] }>("known-servers", {}, signal)).servers,
+  test: async (address: string) => (await write<ServerTest>("POST", "test", { body: { address }, deadline_ms: PATIENT_MS })).body,
 };
 
 /** Reading and changing the configuration; needs the role `admin`. */

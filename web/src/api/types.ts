@@ -62,13 +62,18 @@ export type Replayed = Schemas["Replayed"];
 export type Silence = Schemas["Silence"];
 export type OpenWindow = Schemas["OpenWindow"];
 export type SilencesBody = Schemas["Silences"];
-export type SilenceWish = Schemas["Wish"];
+export type SilenceWish = Schemas["NewSilence"];
 export type Notifier = Schemas["NotifierRow"];
 export type NotifiersBody = Schemas["Notifiers"];
 export type Tested = Schemas["Tested"];
 export type ReportRow = Schemas["Kept"];
 export type ReportUnderWay = Schemas["UnderWay"];
 export type ReportsBody = Schemas["Reports"];
+
+/** What the service answers before it has servers. */
+export type KnownServer = Schemas["KnownServer"];
+export type ServerTest = Schemas["ServerTest"];
+export type SetUpDone = Schemas["SetUpDone"];
 
 export type Session = Schemas["SessionView"];
 export type Role = NonNullable<Session["role"]>;
@@ -83,6 +88,7 @@ export type FleetVerdict = Schemas["FleetVerdictBody"];
 export type FleetSkew = Schemas["SkewBody"];
 export type FleetVantage = Schemas["Vantage"];
 export type FleetVantages = Schemas["VantagesBody"];
+export type FleetAgent = Schemas["AgentBody"];
 export type FleetCell = Schemas["Cell"];
 export type FleetMatrix = Schemas["MatrixBody"];
 

@@ -2,6 +2,7 @@
 import type { ClockPoint, EventsBody, Health, LocalClock, LocalHistory, ServerPage, ServerRow, SheetBody, ShownConfig, Verdict } from "../../src/api/types";
 import type { Alert, AlertsBody, Notifier, NotifiersBody, PastAlert, Replayed, ReportsBody, Rule, RulesBody, SilencesBody } from "../../src/api/types";
 import type { AuditBody, ConfigCheck, ConfigFile, Schema, Session } from "../../src/api/types";
+import type { KnownServer, ServerTest, SetUpDone } from "../../src/api/types";
 
 /** So long ago, in seconds, as RFC 3339. */
 export const ago = (seconds: number): string => new Date(Date.now() - seconds * 1000).toISOString();
@@ -77,7 +78,7 @@ export const clockEvents = (): EventsBody => ({
 });
 
 export const sessionOf = (role: Session["role"]): Session => ({
-  authenticated: role !== null, name: role === null ? null : "alice", role, reading_is_open: true,
+  authenticated: role !== null, name: role === null ? null : "alice", role, reading_is_open: true, setup_link: null,
 });
 
 export const shown: ShownConfig = {
@@ -250,3 +251,24 @@ export const reports = (): ReportsBody => ({
   reports: [{ id: "report-20261123T080000Z", made: "2026-11-23T08:00:00Z", bytes: 1_234_567, from: null, to: null }],
   under_way: null,
 });
+
+/** What the daemon and DHCP of the host name. */
+export const known = (): { servers: KnownServer[] } => ({
+  servers: [
+    { address: "192.0.2.123", file: "/run/chrony-dhcp/eth0.sources" }, { address: "2.debian.pool.ntp.org", file: "/etc/chrony/chrony.conf" },
+  ],
+});
+
+export const tested = (poll: Partial<ServerTest["poll"]> = {}): ServerTest => ({
+  address: "192.0.2.1:123", others: 0,
+  poll: {
+    time: ago(0), address: "192.0.2.1", leap: 0, poll_s: 0, timestamping: "kernel", authentication: "none", reference_age_s: 20,
+    mode: "basic", outcome: "sample", reason: "", offset_s: 3e-4, delay_s: 9e-3, root_distance_s: 0.012, stratum: 1, refid: "GPS", ...poll,
+  },
+});
+
+export const setUpDone = (): SetUpDone => ({
+  name: "setup", role: "admin", token: "5f".repeat(32), file: "/home/alice/.config/ntp-monitor/servers.toml",
+});
+
+export const noServers = (): ServerPage => ({ ...servers(), total: 0, servers: [] });

@@ -2,7 +2,7 @@
 //! stats actor runs this code on live samples, and `replay` runs it on recorded ones.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -126,9 +126,7 @@ impl Analysis {
         for (event, at) in waiting.noted {
             self.note(event, at);
         }
-        for key in waiting.forgotten {
-            self.forget_verdicts(&key);
-        }
+        self.forget_verdicts(&waiting.forgotten);
     }
 
     /// Records an event that was found elsewhere, within the limit of events of its server.
@@ -195,33 +193,41 @@ impl Analysis {
         self.judgement.leap.use_list(source);
     }
 
-    /// Removes a series that is no longer polled.
-    pub fn forget(&mut self, key: &SeriesKey) {
-        self.series.remove(key);
+    /// Removes series that are no longer polled. O(n) however many they are, n being the number of series that stay.
+    pub fn forget(&mut self, keys: &[SeriesKey]) {
+        keys.iter().for_each(|key| drop(self.series.remove(key)));
         match &mut self.waiting {
-            Some(waiting) => waiting.forgotten.push(key.clone()),
-            None => self.forget_verdicts(key),
+            Some(waiting) => waiting.forgotten.extend_from_slice(keys),
+            None => self.forget_verdicts(keys),
         }
     }
 
-    fn forget_verdicts(&mut self, key: &SeriesKey) {
+    fn forget_verdicts(&mut self, keys: &[SeriesKey]) {
+        let (others, last): (Vec<_>, Vec<_>) = keys.iter().partition(|key| self.has_series_of(&key.server));
+        for key in others {
+            if let Some(address) = key.address {
+                self.judgement.recorder.forget(&key.server, Some(&address.to_string()));
+            }
+        }
+        let gone: HashSet<_> = last.into_iter().map(|key| Arc::clone(&key.server)).collect();
+        if !gone.is_empty() {
+            self.judgement.forget(&gone);
+        }
+    }
+
+    fn has_series_of(&self, server: &Arc<str>) -> bool {
         // The series of a server are neighbours.
-        let first = SeriesKey { server: Arc::clone(&key.server), vantage: "".into(), address: None };
-        let is_gone = self.series.range(first..).next().is_none_or(|(other, _)| other.server != key.server);
-        if is_gone {
-            self.judgement.attribution.forget(&key.server);
-        }
-        let address = key.address.map(|address| address.to_string()).filter(|_| !is_gone);
-        self.judgement.recorder.forget(&key.server, address.as_deref());
+        let first = SeriesKey { server: Arc::clone(server), vantage: "".into(), address: None };
+        self.series.range(first..).next().is_some_and(|(key, _)| key.server == *server)
     }
 
-    /// Replaces a series by `successor`, which continues its count of consecutive failures.
-    pub fn replace(&mut self, key: &SeriesKey, successor: SeriesKey) {
-        if let Some(old) = self.series.get(key) {
+    /// Replaces series of one server by `successor`, which continues the count of consecutive failures.
+    pub fn replace(&mut self, keys: &[SeriesKey], successor: &SeriesKey) {
+        for old in keys.iter().filter_map(|key| self.series.get(key)) {
             let left = (old.consecutive_failures, old.windows.state().reach);
-            self.inherited.insert(successor, left);
+            self.inherited.insert(successor.clone(), left);
         }
-        self.forget(key);
+        self.forget(keys);
     }
 
     /// Events that began or ended, or of which more is known, since the last call, as far as the limit of events allows.
@@ -507,7 +513,7 @@ mod tests {
         assert_eq!((lossy.len(), lossy[0].end, lossy[0].detail.as_str()), (1, None, "30 % of polls"));
         assert!(kept.len() <= 4, "{kept:?}");
         let forgotten = SeriesKey::here(&"test".into(), None);
-        analysis.forget(&forgotten);
+        analysis.forget(&[forgotten]);
         assert!(analysis.take_events().iter().all(|event| event.end.is_some()));
     }
 
@@ -519,7 +525,7 @@ mod tests {
         analysis.observe(&at("192.0.2.1:123", sample(0.0, 0.0, 0.01)));
         analysis.observe(&old);
         analysis.observe(&at("192.0.2.1:123", lost(128.0)));
-        analysis.replace(&old.key(), new.key());
+        analysis.replace(&[old.key()], &new.key());
         analysis.observe(&new);
         let snapshot = analysis.snapshot(stamp(192.0));
         assert_eq!(snapshot.series.len(), 1);

@@ -195,19 +195,16 @@ impl Sweep {
 }
 
 /// The groups of servers that agree with each other when there is no majority, largest first, as indices into the
-/// input. Each group covers the deepest point of the remaining intervals. O(g n log n) for g groups.
-#[must_use]
-pub fn camps(intervals: &[Interval]) -> Vec<Vec<usize>> {
+/// input. Each group covers the deepest point of the remaining intervals. O(n log n) for each group that is asked for.
+pub fn camps(intervals: &[Interval]) -> impl Iterator<Item = Vec<usize>> {
     let mut left: Vec<usize> = (0..intervals.len()).collect();
-    let mut camps = Vec::new();
-    while !left.is_empty() {
+    std::iter::from_fn(move || {
         let remaining: Vec<Interval> = left.iter().map(|i| intervals[*i]).collect();
-        let Some(deepest) = Sweep::over(&remaining, remaining.len()).deepest else { break };
-        let (camp, rest) = left.into_iter().partition(|i| intervals[*i].contains(deepest.low_s));
-        camps.push(camp);
+        let deepest = Sweep::over(&remaining, remaining.len()).deepest?;
+        let (camp, rest) = std::mem::take(&mut left).into_iter().partition(|i| intervals[*i].contains(deepest.low_s));
         left = rest;
-    }
-    camps
+        Some(camp)
+    })
 }
 
 #[cfg(test)]

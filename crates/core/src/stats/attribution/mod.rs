@@ -33,7 +33,7 @@ mod witness;
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -140,10 +140,13 @@ impl Attribution {
         }
     }
 
-    /// Forgets a server: it is no longer configured.
-    pub fn forget(&mut self, server: &str) {
-        self.engine.series.retain(|s| &*s.ident.name != server);
-        self.reindex();
+    /// Forgets servers that are no longer configured. O(n) however many they are.
+    pub fn forget(&mut self, servers: &HashSet<Arc<str>>) {
+        let before = self.engine.series.len();
+        self.engine.series.retain(|s| !servers.contains(&s.ident.name));
+        if self.engine.series.len() != before {
+            self.reindex();
+        }
     }
 
     /// The names of all servers.

@@ -41,7 +41,7 @@ fn two_equal_groups_are_undecidable_and_named() {
     let c = consense(&intervals);
     assert_eq!(c.undecidable, Some(Undecidable::NoMajority));
     assert!(c.standings.iter().all(|s| *s == Standing::Unknown));
-    assert_eq!(camps(&intervals), [vec![0, 1], vec![2, 3]]);
+    assert!(camps(&intervals).eq([vec![0, 1], vec![2, 3]]));
 }
 
 #[test]
@@ -94,7 +94,7 @@ fn one_server_two_servers_and_none_are_undecidable() {
         let c = consense(&set(&vec![(50.0, 1.0); n]));
         assert_eq!((c.undecidable, c.majority, c.standings.len()), (Some(Undecidable::TooFew), None, n));
     }
-    assert!(camps(&[]).is_empty());
+    assert_eq!(camps(&[]).count(), 0);
 }
 
 #[test]
@@ -201,7 +201,7 @@ proptest! {
 
     #[test]
     fn camps_name_everybody_once(set in prop::collection::vec(interval(), 0..12)) {
-        let mut named: Vec<usize> = camps(&set).into_iter().flatten().collect();
+        let mut named: Vec<usize> = camps(&set).flatten().collect();
         named.sort_unstable();
         prop_assert_eq!(named, (0..set.len()).collect::<Vec<_>>());
     }

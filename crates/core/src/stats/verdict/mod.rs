@@ -5,7 +5,9 @@ mod sentence;
 mod when;
 
 pub use history::{Blame, Entry, EntryLocal, History};
-pub use sentence::{local_sentence, ppm, seconds, server_sentence, silence_sentence, verdict_sentence};
+pub use sentence::{
+    blamed_sentences, list_names, local_sentence, ppm, seconds, server_sentence, silence_sentence, verdict_sentence,
+};
 pub use when::When;
 
 use std::borrow::Cow;

@@ -1,8 +1,13 @@
 //! Builds the sentences of a verdict: sizes with units, the evidence, and no more certainty than the evidence supports.
 
+use std::borrow::Cow;
+
 use super::{Class, Kind, LocalVerdict, MajorityVerdict, ServerVerdict, Sign, State};
 use crate::ntp::KissCode;
 use crate::sample::Outcome;
+
+/// Servers that a text names one by one. The verdict has a sentence about each.
+const MOST_NAMED: usize = 10;
 
 /// Formats the magnitude of a time with three significant digits and a suitable unit. The sign is dropped.
 #[must_use]
@@ -150,13 +155,32 @@ pub fn local_sentence(it: &LocalVerdict, majority: Option<&MajorityVerdict>) -> 
     format!("This host's clock is {which} {size}{}{kind}{against}.", since(it.since))
 }
 
+/// The sentences about the servers that are blamed: the first of them, and how many more there are.
+#[must_use]
+pub fn blamed_sentences(servers: &[ServerVerdict]) -> String {
+    let blamed = servers.iter().filter(|s| s.blamed);
+    let more = blamed.clone().count().saturating_sub(MOST_NAMED);
+    let mut sentences: Vec<_> = blamed.take(MOST_NAMED).map(|s| Cow::Borrowed(s.sentence.as_str())).collect();
+    match more {
+        0 => {}
+        1 => sentences.push("One more server is affected.".into()),
+        more => sentences.push(format!("{more} more servers are affected.").into()),
+    }
+    sentences.join(" ")
+}
+
+/// The first of `count` names, and how many more there are.
+pub fn list_names<'a>(count: usize, names: impl Iterator<Item = &'a str>) -> String {
+    let named = names.take(MOST_NAMED).collect::<Vec<_>>().join(", ");
+    if count > MOST_NAMED { format!("{named} and {} more", count - MOST_NAMED) } else { named }
+}
+
 /// The whole verdict in one sentence, or in one sentence for each clock that is wrong.
 #[must_use]
 pub fn verdict_sentence(state: State, local: &str, servers: &[ServerVerdict], reason: &str) -> String {
-    let blamed = servers.iter().filter(|s| s.blamed).map(|s| s.sentence.as_str());
     match state {
-        State::LocalWrong => std::iter::once(local).chain(blamed).collect::<Vec<_>>().join(" "),
-        State::ServerWrong => blamed.collect::<Vec<_>>().join(" "),
+        State::LocalWrong => format!("{local} {}", blamed_sentences(servers)).trim_end().to_owned(),
+        State::ServerWrong => blamed_sentences(servers),
         State::Consistent | State::Path | State::Undecidable => reason.to_owned(),
     }
 }
@@ -259,6 +283,17 @@ mod tests {
              not overlap the range that 4 of 5 servers agree on."
         );
         assert!(server_sentence(&server(), Some(&majority), true).contains("This host's clock is not reliable"));
+    }
+
+    #[test]
+    fn text_about_ten_thousand_servers_stays_short() {
+        let servers: Vec<_> =
+            (0..10_000).map(|k| ServerVerdict { sentence: format!("s{k} is wrong."), ..server() }).collect();
+        let text = verdict_sentence(State::LocalWrong, "This host's clock is ahead.", &servers, "");
+        assert!(text.starts_with("This host's clock is ahead. s0 is wrong. s1 "), "{text}");
+        assert!(text.ends_with("s9 is wrong. 9990 more servers are affected."), "{text}");
+        assert_eq!(verdict_sentence(State::LocalWrong, "Ahead.", &[], ""), "Ahead.");
+        assert_eq!(list_names(12, ["a"; 12].into_iter()), "a, a, a, a, a, a, a, a, a, a and 2 more");
     }
 
     #[test]

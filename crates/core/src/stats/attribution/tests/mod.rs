@@ -243,7 +243,7 @@ fn a_server_that_left_the_configuration_leaves_the_verdict() {
     for (k, sample) in world.samples().filter(|s| s.at.wall_ns % 3 != 7).enumerate() {
         if k == 1500 {
             assert_eq!(attribution.verdict().state, State::ServerWrong);
-            attribution.forget("ntp2");
+            attribution.forget(&["ntp2".into()].into());
         }
         if k < 1500 || *sample.server.name != *"ntp2" {
             attribution.observe(&sample).unwrap();
