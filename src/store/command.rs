@@ -9,6 +9,7 @@ use super::events::{Event, KnownAs};
 use super::fleet::{Accepted, Batch, Seqs};
 use super::notices::NoticeCommand;
 use crate::sinks::worker::WriteError;
+use ntp_monitor_core::formats::local::LocalRow;
 use ntp_monitor_core::sample::SeriesKey;
 use ntp_monitor_core::sheet::Kept;
 
@@ -57,6 +58,12 @@ pub enum Command {
     /// Records the state of this host's clock.
     Clock {
         point: ClockPoint,
+        /// Replies when it is stored.
+        reply: Reply<()>,
+    },
+    /// Records what is known of this host's clock from now on.
+    LocalRow {
+        row: Box<LocalRow>,
         /// Replies when it is stored.
         reply: Reply<()>,
     },
