@@ -97,6 +97,8 @@ struct Recorder {
     samples: Arc<Mutex<Vec<Arc<Sample>>>>,
     /// With how many samples there were by then.
     forgotten: Arc<Mutex<Vec<(SeriesKey, usize)>>>,
+    /// Messages that ended series.
+    removals: Arc<Mutex<usize>>,
     sheets: Sheets,
     /// Messages that ended series.
     removals: Arc<Mutex<usize>>,
