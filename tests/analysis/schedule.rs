@@ -100,8 +100,6 @@ struct Recorder {
     /// Messages that ended series.
     removals: Arc<Mutex<usize>>,
     sheets: Sheets,
-    /// Messages that ended series.
-    removals: Arc<Mutex<usize>>,
 }
 
 impl Actor for Recorder {
