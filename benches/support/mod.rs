@@ -26,7 +26,7 @@ impl Setting<'_> {
     pub fn write(&self) -> std::io::Result<PathBuf> {
         let mut text = format!(
             "[monitor]\nvantage = \"bench\"\ndata_dir = {:?}\n[http]\nlisten = \"127.0.0.1:0\"\n[log]\nformat = \"json\"\n\
-             [defaults]\npoll_interval = {:?}\ntimeout = \"250ms\"\n{}\n",
+             [defaults]\npoll_interval = {:?}\ntimeout = \"250ms\"\nsheet = false\n{}\n",
             self.data_dir, self.poll, self.more
         );
         for (n, address) in self.servers.iter().enumerate() {

@@ -47,12 +47,14 @@ impl Sheets {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes a poll.
-    pub fn observe(&self, sample: &Sample) {
+    /// Takes polls, in order.
+    pub fn observe(&self, polls: &[Arc<Sample>]) {
         let mut state = self.state();
-        let changes = state.book.observe(sample);
-        if !changes.is_empty() {
-            state.report(&sample.key(), sample.at, &changes);
+        for sample in polls {
+            let changes = state.book.observe(sample);
+            if !changes.is_empty() {
+                state.report(&sample.key(), sample.at, &changes);
+            }
         }
     }
 
@@ -86,9 +88,10 @@ impl Sheets {
         state.report(key, now, &changes);
     }
 
-    /// Forgets a series that is no longer polled.
-    pub fn forget(&self, key: &SeriesKey, now: Stamp) {
-        self.state().book.forget(key, now);
+    /// Forgets series that are no longer polled.
+    pub fn forget(&self, keys: &[SeriesKey], now: Stamp) {
+        let mut state = self.state();
+        keys.iter().for_each(|key| state.book.forget(key, now));
     }
 
     /// The sheet of a series.

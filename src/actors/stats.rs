@@ -117,10 +117,8 @@ impl Handler<SamplesReady> for Statistician {
     type Result = ();
 
     fn handle(&mut self, SamplesReady(batch): SamplesReady, _: &mut Context<Self>) {
-        for sample in batch.iter() {
-            self.analysis.observe(sample);
-            self.outlets.sheets.observe(sample);
-        }
+        batch.iter().for_each(|sample| self.analysis.observe(sample));
+        self.outlets.sheets.observe(&batch);
     }
 }
 
@@ -144,8 +142,7 @@ impl Handler<Forget> for Statistician {
     type Result = ();
 
     fn handle(&mut self, Forget { keys, successor }: Forget, _: &mut Context<Self>) {
-        let now = self.clock.now();
-        keys.iter().for_each(|key| self.outlets.sheets.forget(key, now));
+        self.outlets.sheets.forget(&keys, self.clock.now());
         match successor {
             Some(successor) => self.analysis.replace(&keys, &successor),
             None => self.analysis.forget(&keys),

@@ -75,7 +75,8 @@ fn slowed(fleet: &Fleet, server: &Arc<Server>, interval: Duration, first_after: 
         return Arc::clone(server);
     }
     let poll_interval = server.poll_interval.max(interval);
-    Arc::new(Server { poll_interval, samples_per_poll: 1, pace: Some(first_after), sheet: false, ..(**server).clone() })
+    // Questions are beside the plan.
+    Arc::new(Server { poll_interval, samples_per_poll: 1, sheet: false, pace: Some(first_after), ..(**server).clone() })
 }
 
 fn server(fleet: &Fleet, own: &[Arc<Server>], planned: &Planned, interval_s: f64) -> Result<Arc<Server>, String> {

@@ -165,13 +165,13 @@ mod tests {
     }
 
     #[test]
-    fn version_12_adds_sheets_and_touches_nothing_else() {
+    fn version_14_adds_sheets_and_touches_nothing_else() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("a.db");
         let mut conn = version_6(&path);
-        migrate_to(&mut conn, 6, 11).unwrap();
+        migrate_to(&mut conn, 6, 13).unwrap();
         let (before, pages) = (shape(&conn), number(&conn, "PRAGMA page_count"));
-        migrate(&mut conn, 11).unwrap();
+        migrate(&mut conn, 13).unwrap();
         let new: Vec<_> = shape(&conn).into_iter().filter(|sql| !before.contains(sql)).collect();
         assert!(matches!(&new[..], [sql] if sql.starts_with("CREATE TABLE sheet")), "{new:?}");
         assert!(number(&conn, "PRAGMA page_count") <= pages + 1);

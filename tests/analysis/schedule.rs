@@ -114,7 +114,7 @@ impl Handler<SamplesReady> for Recorder {
     type Result = ();
 
     fn handle(&mut self, SamplesReady(batch): SamplesReady, _: &mut Context<Self>) {
-        batch.iter().for_each(|sample| self.sheets.observe(sample));
+        self.sheets.observe(&batch);
         self.samples.lock().unwrap().extend(batch.iter().cloned());
     }
 }

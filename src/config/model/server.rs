@@ -39,11 +39,11 @@ pub struct Server {
     pub nts: Option<Nts>,
     /// Not polled, and without a vote.
     pub paused: bool,
+    /// Asked at most one question a day for its protocol sheet, beside the polls.
+    pub sheet: bool,
     /// Set where a fleet shares the server: no two requests are closer than the interval, and the first of a new plan comes
     /// after this time, so that vantages do not ask together.
     pub pace: Option<Duration>,
-    /// Asked at most one question a day for its protocol sheet, beside the polls.
-    pub sheet: bool,
 }
 
 impl Server {

@@ -2,7 +2,7 @@
 import { ask, ok, type Answer, type Ask } from "./http";
 import type {
   EventsBody, EvidenceBody, Health, HistoryBody, LocalClock, LocalHistory, ServerDetail, ServerPage, ShownConfig, StabilityBody, Stats,
-  Verdict,
+  SheetBody, Verdict,
 } from "./types";
 import type {
   AlertsBody, NotifiersBody, Replayed, ReportRow, ReportsBody, Rule, RuleCheck, RulesBody, SilencesBody, SilenceWish,
