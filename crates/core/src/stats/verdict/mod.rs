@@ -223,6 +223,9 @@ pub struct Verdict {
     pub suspended: bool,
 }
 
+/// The reason of the verdict before the first comparison.
+const NOTHING_YET: &str = "no samples yet";
+
 impl Verdict {
     /// The verdict before the first sample.
     #[must_use]
@@ -243,12 +246,18 @@ impl Verdict {
             },
             servers: Vec::new(),
             majority: None,
-            reason: "no samples yet".into(),
+            reason: NOTHING_YET.into(),
             assumption: String::new(),
             independence: None,
             sentence: "No verdict yet: no server has answered.".into(),
             suspended: false,
         }
+    }
+
+    /// Whether nothing was compared yet. Servers are compared once some have been polled twice.
+    #[must_use]
+    pub fn is_nothing_yet(&self) -> bool {
+        self.reason == NOTHING_YET
     }
 
     /// The verdict until the state of an earlier process is restored.
