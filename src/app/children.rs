@@ -32,6 +32,7 @@ use ntp_monitor_core::stats::local::LocalState;
 use ntp_monitor_core::stats::window::Window;
 
 use super::analysis_thread::AnalysisThread;
+use super::local_rows::LocalRows;
 use super::points::Points;
 use super::recall;
 
@@ -41,6 +42,7 @@ pub(super) const LOCAL: &str = "local";
 pub(super) const LEAP: &str = "leap";
 pub(super) const ALERTER: &str = "alerter";
 pub(super) const POINTS: &str = "points";
+pub(super) const LOCAL_ROWS: &str = "local_rows";
 pub(super) const REPORTER: &str = "reporter";
 pub(super) const TARGETS: &str = "targets";
 
@@ -204,6 +206,11 @@ pub(super) fn leap(config: watch::Receiver<Arc<Config>>, publish: watch::Sender<
 /// Evaluates the alert rules. A new incarnation continues from the states in the store.
 pub(super) fn alerter(alerter: Alerter) -> Adopt {
     task(ALERTER, move || alerter.clone().run())
+}
+
+/// Records what this host's clock says of itself, whenever it changes.
+pub(super) fn local_rows(rows: LocalRows) -> Adopt {
+    task(LOCAL_ROWS, move || rows.clone().run())
 }
 
 /// Saves statistics to the store and sends them to InfluxDB.

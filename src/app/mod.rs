@@ -10,6 +10,7 @@ mod first_start;
 mod fleet;
 mod gauges;
 mod identity;
+mod local_rows;
 pub mod memory;
 mod notifiers;
 mod outputs;

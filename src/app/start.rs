@@ -9,6 +9,7 @@ use tokio::sync::{broadcast, watch};
 
 use super::analysis_thread::AnalysisThread;
 use super::beacon::Beacon;
+use super::local_rows::LocalRows;
 use super::notifiers::Notifiers;
 use super::outputs::{Gauges, Outputs};
 use super::points::Points;
@@ -172,6 +173,14 @@ impl Start {
         self.adopt(children::local(own_clock, log));
         let (leap_list, leap) = watch::channel(LeapSource::default());
         self.adopt(children::leap(self.boards.config.subscribe(), leap_list, log));
+        self.adopt(children::local_rows(LocalRows {
+            config: self.boards.config.subscribe(),
+            local: local.clone(),
+            leap: leap.clone(),
+            store: self.outputs.store(),
+            clock: Arc::clone(&self.around.clock),
+            log: log.clone(),
+        }));
         let events = events::keeper(self.outputs.store(), log);
         let recalled = recall::last_hour(self.outputs.store(), self.started, log).await;
         let names = self.boards.config().active_servers().iter().map(|server| server.ident.name.to_string()).collect();

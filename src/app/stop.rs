@@ -26,6 +26,7 @@ impl Service {
         self.supervisor.do_send(Release { name: children::ALERTER.into() });
         self.supervisor.do_send(Release { name: children::POINTS.into() });
         self.supervisor.do_send(Release { name: children::REPORTER.into() });
+        self.supervisor.do_send(Release { name: children::LOCAL_ROWS.into() });
         self.supervisor.do_send(Release { name: children::LOCAL.into() });
         self.supervisor.do_send(Release { name: children::LEAP.into() });
         self.outlet.deliver();

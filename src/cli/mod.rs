@@ -12,6 +12,7 @@ pub mod doctor;
 pub mod export;
 mod fleet;
 pub mod health;
+mod local_rows;
 pub mod make_report;
 pub mod man;
 pub mod measure;

@@ -12,17 +12,6 @@ pub struct ServerClock {
     pub offset_ns: i64,
     /// Frequency error in parts per million since the server was started; positive when the server runs fast.
     pub drift_ppm: f64,
-    /// A sudden change of the offset.
-    pub step: Option<Step>,
-}
-
-/// A sudden change of a server's time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Step {
-    /// Time after the start of the server.
-    pub after: Duration,
-    /// The change in nanoseconds, positive forwards.
-    pub by_ns: i64,
 }
 
 impl ServerClock {
@@ -30,8 +19,7 @@ impl ServerClock {
     #[must_use]
     pub fn offset_after(&self, age: Duration) -> i64 {
         let drift_ns = (self.drift_ppm * 1e-6 * age.as_secs_f64() * 1e9).round() as i64;
-        let step_ns = self.step.filter(|step| age >= step.after).map_or(0, |step| step.by_ns);
-        self.offset_ns.saturating_add(drift_ns).saturating_add(step_ns)
+        self.offset_ns.saturating_add(drift_ns)
     }
 
     /// The time that a server started at `start` shows when this host shows `now`, moved by `shift_ns`.
@@ -49,12 +37,11 @@ mod tests {
     const SECOND_NS: i64 = 1_000_000_000;
 
     #[test]
-    fn offset_drift_and_step_add_up() {
-        let step = Step { after: Duration::from_secs(10), by_ns: -SECOND_NS };
-        let clock = ServerClock { offset_ns: 80_000_000, drift_ppm: 50.0, step: Some(step) };
+    fn offset_and_drift_add_up() {
+        let clock = ServerClock { offset_ns: 80_000_000, drift_ppm: 50.0 };
         assert_eq!(clock.offset_after(Duration::ZERO), 80_000_000);
         assert_eq!(clock.offset_after(Duration::from_secs(4)), 80_200_000);
-        assert_eq!(clock.offset_after(Duration::from_secs(10)), 80_500_000 - SECOND_NS);
+        assert_eq!(clock.offset_after(Duration::from_secs(10)), 80_500_000);
     }
 
     #[test]

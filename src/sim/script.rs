@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use rand::{Rng, RngExt};
 
-use super::clock::{ServerClock, Step};
+use super::clock::ServerClock;
 use super::reply::{Header, ReplyKind, Sender};
 use super::request::{Request, TRANSMIT};
 use ntp_monitor_core::clock::Stamp;
@@ -88,13 +88,6 @@ impl Script {
     #[must_use]
     pub fn drifting(mut self, ppm: f64) -> Self {
         self.clock.drift_ppm = ppm;
-        self
-    }
-
-    /// A server whose time jumps by `by_ns` after it has run for `after`.
-    #[must_use]
-    pub fn stepping(mut self, after: Duration, by_ns: i64) -> Self {
-        self.clock.step = Some(Step { after, by_ns });
         self
     }
 

@@ -9,6 +9,7 @@ use super::events::{Event, KnownAs};
 use super::fleet::{Accepted, Batch, Seqs};
 use super::notices::NoticeCommand;
 use crate::sinks::worker::WriteError;
+use ntp_monitor_core::formats::local::LocalRow;
 
 /// The channel for a reply. If the receiver was dropped, the reply is discarded.
 pub type Reply<T> = oneshot::Sender<Result<T, WriteError>>;
@@ -55,6 +56,12 @@ pub enum Command {
     /// Records the state of this host's clock.
     Clock {
         point: ClockPoint,
+        /// Replies when it is stored.
+        reply: Reply<()>,
+    },
+    /// Records what is known of this host's clock from now on.
+    LocalRow {
+        row: Box<LocalRow>,
         /// Replies when it is stored.
         reply: Reply<()>,
     },

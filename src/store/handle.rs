@@ -21,6 +21,7 @@ use super::recent::RecentSamples;
 use super::samples::{MoveGauge, Progress};
 use crate::sinks::influx::outbox::{Outbox, OutboxError, OutboxGauge, OutboxRow};
 use crate::sinks::worker::WriterHandle;
+use ntp_monitor_core::formats::local::LocalRow;
 
 /// Time-out for a reply of the writer, which may be busy with a long transaction or being replaced.
 const ANSWER_WITHIN: Duration = Duration::from_secs(60);
@@ -157,6 +158,14 @@ impl StoreHandle {
     /// When the store cannot be written.
     pub async fn record_clock(&self, point: ClockPoint) -> Result<(), StoreError> {
         self.ask(|reply| Command::Clock { point, reply }).await
+    }
+
+    /// Records what is known of this host's clock from now on.
+    ///
+    /// # Errors
+    /// When the store cannot be written.
+    pub async fn record_local(&self, row: LocalRow) -> Result<(), StoreError> {
+        self.ask(|reply| Command::LocalRow { row: Box::new(row), reply }).await
     }
 
     /// Keeps the state of the verdict for the next process. Returns at once; the writer stores it after the samples that

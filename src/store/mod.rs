@@ -27,6 +27,7 @@ mod fleet;
 mod fleet_requests;
 mod handle;
 mod kisses;
+mod local_rows;
 mod location;
 mod lock;
 mod meta;

@@ -12,7 +12,7 @@ use rusqlite::{Connection, params};
 use super::fleet::raw::{self, RawLimits};
 use super::rollup::Grain;
 use super::samples::Samples;
-use super::{clock, kisses, meta};
+use super::{clock, kisses, local_rows, meta};
 use ntp_monitor_core::clock::Stamp;
 
 /// Maximum speed of the retention clock relative to real time; after a month of downtime it catches up within a day.
@@ -144,6 +144,7 @@ impl Pruner {
         if self.after_id == 0 {
             deleted = clock::prune(conn, before_ns(now_ns, keep.rollup_1h_for), ROWS_PER_SERIES)?;
             self.left_some |= deleted >= ROWS_PER_SERIES as usize;
+            deleted += local_rows::prune(conn, before_ns(now_ns, keep.rollup_1h_for))?;
             kisses::prune(conn, raw_from_ns)?;
             deleted += samples.prune_journal(raw_from_ns)?;
         }

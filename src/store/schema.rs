@@ -24,6 +24,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/fleet.sql"),
     include_str!("migrations/blocks.sql"),
     include_str!("migrations/fleet_raw.sql"),
+    include_str!("migrations/local.sql"),
 ];
 
 /// The schema version of this release.

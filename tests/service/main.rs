@@ -15,6 +15,7 @@ mod first_start;
 mod fleet;
 mod image;
 mod kills;
+mod local_rows;
 mod lost_files;
 mod nts;
 mod permissions;

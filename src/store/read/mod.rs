@@ -30,8 +30,9 @@ use super::events::{self, StoredEvent};
 use super::record::{Record, StoredSample};
 use super::samples::Samples;
 use super::series::address_text;
-use super::{audit, connection, evidence, meta, outbox, verdict_state};
+use super::{audit, connection, evidence, local_rows, meta, outbox, verdict_state};
 use crate::sinks::influx::outbox::{OutboxGauge, OutboxRow};
+use ntp_monitor_core::formats::local::LocalRow;
 use ntp_monitor_core::sample::{Evidence, SeriesKey, ServerIdent};
 
 /// One series of the store.
@@ -183,6 +184,14 @@ impl Reader {
     /// When the store cannot be read.
     pub fn events(&self, from_ns: i64, to_ns: i64, limit: usize) -> Result<Vec<StoredEvent>, StoreError> {
         self.run("read the events", |conn| events::between(conn, from_ns, to_ns, limit))
+    }
+
+    /// The local rows in force within a span, by time: that before its beginning too, and `limit` at most, the latest.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn local_rows(&self, from_ns: i64, to_ns: i64, limit: usize) -> Result<Vec<LocalRow>, StoreError> {
+        self.run("read the local rows", |conn| local_rows::between(conn, from_ns, to_ns, limit))
     }
 
     /// The latest entries of the audit log, latest first.

@@ -112,7 +112,7 @@ paused = true
 `;
 
 export const file = (text = FILE_TEXT, etag = '"v1"'): ConfigFile => ({
-  path: "/etc/ntp-monitor.toml", format: "toml", text, etag, editable: true, why_not: null,
+  path: "/etc/ntp-monitor.toml", format: "toml", text, etag, editable: true, why_not: null, adds_to: null,
 });
 
 export const check = (more: Partial<ConfigCheck> = {}): ConfigCheck => ({

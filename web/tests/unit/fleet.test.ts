@@ -32,7 +32,7 @@ test("what the verdict names is bad", () => {
 
 test("the chart shows the server that is asked for, or the one that is wrong, or the first", () => {
   const { rows } = arrange([cell("ams", "a", "192.0.2.1:123", 0), cell("ams", "b", "192.0.2.2:123", 0), cell("ams", "c", "192.0.2.3:123", 0)]);
-  const wrong = verdict({ servers: [{ server: "b", kind: "step", gap_s: null, proven: false }] });
+  const wrong = verdict({ servers: [{ server: "b", kind: "step", gap_s: null, size_s: null, bound_s: null, proven: false }] });
   expect(chosenOf(rows, "192.0.2.3:123", wrong)?.name).toBe("c");
   expect(chosenOf(rows, null, wrong)?.name).toBe("b");
   expect(chosenOf(rows, "gone", verdict({}))?.name).toBe("a");

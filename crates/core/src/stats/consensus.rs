@@ -95,23 +95,11 @@ impl Consensus {
         let voters = self.standings.len() + self.absent;
         self.undecidable == Some(Undecidable::NoMajority) && (self.depth + self.absent) * 2 <= voters
     }
-
-    /// The number of servers that overlap the majority interval.
-    #[must_use]
-    pub fn truechimers(&self) -> usize {
-        self.standings.iter().filter(|s| matches!(s, Standing::Truechimer)).count()
-    }
 }
 
-/// Finds the majority among `intervals`, in O(n log n). Fewer than three intervals never give a majority, but their
-/// common interval is still reported as `deepest`.
-#[must_use]
-pub fn consense(intervals: &[Interval]) -> Consensus {
-    consense_among(intervals, intervals.len())
-}
-
-/// Like [`consense`], if only some of the `voters` have an interval at this instant. A majority is more than half of
-/// the voters, so a lost poll does not turn a group into a majority. The majority interval includes every point that
+/// Finds the majority among `intervals`, in O(n log n). Fewer than three voters never have a majority, but the common
+/// interval is still reported as `deepest`. Not all of the `voters` may have an interval at this instant: a majority is more
+/// than half of the voters, so a lost poll does not turn a group into a majority. The majority interval includes every point that
 /// the absent voters could lift to a majority, so no server is blamed because others are absent.
 #[must_use]
 pub fn consense_among(intervals: &[Interval], voters: usize) -> Consensus {

@@ -124,11 +124,6 @@ impl ServerWindows {
         }
     }
 
-    /// Refuses samples after `latest` from now on: recorded ones that claim to come from the future.
-    pub fn refuse_after(&mut self, latest: Stamp) {
-        self.intake.until_ns = self.intake.axis.ns(latest);
-    }
-
     /// Takes a poll into account. Amortised O(log n); the work is bounded whatever came before.
     ///
     /// # Errors

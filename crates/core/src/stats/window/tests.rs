@@ -135,7 +135,7 @@ fn refused_samples_change_nothing_but_their_count() {
     let now = samples.last().unwrap().at;
     let before = windows.summary(Window::Day, now);
     let last_s = 1.0 + 49.0 * 64.0;
-    windows.refuse_after(stamp(1e6));
+    windows.intake.until_ns = windows.intake.axis.ns(stamp(1e6));
     let bad = [
         sample(last_s + 64.0, f64::NAN, 0.02),
         sample(last_s, 0.1, 0.02),
