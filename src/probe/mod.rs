@@ -31,6 +31,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ntp_monitor_core::clock::Stamp;
+use ntp_monitor_core::interleaved::{Continued, Ended};
 use ntp_monitor_core::nts::{Cookie, Ticket};
 use ntp_monitor_core::sample::{Authentication, Evidence, Measure, Mode, Outcome, Reply, Timestamping};
 
@@ -43,13 +44,15 @@ pub struct Query {
     pub timeout: Duration,
     /// What authenticates the request and its reply, if the target has NTS. It is spent by this query.
     pub ticket: Option<Box<Ticket>>,
+    /// The exchange that the request builds on in interleaved mode; without one it is basic.
+    pub continued: Option<Box<Continued>>,
 }
 
 impl Query {
     /// A query without authentication.
     #[must_use]
     pub const fn plain(address: SocketAddr, timeout: Duration) -> Self {
-        Self { address, timeout, ticket: None }
+        Self { address, timeout, ticket: None, continued: None }
     }
 }
 
@@ -76,6 +79,8 @@ pub struct ProbeReport {
     pub rejected_count: u32,
     /// What the replies say to the session of the target.
     pub nts: NtsNews,
+    /// What the next request in interleaved mode may build on.
+    pub interleaving: Ended,
 }
 
 /// What the replies to one authenticated request bring besides a measurement.
@@ -118,6 +123,7 @@ impl ProbeReport {
             rejected: Vec::new(),
             rejected_count: 0,
             nts: NtsNews::default(),
+            interleaving: Ended::default(),
         }
     }
 }

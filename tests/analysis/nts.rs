@@ -124,7 +124,7 @@ fn relay(server: SocketAddr, change: impl FnOnce(&[u8], &[u8]) -> Vec<Vec<u8>> +
 }
 
 fn query(address: SocketAddr, timeout: Duration, stock: &mut Stock) -> Query {
-    Query { address, timeout, ticket: stock.take([7; 32]).map(Box::new) }
+    Query { ticket: stock.take([7; 32]).map(Box::new), ..Query::plain(address, timeout) }
 }
 
 #[tokio::test]

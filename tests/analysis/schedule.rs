@@ -24,6 +24,7 @@ use ntp_monitor::sim::time::SimClock;
 use ntp_monitor::sinks::queue::SinkQueue;
 use ntp_monitor_core::clock::{Clock, Stamp};
 use ntp_monitor_core::health::child::ChildState;
+use ntp_monitor_core::interleaved::Policy;
 use ntp_monitor_core::ntp::KissCode;
 use ntp_monitor_core::sample::{Outcome, Sample, SeriesKey, ServerIdent};
 use tokio::sync::{Notify, watch};
@@ -207,6 +208,7 @@ fn server(address: &str) -> Server {
         offset_warning: Duration::from_millis(25),
         offset_critical: Duration::from_millis(100),
         nts: None,
+        interleaved: Policy::default(),
         paused: false,
     }
 }

@@ -114,6 +114,7 @@ fn server(
         offset_warning: section.offset_warning.0,
         offset_critical: section.offset_critical.0,
         nts,
+        interleaved: section.interleaved.0,
         paused: section.paused,
     };
     timing(&server, path, rules);

@@ -88,7 +88,7 @@ impl KeySession {
     pub fn query(&self, timeout: Duration) -> Result<Query, Outcome> {
         let mut state = self.state();
         match state.stock.take(rand::random()) {
-            Some(ticket) => Ok(Query { address: state.view.asked, timeout, ticket: Some(Box::new(ticket)) }),
+            Some(ticket) => Ok(Query { ticket: Some(Box::new(ticket)), ..Query::plain(state.view.asked, timeout) }),
             None => Err(Outcome::Fault(state.why_unready().into())),
         }
     }
