@@ -102,6 +102,7 @@ export const CHECKS: Record<string, string> = {
   "precision": "Claims a precision of a second or better",
   "reference-time": "Clock was set before it answered",
   "local-step": "This host's clock was not stepped during the exchange",
+  "interleaved": "Interleaved mode: continues the exchange before it",
   "delay": "The round trip is not negative",
   "loop": "The server does not follow this host",
   "cookie": "NTS: brings a new cookie (its lack is only recorded)",
