@@ -6,7 +6,8 @@ mod when;
 
 pub use history::{Blame, Entry, EntryLocal, History};
 pub use sentence::{
-    blamed_sentences, list_names, local_sentence, ppm, seconds, server_sentence, silence_sentence, verdict_sentence,
+    blamed_sentences, list_names, local_sentence, moved_sentence, ppm, seconds, server_sentence, silence_sentence,
+    verdict_sentence,
 };
 pub use when::When;
 
@@ -67,6 +68,10 @@ pub enum Kind {
     Unreachable,
     /// Replies are wrong now and then, as when one of several servers behind a name is.
     Intermittent,
+    /// The clock goes to and fro: neither a step nor a rate describes it.
+    Unsteady,
+    /// The clock goes to and fro with a period.
+    Periodic,
 }
 
 impl Kind {
@@ -82,6 +87,8 @@ impl Kind {
             Self::Congestion => "congestion",
             Self::Unreachable => "unreachable",
             Self::Intermittent => "intermittent",
+            Self::Unsteady => "unsteady",
+            Self::Periodic => "periodic",
         }
     }
 }
@@ -175,6 +182,8 @@ pub struct ServerVerdict {
     pub confidence: f64,
     /// The share of wrong replies among the last ones, 0 to 1, where they come and go.
     pub bad_share: Option<f64>,
+    /// The period in seconds of a clock that goes to and fro, once two periods were seen.
+    pub period_s: Option<f64>,
     /// The verdict on this server as a sentence.
     pub sentence: String,
 }
