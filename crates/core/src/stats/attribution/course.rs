@@ -172,6 +172,9 @@ mod tests {
         assert_eq!(judged(2000, |t_s| 5e-6 * t_s), (None, None));
         let slewed_back = |t_s: f64| (5e-3 - 5e-6 * (t_s - 60_000.0).max(0.0)).max(0.0);
         assert_eq!(judged(940, slewed_back), (None, None));
-        assert_eq!(judged(2000, |t_s| if (t_s / 9000.0) as u32 % 3 == 0 { 5e-3 } else { 0.0 }), (None, None));
+        assert_eq!(
+            judged(2000, |t_s| if ((t_s / 9000.0) as u32).is_multiple_of(3) { 5e-3 } else { 0.0 }),
+            (None, None)
+        );
     }
 }
