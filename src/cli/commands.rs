@@ -16,8 +16,8 @@ use super::span::{NAME_ONE, Place};
 use super::table::Terminal;
 use super::upkeep::UpkeepError;
 use super::{
-    check, clock, config, demo, doctor, export, fleet, health, make_report, man, notify, plot, query, replay, stats,
-    upkeep, watch,
+    check, clock, config, demo, doctor, export, fleet, health, make_report, man, notify, plot, query, replay, sheet,
+    stats, upkeep, watch,
 };
 use crate::app::memory;
 use crate::app::own_file::{self, OwnFile};
@@ -163,6 +163,7 @@ impl Cli {
             Command::Query(args) => finish(block_on(async {
                 let (tools, terminal, out) = (tools(args.measure.engine), Terminal::detect(), &mut std::io::stdout());
                 match args.watch {
+                    _ if args.sheet => sheet::run(&args, &tools, terminal, out).await,
                     Some(every) => watch::run(&args, every, &tools, terminal, out).await,
                     None => query::run(&args, &tools, terminal, out).await,
                 }

@@ -27,7 +27,7 @@ pub mod recorded;
 pub mod replay;
 mod report;
 mod running;
-mod sheet;
+pub mod sheet;
 mod sheet_json;
 pub mod span;
 pub mod stats;

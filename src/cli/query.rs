@@ -11,7 +11,6 @@ use super::args::{MeasureArgs, NTP_PORT, parse_duration};
 use super::measure::{Tools, measure};
 use super::measured::{Measured, claims};
 use super::query_json;
-use super::sheet;
 use super::table::{Align, Cell, Style, Table, Terminal, left_out};
 use super::words;
 use crate::probe::resolve::Address;
@@ -68,9 +67,6 @@ pub struct QueryArgs {
 /// # Errors
 /// Those of writing.
 pub async fn run(args: &QueryArgs, tools: &Tools, terminal: Terminal, out: &mut impl Write) -> io::Result<u8> {
-    if args.sheet {
-        return sheet::run(args, tools, terminal, out).await;
-    }
     let results = measure(&args.measure, tools, |done, total| show_progress(terminal, done, total)).await;
     if args.json {
         query_json::write(&results, crate::clock::now(), out)?;

@@ -11,8 +11,9 @@ use tokio::time::Instant;
 
 use super::measure::{Tools, addresses, polite_interval, single};
 use super::query::{EXIT_FAILURE, EXIT_OK, QueryArgs};
+use super::sheet_json::{self, Found};
 use super::table::{Style, Terminal};
-use super::{sheet_json, words};
+use super::words;
 use crate::clock::SystemClock;
 use crate::config::Host;
 use crate::probe::{NtsTools, ProbeReport, ProbeSession, Query};
@@ -28,24 +29,11 @@ const REQUESTS: [Option<Question>; 6] =
 /// With so many unanswered polls nothing else is asked.
 const UNANSWERED: usize = 2;
 
-/// What is known of one server in the end.
-#[derive(Debug)]
-pub(super) struct Found {
-    pub name: String,
-    pub address: Option<SocketAddr>,
-    pub sheet: Sheet,
-    /// How its last poll ended.
-    pub outcome: Outcome,
-    /// Requests that left.
-    pub sent: usize,
-    pub nts: Option<Status>,
-}
-
 /// Asks every server and writes their sheets to `out`; returns the exit status.
 ///
 /// # Errors
 /// Those of writing.
-pub(super) async fn run(args: &QueryArgs, tools: &Tools, terminal: Terminal, out: &mut impl Write) -> io::Result<u8> {
+pub async fn run(args: &QueryArgs, tools: &Tools, terminal: Terminal, out: &mut impl Write) -> io::Result<u8> {
     let found = ask_all(args, tools, |done, total| show_progress(terminal, done, total)).await;
     if args.json {
         sheet_json::write(&found, crate::clock::now(), out)?;

@@ -2,16 +2,31 @@
 
 use std::borrow::Cow;
 use std::io::{self, Write};
+use std::net::SocketAddr;
 
 use serde::Serialize;
 
-use super::sheet::Found;
 use super::words;
 use crate::web::view::nts::NtsState;
 use crate::web::view::sheet::SheetView;
 use ntp_monitor_core::clock::Stamp;
-use ntp_monitor_core::sheet::DRAFT;
+use ntp_monitor_core::nts::Status;
+use ntp_monitor_core::sample::Outcome;
+use ntp_monitor_core::sheet::{DRAFT, Sheet};
 use ntp_monitor_core::text::units;
+
+/// What is known of one server in the end.
+#[derive(Debug)]
+pub(super) struct Found {
+    pub name: String,
+    pub address: Option<SocketAddr>,
+    pub sheet: Sheet,
+    /// How its last poll ended.
+    pub outcome: Outcome,
+    /// Requests that left.
+    pub sent: usize,
+    pub nts: Option<Status>,
+}
 
 #[derive(Serialize)]
 struct Document<'a> {
