@@ -1,8 +1,8 @@
 /** The first minute: the one-time link, a test, the first server, those that the host knows. */
 import type { Browser } from "playwright-core";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
-import { DESKTOP, launch, open } from "./browser";
-import { noServers, sessionOf, setUpDone, servers, tested } from "./canned";
+import { DESKTOP, launch, open, PHONE } from "./browser";
+import { noServers, row, sessionOf, setUpDone, servers, tested } from "./canned";
 import { problem, startMock, type Mock } from "./mock";
 
 let mock: Mock;
@@ -103,5 +103,17 @@ test("a server that gives no time, a wrong address and a file that cannot be wri
   mock.on("POST /api/v1/servers", () => problem(409, "the file cannot be written: read-only file system"));
   await page.getByRole("button", { name: "Add", exact: true }).first().click();
   await page.getByRole("alert").getByText("read-only file system").waitFor();
+  await close();
+});
+
+test("a long name is cut before the offset, and its row is still a link", async () => {
+  mock.on("GET /api/v1/servers", { ...servers(), total: 1, servers: [row("a-server-with-a-long-name.example.net")] });
+  const { page, close } = await open(browser, `${mock.url}/`, PHONE);
+  const name = await page.locator("table.servers .c-name a").boundingBox();
+  const offset = await page.locator("table.servers tbody .c-offset").boundingBox();
+  expect((name?.x ?? 0) + (name?.width ?? 0)).toBeLessThanOrEqual(offset?.x ?? 0);
+  // The area of the link covers the cell.
+  await page.locator("table.servers tbody .c-offset").click({ force: true });
+  await page.waitForURL(/#\/server\/a-server-with-a-long-name/);
   await close();
 });
