@@ -20,9 +20,20 @@ pub fn read(path: &Path, largest: u64) -> io::Result<Vec<u8>> {
 /// # Errors
 /// Those of the system, and [`is_unsuitable`] ones.
 pub fn open(path: &Path) -> io::Result<File> {
-    // Opening is not without effect for some devices, and waits for a writer of a pipe, so we look first.
-    require(path)?;
-    let file = OpenOptions::new().read(true).custom_flags(O_NONBLOCK).open(path)?;
+    open_with(path, OpenOptions::new().read(true))
+}
+
+/// Opens or makes a regular file; nothing else is opened or waited for.
+///
+/// # Errors
+/// Those of the system, and [`is_unsuitable`] ones.
+pub fn open_with(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
+    // Opening is not without effect for some devices, and waits for the other end of a pipe, so we look first.
+    match require(path) {
+        Err(why) if why.kind() != ErrorKind::NotFound => return Err(why),
+        _ => {}
+    }
+    let file = options.custom_flags(O_NONBLOCK).open(path)?;
     require_regular(&file.metadata()?)?;
     Ok(file)
 }

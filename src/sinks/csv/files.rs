@@ -64,11 +64,12 @@ impl fmt::Display for DayFile {
     }
 }
 
-/// The sample files in `dir`, oldest first.
+/// The sample files in `dir`, oldest first. What has such a name and is no regular file is passed over.
 pub(super) fn list(dir: &Path) -> io::Result<Vec<DayFile>> {
     let mut files = Vec::new();
     for entry in fs::read_dir(dir)? {
-        files.extend(entry?.file_name().to_str().and_then(DayFile::parse));
+        let file = entry?.file_name().to_str().and_then(DayFile::parse);
+        files.extend(file.filter(|file| file.path(dir).is_file()));
     }
     files.sort_unstable();
     Ok(files)
