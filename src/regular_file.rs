@@ -21,9 +21,20 @@ pub fn read(path: &Path, largest: u64) -> io::Result<Vec<u8>> {
 /// # Errors
 /// Those of the system, and [`is_unsuitable`] ones.
 pub fn open(path: &Path) -> io::Result<File> {
+    open_with(path, OpenOptions::new().read(true))
+}
+
+/// Opens or makes a regular file; nothing else is opened or waited for.
+///
+/// # Errors
+/// Those of the system, and [`is_unsuitable`] ones.
+pub fn open_with(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
     // Opening has side effects on some devices and blocks on a pipe, so check the type first.
-    require(path)?;
-    let file = OpenOptions::new().read(true).custom_flags(O_NONBLOCK).open(path)?;
+    match require(path) {
+        Err(why) if why.kind() != ErrorKind::NotFound => return Err(why),
+        _ => {}
+    }
+    let file = options.custom_flags(O_NONBLOCK).open(path)?;
     require_regular(&file.metadata()?)?;
     Ok(file)
 }

@@ -6,6 +6,7 @@ use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 
 use crate::held::{self, AtPath, FileId};
+use crate::regular_file;
 
 /// How much of a file is read at once when looking for its last line end.
 const BLOCK: u64 = 64 * 1024;
@@ -67,7 +68,7 @@ pub(super) struct Appender<M> {
 impl Appender<File> {
     /// Opens or makes the file. `None` when it has other columns than `header`, and must be left alone.
     pub(super) fn open(path: &Path, header: &'static str) -> io::Result<Option<Self>> {
-        let mut file = OpenOptions::new().read(true).append(true).create(true).open(path)?;
+        let mut file = regular_file::open_with(path, OpenOptions::new().read(true).append(true).create(true))?;
         cut_torn_line(&mut file)?;
         let length = file.metadata()?.len();
         if length > 0 && !begins_with(&mut file, header)? {
@@ -207,6 +208,17 @@ mod tests {
 
         fn sync(&self) -> io::Result<()> {
             Ok(())
+        }
+    }
+
+    #[test]
+    fn pipe_or_device_is_no_csv_file_and_is_not_waited_for() {
+        let dir = tempfile::tempdir().unwrap();
+        let pipe = dir.path().join("pipe");
+        nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        for path in [&pipe, Path::new("/dev/zero"), dir.path()] {
+            let why = Appender::open(path).unwrap_err().to_string();
+            assert!(why.contains("not a regular file"), "{why}");
         }
     }
 

@@ -84,7 +84,7 @@ impl fmt::Display for DayFile {
     }
 }
 
-/// The sample files in `dir`, oldest first.
+/// The sample files in `dir`, oldest first. What has such a name and is no regular file is passed over.
 pub(super) fn list(dir: &Path) -> io::Result<Vec<DayFile>> {
     list_of(dir, Kind::Samples)
 }
@@ -93,7 +93,8 @@ pub(super) fn list(dir: &Path) -> io::Result<Vec<DayFile>> {
 pub(super) fn list_of(dir: &Path, kind: Kind) -> io::Result<Vec<DayFile>> {
     let mut files = Vec::new();
     for entry in fs::read_dir(dir)? {
-        files.extend(entry?.file_name().to_str().and_then(|name| DayFile::parse(name, kind)));
+        let file = entry?.file_name().to_str().and_then(|name| DayFile::parse(name, kind));
+        files.extend(file.filter(|file| file.path(dir).is_file()));
     }
     files.sort_unstable();
     Ok(files)

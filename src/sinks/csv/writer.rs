@@ -31,6 +31,7 @@ use super::files::{DayFile, Kind, list, list_of};
 use super::group::ReaderGroup;
 use super::repair::{Journal, Repair, Written};
 use crate::config::Csv;
+use crate::regular_file;
 use crate::sinks::worker::{BatchWriter, Incident, WriteError};
 use ntp_monitor_core::clock::Stamp;
 use ntp_monitor_core::formats::csv::{HEADER, append_record, day};
@@ -238,7 +239,7 @@ impl BatchWriter for CsvWriter {
 }
 
 fn repair(path: &Path) -> io::Result<u64> {
-    cut_torn_line(&mut OpenOptions::new().read(true).write(true).open(path)?)
+    cut_torn_line(&mut regular_file::open_with(path, OpenOptions::new().read(true).write(true))?)
 }
 
 fn at(path: &Path, why: &io::Error) -> WriteError {
