@@ -149,6 +149,8 @@ fn partition_with_kills_loses_and_doubles_no_sample() {
     assert_eq!(agent.stop(), 0);
     let measured = samples(&agent_home, "");
     let mut agent = agent_home.start();
+    // A process that has not started yet does not end well.
+    agent.http();
     until_slowly("everything at the hub", || counted(&hub_home, "ams").0 as usize >= measured.len());
     assert_eq!(agent.stop(), 0);
     until("the last ones", || samples(&hub_home, "ams").is_superset(&measured));
