@@ -83,7 +83,8 @@ pub struct Attribution {
     #[serde(skip)]
     events: Vec<Event>,
     journal: journal::Journal,
-    verdict: Verdict,
+    /// Shared with the snapshots.
+    verdict: Arc<Verdict>,
     judged_at: u64,
 }
 
@@ -112,7 +113,7 @@ impl Attribution {
             refused: 0,
             events: Vec::new(),
             journal: journal::Journal::default(),
-            verdict: Verdict::nothing_yet(),
+            verdict: Arc::new(Verdict::nothing_yet()),
             judged_at: 0,
         }
     }
@@ -176,7 +177,7 @@ impl Attribution {
 
     /// The verdict as it stands.
     #[must_use]
-    pub fn verdict(&self) -> &Verdict {
+    pub fn verdict(&self) -> &Arc<Verdict> {
         &self.verdict
     }
 
