@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "each bench uses the part that it needs")]
 
+pub mod peers;
+pub mod process;
 pub mod program;
 pub mod servers;
 pub mod sink;
@@ -9,6 +11,8 @@ pub mod sink;
 use std::fmt::Write as _;
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
+
+pub type Failure = Box<dyn std::error::Error>;
 
 /// What a configuration of a bench says; the rest is as everybody has it.
 pub struct Setting<'a> {

@@ -239,8 +239,17 @@ impl Analysis {
     #[must_use]
     pub fn verdict(&self) -> Cow<'_, Verdict> {
         let verdict =
-            self.waiting.as_ref().map_or_else(|| self.judgement.attribution.verdict(), |waiting| &waiting.verdict);
+            self.waiting.as_ref().map_or_else(|| &**self.judgement.attribution.verdict(), |waiting| &waiting.verdict);
         verdict.published(|it| last_outcome(&self.series, it))
+    }
+
+    /// The verdict for a snapshot, shared where nothing has to be changed in it.
+    fn shared_verdict(&self) -> Arc<Verdict> {
+        match (self.verdict(), self.local.distrust()) {
+            (verdict, Some(why)) => Arc::new(verdict.into_owned().distrusting(why)),
+            (Cow::Borrowed(_), None) if self.waiting.is_none() => Arc::clone(self.judgement.attribution.verdict()),
+            (verdict, None) => Arc::new(verdict.into_owned()),
+        }
     }
 
     /// The history of verdicts.
@@ -258,11 +267,7 @@ impl Analysis {
     /// An immutable snapshot of all results as of `now`. Only changed results are recomputed.
     pub fn snapshot(&mut self, now: Stamp) -> Snapshot {
         let series = self.series.iter_mut().map(|(key, series)| (key.clone(), series.picture(now))).collect();
-        let verdict = self.verdict().into_owned();
-        let verdict = Arc::new(match self.local.distrust() {
-            Some(why) => verdict.distrusting(why),
-            None => verdict,
-        });
+        let verdict = self.shared_verdict();
         if self.judgement.recorder.take_changed() {
             self.ongoing = self.judgement.lasting().collect();
         }
@@ -289,7 +294,6 @@ impl Series {
                 note(&mut recent_s, sample);
             }
         }
-        windows.begin_totals();
         Self {
             windows,
             snapshot: None,
@@ -324,7 +328,6 @@ impl Series {
             polls: self.polls,
             consecutive_failures: self.consecutive_failures,
             hour,
-            totals: self.windows.state().totals.clone(),
         });
         self.snapshot = Some(Arc::clone(&made));
         made
@@ -377,7 +380,6 @@ mod tests {
         assert_eq!(snapshot.series.len(), 1, "what is no longer polled does not come back");
         let series = snapshot.series.values().next().unwrap();
         assert_eq!((series.hour.n, series.recent_s.len(), series.polls), (21, 21, 1));
-        assert_eq!(series.totals[0].delay.count(), 1);
     }
 
     /// One poll of a server that changes stratum, upstream, leap indicator and reference time at each poll.

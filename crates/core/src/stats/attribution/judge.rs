@@ -98,7 +98,7 @@ impl Attribution {
         let now = When(self.timeline.wall_ns(self.last_s));
         let ended = self.engine.ended_s.take().map_or(now, |t_s| self.when(t_s).min(now));
         self.journal.note(&verdict, case.local.witnessed, Times { now, ended }, &mut self.events);
-        self.verdict = verdict;
+        self.verdict = Arc::new(verdict);
     }
 
     /// Onsets as wall clock times, once for each onset: later the clock may have been set.

@@ -84,7 +84,8 @@ pub struct Attribution {
     #[serde(skip)]
     events: Vec<Event>,
     journal: journal::Journal,
-    verdict: Verdict,
+    /// Shared with the snapshots.
+    verdict: Arc<Verdict>,
     judged_at: u64,
 }
 
@@ -113,7 +114,7 @@ impl Attribution {
             refused: 0,
             events: Vec::new(),
             journal: journal::Journal::default(),
-            verdict: Verdict::nothing_yet(),
+            verdict: Arc::new(Verdict::nothing_yet()),
             judged_at: 0,
         }
     }
@@ -177,7 +178,7 @@ impl Attribution {
 
     /// The verdict as it stands.
     #[must_use]
-    pub fn verdict(&self) -> &Verdict {
+    pub fn verdict(&self) -> &Arc<Verdict> {
         &self.verdict
     }
 

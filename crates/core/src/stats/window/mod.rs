@@ -8,10 +8,11 @@
 //! it would, so that it covers at most one pane more: 25 h of the 24 h window, 7.5 days of the 7 d window. How much it
 //! covers is said in each summary.
 //!
-//! Memory: 22 bytes for each poll of the last hour (11 kB at most), and at most 54 panes, whose size grows with the
+//! Memory: about 15 bytes for each poll of the last hour (8 kB at most), and at most 54 panes, whose size grows with the
 //! spread of their values and not with their number. Measured by `benches/stats.rs` with offsets spread over 1 ms, in kB
 //! of each server, for windows up to 1 h, 24 h and 7 d: 3, 15 and 29 when polled each 64 s; 9, 26 and 46 each 16 s.
 
+mod packed;
 mod pane;
 mod polls;
 
@@ -19,7 +20,7 @@ use super::histogram::DisplayHistogram;
 use super::intake::{Intake, Refusal, Refusals, TimeAxis};
 use super::loss::Ending;
 use super::reach::Reach;
-use super::state::{ServerState, Totals};
+use super::state::ServerState;
 use super::summary::{Assembly, WindowSummary};
 use crate::clock::Stamp;
 use crate::sample::Sample;
@@ -94,7 +95,7 @@ impl ServerWindows {
     /// The most polls that are kept one by one.
     pub const MAX_SINGLE: usize = 512;
 
-    /// Up to this many polls stay single for days: what is polled seldom needs no panes for its last hours.
+    /// Up to this many polls stay single however old: what is polled seldom needs no panes for its last hours.
     const FEW: usize = 63;
 
     /// The points that carry the trend of a window at most, which bounds its cost.
@@ -169,17 +170,12 @@ impl ServerWindows {
         DisplayHistogram::of(&singles.chain(merged).collect::<Vec<_>>())
     }
 
-    /// Resets the totals: they count what this process measured.
-    pub fn begin_totals(&mut self) {
-        self.state.totals.clear();
-    }
-
     /// Continues the reach of the address that was polled before in this one's place.
     pub fn continue_reach(&mut self, reach: Reach) {
         self.state.reach = reach;
     }
 
-    /// Reach, score, clock filter and totals.
+    /// Reach, score and clock filter.
     #[must_use]
     pub fn state(&self) -> &ServerState {
         &self.state
@@ -195,8 +191,7 @@ impl ServerWindows {
     #[must_use]
     pub fn memory_bytes(&self) -> usize {
         let tiers: usize = self.tiers.iter().map(|tier| size_of::<Tier>() + tier.memory_bytes()).sum();
-        let totals = self.state.totals.capacity() * size_of::<Totals>();
-        size_of::<Self>() + self.singles.memory_bytes() + totals + tiers
+        size_of::<Self>() + self.singles.memory_bytes() + tiers
     }
 
     fn end_ns(&self, now: Stamp) -> i64 {
@@ -216,8 +211,7 @@ impl ServerWindows {
         let hour_ago_ns = now_ns.saturating_sub(HOUR_NS);
         while let Some(oldest_ns) = self.singles.front_ns() {
             let n = self.singles.len();
-            let is_few = n < Self::FEW && oldest_ns >= now_ns.saturating_sub(Polls::LONGEST_NS);
-            if is_few || (n < Self::MAX_SINGLE && oldest_ns >= hour_ago_ns) {
+            if n < Self::FEW || (n < Self::MAX_SINGLE && oldest_ns >= hour_ago_ns) {
                 break;
             }
             if let (Some(oldest), Some(finest)) = (self.singles.pop_front(), self.tiers.first_mut()) {
