@@ -222,7 +222,7 @@ fn verdicts_are_true_in_worlds_of_every_kind() {
     assert!(bad.is_empty(), "not good enough: {bad:?}");
 }
 
-/// `VERDICT_CSV=FILE` judges a recording and prints its verdicts: measured clocks are public data that is not ours to copy.
+/// `VERDICT_CSV=FILE` judges a recording and prints its verdicts: measured clocks are public data, not ours to copy.
 #[test]
 fn recordings_of_right_servers_accuse_none() {
     let Some(path) = std::env::var_os("VERDICT_CSV") else { return };

@@ -14,7 +14,7 @@ const UNFIT: f64 = 3.0;
 const LARGE: f64 = 6.0;
 /// Between two means it covers at most this part of its range: a clock that jumps and is set back was wrong and right.
 const JUMP: f64 = 0.35;
-/// A third of its means are further than this part of its range from both ends: a step that is slewed back stays at them.
+/// A third of its means are further than this part of its range from both ends. A step that is slewed back stays there.
 const BETWEEN: f64 = 0.15;
 /// A course is periodic if it resembles itself so well one period later, and differs by so much half-way.
 const ALIKE: f64 = 0.8;

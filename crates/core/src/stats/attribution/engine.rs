@@ -18,8 +18,8 @@ use crate::stats::consensus::{Interval, MIN_SERVERS};
 const SILENT_ROUNDS: u64 = 2;
 /// The peers' noise is compared again after so many rounds.
 const COMPARE_ROUNDS: u64 = 16;
-/// A server that the common mode follows looks quieter than it is, the more so the fewer there are. Its noise is at least
-/// this, divided by their number, times the peers', within these limits.
+/// A server that the common mode follows looks quieter than it is, the more so the fewer there are. Its noise is at
+/// least this, divided by their number, times the peers', within these limits.
 const COMMON_PART: f64 = 3.5;
 const FLOORS: (f64, f64) = (0.35, 0.8);
 /// Smallest and largest change of delay that is worth a word as a new route, in seconds; between them a fifth of the

@@ -27,7 +27,7 @@ const ODD_REPLIES: u32 = 4;
 const ODD_SIGMAS: f64 = 8.0;
 /// A path that has changed for so many replies stays changed.
 const NEW_AFTER: usize = 64;
-/// A movement that is not blamed on the clock is told after so many sightings.
+/// A movement that is not blamed on the clock is mentioned after so many sightings.
 const TOLD_AFTER: u32 = 4;
 /// A level of fewer values is hardly known.
 const FEW: usize = 16;
@@ -296,8 +296,8 @@ impl Series {
         self.finding.is_some_and(|f| f.named) && self.latest.is_some_and(|l| t_s - l.t_s <= patience_s)
     }
 
-    /// Whether it cannot tell what this host's clock does: its delay or its offset is not where it used to be, or what is
-    /// usual is hardly known.
+    /// Whether it cannot tell what this host's clock does: its delay or its offset is not where it used to be, or what
+    /// is usual is hardly known.
     pub fn is_unsettled(&self) -> bool {
         let is_new = self.track.usual.is_none_or(|usual| usual.values < FEW);
         is_new || self.route.is_away() || self.finding.is_some_and(|f| !f.named)
