@@ -14,6 +14,7 @@ pub fn check(datagram: &[u8]) {
     let request = Request {
         address,
         cookie: COOKIE,
+        interleaved: None,
         t1: NtpTimestamp::from_unix_ns(NOW_NS),
         sent: stamp(0),
         own_refid: Some(RefId([192, 0, 2, 99])),

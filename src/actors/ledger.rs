@@ -226,6 +226,7 @@ impl Ledger {
         self.with(|state| {
             let earlier = state.sessions.get(&address);
             if let Some(session) = earlier.filter(|session| session.fits(server)) {
+                session.follow(server);
                 return Arc::clone(session);
             }
             let session = ProbeSession::of(server, address, tools);

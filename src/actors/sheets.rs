@@ -34,6 +34,12 @@ impl State {
     }
 }
 
+/// What changed in the sheets: events with the time they were noticed, and what is to be kept.
+pub struct News {
+    pub events: Vec<(Event, Stamp)>,
+    pub kept: Vec<(SeriesKey, Kept)>,
+}
+
 impl Sheets {
     /// Sheets that continue from what an earlier process has kept.
     #[must_use]
@@ -102,8 +108,8 @@ impl Sheets {
 
     /// What changed since the last call: the events, and what is to be kept.
     #[must_use]
-    pub fn take(&self) -> (Vec<(Event, Stamp)>, Vec<(SeriesKey, Kept)>) {
+    pub fn take(&self) -> News {
         let mut state = self.state();
-        (std::mem::take(&mut state.events), state.book.take_changed())
+        News { events: std::mem::take(&mut state.events), kept: state.book.take_changed() }
     }
 }

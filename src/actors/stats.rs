@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use super::notice::DeathNotice;
 use super::outlet::MAILBOX;
 use super::rhythm;
-use super::sheets::{SheetSink, Sheets};
+use super::sheets::{News, SheetSink, Sheets};
 use crate::messages::lifecycle::StopNow;
 use crate::messages::sample::{Forget, KeepState, LeapListKnown, LocalKnown, Restored, SamplesReady};
 use ntp_monitor_core::clock::{Clock, Stamp};
@@ -77,7 +77,7 @@ impl Statistician {
 
     /// Records what changed in the protocol sheets, and keeps them.
     fn note_sheets(&mut self) {
-        let (events, kept) = self.outlets.sheets.take();
+        let News { events, kept } = self.outlets.sheets.take();
         events.into_iter().for_each(|(event, at)| self.analysis.note(event, at));
         if !kept.is_empty() {
             (self.outlets.kept_sheets)(kept);

@@ -128,6 +128,7 @@ fn is_servers_fault(check: Check) -> bool {
         | Check::Synchronised
         | Check::Loop
         | Check::LocalStep
+        | Check::Interleaved
         | Check::ExtensionFields
         | Check::UniqueIdentifier
         | Check::Authenticator

@@ -88,6 +88,9 @@ fn kind(schema: &Value) -> String {
     if choices(schema).next().is_some() {
         return choices(schema).map(|(name, _)| format!("`\"{name}\"`")).collect::<Vec<_>>().join(", ");
     }
+    if let Some(values) = schema.get("enum").and_then(Value::as_array) {
+        return values.iter().map(|value| format!("`{}`", toml(value))).collect::<Vec<_>>().join(", ");
+    }
     let kind = schema.get("type").and_then(Value::as_str).unwrap_or_default();
     match kind {
         "integer" | "number" => {

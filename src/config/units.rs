@@ -8,6 +8,8 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use secrecy::SecretString;
 use serde::de::{Deserialize, Deserializer, Error, Visitor};
 
+use ntp_monitor_core::interleaved::Policy;
+
 /// A duration with its unit: `"64s"`, `"25ms"`, `"1h 30m"`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::config) struct Span(pub Duration);
@@ -19,6 +21,10 @@ pub(super) struct Retention(pub Option<Duration>);
 /// A number of bytes, or a size with its unit: `"64MiB"`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Bytes(pub u64);
+
+/// `"auto"`, `true` or `false`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Interleaved(pub Policy);
 
 /// A secret. Neither errors nor `Debug` show its value.
 #[derive(Debug, Clone)]
@@ -101,6 +107,17 @@ fn parse_bytes(text: &str) -> Option<u64> {
     number.trim().parse::<u64>().ok()?.checked_mul(unit)
 }
 
+impl<'de> Deserialize<'de> for Interleaved {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match serde_json::Value::deserialize(deserializer)? {
+            serde_json::Value::Bool(true) => Ok(Self(Policy::Always)),
+            serde_json::Value::Bool(false) => Ok(Self(Policy::Never)),
+            serde_json::Value::String(text) if text == "auto" => Ok(Self(Policy::Auto)),
+            other => Err(D::Error::custom(format!("{other} is none of \"auto\", true and false"))),
+        }
+    }
+}
+
 impl<'de> Deserialize<'de> for Secret {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         // Parse as any value first, because serde's "invalid type" would quote the secret.
@@ -132,6 +149,7 @@ macro_rules! schema {
 schema!(Span, { "type": "string", "pattern": "^\\s*[0-9].*[A-Za-zµ]\\s*$" });
 schema!(Retention, { "type": "string", "pattern": "^(forever|\\s*[0-9].*[A-Za-zµ]\\s*)$" });
 schema!(Bytes, { "type": ["integer", "string"], "minimum": 0, "pattern": "^\\s*[0-9]+\\s*([KMGT]iB|[kMG]?B)\\s*$" });
+schema!(Interleaved, { "type": ["boolean", "string"], "enum": ["auto", true, false] });
 schema!(Secret, { "type": "string", "writeOnly": true });
 
 #[cfg(test)]
@@ -157,6 +175,15 @@ mod tests {
         for value in [json!("64"), json!(-1), json!("99999999999999TiB"), json!("MiB"), json!(1.5)] {
             assert!(serde_json::from_value::<Bytes>(value).is_err());
         }
+    }
+
+    #[test]
+    fn interleaved_is_auto_true_or_false() {
+        let policy = |value| serde_json::from_value::<Interleaved>(value).ok().map(|interleaved| interleaved.0);
+        assert_eq!(
+            [json!("auto"), json!(true), json!(false), json!("yes"), json!(1)].map(policy),
+            [Some(Policy::Auto), Some(Policy::Always), Some(Policy::Never), None, None]
+        );
     }
 
     #[test]

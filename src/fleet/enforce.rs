@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use super::plan::{PlanDocument, Planned};
 use crate::config::{Allowed, EngineChoice, Family, Fleet, Host, PlanSource, Server, is_of_one_host, split_address};
+use ntp_monitor_core::interleaved::Policy;
 use ntp_monitor_core::sample::ServerIdent;
 
 /// Refusals that are shown one by one.
@@ -109,6 +110,7 @@ fn server(fleet: &Fleet, own: &[Arc<Server>], planned: &Planned, interval_s: f64
         paused: false,
         nts: None,
         pace: Some(first_after),
+        interleaved: Policy::default(),
     }))
 }
 

@@ -130,3 +130,28 @@ impl PlanDocument {
         self.stored.iter().map(seqs).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plans_of_the_releases_before_and_after_are_understood() {
+        let older = r#"{"v":1,"hub":"h","revision":3,"validity_s":120,"servers":[{"name":"a","interval_s":64}]}"#;
+        let newer = r#"{"v":1,"hub":"h","revision":3,"number":2,"validity_s":120,"later":{"x":1},
+            "servers":[{"name":"a","interval_s":64,"first_after_s":5,"later":true}]}"#;
+        let [older, newer] = [older, newer].map(|text| PlanDocument::parse(text.as_bytes()).unwrap());
+        let first = |plan: &PlanDocument| plan.servers.clone().unwrap().remove(0);
+        assert_eq!((first(&older).interval_s, first(&older).first_after_s, older.number), (Some(64.0), None, 0));
+        assert_eq!((first(&newer).interval_s, first(&newer).first_after_s), (Some(64.0), Some(5.0)));
+        assert!(PlanDocument::parse(br#"{"v":2,"hub":"h","revision":3,"validity_s":120}"#).is_err());
+    }
+
+    #[test]
+    fn plan_with_times_that_cannot_be_is_refused() {
+        for server in [r#"{"name":"a","interval_s":0}"#, r#"{"name":"a","interval_s":64,"first_after_s":-1}"#] {
+            let text = format!(r#"{{"v":1,"hub":"h","revision":3,"validity_s":120,"servers":[{server}]}}"#);
+            assert!(PlanDocument::parse(text.as_bytes()).is_err(), "{server}");
+        }
+    }
+}

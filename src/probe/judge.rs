@@ -7,13 +7,14 @@ use std::net::SocketAddr;
 
 use super::endpoint::same_endpoint;
 use ntp_monitor_core::clock::Stamp;
+use ntp_monitor_core::interleaved::{Next, Previous};
 use ntp_monitor_core::ntp::packet::HEADER_LEN;
 use ntp_monitor_core::ntp::{
     Check, CheckRow, Exchange, KissCode, Leap, Mac, Mode, NtpTimestamp, Packet, ParseError, RefId, RootDistance,
     StatusCode,
 };
 use ntp_monitor_core::nts::{Opened, Ticket};
-use ntp_monitor_core::sample::{Evidence, Measure, Reply};
+use ntp_monitor_core::sample::{self, Evidence, Measure, Reply};
 
 /// RFC 5905 §7.2 MAXDISP: a server further from its reference is unfit as a time source.
 const MAX_DISPERSION_S: f64 = 16.0;
@@ -30,13 +31,19 @@ const STEP_TOLERANCE_NS: u64 = 1_000_000;
 /// Additional tolerance: one 2000th (500 ppm, the kernel's fastest slew) of the exchange.
 const STEP_SLEW_DIVISOR: u64 = 2_000;
 
+/// A server's clock that moves by less than this between two exchanges was not set.
+const CONTINUITY_S: f64 = 1e-3;
+
 /// The request that a datagram may answer.
 #[derive(Debug, Clone, Copy)]
 pub struct Request<'a> {
     /// The address it was sent to.
     pub address: SocketAddr,
-    /// The random value of the transmit field.
+    /// The random value of the transmit field, which a basic reply repeats.
     pub cookie: NtpTimestamp,
+    /// The random value of the receive field, which an interleaved reply repeats, and the exchange that it continues. `None`
+    /// for a basic request.
+    pub interleaved: Option<(NtpTimestamp, Previous)>,
     /// T1, the time at which it left.
     pub t1: NtpTimestamp,
     /// Both clocks when it left.
@@ -49,6 +56,19 @@ pub struct Request<'a> {
     pub refused_transmit: Option<NtpTimestamp>,
     /// How it was authenticated, if it was.
     pub ticket: Option<&'a Ticket>,
+}
+
+impl Request<'_> {
+    /// The exchange that a reply belongs to when it is in interleaved mode.
+    fn continued_by(&self, packet: &Packet) -> Option<&Previous> {
+        let (cookie, previous) = self.interleaved.as_ref()?;
+        (packet.origin == *cookie && packet.origin != self.cookie).then_some(previous)
+    }
+
+    /// Whether a reply repeats a random value of the request.
+    fn is_repeated_by(&self, packet: &Packet) -> bool {
+        packet.origin == self.cookie || self.continued_by(packet).is_some()
+    }
 }
 
 /// A datagram as it arrived.
@@ -84,6 +104,8 @@ pub struct Judgement {
     pub row: CheckRow,
     /// The result of the validation.
     pub verdict: Verdict,
+    /// Which exchange the timestamps of the reply belong to.
+    pub mode: sample::Mode,
     /// The header, if the datagram is long enough.
     pub packet: Option<Packet>,
     /// What NTS says, if the request had it and the datagram echoes the cookie. Without the cookie of the header nothing is
@@ -95,15 +117,18 @@ impl Judgement {
     /// The evidence to store.
     #[must_use]
     pub fn evidence(&self, request: &Request<'_>, arrival: &Arrival<'_>) -> Evidence {
-        let stamp = |field: fn(&Packet) -> NtpTimestamp| self.packet.as_ref().map_or(NtpTimestamp::ZERO, field);
+        let zero = NtpTimestamp::ZERO;
+        let nothing = Exchange { t1: request.t1, t2: zero, t3: zero, t4: arrival.t4 };
+        let Exchange { t1, t2, t3, t4 } =
+            self.packet.as_ref().map_or(nothing, |packet| exchange(request, arrival, packet));
         let kept = arrival.datagram.len().min(Evidence::MAX_BYTES);
         Evidence {
             at: arrival.received,
             checks: self.row,
-            t1: request.t1,
-            t2: stamp(|packet| packet.receive),
-            t3: stamp(|packet| packet.transmit),
-            t4: arrival.t4,
+            t1,
+            t2,
+            t3,
+            t4,
             sender: Some(arrival.sender),
             hop_limit: arrival.hop_limit,
             datagram: arrival.datagram[..kept].into(),
@@ -141,10 +166,11 @@ pub fn judge(request: &Request<'_>, arrival: &Arrival<'_>) -> Judgement {
     let parsed = Packet::parse(arrival.datagram);
     row.record(Check::Length, parsed.is_ok());
     let Some(packet) = header(arrival.datagram, parsed) else {
-        return Judgement { row, verdict: verdict_of_failure(&row), packet: None, opened: None };
+        let (verdict, mode) = (verdict_of_failure(&row), sample::Mode::Basic);
+        return Judgement { row, verdict, mode, packet: None, opened: None };
     };
     check_identity(&mut row, request, &packet);
-    let ticket = request.ticket.filter(|_| packet.origin == request.cookie);
+    let ticket = request.ticket.filter(|_| request.is_repeated_by(&packet));
     let opened = ticket.map(|ticket| ticket.open(arrival.datagram));
     if let Some(opened) = &opened {
         check_authenticity(&mut row, opened);
@@ -157,16 +183,21 @@ pub fn judge(request: &Request<'_>, arrival: &Arrival<'_>) -> Judgement {
     }
     let verdict = match row.first_failure() {
         None => {
-            let reply = reply(&packet);
+            let reply = reply(&packet, current_time(request, &packet));
             Verdict::Accepted(reply, measure(request, arrival, &packet, &reply))
         }
         Some(Check::Kiss) => kiss.map_or(Verdict::Rejected(Check::Kiss), Verdict::Kiss),
         Some(Check::Synchronised) => {
-            Verdict::Unsynchronised(reply(&packet), StatusCode::from_refid(packet.refid, packet.stratum))
+            let reply = reply(&packet, current_time(request, &packet));
+            Verdict::Unsynchronised(reply, StatusCode::from_refid(packet.refid, packet.stratum))
         }
         Some(check) => Verdict::Rejected(check),
     };
-    Judgement { row, verdict, packet: Some(packet), opened }
+    let mode = match request.continued_by(&packet) {
+        Some(_) => sample::Mode::Interleaved,
+        None => sample::Mode::Basic,
+    };
+    Judgement { row, verdict, mode, packet: Some(packet), opened }
 }
 
 /// The header, which can also be checked if the trailer is malformed.
@@ -184,7 +215,7 @@ fn check_identity(row: &mut CheckRow, request: &Request<'_>, packet: &Packet) {
     // Version 3 has the same header, and servers that support only version 3 reply with it.
     row.record(Check::Version, matches!(packet.version, 3 | 4));
     row.record(Check::Mode, packet.mode == Mode::Server);
-    row.record(Check::Origin, packet.origin == request.cookie);
+    row.record(Check::Origin, request.is_repeated_by(packet));
     let duplicate = !packet.transmit.is_zero() && request.refused_transmit == Some(packet.transmit);
     row.record(Check::Duplicate, !duplicate);
     // No request has a MAC, so that of a reply cannot be verified; a crypto-NAK means that the server refused.
@@ -234,9 +265,15 @@ fn check_times(row: &mut CheckRow, request: &Request<'_>, arrival: &Arrival<'_>,
     let exchange = exchange(request, arrival, packet);
     row.record(Check::ServerTime, (0.0..=MAX_SERVER_TIME_S).contains(&exchange.server_time_s()));
     if !packet.reference.is_zero() {
-        row.record(Check::ReferenceTime, packet.transmit.ticks_since(packet.reference) >= 0);
+        let is_past = current_time(request, packet).ticks_since(packet.reference) >= 0;
+        row.record(Check::ReferenceTime, is_past);
     }
     let tolerance_s = request.own_precision_s + precision_s(packet).min(COARSEST_PRECISION_S);
+    if let Some(previous) = request.continued_by(packet) {
+        let next = Next { t1: request.t1, t2: packet.receive, t3: packet.transmit, t4: arrival.t4 };
+        row.record(Check::LocalStep, !clock_was_stepped(previous.sent, arrival.received));
+        row.record(Check::Interleaved, previous.is_continued_by(&next, tolerance_s + CONTINUITY_S));
+    }
     row.record(Check::Delay, exchange.raw_delay_s() >= -tolerance_s);
 }
 
@@ -244,15 +281,25 @@ fn kiss_code(packet: &Packet) -> Option<KissCode> {
     (packet.stratum == 0).then(|| KissCode::from_refid(packet.refid)).flatten()
 }
 
+/// The exchange that a reply gives the timestamps of: this one, or in interleaved mode the one before.
 fn exchange(request: &Request<'_>, arrival: &Arrival<'_>, packet: &Packet) -> Exchange {
-    Exchange { t1: request.t1, t2: packet.receive, t3: packet.transmit, t4: arrival.t4 }
+    match request.continued_by(packet) {
+        None => Exchange { t1: request.t1, t2: packet.receive, t3: packet.transmit, t4: arrival.t4 },
+        Some(previous) => Exchange { t1: previous.t1, t2: previous.t2, t3: packet.transmit, t4: previous.t4 },
+    }
+}
+
+/// When the server wrote the reply, by its clock. In interleaved mode the transmit timestamp is that of the reply before.
+fn current_time(request: &Request<'_>, packet: &Packet) -> NtpTimestamp {
+    if request.continued_by(packet).is_some() { packet.receive } else { packet.transmit }
 }
 
 fn precision_s(packet: &Packet) -> f64 {
     f64::from(packet.precision_log2).exp2()
 }
 
-fn reply(packet: &Packet) -> Reply {
+/// What the server says about itself at `now`, by its clock.
+fn reply(packet: &Packet, now: NtpTimestamp) -> Reply {
     Reply {
         stratum: packet.stratum,
         leap: packet.leap,
@@ -260,14 +307,14 @@ fn reply(packet: &Packet) -> Reply {
         precision_log2: packet.precision_log2,
         root_delay_s: packet.root_delay.seconds(),
         root_dispersion_s: packet.root_dispersion.seconds(),
-        reference_age_s: reference_age_s(packet),
+        reference_age_s: reference_age_s(packet, now),
     }
 }
 
 /// See [`Reply::reference_age_s`]. A server that was never set sends zero as its reference timestamp.
-fn reference_age_s(packet: &Packet) -> Option<f64> {
-    let is_stated = !packet.reference.is_zero() && !packet.transmit.is_zero();
-    let age_s = is_stated.then(|| packet.transmit.seconds_since(packet.reference))?;
+fn reference_age_s(packet: &Packet, now: NtpTimestamp) -> Option<f64> {
+    let is_stated = !packet.reference.is_zero() && !now.is_zero();
+    let age_s = is_stated.then(|| now.seconds_since(packet.reference))?;
     (age_s >= 0.0).then_some(age_s)
 }
 
@@ -280,7 +327,7 @@ fn measure(request: &Request<'_>, arrival: &Arrival<'_>, packet: &Packet, reply:
         reply.root_dispersion_s,
         reply.precision_s(),
         request.own_precision_s,
-        exchange.duration_s(),
+        arrival.t4.seconds_since(exchange.t1),
     );
     Measure { offset_s: exchange.offset_s(), delay_s, root_distance_s: distance.total_s() }
 }

@@ -18,6 +18,7 @@ fn request() -> Request<'static> {
     Request {
         address: "192.0.2.1:123".parse().unwrap(),
         cookie: NtpTimestamp(0x1234_5678_9abc_def0),
+        interleaved: None,
         t1: ntp(0),
         sent: stamp(0),
         own_refid: Some(RefId([192, 0, 2, 99])),
@@ -64,16 +65,17 @@ fn verdict(change: impl FnOnce(&mut Packet)) -> Verdict {
 fn good_reply_passes_every_check_and_is_measured() {
     let judgement = judge_packet(&good());
     let Verdict::Accepted(reply, measure) = judgement.verdict else { panic!("{judgement:?}") };
-    let of_nts = [
+    let of_others = [
         Check::ExtensionFields,
         Check::Downgrade,
         Check::UniqueIdentifier,
         Check::Nak,
         Check::Authenticator,
         Check::Cookie,
+        Check::Interleaved,
     ];
     for check in Check::ALL {
-        let expected = if of_nts.contains(&check) { None } else { Some(true) };
+        let expected = if of_others.contains(&check) { None } else { Some(true) };
         assert_eq!(judgement.row.result(check), expected, "{}", judgement.row);
     }
     assert!((measure.offset_s - 0.5).abs() < 1e-9, "{measure:?}");
@@ -108,7 +110,7 @@ fn each_fault_is_named_by_its_check() {
 #[test]
 fn the_reference_age_is_right_across_eras_or_absent() {
     let age = |reference: NtpTimestamp, transmit: NtpTimestamp| {
-        reply(&Packet { reference, transmit, ..good() }).reference_age_s
+        reply(&Packet { reference, ..good() }, transmit).reference_age_s
     };
     assert_eq!(age(ntp(-64 * SECOND_NS), ntp(0)), Some(64.0));
     assert_eq!(age(NtpTimestamp(u64::MAX << 32), NtpTimestamp(1 << 32)), Some(2.0), "the era ends between the two");

@@ -31,6 +31,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ntp_monitor_core::clock::Stamp;
+use ntp_monitor_core::interleaved::{Continued, Ended};
 use ntp_monitor_core::nts::{Cookie, Ticket};
 use ntp_monitor_core::sample::{Authentication, Evidence, Measure, Mode, Outcome, Reply, Timestamping};
 use ntp_monitor_core::sheet::Question;
@@ -46,13 +47,15 @@ pub struct Query {
     pub ticket: Option<Box<Ticket>>,
     /// What it asks beside the time; its request differs from that of a poll.
     pub question: Option<Question>,
+    /// The exchange that the request builds on in interleaved mode; without one it is basic.
+    pub continued: Option<Box<Continued>>,
 }
 
 impl Query {
     /// A query without authentication.
     #[must_use]
     pub const fn plain(address: SocketAddr, timeout: Duration) -> Self {
-        Self { address, timeout, ticket: None, question: None }
+        Self { address, timeout, ticket: None, continued: None, question: None }
     }
 
     /// A question about the protocol, without authentication.
@@ -85,6 +88,8 @@ pub struct ProbeReport {
     pub rejected_count: u32,
     /// What the replies say to the session of the target.
     pub nts: NtsNews,
+    /// What the next request in interleaved mode may build on.
+    pub interleaving: Ended,
 }
 
 /// What the replies to one authenticated request bring besides a measurement.
@@ -127,6 +132,7 @@ impl ProbeReport {
             rejected: Vec::new(),
             rejected_count: 0,
             nts: NtsNews::default(),
+            interleaving: Ended::default(),
         }
     }
 }

@@ -44,7 +44,7 @@ impl ProbeSession {
     pub fn of(server: &Server, address: SocketAddr, tools: &NtsTools) -> Self {
         let policy = if server.own { Policy::OWN } else { Policy::PUBLIC };
         let keys = server.nts.as_ref().map(|nts| KeySession::new(nts, &server.host, address, policy, tools.clone()));
-        Self { keys, ..Self::plain(address) }
+        Self { keys, ..Self::plain(address) }.interleaved_when(server.interleaved)
     }
 
     /// A session with NTS for one command.
@@ -74,6 +74,11 @@ impl ProbeSession {
             (Some(keys), Some(nts)) => keys.fits(nts, &server.host),
             _ => false,
         }
+    }
+
+    /// Takes what may change in the configuration of `server` without a new session.
+    pub fn follow(&self, server: &Server) {
+        self.interleaving().follow(server.interleaved);
     }
 
     /// Continues the pauses of an earlier session of the same target, so that a changed configuration does not cause an
@@ -113,15 +118,19 @@ impl ProbeSession {
     /// # Errors
     /// The outcome of the poll when no request can be made, because there are no cookies.
     pub fn query(&self, timeout: Duration) -> Result<Query, Outcome> {
-        match &self.keys {
-            None => Ok(Query::plain(self.address, timeout)),
-            Some(keys) => keys.query(timeout),
-        }
+        let query = match &self.keys {
+            None => Query::plain(self.address, timeout),
+            Some(keys) => keys.query(timeout)?,
+        };
+        // A key exchange may have named another server.
+        let continued = self.interleaving().take().filter(|continued| continued.previous.server == query.address);
+        Ok(Query { continued: continued.map(Box::new), ..query })
     }
 
     /// Takes what the report of a query brings for the next ones.
     pub fn absorb(&self, report: &mut ProbeReport) {
-        let news = std::mem::take(&mut report.nts);
+        let (news, ended) = (std::mem::take(&mut report.nts), std::mem::take(&mut report.interleaving));
+        self.interleaving().ended(&ended, report.at.mono_ns);
         if let Some(keys) = &self.keys {
             keys.absorb(news, &report.outcome);
         }

@@ -12,6 +12,7 @@ mod captures;
 mod chronyd;
 mod csv;
 mod fleet;
+mod interleaved;
 mod nts;
 mod nts_alerts;
 mod nts_exchange;

@@ -25,6 +25,7 @@ use ntp_monitor::sim::time::SimClock;
 use ntp_monitor::sinks::queue::SinkQueue;
 use ntp_monitor_core::clock::{Clock, Stamp};
 use ntp_monitor_core::health::child::ChildState;
+use ntp_monitor_core::interleaved::Policy;
 use ntp_monitor_core::ntp::KissCode;
 use ntp_monitor_core::sample::{Outcome, Sample, SeriesKey, ServerIdent};
 use ntp_monitor_core::sheet::Question;
@@ -226,6 +227,7 @@ fn server(address: &str) -> Server {
         offset_critical: Duration::from_millis(100),
         nts: None,
         sheet: false,
+        interleaved: Policy::default(),
         paused: false,
         pace: None,
     }

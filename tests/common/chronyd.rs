@@ -71,7 +71,8 @@ impl Chronyd {
             .expect("chronyd serves key exchange on a free port")
     }
 
-    fn start_with(ip: &str, source: &str) -> Self {
+    /// Starts one with these lines of configuration.
+    pub fn start_with(ip: &str, source: &str) -> Self {
         let ip: IpAddr = ip.parse().unwrap();
         // Somebody may take the free port before chronyd does.
         (0..START_ATTEMPTS).find_map(|_| Self::try_start(ip, source)).expect("chronyd answers on a free port")
@@ -99,6 +100,15 @@ impl Chronyd {
             .spawn()
             .unwrap();
         Self { child, address, _dir: dir }
+    }
+
+    /// Ends it and starts another one at the same address.
+    pub fn restart(mut self) -> Self {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        let mut next = Self::spawn(Command::new(program()), self.address, "local stratum 1");
+        assert!(next.wait_until_it_answers(), "the port is free again");
+        next
     }
 
     fn wait_until_it_answers(&mut self) -> bool {
@@ -131,7 +141,7 @@ impl Drop for Chronyd {
     }
 }
 
-fn program() -> &'static str {
+pub(super) fn program() -> &'static str {
     let found = PROGRAMS.into_iter().find(|program| Path::new(program).exists());
     found.expect("chronyd is missing: run scripts/install-dependencies.sh test")
 }
@@ -145,7 +155,7 @@ fn configuration(address: SocketAddr, source: &str, dir: &Path) -> String {
 }
 
 /// chronyd drops to this user; the user who runs the tests owns the directory.
-fn user() -> String {
+pub(super) fn user() -> String {
     let output = Command::new("id").arg("-un").output().unwrap();
     String::from_utf8(output.stdout).unwrap().trim().to_owned()
 }

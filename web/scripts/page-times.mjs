@@ -49,7 +49,9 @@ async function opened(hash, wait) {
   }
 }
 
-const since = (begun) => (performance.now() - begun) / 1000;
+function since(begun) {
+  return (performance.now() - begun) / 1000;
+}
 
 /** Until `condition` holds in the page, looked at in every frame. */
 function loaded(hash, condition) {

@@ -5,6 +5,8 @@
 //! when it repeats the transmit field of the request, and interleaved when it repeats the receive field. Both fields are
 //! random, so an interleaved reply is as hard to forge as a basic one.
 
+use std::net::SocketAddr;
+
 use crate::clock::Stamp;
 use crate::ntp::NtpTimestamp;
 use crate::sample::{Mode, Timestamping};
@@ -54,6 +56,8 @@ pub enum Support {
 /// One exchange, kept until the server states when it transmitted the reply.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Previous {
+    /// The server that answered.
+    pub server: SocketAddr,
     /// T1: the request left this host.
     pub t1: NtpTimestamp,
     /// T2: the request reached the server, as the reply stated. The next request quotes it.
@@ -153,10 +157,11 @@ impl Interleaving {
         }
     }
 
-    /// When requests are made in interleaved mode.
-    #[must_use]
-    pub const fn policy(&self) -> Policy {
-        self.policy
+    /// Follows another policy from the next request on.
+    pub fn follow(&mut self, policy: Policy) {
+        if policy != self.policy {
+            *self = Self { support: self.support, ..Self::new(policy) };
+        }
     }
 
     /// Whether the server offers interleaved mode, as far as its replies show.

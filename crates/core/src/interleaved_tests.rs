@@ -10,7 +10,7 @@ fn ntp(at_ns: i64) -> NtpTimestamp {
 fn exchange(at_ns: i64) -> Previous {
     let [t1, t2, t4] = [0, 1_000_000, 2_000_000].map(|after_ns| ntp(at_ns + after_ns));
     let sent = Stamp::new(1_800_000_000 * SECOND_NS + at_ns, at_ns, 0);
-    Previous { t1, t2, t4, timestamping: Timestamping::Kernel, sent }
+    Previous { server: ([192, 0, 2, 1], 123).into(), t1, t2, t4, timestamping: Timestamping::Kernel, sent }
 }
 
 fn answered(was_asked: bool, reply: Mode, at_ns: i64) -> Ended {

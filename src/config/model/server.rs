@@ -8,6 +8,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use ntp_monitor_core::interleaved::Policy as WhenInterleaved;
 use ntp_monitor_core::nts::record::PORT as KEY_EXCHANGE_PORT;
 use ntp_monitor_core::sample::ServerIdent;
 
@@ -37,6 +38,8 @@ pub struct Server {
     pub offset_critical: Duration,
     /// The NTS settings, if NTS is used.
     pub nts: Option<Nts>,
+    /// When it is asked in interleaved mode.
+    pub interleaved: WhenInterleaved,
     /// Not polled, and without a vote.
     pub paused: bool,
     /// Asked at most one question a day for its protocol sheet, beside the polls.
@@ -78,6 +81,7 @@ impl Server {
             offset_critical: Duration::from_millis(100),
             nts: None,
             sheet: false,
+            interleaved: WhenInterleaved::default(),
             paused: false,
             pace: None,
         }

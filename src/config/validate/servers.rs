@@ -109,6 +109,7 @@ fn server(
         offset_critical: section.offset_critical.0,
         nts,
         sheet: section.sheet.unwrap_or(section.own),
+        interleaved: section.interleaved.0,
         paused: section.paused,
         pace: None,
     };

@@ -9,16 +9,42 @@ use super::super::judge::{Arrival, Judgement, Request, Verdict, judge};
 use super::super::{ProbeReport, Query};
 use super::message::Received;
 use ntp_monitor_core::clock::Stamp;
+use ntp_monitor_core::interleaved::{Ended, Previous};
 use ntp_monitor_core::ntp::packet::HEADER_LEN;
 use ntp_monitor_core::ntp::{Check, CheckRow, NtpTimestamp, Packet, RefId};
 use ntp_monitor_core::nts::Opened;
-use ntp_monitor_core::sample::{Authentication, Evidence, Outcome, Timestamping};
+use ntp_monitor_core::sample::{Authentication, Evidence, Mode, Outcome, Timestamping};
+
+/// What the header of a request carries.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Carried {
+    /// The transmit field. It must not be zero: a server copies zero from a request without a transmit timestamp, so zero
+    /// would not be secret.
+    pub cookie: u64,
+    /// In interleaved mode: the receive field, as random as the other, and the exchange whose T2 the origin field quotes.
+    pub interleaved: Option<(u64, Previous)>,
+}
+
+impl Carried {
+    pub fn header(&self) -> [u8; HEADER_LEN] {
+        let mut packet = Packet::request(self.cookie);
+        if let Some((cookie, previous)) = self.interleaved {
+            (packet.origin, packet.receive) = (previous.t2, NtpTimestamp(cookie));
+        }
+        packet.to_bytes()
+    }
+
+    /// What a reply to the request may repeat.
+    pub fn cookies(&self) -> impl Iterator<Item = u64> {
+        [Some(self.cookie), self.interleaved.map(|(cookie, _)| cookie)].into_iter().flatten()
+    }
+}
 
 /// One query in progress.
 #[derive(Debug)]
 pub(super) struct Exchange {
     query: Query,
-    cookie: u64,
+    carried: Carried,
     own_precision_s: f64,
     /// Both clocks just before the send call.
     sent: Stamp,
@@ -29,17 +55,17 @@ pub(super) struct Exchange {
 }
 
 impl Exchange {
-    /// A query whose request carries `cookie`, which must not be zero: a server copies zero from a request without a
-    /// transmit timestamp, so zero would not be secret. `sent` is the time just before the send call.
-    pub fn new(query: Query, cookie: u64, sent: Stamp, own_precision_s: f64) -> Self {
+    /// A query whose request carries `carried`. `sent` is the time just before the send call.
+    pub fn new(query: Query, carried: Carried, sent: Stamp, own_precision_s: f64) -> Self {
         // The outcome if nothing else comes.
         let mut report = ProbeReport::failed(sent, Outcome::Timeout);
         if query.ticket.is_some() {
             report.authentication = Authentication::Nts;
         }
+        report.interleaving.was_asked = carried.interleaved.is_some();
         Self {
             query,
-            cookie,
+            carried,
             own_precision_s,
             sent,
             transmit_stamp: None,
@@ -49,13 +75,8 @@ impl Exchange {
         }
     }
 
-    /// The header of the request that carries `cookie`.
-    pub fn header(cookie: u64) -> [u8; HEADER_LEN] {
-        Packet::request(cookie).to_bytes()
-    }
-
-    pub const fn cookie(&self) -> u64 {
-        self.cookie
+    pub fn cookies(&self) -> impl Iterator<Item = u64> {
+        self.carried.cookies()
     }
 
     pub const fn address(&self) -> SocketAddr {
@@ -79,7 +100,7 @@ impl Exchange {
 
     /// Whether an ICMP error about a datagram with `cookie` to `destination` is about this request.
     pub fn is_refused_by(&self, cookie: u64, destination: Option<SocketAddr>) -> bool {
-        cookie == self.cookie && destination.is_none_or(|to| same_endpoint(to, self.query.address))
+        cookie == self.carried.cookie && destination.is_none_or(|to| same_endpoint(to, self.query.address))
     }
 
     /// Judges a datagram that was read at `now`. Returns the outcome if it decides the query.
@@ -91,10 +112,30 @@ impl Exchange {
         let judgement = judge(&request, &arrival);
         let evidence = Arc::new(judgement.evidence(&request, &arrival));
         let outcome = self.conclude(&judgement, evidence, way);
+        if outcome.is_some() {
+            self.keep(&judgement, t1, t4, way);
+        }
         if let Some(opened) = judgement.opened {
             self.note(opened, judgement.row);
         }
         outcome
+    }
+
+    /// Keeps what a request in interleaved mode needs of this exchange.
+    fn keep(&mut self, judgement: &Judgement, t1: NtpTimestamp, t4: NtpTimestamp, timestamping: Timestamping) {
+        let is_kiss = matches!(judgement.verdict, Verdict::Kiss(_));
+        let is_measured = matches!(judgement.verdict, Verdict::Accepted(..));
+        let (server, sent) = (self.query.address, self.sent);
+        let exchange = judgement.packet.filter(|_| is_measured).map(|packet| Previous {
+            server,
+            t1,
+            t2: packet.receive,
+            t4,
+            timestamping,
+            sent,
+        });
+        let reply = (!is_kiss).then_some(judgement.mode);
+        self.report.interleaving = Ended { reply, exchange, ..self.report.interleaving };
     }
 
     /// Notes what a reply means for the next request.
@@ -111,7 +152,8 @@ impl Exchange {
     fn request_data(&self, t1: NtpTimestamp, received: &Received) -> Request<'_> {
         Request {
             address: self.query.address,
-            cookie: NtpTimestamp(self.cookie),
+            cookie: NtpTimestamp(self.carried.cookie),
+            interleaved: self.carried.interleaved.map(|(cookie, previous)| (NtpTimestamp(cookie), previous)),
             t1,
             sent: self.sent,
             // For IPv6 it is a hash; loops over IPv6 are not detected (RFC 5905 §7.3).
@@ -123,6 +165,10 @@ impl Exchange {
     }
 
     fn conclude(&mut self, judgement: &Judgement, evidence: Arc<Evidence>, way: Timestamping) -> Option<Outcome> {
+        let way = match (judgement.mode, self.carried.interleaved) {
+            (Mode::Interleaved, Some((_, previous))) => previous.timestamping,
+            _ => way,
+        };
         let outcome = match judgement.verdict {
             Verdict::Accepted(reply, measure) => {
                 (self.report.reply, self.report.measure) = (Some(reply), Some(measure));
@@ -136,6 +182,8 @@ impl Exchange {
             Verdict::Rejected(check) => {
                 if judgement.is_from_server() {
                     self.refused_transmit = Some(evidence.t3);
+                    // A step of this host's clock says nothing about the server.
+                    self.report.interleaving.is_odd |= judgement.mode == Mode::Interleaved && check != Check::LocalStep;
                 }
                 self.report.refuse(evidence);
                 // A repetition says no more than the reply that it repeats, and a stranger's datagram says nothing.
@@ -147,6 +195,7 @@ impl Exchange {
         };
         self.report.accepted = Some(evidence);
         self.report.timestamping = Some(way);
+        self.report.mode = judgement.mode;
         Some(outcome)
     }
 

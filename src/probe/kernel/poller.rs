@@ -7,7 +7,7 @@ use nix::errno::Errno;
 use super::super::ProbeReport;
 use super::super::fault::outcome_of;
 use super::super::precision::uninterrupted_stamp;
-use super::exchange::Exchange;
+use super::exchange::{Carried, Exchange};
 use super::message::{About, cookie_of_packet, cookie_of_quote, cookie_of_reply};
 use super::order::{Answer, Order};
 use super::pace::Load;
@@ -268,9 +268,9 @@ impl Poller {
         let mut error = None;
         for _ in 0..SEND_ATTEMPTS {
             match self.try_send(id, &order) {
-                Ok((number, cookie, sent)) => {
+                Ok((number, carried, sent)) => {
                     self.pool.hold(id);
-                    let exchange = Exchange::new(order.query, cookie, sent, self.own_precision_s);
+                    let exchange = Exchange::new(order.query, carried, sent, self.own_precision_s);
                     return self.waiting.insert(number, Entry { exchange, socket: id, answer: order.answer });
                 }
                 Err(passing) if is_passing(&passing) => {
@@ -292,18 +292,22 @@ impl Poller {
         }
     }
 
-    /// Returns the number and the cookie of the request, and the time just before it was sent.
-    fn try_send(&mut self, id: SocketId, order: &Order) -> std::io::Result<(u32, u64, Stamp)> {
+    /// Returns the number of the request, what it carries, and the time just before it was sent.
+    fn try_send(&mut self, id: SocketId, order: &Order) -> std::io::Result<(u32, Carried, Stamp)> {
         let socket = self.pool.get(id).ok_or(ErrorKind::WouldBlock)?;
-        let (cookie, number) = (socket.cookie(), self.waiting.free_number());
+        let number = self.waiting.free_number();
+        let continued = order.query.continued.as_deref();
+        let continued = continued.filter(|continued| crate::clock::now().mono_ns <= continued.until_ns);
+        let interleaved = continued.map(|continued| (socket.cookie(), continued.previous));
+        let carried = Carried { cookie: socket.cookie(), interleaved };
         // A request that was not sent has not spent its ticket.
-        let header = Exchange::header(cookie);
+        let header = carried.header();
         let sealed = order.query.ticket.as_ref().map(|ticket| ticket.seal(&header, rand::random()));
-        let special = sealed.or_else(|| Some(order.query.question?.request(cookie)));
+        let special = sealed.or_else(|| Some(order.query.question?.request(carried.cookie)));
         // Read for each request: without a transmit timestamp, this is T1.
         let sent = uninterrupted_stamp();
         socket.send(special.as_deref().unwrap_or(&header), order.query.address, number)?;
-        Ok((number, cookie, sent))
+        Ok((number, carried, sent))
     }
 
     fn fail(&mut self, order: Order, outcome: Outcome) {

@@ -45,7 +45,7 @@ impl Waiting {
     }
 
     pub fn insert(&mut self, number: u32, entry: Entry) {
-        self.by_cookie.insert(entry.exchange.cookie(), number);
+        self.by_cookie.extend(entry.exchange.cookies().map(|cookie| (cookie, number)));
         self.by_endpoint.insert(endpoint(entry.socket, entry.exchange.address()), number);
         self.deadlines.insert((entry.exchange.deadline_ns(), number));
         self.entries.insert(number, entry);
@@ -53,7 +53,9 @@ impl Waiting {
 
     pub fn remove(&mut self, number: u32) -> Option<Entry> {
         let entry = self.entries.remove(&number)?;
-        self.by_cookie.remove(&entry.exchange.cookie());
+        for cookie in entry.exchange.cookies() {
+            self.by_cookie.remove(&cookie);
+        }
         let endpoint = endpoint(entry.socket, entry.exchange.address());
         if self.by_endpoint.get(&endpoint) == Some(&number) {
             self.by_endpoint.remove(&endpoint);
@@ -71,7 +73,7 @@ impl Waiting {
         self.entries.get_mut(&number).filter(|entry| entry.socket == socket)
     }
 
-    /// The query that sent `cookie` through `socket`.
+    /// The query that sent `cookie` through `socket`, in either field.
     pub fn with_cookie(&self, cookie: u64, socket: SocketId) -> Option<u32> {
         let number = *self.by_cookie.get(&cookie)?;
         self.entries.get(&number).filter(|entry| entry.socket == socket).map(|_| number)

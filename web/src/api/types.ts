@@ -28,7 +28,7 @@ export type LocalClock = Schemas["Local"];
 export type ClockPoint = Omit<
   Schemas["LocalPoint"], "n" | "trusted" | "kernel_synchronised" | "daemon_offset_s" | "daemon_bound_s" | "wall_less_raw_s"
 >;
-export type LocalHistory = Omit<Schemas["LocalHistory"], "points"> & { points: ClockPoint[] };
+export type LocalHistory = Omit<Schemas["LocalHistory"], "points" | "changes"> & { points: ClockPoint[] };
 export type HistorySeries = Schemas["Columns"];
 export type HistoryBody = Schemas["HistoryBody"];
 export type Distribution = Schemas["WindowSummary"]["offset"];

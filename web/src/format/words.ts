@@ -64,6 +64,8 @@ export const KINDS: Record<Kind, string> = {
   congestion: "its path is congested",
   unreachable: "it gives no time",
   intermittent: "some of its replies are wrong",
+  unsteady: "it goes to and fro",
+  periodic: "it goes to and fro with a period",
 };
 
 export const SEVERITIES: Record<Severity, { label: string; tone: Tone; rank: number }> = {
@@ -102,6 +104,7 @@ export const CHECKS: Record<string, string> = {
   "precision": "Claims a precision of a second or better",
   "reference-time": "Clock was set before it answered",
   "local-step": "This host's clock was not stepped during the exchange",
+  "interleaved": "Interleaved mode: continues the exchange before it",
   "delay": "The round trip is not negative",
   "loop": "The server does not follow this host",
   "cookie": "NTS: brings a new cookie (its lack is only recorded)",

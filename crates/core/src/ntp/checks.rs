@@ -58,12 +58,14 @@ pub enum Check {
     Downgrade,
     /// NTS: the reply brings a cookie for the next request. Its lack is recorded and rejects nothing.
     Cookie,
+    /// Interleaved mode: the times of the reply fit the exchange before, whose transmit time it states.
+    Interleaved,
 }
 
 impl Check {
     /// Every check, in the order in which failures are reported. A server that has no time to give may leave its
     /// timestamps empty, and a step of the local clock makes the delay look wrong, so these checks come first.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 24] = [
         Self::Sender,
         Self::Length,
         Self::Version,
@@ -84,6 +86,7 @@ impl Check {
         Self::Precision,
         Self::ReferenceTime,
         Self::LocalStep,
+        Self::Interleaved,
         Self::Delay,
         Self::Loop,
         Self::Cookie,
@@ -116,6 +119,7 @@ impl Check {
             Self::Nak => "nts-nak",
             Self::Downgrade => "downgrade",
             Self::Cookie => "cookie",
+            Self::Interleaved => "interleaved",
         }
     }
 
@@ -171,6 +175,10 @@ impl Check {
                  forged"
             }
             Self::Cookie => "the reply brings no new cookie; when none is left, keys must be exchanged again",
+            Self::Interleaved => {
+                "the reply is in interleaved mode, but does not continue the exchange before it: the server's clock \
+                 was set in between, or the server is faulty"
+            }
         }
     }
 
@@ -269,6 +277,7 @@ mod tests {
         let bit = |check: Check| check.bit().trailing_zeros();
         assert_eq!((bit(Check::Sender), bit(Check::Synchronised), bit(Check::LocalStep)), (0, 9, 15));
         assert_eq!((bit(Check::Precision), bit(Check::ExtensionFields), bit(Check::Cookie)), (16, 17, 22));
+        assert_eq!(bit(Check::Interleaved), 23);
     }
 
     #[test]

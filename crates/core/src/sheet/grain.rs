@@ -85,7 +85,7 @@ fn decimals(fraction: u32) -> u8 {
     let mut found = 0;
     let mut per_second = 1_u64;
     for n in 0..=FINEST_DECIMAL {
-        let rest = u64::from(fraction) * per_second & u64::from(u32::MAX);
+        let rest = (u64::from(fraction) * per_second) & u64::from(u32::MAX);
         let distance = rest.min((1 << 32) - rest);
         found |= u8::from(distance <= TOLERANCE * per_second) << n;
         per_second *= 10;
@@ -110,7 +110,7 @@ mod tests {
     /// The multiple of 10^-n s at or below a fraction, truncated as C code does.
     fn decimal(fraction: u32, n: u32) -> u32 {
         let per_second = 10_u64.pow(n);
-        (((u64::from(fraction) * per_second >> 32) << 32) / per_second) as u32
+        ((((u64::from(fraction) * per_second) >> 32) << 32) / per_second) as u32
     }
 
     #[test]

@@ -400,7 +400,7 @@ mod tests {
             now: None,
         };
         let mut analysis = Analysis::new(Window::Hour, TimeAxis::Monotonic).restoring();
-        let mut note = |analysis: &mut Analysis, k: i32| {
+        let note = |analysis: &mut Analysis, k: i32| {
             let at = stamp(f64::from(k));
             analysis.note(super::super::events::sheet_changed(&key, at, &[change]), at);
         };

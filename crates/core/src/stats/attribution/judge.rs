@@ -13,7 +13,7 @@ use crate::stats::leap::looks_like_smear;
 use crate::stats::local::ClockMove;
 use crate::stats::verdict::{
     Class, Kind, LocalVerdict, MajorityVerdict, ServerVerdict, Sign, State, Verdict, When, blamed_sentences,
-    list_names, local_sentence, seconds, server_sentence, verdict_sentence,
+    list_names, local_sentence, moved_sentence, seconds, server_sentence, silence_sentence, verdict_sentence,
 };
 
 /// The raw clock and the servers agree on the size of a step to within this, in seconds.
@@ -56,6 +56,7 @@ struct Server {
     size_s: Option<f64>,
     rate_ppm: Option<(f64, f64)>,
     bad_share: Option<f64>,
+    period_s: Option<f64>,
     confidence: f64,
 }
 
@@ -263,18 +264,20 @@ impl Attribution {
     fn server(&self, i: usize) -> Server {
         let series = &self.engine.series[i];
         let mut it = Server { heard: self.is_heard(i), confidence: 0.5, ..Server::default() };
-        if series.reach.is_lost() {
+        let is_known = series.is_named_lately(self.last_s);
+        if series.reach.is_lost() && !is_known {
             (it.kind, it.path, it.confidence) = (Some(Kind::Unreachable), true, 1.0);
             it.since = Some(self.when(series.reach.since_s));
             return it;
         }
-        if !it.heard {
+        if !it.heard && !is_known {
             return it;
         }
         if let Some(finding) = series.finding.filter(|f| f.named) {
             (it.accused, it.proven) = (true, finding.proven);
             (it.kind, it.size_s, it.confidence) = (Some(finding.kind), finding.size_s, finding.confidence);
             (it.since, it.bad_share) = (Some(self.onset(&finding)), finding.bad_share);
+            it.period_s = finding.period_s;
             it.rate_ppm = finding.rate.map(|(rate, half)| (rate * 1e6, half * 1e6));
             if self.is_smear(it.rate_ppm, it.since) {
                 it.kind = Some(Kind::Smear);
@@ -363,9 +366,16 @@ impl Attribution {
             proven: it.proven,
             confidence: it.confidence,
             bad_share: it.bad_share,
+            period_s: it.period_s,
             sentence: String::new(),
         };
         verdict.sentence = server_sentence(&verdict, case.majority.as_ref(), unreliable);
+        if let Some(size_s) = series.moved_unblamed().filter(|_| verdict.kind.is_none()) {
+            verdict.sentence = moved_sentence(&verdict.server, size_s);
+        }
+        if let Some(last) = series.silence().filter(|_| verdict.kind == Some(Kind::Unreachable)) {
+            verdict.sentence = silence_sentence(&verdict.server, verdict.since, &last);
+        }
         if series.unsynchronised {
             verdict.sentence = format!("{} reports that it is not synchronised.", verdict.server);
         }

@@ -13,6 +13,7 @@
 mod bits;
 mod clock;
 mod common;
+mod course;
 mod decide;
 mod engine;
 mod finding;
@@ -241,7 +242,7 @@ impl Attribution {
         let was_lost = series.reach.is_lost();
         match (&sample.outcome, &sample.measure) {
             (Outcome::Sample, Some(m)) => {
-                series.reach.answered();
+                series.answered();
                 series.unsynchronised = false;
                 if let Some(before) = series.latest {
                     self.engine.grain.note(before.theta_s, m.offset_s);
@@ -250,11 +251,11 @@ impl Attribution {
                 series.accept(Reply { t_s, theta_s, delay_s, lambda_s, moved_s });
             }
             (Outcome::Unsynchronised(_), _) => {
-                series.reach.answered();
+                series.answered();
                 series.unsynchronised = true;
             }
             (Outcome::Fault(_), _) => {}
-            _ => series.reach.failed(t_s),
+            (outcome, _) => series.failed(t_s, outcome),
         }
         self.engine.dirty |= was_lost != self.engine.series[i].reach.is_lost();
         self.engine.series[i].last_at = sample.at;

@@ -231,6 +231,7 @@ mod tests {
                 proven: true,
                 confidence: 0.9,
                 bad_share: None,
+                period_s: None,
                 sentence: String::new(),
             })
             .collect();

@@ -93,6 +93,13 @@ pub fn server_sentence(it: &ServerVerdict, majority: Option<&MajorityVerdict>, l
 /// What follows a sentence about a server when this host's clock is not reliable.
 pub(super) const UNRELIABLE: &str = "This host's clock is not reliable, so this says which servers disagree, not which \
                                      is right in absolute terms.";
+/// The sentence about a server whose offset moved while no clock is blamed.
+#[must_use]
+pub fn moved_sentence(name: &str, size_s: f64) -> String {
+    let size = seconds(size_s);
+    format!("{name} moved by {size} relative to the others; its path may have done it, so its clock is not blamed.")
+}
+
 /// The sentence about a server that gives no time, by the way its last poll ended.
 #[must_use]
 pub fn silence_sentence(name: &str, start: Option<super::When>, last: &Outcome) -> String {
@@ -123,8 +130,28 @@ fn describe(kind: Kind, it: &ServerVerdict) -> String {
         (Kind::Frequency | Kind::Smear, _, Some(rate)) => format!("{} of {}", kind.label(), ppm(rate)),
         (Kind::Constant, Some(size), _) => format!("constant, about {}", seconds(size)),
         (Kind::Step, Some(size), _) => format!("step of {}{}", if size < 0.0 { "−" } else { "+" }, seconds(size)),
+        (Kind::Unsteady, Some(size), _) => format!("unsteady, to and fro by ±{}", seconds(size)),
+        (Kind::Periodic, Some(size), _) => {
+            let every = it.period_s.map_or_else(String::new, |period_s| format!(" every {}", span(period_s)));
+            format!("periodic, ±{}{every}", seconds(size))
+        }
+        (Kind::Intermittent, ..) => {
+            let share =
+                it.bad_share.map_or_else(String::new, |share| format!(", {:.0} % of its replies", 100.0 * share));
+            format!("intermittent{share}")
+        }
         _ => kind.label().to_owned(),
     }
+}
+
+/// A duration with two significant digits, in minutes, hours or days.
+fn span(duration_s: f64) -> String {
+    let (value, unit) = match duration_s {
+        s if s >= 2.0 * 86_400.0 => (s / 86_400.0, "days"),
+        s if s >= 2.0 * 3600.0 => (s / 3600.0, "hours"),
+        s => (s / 60.0, "minutes"),
+    };
+    if value < 10.0 { format!("{value:.1} {unit}") } else { format!("{value:.0} {unit}") }
 }
 
 /// The sentence about this host's clock.
@@ -204,6 +231,7 @@ mod tests {
             proven: true,
             confidence: 0.99,
             bad_share: None,
+            period_s: None,
             sentence: String::new(),
         }
     }
@@ -283,6 +311,14 @@ mod tests {
              not overlap the range that 4 of 5 servers agree on."
         );
         assert!(server_sentence(&server(), Some(&majority), true).contains("This host's clock is not reliable"));
+    }
+
+    #[test]
+    fn clock_that_goes_to_and_fro_is_described() {
+        let it = |kind, period_s| ServerVerdict { kind: Some(kind), size_s: Some(0.005), period_s, ..server() };
+        let text = |kind, period_s| server_sentence(&it(kind, period_s), None, false);
+        assert!(text(Kind::Unsteady, None).contains("(unsteady, to and fro by ±5 ms)"));
+        assert!(text(Kind::Periodic, Some(86_300.0)).contains("(periodic, ±5 ms every 24 hours)"));
     }
 
     #[test]
