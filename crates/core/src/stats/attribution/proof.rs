@@ -91,3 +91,7 @@ mod tests {
         assert_eq!((majority(&apart, 1.0), depth(&apart)), (None, 1.0));
     }
 }
+
+#[cfg(test)]
+#[path = "proof_tests.rs"]
+mod properties;
