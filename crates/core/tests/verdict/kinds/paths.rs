@@ -18,7 +18,7 @@ fn appears_and_moves(seed: u64) -> Case {
     let extra_s = Dice::new(seed).between(0.004, 0.02);
     let moves = |k: u32| {
         let from_s = onset(seed, 64.0) + 2400.0 * f64::from(k);
-        route(1, from_s, from_s + 2400.0, way(if k % 2 == 0 { extra_s } else { -extra_s }))
+        route(1, from_s, from_s + 2400.0, way(if k.is_multiple_of(2) { extra_s } else { -extra_s }))
     };
     healthy(internet(seed, 64.0, 1000.0, (0..20).map(moves).collect()))
 }

@@ -71,7 +71,7 @@ pub const KINDS: &[Kind] = kinds! {
     false "one in ten replies 200 ms off" |s| intermittent(s, 0.1, 0.2);
     true "50 ms off for an hour of every two" |s| {
         let at_s = onset(s, 64.0);
-        let set = |k: u32| step(at_s + 3600.0 * f64::from(k), 0.05 * sign(s) * if k % 2 == 0 { 1.0 } else { -1.0 });
+        let set = |k: u32| step(at_s + 3600.0 * f64::from(k), 0.05 * sign(s) * if k.is_multiple_of(2) { 1.0 } else { -1.0 });
         let spell = |k: u32| guilt(1, at_s + 7200.0 * f64::from(k), at_s + 7200.0 * f64::from(k) + 3600.0, k == 0);
         Case { world: internet(s, 64.0, 900.0, (0..10).map(set).collect()), guilt: (0..5).map(spell).collect() }
     };
