@@ -44,7 +44,7 @@ pub async fn run(
     manager.ready();
     if let Some(first_start) = first_start {
         let _whole = control.hold();
-        // Without a terminal or journal nobody can read it.
+        // Without a terminal or journal the link would not be read.
         let _ = first_start.print(service.listening(), &mut std::io::stderr().lock());
     }
     let code = attend(&mut service, signals, &mut manager, inputs, log, control).await;

@@ -119,7 +119,7 @@ impl Planner {
             })
             .collect();
         let servers = self.servers(view, roster);
-        // Whoever polls a server goes on, unless another vantage is clearly nearer: delays scatter.
+        // A vantage keeps its servers, unless another one is clearly nearer, because delays vary.
         let delay_s = |vantage: &str, witness: &Witness| {
             let delay_s = roster.get(vantage)?.get(witness)?.delay_s?;
             let polls = self.current.get(vantage).is_some_and(|current| current.polls(witness));

@@ -20,7 +20,7 @@ pub(super) fn keep(conn: &Connection, sheets: &[(SeriesKey, Kept)], now_ns: i64)
     Ok(())
 }
 
-/// Every sheet. What cannot be read begins anew.
+/// All sheets. A sheet that cannot be parsed starts empty.
 pub(super) fn all(conn: &Connection) -> rusqlite::Result<Vec<(SeriesKey, Kept)>> {
     let mut select =
         conn.prepare_cached("SELECT vantage, server, address, state FROM sheet JOIN series ON series.id = series_id")?;
@@ -65,7 +65,7 @@ mod tests {
         };
         assert_eq!(by_key(&conn), [(one.clone(), kept(3)), (two, kept(2))]);
         conn.execute("UPDATE sheet SET state = '{' WHERE series_id = 1", []).unwrap();
-        assert_eq!(by_key(&conn)[0], (one.clone(), Kept::default()), "a damaged sheet begins anew");
+        assert_eq!(by_key(&conn)[0], (one.clone(), Kept::default()), "a damaged sheet starts empty");
         prune(&conn, 60).unwrap();
         assert_eq!(by_key(&conn).len(), 1, "the series that was seen later keeps its sheet");
         assert_eq!(by_key(&conn)[0].0, one);

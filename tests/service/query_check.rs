@@ -387,7 +387,8 @@ async fn sheet_shows_what_each_scripted_server_does() {
         Script::good().header(Header { precision_log2: -6, ..Header::default() }),
     ];
     let sheets = sheets(&scripts).await;
-    let expected: [(usize, u64, &[(&str, &str)]); 9] = [
+    type Expected = (usize, u64, &'static [(&'static str, &'static str)]);
+    let expected: [Expected; 9] = [
         (
             0,
             6,

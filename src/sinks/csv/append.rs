@@ -217,7 +217,7 @@ mod tests {
         let pipe = dir.path().join("pipe");
         nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
         for path in [&pipe, Path::new("/dev/zero"), dir.path()] {
-            let why = Appender::open(path).unwrap_err().to_string();
+            let why = Appender::open(path, HEADER).unwrap_err().to_string();
             assert!(why.contains("not a regular file"), "{why}");
         }
     }

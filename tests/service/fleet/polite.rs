@@ -1,4 +1,4 @@
-//! The fleet is no weapon: no server sees more than its budget, whatever is cut, killed or planned anew. In simulated time
+//! The fleet is no weapon: no server sees more than its budget, whatever is cut, killed or replanned. In simulated time
 //! with the planner, the limits of the agents and the schedules of the program; and for real.
 
 use std::collections::BTreeMap;

@@ -41,7 +41,7 @@ test("the link of the first start makes an administrator, whose token is shown o
   await close();
 });
 
-test("a reader without the link is told where it is, and that an old one has expired", async () => {
+test("the page says where the link is, and that an old one has expired", async () => {
   for (const [setup_link, words] of [["waiting", "Open the link that ntp-monitor printed"], ["expired", "Restart it, and it prints another one"]]) {
     mock.on("GET /api/v1/session", { ...sessionOf(null), setup_link });
     const { page, close } = await open(browser, `${mock.url}/`);

@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::ntp::{NtpShort, NtpTimestamp};
 
-/// Replies and time, in nanoseconds, without which no behaviour but growth can be told: at 1 ppm, one unit of the field
-/// (15 µs) takes 15 s.
+/// The minimum number of replies, and time in nanoseconds, to recognise any behaviour other than growth: at 1 ppm, one
+/// unit of the field (15 µs) takes 15 s.
 const REPLIES: u8 = 8;
 const SPAN_NS: i64 = 64 * 1_000_000_000;
 

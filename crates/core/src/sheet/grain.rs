@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::ntp::NtpTimestamp;
 
-/// Units of 10^-n seconds are told apart down to n = 7; below, the multiples lie too close together in a timestamp.
+/// Units of 10^-n seconds can be distinguished down to n = 7; below, the multiples are too close together in a timestamp.
 const FINEST_DECIMAL: u8 = 7;
 /// Fractions that end in fewer zero bits than this show no binary grain.
 const FEWEST_ZEROS: u8 = 8;

@@ -49,7 +49,7 @@ impl Question {
         }
     }
 
-    /// What came of it: `replies` are those that arrived, used or rejected. `None` when it says nothing about the server,
+    /// The result of the question: `replies` are those that arrived, used or rejected. `None` when it says nothing about the server,
     /// for example because this host has no route.
     #[must_use]
     pub fn reaction<'a>(self, outcome: &Outcome, replies: impl IntoIterator<Item = &'a Evidence>) -> Option<Reaction> {

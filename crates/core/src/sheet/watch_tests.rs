@@ -161,7 +161,11 @@ fn answer_from_another_address_shows_although_it_is_rejected() {
     stranger.checks.record(Check::Origin, false);
     let rejected = [Arc::new(stranger)];
     forged.observe(&Seen { rejected: &rejected, ..poll });
-    assert_eq!(forged.sheet(), Sheet::default(), "whoever does not know the cookie says nothing about the server");
+    assert_eq!(
+        forged.sheet(),
+        Sheet::default(),
+        "a sender that does not know the cookie says nothing about the server"
+    );
 }
 
 #[test]
