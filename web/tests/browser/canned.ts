@@ -49,7 +49,7 @@ export const clock = (): LocalClock => ({
 
 /** The last two hours, of which half an hour is missing and the clock was a little behind at the end. */
 export const clockHistory = (): LocalHistory => ({
-  from: ago(7200), to: ago(0), step_s: null, changes: [],
+  from: ago(7200), to: ago(0), step_s: null,
   points: Array.from({ length: 120 }, (_, n): ClockPoint => {
     const [estimate_s, bound_s, frequency_ppm] = [2e-4 * Math.sin(n / 15) + (n > 100 ? 1e-3 : 0), 5e-4 + 2e-6 * n, -3.2 + n / 100];
     return {
