@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use config::{Map, Value, ValueKind};
+use nix::unistd::{AccessFlags, access};
 
-use super::fault::{Fault, KeyPath, Step};
-use super::layers::{self, File};
+use super::fault::{KeyPath, Step};
 
 /// The arrays that may be in the file.
 const ARRAYS: [&str; 2] = ["server", "http.tokens"];
@@ -22,32 +22,32 @@ pub fn additions_of(data_dir: &Path) -> PathBuf {
 
 /// What was found in the file.
 pub(super) struct Additions {
-    tables: Map<String, Value>,
-    lines: HashMap<KeyPath, usize>,
-    name: String,
+    pub tables: Map<String, Value>,
+    /// Where its keys are.
+    pub lines: HashMap<KeyPath, usize>,
+    /// The file.
+    pub name: String,
+}
+
+/// Whether the file can be read. One that only the service may read is left out by the commands of others.
+pub(super) fn is_readable(path: &Path, warnings: &mut Vec<String>) -> bool {
+    // Whoever owns the directory could put something else there, such as a pipe that nobody writes.
+    let found = path.metadata().and_then(|file| match file.is_file() {
+        true => Ok(access(path, AccessFlags::R_OK)?),
+        false => Err(ErrorKind::InvalidInput.into()),
+    });
+    match found {
+        Ok(()) => true,
+        Err(why) => {
+            if !matches!(why.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) {
+                warnings.push(format!("servers that were added in {} are left out: {why}", path.display()));
+            }
+            false
+        }
+    }
 }
 
 impl Additions {
-    /// Reads the file at `path`, or takes `text` for its content. `None` without one, and for one that only the service
-    /// may read.
-    ///
-    /// # Errors
-    /// When it is not TOML.
-    pub(super) fn read(path: &Path, text: Option<&str>, warnings: &mut Vec<String>) -> Result<Option<Self>, Fault> {
-        if text.is_none() {
-            match path.metadata() {
-                Err(why) if matches!(why.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => return Ok(None),
-                Err(why) => {
-                    warnings.push(format!("servers that were added in {} are left out: {why}", path.display()));
-                    return Ok(None);
-                }
-                Ok(_) => {}
-            }
-        }
-        let (layer, lines) = layers::read_file(File { path, text })?;
-        Ok(Some(Self { tables: layer.0, lines, name: path.display().to_string() }))
-    }
-
     /// Appends the servers to `servers`, the tokens to those in `root`, and their lines to `lines`.
     pub(super) fn append(
         mut self,

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use config::{ConfigError, FileFormat, Format, Map, Value, ValueKind};
 
-use super::additions::{Additions, additions_of};
+use super::additions::{Additions, additions_of, is_readable};
 use super::dotenv::DotEnv;
 use super::environment::Environment;
 use super::fault::{Fault, KeyPath, Source, Step};
@@ -25,7 +25,7 @@ const SERVERS: &str = "server";
 
 /// One layer: keys with their values, each value with its source as origin.
 #[derive(Clone, Default)]
-pub(super) struct Layer(pub Map<String, Value>);
+struct Layer(Map<String, Value>);
 
 /// The values may hold secrets, so none is shown.
 impl std::fmt::Debug for Layer {
@@ -166,8 +166,11 @@ fn additions_to(file: File<'_>, text: Option<&str>, root: &Value, notes: &mut No
     if path == file.path {
         return None;
     }
-    match Additions::read(&path, text, &mut notes.warnings) {
-        Ok(found) => found,
+    if text.is_none() && !is_readable(&path, &mut notes.warnings) {
+        return None;
+    }
+    match read_file(File { path: &path, text }) {
+        Ok((layer, lines)) => Some(Additions { tables: layer.0, lines, name: path.display().to_string() }),
         Err(fault) => {
             notes.faults.push(fault);
             None
@@ -234,7 +237,7 @@ fn drop_public_default(root: &mut Value) {
     }
 }
 
-pub(super) fn read_file(File { path, text }: File<'_>) -> Result<(Layer, HashMap<KeyPath, usize>), Fault> {
+fn read_file(File { path, text }: File<'_>) -> Result<(Layer, HashMap<KeyPath, usize>), Fault> {
     let name: Arc<str> = path.display().to_string().into();
     let fault = |line, message| Fault::general(Source::File { name: name.clone(), line }, message);
     let format = match path.extension().and_then(|e| e.to_str()) {

@@ -20,6 +20,7 @@ use crate::probe::{Engines, ProbeEngine, ProbeReport, Query};
 use crate::web::openapi::{Body, Endpoint};
 use crate::web::problem::Problem;
 use crate::web::{State, audit};
+use ntp_monitor_core::clock::Stamp;
 use ntp_monitor_core::sample::{Outcome, Sample, ServerIdent};
 
 pub const ENDPOINTS: &[Endpoint] = &[
@@ -85,10 +86,10 @@ impl Tester {
         resolution.map(|found| found.addresses).map_err(|why| Outcome::Dns(why.to_string().into()))
     }
 
-    async fn ask(&self, query: Query) -> ProbeReport {
+    async fn ask(&self, query: Query, now: Stamp) -> ProbeReport {
         let hung = || Outcome::Fault("the engine did not end by its deadline".into());
         let report = tokio::time::timeout(query.timeout + GRACE, self.engine.probe(query)).await;
-        report.unwrap_or_else(|_| ProbeReport::failed(crate::clock::now(), hung()))
+        report.unwrap_or_else(|_| ProbeReport::failed(now, hung()))
     }
 }
 
@@ -107,13 +108,13 @@ async fn test(
     let refused = |why: String| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, why);
     let (host, port) = split_address(text.trim()).map_err(refused)?;
     audit::about(&request, format!("test of {}", text.trim()));
-    let tester = &state.tester;
+    let (tester, now) = (&state.tester, state.clock.now());
     let (address, others, report) = match tester.addresses(&host).await {
-        Err(outcome) => (None, 0, ProbeReport::failed(crate::clock::now(), outcome)),
+        Err(outcome) => (None, 0, ProbeReport::failed(now, outcome)),
         Ok(addresses) => {
             let address = addresses[0].at(port.unwrap_or(NTP_PORT));
             state.ledger.reserve(address, state.clock.now().mono_ns).map_err(|why| too_soon(&why))?;
-            (Some(address), addresses.len() - 1, tester.ask(Query::plain(address, TIMEOUT)).await)
+            (Some(address), addresses.len() - 1, tester.ask(Query::plain(address, TIMEOUT), now).await)
         }
     };
     let sample = Sample {
