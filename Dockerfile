@@ -25,7 +25,7 @@ RUN --mount=type=cache,target=/usr/local/cargo/registry --mount=type=cache,targe
 
 FROM debian:bookworm-slim
 LABEL org.opencontainers.image.title="ntp-monitor" \
-      org.opencontainers.image.description="Watches NTP servers and the own clock, and says who is wrong" \
+      org.opencontainers.image.description="Watches NTP servers and the clock of its host, and says who is wrong" \
       org.opencontainers.image.licenses="MIT"
 # The user has a number, so that a volume can be given to it and Kubernetes sees that it is not root.
 RUN apt-get update \
@@ -38,6 +38,8 @@ COPY --from=program /ntp-monitor /usr/bin/ntp-monitor
 # Defaults for a container, which a configuration file and the variables of a user override. The host decides who reaches
 # the published port. Anyone who does may read, unless the configuration has tokens.
 ENV NTP_MONITOR_DEFAULT__HTTP__LISTEN=0.0.0.0:8080 NTP_MONITOR_DEFAULT__HTTP__PUBLIC_READ=true
+# Without a configuration, the service keeps its own in the volume.
+ENV STATE_DIRECTORY=/var/lib/ntp-monitor
 USER 8123:8123
 VOLUME /var/lib/ntp-monitor
 EXPOSE 8080

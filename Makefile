@@ -21,7 +21,7 @@ endif
 
 .DEFAULT_GOAL := help
 .PHONY: demo demo-fleet test long fuzz lint lint-tools lint-format lint-shell lint-crates lint-code lint-docs lint-words lint-workflows \
-        lint-page bench bench-table build dashboards page page-test deb dist image docs fmt clean help
+        lint-page bench bench-table bench-page soak build dashboards page page-test deb dist image docs fmt clean help
 
 demo: build ## build everything and run the service against scripted NTP servers on loopback (options: ARGS="...")
 	$(CARGO) run --locked --profile $(PROFILE) --bin ntp-monitor -- demo $(ARGS)
@@ -86,6 +86,13 @@ long: ## run the long evaluations that print the tables of docs/ANALYSIS.md (hou
 bench-table: ## print what docs/PERFORMANCE.md quotes: cost with the rsntp peer beside it, scale, precision, store
 	scripts/install-dependencies.sh build test
 	$(CARGO) bench --locked --bench cost --bench scale --bench precision --bench modes --bench store
+
+bench-page: page ## print the seconds that the page takes in Chromium: first chart, 1,000 servers, heat map of 90 days, stale
+	scripts/install-dependencies.sh build test
+	$(CARGO) bench --locked --bench page
+
+soak: ## watch 2,000 servers on loopback for two hours: memory, descriptors, store and log, a row each minute (ARGS="MINUTES")
+	$(CARGO) bench --locked --bench scale -- --soak $(or $(ARGS),120)
 
 build: page ## build the program and its web page (PROFILE=release to install it)
 	scripts/install-dependencies.sh build

@@ -24,11 +24,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use actix::Actor as _;
+use nix::sys::resource::{UsageWho, getrusage};
 use nix::time::{ClockId, clock_gettime};
 use ntp_monitor::actors::census::Census;
 use ntp_monitor::actors::ledger::Ledger;
 use ntp_monitor::actors::notice::DeathNotice;
 use ntp_monitor::actors::outlet::{Listener, Outlet};
+use ntp_monitor::actors::sheets::Sheets;
 use ntp_monitor::actors::supervisor::Supervisor;
 use ntp_monitor::actors::targets::{Targets, Tools};
 use ntp_monitor::app::{Service, Surroundings};
@@ -100,14 +102,18 @@ fn compare() -> Result<(), Failure> {
     let around = Around::start()?;
     let (count, poll) = (number("--servers", SERVERS)?, poll());
     println!("processor time of a probe, user and system; {count} servers, one poll in {poll} each\n");
-    println!("{:<46} {:>10} {:>8} {:>10} {:>10}", "stage", "µs/probe", "probes", "× rsntp", "wall µs");
+    println!(
+        "{:<46} {:>10} {:>8} {:>10} {:>10} {:>8} {:>8}",
+        "stage", "µs/probe", "probes", "× rsntp", "wall µs", "waits", "disk B"
+    );
     for round in 1..=rounds {
         println!("round {round}");
         let idle = run_stage(IDLE, &around)?;
+        let peers = support::peers::measure(&around.servers, &addresses(1, SERVERS))?;
         let mut peer_us = f64::NAN;
         for stage in STAGES.into_iter().filter(|stage| *stage == PEER || stage.contains(&only)) {
             let before = around.sink.lines();
-            let Spent { probes, cpu_us, wall_us } = run_stage(stage, &around)?;
+            let Spent { probes, cpu_us, wall_us, waits, stored } = run_stage(stage, &around)?;
             // These stages run the engine without the service, whose idle time is taken off the others.
             let is_loop = STAGES[..3].contains(&stage);
             let rest = if is_loop { 0.0 } else { idle.cpu_us / idle.wall_us * wall_us };
@@ -115,7 +121,16 @@ fn compare() -> Result<(), Failure> {
             if stage == PEER {
                 peer_us = each;
             }
-            println!("{stage:<46} {each:>10.1} {probes:>8} {:>10.2} {:>10.1}", each / peer_us, wall_us / probes);
+            println!(
+                "{stage:<46} {each:>10.1} {probes:>8} {:>10.2} {:>10.1} {:>8.2} {:>8.0}",
+                each / peer_us,
+                wall_us / probes,
+                waits / probes,
+                stored / probes
+            );
+            if stage == PEER {
+                peers.iter().for_each(|cost| say_peer(cost, peer_us));
+            }
             if around.sink.lines() > before {
                 println!(
                     "{:<46} {:>19}",
@@ -131,6 +146,13 @@ fn compare() -> Result<(), Failure> {
         );
     }
     Ok(())
+}
+
+fn say_peer(cost: &support::peers::Cost, rsntp_us: f64) {
+    match cost.us {
+        Some(us) => println!("{:<46} {us:>10.1} {:>8} {:>10.2}", cost.peer, "", us / rsntp_us),
+        None => println!("{:<46} {:>10}", cost.peer, "not installed"),
+    }
 }
 
 /// The value of an option of the command line.
@@ -174,6 +196,10 @@ struct Spent {
     probes: f64,
     cpu_us: f64,
     wall_us: f64,
+    /// How often threads began to wait, each of which is a wake-up later.
+    waits: f64,
+    /// Bytes that reached the disk.
+    stored: f64,
 }
 
 fn run_stage(stage: &str, around: &Around) -> Result<Spent, Failure> {
@@ -192,7 +218,9 @@ fn run_stage(stage: &str, around: &Around) -> Result<Spent, Failure> {
     let text = String::from_utf8(output.stdout)?;
     let numbers: Vec<f64> = text.split_whitespace().map(str::parse).collect::<Result<_, _>>()?;
     match numbers[..] {
-        [probes, cpu_us, wall_us] if output.status.success() => Ok(Spent { probes, cpu_us, wall_us }),
+        [probes, cpu_us, wall_us, waits, stored] if output.status.success() => {
+            Ok(Spent { probes, cpu_us, wall_us, waits, stored })
+        }
         _ => Err(format!("{stage}: {}: {text}", output.status).into()),
     }
 }
@@ -238,12 +266,15 @@ fn load(port: u16, dir: &Path, poll: &str) -> Result<Config, Failure> {
 /// Says what was spent since `before`, in the words that [`run_stage`] reads.
 fn tell(probes: u64, before: &Reading) {
     let spent = Reading::now();
-    println!("{probes} {} {}", spent.cpu_us - before.cpu_us, spent.wall_us - before.wall_us);
+    let (cpu_us, wall_us) = (spent.cpu_us - before.cpu_us, spent.wall_us - before.wall_us);
+    println!("{probes} {cpu_us} {wall_us} {} {}", spent.waits - before.waits, spent.stored - before.stored);
 }
 
 struct Reading {
     cpu_us: f64,
     wall_us: f64,
+    waits: f64,
+    stored: f64,
 }
 
 impl Reading {
@@ -253,7 +284,14 @@ impl Reading {
             time.tv_sec() as f64 * 1e6 + time.tv_nsec() as f64 / 1e3
         };
         // All threads, user and system together, to the nanosecond.
-        Self { cpu_us: read(ClockId::CLOCK_PROCESS_CPUTIME_ID), wall_us: read(ClockId::CLOCK_MONOTONIC) }
+        let io = std::fs::read_to_string("/proc/self/io").unwrap_or_default();
+        let stored = io.lines().find_map(|line| line.strip_prefix("write_bytes: ")).and_then(|n| n.parse().ok());
+        Self {
+            cpu_us: read(ClockId::CLOCK_PROCESS_CPUTIME_ID),
+            wall_us: read(ClockId::CLOCK_MONOTONIC),
+            waits: getrusage(UsageWho::RUSAGE_SELF).map_or(0.0, |usage| usage.voluntary_context_switches() as f64),
+            stored: stored.unwrap_or(0.0),
+        }
     }
 }
 
@@ -324,6 +362,7 @@ async fn probers(config: Config) -> Result<(), Failure> {
         ends,
         clock,
         ledger,
+        sheets: Sheets::default(),
         log: log::discard(),
     };
     let _targets = Targets::new(tools, DeathNotice::unsupervised()).start();

@@ -1,17 +1,29 @@
-//! What the fleet's verdict costs in a round. `cargo bench --bench fleet`
+//! What a hub costs: the verdict of a round, and what it receives. `cargo bench --bench fleet`
 //!
-//! Every server is seen by every vantage (servers of our own), and by five vantages (the usual plan). Times are processor
-//! time, the best of some rounds; the goal is in the last column.
+//! Every server is seen by every vantage (servers of our own), and by five vantages (the usual plan). Times of verdicts are
+//! processor time, the best of some rounds. What a hub receives takes the way of the program behind NATS: messages are
+//! decoded, stored with their position in one transaction, and observed; then a verdict is made every 16 s. The goal is in
+//! the last column. `FLEET_INGEST_S` says for how many seconds a hub receives 20,000 samples a second (default 60).
 
 #![allow(clippy::print_stdout, reason = "a table on stdout is what this program is for")]
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use nix::time::{ClockId, clock_gettime};
+use ntp_monitor::fleet::envelope::{self, Head};
+use ntp_monitor::fleet::judge::Judge;
+use ntp_monitor::fleet::state::HubView;
+use ntp_monitor::sinks::worker::BatchWriter;
+use ntp_monitor::store::{Accepted, Batch, Command, Options, Position, RawLimits, Received, Store, Writer};
+use ntp_monitor_core::clock::Stamp;
 use ntp_monitor_core::fleet::witness::Witness;
 use ntp_monitor_core::fleet::{Fleet, FleetConfig};
+use ntp_monitor_core::ntp::{Leap, RefId};
+use ntp_monitor_core::sample::{Measure, Outcome, Reply, Sample, ServerIdent};
 use ntp_monitor_core::world::fleet::{FleetSample, FleetWorld};
+use slog::{Discard, Logger, o};
 
 const ROUND_S: f64 = 64.0;
 const ROUNDS: usize = 30;
@@ -23,6 +35,130 @@ fn main() {
     fleet("100 vantages × 200 servers, all see all", 100, 200, &all);
     fleet("100 vantages × 200 servers, five see each", 100, 200, &plan);
     fleet("5 vantages × 10 servers", 5, 10, &all);
+    if let Err(why) = ingest() {
+        println!("{why}");
+    }
+}
+
+/// A hub that receives what 100 vantages measured of 200 servers. Messages are made while the clock stands.
+fn ingest() -> Result<(), Failure> {
+    let seconds: u64 = std::env::var("FLEET_INGEST_S").map_or(Ok(60), |text| text.parse())?;
+    let dir = tempfile::tempdir()?;
+    let path = dir.path().join("ntp-monitor.db");
+    let store = Store::open(options(&path), &Logger::root(Discard, o!()))?;
+    let (mut writer, judge, view) = (store.writer(None), Judge::default(), HubView::default());
+    let (mut took_s, mut worst_s, mut judged_s, mut received) = (0.0, 0.0_f64, 0.0_f64, 0_u64);
+    let begin_ns = ntp_monitor::clock::now().wall_ns - seconds.cast_signed() * SECOND;
+    for second in 0..seconds {
+        // Every vantage sends four messages of 50 samples, one of each server in a second.
+        let at_ns = begin_ns + second.cast_signed() * SECOND;
+        let messages: Vec<_> = (0..VANTAGES).flat_map(|v| messages(v, second, at_ns)).collect();
+        let (started, started_cpu_s) = (Instant::now(), cpu_s());
+        for batch in messages.chunks(64) {
+            let decoded = batch.iter().map(|(vantage, body)| envelope::decode(vantage, body));
+            let sequence = received;
+            let accepted = receive(&mut writer, decoded.collect::<Result<_, _>>()?, sequence)?;
+            received += accepted.samples.len() as u64;
+            judge.observe(&accepted.samples, &view, at_ns);
+        }
+        writer.tick(ntp_monitor::clock::now())?;
+        took_s += cpu_s() - started_cpu_s;
+        worst_s = worst_s.max(started.elapsed().as_secs_f64());
+        if second % 16 == 15 {
+            let started_s = cpu_s();
+            drop(judge.judge(&view, Duration::from_secs(90), tokio::time::Instant::now(), at_ns));
+            judged_s = judged_s.max(cpu_s() - started_s);
+        }
+    }
+    let per_sample_us = 1e6 * took_s / received.max(1) as f64;
+    println!(
+        "{:<64} {:>7} {:>10}",
+        format!("a hub receives {received} samples of {seconds} s: longest second"),
+        ms(worst_s),
+        "1000 ms"
+    );
+    println!("{:<64} {per_sample_us:>7.2} µs {:>10}", "processor time of a sample, received, stored and observed", "");
+    println!("{:<64} {:>7.1} % {:>10}", "of a core at 1,250 samples/s", 0.1 * 1250.0 * per_sample_us / 1e3, "25 %");
+    println!("{:<64} {:>7} {:>10}", "a verdict over them, with the skew matrix", ms(judged_s), "50 ms");
+    let stored = std::fs::metadata(&path)?.len() as f64 / received.max(1) as f64;
+    println!("{:<64} {stored:>7.1} B", "a sample in the store, before its blocks are full");
+    let peak = std::fs::read_to_string("/proc/self/status")?;
+    let peak = peak.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap_or("unknown").trim();
+    println!("{:<64} {peak:>10} {:>10}", "memory of this process at its peak, worlds of the rounds included", "500 MB");
+    Ok(())
+}
+
+type Failure = Box<dyn std::error::Error>;
+
+const SECOND: i64 = 1_000_000_000;
+const VANTAGES: usize = 100;
+const SERVERS: usize = 200;
+
+fn ms(seconds: f64) -> String {
+    format!("{:.2} ms", 1e3 * seconds)
+}
+
+fn options(path: &Path) -> Options {
+    let days = |n: u64| Duration::from_secs(n * 86_400);
+    Options {
+        path: path.to_owned(),
+        raw_for: days(30),
+        others: Some(RawLimits { kept_for: days(2), max_bytes: 10_000_000_000 }),
+        rollup_5m_for: days(90),
+        rollup_1h_for: days(366),
+        outbox_max_age: days(30),
+        outbox_max_bytes: 1 << 30,
+        vantage: "bench".to_owned(),
+        max_pages: None,
+        keeps_vantage: false,
+    }
+}
+
+/// What one vantage sends in one second: a sample of each server, in messages of 50.
+fn messages(vantage: usize, second: u64, at_ns: i64) -> Vec<(String, Vec<u8>)> {
+    let name = format!("v{vantage:03}");
+    let sample = |server: usize| {
+        let n = (second as usize * 31 + vantage * 7 + server * 3) % 97;
+        let at_ns = at_ns + (server as i64) * 4_000_000;
+        let reply = Reply {
+            stratum: 1,
+            leap: Leap::None,
+            refid: RefId(*b"GPS\0"),
+            precision_log2: -20,
+            root_delay_s: 0.0,
+            root_dispersion_s: 0.001,
+            reference_age_s: Some(8.0),
+        };
+        let (noise_s, delay_s) = (1e-6 * n as f64, 0.01 + 1e-5 * n as f64);
+        Sample {
+            address: Some(([203, 0, 113, server as u8], 123).into()),
+            outcome: Outcome::Sample,
+            reply: Some(reply),
+            measure: Some(Measure { offset_s: noise_s, delay_s, root_distance_s: 0.007 }),
+            ..Sample::unasked(
+                Stamp::new(at_ns, at_ns, 0),
+                ServerIdent::named(&format!("server-{server:03}")),
+                Outcome::Sample,
+                16.0,
+            )
+        }
+    };
+    let all: Vec<Sample> = (0..SERVERS).map(sample).collect();
+    let incarnation = format!("{vantage:032x}");
+    let message = |(n, samples): (usize, &[Sample])| {
+        let first_seq = second * SERVERS as u64 + 50 * n as u64;
+        let head = Head { vantage: &name, incarnation: &incarnation, first_seq, lost_before: 0 };
+        (name.clone(), envelope::encode(head, samples))
+    };
+    all.chunks(50).enumerate().map(message).collect()
+}
+
+fn receive(writer: &mut Writer, received: Vec<Received>, sequence: u64) -> Result<Accepted, Failure> {
+    let position = Position { stream: "bench".into(), created: "now".into(), sequence };
+    let batch = Batch { position, received, refused: Vec::new(), own: None };
+    let (reply, mut answer) = tokio::sync::oneshot::channel();
+    writer.command(Command::FleetReceive { batch, reply });
+    Ok(answer.try_recv()??)
 }
 
 fn fleet(what: &str, vantages: usize, servers: usize, sees: &dyn Fn(usize, usize) -> bool) {

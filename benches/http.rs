@@ -8,9 +8,8 @@
 mod support;
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::TcpStream;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use ntp_monitor::config::{self, Environment};
@@ -18,6 +17,7 @@ use ntp_monitor::sinks::worker::BatchWriter;
 use ntp_monitor::store::{Options, Store};
 use ntp_monitor_core::world::World;
 use slog::{Discard, Logger, o};
+use support::program::Program;
 use support::servers::Servers;
 use support::{Setting, addresses};
 
@@ -79,33 +79,15 @@ fn fill(file: &Path) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The running program; killed and reaped when dropped.
-struct Program {
-    child: Child,
-    address: SocketAddr,
+trait Measured {
+    fn measure(&self, what: &str, path: &str) -> Result<(), Failure>;
+    fn get(&self, path: &str) -> Result<usize, Failure>;
+    fn ask(&self, path: &str, version: &str) -> Result<TcpStream, Failure>;
+    fn streams(&self) -> Result<Vec<BufReader<TcpStream>>, Failure>;
+    fn say_memory(&self, when: &str) -> Result<(), Failure>;
 }
 
-impl Program {
-    fn start(file: &Path, dir: &Path) -> Result<Self, Failure> {
-        let log = dir.join("log");
-        let mut command = Command::new(env!("CARGO_BIN_EXE_ntp-monitor"));
-        command.arg("--config").arg(file).stdin(Stdio::null()).stdout(Stdio::null());
-        let child = command.stderr(std::fs::File::create(&log)?).spawn()?;
-        let mut program = Self { child, address: SocketAddr::from(([127, 0, 0, 1], 0)) };
-        let begun = Instant::now();
-        while begun.elapsed() < PATIENCE {
-            let text = std::fs::read_to_string(&log)?;
-            let started = text.lines().find(|line| line.contains("\"started\""));
-            if let Some(record) = started.and_then(|line| serde_json::from_str::<serde_json::Value>(line).ok()) {
-                let address = record["http"].as_str().unwrap_or_default().trim_matches(['[', ']']).to_owned();
-                program.address = address.parse()?;
-                return Ok(program);
-            }
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        Err("the program did not start".into())
-    }
-
+impl Measured for Program {
     fn measure(&self, what: &str, path: &str) -> Result<(), Failure> {
         let mut times = Vec::new();
         let mut size = 0;
@@ -156,20 +138,12 @@ impl Program {
     }
 
     fn say_memory(&self, when: &str) -> Result<(), Failure> {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.id()))?;
         for (field, what) in [("VmRSS:", "resident memory"), ("VmHWM:", "at its height")] {
             let kb = status.lines().find_map(|line| line.strip_prefix(field)).ok_or("no memory in /proc/PID/status")?;
             let kb: f64 = kb.trim().trim_end_matches(" kB").parse()?;
             println!("{:<44} {:>7.1} MB", format!("{what} {when}"), kb * 1024.0 / 1e6);
         }
         Ok(())
-    }
-}
-
-impl Drop for Program {
-    fn drop(&mut self) {
-        // It may have ended by itself; a failure here leaves nothing behind.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }

@@ -1,8 +1,11 @@
 //! What many servers, and few, cost the real program: processor time, memory, start, and reload.
 //!
 //! `cargo bench --bench scale`; takes about four minutes. The program runs as a process of its own; the servers that it
-//! polls live in this one. Goals, 10,000 servers at 16 s: at most 5 % of a core and 150 MB, 0.5 s to the first sample,
+//! polls live in this one. Goals, 10,000 servers at 16 s: at most 3 % of a core and 110 MB, 0.5 s to the first sample,
 //! a reload within 2 s that disturbs nobody; 10 servers at 64 s: at most 20 MB.
+//!
+//! `-- --removal` removes 1,000 of 50,000 servers at 64 s by a reload instead. `-- --soak MINUTES` watches 2,000 servers
+//! (`--servers`) at 16 s for so long, a row each minute.
 
 #![allow(clippy::print_stdout, missing_docs, reason = "a bench prints its table and has no callers")]
 
@@ -10,18 +13,13 @@ mod support;
 
 use std::collections::HashMap;
 use std::net::Ipv4Addr;
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
-use support::servers::Servers;
-use support::{Setting, addresses};
+use support::process::{Program, write_config};
+use support::servers::{Arrival, Servers};
+use support::{Failure, addresses};
 
-type Failure = Box<dyn std::error::Error>;
-
-const PROGRAM: &str = env!("CARGO_BIN_EXE_ntp-monitor");
 const MANY: usize = 10_000;
 /// How many of them a reload moves to another address.
 const MOVED: usize = 100;
@@ -29,9 +27,11 @@ const POLL: Duration = Duration::from_secs(16);
 /// Polls are spread over up to a sixteenth more than the interval.
 const LONGEST_GAP: Duration = Duration::from_secs(17);
 const SPAN: Duration = Duration::from_secs(60);
-/// The kernel shows processor time in ticks of USER_HZ, 100 a second on every Linux.
-const TICK_MS: u64 = 10;
 const PATIENCE: Duration = Duration::from_secs(60);
+/// Servers of the soak, of the removal, and how many the removal removes.
+const SOAKED: usize = 2000;
+const MOST: usize = 50_000;
+const REMOVED: usize = 1000;
 
 fn main() -> Result<(), Failure> {
     // `cargo test --benches` only wants to know that it builds and starts.
@@ -39,21 +39,32 @@ fn main() -> Result<(), Failure> {
         return Ok(());
     }
     let servers = Servers::start()?;
+    if let Some(minutes) = option("--soak") {
+        return soak(&servers, minutes.parse()?);
+    }
+    if std::env::args().any(|arg| arg == "--removal") {
+        return removal(&servers);
+    }
     few(&servers)?;
     many(&servers)
+}
+
+/// The value of an option of the command line.
+fn option(name: &str) -> Option<String> {
+    std::env::args().skip_while(|arg| arg != name).nth(1)
 }
 
 fn few(servers: &Servers) -> Result<(), Failure> {
     let dir = tempfile::tempdir()?;
     let program = Program::start(servers, &addresses(9, 10), "64s", dir.path())?;
-    let first = program.first_request(servers, 0)?;
+    let first = first_request(&program, servers, 0)?;
     std::thread::sleep(Duration::from_secs(10));
-    let before = program.cpu()?;
+    let before = program.used()?;
     std::thread::sleep(SPAN);
     println!("10 servers at 64 s");
     say("from start to the first sample", &millis(first), "");
-    say("processor time over a minute", &share(program.cpu()? - before, SPAN), "none measurable");
-    program.say_memory("20 MB")
+    say("processor time over a minute", &share(program.used()?.cpu - before.cpu, SPAN), "none measurable");
+    say_memory(&program, "20 MB")
 }
 
 fn many(servers: &Servers) -> Result<(), Failure> {
@@ -61,17 +72,13 @@ fn many(servers: &Servers) -> Result<(), Failure> {
     let dir = tempfile::tempdir()?;
     let mut asked = addresses(1, MANY);
     let program = Program::start(servers, &asked, "16s", dir.path())?;
-    let first = program.first_request(servers, servers.count())?;
+    let first = first_request(&program, servers, servers.count())?;
     say("from start to the first sample", &millis(first), "500 ms");
     std::thread::sleep(POLL * 2);
 
-    let (cpu, requests) = (program.cpu()?, servers.count());
-    std::thread::sleep(SPAN);
-    say("processor time over a minute", &share(program.cpu()? - cpu, SPAN), "5.00 %");
-    let polls = (servers.count() - requests) as f64;
-    say("polls in that minute", &format!("{polls:.0}"), "");
-    say("processor time of a poll", &format!("{:.1} µs", (program.cpu()? - cpu).as_secs_f64() * 1e6 / polls), "60 µs");
-    program.say_memory("150 MB")?;
+    let requests = servers.count();
+    say_work(&program, servers)?;
+    say_memory(&program, "110 MB")?;
     say_gaps("longest pause of a server beyond interval and jitter", &servers.arrivals(requests), &asked);
 
     let requests = servers.count();
@@ -86,8 +93,81 @@ fn many(servers: &Servers) -> Result<(), Failure> {
     Ok(())
 }
 
-fn write_config(servers: &Servers, asked: &[Ipv4Addr], poll: &str, dir: &Path) -> std::io::Result<std::path::PathBuf> {
-    Setting { data_dir: dir, servers: asked, port: servers.port, own: false, poll, more: "" }.write()
+/// A reload that removes servers, and whether any poll waits for it.
+fn removal(servers: &Servers) -> Result<(), Failure> {
+    println!("{MOST} servers at 64 s, {REMOVED} of them removed by a reload");
+    let dir = tempfile::tempdir()?;
+    let asked: Vec<Ipv4Addr> = (1..=8).flat_map(|net| addresses(net, MOST / 8)).collect();
+    let program = Program::start(servers, &asked, "64s", dir.path())?;
+    let first = first_request(&program, servers, servers.count())?;
+    say("from start to the first sample", &millis(first), "500 ms");
+    std::thread::sleep(Duration::from_secs(90));
+    let requests = servers.count();
+    say_work(&program, servers)?;
+    say_memory(&program, "500 MB")?;
+    say_silence("longest time without any request", &servers.arrivals(requests));
+
+    let requests = servers.count();
+    write_config(servers, &asked[REMOVED..], "64s", dir.path())?;
+    let hung_up = Instant::now();
+    kill(program.pid(), Signal::SIGHUP)?;
+    // Series are forgotten some seconds later.
+    std::thread::sleep(Duration::from_secs(80));
+    let arrivals = servers.arrivals(requests);
+    let gone: std::collections::HashSet<_> = asked[..REMOVED].iter().collect();
+    let last = arrivals.iter().filter(|arrival| gone.contains(&arrival.server)).map(|arrival| arrival.at).max();
+    let last = last.map_or(Duration::ZERO, |at| at.saturating_duration_since(hung_up));
+    say("reload, to the last request to one that is removed", &millis(last), "1000 ms");
+    say_silence("longest time without any request since", &arrivals);
+    say_memory(&program, "500 MB")
+}
+
+/// What grows while nothing changes: one row each minute.
+fn soak(servers: &Servers, minutes: u32) -> Result<(), Failure> {
+    let count = option("--servers").map_or(Ok(SOAKED), |text| text.parse())?;
+    println!("{count} servers at {} s", POLL.as_secs());
+    println!(
+        "{:>6} {:>9} {:>8} {:>7} {:>8} {:>9} {:>9} {:>9} {:>9} {:>9}",
+        "minute", "polls", "core %", "waits", "RSS MB", "open", "store MB", "log MB", "CSV MB", "disk B"
+    );
+    let dir = tempfile::tempdir()?;
+    let program = Program::start(servers, &addresses(1, count), "16s", dir.path())?;
+    first_request(&program, servers, servers.count())?;
+    let (mut polls, mut before) = (servers.count(), program.used()?);
+    for minute in 1..=minutes {
+        std::thread::sleep(SPAN);
+        let (now, sum) = (program.used()?, servers.count());
+        let each = (sum - std::mem::replace(&mut polls, sum)) as f64;
+        let files = program.files().map(|bytes| bytes as f64 / 1e6);
+        println!(
+            "{minute:>6} {sum:>9} {:>8.2} {:>7.2} {:>8.1} {:>9} {:>9.1} {:>9.1} {:>9.1} {:>9.0}",
+            (now.cpu - before.cpu).as_secs_f64() / SPAN.as_secs_f64() * 100.0,
+            now.waits.saturating_sub(before.waits) as f64 / each,
+            program.memory_mb()?[0],
+            program.descriptors()?,
+            files[0],
+            files[1],
+            files[2],
+            (now.stored - before.stored) as f64 / each,
+        );
+        before = now;
+    }
+    Ok(())
+}
+
+/// What the program uses in a minute, and for each poll.
+fn say_work(program: &Program, servers: &Servers) -> Result<(), Failure> {
+    let (before, requests) = (program.used()?, servers.count());
+    std::thread::sleep(SPAN);
+    let (used, polls) = (program.used()?, (servers.count() - requests) as f64);
+    let cpu = used.cpu - before.cpu;
+    say("processor time over a minute", &share(cpu, SPAN), "3.00 %");
+    say("polls in that minute", &format!("{polls:.0}"), "");
+    say("processor time of a poll", &format!("{:.1} µs", cpu.as_secs_f64() * 1e6 / polls), "");
+    say("wake-ups for each poll", &format!("{:.2}", used.waits.saturating_sub(before.waits) as f64 / polls), "0.5");
+    let stored = (used.stored - before.stored) as f64 / polls;
+    say("bytes written to disk for each poll", &format!("{stored:.0} B"), "1000 B");
+    Ok(())
 }
 
 fn say(what: &str, value: &str, goal: &str) {
@@ -103,7 +183,7 @@ fn share(part: Duration, whole: Duration) -> String {
 }
 
 /// How much later than it may be the latest request to one of `asked` came after the one before it.
-fn say_gaps(what: &str, arrivals: &[support::servers::Arrival], asked: &[Ipv4Addr]) {
+fn say_gaps(what: &str, arrivals: &[Arrival], asked: &[Ipv4Addr]) {
     let mut last: HashMap<Ipv4Addr, (Instant, Duration)> = HashMap::new();
     for arrival in arrivals {
         last.entry(arrival.server)
@@ -117,6 +197,23 @@ fn say_gaps(what: &str, arrivals: &[support::servers::Arrival], asked: &[Ipv4Add
     let longest = asked.iter().filter_map(|server| last.get(server)).map(|(_, longest)| *longest).max();
     let beyond = longest.unwrap_or_default().saturating_sub(LONGEST_GAP);
     say(what, &millis(beyond), &format!("{missing} servers not asked at all"));
+}
+
+/// The longest time in which no server was asked: how long the thread of all probers stood still.
+fn say_silence(what: &str, arrivals: &[Arrival]) {
+    let gaps = arrivals.windows(2).map(|pair| pair[1].at.saturating_duration_since(pair[0].at));
+    say(what, &millis(gaps.max().unwrap_or_default()), "100 ms");
+}
+
+fn say_memory(program: &Program, goal: &str) -> Result<(), Failure> {
+    let [now, height] = program.memory_mb()?;
+    say("resident memory", &format!("{now:.1} MB"), goal);
+    say("resident memory at its height", &format!("{height:.1} MB"), goal);
+    Ok(())
+}
+
+fn first_request(program: &Program, servers: &Servers, from: usize) -> Result<Duration, Failure> {
+    wait_for(servers, from, program.started, |_| true)
 }
 
 /// How long after `since` the first request to a server came that is as wanted, looking from the `from`-th request on.
@@ -133,56 +230,4 @@ fn wait_for(
         std::thread::sleep(Duration::from_millis(20));
     }
     Err("no request came".into())
-}
-
-/// The running program; killed and reaped when dropped.
-struct Program {
-    child: Child,
-    started: Instant,
-}
-
-impl Program {
-    fn start(servers: &Servers, asked: &[Ipv4Addr], poll: &str, dir: &Path) -> Result<Self, Failure> {
-        let config = write_config(servers, asked, poll, dir)?;
-        let log = std::fs::File::create(dir.join("log"))?;
-        let mut command = Command::new(PROGRAM);
-        command.arg("--config").arg(config).stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
-        let started = Instant::now();
-        Ok(Self { child: command.spawn()?, started })
-    }
-
-    fn pid(&self) -> Pid {
-        Pid::from_raw(self.child.id().cast_signed())
-    }
-
-    fn first_request(&self, servers: &Servers, from: usize) -> Result<Duration, Failure> {
-        wait_for(servers, from, self.started, |_| true)
-    }
-
-    /// Processor time so far, user and system, in steps of 10 ms.
-    fn cpu(&self) -> Result<Duration, Failure> {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
-        // The name, which may hold anything, ends with the last parenthesis; times are fields 14 and 15.
-        let (_, fields) = stat.rsplit_once(')').ok_or("unknown form of /proc/PID/stat")?;
-        let ticks: u64 = fields.split_whitespace().skip(11).take(2).map(str::parse::<u64>).sum::<Result<_, _>>()?;
-        Ok(Duration::from_millis(ticks * TICK_MS))
-    }
-
-    fn say_memory(&self, goal: &str) -> Result<(), Failure> {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
-        for (field, what) in [("VmRSS:", "resident memory"), ("VmHWM:", "resident memory at its height")] {
-            let kb = status.lines().find_map(|line| line.strip_prefix(field)).ok_or("no memory in /proc/PID/status")?;
-            let kb: f64 = kb.trim().trim_end_matches(" kB").parse()?;
-            say(what, &format!("{:.1} MB", kb * 1024.0 / 1e6), goal);
-        }
-        Ok(())
-    }
-}
-
-impl Drop for Program {
-    fn drop(&mut self) {
-        // It may have ended by itself; a failure here leaves nothing behind.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
 }

@@ -32,6 +32,7 @@ fn options(path: &Path) -> Options {
     Options {
         path: path.to_owned(),
         raw_for: years,
+        others: None,
         rollup_5m_for: years,
         rollup_1h_for: years,
         outbox_max_age: years,

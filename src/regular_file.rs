@@ -13,11 +13,38 @@ use nix::libc::O_NONBLOCK;
 /// # Errors
 /// Those of the system, and [`is_unsuitable`] ones.
 pub fn read(path: &Path, largest: u64) -> io::Result<Vec<u8>> {
+    content(open(path)?, largest)
+}
+
+/// Opens a regular file for reading; nothing else is opened or waited for.
+///
+/// # Errors
+/// Those of the system, and [`is_unsuitable`] ones.
+pub fn open(path: &Path) -> io::Result<File> {
+    open_with(path, OpenOptions::new().read(true))
+}
+
+/// Opens or makes a regular file; nothing else is opened or waited for.
+///
+/// # Errors
+/// Those of the system, and [`is_unsuitable`] ones.
+pub fn open_with(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
     // Opening has side effects on some devices and blocks on a pipe, so check the type first.
-    require_regular(&path.metadata()?)?;
-    let file = OpenOptions::new().read(true).custom_flags(O_NONBLOCK).open(path)?;
+    match require(path) {
+        Err(why) if why.kind() != ErrorKind::NotFound => return Err(why),
+        _ => {}
+    }
+    let file = options.custom_flags(O_NONBLOCK).open(path)?;
     require_regular(&file.metadata()?)?;
-    content(file, largest)
+    Ok(file)
+}
+
+/// Whether there is a regular file at `path`, for libraries that open it themselves.
+///
+/// # Errors
+/// Those of the system, and [`is_unsuitable`] ones.
+pub fn require(path: &Path) -> io::Result<()> {
+    require_regular(&path.metadata()?)
 }
 
 /// Reads a regular file of at most `largest` bytes as UTF-8.

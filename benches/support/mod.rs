@@ -2,12 +2,17 @@
 
 #![allow(dead_code, reason = "each bench uses the part that it needs")]
 
+pub mod peers;
+pub mod process;
+pub mod program;
 pub mod servers;
 pub mod sink;
 
 use std::fmt::Write as _;
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
+
+pub type Failure = Box<dyn std::error::Error>;
 
 /// What a configuration of a bench says; the rest is as everybody has it.
 pub struct Setting<'a> {
@@ -25,7 +30,7 @@ impl Setting<'_> {
     pub fn write(&self) -> std::io::Result<PathBuf> {
         let mut text = format!(
             "[monitor]\nvantage = \"bench\"\ndata_dir = {:?}\n[http]\nlisten = \"127.0.0.1:0\"\n[log]\nformat = \"json\"\n\
-             [defaults]\npoll_interval = {:?}\ntimeout = \"250ms\"\n{}\n",
+             [defaults]\npoll_interval = {:?}\ntimeout = \"250ms\"\nsheet = false\n{}\n",
             self.data_dir, self.poll, self.more
         );
         for (n, address) in self.servers.iter().enumerate() {

@@ -34,7 +34,7 @@ pub fn check(datagram: &[u8]) {
         ticket: None,
     };
     let t4 = NtpTimestamp::from_unix_ns(NOW_NS + 20_000_000);
-    let arrival = Arrival { datagram, sender: address, t4, received: stamp(20_000_000) };
+    let arrival = Arrival { datagram, hop_limit: None, sender: address, t4, received: stamp(20_000_000) };
     let judgement = judge(&request, &arrival);
     let _ = judgement.evidence(&request, &arrival);
     if let Verdict::Accepted(_, measure) = judgement.verdict {

@@ -55,6 +55,8 @@ struct AlerterState {
     status: AlertStatus,
     waiting: Outcome,
     not_recorded: Option<String>,
+    /// Those in the store.
+    silences: Vec<Silence>,
     silences_read: Option<Instant>,
 }
 
@@ -108,6 +110,7 @@ impl Alerter {
             status: AlertStatus::default(),
             waiting,
             not_recorded: None,
+            silences: Vec::new(),
             silences_read: None,
         })
     }
@@ -123,19 +126,18 @@ impl Alerter {
     }
 
     async fn refresh_silences(&self, state: &mut AlerterState) {
-        if state.silences_read.is_some_and(|read| read.elapsed() < SILENCES_EVERY) {
-            return;
-        }
         let now_ns = self.clock.now().wall_ns;
-        match self.store.read(move |reader| reader.silences(now_ns)).await {
-            Ok(silences) => {
-                let mut silences: Vec<Silence> = silences;
-                silences.extend(self.fleet.silence(&state.config, now_ns));
-                state.engine.set_silences(silences);
-                state.silences_read = Some(Instant::now());
+        if state.silences_read.is_none_or(|read| read.elapsed() >= SILENCES_EVERY) {
+            match self.store.read(move |reader| reader.silences(now_ns)).await {
+                Ok(silences) => {
+                    state.silences = silences;
+                    state.silences_read = Some(Instant::now());
+                }
+                Err(why) => warn!(self.log, "cannot read silences"; "reason" => %why),
             }
-            Err(why) => warn!(self.log, "cannot read silences"; "reason" => %why),
         }
+        let of_fleet = self.fleet.silence(&state.config, now_ns);
+        state.engine.set_silences(state.silences.iter().cloned().chain(of_fleet).collect());
     }
 
     /// Runs on a blocking thread: with 10,000 servers and 20 rules, one evaluation takes a tenth of a second.

@@ -11,23 +11,22 @@ use tokio::sync::watch;
 use super::census::Census;
 use super::ledger::Ledger;
 use super::notice::DeathNotice;
-use super::outlet::Listener;
+use super::outlet::{Listener, MAILBOX};
 use super::rhythm;
+use crate::config::Config;
 use crate::log::{Allowance, RateLimit};
 use crate::messages::lifecycle::StopNow;
-use crate::messages::sample::{Forget, Recall, SampleReady};
+use crate::messages::sample::{Forget, Recall, SamplesReady};
 use ntp_monitor_core::alert::status::AlertStatus;
 use ntp_monitor_core::clock::{Clock, Stamp};
 use ntp_monitor_core::health::child::ChildState;
 use ntp_monitor_core::health::judge::judge;
 use ntp_monitor_core::health::log::{HealthChange, ServerHealthLog};
 use ntp_monitor_core::health::notifiers::NotifierHealth;
-use ntp_monitor_core::health::report::{ChildHealth, Health, SinkHealth};
+use ntp_monitor_core::health::report::{ChildHealth, Health, Idle, SinkHealth};
 use ntp_monitor_core::health::reports::ReportsHealth;
 use ntp_monitor_core::sample::Sample;
 
-/// Mailbox capacity: 13 seconds of samples at 625 a second (10,000 servers at 16 s).
-const MAILBOX: usize = 8192;
 const PERIOD: Duration = Duration::from_secs(1);
 
 /// Number of consecutive state changes of one server that are all logged.
@@ -44,6 +43,7 @@ pub struct Observed {
     /// The name of this monitoring location.
     pub vantage: Arc<str>,
     pub started: Stamp,
+    pub config: watch::Receiver<Arc<Config>>,
     pub census: Census,
     /// Every output by name; a reload adds and removes entries.
     pub sinks: Arc<std::sync::Mutex<BTreeMap<String, SinkGauge>>>,
@@ -59,6 +59,17 @@ pub struct Observed {
     /// Number of log records dropped so far.
     pub log_dropped: Arc<dyn Fn() -> u64 + Send + Sync>,
     pub clock: Arc<dyn Clock>,
+}
+
+/// Why this configuration has nothing to poll.
+fn idle_reason(config: &Config) -> Option<Idle> {
+    let servers = config.servers.len();
+    match config.servers.iter().any(|server| !server.paused) {
+        true => None,
+        false if config.fleet.as_ref().is_some_and(|fleet| fleet.role.is_hub()) => Some(Idle::Hub),
+        false if servers == 0 => Some(Idle::NoServer),
+        false => Some(Idle::AllPaused { servers }),
+    }
 }
 
 /// The actor that publishes [`Health`].
@@ -102,10 +113,12 @@ impl HealthKeeper {
         let since_start = now.since(self.observed.started);
         let last_poll_s = servers.iter().map(|server| server.last_poll_ago_s).min_by(f64::total_cmp);
         let idle = last_poll_s.map_or(since_start, |ago_s| Duration::try_from_secs_f64(ago_s).unwrap_or_default());
+        let nothing = idle_reason(&self.observed.config.borrow());
         let mut health = Health {
             at: Some(now),
+            idle: nothing,
             polls_overdue_s: self.observed.ledger.overdue(now, idle).as_secs_f64(),
-            ready: !servers.is_empty(),
+            ready: nothing.is_some() || !servers.is_empty(),
             version: env!("CARGO_PKG_VERSION"),
             vantage: self.observed.vantage.to_string(),
             uptime_s: since_start.as_secs_f64(),
@@ -200,12 +213,14 @@ impl Actor for HealthKeeper {
     }
 }
 
-impl Handler<SampleReady> for HealthKeeper {
+impl Handler<SamplesReady> for HealthKeeper {
     type Result = ();
 
-    fn handle(&mut self, SampleReady(sample): SampleReady, _: &mut Context<Self>) {
-        if let Some(turn) = self.book.record(&sample) {
-            self.log_turn(&sample, turn);
+    fn handle(&mut self, SamplesReady(batch): SamplesReady, _: &mut Context<Self>) {
+        for sample in &*batch {
+            if let Some(turn) = self.book.record(sample) {
+                self.log_turn(sample, turn);
+            }
         }
     }
 }
@@ -213,10 +228,12 @@ impl Handler<SampleReady> for HealthKeeper {
 impl Handler<Forget> for HealthKeeper {
     type Result = ();
 
-    fn handle(&mut self, Forget { key, successor }: Forget, _: &mut Context<Self>) {
-        match successor {
-            Some(successor) => self.book.replace(&key, successor),
-            None => self.book.forget(&key),
+    fn handle(&mut self, Forget { keys, successor }: Forget, _: &mut Context<Self>) {
+        for key in &*keys {
+            match &successor {
+                Some(successor) => self.book.replace(key, successor),
+                None => self.book.forget(key),
+            }
         }
     }
 }

@@ -35,6 +35,8 @@ pub(super) struct LedgerState {
     sessions: HashMap<SocketAddr, Arc<ProbeSession>>,
     /// The last poll of each address, from earlier processes.
     past: HashMap<SocketAddr, Past>,
+    /// When addresses were asked that no prober polls, on the monotonic clock in nanoseconds.
+    tested: HashMap<SocketAddr, i64>,
     unclean: Option<UncleanShutdown>,
     /// Which addresses of each server are polled.
     pub(super) selections: HashMap<Arc<str>, Selection>,
@@ -83,6 +85,11 @@ struct UncleanShutdown {
 }
 
 impl UncleanShutdown {
+    /// When the last request may have been sent that was not recorded, on the monotonic clock in nanoseconds.
+    fn asked_at(self) -> i64 {
+        self.over_at(Duration::ZERO)
+    }
+
     /// When a server with this minimum interval may be polled again, on the monotonic clock in nanoseconds.
     fn over_at(self, floor: Duration) -> i64 {
         let floor_ns = i64::try_from(floor.as_nanos()).unwrap_or(i64::MAX);
@@ -98,7 +105,7 @@ impl LedgerState {
     /// just before a poll. After an unclean shutdown, polls may be missing. `None` if the address was never polled.
     fn last_activity_ns(&self, address: SocketAddr, now: Stamp) -> Option<i64> {
         let polled = self.past.get(&address).map(|past| past.ended_ns(now));
-        polled.max(self.unclean.map(|unclean| unclean.over_at(Duration::ZERO)))
+        polled.max(self.unclean.map(UncleanShutdown::asked_at))
     }
 
     /// Removes schedules that no prober uses and that no longer delay a poll.
@@ -176,6 +183,30 @@ impl Ledger {
         }
     }
 
+    /// Permits one request to `address` at `now`, whether it is configured or not. A prober that begins to poll it waits
+    /// for its minimum interval.
+    ///
+    /// # Errors
+    /// When the minimum interval of servers that are not one's own has not passed since the last request to it.
+    pub fn reserve(&self, address: SocketAddr, now: i64) -> Result<(), NotNow> {
+        let floor_ns = i64::try_from(Server::FLOOR.as_nanos()).unwrap_or(i64::MAX);
+        self.with(|state| {
+            let over = |asked: &i64| asked.saturating_add(floor_ns);
+            state.tested.retain(|_, asked| over(asked) > now);
+            let polled = state.pacings.get(&address).filter(|pacing| pacing.is_followed());
+            let earliest = polled.map(|pacing| pacing.schedule().earliest()).max(state.tested.get(&address).map(over));
+            match u64::try_from(earliest.map_or(0, |earliest| earliest.saturating_sub(now))) {
+                Ok(wait) if wait > 0 => return Err(NotNow::TooSoon(Duration::from_nanos(wait))),
+                _ => {}
+            }
+            if let Some(pacing) = polled {
+                pacing.schedule().requested(now);
+            }
+            state.tested.insert(address, now);
+            Ok(())
+        })
+    }
+
     /// Sets the servers to poll; [`super::targets::Targets`] reads them when it is restarted.
     pub fn set_servers(&self, servers: Vec<Arc<Server>>) {
         self.with(|state| state.servers = servers);
@@ -211,15 +242,21 @@ impl Ledger {
     pub(super) fn pacing(&self, server: &Server, address: SocketAddr, first: i64, clock: &dyn Clock) -> PollPacing {
         self.with(|state| {
             if let Some(pacing) = state.pacings.get(&address) {
-                pacing.schedule().reconfigure(server);
+                pacing.schedule().reconfigure(server, clock.now().mono_ns);
                 return pacing.clone();
             }
             let mut schedule = Schedule::new(server, first);
             if let Some(past) = state.past.remove(&address) {
                 schedule.resume(&past, clock.now());
             }
+            if let Some(asked) = state.tested.remove(&address) {
+                schedule.hold(asked.saturating_add(i64::try_from(server.floor().as_nanos()).unwrap_or(i64::MAX)));
+            }
             if let Some(unclean) = state.unclean {
                 schedule.hold(unclean.over_at(server.floor()));
+                if server.pace.is_some() {
+                    schedule.asked_before(unclean.asked_at());
+                }
             }
             let pacing = PollPacing { schedule: Arc::new(Mutex::new(schedule)), nudge: Arc::default() };
             state.pacings.insert(address, pacing.clone());
@@ -267,6 +304,21 @@ mod tests {
         pacings[2].schedule().ended(&Outcome::Kiss(KissCode::DENY), 0);
         assert!(stopped_s(&ledger, 60) < 0, "nothing is late");
         assert!((470..480).contains(&stopped_s(&ledger, 600 + 8)), "{}", stopped_s(&ledger, 608));
+    }
+
+    #[test]
+    fn test_of_an_address_respects_its_minimum_interval() {
+        let (ledger, pacings) = polled(&[64]);
+        let address = |host: u8| SocketAddr::from(([192, 0, 2, host], 123));
+        let too_soon = |wait_s| Err(NotNow::TooSoon(Duration::from_secs(wait_s)));
+        assert_eq!(ledger.reserve(address(1), 4 * S), too_soon(12), "it was polled at 0");
+        assert_eq!(ledger.reserve(address(1), 20 * S), Ok(()));
+        assert_eq!(pacings[0].schedule().earliest(), 36 * S, "the next poll waits too");
+        assert_eq!(ledger.reserve(address(9), 0), Ok(()));
+        assert_eq!(ledger.reserve(address(9), 15 * S), too_soon(1));
+        assert_eq!(ledger.reserve(address(9), 16 * S), Ok(()));
+        let added = ledger.pacing(&server(64), address(9), 17 * S, &SystemClock);
+        assert_eq!(added.schedule().next_poll(0.5), 32 * S);
     }
 
     #[test]

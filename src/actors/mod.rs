@@ -13,6 +13,7 @@ pub mod prober;
 mod pulse;
 pub mod reporter;
 mod rhythm;
+pub mod sheets;
 pub mod stats;
 pub mod succession;
 pub mod supervisor;

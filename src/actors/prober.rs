@@ -10,14 +10,16 @@ use tokio::task::{AbortHandle, JoinError};
 use super::ledger::PollPacing;
 use super::notice::DeathNotice;
 use super::outlet::Outlet;
+use super::sheets::Sheets;
 use super::succession::Succession;
-use crate::config::Server;
+use crate::config::{EngineChoice, Server};
 use crate::messages::lifecycle::StopNow;
-use crate::probe::poll::{PollReport, poll};
+use crate::probe::poll::{PollReport, ask, poll};
 use crate::probe::schedule::Schedule;
 use crate::probe::{ProbeEngine, ProbeReport, ProbeSession};
 use ntp_monitor_core::clock::{Clock, Stamp};
-use ntp_monitor_core::sample::{Outcome, Sample};
+use ntp_monitor_core::sample::{Outcome, Sample, SeriesKey};
+use ntp_monitor_core::sheet::Question;
 
 /// What a prober needs; the shared parts are behind an `Arc`.
 #[derive(Clone)]
@@ -29,17 +31,23 @@ pub struct Assignment {
     pub session: Arc<ProbeSession>,
     pub engine: Arc<dyn ProbeEngine>,
     pub outlet: Outlet,
+    pub sheets: Sheets,
     pub succession: Succession,
     pub clock: Arc<dyn Clock>,
 }
 
 impl Assignment {
+    fn key(&self) -> SeriesKey {
+        let ident = &self.server.ident;
+        SeriesKey { server: Arc::clone(&ident.name), vantage: Arc::clone(&ident.vantage), address: Some(self.address) }
+    }
+
     fn publish(&self, sample: Sample) {
         let Some(replaced) = self.succession.arrive(self.address) else {
             return self.outlet.record(sample);
         };
         let key = sample.key();
-        replaced.iter().for_each(|old| self.outlet.forget(old, Some(&key)));
+        self.outlet.forget(replaced, Some(&key));
         self.outlet.publish(sample);
     }
 }
@@ -65,24 +73,84 @@ impl Prober {
         self.assignment.pacing.schedule.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Waits for the next poll.
     fn arm(&mut self, ctx: &mut Context<Self>) {
-        let wait = self.schedule().next_poll(rand::random()) - self.assignment.clock.now().mono_ns;
+        let due_ns = self.schedule().next_poll(rand::random());
+        self.wait(due_ns, None, ctx);
+    }
+
+    /// Waits for the question of the day if there is one, and for the next poll otherwise. Only a server that has just
+    /// answered a poll is asked.
+    fn arm_after(&mut self, outcome: &Outcome, ctx: &mut Context<Self>) {
+        let Assignment { server, sheets, clock, .. } = &self.assignment;
+        let may_ask = server.sheet && server.engine == EngineChoice::Kernel && outcome.is_success();
+        let question = may_ask.then(|| sheets.due(&self.assignment.key(), clock.now())).flatten();
+        let at_ns = self.schedule().question_at();
+        match question.zip(at_ns) {
+            Some((question, at_ns)) => self.wait(at_ns, Some(question), ctx),
+            None => self.arm(ctx),
+        }
+    }
+
+    fn wait(&mut self, due_ns: i64, question: Option<Question>, ctx: &mut Context<Self>) {
+        let wait = due_ns - self.assignment.clock.now().mono_ns;
         let wait = Duration::from_nanos(u64::try_from(wait).unwrap_or(0));
         let nudge = Arc::clone(&self.assignment.pacing.nudge);
         let due = async move {
             tokio::select! {
-                () = tokio::time::sleep(wait) => {}
-                () = nudge.notified() => {}
+                () = tokio::time::sleep(wait) => question,
+                // A poll that is wanted now goes first.
+                () = nudge.notified() => None,
             }
         };
-        ctx.spawn(due.into_actor(self).map(|(), this, ctx| this.awake(ctx)));
+        ctx.spawn(due.into_actor(self).map(|question, this, ctx| this.awake(question, ctx)));
     }
 
     /// Starts a poll unless it is too early: a manual poll may be requested too soon, and the minimum interval still
     /// applies.
-    fn awake(&mut self, ctx: &mut Context<Self>) {
+    fn awake(&mut self, question: Option<Question>, ctx: &mut Context<Self>) {
         let earliest = self.schedule().earliest();
-        if earliest > self.assignment.clock.now().mono_ns { self.arm(ctx) } else { self.begin(ctx) }
+        match question {
+            _ if earliest > self.assignment.clock.now().mono_ns => self.arm(ctx),
+            Some(question) => self.begin_question(question, ctx),
+            None => self.begin(ctx),
+        }
+    }
+
+    fn begin_question(&mut self, question: Question, ctx: &mut Context<Self>) {
+        let now = self.assignment.clock.now();
+        // Noted before it leaves, so that nothing makes it leave twice.
+        self.schedule().asked(now.mono_ns);
+        let Assignment { server, session, engine, clock, sheets, .. } = &self.assignment;
+        sheets.asked(&self.assignment.key(), question, now);
+        let asked = ask(Arc::clone(engine), question, session.address(), server.timeout, Arc::clone(clock));
+        let task = actix_rt::spawn(asked);
+        self.under_way = Some(task.abort_handle());
+        let ended = move |report, this: &mut Self, ctx: &mut _| this.end_question(question, report, ctx);
+        ctx.spawn(task.into_actor(self).map(ended));
+    }
+
+    fn end_question(&mut self, question: Question, report: Result<ProbeReport, JoinError>, ctx: &mut Context<Self>) {
+        self.under_way = None;
+        let now = self.assignment.clock.now();
+        // An engine that panicked says nothing about the server.
+        if let Ok(report) = report {
+            let poll_s = {
+                let mut schedule = self.schedule();
+                let interval = schedule.interval();
+                schedule.ended(&report.outcome, now.mono_ns);
+                interval.as_secs_f64()
+            };
+            let replies = report.accepted.iter().chain(&report.rejected).map(|evidence| &**evidence);
+            if let Some(reaction) = question.reaction(&report.outcome, replies) {
+                self.assignment.sheets.answered(&self.assignment.key(), question, reaction, now, poll_s);
+            }
+        }
+        if self.retired {
+            ctx.stop();
+        } else {
+            self.arm(ctx);
+        }
     }
 
     fn begin(&mut self, ctx: &mut Context<Self>) {
@@ -107,11 +175,14 @@ impl Prober {
             schedule.ended(&report.best.outcome, now.mono_ns);
             interval.as_secs_f64()
         };
+        let outcome = report.best.outcome.clone();
         this.assignment.publish(to_sample(&this.assignment, report, poll_s));
+        let Assignment { sheets, session, .. } = &this.assignment;
+        sheets.interleaved(&this.assignment.key(), session.interleaved(), now);
         if this.retired {
             ctx.stop();
         } else {
-            this.arm(ctx);
+            this.arm_after(&outcome, ctx);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Passes every poll to the analysis and publishes its snapshot, every second (every ten with many series). Events go
+//! Passes every batch of polls to the analysis and publishes its snapshot, every second (every ten with many series). Events go
 //! to an [`EventSink`], the state of the verdict each minute to a [`StateSink`].
 
 use std::sync::Arc;
@@ -9,17 +9,17 @@ use slog::{Logger, info, warn};
 use tokio::sync::watch;
 
 use super::notice::DeathNotice;
+use super::outlet::MAILBOX;
 use super::rhythm;
+use super::sheets::{News, SheetSink, Sheets};
 use crate::messages::lifecycle::StopNow;
-use crate::messages::sample::{Forget, KeepState, LeapListKnown, LocalKnown, Restored, SampleReady};
+use crate::messages::sample::{Forget, KeepState, LeapListKnown, LocalKnown, Restored, SamplesReady};
 use ntp_monitor_core::clock::{Clock, Stamp};
 use ntp_monitor_core::stats::analysis::Analysis;
 use ntp_monitor_core::stats::events::Event;
 use ntp_monitor_core::stats::snapshot::Snapshot;
 use ntp_monitor_core::stats::verdict::State;
 
-/// Mailbox capacity: 13 seconds of samples at 625 a second (10,000 servers at 16 s).
-const MAILBOX: usize = 8192;
 const PERIOD: Duration = Duration::from_secs(1);
 /// The state of the verdict is kept this often …
 const KEPT_EACH: Duration = Duration::from_secs(60);
@@ -38,6 +38,8 @@ pub struct Outlets {
     pub snapshot: Arc<watch::Sender<Arc<Snapshot>>>,
     pub events: EventSink,
     pub state: StateSink,
+    pub sheets: Sheets,
+    pub kept_sheets: SheetSink,
 }
 
 /// The actor that runs the analysis.
@@ -62,6 +64,7 @@ impl Statistician {
     fn picture(&mut self, ctx: &mut Context<Self>) {
         let snapshot = self.analysis.snapshot(self.clock.now());
         self.announce(&snapshot);
+        self.note_sheets();
         let period = rhythm::pause(snapshot.series.len(), PERIOD);
         let (at, later) = (snapshot.at, snapshot.series.len().saturating_sub(1000) as u32);
         self.outlets.snapshot.send_replace(Arc::new(snapshot));
@@ -70,6 +73,15 @@ impl Statistician {
             self.keep();
         }
         ctx.run_later(period, Self::picture);
+    }
+
+    /// Records what changed in the protocol sheets, and keeps them.
+    fn note_sheets(&mut self) {
+        let News { events, kept } = self.outlets.sheets.take();
+        events.into_iter().for_each(|(event, at)| self.analysis.note(event, at));
+        if !kept.is_empty() {
+            (self.outlets.kept_sheets)(kept);
+        }
     }
 
     fn keep(&mut self) {
@@ -101,11 +113,12 @@ impl Actor for Statistician {
     }
 }
 
-impl Handler<SampleReady> for Statistician {
+impl Handler<SamplesReady> for Statistician {
     type Result = ();
 
-    fn handle(&mut self, SampleReady(sample): SampleReady, _: &mut Context<Self>) {
-        self.analysis.observe(&sample);
+    fn handle(&mut self, SamplesReady(batch): SamplesReady, _: &mut Context<Self>) {
+        batch.iter().for_each(|sample| self.analysis.observe(sample));
+        self.outlets.sheets.observe(&batch);
     }
 }
 
@@ -128,10 +141,11 @@ impl Handler<LeapListKnown> for Statistician {
 impl Handler<Forget> for Statistician {
     type Result = ();
 
-    fn handle(&mut self, Forget { key, successor }: Forget, _: &mut Context<Self>) {
+    fn handle(&mut self, Forget { keys, successor }: Forget, _: &mut Context<Self>) {
+        self.outlets.sheets.forget(&keys, self.clock.now());
         match successor {
-            Some(successor) => self.analysis.replace(&key, successor),
-            None => self.analysis.forget(&key),
+            Some(successor) => self.analysis.replace(&keys, &successor),
+            None => self.analysis.forget(&keys),
         }
     }
 }
@@ -148,6 +162,7 @@ impl Handler<KeepState> for Statistician {
     type Result = ();
 
     fn handle(&mut self, _: KeepState, _: &mut Context<Self>) {
+        self.note_sheets();
         self.analysis.take_events().into_iter().for_each(&*self.outlets.events);
         self.keep();
     }

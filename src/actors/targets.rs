@@ -10,14 +10,15 @@ use slog::{Logger, info, warn};
 
 use super::ledger::{Ledger, Selection};
 use super::notice::DeathNotice;
-use super::outlet::{Listener, Outlet};
+use super::outlet::{Listener, MAILBOX, Outlet};
 use super::prober::{Assignment, Prober};
+use super::sheets::Sheets;
 use super::supervisor::Supervisor;
 use crate::actors::adoption::{Adopt, Release};
 use crate::config::{Addresses, Family, Host, Server};
 use crate::key_exchange::Trust;
 use crate::messages::lifecycle::StopNow;
-use crate::messages::sample::{Forget, SampleReady};
+use crate::messages::sample::{Forget, SamplesReady};
 use crate::messages::targets::SetServers;
 use crate::probe::poll::GRACE;
 use crate::probe::resolve::Resolve;
@@ -35,8 +36,6 @@ const STAGGER: Duration = Duration::from_millis(10);
 /// A series is forgotten this long after the last possible poll of a stopped prober: its last sample may still be in a
 /// queue, and a server that was only changed returns at once.
 const FORGET_AFTER: Duration = Duration::from_secs(5);
-/// Mailbox capacity: 13 seconds of samples at 625 a second (10,000 servers at 16 s).
-const MAILBOX: usize = 8192;
 
 /// The dependencies of the actor.
 #[derive(Clone)]
@@ -52,6 +51,8 @@ pub struct Tools {
     pub clock: Arc<dyn Clock>,
     /// The state that outlives the actor.
     pub ledger: Ledger,
+    /// The protocol sheets, which say when a server is asked a question.
+    pub sheets: Sheets,
     pub log: Logger,
 }
 
@@ -89,9 +90,7 @@ impl Targets {
         let kept = |entry: &Entry| wanted.get(&entry.server.ident.name).is_some_and(|new| **new == *entry.server);
         let dropped: Vec<Arc<str>> =
             self.entries.iter().filter(|(_, entry)| !kept(entry)).map(|(name, _)| Arc::clone(name)).collect();
-        for name in dropped {
-            self.drop_entry(&name, ctx);
-        }
+        self.drop_entries(&dropped, ctx);
         let new: Vec<Arc<Server>> =
             servers.iter().filter(|server| !self.entries.contains_key(&server.ident.name)).cloned().collect();
         info!(self.tools.log, "polling servers"; "servers" => servers.len(), "new" => new.len());
@@ -123,20 +122,23 @@ impl Targets {
         }
     }
 
-    fn drop_entry(&mut self, name: &Arc<str>, ctx: &mut Context<Self>) {
-        let Some(entry) = self.entries.remove(name) else { return };
-        if let Some(resolution) = entry.resolution {
-            ctx.cancel_future(resolution);
+    fn drop_entries(&mut self, names: &[Arc<str>], ctx: &mut Context<Self>) {
+        let (mut keys, mut timeout) = (Vec::new(), Duration::ZERO);
+        for name in names {
+            let Some(entry) = self.entries.remove(name) else { continue };
+            if let Some(resolution) = entry.resolution {
+                ctx.cancel_future(resolution);
+            }
+            self.tools.ledger.with(|state| state.selections.remove(name));
+            for address in entry.selection.rotation.addresses() {
+                self.stop_prober(&entry.server, address);
+                keys.push(SeriesKey::here(name, Some(address)));
+            }
+            keys.extend(entry.selection.succession.take_replaced());
+            keys.push(SeriesKey::here(name, None));
+            timeout = timeout.max(entry.server.timeout);
         }
-        self.tools.ledger.with(|state| state.selections.remove(name));
-        for address in entry.selection.rotation.addresses() {
-            self.stop_prober(&entry.server, address);
-            forget_later(&entry.server, Some(address), ctx);
-        }
-        for replaced in entry.selection.succession.take_replaced() {
-            forget_later(&entry.server, replaced.address, ctx);
-        }
-        forget_later(&entry.server, None, ctx);
+        forget_later(keys, timeout, ctx);
     }
 
     fn on_addresses(
@@ -168,13 +170,13 @@ impl Targets {
         let selection = entry.selection.clone();
         let is_replaced = server.addresses == Addresses::First && !change.start.is_empty();
         let frees = !change.stop.is_empty();
+        let mut ended = Vec::new();
         for address in change.stop {
             self.stop_prober(server, address);
-            match is_replaced {
-                true => selection.succession.replace(SeriesKey::here(&server.ident.name, Some(address))),
-                false => forget_later(server, Some(address), ctx),
-            }
+            let key = SeriesKey::here(&server.ident.name, Some(address));
+            if is_replaced { selection.succession.replace(key) } else { ended.push(key) }
         }
+        forget_later(ended, server.timeout, ctx);
         for address in change.start {
             if is_replaced {
                 selection.succession.select(address);
@@ -197,6 +199,7 @@ impl Targets {
             pacing: self.tools.ledger.pacing(server, address, first, &*self.tools.clock),
             engine: self.tools.engines.choose(server.engine),
             outlet: self.tools.outlet.clone(),
+            sheets: self.tools.sheets.clone(),
             succession: selection.succession.clone(),
             clock: Arc::clone(&self.tools.clock),
         };
@@ -243,16 +246,18 @@ fn stagger(place: usize, count: usize, interval: Duration) -> Duration {
     STAGGER.min(interval.div_f64(count as f64)).mul_f64(place as f64 + rand::random::<f64>())
 }
 
-fn forget_later(server: &Server, address: Option<SocketAddr>, ctx: &mut Context<Targets>) {
-    let key = SeriesKey::here(&server.ident.name, address);
-    ctx.run_later(server.timeout + GRACE + FORGET_AFTER, move |this, _| {
-        let back = match key.address {
+/// Forgets these series, except those that are polled again by then. `timeout` is the longest of their servers'.
+fn forget_later(keys: Vec<SeriesKey>, timeout: Duration, ctx: &mut Context<Targets>) {
+    if keys.is_empty() {
+        return;
+    }
+    ctx.run_later(timeout + GRACE + FORGET_AFTER, move |this, _| {
+        let is_back = |key: &SeriesKey| match key.address {
             Some(address) => this.taken.get(&address) == Some(&key.server),
             None => this.entries.contains_key(&key.server),
         };
-        if !back {
-            this.tools.outlet.forget(&key, None);
-        }
+        let gone = keys.into_iter().filter(|key| !is_back(key)).collect();
+        this.tools.outlet.forget(gone, None);
     });
 }
 
@@ -282,11 +287,11 @@ impl Handler<SetServers> for Targets {
     }
 }
 
-impl Handler<SampleReady> for Targets {
+impl Handler<SamplesReady> for Targets {
     type Result = ();
 
-    fn handle(&mut self, SampleReady(sample): SampleReady, ctx: &mut Context<Self>) {
-        self.on_end(&sample, ctx);
+    fn handle(&mut self, SamplesReady(batch): SamplesReady, ctx: &mut Context<Self>) {
+        batch.iter().for_each(|sample| self.on_end(sample, ctx));
     }
 }
 

@@ -114,6 +114,12 @@ fn reachable(address: &Address, tls: bool) -> (String, Option<String>) {
     }
 }
 
+/// The URL of the page on this host, without a slash at its end; `None` for a Unix socket.
+pub(super) fn page(address: &Address, tls: bool) -> Option<String> {
+    let (url, unix) = reachable(address, tls);
+    unix.is_none().then_some(url)
+}
+
 /// The records of all services whose processes this user may look into.
 ///
 /// # Errors

@@ -31,6 +31,8 @@ use ntp_monitor_core::stats::leap::LeapSource;
 use ntp_monitor_core::stats::local::LocalState;
 use ntp_monitor_core::stats::window::Window;
 
+use super::analysis_thread::AnalysisThread;
+use super::local_rows::LocalRows;
 use super::points::Points;
 use super::recall;
 
@@ -40,6 +42,7 @@ pub(super) const LOCAL: &str = "local";
 pub(super) const LEAP: &str = "leap";
 pub(super) const ALERTER: &str = "alerter";
 pub(super) const POINTS: &str = "points";
+pub(super) const LOCAL_ROWS: &str = "local_rows";
 pub(super) const REPORTER: &str = "reporter";
 pub(super) const TARGETS: &str = "targets";
 
@@ -73,13 +76,16 @@ pub(super) fn health(
     listener: Listener,
     store: StoreHandle,
     publish: Arc<watch::Sender<Arc<Health>>>,
+    thread: &AnalysisThread,
     log: &Logger,
 ) -> Adopt {
-    let log = log.clone();
+    let (thread, log) = (thread.clone(), log.clone());
     let factory = Box::new(move |notice| {
-        let keeper =
-            HealthKeeper::new(ServerHealthLog::default(), observed.clone(), Arc::clone(&publish), log.clone(), notice);
-        let keeper = keeper.start();
+        let inputs = (observed.clone(), Arc::clone(&publish), log.clone());
+        let keeper = thread.run(move || {
+            let (observed, publish, log) = inputs;
+            HealthKeeper::new(ServerHealthLog::default(), observed, publish, log, notice)
+        });
         listener.connect(keeper.clone());
         // The counts of earlier processes arrive later, when they have been read; nothing waits for them.
         actix_rt::spawn(recall::rates(store.clone(), Arc::clone(&observed.clock), keeper.clone(), log.clone()));
@@ -92,6 +98,12 @@ pub(super) fn health(
 pub(super) struct Heard {
     pub local: watch::Receiver<LocalState>,
     pub leap: watch::Receiver<LeapSource>,
+}
+
+/// Where the actor of the analysis runs, and where its address is found.
+pub(super) struct Place {
+    pub thread: AnalysisThread,
+    pub slot: AddressSlot<Statistician>,
 }
 
 /// What an earlier process leaves to the analysis.
@@ -110,7 +122,7 @@ pub(super) fn stats(
     heard: Heard,
     outlets: Outlets,
     clock: Arc<dyn Clock>,
-    slot: AddressSlot<Statistician>,
+    place: Place,
     log: &Logger,
 ) -> Adopt {
     let log = log.clone();
@@ -124,9 +136,10 @@ pub(super) fn stats(
             analysis = analysis.recalling(past.recalled).restoring();
             judgement = Some(past.judgement);
         }
-        let actor = Statistician::new(analysis, outlets.clone(), Arc::clone(&clock), log.clone(), notice).start();
+        let (outlets, clock, log) = (outlets.clone(), Arc::clone(&clock), log.clone());
+        let actor = place.thread.run(move || Statistician::new(analysis, outlets, clock, log, notice));
         listener.connect(actor.clone());
-        slot.set(actor.clone());
+        place.slot.set(actor.clone());
         if let Some(judgement) = judgement {
             let actor = actor.clone();
             actix_rt::spawn(async move { actor.do_send(Restored(Box::new(judgement.await))) });
@@ -193,6 +206,11 @@ pub(super) fn leap(config: watch::Receiver<Arc<Config>>, publish: watch::Sender<
 /// Evaluates the alert rules. A new incarnation continues from the states in the store.
 pub(super) fn alerter(alerter: Alerter) -> Adopt {
     task(ALERTER, move || alerter.clone().run())
+}
+
+/// Records what this host's clock says of itself, whenever it changes.
+pub(super) fn local_rows(rows: LocalRows) -> Adopt {
+    task(LOCAL_ROWS, move || rows.clone().run())
 }
 
 /// Saves statistics to the store and sends them to InfluxDB.

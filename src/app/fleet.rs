@@ -17,9 +17,10 @@ use crate::fleet::enforce::{Enforced, enforce};
 use crate::fleet::envelope::{Head, encode};
 use crate::fleet::handle;
 use crate::fleet::hub::Hub;
-use crate::fleet::presence::{Candidate, MAX_SERVERS, Presence};
+use crate::fleet::presence::{Candidate, MAX_SERVERS, NtsState, Presence};
 use crate::messages::targets::SetServers;
 use crate::store::{Store, StoreHandle, Writer};
+use ntp_monitor_core::stats::snapshot::Snapshot;
 
 /// The plan is examined at least this often, because a machine may have been suspended meanwhile.
 const LOOK: Duration = Duration::from_secs(5);
@@ -54,13 +55,14 @@ pub(super) fn agent(
     store: StoreHandle,
     boards: &handle::Fleet,
     config: watch::Receiver<Arc<Config>>,
+    snapshot: watch::Receiver<Arc<Snapshot>>,
     log: &Logger,
 ) -> Adopt {
     let (boards, log) = (boards.clone(), log.clone());
     task("fleet/agent", move || {
         let announce = {
-            let (config, store, boards) = (config.clone(), store.clone(), boards.clone());
-            Arc::new(move || presence(&config.borrow(), &store, &boards))
+            let (config, snapshot, store, boards) = (config.clone(), snapshot.clone(), store.clone(), boards.clone());
+            Arc::new(move || presence(&config.borrow(), &snapshot.borrow(), &store, &boards))
         };
         let agent = Agent {
             fleet: fleet.clone(),
@@ -185,7 +187,7 @@ fn apply(enforced: Enforced, boards: &handle::Fleet, ledger: &Ledger, targets: &
     }
 }
 
-fn presence(config: &Config, store: &StoreHandle, boards: &handle::Fleet) -> Presence {
+fn presence(config: &Config, snapshot: &Snapshot, store: &StoreHandle, boards: &handle::Fleet) -> Presence {
     let (gauge, enforced) = (store.fleet_gauge(), boards.enforced.borrow().clone());
     let fleet = config.fleet.as_ref();
     let servers = config.servers.iter().filter(|server| !server.paused).take(MAX_SERVERS);
@@ -194,6 +196,7 @@ fn presence(config: &Config, store: &StoreHandle, boards: &handle::Fleet) -> Pre
         target: format!("{}:{}", server.host, server.port),
         own: server.own,
         interval_s: server.poll_interval.as_secs_f64(),
+        nts: nts(server, snapshot),
     });
     Presence {
         version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -208,4 +211,13 @@ fn presence(config: &Config, store: &StoreHandle, boards: &handle::Fleet) -> Pre
         servers: servers.collect(),
         ..Presence::default()
     }
+}
+
+/// What NTS does at the address of a server where it is worst.
+fn nts(server: &Server, snapshot: &Snapshot) -> Option<NtsState> {
+    server.nts.as_ref()?;
+    let now = jiff::Timestamp::now();
+    let all = snapshot.series_of(&server.ident.name).into_iter();
+    let all = all.filter_map(|(_, series)| NtsState::of(&series.last, series.last_measured.as_deref(), now));
+    all.min_by_key(|state| (state.authenticated, state.fault.is_none()))
 }

@@ -2,15 +2,19 @@
 //!
 //! Start reading here: this module creates every part and connects it to the others.
 
+mod analysis_thread;
 pub mod beacon;
 mod children;
 mod events;
+mod first_start;
 mod fleet;
 mod gauges;
 mod identity;
+mod local_rows;
 pub mod memory;
 mod notifiers;
 mod outputs;
+pub mod own_file;
 pub mod permissions;
 pub mod places;
 mod points;
@@ -32,6 +36,7 @@ use tokio::sync::{mpsc, watch};
 
 use crate::actors::census::Census;
 use crate::actors::ledger::Ledger;
+use crate::actors::outlet::Outlet;
 use crate::actors::stats::Statistician;
 use crate::actors::supervisor::{Escalation, Supervisor};
 use crate::actors::targets::Targets;
@@ -57,6 +62,7 @@ pub struct Service {
     supervisor: Addr<Supervisor>,
     targets: children::AddressSlot<Targets>,
     statistician: children::AddressSlot<Statistician>,
+    outlet: Outlet,
     ledger: Ledger,
     outputs: Outputs,
     notifiers: Notifiers,

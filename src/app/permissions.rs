@@ -70,7 +70,8 @@ fn places(config: &Config) -> Vec<(PathBuf, IsOurs)> {
         (config.monitor.data_dir.join("reports"), Box::new(is_report)),
     ];
     if let Some(csv) = &config.csv {
-        places.push((csv.dir.clone(), Box::new(|file| file.starts_with("samples-") && file.contains(".csv"))));
+        let is_csv = |file: &str| ["samples-", "local-"].iter().any(|it| file.starts_with(it)) && file.contains(".csv");
+        places.push((csv.dir.clone(), Box::new(is_csv)));
     }
     if let Some(log) = &config.log.file {
         let log_name = name(&log.path);

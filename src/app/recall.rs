@@ -13,6 +13,7 @@ use slog::{Logger, info, warn};
 
 use crate::actors::health::HealthKeeper;
 use crate::actors::ledger::Ledger;
+use crate::actors::sheets::Sheets;
 use crate::messages::sample::Recall;
 use crate::probe::schedule::{Past, Rate};
 use crate::sinks::csv::{self, CatchUp, Tail};
@@ -20,7 +21,8 @@ use crate::store::read::{RateKiss, Reader};
 use crate::store::{Counts, Store, StoreError, StoreHandle};
 use ntp_monitor_core::clock::{Clock, Stamp};
 use ntp_monitor_core::health::availability::Tally;
-use ntp_monitor_core::sample::Sample;
+use ntp_monitor_core::sample::{Sample, SeriesKey};
+use ntp_monitor_core::sheet::Kept;
 use ntp_monitor_core::stats::analysis::Recalled;
 
 const MINUTE_NS: i64 = 60 * 1_000_000_000;
@@ -31,11 +33,23 @@ const MOST_RECALLED: usize = 60_000;
 /// How far back from their newest row the CSV files are compared with the store; the store is never further ahead.
 const CATCH_UP: Duration = Duration::from_secs(600);
 
-/// The poll schedules of all addresses polled before, so that minimum intervals and kisses-o'-death survive a restart.
-pub(super) async fn ledger(store: &Store, now: Stamp) -> Result<Ledger, StoreError> {
-    let (latest, rates) = store.handle().read(|reader| Ok((reader.latest_here()?, reader.rates()?))).await?;
-    let past = past(latest.into_iter().map(|stored| stored.sample), rates);
-    Ok(Ledger::new(past, store.begin()?, now))
+/// The protocol sheets, and the poll schedules of all addresses polled before, so that minimum intervals and kisses-o'-death survive a restart.
+pub(super) async fn ledger(store: &Store, now: Stamp) -> Result<(Ledger, Sheets), StoreError> {
+    let read = |reader: &Reader| Ok((reader.latest_here()?, reader.rates()?, reader.sheets()?));
+    let (latest, rates, sheets) = store.handle().read(read).await?;
+    let mut past = past(latest.into_iter().map(|stored| stored.sample), rates);
+    asked_since(&mut past, &sheets);
+    Ok((Ledger::new(past, store.begin()?, now), Sheets::continuing(sheets, now)))
+}
+
+/// A question counts like a poll for the minimum interval.
+fn asked_since(past: &mut HashMap<SocketAddr, Past>, sheets: &[(SeriesKey, Kept)]) {
+    for (key, kept) in sheets {
+        let known = key.address.and_then(|address| past.get_mut(&address));
+        if let (Some(past), Some(asked_ns)) = (known, kept.last_asked_ns()) {
+            past.wall_ns = past.wall_ns.max(asked_ns);
+        }
+    }
 }
 
 /// The last poll of each address, from the last sample of each series. One address may have had several names.
@@ -163,6 +177,7 @@ fn rows(reader: &Reader, span: Range<i64>, about: usize) -> Result<Vec<Arc<Sampl
 mod tests {
     use super::*;
     use ntp_monitor_core::sample::{Outcome, ServerIdent};
+    use ntp_monitor_core::sheet::{Book, Question};
 
     #[test]
     fn latest_poll_of_an_address_counts_across_its_names() {
@@ -179,6 +194,21 @@ mod tests {
         let past = past(latest.into_iter(), vec![RateKiss { address, wall_ns: 3, poll_s: 128.0 }]);
         let rate = Some(Rate { wall_ns: 3, poll: Duration::from_secs(128) });
         assert_eq!(past, [(address, Past { wall_ns: 9, outcome: Outcome::Sample, rate })].into());
+    }
+
+    #[test]
+    fn question_after_the_last_poll_counts_for_the_floor() {
+        let address: SocketAddr = "192.0.2.1:123".parse().unwrap();
+        let (key, at) = (SeriesKey::here(&"a".into(), Some(address)), |wall_ns| Stamp::new(wall_ns, 0, 0));
+        let mut book = Book::default();
+        book.asked(&key, Question::Version3, at(50));
+        let poll = |wall_ns| Past { wall_ns, outcome: Outcome::Sample, rate: None };
+        for (polled, counted) in [(9, 50), (60, 60)] {
+            let mut past = HashMap::from([(address, poll(polled))]);
+            book.asked(&key, Question::Version3, at(50));
+            asked_since(&mut past, &book.take_changed());
+            assert_eq!(past[&address].wall_ns, counted);
+        }
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The service as a process: configuration, signals and the exit code.
 
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -7,6 +8,7 @@ use std::time::{Duration, Instant};
 use slog::{Logger, error, info, warn};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use super::first_start::FirstStart;
 use super::systemd::Manager;
 use super::{Service, StartError, Surroundings};
 pub use crate::config::Inputs;
@@ -17,21 +19,34 @@ use crate::web::config_editor::Reload;
 /// Time from the stop signal to the end of the process. Container engines kill after 10 s, systemd after 90 s by default.
 const STOP_WITHIN: Duration = Duration::from_millis(7500);
 
-/// Runs until a stop signal arrives or a core child cannot stay up.
+/// Runs until a stop signal arrives or a core child cannot stay up. At a first start, `first` is the file
+/// that the service writes what its administrator adds to.
 ///
 /// # Errors
 /// When the service cannot start. The error has been logged.
-pub async fn run(inputs: &Inputs, loaded: Loaded, log: &Logger, control: &LogControl) -> Result<ExitCode, StartError> {
+pub async fn run(
+    inputs: &Inputs,
+    loaded: Loaded,
+    first: Option<&Path>,
+    log: &Logger,
+    control: &LogControl,
+) -> Result<ExitCode, StartError> {
     // Signals are registered first, so that one that arrives during the start does not end it half-way.
     let signals = Signals::listen();
     for warning in &loaded.warnings {
         warn!(log, "{warning}");
     }
     let counter = control.clone();
-    let around = Surroundings::real(log, Arc::new(move || counter.dropped())).editing(inputs.clone());
+    let mut around = Surroundings::real(log, Arc::new(move || counter.dropped())).editing(inputs.clone());
+    let first_start = first.and_then(|file| FirstStart::of(file, &loaded.config, &mut around));
     let mut service = Service::start(loaded.into_config(), around, log).await?;
     let mut manager = Manager::new(log);
     manager.ready();
+    if let Some(first_start) = first_start {
+        let _whole = control.hold();
+        // Without a terminal or journal the link would not be read.
+        let _ = first_start.print(service.listening(), &mut std::io::stderr().lock());
+    }
     let code = attend(&mut service, signals, &mut manager, inputs, log, control).await;
     manager.stopping();
     service.stop(Instant::now() + STOP_WITHIN).await;

@@ -7,7 +7,9 @@ use actix::{Actor, Addr};
 use slog::{Logger, info, warn};
 use tokio::sync::{broadcast, watch};
 
+use super::analysis_thread::AnalysisThread;
 use super::beacon::Beacon;
+use super::local_rows::LocalRows;
 use super::notifiers::Notifiers;
 use super::outputs::{Gauges, Outputs};
 use super::points::Points;
@@ -19,6 +21,7 @@ use crate::actors::health::Observed;
 use crate::actors::ledger::Ledger;
 use crate::actors::outlet::{Listener, Outlet};
 use crate::actors::reporter::Reporter;
+use crate::actors::sheets::Sheets;
 use crate::actors::stats::{Outlets, Statistician};
 use crate::actors::supervisor::{Escalation, Supervisor};
 use crate::actors::targets::{Targets, Tools};
@@ -26,6 +29,7 @@ use crate::config::Config;
 use crate::fleet::handle;
 use crate::notify::Board;
 use crate::store::Store;
+use crate::web::api::test::Tester;
 use crate::web::audit::Audit;
 use crate::web::config_editor::ConfigEditor;
 use crate::web::listen::Listeners;
@@ -37,7 +41,7 @@ use ntp_monitor_core::clock::Stamp;
 use ntp_monitor_core::health::judge;
 use ntp_monitor_core::health::report::Health;
 use ntp_monitor_core::health::reports::ReportsHealth;
-use ntp_monitor_core::sample::Sample;
+use ntp_monitor_core::sample::Batch;
 use ntp_monitor_core::stats::leap::LeapSource;
 use ntp_monitor_core::stats::local::LocalState;
 use ntp_monitor_core::stats::snapshot::Snapshot;
@@ -59,7 +63,7 @@ pub(super) struct Boards {
     alerts: Arc<watch::Sender<Arc<AlertStatus>>>,
     silences: Arc<watch::Sender<u64>>,
     reports: Arc<watch::Sender<ReportsHealth>>,
-    samples: broadcast::Sender<Arc<Sample>>,
+    samples: broadcast::Sender<Batch>,
 }
 
 impl Boards {
@@ -71,7 +75,7 @@ impl Boards {
             alerts: Arc::default(),
             silences: Arc::new(watch::Sender::new(0)),
             reports: Arc::new(watch::Sender::new(ReportsHealth::default())),
-            samples: broadcast::Sender::new(live::SAMPLES),
+            samples: broadcast::Sender::new(live::BATCHES),
         }
     }
 
@@ -98,6 +102,7 @@ pub(super) struct Start {
     poll_ends: Listener,
     board: Board,
     ledger: Ledger,
+    sheets: Sheets,
     fleet: handle::Fleet,
     targets: children::AddressSlot<Targets>,
     statistician: children::AddressSlot<Statistician>,
@@ -120,7 +125,7 @@ impl Start {
         let [health, statistics, poll_ends] = ["health", "stats", "targets"].map(Listener::new);
         let listeners = [health.clone(), statistics.clone(), poll_ends.clone()];
         let outlet = Outlet::new(outputs.journal(), listeners).tapped(boards.samples.clone());
-        let ledger = recall::ledger(&store, started).await?;
+        let (ledger, sheets) = recall::ledger(&store, started).await?;
         ledger.set_servers(fleet::servers_at_start(&config));
         Ok(Self {
             boards,
@@ -139,6 +144,7 @@ impl Start {
             poll_ends,
             board: Board::default(),
             ledger,
+            sheets,
             targets: children::AddressSlot::default(),
             fleet: handle::Fleet::default(),
             statistician: children::AddressSlot::default(),
@@ -154,6 +160,7 @@ impl Start {
             notifiers: Arc::new(move |now| board.report(&queues.queue_gauges(), now.wall_ns)),
             vantage: self.boards.config().monitor.vantage.as_str().into(),
             started: self.started,
+            config: self.boards.config.subscribe(),
             census: self.census.clone(),
             sinks: Arc::clone(&self.sinks),
             ledger: self.ledger.clone(),
@@ -162,31 +169,38 @@ impl Start {
             clock: Arc::clone(&self.around.clock),
         };
         let log = &self.log;
+        let thread = AnalysisThread::start();
         let publish = Arc::clone(&self.boards.health);
-        self.adopt(children::health(observed, self.health.clone(), self.outputs.store(), publish, log));
+        self.adopt(children::health(observed, self.health.clone(), self.outputs.store(), publish, &thread, log));
         let (own_clock, local) = watch::channel(LocalState::default());
         self.adopt(children::local(own_clock, log));
         let (leap_list, leap) = watch::channel(LeapSource::default());
         self.adopt(children::leap(self.boards.config.subscribe(), leap_list, log));
+        self.adopt(children::local_rows(LocalRows {
+            config: self.boards.config.subscribe(),
+            local: local.clone(),
+            leap: leap.clone(),
+            store: self.outputs.store(),
+            clock: Arc::clone(&self.around.clock),
+            log: log.clone(),
+        }));
         let events = events::keeper(self.outputs.store(), log);
         let recalled = recall::last_hour(self.outputs.store(), self.started, log).await;
         let names = self.boards.config().active_servers().iter().map(|server| server.ident.name.to_string()).collect();
         let judgement = Box::pin(restore::judgement(self.outputs.store(), self.started, names, log.clone()));
         let past = children::Past { recalled, judgement };
         let heard = children::Heard { local, leap };
-        let store = self.outputs.store();
-        let state = Arc::new(move |state| store.keep_verdict_state(state));
-        let outlets = Outlets { snapshot: Arc::clone(&self.boards.snapshot), events, state };
+        let (store, sheet_store) = (self.outputs.store(), self.outputs.store());
+        let outlets = Outlets {
+            snapshot: Arc::clone(&self.boards.snapshot),
+            events,
+            state: Arc::new(move |state| store.keep_verdict_state(state)),
+            sheets: self.sheets.clone(),
+            kept_sheets: Arc::new(move |sheets| sheet_store.keep_sheets(sheets)),
+        };
         let clock = Arc::clone(&self.around.clock);
-        self.adopt(children::stats(
-            past,
-            self.statistics.clone(),
-            heard,
-            outlets,
-            clock,
-            self.statistician.clone(),
-            log,
-        ));
+        let place = children::Place { thread, slot: self.statistician.clone() };
+        self.adopt(children::stats(past, self.statistics.clone(), heard, outlets, clock, place, log));
     }
 
     /// Starts what acts on health and statistics: points for InfluxDB, alerts and reports.
@@ -231,6 +245,7 @@ impl Start {
             ends: self.poll_ends.clone(),
             clock: Arc::clone(&self.around.clock),
             ledger: self.ledger.clone(),
+            sheets: self.sheets.clone(),
             log: self.log.clone(),
         };
         self.adopt(children::targets(tools, self.targets.clone()));
@@ -247,7 +262,8 @@ impl Start {
         if config.role.is_agent() {
             let (ledger, targets) = (self.ledger.clone(), self.targets.clone());
             self.adopt(fleet::pace(boards, watched.clone(), ledger, targets, &self.log));
-            self.adopt(fleet::agent(config, store, boards, watched, &self.log));
+            let snapshot = self.boards.snapshot.subscribe();
+            self.adopt(fleet::agent(config, store, boards, watched, snapshot, &self.log));
         }
     }
 
@@ -274,10 +290,13 @@ impl Start {
             hub: live::Hub::start(started, sources),
             samples: boards.samples,
             ledger: ledger.clone(),
+            sheets: self.sheets,
             alerts: boards.alerts.subscribe(),
             silences: boards.silences,
             config_editor,
             audit: Audit::start(store.handle(), &log),
+            setup: around.setup,
+            tester: Tester::new(&around.engines, Arc::clone(&around.resolver)),
             fleet,
         };
         let pulse = Pulse::default();
@@ -297,6 +316,7 @@ impl Start {
             supervisor,
             targets: self.targets,
             statistician: self.statistician,
+            outlet: self.outlet,
             ledger,
             outputs,
             notifiers,

@@ -26,8 +26,10 @@ impl Service {
         self.supervisor.do_send(Release { name: children::ALERTER.into() });
         self.supervisor.do_send(Release { name: children::POINTS.into() });
         self.supervisor.do_send(Release { name: children::REPORTER.into() });
+        self.supervisor.do_send(Release { name: children::LOCAL_ROWS.into() });
         self.supervisor.do_send(Release { name: children::LOCAL.into() });
         self.supervisor.do_send(Release { name: children::LEAP.into() });
+        self.outlet.deliver();
         self.end_statistics(deadline).await;
         self.notifiers.stop(until.checked_sub(OUTPUTS_TAKE).unwrap_or(until)).await;
         self.outputs.stop(until, is_settled).await;

@@ -14,6 +14,7 @@ use crate::probe::resolve::{Resolve, system::SystemResolver};
 use crate::sinks::influx;
 use crate::sinks::worker::WriteError;
 use crate::store::StoreError;
+use crate::web::auth::setup::SetupLink;
 use crate::web::listen::ListenError;
 use ntp_monitor_core::clock::Clock;
 
@@ -28,6 +29,8 @@ pub struct Surroundings {
     pub log_dropped: Arc<dyn Fn() -> u64 + Send + Sync>,
     /// The source of the configuration, where the web editor writes changes. `None` disables the editor.
     pub inputs: Option<Inputs>,
+    /// The one-time link of the first start, which makes its holder the administrator.
+    pub setup: Arc<SetupLink>,
 }
 
 impl Surroundings {
@@ -40,6 +43,7 @@ impl Surroundings {
             clock: Arc::new(SystemClock),
             log_dropped,
             inputs: None,
+            setup: Arc::default(),
         }
     }
 

@@ -9,17 +9,18 @@ use std::time::Duration;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
-use super::config::{ConfigCommand, ConfigInputs, EXIT_CONFIG};
+use super::config::{ConfigCommand, ConfigInputs, EXIT_CONFIG, NO_FILE};
 use super::measure::Tools;
 use super::output::{Destination, Unreachable};
 use super::span::{NAME_ONE, Place};
 use super::table::Terminal;
 use super::upkeep::UpkeepError;
 use super::{
-    check, clock, config, demo, doctor, export, fleet, health, make_report, man, notify, plot, query, replay, stats,
-    upkeep, watch,
+    check, clock, config, demo, doctor, export, fleet, health, make_report, man, notify, plot, query, replay, sheet,
+    stats, upkeep, watch,
 };
 use crate::app::memory;
+use crate::app::own_file::{self, OwnFile};
 use crate::app::permissions::{self, Tightened};
 use crate::app::run::{self, Inputs};
 use crate::config::{Config, Faults, Loaded, process_environment};
@@ -39,7 +40,7 @@ Examples:
   ntp-monitor demo                            a playground on this host, no network needed
   ntp-monitor clock                           say whether the clock of this host is right
   ntp-monitor query time.example.net          measure a server now
-  ntp-monitor config example > servers.toml   begin a configuration
+  ntp-monitor                                 run the service; add servers on its page
   ntp-monitor --config servers.toml           run the service
   NTP_SERVER=a.example,b.example ntp-monitor  the same, configured by the environment alone
 
@@ -149,9 +150,12 @@ impl Cli {
     }
 
     fn execute(self) -> ExitCode {
-        let inputs = Inputs { file: self.config, environment: process_environment(), flags: self.overrides };
-        match self.command.unwrap_or(Command::Run) {
-            Command::Run => service(&inputs),
+        let given = Inputs { file: self.config, environment: process_environment(), flags: self.overrides };
+        let command = self.command.unwrap_or(Command::Run);
+        // `health` finds every service, however it was started.
+        let inputs = if matches!(command, Command::Health(_)) { given } else { own_file::completed(given) };
+        match command {
+            Command::Run => service(inputs),
             Command::Demo(args) => {
                 let plan = args.dir.as_deref().map_or(Ok(Plan::none()), Plan::for_work_on);
                 settled(plan, || block_on(demo::run(args)))
@@ -159,6 +163,7 @@ impl Cli {
             Command::Query(args) => finish(block_on(async {
                 let (tools, terminal, out) = (tools(args.measure.engine), Terminal::detect(), &mut std::io::stdout());
                 match args.watch {
+                    _ if args.sheet => sheet::run(&args, &tools, terminal, out).await,
                     Some(every) => watch::run(&args, every, &tools, terminal, out).await,
                     None => query::run(&args, &tools, terminal, out).await,
                 }
@@ -242,7 +247,7 @@ fn is_check(line: &[OsString]) -> bool {
     lenient.is_ok_and(|matches| matches.subcommand_name() == Some("check"))
 }
 
-fn service(inputs: &Inputs) -> ExitCode {
+fn service(inputs: Inputs) -> ExitCode {
     let warning = match memory::prepare() {
         Ok(warning) => warning,
         Err(why) => {
@@ -250,23 +255,40 @@ fn service(inputs: &Inputs) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let mut loaded = match inputs.load() {
+    let own = OwnFile::of(&inputs.environment);
+    let missing = own_file::missing(&inputs);
+    let inputs = match &missing {
+        Some(own) => Inputs { file: Some(own.path.clone()), ..inputs },
+        None => inputs,
+    };
+    let own = own.filter(|own| inputs.file.as_ref() == Some(&own.path));
+    let read = own.as_ref().map_or_else(|| inputs.load(), |own| own_file::load(own, &inputs));
+    let mut loaded = match read {
         Ok(loaded) => loaded,
         Err(faults) => {
             complain(&config::in_words(&faults, inputs.file.as_deref()));
             return ExitCode::from(EXIT_CONFIG);
         }
     };
+    if inputs.file.is_none() && loaded.config.servers.is_empty() && loaded.config.fleet.is_none() {
+        complain(&format!("no server is configured, and there is no home directory to keep a file in\n{NO_FILE}"));
+        return ExitCode::from(EXIT_CONFIG);
+    }
     loaded.warnings.extend(warning);
     // Before the log file is opened, and before there is a second thread.
     settled(crate::app::places::plan(&loaded.config), || {
         permissions::limit_new_files();
+        if let Some(Err(why)) = own.as_ref().map(OwnFile::create) {
+            complain(&format!("{why}\n{NO_FILE}"));
+            return ExitCode::FAILURE;
+        }
         let tightened = permissions::tighten(&loaded.config);
-        serve(inputs, loaded, &tightened)
+        let first = own.map(|own| own.path).or_else(|| own_file::at_first_start(&inputs, &loaded.config));
+        serve(&inputs, loaded, first.as_deref(), &tightened)
     })
 }
 
-fn serve(inputs: &Inputs, loaded: Loaded, tightened: &Tightened) -> ExitCode {
+fn serve(inputs: &Inputs, loaded: Loaded, first: Option<&Path>, tightened: &Tightened) -> ExitCode {
     let (logger, guard) = match log::init(&loaded.config.log) {
         Ok(logging) => logging,
         Err(why) => {
@@ -277,7 +299,7 @@ fn serve(inputs: &Inputs, loaded: Loaded, tightened: &Tightened) -> ExitCode {
     log::log_panics(&logger);
     tightened.report(&logger);
     block_on(async {
-        match run::run(inputs, loaded, &logger, &guard.control()).await {
+        match run::run(inputs, loaded, first, &logger, &guard.control()).await {
             Ok(code) => code,
             Err(why) => {
                 slog::crit!(logger, "cannot start"; "reason" => %why);

@@ -180,12 +180,9 @@ mod tests {
         let (code, out, err) = output(&CHECK, &bad);
         assert_eq!(code, ExitCode::from(EXIT_CONFIG));
         assert_eq!(out, "");
-        for part in [
-            "environment LOG_LEVEL: log.level",
-            "environment POLLING_INTERVAL: defaults.poll_interval",
-            "NTP_SERVER=",
-            "3 faults",
-        ] {
+        for part in
+            ["environment LOG_LEVEL: log.level", "environment POLLING_INTERVAL: defaults.poll_interval", "2 faults"]
+        {
             assert!(err.contains(part), "{part}: {err}");
         }
     }

@@ -120,7 +120,10 @@ async fn play(args: DemoArgs) -> Result<(), Box<dyn std::error::Error>> {
     let (control, counter) = (guard.control(), guard.control());
     let around = Surroundings::real(&logger, Arc::new(move || counter.dropped())).editing(inputs);
     let mut service = Service::start(config, around, &logger).await?;
-    introduce(&servers, &service, &dir, &token)?;
+    {
+        let _whole = control.hold();
+        introduce(&servers, &service, &dir, &token)?;
+    }
     wait(args.duration, &mut service, &logger, &control).await;
     service.stop(Instant::now() + STOP_WITHIN).await;
     Ok(())
@@ -131,9 +134,13 @@ async fn play_fleet(args: &DemoArgs, dir: &std::path::Path) -> Result<(), Box<dy
     std::fs::create_dir_all(dir)?;
     let dir = dir.canonicalize()?;
     let config = crate::config::load(None, &[("NTP_SERVER".to_owned(), "localhost".to_owned())].into(), &[])?;
-    let (logger, _guard) = log::init(&config.config.log)?;
+    let (logger, guard) = log::init(&config.config.log)?;
     let fleet = FleetDemo::start(&dir, args.listen, args.poll, &logger).await?;
-    fleet.introduce(&mut std::io::stdout().lock())?;
+    {
+        let control = guard.control();
+        let _whole = control.hold();
+        fleet.introduce(&mut std::io::stdout().lock())?;
+    }
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     tokio::select! {

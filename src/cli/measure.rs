@@ -97,6 +97,17 @@ impl Job {
     }
 }
 
+/// The servers of `args` with the address of each: its first, or each of them with `--all`.
+pub(super) async fn addresses(args: &MeasureArgs, tools: &Tools) -> Vec<(String, Host, Result<SocketAddr, Outcome>)> {
+    let jobs = find(args, tools).await.into_iter();
+    jobs.map(|job| (job.name, job.host, job.found.map(|addresses| addresses[0]))).collect()
+}
+
+/// The least time between two requests to `address`.
+pub(super) fn polite_interval(address: SocketAddr) -> Duration {
+    if address.ip().is_loopback() { Server::OWN_FLOOR } else { POLITE_INTERVAL }
+}
+
 /// Resolves every name at once: one job for each name, or for each address, in the order of the arguments.
 async fn find(args: &MeasureArgs, tools: &Tools) -> Vec<Job> {
     let targets = args.targets();
@@ -167,7 +178,7 @@ struct Pace {
 impl Pace {
     /// `sharing` jobs ask this address: together they are no faster than one.
     fn of(args: &MeasureArgs, address: SocketAddr, sharing: usize, turn: Turn) -> Self {
-        let floor = if address.ip().is_loopback() { Server::OWN_FLOOR } else { POLITE_INTERVAL };
+        let floor = polite_interval(address);
         let step = args.interval.unwrap_or(floor).max(floor);
         let times = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
         Self {
@@ -255,7 +266,7 @@ async fn first_answer(
     failed.expect("a name that resolves has an address")
 }
 
-async fn single(engine: &dyn ProbeEngine, query: Query) -> ProbeReport {
+pub(super) async fn single(engine: &dyn ProbeEngine, query: Query) -> ProbeReport {
     let hung =
         || ProbeReport::failed(crate::clock::now(), Outcome::Fault("the engine did not end by its deadline".into()));
     tokio::time::timeout(query.timeout + GRACE, engine.probe(query)).await.unwrap_or_else(|_| hung())

@@ -37,6 +37,7 @@ Examples:
   ntp-monitor query time.example.net
   ntp-monitor query -n 4 192.0.2.1 [2001:db8::1]:1123     four requests to each, 2 s apart
   ntp-monitor query --nts time.example.net                authenticated by NTS
+  ntp-monitor query --sheet time.example.net              what it answers: versions, NTS, timestamps, fields
   ntp-monitor query --watch time.example.net              repeatedly, with the trend
   ntp-monitor query --all --json pool.example.net | jq '.results[].offset_s'
 
@@ -56,6 +57,9 @@ pub struct QueryArgs {
     #[arg(long, value_name = "TIME", num_args = 0..=1, require_equals = true, default_missing_value = "1s",
           conflicts_with_all = ["count", "nts"], value_parser = parse_duration)]
     pub watch: Option<Duration>,
+    /// The protocol sheet of each server: versions, NTS, timestamps and more. Six requests and one key exchange.
+    #[arg(long, conflicts_with_all = ["count", "watch"])]
+    pub sheet: bool,
 }
 
 /// Measures and writes the result to `out`; returns the exit status.

@@ -34,7 +34,7 @@ fn forged() -> Arc<Evidence> {
     checks.record(Check::Length, true);
     checks.record(Check::Origin, false);
     let [t1, t2, t3, t4] = [1, 2, 3, 4].map(|s| NtpTimestamp(s << 32));
-    Arc::new(Evidence { at: AT, checks, t1, t2, t3, t4, sender: None, datagram: Box::default() })
+    Arc::new(Evidence { at: AT, checks, t1, t2, t3, t4, sender: None, hop_limit: None, datagram: Box::default() })
 }
 
 fn failed(name: &str, address: &str, outcome: Outcome) -> Measured {

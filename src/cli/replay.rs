@@ -13,6 +13,7 @@ use serde::Serialize;
 
 use super::alerts;
 use super::args::parse_duration;
+use super::local_rows::{self, LocalRows};
 use super::recorded::{Faults, Recording};
 use super::report;
 use super::table::Terminal;
@@ -41,6 +42,7 @@ Examples:
   ntp-monitor replay ams.csv lon.csv nyc.csv            several vantages, judged together
 
 Columns needed: time, server, outcome, offset_s, delay_s, root_delay_s, root_dispersion_s, stratum, leap, in any order.
+Files local-*.csv beside the files of samples say what was known of the clock of the monitor; they are read too.
 Rows that cannot be read are reported with their place and left out.
 Exit status: 0, 1 when there was nothing to replay.";
 
@@ -151,16 +153,21 @@ pub fn run(
             return Ok(1);
         }
     };
-    let work = Work::new(leap, recipe.rules, recipe.servers);
+    let keep_list = args.leap_list.is_some();
+    let mut work = Work::new(leap, recipe.rules, recipe.servers);
     let (work, faults) = match (recipe.store, args.since) {
-        (Some(store), Some(since)) => match from_store(&store, since, work) {
+        (Some(store), Some(since)) => match from_store(&store, since, work, keep_list) {
             Ok(work) => (work, Faults::default()),
             Err(why) => {
                 writeln!(complaints, "ntp-monitor: {why}")?;
                 return Ok(1);
             }
         },
-        _ => feed(args, work, complaints),
+        _ => {
+            let (samples, local) = local_rows::divide(&args.files);
+            work.local = LocalRows::new(local_rows::read(&local, complaints), keep_list);
+            feed(args.progress, &samples, work, complaints)
+        }
     };
     let count = work.count;
     if count == 0 {
@@ -192,6 +199,7 @@ pub fn run(
 /// The consumers of samples.
 struct Work {
     leap: LeapSource,
+    local: LocalRows,
     rules: Option<Rulebook>,
     servers: Vec<Arc<ServerIdent>>,
     /// Each vantage by itself.
@@ -208,7 +216,15 @@ struct VantageWork {
 
 impl Work {
     fn new(leap: LeapSource, rules: Option<Rulebook>, servers: Vec<Arc<ServerIdent>>) -> Self {
-        Self { leap, rules, servers, vantages: BTreeMap::new(), fleet: FleetReplay::new(), count: 0 }
+        Self {
+            leap,
+            local: LocalRows::default(),
+            rules,
+            servers,
+            vantages: BTreeMap::new(),
+            fleet: FleetReplay::new(),
+            count: 0,
+        }
     }
 
     fn take(&mut self, sample: Arc<Sample>) {
@@ -224,6 +240,7 @@ impl Work {
                 self.vantages.entry(Arc::clone(&sample.server.vantage)).or_insert(new)
             }
         };
+        self.local.apply(&sample.server.vantage, at_ns, &mut vantage.replay);
         vantage.replay.observe(&sample);
         if let Some(alerts) = &mut vantage.alerts {
             alerts.observe(&sample);
@@ -298,21 +315,23 @@ impl Done {
 }
 
 /// The samples of the store since so long ago.
-fn from_store(store: &Path, since: Duration, mut work: Work) -> Result<Work, StoreError> {
+fn from_store(store: &Path, since: Duration, mut work: Work, keep_list: bool) -> Result<Work, StoreError> {
     let since_ns = i64::try_from(since.as_nanos()).unwrap_or(i64::MAX);
-    for stored in Reader::open(store)?.since(crate::clock::now().wall_ns.saturating_sub(since_ns)) {
+    let from_ns = crate::clock::now().wall_ns.saturating_sub(since_ns);
+    let reader = Reader::open(store)?;
+    work.local = LocalRows::new(reader.local_rows(from_ns, i64::MAX, usize::MAX)?, keep_list);
+    for stored in reader.since(from_ns) {
         work.take(Arc::new(stored?.sample));
     }
     Ok(work)
 }
 
 /// Reads on a separate thread and computes on this one.
-fn feed(args: &ReplayArgs, work: Work, complaints: &mut (impl Write + Send)) -> (Work, Faults) {
+fn feed(progress: bool, files: &[PathBuf], work: Work, complaints: &mut (impl Write + Send)) -> (Work, Faults) {
     let (to, from) = crossbeam_channel::bounded(BATCHES);
-    let progress = args.progress;
     thread::scope(|scope| {
         let reader = scope.spawn(move || {
-            let mut recording = Recording::new(&args.files, complaints);
+            let mut recording = Recording::new(files, complaints);
             send(&mut recording, &to);
             recording.faults()
         });

@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv6Addr};
 use super::model::Host;
 
 /// The port of NTP (RFC 5905 §7.2).
-const NTP_PORT: u16 = 123;
+pub const NTP_PORT: u16 = 123;
 
 /// The longest name of an interface.
 const MAX_INTERFACE_LEN: usize = 15;

@@ -3,9 +3,9 @@
 //! A new version replaces the old one atomically: it is written beside it, synced, and renamed. The
 //! old version is kept as `FILE.previous`, with the same owner and mode.
 
-use std::fs::{File, OpenOptions, Permissions};
+use std::fs::{DirBuilder, File, OpenOptions, Permissions};
 use std::io::{ErrorKind, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 
 use nix::unistd::{AccessFlags, access};
@@ -60,6 +60,21 @@ pub fn editable(file: Option<&Path>) -> Result<PathBuf, FileError> {
     let dir = directory(&path);
     access(dir, AccessFlags::W_OK | AccessFlags::X_OK).map_err(|source| unwritable(dir, source.into()))?;
     Ok(path)
+}
+
+/// Creates a file with this text, unless there is one, and the directory that it is in.
+///
+/// # Errors
+/// When a step fails.
+pub fn begin(path: &Path, text: &str) -> Result<(), FileError> {
+    let dir = directory(path);
+    let made = DirBuilder::new().recursive(true).mode(0o750).create(dir);
+    made.map_err(|source| unwritable(dir, source))?;
+    let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+    match file.and_then(|mut file| file.write_all(text.as_bytes()).and_then(|()| file.sync_all())) {
+        Err(source) if source.kind() != ErrorKind::AlreadyExists => Err(unwritable(path, source)),
+        _ => Ok(()),
+    }
 }
 
 /// Reads the file.

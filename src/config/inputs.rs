@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{Environment, Faults, Loaded, load, load_text};
+use super::{Environment, Faults, Loaded, load, load_text, load_with_additions};
 
 /// The three layers that a process was started with.
 #[derive(Clone, Default)]
@@ -36,6 +36,17 @@ impl Inputs {
     pub fn load_text(&self, text: &str) -> Result<Loaded, Faults> {
         match &self.file {
             Some(path) => load_text(path, text, &self.environment, &self.flags),
+            None => self.load(),
+        }
+    }
+
+    /// Reads the configuration as if `text` were the content of the file of [`additions_of`](super::additions_of).
+    ///
+    /// # Errors
+    /// Every fault at once.
+    pub fn load_with_additions(&self, text: &str) -> Result<Loaded, Faults> {
+        match &self.file {
+            Some(path) => load_with_additions(path, text, &self.environment, &self.flags),
             None => self.load(),
         }
     }

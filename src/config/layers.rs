@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use config::{ConfigError, FileFormat, Format, Map, Value, ValueKind};
 
+use super::additions::{Additions, additions_of};
 use super::dotenv::DotEnv;
 use super::environment::Environment;
 use super::fault::{Fault, KeyPath, Source, Step};
@@ -24,7 +25,7 @@ const SERVERS: &str = "server";
 
 /// One layer: keys with their values, each value with its source as origin.
 #[derive(Clone, Default)]
-struct Layer(Map<String, Value>);
+pub(super) struct Layer(pub Map<String, Value>);
 
 /// The values may hold secrets, so none is shown.
 impl std::fmt::Debug for Layer {
@@ -96,7 +97,12 @@ pub(super) struct Merged {
 ///
 /// # Errors
 /// Faults that leave nothing to look at: the file cannot be read or parsed, a flag is not `key=value`.
-pub(super) fn merge(file: Option<File<'_>>, environment: &Environment, flags: &[String]) -> Result<Merged, Vec<Fault>> {
+pub(super) fn merge(
+    file: Option<File<'_>>,
+    additions: Option<&str>,
+    environment: &Environment,
+    flags: &[String],
+) -> Result<Merged, Vec<Fault>> {
     let mut notes = Notes::default();
     let mut lines = HashMap::new();
     // A layer replaces the list of servers as a whole, so there is nothing to merge: with thousands of them, the copies
@@ -124,6 +130,11 @@ pub(super) fn merge(file: Option<File<'_>>, environment: &Environment, flags: &[
     let merged = builder.build().and_then(|all| config::Source::collect(&all));
     let mut tables = merged.map_err(|why| vec![Fault::general(Source::Default, why.to_string())])?;
     let mut root = tables.remove(WRAPPER).unwrap_or_else(|| Value::new(None, Map::<String, Value>::new()));
+    if let Some(file) = file
+        && let Some(more) = additions_to(file, additions, &root, &mut notes)
+    {
+        more.append(&mut servers, &mut root, &mut lines, &mut notes.warnings);
+    }
     if let Some(servers) = servers
         && let ValueKind::Table(sections) = &mut root.kind
     {
@@ -140,6 +151,28 @@ pub(super) fn merge(file: Option<File<'_>>, environment: &Environment, flags: &[
     drop_public_default(&mut root);
     let file = file.map(|file| file.path.display().to_string().into());
     Ok(Merged { root, lines, file, warnings: notes.warnings })
+}
+
+/// What was added to a configuration, unless its file is that of the additions itself.
+fn additions_to(file: File<'_>, text: Option<&str>, root: &Value, notes: &mut Notes) -> Option<Additions> {
+    let ValueKind::Table(sections) = &root.kind else { return None };
+    let named = match sections.get("monitor").map(|section| &section.kind) {
+        Some(ValueKind::Table(monitor)) => monitor.get("data_dir").and_then(|dir| dir.clone().into_string().ok()),
+        _ => None,
+    };
+    let data_dir = named
+        .or_else(|| Some(schema::at(&KeyPath::dotted("monitor.data_dir"))?.get("default")?.as_str()?.to_owned()))?;
+    let path = additions_of(Path::new(&data_dir));
+    if path == file.path {
+        return None;
+    }
+    match Additions::read(&path, text, &mut notes.warnings) {
+        Ok(found) => found,
+        Err(fault) => {
+            notes.faults.push(fault);
+            None
+        }
+    }
 }
 
 /// The settings of all variables.
@@ -201,7 +234,7 @@ fn drop_public_default(root: &mut Value) {
     }
 }
 
-fn read_file(File { path, text }: File<'_>) -> Result<(Layer, HashMap<KeyPath, usize>), Fault> {
+pub(super) fn read_file(File { path, text }: File<'_>) -> Result<(Layer, HashMap<KeyPath, usize>), Fault> {
     let name: Arc<str> = path.display().to_string().into();
     let fault = |line, message| Fault::general(Source::File { name: name.clone(), line }, message);
     let format = match path.extension().and_then(|e| e.to_str()) {

@@ -5,6 +5,7 @@
 //! express. [`edit`] changes the text of a file and [`mod@file`] writes it. The process's environment is an argument.
 //! No fault shows a secret.
 
+mod additions;
 mod address;
 mod bounds;
 mod certificate;
@@ -40,7 +41,8 @@ mod variables_tests;
 
 use std::path::Path;
 
-pub use address::split as split_address;
+pub use additions::additions_of;
+pub use address::{NTP_PORT, split as split_address};
 pub use diff::{Changes, diff};
 pub use environment::{Environment, process_environment};
 pub use example::example;
@@ -84,7 +86,7 @@ impl Loaded {
 /// # Errors
 /// All faults, each with its key and its source.
 pub fn load(file: Option<&Path>, environment: &Environment, flags: &[String]) -> Result<Loaded, Faults> {
-    load_layers(file.map(|path| File { path, text: None }), environment, flags)
+    load_layers(file.map(|path| File { path, text: None }), None, environment, flags)
 }
 
 /// Like [`load`], with `text` in place of the content of the file at `path`.
@@ -92,11 +94,29 @@ pub fn load(file: Option<&Path>, environment: &Environment, flags: &[String]) ->
 /// # Errors
 /// All faults, each with its key and its source.
 pub fn load_text(path: &Path, text: &str, environment: &Environment, flags: &[String]) -> Result<Loaded, Faults> {
-    load_layers(Some(File { path, text: Some(text) }), environment, flags)
+    load_layers(Some(File { path, text: Some(text) }), None, environment, flags)
 }
 
-fn load_layers(file: Option<File<'_>>, environment: &Environment, flags: &[String]) -> Result<Loaded, Faults> {
-    let mut merged = layers::merge(file, environment, flags).map_err(Faults)?;
+/// As [`load`], as if `additions` were the content of the file of [`additions_of`].
+///
+/// # Errors
+/// Every fault that was found, each with its key and its source.
+pub fn load_with_additions(
+    path: &Path,
+    additions: &str,
+    environment: &Environment,
+    flags: &[String],
+) -> Result<Loaded, Faults> {
+    load_layers(Some(File { path, text: None }), Some(additions), environment, flags)
+}
+
+fn load_layers(
+    file: Option<File<'_>>,
+    additions: Option<&str>,
+    environment: &Environment,
+    flags: &[String],
+) -> Result<Loaded, Faults> {
+    let mut merged = layers::merge(file, additions, environment, flags).map_err(Faults)?;
     let file = file.map(|file| file.path);
     let mut tree = Tree::new(&merged);
     let mut warnings = std::mem::take(&mut merged.warnings);

@@ -5,7 +5,7 @@ mod notifier;
 mod report;
 mod server;
 
-pub use fleet::{Allowed, Fleet, FleetAlerts, FleetRole, Nats, NatsTls, PlanSource};
+pub use fleet::{Allowed, Fleet, FleetAlerts, FleetRole, Login, Nats, NatsTls, PlanSource};
 pub use notifier::{Channel, Chat, Email, Heartbeat, Hidden, MailTls, Notifier, NotifierType, Webhook};
 pub use report::Report;
 pub use server::{Addresses, EngineChoice, Family, Host, Nts, Server};

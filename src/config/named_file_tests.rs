@@ -24,12 +24,19 @@ const NOTIFIER: &str = "[[notifier]]\nname = \"n\"\ntype =";
 
 fn every_key() -> Vec<String> {
     let certificate = "\ntopic = \"t\"\nca_file = \"FILE\"";
-    let influx = "[influxdb]\nurl = \"http://h\"\norg = \"o\"\nbucket = \"b\"\ntoken_file = \"FILE\"\n";
+    let influx = "[influxdb]\nurl = \"http://h\"\norg = \"o\"\nbucket = \"b\"\n";
+    let nats = "[fleet]\nrole = \"agent\"\n[nats]\nurl = \"tls://h\"\n";
     let mut keys = vec![
         "[leap]\nlist = \"FILE\"\n".to_owned(),
         "[http.tls]\ncertificate = \"FILE\"\nkey = \"FILE\"\n".to_owned(),
         "[[http.tokens]]\nname = \"a\"\ntoken_file = \"FILE\"\n".to_owned(),
-        influx.to_owned(),
+        "nts = true\nnts_ca = \"FILE\"\n".to_owned(),
+        format!("{influx}token_file = \"FILE\"\n"),
+        format!("{influx}token = \"t\"\nca_file = \"FILE\"\n"),
+        format!("{influx}token = \"t\"\nproxy_file = \"FILE\"\n"),
+        format!("{nats}user = \"u\"\npassword_file = \"FILE\"\n"),
+        format!("{nats}[nats.tls]\nca = \"FILE\"\n"),
+        format!("{nats}[nats.tls]\ncert = \"FILE\"\nkey = \"FILE\"\n"),
         format!("{NOTIFIER} \"ntfy\"{certificate}\n"),
         format!("{NOTIFIER} \"telegram\"\nchat_id = \"1\"\ntoken_file = \"FILE\"\n"),
     ];
@@ -46,6 +53,14 @@ fn no_fault_shows_a_piece_of_a_named_file() {
             let why = faults_with(content, &keys);
             assert!(!why.contains("hunter2"), "{keys}{why}");
         }
+    }
+}
+
+#[test]
+fn file_that_is_not_what_its_key_needs_is_refused() {
+    for keys in every_key() {
+        let why = faults_with("a line\nand another\n", &keys);
+        assert!(why.contains("c.toml:"), "{keys}{why}");
     }
 }
 

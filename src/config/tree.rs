@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use config::ValueKind;
 use serde_json::{Value, json};
 
+use super::additions;
 use super::fault::{Fault, KeyPath, Source, Step};
 use super::layers::Merged;
 use super::schema;
@@ -239,8 +240,11 @@ impl Tree {
 fn source_of(value: &config::Value, path: &KeyPath, merged: &Merged) -> Source {
     let line = || merged.lines.get(path).copied();
     match (value.origin(), &merged.file) {
-        // There is one file, so its name is there once.
-        (Some(origin), Some(name)) if Source::is_of_file(origin) => Source::File { name: name.clone(), line: line() },
+        // Nearly all values come from one file, so its name is there once.
+        (Some(origin), Some(name)) if Source::is_of_file(origin) => {
+            let name = additions::other_file(origin, name).unwrap_or_else(|| name.clone());
+            Source::File { name, line: line() }
+        }
         (Some(origin), _) => Source::decode(origin),
         // Merging forgets who opened a section; a line says that it was the file.
         (None, Some(name)) => {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::finding::{Area, Finding};
-use crate::config::{Config, Fleet};
+use crate::config::{Config, Fleet, Login};
 use crate::fleet::NO_JETSTREAM;
 use crate::fleet::link::{Link, LinkError, Names};
 
@@ -33,7 +33,7 @@ pub(super) async fn examine(config: &Config, offline: bool) -> Vec<Finding> {
             }
         }
     }
-    if !fleet.nats.requires_tls() && fleet.nats.password.is_some() {
+    if !fleet.nats.requires_tls() && matches!(fleet.nats.login, Login::User { .. }) {
         let what = "the password crosses the network readable";
         findings
             .push(AREA.note("tls", what).advising("use a tls:// URL, unless the server is on this host".to_owned()));

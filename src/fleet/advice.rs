@@ -11,8 +11,11 @@ pub fn connection(error: &str) -> String {
         "a certificate has expired, or this host's clock is wrong: compare the clock first (ntp-monitor query)"
     } else if has("not valid yet") || has("NotValidYet") {
         "a certificate is not valid yet, or this host's clock is wrong: compare the clock first (ntp-monitor query)"
-    } else if has("UnknownIssuer") {
+    } else if has("UnknownIssuer") || has("BadSignature") {
         "the certificate of the server is not signed by an authority that is trusted here: set nats.tls.ca"
+    } else if has("UnknownCA") {
+        "the server does not trust the authority of this client certificate: nats.tls.cert must be signed by the one that \
+         ca_file of nats.conf names"
     } else if has("CertificateRequired") || has("certificate required") {
         "the server requires a client certificate: set nats.tls.cert and nats.tls.key"
     } else if has("NotValidForName") || has("not valid for name") {
@@ -89,6 +92,7 @@ mod tests {
         for (error, part) in [
             ("io error: authorization violation", "user and password_file"),
             ("invalid peer certificate: UnknownIssuer", "nats.tls.ca"),
+            ("invalid peer certificate: BadSignature", "nats.tls.ca"),
             ("received fatal alert: CertificateRequired", "nats.tls.cert"),
             ("invalid peer certificate: certificate expired: verification time", "this host's clock"),
             ("received corrupt message of type InvalidContentType", "handshake_first"),

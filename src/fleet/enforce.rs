@@ -35,7 +35,9 @@ pub fn enforce(fleet: &Fleet, own: &[Arc<Server>], plan: Option<&PlanDocument>, 
     }
     let known = plan.and_then(|plan| plan.servers.as_deref());
     let Some(planned) = known.filter(|_| is_valid) else {
-        let servers = own.iter().map(|server| slowed(server, fallback(fleet, server, known.unwrap_or_default())));
+        let servers = own
+            .iter()
+            .map(|server| slowed(fleet, server, fallback(fleet, server, known.unwrap_or_default()), Duration::ZERO));
         return Enforced { servers: servers.collect(), ..Enforced::default() };
     };
     let mut result = Enforced { is_planned: true, ..Enforced::default() };
@@ -49,7 +51,7 @@ pub fn enforce(fleet: &Fleet, own: &[Arc<Server>], plan: Option<&PlanDocument>, 
         }
     }
     // What is the user's own is nobody else's budget.
-    let free = own.iter().filter(|server| server.own && !taken.contains(&server.ident.name));
+    let free = own.iter().filter(|server| fleet.is_free(server) && !taken.contains(&server.ident.name));
     result.servers.extend(free.cloned());
     let more = refused.len().saturating_sub(MOST_REFUSALS);
     refused.truncate(MOST_REFUSALS);
@@ -67,23 +69,24 @@ fn fallback(fleet: &Fleet, server: &Server, known: &[Planned]) -> Duration {
     planned.unwrap_or(fleet.fallback_interval)
 }
 
-/// The same server, polled no faster than this unless it is the user's own.
-fn slowed(server: &Arc<Server>, interval: Duration) -> Arc<Server> {
-    if server.own || server.poll_interval >= interval {
+/// The same server, polled no faster than this unless it is the user's own. The interval is a limit, and a burst would pass
+/// it.
+fn slowed(fleet: &Fleet, server: &Arc<Server>, interval: Duration, first_after: Duration) -> Arc<Server> {
+    if fleet.is_free(server) {
         return Arc::clone(server);
     }
-    Arc::new(Server { poll_interval: interval, ..(**server).clone() })
+    let poll_interval = server.poll_interval.max(interval);
+    // Questions are beside the plan.
+    Arc::new(Server { poll_interval, samples_per_poll: 1, sheet: false, pace: Some(first_after), ..(**server).clone() })
 }
 
 fn server(fleet: &Fleet, own: &[Arc<Server>], planned: &Planned, interval_s: f64) -> Result<Arc<Server>, String> {
     let interval = Duration::try_from_secs_f64(interval_s).map_err(|_| "its interval cannot be".to_owned())?;
+    // Hubs of earlier releases say nothing. Longer than the interval is of no use.
+    let first_after_s = planned.first_after_s.unwrap_or(0.0).min(interval_s);
+    let first_after = Duration::try_from_secs_f64(first_after_s).unwrap_or_default();
     if let Some(server) = own.iter().find(|server| *server.ident.name == *planned.name) {
-        // One's own server is polled as the file says.
-        let interval = if server.own { server.poll_interval } else { interval.max(server.poll_interval) };
-        return Ok(match server.poll_interval == interval {
-            true => Arc::clone(server),
-            false => Arc::new(Server { poll_interval: interval, ..(**server).clone() }),
-        });
+        return Ok(slowed(fleet, server, interval, first_after));
     }
     let target = planned.address.as_deref().ok_or("is not in this agent's configuration")?;
     let (host, port) = split_address(target).map_err(|_| "its address is malformed".to_owned())?;
@@ -103,8 +106,10 @@ fn server(fleet: &Fleet, own: &[Arc<Server>], planned: &Planned, interval_s: f64
         samples_per_poll: 1,
         offset_warning: Duration::from_millis(25),
         offset_critical: Duration::from_millis(100),
+        sheet: false,
         paused: false,
         nts: None,
+        pace: Some(first_after),
         interleaved: Policy::default(),
     }))
 }
@@ -146,6 +151,7 @@ mod tests {
             address: address.map(str::to_owned),
             interval_s: Some(*interval_s),
             fallback_s: Some(2.0 * interval_s),
+            first_after_s: Some(0.25 * interval_s),
         };
         PlanDocument {
             v: 1,
@@ -172,6 +178,18 @@ mod tests {
         assert_eq!(polled(&enforced), [("b.example".to_owned(), 64)]);
         let enforced = enforce(&fleet, &config.servers, Some(&plan(&[("b.example", None, 300.0)])), true);
         assert_eq!(polled(&enforced), [("b.example".to_owned(), 300)]);
+        assert_eq!(enforced.servers[0].pace, Some(Duration::from_secs(75)));
+    }
+
+    #[test]
+    fn shared_servers_are_polled_without_bursts() {
+        let mut config = config("");
+        let fleet = config.fleet.clone().unwrap();
+        config.servers[0] = Arc::new(Server { samples_per_poll: 4, ..(*config.servers[0]).clone() });
+        let enforced = enforce(&fleet, &config.servers, Some(&plan(&[("a.example", None, 300.0)])), true);
+        assert_eq!(enforced.servers[0].samples_per_poll, 1);
+        let enforced = enforce(&fleet, &config.servers, None, false);
+        assert!(enforced.servers.iter().all(|server| server.pace.is_some() && server.samples_per_poll == 1));
     }
 
     #[test]
@@ -214,6 +232,16 @@ mod tests {
         let enforced = enforce(&fleet, &config.servers, Some(&expired), false);
         assert_eq!(polled(&enforced), [("a.example".to_owned(), 600), ("b.example".to_owned(), 1800)]);
         assert!(!enforced.is_planned);
+    }
+
+    #[test]
+    fn own_budget_subjects_own_servers_to_the_plan() {
+        let mut config = config("");
+        let fleet = Fleet { own_budget: Some(Duration::from_secs(1)), ..config.fleet.clone().unwrap() };
+        config.servers[0] = Arc::new(Server { own: true, ..(*config.servers[0]).clone() });
+        let asked = plan(&[("a.example", None, 300.0)]);
+        assert_eq!(polled(&enforce(&fleet, &config.servers, Some(&asked), true)), [("a.example".to_owned(), 300)]);
+        assert_eq!(polled(&enforce(&fleet, &config.servers, None, false))[0], ("a.example".to_owned(), 1800));
     }
 
     #[test]

@@ -1,7 +1,6 @@
 //! What the rest of the service sees of the fleet.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -10,14 +9,27 @@ use super::agent::Arrived;
 use super::enforce::Enforced;
 use super::hub::Plans;
 use super::judge::{Judge, Picture, is_heard};
+use super::presence::Presence;
+use super::quiet;
 use super::state::{AgentState, HubState};
 use crate::config;
 use ntp_monitor_core::alert::facts::FleetFacts;
 use ntp_monitor_core::alert::silence::Silence;
 
+/// When this process began to be part of a fleet.
+#[derive(Debug, Clone, Copy)]
+pub struct Started(Instant);
+
+impl Default for Started {
+    fn default() -> Self {
+        Self(Instant::now())
+    }
+}
+
 /// The boards of the fleet. Cheap to clone.
 #[derive(Debug, Clone, Default)]
 pub struct Fleet {
+    pub started: Started,
     pub agent: Arc<AgentState>,
     pub hub: Arc<HubState>,
     /// The latest plan of this agent.
@@ -31,9 +43,6 @@ pub struct Fleet {
     pub picture: watch::Sender<Arc<Picture>>,
 }
 
-/// After this time without a hub, an agent notifies about everything.
-const ALONE_AFTER: Duration = Duration::from_secs(600);
-
 impl Fleet {
     /// The silence of an agent whose hub notifies about servers. It ends by itself when no hub is heard any more.
     #[must_use]
@@ -43,7 +52,7 @@ impl Fleet {
             return None;
         }
         let now = jiff::Timestamp::from_nanosecond(now_ns.into()).ok()?;
-        let left = ALONE_AFTER.checked_sub(self.agent.view().hub_heard?.elapsed())?;
+        let left = quiet::left(self.started.0, self.agent.view().hub_heard, Instant::now())?;
         let servers = config.servers.iter().map(|server| server.ident.name.to_string());
         Some(Silence {
             id: 0,
@@ -56,12 +65,11 @@ impl Fleet {
         })
     }
 
-    /// What the rules of the hub with the lease evaluate; `None` elsewhere.
+    /// What the rules of a hub evaluate; `None` elsewhere.
     #[must_use]
     pub fn facts(&self, config: &config::Fleet) -> Option<FleetFacts> {
         let (view, picture, now) = (self.hub.view(), self.picture.borrow().clone(), Instant::now());
-        // Of two hubs only the one with the lease notifies.
-        view.speaks.filter(|_| config.role.is_hub())?;
+        config.role.is_hub().then_some(())?;
         let heard = view.vantages.iter().filter(|(_, known)| known.heard.is_some());
         let silent: Vec<&str> = heard
             .clone()
@@ -71,7 +79,11 @@ impl Fleet {
         let proven = |pair: &ntp_monitor_core::fleet::skew::Skew| pair.estimate_s.abs() - pair.bound_s;
         let widest =
             picture.skew.iter().max_by(|a, b| proven(a).total_cmp(&proven(b))).filter(|pair| proven(pair) > 0.0);
+        let speaking = view.vantages.iter().filter(|(_, known)| is_heard(known, config.silent_after, now));
+        let nts = nts(speaking.filter_map(|(name, known)| Some((name.as_str(), &**known.presence.as_ref()?))));
         Some(FleetFacts {
+            // Of two hubs only the one with the lease notifies.
+            speaks: view.speaks(),
             vantages: heard.count(),
             silent: silent.len(),
             silent_names: silent.join(", "),
@@ -81,6 +93,35 @@ impl Fleet {
             wrong_servers: picture.verdict.servers.len(),
             wrong_vantages: picture.verdict.vantages.len(),
             sentence: picture.verdict.sentence.clone(),
+            wrong_places: picture.quorum.wrong_places,
+            wrong_places_server: picture.quorum.wrong_server.clone(),
+            unreachable: picture.quorum.unreachable.len(),
+            unreachable_names: picture.quorum.unreachable.join(", "),
+            nts_failing: nts.failing.len(),
+            nts_names: nts.failing.join(", "),
+            nts_days_left: nts.days_left,
         })
     }
+}
+
+/// What all vantages say about NTS.
+#[derive(Default)]
+struct NtsFacts {
+    failing: Vec<String>,
+    days_left: Option<f64>,
+}
+
+fn nts<'a>(presences: impl Iterator<Item = (&'a str, &'a Presence)>) -> NtsFacts {
+    let mut facts = NtsFacts::default();
+    for (vantage, presence) in presences {
+        for (server, nts) in presence.servers.iter().filter_map(|server| Some((server, server.nts.as_ref()?))) {
+            if !nts.authenticated {
+                let why = nts.fault.as_deref().unwrap_or("its samples are not authenticated");
+                facts.failing.push(format!("{} from {vantage} ({why})", server.name));
+            }
+            let least = |known: f64| known.min(nts.days_left.unwrap_or(known));
+            facts.days_left = facts.days_left.map(least).or(nts.days_left);
+        }
+    }
+    facts
 }

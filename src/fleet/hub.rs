@@ -64,7 +64,7 @@ impl Hub {
         let is_new = {
             let mut view = self.state.lock();
             let is_new = view.is_connected || view.last_error.as_deref() != Some(&why.0);
-            (view.is_connected, view.speaks, view.is_caught_up) = (false, None, false);
+            (view.is_connected, view.speaks_until, view.is_caught_up) = (false, None, false);
             view.last_error = Some(why.0.clone());
             is_new
         };

@@ -1,12 +1,12 @@
 //! What a hub makes of the samples of all vantages: the verdict of the fleet, the skew matrix, and who sees which server.
 
-use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::quorum::{self, Quorum};
+use super::roster::{Roster, Seen};
 use super::state::{HubView, VantageView};
 use ntp_monitor_core::fleet::skew::Skew;
 use ntp_monitor_core::fleet::verdict::FleetVerdict;
@@ -24,8 +24,6 @@ const LATE_NS: i64 = 600 * 1_000_000_000;
 const FAR_OFF_NS: i64 = 1_000_000_000;
 /// Samples that a vantage must have sent before it counts.
 const TESTED: u64 = 3;
-/// The weight of a new delay in the mean.
-const GAIN: f64 = 0.125;
 
 /// What was computed last.
 #[derive(Debug, Clone)]
@@ -36,36 +34,15 @@ pub struct Picture {
     pub skew: Vec<Skew>,
     /// Samples that came too late to be judged.
     pub late: u64,
+    /// What all places together see of each server.
+    pub quorum: Quorum,
 }
 
 impl Default for Picture {
     fn default() -> Self {
-        Self { at_ns: 0, verdict: FleetVerdict::nothing_yet(), skew: Vec::new(), late: 0 }
+        Self { at_ns: 0, verdict: FleetVerdict::nothing_yet(), skew: Vec::new(), late: 0, quorum: Quorum::default() }
     }
 }
-
-/// A server as one vantage sees it.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Seen {
-    /// The vantage's name for it.
-    pub name: Arc<str>,
-    pub address: Option<SocketAddr>,
-    /// The latest offset and its bound, in seconds.
-    pub offset_s: Option<f64>,
-    pub distance_s: Option<f64>,
-    /// The mean round trip, in seconds.
-    pub delay_s: Option<f64>,
-    pub polls: u64,
-    /// The part of recent polls that gave no sample.
-    pub loss: f64,
-    /// The label of the latest outcome.
-    pub outcome: &'static str,
-    /// The time of the latest poll on this host's wall clock.
-    pub at_ns: i64,
-}
-
-/// Every server of each vantage.
-pub type Roster = BTreeMap<Arc<str>, BTreeMap<Witness, Seen>>;
 
 struct Inner {
     fleet: Fleet,
@@ -121,7 +98,9 @@ impl Judge {
             }
         }
         let verdict = inner.fleet.judge(now_ns);
-        Picture { at_ns: now_ns, verdict, skew: inner.fleet.skew().pairs().to_vec(), late: inner.late }
+        let counts = |vantage: &str| view.vantages.get(vantage).is_some_and(|known| is_heard(known, silent_after, now));
+        let quorum = quorum::count(&inner.roster, &counts, now_ns);
+        Picture { at_ns: now_ns, verdict, skew: inner.fleet.skew().pairs().to_vec(), late: inner.late, quorum }
     }
 
     /// Who sees which server.
@@ -143,37 +122,6 @@ impl Inner {
         }
         servers.entry(witness.clone()).or_insert_with(|| Seen::unseen(sample)).update(sample, at_ns);
         self.fleet.observe(vantage, &witness, sample, at_ns);
-    }
-}
-
-impl Seen {
-    fn unseen(sample: &Sample) -> Self {
-        Self {
-            name: Arc::clone(&sample.server.name),
-            address: sample.address,
-            offset_s: None,
-            distance_s: None,
-            delay_s: None,
-            polls: 0,
-            loss: 0.0,
-            outcome: sample.outcome.label(),
-            at_ns: i64::MIN,
-        }
-    }
-
-    fn update(&mut self, sample: &Sample, at_ns: i64) {
-        if at_ns < self.at_ns {
-            return;
-        }
-        let failed = if sample.measure.is_some() { 0.0 } else { 1.0 };
-        let gain = if self.polls == 0 { 1.0 } else { GAIN };
-        self.loss += gain * (failed - self.loss);
-        self.polls += 1;
-        (self.at_ns, self.outcome) = (at_ns, sample.outcome.label());
-        let Some(measure) = sample.measure else { return };
-        (self.offset_s, self.distance_s) = (Some(measure.offset_s), Some(measure.root_distance_s));
-        let before = self.delay_s.unwrap_or(measure.delay_s);
-        self.delay_s = Some(before + GAIN * (measure.delay_s - before));
     }
 }
 

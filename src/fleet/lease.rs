@@ -33,6 +33,14 @@ impl Lease {
     }
 }
 
+impl Lease {
+    /// Until when it is held, whatever happens to this process meanwhile.
+    #[must_use]
+    pub fn until(self) -> Option<Instant> {
+        self.until
+    }
+}
+
 /// Takes and renews the lease.
 pub struct Holder {
     bucket: kv::Store,

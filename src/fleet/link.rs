@@ -9,7 +9,7 @@ use async_nats::{Client, ConnectOptions, Event};
 use tokio::sync::watch;
 
 use super::advice;
-use crate::config::Nats;
+use crate::config::{Hidden, Login, Nats};
 
 /// Messages that wait for their acknowledgement at a time.
 pub const WINDOW: usize = 16;
@@ -118,7 +118,7 @@ impl Link {
     pub async fn connect(nats: &Nats, name: &str) -> Result<Self, LinkError> {
         let complaint = Arc::new(Mutex::new(None));
         let (ended, is_ended) = watch::channel(false);
-        let options = options(nats, name, Arc::clone(&complaint), ended);
+        let options = options(nats, name, Arc::clone(&complaint), ended)?;
         let connecting = options.connect(nats.urls.as_slice());
         let client = match tokio::time::timeout(2 * WITHIN, connecting).await {
             Ok(Ok(client)) => client,
@@ -174,7 +174,7 @@ fn options(
     name: &str,
     complaint: Arc<Mutex<Option<String>>>,
     ended: watch::Sender<bool>,
-) -> ConnectOptions {
+) -> Result<ConnectOptions, LinkError> {
     let on_event = move |event| {
         match event {
             Event::Disconnected | Event::Closed | Event::LameDuckMode => drop(ended.send_replace(true)),
@@ -195,19 +195,35 @@ fn options(
         .connection_timeout(WITHIN)
         .request_timeout(Some(WITHIN))
         .event_callback(on_event);
-    if let (Some(user), Some(password)) = (&nats.user, &nats.password) {
-        let mut password = password.clone();
-        password.renew();
-        options = options.user_and_password(user.clone(), password.expose().to_owned());
-    }
-    let Some(tls) = &nats.tls else { return options };
+    options = logged_in(options, &nats.login)?;
+    let Some(tls) = &nats.tls else { return Ok(options) };
     if let Some(ca) = &tls.ca {
         options = options.add_root_certificates(ca.clone());
     }
-    match &tls.pair {
+    Ok(match &tls.pair {
         Some((cert, key)) => options.add_client_certificate(cert.clone(), key.clone()),
         None => options,
-    }
+    })
+}
+
+/// Says who this instance is. Files are read again, because secrets are exchanged while the service runs.
+fn logged_in(options: ConnectOptions, login: &Login) -> Result<ConnectOptions, LinkError> {
+    let current = |hidden: &Hidden| {
+        let mut hidden = hidden.clone();
+        hidden.renew();
+        hidden
+    };
+    Ok(match login {
+        Login::None => options,
+        Login::User { name, password } => {
+            options.user_and_password(name.clone(), current(password).expose().to_owned())
+        }
+        Login::Creds(creds) => options
+            // The client does not recognise the last line without its end, which a secret has not.
+            .credentials(&format!("{}\n", current(creds).expose()))
+            .map_err(|why| LinkError(format!("nats.creds is not a file of credentials: {why}")))?,
+        Login::Nkey(seed) => options.nkey(current(seed).expose().to_owned()),
+    })
 }
 
 /// An error with its causes, which say what happened.

@@ -20,6 +20,9 @@ pub mod pace;
 pub mod plan;
 pub mod planner;
 pub mod presence;
+pub mod quiet;
+pub mod quorum;
+pub mod roster;
 pub mod state;
 
 pub use advice::NO_JETSTREAM;

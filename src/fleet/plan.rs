@@ -52,6 +52,9 @@ pub struct Planned {
     /// The interval once the plan has expired.
     #[serde(default)]
     pub fallback_s: Option<f64>,
+    /// When to poll first under a plan, in seconds after it came, so that vantages do not ask together.
+    #[serde(default)]
+    pub first_after_s: Option<f64>,
 }
 
 /// One announcement of one process.
@@ -63,7 +66,9 @@ pub struct Answers {
 
 impl Planned {
     fn is_sound(&self) -> bool {
-        [self.interval_s, self.fallback_s].into_iter().flatten().all(|seconds| seconds > 0.0 && seconds <= 1e9)
+        let intervals = [self.interval_s, self.fallback_s].into_iter().flatten();
+        intervals.into_iter().all(|seconds| seconds > 0.0 && seconds <= 1e9)
+            && self.first_after_s.is_none_or(|s| s >= 0.0)
     }
 }
 
@@ -123,5 +128,30 @@ impl PlanDocument {
         let seqs =
             |stored: &Stored| Seqs { incarnation: stored.incarnation.clone(), first: stored.first, end: stored.end };
         self.stored.iter().map(seqs).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plans_of_the_releases_before_and_after_are_understood() {
+        let older = r#"{"v":1,"hub":"h","revision":3,"validity_s":120,"servers":[{"name":"a","interval_s":64}]}"#;
+        let newer = r#"{"v":1,"hub":"h","revision":3,"number":2,"validity_s":120,"later":{"x":1},
+            "servers":[{"name":"a","interval_s":64,"first_after_s":5,"later":true}]}"#;
+        let [older, newer] = [older, newer].map(|text| PlanDocument::parse(text.as_bytes()).unwrap());
+        let first = |plan: &PlanDocument| plan.servers.clone().unwrap().remove(0);
+        assert_eq!((first(&older).interval_s, first(&older).first_after_s, older.number), (Some(64.0), None, 0));
+        assert_eq!((first(&newer).interval_s, first(&newer).first_after_s), (Some(64.0), Some(5.0)));
+        assert!(PlanDocument::parse(br#"{"v":2,"hub":"h","revision":3,"validity_s":120}"#).is_err());
+    }
+
+    #[test]
+    fn plan_with_times_that_cannot_be_is_refused() {
+        for server in [r#"{"name":"a","interval_s":0}"#, r#"{"name":"a","interval_s":64,"first_after_s":-1}"#] {
+            let text = format!(r#"{{"v":1,"hub":"h","revision":3,"validity_s":120,"servers":[{server}]}}"#);
+            assert!(PlanDocument::parse(text.as_bytes()).is_err(), "{server}");
+        }
     }
 }

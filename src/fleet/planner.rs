@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::judge::{Roster, group, is_heard};
+use super::judge::{group, is_heard};
 use super::plan::{PlanDocument, Planned};
+use super::roster::Roster;
 use super::state::{HubView, VantageView};
 use crate::config::{Fleet, Server};
 use ntp_monitor_core::fleet::plan::{
@@ -16,10 +17,16 @@ use ntp_monitor_core::fleet::plan::{
 };
 use ntp_monitor_core::fleet::witness::Witness;
 
+/// A vantage takes a server over when its delay is below this part of the other's, less this many seconds.
+const NEARER: f64 = 0.8;
+const NEARER_S: f64 = 0.001;
+
 /// The plans of this hub.
 pub struct Planner {
     config: PlanConfig,
     budget_s: f64,
+    /// The budget of one's own servers, where they have one.
+    own_budget_s: Option<f64>,
     silent_after: Duration,
     ledger: Ledger,
     began: Instant,
@@ -39,6 +46,12 @@ pub struct Current {
     plan: VantagePlan,
 }
 
+impl Current {
+    fn polls(&self, witness: &Witness) -> bool {
+        self.plan.polls.iter().any(|poll| poll.witness == *witness)
+    }
+}
+
 impl Planner {
     #[must_use]
     pub fn new(fleet: &Fleet) -> Self {
@@ -50,6 +63,7 @@ impl Planner {
         Self {
             config,
             budget_s: fleet.budget.as_secs_f64(),
+            own_budget_s: fleet.own_budget.map(|budget| budget.as_secs_f64()),
             silent_after: fleet.silent_after,
             ledger: Ledger::default(),
             began: Instant::now(),
@@ -105,7 +119,12 @@ impl Planner {
             })
             .collect();
         let servers = self.servers(view, roster);
-        let delay_s = |vantage: &str, witness: &Witness| roster.get(vantage)?.get(witness)?.delay_s;
+        // A vantage keeps its servers, unless another one is clearly nearer, because delays vary.
+        let delay_s = |vantage: &str, witness: &Witness| {
+            let delay_s = roster.get(vantage)?.get(witness)?.delay_s?;
+            let polls = self.current.get(vantage).is_some_and(|current| current.polls(witness));
+            Some(if polls { NEARER * delay_s - NEARER_S } else { delay_s })
+        };
         let turn = (self.seconds(now) / self.config.rotation_s) as u64;
         // Own servers are polled as the file of each agent says; no plan is needed for them.
         let own: BTreeSet<&Witness> =
@@ -140,11 +159,13 @@ impl Planner {
         all.into_iter()
             .map(|(witness, (is_own, poll_s))| {
                 let least = if is_own { Server::OWN_FLOOR } else { Server::FLOOR };
-                let poll_s = if poll_s.is_finite() { poll_s } else { self.budget_s };
+                let own_budget_s = self.own_budget_s.filter(|_| is_own);
+                let budget_s = own_budget_s.unwrap_or(self.budget_s);
+                let poll_s = if poll_s.is_finite() { poll_s } else { budget_s };
                 PlanServer {
                     witness: witness.clone(),
-                    budget_s: self.budget_s,
-                    is_own,
+                    budget_s,
+                    is_own: is_own && own_budget_s.is_none(),
                     poll_s: poll_s.max(least.as_secs_f64()),
                 }
             })
@@ -170,22 +191,25 @@ impl Planner {
 /// A plan in the words of its vantage.
 fn named(
     plan: &VantagePlan,
-    seen: Option<&BTreeMap<Witness, super::judge::Seen>>,
+    seen: Option<&BTreeMap<Witness, super::roster::Seen>>,
     own: &BTreeSet<&Witness>,
 ) -> Vec<Planned> {
     let Some(seen) = seen else { return Vec::new() };
-    let polls: BTreeMap<&Witness, f64> = plan.polls.iter().map(|poll| (&poll.witness, poll.interval_s)).collect();
+    let polls: BTreeMap<&Witness, &Assignment> = plan.polls.iter().map(|poll| (&poll.witness, poll)).collect();
     let fallback: BTreeMap<&Witness, f64> = plan.fallback.iter().map(|pace| (&pace.witness, pace.interval_s)).collect();
     let witnesses: BTreeSet<&&Witness> = polls.keys().chain(fallback.keys()).collect();
     let mut all: BTreeMap<&str, Planned> = BTreeMap::new();
     for witness in witnesses.into_iter().filter(|witness| !own.contains(**witness)) {
         let Some(seen) = seen.get(*witness) else { continue };
-        let (interval_s, fallback_s) = (polls.get(*witness).map(rounded), fallback.get(*witness).map(rounded));
+        let poll = polls.get(*witness);
+        let (interval_s, fallback_s) =
+            (poll.map(|poll| rounded(&poll.interval_s)), fallback.get(*witness).map(rounded));
         let planned = Planned {
             name: seen.name.to_string(),
             address: witness.address().map(|address| address.to_string()),
             interval_s,
             fallback_s,
+            first_after_s: poll.map(|poll| rounded(&poll.first_after_s)),
         };
         // A name with several addresses is polled at the slowest pace of them.
         let known = all.entry(&seen.name).or_insert_with(|| planned.clone());

@@ -2,12 +2,17 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+
+use ntp_monitor_core::sample::{Authentication, Sample};
 
 /// Time between two announcements.
 pub const EVERY: Duration = Duration::from_secs(20);
 /// Most servers that one vantage announces. The hub plans the others with the usual settings.
 pub const MAX_SERVERS: usize = 1000;
+/// Longest reason of a failed key exchange, in characters.
+const LONGEST_FAULT: usize = 200;
 /// Largest announcement, in bytes.
 const MAX_BYTES: usize = 120 << 10;
 
@@ -52,6 +57,40 @@ pub struct Candidate {
     pub own: bool,
     /// The shortest interval that the agent's configuration allows, in seconds.
     pub interval_s: f64,
+    /// How NTS is doing, for a server that is configured for it and was polled.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub nts: Option<NtsState>,
+}
+
+/// What an agent says about NTS at one server.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct NtsState {
+    /// Whether the latest sample was authenticated.
+    pub authenticated: bool,
+    /// Why the last key exchange failed; absent if it succeeded.
+    pub fault: Option<String>,
+    /// Key exchanges that failed since the last good one.
+    pub failures: u32,
+    pub cookies: usize,
+    /// Days until the certificate of the key-exchange server expires.
+    pub days_left: Option<f64>,
+}
+
+impl NtsState {
+    /// What a sample of the server carries, if it is configured for NTS.
+    #[must_use]
+    pub fn of(latest: &Sample, measured: Option<&Sample>, now: Timestamp) -> Option<Self> {
+        let status = latest.nts.as_ref()?;
+        let fault = status.fault().map(|fault| fault.text.chars().take(LONGEST_FAULT).collect());
+        Some(Self {
+            authenticated: measured.is_some_and(|sample| sample.authentication == Authentication::Nts),
+            fault,
+            failures: status.failures_in_row,
+            cookies: status.cookies,
+            days_left: status.certificate().map(|certificate| certificate.left_s(now) / 86_400.0),
+        })
+    }
 }
 
 impl Presence {

@@ -67,8 +67,8 @@ impl VantageView {
 pub struct HubView {
     pub is_connected: bool,
     pub last_error: Option<String>,
-    /// The revision of its lease while it speaks for the fleet.
-    pub speaks: Option<u64>,
+    /// Until when it has the lease, and with it speaks for the fleet.
+    pub speaks_until: Option<Instant>,
     /// Whether it has read everything that the stream has.
     pub is_caught_up: bool,
     pub received: u64,
@@ -76,6 +76,14 @@ pub struct HubView {
     pub lost: u64,
     pub refused: u64,
     pub vantages: BTreeMap<String, VantageView>,
+}
+
+impl HubView {
+    /// Whether this hub has the lease. A process that was stopped meanwhile has it no longer.
+    #[must_use]
+    pub fn speaks(&self) -> bool {
+        self.speaks_until.is_some_and(|until| Instant::now() < until)
+    }
 }
 
 /// The shared [`HubView`].

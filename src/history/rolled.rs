@@ -60,7 +60,11 @@ impl Way {
 /// Quantiles are omitted unless the sketch contains every value.
 fn sketched(moments: &Moments, sketch: &Sketch) -> Summary {
     let summary = Summary::sketched(moments, sketch);
-    if sketch.count() == moments.n() { summary } else { Summary { median: None, percentiles: Vec::new(), ..summary } }
+    if sketch.count() == moments.n() {
+        summary
+    } else {
+        Summary { median: None, percentiles: Box::default(), ..summary }
+    }
 }
 
 /// The summary of a span and the distribution of its offsets, from hourly rollups.

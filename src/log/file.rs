@@ -7,12 +7,14 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
+use nix::libc::O_NONBLOCK;
 
 use crate::config::LogFile;
 use crate::held::{self, AtPath, FileId};
@@ -114,7 +116,8 @@ impl RotatingFile {
 }
 
 fn append(path: &Path) -> io::Result<(File, u64)> {
-    let file = OpenOptions::new().create(true).append(true).open(path)?;
+    // A pipe without a reader is an error; opening must not wait for one.
+    let file = OpenOptions::new().create(true).append(true).custom_flags(O_NONBLOCK).open(path)?;
     let size = file.metadata()?.len();
     Ok((file, size))
 }
@@ -143,6 +146,15 @@ impl Write for RotatingFile {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn pipe_without_a_reader_is_no_log_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("pipe");
+        nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        let config = LogFile { path, max_bytes: 1000, keep: 2 };
+        assert!(RotatingFile::open(&config, Arc::default()).is_err());
+    }
 
     #[test]
     fn removed_replaced_or_emptied_log_file_is_noticed() {

@@ -1,8 +1,8 @@
 //! The drains that write to a stream: readable text and JSON lines.
 
 use std::io::{self, Write};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
 use slog::{BorrowedKV, Drain, FnValue, KV, Level, Never, OwnedKVList, PushFnValue, Record, RecordLocation};
@@ -19,6 +19,8 @@ pub(super) struct Fan {
     pub drains: Vec<AnyDrain>,
     /// Records that a drain could not write. They are lost and counted.
     pub unwritten: Arc<AtomicU64>,
+    /// Held while a record is written.
+    pub writing: Arc<Mutex<()>>,
 }
 
 impl Drain for Fan {
@@ -26,6 +28,7 @@ impl Drain for Fan {
     type Err = Never;
 
     fn log(&self, record: &Record<'_>, values: &OwnedKVList) -> Result<(), Never> {
+        let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
         let failed = self.drains.iter().filter(|drain| drain.log(record, values).is_err()).count();
         self.unwritten.fetch_add(failed as u64, Ordering::Relaxed);
         Ok(())

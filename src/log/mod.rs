@@ -16,8 +16,8 @@ mod rate_limit;
 
 use std::io::IsTerminal;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use slog::{Discard, Logger, o};
 
@@ -62,9 +62,15 @@ pub struct LogControl {
     level: SharedLevel,
     queue: Arc<queue::Counters>,
     reopen: Arc<AtomicBool>,
+    writing: Arc<Mutex<()>>,
 }
 
 impl LogControl {
+    /// No record is written while the guard lives, so that other output to the terminal is not cut into.
+    pub fn hold(&self) -> MutexGuard<'_, ()> {
+        self.writing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Changes the level, at once and for every logger.
     pub fn set_level(&self, level: LogLevel) {
         self.level.set(level);
@@ -113,9 +119,11 @@ pub fn discard() -> Logger {
 
 fn build(drains: Vec<AnyDrain>, level: LogLevel, capacity: usize) -> (Logger, Logger, LogGuard) {
     let level = SharedLevel::new(level);
-    let (queue, writer) = Queue::new(Fan { drains, unwritten: Arc::default() }, capacity);
+    let writing = Arc::<Mutex<()>>::default();
+    let fan = Fan { drains, unwritten: Arc::default(), writing: Arc::clone(&writing) };
+    let (queue, writer) = Queue::new(fan, capacity);
     let queue = Arc::new(queue);
-    let control = LogControl { level: level.clone(), queue: queue.counters(), reopen: Arc::default() };
+    let control = LogControl { level: level.clone(), queue: queue.counters(), reopen: Arc::default(), writing };
     let filter = |who| LevelFilter::new(Arc::clone(&queue), level.clone(), who);
     let us = Logger::root(filter(Who::Us), o!());
     let dependencies = Logger::root(Limited::new(filter(Who::Dependencies)), o!());

@@ -5,21 +5,21 @@ use std::sync::Arc;
 use actix::Message;
 
 use ntp_monitor_core::health::availability::Tally;
-use ntp_monitor_core::sample::{Sample, SeriesKey};
+use ntp_monitor_core::sample::{Batch, SeriesKey};
 use ntp_monitor_core::stats::judgement::Judgement;
 use ntp_monitor_core::stats::leap::LeapSource;
 use ntp_monitor_core::stats::local::LocalState;
 
-/// To the actors that process samples: a poll has ended.
+/// To the actors that process samples: these polls have ended.
 #[derive(Debug, Clone, Message)]
 #[rtype(result = "()")]
-pub struct SampleReady(pub Arc<Sample>);
+pub struct SamplesReady(pub Batch);
 
-/// To the actors that keep state for each series: this series is no longer polled.
+/// To the actors that keep state for each series: these series are no longer polled.
 #[derive(Debug, Clone, Message)]
 #[rtype(result = "()")]
 pub struct Forget {
-    pub key: SeriesKey,
+    pub keys: Arc<[SeriesKey]>,
     /// The series of the same server that is polled instead, and continues its failures in a row.
     pub successor: Option<SeriesKey>,
 }

@@ -12,6 +12,7 @@
 mod board;
 pub mod dispatcher;
 mod email;
+mod fingerprint;
 mod heartbeat;
 mod hello;
 mod http;

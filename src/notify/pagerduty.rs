@@ -2,8 +2,8 @@
 //! and the end of an alert resolves its own incident only.
 
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 
+use super::fingerprint::fingerprint;
 use super::http::{Http, Request};
 use super::{Notifier, Progress, Sending, signs, words};
 use crate::config::{Hidden, Notifier as Config};
@@ -70,14 +70,7 @@ fn event(notification: &Notification, instance: &Instance, routing_key: &str) ->
 
 /// The same key for the start and the end of an alert; hashed, because a key is limited to 255 characters.
 fn dedup_key(notification: &Notification, instance: &Instance) -> String {
-    // Labels are not part of the key: they may change while the alert fires, and the incident would stay open.
-    let mut hash = Sha256::new();
-    for part in [&notification.vantage, &notification.alert, instance.server.as_deref().unwrap_or_default()] {
-        hash.update((part.len() as u64).to_be_bytes());
-        hash.update(part);
-    }
-    let digest: String = hash.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect();
-    format!("ntp-monitor/{digest}")
+    format!("ntp-monitor/{}", fingerprint(notification, instance))
 }
 
 #[cfg(test)]

@@ -171,7 +171,22 @@ fn success(json: &Value) -> Option<bool> {
     // DingTalk and WeCom; Feishu names its field `StatusCode` or, beside `msg`, `code`.
     let code = json["errcode"].as_i64().or_else(|| json["StatusCode"].as_i64());
     let code = code.or_else(|| json["msg"].as_str().and(json["code"].as_i64()));
-    said.or_else(|| code.map(|code| code == 0 || (200..300).contains(&code)))
+    let said = said.or_else(|| code.map(|code| code == 0 || (200..300).contains(&code)));
+    said.or_else(|| names_an_error(json).then_some(false))
+}
+
+/// Whether JSON has an error where many APIs have it: in `error` or `errors`, or as its `status`.
+fn names_an_error(json: &Value) -> bool {
+    let has = |key| match &json[key] {
+        Value::Null => false,
+        Value::Bool(is_error) => *is_error,
+        Value::Number(code) => code.as_f64() != Some(0.0),
+        Value::String(text) => !text.is_empty(),
+        Value::Array(errors) => !errors.is_empty(),
+        Value::Object(error) => !error.is_empty(),
+    };
+    let status = json["status"].as_str().unwrap_or_default().to_ascii_lowercase();
+    has("error") || has("errors") || matches!(status.as_str(), "error" | "fail" | "failed" | "failure")
 }
 
 /// Whether a body is a web page, such as a sign-in page.
@@ -280,10 +295,27 @@ mod tests {
         assert_eq!(retry(pagerduty(&reply(200, r#"{"status":"invalid event"}"#))), Some(Retry::Refused));
         assert_eq!(retry(ntfy(&reply(200, r#"{"code":42901,"http":429}"#))), Some(Retry::Backoff));
         assert_eq!(retry(slack(&reply(200, r#"{"ok":false,"error":"no_team"}"#))), Some(Retry::Refused));
-        for no in [r#"{"ok":false}"#, r#"{"errcode":310000,"errmsg":"x"}"#, r#"{"code":19024,"msg":"Key Words"}"#] {
+        for no in [
+            r#"{"ok":false}"#,
+            r#"{"errcode":310000,"errmsg":"x"}"#,
+            r#"{"code":19024,"msg":"Key Words"}"#,
+            r#"{"status":"error","message":"denied"}"#,
+            r#"{"error":{"code":5,"message":"no"}}"#,
+            r#"{"partial_success":true,"errors":["x failed"]}"#,
+            r#"{"took":3,"errors":true,"items":[]}"#,
+        ] {
             assert_eq!(retry(webhook(&reply(200, no), None)), Some(Retry::Refused), "{no}");
         }
-        for yes in [r#"{"ok":true}"#, r#"{"errcode":0}"#, r#"{"code":0,"msg":"success"}"#, "queued", r#"{"code":9}"#] {
+        for yes in [
+            r#"{"ok":true}"#,
+            r#"{"errcode":0}"#,
+            r#"{"code":0,"msg":"success"}"#,
+            "queued",
+            r#"{"code":9}"#,
+            r#"{"status":"firing","error":null,"errors":[]}"#,
+            r#"{"error":"","errors":false}"#,
+            r#"{"error":0,"errors":{}}"#,
+        ] {
             assert_eq!(webhook(&reply(200, yes), None), Taken, "{yes}");
         }
     }

@@ -10,6 +10,7 @@ use reqwest::Method;
 use serde::Serialize;
 use sha2::Sha256;
 
+use super::fingerprint::fingerprint;
 use super::http::{Http, JSON, Request};
 use super::{Failure, Notifier, Progress, Retry, Sending, signs};
 use crate::config::{Hidden, Notifier as Config, Webhook as Settings};
@@ -19,6 +20,9 @@ use ntp_monitor_core::alert::notification::{Instance, Notification, Severity, St
 
 /// The maximum number of alerts in the body of a template; more take several requests.
 const CHUNK: usize = 100;
+/// The name of the header by which receivers recognise an alert: the same for its beginning and its end, and at all hubs of a
+/// fleet.
+const FINGERPRINT: &str = "X-Ntp-Monitor-Fingerprint";
 /// The name of the signature header.
 pub const SIGNATURE: &str = "X-Ntp-Monitor-Signature";
 
@@ -63,11 +67,12 @@ impl Webhook {
         Ok(Self { http, settings: settings.clone(), template })
     }
 
-    async fn post(&self, key: String, body: Vec<u8>) -> Result<String, Failure> {
+    async fn post(&self, key: String, fingerprint: Option<String>, body: Vec<u8>) -> Result<String, Failure> {
         let content_type = if self.template.is_some() { &self.settings.content_type } else { JSON };
         let mut headers: Vec<(&str, String)> =
             self.settings.headers.iter().map(|(name, value)| (name.as_str(), value.expose().to_owned())).collect();
         headers.push(("Idempotency-Key", key));
+        headers.extend(fingerprint.map(|fingerprint| (FINGERPRINT, fingerprint)));
         if let Some(secret) = &self.settings.secret {
             let now_s = crate::clock::now().wall_ns.div_euclid(1_000_000_000);
             headers.push((SIGNATURE, signature(secret, now_s, &body)?));
@@ -82,13 +87,14 @@ impl Webhook {
         let part = Notification { alerts, ..notification.clone() };
         let refused = |why| Failure::new(Retry::Refused, format!("the body_template cannot be rendered: {why}"));
         let body = template.render(&part).map_err(refused)?;
-        self.post(part_key(notification, n, notification.alerts.len() > CHUNK), body.into_bytes()).await
+        self.post(part_key(notification, n, notification.alerts.len() > CHUNK), None, body.into_bytes()).await
     }
 
     /// Sends one request for the alert with this number.
     async fn one(&self, notification: &Notification, n: usize) -> Result<String, Failure> {
-        let body = body(notification, &notification.alerts[n])?;
-        self.post(part_key(notification, n, notification.alerts.len() > 1), body).await
+        let alert = &notification.alerts[n];
+        let (body, fingerprint) = (body(notification, alert)?, fingerprint(notification, alert));
+        self.post(part_key(notification, n, notification.alerts.len() > 1), Some(fingerprint), body).await
     }
 }
 
@@ -111,7 +117,7 @@ impl Notifier for Webhook {
                 return Err(Failure::new(Retry::Refused, "a notifier with body_template cannot send reports"));
             }
             let body = serde_json::to_vec(&body).map_err(|why| Failure::new(Retry::Refused, why.to_string()))?;
-            self.post(key.clone(), body).await
+            self.post(key.clone(), None, body).await
         })
     }
 }

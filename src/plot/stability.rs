@@ -50,8 +50,10 @@ impl Deviation {
 #[must_use]
 pub fn deviations(look: Look<'_>, deviation: Deviation, servers: &[(&str, &Stability)]) -> String {
     let servers = &servers[..servers.len().min(MOST_LINES)];
-    let lines: Vec<_> = servers.iter().map(|(name, stability)| (*name, deviation.rows(stability))).collect();
-    let all = || lines.iter().flat_map(|(_, rows)| rows);
+    // A server without a line needs no key; the colours stay those of its other charts.
+    let lines = servers.iter().enumerate().map(|(n, (name, stability))| (n, *name, deviation.rows(stability)));
+    let lines: Vec<_> = lines.filter(|(_, _, rows)| !rows.is_empty()).collect();
+    let all = || lines.iter().flat_map(|(_, _, rows)| rows);
     let ends = |row: &Row| row.interval.unwrap_or((row.dev, row.dev));
     let range = |low: &mut dyn Iterator<Item = f64>, high: &mut dyn Iterator<Item = f64>| {
         (low.reduce(f64::min).unwrap_or(1.0), high.reduce(f64::max).unwrap_or(10.0))
@@ -59,8 +61,7 @@ pub fn deviations(look: Look<'_>, deviation: Deviation, servers: &[(&str, &Stabi
     let (least, most) = range(&mut all().map(|row| ends(row).0), &mut all().map(|row| ends(row).1));
     let (shortest_s, longest_s) = range(&mut all().map(|row| row.tau_s), &mut all().map(|row| row.tau_s));
     draw(look.size, look.title, |canvas| {
-        let legend: Vec<Key> =
-            lines.iter().enumerate().map(|(n, (name, _))| Key::new(look.theme.of_series(n), *name)).collect();
+        let legend: Vec<Key> = lines.iter().map(|(n, name, _)| Key::new(look.theme.of_series(*n), *name)).collect();
         let (x, remark) = ("averaging time τ", "bars: 95 % confidence intervals");
         let labels = Labels { x, y: deviation.label(), legend: &legend, remark };
         let label = if deviation == Deviation::Time { seconds_label } else { power_label };
@@ -69,7 +70,7 @@ pub fn deviations(look: Look<'_>, deviation: Deviation, servers: &[(&str, &Stabi
         if all().next().is_none() {
             return chart.empty("too few samples of this period in the store");
         }
-        for ((_, rows), key) in lines.iter().zip(&legend) {
+        for ((_, _, rows), key) in lines.iter().zip(&legend) {
             self::line(&chart, rows, key.color);
         }
     })
@@ -86,5 +87,27 @@ fn line(chart: &Chart<'_, '_>, rows: &[Row], color: RGBColor) {
                 chart.canvas.line(&bar, color, 1.25, 0.8);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plot::{Size, Theme};
+
+    #[test]
+    fn server_without_a_line_has_no_key() {
+        let line = |values: &[f64]| values.iter().copied().map(Some).collect::<Vec<_>>();
+        let measured = Stability {
+            tau_s: vec![1.0, 2.0],
+            oadev: line(&[1e-3, 5e-4]),
+            oadev_lo: vec![None; 2],
+            oadev_hi: vec![None; 2],
+            ..Stability::default()
+        };
+        let look = Look { size: Size { width: 600, height: 300 }, theme: &Theme::LIGHT, title: "t", subtitle: "s" };
+        let servers = [("silent", &Stability::default()), ("measured", &measured)];
+        let svg = deviations(look, Deviation::Allan, &servers);
+        assert!(svg.contains("measured") && !svg.contains("silent"), "{svg}");
     }
 }

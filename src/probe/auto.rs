@@ -69,8 +69,8 @@ impl ProbeEngine for AutoEngine {
     fn probe(&self, query: Query) -> ProbeFuture {
         let engine = self.clone();
         Box::pin(async move {
-            let (is_plain, again) = (query.ticket.is_none(), Query::plain(query.address, query.timeout));
-            if is_plain && !engine.refusal().worth_trying(Instant::now()) {
+            let (needs, again) = (special(&query), Query::plain(query.address, query.timeout));
+            if needs.is_none() && !engine.refusal().worth_trying(Instant::now()) {
                 return engine.sntp.probe(query).await;
             }
             match engine.kernel.clone().try_probe(query).await {
@@ -88,15 +88,24 @@ impl ProbeEngine for AutoEngine {
                     }
                     // Nothing was sent yet, so the poll still costs one datagram. A server that is asked with NTS is never asked
                     // without.
-                    if is_plain { engine.sntp.probe(again).await } else { without_nts(&why) }
+                    match needs {
+                        None => engine.sntp.probe(again).await,
+                        Some(what) => unable(&why, what),
+                    }
                 }
             }
         })
     }
 }
 
-fn without_nts(why: &NoStamps) -> ProbeReport {
-    let why = format!("{why}, and the portable engine does not support NTS");
+/// What a query needs that the portable engine cannot do.
+fn special(query: &Query) -> Option<&'static str> {
+    let question = query.question.map(|_| "the questions of a protocol sheet");
+    query.ticket.as_ref().map(|_| "NTS").or(question)
+}
+
+fn unable(why: &NoStamps, what: &str) -> ProbeReport {
+    let why = format!("{why}, and the portable engine does not support {what}");
     ProbeReport::failed(crate::clock::now(), Outcome::Fault(why.into()))
 }
 

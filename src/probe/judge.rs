@@ -77,6 +77,8 @@ pub struct Arrival<'a> {
     pub datagram: &'a [u8],
     /// Where it came from.
     pub sender: SocketAddr,
+    /// The hop limit that was left of it, if the kernel says so.
+    pub hop_limit: Option<u8>,
     /// T4, the time at which it arrived.
     pub t4: NtpTimestamp,
     /// Both clocks when it was read.
@@ -128,6 +130,7 @@ impl Judgement {
             t3,
             t4,
             sender: Some(arrival.sender),
+            hop_limit: arrival.hop_limit,
             datagram: arrival.datagram[..kept].into(),
         }
     }

@@ -47,7 +47,7 @@ fn good() -> Packet {
 
 fn judge_octets(request: &Request<'_>, datagram: &[u8]) -> Judgement {
     let received = stamp(21_100_000);
-    judge(request, &Arrival { datagram, sender: request.address, t4: ntp(21_000_000), received })
+    judge(request, &Arrival { datagram, sender: request.address, hop_limit: None, t4: ntp(21_000_000), received })
 }
 
 fn judge_packet(packet: &Packet) -> Judgement {
@@ -210,7 +210,8 @@ fn reply_from_another_sender_is_rejected() {
     for sender in ["192.0.2.1:124", "192.0.2.2:123"] {
         let sender = sender.parse().unwrap();
         let datagram = good().to_bytes();
-        let arrival = Arrival { datagram: &datagram, sender, t4: ntp(21_000_000), received: stamp(21_000_000) };
+        let arrival =
+            Arrival { datagram: &datagram, sender, hop_limit: None, t4: ntp(21_000_000), received: stamp(21_000_000) };
         assert_eq!(judge(&request, &arrival).verdict, Verdict::Rejected(Check::Sender));
     }
 }
@@ -228,8 +229,11 @@ fn local_step_discards_the_sample_but_a_slew_does_not() {
         received.wall_ns += wall_extra_ns;
         let datagram = good().to_bytes();
         let request = request();
-        judge(&request, &Arrival { datagram: &datagram, sender: request.address, t4: ntp(21_000_000), received })
-            .verdict
+        judge(
+            &request,
+            &Arrival { datagram: &datagram, sender: request.address, hop_limit: None, t4: ntp(21_000_000), received },
+        )
+        .verdict
     };
     assert_eq!(judged(2_000_000, 21_000_000), Verdict::Rejected(Check::LocalStep));
     assert_eq!(judged(-2_000_000, 21_000_000), Verdict::Rejected(Check::LocalStep));
@@ -243,7 +247,8 @@ fn local_step_back_is_not_the_servers_fault() {
     let mut received = stamp(21_000_000);
     received.wall_ns -= SECOND_NS;
     let t4 = ntp(21_000_000 - SECOND_NS);
-    let judgement = judge(&request, &Arrival { datagram: &datagram, sender: request.address, t4, received });
+    let judgement =
+        judge(&request, &Arrival { datagram: &datagram, sender: request.address, hop_limit: None, t4, received });
     assert_eq!(judgement.row.failures().collect::<Vec<_>>(), [Check::LocalStep, Check::Delay]);
     assert_eq!(judgement.verdict, Verdict::Rejected(Check::LocalStep));
 }
@@ -252,8 +257,13 @@ fn local_step_back_is_not_the_servers_fault() {
 fn evidence_keeps_timestamps_and_a_bounded_datagram() {
     let request = request();
     let datagram = [&good().to_bytes()[..], &[7; 500]].concat();
-    let arrival =
-        Arrival { datagram: &datagram, sender: request.address, t4: ntp(21_000_000), received: stamp(21_000_000) };
+    let arrival = Arrival {
+        datagram: &datagram,
+        sender: request.address,
+        hop_limit: None,
+        t4: ntp(21_000_000),
+        received: stamp(21_000_000),
+    };
     let judgement = judge(&request, &arrival);
     let evidence = judgement.evidence(&request, &arrival);
     assert_eq!(evidence.datagram.len(), Evidence::MAX_BYTES);

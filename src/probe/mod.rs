@@ -34,6 +34,7 @@ use ntp_monitor_core::clock::Stamp;
 use ntp_monitor_core::interleaved::{Continued, Ended};
 use ntp_monitor_core::nts::{Cookie, Ticket};
 use ntp_monitor_core::sample::{Authentication, Evidence, Measure, Mode, Outcome, Reply, Timestamping};
+use ntp_monitor_core::sheet::Question;
 
 /// One request to make. A [`ProbeSession`] makes it, and takes what its report brings.
 #[derive(Debug)]
@@ -44,6 +45,8 @@ pub struct Query {
     pub timeout: Duration,
     /// What authenticates the request and its reply, if the target has NTS. It is spent by this query.
     pub ticket: Option<Box<Ticket>>,
+    /// What it asks beside the time; its request differs from that of a poll.
+    pub question: Option<Question>,
     /// The exchange that the request builds on in interleaved mode; without one it is basic.
     pub continued: Option<Box<Continued>>,
 }
@@ -52,7 +55,13 @@ impl Query {
     /// A query without authentication.
     #[must_use]
     pub const fn plain(address: SocketAddr, timeout: Duration) -> Self {
-        Self { address, timeout, ticket: None, continued: None }
+        Self { address, timeout, ticket: None, continued: None, question: None }
+    }
+
+    /// A question about the protocol, without authentication.
+    #[must_use]
+    pub fn asking(question: Question, address: SocketAddr, timeout: Duration) -> Self {
+        Self { question: Some(question), ..Self::plain(address, timeout) }
     }
 }
 

@@ -1,11 +1,13 @@
 //! One poll: a single query, or a burst of which the reply with the lowest delay is used. Lost requests are counted.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::{ProbeEngine, ProbeReport, ProbeSession, Query};
 use ntp_monitor_core::clock::{Clock, Stamp};
 use ntp_monitor_core::sample::{Authentication, Outcome};
+use ntp_monitor_core::sheet::Question;
 
 /// Interval between the requests of a burst (RFC 5905 BTIME; servers rate-limit below 2 s).
 pub const BURST_SPACING: Duration = Duration::from_secs(2);
@@ -51,6 +53,17 @@ pub async fn poll(
         so_far = Some(poll);
         tokio::time::sleep(BURST_SPACING).await;
     }
+}
+
+/// Asks a question about the protocol: one request, which is no poll.
+pub async fn ask(
+    engine: Arc<dyn ProbeEngine>,
+    question: Question,
+    address: SocketAddr,
+    timeout: Duration,
+    clock: Arc<dyn Clock>,
+) -> ProbeReport {
+    single(&*engine, Query::asking(question, address, timeout), &*clock).await
 }
 
 async fn single(engine: &dyn ProbeEngine, query: Query, clock: &dyn Clock) -> ProbeReport {
@@ -158,7 +171,17 @@ mod tests {
             let stamps = (nothing, nothing, NtpTimestamp(number), nothing);
             let (t1, t2, t3, t4) = stamps;
             let checks = CheckRow::default();
-            report.refuse(Arc::new(Evidence { at, checks, t1, t2, t3, t4, sender: None, datagram: Box::default() }));
+            report.refuse(Arc::new(Evidence {
+                at,
+                checks,
+                t1,
+                t2,
+                t3,
+                t4,
+                sender: None,
+                hop_limit: None,
+                datagram: Box::default(),
+            }));
         }
         report
     }

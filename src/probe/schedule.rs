@@ -35,6 +35,11 @@ pub struct Schedule {
     /// Whether polls are aligned with those of other servers. Not with userland timestamps, because work for one server
     /// would delay the timestamps of another.
     is_aligned: bool,
+    /// Whether the interval is a limit that a fleet shares out, rather than a wish.
+    pace: Option<Duration>,
+    /// Since when the present interval counts, in monotonic nanoseconds, if that is later than the last request: what was
+    /// waited under a longer interval counts in proportion.
+    paced_since: Option<i64>,
     /// How often RATE has doubled the interval.
     doublings: u32,
     rated_at: Option<i64>,
@@ -85,10 +90,12 @@ impl Schedule {
             floor: server.floor(),
             wanted: server.poll_interval.max(server.floor()),
             is_aligned: server.engine == EngineChoice::Kernel,
+            pace: server.pace,
+            paced_since: None,
             doublings: 0,
             rated_at: None,
             denials: 0,
-            not_before: first,
+            not_before: first.saturating_add(nanos(server.pace.unwrap_or_default())),
             last_request: None,
         }
     }
@@ -108,14 +115,38 @@ impl Schedule {
                 self.undo_doubling(self.rated_at.unwrap_or_default().saturating_add(nanos(UNDO_DOUBLING_AFTER)));
             }
         }
-        self.hold(ended.saturating_add(nanos(self.floor)));
+        self.asked_before(ended);
     }
 
-    /// Applies a changed configuration; waiting times that were set before still hold.
-    pub fn reconfigure(&mut self, server: &Server) {
+    /// Takes into account that an earlier process may have sent a request at this monotonic time.
+    pub fn asked_before(&mut self, at: i64) {
+        self.hold(at.saturating_add(nanos(self.floor)));
+        if self.pace.is_some() {
+            self.last_request = self.last_request.max(Some(at));
+        }
+    }
+
+    /// Applies a changed configuration at `now`; waiting times that were set before still hold.
+    pub fn reconfigure(&mut self, server: &Server, now: i64) {
+        let before = self.interval();
         self.floor = server.floor();
         self.wanted = server.poll_interval.max(server.floor());
         self.is_aligned = server.engine == EngineChoice::Kernel;
+        let is_new_plan = self.pace.is_none_or(|first| first.is_zero());
+        if let (Some(since), true) = (self.counts_since(), self.pace.is_some() && self.interval() < before) {
+            let waited = now.saturating_sub(since) as f64 / nanos(before).max(1) as f64;
+            let counts = nanos(self.interval().mul_f64(waited.clamp(0.0, 1.0)));
+            self.paced_since = Some(now.saturating_sub(counts).max(since));
+        }
+        self.pace = server.pace;
+        if let Some(first) = server.pace.filter(|first| is_new_plan && !first.is_zero()) {
+            self.hold(now.saturating_add(nanos(first)));
+        }
+    }
+
+    /// From when the interval counts.
+    fn counts_since(&self) -> Option<i64> {
+        self.last_request.max(self.paced_since)
     }
 
     /// The current interval: the configured one, doubled for each RATE, never below the minimum interval.
@@ -131,7 +162,8 @@ impl Schedule {
     pub fn next_poll(&self, dice: f64) -> i64 {
         let Some(last) = self.last_request else { return self.not_before };
         let interval = self.interval();
-        let swing = JITTER * (2.0 * dice.clamp(0.0, 1.0) - 1.0);
+        let dice = dice.clamp(0.0, 1.0);
+        let swing = if self.pace.is_some() { JITTER * dice } else { JITTER * (2.0 * dice - 1.0) };
         let due = interval.mul_f64(1.0 + swing).max(self.floor);
         self.on_grid(last.saturating_add(nanos(due)), self.earliest())
     }
@@ -149,11 +181,28 @@ impl Schedule {
     }
 
     /// The earliest time at which a request may be sent, in monotonic nanoseconds, after denials and the minimum
-    /// interval; the latter counts from the last request even if it became longer since.
+    /// interval; the latter counts from the last request even if it became longer since. Where a fleet shares the server,
+    /// the whole interval is the minimum.
     #[must_use]
     pub fn earliest(&self) -> i64 {
         let floor = self.last_request.map_or(i64::MIN, |last| last.saturating_add(nanos(self.floor)));
-        self.not_before.max(floor)
+        let since = self.counts_since().filter(|_| self.pace.is_some());
+        let paced = since.map_or(i64::MIN, |since| since.saturating_add(nanos(self.interval())));
+        self.not_before.max(floor).max(paced)
+    }
+
+    /// When a question beside the polls may be asked, in monotonic nanoseconds: half-way to the next poll, and not before
+    /// the minimum interval has passed. `None` before the first poll, and while a kiss-o'-death lengthens the interval.
+    #[must_use]
+    pub fn question_at(&self) -> Option<i64> {
+        let half_way = self.last_request?.saturating_add(nanos(self.interval() / 2));
+        let is_limited = self.doublings > 0 || self.denials > 0;
+        (!is_limited).then(|| half_way.max(self.earliest()))
+    }
+
+    /// Records that a question is being asked: the next poll keeps its time, but leaves the minimum interval.
+    pub fn asked(&mut self, now: i64) {
+        self.hold(now.saturating_add(nanos(self.floor)));
     }
 
     /// When the last request was sent, in monotonic nanoseconds.
@@ -164,7 +213,7 @@ impl Schedule {
 
     /// Records that a request is being sent.
     pub fn requested(&mut self, now: i64) {
-        self.last_request = Some(now);
+        (self.last_request, self.paced_since) = (Some(now), None);
         self.hold(now.saturating_add(nanos(self.floor)));
     }
 
@@ -254,6 +303,32 @@ mod tests {
     }
 
     #[test]
+    fn question_leaves_the_floor_to_the_polls_around_it() {
+        for (poll_s, asked_s, next_s) in [(64, 32, 64), (40, 20, 40), (24, 16, 32), (16, 16, 32)] {
+            let mut schedule = polled(poll_s);
+            assert_eq!(schedule.question_at(), Some(asked_s * S));
+            schedule.asked(asked_s * S);
+            let next = schedule.next_poll(0.5);
+            assert_eq!(next / S, next_s, "{poll_s}");
+            assert!(schedule.next_poll(0.0) >= (asked_s + 16) * S);
+        }
+    }
+
+    #[test]
+    fn server_that_limits_the_rate_is_asked_no_question() {
+        let mut schedule = Schedule::new(&server(64, false), 0);
+        assert_eq!(schedule.question_at(), None, "it was never polled");
+        schedule.requested(0);
+        schedule.ended(&Outcome::Kiss(KissCode::RATE), 0);
+        assert_eq!(schedule.question_at(), None);
+        let mut denied = polled(64);
+        denied.ended(&Outcome::Kiss(KissCode::DENY), 0);
+        assert_eq!(denied.question_at(), None);
+        denied.ended(&Outcome::Sample, 0);
+        assert!(denied.question_at() >= Some(3600 * S), "the pause after a denial still holds");
+    }
+
+    #[test]
     fn polls_are_aligned_but_never_below_the_floor() {
         for (poll_s, last, dice) in [(64, 7, 0.3), (64, 99_999_999, 0.9), (16, 3, 0.0), (16, 3, 0.2), (1024, 1, 0.7)] {
             let mut schedule = polled(poll_s);
@@ -262,7 +337,7 @@ mod tests {
             assert_eq!(next % nanos(WIDEST_GRID), 0);
             assert!(next - last >= 16 * S && (next - last - interval).abs() <= interval / 16, "{poll_s} {next}");
             let by_ourselves = Server { engine: EngineChoice::Sntp, ..server(poll_s, false) };
-            schedule.reconfigure(&by_ourselves);
+            schedule.reconfigure(&by_ourselves, 0);
             let alone = schedule.next_poll(dice);
             assert!((alone - next).abs() < nanos(WIDEST_GRID) && alone % nanos(TICK) != 0);
         }
@@ -365,15 +440,67 @@ mod tests {
         let mut schedule = Schedule::new(&Server { poll_interval: Duration::from_secs(1), ..server(1, true) }, 0);
         schedule.requested(0);
         assert!(schedule.earliest() < S);
-        schedule.reconfigure(&server(64, false));
+        schedule.reconfigure(&server(64, false), 0);
         assert_eq!(schedule.earliest(), 16 * S);
+    }
+
+    fn paced(poll_s: u64, first_s: u64) -> Server {
+        Server { pace: Some(Duration::from_secs(first_s)), ..server(poll_s, false) }
+    }
+
+    #[test]
+    fn shared_server_is_never_asked_before_its_interval() {
+        let mut schedule = Schedule::new(&paced(80, 0), 7);
+        for n in 0..50 {
+            let last = schedule.next_poll(f64::from(n) / 50.0);
+            schedule.requested(last);
+            assert_eq!(schedule.earliest() - last, 80 * S, "a manual poll");
+            assert!((80 * S..=86 * S).contains(&(schedule.next_poll(f64::from(n) / 50.0) - last)));
+        }
+    }
+
+    #[test]
+    fn wait_under_a_longer_interval_counts_in_proportion() {
+        let mut schedule = Schedule::new(&paced(1800, 0), 0);
+        schedule.requested(0);
+        schedule.reconfigure(&paced(80, 0), 450 * S);
+        assert_eq!(schedule.earliest(), (450 + 60) * S);
+        schedule.reconfigure(&paced(40, 0), 470 * S);
+        assert_eq!(schedule.earliest(), (470 + 20) * S, "half of 80 s has passed");
+        schedule.reconfigure(&paced(1800, 0), 471 * S);
+        assert_eq!(schedule.earliest() - 1800 * S, (470 - 20) * S);
+        schedule.requested(5000 * S);
+        assert_eq!(schedule.earliest(), 6800 * S);
+    }
+
+    #[test]
+    fn new_plan_begins_with_its_own_delay() {
+        let schedule = Schedule::new(&paced(80, 32), 5 * S);
+        assert_eq!(schedule.next_poll(0.0), 37 * S);
+        let mut schedule = Schedule::new(&paced(1800, 0), 0);
+        schedule.requested(0);
+        schedule.reconfigure(&paced(80, 32), 2000 * S);
+        assert_eq!(schedule.earliest(), 2032 * S);
+        schedule.requested(2032 * S);
+        schedule.reconfigure(&paced(90, 36), 2033 * S);
+        assert_eq!(schedule.earliest(), (2032 + 90) * S, "the same place");
+    }
+
+    #[test]
+    fn restart_keeps_the_interval_of_a_shared_server() {
+        let mut schedule = Schedule::new(&paced(1800, 0), 1000 * S);
+        let past = Past { wall_ns: 4900 * S, outcome: Outcome::Sample, rate: None };
+        schedule.resume(&past, Stamp::new(5000 * S, 1000 * S, 0));
+        assert_eq!(schedule.earliest(), 2700 * S);
+        schedule.reconfigure(&paced(80, 0), 1000 * S);
+        assert!((1070 * S..1080 * S).contains(&schedule.earliest()), "{}", schedule.earliest());
     }
 
     #[test]
     fn changed_interval_keeps_a_denial() {
         let mut schedule = polled(64);
         schedule.ended(&Outcome::Kiss(KissCode::DENY), 0);
-        schedule.reconfigure(&server(16, false));
+        schedule.reconfigure(&server(16, false), 0);
         assert!(schedule.next_poll(0.0) >= 3600 * S);
     }
 }

@@ -64,8 +64,10 @@ impl ProbeEngine for SntpEngine {
     fn probe(&self, query: Query) -> ProbeFuture {
         let own_precision_s = self.own_precision_s;
         Box::pin(async move {
-            if query.ticket.is_some() {
-                let why = "the portable engine does not support NTS: use engine = \"kernel\"";
+            let needs =
+                query.ticket.as_ref().map(|_| "NTS").or(query.question.map(|_| "the questions of a protocol sheet"));
+            if let Some(what) = needs {
+                let why = format!("the portable engine does not support {what}: use engine = \"kernel\"");
                 return ProbeReport::failed(crate::clock::now(), Outcome::Fault(why.into()));
             }
             let config =
@@ -302,6 +304,7 @@ fn evidence(checks: CheckRow, sent: Stamp, received: Stamp) -> Evidence {
         t3: NtpTimestamp::ZERO,
         t4: NtpTimestamp::from_unix_ns(received.wall_ns),
         sender: None,
+        hop_limit: None,
         datagram: Box::default(),
     }
 }

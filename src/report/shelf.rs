@@ -11,7 +11,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::pending::Pending;
-use crate::new_file;
+use crate::{new_file, regular_file};
 use ntp_monitor_core::stats::verdict::When;
 
 /// Upper limit for reading a report file, in bytes; reports are a megabyte or two.
@@ -52,7 +52,7 @@ const HEAD: u64 = 1024;
 /// The period that the head of a report states.
 fn period(path: &Path) -> Option<(When, When)> {
     let mut head = Vec::new();
-    std::fs::File::open(path).ok()?.take(HEAD).read_to_end(&mut head).ok()?;
+    regular_file::open(path).ok()?.take(HEAD).read_to_end(&mut head).ok()?;
     let head = String::from_utf8_lossy(&head);
     let (_, rest) = head.split_once(&format!("<meta name=\"{PERIOD}\" content=\""))?;
     let (from, to) = rest.split_once('"')?.0.split_once(' ')?;

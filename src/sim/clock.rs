@@ -12,17 +12,8 @@ pub struct ServerClock {
     pub offset_ns: i64,
     /// Frequency error in parts per million since the server was started; positive when the server runs fast.
     pub drift_ppm: f64,
-    /// A sudden change of the offset.
-    pub step: Option<Step>,
-}
-
-/// A sudden change of a server's time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Step {
-    /// Time after the start of the server.
-    pub after: Duration,
-    /// The change in nanoseconds, positive forwards.
-    pub by_ns: i64,
+    /// It shows whole multiples of this many nanoseconds; 0 for every nanosecond.
+    pub grain_ns: i64,
 }
 
 impl ServerClock {
@@ -30,15 +21,15 @@ impl ServerClock {
     #[must_use]
     pub fn offset_after(&self, age: Duration) -> i64 {
         let drift_ns = (self.drift_ppm * 1e-6 * age.as_secs_f64() * 1e9).round() as i64;
-        let step_ns = self.step.filter(|step| age >= step.after).map_or(0, |step| step.by_ns);
-        self.offset_ns.saturating_add(drift_ns).saturating_add(step_ns)
+        self.offset_ns.saturating_add(drift_ns)
     }
 
     /// The time that a server started at `start` shows when this host shows `now`, moved by `shift_ns`.
     #[must_use]
     pub fn show(&self, start: Stamp, now: Stamp, shift_ns: i64) -> NtpTimestamp {
         let wrong_by_ns = self.offset_after(now.since(start));
-        NtpTimestamp::from_unix_ns(now.wall_ns.saturating_add(wrong_by_ns).saturating_add(shift_ns))
+        let exact_ns = now.wall_ns.saturating_add(wrong_by_ns).saturating_add(shift_ns);
+        NtpTimestamp::from_unix_ns(exact_ns - exact_ns.rem_euclid(self.grain_ns.max(1)))
     }
 }
 
@@ -49,12 +40,20 @@ mod tests {
     const SECOND_NS: i64 = 1_000_000_000;
 
     #[test]
-    fn offset_drift_and_step_add_up() {
-        let step = Step { after: Duration::from_secs(10), by_ns: -SECOND_NS };
-        let clock = ServerClock { offset_ns: 80_000_000, drift_ppm: 50.0, step: Some(step) };
+    fn offset_and_drift_add_up() {
+        let clock = ServerClock { offset_ns: 80_000_000, drift_ppm: 50.0, grain_ns: 0 };
         assert_eq!(clock.offset_after(Duration::ZERO), 80_000_000);
         assert_eq!(clock.offset_after(Duration::from_secs(4)), 80_200_000);
-        assert_eq!(clock.offset_after(Duration::from_secs(10)), 80_500_000 - SECOND_NS);
+        assert_eq!(clock.offset_after(Duration::from_secs(10)), 80_500_000);
+    }
+
+    #[test]
+    fn coarse_clock_shows_the_tick_before() {
+        let start = Stamp::new(1_700_000_000 * SECOND_NS, 0, 0);
+        let now = Stamp::new(start.wall_ns + SECOND_NS / 2 + 1_999, SECOND_NS / 2, 0);
+        let shown = |grain_ns| ServerClock { grain_ns, ..ServerClock::default() }.show(start, now, 0);
+        assert_eq!(shown(SECOND_NS), NtpTimestamp::from_unix_ns(start.wall_ns));
+        assert_eq!(shown(1_000), NtpTimestamp::from_unix_ns(now.wall_ns - 999));
     }
 
     #[test]

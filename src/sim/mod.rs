@@ -10,7 +10,7 @@ mod script;
 mod server;
 pub mod time;
 
-pub use clock::{ServerClock, Step};
+pub use clock::ServerClock;
 pub use reply::{Header, ReplyKind};
 pub use request::Request;
 pub use script::{Action, KissRule, Script, Transmit};

@@ -12,6 +12,8 @@ pub struct Request {
     pub poll: u8,
     /// The transmit field, which the reply must echo.
     pub transmit: [u8; 8],
+    /// Whether anything follows the header, such as an extension field.
+    pub has_trailer: bool,
 }
 
 impl Request {
@@ -21,6 +23,7 @@ impl Request {
         let header = datagram.get(..HEADER_BYTES)?;
         let mode = header[0] & 0b111;
         let transmit = header[TRANSMIT].try_into().ok()?;
-        (mode == 3).then_some(Self { version: header[0] >> 3 & 0b111, poll: header[2], transmit })
+        let has_trailer = datagram.len() > HEADER_BYTES;
+        (mode == 3).then_some(Self { version: header[0] >> 3 & 0b111, poll: header[2], transmit, has_trailer })
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use rand::{Rng, RngExt};
 
-use super::clock::{ServerClock, Step};
+use super::clock::ServerClock;
 use super::reply::{Header, ReplyKind, Sender};
 use super::request::{Request, TRANSMIT};
 use ntp_monitor_core::clock::Stamp;
@@ -27,6 +27,8 @@ pub struct Script {
     pub request_delay: Duration,
     /// Delay after the server has timestamped a reply.
     pub reply_delay: Duration,
+    /// Whether it drops requests with anything after the header.
+    pub plain_only: bool,
 }
 
 /// From some request on, the server replies only with a kiss-o'-death.
@@ -74,6 +76,7 @@ impl Script {
             loss: 0.0,
             request_delay: Duration::ZERO,
             reply_delay: Duration::ZERO,
+            plain_only: false,
         }
     }
 
@@ -91,17 +94,24 @@ impl Script {
         self
     }
 
-    /// A server whose time jumps by `by_ns` after it has run for `after`.
-    #[must_use]
-    pub fn stepping(mut self, after: Duration, by_ns: i64) -> Self {
-        self.clock.step = Some(Step { after, by_ns });
-        self
-    }
-
     /// A path that loses this share of the requests.
     #[must_use]
     pub fn losing(mut self, ratio: f64) -> Self {
         self.loss = ratio.clamp(0.0, 1.0);
+        self
+    }
+
+    /// A server whose clock shows whole multiples of `grain_ns` nanoseconds.
+    #[must_use]
+    pub fn ticking(mut self, grain_ns: i64) -> Self {
+        self.clock.grain_ns = grain_ns;
+        self
+    }
+
+    /// A server that drops requests with extension fields.
+    #[must_use]
+    pub fn plain_only(mut self) -> Self {
+        self.plain_only = true;
         self
     }
 
@@ -165,7 +175,7 @@ impl Script {
 
     /// The actions of a server started at `start` for its `nth` request (from 0), which arrived at `arrival`.
     pub fn answer(&self, request: &Request, nth: u64, start: Stamp, arrival: Stamp, rng: &mut impl Rng) -> Vec<Action> {
-        if self.loss > 0.0 && rng.random_bool(self.loss) {
+        if (self.plain_only && request.has_trailer) || (self.loss > 0.0 && rng.random_bool(self.loss)) {
             return Vec::new();
         }
         let received = self.clock.show(start, arrival, nanos(self.request_delay));
@@ -215,7 +225,7 @@ mod tests {
     }
 
     fn request() -> Request {
-        Request { version: 4, poll: 6, transmit: *b"\x01cookie\x02" }
+        Request { version: 4, poll: 6, transmit: *b"\x01cookie\x02", has_trailer: false }
     }
 
     fn answer(script: &Script, nth: u64) -> Vec<Action> {
@@ -235,6 +245,16 @@ mod tests {
         assert_eq!(Request::parse(&datagram[..47]), None);
         datagram[0] = 0b0010_0100;
         assert_eq!(Request::parse(&datagram), None);
+    }
+
+    #[test]
+    fn server_of_plain_requests_drops_extension_fields() {
+        let script = Script::good().plain_only();
+        let of = |has_trailer| {
+            let request = Request { has_trailer, ..request() };
+            script.answer(&request, 0, START, at(0), &mut StdRng::seed_from_u64(1)).len()
+        };
+        assert_eq!((of(false), of(true)), (1, 0));
     }
 
     #[test]

@@ -50,6 +50,7 @@ fn notification() -> Notification {
         runbook_url: None,
         vantage: "here".to_owned(),
         url: None,
+        fleet: None,
         alerts: vec![instance],
     }
 }

@@ -9,6 +9,9 @@ use super::events::{Event, KnownAs};
 use super::fleet::{Accepted, Batch, Seqs};
 use super::notices::NoticeCommand;
 use crate::sinks::worker::WriteError;
+use ntp_monitor_core::formats::local::LocalRow;
+use ntp_monitor_core::sample::SeriesKey;
+use ntp_monitor_core::sheet::Kept;
 
 /// The channel for a reply. If the receiver was dropped, the reply is discarded.
 pub type Reply<T> = oneshot::Sender<Result<T, WriteError>>;
@@ -58,10 +61,22 @@ pub enum Command {
         /// Replies when it is stored.
         reply: Reply<()>,
     },
+    /// Records what is known of this host's clock from now on.
+    LocalRow {
+        row: Box<LocalRow>,
+        /// Replies when it is stored.
+        reply: Reply<()>,
+    },
     /// Keeps the state of the verdict for the next process.
     VerdictState {
         state: Vec<u8>,
         /// Replies when it is stored.
+        reply: Reply<()>,
+    },
+    /// Keeps protocol sheets for the next process.
+    Sheets {
+        sheets: Vec<(SeriesKey, Kept)>,
+        /// Replies when they are stored.
         reply: Reply<()>,
     },
     /// Changes the notification queue.

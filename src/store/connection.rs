@@ -8,6 +8,7 @@ use rusqlite::{Connection, OpenFlags};
 
 use super::error::StoreError;
 use super::schema;
+use crate::regular_file;
 
 /// How long a connection waits for a lock that another process holds.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
@@ -20,6 +21,7 @@ const STATEMENTS: usize = 48;
 /// changed. `max_pages` limits its size.
 pub(super) fn open_writer(path: &Path, max_pages: Option<u32>) -> Result<Connection, StoreError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    refuse_pipes_and_devices(path)?;
     let mut conn = Connection::open_with_flags(path, flags).map_err(StoreError::sqlite("open the store", path))?;
     conn.busy_timeout(BUSY_TIMEOUT).map_err(StoreError::sqlite("open the store", path))?;
     let version = schema::inspect(&conn, path)?;
@@ -53,7 +55,16 @@ pub(super) fn open_reader(path: &Path) -> Result<Connection, StoreError> {
 
 /// Opens a store of any version for reading only, so that a store of an earlier release can be checked and copied.
 pub(super) fn open_any_version(path: &Path) -> Result<Connection, StoreError> {
+    refuse_pipes_and_devices(path)?;
     open_read_only(path).map_err(StoreError::sqlite("open the store for reading", path))
+}
+
+/// SQLite would wait for a writer of a pipe, and read devices. Other errors are left to SQLite.
+fn refuse_pipes_and_devices(path: &Path) -> Result<(), StoreError> {
+    match regular_file::require(path) {
+        Err(why) if regular_file::is_unsuitable(&why) => Err(StoreError::NotAStore(path.to_owned())),
+        _ => Ok(()),
+    }
 }
 
 fn open_read_only(path: &Path) -> rusqlite::Result<Connection> {

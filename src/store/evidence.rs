@@ -61,6 +61,7 @@ fn decode(row: &Row<'_>) -> rusqlite::Result<Evidence> {
         t3: stamp(7)?,
         t4: stamp(8)?,
         sender: row.get_ref(10)?.as_str_or_null()?.and_then(|text| text.parse().ok()),
+        hop_limit: None,
         datagram: row.get::<_, Vec<u8>>(9)?.into_boxed_slice(),
     })
 }
@@ -88,6 +89,7 @@ mod tests {
                 t3: stamp,
                 t4: stamp,
                 sender: None,
+                hop_limit: None,
                 datagram: Box::default(),
             };
             insert(&conn, 1, &evidence).unwrap();

@@ -2,7 +2,7 @@
 
 use super::StoreError;
 use super::command::Command;
-use super::fleet::{Accepted, Batch, JournalRow, Position, Seqs, VantageRow, journal, received};
+use super::fleet::{Accepted, Batch, JournalRow, Position, RawGauge, Seqs, VantageRow, journal, raw, received};
 use super::handle::StoreHandle;
 use super::read::{Reader, Series, SeriesCounts};
 use super::record::StoredSample;
@@ -100,6 +100,14 @@ impl Reader {
     /// When the store cannot be read.
     pub fn fleet_ranges(&self, vantage: &str, limit: usize) -> Result<Vec<Seqs>, StoreError> {
         self.run("read what the fleet sent", |conn| received::ranges(conn, vantage, limit))
+    }
+
+    /// How much room the samples of other vantages take.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn fleet_raw(&self) -> Result<RawGauge, StoreError> {
+        self.run("read the size of the fleet's samples", raw::gauge)
     }
 
     /// What the hub knows of every vantage.

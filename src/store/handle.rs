@@ -21,6 +21,9 @@ use super::recent::RecentSamples;
 use super::samples::{MoveGauge, Progress};
 use crate::sinks::influx::outbox::{Outbox, OutboxError, OutboxGauge, OutboxRow};
 use crate::sinks::worker::WriterHandle;
+use ntp_monitor_core::formats::local::LocalRow;
+use ntp_monitor_core::sample::SeriesKey;
+use ntp_monitor_core::sheet::Kept;
 
 /// Time-out for a reply of the writer, which may be busy with a long transaction or being replaced.
 const ANSWER_WITHIN: Duration = Duration::from_secs(60);
@@ -159,11 +162,26 @@ impl StoreHandle {
         self.ask(|reply| Command::Clock { point, reply }).await
     }
 
+    /// Records what is known of this host's clock from now on.
+    ///
+    /// # Errors
+    /// When the store cannot be written.
+    pub async fn record_local(&self, row: LocalRow) -> Result<(), StoreError> {
+        self.ask(|reply| Command::LocalRow { row: Box::new(row), reply }).await
+    }
+
     /// Keeps the state of the verdict for the next process. Returns at once; the writer stores it after the samples that
     /// were handed to it before.
     pub fn keep_verdict_state(&self, state: Vec<u8>) {
         let (reply, _) = oneshot::channel();
         self.writer.command(Command::VerdictState { state, reply });
+    }
+
+    /// Keeps protocol sheets for the next process. Returns at once; the writer stores them after the samples that were
+    /// handed to it before.
+    pub fn keep_sheets(&self, sheets: Vec<(SeriesKey, Kept)>) {
+        let (reply, _) = oneshot::channel();
+        self.writer.command(Command::Sheets { sheets, reply });
     }
 
     pub(super) async fn ask<T>(&self, command: impl FnOnce(Reply<T>) -> Command) -> Result<T, StoreError> {

@@ -27,6 +27,7 @@ mod fleet;
 mod fleet_requests;
 mod handle;
 mod kisses;
+mod local_rows;
 mod location;
 mod lock;
 mod meta;
@@ -42,6 +43,7 @@ mod rollup_table;
 mod samples;
 mod schema;
 mod series;
+mod sheets;
 pub mod upkeep;
 mod verdict_state;
 mod writer;
@@ -53,7 +55,9 @@ pub use command::{Command, Reply};
 pub use error::StoreError;
 pub use events::{Event, KnownAs, StoredEvent};
 pub use evidence::KEPT_PER_SERIES as EVIDENCE_PER_SERIES;
-pub use fleet::{Accepted, Batch, JournalGauge, JournalRow, Packer, Position, Received, Seqs, VantageRow};
+pub use fleet::{
+    Accepted, Batch, JournalGauge, JournalRow, Packer, Position, RawGauge, RawLimits, Received, Seqs, VantageRow,
+};
 pub use handle::StoreHandle;
 pub use notices::{Due, NoticeCommand, QueueGauge, insert as insert_notification};
 pub use outbox::QUARANTINE_LINES;
@@ -88,6 +92,8 @@ pub struct Options {
     pub path: PathBuf,
     /// How long raw samples are kept.
     pub raw_for: Duration,
+    /// Limits of the raw samples of other vantages, which a hub receives; as one's own without them.
+    pub others: Option<RawLimits>,
     /// How long five-minute rollups are kept.
     pub rollup_5m_for: Duration,
     /// How long hourly rollups are kept.
@@ -114,6 +120,11 @@ impl Options {
         Self {
             path: config.store.path.clone(),
             raw_for: config.store.raw_for,
+            others: config
+                .fleet
+                .as_ref()
+                .filter(|fleet| fleet.role.is_hub())
+                .map(|fleet| RawLimits { kept_for: fleet.raw_for, max_bytes: fleet.raw_max_bytes }),
             rollup_5m_for: config.store.rollup_5m_for,
             rollup_1h_for: config.store.rollup_1h_for,
             outbox_max_age: influx.map_or(MONTH, |influx| influx.outbox_max_age),
@@ -125,7 +136,8 @@ impl Options {
     }
 
     fn horizons(&self) -> Horizons {
-        Horizons { raw_for: self.raw_for, rollup_5m_for: self.rollup_5m_for, rollup_1h_for: self.rollup_1h_for }
+        let Self { raw_for, others, rollup_5m_for, rollup_1h_for, .. } = *self;
+        Horizons { raw_for, others, rollup_5m_for, rollup_1h_for }
     }
 }
 

@@ -26,6 +26,7 @@ fn news(key: &str, alert: &str) -> Notification {
         runbook_url: None,
         vantage: String::new(),
         url: None,
+        fleet: None,
         alerts: vec![instance],
     }
 }

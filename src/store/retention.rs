@@ -9,9 +9,10 @@ use std::time::Duration;
 
 use rusqlite::{Connection, params};
 
+use super::fleet::raw::{self, RawLimits};
 use super::rollup::Grain;
 use super::samples::Samples;
-use super::{clock, kisses, meta};
+use super::{clock, kisses, local_rows, meta, sheets};
 use ntp_monitor_core::clock::Stamp;
 
 /// Maximum speed of the retention clock relative to real time; after a month of downtime it catches up within a day.
@@ -32,6 +33,8 @@ const REST_NS: i64 = 600 * 1_000_000_000;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Horizons {
     pub raw_for: Duration,
+    /// Limits of the samples of other vantages; as one's own without them.
+    pub others: Option<RawLimits>,
     pub rollup_5m_for: Duration,
     /// Hourly rollups, the history of this host's clock, events, and series without other data.
     pub rollup_1h_for: Duration,
@@ -88,6 +91,8 @@ pub(super) struct Pruner {
     left_some: bool,
     /// The next round does not start before this, on the monotonic clock.
     rest_until_ns: Option<i64>,
+    /// How long samples of other vantages are kept in this round: shorter than configured while they take too much room.
+    others_for: Option<Duration>,
 }
 
 /// The result of one pass.
@@ -95,6 +100,8 @@ pub(super) struct Pruner {
 pub(super) struct Pass {
     /// Number of rows and samples deleted.
     pub deleted: usize,
+    /// Those among them that were not too old, but of other vantages, whose samples took too much room.
+    pub dropped: usize,
     /// Whether the end of the list of series was reached.
     pub wrapped: bool,
 }
@@ -111,6 +118,17 @@ impl Pruner {
         self.rest_until_ns = is_done.then(|| now.mono_ns.saturating_add(REST_NS));
     }
 
+    /// Samples of other vantages that are older than this are deleted. Decided once a round.
+    pub(super) fn others_from_ns(&mut self, conn: &Connection, now_ns: i64, keep: &Horizons) -> rusqlite::Result<i64> {
+        let Some(limits) = keep.others else { return Ok(before_ns(now_ns, keep.raw_for)) };
+        let mut kept_for = self.others_for.unwrap_or(limits.kept_for);
+        if self.after_id == 0 {
+            kept_for = raw::kept_for(conn, now_ns, &limits, kept_for)?;
+            self.others_for = Some(kept_for);
+        }
+        Ok(before_ns(now_ns, kept_for))
+    }
+
     /// Makes one pass over the next few series.
     pub(super) fn pass(
         &mut self,
@@ -120,31 +138,40 @@ impl Pruner {
         keep: &Horizons,
     ) -> rusqlite::Result<Pass> {
         let (conn, raw_from_ns) = (samples.conn, before_ns(now_ns, keep.raw_for));
-        let mut deleted = 0;
+        let others_from_ns = self.others_from_ns(conn, now_ns, keep)?;
+        let is_short = keep.others.is_some_and(|limits| others_from_ns > before_ns(now_ns, limits.kept_for));
+        let (mut deleted, mut dropped) = (0, 0);
         if self.after_id == 0 {
             deleted = clock::prune(conn, before_ns(now_ns, keep.rollup_1h_for), ROWS_PER_SERIES)?;
             self.left_some |= deleted >= ROWS_PER_SERIES as usize;
+            deleted += local_rows::prune(conn, before_ns(now_ns, keep.rollup_1h_for))?;
             kisses::prune(conn, raw_from_ns)?;
             deleted += samples.prune_journal(raw_from_ns)?;
         }
         let ids = next_series(conn, self.after_id)?;
-        for id in &ids {
-            let rows = prune_series(conn, *id, now_ns, keep)?;
-            let (blocks, packed) = samples.prune(*id, raw_from_ns, BLOCKS_PER_SERIES)?;
+        for (id, is_ours) in &ids {
+            let from_ns = if *is_ours { raw_from_ns } else { others_from_ns };
+            let rows = prune_series(conn, *id, now_ns, from_ns, keep)?;
+            let (blocks, packed) = samples.prune(*id, from_ns, BLOCKS_PER_SERIES)?;
             deleted += rows + packed;
+            dropped += if is_short && !*is_ours { packed } else { 0 };
             self.left_some |= blocks >= BLOCKS_PER_SERIES;
             self.left_some |= rows >= ROWS_PER_SERIES as usize;
             self.after_id = *id;
             if deleted >= ROWS_PER_PASS {
-                return Ok(Pass { deleted, wrapped: false });
+                break;
             }
+        }
+        raw::count_dropped(conn, dropped)?;
+        if deleted >= ROWS_PER_PASS {
+            return Ok(Pass { deleted, dropped, wrapped: false });
         }
         let wrapped = ids.len() < SERIES_PER_PASS;
         if wrapped {
             self.after_id = 0;
             self.rest(now);
         }
-        Ok(Pass { deleted, wrapped })
+        Ok(Pass { deleted, dropped, wrapped })
     }
 }
 
@@ -153,15 +180,17 @@ pub(super) fn before_ns(now_ns: i64, age: Duration) -> i64 {
     now_ns.saturating_sub(i64::try_from(age.as_nanos()).unwrap_or(i64::MAX))
 }
 
-fn next_series(conn: &Connection, after_id: i64) -> rusqlite::Result<Vec<i64>> {
-    let mut statement = conn.prepare_cached("SELECT id FROM series WHERE id > ?1 ORDER BY id LIMIT ?2")?;
-    statement.query_map([after_id, SERIES_PER_PASS as i64], |row| row.get(0))?.collect()
+/// The next series, each with whether this host measures it itself.
+fn next_series(conn: &Connection, after_id: i64) -> rusqlite::Result<Vec<(i64, bool)>> {
+    let mut statement =
+        conn.prepare_cached("SELECT id, vantage = '' FROM series WHERE id > ?1 ORDER BY id LIMIT ?2")?;
+    statement.query_map([after_id, SERIES_PER_PASS as i64], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
 }
 
-fn prune_series(conn: &Connection, id: i64, now_ns: i64, keep: &Horizons) -> rusqlite::Result<usize> {
+fn prune_series(conn: &Connection, id: i64, now_ns: i64, raw_from_ns: i64, keep: &Horizons) -> rusqlite::Result<usize> {
     // A rollup is deleted when its end has expired, not its start.
     let bucket = |grain: Grain, kept| grain.bucket_s(before_ns(now_ns, kept));
-    Ok(delete_oldest(conn, "sample", "wall_ns", id, before_ns(now_ns, keep.raw_for))?
+    Ok(delete_oldest(conn, "sample", "wall_ns", id, raw_from_ns)?
         + delete_oldest(conn, "rollup_5m", "bucket_s", id, bucket(Grain::FiveMinutes, keep.rollup_5m_for))?
         + delete_oldest(conn, "rollup_1h", "bucket_s", id, bucket(Grain::Hour, keep.rollup_1h_for))?)
 }
@@ -190,6 +219,7 @@ pub(super) fn prune_rest(conn: &Connection, now_ns: i64, keep: &Horizons) -> rus
     let gone_ns = before_ns.saturating_sub(86_400_000_000_000);
     conn.prepare_cached("DELETE FROM evidence WHERE series_id IN (SELECT id FROM series WHERE last_seen_ns < ?1)")?
         .execute([gone_ns])?;
+    sheets::prune(conn, gone_ns)?;
     let series = conn
         .prepare_cached(
             "DELETE FROM series WHERE last_seen_ns < ?1 AND NOT EXISTS (SELECT 1 FROM sample WHERE series_id = id) \
@@ -278,12 +308,18 @@ mod tests {
             conn.execute(sql, [n]).unwrap();
         }
         let day = Duration::from_secs(86_400);
-        let keep = Horizons { raw_for: day, rollup_5m_for: day, rollup_1h_for: day };
+        let keep = Horizons { raw_for: day, others: None, rollup_5m_for: day, rollup_1h_for: day };
         let (mut pruner, now) = (Pruner::default(), stamp(9 * DAY, 5));
         assert!(pruner.is_due(now));
-        assert_eq!(pruner.pass(samples(&conn), now, 9 * DAY, &keep).unwrap(), Pass { deleted: 256, wrapped: true });
+        assert_eq!(
+            pruner.pass(samples(&conn), now, 9 * DAY, &keep).unwrap(),
+            Pass { deleted: 256, wrapped: true, ..Pass::default() }
+        );
         assert!(pruner.is_due(now), "there is more");
-        assert_eq!(pruner.pass(samples(&conn), now, 9 * DAY, &keep).unwrap(), Pass { deleted: 44, wrapped: true });
+        assert_eq!(
+            pruner.pass(samples(&conn), now, 9 * DAY, &keep).unwrap(),
+            Pass { deleted: 44, wrapped: true, ..Pass::default() }
+        );
         assert!(!pruner.is_due(stamp(9 * DAY, 5)) && pruner.is_due(stamp(9 * DAY, 5 + REST_NS)));
     }
 
@@ -295,9 +331,12 @@ mod tests {
             conn.execute(sql, [DAY + n]).unwrap();
         }
         let days = |n: u64| Duration::from_secs(n * 86_400);
-        let keep = Horizons { raw_for: days(1), rollup_5m_for: days(2), rollup_1h_for: days(9) };
+        let keep = Horizons { raw_for: days(1), others: None, rollup_5m_for: days(2), rollup_1h_for: days(9) };
         let (mut pruner, now) = (Pruner::default(), stamp(10 * DAY, 5));
-        assert_eq!(pruner.pass(samples(&conn), now, 10 * DAY, &keep).unwrap(), Pass { deleted: 0, wrapped: true });
+        assert_eq!(
+            pruner.pass(samples(&conn), now, 10 * DAY, &keep).unwrap(),
+            Pass { wrapped: true, ..Pass::default() }
+        );
         assert_eq!(pruner.pass(samples(&conn), now, 10 * DAY + 299, &keep).unwrap().deleted, 256);
         assert!(pruner.is_due(now), "there is more");
         assert_eq!(pruner.pass(samples(&conn), now, 10 * DAY + 299, &keep).unwrap().deleted, 43);
@@ -318,5 +357,55 @@ mod tests {
         conn.execute("INSERT INTO series VALUES (1, '', 'a', '', 0, ?1)", [NOW - 3 * DAY]).unwrap();
         conn.execute("INSERT INTO series VALUES (2, '', 'b', '', 0, ?1)", [NOW + 9 * DAY]).unwrap();
         assert_eq!(RetentionClock::default().advance(&conn, stamp(NOW, 77)).unwrap(), NOW - 3 * DAY);
+    }
+
+    const HOUR_NS: i64 = 3_600_000_000_000;
+
+    /// A store with a block of an own series and two of others in each of 40 hours.
+    fn hub() -> Connection {
+        let conn = store();
+        for (id, vantage) in [(1, ""), (2, "ams"), (3, "ber")] {
+            let sql = "INSERT INTO series VALUES (?1, ?2, 'a', '', 0, ?3)";
+            conn.execute(sql, params![id, vantage, 40 * HOUR_NS]).unwrap();
+            for hour in 0..40 {
+                let sql = "INSERT INTO block (series_id, first_ns, last_ns, samples, data) VALUES (?1, ?2, ?2, 32, ?3)";
+                conn.execute(sql, params![id, hour * HOUR_NS, vec![0_u8; 936]]).unwrap();
+            }
+        }
+        conn
+    }
+
+    /// The oldest hour of each series that is left after some rounds with these limits at the end of the 40 hours.
+    fn oldest_after(conn: &Connection, hours: u64, max_bytes: u64) -> Vec<i64> {
+        let limits = RawLimits { kept_for: Duration::from_secs(hours * 3600), max_bytes };
+        let year = Duration::from_secs(366 * 86_400);
+        let keep = Horizons { raw_for: year, others: Some(limits), rollup_5m_for: year, rollup_1h_for: year };
+        let mut pruner = Pruner::default();
+        for _ in 0..20 {
+            pruner.pass(samples(conn), stamp(0, 0), 40 * HOUR_NS, &keep).unwrap();
+        }
+        let oldest = |id| {
+            let sql = "SELECT min(first_ns) FROM block WHERE series_id = ?1";
+            conn.query_row(sql, [id], |row| row.get::<_, i64>(0)).unwrap() / HOUR_NS
+        };
+        (1..=3).map(oldest).collect()
+    }
+
+    #[test]
+    fn samples_of_other_vantages_have_an_age_of_their_own() {
+        let conn = hub();
+        assert_eq!(raw::gauge(&conn).unwrap().bytes, 80_000);
+        assert_eq!(oldest_after(&conn, 30, 1 << 30), [0, 10, 10]);
+        assert_eq!(raw::gauge(&conn).unwrap(), raw::RawGauge { bytes: 60_000, dropped: 0 });
+    }
+
+    #[test]
+    fn oldest_samples_of_other_vantages_make_room_and_are_counted() {
+        let conn = hub();
+        let oldest = oldest_after(&conn, 48, 50_000);
+        assert!(oldest[0] == 0 && oldest[1] == oldest[2] && (15..25).contains(&oldest[1]), "{oldest:?}");
+        let left = raw::gauge(&conn).unwrap();
+        assert!(left.bytes <= 50_000 && left.bytes > 35_000, "{left:?}");
+        assert_eq!(left.dropped, (80_000 - left.bytes) / 1000 * 32);
     }
 }

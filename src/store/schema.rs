@@ -23,6 +23,9 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/v9.sql"),
     include_str!("migrations/fleet.sql"),
     include_str!("migrations/blocks.sql"),
+    include_str!("migrations/fleet_raw.sql"),
+    include_str!("migrations/local.sql"),
+    include_str!("migrations/sheet.sql"),
 ];
 
 /// The schema version of this release.
@@ -159,6 +162,20 @@ mod tests {
         assert_eq!(reader.latest().unwrap()[0].sample, next);
         let health: String = conn.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
         assert_eq!(health, "ok");
+    }
+
+    #[test]
+    fn version_14_adds_sheets_and_touches_nothing_else() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.db");
+        let mut conn = version_6(&path);
+        migrate_to(&mut conn, 6, 13).unwrap();
+        let (before, pages) = (shape(&conn), number(&conn, "PRAGMA page_count"));
+        migrate(&mut conn, 13).unwrap();
+        let new: Vec<_> = shape(&conn).into_iter().filter(|sql| !before.contains(sql)).collect();
+        assert!(matches!(&new[..], [sql] if sql.starts_with("CREATE TABLE sheet")), "{new:?}");
+        assert!(number(&conn, "PRAGMA page_count") <= pages + 1);
+        assert_eq!(Reader::open(&path).unwrap().sheets().unwrap(), []);
     }
 
     #[test]

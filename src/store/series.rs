@@ -42,6 +42,11 @@ impl SeriesCache {
     }
 }
 
+/// The ID of a series that may be new, seen at `seen_ns`.
+pub(super) fn id_of_key(conn: &Connection, key: &SeriesKey, seen_ns: i64) -> rusqlite::Result<i64> {
+    upsert(conn, key, seen_ns).map(|known| known.id)
+}
+
 fn upsert(conn: &Connection, key: &SeriesKey, seen_ns: i64) -> rusqlite::Result<Known> {
     conn.prepare_cached(
         "INSERT INTO series (vantage, server, address, first_seen_ns, last_seen_ns) VALUES (?1, ?2, ?3, ?4, ?4) \

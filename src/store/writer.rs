@@ -29,7 +29,7 @@ use super::rollup::Grain;
 use super::rollup_table::OpenRollups;
 use super::samples::{Known, Mover, Progress, Samples};
 use super::series::SeriesCache;
-use super::{Options, alerts, audit, clock, events, evidence, kisses, verdict_state};
+use super::{Options, alerts, audit, clock, events, evidence, kisses, local_rows, sheets, verdict_state};
 use crate::sinks::influx::outbox::OutboxGauge;
 use crate::sinks::worker::{BatchWriter, Incident, WriteError};
 use ntp_monitor_core::clock::Stamp;
@@ -272,8 +272,14 @@ impl BatchWriter for Writer {
             Command::Clock { point, reply } => {
                 self.answer(reply, "record the clock state", |conn, _| clock::insert(conn, &point));
             }
+            Command::LocalRow { row, reply } => {
+                self.answer(reply, "record a local row", |conn, _| local_rows::insert(conn, &row));
+            }
             Command::VerdictState { state, reply } => {
                 self.answer(reply, "keep the state of the verdict", |conn, _| verdict_state::keep(conn, &state));
+            }
+            Command::Sheets { sheets, reply } => {
+                self.answer(reply, "keep protocol sheets", |conn, _| sheets::keep(conn, &sheets, now_ns));
             }
             Command::Notice { command, reply } => {
                 self.answer_queued(reply, "change the notification queue", |conn| {

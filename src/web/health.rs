@@ -15,7 +15,7 @@ pub const ENDPOINTS: &[Endpoint] = &[
         .giving(Body::json::<Health>("ok or degraded, with the reasons; 503 says failing."))
         .or(&[503]),
     Endpoint::get("/ready", || web::to(ready))
-        .about("Whether the service is ready: it has begun to measure.")
+        .about("Whether the service is ready: it has begun to measure, or has no server to measure.")
         .open()
         .giving(Body::json::<Ready>("ready; 503 before."))
         .or(&[503]),
@@ -23,7 +23,7 @@ pub const ENDPOINTS: &[Endpoint] = &[
 
 #[derive(JsonSchema, Serialize)]
 struct Ready {
-    /// Whether the outputs are open and a poll has ended.
+    /// Its outputs are open, and a poll has ended unless there is nothing to poll.
     ready: bool,
 }
 
@@ -37,7 +37,8 @@ pub async fn health(state: web::Data<State>) -> HttpResponse {
     response.insert_header(("Cache-Control", "no-store")).json(&*health)
 }
 
-/// 200 once the service measures: its outputs are open and a poll has ended. 503 before.
+/// 200 once the service measures: its outputs are open, and a poll has ended unless there is nothing to poll. 503
+/// before.
 pub async fn ready(state: web::Data<State>) -> HttpResponse {
     let health = state.health.borrow().clone();
     let mut response = if health.ready { HttpResponse::Ok() } else { HttpResponse::ServiceUnavailable() };

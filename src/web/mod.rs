@@ -3,7 +3,7 @@
 
 pub mod api;
 pub mod audit;
-mod auth;
+pub mod auth;
 mod body;
 pub mod config_editor;
 mod headers;
@@ -35,14 +35,16 @@ use actix_web::{App, HttpServer, web};
 use tokio::sync::{broadcast, watch};
 
 use crate::actors::ledger::Ledger;
+use crate::actors::sheets::Sheets;
 use crate::config::Config;
 use crate::fleet::handle::Fleet;
 use crate::store::StoreHandle;
+use auth::setup::SetupLink;
 use listen::{Address, ListenError, Listener, Listeners};
 use ntp_monitor_core::alert::status::AlertStatus;
 use ntp_monitor_core::clock::{Clock, Stamp};
 use ntp_monitor_core::health::report::Health;
-use ntp_monitor_core::sample::Sample;
+use ntp_monitor_core::sample::Batch;
 use ntp_monitor_core::stats::snapshot::Snapshot;
 use openapi::Endpoint;
 use problem::{Problem, wrong_method};
@@ -69,16 +71,22 @@ pub struct State {
     /// When the service started.
     pub started: Stamp,
     pub hub: live::Hub,
-    /// Each poll when it ends.
-    pub samples: broadcast::Sender<Arc<Sample>>,
+    /// Batches of samples; each poll is in one within a second of its end.
+    pub samples: broadcast::Sender<Batch>,
     /// The poll schedules of all addresses.
     pub ledger: Ledger,
+    /// The protocol sheet of every address.
+    pub sheets: Sheets,
     pub alerts: watch::Receiver<Arc<AlertStatus>>,
     /// Incremented when a silence changes; the alerter watches it.
     pub silences: Arc<watch::Sender<u64>>,
     /// The editor of the configuration file.
     pub config_editor: config_editor::ConfigEditor,
     pub audit: audit::Audit,
+    /// The one-time link of the first start.
+    pub setup: Arc<SetupLink>,
+    /// Measures servers that are not configured yet.
+    pub tester: api::test::Tester,
     /// The role of this instance in a fleet.
     pub fleet: Fleet,
 }

@@ -1,17 +1,21 @@
 //! State for tests of handlers, without a service.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tempfile::TempDir;
 use tokio::sync::{broadcast, watch};
 
 use super::State;
+use super::api::test::Tester;
 use super::audit::Audit;
 use super::config_editor::ConfigEditor;
 use super::live::{Hub, Sources};
 use super::renewal::Renewal;
 use crate::clock::SystemClock;
 use crate::config::{self, Environment};
+use crate::probe::Engines;
+use crate::probe::resolve::system::SystemResolver;
 use crate::store::{Options, Store};
 use ntp_monitor_core::health::report::Health;
 use ntp_monitor_core::stats::snapshot::Snapshot;
@@ -49,10 +53,13 @@ pub(super) fn state(health: Health) -> (State, TempDir) {
         hub: Hub::start(started, sources),
         samples,
         ledger: crate::actors::ledger::Ledger::default(),
+        sheets: crate::actors::sheets::Sheets::default(),
         alerts,
         silences: Arc::new(watch::Sender::new(0)),
         config_editor: ConfigEditor::new(None).0,
         audit,
+        setup: Arc::default(),
+        tester: Tester::new(&Engines::new(&log), Arc::new(SystemResolver::new(Duration::from_secs(1)))),
         fleet: crate::fleet::handle::Fleet::default(),
     };
     (state, dir)

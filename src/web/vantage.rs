@@ -98,11 +98,13 @@ async fn other(state: &State, answered: Vantages, asked: BTreeSet<String>) -> Re
     }
 }
 
+type SeriesByServer = BTreeMap<Arc<str>, Vec<SeriesKey>>;
+
 /// The vantage that an answer is about.
 pub struct Vantage {
     state: web::Data<State>,
     /// The name of another one with the series of each of its servers; `None` for this one.
-    other: Option<(Arc<str>, BTreeMap<Arc<str>, Vec<SeriesKey>>)>,
+    other: Option<(Arc<str>, SeriesByServer)>,
 }
 
 impl Vantage {

@@ -114,8 +114,10 @@ async fn restart_of_the_server_is_measured_in_basic_mode() {
     drop(chronyd);
 }
 
+type Script = fn(&Packet, Option<&Packet>) -> Option<Packet>;
+
 /// Answers requests in turn, each by a function of the request and of the one before.
-fn scripted(replies: Vec<fn(&Packet, Option<&Packet>) -> Option<Packet>>) -> SocketAddr {
+fn scripted(replies: Vec<Script>) -> SocketAddr {
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
     let address = socket.local_addr().unwrap();
     thread::spawn(move || {

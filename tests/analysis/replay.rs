@@ -12,7 +12,10 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use ntp_monitor_core::clock::Stamp;
 use ntp_monitor_core::formats::csv::{HEADER, append_record};
+use ntp_monitor_core::formats::local::{self, LocalRow};
 use ntp_monitor_core::sample::Sample;
+use ntp_monitor_core::stats::leap::LeapSource;
+use ntp_monitor_core::stats::local::{KernelState, LocalState};
 use ntp_monitor_core::world::{Fault, World};
 use serde_json::Value;
 
@@ -339,4 +342,57 @@ fn the_rules_say_of_recordings_and_of_the_store_what_they_would_have_told() {
     let words = String::from_utf8(words.stdout).unwrap();
     assert!(words.contains("failing-queries: ntp2 failed"), "{words}");
     assert!(words.contains("messages: 1 that an alert fires, 1 that it is over, 0 reminders"), "{words}");
+}
+
+/// An hour during which the kernel of `test` was unsynchronised, among two days of good clocks.
+fn unsynchronised_hour(world: &World) -> [LocalRow; 3] {
+    let row = |hour: i64, synchronised| {
+        let kernel = KernelState {
+            synchronised,
+            max_error_s: 0.01,
+            est_error_s: 1e-4,
+            frequency_ppm: 3.0,
+            tai_offset_s: None,
+            leap_pending: 0,
+        };
+        let local = LocalState { kernel: Some(kernel), daemon: None };
+        LocalRow::of((world.start_unix_s + 3600 * hour) * 1_000_000_000, "test", &local, &LeapSource::default())
+    };
+    [row(0, true), row(30, false), row(31, true)]
+}
+
+#[test]
+fn local_rows_beside_a_recording_and_in_the_store_are_replayed() {
+    let (home, world) = (Home::with(""), silent_hour());
+    let (samples, rows) = (world.samples().collect::<Vec<_>>(), unsynchronised_hour(&world));
+    fs::write(home.path().join("w.csv"), csv(&samples)).unwrap();
+    let known = [("failing-queries", "ntp2", 24), ("own-clock-unsynchronised", "", 30)];
+    let known = known.map(|(alert, server, hour)| (alert.to_owned(), server.to_owned(), hour));
+    let without = json(home.path(), &["--alerts", "w.csv"]);
+    assert_eq!(alerts_of(&world, &without), known[..1]);
+
+    let mut text = local::HEADER.as_bytes().to_vec();
+    rows.iter().for_each(|row| row.append_to(&mut text));
+    text.extend_from_slice(b"never,test\n");
+    let mut packed = GzEncoder::new(Vec::new(), Compression::default());
+    packed.write_all(&text).unwrap();
+    fs::write(home.path().join("local-2026-01-01.csv.gz"), packed.finish().unwrap()).unwrap();
+    let beside = json(home.path(), &["--alerts", "w.csv"]);
+    assert_eq!(alerts_of(&world, &beside), known);
+    let named = json(home.path(), &["--alerts", "local-2026-01-01.csv.gz", "w.csv"]);
+    assert_eq!(named, beside, "a file that is named and lies beside is read once");
+    let said = String::from_utf8(replay(home.path(), &["w.csv"]).stderr).unwrap();
+    assert!(said.contains("local-2026-01-01.csv.gz:5: "), "{said}");
+
+    fs::create_dir_all(home.data()).unwrap();
+    let path = stored::store(stored::options(&home.data()), samples);
+    let conn = rusqlite::Connection::open(path).unwrap();
+    for row in rows.map(|row| LocalRow { vantage: String::new(), ..row }) {
+        let row_text = serde_json::to_string(&row).unwrap();
+        conn.execute("INSERT INTO local_change VALUES (?1, ?2)", rusqlite::params![row.wall_ns(), row_text]).unwrap();
+    }
+    home.configure("[[server]]\nname = \"ntp2\"\naddress = \"192.0.2.1\"\n");
+    let config = home.config();
+    let stored = json(home.path(), &["--config", config.to_str().unwrap(), "--alerts", "--since", "3d"]);
+    assert_eq!(alerts_of(&world, &stored), known);
 }

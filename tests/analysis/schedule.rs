@@ -13,10 +13,11 @@ use ntp_monitor::actors::census::Census;
 use ntp_monitor::actors::ledger::Ledger;
 use ntp_monitor::actors::notice::DeathNotice;
 use ntp_monitor::actors::outlet::{Listener, Outlet};
+use ntp_monitor::actors::sheets::Sheets;
 use ntp_monitor::actors::supervisor::Supervisor;
 use ntp_monitor::actors::targets::{Targets, Tools};
 use ntp_monitor::config::{Addresses, EngineChoice, Family, Host, Server};
-use ntp_monitor::messages::sample::{Forget, SampleReady};
+use ntp_monitor::messages::sample::{Forget, SamplesReady};
 use ntp_monitor::messages::targets::SetServers;
 use ntp_monitor::probe::resolve::{Address, Resolution, Resolve, ResolveError};
 use ntp_monitor::probe::{Engines, ProbeEngine, ProbeFuture, ProbeReport, Query};
@@ -27,6 +28,7 @@ use ntp_monitor_core::health::child::ChildState;
 use ntp_monitor_core::interleaved::Policy;
 use ntp_monitor_core::ntp::KissCode;
 use ntp_monitor_core::sample::{Outcome, Sample, SeriesKey, ServerIdent};
+use ntp_monitor_core::sheet::Question;
 use tokio::sync::{Notify, watch};
 
 const S: i64 = 1_000_000_000;
@@ -45,6 +47,7 @@ struct FakeEngine {
     clock: SimClock,
     behaviour: Behaviour,
     requests: Mutex<BTreeMap<SocketAddr, Vec<i64>>>,
+    questions: Mutex<Vec<(i64, Question)>>,
 }
 
 impl ProbeEngine for FakeEngine {
@@ -53,6 +56,7 @@ impl ProbeEngine for FakeEngine {
         let mut requests = self.requests.lock().unwrap();
         let times = requests.entry(query.address).or_default();
         times.push(now.mono_ns);
+        self.questions.lock().unwrap().extend(query.question.map(|question| (now.mono_ns, question)));
         let act = (self.behaviour)(query.address, times.len());
         async move {
             match act {
@@ -94,6 +98,9 @@ struct Recorder {
     samples: Arc<Mutex<Vec<Arc<Sample>>>>,
     /// With how many samples there were by then.
     forgotten: Arc<Mutex<Vec<(SeriesKey, usize)>>>,
+    /// Messages that ended series.
+    removals: Arc<Mutex<usize>>,
+    sheets: Sheets,
 }
 
 impl Actor for Recorder {
@@ -104,20 +111,22 @@ impl Actor for Recorder {
     }
 }
 
-impl Handler<SampleReady> for Recorder {
+impl Handler<SamplesReady> for Recorder {
     type Result = ();
 
-    fn handle(&mut self, SampleReady(sample): SampleReady, _: &mut Context<Self>) {
-        self.samples.lock().unwrap().push(sample);
+    fn handle(&mut self, SamplesReady(batch): SamplesReady, _: &mut Context<Self>) {
+        self.sheets.observe(&batch);
+        self.samples.lock().unwrap().extend(batch.iter().cloned());
     }
 }
 
 impl Handler<Forget> for Recorder {
     type Result = ();
 
-    fn handle(&mut self, Forget { key, .. }: Forget, _: &mut Context<Self>) {
+    fn handle(&mut self, Forget { keys, .. }: Forget, _: &mut Context<Self>) {
         let so_far = self.samples.lock().unwrap().len();
-        self.forgotten.lock().unwrap().push((key, so_far));
+        self.forgotten.lock().unwrap().extend(keys.iter().map(|key| (key.clone(), so_far)));
+        *self.removals.lock().unwrap() += 1;
     }
 }
 
@@ -126,6 +135,7 @@ struct World {
     engine: Arc<FakeEngine>,
     samples: Arc<Mutex<Vec<Arc<Sample>>>>,
     forgotten: Arc<Mutex<Vec<(SeriesKey, usize)>>>,
+    removals: Arc<Mutex<usize>>,
     names: Names,
     resolver_changed: Arc<Notify>,
     census: Census,
@@ -147,12 +157,19 @@ impl World {
         tokio::time::pause();
         let clock = SimClock::begin();
         let log = slog::Logger::root(slog::Discard, slog::o!());
-        let engine = Arc::new(FakeEngine { clock, behaviour: Arc::new(behaviour), requests: Mutex::default() });
+        let engine = Arc::new(FakeEngine {
+            clock,
+            behaviour: Arc::new(behaviour),
+            requests: Mutex::default(),
+            questions: Mutex::default(),
+        });
         let census = Census::default();
         let (escalate, _) = watch::channel(None);
         let supervisor = Supervisor::new(census.clone(), Arc::new(clock), escalate, log.clone()).start();
-        let recorder = Recorder::default();
+        let (recorder, sheets) = (Recorder::default(), Sheets::default());
+        let recorder = Recorder { sheets: sheets.clone(), ..recorder };
         let (samples, forgotten) = (Arc::clone(&recorder.samples), Arc::clone(&recorder.forgotten));
+        let removals = Arc::clone(&recorder.removals);
         let (names, resolver_changed) = (Arc::new(Mutex::new(names)), Arc::new(Notify::new()));
         let (listener, ends) = (Listener::new("recorder"), Listener::new("targets"));
         listener.connect(recorder.start());
@@ -165,10 +182,11 @@ impl World {
             ends,
             clock: Arc::new(clock),
             ledger: Ledger::default(),
+            sheets,
             log,
         };
         let targets = Targets::new(tools.clone(), DeathNotice::unsupervised()).start();
-        let world = Self { engine, samples, forgotten, names, resolver_changed, census, targets, tools };
+        let world = Self { engine, samples, forgotten, removals, names, resolver_changed, census, targets, tools };
         world.set(servers);
         world
     }
@@ -208,8 +226,10 @@ fn server(address: &str) -> Server {
         offset_warning: Duration::from_millis(25),
         offset_critical: Duration::from_millis(100),
         nts: None,
+        sheet: false,
         interleaved: Policy::default(),
         paused: false,
+        pace: None,
     }
 }
 
@@ -223,6 +243,8 @@ fn gaps(times: &[i64]) -> Vec<i64> {
 
 const A: &str = "192.0.2.1:123";
 const B: &str = "192.0.2.2:123";
+const C: &str = "192.0.2.3:123";
+const D: &str = "192.0.2.4:123";
 
 fn good(_: SocketAddr, _: usize) -> Act {
     Act::End(Outcome::Sample)
@@ -238,6 +260,56 @@ async fn a_week_of_polling_keeps_the_interval_within_its_jitter() {
     assert!((63.9..64.1).contains(&mean), "{mean}");
     assert!(gaps.iter().all(|gap| (60 * S..=68 * S + S / 100).contains(gap)));
     assert!(gaps.iter().any(|gap| *gap < 62 * S) && gaps.iter().any(|gap| *gap > 66 * S), "no jitter");
+}
+
+#[actix_rt::test]
+async fn server_is_asked_one_question_a_day_between_its_polls() {
+    let asked = Server { sheet: true, ..server(A) };
+    let quick = Server { sheet: true, poll_interval: Duration::from_secs(16), ..server(B) };
+    let world = World::start(vec![asked, quick], good);
+    world.pass(Duration::from_secs(5 * 86_400 + 3600)).await;
+    let questions = world.engine.questions.lock().unwrap().clone();
+    assert_eq!(questions.len(), 12, "six for each server: {questions:?}");
+    let kinds: Vec<_> = questions.iter().step_by(2).map(|(_, question)| *question).collect();
+    assert_eq!(kinds, [&Question::ALL[..], &Question::ALL[..]].concat(), "in turn");
+    let days = gaps(&questions.iter().step_by(2).map(|(at, _)| *at).collect::<Vec<_>>());
+    assert!(days.iter().all(|gap| (86_400 * S..86_600 * S).contains(gap)), "{days:?}");
+    for (address, longest) in [(A, 68), (B, 33)] {
+        let gaps = gaps(&world.requests(address));
+        assert!(gaps.iter().all(|gap| *gap >= 16 * S && *gap <= longest * S + S / 10), "{:?}", gaps.iter().max());
+    }
+    assert_eq!(world.outcomes(A).len() + 6, world.requests(A).len(), "a question is no poll");
+}
+
+#[actix_rt::test]
+async fn question_is_not_asked_where_it_is_not_wanted() {
+    let sheet = |address| Server { sheet: true, ..server(address) };
+    let portable = Server { engine: EngineChoice::Sntp, ..sheet(B) };
+    let world = World::start(vec![server(A), portable, sheet(C), sheet(D)], |address, _| {
+        let kiss = address == C.parse().unwrap();
+        Act::End(if kiss {
+            Outcome::Kiss(KissCode::RATE)
+        } else if address == D.parse().unwrap() {
+            Outcome::Timeout
+        } else {
+            Outcome::Sample
+        })
+    });
+    world.pass(Duration::from_secs(2 * 86_400)).await;
+    assert_eq!(*world.engine.questions.lock().unwrap(), [], "not configured, portable, limited, silent");
+}
+
+#[actix_rt::test]
+async fn kiss_that_answers_a_question_is_heeded() {
+    let asked = Server { sheet: true, ..server(A) };
+    let world = World::start(vec![asked], |_, n| {
+        // After two polls comes the question.
+        Act::End(if n == 3 { Outcome::Kiss(KissCode::DENY) } else { Outcome::Sample })
+    });
+    world.pass(Duration::from_secs(3 * 3600)).await;
+    let times = world.requests(A);
+    assert_eq!(world.engine.questions.lock().unwrap()[0].0, times[2]);
+    assert!(times[3] - times[2] >= 3600 * S, "{:?}", gaps(&times));
 }
 
 #[actix_rt::test]
@@ -336,6 +408,30 @@ async fn a_reload_disturbs_only_what_changed_and_keeps_the_pace() {
     let stopped = world.requests(A).len();
     world.pass(Duration::from_secs(600)).await;
     assert_eq!(world.requests(A).len(), stopped);
+}
+
+#[actix_rt::test]
+async fn removal_of_a_third_of_all_servers_delays_no_poll() {
+    let at_16_s = |host: u16| {
+        let [high, low] = host.to_be_bytes();
+        Server { poll_interval: Duration::from_secs(16), ..server(&format!("192.0.{high}.{low}:123")) }
+    };
+    let world = World::start((0..900).map(at_16_s).collect(), good);
+    world.pass(Duration::from_secs(60)).await;
+    world.set((300..900).map(at_16_s).collect());
+    world.pass(Duration::from_secs(60)).await;
+    assert_eq!(*world.removals.lock().unwrap(), 1, "all series end in one message");
+    let forgotten = world.forgotten.lock().unwrap();
+    let addresses = forgotten.iter().filter_map(|(key, _)| key.address).collect::<std::collections::HashSet<_>>();
+    assert_eq!(addresses.len(), 300);
+    let samples = world.samples.lock().unwrap();
+    let last = forgotten.iter().map(|(_, so_far)| *so_far).max().unwrap();
+    assert!(samples[last..].iter().all(|sample| sample.address.is_some_and(|address| !addresses.contains(&address))));
+    for host in 300..900 {
+        let polls = world.requests(&at_16_s(host).ident.name);
+        // Interval and jitter, and a tick to which a poll is rounded up.
+        assert!(gaps(&polls).iter().all(|gap| *gap <= 17 * S + S / 50) && polls.len() >= 7, "{host}: {polls:?}");
+    }
 }
 
 #[actix_rt::test]

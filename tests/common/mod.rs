@@ -7,6 +7,7 @@ pub mod authority;
 pub mod chrony_client;
 pub mod chronyd;
 pub mod faketime;
+pub mod gate;
 pub mod grafana;
 pub mod http;
 pub mod influxdb;

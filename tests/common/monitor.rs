@@ -98,11 +98,11 @@ impl Home {
     }
 }
 
-/// A `[[server]]` of our own, polled every 100 ms.
+/// A `[[server]]` of our own, polled every 100 ms and asked nothing else, so that every request is a poll.
 pub fn own(name: &str, address: SocketAddr) -> String {
     format!(
         "[[server]]\nname = {name:?}\naddress = \"{address}\"\nown = true\npoll_interval = \"100ms\"\n\
-         timeout = \"90ms\"\n"
+         timeout = \"90ms\"\nsheet = false\n"
     )
 }
 

@@ -101,11 +101,32 @@ impl Nats {
         }
     }
 
+    pub fn is_running(&self) -> bool {
+        self.child.is_some()
+    }
+
     /// Kills the server and starts it with nothing.
     pub fn lose_everything(&mut self) {
         self.kill();
         std::fs::remove_dir_all(self.data.path().join("js")).unwrap();
         self.start_again();
+    }
+
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Three servers that form a cluster; `None` where none is installed.
+    pub fn cluster() -> Option<Vec<Self>> {
+        program()?;
+        let routes: Vec<u16> = (0..3).map(|_| free_port()).collect();
+        let all = routes.iter().map(|port| format!("nats://127.0.0.1:{port}")).collect::<Vec<_>>().join(", ");
+        let member = |(n, port): (usize, &u16)| {
+            let more =
+                format!("server_name: n{n}\ncluster {{ name: c, listen: \"127.0.0.1:{port}\", routes: [ {all} ] }}");
+            Self::start_with(&more)
+        };
+        routes.iter().enumerate().map(member).collect()
     }
 
     pub fn url(&self) -> String {

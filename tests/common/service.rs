@@ -126,7 +126,7 @@ fn configuration(dir: &TempDir, names: &[&str], servers: &[ScriptedServer], more
         "monitor": { "vantage": "here", "data_dir": dir.path() },
         "http": { "listen": "127.0.0.1:0" },
         "csv": { "enabled": false },
-        "defaults": { "poll_interval": "100ms", "timeout": "90ms" },
+        "defaults": { "poll_interval": "100ms", "timeout": "90ms", "sheet": false },
         "server": list,
     });
     for (section, values) in more.as_object().cloned().unwrap_or_default() {

@@ -22,6 +22,7 @@ pub fn options(dir: &Path) -> Options {
     Options {
         path: dir.join("ntp-monitor.db"),
         raw_for: Duration::from_secs(86_400),
+        others: None,
         rollup_5m_for: Duration::from_secs(20 * 365 * 86_400),
         rollup_1h_for: Duration::from_secs(20 * 365 * 86_400),
         outbox_max_age: Duration::from_secs(86_400),

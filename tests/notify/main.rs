@@ -76,6 +76,7 @@ fn news(key: &str, alert: &str) -> Notification {
         runbook_url: Some("https://example.net/runbook".to_owned()),
         vantage: "here".to_owned(),
         url: Some("https://ntp.example.net/".to_owned()),
+        fleet: None,
         alerts: vec![instance],
     }
 }
@@ -102,6 +103,7 @@ fn options(path: &Path) -> Options {
     Options {
         path: path.to_owned(),
         raw_for: day,
+        others: None,
         rollup_5m_for: day,
         rollup_1h_for: day,
         outbox_max_age: day,

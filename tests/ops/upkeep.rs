@@ -4,6 +4,8 @@ use std::fs;
 use std::path::Path;
 
 use nix::sys::signal::Signal;
+use nix::sys::stat::Mode;
+use nix::unistd::mkfifo;
 use rusqlite::Connection;
 
 use crate::common::monitor::{Home, own, run, text};
@@ -96,6 +98,31 @@ fn what_is_no_sound_store_is_said_to_be_and_never_put_in_place() {
         assert!(err.contains(bad), "{err}");
     }
     assert_eq!(fs::read(home.store()).unwrap(), before);
+}
+
+#[test]
+fn pipe_or_device_in_place_of_a_store_is_refused_at_once() {
+    let home = Home::with("[[server]]\naddress = \"127.0.0.1:9\"\nown = true");
+    let pipe = home.path().join("pipe.db");
+    mkfifo(&pipe, Mode::S_IRWXU).unwrap();
+    let commands = [
+        &["store", "check", "--store"][..],
+        &["store", "vacuum", "--store"],
+        &["backup", "copy.db", "--store"],
+        &["restore"],
+    ];
+    for command in commands {
+        for bad in ["pipe.db", "/dev/zero"] {
+            let (code, _, err) = ask(&home, &[command, &[bad]].concat());
+            assert_eq!((code, err.contains(bad)), (1, true), "{command:?}: {err}");
+            assert!(err.contains("not a store") || err.contains("not a regular file"), "{command:?}: {err}");
+        }
+    }
+    // The same beside a copy that is sound.
+    old_store(&home.path().join("sound.db"), 10);
+    mkfifo(&home.path().join("sound.db-wal"), Mode::S_IRWXU).unwrap();
+    let (code, _, err) = ask(&home, &["restore", "sound.db"]);
+    assert_eq!((code, err.contains("not a regular file")), (1, true), "{err}");
 }
 
 #[test]

@@ -13,6 +13,7 @@ use ntp_monitor::cli::check::{self, CheckArgs};
 use ntp_monitor::cli::clock::{self, ClockArgs};
 use ntp_monitor::cli::measure::Tools;
 use ntp_monitor::cli::query::{self, QueryArgs};
+use ntp_monitor::cli::sheet;
 use ntp_monitor::cli::table::Terminal;
 use ntp_monitor::cli::watch;
 use ntp_monitor::config::{EngineChoice, Family, Inputs};
@@ -121,6 +122,7 @@ async fn run_with(line: &str, engine: Arc<dyn ProbeEngine>) -> (String, u8) {
         Line::Query(args) if args.watch.is_some() => {
             watch::run(&args, args.watch.unwrap(), &tools, Terminal::default(), &mut out).await.unwrap()
         }
+        Line::Query(args) if args.sheet => sheet::run(&args, &tools, Terminal::default(), &mut out).await.unwrap(),
         Line::Query(args) => query::run(&args, &tools, Terminal::default(), &mut out).await.unwrap(),
         Line::Check(args) => check::run(&args, &tools, &mut out).await.unwrap(),
         Line::Clock(args) => clock::run(&args, &Inputs::default(), &tools, &mut out).await.unwrap(),
@@ -356,4 +358,91 @@ async fn answer_from_another_address_is_named() {
     let refused = &server["rejected"][0];
     assert!(refused["sender"].as_str().unwrap().starts_with("127.0.0.9:"), "{text}");
     assert_eq!(refused["failed"], "sender");
+}
+
+/// The traits of each server as `query --sheet --json` shows them, with the number of requests.
+async fn sheets(scripts: &[Script]) -> Vec<(HashMap<String, String>, u64)> {
+    let (text, _) = run_against("query --sheet --json --timeout 400ms HOSTS", scripts).await;
+    let json: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let known = |sheet: &serde_json::Value| {
+        let rows = sheet["traits"].as_array().unwrap().iter();
+        let text = |row: &serde_json::Value, key: &str| row[key].as_str().map(ToOwned::to_owned);
+        rows.filter_map(|row| Some((text(row, "trait")?, text(row, "value")?))).collect()
+    };
+    json["sheets"].as_array().unwrap().iter().map(|it| (known(it), it["sent"].as_u64().unwrap())).collect()
+}
+
+#[tokio::test]
+async fn sheet_shows_what_each_scripted_server_does() {
+    let other_address = ReplyKind::OtherAddress("127.0.0.2".parse().unwrap());
+    let scripts = [
+        Script::good(),
+        Script::good().ticking(1_000_000_000),
+        Script::good().ticking(1_000),
+        Script::good().replying([other_address]),
+        Script::good().kissing(KissCode::RATE, 2),
+        Script::good().replying([ReplyKind::Version(3)]),
+        Script::good().replying([ReplyKind::Version(4)]),
+        Script::good().plain_only(),
+        Script::good().header(Header { precision_log2: -6, ..Header::default() }),
+    ];
+    let sheets = sheets(&scripts).await;
+    type Expected = (usize, u64, &'static [(&'static str, &'static str)]);
+    let expected: [Expected; 9] = [
+        (
+            0,
+            6,
+            &[
+                ("version_3", "version-3"),
+                ("version_4", "version-4"),
+                ("version_5", "version-5"),
+                ("nts", "absent"),
+                ("precision", "0.00000095367431640625"),
+                ("reference", "clock"),
+                ("sender", "asked"),
+                ("rate_limit", "none"),
+                ("extension_fields", "ignored"),
+                ("hop_limit", "64"),
+            ],
+        ),
+        (1, 6, &[("receive_grain", "1"), ("transmit_grain", "1"), ("one_stamp", "true")]),
+        (2, 6, &[("receive_grain", "0.000001"), ("transmit_grain", "0.000001")]),
+        (3, 6, &[("sender", "other-address")]),
+        (4, 3, &[("version_3", "RATE"), ("rate_limit", "RATE")]),
+        (5, 6, &[("version_3", "version-3"), ("version_4", "version-3"), ("version_5", "version-3")]),
+        (6, 6, &[("version_5", "version-4")]),
+        // The request of version 5 has an extension field too.
+        (7, 6, &[("version_3", "version-3"), ("version_5", "silent"), ("extension_fields", "silent")]),
+        (8, 6, &[("precision", "0.015625")]),
+    ];
+    for (nth, sent, traits) in expected {
+        let (found, count) = &sheets[nth];
+        assert_eq!(*count, sent, "{nth}: {found:?}");
+        for (name, value) in traits {
+            assert_eq!(found.get(*name).map(String::as_str), Some(*value), "{nth} {name}: {found:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn sheet_is_a_readable_list_and_says_what_is_unknown() {
+    let (text, status) = run_against("query --sheet --timeout 300ms HOSTS", &[Script::good(), Script::silent()]).await;
+    assert_eq!(status, 1, "{text}");
+    for line in ["NTP version 3", "answered", "not known yet", "from 6 requests", "from 2 requests"] {
+        assert!(text.contains(line), "{line}: {text}");
+    }
+    assert!(text.contains("draft-ietf-ntp-ntpv5-09") && text.contains("hop limit of replies"), "{text}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn sheet_asks_six_times_two_seconds_apart() {
+    let engine = engine(&[(1, Answer::Offset(0.001)), (2, Answer::OffsetUntil(3))]);
+    // The key exchange stays on this host.
+    let line = "query --sheet --nts --nts-ke 127.0.0.1:9 192.0.2.1 192.0.2.2 192.0.2.1";
+    let (_, status) = run(line, &engine).await;
+    assert_eq!(status, 1, "one of them asked not to be asked");
+    let times = engine.times(ip(1));
+    assert_eq!(times.len(), 6, "an address with two names is asked once");
+    assert!(times.windows(2).all(|pair| pair[1] - pair[0] >= Duration::from_secs(2)), "{times:?}");
+    assert_eq!(engine.times(ip(2)).len(), 4, "a kiss-o'-death is heeded");
 }

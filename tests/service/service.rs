@@ -199,6 +199,7 @@ async fn what_an_output_lost_is_in_the_log_each_time_it_grows_at_a_limited_rate(
     let observed = Observed {
         vantage: "here".into(),
         started: ntp_monitor::clock::now(),
+        config: watch::channel(Arc::new(configuration(&Home::with("")))).1,
         census: Census::default(),
         sinks: Arc::new(Mutex::new([("store".to_owned(), gauge)].into())),
         alerts: watch::channel(Arc::default()).1,

@@ -47,6 +47,7 @@ fn options(dir: &Path) -> Options {
     Options {
         path: dir.join("state/ntp-monitor.db"),
         raw_for: Duration::from_secs(7 * 86_400),
+        others: None,
         rollup_5m_for: Duration::from_secs(90 * 86_400),
         rollup_1h_for: Duration::from_secs(5 * 365 * 86_400),
         outbox_max_age: Duration::from_secs(30 * 86_400),
@@ -114,6 +115,7 @@ fn refused_reply(wall_ns: i64) -> Arc<Evidence> {
         t3: NtpTimestamp(3),
         t4: NtpTimestamp(1 << 63),
         sender: Some("[fe80::9%2]:123".parse().unwrap()),
+        hop_limit: None,
         datagram: vec![0x24; 48].into(),
     })
 }

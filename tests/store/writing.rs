@@ -97,6 +97,7 @@ fn what_is_too_old_goes_and_the_rest_stays() {
     let dir = tempfile::tempdir().unwrap();
     let options = Options {
         raw_for: Duration::from_secs(3600),
+        others: None,
         rollup_5m_for: Duration::from_secs(2 * 3600),
         rollup_1h_for: Duration::from_secs(4 * 3600),
         ..options(dir.path())

@@ -43,6 +43,7 @@ try {
   const browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args: ["--no-sandbox", "--disable-gpu"] });
   try {
     await pictures(browser, url);
+    await firstMinute(browser, url);
   } finally {
     await browser.close();
   }
@@ -85,6 +86,26 @@ async function pictures(browser, url) {
   await shoot(browser, "report", report(), { look: TALL });
 }
 
+/** A service without a configuration, with a server of the demo tested. */
+async function firstMinute(browser, url) {
+  const env = { HOME: join(dir, "first"), NTP_MONITOR__HTTP__LISTEN: "127.0.0.1:0" };
+  const service = spawn(BINARY, [], { env, stdio: ["ignore", "ignore", "pipe"] });
+  try {
+    const link = await said(service, service.stderr, /http:\/\/\S+setup=\w+/);
+    const { servers } = await (await fetch(`${url}/api/v1/servers`)).json();
+    const { address } = servers.find((row) => row.name === "good-1");
+    await shoot(browser, "first", link, { ready: async (page) => {
+      await page.getByRole("button", { name: "I have kept it" }).click();
+      await page.getByLabel("Address").fill(address);
+      await page.getByRole("button", { name: "Test now", exact: true }).first().click();
+      await page.locator(".test-result").waitFor();
+    } });
+  } finally {
+    service.kill("SIGTERM");
+    await new Promise((gone) => (service.exitCode === null ? service.once("exit", gone) : gone()));
+  }
+}
+
 function report() {
   const out = join(dir, "report.html");
   const made = spawnSync(BINARY, ["report", "--store", join(dir, "ntp-monitor.db"), "--output", out], { encoding: "utf8" });
@@ -117,14 +138,19 @@ async function signIn(context, origin) {
 
 /** The address that the demo prints once it listens. */
 function address(demo) {
+  return said(demo, demo.stdout, /http:\/\/127\.0\.0\.1:\d+/);
+}
+
+/** What a program prints that matches. */
+function said(program, stream, pattern) {
   return new Promise((found, failed) => {
-    let said = "";
-    demo.stdout.setEncoding("utf8").on("data", (piece) => {
-      said += piece;
-      const match = /http:\/\/127\.0\.0\.1:\d+/.exec(said);
+    let text = "";
+    stream.setEncoding("utf8").on("data", (piece) => {
+      text += piece;
+      const match = pattern.exec(text);
       if (match) found(match[0]);
     });
-    demo.once("error", failed);
-    demo.once("exit", (code) => failed(new Error(`the demo ended with ${code}: ${said}`)));
+    program.once("error", failed);
+    program.once("exit", (code) => failed(new Error(`the program ended with ${code}: ${text}`)));
   });
 }

@@ -5,6 +5,7 @@ import { Failure, Loading, Select, ToneIcon } from "./components/bits";
 import { Notices } from "./components/notices";
 import { openSearch, Search } from "./components/search";
 import { Gate, SignInDialog, Who } from "./components/sign-in";
+import { WelcomeDialog } from "./components/welcome";
 import { SEVERITIES } from "./format/words";
 import { firing, worst } from "./state/alerts";
 import { failure, link, picture, refresh, type Link, type Picture } from "./state/live";
@@ -29,7 +30,7 @@ import { ServiceView } from "./views/service";
 const TABS: readonly { view: View; text: string }[] = [
   { view: "overview", text: "Overview" },
   { view: "compare", text: "Compare" },
-  { view: "clock", text: "Own clock" },
+  { view: "clock", text: "Host clock" },
   { view: "alerts", text: "Alerts" },
   { view: "reports", text: "Reports" },
   { view: "fleet", text: "Fleet" },
@@ -69,6 +70,7 @@ export function App() {
       <Footer />
       <Search />
       <SignInDialog />
+      <WelcomeDialog />
     </>
   );
 }

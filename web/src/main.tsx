@@ -5,6 +5,7 @@ import { App } from "./app";
 import { followAlerts, leaveAlerts } from "./state/alerts";
 import { follow, leave } from "./state/live";
 import { learnSession, mayRead } from "./state/session";
+import { takeSetupLink } from "./state/setup";
 import { forgetUptime } from "./state/uptime";
 import { showMark } from "./state/mark";
 import "./styles/tokens.css";
@@ -17,6 +18,7 @@ import "./styles/alerts.css";
 import "./styles/editor.css";
 
 async function begin(root: HTMLElement): Promise<void> {
+  await takeSetupLink();
   // Asked first, so that a page that needs a token asks for it instead of collecting refusals.
   await learnSession();
   render(<App />, root);

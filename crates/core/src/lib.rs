@@ -21,6 +21,7 @@ pub mod interleaved;
 pub mod ntp;
 pub mod nts;
 pub mod sample;
+pub mod sheet;
 pub mod stats;
 pub mod template;
 pub mod text;

@@ -62,6 +62,9 @@ impl SeriesKey {
     }
 }
 
+/// Polls that ended one after another, as they pass from part to part of the service.
+pub type Batch = Arc<[Arc<Sample>]>;
+
 /// One poll of one server.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Sample {
@@ -303,6 +306,8 @@ pub struct Evidence {
     pub t4: NtpTimestamp,
     /// Where the datagram came from; `None` where the engine does not show it.
     pub sender: Option<SocketAddr>,
+    /// The hop limit (TTL) that was left of the datagram; `None` where the engine does not show it, and not stored.
+    pub hop_limit: Option<u8>,
     /// The first bytes of the datagram as received, at most [`Evidence::MAX_BYTES`].
     pub datagram: Box<[u8]>,
 }
@@ -348,7 +353,7 @@ mod tests {
         let at = Stamp::new(0, 0, 0);
         let from = |sender: Option<&str>| {
             let sender = sender.map(|text| text.parse().unwrap());
-            let evidence = Evidence { at, checks, t1, t2, t3, t4, sender, datagram: Box::default() };
+            let evidence = Evidence { at, checks, t1, t2, t3, t4, sender, hop_limit: None, datagram: Box::default() };
             evidence.explain("192.0.2.1:123".parse().ok()).unwrap().into_owned()
         };
         assert_eq!(from(Some("192.0.2.9:123")), "the answer came from 192.0.2.9, not from 192.0.2.1");

@@ -10,6 +10,7 @@ mod comments;
 mod difference;
 mod secrets;
 mod servers;
+mod tokens;
 
 use std::fmt::Write as _;
 
@@ -22,6 +23,7 @@ use super::bounds;
 pub use difference::unified;
 pub use secrets::{mask, restore};
 pub use servers::ServerEdit;
+pub use tokens::TokenEdit;
 
 /// Why a text cannot be edited.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -44,8 +46,8 @@ pub enum EditError {
     #[error("the configuration file has no server {0:?}: it comes from the environment, or it is gone")]
     NoServer(String),
     /// `server` is not an array of tables.
-    #[error("server is no array of tables in the configuration file")]
-    NoTables,
+    #[error("{0} is no array of tables in the configuration file")]
+    NoTables(&'static str),
     /// A value that TOML cannot express.
     #[error("{0} has a value that a configuration cannot hold")]
     NoValue(String),

@@ -52,12 +52,17 @@ impl ServerEdit {
 
 fn tables(document: &mut DocumentMut) -> Result<&mut ArrayOfTables, EditError> {
     let item = document.entry("server").or_insert(Item::ArrayOfTables(ArrayOfTables::new()));
+    array(item, "server")
+}
+
+/// The tables of an array, which is called `name` in errors.
+pub(super) fn array<'i>(item: &'i mut Item, name: &'static str) -> Result<&'i mut ArrayOfTables, EditError> {
     if !item.is_array_of_tables() {
         // `server = [{ … }]` is an equivalent form that cannot have a line for each key.
-        let tables = std::mem::take(item).into_array_of_tables().map_err(|_| EditError::NoTables)?;
+        let tables = std::mem::take(item).into_array_of_tables().map_err(|_| EditError::NoTables(name))?;
         *item = Item::ArrayOfTables(tables);
     }
-    item.as_array_of_tables_mut().ok_or(EditError::NoTables)
+    item.as_array_of_tables_mut().ok_or(EditError::NoTables(name))
 }
 
 fn find(tables: &ArrayOfTables, name: &str) -> Result<usize, EditError> {
@@ -125,8 +130,11 @@ fn keep_heading(document: &mut DocumentMut, at: usize, heading: &str) {
     if !heading.contains('#') {
         return;
     }
-    let next = document.get_mut("server").and_then(Item::as_array_of_tables_mut).and_then(|tables| tables.get_mut(at));
-    if let Some(next) = next {
+    let Some(tables) = document.get_mut("server").and_then(Item::as_array_of_tables_mut) else { return };
+    if tables.is_empty() {
+        // The last server has gone, and what was above it is kept at the end of the file.
+        document.set_trailing(format!("{heading}{}", document.trailing().as_str().unwrap_or_default()));
+    } else if let Some(next) = tables.get_mut(at) {
         let own = next.decor().prefix().and_then(|prefix| prefix.as_str()).unwrap_or_default().to_owned();
         next.decor_mut().set_prefix(format!("{heading}{own}"));
     }
@@ -192,12 +200,20 @@ level = \"warning\"
     }
 
     #[test]
+    fn last_server_can_be_removed_and_another_added() {
+        let empty = ServerEdit::Remove("a".into()).apply("# Ours.\n\n[[server]]\naddress = \"a\"\n").unwrap();
+        assert!(empty.starts_with("# Ours.") && !empty.contains("server"), "{empty}");
+        let again = ServerEdit::Add(keys(json!({ "address": "b" }))).apply(&empty).unwrap();
+        assert!(again.contains("[[server]]\naddress = \"b\"\n"), "{again}");
+    }
+
+    #[test]
     fn servers_in_one_line_are_edited_too() {
         let text =
             ServerEdit::Remove("a".into()).apply("server = [{ address = \"a\" }, { address = \"b\" }]\n").unwrap();
         let parsed: DocumentMut = text.parse().unwrap();
         assert_eq!(parsed["server"].as_array_of_tables().unwrap().len(), 1, "{text}");
         let wrong = ServerEdit::Remove("a".into()).apply("server = 7\n");
-        assert_eq!(wrong, Err(EditError::NoTables));
+        assert_eq!(wrong, Err(EditError::NoTables("server")));
     }
 }

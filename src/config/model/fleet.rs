@@ -6,6 +6,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::server::Server;
 use crate::config::network::Network;
 use crate::outbound::Hidden;
 
@@ -14,8 +15,7 @@ use crate::outbound::Hidden;
 pub struct Nats {
     /// `nats://host:port` or `tls://host:port`, at least one.
     pub urls: Vec<String>,
-    pub user: Option<String>,
-    pub password: Option<Hidden>,
+    pub login: Login,
     /// Files for TLS; `None` without `[nats.tls]`.
     pub tls: Option<NatsTls>,
     /// The first part of every subject.
@@ -30,6 +30,22 @@ impl Nats {
     pub fn requires_tls(&self) -> bool {
         self.tls.is_some() || self.urls.iter().any(|url| url.starts_with("tls://"))
     }
+}
+
+/// How an instance shows the server who it is.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Login {
+    /// Nothing beside a client certificate, where there is one.
+    #[default]
+    None,
+    User {
+        name: String,
+        password: Hidden,
+    },
+    /// The content of a file of credentials.
+    Creds(Hidden),
+    /// The seed of an NKey.
+    Nkey(Hidden),
 }
 
 /// The files of `[nats.tls]`.
@@ -55,13 +71,26 @@ pub struct Fleet {
     pub fallback_interval: Duration,
     /// The minimum time between two requests of the fleet to one server.
     pub budget: Duration,
+    /// The same for one's own servers; `None` when each agent polls them as its file says.
+    pub own_budget: Option<Duration>,
     pub vantages_per_server: usize,
     pub plan_validity: Duration,
     pub skew_limit: Duration,
+    /// How long a hub keeps samples of other vantages, and how many bytes of them.
+    pub raw_for: Duration,
+    pub raw_max_bytes: u64,
     pub silent_after: Duration,
     pub alerts: FleetAlerts,
     pub journal_max_age: Duration,
     pub journal_max_bytes: u64,
+}
+
+impl Fleet {
+    /// Whether an agent polls the server as its file says, whatever the plan.
+    #[must_use]
+    pub fn is_free(&self, server: &Server) -> bool {
+        server.own && self.own_budget.is_none()
+    }
 }
 
 /// One entry of `allow`.

@@ -42,6 +42,11 @@ pub struct Server {
     pub interleaved: WhenInterleaved,
     /// Not polled, and without a vote.
     pub paused: bool,
+    /// Asked at most one question a day for its protocol sheet, beside the polls.
+    pub sheet: bool,
+    /// Set where a fleet shares the server: no two requests are closer than the interval, and the first of a new plan comes
+    /// after this time, so that vantages do not ask together.
+    pub pace: Option<Duration>,
 }
 
 impl Server {
@@ -75,8 +80,10 @@ impl Server {
             offset_warning: Duration::from_millis(25),
             offset_critical: Duration::from_millis(100),
             nts: None,
+            sheet: false,
             interleaved: WhenInterleaved::default(),
             paused: false,
+            pace: None,
         }
     }
 }

@@ -25,6 +25,13 @@ pub(in crate::config) struct Nats {
     /// connection.
     #[schemars(extend("examples" = ["/etc/ntp-monitor/nats-password"]))]
     pub password_file: Option<PathBuf>,
+    /// A file of credentials (.creds: a JWT and the seed of its key), instead of user and password. It is read again at each
+    /// connection.
+    #[schemars(extend("examples" = ["/etc/ntp-monitor/nats.creds"]))]
+    pub creds: Option<PathBuf>,
+    /// A file with the seed of an NKey of a user (SU…), instead of user and password. It is read again at each connection.
+    #[schemars(extend("examples" = ["/etc/ntp-monitor/nats.nk"]))]
+    pub nkey: Option<PathBuf>,
     /// Certificates for TLS. The files are read again at each connection.
     pub tls: Option<NatsTls>,
     /// First part of every subject; several fleets can share a server under different prefixes.
@@ -78,6 +85,10 @@ pub(in crate::config) struct Fleet {
     /// Hub: least time between two requests of the whole fleet to one server that is not your own.
     #[schemars(extend("default" = "16s"))]
     pub budget: Span,
+    /// Least time between two requests of the whole fleet to one of your own servers. Without it each agent polls them as its
+    /// file says. Set it alike on hubs and agents: an agent with it follows the plan for your own servers too.
+    #[schemars(extend("examples" = ["1s"]))]
+    pub own_budget: Option<Span>,
     /// Hub: how many vantages poll each server.
     #[schemars(extend("default" = 5), range(min = 1, max = 1000))]
     pub vantages_per_server: u16,
@@ -87,6 +98,12 @@ pub(in crate::config) struct Fleet {
     /// Hub: a clock difference between two vantages that is proven to be larger than this raises an alert.
     #[schemars(extend("default" = "10ms"))]
     pub skew_limit: Span,
+    /// Hub: samples of other vantages are deleted when they are older than this; their rollups are kept as your own.
+    #[schemars(extend("default" = "48h"))]
+    pub raw_for: Span,
+    /// Hub: largest size of the samples of other vantages; the oldest are deleted first and counted.
+    #[schemars(extend("default" = "10GB"))]
+    pub raw_max_bytes: Bytes,
     /// Hub: a vantage that sends nothing for this long is silent.
     #[schemars(extend("default" = "90s"))]
     pub silent_after: Span,

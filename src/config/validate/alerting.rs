@@ -67,6 +67,7 @@ fn settings(section: raw::alerting::Alerting, vantage: &str, rules: &mut Rules<'
         flap_window: section.flap_window.0,
         url: section.url,
         vantage: vantage.to_owned(),
+        fleet: None,
     }
 }
 

@@ -1,16 +1,16 @@
 //! Validates `[nats]` and `[fleet]`.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
+use super::outbound::pem_file;
 use super::secret::Places;
-use super::{Rules, Surroundings};
+use super::{Rules, Surroundings, tls};
 use crate::config::fault::KeyPath;
-use crate::config::model::{Allowed, Fleet, Monitor, Nats, NatsTls, Server};
-use crate::config::named_file::{CERTIFICATES, FileFault, resolve};
+use crate::config::model::{Allowed, Fleet, Login, Monitor, Nats, NatsTls, Server};
+use crate::config::named_file::{read_value, resolve};
 use crate::config::network::{Network, is_of_one_host};
 use crate::config::raw;
-use crate::regular_file;
 
 /// Names of vantages become names of NATS accounts and keys of buckets.
 const LONGEST_NAME: usize = 63;
@@ -58,12 +58,17 @@ pub(super) fn fleet(
     for (span, name) in [(section.budget.0, "budget"), (section.fallback_interval.0, "fallback_interval")] {
         rules.require(span >= floor, &key(name), || format!("must be at least {} s", floor.as_secs()));
     }
+    let own_budget = section.own_budget.map(|span| span.0);
+    rules.require(own_budget.is_none_or(|span| span >= Server::OWN_FLOOR), &key("own_budget"), || {
+        "must be at least 100 ms".to_owned()
+    });
     rules.require(section.plan_validity.0 >= Duration::from_secs(30), &key("plan_validity"), || {
         "must be at least 30 s".to_owned()
     });
     let spans = [
         (section.skew_limit.0, "skew_limit"),
         (section.silent_after.0, "silent_after"),
+        (section.raw_for.0, "raw_for"),
         (section.journal_max_age.0, "journal_max_age"),
     ];
     for (span, name) in spans {
@@ -71,6 +76,7 @@ pub(super) fn fleet(
     }
     let count = section.vantages_per_server;
     rules.require((1..=1000).contains(&count), &key("vantages_per_server"), || "must be from 1 to 1000".to_owned());
+    rules.require(section.raw_max_bytes.0 > 0, &key("raw_max_bytes"), || "must be more than 0".to_owned());
     rules.require(section.journal_max_bytes.0 > 0, &key("journal_max_bytes"), || "must be more than 0".to_owned());
     Some(Fleet {
         nats: nats?,
@@ -81,9 +87,12 @@ pub(super) fn fleet(
         allow,
         fallback_interval: section.fallback_interval.0,
         budget: section.budget.0,
+        own_budget,
         vantages_per_server: usize::from(count),
         plan_validity: section.plan_validity.0,
         skew_limit: section.skew_limit.0,
+        raw_for: section.raw_for.0,
+        raw_max_bytes: section.raw_max_bytes.0,
         silent_after: section.silent_after.0,
         alerts: section.alerts,
         journal_max_age: section.journal_max_age.0,
@@ -105,9 +114,21 @@ fn connection(section: raw::Nats, rules: &mut Rules<'_>, surroundings: &Surround
         "must be lower-case letters, digits, \"_\" and \"-\", at most 32".to_owned()
     });
     rules.require(matches!(section.replicas, 1 | 3 | 5), &table.key("replicas"), || "must be 1, 3 or 5".to_owned());
+    let login = login(&section, rules, surroundings);
+    let tls = section.tls.as_ref().map(|tls| files(tls, rules, surroundings));
+    Some(Nats { urls, login, tls, prefix: section.prefix, replicas: usize::from(section.replicas) })
+}
+
+/// Who this instance says it is: a user with a password, a file of credentials, or an NKey; one of them at most.
+fn login(section: &raw::Nats, rules: &mut Rules<'_>, surroundings: &Surroundings<'_>) -> Login {
+    let table = KeyPath::dotted("nats");
     let places = Places::of(&table, "password");
     let password = places.look(section.password.as_ref(), section.password_file.as_ref(), rules, surroundings);
-    let password = password.map(|(hidden, _)| hidden);
+    let password = password.map(|(hidden, path)| {
+        let is_sound = !hidden.expose().is_empty() && !hidden.expose().chars().any(char::is_control);
+        rules.require(is_sound, path, || "must hold something, on one line".to_owned());
+        hidden
+    });
     if rules.sound(&[&places.inline, &places.file]) {
         rules.require(section.user.is_some() || password.is_none(), &table.key("user"), || {
             "is missing: a password needs a user".to_owned()
@@ -116,27 +137,57 @@ fn connection(section: raw::Nats, rules: &mut Rules<'_>, surroundings: &Surround
             "is missing: set password_file or password".to_owned()
         });
     }
-    let tls = section.tls.as_ref().map(|tls| files(tls, rules, surroundings));
-    Some(Nats {
-        urls,
-        user: section.user,
-        password,
-        tls,
-        prefix: section.prefix,
-        replicas: usize::from(section.replicas),
-    })
+    let mut from_file = |file: &Option<PathBuf>, key: &str, check: fn(&str) -> Result<(), &'static str>| {
+        let read = read_value(file.as_deref()?, surroundings);
+        let read = read.map_err(|fault| rules.refuse_file(&table.key(key), fault)).ok()?;
+        check(read.expose()).map_err(|why| rules.require(false, &table.key(key), || why.to_owned())).ok()?;
+        Some(read)
+    };
+    let creds = from_file(&section.creds, "creds", is_creds);
+    let nkey = from_file(&section.nkey, "nkey", is_seed);
+    let ways = [section.user.is_some(), section.creds.is_some(), section.nkey.is_some()];
+    let one = ways.into_iter().filter(|is_set| *is_set).count() <= 1;
+    rules.require(one, &table, || "has more than one of user, creds and nkey; one is enough".to_owned());
+    match (section.user.clone().zip(password), creds, nkey) {
+        (Some((name, password)), ..) => Login::User { name, password },
+        (_, Some(creds), _) => Login::Creds(creds),
+        (_, _, Some(seed)) => Login::Nkey(seed),
+        _ => Login::None,
+    }
+}
+
+/// Whether a file is one of credentials, as `nsc` writes them. No error shows a piece of it.
+fn is_creds(text: &str) -> Result<(), &'static str> {
+    let has = |part: &str| text.contains(part);
+    match has("BEGIN NATS USER JWT") && has("BEGIN USER NKEY SEED") {
+        true => Ok(()),
+        false => Err("is not a file of credentials: it must contain a NATS USER JWT and a USER NKEY SEED"),
+    }
+}
+
+/// Whether a text is the seed of a user's NKey: base 32, of 58 characters.
+fn is_seed(text: &str) -> Result<(), &'static str> {
+    let is_base_32 = text.bytes().all(|b| b.is_ascii_uppercase() || (b'2'..=b'7').contains(&b));
+    match text.len() == 58 && text.starts_with("SU") && is_base_32 {
+        true => Ok(()),
+        false => Err("must contain the seed of a user's NKey: 58 characters that begin with SU"),
+    }
 }
 
 fn files(section: &raw::NatsTls, rules: &mut Rules<'_>, surroundings: &Surroundings<'_>) -> NatsTls {
     let key = |key: &str| KeyPath::dotted("nats.tls").key(key);
-    let mut find = |file: &Option<PathBuf>, name: &str| {
-        let found = resolve(file.as_deref()?, surroundings);
-        if let Err(fault) = readable(&found) {
-            rules.refuse_file(&key(name), fault);
+    if let Some(ca) = &section.ca {
+        pem_file(&key("ca"), ca, rules, surroundings);
+    }
+    let find = |file: &Option<PathBuf>| Some(resolve(file.as_deref()?, surroundings));
+    let (ca, cert, own_key) = (find(&section.ca), find(&section.cert), find(&section.key));
+    if let (Some(cert), Some(own_key)) = (&cert, &own_key)
+        && let Err(faults) = tls::pair(&[cert.clone(), own_key.clone()])
+    {
+        for (name, fault) in ["cert", "key"].into_iter().zip(faults) {
+            fault.into_iter().for_each(|fault| rules.refuse_file(&key(name), fault));
         }
-        Some(found)
-    };
-    let (ca, cert, own_key) = (find(&section.ca, "ca"), find(&section.cert, "cert"), find(&section.key, "key"));
+    }
     rules.require(cert.is_some() || own_key.is_none(), &key("cert"), || {
         "is missing: a key needs a certificate".to_owned()
     });
@@ -144,10 +195,6 @@ fn files(section: &raw::NatsTls, rules: &mut Rules<'_>, surroundings: &Surroundi
         "is missing: a certificate needs its key".to_owned()
     });
     NatsTls { ca, pair: cert.zip(own_key) }
-}
-
-fn readable(path: &Path) -> Result<(), FileFault> {
-    regular_file::read(path, CERTIFICATES).map(drop).map_err(|why| FileFault::of(path, &why, ""))
 }
 
 /// A URL must not contain a user name or password; they have their own keys, which are masked.
@@ -194,7 +241,7 @@ fn allowed(text: &str) -> Result<Allowed, String> {
 
 #[cfg(test)]
 mod tests {
-    use crate::config::{Environment, load};
+    use crate::config::{Environment, Login, load};
 
     fn loaded(more: &[(&str, &str)]) -> Result<crate::config::Config, String> {
         let base = [("NTP_SERVER", "a.example"), ("NTP_MONITOR__MONITOR__VANTAGE", "here")];
@@ -203,6 +250,8 @@ mod tests {
     }
 
     const NATS: (&str, &str) = ("NTP_MONITOR__NATS__URL", "nats://127.0.0.1:4222");
+    /// A file that holds neither a certificate nor a password.
+    const OTHER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/clippy.toml");
     const ROLE: (&str, &str) = ("NTP_MONITOR__FLEET__ROLE", "agent");
 
     #[test]
@@ -216,6 +265,10 @@ mod tests {
     #[test]
     fn each_mistake_in_nats_and_fleet_is_named() {
         let vantage = ("NTP_MONITOR__MONITOR__VANTAGE", "Büro 1");
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("hunter2");
+        std::fs::write(&file, "hunter2").unwrap();
+        let file = file.to_str().unwrap();
         for (settings, part) in [
             (vec![ROLE], "needs a section [nats]"),
             (vec![NATS], "needs a section [fleet]"),
@@ -228,11 +281,44 @@ mod tests {
             (vec![NATS, ROLE, ("NTP_MONITOR__FLEET__ALLOW", "224.0.0.0/4")], "one host"),
             (vec![NATS, ROLE, ("NTP_MONITOR__FLEET__ALLOW", "0.0.0.0/0")], "every address"),
             (vec![NATS, ROLE, ("NTP_MONITOR__FLEET__BUDGET", "1s")], "at least 16 s"),
-            (vec![NATS, ROLE, ("NTP_MONITOR__NATS__TLS__CERT", "/nowhere.pem")], "cannot be read"),
+            (vec![NATS, ROLE, ("NTP_MONITOR__NATS__TLS__CA", "/nowhere.pem")], "cannot be read"),
+            (vec![NATS, ROLE, ("NTP_MONITOR__NATS__TLS__CA", "/dev/null")], "not a regular file"),
+            (vec![NATS, ROLE, ("NTP_MONITOR__NATS__TLS__CA", OTHER)], "nats.tls.ca: "),
+            (vec![NATS, ROLE, ("NTP_MONITOR__NATS__TLS__CERT", OTHER)], "a certificate needs its key"),
+            (
+                vec![NATS, ROLE, ("NTP_MONITOR__NATS__TLS__CERT", OTHER), ("NTP_MONITOR__NATS__TLS__KEY", OTHER)],
+                "nats.tls.key: ",
+            ),
+            (
+                vec![NATS, ROLE, ("NTP_MONITOR__NATS__USER", "u"), ("NTP_MONITOR__NATS__PASSWORD_FILE", OTHER)],
+                "on one line",
+            ),
+            (vec![NATS, ROLE, ("NTP_MONITOR__NATS__CREDS", "/nowhere.creds")], "cannot be read"),
+            (vec![NATS, ROLE, ("NTP_MONITOR__NATS__CREDS", file)], "not a file of credentials"),
+            (vec![NATS, ROLE, ("NTP_MONITOR__NATS__NKEY", file)], "58 characters"),
         ] {
             let why = loaded(&settings).unwrap_err();
             assert!(why.contains(part), "{part:?} in {why}");
         }
+    }
+
+    #[test]
+    fn credentials_and_keys_are_read_from_files_and_masked() {
+        let dir = tempfile::tempdir().unwrap();
+        let seed = format!("SU{}", "A".repeat(56));
+        let creds = format!("-----BEGIN NATS USER JWT-----\nj\n-----BEGIN USER NKEY SEED-----\n{seed}\n");
+        let place = |name: &str, text: &str| {
+            let file = dir.path().join(name);
+            std::fs::write(&file, text).unwrap();
+            file.to_str().unwrap().to_owned()
+        };
+        let (creds, seed_file) = (place("a.creds", &creds), place("a.nk", &format!("{seed}\n")));
+        let (creds, nkey) = (("NTP_MONITOR__NATS__CREDS", &*creds), ("NTP_MONITOR__NATS__NKEY", &*seed_file));
+        let login = |of| loaded(&[NATS, ROLE, of]).unwrap().fleet.unwrap().nats.login;
+        assert!(matches!(login(creds), Login::Creds(text) if text.expose().contains(&seed)));
+        assert_eq!(login(nkey), Login::Nkey(seed.as_str().into()));
+        assert!(!format!("{:?}", loaded(&[NATS, ROLE, nkey]).unwrap()).contains(&seed));
+        assert!(loaded(&[NATS, ROLE, nkey, creds]).unwrap_err().contains("one is enough"));
     }
 
     #[test]

@@ -125,7 +125,7 @@ fn hash(
         (None, Some(file)) => match read_value(file, around) {
             Ok(token) => hash_of(&token)
                 .map(|hash| (hash, Some(resolve(file, around).into())))
-                .ok_or_else(|| ("token_file", wrong(format!("holds a token of fewer than {SHORTEST} characters")))),
+                .ok_or_else(|| ("token_file", wrong(format!("must hold at least {SHORTEST} characters, on one line")))),
             Err(fault) => Err(("token_file", fault)),
         },
         _ => Err(("sha256", wrong("or token_file must be set, and not both".to_owned()))),
@@ -139,7 +139,8 @@ pub(in crate::config) fn hash_of_file(file: &Path) -> Option<[u8; 32]> {
 }
 
 fn hash_of(token: &Hidden) -> Option<[u8; 32]> {
-    (token.expose().len() >= SHORTEST).then(|| Sha256::digest(token.expose().as_bytes()).into())
+    let is_token = token.expose().len() >= SHORTEST && !token.expose().chars().any(char::is_control);
+    is_token.then(|| Sha256::digest(token.expose().as_bytes()).into())
 }
 
 fn from_hex(text: &str) -> Option<[u8; 32]> {

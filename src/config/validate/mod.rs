@@ -19,10 +19,10 @@ use std::time::Duration;
 
 use super::decode::{Findings, Sections};
 use super::fault::{KeyPath, Source};
-use super::model::{Config, Monitor};
+use super::model::{Config, Fleet, Monitor};
 use super::named_file::{FileFault, Surroundings};
 use super::tree::Tree;
-use ntp_monitor_core::text::plain::is_disruptive;
+use ntp_monitor_core::text::plain::is_plain;
 
 /// The longest name. Names become tags, file contents and parts of URLs.
 const LONGEST_NAME: usize = 128;
@@ -60,8 +60,9 @@ impl Rules<'_> {
         self.require(!text.trim().is_empty(), path, || "must not be empty".to_owned());
         self.require(text.trim() == text, path, || "must not begin or end with a blank".to_owned());
         self.require(text.len() <= LONGEST_NAME, path, || format!("must not be longer than {LONGEST_NAME} bytes"));
-        self.require(!text.chars().any(is_disruptive), path, || {
-            "must not contain control characters or marks that change the reading direction".to_owned()
+        self.require(is_plain(text), path, || {
+            "must not contain control characters, invisible characters or marks that change the reading direction"
+                .to_owned()
         });
     }
 
@@ -82,6 +83,7 @@ pub(super) fn validate(
 ) -> Option<Config> {
     let mut rules = Rules { tree, findings };
     let servers = servers::servers(sections.servers, &mut rules, surroundings);
+    servers::warn_about_none(tree, warnings);
     servers::warn_about_pools(&servers, warnings);
     let super::raw::Monitor { vantage, data_dir } = sections.monitor;
     let is_named = tree.source(&KeyPath::dotted("monitor.vantage")) != Source::Default;
@@ -96,12 +98,14 @@ pub(super) fn validate(
     let alerts = tree.count(&KeyPath::default().key("alert"));
     let alerting =
         alerting::Sections { settings: sections.alerting, rules: sections.alerts, windows: sections.silences };
-    let alerting = alerting::alerting(alerting, &monitor.vantage, &servers, &mut rules, warnings);
+    let mut alerting = alerting::alerting(alerting, &monitor.vantage, &servers, &mut rules, warnings);
     let leap = leap::leap(sections.leap, &mut rules);
     let notifiers = notifier::notifiers(sections.notifiers, &mut rules, surroundings, warnings);
     let report = report::report(sections.report, &notifiers, &mut rules, warnings);
     alerting::receivers(&notifiers, &mut rules, alerts);
     let fleet = fleet::fleet(sections.nats, sections.fleet, &monitor, &mut rules, surroundings);
+    let is_hub = |fleet: &&Fleet| fleet.role.is_hub();
+    alerting.settings.fleet = fleet.as_ref().filter(is_hub).map(|fleet| fleet.nats.prefix.clone());
     Some(Config {
         monitor,
         servers,

@@ -9,6 +9,7 @@ use super::outbound::pem_file;
 use super::{Rules, Surroundings};
 use crate::config::fault::{KeyPath, Source};
 use crate::config::model::{EngineChoice, Host, Nts, Server};
+use crate::config::tree::Tree;
 use crate::config::{address, is_of_one_host, raw};
 use ntp_monitor_core::nts::record::PORT as KEY_EXCHANGE_PORT;
 use ntp_monitor_core::sample::ServerIdent;
@@ -44,13 +45,6 @@ pub(super) fn servers(
 ) -> Vec<Arc<Server>> {
     let mut authorities = Authorities { surroundings, read: HashMap::new() };
     let all = KeyPath::dotted("server");
-    // A hub of a fleet needs no servers of its own.
-    let is_hub = rules.tree.get(&KeyPath::dotted("fleet.role")).is_some_and(|role| role == "hub");
-    if sections.is_empty() && !is_hub && rules.sound(&[&all]) && rules.tree.count(&all) == 0 {
-        let message =
-            "there is no server to watch: add a [[server]] with an address, or set NTP_SERVER=time.example.net";
-        rules.findings.add(rules.tree, &all, message);
-    }
     let mut servers: Vec<(KeyPath, Arc<Server>)> = Vec::with_capacity(sections.len());
     for (index, section) in sections {
         let path = all.index(index);
@@ -114,8 +108,10 @@ fn server(
         offset_warning: section.offset_warning.0,
         offset_critical: section.offset_critical.0,
         nts,
+        sheet: section.sheet.unwrap_or(section.own),
         interleaved: section.interleaved.0,
         paused: section.paused,
+        pace: None,
     };
     timing(&server, path, rules);
     thresholds(&server, path, rules);
@@ -202,6 +198,16 @@ fn thresholds(server: &Server, path: &KeyPath, rules: &mut Rules<'_>) {
             let show = humantime::format_duration;
             format!("{} is above offset_critical, {}", show(server.offset_warning), show(server.offset_critical))
         });
+    }
+}
+
+/// Without servers the service runs, so that the first one can be added on its page and the last one removed.
+pub(super) fn warn_about_none(tree: &Tree, warnings: &mut Vec<String>) {
+    // A hub of a fleet needs no servers of its own.
+    let is_hub = tree.get(&KeyPath::dotted("fleet.role")).is_some_and(|role| role == "hub");
+    if !is_hub && tree.count(&KeyPath::dotted("server")) == 0 {
+        let hint = "add one on the page, or a [[server]] with an address, or set NTP_SERVER=time.example.net";
+        warnings.push(format!("no server is configured: {hint}"));
     }
 }
 

@@ -39,15 +39,15 @@ impl Hub {
         let mut holder = Holder::open(link, &self.fleet.name).await?;
         let mut turn = interval(RENEW);
         turn.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut speaker = None;
+        let (mut known, mut speaker) = (None, None);
         loop {
             turn.tick().await;
             let lease = holder.turn().await;
             let held = lease.held(Instant::now());
-            let before = std::mem::replace(&mut self.state.lock().speaks, held);
-            if before != held {
+            self.state.lock().speaks_until = lease.until();
+            if known != held {
                 info!(self.log, "the lease of the fleet changed"; "speaks" => held.is_some());
-                speaker = None;
+                (known, speaker) = (held, None);
             }
             if held.is_none() {
                 continue;

@@ -38,7 +38,8 @@ async fn good_reply_has_kernel_timestamps_on_both_families() {
         let measure = report.measure.unwrap();
         assert!(measure.offset_s.abs() <= measure.root_distance_s, "{measure:?}");
         assert_eq!(report.reply.unwrap().stratum, 2);
-        assert_eq!(report.accepted.unwrap().checks.first_failure(), None);
+        let accepted = report.accepted.unwrap();
+        assert_eq!((accepted.checks.first_failure(), accepted.hop_limit), (None, Some(64)));
     }
 }
 

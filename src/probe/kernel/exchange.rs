@@ -108,7 +108,7 @@ impl Exchange {
         let sender = received.address?;
         let (t1, t4, way) = best_stamps(self.transmit_stamp, received.stamp, self.sent, now);
         let request = self.request_data(t1, received);
-        let arrival = Arrival { datagram, sender, t4, received: now };
+        let arrival = Arrival { datagram, sender, hop_limit: received.hop_limit, t4, received: now };
         let judgement = judge(&request, &arrival);
         let evidence = Arc::new(judgement.evidence(&request, &arrival));
         let outcome = self.conclude(&judgement, evidence, way);

@@ -22,6 +22,8 @@ pub(super) struct Received {
     pub address: Option<SocketAddr>,
     /// The address of this host that a datagram was sent to; only over IPv4.
     pub local: Option<Ipv4Addr>,
+    /// The hop limit (TTL) that was left of a datagram.
+    pub hop_limit: Option<u8>,
     /// The kernel's timestamp.
     pub stamp: Option<NtpTimestamp>,
     /// What a message of an error queue is about.
@@ -41,12 +43,16 @@ pub(super) enum About {
 
 impl Received {
     pub fn of(message: &RecvMsg<'_, '_, SockaddrStorage>) -> Self {
-        let mut received = Self { len: message.bytes, address: None, local: None, stamp: None, about: None };
+        let mut received =
+            Self { len: message.bytes, address: None, local: None, hop_limit: None, stamp: None, about: None };
         for control in message.cmsgs().into_iter().flatten() {
             match control {
                 ControlMessageOwned::ScmTimestampsns(stamps) => received.stamp = ntp_timestamp(stamps.system),
                 ControlMessageOwned::Ipv4PacketInfo(info) => {
                     received.local = Some(Ipv4Addr::from(u32::from_be(info.ipi_addr.s_addr)));
+                }
+                ControlMessageOwned::Ipv4Ttl(limit) | ControlMessageOwned::Ipv6HopLimit(limit) => {
+                    received.hop_limit = u8::try_from(limit).ok();
                 }
                 ControlMessageOwned::Ipv4RecvErr(error, _) | ControlMessageOwned::Ipv6RecvErr(error, _) => {
                     received.about = Some(about(&error));

@@ -303,9 +303,10 @@ impl Poller {
         // A request that was not sent has not spent its ticket.
         let header = carried.header();
         let sealed = order.query.ticket.as_ref().map(|ticket| ticket.seal(&header, rand::random()));
+        let special = sealed.or_else(|| Some(order.query.question?.request(carried.cookie)));
         // Read for each request: without a transmit timestamp, this is T1.
         let sent = uninterrupted_stamp();
-        socket.send(sealed.as_deref().unwrap_or(&header), order.query.address, number)?;
+        socket.send(special.as_deref().unwrap_or(&header), order.query.address, number)?;
         Ok((number, carried, sent))
     }
 

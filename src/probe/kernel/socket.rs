@@ -25,9 +25,9 @@ const BUFFER_LEN: usize = 2048;
 /// Number of messages read by one call. A tick brings a few datagrams to each socket, and the headers are allocated
 /// for each call, so more would cost more.
 const BATCH: usize = 8;
-/// Room for the control messages of one message: a timestamp, an extended error with an IPv6 address, and packet
-/// information take 160 octets.
-const CONTROL_LEN: usize = 192;
+/// Room for the control messages of one message: a timestamp, an extended error with an IPv6 address, packet information
+/// and a hop limit take 184 octets.
+const CONTROL_LEN: usize = 224;
 
 /// How sockets are opened.
 #[derive(Debug, Clone, Copy)]
@@ -87,10 +87,12 @@ impl PollSocket {
         if peer.is_ipv4() {
             setsockopt(&socket, sockopt::Ipv4RecvErr, &true).map_err(io::Error::from)?;
             setsockopt(&socket, sockopt::Ipv4PacketInfo, &true).map_err(io::Error::from)?;
+            setsockopt(&socket, sockopt::Ipv4RecvTtl, &true).map_err(io::Error::from)?;
         } else {
             // A socket for both families would need the options of both.
             socket.set_only_v6(true)?;
             setsockopt(&socket, sockopt::Ipv6RecvErr, &true).map_err(io::Error::from)?;
+            setsockopt(&socket, sockopt::Ipv6RecvHopLimit, &true).map_err(io::Error::from)?;
         }
         socket.set_recv_buffer_size(options.receive_buffer)?;
         socket.bind(&any_local(peer).into())?;

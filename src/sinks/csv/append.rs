@@ -6,7 +6,7 @@ use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 
 use crate::held::{self, AtPath, FileId};
-use ntp_monitor_core::formats::csv::HEADER;
+use crate::regular_file;
 
 /// How much of a file is read at once when looking for its last line end.
 const BLOCK: u64 = 64 * 1024;
@@ -58,21 +58,23 @@ impl fmt::Display for Damage {
 #[derive(Debug)]
 pub(super) struct Appender<M> {
     medium: M,
+    /// The first line of a new file.
+    header: &'static str,
     length: u64,
     /// A failed write could not be undone yet.
     dirty: bool,
 }
 
 impl Appender<File> {
-    /// Opens or makes the file. `None` when it has other columns than ours, and must be left alone.
-    pub(super) fn open(path: &Path) -> io::Result<Option<Self>> {
-        let mut file = OpenOptions::new().read(true).append(true).create(true).open(path)?;
+    /// Opens or makes the file. `None` when it has other columns than `header`, and must be left alone.
+    pub(super) fn open(path: &Path, header: &'static str) -> io::Result<Option<Self>> {
+        let mut file = regular_file::open_with(path, OpenOptions::new().read(true).append(true).create(true))?;
         cut_torn_line(&mut file)?;
         let length = file.metadata()?.len();
-        if length > 0 && !has_our_header(&mut file)? {
+        if length > 0 && !begins_with(&mut file, header)? {
             return Ok(None);
         }
-        Ok(Some(Self { medium: file, length, dirty: false }))
+        Ok(Some(Self { medium: file, header, length, dirty: false }))
     }
 
     /// The open file.
@@ -101,7 +103,7 @@ impl<M: Medium> Appender<M> {
         }
         let headed;
         let bytes = if self.length == 0 {
-            headed = [HEADER.as_bytes(), rows].concat();
+            headed = [self.header.as_bytes(), rows].concat();
             &headed
         } else {
             rows
@@ -158,11 +160,11 @@ pub(super) fn cut_torn_line(file: &mut File) -> io::Result<u64> {
     Ok(length - end)
 }
 
-fn has_our_header(file: &mut File) -> io::Result<bool> {
-    let mut start = vec![0; HEADER.len()];
+fn begins_with(file: &mut File, header: &str) -> io::Result<bool> {
+    let mut start = vec![0; header.len()];
     file.seek(SeekFrom::Start(0))?;
     match file.read_exact(&mut start) {
-        Ok(()) => Ok(start == HEADER.as_bytes()),
+        Ok(()) => Ok(start == header.as_bytes()),
         Err(error) if error.kind() == ErrorKind::UnexpectedEof => Ok(false),
         Err(error) => Err(error),
     }
@@ -171,6 +173,7 @@ fn has_our_header(file: &mut File) -> io::Result<bool> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use ntp_monitor_core::formats::csv::HEADER;
 
     /// A disk with room for so many bytes, whose cutting may fail too.
     struct Disk {
@@ -209,9 +212,20 @@ mod tests {
     }
 
     #[test]
+    fn pipe_or_device_is_no_csv_file_and_is_not_waited_for() {
+        let dir = tempfile::tempdir().unwrap();
+        let pipe = dir.path().join("pipe");
+        nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        for path in [&pipe, Path::new("/dev/zero"), dir.path()] {
+            let why = Appender::open(path, HEADER).unwrap_err().to_string();
+            assert!(why.contains("not a regular file"), "{why}");
+        }
+    }
+
+    #[test]
     fn a_full_disk_leaves_the_file_as_it_was_and_the_batch_follows_when_there_is_room() {
         let disk = Disk { bytes: Vec::new(), room: HEADER.len() + 6, cuts: true };
-        let mut file = Appender { medium: disk, length: 0, dirty: false };
+        let mut file = Appender { medium: disk, header: HEADER, length: 0, dirty: false };
         file.append(b"one\n").unwrap();
         let before = file.medium.bytes.clone();
         assert_eq!(file.append(b"two\nthree\n").unwrap_err().kind(), ErrorKind::StorageFull);

@@ -1,4 +1,4 @@
-//! The files of a directory: `samples-YYYY-MM-DD.csv`, then `samples-YYYY-MM-DD.2.csv` and so on if the first file of a
+//! The files of a directory: `samples-YYYY-MM-DD.csv` (and `local-YYYY-MM-DD.csv`), then `samples-YYYY-MM-DD.2.csv` and so on if the first file of a
 //! day cannot be continued (already compressed, or with other columns), each with `.gz` if compressed.
 
 use std::fmt;
@@ -8,10 +8,29 @@ use std::path::{Path, PathBuf};
 
 use jiff::civil::Date;
 
+/// What a file has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) enum Kind {
+    Samples,
+    /// What was known of this host's clock.
+    Local,
+}
+
+impl Kind {
+    /// How names of files begin.
+    fn prefix(self) -> &'static str {
+        match self {
+            Self::Samples => "samples-",
+            Self::Local => "local-",
+        }
+    }
+}
+
 /// The name of one file, ordered by day and number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct DayFile {
-    /// The UTC day of its samples.
+    pub(super) kind: Kind,
+    /// The UTC day of its rows.
     pub(super) date: Date,
     /// 1 for the first file of a day.
     pub(super) number: u32,
@@ -21,8 +40,8 @@ pub(super) struct DayFile {
 
 impl DayFile {
     /// The first file of a day.
-    pub(super) fn first(date: Date) -> Self {
-        Self { date, number: 1, compressed: false }
+    pub(super) fn first(kind: Kind, date: Date) -> Self {
+        Self { kind, date, number: 1, compressed: false }
     }
 
     /// The next file of the same day.
@@ -40,23 +59,24 @@ impl DayFile {
         dir.join(self.to_string())
     }
 
-    fn parse(name: &str) -> Option<Self> {
-        let name = name.strip_prefix("samples-")?;
+    pub(super) fn parse(name: &str, kind: Kind) -> Option<Self> {
+        let whole = name;
+        let name = name.strip_prefix(kind.prefix())?;
         let (name, compressed) = name.strip_suffix(".gz").map_or((name, false), |rest| (rest, true));
         let name = name.strip_suffix(".csv")?;
         let (date, number) = match name.split_once('.') {
             Some((date, number)) => (date, number.parse().ok().filter(|n| *n > 1)?),
             None => (name, 1),
         };
-        let file = Self { date: date.parse().ok()?, number, compressed };
+        let file = Self { kind, date: date.parse().ok()?, number, compressed };
         // Accepts only names that this program writes, so that other files are never touched.
-        (file.to_string() == format!("samples-{name}.csv{}", if compressed { ".gz" } else { "" })).then_some(file)
+        (file.to_string() == whole).then_some(file)
     }
 }
 
 impl fmt::Display for DayFile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "samples-{}", self.date)?;
+        write!(f, "{}{}", self.kind.prefix(), self.date)?;
         if self.number > 1 {
             write!(f, ".{}", self.number)?;
         }
@@ -64,11 +84,17 @@ impl fmt::Display for DayFile {
     }
 }
 
-/// The sample files in `dir`, oldest first.
+/// The sample files in `dir`, oldest first. What has such a name and is no regular file is passed over.
 pub(super) fn list(dir: &Path) -> io::Result<Vec<DayFile>> {
+    list_of(dir, Kind::Samples)
+}
+
+/// The files of one kind in `dir`, oldest first.
+pub(super) fn list_of(dir: &Path, kind: Kind) -> io::Result<Vec<DayFile>> {
     let mut files = Vec::new();
     for entry in fs::read_dir(dir)? {
-        files.extend(entry?.file_name().to_str().and_then(DayFile::parse));
+        let file = entry?.file_name().to_str().and_then(|name| DayFile::parse(name, kind));
+        files.extend(file.filter(|file| file.path(dir).is_file()));
     }
     files.sort_unstable();
     Ok(files)
@@ -80,13 +106,15 @@ mod tests {
 
     #[test]
     fn names_parse_back_and_foreign_names_are_ignored() {
-        let first = DayFile::first("2026-11-22".parse().unwrap());
-        for file in [first, first.successor(), first.gzipped(), first.successor().gzipped()] {
-            assert_eq!(DayFile::parse(&file.to_string()), Some(file));
+        let date = "2026-11-22".parse().unwrap();
+        let (first, local) = (DayFile::first(Kind::Samples, date), DayFile::first(Kind::Local, date));
+        assert_eq!(DayFile::parse(&local.to_string(), Kind::Samples), None);
+        for file in [first, first.successor(), first.gzipped(), first.successor().gzipped(), local, local.gzipped()] {
+            assert_eq!(DayFile::parse(&file.to_string(), file.kind), Some(file));
         }
         for foreign in ["samples-2026-11-22.1.csv", "samples-20261122.csv", "samples-.csv", "x.csv", "samples-a.csv.gz"]
         {
-            assert_eq!(DayFile::parse(foreign), None, "{foreign}");
+            assert_eq!(DayFile::parse(foreign, Kind::Samples), None, "{foreign}");
         }
     }
 }

@@ -18,9 +18,14 @@ const GZIP: [u8; 2] = [0x1f, 0x8b];
 pub fn read_file(path: &Path) -> Result<Box<dyn Samples>, RowError> {
     let name = path.display().to_string();
     let failed = |why: io::Error| RowError::whole(&name, 0, &why.to_string());
-    let mut input = File::open(path).and_then(uncompressed).map_err(failed)?;
+    let mut input = open(path).map_err(failed)?;
     let source = source_of(input.fill_buf().map_err(failed)?);
     source.open(&name, input)
+}
+
+/// Opens a file, and decompresses it if need be.
+pub(super) fn open(path: &Path) -> io::Result<Box<dyn BufRead + Send>> {
+    File::open(path).and_then(uncompressed)
 }
 
 fn uncompressed(file: File) -> io::Result<Box<dyn BufRead + Send>> {

@@ -27,13 +27,14 @@ use slog::{Logger, warn};
 use super::append::{Appender, cut_torn_line};
 use super::catch_up::CatchUp;
 use super::compress::{self, Job};
-use super::files::{DayFile, list};
+use super::files::{DayFile, Kind, list, list_of};
 use super::group::ReaderGroup;
 use super::repair::{Journal, Repair, Written};
 use crate::config::Csv;
+use crate::regular_file;
 use crate::sinks::worker::{BatchWriter, Incident, WriteError};
 use ntp_monitor_core::clock::Stamp;
-use ntp_monitor_core::formats::csv::{append_record, day};
+use ntp_monitor_core::formats::csv::{HEADER, append_record, day};
 use ntp_monitor_core::sample::Sample;
 
 use self::returned::{Progress, Returned};
@@ -67,7 +68,8 @@ impl CsvWriter {
         let dir = &config.dir;
         fs::create_dir_all(dir).map_err(|why| at(dir, &why))?;
         let group = ReaderGroup::of(dir, config.group).map_err(|why| at(dir, &why))?;
-        let files = list(dir).map_err(|why| at(dir, &why))?;
+        let mut files = list(dir).map_err(|why| at(dir, &why))?;
+        files.extend(list_of(dir, Kind::Local).map_err(|why| at(dir, &why))?);
         compress::clean_up(dir, &files).map_err(|why| at(dir, &why))?;
         group.give_all(files.iter().map(|file| file.path(dir))).map_err(|why| at(dir, &why))?;
         for file in files.iter().filter(|file| !file.compressed && !files.contains(&file.gzipped())) {
@@ -123,12 +125,12 @@ impl CsvWriter {
         }
         let newest = self.files()?.into_iter().rfind(|file| file.date == date);
         let mut file = match newest {
-            None => DayFile::first(date),
+            None => DayFile::first(Kind::Samples, date),
             Some(file) if file.compressed || self.is_being_compressed(file) => file.successor(),
             Some(file) => file,
         };
         loop {
-            if let Some(appender) = Appender::open(&file.path(&self.config.dir))? {
+            if let Some(appender) = Appender::open(&file.path(&self.config.dir), HEADER)? {
                 self.group.give(appender.file())?;
                 self.open.insert(file, appender);
                 return Ok(file);
@@ -237,7 +239,7 @@ impl BatchWriter for CsvWriter {
 }
 
 fn repair(path: &Path) -> io::Result<u64> {
-    cut_torn_line(&mut OpenOptions::new().read(true).write(true).open(path)?)
+    cut_torn_line(&mut regular_file::open_with(path, OpenOptions::new().read(true).write(true))?)
 }
 
 fn at(path: &Path, why: &io::Error) -> WriteError {

@@ -30,9 +30,11 @@ use super::events::{self, StoredEvent};
 use super::record::{Record, StoredSample};
 use super::samples::Samples;
 use super::series::address_text;
-use super::{audit, connection, evidence, meta, outbox, verdict_state};
+use super::{audit, connection, evidence, local_rows, meta, outbox, sheets, verdict_state};
 use crate::sinks::influx::outbox::{OutboxGauge, OutboxRow};
+use ntp_monitor_core::formats::local::LocalRow;
 use ntp_monitor_core::sample::{Evidence, SeriesKey, ServerIdent};
+use ntp_monitor_core::sheet::Kept;
 
 /// One series of the store.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -157,6 +159,14 @@ impl Reader {
         self.run("read the state of the verdict", verdict_state::read)
     }
 
+    /// The protocol sheet of every series that has one.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn sheets(&self) -> Result<Vec<(SeriesKey, Kept)>, StoreError> {
+        self.run("read the protocol sheets", sheets::all)
+    }
+
     /// The stored rejected replies of a server, oldest first.
     ///
     /// # Errors
@@ -183,6 +193,14 @@ impl Reader {
     /// When the store cannot be read.
     pub fn events(&self, from_ns: i64, to_ns: i64, limit: usize) -> Result<Vec<StoredEvent>, StoreError> {
         self.run("read the events", |conn| events::between(conn, from_ns, to_ns, limit))
+    }
+
+    /// The local rows in force within a span, by time: that before its beginning too, and `limit` at most, the latest.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn local_rows(&self, from_ns: i64, to_ns: i64, limit: usize) -> Result<Vec<LocalRow>, StoreError> {
+        self.run("read the local rows", |conn| local_rows::between(conn, from_ns, to_ns, limit))
     }
 
     /// The latest entries of the audit log, latest first.

@@ -53,7 +53,7 @@ impl Reader {
             // The other column is that of the row with the maximum.
             let mut statement = conn.prepare_cached(
                 "SELECT address, max(wall_ns), poll_s FROM rate_kiss JOIN series ON series.id = series_id \
-                 GROUP BY address",
+                 WHERE vantage = '' GROUP BY address",
             )?;
             let decode = |row: &Row<'_>| {
                 let Ok(address) = row.get_ref(0)?.as_str()?.parse() else { return Ok(None) };

@@ -11,7 +11,7 @@ use super::super::error::StoreError;
 use super::super::files::{MODE, beside, make_directory, move_aside};
 use super::super::lock::{self, InstanceLock};
 use super::{Checked, Depth, check};
-use crate::new_file;
+use crate::{new_file, regular_file};
 
 /// What a restore did.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,8 +41,8 @@ impl Source {
             let advice = "a service is writing it; use a copy of it (ntp-monitor backup)";
             return Err(StoreError::io("restore", path)(io::Error::other(advice)));
         }
-        let file = File::open(path).map_err(StoreError::io("read", path))?;
-        let log = match File::open(beside(path, "-wal")) {
+        let file = regular_file::open(path).map_err(StoreError::io("read", path))?;
+        let log = match regular_file::open(&beside(path, "-wal")) {
             Err(why) if why.kind() == ErrorKind::NotFound => None,
             log => Some(log.map_err(StoreError::io("read", path))?),
         };

@@ -27,7 +27,8 @@ impl Writer {
             let now_ns = clock.advance(tx, now)?;
             let pass = if at_once || cache.pruner.is_due(now) {
                 let samples = Samples::new(tx, &damage);
-                let raw_from_ns = retention::before_ns(now_ns, keep.raw_for);
+                let others_from_ns = cache.pruner.others_from_ns(tx, now_ns, &keep)?;
+                let raw_from_ns = retention::before_ns(now_ns, keep.raw_for).max(others_from_ns);
                 cache.pending.settle_before(samples, raw_from_ns)?;
                 if samples.journal_from_ns()?.is_some_and(|oldest_ns| oldest_ns < raw_from_ns) {
                     samples.pack()?;
@@ -50,6 +51,10 @@ impl Writer {
         for (notifier, count) in expired {
             error!(self.log, "dropped notifications that are too old or too many";
                 "notifier" => notifier, "count" => count);
+        }
+        if pass.dropped > 0 {
+            warn!(self.log, "deleted samples of other vantages: they take too much room (fleet.raw_max_bytes)";
+                "samples" => pass.dropped);
         }
         if dropped > 0 {
             warn!(self.log, "dropped influxdb lines: the outbox is too old or too large"; "lines" => dropped);

@@ -17,7 +17,7 @@ use crate::web::State;
 use crate::web::openapi::{Body, Endpoint, ID};
 use crate::web::params::Target;
 use crate::web::problem::Problem;
-use ntp_monitor_core::sample::{Sample, SeriesKey};
+use ntp_monitor_core::sample::{Batch, Sample, SeriesKey};
 
 pub const ENDPOINTS: &[Endpoint] = &[Endpoint::post("/api/v1/servers/{id}/probe", || web::to(ask))
     .about(
@@ -80,13 +80,16 @@ fn refused(why: &NotNow) -> Problem {
 }
 
 /// The next sample of this series; `None` if the channel closes first.
-async fn answer(mut samples: Receiver<Arc<Sample>>, key: &SeriesKey, asked_ns: i64) -> Option<Arc<Sample>> {
+async fn answer(mut samples: Receiver<Batch>, key: &SeriesKey, asked_ns: i64) -> Option<Arc<Sample>> {
     loop {
         match samples.recv().await {
-            Ok(sample) => {
-                let is_it = sample.server.name == key.server && sample.address == key.address;
-                if is_it && sample.at.mono_ns >= asked_ns {
-                    return Some(sample);
+            Ok(batch) => {
+                let is_it = |sample: &&Arc<Sample>| {
+                    let is_named = sample.server.name == key.server && sample.address == key.address;
+                    is_named && sample.at.mono_ns >= asked_ns
+                };
+                if let Some(sample) = batch.iter().find(is_it) {
+                    return Some(Arc::clone(sample));
                 }
             }
             Err(RecvError::Lagged(_)) => {}

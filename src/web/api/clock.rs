@@ -12,6 +12,7 @@ use crate::web::openapi::{Body, Endpoint, FROM, STEP, TO, Vantages};
 use crate::web::params::Range;
 use crate::web::problem::Problem;
 use crate::web::respond;
+use ntp_monitor_core::formats::local::LocalRow;
 use ntp_monitor_core::stats::verdict::When;
 
 pub const ENDPOINTS: &[Endpoint] = &[Endpoint::get("/api/v1/local/history", || web::to(history))
@@ -21,7 +22,7 @@ pub const ENDPOINTS: &[Endpoint] = &[Endpoint::get("/api/v1/local/history", || w
     )
     .of(Vantages::Own)
     .taking(&[FROM, TO, STEP])
-    .giving(Body::json::<LocalHistory>("from, to, step_s, points, oldest first."))
+    .giving(Body::json::<LocalHistory>("from, to, step_s, points and changes, oldest first."))
     .or(&[304, 503])];
 
 #[derive(Debug, JsonSchema, Serialize)]
@@ -32,6 +33,9 @@ struct LocalHistory {
     step_s: Option<i64>,
     /// By time.
     points: Vec<Point>,
+    /// What the verdict takes from the kernel, the time daemon and the list of leap seconds: the state at the beginning, and
+    /// every change; the latest 2000.
+    changes: Vec<LocalRow>,
 }
 
 /// This host's clock at one moment, or within one step. Unknown values are `null`.
@@ -81,14 +85,19 @@ async fn history(
 ) -> Result<HttpResponse, Problem> {
     let (range, step) = query.read(state.clock.now().wall_ns)?;
     let Range { from_ns, to_ns } = range;
-    let found = state.store.read(move |reader| reader.clock_history(from_ns, to_ns, step, MOST)).await?;
-    respond::json(&request, &LocalHistory::of(&found, range))
+    let found = state.store.read(move |reader| {
+        Ok((reader.clock_history(from_ns, to_ns, step, MOST)?, reader.local_rows(from_ns, to_ns, MOST)?))
+    });
+    let (points, mut changes) = found.await?;
+    let vantage = &state.config.borrow().monitor.vantage;
+    changes.iter_mut().for_each(|row| row.vantage.clone_from(vantage));
+    respond::json(&request, &LocalHistory::of(&points, changes, range))
 }
 
 impl LocalHistory {
-    fn of(found: &ClockHistory, range: Range) -> Self {
+    fn of(found: &ClockHistory, changes: Vec<LocalRow>, range: Range) -> Self {
         let points = found.steps.iter().map(Point::of).collect();
-        Self { from: When(range.from_ns), to: When(range.to_ns), step_s: found.width_s, points }
+        Self { from: When(range.from_ns), to: When(range.to_ns), step_s: found.width_s, points, changes }
     }
 }
 

@@ -10,8 +10,10 @@ use serde::Serialize;
 use tokio::time::Instant;
 
 use crate::config;
-use crate::fleet::judge::{Picture, Seen};
+use crate::fleet::judge::Picture;
 use crate::fleet::plan::PlanDocument;
+use crate::fleet::presence::{Candidate, Presence};
+use crate::fleet::roster::Seen;
 use crate::fleet::state::VantageView;
 use crate::store::VantageRow;
 use crate::web::State;
@@ -44,6 +46,10 @@ pub const ENDPOINTS: &[Endpoint] = &[
     Endpoint::get("/api/v1/fleet/plan", || web::to(plan))
         .about("What each vantage polls, and how often. At the hub that has the lease; elsewhere it is empty.")
         .giving(Body::json::<PlanBody>("as_of, speaks, plans."))
+        .or(&[304, 404]),
+    Endpoint::get("/api/v1/fleet/agent", || web::to(agent))
+        .about("What this agent does: its connection, its plan, and what waits to be sent. At an agent.")
+        .giving(Body::json::<AgentBody>("as_of, name, connected, reason, planned, waiting, dropped, refusals."))
         .or(&[304, 404]),
 ];
 
@@ -107,6 +113,10 @@ struct HubRow {
     caught_up: bool,
     /// Samples that arrived too late for the verdict. They are stored as history.
     late: u64,
+    /// The size of the samples of other vantages in its store.
+    raw_bytes: u64,
+    /// Those that were deleted because they took too much room.
+    raw_dropped: u64,
 }
 
 /// One vantage.
@@ -139,13 +149,42 @@ struct Vantage {
     planned: Option<bool>,
     /// The parts of the plan that the agent's configuration does not allow.
     refusals: Vec<String>,
+    /// Its servers with NTS.
+    nts: Vec<NtsRow>,
+}
+
+/// How NTS is doing between a vantage and a server.
+#[derive(JsonSchema, Serialize)]
+struct NtsRow {
+    server: String,
+    /// Whether the latest sample was authenticated.
+    authenticated: bool,
+    /// Why the last key exchange failed; null if it succeeded.
+    fault: Option<String>,
+    /// Days until the certificate expires; null before one was shown.
+    certificate_days_left: Option<f64>,
+}
+
+fn nts(presence: &Presence) -> Vec<NtsRow> {
+    let row = |server: &Candidate| {
+        let nts = server.nts.as_ref()?;
+        Some(NtsRow {
+            server: server.name.clone(),
+            authenticated: nts.authenticated,
+            fault: nts.fault.clone(),
+            certificate_days_left: nts.days_left,
+        })
+    };
+    presence.servers.iter().filter_map(row).collect()
 }
 
 /// `GET /api/v1/fleet/vantages`.
 async fn vantages(request: HttpRequest, state: web::Data<State>) -> Result<HttpResponse, Problem> {
     let fleet = hub(&state)?;
-    let stored = state.store.read(|reader| reader.fleet_vantages()).await?;
+    let stored = state.store.read(|reader| Ok((reader.fleet_vantages()?, reader.fleet_raw()?))).await?;
+    let (stored, raw) = stored;
     let (view, now) = (state.fleet.hub.view(), Instant::now());
+    let speaks = view.speaks();
     let mut rows: BTreeMap<String, (Option<VantageRow>, Option<VantageView>)> = BTreeMap::new();
     for row in stored {
         let name = row.vantage.clone();
@@ -179,6 +218,7 @@ async fn vantages(request: HttpRequest, state: web::Data<State>) -> Result<HttpR
             reason: row.as_ref().and_then(|row| row.reason.clone()),
             waiting: presence.as_ref().map(|presence| presence.waiting),
             planned: presence.as_ref().map(|presence| presence.planned),
+            nts: presence.as_deref().map(nts).unwrap_or_default(),
             refusals: presence.map(|presence| presence.refusals.clone()).unwrap_or_default(),
         }
     };
@@ -186,9 +226,11 @@ async fn vantages(request: HttpRequest, state: web::Data<State>) -> Result<HttpR
         name: fleet.name.clone(),
         connected: view.is_connected,
         reason: view.last_error,
-        speaks: view.speaks.is_some(),
+        speaks,
         caught_up: view.is_caught_up,
         late: picture(&state).late,
+        raw_bytes: raw.bytes,
+        raw_dropped: raw.dropped,
     };
     let as_of = When(state.clock.now().wall_ns);
     respond::json(&request, &VantagesBody { as_of, hub, vantages: rows.into_iter().map(vantage).collect() })
@@ -215,6 +257,8 @@ struct Cell {
     delay_s: Option<f64>,
     /// The part of recent polls that gave no sample, 0 to 1.
     loss: f64,
+    /// How the latest sample was authenticated: `none` or `nts`.
+    authentication: &'static str,
     outcome: &'static str,
     last_poll: When,
 }
@@ -230,6 +274,7 @@ async fn matrix(request: HttpRequest, state: web::Data<State>) -> Result<HttpRes
         root_distance_s: seen.distance_s,
         delay_s: seen.delay_s,
         loss: seen.loss,
+        authentication: seen.authentication.label(),
         outcome: seen.outcome,
         last_poll: When(seen.at_ns),
     };
@@ -270,7 +315,7 @@ struct PlannedServer {
 /// `GET /api/v1/fleet/plan`.
 async fn plan(request: HttpRequest, state: web::Data<State>) -> Result<HttpResponse, Problem> {
     hub(&state)?;
-    let speaks = state.fleet.hub.view().speaks.is_some();
+    let speaks = state.fleet.hub.view().speaks();
     let written = state.fleet.plans.borrow().clone();
     let plan = |(vantage, document): (&String, &PlanDocument)| Plan {
         vantage: vantage.clone(),
@@ -284,6 +329,52 @@ async fn plan(request: HttpRequest, state: web::Data<State>) -> Result<HttpRespo
 }
 
 fn planned(planned: crate::fleet::plan::Planned) -> PlannedServer {
-    let crate::fleet::plan::Planned { name, address, interval_s, fallback_s } = planned;
+    let crate::fleet::plan::Planned { name, address, interval_s, fallback_s, .. } = planned;
     PlannedServer { server: name, address, interval_s, fallback_s }
+}
+
+/// This agent.
+#[derive(JsonSchema, Serialize)]
+struct AgentBody {
+    as_of: When,
+    name: String,
+    connected: bool,
+    /// Why there is no connection.
+    reason: Option<String>,
+    /// Seconds since a hub was last heard; null before the first time.
+    hub_heard_s_ago: Option<f64>,
+    /// Whether a valid plan decides what is polled. Without one, shared servers are polled at the fallback pace.
+    planned: bool,
+    /// Why the last plan was ignored.
+    plan_error: Option<String>,
+    /// What of the plan the configuration does not allow.
+    refusals: Vec<String>,
+    /// Samples in the journal that no hub has stored.
+    waiting: u64,
+    /// Samples that were dropped since the start, because the journal was too old or too large.
+    dropped: u64,
+    /// Messages that the server knew before they were sent: another program uses the identity of this vantage.
+    foreign: u64,
+}
+
+/// `GET /api/v1/fleet/agent`.
+async fn agent(request: HttpRequest, state: web::Data<State>) -> Result<HttpResponse, Problem> {
+    let fleet = state.config.borrow().fleet.clone().filter(|fleet| fleet.role.is_agent());
+    let fleet = fleet.ok_or_else(|| Problem::not_found("this instance is not an agent of a fleet".to_owned()))?;
+    let (view, enforced, gauge) =
+        (state.fleet.agent.view(), state.fleet.enforced.borrow().clone(), state.store.fleet_gauge());
+    let body = AgentBody {
+        as_of: When(state.clock.now().wall_ns),
+        name: fleet.name,
+        connected: view.is_connected,
+        reason: view.last_error,
+        hub_heard_s_ago: view.hub_heard.map(|heard| heard.elapsed().as_secs_f64()),
+        planned: enforced.is_planned,
+        plan_error: view.plan_error,
+        refusals: enforced.refusals.clone(),
+        waiting: gauge.samples,
+        dropped: gauge.dropped,
+        foreign: view.foreign,
+    };
+    respond::json(&request, &body)
 }

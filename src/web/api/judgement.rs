@@ -1,5 +1,7 @@
 //! The verdict: which servers are wrong, and the state of this host's clock.
 
+use std::borrow::Cow;
+
 use actix_web::{HttpRequest, HttpResponse, web};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -9,6 +11,7 @@ use crate::web::openapi::{Body, Endpoint, Vantages};
 use crate::web::problem::Problem;
 use crate::web::respond;
 use crate::web::vantage::Vantage;
+use ntp_monitor_core::conclusion::{Claim, Conclusion, conclude};
 use ntp_monitor_core::stats::leap::LeapTruth;
 use ntp_monitor_core::stats::local::{DaemonView, KernelState};
 use ntp_monitor_core::stats::snapshot::Snapshot;
@@ -34,15 +37,38 @@ pub const ENDPOINTS: &[Endpoint] = &[
 pub struct VerdictBody<'a> {
     as_of: When,
     #[serde(flatten)]
-    verdict: &'a Verdict,
+    verdict: Cow<'a, Verdict>,
 }
 
 impl<'a> VerdictBody<'a> {
     /// The verdict of a snapshot.
     #[must_use]
     pub fn of(snapshot: &'a Snapshot) -> Self {
-        Self { as_of: When(snapshot.at.wall_ns), verdict: &snapshot.verdict }
+        let verdict = first_look(snapshot).map_or(Cow::Borrowed(&*snapshot.verdict), Cow::Owned);
+        Self { as_of: When(snapshot.at.wall_ns), verdict }
     }
+}
+
+/// What the first poll of each server says together, until servers have been polled twice and are judged. The state stays
+/// undecidable: a single poll names nobody.
+fn first_look(snapshot: &Snapshot) -> Option<Verdict> {
+    if !snapshot.verdict.is_nothing_yet() {
+        return None;
+    }
+    let measured = snapshot.series.iter().filter_map(|(key, series)| {
+        let measure = series.last_measured.as_ref()?.measure?;
+        let (offset_s, bound_s) = (measure.offset_s, measure.root_distance_s);
+        Some(Claim { server: key.server.to_string(), offset_s, bound_s })
+    });
+    let conclusion = conclude(&measured.collect::<Vec<_>>());
+    if conclusion == Conclusion::Nothing {
+        return None;
+    }
+    Some(Verdict {
+        sentence: format!("First poll: {conclusion}. The servers are judged from their second poll on."),
+        reason: "no server has been polled twice yet".to_owned(),
+        ..Verdict::nothing_yet()
+    })
 }
 
 /// `GET /api/v1/verdict`.
@@ -79,4 +105,47 @@ pub async fn local(request: HttpRequest, state: web::Data<State>) -> Result<Http
         leap: &snapshot.leap,
     };
     respond::json(&request, &body)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use ntp_monitor_core::clock::Stamp;
+    use ntp_monitor_core::sample::{Measure, Outcome, Sample, SeriesKey, ServerIdent};
+    use ntp_monitor_core::stats::analysis::Analysis;
+    use ntp_monitor_core::stats::intake::TimeAxis;
+    use ntp_monitor_core::stats::window::Window;
+
+    fn polled_once(offsets_s: &[f64]) -> Snapshot {
+        let mut analysis = Analysis::new(Window::Hour, TimeAxis::Monotonic);
+        for (n, offset_s) in offsets_s.iter().enumerate() {
+            let at = Stamp::new(1_800_000_000_000_000_000, 1_000_000_000 + n as i64, 0);
+            let ident = ServerIdent::named(&format!("s{n}"));
+            let measure = Some(Measure { offset_s: *offset_s, delay_s: 0.01, root_distance_s: 0.01 });
+            let address = format!("192.0.2.{n}:123").parse().ok();
+            let sample = Sample { address, measure, ..Sample::unasked(at, ident, Outcome::Sample, 64.0) };
+            analysis.observe(&Arc::new(sample));
+        }
+        analysis.snapshot(Stamp::new(1_800_000_001_000_000_000, 2_000_000_000, 0))
+    }
+
+    #[test]
+    fn first_poll_is_summed_up_and_names_no_state() {
+        let snapshot = polled_once(&[0.001, 0.002, 0.001, 0.08]);
+        assert_eq!(snapshot.series.len(), 4);
+        assert!(snapshot.series.contains_key(&SeriesKey::here(&"s0".into(), "192.0.2.0:123".parse().ok())));
+        let body = serde_json::to_value(VerdictBody::of(&snapshot)).unwrap();
+        assert_eq!(body["state"], "undecidable");
+        let sentence = body["sentence"].as_str().unwrap();
+        assert!(sentence.starts_with("First poll: local clock agrees with 3 of 4 servers"), "{sentence}");
+        assert!(sentence.contains("s3 is then wrong. The servers are judged"), "{sentence}");
+    }
+
+    #[test]
+    fn nothing_is_summed_up_before_the_first_reply() {
+        let body = serde_json::to_value(VerdictBody::of(&polled_once(&[]))).unwrap();
+        assert!(!body["sentence"].as_str().unwrap().contains("First poll"), "{body}");
+    }
 }

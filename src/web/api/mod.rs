@@ -14,7 +14,9 @@ pub mod points;
 pub mod reports;
 mod rules;
 mod servers;
+mod sheet;
 mod silences;
+pub mod test;
 mod traces;
 
 use super::openapi::Endpoint;
@@ -28,6 +30,8 @@ pub const ENDPOINTS: &[&[Endpoint]] = &[
     servers::ENDPOINTS,
     config::SERVERS,
     ask::ENDPOINTS,
+    sheet::ENDPOINTS,
+    test::ENDPOINTS,
     history::ENDPOINTS,
     traces::ENDPOINTS,
     judgement::ENDPOINTS,

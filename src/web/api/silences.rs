@@ -12,7 +12,7 @@ use crate::web::openapi::{Body, Endpoint, Vantages, part};
 use crate::web::problem::Problem;
 use crate::web::respond;
 use ntp_monitor_core::alert::silence::Silence;
-use ntp_monitor_core::text::plain::is_disruptive;
+use ntp_monitor_core::text::plain::is_plain;
 
 pub const ENDPOINTS: &[Endpoint] = &[
     Endpoint::get("/api/v1/silences", || web::to(list))
@@ -118,10 +118,10 @@ fn silence(new: NewSilence, now: Timestamp) -> Result<Silence, Problem> {
     if comment.trim().is_empty() {
         return Err(refused("comment: say why, for those who wonder later"));
     }
-    let is_bad = |text: &String| text.len() > LONGEST_TEXT || text.chars().any(is_disruptive);
+    let is_bad = |text: &String| text.len() > LONGEST_TEXT || !is_plain(text);
     if [&comment].into_iter().chain(&alert).chain(&servers).any(is_bad) {
         return Err(refused(
-            "texts must be shorter than 1000 bytes and without control characters or marks of direction",
+            "texts must be shorter than 1000 bytes and without control characters, invisible characters or marks of direction",
         ));
     }
     if servers.len() > MOST_SERVERS {

@@ -74,6 +74,12 @@ impl Gate {
         }
     }
 
+    /// Whether other machines can reach the service.
+    #[must_use]
+    pub fn is_exposed(&self) -> bool {
+        self.exposed
+    }
+
     /// Whether reading needs no token.
     #[must_use]
     pub fn reading_is_open(&self, http: &Http) -> bool {

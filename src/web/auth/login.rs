@@ -9,9 +9,12 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::gate::{Gate, Refusal, bearer, bearer_of};
-use super::session::{LASTS, Sessions};
-use super::{guard, origin, reports};
-use crate::config::Http;
+use super::session::{Caller, LASTS, Sessions};
+use super::setup::{LinkState, NotTaken};
+use super::{guard, hash, origin, reports, setup};
+use crate::config::edit::TokenEdit;
+use crate::config::{Http, Role};
+use crate::web::config_editor::{Condition, Edit};
 use crate::web::openapi::{Body, Endpoint};
 use crate::web::problem::Problem;
 use crate::web::{State, audit, body, prefix};
@@ -28,6 +31,15 @@ pub const ENDPOINTS: &[Endpoint] = &[
         .wanting(Body::json::<Login>("token."))
         .giving(Body::json::<SessionBegun>("name, role."))
         .or(&[401, 403, 429]),
+    Endpoint::post("/api/v1/session/setup", || web::to(set_up))
+        .about(
+            "Uses the one-time link of the first start: creates the token of the first administrator, whose hash goes into \
+             the configuration file, and starts a browser session. The answer is the only place where the token is shown.",
+        )
+        .open()
+        .wanting(Body::json::<SetUp>("code."))
+        .giving(Body::json::<SetUpDone>("name, role, token, file."))
+        .or(&[401, 403, 409, 422, 429, 503]),
     Endpoint::delete("/api/v1/session", || web::to(end))
         .about("Ends the session of the cookie.")
         .open()
@@ -53,6 +65,24 @@ struct SessionBegun {
     role: &'static str,
 }
 
+#[derive(JsonSchema, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SetUp {
+    /// What follows `setup=` in the link.
+    code: String,
+}
+
+#[derive(JsonSchema, Serialize)]
+struct SetUpDone {
+    /// The name of the new token.
+    name: &'static str,
+    role: &'static str,
+    /// The new token. Needed to sign in when the session has ended.
+    token: String,
+    /// The file that its hash was written to.
+    file: String,
+}
+
 #[derive(JsonSchema, Serialize)]
 struct SessionView {
     /// Whether the request has a known token or an open session.
@@ -64,6 +94,8 @@ struct SessionView {
     role: Option<&'static str>,
     /// Whether reading needs neither a token nor a session.
     reading_is_open: bool,
+    /// The one-time link of the first start: `waiting` to be used, or `expired`; `null` without one.
+    setup_link: Option<&'static str>,
 }
 
 async fn look(request: HttpRequest, state: web::Data<State>, gate: web::Data<Gate>) -> Result<HttpResponse, Problem> {
@@ -89,6 +121,7 @@ async fn look(request: HttpRequest, state: web::Data<State>, gate: web::Data<Gat
         name: caller.as_ref().map(|caller| caller.name.to_string()),
         role: caller.map(|caller| caller.role.label()),
         reading_is_open: gate.reading_is_open(&http),
+        setup_link: state.setup.state(&http, now).map(LinkState::label),
     }))
 }
 
@@ -110,6 +143,47 @@ async fn begin(
     let begun = SessionBegun { name: caller.name.to_string(), role: caller.role.label() };
     audit::by(&request, caller);
     Ok(HttpResponse::Ok().insert_header((SET_COOKIE, cookie)).insert_header(("Cache-Control", "no-store")).json(begun))
+}
+
+async fn set_up(
+    request: HttpRequest,
+    payload: web::Payload,
+    state: web::Data<State>,
+    gate: web::Data<Gate>,
+) -> Result<HttpResponse, Problem> {
+    not_foreign(&request, &state)?;
+    let SetUp { code } = body::json(&request, payload, LONGEST_LOGIN).await?;
+    let (http, now) = (state.renewal.http(None).await, Instant::now());
+    let client = guard::client(&request, &http);
+    // A forwarder on this host must not hand the first administrator's rights to others.
+    if !gate.is_exposed() && client.is_some_and(|client| !client.is_loopback()) {
+        let detail = "this link works on the host of the service only, because the service listens on loopback only";
+        return Err(Problem::new(StatusCode::FORBIDDEN, detail));
+    }
+    let taken = match state.setup.take(code.trim(), &http, now) {
+        Ok(taken) => taken,
+        Err(NotTaken::Expired) => return Err(Problem::new(StatusCode::UNAUTHORIZED, NotTaken::Expired.to_string())),
+        Err(why) => {
+            let wait = client.and_then(|client| gate.guesses.wrong(client, now));
+            reports::report(&gate, &state);
+            return Err(wait.map_or_else(
+                || Problem::new(StatusCode::UNAUTHORIZED, why.to_string()),
+                |wait| guard::problem(&Refusal::Guessing(wait)),
+            ));
+        }
+    };
+    let token = setup::secret();
+    let edit = Edit::Token(TokenEdit { name: setup::TOKEN_NAME.to_owned(), role: Role::Admin, sha256: hash(&token) });
+    let running = state.config.borrow().clone();
+    let done = state.config_editor.write(Condition::None, edit, running).await?;
+    taken.use_up();
+    let caller = Caller { name: setup::TOKEN_NAME.into(), role: Role::Admin };
+    let cookie = set_cookie(&request, &http, &gate.sessions.open(&caller, &token, now), LASTS);
+    audit::about(&request, "the token of the first administrator, by the link of the first start");
+    audit::by(&request, caller);
+    let (name, role) = (setup::TOKEN_NAME, Role::Admin.label());
+    let done = SetUpDone { name, role, token, file: done.path.display().to_string() };
+    Ok(HttpResponse::Ok().insert_header((SET_COOKIE, cookie)).insert_header(("Cache-Control", "no-store")).json(done))
 }
 
 async fn end(request: HttpRequest, state: web::Data<State>, gate: web::Data<Gate>) -> Result<HttpResponse, Problem> {

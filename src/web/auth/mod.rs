@@ -14,6 +14,7 @@ mod login;
 mod origin;
 mod reports;
 mod session;
+pub mod setup;
 
 pub use admission::Admission;
 pub use gate::Gate;

@@ -5,7 +5,6 @@
 //! role is the current role of the token.
 
 use std::collections::HashMap;
-use std::fmt::Write as _;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -59,10 +58,7 @@ impl Sessions {
 
     /// Starts a session for `token` and returns the secret for the cookie.
     pub(super) fn open(&self, holder: &Caller, token: &str, now: Instant) -> String {
-        let secret = rand::random::<[u8; 32]>().iter().fold(String::new(), |mut hex, byte| {
-            let _ = write!(hex, "{byte:02x}");
-            hex
-        });
+        let secret = super::setup::secret();
         let mut all = self.all();
         all.retain(|_, session| !session.is_over(now));
         if all.len() >= MOST {

@@ -4,6 +4,7 @@
 //! service receives the new configuration as a [`Reload`] message, so that no request waits for an actor. If it cannot
 //! be applied, the previous file is restored.
 
+mod additions;
 mod check;
 
 use std::path::PathBuf;
@@ -14,7 +15,7 @@ use tokio::sync::{Mutex, mpsc, oneshot};
 
 pub use check::{Check, FaultView};
 
-use crate::config::edit::{self, EditError, ServerEdit};
+use crate::config::edit::{self, EditError, ServerEdit, TokenEdit};
 use crate::config::file::{self, FileError};
 use crate::config::{Changes, Config, Faults, Inputs, Loaded, diff};
 
@@ -49,6 +50,8 @@ pub enum Edit {
     Text(String),
     /// Keep the file and change one server.
     Server(ServerEdit),
+    /// The same with another token of HTTP.
+    Token(TokenEdit),
 }
 
 /// The precondition of an edit.
@@ -71,6 +74,8 @@ pub struct Look {
     pub fingerprint: String,
     /// Why the file cannot be edited.
     pub why_not: Option<String>,
+    /// The file that servers are added to, because this one cannot be edited.
+    pub adds_to: Option<PathBuf>,
 }
 
 /// A completed edit.
@@ -79,6 +84,8 @@ pub struct Done {
     pub check: Check,
     /// The new fingerprint of the file.
     pub fingerprint: String,
+    /// The file that was written.
+    pub path: PathBuf,
 }
 
 /// Why an edit was rejected.
@@ -114,18 +121,19 @@ impl ConfigEditor {
     }
 
     /// The current file.
-    pub async fn look(&self) -> Look {
+    pub async fn look(&self, running: Arc<Config>) -> Look {
         let editor = self.clone();
-        blocking(move || editor.look_now()).await
+        blocking(move || editor.look_now(&running)).await
     }
 
-    fn look_now(&self) -> Look {
+    fn look_now(&self, running: &Config) -> Look {
         let given = self.0.inputs.as_ref().and_then(|inputs| inputs.file.clone());
         let empty = |why: String| Look {
             path: given.clone().unwrap_or_default(),
             text: String::new(),
             fingerprint: String::new(),
             why_not: Some(why),
+            adds_to: None,
         };
         let (path, why_not) = match (file::editable(given.as_deref()), &given) {
             (Ok(path), _) => (path, None),
@@ -137,9 +145,11 @@ impl ConfigEditor {
             Ok(text) => text,
             Err(why) => return empty(why.to_string()),
         };
-        let fingerprint = edit::fingerprint(&text);
+        let added = additions::read(running, given.as_deref());
+        let fingerprint = edit::fingerprint(&format!("{text}{}", added.as_deref().unwrap_or_default()));
+        let adds_to = why_not.as_ref().and_then(|_| additions::place(running));
         match edit::mask(&text) {
-            Ok(text) => Look { path, text, fingerprint, why_not },
+            Ok(text) => Look { path, text, fingerprint, why_not, adds_to },
             // Secrets in an invalid file cannot be located and masked, so it must be repaired on disk.
             Err(why) => Look { fingerprint, ..empty(format!("{}: {why}", path.display())) },
         }
@@ -175,16 +185,19 @@ impl ConfigEditor {
         let editor = self.clone();
         let (plan, replaced) = blocking(move || {
             let plan = editor.plan(&condition, &edit, &running)?;
+            if plan.is_addition {
+                file::begin(&plan.path, additions::HEADING)?;
+            }
             let replaced = file::replace(&plan.path, &plan.old, &plan.new)?;
             Ok::<_, Refused>((plan, replaced))
         })
         .await?;
-        let Plan { new, loaded, check, .. } = plan;
+        let Plan { path, fingerprint, loaded, check, .. } = plan;
         let (answer, answered) = oneshot::channel();
         let asked = self.0.reloads.send(Reload { loaded, answer }).await;
         let reason = match tokio::time::timeout(RELOADED_WITHIN, answered).await {
             _ if asked.is_err() => "it is stopping".to_owned(),
-            Ok(Ok(Ok(_))) => return Ok(Done { check, fingerprint: edit::fingerprint(&new) }),
+            Ok(Ok(Ok(_))) => return Ok(Done { check, fingerprint, path }),
             Ok(Ok(Err(reason))) => reason,
             Ok(Err(_)) | Err(_) => return Err(Refused::NoAnswer),
         };
@@ -195,26 +208,51 @@ impl ConfigEditor {
     /// Validates an edit without applying it.
     fn plan(&self, condition: &Condition, edit: &Edit, running: &Config) -> Result<Plan, Refused> {
         let inputs = self.0.inputs.as_ref().ok_or(FileError::None)?;
-        let path = file::editable(inputs.file.as_deref())?;
-        let old = file::read(&path)?;
-        if !condition.holds(&edit::fingerprint(&old)) {
+        let given = inputs.file.as_deref();
+        let added = additions::read(running, given);
+        let editable = file::editable(given);
+        let place = additions::place_of(edit, added.as_deref(), &editable, running);
+        let main = match (&editable, given) {
+            (Ok(path), _) => file::read(path)?,
+            (Err(_), Some(path)) if place.is_some() => file::read(path)?,
+            _ => String::new(),
+        };
+        let path = match &place {
+            Some(path) => path.clone(),
+            None => editable?,
+        };
+        let is_addition = place.is_some();
+        let added = added.unwrap_or_default();
+        if !condition.holds(&edit::fingerprint(&format!("{main}{added}"))) {
             return Err(Refused::Stale);
         }
+        let old = match is_addition {
+            true if added.is_empty() => additions::HEADING.to_owned(),
+            true => added.clone(),
+            false => main.clone(),
+        };
         let new = match edit {
             Edit::Text(text) => edit::restore(text, &old)?,
             Edit::Server(change) => change.apply(&old)?,
+            Edit::Token(token) => token.apply(&old)?,
         };
-        let loaded = inputs.load_text(&new).map_err(Refused::Unsound)?;
+        let loaded = if is_addition { inputs.load_with_additions(&new) } else { inputs.load_text(&new) };
+        let loaded = loaded.map_err(Refused::Unsound)?;
         let difference = edit::unified(&edit::mask(&old).unwrap_or_default(), &edit::mask(&new)?);
         let check = Check::sound(&loaded.warnings, difference, &diff(running, &loaded.config));
-        Ok(Plan { path, old, new, loaded, check })
+        let all = if is_addition { format!("{main}{new}") } else { format!("{new}{added}") };
+        Ok(Plan { path, is_addition, old, new, fingerprint: edit::fingerprint(&all), loaded, check })
     }
 }
 
 struct Plan {
     path: PathBuf,
+    /// Whether it is the file of additions, which may not exist yet.
+    is_addition: bool,
     old: String,
     new: String,
+    /// The fingerprint of the files after the edit.
+    fingerprint: String,
     loaded: Loaded,
     check: Check,
 }

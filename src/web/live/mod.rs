@@ -19,11 +19,11 @@ pub use stream::ENDPOINTS;
 use ntp_monitor_core::alert::status::AlertStatus;
 use ntp_monitor_core::clock::Stamp;
 use ntp_monitor_core::health::report::Health;
-use ntp_monitor_core::sample::Sample;
+use ntp_monitor_core::sample::Batch;
 use ntp_monitor_core::stats::snapshot::Snapshot;
 
-/// The most samples that wait for the task that numbers them.
-pub const SAMPLES: usize = 4096;
+/// The most batches of samples that wait for the task that numbers them.
+pub const BATCHES: usize = 64;
 /// The number of events that are kept: how far a reader may lag or resume.
 const KEPT: usize = 2048;
 const READERS: usize = 1000;
@@ -31,7 +31,7 @@ const READERS: usize = 1000;
 /// The sources of events.
 #[derive(Debug)]
 pub struct Sources {
-    pub samples: broadcast::Receiver<Arc<Sample>>,
+    pub samples: broadcast::Receiver<Batch>,
     /// The snapshots with their verdicts.
     pub snapshot: watch::Receiver<Arc<Snapshot>>,
     pub health: watch::Receiver<Arc<Health>>,
@@ -84,7 +84,7 @@ impl Hub {
         self.0.cut_off.load(Ordering::Relaxed)
     }
 
-    /// Number of samples that arrived too fast to be numbered and reached no reader.
+    /// Number of batches of samples that arrived too fast to be numbered and reached no reader.
     #[must_use]
     pub fn missed(&self) -> u64 {
         self.0.missed.load(Ordering::Relaxed)
@@ -136,13 +136,21 @@ struct Subscription {
     resumed: bool,
 }
 
+/// Publishes the samples of a batch in parts, so that readers keep up with a large one.
+async fn publish_samples(hub: &Hub, batch: &Batch) {
+    for part in batch.chunks(KEPT / 8) {
+        part.iter().for_each(|sample| hub.publish(Happening::Sample(Arc::clone(sample))));
+        tokio::task::yield_now().await;
+    }
+}
+
 async fn feed(hub: Hub, mut sources: Sources) {
     let mut said = (None, None);
     let mut alerts = frame::Standings::default();
     loop {
         tokio::select! {
-            sample = sources.samples.recv() => match sample {
-                Ok(sample) => hub.publish(Happening::Sample(sample)),
+            batch = sources.samples.recv() => match batch {
+                Ok(batch) => publish_samples(&hub, &batch).await,
                 Err(RecvError::Lagged(n)) => { hub.0.missed.fetch_add(n, Ordering::Relaxed); }
                 Err(RecvError::Closed) => return,
             },

@@ -78,7 +78,7 @@ pub(super) const CONNECTED: Family =
 
 pub(super) const SPEAKS: Family =
     gauge("fleet_hub_speaks", None, "Whether this hub has the lease: 1, else 0.", |scrape| {
-        hub(scrape).map(|_| truth(scrape.hub_view.speaks.is_some()))
+        hub(scrape).map(|_| truth(scrape.hub_view.speaks()))
     });
 
 pub(super) const JOURNAL: Family =

@@ -111,7 +111,7 @@ pub(super) const STREAM_CUT_OFF: Family =
     });
 
 pub(super) const STREAM_MISSED: Family =
-    counter("stream_missed", "Samples that came too fast for the stream, which no reader got.", |scrape| {
+    counter("stream_missed", "Batches of samples that came too fast for the stream, which no reader got.", |scrape| {
         Some(scrape.hub.missed() as f64)
     });
 

@@ -3,3 +3,4 @@
 pub mod nts;
 pub mod row;
 pub mod rows;
+pub mod sheet;

@@ -2,14 +2,15 @@
 import { ask, ok, type Answer, type Ask } from "./http";
 import type {
   EventsBody, EvidenceBody, Health, HistoryBody, LocalClock, LocalHistory, ServerDetail, ServerPage, ShownConfig, StabilityBody, Stats,
-  Verdict,
+  SheetBody, Verdict,
 } from "./types";
 import type {
   AlertsBody, NotifiersBody, Replayed, ReportRow, ReportsBody, Rule, RuleCheck, RulesBody, SilencesBody, SilenceWish,
   Tested,
 } from "./types";
-import type { FleetMatrix, FleetSkew, FleetVantages, FleetVerdict, Version } from "./types";
+import type { FleetAgent, FleetMatrix, FleetSkew, FleetVantages, FleetVerdict, Version } from "./types";
 import type { AuditBody, ConfigCheck, ConfigFile, Schema, ServerKeys, Session } from "./types";
+import type { KnownServer, ServerTest, SetUpDone } from "./types";
 
 export { ApiError } from "./http";
 
@@ -61,6 +62,7 @@ export const api = {
   stability: (id: string, span: Span, signal?: AbortSignal) =>
     get<StabilityBody>(`${server(id)}/stability`, { ...span }, signal),
   evidence: (id: string, signal?: AbortSignal) => get<EvidenceBody>(`${server(id)}/evidence`, {}, signal),
+  sheet: (id: string, signal?: AbortSignal) => get<SheetBody>(`${server(id)}/sheet`, {}, signal),
   verdict: (signal?: AbortSignal) => get<Verdict>("verdict", {}, signal),
   local: (signal?: AbortSignal) => get<LocalClock>("local", {}, signal),
   localHistory: (span: Span, signal?: AbortSignal) => get<LocalHistory>("local/history", { ...span }, signal),
@@ -71,13 +73,14 @@ export const api = {
     (await ask<Health>("health", { signal, admitted: (status) => ok(status) || status === 503 })).body,
 };
 
-/** The fleet, at its hub. */
+/** The fleet, at its hub, and the agent at each. */
 export const fleet = {
   version: (signal?: AbortSignal) => get<Version>("version", {}, signal),
   verdict: (signal?: AbortSignal) => get<FleetVerdict>("fleet/verdict", {}, signal),
   skew: (signal?: AbortSignal) => get<FleetSkew>("fleet/skew", {}, signal),
   vantages: (signal?: AbortSignal) => get<FleetVantages>("fleet/vantages", {}, signal),
   matrix: (signal?: AbortSignal) => get<FleetMatrix>("fleet/matrix", {}, signal),
+  agent: (signal?: AbortSignal) => get<FleetAgent>("fleet/agent", {}, signal),
 };
 
 /** Polls a server at once, as far as its floor allows; needs the role `operate`. */
@@ -89,6 +92,14 @@ export const sessions = {
   current: (signal?: AbortSignal) => get<Session>("session", {}, signal),
   begin: (token: string) => write<unknown>("POST", "session", { body: { token } }),
   end: () => write<null>("DELETE", "session"),
+  /** By the one-time link of the first start. */
+  setUp: async (code: string) => (await write<SetUpDone>("POST", "session/setup", { body: { code }, deadline_ms: PATIENT_MS })).body,
+};
+
+/** Help with the choice of servers; needs the role `admin`. */
+export const first = {
+  known: async (signal?: AbortSignal) => (await get<{ servers: KnownServer[] }>("known-servers", {}, signal)).servers,
+  test: async (address: string) => (await write<ServerTest>("POST", "test", { body: { address }, deadline_ms: PATIENT_MS })).body,
 };
 
 /** Reading and changing the configuration; needs the role `admin`. */

@@ -28,7 +28,7 @@ export type LocalClock = Schemas["Local"];
 export type ClockPoint = Omit<
   Schemas["LocalPoint"], "n" | "trusted" | "kernel_synchronised" | "daemon_offset_s" | "daemon_bound_s" | "wall_less_raw_s"
 >;
-export type LocalHistory = Omit<Schemas["LocalHistory"], "points"> & { points: ClockPoint[] };
+export type LocalHistory = Omit<Schemas["LocalHistory"], "points" | "changes"> & { points: ClockPoint[] };
 export type HistorySeries = Schemas["Columns"];
 export type HistoryBody = Schemas["HistoryBody"];
 export type Distribution = Schemas["WindowSummary"]["offset"];
@@ -37,6 +37,8 @@ export type SeriesStats = Schemas["SeriesStats"];
 export type Stats = Schemas["Stats"];
 export type Stability = Schemas["Stability"];
 export type StabilityBody = Schemas["StabilityBody"];
+export type SheetBody = Schemas["SheetBody"];
+export type TraitRow = Schemas["TraitRow"];
 export type Moment = Schemas["Moment"];
 export type Refusal = Schemas["Refusal"];
 export type EvidenceBody = Schemas["EvidenceBody"];
@@ -60,13 +62,18 @@ export type Replayed = Schemas["Replayed"];
 export type Silence = Schemas["Silence"];
 export type OpenWindow = Schemas["OpenWindow"];
 export type SilencesBody = Schemas["Silences"];
-export type SilenceWish = Schemas["Wish"];
+export type SilenceWish = Schemas["NewSilence"];
 export type Notifier = Schemas["NotifierRow"];
 export type NotifiersBody = Schemas["Notifiers"];
 export type Tested = Schemas["Tested"];
 export type ReportRow = Schemas["Kept"];
 export type ReportUnderWay = Schemas["UnderWay"];
 export type ReportsBody = Schemas["Reports"];
+
+/** What the service answers before it has servers. */
+export type KnownServer = Schemas["KnownServer"];
+export type ServerTest = Schemas["ServerTest"];
+export type SetUpDone = Schemas["SetUpDone"];
 
 export type Session = Schemas["SessionView"];
 export type Role = NonNullable<Session["role"]>;
@@ -81,6 +88,7 @@ export type FleetVerdict = Schemas["FleetVerdictBody"];
 export type FleetSkew = Schemas["SkewBody"];
 export type FleetVantage = Schemas["Vantage"];
 export type FleetVantages = Schemas["VantagesBody"];
+export type FleetAgent = Schemas["AgentBody"];
 export type FleetCell = Schemas["Cell"];
 export type FleetMatrix = Schemas["MatrixBody"];
 

@@ -1,4 +1,4 @@
-/** The own clock's history as the columns that its charts draw. Pure. */
+/** This host's clock's history as the columns that its charts draw. Pure. */
 import type { ClockPoint, LocalClock, LocalHistory } from "../api/types";
 import { withGaps, type Column } from "./history";
 

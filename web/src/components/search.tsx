@@ -24,7 +24,7 @@ export function Search() {
 }
 
 const VIEWS: readonly Place[] = [
-  ["Overview", "overview", ""], ["Compare servers", "compare", ""], ["Own clock", "clock", ""], ["Alerts", "alerts", ""],
+  ["Overview", "overview", ""], ["Compare servers", "compare", ""], ["Host clock", "clock", ""], ["Alerts", "alerts", ""],
   ["Alert history", "alerts", "history"], ["Silences", "alerts", "silences"], ["Alert rules", "alerts", "rules"], ["Notifiers", "alerts", "notifiers"],
   ["Reports", "reports", ""], ["Service", "service", ""], ["Configuration", "config", ""], ["Configuration file", "config", "file"],
   ["Audit log", "config", "audit"],

@@ -64,6 +64,8 @@ export const KINDS: Record<Kind, string> = {
   congestion: "its path is congested",
   unreachable: "it gives no time",
   intermittent: "some of its replies are wrong",
+  unsteady: "it goes to and fro",
+  periodic: "it goes to and fro with a period",
 };
 
 export const SEVERITIES: Record<Severity, { label: string; tone: Tone; rank: number }> = {

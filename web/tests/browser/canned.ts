@@ -1,7 +1,8 @@
 /** Answers of a small monitor that is well, but for one server: what the mock says until a test says otherwise. */
-import type { ClockPoint, EventsBody, Health, LocalClock, LocalHistory, ServerPage, ServerRow, ShownConfig, Verdict } from "../../src/api/types";
+import type { ClockPoint, EventsBody, Health, LocalClock, LocalHistory, ServerPage, ServerRow, SheetBody, ShownConfig, Verdict } from "../../src/api/types";
 import type { Alert, AlertsBody, Notifier, NotifiersBody, PastAlert, Replayed, ReportsBody, Rule, RulesBody, SilencesBody } from "../../src/api/types";
 import type { AuditBody, ConfigCheck, ConfigFile, Schema, Session } from "../../src/api/types";
+import type { KnownServer, ServerTest, SetUpDone } from "../../src/api/types";
 
 /** So long ago, in seconds, as RFC 3339. */
 export const ago = (seconds: number): string => new Date(Date.now() - seconds * 1000).toISOString();
@@ -48,7 +49,7 @@ export const clock = (): LocalClock => ({
 
 /** The last two hours, of which half an hour is missing and the clock was a little behind at the end. */
 export const clockHistory = (): LocalHistory => ({
-  from: ago(7200), to: ago(0), step_s: null,
+  from: ago(7200), to: ago(0), step_s: null, changes: [],
   points: Array.from({ length: 120 }, (_, n): ClockPoint => {
     const [estimate_s, bound_s, frequency_ppm] = [2e-4 * Math.sin(n / 15) + (n > 100 ? 1e-3 : 0), 5e-4 + 2e-6 * n, -3.2 + n / 100];
     return {
@@ -59,6 +60,16 @@ export const clockHistory = (): LocalHistory => ({
 });
 
 /** Of a clock that was set twenty minutes ago. */
+export const sheet = (): SheetBody => ({
+  name: "wild", draft: "draft-ietf-ntp-ntpv5-09", sheets: [{
+    address: "192.0.2.9:123", last_kiss: null, traits: [
+      { trait: "version_3", title: "NTP version 3", value: null, text: "not known yet", varies: false },
+      { trait: "precision", title: "precision", value: "0.000001", text: "2^-20 s (954 ns)", varies: false },
+      { trait: "hop_limit", title: "hop limit of replies", value: "57", text: "differs from reply to reply, before: 57, probably 7 hops away", varies: true },
+    ],
+  }],
+});
+
 export const clockEvents = (): EventsBody => ({
   from: ago(2_592_000), to: ago(0), events: [{
     id: 1, kind: "clock_step", server: null, address: null, start: ago(1200), end: ago(1200), detail: "{}",
@@ -67,7 +78,7 @@ export const clockEvents = (): EventsBody => ({
 });
 
 export const sessionOf = (role: Session["role"]): Session => ({
-  authenticated: role !== null, name: role === null ? null : "alice", role, reading_is_open: true,
+  authenticated: role !== null, name: role === null ? null : "alice", role, reading_is_open: true, setup_link: null,
 });
 
 export const shown: ShownConfig = {
@@ -111,7 +122,7 @@ paused = true
 `;
 
 export const file = (text = FILE_TEXT, etag = '"v1"'): ConfigFile => ({
-  path: "/etc/ntp-monitor.toml", format: "toml", text, etag, editable: true, why_not: null,
+  path: "/etc/ntp-monitor.toml", format: "toml", text, etag, editable: true, why_not: null, adds_to: null,
 });
 
 export const check = (more: Partial<ConfigCheck> = {}): ConfigCheck => ({
@@ -240,3 +251,24 @@ export const reports = (): ReportsBody => ({
   reports: [{ id: "report-20261123T080000Z", made: "2026-11-23T08:00:00Z", bytes: 1_234_567, from: null, to: null }],
   under_way: null,
 });
+
+/** What the daemon and DHCP of the host name. */
+export const known = (): { servers: KnownServer[] } => ({
+  servers: [
+    { address: "192.0.2.123", file: "/run/chrony-dhcp/eth0.sources" }, { address: "2.debian.pool.ntp.org", file: "/etc/chrony/chrony.conf" },
+  ],
+});
+
+export const tested = (poll: Partial<ServerTest["poll"]> = {}): ServerTest => ({
+  address: "192.0.2.1:123", others: 0,
+  poll: {
+    time: ago(0), address: "192.0.2.1", leap: 0, poll_s: 0, timestamping: "kernel", authentication: "none", reference_age_s: 20,
+    mode: "basic", outcome: "sample", reason: "", offset_s: 3e-4, delay_s: 9e-3, root_distance_s: 0.012, stratum: 1, refid: "GPS", ...poll,
+  },
+});
+
+export const setUpDone = (): SetUpDone => ({
+  name: "setup", role: "admin", token: "5f".repeat(32), file: "/home/alice/.config/ntp-monitor/servers.toml",
+});
+
+export const noServers = (): ServerPage => ({ ...servers(), total: 0, servers: [] });

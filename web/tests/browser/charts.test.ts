@@ -74,6 +74,16 @@ const pixels = (page: Page, title: string): Promise<string> =>
   page.locator(`section[aria-label="${title}"] canvas`).evaluate((canvas: HTMLCanvasElement) => canvas.toDataURL());
 
 describe("a server", () => {
+  test("the protocol sheet says what is known, what is not and what varies", async () => {
+    const { page } = await opened("#/server/wild");
+    const facts = page.locator('section[aria-label="Protocol sheet"] dl.facts');
+    await facts.waitFor();
+    const texts = await facts.locator("div").allTextContents();
+    expect(texts[0]).toContain("NTP version 3not known yet");
+    expect(texts[1]).toContain("Precision 2^-20 s (954 ns)");
+    expect(texts[2]).toContain("Hop limit of repliesvaries differs from reply to reply");
+  });
+
   test("events that come after the data are drawn, also those that began before the span", async () => {
     let release: () => void = () => undefined;
     const later = new Promise<void>((done) => { release = done; });

@@ -120,7 +120,7 @@ describe("the file", () => {
   test("an unfinished change survives a look at another view", async () => {
     const page = await opened("#/config/file");
     await edit(page);
-    await page.getByRole("link", { name: "Own clock" }).click();
+    await page.getByRole("link", { name: "Host clock" }).click();
     await page.getByRole("link", { name: "Configuration" }).click();
     await page.getByRole("link", { name: "File (not applied)" }).click();
     expect(await editor(page).inputValue()).toContain("16s");

@@ -2,7 +2,7 @@
 import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { accessibilityFaults, DESKTOP, excessWidth, launch, open, PHONE, screenshot } from "./browser";
-import { ago, check, clock, clockEvents, clockHistory, FILE_TEXT, past, replayed, sessionOf } from "./canned";
+import { ago, check, clock, clockEvents, clockHistory, FILE_TEXT, noServers, past, replayed, servers, sessionOf } from "./canned";
 import { startMock, type Mock } from "./mock";
 
 let mock: Mock;
@@ -95,6 +95,21 @@ const LOOKS: Record<string, Look> = {
   "config-values": { hash: "#/config/values" },
   "config-audit": { hash: "#/config/audit" },
   "stranger": { hash: "#/config", given: () => mock.on("GET /api/v1/session", sessionOf(null)), act: async (page) => page.getByRole("banner").getByRole("button", { name: "Sign in" }).click() },
+  "first": {
+    hash: "#/", given: () => mock.on("GET /api/v1/servers", noServers()),
+    act: async (page) => {
+      await page.getByText("192.0.2.123").waitFor();
+      await page.getByLabel("Address").fill("192.0.2.1");
+      await page.getByRole("button", { name: "Test now", exact: true }).first().click();
+      await page.locator(".test-result").waitFor();
+    },
+  },
+  "first-stranger": { hash: "#/", given: () => {
+    mock.on("GET /api/v1/servers", noServers());
+    mock.on("GET /api/v1/session", { ...sessionOf(null), setup_link: "waiting" });
+  } },
+  "first-welcome": { hash: "#/?setup=c0de", given: () => mock.on("GET /api/v1/servers", noServers()), act: async (page) => page.getByRole("dialog").waitFor() },
+  "first-of-few": { hash: "#/", given: () => mock.on("GET /api/v1/servers", { ...servers(), total: 1, servers: servers().servers.slice(0, 1) }) },
   "gate": { hash: "#/", given: () => mock.on("GET /api/v1/session", { ...sessionOf(null), reading_is_open: false }) },
 };
 

@@ -56,7 +56,7 @@ test("a thousand servers are a list of which only what is seen is drawn", async 
 test("a monitor without servers says what to do", async () => {
   front.answers.set(SERVERS, page([]));
   const { page: tab, close } = await open(browser, `${front.url}/`);
-  await tab.getByText("No server is configured").waitFor();
+  await tab.getByRole("heading", { name: "Add your first server" }).waitFor();
   await screenshot(tab, "empty-light");
   await close();
   front.answers.clear();

@@ -153,7 +153,7 @@ describe("the own clock", () => {
     verdict: { estimate_s, bound_s: estimate_s === null ? null : 1e-3 } as LocalVerdict,
   });
   const history = (points: ClockPoint[], step_s: number | null = null): LocalHistory =>
-    ({ from: new Date(START).toISOString(), to: new Date(START + 3_600_000).toISOString(), step_s, points });
+    ({ from: new Date(START).toISOString(), to: new Date(START + 3_600_000).toISOString(), step_s, points, changes: [] });
 
   test("a reading is a point with the edges of its bound, and what is not known stays so", () => {
     expect(at(0).low_s).toBeCloseTo(-9e-4);

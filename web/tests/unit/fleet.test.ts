@@ -1,9 +1,9 @@
 import { expect, test } from "vitest";
 import type { FleetCell, FleetVerdict } from "../../src/api/types";
-import { arrange, toneOf } from "../../src/views/fleet/arrange";
+import { arrange, chosenOf, toneOf } from "../../src/views/fleet/arrange";
 
 const cell = (vantage: string, server: string, address: string | null, offset_s: number | null): FleetCell => ({
-  vantage, server, address, offset_s, root_distance_s: 0.01, delay_s: 0.001, loss: 0, outcome: offset_s === null ? "timeout" : "sample",
+  vantage, server, address, offset_s, root_distance_s: 0.01, delay_s: 0.001, loss: 0, authentication: "none", outcome: offset_s === null ? "timeout" : "sample",
   last_poll: "2026-01-01T00:00:00Z",
 });
 
@@ -28,4 +28,13 @@ test("what the verdict names is bad", () => {
   expect(toneOf(seen, verdict({ paths: [{ vantage: "ber", server: "*" }] }))).toBe("good");
   expect(toneOf(cell("ams", "a", null, 0.02), verdict({}))).toBe("warn");
   expect(toneOf(cell("ams", "a", null, null), verdict({}))).toBe("idle");
+});
+
+test("the chart shows the server that is asked for, or the one that is wrong, or the first", () => {
+  const { rows } = arrange([cell("ams", "a", "192.0.2.1:123", 0), cell("ams", "b", "192.0.2.2:123", 0), cell("ams", "c", "192.0.2.3:123", 0)]);
+  const wrong = verdict({ servers: [{ server: "b", kind: "step", gap_s: null, size_s: null, bound_s: null, proven: false }] });
+  expect(chosenOf(rows, "192.0.2.3:123", wrong)?.name).toBe("c");
+  expect(chosenOf(rows, null, wrong)?.name).toBe("b");
+  expect(chosenOf(rows, "gone", verdict({}))?.name).toBe("a");
+  expect(chosenOf([], null, wrong)).toBeUndefined();
 });

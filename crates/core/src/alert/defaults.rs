@@ -260,6 +260,33 @@ const RULES: &[Default] = &[
         ..USUAL
     },
     Default {
+        name: "fleet-verdict",
+        expr: "fleet_wrong_servers + fleet_wrong_vantages > 0",
+        held_for_s: 2 * MINUTE,
+        keep_firing_for_s: 10 * MINUTE,
+        summary: "{{ fleet_sentence }}",
+        inhibit: false,
+        ..USUAL
+    },
+    Default {
+        name: "fleet-server-unreachable",
+        expr: "fleet_unreachable_servers > 0",
+        held_for_s: 5 * MINUTE,
+        severity: Severity::Critical,
+        summary: "no place reaches {{ fleet_unreachable }}",
+        inhibit: false,
+        ..USUAL
+    },
+    Default {
+        name: "fleet-nts-failing",
+        expr: "fleet_nts_failing > 0 || fleet_nts_certificate_days_left < 14",
+        held_for_s: 10 * MINUTE,
+        summary: "NTS fails or a certificate expires: {{ fleet_nts_failing }} servers not authenticated",
+        description: "{{ fleet_nts }}",
+        inhibit: false,
+        ..USUAL
+    },
+    Default {
         name: "part-down",
         expr: "parts_down > 0",
         severity: Severity::Critical,

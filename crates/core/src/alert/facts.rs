@@ -36,6 +36,8 @@ pub struct Observation<'a> {
 /// What a hub knows of its fleet.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct FleetFacts {
+    /// Whether this hub has the lease: of several hubs, that one notifies about the fleet.
+    pub speaks: bool,
     /// Vantages that were heard since the hub started.
     pub vantages: usize,
     /// Those that are silent now.
@@ -54,6 +56,20 @@ pub struct FleetFacts {
     pub wrong_vantages: usize,
     /// The verdict as a sentence.
     pub sentence: String,
+    /// The largest number of places from which one server looks wrong by the servers that are seen from there.
+    pub wrong_places: usize,
+    /// Its name.
+    pub wrong_places_server: String,
+    /// Servers that no place reaches.
+    pub unreachable: usize,
+    /// Their names, separated by commas.
+    pub unreachable_names: String,
+    /// Servers with NTS that are not authenticated somewhere.
+    pub nts_failing: usize,
+    /// Their names with the place and the reason, separated by commas.
+    pub nts_names: String,
+    /// Days until the first certificate of a server with NTS expires, if one is known.
+    pub nts_days_left: Option<f64>,
 }
 
 /// The number of polled and lost series.

@@ -65,6 +65,9 @@ pub struct Notification {
     pub vantage: String,
     /// The URL of the web page of this monitor.
     pub url: Option<String>,
+    /// The fleet that the alerts are about. All hubs of it notify about the same alerts, one at a time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fleet: Option<String>,
     /// The alerts, at least one.
     pub alerts: Vec<Instance>,
 }
@@ -110,6 +113,7 @@ impl Notification {
             runbook_url: None,
             vantage: "test".to_owned(),
             url: None,
+            fleet: None,
             alerts: vec![instance],
         }
     }

@@ -201,15 +201,6 @@ impl Fleet {
         &self.names
     }
 
-    /// The names of a witness across the vantages, the most frequent first.
-    #[must_use]
-    pub fn names_of(&self, witness: &Witness) -> Vec<Arc<str>> {
-        let Some(server) = self.by_witness.get(witness) else { return Vec::new() };
-        let mut names: Vec<_> = self.servers[*server].names.iter().collect();
-        names.sort_by(|a, b| b.1.cmp(a.1));
-        names.into_iter().map(|(name, _)| Arc::clone(name)).collect()
-    }
-
     /// Verdicts and skew, as `replay --json` prints them.
     #[must_use]
     pub fn report(&self) -> FleetReport {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::verdict::FleetReport;
+use super::verdict::{FleetReport, FleetVerdict};
 use super::witness::Witness;
 use super::{Fleet, FleetConfig};
 use crate::sample::Sample;
@@ -49,12 +49,21 @@ impl FleetReplay {
             self.sort();
             let rest = self.waiting.split_off(self.waiting.len() / 2);
             let older = std::mem::replace(&mut self.waiting, rest);
-            self.judge(older);
+            self.judge(older, &mut |_, _| {});
         }
     }
 
     /// Every verdict, and the skew matrix at the end. `progress` learns how many samples were judged.
-    pub fn finish(mut self, progress: &mut dyn FnMut(usize)) -> FleetReport {
+    pub fn finish(self, progress: &mut dyn FnMut(usize)) -> FleetReport {
+        self.finish_with(progress, &mut |_, _| {})
+    }
+
+    /// As [`FleetReplay::finish`]; `each` also learns the verdict of each round, with its instant, as it was known then.
+    pub fn finish_with(
+        mut self,
+        progress: &mut dyn FnMut(usize),
+        each: &mut dyn FnMut(i64, &FleetVerdict),
+    ) -> FleetReport {
         self.sort();
         let mut rest = std::mem::take(&mut self.waiting).into_iter();
         let mut judged = 0;
@@ -64,7 +73,7 @@ impl FleetReplay {
                 break;
             }
             judged += batch.len();
-            self.judge(batch);
+            self.judge(batch, each);
             progress(judged);
         }
         if let Some(last_ns) = self.next_ns {
@@ -77,13 +86,13 @@ impl FleetReplay {
         self.waiting.sort_by_key(|(at_ns, _)| *at_ns);
     }
 
-    fn judge(&mut self, samples: Vec<(i64, Arc<Sample>)>) {
+    fn judge(&mut self, samples: Vec<(i64, Arc<Sample>)>, each: &mut dyn FnMut(i64, &FleetVerdict)) {
         for (at_ns, sample) in samples {
             let round_ns = (self.fleet.round_s() * 1e9) as i64;
             match self.next_ns {
                 None => self.next_ns = Some(at_ns + round_ns),
                 Some(next_ns) if at_ns > next_ns => {
-                    self.fleet.judge(next_ns);
+                    each(next_ns, &self.fleet.judge(next_ns));
                     // Nothing is judged in the middle of a gap.
                     let rounds = (at_ns - next_ns) / round_ns.max(1);
                     self.next_ns = Some(next_ns + (rounds + 1) * round_ns);

@@ -1,6 +1,7 @@
-//! File formats that carry samples.
+//! File formats that carry samples, and what was known beside them.
 
 pub mod csv;
+pub mod local;
 pub mod source;
 
 use csv::Csv;

@@ -67,6 +67,12 @@ pub fn current(health: &Arc<Health>, now: Stamp) -> Arc<Health> {
 }
 
 fn servers(health: &Health, reasons: &mut Vec<Reason>) {
+    if let Some(idle) = health.idle {
+        if let Some(reason) = idle.reason() {
+            push(reasons, Status::Degraded, "monitor", "servers", reason);
+        }
+        return;
+    }
     let failing: Vec<&ServerHealth> =
         health.servers.iter().filter(|server| server.consecutive_failures >= FAILURES).collect();
     // If all servers fail, the likeliest cause is the network of this host, so that comes first.
@@ -114,7 +120,7 @@ mod tests {
 
     use super::super::availability::Rates;
     use super::super::child::ChildState;
-    use super::super::report::ChildHealth;
+    use super::super::report::{ChildHealth, Idle};
     use super::*;
 
     fn server(name: String, failures: u64) -> ServerHealth {
@@ -167,6 +173,21 @@ mod tests {
             judge(&mut health);
             assert_eq!((health.status, health.reasons.len()), (Status::Degraded, 1));
             assert_eq!(health.reasons[0].reason, "no server has given a sample yet");
+        }
+    }
+
+    #[test]
+    fn nothing_to_poll_is_degraded_except_at_a_hub() {
+        for (idle, reason) in [
+            (Idle::NoServer, Some("no server is configured: add one on the page or to the configuration")),
+            (Idle::AllPaused { servers: 1 }, Some("nothing is polled: the only server is paused")),
+            (Idle::AllPaused { servers: 3 }, Some("nothing is polled: all 3 servers are paused")),
+            (Idle::Hub, None),
+        ] {
+            let mut health = Health { idle: Some(idle), ..Health::default() };
+            judge(&mut health);
+            let reasons: Vec<&str> = health.reasons.iter().map(|reason| reason.reason.as_str()).collect();
+            assert_eq!(reasons, reason.into_iter().collect::<Vec<_>>(), "{idle:?}");
         }
     }
 

@@ -110,10 +110,10 @@ impl ServerHealthLog {
     }
 
     /// Removes a series that `successor` replaces. The failures in a row are those of the server and continue.
-    pub fn replace(&mut self, key: &SeriesKey, successor: SeriesKey) {
+    pub fn replace(&mut self, key: &SeriesKey, successor: &SeriesKey) {
         let Some(old) = self.servers.remove(key) else { return };
         let fresh = || Box::new(PollHistory::new(old.last_at));
-        let history = self.servers.entry(successor).or_insert_with(fresh);
+        let history = self.servers.entry(successor.clone()).or_insert_with(fresh);
         (history.consecutive_failures, history.reach) = (old.consecutive_failures, old.reach);
     }
 
@@ -215,7 +215,7 @@ mod tests {
         let new = sample(128, Some("192.0.2.77:123"), Outcome::Timeout);
         log.record(&old);
         log.record(&sample(64, ADDRESS, Outcome::Timeout));
-        log.replace(&old.key(), new.key());
+        log.replace(&old.key(), &new.key());
         assert_eq!(log.record(&new), Some(HealthChange::Failed));
         let report = log.report(at(129));
         assert!(matches!(&report[..], [one] if one.consecutive_failures == 3 && one.address == new.address));

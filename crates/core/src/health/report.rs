@@ -21,7 +21,8 @@ pub struct Health {
     pub status: Status,
     /// The reasons for the status, worst first; empty when `ok`.
     pub reasons: Vec<Reason>,
-    /// Whether the service has started to measure: its store is open and at least one poll has ended.
+    /// Whether the service has started to measure: its store is open and at least one poll has ended, unless there is
+    /// nothing to poll.
     pub ready: bool,
     /// The version of the service.
     pub version: &'static str,
@@ -32,6 +33,9 @@ pub struct Health {
     /// When this report was made; `None` before the first.
     #[serde(skip)]
     pub at: Option<Stamp>,
+    /// Why nothing is to be polled; `None` when something is.
+    #[serde(skip)]
+    pub idle: Option<Idle>,
     /// By how many seconds polling is overdue; 0 while at least one server is polled on time.
     pub polls_overdue_s: f64,
     /// Restarts of parts of the service since it started.
@@ -52,6 +56,33 @@ pub struct Health {
     pub notifiers: BTreeMap<String, NotifierHealth>,
     /// The health of scheduled reports.
     pub reports: ReportsHealth,
+}
+
+/// Why a service polls nothing although nothing has failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Idle {
+    /// No server is configured.
+    NoServer,
+    /// All servers are paused.
+    AllPaused {
+        /// How many there are.
+        servers: usize,
+    },
+    /// A hub of a fleet without servers of its own: others measure.
+    Hub,
+}
+
+impl Idle {
+    /// The reason for a degraded health; `None` when this is how it should be.
+    #[must_use]
+    pub fn reason(self) -> Option<String> {
+        match self {
+            Self::NoServer => Some("no server is configured: add one on the page or to the configuration".to_owned()),
+            Self::AllPaused { servers: 1 } => Some("nothing is polled: the only server is paused".to_owned()),
+            Self::AllPaused { servers } => Some(format!("nothing is polled: all {servers} servers are paused")),
+            Self::Hub => None,
+        }
+    }
 }
 
 /// The health of one address of one server.

@@ -27,6 +27,13 @@ impl KissCode {
         Self::ALL.into_iter().find(|code| code.0.as_bytes() == refid.0)
     }
 
+    /// The code as it is in a packet.
+    #[must_use]
+    pub fn octets(self) -> [u8; 4] {
+        // Every code has four letters.
+        self.0.as_bytes().first_chunk().copied().unwrap_or_default()
+    }
+
     /// The inverse of `Display`.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {

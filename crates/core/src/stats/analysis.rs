@@ -2,7 +2,7 @@
 //! stats actor runs this code on live samples, and `replay` runs it on recorded ones.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -58,6 +58,7 @@ pub struct Analysis {
 struct Waiting {
     polls: Vec<Arc<Sample>>,
     forgotten: Vec<SeriesKey>,
+    noted: Vec<(Event, Stamp)>,
     verdict: Verdict,
 }
 
@@ -102,7 +103,12 @@ impl Analysis {
     /// The same, with a verdict that waits until [`Analysis::restored`]. Until then it says so.
     #[must_use]
     pub fn restoring(mut self) -> Self {
-        self.waiting = Some(Waiting { polls: Vec::new(), forgotten: Vec::new(), verdict: Verdict::restoring() });
+        self.waiting = Some(Waiting {
+            polls: Vec::new(),
+            forgotten: Vec::new(),
+            noted: Vec::new(),
+            verdict: Verdict::restoring(),
+        });
         self
     }
 
@@ -117,9 +123,23 @@ impl Analysis {
         for sample in &waiting.polls {
             self.judge(sample);
         }
-        for key in waiting.forgotten {
-            self.forget_verdicts(&key);
+        for (event, at) in waiting.noted {
+            self.note(event, at);
         }
+        self.forget_verdicts(&waiting.forgotten);
+    }
+
+    /// Records an event that was found elsewhere, within the limit of events of its server.
+    pub fn note(&mut self, event: Event, at: Stamp) {
+        match &mut self.waiting {
+            Some(waiting) if waiting.noted.len() < WAITING => waiting.noted.push((event, at)),
+            Some(_) => {}
+            None => self.judgement.recorder.record(event, self.moment(at)),
+        }
+    }
+
+    fn moment(&self, at: Stamp) -> Moment {
+        Moment { at_s: self.axis.ns(at) as f64 / 1e9, when: When(at.wall_ns) }
     }
 
     /// The state of the verdict; see [`Judgement::save`]. `None` while it is being restored.
@@ -160,8 +180,7 @@ impl Analysis {
     }
 
     fn judge(&mut self, sample: &Sample) {
-        let now = Moment { at_s: self.axis.ns(sample.at) as f64 / 1e9, when: When(sample.at.wall_ns) };
-        self.judgement.observe(sample, now);
+        self.judgement.observe(sample, self.moment(sample.at));
     }
 
     /// Updates the state of this host's clock as reported by the kernel and a time daemon.
@@ -174,33 +193,41 @@ impl Analysis {
         self.judgement.leap.use_list(source);
     }
 
-    /// Removes a series that is no longer polled.
-    pub fn forget(&mut self, key: &SeriesKey) {
-        self.series.remove(key);
+    /// Removes series that are no longer polled. O(n) however many they are, n being the number of series that stay.
+    pub fn forget(&mut self, keys: &[SeriesKey]) {
+        keys.iter().for_each(|key| drop(self.series.remove(key)));
         match &mut self.waiting {
-            Some(waiting) => waiting.forgotten.push(key.clone()),
-            None => self.forget_verdicts(key),
+            Some(waiting) => waiting.forgotten.extend_from_slice(keys),
+            None => self.forget_verdicts(keys),
         }
     }
 
-    fn forget_verdicts(&mut self, key: &SeriesKey) {
+    fn forget_verdicts(&mut self, keys: &[SeriesKey]) {
+        let (others, last): (Vec<_>, Vec<_>) = keys.iter().partition(|key| self.has_series_of(&key.server));
+        for key in others {
+            if let Some(address) = key.address {
+                self.judgement.recorder.forget(&key.server, Some(&address.to_string()));
+            }
+        }
+        let gone: HashSet<_> = last.into_iter().map(|key| Arc::clone(&key.server)).collect();
+        if !gone.is_empty() {
+            self.judgement.forget(&gone);
+        }
+    }
+
+    fn has_series_of(&self, server: &Arc<str>) -> bool {
         // The series of a server are neighbours.
-        let first = SeriesKey { server: Arc::clone(&key.server), vantage: "".into(), address: None };
-        let is_gone = self.series.range(first..).next().is_none_or(|(other, _)| other.server != key.server);
-        if is_gone {
-            self.judgement.attribution.forget(&key.server);
-        }
-        let address = key.address.map(|address| address.to_string()).filter(|_| !is_gone);
-        self.judgement.recorder.forget(&key.server, address.as_deref());
+        let first = SeriesKey { server: Arc::clone(server), vantage: "".into(), address: None };
+        self.series.range(first..).next().is_some_and(|(key, _)| key.server == *server)
     }
 
-    /// Replaces a series by `successor`, which continues its count of consecutive failures.
-    pub fn replace(&mut self, key: &SeriesKey, successor: SeriesKey) {
-        if let Some(old) = self.series.get(key) {
+    /// Replaces series of one server by `successor`, which continues the count of consecutive failures.
+    pub fn replace(&mut self, keys: &[SeriesKey], successor: &SeriesKey) {
+        for old in keys.iter().filter_map(|key| self.series.get(key)) {
             let left = (old.consecutive_failures, old.windows.state().reach);
-            self.inherited.insert(successor, left);
+            self.inherited.insert(successor.clone(), left);
         }
-        self.forget(key);
+        self.forget(keys);
     }
 
     /// Events that began or ended, or of which more is known, since the last call, as far as the limit of events allows.
@@ -212,8 +239,17 @@ impl Analysis {
     #[must_use]
     pub fn verdict(&self) -> Cow<'_, Verdict> {
         let verdict =
-            self.waiting.as_ref().map_or_else(|| self.judgement.attribution.verdict(), |waiting| &waiting.verdict);
+            self.waiting.as_ref().map_or_else(|| &**self.judgement.attribution.verdict(), |waiting| &waiting.verdict);
         verdict.published(|it| last_outcome(&self.series, it))
+    }
+
+    /// The verdict for a snapshot, shared where nothing has to be changed in it.
+    fn shared_verdict(&self) -> Arc<Verdict> {
+        match (self.verdict(), self.local.distrust()) {
+            (verdict, Some(why)) => Arc::new(verdict.into_owned().distrusting(why)),
+            (Cow::Borrowed(_), None) if self.waiting.is_none() => Arc::clone(self.judgement.attribution.verdict()),
+            (verdict, None) => Arc::new(verdict.into_owned()),
+        }
     }
 
     /// The history of verdicts.
@@ -231,11 +267,7 @@ impl Analysis {
     /// An immutable snapshot of all results as of `now`. Only changed results are recomputed.
     pub fn snapshot(&mut self, now: Stamp) -> Snapshot {
         let series = self.series.iter_mut().map(|(key, series)| (key.clone(), series.picture(now))).collect();
-        let verdict = self.verdict().into_owned();
-        let verdict = Arc::new(match self.local.distrust() {
-            Some(why) => verdict.distrusting(why),
-            None => verdict,
-        });
+        let verdict = self.shared_verdict();
         if self.judgement.recorder.take_changed() {
             self.ongoing = self.judgement.lasting().collect();
         }
@@ -262,7 +294,6 @@ impl Series {
                 note(&mut recent_s, sample);
             }
         }
-        windows.begin_totals();
         Self {
             windows,
             snapshot: None,
@@ -297,7 +328,6 @@ impl Series {
             polls: self.polls,
             consecutive_failures: self.consecutive_failures,
             hour,
-            totals: self.windows.state().totals.clone(),
         });
         self.snapshot = Some(Arc::clone(&made));
         made
@@ -350,7 +380,6 @@ mod tests {
         assert_eq!(snapshot.series.len(), 1, "what is no longer polled does not come back");
         let series = snapshot.series.values().next().unwrap();
         assert_eq!((series.hour.n, series.recent_s.len(), series.polls), (21, 21, 1));
-        assert_eq!(series.totals[0].delay.count(), 1);
     }
 
     /// One poll of a server that changes stratum, upstream, leap indicator and reference time at each poll.
@@ -362,6 +391,30 @@ mod tests {
         reply.leap = if k.is_multiple_of(2) { Leap::None } else { Leap::Insert };
         reply.reference_age_s = Some(if k.is_multiple_of(2) { 1.0 } else { 400.0 * 86_400.0 });
         poll
+    }
+
+    #[test]
+    fn events_found_elsewhere_pass_the_same_limit() {
+        let key = SeriesKey::here(&"test".into(), None);
+        let change = crate::sheet::Change {
+            of: crate::sheet::Trait::HopLimit,
+            before: crate::sheet::Value::HopLimit(60),
+            now: None,
+        };
+        let mut analysis = Analysis::new(Window::Hour, TimeAxis::Monotonic).restoring();
+        let note = |analysis: &mut Analysis, k: i32| {
+            let at = stamp(f64::from(k));
+            analysis.note(super::super::events::sheet_changed(&key, at, &[change]), at);
+        };
+        (0..10).for_each(|k| note(&mut analysis, k));
+        assert_eq!(analysis.take_events(), [], "the verdict is being restored");
+        analysis.restored(Judgement::default());
+        assert_eq!(analysis.take_events().len(), 10);
+        (10..1000).for_each(|k| note(&mut analysis, k));
+        let mut kept = Vec::new();
+        analysis.take_events().into_iter().for_each(|event| event.upsert(&mut kept));
+        assert_eq!(kept.len(), 15, "24 an hour and their summary");
+        assert_eq!(kept.last().map(|event| event.kind), Some(EventKind::ManyEvents));
     }
 
     #[test]
@@ -462,7 +515,7 @@ mod tests {
         assert_eq!((lossy.len(), lossy[0].end, lossy[0].detail.as_str()), (1, None, "30 % of polls"));
         assert!(kept.len() <= 4, "{kept:?}");
         let forgotten = SeriesKey::here(&"test".into(), None);
-        analysis.forget(&forgotten);
+        analysis.forget(&[forgotten]);
         assert!(analysis.take_events().iter().all(|event| event.end.is_some()));
     }
 
@@ -474,7 +527,7 @@ mod tests {
         analysis.observe(&at("192.0.2.1:123", sample(0.0, 0.0, 0.01)));
         analysis.observe(&old);
         analysis.observe(&at("192.0.2.1:123", lost(128.0)));
-        analysis.replace(&old.key(), new.key());
+        analysis.replace(&[old.key()], &new.key());
         analysis.observe(&new);
         let snapshot = analysis.snapshot(stamp(192.0));
         assert_eq!(snapshot.series.len(), 1);

@@ -1,4 +1,4 @@
-//! Finds the servers that can be right at one instant: the majority intersection of correctness intervals.
+//! What servers claim at one instant: correctness intervals, and the groups that agree with each other.
 //!
 //! If a server is correct, the true offset is inside `[theta − lambda, theta + lambda]` (RFC 5905 §11.2.1). Assuming
 //! that
@@ -43,171 +43,35 @@ impl Interval {
     }
 }
 
-/// The classification of one server by the intervals of one instant.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Standing {
-    /// The interval overlaps the majority interval: the server is not proven wrong.
-    Truechimer,
-    /// The interval does not overlap the majority interval: the server is wrong by at least `gap_s`, if the majority is
-    /// right.
-    Falseticker {
-        /// The distance to the majority interval in seconds, positive.
-        gap_s: f64,
-    },
-    /// There is no majority to compare with.
-    Unknown,
-}
-
-/// Why there is no majority.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Undecidable {
-    /// There are fewer than three servers, so a wrong one cannot be outvoted.
-    TooFew,
-    /// No point is covered by more than half of the intervals.
-    NoMajority,
-}
-
-/// The majority intersection of one set of intervals.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Consensus {
-    /// The hull of all points that more than half of the intervals cover.
-    pub majority: Option<Interval>,
-    /// The hull of the points that the largest number of intervals cover. For estimates only, never to blame a server.
-    pub deepest: Option<Interval>,
-    /// The number of intervals that cover the deepest point.
-    pub depth: usize,
-    /// The classification of each server, in the order of the input.
-    pub standings: Vec<Standing>,
-    /// Why there is no majority; `None` if there is one.
-    pub undecidable: Option<Undecidable>,
-    /// The number of voters without an interval at this instant.
-    absent: usize,
-}
-
 /// The minimum number of servers among which a wrong one can be identified.
 pub const MIN_SERVERS: usize = 3;
 
-impl Consensus {
-    /// Whether the servers are split into groups: there would be no majority even if all absent voters agreed with the
-    /// largest group.
-    #[must_use]
-    pub fn is_split(&self) -> bool {
-        let voters = self.standings.len() + self.absent;
-        self.undecidable == Some(Undecidable::NoMajority) && (self.depth + self.absent) * 2 <= voters
-    }
-
-    /// The number of servers that overlap the majority interval.
-    #[must_use]
-    pub fn truechimers(&self) -> usize {
-        self.standings.iter().filter(|s| matches!(s, Standing::Truechimer)).count()
-    }
-}
-
-/// Finds the majority among `intervals`, in O(n log n). Fewer than three intervals never give a majority, but their
-/// common interval is still reported as `deepest`.
-#[must_use]
-pub fn consense(intervals: &[Interval]) -> Consensus {
-    consense_among(intervals, intervals.len())
-}
-
-/// Like [`consense`], if only some of the `voters` have an interval at this instant. A majority is more than half of
-/// the voters, so a lost poll does not turn a group into a majority. The majority interval includes every point that
-/// the absent voters could lift to a majority, so no server is blamed because others are absent.
-#[must_use]
-pub fn consense_among(intervals: &[Interval], voters: usize) -> Consensus {
-    let n = intervals.len();
-    let need = voters.max(n) / 2 + 1;
-    let absent = voters.saturating_sub(n);
-    let mut sweep = Sweep::over(intervals, need.saturating_sub(absent).max(1));
-    if sweep.depth < need {
-        sweep.majority = None;
-    }
-    let undecidable = if voters.max(n) < MIN_SERVERS {
-        Some(Undecidable::TooFew)
-    } else if sweep.majority.is_none() {
-        Some(Undecidable::NoMajority)
-    } else {
-        None
-    };
-    let majority = sweep.majority.filter(|_| undecidable.is_none());
-    let standings = intervals.iter().map(|it| standing(it, majority.as_ref())).collect();
-    Consensus { majority, deepest: sweep.deepest, depth: sweep.depth, standings, undecidable, absent }
-}
-
-fn standing(interval: &Interval, majority: Option<&Interval>) -> Standing {
-    let Some(majority) = majority else { return Standing::Unknown };
-    let gap_s = interval.gap_s(majority);
-    if gap_s > 0.0 { Standing::Falseticker { gap_s } } else { Standing::Truechimer }
-}
-
-/// One pass over the sorted edges.
-struct Sweep {
-    majority: Option<Interval>,
-    deepest: Option<Interval>,
-    depth: usize,
-}
-
-impl Sweep {
-    fn over(intervals: &[Interval], need: usize) -> Self {
-        let mut edges: Vec<(f64, bool)> = Vec::with_capacity(intervals.len() * 2);
-        for it in intervals {
-            edges.push((it.low_s, false));
-            edges.push((it.high_s, true));
-        }
-        // Intervals are closed: at equal points, starts sort before ends, so that touching intervals overlap.
-        edges.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
-        let mut sweep = Self { majority: None, deepest: None, depth: 0 };
-        let mut depth = 0;
-        for (at, ends) in edges {
-            if ends {
-                sweep.close(at, depth, need);
-                depth -= 1;
-            } else {
-                depth += 1;
-                sweep.open(at, depth, need);
-            }
-        }
-        sweep
-    }
-
-    fn open(&mut self, at: f64, depth: usize, need: usize) {
-        let here = Interval { low_s: at, high_s: at };
-        if depth >= need && self.majority.is_none() {
-            self.majority = Some(here);
-        }
-        if depth > self.depth {
-            (self.depth, self.deepest) = (depth, Some(here));
-        }
-    }
-
-    fn close(&mut self, at: f64, depth: usize, need: usize) {
-        if depth >= need
-            && let Some(majority) = &mut self.majority
-        {
-            majority.high_s = at;
-        }
-        if depth == self.depth
-            && let Some(deepest) = &mut self.deepest
-        {
-            deepest.high_s = at;
-        }
-    }
-}
-
 /// The groups of servers that agree with each other when there is no majority, largest first, as indices into the
-/// input. Each group covers the deepest point of the remaining intervals. O(g n log n) for g groups.
-#[must_use]
-pub fn camps(intervals: &[Interval]) -> Vec<Vec<usize>> {
+/// input. Each group covers the deepest point of the remaining intervals. O(n log n) for each group that is asked for.
+pub fn camps(intervals: &[Interval]) -> impl Iterator<Item = Vec<usize>> {
     let mut left: Vec<usize> = (0..intervals.len()).collect();
-    let mut camps = Vec::new();
-    while !left.is_empty() {
+    std::iter::from_fn(move || {
         let remaining: Vec<Interval> = left.iter().map(|i| intervals[*i]).collect();
-        let Some(deepest) = Sweep::over(&remaining, remaining.len()).deepest else { break };
-        let (camp, rest) = left.into_iter().partition(|i| intervals[*i].contains(deepest.low_s));
-        camps.push(camp);
+        let deepest_s = deepest_s(&remaining)?;
+        let (camp, rest) = std::mem::take(&mut left).into_iter().partition(|i| intervals[*i].contains(deepest_s));
         left = rest;
+        Some(camp)
+    })
+}
+
+/// The lowest point that the largest number of intervals cover.
+fn deepest_s(intervals: &[Interval]) -> Option<f64> {
+    let mut edges: Vec<(f64, bool)> = intervals.iter().flat_map(|it| [(it.low_s, false), (it.high_s, true)]).collect();
+    // Intervals are closed: at equal points, starts sort before ends, so that touching intervals overlap.
+    edges.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+    let (mut depth, mut deepest) = (0, (0, None));
+    for (at_s, ends) in edges {
+        depth += if ends { -1 } else { 1 };
+        if depth > deepest.0 {
+            deepest = (depth, Some(at_s));
+        }
     }
-    camps
+    deepest.1
 }
 
 #[cfg(test)]

@@ -1,56 +1,7 @@
-//! Histograms: cumulative ones with fixed bounds for metrics, and one that fits its values for display.
+//! A histogram that fits its values, for display.
 
 use schemars::JsonSchema;
 use serde::Serialize;
-
-/// Counts of non-negative values (|offset| or delay, in seconds) below fixed, logarithmic bounds.
-///
-/// Classic Prometheus histograms interpolate from zero, which is wrong for signed values: a signed offset is not put
-/// here. The counts only rise, as a scraper expects.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct LogHistogram {
-    /// One more than bounds: the last counts what is above them all.
-    counts: [u32; Self::BOUNDS_S.len() + 1],
-    sum: f64,
-}
-
-impl LogHistogram {
-    /// Upper bounds in seconds, inclusive: 1, 2, 5 in each decade from 1 µs to 10 s.
-    pub const BOUNDS_S: [f64; 22] = [
-        1e-6, 2e-6, 5e-6, 1e-5, 2e-5, 5e-5, 1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3, 1e-2, 2e-2, 5e-2, 0.1, 0.2, 0.5, 1.0,
-        2.0, 5.0, 10.0,
-    ];
-
-    /// Counts the magnitude of one finite value.
-    pub fn add(&mut self, value: f64) {
-        let magnitude = value.abs();
-        let at = Self::BOUNDS_S.partition_point(|bound| *bound < magnitude);
-        self.counts[at] = self.counts[at].saturating_add(1);
-        self.sum += magnitude;
-    }
-
-    /// Each bound with the number of values at or below it, as `le` wants; the last bound is infinite and its count is
-    /// that of all values.
-    pub fn cumulative(&self) -> impl Iterator<Item = (f64, u64)> {
-        let bounds = Self::BOUNDS_S.into_iter().chain([f64::INFINITY]);
-        bounds.zip(self.counts).scan(0, |total, (bound, count)| {
-            *total += u64::from(count);
-            Some((bound, *total))
-        })
-    }
-
-    /// All values.
-    #[must_use]
-    pub fn count(&self) -> u64 {
-        self.counts.iter().map(|&count| u64::from(count)).sum()
-    }
-
-    /// The sum of the magnitudes in seconds.
-    #[must_use]
-    pub fn sum(&self) -> f64 {
-        self.sum
-    }
-}
 
 /// A histogram of signed values with equal bins, for people to look at. Its range leaves out what is far from the middle
 /// half of the values, so that one outlier does not squash all others into one bin.
@@ -122,16 +73,6 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-
-    #[test]
-    fn a_value_on_a_bound_is_at_or_below_it_and_the_sign_is_dropped() {
-        let mut histogram = LogHistogram::default();
-        [1e-3, -1e-3, 1.1e-3, 99.0, 0.0].into_iter().for_each(|value| histogram.add(value));
-        let at = |bound: f64| histogram.cumulative().find(|(le, _)| *le == bound).unwrap().1;
-        assert_eq!((at(1e-6), at(1e-3), at(2e-3), at(10.0), at(f64::INFINITY)), (1, 3, 4, 4, 5));
-        assert_eq!(histogram.count(), 5);
-        assert!((histogram.sum() - 99.0031).abs() < 1e-9);
-    }
 
     #[test]
     fn equal_values_share_one_bin() {

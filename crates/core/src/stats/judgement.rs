@@ -1,5 +1,8 @@
 //! The verdict with its history and its events, and its state as bytes, which one process hands on to the next.
 
+use std::collections::HashSet;
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -12,7 +15,7 @@ use crate::sample::Sample;
 /// Verdicts that are remembered.
 const REMEMBERED: usize = 256;
 /// The form of the state. It changes with everything that is kept in it.
-const VERSION: u16 = 1;
+const VERSION: u16 = 2;
 
 /// The verdict, its history and its events.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -68,11 +71,15 @@ impl Judgement {
 
     /// Forgets every server whose name is not in `names`.
     pub fn forget_all_but(&mut self, names: &[String]) {
-        let gone: Vec<_> = self.attribution.names().filter(|name| !names.iter().any(|kept| **kept == **name)).collect();
-        for name in gone {
-            self.attribution.forget(&name);
-            self.recorder.forget(&name, None);
-        }
+        let kept: HashSet<&str> = names.iter().map(String::as_str).collect();
+        let gone = self.attribution.names().filter(|name| !kept.contains(&**name)).collect();
+        self.forget(&gone);
+    }
+
+    /// Forgets these servers.
+    pub(super) fn forget(&mut self, servers: &HashSet<Arc<str>>) {
+        self.attribution.forget(servers);
+        servers.iter().for_each(|server| self.recorder.forget(server, None));
     }
 
     /// The wall clock of the newest poll, in nanoseconds since 1970; zero before the first.

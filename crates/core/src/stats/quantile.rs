@@ -20,7 +20,7 @@ pub struct Percentile {
 
 impl Percentile {
     /// Every percentile that summaries show, in order.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: &'static [Self] = &[
         Self { label: "p1", q: 0.01, needs: 100 },
         Self { label: "p5", q: 0.05, needs: 20 },
         Self { label: "p25", q: 0.25, needs: 4 },
@@ -33,8 +33,8 @@ impl Percentile {
     ];
 
     /// The percentiles that `n` values support.
-    pub fn supported_by(n: u64) -> impl Iterator<Item = Self> {
-        Self::ALL.into_iter().filter(move |percentile| n >= percentile.needs)
+    pub fn supported_by(n: u64) -> impl Iterator<Item = &'static Self> {
+        Self::ALL.iter().filter(move |percentile| n >= percentile.needs)
     }
 }
 

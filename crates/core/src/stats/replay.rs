@@ -16,6 +16,7 @@ use super::analysis::Analysis;
 use super::events::{Event, EventKind};
 use super::intake::TimeAxis;
 use super::leap::LeapSource;
+use super::local::LocalState;
 use super::snapshot::Snapshot;
 use super::stability::Stability;
 use super::summary::WindowSummary;
@@ -91,6 +92,16 @@ impl Replay {
     /// The snapshot as of `wall_ns`, for alert rules.
     pub fn snapshot(&mut self, wall_ns: i64) -> Snapshot {
         self.analysis.snapshot(Stamp::new(wall_ns, wall_ns, 0))
+    }
+
+    /// Processes what was known of the local clock from here on.
+    pub fn observe_local(&mut self, local: LocalState) {
+        self.analysis.observe_local(local);
+    }
+
+    /// Compares announcements with this list of leap seconds from here on.
+    pub fn use_leap_list(&mut self, source: LeapSource) {
+        self.analysis.use_leap_list(source);
     }
 
     /// Sets the list of leap seconds with which announcements are compared.

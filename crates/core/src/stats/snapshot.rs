@@ -6,7 +6,6 @@ use std::sync::Arc;
 use super::events::Event;
 use super::leap::LeapTruth;
 use super::local::LocalState;
-use super::state::Totals;
 use super::summary::WindowSummary;
 use super::verdict::Verdict;
 use crate::clock::Stamp;
@@ -46,8 +45,6 @@ pub struct SeriesSnapshot {
     /// The summary of the last hour. Reach, score, jitter and clock filter are those of the last poll; the other figures
     /// may be up to a minute, or one poll in 32, older.
     pub hour: WindowSummary,
-    /// Histograms of all samples since start, for each way of timestamping.
-    pub totals: Vec<Totals>,
 }
 
 impl SeriesSnapshot {

@@ -1,7 +1,6 @@
-//! The current state of a server, independent of any window: reach, score, clock filter, and totals for metrics.
+//! The current state of a server, independent of any window: reach, score and clock filter.
 
 use super::filter::{ClockFilter, Filtered, PHI, Stage};
-use super::histogram::LogHistogram;
 use super::reach::Reach;
 use super::score::PoolScore;
 use crate::sample::{Sample, Timestamping};
@@ -16,21 +15,8 @@ pub struct ServerState {
     pub reach: Reach,
     /// The score of the NTP Pool.
     pub score: PoolScore,
-    /// All samples so far, one entry for each way of timestamping.
-    pub totals: Vec<Totals>,
     filter: ClockFilter,
     way: Option<Timestamping>,
-}
-
-/// The samples of one way of timestamping since the statistics began, for metrics.
-#[derive(Debug, Clone)]
-pub struct Totals {
-    /// The way of timestamping; `None` if the samples do not record it.
-    pub way: Option<Timestamping>,
-    /// |offset|.
-    pub offset_abs: LogHistogram,
-    /// Round-trip delay.
-    pub delay: LogHistogram,
 }
 
 impl Default for ServerState {
@@ -38,7 +24,6 @@ impl Default for ServerState {
         Self {
             reach: Reach::default(),
             score: PoolScore::default(),
-            totals: Vec::new(),
             filter: ClockFilter::new(OWN_PRECISION_S),
             way: None,
         }
@@ -73,19 +58,6 @@ impl ServerState {
         let server_precision_s = sample.reply.map_or(0.0, |reply| reply.precision_s());
         let dispersion_s = server_precision_s + OWN_PRECISION_S + PHI * measure.delay_s;
         self.filter.shift_in(Stage { at_s, offset_s: measure.offset_s, delay_s: measure.delay_s, dispersion_s });
-        let totals = self.totals_of(sample.timestamping);
-        totals.offset_abs.add(measure.offset_s);
-        totals.delay.add(measure.delay_s);
-    }
-
-    fn totals_of(&mut self, way: Option<Timestamping>) -> &mut Totals {
-        let at = self.totals.iter().position(|totals| totals.way == way).unwrap_or_else(|| {
-            // One way is the rule: no room for more is kept.
-            self.totals.reserve_exact(1);
-            self.totals.push(Totals { way, offset_abs: LogHistogram::default(), delay: LogHistogram::default() });
-            self.totals.len() - 1
-        });
-        &mut self.totals[at]
     }
 }
 
@@ -105,8 +77,6 @@ mod tests {
         state.record(128.0, &other);
         let filtered = state.filtered(128.0).unwrap();
         assert_eq!((filtered.n, filtered.offset_s), (1, 0.5));
-        let totals: Vec<_> = state.totals.iter().map(|totals| (totals.way, totals.offset_abs.count())).collect();
-        assert_eq!(totals, [(Some(Timestamping::Kernel), 2), (Some(Timestamping::Userland), 1)]);
     }
 
     #[test]
@@ -117,6 +87,5 @@ mod tests {
         assert!(state.filtered(9.0).is_some());
         state.record(10.0, &lost(10.0));
         assert_eq!(state.filtered(10.0), None);
-        assert_eq!(state.totals[0].delay.count(), 1);
     }
 }

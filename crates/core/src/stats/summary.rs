@@ -39,7 +39,7 @@ pub struct Summary {
     /// Largest value.
     pub max: Option<f64>,
     /// Those of [`Percentile::ALL`] that n supports (type 7).
-    pub percentiles: Vec<(Percentile, f64)>,
+    pub percentiles: Box<[(&'static Percentile, f64)]>,
 }
 
 impl Summary {

@@ -105,7 +105,9 @@ impl World {
         let mut dice = Dice::new(self.seed.wrapping_mul(0x9e37_79b9).wrapping_add(77));
         let next = self.servers.iter().map(|s| dice.between(0.0, s.poll_s)).collect();
         let polls = vec![0; self.servers.len()];
-        Samples { world: self, dice, next, polls, wander_s: 0.0, wander_at_s: 0.0 }
+        let seed = self.seed.wrapping_mul(0x2545_f491);
+        let wanders = (0..self.faults.len() as u64).map(|k| Wander::new(seed ^ (k << 32))).collect();
+        Samples { world: self, dice, next, polls, wander_s: 0.0, wander_at_s: 0.0, local_s: 0.0, wanders }
     }
 
     /// The error of the local clock from faults in seconds, positive when it is ahead of true time.
@@ -201,6 +203,31 @@ pub struct Samples<'a> {
     polls: Vec<u32>,
     wander_s: f64,
     wander_at_s: f64,
+    local_s: f64,
+    /// The process of each fault, where it has one. Other faults' random numbers do not depend on it.
+    wanders: Vec<Wander>,
+}
+
+/// A stationary first-order process with a standard deviation of 1.
+#[derive(Debug)]
+struct Wander {
+    dice: Dice,
+    value: f64,
+    at_s: f64,
+}
+
+impl Wander {
+    fn new(seed: u64) -> Self {
+        let mut dice = Dice::new(seed);
+        Self { value: dice.normal(), dice, at_s: 0.0 }
+    }
+
+    fn at(&mut self, t_s: f64, tau_s: f64) -> f64 {
+        let keep = (-(t_s - self.at_s) / tau_s).exp();
+        self.value = keep * self.value + (1.0 - keep * keep).sqrt() * self.dice.normal();
+        self.at_s = t_s;
+        self.value
+    }
 }
 
 impl Iterator for Samples<'_> {
@@ -227,14 +254,21 @@ impl Samples<'_> {
         }
     }
 
+    /// The true error of the local clock at the last sample, in seconds, positive when it is ahead.
+    #[must_use]
+    pub fn local_error_s(&self) -> f64 {
+        self.local_s
+    }
+
     fn poll(&mut self, which: usize, t_s: f64) -> Sample {
         let server = &self.world.servers[which];
         self.wander(t_s);
         let local_s = self.wander_s + self.world.local_fault_s(t_s);
+        self.local_s = local_s;
         let lost = self.dice.unit() < server.loss || self.world.is_silent(which, t_s);
         let (out_s, back_s) = self.path(which, t_s);
         let server_s = server.error_s + server.noise_s * self.dice.normal() + self.world.server_fault_s(which, t_s);
-        let server_s = server_s + self.bad_reply_s(which, t_s);
+        let server_s = server_s + self.bad_reply_s(which, t_s) + self.server_wander_s(which, t_s);
         let delay_s = out_s + back_s;
         let reply = Reply {
             stratum: 2,
@@ -278,7 +312,7 @@ impl Samples<'_> {
         let server = &self.world.servers[which];
         let mut out_s = server.delay_s * (0.5 + server.asymmetry / 2.0) + self.queue(server);
         let mut back_s = server.delay_s * (0.5 - server.asymmetry / 2.0) + self.queue(server);
-        for fault in &self.world.faults {
+        for (fault, wander) in self.world.faults.iter().zip(&mut self.wanders) {
             match *fault {
                 Fault::RouteChange { server, at_s, until_s, one_way_s }
                     if server == which && (at_s..until_s).contains(&t_s) =>
@@ -294,6 +328,11 @@ impl Samples<'_> {
                 }
                 Fault::Congestion { from_s, until_s, mean_s } if (from_s..until_s).contains(&t_s) => {
                     back_s += 0.5 * mean_s + self.dice.exponential(0.5 * mean_s);
+                }
+                Fault::Queue { server, mean_s, tau_s, share_out } if server == which => {
+                    let queue_s = mean_s * wander.at(t_s, tau_s).powi(2);
+                    out_s += share_out * queue_s * wander.dice.exponential(1.0);
+                    back_s += (1.0 - share_out) * queue_s * wander.dice.exponential(1.0);
                 }
                 _ => {}
             }
@@ -314,6 +353,18 @@ impl Samples<'_> {
             }
         }
         bad_s
+    }
+
+    fn server_wander_s(&mut self, which: usize, t_s: f64) -> f64 {
+        let mut wander_s = 0.0;
+        for (fault, wander) in self.world.faults.iter().zip(&mut self.wanders) {
+            if let Fault::ServerWander { server, sigma_s, tau_s } = *fault
+                && server == which
+            {
+                wander_s += sigma_s * wander.at(t_s, tau_s);
+            }
+        }
+        wander_s
     }
 
     fn queue(&mut self, server: &ServerModel) -> f64 {

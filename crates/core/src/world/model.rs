@@ -195,4 +195,24 @@ pub enum Fault {
         /// The period.
         period_s: f64,
     },
+    /// A server's clock wanders: a stationary first-order process.
+    ServerWander {
+        /// The index of the server.
+        server: usize,
+        /// One standard deviation.
+        sigma_s: f64,
+        /// The time constant.
+        tau_s: f64,
+    },
+    /// The queue of a path wanders: its mean delay follows the square of a first-order process.
+    Queue {
+        /// The index of the server.
+        server: usize,
+        /// The mean delay.
+        mean_s: f64,
+        /// The time constant.
+        tau_s: f64,
+        /// The share of it on the way to the server, 0 to 1.
+        share_out: f64,
+    },
 }

@@ -24,6 +24,8 @@ pub struct Score {
     pub outside_strict: usize,
     pub half_widths_s: Vec<f64>,
     pub errors_s: Vec<f64>,
+    /// After how many polls each party that must be named was named, as it was known then.
+    pub polls: Vec<f64>,
 }
 
 fn since_s(verdict: &FleetVerdict) -> f64 {
@@ -67,11 +69,26 @@ pub fn judge(case: &Case) -> Score {
     let (samples, clocks) = case.world.run();
     let mut replay = FleetReplay::new();
     samples.iter().for_each(|it| replay.observe(&it.sample));
-    let report = replay.finish(&mut |_| {});
+    let mut named_s = vec![None; case.must.len()];
+    let report = replay.finish_with(&mut |_| {}, &mut |at_ns, verdict| {
+        let at_s = (at_ns - START_NS) as f64 / 1e9;
+        let (mut all, _) = named(verdict);
+        if verdict.state == FleetState::Undecidable {
+            all.insert("undecidable".to_owned());
+        }
+        for (group, first_s) in case.must.iter().zip(&mut named_s) {
+            if first_s.is_none() && at_s > case.onset_s && group.iter().any(|it| all.contains(it)) {
+                *first_s = Some(at_s);
+            }
+        }
+    });
     if std::env::var_os("NTP_MONITOR_FLEET_SHOW").is_some() {
         report.verdicts.iter().for_each(|it| println!("{:>6.0} to {:>6.0}: {}", since_s(it), until_s(it), it.sentence));
     }
-    let mut score = Score::default();
+    // What is there from the beginning is found while everything else is learned.
+    let is_late = case.onset_s > 5.0 * POLL_S;
+    let polls = named_s.into_iter().flatten().filter(|_| is_late).map(|at_s| (at_s - case.onset_s) / POLL_S);
+    let mut score = Score { polls: polls.collect(), ..Score::default() };
     verdicts(case, &report, &mut score);
     skew(case, &report, &clocks, &mut score);
     score
@@ -150,6 +167,7 @@ pub struct Total {
     pub outside_strict: usize,
     half_widths_s: Vec<f64>,
     errors_s: Vec<f64>,
+    polls: Vec<f64>,
     examples: Vec<String>,
 }
 
@@ -163,6 +181,7 @@ impl Total {
         self.outside_strict += score.outside_strict;
         self.half_widths_s.extend(&score.half_widths_s);
         self.errors_s.extend(&score.errors_s);
+        self.polls.extend(&score.polls);
         if self.examples.len() < 3 && !(score.wrong.is_empty() && score.faults.is_empty()) {
             let first = |all: &[String]| all.iter().take(3).cloned().collect::<Vec<_>>().join(", ");
             self.examples.push(format!("[{seed}] accused: {}; {}", first(&score.wrong), first(&score.faults)));
@@ -181,6 +200,7 @@ impl Total {
         self.outside_strict += other.outside_strict;
         self.half_widths_s.extend(&other.half_widths_s);
         self.errors_s.extend(&other.errors_s);
+        self.polls.extend(&other.polls);
         self.examples.extend(other.examples.iter().take(1).cloned());
     }
 
@@ -205,6 +225,10 @@ impl fmt::Display for Total {
         write!(f, "right {right}/{}, wrongly accused {wrong}, skew outside {outside}/{}", self.worlds, self.pairs)?;
         write!(f, ", half-width {:.2} ms", 1e3 * median(&self.half_widths_s))?;
         write!(f, ", error {:.2} ms", 1e3 * median(&self.errors_s))?;
+        if !self.polls.is_empty() {
+            let longest = self.polls.iter().copied().fold(0.0, f64::max);
+            write!(f, ", named after {:.1} polls, at most {longest:.1}", median(&self.polls))?;
+        }
         self.examples.iter().try_for_each(|example| write!(f, "\n    {example}"))
     }
 }

@@ -28,10 +28,12 @@ pub struct Score {
     pub delays: Vec<f64>,
     /// Share of the true time that the history names, and how much it names beside it, one for each fault that ended.
     pub overlaps: Vec<(f64, f64)>,
-    /// Changes of state after the first fault began.
-    pub changes: usize,
+    /// For each world with a fault, whether the state changed at most twice for each fault.
+    pub calm: Vec<bool>,
     /// (stated confidence, right) of each episode of inferred words.
     pub stated: Vec<(f64, bool)>,
+    /// How often "right to within" was stated, and how often it was true at the next sample.
+    pub bounds: (usize, usize),
     pub notes: Vec<String>,
 }
 
@@ -52,16 +54,20 @@ pub fn score(case: &Case) -> Score {
     score.server_years = world.servers.len() as f64 * world.duration_s / (365.25 * 86_400.0);
     let mut open: HashMap<String, Episode> = HashMap::new();
     let mut found: Vec<Option<f64>> = vec![None; case.guilt.len()];
-    let (mut state, first_s) = (None, case.guilt.iter().map(|g| g.from_s).fold(f64::INFINITY, f64::min));
+    let (mut changes, mut state) = (0, None);
+    let first_s = case.guilt.iter().map(|g| g.from_s).fold(f64::INFINITY, f64::min);
     while let Some((t_s, sample)) = samples.next_timed() {
+        if let Some(within_s) = within(attribution.verdict()) {
+            score.bounds.0 += 1;
+            score.bounds.1 += usize::from(samples.local_error_s().abs() <= within_s);
+        }
         if attribution.observe(&sample) != Ok(true) {
             continue;
         }
         let verdict = attribution.verdict();
         history.record(verdict);
-        if state.replace(verdict.state) != Some(verdict.state) && t_s > first_s + 1.0 {
-            score.changes += 1;
-        }
+        let before = state.replace(verdict.state);
+        changes += usize::from(before.is_some_and(|before| before != verdict.state) && t_s > first_s + 1.0);
         let said = accusations(verdict);
         open.retain(|name, episode| {
             let lasts = said.iter().any(|a| a.name == *name);
@@ -85,6 +91,9 @@ pub fn score(case: &Case) -> Score {
             episode.proven |= accusation.proven;
         }
     }
+    if !case.guilt.is_empty() {
+        score.calm.push(changes <= 2 * case.guilt.len());
+    }
     for (name, episode) in &open {
         close(&mut score, name, episode, world.duration_s);
     }
@@ -99,6 +108,13 @@ pub fn score(case: &Case) -> Score {
         }
     }
     score
+}
+
+/// What this host's clock is said to be right to.
+fn within(verdict: &Verdict) -> Option<f64> {
+    let is_right = matches!(verdict.state, State::Consistent | State::Path | State::ServerWrong);
+    let (estimate_s, bound_s) = verdict.local.estimate_s.zip(verdict.local.bound_s).filter(|_| is_right)?;
+    Some(estimate_s.abs() + bound_s)
 }
 
 /// One party that a verdict accuses.
@@ -165,7 +181,10 @@ fn overlap(case: &Case, party: Party, truth: (f64, f64), entries: &[Entry]) -> (
     let (mut inside_s, mut told_s) = (0.0, 0.0);
     for entry in entries.iter().filter(names) {
         let (from_s, until_s) = (second(entry.since.0), entry.until.map_or(case.world.duration_s, |w| second(w.0)));
-        told_s += until_s - from_s;
+        // What belongs to another fault of the same party is not told beside this one.
+        let others = case.guilt.iter().filter(|g| g.party == party && g.from_s != truth.0);
+        let elsewhere_s: f64 = others.map(|g| (until_s.min(g.until_s) - from_s.max(g.from_s)).max(0.0)).sum();
+        told_s += until_s - from_s - elsewhere_s;
         inside_s += (until_s.min(truth.1) - from_s.max(truth.0)).max(0.0);
     }
     let length_s = truth.1 - truth.0;

@@ -11,7 +11,7 @@ use slog::{info, warn};
 
 use super::CsvWriter;
 use crate::sinks::csv::compress::Job;
-use crate::sinks::csv::files::DayFile;
+use crate::sinks::csv::files::{DayFile, Kind, list_of};
 use ntp_monitor_core::clock::Stamp;
 use ntp_monitor_core::formats::csv::day;
 
@@ -65,7 +65,8 @@ impl CsvWriter {
             return Ok(());
         }
         let dir = self.config.dir.clone();
-        let files = self.files()?;
+        let mut files = self.files()?;
+        files.extend(list_of(&dir, Kind::Local)?);
         let today = day(now.wall_ns.saturating_sub(GRACE_NS));
         if let Some(old) = files.iter().find(|file| self.config.keep.is_some_and(|keep| is_old(**file, keep, today))) {
             self.close(*old)?;

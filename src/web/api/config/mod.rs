@@ -27,7 +27,9 @@ pub const ENDPOINTS: &[Endpoint] = &[
     Endpoint::get("/api/v1/config/file", || web::to(look))
         .about("The configuration file with its secrets masked, and whether it can be edited here.")
         .role(Role::Admin)
-        .giving(Body::json::<FileView>("path, format, text, etag, editable, why_not. The ETag is in the header too.")),
+        .giving(Body::json::<FileView>(
+            "path, format, text, etag, editable, why_not, adds_to. The ETag is in the header too.",
+        )),
     Endpoint::post("/api/v1/config/check", || web::to(check))
         .only_asking()
         .about("Validates a new text of the configuration file: its faults, or what it would change. Changes nothing.")
@@ -62,6 +64,8 @@ struct FileView {
     editable: bool,
     /// Why the file cannot be edited; `null` when it can.
     why_not: Option<String>,
+    /// The file that servers are added to, when this one cannot be edited; `null` when they cannot be added.
+    adds_to: Option<String>,
 }
 
 #[derive(JsonSchema, Deserialize)]
@@ -76,7 +80,8 @@ async fn schema(request: HttpRequest) -> Result<HttpResponse, Problem> {
 }
 
 async fn look(state: web::Data<State>) -> HttpResponse {
-    let Look { path, text, fingerprint, why_not } = state.config_editor.look().await;
+    let running = state.config.borrow().clone();
+    let Look { path, text, fingerprint, why_not, adds_to } = state.config_editor.look(running).await;
     let extension = path.extension().and_then(|extension| extension.to_str());
     let format = match extension {
         Some("yaml" | "yml") => "yaml",
@@ -96,6 +101,7 @@ async fn look(state: web::Data<State>) -> HttpResponse {
         etag,
         editable: why_not.is_none(),
         why_not,
+        adds_to: adds_to.map(|path| path.display().to_string()),
     })
 }
 

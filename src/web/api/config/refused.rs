@@ -15,9 +15,9 @@ impl From<Refused> for Problem {
                 let faults = faults.0.iter().map(FaultView::from).collect();
                 Self::new(StatusCode::UNPROCESSABLE_ENTITY, detail).with_faults(faults)
             }
-            Refused::Edit(EditError::NoServer(_) | EditError::NoTables) | Refused::File(_) | Refused::NotTakenUp(_) => {
-                Self::new(StatusCode::CONFLICT, detail)
-            }
+            Refused::Edit(EditError::NoServer(_) | EditError::NoTables(_))
+            | Refused::File(_)
+            | Refused::NotTakenUp(_) => Self::new(StatusCode::CONFLICT, detail),
             Refused::Edit(why) => {
                 Self::new(StatusCode::UNPROCESSABLE_ENTITY, detail).with_faults(vec![FaultView::from(&why)])
             }

@@ -1,4 +1,4 @@
-/** The own clock over time: its error with the bound, what the kernel corrects, and the kernel's errors. */
+/** This host's clock over time: its error with the bound, what the kernel corrects, and the kernel's errors. */
 import { useMemo, useRef } from "preact/hooks";
 import { api } from "../../api/client";
 import type { ClockPoint, EventEntry, LocalClock, LocalHistory } from "../../api/types";
@@ -23,7 +23,7 @@ export function ClockHistory({ host, window, now, events }: {
   host: string; window: Window; now: LocalClock | null; events: readonly EventEntry[];
 }) {
   const live = window.span !== null;
-  const { data: read, error, retry } = useResource(`own clock ${spanKey(window)}`, (signal) => {
+  const { data: read, error, retry } = useResource(`clock of this host ${spanKey(window)}`, (signal) => {
     const wanted = live ? windowOf(route.value.query, monitorNowMs.value / 1000) : window;
     return api.localHistory(asTexts(wanted), signal);
   }, live ? EVERY_MS : null);

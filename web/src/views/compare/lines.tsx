@@ -58,7 +58,7 @@ export function LinesPanel({ ids, window, measure, centred, events }: {
 }
 
 /** The columns of all tracks over all of their times. */
-function join(tracks: readonly Track[], measure: Drawn, centred: boolean): { time_s: number[]; columns: Column[] } {
+export function join(tracks: readonly Track[], measure: Drawn, centred: boolean): { time_s: number[]; columns: Column[] } {
   const tables = tracks.map((track): uPlot.AlignedData => {
     const [time_s, values] = measure === "loss" ? [track.loss.time_s, track.loss.ratio] : [track.time_s, track[measure]];
     const base = centred && measure !== "loss" ? median(values) : 0;

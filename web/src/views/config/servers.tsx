@@ -72,6 +72,7 @@ function Managed({ servers, usual, again }: { servers: Configured[]; usual: Text
     await settings.setPaused(server.name, !server.paused);
     done(server.paused ? `${server.name} is polled again.` : `${server.name} is no longer polled.`);
   });
+  const addsTo = file.data?.adds_to ?? null;
   const blocked = file.data && !file.data.editable ? `The file cannot be changed here: ${file.data.why_not ?? "no reason is given"}.` : null;
   const table = schema.data?.properties?.["server"]?.items;
   const close = (): void => { setOpen(null); setTheirs(null); };
@@ -81,7 +82,7 @@ function Managed({ servers, usual, again }: { servers: Configured[]; usual: Text
   return (
     <>
       <FormError error={pause.error} />
-      <List servers={servers} blocked={blocked} onOpen={setOpen} onPause={(server) => void pause.start(server)} />
+      <List servers={servers} blocked={blocked} addsTo={addsTo} onOpen={setOpen} onPause={(server) => void pause.start(server)} />
       {open && open.what !== "remove" && table && <Form open={open} table={table} usual={usual} save={save} theirs={theirs} onClose={close} />}
       {open?.what === "remove" && (
         <Remove server={open.server} onClose={close}
@@ -106,9 +107,11 @@ function Form({ open, table, usual, save, theirs, onClose }: {
   );
 }
 
-function List({ servers, blocked, onOpen, onPause }: {
+function List({ servers, blocked, addsTo, onOpen, onPause }: {
   servers: readonly Configured[];
   blocked: string | null;
+  /** The file whose servers can be changed although the configuration file cannot. */
+  addsTo?: string | null;
   onOpen: (open: Open) => void;
   onPause: (server: Configured) => void;
 }) {
@@ -116,21 +119,25 @@ function List({ servers, blocked, onOpen, onPause }: {
   const wanted = text.trim().toLowerCase();
   const shown = servers.filter((server) => !wanted || `${server.name} ${server.address} ${tagText(server)}`.toLowerCase().includes(wanted));
   return (
-    <Panel title="Servers" note="Changes are written to the configuration file, which keeps its comments, and take effect at once."
+    <Panel title="Servers" note={addsTo
+      ? <>The service may not write its configuration file, so what you add is written to <code>{addsTo}</code>. It takes effect at once.</>
+      : "Changes are written to the configuration file, which keeps its comments, and take effect at once."}
       tools={(
         <>
           <label class="search">
             <span class="visually-hidden">Filter servers</span>
             <input type="search" placeholder="Name, address or tag" value={text} onInput={(event) => setText(event.currentTarget.value)} />
           </label>
-          <Act need="admin" kind="main" blocked={blocked} onClick={() => onOpen({ what: "add" })}>Add a server</Act>
+          <Act need="admin" kind="main" blocked={addsTo ? null : blocked} onClick={() => onOpen({ what: "add" })}>Add a server</Act>
         </>
       )}>
       <NeedsRole need="admin" what="Changing servers" />
       {shown.length === 0 && <Empty>{servers.length === 0 ? "No server is configured yet." : "No server matches."}</Empty>}
       {shown.length > 0 && (
         <ul class="server-list">
-          {shown.slice(0, MOST).map((server) => (
+          {shown.slice(0, MOST).map((server) => {
+            const closed = addsTo && server.source.startsWith(addsTo) ? null : blocked;
+            return (
             <li key={server.name}>
               <div class="server-words">
                 <a href={href("server", server.name)}>{server.name}</a> {server.paused && <Badge tone="idle">Paused</Badge>}
@@ -140,14 +147,15 @@ function List({ servers, blocked, onOpen, onPause }: {
                 </p>
               </div>
               <div class="row-buttons">
-                <Act need="admin" kind="small" blocked={blocked} label={`Change ${server.name}`} onClick={() => onOpen({ what: "change", server })}>Change</Act>
-                <Act need="admin" kind="small" blocked={blocked} label={`${server.paused ? "Resume" : "Pause"} ${server.name}`} onClick={() => onPause(server)}>
+                <Act need="admin" kind="small" blocked={closed} label={`Change ${server.name}`} onClick={() => onOpen({ what: "change", server })}>Change</Act>
+                <Act need="admin" kind="small" blocked={closed} label={`${server.paused ? "Resume" : "Pause"} ${server.name}`} onClick={() => onPause(server)}>
                   {server.paused ? "Resume" : "Pause"}
                 </Act>
-                <Act need="admin" kind="small" blocked={blocked} label={`Remove ${server.name}`} onClick={() => onOpen({ what: "remove", server })}>Remove</Act>
+                <Act need="admin" kind="small" blocked={closed} label={`Remove ${server.name}`} onClick={() => onOpen({ what: "remove", server })}>Remove</Act>
               </div>
             </li>
-          ))}
+            );
+          })}
         </ul>
       )}
       {shown.length > MOST && <p class="note">{shown.length - MOST} more are not listed: filter to find them.</p>}

@@ -40,3 +40,9 @@ export function toneOf(cell: FleetCell, verdict: FleetVerdict): Tone {
   if (cell.offset_s === null || cell.outcome !== "sample") return "idle";
   return Math.abs(cell.offset_s) > (cell.root_distance_s ?? Infinity) ? "warn" : "good";
 }
+
+/** The server that the address of the page names, or one that the verdict does, or the first. */
+export function chosenOf(rows: readonly Row[], named: string | null, verdict: FleetVerdict): Row | undefined {
+  const wrong = (row: Row): boolean => verdict.servers.some((one) => one.server === row.name || one.server === `${row.name}@${row.key}`);
+  return rows.find((row) => row.key === named) ?? rows.find(wrong) ?? rows[0];
+}

@@ -7,6 +7,9 @@ import { duration, offset } from "../../format/units";
 import type { Tone } from "../../format/words";
 import { unit, zone } from "../../state/prefs";
 import { useResource } from "../../state/resource";
+import { arrange } from "./arrange";
+import { Everywhere } from "./everywhere";
+import { Agent } from "./agent";
 import { Matrix } from "./matrix";
 import { Vantages } from "./vantages";
 
@@ -35,7 +38,7 @@ export function FleetView() {
     return (
       <>
         <h1 class="view-title">Fleet</h1>
-        <Empty>This instance is not the hub of a fleet. Its configuration needs the sections nats and fleet.</Empty>
+        <Agent />
       </>
     );
   }
@@ -46,6 +49,7 @@ export function FleetView() {
       {verdict.loading && <Loading what="the fleet" />}
       {verdict.data && <Judgement verdict={verdict.data} />}
       {matrix.data && verdict.data && <Matrix cells={matrix.data.cells} verdict={verdict.data} />}
+      {matrix.data && verdict.data && <Everywhere rows={arrange(matrix.data.cells).rows} verdict={verdict.data} />}
       {vantages.data && <Hub body={vantages.data} />}
       {vantages.data && <Vantages vantages={vantages.data.vantages} />}
       {skew.data && <Skew body={skew.data} />}

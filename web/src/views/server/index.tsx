@@ -19,6 +19,7 @@ import { Distribution } from "./distribution";
 import { Evidence } from "./evidence";
 import { HistoryCharts } from "./history";
 import { NtsPanel } from "./nts";
+import { SheetPanel } from "./sheet";
 import { StabilityPanel } from "./stability";
 
 export function ServerView({ id, picture }: { id: string; picture: Picture }) {
@@ -131,6 +132,7 @@ function Details({ id, detail }: { id: string; detail: ServerDetail }) {
       <Distribution id={id} window={window} />
       <StabilityPanel id={id} window={window} />
       <Evidence id={id} />
+      <SheetPanel id={id} />
     </>
   );
 }

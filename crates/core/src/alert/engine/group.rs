@@ -130,6 +130,7 @@ pub(super) fn addressed(alert: &str, rule: &RuleSummary, settings: &Settings, co
         runbook_url: rule.runbook_url.clone(),
         vantage: settings.vantage.clone(),
         url: settings.url.clone(),
+        fleet: None,
         alerts: instances,
     };
     Addressed { notify: rule.notify.clone(), notification }

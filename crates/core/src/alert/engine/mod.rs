@@ -13,7 +13,7 @@ mod quiet;
 
 mod watch;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -52,6 +52,8 @@ pub struct Settings {
     pub url: Option<String>,
     /// The configured vantage point of this monitor.
     pub vantage: String,
+    /// The name of the fleet that this monitor is a hub of.
+    pub fleet: Option<String>,
 }
 
 impl Default for Settings {
@@ -65,6 +67,7 @@ impl Default for Settings {
             flap_window: Duration::from_secs(3600),
             url: None,
             vantage: String::new(),
+            fleet: None,
         }
     }
 }
@@ -116,6 +119,8 @@ pub struct Engine {
     inhibitor: Inhibitor,
     started: Stamp,
     last: Option<Stamp>,
+    /// Whether this hub spoke for its fleet at the last evaluation.
+    spoke: bool,
 }
 
 /// The context of one evaluation of all rules.
@@ -136,7 +141,16 @@ impl Engine {
         let watches = enabled(&book).map(|rule| Watch::new(Arc::clone(rule))).collect();
         let mut inhibitor = Inhibitor::default();
         inhibitor.set_rules(enabled(&book).map(Arc::as_ref));
-        Self { book, watches, silences: Vec::new(), memory: Memory::default(), inhibitor, started: now, last: None }
+        Self {
+            book,
+            watches,
+            silences: Vec::new(),
+            memory: Memory::default(),
+            inhibitor,
+            started: now,
+            last: None,
+            spoke: false,
+        }
     }
 
     /// Restores the stored state of alerts. Alerts whose rule no longer exists end, and so do those of another vantage
@@ -227,14 +241,32 @@ impl Engine {
             was_unwatched,
         };
         let mut outcome = Outcome::default();
+        let speaks = observed.fleet.is_some_and(|fleet| fleet.speaks);
+        // The hub before may not have notified; receivers know an alert by its fleet.
+        if speaks && !std::mem::replace(&mut self.spoke, speaks) {
+            let about_fleet = self.watches.iter_mut().filter(|watch| watch.rule().expression.is_about_fleet());
+            about_fleet.for_each(Watch::forget_notified);
+        }
+        self.spoke = speaks;
         for watch in &mut self.watches {
             let begin = stopwatch();
             watch.judge(&evaluation, &mut outcome);
             watch.cost_us = stopwatch().saturating_sub(begin);
             watch.notify(&evaluation, &mut outcome);
         }
+        self.leave_to_the_speaker(&mut outcome, speaks);
         self.name_vantage(&mut outcome);
         outcome
+    }
+
+    /// Every hub evaluates the rules about its fleet; the one that speaks notifies.
+    fn leave_to_the_speaker(&self, outcome: &mut Outcome, speaks: bool) {
+        let about_fleet = self.watches.iter().filter(|watch| watch.rule().expression.is_about_fleet());
+        let names: BTreeSet<&str> = about_fleet.map(|watch| watch.rule().spec.name.as_str()).collect();
+        for it in outcome.notifications.iter_mut().map(|it| &mut it.notification) {
+            it.fleet = self.book.settings.fleet.clone().filter(|_| names.contains(&*it.alert));
+        }
+        outcome.notifications.retain(|it| speaks || !names.contains(&*it.notification.alert));
     }
 
     /// The status of alerts and rules for display.

@@ -70,6 +70,11 @@ impl Watch {
         self.store_changes(outcome);
     }
 
+    /// Notifies again about all alerts that fire.
+    pub(super) fn forget_notified(&mut self) {
+        self.alerts.values_mut().for_each(|alert| alert.told = None);
+    }
+
     /// Evaluates the rule for every server it applies to.
     pub(super) fn judge(&mut self, evaluation: &Evaluation<'_>, outcome: &mut Outcome) {
         self.last_error = None;

@@ -90,6 +90,12 @@ impl Expression {
         self.variables.iter().any(|variable| variable.of == Of::Server)
     }
 
+    /// Whether the expression uses variables of the fleet, which every hub knows.
+    #[must_use]
+    pub fn is_about_fleet(&self) -> bool {
+        self.variables.iter().any(|variable| variable.of == Of::Fleet)
+    }
+
     /// Evaluates the expression over the data in `view`.
     #[must_use]
     pub fn evaluate(&self, view: &View<'_>) -> Answer {

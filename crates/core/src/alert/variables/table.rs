@@ -364,6 +364,35 @@ pub static VARIABLES: &[Variable] = &[
     number("fleet_wrong_vantages", Of::Fleet, "", "Vantages that the verdict of the fleet calls wrong.", |view| {
         Some(view.common.fleet?.wrong_vantages as f64)
     }),
+    number(
+        "fleet_wrong_places",
+        Of::Fleet,
+        "",
+        "The largest number of places from which one server looks wrong, by the servers that are seen from there.",
+        |view| Some(view.common.fleet?.wrong_places as f64),
+    ),
+    text("fleet_wrong_places_server", Of::Fleet, "The name of that server.", |view| {
+        Some(&view.common.fleet?.wrong_places_server)
+    }),
+    number("fleet_unreachable_servers", Of::Fleet, "", "Servers that are polled and that no place reaches.", |view| {
+        Some(view.common.fleet?.unreachable as f64)
+    }),
+    text("fleet_unreachable", Of::Fleet, "Their names, separated by commas.", |view| {
+        Some(&view.common.fleet?.unreachable_names)
+    }),
+    number("fleet_nts_failing", Of::Fleet, "", "Servers with NTS that are not authenticated somewhere.", |view| {
+        Some(view.common.fleet?.nts_failing as f64)
+    }),
+    text("fleet_nts", Of::Fleet, "Their names with the place and the reason, separated by commas.", |view| {
+        Some(&view.common.fleet?.nts_names)
+    }),
+    number(
+        "fleet_nts_certificate_days_left",
+        Of::Fleet,
+        "",
+        "Days until the first certificate of a server with NTS expires, at any place; absent without one.",
+        |view| view.common.fleet?.nts_days_left,
+    ),
     text("fleet_sentence", Of::Fleet, "The verdict of the fleet as a sentence.", |view| {
         Some(&view.common.fleet?.sentence)
     }),

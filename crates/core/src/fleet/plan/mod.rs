@@ -140,7 +140,9 @@ pub fn plan(
             plans.entry(Arc::clone(&vantage.name)).or_default().fallback.push(fallback);
         }
         let delay = |vantage: &PlanVantage| delay_s(&vantage.name, &server.witness);
-        let chosen = choose(&allowed, &delay, turn.wrapping_add(at as u64), config.vantages_per_server);
+        let mut chosen = choose(&allowed, &delay, turn.wrapping_add(at as u64), config.vantages_per_server);
+        // Each keeps its place in the interval while the same vantages are chosen.
+        chosen.sort_by(|a, b| a.name.cmp(&b.name));
         for (order, (vantage, interval_s)) in
             intervals(server, &chosen, &allowed, fallback_s, in_force).into_iter().enumerate()
         {
@@ -187,7 +189,9 @@ fn choose<'a>(
         if groups.insert(Arc::clone(group)) { order.push(vantage) } else { later.push(vantage) }
     }
     order.extend(later);
-    let rest = order.split_off(most - 1);
+    let mut rest = order.split_off(most - 1);
+    // Not by distance, which scatters: everybody's turn comes.
+    rest.sort_by(|a, b| a.name.cmp(&b.name));
     order.push(rest[(turn % rest.len() as u64) as usize]);
     order
 }

@@ -10,3 +10,4 @@ pub use columns::{COLUMNS, HEADER, REQUIRED};
 pub use limit::LONGEST_ROW;
 pub use read::{Csv, Rows, read_from};
 pub use record::{append_record, day};
+pub(super) use record::{defused, restored};

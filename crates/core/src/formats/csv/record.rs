@@ -60,6 +60,11 @@ pub fn day(wall_ns: i64) -> Date {
     TimeZone::UTC.to_datetime(timestamp(wall_ns)).date()
 }
 
+/// A text that no spreadsheet takes for a formula.
+pub fn defused(text: &str) -> String {
+    if text.starts_with(DEFUSED) { format!("'{text}") } else { text.to_owned() }
+}
+
 /// A text as it was before [`append_record`] defused it.
 pub fn restored(cell: &str) -> &str {
     match cell.strip_prefix('\'') {

@@ -60,7 +60,8 @@ impl Engine {
             let was_named = self.series[i].finding.is_some_and(|f| f.named);
             // What was named stays named unless the doubt lasts.
             let may = if was_named { !self.camps.open && !self.torn.open } else { !silenced };
-            let may = may && voters.len() >= MIN_SERVERS && self.series[i].has_voice;
+            let is_known = self.series[i].has_voice || self.series[i].is_named_lately(now.t_s);
+            let may = may && voters.len() >= MIN_SERVERS && is_known;
             let (named, confidence) = if may { self.weigh(i, &sides, now) } else { (false, 0.5) };
             if let Some(finding) = &mut self.series[i].finding {
                 self.dirty |= finding.named != named;
@@ -81,6 +82,7 @@ impl Engine {
             sigmas: [f64::NAN; 5],
             claim_s: robust::median(&mut lambdas),
             grain_s: self.grain.threshold_s(),
+            floor: 0.0,
         }
     }
 
@@ -200,7 +202,7 @@ impl Engine {
         if self.own.unmoved.is_some() || doubtful && !finding.named || self.camps.open {
             return false;
         }
-        let shifted = voters.iter().filter(|i| self.series[**i].route.is_away()).count();
+        let shifted = voters.iter().filter(|i| self.series[**i].is_unsettled()).count();
         let by_path = shifted * 2 >= voters.len() && voters.len() > 1;
         // A majority that leaves without the common mode is in doubt itself.
         let still = self.own.track.usual.is_some() && self.own.sighting.is_none();
@@ -254,7 +256,9 @@ impl Sides {
 fn is_path(series: &Series) -> bool {
     let Some(usual) = series.track.usual else { return false };
     let size_s = series.sighting.map_or(series.lean_s, |s| s.size_s).abs();
-    let shift_s = series.track.excess_of_last(3).abs().max(series.track.excess_of_last(8).abs());
+    let (few_s, more_s) = (series.track.excess_of_last(3), series.track.excess_of_last(8));
+    let room_s = usual.room_s(if few_s.abs() > more_s.abs() { few_s } else { more_s });
+    let shift_s = few_s.abs().max(more_s.abs());
     let is_half = shift_s > 1.4 * size_s && shift_s > 3.0 * usual.delay_noise_s;
-    is_half || shift_s > unseen_shift_s(usual.excess_s).max(0.05 * size_s)
+    is_half || shift_s > unseen_shift_s(room_s).max(0.05 * size_s)
 }

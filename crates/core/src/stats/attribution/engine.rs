@@ -18,6 +18,10 @@ use crate::stats::consensus::{Interval, MIN_SERVERS};
 const SILENT_ROUNDS: u64 = 2;
 /// The peers' noise is compared again after so many rounds.
 const COMPARE_ROUNDS: u64 = 16;
+/// A server that the common mode follows looks quieter than it is, the more so the fewer there are. Its noise is at
+/// least this, divided by their number, times the peers', within these limits.
+const COMMON_PART: f64 = 3.5;
+const FLOORS: (f64, f64) = (0.35, 0.8);
 /// Smallest and largest change of delay that is worth a word as a new route, in seconds; between them a fifth of the
 /// root distance.
 const MATERIAL_S: (f64, f64) = (0.0005, 0.005);
@@ -190,15 +194,17 @@ impl Engine {
                 continue;
             };
             let Some(level_s) = series.track.level_s().or(predicted_s.is_none().then_some(0.0)) else { continue };
-            let (x_s, excess_s) = (series.excess_s(), series.track.usual.map_or(f64::INFINITY, |u| u.excess_s));
+            let x_s = series.excess_s();
+            let (room_s, excess_s) =
+                series.track.usual.map_or((f64::INFINITY, f64::INFINITY), |u| (u.room_s(x_s), u.excess_s));
             let y_s = offset_s - level_s;
-            let y_s = freed(y_s, x_s, excess_s, series.track.sigma_s(), predicted_s.unwrap_or(f64::NAN));
+            let y_s = freed(y_s, x_s, room_s, series.track.sigma_s(), predicted_s.unwrap_or(f64::NAN));
             let age = ((now.t_s - reply.t_s) / self.period_s).max(0.0);
             // A server that was named has no say in what the others have in common.
             let say = if series.finding.is_some_and(|f| f.named) { 1e-6 } else { series.vote };
             let trust = if excess_s.is_finite() { weight(x_s, excess_s) } else { 1.0 };
             words.push(Word { y_s, weight: say * trust.max(0.7) / (1.0 + 0.1 * age) });
-            excesses.push(x_s.max(0.0) / 2.0);
+            excesses.push(x_s / 2.0);
         }
         let common_s = lazy_median(&mut words, predicted_s.unwrap_or(0.0));
         if !common_s.is_finite() {
@@ -207,7 +213,13 @@ impl Engine {
         let values: Vec<f64> = words.iter().map(|w| w.y_s - common_s).collect();
         let mut sizes: Vec<f64> = values.iter().map(|y| y.abs()).collect();
         let spread_s = 1.4826 * robust::median(&mut sizes);
-        Some(self.own.follow(now, common_s, spread_s, robust::median(&mut excesses), self.round < self.silent_until))
+        Some(self.own.follow(
+            now,
+            common_s,
+            spread_s,
+            robust::median(&mut excesses).abs(),
+            self.round < self.silent_until,
+        ))
     }
 
     /// What the error ranges prove.
@@ -249,7 +261,8 @@ impl Engine {
 
     fn peers_of(&self, i: usize) -> Peers {
         let lambda_s = self.series[i].latest.map_or(0.0, |l| l.lambda_s);
-        Peers { sigmas: self.sigmas, claim_s: lambda_s, grain_s: self.grain.threshold_s() }
+        let floor = (COMMON_PART / self.voters.max(1) as f64).clamp(FLOORS.0, FLOORS.1);
+        Peers { sigmas: self.sigmas, claim_s: lambda_s, grain_s: self.grain.threshold_s(), floor }
     }
 
     /// Takes one new reply into the series of its server, and looks whether it or its path changed.
@@ -268,7 +281,7 @@ impl Engine {
         let clean = series.is_clean() && !series.route.is_away();
         series.track.push(reply.t_s, value_s, delay_s, teaches && clean);
         series.sighting = series.track.look(&peers);
-        series.note(reply.t_s, value_s, peers.grain_s);
+        series.note(reply.t_s, value_s, peers.grain_s + self.own.excess_s + self.own.unrest_s);
         let material_s = (0.2 * reply.lambda_s).clamp(MATERIAL_S.0, MATERIAL_S.1);
         let (lean_s, excess_s) = (series.lean_s, series.excess_s());
         self.dirty |= series.route.look(reply.t_s, round, lean_s, excess_s, material_s, &series.track);
@@ -334,15 +347,9 @@ impl Engine {
         if self.congested.open {
             self.series.iter_mut().for_each(|s| s.route.watch.reset());
         }
-        let settled: Vec<usize> = voters
-            .iter()
-            .copied()
-            .filter(|i| {
-                self.series[*i].finding.is_none_or(|f| !f.named)
-                    && self.series[*i].route.has_settled()
-                    && self.series[*i].track.stays_away(64)
-            })
-            .collect();
+        let teaches = self.may_teach();
+        let is_new = |i: &usize| self.series[*i].is_on_new_route() || teaches && self.series[*i].stands_elsewhere();
+        let settled: Vec<usize> = voters.iter().copied().filter(is_new).collect();
         for i in &settled {
             self.series[*i].start_again();
             self.cuts.push(self.round);

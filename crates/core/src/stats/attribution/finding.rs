@@ -2,12 +2,18 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::course::Manner;
 use super::track::Track;
 use crate::stats::verdict::{Kind, When};
 
-/// Replies without a sighting after which a steady fault is over, and one that comes and goes.
+/// Replies without a sighting after which a steady fault is over.
 const END_AFTER: u8 = 5;
-const END_AFTER_GAPS: u8 = 16;
+/// One that comes and goes is over when so many good replies in a row are as unlikely as this; replies at least and at
+/// most.
+const UNLIKELY: f64 = 1e-4;
+const END_AFTER_GAPS: (f64, f64) = (16.0, 200.0);
+/// One that goes to and fro is over after a sixth of the time since it began, in replies at least and at most.
+const END_AFTER_SWINGS: (u32, u32) = (16, 250);
 /// Onset and kind are worked out at these sightings, then kept.
 const DATED_AT: [u32; 10] = [1, 3, 5, 9, 16, 24, 36, 54, 80, 120];
 /// Values that are looked at to date an onset.
@@ -35,10 +41,16 @@ pub(super) struct Finding {
     /// Sightings so far, and replies without one since the last.
     pub sightings: u32,
     pub misses: u8,
+    /// Replies since it was opened.
+    replies: u32,
     /// The time of the last sighting.
     pub seen_s: f64,
     /// The share of bad replies, when it comes and goes.
     pub bad_share: Option<f64>,
+    /// The period of a clock that goes to and fro, in seconds.
+    pub period_s: Option<f64>,
+    /// Replies without a sighting after which a clock that goes to and fro is right again; 0 where it does not.
+    swings: u8,
     /// The onset as a wall clock time, and for which onset that was.
     pub since: Option<(f64, When)>,
 }
@@ -66,24 +78,40 @@ impl Finding {
             told: false,
             sightings: 0,
             misses: 0,
+            replies: 0,
             seen_s: t_s,
             bad_share: None,
+            period_s: None,
+            swings: 0,
             since: None,
         }
+    }
+
+    /// Replies without a sighting after which it is over.
+    fn patience(&self) -> u8 {
+        if self.kind != Kind::Intermittent && self.bad_share.is_none() {
+            return END_AFTER.max(self.swings);
+        }
+        let share = f64::from(self.sightings) / f64::from(self.replies.max(1));
+        let gap = UNLIKELY.ln() / (-share.min(0.99)).ln_1p();
+        gap.clamp(END_AFTER_GAPS.0, END_AFTER_GAPS.1) as u8
     }
 
     /// Takes one more reply; returns whether the fault is over.
     pub fn take(&mut self, seen: Seen, track: &Track) -> bool {
         let steadied = self.bad_share.is_some() && seen.bad_share.is_none();
         self.bad_share = seen.bad_share;
+        self.replies = self.replies.saturating_add(1);
         if !seen.is_seen {
             self.misses += 1;
-            let patience = if self.bad_share.is_some() { END_AFTER_GAPS } else { END_AFTER };
-            return self.misses >= patience;
+            return self.misses >= self.patience();
         }
         (self.misses, self.seen_s) = (0, seen.t_s);
         self.sightings += 1;
         self.proven |= seen.proven;
+        if self.swings > 0 {
+            return false;
+        }
         if DATED_AT.contains(&self.sightings) || (steadied && self.sightings < DATED_AT[9]) {
             self.date(track);
         } else if self.sightings.is_multiple_of(16) {
@@ -92,9 +120,17 @@ impl Finding {
         false
     }
 
+    /// The clock goes to and fro, for so many replies now.
+    pub fn swings(&mut self, manner: Manner, replies: u32) {
+        self.swings = (replies / 6).clamp(END_AFTER_SWINGS.0, END_AFTER_SWINGS.1) as u8;
+        (self.rate, self.size_s) = (None, Some(manner.size_s));
+        self.period_s = manner.period_s.or(self.period_s);
+        self.kind = if self.period_s.is_some() { Kind::Periodic } else { Kind::Unsteady };
+    }
+
     /// Bad replies come and go, since `first_s`; the newest was bad by `size_s`, if it was.
     pub fn comes_and_goes(&mut self, first_s: f64, size_s: Option<f64>) {
-        if self.sightings > DATED_AT[5] && self.kind != Kind::Intermittent {
+        if self.swings > 0 || self.sightings > DATED_AT[5] && self.kind != Kind::Intermittent {
             return;
         }
         (self.kind, self.rate) = (Kind::Intermittent, None);

@@ -44,7 +44,7 @@ fn own_clock(verdict: &Verdict) -> Option<Finding> {
 fn named(verdict: &ServerVerdict, state: State) -> Option<Finding> {
     let kind = match verdict.kind.filter(|_| verdict.blamed)? {
         Kind::Step | Kind::Constant | Kind::Intermittent => EventKind::ServerStep,
-        Kind::Frequency | Kind::Smear => EventKind::ServerDrift,
+        Kind::Frequency | Kind::Smear | Kind::Unsteady | Kind::Periodic => EventKind::ServerDrift,
         Kind::Asymmetry => EventKind::RouteChange,
         Kind::Congestion if state == State::Path => EventKind::Congestion,
         Kind::Congestion | Kind::Unreachable => return None,

@@ -1,5 +1,8 @@
 //! Builds the verdict from what the engine decided: its state and its sentences.
 
+use std::collections::HashSet;
+use std::sync::Arc;
+
 use super::engine::Engine;
 use super::finding::Finding;
 use super::series::Series;
@@ -9,8 +12,8 @@ use crate::stats::events::Times;
 use crate::stats::leap::looks_like_smear;
 use crate::stats::local::ClockMove;
 use crate::stats::verdict::{
-    Class, Kind, LocalVerdict, MajorityVerdict, ServerVerdict, Sign, State, Verdict, When, local_sentence, seconds,
-    server_sentence, verdict_sentence,
+    Class, Kind, LocalVerdict, MajorityVerdict, ServerVerdict, Sign, State, Verdict, When, blamed_sentences,
+    list_names, local_sentence, moved_sentence, seconds, server_sentence, silence_sentence, verdict_sentence,
 };
 
 /// The raw clock and the servers agree on the size of a step to within this, in seconds.
@@ -23,6 +26,8 @@ const FOUND_WITHIN: f64 = 32.0;
 const AGEING: f64 = 15e-6;
 /// A step without the raw clock's word is one after so many sightings: before, it may be the beginning of a drift.
 const SETTLED: u32 = 5;
+/// Groups of servers that a sentence names.
+const MOST_GROUPS: usize = 5;
 
 /// What is known of this host's clock.
 #[derive(Debug, Default)]
@@ -51,6 +56,7 @@ struct Server {
     size_s: Option<f64>,
     rate_ppm: Option<(f64, f64)>,
     bad_share: Option<f64>,
+    period_s: Option<f64>,
     confidence: f64,
 }
 
@@ -92,7 +98,7 @@ impl Attribution {
         let now = When(self.timeline.wall_ns(self.last_s));
         let ended = self.engine.ended_s.take().map_or(now, |t_s| self.when(t_s).min(now));
         self.journal.note(&verdict, case.local.witnessed, Times { now, ended }, &mut self.events);
-        self.verdict = verdict;
+        self.verdict = Arc::new(verdict);
     }
 
     /// Onsets as wall clock times, once for each onset: later the clock may have been set.
@@ -152,13 +158,14 @@ impl Attribution {
         let before = &self.verdict;
         let (was, is) = (accusations(before.state, &before.servers), accusations(state, servers));
         let was_local = before.state == State::LocalWrong;
-        if before.state == state && was.len() == is.len() && was.iter().zip(&is).all(|(old, it)| it.is_like(old)) {
+        if before.state == state && was.iter().map(Accusation::subject).eq(is.iter().map(Accusation::subject)) {
             let kept = before.since.unwrap_or(now);
             let refined =
                 latest_onset(local, servers).filter(|_| latest_onset(&before.local, &before.servers) == Some(kept));
             return refined.unwrap_or(kept).min(now);
         }
-        let new = is.iter().filter(|it| !was.iter().any(|old| it.is_like(old))).filter_map(|it| it.since);
+        let named: HashSet<_> = was.iter().map(Accusation::subject).collect();
+        let new = is.iter().filter(|it| !named.contains(&it.subject())).filter_map(|it| it.since);
         let new = new.chain(local.since.filter(|_| !was_local)).max();
         let undecided = || case.local.undecided_since.or_else(|| self.parted_since());
         let began = new.or_else(|| if state == State::Undecidable { undecided() } else { None });
@@ -257,18 +264,20 @@ impl Attribution {
     fn server(&self, i: usize) -> Server {
         let series = &self.engine.series[i];
         let mut it = Server { heard: self.is_heard(i), confidence: 0.5, ..Server::default() };
-        if series.reach.is_lost() {
+        let is_known = series.is_named_lately(self.last_s);
+        if series.reach.is_lost() && !is_known {
             (it.kind, it.path, it.confidence) = (Some(Kind::Unreachable), true, 1.0);
             it.since = Some(self.when(series.reach.since_s));
             return it;
         }
-        if !it.heard {
+        if !it.heard && !is_known {
             return it;
         }
         if let Some(finding) = series.finding.filter(|f| f.named) {
             (it.accused, it.proven) = (true, finding.proven);
             (it.kind, it.size_s, it.confidence) = (Some(finding.kind), finding.size_s, finding.confidence);
             (it.since, it.bad_share) = (Some(self.onset(&finding)), finding.bad_share);
+            it.period_s = finding.period_s;
             it.rate_ppm = finding.rate.map(|(rate, half)| (rate * 1e6, half * 1e6));
             if self.is_smear(it.rate_ppm, it.since) {
                 it.kind = Some(Kind::Smear);
@@ -357,9 +366,16 @@ impl Attribution {
             proven: it.proven,
             confidence: it.confidence,
             bad_share: it.bad_share,
+            period_s: it.period_s,
             sentence: String::new(),
         };
         verdict.sentence = server_sentence(&verdict, case.majority.as_ref(), unreliable);
+        if let Some(size_s) = series.moved_unblamed().filter(|_| verdict.kind.is_none()) {
+            verdict.sentence = moved_sentence(&verdict.server, size_s);
+        }
+        if let Some(last) = series.silence().filter(|_| verdict.kind == Some(Kind::Unreachable)) {
+            verdict.sentence = silence_sentence(&verdict.server, verdict.since, &last);
+        }
         if series.unsynchronised {
             verdict.sentence = format!("{} reports that it is not synchronised.", verdict.server);
         }
@@ -429,10 +445,12 @@ impl Attribution {
         };
         let heard = (0..self.engine.series.len()).filter(|i| self.is_heard(*i));
         let (named, intervals): (Vec<_>, Vec<_>) =
-            heard.filter_map(|i| Some((self.engine.series[i].ident.name.to_string(), range(i)?))).unzip();
-        let camps = camps(&intervals);
-        let text: Vec<String> =
-            camps.iter().map(|camp| camp.iter().map(|i| named[*i].as_str()).collect::<Vec<_>>().join(", ")).collect();
+            heard.filter_map(|i| Some((Arc::clone(&self.engine.series[i].ident.name), range(i)?))).unzip();
+        let of_camp = |camp: Vec<usize>| list_names(camp.len(), camp.iter().map(|i| &*named[*i]));
+        let mut text: Vec<String> = camps(&intervals).take(MOST_GROUPS + 1).map(of_camp).collect();
+        if text.len() > MOST_GROUPS {
+            text[MOST_GROUPS] = "others".into();
+        }
         if text.len() < 2 { String::new() } else { format!(" ({})", text.join(" against ")) }
     }
 
@@ -493,7 +511,7 @@ fn path_reason(servers: &[ServerVerdict], congested: bool) -> String {
                 blamed, because the samples with low delay did not move."
             .into();
     }
-    servers.iter().filter(|s| s.blamed).map(|s| s.sentence.as_str()).collect::<Vec<_>>().join(" ")
+    blamed_sentences(servers)
 }
 
 fn confidence(state: State, case: &Case) -> f64 {
@@ -515,10 +533,10 @@ struct Accusation<'a> {
     since: Option<When>,
 }
 
-impl Accusation<'_> {
-    /// The same, perhaps with another onset.
-    fn is_like(&self, other: &Self) -> bool {
-        (self.server, self.address, self.of_path) == (other.server, other.address, other.of_path)
+impl<'a> Accusation<'a> {
+    /// What is accused. The onset of an accusation may change.
+    fn subject(&self) -> (&'a str, Option<&'a str>, bool) {
+        (self.server, self.address, self.of_path)
     }
 }
 

@@ -13,6 +13,7 @@
 mod bits;
 mod clock;
 mod common;
+mod course;
 mod decide;
 mod engine;
 mod finding;
@@ -33,7 +34,7 @@ mod witness;
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -83,7 +84,8 @@ pub struct Attribution {
     #[serde(skip)]
     events: Vec<Event>,
     journal: journal::Journal,
-    verdict: Verdict,
+    /// Shared with the snapshots.
+    verdict: Arc<Verdict>,
     judged_at: u64,
 }
 
@@ -112,7 +114,7 @@ impl Attribution {
             refused: 0,
             events: Vec::new(),
             journal: journal::Journal::default(),
-            verdict: Verdict::nothing_yet(),
+            verdict: Arc::new(Verdict::nothing_yet()),
             judged_at: 0,
         }
     }
@@ -140,10 +142,13 @@ impl Attribution {
         }
     }
 
-    /// Forgets a server: it is no longer configured.
-    pub fn forget(&mut self, server: &str) {
-        self.engine.series.retain(|s| &*s.ident.name != server);
-        self.reindex();
+    /// Forgets servers that are no longer configured. O(n) however many they are.
+    pub fn forget(&mut self, servers: &HashSet<Arc<str>>) {
+        let before = self.engine.series.len();
+        self.engine.series.retain(|s| !servers.contains(&s.ident.name));
+        if self.engine.series.len() != before {
+            self.reindex();
+        }
     }
 
     /// The names of all servers.
@@ -173,7 +178,7 @@ impl Attribution {
 
     /// The verdict as it stands.
     #[must_use]
-    pub fn verdict(&self) -> &Verdict {
+    pub fn verdict(&self) -> &Arc<Verdict> {
         &self.verdict
     }
 
@@ -238,7 +243,7 @@ impl Attribution {
         let was_lost = series.reach.is_lost();
         match (&sample.outcome, &sample.measure) {
             (Outcome::Sample, Some(m)) => {
-                series.reach.answered();
+                series.answered();
                 series.unsynchronised = false;
                 if let Some(before) = series.latest {
                     self.engine.grain.note(before.theta_s, m.offset_s);
@@ -247,11 +252,11 @@ impl Attribution {
                 series.accept(Reply { t_s, theta_s, delay_s, lambda_s, moved_s });
             }
             (Outcome::Unsynchronised(_), _) => {
-                series.reach.answered();
+                series.answered();
                 series.unsynchronised = true;
             }
             (Outcome::Fault(_), _) => {}
-            _ => series.reach.failed(t_s),
+            (outcome, _) => series.failed(t_s, outcome),
         }
         self.engine.dirty |= was_lost != self.engine.series[i].reach.is_lost();
         self.engine.series[i].last_at = sample.at;

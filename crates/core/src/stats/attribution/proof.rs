@@ -16,17 +16,10 @@ const EQUAL: f64 = 1e-9;
 
 /// The hull of all points that more than half of the votes cover. `absent` votes could cover any point.
 pub(super) fn majority(claims: &[Claim], absent: f64) -> Option<Interval> {
-    let mut edges: Vec<(f64, f64)> = Vec::with_capacity(claims.len() * 2);
-    for claim in claims {
-        edges.push((claim.range.low_s, claim.vote));
-        edges.push((claim.range.high_s, -claim.vote));
-    }
-    // Ranges include their ends: at equal points beginnings come before ends.
-    edges.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(b.1.total_cmp(&a.1)));
     let all: f64 = claims.iter().map(|c| c.vote).sum::<f64>() + absent;
     let (mut depth, mut deepest) = (0.0, 0.0_f64);
     let mut hull: Option<Interval> = None;
-    for (at_s, vote) in edges {
+    for (at_s, vote) in edges(claims) {
         let covers = depth + absent > all / 2.0 + EQUAL;
         if vote > 0.0 {
             depth += vote;
@@ -45,10 +38,22 @@ pub(super) fn majority(claims: &[Claim], absent: f64) -> Option<Interval> {
     hull.filter(|_| deepest > all / 2.0 + EQUAL)
 }
 
-/// The largest number of votes that cover one point.
+/// The largest number of votes that cover one point. O(n log n).
 pub(super) fn depth(claims: &[Claim]) -> f64 {
-    let covering = |at_s: f64| claims.iter().filter(|c| c.range.contains(at_s)).map(|c| c.vote).sum::<f64>();
-    claims.iter().map(|c| covering(c.range.low_s)).fold(0.0, f64::max)
+    let mut depth = 0.0;
+    edges(claims).into_iter().fold(0.0, |deepest: f64, (_, vote)| {
+        depth += vote;
+        deepest.max(depth)
+    })
+}
+
+/// Where ranges begin, with their votes, and where they end, with their votes as negative numbers, in order.
+fn edges(claims: &[Claim]) -> Vec<(f64, f64)> {
+    let both = |claim: &Claim| [(claim.range.low_s, claim.vote), (claim.range.high_s, -claim.vote)];
+    let mut edges: Vec<(f64, f64)> = claims.iter().flat_map(both).collect();
+    // Ranges include their ends: at equal points beginnings come before ends.
+    edges.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(b.1.total_cmp(&a.1)));
+    edges
 }
 
 #[cfg(test)]
@@ -86,3 +91,7 @@ mod tests {
         assert_eq!((majority(&apart, 1.0), depth(&apart)), (None, 1.0));
     }
 }
+
+#[cfg(test)]
+#[path = "proof_tests.rs"]
+mod properties;

@@ -1,5 +1,7 @@
 //! The state of the analysis as bytes: what it says next depends on nothing else but the samples that follow.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::Attribution;
@@ -19,7 +21,7 @@ pub(in crate::stats) fn serialize<S: Serializer>(attribution: &Attribution, to: 
 
 pub(in crate::stats) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Attribution, D::Error> {
     let Form::<Attribution> { mut attribution, suspended } = Form::deserialize(from)?;
-    attribution.verdict.suspended = suspended;
+    Arc::make_mut(&mut attribution.verdict).suspended = suspended;
     attribution.rebuild_index();
     Ok(attribution)
 }

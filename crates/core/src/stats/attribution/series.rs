@@ -11,10 +11,11 @@ use std::sync::Arc;
 use self::reach::Reach;
 use self::route::Route;
 use super::bits::Bits;
+use super::course::Course;
 use super::finding::{Finding, Seen};
 use super::track::{Sighting, Track};
 use crate::clock::Stamp;
-use crate::sample::ServerIdent;
+use crate::sample::{Outcome, ServerIdent};
 use crate::stats::consensus::Interval;
 use crate::stats::events::ServerWatch;
 
@@ -24,6 +25,14 @@ const PROOFS: u32 = 2;
 const ODD_REPLIES: u32 = 4;
 /// A single value so many standard deviations from the level, beyond what server and path may err, stands out.
 const ODD_SIGMAS: f64 = 8.0;
+/// A path that has changed for so many replies stays changed.
+const NEW_AFTER: usize = 64;
+/// A movement that is not blamed on the clock is mentioned after so many sightings.
+const TOLD_AFTER: u32 = 4;
+/// A level of fewer values is hardly known.
+const FEW: usize = 16;
+/// What was said of a server holds for so many intervals of silence.
+const KEPT_INTERVALS: f64 = 40.0;
 /// The wander of a clock that nobody measures, in s/s (RFC 5905, PHI).
 const PHI: f64 = 15e-6;
 
@@ -44,6 +53,8 @@ pub(super) struct Series {
     pub address: Option<SocketAddr>,
     pub watch: ServerWatch,
     pub reach: Reach,
+    /// The label and the reason of the last failed poll; absent after an answer.
+    silence: Option<Box<(String, String)>>,
     /// The server answers, but calls itself unsynchronised.
     pub unsynchronised: bool,
     pub first_s: f64,
@@ -72,11 +83,14 @@ pub(super) struct Series {
     good: Bits,
     first_odd_s: f64,
     pub sighting: Option<Sighting>,
-    /// The newest deviation from the level.
+    /// The newest value of the series, and its deviation from the level.
+    value_s: f64,
     pub lean_s: f64,
     /// The mean of the newest deviations and its noise; see [`Track::recent`].
     pub recent: Option<(f64, f64)>,
     pub finding: Option<Finding>,
+    /// What it did since it was first named.
+    course: Option<Box<Course>>,
 }
 
 impl Series {
@@ -86,6 +100,7 @@ impl Series {
             address,
             watch: ServerWatch::default(),
             reach: Reach::new(t_s),
+            silence: None,
             unsynchronised: false,
             first_s: t_s,
             last_poll_s: f64::NEG_INFINITY,
@@ -105,9 +120,11 @@ impl Series {
             good: Bits::default(),
             first_odd_s: t_s,
             sighting: None,
+            value_s: 0.0,
             lean_s: 0.0,
             recent: None,
             finding: None,
+            course: None,
         }
     }
 
@@ -118,6 +135,27 @@ impl Series {
             self.gaps_s[3] = t_s - self.last_poll_s;
         }
         self.last_poll_s = t_s;
+    }
+
+    /// A poll brought a usable reply, or one that says that there is no time.
+    pub fn answered(&mut self) {
+        self.reach.answered();
+        self.silence = None;
+    }
+
+    /// The poll that ended at `t_s` brought none.
+    pub fn failed(&mut self, t_s: f64, outcome: &Outcome) {
+        self.reach.failed(t_s);
+        let reason = outcome.reason();
+        if self.silence.as_ref().is_none_or(|last| last.0 != outcome.label() || last.1 != reason) {
+            self.silence = Some(Box::new((outcome.label().to_owned(), reason.into_owned())));
+        }
+    }
+
+    /// How the last poll failed.
+    pub fn silence(&self) -> Option<Outcome> {
+        let (label, reason) = &**self.silence.as_ref()?;
+        Outcome::parse(label, reason)
     }
 
     /// The poll interval as observed: the shortest of the last four, so that losses and pauses do not count.
@@ -161,10 +199,11 @@ impl Series {
     }
 
     /// Notes what the newest reply shows beside its error range: whether it is a sighting, whether it stands out alone.
-    pub fn note(&mut self, t_s: f64, value_s: f64, grain_s: f64) {
+    /// `doubt_s` is what the stamps and the common mode may be off by.
+    pub fn note(&mut self, t_s: f64, value_s: f64, doubt_s: f64) {
         self.sights.push(self.sighting.is_some());
         let level_s = self.track.level_s().unwrap_or(value_s);
-        self.lean_s = value_s - level_s;
+        (self.value_s, self.lean_s) = (value_s, value_s - level_s);
         self.recent = self.track.recent();
         let size_s = self.finding.and_then(|f| f.size_s).filter(|_| self.track.usual.is_some());
         let is_odd = match size_s {
@@ -173,7 +212,7 @@ impl Series {
                 let slack_s = self.claim_s + self.excess_s().abs() / 2.0;
                 self.conflicts.last()
                     || (self.track.usual.is_some()
-                        && self.lean_s.abs() > ODD_SIGMAS * self.track.sigma_s() + slack_s + grain_s)
+                        && self.lean_s.abs() > ODD_SIGMAS * self.track.sigma_s() + slack_s + doubt_s)
             }
         };
         if is_odd && self.odd.count(16) == 0 {
@@ -211,10 +250,16 @@ impl Series {
         }
         let bad_share = self.bad_share();
         let is_seen = self.sighting.is_some() || self.odd.last() || self.conflicts.last();
-        let finding = self.finding.as_mut()?;
+        let Some(finding) = self.finding.as_mut() else {
+            self.rest(t_s);
+            return None;
+        };
         let before_s = finding.seen_s;
         let seen = Seen { t_s, is_seen, proven: self.conflicts.count(OF_REPLIES) >= PROOFS, bad_share };
         let over = finding.take(seen, &self.track);
+        if bad_share.is_none() {
+            follow_course(&mut self.course, finding, t_s, &self.track);
+        }
         if bad_share.is_some() {
             finding.comes_and_goes(self.first_odd_s, if self.odd.last() { Some(self.lean_s) } else { None });
         }
@@ -235,13 +280,78 @@ impl Series {
         finding.named.then_some((finding, end_s))
     }
 
+    /// Nothing is wrong at the moment; what the server did before is forgotten when it was right for as long.
+    fn rest(&mut self, t_s: f64) {
+        if let Some(course) = &mut self.course {
+            course.push(t_s, self.value_s);
+            if course.quiet * 2 > course.replies() {
+                self.course = None;
+            }
+        }
+    }
+
+    /// Whether it is named, and silent for so short a time that what is known of it still holds.
+    pub fn is_named_lately(&self, t_s: f64) -> bool {
+        let patience_s = KEPT_INTERVALS * self.interval_s().unwrap_or(0.0);
+        self.finding.is_some_and(|f| f.named) && self.latest.is_some_and(|l| t_s - l.t_s <= patience_s)
+    }
+
+    /// Whether it cannot tell what this host's clock does: its delay or its offset is not where it used to be, or what
+    /// is usual is hardly known.
+    pub fn is_unsettled(&self) -> bool {
+        let is_new = self.track.usual.is_none_or(|usual| usual.values < FEW);
+        is_new || self.route.is_away() || self.finding.is_some_and(|f| !f.named)
+    }
+
+    /// How far the offset has moved, in seconds, if neither the clock nor the path is blamed for it.
+    pub fn moved_unblamed(&self) -> Option<f64> {
+        self.finding.filter(|f| !f.named && f.sightings >= TOLD_AFTER)?;
+        self.sighting.map(|s| s.size_s)
+    }
+
+    /// Whether the delay has changed for good.
+    pub fn is_on_new_route(&self) -> bool {
+        self.finding.is_none_or(|f| !f.named) && self.route.has_settled() && self.track.stays_away(NEW_AFTER)
+    }
+
+    /// Whether the offset has moved for good although the delay has not, and no clock was named: then its path is
+    /// believed to have done it, and the level before says nothing of the present one.
+    pub fn stands_elsewhere(&self) -> bool {
+        let is_open = |f: &Finding| !f.named && !f.proven && f.bad_share.is_none() && f.misses == 0;
+        let lasts = self.finding.is_some_and(|f| is_open(&f) && f.sightings as usize >= NEW_AFTER);
+        lasts && self.track.stands_still(NEW_AFTER)
+    }
+
     /// From now on this is another server: it was repaired, or is on a new route.
     pub fn start_again(&mut self) {
+        if self.stands_elsewhere() {
+            self.route.count_unseen();
+        }
         self.track.cut();
         self.route.settle();
+        self.course = None;
         (self.odd, self.sights, self.sighting) = (Bits::default(), Bits::default(), None);
         if self.finding.is_some_and(|f| !f.proven) {
             self.finding = None;
         }
+    }
+}
+
+/// Takes the newest value into the course of a server that is named, and says so when it goes to and fro.
+fn follow_course(course: &mut Option<Box<Course>>, finding: &mut Finding, t_s: f64, track: &Track) {
+    let Some(usual) = track.usual else { return };
+    if !finding.named && course.is_none() {
+        return;
+    }
+    let course = course.get_or_insert_with(|| Box::new(Course::new(t_s)));
+    if finding.misses == 0 {
+        course.quiet = 0;
+    }
+    let Some(value_s) = track.newest_s() else { return };
+    if course.push(t_s, value_s)
+        && finding.misses == 0
+        && let Some(manner) = course.manner(|replies| usual.sigma_of(replies))
+    {
+        finding.swings(manner, course.replies());
     }
 }

@@ -22,10 +22,14 @@ const LEAST_AFTER_TROUBLE: usize = 64;
 /// A mean so many of its sigmas from the level is a sighting. Six are Gaussian; eight pay for tails and for what is not
 /// known of the noise.
 const SIGMAS: f64 = 8.0;
+/// A movement so many times larger than what a single value shows is gone when a single value does not show it.
+const CLEAR: f64 = 2.5;
 /// So many values at first are tested, but their level is not trusted as much.
 const YOUNG: f64 = 64.0;
 /// Memory grows by so many values.
 const GROWTH: usize = 64;
+/// A delay may be below the usual one by so many times what it was below it in one of twenty replies.
+const DIP: f64 = 2.0;
 /// So many of the newest delays are looked at together.
 const NEWEST: usize = 8;
 /// Times are kept in units of this many seconds.
@@ -49,6 +53,8 @@ pub(super) struct Usual {
     pub delay_s: f64,
     /// The usual excess of the delay.
     pub excess_s: f64,
+    /// How far below the usual one the delay goes: a shorter delay is as good a sign of another route as a longer one.
+    pub dip_s: f64,
     /// Noise of the delay, one standard deviation.
     pub delay_noise_s: f64,
     /// Standard deviations of the means of 2, 4, 8, 16 and 32 values; NaN where not known.
@@ -64,6 +70,20 @@ pub(super) struct Sighting {
     pub score: f64,
     /// The mean less the level, in seconds.
     pub size_s: f64,
+}
+
+impl Usual {
+    /// How far a delay that is `x_s` above the usual one may be from it without being unusual.
+    pub fn room_s(&self, x_s: f64) -> f64 {
+        if x_s > 0.0 { self.excess_s } else { self.dip_s }
+    }
+
+    /// The standard deviation of the mean of so many values.
+    pub fn sigma_of(&self, values: u32) -> f64 {
+        let known = self.sigmas.iter().zip(WINDOWS).take_while(|(sigma, _)| sigma.is_finite());
+        let near = known.take_while(|(_, length)| *length as u32 <= values.max(2)).last();
+        near.map_or(f64::INFINITY, |(sigma, _)| *sigma)
+    }
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -100,6 +120,8 @@ pub(super) struct Peers {
     pub claim_s: f64,
     /// The smallest movement that is more than stamps being rounded.
     pub grain_s: f64,
+    /// The least noise, as a part of the peers'.
+    pub floor: f64,
 }
 
 impl Track {
@@ -203,6 +225,16 @@ impl Track {
         least >= 0.6 * rise_s.abs()
     }
 
+    /// Whether the newest values stand still: their halves differ by no more than noise.
+    pub fn stands_still(&self, values: usize) -> bool {
+        let Some(usual) = self.usual.filter(|_| self.entries.len() >= values) else { return false };
+        let half = |skip: usize| {
+            let newest = self.entries.iter().rev().skip(skip).take(values / 2);
+            robust::median(&mut newest.map(|e| f64::from(e.value)).collect::<Vec<_>>())
+        };
+        (half(0) - half(values / 2)).abs() < 6.0 * usual.sigma_of(values as u32 / 2)
+    }
+
     /// Whether the newest delays are steady, and their median.
     pub fn steady_delay(&self, values: usize) -> (f64, f64) {
         let (mut last, count) = self.newest_delays(values);
@@ -237,6 +269,7 @@ impl Track {
         let delay_s = robust::quantile(sorted, 0.25);
         let limit_s = robust::quantile(sorted, 0.6);
         let excess_s = usual_excess(sorted, delay_s, delay_noise_s);
+        let dip_s = (DIP * (delay_s - robust::quantile(sorted, 0.05))).clamp(1e-7, excess_s.max(1e-7));
         sorted.clear();
         let low = self.entries.iter().filter(good).take(count).filter(|e| f64::from(e.delay) <= limit_s);
         sorted.extend(low.map(|e| f64::from(e.value)));
@@ -245,7 +278,7 @@ impl Track {
         weights.clear();
         for e in self.entries.iter().filter(good).take(count) {
             let x_s = f64::from(e.delay) - delay_s;
-            values.push(reduced(f64::from(e.value) - level, x_s, excess_s));
+            values.push(reduced(f64::from(e.value) - level, x_s, if x_s > 0.0 { excess_s } else { dip_s }));
             weights.push(weight(x_s, excess_s));
         }
         let white_s = robust::noise(values.iter().copied(), sorted);
@@ -254,13 +287,25 @@ impl Track {
             let root = (length as f64).sqrt();
             let earned = (white_s / root).max(0.5 * delay_noise_s / root);
             if peer.is_finite() {
-                *sigma = sigma.clamp(0.35 * peer, (4.0 * peer).max(earned).max(0.35 * peer));
+                *sigma = sigma.clamp(peers.floor * peer, (4.0 * peer).max(earned));
             }
             let young = (1.0 - count as f64 / YOUNG).max(0.0);
             *sigma += 0.02 * peers.claim_s / root * young;
         }
-        self.usual =
-            Some(Usual { level_s: self.anchor_s + level, delay_s, excess_s, delay_noise_s, sigmas, values: count });
+        self.usual = Some(Usual {
+            level_s: self.anchor_s + level,
+            delay_s,
+            excess_s,
+            dip_s,
+            delay_noise_s,
+            sigmas,
+            values: count,
+        });
+    }
+
+    /// The newest value.
+    pub fn newest_s(&self) -> Option<f64> {
+        self.entries.back().map(|e| self.anchor_s + f64::from(e.value))
     }
 
     /// How far the newest values have left the level, if it is more than noise.
@@ -271,7 +316,7 @@ impl Track {
         let mut count = 0;
         for e in self.entries.iter().rev().take(32) {
             let x_s = f64::from(e.delay.abs()) - usual.delay_s;
-            values[count] = reduced(f64::from(e.value) - level, x_s, usual.excess_s);
+            values[count] = reduced(f64::from(e.value) - level, x_s, usual.room_s(x_s));
             weights[count] = weight(x_s, usual.excess_s);
             count += 1;
         }
@@ -289,11 +334,21 @@ impl Track {
             }
             let size_s = mean(&values[..length], &weights[..length]);
             let score = size_s.abs() / enough_s;
-            if score > 1.0 && best.is_none_or(|b| score > b.score) && is_present(&values, length, size_s) {
+            if score > 1.0
+                && best.is_none_or(|b| score > b.score)
+                && is_present(&values, length, size_s)
+                && self.is_shown(values[0], size_s)
+            {
                 best = Some(Sighting { score, size_s });
             }
         }
         best
+    }
+
+    /// Whether the newest value alone shows a movement of `size_s`, if a single value can.
+    fn is_shown(&self, newest_s: f64, size_s: f64) -> bool {
+        let clear_s = SIGMAS * self.sigma_s();
+        size_s.abs() <= CLEAR * clear_s || newest_s * size_s.signum() > clear_s
     }
 
     /// The mean of the newest four values less the level, and its noise.
@@ -304,7 +359,7 @@ impl Track {
         let (sum, of) = self.entries.iter().rev().take(4).fold((0.0, 0.0), |(sum, of), e| {
             let x_s = f64::from(e.delay.abs()) - usual.delay_s;
             let w = weight(x_s, usual.excess_s);
-            (sum + w * reduced(f64::from(e.value) - level, x_s, usual.excess_s), of + w)
+            (sum + w * reduced(f64::from(e.value) - level, x_s, usual.room_s(x_s)), of + w)
         });
         (of > 0.0).then(|| (sum / of, sigma_s))
     }
@@ -322,7 +377,8 @@ impl Track {
         let of = |e: &Entry| {
             let x_s = usual.map_or(0.0, |u| f64::from(e.delay.abs()) - u.delay_s);
             let excess_s = usual.map_or(1.0, |u| u.excess_s);
-            let value = reduced(f64::from(e.value) - level_s, x_s, excess_s);
+            let room_s = usual.map_or(1.0, |u| u.room_s(x_s));
+            let value = reduced(f64::from(e.value) - level_s, x_s, room_s);
             (self.time_s(e), value, weight(x_s, excess_s))
         };
         self.entries.iter().skip(skip).map(of).collect()
@@ -444,7 +500,7 @@ mod tests {
     use super::*;
     use crate::world::Dice;
 
-    const ALONE: Peers = Peers { sigmas: [f64::NAN; 5], claim_s: 1e-3, grain_s: 0.0 };
+    const ALONE: Peers = Peers { sigmas: [f64::NAN; 5], claim_s: 1e-3, grain_s: 0.0, floor: 0.35 };
 
     /// Polls until a fault that begins at poll 200 is seen.
     fn delay(seed: u64, fault: impl Fn(f64) -> f64) -> Option<u32> {

@@ -99,6 +99,7 @@ mod tests {
             t3: zero,
             t4: zero,
             sender: None,
+            hop_limit: None,
             datagram: Box::default(),
         })
     }

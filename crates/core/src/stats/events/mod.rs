@@ -14,6 +14,7 @@ mod nts;
 mod recorder;
 mod recurring;
 mod server;
+mod sheet;
 mod tracker;
 
 use schemars::JsonSchema;
@@ -23,6 +24,7 @@ use super::verdict::When;
 use crate::sample::Sample;
 pub use recorder::{Moment, Recorder};
 pub(super) use server::ServerWatch;
+pub use sheet::sheet_changed;
 pub(super) use tracker::{Finding, Times, Tracker};
 
 /// The kind of an event.
@@ -77,6 +79,8 @@ pub enum EventKind {
     NtsCertificate,
     /// A server negotiates another algorithm for NTS.
     NtsAead,
+    /// A property of a server's protocol sheet changed.
+    ProtocolSheet,
 }
 
 impl EventKind {
@@ -108,6 +112,7 @@ impl EventKind {
             Self::ManyEvents => "many_events",
             Self::NtsCertificate => "nts_certificate",
             Self::NtsAead => "nts_aead",
+            Self::ProtocolSheet => "protocol_sheet",
         }
     }
 }

@@ -1,5 +1,7 @@
 //! Lasting findings of the verdict as events: one record each, refined as the verdict is.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::{Event, EventKind};
@@ -41,10 +43,12 @@ struct Open {
 impl Tracker {
     /// Compares all that holds now with what held before, and appends the events.
     pub fn follow(&mut self, current: Vec<Finding>, times: Times, events: &mut Vec<Event>) {
-        let mut before = std::mem::take(&mut self.open);
+        let mut before: BTreeMap<Matter, Vec<Open>> = BTreeMap::new();
+        for open in std::mem::take(&mut self.open) {
+            before.entry(matter(&open.latest.event)).or_default().push(open);
+        }
         for finding in current {
-            let same = before.iter().position(|open| is_same_matter(&open.latest.event, &finding.event));
-            let known = same.map(|i| before.swap_remove(i));
+            let known = before.get_mut(&matter(&finding.event)).and_then(Vec::pop);
             self.open.push(match known {
                 // What began before it was seen first is known better now.
                 Some(mut open) if finding.event.start <= open.seen => {
@@ -59,7 +63,7 @@ impl Tracker {
                 }
             });
         }
-        events.extend(before.into_iter().map(|open| open.end(times.ended)));
+        events.extend(before.into_values().flatten().map(|open| open.end(times.ended)));
     }
 }
 
@@ -89,9 +93,11 @@ impl Open {
     }
 }
 
-/// Whether one event may be a refined report of the other.
-fn is_same_matter(a: &Event, b: &Event) -> bool {
-    a.server == b.server && a.address == b.address && family(a.kind) == family(b.kind)
+/// What an event is about. Of two events about the same, one may be a refined report of the other.
+type Matter = (Option<String>, Option<String>, &'static str);
+
+fn matter(event: &Event) -> Matter {
+    (event.server.clone(), event.address.clone(), family(event.kind).label())
 }
 
 /// Kinds that a finding takes one after the other while more becomes known.

@@ -72,6 +72,19 @@ impl LeapList {
         parsed.finish()
     }
 
+    /// A list that was recorded; `None` if its entries are not in order or there are none.
+    #[must_use]
+    pub fn of(entries: Vec<(i64, i32)>, expires_unix_s: i64) -> Option<Self> {
+        let is_valid = !entries.is_empty() && entries.is_sorted_by(|a, b| a.0 < b.0);
+        is_valid.then_some(Self { entries, expires_unix_s, updated_unix_s: None, hashed: false })
+    }
+
+    /// Since when, in Unix time, TAI − UTC is how many seconds; oldest first.
+    #[must_use]
+    pub fn entries(&self) -> &[(i64, i32)] {
+        &self.entries
+    }
+
     /// TAI − UTC in seconds at a Unix time; `None` before 1972 and after the expiry.
     #[must_use]
     pub fn tai_offset_s(&self, unix_s: i64) -> Option<i32> {

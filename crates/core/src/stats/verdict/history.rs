@@ -1,5 +1,7 @@
 //! The history of verdicts over a span, as printed by `replay --json` and kept in the store.
 
+use std::collections::{HashMap, HashSet};
+
 use serde::Serialize;
 
 use super::{Kind, ServerVerdict, State, Verdict, When};
@@ -80,10 +82,12 @@ impl Entry {
             self.local = EntryLocal { estimate_s, bound_s, kind: local.kind };
         }
         let before = std::mem::take(&mut self.blamed);
-        self.blamed = verdict.blamed().map(|s| Blame::of(s, before.iter().find(|b| b.server == s.server))).collect();
+        // In reverse, so that the first of a name counts.
+        let known: HashMap<&str, &Blame> = before.iter().rev().map(|b| (b.server.as_str(), b)).collect();
+        self.blamed = verdict.blamed().map(|s| Blame::of(s, known.get(s.server.as_str()).copied())).collect();
         // A shared problem affects servers in turn: keep all servers that were affected.
-        let gone = before.into_iter().filter(|b| is_shared(b.kind));
-        let gone: Vec<_> = gone.filter(|b| self.blamed.iter().all(|now| now.server != b.server)).collect();
+        let named: HashSet<&str> = verdict.blamed().map(|s| s.server.as_str()).collect();
+        let gone = before.into_iter().filter(|b| is_shared(b.kind) && !named.contains(b.server.as_str()));
         self.blamed.extend(gone);
         self.confidence = self.confidence.max(verdict.confidence);
         self.assumption.clone_from(&verdict.assumption);
@@ -106,7 +110,8 @@ impl Entry {
 
     /// Whether `newer` starts no later than this entry and says at least as much. Then this entry is dropped.
     fn is_superseded_by(&self, newer: &Self) -> bool {
-        let named_again = |b: &Blame| newer.blamed.iter().any(|now| now.server == b.server);
+        let named: HashSet<&str> = newer.blamed.iter().map(|b| b.server.as_str()).collect();
+        let named_again = |b: &Blame| named.contains(b.server.as_str());
         let adds = self.state != State::LocalWrong && !self.blamed.is_empty() && self.blamed.iter().all(named_again);
         self.since >= newer.since && (self.accuses_nobody() || adds)
     }
@@ -123,7 +128,8 @@ impl Entry {
         let was_shared = self.blamed.iter().any(|b| is_shared(b.kind));
         if was_shared && verdict.blamed().any(|s| is_shared(s.kind)) {
             let kind = |k: Option<Kind>| k.filter(|_| is_shared(k));
-            return verdict.blamed().any(|s| self.blamed.iter().any(|b| kind(b.kind) == kind(s.kind)));
+            let kinds: HashSet<_> = self.blamed.iter().map(|b| kind(b.kind)).collect();
+            return verdict.blamed().any(|s| kinds.contains(&kind(s.kind)));
         }
         self.blamed.iter().map(|b| b.server.as_str()).eq(verdict.blamed().map(|s| s.server.as_str()))
     }
@@ -225,6 +231,7 @@ mod tests {
                 proven: true,
                 confidence: 0.9,
                 bad_share: None,
+                period_s: None,
                 sentence: String::new(),
             })
             .collect();

@@ -5,7 +5,10 @@ mod sentence;
 mod when;
 
 pub use history::{Blame, Entry, EntryLocal, History};
-pub use sentence::{local_sentence, ppm, seconds, server_sentence, silence_sentence, verdict_sentence};
+pub use sentence::{
+    blamed_sentences, list_names, local_sentence, moved_sentence, ppm, seconds, server_sentence, silence_sentence,
+    verdict_sentence,
+};
 pub use when::When;
 
 use std::borrow::Cow;
@@ -65,6 +68,10 @@ pub enum Kind {
     Unreachable,
     /// Replies are wrong now and then, as when one of several servers behind a name is.
     Intermittent,
+    /// The clock goes to and fro: neither a step nor a rate describes it.
+    Unsteady,
+    /// The clock goes to and fro with a period.
+    Periodic,
 }
 
 impl Kind {
@@ -80,6 +87,8 @@ impl Kind {
             Self::Congestion => "congestion",
             Self::Unreachable => "unreachable",
             Self::Intermittent => "intermittent",
+            Self::Unsteady => "unsteady",
+            Self::Periodic => "periodic",
         }
     }
 }
@@ -173,6 +182,8 @@ pub struct ServerVerdict {
     pub confidence: f64,
     /// The share of wrong replies among the last ones, 0 to 1, where they come and go.
     pub bad_share: Option<f64>,
+    /// The period in seconds of a clock that goes to and fro, once two periods were seen.
+    pub period_s: Option<f64>,
     /// The verdict on this server as a sentence.
     pub sentence: String,
 }
@@ -221,6 +232,9 @@ pub struct Verdict {
     pub suspended: bool,
 }
 
+/// The reason of the verdict before the first comparison.
+const NOTHING_YET: &str = "no samples yet";
+
 impl Verdict {
     /// The verdict before the first sample.
     #[must_use]
@@ -241,12 +255,18 @@ impl Verdict {
             },
             servers: Vec::new(),
             majority: None,
-            reason: "no samples yet".into(),
+            reason: NOTHING_YET.into(),
             assumption: String::new(),
             independence: None,
             sentence: "No verdict yet: no server has answered.".into(),
             suspended: false,
         }
+    }
+
+    /// Whether nothing was compared yet. Servers are compared once some have been polled twice.
+    #[must_use]
+    pub fn is_nothing_yet(&self) -> bool {
+        self.reason == NOTHING_YET
     }
 
     /// The verdict until the state of an earlier process is restored.

@@ -1,8 +1,13 @@
 //! Builds the sentences of a verdict: sizes with units, the evidence, and no more certainty than the evidence supports.
 
+use std::borrow::Cow;
+
 use super::{Class, Kind, LocalVerdict, MajorityVerdict, ServerVerdict, Sign, State};
 use crate::ntp::KissCode;
 use crate::sample::Outcome;
+
+/// Servers that a text names one by one. The verdict has a sentence about each.
+const MOST_NAMED: usize = 10;
 
 /// Formats the magnitude of a time with three significant digits and a suitable unit. The sign is dropped.
 #[must_use]
@@ -88,6 +93,13 @@ pub fn server_sentence(it: &ServerVerdict, majority: Option<&MajorityVerdict>, l
 /// What follows a sentence about a server when this host's clock is not reliable.
 pub(super) const UNRELIABLE: &str = "This host's clock is not reliable, so this says which servers disagree, not which \
                                      is right in absolute terms.";
+/// The sentence about a server whose offset moved while no clock is blamed.
+#[must_use]
+pub fn moved_sentence(name: &str, size_s: f64) -> String {
+    let size = seconds(size_s);
+    format!("{name} moved by {size} relative to the others; its path may have done it, so its clock is not blamed.")
+}
+
 /// The sentence about a server that gives no time, by the way its last poll ended.
 #[must_use]
 pub fn silence_sentence(name: &str, start: Option<super::When>, last: &Outcome) -> String {
@@ -118,8 +130,28 @@ fn describe(kind: Kind, it: &ServerVerdict) -> String {
         (Kind::Frequency | Kind::Smear, _, Some(rate)) => format!("{} of {}", kind.label(), ppm(rate)),
         (Kind::Constant, Some(size), _) => format!("constant, about {}", seconds(size)),
         (Kind::Step, Some(size), _) => format!("step of {}{}", if size < 0.0 { "−" } else { "+" }, seconds(size)),
+        (Kind::Unsteady, Some(size), _) => format!("unsteady, to and fro by ±{}", seconds(size)),
+        (Kind::Periodic, Some(size), _) => {
+            let every = it.period_s.map_or_else(String::new, |period_s| format!(" every {}", span(period_s)));
+            format!("periodic, ±{}{every}", seconds(size))
+        }
+        (Kind::Intermittent, ..) => {
+            let share =
+                it.bad_share.map_or_else(String::new, |share| format!(", {:.0} % of its replies", 100.0 * share));
+            format!("intermittent{share}")
+        }
         _ => kind.label().to_owned(),
     }
+}
+
+/// A duration with two significant digits, in minutes, hours or days.
+fn span(duration_s: f64) -> String {
+    let (value, unit) = match duration_s {
+        s if s >= 2.0 * 86_400.0 => (s / 86_400.0, "days"),
+        s if s >= 2.0 * 3600.0 => (s / 3600.0, "hours"),
+        s => (s / 60.0, "minutes"),
+    };
+    if value < 10.0 { format!("{value:.1} {unit}") } else { format!("{value:.0} {unit}") }
 }
 
 /// The sentence about this host's clock.
@@ -150,13 +182,32 @@ pub fn local_sentence(it: &LocalVerdict, majority: Option<&MajorityVerdict>) -> 
     format!("This host's clock is {which} {size}{}{kind}{against}.", since(it.since))
 }
 
+/// The sentences about the servers that are blamed: the first of them, and how many more there are.
+#[must_use]
+pub fn blamed_sentences(servers: &[ServerVerdict]) -> String {
+    let blamed = servers.iter().filter(|s| s.blamed);
+    let more = blamed.clone().count().saturating_sub(MOST_NAMED);
+    let mut sentences: Vec<_> = blamed.take(MOST_NAMED).map(|s| Cow::Borrowed(s.sentence.as_str())).collect();
+    match more {
+        0 => {}
+        1 => sentences.push("One more server is affected.".into()),
+        more => sentences.push(format!("{more} more servers are affected.").into()),
+    }
+    sentences.join(" ")
+}
+
+/// The first of `count` names, and how many more there are.
+pub fn list_names<'a>(count: usize, names: impl Iterator<Item = &'a str>) -> String {
+    let named = names.take(MOST_NAMED).collect::<Vec<_>>().join(", ");
+    if count > MOST_NAMED { format!("{named} and {} more", count - MOST_NAMED) } else { named }
+}
+
 /// The whole verdict in one sentence, or in one sentence for each clock that is wrong.
 #[must_use]
 pub fn verdict_sentence(state: State, local: &str, servers: &[ServerVerdict], reason: &str) -> String {
-    let blamed = servers.iter().filter(|s| s.blamed).map(|s| s.sentence.as_str());
     match state {
-        State::LocalWrong => std::iter::once(local).chain(blamed).collect::<Vec<_>>().join(" "),
-        State::ServerWrong => blamed.collect::<Vec<_>>().join(" "),
+        State::LocalWrong => format!("{local} {}", blamed_sentences(servers)).trim_end().to_owned(),
+        State::ServerWrong => blamed_sentences(servers),
         State::Consistent | State::Path | State::Undecidable => reason.to_owned(),
     }
 }
@@ -180,6 +231,7 @@ mod tests {
             proven: true,
             confidence: 0.99,
             bad_share: None,
+            period_s: None,
             sentence: String::new(),
         }
     }
@@ -259,6 +311,25 @@ mod tests {
              not overlap the range that 4 of 5 servers agree on."
         );
         assert!(server_sentence(&server(), Some(&majority), true).contains("This host's clock is not reliable"));
+    }
+
+    #[test]
+    fn clock_that_goes_to_and_fro_is_described() {
+        let it = |kind, period_s| ServerVerdict { kind: Some(kind), size_s: Some(0.005), period_s, ..server() };
+        let text = |kind, period_s| server_sentence(&it(kind, period_s), None, false);
+        assert!(text(Kind::Unsteady, None).contains("(unsteady, to and fro by ±5 ms)"));
+        assert!(text(Kind::Periodic, Some(86_300.0)).contains("(periodic, ±5 ms every 24 hours)"));
+    }
+
+    #[test]
+    fn text_about_ten_thousand_servers_stays_short() {
+        let servers: Vec<_> =
+            (0..10_000).map(|k| ServerVerdict { sentence: format!("s{k} is wrong."), ..server() }).collect();
+        let text = verdict_sentence(State::LocalWrong, "This host's clock is ahead.", &servers, "");
+        assert!(text.starts_with("This host's clock is ahead. s0 is wrong. s1 "), "{text}");
+        assert!(text.ends_with("s9 is wrong. 9990 more servers are affected."), "{text}");
+        assert_eq!(verdict_sentence(State::LocalWrong, "Ahead.", &[], ""), "Ahead.");
+        assert_eq!(list_names(12, ["a"; 12].into_iter()), "a, a, a, a, a, a, a, a, a, a and 2 more");
     }
 
     #[test]

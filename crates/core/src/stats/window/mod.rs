@@ -8,23 +8,24 @@
 //! it would, so that it covers at most one pane more: 25 h of the 24 h window, 7.5 days of the 7 d window. How much it
 //! covers is said in each summary.
 //!
-//! Memory: 32 bytes for each poll of the last hour (16 kB at most), and at most 54 panes, whose size grows with the
+//! Memory: about 15 bytes for each poll of the last hour (8 kB at most), and at most 54 panes, whose size grows with the
 //! spread of their values and not with their number. Measured by `benches/stats.rs` with offsets spread over 1 ms, in kB
 //! of each server, for windows up to 1 h, 24 h and 7 d: 3, 15 and 29 when polled each 64 s; 9, 26 and 46 each 16 s.
 
+mod packed;
 mod pane;
-
-use std::collections::VecDeque;
+mod polls;
 
 use super::histogram::DisplayHistogram;
 use super::intake::{Intake, Refusal, Refusals, TimeAxis};
 use super::loss::Ending;
 use super::reach::Reach;
-use super::state::{ServerState, Totals};
+use super::state::ServerState;
 use super::summary::{Assembly, WindowSummary};
 use crate::clock::Stamp;
 use crate::sample::Sample;
 use pane::{Record, Tier};
+use polls::Polls;
 
 const SECOND_NS: i64 = 1_000_000_000;
 const MINUTE_NS: i64 = 60 * SECOND_NS;
@@ -85,7 +86,7 @@ impl Window {
 pub struct ServerWindows {
     intake: Intake,
     state: ServerState,
-    singles: VecDeque<Record>,
+    singles: Polls,
     /// Coarser and older from one to the next.
     tiers: Vec<Tier>,
 }
@@ -94,8 +95,7 @@ impl ServerWindows {
     /// The most polls that are kept one by one.
     pub const MAX_SINGLE: usize = 512;
 
-    /// Up to this many polls stay single however old: what is polled seldom needs no panes for its last hours. One less
-    /// than the power of two at which a queue would grow.
+    /// Up to this many polls stay single however old: what is polled seldom needs no panes for its last hours.
     const FEW: usize = 63;
 
     /// The points that carry the trend of a window at most, which bounds its cost.
@@ -120,14 +120,9 @@ impl ServerWindows {
         Self {
             intake: Intake::new(axis),
             state: ServerState::default(),
-            singles: VecDeque::new(),
+            singles: Polls::default(),
             tiers: needed.map(|(width_ns, keep_ns, _)| Tier::new(width_ns, keep_ns)).collect(),
         }
-    }
-
-    /// Refuses samples after `latest` from now on: recorded ones that claim to come from the future.
-    pub fn refuse_after(&mut self, latest: Stamp) {
-        self.intake.until_ns = self.intake.axis.ns(latest);
     }
 
     /// Takes a poll into account. Amortised O(log n); the work is bounded whatever came before.
@@ -139,8 +134,8 @@ impl ServerWindows {
         self.state.record(at_ns as f64 / SECOND_NS as f64, sample);
         let (offset_s, delay_s) = sample.measure.map_or((0.0, 0.0), |measure| (measure.offset_s, measure.delay_s));
         let ending = Ending::of(sample);
-        self.singles.push_back(Record { at_ns, offset_s, delay_s, ending, way: sample.timestamping });
         self.age(at_ns);
+        self.singles.push(&Record { at_ns, offset_s, delay_s, ending, way: sample.timestamping });
         Ok(())
     }
 
@@ -175,17 +170,12 @@ impl ServerWindows {
         DisplayHistogram::of(&singles.chain(merged).collect::<Vec<_>>())
     }
 
-    /// Resets the totals: they count what this process measured.
-    pub fn begin_totals(&mut self) {
-        self.state.totals.clear();
-    }
-
     /// Continues the reach of the address that was polled before in this one's place.
     pub fn continue_reach(&mut self, reach: Reach) {
         self.state.reach = reach;
     }
 
-    /// Reach, score, clock filter and totals.
+    /// Reach, score and clock filter.
     #[must_use]
     pub fn state(&self) -> &ServerState {
         &self.state
@@ -201,8 +191,7 @@ impl ServerWindows {
     #[must_use]
     pub fn memory_bytes(&self) -> usize {
         let tiers: usize = self.tiers.iter().map(|tier| size_of::<Tier>() + tier.memory_bytes()).sum();
-        let totals = self.state.totals.capacity() * size_of::<Totals>();
-        size_of::<Self>() + self.singles.capacity() * size_of::<Record>() + totals + tiers
+        size_of::<Self>() + self.singles.memory_bytes() + tiers
     }
 
     fn end_ns(&self, now: Stamp) -> i64 {
@@ -213,17 +202,16 @@ impl ServerWindows {
         let start_ns = now_ns.saturating_sub(window.length_ns());
         let mut assembly = Assembly::new(Self::TREND_POINTS);
         self.tiers.iter().rev().for_each(|tier| tier.add_to(start_ns, &mut assembly));
-        let from = self.singles.partition_point(|record| record.at_ns < start_ns);
-        self.singles.range(from..).for_each(|record| record.add_to(&mut assembly));
+        self.singles.since(start_ns).for_each(|record| record.add_to(&mut assembly));
         assembly
     }
 
-    /// Moves what is too old, or too much, one tier further.
+    /// Makes room for a poll at `now_ns`: moves what is too old, or too much, one tier further.
     fn age(&mut self, now_ns: i64) {
         let hour_ago_ns = now_ns.saturating_sub(HOUR_NS);
-        while let Some(oldest) = self.singles.front() {
+        while let Some(oldest_ns) = self.singles.front_ns() {
             let n = self.singles.len();
-            if n <= Self::FEW || (n <= Self::MAX_SINGLE && oldest.at_ns >= hour_ago_ns) {
+            if n < Self::FEW || (n < Self::MAX_SINGLE && oldest_ns >= hour_ago_ns) {
                 break;
             }
             if let (Some(oldest), Some(finest)) = (self.singles.pop_front(), self.tiers.first_mut()) {

@@ -8,7 +8,7 @@ use crate::stats::loss::{Ending, Outcomes};
 use crate::stats::summary::Assembly;
 use crate::stats::trend::Point;
 
-/// One poll, as little of it as statistics need: 32 bytes.
+/// One poll, as little of it as statistics need.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Record {
     pub at_ns: i64,

@@ -68,6 +68,11 @@ impl Route {
         }
     }
 
+    /// The offset went elsewhere for good, without a change of the delay.
+    pub fn count_unseen(&mut self) {
+        self.changes += 1;
+    }
+
     /// The offset went elsewhere and came back, without a change of the delay.
     pub fn came_and_went(&mut self) {
         self.changes += 2;
@@ -85,7 +90,7 @@ impl Route {
         let Some(usual) = track.usual else { return false };
         let shift_s = track.excess_of_last(8);
         (self.counted, self.known) = (self.counted && self.away > 0, usual.values >= KNOWN_FROM);
-        self.away = if shift_s.abs() > unseen_shift_s(usual.excess_s) { self.away.saturating_add(1) } else { 0 };
+        self.away = if shift_s.abs() > unseen_shift_s(usual.room_s(shift_s)) { self.away.saturating_add(1) } else { 0 };
         let limit_s = material_s.max(6.0 * usual.delay_noise_s).max(1.5 * usual.excess_s);
         let explained = moved_s.abs() <= 0.65 * more_s.abs() + 8.0 * track.sigma_s();
         let look = match more_s.abs() {

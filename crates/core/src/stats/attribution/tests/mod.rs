@@ -226,7 +226,7 @@ fn server_verdicts_mention_an_unreliable_local_clock() {
     world.faults = vec![Fault::ServerStep { server: 1, at_s: 15_000.0, size_s: 0.3 }];
     let mut attribution = Attribution::new();
     entries_of(world.samples(), &mut attribution);
-    let verdict = attribution.verdict().clone().distrusting("the kernel says so");
+    let verdict = Verdict::clone(attribution.verdict()).distrusting("the kernel says so");
     assert_eq!(verdict.state, State::ServerWrong);
     assert!(
         verdict.local.distrust.is_some() && verdict.sentence.contains("This host's clock is not reliable"),
@@ -243,7 +243,7 @@ fn a_server_that_left_the_configuration_leaves_the_verdict() {
     for (k, sample) in world.samples().filter(|s| s.at.wall_ns % 3 != 7).enumerate() {
         if k == 1500 {
             assert_eq!(attribution.verdict().state, State::ServerWrong);
-            attribution.forget("ntp2");
+            attribution.forget(&["ntp2".into()].into());
         }
         if k < 1500 || *sample.server.name != *"ntp2" {
             attribution.observe(&sample).unwrap();

@@ -123,3 +123,15 @@ fn a_server_whose_replies_are_often_lost_does_not_come_and_go() {
         assert_eq!(attribution.verdict().state, State::Path, "seed {seed}");
     }
 }
+
+#[test]
+fn history_says_why_a_server_is_silent() {
+    let samples = at_once(4, 64.0, 60, |_, _| 0.0).into_iter().enumerate().map(|(n, sample)| match n {
+        n if n % 4 == 3 && n > 100 => Sample { outcome: Outcome::Refused, measure: None, reply: None, ..sample },
+        _ => sample,
+    });
+    let entries = entries_of(samples, &mut Attribution::new());
+    let last = entries.last().unwrap();
+    assert_eq!(last.state, State::Path);
+    assert!(last.sentence.contains("nothing listens on its port"), "{last:?}");
+}

@@ -1,36 +1,17 @@
-//! Agents and a hub over a real nats-server.
+//! Nothing is lost or doubled through kills, partitions, lost streams and full disks.
 
-use std::collections::BTreeSet;
-use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ntp_monitor::sim::Script;
 use ntp_monitor::store::read::Reader;
 use rand::RngExt;
 
-use crate::common::monitor::{Home, own, run, text};
-use crate::common::nats::{Nats, free_port, program};
+use super::{counted, home, member, member_at, samples};
+use crate::common::gate::Gate;
+use crate::common::monitor::{Home, own};
+use crate::common::nats::Nats;
 use crate::common::sim::Playground;
 use crate::common::wait::until;
-
-fn member(name: &str, role: &str, nats: &Nats) -> String {
-    format!("[nats]\nurl = \"{}\"\n[fleet]\nrole = \"{role}\"\nname = \"{name}\"\n", nats.url())
-}
-
-/// Server and time of each sample of a vantage in a store, each of which must be there once; `""` is the store's own.
-fn samples(home: &Home, vantage: &str) -> BTreeSet<(String, i64)> {
-    let Ok(reader) = Reader::open(&home.store()) else { return BTreeSet::new() };
-    let (mut keys, mut count) = (BTreeSet::new(), 0);
-    for stored in reader.since(0) {
-        let sample = stored.unwrap().sample;
-        if *sample.server.vantage == *vantage {
-            count += 1;
-            keys.insert((sample.server.name.to_string(), sample.at.wall_ns));
-        }
-    }
-    assert_eq!(keys.len(), count, "a sample is there twice");
-    keys
-}
 
 #[test]
 fn kills_of_agent_hub_and_server_lose_and_double_no_sample() {
@@ -79,63 +60,6 @@ fn kills_of_agent_hub_and_server_lose_and_double_no_sample() {
     assert!(at_hub.is_subset(&samples(&agent_home, "")), "the hub has samples that the agent does not");
 }
 
-fn user(name: &str, role: &str, user: &str, dir: &Path, port: u16) -> String {
-    let password = dir.join(format!("{user}.password"));
-    format!(
-        "[nats]\nurl = \"nats://127.0.0.1:{port}\"\nuser = \"{user}\"\npassword_file = {password:?}\n[fleet]\n\
-         role = \"{role}\"\nname = \"{name}\"\ngroups = [\"here\"]\n"
-    )
-}
-
-#[test]
-fn generated_accounts_carry_a_fleet_and_stop_an_impostor() {
-    if program().is_none() {
-        eprintln!("skipped: there is no nats-server; run scripts/install-dependencies.sh test");
-        return;
-    }
-    let (dir, port) = (tempfile::tempdir().unwrap(), free_port());
-    let (listen, storage) = (format!("127.0.0.1:{port}"), dir.path().join("js").display().to_string());
-    let made = ["--hub", "hub1", "--vantage", "ams", "--vantage", "ber-2", "--dir", "conf", "--listen", &listen];
-    let done = run(dir.path(), &[&["fleet", "nats-conf", "--storage", &storage], &made[..]].concat());
-    assert!(done.status.success(), "{}", text(&done.stderr));
-    let conf = dir.path().join("conf");
-    let Some(_nats) = Nats::configured(&conf.join("nats.conf"), port) else { return };
-    let playground = Playground::open();
-    let servers = [Script::good(), Script::good(), Script::good()].map(|script| playground.server(script));
-    let named: String = servers.iter().enumerate().map(|(n, server)| own(&format!("s{n}"), server.address())).collect();
-    let home = |part: &str| Home::with(&format!("enabled = false\n{part}"));
-    let hub_home = home(&user("hub1", "hub", "hub1", &conf, port));
-    let agents = ["ams", "ber-2"].map(|name| home(&format!("{named}{}", user(name, "agent", name, &conf, port))));
-    let impostor = home(&format!("{named}{}", user("ber-2", "agent", "ams", &conf, port)));
-    let mut hub = hub_home.start();
-    let mut agents_running = agents.each_ref().map(Home::start);
-    let heard = |body: &serde_json::Value| {
-        let vantages = body["vantages"].as_array().cloned().unwrap_or_default();
-        vantages.iter().filter(|row| row["planned"] == true && row["received"].as_u64() > Some(0)).count() == 2
-    };
-    until("two vantages with plans", || {
-        hub.get("/api/v1/fleet/vantages")
-            .1
-            .pointer("/vantages")
-            .is_some_and(|_| heard(&hub.get("/api/v1/fleet/vantages").1))
-    });
-    until("a common view", || hub.get("/api/v1/fleet/skew").1["skew"].as_array().is_some_and(|pairs| pairs.len() == 1));
-    until("a verdict", || hub.get("/api/v1/fleet/verdict").1["state"] == "consistent");
-    let plans = hub.get("/api/v1/fleet/plan").1;
-    assert_eq!(plans["plans"].as_array().map(Vec::len), Some(2), "{plans}");
-    assert_eq!(hub.get("/api/v1/fleet/matrix").1["cells"].as_array().map(Vec::len), Some(6));
-    assert_eq!(agents_running[0].get("/api/v1/fleet/verdict").0, 404, "an agent is no hub");
-    let mut false_one = impostor.start();
-    // On a busy machine the first attempt may end before the server's complaint has come.
-    let line = false_one.logged("lacks a right");
-    assert!(line.contains("no connection to the fleet"), "{line}");
-    assert_eq!(false_one.stop(), 0);
-    for agent in &mut agents_running {
-        assert_eq!(agent.stop(), 0);
-    }
-    assert_eq!(hub.stop(), 0);
-}
-
 #[test]
 fn samples_that_an_agent_dropped_are_counted_at_the_hub() {
     let Some(nats) = Nats::start() else { return };
@@ -181,4 +105,68 @@ fn stream_that_lost_everything_is_filled_from_the_journal() {
     assert_eq!((agent.stop(), hub.stop()), (0, 0));
     let known = Reader::open(&hub_home.store()).unwrap().fleet_vantages().unwrap();
     assert_eq!(known[0].lost, 0, "{known:?}");
+}
+
+/// How many samples the test of a partition takes; `FLEET_SAMPLES=1000000` makes the long one.
+fn wanted() -> usize {
+    std::env::var("FLEET_SAMPLES").map_or(2_000, |text| text.parse().expect("FLEET_SAMPLES is a number"))
+}
+
+/// Three kills of each part and a partition of a fifth of the time, within which agent and hub are killed once more.
+#[test]
+fn partition_with_kills_loses_and_doubles_no_sample() {
+    let Some(mut nats) = Nats::start() else { return };
+    let (playground, wanted) = (Playground::open(), wanted());
+    let servers: Vec<_> = (0..(wanted / 50).clamp(20, 100)).map(|_| playground.server(Script::good())).collect();
+    let named: String = servers.iter().enumerate().map(|(n, server)| own(&format!("s{n}"), server.address())).collect();
+    let gate = Gate::before(nats.port());
+    let agent_home = home(&format!("{named}{}", member_at("ams", "agent", &format!("nats://{}", gate.address))));
+    let hub_home = home(&member("hub1", "hub", &nats));
+    let (mut agent, mut hub) = (agent_home.start(), hub_home.start());
+    let answered = || servers.iter().map(|server| server.counters().replies).sum::<u64>() as usize;
+    let until_part = |part: usize| until_slowly("samples", || answered() >= wanted * part / 12);
+    for part in 1..=12 {
+        until_part(part);
+        match part {
+            1 | 4 | 8 | 11 => {
+                agent.kill();
+                agent = agent_home.start();
+            }
+            2 | 5 | 7 | 10 => {
+                hub.kill();
+                hub = hub_home.start();
+            }
+            3 | 9 => nats.interrupt(Duration::from_millis(500)),
+            _ => {}
+        }
+        match part {
+            6 => gate.shut(),
+            8 => gate.open(),
+            _ => {}
+        }
+    }
+    nats.interrupt(Duration::from_millis(500));
+    assert_eq!(agent.stop(), 0);
+    let measured = samples(&agent_home, "");
+    let mut agent = agent_home.start();
+    // A process that has not started yet does not end well.
+    agent.http();
+    until_slowly("everything at the hub", || counted(&hub_home, "ams").0 as usize >= measured.len());
+    assert_eq!(agent.stop(), 0);
+    until("the last ones", || samples(&hub_home, "ams").is_superset(&measured));
+    assert_eq!(hub.stop(), 0);
+    let (at_hub, at_agent) = (samples(&hub_home, "ams"), samples(&agent_home, ""));
+    let (_, lost, refused) = counted(&hub_home, "ams");
+    assert!(at_hub.is_subset(&at_agent), "the hub has samples that the agent does not");
+    assert_eq!((lost, refused), (0, 0));
+    eprintln!("{} samples measured, {} at the hub, 0 lost, 0 doubled", at_agent.len(), at_hub.len());
+}
+
+/// As [`until`], for as long as many samples take.
+fn until_slowly(what: &str, condition: impl Fn() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(60) + Duration::from_millis(5 * wanted() as u64);
+    while !condition() {
+        assert!(Instant::now() < deadline, "never: {what}");
+        std::thread::sleep(Duration::from_millis(50));
+    }
 }

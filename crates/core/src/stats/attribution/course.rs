@@ -1,0 +1,180 @@
+//! What a server that was found wrong did since, however long it lasts: means over equal spans. Neither a step nor a
+//! drift describes a clock that goes to and fro, and its window of single values is too short to show it.
+
+use serde::{Deserialize, Serialize};
+
+/// Means that are kept. When there are more, neighbours are joined.
+const MOST: usize = 64;
+/// Means that a judgement needs, and that it needs for a period.
+const LEAST: usize = 12;
+const LEAST_FOR_PERIOD: usize = 24;
+/// A course that leaves the best line by so many standard deviations (root mean square) is no step and no drift.
+const UNFIT: f64 = 3.0;
+/// The same for its size.
+const LARGE: f64 = 6.0;
+/// Between two means it covers at most this part of its range: a clock that jumps and is set back was wrong and right.
+const JUMP: f64 = 0.35;
+/// A third of its means are further than this part of its range from both ends. A step that is slewed back stays there.
+const BETWEEN: f64 = 0.15;
+/// A course is periodic if it resembles itself so well one period later, and differs by so much half-way.
+const ALIKE: f64 = 0.8;
+const UNLIKE: f64 = -0.2;
+/// The shortest period, in means.
+const SHORTEST: usize = 6;
+
+/// How a clock that goes to and fro does so.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Manner {
+    /// Half of its range, in seconds.
+    pub size_s: f64,
+    /// The period in seconds, once two of them were seen.
+    pub period_s: Option<f64>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Course {
+    begin_s: f64,
+    until_s: f64,
+    means: Vec<f32>,
+    /// Replies in each mean.
+    length: u32,
+    sum: f64,
+    /// Replies in the mean that is not complete.
+    open: u32,
+    /// Replies since the server was last found wrong.
+    pub quiet: u32,
+}
+
+impl Course {
+    pub fn new(t_s: f64) -> Self {
+        Self { begin_s: t_s, until_s: t_s, means: Vec::new(), length: 1, sum: 0.0, open: 0, quiet: 0 }
+    }
+
+    /// Takes one value; returns whether a mean was completed.
+    pub fn push(&mut self, t_s: f64, value_s: f64) -> bool {
+        self.until_s = t_s;
+        (self.sum, self.open, self.quiet) = (self.sum + value_s, self.open + 1, self.quiet + 1);
+        if self.open < self.length {
+            return false;
+        }
+        self.means.push((self.sum / f64::from(self.open)) as f32);
+        (self.sum, self.open) = (0.0, 0);
+        if self.means.len() > MOST {
+            // The odd one is the beginning of the next mean.
+            self.sum = self.means.pop().map_or(0.0, |odd| f64::from(odd) * f64::from(self.length));
+            self.open = self.length;
+            self.means = self.means.chunks_exact(2).map(|pair| 0.5 * (pair[0] + pair[1])).collect();
+            self.length *= 2;
+        }
+        true
+    }
+
+    /// Replies so far.
+    pub fn replies(&self) -> u32 {
+        self.length * self.means.len() as u32 + self.open
+    }
+
+    /// Whether the clock goes to and fro. `sigma_s` is the standard deviation of the mean of so many replies.
+    pub fn manner(&self, sigma_s: impl Fn(u32) -> f64) -> Option<Manner> {
+        if self.means.len() < LEAST {
+            return None;
+        }
+        let values: Vec<f64> = self.means.iter().map(|m| f64::from(*m)).collect();
+        let sigma_s = sigma_s(self.length);
+        let range = values.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |r, v| (r.0.min(*v), r.1.max(*v)));
+        let size_s = 0.5 * (range.1 - range.0);
+        // Not true of a noise that is not known either.
+        let jump_s = values.windows(2).map(|pair| (pair[1] - pair[0]).abs()).fold(0.0, f64::max);
+        let is_smooth = jump_s <= JUMP * (range.1 - range.0);
+        let is_between = |v: &&f64| (BETWEEN..1.0 - BETWEEN).contains(&((**v - range.0) / (range.1 - range.0)));
+        let is_smooth = is_smooth && values.iter().filter(is_between).count() * 3 >= values.len();
+        let is_to_and_fro = is_smooth && rest(&values) > UNFIT * sigma_s && size_s > LARGE * sigma_s;
+        is_to_and_fro.then(|| Manner { size_s, period_s: self.period_s(&values) })
+    }
+
+    fn period_s(&self, values: &[f64]) -> Option<f64> {
+        if values.len() < LEAST_FOR_PERIOD {
+            return None;
+        }
+        let middle = values.iter().sum::<f64>() / values.len() as f64;
+        let likeness: Vec<f64> = (0..=values.len() / 2).map(|lag| likeness(values, middle, lag)).collect();
+        let lags = SHORTEST..likeness.len();
+        let best = lags.max_by(|a, b| likeness[*a].total_cmp(&likeness[*b]))?;
+        // At the end of what was seen, the likeness may still be rising.
+        let is_peak = best + 1 < likeness.len();
+        let differs = likeness[..best].iter().any(|l| *l < UNLIKE);
+        let each_s = (self.until_s - self.begin_s) / f64::from(self.replies().max(1));
+        (is_peak && differs && likeness[best] >= ALIKE).then(|| best as f64 * f64::from(self.length) * each_s)
+    }
+}
+
+/// The correlation of a series with itself `lag` values later.
+fn likeness(values: &[f64], middle: f64, lag: usize) -> f64 {
+    let pairs = values.iter().zip(&values[lag..]);
+    let (mut both, mut one, mut other) = (0.0, 0.0, 0.0);
+    for (a, b) in pairs {
+        let (a, b) = (a - middle, b - middle);
+        (both, one, other) = (both + a * b, one + a * a, other + b * b);
+    }
+    if one > 0.0 && other > 0.0 { both / (one * other).sqrt() } else { 0.0 }
+}
+
+/// The root mean square of what the best line leaves.
+fn rest(values: &[f64]) -> f64 {
+    let n = values.len() as f64;
+    let (t0, y0) = (0.5 * (n - 1.0), values.iter().sum::<f64>() / n);
+    let (mut tt, mut ty, mut yy) = (0.0, 0.0, 0.0);
+    for (k, y) in values.iter().enumerate() {
+        let (t, y) = (k as f64 - t0, y - y0);
+        (tt, ty, yy) = (tt + t * t, ty + t * y, yy + y * y);
+    }
+    ((yy - ty * ty / tt) / n).max(0.0).sqrt()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::f64::consts::TAU;
+
+    use super::*;
+    use crate::world::Dice;
+
+    /// When the course was first judged to go to and fro, and to be periodic, in polls.
+    fn judged(polls: u32, value_s: impl Fn(f64) -> f64) -> (Option<u32>, Option<(u32, f64)>) {
+        let (mut course, mut dice) = (Course::new(0.0), Dice::new(5));
+        let (mut unsteady, mut periodic) = (None, None);
+        for k in 0..polls {
+            let t_s = f64::from(k) * 64.0;
+            if !course.push(t_s, value_s(t_s) + 2e-4 * dice.normal()) {
+                continue;
+            }
+            if let Some(manner) = course.manner(|n| 2e-4 / f64::from(n.min(32)).sqrt()) {
+                unsteady = unsteady.or(Some(k));
+                periodic = periodic.or(manner.period_s.map(|period_s| (k, period_s)));
+            }
+        }
+        (unsteady, periodic)
+    }
+
+    #[test]
+    fn slow_sinusoid_is_unsteady_and_after_two_periods_periodic() {
+        let day_s = 86_400.0;
+        let (unsteady, periodic) = judged(3200, |t_s| 5e-3 * (TAU * t_s / day_s).sin());
+        let polls = day_s / 64.0;
+        assert!(unsteady.is_some_and(|k| f64::from(k) < 0.4 * polls), "{unsteady:?}");
+        let (k, period_s) = periodic.unwrap();
+        assert!((1.9..2.3).contains(&(f64::from(k) / polls)), "{k}");
+        assert!((period_s / day_s - 1.0).abs() < 0.06, "{period_s}");
+    }
+
+    #[test]
+    fn steps_and_drifts_do_not_go_to_and_fro() {
+        assert_eq!(judged(2000, |_| 5e-3), (None, None));
+        assert_eq!(judged(2000, |t_s| 5e-6 * t_s), (None, None));
+        let slewed_back = |t_s: f64| (5e-3 - 5e-6 * (t_s - 60_000.0).max(0.0)).max(0.0);
+        assert_eq!(judged(940, slewed_back), (None, None));
+        assert_eq!(
+            judged(2000, |t_s| if ((t_s / 9000.0) as u32).is_multiple_of(3) { 5e-3 } else { 0.0 }),
+            (None, None)
+        );
+    }
+}

@@ -1,0 +1,171 @@
+//! The configuration file of a service that was started without one: where it is, and how it begins.
+//!
+//! The order is: the file that `--config` names; the environment, if it names servers; else this file. It is in the
+//! configuration directory of the user (XDG), or in the state directory that systemd gives the service.
+
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::PathBuf;
+
+use crate::config::file::{self, FileError};
+use crate::config::{Config, Environment, Faults, Inputs, Loaded, additions_of};
+
+const FILE: &str = "servers.toml";
+const PROGRAM: &str = "ntp-monitor";
+/// Only the service and its group look into its directories.
+const DIRECTORY_MODE: u32 = 0o750;
+
+/// Where the file and the data of the service are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OwnFile {
+    pub path: PathBuf,
+    data_dir: PathBuf,
+}
+
+impl OwnFile {
+    /// The place according to the environment; `None` when it names none: there is neither a home directory nor a state
+    /// directory.
+    #[must_use]
+    pub fn of(environment: &Environment) -> Option<Self> {
+        // Several directories are separated by colons; the first one is that of the unit itself.
+        let state = environment.get("STATE_DIRECTORY").and_then(|list| absolute(list.split(':').next()?));
+        if let Some(state) = state {
+            return Some(Self { path: additions_of(&state), data_dir: state });
+        }
+        let home = environment.get("HOME").and_then(|home| absolute(home));
+        let base = |variable: &str, usual: &str| {
+            let named = environment.get(variable).and_then(|dir| absolute(dir));
+            named.or_else(|| home.as_ref().map(|home| home.join(usual)))
+        };
+        Some(Self {
+            path: base("XDG_CONFIG_HOME", ".config")?.join(PROGRAM).join(FILE),
+            data_dir: base("XDG_STATE_HOME", ".local/state")?.join(PROGRAM),
+        })
+    }
+
+    /// Its text before anything was added.
+    #[must_use]
+    pub fn initial_text(&self) -> String {
+        let data_dir = toml_edit::Value::from(self.data_dir.display().to_string());
+        format!(
+            "# Configuration of ntp-monitor. The page writes to it; you may edit it too (kill -HUP reloads it).\n\
+             # All keys with explanations: ntp-monitor config example\n\n[monitor]\ndata_dir = {data_dir}\n"
+        )
+    }
+
+    /// Creates the file, unless there is one, and the directories that it and the data need.
+    ///
+    /// # Errors
+    /// Those of the system, with the path.
+    pub fn create(&self) -> Result<(), FileError> {
+        let made = DirBuilder::new().recursive(true).mode(DIRECTORY_MODE).create(&self.data_dir);
+        made.map_err(|source| FileError::Io { doing: "created", path: self.data_dir.clone(), source, hint: "" })?;
+        file::begin(&self.path, &self.initial_text())
+    }
+}
+
+/// A path of the environment that XDG and systemd let count: an absolute one.
+fn absolute(path: &str) -> Option<PathBuf> {
+    Some(PathBuf::from(path)).filter(|path| path.is_absolute())
+}
+
+/// The inputs of a command, with the file of the service that was started without one, if that exists and they name
+/// neither a file nor servers.
+#[must_use]
+pub fn completed(inputs: Inputs) -> Inputs {
+    match missing(&inputs) {
+        Some(own) if own.path.exists() => Inputs { file: Some(own.path), ..inputs },
+        _ => inputs,
+    }
+}
+
+/// The file that the inputs of a service lack; `None` when they have all that is needed.
+#[must_use]
+pub fn missing(inputs: &Inputs) -> Option<OwnFile> {
+    let names_nothing = |loaded: &Loaded| loaded.config.servers.is_empty() && loaded.config.fleet.is_none();
+    if inputs.file.is_some() || !inputs.load().is_ok_and(|loaded| names_nothing(&loaded)) {
+        return None;
+    }
+    OwnFile::of(&inputs.environment)
+}
+
+/// The configuration of a service with this file, which need not exist yet.
+///
+/// # Errors
+/// Every fault at once.
+pub fn load(own: &OwnFile, inputs: &Inputs) -> Result<Loaded, Faults> {
+    if own.path.exists() { inputs.load() } else { inputs.load_text(&own.initial_text()) }
+}
+
+/// The file that a service of systemd writes to when its configuration file is not its own to write, at its first start:
+/// while there is no store.
+#[must_use]
+pub fn at_first_start(inputs: &Inputs, config: &Config) -> Option<PathBuf> {
+    let is_unit = inputs.environment.contains_key("STATE_DIRECTORY");
+    let is_readonly = matches!(file::editable(inputs.file.as_deref()), Err(FileError::Io { doing: "written", .. }));
+    (is_unit && is_readonly && !config.store.path.exists()).then(|| additions_of(&config.monitor.data_dir))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+    use std::path::Path;
+
+    use super::*;
+
+    fn environment(pairs: &[(&str, &str)]) -> Environment {
+        pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
+    }
+
+    fn place(pairs: &[(&str, &str)]) -> Option<(String, String)> {
+        let own = OwnFile::of(&environment(pairs))?;
+        Some((own.path.display().to_string(), own.data_dir.display().to_string()))
+    }
+
+    #[test]
+    fn file_is_where_xdg_or_systemd_says() {
+        let found = |path: &str, data: &str| Some((path.to_owned(), data.to_owned()));
+        let home = ("HOME", "/home/a");
+        let usual = found("/home/a/.config/ntp-monitor/servers.toml", "/home/a/.local/state/ntp-monitor");
+        assert_eq!(place(&[home]), usual);
+        assert_eq!(place(&[home, ("XDG_CONFIG_HOME", "relative"), ("XDG_STATE_HOME", "")]), usual);
+        let xdg = [("XDG_CONFIG_HOME", "/c"), ("XDG_STATE_HOME", "/s")];
+        assert_eq!(place(&xdg), found("/c/ntp-monitor/servers.toml", "/s/ntp-monitor"));
+        let systemd = [home, ("STATE_DIRECTORY", "/var/lib/ntp-monitor:/var/lib/other")];
+        assert_eq!(place(&systemd), found("/var/lib/ntp-monitor/servers.d/servers.toml", "/var/lib/ntp-monitor"));
+        assert_eq!(place(&[]), None);
+    }
+
+    #[test]
+    fn file_is_used_without_config_and_servers_only() {
+        let inputs = |file: Option<&str>, pairs: &[(&str, &str)]| Inputs {
+            file: file.map(PathBuf::from),
+            environment: environment(pairs),
+            ..Inputs::default()
+        };
+        let home = ("HOME", "/home/a");
+        assert!(missing(&inputs(None, &[home, ("LOG_LEVEL", "DEBUG")])).is_some());
+        assert!(missing(&inputs(None, &[home, ("NTP_SERVER", "a.example")])).is_none());
+        assert!(missing(&inputs(None, &[home, ("LOG_LEVEL", "loud")])).is_none(), "the fault is reported as it is");
+        assert!(missing(&inputs(Some("servers.toml"), &[home])).is_none());
+    }
+
+    #[test]
+    fn new_file_is_private_sound_and_never_replaced() {
+        let dir = tempfile::tempdir().unwrap();
+        let home = dir.path().to_str().unwrap();
+        let own = OwnFile::of(&environment(&[("HOME", home)])).unwrap();
+        let inputs = Inputs { file: Some(own.path.clone()), ..Inputs::default() };
+        assert_eq!(load(&own, &inputs).unwrap().config.monitor.data_dir, own.data_dir, "before it exists");
+        own.create().unwrap();
+        let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode(&own.path) & 0o177, 0);
+        for dir in [own.path.parent().unwrap(), &own.data_dir] {
+            assert_eq!(mode(dir) & 0o027, 0, "{dir:?}");
+        }
+        assert!(inputs.load().unwrap().config.servers.is_empty());
+        std::fs::write(&own.path, "# mine\n").unwrap();
+        own.create().unwrap();
+        assert_eq!(std::fs::read_to_string(&own.path).unwrap(), "# mine\n");
+    }
+}

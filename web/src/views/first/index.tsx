@@ -1,0 +1,41 @@
+/** The first view of a new monitor: add a server, try it before, take those that this host knows. */
+import { NeedsRole } from "../../components/act";
+import { Panel, ToneIcon } from "../../components/bits";
+import { askToSignIn, may, session } from "../../state/session";
+import { setupError } from "../../state/setup";
+import { AddServer } from "./add";
+
+export function FirstServer() {
+  return (
+    <section class="panel first" aria-label="Add your first server">
+      <h1>Add your first server</h1>
+      <p class="sentence">ntp-monitor asks time servers for the time, and compares them with each other and with the clock of this host. With one server you see its offset; from four on, a majority can tell which one is wrong.</p>
+      {may("admin") ? <AddServer /> : <Stranger />}
+    </section>
+  );
+}
+
+/** Above the servers, as long as they are few. */
+export function AnotherServer({ count }: { count: number }) {
+  return (
+    <Panel title="Add another server" note={count === 1
+      ? "One server cannot be compared with others. Four or more, independent of each other, give a sure verdict."
+      : `You have ${count} servers. Four or more, independent of each other, give a sure verdict.`}>
+      <AddServer />
+    </Panel>
+  );
+}
+
+/** How the reader becomes the administrator. */
+function Stranger() {
+  const link = session.value?.setup_link;
+  if (setupError.value === null && !link) return <NeedsRole need="admin" what="Adding a server" />;
+  return (
+    <>
+      {setupError.value !== null && <p class="form-error" role="alert"><ToneIcon tone="bad" size={16} /> <span>{setupError.value}</span></p>}
+      {link === "waiting" && <p class="sentence"><strong>Open the link that ntp-monitor printed when it started.</strong> It is in the terminal, or in the log of the service (<code>journalctl -u ntp-monitor</code>, <code>docker logs</code>), and works once.</p>}
+      {link === "expired" && <p class="sentence"><strong>The link that ntp-monitor printed has expired.</strong> Restart it, and it prints another one.</p>}
+      <p><button type="button" onClick={() => askToSignIn("")}>Sign in with a token</button></p>
+    </>
+  );
+}

@@ -1,0 +1,34 @@
+/** What is known of how a server speaks NTP: its protocol sheet. */
+import { api } from "../../api/client";
+import type { TraitRow } from "../../api/types";
+import { Badge, Empty, Facts, Failure, Loading, Panel } from "../../components/bits";
+import { useResource } from "../../state/resource";
+
+const EACH_MS = 60_000;
+
+export function SheetPanel({ id }: { id: string }) {
+  const { data, error, retry } = useResource(`sheet ${id}`, (signal) => api.sheet(id, signal), EACH_MS);
+  return (
+    <Panel title="Protocol sheet" note="What its replies show, and its answers to at most one question a day. A lasting change is an event.">
+      {error && !data && <Failure what="The protocol sheet" error={error} retry={retry} />}
+      {!data && !error && <Loading what="the protocol sheet" />}
+      {data && data.sheets.length === 0 && <Empty>This server has not answered yet.</Empty>}
+      {data?.sheets.map((sheet) => (
+        <div key={sheet.address}>
+          {data.sheets.length > 1 && <h3>{sheet.address}</h3>}
+          <Facts facts={sheet.traits.map((row) => [capital(row.title), <Text row={row} />] as const)} />
+        </div>
+      ))}
+    </Panel>
+  );
+}
+
+function Text({ row }: { row: TraitRow }) {
+  if (row.value === null) return <span class="muted">{row.text}</span>;
+  return <>{row.varies && <Badge tone="warn">varies</Badge>} {row.text}</>;
+}
+
+/** A title as the beginning of a line. Pure. */
+export function capital(title: string): string {
+  return title.charAt(0).toUpperCase() + title.slice(1);
+}
