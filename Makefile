@@ -85,7 +85,7 @@ long: ## run the long evaluations that print the tables of docs/ANALYSIS.md (hou
 
 bench-table: ## print what docs/PERFORMANCE.md quotes: cost with the rsntp peer beside it, scale, precision, store
 	scripts/install-dependencies.sh build test
-	$(CARGO) bench --locked --bench cost --bench scale --bench precision --bench store
+	$(CARGO) bench --locked --bench cost --bench scale --bench precision --bench modes --bench store
 
 bench-page: page ## print the seconds that the page takes in Chromium: first chart, 1,000 servers, heat map of 90 days, stale
 	scripts/install-dependencies.sh build test

@@ -1,7 +1,7 @@
 //! One key exchange: connect, agree on TLS 1.3 and `ntske/1`, send one request, read one answer.
 
 use std::net::SocketAddr;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use ntp_monitor_core::nts::record::{PROTOCOL_NAME, request};
@@ -55,11 +55,28 @@ pub struct Exchange {
     pub took: Duration,
 }
 
+/// Lets [`AT_A_TIME`] key exchanges run; the others wait in the order in which they came.
+struct Turns(Semaphore);
+
+impl Turns {
+    const fn new() -> Self {
+        Self(Semaphore::const_new(AT_A_TIME))
+    }
+
+    async fn run<T>(&self, work: impl Future<Output = T>) -> T {
+        // A semaphore that is never closed gives every permit.
+        let _turn = self.0.acquire().await;
+        work.await
+    }
+}
+
 /// Exchanges keys with `target` within `timeout`.
 pub async fn exchange(target: &Target, trust: &Trust, timeout: Duration) -> Exchange {
-    static TURNS: OnceLock<Semaphore> = OnceLock::new();
-    // A semaphore that is never closed gives every permit.
-    let _turn = TURNS.get_or_init(|| Semaphore::new(AT_A_TIME)).acquire().await;
+    static TURNS: Turns = Turns::new();
+    TURNS.run(exchange_now(target, trust, timeout)).await
+}
+
+async fn exchange_now(target: &Target, trust: &Trust, timeout: Duration) -> Exchange {
     let begun = Instant::now();
     let (result, chain) = match Attempt::new(target, trust) {
         Ok(mut attempt) => {
@@ -152,4 +169,40 @@ fn export(stream: &TlsStream<TcpStream>, agreement: &Agreement) -> Result<Keys, 
         connection.export_keying_material(octets, Keys::EXPORTER_LABEL, Some(context)).is_ok()
     });
     keys.ok_or_else(|| ExchangeFault::Tls("the keys could not be derived".to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use tokio::task::JoinSet;
+
+    use super::*;
+
+    /// In simulated time, with a key exchange that takes 50 ms and fails at its deadline for every hundredth server.
+    #[tokio::test(start_paused = true)]
+    async fn ten_thousand_servers_exchange_keys_sixteen_at_a_time() {
+        const SERVERS: u64 = 10_000;
+        let (turns, running) = (Arc::new(Turns::new()), Arc::new(AtomicUsize::new(0)));
+        let begun = Instant::now();
+        let mut exchanges = JoinSet::new();
+        for server in 0..SERVERS {
+            let (turns, running) = (Arc::clone(&turns), Arc::clone(&running));
+            let took = if server % 100 == 0 { Duration::from_secs(5) } else { Duration::from_millis(50) };
+            exchanges.spawn(async move {
+                let work = async {
+                    let at_once = running.fetch_add(1, Ordering::SeqCst) + 1;
+                    tokio::time::sleep(took).await;
+                    running.fetch_sub(1, Ordering::SeqCst);
+                    at_once
+                };
+                turns.run(work).await
+            });
+        }
+        let at_once = exchanges.join_all().await;
+        assert_eq!((at_once.len(), at_once.iter().max()), (SERVERS as usize, Some(&AT_A_TIME)));
+        // 100 servers of 5 s and 9,900 of 50 ms, shared by sixteen.
+        let least = Duration::from_millis(100 * 5_000 + 9_900 * 50) / AT_A_TIME as u32;
+        assert!((least..least + Duration::from_secs(5)).contains(&begun.elapsed()), "{:?}", begun.elapsed());
+    }
 }

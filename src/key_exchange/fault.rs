@@ -26,6 +26,8 @@ pub enum ExchangeFault {
     Refused,
     #[error("the server closed the connection {0}")]
     Closed(&'static str),
+    #[error("the server or a firewall reset the connection {0}")]
+    Reset(&'static str),
     #[error("the connection failed: {0}")]
     Io(String),
     #[error("the certificate expired on {0}")]
@@ -59,6 +61,7 @@ impl ExchangeFault {
             Self::Timeout { .. } => "timeout",
             Self::Refused => "refused",
             Self::Closed(_) => "closed",
+            Self::Reset(_) => "reset",
             Self::Io(_) => "io",
             Self::Expired(_) => KeyFault::EXPIRED,
             Self::NotYetValid(_) => KeyFault::NOT_YET_VALID,
@@ -80,8 +83,8 @@ impl ExchangeFault {
         }
         match error.kind() {
             ErrorKind::ConnectionRefused => Self::Refused,
-            ErrorKind::ConnectionReset | ErrorKind::ConnectionAborted | ErrorKind::BrokenPipe => Self::Closed(stage),
-            ErrorKind::UnexpectedEof => Self::Closed(stage),
+            ErrorKind::ConnectionReset | ErrorKind::ConnectionAborted => Self::Reset(stage),
+            ErrorKind::BrokenPipe | ErrorKind::UnexpectedEof => Self::Closed(stage),
             _ => Self::Io(short(&error.to_string())),
         }
     }

@@ -273,6 +273,87 @@ fn evidence_keeps_timestamps_and_a_bounded_datagram() {
     );
 }
 
+/// The random receive field of a request in interleaved mode.
+const SECOND_COOKIE: NtpTimestamp = NtpTimestamp(0x0fed_cba9_8765_4321);
+
+/// A request that continues an exchange two seconds ago, in which the reply left the server after 1.5 ms.
+fn continuing() -> Request<'static> {
+    let ago = |after_ns: i64| ntp(-2 * SECOND_NS + after_ns);
+    let previous = Previous {
+        server: request().address,
+        t1: ago(0),
+        t2: ago(510_000_000),
+        t4: ago(21_500_000),
+        timestamping: ntp_monitor_core::sample::Timestamping::Kernel,
+        sent: stamp(-2 * SECOND_NS),
+    };
+    Request { interleaved: Some((SECOND_COOKIE, previous)), ..request() }
+}
+
+/// The reply to it: T3 is that of the exchange before.
+fn interleaved() -> Packet {
+    Packet { origin: SECOND_COOKIE, transmit: ntp(-2 * SECOND_NS + 511_500_000), ..good() }
+}
+
+#[test]
+fn interleaved_reply_measures_the_exchange_before() {
+    let judgement = judge_octets(&continuing(), &interleaved().to_bytes());
+    let Verdict::Accepted(reply, measure) = judgement.verdict else { panic!("{judgement:?}") };
+    assert_eq!(judgement.mode, sample::Mode::Interleaved);
+    assert!((measure.offset_s - 0.5).abs() < 1e-9 && (measure.delay_s - 0.020).abs() < 1e-9, "{measure:?}");
+    let age_s = 2.021;
+    let expected_s =
+        0.010 + reply.root_delay_s / 2.0 + reply.root_dispersion_s + reply.precision_s() + 1e-6 + age_s * 15e-6;
+    assert!((measure.root_distance_s - expected_s).abs() < 1e-9, "the age of the exchange counts: {measure:?}");
+    // The server set its clock between the two replies: it says so in the present, not in the past.
+    assert!((reply.reference_age_s.unwrap() - 64.51).abs() < 1e-6, "{reply:?}");
+    let arrival = Arrival {
+        datagram: &interleaved().to_bytes(),
+        sender: request().address,
+        t4: ntp(21_000_000),
+        received: stamp(21_000_000),
+    };
+    let evidence = judgement.evidence(&continuing(), &arrival);
+    let previous = continuing().interleaved.unwrap().1;
+    let expected = (previous.t1, previous.t2, interleaved().transmit, previous.t4);
+    assert_eq!((evidence.t1, evidence.t2, evidence.t3, evidence.t4), expected);
+}
+
+#[test]
+fn basic_reply_to_an_interleaved_request_measures_this_exchange() {
+    let judgement = judge_octets(&continuing(), &good().to_bytes());
+    let Verdict::Accepted(_, measure) = judgement.verdict else { panic!("{judgement:?}") };
+    assert_eq!((judgement.mode, judgement.row.result(Check::Interleaved)), (sample::Mode::Basic, None));
+    assert_eq!(measure, {
+        let Verdict::Accepted(_, measure) = judge_packet(&good()).verdict else { panic!() };
+        measure
+    });
+}
+
+#[test]
+fn interleaved_reply_needs_its_cookie_and_a_fitting_past() {
+    let verdict = |change: fn(&mut Packet)| {
+        let mut packet = interleaved();
+        change(&mut packet);
+        judge_octets(&continuing(), &packet.to_bytes()).verdict
+    };
+    assert_eq!(judge_packet(&interleaved()).verdict, Verdict::Rejected(Check::Origin), "the request was basic");
+    assert_eq!(verdict(|p| p.origin = NtpTimestamp(SECOND_COOKIE.0 ^ 1)), Verdict::Rejected(Check::Origin));
+    assert_eq!(verdict(|p| p.origin = ntp(-2 * SECOND_NS + 510_000_000)), Verdict::Rejected(Check::Origin), "T2");
+    assert_eq!(verdict(|p| p.transmit = ntp(511_000_000)), Verdict::Rejected(Check::Delay), "its own T3");
+    assert_eq!(verdict(|p| p.receive = ntp(3 * SECOND_NS)), Verdict::Rejected(Check::Interleaved), "set forwards");
+    assert_eq!(verdict(|p| p.receive = ntp(-SECOND_NS)), Verdict::Rejected(Check::Interleaved), "set back");
+    let stepped = Request {
+        interleaved: continuing().interleaved.map(|(cookie, mut previous)| {
+            previous.sent.wall_ns -= SECOND_NS;
+            (cookie, previous)
+        }),
+        ..continuing()
+    };
+    let judgement = judge_octets(&stepped, &interleaved().to_bytes());
+    assert_eq!(judgement.verdict, Verdict::Rejected(Check::LocalStep), "this host's clock was stepped in between");
+}
+
 proptest! {
     /// A sender that does not know the cookie is always rejected, whatever it sends.
     #[test]

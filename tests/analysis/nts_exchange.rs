@@ -77,6 +77,8 @@ async fn each_tls_fault_has_a_name() {
     assert_eq!(fault(|identity| Script { protocols: vec![b"h2"], ..Script::usual(identity) }).await, "no-alpn");
     assert_eq!(fault(Script::old).await, "tls-version");
     assert_eq!(fault(|identity| Script { answer: Answer::Close, ..Script::usual(identity) }).await, "closed");
+    assert_eq!(fault(|identity| Script { answer: Answer::Reset, ..Script::usual(identity) }).await, "reset");
+    assert_eq!(fault(|identity| Script { answer: Answer::ResetLate, ..Script::usual(identity) }).await, "reset");
 }
 
 #[tokio::test]
@@ -133,5 +135,5 @@ async fn certificates_of_100_kb_are_refused() {
         Identity { copies: 5, ..identity }
     });
     let label = label(ended.await);
-    assert!(matches!(label, "tls" | "closed" | "io"), "{label}");
+    assert!(matches!(label, "tls" | "closed" | "reset" | "io"), "{label}");
 }

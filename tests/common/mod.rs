@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::print_stderr, dead_code)]
 
 pub mod authority;
+pub mod chrony_client;
 pub mod chronyd;
 pub mod faketime;
 pub mod gate;

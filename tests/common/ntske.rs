@@ -30,6 +30,10 @@ pub enum Answer {
     Slowly(Vec<u8>),
     /// The connection is closed before TLS.
     Close,
+    /// The connection is reset before TLS.
+    Reset,
+    /// The connection is reset after the request.
+    ResetLate,
     /// Nothing, for as long as the client waits.
     Silence,
 }
@@ -109,8 +113,10 @@ fn config(script: &Script) -> Arc<ServerConfig> {
 
 fn serve(mut tcp: TcpStream, config: &Arc<ServerConfig>, answer: &Answer) -> std::io::Result<()> {
     tcp.set_read_timeout(Some(Duration::from_secs(20)))?;
-    if matches!(answer, Answer::Close) {
-        return Ok(());
+    if matches!(answer, Answer::Close | Answer::Reset) {
+        // Octets that were not read would make every end of the connection a reset.
+        tcp.read(&mut [0; 4096]).map(drop)?;
+        return if matches!(answer, Answer::Reset) { reset(&tcp) } else { Ok(()) };
     }
     let mut connection = ServerConnection::new(Arc::clone(config)).map_err(std::io::Error::other)?;
     let mut stream = Stream::new(&mut connection, &mut tcp);
@@ -124,8 +130,14 @@ fn serve(mut tcp: TcpStream, config: &Arc<ServerConfig>, answer: &Answer) -> std
             }
         }
         Answer::Silence => drop(stream.read(&mut [0])),
-        Answer::Close => {}
+        Answer::Close | Answer::Reset => {}
+        Answer::ResetLate => return reset(&tcp),
     }
     stream.conn.send_close_notify();
     stream.flush()
+}
+
+/// Makes the end of the connection a reset.
+fn reset(tcp: &TcpStream) -> std::io::Result<()> {
+    socket2::SockRef::from(tcp).set_linger(Some(Duration::ZERO))
 }
