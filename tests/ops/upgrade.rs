@@ -69,7 +69,7 @@ fn the_package_restarts_what_runs_only_when_the_new_version_can_use_the_configur
     debian.run("mkdir -p /run/systemd/system && useradd --system ntp-monitor");
     let invoked = || fs::read_to_string(debian.at("/var/log/invoked")).unwrap_or_default();
 
-    // No server is named anywhere, so the new version could not start.
+    fs::write(debian.at("/etc/default/ntp-monitor"), "NTP_MONITOR__LOG__LEVEL=loud\n").unwrap();
     let said = debian.run("/root/postinst configure 0.0.1");
     assert!(said.contains("the earlier version goes on"), "{said}");
     assert_eq!(invoked(), "");

@@ -278,7 +278,7 @@ async fn the_own_clock_has_a_history_of_points_or_of_steps() {
     let running = three().await;
     let some = |answer: &Answer| !answer.json()["points"].as_array().unwrap().is_empty();
     let each = running.get_until("/api/v1/local/history", some).await.json();
-    assert_eq!((keys(&each), &each["step_s"]), (vec!["from", "to", "step_s", "points"], &json!(null)));
+    assert_eq!((keys(&each), &each["step_s"]), (vec!["from", "to", "step_s", "points", "changes"], &json!(null)));
     let expected = [
         "time",
         "n",

@@ -136,7 +136,7 @@ fn a_store_that_cannot_be_had_ends_the_start_with_its_path_and_leaves_what_is_th
 
     std::fs::remove_file(home.store()).unwrap();
     std::fs::create_dir(home.store()).unwrap();
-    fails("cannot be opened");
+    fails("is not a store");
 
     std::fs::remove_dir_all(home.data()).unwrap();
     std::fs::write(home.data(), "a file where a directory is wanted").unwrap();

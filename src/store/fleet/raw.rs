@@ -26,14 +26,14 @@ pub struct RawGauge {
     pub dropped: u64,
 }
 
-pub(in crate::store) fn gauge(conn: &Connection) -> rusqlite::Result<RawGauge> {
+pub(crate) fn gauge(conn: &Connection) -> rusqlite::Result<RawGauge> {
     conn.prepare_cached("SELECT bytes, dropped FROM fleet_raw")?.query_row([], |row| {
         let number = |column| row.get::<_, i64>(column).map(i64::cast_unsigned);
         Ok(RawGauge { bytes: number(0)?, dropped: number(1)? })
     })
 }
 
-pub(in crate::store) fn count_dropped(conn: &Connection, samples: usize) -> rusqlite::Result<()> {
+pub(crate) fn count_dropped(conn: &Connection, samples: usize) -> rusqlite::Result<()> {
     if samples > 0 {
         conn.prepare_cached("UPDATE fleet_raw SET dropped = dropped + ?1")?.execute([samples as i64])?;
     }
@@ -41,7 +41,7 @@ pub(in crate::store) fn count_dropped(conn: &Connection, samples: usize) -> rusq
 }
 
 /// How long samples are kept from now on: while they take too much room, a part of the age of the oldest.
-pub(in crate::store) fn kept_for(
+pub(crate) fn kept_for(
     conn: &Connection,
     now_ns: i64,
     limits: &RawLimits,

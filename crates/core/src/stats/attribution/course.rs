@@ -16,6 +16,8 @@ const LARGE: f64 = 6.0;
 const JUMP: f64 = 0.35;
 /// A third of its means are further than this part of its range from both ends. A step that is slewed back stays there.
 const BETWEEN: f64 = 0.15;
+/// It comes back by this part of its range, and by [`LARGE`] standard deviations: a drift does not, whatever its noise.
+const BACK: f64 = 0.1;
 /// A course is periodic if it resembles itself so well one period later, and differs by so much half-way.
 const ALIKE: f64 = 0.8;
 const UNLIKE: f64 = -0.2;
@@ -80,7 +82,8 @@ impl Course {
             return None;
         }
         let values: Vec<f64> = self.means.iter().map(|m| f64::from(*m)).collect();
-        let sigma_s = sigma_s(self.length);
+        // Queues make the noise of a path larger than what was learnt when it was quiet.
+        let sigma_s = sigma_s(self.length).max(noise(&values));
         let range = values.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |r, v| (r.0.min(*v), r.1.max(*v)));
         let size_s = 0.5 * (range.1 - range.0);
         // Not true of a noise that is not known either.
@@ -88,7 +91,9 @@ impl Course {
         let is_smooth = jump_s <= JUMP * (range.1 - range.0);
         let is_between = |v: &&f64| (BETWEEN..1.0 - BETWEEN).contains(&((**v - range.0) / (range.1 - range.0)));
         let is_smooth = is_smooth && values.iter().filter(is_between).count() * 3 >= values.len();
-        let is_to_and_fro = is_smooth && rest(&values) > UNFIT * sigma_s && size_s > LARGE * sigma_s;
+        let back_s = turned_back(&values);
+        let is_back = back_s >= BACK * (range.1 - range.0) && back_s > LARGE * sigma_s;
+        let is_to_and_fro = is_smooth && is_back && rest(&values) > UNFIT * sigma_s && size_s > LARGE * sigma_s;
         is_to_and_fro.then(|| Manner { size_s, period_s: self.period_s(&values) })
     }
 
@@ -106,6 +111,25 @@ impl Course {
         let each_s = (self.until_s - self.begin_s) / f64::from(self.replies().max(1));
         (is_peak && differs && likeness[best] >= ALIKE).then(|| best as f64 * f64::from(self.length) * each_s)
     }
+}
+
+/// The standard deviation of white noise that has the second differences of this series.
+fn noise(values: &[f64]) -> f64 {
+    let squares = values.windows(3).map(|v| (v[0] - 2.0 * v[1] + v[2]).powi(2)).sum::<f64>();
+    (squares / (6.0 * values.len().saturating_sub(2).max(1) as f64)).sqrt()
+}
+
+/// How far a series rises after it fell, or falls after it rose: the smaller of its largest rise and its largest fall.
+fn turned_back(values: &[f64]) -> f64 {
+    let largest = |sign: f64| {
+        let (mut lowest, mut most) = (f64::INFINITY, 0.0_f64);
+        for value in values.iter().map(|value| sign * value) {
+            lowest = lowest.min(value);
+            most = most.max(value - lowest);
+        }
+        most
+    };
+    largest(1.0).min(largest(-1.0))
 }
 
 /// The correlation of a series with itself `lag` values later.
@@ -170,6 +194,9 @@ mod tests {
     fn steps_and_drifts_do_not_go_to_and_fro() {
         assert_eq!(judged(2000, |_| 5e-3), (None, None));
         assert_eq!(judged(2000, |t_s| 5e-6 * t_s), (None, None));
+        assert_eq!(judged(2000, |t_s| 5e-6 * t_s + 5e-3 * (t_s / 20_000.0).min(1.0)), (None, None), "its rate falls");
+        let queues = |t_s: f64| if ((t_s / 64.0) as u32 + 8).is_multiple_of(13) { 4e-3 } else { 0.0 };
+        assert_eq!(judged(300, |t_s| 1e-6 * t_s + queues(t_s)), (None, None), "a drift behind queues");
         let slewed_back = |t_s: f64| (5e-3 - 5e-6 * (t_s - 60_000.0).max(0.0)).max(0.0);
         assert_eq!(judged(940, slewed_back), (None, None));
         assert_eq!(
