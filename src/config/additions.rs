@@ -31,7 +31,7 @@ pub(super) struct Additions {
 
 /// Whether the file can be read. One that only the service may read is left out by the commands of others.
 pub(super) fn is_readable(path: &Path, warnings: &mut Vec<String>) -> bool {
-    // Whoever owns the directory could put something else there, such as a pipe that nobody writes.
+    // Anyone who owns the directory could put something else there, such as a pipe that nobody writes.
     let found = path.metadata().and_then(|file| match file.is_file() {
         true => Ok(access(path, AccessFlags::R_OK)?),
         false => Err(ErrorKind::InvalidInput.into()),
