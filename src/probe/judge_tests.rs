@@ -308,6 +308,7 @@ fn interleaved_reply_measures_the_exchange_before() {
     // The server set its clock between the two replies: it says so in the present, not in the past.
     assert!((reply.reference_age_s.unwrap() - 64.51).abs() < 1e-6, "{reply:?}");
     let arrival = Arrival {
+        hop_limit: None,
         datagram: &interleaved().to_bytes(),
         sender: request().address,
         t4: ntp(21_000_000),
