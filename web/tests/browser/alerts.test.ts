@@ -131,7 +131,7 @@ describe("rules", () => {
 
   test("an expression is judged while it is typed, and tried on the past", async () => {
     mock.on("POST /api/v1/rules/check", ({ body }: Asked) =>
-      ({ body: JSON.stringify(body).includes("offset_mss") ? { valid: false, faults: ["1:1: there is no variable offset_mss; did you mean offset_ms?"] } : { valid: true, faults: [] } }));
+      ({ body: JSON.stringify(body).includes("offset_mss") ? { valid: false, faults: [{ path: "expr", message: "1:1: there is no variable offset_mss; did you mean offset_ms?" }] } : { valid: true, faults: [] } }));
     mock.on("POST /api/v1/rules/replay", replayed(
       Array.from({ length: 9 }, (_, n) => past(600_000 - n * 60_000, 9000, { server: n % 3 === 0 ? "ams-1" : "wild", severity: n % 2 ? "critical" : "warning" })),
     ));
