@@ -77,6 +77,6 @@ mod tests {
     #[test]
     fn text_beyond_a_limit_is_not_parsed() {
         let text = format!("a = [{}]", "1,".repeat(1_500_000));
-        assert!(matches!(mask(&text), Err(EditError::TooMuch(why)) if why.contains("more than 200000")));
+        assert!(matches!(mask(&text), Err(EditError::TooMuch(why)) if why.contains("more than 500000")));
     }
 }
