@@ -148,7 +148,8 @@ mod tests {
     use super::*;
     use crate::fleet::presence::Presence;
     use ntp_monitor_core::clock::Stamp;
-    use ntp_monitor_core::sample::{Measure, Outcome, ServerIdent};
+    use ntp_monitor_core::ntp::{Leap, RefId};
+    use ntp_monitor_core::sample::{Measure, Outcome, Reply, ServerIdent};
 
     const S: i64 = 1_000_000_000;
 
@@ -169,6 +170,34 @@ mod tests {
         judge.observe(&[sample("ams", 0.0, now_ns - LATE_NS - 1), sample("ber", 0.0, now_ns)], &view, now_ns);
         let picture = judge.judge(&view, Duration::from_secs(90), Instant::now(), now_ns);
         assert_eq!((picture.late, judge.roster().keys().map(|name| &**name).collect::<Vec<_>>()), (1, vec!["ber"]));
+    }
+
+    #[test]
+    fn servers_polled_ten_times_a_second_are_compared() {
+        let judge = Judge::default();
+        let (mut view, now) = (HubView::default(), Instant::now());
+        let heard = VantageView { heard: Some(now), ..VantageView::default() };
+        let reply = Reply {
+            stratum: 1,
+            leap: Leap::None,
+            refid: RefId(*b"GPS\0"),
+            precision_log2: -20,
+            root_delay_s: 0.0,
+            root_dispersion_s: 0.001,
+            reference_age_s: None,
+        };
+        let start_ns = 100_000 * S;
+        for vantage in ["ams", "ber"] {
+            view.vantages.insert(vantage.into(), heard.clone());
+            for n in 0..8 {
+                let polled =
+                    Sample { reply: Some(reply), ..Sample::clone(&sample(vantage, 0.0, start_ns + n * S / 10)) };
+                judge.observe(&[Arc::new(polled)], &view, start_ns);
+            }
+        }
+        // Agents send and hubs judge about once a second.
+        let picture = judge.judge(&view, Duration::from_secs(90), now, start_ns + 2 * S);
+        assert_eq!(picture.skew.len(), 1, "{picture:?}");
     }
 
     #[test]

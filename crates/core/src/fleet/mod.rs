@@ -48,6 +48,9 @@ use skew::SkewMatrix;
 use verdict::{FleetReport, FleetVerdict};
 use witness::Witness;
 
+/// A round is at least this long, in seconds: samples arrive late by up to a second, however often servers are polled,
+/// and would have lapsed by then.
+const SHORTEST_ROUND_S: f64 = 1.0;
 /// The verdicts that are kept unless configured otherwise.
 const VERDICTS: usize = 10_000;
 
@@ -160,10 +163,11 @@ impl Fleet {
         self.vantages[vantage].weight = weight;
     }
 
-    /// How long a round is, in seconds: what was configured, or the usual time between two polls of a cell.
+    /// How long a round is, in seconds: what was configured, or the usual time between two polls of a cell, at least one
+    /// second.
     #[must_use]
     pub fn round_s(&self) -> f64 {
-        self.config.round_s.unwrap_or_else(|| round::usual_spacing_s(&self.vantages)).max(0.1)
+        self.config.round_s.unwrap_or_else(|| round::usual_spacing_s(&self.vantages)).max(SHORTEST_ROUND_S)
     }
 
     /// Judges everything at `now_ns` and returns the verdict. Within one round of the last judgement nothing is judged
