@@ -17,6 +17,8 @@ const FAST_RATE_WEIGHT: f64 = 0.5;
 const CALMS: f64 = 0.9;
 /// No clock is faster, in s/s.
 const FASTEST: f64 = 500e-6;
+/// Rounds after which the usual place of the common mode is known.
+const KNOWN: u32 = 6;
 /// Rounds over which proofs are counted, and how many suffice.
 const OF_ROUNDS: u32 = 14;
 const PROOFS: u32 = 2;
@@ -167,9 +169,21 @@ impl Own {
         let is_visible = now.doubt_s.is_none_or(|doubt_s| size_s.abs() > 2.0 * doubt_s);
         let is_return = self.unmoved.is_some_and(|u| u.size_s * size_s < 0.0);
         if now.has_raw && is_visible && !is_return && size_s.abs() > FAST * passed_s && self.unmoved.is_none() {
+            let Some(before_s) = self.left_s(before_s) else { return };
             let since_s = now.t_s - 0.5 * passed_s;
             self.unmoved = Some(Unmoved { since_s, size_s, before_s, first_s: size_s });
         }
+    }
+
+    /// Where the common mode was before it jumped from `before_s`; `None` when it only came back from a disturbed round. A
+    /// jump towards zero in the first rounds counts as one.
+    fn left_s(&self, before_s: f64) -> Option<f64> {
+        let common_s = self.common_s?;
+        if self.rounds < KNOWN {
+            return (common_s.abs() > before_s.abs()).then_some(before_s);
+        }
+        let usual_s = self.track.level_s()? + self.lean_s();
+        ((common_s - usual_s).abs() > 0.5 * (common_s - before_s).abs()).then_some(usual_s)
     }
 
     /// Ends what was undecided once the common mode is back where it was.

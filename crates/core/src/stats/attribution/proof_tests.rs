@@ -9,13 +9,13 @@ fn set(ms: &[(f64, f64)]) -> Vec<Interval> {
     ms.iter().map(|(c, h)| Interval::around(c / 1e3, h / 1e3).unwrap()).collect()
 }
 
-/// The majority of servers with one vote each, of which `absent` have no interval at this instant.
+/// The majority of servers with one vote each. `absent` of them have no interval at this instant.
 fn majority_with(intervals: &[Interval], absent: f64) -> Option<Interval> {
     let claims: Vec<Claim> = intervals.iter().map(|range| Claim { range: *range, vote: 1.0 }).collect();
     majority(&claims, absent)
 }
 
-/// Who lies outside of the majority, if there is one.
+/// The servers outside of the majority, if there is one.
 fn blamed(intervals: &[Interval]) -> Vec<usize> {
     let Some(majority) = majority_with(intervals, 0.0) else { return Vec::new() };
     (0..intervals.len()).filter(|n| intervals[*n].gap_s(&majority) > 0.0).collect()

@@ -135,3 +135,19 @@ fn history_says_why_a_server_is_silent() {
     assert_eq!(last.state, State::Path);
     assert!(last.sentence.contains("nothing listens on its port"), "{last:?}");
 }
+
+/// The first replies on a busy host come late together.
+#[test]
+fn disturbed_first_rounds_are_no_step_of_all_servers() {
+    for disturbed in 1..4 {
+        let samples = at_once(4, 0.1, 200, |_, k| if k < disturbed { -5e-3 } else { 0.0 });
+        let with_raw = |mut sample: Sample| {
+            sample.at.raw_ns = sample.at.mono_ns;
+            sample
+        };
+        let mut attribution = Attribution::new();
+        entries_of(samples.into_iter().map(with_raw), &mut attribution);
+        let verdict = attribution.verdict();
+        assert_eq!(verdict.state, State::Consistent, "{disturbed}: {}", verdict.sentence);
+    }
+}
