@@ -54,6 +54,8 @@ fn twenty_four_kills_lose_no_sample_and_double_none_in_any_output() {
     let mut monitor = home.start();
     monitor.logged("\"started\"");
     until("the polite server was asked again", || polite.counters().requests > 1);
+    // However little a slow machine measured between the kills.
+    until("enough samples to compare", || rows::csv_so_far(&home.csv()).len() > 100);
     assert_eq!(monitor.stop(), 0, "{}", monitor.log());
 
     let left = Reader::open(&home.store()).unwrap().outbox_gauge().unwrap();
@@ -61,7 +63,6 @@ fn twenty_four_kills_lose_no_sample_and_double_none_in_any_output() {
 
     let csv = rows::keys_once("the CSV file", &rows::csv(&home.csv()));
     let store = rows::keys_once("the store", &rows::store(&home.store()));
-    assert!(store.len() > 100, "{} samples only", store.len());
     rows::assert_same(("the CSV file", &csv), ("the store", &store));
     let expected = in_ms(&store);
     // It shows what it has acknowledged a moment later.
