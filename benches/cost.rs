@@ -1,15 +1,15 @@
-//! What a probe costs in processor time, stage by stage from the timer to store, CSV and InfluxDB line, with `rsntp` and
-//! a CSV line beside it.
+//! What a probe costs in processor time, stage by stage from the timer to store, CSV and InfluxDB line, with `rsntp`
+//! and a CSV line beside it.
 //!
 //! `cargo bench --bench cost`; takes about three minutes. Each stage is a process of its own, which this one starts
 //! again for it; the servers and the database that it talks to live in this process, so that their work is not counted.
 //! Goal: at most 60 µs.
 //!
-//! One stage runs the engine alone against servers that answer after 5 to 50 ms; `--late` makes the stages with probers do
-//! so too. Other options, after `--`, each with a value: `--only TEXT` runs the stages whose names contain it (the peer and the idle
-//! service always run); `--rounds`, `--servers`, `--poll`, `--span` (seconds) and `--exchanges` (of the plain loops)
-//! replace what the constants say; `--under "perf record -g -o /tmp/perf.data"` starts the stages of `--only`, and no
-//! others, under that program.
+//! One stage runs the engine alone against servers that answer after 5 to 50 ms; `--late` makes the stages with probers
+//! do so too. Other options, after `--`, each with a value: `--only TEXT` runs the stages whose names contain it (the
+//! peer and the idle service always run); `--rounds`, `--servers`, `--poll`, `--span` (seconds) and `--exchanges` (of
+//! the plain loops) replace what the constants say; `--under "perf record -g -o /tmp/perf.data"` starts the stages of
+//! `--only`, and no others, under that program.
 
 #![allow(clippy::print_stdout, missing_docs, reason = "a bench prints its table and has no callers")]
 
@@ -196,7 +196,7 @@ struct Spent {
     probes: f64,
     cpu_us: f64,
     wall_us: f64,
-    /// How often threads began to wait, each of which is a wake-up later.
+    /// How often threads began to wait; each wait ends with a wake-up.
     waits: f64,
     /// Bytes that reached the disk.
     stored: f64,

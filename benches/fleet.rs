@@ -1,9 +1,10 @@
 //! What a hub costs: the verdict of a round, and what it receives. `cargo bench --bench fleet`
 //!
-//! Every server is seen by every vantage (servers of our own), and by five vantages (the usual plan). Times of verdicts are
-//! processor time, the best of some rounds. What a hub receives takes the way of the program behind NATS: messages are
-//! decoded, stored with their position in one transaction, and observed; then a verdict is made every 16 s. The goal is in
-//! the last column. `FLEET_INGEST_S` says for how many seconds a hub receives 20,000 samples a second (default 60).
+//! Every server is seen by every vantage (servers of our own), and by five vantages (the usual plan). Times of verdicts
+//! are processor time, the best of some rounds. What a hub receives takes the way of the program behind NATS: messages
+//! are decoded, stored with their position in one transaction, and observed; then a verdict is made every 16 s. The
+//! goal is in the last column. `FLEET_INGEST_S` says for how many seconds a hub receives 20,000 samples a second
+//! (default 60).
 
 #![allow(clippy::print_stdout, reason = "a table on stdout is what this program is for")]
 
@@ -40,7 +41,7 @@ fn main() {
     }
 }
 
-/// A hub that receives what 100 vantages measured of 200 servers. Messages are made while the clock stands.
+/// A hub that receives what 100 vantages measured of 200 servers. Messages are made while the clock is stopped.
 fn ingest() -> Result<(), Failure> {
     let seconds: u64 = std::env::var("FLEET_INGEST_S").map_or(Ok(60), |text| text.parse())?;
     let dir = tempfile::tempdir()?;

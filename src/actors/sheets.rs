@@ -1,5 +1,5 @@
-//! The protocol sheets of all servers, shared by the probers, which ask the questions, the statistician, which sees every
-//! poll, and the web server. It outlives the actors.
+//! The protocol sheets of all servers, shared by the probers, which ask the questions, the statistician, which sees
+//! every poll, and the web server. It outlives the actors.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -34,7 +34,7 @@ impl State {
     }
 }
 
-/// What changed in the sheets: events with the time they were noticed, and what is to be kept.
+/// Changes of the sheets: events with the time they were noticed, and the state to store.
 pub struct News {
     pub events: Vec<(Event, Stamp)>,
     pub kept: Vec<(SeriesKey, Kept)>,
@@ -106,7 +106,7 @@ impl Sheets {
         self.state().book.sheet(key)
     }
 
-    /// What changed since the last call: the events, and what is to be kept.
+    /// The changes since the last call.
     #[must_use]
     pub fn take(&self) -> News {
         let mut state = self.state();

@@ -1,5 +1,5 @@
-//! Measures several servers once, for `query` and `check`. Requests to different servers are sent a few milliseconds apart,
-//! and requests to the same address at least two seconds apart.
+//! Measures several servers once, for `query` and `check`. Requests to different servers are sent a few milliseconds
+//! apart, and requests to the same address at least two seconds apart.
 
 use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
@@ -211,7 +211,7 @@ async fn ask(name: String, way: Way, pace: Pace, timeout: Duration, engine: Arc<
     };
     let mut measured = Measured::new(&name, Some(address), report);
     for _ in 1..pace.count {
-        // A kiss-o'-death is to be heeded, and where nothing listens nothing will answer a moment later.
+        // A kiss-o'-death must be obeyed, and a closed port will not answer a moment later.
         if measured.reports().last().is_some_and(|last| matches!(last.outcome, Outcome::Kiss(_) | Outcome::Refused)) {
             break;
         }

@@ -132,7 +132,7 @@ async fn ask(args: &QueryArgs, tools: &Tools, host: &Host, address: SocketAddr, 
             }
         };
         one_done();
-        // A kiss-o'-death is to be heeded, and where nothing listens nothing will answer a moment later.
+        // A kiss-o'-death must be obeyed, and a closed port will not answer a moment later.
         if matches!(outcome, Outcome::Kiss(_)) {
             last = outcome;
             break;

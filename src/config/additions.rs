@@ -31,7 +31,7 @@ pub(super) struct Additions {
 
 /// Whether the file can be read. One that only the service may read is left out by the commands of others.
 pub(super) fn is_readable(path: &Path, warnings: &mut Vec<String>) -> bool {
-    // Anyone who owns the directory could put something else there, such as a pipe that nobody writes.
+    // Anyone who owns the directory could put something else there, such as a pipe without a writer.
     let found = path.metadata().and_then(|file| match file.is_file() {
         true => Ok(access(path, AccessFlags::R_OK)?),
         false => Err(ErrorKind::InvalidInput.into()),
@@ -113,7 +113,8 @@ fn extend(array: &mut Value, more: Value) -> usize {
     }
 }
 
-/// The name of the file that a value with this origin, which is of a file, comes from, if it is another one than `main`.
+/// The name of the file that a value with this origin, which is of a file, comes from, if it is another one than
+/// `main`.
 pub(super) fn other_file(origin: &str, main: &str) -> Option<Arc<str>> {
     let name = origin.get(1..).filter(|name| *name != main)?;
     Some(name.into())

@@ -69,7 +69,7 @@ impl Keeper {
         sent.map_err(|_| self.reason(String::new()))
     }
 
-    /// The keeper's last answer, of which `begun` has already been read.
+    /// The keeper's last answer. `begun` is the part that has already been read.
     fn reason(&mut self, mut begun: String) -> io::Error {
         drop(self.child.stdin.take());
         let _ = self.answers.read_to_string(&mut begun);

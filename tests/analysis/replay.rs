@@ -380,7 +380,7 @@ fn local_rows_beside_a_recording_and_in_the_store_are_replayed() {
     let beside = json(home.path(), &["--alerts", "w.csv"]);
     assert_eq!(alerts_of(&world, &beside), known);
     let named = json(home.path(), &["--alerts", "local-2026-01-01.csv.gz", "w.csv"]);
-    assert_eq!(named, beside, "a file that is named and lies beside is read once");
+    assert_eq!(named, beside, "a named file in the same directory is read once");
     let said = String::from_utf8(replay(home.path(), &["w.csv"]).stderr).unwrap();
     assert!(said.contains("local-2026-01-01.csv.gz:5: "), "{said}");
 

@@ -84,7 +84,7 @@ fn first_server_is_added_by_the_printed_link_and_the_last_removed() {
     let written = std::fs::read_to_string(newcomer.file()).unwrap();
     assert!(written.contains("role = \"admin\"\nsha256 = \""), "{written}");
     assert!(!written.contains(&token) && !written.contains(&code), "{written}");
-    assert_eq!(mode(&newcomer.file()) & 0o137, 0, "nobody else reads it");
+    assert_eq!(mode(&newcomer.file()) & 0o137, 0, "other users cannot read it");
     for dir in [newcomer.file().parent().unwrap().to_owned(), newcomer.data()] {
         assert_eq!(mode(&dir) & 0o027, 0, "{dir:?}");
     }

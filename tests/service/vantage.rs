@@ -8,7 +8,7 @@ use ntp_monitor_core::sample::{Sample, ServerIdent};
 use ntp_monitor_core::world::{Fault, World};
 use serde_json::{Value, json};
 
-/// A service `here` that polls `alpha`, and has five servers of the vantage `ams/1`, of which `ntp2` stepped.
+/// A service `here` that polls `alpha`, and has five servers of the vantage `ams/1`; `ntp2` stepped.
 async fn hub() -> Running {
     let mut world = World::ordinary(11, 5, 64.0, 8.0 * stored::HOUR_S);
     world.start_unix_s = jiff::Timestamp::now().as_second() - 8 * 3600;

@@ -49,8 +49,8 @@ impl<'a> VerdictBody<'a> {
     }
 }
 
-/// What the first poll of each server says together, until servers have been polled twice and are judged. The state stays
-/// undecidable: a single poll names nobody.
+/// What the first poll of each server says together, until servers have been polled twice and are judged. The state
+/// stays undecidable: a single poll is not enough to name a server.
 fn first_look(snapshot: &Snapshot) -> Option<Verdict> {
     if !snapshot.verdict.is_nothing_yet() {
         return None;

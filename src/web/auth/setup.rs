@@ -1,8 +1,9 @@
 //! The one-time link that the first start prints: it makes its holder the administrator of a service that has none.
 //!
-//! The code in the link is used once, within [`VALID_FOR`], and only while no token of an administrator is configured. It
-//! becomes a token of its own, whose hash goes into the configuration file. The code is in the fragment of the link, which
-//! browsers do not send: it gets into no log of a server or proxy, and programs that fetch links do not use it up.
+//! The code in the link is used once, within [`VALID_FOR`], and only while no token of an administrator is configured.
+//! It becomes a token of its own, whose hash goes into the configuration file. The code is in the fragment of the link,
+//! which browsers do not send: it gets into no log of a server or proxy, and programs that fetch links do not use it
+//! up.
 
 use std::fmt::Write as _;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -71,7 +72,7 @@ impl SetupLink {
         (Self(Mutex::new(Some(kept))), code)
     }
 
-    /// How it stands; `None` without a link.
+    /// The state of the link; `None` without a link.
     pub(super) fn state(&self, http: &Http, now: Instant) -> Option<LinkState> {
         let code = self.code();
         let code = code.as_ref().filter(|_| !has_administrator(http))?;
@@ -150,31 +151,31 @@ mod tests {
 
     #[test]
     fn code_is_used_once() {
-        let (now, nobody) = (Instant::now(), http(None));
+        let (now, no_tokens) = (Instant::now(), http(None));
         let (link, code) = SetupLink::new(now);
-        let taken = link.take(&code, &nobody, now).unwrap();
-        assert_eq!(link.take(&code, &nobody, now).unwrap_err(), NotTaken::Unknown, "two requests at once");
+        let taken = link.take(&code, &no_tokens, now).unwrap();
+        assert_eq!(link.take(&code, &no_tokens, now).unwrap_err(), NotTaken::Unknown, "two requests at once");
         taken.use_up();
-        assert_eq!(link.take(&code, &nobody, now).unwrap_err(), NotTaken::Unknown);
-        assert_eq!(link.state(&nobody, now), None);
+        assert_eq!(link.take(&code, &no_tokens, now).unwrap_err(), NotTaken::Unknown);
+        assert_eq!(link.state(&no_tokens, now), None);
     }
 
     #[test]
     fn code_can_be_used_again_when_the_file_was_not_written() {
-        let (now, nobody) = (Instant::now(), http(None));
+        let (now, no_tokens) = (Instant::now(), http(None));
         let (link, code) = SetupLink::new(now);
-        drop(link.take(&code, &nobody, now).unwrap());
-        assert!(link.take(&code, &nobody, now).is_ok());
+        drop(link.take(&code, &no_tokens, now).unwrap());
+        assert!(link.take(&code, &no_tokens, now).is_ok());
     }
 
     #[test]
     fn code_expires_and_a_wrong_one_is_refused() {
-        let (now, nobody) = (Instant::now(), http(None));
+        let (now, no_tokens) = (Instant::now(), http(None));
         let (link, code) = SetupLink::new(now);
-        assert_eq!(link.take(&secret(), &nobody, now).unwrap_err(), NotTaken::Unknown);
-        assert_eq!(link.state(&nobody, now + VALID_FOR - Duration::from_secs(1)), Some(LinkState::Waiting));
-        assert_eq!(link.state(&nobody, now + VALID_FOR), Some(LinkState::Expired));
-        assert_eq!(link.take(&code, &nobody, now + VALID_FOR).unwrap_err(), NotTaken::Expired);
+        assert_eq!(link.take(&secret(), &no_tokens, now).unwrap_err(), NotTaken::Unknown);
+        assert_eq!(link.state(&no_tokens, now + VALID_FOR - Duration::from_secs(1)), Some(LinkState::Waiting));
+        assert_eq!(link.state(&no_tokens, now + VALID_FOR), Some(LinkState::Expired));
+        assert_eq!(link.take(&code, &no_tokens, now + VALID_FOR).unwrap_err(), NotTaken::Expired);
     }
 
     #[test]

@@ -33,7 +33,7 @@ impl Method {
     }
 }
 
-/// Of which vantages an endpoint speaks.
+/// The vantages that an endpoint answers for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Vantages {
     /// What it answers is not about a vantage.

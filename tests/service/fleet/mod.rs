@@ -30,7 +30,7 @@ fn home(sections: &str) -> Home {
     Home::with(&format!("enabled = false\n{sections}"))
 }
 
-/// Server and time of each sample of a vantage in a store, each of which must be there once; `""` is the store's own.
+/// Server and time of each sample of a vantage in a store; each must be there once. `""` is the store's own vantage.
 fn samples(home: &Home, vantage: &str) -> BTreeSet<(String, i64)> {
     let Ok(reader) = Reader::open(&home.store()) else { return BTreeSet::new() };
     let (mut keys, mut count) = (BTreeSet::new(), 0);

@@ -87,7 +87,7 @@ struct Agent {
     targets: BTreeMap<Arc<str>, Target>,
     cut_until_s: u64,
     down_until_s: u64,
-    /// Counts its processes, of which it remembers nothing but the time of their end.
+    /// Counts its processes; it remembers only the time of their end.
     process: u64,
 }
 

@@ -33,7 +33,7 @@ pub struct Health {
     /// When this report was made; `None` before the first.
     #[serde(skip)]
     pub at: Option<Stamp>,
-    /// Why nothing is to be polled; `None` when something is.
+    /// Why there is nothing to poll; `None` when there is.
     #[serde(skip)]
     pub idle: Option<Idle>,
     /// By how many seconds polling is overdue; 0 while at least one server is polled on time.

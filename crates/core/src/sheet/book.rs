@@ -119,7 +119,7 @@ impl Book {
         self.entries.get(key).map(|entry| entry.watch.sheet())
     }
 
-    /// What is to be kept of the series that changed since the last call.
+    /// The state to store of the series that changed since the last call.
     pub fn take_changed(&mut self) -> Vec<(SeriesKey, Kept)> {
         let Self { entries, changed } = self;
         let kept = changed.drain(..).filter_map(|key| {

@@ -1,10 +1,11 @@
-//! The grain of a server's timestamps: the coarsest unit of which all that were seen are multiples.
+//! The grain of a server's timestamps: the coarsest unit such that all observed timestamps are multiples of it.
 
 use serde::{Deserialize, Serialize};
 
 use crate::ntp::NtpTimestamp;
 
-/// Units of 10^-n seconds can be distinguished down to n = 7; below, the multiples are too close together in a timestamp.
+/// Units of 10^-n seconds can be distinguished down to n = 7; below, the multiples are too close together in a
+/// timestamp.
 const FINEST_DECIMAL: u8 = 7;
 /// Fractions that end in fewer zero bits than this show no binary grain.
 const FEWEST_ZEROS: u8 = 8;
@@ -40,7 +41,7 @@ impl Grain {
     }
 }
 
-/// Timestamps, of which only their common units are kept.
+/// Timestamps; only their common units are kept.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Grains {
     count: u8,

@@ -67,7 +67,7 @@ impl Watch {
         std::mem::take(&mut self.is_changed)
     }
 
-    /// Counts as changed, because something beside it is to be kept.
+    /// Marks the series as changed, so that it is stored.
     pub(super) fn touch(&mut self) {
         self.is_changed = true;
     }
@@ -89,7 +89,8 @@ impl Watch {
         changes
     }
 
-    /// Takes the answer to a question that came at `at`, while the server is polled each `poll_s`. Returns what it changed.
+    /// Takes the answer to a question that came at `at`, while the server is polled each `poll_s`. Returns what it
+    /// changed.
     pub fn answered(&mut self, question: Question, reaction: Reaction, at: Stamp, poll_s: f64) -> Vec<Change> {
         let mut changes = Vec::new();
         if let Reaction::Kiss(code) = reaction {
