@@ -8,6 +8,7 @@ mod kills;
 mod late;
 mod login;
 mod polite;
+mod reports;
 
 use std::collections::BTreeSet;
 
