@@ -2,6 +2,7 @@
 
 mod bus;
 mod cluster;
+mod faults;
 mod hubs;
 mod input;
 mod kills;
