@@ -112,7 +112,13 @@ fn wanted() -> usize {
     std::env::var("FLEET_SAMPLES").map_or(2_000, |text| text.parse().expect("FLEET_SAMPLES is a number"))
 }
 
-/// Three kills of each part and a partition of a fifth of the time, within which agent and hub are killed once more.
+/// The least duration of the partition; `FLEET_PARTITION=10m` makes the long one.
+fn cut_for() -> Duration {
+    let text = std::env::var("FLEET_PARTITION");
+    text.map_or(Duration::ZERO, |text| humantime::parse_duration(&text).expect("FLEET_PARTITION"))
+}
+
+/// Three kills of each part and a partition, within which agent and hub are killed once more.
 #[test]
 fn partition_with_kills_loses_and_doubles_no_sample() {
     let Some(mut nats) = Nats::start() else { return };
@@ -125,6 +131,7 @@ fn partition_with_kills_loses_and_doubles_no_sample() {
     let (mut agent, mut hub) = (agent_home.start(), hub_home.start());
     let answered = || servers.iter().map(|server| server.counters().replies).sum::<u64>() as usize;
     let until_part = |part: usize| until_slowly("samples", || answered() >= wanted * part / 12);
+    let mut shut = Instant::now();
     for part in 1..=12 {
         until_part(part);
         match part {
@@ -140,8 +147,14 @@ fn partition_with_kills_loses_and_doubles_no_sample() {
             _ => {}
         }
         match part {
-            6 => gate.shut(),
-            8 => gate.open(),
+            6 => {
+                shut = Instant::now();
+                gate.shut();
+            }
+            8 => {
+                until_slowly("the end of the partition", || shut.elapsed() >= cut_for());
+                gate.open();
+            }
             _ => {}
         }
     }
@@ -164,7 +177,7 @@ fn partition_with_kills_loses_and_doubles_no_sample() {
 
 /// As [`until`], for as long as many samples take.
 fn until_slowly(what: &str, condition: impl Fn() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(60) + Duration::from_millis(5 * wanted() as u64);
+    let deadline = Instant::now() + cut_for() + Duration::from_secs(60) + Duration::from_millis(5 * wanted() as u64);
     while !condition() {
         assert!(Instant::now() < deadline, "never: {what}");
         std::thread::sleep(Duration::from_millis(50));
