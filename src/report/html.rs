@@ -162,12 +162,12 @@ fn verdicts(html: &mut String, document: &Document) {
     let (listed, times) = (&document.verdicts, &document.times);
     list(html, "Verdicts", listed);
     let row = |entry: &Entry| {
-        let until = entry.until.map_or_else(|| "the end".to_owned(), |until| times.minute(until));
+        let until = entry.until.map_or_else(|| "the end".to_owned(), |until| times.second(until.0));
         let bad = matches!(entry.state, State::ServerWrong | State::LocalWrong);
         (
             bad,
             [
-                format!("{} to {until}", times.minute(entry.since)),
+                format!("{} to {until}", times.second(entry.since.0)),
                 entry.state.label().replace('_', " "),
                 entry.sentence.clone(),
             ],
@@ -182,9 +182,9 @@ fn events(html: &mut String, document: &Document) {
     let row = |event: &crate::history::happening::Happening| {
         let lasts = event.end.filter(|end| *end != event.start);
         let time = match (lasts, event.end) {
-            (Some(end), _) => format!("{} to {}", times.minute(event.start), times.minute(end)),
-            (None, Some(_)) => times.minute(event.start),
-            (None, None) => format!("{} on", times.minute(event.start)),
+            (Some(end), _) => format!("{} to {}", times.second(event.start.0), times.second(end.0)),
+            (None, Some(_)) => times.second(event.start.0),
+            (None, None) => format!("{} on", times.second(event.start.0)),
         };
         (false, [time, event.kind.replace('_', " "), event.sentence.clone()])
     };
@@ -196,13 +196,13 @@ fn alerts(html: &mut String, document: &Document) {
     let times = &document.times;
     let row = |alert: &super::material::PastAlert| {
         let ended =
-            alert.ended.map_or_else(|| "still firing".to_owned(), |ended| format!("to {}", times.minute(ended)));
+            alert.ended.map_or_else(|| "still firing".to_owned(), |ended| format!("to {}", times.second(ended.0)));
         let bad = alert.severity == ntp_monitor_core::alert::notification::Severity::Critical;
         // Most summaries name their server.
         let about = alert.server.as_ref().filter(|server| !alert.summary.contains(server.as_str()));
         let about = about.map_or_else(String::new, |server| format!("{server}: "));
         let rule = format!("{} ({})", alert.alert, alert.severity.label());
-        (bad, [format!("{} {ended}", times.minute(alert.started)), rule, format!("{about}{}", alert.summary)])
+        (bad, [format!("{} {ended}", times.second(alert.started.0)), rule, format!("{about}{}", alert.summary)])
     };
     table(html, document.alerts.shown.iter().map(row));
 }
