@@ -22,6 +22,11 @@ fn store_of_a_hub(dir: &std::path::Path, now_ns: i64) -> std::path::PathBuf {
     let mut writer = store.writer(None);
     for (v, vantage) in ["ams", "ber", "lon"].into_iter().enumerate() {
         let mut all = samples(v, now_ns);
+        // Servers of different networks are independent.
+        for sample in &mut all {
+            let network = sample.server.name[1..].parse().unwrap();
+            sample.address = Some(([203, 0, network, 1], 123).into());
+        }
         if vantage == "lon" {
             all.iter_mut().filter_map(|sample| sample.measure.as_mut()).for_each(|it| it.offset_s -= 0.03);
         }
