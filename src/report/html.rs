@@ -41,6 +41,9 @@ pub(super) fn body(html: &mut String, document: &Document, made_ns: i64, picture
     servers(html, document);
     pictures(html, &document.overview, picture);
     evidence(html, document);
+    if let Some(fleet) = &document.fleet {
+        fleet.html(html);
+    }
     verdicts(html, document);
     events(html, document);
     alerts(html, document);
