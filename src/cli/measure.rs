@@ -268,7 +268,7 @@ async fn first_answer(
 
 pub(super) async fn single(engine: &dyn ProbeEngine, query: Query) -> ProbeReport {
     let hung =
-        || ProbeReport::failed(crate::clock::now(), Outcome::Fault("the engine did not end by its deadline".into()));
+        || ProbeReport::failed(crate::clock::now(), Outcome::Fault("the probe engine missed its deadline".into()));
     tokio::time::timeout(query.timeout + GRACE, engine.probe(query)).await.unwrap_or_else(|_| hung())
 }
 

@@ -26,7 +26,7 @@ pub(super) async fn examine(engines: &Engines) -> Vec<Finding> {
         match ask_ethtool(&name).await {
             Some(answer) => findings.push(interface(&name, &answer)),
             None => {
-                let note = AREA.note(&name, "what it can stamp is unknown: ethtool does not answer");
+                let note = AREA.note(&name, "its timestamping is unknown: ethtool does not answer");
                 findings.push(note.advising("apt-get install ethtool, and run this as root"));
             }
         }

@@ -244,7 +244,7 @@ fn ppm(ppm: f64) -> String {
 }
 
 fn moment(times: &Times, moment: &Moment) -> String {
-    format!("{} at {}", signed_seconds(moment.offset_s), times.minute(moment.at))
+    format!("{} at {}", signed_seconds(moment.offset_s), times.second(moment.at.0))
 }
 
 /// The standing of a server, with the last verdict that blames it.

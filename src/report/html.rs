@@ -83,19 +83,19 @@ fn list<T>(title: &str, listed: &Listed<T>, row: impl Fn(&T) -> Value) -> Value 
 }
 
 fn verdict(entry: &Entry, times: &Times) -> Value {
-    let until = entry.until.map_or_else(|| "the end".to_owned(), |until| times.minute(until));
+    let until = entry.until.map_or_else(|| "the end".to_owned(), |until| times.second(until.0));
     json!({
         "bad": matches!(entry.state, State::ServerWrong | State::LocalWrong),
-        "time": format!("{} to {until}", times.minute(entry.since)),
+        "time": format!("{} to {until}", times.second(entry.since.0)),
         "kind": entry.state.label().replace('_', " "),
         "text": entry.sentence,
     })
 }
 
 fn happening(event: &Happening, times: &Times) -> Value {
-    let start = times.minute(event.start);
+    let start = times.second(event.start.0);
     let time = match event.end {
-        Some(end) if end != event.start => format!("{start} to {}", times.minute(end)),
+        Some(end) if end != event.start => format!("{start} to {}", times.second(end.0)),
         Some(_) => start,
         None => format!("{start} on"),
     };
@@ -103,13 +103,13 @@ fn happening(event: &Happening, times: &Times) -> Value {
 }
 
 fn alert(past: &PastAlert, times: &Times) -> Value {
-    let ended = past.ended.map_or_else(|| "still firing".to_owned(), |ended| format!("to {}", times.minute(ended)));
+    let ended = past.ended.map_or_else(|| "still firing".to_owned(), |ended| format!("to {}", times.second(ended.0)));
     // Most summaries name their server.
     let about = past.server.as_ref().filter(|server| !past.summary.contains(server.as_str()));
     let about = about.map_or_else(String::new, |server| format!("{server}: "));
     json!({
         "bad": past.severity == Severity::Critical,
-        "time": format!("{} {ended}", times.minute(past.started)),
+        "time": format!("{} {ended}", times.second(past.started.0)),
         "kind": format!("{} ({})", past.alert, past.severity.label()),
         "text": format!("{about}{}", past.summary),
     })

@@ -103,7 +103,7 @@ async fn panicking_or_hung_engine_fails_only_its_own_polls() {
     let why = |name: &str| samples.iter().find(|s| &*s.server.name == name).unwrap().outcome.reason().into_owned();
     assert_eq!(
         (why("panicky").as_str(), why("hanging").as_str()),
-        ("the engine panicked", "the engine did not end by its deadline")
+        ("the engine panicked", "the probe engine missed its deadline")
     );
     let csv = rows::keys_once("the CSV file", &samples);
     rows::assert_same(("the CSV file", &csv), ("the store", &rows::keys_once("it", &rows::store(&home.store()))));

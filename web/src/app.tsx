@@ -122,6 +122,8 @@ function Body({ view }: { view: View }) {
   if (view === "nowhere") {
     return <p class="empty">There is no such view. <a href={href("overview")}>Go to the overview</a></p>;
   }
+  // A server's charts do not wait for the list of all servers.
+  if (view === "server") return <ServerView key={route.value.id} id={route.value.id} picture={now} />;
   if (!now) {
     return failure.value
       ? <Failure what="The monitor" error={failure.value} retry={refresh} />
@@ -129,7 +131,6 @@ function Body({ view }: { view: View }) {
   }
   switch (view) {
     case "overview": return <Overview picture={now} />;
-    case "server": return <ServerView key={route.value.id} id={route.value.id} picture={now} />;
     case "compare": return <CompareView picture={now} />;
     case "clock": return <ClockView picture={now} />;
     case "alerts": return <AlertsView part={route.value.id} />;
@@ -142,7 +143,7 @@ function Body({ view }: { view: View }) {
 
 function Stale({ error }: { error: Error }) {
   return (
-    <p class="stale" role="alert"><ToneIcon tone="bad" /> What you see is no longer current. {error.message} Trying again.</p>
+    <p class="stale" role="alert"><ToneIcon tone="bad" /> This page is out of date. {error.message} Retrying.</p>
   );
 }
 

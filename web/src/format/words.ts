@@ -19,7 +19,7 @@ export const CONDITIONS: Record<Condition, { label: string; tone: Tone; rank: nu
 const SILENT: Record<string, string> = {
   unsynchronised: "Unsynchronised",
   refused: "Port closed",
-  kiss: "Asks for fewer polls",
+  kiss: "Rate-limited",
   rejected: "Replies rejected",
   dns: "Name not found",
 };
@@ -52,8 +52,14 @@ export function verdictWords(verdict: Verdict, rows: readonly ServerRow[]): { la
   if (verdict.state === "path" && blamed.length > 0 && blamed.every((row) => row.kind === "unreachable")) {
     return { label: blamed.length === 1 ? "A server gives no time" : "Servers give no time", tone: "warn" };
   }
+  if (verdict.state === "consistent" && verdict.majority && verdict.majority.members < MOST * verdict.majority.of) {
+    return { label: "Most servers agree", tone: "idle" };
+  }
   return VERDICTS[verdict.state];
 }
+
+/** With fewer than these in agreement, a server that may be wrong is not judged yet. */
+const MOST = 0.95;
 
 export const KINDS: Record<Kind, string> = {
   step: "it jumped",

@@ -86,7 +86,7 @@ function stream(response: ServerResponse, streams: Set<ServerResponse>): void {
   response.writeHead(200, { "Content-Type": "text/event-stream" });
   response.write("event: hello\ndata: {}\n\n");
   streams.add(response);
-  const beat = setInterval(() => response.write("event: beat\ndata: {}\n\n"), 2000);
+  const beat = setInterval(() => response.write("event: beat\ndata: {}\n\n"), 1000);
   response.on("close", () => { clearInterval(beat); streams.delete(response); });
 }
 

@@ -76,7 +76,7 @@ fn widen_stale(grid: &mut Grid, vantages: &[Vantage]) {
             let stale_by =
                 |jump: Option<(f64, i64)>| jump.filter(|(_, at_ns)| last.at_ns < *at_ns).map_or(0.0, |it| it.0);
             let by_s = stale_by(of_server[server]).max(stale_by(of_vantage[at]));
-            if let Some(view) = grid.view(at, server).copied().filter(|_| by_s > 0.0) {
+            if let Some(view) = grid.view(at, server).filter(|_| by_s > 0.0) {
                 grid.set(at, server, Some(View { half_s: view.half_s + by_s, is_fresh: false, ..view }));
             }
         }

@@ -80,7 +80,7 @@ function KeyField({ name, schema, table, value, fault, usual, onInput }: {
   const label = title(name);
   const choices = typeOf(schema) === "boolean" ? [{ value: "true", help: "" }, { value: "false", help: "" }] : doc.choices;
   if (choices.length > 0) {
-    const unset = { value: "", text: holds ? `as usual (${spoken(holds)})` : "not set" };
+    const unset = { value: "", text: holds ? `default (${spoken(holds)})` : "not set" };
     return <ChoiceField label={label} help={<Prose text={doc.help} />} value={value} onChange={onInput}
       options={[unset, ...choices.map((choice) => ({ value: choice.value, text: spoken(choice.value) }))]} />;
   }

@@ -31,7 +31,7 @@ export function Scatter({ id, track }: { id: string; track: Track }) {
       <Downloads of={full} csv={() => csv(full, data)}
         png={() => plot.current && downloadCanvas(full, plot.current.ctx.canvas, devicePixelRatio)} />
     )}>
-      {empty ? <Empty>Nothing was measured in this stretch of time.</Empty> : (
+      {empty ? <Empty>No data in this time span.</Empty> : (
         <Plot label={full} height={220} data={data} version={`${dark.value} ${unit.value}`} options={options()}
           onReady={(made) => { plot.current = made; }} />
       )}

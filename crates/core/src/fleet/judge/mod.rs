@@ -262,7 +262,10 @@ fn verdict(round: &Round, findings: &Findings, contested: &[Party], needed: usiz
         let (kind, gap_s) = (finding.kind, finding.gap_s);
         match *party {
             Party::Server(at) => {
-                verdict.servers.push(BlamedServer { server: labels.server(at), kind, gap_s, proven, size_s, bound_s });
+                let (wrong_from, seen_from) = text::places(at, finding, round.grid);
+                let server = labels.server(at);
+                let blamed = BlamedServer { server, kind, gap_s, proven, size_s, bound_s, wrong_from, seen_from };
+                verdict.servers.push(blamed);
             }
             Party::Vantage(at) => {
                 verdict.vantages.push(BlamedVantage {
