@@ -223,7 +223,7 @@ impl Reader {
         self.run("read the events", |conn| events::between(conn, from_ns, to_ns, limit))
     }
 
-    /// The local rows in force within a span, by time: that before its beginning too, and `limit` at most, the latest.
+    /// The local rows in force within a span, by time: also the one before its beginning; the latest `limit`.
     ///
     /// # Errors
     /// When the store cannot be read.
