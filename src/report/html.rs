@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 
 use super::document::{COLUMNS, Document, EVIDENCE, Listed, Row, evidence_rows};
 use super::drawings::Drawing;
+use super::nts;
 use super::shelf::PERIOD;
 use crate::plot::Theme;
 use ntp_monitor_core::stats::verdict::{Entry, State};
@@ -41,6 +42,7 @@ pub(super) fn body(html: &mut String, document: &Document, made_ns: i64, picture
     servers(html, document);
     pictures(html, &document.overview, picture);
     evidence(html, document);
+    authentication(html, document);
     verdicts(html, document);
     events(html, document);
     alerts(html, document);
@@ -123,6 +125,30 @@ fn evidence(html: &mut String, document: &Document) {
         let _ = write!(html, "<tr{class}><td>{}", Text(&name));
         shares.iter().for_each(|share| {
             let _ = write!(html, "<td class=\"number\">{share}");
+        });
+        html.push_str("</tr>\n");
+    }
+    html.push_str("</tbody></table></div>\n");
+}
+
+/// How the servers with NTS were authenticated.
+fn authentication(html: &mut String, document: &Document) {
+    if document.nts.is_empty() {
+        return;
+    }
+    html.push_str(
+        "<h2>Authentication (NTS)</h2>\n<p>It proves which server answered, not that its clock is right. Days are left from \
+         the end of the period; a full stock has 8 cookies.</p>\n\
+         <div class=\"wide\"><table>\n<thead><tr><th>server",
+    );
+    nts::COLUMNS.iter().for_each(|title| {
+        let _ = write!(html, "<th class=\"number\">{title}");
+    });
+    html.push_str("</tr></thead>\n<tbody>\n");
+    for (name, cells) in &document.nts {
+        let _ = write!(html, "<tr><td>{}", Text(name));
+        cells.iter().for_each(|cell| {
+            let _ = write!(html, "<td class=\"number\">{}", Text(cell));
         });
         html.push_str("</tr>\n");
     }
