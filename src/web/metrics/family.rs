@@ -32,8 +32,8 @@ pub enum Values {
     Server(fn(&Row) -> Option<f64>),
     /// Several values for each series, with one more label.
     ServerBy(&'static str, fn(&Row) -> Vec<(&'static str, f64)>),
-    /// Texts for each series.
-    ServerInfo(fn(&Row) -> Vec<(String, String)>),
+    /// Texts for each series, if known, with the names of their labels.
+    ServerInfo(&'static [&'static str], fn(&Row) -> Option<Vec<(String, String)>>),
     /// One value, if known.
     One(fn(&Scrape) -> Option<f64>),
     /// Several values, with one label.

@@ -35,7 +35,7 @@ export function ServerView({ id, picture }: { id: string; picture: Picture }) {
     <>
       <p class="crumb"><a href={href("overview")}>Overview</a> / {id}</p>
       {row && <Head row={row} name={data.name} />}
-      {row?.nts && <NtsPanel nts={row.nts} authentication={row.authentication ?? null} />}
+      {row?.nts && <NtsPanel nts={row.nts} row={row} />}
       {row && row.id !== id
         ? <Series series={data.series} />
         : <Details id={id} detail={data} />}
