@@ -1,6 +1,7 @@
 //! The content of a report: sentences, tables and charts. Pure: other modules decide how it looks.
 
 use super::drawings::{Drawing, detail, overview};
+use super::fleet::{self, FleetPart};
 use super::material::{Material, PastAlert};
 use super::nts;
 use super::times::Times;
@@ -48,6 +49,8 @@ pub struct Document {
     pub traceability: Option<Traceability>,
     /// The listed servers with NTS, each with the cells of [`nts::COLUMNS`].
     pub nts: Vec<(String, [String; 11])>,
+    /// What all vantages say together.
+    pub fleet: Option<FleetPart>,
     /// Formats the times of the lists.
     pub times: Times,
 }
@@ -62,12 +65,12 @@ pub struct Listed<T> {
 }
 
 impl<T: Clone> Listed<T> {
-    fn of(all: &[T]) -> Self {
+    pub(super) fn of(all: &[T]) -> Self {
         let before = all.len().saturating_sub(MOST_LISTED);
         Self { shown: all[before..].to_vec(), before }
     }
 
-    fn with(mut self, change: impl Fn(&mut T)) -> Self {
+    pub(super) fn with(mut self, change: impl Fn(&mut T)) -> Self {
         self.shown.iter_mut().for_each(change);
         self
     }
@@ -143,6 +146,7 @@ pub fn document(material: &Material) -> Document {
         alerts: Listed::of(&material.alerts).with(|alert| alert.summary = times.sentence(&alert.summary)),
         traceability: material.traceability.clone(),
         nts,
+        fleet: material.fleet.as_ref().map(|found| FleetPart::of(found, times)),
         times: material.times.clone(),
     }
 }
@@ -164,8 +168,10 @@ fn summary(material: &Material) -> Vec<String> {
     let polls: u64 = found.servers.values().map(|one| one.figures.summary.polls).sum();
     let answered: u64 = found.servers.values().map(|one| one.figures.summary.outcomes.successes()).sum();
     let count = |n: usize, what: &str| format!("{n} {what}{}", if n == 1 { "" } else { "s" });
+    let fleet = material.fleet.as_ref().map(fleet::summary);
     if polls == 0 {
-        return vec![format!("No server was polled from {}.", span(material))];
+        let by = if fleet.is_some() { " by this host" } else { "" };
+        return [format!("No server was polled{by} from {}.", span(material))].into_iter().chain(fleet).collect();
     }
     let share = percent(answered as f64 / polls as f64);
     let servers = count(found.servers.len(), "server");
@@ -173,6 +179,7 @@ fn summary(material: &Material) -> Vec<String> {
     said.push(found.coverage.sentence());
     said.push(accusations(material));
     said.extend(material.traceability.as_ref().map(shown));
+    said.extend(fleet);
     let alerts = if material.alerts.is_empty() { "No alert".to_owned() } else { count(material.alerts.len(), "alert") };
     said.push(format!("{alerts}, {}.", count(found.events.len(), "event")));
     said
@@ -255,7 +262,7 @@ fn ppm(ppm: f64) -> String {
 }
 
 fn moment(times: &Times, moment: &Moment) -> String {
-    format!("{} at {}", signed_seconds(moment.offset_s), times.minute(moment.at))
+    format!("{} at {}", signed_seconds(moment.offset_s), times.second(moment.at.0))
 }
 
 /// The standing of a server, with the last verdict that blames it.

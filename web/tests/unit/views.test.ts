@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import type { ServerRow } from "../../src/api/types";
 import { reachBits } from "../../src/components/reach";
-import { href, parseRoute } from "../../src/state/address";
+import { href, keepVantage, parseRoute } from "../../src/state/address";
 import { arrange, tagsOf, visible, type Wish } from "../../src/views/overview/arrange";
 import { barPaths, uptimeWords } from "../../src/charts/uptime";
 import { heatOf, runsOf } from "../../src/charts/heat";
@@ -190,4 +190,11 @@ describe("authentication", () => {
     expect([30, 18, 1.9, -3.5].map((days) => of(days).tone)).toEqual(["good", "warn", "bad", "bad"]);
     expect([30.7, 1.5, -3.5].map((days) => of(days).label)).toEqual(["30 days left", "36 hours left", "expired 3 days ago"]);
   });
+});
+
+test("the vantage stays in the address of every view until a link names another", () => {
+  expect(keepVantage("#/server/a?span=1h", "ams")).toBe("#/server/a?span=1h&vantage=ams");
+  expect(keepVantage("#/?vantage=", "ams")).toBe("#/?vantage=");
+  expect(keepVantage("#/fleet", "ams")).toBe("#/fleet");
+  expect(keepVantage("#/compare", null)).toBe("#/compare");
 });

@@ -23,7 +23,7 @@ export function NtsPanel({ nts, row }: { nts: NtsState; row: ServerRow }) {
       {nts.fault === null ? null : <p>The last key exchange failed: {nts.reason}.</p>}
       <Facts facts={[
         ["Key exchange", nts.key_server, "Host and TCP port"],
-        ["Asked at", nts.asked, "The key exchange may name another server"],
+        ["NTP server", nts.asked, "The key exchange may name another server"],
         ["Algorithm", nts.aead ?? "–"],
         ["Cookies", `${count(nts.cookies)} of ${FULL_STOCK}`, "One for each request"],
         ["Length of a cookie", nts.cookie_octets === null ? "–" : `${count(nts.cookie_octets)} octets`],
