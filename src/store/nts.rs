@@ -81,10 +81,10 @@ impl NtsCounters {
         let Some(status) = sample.nts.as_deref() else { return Ok(()) };
         let key = sample.key();
         let hour_s = sample.at.wall_ns.div_euclid(HOUR_NS) * HOUR_S;
-        let before = self.staged.get(&key).or_else(|| self.known.get(&key)).copied().unwrap_or_default();
+        let before = self.staged.get(&key).or_else(|| self.known.get(&key)).copied();
         let mut now = Counters::of(status, hour_s);
-        let news = now.since(before);
-        let fewest = if before.hour_s == hour_s { before.fewest_cookies } else { FULL_STOCK };
+        let news = now.since(before.unwrap_or_default());
+        let fewest = before.filter(|it| it.hour_s == hour_s).map_or(FULL_STOCK, |it| it.fewest_cookies);
         let happened = [news.exchanges, news.failures, news.naks, news.downgrades].iter().any(|count| *count > 0);
         if is_new && (happened || now.fewest_cookies < fewest) {
             add(conn, id, &news, status)?;
